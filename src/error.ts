@@ -1,0 +1,82 @@
+// One error class for everything that can go wrong in operation, with a closed set of codes. An outcome (a wrong answer, a
+// filtered row) is data and never thrown; a bug is an assertion. A foreign error is translated once, where it enters.
+
+/** Codes of operating errors. `usage` to `run_refused` stop the program before anything is spent (exit 2). */
+export const ERROR_CODES = [
+  "usage", // the command line
+  "recipe_invalid",
+  "dataset_invalid",
+  "module_invalid", // user code that does not load or does not export what it should
+  "run_refused", // the run directory belongs to another recipe, dataset or living driver
+  "storage_failed", // full disk, lost directory: the run stops and can go on
+  "dataset_gone", // the dataset changed or vanished under a run
+  "agent_failed", // user code threw
+  "agent_timeout",
+  "task_timeout",
+  "max_hops",
+  "orchestrator_failed",
+  "prompt_failed",
+  "model_unavailable", // no connection, or a cut one
+  "model_overloaded", // 429
+  "model_failed", // 5xx
+  "model_timeout",
+  "model_refused_request", // any other 4xx
+  "model_bad_answer", // not JSON, not a completion, empty
+  "schema_mismatch", // an answer that does not fit the role's schema, also after the re-ask
+] as const;
+
+export type ErrorCode = (typeof ERROR_CODES)[number];
+
+/** What the program exits with (README, exit codes). */
+export const EXIT = { complete: 0, failedAbove: 1, refused: 2, resumable: 3 } as const;
+
+const REFUSALS: ReadonlySet<ErrorCode> = new Set(["usage", "recipe_invalid", "dataset_invalid", "module_invalid", "run_refused"]);
+
+/** One thing wrong in a file: where it is, and what would be right. */
+export interface Problem {
+  readonly file?: string;
+  /** From 1, as editors count. */
+  readonly line?: number;
+  readonly column?: number;
+  /** Dotted path of the recipe key, or "row 12". */
+  readonly key?: string;
+  /** A sentence without its full stop: what was found and what is allowed. */
+  readonly message: string;
+  /** The nearest valid word, where one is near. */
+  readonly suggestion?: string;
+}
+
+export interface MatrixErrorOptions {
+  /** What the user can do about it, as a sentence. */
+  readonly hint?: string;
+  readonly cause?: unknown;
+  /** How long the other side asked us to wait, from Retry-After. */
+  readonly retryAfterMs?: number;
+  /** Everything wrong at once, for recipes and datasets. */
+  readonly problems?: readonly Problem[];
+}
+
+export class MatrixError extends Error {
+  override readonly name = "MatrixError";
+  readonly code: ErrorCode;
+  readonly hint: string | undefined;
+  readonly retryAfterMs: number | undefined;
+  readonly problems: readonly Problem[];
+
+  constructor(code: ErrorCode, message: string, options: MatrixErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.hint = options.hint;
+    this.retryAfterMs = options.retryAfterMs;
+    this.problems = options.problems ?? [];
+  }
+
+  get exitCode(): number {
+    return REFUSALS.has(this.code) ? EXIT.refused : EXIT.resumable;
+  }
+}
+
+/** The message of anything that was thrown. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}

@@ -1,0 +1,59 @@
+// The orchestrator: the rule that routes. `start` and `next` are pure: same input, same output, no clock, no I/O, no
+// memory of other tasks. That is what lets any host evaluate them, and lets a recorded history be replayed through them.
+
+import type { Json, JsonObject } from "../task/json.ts";
+import type { Hop, StopReason, Task } from "../task/task.ts";
+
+/** What a rule may look at besides its own state and the last result. */
+export interface RouteContext {
+  readonly row: JsonObject;
+  readonly id: string;
+  readonly trial: number;
+  readonly seed: number;
+  /** The role whose result `next` is given; null in `start`. */
+  readonly role: string | null;
+  /** Every finished hop; in `next` the last one is the result's. */
+  readonly history: readonly Hop[];
+}
+
+/** Where a task goes: to a role with new state, or to its end. */
+export type Route<S extends Json = Json> = ToRole<S> | Done;
+
+export interface ToRole<S extends Json = Json> {
+  readonly to: string;
+  readonly state: S;
+}
+
+export interface Done {
+  readonly done: EndReason;
+  readonly score: number | null;
+  readonly outcome: JsonObject | null;
+}
+
+/** The reasons that a rule can give; the others are the runtime's. */
+export type EndReason = Exclude<StopReason, "error" | "timeout" | "max_hops" | "lost">;
+
+export interface Orchestrator<S extends Json = Json> {
+  start(row: JsonObject, context: RouteContext): Route<S>;
+  next(state: S, result: Json, context: RouteContext): Route<S>;
+}
+
+export function to<S extends Json = null>(role: string, ...state: S extends null ? [state?: S] : [state: S]): ToRole<S> {
+  return { to: role, state: (state[0] ?? null) as S };
+}
+
+export interface DoneOptions {
+  /** Default: completed. */
+  readonly reason?: EndReason;
+  readonly score?: number | null;
+  readonly outcome?: JsonObject | null;
+}
+
+export function done({ reason = "completed", score = null, outcome = null }: DoneOptions = {}): Done {
+  return { done: reason, score, outcome };
+}
+
+/** The context of a route decision for a task as it stands. */
+export function contextOf(task: Pick<Task, "row" | "rowId" | "trial" | "seed" | "history">, role: string | null): RouteContext {
+  return { row: task.row, id: task.rowId, trial: task.trial, seed: task.seed, role, history: task.history };
+}

@@ -1,0 +1,42 @@
+// What differs between Bun, a compiled binary of it, and Deno. Everything else in the house runs on both unchanged.
+
+interface HttpServer {
+  readonly url: string;
+  stop(): Promise<void>;
+}
+
+interface ServeOptions {
+  readonly hostname: string;
+  /** 0 for a free one. */
+  readonly port: number;
+  readonly fetch: (request: Request) => Response | Promise<Response>;
+}
+
+interface DenoLike {
+  readonly version: { readonly deno: string };
+  serve(
+    options: { hostname: string; port: number; onListen: () => void },
+    fetch: (request: Request) => Response | Promise<Response>,
+  ): { readonly addr: { readonly port: number }; shutdown(): Promise<void> };
+}
+
+const deno = (globalThis as { Deno?: DenoLike }).Deno;
+
+export const runtime: { readonly name: "bun" | "deno"; readonly version: string } =
+  deno === undefined ? { name: "bun", version: Bun.version } : { name: "deno", version: deno.version.deno };
+
+/** Serves HTTP/1.1 until stopped. */
+export function serve({ hostname, port, fetch }: ServeOptions): HttpServer {
+  if (deno !== undefined) {
+    const server = deno.serve({ hostname, port, onListen: () => undefined }, fetch);
+    return { url: `http://${hostname}:${server.addr.port}`, stop: () => server.shutdown() };
+  }
+  const server = Bun.serve({ hostname, port, fetch, idleTimeout: 0 });
+  return { url: `http://${hostname}:${server.port}`, stop: () => server.stop(true) };
+}
+
+/** Makes `import … from "matrix"` in user modules give `sdk`. Under Deno the import map of deno.json does it. */
+export function provideSdk(sdk: Record<string, unknown>): void {
+  if (deno !== undefined) return;
+  Bun.plugin({ name: "matrix", setup: (build) => void build.module("matrix", () => ({ exports: sdk, loader: "object" })) });
+}

@@ -1,0 +1,235 @@
+// The recipe's tables and keys: every setting, its type, its default. Strict: a key that is not here is an error.
+// Types are inferred from the schemas. Durations and sizes are strings in the file and numbers here (`…Ms`, bytes).
+
+import * as v from "valibot";
+import type { JsonObject } from "../task/json.ts";
+import { parseDuration } from "./unit.ts";
+
+const duration = v.pipe(v.string(), v.rawTransform<string, number>(({ dataset, addIssue, NEVER }) => {
+  const ms = parseDuration(dataset.value);
+  if (ms !== null) return ms;
+  addIssue({ message: 'a duration such as "90s", "500ms" or "2h"' });
+  return NEVER;
+}));
+const name = v.pipe(v.string(), v.regex(/^[A-Za-z0-9][A-Za-z0-9_.-]*$/, "letters, digits, '_', '.' and '-', starting with a letter or digit"));
+const positive = v.pipe(v.number(), v.integer(), v.minValue(1));
+const count = v.pipe(v.number(), v.integer(), v.minValue(0));
+const fraction = v.pipe(v.number(), v.minValue(0), v.maxValue(1));
+/** Free JSON that user code or a model reads. */
+const settings = v.record(v.string(), v.any()) as v.GenericSchema<JsonObject>;
+/** A path, relative to the file that names it. The loader makes it absolute. */
+const path = v.pipe(v.string(), v.nonEmpty());
+/** A template: a path to its file, or its text. */
+const template = v.union([path, v.strictObject({ text: v.string() })]);
+
+const dataset = v.strictObject({
+  /** A path or glob, or several. */
+  path: v.union([path, v.pipe(v.array(path), v.minLength(1))]),
+  /** From the file's name unless given. */
+  format: v.optional(v.picklist(["jsonl", "json", "csv"])),
+  /** The field that names a row; unset, the row's number from 0. */
+  id: v.optional(v.string()),
+  limit: v.optional(count),
+  shuffle: v.optional(v.boolean(), false),
+  /** CEL over `row`: rows for which it is false are not tasks. */
+  filter: v.optional(v.string()),
+});
+
+const run = v.strictObject({
+  /** Tasks in flight. */
+  concurrency: v.optional(positive, 100),
+  trials: v.optional(positive, 1),
+  seed: v.optional(count, 0),
+  delivery: v.optional(v.picklist(["retry", "at-most-once"]), "retry"),
+  max_attempts: v.optional(positive, 3),
+  /** Of one task, from admission to end. */
+  timeout: v.optional(duration, "1h"),
+  max_hops: v.optional(positive, 200),
+  fail_above: v.optional(fraction, 0.05),
+  /** After a signal: how long tasks in flight may take to finish. */
+  grace: v.optional(duration, "30s"),
+  /** The run directory. */
+  output: v.optional(path),
+});
+
+/** A distribution of a duration (ms) or a count: a constant, or a table. */
+const distributionOf = <T extends v.GenericSchema<unknown, number>>(value: T) =>
+  v.union([
+    v.pipe(value, v.transform((constant) => ({ kind: "constant" as const, value: constant }))),
+    v.variant("kind", [
+      v.strictObject({ kind: v.literal("constant"), value }),
+      v.strictObject({ kind: v.literal("uniform"), min: value, max: value }),
+      v.strictObject({ kind: v.literal("normal"), mean: value, sigma: value }),
+      v.strictObject({ kind: v.literal("exponential"), mean: value }),
+      v.strictObject({ kind: v.literal("lognormal"), median: value, sigma: v.pipe(v.number(), v.minValue(0)) }),
+      v.strictObject({ kind: v.literal("pareto"), min: value, alpha: v.pipe(v.number(), v.gtValue(0)) }),
+    ]),
+  ]);
+const durationDistribution = distributionOf(duration);
+const countDistribution = distributionOf(v.pipe(v.number(), v.minValue(0)));
+
+/** Per million tokens, in one currency of the user's choice. */
+const price = v.strictObject({ prompt: v.pipe(v.number(), v.minValue(0)), completion: v.pipe(v.number(), v.minValue(0)) });
+
+const openaiModel = v.strictObject({
+  kind: v.literal("openai"),
+  base_url: v.pipe(v.string(), v.url()),
+  /** The name that the endpoint knows. */
+  model: v.pipe(v.string(), v.nonEmpty()),
+  /** From the environment only: "${env:OPENAI_API_KEY}". */
+  api_key: v.optional(v.string()),
+  headers: v.optional(v.record(v.string(), v.string()), {}),
+  /** Of one try. */
+  timeout: v.optional(duration, "10m"),
+  /** Tries after the first. */
+  retries: v.optional(count, 5),
+  /** Requests in flight from one host. */
+  concurrency: v.optional(positive, 1000),
+  price: v.optional(price),
+});
+
+const simulatedModel = v.strictObject({
+  kind: v.literal("simulated"),
+  /** A Jinja template or a module that writes the reply; unset, words drawn by seed. */
+  replies: v.optional(template),
+  /** What the template or module reads as `settings`. */
+  with: v.optional(settings, {}),
+  /** Until the first token. */
+  latency: v.optional(durationDistribution, "0ms"),
+  tokens_per_second: v.optional(v.pipe(v.number(), v.gtValue(0))),
+  /** Length of drawn replies, in tokens. */
+  output_tokens: v.optional(countDistribution, 32),
+  /** Rates of injected errors, each a fraction of the requests. */
+  errors: v.optional(
+    v.strictObject({
+      rate_limited: v.optional(fraction, 0),
+      server_error: v.optional(fraction, 0),
+      timeout: v.optional(fraction, 0),
+      malformed: v.optional(fraction, 0),
+      cut: v.optional(fraction, 0),
+    }),
+    {},
+  ),
+  retry_after: v.optional(duration, "1s"),
+  timeout: v.optional(duration, "10m"),
+  retries: v.optional(count, 5),
+  concurrency: v.optional(positive, 100_000),
+  price: v.optional(price),
+});
+
+const model = v.variant("kind", [openaiModel, simulatedModel]);
+
+const role = v.strictObject({
+  /** "llm", or the path of a module that exports an agent. */
+  agent: v.pipe(v.string(), v.nonEmpty()),
+  /** What the module reads as `settings`. */
+  with: v.optional(settings, {}),
+  /** Of [models]; for "llm". */
+  model: v.optional(v.string()),
+  /** The system message. */
+  system: v.optional(template),
+  /** The first user message. */
+  prompt: v.optional(template),
+  /** Roles whose results follow the prompt as turns: own ones as assistant, others' as user, tool results as tool. */
+  conversation: v.optional(v.array(v.string())),
+  /** Sent to the model as they are: temperature, top_p, max_tokens, stop … */
+  sampling: v.optional(settings, {}),
+  /** A JSON file with a list of tools in the OpenAI shape. */
+  tools: v.optional(path),
+  /** A JSON schema of the answer: its file, or the table itself. */
+  schema: v.optional(v.union([path, settings])),
+  /** Steps of this role that run at once on one host. */
+  concurrency: v.optional(positive, 1000),
+  /** Of one step. */
+  timeout: v.optional(duration, "15m"),
+});
+
+const stage = v.strictObject({
+  role: v.string(),
+  /** CEL over `result`, `results`, `row`: when false, the task ends here as filtered. */
+  keep: v.optional(v.string()),
+});
+
+const sequence = v.strictObject({ pattern: v.literal("sequence"), roles: v.pipe(v.array(v.string()), v.minLength(1)), score: v.optional(v.string()) });
+const pipeline = v.strictObject({ pattern: v.literal("pipeline"), stages: v.pipe(v.array(stage), v.minLength(1)), score: v.optional(v.string()) });
+const dialogue = v.strictObject({
+  pattern: v.literal("dialogue"),
+  speakers: v.pipe(v.array(v.string()), v.minLength(1)),
+  /** Roles that run after each turn, in order: extractors, then a judge. The last one's result is the task's outcome. */
+  between: v.optional(v.array(v.string()), []),
+  /** CEL over `results` (last result of each role), `turn` (turns so far) and `row`: when true, the dialogue has agreed. */
+  until: v.optional(v.string()),
+  max_turns: v.optional(positive, 8),
+  /** CEL that gives the record's score; unset, the outcome's `score`. */
+  score: v.optional(v.string()),
+});
+const toolLoop = v.strictObject({
+  pattern: v.literal("tool-loop"),
+  speaker: v.string(),
+  tools: v.string(),
+  /** CEL over `result`, `results`, `row`; unset, the speaker stops by calling no tool. */
+  until: v.optional(v.string()),
+  /** A role that scores the finished loop. */
+  reward: v.optional(v.string()),
+  /** Turns of the speaker. */
+  max_turns: v.optional(positive, 50),
+  score: v.optional(v.string()),
+});
+const pattern = v.variant("pattern", [sequence, pipeline, dialogue, toolLoop]);
+const moduleOrchestrator = v.strictObject({
+  /** A module whose default export is an orchestrator. */
+  module: path,
+  /** What the module reads as `settings`. */
+  with: v.optional(settings, {}),
+});
+
+export const recipeSchema = v.strictObject({
+  name,
+  dataset,
+  run: v.optional(run, {}),
+  models: v.optional(v.record(name, model), {}),
+  roles: v.pipe(v.record(name, role), v.minEntries(1, "at least one role")),
+  orchestrator: v.lazy((input) => (typeof input === "object" && input !== null && "module" in input ? moduleOrchestrator : pattern)),
+});
+
+/** Keys whose values are paths, `*` for any name, so that the loader can resolve them where they are written. */
+export const PATH_KEYS: readonly string[] = [
+  "dataset.path",
+  "run.output",
+  "models.*.replies",
+  "roles.*.agent", // unless it is "llm"
+  "roles.*.system",
+  "roles.*.prompt",
+  "roles.*.tools",
+  "roles.*.schema",
+  "orchestrator.module",
+];
+
+/** Keys that hold secrets: they come from the environment and never reach the resolved recipe. */
+export const SECRET_KEYS: readonly string[] = ["models.*.api_key", "models.*.headers.*"];
+
+/** Keys that a continued run may change: they bear on how it runs, not on what it makes. */
+export const FREE_KEYS: readonly string[] = [
+  "run.concurrency",
+  "run.output",
+  "run.fail_above",
+  "run.grace",
+  "roles.*.concurrency",
+  "models.*.concurrency",
+  "models.*.api_key",
+  "models.*.headers",
+];
+
+/** Keys that a continued run may raise (an unset limit is the highest). */
+export const GROWING_KEYS: readonly string[] = ["run.trials", "dataset.limit"];
+
+export type Recipe = v.InferOutput<typeof recipeSchema>;
+export type DatasetConfig = Recipe["dataset"];
+export type ModelConfig = v.InferOutput<typeof model>;
+export type OpenaiModelConfig = v.InferOutput<typeof openaiModel>;
+export type SimulatedModelConfig = v.InferOutput<typeof simulatedModel>;
+export type RoleConfig = v.InferOutput<typeof role>;
+export type OrchestratorConfig = Recipe["orchestrator"];
+export type PatternConfig = v.InferOutput<typeof pattern>;
+export type Distribution = v.InferOutput<typeof durationDistribution>;
+export type TemplateSource = v.InferOutput<typeof template>;

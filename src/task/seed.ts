@@ -1,0 +1,42 @@
+// Seeds and identities as numbers: one stable 64-bit hash of text, the same on every host and runtime.
+
+const LOW_32_BITS = 0x1_0000_0000;
+const SEED_BITS_MASK = 0x1f_ffff; // 21 high bits beside 32 low ones: 53, what a JSON number carries exactly
+
+/** Two unsigned 32-bit lanes of one hash over UTF-16 code units. After cyrb53 (bryc, public domain), both lanes kept. */
+export function hash64(text: string, salt = 0): readonly [low: number, high: number] {
+  let a = 0xdeadbeef ^ salt;
+  let b = 0x41c6ce57 ^ salt;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    a = Math.imul(a ^ unit, 2654435761);
+    b = Math.imul(b ^ unit, 1597334677);
+  }
+  a = Math.imul(a ^ (a >>> 16), 2246822507) ^ Math.imul(b ^ (b >>> 13), 3266489909);
+  b = Math.imul(b ^ (b >>> 16), 2246822507) ^ Math.imul(a ^ (a >>> 13), 3266489909);
+  return [a >>> 0, b >>> 0];
+}
+
+/** A seed in [0, 2^53) from its parts. The parts are joined by a character that JSON text escapes, so ("a", "bc") and ("ab", "c") differ. */
+export function deriveSeed(...parts: readonly (string | number)[]): number {
+  const [low, high] = hash64(parts.join("\u0000"));
+  return (high & SEED_BITS_MASK) * LOW_32_BITS + low;
+}
+
+/** Uniform numbers in [0, 1) from a seed: sfc32 (Doty-Humphrey, PractRand), for choices that must repeat. */
+export function createRandom(seed: number): () => number {
+  let a = seed >>> 0;
+  let b = Math.floor(seed / LOW_32_BITS) >>> 0;
+  let c = 0x9e3779b9;
+  let counter = 1;
+  const next = (): number => {
+    const t = (((a + b) | 0) + counter) | 0;
+    counter = (counter + 1) | 0;
+    a = b ^ (b >>> 9);
+    b = (c + (c << 3)) | 0;
+    c = (((c << 21) | (c >>> 11)) + t) | 0;
+    return (t >>> 0) / LOW_32_BITS;
+  };
+  for (let i = 0; i < 12; i++) next();
+  return next;
+}
