@@ -1,0 +1,89 @@
+// The code agent: a user's module function, (task, context) => JSON, at once or later.
+
+import { MatrixError, messageOf } from "../error.ts";
+import type { Json, JsonObject } from "../task/json.ts";
+import type { Task } from "../task/task.ts";
+import type { Agent, AgentAnswer, AgentContext } from "./contract.ts";
+
+/** What a user's function is given beside the task. */
+export interface CodeContext<S = JsonObject> extends AgentContext {
+  /** The role's `with` table. */
+  readonly settings: S;
+}
+
+export type CodeFunction = (task: Task, context: CodeContext) => Json | Promise<Json>;
+
+/** A result that is no JSON is a programming error and shows in a role's first results, so only these are looked through. */
+const RESULTS_CHECKED = 16;
+
+export function createCodeAgent(path: string, exported: unknown, settings: JsonObject): Agent {
+  if (typeof exported !== "function") {
+    throw new MatrixError("module_invalid", `${path} does not export an agent`, {
+      hint: "export default agent((task, { signal, settings }) => result)",
+    });
+  }
+  const run = exported as CodeFunction;
+  let checks = RESULTS_CHECKED;
+  const answer = (result: Json): AgentAnswer => {
+    if (result === undefined) throw new MatrixError("agent_failed", `${path} returned undefined; return JSON, or null for nothing`);
+    if (checks > 0) {
+      checks--;
+      assertJson(result, path, "result");
+    }
+    return { result };
+  };
+  return {
+    run: (task, context) => {
+      const given = new Context(context, settings);
+      let result: Json | Promise<Json>;
+      try {
+        result = run(task, given);
+      } catch (cause) {
+        throw agentFailed(cause);
+      }
+      return isThenable(result) ? Promise.resolve(result).then(answer, rethrow) : answer(result);
+    },
+  };
+}
+
+class Context implements CodeContext {
+  readonly settings: JsonObject;
+  readonly #step: AgentContext;
+
+  constructor(step: AgentContext, settings: JsonObject) {
+    this.#step = step;
+    this.settings = settings;
+  }
+
+  get signal(): AbortSignal {
+    return this.#step.signal;
+  }
+}
+
+function isThenable(value: unknown): value is Promise<Json> {
+  return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
+}
+
+function rethrow(cause: unknown): never {
+  throw agentFailed(cause);
+}
+
+function agentFailed(cause: unknown): MatrixError {
+  return cause instanceof MatrixError ? cause : new MatrixError("agent_failed", messageOf(cause), { cause });
+}
+
+/** Fails with the path of the first part that JSON cannot carry. */
+function assertJson(value: unknown, module: string, path: string): void {
+  const type = typeof value;
+  if (value === null || type === "string" || type === "boolean" || (type === "number" && Number.isFinite(value))) return;
+  const plain = Array.isArray(value) || (type === "object" && [Object.prototype, null].includes(Object.getPrototypeOf(value)));
+  if (!plain) throw new MatrixError("agent_failed", `${module}: ${path} is ${describe(value)}, which JSON cannot carry`);
+  for (const [key, part] of Object.entries(value as object)) {
+    if (part !== undefined) assertJson(part, module, Array.isArray(value) ? `${path}[${key}]` : `${path}.${key}`);
+  }
+}
+
+function describe(value: unknown): string {
+  if (typeof value !== "object" || value === null) return typeof value === "number" ? String(value) : typeof value;
+  return `a ${value.constructor?.name ?? "object"}`;
+}

@@ -1,0 +1,49 @@
+// A task's history as the messages that one role's model sees: own results as assistant, others' as user, tool results as
+// tool. A role is shown only the roles of its conversation, so that an extractor's or a judge's notes stay unseen.
+
+import type { ChatMessage } from "../model/contract.ts";
+import { isJsonObject, type Json } from "../task/json.ts";
+import { chatContent } from "../task/record.ts";
+import type { Hop } from "../task/task.ts";
+
+export function conversationOf(history: readonly Hop[], role: string, members: ReadonlySet<string>): ChatMessage[] {
+  const messages: ChatMessage[] = [];
+  for (const hop of history) {
+    if (members.has(hop.role)) messages.push(...messagesOf(hop, hop.role === role));
+  }
+  return messages;
+}
+
+/** Joins neighbours of one role: many chat templates refuse two user messages in a row. Tool traffic stays apart. */
+export function mergeNeighbours(messages: readonly ChatMessage[]): ChatMessage[] {
+  const merged: ChatMessage[] = [];
+  for (const message of messages) {
+    const last = merged.at(-1);
+    if (last !== undefined && last.role === message.role && isPlain(last) && isPlain(message)) {
+      merged[merged.length - 1] = { role: last.role, content: `${last.content}\n\n${message.content}` };
+    } else merged.push(message);
+  }
+  return merged;
+}
+
+function messagesOf({ result }: Hop, own: boolean): ChatMessage[] {
+  const toolResults = (Array.isArray(result) ? result : [result]).filter(isToolMessage);
+  if (toolResults.length > 0) return toolResults;
+  if (!own) return [{ role: "user", content: chatContent(result) ?? JSON.stringify(result) }];
+  const calls = isJsonObject(result) ? result["tool_calls"] : undefined;
+  return [
+    {
+      role: "assistant",
+      content: chatContent(result),
+      ...(Array.isArray(calls) && calls.length > 0 ? { tool_calls: calls as NonNullable<ChatMessage["tool_calls"]> } : {}),
+    },
+  ];
+}
+
+function isToolMessage(value: Json): value is Json & ChatMessage {
+  return isJsonObject(value) && value["role"] === "tool" && typeof value["tool_call_id"] === "string";
+}
+
+function isPlain(message: ChatMessage): boolean {
+  return message.role !== "tool" && message.tool_calls === undefined && message.content !== null;
+}

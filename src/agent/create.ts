@@ -1,0 +1,89 @@
+// From a recipe's [roles.NAME] table to its agent, with everything the agent reads from files loaded and checked.
+
+import { readFile } from "node:fs/promises";
+import { MatrixError, messageOf } from "../error.ts";
+import type { ChatMessage, Model } from "../model/contract.ts";
+import type { OrchestratorConfig, RoleConfig, TemplateSource } from "../recipe/schema.ts";
+import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
+import type { Task } from "../task/task.ts";
+import { createCodeAgent } from "./code.ts";
+import type { Agent } from "./contract.ts";
+import { createLlmAgent, type LlmRole, renderMessages } from "./llm.ts";
+import { createAnswerSchema } from "./schema.ts";
+import { type CompiledTemplate, compileTemplate } from "./template.ts";
+
+export interface CreatedAgent {
+  readonly agent: Agent;
+  /** The first messages for a task, of an llm role; null for others. */
+  readonly render: ((task: Task) => readonly ChatMessage[]) | null;
+}
+
+export interface AgentParts {
+  readonly models: ReadonlyMap<string, Model>;
+  readonly orchestrator: OrchestratorConfig;
+  readonly loadModule: (path: string) => Promise<Record<string, unknown>>;
+}
+
+export async function createAgent(name: string, config: RoleConfig, parts: AgentParts): Promise<CreatedAgent> {
+  if (config.agent === "llm") return createLlm(name, config, parts);
+  const module = await parts.loadModule(config.agent);
+  return { agent: createCodeAgent(config.agent, module["default"], config.with), render: null };
+}
+
+/** A template's compiled form, from its file or its text. */
+export async function loadTemplate(source: TemplateSource, name: string): Promise<CompiledTemplate> {
+  return typeof source === "string" ? compileTemplate(await readText(source), source) : compileTemplate(source.text, name);
+}
+
+async function createLlm(name: string, config: RoleConfig, { models, orchestrator }: AgentParts): Promise<CreatedAgent> {
+  const model = models.get(config.model ?? "");
+  if (model === undefined) throw new MatrixError("recipe_invalid", `roles.${name} has no model`);
+  const role: LlmRole = {
+    name,
+    model,
+    system: config.system === undefined ? null : await loadTemplate(config.system, `roles.${name}.system`),
+    prompt: config.prompt === undefined ? null : await loadTemplate(config.prompt, `roles.${name}.prompt`),
+    conversation: new Set(config.conversation ?? defaultConversation(name, orchestrator)),
+    sampling: config.sampling,
+    tools: config.tools === undefined ? null : await readTools(config.tools),
+    schema: config.schema === undefined ? null : createAnswerSchema(await readSchema(config.schema)),
+  };
+  return { agent: createLlmAgent(role), render: (task) => renderMessages(role, task) };
+}
+
+/** In a pattern with turns, whoever takes turns sees the turns. */
+function defaultConversation(name: string, orchestrator: OrchestratorConfig): readonly string[] {
+  if ("module" in orchestrator) return [];
+  if (orchestrator.pattern === "dialogue") return orchestrator.speakers.includes(name) ? orchestrator.speakers : [];
+  if (orchestrator.pattern === "tool-loop") return orchestrator.speaker === name ? [orchestrator.speaker, orchestrator.tools] : [];
+  return [];
+}
+
+async function readTools(path: string): Promise<readonly JsonObject[]> {
+  const tools = await readJson(path);
+  if (Array.isArray(tools) && tools.every(isJsonObject)) return tools;
+  throw new MatrixError("recipe_invalid", `${path} is no list of tools`, { hint: 'a JSON list of {"type": "function", "function": {…}}' });
+}
+
+async function readSchema(source: string | JsonObject): Promise<JsonObject> {
+  const schema = typeof source === "string" ? await readJson(source) : source;
+  if (isJsonObject(schema)) return schema;
+  throw new MatrixError("recipe_invalid", `${String(source)} is no JSON schema: it must hold an object`);
+}
+
+async function readJson(path: string): Promise<Json> {
+  const text = await readText(path);
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new MatrixError("recipe_invalid", `${path} is no JSON: ${messageOf(cause)}`, { cause });
+  }
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (cause) {
+    throw new MatrixError("recipe_invalid", `cannot read ${path}: ${messageOf(cause)}`, { cause });
+  }
+}

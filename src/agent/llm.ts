@@ -1,0 +1,92 @@
+// The llm agent: prompt templates over the task, one chat completion, its message as the result. With a schema the answer
+// is checked and, when it does not fit, asked for once more.
+
+import type { ChatAnswer, ChatMessage, ChatRequest, Model } from "../model/contract.ts";
+import type { JsonObject } from "../task/json.ts";
+import { deriveSeed } from "../task/seed.ts";
+import type { Task, Usage } from "../task/task.ts";
+import { conversationOf, mergeNeighbours } from "./conversation.ts";
+import type { Agent, AgentAnswer } from "./contract.ts";
+import type { AnswerSchema } from "./schema.ts";
+import type { CompiledTemplate } from "./template.ts";
+
+/** Endpoints differ in how wide a seed they take; all take 31 bits. */
+const SEED_MODULUS = 2 ** 31;
+
+export interface LlmRole {
+  readonly name: string;
+  readonly model: Model;
+  readonly system: CompiledTemplate | null;
+  readonly prompt: CompiledTemplate | null;
+  readonly conversation: ReadonlySet<string>;
+  readonly sampling: JsonObject;
+  readonly tools: readonly JsonObject[] | null;
+  readonly schema: AnswerSchema | null;
+}
+
+export function createLlmAgent(role: LlmRole): Agent {
+  return { run: (task, context) => ask(role, task, context.signal) };
+}
+
+/** The messages that the role's model is sent for a task as it stands. */
+export function renderMessages(role: Pick<LlmRole, "name" | "system" | "prompt" | "conversation">, task: Task): ChatMessage[] {
+  const variables = {
+    row: task.row,
+    state: task.state,
+    history: task.history,
+    last: task.history.at(-1)?.result ?? null,
+    role: role.name,
+    id: task.rowId,
+    trial: task.trial,
+  };
+  const messages: ChatMessage[] = [];
+  if (role.system !== null) messages.push({ role: "system", content: role.system(variables) });
+  if (role.prompt !== null) messages.push({ role: "user", content: role.prompt(variables) });
+  return mergeNeighbours([...messages, ...conversationOf(task.history, role.name, role.conversation)]);
+}
+
+async function ask(role: LlmRole, task: Task, signal: AbortSignal): Promise<AgentAnswer> {
+  const request: ChatRequest = {
+    messages: renderMessages(role, task),
+    seed: deriveSeed(task.seed, role.name, task.history.length) % SEED_MODULUS,
+    sampling: role.sampling,
+    ...(role.tools === null ? {} : { tools: role.tools }),
+    ...(role.schema === null ? {} : { schema: role.schema.definition }),
+  };
+  const first = await role.model.chat(request, signal);
+  if (role.schema === null) return answerOf(role.model, first.message, first.usage);
+  return askWithSchema(role, role.schema, request, first, signal);
+}
+
+/** The checked answer stands in the message as `parsed`, the OpenAI client's convention. */
+async function askWithSchema(
+  role: LlmRole,
+  schema: AnswerSchema,
+  request: ChatRequest,
+  first: ChatAnswer,
+  signal: AbortSignal,
+): Promise<AgentAnswer> {
+  const checked = schema.check(first.message.content);
+  if (checked.ok) return answerOf(role.model, { ...first.message, parsed: checked.value }, first.usage);
+  const repair: ChatMessage[] = [
+    ...request.messages,
+    { role: "assistant", content: first.message.content ?? "" },
+    { role: "user", content: `That answer does not fit the schema: ${checked.problem}. Answer again, with the JSON alone.` },
+  ];
+  const second = await role.model.chat({ ...request, messages: repair }, signal);
+  const value = schema.require(second.message.content);
+  return answerOf(role.model, { ...second.message, parsed: value }, addUsage(first.usage, second.usage));
+}
+
+function answerOf(model: Model, result: JsonObject, usage: Usage): AgentAnswer {
+  const cost = model.costOf(usage);
+  return { model: model.name, usage, ...(cost === undefined ? {} : { cost }), result };
+}
+
+function addUsage(a: Usage, b: Usage): Usage {
+  return {
+    requests: a.requests + b.requests,
+    prompt_tokens: a.prompt_tokens + b.prompt_tokens,
+    completion_tokens: a.completion_tokens + b.completion_tokens,
+  };
+}

@@ -1,0 +1,48 @@
+// The JSON schema of an answer: what the text must be to count as one.
+
+import { Validator } from "@cfworker/json-schema";
+import { MatrixError, messageOf } from "../error.ts";
+import type { Json, JsonObject } from "../task/json.ts";
+
+const PROBLEMS_SHOWN = 3;
+
+export type Checked = { readonly ok: true; readonly value: Json } | { readonly ok: false; readonly problem: string };
+
+export interface AnswerSchema {
+  /** The schema itself, for `response_format`. */
+  readonly definition: JsonObject;
+  check(content: string | null): Checked;
+  /** The value, or a MatrixError with `schema_mismatch`. */
+  require(content: string | null): Json;
+}
+
+export function createAnswerSchema(definition: JsonObject): AnswerSchema {
+  const validator = new Validator(definition, "2020-12", false);
+  const check = (content: string | null): Checked => {
+    let value: Json;
+    try {
+      value = JSON.parse(unfence(content ?? ""));
+    } catch (cause) {
+      return { ok: false, problem: `it is no JSON (${messageOf(cause)})` };
+    }
+    const { valid, errors } = validator.validate(value);
+    if (valid) return { ok: true, value };
+    // The validator reports from the outside in; the last ones name the place.
+    const shown = errors.slice(-PROBLEMS_SHOWN).map(({ instanceLocation, error }) => `${instanceLocation}: ${error}`);
+    return { ok: false, problem: shown.join("; ") };
+  };
+  return {
+    definition,
+    check,
+    require: (content) => {
+      const checked = check(content);
+      if (checked.ok) return checked.value;
+      throw new MatrixError("schema_mismatch", `the answer does not fit the schema, also after asking again: ${checked.problem}`);
+    },
+  };
+}
+
+/** Models like to wrap JSON in a Markdown fence. */
+function unfence(content: string): string {
+  return /^\s*```(?:json)?\s*\n([\s\S]*?)\n\s*```\s*$/.exec(content)?.[1] ?? content;
+}

@@ -1,0 +1,88 @@
+// Jinja templates for prompts and simulated replies. Strict: printing a variable or key that does not exist is an error,
+// because a prompt with a hole in it is worse than none. `{{ x | default("") }}` says that a hole is meant.
+
+import { Environment, Interpreter, Template } from "@huggingface/jinja";
+import { MatrixError, messageOf } from "../error.ts";
+
+export type CompiledTemplate = (variables: Readonly<Record<string, unknown>>) => string;
+
+type Node = Template["parsed"]["body"][number];
+
+/** Fails with `recipe_invalid` on a syntax error; the compiled function fails with `prompt_failed`. `name` is for messages. */
+export function compileTemplate(source: string, name: string): CompiledTemplate {
+  const parsed = parse(source, name);
+  const outputs = new Map<Node, string>();
+  collectOutputs(parsed, outputs);
+  return (variables) => {
+    try {
+      return new StrictInterpreter(outputs, environmentOf(variables)).run(parsed).value as string;
+    } catch (cause) {
+      throw new MatrixError("prompt_failed", `template ${name}: ${messageOf(cause)}`, { cause });
+    }
+  };
+}
+
+/** The library's interpreter, which prints undefined as nothing, made to fail instead. */
+class StrictInterpreter extends Interpreter {
+  readonly #outputs: ReadonlyMap<Node, string>;
+
+  constructor(outputs: ReadonlyMap<Node, string>, environment: Environment) {
+    super(environment);
+    this.#outputs = outputs;
+  }
+
+  override evaluate(...[node, environment]: Parameters<Interpreter["evaluate"]>): ReturnType<Interpreter["evaluate"]> {
+    const value = super.evaluate(node, environment);
+    if (value.type !== "UndefinedValue" || node === undefined) return value;
+    const source = this.#outputs.get(node);
+    if (source !== undefined) throw new Error(`\`${source}\` is undefined`);
+    return value;
+  }
+}
+
+function parse(source: string, name: string): Template["parsed"] {
+  try {
+    return new Template(source).parsed;
+  } catch (cause) {
+    throw new MatrixError("recipe_invalid", `template ${name}: ${messageOf(cause)}`, { cause });
+  }
+}
+
+/** A fresh scope with Jinja's globals and the variables. */
+function environmentOf(variables: Readonly<Record<string, unknown>>): Environment {
+  const environment = new Environment();
+  for (const [name, value] of Object.entries({ ...GLOBALS, ...variables })) environment.set(name, value);
+  return environment;
+}
+const GLOBALS = { true: true, false: false, none: null, True: true, False: false, None: null, range };
+
+function range(first: number, second?: number, step = 1): number[] {
+  const [start, stop] = second === undefined ? [0, first] : [first, second];
+  return Array.from({ length: Math.max(0, Math.ceil((stop - start) / step)) }, (_, i) => start + i * step);
+}
+
+/** Every expression that stands in a block by itself, `{{ … }}`, with how to name it in a message. */
+function collectOutputs(node: unknown, outputs: Map<Node, string>): void {
+  if (typeof node !== "object" || node === null) return;
+  for (const [key, value] of Object.entries(node)) {
+    if (!Array.isArray(value)) {
+      collectOutputs(value, outputs);
+      continue;
+    }
+    for (const child of value) {
+      if (key === "body" || key === "alternate" || key === "defaultBlock") noteOutput(child, outputs);
+      collectOutputs(child, outputs);
+    }
+  }
+}
+
+function noteOutput(node: Node, outputs: Map<Node, string>): void {
+  if (node.type === "Identifier" || node.type === "MemberExpression") outputs.set(node, sourceOf(node));
+}
+
+/** `row.question` from its syntax tree. */
+function sourceOf(node: unknown): string {
+  const { type, value, object, property, computed } = node as Record<string, unknown>;
+  if (type === "MemberExpression") return computed === true ? `${sourceOf(object)}[${sourceOf(property)}]` : `${sourceOf(object)}.${sourceOf(property)}`;
+  return type === "StringLiteral" ? JSON.stringify(value) : String(value);
+}

@@ -1,0 +1,51 @@
+// Admission: draws rows, makes a task of each (row, trial) that is not recorded yet, and sends it on its way when it has a
+// token. Row by row, never in batches: each finished task admits the next.
+
+import type { RowStream } from "../dataset/open.ts";
+import { type Rule, startTask } from "../orchestrator/advance.ts";
+import type { Transport } from "../peer/transport.ts";
+import type { Clock } from "../task/clock.ts";
+import { deriveSeed } from "../task/seed.ts";
+import type { Tracing } from "../telemetry/tracing.ts";
+import type { InFlight } from "./in-flight.ts";
+import type { Tokens } from "./tokens.ts";
+
+export interface AdmissionOptions {
+  readonly rows: RowStream;
+  readonly trials: number;
+  readonly seed: number;
+  /** Whether the run directory has the record already. */
+  readonly isRecorded: (rowId: string, trial: number) => boolean;
+  readonly rule: Rule;
+  readonly tokens: Tokens;
+  readonly inFlight: InFlight;
+  readonly transport: Transport;
+  readonly clock: Clock;
+  readonly tracing: Tracing | null;
+  /** Aborted: no further task is admitted. */
+  readonly signal: AbortSignal;
+}
+
+/** Admits until the rows are used up (true) or the signal aborts (false). Whoever aborts wakes the tokens. */
+export async function admitTasks(options: AdmissionOptions): Promise<boolean> {
+  const { rows, trials, seed, isRecorded, rule, tokens, inFlight, transport, clock, tracing, signal } = options;
+  for (;;) {
+    const drawn = rows.next();
+    const row = drawn instanceof Promise ? await drawn : drawn;
+    if (row === null) return true;
+    for (let trial = 0; trial < trials; trial++) {
+      if (isRecorded(row.id, trial)) continue;
+      while (!tokens.take()) {
+        if (signal.aborted) return false;
+        await tokens.changed();
+      }
+      if (signal.aborted) return false;
+      const admittedAt = clock();
+      const trace = tracing?.startTask(row.id, trial, admittedAt) ?? null;
+      inFlight.add(row.id, trial);
+      transport.send(
+        startTask(rule, { rowId: row.id, trial, row: row.row, seed: deriveSeed(seed, row.id, trial), attempt: 1, admittedAt, trace }),
+      );
+    }
+  }
+}

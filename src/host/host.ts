@@ -1,0 +1,175 @@
+// A host: it runs agents. A message comes in, waits for a slot of its role, the agent does the step, the rule says where the
+// task goes, and the message goes out. Nothing else is remembered of a task: its state travels with it.
+
+import type { AgentAnswer } from "../agent/contract.ts";
+import { MatrixError } from "../error.ts";
+import { failTask, nextMessage, type Rule, taskErrorOf } from "../orchestrator/advance.ts";
+import type { Receiver, Transport } from "../peer/transport.ts";
+import type { Clock } from "../task/clock.ts";
+import { isoTime, roundMs } from "../task/record.ts";
+import type { Hop, Message, Task } from "../task/task.ts";
+import type { Tracing } from "../telemetry/tracing.ts";
+import { Role, type RoleOptions } from "./role.ts";
+import { Step } from "./step.ts";
+
+/** How often running steps are looked at for their deadlines: what a timeout may be late. */
+const DEADLINE_CHECK_MS = 50;
+
+export interface HostOptions {
+  /** Its name in records and logs. */
+  readonly id: string;
+  readonly roles: readonly RoleOptions[];
+  readonly rule: Rule;
+  /** Of a task, from its admission. */
+  readonly taskTimeoutMs: number;
+  readonly transport: Transport;
+  readonly clock: Clock;
+  readonly tracing: Tracing | null;
+}
+
+export class Host implements Receiver {
+  readonly #options: HostOptions;
+  readonly #roles: ReadonlyMap<string, Role>;
+  /** Steps whose agent has not answered yet. */
+  readonly #running = new Set<Step>();
+  readonly #deadlines: NodeJS.Timeout;
+  #stopped = false;
+
+  constructor(options: HostOptions) {
+    this.#options = options;
+    this.#roles = new Map(options.roles.map((role) => [role.name, new Role(role)]));
+    this.#deadlines = setInterval(() => this.#expire(), DEADLINE_CHECK_MS);
+    this.#deadlines.unref();
+  }
+
+  /** Queue and slots of each role. */
+  get roles(): Iterable<Pick<Role, "name" | "busy" | "queued" | "slots">> {
+    return this.#roles.values();
+  }
+
+  receive(messages: readonly Message[]): void {
+    if (this.#stopped) return;
+    const arrivedAt = this.#options.clock();
+    for (const { task } of messages) {
+      const role = this.#roles.get(task.role);
+      if (role === undefined) throw new Error(`bug: a message for ${task.role} reached host ${this.#options.id}`);
+      role.push(task, arrivedAt);
+      this.#drain(role);
+    }
+  }
+
+  /** Ends every step at once. What was in flight is not handed on; a continued run starts it again. */
+  stop(): void {
+    this.#stopped = true;
+    clearInterval(this.#deadlines);
+    for (const role of this.#roles.values()) role.clear();
+    const reason = new MatrixError("agent_timeout", "the run was stopped");
+    for (const step of this.#running) step.abort(reason);
+    this.#running.clear();
+  }
+
+  /** Starts what waits while slots are free. */
+  #drain(role: Role): void {
+    if (role.draining) return;
+    role.draining = true;
+    for (let waiting = role.take(); waiting !== undefined; waiting = role.take()) this.#start(waiting.task, role, waiting.arrivedAt);
+    role.draining = false;
+  }
+
+  #start(task: Task, role: Role, arrivedAt: number): void {
+    const step = new Step(task, role, arrivedAt, this.#options.clock());
+    if (step.startedAt >= this.#taskDeadline(task)) return this.#fail(step, taskTimeout(this.#options.taskTimeoutMs));
+    let answer: AgentAnswer | Promise<AgentAnswer>;
+    try {
+      answer = role.agent.run(task, step);
+    } catch (thrown) {
+      return this.#fail(step, thrown);
+    }
+    if (!(answer instanceof Promise)) return this.#succeed(step, answer);
+    this.#running.add(step);
+    answer.then(
+      (value) => this.#succeed(step, value),
+      (thrown: unknown) => this.#fail(step, thrown),
+    );
+  }
+
+  #succeed(step: Step, answer: AgentAnswer): void {
+    if (!this.#settle(step)) return;
+    const endedAt = this.#options.clock();
+    const { task } = step;
+    const hop: Hop = {
+      hop: task.history.length,
+      role: task.role,
+      host: this.#options.id,
+      at: isoTime(step.startedAt),
+      queue_ms: roundMs(step.startedAt - step.arrivedAt),
+      run_ms: roundMs(endedAt - step.startedAt),
+      ...answer,
+    };
+    this.#trace(step, endedAt, hop, null);
+    this.#hand(step, nextMessage(this.#options.rule, task, hop));
+  }
+
+  #fail(step: Step, thrown: unknown): void {
+    if (!this.#settle(step)) return;
+    const error = taskErrorOf(thrown, step.task.role, step.task.history.length);
+    this.#trace(step, this.#options.clock(), null, error.code);
+    this.#hand(step, failTask(step.task, error));
+  }
+
+  /** False when the step was settled before: an agent may answer after its deadline. */
+  #settle(step: Step): boolean {
+    if (step.settled || this.#stopped) return false;
+    step.settled = true;
+    this.#running.delete(step);
+    return true;
+  }
+
+  /** Sends the message on and lets the next task have the slot. */
+  #hand(step: Step, message: Message): void {
+    this.#options.transport.send(message);
+    step.role.release();
+    this.#drain(step.role);
+  }
+
+  #expire(): void {
+    const now = this.#options.clock();
+    for (const step of this.#running) {
+      const { task, role, startedAt } = step;
+      const late = now >= startedAt + role.timeoutMs;
+      if (!late && now < this.#taskDeadline(task)) continue;
+      const error = late ? agentTimeout(role) : taskTimeout(this.#options.taskTimeoutMs);
+      step.abort(error);
+      this.#fail(step, error);
+    }
+  }
+
+  #taskDeadline(task: Task): number {
+    return task.admittedAt + this.#options.taskTimeoutMs;
+  }
+
+  #trace(step: Step, endedAt: number, hop: Hop | null, error: string | null): void {
+    const { tracing, id } = this.#options;
+    if (tracing === null || step.task.trace === null) return;
+    const { task, arrivedAt, startedAt } = step;
+    tracing.hop(task.trace as string, {
+      role: task.role,
+      host: id,
+      hop: task.history.length,
+      queuedAt: arrivedAt,
+      startedAt,
+      endedAt,
+      ...(hop?.model === undefined ? {} : { model: hop.model }),
+      ...(hop?.usage === undefined ? {} : { usage: hop.usage }),
+      ...(error === null ? {} : { error }),
+    });
+  }
+}
+
+function agentTimeout(role: Role): MatrixError {
+  return new MatrixError("agent_timeout", `${role.name} did not answer within ${role.timeoutMs} ms (roles.${role.name}.timeout)`);
+}
+
+function taskTimeout(timeoutMs: number): MatrixError {
+  return new MatrixError("task_timeout", `the task took longer than ${timeoutMs} ms (run.timeout)`);
+}

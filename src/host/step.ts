@@ -1,0 +1,31 @@
+// One step: a task in a slot of a role, from the start of the agent until it is settled, exactly once.
+
+import type { AgentContext } from "../agent/contract.ts";
+import type { Task } from "../task/task.ts";
+import type { Role } from "./role.ts";
+
+export class Step implements AgentContext {
+  readonly task: Task;
+  readonly role: Role;
+  readonly arrivedAt: number;
+  readonly startedAt: number;
+  settled = false;
+  #controller: AbortController | null = null;
+
+  constructor(task: Task, role: Role, arrivedAt: number, startedAt: number) {
+    this.task = task;
+    this.role = role;
+    this.arrivedAt = arrivedAt;
+    this.startedAt = startedAt;
+  }
+
+  /** Made when an agent first asks for it: most steps end without one. */
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    return this.#controller.signal;
+  }
+
+  abort(reason: Error): void {
+    this.#controller?.abort(reason);
+  }
+}

@@ -1,0 +1,89 @@
+// The two pure steps of a task's life: how it starts and how it goes on after a hop. Everything that a rule can get wrong
+// (it throws, it names no role) ends the task as failed, with its history.
+
+import { MatrixError, messageOf } from "../error.ts";
+import type { Json, JsonObject } from "../task/json.ts";
+import type { Ending, Hop, Message, Task, TaskError } from "../task/task.ts";
+import { contextOf, type Orchestrator, type Route } from "./contract.ts";
+
+export interface Rule {
+  readonly orchestrator: Orchestrator;
+  /** Roles of the recipe: where a task may be sent. */
+  readonly roles: ReadonlySet<string>;
+  readonly maxHops: number;
+}
+
+/** What admission knows of a task before its first step. */
+export type Admitted = Pick<Task, "rowId" | "trial" | "row" | "seed" | "attempt" | "admittedAt" | "trace">;
+
+/** The first message of a task. */
+export function startTask(rule: Rule, admitted: Admitted): Message {
+  const task: Task = { ...admitted, role: "", state: null, history: [] };
+  return route(rule, task, null, () => rule.orchestrator.start(task.row, contextOf(task, null)));
+}
+
+/** The message after a finished hop, which is appended to the history. */
+export function nextMessage(rule: Rule, task: Task, hop: Hop): Message {
+  const after: Task = { ...task, history: [...task.history, hop] };
+  return route(rule, after, task.role, () => rule.orchestrator.next(task.state, hop.result, contextOf(after, task.role)));
+}
+
+/** The end of a task that could not go on. */
+export function failTask(task: Task, error: TaskError): Message {
+  return { kind: "end", task, ending: { status: "failed", stopReason: stopReasonOf(error.code), score: null, outcome: null, error } };
+}
+
+/** A thrown error as the record keeps it. User code's stack is kept, ours is not. */
+export function taskErrorOf(thrown: unknown, role: string | null, hop: number | null): TaskError {
+  const code = thrown instanceof MatrixError ? thrown.code : "agent_failed";
+  const origin = thrown instanceof MatrixError ? thrown.cause : thrown;
+  const withStack = (code === "agent_failed" || code === "orchestrator_failed") && origin instanceof Error && origin.stack !== undefined;
+  return { code, message: messageOf(thrown), role, hop, ...(withStack ? { stack: shortStack(origin.stack ?? "") } : {}) };
+}
+
+const STACK_LINES_MAX = 12;
+
+function shortStack(stack: string): string {
+  return stack.split("\n").slice(0, STACK_LINES_MAX).join("\n");
+}
+
+function stopReasonOf(code: string): Ending["stopReason"] {
+  if (code === "agent_timeout" || code === "task_timeout") return "timeout";
+  return code === "max_hops" ? "max_hops" : "error";
+}
+
+function route(rule: Rule, task: Task, role: string | null, decide: () => Route): Message {
+  const hop = role === null ? null : task.history.length - 1;
+  let decided: Route;
+  try {
+    decided = decide();
+  } catch (cause) {
+    const error = cause instanceof MatrixError ? cause : new MatrixError("orchestrator_failed", messageOf(cause), { cause });
+    return failTask(task, { ...taskErrorOf(error, role, hop), code: "orchestrator_failed" });
+  }
+  const problem = problemOf(decided, rule, role);
+  if (problem !== null) return failTask(task, { code: "orchestrator_failed", message: problem, role, hop });
+  if ("done" in decided) return finish(task, decided.done, decided.score, decided.outcome);
+  if (task.history.length >= rule.maxHops) {
+    const message = `the task used up its ${rule.maxHops} hops (run.max_hops) and would go to ${decided.to}`;
+    return failTask(task, { code: "max_hops", message, role, hop });
+  }
+  return { kind: "step", task: { ...task, role: decided.to, state: decided.state } };
+}
+
+function finish(task: Task, stopReason: Ending["stopReason"], score: number | null, outcome: JsonObject | null): Message {
+  return { kind: "end", task, ending: { status: "ok", stopReason, score, outcome, error: null } };
+}
+
+/** What is wrong with a decision, as user code may return anything; null when it is sound. */
+function problemOf(decided: unknown, rule: Rule, role: string | null): string | null {
+  const where = role === null ? "start()" : `next() after ${role}`;
+  if (typeof decided !== "object" || decided === null || decided instanceof Promise) {
+    const found = decided instanceof Promise ? "a promise; it must be pure and answer at once" : String(decided);
+    return `${where} returned ${found}, not to(role, state) or done()`;
+  }
+  const { to, done } = decided as { to?: Json; done?: Json };
+  if (typeof done === "string") return null;
+  if (typeof to !== "string") return `${where} returned neither to(role, state) nor done()`;
+  return rule.roles.has(to) ? null : `${where} routes to "${to}", which is no role of the recipe: ${[...rule.roles].join(", ")}`;
+}

@@ -1,0 +1,41 @@
+// From a recipe's [orchestrator] table to the rule: one of the patterns, or the user's module.
+
+import { MatrixError } from "../error.ts";
+import type { OrchestratorConfig, PatternConfig } from "../recipe/schema.ts";
+import type { Orchestrator } from "./contract.ts";
+import { createDialogue } from "./dialogue.ts";
+import { createPipeline } from "./pipeline.ts";
+import { createSequence } from "./sequence.ts";
+import { createToolLoop } from "./tool-loop.ts";
+
+export async function createOrchestrator(
+  config: OrchestratorConfig,
+  loadModule: (path: string) => Promise<Record<string, unknown>>,
+): Promise<Orchestrator> {
+  if (!("module" in config)) return createPattern(config);
+  const exported = (await loadModule(config.module))["default"];
+  // A module that has settings exports a function of them.
+  const rule: unknown = typeof exported === "function" ? await exported(config.with) : exported;
+  if (isOrchestrator(rule)) return rule;
+  throw new MatrixError("module_invalid", `${config.module} does not export an orchestrator`, {
+    hint: 'export default orchestrator({ start: (row) => to("role"), next: (state, result) => done() }), or a function of the settings that returns one',
+  });
+}
+
+function createPattern(config: PatternConfig): Orchestrator {
+  // A pattern alone reads the state that it wrote, so its type is its own affair.
+  return PATTERNS[config.pattern](config as never) as unknown as Orchestrator;
+}
+
+const PATTERNS = {
+  sequence: createSequence,
+  pipeline: createPipeline,
+  dialogue: createDialogue,
+  "tool-loop": createToolLoop,
+} as const;
+
+function isOrchestrator(value: unknown): value is Orchestrator {
+  if (typeof value !== "object" || value === null) return false;
+  const { start, next } = value as Record<string, unknown>;
+  return typeof start === "function" && typeof next === "function";
+}
