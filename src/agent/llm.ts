@@ -80,7 +80,7 @@ async function askWithSchema(
 
 function answerOf(model: Model, result: JsonObject, usage: Usage): AgentAnswer {
   const cost = model.costOf(usage);
-  return { model: model.name, usage, ...(cost === undefined ? {} : { cost }), result };
+  return { model: model.id, usage, ...(cost === undefined ? {} : { cost }), result };
 }
 
 function addUsage(a: Usage, b: Usage): Usage {

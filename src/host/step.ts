@@ -11,6 +11,7 @@ export class Step implements AgentContext {
   readonly startedAt: number;
   settled = false;
   #controller: AbortController | null = null;
+  #abortReason: Error | null = null;
 
   constructor(task: Task, role: Role, arrivedAt: number, startedAt: number) {
     this.task = task;
@@ -22,10 +23,12 @@ export class Step implements AgentContext {
   /** Made when an agent first asks for it: most steps end without one. */
   get signal(): AbortSignal {
     this.#controller ??= new AbortController();
+    if (this.#abortReason !== null) this.#controller.abort(this.#abortReason);
     return this.#controller.signal;
   }
 
   abort(reason: Error): void {
+    this.#abortReason = reason;
     this.#controller?.abort(reason);
   }
 }

@@ -38,6 +38,8 @@ export interface ChatAnswer {
 export interface Model {
   /** The recipe's name for it: [models.NAME]. */
   readonly name: string;
+  /** What answers, for records: the name that the endpoint knows, or "simulated:NAME". */
+  readonly id: string;
   readonly simulated: boolean;
   /** Price of a call, in the currency of the recipe's prices; undefined when it has none. */
   costOf(usage: Usage): number | undefined;

@@ -1,0 +1,96 @@
+// Everything about a recipe that can be known before anything is spent: its models, agents and rule are made, its prompts
+// and modules read. All that is wrong is reported at once, each problem with its place. Used by `drive` and `check` alike.
+
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { type CreatedAgent, createAgent, loadTemplate } from "../agent/create.ts";
+import { hashUserModule, loadUserModule } from "../agent/user-module.ts";
+import { MatrixError, messageOf, type Problem } from "../error.ts";
+import type { Model } from "../model/contract.ts";
+import { createModel } from "../model/create.ts";
+import type { Orchestrator } from "../orchestrator/contract.ts";
+import { createOrchestrator } from "../orchestrator/create.ts";
+import type { Rule } from "../orchestrator/advance.ts";
+import { type LoadedRecipe, loadRecipe } from "../recipe/load.ts";
+
+export interface Prepared {
+  readonly loaded: LoadedRecipe;
+  readonly models: ReadonlyMap<string, Model>;
+  readonly agents: ReadonlyMap<string, CreatedAgent>;
+  readonly rule: Rule;
+  /** As they stand in hops: which models' answers are simulated. */
+  readonly simulatedModels: ReadonlySet<string>;
+  /** sha256 of every prompt, module, tool list and schema, by path. */
+  readonly hashes: Readonly<Record<string, string>>;
+}
+
+export async function prepare(recipePath: string, overrides: readonly string[]): Promise<Prepared> {
+  const loaded = await loadRecipe(recipePath, { overrides, env: process.env, cwd: process.cwd() });
+  const { recipe } = loaded;
+  const problems: Problem[] = [];
+  /** Makes one part, or notes what is wrong with it under its key. */
+  const attempt = async <T>(key: string, make: () => Promise<T>): Promise<T | null> => {
+    try {
+      return await make();
+    } catch (thrown) {
+      problems.push(...problemsOf(thrown, key, loaded));
+      return null;
+    }
+  };
+
+  const models = new Map<string, Model>();
+  for (const [name, config] of Object.entries(recipe.models)) {
+    const model = await attempt(`models.${name}`, () => createModel(name, config, { loadModule: loadUserModule, loadTemplate }));
+    if (model !== null) models.set(name, model);
+  }
+  const agents = new Map<string, CreatedAgent>();
+  for (const [name, config] of Object.entries(recipe.roles)) {
+    // A role whose model failed was reported already.
+    if (config.agent === "llm" && !models.has(config.model ?? "")) continue;
+    const parts = { models, orchestrator: recipe.orchestrator, loadModule: loadUserModule };
+    const agent = await attempt(`roles.${name}`, () => createAgent(name, config, parts));
+    if (agent !== null) agents.set(name, agent);
+  }
+  const orchestrator = await attempt("orchestrator", () => createOrchestrator(recipe.orchestrator, loadUserModule));
+  if (orchestrator === null || problems.length > 0) throw recipeInvalid(recipePath, problems);
+
+  return {
+    loaded,
+    models,
+    agents,
+    rule: ruleOf(orchestrator, agents, recipe.run.max_hops),
+    simulatedModels: new Set([...models.values()].filter(({ simulated }) => simulated).map(({ id }) => id)),
+    hashes: await hashFiles(loaded.files),
+  };
+}
+
+function ruleOf(orchestrator: Orchestrator, agents: ReadonlyMap<string, CreatedAgent>, maxHops: number): Rule {
+  return { orchestrator, roles: new Set(agents.keys()), maxHops };
+}
+
+/** A foreign problem keeps its own place; one without a place gets the key's. */
+function problemsOf(thrown: unknown, key: string, loaded: LoadedRecipe): readonly Problem[] {
+  if (!(thrown instanceof MatrixError)) throw thrown;
+  if (thrown.problems.length > 0) return thrown.problems;
+  const message = thrown.hint === undefined ? thrown.message : `${thrown.message} (${thrown.hint})`;
+  return [loaded.problemAt(key, message)];
+}
+
+function recipeInvalid(path: string, problems: readonly Problem[]): MatrixError {
+  const many = problems.length === 1 ? "1 problem" : `${problems.length} problems`;
+  return new MatrixError("recipe_invalid", `${path}: ${many}`, { problems });
+}
+
+async function hashFiles(paths: readonly string[]): Promise<Record<string, string>> {
+  const hashes: Record<string, string> = {};
+  for (const path of paths) hashes[path] = /\.[cm]?[jt]sx?$/.test(path) ? await hashUserModule(path) : await hashFile(path);
+  return hashes;
+}
+
+async function hashFile(path: string): Promise<string> {
+  try {
+    return createHash("sha256").update(await readFile(path)).digest("hex");
+  } catch (cause) {
+    throw new MatrixError("recipe_invalid", `cannot read ${path}: ${messageOf(cause)}`, { cause });
+  }
+}

@@ -1,0 +1,58 @@
+#!/usr/bin/env bun
+// The command line: finds the command, loads only what it needs, and turns whatever goes wrong into a message and an exit code.
+
+import { Command, CommanderError } from "commander";
+import { EXIT, MatrixError } from "./error.ts";
+import { provideSdk } from "./platform.ts";
+import { version } from "./version.ts";
+
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  drive: async () => (await import("./cli/drive.ts")).driveCommand(),
+  check: async () => (await import("./cli/check.ts")).checkCommand(),
+  verify: async () => (await import("./cli/verify.ts")).verifyCommand(),
+  show: async () => (await import("./cli/show.ts")).showCommand(),
+  model: async () => (await import("./cli/model.ts")).modelCommand(),
+};
+
+async function createProgram(wanted: string | undefined): Promise<Command> {
+  const program = new Command("matrix")
+    .description("Generates synthetic data with many LLM agents at once, peer to peer.")
+    .version(version, "-V, --version")
+    .exitOverride();
+  const only = wanted === undefined ? undefined : COMMANDS[wanted];
+  // Help and misspelt commands need to know them all; a run needs one.
+  for (const create of only === undefined ? Object.values(COMMANDS) : [only]) program.addCommand(withExit(await create()));
+  return program;
+}
+
+/** Usage errors are thrown, also by subcommands, so that one place sets the exit code. */
+function withExit(command: Command): Command {
+  for (const nested of command.commands) withExit(nested);
+  return command.exitOverride();
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  if (args.length === 1 && (args[0] === "--version" || args[0] === "-V")) {
+    console.log(version);
+    return EXIT.complete;
+  }
+  const program = await createProgram(args.find((arg) => !arg.startsWith("-")));
+  if (args.length === 0) program.help();
+  provideSdk(await import("./sdk.ts"));
+  await program.parseAsync(args, { from: "user" });
+  return typeof process.exitCode === "number" ? process.exitCode : EXIT.complete;
+}
+
+/** Prints what went wrong for the user, without a stack: that is for bugs. */
+async function report(thrown: unknown): Promise<number> {
+  // Commander has printed its own message.
+  if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? EXIT.complete : EXIT.refused;
+  if (!(thrown instanceof MatrixError)) throw thrown;
+  const { formatProblem } = await import("./recipe/problem.ts");
+  console.error(`error: ${thrown.message}`);
+  for (const problem of thrown.problems) console.error(`\n${await formatProblem(problem)}`);
+  if (thrown.hint !== undefined) console.error(`hint: ${thrown.hint}`);
+  return thrown.exitCode;
+}
+
+process.exitCode = await main(process.argv.slice(2)).catch(report);

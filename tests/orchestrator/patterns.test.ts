@@ -1,0 +1,119 @@
+// The four patterns, each driven by hand: roles answer from a script, and the route is what the README says.
+
+import { describe, expect, test } from "bun:test";
+import { type Rule, startTask, nextMessage } from "../../src/orchestrator/advance.ts";
+import { createOrchestrator } from "../../src/orchestrator/create.ts";
+import type { PatternConfig } from "../../src/recipe/schema.ts";
+import type { Json } from "../../src/task/json.ts";
+import type { Message } from "../../src/task/task.ts";
+
+type Script = Readonly<Record<string, (turn: number) => Json>>;
+
+const noModules = () => Promise.reject(new Error("no module in a pattern"));
+
+async function ruleOf(config: PatternConfig, roles: readonly string[]): Promise<Rule> {
+  return { orchestrator: await createOrchestrator(config, noModules), roles: new Set(roles), maxHops: 50 };
+}
+
+/** Walks a task to its end; answers the roles in order and the ending. */
+async function walk(config: PatternConfig, script: Script): Promise<{ route: string[]; end: Extract<Message, { kind: "end" }> }> {
+  const rule = await ruleOf(config, Object.keys(script));
+  const route: string[] = [];
+  const turns: Record<string, number> = {};
+  let message = startTask(rule, { rowId: "1", trial: 0, row: { n: 3 }, seed: 1, attempt: 1, admittedAt: 0, trace: null });
+  while (message.kind === "step") {
+    const { task } = message;
+    route.push(task.role);
+    const turn = turns[task.role] ?? 0;
+    turns[task.role] = turn + 1;
+    const result = script[task.role]?.(turn) ?? null;
+    const hop = { hop: task.history.length, role: task.role, host: "h", at: "", queue_ms: 0, run_ms: 0, result };
+    message = nextMessage(rule, task, hop);
+  }
+  return { route, end: message };
+}
+
+describe("sequence", () => {
+  test("runs its roles in order and ends with the last result as the outcome", async () => {
+    const { route, end } = await walk({ pattern: "sequence", roles: ["a", "b"] }, { a: () => 1, b: () => ({ score: 0.5, x: 1 }) });
+    expect(route).toEqual(["a", "b"]);
+    expect(end.ending).toMatchObject({ status: "ok", stopReason: "completed", score: 0.5, outcome: { score: 0.5, x: 1 } });
+  });
+
+  test("scores by its expression over row and results", async () => {
+    const config: PatternConfig = { pattern: "sequence", roles: ["a", "b"], score: "results.a + row.n" };
+    expect((await walk(config, { a: () => 2, b: () => "text" })).end.ending).toMatchObject({ score: 5, outcome: { result: "text" } });
+  });
+});
+
+describe("pipeline", () => {
+  const config: PatternConfig = { pattern: "pipeline", stages: [{ role: "filter", keep: "result.keep" }, { role: "ask" }] };
+
+  test("ends a task early at the stage that drops it, without a score", async () => {
+    const { route, end } = await walk(config, { filter: () => ({ keep: false, why: "short", score: 1 }), ask: () => null });
+    expect(route).toEqual(["filter"]);
+    expect(end.ending).toMatchObject({ status: "ok", stopReason: "filtered", score: null, outcome: { filtered_by: "filter", why: "short" } });
+  });
+
+  test("runs every stage for a task that is kept", async () => {
+    expect((await walk(config, { filter: () => ({ keep: true }), ask: () => ({ q: 1 }) })).route).toEqual(["filter", "ask"]);
+  });
+
+  test("fails a task whose condition cannot be evaluated, and says which condition", async () => {
+    const { end } = await walk(config, { filter: () => ({ kept: true }), ask: () => null });
+    expect(end.ending).toMatchObject({ status: "failed", stopReason: "error", error: { code: "orchestrator_failed", role: "filter", hop: 0 } });
+    expect(end.ending.error?.message).toContain("result.keep");
+  });
+});
+
+describe("dialogue", () => {
+  const config: PatternConfig = {
+    pattern: "dialogue",
+    speakers: ["student", "teacher"],
+    between: ["extractor", "matcher"],
+    until: "results.matcher.agreed",
+    max_turns: 3,
+  };
+
+  test("ends on agreement with the judge's result as the outcome", async () => {
+    const { route, end } = await walk(config, {
+      student: () => "A",
+      teacher: () => "A",
+      extractor: () => null,
+      matcher: (turn) => ({ agreed: turn === 1, score: turn }),
+    });
+    expect(route).toEqual(["student", "extractor", "matcher", "teacher", "extractor", "matcher"]);
+    expect(end.ending).toMatchObject({ stopReason: "agreed", score: 1, outcome: { turns: 2, agreed: true } });
+  });
+
+  test("ends at max_turns when the speakers do not agree", async () => {
+    const { route, end } = await walk(config, { student: () => "A", teacher: () => "B", extractor: () => 0, matcher: () => ({ agreed: false }) });
+    expect(route.filter((role) => role === "student" || role === "teacher")).toEqual(["student", "teacher", "student"]);
+    expect(end.ending).toMatchObject({ status: "ok", stopReason: "max_turns", score: null, outcome: { turns: 3, agreed: false } });
+  });
+
+  test("needs no judge: the condition may read what the speaker said", async () => {
+    const alone: PatternConfig = { pattern: "dialogue", speakers: ["a", "b"], between: [], until: 'result.content.contains("bye")', max_turns: 9 };
+    const { route } = await walk(alone, { a: () => ({ content: "hi" }), b: () => ({ content: "bye" }) });
+    expect(route).toEqual(["a", "b"]);
+  });
+});
+
+describe("tool-loop", () => {
+  const call: Json = { role: "assistant", content: null, tool_calls: [{ id: "1", type: "function", function: { name: "f", arguments: "{}" } }] };
+  const word: Json = { role: "assistant", content: "done" };
+
+  test("alternates speaker and tools until the speaker calls none, then asks for the reward", async () => {
+    const config: PatternConfig = { pattern: "tool-loop", speaker: "s", tools: "t", reward: "r", max_turns: 9 };
+    const { route, end } = await walk(config, { s: (turn) => (turn < 2 ? call : word), t: () => [], r: () => ({ score: 1 }) });
+    expect(route).toEqual(["s", "t", "s", "t", "s", "r"]);
+    expect(end.ending).toMatchObject({ stopReason: "stopped", score: 1, outcome: { turns: 3 } });
+  });
+
+  test("stops at max_turns of the speaker, after its tools have answered", async () => {
+    const config: PatternConfig = { pattern: "tool-loop", speaker: "s", tools: "t", max_turns: 2 };
+    const { route, end } = await walk(config, { s: () => call, t: () => [] });
+    expect(route).toEqual(["s", "t", "s", "t"]);
+    expect(end.ending.stopReason).toBe("max_turns");
+  });
+});
