@@ -5,10 +5,11 @@ import * as v from "valibot";
 import type { JsonObject } from "../task/json.ts";
 import { parseDuration } from "./unit.ts";
 
-const duration = v.pipe(v.string(), v.rawTransform<string, number>(({ dataset, addIssue, NEVER }) => {
+const DURATION = 'a duration such as "90s", "500ms" or "2h"';
+const duration = v.pipe(v.string(DURATION), v.rawTransform<string, number>(({ dataset, addIssue, NEVER }) => {
   const ms = parseDuration(dataset.value);
   if (ms !== null) return ms;
-  addIssue({ message: 'a duration such as "90s", "500ms" or "2h"' });
+  addIssue({ message: DURATION });
   return NEVER;
 }));
 const name = v.pipe(v.string(), v.regex(/^[A-Za-z0-9][A-Za-z0-9_.-]*$/, "letters, digits, '_', '.' and '-', starting with a letter or digit"));
@@ -222,6 +223,13 @@ export const FREE_KEYS: readonly string[] = [
 
 /** Keys that a continued run may raise (an unset limit is the highest). */
 export const GROWING_KEYS: readonly string[] = ["run.trials", "dataset.limit"];
+
+/** Whether a dotted key path fits a pattern in which `*` stands for one name. */
+export function matchesKey(key: string, pattern: string): boolean {
+  const parts = key.split(".");
+  const wanted = pattern.split(".");
+  return parts.length === wanted.length && wanted.every((part, index) => part === "*" || part === parts[index]);
+}
 
 export type Recipe = v.InferOutput<typeof recipeSchema>;
 export type DatasetConfig = Recipe["dataset"];

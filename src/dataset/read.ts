@@ -1,0 +1,139 @@
+// Rows of files, in order, in batches: JSONL, a JSON array or CSV, plain or compressed, streamed and never held whole.
+
+import { createReadStream } from "node:fs";
+import { Readable } from "node:stream";
+import { createGunzip, createZstdDecompress } from "node:zlib";
+import { JSONParser } from "@streamparser/json";
+import { CsvError, parse as parseCsv } from "csv-parse";
+import { messageOf } from "../error.ts";
+import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
+import type { DataFile } from "./files.ts";
+import { splitLines } from "./lines.ts";
+
+const CHUNK_BYTES = 256 * 1024;
+const BATCH_ROWS = 256;
+
+/** One item of a file: a row, or what is wrong with it. */
+export interface Item {
+  readonly file: string;
+  /** From 1; of a JSON array, undefined. */
+  readonly line: number | undefined;
+  readonly row: JsonObject | null;
+  readonly problem: string | null;
+  /** The row as text: its line, or its JSON. */
+  readonly text: string;
+  /** Where the line stands in an uncompressed JSONL file. */
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+/** Items of all files in order. A file that breaks off ends with an item that says so. */
+export async function* readItems(files: readonly DataFile[]): AsyncGenerator<readonly Item[]> {
+  for (const file of files) {
+    try {
+      yield* READERS[file.format](file, open(file));
+    } catch (cause) {
+      const line = cause instanceof CsvError && typeof cause["lines"] === "number" ? cause["lines"] : undefined;
+      yield [broken(file, line, explain(cause, file))];
+    }
+  }
+}
+
+function open({ path, compression }: DataFile): Readable {
+  const bytes = createReadStream(path, { highWaterMark: CHUNK_BYTES });
+  if (compression === null) return bytes;
+  const decompress = compression === "gz" ? createGunzip() : createZstdDecompress();
+  bytes.on("error", (error) => decompress.destroy(error));
+  return bytes.pipe(decompress);
+}
+
+const READERS: Readonly<Record<DataFile["format"], (file: DataFile, bytes: Readable) => AsyncGenerator<readonly Item[]>>> = {
+  jsonl: readJsonLines,
+  json: readJsonArray,
+  csv: readCsv,
+};
+
+const BYTE_ORDER_MARK = "\ufeff";
+
+async function* readJsonLines(file: DataFile, bytes: Readable): AsyncGenerator<readonly Item[]> {
+  for await (const lines of splitLines(bytes)) {
+    const items: Item[] = [];
+    for (const { text, number, offset, bytes, valid } of lines) {
+      const bare = number === 1 && text.startsWith(BYTE_ORDER_MARK) ? text.slice(1) : text;
+      if (!valid) items.push(broken(file, number, "the line is not UTF-8"));
+      else if (bare.trim() !== "") items.push({ ...parseLine(file, number, bare), offset, bytes });
+    }
+    if (items.length > 0) yield items;
+  }
+}
+
+function parseLine(file: DataFile, line: number, text: string): Item {
+  try {
+    return itemOf(file, line, JSON.parse(text) as Json, text);
+  } catch (cause) {
+    return broken(file, line, `the line is not JSON: ${messageOf(cause)}`);
+  }
+}
+
+async function* readJsonArray(file: DataFile, bytes: Readable): AsyncGenerator<readonly Item[]> {
+  let items: Item[] = [];
+  let started = false;
+  const parser = new JSONParser({ paths: ["$.*"], keepStack: false });
+  parser.onValue = ({ value }) => void items.push(itemOf(file, undefined, value as Json, null));
+  parser.onError = (error) => {
+    throw error;
+  };
+  const decoder = new TextDecoder("utf-8", { fatal: true });
+  for await (const chunk of bytes as AsyncIterable<Buffer>) {
+    const text = decoder.decode(chunk, { stream: true });
+    if (!started && text.trim() !== "") {
+      started = true;
+      if (!text.trimStart().startsWith("[")) throw new Error('the file is no JSON array of rows (one row a line is format "jsonl")');
+    }
+    parser.write(text);
+    if (items.length > 0) yield items;
+    items = [];
+  }
+  if (started && !parser.isEnded) throw new Error("the JSON array is cut short");
+}
+
+async function* readCsv(file: DataFile, bytes: Readable): AsyncGenerator<readonly Item[]> {
+  const parser = parseCsv({ bom: true, columns: headerOf, info: true, skip_empty_lines: true });
+  bytes.on("error", (error) => parser.destroy(error));
+  let items: Item[] = [];
+  for await (const { record, info } of bytes.pipe(parser) as AsyncIterable<{ record: JsonObject; info: { lines: number } }>) {
+    items.push(itemOf(file, info.lines, record, null));
+    if (items.length < BATCH_ROWS) continue;
+    yield items;
+    items = [];
+  }
+  if (items.length > 0) yield items;
+}
+
+function headerOf(names: string[]): string[] {
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined) throw new Error(`the header names the column "${twice}" twice`);
+  return names;
+}
+
+function itemOf(file: DataFile, line: number | undefined, value: Json, text: string | null): Item {
+  if (!isJsonObject(value)) return broken(file, line, `a row must be an object, found ${shorten(JSON.stringify(value))}`);
+  return { file: file.path, line, row: value, problem: null, text: text ?? JSON.stringify(value), offset: 0, bytes: 0 };
+}
+
+function broken({ path }: DataFile, line: number | undefined, problem: string): Item {
+  return { file: path, line, row: null, problem, text: "", offset: 0, bytes: 0 };
+}
+
+function explain(cause: unknown, { compression }: DataFile): string {
+  const code = (cause as { code?: unknown }).code;
+  const fromZlib = typeof code === "string" && (code.startsWith("Z_") || code.startsWith("ZSTD_"));
+  if (compression !== null && fromZlib) return `the .${compression} file is damaged or cut short: ${messageOf(cause)}`;
+  return messageOf(cause);
+}
+
+const SHOWN_MAX = 60;
+
+function shorten(text: string): string {
+  return text.length > SHOWN_MAX ? `${text.slice(0, SHOWN_MAX)}…` : text;
+}

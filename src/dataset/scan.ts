@@ -1,0 +1,113 @@
+// One whole pass over a dataset before anything is spent: every row reads, every id is there and unique, and the run knows
+// how many rows it will have. Memory: a fingerprint an id, and nothing of the rows.
+
+import { createHash, type Hash } from "node:crypto";
+import { MatrixError, type Problem } from "../error.ts";
+import { IdDigest } from "../task/id-digest.ts";
+import { IdSet } from "../task/id-set.ts";
+import { type DatasetSource, drawAll, type Drawn, problemAt } from "./source.ts";
+
+const PROBLEMS_MAX = 20;
+
+export interface ScanOptions {
+  readonly trials: number;
+  /** A number of rows at which the digest is wanted too: what an earlier run had. */
+  readonly checkpoint?: number;
+  /** Called now and then with the rows read so far. */
+  readonly onProgress?: (rows: number) => void;
+}
+
+export interface DatasetScan {
+  /** After filter and limit. */
+  readonly rows: number;
+  /** sha256 over ids and contents of the rows, in order. */
+  readonly digest: string;
+  /** The digest of the first `checkpoint` rows; null when there are fewer. */
+  readonly checkpointDigest: string | null;
+  /** Of every (row, trial). */
+  readonly idsDigest: string;
+}
+
+/** Fails with `dataset_invalid` and the first problems of all. */
+export async function scanDataset(source: DatasetSource, { trials, checkpoint, onProgress }: ScanOptions): Promise<DatasetScan> {
+  const hash = createHash("sha256");
+  const ids = new IdSet();
+  const idsDigest = new IdDigest();
+  const problems = new Problems();
+  const twice = new Map<string, Drawn>();
+  // A shuffled run draws its limit from all rows, so all must be sound.
+  const limit = source.shuffle === null ? (source.limit ?? Number.POSITIVE_INFINITY) : Number.POSITIVE_INFINITY;
+  let checkpointDigest: string | null = null;
+  let rows = 0;
+
+  reading: for await (const batch of drawAll(source)) {
+    for (const drawn of batch) {
+      if (rows >= limit) break reading;
+      if (drawn.row === null) {
+        problems.add(drawn.problem);
+        continue;
+      }
+      const { id } = drawn.row;
+      if (source.idField !== null && !ids.add(id)) {
+        if (twice.size < PROBLEMS_MAX) twice.set(id, drawn);
+        problems.more++;
+        continue;
+      }
+      rows++;
+      hash.update(`${id}\n${drawn.item.text}\n`);
+      if (rows === checkpoint) checkpointDigest = digestOf(hash);
+      for (let trial = 0; trial < trials; trial++) idsDigest.add(id, trial);
+    }
+    onProgress?.(rows);
+  }
+  if (twice.size > 0) await explainTwice(source, twice, problems);
+  problems.throwIfAny(source);
+  if (rows === 0) throw new MatrixError("dataset_invalid", `no rows in ${namesOf(source)}${source.filter === null ? "" : " pass dataset.filter"}`);
+  return { rows, digest: digestOf(hash), checkpointDigest, idsDigest: idsDigest.hex };
+}
+
+class Problems {
+  readonly #shown: Problem[] = [];
+  /** Found, but not shown. */
+  more = 0;
+
+  add(problem: Problem | null): void {
+    if (problem === null || this.#shown.length >= PROBLEMS_MAX) this.more++;
+    else this.#shown.push(problem);
+  }
+
+  throwIfAny(source: DatasetSource): void {
+    const count = this.#shown.length + this.more;
+    if (count === 0) return;
+    const hint = this.more > 0 ? { hint: `${this.more} more of the kind` } : {};
+    const many = count === 1 ? "1 problem" : `${count} problems`;
+    throw new MatrixError("dataset_invalid", `${namesOf(source)}: ${many}`, { problems: this.#shown, ...hint });
+  }
+}
+
+/** Reads again, for the line that held each repeated id first. */
+async function explainTwice(source: DatasetSource, twice: ReadonlyMap<string, Drawn>, problems: Problems): Promise<void> {
+  const first = new Map<string, Drawn>();
+  for await (const batch of drawAll(source)) {
+    for (const drawn of batch) {
+      const id = drawn.row?.id;
+      if (id !== undefined && twice.has(id) && !first.has(id)) first.set(id, drawn);
+    }
+    if (first.size === twice.size) break;
+  }
+  for (const [id, drawn] of twice) {
+    const holder = first.get(id)?.item;
+    const where = holder === undefined ? "" : ` first at ${holder.file}${holder.line === undefined ? "" : `:${holder.line}`}`;
+    problems.more--;
+    problems.add(problemAt(drawn.item, `the id ${JSON.stringify(id)} stands twice;${where}`));
+  }
+}
+
+function digestOf(hash: Hash): string {
+  return hash.copy().digest("hex");
+}
+
+function namesOf({ files }: DatasetSource): string {
+  const [first] = files;
+  return files.length === 1 ? (first?.path ?? "") : `${first?.path} and ${files.length - 1} more`;
+}

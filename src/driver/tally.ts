@@ -1,0 +1,44 @@
+// The tally: what a run has made so far, for progress and for the summary at its end. Sums, never the records themselves.
+
+import type { TrajectoryRecord } from "../task/record.ts";
+import type { Ending, StopReason, Usage } from "../task/task.ts";
+
+export interface Tally {
+  readonly counts: Record<Ending["status"], number>;
+  readonly stopReasons: Partial<Record<StopReason, number>>;
+  /** Of failed records: how many by error code and role. */
+  readonly errors: Record<string, number>;
+  readonly hops: number;
+  readonly usage: Usage;
+  readonly cost: number | null;
+  /** Of the scored records. */
+  readonly score: { readonly count: number; readonly sum: number };
+}
+
+export class RunningTally implements Tally {
+  readonly counts = { ok: 0, failed: 0, lost: 0 };
+  readonly stopReasons: Partial<Record<StopReason, number>> = {};
+  readonly errors: Record<string, number> = {};
+  hops = 0;
+  readonly usage = { requests: 0, prompt_tokens: 0, completion_tokens: 0 };
+  cost: number | null = null;
+  readonly score = { count: 0, sum: 0 };
+
+  add(record: TrajectoryRecord): void {
+    this.counts[record.status]++;
+    this.stopReasons[record.stop_reason] = (this.stopReasons[record.stop_reason] ?? 0) + 1;
+    this.hops += record.history.length;
+    this.usage.requests += record.usage.requests;
+    this.usage.prompt_tokens += record.usage.prompt_tokens;
+    this.usage.completion_tokens += record.usage.completion_tokens;
+    if (record.cost !== null) this.cost = (this.cost ?? 0) + record.cost;
+    if (record.score !== null) {
+      this.score.count++;
+      this.score.sum += record.score;
+    }
+    if (record.error !== null) {
+      const where = record.error.role === null ? record.error.code : `${record.error.code} in ${record.error.role}`;
+      this.errors[where] = (this.errors[where] ?? 0) + 1;
+    }
+  }
+}

@@ -1,0 +1,56 @@
+// Expressions in recipes are CEL (Common Expression Language, cel.dev): pure, always ending, and strict about missing keys.
+// JSON knows one kind of number and CEL two, so numbers mix here as they do in JSON.
+
+import { Environment } from "@marcbachmann/cel-js";
+import { MatrixError, messageOf } from "../error.ts";
+import type { Json, JsonObject } from "../task/json.ts";
+
+export type Expression = (variables: JsonObject) => Json;
+
+const environment = new Environment({ unlistedVariablesAreDyn: true, homogeneousAggregateLiterals: false });
+for (const operator of ["+", "-", "*", "/", "%"] as const) {
+  const apply = arithmetic(operator);
+  environment.registerOperator(`double ${operator} int`, (a: number, b: bigint) => apply(a, Number(b)));
+  environment.registerOperator(`int ${operator} double`, (a: bigint, b: number) => apply(Number(a), b));
+}
+
+/** Fails with `recipe_invalid` when the text does not parse; the expression fails with `orchestrator_failed` when it cannot be evaluated. */
+export function compileExpression(source: string): Expression {
+  let evaluate: (variables: JsonObject) => unknown;
+  try {
+    evaluate = environment.parse(source);
+  } catch (cause) {
+    throw new MatrixError("recipe_invalid", `the expression does not parse: ${firstLine(cause)}`, { cause });
+  }
+  return (variables) => {
+    try {
+      return toJson(evaluate(variables));
+    } catch (cause) {
+      throw new MatrixError("orchestrator_failed", `the expression \`${source}\` fails: ${firstLine(cause)}`, { cause });
+    }
+  };
+}
+
+function arithmetic(operator: "+" | "-" | "*" | "/" | "%"): (a: number, b: number) => number {
+  switch (operator) {
+    case "+":
+      return (a, b) => a + b;
+    case "-":
+      return (a, b) => a - b;
+    case "*":
+      return (a, b) => a * b;
+    case "/":
+      return (a, b) => a / b;
+    case "%":
+      return (a, b) => a % b;
+  }
+}
+
+/** The library shows the expression and a caret on further lines; our messages carry the expression themselves. */
+function firstLine(cause: unknown): string {
+  return messageOf(cause).split("\n")[0] ?? "";
+}
+
+function toJson(value: unknown): Json {
+  return typeof value === "bigint" ? Number(value) : (value as Json);
+}

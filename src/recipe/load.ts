@@ -1,0 +1,98 @@
+// Loading a recipe: layers → one table → typed recipe, with every problem placed in the file or override that wrote it.
+
+import { MatrixError, type Problem } from "../error.ts";
+import type { JsonObject } from "../task/json.ts";
+import { type Environment, fillSecrets, type LayerProblem, mergeTables, resolveLayer } from "./compose.ts";
+import { positionsOf } from "./position.ts";
+import { checkReferences, filesOf } from "./references.ts";
+import { matchesKey, type Recipe, SECRET_KEYS } from "./schema.ts";
+import { readOverride, readSources, type Source, writeToml } from "./source.ts";
+import { type Complaint, validateRecipe } from "./validate.ts";
+
+export interface LoadedRecipe {
+  readonly recipe: Recipe;
+  /** The merged table as written, paths absolute, secrets still references. */
+  readonly resolved: JsonObject;
+  /** `resolved` as TOML: itself a recipe. */
+  readonly text: string;
+  /** Prompts, modules, tools and schemas that the recipe reads. */
+  readonly files: readonly string[];
+  /** A problem at the place that set a key. */
+  problemAt(key: string, message: string): Problem;
+}
+
+export interface LoadOptions {
+  /** `key=value`, applied in order after the file. */
+  readonly overrides?: readonly string[];
+  readonly env: Environment;
+  /** Where relative paths in overrides start. */
+  readonly cwd: string;
+}
+
+/** Fails with `recipe_invalid` and all problems at once. */
+export async function loadRecipe(path: string, { overrides = [], env, cwd }: LoadOptions): Promise<LoadedRecipe> {
+  const sources = [...(await readSources(path)), ...overrides.map((override) => readOverride(override, cwd))];
+  const layerProblems: LayerProblem[] = [];
+  const resolved = sources
+    .map((source) => resolveLayer(source, env, layerProblems))
+    .reduce((below, above) => mergeTables(below, above));
+  const filled = readNumbers(fillSecrets(resolved, env, layerProblems), sources);
+  const { recipe, complaints } = validateRecipe(filled);
+  const problemAt = (key: string, message: string) => locate(sources, { key, message });
+  const all = [...layerProblems, ...complaints, ...(recipe === null ? [] : checkReferences(recipe))];
+  if (recipe === null || all.length > 0) {
+    const problems = all.map((complaint) => locate(sources, complaint));
+    throw new MatrixError("recipe_invalid", `${path}: ${all.length === 1 ? "1 problem" : `${all.length} problems`}`, { problems });
+  }
+  const files = [...new Set(filesOf(recipe).map(([, file]) => file))];
+  return { recipe, resolved, text: writeToml(resolved), files, problemAt };
+}
+
+/** A value that is wholly one reference may stand for a number or truth value: "${env:SEED}". */
+function readNumbers(table: JsonObject, sources: readonly Source[]): JsonObject {
+  const { complaints } = validateRecipe(table);
+  let read = table;
+  for (const { key } of complaints) {
+    const written = sources.map((source) => valueAt(source.table, key)).findLast((value) => value !== undefined);
+    const value = valueAt(table, key);
+    if (typeof written !== "string" || !/^\$\{env:[^}]*\}$/.test(written) || typeof value !== "string") continue;
+    try {
+      read = mergeTables(read, readOverride(`${key}=${value}`, "/").table);
+    } catch {
+      // No TOML value: the complaint stands.
+    }
+  }
+  return read;
+}
+
+function locate(sources: readonly Source[], { key, message, suggestion }: Complaint): Problem {
+  const problem = { key, message, ...(suggestion === undefined ? {} : { suggestion }) };
+  const parts = key.split(".");
+  // The longest part of the path that some layer wrote; of the layers that wrote it, the last.
+  for (let length = parts.length; length > 0; length--) {
+    const path = parts.slice(0, length).join(".");
+    const source = sources.findLast(({ table }) => valueAt(table, path) !== undefined);
+    if (source === undefined) continue;
+    if ("override" in source.origin) return { file: `override ${shownOverride(source.origin.override, key)}`, ...problem };
+    const position = positionsOf(source.origin.text).get(path);
+    // What is missing in a table, or a key that is itself wrong, is shown at the key; a wrong value at the value.
+    const atKey = length < parts.length || message.startsWith("unknown key");
+    return { file: source.origin.file, ...(atKey ? position?.key : position?.value), ...problem };
+  }
+  const main = sources.findLast(({ origin }) => "file" in origin)?.origin;
+  return { ...(main !== undefined && "file" in main ? { file: main.file, line: 1, column: 1 } : {}), ...problem };
+}
+
+/** A secret that was typed in by mistake is not repeated. */
+function shownOverride(override: string, key: string): string {
+  return SECRET_KEYS.some((pattern) => matchesKey(key, pattern)) ? `${key}=…` : override;
+}
+
+function valueAt(table: JsonObject, path: string): unknown {
+  let value: unknown = table;
+  for (const part of path.split(".")) {
+    if (typeof value !== "object" || value === null) return undefined;
+    value = (value as Record<string, unknown>)[part];
+  }
+  return value;
+}

@@ -1,0 +1,105 @@
+// What a schema cannot say: that the names in a recipe refer to something, and that nothing in it is idle.
+
+import { existsSync } from "node:fs";
+import { MatrixError } from "../error.ts";
+import { compileExpression } from "./expression.ts";
+import type { OrchestratorConfig, Recipe, RoleConfig } from "./schema.ts";
+import { type Complaint, nearest } from "./validate.ts";
+
+export function checkReferences(recipe: Recipe): Complaint[] {
+  const roles = Object.keys(recipe.roles);
+  const complaints: Complaint[] = [];
+  for (const [name, role] of Object.entries(recipe.roles)) complaints.push(...checkRole(`roles.${name}`, role, recipe));
+  const routed = new Set<string>();
+  for (const [key, role] of routedRoles(recipe.orchestrator)) {
+    routed.add(role);
+    if (!roles.includes(role)) complaints.push(unknownName(key, "role", role, roles));
+  }
+  if (!("module" in recipe.orchestrator)) {
+    for (const role of roles.filter((role) => !routed.has(role))) {
+      complaints.push({ key: `roles.${role}`, message: "no task ever comes here: the orchestrator does not name this role" });
+    }
+  }
+  for (const [key, expression] of expressionsOf(recipe)) complaints.push(...checkExpression(key, expression));
+  for (const [key, path] of filesOf(recipe)) if (!existsSync(path)) complaints.push({ key, message: `no such file: ${path}` });
+  return complaints;
+}
+
+/** Files that a recipe's roles and models read, with the keys that name them. */
+export function filesOf({ roles, models, orchestrator }: Recipe): (readonly [key: string, path: string])[] {
+  const files: [string, string][] = [];
+  const add = (key: string, value: unknown): void => {
+    if (typeof value === "string") files.push([key, value]);
+  };
+  for (const [name, role] of Object.entries(roles)) {
+    if (role.agent !== "llm") add(`roles.${name}.agent`, role.agent);
+    for (const key of ["system", "prompt", "tools", "schema"] as const) add(`roles.${name}.${key}`, role[key]);
+  }
+  for (const [name, model] of Object.entries(models)) if (model.kind === "simulated") add(`models.${name}.replies`, model.replies);
+  if ("module" in orchestrator) add("orchestrator.module", orchestrator.module);
+  return files;
+}
+
+const LLM_KEYS = ["model", "system", "prompt", "conversation", "tools", "schema"] as const;
+
+function checkRole(key: string, role: RoleConfig, { roles, models }: Recipe): Complaint[] {
+  if (role.agent !== "llm") {
+    const idle = [...LLM_KEYS.filter((name) => role[name] !== undefined), ...(Object.keys(role.sampling).length > 0 ? ["sampling"] : [])];
+    return idle.map((name) => ({ key: `${key}.${name}`, message: `only an llm role reads it; this role's agent is ${role.agent}` }));
+  }
+  const complaints: Complaint[] = [];
+  if (role.model === undefined) complaints.push({ key, message: "an llm role needs a model, one of [models]" });
+  else if (!(role.model in models)) complaints.push(unknownName(`${key}.model`, "model", role.model, Object.keys(models)));
+  if (role.prompt === undefined && role.system === undefined) complaints.push({ key, message: "an llm role needs a prompt or a system message" });
+  role.conversation?.forEach((name, index) => {
+    if (!(name in roles)) complaints.push(unknownName(`${key}.conversation.${index}`, "role", name, Object.keys(roles)));
+  });
+  return complaints;
+}
+
+function routedRoles(orchestrator: OrchestratorConfig): (readonly [key: string, role: string])[] {
+  if ("module" in orchestrator) return [];
+  const list = (key: string, names: readonly string[]) => names.map((name, index) => [`orchestrator.${key}.${index}`, name] as const);
+  switch (orchestrator.pattern) {
+    case "sequence":
+      return list("roles", orchestrator.roles);
+    case "pipeline":
+      return orchestrator.stages.map(({ role }, index) => [`orchestrator.stages.${index}.role`, role] as const);
+    case "dialogue":
+      return [...list("speakers", orchestrator.speakers), ...list("between", orchestrator.between)];
+    case "tool-loop": {
+      const { speaker, tools, reward } = orchestrator;
+      const named = [["orchestrator.speaker", speaker] as const, ["orchestrator.tools", tools] as const];
+      return reward === undefined ? named : [...named, ["orchestrator.reward", reward] as const];
+    }
+  }
+}
+
+function expressionsOf({ dataset, orchestrator }: Recipe): (readonly [key: string, source: string])[] {
+  const found: [string, string][] = [];
+  const add = (key: string, source: string | undefined): void => {
+    if (source !== undefined) found.push([key, source]);
+  };
+  add("dataset.filter", dataset.filter);
+  if ("module" in orchestrator) return found;
+  add("orchestrator.score", orchestrator.score);
+  if (orchestrator.pattern === "dialogue" || orchestrator.pattern === "tool-loop") add("orchestrator.until", orchestrator.until);
+  if (orchestrator.pattern === "pipeline") orchestrator.stages.forEach(({ keep }, index) => add(`orchestrator.stages.${index}.keep`, keep));
+  return found;
+}
+
+function checkExpression(key: string, source: string): Complaint[] {
+  try {
+    compileExpression(source);
+    return [];
+  } catch (thrown) {
+    if (thrown instanceof MatrixError) return [{ key, message: thrown.message }];
+    throw thrown;
+  }
+}
+
+function unknownName(key: string, what: string, name: string, names: readonly string[]): Complaint {
+  const known = names.length === 0 ? `there are no ${what}s` : `${what}s: ${names.join(", ")}`;
+  const suggestion = nearest(name, names);
+  return { key, message: `no ${what} is named "${name}"; ${known}`, ...(suggestion === undefined ? {} : { suggestion }) };
+}

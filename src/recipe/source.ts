@@ -1,0 +1,91 @@
+// The layers of a recipe: its file, the files it extends, and the overrides of the command line. Each is parsed on its own,
+// so that a problem can name the file that wrote it.
+
+import { readdir, readFile } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import { parse, stringify, TomlError } from "smol-toml";
+import { MatrixError, type Problem } from "../error.ts";
+import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
+
+export interface Source {
+  readonly table: JsonObject;
+  /** Where relative paths start. */
+  readonly folder: string;
+  /** A file with its text, or an override as it was typed. */
+  readonly origin: { readonly file: string; readonly text: string } | { readonly override: string };
+}
+
+/** The recipe and all that it extends, bases first. Fails with the problems of the first file that does not parse. */
+export async function readSources(path: string, chain: readonly string[] = []): Promise<Source[]> {
+  const file = resolve(path);
+  if (chain.includes(file)) {
+    throw new MatrixError("recipe_invalid", `extends runs in a circle: ${[...chain, file].join(" → ")}`);
+  }
+  const text = await readRecipe(file, chain.at(-1));
+  const { extends: bases, ...table } = parseToml(text, file);
+  const sources: Source[] = [];
+  for (const base of basesOf(bases, file)) sources.push(...(await readSources(resolve(dirname(file), base), [...chain, file])));
+  return [...sources, { table, folder: dirname(file), origin: { file, text } }];
+}
+
+/** `key.path=VALUE` with a TOML value; what is no TOML value is taken as text, so that shells need no nested quotes. */
+export function readOverride(override: string, cwd: string): Source {
+  const split = override.indexOf("=");
+  const key = override.slice(0, split).trim();
+  const value = override.slice(split + 1);
+  if (split < 1) throw new MatrixError("usage", `"${override}" is no override`, { hint: "write key.path=value, for example run.concurrency=500" });
+  const table = tryParse(`${key} = ${value}`) ?? tryParse(`${key} = ${JSON.stringify(value)}`);
+  if (table === null) throw new MatrixError("usage", `"${key}" is no key path`, { hint: "write key.path=value, for example run.concurrency=500" });
+  return { table, folder: cwd, origin: { override } };
+}
+
+/** A table as TOML text. */
+export function writeToml(table: JsonObject): string {
+  return stringify(table);
+}
+
+async function readRecipe(file: string, extendedBy: string | undefined): Promise<string> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (cause) {
+    const from = extendedBy === undefined ? "" : `, which ${extendedBy} extends`;
+    const near = (await readdir(dirname(file)).catch(() => [])).filter((name) => name.endsWith(".toml"));
+    const hint = near.length === 0 ? {} : { hint: `recipes in ${dirname(file)}: ${near.join(", ")}` };
+    throw new MatrixError("recipe_invalid", `cannot read the recipe ${file}${from}`, { cause, ...hint });
+  }
+}
+
+function parseToml(text: string, file: string): JsonObject {
+  try {
+    return parse(text) as JsonObject;
+  } catch (cause) {
+    if (!(cause instanceof TomlError)) throw cause;
+    const message = (cause.message.split("\n")[0] ?? "").replace("Invalid TOML document: ", "not valid TOML: ");
+    const problem: Problem = { file, line: cause.line, column: cause.column, message };
+    throw new MatrixError("recipe_invalid", `${file} is not valid TOML`, { cause, problems: [problem] });
+  }
+}
+
+function tryParse(text: string): JsonObject | null {
+  try {
+    return parse(text) as JsonObject;
+  } catch {
+    return null;
+  }
+}
+
+function basesOf(bases: Json | undefined, file: string): readonly string[] {
+  if (bases === undefined) return [];
+  const list = Array.isArray(bases) ? bases : [bases];
+  if (list.every((base) => typeof base === "string")) return list;
+  throw new MatrixError("recipe_invalid", `${file}: extends must be a path or a list of paths`);
+}
+
+/** Every leaf of a table with its dotted path; lists count as leaves. */
+export function* leavesOf(table: JsonObject, prefix = ""): Generator<readonly [path: string, value: Json]> {
+  for (const [key, value] of Object.entries(table)) {
+    const path = prefix === "" ? key : `${prefix}.${key}`;
+    if (isJsonObject(value)) yield* leavesOf(value, path);
+    else yield [path, value];
+  }
+}

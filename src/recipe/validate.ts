@@ -1,0 +1,132 @@
+// A table against the schema: every problem at once, in words that a person can act on.
+
+import { closest, distance } from "fastest-levenshtein";
+import * as v from "valibot";
+import type { JsonObject } from "../task/json.ts";
+import { isJsonObject } from "../task/json.ts";
+import { type Recipe, recipeSchema } from "./schema.ts";
+
+export interface Complaint {
+  /** Dotted path of the key. */
+  readonly key: string;
+  readonly message: string;
+  readonly suggestion?: string;
+}
+
+export function validateRecipe(table: JsonObject): { readonly recipe: Recipe | null; readonly complaints: readonly Complaint[] } {
+  const complaints: Complaint[] = [];
+  let input: JsonObject = table;
+  for (;;) {
+    const result = v.safeParse(recipeSchema, input);
+    if (result.success) return { recipe: complaints.length === 0 ? result.output : null, complaints };
+    const unknown = result.issues.filter(isUnknownKey);
+    // The schema reports one unknown key of a table at a time: report it, take it out, look again.
+    for (const issue of unknown) {
+      complaints.push(unknownKey(pathOf(issue), table));
+      input = without(input, pathOf(issue));
+    }
+    if (unknown.length > 0) continue;
+    return { recipe: null, complaints: [...complaints, ...result.issues.flatMap(complaintsOf)] };
+  }
+}
+
+/** The word of a list that was probably meant, if any is near. */
+export function nearest(word: string, words: readonly string[]): string | undefined {
+  if (words.length === 0) return undefined;
+  const best = closest(word, [...words]);
+  return distance(word, best) <= Math.max(2, Math.floor(word.length / 3)) ? best : undefined;
+}
+
+type Issue = v.BaseIssue<unknown>;
+type Path = readonly string[];
+
+function isUnknownKey(issue: Issue): boolean {
+  return issue.type === "strict_object" && issue.expected === "never";
+}
+
+function pathOf(issue: Issue): Path {
+  return issue.path?.map(({ key }) => String(key)) ?? [];
+}
+
+function unknownKey(path: Path, table: JsonObject): Complaint {
+  const name = path.at(-1) ?? "";
+  const allowed = keysAt(path.slice(0, -1), table);
+  return complaint(path.join("."), `unknown key "${name}"; allowed: ${allowed.join(", ")}`, nearest(name, allowed));
+}
+
+function complaint(key: string, message: string, suggestion: string | undefined): Complaint {
+  return { key, message, ...(suggestion === undefined ? {} : { suggestion }) };
+}
+
+function complaintsOf(issue: Issue): Complaint[] {
+  const key = pathOf(issue).join(".");
+  // Of a union, the branch that got furthest into the value says most.
+  const branches = issue.type === "union" ? (issue.issues ?? []) : [];
+  const deepest = branches.filter(({ path }) => (path?.length ?? 0) > 0);
+  if (deepest.length > 0) return deepest.flatMap((inner) => complaintsOf({ ...inner, path: [...(issue.path ?? []), ...(inner.path ?? [])] } as Issue));
+  if (issue.received === "undefined") return [{ key, message: "missing; it must be set" }];
+  const found = isJsonObject(issue.input) ? "a table" : JSON.stringify(issue.input);
+  const options = [...(issue.expected ?? "").matchAll(/"([^"]*)"/g)].map((match) => match[1] as string);
+  if (issue.type === "picklist" || issue.type === "variant" || issue.type === "literal") {
+    return [complaint(key, `found ${found}; allowed: ${options.join(", ")}`, nearest(String(issue.input), options))];
+  }
+  return [{ key, message: `found ${found}; allowed: ${expectation(issue)}` }];
+}
+
+/** Our own messages say what is allowed; the library's give the expected type. */
+function expectation(issue: Issue): string {
+  if (!issue.message.startsWith("Invalid ")) return issue.message;
+  const words: Readonly<Record<string, string>> = { Object: "a table", Array: "a list", integer: "a whole number" };
+  if (issue.type === "integer") return "a whole number";
+  if (issue.type === "url") return "a URL";
+  return (issue.expected ?? "another value")
+    .split(" | ")
+    .map((part) => words[part] ?? part.replace(/^\(|\)$/g, ""))
+    .map((part) => (part in words ? words[part] : part))
+    .join(" or ");
+}
+
+function without(table: JsonObject, [key = "", ...rest]: Path): JsonObject {
+  const { [key]: value, ...others } = table;
+  return rest.length === 0 || !isJsonObject(value) ? others : { ...others, [key]: without(value, rest) };
+}
+
+/** The keys that a table at a path may have, read off the schema. */
+function keysAt(path: Path, input: unknown): string[] {
+  let schema: unknown = recipeSchema;
+  let value = input;
+  for (const key of path) {
+    schema = childOf(unwrap(schema, value), key);
+    value = isJsonObject(value) ? value[key] : undefined;
+  }
+  const { entries = {} } = unwrap(schema, value) as { entries?: object };
+  return Object.keys(entries);
+}
+
+interface SchemaLike {
+  readonly type: string;
+  readonly wrapped?: unknown;
+  readonly getter?: (input: unknown) => unknown;
+  readonly options?: readonly SchemaLike[];
+  readonly key?: string;
+  readonly entries?: Readonly<Record<string, unknown>>;
+  readonly value?: unknown;
+}
+
+function unwrap(schema: unknown, input: unknown): SchemaLike {
+  const like = schema as SchemaLike;
+  if (like.wrapped !== undefined) return unwrap(like.wrapped, input);
+  if (like.type === "lazy") return unwrap(like.getter?.(input), input);
+  if (like.type === "variant") return (like.options ?? []).find((option) => accepts(option, like.key ?? "", input)) ?? like;
+  if (like.type === "union") return (like.options ?? []).find(({ type }) => type === "strict_object") ?? like;
+  return like;
+}
+
+function accepts(option: SchemaLike, key: string, input: unknown): boolean {
+  const literal = (option.entries?.[key] as { literal?: unknown } | undefined)?.literal;
+  return isJsonObject(input) && literal === input[key];
+}
+
+function childOf(schema: SchemaLike, key: string): unknown {
+  return schema.entries?.[key] ?? schema.value;
+}

@@ -1,0 +1,62 @@
+// A set of (row id, trial) in 12 bytes an entry at most half full: fingerprints of 64 bits, not the ids. Two different ids
+// share a fingerprint with a probability of n² / 2^65: 1 in 4 million among three million ids.
+
+import { hash64 } from "./seed.ts";
+
+const INITIAL_SLOTS = 1024;
+const FILL_MAX = 0.6;
+
+export class IdSet {
+  #low = new Uint32Array(INITIAL_SLOTS);
+  #high = new Uint32Array(INITIAL_SLOTS);
+  #size = 0;
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** False when it was there. */
+  add(id: string, trial = 0): boolean {
+    const [low, high] = fingerprint(id, trial);
+    const slot = this.#find(low, high);
+    if (this.#low[slot] !== 0) return false;
+    this.#low[slot] = low;
+    this.#high[slot] = high;
+    this.#size++;
+    if (this.#size > this.#low.length * FILL_MAX) this.#grow();
+    return true;
+  }
+
+  has(id: string, trial = 0): boolean {
+    const [low, high] = fingerprint(id, trial);
+    return this.#low[this.#find(low, high)] !== 0;
+  }
+
+  /** The slot that holds the fingerprint, or the free one where it belongs. */
+  #find(low: number, high: number): number {
+    const mask = this.#low.length - 1;
+    let slot = high & mask;
+    while (this.#low[slot] !== 0 && (this.#low[slot] !== low || this.#high[slot] !== high)) slot = (slot + 1) & mask;
+    return slot;
+  }
+
+  #grow(): void {
+    const [lows, highs] = [this.#low, this.#high];
+    this.#low = new Uint32Array(lows.length * 2);
+    this.#high = new Uint32Array(lows.length * 2);
+    for (let i = 0; i < lows.length; i++) {
+      const low = lows[i] as number;
+      const high = highs[i] as number;
+      if (low === 0) continue;
+      const slot = this.#find(low, high);
+      this.#low[slot] = low;
+      this.#high[slot] = high;
+    }
+  }
+}
+
+/** A low lane of 0 marks a free slot, so it is never used. */
+function fingerprint(id: string, trial: number): readonly [low: number, high: number] {
+  const [low, high] = hash64(id, trial);
+  return [low === 0 ? 1 : low, high];
+}
