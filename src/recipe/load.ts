@@ -5,7 +5,7 @@ import type { JsonObject } from "../task/json.ts";
 import { type Environment, fillSecrets, type LayerProblem, mergeTables, resolveLayer } from "./compose.ts";
 import { positionsOf } from "./position.ts";
 import { checkReferences, filesOf } from "./references.ts";
-import { matchesKey, type Recipe, SECRET_KEYS } from "./schema.ts";
+import { matchesKey, type Recipe, SECRET_KEYS, type SimulatedModelConfig } from "./schema.ts";
 import { readOverride, readSources, type Source, writeToml } from "./source.ts";
 import { type Complaint, validateRecipe } from "./validate.ts";
 
@@ -32,20 +32,43 @@ export interface LoadOptions {
 /** Fails with `recipe_invalid` and all problems at once. */
 export async function loadRecipe(path: string, { overrides = [], env, cwd }: LoadOptions): Promise<LoadedRecipe> {
   const sources = [...(await readSources(path)), ...overrides.map((override) => readOverride(override, cwd))];
+  const { recipe, resolved, problems } = compose(sources, env);
+  if (recipe === null) throw invalid(path, problems);
+  const all = [...problems, ...checkReferences(recipe).map((complaint) => locate(sources, complaint))];
+  if (all.length > 0) throw invalid(path, all);
+  return {
+    recipe,
+    resolved,
+    text: writeToml(resolved),
+    files: [...new Set(filesOf(recipe).map(([, file]) => file))],
+    problemAt: (key, message) => locate(sources, { key, message }),
+  };
+}
+
+/** The layers as one table, and as a recipe when nothing is wrong with it. */
+function compose(sources: readonly Source[], env: Environment): { recipe: Recipe | null; resolved: JsonObject; problems: readonly Problem[] } {
   const layerProblems: LayerProblem[] = [];
-  const resolved = sources
-    .map((source) => resolveLayer(source, env, layerProblems))
-    .reduce((below, above) => mergeTables(below, above));
-  const filled = readNumbers(fillSecrets(resolved, env, layerProblems), sources);
-  const { recipe, complaints } = validateRecipe(filled);
-  const problemAt = (key: string, message: string) => locate(sources, { key, message });
-  const all = [...layerProblems, ...complaints, ...(recipe === null ? [] : checkReferences(recipe))];
-  if (recipe === null || all.length > 0) {
-    const problems = all.map((complaint) => locate(sources, complaint));
-    throw new MatrixError("recipe_invalid", `${path}: ${all.length === 1 ? "1 problem" : `${all.length} problems`}`, { problems });
-  }
-  const files = [...new Set(filesOf(recipe).map(([, file]) => file))];
-  return { recipe, resolved, text: writeToml(resolved), files, problemAt };
+  const layers = sources.map((source) => resolveLayer(source, env, layerProblems));
+  const resolved = layers.reduce((below, above) => mergeTables(below, above));
+  const { recipe, complaints } = validateRecipe(readNumbers(fillSecrets(resolved, env, layerProblems), sources));
+  return { recipe, resolved, problems: [...layerProblems, ...complaints].map((complaint) => locate(sources, complaint)) };
+}
+
+function invalid(what: string, problems: readonly Problem[]): MatrixError {
+  return new MatrixError("recipe_invalid", `${what}: ${problems.length === 1 ? "1 problem" : `${problems.length} problems`}`, { problems });
+}
+
+/** One simulated model of its own, from overrides alone: what `matrix model serve` runs without a recipe. */
+export async function loadModel(name: string, { overrides = [], env, cwd }: LoadOptions): Promise<SimulatedModelConfig> {
+  const base: Source = {
+    table: { name, dataset: { path: "-" }, models: { [name]: { kind: "simulated" } }, roles: { model: { agent: "llm", model: name } }, orchestrator: { module: "-" } },
+    folder: cwd,
+    origin: { override: "" },
+  };
+  const { recipe, problems } = compose([base, ...overrides.map((override) => readOverride(override, cwd))], env);
+  const model = recipe?.models[name];
+  if (problems.length > 0 || model?.kind !== "simulated") throw invalid("the model", problems);
+  return model;
 }
 
 /** A value that is wholly one reference may stand for a number or truth value: "${env:SEED}". */

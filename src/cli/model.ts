@@ -1,0 +1,75 @@
+// `matrix model serve`: the simulated model as an OpenAI-compatible endpoint.
+
+import { Command, Option } from "commander";
+import { loadTemplate } from "../agent/create.ts";
+import { loadUserModule } from "../agent/user-module.ts";
+import { MatrixError } from "../error.ts";
+import { loadReplies } from "../model/create.ts";
+import { createModelServer } from "../model/server.ts";
+import { serve } from "../platform.ts";
+import { loadModel, loadRecipe } from "../recipe/load.ts";
+import type { SimulatedModelConfig } from "../recipe/schema.ts";
+
+interface ServeFlags {
+  readonly listen: string;
+  readonly recipe?: string;
+  readonly model?: string;
+}
+
+const DEFAULT_ADDRESS = "127.0.0.1:8000";
+
+export function modelCommand(): Command {
+  const command = new Command("model").description("the simulated model");
+  command
+    .command("serve")
+    .description("serve the simulated model as an OpenAI-compatible endpoint, until SIGINT or SIGTERM")
+    .argument("[key=value...]", "settings as in [models.NAME]: latency=200ms errors.rate_limited=0.1 (with --recipe, also name the --model)")
+    .addOption(new Option("--listen <address>", "host:port; port 0 for a free one").env("MATRIX_LISTEN").default(DEFAULT_ADDRESS))
+    .addOption(new Option("--recipe <file>", "take the model from a recipe").env("MATRIX_RECIPE"))
+    .addOption(new Option("--model <name>", "which of its models, when it has several").env("MATRIX_MODEL"))
+    .action(serveModel);
+  return command;
+}
+
+async function serveModel(settings: readonly string[], flags: ServeFlags): Promise<void> {
+  const { name, config } = await modelOf(settings, flags);
+  const replies = await loadReplies(name, config, { loadModule: loadUserModule, loadTemplate });
+  const { hostname, port } = parseAddress(flags.listen);
+  const server = listen(hostname, port, createModelServer({ name, config, replies }).fetch);
+  // The URL is the result: a script reads it from stdout.
+  console.log(`${server.url}/v1`);
+  console.error(`simulated model "${name}" at ${server.url}/v1; stop with Ctrl-C`);
+  await new Promise<void>((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());
+  });
+  await server.stop();
+}
+
+function listen(hostname: string, port: number, fetch: (request: Request) => Response | Promise<Response>): ReturnType<typeof serve> {
+  try {
+    return serve({ hostname, port, fetch });
+  } catch (cause) {
+    throw new MatrixError("usage", `cannot listen on ${hostname}:${port}`, { cause, hint: "another program may hold the port; --listen 127.0.0.1:0 takes a free one" });
+  }
+}
+
+async function modelOf(settings: readonly string[], { recipe: path, model: wanted }: ServeFlags): Promise<{ name: string; config: SimulatedModelConfig }> {
+  const at = wanted ?? "simulated";
+  const overrides = settings.map((setting) => `models.${at}.${setting}`);
+  const where = { env: process.env, cwd: process.cwd() };
+  if (path === undefined) return { name: at, config: await loadModel(at, { ...where, overrides }) };
+  const { recipe } = await loadRecipe(path, { ...where, overrides: wanted === undefined ? [] : overrides });
+  const simulated = Object.entries(recipe.models).filter(([name, { kind }]) => kind === "simulated" && (wanted === undefined || name === wanted));
+  const [name, config] = simulated[0] ?? [];
+  if (simulated.length === 1 && name !== undefined && config?.kind === "simulated") return { name, config };
+  const names = Object.entries(recipe.models).filter(([, { kind }]) => kind === "simulated").map(([name]) => name);
+  throw new MatrixError("usage", wanted === undefined ? `${path} has ${names.length} simulated models` : `${path} has no simulated model "${wanted}"`, {
+    hint: names.length === 0 ? "name a recipe with a simulated model, or none" : `name one with --model: ${names.join(", ")}`,
+  });
+}
+
+function parseAddress(address: string): { hostname: string; port: number } {
+  const match = /^(?:(.+):)?(\d{1,5})$/.exec(address);
+  if (match === null || Number(match[2]) > 65_535) throw new MatrixError("usage", `"${address}" is no address`, { hint: "write host:port, for example 127.0.0.1:8000" });
+  return { hostname: (match[1] ?? "127.0.0.1").replace(/^\[|\]$/g, ""), port: Number(match[2]) };
+}

@@ -1,0 +1,83 @@
+// From a recipe's [models.NAME] table to a Model: a limit around a retry loop around one try, whatever answers.
+
+import { MatrixError } from "../error.ts";
+import type { ModelConfig, SimulatedModelConfig, TemplateSource } from "../recipe/schema.ts";
+import { createRandom, deriveSeed } from "../task/seed.ts";
+import type { ChatAnswer, Model } from "./contract.ts";
+import { RequestLimit } from "./limit.ts";
+import { createOpenaiTry, type Try } from "./openai.ts";
+import { pause, retry } from "./retry.ts";
+import { type Failure, type Replies, simulate } from "./simulated.ts";
+
+export interface ModelParts {
+  readonly loadModule: (path: string) => Promise<Record<string, unknown>>;
+  readonly loadTemplate: (source: TemplateSource, name: string) => Promise<(variables: Readonly<Record<string, unknown>>) => string>;
+}
+
+export async function createModel(name: string, config: ModelConfig, parts: ModelParts): Promise<Model> {
+  const attempt = config.kind === "openai" ? createOpenaiTry(config) : simulatedTry(config, await loadReplies(name, config, parts));
+  const limit = new RequestLimit(config.concurrency);
+  const { price, retries } = config;
+  return {
+    name,
+    id: config.kind === "openai" ? config.model : `simulated:${name}`,
+    simulated: config.kind === "simulated",
+    costOf: ({ prompt_tokens, completion_tokens }) =>
+      price === undefined ? undefined : (prompt_tokens * price.prompt + completion_tokens * price.completion) / 1e6,
+    chat: (request, signal) => {
+      const random = createRandom(deriveSeed(request.seed, "retry"));
+      return limit.run(async () => {
+        let requests = 0;
+        const answer = await retry(
+          (tries) => {
+            requests++;
+            return attempt(request, tries, signal);
+          },
+          { retries, signal, random },
+        );
+        return { ...answer, usage: { ...answer.usage, requests } };
+      }, signal);
+    },
+  };
+}
+
+/** The recipe's replies: a module's default export, or a template over the request. */
+export async function loadReplies(name: string, { replies }: SimulatedModelConfig, parts: ModelParts): Promise<Replies | null> {
+  if (replies === undefined) return null;
+  if (typeof replies === "string" && /\.[cm]?[jt]sx?$/.test(replies)) {
+    const reply = (await parts.loadModule(replies))["default"];
+    if (typeof reply === "function") return reply as Replies;
+    throw new MatrixError("module_invalid", `${replies} does not export replies`, {
+      hint: "export default (request, { random, settings }) => text",
+    });
+  }
+  const render = await parts.loadTemplate(replies, `models.${name}.replies`);
+  return ({ messages, seed }, { random, settings }) => render({ messages, seed, settings, random, last: messages.at(-1) ?? null });
+}
+
+/** One try in process: waits as long as the answer would take, and fails as an endpoint would. */
+function simulatedTry(config: SimulatedModelConfig, replies: Replies | null): Try {
+  return async (request, tries, signal): Promise<ChatAnswer> => {
+    const { durationMs, failure, message, finishReason, usage } = simulate(config, replies, request, tries);
+    const late = failure === "timeout" || durationMs > config.timeout;
+    await pause(late ? config.timeout : durationMs, signal);
+    if (late) throw simulatedError("timeout", config);
+    if (failure !== null) throw simulatedError(failure, config);
+    return { message, finishReason, usage };
+  };
+}
+
+function simulatedError(failure: Failure, { retry_after: retryAfterMs, timeout }: SimulatedModelConfig): MatrixError {
+  switch (failure) {
+    case "rate_limited":
+      return new MatrixError("model_overloaded", "the simulated model answered 429", { retryAfterMs });
+    case "server_error":
+      return new MatrixError("model_failed", "the simulated model answered 500");
+    case "timeout":
+      return new MatrixError("model_timeout", `no answer from the simulated model within ${timeout} ms`);
+    case "malformed":
+      return new MatrixError("model_bad_answer", "the answer of the simulated model is no JSON");
+    case "cut":
+      return new MatrixError("model_unavailable", "the answer of the simulated model broke off");
+  }
+}

@@ -1,0 +1,177 @@
+// The simulated model as an OpenAI-compatible endpoint: the same core as in process, its failures as HTTP has them.
+
+import { type Context, Hono } from "hono";
+import { type SSEStreamingApi, streamSSE } from "hono/streaming";
+import { MatrixError, messageOf } from "../error.ts";
+import type { SimulatedModelConfig } from "../recipe/schema.ts";
+import { isJsonObject, type JsonObject } from "../task/json.ts";
+import { deriveSeed } from "../task/seed.ts";
+import type { ChatMessage, ChatRequest } from "./contract.ts";
+import { pause } from "./retry.ts";
+import { type Failure, type Replies, type SimulatedAnswer, simulate } from "./simulated.ts";
+
+/** Tries are counted by request, so that a client that asks again can succeed; the oldest are forgotten. */
+const TRIES_KEPT = 100_000;
+const BODY_BYTES_MAX = 64 * 2 ** 20;
+
+export interface ServedModel {
+  /** What the endpoint calls it. */
+  readonly name: string;
+  readonly config: SimulatedModelConfig;
+  readonly replies: Replies | null;
+}
+
+export function createModelServer(served: ServedModel): Hono {
+  const tries = new TryCounter();
+  const app = new Hono();
+  app.get("/healthz", (context) => context.json({ status: "ok", simulated: true }));
+  app.get("/v1/models", (context) => context.json({ object: "list", data: [{ id: served.name, object: "model", created: 0, owned_by: "simulated" }] }));
+  app.post("/v1/chat/completions", (context) => complete(context, served, tries));
+  app.notFound((context) => failed(context, 404, `no such path: ${context.req.path}; this is POST /v1/chat/completions`));
+  app.onError((thrown, context) => failed(context, thrown instanceof MatrixError ? 400 : 500, messageOf(thrown)));
+  return app;
+}
+
+interface ParsedBody {
+  readonly request: ChatRequest;
+  readonly model: string;
+  readonly stream: boolean;
+  readonly streamUsage: boolean;
+}
+
+async function complete(context: Context, served: ServedModel, tries: TryCounter): Promise<Response> {
+  const body = await context.req.text();
+  if (body.length > BODY_BYTES_MAX) return failed(context, 413, `the body is larger than ${BODY_BYTES_MAX} bytes`);
+  const parsed = parseBody(body, served.name);
+  if (typeof parsed === "string") return failed(context, 400, parsed);
+  const { config } = served;
+  const answer = simulate(config, served.replies, parsed.request, tries.next(body));
+  const { signal } = context.req.raw;
+  if (answer.failure === "rate_limited") {
+    context.header("Retry-After", String(config.retry_after / 1000));
+    return failed(context, 429, "rate limit reached (simulated)");
+  }
+  if (answer.failure === "server_error") return failed(context, 500, "internal error (simulated)");
+  if (answer.failure === "timeout") return stall(context, config.timeout, signal);
+  if (parsed.stream) return streamAnswer(context, parsed, answer, signal);
+  await pause(answer.durationMs, signal);
+  if (answer.failure !== null) return broken(answer.failure, parsed.model);
+  return context.json(completionOf(parsed.model, answer));
+}
+
+async function stall(context: Context, timeoutMs: number, signal: AbortSignal): Promise<Response> {
+  await pause(timeoutMs, signal);
+  return failed(context, 504, "timed out (simulated)");
+}
+
+/** A body that is no JSON, or that ends before its announced length. */
+function broken(failure: Failure, model: string): Response {
+  const text = JSON.stringify({ id: "chatcmpl-simulated", object: "chat.completion", model, choices: [] });
+  const half = text.slice(0, text.length / 2);
+  const headers = { "content-type": "application/json" };
+  if (failure === "malformed") return new Response(half, { headers });
+  const cut = new ReadableStream({
+    start: (controller) => {
+      controller.enqueue(new TextEncoder().encode(half));
+      setTimeout(() => controller.error(new Error("cut (simulated)")), 0);
+    },
+  });
+  return new Response(cut, { headers });
+}
+
+function streamAnswer(context: Context, { model, streamUsage }: ParsedBody, answer: SimulatedAnswer, signal: AbortSignal): Response {
+  return streamSSE(context, async (stream) => {
+    const chunks = chunksOf(answer);
+    const send = (choices: unknown[], more: JsonObject = {}) =>
+      write(stream, { id: "chatcmpl-simulated", object: "chat.completion.chunk", created: 0, model, system_fingerprint: "simulated", choices, ...more });
+    for (const [index, delta] of chunks.entries()) {
+      await pause(answer.durationMs / chunks.length, signal);
+      if (answer.failure !== null && index >= chunks.length / 2) {
+        if (answer.failure === "malformed") await stream.writeSSE({ data: '{"choices": [{' });
+        throw new Error("cut (simulated)");
+      }
+      await send([{ index: 0, delta, finish_reason: null }]);
+    }
+    await send([{ index: 0, delta: {}, finish_reason: answer.finishReason }]);
+    if (streamUsage) await send([], { usage: usageOf(answer) });
+    await stream.writeSSE({ data: "[DONE]" });
+  });
+}
+
+async function write(stream: SSEStreamingApi, chunk: unknown): Promise<void> {
+  await stream.writeSSE({ data: JSON.stringify(chunk) });
+}
+
+/** The message in pieces of a few words; everything but the text in the first piece. */
+function chunksOf({ message }: SimulatedAnswer): JsonObject[] {
+  const { content, ...rest } = message;
+  const pieces = (content ?? "").match(/(?:\S+\s*){1,4}|\s+/g) ?? [];
+  return [{ ...rest, content: "" }, ...pieces.map((content) => ({ content }))];
+}
+
+function completionOf(model: string, answer: SimulatedAnswer): JsonObject {
+  return {
+    id: "chatcmpl-simulated",
+    object: "chat.completion",
+    created: Math.floor(Date.now() / 1000),
+    model,
+    system_fingerprint: "simulated",
+    choices: [{ index: 0, message: answer.message, finish_reason: answer.finishReason, logprobs: null }],
+    usage: usageOf(answer),
+  };
+}
+
+function usageOf({ usage }: SimulatedAnswer): JsonObject {
+  const { prompt_tokens, completion_tokens } = usage;
+  return { prompt_tokens, completion_tokens, total_tokens: prompt_tokens + completion_tokens };
+}
+
+/** The request, or what is wrong with it. */
+function parseBody(text: string, name: string): ParsedBody | string {
+  let body: unknown;
+  try {
+    body = JSON.parse(text);
+  } catch {
+    return "the body is no JSON";
+  }
+  if (!isJsonObject(body)) return "the body must be an object";
+  const { messages, seed, tools, response_format: format, model, stream, stream_options: options, ...sampling } = body;
+  if (!Array.isArray(messages) || messages.length === 0) return "messages must be a list with at least one message";
+  const schema = isJsonObject(format) && isJsonObject(format["json_schema"]) ? format["json_schema"]["schema"] : undefined;
+  return {
+    request: {
+      messages: messages as unknown as ChatMessage[],
+      // Without a seed, the messages alone decide.
+      seed: typeof seed === "number" ? seed : 0,
+      sampling,
+      ...(Array.isArray(tools) ? { tools: tools as JsonObject[] } : {}),
+      ...(isJsonObject(schema) ? { schema } : {}),
+    },
+    model: typeof model === "string" ? model : name,
+    stream: stream === true,
+    streamUsage: isJsonObject(options) && options["include_usage"] === true,
+  };
+}
+
+type ErrorStatus = 400 | 404 | 413 | 429 | 500 | 504;
+
+function failed(context: Context, status: ErrorStatus, message: string): Response {
+  const type = status === 429 ? "rate_limit_error" : status < 500 ? "invalid_request_error" : "server_error";
+  return context.json({ error: { message, type, param: null, code: null } }, status);
+}
+
+class TryCounter {
+  readonly #tries = new Map<number, number>();
+
+  next(body: string): number {
+    const key = deriveSeed(body);
+    const tries = this.#tries.get(key) ?? 0;
+    this.#tries.delete(key);
+    this.#tries.set(key, tries + 1);
+    if (this.#tries.size > TRIES_KEPT) {
+      const oldest = this.#tries.keys().next().value;
+      if (oldest !== undefined) this.#tries.delete(oldest);
+    }
+    return tries;
+  }
+}

@@ -1,0 +1,91 @@
+// The simulated model: deterministic for a request. Its text, its latency and its failures are drawn by a random source that
+// is seeded with the request itself, so a run repeats; the number of the try is mixed into the failures alone, so that a
+// retry can succeed. The same core answers in process and behind `matrix model serve`.
+
+import { MatrixError, messageOf } from "../error.ts";
+import type { SimulatedModelConfig } from "../recipe/schema.ts";
+import type { JsonObject } from "../task/json.ts";
+import { createRandom, deriveSeed } from "../task/seed.ts";
+import type { ChatAnswer, ChatRequest } from "./contract.ts";
+import { sample } from "./distribution.ts";
+import { drawInstance } from "./instance.ts";
+import { drawWords } from "./words.ts";
+
+/** What a reply template or module is given beside the request. */
+export interface Simulation {
+  /** Uniform in [0, 1), seeded by the request. */
+  readonly random: () => number;
+  /** The model's `with` table. */
+  readonly settings: JsonObject;
+}
+
+/** Writes a reply: text, or a whole assistant message. */
+export type Replies = (request: ChatRequest, simulation: Simulation) => string | ChatAnswer["message"];
+
+export type Failure = "rate_limited" | "server_error" | "timeout" | "malformed" | "cut";
+
+export interface SimulatedAnswer extends ChatAnswer {
+  /** Until the whole answer is there. */
+  readonly durationMs: number;
+  /** What is to go wrong instead; null when the answer is given. */
+  readonly failure: Failure | null;
+}
+
+const CHARACTERS_PER_TOKEN = 4;
+const FAILURES: readonly Failure[] = ["rate_limited", "server_error", "timeout", "malformed", "cut"];
+
+/** The answer to a request, with nothing waited for and nothing failed yet. */
+export function simulate(config: SimulatedModelConfig, replies: Replies | null, request: ChatRequest, tries: number): SimulatedAnswer {
+  const seed = deriveSeed(request.seed, JSON.stringify(request.messages), JSON.stringify(request.sampling));
+  const random = createRandom(seed);
+  const written = write(config, replies, request, random);
+  const maxTokens = limitOf(request.sampling);
+  const cut = written.content !== null && countTokens(written.content) > maxTokens;
+  const content = cut ? (written.content ?? "").slice(0, maxTokens * CHARACTERS_PER_TOKEN) : written.content;
+  const completionTokens = countTokens(content ?? "") + ("tool_calls" in written ? countTokens(JSON.stringify(written["tool_calls"])) : 0);
+  const promptTokens = request.messages.reduce((sum, message) => sum + countTokens(message.content ?? "") + 4, 0);
+  const streamingMs = config.tokens_per_second === undefined ? 0 : (completionTokens / config.tokens_per_second) * 1000;
+  return {
+    message: { ...written, content },
+    finishReason: cut ? "length" : "tool_calls" in written ? "tool_calls" : "stop",
+    usage: { requests: 1, prompt_tokens: promptTokens, completion_tokens: completionTokens },
+    durationMs: sample(config.latency, random) + streamingMs,
+    failure: drawFailure(config.errors, createRandom(deriveSeed(seed, "failure", tries))),
+  };
+}
+
+/** A token is about four characters: near enough for English, and the same everywhere. */
+export function countTokens(text: string): number {
+  return Math.ceil(text.length / CHARACTERS_PER_TOKEN);
+}
+
+function write(config: SimulatedModelConfig, replies: Replies | null, request: ChatRequest, random: () => number): ChatAnswer["message"] {
+  if (replies === null) return { role: "assistant", content: drawReply(config, request, random) };
+  let reply: ReturnType<Replies>;
+  try {
+    reply = replies(request, { random, settings: config.with });
+  } catch (cause) {
+    if (cause instanceof MatrixError) throw cause;
+    throw new MatrixError("model_refused_request", `the simulated model's replies failed: ${messageOf(cause)}`, { cause });
+  }
+  return typeof reply === "string" ? { role: "assistant", content: reply } : reply;
+}
+
+function drawReply(config: SimulatedModelConfig, { schema }: ChatRequest, random: () => number): string {
+  if (schema !== undefined) return JSON.stringify(drawInstance(schema, random, () => drawWords(5, random)));
+  return drawWords(Math.max(1, Math.round(sample(config.output_tokens, random))), random);
+}
+
+function limitOf(sampling: JsonObject): number {
+  const limit = sampling["max_completion_tokens"] ?? sampling["max_tokens"];
+  return typeof limit === "number" ? limit : Number.POSITIVE_INFINITY;
+}
+
+function drawFailure(rates: SimulatedModelConfig["errors"], random: () => number): Failure | null {
+  let rest = random();
+  for (const failure of FAILURES) {
+    rest -= rates[failure];
+    if (rest < 0) return failure;
+  }
+  return null;
+}
