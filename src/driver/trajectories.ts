@@ -1,0 +1,108 @@
+// The append-only output. Records are written whole, in order, one write at a time with everything that came meanwhile; what
+// append() resolved is with the kernel, so a killed process loses none. fsync once a second bounds what a power cut can cost.
+
+import { type FileHandle, open } from "node:fs/promises";
+import { MatrixError, messageOf } from "../error.ts";
+
+const SYNC_MS = 1000;
+
+interface Pending {
+  readonly lines: string;
+  readonly resolve: () => void;
+  readonly reject: (error: MatrixError) => void;
+}
+
+export class TrajectoryWriter {
+  readonly #path: string;
+  readonly #file: FileHandle;
+  readonly #syncing: NodeJS.Timeout;
+  /** End of the last whole record. */
+  #bytes: number;
+  #pending: Pending[] = [];
+  #writing: Promise<void> | null = null;
+  #dirty = false;
+  #failure: MatrixError | null = null;
+
+  private constructor(path: string, file: FileHandle, bytes: number) {
+    this.#path = path;
+    this.#file = file;
+    this.#bytes = bytes;
+    this.#syncing = setInterval(() => void this.#sync(), SYNC_MS);
+    this.#syncing.unref();
+  }
+
+  /** Opens for appending after the first `bytes` bytes, which end with a whole record; the rest is cut. */
+  static async open(path: string, bytes: number): Promise<TrajectoryWriter> {
+    const file = await open(path, "a");
+    if ((await file.stat()).size > bytes) await file.truncate(bytes);
+    return new TrajectoryWriter(path, file, bytes);
+  }
+
+  /** Whole lines. Resolves when the kernel has them; fails with `storage_failed`, and then for good. */
+  append(lines: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.#failure !== null) return reject(this.#failure);
+      this.#pending.push({ lines, resolve, reject });
+      this.#writing ??= this.#writeAll();
+    });
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#syncing);
+    await this.#writing;
+    if (this.#failure === null) await this.#sync();
+    await this.#file.close();
+  }
+
+  async #writeAll(): Promise<void> {
+    while (this.#pending.length > 0) {
+      const batch = this.#pending;
+      this.#pending = [];
+      try {
+        await this.#write(Buffer.from(batch.map(({ lines }) => lines).join("")));
+      } catch (cause) {
+        await this.#fail(cause, batch);
+        break;
+      }
+      for (const { resolve } of batch) resolve();
+    }
+    this.#writing = null;
+  }
+
+  async #write(bytes: Buffer): Promise<void> {
+    this.#dirty = true;
+    // A write may be short, on a nearly full disk for one.
+    for (let written = 0; written < bytes.length; ) {
+      written += (await this.#file.write(bytes, written, bytes.length - written)).bytesWritten;
+    }
+    this.#bytes += bytes.length;
+  }
+
+  /** Takes back the part of the batch that was written, and answers everyone who waits. */
+  async #fail(cause: unknown, batch: readonly Pending[]): Promise<void> {
+    this.#failure = storageFailed(this.#path, cause);
+    await this.#file.truncate(this.#bytes).catch(() => undefined);
+    for (const { reject } of [...batch, ...this.#pending.splice(0)]) reject(this.#failure);
+  }
+
+  async #sync(): Promise<void> {
+    if (!this.#dirty || this.#failure !== null) return;
+    this.#dirty = false;
+    try {
+      await this.#file.datasync();
+      // A file whose directory was deleted takes writes for ever, and nobody will read them.
+      if ((await this.#file.stat()).nlink === 0) throw new Error("the file was deleted");
+    } catch (cause) {
+      this.#failure ??= storageFailed(this.#path, cause);
+    }
+  }
+}
+
+function storageFailed(path: string, cause: unknown): MatrixError {
+  const full = (cause as { code?: unknown }).code === "ENOSPC";
+  const hint = full ? "free some space and run the same command again" : "run the same command again when the storage is back";
+  return new MatrixError("storage_failed", `cannot write ${path}: ${full ? "the disk is full" : messageOf(cause)}`, {
+    cause,
+    hint: `${hint}: it goes on after the last record`,
+  });
+}
