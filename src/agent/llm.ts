@@ -5,8 +5,8 @@ import type { ChatAnswer, ChatMessage, ChatRequest, Model } from "../model/contr
 import type { JsonObject } from "../task/json.ts";
 import { deriveSeed } from "../task/seed.ts";
 import type { Task, Usage } from "../task/task.ts";
-import { conversationOf, mergeNeighbours } from "./conversation.ts";
 import type { Agent, AgentAnswer } from "./contract.ts";
+import { conversationOf, mergeNeighbours } from "./conversation.ts";
 import type { AnswerSchema } from "./schema.ts";
 import type { CompiledTemplate } from "./template.ts";
 

@@ -83,6 +83,7 @@ function noteOutput(node: Node, outputs: Map<Node, string>): void {
 /** `row.question` from its syntax tree. */
 function sourceOf(node: unknown): string {
   const { type, value, object, property, computed } = node as Record<string, unknown>;
-  if (type === "MemberExpression") return computed === true ? `${sourceOf(object)}[${sourceOf(property)}]` : `${sourceOf(object)}.${sourceOf(property)}`;
+  if (type === "MemberExpression")
+    return computed === true ? `${sourceOf(object)}[${sourceOf(property)}]` : `${sourceOf(object)}.${sourceOf(property)}`;
   return type === "StringLiteral" ? JSON.stringify(value) : String(value);
 }

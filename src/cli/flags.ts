@@ -3,7 +3,13 @@
 import { InvalidArgumentError, Option } from "commander";
 
 /** Flags that stand for a recipe key. */
-const OVERRIDES = { output: "run.output", concurrency: "run.concurrency", trials: "run.trials", limit: "dataset.limit", seed: "run.seed" } as const;
+const OVERRIDES = {
+  output: "run.output",
+  concurrency: "run.concurrency",
+  trials: "run.trials",
+  limit: "dataset.limit",
+  seed: "run.seed",
+} as const;
 
 export type OverrideFlags = { readonly [key in keyof typeof OVERRIDES]?: string | number };
 

@@ -23,7 +23,10 @@ export function modelCommand(): Command {
   command
     .command("serve")
     .description("serve the simulated model as an OpenAI-compatible endpoint, until SIGINT or SIGTERM")
-    .argument("[key=value...]", "settings as in [models.NAME]: latency=200ms errors.rate_limited=0.1 (with --recipe, also name the --model)")
+    .argument(
+      "[key=value...]",
+      "settings as in [models.NAME]: latency=200ms errors.rate_limited=0.1 (with --recipe, also name the --model)",
+    )
     .addOption(new Option("--listen <address>", "host:port; port 0 for a free one").env("MATRIX_LISTEN").default(DEFAULT_ADDRESS))
     .addOption(new Option("--recipe <file>", "take the model from a recipe").env("MATRIX_RECIPE"))
     .addOption(new Option("--model <name>", "which of its models, when it has several").env("MATRIX_MODEL"))
@@ -49,27 +52,42 @@ function listen(hostname: string, port: number, fetch: (request: Request) => Res
   try {
     return serve({ hostname, port, fetch });
   } catch (cause) {
-    throw new MatrixError("usage", `cannot listen on ${hostname}:${port}`, { cause, hint: "another program may hold the port; --listen 127.0.0.1:0 takes a free one" });
+    throw new MatrixError("usage", `cannot listen on ${hostname}:${port}`, {
+      cause,
+      hint: "another program may hold the port; --listen 127.0.0.1:0 takes a free one",
+    });
   }
 }
 
-async function modelOf(settings: readonly string[], { recipe: path, model: wanted }: ServeFlags): Promise<{ name: string; config: SimulatedModelConfig }> {
+async function modelOf(
+  settings: readonly string[],
+  { recipe: path, model: wanted }: ServeFlags,
+): Promise<{ name: string; config: SimulatedModelConfig }> {
   const at = wanted ?? "simulated";
   const overrides = settings.map((setting) => `models.${at}.${setting}`);
   const where = { env: process.env, cwd: process.cwd() };
   if (path === undefined) return { name: at, config: await loadModel(at, { ...where, overrides }) };
   const { recipe } = await loadRecipe(path, { ...where, overrides: wanted === undefined ? [] : overrides });
-  const simulated = Object.entries(recipe.models).filter(([name, { kind }]) => kind === "simulated" && (wanted === undefined || name === wanted));
+  const simulated = Object.entries(recipe.models).filter(
+    ([name, { kind }]) => kind === "simulated" && (wanted === undefined || name === wanted),
+  );
   const [name, config] = simulated[0] ?? [];
   if (simulated.length === 1 && name !== undefined && config?.kind === "simulated") return { name, config };
-  const names = Object.entries(recipe.models).filter(([, { kind }]) => kind === "simulated").map(([name]) => name);
-  throw new MatrixError("usage", wanted === undefined ? `${path} has ${names.length} simulated models` : `${path} has no simulated model "${wanted}"`, {
-    hint: names.length === 0 ? "name a recipe with a simulated model, or none" : `name one with --model: ${names.join(", ")}`,
-  });
+  const names = Object.entries(recipe.models)
+    .filter(([, { kind }]) => kind === "simulated")
+    .map(([name]) => name);
+  throw new MatrixError(
+    "usage",
+    wanted === undefined ? `${path} has ${names.length} simulated models` : `${path} has no simulated model "${wanted}"`,
+    {
+      hint: names.length === 0 ? "name a recipe with a simulated model, or none" : `name one with --model: ${names.join(", ")}`,
+    },
+  );
 }
 
 function parseAddress(address: string): { hostname: string; port: number } {
   const match = /^(?:(.+):)?(\d{1,5})$/.exec(address);
-  if (match === null || Number(match[2]) > 65_535) throw new MatrixError("usage", `"${address}" is no address`, { hint: "write host:port, for example 127.0.0.1:8000" });
+  if (match === null || Number(match[2]) > 65_535)
+    throw new MatrixError("usage", `"${address}" is no address`, { hint: "write host:port, for example 127.0.0.1:8000" });
   return { hostname: (match[1] ?? "127.0.0.1").replace(/^\[|\]$/g, ""), port: Number(match[2]) };
 }

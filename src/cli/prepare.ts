@@ -5,12 +5,16 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { type CreatedAgent, createAgent, loadTemplate } from "../agent/create.ts";
 import { hashUserModule, loadUserModule } from "../agent/user-module.ts";
+import { findFiles } from "../dataset/files.ts";
+import { type DatasetScan, scanDataset } from "../dataset/scan.ts";
+import type { DatasetSource } from "../dataset/source.ts";
 import { MatrixError, messageOf, type Problem } from "../error.ts";
 import type { Model } from "../model/contract.ts";
 import { createModel } from "../model/create.ts";
+import type { Rule } from "../orchestrator/advance.ts";
 import type { Orchestrator } from "../orchestrator/contract.ts";
 import { createOrchestrator } from "../orchestrator/create.ts";
-import type { Rule } from "../orchestrator/advance.ts";
+import { compileExpression } from "../recipe/expression.ts";
 import { type LoadedRecipe, loadRecipe } from "../recipe/load.ts";
 
 export interface Prepared {
@@ -64,6 +68,25 @@ export async function prepare(recipePath: string, overrides: readonly string[]):
   };
 }
 
+export interface Scanned {
+  readonly source: DatasetSource;
+  readonly scan: DatasetScan;
+}
+
+/** Reads the whole dataset once. `checkpoint`: how many rows an earlier run of the same recipe had. */
+export async function scanRows({ loaded }: Prepared, checkpoint: number | undefined): Promise<Scanned> {
+  const { dataset, run } = loaded.recipe;
+  const filter = dataset.filter === undefined ? null : compileExpression(dataset.filter);
+  const source: DatasetSource = {
+    files: await findFiles([dataset.path].flat(), dataset.format),
+    idField: dataset.id ?? null,
+    filter: filter === null ? null : (row) => filter({ row }) === true,
+    limit: dataset.limit ?? null,
+    shuffle: dataset.shuffle ? run.seed : null,
+  };
+  return { source, scan: await scanDataset(source, { trials: run.trials, ...(checkpoint === undefined ? {} : { checkpoint }) }) };
+}
+
 function ruleOf(orchestrator: Orchestrator, agents: ReadonlyMap<string, CreatedAgent>, maxHops: number): Rule {
   return { orchestrator, roles: new Set(agents.keys()), maxHops };
 }
@@ -89,7 +112,9 @@ async function hashFiles(paths: readonly string[]): Promise<Record<string, strin
 
 async function hashFile(path: string): Promise<string> {
   try {
-    return createHash("sha256").update(await readFile(path)).digest("hex");
+    return createHash("sha256")
+      .update(await readFile(path))
+      .digest("hex");
   } catch (cause) {
     throw new MatrixError("recipe_invalid", `cannot read ${path}: ${messageOf(cause)}`, { cause });
   }

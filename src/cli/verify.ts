@@ -25,10 +25,14 @@ function textOf({ manifest, counts, complete, findings, more }: Verification): s
   const { ok, failed, lost } = counts;
   const { name, expected, simulated } = manifest;
   const lines = [`${name}${simulated ? " (simulated)" : ""}: expected ${expected} = ok ${ok} + failed ${failed} + lost ${lost}`];
-  if (!complete) lines[0] = `${name}${simulated ? " (simulated)" : ""}: ${ok + failed + lost} of ${expected} recorded: ok ${ok} + failed ${failed} + lost ${lost}`;
+  if (!complete)
+    lines[0] = `${name}${simulated ? " (simulated)" : ""}: ${ok + failed + lost} of ${expected} recorded: ok ${ok} + failed ${failed} + lost ${lost}`;
   for (const { line, message } of findings) lines.push(line === null ? `wrong: ${message}` : `wrong: line ${line}: ${message}`);
   if (more > 0) lines.push(`and ${more} more`);
-  if (findings.length === 0) lines.push(complete ? "verified: every row and trial has exactly one record" : "incomplete: the same `matrix drive` goes on where it stands");
+  if (findings.length === 0)
+    lines.push(
+      complete ? "verified: every row and trial has exactly one record" : "incomplete: the same `matrix drive` goes on where it stands",
+    );
   return lines.join("\n");
 }
 

@@ -26,7 +26,8 @@ export async function findFiles(paths: readonly string[], format: Format | undef
 
 async function expand(path: string): Promise<readonly string[]> {
   if (existsSync(path)) {
-    if (statSync(path).isDirectory()) throw new MatrixError("dataset_invalid", `${path} is a folder`, { hint: `name its files: "${path}/*.jsonl"` });
+    if (statSync(path).isDirectory())
+      throw new MatrixError("dataset_invalid", `${path} is a folder`, { hint: `name its files: "${path}/*.jsonl"` });
     return [path];
   }
   if (!/[*?[{]/.test(path)) throw new MatrixError("dataset_invalid", `no such dataset: ${path}`, nearbyHint(path));
@@ -52,5 +53,7 @@ function nearbyHint(path: string): { hint?: string } {
   const folder = dirname(path);
   if (!existsSync(folder)) return { hint: `there is no folder ${folder}` };
   const names = readdirSync(folder).filter((name) => !name.startsWith("."));
-  return names.length === 0 ? { hint: `${folder} is empty` } : { hint: `the nearest name in ${folder} is ${closest(basename(path), names)}` };
+  return names.length === 0
+    ? { hint: `${folder} is empty` }
+    : { hint: `the nearest name in ${folder} is ${closest(basename(path), names)}` };
 }

@@ -3,7 +3,7 @@
 
 import { messageOf } from "../error.ts";
 import { shuffleRows } from "./shuffle.ts";
-import { type DatasetRow, type DatasetSource, datasetGone, drawAll, type Drawn } from "./source.ts";
+import { type DatasetRow, type DatasetSource, type Drawn, datasetGone, drawAll } from "./source.ts";
 
 export interface RowStream {
   /** The next row, now or later; null at the end. Fails with `dataset_gone`. */

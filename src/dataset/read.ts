@@ -1,7 +1,7 @@
 // Rows of files, in order, in batches: JSONL, a JSON array or CSV, plain or compressed, streamed and never held whole.
 
 import { createReadStream } from "node:fs";
-import { Readable } from "node:stream";
+import type { Readable } from "node:stream";
 import { createGunzip, createZstdDecompress } from "node:zlib";
 import { JSONParser } from "@streamparser/json";
 import { CsvError, parse as parseCsv } from "csv-parse";

@@ -6,7 +6,7 @@ import { MatrixError, type Problem } from "../error.ts";
 import { IdDigest } from "../task/id-digest.ts";
 import { IdSet } from "../task/id-set.ts";
 import { openDataset } from "./open.ts";
-import { type DatasetSource, drawAll, type Drawn, problemAt } from "./source.ts";
+import { type DatasetSource, type Drawn, drawAll, problemAt } from "./source.ts";
 
 const PROBLEMS_MAX = 20;
 
@@ -63,12 +63,18 @@ export async function scanDataset(source: DatasetSource, { trials, checkpoint, o
   }
   if (twice.size > 0) await explainTwice(source, twice, problems);
   problems.throwIfAny(source);
-  if (rows === 0) throw new MatrixError("dataset_invalid", `no rows in ${namesOf(source)}${source.filter === null ? "" : " pass dataset.filter"}`);
+  if (rows === 0)
+    throw new MatrixError("dataset_invalid", `no rows in ${namesOf(source)}${source.filter === null ? "" : " pass dataset.filter"}`);
   const digest = digestOf(hash);
   if (source.shuffle === null) return { rows, digest, checkpointDigest, idsDigest: idsDigest.hex };
   // The order depends on all rows, so there is but one digest to compare.
   const drawn = Math.min(rows, source.limit ?? rows);
-  return { rows: drawn, digest, checkpointDigest: digest, idsDigest: drawn < rows ? await digestDrawn(source, drawn, trials) : idsDigest.hex };
+  return {
+    rows: drawn,
+    digest,
+    checkpointDigest: digest,
+    idsDigest: drawn < rows ? await digestDrawn(source, drawn, trials) : idsDigest.hex,
+  };
 }
 
 /** The ids of the rows that a limit leaves of a shuffled dataset. */

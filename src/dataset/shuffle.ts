@@ -1,11 +1,11 @@
 // A seeded permutation of a whole dataset in 20 bytes a row: an index of where each row stands, shuffled, read by position.
 // Plain JSONL is read where it is; other formats are first written out as JSONL to a temporary file.
 
+import { once } from "node:events";
 import { createWriteStream, existsSync, unlinkSync } from "node:fs";
 import { type FileHandle, mkdtemp, open, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { once } from "node:events";
 import type { JsonObject } from "../task/json.ts";
 import { createRandom, deriveSeed } from "../task/seed.ts";
 import { type DatasetRow, type DatasetSource, datasetGone, drawAll } from "./source.ts";
@@ -26,7 +26,13 @@ export async function shuffleRows(source: DatasetSource, seed: number): Promise<
   for await (const batch of drawAll(source)) {
     for (const { row, item, problem } of batch) {
       if (row === null) throw datasetGone(problem?.message ?? "a row cannot be read");
-      if (spool === null) index.add(source.files.findIndex(({ path }) => path === item.file), item.offset, item.bytes, row.number);
+      if (spool === null)
+        index.add(
+          source.files.findIndex(({ path }) => path === item.file),
+          item.offset,
+          item.bytes,
+          row.number,
+        );
       else index.add(0, ...spool.write(item.text), row.number);
     }
     await spool?.drained();
@@ -93,7 +99,9 @@ async function* readInOrder(
   try {
     for (let from = 0; from < order.length; from += READ_AHEAD_ROWS) {
       const wanted = [...order.subarray(from, from + READ_AHEAD_ROWS)].map((i) => index.at(i));
-      yield await Promise.all(wanted.map(async ({ file, offset, bytes, number }) => rowOf(await readAt(handles[file], offset, bytes), number, idField)));
+      yield await Promise.all(
+        wanted.map(async ({ file, offset, bytes, number }) => rowOf(await readAt(handles[file], offset, bytes), number, idField)),
+      );
     }
   } finally {
     for (const handle of handles) await handle.close();

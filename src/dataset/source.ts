@@ -53,7 +53,8 @@ function draw(item: Item, number: number, idField: string | null, filter: Datase
   }
   if (idField === null) return { item, row: { id: String(number), number, row: item.row }, problem: null };
   const id = item.row[idField];
-  if ((typeof id === "string" && id !== "") || typeof id === "number") return { item, row: { id: String(id), number, row: item.row }, problem: null };
+  if ((typeof id === "string" && id !== "") || typeof id === "number")
+    return { item, row: { id: String(id), number, row: item.row }, problem: null };
   const found = id === undefined ? `fields: ${Object.keys(item.row).join(", ")}` : `found ${JSON.stringify(id)}`;
   return { item, row: null, problem: problemAt(item, `the row has no id in "${idField}" (text or a number); ${found}`) };
 }

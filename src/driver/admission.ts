@@ -41,7 +41,7 @@ export async function admitTasks(options: AdmissionOptions): Promise<boolean> {
       }
       if (signal.aborted) return false;
       const admittedAt = clock();
-      const trace = tracing?.startTask(row.id, trial, admittedAt) ?? null;
+      const trace = tracing?.startTask() ?? null;
       inFlight.add(row.id, trial);
       transport.send(
         startTask(rule, { rowId: row.id, trial, row: row.row, seed: deriveSeed(seed, row.id, trial), attempt: 1, admittedAt, trace }),

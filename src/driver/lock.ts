@@ -2,8 +2,8 @@
 // its process is, with the same start time; a holder on another machine is alive while it touches the file.
 
 import { createHash } from "node:crypto";
-import { link, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { readFileSync, readlinkSync } from "node:fs";
+import { link, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { nanoid } from "nanoid";
@@ -31,7 +31,13 @@ export interface Lock {
 export async function takeLock(directory: string): Promise<Lock> {
   const path = join(directory, LOCK_FILE);
   const mine = `${path}.${nanoid()}`;
-  const holder = { host: hostname(), machine: machineId(), pid: process.pid, startTime: startTimeOf(process.pid), since: new Date().toISOString() };
+  const holder = {
+    host: hostname(),
+    machine: machineId(),
+    pid: process.pid,
+    startTime: startTimeOf(process.pid),
+    since: new Date().toISOString(),
+  };
   await writeFile(mine, JSON.stringify(holder));
   try {
     while (!(await claim(mine, path))) await evict(path, directory);

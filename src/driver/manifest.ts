@@ -83,7 +83,8 @@ function parseManifest(text: string, path: string): Manifest {
     throw new MatrixError("run_refused", `${path} is no JSON`, { cause, ...hint });
   }
   const format = (value as { format?: unknown } | null)?.format;
-  if (format !== MANIFEST_FORMAT) throw new MatrixError("run_refused", `${path} has the format ${JSON.stringify(format)}, not ${MANIFEST_FORMAT}`, hint);
+  if (format !== MANIFEST_FORMAT)
+    throw new MatrixError("run_refused", `${path} has the format ${JSON.stringify(format)}, not ${MANIFEST_FORMAT}`, hint);
   const result = v.safeParse(manifestSchema, value);
   if (result.success) return result.output;
   const [issue] = result.issues;

@@ -1,14 +1,14 @@
 // The run directory: recipe.toml, manifest.json, trajectories.jsonl, logs/. It is made when nothing can be wrong any more,
 // belongs to one recipe and one dataset, and is what a killed run goes on from.
 
-import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { existsSync } from "node:fs";
+import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { MatrixError, messageOf } from "../error.ts";
 import { type Difference, recipeDifferences } from "../recipe/difference.ts";
 import { type Lock, takeLock } from "./lock.ts";
 import { MANIFEST_FILE, type Manifest, readManifest, writeManifest } from "./manifest.ts";
-import { readRecorded, type Recorded } from "./recorded.ts";
+import { type Recorded, readRecorded } from "./recorded.ts";
 import { TrajectoryWriter } from "./trajectories.ts";
 
 export const TRAJECTORIES_FILE = "trajectories.jsonl";
@@ -142,7 +142,9 @@ async function refuseForeignFolder(path: string): Promise<void> {
   const others = (await readdir(path)).filter((name) => !name.startsWith("lock") && !name.startsWith(MANIFEST_FILE));
   if (others.length === 0) return;
   const shown = others.slice(0, 3).join(", ");
-  throw new MatrixError("run_refused", `${path} is no run directory: it has no ${MANIFEST_FILE}, but ${shown}`, { hint: "choose another with -o" });
+  throw new MatrixError("run_refused", `${path} is no run directory: it has no ${MANIFEST_FILE}, but ${shown}`, {
+    hint: "choose another with -o",
+  });
 }
 
 /** DIR becomes DIR.1, or the next number that is free. */
@@ -165,7 +167,8 @@ function refuseOtherRun(path: string, earlier: Manifest, now: RunIdentity, check
     const before = earlier.hashes[file];
     if (before !== undefined && before !== hash) lines.push(`${file} has changed`);
   }
-  if (lines.length === 0 && checkpointDigest !== earlier.dataset.digest) lines.push(`the dataset has changed in its first ${earlier.dataset.rows} rows`);
+  if (lines.length === 0 && checkpointDigest !== earlier.dataset.digest)
+    lines.push(`the dataset has changed in its first ${earlier.dataset.rows} rows`);
   if (lines.length === 0) return;
   const problems = lines.map((message) => ({ message }));
   throw new MatrixError("run_refused", `${path} holds another run`, { problems, hint: REFUSED_HINT });
@@ -179,5 +182,8 @@ function describe({ key, before, now, kind }: Difference): string {
 
 function refused(path: string, thrown: unknown): unknown {
   if (thrown instanceof MatrixError) return thrown;
-  return new MatrixError("run_refused", `cannot write into ${path}: ${messageOf(thrown)}`, { cause: thrown, hint: "choose another with -o" });
+  return new MatrixError("run_refused", `cannot write into ${path}: ${messageOf(thrown)}`, {
+    cause: thrown,
+    hint: "choose another with -o",
+  });
 }

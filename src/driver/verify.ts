@@ -3,6 +3,7 @@
 
 import { join } from "node:path";
 import * as v from "valibot";
+import { MatrixError } from "../error.ts";
 import { IdDigest } from "../task/id-digest.ts";
 import { IdSet } from "../task/id-set.ts";
 import { RECORD_FORMAT, type TrajectoryRecord } from "../task/record.ts";
@@ -11,7 +12,6 @@ import { STOP_REASONS } from "../task/task.ts";
 import { type Manifest, readManifest } from "./manifest.ts";
 import { openLines } from "./recorded.ts";
 import { TRAJECTORIES_FILE } from "./run-directory.ts";
-import { MatrixError } from "../error.ts";
 
 const FINDINGS_MAX = 100;
 
@@ -75,7 +75,8 @@ class Audit {
     this.#digest.add(id, trial);
     this.#counts[status]++;
     if (trial >= this.#manifest.trials) this.find(line, `trial ${trial} is not one of the run's ${this.#manifest.trials}`);
-    if (seed !== deriveSeed(this.#manifest.seed, id, trial)) this.find(line, "the seed does not follow from the run's seed, the id and the trial");
+    if (seed !== deriveSeed(this.#manifest.seed, id, trial))
+      this.find(line, "the seed does not follow from the run's seed, the id and the trial");
     for (const message of contradictions(record)) this.find(line, message);
   }
 
@@ -83,7 +84,8 @@ class Audit {
     const { expected, state, dataset, trials } = this.#manifest;
     const { ok, failed, lost } = this.#counts;
     const recorded = ok + failed + lost;
-    if (expected !== dataset.rows * trials) this.find(null, `the manifest expects ${expected}, but ${dataset.rows} rows × ${trials} trials are ${dataset.rows * trials}`);
+    if (expected !== dataset.rows * trials)
+      this.find(null, `the manifest expects ${expected}, but ${dataset.rows} rows × ${trials} trials are ${dataset.rows * trials}`);
     for (const status of ["ok", "failed", "lost"] as const) {
       const claimed = this.#manifest[status];
       // While a run goes on, or after it was killed, the manifest lags behind the records.
@@ -92,7 +94,8 @@ class Audit {
     }
     if (recorded > expected) this.find(null, `${recorded} records are more than the ${expected} expected`);
     const complete = recorded === expected;
-    if (state === "complete" && recorded < expected) this.find(null, `the run is complete, but ${expected - recorded} of ${expected} records are missing`);
+    if (state === "complete" && recorded < expected)
+      this.find(null, `the run is complete, but ${expected - recorded} of ${expected} records are missing`);
     if (complete && this.#digest.hex !== dataset.ids_digest) this.find(null, "the recorded rows and trials are not those of the dataset");
     return { manifest: this.#manifest, counts: this.#counts, complete, findings: this.#findings, more: this.#more };
   }

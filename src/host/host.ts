@@ -78,14 +78,22 @@ export class Host implements Receiver {
 
   #start(task: Task, role: Role, arrivedAt: number): void {
     const step = new Step(task, role, arrivedAt, this.#options.clock());
-    if (step.startedAt >= this.#taskDeadline(task)) return this.#fail(step, taskTimeout(this.#options.taskTimeoutMs));
+    if (step.startedAt >= this.#taskDeadline(task)) {
+      this.#fail(step, taskTimeout(this.#options.taskTimeoutMs));
+      return;
+    }
     let answer: AgentAnswer | Promise<AgentAnswer>;
     try {
       answer = role.agent.run(task, step);
     } catch (thrown) {
-      return this.#fail(step, thrown);
+      this.#fail(step, thrown);
+      return;
     }
-    if (!(answer instanceof Promise)) return this.#succeed(step, answer);
+    if (answer instanceof Promise) this.#await(step, answer);
+    else this.#succeed(step, answer);
+  }
+
+  #await(step: Step, answer: Promise<AgentAnswer>): void {
     this.#running.add(step);
     answer.then(
       (value) => this.#succeed(step, value),

@@ -59,7 +59,11 @@ function answerOf(completion: OpenAI.ChatCompletion): ChatAnswer {
   return {
     message: { ...kept, role: "assistant", content },
     finishReason: choice?.finish_reason ?? "stop",
-    usage: { requests: 1, prompt_tokens: completion.usage?.prompt_tokens ?? 0, completion_tokens: completion.usage?.completion_tokens ?? 0 },
+    usage: {
+      requests: 1,
+      prompt_tokens: completion.usage?.prompt_tokens ?? 0,
+      completion_tokens: completion.usage?.completion_tokens ?? 0,
+    },
   };
 }
 
@@ -72,7 +76,8 @@ function translate(thrown: unknown, { base_url: url, timeout }: OpenaiModelConfi
     new MatrixError(code, message, { cause: thrown, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) });
   if (thrown instanceof MatrixError) return thrown;
   if (thrown instanceof APIConnectionTimeoutError) return fail("model_timeout", `no answer from ${url} within ${timeout} ms`);
-  if (thrown instanceof APIConnectionError) return fail("model_unavailable", `no connection to ${url}: ${messageOf(thrown.cause ?? thrown)}`);
+  if (thrown instanceof APIConnectionError)
+    return fail("model_unavailable", `no connection to ${url}: ${messageOf(thrown.cause ?? thrown)}`);
   if (thrown instanceof APIError && !(thrown instanceof APIUserAbortError) && thrown.status !== undefined) {
     return fail(codeOf(thrown.status), `${url} answered ${thrown.message}`, retryAfter(thrown.headers));
   }

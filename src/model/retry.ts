@@ -9,7 +9,13 @@ const BACKOFF_MAX_MS = 30_000;
 /** A server that asks for longer than this is as good as down. */
 const RETRY_AFTER_MAX_MS = 120_000;
 
-const RETRIED: ReadonlySet<ErrorCode> = new Set(["model_unavailable", "model_overloaded", "model_failed", "model_timeout", "model_bad_answer"]);
+const RETRIED: ReadonlySet<ErrorCode> = new Set([
+  "model_unavailable",
+  "model_overloaded",
+  "model_failed",
+  "model_timeout",
+  "model_bad_answer",
+]);
 
 export interface RetryOptions {
   /** Tries after the first. */

@@ -25,7 +25,9 @@ export function createModelServer(served: ServedModel): Hono {
   const tries = new TryCounter();
   const app = new Hono();
   app.get("/healthz", (context) => context.json({ status: "ok", simulated: true }));
-  app.get("/v1/models", (context) => context.json({ object: "list", data: [{ id: served.name, object: "model", created: 0, owned_by: "simulated" }] }));
+  app.get("/v1/models", (context) =>
+    context.json({ object: "list", data: [{ id: served.name, object: "model", created: 0, owned_by: "simulated" }] }),
+  );
   app.post("/v1/chat/completions", (context) => complete(context, served, tries));
   app.notFound((context) => failed(context, 404, `no such path: ${context.req.path}; this is POST /v1/chat/completions`));
   app.onError((thrown, context) => failed(context, thrown instanceof MatrixError ? 400 : 500, messageOf(thrown)));
@@ -83,7 +85,15 @@ function streamAnswer(context: Context, { model, streamUsage }: ParsedBody, answ
   return streamSSE(context, async (stream) => {
     const chunks = chunksOf(answer);
     const send = (choices: unknown[], more: JsonObject = {}) =>
-      write(stream, { id: "chatcmpl-simulated", object: "chat.completion.chunk", created: 0, model, system_fingerprint: "simulated", choices, ...more });
+      write(stream, {
+        id: "chatcmpl-simulated",
+        object: "chat.completion.chunk",
+        created: 0,
+        model,
+        system_fingerprint: "simulated",
+        choices,
+        ...more,
+      });
     for (const [index, delta] of chunks.entries()) {
       await pause(answer.durationMs / chunks.length, signal);
       if (answer.failure !== null && index >= chunks.length / 2) {

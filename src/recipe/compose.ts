@@ -20,7 +20,8 @@ const REFERENCE = /\$\{env:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}/g;
 export function resolveLayer({ table, folder }: Source, env: Environment, problems: LayerProblem[]): JsonObject {
   return mapLeaves(table, "", (text, key) => {
     if (SECRET_KEYS.some((pattern) => matchesKey(key, pattern))) {
-      if (text !== "" && !text.includes("${env:")) problems.push({ key, message: 'a secret must come from the environment: "${env:NAME}"' });
+      if (text !== "" && !text.includes("${env:"))
+        problems.push({ key, message: 'a secret must come from the environment: "${env:NAME}"' });
       return text;
     }
     const filled = fill(text, env, key, problems);
@@ -30,7 +31,9 @@ export function resolveLayer({ table, folder }: Source, env: Environment, proble
 
 /** The same table with its secrets filled in. */
 export function fillSecrets(table: JsonObject, env: Environment, problems: LayerProblem[]): JsonObject {
-  return mapLeaves(table, "", (text, key) => (SECRET_KEYS.some((pattern) => matchesKey(key, pattern)) ? fill(text, env, key, problems) : text));
+  return mapLeaves(table, "", (text, key) =>
+    SECRET_KEYS.some((pattern) => matchesKey(key, pattern)) ? fill(text, env, key, problems) : text,
+  );
 }
 
 /** Tables merge, all else is replaced. A table of another kind replaces too: its old keys would make no sense in it. */

@@ -46,7 +46,10 @@ export async function loadRecipe(path: string, { overrides = [], env, cwd }: Loa
 }
 
 /** The layers as one table, and as a recipe when nothing is wrong with it. */
-function compose(sources: readonly Source[], env: Environment): { recipe: Recipe | null; resolved: JsonObject; problems: readonly Problem[] } {
+function compose(
+  sources: readonly Source[],
+  env: Environment,
+): { recipe: Recipe | null; resolved: JsonObject; problems: readonly Problem[] } {
   const layerProblems: LayerProblem[] = [];
   const layers = sources.map((source) => resolveLayer(source, env, layerProblems));
   const resolved = layers.reduce((below, above) => mergeTables(below, above));
@@ -61,7 +64,13 @@ function invalid(what: string, problems: readonly Problem[]): MatrixError {
 /** One simulated model of its own, from overrides alone: what `matrix model serve` runs without a recipe. */
 export async function loadModel(name: string, { overrides = [], env, cwd }: LoadOptions): Promise<SimulatedModelConfig> {
   const base: Source = {
-    table: { name, dataset: { path: "-" }, models: { [name]: { kind: "simulated" } }, roles: { model: { agent: "llm", model: name } }, orchestrator: { module: "-" } },
+    table: {
+      name,
+      dataset: { path: "-" },
+      models: { [name]: { kind: "simulated" } },
+      roles: { model: { agent: "llm", model: name } },
+      orchestrator: { module: "-" },
+    },
     folder: cwd,
     origin: { override: "" },
   };

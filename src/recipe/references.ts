@@ -50,7 +50,8 @@ function checkRole(key: string, role: RoleConfig, { roles, models }: Recipe): Co
   const complaints: Complaint[] = [];
   if (role.model === undefined) complaints.push({ key, message: "an llm role needs a model, one of [models]" });
   else if (!(role.model in models)) complaints.push(unknownName(`${key}.model`, "model", role.model, Object.keys(models)));
-  if (role.prompt === undefined && role.system === undefined) complaints.push({ key, message: "an llm role needs a prompt or a system message" });
+  if (role.prompt === undefined && role.system === undefined)
+    complaints.push({ key, message: "an llm role needs a prompt or a system message" });
   role.conversation?.forEach((name, index) => {
     if (!(name in roles)) complaints.push(unknownName(`${key}.conversation.${index}`, "role", name, Object.keys(roles)));
   });
@@ -84,7 +85,8 @@ function expressionsOf({ dataset, orchestrator }: Recipe): (readonly [key: strin
   if ("module" in orchestrator) return found;
   add("orchestrator.score", orchestrator.score);
   if (orchestrator.pattern === "dialogue" || orchestrator.pattern === "tool-loop") add("orchestrator.until", orchestrator.until);
-  if (orchestrator.pattern === "pipeline") orchestrator.stages.forEach(({ keep }, index) => add(`orchestrator.stages.${index}.keep`, keep));
+  if (orchestrator.pattern !== "pipeline") return found;
+  for (const [index, { keep }] of orchestrator.stages.entries()) add(`orchestrator.stages.${index}.keep`, keep);
   return found;
 }
 

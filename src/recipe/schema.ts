@@ -6,13 +6,19 @@ import type { JsonObject } from "../task/json.ts";
 import { parseDuration } from "./unit.ts";
 
 const DURATION = 'a duration such as "90s", "500ms" or "2h"';
-const duration = v.pipe(v.string(DURATION), v.rawTransform<string, number>(({ dataset, addIssue, NEVER }) => {
-  const ms = parseDuration(dataset.value);
-  if (ms !== null) return ms;
-  addIssue({ message: DURATION });
-  return NEVER;
-}));
-const name = v.pipe(v.string(), v.regex(/^[A-Za-z0-9][A-Za-z0-9_.-]*$/, "letters, digits, '_', '.' and '-', starting with a letter or digit"));
+const duration = v.pipe(
+  v.string(DURATION),
+  v.rawTransform<string, number>(({ dataset, addIssue, NEVER }) => {
+    const ms = parseDuration(dataset.value);
+    if (ms !== null) return ms;
+    addIssue({ message: DURATION });
+    return NEVER;
+  }),
+);
+const name = v.pipe(
+  v.string(),
+  v.regex(/^[A-Za-z0-9][A-Za-z0-9_.-]*$/, "letters, digits, '_', '.' and '-', starting with a letter or digit"),
+);
 const positive = v.pipe(v.number(), v.integer(), v.minValue(1));
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const fraction = v.pipe(v.number(), v.minValue(0), v.maxValue(1));
@@ -56,7 +62,10 @@ const run = v.strictObject({
 /** A distribution of a duration (ms) or a count: a constant, or a table. */
 const distributionOf = <T extends v.GenericSchema<unknown, number>>(value: T) =>
   v.union([
-    v.pipe(value, v.transform((constant) => ({ kind: "constant" as const, value: constant }))),
+    v.pipe(
+      value,
+      v.transform((constant) => ({ kind: "constant" as const, value: constant })),
+    ),
     v.variant("kind", [
       v.strictObject({ kind: v.literal("constant"), value }),
       v.strictObject({ kind: v.literal("uniform"), min: value, max: value }),
@@ -151,8 +160,16 @@ const stage = v.strictObject({
   keep: v.optional(v.string()),
 });
 
-const sequence = v.strictObject({ pattern: v.literal("sequence"), roles: v.pipe(v.array(v.string()), v.minLength(1)), score: v.optional(v.string()) });
-const pipeline = v.strictObject({ pattern: v.literal("pipeline"), stages: v.pipe(v.array(stage), v.minLength(1)), score: v.optional(v.string()) });
+const sequence = v.strictObject({
+  pattern: v.literal("sequence"),
+  roles: v.pipe(v.array(v.string()), v.minLength(1)),
+  score: v.optional(v.string()),
+});
+const pipeline = v.strictObject({
+  pattern: v.literal("pipeline"),
+  stages: v.pipe(v.array(stage), v.minLength(1)),
+  score: v.optional(v.string()),
+});
 const dialogue = v.strictObject({
   pattern: v.literal("dialogue"),
   speakers: v.pipe(v.array(v.string()), v.minLength(1)),
@@ -232,7 +249,6 @@ export function matchesKey(key: string, pattern: string): boolean {
 }
 
 export type Recipe = v.InferOutput<typeof recipeSchema>;
-export type DatasetConfig = Recipe["dataset"];
 export type ModelConfig = v.InferOutput<typeof model>;
 export type OpenaiModelConfig = v.InferOutput<typeof openaiModel>;
 export type SimulatedModelConfig = v.InferOutput<typeof simulatedModel>;

@@ -33,9 +33,11 @@ export function readOverride(override: string, cwd: string): Source {
   const split = override.indexOf("=");
   const key = override.slice(0, split).trim();
   const value = override.slice(split + 1);
-  if (split < 1) throw new MatrixError("usage", `"${override}" is no override`, { hint: "write key.path=value, for example run.concurrency=500" });
+  if (split < 1)
+    throw new MatrixError("usage", `"${override}" is no override`, { hint: "write key.path=value, for example run.concurrency=500" });
   const table = tryParse(`${key} = ${value}`) ?? tryParse(`${key} = ${JSON.stringify(value)}`);
-  if (table === null) throw new MatrixError("usage", `"${key}" is no key path`, { hint: "write key.path=value, for example run.concurrency=500" });
+  if (table === null)
+    throw new MatrixError("usage", `"${key}" is no key path`, { hint: "write key.path=value, for example run.concurrency=500" });
   return { table, folder: cwd, origin: { override } };
 }
 

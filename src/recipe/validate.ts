@@ -63,7 +63,8 @@ function complaintsOf(issue: Issue): Complaint[] {
   // Of a union, the branch that got furthest into the value says most.
   const branches = issue.type === "union" ? (issue.issues ?? []) : [];
   const deepest = branches.filter(({ path }) => (path?.length ?? 0) > 0);
-  if (deepest.length > 0) return deepest.flatMap((inner) => complaintsOf({ ...inner, path: [...(issue.path ?? []), ...(inner.path ?? [])] } as Issue));
+  if (deepest.length > 0)
+    return deepest.flatMap((inner) => complaintsOf({ ...inner, path: [...(issue.path ?? []), ...(inner.path ?? [])] } as Issue));
   if (issue.received === "undefined") return [{ key, message: "missing; it must be set" }];
   const found = isJsonObject(issue.input) ? "a table" : JSON.stringify(issue.input);
   const options = [...(issue.expected ?? "").matchAll(/"([^"]*)"/g)].map((match) => match[1] as string);

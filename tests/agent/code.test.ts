@@ -4,7 +4,18 @@ import { describe, expect, test } from "bun:test";
 import { createCodeAgent } from "../../src/agent/code.ts";
 import type { Task } from "../../src/task/task.ts";
 
-const task: Task = { rowId: "1", trial: 0, row: { n: 2 }, seed: 1, attempt: 1, role: "a", state: null, history: [], admittedAt: 0, trace: null };
+const task: Task = {
+  rowId: "1",
+  trial: 0,
+  row: { n: 2 },
+  seed: 1,
+  attempt: 1,
+  role: "a",
+  state: null,
+  history: [],
+  admittedAt: 0,
+  trace: null,
+};
 const context = { signal: new AbortController().signal };
 
 const run = async (exported: unknown, settings = {}) => createCodeAgent("a.ts", exported, settings).run(task, context);
@@ -16,14 +27,19 @@ describe("a code agent", () => {
   });
 
   test("is given the task, the role's settings and a signal", async () => {
-    const agent = ({ row }: Task, { settings, signal }: { settings: { k: number }; signal: AbortSignal }) => (row["n"] as number) * settings.k + Number(signal.aborted);
+    const agent = ({ row }: Task, { settings, signal }: { settings: { k: number }; signal: AbortSignal }) =>
+      (row["n"] as number) * settings.k + Number(signal.aborted);
     expect(await run(agent, { k: 3 })).toEqual({ result: 6 });
   });
 
   test("that throws, now or later, is agent_failed with the original as its cause", async () => {
     const broken = new TypeError("x is not a function");
     await expect(run(() => Promise.reject(broken))).rejects.toMatchObject({ code: "agent_failed", message: broken.message, cause: broken });
-    await expect(run(() => { throw broken; })).rejects.toMatchObject({ code: "agent_failed", cause: broken });
+    await expect(
+      run(() => {
+        throw broken;
+      }),
+    ).rejects.toMatchObject({ code: "agent_failed", cause: broken });
   });
 
   test("that returns no JSON is told what and where", async () => {

@@ -19,7 +19,11 @@ function scriptedModel(...replies: readonly string[]): { model: Model; requests:
     chat: async (request) => {
       requests.push(request);
       const content = replies[requests.length - 1] ?? "";
-      return { message: { role: "assistant", content }, finishReason: "stop", usage: { requests: 1, prompt_tokens: 10, completion_tokens: 2 } };
+      return {
+        message: { role: "assistant", content },
+        finishReason: "stop",
+        usage: { requests: 1, prompt_tokens: 10, completion_tokens: 2 },
+      };
     },
   };
   return { model, requests };
@@ -74,7 +78,11 @@ describe("an llm role", () => {
 
   test("shows tool calls and tool results in the OpenAI shape, arguments untouched", async () => {
     const { model, requests } = scriptedModel("4");
-    const call = { role: "assistant", content: null, tool_calls: [{ id: "c1", type: "function", function: { name: "add", arguments: '{"a": 2.0}' } }] };
+    const call = {
+      role: "assistant",
+      content: null,
+      tool_calls: [{ id: "c1", type: "function", function: { name: "add", arguments: '{"a": 2.0}' } }],
+    };
     const results = [{ role: "tool", tool_call_id: "c1", content: "4" }];
     const history = [hop(0, "student", call), hop(1, "tools", results)];
     await createLlmAgent(role(model, { conversation: new Set(["student", "tools"]) })).run(task(history), context);

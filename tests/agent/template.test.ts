@@ -7,7 +7,8 @@ const render = (source: string, variables = {}) => compileTemplate(source, "t.md
 
 describe("a prompt template", () => {
   test("is Jinja over row, history and state, and a line of tags alone leaves no empty line", () => {
-    const source = "{{ row.q }}\n{% for o in row.options %}\n{{ loop.index }}. {{ o | upper }}\n{% endfor %}\n{% if history %} again{% endif %}";
+    const source =
+      "{{ row.q }}\n{% for o in row.options %}\n{{ loop.index }}. {{ o | upper }}\n{% endfor %}\n{% if history %} again{% endif %}";
     expect(render(source, { row: { q: "Which?", options: ["a", "b"] }, history: [] })).toBe("Which?\n1. A\n2. B\n");
   });
 

@@ -48,7 +48,18 @@ function createHost({ run, concurrency = 10, timeoutMs = 60_000, taskTimeoutMs =
 }
 
 function step(rowId: string): Message {
-  const task: Task = { rowId, trial: 0, row: {}, seed: 1, attempt: 1, role: "a", state: null, history: [], admittedAt: performance.now(), trace: null };
+  const task: Task = {
+    rowId,
+    trial: 0,
+    row: {},
+    seed: 1,
+    attempt: 1,
+    role: "a",
+    state: null,
+    history: [],
+    admittedAt: performance.now(),
+    trace: null,
+  };
   return { kind: "step", task };
 }
 
@@ -90,7 +101,9 @@ describe("a host", () => {
   });
 
   test("records queue and run time, the host and the result of a hop", async () => {
-    const { host, sent, settled } = createHost({ run: () => ({ result: { x: 1 }, model: "m", usage: { requests: 1, prompt_tokens: 2, completion_tokens: 3 } }) });
+    const { host, sent, settled } = createHost({
+      run: () => ({ result: { x: 1 }, model: "m", usage: { requests: 1, prompt_tokens: 2, completion_tokens: 3 } }),
+    });
     host.receive([step("1")]);
     await settled(1);
     const [hop] = sent[0]?.task.history ?? [];
@@ -117,7 +130,10 @@ describe("a host", () => {
     answerLate();
     await new Promise((resolve) => setImmediate(resolve));
     expect(sent).toHaveLength(1);
-    expect(sent[0]).toMatchObject({ kind: "end", ending: { status: "failed", stopReason: "timeout", error: { code: "agent_timeout", role: "a", hop: 0 } } });
+    expect(sent[0]).toMatchObject({
+      kind: "end",
+      ending: { status: "failed", stopReason: "timeout", error: { code: "agent_timeout", role: "a", hop: 0 } },
+    });
     expect(aborted).toBeInstanceOf(MatrixError);
   });
 
@@ -138,7 +154,9 @@ describe("a host", () => {
     });
     host.receive(steps(3));
     await settled(3);
-    const codes = Object.fromEntries(sent.map((message) => [message.task.rowId, message.kind === "end" ? message.ending.error?.code : null]));
+    const codes = Object.fromEntries(
+      sent.map((message) => [message.task.rowId, message.kind === "end" ? message.ending.error?.code : null]),
+    );
     expect(codes).toEqual({ "0": "agent_failed", "1": "model_timeout", "2": undefined });
   });
 

@@ -57,7 +57,10 @@ describe("a rule's decision", () => {
 
   test("to go on past max_hops fails the task, but a task may end on its last hop", () => {
     const message = after(ruleWith(() => to("b"), 1));
-    expect(message).toMatchObject({ kind: "end", ending: { status: "failed", stopReason: "max_hops", score: null, error: { code: "max_hops" } } });
+    expect(message).toMatchObject({
+      kind: "end",
+      ending: { status: "failed", stopReason: "max_hops", score: null, error: { code: "max_hops" } },
+    });
     expect(after(ruleWith(() => done({ score: 1 }), 1))).toMatchObject({ kind: "end", ending: { status: "ok", score: 1 } });
   });
 });

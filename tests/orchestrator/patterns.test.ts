@@ -1,7 +1,7 @@
 // The four patterns, each driven by hand: roles answer from a script, and the route is what the README says.
 
 import { describe, expect, test } from "bun:test";
-import { type Rule, startTask, nextMessage } from "../../src/orchestrator/advance.ts";
+import { nextMessage, type Rule, startTask } from "../../src/orchestrator/advance.ts";
 import { createOrchestrator } from "../../src/orchestrator/create.ts";
 import type { PatternConfig } from "../../src/recipe/schema.ts";
 import type { Json } from "../../src/task/json.ts";
@@ -52,7 +52,12 @@ describe("pipeline", () => {
   test("ends a task early at the stage that drops it, without a score", async () => {
     const { route, end } = await walk(config, { filter: () => ({ keep: false, why: "short", score: 1 }), ask: () => null });
     expect(route).toEqual(["filter"]);
-    expect(end.ending).toMatchObject({ status: "ok", stopReason: "filtered", score: null, outcome: { filtered_by: "filter", why: "short" } });
+    expect(end.ending).toMatchObject({
+      status: "ok",
+      stopReason: "filtered",
+      score: null,
+      outcome: { filtered_by: "filter", why: "short" },
+    });
   });
 
   test("runs every stage for a task that is kept", async () => {
@@ -61,7 +66,11 @@ describe("pipeline", () => {
 
   test("fails a task whose condition cannot be evaluated, and says which condition", async () => {
     const { end } = await walk(config, { filter: () => ({ kept: true }), ask: () => null });
-    expect(end.ending).toMatchObject({ status: "failed", stopReason: "error", error: { code: "orchestrator_failed", role: "filter", hop: 0 } });
+    expect(end.ending).toMatchObject({
+      status: "failed",
+      stopReason: "error",
+      error: { code: "orchestrator_failed", role: "filter", hop: 0 },
+    });
     expect(end.ending.error?.message).toContain("result.keep");
   });
 });
@@ -87,20 +96,35 @@ describe("dialogue", () => {
   });
 
   test("ends at max_turns when the speakers do not agree", async () => {
-    const { route, end } = await walk(config, { student: () => "A", teacher: () => "B", extractor: () => 0, matcher: () => ({ agreed: false }) });
+    const { route, end } = await walk(config, {
+      student: () => "A",
+      teacher: () => "B",
+      extractor: () => 0,
+      matcher: () => ({ agreed: false }),
+    });
     expect(route.filter((role) => role === "student" || role === "teacher")).toEqual(["student", "teacher", "student"]);
     expect(end.ending).toMatchObject({ status: "ok", stopReason: "max_turns", score: null, outcome: { turns: 3, agreed: false } });
   });
 
   test("needs no judge: the condition may read what the speaker said", async () => {
-    const alone: PatternConfig = { pattern: "dialogue", speakers: ["a", "b"], between: [], until: 'result.content.contains("bye")', max_turns: 9 };
+    const alone: PatternConfig = {
+      pattern: "dialogue",
+      speakers: ["a", "b"],
+      between: [],
+      until: 'result.content.contains("bye")',
+      max_turns: 9,
+    };
     const { route } = await walk(alone, { a: () => ({ content: "hi" }), b: () => ({ content: "bye" }) });
     expect(route).toEqual(["a", "b"]);
   });
 });
 
 describe("tool-loop", () => {
-  const call: Json = { role: "assistant", content: null, tool_calls: [{ id: "1", type: "function", function: { name: "f", arguments: "{}" } }] };
+  const call: Json = {
+    role: "assistant",
+    content: null,
+    tool_calls: [{ id: "1", type: "function", function: { name: "f", arguments: "{}" } }],
+  };
   const word: Json = { role: "assistant", content: "done" };
 
   test("alternates speaker and tools until the speaker calls none, then asks for the reward", async () => {

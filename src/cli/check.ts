@@ -1,0 +1,128 @@
+// `matrix check RECIPE`: everything wrong with it before anything is spent, or the plan: rows, roles, models, first prompts.
+
+import { Command, Option } from "commander";
+import { openDataset } from "../dataset/open.ts";
+import type { DatasetRow } from "../dataset/source.ts";
+import { MatrixError } from "../error.ts";
+import type { ChatMessage } from "../model/contract.ts";
+import { startTask } from "../orchestrator/advance.ts";
+import { deriveSeed } from "../task/seed.ts";
+import type { Task } from "../task/task.ts";
+import { type OverrideFlags, overrideOptions, overridesOf } from "./flags.ts";
+import { grouped } from "./panel.ts";
+import { type Prepared, prepare, scanRows } from "./prepare.ts";
+
+interface Plan {
+  readonly name: string;
+  readonly simulated: boolean;
+  readonly rows: number;
+  readonly trials: number;
+  readonly expected: number;
+  readonly concurrency: number;
+  readonly models: readonly { readonly name: string; readonly kind: string; readonly id: string; readonly endpoint: string | null }[];
+  readonly roles: readonly RolePlan[];
+  /** The role that acts first. */
+  readonly first_role: string | null;
+}
+
+interface RolePlan {
+  readonly name: string;
+  readonly agent: string;
+  readonly model: string | null;
+  readonly concurrency: number;
+  /** What an llm role's model is sent for the first row, before any other role has spoken. */
+  readonly first_prompt: readonly ChatMessage[] | null;
+}
+
+export function checkCommand(): Command {
+  const command = new Command("check")
+    .description("say everything that is wrong with a recipe and its dataset, or what it would do (exit 2: something is wrong)")
+    .argument("<recipe>", "a recipe.toml")
+    .argument("[key=value...]", "recipe keys to override");
+  for (const option of overrideOptions) command.addOption(option);
+  return command
+    .addOption(new Option("--json", "one object on stdout").env("MATRIX_JSON"))
+    .action(async (recipe: string, keyValues: readonly string[], flags: OverrideFlags & { readonly json?: boolean }) => {
+      try {
+        const plan = await makePlan(recipe, overridesOf(keyValues, flags));
+        console.log(flags.json === true ? JSON.stringify({ valid: true, plan }) : textOf(plan));
+      } catch (thrown) {
+        if (flags.json !== true || !(thrown instanceof MatrixError)) throw thrown;
+        const { code, message, problems, hint = null } = thrown;
+        console.log(JSON.stringify({ valid: false, code, message, problems, hint }));
+        process.exitCode = thrown.exitCode;
+      }
+    });
+}
+
+async function makePlan(recipePath: string, overrides: readonly string[]): Promise<Plan> {
+  const prepared = await prepare(recipePath, overrides);
+  const { source, scan } = await scanRows(prepared, undefined);
+  const rows = await openDataset(source, scan.rows);
+  const first = await rows.next();
+  await rows.close();
+  const { recipe } = prepared.loaded;
+  const task = first === null ? null : firstTask(prepared, first);
+  return {
+    name: recipe.name,
+    simulated: prepared.simulatedModels.size > 0,
+    rows: scan.rows,
+    trials: recipe.run.trials,
+    expected: scan.rows * recipe.run.trials,
+    concurrency: recipe.run.concurrency,
+    models: Object.entries(recipe.models).map(([name, config]) => ({
+      name,
+      kind: config.kind,
+      id: prepared.models.get(name)?.id ?? name,
+      endpoint: config.kind === "openai" ? config.base_url : null,
+    })),
+    roles: Object.entries(recipe.roles).map(([name, config]) => ({
+      name,
+      agent: config.agent,
+      model: config.model ?? null,
+      concurrency: config.concurrency,
+      first_prompt: task === null ? null : (prepared.agents.get(name)?.render?.({ ...task, role: name }) ?? null),
+    })),
+    first_role: task?.role ?? null,
+  };
+}
+
+/** The first row's task as it reaches its first role. Fails when the orchestrator cannot start it. */
+function firstTask({ loaded, rule }: Prepared, { id, row }: DatasetRow): Task | null {
+  const { seed } = loaded.recipe.run;
+  const message = startTask(rule, { rowId: id, trial: 0, row, seed: deriveSeed(seed, id, 0), attempt: 1, admittedAt: 0, trace: null });
+  if (message.kind === "end" && message.ending.error !== null) {
+    throw new MatrixError("recipe_invalid", `the orchestrator cannot start the first row: ${message.ending.error.message}`);
+  }
+  return message.kind === "step" ? message.task : null;
+}
+
+const PROMPT_LINES_MAX = 12;
+
+function textOf(plan: Plan): string {
+  const lines = [
+    `${plan.name}: ${grouped(plan.rows)} rows × ${plan.trials} trials = ${grouped(plan.expected)} tasks, ${grouped(plan.concurrency)} in flight`,
+    "",
+    "models",
+    ...plan.models.map(({ name, kind, id, endpoint }) => `  ${name}: ${kind === "simulated" ? "SIMULATED" : `${id} at ${endpoint}`}`),
+    "",
+    "roles",
+    ...plan.roles.map(
+      ({ name, agent, model, concurrency }) =>
+        `  ${name}: ${agent}${model === null ? "" : `, model ${model}`}, ${grouped(concurrency)} slots${name === plan.first_role ? " (acts first)" : ""}`,
+    ),
+  ];
+  for (const { name, first_prompt: prompt } of plan.roles) {
+    if (prompt === null) continue;
+    lines.push("", `first prompt of ${name}, for the first row`);
+    for (const { role, content } of prompt) lines.push(...shortened(`${role}: ${content}`).map((line) => `  | ${line}`));
+  }
+  return [...lines, "", "nothing is wrong with it"].join("\n");
+}
+
+function shortened(text: string): string[] {
+  const lines = text.split("\n");
+  return lines.length <= PROMPT_LINES_MAX
+    ? lines
+    : [...lines.slice(0, PROMPT_LINES_MAX), `… ${lines.length - PROMPT_LINES_MAX} more lines`];
+}

@@ -1,0 +1,71 @@
+// The end of a run in a few lines: the accounting first, then what it cost, what failed, and what to type next.
+
+import type { MatrixError } from "../error.ts";
+import type { Usage } from "../task/task.ts";
+import { formatDuration, grouped } from "./panel.ts";
+
+/** As printed by --json, but for `error`, which is printed on stderr. */
+export interface Summary {
+  readonly name: string;
+  readonly directory: string;
+  readonly state: "complete" | "stopped";
+  readonly simulated: boolean;
+  readonly expected: number;
+  readonly ok: number;
+  readonly failed: number;
+  readonly lost: number;
+  /** Records of earlier starts of the run. */
+  readonly recorded_before: number;
+  /** Tasks that were in flight when the run was stopped: a continued run starts them again. */
+  readonly abandoned: number;
+  readonly elapsed_ms: number;
+  /** Of this start, as are usage, cost, stop reasons, errors and score. */
+  readonly hops: number;
+  readonly usage: Usage;
+  readonly cost: number | null;
+  readonly stop_reasons: Readonly<Record<string, number>>;
+  readonly errors: Readonly<Record<string, number>>;
+  readonly score: { readonly scored: number; readonly mean: number } | null;
+  readonly error: MatrixError | null;
+}
+
+export function renderSummary(summary: Summary): string {
+  const { name, directory, state, simulated, expected, ok, failed, lost, recorded_before: before } = summary;
+  const recorded = ok + failed + lost;
+  const made = recorded - before;
+  const label = simulated ? " (simulated model)" : "";
+  const lines: string[] = [];
+  if (state === "complete" && made === 0 && before > 0) lines.push(`${name}: was complete already${label}`);
+  else
+    lines.push(
+      `${name}: ${state} after ${formatDuration(summary.elapsed_ms)}${label}, ${grouped(made)} records${before > 0 ? `, ${grouped(before)} from before` : ""}`,
+    );
+  if (state === "complete")
+    lines.push(`expected ${grouped(expected)} = ok ${grouped(ok)} + failed ${grouped(failed)} + lost ${grouped(lost)}`);
+  else
+    lines.push(
+      `${grouped(recorded)} of ${grouped(expected)} recorded: ok ${grouped(ok)} + failed ${grouped(failed)} + lost ${grouped(lost)}`,
+    );
+  if (made > 0) lines.push(...detailsOf(summary));
+  lines.push(`records: ${directory}/trajectories.jsonl`);
+  if (state === "stopped") lines.push("the same command goes on where it stands");
+  return lines.join("\n");
+}
+
+function detailsOf({ stop_reasons, errors, usage, cost, score }: Summary): string[] {
+  const lines = [`ended: ${listed(stop_reasons)}`];
+  if (Object.keys(errors).length > 0) lines.push(`errors: ${listed(errors)}`);
+  if (usage.requests > 0) {
+    const money = cost === null ? "" : `, cost ${cost.toFixed(4)}`;
+    lines.push(
+      `model: ${grouped(usage.requests)} requests, ${grouped(usage.prompt_tokens)} tokens in, ${grouped(usage.completion_tokens)} out${money}`,
+    );
+  }
+  if (score !== null) lines.push(`score: mean ${score.mean.toFixed(3)} over ${grouped(score.scored)}`);
+  return lines;
+}
+
+function listed(counts: Readonly<Record<string, number>>): string {
+  const sorted = Object.entries(counts).sort(([, a], [, b]) => b - a);
+  return sorted.map(([what, count]) => `${what} ${grouped(count)}`).join(", ");
+}

@@ -1,0 +1,150 @@
+// Traces by OpenTelemetry: one trace per task, a span per hop, the context inside the message (W3C traceparent). The SDK is
+// loaded only when the usual OTEL_… variables ask for an export; without them there is no tracing object at all.
+
+import type { Context, Span } from "@opentelemetry/api";
+import type { IdGenerator } from "@opentelemetry/sdk-trace-base";
+import type { Usage } from "../task/task.ts";
+import { ATTRIBUTE, SPAN } from "./names.ts";
+
+/** Times are milliseconds since the epoch. */
+export interface Tracing {
+  /** Draws the ids of a task's trace and answers them as a traceparent, which travels with the task. */
+  startTask(): string;
+  hop(traceparent: string, hop: HopSpan): void;
+  /** The task's own span, made at its end under the ids that were drawn at its start, wherever that was. */
+  endTask(traceparent: string, task: TaskSpan): void;
+  /** Sends what is left. Never fails: an export that does is reported once. */
+  close(): Promise<void>;
+}
+
+export interface HopSpan {
+  readonly role: string;
+  readonly host: string;
+  readonly hop: number;
+  readonly queuedAt: number;
+  readonly startedAt: number;
+  readonly endedAt: number;
+  readonly model?: string;
+  readonly usage?: Usage;
+  /** The code of what went wrong. */
+  readonly error?: string;
+}
+
+export interface TaskSpan {
+  readonly rowId: string;
+  readonly trial: number;
+  readonly status: string;
+  readonly stopReason: string;
+  readonly startedAt: number;
+  readonly endedAt: number;
+  readonly error?: string;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Null when nothing asks for traces. */
+export async function createTracing(env: Environment, run: string, version: string): Promise<Tracing | null> {
+  if (!isWanted(env)) return null;
+  const [api, sdk, { OTLPTraceExporter }, { resourceFromAttributes }] = await Promise.all([
+    import("@opentelemetry/api"),
+    import("@opentelemetry/sdk-trace-base"),
+    import("@opentelemetry/exporter-trace-otlp-http"),
+    import("@opentelemetry/resources"),
+  ]);
+  const ids = new PresetIds(new sdk.RandomIdGenerator());
+  const resource = resourceFromAttributes({
+    "service.name": env["OTEL_SERVICE_NAME"] ?? "matrix",
+    "service.version": version,
+    [ATTRIBUTE.run]: run,
+  });
+  const provider = new sdk.BasicTracerProvider({
+    resource,
+    idGenerator: ids,
+    spanProcessors: [new sdk.BatchSpanProcessor(new OTLPTraceExporter())],
+  });
+  const tracer = provider.getTracer("matrix", version);
+  const { ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } = api;
+
+  const end = (span: Span, endedAt: number, error: string | undefined): void => {
+    if (error !== undefined) span.setAttribute(ATTRIBUTE.errorType, error).setStatus({ code: SpanStatusCode.ERROR, message: error });
+    span.end(endedAt);
+  };
+  const parentOf = (traceparent: string): Context => {
+    const { traceId, spanId, sampled } = parseTraceparent(traceparent);
+    return trace.setSpanContext(ROOT_CONTEXT, { traceId, spanId, traceFlags: sampled ? 1 : 0, isRemote: true });
+  };
+
+  return {
+    startTask: () => {
+      // A span that is never ended is never exported: it lends its ids and the sampler's decision.
+      const { traceId, spanId, traceFlags } = tracer.startSpan(SPAN.task, { root: true }).spanContext();
+      return `00-${traceId}-${spanId}-0${traceFlags}`;
+    },
+    hop: (traceparent, { role, host, hop, queuedAt, startedAt, endedAt, model, usage, error }) => {
+      if (!parseTraceparent(traceparent).sampled) return;
+      const operation = model === undefined ? "invoke_agent" : "chat";
+      const attributes = {
+        [ATTRIBUTE.operation]: operation,
+        [ATTRIBUTE.agent]: role,
+        [ATTRIBUTE.hop]: hop,
+        [ATTRIBUTE.host]: host,
+        [ATTRIBUTE.queueMs]: startedAt - queuedAt,
+        ...(model === undefined ? {} : { [ATTRIBUTE.requestModel]: model }),
+        ...(usage === undefined ? {} : { [ATTRIBUTE.inputTokens]: usage.prompt_tokens, [ATTRIBUTE.outputTokens]: usage.completion_tokens }),
+      };
+      const kind = model === undefined ? SpanKind.INTERNAL : SpanKind.CLIENT;
+      end(
+        tracer.startSpan(`${operation} ${model ?? role}`, { startTime: startedAt, kind, attributes }, parentOf(traceparent)),
+        endedAt,
+        error,
+      );
+    },
+    endTask: (traceparent, { rowId, trial, status, stopReason, startedAt, endedAt, error }) => {
+      const { traceId, spanId, sampled } = parseTraceparent(traceparent);
+      if (!sampled) return;
+      const attributes = {
+        [ATTRIBUTE.row]: rowId,
+        [ATTRIBUTE.trial]: trial,
+        [ATTRIBUTE.status]: status,
+        [ATTRIBUTE.stopReason]: stopReason,
+      };
+      const span = ids.with(traceId, spanId, () => tracer.startSpan(SPAN.task, { root: true, startTime: startedAt, attributes }));
+      end(span, endedAt, error);
+    },
+    close: () => provider.shutdown().catch((error: unknown) => console.error(`warning: traces could not be exported: ${error}`)),
+  };
+}
+
+/** As the OpenTelemetry specification names the variables: an OTLP endpoint, or the exporter by name. */
+function isWanted(env: Environment): boolean {
+  if (env["OTEL_SDK_DISABLED"]?.toLowerCase() === "true" || env["OTEL_TRACES_EXPORTER"] === "none") return false;
+  return Boolean(env["OTEL_EXPORTER_OTLP_ENDPOINT"] || env["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] || env["OTEL_TRACES_EXPORTER"] === "otlp");
+}
+
+/** W3C Trace Context, section 3.2. */
+function parseTraceparent(traceparent: string): { traceId: string; spanId: string; sampled: boolean } {
+  const [, traceId = "", spanId = "", flags = "00"] = traceparent.split("-");
+  return { traceId, spanId, sampled: (Number.parseInt(flags, 16) & 1) === 1 };
+}
+
+/** Random ids, but for a span that must carry given ones. */
+class PresetIds implements IdGenerator {
+  readonly #random: IdGenerator;
+  #preset: { readonly traceId: string; readonly spanId: string } | null = null;
+
+  constructor(random: IdGenerator) {
+    this.#random = random;
+  }
+
+  with<T>(traceId: string, spanId: string, make: () => T): T {
+    this.#preset = { traceId, spanId };
+    try {
+      return make();
+    } finally {
+      this.#preset = null;
+    }
+  }
+
+  generateTraceId = (): string => this.#preset?.traceId ?? this.#random.generateTraceId();
+  generateSpanId = (): string => this.#preset?.spanId ?? this.#random.generateSpanId();
+}
