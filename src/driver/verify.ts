@@ -69,9 +69,13 @@ class Audit {
 
   record(text: string, line: number): void {
     const record = parseRecord(text);
-    if (typeof record === "string") return this.find(line, record);
+    if (typeof record === "string") this.find(line, record);
+    else if (this.#ids.add(record.id, record.trial)) this.#count(record, line);
+    else this.find(line, `row ${record.id}, trial ${record.trial} stands twice`);
+  }
+
+  #count(record: TrajectoryRecord, line: number): void {
     const { id, trial, seed, status } = record;
-    if (!this.#ids.add(id, trial)) return this.find(line, `row ${id}, trial ${trial} stands twice`);
     this.#digest.add(id, trial);
     this.#counts[status]++;
     if (trial >= this.#manifest.trials) this.find(line, `trial ${trial} is not one of the run's ${this.#manifest.trials}`);
