@@ -4,11 +4,15 @@
 import type { Message } from "../task/task.ts";
 import type { Receiver, Transport } from "./transport.ts";
 
+/** Messages handed over in one turn. More would make everything else wait, and ten thousand tasks move in step. */
+const TURN_MESSAGES_MAX = 256;
+
 export class MemoryTransport implements Transport {
   readonly #host: Receiver;
   readonly #sink: Receiver;
-  #steps: Message[] = [];
-  #ends: Message[] = [];
+  #pending: Message[] = [];
+  /** How many of the pending ones were handed over. */
+  #taken = 0;
   #scheduled = false;
 
   constructor(connect: (transport: Transport) => { readonly host: Receiver; readonly sink: Receiver }) {
@@ -18,19 +22,31 @@ export class MemoryTransport implements Transport {
   }
 
   send(message: Message): void {
-    (message.kind === "end" ? this.#ends : this.#steps).push(message);
+    this.#pending.push(message);
     if (this.#scheduled) return;
     this.#scheduled = true;
-    setImmediate(this.#flush);
+    setImmediate(this.#deliver);
   }
 
-  readonly #flush = (): void => {
-    const steps = this.#steps;
-    const ends = this.#ends;
-    this.#steps = [];
-    this.#ends = [];
-    this.#scheduled = false;
+  readonly #deliver = (): void => {
+    const steps: Message[] = [];
+    const ends: Message[] = [];
+    for (const message of this.#takeTurn()) (message.kind === "end" ? ends : steps).push(message);
     if (ends.length > 0) this.#sink.receive(ends);
     if (steps.length > 0) this.#host.receive(steps);
+    this.#scheduled = this.#pending.length > 0;
+    if (this.#scheduled) setImmediate(this.#deliver);
   };
+
+  /** The oldest messages, in order. */
+  #takeTurn(): readonly Message[] {
+    const turn = this.#pending.slice(this.#taken, this.#taken + TURN_MESSAGES_MAX);
+    this.#taken += turn.length;
+    // Moving the rest up costs its length, so it is done once a round and not once a turn.
+    if (this.#taken * 2 >= this.#pending.length) {
+      this.#pending = this.#pending.slice(this.#taken);
+      this.#taken = 0;
+    }
+    return turn;
+  }
 }
