@@ -86,8 +86,8 @@ export class RunDirectory {
     return this.#counts;
   }
 
-  /** Whole lines and how many records of each status they are. Resolves when the kernel has them. */
-  async append(lines: string, added: Counts): Promise<void> {
+  /** Records, one a line, and how many there are of each status. Resolves when the kernel has them. */
+  async append(lines: readonly string[], added: Counts): Promise<void> {
     await this.#writer.append(lines);
     this.#counts.ok += added.ok;
     this.#counts.failed += added.failed;

@@ -24,7 +24,7 @@ export interface RunOptions {
   readonly rule: Rule;
   readonly simulatedModels: ReadonlySet<string>;
   readonly isRecorded: (rowId: string, trial: number) => boolean;
-  readonly append: (lines: string, counts: Counts) => Promise<void>;
+  readonly append: (lines: readonly string[], counts: Counts) => Promise<void>;
   readonly createHost: (transport: Transport) => Receiver & { stop(): void };
   readonly onRecord: (record: TrajectoryRecord) => void;
   readonly clock: Clock;

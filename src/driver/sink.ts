@@ -15,7 +15,7 @@ export type Counts = Readonly<Record<Ending["status"], number>>;
 
 export interface SinkOptions {
   /** Resolves when the kernel has the lines. */
-  readonly append: (lines: string, counts: Counts) => Promise<void>;
+  readonly append: (lines: readonly string[], counts: Counts) => Promise<void>;
   readonly inFlight: InFlight;
   readonly tokens: Tokens;
   readonly simulatedModels: ReadonlySet<string>;
@@ -40,12 +40,12 @@ export class Sink implements Receiver {
     const { clock, inFlight, simulatedModels } = this.#options;
     const endedAt = clock();
     const records: TrajectoryRecord[] = [];
-    let lines = "";
+    const lines: string[] = [];
     for (const message of messages) {
       if (message.kind !== "end" || !inFlight.remove(message.task)) continue;
       const record = createRecord(message.task, message.ending, endedAt, simulatedModels);
       const [line, written] = serialise(record, message.task, endedAt, simulatedModels);
-      lines += line;
+      lines.push(line);
       records.push(written);
       this.#trace(message.task, written, endedAt);
     }
@@ -57,7 +57,7 @@ export class Sink implements Receiver {
     await this.#written;
   }
 
-  async #write(lines: string, records: readonly TrajectoryRecord[]): Promise<void> {
+  async #write(lines: readonly string[], records: readonly TrajectoryRecord[]): Promise<void> {
     const { append, tokens, onRecord, onFailure } = this.#options;
     const before = this.#written;
     try {
@@ -93,13 +93,13 @@ function serialise(
   simulatedModels: ReadonlySet<string>,
 ): readonly [line: string, record: TrajectoryRecord] {
   try {
-    return [`${JSON.stringify(record)}\n`, record];
+    return [JSON.stringify(record), record];
   } catch (cause) {
     const error = { code: "agent_failed", message: `a result is no JSON: ${messageOf(cause)}`, role: null, hop: null };
     const failed = failTask({ ...task, history: [] }, error);
     if (failed.kind !== "end") throw cause;
     const without = createRecord(failed.task, failed.ending, endedAt, simulatedModels);
-    return [`${JSON.stringify(without)}\n`, without];
+    return [JSON.stringify(without), without];
   }
 }
 

@@ -5,9 +5,13 @@ import { type FileHandle, open } from "node:fs/promises";
 import { MatrixError, messageOf } from "../error.ts";
 
 const SYNC_MS = 1000;
+const NEWLINE = 0x0a;
+const BUFFER_BYTES = 4 * 2 ** 20;
+/** UTF-8 takes at most three bytes for a UTF-16 code unit. */
+const BYTES_PER_UNIT_MAX = 3;
 
 interface Pending {
-  readonly lines: string;
+  readonly lines: readonly string[];
   readonly resolve: () => void;
   readonly reject: (error: MatrixError) => void;
 }
@@ -18,6 +22,8 @@ export class TrajectoryWriter {
   readonly #syncing: NodeJS.Timeout;
   /** End of the last whole record. */
   #bytes: number;
+  /** Encoded records on their way to the file: one buffer for the whole run, larger only for a larger record. */
+  #buffer = Buffer.allocUnsafe(BUFFER_BYTES);
   #pending: Pending[] = [];
   #writing: Promise<void> | null = null;
   #dirty = false;
@@ -38,8 +44,8 @@ export class TrajectoryWriter {
     return new TrajectoryWriter(path, file, bytes);
   }
 
-  /** Whole lines. Resolves when the kernel has them; fails with `storage_failed`, and then for good. */
-  append(lines: string): Promise<void> {
+  /** Records, one a line, without newlines. Resolves when the kernel has them; fails with `storage_failed`, and then for good. */
+  append(lines: readonly string[]): Promise<void> {
     return new Promise((resolve, reject) => {
       if (this.#failure !== null) return reject(this.#failure);
       this.#pending.push({ lines, resolve, reject });
@@ -59,7 +65,7 @@ export class TrajectoryWriter {
       const batch = this.#pending;
       this.#pending = [];
       try {
-        await this.#write(Buffer.from(batch.map(({ lines }) => lines).join("")));
+        await this.#writeLines(batch.flatMap(({ lines }) => lines));
       } catch (cause) {
         await this.#fail(cause, batch);
         break;
@@ -69,16 +75,31 @@ export class TrajectoryWriter {
     this.#writing = null;
   }
 
-  async #write(bytes: Buffer): Promise<void> {
-    this.#dirty = true;
-    // A write may be short, on a nearly full disk for one.
-    for (let written = 0; written < bytes.length; ) {
-      written += (await this.#file.write(bytes, written, bytes.length - written)).bytesWritten;
+  async #writeLines(lines: readonly string[]): Promise<void> {
+    let used = 0;
+    for (const line of lines) {
+      const needed = (line.length + 1) * BYTES_PER_UNIT_MAX;
+      if (used + needed > this.#buffer.length) {
+        await this.#write(used);
+        used = 0;
+        if (needed > this.#buffer.length) this.#buffer = Buffer.allocUnsafe(needed);
+      }
+      used += this.#buffer.write(line, used, "utf8");
+      this.#buffer[used++] = NEWLINE;
     }
-    this.#bytes += bytes.length;
+    await this.#write(used);
   }
 
-  /** Takes back the part of the batch that was written, and answers everyone who waits. */
+  async #write(bytes: number): Promise<void> {
+    this.#dirty = true;
+    // A write may be short, on a nearly full disk for one.
+    for (let written = 0; written < bytes; ) {
+      written += (await this.#file.write(this.#buffer, written, bytes - written)).bytesWritten;
+    }
+    this.#bytes += bytes;
+  }
+
+  /** Takes back what was written of the last record, and answers everyone who waits. */
   async #fail(cause: unknown, batch: readonly Pending[]): Promise<void> {
     this.#failure = storageFailed(this.#path, cause);
     await this.#file.truncate(this.#bytes).catch(() => undefined);

@@ -105,15 +105,17 @@ export class Host implements Receiver {
     if (!this.#settle(step)) return;
     const endedAt = this.#options.clock();
     const { task } = step;
-    const hop: Hop = {
+    // Hops without a model all have one shape, which engines make and write fastest.
+    const plain: Hop = {
       hop: task.history.length,
       role: task.role,
       host: this.#options.id,
       at: isoTime(step.startedAt),
       queue_ms: roundMs(step.startedAt - step.arrivedAt),
       run_ms: roundMs(endedAt - step.startedAt),
-      ...answer,
+      result: answer.result,
     };
+    const hop = answer.model === undefined ? plain : { ...plain, ...answer };
     this.#trace(step, endedAt, hop, null);
     this.#hand(step, nextMessage(this.#options.rule, task, hop));
   }
