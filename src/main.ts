@@ -50,7 +50,9 @@ async function report(thrown: unknown): Promise<number> {
   if (!(thrown instanceof MatrixError)) throw thrown;
   const { formatProblem } = await import("./recipe/problem.ts");
   console.error(`error: ${thrown.message}`);
-  for (const problem of thrown.problems) console.error(`\n${await formatProblem(problem)}`);
+  // Problems with a place show their line and stand apart; plain ones make a list.
+  for (const problem of thrown.problems)
+    console.error(problem.file === undefined ? `  ${formatProblem(problem)}` : `\n${formatProblem(problem)}`);
   if (thrown.hint !== undefined) console.error(`hint: ${thrown.hint}`);
   return thrown.exitCode;
 }

@@ -60,19 +60,23 @@ async function drive(recipePath: string, keyValues: readonly string[], flags: Dr
     fresh: flags.fresh === true,
   });
   const summary = await runIn(directory, prepared, scanned, flags);
-  console.log(flags.json === true ? JSON.stringify(summary) : renderSummary(summary));
+  console.log(flags.json === true ? JSON.stringify(jsonOf(summary)) : renderSummary(summary));
   if (summary.error !== null) throw summary.error;
   if (summary.state === "stopped") return EXIT.resumable;
   const missed = summary.failed + summary.lost;
   return missed > recipe.run.fail_above * summary.expected ? EXIT.failedAbove : EXIT.complete;
 }
 
-function identityOf({ loaded, models, hashes }: Prepared, { scan }: Scanned): RunIdentity {
+function jsonOf({ error, ...summary }: Summary): object {
+  return { ...summary, error: error === null ? null : { code: error.code, message: error.message } };
+}
+
+function identityOf({ loaded, simulatedModels, hashes }: Prepared, { scan }: Scanned): RunIdentity {
   const { recipe, resolved } = loaded;
   return {
     name: recipe.name,
     expected: scan.rows * recipe.run.trials,
-    simulated: [...models.values()].some(({ simulated }) => simulated),
+    simulated: simulatedModels.size > 0,
     seed: recipe.run.seed,
     trials: recipe.run.trials,
     dataset: { rows: scan.rows, digest: scan.digest, ids_digest: scan.idsDigest },

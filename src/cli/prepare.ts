@@ -16,6 +16,7 @@ import type { Orchestrator } from "../orchestrator/contract.ts";
 import { createOrchestrator } from "../orchestrator/create.ts";
 import { compileExpression } from "../recipe/expression.ts";
 import { type LoadedRecipe, loadRecipe } from "../recipe/load.ts";
+import type { Recipe } from "../recipe/schema.ts";
 
 export interface Prepared {
   readonly loaded: LoadedRecipe;
@@ -63,7 +64,11 @@ export async function prepare(recipePath: string, overrides: readonly string[]):
     models,
     agents,
     rule: ruleOf(orchestrator, agents, recipe.run.max_hops),
-    simulatedModels: new Set([...models.values()].filter(({ simulated }) => simulated).map(({ id }) => id)),
+    simulatedModels: new Set(
+      modelsInUse(recipe, models)
+        .filter(({ simulated }) => simulated)
+        .map(({ id }) => id),
+    ),
     hashes: await hashFiles(loaded.files),
   };
 }
@@ -89,6 +94,12 @@ export async function scanRows({ loaded }: Prepared, checkpoint: number | undefi
 
 function ruleOf(orchestrator: Orchestrator, agents: ReadonlyMap<string, CreatedAgent>, maxHops: number): Rule {
   return { orchestrator, roles: new Set(agents.keys()), maxHops };
+}
+
+/** A model that no role asks makes nothing simulated. */
+function modelsInUse({ roles }: Recipe, models: ReadonlyMap<string, Model>): Model[] {
+  const used = new Set(Object.values(roles).map(({ model }) => model));
+  return [...models].filter(([name]) => used.has(name)).map(([, model]) => model);
 }
 
 /** A foreign problem keeps its own place; one without a place gets the key's. */

@@ -4,7 +4,7 @@ import type { MatrixError } from "../error.ts";
 import type { Usage } from "../task/task.ts";
 import { formatDuration, grouped } from "./panel.ts";
 
-/** As printed by --json, but for `error`, which is printed on stderr. */
+/** As printed by --json. An error is printed on stderr as well, with its hint. */
 export interface Summary {
   readonly name: string;
   readonly directory: string;

@@ -57,6 +57,6 @@ export class IdSet {
 
 /** A low lane of 0 marks a free slot, so it is never used. */
 function fingerprint(id: string, trial: number): readonly [low: number, high: number] {
-  const [low, high] = hash64(id, trial);
+  const [low, high] = hash64(`${trial}:${id}`);
   return [low === 0 ? 1 : low, high];
 }

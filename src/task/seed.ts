@@ -3,7 +3,8 @@
 const LOW_32_BITS = 0x1_0000_0000;
 const SEED_BITS_MASK = 0x1f_ffff; // 21 high bits beside 32 low ones: 53, what a JSON number carries exactly
 
-/** Two unsigned 32-bit lanes of one hash over UTF-16 code units. After cyrb53 (bryc, public domain), both lanes kept. */
+/** Two unsigned 32-bit lanes of one hash over UTF-16 code units. After cyrb53 (bryc, public domain), both lanes kept. A salt
+ * makes another hash; it is no part of the text (a salt and a first letter can cancel out). */
 export function hash64(text: string, salt = 0): readonly [low: number, high: number] {
   let a = 0xdeadbeef ^ salt;
   let b = 0x41c6ce57 ^ salt;
