@@ -38,17 +38,29 @@ export async function loadTemplate(source: TemplateSource, name: string): Promis
 async function createLlm(name: string, config: RoleConfig, { models, orchestrator }: AgentParts): Promise<CreatedAgent> {
   const model = models.get(config.model ?? "");
   if (model === undefined) throw new MatrixError("recipe_invalid", `roles.${name} has no model`);
+  const { system, prompt, tools, schema } = config;
+  const key = (part: string) => `roles.${name}.${part}`;
   const role: LlmRole = {
     name,
     model,
-    system: config.system === undefined ? null : await loadTemplate(config.system, `roles.${name}.system`),
-    prompt: config.prompt === undefined ? null : await loadTemplate(config.prompt, `roles.${name}.prompt`),
+    system: system === undefined ? null : await under(key("system"), () => loadTemplate(system, key("system"))),
+    prompt: prompt === undefined ? null : await under(key("prompt"), () => loadTemplate(prompt, key("prompt"))),
     conversation: new Set(config.conversation ?? defaultConversation(name, orchestrator)),
     sampling: config.sampling,
-    tools: config.tools === undefined ? null : await readTools(config.tools),
-    schema: config.schema === undefined ? null : createAnswerSchema(await readSchema(config.schema)),
+    tools: tools === undefined ? null : await under(key("tools"), () => readTools(tools)),
+    schema: schema === undefined ? null : await under(key("schema"), async () => createAnswerSchema(await readSchema(schema))),
   };
   return { agent: createLlmAgent(role), render: (task) => renderMessages(role, task) };
+}
+
+/** What goes wrong is wrong with this key of the recipe. */
+async function under<T>(key: string, make: () => Promise<T>): Promise<T> {
+  try {
+    return await make();
+  } catch (thrown) {
+    if (!(thrown instanceof MatrixError) || thrown.problems.length > 0) throw thrown;
+    throw new MatrixError(thrown.code, thrown.message, { cause: thrown, problems: [{ key, message: thrown.message }] });
+  }
 }
 
 /** In a pattern with turns, whoever takes turns sees the turns. */

@@ -1,16 +1,11 @@
 // `matrix check RECIPE`: everything wrong with it before anything is spent, or the plan: rows, roles, models, first prompts.
 
 import { Command, Option } from "commander";
-import { openDataset } from "../dataset/open.ts";
-import type { DatasetRow } from "../dataset/source.ts";
 import { MatrixError } from "../error.ts";
 import type { ChatMessage } from "../model/contract.ts";
-import { startTask } from "../orchestrator/advance.ts";
-import { deriveSeed } from "../task/seed.ts";
-import type { Task } from "../task/task.ts";
 import { type OverrideFlags, overrideOptions, overridesOf } from "./flags.ts";
 import { grouped } from "./panel.ts";
-import { type Prepared, prepare, scanRows } from "./prepare.ts";
+import { prepare, previewFirstRow, scanRows } from "./prepare.ts";
 
 interface Plan {
   readonly name: string;
@@ -57,12 +52,10 @@ export function checkCommand(): Command {
 
 async function makePlan(recipePath: string, overrides: readonly string[]): Promise<Plan> {
   const prepared = await prepare(recipePath, overrides);
-  const { source, scan } = await scanRows(prepared, undefined);
-  const rows = await openDataset(source, scan.rows);
-  const first = await rows.next();
-  await rows.close();
+  const scanned = await scanRows(prepared, undefined);
+  const { firstRole, prompts } = await previewFirstRow(prepared, scanned);
+  const { scan } = scanned;
   const { recipe } = prepared.loaded;
-  const task = first === null ? null : firstTask(prepared, first);
   return {
     name: recipe.name,
     simulated: prepared.simulatedModels.size > 0,
@@ -81,20 +74,10 @@ async function makePlan(recipePath: string, overrides: readonly string[]): Promi
       agent: config.agent,
       model: config.model ?? null,
       concurrency: config.concurrency,
-      first_prompt: task === null ? null : (prepared.agents.get(name)?.render?.({ ...task, role: name }) ?? null),
+      first_prompt: prompts.get(name) ?? null,
     })),
-    first_role: task?.role ?? null,
+    first_role: firstRole,
   };
-}
-
-/** The first row's task as it reaches its first role. Fails when the orchestrator cannot start it. */
-function firstTask({ loaded, rule }: Prepared, { id, row }: DatasetRow): Task | null {
-  const { seed } = loaded.recipe.run;
-  const message = startTask(rule, { rowId: id, trial: 0, row, seed: deriveSeed(seed, id, 0), attempt: 1, admittedAt: 0, trace: null });
-  if (message.kind === "end" && message.ending.error !== null) {
-    throw new MatrixError("recipe_invalid", `the orchestrator cannot start the first row: ${message.ending.error.message}`);
-  }
-  return message.kind === "step" ? message.task : null;
 }
 
 const PROMPT_LINES_MAX = 12;

@@ -17,7 +17,7 @@ import { version } from "../version.ts";
 import { type OverrideFlags, overrideOptions, overridesOf } from "./flags.ts";
 import { catchInterrupts } from "./interrupts.ts";
 import type { Snapshot } from "./panel.ts";
-import { type Prepared, prepare, type Scanned, scanRows } from "./prepare.ts";
+import { type Prepared, prepare, previewFirstRow, type Scanned, scanRows } from "./prepare.ts";
 import { startProgress } from "./progress.ts";
 import { renderSummary, type Summary } from "./summary.ts";
 
@@ -53,6 +53,7 @@ async function drive(recipePath: string, keyValues: readonly string[], flags: Dr
   const path = resolve(recipe.run.output ?? join("runs", recipe.name));
   const earlier = flags.fresh === true ? null : await readManifest(path);
   const scanned = await scanRows(prepared, earlier?.dataset.rows);
+  await previewFirstRow(prepared, scanned);
   const directory = await RunDirectory.open(path, {
     identity: identityOf(prepared, scanned),
     recipeText: prepared.loaded.text,

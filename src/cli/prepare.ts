@@ -6,17 +6,19 @@ import { readFile } from "node:fs/promises";
 import { type CreatedAgent, createAgent, loadTemplate } from "../agent/create.ts";
 import { hashUserModule, loadUserModule } from "../agent/user-module.ts";
 import { findFiles } from "../dataset/files.ts";
+import { openDataset } from "../dataset/open.ts";
 import { type DatasetScan, scanDataset } from "../dataset/scan.ts";
 import type { DatasetSource } from "../dataset/source.ts";
 import { MatrixError, messageOf, type Problem } from "../error.ts";
-import type { Model } from "../model/contract.ts";
+import type { ChatMessage, Model } from "../model/contract.ts";
 import { createModel } from "../model/create.ts";
-import type { Rule } from "../orchestrator/advance.ts";
+import { type Rule, startTask } from "../orchestrator/advance.ts";
 import type { Orchestrator } from "../orchestrator/contract.ts";
 import { createOrchestrator } from "../orchestrator/create.ts";
 import { compileExpression } from "../recipe/expression.ts";
 import { type LoadedRecipe, loadRecipe } from "../recipe/load.ts";
 import type { Recipe } from "../recipe/schema.ts";
+import { deriveSeed } from "../task/seed.ts";
 
 export interface Prepared {
   readonly loaded: LoadedRecipe;
@@ -92,6 +94,45 @@ export async function scanRows({ loaded }: Prepared, checkpoint: number | undefi
   return { source, scan: await scanDataset(source, { trials: run.trials, ...(checkpoint === undefined ? {} : { checkpoint }) }) };
 }
 
+/** What each llm role's model would be sent for the first row before any other role has spoken, and which role acts first. */
+export interface Preview {
+  readonly firstRole: string | null;
+  /** Null for other roles, and where a prompt reads what only later steps bring. */
+  readonly prompts: ReadonlyMap<string, readonly ChatMessage[] | null>;
+}
+
+/** Takes the first row to its first role. Fails when the rule cannot start it or the first prompt does not render. */
+export async function previewFirstRow({ loaded, agents, rule }: Prepared, { source, scan }: Scanned): Promise<Preview> {
+  const rows = await openDataset(source, scan.rows);
+  const first = await rows.next();
+  await rows.close();
+  if (first === null) return { firstRole: null, prompts: new Map() };
+  const { seed } = loaded.recipe.run;
+  const message = startTask(rule, {
+    rowId: first.id,
+    trial: 0,
+    row: first.row,
+    seed: deriveSeed(seed, first.id, 0),
+    attempt: 1,
+    admittedAt: 0,
+    trace: null,
+  });
+  if (message.kind === "end") {
+    if (message.ending.error === null) return { firstRole: null, prompts: new Map() };
+    throw recipeInvalid("the first row", [loaded.problemAt("orchestrator", message.ending.error.message)]);
+  }
+  const prompts = new Map<string, readonly ChatMessage[] | null>();
+  for (const [name, { render }] of agents) {
+    try {
+      prompts.set(name, render?.({ ...message.task, role: name }) ?? null);
+    } catch (thrown) {
+      if (name === message.task.role) throw recipeInvalid("the first row", problemsOf(thrown, `roles.${name}.prompt`, loaded));
+      prompts.set(name, null);
+    }
+  }
+  return { firstRole: message.task.role, prompts };
+}
+
 function ruleOf(orchestrator: Orchestrator, agents: ReadonlyMap<string, CreatedAgent>, maxHops: number): Rule {
   return { orchestrator, roles: new Set(agents.keys()), maxHops };
 }
@@ -105,7 +146,9 @@ function modelsInUse({ roles }: Recipe, models: ReadonlyMap<string, Model>): Mod
 /** A foreign problem keeps its own place; one without a place gets the key's. */
 function problemsOf(thrown: unknown, key: string, loaded: LoadedRecipe): readonly Problem[] {
   if (!(thrown instanceof MatrixError)) throw thrown;
-  if (thrown.problems.length > 0) return thrown.problems;
+  if (thrown.problems.length > 0) {
+    return thrown.problems.map((problem) => (problem.file === undefined ? loaded.problemAt(problem.key ?? key, problem.message) : problem));
+  }
   const message = thrown.hint === undefined ? thrown.message : `${thrown.message} (${thrown.hint})`;
   return [loaded.problemAt(key, message)];
 }

@@ -54,7 +54,9 @@ function compose(
   const layers = sources.map((source) => resolveLayer(source, env, layerProblems));
   const resolved = layers.reduce((below, above) => mergeTables(below, above));
   const { recipe, complaints } = validateRecipe(readNumbers(fillSecrets(resolved, env, layerProblems), sources));
-  return { recipe, resolved, problems: [...layerProblems, ...complaints].map((complaint) => locate(sources, complaint)) };
+  // A value that could not be filled in is reported once, not again for what it is now.
+  const further = complaints.filter(({ key }) => !layerProblems.some((problem) => problem.key === key));
+  return { recipe, resolved, problems: [...layerProblems, ...further].map((complaint) => locate(sources, complaint)) };
 }
 
 function invalid(what: string, problems: readonly Problem[]): MatrixError {

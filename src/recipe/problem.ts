@@ -2,6 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import type { Problem } from "../error.ts";
+import { matchesKey, SECRET_KEYS } from "./schema.ts";
 
 const SOURCE_LINE_MAX = 160;
 
@@ -10,7 +11,9 @@ export function formatProblem(problem: Problem): string {
   const place = [file, line, column].filter((part) => part !== undefined).join(":");
   const meant = suggestion === undefined ? "" : `; did you mean "${suggestion}"?`;
   const text = [place, key, `${message}${meant}`].filter((part) => part !== undefined && part !== "").join(": ");
-  const shown = file === undefined || line === undefined ? null : sourceLine(file, line);
+  // A secret that was written down by mistake is not shown as well.
+  const isSecret = SECRET_KEYS.some((pattern) => matchesKey(key ?? "", pattern));
+  const shown = file === undefined || line === undefined || isSecret ? null : sourceLine(file, line);
   if (shown === null || shown.length > SOURCE_LINE_MAX) return text;
   const gutter = String(line);
   const caret = column === undefined ? "" : `\n${" ".repeat(gutter.length)} | ${" ".repeat(column - 1)}^`;

@@ -1,11 +1,13 @@
 // The layers of a recipe: its file, the files it extends, and the overrides of the command line. Each is parsed on its own,
 // so that a problem can name the file that wrote it.
 
+import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { parse, stringify, TomlError } from "smol-toml";
 import { MatrixError, type Problem } from "../error.ts";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
+import { positionsOf } from "./position.ts";
 
 export interface Source {
   readonly table: JsonObject;
@@ -18,13 +20,16 @@ export interface Source {
 /** The recipe and all that it extends, bases first. Fails with the problems of the first file that does not parse. */
 export async function readSources(path: string, chain: readonly string[] = []): Promise<Source[]> {
   const file = resolve(path);
-  if (chain.includes(file)) {
-    throw new MatrixError("recipe_invalid", `extends runs in a circle: ${[...chain, file].join(" → ")}`);
-  }
-  const text = await readRecipe(file, chain.at(-1));
+  const text = await readRecipe(file);
   const { extends: bases, ...table } = parseToml(text, file);
   const sources: Source[] = [];
-  for (const base of basesOf(bases, file)) sources.push(...(await readSources(resolve(dirname(file), base), [...chain, file])));
+  for (const base of basesOf(bases, file, text)) {
+    const target = resolve(dirname(file), base);
+    if ([...chain, file].includes(target))
+      throw extendsInvalid(file, text, `extends runs in a circle: ${[...chain, file, target].join(" → ")}`);
+    if (!existsSync(target)) throw extendsInvalid(file, text, `no such file: ${target}`);
+    sources.push(...(await readSources(target, [...chain, file])));
+  }
   return [...sources, { table, folder: dirname(file), origin: { file, text } }];
 }
 
@@ -46,14 +51,13 @@ export function writeToml(table: JsonObject): string {
   return stringify(table);
 }
 
-async function readRecipe(file: string, extendedBy: string | undefined): Promise<string> {
+async function readRecipe(file: string): Promise<string> {
   try {
     return await readFile(file, "utf8");
   } catch (cause) {
-    const from = extendedBy === undefined ? "" : `, which ${extendedBy} extends`;
     const near = (await readdir(dirname(file)).catch(() => [])).filter((name) => name.endsWith(".toml"));
     const hint = near.length === 0 ? {} : { hint: `recipes in ${dirname(file)}: ${near.join(", ")}` };
-    throw new MatrixError("recipe_invalid", `cannot read the recipe ${file}${from}`, { cause, ...hint });
+    throw new MatrixError("recipe_invalid", `cannot read the recipe ${file}`, { cause, ...hint });
   }
 }
 
@@ -76,11 +80,16 @@ function tryParse(text: string): JsonObject | null {
   }
 }
 
-function basesOf(bases: Json | undefined, file: string): readonly string[] {
+function basesOf(bases: Json | undefined, file: string, text: string): readonly string[] {
   if (bases === undefined) return [];
   const list = Array.isArray(bases) ? bases : [bases];
   if (list.every((base) => typeof base === "string")) return list;
-  throw new MatrixError("recipe_invalid", `${file}: extends must be a path or a list of paths`);
+  throw extendsInvalid(file, text, `found ${JSON.stringify(bases)}; allowed: a path or a list of paths`);
+}
+
+function extendsInvalid(file: string, text: string, message: string): MatrixError {
+  const problem: Problem = { file, ...positionsOf(text).get("extends")?.value, key: "extends", message };
+  return new MatrixError("recipe_invalid", `${file}: 1 problem`, { problems: [problem] });
 }
 
 /** Every leaf of a table with its dotted path; lists count as leaves. */
