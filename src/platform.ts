@@ -31,7 +31,9 @@ export function serve({ hostname, port, fetch }: ServeOptions): HttpServer {
     const server = deno.serve({ hostname, port, onListen: () => undefined }, fetch);
     return { url: `http://${hostname}:${server.addr.port}`, stop: () => server.shutdown() };
   }
-  const server = Bun.serve({ hostname, port, fetch, idleTimeout: 0 });
+  // Without an error handler Bun prints every broken stream with its stack.
+  const error = () => new Response("internal error", { status: 500 });
+  const server = Bun.serve({ hostname, port, fetch, error, development: false, idleTimeout: 0 });
   return { url: `http://${hostname}:${server.port}`, stop: () => server.stop(true) };
 }
 

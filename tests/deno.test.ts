@@ -1,0 +1,34 @@
+// The same source under Deno: the same records as the compiled binary makes, but for times.
+
+import { expect, test } from "bun:test";
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { CORAL, comparable, matrix, ROOT, readRecords, withFolder } from "./matrix.ts";
+
+/** The binary itself: the package's own launcher needs Node.js. */
+function findDeno(): string | null {
+  const packages = join(ROOT, "node_modules/@deno");
+  const found = existsSync(packages) ? readdirSync(packages).map((name) => join(packages, name, "deno")) : [];
+  return found.find((path) => Bun.spawnSync([path, "--version"], { stdout: "ignore", stderr: "ignore" }).exitCode === 0) ?? null;
+}
+
+test("Deno makes the records that Bun makes", () =>
+  withFolder(async (folder) => {
+    const deno = findDeno();
+    if (deno === null) {
+      console.log("skipped: the deno package has no binary for this machine");
+      return;
+    }
+    const args = ["--trials", "2", 'models.speaker.latency="5ms"', "-q"];
+    const env = { ...process.env, DENO_DIR: join(folder, "cache"), DENO_NO_UPDATE_CHECK: "1" };
+    const child = Bun.spawnSync([deno, "run", "-A", join(ROOT, "src/main.ts"), "drive", CORAL, "-o", join(folder, "deno"), ...args], {
+      env,
+    });
+    expect(child.stderr.toString()).toBe("");
+    expect(child.stdout.toString()).toContain("expected 80 = ok 80 + failed 0 + lost 0");
+    expect(child.exitCode).toBe(0);
+    await matrix(["drive", CORAL, "-o", "bun", ...args], { cwd: folder });
+    const [bun, other] = [await readRecords(join(folder, "bun")), await readRecords(join(folder, "deno"))];
+    expect(comparable(other)).toEqual(comparable(bun));
+    expect((await matrix(["verify", "deno"], { cwd: folder })).code).toBe(0);
+  }));
