@@ -3,84 +3,97 @@
 
 import { resolve } from "node:path";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
-import { matchesKey, PATH_KEYS, SECRET_KEYS } from "./schema.ts";
+import { joinKey, matchesKey } from "./key-path.ts";
+import { isSecretKey, PATH_KEYS } from "./schema.ts";
 import type { Source } from "./source.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** What a layer gets wrong by itself; the key path says where. */
-export interface LayerProblem {
+/** What is wrong with a value before the schema looks at it. */
+export interface LeafProblem {
   readonly key: string;
   readonly message: string;
 }
 
 const REFERENCE = /\$\{env:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}/g;
+/** What may stand beside a reference in a secret: the scheme of an Authorization header. */
+const SCHEME = /^([A-Za-z]+ )?$/;
 
-/** A layer's table with references filled in (but for secrets) and paths absolute. */
-export function resolveLayer({ table, folder }: Source, env: Environment, problems: LayerProblem[]): JsonObject {
+export const SECRET_MESSAGE = 'a secret must come from the environment: "${env:NAME}"';
+
+/** A layer's table with paths absolute and references filled in, but for secrets and what the environment does not have. */
+export function resolveLayer({ table, folder }: Source, env: Environment): JsonObject {
   return mapLeaves(table, "", (text, key) => {
-    if (SECRET_KEYS.some((pattern) => matchesKey(key, pattern))) {
-      if (text !== "" && !text.includes("${env:"))
-        problems.push({ key, message: 'a secret must come from the environment: "${env:NAME}"' });
-      return text;
-    }
-    const filled = fill(text, env, key, problems);
+    if (isSecretKey(key)) return text;
+    const filled = fill(text, env);
     return isPath(key, filled) ? resolve(folder, filled) : filled;
   });
 }
 
 /** The same table with its secrets filled in. */
-export function fillSecrets(table: JsonObject, env: Environment, problems: LayerProblem[]): JsonObject {
-  return mapLeaves(table, "", (text, key) =>
-    SECRET_KEYS.some((pattern) => matchesKey(key, pattern)) ? fill(text, env, key, problems) : text,
-  );
+export function fillSecrets(table: JsonObject, env: Environment): JsonObject {
+  return mapLeaves(table, "", (text, key) => (isSecretKey(key) ? fill(text, env) : text));
 }
 
 /** Tables merge, all else is replaced. A table of another kind replaces too: its old keys would make no sense in it. */
 export function mergeTables(below: JsonObject, above: JsonObject, path = ""): JsonObject {
-  const merged: Record<string, Json> = { ...below };
+  const merged = new Map(Object.entries(below));
   for (const [key, value] of Object.entries(above)) {
-    const old = below[key];
-    const at = path === "" ? key : `${path}.${key}`;
+    const old = merged.get(key);
+    const at = joinKey(path, key);
     const merges = isJsonObject(old) && isJsonObject(value) && !changesKind(at, old, value);
-    merged[key] = merges ? mergeTables(old, value, at) : value;
+    merged.set(key, merges ? mergeTables(old, value, at) : value);
   }
-  return merged;
+  return Object.fromEntries(merged);
 }
 
-/** Keys that say what kind of thing a table describes. */
-const KIND_KEYS: readonly (readonly [table: string, keys: readonly string[]])[] = [
-  ["models.*", ["kind"]],
-  ["roles.*", ["agent"]],
-  ["orchestrator", ["pattern", "module"]],
+/** Values that no schema could judge: references to nothing, secrets in plain sight, numbers that JSON does not have. */
+export function leafProblems(value: Json, env: Environment, key = ""): LeafProblem[] {
+  if (Array.isArray(value)) return value.flatMap((element, index) => leafProblems(element, env, joinKey(key, String(index))));
+  if (isJsonObject(value)) return Object.entries(value).flatMap(([part, inner]) => leafProblems(inner, env, joinKey(key, part)));
+  if (typeof value === "number" && !Number.isFinite(value)) return [{ key, message: `found ${value}; allowed: a finite number` }];
+  if (typeof value !== "string") return [];
+  if (isSecretKey(key) && !isReferenceOnly(value)) return [{ key, message: SECRET_MESSAGE }];
+  const missing = [...value.matchAll(REFERENCE)].flatMap(([, name = "", fallback]) => (env[name] === undefined && fallback === undefined ? [name] : []));
+  return missing.map((name) => ({ key, message: `the environment has no ${name}; set it or write \${env:${name}:-default}` }));
+}
+
+/** What kind of thing a table describes, where there are several. */
+const KINDS: readonly (readonly [table: string, kind: (table: JsonObject) => Json | undefined])[] = [
+  ["models.*", ({ kind }) => kind],
+  ["roles.*", ({ agent }) => agent && (agent === "llm" ? "llm" : "module")],
+  ["orchestrator", ({ pattern, module }) => pattern ?? (module && "module")],
 ];
 
 function changesKind(path: string, below: JsonObject, above: JsonObject): boolean {
-  const keys = KIND_KEYS.find(([table]) => matchesKey(path, table))?.[1] ?? [];
-  return keys.some((key) => above[key] !== undefined && above[key] !== below[key]);
+  const kindOf = KINDS.find(([table]) => matchesKey(path, table))?.[1];
+  const [before, after] = [kindOf?.(below), kindOf?.(above)];
+  return before !== undefined && after !== undefined && before !== after;
 }
 
-function fill(text: string, env: Environment, key: string, problems: LayerProblem[]): string {
-  return text.replace(REFERENCE, (_, name: string, fallback: string | undefined) => {
-    const value = env[name] ?? fallback;
-    if (value === undefined) problems.push({ key, message: `the environment has no ${name}; set it or write \${env:${name}:-default}` });
-    return value ?? "";
-  });
+/** A default of a secret would stand in the recipe like any other text; an empty one says that there may be none. */
+function isReferenceOnly(text: string): boolean {
+  const defaults = [...text.matchAll(REFERENCE)].map((match) => match[2] ?? "");
+  return text === "" || (SCHEME.test(text.replace(REFERENCE, "")) && defaults.length > 0 && defaults.every((fallback) => fallback === ""));
+}
+
+function fill(text: string, env: Environment): string {
+  return text.replace(REFERENCE, (reference, name: string, fallback: string | undefined) => env[name] ?? fallback ?? reference);
 }
 
 function isPath(key: string, text: string): boolean {
-  if (key.startsWith("roles.") && key.endsWith(".agent") && text === "llm") return false;
-  return PATH_KEYS.some((pattern) => matchesKey(key, pattern));
+  if (matchesKey(key, "roles.*.agent") && text === "llm") return false;
+  // An empty path is no path: the schema says so.
+  return text !== "" && PATH_KEYS.some((pattern) => matchesKey(key, pattern));
 }
 
 function mapLeaves(table: JsonObject, prefix: string, map: (text: string, key: string) => string): JsonObject {
   const mapValue = (value: Json, key: string): Json => {
     if (typeof value === "string") return map(value, key);
-    if (Array.isArray(value)) return value.map((element) => mapValue(element, key));
+    if (Array.isArray(value)) return value.map((element, index) => mapValue(element, joinKey(key, String(index))));
     // A TOML date is an object of its own; settings carry it as text.
     if (value instanceof Date) return value.toISOString();
     return isJsonObject(value) ? mapLeaves(value, key, map) : value;
   };
-  const entries = Object.entries(table).map(([key, value]) => [key, mapValue(value, prefix === "" ? key : `${prefix}.${key}`)]);
-  return Object.fromEntries(entries);
+  return Object.fromEntries(Object.entries(table).map(([key, value]) => [key, mapValue(value, joinKey(prefix, key))]));
 }

@@ -1,6 +1,7 @@
 // Where a key stands in a TOML file. Parsed again with positions, and only when a problem has to be shown.
 
-import { type AST, parseTOML } from "toml-eslint-parser";
+import { type AST, ParseError, parseTOML } from "toml-eslint-parser";
+import { joinKey } from "./key-path.ts";
 
 export interface Position {
   /** From 1. */
@@ -9,8 +10,19 @@ export interface Position {
   readonly column: number;
 }
 
-/** Positions of every key in a file and of its value, by dotted path; list elements by index. */
-export function positionsOf(text: string): ReadonlyMap<string, { readonly key: Position; readonly value: Position }> {
+export type Positions = ReadonlyMap<string, { readonly key: Position; readonly value: Position }>;
+
+/** Positions of every key in a file and of its value, by key path; list elements by index. None when the text does not parse. */
+export function positionsOf(text: string): Positions {
+  try {
+    return visit(parseTOML(text, { tomlVersion: "latest" }).body[0].body);
+  } catch (thrown) {
+    if (thrown instanceof ParseError) return new Map();
+    throw thrown;
+  }
+}
+
+function visit(body: readonly (AST.TOMLKeyValue | AST.TOMLTable)[]): Positions {
   const positions = new Map<string, { key: Position; value: Position }>();
   const note = (path: string, key: AST.TOMLNode, value: AST.TOMLNode): void => {
     positions.set(path, { key: startOf(key), value: startOf(value) });
@@ -26,30 +38,26 @@ export function positionsOf(text: string): ReadonlyMap<string, { readonly key: P
   const visitPair = (pair: AST.TOMLKeyValue, prefix: string): void => {
     let path = prefix;
     for (const part of pair.key.keys) {
-      path = join(path, part.type === "TOMLBare" ? part.name : part.value);
+      path = joinKey(path, part.type === "TOMLBare" ? part.name : part.value);
       // `a.b = 1` also says where `a` stands, unless a header said it before.
       if (!positions.has(path)) note(path, part, part);
     }
     note(path, pair.key.keys.at(-1) ?? pair.key, pair.value);
     visitValue(pair.value, path);
   };
-  for (const node of parseTOML(text).body[0].body) {
+  for (const node of body) {
     if (node.type === "TOMLKeyValue") {
       visitPair(node, "");
       continue;
     }
-    const path = node.resolvedKey.join(".");
-    for (let depth = 1; depth <= node.resolvedKey.length; depth++) {
-      const part = node.resolvedKey.slice(0, depth).join(".");
-      if (depth === node.resolvedKey.length || !positions.has(part)) note(part, node.key, node.key);
+    let path = "";
+    for (const [index, part] of node.resolvedKey.entries()) {
+      path = joinKey(path, String(part));
+      if (index === node.resolvedKey.length - 1 || !positions.has(path)) note(path, node.key, node.key);
     }
     for (const pair of node.body) visitPair(pair, path);
   }
   return positions;
-}
-
-function join(prefix: string, key: string): string {
-  return prefix === "" ? key : `${prefix}.${key}`;
 }
 
 function startOf(node: AST.TOMLNode): Position {

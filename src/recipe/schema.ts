@@ -2,7 +2,8 @@
 // Types are inferred from the schemas. Durations and sizes are strings in the file and numbers here (`…Ms`, bytes).
 
 import * as v from "valibot";
-import type { JsonObject } from "../task/json.ts";
+import { isJsonObject, type JsonObject } from "../task/json.ts";
+import { matchesKey } from "./key-path.ts";
 import { parseDuration } from "./unit.ts";
 
 const DURATION = 'a duration such as "90s", "500ms" or "2h"';
@@ -23,15 +24,17 @@ const positive = v.pipe(v.number(), v.integer(), v.minValue(1));
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const fraction = v.pipe(v.number(), v.minValue(0), v.maxValue(1));
 /** Free JSON that user code or a model reads. */
-const settings = v.record(v.string(), v.any()) as v.GenericSchema<JsonObject>;
+const settings = v.custom<JsonObject>(isJsonObject, "a table");
 /** A path, relative to the file that names it. The loader makes it absolute. */
-const path = v.pipe(v.string(), v.nonEmpty());
+const path = v.pipe(v.string("a path"), v.nonEmpty("a path"));
 /** A template: a path to its file, or its text. */
-const template = v.union([path, v.strictObject({ text: v.string() })]);
+const template = v.union([path, v.strictObject({ text: v.string() })], 'a path, or { text = "…" }');
+/** Names of roles, at least one. */
+const names = v.pipe(v.array(v.string()), v.minLength(1, "at least one role"));
 
 const dataset = v.strictObject({
   /** A path or glob, or several. */
-  path: v.union([path, v.pipe(v.array(path), v.minLength(1))]),
+  path: v.union([path, v.pipe(v.array(path), v.minLength(1, "a path or several"))], "a path or several"),
   /** From the file's name unless given. */
   format: v.optional(v.picklist(["jsonl", "json", "csv"])),
   /** The field that names a row; unset, the row's number from 0. */
@@ -60,7 +63,7 @@ const run = v.strictObject({
 });
 
 /** A distribution of a duration (ms) or a count: a constant, or a table. */
-const distributionOf = <T extends v.GenericSchema<unknown, number>>(value: T) =>
+const distributionOf = <T extends v.GenericSchema<unknown, number>>(value: T, wanted: string) =>
   v.union([
     v.pipe(
       value,
@@ -74,16 +77,17 @@ const distributionOf = <T extends v.GenericSchema<unknown, number>>(value: T) =>
       v.strictObject({ kind: v.literal("lognormal"), median: value, sigma: v.pipe(v.number(), v.minValue(0)) }),
       v.strictObject({ kind: v.literal("pareto"), min: value, alpha: v.pipe(v.number(), v.gtValue(0)) }),
     ]),
-  ]);
-const durationDistribution = distributionOf(duration);
-const countDistribution = distributionOf(v.pipe(v.number(), v.minValue(0)));
+  ], `${wanted}, or a distribution such as { kind = "lognormal", … }`);
+const durationDistribution = distributionOf(duration, DURATION);
+const countDistribution = distributionOf(v.pipe(v.number(), v.minValue(0)), "a number");
 
 /** Per million tokens, in one currency of the user's choice. */
 const price = v.strictObject({ prompt: v.pipe(v.number(), v.minValue(0)), completion: v.pipe(v.number(), v.minValue(0)) });
 
+const URL_WANTED = "a URL that starts with http:// or https://";
 const openaiModel = v.strictObject({
   kind: v.literal("openai"),
-  base_url: v.pipe(v.string(), v.url()),
+  base_url: v.pipe(v.string(), v.url(URL_WANTED), v.regex(/^https?:/i, URL_WANTED)),
   /** The name that the endpoint knows. */
   model: v.pipe(v.string(), v.nonEmpty()),
   /** From the environment only: "${env:OPENAI_API_KEY}". */
@@ -147,7 +151,7 @@ const role = v.strictObject({
   /** A JSON file with a list of tools in the OpenAI shape. */
   tools: v.optional(path),
   /** A JSON schema of the answer: its file, or the table itself. */
-  schema: v.optional(v.union([path, settings])),
+  schema: v.optional(v.union([path, settings], "a path, or the schema as a table")),
   /** Steps of this role that run at once on one host. */
   concurrency: v.optional(positive, 1000),
   /** Of one step. */
@@ -162,17 +166,17 @@ const stage = v.strictObject({
 
 const sequence = v.strictObject({
   pattern: v.literal("sequence"),
-  roles: v.pipe(v.array(v.string()), v.minLength(1)),
+  roles: names,
   score: v.optional(v.string()),
 });
 const pipeline = v.strictObject({
   pattern: v.literal("pipeline"),
-  stages: v.pipe(v.array(stage), v.minLength(1)),
+  stages: v.pipe(v.array(stage), v.minLength(1, "at least one stage")),
   score: v.optional(v.string()),
 });
 const dialogue = v.strictObject({
   pattern: v.literal("dialogue"),
-  speakers: v.pipe(v.array(v.string()), v.minLength(1)),
+  speakers: names,
   /** Roles that run after each turn, in order: extractors, then a judge. The last one's result is the task's outcome. */
   between: v.optional(v.array(v.string()), []),
   /** CEL over `results` (last result of each role), `turn` (turns so far) and `row`: when true, the dialogue has agreed. */
@@ -213,6 +217,7 @@ export const recipeSchema = v.strictObject({
 /** Keys whose values are paths, `*` for any name, so that the loader can resolve them where they are written. */
 export const PATH_KEYS: readonly string[] = [
   "dataset.path",
+  "dataset.path.*",
   "run.output",
   "models.*.replies",
   "roles.*.agent", // unless it is "llm"
@@ -224,7 +229,11 @@ export const PATH_KEYS: readonly string[] = [
 ];
 
 /** Keys that hold secrets: they come from the environment and never reach the resolved recipe. */
-export const SECRET_KEYS: readonly string[] = ["models.*.api_key", "models.*.headers.*"];
+const SECRET_KEYS: readonly string[] = ["models.*.api_key", "models.*.headers.*"];
+
+export function isSecretKey(path: string): boolean {
+  return SECRET_KEYS.some((pattern) => matchesKey(path, pattern));
+}
 
 /** Keys that a continued run may change: they bear on how it runs, not on what it makes. */
 export const FREE_KEYS: readonly string[] = [
@@ -240,13 +249,6 @@ export const FREE_KEYS: readonly string[] = [
 
 /** Keys that a continued run may raise (an unset limit is the highest). */
 export const GROWING_KEYS: readonly string[] = ["run.trials", "dataset.limit"];
-
-/** Whether a dotted key path fits a pattern in which `*` stands for one name. */
-export function matchesKey(key: string, pattern: string): boolean {
-  const parts = key.split(".");
-  const wanted = pattern.split(".");
-  return parts.length === wanted.length && wanted.every((part, index) => part === "*" || part === parts[index]);
-}
 
 export type Recipe = v.InferOutput<typeof recipeSchema>;
 export type ModelConfig = v.InferOutput<typeof model>;
