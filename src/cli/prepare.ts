@@ -16,6 +16,7 @@ import { type Rule, startTask } from "../orchestrator/advance.ts";
 import type { Orchestrator } from "../orchestrator/contract.ts";
 import { createOrchestrator } from "../orchestrator/create.ts";
 import { compileExpression } from "../recipe/expression.ts";
+import { joinKey } from "../recipe/key-path.ts";
 import { type LoadedRecipe, loadRecipe } from "../recipe/load.ts";
 import type { Recipe } from "../recipe/schema.ts";
 import { deriveSeed } from "../task/seed.ts";
@@ -47,7 +48,7 @@ export async function prepare(recipePath: string, overrides: readonly string[]):
 
   const models = new Map<string, Model>();
   for (const [name, config] of Object.entries(recipe.models)) {
-    const model = await attempt(`models.${name}`, () => createModel(name, config, { loadModule: loadUserModule, loadTemplate }));
+    const model = await attempt(joinKey("models", name), () => createModel(name, config, { loadModule: loadUserModule, loadTemplate }));
     if (model !== null) models.set(name, model);
   }
   const agents = new Map<string, CreatedAgent>();
@@ -55,7 +56,7 @@ export async function prepare(recipePath: string, overrides: readonly string[]):
     // A role whose model failed was reported already.
     if (config.agent === "llm" && !models.has(config.model ?? "")) continue;
     const parts = { models, orchestrator: recipe.orchestrator, loadModule: loadUserModule };
-    const agent = await attempt(`roles.${name}`, () => createAgent(name, config, parts));
+    const agent = await attempt(joinKey("roles", name), () => createAgent(name, config, parts));
     if (agent !== null) agents.set(name, agent);
   }
   const orchestrator = await attempt("orchestrator", () => createOrchestrator(recipe.orchestrator, loadUserModule));
@@ -126,7 +127,7 @@ export async function previewFirstRow({ loaded, agents, rule }: Prepared, { sour
     try {
       prompts.set(name, render?.({ ...message.task, role: name }) ?? null);
     } catch (thrown) {
-      if (name === message.task.role) throw recipeInvalid("the first row", problemsOf(thrown, `roles.${name}.prompt`, loaded));
+      if (name === message.task.role) throw recipeInvalid("the first row", problemsOf(thrown, `${joinKey("roles", name)}.prompt`, loaded));
       prompts.set(name, null);
     }
   }

@@ -54,7 +54,9 @@ export function leafProblems(value: Json, env: Environment, key = ""): LeafProbl
   if (typeof value === "number" && !Number.isFinite(value)) return [{ key, message: `found ${value}; allowed: a finite number` }];
   if (typeof value !== "string") return [];
   if (isSecretKey(key) && !isReferenceOnly(value)) return [{ key, message: SECRET_MESSAGE }];
-  const missing = [...value.matchAll(REFERENCE)].flatMap(([, name = "", fallback]) => (env[name] === undefined && fallback === undefined ? [name] : []));
+  const missing = [...value.matchAll(REFERENCE)].flatMap(([, name = "", fallback]) =>
+    env[name] === undefined && fallback === undefined ? [name] : [],
+  );
   return missing.map((name) => ({ key, message: `the environment has no ${name}; set it or write \${env:${name}:-default}` }));
 }
 

@@ -1,8 +1,11 @@
 // Two resolved recipes side by side: what a continued run may change, what it may raise, and what makes it another run.
+// What means the same is no difference: a default written out, "90s" for "1.5m", another order of keys.
 
-import type { Json, JsonObject } from "../task/json.ts";
-import { FREE_KEYS, GROWING_KEYS, matchesKey } from "./schema.ts";
-import { leavesOf } from "./source.ts";
+import { isDeepStrictEqual } from "node:util";
+import * as v from "valibot";
+import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
+import { joinKey, matchesKey, splitKey, valueAt } from "./key-path.ts";
+import { FREE_KEYS, GROWING_KEYS, recipeSchema } from "./schema.ts";
 
 export interface Difference {
   readonly key: string;
@@ -12,19 +15,36 @@ export interface Difference {
 }
 
 export function recipeDifferences(before: JsonObject, now: JsonObject): Difference[] {
-  const old = new Map(leavesOf(before));
-  const fresh = new Map(leavesOf(now));
+  const [old, fresh] = [new Map(leavesOf(before)), new Map(leavesOf(now))];
+  const [oldMeaning, freshMeaning] = [meaningOf(before), meaningOf(now)];
   const differences: Difference[] = [];
   for (const key of new Set([...old.keys(), ...fresh.keys()])) {
+    if (isDeepStrictEqual(valueAt(oldMeaning, key), valueAt(freshMeaning, key))) continue;
     const [a, b] = [old.get(key), fresh.get(key)];
-    if (JSON.stringify(a) !== JSON.stringify(b)) differences.push({ key, before: a, now: b, kind: kindOf(key, a, b) });
+    if (!isDeepStrictEqual(a, b)) differences.push({ key, before: a, now: b, kind: kindOf(key, a, b) });
   }
   return differences;
 }
 
+/** With defaults filled in and units taken away; as it is where it is no valid recipe. */
+function meaningOf(table: JsonObject): unknown {
+  const result = v.safeParse(recipeSchema, table);
+  return result.success ? result.output : table;
+}
+
+/** Every leaf of a table with its key path; lists count as leaves. */
+function* leavesOf(table: JsonObject, prefix = ""): Generator<readonly [key: string, value: Json]> {
+  for (const [part, value] of Object.entries(table)) {
+    const key = joinKey(prefix, part);
+    if (isJsonObject(value)) yield* leavesOf(value, key);
+    else yield [key, value];
+  }
+}
+
 function kindOf(key: string, before: Json | undefined, now: Json | undefined): Difference["kind"] {
   // A pattern frees what stands under it as well: headers are a table.
-  if (FREE_KEYS.some((pattern) => matchesKey(key, pattern) || matchesKey(key.split(".").slice(0, -1).join("."), pattern))) return "free";
+  const parent = splitKey(key).slice(0, -1).reduce(joinKey, "");
+  if (FREE_KEYS.some((pattern) => matchesKey(key, pattern) || matchesKey(parent, pattern))) return "free";
   const growing = GROWING_KEYS.find((pattern) => matchesKey(key, pattern));
   if (growing === undefined) return "conflict";
   return sizeOf(growing, now) > sizeOf(growing, before) ? "grows" : "shrinks";

@@ -2,10 +2,12 @@
 
 import { MatrixError, type Problem } from "../error.ts";
 import type { JsonObject } from "../task/json.ts";
-import { type Environment, fillSecrets, type LayerProblem, mergeTables, resolveLayer } from "./compose.ts";
+import { type Environment, fillSecrets, leafProblems, mergeTables, resolveLayer } from "./compose.ts";
+import { joinKey, splitKey, valueAt } from "./key-path.ts";
 import { positionsOf } from "./position.ts";
+import { mayHoldSecret } from "./problem.ts";
 import { checkReferences, filesOf } from "./references.ts";
-import { matchesKey, type Recipe, SECRET_KEYS, type SimulatedModelConfig } from "./schema.ts";
+import type { Recipe, SimulatedModelConfig } from "./schema.ts";
 import { readOverride, readSources, type Source, writeToml } from "./source.ts";
 import { type Complaint, validateRecipe } from "./validate.ts";
 
@@ -50,13 +52,13 @@ function compose(
   sources: readonly Source[],
   env: Environment,
 ): { recipe: Recipe | null; resolved: JsonObject; problems: readonly Problem[] } {
-  const layerProblems: LayerProblem[] = [];
-  const layers = sources.map((source) => resolveLayer(source, env, layerProblems));
+  const layers = sources.map((source) => resolveLayer(source, env));
   const resolved = layers.reduce((below, above) => mergeTables(below, above));
-  const { recipe, complaints } = validateRecipe(readNumbers(fillSecrets(resolved, env, layerProblems), sources));
+  const leaves = leafProblems(resolved, env);
+  const { recipe, complaints } = validateRecipe(readNumbers(fillSecrets(resolved, env), sources));
   // A value that could not be filled in is reported once, not again for what it is now.
-  const further = complaints.filter(({ key }) => !layerProblems.some((problem) => problem.key === key));
-  return { recipe, resolved, problems: [...layerProblems, ...further].map((complaint) => locate(sources, complaint)) };
+  const further = complaints.filter(({ key }) => !leaves.some((problem) => problem.key === key));
+  return { recipe, resolved, problems: [...leaves, ...further].map((complaint) => locate(sources, complaint)) };
 }
 
 function invalid(what: string, problems: readonly Problem[]): MatrixError {
@@ -101,10 +103,10 @@ function readNumbers(table: JsonObject, sources: readonly Source[]): JsonObject 
 
 function locate(sources: readonly Source[], { key, message, suggestion }: Complaint): Problem {
   const problem = { key, message, ...(suggestion === undefined ? {} : { suggestion }) };
-  const parts = key.split(".");
+  const parts = splitKey(key);
   // The longest part of the path that some layer wrote; of the layers that wrote it, the last.
   for (let length = parts.length; length > 0; length--) {
-    const path = parts.slice(0, length).join(".");
+    const path = parts.slice(0, length).reduce(joinKey, "");
     const source = sources.findLast(({ table }) => valueAt(table, path) !== undefined);
     if (source === undefined) continue;
     if ("override" in source.origin) return { file: `override ${shownOverride(source.origin.override, key)}`, ...problem };
@@ -119,14 +121,5 @@ function locate(sources: readonly Source[], { key, message, suggestion }: Compla
 
 /** A secret that was typed in by mistake is not repeated. */
 function shownOverride(override: string, key: string): string {
-  return SECRET_KEYS.some((pattern) => matchesKey(key, pattern)) ? `${key}=…` : override;
-}
-
-function valueAt(table: JsonObject, path: string): unknown {
-  let value: unknown = table;
-  for (const part of path.split(".")) {
-    if (typeof value !== "object" || value === null) return undefined;
-    value = (value as Record<string, unknown>)[part];
-  }
-  return value;
+  return mayHoldSecret(key, override) ? `${key}=…` : override;
 }

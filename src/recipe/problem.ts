@@ -2,29 +2,39 @@
 
 import { readFileSync } from "node:fs";
 import type { Problem } from "../error.ts";
-import { matchesKey, SECRET_KEYS } from "./schema.ts";
+import { isSecretKey } from "./schema.ts";
 
 const SOURCE_LINE_MAX = 160;
+/** Where a secret may stand by mistake, also under a misspelt key. */
+const SECRET_WORDS = /api.?k|authorization|bearer|headers|password|secret|(^|[^a-z])token([^a-z]|$)/i;
 
 export function formatProblem(problem: Problem): string {
   const { file, line, column, key, message, suggestion } = problem;
   const place = [file, line, column].filter((part) => part !== undefined).join(":");
   const meant = suggestion === undefined ? "" : `; did you mean "${suggestion}"?`;
   const text = [place, key, `${message}${meant}`].filter((part) => part !== undefined && part !== "").join(": ");
+  const shown = file === undefined || line === undefined ? null : sourceLine(file, line);
   // A secret that was written down by mistake is not shown as well.
-  const isSecret = SECRET_KEYS.some((pattern) => matchesKey(key ?? "", pattern));
-  const shown = file === undefined || line === undefined || isSecret ? null : sourceLine(file, line);
-  if (shown === null || shown.length > SOURCE_LINE_MAX) return text;
+  if (shown === null || shown.length > SOURCE_LINE_MAX || mayHoldSecret(key, shown)) return text;
   const gutter = String(line);
-  const caret = column === undefined ? "" : `\n${" ".repeat(gutter.length)} | ${" ".repeat(column - 1)}^`;
+  // Tabs stay tabs, so that the caret stands under its column.
+  const caret = column === undefined ? "" : `\n${" ".repeat(gutter.length)} | ${shown.slice(0, column - 1).replace(/[^\t]/g, " ")}^`;
   return `${text}\n${gutter} | ${shown}${caret}`;
+}
+
+export function mayHoldSecret(key: string | undefined, text: string): boolean {
+  return isSecretKey(key ?? "") || SECRET_WORDS.test(text);
 }
 
 function sourceLine(file: string, line: number): string | null {
   // Datasets can be of any size: only recipes, prompts and modules are shown.
   if (!/\.(toml|md|[cm]?[jt]s|txt|jinja2?)$/.test(file)) return null;
   try {
-    return readFileSync(file, "utf8").split(/\r?\n/)[line - 1] ?? null;
+    return (
+      readFileSync(file, "utf8")
+        .replace(/^\uFEFF/, "")
+        .split(/\r?\n/)[line - 1] ?? null
+    );
   } catch {
     return null;
   }

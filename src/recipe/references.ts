@@ -3,13 +3,14 @@
 import { existsSync } from "node:fs";
 import { MatrixError } from "../error.ts";
 import { compileExpression } from "./expression.ts";
+import { joinKey } from "./key-path.ts";
 import type { OrchestratorConfig, Recipe, RoleConfig } from "./schema.ts";
 import { type Complaint, nearest } from "./validate.ts";
 
 export function checkReferences(recipe: Recipe): Complaint[] {
   const roles = Object.keys(recipe.roles);
   const complaints: Complaint[] = [];
-  for (const [name, role] of Object.entries(recipe.roles)) complaints.push(...checkRole(`roles.${name}`, role, recipe));
+  for (const [name, role] of Object.entries(recipe.roles)) complaints.push(...checkRole(joinKey("roles", name), role, recipe));
   const routed = new Set<string>();
   for (const [key, role] of routedRoles(recipe.orchestrator)) {
     routed.add(role);
@@ -17,7 +18,7 @@ export function checkReferences(recipe: Recipe): Complaint[] {
   }
   if (!("module" in recipe.orchestrator)) {
     for (const role of roles.filter((role) => !routed.has(role))) {
-      complaints.push({ key: `roles.${role}`, message: "no task ever comes here: the orchestrator does not name this role" });
+      complaints.push({ key: joinKey("roles", role), message: "no task ever comes here: the orchestrator does not name this role" });
     }
   }
   for (const [key, expression] of expressionsOf(recipe)) complaints.push(...checkExpression(key, expression));
@@ -32,10 +33,11 @@ export function filesOf({ roles, models, orchestrator }: Recipe): (readonly [key
     if (typeof value === "string") files.push([key, value]);
   };
   for (const [name, role] of Object.entries(roles)) {
-    if (role.agent !== "llm") add(`roles.${name}.agent`, role.agent);
-    for (const key of ["system", "prompt", "tools", "schema"] as const) add(`roles.${name}.${key}`, role[key]);
+    if (role.agent !== "llm") add(`${joinKey("roles", name)}.agent`, role.agent);
+    for (const key of ["system", "prompt", "tools", "schema"] as const) add(`${joinKey("roles", name)}.${key}`, role[key]);
   }
-  for (const [name, model] of Object.entries(models)) if (model.kind === "simulated") add(`models.${name}.replies`, model.replies);
+  for (const [name, model] of Object.entries(models))
+    if (model.kind === "simulated") add(`${joinKey("models", name)}.replies`, model.replies);
   if ("module" in orchestrator) add("orchestrator.module", orchestrator.module);
   return files;
 }

@@ -64,20 +64,23 @@ const run = v.strictObject({
 
 /** A distribution of a duration (ms) or a count: a constant, or a table. */
 const distributionOf = <T extends v.GenericSchema<unknown, number>>(value: T, wanted: string) =>
-  v.union([
-    v.pipe(
-      value,
-      v.transform((constant) => ({ kind: "constant" as const, value: constant })),
-    ),
-    v.variant("kind", [
-      v.strictObject({ kind: v.literal("constant"), value }),
-      v.strictObject({ kind: v.literal("uniform"), min: value, max: value }),
-      v.strictObject({ kind: v.literal("normal"), mean: value, sigma: value }),
-      v.strictObject({ kind: v.literal("exponential"), mean: value }),
-      v.strictObject({ kind: v.literal("lognormal"), median: value, sigma: v.pipe(v.number(), v.minValue(0)) }),
-      v.strictObject({ kind: v.literal("pareto"), min: value, alpha: v.pipe(v.number(), v.gtValue(0)) }),
-    ]),
-  ], `${wanted}, or a distribution such as { kind = "lognormal", … }`);
+  v.union(
+    [
+      v.pipe(
+        value,
+        v.transform((constant) => ({ kind: "constant" as const, value: constant })),
+      ),
+      v.variant("kind", [
+        v.strictObject({ kind: v.literal("constant"), value }),
+        v.strictObject({ kind: v.literal("uniform"), min: value, max: value }),
+        v.strictObject({ kind: v.literal("normal"), mean: value, sigma: value }),
+        v.strictObject({ kind: v.literal("exponential"), mean: value }),
+        v.strictObject({ kind: v.literal("lognormal"), median: value, sigma: v.pipe(v.number(), v.minValue(0)) }),
+        v.strictObject({ kind: v.literal("pareto"), min: value, alpha: v.pipe(v.number(), v.gtValue(0)) }),
+      ]),
+    ],
+    `${wanted}, or a distribution such as { kind = "lognormal", … }`,
+  );
 const durationDistribution = distributionOf(duration, DURATION);
 const countDistribution = distributionOf(v.pipe(v.number(), v.minValue(0)), "a number");
 

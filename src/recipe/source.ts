@@ -5,8 +5,8 @@ import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { parse, stringify, TomlError } from "smol-toml";
-import { MatrixError, type Problem } from "../error.ts";
-import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
+import { MatrixError, messageOf, type Problem } from "../error.ts";
+import type { Json, JsonObject } from "../task/json.ts";
 import { positionsOf } from "./position.ts";
 
 export interface Source {
@@ -53,12 +53,21 @@ export function writeToml(table: JsonObject): string {
 
 async function readRecipe(file: string): Promise<string> {
   try {
-    return await readFile(file, "utf8");
+    // Without the byte order mark that some editors write.
+    return new TextDecoder("utf-8", { fatal: true }).decode(await readFile(file));
   } catch (cause) {
-    const near = (await readdir(dirname(file)).catch(() => [])).filter((name) => name.endsWith(".toml"));
-    const hint = near.length === 0 ? {} : { hint: `recipes in ${dirname(file)}: ${near.join(", ")}` };
-    throw new MatrixError("recipe_invalid", `cannot read the recipe ${file}`, { cause, ...hint });
+    const folder = existsSync(file) ? file : dirname(file);
+    const near = (await readdir(folder).catch(() => [])).filter((name) => name.endsWith(".toml")).sort();
+    const hint = near.length === 0 ? {} : { hint: `recipes in ${folder}: ${near.join(", ")}` };
+    throw new MatrixError("recipe_invalid", `cannot read the recipe ${file}: ${reasonOf(cause)}`, { cause, ...hint });
   }
+}
+
+function reasonOf(cause: unknown): string {
+  if (cause instanceof TypeError) return "it is not UTF-8 text";
+  const { code } = cause as { code?: unknown };
+  if (code === "ENOENT") return "there is no such file";
+  return code === "EISDIR" ? "it is a folder" : messageOf(cause);
 }
 
 function parseToml(text: string, file: string): JsonObject {
@@ -90,13 +99,4 @@ function basesOf(bases: Json | undefined, file: string, text: string): readonly 
 function extendsInvalid(file: string, text: string, message: string): MatrixError {
   const problem: Problem = { file, ...positionsOf(text).get("extends")?.value, key: "extends", message };
   return new MatrixError("recipe_invalid", `${file}: 1 problem`, { problems: [problem] });
-}
-
-/** Every leaf of a table with its dotted path; lists count as leaves. */
-export function* leavesOf(table: JsonObject, prefix = ""): Generator<readonly [path: string, value: Json]> {
-  for (const [key, value] of Object.entries(table)) {
-    const path = prefix === "" ? key : `${prefix}.${key}`;
-    if (isJsonObject(value)) yield* leavesOf(value, path);
-    else yield [path, value];
-  }
 }

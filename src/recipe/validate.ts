@@ -4,10 +4,11 @@ import { closest, distance } from "fastest-levenshtein";
 import * as v from "valibot";
 import type { JsonObject } from "../task/json.ts";
 import { isJsonObject } from "../task/json.ts";
+import { joinKey } from "./key-path.ts";
 import { type Recipe, recipeSchema } from "./schema.ts";
 
 export interface Complaint {
-  /** Dotted path of the key. */
+  /** Path of the key. */
   readonly key: string;
   readonly message: string;
   readonly suggestion?: string;
@@ -51,7 +52,7 @@ function pathOf(issue: Issue): Path {
 function unknownKey(path: Path, table: JsonObject): Complaint {
   const name = path.at(-1) ?? "";
   const allowed = keysAt(path.slice(0, -1), table);
-  return complaint(path.join("."), `unknown key "${name}"; allowed: ${allowed.join(", ")}`, nearest(name, allowed));
+  return complaint(path.reduce(joinKey, ""), `unknown key "${name}"; allowed: ${allowed.join(", ")}`, nearest(name, allowed));
 }
 
 function complaint(key: string, message: string, suggestion: string | undefined): Complaint {
@@ -59,7 +60,7 @@ function complaint(key: string, message: string, suggestion: string | undefined)
 }
 
 function complaintsOf(issue: Issue): Complaint[] {
-  const key = pathOf(issue).join(".");
+  const key = pathOf(issue).reduce(joinKey, "");
   // Of a union, the branch that got furthest into the value says most.
   const branches = issue.type === "union" ? (issue.issues ?? []) : [];
   const deepest = branches.filter(({ path }) => (path?.length ?? 0) > 0);
