@@ -1,7 +1,7 @@
 // The code agent: a user's module function, (task, context) => JSON, at once or later.
 
 import { MatrixError, messageOf } from "../error.ts";
-import type { Json, JsonObject } from "../task/json.ts";
+import { freezeJson, type Json, type JsonObject } from "../task/json.ts";
 import type { Task } from "../task/task.ts";
 import type { Agent, AgentAnswer, AgentContext } from "./contract.ts";
 
@@ -13,8 +13,8 @@ export interface CodeContext<S = JsonObject> extends AgentContext {
 
 export type CodeFunction = (task: Task, context: CodeContext) => Json | Promise<Json>;
 
-/** A result that is no JSON is a programming error and shows in a role's first results, so only these are looked through. */
-const RESULTS_CHECKED = 16;
+/** A result that is no JSON and a change to the history are programming errors that show in a role's first steps. */
+const STEPS_CHECKED = 16;
 
 export function createCodeAgent(path: string, exported: unknown, settings: JsonObject): Agent {
   if (typeof exported !== "function") {
@@ -23,7 +23,7 @@ export function createCodeAgent(path: string, exported: unknown, settings: JsonO
     });
   }
   const run = exported as CodeFunction;
-  let checks = RESULTS_CHECKED;
+  let checks = STEPS_CHECKED;
   const answer = (result: Json): AgentAnswer => {
     if (result === undefined) throw new MatrixError("agent_failed", `${path} returned undefined; return JSON, or null for nothing`);
     if (checks > 0) {
@@ -37,7 +37,7 @@ export function createCodeAgent(path: string, exported: unknown, settings: JsonO
       const given = new Context(context, settings);
       let result: Json | Promise<Json>;
       try {
-        result = run(task, given);
+        result = run(checks > 0 ? freezeJson(task) : task, given);
       } catch (cause) {
         throw agentFailed(cause);
       }

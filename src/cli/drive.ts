@@ -9,6 +9,7 @@ import { RunDirectory, type RunIdentity } from "../driver/run-directory.ts";
 import { RunningTally } from "../driver/tally.ts";
 import { EXIT, MatrixError } from "../error.ts";
 import { Host } from "../host/host.ts";
+import { catchStrayErrors } from "../host/stray-error.ts";
 import { runtime } from "../platform.ts";
 import { systemClock } from "../task/clock.ts";
 import { openLog } from "../telemetry/log.ts";
@@ -113,6 +114,7 @@ async function runIn(directory: RunDirectory, prepared: Prepared, { source, scan
   let running: ReturnType<typeof startRun> | null = null;
   const progress = startProgress(snapshot, flags.quiet === true);
   const log = openLog(join(directory.path, "logs", `${HOST_ID}.log`), progress.say);
+  const releaseErrors = catchStrayErrors(log);
   const interrupts = catchInterrupts(run.grace, (message) => log.write("warning", message));
   if (directory.recorded.tornBytes > 0)
     log.write("warning", "cut a torn last line: its task runs again", { bytes: directory.recorded.tornBytes });
@@ -167,6 +169,7 @@ async function runIn(directory: RunDirectory, prepared: Prepared, { source, scan
   const elapsedMs = performance.now() - startedAt;
 
   interrupts.dispose();
+  releaseErrors();
   progress.stop();
   await rows.close();
   await tracing?.close();

@@ -1,9 +1,13 @@
 // The lock of a run directory: one driver at a time, and a dead driver keeps nothing. On one machine a holder is alive when
 // its process is, with the same start time; a holder on another machine is alive while it touches the file.
+//
+// The lock is the file `lock.N` with the highest N. Whoever finds it free or dead makes `lock.N+1`, which only one can, and
+// holds the lock unless a higher one stands there already: it had looked at a number that others were past. The highest file
+// is never deleted, only marked as released, so a number is never used twice.
 
 import { createHash } from "node:crypto";
 import { readFileSync, readlinkSync } from "node:fs";
-import { link, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { link, readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { nanoid } from "nanoid";
@@ -11,7 +15,7 @@ import { MatrixError } from "../error.ts";
 
 const HEARTBEAT_MS = 10_000;
 const FOREIGN_STALE_MS = 60_000;
-const LOCK_FILE = "lock";
+const LOCK_FILE = /^lock\.(\d+)$/;
 
 interface Holder {
   readonly host: string;
@@ -21,6 +25,7 @@ interface Holder {
   /** Ticks since boot, from /proc; null where there is none. */
   readonly startTime: string | null;
   readonly since: string;
+  readonly released: boolean;
 }
 
 export interface Lock {
@@ -29,70 +34,86 @@ export interface Lock {
 
 /** Fails with `run_refused` while another driver lives. */
 export async function takeLock(directory: string): Promise<Lock> {
-  const path = join(directory, LOCK_FILE);
-  const mine = `${path}.${nanoid()}`;
-  const holder = {
+  const mine = join(directory, `lock.${nanoid()}.tmp`);
+  const holder: Holder = {
     host: hostname(),
     machine: machineId(),
     pid: process.pid,
     startTime: startTimeOf(process.pid),
     since: new Date().toISOString(),
+    released: false,
   };
   await writeFile(mine, JSON.stringify(holder));
+  let number: number | null = null;
   try {
-    while (!(await claim(mine, path))) await evict(path, directory);
+    while (number === null) number = await claim(mine, directory);
   } finally {
     await rm(mine, { force: true });
   }
+  const path = join(directory, `lock.${number}`);
   const heartbeat = setInterval(() => void utimes(path, new Date(), new Date()).catch(() => undefined), HEARTBEAT_MS);
   heartbeat.unref();
   return {
     release: async () => {
       clearInterval(heartbeat);
-      await rm(path, { force: true });
+      try {
+        await writeFile(mine, JSON.stringify({ ...holder, released: true }));
+        await rename(mine, path);
+      } catch {
+        // A directory that is gone holds no lock, and on a full disk this process is soon seen to be dead.
+        await rm(mine, { force: true }).catch(() => undefined);
+      }
     },
   };
 }
 
-/** A hard link is made whole or not at all, also on a network file system. */
-async function claim(mine: string, path: string): Promise<boolean> {
-  try {
-    await link(mine, path);
-    return true;
-  } catch (cause) {
-    if (codeOf(cause) === "EEXIST") return false;
-    throw cause;
-  }
+/** Forgets whoever held the lock: of a directory that nobody will drive. */
+export async function clearLock(directory: string): Promise<void> {
+  for (const number of await numbersIn(directory)) await rm(join(directory, `lock.${number}`), { force: true });
 }
 
-/** Removes a dead driver's lock, or fails because the driver lives. */
-async function evict(path: string, directory: string): Promise<void> {
+/** The number under which the lock is ours; null when somebody else was faster and it is to be looked at again. */
+async function claim(mine: string, directory: string): Promise<number | null> {
+  const highest = Math.max(0, ...(await numbersIn(directory)));
+  if (highest > 0) await refuseLiving(join(directory, `lock.${highest}`), directory);
+  const number = highest + 1;
+  try {
+    // A hard link is made whole or not at all, also on a network file system.
+    await link(mine, join(directory, `lock.${number}`));
+  } catch (cause) {
+    if (codeOf(cause) === "EEXIST") return null;
+    throw cause;
+  }
+  const others = (await numbersIn(directory)).filter((other) => other !== number);
+  if (others.some((other) => other > number)) {
+    await rm(join(directory, `lock.${number}`), { force: true });
+    return null;
+  }
+  for (const other of others) await rm(join(directory, `lock.${other}`), { force: true });
+  return number;
+}
+
+async function numbersIn(directory: string): Promise<number[]> {
+  return (await readdir(directory)).flatMap((name) => {
+    const number = LOCK_FILE.exec(name)?.[1];
+    return number === undefined ? [] : [Number(number)];
+  });
+}
+
+async function refuseLiving(path: string, directory: string): Promise<void> {
   const found = await readHolder(path);
-  if (found === null) return;
-  if (isAlive(found.holder, found.touchedMs)) {
-    const { host, pid, since } = found.holder;
-    throw new MatrixError("run_refused", `another driver runs in ${directory}: process ${pid} on ${host}, since ${since}`, {
-      hint: "wait for it, stop it, or choose another directory with -o",
-    });
-  }
-  // Only one of several starters can move the dead lock away, and whoever moved a living one by accident puts it back.
-  const aside = `${path}.${nanoid()}`;
-  try {
-    await rename(path, aside);
-  } catch (cause) {
-    if (codeOf(cause) === "ENOENT") return;
-    throw cause;
-  }
-  const moved = await readHolder(aside);
-  if (moved !== null && moved.text !== found.text) await claim(aside, path);
-  await rm(aside, { force: true });
+  if (found === null || found.holder.released || !isAlive(found.holder, found.touchedMs)) return;
+  const { host, pid, since } = found.holder;
+  throw new MatrixError("run_refused", `another driver runs in ${directory}: process ${pid} on ${host}, since ${since}`, {
+    hint: "wait for it, stop it, or choose another directory with -o",
+  });
 }
 
-async function readHolder(path: string): Promise<{ holder: Holder; text: string; touchedMs: number } | null> {
+async function readHolder(path: string): Promise<{ holder: Holder; touchedMs: number } | null> {
   try {
     const text = await readFile(path, "utf8");
     const { mtimeMs } = await stat(path);
-    return { holder: JSON.parse(text) as Holder, text, touchedMs: mtimeMs };
+    return { holder: JSON.parse(text) as Holder, touchedMs: mtimeMs };
   } catch (cause) {
     if (codeOf(cause) === "ENOENT") return null;
     throw cause;

@@ -2,11 +2,11 @@
 // belongs to one recipe and one dataset, and is what a killed run goes on from.
 
 import { existsSync } from "node:fs";
-import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { MatrixError, messageOf } from "../error.ts";
 import { type Difference, recipeDifferences } from "../recipe/difference.ts";
-import { type Lock, takeLock } from "./lock.ts";
+import { clearLock, type Lock, takeLock } from "./lock.ts";
 import { MANIFEST_FILE, type Manifest, readManifest, writeManifest } from "./manifest.ts";
 import { type Recorded, readRecorded } from "./recorded.ts";
 import { TrajectoryWriter } from "./trajectories.ts";
@@ -153,7 +153,7 @@ async function moveAside(path: string): Promise<void> {
     const aside = `${path}.${number}`;
     if (existsSync(aside)) continue;
     await rename(path, aside);
-    await rm(join(aside, "lock"), { force: true });
+    await clearLock(aside);
     return;
   }
 }

@@ -11,6 +11,7 @@ import type { Hop, Message, Task } from "../task/task.ts";
 import type { Tracing } from "../telemetry/tracing.ts";
 import { Role, type RoleOptions } from "./role.ts";
 import { Step } from "./step.ts";
+import { runOwned } from "./stray-error.ts";
 
 /** How often running steps are looked at for their deadlines: what a timeout may be late. */
 const DEADLINE_CHECK_MS = 50;
@@ -84,7 +85,7 @@ export class Host implements Receiver {
     }
     let answer: AgentAnswer | Promise<AgentAnswer>;
     try {
-      answer = role.agent.run(task, step);
+      answer = runOwned({ fail: (thrown) => this.#fail(step, thrown) }, () => role.agent.run(task, step));
     } catch (thrown) {
       this.#fail(step, thrown);
       return;

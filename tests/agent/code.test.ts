@@ -48,6 +48,20 @@ describe("a code agent", () => {
     await expect(run(async () => Number.NaN)).rejects.toThrow("result is NaN");
   });
 
+  test("cannot change the row or what earlier steps recorded", async () => {
+    const row = { n: 2, list: [1] };
+    const given = { ...task, row, history: [{ hop: 0, role: "a", host: "h", at: "", queue_ms: 0, run_ms: 0, result: { x: 1 } }] };
+    const mutations: ((task: Task) => void)[] = [
+      ({ row }) => Object.assign(row, { n: 3 }),
+      ({ row }) => (row["list"] as unknown as number[]).push(2),
+      ({ history }) => Object.assign(history[0]?.result as object, { x: 2 }),
+    ];
+    for (const mutate of mutations) {
+      expect(() => createCodeAgent("a.ts", mutate, {}).run(given, context)).toThrow(/readonly|extensible/);
+    }
+    expect(given).toMatchObject({ row: { n: 2, list: [1] }, history: [{ result: { x: 1 } }] });
+  });
+
   test("that is no function is refused when it is made", () => {
     expect(() => createCodeAgent("a.ts", { run: 1 }, {})).toThrow("a.ts does not export an agent");
   });

@@ -184,6 +184,35 @@ describe("a killed run", () => {
     }));
 });
 
+describe("user code that lets errors go", () => {
+  test("neither ends the run nor changes other tasks, and is found in the log with its stack", () =>
+    withFolder(async (folder) => {
+      const files = {
+        "rows.jsonl": [0, 1, 2].map((n) => JSON.stringify({ n })).join("\n"),
+        "a.ts": `import { agent } from "matrix";
+          export default agent(async ({ row }) => {
+            if (row.n === 1) Promise.reject(new Error("nobody awaits me"));
+            if (row.n === 2) setTimeout(() => { throw new Error("thrown in a timer"); }, 1);
+            await new Promise((resolve) => setTimeout(resolve, 50));
+            return row.n;
+          });`,
+        "r.toml":
+          'name = "stray"\ndataset.path = "rows.jsonl"\nroles.a.agent = "./a.ts"\n[orchestrator]\npattern = "sequence"\nroles = ["a"]\n',
+      };
+      for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
+      await matrix(["drive", "r.toml", "-o", "run"], { cwd: folder });
+      const records = (await readRecords(join(folder, "run"))).sort((a, b) => a.id.localeCompare(b.id));
+      expect(records.map(({ status }) => status)).toEqual(["ok", "ok", "failed"]);
+      expect(records[2]?.error).toMatchObject({
+        code: "agent_failed",
+        message: "thrown in a timer",
+        stack: expect.stringContaining("a.ts:4"),
+      });
+      const log = await readFile(join(folder, "run/logs/driver.log"), "utf8");
+      expect(log).toMatch(/error user code let an error go: nobody awaits me .*a\.ts:3/);
+    }));
+});
+
 describe("a signal", () => {
   test("once stops admitting, lets what is in flight finish, exits 3 and says how to go on", () =>
     withFolder(async (folder) => {
@@ -198,7 +227,7 @@ describe("a signal", () => {
       const manifest = JSON.parse(await readFile(join(folder, "run/manifest.json"), "utf8"));
       expect(manifest.state).toBe("stopped");
       expect((await matrix(["verify", "run"], { cwd: folder })).code).toBe(3);
-      expect(existsSync(join(folder, "run/lock"))).toBe(false);
+      expect(JSON.parse(await readFile(join(folder, "run/lock.1"), "utf8")).released).toBe(true);
     }));
 
   test("twice stops at once, with what is in flight left for the next start", () =>

@@ -26,14 +26,13 @@ describe("a lock", () => {
          });
          process.stdout.write("ready ");`,
       );
-      for (let round = 0; round < 5; round++) {
+      for (let round = 0; round < 8; round++) {
         const directory = join(folder, String(round));
         await mkdir(directory);
         // The id of this machine is the lock's own affair: it is read off a lock of ours.
-        const lock = await takeLock(directory);
-        const { machine } = JSON.parse(await readFile(join(directory, "lock"), "utf8"));
-        await lock.release();
-        await writeFile(join(directory, "lock"), JSON.stringify({ ...dead, machine }));
+        await takeLock(directory);
+        const { machine } = JSON.parse(await readFile(join(directory, "lock.1"), "utf8"));
+        await writeFile(join(directory, "lock.1"), JSON.stringify({ ...dead, machine }));
         const starters = Array.from({ length: 6 }, () =>
           Bun.spawn([process.execPath, script, directory], { stdin: "pipe", stdout: "pipe", stderr: "inherit" }),
         );
@@ -57,17 +56,16 @@ describe("a lock", () => {
 
   test("of a process that lives is respected, and one whose number went to another process is not", () =>
     withFolder(async (folder) => {
-      const lock = await takeLock(folder);
+      await takeLock(folder);
       await expect(takeLock(folder)).rejects.toMatchObject({ code: "run_refused" });
-      const holder = JSON.parse(await readFile(join(folder, "lock"), "utf8"));
-      await lock.release();
-      await writeFile(join(folder, "lock"), JSON.stringify({ ...holder, startTime: "12345" }));
+      const holder = JSON.parse(await readFile(join(folder, "lock.1"), "utf8"));
+      await writeFile(join(folder, "lock.1"), JSON.stringify({ ...holder, startTime: "12345" }));
       await (await takeLock(folder)).release();
     }));
 
   test("of another machine is respected while it is touched, and not for ever", () =>
     withFolder(async (folder) => {
-      const path = join(folder, "lock");
+      const path = join(folder, "lock.1");
       await writeFile(path, JSON.stringify({ host: "far", machine: "far", pid: 1, startTime: null, since: "2026" }));
       await expect(takeLock(folder)).rejects.toMatchObject({ message: expect.stringContaining("process 1 on far") });
       await utimes(path, new Date(Date.now() - 120_000), new Date(Date.now() - 120_000));

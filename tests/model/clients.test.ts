@@ -52,6 +52,7 @@ describe("matrix model serve", () => {
       withFolder(async (folder) => {
         const python = join(folder, "venv/bin/python");
         const made =
+          Bun.which("python3") !== null &&
           Bun.spawnSync(["python3", "-m", "venv", join(folder, "venv")]).exitCode === 0 &&
           Bun.spawnSync([python, "-m", "pip", "-q", "install", "openai"]).exitCode === 0;
         if (!made || !existsSync(python)) {
