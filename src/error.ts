@@ -22,6 +22,7 @@ export const ERROR_CODES = [
   "model_timeout",
   "model_refused_request", // any other 4xx
   "model_bad_answer", // not JSON, not a completion, empty
+  "host_lost", // hosts died with the task, or the one that held it (delivery = "at-most-once")
   "schema_mismatch", // an answer that does not fit the role's schema, also after the re-ask
 ] as const;
 

@@ -2,6 +2,7 @@
 // is checked and, when it does not fit, asked for once more.
 
 import type { ChatAnswer, ChatMessage, ChatRequest, Model } from "../model/contract.ts";
+import { hopCount } from "../task/encoded.ts";
 import type { JsonObject } from "../task/json.ts";
 import { deriveSeed } from "../task/seed.ts";
 import type { Task, Usage } from "../task/task.ts";
@@ -48,7 +49,7 @@ export function renderMessages(role: Pick<LlmRole, "name" | "system" | "prompt" 
 async function ask(role: LlmRole, task: Task, signal: AbortSignal): Promise<AgentAnswer> {
   const request: ChatRequest = {
     messages: renderMessages(role, task),
-    seed: deriveSeed(task.seed, role.name, task.history.length) % SEED_MODULUS,
+    seed: deriveSeed(task.seed, role.name, hopCount(task)) % SEED_MODULUS,
     sampling: role.sampling,
     ...(role.tools === null ? {} : { tools: role.tools }),
     ...(role.schema === null ? {} : { schema: role.schema.definition }),

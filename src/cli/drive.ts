@@ -149,8 +149,8 @@ async function runIn(directory: RunDirectory, prepared: Prepared, { source, scan
       hosts.push(host);
       return host;
     },
-    onRecord: (record) => {
-      tally.add(record);
+    onRecord: (record, hops) => {
+      tally.add(record, hops);
       if (record.error === null) return;
       const { code, message, role, hop } = record.error;
       log.write("info", `failed: ${code}: ${message}`, {

@@ -19,6 +19,7 @@ import { compileExpression } from "../recipe/expression.ts";
 import { joinKey } from "../recipe/key-path.ts";
 import { type LoadedRecipe, loadRecipe } from "../recipe/load.ts";
 import type { Recipe } from "../recipe/schema.ts";
+import { moveTask } from "../task/encoded.ts";
 import { deriveSeed } from "../task/seed.ts";
 
 export interface Prepared {
@@ -125,7 +126,7 @@ export async function previewFirstRow({ loaded, agents, rule }: Prepared, { sour
   const prompts = new Map<string, readonly ChatMessage[] | null>();
   for (const [name, { render }] of agents) {
     try {
-      prompts.set(name, render?.({ ...message.task, role: name }) ?? null);
+      prompts.set(name, render?.(moveTask(message.task, name, message.task.state)) ?? null);
     } catch (thrown) {
       if (name === message.task.role) throw recipeInvalid("the first row", problemsOf(thrown, `${joinKey("roles", name)}.prompt`, loaded));
       prompts.set(name, null);

@@ -3,11 +3,12 @@
 
 import type { RowStream } from "../dataset/open.ts";
 import { type Rule, startTask } from "../orchestrator/advance.ts";
+import { keyOf, type TaskKey } from "../peer/parcel.ts";
 import type { Transport } from "../peer/transport.ts";
 import type { Clock } from "../task/clock.ts";
 import { deriveSeed } from "../task/seed.ts";
 import type { Tracing } from "../telemetry/tracing.ts";
-import type { InFlight } from "./in-flight.ts";
+import type { InFlight, InFlightTask } from "./in-flight.ts";
 import type { Tokens } from "./tokens.ts";
 
 export interface AdmissionOptions {
@@ -19,6 +20,8 @@ export interface AdmissionOptions {
   readonly rule: Rule;
   readonly tokens: Tokens;
   readonly inFlight: InFlight;
+  /** A task that was adopted, and that nobody has. */
+  readonly onMissing: (key: TaskKey, task: InFlightTask) => void;
   readonly transport: Transport;
   readonly clock: Clock;
   readonly tracing: Tracing | null;
@@ -28,24 +31,29 @@ export interface AdmissionOptions {
 
 /** Admits until the rows are used up (true) or the signal aborts (false). Whoever aborts wakes the tokens. */
 export async function admitTasks(options: AdmissionOptions): Promise<boolean> {
-  const { rows, trials, seed, isRecorded, rule, tokens, inFlight, transport, clock, tracing, signal } = options;
+  const { rows, trials, seed, isRecorded, rule, tokens, inFlight, onMissing, transport, clock, tracing, signal } = options;
   for (;;) {
     const drawn = rows.next();
     const row = drawn instanceof Promise ? await drawn : drawn;
     if (row === null) return true;
     for (let trial = 0; trial < trials; trial++) {
       if (isRecorded(row.id, trial)) continue;
+      const admitted = { rowId: row.id, trial, row: row.row, seed: deriveSeed(seed, row.id, trial), attempt: 1 };
+      const known = inFlight.get(keyOf(admitted));
+      if (known !== undefined) {
+        // Adopted from the driver before this one: now its row is known.
+        known.admitted = { ...admitted, attempt: known.attempt, admittedAt: clock(), trace: null };
+        if (known.isMissing) onMissing(keyOf(admitted), known);
+        continue;
+      }
       while (!tokens.take()) {
         if (signal.aborted) return false;
         await tokens.changed();
       }
       if (signal.aborted) return false;
-      const admittedAt = clock();
-      const trace = tracing?.startTask() ?? null;
-      inFlight.add(row.id, trial);
-      transport.send(
-        startTask(rule, { rowId: row.id, trial, row: row.row, seed: deriveSeed(seed, row.id, trial), attempt: 1, admittedAt, trace }),
-      );
+      const whole = { ...admitted, admittedAt: clock(), trace: tracing?.startTask() ?? null };
+      inFlight.add(whole);
+      transport.send(startTask(rule, whole), null);
     }
   }
 }

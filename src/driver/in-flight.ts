@@ -1,24 +1,45 @@
-// Every task in flight, by its identity: what the driver answers for until the sink has written it.
+// Every task in flight, by its identity: what the driver answers for until the sink has written it. It keeps what a row needs
+// to start again. A driver that goes on after another knows the tasks of its hosts by name only, until it comes to their rows.
 
+import type { Admitted } from "../orchestrator/advance.ts";
+import { keyOf, type TaskKey } from "../peer/parcel.ts";
 import type { Task } from "../task/task.ts";
 
+export interface InFlightTask {
+  /** Of the latest start of the row. */
+  attempt: number;
+  /** Null until its row was read. */
+  admitted: Admitted | null;
+  /** Nobody has it any more, and its row was not read yet. */
+  isMissing: boolean;
+}
+
 export class InFlight {
-  readonly #keys = new Set<string>();
+  readonly #tasks = new Map<TaskKey, InFlightTask>();
 
   get size(): number {
-    return this.#keys.size;
+    return this.#tasks.size;
   }
 
-  add(rowId: string, trial: number): void {
-    this.#keys.add(keyOf(rowId, trial));
+  keys(): Iterable<TaskKey> {
+    return this.#tasks.keys();
+  }
+
+  get(key: TaskKey): InFlightTask | undefined {
+    return this.#tasks.get(key);
+  }
+
+  add(admitted: Admitted): void {
+    this.#tasks.set(keyOf(admitted), { attempt: admitted.attempt, admitted, isMissing: false });
+  }
+
+  /** A task that hosts hold for a driver that is gone. */
+  adopt(key: TaskKey, attempt: number): void {
+    this.#tasks.set(key, { attempt, admitted: null, isMissing: false });
   }
 
   /** False when the task was not in flight: a result that came twice. */
-  remove({ rowId, trial }: Pick<Task, "rowId" | "trial">): boolean {
-    return this.#keys.delete(keyOf(rowId, trial));
+  remove(task: Pick<Task, "rowId" | "trial">): boolean {
+    return this.#tasks.delete(keyOf(task));
   }
-}
-
-function keyOf(rowId: string, trial: number): string {
-  return `${trial}:${rowId}`;
 }

@@ -6,6 +6,7 @@ import { mkdir, readdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { MatrixError, messageOf } from "../error.ts";
 import { type Difference, recipeDifferences } from "../recipe/difference.ts";
+import type { RecordLine } from "../task/record.ts";
 import { clearLock, type Lock, takeLock } from "./lock.ts";
 import { MANIFEST_FILE, type Manifest, readManifest, writeManifest } from "./manifest.ts";
 import { type Recorded, readRecorded } from "./recorded.ts";
@@ -86,8 +87,8 @@ export class RunDirectory {
     return this.#counts;
   }
 
-  /** Records, one a line, and how many there are of each status. Resolves when the kernel has them. */
-  async append(lines: readonly string[], added: Counts): Promise<void> {
+  /** Records, each a line, and how many there are of each status. Resolves when the kernel has them. */
+  async append(lines: readonly RecordLine[], added: Counts): Promise<void> {
     await this.#writer.append(lines);
     this.#counts.ok += added.ok;
     this.#counts.failed += added.failed;

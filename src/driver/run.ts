@@ -8,7 +8,7 @@ import type { Rule } from "../orchestrator/advance.ts";
 import { MemoryTransport } from "../peer/memory.ts";
 import type { Receiver, Transport } from "../peer/transport.ts";
 import type { Clock } from "../task/clock.ts";
-import type { TrajectoryRecord } from "../task/record.ts";
+import type { RecordHead, RecordLine } from "../task/record.ts";
 import type { Tracing } from "../telemetry/tracing.ts";
 import { admitTasks } from "./admission.ts";
 import { InFlight } from "./in-flight.ts";
@@ -24,9 +24,9 @@ export interface RunOptions {
   readonly rule: Rule;
   readonly simulatedModels: ReadonlySet<string>;
   readonly isRecorded: (rowId: string, trial: number) => boolean;
-  readonly append: (lines: readonly string[], counts: Counts) => Promise<void>;
+  readonly append: (lines: readonly RecordLine[], counts: Counts) => Promise<void>;
   readonly createHost: (transport: Transport) => Receiver & { stop(): void };
-  readonly onRecord: (record: TrajectoryRecord) => void;
+  readonly onRecord: (record: RecordHead, hops: number) => void;
   readonly clock: Clock;
   readonly tracing: Tracing | null;
   /** First: admit no more and let what is in flight finish. */
@@ -66,7 +66,7 @@ export function startRun(options: RunOptions): Run {
     let complete = false;
     let error: Error | null = null;
     try {
-      complete = await admitTasks({ ...options, tokens, inFlight, transport, signal: options.drain });
+      complete = await admitTasks({ ...options, tokens, inFlight, onMissing: () => undefined, transport, signal: options.drain });
     } catch (thrown) {
       // The rest of the dataset cannot be read; what is in flight can still finish.
       error = thrown instanceof Error ? thrown : new Error(messageOf(thrown));

@@ -5,7 +5,8 @@ import { MatrixError, messageOf } from "../error.ts";
 import { failTask } from "../orchestrator/advance.ts";
 import type { Receiver } from "../peer/transport.ts";
 import type { Clock } from "../task/clock.ts";
-import { createRecord, type TrajectoryRecord } from "../task/record.ts";
+import { hopCount } from "../task/encoded.ts";
+import { createHead, encodeRecord, type RecordHead, type RecordLine } from "../task/record.ts";
 import type { Ending, Message, Task } from "../task/task.ts";
 import type { Tracing } from "../telemetry/tracing.ts";
 import type { InFlight } from "./in-flight.ts";
@@ -15,16 +16,21 @@ export type Counts = Readonly<Record<Ending["status"], number>>;
 
 export interface SinkOptions {
   /** Resolves when the kernel has the lines. */
-  readonly append: (lines: readonly string[], counts: Counts) => Promise<void>;
+  readonly append: (lines: readonly RecordLine[], counts: Counts) => Promise<void>;
   readonly inFlight: InFlight;
   readonly tokens: Tokens;
   readonly simulatedModels: ReadonlySet<string>;
   readonly clock: Clock;
   readonly tracing: Tracing | null;
   /** Sees each record after it was written. */
-  readonly onRecord: (record: TrajectoryRecord) => void;
+  readonly onRecord: (record: RecordHead, hops: number) => void;
   /** The output can no longer be written: the run must stop. */
   readonly onFailure: (error: MatrixError) => void;
+}
+
+interface Accounted {
+  readonly record: RecordHead;
+  readonly hops: number;
 }
 
 export class Sink implements Receiver {
@@ -39,15 +45,15 @@ export class Sink implements Receiver {
   receive(messages: readonly Message[]): void {
     const { clock, inFlight, simulatedModels } = this.#options;
     const endedAt = clock();
-    const records: TrajectoryRecord[] = [];
-    const lines: string[] = [];
+    const records: Accounted[] = [];
+    const lines: RecordLine[] = [];
     for (const message of messages) {
       if (message.kind !== "end" || !inFlight.remove(message.task)) continue;
-      const record = createRecord(message.task, message.ending, endedAt, simulatedModels);
-      const [line, written] = serialise(record, message.task, endedAt, simulatedModels);
+      const { task, ending } = message;
+      const [line, record] = serialise(task, createHead(task, ending, endedAt, simulatedModels), endedAt);
       lines.push(line);
-      records.push(written);
-      this.#trace(message.task, written, endedAt);
+      records.push({ record, hops: hopCount(task) });
+      this.#trace(task, record, endedAt);
     }
     if (records.length > 0) this.#written = this.#write(lines, records);
   }
@@ -57,7 +63,7 @@ export class Sink implements Receiver {
     await this.#written;
   }
 
-  async #write(lines: readonly string[], records: readonly TrajectoryRecord[]): Promise<void> {
+  async #write(lines: readonly RecordLine[], records: readonly Accounted[]): Promise<void> {
     const { append, tokens, onRecord, onFailure } = this.#options;
     const before = this.#written;
     try {
@@ -67,11 +73,11 @@ export class Sink implements Receiver {
       onFailure(thrown instanceof MatrixError ? thrown : new MatrixError("storage_failed", messageOf(thrown), { cause: thrown }));
       return;
     }
-    for (const record of records) onRecord(record);
+    for (const { record, hops } of records) onRecord(record, hops);
     tokens.give(records.length);
   }
 
-  #trace(task: Task, record: TrajectoryRecord, endedAt: number): void {
+  #trace(task: Task, record: RecordHead, endedAt: number): void {
     if (this.#options.tracing === null || task.trace === null) return;
     this.#options.tracing.endTask(task.trace, {
       rowId: task.rowId,
@@ -85,26 +91,21 @@ export class Sink implements Receiver {
   }
 }
 
-/** The record's line. What JSON cannot carry (a BigInt, a cycle) came from user code and makes the task a failed one. */
-function serialise(
-  record: TrajectoryRecord,
-  task: Task,
-  endedAt: number,
-  simulatedModels: ReadonlySet<string>,
-): readonly [line: string, record: TrajectoryRecord] {
+/** The record and its line. What JSON cannot carry (a BigInt, a cycle) came from user code and makes the task a failed one. */
+function serialise(task: Task, record: RecordHead, endedAt: number): readonly [line: RecordLine, record: RecordHead] {
   try {
-    return [JSON.stringify(record), record];
+    return [encodeRecord(record, task), record];
   } catch (cause) {
     const error = { code: "agent_failed", message: `a result is no JSON: ${messageOf(cause)}`, role: null, hop: null };
     const failed = failTask({ ...task, history: [] }, error);
     if (failed.kind !== "end") throw cause;
-    const without = createRecord(failed.task, failed.ending, endedAt, simulatedModels);
-    return [JSON.stringify(without), without];
+    const without = createHead(failed.task, failed.ending, endedAt, new Set());
+    return [encodeRecord(without, failed.task), without];
   }
 }
 
-function countStatus(records: readonly TrajectoryRecord[]): Counts {
+function countStatus(records: readonly Accounted[]): Counts {
   const counts = { ok: 0, failed: 0, lost: 0 };
-  for (const record of records) counts[record.status]++;
+  for (const { record } of records) counts[record.status]++;
   return counts;
 }

@@ -1,6 +1,6 @@
 // The tally: what a run has made so far, for progress and for the summary at its end. Sums, never the records themselves.
 
-import type { TrajectoryRecord } from "../task/record.ts";
+import type { RecordHead } from "../task/record.ts";
 import type { Ending, StopReason, Usage } from "../task/task.ts";
 
 export interface Tally {
@@ -24,10 +24,10 @@ export class RunningTally implements Tally {
   cost: number | null = null;
   readonly score = { count: 0, sum: 0 };
 
-  add(record: TrajectoryRecord): void {
+  add(record: RecordHead, hops: number): void {
     this.counts[record.status]++;
     this.stopReasons[record.stop_reason] = (this.stopReasons[record.stop_reason] ?? 0) + 1;
-    this.hops += record.history.length;
+    this.hops += hops;
     this.usage.requests += record.usage.requests;
     this.usage.prompt_tokens += record.usage.prompt_tokens;
     this.usage.completion_tokens += record.usage.completion_tokens;

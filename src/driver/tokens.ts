@@ -13,9 +13,14 @@ export class Tokens {
 
   /** Takes a token if one is free. */
   take(): boolean {
-    if (this.#free === 0) return false;
+    if (this.#free <= 0) return false;
     this.#free--;
     return true;
+  }
+
+  /** For a task that is in flight already: there may be more of these than tokens. */
+  takeAnyway(): void {
+    this.#free--;
   }
 
   give(count: number): void {

@@ -3,6 +3,7 @@
 
 import { type FileHandle, open } from "node:fs/promises";
 import { MatrixError, messageOf } from "../error.ts";
+import type { RecordLine } from "../task/record.ts";
 
 const SYNC_MS = 1000;
 const NEWLINE = 0x0a;
@@ -11,7 +12,7 @@ const BUFFER_BYTES = 4 * 2 ** 20;
 const BYTES_PER_UNIT_MAX = 3;
 
 interface Pending {
-  readonly lines: readonly string[];
+  readonly lines: readonly RecordLine[];
   readonly resolve: () => void;
   readonly reject: (error: MatrixError) => void;
 }
@@ -45,7 +46,7 @@ export class TrajectoryWriter {
   }
 
   /** Records, one a line, without newlines. Resolves when the kernel has them; fails with `storage_failed`, and then for good. */
-  append(lines: readonly string[]): Promise<void> {
+  append(lines: readonly RecordLine[]): Promise<void> {
     return new Promise((resolve, reject) => {
       if (this.#failure !== null) return reject(this.#failure);
       this.#pending.push({ lines, resolve, reject });
@@ -75,16 +76,22 @@ export class TrajectoryWriter {
     this.#writing = null;
   }
 
-  async #writeLines(lines: readonly string[]): Promise<void> {
+  async #writeLines(lines: readonly RecordLine[]): Promise<void> {
     let used = 0;
     for (const line of lines) {
-      const needed = (line.length + 1) * BYTES_PER_UNIT_MAX;
+      const needed = bytesMax(line);
       if (used + needed > this.#buffer.length) {
         await this.#write(used);
         used = 0;
         if (needed > this.#buffer.length) this.#buffer = Buffer.allocUnsafe(needed);
       }
-      used += this.#buffer.write(line, used, "utf8");
+      for (const part of line) {
+        if (typeof part === "string") used += this.#buffer.write(part, used, "utf8");
+        else {
+          this.#buffer.set(part, used);
+          used += part.length;
+        }
+      }
       this.#buffer[used++] = NEWLINE;
     }
     await this.#write(used);
@@ -117,6 +124,13 @@ export class TrajectoryWriter {
       this.#failure ??= storageFailed(this.#path, cause);
     }
   }
+}
+
+/** What a line and its newline may take. */
+function bytesMax(line: RecordLine): number {
+  let bytes = 1;
+  for (const part of line) bytes += typeof part === "string" ? part.length * BYTES_PER_UNIT_MAX : part.length;
+  return bytes;
 }
 
 function storageFailed(path: string, cause: unknown): MatrixError {

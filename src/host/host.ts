@@ -6,6 +6,7 @@ import { MatrixError } from "../error.ts";
 import { failTask, nextMessage, type Rule, taskErrorOf } from "../orchestrator/advance.ts";
 import type { Receiver, Transport } from "../peer/transport.ts";
 import type { Clock } from "../task/clock.ts";
+import { hopCount } from "../task/encoded.ts";
 import { isoTime, roundMs } from "../task/record.ts";
 import type { Hop, Message, Task } from "../task/task.ts";
 import type { Tracing } from "../telemetry/tracing.ts";
@@ -108,7 +109,7 @@ export class Host implements Receiver {
     const { task } = step;
     // Hops without a model all have one shape, which engines make and write fastest.
     const plain: Hop = {
-      hop: task.history.length,
+      hop: hopCount(task),
       role: task.role,
       host: this.#options.id,
       at: isoTime(step.startedAt),
@@ -123,7 +124,7 @@ export class Host implements Receiver {
 
   #fail(step: Step, thrown: unknown): void {
     if (!this.#settle(step)) return;
-    const error = taskErrorOf(thrown, step.task.role, step.task.history.length);
+    const error = taskErrorOf(thrown, step.task.role, hopCount(step.task));
     this.#trace(step, this.#options.clock(), null, error.code);
     this.#hand(step, failTask(step.task, error));
   }
@@ -138,7 +139,7 @@ export class Host implements Receiver {
 
   /** Sends the message on and lets the next task have the slot. */
   #hand(step: Step, message: Message): void {
-    this.#options.transport.send(message);
+    this.#options.transport.send(message, step.task);
     step.role.release();
     this.#drain(step.role);
   }
@@ -166,7 +167,7 @@ export class Host implements Receiver {
     tracing.hop(task.trace as string, {
       role: task.role,
       host: id,
-      hop: task.history.length,
+      hop: hopCount(task),
       queuedAt: arrivedAt,
       startedAt,
       endedAt,

@@ -2,6 +2,7 @@
 // (it throws, it names no role) ends the task as failed, with its history.
 
 import { MatrixError, messageOf } from "../error.ts";
+import { appendHop, hopCount, moveTask } from "../task/encoded.ts";
 import type { Json, JsonObject } from "../task/json.ts";
 import type { Ending, Hop, Message, Task, TaskError } from "../task/task.ts";
 import { contextOf, type Orchestrator, type Route } from "./contract.ts";
@@ -24,7 +25,7 @@ export function startTask(rule: Rule, admitted: Admitted): Message {
 
 /** The message after a finished hop, which is appended to the history. */
 export function nextMessage(rule: Rule, task: Task, hop: Hop): Message {
-  const after: Task = { ...task, history: [...task.history, hop] };
+  const after = appendHop(task, hop);
   return route(rule, after, task.role, () => rule.orchestrator.next(task.state, hop.result, contextOf(after, task.role)));
 }
 
@@ -53,7 +54,7 @@ function stopReasonOf(code: string): Ending["stopReason"] {
 }
 
 function route(rule: Rule, task: Task, role: string | null, decide: () => Route): Message {
-  const hop = role === null ? null : task.history.length - 1;
+  const hop = role === null ? null : hopCount(task) - 1;
   let decided: Route;
   try {
     decided = decide();
@@ -64,11 +65,11 @@ function route(rule: Rule, task: Task, role: string | null, decide: () => Route)
   const problem = problemOf(decided, rule, role);
   if (problem !== null) return failTask(task, { code: "orchestrator_failed", message: problem, role, hop });
   if ("done" in decided) return finish(task, decided.done, decided.score, decided.outcome);
-  if (task.history.length >= rule.maxHops) {
+  if (hopCount(task) >= rule.maxHops) {
     const message = `the task used up its ${rule.maxHops} hops (run.max_hops) and would go to ${decided.to}`;
     return failTask(task, { code: "max_hops", message, role, hop });
   }
-  return { kind: "step", task: { ...task, role: decided.to, state: decided.state } };
+  return { kind: "step", task: moveTask(task, decided.to, decided.state) };
 }
 
 function finish(task: Task, stopReason: Ending["stopReason"], score: number | null, outcome: JsonObject | null): Message {

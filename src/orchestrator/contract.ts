@@ -53,7 +53,31 @@ export function done({ reason = "completed", score = null, outcome = null }: Don
   return { done: reason, score, outcome };
 }
 
-/** The context of a route decision for a task as it stands. */
-export function contextOf(task: Pick<Task, "row" | "rowId" | "trial" | "seed" | "history">, role: string | null): RouteContext {
-  return { row: task.row, id: task.rowId, trial: task.trial, seed: task.seed, role, history: task.history };
+/** The context of a route decision for a task as it stands. Row and history are read from their bytes when a rule asks. */
+export function contextOf(task: Task, role: string | null): RouteContext {
+  return new TaskContext(task, role);
+}
+
+class TaskContext implements RouteContext {
+  readonly id: string;
+  readonly trial: number;
+  readonly seed: number;
+  readonly role: string | null;
+  readonly #task: Task;
+
+  constructor(task: Task, role: string | null) {
+    this.id = task.rowId;
+    this.trial = task.trial;
+    this.seed = task.seed;
+    this.role = role;
+    this.#task = task;
+  }
+
+  get row(): JsonObject {
+    return this.#task.row;
+  }
+
+  get history(): readonly Hop[] {
+    return this.#task.history;
+  }
 }

@@ -1,5 +1,6 @@
 // The record: one line of trajectories.jsonl, exactly one per (row, trial). Spelled as written.
 
+import { EncodedTask, totalsOf } from "./encoded.ts";
 import type { Json, JsonObject } from "./json.ts";
 import type { Ending, Hop, StopReason, Task, TaskError, Usage } from "./task.ts";
 
@@ -18,13 +19,13 @@ export interface TrajectoryRecord {
   readonly error: TaskError | null;
   /** True when any answer came from a simulated model. */
   readonly simulated: boolean;
-  readonly row: JsonObject;
-  readonly history: readonly Hop[];
   readonly usage: Usage;
   /** Null where no model has a price. */
   readonly cost: number | null;
   readonly timing: Timing;
   readonly trace_id: string | null;
+  readonly row: JsonObject;
+  readonly history: readonly Hop[];
 }
 
 /** Milliseconds. `run_ms` is time inside agents, `queue_ms` time in role queues; the rest of `total_ms` is ours. */
@@ -36,24 +37,11 @@ export interface Timing {
   readonly run_ms: number;
 }
 
-export function createRecord(task: Task, ending: Ending, endedAt: number, simulatedModels: ReadonlySet<string>): TrajectoryRecord {
-  let requests = 0;
-  let promptTokens = 0;
-  let completionTokens = 0;
-  let cost: number | null = null;
-  let queueMs = 0;
-  let runMs = 0;
-  let simulated = false;
-  for (const hop of task.history) {
-    queueMs += hop.queue_ms;
-    runMs += hop.run_ms;
-    if (hop.cost !== undefined) cost = (cost ?? 0) + hop.cost;
-    if (hop.usage === undefined) continue;
-    requests += hop.usage.requests;
-    promptTokens += hop.usage.prompt_tokens;
-    completionTokens += hop.usage.completion_tokens;
-    if (hop.model !== undefined && simulatedModels.has(hop.model)) simulated = true;
-  }
+/** A record without its content, which may stay in the bytes that it came in. */
+export type RecordHead = Omit<TrajectoryRecord, "row" | "history">;
+
+export function createHead(task: Task, ending: Ending, endedAt: number, simulatedModels: ReadonlySet<string>): RecordHead {
+  const { queueMs, runMs, usage, cost, models } = totalsOf(task);
   return {
     format: RECORD_FORMAT,
     id: task.rowId,
@@ -65,10 +53,8 @@ export function createRecord(task: Task, ending: Ending, endedAt: number, simula
     score: ending.score,
     outcome: ending.outcome,
     error: ending.error,
-    simulated,
-    row: task.row,
-    history: task.history,
-    usage: { requests, prompt_tokens: promptTokens, completion_tokens: completionTokens },
+    simulated: models.some((model) => simulatedModels.has(model)),
+    usage,
     cost,
     timing: {
       admitted_at: isoTime(task.admittedAt),
@@ -79,6 +65,14 @@ export function createRecord(task: Task, ending: Ending, endedAt: number, simula
     },
     trace_id: task.trace === null ? null : (task.trace.split("-")[1] ?? null),
   };
+}
+
+/** A record's line without its newline, in parts that are text or JSON in UTF-8. */
+export type RecordLine = readonly (string | Uint8Array)[];
+
+export function encodeRecord(head: RecordHead, task: Task): RecordLine {
+  if (!(task instanceof EncodedTask)) return [JSON.stringify({ ...head, row: task.row, history: task.history })];
+  return [`${JSON.stringify(head).slice(0, -1)},"row":`, task.rowBytes, ',"history":[', task.historyBytes, "]}"];
 }
 
 /** RFC 3339 in UTC with milliseconds. The last text is kept: at full speed hundreds of hops share a millisecond. */

@@ -73,13 +73,15 @@ describe("a lock", () => {
     }));
 });
 
+const encoder = new TextEncoder();
+
 describe("records", () => {
   test("are written in order and whole, however many writers wait, also when one is larger than the buffer", () =>
     withFolder(async (folder) => {
       const path = join(folder, "t.jsonl");
       const writer = await TrajectoryWriter.open(path, 0);
       const lines = Array.from({ length: 500 }, (_, i) => JSON.stringify({ i, text: "ж".repeat(i === 250 ? 3_000_000 : i) }));
-      await Promise.all(lines.map((line) => writer.append([line])));
+      await Promise.all(lines.map((line, index) => writer.append([index % 2 === 0 ? [line] : [encoder.encode(line)]])));
       await writer.close();
       expect(await readFile(path, "utf8")).toBe(`${lines.join("\n")}\n`);
     }));
@@ -92,7 +94,7 @@ describe("records", () => {
       const recorded = await readRecorded(path);
       expect(recorded).toMatchObject({ counts: { ok: 1 }, tornBytes: JSON.stringify(head).length });
       const writer = await TrajectoryWriter.open(path, recorded.bytes);
-      await writer.append([JSON.stringify({ ...head, id: "c" })]);
+      await writer.append([[JSON.stringify({ ...head, id: "c" })]]);
       await writer.close();
       expect((await readRecorded(path)).counts.ok).toBe(2);
     }));

@@ -1,0 +1,66 @@
+// A parcel: a message on its way between two processes, with what custody needs to know of it.
+
+import { hopCount } from "../task/encoded.ts";
+import type { Message, Task } from "../task/task.ts";
+import { type HostId, SINK_ROLE } from "./routing.ts";
+
+export interface Parcel {
+  /** Names the parcel between its sender and its receiver. */
+  readonly seq: number;
+  readonly message: Message;
+  /** How many hosts died with it. Above 0 it is a suspect: its receiver says so before it starts. */
+  readonly crashes: number;
+  /** How many hosts died after they had said that they start it. */
+  readonly strikes: number;
+}
+
+/** One request between peers. */
+export interface Batch {
+  readonly parcels: readonly Parcel[];
+  /** Parcels of the addressee that were handed on: it may forget them. */
+  readonly released: readonly number[];
+  /** Suspects of the addressee that are about to start. */
+  readonly starting: readonly number[];
+}
+
+/** The answer to a batch: every parcel that is not refused is in custody now. Null: the receiver does not know the sender. */
+export type Receipt = Accepted | null;
+
+interface Accepted {
+  /** The receiver is full, or leaves. */
+  readonly refused: readonly number[];
+}
+
+/** Where a sender put a parcel: whom to tell that it was handed on. */
+export interface Upstream {
+  readonly from: HostId;
+  readonly seq: number;
+}
+
+/** A task's identity in the run. */
+export type TaskKey = string;
+
+export function keyOf({ rowId, trial }: Pick<Task, "rowId" | "trial">): TaskKey {
+  return `${trial}:${rowId}`;
+}
+
+export function parseKey(key: TaskKey): { readonly rowId: string; readonly trial: number } {
+  const colon = key.indexOf(":");
+  return { trial: Number(key.slice(0, colon)), rowId: key.slice(colon + 1) };
+}
+
+const HOPS_MAX = 1_000_000;
+
+/** (attempt, hop) as one number that grows along a task's life; its end comes after every hop of its attempt. */
+export function positionOf({ kind, task }: Message): number {
+  return task.attempt * HOPS_MAX + (kind === "end" ? HOPS_MAX - 1 : hopCount(task));
+}
+
+export function attemptOf(position: number): number {
+  return Math.floor(position / HOPS_MAX);
+}
+
+/** Who shall have it next. */
+export function roleOf(message: Message): string {
+  return message.kind === "end" ? SINK_ROLE : message.task.role;
+}

@@ -1,0 +1,40 @@
+// Suspects: messages that were with a host when it died. Most were bystanders; one may be the cause. A suspect declares that
+// it starts before it does, so its sender can tell who ran when a host dies again, and whoever ran then starts with few others
+// and at last alone. The cause is found after a few hosts; a bystander would need the same bad luck every time.
+
+/** How many suspects run at once on a host, by strikes: any number, a few, one. */
+const WIDTHS = [Number.POSITIVE_INFINITY, 32, 1] as const;
+
+export interface Suspect {
+  readonly strikes: number;
+  start(): void;
+}
+
+export class Quarantine {
+  readonly #lanes = WIDTHS.map((width) => ({ width, running: new Set<Suspect>(), waiting: new Set<Suspect>() }));
+
+  add(suspect: Suspect): void {
+    this.#lanes[Math.min(suspect.strikes, WIDTHS.length - 1)]?.waiting.add(suspect);
+    this.#fill();
+  }
+
+  /** It is over, one way or another, or was never here. */
+  remove(suspect: Suspect): void {
+    for (const { running, waiting } of this.#lanes) {
+      running.delete(suspect);
+      waiting.delete(suspect);
+    }
+    this.#fill();
+  }
+
+  #fill(): void {
+    for (const { width, running, waiting } of this.#lanes) {
+      for (const suspect of waiting) {
+        if (running.size >= width) break;
+        waiting.delete(suspect);
+        running.add(suspect);
+        suspect.start();
+      }
+    }
+  }
+}

@@ -1,0 +1,144 @@
+// A task as it came over the wire: its row and its history stay the JSON bytes that they arrived in until somebody reads
+// them. A hop appends its own bytes, the next host gets the others untouched, and the sink copies them into the record.
+
+import type { JsonObject } from "./json.ts";
+import type { Hop, Task, Usage } from "./task.ts";
+
+/** Sums over a history, carried along so that nobody has to read it for them. Times in milliseconds. */
+export interface Totals {
+  readonly hops: number;
+  readonly queueMs: number;
+  readonly runMs: number;
+  readonly usage: Usage;
+  /** Null where no model has a price. */
+  readonly cost: number | null;
+  /** Names of the models that answered. */
+  readonly models: readonly string[];
+}
+
+const NO_TOTALS: Totals = {
+  hops: 0,
+  queueMs: 0,
+  runMs: 0,
+  usage: { requests: 0, prompt_tokens: 0, completion_tokens: 0 },
+  cost: null,
+  models: [],
+};
+
+/** What is the same for a task in every form. */
+export type TaskHead = Omit<Task, "row" | "history">;
+
+export class EncodedTask implements Task {
+  readonly rowId: string;
+  readonly trial: number;
+  readonly seed: number;
+  readonly attempt: number;
+  readonly role: string;
+  readonly state: Task["state"];
+  readonly admittedAt: number;
+  readonly trace: string | null;
+  readonly totals: Totals;
+  /** The row as JSON. */
+  readonly rowBytes: Uint8Array;
+  /** The hops as JSON, with commas between: a JSON list without its brackets. */
+  readonly historyBytes: Uint8Array;
+  #row: JsonObject | null = null;
+  #history: readonly Hop[] | null = null;
+
+  constructor(head: TaskHead, rowBytes: Uint8Array, historyBytes: Uint8Array, totals: Totals) {
+    this.rowId = head.rowId;
+    this.trial = head.trial;
+    this.seed = head.seed;
+    this.attempt = head.attempt;
+    this.role = head.role;
+    this.state = head.state;
+    this.admittedAt = head.admittedAt;
+    this.trace = head.trace;
+    this.rowBytes = rowBytes;
+    this.historyBytes = historyBytes;
+    this.totals = totals;
+  }
+
+  get row(): JsonObject {
+    this.#row ??= JSON.parse(decoder.decode(this.rowBytes)) as JsonObject;
+    return this.#row;
+  }
+
+  get history(): readonly Hop[] {
+    this.#history ??= JSON.parse(`[${decoder.decode(this.historyBytes)}]`) as Hop[];
+    return this.#history;
+  }
+
+  /** The same task elsewhere, with what was read of it. */
+  moved(role: string, state: Task["state"]): EncodedTask {
+    return this.#copy({ ...this, role, state }, this.historyBytes, this.totals, this.#history);
+  }
+
+  appended(hop: Hop): EncodedTask {
+    const history = this.#history === null ? null : [...this.#history, hop];
+    return this.#copy(this, joinHops(this.historyBytes, encodeJson(hop)), addHops(this.totals, [hop]), history);
+  }
+
+  #copy(head: TaskHead, historyBytes: Uint8Array, totals: Totals, history: readonly Hop[] | null): EncodedTask {
+    const copy = new EncodedTask(head, this.rowBytes, historyBytes, totals);
+    copy.#row = this.#row;
+    copy.#history = history;
+    return copy;
+  }
+}
+
+export function appendHop(task: Task, hop: Hop): Task {
+  return task instanceof EncodedTask ? task.appended(hop) : { ...task, history: [...task.history, hop] };
+}
+
+export function moveTask(task: Task, role: string, state: Task["state"]): Task {
+  return task instanceof EncodedTask ? task.moved(role, state) : { ...task, role, state };
+}
+
+/** Without reading the history. */
+export function hopCount(task: Task): number {
+  return task instanceof EncodedTask ? task.totals.hops : task.history.length;
+}
+
+export function totalsOf(task: Task): Totals {
+  return task instanceof EncodedTask ? task.totals : addHops(NO_TOTALS, task.history);
+}
+
+export function encodeTask(task: Task): EncodedTask {
+  if (task instanceof EncodedTask) return task;
+  const historyBytes = encoder.encode(task.history.map((hop) => JSON.stringify(hop)).join(","));
+  return new EncodedTask(task, encodeJson(task.row), historyBytes, totalsOf(task));
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+const COMMA = 0x2c;
+
+function encodeJson(value: unknown): Uint8Array {
+  return encoder.encode(JSON.stringify(value));
+}
+
+function joinHops(before: Uint8Array, hop: Uint8Array): Uint8Array {
+  if (before.length === 0) return hop;
+  const joined = new Uint8Array(before.length + 1 + hop.length);
+  joined.set(before);
+  joined[before.length] = COMMA;
+  joined.set(hop, before.length + 1);
+  return joined;
+}
+
+function addHops(before: Totals, hops: readonly Hop[]): Totals {
+  let { queueMs, runMs, cost, models } = before;
+  let { requests, prompt_tokens, completion_tokens } = before.usage;
+  for (const hop of hops) {
+    queueMs += hop.queue_ms;
+    runMs += hop.run_ms;
+    if (hop.cost !== undefined) cost = (cost ?? 0) + hop.cost;
+    if (hop.model !== undefined && !models.includes(hop.model)) models = [...models, hop.model];
+    if (hop.usage === undefined) continue;
+    requests += hop.usage.requests;
+    prompt_tokens += hop.usage.prompt_tokens;
+    completion_tokens += hop.usage.completion_tokens;
+  }
+  return { hops: before.hops + hops.length, queueMs, runMs, usage: { requests, prompt_tokens, completion_tokens }, cost, models };
+}

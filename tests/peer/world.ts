@@ -1,0 +1,647 @@
+// A simulated cluster: real brokers, a real coordinator and real rules, in virtual time on a network that drops, delays,
+// doubles and reorders, under hosts and a driver that are killed, frozen and cut off from each other. Everything that happens
+// follows from the seed.
+
+import type { CensusPhase } from "../../src/driver/census.ts";
+import { Coordinator } from "../../src/driver/coordinator.ts";
+import { InFlight, type InFlightTask } from "../../src/driver/in-flight.ts";
+import { nextMessage, type Rule, startTask } from "../../src/orchestrator/advance.ts";
+import { done, to } from "../../src/orchestrator/contract.ts";
+import { Broker } from "../../src/peer/broker.ts";
+import { type Beat, followList, type ListVersion } from "../../src/peer/membership.ts";
+import { type Batch, keyOf, type TaskKey } from "../../src/peer/parcel.ts";
+import { type HostId, type Load, type Member, Routing, SINK_ROLE } from "../../src/peer/routing.ts";
+import { createRandom } from "../../src/task/seed.ts";
+import type { Ending, Hop, Message, Task } from "../../src/task/task.ts";
+
+export interface Scenario {
+  readonly seed: number;
+  readonly delivery: "retry" | "at-most-once";
+  readonly hosts: number;
+  readonly tasks: number;
+  readonly inFlight: number;
+  /** Rows that kill whatever host works on them. */
+  readonly poison: number;
+  /** Per request: it, or its answer, is dropped; it arrives twice. */
+  readonly dropRate: number;
+  readonly doubleRate: number;
+  /** Virtual milliseconds of trouble, and how often something happens in them. */
+  readonly troubleMs: number;
+  readonly faultEveryMs: number;
+  readonly faults: readonly Fault[];
+}
+export type Fault = "kill" | "kill-two" | "kill-driver" | "kill-all" | "freeze" | "cut" | "cut-one-way" | "drain";
+
+export interface Outcome {
+  /** The record of each task: which attempt was written, and how it ended. */
+  readonly records: ReadonlyMap<
+    TaskKey,
+    { readonly status: Ending["status"]; readonly attempt: number; readonly hops: number; readonly code: string | null }
+  >;
+  readonly doubled: readonly TaskKey[];
+  readonly virtualMs: number;
+  readonly deaths: number;
+  readonly restarts: number;
+  /** Of the processes that live at the end. */
+  readonly redelivered: number;
+  readonly duplicates: number;
+  readonly left: { readonly held: number; readonly sent: number; readonly inFlight: number };
+  /** Null when the run ended by itself. */
+  readonly stuck: string | null;
+}
+
+const ROLES = ["a", "b", "c"];
+const LATENCY_MS = 5;
+const TIMEOUT_MS = 400;
+const BEAT_MS = 100;
+const SILENCE_MS = 1000;
+const TICK_MS = 50;
+const STEP_MS = 30;
+const LIMIT_MS = 600_000;
+
+/** Rows go round the roles for a few hops; a poison row kills at its second. */
+const rule: Rule = {
+  orchestrator: {
+    start: () => to("a", 0),
+    next: (state, _result, { row }) => {
+      const hop = (state as number) + 1;
+      return hop >= (row["hops"] as number) ? done() : to(ROLES[hop % ROLES.length] as string, hop);
+    },
+  },
+  roles: new Set(ROLES),
+  maxHops: 100,
+};
+
+interface Process {
+  readonly id: HostId;
+  readonly member: Member;
+  readonly broker: Broker;
+  readonly routing: Routing;
+  /** Its clock is off by this much. */
+  readonly skewMs: number;
+  alive: boolean;
+  /** What it would do while frozen waits here. */
+  frozen: (() => void)[] | null;
+  known: ListVersion | null;
+  joining: string;
+  leaving: boolean;
+  readonly queue: Message[];
+  busy: number;
+  readonly flushing: Set<HostId>;
+  readonly requests: Map<HostId, number>;
+}
+
+export class World {
+  readonly scenario: Scenario;
+  readonly random: () => number;
+  #now = 0;
+  #order = 0;
+  /** A heap by time, then by order of planning. */
+  readonly #events: { at: number; order: number; run: () => void }[] = [];
+  readonly #processes = new Map<HostId, Process>();
+  #driver: DriverLife | null = null;
+  #driverLives = 0;
+  #hostLives = 0;
+  readonly #cuts = new Set<string>();
+  #lastHosts = new Set<HostId>();
+  readonly #rows: readonly Row[];
+  readonly records = new Map<TaskKey, { status: Ending["status"]; attempt: number; hops: number; code: string | null }>();
+  readonly doubled: TaskKey[] = [];
+  deaths = 0;
+  restarts = 0;
+
+  constructor(scenario: Scenario) {
+    this.scenario = scenario;
+    this.random = createRandom(scenario.seed);
+    this.#rows = Array.from({ length: scenario.tasks }, (_, i) => ({
+      id: String(i),
+      hops: 1 + Math.floor(this.random() * 8),
+      isPoison: i < scenario.poison,
+    }));
+  }
+
+  run(): Outcome {
+    this.#startDriver();
+    for (let i = 0; i < this.scenario.hosts; i++) this.#startHost(i);
+    if (this.scenario.faults.length > 0) this.#after(this.scenario.faultEveryMs, () => this.#fault());
+    let stuck: string | null = null;
+    while (!this.#settled()) {
+      const event = this.#pop();
+      if (event === undefined || event.at > LIMIT_MS) {
+        stuck = this.#describe();
+        break;
+      }
+      this.#now = event.at;
+      event.run();
+    }
+    let held = 0;
+    let sent = 0;
+    let redelivered = 0;
+    let duplicates = 0;
+    for (const { broker, alive } of this.#processes.values()) {
+      if (!alive) continue;
+      held += broker.counts.held;
+      sent += broker.counts.sent;
+      redelivered += broker.counts.redelivered;
+      duplicates += broker.counts.duplicates;
+    }
+    return {
+      records: this.records,
+      doubled: this.doubled,
+      virtualMs: this.#now,
+      deaths: this.deaths,
+      restarts: this.restarts,
+      redelivered,
+      duplicates,
+      left: { held, sent, inFlight: this.#driver?.inFlight.size ?? 0 },
+      stuck,
+    };
+  }
+
+  #settled(): boolean {
+    if (this.records.size < this.#rows.length || this.#driver === null || this.#driver.inFlight.size > 0) return false;
+    for (const { alive, broker } of this.#processes.values()) if (alive && !broker.idle) return false;
+    return true;
+  }
+
+  #describe(): string {
+    const lines = [...this.#processes.values()]
+      .filter(({ alive }) => alive)
+      .map(({ id, broker, routing }) => `${id} ${JSON.stringify(broker.counts)} knows ${routing.members.map((m) => m.id)}`);
+    const missing = this.#rows.filter(({ id }) => !this.records.has(`0:${id}`)).map(({ id }) => id);
+    return `missing rows ${missing.join(",")}; in flight ${[...(this.#driver?.inFlight.keys() ?? [])]}\n${lines.join("\n")}`;
+  }
+
+  // — Time —
+
+  #after(ms: number, run: () => void): void {
+    const event = { at: this.#now + ms, order: this.#order++, run };
+    const heap = this.#events;
+    let index = heap.push(event) - 1;
+    while (index > 0) {
+      const parent = (index - 1) >> 1;
+      const above = heap[parent] as typeof event;
+      if (above.at < event.at || (above.at === event.at && above.order < event.order)) break;
+      heap[index] = above;
+      index = parent;
+    }
+    heap[index] = event;
+  }
+
+  #pop() {
+    const heap = this.#events;
+    const first = heap[0];
+    const last = heap.pop();
+    if (heap.length === 0 || last === undefined) return first;
+    let index = 0;
+    for (;;) {
+      let child = index * 2 + 1;
+      if (child >= heap.length) break;
+      const [left, right] = [heap[child], heap[child + 1]];
+      if (left !== undefined && right !== undefined && (right.at < left.at || (right.at === left.at && right.order < left.order))) child++;
+      const below = heap[child] as typeof last;
+      if (last.at < below.at || (last.at === below.at && last.order < below.order)) break;
+      heap[index] = below;
+      index = child;
+    }
+    heap[index] = last;
+    return first;
+  }
+
+  #exponential(meanMs: number): number {
+    return -Math.log(1 - this.random()) * meanMs;
+  }
+
+  /** Runs in a process: not when it is dead, later when it is frozen. */
+  #inside(process: Process, run: () => void): void {
+    if (!process.alive) return;
+    if (process.frozen !== null) process.frozen.push(() => this.#inside(process, run));
+    else run();
+  }
+
+  #every(process: Process, ms: number, run: () => void): void {
+    this.#after(ms * (0.8 + 0.4 * this.random()), () => {
+      if (!process.alive) return;
+      this.#inside(process, run);
+      this.#every(process, ms, run);
+    });
+  }
+
+  // — Processes —
+
+  #createProcess(id: HostId, roles: readonly string[], deliver: (process: Process, message: Message) => void): Process {
+    const routing = new Routing();
+    const skewMs = Math.floor(this.random() * 1e6);
+    const process: Process = {
+      id,
+      member: { id, roles, address: id, leaving: false },
+      routing,
+      skewMs,
+      alive: true,
+      frozen: null,
+      known: null,
+      joining: "",
+      leaving: false,
+      queue: [],
+      busy: 0,
+      flushing: new Set(),
+      requests: new Map(),
+      broker: new Broker({
+        self: id,
+        delivery: this.scenario.delivery,
+        maxAttempts: 3,
+        capacity: roles.includes(SINK_ROLE) ? Number.POSITIVE_INFINITY : 30,
+        routing,
+        deliver: (message) => this.#after(0, () => this.#inside(process, () => deliver(process, message))),
+        wake: (to) => this.#wake(process, to),
+        now: () => this.#now + skewMs,
+      }),
+    };
+    this.#processes.set(id, process);
+    this.#every(process, TICK_MS, () => process.broker.tick());
+    return process;
+  }
+
+  #startHost(index: number): void {
+    // Every role has hosts, most hosts serve one role, some all.
+    const roles = index % 4 === 3 ? ROLES : [ROLES[index % ROLES.length] as string];
+    const process = this.#createProcess(`h${index}.${this.#hostLives++}`, roles, (self, message) => {
+      self.queue.push(message);
+      this.#work(self);
+    });
+    this.#every(process, BEAT_MS, () => this.#beat(process));
+  }
+
+  #work(process: Process): void {
+    while (process.busy < 4) {
+      const message = process.queue.shift();
+      if (message === undefined) return;
+      process.busy++;
+      this.#after(this.#exponential(STEP_MS), () =>
+        this.#inside(process, () => {
+          process.busy--;
+          const { task } = message;
+          if (task.row["poison"] === true && task.history.length === 1) {
+            this.#kill(process);
+            return;
+          }
+          const hop: Hop = { hop: task.history.length, role: task.role, host: process.id, at: "", queue_ms: 0, run_ms: 0, result: null };
+          process.broker.handOn(task, nextMessage(rule, task, hop));
+          this.#work(process);
+        }),
+      );
+    }
+  }
+
+  #kill(process: Process): void {
+    if (!process.alive) return;
+    process.alive = false;
+    this.deaths++;
+    const index = Number(/^h(\d+)/.exec(process.id)?.[1]);
+    this.#after(50 + this.#exponential(300), () => this.#startHost(index));
+  }
+
+  // — The driver —
+
+  #startDriver(): void {
+    const life: DriverLife = {
+      inFlight: new InFlight(),
+      next: 0,
+      tokens: this.scenario.inFlight,
+      isAdmitting: false,
+      process: null as never,
+      coordinator: null as never,
+    };
+    const process = this.#createProcess(`driver.${this.#driverLives++}`, [SINK_ROLE], (self, message) => this.#sink(life, self, message));
+    life.process = process;
+    life.coordinator = new Coordinator({
+      self: process.member,
+      broker: process.broker,
+      routing: process.routing,
+      inFlight: life.inFlight,
+      expected: this.#lastHosts,
+      formingMs: 2000,
+      silenceMs: SILENCE_MS,
+      censusPatienceMs: 500,
+      ask: (host, number, phase) => this.#askCensus(life, host, number, phase),
+      isRecorded: (key) => this.records.has(key),
+      onAdopted: () => {
+        life.tokens--;
+      },
+      onMissing: (key, task) => this.#missing(life, key, task),
+      onJoin: () => this.#noteHosts(life),
+      onLeave: () => this.#noteHosts(life),
+      onFormed: () => {
+        life.isAdmitting = true;
+        this.#admit(life);
+      },
+      now: () => this.#now + process.skewMs,
+    });
+    this.#driver = life;
+    this.#every(process, TICK_MS, () => life.coordinator.tick());
+    // Deaths that no beat tells of are found by a count, as in a real driver when nothing has ended for long.
+    this.#every(process, 5000, () => life.coordinator.recount());
+  }
+
+  #noteHosts(life: DriverLife): void {
+    // Written to the run directory; a driver that has not yet formed keeps what it was told.
+    if (life.isAdmitting) this.#lastHosts = new Set(life.coordinator.members.hosts.map(({ member }) => member.id));
+  }
+
+  #admit(life: DriverLife): void {
+    while (life.next < this.#rows.length) {
+      const row = this.#rows[life.next] as Row;
+      const key = keyOf({ rowId: row.id, trial: 0 });
+      const admitted = {
+        rowId: row.id,
+        trial: 0,
+        row: { hops: row.hops, poison: row.isPoison },
+        seed: 1,
+        attempt: 1,
+        admittedAt: this.#now,
+        trace: null,
+      };
+      const known = life.inFlight.get(key);
+      if (this.records.has(key)) {
+        life.next++;
+        continue;
+      }
+      if (known !== undefined) {
+        known.admitted = { ...admitted, attempt: known.attempt };
+        if (known.isMissing) this.#missing(life, key, known);
+        life.next++;
+        continue;
+      }
+      if (life.tokens <= 0) return;
+      life.tokens--;
+      life.next++;
+      life.inFlight.add(admitted);
+      life.process.broker.submit(startTask(rule, admitted));
+    }
+  }
+
+  #missing(life: DriverLife, key: TaskKey, task: InFlightTask): void {
+    if (task.admitted === null) return;
+    task.isMissing = false;
+    this.restarts++;
+    if (this.scenario.delivery === "at-most-once") {
+      life.inFlight.remove(task.admitted);
+      this.#record(life, key, { status: "lost", attempt: task.attempt, hops: 0, code: "host_lost" });
+      return;
+    }
+    task.attempt++;
+    task.admitted = { ...task.admitted, attempt: task.attempt };
+    life.process.broker.submit(startTask(rule, task.admitted));
+  }
+
+  #sink(life: DriverLife, process: Process, message: Message): void {
+    if (message.kind !== "end") throw new Error("a step reached the sink");
+    const { task, ending } = message;
+    if (!life.inFlight.remove(task)) {
+      process.broker.complete(message);
+      return;
+    }
+    // Written after a moment; what a driver dies with before that is not written.
+    this.#after(this.#exponential(2), () =>
+      this.#inside(process, () => {
+        this.#record(life, keyOf(task), {
+          status: ending.status,
+          attempt: task.attempt,
+          hops: task.history.length,
+          code: ending.error?.code ?? null,
+        });
+        process.broker.complete(message);
+      }),
+    );
+  }
+
+  #record(life: DriverLife, key: TaskKey, record: { status: Ending["status"]; attempt: number; hops: number; code: string | null }): void {
+    if (this.records.has(key)) this.doubled.push(key);
+    this.records.set(key, record);
+    life.tokens++;
+    this.#admit(life);
+  }
+
+  // — The network —
+
+  #isCut(from: HostId, to: HostId): boolean {
+    return this.#cuts.has(`${from}>${to}`);
+  }
+
+  /** One way: whether it arrives, and when. */
+  #carry(from: HostId, to: HostId, arrive: () => void): boolean {
+    if (this.#isCut(from, to) || this.random() < this.scenario.dropRate) return false;
+    this.#after(this.#exponential(LATENCY_MS), arrive);
+    if (this.random() < this.scenario.doubleRate) this.#after(this.#exponential(LATENCY_MS * 20), arrive);
+    return true;
+  }
+
+  /** A request and its answer. `failed(false)`: it cannot have arrived. */
+  #request<A>(
+    from: Process,
+    to: HostId,
+    serve: (target: Process) => A,
+    answered: (answer: A) => void,
+    failed: (maybe: boolean) => void,
+  ): void {
+    const target = this.#processes.get(to);
+    let settled = false;
+    const settle = (run: () => void): void =>
+      this.#inside(from, () => {
+        if (settled) return;
+        settled = true;
+        run();
+      });
+    if (target === undefined || !target.alive) {
+      this.#after(this.#exponential(LATENCY_MS), () => settle(() => failed(false)));
+      return;
+    }
+    this.#carry(from.id, to, () =>
+      this.#inside(target, () => {
+        const answer = serve(target);
+        this.#carry(to, from.id, () => settle(() => answered(answer)));
+      }),
+    );
+    this.#after(TIMEOUT_MS, () => settle(() => failed(true)));
+  }
+
+  #wake(process: Process, to: HostId): void {
+    if (process.flushing.has(to)) return;
+    process.flushing.add(to);
+    this.#after(this.random() * 2, () => {
+      process.flushing.delete(to);
+      this.#inside(process, () => this.#flush(process, to));
+    });
+  }
+
+  #flush(process: Process, to: HostId): void {
+    while ((process.requests.get(to) ?? 0) < 2) {
+      const batch = process.broker.take(to, 1 + Math.floor(this.random() * 4));
+      if (batch === null) return;
+      this.#count(process, to, 1);
+      const over = (): void => {
+        this.#count(process, to, -1);
+        this.#wake(process, to);
+      };
+      this.#request(
+        process,
+        to,
+        (target) => target.broker.receive(process.id, copyOf(batch)),
+        (receipt) => {
+          process.broker.delivered(to, batch, receipt);
+          over();
+        },
+        (maybe) => {
+          process.broker.undelivered(to, batch, maybe);
+          this.#count(process, to, -1);
+        },
+      );
+    }
+  }
+
+  #count(process: Process, to: HostId, by: number): void {
+    process.requests.set(to, (process.requests.get(to) ?? 0) + by);
+  }
+
+  #beat(process: Process): void {
+    const life = this.#driver;
+    if (life === null) return;
+    const load: Load = Object.fromEntries(
+      process.member.roles.map((role) => [role, { busy: process.busy, queued: process.queue.length, slots: 4 }]),
+    );
+    const beat: Beat = { member: { ...process.member, leaving: process.leaving }, load, known: process.known };
+    this.#request(
+      process,
+      life.process.id,
+      () => life.coordinator.beat(beat),
+      ({ joining, list }) => {
+        if (list !== null && (process.known?.driver !== list.version.driver || process.known.version < list.version.version)) {
+          process.known = list.version;
+          followList(list, process.routing, process.broker);
+        }
+        if (joining !== process.joining) process.broker.repeat();
+        process.joining = joining;
+      },
+      () => undefined,
+    );
+  }
+
+  #askCensus(life: DriverLife, host: HostId, number: number, phase: CensusPhase): void {
+    this.#request(
+      life.process,
+      host,
+      ({ broker }) => {
+        if (phase === "begin") broker.beginCensus(number);
+        return phase === "begin" ? null : broker.collectCensus(number);
+      },
+      (answer) => life.coordinator.counted(host, number, phase, answer),
+      () => undefined,
+    );
+  }
+
+  // — Trouble —
+
+  #fault(): void {
+    if (this.#now > this.scenario.troubleMs) {
+      this.#cuts.clear();
+      return;
+    }
+    const fault = this.scenario.faults[Math.floor(this.random() * this.scenario.faults.length)] as Fault;
+    const hosts = [...this.#processes.values()].filter(({ id, alive }) => alive && id.startsWith("h"));
+    const pick = (): Process | undefined => hosts[Math.floor(this.random() * hosts.length)];
+    const victim = pick();
+    if (fault === "kill" && victim !== undefined) this.#kill(victim);
+    if (fault === "kill-two") for (const one of [victim, pick()]) if (one !== undefined) this.#kill(one);
+    if (fault === "kill-driver" || fault === "kill-all") this.#killDriver();
+    if (fault === "kill-all") for (const host of hosts) this.#kill(host);
+    if (fault === "freeze") this.#freeze(this.random() < 0.2 ? this.#driver?.process : victim);
+    if (fault === "drain" && victim !== undefined) this.#drain(victim);
+    if (fault === "cut" || fault === "cut-one-way") {
+      const others = [...this.#processes.values()].filter(({ alive }) => alive);
+      const other = others[Math.floor(this.random() * others.length)];
+      if (victim !== undefined && other !== undefined) this.#cut(victim.id, other.id, fault === "cut");
+    }
+    this.#after(this.#exponential(this.scenario.faultEveryMs), () => this.#fault());
+  }
+
+  #killDriver(): void {
+    const life = this.#driver;
+    if (life === null) return;
+    life.process.alive = false;
+    this.deaths++;
+    this.#driver = null;
+    this.#after(100 + this.#exponential(1500), () => this.#startDriver());
+  }
+
+  #freeze(process: Process | undefined): void {
+    if (process === undefined || process.frozen !== null) return;
+    process.frozen = [];
+    this.#after(this.#exponential(1500), () => {
+      const waiting = process.frozen ?? [];
+      process.frozen = null;
+      for (const run of waiting) run();
+    });
+  }
+
+  #cut(a: HostId, b: HostId, both: boolean): void {
+    const ways = both ? [`${a}>${b}`, `${b}>${a}`] : [`${a}>${b}`];
+    for (const way of ways) this.#cuts.add(way);
+    this.#after(this.#exponential(2000), () => {
+      for (const way of ways) this.#cuts.delete(way);
+    });
+  }
+
+  /** SIGTERM: hands over what waits, finishes what runs, says goodbye when nothing is left. */
+  #drain(process: Process): void {
+    process.leaving = true;
+    process.broker.leave();
+    this.#every(process, TICK_MS, () => {
+      if (!process.alive) return;
+      const queue = process.queue.splice(0);
+      process.queue.push(...process.broker.relocate(queue));
+      this.#work(process);
+      if (!process.broker.idle || process.busy > 0) return;
+      const life = this.#driver;
+      if (life === null) return;
+      this.#request(
+        process,
+        life.process.id,
+        () => life.coordinator.remove(process.id, "left"),
+        () => {
+          if (!process.alive) return;
+          process.alive = false;
+          const index = Number(/^h(\d+)/.exec(process.id)?.[1]);
+          this.#after(this.#exponential(500), () => this.#startHost(index));
+        },
+        () => undefined,
+      );
+    });
+  }
+}
+
+interface DriverLife {
+  readonly inFlight: InFlight;
+  /** The next row to admit. */
+  next: number;
+  tokens: number;
+  isAdmitting: boolean;
+  process: Process;
+  coordinator: Coordinator;
+}
+
+/** What arrives shares nothing with what was sent. */
+function copyOf(batch: Batch): Batch {
+  return {
+    ...batch,
+    parcels: batch.parcels.map((parcel) => {
+      const task: Task = { ...parcel.message.task };
+      return { ...parcel, message: parcel.message.kind === "end" ? { ...parcel.message, task } : { kind: "step", task } };
+    }),
+  };
+}
+
+interface Row {
+  readonly id: string;
+  readonly hops: number;
+  readonly isPoison: boolean;
+}
