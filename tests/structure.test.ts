@@ -12,7 +12,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["cli", "sdk.ts"],
   ["driver", "host"],
   ["agent"],
-  ["peer", "model", "dataset"],
+  ["peer", "model", "sandbox", "dataset"],
   ["orchestrator"],
   ["recipe"],
   ["telemetry"],
