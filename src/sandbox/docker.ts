@@ -5,7 +5,8 @@ import { createHash, randomUUID } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { type Duplex, PassThrough, Writable } from "node:stream";
+import { createInterface } from "node:readline";
+import { type Duplex, PassThrough, type Readable, Writable } from "node:stream";
 import { finished } from "node:stream/promises";
 import { setTimeout as pause } from "node:timers/promises";
 import type Docker from "dockerode";
@@ -26,8 +27,8 @@ const LABEL = {
   machine: "matrix.machine",
 } as const;
 const COMMAND_MARK = "MATRIX_COMMAND";
-/** Of the root's writable places, which live in memory and count as such. */
-const TMPFS = "rw,exec,nosuid,nodev,mode=1777";
+/** Of a read-only root's writable places: they live in memory, count as such, and get no more than half of it. */
+const tmpfs = (memoryBytes: number) => `rw,exec,nosuid,nodev,mode=1777,size=${Math.floor(memoryBytes / 2)}`;
 /** What root in a container may still do with its own files and users; nothing of it reaches out of it. */
 const CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "SETGID", "SETUID"];
 const KILL_TIMEOUT_MS = 5000;
@@ -113,7 +114,7 @@ export class DockerSandboxes implements Sandboxes {
         PidsLimit: spec.pids,
         NetworkMode: spec.network,
         ReadonlyRootfs: spec.readOnly,
-        ...(spec.readOnly ? { Tmpfs: { "/tmp": TMPFS, [spec.workdir]: TMPFS } } : {}),
+        ...(spec.readOnly ? { Tmpfs: { "/tmp": tmpfs(spec.memoryBytes), [spec.workdir]: tmpfs(spec.memoryBytes) } } : {}),
         Mounts: mounts.map(({ source, target, writable }) => ({ Type: "bind", Source: source, Target: target, ReadOnly: !writable })),
         CapDrop: ["ALL"],
         CapAdd: CAPABILITIES,
@@ -304,16 +305,53 @@ export async function reportDocker(): Promise<EngineReport> {
   }
 }
 
-/** Whether the engine has an image; `pull` fetches what it does not. */
-export async function hasImage(reference: string): Promise<boolean> {
+/** The id of an image that the engine has; null when it has none of that name. Fails when no engine answers. */
+export async function dockerImageId(reference: string): Promise<string | null> {
   const { docker } = await connect();
   return docker
     .getImage(reference)
     .inspect()
     .then(
-      () => true,
-      () => false,
+      ({ Id }) => Id,
+      (cause: { statusCode?: number }) => {
+        if (cause.statusCode === undefined) throw cause;
+        return null;
+      },
     );
+}
+
+export interface BuildOptions {
+  readonly log: Log;
+  readonly signal?: AbortSignal;
+}
+
+/** Builds the Dockerfile of a folder. Steps use the machine's own network, and nothing of it remains in the image. */
+export async function buildDockerImage(
+  folder: string,
+  files: readonly string[],
+  tag: string,
+  { log, signal }: BuildOptions,
+): Promise<void> {
+  const { docker } = await connect();
+  const fail = (why: string, cause?: unknown): MatrixError =>
+    new MatrixError("sandbox_unavailable", `Docker cannot build ${folder}: ${why}`, cause === undefined ? {} : { cause });
+  const stream = (await docker
+    .buildImage({ context: folder, src: [...files] }, { t: tag, networkmode: "host", rm: true, forcerm: true })
+    .catch((cause: unknown) => {
+      throw fail(messageOf(cause), cause);
+    })) as Readable;
+  const abort = () => stream.destroy(signal?.reason as Error);
+  signal?.addEventListener("abort", abort, { once: true });
+  try {
+    for await (const line of createInterface({ input: stream })) {
+      const { stream: said = "", error } = JSON.parse(line) as { stream?: string; error?: string };
+      if (error !== undefined) throw fail(error);
+      if (said.trim() !== "") log.write("info", said.trim(), { image: tag });
+    }
+    signal?.throwIfAborted();
+  } finally {
+    signal?.removeEventListener("abort", abort);
+  }
 }
 
 interface Connection {
