@@ -14,6 +14,7 @@ export const ERROR_CODES = [
   "agent_timeout",
   "task_timeout",
   "max_hops",
+  "task_too_large",
   "orchestrator_failed",
   "prompt_failed",
   "model_unavailable", // no connection, or a cut one

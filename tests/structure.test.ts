@@ -13,6 +13,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["driver", "host"],
   ["agent"],
   ["peer", "model", "dataset"],
+  ["store"],
   ["orchestrator"],
   ["recipe"],
   ["telemetry"],
@@ -73,7 +74,7 @@ describe("the house", () => {
     // The command line is a folder of commands, the schema library speaks where data enters.
     const shared: Readonly<Record<string, RegExp>> = {
       commander: /^(main\.ts|cli\/)/,
-      valibot: /^(recipe\/(schema|validate)|driver\/(manifest|verify))\.ts$/,
+      valibot: /^(recipe\/(schema|validate)|peer\/control|driver\/(manifest|verify|driver-file))\.ts$/,
       "yocto-queue": /^(host\/role|model\/limit)\.ts$/,
       "fastest-levenshtein": /^(recipe\/validate|dataset\/files)\.ts$/,
     };

@@ -4,7 +4,7 @@
 import * as v from "valibot";
 import { isJsonObject, type JsonObject } from "../task/json.ts";
 import { matchesKey } from "./key-path.ts";
-import { parseDuration } from "./unit.ts";
+import { parseDuration, parseSize } from "./unit.ts";
 
 const DURATION = 'a duration such as "90s", "500ms" or "2h"';
 const duration = v.pipe(
@@ -13,6 +13,16 @@ const duration = v.pipe(
     const ms = parseDuration(dataset.value);
     if (ms !== null) return ms;
     addIssue({ message: DURATION });
+    return NEVER;
+  }),
+);
+const SIZE = 'a size such as "512B", "64MiB" or "2GB"';
+const size = v.pipe(
+  v.string(SIZE),
+  v.rawTransform<string, number>(({ dataset, addIssue, NEVER }) => {
+    const bytes = parseSize(dataset.value);
+    if (bytes !== null) return bytes;
+    addIssue({ message: SIZE });
     return NEVER;
   }),
 );
@@ -208,10 +218,20 @@ const moduleOrchestrator = v.strictObject({
   with: v.optional(settings, {}),
 });
 
+const store = v.strictObject({
+  /** Whether a process is sent only what it has not seen of a task before. */
+  enabled: v.optional(v.boolean(), true),
+  /** How much that must save. */
+  above: v.optional(size, "512B"),
+  /** What a process keeps of tasks that went on, for when they come back. */
+  memory: v.optional(size, "256MiB"),
+});
+
 export const recipeSchema = v.strictObject({
   name,
   dataset,
   run: v.optional(run, {}),
+  store: v.optional(store, {}),
   models: v.optional(v.record(name, model), {}),
   roles: v.pipe(v.record(name, role), v.minEntries(1, "at least one role")),
   orchestrator: v.lazy((input) => (typeof input === "object" && input !== null && "module" in input ? moduleOrchestrator : pattern)),
@@ -244,6 +264,9 @@ export const FREE_KEYS: readonly string[] = [
   "run.output",
   "run.fail_above",
   "run.grace",
+  "store.enabled",
+  "store.above",
+  "store.memory",
   "roles.*.concurrency",
   "models.*.concurrency",
   "models.*.api_key",
@@ -254,6 +277,7 @@ export const FREE_KEYS: readonly string[] = [
 export const GROWING_KEYS: readonly string[] = ["run.trials", "dataset.limit"];
 
 export type Recipe = v.InferOutput<typeof recipeSchema>;
+export type StoreConfig = Recipe["store"];
 export type ModelConfig = v.InferOutput<typeof model>;
 export type OpenaiModelConfig = v.InferOutput<typeof openaiModel>;
 export type SimulatedModelConfig = v.InferOutput<typeof simulatedModel>;
