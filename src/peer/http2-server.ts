@@ -1,7 +1,7 @@
 // An HTTP/2 server around a fetch-like function, for Bun and Deno. A request is judged by its headers before a byte of its body
 // is kept: the body is read only when the function asks for it, up to a limit, and what nobody asked for is thrown away.
 
-import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from "node:http2";
+import type { Http2Server, IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from "node:http2";
 import http2 from "node:http2";
 import type { AddressInfo } from "node:net";
 
@@ -25,14 +25,15 @@ export interface Exchange {
   readBody(bytesMax: number): Promise<Uint8Array | "too large" | "cut">;
 }
 
-export interface Http2Server {
+export interface RunningServer {
   readonly port: number;
   stop(): Promise<void>;
 }
 
-export async function serveHttp2({ hostname, port, tls, fetch }: Http2ServerOptions): Promise<Http2Server> {
+export async function serveHttp2({ hostname, port, tls, fetch }: Http2ServerOptions): Promise<RunningServer> {
   const settings = { initialWindowSize: WINDOW_BYTES, maxConcurrentStreams: STREAMS_MAX, maxHeaderListSize: HEADER_BYTES_MAX };
-  const server = tls === null ? http2.createServer({ settings }) : http2.createSecureServer({ settings, ...tls });
+  const server: Http2Server =
+    tls === null ? http2.createServer({ settings }) : (http2.createSecureServer({ settings, ...tls }) as unknown as Http2Server);
   const sessions = new Set<ServerHttp2Session>();
   server.on("session", (session) => {
     sessions.add(session);

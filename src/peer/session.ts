@@ -8,6 +8,8 @@ import { CONTENT_TYPE, PROTOCOL_VERSION } from "./server.ts";
 
 const CONNECT_TIMEOUT_MS = 5000;
 const ANSWER_BYTES_MAX = 64 * 2 ** 20;
+/** Bun opens no stream while more than this waits to be sent. */
+const SESSION_MEGABYTES_MAX = 1024;
 
 export interface SessionOptions {
   /** http:// for cleartext, https:// for TLS. */
@@ -82,7 +84,8 @@ export class PeerSession {
     const { url } = this.#options;
     return new Promise((resolve, reject) => {
       const fail = (cause: unknown) => reject(new PeerError(`cannot reach ${url}`, { maybe: false, cause }));
-      const session = http2.connect(url, { settings: { initialWindowSize: WINDOW_BYTES, enablePush: false } });
+      const settings = { initialWindowSize: WINDOW_BYTES, enablePush: false };
+      const session = http2.connect(url, { settings, maxSessionMemory: SESSION_MEGABYTES_MAX });
       const timer = setTimeout(() => {
         fail(new Error(`no connection within ${timeoutMs} ms`));
         session.destroy();
