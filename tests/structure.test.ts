@@ -74,6 +74,7 @@ describe("the house", () => {
     // The command line is a folder of commands, the schema library speaks where data enters.
     const shared: Readonly<Record<string, RegExp>> = {
       commander: /^(main\.ts|cli\/)/,
+      hono: /^(model|peer)\/server\.ts$/,
       valibot: /^(recipe\/(schema|validate)|peer\/control|driver\/(manifest|verify|driver-file))\.ts$/,
       "yocto-queue": /^(host\/role|model\/limit)\.ts$/,
       "fastest-levenshtein": /^(recipe\/validate|dataset\/files)\.ts$/,
