@@ -116,9 +116,9 @@ export class PeerFabric implements Fabric {
     return this.#peer;
   }
 
-  /** A process of this name is known to be dead: nobody need wait for its silence. */
-  died(name: string): void {
-    for (const member of this.hosts) if (member.name === name) this.#coordinator.remove(member.id, "died");
+  /** This host is known to be dead: nobody need wait for its silence. */
+  died(id: HostId): void {
+    this.#coordinator.remove(id, "died");
   }
 
   written(ends: readonly Message[]): void {
@@ -222,7 +222,9 @@ export class PeerFabric implements Fabric {
   // — What hosts ask —
 
   join(body: Uint8Array): Uint8Array {
-    return encodeControl("welcome", this.#options.welcome(decodeControl("join", body)));
+    const join = decodeControl("join", body);
+    if (join.replaces !== null) this.died(join.replaces);
+    return encodeControl("welcome", this.#options.welcome(join));
   }
 
   beat(body: Uint8Array, from: HostId): Uint8Array {

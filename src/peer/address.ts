@@ -10,16 +10,19 @@ export interface Address {
   readonly port: number;
 }
 
+/** Where a driver listens and hosts look for it, unless told otherwise. */
+export const DEFAULT_PORT = 7400;
 export const LOOPBACK: Address = { hostname: "127.0.0.1", port: 0 };
 
-/** "0.0.0.0:7000", "node7:0", ":7000", "7000", "[::1]:7000". Fails with `usage`. */
+/** "0.0.0.0:7000", "node7", ":7000", "[::1]:7000"; a host alone gets the default port. Fails with `usage`. */
 export function parseAddress(text: string): Address {
-  const match = /^(?:(?:\[([^\]]+)\]|([^:[\]]*)):)?(\d{1,5})$/.exec(text.trim());
-  const port = Number(match?.[3]);
-  if (match === null || port > 65_535) {
+  const match = /^(?:\[([^\]]+)\]|([^:[\]\s]*))(?::(\d{1,5}))?$/.exec(text.trim());
+  const hostname = match?.[1] ?? match?.[2] ?? "";
+  const port = match?.[3] === undefined ? DEFAULT_PORT : Number(match[3]);
+  if (match === null || text.trim() === "" || port > 65_535) {
     throw new MatrixError("usage", `"${text}" is no address`, { hint: "write HOST:PORT, for example 0.0.0.0:7000; port 0 takes a free one" });
   }
-  return { hostname: match[1] || match[2] || "0.0.0.0", port };
+  return { hostname: hostname === "" ? "0.0.0.0" : hostname, port };
 }
 
 export function isLoopback(hostname: string): boolean {

@@ -20,7 +20,8 @@ const load = v.record(v.string(), v.strictObject({ busy: count, queued: count, s
 const version = v.strictObject({ driver: text, version: count });
 
 const SCHEMAS = {
-  join: v.strictObject({ program: text, name: text }),
+  /** `replaces`: an earlier life of the host, which is known to be over. */
+  join: v.strictObject({ program: text, name: text, replaces: v.nullable(text) }),
   /** `refused`: why not, for whoever reads the host's log. */
   welcome: v.union([
     v.strictObject({ refused: text }),
