@@ -1,0 +1,223 @@
+// Worker processes of this machine: started, watched, replaced when they crash, stopped together. They outlive this process
+// when it is killed, so that the next one can adopt them.
+//
+// A worker *runs*, as a child of this process or adopted from one before it; *waits* to be started again; or is *over*: it left
+// on purpose (exit 0), cannot get better (exit 2), or was stopped.
+
+import { closeSync } from "node:fs";
+import { join } from "node:path";
+import { execa } from "execa";
+import { EXIT } from "../error.ts";
+import { isRunning, type ProcessId, startTimeOf } from "../process.ts";
+import type { Log } from "../telemetry/log.ts";
+import { lastErrorOf, StderrFile } from "./stderr-file.ts";
+
+export interface WorkerProcess extends ProcessId {
+  readonly name: string;
+}
+
+export interface WorkerCommand {
+  readonly file: string;
+  readonly args: readonly string[];
+  /** Added to this process's environment; `undefined` takes a variable away. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+export interface WorkerDeath {
+  /** Both null for an adopted process: nobody tells how it ended. */
+  readonly code: number | null;
+  readonly signal: string | null;
+  /** The last error that it printed, of some lines; empty for none. */
+  readonly lastError: string;
+  /** Null when it is not started again. */
+  readonly restartInMs: number | null;
+}
+
+export interface SupervisorOptions {
+  readonly names: readonly string[];
+  readonly command: (name: string) => WorkerCommand;
+  /** Processes of a driver that died before this one, of this machine: watched, and replaced when they die. */
+  readonly adopted: readonly WorkerProcess[];
+  /** Where NAME.stderr is written: what workers print. */
+  readonly logs: string;
+  readonly onStart: (worker: WorkerProcess) => void;
+  readonly onDeath: (name: string, death: WorkerDeath) => void;
+  readonly log: Log;
+}
+
+const POLL_MS = 200;
+/** A worker that lived this long has not crashed in a loop. */
+const STEADY_MS = 60_000;
+const RESTARTS_AT_ONCE = 2;
+const BACKOFF_FIRST_MS = 250;
+const BACKOFF_MAX_MS = 30_000;
+
+type Life =
+  | { readonly state: "runs"; readonly process: WorkerProcess; readonly isChild: boolean; readonly startedAt: number }
+  | { readonly state: "waits"; readonly timer: NodeJS.Timeout }
+  | { readonly state: "over" };
+
+interface Worker {
+  readonly name: string;
+  readonly stderr: StderrFile;
+  /** One that was adopted and is not wanted any more: it may stay as long as it lives. */
+  readonly isSurplus: boolean;
+  life: Life;
+  /** In a row, each soon after its start. */
+  crashes: number;
+}
+
+type End = Pick<WorkerDeath, "code" | "signal" | "lastError">;
+
+export class Supervisor {
+  readonly #options: SupervisorOptions;
+  readonly #workers: Worker[] = [];
+  readonly #gone = Promise.withResolvers<void>();
+  #poll: NodeJS.Timeout | undefined;
+  #stopping = false;
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    const { names, adopted, logs } = this.#options;
+    const living = adopted.filter(isRunning);
+    const add = (name: string, process: WorkerProcess | undefined, isSurplus: boolean): void => {
+      const life: Life =
+        process === undefined ? { state: "over" } : { state: "runs", process, isChild: false, startedAt: performance.now() };
+      const worker: Worker = { name, stderr: new StderrFile(join(logs, `${name}.stderr`)), isSurplus, life, crashes: 0 };
+      this.#workers.push(worker);
+      if (process === undefined) this.#start(worker);
+    };
+    const wanted = names.map((name) => ({ name, process: living.find((process) => process.name === name) }));
+    const kept = new Set(wanted.map(({ process }) => process));
+    for (const process of living) if (!kept.has(process)) add(process.name, process, true);
+    for (const { name, process } of wanted) add(name, process, false);
+    this.#poll = setInterval(() => this.#look(), POLL_MS);
+  }
+
+  /** Those that run now. */
+  get workers(): readonly WorkerProcess[] {
+    return this.#workers.flatMap(({ life }) => (life.state === "runs" ? [life.process] : []));
+  }
+
+  /** Asks all to go, kills those that have not within the grace time, resolves when none is left. Asks again when called again. */
+  async stop(graceMs: number): Promise<void> {
+    this.#stopping = true;
+    for (const worker of this.#workers) {
+      if (worker.life.state === "waits") {
+        clearTimeout(worker.life.timer);
+        worker.life = { state: "over" };
+      }
+      this.#signal(worker, "SIGTERM");
+    }
+    const kill = setTimeout(() => {
+      for (const worker of this.#workers) {
+        if (!this.#signal(worker, "SIGKILL")) continue;
+        this.#options.log.write("warning", `${worker.name} did not end within ${graceMs / 1000} s and was killed`);
+      }
+    }, graceMs);
+    this.#settle();
+    await this.#gone.promise;
+    clearTimeout(kill);
+    clearInterval(this.#poll);
+  }
+
+  #start(worker: Worker): void {
+    const { file, args, env } = this.#options.command(worker.name);
+    const descriptor = worker.stderr.open();
+    // The package passes on any descriptor, but its types know no more than ten.
+    const output = (descriptor ?? "ignore") as 9 | "ignore";
+    // Its own process group: Ctrl-C on the terminal is for this process alone.
+    const child = execa(file, args, {
+      env: env as Record<string, string>,
+      stdin: "ignore",
+      stdout: output,
+      stderr: output,
+      buffer: false,
+      detached: true,
+      cleanup: false,
+      reject: false,
+    });
+    if (descriptor !== null) closeSync(descriptor);
+    const startedAt = performance.now();
+    if (child.pid !== undefined) {
+      const process = { name: worker.name, pid: child.pid, startTime: startTimeOf(child.pid) };
+      worker.life = { state: "runs", process, isChild: true, startedAt };
+      this.#options.onStart(process);
+    }
+    void child.then(({ exitCode, signal, originalMessage }) => {
+      const lastError =
+        lastErrorOf(worker.stderr.tail()) || (child.pid === undefined ? (originalMessage ?? "it could not be started") : "");
+      this.#ended(worker, startedAt, { code: exitCode ?? null, signal: signal ?? null, lastError });
+    });
+  }
+
+  /** Adopted processes are nobody's children here: that they are gone is seen, not told. */
+  #look(): void {
+    for (const worker of this.#workers) {
+      worker.stderr.bound();
+      const { life } = worker;
+      if (life.state !== "runs" || life.isChild || isRunning(life.process)) continue;
+      this.#ended(worker, life.startedAt, { code: null, signal: null, lastError: lastErrorOf(worker.stderr.tail()) });
+    }
+  }
+
+  #ended(worker: Worker, startedAt: number, end: End): void {
+    if (worker.life.state === "runs") killGroup(worker.life.process.pid);
+    worker.crashes = performance.now() - startedAt >= STEADY_MS ? 1 : worker.crashes + 1;
+    const restartInMs = this.#isDone(worker, end) ? null : restartDelayMs(worker.crashes);
+    worker.life = restartInMs === null ? { state: "over" } : { state: "waits", timer: setTimeout(() => this.#start(worker), restartInMs) };
+    this.#report(worker, end, restartInMs);
+    this.#options.onDeath(worker.name, { ...end, restartInMs });
+    this.#settle();
+  }
+
+  #isDone(worker: Worker, { code }: End): boolean {
+    return this.#stopping || worker.isSurplus || code === EXIT.complete || code === EXIT.refused;
+  }
+
+  #report({ name, crashes }: Worker, { code, signal, lastError }: End, restartInMs: number | null): void {
+    const { log } = this.#options;
+    const how = signal !== null ? `killed by ${signal}` : code !== null ? `exit ${code}` : "gone";
+    const [why = ""] = lastError.split("\n");
+    const because = why === "" ? "" : `: ${why}`;
+    if (restartInMs !== null) {
+      const when = restartInMs === 0 ? "at once" : `in ${restartInMs / 1000} s, after ${crashes} crashes in a row`;
+      log.write("error", `${name} crashed (${how}) and is started again ${when}${because}`);
+    } else if (code === EXIT.refused) log.write("error", `${name} cannot run (${how}) and is not started again${because}`);
+    else log.write("info", `${name} has ended (${how})`);
+    if (lastError.includes("\n")) log.write("info", `the last error of ${name}`, { stderr: lastError });
+  }
+
+  /** False when it does not run. */
+  #signal({ life }: Worker, signal: "SIGTERM" | "SIGKILL"): boolean {
+    if (life.state !== "runs" || !isRunning(life.process)) return false;
+    // Whoever has to be killed may have children that do not hear of it.
+    return send(signal === "SIGKILL" ? -life.process.pid : life.process.pid, signal);
+  }
+
+  #settle(): void {
+    if (this.#stopping && this.#workers.every(({ life }) => life.state === "over")) this.#gone.resolve();
+  }
+}
+
+/** How long to wait before a worker that has crashed so many times in a row is started again. */
+export function restartDelayMs(crashes: number): number {
+  return crashes <= RESTARTS_AT_ONCE ? 0 : Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** (crashes - RESTARTS_AT_ONCE - 1));
+}
+
+/** What a dead worker started itself and left behind. While one of its group lives, its number goes to nobody else. */
+function killGroup(pid: number): void {
+  if (!isRunning({ pid, startTime: null })) send(-pid, "SIGKILL");
+}
+
+function send(pid: number, signal: "SIGTERM" | "SIGKILL"): boolean {
+  try {
+    return process.kill(pid, signal);
+  } catch {
+    // It has just gone.
+    return false;
+  }
+}
