@@ -92,7 +92,7 @@ async function watchWorkers(flags: AgentFlags): Promise<number> {
     command: (worker) => lives.next(worker, token),
     adopted: [],
     logs: folder,
-    echo: true,
+    echo: (text) => void process.stderr.write(text),
     onStart: () => undefined,
     onDeath: (worker, { code, restartInMs }) => {
       if (code === EXIT.refused) refused = true;

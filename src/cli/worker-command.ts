@@ -18,7 +18,15 @@ export interface WorkerFlags {
 }
 
 /** Settings of whoever starts a worker that are not the worker's: it has flags of its own. */
-const NOT_INHERITED = ["MATRIX_LISTEN", "MATRIX_ROLE", "MATRIX_JOIN", "MATRIX_NAME", "MATRIX_WORKERS", "MATRIX_PATIENCE", "MATRIX_INSECURE"];
+const NOT_INHERITED = [
+  "MATRIX_LISTEN",
+  "MATRIX_ROLE",
+  "MATRIX_JOIN",
+  "MATRIX_NAME",
+  "MATRIX_WORKERS",
+  "MATRIX_PATIENCE",
+  "MATRIX_INSECURE",
+];
 
 /** The command of each next life of a worker, with the id of that life and of the one before. */
 export class WorkerLives {

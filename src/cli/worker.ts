@@ -99,7 +99,9 @@ async function joinRun(driver: DriverCalls, { name, replaces }: WorkerOptions, s
 
 function refuseIfNotAMember({ status }: PeerError): void {
   if (status === 401)
-    throw new MatrixError("usage", "the driver does not know this token", { hint: "take MATRIX_TOKEN from the run directory's driver.json" });
+    throw new MatrixError("usage", "the driver does not know this token", {
+      hint: "take MATRIX_TOKEN from the run directory's driver.json",
+    });
   if (status === 426)
     throw new MatrixError("usage", "the driver speaks another version of the protocol", { hint: "run the same matrix on every node" });
 }
@@ -123,7 +125,9 @@ async function serve(
   const roles = options.roles ?? Object.keys(recipe.roles);
   for (const role of roles) {
     if (role in recipe.roles) continue;
-    throw new MatrixError("usage", `--role ${role}: the recipe has no such role`, { hint: `its roles: ${Object.keys(recipe.roles).join(", ")}` });
+    throw new MatrixError("usage", `--role ${role}: the recipe has no such role`, {
+      hint: `its roles: ${Object.keys(recipe.roles).join(", ")}`,
+    });
   }
   const found = await options.find();
   if (found === null) throw new MatrixError("usage", "the driver has gone before this host was ready");

@@ -69,5 +69,7 @@ function parse(content: string, file: string): DriverFile {
   }
   const result = v.safeParse(schema, value);
   if (result.success) return result.output;
-  throw new MatrixError("usage", `${file} is not a driver's file`, { hint: `--join takes a URL, or the ${DRIVER_FILE} of a run directory` });
+  throw new MatrixError("usage", `${file} is not a driver's file`, {
+    hint: `--join takes a URL, or the ${DRIVER_FILE} of a run directory`,
+  });
 }

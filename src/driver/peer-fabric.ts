@@ -6,8 +6,8 @@ import { parseKey } from "../peer/parcel.ts";
 import { Peer, type PeerOptions } from "../peer/peer.ts";
 import { type HostId, type Load, type Member, SINK_ROLE } from "../peer/routing.ts";
 import type { Route } from "../peer/server.ts";
-import { encodeTask } from "../task/encoded.ts";
 import type { Clock } from "../task/clock.ts";
+import { encodeTask } from "../task/encoded.ts";
 import type { Message, Task } from "../task/task.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { CensusPhase } from "./census.ts";
@@ -28,7 +28,8 @@ const FAREWELL_MS = 3000;
 const CONTROL_BYTES_MAX = 256 * 2 ** 10;
 const LOGS_BYTES_MAX = 2 * 2 ** 20;
 
-export interface PeerFabricOptions extends Pick<PeerOptions, "self" | "token" | "listen" | "insecure" | "delivery" | "maxAttempts" | "store" | "metrics"> {
+export interface PeerFabricOptions
+  extends Pick<PeerOptions, "self" | "token" | "listen" | "insecure" | "delivery" | "maxAttempts" | "store" | "metrics"> {
   /** Of the recipe: each needs a host. */
   readonly roles: readonly string[];
   /** What a host that joins is told; a text says why it may not. */
@@ -206,7 +207,10 @@ export class PeerFabric implements Fabric {
     if (missing.length === 0) this.#becomeReady();
     else if (now - this.#saidMissingAt > MISSING_ROLES_MS) {
       this.#saidMissingAt = now;
-      this.#options.log.write("warning", `waiting for a host of ${missing.join(", ")} (matrix agent --role ${missing.join(",")} --join ${this.url})`);
+      this.#options.log.write(
+        "warning",
+        `waiting for a host of ${missing.join(", ")} (matrix agent --role ${missing.join(",")} --join ${this.url})`,
+      );
     }
     if (now - this.#lastEndAt > STALL_MS && this.#parts.inFlight.size > 0) {
       this.#lastEndAt = now;

@@ -43,6 +43,8 @@ export interface FabricParts {
   readonly onAdopted: () => void;
   /** Nobody has this task any more. */
   readonly onMissing: (key: TaskKey, task: InFlightTask) => void;
+  /** No host will ever do the work: the run must stop. */
+  readonly onFailure: (error: MatrixError) => void;
 }
 
 export interface RunOptions {
@@ -89,8 +91,8 @@ export async function startRun(options: RunOptions): Promise<Run> {
   const isDrained = onAbort(drain, () => tokens.wake());
 
   const sink = new Sink({ ...options, inFlight, tokens, onWritten: (ends) => fabric.written(ends), onFailure: stopNow });
-  const startAgain = (key: TaskKey, task: InFlightTask): void => {
-    const message = nextLife(key, task, options);
+  const startAgain = (_key: TaskKey, task: InFlightTask): void => {
+    const message = nextLife(task, options);
     if (message === null) return;
     if (message.kind === "end") sink.receive([message]);
     else fabric.transport.send(message, null);
@@ -100,6 +102,7 @@ export async function startRun(options: RunOptions): Promise<Run> {
     sink: (ends) => sink.receive(ends),
     onAdopted: () => tokens.takeAnyway(),
     onMissing: startAgain,
+    onFailure: stopNow,
   });
 
   const toTheEnd = async (): Promise<RunEnd> => {
@@ -139,7 +142,7 @@ function onAbort(signal: AbortSignal, act: () => void): Promise<void> {
 }
 
 /** What becomes of a task that nobody has: its row starts again, or it is recorded as lost. Null while its row was not read. */
-function nextLife(_key: TaskKey, task: InFlightTask, { delivery, rule }: RunOptions): Message | null {
+function nextLife(task: InFlightTask, { delivery, rule }: RunOptions): Message | null {
   if (task.admitted === null) return null;
   task.isMissing = false;
   if (delivery === "retry") {

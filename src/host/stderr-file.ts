@@ -12,6 +12,8 @@ export class StderrFile {
   readonly #path: string;
   /** Where the output of the process that writes now begins. */
   #begin = 0;
+  /** Where the next `takeNew` begins. */
+  #taken = 0;
 
   constructor(path: string) {
     this.#path = path;
@@ -39,6 +41,19 @@ export class StderrFile {
       this.#begin = 0;
     } catch {
       // There is none yet, or its disk is gone.
+    }
+  }
+
+  /** What was printed since the last call, of 8 kB at most. */
+  takeNew(): string {
+    try {
+      const { size } = statSync(this.#path);
+      if (size === this.#taken) return "";
+      const text = this.#read(size < this.#taken ? 0 : this.#taken).toString("utf8");
+      this.#taken = size;
+      return text;
+    } catch {
+      return "";
     }
   }
 

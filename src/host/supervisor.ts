@@ -40,6 +40,8 @@ export interface SupervisorOptions {
   readonly adopted: readonly WorkerProcess[];
   /** Where NAME.stderr is written: what workers print. */
   readonly logs: string;
+  /** Prints it here, too. */
+  readonly echo?: (text: string) => void;
   readonly onStart: (worker: WorkerProcess) => void;
   readonly onDeath: (name: string, death: WorkerDeath) => void;
   readonly log: Log;
@@ -157,6 +159,7 @@ export class Supervisor {
   /** Adopted processes are nobody's children here: that they are gone is seen, not told. */
   #look(): void {
     for (const worker of this.#workers) {
+      this.#echo(worker);
       worker.stderr.bound();
       const { life } = worker;
       if (life.state !== "runs" || life.isChild || isRunning(life.process)) continue;
@@ -164,7 +167,13 @@ export class Supervisor {
     }
   }
 
+  #echo({ stderr }: Worker): void {
+    const text = this.#options.echo === undefined ? "" : stderr.takeNew();
+    if (text !== "") this.#options.echo?.(text);
+  }
+
   #ended(worker: Worker, startedAt: number, end: End): void {
+    this.#echo(worker);
     if (worker.life.state === "runs") killGroup(worker.life.process.pid);
     worker.crashes = performance.now() - startedAt >= STEADY_MS ? 1 : worker.crashes + 1;
     const restartInMs = this.#isDone(worker, end) ? null : restartDelayMs(worker.crashes);

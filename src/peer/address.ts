@@ -20,7 +20,9 @@ export function parseAddress(text: string): Address {
   const hostname = match?.[1] ?? match?.[2] ?? "";
   const port = match?.[3] === undefined ? DEFAULT_PORT : Number(match[3]);
   if (match === null || text.trim() === "" || port > 65_535) {
-    throw new MatrixError("usage", `"${text}" is no address`, { hint: "write HOST:PORT, for example 0.0.0.0:7000; port 0 takes a free one" });
+    throw new MatrixError("usage", `"${text}" is no address`, {
+      hint: "write HOST:PORT, for example 0.0.0.0:7000; port 0 takes a free one",
+    });
   }
   return { hostname: hostname === "" ? "0.0.0.0" : hostname, port };
 }

@@ -46,7 +46,10 @@ export class Peer implements Transport {
   #server: PeerServer | null = null;
   #ticking: NodeJS.Timeout | undefined;
 
-  private constructor({ self, token, delivery, maxAttempts, capacity, store: config, take, clock, listen, insecure }: PeerOptions, store: Store) {
+  private constructor(
+    { self, token, delivery, maxAttempts, capacity, store: config, take, clock, listen, insecure }: PeerOptions,
+    store: Store,
+  ) {
     const turns = new Turns(take);
     this.tls = !insecure && !isLoopback(listen.hostname);
     this.broker = new Broker({

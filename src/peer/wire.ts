@@ -181,7 +181,8 @@ function decodeLoad(value: unknown): Load {
 // — Parts —
 
 function list(value: unknown, length?: number): readonly unknown[] {
-  if (!Array.isArray(value) || (length !== undefined && value.length !== length)) throw new WireError("a list is missing, or has another length");
+  if (!Array.isArray(value) || (length !== undefined && value.length !== length))
+    throw new WireError("a list is missing, or has another length");
   return value;
 }
 
