@@ -131,6 +131,7 @@ export class Supervisor {
   #start(worker: Worker): void {
     const startedAt = performance.now();
     const descriptor = worker.stderr.open();
+    if (descriptor === null) this.#options.log.write("warning", `what ${worker.name} prints is not kept: its file cannot be opened`);
     let child: ReturnType<typeof spawn>;
     try {
       child = spawn(this.#options.command(worker.name), descriptor);
@@ -143,7 +144,10 @@ export class Supervisor {
     const { pid, nodeChildProcess } = child;
     void child.then(({ exitCode: code = null, signal = null, originalMessage = "" }) => {
       if (pid === undefined) this.#ended(worker, startedAt, notStarted(originalMessage));
-      else this.#ended(worker, startedAt, { code, signal, how: signal ?? `exit ${code}`, lastError: lastErrorOf(worker.stderr.tail()) });
+      else {
+        const lastError = code === EXIT.complete ? "" : lastErrorOf(worker.stderr.tail());
+        this.#ended(worker, startedAt, { code, signal, how: signal ?? `exit ${code}`, lastError });
+      }
     });
     if (pid === undefined) return;
     const process = { name: worker.name, pid, startTime: startTimeOf(pid) };
@@ -179,13 +183,13 @@ export class Supervisor {
   #report({ name, crashes }: Worker, { code, how, lastError }: End, restartInMs: number | null): void {
     const { log } = this.#options;
     const [why = ""] = lastError.split("\n");
-    const because = why === "" ? "" : `: ${why}`;
+    const words = why === "" ? "" : `; its last words: ${why}`;
     if (restartInMs !== null) {
       const when = restartInMs === 0 ? "at once" : `in ${restartInMs / 1000} s, after ${crashes} crashes in a row`;
-      log.write("error", `${name} crashed (${how}) and is started again ${when}${because}`);
-    } else if (code === EXIT.refused) log.write("error", `${name} cannot run (${how}) and is not started again${because}`);
+      log.write("error", `${name} crashed (${how}) and is started again ${when}${words}`);
+    } else if (code === EXIT.refused) log.write("error", `${name} cannot run (${how}) and is not started again${words}`);
     else log.write("info", `${name} has ended (${how})`);
-    if (lastError.includes("\n")) log.write("info", `the last error of ${name}`, { stderr: lastError });
+    if (lastError.includes("\n")) log.write("info", `the last words of ${name}`, { stderr: lastError });
   }
 
   #kill(graceMs: number): void {

@@ -87,9 +87,11 @@ describe("a worker", () => {
       // Its own last error, not those of the lives before it.
       expect(deaths[3]?.death.lastError.match(/the sky fell/g)).toHaveLength(1);
       expect(lines).toContainEqual(
-        expect.stringMatching(/^error worker-1 crashed \(exit 1\) and is started again at once: .*the sky fell/),
+        expect.stringMatching(/^error worker-1 crashed \(exit 1\) and is started again at once; its last words: .*the sky fell/),
       );
-      expect(lines).toContainEqual(expect.stringMatching(/started again in 0\.5 s, after 4 crashes in a row: .*the sky fell/));
+      expect(lines).toContainEqual(
+        expect.stringMatching(/started again in 0\.5 s, after 4 crashes in a row; its last words: .*the sky fell/),
+      );
     }));
 
   test("waits 30 s at most for its next start", () => {
@@ -101,7 +103,9 @@ describe("a worker", () => {
       const { supervisor, started, deaths, lines } = supervise({ logs, args: ["refuse"] });
       await until(() => deaths.length === 1, "it refuses");
       expect(deaths[0]?.death).toEqual({ code: 2, signal: null, lastError: "error: recipe.toml:3: unknown key", restartInMs: null });
-      expect(lines).toEqual(["error worker-1 cannot run (exit 2) and is not started again: error: recipe.toml:3: unknown key"]);
+      expect(lines).toEqual([
+        "error worker-1 cannot run (exit 2) and is not started again; its last words: error: recipe.toml:3: unknown key",
+      ]);
       expect([started.length, supervisor.workers.length]).toEqual([1, 0]);
       await supervisor.stop(1000);
     }));
@@ -132,6 +136,13 @@ describe("a worker", () => {
       expect(deaths[2]).toMatchObject({ code: null, signal: null, lastError: expect.stringContaining("ENOENT"), restartInMs: 250 });
     }));
 
+  test("runs though there is no place for what it prints", () =>
+    withFolder(async (folder) => {
+      const { supervisor, lines } = supervise({ logs: join(folder, "nowhere"), args: ["serve"] });
+      expect(supervisor.workers).toHaveLength(1);
+      expect(lines).toEqual(["warning what worker-1 prints is not kept: its file cannot be opened"]);
+    }));
+
   test("leaves no process of its own behind when it is killed", () =>
     withFolder(async (logs) => {
       const path = join(logs, "child");
@@ -159,7 +170,7 @@ describe("stopping", () => {
       const { supervisor, started, deaths } = supervise({ logs, args: ["leave-on-sigterm"] });
       await until(() => stderrOf(logs).includes("listening"), "it listens");
       await supervisor.stop(60_000);
-      expect(deaths.map(({ death }) => death)).toEqual([{ code: 0, signal: null, lastError: "listening", restartInMs: null }]);
+      expect(deaths.map(({ death }) => death)).toEqual([{ code: 0, signal: null, lastError: "", restartInMs: null }]);
       expect(lives(pidOf(started[0]))).toBe(false);
       expect(supervisor.workers).toEqual([]);
     }));
