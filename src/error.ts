@@ -78,7 +78,11 @@ export class MatrixError extends Error {
   }
 }
 
-/** The message of anything that was thrown. */
+/** The message of anything that was thrown: user code throws what it likes, also what cannot be printed. */
 export function messageOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : String(thrown);
+  try {
+    return String(thrown instanceof Error ? thrown.message : thrown);
+  } catch {
+    return "something that cannot be printed";
+  }
 }

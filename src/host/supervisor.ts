@@ -4,10 +4,11 @@
 // A worker *runs*, as a child of this process or adopted from one before it; *waits* to be started again; or is *over*: it left
 // on purpose (exit 0), cannot get better (exit 2), or was stopped.
 
+import type { ChildProcess } from "node:child_process";
 import { closeSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
-import { EXIT } from "../error.ts";
+import { EXIT, messageOf } from "../error.ts";
 import { isRunning, type ProcessId, startTimeOf } from "../process.ts";
 import type { Log } from "../telemetry/log.ts";
 import { lastErrorOf, StderrFile } from "./stderr-file.ts";
@@ -48,6 +49,8 @@ export interface SupervisorOptions {
 }
 
 const POLL_MS = 200;
+/** How long a killed process may take to be gone: one that waits for a dead disk takes for ever. */
+const KILL_MS = 5000;
 /** A worker that lived this long has not crashed in a loop. */
 const STEADY_MS = 60_000;
 const RESTARTS_AT_ONCE = 2;
@@ -55,9 +58,11 @@ const BACKOFF_FIRST_MS = 250;
 const BACKOFF_MAX_MS = 30_000;
 
 type Life =
-  | { readonly state: "runs"; readonly process: WorkerProcess; readonly isChild: boolean; readonly startedAt: number }
+  | { readonly state: "runs"; readonly process: WorkerProcess; readonly child: Child | null; readonly startedAt: number }
   | { readonly state: "waits"; readonly timer: NodeJS.Timeout }
   | { readonly state: "over" };
+
+type Child = Pick<ChildProcess, "unref">;
 
 interface Worker {
   readonly name: string;
@@ -69,7 +74,10 @@ interface Worker {
   crashes: number;
 }
 
-type End = Pick<WorkerDeath, "code" | "signal" | "lastError">;
+interface End extends Pick<WorkerDeath, "code" | "signal" | "lastError"> {
+  /** For the log. */
+  readonly how: string;
+}
 
 export class Supervisor {
   readonly #options: SupervisorOptions;
@@ -86,8 +94,7 @@ export class Supervisor {
     const { names, adopted, logs } = this.#options;
     const living = adopted.filter(isRunning);
     const add = (name: string, process: WorkerProcess | undefined, isSurplus: boolean): void => {
-      const life: Life =
-        process === undefined ? { state: "over" } : { state: "runs", process, isChild: false, startedAt: performance.now() };
+      const life: Life = process === undefined ? { state: "over" } : { state: "runs", process, child: null, startedAt: performance.now() };
       const worker: Worker = { name, stderr: new StderrFile(join(logs, `${name}.stderr`)), isSurplus, life, crashes: 0 };
       this.#workers.push(worker);
       if (process === undefined) this.#start(worker);
@@ -114,46 +121,40 @@ export class Supervisor {
       }
       this.#signal(worker, "SIGTERM");
     }
-    const kill = setTimeout(() => {
-      for (const worker of this.#workers) {
-        if (!this.#signal(worker, "SIGKILL")) continue;
-        this.#options.log.write("warning", `${worker.name} did not end within ${graceMs / 1000} s and was killed`);
-      }
-    }, graceMs);
+    const kill = setTimeout(() => this.#kill(graceMs), graceMs);
+    const abandon = setTimeout(() => this.#abandon(), graceMs + KILL_MS);
     this.#settle();
     await this.#gone.promise;
     clearTimeout(kill);
+    clearTimeout(abandon);
     clearInterval(this.#poll);
   }
 
   #start(worker: Worker): void {
-    const { file, args, env } = this.#options.command(worker.name);
-    const descriptor = worker.stderr.open();
-    // The package passes on any descriptor, but its types know no more than ten.
-    const output = (descriptor ?? "ignore") as 9 | "ignore";
-    // Its own process group: Ctrl-C on the terminal is for this process alone.
-    const child = execa(file, args, {
-      env: env as Record<string, string>,
-      stdin: "ignore",
-      stdout: output,
-      stderr: output,
-      buffer: false,
-      detached: true,
-      cleanup: false,
-      reject: false,
-    });
-    if (descriptor !== null) closeSync(descriptor);
     const startedAt = performance.now();
-    if (child.pid !== undefined) {
-      const process = { name: worker.name, pid: child.pid, startTime: startTimeOf(child.pid) };
-      worker.life = { state: "runs", process, isChild: true, startedAt };
-      this.#options.onStart(process);
+    const descriptor = worker.stderr.open();
+    if (descriptor === null) this.#options.log.write("warning", `what ${worker.name} prints is not kept: its file cannot be opened`);
+    let child: ReturnType<typeof spawn>;
+    try {
+      child = spawn(this.#options.command(worker.name), descriptor);
+    } catch (thrown) {
+      this.#ended(worker, startedAt, notStarted(messageOf(thrown)));
+      return;
+    } finally {
+      if (descriptor !== null) closeSync(descriptor);
     }
-    void child.then(({ exitCode, signal, originalMessage }) => {
-      const lastError =
-        lastErrorOf(worker.stderr.tail()) || (child.pid === undefined ? (originalMessage ?? "it could not be started") : "");
-      this.#ended(worker, startedAt, { code: exitCode ?? null, signal: signal ?? null, lastError });
+    const { pid, nodeChildProcess } = child;
+    void child.then(({ exitCode: code = null, signal = null, originalMessage = "" }) => {
+      if (pid === undefined) this.#ended(worker, startedAt, notStarted(originalMessage));
+      else {
+        const lastError = code === EXIT.complete ? "" : lastErrorOf(worker.stderr.tail());
+        this.#ended(worker, startedAt, { code, signal, how: signal ?? `exit ${code}`, lastError });
+      }
     });
+    if (pid === undefined) return;
+    const process = { name: worker.name, pid, startTime: startTimeOf(pid) };
+    worker.life = { state: "runs", process, child: nodeChildProcess, startedAt };
+    this.#options.onStart(process);
   }
 
   /** Adopted processes are nobody's children here: that they are gone is seen, not told. */
@@ -162,8 +163,8 @@ export class Supervisor {
       this.#echo(worker);
       worker.stderr.bound();
       const { life } = worker;
-      if (life.state !== "runs" || life.isChild || isRunning(life.process)) continue;
-      this.#ended(worker, life.startedAt, { code: null, signal: null, lastError: lastErrorOf(worker.stderr.tail()) });
+      if (life.state !== "runs" || life.child !== null || isRunning(life.process)) continue;
+      this.#ended(worker, life.startedAt, { code: null, signal: null, how: "unseen", lastError: lastErrorOf(worker.stderr.tail()) });
     }
   }
 
@@ -179,7 +180,8 @@ export class Supervisor {
     const restartInMs = this.#isDone(worker, end) ? null : restartDelayMs(worker.crashes);
     worker.life = restartInMs === null ? { state: "over" } : { state: "waits", timer: setTimeout(() => this.#start(worker), restartInMs) };
     this.#report(worker, end, restartInMs);
-    this.#options.onDeath(worker.name, { ...end, restartInMs });
+    const { code, signal, lastError } = end;
+    this.#options.onDeath(worker.name, { code, signal, lastError, restartInMs });
     this.#settle();
   }
 
@@ -187,17 +189,32 @@ export class Supervisor {
     return this.#stopping || worker.isSurplus || code === EXIT.complete || code === EXIT.refused;
   }
 
-  #report({ name, crashes }: Worker, { code, signal, lastError }: End, restartInMs: number | null): void {
+  #report({ name, crashes }: Worker, { code, how, lastError }: End, restartInMs: number | null): void {
     const { log } = this.#options;
-    const how = signal !== null ? `killed by ${signal}` : code !== null ? `exit ${code}` : "gone";
     const [why = ""] = lastError.split("\n");
-    const because = why === "" ? "" : `: ${why}`;
+    const words = why === "" ? "" : `; its last words: ${why}`;
     if (restartInMs !== null) {
       const when = restartInMs === 0 ? "at once" : `in ${restartInMs / 1000} s, after ${crashes} crashes in a row`;
-      log.write("error", `${name} crashed (${how}) and is started again ${when}${because}`);
-    } else if (code === EXIT.refused) log.write("error", `${name} cannot run (${how}) and is not started again${because}`);
+      log.write("error", `${name} crashed (${how}) and is started again ${when}${words}`);
+    } else if (code === EXIT.refused) log.write("error", `${name} cannot run (${how}) and is not started again${words}`);
     else log.write("info", `${name} has ended (${how})`);
-    if (lastError.includes("\n")) log.write("info", `the last error of ${name}`, { stderr: lastError });
+    if (lastError.includes("\n")) log.write("info", `the last words of ${name}`, { stderr: lastError });
+  }
+
+  #kill(graceMs: number): void {
+    for (const worker of this.#workers) {
+      if (this.#signal(worker, "SIGKILL"))
+        this.#options.log.write("warning", `${worker.name} did not end within ${graceMs / 1000} s and was killed`);
+    }
+  }
+
+  #abandon(): void {
+    for (const worker of this.#workers) {
+      if (worker.life.state !== "runs") continue;
+      this.#options.log.write("error", `${worker.name} cannot be killed and is left alone`, { pid: worker.life.process.pid });
+      worker.life.child?.unref();
+    }
+    this.#gone.resolve();
   }
 
   /** False when it does not run. */
@@ -210,6 +227,26 @@ export class Supervisor {
   #settle(): void {
     if (this.#stopping && this.#workers.every(({ life }) => life.state === "over")) this.#gone.resolve();
   }
+}
+
+/** In its own process group: Ctrl-C on the terminal is for this process alone. */
+function spawn({ file, args, env }: WorkerCommand, descriptor: number | null) {
+  // The package passes on any descriptor, but its types know no more than ten.
+  const output = (descriptor ?? "ignore") as 9 | "ignore";
+  return execa(file, args, {
+    env: env as Record<string, string>,
+    stdin: "ignore",
+    stdout: output,
+    stderr: output,
+    buffer: false,
+    detached: true,
+    cleanup: false,
+    reject: false,
+  });
+}
+
+function notStarted(message: string): End {
+  return { code: null, signal: null, how: "it could not be started", lastError: message };
 }
 
 /** How long to wait before a worker that has crashed so many times in a row is started again. */

@@ -2,7 +2,7 @@
 // also shown on its terminal, a few of each host and the count of the rest. What hosts send is believed in nothing: it is
 // checked, bounded and made harmless. No file stays open, and a slow disk costs lines, never memory.
 
-import { appendFile } from "node:fs/promises";
+import { open, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { formatLine, type Level, type LogFields } from "./log.ts";
 import type { LogLine } from "./streamed-log.ts";
@@ -16,6 +16,12 @@ export interface LogSinkOptions {
   readonly windowMs?: number;
 }
 
+interface Waiting {
+  readonly texts: string[];
+  chars: number;
+  dropped: number;
+}
+
 export interface LogSink {
   /** Lines of a host, as they came in. The name is one that `isHostName` allows, or nothing is taken. */
   accept(host: string, lines: unknown): void;
@@ -26,8 +32,10 @@ export interface LogSink {
 const WINDOW_MS = 5000;
 const SHOWN_PER_HOST_MAX = 3;
 const SHOWN_MAX = 20;
-/** Of all hosts, waiting to be written. */
-const WAITING_CHARS_MAX = 8 * 1024 * 1024;
+/** What waits to be written, of one host and of all. */
+const WAITING_PER_HOST_CHARS_MAX = 2 * 1024 * 1024;
+const WAITING_CHARS_MAX = 16 * 1024 * 1024;
+const FILE_BYTES_MAX = 64 * 1024 * 1024;
 const FIELDS_MAX = 20;
 
 /** Whether a host may be called so: its log is a file of that name. */
@@ -36,7 +44,7 @@ export function isHostName(name: string): boolean {
 }
 
 export function createLogSink({ folder, show, windowMs = WINDOW_MS }: LogSinkOptions): LogSink {
-  const files = createAppender(folder);
+  const files = new Appender(folder);
   const screen = createScreen(show, windowMs);
   return {
     accept: (host, lines) => {
@@ -76,41 +84,57 @@ function inOrder({ host: _host, role, task, ...others }: LogFields): LogFields {
   return { ...(role === undefined ? {} : { role }), ...(task === undefined ? {} : { task }), ...others };
 }
 
-/** Appends to many files with none of them open for longer than a write. */
-function createAppender(folder: string): { append(host: string, text: string): void; close(): Promise<void> } {
-  const waiting = new Map<string, string[]>();
-  let chars = 0;
-  let dropped = 0;
-  let writing: Promise<void> | null = null;
+/** Appends to many files, with none of them open for longer than a write. */
+class Appender {
+  readonly #folder: string;
+  readonly #waiting = new Map<string, Waiting>();
+  #waitingChars = 0;
+  #writing: Promise<void> | null = null;
 
-  const writeAll = async (): Promise<void> => {
-    for (let next = waiting.entries().next(); !next.done; next = waiting.entries().next()) {
-      const [host, texts] = next.value;
-      waiting.delete(host);
-      if (dropped > 0) texts.push(`${new Date().toISOString()} warning lines of hosts were dropped: the disk is slow dropped=${dropped}\n`);
-      dropped = 0;
-      // A log that cannot be written must not end the run.
-      await appendFile(join(folder, `${host}.log`), texts.join("")).catch(() => undefined);
-      for (const text of texts) chars -= text.length;
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  append(host: string, text: string): void {
+    const waiting = this.#waiting.get(host) ?? { texts: [], chars: 0, dropped: 0 };
+    this.#waiting.set(host, waiting);
+    if (waiting.chars + text.length > WAITING_PER_HOST_CHARS_MAX || this.#waitingChars + text.length > WAITING_CHARS_MAX) {
+      waiting.dropped++;
+      return;
     }
-    writing = null;
-  };
-  return {
-    append: (host, text) => {
-      if (chars + text.length > WAITING_CHARS_MAX) {
-        dropped++;
-        return;
-      }
-      chars += text.length;
-      const texts = waiting.get(host);
-      if (texts === undefined) waiting.set(host, [text]);
-      else texts.push(text);
-      writing ??= writeAll();
-    },
-    close: async () => {
-      while (writing !== null) await writing;
-    },
-  };
+    waiting.texts.push(text);
+    waiting.chars += text.length;
+    this.#waitingChars += text.length;
+    this.#writing ??= this.#writeAll();
+  }
+
+  async close(): Promise<void> {
+    while (this.#writing !== null) await this.#writing;
+  }
+
+  async #writeAll(): Promise<void> {
+    for (let next = this.#waiting.entries().next(); !next.done; next = this.#waiting.entries().next()) {
+      const [host, { texts, chars, dropped }] = next.value;
+      this.#waiting.delete(host);
+      if (dropped > 0)
+        texts.push(`${new Date().toISOString()} warning lines were dropped: the disk is slow host=${host} dropped=${dropped}\n`);
+      // A log that cannot be written must not end the run.
+      await appendBounded(join(this.#folder, `${host}.log`), texts.join("")).catch(() => undefined);
+      this.#waitingChars -= chars;
+    }
+    this.#writing = null;
+  }
+}
+
+/** A file that has grown too large becomes PATH.1, in place of the one before it. */
+async function appendBounded(path: string, text: string): Promise<void> {
+  const file = await open(path, "a");
+  try {
+    await file.appendFile(text);
+    if ((await file.stat()).size > FILE_BYTES_MAX) await rename(path, `${path}.1`);
+  } finally {
+    await file.close();
+  }
 }
 
 /** The terminal: a few lines of each host and of all, then how many more there were. */

@@ -49,7 +49,7 @@ export function createStreamedLog({ show, linesMax = LINES_MAX, charsMax = CHARS
     if (line === undefined) return undefined;
     chars -= charsOf(line);
     first++;
-    if (first > linesMax) {
+    if (first === lines.length || first > linesMax) {
       lines = lines.slice(first);
       first = 0;
     }

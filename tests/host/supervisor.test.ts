@@ -5,7 +5,7 @@ import { appendFileSync, existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { restartDelayMs, Supervisor, type SupervisorOptions, type WorkerDeath, type WorkerProcess } from "../../src/host/supervisor.ts";
 import { isRunning, startTimeOf } from "../../src/process.ts";
-import { until, withFolder } from "../matrix.ts";
+import { findDeno, until, withFolder } from "../matrix.ts";
 
 const WORKER = join(import.meta.dir, "fixtures/worker.ts");
 const SUPERVISE = join(import.meta.dir, "fixtures/supervise.ts");
@@ -37,16 +37,31 @@ function supervise({ logs, args, names = ["worker-1"], adopted = [] }: Setup) {
 }
 
 const pidOf = (worker: WorkerProcess | undefined) => worker?.pid ?? 0;
-const stderrOf = (logs: string) => (existsSync(join(logs, "worker-1.stderr")) ? readFileSync(join(logs, "worker-1.stderr"), "utf8") : "");
+const stderrOf = (logs: string, name = "worker-1") => {
+  const path = join(logs, `${name}.stderr`);
+  return existsSync(path) ? readFileSync(path, "utf8") : "";
+};
 const lives = (pid: number) => isRunning({ pid, startTime: null });
 
 /** Starts a process that supervises one worker, and answers both. */
-async function spawnSupervisor(logs: string, behaviour: string) {
-  const child = Bun.spawn([process.execPath, SUPERVISE, logs, behaviour], { stdout: "pipe", stderr: "inherit", stdin: "ignore" });
-  const reader = child.stdout.getReader();
-  const { value } = await reader.read();
-  reader.releaseLock();
-  return { child, worker: JSON.parse(new TextDecoder().decode(value).split("\n")[0] ?? "") as WorkerProcess };
+async function spawnSupervisor(logs: string, behaviour: string, runtime: readonly string[] = [process.execPath]) {
+  const env = { ...process.env, DENO_DIR: join(logs, "cache"), DENO_NO_UPDATE_CHECK: "1" };
+  const child = Bun.spawn([...runtime, SUPERVISE, logs, behaviour], { env, stdout: "pipe", stderr: "inherit", stdin: "ignore" });
+  const next = lineReader(child.stdout);
+  return { child, worker: (await next()) as WorkerProcess, next };
+}
+
+/** Reads a stream that has one JSON value a line. */
+function lineReader(stream: ReadableStream<Uint8Array>): () => Promise<unknown> {
+  const reader = stream.getReader();
+  const decoder = new TextDecoder();
+  let text = "";
+  return async () => {
+    while (!text.includes("\n")) text += decoder.decode((await reader.read()).value, { stream: true });
+    const line = text.slice(0, text.indexOf("\n"));
+    text = text.slice(line.length + 1);
+    return JSON.parse(line);
+  };
 }
 
 describe("a worker", () => {
@@ -72,9 +87,11 @@ describe("a worker", () => {
       // Its own last error, not those of the lives before it.
       expect(deaths[3]?.death.lastError.match(/the sky fell/g)).toHaveLength(1);
       expect(lines).toContainEqual(
-        expect.stringMatching(/^error worker-1 crashed \(exit 1\) and is started again at once: .*the sky fell/),
+        expect.stringMatching(/^error worker-1 crashed \(exit 1\) and is started again at once; its last words: .*the sky fell/),
       );
-      expect(lines).toContainEqual(expect.stringMatching(/started again in 0\.5 s, after 4 crashes in a row: .*the sky fell/));
+      expect(lines).toContainEqual(
+        expect.stringMatching(/started again in 0\.5 s, after 4 crashes in a row; its last words: .*the sky fell/),
+      );
     }));
 
   test("waits 30 s at most for its next start", () => {
@@ -86,7 +103,9 @@ describe("a worker", () => {
       const { supervisor, started, deaths, lines } = supervise({ logs, args: ["refuse"] });
       await until(() => deaths.length === 1, "it refuses");
       expect(deaths[0]?.death).toEqual({ code: 2, signal: null, lastError: "error: recipe.toml:3: unknown key", restartInMs: null });
-      expect(lines).toEqual(["error worker-1 cannot run (exit 2) and is not started again: error: recipe.toml:3: unknown key"]);
+      expect(lines).toEqual([
+        "error worker-1 cannot run (exit 2) and is not started again; its last words: error: recipe.toml:3: unknown key",
+      ]);
       expect([started.length, supervisor.workers.length]).toEqual([1, 0]);
       await supervisor.stop(1000);
     }));
@@ -117,6 +136,13 @@ describe("a worker", () => {
       expect(deaths[2]).toMatchObject({ code: null, signal: null, lastError: expect.stringContaining("ENOENT"), restartInMs: 250 });
     }));
 
+  test("runs though there is no place for what it prints", () =>
+    withFolder(async (folder) => {
+      const { supervisor, lines } = supervise({ logs: join(folder, "nowhere"), args: ["serve"] });
+      expect(supervisor.workers).toHaveLength(1);
+      expect(lines).toEqual(["warning what worker-1 prints is not kept: its file cannot be opened"]);
+    }));
+
   test("leaves no process of its own behind when it is killed", () =>
     withFolder(async (logs) => {
       const path = join(logs, "child");
@@ -144,7 +170,7 @@ describe("stopping", () => {
       const { supervisor, started, deaths } = supervise({ logs, args: ["leave-on-sigterm"] });
       await until(() => stderrOf(logs).includes("listening"), "it listens");
       await supervisor.stop(60_000);
-      expect(deaths.map(({ death }) => death)).toEqual([{ code: 0, signal: null, lastError: "listening", restartInMs: null }]);
+      expect(deaths.map(({ death }) => death)).toEqual([{ code: 0, signal: null, lastError: "", restartInMs: null }]);
       expect(lives(pidOf(started[0]))).toBe(false);
       expect(supervisor.workers).toEqual([]);
     }));
@@ -152,7 +178,7 @@ describe("stopping", () => {
   test("kills a worker that ignores SIGTERM when the grace time is over, also one that is frozen", () =>
     withFolder(async (logs) => {
       const { supervisor, started, deaths, lines } = supervise({ logs, args: ["ignore-sigterm"], names: ["worker-1", "worker-2"] });
-      await until(() => stderrOf(logs).includes("deaf"), "it is deaf");
+      await until(() => ["worker-1", "worker-2"].every((name) => stderrOf(logs, name).includes("deaf")), "both are deaf");
       process.kill(pidOf(started[1]), "SIGSTOP");
       await supervisor.stop(50);
       expect(deaths.map(({ death }) => [death.signal, death.restartInMs])).toEqual([
@@ -238,4 +264,23 @@ test("the output of an adopted worker can be cut under it", () =>
     const length = stderrOf(logs).length;
     await until(() => stderrOf(logs).length > length, "the worker goes on printing at its end");
     expect(stderrOf(logs)).not.toContain("\0");
+  }));
+
+test("Deno supervises as Bun does", () =>
+  withFolder(async (logs) => {
+    const deno = findDeno();
+    if (deno === null) {
+      console.log("skipped: the deno package has no binary for this machine");
+      return;
+    }
+    const { child, worker, next } = await spawnSupervisor(logs, "leave-on-sigterm", [deno, "run", "-A"]);
+    const listening = (times: number) => () => stderrOf(logs).split("listening").length === times + 1;
+    await until(listening(1), "the worker listens");
+    process.kill(worker.pid, "SIGKILL");
+    expect(await next()).toEqual({ code: null, signal: "SIGKILL", lastError: expect.any(String), restartInMs: 0 });
+    expect(isRunning((await next()) as WorkerProcess)).toBe(true);
+    await until(listening(2), "its replacement listens");
+    child.kill("SIGTERM");
+    expect(await next()).toMatchObject({ code: 0, signal: null, restartInMs: null });
+    expect(await child.exited).toBe(0);
   }));
