@@ -86,7 +86,7 @@ export class Cluster implements Fabric {
     const listen = (address: Address) =>
       PeerFabric.listen(
         {
-          self: `driver.${nanoid(10)}`,
+          self: `driver-${nanoid(10)}`,
           token,
           listen: address,
           insecure,

@@ -94,6 +94,7 @@ export async function scanRows({ loaded }: Prepared, checkpoint: number | undefi
     filter: filter === null ? null : (row) => filter({ row }) === true,
     limit: dataset.limit ?? null,
     shuffle: dataset.shuffle ? run.seed : null,
+    shard: dataset.shard ?? null,
   };
   return { source, scan: await scanDataset(source, { trials: run.trials, ...(checkpoint === undefined ? {} : { checkpoint }) }) };
 }

@@ -28,6 +28,9 @@ const NOT_INHERITED = [
   "MATRIX_INSECURE",
 ];
 
+/** Of an id, which is a name and something that no other life has. */
+const NAME_CHARS_MAX = 48;
+
 /** The command of each next life of a worker, with the id of that life and of the one before. */
 export class WorkerLives {
   readonly #flags: Omit<WorkerFlags, "name">;
@@ -49,7 +52,7 @@ export class WorkerLives {
   next(name: string, token: string | null): WorkerCommand {
     const { join, role, listen, patience, insecure, watcher } = this.#flags;
     const before = this.#ids.get(name);
-    const id = `${name}.${nanoid(10)}`;
+    const id = `${name.replace(/[^\w-]/g, "-").slice(0, NAME_CHARS_MAX)}-${nanoid(10)}`;
     this.#ids.set(name, id);
     const { file, args } = ownCommand();
     const flags: [string, string | undefined][] = [

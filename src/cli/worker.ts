@@ -51,15 +51,15 @@ export async function runWorker(options: WorkerOptions): Promise<number> {
   const show = (line: string): void => void process.stderr.write(`${line}\n`);
   const log = createStreamedLog({ show });
   const releaseErrors = catchStrayErrors(log);
-  const leaving = Promise.withResolvers<"signal" | "over" | "gone">();
+  const leaving: Leaving = Promise.withResolvers();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => leaving.resolve("signal"));
   if (options.parent !== null) watchParent(options.parent, () => process.exit(EXIT.resumable));
 
   const driver = new DriverCalls(options.id, options.find);
   const folder = await mkdtemp(join(tmpdir(), "matrix-host-"));
   try {
-    const joined = await Promise.race([joinRun(driver, options, show), leaving.promise]);
-    if (typeof joined === "string") return EXIT.complete;
+    const joined = await joinRun(driver, options, leaving, show);
+    if (joined === null) return EXIT.complete;
     const prepared = await unpackAndPrepare(joined, folder);
     const why = await serve(prepared, joined, driver, options, log, leaving);
     if (why === "gone") show(`the driver was not heard of for ${options.patienceMs / 1000} s: leaving`);
@@ -73,11 +73,22 @@ export async function runWorker(options: WorkerOptions): Promise<number> {
 
 type Welcome = Exclude<Control<"welcome">, { readonly refused: string }>;
 
-/** Asks until there is a driver. Fails with `usage` when it says no. */
-async function joinRun(driver: DriverCalls, { name, replaces }: WorkerOptions, show: (line: string) => void): Promise<Welcome> {
+type Leaving = PromiseWithResolvers<"signal" | "over" | "gone">;
+
+/** Asks until there is a driver; null when a signal came first. Fails with `usage` when the driver says no. */
+async function joinRun(
+  driver: DriverCalls,
+  { name, replaces }: WorkerOptions,
+  leaving: Leaving,
+  show: (line: string) => void,
+): Promise<Welcome | null> {
   let pauseMs: number = JOIN_PAUSE_MS.first;
   let saidAt = performance.now() - WAITING_SAID_MS + 1000;
-  for (;;) {
+  let isLeaving = false;
+  void leaving.promise.then(() => {
+    isLeaving = true;
+  });
+  while (!isLeaving) {
     let why = "there is no driver yet";
     try {
       const welcome = await driver.call("join", "join", { program: version, name, replaces }, "welcome", JOIN_TIMEOUT_MS);
@@ -92,9 +103,10 @@ async function joinRun(driver: DriverCalls, { name, replaces }: WorkerOptions, s
       saidAt = performance.now();
       show(`${name}: waiting for the driver: ${why}`);
     }
-    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    await Promise.race([new Promise((resolve) => setTimeout(resolve, pauseMs)), leaving.promise]);
     pauseMs = Math.min(JOIN_PAUSE_MS.max, pauseMs * 2);
   }
+  return null;
 }
 
 function refuseIfNotAMember({ status }: PeerError): void {
@@ -118,7 +130,7 @@ async function serve(
   driver: DriverCalls,
   options: WorkerOptions,
   log: StreamedLog,
-  leaving: PromiseWithResolvers<"signal" | "over" | "gone">,
+  leaving: Leaving,
 ): Promise<"signal" | "over" | "gone"> {
   const { id, name, insecure, patienceMs } = options;
   const { recipe } = loaded;

@@ -4,7 +4,7 @@
 import * as v from "valibot";
 import { isJsonObject, type JsonObject } from "../task/json.ts";
 import { matchesKey } from "./key-path.ts";
-import { parseDuration, parseSize } from "./unit.ts";
+import { parseDuration, parseShard, parseSize, type Shard } from "./unit.ts";
 
 const DURATION = 'a duration such as "90s", "500ms" or "2h"';
 const duration = v.pipe(
@@ -42,6 +42,18 @@ const template = v.union([path, v.strictObject({ text: v.string() })], 'a path, 
 /** Names of roles, at least one. */
 const names = v.pipe(v.array(v.string()), v.minLength(1, "at least one role"));
 
+const SHARD = 'a shard "INDEX/COUNT" with INDEX from 0, such as "0/4"';
+const shard = v.pipe(
+  v.string(SHARD),
+  v.rawTransform<string, Shard>(({ dataset, addIssue, NEVER }) => {
+    const shard = parseShard(dataset.value);
+    if (shard !== null && shard.index < shard.count) return shard;
+    // What lies past the end was most likely counted from 1.
+    addIssue({ message: shard === null ? SHARD : `"0/${shard.count}" to "${shard.count - 1}/${shard.count}", counted from 0` });
+    return NEVER;
+  }),
+);
+
 const dataset = v.strictObject({
   /** A path or glob, or several. */
   path: v.union([path, v.pipe(v.array(path), v.minLength(1, "a path or several"))], "a path or several"),
@@ -53,6 +65,8 @@ const dataset = v.strictObject({
   shuffle: v.optional(v.boolean(), false),
   /** CEL over `row`: rows for which it is false are not tasks. */
   filter: v.optional(v.string()),
+  /** "INDEX/COUNT": of the run's rows, those whose number modulo COUNT is INDEX, with a driver and a run directory of their own. */
+  shard: v.optional(shard),
 });
 
 const run = v.strictObject({
