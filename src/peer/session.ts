@@ -2,14 +2,13 @@
 // Every request ends within its time, with the answer or with a PeerError that says whether the peer may have acted on it.
 
 import http2, { type ClientHttp2Session, type ClientHttp2Stream } from "node:http2";
-import { WINDOW_BYTES } from "./http2-server.ts";
+import { joined } from "./exchange.ts";
+import { SESSION_MEGABYTES_MAX, WINDOW_BYTES } from "./http2-server.ts";
 import type { HostId } from "./routing.ts";
 import { CONTENT_TYPE, PROTOCOL_VERSION } from "./server.ts";
 
 const CONNECT_TIMEOUT_MS = 5000;
 const ANSWER_BYTES_MAX = 64 * 2 ** 20;
-/** Bun opens no stream while more than this waits to be sent. */
-const SESSION_MEGABYTES_MAX = 1024;
 
 export interface SessionOptions {
   /** http:// for cleartext, https:// for TLS. */
@@ -138,7 +137,8 @@ export class PeerSession {
     }
     return new Promise((resolve, reject) => {
       const chunks: Uint8Array[] = [];
-      let bytes = 0;
+      let received = 0;
+      let announced: number | null = null;
       let cause: unknown;
       const fail = (message: string, maybe: boolean, status: number | null = null) => {
         clearTimeout(timer);
@@ -153,18 +153,21 @@ export class PeerSession {
         fail("given up", true);
         stream.close(http2.constants.NGHTTP2_CANCEL);
       });
-      stream.on("response", ({ ":status": status }) => {
-        if (status !== 200) fail(`refused with status ${status}`, status === undefined || status >= 500, status ?? null);
+      stream.on("response", ({ ":status": status = 0, "content-length": length }) => {
+        announced = Number(length);
+        if (status === 200 && announced <= ANSWER_BYTES_MAX) return;
+        fail(status === 200 ? "the answer is too large" : `refused with status ${status}`, status < 400 || status >= 500, status);
+        stream.close(http2.constants.NGHTTP2_CANCEL);
       });
       stream.on("data", (chunk: Uint8Array) => {
-        bytes += chunk.length;
-        if (bytes <= ANSWER_BYTES_MAX) return void chunks.push(chunk);
-        fail("the answer is too large", true);
-        session.destroy();
+        received += chunk.length;
+        chunks.push(chunk);
       });
       stream.on("end", () => {
+        // Both runtimes say "end" when a connection breaks, too, and Deno gives data before it gives the status.
+        if (received !== announced) return;
         clearTimeout(timer);
-        resolve(Buffer.concat(chunks));
+        resolve(joined(chunks));
       });
       stream.on("error", (error) => {
         cause = error;
