@@ -12,7 +12,7 @@ export const SESSION_MEGABYTES_MAX = 1024;
 const STREAMS_MAX = 256;
 const HEADER_BYTES_MAX = 8192;
 const STRANGERS_MAX = 256;
-const STRANGER_MS_MAX = 10_000;
+const STRANGER_TIMEOUT_MS = 10_000;
 /** How soon the kernel asks after a member that says nothing: its machine may be gone. */
 const KEEP_ALIVE_MS = 30_000;
 
@@ -22,6 +22,8 @@ export interface Http2ServerOptions {
   readonly port: number;
   /** PEM; null for cleartext. */
   readonly tls: { readonly key: string; readonly cert: string } | null;
+  /** How long a connection may stay that has not shown that it belongs here. */
+  readonly strangerTimeoutMs?: number;
   readonly handle: (exchange: Exchange) => void;
 }
 
@@ -30,10 +32,11 @@ export interface RunningServer {
   stop(): Promise<void>;
 }
 
-export async function serveHttp2({ hostname, port, tls, handle }: Http2ServerOptions): Promise<RunningServer> {
-  const server = createServer(tls);
+export async function serveHttp2(options: Http2ServerOptions): Promise<RunningServer> {
+  const { hostname, port, tls, strangerTimeoutMs = STRANGER_TIMEOUT_MS, handle } = options;
+  const server = createServer(tls, strangerTimeoutMs);
   const sockets = new Set<Socket>();
-  const strangers = new Strangers();
+  const strangers = new Strangers(strangerTimeoutMs);
   server.on("connection", (socket: Socket) => {
     sockets.add(socket);
     strangers.add(endpointOf(socket), socket);
@@ -56,13 +59,19 @@ export async function serveHttp2({ hostname, port, tls, handle }: Http2ServerOpt
   return { port: (server.address() as AddressInfo).port, stop };
 }
 
-function createServer(tls: Http2ServerOptions["tls"]): Http2Server {
+function createServer(tls: Http2ServerOptions["tls"], handshakeTimeout: number): Http2Server {
   const options = {
     settings: { initialWindowSize: WINDOW_BYTES, maxConcurrentStreams: STREAMS_MAX, maxHeaderListSize: HEADER_BYTES_MAX },
     maxSessionMemory: SESSION_MEGABYTES_MAX,
   };
   if (tls === null) return http2.createServer(options);
-  const server = http2.createSecureServer({ ...options, ...tls, handshakeTimeout: STRANGER_MS_MAX });
+  const server = http2.createSecureServer({
+    ...options,
+    key: tls.key,
+    cert: tls.cert,
+    minVersion: "TLSv1.3",
+    handshakeTimeout,
+  });
   server.on("tlsClientError", (_error, socket) => socket.destroy());
   server.on("unknownProtocol", (socket) => socket.destroy());
   // The two differ in nothing that is used here.
@@ -85,10 +94,15 @@ function admit(session: ServerHttp2Session, endpoint: string, strangers: Strange
 
 /** Connections that have not shown yet that they belong here. One too many displaces the oldest, so nobody is locked out. */
 class Strangers {
+  readonly #timeoutMs: number;
   readonly #waiting = new Map<string, { readonly socket: Socket; readonly timer: ReturnType<typeof setTimeout> }>();
 
+  constructor(timeoutMs: number) {
+    this.#timeoutMs = timeoutMs;
+  }
+
   add(endpoint: string, socket: Socket): void {
-    const timer = setTimeout(() => socket.destroy(), STRANGER_MS_MAX);
+    const timer = setTimeout(() => socket.destroy(), this.#timeoutMs);
     this.#waiting.set(endpoint, { socket, timer });
     socket.on("close", () => this.remove(endpoint));
     if (this.#waiting.size > STRANGERS_MAX) this.#waiting.values().next().value?.socket.destroy();

@@ -32,6 +32,8 @@ export interface PeerServerOptions {
   readonly metrics: () => string | Promise<string>;
   /** Told what a route threw that is no `WireError`. */
   readonly onBug: (thrown: unknown) => void;
+  /** How long a connection may stay without one request of a member. */
+  readonly strangerTimeoutMs?: number;
 }
 
 export interface PeerServer {
@@ -67,7 +69,8 @@ export async function servePeers(options: PeerServerOptions): Promise<PeerServer
   const app = createApp(options, (reason) => {
     refused[reason] = (refused[reason] ?? 0) + 1;
   });
-  const server = await serveHttp2({ ...options, tls: null, handle: (exchange) => void app.fetch(requestOf(exchange), exchange) });
+  const tls = options.tls ? await (await import("./tls.ts")).tlsIdentity(options.token) : null;
+  const server = await serveHttp2({ ...options, tls, handle: (exchange) => void app.fetch(requestOf(exchange), exchange) });
   return { ...server, refused };
 }
 
