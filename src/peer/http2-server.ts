@@ -1,14 +1,20 @@
-// An HTTP/2 server around a fetch-like function, for Bun and Deno. A request is judged by its headers before a byte of its body
-// is kept: the body is read only when the function asks for it, up to a limit, and what nobody asked for is thrown away.
+// An HTTP/2 server for Bun and Deno that strangers may knock at. A request is judged by its headers before a byte of its body is
+// kept, and a connection is a stranger until a request on it was found to belong here: strangers are few, and soon gone.
 
-import type { Http2Server, IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from "node:http2";
-import http2 from "node:http2";
-import type { AddressInfo } from "node:net";
+import http2, { type Http2Server, type ServerHttp2Session } from "node:http2";
+import type { AddressInfo, Socket } from "node:net";
+import { Exchange } from "./exchange.ts";
 
-/** Bytes on their way that nobody has read yet, per stream and per session. */
+/** Bytes on their way that nobody has read yet: of a stream, and of all streams of a session. */
 export const WINDOW_BYTES = 4 * 2 ** 20;
+/** Above it Bun and Node.js open no stream while large bodies wait to be sent. */
+export const SESSION_MEGABYTES_MAX = 1024;
 const STREAMS_MAX = 256;
 const HEADER_BYTES_MAX = 8192;
+const STRANGERS_MAX = 256;
+const STRANGER_TIMEOUT_MS = 10_000;
+/** How soon the kernel asks after a member that says nothing: its machine may be gone. */
+const KEEP_ALIVE_MS = 30_000;
 
 export interface Http2ServerOptions {
   readonly hostname: string;
@@ -16,13 +22,9 @@ export interface Http2ServerOptions {
   readonly port: number;
   /** PEM; null for cleartext. */
   readonly tls: { readonly key: string; readonly cert: string } | null;
-  readonly fetch: (request: Request, exchange: Exchange) => Response | Promise<Response>;
-}
-
-/** What a request has beside its headers. */
-export interface Exchange {
-  /** "cut": the sender went away. */
-  readBody(bytesMax: number): Promise<Uint8Array | "too large" | "cut">;
+  /** How long a connection may stay that has not shown that it belongs here. */
+  readonly strangerTimeoutMs?: number;
+  readonly handle: (exchange: Exchange) => void;
 }
 
 export interface RunningServer {
@@ -30,69 +32,94 @@ export interface RunningServer {
   stop(): Promise<void>;
 }
 
-export async function serveHttp2({ hostname, port, tls, fetch }: Http2ServerOptions): Promise<RunningServer> {
-  const settings = { initialWindowSize: WINDOW_BYTES, maxConcurrentStreams: STREAMS_MAX, maxHeaderListSize: HEADER_BYTES_MAX };
-  const server: Http2Server =
-    tls === null ? http2.createServer({ settings }) : (http2.createSecureServer({ settings, ...tls }) as unknown as Http2Server);
-  const sessions = new Set<ServerHttp2Session>();
-  server.on("session", (session) => {
-    sessions.add(session);
-    session.setLocalWindowSize(WINDOW_BYTES);
-    session.on("close", () => sessions.delete(session));
-    session.on("error", ignore);
+export async function serveHttp2(options: Http2ServerOptions): Promise<RunningServer> {
+  const { hostname, port, tls, strangerTimeoutMs = STRANGER_TIMEOUT_MS, handle } = options;
+  const server = createServer(tls, strangerTimeoutMs);
+  const sockets = new Set<Socket>();
+  const strangers = new Strangers(strangerTimeoutMs);
+  server.on("connection", (socket: Socket) => {
+    sockets.add(socket);
+    strangers.add(endpointOf(socket), socket);
+    socket.on("close", () => sockets.delete(socket));
+    socket.on("error", ignore);
+    socket.setNoDelay(true);
+    socket.setKeepAlive(true, KEEP_ALIVE_MS);
   });
-  server.on("stream", (stream, headers) => void answer(stream, headers, fetch));
-  for (const event of ["sessionError", "clientError", "tlsClientError"]) server.on(event, ignore);
+  server.on("session", (session) => {
+    const endpoint = endpointOf(session.socket);
+    session.on("error", ignore);
+    session.on("stream", (stream, headers) => handle(new Exchange(stream, headers, () => admit(session, endpoint, strangers))));
+  });
+  await listen(server, port, hostname);
+  const stop = async () => {
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    for (const socket of sockets) socket.destroy();
+    await closed;
+  };
+  return { port: (server.address() as AddressInfo).port, stop };
+}
+
+function createServer(tls: Http2ServerOptions["tls"], handshakeTimeout: number): Http2Server {
+  const options = {
+    settings: { initialWindowSize: WINDOW_BYTES, maxConcurrentStreams: STREAMS_MAX, maxHeaderListSize: HEADER_BYTES_MAX },
+    maxSessionMemory: SESSION_MEGABYTES_MAX,
+  };
+  if (tls === null) return http2.createServer(options);
+  const server = http2.createSecureServer({
+    ...options,
+    key: tls.key,
+    cert: tls.cert,
+    minVersion: "TLSv1.3",
+    handshakeTimeout,
+  });
+  server.on("tlsClientError", (_error, socket) => socket.destroy());
+  server.on("unknownProtocol", (socket) => socket.destroy());
+  // The two differ in nothing that is used here.
+  return server as unknown as Http2Server;
+}
+
+async function listen(server: Http2Server, port: number, hostname: string): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen(port, hostname, resolve);
   });
   server.on("error", ignore);
-  return {
-    port: (server.address() as AddressInfo).port,
-    stop: async () => {
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      for (const session of sessions) session.destroy();
-      await closed;
-    },
-  };
+  server.on("sessionError", ignore);
 }
 
-async function answer(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, fetch: Http2ServerOptions["fetch"]): Promise<void> {
-  stream.on("error", ignore);
-  const response = await fetch(requestOf(headers), { readBody: (bytesMax) => readBody(stream, bytesMax) });
-  const body = new Uint8Array(await response.arrayBuffer());
-  if (stream.destroyed) return;
-  const type = response.headers.get("content-type");
-  stream.respond({ ":status": response.status, ...(type === null ? {} : { "content-type": type }) }, { sendDate: false } as object);
-  stream.end(body);
-  // What is left of the body is thrown away: a reset would have the other side miss the answer.
-  stream.resume();
+/** What is on its way from a stranger is bounded by HTTP/2's own small window. */
+function admit(session: ServerHttp2Session, endpoint: string, strangers: Strangers): void {
+  if (strangers.remove(endpoint) && !session.destroyed) session.setLocalWindowSize(WINDOW_BYTES);
 }
 
-function requestOf(headers: IncomingHttpHeaders): Request {
-  const fields = Object.entries(headers).filter(([name, value]) => !name.startsWith(":") && typeof value === "string");
-  return new Request(`http://peer${headers[":path"]}`, { method: String(headers[":method"]), headers: fields as [string, string][] });
+/** Connections that have not shown yet that they belong here. One too many displaces the oldest, so nobody is locked out. */
+class Strangers {
+  readonly #timeoutMs: number;
+  readonly #waiting = new Map<string, { readonly socket: Socket; readonly timer: ReturnType<typeof setTimeout> }>();
+
+  constructor(timeoutMs: number) {
+    this.#timeoutMs = timeoutMs;
+  }
+
+  add(endpoint: string, socket: Socket): void {
+    const timer = setTimeout(() => socket.destroy(), this.#timeoutMs);
+    this.#waiting.set(endpoint, { socket, timer });
+    socket.on("close", () => this.remove(endpoint));
+    if (this.#waiting.size > STRANGERS_MAX) this.#waiting.values().next().value?.socket.destroy();
+  }
+
+  /** False when it was none. */
+  remove(endpoint: string): boolean {
+    clearTimeout(this.#waiting.get(endpoint)?.timer);
+    return this.#waiting.delete(endpoint);
+  }
 }
 
-function readBody(stream: ServerHttp2Stream, bytesMax: number): Promise<Uint8Array | "too large" | "cut"> {
-  return new Promise((resolve) => {
-    const chunks: Uint8Array[] = [];
-    let bytes = 0;
-    const take = (chunk: Uint8Array): void => {
-      bytes += chunk.length;
-      chunks.push(chunk);
-      if (bytes <= bytesMax) return;
-      stream.off("data", take);
-      chunks.length = 0;
-      resolve("too large");
-    };
-    stream.on("data", take);
-    stream.once("end", () => resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)));
-    stream.once("close", () => resolve("cut"));
-  });
+/** Names a connection; the socket and the session on it share no object. */
+function endpointOf({ remoteAddress, remotePort }: Pick<Socket, "remoteAddress" | "remotePort">): string {
+  return `${remoteAddress}/${remotePort}`;
 }
 
 function ignore(): void {
-  // A broken connection is the other side's affair; whoever waits for it learns from its own stream.
+  // A broken connection is the other side's affair; whoever waits for something on it learns from its own stream.
 }
