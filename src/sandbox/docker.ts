@@ -11,6 +11,7 @@ import { finished } from "node:stream/promises";
 import { setTimeout as pause } from "node:timers/promises";
 import type Docker from "dockerode";
 import { MatrixError, messageOf } from "../error.ts";
+import { machineId } from "../process.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Command, EngineReport, FoundSandbox, LimitName, Running, Sandbox, Sandboxes, SandboxSpec } from "./contract.ts";
 import { exec } from "./exec.ts";
@@ -99,7 +100,7 @@ export class DockerSandboxes implements Sandboxes {
         [LABEL.run]: owner.run,
         [LABEL.host]: owner.host,
         [LABEL.lease]: folder,
-        [LABEL.machine]: machineName(),
+        [LABEL.machine]: machineId(),
       },
       OpenStdin: true,
       // When we are gone, so is the holder's stdin.

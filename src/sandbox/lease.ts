@@ -2,10 +2,10 @@
 // Every sandbox of the host hangs on it; its holder looks at the counter, and so does everybody's reaper. The folder also
 // carries what is mounted into containers. A guard process clears it away when the host is killed.
 
-import { createHash, randomUUID } from "node:crypto";
-import { readFileSync, statSync } from "node:fs";
+import { randomUUID } from "node:crypto";
+import { statSync } from "node:fs";
 import { chmod, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { hostname, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pythonAgent from "../../sandboxes/matrix_agent.py" with { type: "text" };
 import bunAgent from "../../sandboxes/matrix-agent.mjs" with { type: "text" };
@@ -181,15 +181,4 @@ export function isRenewed(folder: string): boolean {
       return false;
     }
   });
-}
-
-/** Names this machine and its boot: a lease can be judged only where its folder would be. */
-export function machineName(): string {
-  let boot = "";
-  try {
-    boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
-  } catch {
-    // No /proc: the host's name has to do.
-  }
-  return createHash("sha256").update(`${hostname()}\n${boot}`).digest("hex").slice(0, 16);
 }

@@ -4,10 +4,11 @@
 import { rm } from "node:fs/promises";
 import { sep } from "node:path";
 import { messageOf } from "../error.ts";
+import { machineId } from "../process.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { FoundSandbox } from "./contract.ts";
 import { findContainers, removeContainer } from "./docker.ts";
-import { allLeases, isRenewed, leaseRoot, MARK, machineName, sessionsOf } from "./lease.ts";
+import { allLeases, isRenewed, leaseRoot, MARK, sessionsOf } from "./lease.ts";
 import { allPids, environmentOf, killFileServers, killMarked, markedPids } from "./spawn.ts";
 
 export interface SandboxStatus extends FoundSandbox {
@@ -23,7 +24,7 @@ export async function findSandboxes(root: string = leaseRoot()): Promise<Sandbox
   return [...containers, ...findProcesses()].map((found) => ({
     ...found,
     kept: isRenewed(found.lease),
-    ours: found.machine === machineName() && found.lease.startsWith(`${root}${sep}`),
+    ours: found.machine === machineId() && found.lease.startsWith(`${root}${sep}`),
   }));
 }
 
@@ -77,7 +78,7 @@ function findProcesses(): FoundSandbox[] {
       run: variables.get(MARK.run) ?? "?",
       host: variables.get(MARK.host) ?? "?",
       lease,
-      machine: machineName(),
+      machine: machineId(),
       image: variables.get(MARK.image) ?? "",
       startedAt: Number(variables.get(MARK.startedAt) ?? 0),
     });
