@@ -75,7 +75,7 @@ describe("the house", () => {
     const shared: Readonly<Record<string, RegExp>> = {
       commander: /^(main\.ts|cli\/)/,
       hono: /^(model|peer)\/server\.ts$/,
-      valibot: /^(recipe\/(schema|validate)|peer\/control|driver\/(manifest|verify|driver-file))\.ts$/,
+      valibot: /^(recipe\/(schema|validate)|peer\/control|agent\/exec|driver\/(manifest|verify|driver-file))\.ts$/,
       "yocto-queue": /^(host\/role|model\/limit)\.ts$/,
       "fastest-levenshtein": /^(recipe\/validate|dataset\/files)\.ts$/,
     };

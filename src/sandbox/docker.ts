@@ -16,7 +16,7 @@ import type { Log } from "../telemetry/log.ts";
 import type { Command, EngineReport, FoundSandbox, LimitName, Running, Sandbox, Sandboxes, SandboxSpec } from "./contract.ts";
 import { exec } from "./exec.ts";
 import { HOLDER, START } from "./holder.ts";
-import { type Lease, machineName } from "./lease.ts";
+import type { Lease } from "./lease.ts";
 
 /** Where the bridge folder stands in a container. */
 const BRIDGE = "/matrix";

@@ -9,6 +9,7 @@ import { homedir } from "node:os";
 import { basename, join, relative } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { MatrixError, messageOf } from "../error.ts";
+import { isImagePath } from "../recipe/schema.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { EngineName } from "./contract.ts";
 import { buildDockerImage, dockerImageId } from "./docker.ts";
@@ -28,11 +29,6 @@ export async function prepareImage(image: string, engine: EngineName, options: I
   if (engine === "process") return image;
   if (engine === "docker") return prepareDocker(image, options);
   return prepareSif(image, options);
-}
-
-/** Whether the text names something on disk; anything else is a Docker reference. */
-export function isImagePath(image: string): boolean {
-  return image.startsWith("/") || image.startsWith("./") || image.startsWith("../") || image.endsWith(".sif");
 }
 
 async function prepareDocker(image: string, { log, signal }: ImageOptions): Promise<string> {
