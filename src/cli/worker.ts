@@ -125,7 +125,7 @@ async function unpackAndPrepare({ bundle }: Welcome, folder: string): Promise<Pr
 }
 
 async function serve(
-  { loaded, agents, rule }: Prepared,
+  { loaded, agents, rule, openSandboxes }: Prepared,
   { run }: Welcome,
   driver: DriverCalls,
   options: WorkerOptions,
@@ -163,6 +163,7 @@ async function serve(
     onBug: (error) => log.write("error", `bug: ${messageOf(error)}`, { stack: (error as Error).stack ?? "" }),
     clock: systemClock,
   });
+  const sandboxes = openSandboxes(name, log);
   const host = new Host({
     id: name,
     roles: roles.map((role) => {
@@ -195,6 +196,7 @@ async function serve(
   await sendLogs(driver, name, log);
   await membership.stop();
   host.stop();
+  await sandboxes.stop();
   await peer.stop();
   await tracing?.close();
   return why;

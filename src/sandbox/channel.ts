@@ -3,6 +3,7 @@
 // in any order; `{"cancel": 1}` says that nobody waits for 1 any more. A line that is too long or no JSON, and the agent's death,
 // fail whatever waits, with their text: an agent that no longer speaks the protocol is of no use. Never a hang.
 
+import { StringDecoder } from "node:string_decoder";
 import { MatrixError, messageOf } from "../error.ts";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import type { Running } from "./contract.ts";
@@ -43,6 +44,8 @@ export class Channel {
   #parts: Buffer[] = [];
   #partsBytes = 0;
   #lastWords = "";
+  /** The beginning of a line of stderr. */
+  #heard = "";
   #next = 1;
   #dead: MatrixError | null = null;
   /** Resolves when the channel can no longer be used, with the error that says why. */
@@ -55,7 +58,8 @@ export class Channel {
     this.closed = this.#close.promise;
     running.stdin.on("error", () => undefined);
     running.stdout.on("data", (chunk: Buffer) => this.#read(chunk));
-    running.stderr.on("data", (chunk: Buffer) => this.#hear(chunk.toString("utf8")));
+    const decoder = new StringDecoder("utf8");
+    running.stderr.on("data", (chunk: Buffer) => this.#hear(decoder.write(chunk)));
     running.exited.then(
       (code) => this.#die(new MatrixError("sandbox_lost", `${options.name} ended with exit ${code}${this.#words()}`)),
       (thrown: unknown) =>
@@ -170,7 +174,12 @@ export class Channel {
 
   #hear(text: string): void {
     this.#lastWords = (this.#lastWords + text).slice(-LAST_WORDS_CHARS);
-    for (const line of text.split("\n")) if (line.trim() !== "") this.#options.onStderr(line.slice(0, STDERR_LINE_CHARS));
+    const lines = (this.#heard + text).split("\n");
+    // A line without end is told in pieces.
+    const rest = lines.at(-1) ?? "";
+    this.#heard = rest.length > STDERR_LINE_CHARS ? "" : rest;
+    for (const line of rest === this.#heard ? lines.slice(0, -1) : lines)
+      if (line.trim() !== "") this.#options.onStderr(line.slice(0, STDERR_LINE_CHARS));
   }
 
   #words(): string {

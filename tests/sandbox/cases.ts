@@ -20,7 +20,7 @@ export interface EngineUnderTest {
 }
 
 const MIB = 2 ** 20;
-const SPEC: SandboxSpec = {
+export const SPEC: SandboxSpec = {
   name: "case",
   image: "",
   memoryBytes: 256 * MIB,
