@@ -13,6 +13,8 @@ import { Lease } from "../../src/sandbox/lease.ts";
 import { markedPids } from "../../src/sandbox/spawn.ts";
 import type { Log } from "../../src/telemetry/log.ts";
 import { until, withFolder } from "../matrix.ts";
+import { quiet } from "./engines.ts";
+import { SPEC } from "./spec.ts";
 
 export interface EngineUnderTest {
   readonly image: string;
@@ -20,20 +22,7 @@ export interface EngineUnderTest {
 }
 
 const MIB = 2 ** 20;
-export const SPEC: SandboxSpec = {
-  name: "case",
-  image: "",
-  memoryBytes: 256 * MIB,
-  cpus: 1,
-  pids: 64,
-  network: "none",
-  readOnly: true,
-  mounts: [],
-  env: {},
-  workdir: "/work",
-};
 const TIME = { timeoutMs: 30_000 };
-const quiet: Log = { write: () => undefined, close: async () => undefined };
 
 export function sandboxCases({ image, connect }: EngineUnderTest): void {
   let lease: Lease;

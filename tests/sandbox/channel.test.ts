@@ -6,7 +6,7 @@ import type { Sandbox } from "../../src/sandbox/contract.ts";
 import { Lease } from "../../src/sandbox/lease.ts";
 import { ProcessSandboxes } from "../../src/sandbox/process.ts";
 import { until } from "../matrix.ts";
-import { SPEC } from "./cases.ts";
+import { SPEC } from "./spec.ts";
 
 const LINE_BYTES_MAX = 2 ** 20;
 const TIME = { timeoutMs: 20_000 };

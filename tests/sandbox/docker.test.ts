@@ -1,14 +1,10 @@
-// Docker against the cases that every engine passes, and what is its own.
+// Docker against the cases that every engine passes.
 
 import { describe } from "bun:test";
-import { DockerSandboxes, dockerImageId, reportDocker } from "../../src/sandbox/docker.ts";
+import { DockerSandboxes } from "../../src/sandbox/docker.ts";
 import { sandboxCases } from "./cases.ts";
+import { docker } from "./engines.ts";
 
-const IMAGE = "python:3.12-slim";
-const { usable, says } = await reportDocker();
-const missing = !usable ? says : (await dockerImageId(IMAGE)) !== null ? null : `Docker has no image ${IMAGE}`;
-if (missing !== null) console.log(`skipped: ${missing}`);
-
-describe.skipIf(missing !== null)("docker", () =>
-  sandboxCases({ image: IMAGE, connect: (lease, log) => DockerSandboxes.connect(lease, log) }),
+describe.skipIf(docker.image === null)("docker", () =>
+  sandboxCases({ image: docker.image ?? "", connect: (lease, log) => DockerSandboxes.connect(lease, log) }),
 );
