@@ -151,7 +151,8 @@ function sandboxesOf(recipe: Recipe) {
   let site: SandboxSite | null = null;
   return {
     open: (host: string, log: Log): SandboxSite => {
-      site = new SandboxSite({ run: recipe.name, host, log, configs: recipe.sandboxes, mounts: agentMounts(recipe) });
+      const { name, run, sandboxes } = recipe;
+      site = new SandboxSite({ run: name, host, log, taskMs: run.timeout, configs: sandboxes, mounts: agentMounts(recipe) });
       site.begin();
       return site;
     },

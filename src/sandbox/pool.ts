@@ -22,6 +22,8 @@ export interface PoolOptions {
   readonly warm: number;
   /** Something of a task stays in its sandbox between calls. */
   readonly stateful: boolean;
+  /** A task lives no longer than this: a session that was silent for as long is nobody's. */
+  readonly taskMs: number;
   readonly starts: Starts;
   readonly log: Log;
 }
@@ -60,7 +62,8 @@ const SWEEP_MS = 5000;
 
 interface Session {
   readonly key: string;
-  seat: Seat;
+  /** There from the first call on, so that the same call never begins twice. */
+  readonly seat: Promise<Seat>;
   last: Call;
   /** Of the last call. */
   answer: Promise<unknown>;
@@ -107,7 +110,8 @@ export class SandboxPool implements AsyncDisposable {
         const lost = thrown instanceof MatrixError && thrown.code === "sandbox_lost";
         // Nothing had been kept in it: another one does as well.
         if (!lost || moves === MOVES_MAX || !(first || !this.#options.stateful) || signal.aborted) throw thrown;
-        this.#sessions.delete(key);
+        const session = this.#sessions.get(key);
+        if (session !== undefined) this.#end(session);
       }
     }
   }
@@ -142,41 +146,41 @@ export class SandboxPool implements AsyncDisposable {
     if (verdict === "begin" && known !== undefined) this.#end(known);
     if (verdict === "begin" && caller.continues && this.#options.stateful)
       throw this.#lost("the sandbox that had the state of this task is gone, and the row must start again");
-    const session = verdict === "go-on" && known !== undefined ? known : await this.#begin(key, call, signal);
-    return this.#work(session, call, work);
+    const session = verdict === "go-on" && known !== undefined ? known : this.#begin(key, call, signal);
+    session.last = call;
+    const answer = this.#work(session, call, work);
+    session.answer = answer;
+    return answer;
   }
 
-  async #begin(key: string, call: Call, signal: AbortSignal): Promise<Session> {
-    const seat = await this.#seat(signal);
-    const session: Session = { key, seat, last: call, answer: Promise.resolve(), busy: 0, usedAt: performance.now() };
-    seat.sessions++;
+  #begin(key: string, call: Call, signal: AbortSignal): Session {
+    const seat = this.#seat(signal);
+    const session: Session = { key, seat, last: call, answer: seat, busy: 0, usedAt: performance.now() };
     this.#sessions.set(key, session);
+    seat.catch(() => this.#forget(session));
     return session;
   }
 
   async #work<T>(session: Session, call: Call, work: (place: Place) => Promise<T>): Promise<T> {
-    const { seat } = session;
-    if (seat.gone !== null) {
-      this.#sessions.delete(session.key);
-      throw this.#lost(seat.gone);
-    }
-    session.last = call;
     session.busy++;
-    const answer = work({
-      sandbox: seat.sandbox,
-      session: createHash("sha256").update(`${session.key}\0${call.attempt}`).digest("hex").slice(0, 16),
-      channel: (agent) => seat.channel(agent),
-    });
-    session.answer = answer;
     try {
-      return await answer;
+      const seat = await session.seat;
+      if (seat.gone !== null) {
+        this.#forget(session);
+        throw this.#lost(seat.gone);
+      }
+      return await work({
+        sandbox: seat.sandbox,
+        session: createHash("sha256").update(`${session.key}\0${call.attempt}`).digest("hex").slice(0, 16),
+        channel: (agent) => seat.channel(agent),
+      });
     } finally {
       session.busy--;
       session.usedAt = performance.now();
     }
   }
 
-  /** The seat with the fewest tasks, once there is one with room. */
+  /** The seat with the fewest tasks, once there is one with room, taken for one more. */
   async #seat(signal: AbortSignal): Promise<Seat> {
     for (;;) {
       if (this.#stopped) throw this.#lost("the run was stopped");
@@ -185,7 +189,10 @@ export class SandboxPool implements AsyncDisposable {
       const best = free.reduce<Seat | null>((best, seat) => (best === null || seat.sessions < best.sessions ? seat : best), null);
       const wanted = best === null || best.sessions > 0;
       if (wanted && this.#seats.size + this.#starting < count && this.#starting < this.#waiting.length + 1) void this.#start();
-      if (best !== null) return best;
+      if (best !== null) {
+        best.sessions++;
+        return best;
+      }
       await this.#wait(signal);
     }
   }
@@ -219,8 +226,10 @@ export class SandboxPool implements AsyncDisposable {
       void seat.sandbox.ended.then(() => this.#leave(seat));
       this.#wake();
     } catch (thrown) {
-      // While others run, who waits gets one of them.
-      if (this.#seats.size === 0 || this.#options.serves === "one") this.#waiting.shift()?.reject(thrown as Error);
+      // While others run, who waits gets one of them; else one hears of it, and the next may try.
+      if (this.#seats.size > 0) return;
+      this.#waiting.shift()?.reject(thrown as Error);
+      this.#wake();
     } finally {
       this.#starting--;
     }
@@ -250,11 +259,21 @@ export class SandboxPool implements AsyncDisposable {
     if (!this.#stopped) this.#wake();
   }
 
-  #end(session: Session): void {
+  #forget(session: Session): void {
     if (this.#sessions.get(session.key) === session) this.#sessions.delete(session.key);
-    const { seat } = session;
+  }
+
+  #end(session: Session): void {
+    this.#forget(session);
+    session.seat.then(
+      (seat) => this.#free(seat),
+      () => undefined,
+    );
+  }
+
+  #free(seat: Seat): void {
     seat.sessions--;
-    if (this.#options.serves === "many") return;
+    if (this.#options.serves === "many" || seat.gone !== null) return;
     // What one task left behind is not for the next.
     this.#seats.delete(seat);
     void seat.stop().then(() => this.#wake());
@@ -265,13 +284,14 @@ export class SandboxPool implements AsyncDisposable {
     for (const { resolve } of this.#waiting.splice(0)) resolve();
   }
 
-  /** Tasks end elsewhere too, and nobody tells: where others wait for a sandbox, the one that was silent longest gives its own up. */
+  /** Tasks end elsewhere too, and nobody tells. Where others wait for a sandbox, the one that was silent longest gives its own up. */
   #evict(): void {
-    if (this.#waiting.length === 0 || this.#options.serves === "many") return;
     const now = performance.now();
-    const idle = [...this.#sessions.values()].filter(({ busy, usedAt }) => busy === 0 && now - usedAt > SILENCE_MS);
-    const oldest = idle.sort((a, b) => a.usedAt - b.usedAt)[0];
-    if (oldest !== undefined) this.#end(oldest);
+    const silent = [...this.#sessions.values()].filter(({ busy, usedAt }) => busy === 0 && now - usedAt > SILENCE_MS);
+    for (const session of silent.filter(({ usedAt }) => now - usedAt > this.#options.taskMs)) this.#end(session);
+    if (this.#waiting.length === 0 || this.#options.serves === "many") return;
+    const oldest = silent.reduce<Session | null>((oldest, one) => (oldest === null || one.usedAt < oldest.usedAt ? one : oldest), null);
+    if (oldest !== null) this.#end(oldest);
   }
 
   #lost(why: string): MatrixError {

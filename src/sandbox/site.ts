@@ -20,6 +20,8 @@ export interface SiteOptions {
   readonly run: string;
   readonly host?: string;
   readonly log: Log;
+  /** How long a task may live. */
+  readonly taskMs: number;
   readonly configs: Readonly<Record<string, SandboxConfig>>;
   /** What roles bring along, by sandbox. */
   readonly mounts: ReadonlyMap<string, readonly Mount[]>;
@@ -55,6 +57,7 @@ export class SandboxSite implements AsyncDisposable {
     let ready: Promise<{ sandboxes: Sandboxes; image: string }> | null = null;
     const pool = new SandboxPool({
       ...{ serves, count, warm, stateful },
+      taskMs: this.#options.taskMs,
       spec: specOf(name, config, this.#options.mounts.get(name) ?? []),
       starts: this.#starts,
       log: this.#options.log,
