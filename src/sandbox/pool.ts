@@ -185,7 +185,7 @@ export class SandboxPool implements AsyncDisposable {
     for (;;) {
       if (this.#stopped) throw this.#lost("the run was stopped");
       const { serves, count } = this.#options;
-      const free = [...this.#seats].filter(({ sessions }) => serves === "many" || sessions === 0);
+      const free = [...this.#seats].filter(({ sessions, gone }) => gone === null && (serves === "many" || sessions === 0));
       const best = free.reduce<Seat | null>((best, seat) => (best === null || seat.sessions < best.sessions ? seat : best), null);
       const wanted = best === null || best.sessions > 0;
       if (wanted && this.#seats.size + this.#starting < count && this.#starting < this.#waiting.length + 1) void this.#start();
