@@ -138,7 +138,8 @@ function checkExpression(key: string, source: string): Complaint[] {
 }
 
 function unknownName(key: string, what: string, name: string, names: readonly string[]): Complaint {
-  const known = names.length === 0 ? `there are no ${what}s` : `${what}s: ${names.join(", ")}`;
+  const plural = what.endsWith("x") ? `${what}es` : `${what}s`;
+  const known = names.length === 0 ? `there are no ${plural}` : `${plural}: ${names.join(", ")}`;
   const suggestion = nearest(name, names);
   return { key, message: `no ${what} is named "${name}"; ${known}`, ...(suggestion === undefined ? {} : { suggestion }) };
 }

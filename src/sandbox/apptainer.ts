@@ -135,6 +135,7 @@ class ApptainerSandbox implements Sandbox {
   readonly #commands = new Map<number, { readonly settle: (code: number) => void; readonly relay: Child }>();
   #next = 0;
   #pipes: Promise<unknown> = Promise.resolve();
+  #pipesMade = 0;
   #gone: string | null = null;
   #stopping = false;
   #said = "";
@@ -167,7 +168,10 @@ class ApptainerSandbox implements Sandbox {
       START_TIMEOUT_MS,
     );
     try {
-      await this.#ready.promise;
+      const pipes = this.#makePipes(0).catch((cause: unknown) => {
+        throw this.#unavailable(messageOf(cause));
+      });
+      await Promise.all([this.#ready.promise, pipes]);
     } finally {
       clearTimeout(timer);
       signal?.removeEventListener("abort", abort);
@@ -233,8 +237,10 @@ class ApptainerSandbox implements Sandbox {
     return this.stop();
   }
 
+  /** Those of a command; made for several at once, the first of them while the container starts. */
   async #makePipes(number: number): Promise<void> {
-    if (number % PIPES_AHEAD === 0) {
+    if (number === this.#pipesMade) {
+      this.#pipesMade += PIPES_AHEAD;
       const names = Array.from({ length: PIPES_AHEAD }, (_, ahead) => number + ahead).flatMap((n) =>
         ["in", "out", "err"].map((end) => join(this.#folder, `${n}.${end}`)),
       );

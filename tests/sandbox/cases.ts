@@ -88,6 +88,12 @@ export function sandboxCases({ image, connect }: EngineUnderTest): void {
       expect(JSON.parse(out)).toEqual(words);
     });
 
+    test("that no kernel could start is refused, and the sandbox goes on", async () => {
+      expect(await codeOf(run(["echo", "a\0b"]))).toBe("agent_failed");
+      expect(await codeOf(run(["echo", "x".repeat(200_000)]))).toBe("agent_failed");
+      expect((await run(["/bin/sh", "-c", 'printf "${#1}"', "sh", "x".repeat(120_000)])).out).toBe("120000");
+    });
+
     test("reads its stdin to the end, and then it is closed", async () => {
       expect(await sh("cat; echo end", { stdin: Buffer.from("given\n") })).toMatchObject({ out: "given\nend\n" });
     });
