@@ -163,7 +163,7 @@ async function serve(
     onBug: (error) => log.write("error", `bug: ${messageOf(error)}`, { stack: (error as Error).stack ?? "" }),
     clock: systemClock,
   });
-  const sandboxes = openSandboxes(name, log);
+  const sandboxes = await openSandboxes(name, roles, log);
   const host = new Host({
     id: name,
     roles: roles.map((role) => {

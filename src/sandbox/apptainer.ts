@@ -58,6 +58,10 @@ export class ApptainerSandboxes implements Sandboxes {
   }
 
   async #start(spec: SandboxSpec, signal: AbortSignal | undefined): Promise<Sandbox> {
+    if (!existsSync(spec.image))
+      throw new MatrixError("sandbox_invalid", `there is no SIF ${spec.image} (sandboxes.${spec.name}.image)`, {
+        hint: "`matrix sandbox build` makes one",
+      });
     const id = `matrix-${randomUUID()}`;
     const folder = await this.#lease.folderOf(id);
     const unenforced = this.#unenforced;

@@ -66,7 +66,7 @@ export class DockerSandboxes implements Sandboxes {
 
   async start(spec: SandboxSpec, signal?: AbortSignal): Promise<Sandbox> {
     if (this.#remote)
-      throw new MatrixError("sandbox_unavailable", "the Docker engine runs on another machine, where our files cannot be mounted", {
+      throw new MatrixError("sandbox_invalid", "the Docker engine runs on another machine, where our files cannot be mounted", {
         hint: "start `matrix agent` on that machine, or use a local engine",
       });
     const id = `matrix-${randomUUID()}`;
@@ -441,7 +441,7 @@ function demultiplex(stream: NodeJS.ReadableStream, stdout: PassThrough, stderr:
 function unavailable(spec: SandboxSpec, cause: unknown): MatrixError {
   const { statusCode } = cause as { statusCode?: number };
   if (statusCode === 404)
-    return new MatrixError("sandbox_unavailable", `Docker has no image ${spec.image} (sandboxes.${spec.name}.image)`, {
+    return new MatrixError("sandbox_invalid", `Docker has no image ${spec.image} (sandboxes.${spec.name}.image)`, {
       cause,
       hint: `\`docker pull ${spec.image}\`, or \`matrix sandbox build\` where it has a Dockerfile`,
     });

@@ -24,6 +24,8 @@ export interface PoolOptions {
   readonly stateful: boolean;
   /** A task lives no longer than this: a session that was silent for as long is nobody's. */
   readonly taskMs: number;
+  /** How long a task waits for an engine that starts none, before it hears of it. */
+  readonly patienceMs: number;
   readonly starts: Starts;
   readonly log: Log;
 }
@@ -52,8 +54,8 @@ export interface Place {
   channel(agent: AgentOptions): Promise<Channel>;
 }
 
-/** A start that failed is tried again after so long, and so often. */
-const START_PAUSES_MS = [250, 1000] as const;
+/** A start that failed is tried again after a while, and then after longer ones. */
+const START_PAUSE_MS = { first: 250, max: 5000 } as const;
 /** How often a call whose sandbox went is made again elsewhere. */
 const MOVES_MAX = 2;
 /** Where others wait for a sandbox, a task that was silent for this long has lost its own. */
@@ -226,31 +228,32 @@ export class SandboxPool implements AsyncDisposable {
       void seat.sandbox.ended.then(() => this.#leave(seat));
       this.#wake();
     } catch (thrown) {
-      // While others run, who waits gets one of them; else one hears of it, and the next may try.
-      if (this.#seats.size > 0) return;
-      this.#waiting.shift()?.reject(thrown as Error);
-      this.#wake();
+      // While others run or start, who waits gets one of them.
+      if (this.#seats.size + this.#starting > 1) return;
+      for (const { reject } of this.#waiting.splice(0)) reject(thrown as Error);
     } finally {
       this.#starting--;
     }
   }
 
+  /** Engines come back: a start that may succeed another time is tried for as long as patience lasts. */
   async #startSandbox(): Promise<Sandbox> {
-    const { starts, ready, spec, log } = this.#options;
-    for (const pauseMs of [...START_PAUSES_MS, null]) {
+    const { starts, ready, spec, log, patienceMs } = this.#options;
+    const deadline = performance.now() + patienceMs;
+    for (let pauseMs: number = START_PAUSE_MS.first; ; pauseMs = Math.min(START_PAUSE_MS.max, 2 * pauseMs)) {
       try {
         return await starts.run(async () => {
           const { sandboxes, image } = await ready();
           return sandboxes.start({ ...spec, image });
         });
       } catch (thrown) {
-        const again = thrown instanceof MatrixError && thrown.code === "sandbox_unavailable" && thrown.retryAfterMs === undefined;
-        if (!again || pauseMs === null || this.#stopped) throw thrown;
+        if (!(thrown instanceof MatrixError) || thrown.code !== "sandbox_unavailable" || this.#stopped) throw thrown;
+        const nextMs = Math.max(pauseMs, thrown.retryAfterMs ?? 0);
+        if (performance.now() + nextMs > deadline) throw thrown;
         log.write("warning", thrown.message, { sandbox: spec.name });
-        await pause(pauseMs);
+        await pause(nextMs);
       }
     }
-    throw new Error("bug: starts end by a return or a throw");
   }
 
   /** A seat is gone: its sessions have lost their state, and who waits may start another. */

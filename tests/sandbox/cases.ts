@@ -487,10 +487,10 @@ for line in sys.stdin: threading.Thread(target=answer, args=[json.loads(line)]).
       expect(failure.message).toContain("exit 1; its last words: so long, ünd danke");
     });
 
-    test("of an image that is not there is unavailable, with what to do", async () => {
+    test("of an image that is not there is refused for good, with what to do", async () => {
       if (shared.engine === "process") return;
       const failure = await start({ image: "/no/such/image.sif" }).catch((thrown) => thrown);
-      expect(failure.code).toBe("sandbox_unavailable");
+      expect(failure.code).toBe("sandbox_invalid");
       expect(failure.hint).not.toBe("");
     });
 

@@ -54,6 +54,7 @@ async function withPool<T>(
     warm: 0,
     stateful: true,
     taskMs: 3_600_000,
+    patienceMs: 2000,
     starts,
     log,
     ...options,
