@@ -148,6 +148,7 @@ async function serve(
   const load = (): Load =>
     Object.fromEntries([...(parts.host?.roles ?? [])].map(({ name, busy, queued, slots }) => [name, { busy, queued, slots }]));
   const slots = roles.reduce((sum, role) => sum + (recipe.roles[role]?.concurrency ?? 0), 0);
+  const sandboxes = await openSandboxes(name, roles, log);
   const peer = await Peer.listen({
     self: id,
     token: found.token,
@@ -163,7 +164,6 @@ async function serve(
     onBug: (error) => log.write("error", `bug: ${messageOf(error)}`, { stack: (error as Error).stack ?? "" }),
     clock: systemClock,
   });
-  const sandboxes = await openSandboxes(name, roles, log);
   const host = new Host({
     id: name,
     roles: roles.map((role) => {
