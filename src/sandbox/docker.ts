@@ -42,6 +42,7 @@ const HUNT = {
   outputBytesMax: 0,
 } as const;
 const EXIT_POLL_MS = 5;
+const KILLED = 137;
 const PING_TIMEOUT_MS = 5000;
 
 export class DockerSandboxes implements Sandboxes {
@@ -194,7 +195,14 @@ class DockerSandbox implements Sandbox {
     const stream = (await started.start({ hijack: true, stdin: true })) as Duplex;
     const [stdout, stderr] = [new PassThrough(), new PassThrough()];
     const complete = demultiplex(stream, stdout, stderr);
-    const exited = Promise.race([this.#lost, complete.then(() => this.#exitCodeOf(started, stdout))]).finally(async () => {
+    let killed = false;
+    const ended = complete.then(async () => {
+      const code = await this.#exitCodeOf(started, stdout);
+      // With their container, commands die too, and a moment before it is told.
+      if (code === KILLED && !killed) await this.#prove();
+      return code;
+    });
+    const exited = Promise.race([this.#lost, ended]).finally(async () => {
       const read = [stdout, stderr].map((output) => finished(output, { writable: false }).catch(() => undefined));
       stdout.end();
       stderr.end();
@@ -212,12 +220,26 @@ class DockerSandbox implements Sandbox {
         done();
       },
     });
-    return { stdin, stdout, stderr, exited, kill: () => this.#kill(mark, exited) };
+    const kill = (): Promise<void> => {
+      killed = true;
+      return this.#kill(mark, exited);
+    };
+    return { stdin, stdout, stderr, exited, kill };
+  }
+
+  /** Fails with `sandbox_lost` where no further command can be started. */
+  async #prove(): Promise<void> {
+    const running = await this.open({ args: ["true"] });
+    running.stdout.resume();
+    running.stderr.resume();
+    running.stdin.end();
+    await running.exited;
   }
 
   /** The engine closes the stream a moment before it knows the exit code. */
   async #exitCodeOf(started: Docker.Exec, stdout: PassThrough): Promise<number> {
-    for (;;) {
+    // Of a container that was killed, the engine may call commands running for ever.
+    while (this.#gone === null) {
       const { Running, ExitCode, Pid } = await started.inspect();
       if (!Running && ExitCode !== null) {
         // Never a process: the engine could not start one in this container, and says why in the place of output.
@@ -227,6 +249,7 @@ class DockerSandbox implements Sandbox {
       }
       await pause(EXIT_POLL_MS);
     }
+    return this.#lost;
   }
 
   /** The engine has no call for it: what carries the command's mark is killed from inside, or else the container. */

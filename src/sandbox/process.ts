@@ -55,14 +55,17 @@ class ProcessSandbox implements Sandbox {
     const mark = randomUUID();
     const env = { ...this.#environment, ...command.env, [COMMAND_MARK]: mark };
     const child = spawnChild("/bin/sh", ["-c", START, "sh", command.cwd ?? ".", ...command.args], { cwd: this.#folder, env });
+    const exited = endOf(child).then(async ({ code }) => {
+      await outputEnd(child);
+      if (this.#stopped) throw new MatrixError("sandbox_lost", `sandbox ${this.id} was stopped`);
+      return code;
+    });
+    exited.catch(() => undefined);
     return {
       stdin: child.stdin,
       stdout: child.stdout,
       stderr: child.stderr,
-      exited: endOf(child).then(async ({ code }) => {
-        await outputEnd(child);
-        return code;
-      }),
+      exited,
       kill: async () => void killMarked(`${COMMAND_MARK}=${mark}`),
     };
   }

@@ -57,7 +57,7 @@ describe("matrix sandbox", () => {
         expect((await matrix(["sandbox", "gc"], { env })).code).toBe(0);
         expect((await matrix(["sandbox", "ls"], { env })).stdout).toContain(sandbox.id);
         await sandbox.stop();
-        await running.exited;
+        await running.exited.catch(() => undefined);
       }),
     60_000,
   );
