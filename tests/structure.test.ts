@@ -73,6 +73,7 @@ describe("the house", () => {
   test("imports each third-party package in the one file or folder that owns it", () => {
     // The command line is a folder of commands, the schema library speaks where data enters.
     const shared: Readonly<Record<string, RegExp>> = {
+      dockerode: /^sandbox\/docker(-client|-sandbox)?\.ts$/,
       commander: /^(main\.ts|cli\/)/,
       hono: /^(model|peer)\/server\.ts$/,
       valibot: /^(recipe\/(schema|validate)|peer\/control|agent\/exec|driver\/(manifest|verify|driver-file))\.ts$/,

@@ -168,7 +168,7 @@ const mount = v.strictObject({
 });
 
 /** Where commands start unless a recipe says otherwise: an empty folder of the sandbox's own, always writable. */
-const SCRATCH = "/work";
+export const SCRATCH = "/work";
 
 const sandbox = v.strictObject({
   /** A Docker reference, the path of a SIF, or a folder with a Dockerfile or an Apptainer definition ("./…"). */
@@ -194,6 +194,7 @@ const sandbox = v.strictObject({
   read_only: v.optional(v.boolean(), true),
   mounts: v.optional(v.array(mount), []),
   env: v.optional(v.record(v.string(), v.string()), {}),
+  /** Where commands start; anything but /work is the image's own. */
   workdir: v.optional(v.pipe(v.string(), v.startsWith("/", "an absolute path in the sandbox")), SCRATCH),
 });
 

@@ -12,7 +12,7 @@ import { MatrixError, messageOf } from "../error.ts";
 import { isImagePath } from "../recipe/schema.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { EngineName } from "./contract.ts";
-import { buildDockerImage, dockerImageId } from "./docker.ts";
+import { buildDockerImage, dockerImageId } from "./docker-client.ts";
 import { runChild } from "./spawn.ts";
 
 export interface ImageOptions {

@@ -6,9 +6,10 @@ import { createHash } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { MatrixError } from "../error.ts";
 import type { Log } from "../telemetry/log.ts";
-import { Channel } from "./channel.ts";
-import type { Command, Sandbox, Sandboxes, SandboxSpec } from "./contract.ts";
+import type { Channel } from "./channel.ts";
+import type { Sandbox, Sandboxes, SandboxSpec } from "./contract.ts";
 import { type Call, judge } from "./fence.ts";
+import { type AgentOptions, Seat } from "./seat.ts";
 import type { Starts } from "./starts.ts";
 
 export interface PoolOptions {
@@ -38,11 +39,6 @@ export interface Caller {
   readonly hop: number;
   /** This attempt has called before, so its session must be there. */
   readonly continues: boolean;
-}
-
-export interface AgentOptions {
-  readonly command: Command;
-  readonly lineBytesMax: number;
 }
 
 /** What a call works with. */
@@ -219,7 +215,7 @@ export class SandboxPool implements AsyncDisposable {
   async #start(): Promise<void> {
     this.#starting++;
     try {
-      const seat = new Seat(await this.#startSandbox(), this.#options);
+      const seat = new Seat(await this.#startSandbox(), this.#options.spec.name, this.#options.log);
       if (this.#stopped) {
         await seat.stop();
         return;
@@ -299,53 +295,5 @@ export class SandboxPool implements AsyncDisposable {
 
   #lost(why: string): MatrixError {
     return new MatrixError("sandbox_lost", `sandbox ${this.#options.spec.name}: ${why}`);
-  }
-}
-
-/** One running sandbox and the agents in it. */
-class Seat {
-  readonly sandbox: Sandbox;
-  readonly #options: PoolOptions;
-  /** By command. */
-  readonly #channels = new Map<string, Promise<Channel>>();
-  /** Tasks that have it. */
-  sessions = 0;
-  /** Why it is gone, or null. */
-  gone: string | null = null;
-
-  constructor(sandbox: Sandbox, options: PoolOptions) {
-    this.sandbox = sandbox;
-    this.#options = options;
-    void sandbox.ended.then((reason) => {
-      this.gone = reason;
-    });
-  }
-
-  channel({ command, lineBytesMax }: AgentOptions): Promise<Channel> {
-    const key = JSON.stringify(command);
-    const open = this.#channels.get(key);
-    if (open !== undefined) return open;
-    const opening = this.#open(command, lineBytesMax);
-    this.#channels.set(key, opening);
-    opening.catch(() => this.stop());
-    return opening;
-  }
-
-  async stop(): Promise<void> {
-    this.gone ??= "it was stopped";
-    await this.sandbox.stop();
-  }
-
-  async #open(command: Command, lineBytesMax: number): Promise<Channel> {
-    const { spec, log } = this.#options;
-    const name = `the agent in sandbox ${spec.name}`;
-    const onStderr = (line: string) => log.write("info", line, { sandbox: spec.name, id: this.sandbox.id });
-    const channel = new Channel(await this.sandbox.open(command), { name, lineBytesMax, onStderr });
-    // What an agent's sessions had in it went with it; so the sandbox goes too.
-    void channel.closed.then((error) => {
-      if (this.gone === null) log.write("warning", error.message, { sandbox: spec.name, id: this.sandbox.id });
-      return this.stop();
-    });
-    return channel;
   }
 }

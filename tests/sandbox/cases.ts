@@ -10,7 +10,7 @@ import type { LimitName, Sandbox, Sandboxes, SandboxSpec } from "../../src/sandb
 import { type ExecOptions, type ExecOutcome, exec } from "../../src/sandbox/exec.ts";
 import { compareSnapshots, download, takeSnapshot, upload } from "../../src/sandbox/files.ts";
 import { Lease } from "../../src/sandbox/lease.ts";
-import { markedPids } from "../../src/sandbox/spawn.ts";
+import { environmentOf, markedPids } from "../../src/sandbox/spawn.ts";
 import type { Log } from "../../src/telemetry/log.ts";
 import { until, withFolder } from "../matrix.ts";
 import { quiet } from "./engines.ts";
@@ -190,6 +190,13 @@ export function sandboxCases({ image, connect }: EngineUnderTest): void {
         env: { GIVEN: value },
       });
       expect(out).toBe(`${value}|none\n`);
+    });
+
+    test("starts in a folder of the image where the recipe names one, and sees what is in it", async () => {
+      if (shared.engine === "process") return;
+      await within({ workdir: "/usr" }, async (sandbox) => {
+        expect((await sh("pwd; ls -d bin", {}, sandbox)).out).toBe("/usr\nbin\n");
+      });
     });
 
     test("may write to /tmp", async () => {
@@ -496,10 +503,12 @@ for line in sys.stdin: threading.Thread(target=answer, args=[json.loads(line)]).
     test("whose start is given up is not left behind", async () => {
       const controller = new AbortController();
       setImmediate(() => controller.abort(new Error("given up")));
-      const before = new Set(markedPids(`MATRIX_LEASE=${lease.folder}`));
+      const running = () => new Set(markedPids(`MATRIX_LEASE=${lease.folder}`).flatMap((pid) => environmentOf(pid).filter(isName)));
+      const isName = (entry: string) => entry.startsWith("MATRIX_SANDBOX=");
+      const before = running();
       const started = await sandboxes.start({ ...SPEC, image }, controller.signal).catch(() => null);
       await started?.stop();
-      await until(() => markedPids(`MATRIX_LEASE=${lease.folder}`).every((pid) => before.has(pid)), "nothing new runs");
+      await until(() => [...running()].every((name) => before.has(name)), "nothing new runs");
     }, 60_000);
   });
 }
