@@ -1,6 +1,6 @@
 // The compiled binary, as the tests of the command line run it.
 
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -70,4 +70,11 @@ export async function until(holds: () => boolean | Promise<boolean>, what: strin
     if (performance.now() > deadline) throw new Error(`waited in vain until ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
+}
+
+/** Deno's binary itself: the package's own launcher needs Node.js. Null where there is none for this machine. */
+export function findDeno(): string | null {
+  const packages = join(ROOT, "node_modules/@deno");
+  const found = existsSync(packages) ? readdirSync(packages).map((name) => join(packages, name, "deno")) : [];
+  return found.find((path) => Bun.spawnSync([path, "--version"], { stdout: "ignore", stderr: "ignore" }).exitCode === 0) ?? null;
 }
