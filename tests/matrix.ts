@@ -63,6 +63,13 @@ export function comparable(records: readonly TrajectoryRecord[]): unknown[] {
     .sort((a, b) => a.id.localeCompare(b.id) || a.trial - b.trial);
 }
 
+/** Deno's binary itself: the package's own launcher needs Node.js. Null where the package has none for this machine. */
+export function findDeno(): string | null {
+  const packages = join(ROOT, "node_modules/@deno");
+  const found = existsSync(packages) ? readdirSync(packages).map((name) => join(packages, name, "deno")) : [];
+  return found.find((path) => Bun.spawnSync([path, "--version"], { stdout: "ignore", stderr: "ignore" }).exitCode === 0) ?? null;
+}
+
 /** Waits until a condition holds, looking again and again. */
 export async function until(holds: () => boolean | Promise<boolean>, what: string): Promise<void> {
   const deadline = performance.now() + 30_000;
