@@ -78,10 +78,3 @@ export async function until(holds: () => boolean | Promise<boolean>, what: strin
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
-
-/** Deno's binary itself: the package's own launcher needs Node.js. Null where there is none for this machine. */
-export function findDeno(): string | null {
-  const packages = join(ROOT, "node_modules/@deno");
-  const found = existsSync(packages) ? readdirSync(packages).map((name) => join(packages, name, "deno")) : [];
-  return found.find((path) => Bun.spawnSync([path, "--version"], { stdout: "ignore", stderr: "ignore" }).exitCode === 0) ?? null;
-}
