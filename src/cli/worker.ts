@@ -17,6 +17,7 @@ import type { Load } from "../peer/routing.ts";
 import { PeerError } from "../peer/session.ts";
 import { unpackBundle } from "../recipe/bundle.ts";
 import { systemClock } from "../task/clock.ts";
+import { createMetrics } from "../telemetry/metrics.ts";
 import { createStreamedLog, type StreamedLog } from "../telemetry/streamed-log.ts";
 import { createTracing } from "../telemetry/tracing.ts";
 import { version } from "../version.ts";
@@ -27,6 +28,8 @@ export interface WorkerOptions {
   readonly name: string;
   /** The life of this worker before this one, which is known to be over. */
   readonly replaces: string | null;
+  /** What that life printed last; empty for nothing. */
+  readonly lastError: string;
   /** Null: all of the recipe. */
   readonly roles: readonly string[] | null;
   readonly find: () => Promise<DriverAddress | null>;
@@ -133,6 +136,7 @@ async function serve(
   leaving: Leaving,
 ): Promise<"signal" | "over" | "gone"> {
   const { id, name, insecure, patienceMs } = options;
+  if (options.lastError !== "") log.write("error", "the process before this one crashed", { stderr: options.lastError });
   const { recipe } = loaded;
   const roles = options.roles ?? Object.keys(recipe.roles);
   for (const role of roles) {
@@ -144,9 +148,16 @@ async function serve(
   const found = await options.find();
   if (found === null) throw new MatrixError("usage", "the driver has gone before this host was ready");
   const tracing = await createTracing(process.env, recipe.name, version);
-  const parts: { host: Host | null } = { host: null };
+  const parts: { host: Host | null; peer: Peer | null } = { host: null, peer: null };
   const load = (): Load =>
     Object.fromEntries([...(parts.host?.roles ?? [])].map(({ name, busy, queued, slots }) => [name, { busy, queued, slots }]));
+  const metrics = await createMetrics(process.env, { run: recipe.name, host: name, version }, () => ({
+    roles: parts.host?.roles ?? [],
+    broker: parts.peer?.broker.counts ?? null,
+    refusedRequests: parts.peer?.refused ?? {},
+    tasks: null,
+    tokens: parts.host?.tokens ?? { prompt: 0, completion: 0 },
+  }));
   const slots = roles.reduce((sum, role) => sum + (recipe.roles[role]?.concurrency ?? 0), 0);
   const peer = await Peer.listen({
     self: id,
@@ -159,10 +170,11 @@ async function serve(
     capacity: Math.max(CAPACITY_MIN, slots * 2),
     take: (messages) => parts.host?.receive(messages),
     load,
-    metrics: () => "",
+    metrics: () => metrics.render(),
     onBug: (error) => log.write("error", `bug: ${messageOf(error)}`, { stack: (error as Error).stack ?? "" }),
     clock: systemClock,
   });
+  parts.peer = peer;
   const host = new Host({
     id: name,
     roles: roles.map((role) => {
@@ -196,7 +208,7 @@ async function serve(
   await membership.stop();
   host.stop();
   await peer.stop();
-  await tracing?.close();
+  await Promise.all([tracing?.close(), metrics.close()]);
   return why;
 }
 

@@ -34,6 +34,8 @@ export class Host implements Receiver {
   readonly #roles: ReadonlyMap<string, Role>;
   /** Steps whose agent has not answered yet. */
   readonly #running = new Set<Step>();
+  /** Of all models that answered here. */
+  readonly tokens = { prompt: 0, completion: 0 };
   readonly #deadlines: NodeJS.Timeout;
   #stopped = false;
 
@@ -128,6 +130,8 @@ export class Host implements Receiver {
       result: answer.result,
     };
     const hop = answer.model === undefined ? plain : { ...plain, ...answer };
+    this.tokens.prompt += answer.usage?.prompt_tokens ?? 0;
+    this.tokens.completion += answer.usage?.completion_tokens ?? 0;
     this.#trace(step, endedAt, hop, null);
     this.#hand(step, nextMessage(this.#options.rule, task, hop));
   }
