@@ -92,6 +92,7 @@ export class Cluster implements Fabric {
         {
           self: `driver-${randomId(10)}`,
           token,
+          run,
           listen: address,
           insecure,
           delivery: recipe.run.delivery,
@@ -223,6 +224,14 @@ async function listenAgain(
 /** Processes of this machine that an earlier driver started. */
 function localWorkers(earlier: DriverFile | null): readonly DriverFile["workers"][number][] {
   return earlier !== null && earlier.driver.machine === machineId() ? earlier.workers : [];
+}
+
+/** Tells workers of an earlier driver to go: this one hosts every role itself, and starts again what they hold. */
+export async function dismissWorkers(directory: string): Promise<void> {
+  for (const worker of localWorkers(await readDriverFile(directory))) {
+    if (isRunning(worker)) process.kill(worker.pid, "SIGTERM");
+  }
+  await removeDriverFile(directory);
 }
 
 /** Hosts that may still be there: a local worker that is known to be dead is not waited for. */

@@ -19,7 +19,7 @@ import { createLogSink } from "../telemetry/log-sink.ts";
 import { createMetrics } from "../telemetry/metrics.ts";
 import { createTracing, type Tracing } from "../telemetry/tracing.ts";
 import { version } from "../version.ts";
-import { Cluster, type ClusterFlags, DRIVER_NAME, wantsHosts } from "./cluster.ts";
+import { Cluster, type ClusterFlags, DRIVER_NAME, dismissWorkers, wantsHosts } from "./cluster.ts";
 import { catchInterrupts } from "./interrupts.ts";
 import type { Snapshot } from "./panel.ts";
 import type { Prepared, Scanned } from "./prepare.ts";
@@ -74,7 +74,10 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, { s
   const rows = await openDataset(source, scan.rows);
   const isRecorded = (rowId: string, trial: number) => before > 0 && directory.recorded.ids.has(rowId, trial);
   const connect = async (parts: FabricParts): Promise<Fabric> => {
-    if (!wantsHosts(flags)) return connectInMemory(parts, (transport) => createLocalHost(prepared, transport, tracing));
+    if (!wantsHosts(flags)) {
+      await dismissWorkers(directory.path);
+      return connectInMemory(parts, (transport) => createLocalHost(prepared, transport, tracing));
+    }
     const { say } = progress;
     cluster = await Cluster.open(
       { flags, prepared, directory: directory.path, isRecorded, log, logSink, metrics: () => metrics.render(), say },

@@ -9,6 +9,7 @@ import { type DriverAddress, DriverCalls } from "../host/driver-calls.ts";
 import { Host } from "../host/host.ts";
 import { Membership } from "../host/membership.ts";
 import { watchParent } from "../host/parent.ts";
+import { Patience } from "../host/patience.ts";
 import { catchStrayErrors } from "../host/stray-error.ts";
 import { type Address, isLoopback, isWildcard, LOOPBACK, urlOf } from "../peer/address.ts";
 import type { Control } from "../peer/control.ts";
@@ -81,12 +82,14 @@ type Leaving = PromiseWithResolvers<"signal" | "over" | "gone">;
 /** Asks until there is a driver; null when a signal came first. Fails with `usage` when the driver says no. */
 async function joinRun(
   driver: DriverCalls,
-  { name, replaces }: WorkerOptions,
+  { name, replaces, parent, patienceMs }: WorkerOptions,
   leaving: Leaving,
   show: (line: string) => void,
 ): Promise<Welcome | null> {
   let pauseMs: number = JOIN_PAUSE_MS.first;
   let saidAt = performance.now() - WAITING_SAID_MS + 1000;
+  // A process that a driver started must not wait for it for ever: it may be dead.
+  const patience = new Patience(parent === null ? patienceMs : Number.POSITIVE_INFINITY, performance.now());
   let isLeaving = false;
   void leaving.promise.then(() => {
     isLeaving = true;
@@ -102,6 +105,7 @@ async function joinRun(
       if (thrown instanceof PeerError) refuseIfNotAMember(thrown);
       why = messageOf(thrown);
     }
+    if (patience.ask(performance.now()) === "give up") return null;
     if (performance.now() - saidAt > WAITING_SAID_MS) {
       saidAt = performance.now();
       show(`${name}: waiting for the driver: ${why}`);
@@ -168,6 +172,7 @@ async function serve(
     maxAttempts: recipe.run.max_attempts,
     store: recipe.store,
     capacity: Math.max(CAPACITY_MIN, slots * 2),
+    serves: (role) => roles.includes(role),
     take: (messages) => parts.host?.receive(messages),
     load,
     metrics: () => metrics.render(),
@@ -189,20 +194,25 @@ async function serve(
     tracing,
   });
   parts.host = host;
+  const over = { isOver: false };
   const membership = new Membership({
+    run,
     member: { id, name, roles, address: addressOf(peer, options.listen ?? listenBeside(found.url), driver) },
     peer,
     driver,
     load,
     patienceMs,
-    onOver: () => leaving.resolve("over"),
+    onOver: () => {
+      over.isOver = true;
+      leaving.resolve("over");
+    },
     onGone: () => leaving.resolve("gone"),
   });
   const logs = setInterval(() => void sendLogs(driver, name, log), LOGS_MS);
   log.write("info", "joined", { run, roles: roles.join(","), pid: process.pid });
 
   const why = await leaving.promise;
-  if (why === "signal") await drain(host, peer, membership, recipe.run.grace, log);
+  if (why === "signal") await drain(host, peer, membership, { graceMs: recipe.run.grace, isOver: () => over.isOver }, log);
   clearInterval(logs);
   await sendLogs(driver, name, log);
   await membership.stop();
@@ -223,12 +233,18 @@ function addressOf(peer: Peer, { hostname }: Address, driver: DriverCalls): stri
 }
 
 /** Hands over what waits, finishes what runs, and answers for what others keep, for as long as it may take. */
-async function drain(host: Host, peer: Peer, membership: Membership, graceMs: number, log: StreamedLog): Promise<void> {
+async function drain(
+  host: Host,
+  peer: Peer,
+  membership: Membership,
+  { graceMs, isOver }: { readonly graceMs: number; readonly isOver: () => boolean },
+  log: StreamedLog,
+): Promise<void> {
   log.write("info", "leaving: hands over what waits and finishes what runs");
   membership.leave();
   peer.broker.leave();
   const deadline = performance.now() + graceMs;
-  while (!(host.idle && peer.broker.idle) && performance.now() < deadline) {
+  while (!(host.idle && peer.broker.idle) && !isOver() && performance.now() < deadline) {
     host.receive(peer.broker.relocate(host.takeWaiting()));
     await new Promise((resolve) => setTimeout(resolve, DRAIN_LOOK_MS));
   }
