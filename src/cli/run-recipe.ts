@@ -8,6 +8,7 @@ import { type Fabric, type FabricParts, type Run, type RunEnd, startRun } from "
 import type { RunDirectory } from "../driver/run-directory.ts";
 import { RunningTally } from "../driver/tally.ts";
 import { MatrixError } from "../error.ts";
+import { captureConsole } from "../host/console.ts";
 import { Host } from "../host/host.ts";
 import { catchStrayErrors } from "../host/stray-error.ts";
 import type { Transport } from "../peer/transport.ts";
@@ -58,6 +59,7 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, { s
   const log = openLog(join(directory.path, "logs", `${DRIVER_NAME}.log`), progress.say);
   const logSink = createLogSink({ folder: join(directory.path, "logs"), show: progress.say });
   const releaseErrors = catchStrayErrors(log);
+  const releaseConsole = captureConsole(log);
   const interrupts = catchInterrupts(run.grace, (message) => log.write("warning", message));
   if (directory.recorded.tornBytes > 0)
     log.write("warning", "cut a torn last line: its task runs again", { bytes: directory.recorded.tornBytes });
@@ -116,6 +118,7 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, { s
 
   interrupts.dispose();
   releaseErrors();
+  releaseConsole();
   progress.stop();
   await rows.close();
   await Promise.all([tracing?.close(), metrics.close(), logSink.close()]);

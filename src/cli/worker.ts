@@ -5,6 +5,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { EXIT, MatrixError, messageOf } from "../error.ts";
+import { captureConsole } from "../host/console.ts";
 import { type DriverAddress, DriverCalls } from "../host/driver-calls.ts";
 import { Host } from "../host/host.ts";
 import { Membership } from "../host/membership.ts";
@@ -55,6 +56,7 @@ export async function runWorker(options: WorkerOptions): Promise<number> {
   const show = (line: string): void => void process.stderr.write(`${line}\n`);
   const log = createStreamedLog({ show });
   const releaseErrors = catchStrayErrors(log);
+  const releaseConsole = captureConsole(log);
   const leaving: Leaving = Promise.withResolvers();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => leaving.resolve("signal"));
   if (options.parent !== null) watchParent(options.parent, () => process.exit(EXIT.resumable));
@@ -70,6 +72,7 @@ export async function runWorker(options: WorkerOptions): Promise<number> {
     return EXIT.complete;
   } finally {
     releaseErrors();
+    releaseConsole();
     driver.close();
     await rm(folder, { recursive: true, force: true });
   }

@@ -4,6 +4,7 @@
 import type { AgentAnswer } from "../agent/contract.ts";
 import { MatrixError } from "../error.ts";
 import { failTask, nextMessage, type Rule, taskErrorOf } from "../orchestrator/advance.ts";
+import { keyOf } from "../peer/parcel.ts";
 import type { Receiver, Transport } from "../peer/transport.ts";
 import type { Clock } from "../task/clock.ts";
 import { hopCount } from "../task/encoded.ts";
@@ -98,7 +99,8 @@ export class Host implements Receiver {
     }
     let answer: AgentAnswer | Promise<AgentAnswer>;
     try {
-      answer = runOwned({ fail: (thrown) => this.#fail(step, thrown) }, () => role.agent.run(task, step));
+      const owner = { role: role.name, task: keyOf(task), fail: (thrown: unknown) => this.#fail(step, thrown) };
+      answer = runOwned(owner, () => role.agent.run(task, step));
     } catch (thrown) {
       this.#fail(step, thrown);
       return;
