@@ -9,6 +9,7 @@ const { values } = parseArgs({
     rounds: { type: "string", default: "200" },
     seed: { type: "string", default: String(Date.now() % 1e9) },
     workers: { type: "string", default: "3" },
+    keep: { type: "string" },
   },
 });
 const SEED = Number(values.seed);

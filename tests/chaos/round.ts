@@ -2,6 +2,8 @@
 // seed chooses, while the driver is started again with the same command whenever it is gone. A round knows nothing of the
 // program but its command line and its files.
 
+import { cp } from "node:fs/promises";
+import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { createRandom } from "../../src/task/seed.ts";
 import { CORAL, matrix, readRecords, until, withFolder } from "../matrix.ts";
@@ -32,6 +34,8 @@ export interface RoundOptions {
   readonly faultCount: number;
   readonly workers: number;
   readonly trials: number;
+  /** Where the files of a broken round are kept, under its seed. */
+  readonly keep?: string | undefined;
 }
 
 export interface RoundResult extends Accounting {
@@ -85,6 +89,7 @@ export async function playRound(options: RoundOptions): Promise<RoundResult> {
       return result;
     } catch (thrown) {
       const message = thrown instanceof Error ? thrown.message : String(thrown);
+      if (options.keep !== undefined) await cp(folder, join(options.keep, `${options.delivery}-${options.seed}`), { recursive: true });
       throw new Error(`seed ${options.seed}, ${options.delivery}, ${round.struck.join(", ")}:\n${message}\n${round.testimony()}`);
     }
   });
@@ -144,7 +149,14 @@ class Round {
   #drive(): void {
     const { workers, trials, delivery } = this.#options;
     this.#drivers.push(
-      this.#cluster.drive(CORAL, ["--workers", String(workers), ...settings(trials), `run.delivery="${delivery}"`, "run.grace=5s"]),
+      this.#cluster.drive(CORAL, [
+        "--workers",
+        String(workers),
+        ...settings(trials),
+        `run.delivery="${delivery}"`,
+        "run.fail_above=1",
+        "run.grace=5s",
+      ]),
     );
   }
 
