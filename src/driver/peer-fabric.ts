@@ -19,6 +19,7 @@ const SILENCE_MS = 5000;
 /** How long to wait for the hosts of the driver before this one. */
 const FORMING_MS = 5000;
 const CENSUS_PATIENCE_MS = 1000;
+const FIRST_CENSUS_MAX = 2 ** 48;
 const TICK_MS = 100;
 /** Nothing has ended for so long: who has what? */
 const STALL_MS = 15_000;
@@ -165,6 +166,7 @@ export class PeerFabric implements Fabric {
       formingMs: FORMING_MS,
       silenceMs: SILENCE_MS,
       censusPatienceMs: CENSUS_PATIENCE_MS,
+      firstCensus: Math.floor(Math.random() * FIRST_CENSUS_MAX),
       ask: (host, number, phase) => void this.#askCensus(host, number, phase),
       isRecorded: (key) => {
         const { rowId, trial } = parseKey(key);

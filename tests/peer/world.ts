@@ -328,6 +328,7 @@ export class World {
       formingMs: 2000,
       silenceMs: SILENCE_MS,
       censusPatienceMs: 500,
+      firstCensus: this.#driverLives * 1_000_000,
       ask: (host, number, phase) => this.#askCensus(life, host, number, phase),
       isRecorded: (key) => this.records.has(key),
       onAdopted: () => {
