@@ -1,0 +1,193 @@
+// Orchestration's share of a task's time, and throughput from 400 to 10,000 in flight, with a model that takes 1 s in the median.
+// Coral dialogues against a simulated model in process with log-normal latencies, broken down as in the paper's tables 2 and 3.
+
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { createDrawnLatencies } from "./parts/drawn.ts";
+import { drive, withFolder } from "./parts/drive.ts";
+import { readRecords, type Span, spanOf, steadyPart } from "./parts/records.ts";
+import { printHead, printTable, quantile, sorted, sum, type TableRow } from "./parts/report.ts";
+
+const IN_FLIGHT = [400, 1_000, 4_000, 10_000];
+const ROWS = 40; // questions that ship with the recipe
+/** Tasks whose latencies are drawn again: enough for a p99. */
+const SAMPLED_TASKS = 2_000;
+const SLOWEST = 0.1;
+const QUANTILES = [0.5, 0.9, 0.99];
+const LATENCY = '{ kind = "lognormal", median = "1s", sigma = 0.5 }';
+
+interface Stage {
+  readonly name: string;
+  readonly ms: (task: Breakdown) => number;
+  /** The paper's shares in percent, at QUANTILES: of all tasks (table 2), of slow ones (table 3). */
+  readonly paper: readonly [all: readonly number[], slow: readonly number[]] | null;
+}
+const STAGES: readonly Stage[] = [
+  {
+    name: "agent processing",
+    ms: ({ runMs }) => runMs,
+    paper: [
+      [80.12, 99.3, 99.92],
+      [99.72, 99.92, 99.97],
+    ],
+  },
+  {
+    name: "queuing",
+    ms: ({ queueMs }) => queueMs,
+    paper: [
+      [0.0289, 0.851, 5.73],
+      [0.00172, 0.025, 0.093],
+    ],
+  },
+  {
+    name: "initialisation",
+    ms: ({ totalMs, runMs, queueMs }) => totalMs - runMs - queueMs,
+    paper: [
+      [0.0051, 1.18, 7.34],
+      [0.000005, 0.034, 0.128],
+    ],
+  },
+  { name: "orchestration", ms: ({ totalMs, drawnMs }) => totalMs - drawnMs, paper: null },
+];
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: "string", default: "0" },
+    /** Tasks that each token runs, one after the other. */
+    generations: { type: "string", default: "6" },
+    turns: { type: "string", default: "4" },
+    workers: { type: "string" },
+  },
+});
+
+interface Breakdown {
+  readonly totalMs: number;
+  readonly runMs: number;
+  readonly queueMs: number;
+  /** What the model was told to take. */
+  readonly drawnMs: number;
+}
+
+interface Measured {
+  readonly inFlight: number;
+  readonly perSecond: number;
+  readonly messagesPerSecond: number;
+  /** Share of the tokens' time in which a task held them. */
+  readonly tokensUsed: number;
+  /** Processors that driver and hosts kept busy. */
+  readonly cores: number;
+  readonly cpuMsPerTask: number;
+  readonly tasks: readonly Breakdown[];
+}
+
+printHead(`latency: model steps of ${LATENCY}, at most ${values.turns} turns, ${values.generations} tasks a token`, values.seed);
+await withFolder(async (folder) => {
+  const layouts = values.workers === undefined ? [[]] : [[], ["--workers", values.workers]];
+  for (const layout of layouts) {
+    const measured: Measured[] = [];
+    for (const inFlight of IN_FLIGHT) measured.push(await measure(join(folder, `${inFlight}${layout.join("")}`), inFlight, layout));
+    const where = layout.length === 0 ? "one process" : `${values.workers} workers`;
+    printScaling(where, measured);
+    const most = measured.at(-1);
+    if (most !== undefined) printShares(where, most);
+  }
+  console.log(`
+initialisation: ours is whatever is neither agent nor queue. orchestration: all that the model was not told to take.
+of linear: time in the model per token against that at ${IN_FLIGHT[0]} in flight, free of what the draws differ by; traj/s a token: with it.
+in the model: share of the tokens' time that the model was told to take; the rest is orchestration, which makes steps late, too.
+Measured from the end of the first generation, which begins all at once, to the last admission.`);
+});
+
+async function measure(output: string, inFlight: number, layout: readonly string[]): Promise<Measured> {
+  const { summary, driver, hosts } = await drive({
+    recipe: "recipes/coral.toml",
+    output,
+    args: [
+      ...layout,
+      ...["-n", String(inFlight), "--seed", values.seed, "--trials", String(Math.ceil((inFlight * Number(values.generations)) / ROWS))],
+      ...[`models.speaker.latency=${LATENCY}`, "models.speaker.tokens_per_second=1e12", `orchestrator.max_turns=${values.turns}`],
+      ...["student", "teacher", "extractor", "matcher"].map((role) => `roles.${role}.concurrency=${inFlight}`),
+    ],
+  });
+  const spans: Span[] = [];
+  const hops: number[] = [];
+  for await (const record of readRecords(output)) {
+    spans.push(spanOf(record));
+    hops.push(record.history.length);
+  }
+  const steady = steadyPart(spans, inFlight);
+  const steadyMs = steady.end - steady.start;
+  const endsIn = ({ end }: Span) => end >= steady.start && end < steady.end;
+  const ended = spans.flatMap((span, i) => (endsIn(span) ? [hops[i] ?? 0] : []));
+  return {
+    inFlight,
+    perSecond: (ended.length / steadyMs) * 1000,
+    messagesPerSecond: ((sum(ended) + ended.length) / steadyMs) * 1000,
+    tokensUsed:
+      sum(spans.map(({ start, end }) => Math.max(0, Math.min(end, steady.end) - Math.max(start, steady.start)))) / inFlight / steadyMs,
+    cores: (driver.cpuMs + hosts.cpuMs) / summary.elapsed_ms,
+    cpuMsPerTask: (driver.cpuMs + hosts.cpuMs) / summary.ok,
+    tasks: await breakDown(output, ended.length, endsIn),
+  };
+}
+
+/** Of a sample of the tasks that ended in the steady part. */
+async function breakDown(output: string, ended: number, isMeant: (span: Span) => boolean): Promise<Breakdown[]> {
+  const every = Math.ceil(ended / SAMPLED_TASKS);
+  const drawnOf = await createDrawnLatencies(output);
+  const tasks: Breakdown[] = [];
+  let met = 0;
+  for await (const record of readRecords(output)) {
+    if (!isMeant(spanOf(record)) || met++ % every !== 0) continue;
+    const { total_ms: totalMs, run_ms: runMs, queue_ms: queueMs } = record.timing;
+    tasks.push({ totalMs, runMs, queueMs, drawnMs: sum(await drawnOf(record)) });
+  }
+  return tasks;
+}
+
+function printScaling(where: string, measured: readonly Measured[]): void {
+  const inModel = ({ tasks, tokensUsed }: Measured) =>
+    (tokensUsed * sum(tasks.map(({ drawnMs }) => drawnMs))) / sum(tasks.map(({ totalMs }) => totalMs));
+  const perToken = ({ perSecond, inFlight }: Measured) => perSecond / inFlight;
+  const [least] = measured;
+  const rows = measured.map((one): TableRow => {
+    const late = sum(one.tasks.map(({ runMs, drawnMs }) => runMs - drawnMs)) / one.tasks.length;
+    const share = (of: (one: Measured) => number) => (least === undefined ? null : (of(one) / of(least)) * 100);
+    return [
+      `${one.inFlight} in flight`,
+      one.perSecond,
+      one.messagesPerSecond,
+      share(perToken),
+      inModel(one) * 100,
+      share(inModel),
+      late,
+      one.cores,
+    ];
+  });
+  const columns = [
+    "traj/s",
+    "messages/s",
+    ["traj/s a token %", 1],
+    ["in the model %", 2],
+    ["of linear %", 2],
+    ["late ms/task", 1],
+    ["cpu ms/task", 2],
+    ["cores busy", 2],
+  ] as const;
+  printTable(`${where}: throughput (paper: almost linear from 400 to 10,000)`, columns, rows);
+}
+
+function printShares(where: string, { inFlight, tasks }: Measured): void {
+  const slow = tasks.toSorted((a, b) => b.totalMs - a.totalMs).slice(0, Math.ceil(tasks.length * SLOWEST));
+  const columns = ["paper p", "p"].flatMap((head) => QUANTILES.map((q) => [`${head}${q * 100}`, 3] as const));
+  for (const [table, of, some] of [
+    [0, "all tasks (paper: table 2)", tasks],
+    [1, `the slowest ${SLOWEST * 100} % (paper: table 3)`, slow],
+  ] as const) {
+    const rows = STAGES.map(({ name, ms, paper }): TableRow => {
+      const shares = sorted(some.map((task) => (ms(task) / task.totalMs) * 100));
+      return [name, ...QUANTILES.map((_, i) => paper?.[table][i] ?? null), ...QUANTILES.map((q) => quantile(shares, q))];
+    });
+    printTable(`${where}, ${inFlight} in flight: % of a task's time, ${of}`, columns, rows);
+  }
+}
