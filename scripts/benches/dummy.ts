@@ -27,12 +27,12 @@ await withFolder(async (folder) => {
   const rows: TableRow[] = [];
   for (const inFlight of IN_FLIGHT) {
     const { summary, driver, output } = await run(inFlight, trials);
-    const { p50Ms, p99Ms, share } = await readTimes(output);
+    const { p50Ms, p99Ms, ours } = await readTimes(output);
     rmSync(output, { recursive: true });
     const seconds = summary.elapsed_ms / 1000;
     const kbPerTask = (driver.peakBytes - idle.driver.peakBytes) / inFlight / 1000;
     const messagesPerSecond = (summary.hops + tasks) / seconds;
-    rows.push([`${inFlight} in flight`, tasks / seconds, messagesPerSecond, p50Ms, p99Ms, share * 100, driver.peakBytes / 1e6, kbPerTask]);
+    rows.push([`${inFlight} in flight`, tasks / seconds, messagesPerSecond, p50Ms, p99Ms, ours * 100, driver.peakBytes / 1e6, kbPerTask]);
   }
   printTable(
     "no model, one process (paper, table 4 and text: 1,100 traj/s, 12,000 messages/s; agents 37 % of a task's time in the median)",

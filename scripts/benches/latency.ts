@@ -5,50 +5,21 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { createDrawnLatencies } from "./parts/drawn.ts";
 import { drive, withFolder } from "./parts/drive.ts";
-import { readRecords, type Span, spanOf, steadyPart } from "./parts/records.ts";
-import { printHead, printTable, quantile, sorted, sum, type TableRow } from "./parts/report.ts";
+import { readRecords, type Span, spanOf, steadyPart, timeOf } from "./parts/records.ts";
+import { printHead, printTable, sum, type TableRow } from "./parts/report.ts";
+import { printShares, type Stage, stages, type TaskTime } from "./parts/shares.ts";
 
 const IN_FLIGHT = [400, 1_000, 4_000, 10_000];
 const ROWS = 40; // questions that ship with the recipe
 /** Tasks whose latencies are drawn again: enough for a p99. */
 const SAMPLED_TASKS = 2_000;
 const SLOWEST = 0.1;
-const QUANTILES = [0.5, 0.9, 0.99];
 const LATENCY = '{ kind = "lognormal", median = "1s", sigma = 0.5 }';
 
-interface Stage {
-  readonly name: string;
-  readonly ms: (task: Breakdown) => number;
-  /** The paper's shares in percent, at QUANTILES: of all tasks (table 2), of slow ones (table 3). */
-  readonly paper: readonly [all: readonly number[], slow: readonly number[]] | null;
-}
-const STAGES: readonly Stage[] = [
-  {
-    name: "agent processing",
-    ms: ({ runMs }) => runMs,
-    paper: [
-      [80.12, 99.3, 99.92],
-      [99.72, 99.92, 99.97],
-    ],
-  },
-  {
-    name: "queuing",
-    ms: ({ queueMs }) => queueMs,
-    paper: [
-      [0.0289, 0.851, 5.73],
-      [0.00172, 0.025, 0.093],
-    ],
-  },
-  {
-    name: "initialisation",
-    ms: ({ totalMs, runMs, queueMs }) => totalMs - runMs - queueMs,
-    paper: [
-      [0.0051, 1.18, 7.34],
-      [0.000005, 0.034, 0.128],
-    ],
-  },
-  { name: "orchestration", ms: ({ totalMs, drawnMs }) => totalMs - drawnMs, paper: null },
-];
+/** The paper's tables 2 and 3, and what the model was not told to take. */
+const ORCHESTRATION: Stage<Breakdown> = { name: "orchestration", ms: ({ totalMs, drawnMs }) => totalMs - drawnMs, paper: null };
+const ALL = [...stages([80.12, 99.3, 99.92], [0.0289, 0.851, 5.73], [0.0051, 1.18, 7.34]), ORCHESTRATION];
+const SLOW = [...stages([99.72, 99.92, 99.97], [0.00172, 0.025, 0.093], [0.000005, 0.034, 0.128]), ORCHESTRATION];
 
 const { values } = parseArgs({
   options: {
@@ -60,10 +31,7 @@ const { values } = parseArgs({
   },
 });
 
-interface Breakdown {
-  readonly totalMs: number;
-  readonly runMs: number;
-  readonly queueMs: number;
+interface Breakdown extends TaskTime {
   /** What the model was told to take. */
   readonly drawnMs: number;
 }
@@ -89,7 +57,10 @@ await withFolder(async (folder) => {
     const where = layout.length === 0 ? "one process" : `${values.workers} workers`;
     printScaling(where, measured);
     const most = measured.at(-1);
-    if (most !== undefined) printShares(where, most);
+    if (most === undefined) continue;
+    const slow = most.tasks.toSorted((a, b) => b.totalMs - a.totalMs).slice(0, Math.ceil(most.tasks.length * SLOWEST));
+    printShares(`${where}, ${most.inFlight} in flight, all tasks (table 2)`, ALL, most.tasks);
+    printShares(`${where}, ${most.inFlight} in flight, the slowest ${SLOWEST * 100} % (table 3)`, SLOW, slow);
   }
   console.log(`
 initialisation: ours is whatever is neither agent nor queue. orchestration: all that the model was not told to take.
@@ -139,8 +110,7 @@ async function breakDown(output: string, ended: number, isMeant: (span: Span) =>
   let met = 0;
   for await (const record of readRecords(output)) {
     if (!isMeant(spanOf(record)) || met++ % every !== 0) continue;
-    const { total_ms: totalMs, run_ms: runMs, queue_ms: queueMs } = record.timing;
-    tasks.push({ totalMs, runMs, queueMs, drawnMs: sum(await drawnOf(record)) });
+    tasks.push({ ...timeOf(record), drawnMs: sum(await drawnOf(record)) });
   }
   return tasks;
 }
@@ -175,19 +145,4 @@ function printScaling(where: string, measured: readonly Measured[]): void {
     ["cores busy", 2],
   ] as const;
   printTable(`${where}: throughput (paper: almost linear from 400 to 10,000)`, columns, rows);
-}
-
-function printShares(where: string, { inFlight, tasks }: Measured): void {
-  const slow = tasks.toSorted((a, b) => b.totalMs - a.totalMs).slice(0, Math.ceil(tasks.length * SLOWEST));
-  const columns = ["paper p", "p"].flatMap((head) => QUANTILES.map((q) => [`${head}${q * 100}`, 3] as const));
-  for (const [table, of, some] of [
-    [0, "all tasks (paper: table 2)", tasks],
-    [1, `the slowest ${SLOWEST * 100} % (paper: table 3)`, slow],
-  ] as const) {
-    const rows = STAGES.map(({ name, ms, paper }): TableRow => {
-      const shares = sorted(some.map((task) => (ms(task) / task.totalMs) * 100));
-      return [name, ...QUANTILES.map((_, i) => paper?.[table][i] ?? null), ...QUANTILES.map((q) => quantile(shares, q))];
-    });
-    printTable(`${where}, ${inFlight} in flight: % of a task's time, ${of}`, columns, rows);
-  }
 }

@@ -4,9 +4,10 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ProcessWatch, type Used } from "./processes.ts";
+import { addUsed, ProcessWatch, type Used } from "./processes.ts";
 
 const BINARY = "dist/matrix";
+const NOTHING: Used = { peakBytes: 0, cpuMs: 0 };
 
 export interface DriveOptions {
   readonly recipe: string;
@@ -14,13 +15,19 @@ export interface DriveOptions {
   readonly output: string;
   /** Flags and `key=value` overrides. */
   readonly args: readonly string[];
-  /** The roles of each host process that joins the driver; none: the driver's own business. */
-  readonly hosts?: readonly string[];
-  /** Called when the driver was started; what it returns is awaited after the run. */
-  readonly meanwhile?: (run: { readonly workers: () => readonly Worker[]; readonly ended: Promise<unknown> }) => Promise<void>;
+  /** The roles of each `matrix agent` that joins the driver; none: the driver is started without. */
+  readonly agents?: readonly string[];
+  /** Happens beside the run; what it returns is awaited after it. */
+  readonly meanwhile?: (run: Running) => Promise<void>;
 }
 
-/** As the driver lists them in its join file. */
+export interface Running {
+  /** The driver's own, that run now. */
+  readonly workers: () => readonly Worker[];
+  readonly ended: Promise<unknown>;
+}
+
+/** As the driver lists them in driver.json. */
 export interface Worker {
   readonly name: string;
   readonly pid: number;
@@ -35,7 +42,7 @@ export interface Summary {
   readonly hops: number;
   readonly usage: { readonly completion_tokens: number };
   readonly score: { readonly mean: number } | null;
-  /** Bodies of all requests between peers; of runs with hosts. */
+  /** Bodies of all requests between processes. */
   readonly wire_bytes?: number;
 }
 
@@ -43,27 +50,27 @@ export interface Driven {
   readonly summary: Summary;
   readonly output: string;
   readonly driver: Used;
+  /** All other processes together. */
   readonly hosts: Used;
 }
 
-export async function drive({ recipe, output, args, hosts = [], meanwhile }: DriveOptions): Promise<Driven> {
-  const joinFile = join(output, "driver.json");
-  const listening = hosts.length > 0 ? ["--listen", "127.0.0.1:0"] : [];
+export async function drive({ recipe, output, args, agents = [], meanwhile }: DriveOptions): Promise<Driven> {
+  const driverFile = join(output, "driver.json");
+  const listening = agents.length > 0 ? ["--listen", "127.0.0.1:0"] : [];
   const driver = spawn(["drive", recipe, "-o", output, "--json", "--quiet", ...listening, ...args]);
-  const agents = hosts.map((roles) => spawn(["agent", "--role", roles, "--join", joinFile]));
-  const watch = new ProcessWatch(() => [driver, ...agents, ...workersOf(joinFile)].map(({ pid }) => pid));
-  const beside = meanwhile?.({ workers: () => workersOf(joinFile), ended: driver.exited });
+  const joining = agents.map((roles) => spawn(["agent", "--role", roles, "--join", driverFile]));
+  const watch = new ProcessWatch([driver, ...joining].map(({ pid }) => pid));
+  const beside = meanwhile?.({ workers: () => workersIn(driverFile), ended: driver.exited });
   try {
-    const text = await new Response(driver.stdout).text();
-    const code = await driver.exited;
+    const [text, code] = await Promise.all([new Response(driver.stdout).text(), driver.exited]);
     if (code !== 0) throw new Error(`matrix drive ${recipe} ${args.join(" ")} exited with ${code}`);
-    const used = watch.stop();
     await beside;
-    return { summary: JSON.parse(text), output, driver: add([used.get(driver.pid)]), hosts: add(without(used, driver.pid)) };
+    const { [driver.pid]: own = NOTHING, ...others } = Object.fromEntries(watch.stop());
+    return { summary: JSON.parse(text), output, driver: own, hosts: addUsed(Object.values(others)) };
   } finally {
     watch.stop();
-    for (const agent of agents) agent.kill();
-    await Promise.all(agents.map((agent) => agent.exited));
+    for (const agent of joining) agent.kill();
+    await Promise.all(joining.map((agent) => agent.exited));
   }
 }
 
@@ -81,21 +88,6 @@ function spawn(args: readonly string[]) {
   return Bun.spawn([BINARY, ...args], { stdin: "ignore", stdout: "pipe", stderr: "inherit" });
 }
 
-function workersOf(joinFile: string): readonly Worker[] {
-  if (!existsSync(joinFile)) return [];
-  return JSON.parse(readFileSync(joinFile, "utf8")).workers ?? [];
-}
-
-function without(used: ReadonlyMap<number, Used>, driver: number): Used[] {
-  return [...used].filter(([pid]) => pid !== driver).map(([, one]) => one);
-}
-
-function add(used: readonly (Used | undefined)[]): Used {
-  let peakBytes = 0;
-  let cpuMs = 0;
-  for (const one of used) {
-    peakBytes += one?.peakBytes ?? 0;
-    cpuMs += one?.cpuMs ?? 0;
-  }
-  return { peakBytes, cpuMs };
+function workersIn(driverFile: string): readonly Worker[] {
+  return existsSync(driverFile) ? JSON.parse(readFileSync(driverFile, "utf8")).workers : [];
 }

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { TrajectoryRecord } from "../../../src/task/record.ts";
 import { quantile, sorted, sum } from "./report.ts";
+import type { TaskTime } from "./shares.ts";
 
 export async function* readRecords(output: string): AsyncGenerator<TrajectoryRecord> {
   const lines = createInterface({ input: createReadStream(join(output, "trajectories.jsonl")) });
@@ -28,14 +29,32 @@ export function steadyPart(spans: readonly Span[], inFlight: number): Span {
   return { start: ends[inFlight - 1] ?? 0, end: spans.reduce((last, { start }) => Math.max(last, start), 0) };
 }
 
-/** Time of a task, and the share of it that is neither agent nor queue. */
-export async function readTimes(output: string): Promise<{ p50Ms: number; p99Ms: number; share: number }> {
-  const totals: number[] = [];
-  let ours = 0;
-  for await (const { timing } of readRecords(output)) {
-    totals.push(timing.total_ms);
-    ours += timing.total_ms - timing.run_ms - timing.queue_ms;
+/** Of all records. */
+export async function readTimes(output: string): Promise<TaskTimes> {
+  const tasks: TaskTime[] = [];
+  let first = Number.POSITIVE_INFINITY;
+  let last = 0;
+  for await (const record of readRecords(output)) {
+    const { start, end } = spanOf(record);
+    first = Math.min(first, start);
+    last = Math.max(last, end);
+    tasks.push(timeOf(record));
   }
-  const inOrder = sorted(totals);
-  return { p50Ms: quantile(inOrder, 0.5), p99Ms: quantile(inOrder, 0.99), share: ours / sum(totals) };
+  const totals = sorted(tasks.map(({ totalMs }) => totalMs));
+  const ours = sum(tasks.map(({ totalMs, runMs, queueMs }) => totalMs - runMs - queueMs));
+  return { tasks, elapsedMs: last - first, p50Ms: quantile(totals, 0.5), p99Ms: quantile(totals, 0.99), ours: ours / sum(totals) };
+}
+
+export interface TaskTimes {
+  readonly tasks: readonly TaskTime[];
+  /** From the first admission to the last end. */
+  readonly elapsedMs: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  /** The share of all tasks' time that is neither agent nor queue. */
+  readonly ours: number;
+}
+
+export function timeOf({ timing }: TrajectoryRecord): TaskTime {
+  return { totalMs: timing.total_ms, runMs: timing.run_ms, queueMs: timing.queue_ms };
 }
