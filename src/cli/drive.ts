@@ -4,19 +4,24 @@ import { join, resolve } from "node:path";
 import { Command, Option } from "commander";
 import { openDataset } from "../dataset/open.ts";
 import { readManifest } from "../driver/manifest.ts";
-import { startRun } from "../driver/run.ts";
+import { connectInMemory } from "../driver/memory-fabric.ts";
+import { type FabricParts, type Run, startRun } from "../driver/run.ts";
 import { RunDirectory, type RunIdentity } from "../driver/run-directory.ts";
 import { RunningTally } from "../driver/tally.ts";
 import { EXIT, MatrixError } from "../error.ts";
 import { Host } from "../host/host.ts";
 import { catchStrayErrors } from "../host/stray-error.ts";
+import type { Transport } from "../peer/transport.ts";
 import { runtime } from "../platform.ts";
 import { systemClock } from "../task/clock.ts";
 import { openLog } from "../telemetry/log.ts";
+import { createLogSink } from "../telemetry/log-sink.ts";
 import { createTracing } from "../telemetry/tracing.ts";
 import { version } from "../version.ts";
-import { type OverrideFlags, overrideOptions, overridesOf } from "./flags.ts";
+import { Cluster, type ClusterFlags, checkClusterFlags, wantsHosts } from "./cluster.ts";
+import { type OverrideFlags, overrideOptions, overridesOf, wholeNumber } from "./flags.ts";
 import { catchInterrupts } from "./interrupts.ts";
+import { insecureOption, listenOption, patienceOption } from "./join.ts";
 import type { Snapshot } from "./panel.ts";
 import { type Prepared, prepare, previewFirstRow, type Scanned, scanRows } from "./prepare.ts";
 import { startProgress } from "./progress.ts";
@@ -25,7 +30,7 @@ import { renderSummary, type Summary } from "./summary.ts";
 /** The one host of a run in one process, as it stands in records. */
 const HOST_ID = "driver";
 
-interface DriveFlags extends OverrideFlags {
+interface DriveFlags extends OverrideFlags, ClusterFlags {
   readonly fresh?: boolean;
   readonly json?: boolean;
   readonly quiet?: boolean;
@@ -40,6 +45,10 @@ export function driveCommand(): Command {
     .argument("[key=value...]", "recipe keys to override: run.concurrency=500 dataset.path=mine.jsonl");
   for (const option of overrideOptions) command.addOption(option);
   return command
+    .addOption(new Option("--workers <n>", "start so many local host processes").env("MATRIX_WORKERS").argParser(wholeNumber))
+    .addOption(listenOption("wait there for hosts: `matrix agent`"))
+    .addOption(insecureOption())
+    .addOption(patienceOption())
     .addOption(new Option("--fresh", "begin anew; an earlier run directory is kept as DIR.1").env("MATRIX_FRESH"))
     .addOption(new Option("--json", "the summary as one object on stdout").env("MATRIX_JSON"))
     .addOption(new Option("-q, --quiet", "no progress").env("MATRIX_QUIET"))
@@ -49,6 +58,7 @@ export function driveCommand(): Command {
 }
 
 async function drive(recipePath: string, keyValues: readonly string[], flags: DriveFlags): Promise<number> {
+  checkClusterFlags(flags);
   const prepared = await prepare(recipePath, overridesOf(keyValues, flags));
   const { recipe } = prepared.loaded;
   const path = resolve(recipe.run.output ?? join("runs", recipe.name));
@@ -96,7 +106,6 @@ async function runIn(directory: RunDirectory, prepared: Prepared, { source, scan
   const tally = new RunningTally();
   const startedAt = performance.now();
 
-  const hosts: Host[] = [];
   const snapshot = (): Snapshot => ({
     name,
     simulated: simulatedModels.size > 0,
@@ -105,13 +114,14 @@ async function runIn(directory: RunDirectory, prepared: Prepared, { source, scan
     before,
     inFlight: running?.inFlight ?? 0,
     elapsedMs: performance.now() - startedAt,
-    roles: hosts.flatMap((host) => [...host.roles]),
+    roles: running?.roles ?? [],
     promptTokens: tally.usage.prompt_tokens,
     completionTokens: tally.usage.completion_tokens,
     cost: tally.cost,
     stopping: interrupts.drain.aborted,
   });
-  let running: ReturnType<typeof startRun> | null = null;
+  let running: Run | null = null;
+  let cluster: Cluster | null = null;
   const progress = startProgress(snapshot, flags.quiet === true);
   const log = openLog(join(directory.path, "logs", `${HOST_ID}.log`), progress.say);
   const releaseErrors = catchStrayErrors(log);
@@ -122,33 +132,39 @@ async function runIn(directory: RunDirectory, prepared: Prepared, { source, scan
 
   const tracing = await createTracing(process.env, name, version);
   const rows = await openDataset(source, scan.rows);
-  running = startRun({
+  const isRecorded = (rowId: string, trial: number) => before > 0 && directory.recorded.ids.has(rowId, trial);
+  const logSink = createLogSink({ folder: join(directory.path, "logs"), show: progress.say });
+  const createHost = (transport: Transport) =>
+    new Host({
+      id: HOST_ID,
+      roles: [...agents].map(([name, { agent }]) => ({
+        name,
+        agent,
+        concurrency: roles[name]?.concurrency ?? 1,
+        timeoutMs: roles[name]?.timeout ?? 0,
+      })),
+      rule,
+      taskTimeoutMs: run.timeout,
+      transport,
+      clock: systemClock,
+      tracing,
+    });
+  const connect = async (parts: FabricParts) => {
+    if (!wantsHosts(flags)) return connectInMemory(parts, createHost);
+    cluster = await Cluster.open({ flags, prepared, directory: directory.path, isRecorded, log, logSink, say: progress.say }, parts);
+    return cluster;
+  };
+  running = await startRun({
     rows,
     trials: run.trials,
     seed: run.seed,
     concurrency: run.concurrency,
+    delivery: run.delivery,
     rule,
     simulatedModels,
-    isRecorded: (rowId, trial) => before > 0 && directory.recorded.ids.has(rowId, trial),
+    isRecorded,
     append: (lines, counts) => directory.append(lines, counts),
-    createHost: (transport) => {
-      const host = new Host({
-        id: HOST_ID,
-        roles: [...agents].map(([name, { agent }]) => ({
-          name,
-          agent,
-          concurrency: roles[name]?.concurrency ?? 1,
-          timeoutMs: roles[name]?.timeout ?? 0,
-        })),
-        rule,
-        taskTimeoutMs: run.timeout,
-        transport,
-        clock: systemClock,
-        tracing,
-      });
-      hosts.push(host);
-      return host;
-    },
+    connect,
     onRecord: (record, hops) => {
       tally.add(record, hops);
       if (record.error === null) return;
@@ -173,6 +189,7 @@ async function runIn(directory: RunDirectory, prepared: Prepared, { source, scan
   progress.stop();
   await rows.close();
   await tracing?.close();
+  await logSink.close();
   const error = await directory.close(end.complete ? "complete" : "stopped").then(
     () => end.error,
     (failure: unknown) => end.error ?? failure,

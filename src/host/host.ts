@@ -44,6 +44,16 @@ export class Host implements Receiver {
     this.#deadlines.unref();
   }
 
+  /** Nothing runs and nothing waits. */
+  get idle(): boolean {
+    return [...this.#roles.values()].every(({ busy, queued }) => busy + queued === 0);
+  }
+
+  /** Gives back what waits for a slot. */
+  takeWaiting(): Message[] {
+    return [...this.#roles.values()].flatMap((role) => role.takeWaiting()).map((task) => ({ kind: "step", task }));
+  }
+
   /** Queue and slots of each role. */
   get roles(): Iterable<Pick<Role, "name" | "busy" | "queued" | "slots">> {
     return this.#roles.values();
@@ -64,7 +74,7 @@ export class Host implements Receiver {
   stop(): void {
     this.#stopped = true;
     clearInterval(this.#deadlines);
-    for (const role of this.#roles.values()) role.clear();
+    for (const role of this.#roles.values()) role.takeWaiting();
     const reason = new MatrixError("agent_timeout", "the run was stopped");
     for (const step of this.#running) step.abort(reason);
     this.#running.clear();
