@@ -56,8 +56,15 @@ await withFolder(async (folder) => {
   printTable(
     "no model, over the wire (paper, dummy agents: 1,100 traj/s, 12,000 messages/s, 1.6 MB/s)",
     [
-      ...(["traj/s", "messages/s"] as const),
-      ...([["p50 ms", 1], ["p99 ms", 1], ["driver cores", 2], ["host cores", 2], "peak MB", ["kB/task", 1], ["wire kB", 1]] as const),
+      "traj/s",
+      "messages/s",
+      ["p50 ms", 1],
+      ["p99 ms", 1],
+      ["driver cores", 2],
+      ["host cores", 2],
+      "peak MB",
+      ["kB/task", 1],
+      ["wire kB", 1],
     ],
     rows,
   );

@@ -59,19 +59,18 @@ export async function drive({ recipe, output, args, agents = [], meanwhile }: Dr
   const listening = agents.length > 0 ? ["--listen", "127.0.0.1:0"] : [];
   const driver = spawn(["drive", recipe, "-o", output, "--json", "--quiet", ...listening, ...args]);
   const joining = agents.map((roles) => spawn(["agent", "--role", roles, "--join", driverFile]));
-  const watch = new ProcessWatch([driver, ...joining].map(({ pid }) => pid));
+  const all = [driver, ...joining];
+  const watch = new ProcessWatch(all.map(({ pid }) => pid));
+  const said = all.map(({ stderr }) => new Response(stderr).text());
   const beside = meanwhile?.({ workers: () => workersIn(driverFile), ended: driver.exited });
-  try {
-    const [text, code] = await Promise.all([new Response(driver.stdout).text(), driver.exited]);
-    if (code !== 0) throw new Error(`matrix drive ${recipe} ${args.join(" ")} exited with ${code}`);
-    await beside;
-    const { [driver.pid]: own = NOTHING, ...others } = Object.fromEntries(watch.stop());
-    return { summary: JSON.parse(text), output, driver: own, hosts: addUsed(Object.values(others)) };
-  } finally {
-    watch.stop();
-    for (const agent of joining) agent.kill();
-    await Promise.all(joining.map((agent) => agent.exited));
-  }
+  // The driver would wait for a host that cannot run.
+  for (const agent of joining) void agent.exited.then((code) => code !== 0 && driver.kill());
+  const [text, code] = await Promise.all([new Response(driver.stdout).text(), driver.exited]);
+  const { [driver.pid]: own = NOTHING, ...others } = Object.fromEntries(watch.stop());
+  for (const agent of joining) agent.kill(code === 0 ? "SIGTERM" : "SIGKILL");
+  await Promise.all([beside, ...joining.map((agent) => agent.exited)]);
+  if (code !== 0) throw new Error(`matrix drive ${recipe} ${args.join(" ")} exited with ${code}\n${(await Promise.all(said)).join("")}`);
+  return { summary: JSON.parse(text), output, driver: own, hosts: addUsed(Object.values(others)) };
 }
 
 /** A folder for the runs of a bench, removed at its end. */
@@ -85,7 +84,7 @@ export async function withFolder<T>(use: (folder: string) => Promise<T>): Promis
 }
 
 function spawn(args: readonly string[]) {
-  return Bun.spawn([BINARY, ...args], { stdin: "ignore", stdout: "pipe", stderr: "inherit" });
+  return Bun.spawn([BINARY, ...args], { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
 }
 
 function workersIn(driverFile: string): readonly Worker[] {
