@@ -4,30 +4,29 @@
 import { closeSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { coralTasks } from "./parts/coral.ts";
 import { type Driven, drive, withFolder } from "./parts/drive.ts";
 import { readTimes } from "./parts/records.ts";
 import { printHead, printTable, type TableRow } from "./parts/report.ts";
 
 const IN_FLIGHT = [100, 1_000, 10_000];
-const ROWS = 40; // questions that ship with the recipe
 
 const { values } = parseArgs({ options: { tasks: { type: "string", default: "100000" }, seed: { type: "string", default: "0" } } });
-const trials = Math.ceil(Number(values.tasks) / ROWS);
-const tasks = trials * ROWS;
 
-printHead(`dummy: ${tasks} tasks`, values.seed);
+printHead(`dummy: ${values.tasks} tasks`, values.seed);
 await withFolder(async (folder) => {
-  const run = (inFlight: number, trials: number): Promise<Driven> =>
+  const run = (inFlight: number, tasks: number): Promise<Driven> =>
     drive({
       recipe: "recipes/coral-dummy.toml",
-      output: join(folder, `run-${inFlight}-${trials}`),
-      args: ["-n", String(inFlight), "--trials", String(trials), "--seed", values.seed],
+      output: join(folder, `run-${inFlight}-${tasks}`),
+      args: ["-n", String(inFlight), "--seed", values.seed, ...coralTasks(tasks)],
     });
   const idle = await run(1, 1);
   const rows: TableRow[] = [];
   for (const inFlight of IN_FLIGHT) {
-    const { summary, driver, output } = await run(inFlight, trials);
+    const { summary, driver, output } = await run(inFlight, Number(values.tasks));
     const { p50Ms, p99Ms, ours } = await readTimes(output);
+    const tasks = summary.ok;
     rmSync(output, { recursive: true });
     const seconds = summary.elapsed_ms / 1000;
     const kbPerTask = (driver.peakBytes - idle.driver.peakBytes) / inFlight / 1000;
@@ -37,13 +36,13 @@ await withFolder(async (folder) => {
   printTable(
     "no model, one process (paper, table 4 and text: 1,100 traj/s, 12,000 messages/s; agents 37 % of a task's time in the median)",
     ["traj/s", "messages/s", ["p50 ms", 1], ["p99 ms", 1], ["ours %", 1], "peak MB", ["kB/task", 1]],
-    [...rows, ["plain loop", tasks / ceilingSeconds(join(folder, "ceiling.jsonl"))]],
+    [...rows, ["plain loop", Number(values.tasks) / ceilingSeconds(join(folder, "ceiling.jsonl"), Number(values.tasks))]],
   );
 });
 console.log("\nours: the share of a task's time that is neither in an agent nor in a role's queue. messages: hops and ends.");
 
 /** What a loop without any runtime takes: it builds the same history hop by hop, makes the record and writes it. */
-function ceilingSeconds(path: string): number {
+function ceilingSeconds(path: string, tasks: number): number {
   const row = JSON.parse(readFileSync("recipes/coral/questions.jsonl", "utf8").split("\n")[0] ?? "{}");
   const filler = "We take the numbers of the question one by one and check each step before we go on to the next. ".repeat(14);
   const fd = openSync(path, "w");

@@ -3,6 +3,7 @@
 
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { coralTasks, secondsLongAnswers } from "./parts/coral.ts";
 import { createDrawnLatencies } from "./parts/drawn.ts";
 import { drive, withFolder } from "./parts/drive.ts";
 import { readRecords, type Span, spanOf, steadyPart, timeOf } from "./parts/records.ts";
@@ -10,11 +11,9 @@ import { printHead, printTable, sum, type TableRow } from "./parts/report.ts";
 import { printShares, type Stage, stages, type TaskTime } from "./parts/shares.ts";
 
 const IN_FLIGHT = [400, 1_000, 4_000, 10_000];
-const ROWS = 40; // questions that ship with the recipe
 /** Tasks whose latencies are drawn again: enough for a p99. */
 const SAMPLED_TASKS = 2_000;
 const SLOWEST = 0.1;
-const LATENCY = '{ kind = "lognormal", median = "1s", sigma = 0.5 }';
 
 /** The paper's tables 2 and 3, and what the model was not told to take. */
 const ORCHESTRATION: Stage<Breakdown> = { name: "orchestration", ms: ({ totalMs, drawnMs }) => totalMs - drawnMs, paper: null };
@@ -48,7 +47,7 @@ interface Measured {
   readonly tasks: readonly Breakdown[];
 }
 
-printHead(`latency: model steps of ${LATENCY}, at most ${values.turns} turns, ${values.generations} tasks a token`, values.seed);
+printHead(`latency: log-normal model steps, median 1 s, at most ${values.turns} turns, ${values.generations} tasks a token`, values.seed);
 await withFolder(async (folder) => {
   const layouts = values.workers === undefined ? [[]] : [[], ["--workers", values.workers]];
   for (const layout of layouts) {
@@ -75,8 +74,9 @@ async function measure(output: string, inFlight: number, layout: readonly string
     output,
     args: [
       ...layout,
-      ...["-n", String(inFlight), "--seed", values.seed, "--trials", String(Math.ceil((inFlight * Number(values.generations)) / ROWS))],
-      ...[`models.speaker.latency=${LATENCY}`, "models.speaker.tokens_per_second=1e12", `orchestrator.max_turns=${values.turns}`],
+      ...["-n", String(inFlight), "--seed", values.seed],
+      ...coralTasks(inFlight * Number(values.generations)),
+      ...secondsLongAnswers(Number(values.turns)),
       ...["student", "teacher", "extractor", "matcher"].map((role) => `roles.${role}.concurrency=${inFlight}`),
     ],
   });

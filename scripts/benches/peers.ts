@@ -5,13 +5,13 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { coralTasks } from "./parts/coral.ts";
 import { drive, withFolder } from "./parts/drive.ts";
 import { readTimes, type TaskTimes } from "./parts/records.ts";
 import { printHead, printTable, type TableRow } from "./parts/report.ts";
 import { printShares, stages } from "./parts/shares.ts";
 
 const IN_FLIGHT = [100, 1_000, 10_000];
-const ROWS = 40; // questions that ship with the recipe
 
 interface Layout {
   readonly name: string;
@@ -28,10 +28,8 @@ const LAYOUTS: readonly Layout[] = [
 const STAGES = stages([36.72, 62.81, 82.63], [0.074, 1.13, 6.95], [0.768, 10.72, 24.51]);
 
 const { values } = parseArgs({ options: { tasks: { type: "string", default: "40000" }, seed: { type: "string", default: "0" } } });
-const trials = Math.ceil(Number(values.tasks) / ROWS);
-const tasks = trials * ROWS;
 
-printHead(`peers: ${tasks} tasks`, values.seed);
+printHead(`peers: ${values.tasks} tasks`, values.seed);
 await withFolder(async (folder) => {
   const rows: TableRow[] = [];
   const least: [string, TaskTimes][] = [];
@@ -39,8 +37,9 @@ await withFolder(async (folder) => {
     const idle = await run(folder, layout, 1, 1);
     const idleBytes = idle.driver.peakBytes + idle.hosts.peakBytes;
     for (const inFlight of IN_FLIGHT) {
-      const { summary, driver, hosts, output } = await run(folder, layout, inFlight, trials);
+      const { summary, driver, hosts, output } = await run(folder, layout, inFlight, Number(values.tasks));
       const times = await readTimes(output);
+      const tasks = summary.ok;
       rmSync(output, { recursive: true });
       const seconds = times.elapsedMs / 1000;
       const peakBytes = driver.peakBytes + hosts.peakBytes;
@@ -74,11 +73,11 @@ console.log(`
 In the labels: tasks in flight. messages: hops and ends. cores: processors kept busy. kB/task: peak memory of all processes above
 their own at rest, for each task in flight. wire kB: bodies of requests between processes, for each task.`);
 
-function run(folder: string, { name, args, agents }: Layout, inFlight: number, trials: number) {
+function run(folder: string, { name, args, agents }: Layout, inFlight: number, tasks: number) {
   return drive({
     recipe: "recipes/coral-dummy.toml",
-    output: join(folder, `${name}-${inFlight}-${trials}`.replaceAll(/[ ,]+/g, "-")),
-    args: [...args, "-n", String(inFlight), "--trials", String(trials), "--seed", values.seed],
+    output: join(folder, `${name}-${inFlight}-${tasks}`.replaceAll(/[ ,]+/g, "-")),
+    args: [...args, "-n", String(inFlight), "--seed", values.seed, ...coralTasks(tasks)],
     agents,
   });
 }
