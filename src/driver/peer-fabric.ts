@@ -30,6 +30,8 @@ const LOGS_BYTES_MAX = 2 * 2 ** 20;
 
 export interface PeerFabricOptions
   extends Pick<PeerOptions, "self" | "token" | "listen" | "insecure" | "delivery" | "maxAttempts" | "store" | "metrics"> {
+  /** Names the run, whatever driver it has. */
+  readonly run: string;
   /** Of the recipe: each needs a host. */
   readonly roles: readonly string[];
   /** What a host that joins is told; a text says why it may not. */
@@ -83,6 +85,7 @@ export class PeerFabric implements Fabric {
     const peer = await Peer.listen({
       ...options,
       capacity: Number.POSITIVE_INFINITY,
+      serves: (role) => role === SINK_ROLE,
       take: (messages) => get().#take(messages),
       load: () => ({}),
       routes: routesOf(get),
@@ -232,7 +235,9 @@ export class PeerFabric implements Fabric {
   }
 
   beat(body: Uint8Array, from: HostId): Uint8Array {
-    const { member, load, known, bytes } = decodeControl("beat", body);
+    const { run, member, load, known, bytes } = decodeControl("beat", body);
+    // A host of what was in this directory before.
+    if (run !== this.#options.run) return encodeControl("heard", { state: "over", joining: "", list: null });
     this.#bytes.set(from, bytes);
     const { state, joining, list } = this.#coordinator.beat({ member: { ...member, id: from }, load: load as Load, known });
     return encodeControl("heard", {

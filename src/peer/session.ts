@@ -1,12 +1,9 @@
 // What a host has open to one peer: an HTTP/2 session, opened by the first request and again by the first one after it broke.
 // Every request ends within its time, with the whole answer or with a PeerError that says whether the peer may have acted on it.
 
-import http2, {
-  type ClientHttp2Session,
-  type ClientHttp2Stream,
-  type OutgoingHttpHeaders,
-  type SecureClientSessionOptions,
-} from "node:http2";
+import http2, { type ClientHttp2Session, type ClientHttp2Stream, type OutgoingHttpHeaders } from "node:http2";
+import net, { type Socket } from "node:net";
+import tls, { type ConnectionOptions } from "node:tls";
 import { messageOf } from "../error.ts";
 import { joined } from "./exchange.ts";
 import { SESSION_MEGABYTES_MAX, WINDOW_BYTES } from "./http2-server.ts";
@@ -60,6 +57,8 @@ export class PeerSession {
   readonly #options: SessionOptions;
   #opening: Promise<ClientHttp2Session> | null = null;
   #session: ClientHttp2Session | null = null;
+  /** Under the session. Sessions end by it: a GOAWAY crashes a peer on Deno 2.9 (denoland/deno#36788). */
+  #socket: Socket | null = null;
   #isClosed = false;
   #localAddress: string | null = null;
 
@@ -84,7 +83,7 @@ export class PeerSession {
     } catch (cause) {
       stream?.close(NGHTTP2_CANCEL);
       // Whatever else waits on a session that does not answer is better off on a new one.
-      if (stream !== null && limit.isTimedOut) stream.session?.destroy();
+      if (stream !== null && limit.isTimedOut) this.#socket?.destroy();
       const { maybe, status } = cause instanceof PeerError ? cause : { maybe: stream !== null, status: null };
       throw new PeerError(`${route} to ${this.#options.url}: ${messageOf(cause)}`, { maybe, status, cause });
     } finally {
@@ -95,7 +94,7 @@ export class PeerSession {
   /** For good. */
   close(): void {
     this.#isClosed = true;
-    this.#session?.destroy();
+    this.#socket?.destroy();
   }
 
   #headers(route: string, body: Uint8Array): OutgoingHttpHeaders {
@@ -126,25 +125,42 @@ export class PeerSession {
 
   async #open(): Promise<ClientHttp2Session> {
     const { url, token, connectTimeoutMs = CONNECT_TIMEOUT_MS } = this.#options;
-    const trust = url.startsWith("https:") ? await trustOf(token) : {};
+    const trust = url.startsWith("https:") ? await trustOf(token) : null;
     if (this.#isClosed) throw new PeerError("the session was closed", { maybe: false });
+    const socket = trust === null ? connectTcp(url) : connectTls(url, trust);
+    this.#socket = socket;
     const settings = { initialWindowSize: WINDOW_BYTES, enablePush: false };
-    const session = http2.connect(url, { settings, maxSessionMemory: SESSION_MEGABYTES_MAX, ...trust });
+    const session = http2.connect(url, { settings, maxSessionMemory: SESSION_MEGABYTES_MAX, createConnection: () => socket });
     this.#session = session;
-    await connected(session, connectTimeoutMs);
+    await connected(session, socket, connectTimeoutMs);
     session.setLocalWindowSize(WINDOW_BYTES);
     this.#localAddress = session.socket.localAddress ?? null;
     return session;
   }
 }
 
-async function trustOf(token: string): Promise<SecureClientSessionOptions> {
+function connectTcp(url: string): Socket {
+  const { hostname, port } = new URL(url);
+  return net.connect({ host: bare(hostname), port: Number(port), noDelay: true });
+}
+
+function connectTls(url: string, trust: ConnectionOptions): Socket {
+  const { hostname, port } = new URL(url);
+  return tls.connect({ host: bare(hostname), port: Number(port), ALPNProtocols: ["h2"], ...trust });
+}
+
+/** URLs put brackets around IPv6 addresses. */
+function bare(hostname: string): string {
+  return hostname.replace(/^\[|\]$/g, "");
+}
+
+async function trustOf(token: string): Promise<ConnectionOptions> {
   const { tlsIdentity, TLS_NAME } = await import("./tls.ts");
   const { ca } = await tlsIdentity(token);
   return { ca, servername: TLS_NAME, minVersion: "TLSv1.3" };
 }
 
-function connected(session: ClientHttp2Session, timeoutMs: number): Promise<void> {
+function connected(session: ClientHttp2Session, socket: Socket, timeoutMs: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const fail = (reason: string, cause?: unknown): void => {
       clearTimeout(timer);
@@ -152,7 +168,7 @@ function connected(session: ClientHttp2Session, timeoutMs: number): Promise<void
     };
     const timer = setTimeout(() => {
       fail(`no connection within ${timeoutMs} ms`);
-      session.destroy();
+      socket.destroy();
     }, timeoutMs);
     session.on("connect", () => {
       clearTimeout(timer);
