@@ -1,7 +1,7 @@
 // Bytes between hosts with the store on and off: conversations as large as Tau2's, each role on a host of its own.
 // Of their contents 12 % are over 512 bytes, and the largest have 100 kB: drawn by seed, the same in both runs.
 
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { chatContent } from "../../src/task/record.ts";
@@ -21,10 +21,8 @@ const { values } = parseArgs({
 const tasks = Number(values.tasks);
 
 interface Measured {
-  /** Bodies of requests between processes; null from a binary that does not count them. */
-  readonly wireBytes: number | null;
-  /** Of the whole machine. */
-  readonly loopbackBytes: number;
+  /** Bodies of requests between processes. */
+  readonly wireBytes: number;
   readonly hops: number;
   readonly perSecond: number;
 }
@@ -35,20 +33,14 @@ await withFolder(async (folder) => {
   writeFileSync(dataset, Array.from({ length: tasks }, (_, i) => `${JSON.stringify({ scenario: `Scenario ${i}.` })}\n`).join(""));
   const off = await run(folder, dataset, false);
   const on = await run(folder, dataset, true);
-  const row = (label: string, { wireBytes, loopbackBytes, hops, perSecond }: Measured): TableRow => [
+  const row = (label: string, { wireBytes, hops, perSecond }: Measured): TableRow => [
     label,
-    ...[wireBytes, loopbackBytes].map((bytes) => (bytes === null ? null : bytes / 1e6)),
-    wireBytes === null ? null : wireBytes / tasks / 1000,
-    ...[hops / tasks, perSecond],
+    ...[wireBytes / 1e6, wireBytes / tasks / 1000, hops / tasks, perSecond],
   ];
-  const fewer = (of: (run: Measured) => number | null) => {
-    const [before, after] = [of(off), of(on)];
-    return before === null || after === null ? null : (1 - after / before) * 100;
-  };
   printTable(
     "bytes between hosts (paper: about 20 % less at the peak, 1 GB/s to 760 MB/s)",
-    ["wire MB", "loopback MB", ["wire kB/task", 1], ["hops/task", 1], "traj/s"],
-    [row("store off", off), row("store on", on), ["fewer, %", fewer(({ wireBytes }) => wireBytes), fewer((run) => run.loopbackBytes)]],
+    ["wire MB", ["wire kB/task", 1], ["hops/task", 1], "traj/s"],
+    [row("store off", off), row("store on", on), ["fewer, %", (1 - on.wireBytes / off.wireBytes) * 100]],
   );
 });
 console.log(
@@ -56,18 +48,16 @@ console.log(
 );
 
 async function run(folder: string, dataset: string, isOn: boolean): Promise<Measured> {
-  const before = loopbackSentBytes();
   const { summary, output } = await drive({
     recipe: "scripts/benches/parts/tool-use.toml",
     output: join(folder, `store-${isOn}`),
     args: [`dataset.path=${dataset}`, `store.enabled=${isOn}`, "-n", values["in-flight"], "--seed", values.seed],
     agents: ["user", "assistant", "tools"],
   });
-  const loopbackBytes = loopbackSentBytes() - before;
   const { elapsedMs } = await readTimes(output);
   if (isOn) await printSizes(output);
   rmSync(output, { recursive: true });
-  return { wireBytes: summary.wire_bytes ?? null, loopbackBytes, hops: summary.hops, perSecond: (tasks / elapsedMs) * 1000 };
+  return { wireBytes: summary.wire_bytes ?? 0, hops: summary.hops, perSecond: (tasks / elapsedMs) * 1000 };
 }
 
 async function printSizes(output: string): Promise<void> {
@@ -90,10 +80,4 @@ async function printSizes(output: string): Promise<void> {
     ["most kB", 1],
   ] as const;
   printTable("sizes (paper, figure 9: 12 % over 512 B)", columns, [row("contents", contents), row("conversations", conversations)]);
-}
-
-/** Since the machine was started, from /proc/net/dev: the ninth number of a line. */
-function loopbackSentBytes(): number {
-  const line = /^\s*lo:(.*)$/m.exec(readFileSync("/proc/net/dev", "utf8"))?.[1] ?? "";
-  return Number(line.trim().split(/\s+/)[8] ?? 0);
 }

@@ -47,7 +47,7 @@ await withFolder(async (folder) => {
         `${layout.name}, ${inFlight}`,
         ...[tasks / seconds, (summary.hops + tasks) / seconds, times.p50Ms, times.p99Ms],
         ...[driver.cpuMs / times.elapsedMs, hosts.cpuMs / times.elapsedMs, peakBytes / 1e6, (peakBytes - idleBytes) / inFlight / 1000],
-        summary.wire_bytes === undefined ? null : summary.wire_bytes / tasks / 1000,
+        (summary.wire_bytes ?? 0) / tasks / 1000,
       ]);
       if (inFlight === IN_FLIGHT[0]) least.push([`${layout.name}, ${inFlight} in flight (table 4)`, times]);
     }

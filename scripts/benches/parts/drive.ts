@@ -42,8 +42,8 @@ export interface Summary {
   readonly hops: number;
   readonly usage: { readonly completion_tokens: number };
   readonly score: { readonly mean: number } | null;
-  /** Bodies of all requests between processes. */
-  readonly wire_bytes?: number;
+  /** Bodies of all requests between processes; null without hosts. */
+  readonly wire_bytes: number | null;
 }
 
 export interface Driven {
