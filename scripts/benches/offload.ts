@@ -43,9 +43,7 @@ await withFolder(async (folder) => {
     [row("store off", off), row("store on", on), ["fewer, %", (1 - on.wireBytes / off.wireBytes) * 100]],
   );
 });
-console.log(
-  "\nwire: bodies of requests between processes. loopback: all that this machine sent to itself meanwhile, headers and others' too.",
-);
+console.log("\nwire: bodies of all requests between processes. The paper measured a node's whole traffic, with that of its models.");
 
 async function run(folder: string, dataset: string, isOn: boolean): Promise<Measured> {
   const { summary, output } = await drive({
