@@ -170,7 +170,8 @@ function connected(session: ClientHttp2Session, socket: Socket, timeoutMs: numbe
       fail(`no connection within ${timeoutMs} ms`);
       socket.destroy();
     }, timeoutMs);
-    session.on("connect", () => {
+    // That somebody takes connections does not say that it is a peer, and Bun heeds its limits only once it has heard of them.
+    session.on("remoteSettings", () => {
       clearTimeout(timer);
       resolve();
     });
