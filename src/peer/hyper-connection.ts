@@ -17,7 +17,7 @@ const ORIGIN = "http://peer";
 /** On a socket that need not be connected yet. Ends with it. */
 export async function openHyper(hyper: Hyper, socket: Socket): Promise<Connection> {
   await connected(socket);
-  const folder = await mkdtemp(join(tmpdir().length > FOLDER_CHARS_MAX ? "/tmp" : tmpdir(), "matrix-"));
+  const folder = await mkdtemp(join(tmpdir().length > FOLDER_CHARS_MAX ? "/tmp" : tmpdir(), "matrix-peer-"));
   try {
     const path = join(folder, "peer");
     const door = await openDoor(path, socket);
