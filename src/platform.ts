@@ -85,10 +85,24 @@ export const hyper: Hyper | null =
           return { port: server.addr.port, stop };
         },
         createClient(path) {
-          const client = deno.createHttpClient({ http1: false, http2: true, poolIdleTimeout: false, proxy: { transport: "unix", path } });
+          const proxy = { transport: "unix", path } as const;
+          const client = withoutEnv(["NO_PROXY", "no_proxy"], () =>
+            deno.createHttpClient({ http1: false, http2: true, poolIdleTimeout: false, proxy }),
+          );
           return { fetch: (url, init) => fetch(url, { ...init, client } as RequestInit), close: () => client.close() };
         },
       };
+
+/** Runs what reads these variables as if they were not set: for Deno a Unix socket is a proxy, to be left out where they say so. */
+function withoutEnv<T>(names: readonly string[], run: () => T): T {
+  const saved = names.map((name) => [name, process.env[name]] as const);
+  for (const name of names) delete process.env[name];
+  try {
+    return run();
+  } finally {
+    for (const [name, value] of saved) if (value !== undefined) process.env[name] = value;
+  }
+}
 
 /** How this program starts itself: the compiled binary, or its source under the runtime that runs it now. */
 export function ownCommand(): { readonly file: string; readonly args: readonly string[] } {

@@ -11,8 +11,8 @@ import { ANSWER_BYTES_MAX, type Call, type Connection, type Reply } from "./conn
 
 /** Paths of Unix sockets are short, those of temporary folders need not be. */
 const FOLDER_CHARS_MAX = 64;
-/** Nobody looks this name up. */
-const ORIGIN = "http://peer";
+/** Whatever this is, the request goes to the Unix socket; a name would be looked up all the same. */
+const ORIGIN = "http://127.0.0.1";
 
 /** On a socket that need not be connected yet. Ends with it. */
 export async function openHyper(hyper: Hyper, socket: Socket): Promise<Connection> {
