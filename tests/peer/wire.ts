@@ -36,7 +36,7 @@ export function openSession(url: string, options: Partial<SessionOptions> = {}):
 }
 
 /** A peer in another process: fixture-server.ts. Under Bun, or under what `command` says. */
-export async function spawnPeer({ command = [process.execPath], token = TOKEN, scheme = "http" } = {}) {
+export async function spawnPeer({ command = [process.execPath] as readonly string[], token = TOKEN, scheme = "http" } = {}) {
   const child = Bun.spawn([...command, join(import.meta.dir, "fixture-server.ts"), token, scheme], {
     stdout: "pipe",
     stderr: "pipe",
