@@ -1,24 +1,14 @@
 // The same source under Deno: the same records as the compiled binary makes, but for times.
 
 import { expect, test } from "bun:test";
-import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
+import { findDeno } from "./deno.ts";
 import { CORAL, comparable, matrix, ROOT, readRecords, withFolder } from "./matrix.ts";
-
-/** The binary itself: the package's own launcher needs Node.js. */
-function findDeno(): string | null {
-  const packages = join(ROOT, "node_modules/@deno");
-  const found = existsSync(packages) ? readdirSync(packages).map((name) => join(packages, name, "deno")) : [];
-  return found.find((path) => Bun.spawnSync([path, "--version"], { stdout: "ignore", stderr: "ignore" }).exitCode === 0) ?? null;
-}
 
 test("Deno makes the records that Bun makes", () =>
   withFolder(async (folder) => {
     const deno = findDeno();
-    if (deno === null) {
-      console.log("skipped: the deno package has no binary for this machine");
-      return;
-    }
+    if (deno === null) return;
     const args = ["--trials", "2", 'models.speaker.latency="5ms"', "-q"];
     const env = { ...process.env, DENO_DIR: join(folder, "cache"), DENO_NO_UPDATE_CHECK: "1" };
     const child = Bun.spawnSync([deno, "run", "-A", join(ROOT, "src/main.ts"), "drive", CORAL, "-o", join(folder, "deno"), ...args], {

@@ -105,13 +105,21 @@ class Strangers {
     const timer = setTimeout(() => socket.destroy(), this.#timeoutMs);
     this.#waiting.set(endpoint, { socket, timer });
     socket.on("close", () => this.remove(endpoint));
-    if (this.#waiting.size > STRANGERS_MAX) this.#waiting.values().next().value?.socket.destroy();
+    if (this.#waiting.size > STRANGERS_MAX) this.#displaceOldest();
   }
 
   /** False when it was none. */
   remove(endpoint: string): boolean {
     clearTimeout(this.#waiting.get(endpoint)?.timer);
     return this.#waiting.delete(endpoint);
+  }
+
+  #displaceOldest(): void {
+    for (const [endpoint, { socket }] of this.#waiting) {
+      this.remove(endpoint);
+      socket.destroy();
+      return;
+    }
   }
 }
 
