@@ -154,7 +154,8 @@ function connected(session: ClientHttp2Session, timeoutMs: number): Promise<void
       fail(`no connection within ${timeoutMs} ms`);
       session.destroy();
     }, timeoutMs);
-    session.on("connect", () => {
+    // That somebody takes connections does not say that it is a peer, and Bun heeds its limits only once it has heard of them.
+    session.on("remoteSettings", () => {
       clearTimeout(timer);
       resolve();
     });

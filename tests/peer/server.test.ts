@@ -239,7 +239,7 @@ describe("a body of 1 GB", () => {
         return isOver;
       }, "the body is refused");
       expect((await pumped).status).toBe(status);
-      expect(most - before).toBeLessThan(48 * 2 ** 20);
+      expect(most - before).toBeLessThan(32 * 2 ** 20);
       await session.request("echo", new Uint8Array(1), { timeoutMs: 5000 });
     },
     60_000,
