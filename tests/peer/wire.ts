@@ -36,7 +36,7 @@ export function openSession(url: string, options: Partial<SessionOptions> = {}):
 }
 
 /** A peer in another process: fixture-server.ts. Under Bun, or under what `command` says. */
-export async function spawnPeer({ command = [process.execPath], token = TOKEN, scheme = "http" } = {}) {
+export async function spawnPeer({ command = [process.execPath] as readonly string[], token = TOKEN, scheme = "http" } = {}) {
   const child = Bun.spawn([...command, join(import.meta.dir, "fixture-server.ts"), token, scheme], {
     stdout: "pipe",
     stderr: "pipe",
@@ -82,8 +82,13 @@ export interface RawAnswer {
 }
 
 /** One request on a connection of its own. */
-export async function ask(url: string, headers: OutgoingHttpHeaders, body: Uint8Array | null = new Uint8Array(3)): Promise<RawAnswer> {
-  const session = http2.connect(url);
+export async function ask(
+  url: string,
+  headers: OutgoingHttpHeaders,
+  body: Uint8Array | null = new Uint8Array(3),
+  options = {},
+): Promise<RawAnswer> {
+  const session = http2.connect(url, options);
   session.on("error", () => undefined);
   try {
     return await new Promise((resolve) => {
