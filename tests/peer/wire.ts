@@ -82,8 +82,13 @@ export interface RawAnswer {
 }
 
 /** One request on a connection of its own. */
-export async function ask(url: string, headers: OutgoingHttpHeaders, body: Uint8Array | null = new Uint8Array(3)): Promise<RawAnswer> {
-  const session = http2.connect(url);
+export async function ask(
+  url: string,
+  headers: OutgoingHttpHeaders,
+  body: Uint8Array | null = new Uint8Array(3),
+  options = {},
+): Promise<RawAnswer> {
+  const session = http2.connect(url, options);
   session.on("error", () => undefined);
   try {
     return await new Promise((resolve) => {
