@@ -3,7 +3,7 @@
 import { describe, expect, test } from "bun:test";
 import { createPublicKey, X509Certificate } from "node:crypto";
 import http2 from "node:http2";
-import net, { type AddressInfo } from "node:net";
+import type { AddressInfo } from "node:net";
 import tls from "node:tls";
 import { PeerError } from "../../src/peer/session.ts";
 import { TLS_NAME, tlsIdentity } from "../../src/peer/tls.ts";
