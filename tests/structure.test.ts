@@ -18,7 +18,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["recipe"],
   ["telemetry"],
   ["task"],
-  ["error.ts", "platform.ts", "process.ts", "version.ts"],
+  ["error.ts", "platform.ts", "random-id.ts", "process.ts", "version.ts"],
 ];
 
 const files = readdirSync(SRC, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".ts"));

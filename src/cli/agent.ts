@@ -13,7 +13,7 @@ import { isHostName } from "../telemetry/log-sink.ts";
 import { wholeNumber } from "./flags.ts";
 import { createFinder, insecureOption, listenOption, parsePatience, patienceOption, readToken } from "./join.ts";
 import { runWorker } from "./worker.ts";
-import { WorkerLives } from "./worker-command.ts";
+import { LAST_ERROR, WorkerLives } from "./worker-command.ts";
 
 interface AgentFlags {
   readonly role?: string;
@@ -60,6 +60,7 @@ async function work(flags: AgentFlags, watcher: string): Promise<number> {
     id,
     name,
     replaces: replaces ?? null,
+    lastError: process.env[LAST_ERROR] ?? "",
     roles: rolesOf(role),
     find: createFinder(flags.join, await readToken(process.env), insecure),
     listen: listen === undefined ? null : parseAddress(listen),
@@ -87,14 +88,16 @@ async function watchWorkers(flags: AgentFlags): Promise<number> {
   const over = Promise.withResolvers<void>();
   const names = workers === 1 ? [name] : Array.from({ length: workers }, (_, index) => `${name}-${index + 1}`);
   const left = new Set(names);
+  const lastErrors = new Map<string, string>();
   const supervisor = new Supervisor({
     names,
-    command: (worker) => lives.next(worker, token),
+    command: (worker) => lives.next(worker, token, lastErrors.get(worker)),
     adopted: [],
     logs: folder,
     echo: (text) => void process.stderr.write(text),
     onStart: () => undefined,
-    onDeath: (worker, { code, restartInMs }) => {
+    onDeath: (worker, { code, lastError, restartInMs }) => {
+      lastErrors.set(worker, lastError);
       if (code === EXIT.refused) refused = true;
       if (restartInMs === null) left.delete(worker);
       if (left.size === 0) over.resolve();

@@ -3,7 +3,6 @@
 
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
-import { nanoid } from "nanoid";
 import { type DriverFile, readDriverFile, removeDriverFile, writeDriverFile } from "../driver/driver-file.ts";
 import { PeerFabric } from "../driver/peer-fabric.ts";
 import type { Fabric, FabricParts } from "../driver/run.ts";
@@ -11,15 +10,19 @@ import { EXIT, MatrixError, messageOf } from "../error.ts";
 import { Supervisor } from "../host/supervisor.ts";
 import { type Address, isLoopback, isWildcard, LOOPBACK, parseAddress, urlOf } from "../peer/address.ts";
 import type { Control } from "../peer/control.ts";
-import { isRunning } from "../process.ts";
-import { createBundle } from "../recipe/bundle.ts";
+import { isRunning, machineId } from "../process.ts";
+import { randomId } from "../random-id.ts";
+import { type Bundle, createBundle } from "../recipe/bundle.ts";
 import { systemClock } from "../task/clock.ts";
 import type { Log } from "../telemetry/log.ts";
-import type { LogSink } from "../telemetry/log-sink.ts";
+import { isHostName, type LogSink } from "../telemetry/log-sink.ts";
 import { version } from "../version.ts";
 import { parsePatience, readToken } from "./join.ts";
 import type { Prepared } from "./prepare.ts";
 import { WorkerLives } from "./worker-command.ts";
+
+/** In records and logs. */
+export const DRIVER_NAME = "driver";
 
 export interface ClusterFlags {
   readonly workers?: number;
@@ -36,6 +39,7 @@ export interface ClusterOptions {
   readonly isRecorded: (rowId: string, trial: number) => boolean;
   readonly log: Log;
   readonly logSink: LogSink;
+  readonly metrics: () => Promise<string>;
   readonly say: (line: string) => void;
 }
 
@@ -68,15 +72,15 @@ export class Cluster implements Fabric {
     this.#fabric = fabric;
     this.#file = file;
     this.#lives = new WorkerLives({ join: directory, patience: flags.patience, insecure: flags.insecure === true, watcher: "driver" });
-    this.#supervisor = this.#createSupervisor(parts, earlier?.workers ?? []);
+    this.#supervisor = this.#createSupervisor(parts, localWorkers(earlier));
   }
 
   /** Listens, tells where, and starts the workers. Fails with `usage` when it cannot listen. */
   static async open(options: ClusterOptions, parts: FabricParts): Promise<Cluster> {
     const { flags, prepared, directory, say } = options;
     const earlier = await readDriverFile(directory);
-    const token = (await readToken(process.env)) ?? earlier?.token ?? nanoid(32);
-    const run = earlier?.run ?? nanoid(12);
+    const token = (await readToken(process.env)) ?? earlier?.token ?? randomId(32);
+    const run = earlier?.run ?? randomId(12);
     const asked = flags.listen === undefined ? LOOPBACK : parseAddress(flags.listen);
     const insecure = flags.insecure === true;
     const safe = isLoopback(asked.hostname) || !insecure;
@@ -86,16 +90,17 @@ export class Cluster implements Fabric {
     const listen = (address: Address) =>
       PeerFabric.listen(
         {
-          self: `driver-${nanoid(10)}`,
+          self: `driver-${randomId(10)}`,
           token,
+          run,
           listen: address,
           insecure,
           delivery: recipe.run.delivery,
           maxAttempts: recipe.run.max_attempts,
           store: recipe.store,
-          metrics: () => "",
+          metrics: options.metrics,
           roles: Object.keys(recipe.roles),
-          welcome: ({ program }) => welcome(program, run, recipe.roles, bundle),
+          welcome: (join) => welcome(join, run, Object.keys(recipe.roles), bundle),
           urlAt: (port, tls) => urlOf(isWildcard(asked.hostname) ? ownAddress() : asked.hostname, port, tls),
           expected: expectedHosts(earlier),
           isRecorded: options.isRecorded,
@@ -112,9 +117,9 @@ export class Cluster implements Fabric {
       url: fabric.url,
       token,
       run,
-      driver: { pid: process.pid },
+      driver: { pid: process.pid, machine: machineId() },
       hosts: [...expectedHosts(earlier)],
-      workers: earlier?.workers ?? [],
+      workers: [...localWorkers(earlier)],
     };
     await writeDriverFile(directory, file);
     cluster.current = new Cluster(options, parts, fabric, file, earlier);
@@ -135,12 +140,12 @@ export class Cluster implements Fabric {
     return this.#fabric.ready;
   }
 
-  get hosts(): number {
-    return this.#fabric.hosts.length;
-  }
-
   get wireBytes(): number {
     return this.#fabric.wireBytes;
+  }
+
+  get peer(): PeerFabric["peer"] {
+    return this.#fabric.peer;
   }
 
   written(ends: Parameters<Fabric["written"]>[0]): void {
@@ -148,8 +153,8 @@ export class Cluster implements Fabric {
   }
 
   async stop(): Promise<void> {
-    await this.#fabric.stop();
-    await this.#supervisor?.stop(WORKER_STOP_MS);
+    // Together: an adopted worker that leaves because the run is over would be taken for one that crashed.
+    await Promise.all([this.#fabric.stop(), this.#supervisor?.stop(WORKER_STOP_MS)]);
     await this.#saved;
     await removeDriverFile(this.#options.directory);
   }
@@ -161,7 +166,7 @@ export class Cluster implements Fabric {
     this.#saved = this.#saved.then(() => writeDriverFile(this.#options.directory, file).catch(() => undefined));
   }
 
-  #createSupervisor({ onFailure }: FabricParts, earlier: DriverFile["workers"]): Supervisor | null {
+  #createSupervisor({ onFailure }: FabricParts, earlier: readonly DriverFile["workers"][number][]): Supervisor | null {
     const { flags, directory, log } = this.#options;
     const count = flags.workers ?? 0;
     if (count === 0 && !earlier.some(isRunning)) return null;
@@ -193,8 +198,8 @@ export class Cluster implements Fabric {
   }
 }
 
-/** Workers that were told that the run is over have gone before this. */
-const WORKER_STOP_MS = 2000;
+/** Workers learn that the run is over, and have nothing left to do. */
+const WORKER_STOP_MS = 5000;
 
 /** Where the driver before this one listened, if that is free and nothing else was asked for. */
 async function listenAgain(
@@ -216,20 +221,33 @@ async function listenAgain(
   }
 }
 
+/** Processes of this machine that an earlier driver started. */
+function localWorkers(earlier: DriverFile | null): readonly DriverFile["workers"][number][] {
+  return earlier !== null && earlier.driver.machine === machineId() ? earlier.workers : [];
+}
+
+/** Tells workers of an earlier driver to go: this one hosts every role itself, and starts again what they hold. */
+export async function dismissWorkers(directory: string): Promise<void> {
+  for (const worker of localWorkers(await readDriverFile(directory))) {
+    if (isRunning(worker)) process.kill(worker.pid, "SIGTERM");
+  }
+  await removeDriverFile(directory);
+}
+
 /** Hosts that may still be there: a local worker that is known to be dead is not waited for. */
 function expectedHosts(earlier: DriverFile | null): ReadonlySet<string> {
-  const dead = new Set((earlier?.workers ?? []).filter((worker) => !isRunning(worker)).map(({ id }) => id));
+  const dead = new Set(
+    localWorkers(earlier)
+      .filter((worker) => !isRunning(worker))
+      .map(({ id }) => id),
+  );
   return new Set((earlier?.hosts ?? []).filter((id) => !dead.has(id)));
 }
 
-function welcome(
-  program: string,
-  run: string,
-  roles: Readonly<Record<string, unknown>>,
-  bundle: Awaited<ReturnType<typeof createBundle>>,
-): Control<"welcome"> {
+function welcome({ program, name }: Control<"join">, run: string, roles: string[], bundle: Bundle): Control<"welcome"> {
   if (program !== version) return { refused: `the driver is matrix ${version}, this is ${program}: run the same on every node` };
-  return { run, roles: Object.keys(roles), bundle: { recipe: bundle.recipe, files: { ...bundle.files }, secrets: { ...bundle.secrets } } };
+  if (!isHostName(name) || name === DRIVER_NAME) return { refused: `no host can be named "${name}"` };
+  return { run, roles, bundle: { recipe: bundle.recipe, files: { ...bundle.files }, secrets: { ...bundle.secrets } } };
 }
 
 /** An address of this machine that others can reach. */

@@ -1,8 +1,8 @@
 // How a process starts another one of this program as a host that it watches over.
 
-import { nanoid } from "nanoid";
 import type { WorkerCommand } from "../host/supervisor.ts";
 import { ownCommand } from "../platform.ts";
+import { randomId } from "../random-id.ts";
 
 /** Who watches over a worker: a driver, which may be followed by another, or a `matrix agent`, with which it ends. */
 export type Watcher = "driver" | number;
@@ -28,6 +28,8 @@ const NOT_INHERITED = [
   "MATRIX_INSECURE",
 ];
 
+/** The variable that carries the last words of a worker's life to the next. */
+export const LAST_ERROR = "MATRIX_LAST_ERROR";
 /** Of an id, which is a name and something that no other life has. */
 const NAME_CHARS_MAX = 48;
 
@@ -49,10 +51,11 @@ export class WorkerLives {
     this.#ids.set(name, id);
   }
 
-  next(name: string, token: string | null): WorkerCommand {
+  /** `lastError`: what the life before this one printed last; the worker tells the driver. */
+  next(name: string, token: string | null, lastError = ""): WorkerCommand {
     const { join, role, listen, patience, insecure, watcher } = this.#flags;
     const before = this.#ids.get(name);
-    const id = `${name.replace(/[^\w-]/g, "-").slice(0, NAME_CHARS_MAX)}-${nanoid(10)}`;
+    const id = `${name.replace(/[^\w-]/g, "-").slice(0, NAME_CHARS_MAX)}-${randomId(10)}`;
     this.#ids.set(name, id);
     const { file, args } = ownCommand();
     const flags: [string, string | undefined][] = [
@@ -73,7 +76,11 @@ export class WorkerLives {
         ...flags.flatMap(([flag, value]) => (value === undefined ? [] : [flag, value])),
         ...(insecure ? ["--insecure"] : []),
       ],
-      env: { ...Object.fromEntries(NOT_INHERITED.map((name) => [name, undefined])), ...(token === null ? {} : { MATRIX_TOKEN: token }) },
+      env: {
+        ...Object.fromEntries(NOT_INHERITED.map((name) => [name, undefined])),
+        ...(token === null ? {} : { MATRIX_TOKEN: token }),
+        [LAST_ERROR]: lastError,
+      },
     };
   }
 }

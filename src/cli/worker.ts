@@ -5,10 +5,12 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { EXIT, MatrixError, messageOf } from "../error.ts";
+import { captureConsole } from "../host/console.ts";
 import { type DriverAddress, DriverCalls } from "../host/driver-calls.ts";
 import { Host } from "../host/host.ts";
 import { Membership } from "../host/membership.ts";
 import { watchParent } from "../host/parent.ts";
+import { Patience } from "../host/patience.ts";
 import { catchStrayErrors } from "../host/stray-error.ts";
 import { type Address, isLoopback, isWildcard, LOOPBACK, urlOf } from "../peer/address.ts";
 import type { Control } from "../peer/control.ts";
@@ -17,6 +19,7 @@ import type { Load } from "../peer/routing.ts";
 import { PeerError } from "../peer/session.ts";
 import { unpackBundle } from "../recipe/bundle.ts";
 import { systemClock } from "../task/clock.ts";
+import { createMetrics } from "../telemetry/metrics.ts";
 import { createStreamedLog, type StreamedLog } from "../telemetry/streamed-log.ts";
 import { createTracing } from "../telemetry/tracing.ts";
 import { version } from "../version.ts";
@@ -27,6 +30,8 @@ export interface WorkerOptions {
   readonly name: string;
   /** The life of this worker before this one, which is known to be over. */
   readonly replaces: string | null;
+  /** What that life printed last; empty for nothing. */
+  readonly lastError: string;
   /** Null: all of the recipe. */
   readonly roles: readonly string[] | null;
   readonly find: () => Promise<DriverAddress | null>;
@@ -51,6 +56,7 @@ export async function runWorker(options: WorkerOptions): Promise<number> {
   const show = (line: string): void => void process.stderr.write(`${line}\n`);
   const log = createStreamedLog({ show });
   const releaseErrors = catchStrayErrors(log);
+  const releaseConsole = captureConsole(log);
   const leaving: Leaving = Promise.withResolvers();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => leaving.resolve("signal"));
   if (options.parent !== null) watchParent(options.parent, () => process.exit(EXIT.resumable));
@@ -66,6 +72,7 @@ export async function runWorker(options: WorkerOptions): Promise<number> {
     return EXIT.complete;
   } finally {
     releaseErrors();
+    releaseConsole();
     driver.close();
     await rm(folder, { recursive: true, force: true });
   }
@@ -78,12 +85,14 @@ type Leaving = PromiseWithResolvers<"signal" | "over" | "gone">;
 /** Asks until there is a driver; null when a signal came first. Fails with `usage` when the driver says no. */
 async function joinRun(
   driver: DriverCalls,
-  { name, replaces }: WorkerOptions,
+  { name, replaces, parent, patienceMs }: WorkerOptions,
   leaving: Leaving,
   show: (line: string) => void,
 ): Promise<Welcome | null> {
   let pauseMs: number = JOIN_PAUSE_MS.first;
   let saidAt = performance.now() - WAITING_SAID_MS + 1000;
+  // A process that a driver started must not wait for it for ever: it may be dead.
+  const patience = new Patience(parent === null ? patienceMs : Number.POSITIVE_INFINITY, performance.now());
   let isLeaving = false;
   void leaving.promise.then(() => {
     isLeaving = true;
@@ -99,6 +108,7 @@ async function joinRun(
       if (thrown instanceof PeerError) refuseIfNotAMember(thrown);
       why = messageOf(thrown);
     }
+    if (patience.ask(performance.now()) === "give up") return null;
     if (performance.now() - saidAt > WAITING_SAID_MS) {
       saidAt = performance.now();
       show(`${name}: waiting for the driver: ${why}`);
@@ -133,6 +143,7 @@ async function serve(
   leaving: Leaving,
 ): Promise<"signal" | "over" | "gone"> {
   const { id, name, insecure, patienceMs } = options;
+  if (options.lastError !== "") log.write("error", "the process before this one crashed", { stderr: options.lastError });
   const { recipe } = loaded;
   const roles = options.roles ?? Object.keys(recipe.roles);
   for (const role of roles) {
@@ -144,9 +155,16 @@ async function serve(
   const found = await options.find();
   if (found === null) throw new MatrixError("usage", "the driver has gone before this host was ready");
   const tracing = await createTracing(process.env, recipe.name, version);
-  const parts: { host: Host | null } = { host: null };
+  const parts: { host: Host | null; peer: Peer | null } = { host: null, peer: null };
   const load = (): Load =>
     Object.fromEntries([...(parts.host?.roles ?? [])].map(({ name, busy, queued, slots }) => [name, { busy, queued, slots }]));
+  const metrics = await createMetrics(process.env, { run: recipe.name, host: name, version }, () => ({
+    roles: parts.host?.roles ?? [],
+    broker: parts.peer?.broker.counts ?? null,
+    refusedRequests: parts.peer?.refused ?? {},
+    tasks: null,
+    tokens: parts.host?.tokens ?? { prompt: 0, completion: 0 },
+  }));
   const slots = roles.reduce((sum, role) => sum + (recipe.roles[role]?.concurrency ?? 0), 0);
   const sandboxes = await openSandboxes(name, roles, log);
   const peer = await Peer.listen({
@@ -158,12 +176,14 @@ async function serve(
     maxAttempts: recipe.run.max_attempts,
     store: recipe.store,
     capacity: Math.max(CAPACITY_MIN, slots * 2),
+    serves: (role) => roles.includes(role),
     take: (messages) => parts.host?.receive(messages),
     load,
-    metrics: () => "",
+    metrics: () => metrics.render(),
     onBug: (error) => log.write("error", `bug: ${messageOf(error)}`, { stack: (error as Error).stack ?? "" }),
     clock: systemClock,
   });
+  parts.peer = peer;
   const host = new Host({
     id: name,
     roles: roles.map((role) => {
@@ -178,27 +198,32 @@ async function serve(
     tracing,
   });
   parts.host = host;
+  const over = { isOver: false };
   const membership = new Membership({
+    run,
     member: { id, name, roles, address: addressOf(peer, options.listen ?? listenBeside(found.url), driver) },
     peer,
     driver,
     load,
     patienceMs,
-    onOver: () => leaving.resolve("over"),
+    onOver: () => {
+      over.isOver = true;
+      leaving.resolve("over");
+    },
     onGone: () => leaving.resolve("gone"),
   });
   const logs = setInterval(() => void sendLogs(driver, name, log), LOGS_MS);
   log.write("info", "joined", { run, roles: roles.join(","), pid: process.pid });
 
   const why = await leaving.promise;
-  if (why === "signal") await drain(host, peer, membership, recipe.run.grace, log);
+  if (why === "signal") await drain(host, peer, membership, { graceMs: recipe.run.grace, isOver: () => over.isOver }, log);
   clearInterval(logs);
   await sendLogs(driver, name, log);
   await membership.stop();
   host.stop();
   await sandboxes.stop();
   await peer.stop();
-  await tracing?.close();
+  await Promise.all([tracing?.close(), metrics.close()]);
   return why;
 }
 
@@ -213,12 +238,18 @@ function addressOf(peer: Peer, { hostname }: Address, driver: DriverCalls): stri
 }
 
 /** Hands over what waits, finishes what runs, and answers for what others keep, for as long as it may take. */
-async function drain(host: Host, peer: Peer, membership: Membership, graceMs: number, log: StreamedLog): Promise<void> {
+async function drain(
+  host: Host,
+  peer: Peer,
+  membership: Membership,
+  { graceMs, isOver }: { readonly graceMs: number; readonly isOver: () => boolean },
+  log: StreamedLog,
+): Promise<void> {
   log.write("info", "leaving: hands over what waits and finishes what runs");
   membership.leave();
   peer.broker.leave();
   const deadline = performance.now() + graceMs;
-  while (!(host.idle && peer.broker.idle) && performance.now() < deadline) {
+  while (!(host.idle && peer.broker.idle) && !isOver() && performance.now() < deadline) {
     host.receive(peer.broker.relocate(host.takeWaiting()));
     await new Promise((resolve) => setTimeout(resolve, DRAIN_LOOK_MS));
   }

@@ -18,7 +18,8 @@ const schema = v.strictObject({
   token: text,
   /** Names the run for as long as its directory lives. */
   run: text,
-  driver: v.strictObject({ pid: v.number() }),
+  /** `machine`: where process numbers mean something (src/process.ts). */
+  driver: v.strictObject({ pid: v.number(), machine: text }),
   /** Ids of the hosts that were there last. */
   hosts: v.array(text),
   /** Local processes that the driver started. */

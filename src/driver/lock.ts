@@ -8,9 +8,9 @@
 import { link, readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { nanoid } from "nanoid";
 import { MatrixError } from "../error.ts";
 import { isRunning, machineId, type ProcessId, startTimeOf } from "../process.ts";
+import { randomId } from "../random-id.ts";
 
 const HEARTBEAT_MS = 10_000;
 const FOREIGN_STALE_MS = 60_000;
@@ -30,7 +30,7 @@ export interface Lock {
 
 /** Fails with `run_refused` while another driver lives. */
 export async function takeLock(directory: string): Promise<Lock> {
-  const mine = join(directory, `lock.${nanoid()}.tmp`);
+  const mine = join(directory, `lock.${randomId(21)}.tmp`);
   const holder: Holder = {
     host: hostname(),
     machine: machineId(),

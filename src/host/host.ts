@@ -4,6 +4,7 @@
 import type { AgentAnswer } from "../agent/contract.ts";
 import { MatrixError } from "../error.ts";
 import { failTask, nextMessage, type Rule, taskErrorOf } from "../orchestrator/advance.ts";
+import { keyOf } from "../peer/parcel.ts";
 import type { Receiver, Transport } from "../peer/transport.ts";
 import type { Clock } from "../task/clock.ts";
 import { hopCount } from "../task/encoded.ts";
@@ -34,6 +35,8 @@ export class Host implements Receiver {
   readonly #roles: ReadonlyMap<string, Role>;
   /** Steps whose agent has not answered yet. */
   readonly #running = new Set<Step>();
+  /** Of all models that answered here. */
+  readonly tokens = { prompt: 0, completion: 0 };
   readonly #deadlines: NodeJS.Timeout;
   #stopped = false;
 
@@ -96,7 +99,8 @@ export class Host implements Receiver {
     }
     let answer: AgentAnswer | Promise<AgentAnswer>;
     try {
-      answer = runOwned({ fail: (thrown) => this.#fail(step, thrown) }, () => role.agent.run(task, step));
+      const owner = { role: role.name, task: keyOf(task), fail: (thrown: unknown) => this.#fail(step, thrown) };
+      answer = runOwned(owner, () => role.agent.run(task, step));
     } catch (thrown) {
       this.#fail(step, thrown);
       return;
@@ -128,6 +132,8 @@ export class Host implements Receiver {
       result: answer.result,
     };
     const hop = answer.model === undefined ? plain : { ...plain, ...answer };
+    this.tokens.prompt += answer.usage?.prompt_tokens ?? 0;
+    this.tokens.completion += answer.usage?.completion_tokens ?? 0;
     this.#trace(step, endedAt, hop, null);
     this.#hand(step, nextMessage(this.#options.rule, task, hop));
   }

@@ -6,11 +6,14 @@ import { followList, type ListVersion } from "../peer/membership.ts";
 import type { Peer } from "../peer/peer.ts";
 import type { Member } from "../peer/routing.ts";
 import type { DriverCalls } from "./driver-calls.ts";
+import { Patience } from "./patience.ts";
 
 const BEAT_MS = 250;
 const BEAT_TIMEOUT_MS = 2000;
 
 export interface MembershipOptions {
+  /** Which one this host joined: its directory may be another run's one day. */
+  readonly run: string;
   readonly member: Omit<Member, "leaving">;
   readonly peer: Peer;
   readonly driver: DriverCalls;
@@ -26,13 +29,14 @@ export class Membership {
   readonly #options: MembershipOptions;
   #known: ListVersion | null = null;
   #joining = "";
-  #heardAt = performance.now();
+  readonly #patience: Patience;
   #leaving = false;
   #beating: Promise<void>;
   #stopped = false;
 
   constructor(options: MembershipOptions) {
     this.#options = options;
+    this.#patience = new Patience(options.patienceMs, performance.now());
     this.#beating = this.#beatOn();
   }
 
@@ -59,8 +63,9 @@ export class Membership {
   }
 
   async #beat(): Promise<void> {
-    const { member, load, peer, driver, patienceMs, onOver, onGone } = this.#options;
+    const { run, member, load, peer, driver, onOver, onGone } = this.#options;
     const beat = {
+      run,
       member: { ...member, roles: [...member.roles], leaving: this.#leaving },
       load: load(),
       known: this.#known,
@@ -69,10 +74,10 @@ export class Membership {
     const heard = await driver.call("beat", "beat", beat, "heard", BEAT_TIMEOUT_MS).catch(() => null);
     if (this.#stopped) return;
     if (heard === null) {
-      if (performance.now() - this.#heardAt > patienceMs) onGone();
+      if (this.#patience.ask(performance.now()) === "give up") onGone();
       return;
     }
-    this.#heardAt = performance.now();
+    this.#patience.heard(performance.now());
     if (heard.state === "over") onOver();
     else this.#follow(heard);
   }

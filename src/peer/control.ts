@@ -37,7 +37,7 @@ const SCHEMAS = {
     }),
   ]),
   /** `bytes`: of all bodies that it sent to peers. */
-  beat: v.strictObject({ member, load, known: v.nullable(version), bytes: count }),
+  beat: v.strictObject({ run: text, member, load, known: v.nullable(version), bytes: count }),
   heard: v.strictObject({
     state: v.picklist(["forming", "running", "over"]),
     joining: text,

@@ -1,6 +1,7 @@
 // MessagePack (https://msgpack.org), plain: objects are maps, bytes are bytes, nothing is learnt from one body for the next.
 
-import { Packr } from "msgpackr";
+// The package's main entry loads a native addon, which crashes Deno; this one is JavaScript alone.
+import { Packr } from "msgpackr/pack";
 import { WireError } from "./wire-error.ts";
 
 const packr = new Packr({ useRecords: false });

@@ -9,11 +9,13 @@ import { type Address, isLoopback } from "./address.ts";
 import { Broker, type BrokerOptions } from "./broker.ts";
 import { decodeControl, encodeControl } from "./control.ts";
 import { Links } from "./links.ts";
+import { roleOf } from "./parcel.ts";
 import { type HostId, type Load, Routing } from "./routing.ts";
 import { type PeerServer, type Route, servePeers } from "./server.ts";
 import type { Transport } from "./transport.ts";
 import { Turns } from "./turns.ts";
 import { decodeBatch, encodeAnswer } from "./wire.ts";
+import { WireError } from "./wire-error.ts";
 
 /** Of a request: a task is smaller (TASK_BYTES_MAX), and only one that is nearly as large is alone in its batch. */
 const BATCH_BYTES_MAX = 80 * 2 ** 20;
@@ -27,6 +29,8 @@ export interface PeerOptions extends Pick<BrokerOptions, "delivery" | "maxAttemp
   /** Cleartext also off loopback. */
   readonly insecure: boolean;
   readonly store: StoreConfig;
+  /** Whether messages for a role belong here. */
+  readonly serves: (role: string) => boolean;
   /** What is for this process: steps for its roles, ends for its sink. */
   readonly take: (messages: readonly Message[]) => void;
   readonly load: () => Load;
@@ -113,12 +117,14 @@ export class Peer implements Transport {
     await this.#server?.stop();
   }
 
-  #routes({ load, clock }: PeerOptions, store: Store): Record<string, Route> {
+  #routes({ load, serves, clock }: PeerOptions, store: Store): Record<string, Route> {
     return {
       batch: {
         bytesMax: BATCH_BYTES_MAX,
         run: (body, from) => {
           const { batch, incomplete } = decodeBatch(body, (task, mark) => store.find(task, mark), clock());
+          if (!batch.parcels.every(({ message }) => serves(roleOf(message))))
+            throw new WireError("a message is for a role of another host");
           const receipt = this.broker.receive(from, batch);
           return encodeAnswer(receipt === null ? null : { ...receipt, incomplete, load: load() });
         },

@@ -282,7 +282,7 @@ const store = v.strictObject({
   /** How much that must save. */
   above: v.optional(size, "512B"),
   /** What a process keeps of tasks that went on, for when they come back. */
-  memory: v.optional(size, "256MiB"),
+  memory: v.optional(size, "64MiB"),
 });
 
 export const recipeSchema = v.strictObject({
