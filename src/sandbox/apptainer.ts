@@ -85,7 +85,8 @@ export class ApptainerSandboxes implements Sandboxes {
       "--pid",
       "--no-init",
       ...(spec.network === "none" ? ["--net", "--network", "none"] : []),
-      ...(spec.readOnly ? [] : ["--writable-tmpfs"]),
+      // The files of an image are root's: a plain user is root in there, and nowhere else.
+      ...(spec.readOnly ? [] : ["--writable-tmpfs", ...(process.getuid?.() === 0 ? [] : ["--fakeroot"])]),
       ...(spec.workdir === SCRATCH ? ["--scratch", SCRATCH] : []),
       ...["--pwd", spec.workdir],
       ...mounts.flatMap(({ source, target, writable }) => ["--mount", mountOf(source, target, writable)]),
