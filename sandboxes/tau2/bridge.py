@@ -9,9 +9,14 @@ Replies come when they are ready, not in the order of the requests; calls of one
     load   session domain task_id [solo]             starts a session; everything that its speakers need to be told
     call   session requestor name arguments_json call_id [key sync]   one tool call; its official ToolMessage. `key` (the call's
            id unless given) tells calls apart: the same one again is answered from memory. `sync` false: not yet the message's last
+    calls  session calls [key]                       the calls of one message, in order; their ToolMessages
     reset  session · close session
     reward simulation [session | domain task_id solo]            the official RewardInfo, in fresh environments
     export path domain info task_ids simulations · import path   the official results file
+    step   task                                      what a role's agent is asked: does task.state.request, one of load, calls
+           and reward, in the session of the task; the reward closes it
+
+{"cancel": id} says that nobody waits for that reply any more.
 
 The arguments of a tool call are text everywhere on the wire, in messages too: the text that a model wrote reaches Python's own
 JSON parser untouched. Databases are compared by type, and 1 is not 1.0; a runtime between that parses and prints would lose it.
@@ -25,8 +30,10 @@ import hashlib
 import inspect
 import json
 import os
+import pickle
 import platform
 import selectors
+import signal
 import sys
 from collections import deque
 from dataclasses import dataclass, field
@@ -77,7 +84,7 @@ class Bridge:
     def handle(self, request: dict) -> Any:
         operation = OPERATIONS.get(text(request, "op"))
         if operation is None:
-            raise Refusal("bad_request", f"no operation {request['op']!r}; there are {', '.join([*OPERATIONS, 'reward'])}")
+            raise Refusal("bad_request", f"no operation {request['op']!r}; there are {', '.join([*OPERATIONS, 'reward', 'step'])}")
         return operation(self, request)
 
     def hello(self, _: dict) -> dict:
@@ -140,6 +147,39 @@ class Bridge:
             session.environment.sync_tools()
         session.answers[key] = (call, answer)
         return answer
+
+    def calls(self, request: dict) -> list[dict]:
+        calls = request.get("calls")
+        if not isinstance(calls, list):
+            raise Refusal("bad_request", "calls must be a list")
+        session, prefix = request.get("session"), request.get("key")
+        return [
+            self.call(
+                {
+                    "session": session,
+                    "requestor": call.get("requestor"),
+                    "name": call.get("name"),
+                    "arguments_json": call.get("arguments"),
+                    "call_id": call.get("id"),
+                    "sync": index == len(calls) - 1,
+                    # Models repeat ids from message to message; a place in the task is one call.
+                    **({} if prefix is None else {"key": f"{prefix}.{index}"}),
+                }
+            )
+            for index, call in enumerate(calls)
+        ]
+
+    def unfold(self, request: dict) -> dict:
+        """A step as the operation that it asks for, in the task's own session."""
+        task = request.get("task")
+        state = task.get("state") if isinstance(task, dict) else None
+        wanted = state.get("request") if isinstance(state, dict) else None
+        if not isinstance(wanted, dict) or wanted.get("op") not in ("load", "calls", "reward"):
+            raise Refusal("bad_request", "task.state.request must be an object whose op is load, calls or reward")
+        session, hop = f"{task.get('id')}#{task.get('trial')}", task.get("hop", len(task.get("history", [])))
+        if wanted["op"] == "reward":
+            self.sessions.pop(session, None)
+        return {**wanted, "id": request.get("id"), "session": session, "key": hop}
 
     def export(self, request: dict) -> dict:
         domain, path = text(request, "domain"), Path(text(request, "path"))
@@ -208,6 +248,7 @@ OPERATIONS: dict[str, Callable[[Bridge, dict], Any]] = {
     "tasks": Bridge.tasks,
     "load": Bridge.load,
     "call": Bridge.call,
+    "calls": Bridge.calls,
     "reset": Bridge.reset,
     "close": Bridge.close,
     "export": Bridge.export,
@@ -379,6 +420,7 @@ class Worker:
         self.connection, theirs = Pipe()
         self.request_id: Any = None
         self.busy = False
+        self.cancelled = False
         self.pid = os.fork()
         if self.pid == 0:
             # A descriptor that a sibling keeps open would hide the end of this process from it.
@@ -455,7 +497,12 @@ class Loop:
             request = json.loads(line)
             if not isinstance(request, dict):
                 raise Refusal("bad_request", "a request is a JSON object")
+            if "cancel" in request:
+                self.cancel(request["cancel"])
+                return
             request_id = request.get("id")
+            if request.get("op") == "step":
+                request = self.bridge.unfold(request)
             if request.get("op") == "reward":
                 self.waiting.append((request_id, self.bridge.reward_job(request)))
             else:
@@ -467,9 +514,18 @@ class Loop:
         except Exception as error:
             self.refuse(request_id, "bridge_failed", f"{type(error).__name__}: {error}")
 
+    def cancel(self, request_id: Any) -> None:
+        self.waiting = deque(waiting for waiting in self.waiting if waiting[0] != request_id)
+        for worker in self.workers.values():
+            if worker.busy and worker.request_id == request_id:
+                # Its end is noticed like any other; there is nobody left to tell.
+                worker.busy = False
+                worker.cancelled = True
+                os.kill(worker.pid, signal.SIGKILL)
+
     def dispatch(self) -> None:
         while self.waiting:
-            worker = next((worker for worker in self.workers.values() if not worker.busy), None)
+            worker = next((worker for worker in self.workers.values() if not worker.busy and not worker.cancelled), None)
             if worker is None and len(self.workers) >= self.workers_max:
                 return
             if worker is None:
@@ -487,7 +543,7 @@ class Loop:
     def collect(self, worker: Worker) -> None:
         try:
             ok, outcome = worker.connection.recv()
-        except (EOFError, OSError):
+        except (EOFError, OSError, pickle.UnpicklingError):
             descriptor = worker.connection.fileno()
             self.selector.unregister(descriptor)
             del self.workers[descriptor]
@@ -495,6 +551,8 @@ class Loop:
             _, status = os.waitpid(worker.pid, 0)
             if worker.busy:
                 self.refuse(worker.request_id, "worker_died", f"the evaluating process ended with status {status}")
+            return
+        if worker.cancelled:
             return
         worker.busy = False
         if ok:

@@ -149,6 +149,8 @@ const role = v.strictObject({
   prompt: v.optional(template),
   /** Roles whose results follow the prompt as turns: own ones as assistant, others' as user, tool results as tool. */
   conversation: v.optional(v.array(v.string())),
+  /** Instead of system, prompt, conversation and tools: a module that writes the messages and tools that the model is sent. */
+  request: v.optional(path),
   /** Sent to the model as they are: temperature, top_p, max_tokens, stop … */
   sampling: v.optional(settings, {}),
   /** A JSON file with a list of tools in the OpenAI shape. */
@@ -228,6 +230,7 @@ export const PATH_KEYS: readonly string[] = [
   "roles.*.prompt",
   "roles.*.tools",
   "roles.*.schema",
+  "roles.*.request",
   "orchestrator.module",
 ];
 
