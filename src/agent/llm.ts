@@ -61,6 +61,12 @@ async function ask(role: LlmRole, task: Task, signal: AbortSignal): Promise<Agen
     ...renderRequest(role, task),
     seed: deriveSeed(task.seed, role.name, hopCount(task)) % SEED_MODULUS,
     ...(role.schema === null ? {} : { schema: role.schema.definition }),
+    origin: {
+      row: task.rowId,
+      trial: task.trial,
+      role: role.name,
+      turn: task.history.reduce((turns, hop) => turns + (hop.role === role.name ? 1 : 0), 0),
+    },
   };
   const first = await role.model.chat(request, signal);
   if (role.schema === null) return answerOf(role.model, first.message, first.usage);

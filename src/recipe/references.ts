@@ -36,8 +36,7 @@ export function filesOf({ roles, models, orchestrator }: Recipe): (readonly [key
     if (role.agent !== "llm") add(`${joinKey("roles", name)}.agent`, role.agent);
     for (const key of ["system", "prompt", "tools", "schema", "request"] as const) add(`${joinKey("roles", name)}.${key}`, role[key]);
   }
-  for (const [name, model] of Object.entries(models))
-    if (model.kind === "simulated") add(`${joinKey("models", name)}.replies`, model.replies);
+  for (const [name, model] of Object.entries(models)) if (model.kind !== "openai") add(`${joinKey("models", name)}.replies`, model.replies);
   if ("module" in orchestrator) add("orchestrator.module", orchestrator.module);
   return files;
 }

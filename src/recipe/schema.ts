@@ -134,7 +134,16 @@ const simulatedModel = v.strictObject({
   price: v.optional(price),
 });
 
-const model = v.variant("kind", [openaiModel, simulatedModel]);
+const scriptedModel = v.strictObject({
+  kind: v.literal("scripted"),
+  /** JSON lines: the replies of each role for a row. */
+  replies: path,
+  latency: v.optional(durationDistribution, "0ms"),
+  concurrency: v.optional(positive, 100_000),
+  price: v.optional(price),
+});
+
+const model = v.variant("kind", [openaiModel, simulatedModel, scriptedModel]);
 
 const role = v.strictObject({
   /** "llm", or the path of a module that exports an agent. */
@@ -259,6 +268,7 @@ export const GROWING_KEYS: readonly string[] = ["run.trials", "dataset.limit"];
 export type Recipe = v.InferOutput<typeof recipeSchema>;
 export type ModelConfig = v.InferOutput<typeof model>;
 export type OpenaiModelConfig = v.InferOutput<typeof openaiModel>;
+export type ScriptedModelConfig = v.InferOutput<typeof scriptedModel>;
 export type SimulatedModelConfig = v.InferOutput<typeof simulatedModel>;
 export type RoleConfig = v.InferOutput<typeof role>;
 export type OrchestratorConfig = Recipe["orchestrator"];
