@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Writes what recipes/tau2 holds of the environment: the task lists, and a script of gold replays. Run where tau2 is installed:
 
-    python3 sandboxes/tau2/recipe_files.py recipes/tau2
+    python3 sandboxes/tau2/recipe_files.py recipes/tau2 [--full]
 
-tasks.jsonl   one row a task: id ("DOMAIN/TASK"), domain, task_id, splits
+tasks.jsonl   one row a task: id ("DOMAIN/TASK"), domain, task_id, splits, solo (whether it can be done without a user). Of telecom
+              the base and small splits; with --full also the 2,151 others.
 gold.jsonl    what both speakers say so that the task's reference actions happen, each by whom it is meant for; then the agent
-              says what must be communicated, and the user stops. For models of kind "scripted".
+              says what must be communicated, and the user stops. For models of kind "scripted"; base splits only.
 """
 
 import json
@@ -14,44 +15,50 @@ from pathlib import Path
 
 import bridge
 
-DOMAINS = ("mock", "airline", "retail", "telecom")
+# By domain: the splits whose tasks are listed, of which the first has gold replays. Mock has no splits.
+DOMAINS = {"mock": [None], "airline": ["base"], "retail": ["base"], "telecom": ["base", "small"], "telecom-workflow": ["base", "small"]}
+ROLES = {"assistant": "assistant", "user": "user-simulator"}
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, full: bool) -> None:
     bridge.import_tau2()
     tau2 = bridge.Bridge()
     with open(folder / "tasks.jsonl", "w") as rows, open(folder / "gold.jsonl", "w") as scripts:
-        for domain in DOMAINS:
-            # Mock has no splits; telecom has far more tasks than its base split.
-            base = None if domain == "mock" else "base"
-            for task in tau2.tasks({"domain": domain, "split": base}):
-                row_id = f"{domain}/{task['id']}"
-                row = {"id": row_id, "domain": domain, "task_id": task["id"], "splits": task["splits"]}
-                rows.write(json.dumps(row) + "\n")
-                scripts.write(json.dumps({"id": row_id, "replies": gold(tau2.task(domain, task["id"]))}) + "\n")
+        for domain, splits in DOMAINS.items():
+            for index, split in enumerate([*splits, "full"] if full and "telecom" in domain else splits):
+                for task in tau2.tasks({"domain": domain, "split": split}):
+                    if split == "full" and set(task["splits"]) & set(splits):
+                        continue
+                    row = {"id": f"{domain}/{task['id']}", "domain": domain, "task_id": task["id"]}
+                    write(rows, {**row, "splits": task["splits"], "solo": task["solo"]})
+                    # The workflow domain is telecom with another policy.
+                    if index == 0 and domain != "telecom-workflow":
+                        write(scripts, {"id": row["id"], "replies": gold(tau2.task(domain, task["id"]))})
+
+
+def write(file, line: dict) -> None:
+    file.write(json.dumps(line) + "\n")
 
 
 def gold(task) -> dict:
     """The replies of each role, in the order in which the official rules let them speak."""
-    replies = {"assistant": [], "user-simulator": []}
+    replies = {role: [] for role in ROLES.values()}
     criteria = task.evaluation_criteria
-    actions = list(criteria.actions or []) if criteria else []
+    actions = (criteria.actions or []) if criteria else []
+    informed = (criteria.communicate_info or []) if criteria else []
     speaker, _ = bridge.next_speaker(bridge.history_of(task), bridge.LLMAgent, False)
-    at = {"user": "user-simulator", "assistant": "assistant"}[speaker]
     for index, action in enumerate(actions):
-        wanted = "user-simulator" if action.requestor == "user" else "assistant"
-        if at != wanted:
-            replies[at].append("Please go on.")
-            at = wanted
+        if action.requestor != speaker:
+            replies[ROLES[speaker]].append("Please go on.")
+            speaker = action.requestor
         call = {"name": action.name, "arguments": json.dumps(action.arguments)}
-        replies[at].append({"content": None, "tool_calls": [{"id": f"call_{index}", "type": "function", "function": call}]})
-    said = "; ".join((criteria.communicate_info or []) if criteria else []) or "That is all done."
-    if at == "user-simulator":
-        replies[at].append("Please go on.")
-    replies["assistant"].append(said)
+        replies[ROLES[speaker]].append({"content": None, "tool_calls": [{"id": f"call_{index}", "type": "function", "function": call}]})
+    if speaker == "user":
+        replies[ROLES[speaker]].append("Please go on.")
+    replies["assistant"].append("; ".join(informed) or "That is all done.")
     replies["user-simulator"].append("###STOP###")
     return replies
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), "--full" in sys.argv)

@@ -1,8 +1,12 @@
 // The real bridge, as a local process or in its real image: a client of its lines. Where neither tau2 nor its image is on this
 // machine, tests that need them say so and are skipped.
 
+import { type ChildProcessByStdio, spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync } from "node:fs";
+import type { Socket } from "node:net";
 import { join, resolve } from "node:path";
+import type { Writable } from "node:stream";
 import type { Json, JsonObject } from "../../src/task/json.ts";
 
 export const ROOT = resolve(import.meta.dir, "../..");
@@ -39,31 +43,38 @@ interface Waiting {
 }
 
 export class Bridge {
-  readonly #child: Bun.Subprocess<"pipe", "pipe", "ignore">;
+  readonly #child: ChildProcessByStdio<Writable, Socket, null>;
+  readonly #ended: Promise<unknown>;
   readonly #waiting = new Map<number, Waiting>();
   #next = 0;
 
-  constructor(command: readonly string[], env: Readonly<Record<string, string>> = {}) {
-    this.#child = Bun.spawn([...command], { stdin: "pipe", stdout: "pipe", stderr: "ignore", env: { ...process.env, ...env } });
-    void this.#read();
+  constructor([program = "", ...args]: readonly string[], env: Readonly<Record<string, string>> = {}) {
+    const child = spawn(program, args, { stdio: ["pipe", "pipe", "ignore"], env: { ...process.env, ...env } });
+    this.#child = child as unknown as ChildProcessByStdio<Writable, Socket, null>;
+    this.#ended = once(child, "close");
+    this.#read();
   }
 
   get pid(): number {
-    return this.#child.pid;
+    return this.#child.pid ?? 0;
+  }
+
+  /** The process does not keep ours alive. */
+  unref(): void {
+    this.#child.unref();
+    this.#child.stdout.unref();
   }
 
   async request<T = JsonObject>(op: string, parameters: JsonObject = {}): Promise<T> {
     const id = this.#next++;
     const answer = new Promise<Json>((resolve, reject) => this.#waiting.set(id, { resolve, reject }));
     this.#child.stdin.write(`${JSON.stringify({ id, op, ...parameters })}\n`);
-    this.#child.stdin.flush();
     return (await answer) as T;
   }
 
   /** Sends bytes as they are, for what no client would send. */
   raw(text: string): void {
     this.#child.stdin.write(text);
-    this.#child.stdin.flush();
   }
 
   /** The next line that answers no request of ours. */
@@ -71,18 +82,20 @@ export class Bridge {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#child.stdin.end();
-    await this.#child.exited;
+    await this.#ended;
   }
 
-  async #read(): Promise<void> {
+  #read(): void {
     const decoder = new TextDecoder();
     let rest = "";
-    for await (const chunk of this.#child.stdout) {
+    this.#child.stdout.on("data", (chunk: Buffer) => {
       const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
       rest = lines.pop() ?? "";
       for (const line of lines) this.#settle(JSON.parse(line));
-    }
-    for (const { reject } of this.#waiting.values()) reject(new Error("the bridge ended"));
+    });
+    this.#child.on("close", () => {
+      for (const { reject } of this.#waiting.values()) reject(new Error("the bridge ended"));
+    });
   }
 
   #settle(reply: { id: number | null; ok: boolean; result: Json; error: { kind: string; message: string } }): void {
