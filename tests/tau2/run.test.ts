@@ -145,11 +145,17 @@ describe.if(python !== null)("a tau2 run", () => {
       withFolder(async (folder) => {
         const { tau2 } = await writeRecipes(folder);
         const filter = `dataset.filter=${JSON.stringify("row.domain == 'mock' || (row.domain == 'telecom' && 'small' in row.splits)")}`;
-        const { code, stderr } = await matrix(["drive", tau2, "-o", "run", "-q", "--trials", "2", filter], { cwd: folder });
+        const { code, stderr } = await matrix(["drive", tau2, "-o", "run", "-q", "--trials", "2", "run.fail_above=0.2", filter], {
+          cwd: folder,
+        });
         expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
         const records = await readRecords(join(folder, "run"));
         expect(records).toHaveLength(2 * (9 + 20));
-        expect(new Set(records.map(({ status }) => status))).toEqual(new Set(["ok"]));
+        // Random calls can leave a database in which the official evaluator's own assertions break: a failure, and no score.
+        const failed = records.filter(({ status }) => status !== "ok");
+        for (const { status, score, error } of failed)
+          expect({ status, score, role: error?.role }).toEqual({ status: "failed", score: null, role: "reward-calculator" });
+        expect(failed.length).toBeLessThan(10);
         expect(await readFile(join(folder, "run/manifest.json"), "utf8")).toContain('"simulated": true');
       }),
     2 * MINUTES,
