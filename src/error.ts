@@ -14,6 +14,7 @@ export const ERROR_CODES = [
   "agent_timeout",
   "task_timeout",
   "max_hops",
+  "task_too_large",
   "orchestrator_failed",
   "prompt_failed",
   "model_unavailable", // no connection, or a cut one
@@ -77,7 +78,11 @@ export class MatrixError extends Error {
   }
 }
 
-/** The message of anything that was thrown. */
+/** The message of anything that was thrown: user code throws what it likes, also what cannot be printed. */
 export function messageOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : String(thrown);
+  try {
+    return String(thrown instanceof Error ? thrown.message : thrown);
+  } catch {
+    return "something that cannot be printed";
+  }
 }

@@ -8,6 +8,7 @@ import { version } from "./version.ts";
 
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   drive: async () => (await import("./cli/drive.ts")).driveCommand(),
+  agent: async () => (await import("./cli/agent.ts")).agentCommand(),
   check: async () => (await import("./cli/check.ts")).checkCommand(),
   verify: async () => (await import("./cli/verify.ts")).verifyCommand(),
   show: async () => (await import("./cli/show.ts")).showCommand(),

@@ -1,5 +1,7 @@
 // What differs between Bun, a compiled binary of it, and Deno. Everything else in the house runs on both unchanged.
 
+import { fileURLToPath } from "node:url";
+
 interface HttpServer {
   readonly url: string;
   stop(): Promise<void>;
@@ -35,6 +37,14 @@ export function serve({ hostname, port, fetch }: ServeOptions): HttpServer {
   const error = () => new Response("internal error", { status: 500 });
   const server = Bun.serve({ hostname, port, fetch, error, development: false, idleTimeout: 0 });
   return { url: `http://${hostname}:${server.port}`, stop: () => server.stop(true) };
+}
+
+/** How this program starts itself: the compiled binary, or its source under the runtime that runs it now. */
+export function ownCommand(): { readonly file: string; readonly args: readonly string[] } {
+  const script = fileURLToPath(new URL("./main.ts", import.meta.url));
+  if (deno !== undefined) return { file: process.execPath, args: ["run", "-A", script] };
+  // In a compiled binary the source lies in a file system of its own.
+  return { file: process.execPath, args: script.startsWith("/$bunfs/") ? [] : [script] };
 }
 
 /** Makes `import … from "matrix"` in user modules give `sdk`. Under Deno the import map of deno.json does it. */

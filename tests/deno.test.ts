@@ -1,16 +1,8 @@
 // The same source under Deno: the same records as the compiled binary makes, but for times.
 
 import { expect, test } from "bun:test";
-import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { CORAL, comparable, matrix, ROOT, readRecords, withFolder } from "./matrix.ts";
-
-/** The binary itself: the package's own launcher needs Node.js. */
-function findDeno(): string | null {
-  const packages = join(ROOT, "node_modules/@deno");
-  const found = existsSync(packages) ? readdirSync(packages).map((name) => join(packages, name, "deno")) : [];
-  return found.find((path) => Bun.spawnSync([path, "--version"], { stdout: "ignore", stderr: "ignore" }).exitCode === 0) ?? null;
-}
+import { CORAL, comparable, findDeno, matrix, ROOT, readRecords, withFolder } from "./matrix.ts";
 
 test("Deno makes the records that Bun makes", () =>
   withFolder(async (folder) => {

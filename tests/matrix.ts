@@ -1,6 +1,6 @@
 // The compiled binary, as the tests of the command line run it.
 
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -61,6 +61,13 @@ export function comparable(records: readonly TrajectoryRecord[]): unknown[] {
       history: history.map(({ at: _at, queue_ms: _queue, run_ms: _run, host: _host, ...hop }) => hop),
     }))
     .sort((a, b) => a.id.localeCompare(b.id) || a.trial - b.trial);
+}
+
+/** Deno's binary itself: the package's own launcher needs Node.js. Null where the package has none for this machine. */
+export function findDeno(): string | null {
+  const packages = join(ROOT, "node_modules/@deno");
+  const found = existsSync(packages) ? readdirSync(packages).map((name) => join(packages, name, "deno")) : [];
+  return found.find((path) => Bun.spawnSync([path, "--version"], { stdout: "ignore", stderr: "ignore" }).exitCode === 0) ?? null;
 }
 
 /** Waits until a condition holds, looking again and again. */

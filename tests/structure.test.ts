@@ -13,11 +13,12 @@ const LAYERS: readonly (readonly string[])[] = [
   ["driver", "host", "export"],
   ["agent"],
   ["peer", "model", "dataset"],
+  ["store"],
   ["orchestrator"],
   ["recipe"],
   ["telemetry"],
   ["task"],
-  ["error.ts", "platform.ts", "version.ts"],
+  ["error.ts", "platform.ts", "random-id.ts", "process.ts", "version.ts"],
 ];
 
 const files = readdirSync(SRC, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".ts"));
@@ -73,7 +74,8 @@ describe("the house", () => {
     // The command line is a folder of commands, the schema library speaks where data enters.
     const shared: Readonly<Record<string, RegExp>> = {
       commander: /^(main\.ts|cli\/)/,
-      valibot: /^(recipe\/(schema|validate)|driver\/(manifest|verify))\.ts$/,
+      hono: /^(model|peer)\/server\.ts$/,
+      valibot: /^(recipe\/(schema|validate)|peer\/control|driver\/(manifest|verify|driver-file))\.ts$/,
       "yocto-queue": /^(host\/role|model\/limit)\.ts$/,
       "fastest-levenshtein": /^(recipe\/validate|dataset\/files)\.ts$/,
     };

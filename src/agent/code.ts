@@ -37,13 +37,20 @@ export function createCodeAgent(path: string, exported: unknown, settings: JsonO
       const given = new Context(context, settings);
       let result: Json | Promise<Json>;
       try {
-        result = run(checks > 0 ? freezeJson(task) : task, given);
+        if (checks > 0) freezeTask(task);
+        result = run(task, given);
       } catch (cause) {
         throw agentFailed(cause);
       }
       return isThenable(result) ? Promise.resolve(result).then(answer, rethrow) : answer(result);
     },
   };
+}
+
+/** A task that came over the wire is more than its JSON. */
+function freezeTask(task: Task): void {
+  Object.freeze(task);
+  for (const part of [task.row, task.state, task.history]) freezeJson(part);
 }
 
 class Context implements CodeContext {

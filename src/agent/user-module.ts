@@ -2,10 +2,9 @@
 // whether they changed. What goes wrong is told with file, line and column, never as a stack.
 
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
-import { dirname, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { MatrixError, messageOf, type Problem } from "../error.ts";
+import { readRecipeFile } from "../recipe/files.ts";
 
 /** The module's exports. A module is loaded once in a process. */
 export async function loadUserModule(path: string): Promise<Record<string, unknown>> {
@@ -17,26 +16,14 @@ export async function loadUserModule(path: string): Promise<Record<string, unkno
   }
 }
 
-/** sha256 over a module and every module that it imports by a relative path. */
+/** sha256 over a module and every file that it imports by a relative path. */
 export async function hashUserModule(path: string): Promise<string> {
   const hash = createHash("sha256");
-  const seen = new Set<string>();
-  const visit = async (file: string): Promise<void> => {
-    if (seen.has(file)) return;
-    seen.add(file);
-    const source = await readFile(file, "utf8").catch(() => null);
-    // An import that cannot be read was either reported when the module was loaded or never meant for this runtime.
-    if (source === null) return;
+  for (const { bytes } of await readRecipeFile(path)) {
+    const source = bytes.toString("utf8");
     hash.update(`${source.length}:`).update(source);
-    for (const specifier of relativeImports(source)) await visit(resolve(dirname(file), specifier));
-  };
-  await visit(path);
+  }
   return hash.digest("hex");
-}
-
-/** `from "./x.ts"`, `import "./x.ts"`, `import("./x.ts")`, in order. A scan of the text: one too many does no harm. */
-function relativeImports(source: string): string[] {
-  return [...source.matchAll(/(?:from|import)\s*\(?\s*["'](\.{1,2}\/[^"']+)["']/g)].map((match) => match[1] as string);
 }
 
 interface BuildMessage {

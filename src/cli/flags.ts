@@ -30,7 +30,7 @@ export function overridesOf(keyValues: readonly string[], flags: OverrideFlags):
   return [...keyValues, ...fromFlags];
 }
 
-function wholeNumber(text: string): number {
+export function wholeNumber(text: string): number {
   const value = Number(text);
   if (!/^\d+$/.test(text) || !Number.isSafeInteger(value)) throw new InvalidArgumentError("It must be a whole number.");
   return value;

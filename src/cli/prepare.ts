@@ -2,20 +2,21 @@
 // and modules read. All that is wrong is reported at once, each problem with its place. Used by `drive` and `check` alike.
 
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import { type CreatedAgent, createAgent, loadTemplate } from "../agent/create.ts";
 import { hashUserModule, loadUserModule } from "../agent/user-module.ts";
 import { findFiles } from "../dataset/files.ts";
 import { openDataset } from "../dataset/open.ts";
 import { type DatasetScan, scanDataset } from "../dataset/scan.ts";
 import type { DatasetSource } from "../dataset/source.ts";
-import { MatrixError, messageOf, type Problem } from "../error.ts";
+import { MatrixError, type Problem } from "../error.ts";
 import type { ChatMessage, Model } from "../model/contract.ts";
 import { createModel } from "../model/create.ts";
 import { type Rule, startTask } from "../orchestrator/advance.ts";
 import type { Orchestrator } from "../orchestrator/contract.ts";
 import { createOrchestrator } from "../orchestrator/create.ts";
+import type { Environment } from "../recipe/compose.ts";
 import { compileExpression } from "../recipe/expression.ts";
+import { isModule, readRecipeFile } from "../recipe/files.ts";
 import { joinKey } from "../recipe/key-path.ts";
 import { type LoadedRecipe, loadRecipe } from "../recipe/load.ts";
 import type { Recipe } from "../recipe/schema.ts";
@@ -33,8 +34,9 @@ export interface Prepared {
   readonly hashes: Readonly<Record<string, string>>;
 }
 
-export async function prepare(recipePath: string, overrides: readonly string[]): Promise<Prepared> {
-  const loaded = await loadRecipe(recipePath, { overrides, env: process.env, cwd: process.cwd() });
+/** `env` fills in the recipe's references. */
+export async function prepare(recipePath: string, overrides: readonly string[], env: Environment = process.env): Promise<Prepared> {
+  const loaded = await loadRecipe(recipePath, { overrides, env, cwd: process.cwd() });
   const { recipe } = loaded;
   const problems: Problem[] = [];
   /** Makes one part, or notes what is wrong with it under its key. */
@@ -92,6 +94,7 @@ export async function scanRows({ loaded }: Prepared, checkpoint: number | undefi
     filter: filter === null ? null : (row) => filter({ row }) === true,
     limit: dataset.limit ?? null,
     shuffle: dataset.shuffle ? run.seed : null,
+    shard: dataset.shard ?? null,
   };
   return { source, scan: await scanDataset(source, { trials: run.trials, ...(checkpoint === undefined ? {} : { checkpoint }) }) };
 }
@@ -162,16 +165,12 @@ function recipeInvalid(path: string, problems: readonly Problem[]): MatrixError 
 
 async function hashFiles(paths: readonly string[]): Promise<Record<string, string>> {
   const hashes: Record<string, string> = {};
-  for (const path of paths) hashes[path] = /\.[cm]?[jt]sx?$/.test(path) ? await hashUserModule(path) : await hashFile(path);
+  for (const path of paths) hashes[path] = isModule(path) ? await hashUserModule(path) : await hashFile(path);
   return hashes;
 }
 
 async function hashFile(path: string): Promise<string> {
-  try {
-    return createHash("sha256")
-      .update(await readFile(path))
-      .digest("hex");
-  } catch (cause) {
-    throw new MatrixError("recipe_invalid", `cannot read ${path}: ${messageOf(cause)}`, { cause });
-  }
+  const hash = createHash("sha256");
+  for (const { bytes } of await readRecipeFile(path)) hash.update(bytes);
+  return hash.digest("hex");
 }

@@ -19,6 +19,8 @@ export interface Summary {
   /** Tasks that were in flight when the run was stopped: a continued run starts them again. */
   readonly abandoned: number;
   readonly elapsed_ms: number;
+  /** Bytes that peers sent each other; null in one process. */
+  readonly wire_bytes: number | null;
   /** Of this start, as are usage, cost, stop reasons, errors and score. */
   readonly hops: number;
   readonly usage: Usage;

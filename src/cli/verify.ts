@@ -1,42 +1,113 @@
-// `matrix verify DIR`: the accounting, from the files alone.
+// `matrix verify DIR…`: the accounting, from the files alone; of several directories, as the shards of one run.
 
 import { Command, Option } from "commander";
 import { type Verification, verifyRun } from "../driver/verify.ts";
+import { type ShardsVerification, verifyShards } from "../driver/verify-shards.ts";
 import { EXIT } from "../error.ts";
 
 export function verifyCommand(): Command {
   return new Command("verify")
     .description("recompute the accounting of a run from its files alone (exit 0: it holds, 1: it does not, 3: the run is not finished)")
-    .argument("<dir>", "the run directory")
+    .argument("<dir...>", "the run directory, or those of all shards of a run")
     .addOption(new Option("--json", "one object on stdout").env("MATRIX_JSON"))
-    .action(async (directory: string, { json = false }: { json?: boolean }) => {
-      const verification = await verifyRun(directory);
-      console.log(json ? JSON.stringify(jsonOf(verification)) : textOf(verification));
-      process.exitCode = exitCodeOf(verification);
+    .action(async (directories: readonly string[], { json = false }: { json?: boolean }) => {
+      const [directory = ""] = directories;
+      if (directories.length === 1) {
+        const verification = await verifyRun(directory);
+        console.log(json ? JSON.stringify(jsonOf(verification)) : textOf(verification));
+        process.exitCode = exitCodeOf(verification.complete, isSound(verification));
+      } else {
+        const verification = await verifyShards(directories);
+        console.log(json ? JSON.stringify(jsonOfShards(verification)) : textOfShards(verification));
+        process.exitCode = exitCodeOf(verification.complete, areSound(verification));
+      }
     });
 }
 
-function exitCodeOf({ findings, complete }: Verification): number {
-  if (findings.length > 0) return EXIT.failedAbove;
+function exitCodeOf(complete: boolean, sound: boolean): number {
+  if (!sound) return EXIT.failedAbove;
   return complete ? EXIT.complete : EXIT.resumable;
 }
 
-function textOf({ manifest, counts, complete, findings, more }: Verification): string {
-  const { ok, failed, lost } = counts;
-  const { name, expected, simulated } = manifest;
-  const lines = [`${name}${simulated ? " (simulated)" : ""}: expected ${expected} = ok ${ok} + failed ${failed} + lost ${lost}`];
-  if (!complete)
-    lines[0] = `${name}${simulated ? " (simulated)" : ""}: ${ok + failed + lost} of ${expected} recorded: ok ${ok} + failed ${failed} + lost ${lost}`;
-  for (const { line, message } of findings) lines.push(line === null ? `wrong: ${message}` : `wrong: line ${line}: ${message}`);
-  if (more > 0) lines.push(`and ${more} more`);
-  if (findings.length === 0)
+function isSound({ findings }: Verification): boolean {
+  return findings.length === 0;
+}
+
+function areSound({ shards, findings }: ShardsVerification): boolean {
+  return findings.length === 0 && shards.every(({ verification }) => isSound(verification));
+}
+
+function textOf(verification: Verification): string {
+  const { manifest, complete } = verification;
+  const lines = [`${nameOf(manifest)}: ${accountOf(manifest.expected, verification.counts, complete)}`, ...findingsOf(verification)];
+  if (isSound(verification))
     lines.push(
       complete ? "verified: every row and trial has exactly one record" : "incomplete: the same `matrix drive` goes on where it stands",
     );
   return lines.join("\n");
 }
 
-function jsonOf({ manifest, counts, complete, findings, more }: Verification): object {
+function textOfShards(verification: ShardsVerification): string {
+  const { shards, expected, counts, missing, complete, findings } = verification;
+  const lines = shards.flatMap(({ directory, verification }) => [
+    `${directory}: ${accountOf(verification.manifest.expected, verification.counts, verification.complete)}`,
+    ...findingsOf(verification),
+  ]);
+  for (const message of findings) lines.push(`wrong: ${message}`);
+  for (const shard of missing) lines.push(`missing: shard ${shard}`);
+  const [first] = shards;
+  const name = first === undefined ? "" : nameOf(first.verification.manifest);
+  const of = missing.length === 0 ? "" : ` in ${shards.length} of ${shards.length + missing.length} shards`;
+  const finished = shards.every(({ verification }) => verification.complete);
+  lines.push(`${name}: ${accountOf(expected, counts, finished)}${of}`);
+  if (areSound(verification))
+    lines.push(
+      complete
+        ? `verified: in ${shards.length} shards every row and trial has exactly one record`
+        : "incomplete: the same `matrix drive` of each shard goes on where it stands",
+    );
+  return lines.join("\n");
+}
+
+function nameOf({ name, simulated }: Verification["manifest"]): string {
+  return simulated ? `${name} (simulated)` : name;
+}
+
+function accountOf(expected: number, { ok, failed, lost }: Verification["counts"], complete: boolean): string {
+  const parts = `ok ${ok} + failed ${failed} + lost ${lost}`;
+  return complete ? `expected ${expected} = ${parts}` : `${ok + failed + lost} of ${expected} recorded: ${parts}`;
+}
+
+function findingsOf({ findings, more }: Verification): string[] {
+  const lines = findings.map(({ line, message }) => (line === null ? `wrong: ${message}` : `wrong: line ${line}: ${message}`));
+  return more > 0 ? [...lines, `and ${more} more`] : lines;
+}
+
+function jsonOf(verification: Verification): object {
+  const { manifest, counts, complete, findings, more } = verification;
   const { name, expected, simulated, state } = manifest;
-  return { name, state, simulated, expected, ...counts, complete, verified: findings.length === 0, findings, findings_not_listed: more };
+  return {
+    name,
+    state,
+    simulated,
+    expected,
+    ...counts,
+    complete,
+    verified: isSound(verification),
+    findings,
+    findings_not_listed: more,
+  };
+}
+
+function jsonOfShards(verification: ShardsVerification): object {
+  const { shards, expected, counts, missing, complete, findings } = verification;
+  return {
+    expected,
+    ...counts,
+    complete,
+    verified: areSound(verification),
+    missing,
+    findings,
+    shards: shards.map(({ directory, verification }) => ({ directory, ...jsonOf(verification) })),
+  };
 }

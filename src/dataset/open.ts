@@ -2,8 +2,8 @@
 // tens of thousands a second.
 
 import { messageOf } from "../error.ts";
-import { shuffleRows } from "./shuffle.ts";
-import { type DatasetRow, type DatasetSource, type Drawn, datasetGone, drawAll } from "./source.ts";
+import { type SelectedRows, shuffleRows } from "./shuffle.ts";
+import { type DatasetRow, type DatasetSource, datasetGone, drawAll, isInShard } from "./source.ts";
 
 export interface RowStream {
   /** The next row, now or later; null at the end. Fails with `dataset_gone`. */
@@ -11,12 +11,19 @@ export interface RowStream {
   close(): Promise<void>;
 }
 
-/** `rows` is what the scan counted: fewer is an error, more are not read. A limit counts after a shuffle. */
+/** `rows` is what the scan counted: fewer is an error, more are not read. */
 export async function openDataset(source: DatasetSource, rows: number): Promise<RowStream> {
-  const total = Math.min(rows, source.limit ?? rows);
-  if (source.shuffle === null) return new BatchedRows(rowsOf(drawAll(source)), total);
-  const shuffled = await shuffleRows(source, source.shuffle);
-  return new BatchedRows(shuffled.rows, total, shuffled.close);
+  const selected = await selectRows(source);
+  return new BatchedRows(selected.rows, rows, selected.close);
+}
+
+/**
+ * The rows of a run. A limit counts after filter and shuffle and before the shard: whatever it is, the shards of a run together
+ * have exactly the rows of the whole run.
+ */
+export async function selectRows(source: DatasetSource): Promise<SelectedRows> {
+  if (source.shuffle !== null) return shuffleRows(source, source.shuffle);
+  return { rows: rowsInOrder(source), close: async () => undefined };
 }
 
 class BatchedRows implements RowStream {
@@ -27,7 +34,7 @@ class BatchedRows implements RowStream {
   #index = 0;
   #given = 0;
 
-  constructor(batches: AsyncGenerator<readonly DatasetRow[]>, total: number, release: () => Promise<void> = async () => undefined) {
+  constructor(batches: AsyncGenerator<readonly DatasetRow[]>, total: number, release: () => Promise<void>) {
     this.#batches = batches;
     this.#total = total;
     this.#release = release;
@@ -61,13 +68,16 @@ class BatchedRows implements RowStream {
   }
 }
 
-async function* rowsOf(batches: AsyncGenerator<readonly Drawn[]>): AsyncGenerator<readonly DatasetRow[]> {
-  for await (const batch of batches) {
+async function* rowsInOrder(source: DatasetSource): AsyncGenerator<readonly DatasetRow[]> {
+  let left = source.limit ?? Number.POSITIVE_INFINITY;
+  for await (const batch of drawAll(source)) {
     const rows: DatasetRow[] = [];
     for (const { row, problem } of batch) {
-      if (row !== null) rows.push(row);
-      else throw new Error(`${problem?.file}:${problem?.line ?? ""} ${problem?.message}`);
+      if (left-- <= 0) break;
+      if (row === null) throw new Error(`${problem?.file}:${problem?.line ?? ""} ${problem?.message}`);
+      if (isInShard(source, row.number)) rows.push(row);
     }
-    yield rows;
+    if (rows.length > 0) yield rows;
+    if (left <= 0) return;
   }
 }

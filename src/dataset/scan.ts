@@ -5,8 +5,8 @@ import { createHash, type Hash } from "node:crypto";
 import { MatrixError, type Problem } from "../error.ts";
 import { IdDigest } from "../task/id-digest.ts";
 import { IdSet } from "../task/id-set.ts";
-import { openDataset } from "./open.ts";
-import { type DatasetSource, type Drawn, drawAll, problemAt } from "./source.ts";
+import { selectRows } from "./open.ts";
+import { type DatasetSource, type Drawn, drawAll, isInShard, problemAt } from "./source.ts";
 
 const PROBLEMS_MAX = 20;
 
@@ -19,9 +19,9 @@ export interface ScanOptions {
 }
 
 export interface DatasetScan {
-  /** After filter and limit. */
+  /** After filter, limit and shard. */
   readonly rows: number;
-  /** sha256 over ids and contents of the rows, in order. */
+  /** sha256 over ids and contents of the rows, in order; of a shuffled dataset, over those of all shards. */
   readonly digest: string;
   /** The digest of the first `checkpoint` rows; null when there are fewer. */
   readonly checkpointDigest: string | null;
@@ -36,26 +36,31 @@ export async function scanDataset(source: DatasetSource, { trials, checkpoint, o
   const idsDigest = new IdDigest();
   const problems = new Problems();
   const twice = new Map<string, Drawn>();
-  // A shuffled run draws its limit from all rows, so all must be sound.
-  const limit = source.shuffle === null ? (source.limit ?? Number.POSITIVE_INFINITY) : Number.POSITIVE_INFINITY;
-  let checkpointDigest: string | null = null;
+  // A shuffled run draws its limit from all rows, so all must be sound; and its order depends on all, whatever the shard.
+  const shuffled = source.shuffle !== null;
+  const limit = shuffled ? Number.POSITIVE_INFINITY : (source.limit ?? Number.POSITIVE_INFINITY);
+  let checkpointDigest = checkpoint === 0 ? digestOf(hash) : null;
+  let drawable = 0;
   let rows = 0;
 
   reading: for await (const batch of drawAll(source)) {
     for (const drawn of batch) {
-      if (rows >= limit) break reading;
+      if (drawable >= limit) break reading;
       if (drawn.row === null) {
         problems.add(drawn.problem);
         continue;
       }
-      const { id } = drawn.row;
+      const { id, number } = drawn.row;
       if (source.idField !== null && !ids.add(id)) {
         if (twice.size < PROBLEMS_MAX) twice.set(id, drawn);
         problems.more++;
         continue;
       }
+      drawable++;
+      const isOwn = isInShard(source, number);
+      if (isOwn || shuffled) hash.update(`${id}\n${drawn.item.text}\n`);
+      if (!isOwn) continue;
       rows++;
-      hash.update(`${id}\n${drawn.item.text}\n`);
       if (rows === checkpoint) checkpointDigest = digestOf(hash);
       for (let trial = 0; trial < trials; trial++) idsDigest.add(id, trial);
     }
@@ -63,29 +68,29 @@ export async function scanDataset(source: DatasetSource, { trials, checkpoint, o
   }
   if (twice.size > 0) await explainTwice(source, twice, problems);
   problems.throwIfAny(source);
-  if (rows === 0)
+  // A shard of few rows may have none: then it has nothing to do.
+  if (drawable === 0)
     throw new MatrixError("dataset_invalid", `no rows in ${namesOf(source)}${source.filter === null ? "" : " pass dataset.filter"}`);
   const digest = digestOf(hash);
-  if (source.shuffle === null) return { rows, digest, checkpointDigest, idsDigest: idsDigest.hex };
+  if (!shuffled) return { rows, digest, checkpointDigest, idsDigest: idsDigest.hex };
   // The order depends on all rows, so there is but one digest to compare.
-  const drawn = Math.min(rows, source.limit ?? rows);
-  return {
-    rows: drawn,
-    digest,
-    checkpointDigest: digest,
-    idsDigest: drawn < rows ? await digestDrawn(source, drawn, trials) : idsDigest.hex,
-  };
+  const drawn = drawable > (source.limit ?? drawable) ? await countSelected(source, trials) : { rows, idsDigest: idsDigest.hex };
+  return { ...drawn, digest, checkpointDigest: digest };
 }
 
-/** The ids of the rows that a limit leaves of a shuffled dataset. */
-async function digestDrawn(source: DatasetSource, rows: number, trials: number): Promise<string> {
+/** The rows that a limit leaves of a shuffled dataset, and their ids. */
+async function countSelected(source: DatasetSource, trials: number): Promise<Pick<DatasetScan, "rows" | "idsDigest">> {
   const digest = new IdDigest();
-  const stream = await openDataset(source, rows);
-  for (let row = await stream.next(); row !== null; row = await stream.next()) {
-    for (let trial = 0; trial < trials; trial++) digest.add(row.id, trial);
+  const selected = await selectRows(source);
+  let rows = 0;
+  for await (const batch of selected.rows) {
+    for (const { id } of batch) {
+      rows++;
+      for (let trial = 0; trial < trials; trial++) digest.add(id, trial);
+    }
   }
-  await stream.close();
-  return digest.hex;
+  await selected.close();
+  return { rows, idsDigest: digest.hex };
 }
 
 class Problems {

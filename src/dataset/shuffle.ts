@@ -8,18 +8,18 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { JsonObject } from "../task/json.ts";
 import { createRandom, deriveSeed } from "../task/seed.ts";
-import { type DatasetRow, type DatasetSource, datasetGone, drawAll } from "./source.ts";
+import { type DatasetRow, type DatasetSource, datasetGone, drawAll, isInShard } from "./source.ts";
 
 const READ_AHEAD_ROWS = 64;
 const INITIAL_ROWS = 1024;
 
-export interface ShuffledRows {
+export interface SelectedRows {
   readonly rows: AsyncGenerator<readonly DatasetRow[]>;
   /** Removes what was written for it. */
   readonly close: () => Promise<void>;
 }
 
-export async function shuffleRows(source: DatasetSource, seed: number): Promise<ShuffledRows> {
+export async function shuffleRows(source: DatasetSource, seed: number): Promise<SelectedRows> {
   const plain = source.files.every(({ format, compression }) => format === "jsonl" && compression === null);
   const spool = plain ? null : await Spool.create();
   const index = new RowIndex();
@@ -39,7 +39,13 @@ export async function shuffleRows(source: DatasetSource, seed: number): Promise<
   }
   await spool?.finish();
   const paths = spool === null ? source.files.map(({ path }) => path) : [spool.path];
-  return { rows: readInOrder(paths, index, index.permutation(seed), source.idField), close: async () => spool?.remove() };
+  return { rows: readInOrder(paths, index, orderOf(index, seed, source), source.idField), close: async () => spool?.remove() };
+}
+
+/** Which rows of the index the run has, in its order. */
+function orderOf(index: RowIndex, seed: number, source: DatasetSource): Uint32Array {
+  const order = index.permutation(seed).subarray(0, source.limit ?? index.size);
+  return source.shard === null ? order : order.filter((i) => isInShard(source, index.at(i).number));
 }
 
 /** Growing columns: no object a row. */
@@ -49,6 +55,10 @@ class RowIndex {
   #bytes = new Uint32Array(INITIAL_ROWS);
   #files = new Uint16Array(INITIAL_ROWS);
   #size = 0;
+
+  get size(): number {
+    return this.#size;
+  }
 
   add(file: number, offset: number, bytes: number, number: number): void {
     if (this.#size === this.#offsets.length) this.#grow();

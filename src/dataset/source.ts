@@ -1,6 +1,7 @@
-// A dataset as a run reads it: files, the field that names a row, the filter, the limit. Rows in order, in batches.
+// A dataset as a run reads it: files, the field that names a row, the filter, the limit, the shard. Rows in order, in batches.
 
 import { MatrixError, messageOf, type Problem } from "../error.ts";
+import type { Shard } from "../recipe/unit.ts";
 import type { JsonObject } from "../task/json.ts";
 import type { DataFile } from "./files.ts";
 import { type Item, readItems } from "./read.ts";
@@ -14,6 +15,8 @@ export interface DatasetSource {
   readonly limit: number | null;
   /** The seed of the order; null: as in the files. */
   readonly shuffle: number | null;
+  /** Of the run's rows, those whose number modulo `count` is `index`; null: all. */
+  readonly shard: Shard | null;
 }
 
 export interface DatasetRow {
@@ -30,8 +33,8 @@ export interface Drawn {
   readonly problem: Problem | null;
 }
 
-/** Everything that the filter lets through, in the order of the files, without a limit. */
-export async function* drawAll({ files, idField, filter }: Omit<DatasetSource, "limit" | "shuffle">): AsyncGenerator<readonly Drawn[]> {
+/** Everything that the filter lets through, in the order of the files, without a limit, of all shards. */
+export async function* drawAll({ files, idField, filter }: DatasetSource): AsyncGenerator<readonly Drawn[]> {
   let number = 0;
   for await (const items of readItems(files)) {
     const drawn: Drawn[] = [];
@@ -57,6 +60,11 @@ function draw(item: Item, number: number, idField: string | null, filter: Datase
     return { item, row: { id: String(id), number, row: item.row }, problem: null };
   const found = id === undefined ? `fields: ${Object.keys(item.row).join(", ")}` : `found ${JSON.stringify(id)}`;
   return { item, row: null, problem: problemAt(item, `the row has no id in "${idField}" (text or a number); ${found}`) };
+}
+
+/** By the row's number, which neither filter nor shuffle nor limit changes: shards share no row. */
+export function isInShard({ shard }: DatasetSource, number: number): boolean {
+  return shard === null || number % shard.count === shard.index;
 }
 
 export function problemAt({ file, line }: Pick<Item, "file" | "line">, message: string): Problem {

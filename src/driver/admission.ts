@@ -46,11 +46,11 @@ export async function admitTasks(options: AdmissionOptions): Promise<boolean> {
         if (known.isMissing) onMissing(keyOf(admitted), known);
         continue;
       }
-      while (!tokens.take()) {
+      for (;;) {
         if (signal.aborted) return false;
+        if (tokens.take()) break;
         await tokens.changed();
       }
-      if (signal.aborted) return false;
       const whole = { ...admitted, admittedAt: clock(), trace: tracing?.startTask() ?? null };
       inFlight.add(whole);
       transport.send(startTask(rule, whole), null);

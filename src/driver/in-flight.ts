@@ -38,8 +38,11 @@ export class InFlight {
     this.#tasks.set(key, { attempt, admitted: null, isMissing: false });
   }
 
-  /** False when the task was not in flight: a result that came twice. */
-  remove(task: Pick<Task, "rowId" | "trial">): boolean {
-    return this.#tasks.delete(keyOf(task));
+  /** Null when the task was not in flight: a result that came twice. */
+  remove(task: Pick<Task, "rowId" | "trial">): InFlightTask | null {
+    const key = keyOf(task);
+    const known = this.#tasks.get(key) ?? null;
+    this.#tasks.delete(key);
+    return known;
   }
 }

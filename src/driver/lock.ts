@@ -5,25 +5,21 @@
 // holds the lock unless a higher one stands there already: it had looked at a number that others were past. The highest file
 // is never deleted, only marked as released, so a number is never used twice.
 
-import { createHash } from "node:crypto";
-import { readFileSync, readlinkSync } from "node:fs";
 import { link, readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { nanoid } from "nanoid";
 import { MatrixError } from "../error.ts";
+import { isRunning, machineId, type ProcessId, startTimeOf } from "../process.ts";
+import { randomId } from "../random-id.ts";
 
 const HEARTBEAT_MS = 10_000;
 const FOREIGN_STALE_MS = 60_000;
 const LOCK_FILE = /^lock\.(\d+)$/;
 
-interface Holder {
+interface Holder extends ProcessId {
   readonly host: string;
-  /** Which kernel and which process namespace the pid belongs to. */
+  /** Whose numbers of processes are meant. */
   readonly machine: string;
-  readonly pid: number;
-  /** Ticks since boot, from /proc; null where there is none. */
-  readonly startTime: string | null;
   readonly since: string;
   readonly released: boolean;
 }
@@ -34,7 +30,7 @@ export interface Lock {
 
 /** Fails with `run_refused` while another driver lives. */
 export async function takeLock(directory: string): Promise<Lock> {
-  const mine = join(directory, `lock.${nanoid()}.tmp`);
+  const mine = join(directory, `lock.${randomId(21)}.tmp`);
   const holder: Holder = {
     host: hostname(),
     machine: machineId(),
@@ -120,36 +116,8 @@ async function readHolder(path: string): Promise<{ holder: Holder; touchedMs: nu
   }
 }
 
-function isAlive({ machine, pid, startTime }: Holder, touchedMs: number): boolean {
-  if (machine !== machineId()) return Date.now() - touchedMs < FOREIGN_STALE_MS;
-  try {
-    process.kill(pid, 0);
-  } catch (cause) {
-    // EPERM: it lives, under another user.
-    if (codeOf(cause) !== "EPERM") return false;
-  }
-  // The number may have gone to another process since.
-  return startTime === null || startTimeOf(pid) === startTime;
-}
-
-/** Field 22 of /proc/PID/stat (proc(5)); the name before it may hold spaces and brackets. */
-function startTimeOf(pid: number): string | null {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? null;
-  } catch {
-    return null;
-  }
-}
-
-function machineId(): string {
-  const parts = [hostname()];
-  try {
-    parts.push(readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim(), readlinkSync("/proc/self/ns/pid"));
-  } catch {
-    // No /proc: the name of the machine has to do.
-  }
-  return createHash("sha256").update(parts.join("\n")).digest("hex").slice(0, 16);
+function isAlive(holder: Holder, touchedMs: number): boolean {
+  return holder.machine === machineId() ? isRunning(holder) : Date.now() - touchedMs < FOREIGN_STALE_MS;
 }
 
 function codeOf(cause: unknown): unknown {

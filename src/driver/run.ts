@@ -1,19 +1,51 @@
-// One run in one process: admission, a host with every role, and the sink, joined by the in-memory transport. It ends when
-// every task is written, when it is told to stop, or when the output can no longer be written.
+// One run: admission, the sink, and between them a fabric of hosts: one in this process, or others over the network. It ends
+// when every task is written, when it is told to stop, or when the output can no longer be written.
 
 import type { RowStream } from "../dataset/open.ts";
-import type { MatrixError } from "../error.ts";
-import { messageOf } from "../error.ts";
-import type { Rule } from "../orchestrator/advance.ts";
-import { MemoryTransport } from "../peer/memory.ts";
-import type { Receiver, Transport } from "../peer/transport.ts";
+import { MatrixError, messageOf } from "../error.ts";
+import { failTask, type Rule, startTask } from "../orchestrator/advance.ts";
+import type { TaskKey } from "../peer/parcel.ts";
+import type { Transport } from "../peer/transport.ts";
 import type { Clock } from "../task/clock.ts";
 import type { RecordHead, RecordLine } from "../task/record.ts";
+import type { Message } from "../task/task.ts";
 import type { Tracing } from "../telemetry/tracing.ts";
 import { admitTasks } from "./admission.ts";
-import { InFlight } from "./in-flight.ts";
+import { InFlight, type InFlightTask } from "./in-flight.ts";
 import { type Counts, Sink } from "./sink.ts";
 import { Tokens } from "./tokens.ts";
+
+/** How busy a role is, over all hosts. */
+export interface RoleLoad {
+  readonly name: string;
+  readonly queued: number;
+  readonly busy: number;
+  readonly slots: number;
+}
+
+/** What carries tasks from admission through their roles to the sink. */
+export interface Fabric {
+  readonly transport: Transport;
+  readonly roles: readonly RoleLoad[];
+  /** Resolves when the first task may be admitted. */
+  readonly ready: Promise<void>;
+  /** The records of these ends are written. */
+  written(ends: readonly Message[]): void;
+  stop(): Promise<void>;
+}
+
+/** What a fabric is given by the run. */
+export interface FabricParts {
+  readonly inFlight: InFlight;
+  /** Takes ends. */
+  readonly sink: (ends: readonly Message[]) => void;
+  /** A task that hosts hold for the driver before this one was found. */
+  readonly onAdopted: () => void;
+  /** Nobody has this task any more. */
+  readonly onMissing: (key: TaskKey, task: InFlightTask) => void;
+  /** No host will ever do the work: the run must stop. */
+  readonly onFailure: (error: MatrixError) => void;
+}
 
 export interface RunOptions {
   readonly rows: RowStream;
@@ -21,11 +53,12 @@ export interface RunOptions {
   readonly seed: number;
   /** Tasks in flight. */
   readonly concurrency: number;
+  readonly delivery: "retry" | "at-most-once";
   readonly rule: Rule;
   readonly simulatedModels: ReadonlySet<string>;
   readonly isRecorded: (rowId: string, trial: number) => boolean;
   readonly append: (lines: readonly RecordLine[], counts: Counts) => Promise<void>;
-  readonly createHost: (transport: Transport) => Receiver & { stop(): void };
+  readonly connect: (parts: FabricParts) => Fabric | Promise<Fabric>;
   readonly onRecord: (record: RecordHead, hops: number) => void;
   readonly clock: Clock;
   readonly tracing: Tracing | null;
@@ -44,29 +77,40 @@ export interface RunEnd {
 
 export interface Run {
   readonly inFlight: number;
+  readonly roles: readonly RoleLoad[];
   readonly ended: Promise<RunEnd>;
 }
 
-export function startRun(options: RunOptions): Run {
+export async function startRun(options: RunOptions): Promise<Run> {
+  const { drain, halt } = options;
   const tokens = new Tokens(options.concurrency);
   const inFlight = new InFlight();
   const stopped = Promise.withResolvers<RunEnd>();
   const stopNow = (error: MatrixError | null) => stopped.resolve({ complete: false, abandoned: inFlight.size, error });
-  options.drain.addEventListener("abort", () => tokens.wake(), { once: true });
-  options.halt.addEventListener("abort", () => stopNow(null), { once: true });
+  const isHalted = onAbort(halt, () => stopNow(null));
+  const isDrained = onAbort(drain, () => tokens.wake());
 
-  let stopHost = (): void => undefined;
-  const transport = new MemoryTransport((self) => {
-    const host = options.createHost(self);
-    stopHost = () => host.stop();
-    return { host, sink: new Sink({ ...options, inFlight, tokens, onFailure: stopNow }) };
+  const sink = new Sink({ ...options, inFlight, tokens, onWritten: (ends) => fabric.written(ends), onFailure: stopNow });
+  const startAgain = (_key: TaskKey, task: InFlightTask): void => {
+    const message = nextLife(task, options);
+    if (message === null) return;
+    if (message.kind === "end") sink.receive([message]);
+    else fabric.transport.send(message, null);
+  };
+  const fabric = await options.connect({
+    inFlight,
+    sink: (ends) => sink.receive(ends),
+    onAdopted: () => tokens.takeAnyway(),
+    onMissing: startAgain,
+    onFailure: stopNow,
   });
 
   const toTheEnd = async (): Promise<RunEnd> => {
     let complete = false;
     let error: Error | null = null;
     try {
-      complete = await admitTasks({ ...options, tokens, inFlight, onMissing: () => undefined, transport, signal: options.drain });
+      await Promise.race([fabric.ready, isDrained]);
+      complete = await admitTasks({ ...options, tokens, inFlight, onMissing: startAgain, transport: fabric.transport, signal: drain });
     } catch (thrown) {
       // The rest of the dataset cannot be read; what is in flight can still finish.
       error = thrown instanceof Error ? thrown : new Error(messageOf(thrown));
@@ -74,11 +118,40 @@ export function startRun(options: RunOptions): Run {
     await tokens.allBack();
     return { complete, abandoned: 0, error };
   };
-  const ended = Promise.race([toTheEnd(), stopped.promise]).finally(() => stopHost());
+  const ended = Promise.race([toTheEnd(), stopped.promise, isHalted.then(() => stopped.promise)]).finally(() => fabric.stop());
   return {
     get inFlight() {
       return inFlight.size;
     },
+    get roles() {
+      return fabric.roles;
+    },
     ended,
   };
+}
+
+function onAbort(signal: AbortSignal, act: () => void): Promise<void> {
+  return new Promise((resolve) => {
+    const aborted = (): void => {
+      act();
+      resolve();
+    };
+    if (signal.aborted) aborted();
+    else signal.addEventListener("abort", aborted, { once: true });
+  });
+}
+
+/** What becomes of a task that nobody has: its row starts again, or it is recorded as lost. Null while its row was not read. */
+function nextLife(task: InFlightTask, { delivery, rule }: RunOptions): Message | null {
+  if (task.admitted === null) return null;
+  task.isMissing = false;
+  if (delivery === "retry") {
+    task.attempt++;
+    task.admitted = { ...task.admitted, attempt: task.attempt };
+    return startTask(rule, task.admitted);
+  }
+  const error = { code: "host_lost", message: "the host that held this task died (run.delivery)", role: null, hop: null };
+  const failed = failTask({ ...task.admitted, role: "", state: null, history: [] }, error);
+  if (failed.kind !== "end") throw new MatrixError("host_lost", "bug: a failed task goes on");
+  return { ...failed, ending: { ...failed.ending, status: "lost", stopReason: "lost" } };
 }

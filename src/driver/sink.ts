@@ -6,7 +6,7 @@ import { failTask } from "../orchestrator/advance.ts";
 import type { Receiver } from "../peer/transport.ts";
 import type { Clock } from "../task/clock.ts";
 import { hopCount } from "../task/encoded.ts";
-import { createHead, encodeRecord, type RecordHead, type RecordLine } from "../task/record.ts";
+import { createHead, encodeRecord, type RecordHead, type RecordLine, type Times } from "../task/record.ts";
 import type { Ending, Message, Task } from "../task/task.ts";
 import type { Tracing } from "../telemetry/tracing.ts";
 import type { InFlight } from "./in-flight.ts";
@@ -22,6 +22,8 @@ export interface SinkOptions {
   readonly simulatedModels: ReadonlySet<string>;
   readonly clock: Clock;
   readonly tracing: Tracing | null;
+  /** Ends of which the records are written, and ends of tasks that were recorded before. */
+  readonly onWritten: (ends: readonly Message[]) => void;
   /** Sees each record after it was written. */
   readonly onRecord: (record: RecordHead, hops: number) => void;
   /** The output can no longer be written: the run must stop. */
@@ -47,24 +49,30 @@ export class Sink implements Receiver {
     const endedAt = clock();
     const records: Accounted[] = [];
     const lines: RecordLine[] = [];
+    const written: Message[] = [];
+    const again: Message[] = [];
     for (const message of messages) {
-      if (message.kind !== "end" || !inFlight.remove(message.task)) continue;
+      if (message.kind !== "end") throw new Error(`bug: a step for ${message.task.role} reached the sink`);
+      const known = inFlight.remove(message.task);
+      if (known === null) {
+        again.push(message);
+        continue;
+      }
+      written.push(message);
       const { task, ending } = message;
-      const [line, record] = serialise(task, createHead(task, ending, endedAt, simulatedModels), endedAt);
+      // Hosts have clocks of their own: the time of admission is the driver's, where it knows it.
+      const times = { admittedAt: known.admitted?.admittedAt ?? task.admittedAt, endedAt };
+      const [line, record] = serialise(task, createHead(task, ending, times, simulatedModels), times);
       lines.push(line);
       records.push({ record, hops: hopCount(task) });
-      this.#trace(task, record, endedAt);
+      this.#trace(task, record, times);
     }
-    if (records.length > 0) this.#written = this.#write(lines, records);
+    if (again.length > 0) this.#options.onWritten(again);
+    if (records.length > 0) this.#written = this.#write(lines, records, written);
   }
 
-  /** Waits until everything received so far is written. */
-  async drain(): Promise<void> {
-    await this.#written;
-  }
-
-  async #write(lines: readonly RecordLine[], records: readonly Accounted[]): Promise<void> {
-    const { append, tokens, onRecord, onFailure } = this.#options;
+  async #write(lines: readonly RecordLine[], records: readonly Accounted[], ends: readonly Message[]): Promise<void> {
+    const { append, tokens, onRecord, onWritten, onFailure } = this.#options;
     const before = this.#written;
     try {
       await append(lines, countStatus(records));
@@ -73,18 +81,19 @@ export class Sink implements Receiver {
       onFailure(thrown instanceof MatrixError ? thrown : new MatrixError("storage_failed", messageOf(thrown), { cause: thrown }));
       return;
     }
+    onWritten(ends);
     for (const { record, hops } of records) onRecord(record, hops);
     tokens.give(records.length);
   }
 
-  #trace(task: Task, record: RecordHead, endedAt: number): void {
+  #trace(task: Task, record: RecordHead, { admittedAt, endedAt }: Times): void {
     if (this.#options.tracing === null || task.trace === null) return;
     this.#options.tracing.endTask(task.trace, {
       rowId: task.rowId,
       trial: task.trial,
       status: record.status,
       stopReason: record.stop_reason,
-      startedAt: task.admittedAt,
+      startedAt: admittedAt,
       endedAt,
       ...(record.error === null ? {} : { error: record.error.code }),
     });
@@ -92,14 +101,14 @@ export class Sink implements Receiver {
 }
 
 /** The record and its line. What JSON cannot carry (a BigInt, a cycle) came from user code and makes the task a failed one. */
-function serialise(task: Task, record: RecordHead, endedAt: number): readonly [line: RecordLine, record: RecordHead] {
+function serialise(task: Task, record: RecordHead, times: Times): readonly [line: RecordLine, record: RecordHead] {
   try {
     return [encodeRecord(record, task), record];
   } catch (cause) {
     const error = { code: "agent_failed", message: `a result is no JSON: ${messageOf(cause)}`, role: null, hop: null };
     const failed = failTask({ ...task, history: [] }, error);
     if (failed.kind !== "end") throw cause;
-    const without = createHead(failed.task, failed.ending, endedAt, new Set());
+    const without = createHead(failed.task, failed.ending, times, new Set());
     return [encodeRecord(without, failed.task), without];
   }
 }

@@ -4,6 +4,8 @@
 import { join } from "node:path";
 import * as v from "valibot";
 import { MatrixError } from "../error.ts";
+import { valueAt } from "../recipe/key-path.ts";
+import { parseShard, type Shard } from "../recipe/unit.ts";
 import { IdDigest } from "../task/id-digest.ts";
 import { IdSet } from "../task/id-set.ts";
 import { RECORD_FORMAT, type TrajectoryRecord } from "../task/record.ts";
@@ -31,11 +33,11 @@ export interface Verification {
   readonly more: number;
 }
 
-/** Fails with `usage` when there is no run directory. */
-export async function verifyRun(directory: string): Promise<Verification> {
+/** `elsewhere`: what other shards of the run have recorded; what stands here is added. Fails with `usage` when there is no run directory. */
+export async function verifyRun(directory: string, elsewhere = new IdSet()): Promise<Verification> {
   const manifest = await readManifest(directory);
   if (manifest === null) throw new MatrixError("usage", `${directory} is no run directory: it has no manifest.json`);
-  const audit = new Audit(manifest);
+  const audit = new Audit(manifest, elsewhere);
   const { size, lines, close } = await openLines(join(directory, TRAJECTORIES_FILE));
   try {
     for await (const batch of lines) {
@@ -50,16 +52,27 @@ export async function verifyRun(directory: string): Promise<Verification> {
   return audit.conclude();
 }
 
+/** The shard that a run is of; null when it has the whole dataset. */
+export function shardOf({ recipe }: Manifest): Shard | null {
+  const shard = valueAt(recipe, "dataset.shard");
+  return typeof shard === "string" ? parseShard(shard) : null;
+}
+
 class Audit {
   readonly #manifest: Manifest;
+  readonly #elsewhere: IdSet;
+  /** Where ids are the numbers of rows, they tell the shard. */
+  readonly #shard: Shard | null;
   readonly #findings: Finding[] = [];
   readonly #ids = new IdSet();
   readonly #digest = new IdDigest();
   readonly #counts = { ok: 0, failed: 0, lost: 0 };
   #more = 0;
 
-  constructor(manifest: Manifest) {
+  constructor(manifest: Manifest, elsewhere: IdSet) {
     this.#manifest = manifest;
+    this.#elsewhere = elsewhere;
+    this.#shard = valueAt(manifest.recipe, "dataset.id") === undefined ? shardOf(manifest) : null;
   }
 
   find(line: number | null, message: string): void {
@@ -81,6 +94,9 @@ class Audit {
     if (trial >= this.#manifest.trials) this.find(line, `trial ${trial} is not one of the run's ${this.#manifest.trials}`);
     if (seed !== deriveSeed(this.#manifest.seed, id, trial))
       this.find(line, "the seed does not follow from the run's seed, the id and the trial");
+    if (!this.#elsewhere.add(id, trial)) this.find(line, `row ${id}, trial ${trial} stands in another shard as well`);
+    if (this.#shard !== null && Number(id) % this.#shard.count !== this.#shard.index)
+      this.find(line, `row ${id} is not one of shard ${this.#shard.index}/${this.#shard.count}`);
     for (const message of contradictions(record)) this.find(line, message);
   }
 

@@ -4,6 +4,7 @@
 import type { AgentAnswer } from "../agent/contract.ts";
 import { MatrixError } from "../error.ts";
 import { failTask, nextMessage, type Rule, taskErrorOf } from "../orchestrator/advance.ts";
+import { keyOf } from "../peer/parcel.ts";
 import type { Receiver, Transport } from "../peer/transport.ts";
 import type { Clock } from "../task/clock.ts";
 import { hopCount } from "../task/encoded.ts";
@@ -34,6 +35,8 @@ export class Host implements Receiver {
   readonly #roles: ReadonlyMap<string, Role>;
   /** Steps whose agent has not answered yet. */
   readonly #running = new Set<Step>();
+  /** Of all models that answered here. */
+  readonly tokens = { prompt: 0, completion: 0 };
   readonly #deadlines: NodeJS.Timeout;
   #stopped = false;
 
@@ -42,6 +45,16 @@ export class Host implements Receiver {
     this.#roles = new Map(options.roles.map((role) => [role.name, new Role(role)]));
     this.#deadlines = setInterval(() => this.#expire(), DEADLINE_CHECK_MS);
     this.#deadlines.unref();
+  }
+
+  /** Nothing runs and nothing waits. */
+  get idle(): boolean {
+    return [...this.#roles.values()].every(({ busy, queued }) => busy + queued === 0);
+  }
+
+  /** Gives back what waits for a slot. */
+  takeWaiting(): Message[] {
+    return [...this.#roles.values()].flatMap((role) => role.takeWaiting()).map((task) => ({ kind: "step", task }));
   }
 
   /** Queue and slots of each role. */
@@ -64,7 +77,7 @@ export class Host implements Receiver {
   stop(): void {
     this.#stopped = true;
     clearInterval(this.#deadlines);
-    for (const role of this.#roles.values()) role.clear();
+    for (const role of this.#roles.values()) role.takeWaiting();
     const reason = new MatrixError("agent_timeout", "the run was stopped");
     for (const step of this.#running) step.abort(reason);
     this.#running.clear();
@@ -86,7 +99,8 @@ export class Host implements Receiver {
     }
     let answer: AgentAnswer | Promise<AgentAnswer>;
     try {
-      answer = runOwned({ fail: (thrown) => this.#fail(step, thrown) }, () => role.agent.run(task, step));
+      const owner = { role: role.name, task: keyOf(task), fail: (thrown: unknown) => this.#fail(step, thrown) };
+      answer = runOwned(owner, () => role.agent.run(task, step));
     } catch (thrown) {
       this.#fail(step, thrown);
       return;
@@ -118,6 +132,8 @@ export class Host implements Receiver {
       result: answer.result,
     };
     const hop = answer.model === undefined ? plain : { ...plain, ...answer };
+    this.tokens.prompt += answer.usage?.prompt_tokens ?? 0;
+    this.tokens.completion += answer.usage?.completion_tokens ?? 0;
     this.#trace(step, endedAt, hop, null);
     this.#hand(step, nextMessage(this.#options.rule, task, hop));
   }

@@ -59,7 +59,10 @@ export class Role {
     this.#busy--;
   }
 
-  clear(): void {
+  /** Takes every waiting task out of the queue. */
+  takeWaiting(): Task[] {
+    const waiting = [...this.#queue].map(({ task }) => task);
     this.#queue.clear();
+    return waiting;
   }
 }

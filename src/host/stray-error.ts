@@ -9,6 +9,8 @@ import type { Log } from "../telemetry/log.ts";
 
 /** Whoever runs user code and can still fail because of it. */
 export interface Owner {
+  readonly role: string;
+  readonly task: string;
   fail(thrown: unknown): void;
 }
 
@@ -19,12 +21,18 @@ export function runOwned<T>(owner: Owner, run: () => T): T {
   return owners.run(owner, run);
 }
 
+/** Whose code runs now, also after it awaited something; undefined outside of user code. */
+export function currentOwner(): Owner | undefined {
+  return owners.getStore();
+}
+
 /** Until disposed. Bun forgets the owner of a promise that was let go, Deno that of a timer. */
 export function catchStrayErrors(log: Log): () => void {
   const onError = (thrown: unknown): void => {
     const owner = owners.getStore();
     if (owner === undefined && !isFromUserCode(thrown)) throw thrown;
-    log.write("error", `user code let an error go: ${messageOf(thrown)}`, { stack: (thrown as Error)?.stack ?? "" });
+    const whose = owner === undefined ? {} : { role: owner.role, task: owner.task };
+    log.write("error", `user code let an error go: ${messageOf(thrown)}`, { ...whose, stack: (thrown as Error)?.stack ?? "" });
     owner?.fail(thrown);
   };
   process.on("uncaughtException", onError);

@@ -2,7 +2,7 @@
 // (it throws, it names no role) ends the task as failed, with its history.
 
 import { MatrixError, messageOf } from "../error.ts";
-import { appendHop, hopCount, moveTask } from "../task/encoded.ts";
+import { appendHop, hopCount, moveTask, sizeOf } from "../task/encoded.ts";
 import type { Json, JsonObject } from "../task/json.ts";
 import type { Ending, Hop, Message, Task, TaskError } from "../task/task.ts";
 import { contextOf, type Orchestrator, type Route } from "./contract.ts";
@@ -17,6 +17,9 @@ export interface Rule {
 /** What admission knows of a task before its first step. */
 export type Admitted = Pick<Task, "rowId" | "trial" | "row" | "seed" | "attempt" | "admittedAt" | "trace">;
 
+/** Row and history of a task on the wire. A hop that would make it larger is left out, and ends it. */
+export const TASK_BYTES_MAX = 64 * 2 ** 20;
+
 /** The first message of a task. */
 export function startTask(rule: Rule, admitted: Admitted): Message {
   const task: Task = { ...admitted, role: "", state: null, history: [] };
@@ -25,7 +28,18 @@ export function startTask(rule: Rule, admitted: Admitted): Message {
 
 /** The message after a finished hop, which is appended to the history. */
 export function nextMessage(rule: Rule, task: Task, hop: Hop): Message {
-  const after = appendHop(task, hop);
+  let after: Task;
+  try {
+    after = appendHop(task, hop);
+  } catch (cause) {
+    // What JSON cannot carry (a BigInt, a cycle) came from user code.
+    const message = `the result is no JSON: ${messageOf(cause)}`;
+    return failTask(task, { code: "agent_failed", message, role: task.role, hop: hop.hop });
+  }
+  if (sizeOf(after) > TASK_BYTES_MAX) {
+    const message = `with this result the task has more than ${TASK_BYTES_MAX / 2 ** 20} MiB`;
+    return failTask(task, { code: "task_too_large", message, role: task.role, hop: hop.hop });
+  }
   return route(rule, after, task.role, () => rule.orchestrator.next(task.state, hop.result, contextOf(after, task.role)));
 }
 

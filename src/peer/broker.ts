@@ -9,7 +9,7 @@
 // the task; the driver's census finds that out and starts the row again with the next attempt.
 
 import { failTask } from "../orchestrator/advance.ts";
-import { hopCount } from "../task/encoded.ts";
+import { hopCount, sizeOf } from "../task/encoded.ts";
 import type { Message, Task } from "../task/task.ts";
 import { attemptOf, type Batch, keyOf, type Parcel, positionOf, type Receipt, roleOf, type TaskKey, type Upstream } from "./parcel.ts";
 import { Quarantine, type Suspect } from "./quarantine.ts";
@@ -178,13 +178,18 @@ export class Broker {
     return { refused };
   }
 
-  /** The next request for a host; null when there is nothing to say. Answer with `delivered` or `undelivered`. */
-  take(to: HostId, parcelsMax: number): Batch | null {
+  /**
+   * The next request for a host, of about so many bytes at most; null when there is nothing to say. Answer with `delivered`
+   * or `undelivered`.
+   */
+  take(to: HostId, parcelsMax: number, bytesMax: number): Batch | null {
     const outbox = this.#outboxes.get(to);
     if (outbox === undefined) return null;
     const parcels: Parcel[] = [];
+    let bytes = 0;
     for (const sent of outbox.parcels) {
-      if (parcels.length >= parcelsMax) break;
+      bytes += sizeOf(sent.message.task);
+      if (parcels.length >= parcelsMax || (parcels.length > 0 && bytes > bytesMax)) break;
       outbox.parcels.delete(sent);
       sent.state = "posted";
       const { seq, message, crashes, strikes } = sent;

@@ -13,7 +13,10 @@ export const SINK_ROLE = "";
 export type Load = Readonly<Record<string, { readonly busy: number; readonly queued: number; readonly slots: number }>>;
 
 export interface Member {
+  /** Of one life of a process: who comes back is another. */
   readonly id: HostId;
+  /** As it stands in records and logs. */
+  readonly name: string;
   readonly roles: readonly string[];
   /** Where its peers reach it: http://…, https://… */
   readonly address: string;

@@ -35,6 +35,16 @@ export function fillSecrets(table: JsonObject, env: Environment): JsonObject {
   return mapLeaves(table, "", (text, key) => (isSecretKey(key) ? fill(text, env) : text));
 }
 
+/** The variables that a table's secrets come from. */
+export function secretNames(table: JsonObject): readonly string[] {
+  const names = new Set<string>();
+  mapLeaves(table, "", (text, key) => {
+    if (isSecretKey(key)) for (const [, name = ""] of text.matchAll(REFERENCE)) names.add(name);
+    return text;
+  });
+  return [...names];
+}
+
 /** Tables merge, all else is replaced. A table of another kind replaces too: its old keys would make no sense in it. */
 export function mergeTables(below: JsonObject, above: JsonObject, path = ""): JsonObject {
   const merged = new Map(Object.entries(below));
@@ -89,7 +99,8 @@ function isPath(key: string, text: string): boolean {
   return text !== "" && PATH_KEYS.some((pattern) => matchesKey(key, pattern));
 }
 
-function mapLeaves(table: JsonObject, prefix: string, map: (text: string, key: string) => string): JsonObject {
+/** The same table with every text in it mapped; `key` is its key path. */
+export function mapLeaves(table: JsonObject, prefix: string, map: (text: string, key: string) => string): JsonObject {
   const mapValue = (value: Json, key: string): Json => {
     if (typeof value === "string") return map(value, key);
     if (Array.isArray(value)) return value.map((element, index) => mapValue(element, joinKey(key, String(index))));

@@ -4,7 +4,7 @@
 import * as v from "valibot";
 import { isJsonObject, type JsonObject } from "../task/json.ts";
 import { matchesKey } from "./key-path.ts";
-import { parseDuration } from "./unit.ts";
+import { parseDuration, parseShard, parseSize, type Shard } from "./unit.ts";
 
 const DURATION = 'a duration such as "90s", "500ms" or "2h"';
 const duration = v.pipe(
@@ -13,6 +13,16 @@ const duration = v.pipe(
     const ms = parseDuration(dataset.value);
     if (ms !== null) return ms;
     addIssue({ message: DURATION });
+    return NEVER;
+  }),
+);
+const SIZE = 'a size such as "512B", "64MiB" or "2GB"';
+const size = v.pipe(
+  v.string(SIZE),
+  v.rawTransform<string, number>(({ dataset, addIssue, NEVER }) => {
+    const bytes = parseSize(dataset.value);
+    if (bytes !== null) return bytes;
+    addIssue({ message: SIZE });
     return NEVER;
   }),
 );
@@ -32,6 +42,18 @@ const template = v.union([path, v.strictObject({ text: v.string() })], 'a path, 
 /** Names of roles, at least one. */
 const names = v.pipe(v.array(v.string()), v.minLength(1, "at least one role"));
 
+const SHARD = 'a shard "INDEX/COUNT" with INDEX from 0, such as "0/4"';
+const shard = v.pipe(
+  v.string(SHARD),
+  v.rawTransform<string, Shard>(({ dataset, addIssue, NEVER }) => {
+    const shard = parseShard(dataset.value);
+    if (shard !== null && shard.index < shard.count) return shard;
+    // What lies past the end was most likely counted from 1.
+    addIssue({ message: shard === null ? SHARD : `"0/${shard.count}" to "${shard.count - 1}/${shard.count}", counted from 0` });
+    return NEVER;
+  }),
+);
+
 const dataset = v.strictObject({
   /** A path or glob, or several. */
   path: v.union([path, v.pipe(v.array(path), v.minLength(1, "a path or several"))], "a path or several"),
@@ -43,6 +65,8 @@ const dataset = v.strictObject({
   shuffle: v.optional(v.boolean(), false),
   /** CEL over `row`: rows for which it is false are not tasks. */
   filter: v.optional(v.string()),
+  /** "INDEX/COUNT": of the run's rows, those whose number modulo COUNT is INDEX, with a driver and a run directory of their own. */
+  shard: v.optional(shard),
 });
 
 const run = v.strictObject({
@@ -219,10 +243,20 @@ const moduleOrchestrator = v.strictObject({
   with: v.optional(settings, {}),
 });
 
+const store = v.strictObject({
+  /** Whether a process is sent only what it has not seen of a task before. */
+  enabled: v.optional(v.boolean(), true),
+  /** How much that must save. */
+  above: v.optional(size, "512B"),
+  /** What a process keeps of tasks that went on, for when they come back. */
+  memory: v.optional(size, "64MiB"),
+});
+
 export const recipeSchema = v.strictObject({
   name,
   dataset,
   run: v.optional(run, {}),
+  store: v.optional(store, {}),
   models: v.optional(v.record(name, model), {}),
   roles: v.pipe(v.record(name, role), v.minEntries(1, "at least one role")),
   orchestrator: v.lazy((input) => (typeof input === "object" && input !== null && "module" in input ? moduleOrchestrator : pattern)),
@@ -256,6 +290,9 @@ export const FREE_KEYS: readonly string[] = [
   "run.output",
   "run.fail_above",
   "run.grace",
+  "store.enabled",
+  "store.above",
+  "store.memory",
   "roles.*.concurrency",
   "models.*.concurrency",
   "models.*.api_key",
@@ -266,6 +303,7 @@ export const FREE_KEYS: readonly string[] = [
 export const GROWING_KEYS: readonly string[] = ["run.trials", "dataset.limit"];
 
 export type Recipe = v.InferOutput<typeof recipeSchema>;
+export type StoreConfig = Recipe["store"];
 export type ModelConfig = v.InferOutput<typeof model>;
 export type OpenaiModelConfig = v.InferOutput<typeof openaiModel>;
 export type ScriptedModelConfig = v.InferOutput<typeof scriptedModel>;

@@ -1,4 +1,4 @@
-// Durations as people write them: "90s", "1.5h", "500ms".
+// Values as people write them: durations such as "90s" and "500ms", sizes such as "512B" and "64MiB", shards such as "0/4".
 
 const MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
@@ -7,4 +7,35 @@ export function parseDuration(text: string): number | null {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text.trim());
   const unit = match?.[2] === undefined ? undefined : MS[match[2]];
   return match === null || unit === undefined ? null : Number(match[1]) * unit;
+}
+
+const BYTES: Readonly<Record<string, number>> = {
+  B: 1,
+  KiB: 2 ** 10,
+  MiB: 2 ** 20,
+  GiB: 2 ** 30,
+  TiB: 2 ** 40,
+  kB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  TB: 1e12,
+};
+
+/** Bytes, or null for what is no size. */
+export function parseSize(text: string): number | null {
+  const match = /^(\d+(?:\.\d+)?)\s*([kKMGT]?i?B)$/.exec(text.trim());
+  const unit = match?.[2] === undefined ? undefined : BYTES[match[2]];
+  return match === null || unit === undefined ? null : Math.round(Number(match[1]) * unit);
+}
+
+/** One of `count` parts of a dataset, counted from 0. */
+export interface Shard {
+  readonly index: number;
+  readonly count: number;
+}
+
+/** Null for what is no shard. The index may lie past the end. */
+export function parseShard(text: string): Shard | null {
+  const [, index, count] = (/^(\d{1,9})\/(\d{1,9})$/.exec(text.trim()) ?? []).map(Number);
+  return index === undefined || count === undefined || count === 0 ? null : { index, count };
 }

@@ -1,5 +1,8 @@
 // A task as it came over the wire: its row and its history stay the JSON bytes that they arrived in until somebody reads
 // them. A hop appends its own bytes, the next host gets the others untouched, and the sink copies them into the record.
+//
+// Its trail says which processes had it before, and how much of the history each of them has seen: that much need not be
+// sent to them again (src/store).
 
 import type { JsonObject } from "./json.ts";
 import type { Hop, Task, Usage } from "./task.ts";
@@ -28,6 +31,15 @@ const NO_TOTALS: Totals = {
 /** What is the same for a task in every form. */
 export type TaskHead = Omit<Task, "row" | "history">;
 
+/** Where a process let go of the task: it has the row, and the history up to here. */
+export interface Mark {
+  readonly host: string;
+  /** Names this point in the life of the task: drawn anew each time, since two executions of one hop differ. */
+  readonly id: number;
+  /** Length of the history then. */
+  readonly bytes: number;
+}
+
 export class EncodedTask implements Task {
   readonly rowId: string;
   readonly trial: number;
@@ -42,10 +54,13 @@ export class EncodedTask implements Task {
   readonly rowBytes: Uint8Array;
   /** The hops as JSON, with commas between: a JSON list without its brackets. */
   readonly historyBytes: Uint8Array;
+  /** The latest mark of each process that had the task. */
+  readonly trail: readonly Mark[];
   #row: JsonObject | null = null;
   #history: readonly Hop[] | null = null;
+  #mark: Mark | null = null;
 
-  constructor(head: TaskHead, rowBytes: Uint8Array, historyBytes: Uint8Array, totals: Totals) {
+  constructor(head: TaskHead, rowBytes: Uint8Array, historyBytes: Uint8Array, totals: Totals, trail: readonly Mark[]) {
     this.rowId = head.rowId;
     this.trial = head.trial;
     this.seed = head.seed;
@@ -57,6 +72,7 @@ export class EncodedTask implements Task {
     this.rowBytes = rowBytes;
     this.historyBytes = historyBytes;
     this.totals = totals;
+    this.trail = trail;
   }
 
   get row(): JsonObject {
@@ -67,6 +83,18 @@ export class EncodedTask implements Task {
   get history(): readonly Hop[] {
     this.#history ??= JSON.parse(`[${decoder.decode(this.historyBytes)}]`) as Hop[];
     return this.#history;
+  }
+
+  /** Lets go of what was read: the bytes are all that waits for its receiver need. */
+  forgetParsed(): void {
+    this.#row = null;
+    this.#history = null;
+  }
+
+  /** The mark of the process that sends it as it is, the same each time. */
+  markOf(host: string): Mark {
+    this.#mark ??= { host, id: Math.floor(Math.random() * Number.MAX_SAFE_INTEGER), bytes: this.historyBytes.length };
+    return this.#mark;
   }
 
   /** The same task elsewhere, with what was read of it. */
@@ -80,7 +108,7 @@ export class EncodedTask implements Task {
   }
 
   #copy(head: TaskHead, historyBytes: Uint8Array, totals: Totals, history: readonly Hop[] | null): EncodedTask {
-    const copy = new EncodedTask(head, this.rowBytes, historyBytes, totals);
+    const copy = new EncodedTask(head, this.rowBytes, historyBytes, totals, this.trail);
     copy.#row = this.#row;
     copy.#history = history;
     return copy;
@@ -100,6 +128,11 @@ export function hopCount(task: Task): number {
   return task instanceof EncodedTask ? task.totals.hops : task.history.length;
 }
 
+/** Bytes of row and history on the wire; 0 for a task that never was on one. */
+export function sizeOf(task: Task): number {
+  return task instanceof EncodedTask ? task.rowBytes.length + task.historyBytes.length : 0;
+}
+
 export function totalsOf(task: Task): Totals {
   return task instanceof EncodedTask ? task.totals : addHops(NO_TOTALS, task.history);
 }
@@ -107,7 +140,7 @@ export function totalsOf(task: Task): Totals {
 export function encodeTask(task: Task): EncodedTask {
   if (task instanceof EncodedTask) return task;
   const historyBytes = encoder.encode(task.history.map((hop) => JSON.stringify(hop)).join(","));
-  return new EncodedTask(task, encodeJson(task.row), historyBytes, totalsOf(task));
+  return new EncodedTask(task, encodeJson(task.row), historyBytes, totalsOf(task), []);
 }
 
 const encoder = new TextEncoder();

@@ -40,7 +40,14 @@ export interface Timing {
 /** A record without its content, which may stay in the bytes that it came in. */
 export type RecordHead = Omit<TrajectoryRecord, "row" | "history">;
 
-export function createHead(task: Task, ending: Ending, endedAt: number, simulatedModels: ReadonlySet<string>): RecordHead {
+/** Of one clock, in milliseconds since the epoch. */
+export interface Times {
+  readonly admittedAt: number;
+  readonly endedAt: number;
+}
+
+export function createHead(task: Task, ending: Ending, times: Times, simulatedModels: ReadonlySet<string>): RecordHead {
+  const { admittedAt, endedAt } = times;
   const { queueMs, runMs, usage, cost, models } = totalsOf(task);
   return {
     format: RECORD_FORMAT,
@@ -57,9 +64,9 @@ export function createHead(task: Task, ending: Ending, endedAt: number, simulate
     usage,
     cost,
     timing: {
-      admitted_at: isoTime(task.admittedAt),
+      admitted_at: isoTime(admittedAt),
       ended_at: isoTime(endedAt),
-      total_ms: roundMs(endedAt - task.admittedAt),
+      total_ms: roundMs(endedAt - admittedAt),
       queue_ms: roundMs(queueMs),
       run_ms: roundMs(runMs),
     },

@@ -1,32 +1,35 @@
 // The program's own log: one line an event, `time level message key=value …`, in the run directory; warnings and errors also
-// on stderr. A message that repeats is counted, not repeated.
+// on stderr. A message that repeats is counted, not repeated. What stands in a line may be anybody's text: it can neither
+// make a second line nor steer a terminal.
 
 import { createWriteStream } from "node:fs";
+import { stripVTControlCharacters } from "node:util";
 
 export type Level = "info" | "warning" | "error";
+export type LogFields = Readonly<Record<string, string | number>>;
 
 export interface Log {
-  write(level: Level, message: string, fields?: Readonly<Record<string, string | number>>): void;
+  write(level: Level, message: string, fields?: LogFields): void;
   close(): Promise<void>;
 }
 
 /** How often the same message is written before it is only counted. */
 const REPEATS_MAX = 20;
 const MESSAGES_KEPT = 10_000;
+/** Of a whole line; the rest is cut. */
+const LINE_CHARS_MAX = 4096;
 
 /** `show` prints a line above whatever is drawn on the terminal. */
 export function openLog(path: string, show: (line: string) => void): Log {
   const stream = createWriteStream(path, { flags: "a" });
   // A log that cannot be written must not end the run; the records are the run.
   stream.on("error", () => undefined);
-  const repeats = new Map<string, number>();
+  const counted = createRepeatCounter();
   return {
     write: (level, message, fields = {}) => {
-      const count = (repeats.get(message) ?? 0) + 1;
-      if (repeats.size >= MESSAGES_KEPT) repeats.clear();
-      repeats.set(message, count);
-      if (count > REPEATS_MAX && !isRound(count)) return;
-      const line = formatLine(level, count > REPEATS_MAX ? `${message} (${count} times)` : message, fields);
+      const said = counted(message);
+      if (said === null) return;
+      const line = formatLine(level, said, fields);
       stream.write(`${new Date().toISOString()} ${line}\n`);
       if (level !== "info") show(line);
     },
@@ -34,12 +37,39 @@ export function openLog(path: string, show: (line: string) => void): Log {
   };
 }
 
-function formatLine(level: Level, message: string, fields: Readonly<Record<string, string | number>>): string {
-  const pairs = Object.entries(fields).map(
-    ([key, value]) => ` ${key}=${/^[\w.:/-]*$/.test(String(value)) ? value : JSON.stringify(value)}`,
-  );
-  // One event, one line.
-  return `${level} ${message.replaceAll("\n", "\\n")}${pairs.join("")}`;
+/** What to write of a message: itself at first, then itself with a count now and then, otherwise null. */
+export function createRepeatCounter(): (message: string) => string | null {
+  const repeats = new Map<string, number>();
+  return (message) => {
+    const count = (repeats.get(message) ?? 0) + 1;
+    if (repeats.size >= MESSAGES_KEPT) repeats.clear();
+    repeats.set(message, count);
+    if (count <= REPEATS_MAX) return message;
+    return isRound(count) ? `${message} (${count} times)` : null;
+  };
+}
+
+export function formatLine(level: Level, message: string, fields: LogFields): string {
+  const pairs = Object.entries(fields).map(([key, value]) => ` ${key}=${formatValue(String(value))}`);
+  const line = `${level} ${harmless(cut(message))}${pairs.join("")}`;
+  return cut(line);
+}
+
+function formatValue(value: string): string {
+  return /^[\w.:/-]*$/.test(value) ? cut(value) : harmless(JSON.stringify(stripVTControlCharacters(cut(value))));
+}
+
+/** One line of text that a terminal shows and does not obey: no escape sequences, no turning of the reading direction. */
+function harmless(text: string): string {
+  return stripVTControlCharacters(text)
+    .replaceAll("\n", "\\n")
+    .replaceAll("\t", " ")
+    .replace(/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, "")
+    .toWellFormed();
+}
+
+function cut(text: string): string {
+  return text.length <= LINE_CHARS_MAX ? text : `${text.slice(0, LINE_CHARS_MAX - 1)}…`;
 }
 
 /** 100, 1,000, 10,000 … */

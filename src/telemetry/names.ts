@@ -1,5 +1,5 @@
-// Every span and attribute name that the program emits, spelled as emitted. `gen_ai.*` and `error.type` are OpenTelemetry's
-// semantic conventions for generative AI; `matrix.*` is ours.
+// Every span, attribute and metric name that the program emits, spelled as emitted. `gen_ai.*`, `error.type`, `process.*` and
+// `service.*` are OpenTelemetry's semantic conventions; `matrix.*` is ours. Prometheus has "_" for "." and `_total` after counters.
 
 export const SPAN = {
   /** One per task, the root of its trace. */
@@ -23,3 +23,33 @@ export const ATTRIBUTE = {
   status: "matrix.status",
   stopReason: "matrix.stop_reason",
 } as const;
+
+export const METRIC = {
+  /** Steps that run, by role. */
+  roleBusy: "matrix.role.busy",
+  /** Steps that wait for a slot, by role. */
+  roleQueued: "matrix.role.queued",
+  roleSlots: "matrix.role.slots",
+  /** In custody, by state: held (here), sent (to a host that has not handed it on), parked (no host can take it). */
+  messages: "matrix.messages",
+  messagesRedelivered: "matrix.messages.redelivered",
+  messagesDuplicate: "matrix.messages.duplicate",
+  /** Answered "overloaded". */
+  messagesRefused: "matrix.messages.refused",
+  /** Ended as failed because hosts died with them. */
+  messagesPoisoned: "matrix.messages.poisoned",
+  /** Requests of strangers and broken ones, by reason. */
+  requestsRefused: "matrix.requests.refused",
+  /** Recorded, by status: ok, failed, lost. */
+  tasks: "matrix.tasks",
+  tasksInFlight: "matrix.tasks.in_flight",
+  tasksExpected: "matrix.tasks.expected",
+  /** By type: input, output. */
+  tokens: "matrix.tokens",
+  /** How late a timer fires. */
+  eventLoopLag: "matrix.event_loop.lag_seconds",
+  memory: "process.memory.usage",
+} as const;
+
+/** Labels of metrics, as short as queries are long. */
+export const LABEL = { role: "role", state: "state", reason: "reason", status: "status", type: "type" } as const;

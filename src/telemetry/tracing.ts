@@ -5,6 +5,7 @@ import type { Context, Span } from "@opentelemetry/api";
 import type { IdGenerator } from "@opentelemetry/sdk-trace-base";
 import type { Usage } from "../task/task.ts";
 import { ATTRIBUTE, SPAN } from "./names.ts";
+import { createResource, type Environment, wantsOtlp } from "./otlp.ts";
 
 /** Times are milliseconds since the epoch. */
 export interface Tracing {
@@ -40,23 +41,16 @@ export interface TaskSpan {
   readonly error?: string;
 }
 
-type Environment = Readonly<Record<string, string | undefined>>;
-
 /** Null when nothing asks for traces. */
 export async function createTracing(env: Environment, run: string, version: string): Promise<Tracing | null> {
-  if (!isWanted(env)) return null;
-  const [api, sdk, { OTLPTraceExporter }, { resourceFromAttributes }] = await Promise.all([
+  if (!wantsOtlp(env, "TRACES")) return null;
+  const [api, sdk, { OTLPTraceExporter }, resource] = await Promise.all([
     import("@opentelemetry/api"),
     import("@opentelemetry/sdk-trace-base"),
     import("@opentelemetry/exporter-trace-otlp-http"),
-    import("@opentelemetry/resources"),
+    createResource(env, version, { [ATTRIBUTE.run]: run }),
   ]);
   const ids = new PresetIds(new sdk.RandomIdGenerator());
-  const resource = resourceFromAttributes({
-    "service.name": env["OTEL_SERVICE_NAME"] ?? "matrix",
-    "service.version": version,
-    [ATTRIBUTE.run]: run,
-  });
   const provider = new sdk.BasicTracerProvider({
     resource,
     idGenerator: ids,
@@ -113,12 +107,6 @@ export async function createTracing(env: Environment, run: string, version: stri
     },
     close: () => provider.shutdown().catch((error: unknown) => console.error(`warning: traces could not be exported: ${error}`)),
   };
-}
-
-/** As the OpenTelemetry specification names the variables: an OTLP endpoint, or the exporter by name. */
-function isWanted(env: Environment): boolean {
-  if (env["OTEL_SDK_DISABLED"]?.toLowerCase() === "true" || env["OTEL_TRACES_EXPORTER"] === "none") return false;
-  return Boolean(env["OTEL_EXPORTER_OTLP_ENDPOINT"] || env["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] || env["OTEL_TRACES_EXPORTER"] === "otlp");
 }
 
 /** W3C Trace Context, section 3.2. */

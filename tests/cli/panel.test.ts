@@ -80,6 +80,7 @@ describe("a summary", () => {
     stop_reasons: { agreed: 28, error: 2 },
     errors: { "model_timeout in student": 2 },
     score: { scored: 28, mean: 0.5 },
+    wire_bytes: null,
     error: null,
   };
 

@@ -26,7 +26,15 @@ const FILES: Readonly<Record<string, string | Uint8Array>> = {
 };
 
 async function sourceOf(folder: string, path: string, more: Partial<DatasetSource> = {}): Promise<DatasetSource> {
-  return { files: await findFiles([join(folder, path)], undefined), idField: "k", filter: null, limit: null, shuffle: null, ...more };
+  return {
+    files: await findFiles([join(folder, path)], undefined),
+    idField: "k",
+    filter: null,
+    limit: null,
+    shuffle: null,
+    shard: null,
+    ...more,
+  };
 }
 
 async function read(source: DatasetSource): Promise<DatasetRow[]> {
@@ -103,6 +111,20 @@ describe("a dataset", () => {
       const digest = new IdDigest();
       for (const { id } of await read(source)) for (const trial of [1, 0]) digest.add(id, trial);
       expect(scan).toMatchObject({ rows: 20, idsDigest: digest.hex });
+    }));
+
+  test("in shards gives each row to one of them, also where a shard has none", () =>
+    withFolder(async (folder) => {
+      await writeFile(join(folder, "d.jsonl"), jsonl);
+      for (const more of [{}, { limit: 33 }, { shuffle: 4 }, { shuffle: 4, limit: 33 }]) {
+        const whole = await read(await sourceOf(folder, "d.jsonl", more));
+        const parts: DatasetRow[][] = [];
+        for (let index = 0; index < 40; index++)
+          parts.push(await read(await sourceOf(folder, "d.jsonl", { ...more, shard: { index, count: 40 } })));
+        // Each in the order that it has in the whole.
+        for (const [index, part] of parts.entries()) expect(part).toEqual(whole.filter(({ number }) => number % 40 === index));
+        expect(parts.some((part) => part.length === 0)).toBe("limit" in more);
+      }
     }));
 
   test("that shrank since the scan fails instead of ending early", () =>

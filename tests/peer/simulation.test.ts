@@ -99,7 +99,8 @@ describe("delivery", () => {
         const codes = ["0:0", "0:1"].map((key) => outcome.records.get(key)?.code ?? "ok");
         const expected = codes.every((code) => code === "host_lost" || code === "ok");
         if (!expected || count(outcome, "failed") > 2) return `${count(outcome, "failed")} failed, the poison rows with ${codes}`;
-        return outcome.deaths <= 12 ? null : `${outcome.deaths} hosts died`;
+        // Four or so find it out; when both hosts that know of it die, its row starts again, and so does the finding out.
+        return outcome.deaths <= 20 ? null : `${outcome.deaths} hosts died`;
       }),
     300_000,
   );

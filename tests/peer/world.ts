@@ -234,7 +234,7 @@ export class World {
     const skewMs = Math.floor(this.random() * 1e6);
     const process: Process = {
       id,
-      member: { id, roles, address: id, leaving: false },
+      member: { id, name: id, roles, address: id, leaving: false },
       routing,
       skewMs,
       alive: true,
@@ -476,7 +476,7 @@ export class World {
 
   #flush(process: Process, to: HostId): void {
     while ((process.requests.get(to) ?? 0) < 2) {
-      const batch = process.broker.take(to, 1 + Math.floor(this.random() * 4));
+      const batch = process.broker.take(to, 1 + Math.floor(this.random() * 4), Number.POSITIVE_INFINITY);
       if (batch === null) return;
       this.#count(process, to, 1);
       const over = (): void => {

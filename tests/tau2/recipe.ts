@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { ROOT } from "./bridge.ts";
 
 const RECIPES = join(ROOT, "recipes");
-const STEP = join(import.meta.dir, "step.ts");
+const STEP = join(import.meta.dir, "fixtures/step.ts");
 
 /** Writes tau2.toml and tau2-gold.toml into the folder; their paths still lead to the shipped files. */
 export async function writeRecipes(folder: string): Promise<{ readonly tau2: string; readonly gold: string }> {

@@ -1,0 +1,129 @@
+// `matrix agent`: hosts of a run. This process watches over the ones that do the work, and replaces one that crashes.
+
+import { mkdtemp, rm } from "node:fs/promises";
+import { hostname, tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { Command, Option } from "commander";
+import { EXIT, MatrixError } from "../error.ts";
+import { Supervisor } from "../host/supervisor.ts";
+import { DEFAULT_PORT, parseAddress, urlOf } from "../peer/address.ts";
+import type { Log } from "../telemetry/log.ts";
+import { formatLine } from "../telemetry/log.ts";
+import { isHostName } from "../telemetry/log-sink.ts";
+import { wholeNumber } from "./flags.ts";
+import { createFinder, insecureOption, listenOption, parsePatience, patienceOption, readToken } from "./join.ts";
+import { runWorker } from "./worker.ts";
+import { LAST_ERROR, WorkerLives } from "./worker-command.ts";
+
+interface AgentFlags {
+  readonly role?: string;
+  readonly join: string;
+  readonly listen?: string;
+  readonly name?: string;
+  readonly workers: number;
+  readonly patience: string;
+  readonly insecure?: boolean;
+  /** Of the process that does the work: see WorkerLives. */
+  readonly id?: string;
+  readonly replaces?: string;
+  readonly watcher?: string;
+}
+
+/** A worker finishes within the recipe's grace time; this much later it is taken to hang. */
+const STOP_MS = 10 * 60_000;
+
+export function agentCommand(): Command {
+  return new Command("agent")
+    .description("serve roles of a run that `matrix drive --listen` began, until it is over (SIGTERM: hand over what is held and leave)")
+    .addOption(new Option("--role <roles>", "which roles, with commas between (default: all of the recipe)").env("MATRIX_ROLE"))
+    .addOption(
+      new Option("--join <where>", "the driver's URL, or the run directory on a shared file system")
+        .env("MATRIX_JOIN")
+        .default(urlOf("127.0.0.1", DEFAULT_PORT, false)),
+    )
+    .addOption(listenOption("where other hosts reach this one (default: a free port of the address that the driver sees)"))
+    .addOption(new Option("--name <name>", "its name in records and logs").env("MATRIX_NAME"))
+    .addOption(new Option("--workers <n>", "processes").env("MATRIX_WORKERS").argParser(wholeNumber).default(1))
+    .addOption(patienceOption())
+    .addOption(insecureOption())
+    .addOption(new Option("--id <id>").hideHelp())
+    .addOption(new Option("--replaces <id>").hideHelp())
+    .addOption(new Option("--watcher <who>").hideHelp())
+    .action(async (flags: AgentFlags) => {
+      process.exitCode = flags.watcher === undefined ? await watchWorkers(flags) : await work(flags, flags.watcher);
+    });
+}
+
+async function work(flags: AgentFlags, watcher: string): Promise<number> {
+  const { id = "", name = "", role, listen, replaces, patience, insecure = false } = flags;
+  return runWorker({
+    id,
+    name,
+    replaces: replaces ?? null,
+    lastError: process.env[LAST_ERROR] ?? "",
+    roles: rolesOf(role),
+    find: createFinder(flags.join, await readToken(process.env), insecure),
+    listen: listen === undefined ? null : parseAddress(listen),
+    insecure,
+    patienceMs: parsePatience(patience),
+    parent: watcher === "driver" ? null : Number(watcher),
+  });
+}
+
+/** Starts the workers and stays until the run is over or a signal comes. */
+async function watchWorkers(flags: AgentFlags): Promise<number> {
+  const { role, listen, insecure = false, patience, workers } = flags;
+  const name = flags.name ?? `${hostname().split(".")[0]}-${process.pid}`;
+  if (!isHostName(name)) throw new MatrixError("usage", `--name "${name}" is no name`, { hint: "letters, digits, '_', '.' and '-'" });
+  if (workers < 1) throw new MatrixError("usage", "--workers: at least 1");
+  rolesOf(role);
+  parsePatience(patience);
+  const token = await readToken(process.env);
+  const target = /^https?:/.test(flags.join) ? flags.join : resolve(flags.join);
+  // What is wrong with the target is said here, once, and not by each worker.
+  createFinder(target, token, insecure);
+  const lives = new WorkerLives({ join: target, role, listen, patience, insecure, watcher: process.pid });
+  const folder = await mkdtemp(join(tmpdir(), "matrix-agent-"));
+  let refused = false;
+  const over = Promise.withResolvers<void>();
+  const names = workers === 1 ? [name] : Array.from({ length: workers }, (_, index) => `${name}-${index + 1}`);
+  const left = new Set(names);
+  const lastErrors = new Map<string, string>();
+  const supervisor = new Supervisor({
+    names,
+    command: (worker) => lives.next(worker, token, lastErrors.get(worker)),
+    adopted: [],
+    logs: folder,
+    echo: (text) => void process.stderr.write(text),
+    onStart: () => undefined,
+    onDeath: (worker, { code, lastError, restartInMs }) => {
+      lastErrors.set(worker, lastError);
+      if (code === EXIT.refused) refused = true;
+      if (restartInMs === null) left.delete(worker);
+      if (left.size === 0) over.resolve();
+    },
+    log: terminalLog,
+  });
+  const onSignal = (): void => void supervisor.stop(STOP_MS).then(over.resolve);
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, onSignal);
+  supervisor.start();
+  await over.promise;
+  await supervisor.stop(0);
+  await rm(folder, { recursive: true, force: true });
+  return refused ? EXIT.refused : EXIT.complete;
+}
+
+function rolesOf(text: string | undefined): readonly string[] | null {
+  if (text === undefined) return null;
+  const roles = text.split(",").map((role) => role.trim());
+  if (roles.some((role) => role === "")) throw new MatrixError("usage", `--role "${text}": a name is missing`);
+  return roles;
+}
+
+/** What a watcher has to say goes to its terminal. */
+const terminalLog: Log = {
+  write: (level, message, fields = {}) => {
+    if (level !== "info") console.error(formatLine(level, message, fields));
+  },
+  close: () => Promise.resolve(),
+};

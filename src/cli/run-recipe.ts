@@ -1,0 +1,184 @@
+// One start of a run in its directory: everything that lives as long as it does is opened here, and closed again whatever
+// happens.
+
+import { join } from "node:path";
+import { openDataset } from "../dataset/open.ts";
+import { connectInMemory } from "../driver/memory-fabric.ts";
+import { type Fabric, type FabricParts, type Run, type RunEnd, startRun } from "../driver/run.ts";
+import type { RunDirectory } from "../driver/run-directory.ts";
+import { RunningTally } from "../driver/tally.ts";
+import { MatrixError } from "../error.ts";
+import { captureConsole } from "../host/console.ts";
+import { Host } from "../host/host.ts";
+import { catchStrayErrors } from "../host/stray-error.ts";
+import type { Transport } from "../peer/transport.ts";
+import { runtime } from "../platform.ts";
+import { systemClock } from "../task/clock.ts";
+import type { RecordHead } from "../task/record.ts";
+import { type Log, openLog } from "../telemetry/log.ts";
+import { createLogSink } from "../telemetry/log-sink.ts";
+import { createMetrics } from "../telemetry/metrics.ts";
+import { createTracing, type Tracing } from "../telemetry/tracing.ts";
+import { version } from "../version.ts";
+import { Cluster, type ClusterFlags, DRIVER_NAME, dismissWorkers, wantsHosts } from "./cluster.ts";
+import { catchInterrupts } from "./interrupts.ts";
+import type { Snapshot } from "./panel.ts";
+import type { Prepared, Scanned } from "./prepare.ts";
+import { startProgress } from "./progress.ts";
+import type { Summary } from "./summary.ts";
+
+export interface RunFlags extends ClusterFlags {
+  readonly quiet?: boolean;
+}
+
+export async function runRecipe(directory: RunDirectory, prepared: Prepared, { source, scan }: Scanned, flags: RunFlags): Promise<Summary> {
+  const { loaded, rule, simulatedModels } = prepared;
+  const { name, run } = loaded.recipe;
+  const expected = scan.rows * run.trials;
+  const before = directory.recorded.ids.size;
+  const tally = new RunningTally();
+  const startedAt = performance.now();
+  let running: Run | null = null;
+  let cluster: Cluster | null = null;
+
+  const snapshot = (): Snapshot => ({
+    name,
+    simulated: simulatedModels.size > 0,
+    expected,
+    ...directory.counts,
+    before,
+    inFlight: running?.inFlight ?? 0,
+    elapsedMs: performance.now() - startedAt,
+    roles: running?.roles ?? [],
+    promptTokens: tally.usage.prompt_tokens,
+    completionTokens: tally.usage.completion_tokens,
+    cost: tally.cost,
+    stopping: interrupts.drain.aborted,
+  });
+  const progress = startProgress(snapshot, flags.quiet === true);
+  const log = openLog(join(directory.path, "logs", `${DRIVER_NAME}.log`), progress.say);
+  const logSink = createLogSink({ folder: join(directory.path, "logs"), show: progress.say });
+  const releaseErrors = catchStrayErrors(log);
+  const releaseConsole = captureConsole(log);
+  const interrupts = catchInterrupts(run.grace, (message) => log.write("warning", message));
+  if (directory.recorded.tornBytes > 0)
+    log.write("warning", "cut a torn last line: its task runs again", { bytes: directory.recorded.tornBytes });
+  log.write("info", before > 0 ? "goes on" : "begins", { run: name, expected, recorded: before, runtime: runtime.name, version });
+
+  const tracing = await createTracing(process.env, name, version);
+  const metrics = await createMetrics(process.env, { run: name, host: DRIVER_NAME, version }, () => ({
+    roles: running?.roles ?? [],
+    broker: cluster?.peer.broker.counts ?? null,
+    refusedRequests: cluster?.peer.refused ?? {},
+    tasks: { inFlight: running?.inFlight ?? 0, expected, ...directory.counts },
+    tokens: { prompt: tally.usage.prompt_tokens, completion: tally.usage.completion_tokens },
+  }));
+  const rows = await openDataset(source, scan.rows);
+  const isRecorded = (rowId: string, trial: number) => before > 0 && directory.recorded.ids.has(rowId, trial);
+  const connect = async (parts: FabricParts): Promise<Fabric> => {
+    if (!wantsHosts(flags)) {
+      await dismissWorkers(directory.path);
+      return connectInMemory(parts, (transport) => createLocalHost(prepared, transport, tracing));
+    }
+    const { say } = progress;
+    cluster = await Cluster.open(
+      { flags, prepared, directory: directory.path, isRecorded, log, logSink, metrics: () => metrics.render(), say },
+      parts,
+    );
+    return cluster;
+  };
+  const starting = startRun({
+    rows,
+    trials: run.trials,
+    seed: run.seed,
+    concurrency: run.concurrency,
+    delivery: run.delivery,
+    rule,
+    simulatedModels,
+    isRecorded,
+    append: (lines, counts) => directory.append(lines, counts),
+    connect,
+    onRecord: (record, hops) => {
+      tally.add(record, hops);
+      logFailure(log, record);
+    },
+    clock: systemClock,
+    tracing,
+    drain: interrupts.drain,
+    halt: interrupts.halt,
+  });
+  const end = await starting.then(
+    (started) => {
+      running = started;
+      return started.ended;
+    },
+    (error: Error): RunEnd => ({ complete: false, abandoned: 0, error }),
+  );
+  const elapsedMs = performance.now() - startedAt;
+
+  interrupts.dispose();
+  releaseErrors();
+  releaseConsole();
+  progress.stop();
+  await rows.close();
+  await Promise.all([tracing?.close(), metrics.close(), logSink.close()]);
+  const error = await directory.close(end.complete ? "complete" : "stopped").then(
+    () => end.error,
+    (failure: unknown) => end.error ?? failure,
+  );
+  log.write("info", end.complete ? "complete" : "stopped", { ...directory.counts, abandoned: end.abandoned });
+  await log.close();
+  return {
+    name,
+    directory: directory.path,
+    state: end.complete ? "complete" : "stopped",
+    simulated: simulatedModels.size > 0,
+    expected,
+    ...directory.counts,
+    recorded_before: before,
+    abandoned: end.abandoned,
+    elapsed_ms: Math.round(elapsedMs),
+    hops: tally.hops,
+    usage: tally.usage,
+    cost: tally.cost,
+    stop_reasons: tally.stopReasons,
+    errors: tally.errors,
+    score: tally.score.count === 0 ? null : { scored: tally.score.count, mean: tally.score.sum / tally.score.count },
+    wire_bytes: wireBytesOf(cluster),
+    error: error instanceof MatrixError || error === null ? error : new MatrixError("storage_failed", String(error), { cause: error }),
+  };
+}
+
+function wireBytesOf(cluster: Cluster | null): number | null {
+  return cluster === null ? null : cluster.wireBytes;
+}
+
+/** Every role, in this process. */
+function createLocalHost({ loaded, agents, rule }: Prepared, transport: Transport, tracing: Tracing | null): Host {
+  const { run, roles } = loaded.recipe;
+  return new Host({
+    id: DRIVER_NAME,
+    roles: [...agents].map(([name, { agent }]) => ({
+      name,
+      agent,
+      concurrency: roles[name]?.concurrency ?? 1,
+      timeoutMs: roles[name]?.timeout ?? 0,
+    })),
+    rule,
+    taskTimeoutMs: run.timeout,
+    transport,
+    clock: systemClock,
+    tracing,
+  });
+}
+
+function logFailure(log: Log, { error, id, trial }: RecordHead): void {
+  if (error === null) return;
+  const { code, message, role, hop } = error;
+  log.write("info", `failed: ${code}: ${message}`, {
+    row: id,
+    trial,
+    ...(role === null ? {} : { role }),
+    ...(hop === null ? {} : { hop }),
+  });
+}

@@ -1,0 +1,76 @@
+// driver.json in the run directory: where the driver is and the token that proves membership, for hosts that find each other
+// by a shared file system, and for the driver that goes on after this one. It is there while a run has hosts, readable by its
+// owner alone, and written whole or not at all.
+
+import { open, readFile, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import * as v from "valibot";
+import { MatrixError, messageOf } from "../error.ts";
+
+export const DRIVER_FILE = "driver.json";
+const OWNER_ONLY = 0o600;
+
+const text = v.pipe(v.string(), v.nonEmpty());
+const schema = v.strictObject({
+  format: v.literal("matrix-driver-1"),
+  /** Where hosts reach the driver. */
+  url: text,
+  token: text,
+  /** Names the run for as long as its directory lives. */
+  run: text,
+  /** `machine`: where process numbers mean something (src/process.ts). */
+  driver: v.strictObject({ pid: v.number(), machine: text }),
+  /** Ids of the hosts that were there last. */
+  hosts: v.array(text),
+  /** Local processes that the driver started. */
+  workers: v.array(v.strictObject({ name: text, id: text, pid: v.number(), startTime: v.nullable(v.string()) })),
+});
+
+export type DriverFile = v.InferOutput<typeof schema>;
+
+/** Null when there is none. Fails with `usage` when it is something else. `path`: the file, or its folder. */
+export async function readDriverFile(path: string): Promise<DriverFile | null> {
+  for (const file of [join(path, DRIVER_FILE), path]) {
+    let content: string;
+    try {
+      content = await readFile(file, "utf8");
+    } catch (cause) {
+      const code = (cause as { code?: unknown }).code;
+      if (code === "ENOENT" || code === "ENOTDIR" || code === "EISDIR") continue;
+      throw new MatrixError("usage", `cannot read ${file}: ${messageOf(cause)}`, { cause });
+    }
+    return parse(content, file);
+  }
+  return null;
+}
+
+export async function writeDriverFile(directory: string, file: DriverFile): Promise<void> {
+  const path = join(directory, DRIVER_FILE);
+  const handle = await open(`${path}.tmp`, "w", OWNER_ONLY);
+  try {
+    await handle.chmod(OWNER_ONLY);
+    await handle.writeFile(`${JSON.stringify(file, null, 2)}\n`);
+  } finally {
+    await handle.close();
+  }
+  await rename(`${path}.tmp`, path);
+}
+
+/** Nobody needs to find the driver any more. */
+export async function removeDriverFile(directory: string): Promise<void> {
+  await rm(join(directory, DRIVER_FILE), { force: true });
+}
+
+function parse(content: string, file: string): DriverFile {
+  let value: unknown;
+  try {
+    value = JSON.parse(content);
+  } catch {
+    value = null;
+  }
+  const result = v.safeParse(schema, value);
+  if (result.success) return result.output;
+  throw new MatrixError("usage", `${file} is not a driver's file`, {
+    hint: `--join takes a URL, or the ${DRIVER_FILE} of a run directory`,
+  });
+}

@@ -1,0 +1,270 @@
+// The fabric of a run on many hosts: the place where they meet. Hosts join here and fetch the recipe, tell that they live,
+// learn of each other, and send their ends; messages between roles never come by.
+
+import { type Control, decodeControl, encodeControl } from "../peer/control.ts";
+import { parseKey } from "../peer/parcel.ts";
+import { Peer, type PeerOptions } from "../peer/peer.ts";
+import { type HostId, type Load, type Member, SINK_ROLE } from "../peer/routing.ts";
+import type { Route } from "../peer/server.ts";
+import type { Clock } from "../task/clock.ts";
+import { encodeTask } from "../task/encoded.ts";
+import type { Message, Task } from "../task/task.ts";
+import type { Log } from "../telemetry/log.ts";
+import type { CensusPhase } from "./census.ts";
+import { Coordinator } from "./coordinator.ts";
+import type { Fabric, FabricParts, RoleLoad } from "./run.ts";
+
+/** How long a host may be silent before it is given up. Longer than user code should block a process. */
+const SILENCE_MS = 5000;
+/** How long to wait for the hosts of the driver before this one. */
+const FORMING_MS = 5000;
+const CENSUS_PATIENCE_MS = 1000;
+const TICK_MS = 100;
+/** Nothing has ended for so long: who has what? */
+const STALL_MS = 15_000;
+const MISSING_ROLES_MS = 10_000;
+/** How long hosts have to learn that the run is over. */
+const FAREWELL_MS = 3000;
+const CONTROL_BYTES_MAX = 256 * 2 ** 10;
+const LOGS_BYTES_MAX = 2 * 2 ** 20;
+
+export interface PeerFabricOptions
+  extends Pick<PeerOptions, "self" | "token" | "listen" | "insecure" | "delivery" | "maxAttempts" | "store" | "metrics"> {
+  /** Names the run, whatever driver it has. */
+  readonly run: string;
+  /** Of the recipe: each needs a host. */
+  readonly roles: readonly string[];
+  /** What a host that joins is told; a text says why it may not. */
+  readonly welcome: (join: Control<"join">) => Control<"welcome">;
+  /** Where hosts reach the driver, once it listens at this port. */
+  readonly urlAt: (port: number, tls: boolean) => string;
+  /** Hosts of the driver that died before this one. */
+  readonly expected: ReadonlySet<HostId>;
+  readonly isRecorded: (rowId: string, trial: number) => boolean;
+  /** Who is there, each time that changes. */
+  readonly onHosts: (hosts: readonly HostId[]) => void;
+  readonly onLogs: (name: string, lines: Control<"logs">["lines"]) => void;
+  readonly log: Log;
+  readonly clock: Clock;
+}
+
+export class PeerFabric implements Fabric {
+  readonly transport = { send: (message: Message, done: Task | null): void => this.#send(message, done) };
+  readonly ready: Promise<void>;
+  readonly url: string;
+  readonly #options: PeerFabricOptions;
+  readonly #parts: FabricParts;
+  readonly #peer: Peer;
+  readonly #coordinator: Coordinator;
+  readonly #ticking: NodeJS.Timeout;
+  readonly #bytes = new Map<HostId, number>();
+  #isFormed = false;
+  #becomeReady: () => void = () => undefined;
+  #lastEndAt = performance.now();
+  #saidMissingAt = performance.now();
+
+  private constructor(options: PeerFabricOptions, parts: FabricParts, peer: Peer) {
+    this.#options = options;
+    this.#parts = parts;
+    this.#peer = peer;
+    this.url = options.urlAt(peer.port, peer.tls);
+    this.ready = new Promise((resolve) => {
+      this.#becomeReady = resolve;
+    });
+    this.#coordinator = this.#createCoordinator();
+    this.#ticking = setInterval(() => this.#tick(), TICK_MS);
+  }
+
+  /** Fails when the address cannot be listened at. */
+  static async listen(options: PeerFabricOptions, parts: FabricParts): Promise<PeerFabric> {
+    const fabric: { current: PeerFabric | null } = { current: null };
+    const get = (): PeerFabric => {
+      if (fabric.current === null) throw new Error("the driver is only starting");
+      return fabric.current;
+    };
+    const peer = await Peer.listen({
+      ...options,
+      capacity: Number.POSITIVE_INFINITY,
+      serves: (role) => role === SINK_ROLE,
+      take: (messages) => get().#take(messages),
+      load: () => ({}),
+      routes: routesOf(get),
+      onBug: (error) => options.log.write("error", `bug: ${String(error)}`, { stack: (error as Error).stack ?? "" }),
+    });
+    fabric.current = new PeerFabric(options, parts, peer);
+    return fabric.current;
+  }
+
+  get hosts(): readonly Member[] {
+    return this.#coordinator.members.hosts.map(({ member }) => member);
+  }
+
+  get roles(): readonly RoleLoad[] {
+    return this.#options.roles.map((name) => {
+      const sum = { name, queued: 0, busy: 0, slots: 0 };
+      for (const { load } of this.#coordinator.members.hosts) {
+        sum.queued += load[name]?.queued ?? 0;
+        sum.busy += load[name]?.busy ?? 0;
+        sum.slots += load[name]?.slots ?? 0;
+      }
+      return sum;
+    });
+  }
+
+  /** Of all bodies that peers sent to each other. */
+  get wireBytes(): number {
+    return [...this.#bytes.values()].reduce((sum, bytes) => sum + bytes, this.#peer.links.bytesSent);
+  }
+
+  get peer(): Pick<Peer, "broker" | "refused"> {
+    return this.#peer;
+  }
+
+  /** This host is known to be dead: nobody need wait for its silence. */
+  died(id: HostId): void {
+    this.#coordinator.remove(id, "died");
+  }
+
+  written(ends: readonly Message[]): void {
+    this.#lastEndAt = performance.now();
+    for (const end of ends) this.#peer.broker.complete(end);
+  }
+
+  async stop(): Promise<void> {
+    this.#coordinator.end();
+    const deadline = performance.now() + FAREWELL_MS;
+    while (this.hosts.length > 0 && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, TICK_MS));
+    clearInterval(this.#ticking);
+    await this.#peer.stop();
+  }
+
+  #send(message: Message, done: Task | null): void {
+    this.#peer.send({ ...message, task: encodeTask(message.task) }, done);
+  }
+
+  #take(messages: readonly Message[]): void {
+    this.#parts.sink(messages);
+  }
+
+  #createCoordinator(): Coordinator {
+    const { self, expected, isRecorded, log, clock, onHosts } = this.#options;
+    const { inFlight, onAdopted, onMissing } = this.#parts;
+    let adopted = 0;
+    const changed = (): void => {
+      if (this.#isFormed) onHosts(this.hosts.map(({ id }) => id));
+    };
+    return new Coordinator({
+      self: { id: self, name: self, roles: [SINK_ROLE], address: this.url, leaving: false },
+      broker: this.#peer.broker,
+      routing: this.#peer.routing,
+      inFlight,
+      expected,
+      formingMs: FORMING_MS,
+      silenceMs: SILENCE_MS,
+      censusPatienceMs: CENSUS_PATIENCE_MS,
+      ask: (host, number, phase) => void this.#askCensus(host, number, phase),
+      isRecorded: (key) => {
+        const { rowId, trial } = parseKey(key);
+        return isRecorded(rowId, trial);
+      },
+      onAdopted: () => {
+        adopted++;
+        onAdopted();
+      },
+      onMissing: (key, task) => {
+        log.write("warning", "nobody has a task any more: its row starts again", { task: key, attempt: task.attempt });
+        onMissing(key, task);
+      },
+      onJoin: ({ name, roles, address }) => {
+        log.write("info", `${name} joined`, { roles: roles.join(","), address });
+        changed();
+      },
+      onLeave: ({ name }, why) => {
+        log.write(why === "died" ? "warning" : "info", why === "died" ? `${name} is gone: others take over what it had` : `${name} left`);
+        changed();
+      },
+      onFormed: () => {
+        this.#isFormed = true;
+        if (adopted > 0) log.write("info", "adopted the tasks that hosts held", { tasks: adopted });
+        changed();
+      },
+      now: clock,
+    });
+  }
+
+  async #askCensus(host: HostId, number: number, phase: CensusPhase): Promise<void> {
+    const question = encodeControl("census", { number, phase });
+    try {
+      const counted = decodeControl("counted", await this.#peer.links.request(host, "census", question, CENSUS_PATIENCE_MS));
+      this.#coordinator.counted(host, number, phase, counted === null ? null : new Map(counted));
+    } catch {
+      // It is asked again, or given up.
+    }
+  }
+
+  #tick(): void {
+    this.#coordinator.tick();
+    if (!this.#isFormed) return;
+    const now = performance.now();
+    const missing = this.#rolesWithoutHost();
+    if (missing.length === 0) this.#becomeReady();
+    else if (now - this.#saidMissingAt > MISSING_ROLES_MS) {
+      this.#saidMissingAt = now;
+      this.#options.log.write(
+        "warning",
+        `waiting for a host of ${missing.join(", ")} (matrix agent --role ${missing.join(",")} --join ${this.url})`,
+      );
+    }
+    if (now - this.#lastEndAt > STALL_MS && this.#parts.inFlight.size > 0) {
+      this.#lastEndAt = now;
+      this.#coordinator.recount();
+    }
+  }
+
+  #rolesWithoutHost(): readonly string[] {
+    const served = new Set(this.hosts.flatMap(({ roles }) => roles));
+    return this.#options.roles.filter((role) => !served.has(role));
+  }
+
+  // — What hosts ask —
+
+  join(body: Uint8Array): Uint8Array {
+    const join = decodeControl("join", body);
+    if (join.replaces !== null) this.died(join.replaces);
+    return encodeControl("welcome", this.#options.welcome(join));
+  }
+
+  beat(body: Uint8Array, from: HostId): Uint8Array {
+    const { run, member, load, known, bytes } = decodeControl("beat", body);
+    // A host of what was in this directory before.
+    if (run !== this.#options.run) return encodeControl("heard", { state: "over", joining: "", list: null });
+    this.#bytes.set(from, bytes);
+    const { state, joining, list } = this.#coordinator.beat({ member: { ...member, id: from }, load: load as Load, known });
+    return encodeControl("heard", {
+      state,
+      joining,
+      list: list === null ? null : { version: list.version, members: list.members.map((other) => ({ ...other, roles: [...other.roles] })) },
+    });
+  }
+
+  leave(body: Uint8Array): Uint8Array {
+    const { id, why } = decodeControl("leave", body);
+    this.#coordinator.remove(id, why);
+    return encodeControl("done", null);
+  }
+
+  logs(body: Uint8Array): Uint8Array {
+    const { name, lines } = decodeControl("logs", body);
+    this.#options.onLogs(name, lines);
+    return encodeControl("done", null);
+  }
+}
+
+function routesOf(fabric: () => PeerFabric): Record<string, Route> {
+  return {
+    join: { bytesMax: CONTROL_BYTES_MAX, run: (body) => fabric().join(body) },
+    beat: { bytesMax: CONTROL_BYTES_MAX, run: (body, from) => fabric().beat(body, from) },
+    leave: { bytesMax: CONTROL_BYTES_MAX, run: (body) => fabric().leave(body) },
+    logs: { bytesMax: LOGS_BYTES_MAX, run: (body) => fabric().logs(body) },
+  };
+}

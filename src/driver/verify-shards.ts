@@ -1,0 +1,82 @@
+// The accounting of several run directories that are the shards of one run: each by itself, and all of them together.
+
+import { recipeDifferences } from "../recipe/difference.ts";
+import { IdSet } from "../task/id-set.ts";
+import { shardOf, type Verification, verifyRun } from "./verify.ts";
+
+export interface VerifiedShard {
+  readonly directory: string;
+  readonly verification: Verification;
+}
+
+export interface ShardsVerification {
+  readonly shards: readonly VerifiedShard[];
+  /** Sums over the shards. */
+  readonly expected: number;
+  readonly counts: Verification["counts"];
+  /** "2/4", of those that were not given. */
+  readonly missing: readonly string[];
+  /** Whether every shard is there and every (row, trial) has its record. */
+  readonly complete: boolean;
+  /** What is wrong between the shards. */
+  readonly findings: readonly string[];
+}
+
+/** Fails with `usage` when one of them is no run directory. */
+export async function verifyShards(directories: readonly string[]): Promise<ShardsVerification> {
+  const ids = new IdSet();
+  const shards: VerifiedShard[] = [];
+  for (const directory of directories) shards.push({ directory, verification: await verifyRun(directory, ids) });
+  const sum = (of: (verification: Verification) => number) => shards.reduce((total, { verification }) => total + of(verification), 0);
+  const { missing, findings } = compareNumbers(shards);
+  return {
+    shards,
+    expected: sum(({ manifest }) => manifest.expected),
+    counts: { ok: sum(({ counts }) => counts.ok), failed: sum(({ counts }) => counts.failed), lost: sum(({ counts }) => counts.lost) },
+    missing,
+    complete: missing.length === 0 && shards.every(({ verification }) => verification.complete),
+    findings: [...findings, ...compareRuns(shards)],
+  };
+}
+
+/** Every index once, of one count. */
+function compareNumbers(shards: readonly VerifiedShard[]): { missing: readonly string[]; findings: readonly string[] } {
+  const findings: string[] = [];
+  const holders = new Map<number, string>();
+  let first: { readonly directory: string; readonly count: number } | null = null;
+  for (const { directory, verification } of shards) {
+    const shard = shardOf(verification.manifest);
+    if (shard === null) {
+      findings.push(`${directory} is no shard: its recipe has no dataset.shard`);
+      continue;
+    }
+    const { index, count } = shard;
+    first ??= { directory, count };
+    if (count !== first.count) {
+      findings.push(`${directory} is one of ${count} shards, ${first.directory} one of ${first.count}`);
+      continue;
+    }
+    const holder = holders.get(index);
+    if (holder === undefined) holders.set(index, directory);
+    else findings.push(`${holder} and ${directory} are both shard ${index}/${count}`);
+  }
+  const count = first?.count ?? 0;
+  const missing = Array.from({ length: count }, (_, index) => index).filter((index) => !holders.has(index));
+  return { missing: missing.map((index) => `${index}/${count}`), findings };
+}
+
+/** Whatever would make two runs of them, compared with the first. */
+function compareRuns([first, ...others]: readonly VerifiedShard[]): string[] {
+  if (first === undefined) return [];
+  const { recipe, hashes } = first.verification.manifest;
+  return others.flatMap(({ directory, verification: { manifest } }) => {
+    const differences = recipeDifferences(recipe, manifest.recipe).filter(({ key, kind }) => key !== "dataset.shard" && kind !== "free");
+    const shown = (value: unknown) => (value === undefined ? "unset" : JSON.stringify(value));
+    return [
+      ...differences.map(({ key, before, now }) => `${key} is ${shown(now)} in ${directory}, and ${shown(before)} in ${first.directory}`),
+      ...Object.entries(manifest.hashes).flatMap(([file, hash]) =>
+        hashes[file] === undefined || hashes[file] === hash ? [] : [`${directory} had another ${file} than ${first.directory}`],
+      ),
+    ];
+  });
+}

@@ -1,0 +1,54 @@
+// A host's calls to the driver, wherever the driver is just now: it is looked for again after each call that failed.
+
+import { type Control, type ControlKind, decodeControl, encodeControl } from "../peer/control.ts";
+import type { HostId } from "../peer/routing.ts";
+import { PeerSession } from "../peer/session.ts";
+
+/** Where the driver is, and what proves membership. */
+export interface DriverAddress {
+  readonly url: string;
+  readonly token: string;
+}
+
+export class DriverCalls {
+  readonly #self: HostId;
+  readonly #find: () => Promise<DriverAddress | null>;
+  #session: PeerSession | null = null;
+
+  /** `find`: null while there is no driver. */
+  constructor(self: HostId, find: () => Promise<DriverAddress | null>) {
+    this.#self = self;
+    this.#find = find;
+  }
+
+  /** Which of this machine's addresses the driver sees; null before the first call. */
+  get localAddress(): string | null {
+    return this.#session?.localAddress ?? null;
+  }
+
+  /** Fails with a PeerError or a WireError; null when there is no driver to be found. */
+  async call<Q extends ControlKind, A extends ControlKind>(
+    route: string,
+    question: Q,
+    value: Control<Q>,
+    answer: A,
+    timeoutMs: number,
+  ): Promise<Control<A> | null> {
+    if (this.#session === null) {
+      const found = await this.#find();
+      if (found === null) return null;
+      this.#session = new PeerSession({ ...found, self: this.#self, peer: "" });
+    }
+    try {
+      return decodeControl(answer, await this.#session.request(route, encodeControl(question, value), { timeoutMs }));
+    } catch (thrown) {
+      this.close();
+      throw thrown;
+    }
+  }
+
+  close(): void {
+    this.#session?.close();
+    this.#session = null;
+  }
+}

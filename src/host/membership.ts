@@ -1,0 +1,95 @@
+// A host's membership: it tells the driver that it is there, follows the list of who else is, and waits when the driver is
+// gone. A driver that comes back, or another one that goes on with the run, is found where the first one was.
+
+import type { decodeControl, encodeControl } from "../peer/control.ts";
+import { followList, type ListVersion } from "../peer/membership.ts";
+import type { Peer } from "../peer/peer.ts";
+import type { Member } from "../peer/routing.ts";
+import type { DriverCalls } from "./driver-calls.ts";
+import { Patience } from "./patience.ts";
+
+const BEAT_MS = 250;
+const BEAT_TIMEOUT_MS = 2000;
+
+export interface MembershipOptions {
+  /** Which one this host joined: its directory may be another run's one day. */
+  readonly run: string;
+  readonly member: Omit<Member, "leaving">;
+  readonly peer: Peer;
+  readonly driver: DriverCalls;
+  readonly load: () => Parameters<typeof encodeControl<"beat">>[1]["load"];
+  /** How long to wait for a driver that is gone. */
+  readonly patienceMs: number;
+  readonly onOver: () => void;
+  /** The driver was not heard of for so long. */
+  readonly onGone: () => void;
+}
+
+export class Membership {
+  readonly #options: MembershipOptions;
+  #known: ListVersion | null = null;
+  #joining = "";
+  readonly #patience: Patience;
+  #leaving = false;
+  #beating: Promise<void>;
+  #stopped = false;
+
+  constructor(options: MembershipOptions) {
+    this.#options = options;
+    this.#patience = new Patience(options.patienceMs, performance.now());
+    this.#beating = this.#beatOn();
+  }
+
+  /** Nothing new shall come here from now on. */
+  leave(): void {
+    this.#leaving = true;
+  }
+
+  /** Ends the beats and says goodbye. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#beating;
+    const { driver, member } = this.#options;
+    await driver.call("leave", "leave", { id: member.id, why: "left" }, "done", BEAT_TIMEOUT_MS).catch(() => undefined);
+  }
+
+  async #beatOn(): Promise<void> {
+    while (!this.#stopped) {
+      const began = performance.now();
+      await this.#beat();
+      const pauseMs = BEAT_MS - (performance.now() - began);
+      await new Promise((resolve) => setTimeout(resolve, Math.max(0, pauseMs)));
+    }
+  }
+
+  async #beat(): Promise<void> {
+    const { run, member, load, peer, driver, onOver, onGone } = this.#options;
+    const beat = {
+      run,
+      member: { ...member, roles: [...member.roles], leaving: this.#leaving },
+      load: load(),
+      known: this.#known,
+      bytes: peer.links.bytesSent,
+    };
+    const heard = await driver.call("beat", "beat", beat, "heard", BEAT_TIMEOUT_MS).catch(() => null);
+    if (this.#stopped) return;
+    if (heard === null) {
+      if (this.#patience.ask(performance.now()) === "give up") onGone();
+      return;
+    }
+    this.#patience.heard(performance.now());
+    if (heard.state === "over") onOver();
+    else this.#follow(heard);
+  }
+
+  #follow({ list, joining }: ReturnType<typeof decodeControl<"heard">>): void {
+    const { peer } = this.#options;
+    const isNew = list !== null && (this.#known?.driver !== list.version.driver || this.#known.version < list.version.version);
+    if (isNew) {
+      this.#known = list.version;
+      followList(list, peer.routing, peer.broker);
+    }
+    if (this.#joining !== joining) peer.broker.repeat();
+    this.#joining = joining;
+  }
+}

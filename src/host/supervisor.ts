@@ -1,0 +1,269 @@
+// Worker processes of this machine: started, watched, replaced when they crash, stopped together. They outlive this process
+// when it is killed, so that the next one can adopt them.
+//
+// A worker *runs*, as a child of this process or adopted from one before it; *waits* to be started again; or is *over*: it left
+// on purpose (exit 0), cannot get better (exit 2), or was stopped.
+
+import type { ChildProcess } from "node:child_process";
+import { closeSync } from "node:fs";
+import { join } from "node:path";
+import { execa } from "execa";
+import { EXIT, messageOf } from "../error.ts";
+import { isRunning, type ProcessId, startTimeOf } from "../process.ts";
+import type { Log } from "../telemetry/log.ts";
+import { lastErrorOf, StderrFile } from "./stderr-file.ts";
+
+export interface WorkerProcess extends ProcessId {
+  readonly name: string;
+}
+
+export interface WorkerCommand {
+  readonly file: string;
+  readonly args: readonly string[];
+  /** Added to this process's environment; `undefined` takes a variable away. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+export interface WorkerDeath {
+  /** Both null for an adopted process: nobody tells how it ended. */
+  readonly code: number | null;
+  readonly signal: string | null;
+  /** The last error that it printed, of some lines; empty for none. */
+  readonly lastError: string;
+  /** Null when it is not started again. */
+  readonly restartInMs: number | null;
+}
+
+export interface SupervisorOptions {
+  readonly names: readonly string[];
+  readonly command: (name: string) => WorkerCommand;
+  /** Processes of a driver that died before this one, of this machine: watched, and replaced when they die. */
+  readonly adopted: readonly WorkerProcess[];
+  /** Where NAME.stderr is written: what workers print. */
+  readonly logs: string;
+  /** Prints it here, too. */
+  readonly echo?: (text: string) => void;
+  readonly onStart: (worker: WorkerProcess) => void;
+  readonly onDeath: (name: string, death: WorkerDeath) => void;
+  readonly log: Log;
+}
+
+const POLL_MS = 200;
+/** How long a killed process may take to be gone: one that waits for a dead disk takes for ever. */
+const KILL_MS = 5000;
+/** A worker that lived this long has not crashed in a loop. */
+const STEADY_MS = 60_000;
+const RESTARTS_AT_ONCE = 2;
+const BACKOFF_FIRST_MS = 250;
+const BACKOFF_MAX_MS = 30_000;
+
+type Life =
+  | { readonly state: "runs"; readonly process: WorkerProcess; readonly child: Child | null; readonly startedAt: number }
+  | { readonly state: "waits"; readonly timer: NodeJS.Timeout }
+  | { readonly state: "over" };
+
+type Child = Pick<ChildProcess, "unref">;
+
+interface Worker {
+  readonly name: string;
+  readonly stderr: StderrFile;
+  /** One that was adopted and is not wanted any more: it may stay as long as it lives. */
+  readonly isSurplus: boolean;
+  life: Life;
+  /** In a row, each soon after its start. */
+  crashes: number;
+}
+
+interface End extends Pick<WorkerDeath, "code" | "signal" | "lastError"> {
+  /** For the log. */
+  readonly how: string;
+}
+
+export class Supervisor {
+  readonly #options: SupervisorOptions;
+  readonly #workers: Worker[] = [];
+  readonly #gone = Promise.withResolvers<void>();
+  #poll: NodeJS.Timeout | undefined;
+  #stopping = false;
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    const { names, adopted, logs } = this.#options;
+    const living = adopted.filter(isRunning);
+    const add = (name: string, process: WorkerProcess | undefined, isSurplus: boolean): void => {
+      const life: Life = process === undefined ? { state: "over" } : { state: "runs", process, child: null, startedAt: performance.now() };
+      const worker: Worker = { name, stderr: new StderrFile(join(logs, `${name}.stderr`)), isSurplus, life, crashes: 0 };
+      this.#workers.push(worker);
+      if (process === undefined) this.#start(worker);
+    };
+    const wanted = names.map((name) => ({ name, process: living.find((process) => process.name === name) }));
+    const kept = new Set(wanted.map(({ process }) => process));
+    for (const process of living) if (!kept.has(process)) add(process.name, process, true);
+    for (const { name, process } of wanted) add(name, process, false);
+    this.#poll = setInterval(() => this.#look(), POLL_MS);
+  }
+
+  /** Those that run now. */
+  get workers(): readonly WorkerProcess[] {
+    return this.#workers.flatMap(({ life }) => (life.state === "runs" ? [life.process] : []));
+  }
+
+  /** Asks all to go, kills those that have not within the grace time, resolves when none is left. Asks again when called again. */
+  async stop(graceMs: number): Promise<void> {
+    this.#stopping = true;
+    for (const worker of this.#workers) {
+      if (worker.life.state === "waits") {
+        clearTimeout(worker.life.timer);
+        worker.life = { state: "over" };
+      }
+      this.#signal(worker, "SIGTERM");
+    }
+    const kill = setTimeout(() => this.#kill(graceMs), graceMs);
+    const abandon = setTimeout(() => this.#abandon(), graceMs + KILL_MS);
+    this.#settle();
+    await this.#gone.promise;
+    clearTimeout(kill);
+    clearTimeout(abandon);
+    clearInterval(this.#poll);
+  }
+
+  #start(worker: Worker): void {
+    const startedAt = performance.now();
+    const descriptor = worker.stderr.open();
+    if (descriptor === null) this.#options.log.write("warning", `what ${worker.name} prints is not kept: its file cannot be opened`);
+    let child: ReturnType<typeof spawn>;
+    try {
+      child = spawn(this.#options.command(worker.name), descriptor);
+    } catch (thrown) {
+      this.#ended(worker, startedAt, notStarted(messageOf(thrown)));
+      return;
+    } finally {
+      if (descriptor !== null) closeSync(descriptor);
+    }
+    const { pid, nodeChildProcess } = child;
+    void child.then(({ exitCode: code = null, signal = null, originalMessage = "" }) => {
+      if (pid === undefined) this.#ended(worker, startedAt, notStarted(originalMessage));
+      else {
+        const lastError = code === EXIT.complete ? "" : lastErrorOf(worker.stderr.tail());
+        this.#ended(worker, startedAt, { code, signal, how: signal ?? `exit ${code}`, lastError });
+      }
+    });
+    if (pid === undefined) return;
+    const process = { name: worker.name, pid, startTime: startTimeOf(pid) };
+    worker.life = { state: "runs", process, child: nodeChildProcess, startedAt };
+    this.#options.onStart(process);
+  }
+
+  /** Adopted processes are nobody's children here: that they are gone is seen, not told. */
+  #look(): void {
+    for (const worker of this.#workers) {
+      this.#echo(worker);
+      worker.stderr.bound();
+      const { life } = worker;
+      if (life.state !== "runs" || life.child !== null || isRunning(life.process)) continue;
+      this.#ended(worker, life.startedAt, { code: null, signal: null, how: "unseen", lastError: lastErrorOf(worker.stderr.tail()) });
+    }
+  }
+
+  #echo({ stderr }: Worker): void {
+    const text = this.#options.echo === undefined ? "" : stderr.takeNew();
+    if (text !== "") this.#options.echo?.(text);
+  }
+
+  #ended(worker: Worker, startedAt: number, end: End): void {
+    this.#echo(worker);
+    if (worker.life.state === "runs") killGroup(worker.life.process.pid);
+    worker.crashes = performance.now() - startedAt >= STEADY_MS ? 1 : worker.crashes + 1;
+    const restartInMs = this.#isDone(worker, end) ? null : restartDelayMs(worker.crashes);
+    worker.life = restartInMs === null ? { state: "over" } : { state: "waits", timer: setTimeout(() => this.#start(worker), restartInMs) };
+    this.#report(worker, end, restartInMs);
+    const { code, signal, lastError } = end;
+    this.#options.onDeath(worker.name, { code, signal, lastError, restartInMs });
+    this.#settle();
+  }
+
+  #isDone(worker: Worker, { code }: End): boolean {
+    return this.#stopping || worker.isSurplus || code === EXIT.complete || code === EXIT.refused;
+  }
+
+  #report({ name, crashes }: Worker, { code, how, lastError }: End, restartInMs: number | null): void {
+    const { log } = this.#options;
+    const [why = ""] = lastError.split("\n");
+    const words = why === "" ? "" : `; its last words: ${why}`;
+    if (restartInMs !== null) {
+      const when = restartInMs === 0 ? "at once" : `in ${restartInMs / 1000} s, after ${crashes} crashes in a row`;
+      log.write("error", `${name} crashed (${how}) and is started again ${when}${words}`);
+    } else if (code === EXIT.refused) log.write("error", `${name} cannot run (${how}) and is not started again${words}`);
+    else log.write("info", `${name} has ended (${how})`);
+    if (lastError.includes("\n")) log.write("info", `the last words of ${name}`, { stderr: lastError });
+  }
+
+  #kill(graceMs: number): void {
+    for (const worker of this.#workers) {
+      if (this.#signal(worker, "SIGKILL"))
+        this.#options.log.write("warning", `${worker.name} did not end within ${graceMs / 1000} s and was killed`);
+    }
+  }
+
+  #abandon(): void {
+    for (const worker of this.#workers) {
+      if (worker.life.state !== "runs") continue;
+      this.#options.log.write("error", `${worker.name} cannot be killed and is left alone`, { pid: worker.life.process.pid });
+      worker.life.child?.unref();
+    }
+    this.#gone.resolve();
+  }
+
+  /** False when it does not run. */
+  #signal({ life }: Worker, signal: "SIGTERM" | "SIGKILL"): boolean {
+    if (life.state !== "runs" || !isRunning(life.process)) return false;
+    // Whoever has to be killed may have children that do not hear of it.
+    return send(signal === "SIGKILL" ? -life.process.pid : life.process.pid, signal);
+  }
+
+  #settle(): void {
+    if (this.#stopping && this.#workers.every(({ life }) => life.state === "over")) this.#gone.resolve();
+  }
+}
+
+/** In its own process group: Ctrl-C on the terminal is for this process alone. */
+function spawn({ file, args, env }: WorkerCommand, descriptor: number | null) {
+  // The package passes on any descriptor, but its types know no more than ten.
+  const output = (descriptor ?? "ignore") as 9 | "ignore";
+  return execa(file, args, {
+    env: env as Record<string, string>,
+    stdin: "ignore",
+    stdout: output,
+    stderr: output,
+    buffer: false,
+    detached: true,
+    cleanup: false,
+    reject: false,
+  });
+}
+
+function notStarted(message: string): End {
+  return { code: null, signal: null, how: "it could not be started", lastError: message };
+}
+
+/** How long to wait before a worker that has crashed so many times in a row is started again. */
+export function restartDelayMs(crashes: number): number {
+  return crashes <= RESTARTS_AT_ONCE ? 0 : Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** (crashes - RESTARTS_AT_ONCE - 1));
+}
+
+/** What a dead worker started itself and left behind. While one of its group lives, its number goes to nobody else. */
+function killGroup(pid: number): void {
+  if (!isRunning({ pid, startTime: null })) send(-pid, "SIGKILL");
+}
+
+function send(pid: number, signal: "SIGTERM" | "SIGKILL"): boolean {
+  try {
+    return process.kill(pid, signal);
+  } catch {
+    // It has just gone.
+    return false;
+  }
+}

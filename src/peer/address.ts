@@ -1,0 +1,41 @@
+// Where a process listens: HOST:PORT as people type it. Cleartext is for loopback; what leaves the machine goes over TLS unless
+// somebody says otherwise.
+
+import { isIP } from "node:net";
+import { MatrixError } from "../error.ts";
+
+export interface Address {
+  readonly hostname: string;
+  /** 0: a free one. */
+  readonly port: number;
+}
+
+/** Where a driver listens and hosts look for it, unless told otherwise. */
+export const DEFAULT_PORT = 7400;
+export const LOOPBACK: Address = { hostname: "127.0.0.1", port: 0 };
+
+/** "0.0.0.0:7000", "node7", ":7000", "[::1]:7000"; a host alone gets the default port. Fails with `usage`. */
+export function parseAddress(text: string): Address {
+  const match = /^(?:\[([^\]]+)\]|([^:[\]\s]*))(?::(\d{1,5}))?$/.exec(text.trim());
+  const hostname = match?.[1] ?? match?.[2] ?? "";
+  const port = match?.[3] === undefined ? DEFAULT_PORT : Number(match[3]);
+  if (match === null || text.trim() === "" || port > 65_535) {
+    throw new MatrixError("usage", `"${text}" is no address`, {
+      hint: "write HOST:PORT, for example 0.0.0.0:7000; port 0 takes a free one",
+    });
+  }
+  return { hostname: hostname === "" ? "0.0.0.0" : hostname, port };
+}
+
+export function isLoopback(hostname: string): boolean {
+  return hostname === "localhost" || hostname === "::1" || (isIP(hostname) === 4 && hostname.startsWith("127."));
+}
+
+/** Every address of the machine: others cannot be told this one. */
+export function isWildcard(hostname: string): boolean {
+  return hostname === "0.0.0.0" || hostname === "::";
+}
+
+export function urlOf(hostname: string, port: number, tls: boolean): string {
+  return `${tls ? "https" : "http"}://${isIP(hostname) === 6 ? `[${hostname}]` : hostname}:${port}`;
+}

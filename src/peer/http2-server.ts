@@ -1,0 +1,125 @@
+// An HTTP/2 server for Bun and Deno that strangers may knock at. A request is judged by its headers before a byte of its body is
+// kept, and a connection is a stranger until a request on it was found to belong here: strangers are few, and soon gone.
+
+import http2, { type Http2Server, type ServerHttp2Session } from "node:http2";
+import type { AddressInfo, Socket } from "node:net";
+import { Exchange } from "./exchange.ts";
+
+/** Bytes on their way that nobody has read yet: of a stream, and of all streams of a session. */
+export const WINDOW_BYTES = 4 * 2 ** 20;
+/** Above it Bun and Node.js open no stream while large bodies wait to be sent. */
+export const SESSION_MEGABYTES_MAX = 1024;
+const STREAMS_MAX = 256;
+const HEADER_BYTES_MAX = 8192;
+const STRANGERS_MAX = 256;
+const STRANGER_TIMEOUT_MS = 10_000;
+/** How soon the kernel asks after a member that says nothing: its machine may be gone. */
+const KEEP_ALIVE_MS = 30_000;
+
+export interface Http2ServerOptions {
+  readonly hostname: string;
+  /** 0 for a free one. */
+  readonly port: number;
+  /** PEM; null for cleartext. */
+  readonly tls: { readonly key: string; readonly cert: string } | null;
+  /** How long a connection may stay that has not shown that it belongs here. */
+  readonly strangerTimeoutMs?: number;
+  readonly handle: (exchange: Exchange) => void;
+}
+
+export interface RunningServer {
+  readonly port: number;
+  stop(): Promise<void>;
+}
+
+export async function serveHttp2(options: Http2ServerOptions): Promise<RunningServer> {
+  const { hostname, port, tls, strangerTimeoutMs = STRANGER_TIMEOUT_MS, handle } = options;
+  const server = createServer(tls, strangerTimeoutMs);
+  const sockets = new Set<Socket>();
+  const strangers = new Strangers(strangerTimeoutMs);
+  server.on("connection", (socket: Socket) => {
+    sockets.add(socket);
+    strangers.add(endpointOf(socket), socket);
+    socket.on("close", () => sockets.delete(socket));
+    socket.on("error", ignore);
+    socket.setNoDelay(true);
+    socket.setKeepAlive(true, KEEP_ALIVE_MS);
+  });
+  server.on("session", (session) => {
+    const endpoint = endpointOf(session.socket);
+    session.on("error", ignore);
+    session.on("stream", (stream, headers) => handle(new Exchange(stream, headers, () => admit(session, endpoint, strangers))));
+  });
+  await listen(server, port, hostname);
+  const stop = async () => {
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    for (const socket of sockets) socket.destroy();
+    await closed;
+  };
+  return { port: (server.address() as AddressInfo).port, stop };
+}
+
+function createServer(tls: Http2ServerOptions["tls"], handshakeTimeout: number): Http2Server {
+  const options = {
+    settings: { initialWindowSize: WINDOW_BYTES, maxConcurrentStreams: STREAMS_MAX, maxHeaderListSize: HEADER_BYTES_MAX },
+    maxSessionMemory: SESSION_MEGABYTES_MAX,
+  };
+  if (tls === null) return http2.createServer(options);
+  const server = http2.createSecureServer({
+    ...options,
+    key: tls.key,
+    cert: tls.cert,
+    minVersion: "TLSv1.3",
+    handshakeTimeout,
+  });
+  server.on("tlsClientError", (_error, socket) => socket.destroy());
+  server.on("unknownProtocol", (socket) => socket.destroy());
+  // The two differ in nothing that is used here.
+  return server as unknown as Http2Server;
+}
+
+async function listen(server: Http2Server, port: number, hostname: string): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, hostname, resolve);
+  });
+  server.on("error", ignore);
+  server.on("sessionError", ignore);
+}
+
+/** What is on its way from a stranger is bounded by HTTP/2's own small window. */
+function admit(session: ServerHttp2Session, endpoint: string, strangers: Strangers): void {
+  if (strangers.remove(endpoint) && !session.destroyed) session.setLocalWindowSize(WINDOW_BYTES);
+}
+
+/** Connections that have not shown yet that they belong here. One too many displaces the oldest, so nobody is locked out. */
+class Strangers {
+  readonly #timeoutMs: number;
+  readonly #waiting = new Map<string, { readonly socket: Socket; readonly timer: ReturnType<typeof setTimeout> }>();
+
+  constructor(timeoutMs: number) {
+    this.#timeoutMs = timeoutMs;
+  }
+
+  add(endpoint: string, socket: Socket): void {
+    const timer = setTimeout(() => socket.destroy(), this.#timeoutMs);
+    this.#waiting.set(endpoint, { socket, timer });
+    socket.on("close", () => this.remove(endpoint));
+    if (this.#waiting.size > STRANGERS_MAX) this.#waiting.values().next().value?.socket.destroy();
+  }
+
+  /** False when it was none. */
+  remove(endpoint: string): boolean {
+    clearTimeout(this.#waiting.get(endpoint)?.timer);
+    return this.#waiting.delete(endpoint);
+  }
+}
+
+/** Names a connection; the socket and the session on it share no object. */
+function endpointOf({ remoteAddress, remotePort }: Pick<Socket, "remoteAddress" | "remotePort">): string {
+  return `${remoteAddress}/${remotePort}`;
+}
+
+function ignore(): void {
+  // A broken connection is the other side's affair; whoever waits for something on it learns from its own stream.
+}

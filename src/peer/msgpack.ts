@@ -1,0 +1,20 @@
+// MessagePack (https://msgpack.org), plain: objects are maps, bytes are bytes, nothing is learnt from one body for the next.
+
+// The package's main entry loads a native addon, which crashes Deno; this one is JavaScript alone.
+import { Packr } from "msgpackr/pack";
+import { WireError } from "./wire-error.ts";
+
+const packr = new Packr({ useRecords: false });
+
+export function pack(value: unknown): Uint8Array {
+  return packr.pack(value);
+}
+
+/** Fails with a WireError. Bytes are views of the body. */
+export function unpack(body: Uint8Array): unknown {
+  try {
+    return packr.unpack(body);
+  } catch (cause) {
+    throw new WireError("the body is no MessagePack", { cause });
+  }
+}

@@ -1,0 +1,146 @@
+// A process among its peers: what a host and a driver have in common. It listens, has a broker and links, and hands the
+// messages that are for it to whoever does them.
+
+import type { StoreConfig } from "../recipe/schema.ts";
+import { Store } from "../store/store.ts";
+import type { Clock } from "../task/clock.ts";
+import type { Message, Task } from "../task/task.ts";
+import { type Address, isLoopback } from "./address.ts";
+import { Broker, type BrokerOptions } from "./broker.ts";
+import { decodeControl, encodeControl } from "./control.ts";
+import { Links } from "./links.ts";
+import { roleOf } from "./parcel.ts";
+import { type HostId, type Load, Routing } from "./routing.ts";
+import { type PeerServer, type Route, servePeers } from "./server.ts";
+import type { Transport } from "./transport.ts";
+import { Turns } from "./turns.ts";
+import { decodeBatch, encodeAnswer } from "./wire.ts";
+import { WireError } from "./wire-error.ts";
+
+/** Of a request: a task is smaller (TASK_BYTES_MAX), and only one that is nearly as large is alone in its batch. */
+const BATCH_BYTES_MAX = 80 * 2 ** 20;
+const CONTROL_BYTES_MAX = 64 * 2 ** 10;
+const TICK_MS = 50;
+
+export interface PeerOptions extends Pick<BrokerOptions, "delivery" | "maxAttempts" | "capacity"> {
+  readonly self: HostId;
+  readonly token: string;
+  readonly listen: Address;
+  /** Cleartext also off loopback. */
+  readonly insecure: boolean;
+  readonly store: StoreConfig;
+  /** Whether messages for a role belong here. */
+  readonly serves: (role: string) => boolean;
+  /** What is for this process: steps for its roles, ends for its sink. */
+  readonly take: (messages: readonly Message[]) => void;
+  readonly load: () => Load;
+  /** What is asked of it beside batches and the census. */
+  readonly routes?: Readonly<Record<string, Route>>;
+  readonly metrics: () => string | Promise<string>;
+  /** An error that is nobody's but ours. */
+  readonly onBug: (error: unknown) => void;
+  readonly clock: Clock;
+}
+
+export class Peer implements Transport {
+  readonly broker: Broker;
+  readonly routing = new Routing();
+  readonly links: Links;
+  readonly tls: boolean;
+  #server: PeerServer | null = null;
+  #ticking: NodeJS.Timeout | undefined;
+
+  private constructor(
+    { self, token, delivery, maxAttempts, capacity, store: config, take, clock, listen, insecure }: PeerOptions,
+    store: Store,
+  ) {
+    const turns = new Turns(take);
+    this.tls = !insecure && !isLoopback(listen.hostname);
+    this.broker = new Broker({
+      self,
+      delivery,
+      maxAttempts,
+      capacity,
+      routing: this.routing,
+      deliver: (message) => turns.push(message),
+      wake: (to) => this.links.wake(to),
+      now: clock,
+    });
+    this.links = new Links({
+      self,
+      token,
+      routing: this.routing,
+      broker: this.broker,
+      store: config.enabled ? store : null,
+      above: config.above,
+      clock,
+    });
+  }
+
+  /** Fails when the address cannot be listened at. */
+  static async listen(options: PeerOptions): Promise<Peer> {
+    const store = new Store(options.store.memory);
+    const peer = new Peer(options, store);
+    peer.#server = await servePeers({
+      ...options.listen,
+      token: options.token,
+      tls: peer.tls,
+      self: options.self,
+      routes: { ...options.routes, ...peer.#routes(options, store) },
+      metrics: options.metrics,
+      onBug: options.onBug,
+    });
+    peer.#ticking = setInterval(() => {
+      peer.links.prune();
+      peer.broker.tick();
+    }, TICK_MS);
+    return peer;
+  }
+
+  get port(): number {
+    return this.#server?.port ?? 0;
+  }
+
+  /** Requests that were refused, by reason. */
+  get refused(): Readonly<Record<string, number>> {
+    return this.#server?.refused ?? {};
+  }
+
+  send(message: Message, done: Task | null): void {
+    if (done === null) this.broker.submit(message);
+    else this.broker.handOn(done, message);
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#ticking);
+    this.links.close();
+    await this.#server?.stop();
+  }
+
+  #routes({ load, serves, clock }: PeerOptions, store: Store): Record<string, Route> {
+    return {
+      batch: {
+        bytesMax: BATCH_BYTES_MAX,
+        run: (body, from) => {
+          const { batch, incomplete } = decodeBatch(body, (task, mark) => store.find(task, mark), clock());
+          if (!batch.parcels.every(({ message }) => serves(roleOf(message))))
+            throw new WireError("a message is for a role of another host");
+          const receipt = this.broker.receive(from, batch);
+          return encodeAnswer(receipt === null ? null : { ...receipt, incomplete, load: load() });
+        },
+      },
+      census: {
+        bytesMax: CONTROL_BYTES_MAX,
+        run: (body) => {
+          const { number, phase } = decodeControl("census", body);
+          if (phase === "begin") {
+            this.broker.beginCensus(number);
+            return encodeControl("counted", null);
+          }
+          const counted = this.broker.collectCensus(number);
+          return encodeControl("counted", counted === null ? null : [...counted]);
+        },
+      },
+    };
+  }
+}

@@ -1,0 +1,35 @@
+// The replay guard: no request of a sender is taken twice. Requests are numbered and may overtake each other within a window
+// (RFC 4303 has the same one for IPsec). A sender that was not heard of for long is forgotten.
+
+/** How far behind the highest number a request may come. */
+const WINDOW = 1024;
+const SENDERS_MAX = 4096;
+
+interface Seen {
+  highest: number;
+  /** A ring: slot n % WINDOW holds the last number seen there, -1 for none. */
+  readonly numbers: Float64Array;
+}
+
+export class ReplayGuard {
+  /** The one heard of last comes last. */
+  readonly #senders = new Map<string, Seen>();
+
+  /** False when the number came before, or is too old to tell. */
+  accept(from: string, number: number): boolean {
+    const seen = this.#senders.get(from) ?? { highest: -1, numbers: new Float64Array(WINDOW).fill(-1) };
+    this.#senders.delete(from);
+    this.#senders.set(from, seen);
+    if (this.#senders.size > SENDERS_MAX) this.#forgetOldest();
+    const slot = number % WINDOW;
+    if (number <= seen.highest - WINDOW || seen.numbers[slot] === number) return false;
+    seen.numbers[slot] = number;
+    seen.highest = Math.max(seen.highest, number);
+    return true;
+  }
+
+  #forgetOldest(): void {
+    const oldest = this.#senders.keys().next().value;
+    if (oldest !== undefined) this.#senders.delete(oldest);
+  }
+}

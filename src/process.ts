@@ -1,0 +1,51 @@
+// Which process is meant, and whether it still runs. A number alone does not say: it goes to another process one day, means
+// nothing on another machine, and keeps answering to signals while a dead process waits to be collected by its parent.
+
+import { createHash } from "node:crypto";
+import { readFileSync, readlinkSync } from "node:fs";
+import { hostname } from "node:os";
+
+export interface ProcessId {
+  readonly pid: number;
+  /** Ticks since boot, from /proc; null where there is none. */
+  readonly startTime: string | null;
+}
+
+/** Of this machine; see `machineId`. */
+export function isRunning({ pid, startTime }: ProcessId): boolean {
+  try {
+    process.kill(pid, 0);
+  } catch (cause) {
+    // EPERM: it runs, under another user.
+    if ((cause as { code?: unknown }).code !== "EPERM") return false;
+  }
+  const stat = statOf(pid);
+  if (stat === null) return startTime === null;
+  return !stat.isDead && (startTime === null || startTime === stat.startTime);
+}
+
+export function startTimeOf(pid: number): string | null {
+  return statOf(pid)?.startTime ?? null;
+}
+
+/** Which kernel and which process namespace numbers of processes belong to. */
+export function machineId(): string {
+  const parts = [hostname()];
+  try {
+    parts.push(readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim(), readlinkSync("/proc/self/ns/pid"));
+  } catch {
+    // No /proc: the name of the machine has to do.
+  }
+  return createHash("sha256").update(parts.join("\n")).digest("hex").slice(0, 16);
+}
+
+/** Fields 3 and 22 of /proc/PID/stat (proc(5)); the name before them may hold spaces and brackets. */
+function statOf(pid: number): { readonly isDead: boolean; readonly startTime: string } | null {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return { isDead: fields[0] === "Z" || fields[0] === "X", startTime: fields[19] ?? "" };
+  } catch {
+    return null;
+  }
+}

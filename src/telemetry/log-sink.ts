@@ -1,0 +1,174 @@
+// Where the lines of all hosts arrive at the driver: those of host NAME are appended to logs/NAME.log, warnings and errors are
+// also shown on its terminal, a few of each host and the count of the rest. What hosts send is believed in nothing: it is
+// checked, bounded and made harmless. No file stays open, and a slow disk costs lines, never memory.
+
+import { open, rename } from "node:fs/promises";
+import { join } from "node:path";
+import { formatLine, type Level, type LogFields } from "./log.ts";
+import type { LogLine } from "./streamed-log.ts";
+
+export interface LogSinkOptions {
+  /** The logs folder of the run directory. */
+  readonly folder: string;
+  /** Prints a line above whatever is drawn on the terminal. */
+  readonly show: (line: string) => void;
+  /** Milliseconds in which `SHOWN_PER_HOST_MAX` and `SHOWN_MAX` lines are shown. */
+  readonly windowMs?: number;
+}
+
+interface Waiting {
+  readonly texts: string[];
+  chars: number;
+  dropped: number;
+}
+
+export interface LogSink {
+  /** Lines of a host, as they came in. The name is one that `isHostName` allows, or nothing is taken. */
+  accept(host: string, lines: unknown): void;
+  /** Resolves when everything is written that can be. */
+  close(): Promise<void>;
+}
+
+const WINDOW_MS = 5000;
+const SHOWN_PER_HOST_MAX = 3;
+const SHOWN_MAX = 20;
+/** What waits to be written, of one host and of all. */
+const WAITING_PER_HOST_CHARS_MAX = 2 * 1024 * 1024;
+const WAITING_CHARS_MAX = 16 * 1024 * 1024;
+const FILE_BYTES_MAX = 64 * 1024 * 1024;
+const FIELDS_MAX = 20;
+
+/** Whether a host may be called so: its log is a file of that name. */
+export function isHostName(name: string): boolean {
+  return /^\w[\w.-]{0,127}$/.test(name);
+}
+
+export function createLogSink({ folder, show, windowMs = WINDOW_MS }: LogSinkOptions): LogSink {
+  const files = new Appender(folder);
+  const screen = createScreen(show, windowMs);
+  return {
+    accept: (host, lines) => {
+      if (!isHostName(host) || !Array.isArray(lines)) return;
+      for (const candidate of lines) {
+        const line = parseLogLine(candidate);
+        if (line === null) continue;
+        const { at, level, message, fields } = line;
+        files.append(host, `${new Date(at).toISOString()} ${formatLine(level, message, { host, ...fields })}\n`);
+        if (level !== "info") screen.show(host, () => formatLine(level, message, fields));
+      }
+    },
+    close: async () => {
+      screen.close();
+      await files.close();
+    },
+  };
+}
+
+const LEVELS: ReadonlySet<unknown> = new Set<Level>(["info", "warning", "error"]);
+const YEAR_9999_MS = 253_402_300_799_999;
+
+function parseLogLine(value: unknown): LogLine | null {
+  if (typeof value !== "object" || value === null) return null;
+  const { at, level, message, fields } = value as Record<keyof LogLine, unknown>;
+  if (typeof at !== "number" || !(at >= 0 && at <= YEAR_9999_MS)) return null;
+  if (!LEVELS.has(level) || typeof message !== "string") return null;
+  if (typeof fields !== "object" || fields === null || Array.isArray(fields)) return null;
+  const known = Object.entries(fields).filter(
+    (field): field is [string, string | number] => /^\w{1,64}$/.test(field[0]) && ["string", "number"].includes(typeof field[1]),
+  );
+  return { at, level: level as Level, message, fields: inOrder(Object.fromEntries(known.slice(0, FIELDS_MAX))) };
+}
+
+/** Role and task first; the host is whoever sent the line, whatever it says. */
+function inOrder({ host: _host, role, task, ...others }: LogFields): LogFields {
+  return { ...(role === undefined ? {} : { role }), ...(task === undefined ? {} : { task }), ...others };
+}
+
+/** Appends to many files, with none of them open for longer than a write. */
+class Appender {
+  readonly #folder: string;
+  readonly #waiting = new Map<string, Waiting>();
+  #waitingChars = 0;
+  #writing: Promise<void> | null = null;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  append(host: string, text: string): void {
+    const waiting = this.#waiting.get(host) ?? { texts: [], chars: 0, dropped: 0 };
+    this.#waiting.set(host, waiting);
+    if (waiting.chars + text.length > WAITING_PER_HOST_CHARS_MAX || this.#waitingChars + text.length > WAITING_CHARS_MAX) {
+      waiting.dropped++;
+      return;
+    }
+    waiting.texts.push(text);
+    waiting.chars += text.length;
+    this.#waitingChars += text.length;
+    this.#writing ??= this.#writeAll();
+  }
+
+  async close(): Promise<void> {
+    while (this.#writing !== null) await this.#writing;
+  }
+
+  async #writeAll(): Promise<void> {
+    for (let next = this.#waiting.entries().next(); !next.done; next = this.#waiting.entries().next()) {
+      const [host, { texts, chars, dropped }] = next.value;
+      this.#waiting.delete(host);
+      if (dropped > 0)
+        texts.push(`${new Date().toISOString()} warning lines were dropped: the disk is slow host=${host} dropped=${dropped}\n`);
+      // A log that cannot be written must not end the run.
+      await appendBounded(join(this.#folder, `${host}.log`), texts.join("")).catch(() => undefined);
+      this.#waitingChars -= chars;
+    }
+    this.#writing = null;
+  }
+}
+
+/** A file that has grown too large becomes PATH.1, in place of the one before it. */
+async function appendBounded(path: string, text: string): Promise<void> {
+  const file = await open(path, "a");
+  try {
+    await file.appendFile(text);
+    if ((await file.stat()).size > FILE_BYTES_MAX) await rename(path, `${path}.1`);
+  } finally {
+    await file.close();
+  }
+}
+
+/** The terminal: a few lines of each host and of all, then how many more there were. */
+function createScreen(show: (line: string) => void, windowMs: number): { show(host: string, line: () => string): void; close(): void } {
+  let hosts = new Map<string, { shown: number; hidden: number }>();
+  let shown = 0;
+  let timer: NodeJS.Timeout | undefined;
+
+  const endWindow = (): void => {
+    clearTimeout(timer);
+    timer = undefined;
+    const hidden = [...hosts].filter(([, host]) => host.hidden > 0);
+    hosts = new Map();
+    shown = 0;
+    const total = hidden.reduce((sum, [, host]) => sum + host.hidden, 0);
+    const [only] = hidden;
+    if (only === undefined) return;
+    const whose = hidden.length === 1 ? only[0] : `${hidden.length} hosts`;
+    const where = hidden.length === 1 ? `logs/${only[0]}.log` : "logs/";
+    show(`${whose}: ${total} more warnings and errors are in ${where}`);
+  };
+  return {
+    show: (name, line) => {
+      timer ??= setTimeout(endWindow, windowMs).unref();
+      const host = hosts.get(name) ?? { shown: 0, hidden: 0 };
+      hosts.set(name, host);
+      if (host.shown >= SHOWN_PER_HOST_MAX || shown >= SHOWN_MAX) {
+        host.hidden++;
+        return;
+      }
+      host.shown++;
+      shown++;
+      show(`${name}: ${line()}`);
+    },
+    close: endWindow,
+  };
+}

@@ -1,0 +1,252 @@
+// A recipe that travels: packed where it was written, unpacked where nothing of it lies, and the same recipe there.
+
+import { describe, expect, test } from "bun:test";
+import { chmod, cp, mkdir, mkdtemp, readdir, rename, stat, symlink, truncate, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { loadUserModule } from "../../src/agent/user-module.ts";
+import { type Prepared, prepare } from "../../src/cli/prepare.ts";
+import { startTask } from "../../src/orchestrator/advance.ts";
+import { provideSdk } from "../../src/platform.ts";
+import { type Bundle, createBundle, parseBundle, unpackBundle } from "../../src/recipe/bundle.ts";
+import { loadRecipe } from "../../src/recipe/load.ts";
+import type { JsonObject } from "../../src/task/json.ts";
+import { comparable, matrix, ROOT, readRecords, withFolder } from "../matrix.ts";
+
+provideSdk(await import("../../src/sdk.ts"));
+
+const ENV = { API_KEY: "hunter2", TEAM: "seven" };
+const load = (path: string, env: Record<string, string> = {}) => loadRecipe(path, { env, cwd: "/" });
+const pack = async (path: string, { env = {}, withSecrets = false }: { env?: Record<string, string>; withSecrets?: boolean } = {}) =>
+  createBundle(await load(path, env), { env, withSecrets });
+
+/** As from the network: nothing but its bytes. */
+const travelled = (bundle: Bundle): Bundle => parseBundle(structuredClone(bundle));
+
+async function writeTree(folder: string, files: Readonly<Record<string, string>>): Promise<void> {
+  for (const [name, text] of Object.entries(files)) {
+    await mkdir(dirname(join(folder, name)), { recursive: true });
+    await writeFile(join(folder, name), text);
+  }
+}
+
+function promptsOf({ agents, rule }: Prepared, row: JsonObject): unknown {
+  const message = startTask(rule, { rowId: "0", trial: 0, row, seed: 1, attempt: 1, admittedAt: 0, trace: null });
+  if (message.kind === "end") throw new Error("the first row ends at once");
+  return [...agents].map(([name, { render }]) => [name, render?.(message.task) ?? null]);
+}
+
+/** Of files by content, in the order in which the recipe names them. */
+const contentHashes = ({ hashes }: Prepared) => Object.values(hashes);
+
+const PLAIN = `name = "plain"
+dataset.path = "gone.jsonl"
+[roles.a]
+agent = "a.ts"
+[orchestrator]
+pattern = "sequence"
+roles = ["a"]
+`;
+
+describe("a bundle", () => {
+  for (const name of ["coral", "coral-gsm8k"]) {
+    test(`of ${name} is the same recipe where nothing of it lies, without its dataset`, () =>
+      withFolder(async (folder) => {
+        await cp(join(ROOT, "recipes"), join(folder, "recipes"), { recursive: true });
+        const row = { question: "1 + 1?", options: ["A)1", "B)2"], correct: "B", answer: "#### 2" };
+        const before = await prepare(join(folder, "recipes", `${name}.toml`), []);
+        const bundle = travelled(await createBundle(before.loaded, { env: {}, withSecrets: true }));
+        await rename(join(folder, "recipes"), join(folder, "elsewhere"));
+        const after = await prepare(await unpackBundle(bundle, join(folder, "host")), []);
+        expect(contentHashes(after)).toEqual(contentHashes(before));
+        expect(promptsOf(after, row)).toEqual(promptsOf(before, row));
+        expect(after.loaded.files.every((file) => file.startsWith(join(folder, "host/files/")))).toBe(true);
+        expect(Object.keys(bundle.files).filter((file) => file.endsWith(".jsonl"))).toEqual([]);
+        const { dataset, run, models } = before.loaded.recipe;
+        expect(after.loaded.recipe).toMatchObject({
+          name,
+          dataset,
+          run,
+          models: { speaker: { ...models["speaker"], replies: expect.any(String) } },
+        });
+      }));
+  }
+
+  test("makes the same records when the binary runs it", () =>
+    withFolder(async (folder) => {
+      const bundle = travelled(await pack(join(ROOT, "recipes/coral.toml")));
+      const path = await unpackBundle(bundle, join(folder, "host"));
+      const args = ["--limit", "8", 'models.speaker.latency="1ms"', "-q"];
+      expect((await matrix(["drive", path, "-o", "bundled", ...args], { cwd: folder })).stderr).toBe("");
+      await matrix(["drive", join(ROOT, "recipes/coral.toml"), "-o", "direct", ...args], { cwd: folder });
+      const [bundled, direct] = [await readRecords(join(folder, "bundled")), await readRecords(join(folder, "direct"))];
+      expect(bundled).toHaveLength(8);
+      expect(comparable(bundled)).toEqual(comparable(direct));
+    }));
+
+  test("keeps the shape of the tree: files above, beside and far from the recipe, and two of one name", () =>
+    withFolder(async (folder) => {
+      await writeTree(folder, {
+        "deep/recipes/r.toml": `name = "awkward"
+dataset.path = "gone.jsonl"
+[models.m]
+kind = "simulated"
+replies = "../../shared/p.md"
+[roles.a]
+agent = "llm"
+model = "m"
+system = "p.md"
+prompt = "${folder}/far/p.md"
+[roles.b]
+agent = "../agents/b.ts"
+[orchestrator]
+module = "../../rule.ts"
+`,
+        "deep/recipes/p.md": "near",
+        "far/p.md": "far {{ row.q }}",
+        "shared/p.md": "reply",
+        "rule.ts":
+          'import { orchestrator, to, done } from "matrix";\nexport default orchestrator({ start: () => to("a", {}), next: (_, __, { role }) => role === "a" ? to("b", {}) : done() });\n',
+        "deep/agents/b.ts": [
+          'import { agent, type Task } from "matrix";',
+          'import data from "./data.json" with { type: "json" };',
+          'import type { Far } from "../../far/kinds.ts";',
+          'import { upper } from "../../shared/text";',
+          'const more = new URL("./more.txt", import.meta.url);',
+          'import { readFileSync } from "node:fs";',
+          'export default agent(async (task: Task) => { const { late } = await import("./late.ts"); const far: Far = late;',
+          '  return { value: upper(data.word) + far + readFileSync(more, "utf8") }; });',
+        ].join("\n"),
+        "deep/agents/data.json": '{ "word": "w" }',
+        "deep/agents/more.txt": "!",
+        "deep/agents/late.ts": 'export const late = "late";\nimport "./b.ts";\n',
+        "far/kinds.ts": "export type Far = string;\n",
+        "shared/text.ts": 'export { upper } from "./letters.js";\n',
+        "shared/letters.ts": "export const upper = (text: string) => text.toUpperCase();\n",
+      });
+      const before = await prepare(join(folder, "deep/recipes/r.toml"), []);
+      const bundle = travelled(await createBundle(before.loaded, { env: {}, withSecrets: false }));
+      for (const name of ["deep", "far", "shared", "rule.ts"]) await rename(join(folder, name), join(folder, `moved-${name}`));
+      const after = await prepare(await unpackBundle(bundle, join(folder, "host")), []);
+      expect(contentHashes(after)).toEqual(contentHashes(before));
+      expect(promptsOf(after, { q: "?" })).toEqual([
+        ["a", [expect.objectContaining({ content: "near" }), expect.objectContaining({ content: "far ?" })]],
+        ["b", null],
+      ]);
+      const { default: run } = await loadUserModule(after.loaded.recipe.roles["b"]?.agent ?? "");
+      expect(await (run as () => Promise<unknown>)()).toEqual({ value: "Wlate!" });
+    }));
+
+  test("brings what is behind a symbolic link, and what that imports from where it really lies", () =>
+    withFolder(async (folder) => {
+      await writeTree(folder, {
+        "r/r.toml": PLAIN,
+        "real/agent.ts": 'import { word } from "./word.ts";\nexport default () => word;\n',
+        "real/word.ts": 'export const word = "real";\n',
+      });
+      await symlink("../real/agent.ts", join(folder, "r/a.ts"));
+      const bundle = travelled(await pack(join(folder, "r/r.toml")));
+      await rename(join(folder, "real"), join(folder, "moved"));
+      const { recipe } = await load(await unpackBundle(bundle, join(folder, "host")));
+      const { default: run } = await loadUserModule(recipe.roles["a"]?.agent ?? "");
+      expect((run as () => string)()).toBe("real");
+    }));
+
+  test("carries no secret in its recipe, and their values only where the channel is safe", () =>
+    withFolder(async (folder) => {
+      await writeTree(folder, {
+        "r.toml": `${PLAIN}[models.m]\nkind = "openai"\nbase_url = "http://localhost:1/v1"\nmodel = "x"\napi_key = "\${env:API_KEY}"
+headers = { Authorization = "Bearer \${env:API_KEY}", X-Team = "\${env:TEAM:-}", X-None = "\${env:NONE:-}" }\n`,
+        "a.ts": "export default () => 1;\n",
+      });
+      const [open, safe] = [
+        await pack(join(folder, "r.toml"), { env: ENV }),
+        await pack(join(folder, "r.toml"), { env: ENV, withSecrets: true }),
+      ];
+      expect(open.secrets).toEqual({});
+      expect(safe.secrets).toEqual(ENV);
+      expect(open.recipe).not.toContain("hunter2");
+      expect(open.recipe).toBe(safe.recipe);
+      const path = await unpackBundle(travelled(safe), join(folder, "host"));
+      await expect(prepare(path, [], {})).rejects.toThrow("2 problems");
+      const { loaded } = await prepare(path, [], safe.secrets);
+      expect(loaded.recipe.models["m"]).toMatchObject({
+        api_key: "hunter2",
+        headers: { Authorization: "Bearer hunter2", "X-Team": "seven", "X-None": "" },
+      });
+    }));
+
+  test("is for its owner's eyes alone", () =>
+    withFolder(async (folder) => {
+      await writeTree(folder, { "r.toml": PLAIN, "a.ts": "export default () => 1;\n" });
+      await chmod(join(folder, "a.ts"), 0o777);
+      const host = await mkdtemp(join(folder, "host-"));
+      await unpackBundle(await pack(join(folder, "r.toml")), host);
+      const modes = await Promise.all(
+        ["", "recipe.toml", "files", "files/a.ts"].map(async (name) => (await stat(join(host, name))).mode & 0o777),
+      );
+      expect(modes).toEqual([0o700, 0o600, 0o700, 0o600]);
+    }));
+
+  test("that would be too large says which import makes it so", () =>
+    withFolder(async (folder) => {
+      await writeTree(folder, {
+        "r.toml": PLAIN,
+        "a.ts": 'import huge from "./huge.json";\nexport default () => huge;\n',
+        "huge.json": "",
+      });
+      await truncate(join(folder, "huge.json"), 65 * 2 ** 20);
+      const failure = await pack(join(folder, "r.toml")).catch((thrown: unknown) => thrown);
+      expect(failure).toMatchObject({
+        code: "recipe_invalid",
+        problems: [
+          { line: 4, key: "roles.a.agent", message: expect.stringMatching(/it imports .*huge\.json, which is too large: .*\(64 MiB\)/) },
+        ],
+      });
+    }));
+});
+
+describe("a bundle from the network", () => {
+  const withFiles = (files: Record<string, unknown>) => ({ recipe: PLAIN, files, secrets: {} });
+  const bytes = new Uint8Array([1]);
+
+  test("is refused when it is none, or a name in it leaves its folder", () => {
+    const names = [
+      "/etc/passwd",
+      "../x",
+      "files/../../x",
+      "files/./x",
+      "files//x",
+      "files/",
+      "files",
+      "",
+      "recipe.toml",
+      "files/a\0b",
+      "files\\..\\x",
+      "x/y",
+    ];
+    for (const name of names) expect(() => parseBundle(withFiles({ [name]: bytes })), name).toThrow("it has a file named");
+    for (const value of [null, 7, "x", {}, [], { recipe: 1, files: {}, secrets: {} }, { recipe: "", files: [], secrets: {} }])
+      expect(() => parseBundle(value)).toThrow("it has no recipe, files and secrets");
+    expect(() => parseBundle(withFiles({ "files/a": "text" }))).toThrow("is no bytes");
+    expect(() => parseBundle({ recipe: "", files: {}, secrets: { a: 1 } })).toThrow("is no text");
+    const huge = new Uint8Array(40 * 2 ** 20);
+    expect(() => parseBundle(withFiles({ "files/a": huge, "files/b": huge }))).toThrow("allowed: 67108864");
+    expect(parseBundle(withFiles({ "files/..a/b..": bytes }))).toMatchObject({ recipe: PLAIN });
+  });
+
+  test("writes nothing outside an empty folder, whatever links lie there", () =>
+    withFolder(async (folder) => {
+      await mkdir(join(folder, "victim"));
+      await mkdir(join(folder, "host"));
+      await symlink(join(folder, "victim"), join(folder, "host/files"));
+      const bundle = withFiles({ "files/x": bytes }) as Bundle;
+      await expect(unpackBundle(bundle, join(folder, "host"))).rejects.toThrow("it is not empty");
+      expect(await readdir(join(folder, "victim"))).toEqual([]);
+    }));
+
+  test("is refused when a file of it would have to be a folder as well", () =>
+    withFolder(async (folder) => {
+      const bundle = withFiles({ "files/x": bytes, "files/x/y": bytes }) as Bundle;
+      await expect(unpackBundle(bundle, join(folder, "host"))).rejects.toThrow("cannot unpack the driver's recipe");
+    }));
+});
