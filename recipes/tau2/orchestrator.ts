@@ -16,7 +16,7 @@ interface Settings {
 }
 
 interface State extends JsonObject {
-  readonly at: "load" | Side | "environment" | "reward";
+  readonly at: "load" | Side | "environment" | "close" | "reward";
   /** The hop that loaded the task. */
   readonly from: number;
   readonly steps: number;
@@ -45,9 +45,9 @@ export default function createRules(settings: Settings) {
     return to<State>(EXECUTOR, { at: "load", from, restarts, ...fresh, request });
   };
 
-  const afterLoad = (state: State, loaded: Loaded, context: RouteContext): Route<State> => {
+  const afterLoad = (state: State, loaded: Loaded): Route<State> => {
     const opened = { ...state, opening: solo && loaded.messages.length === 0 };
-    if (loaded.next === null) return evaluate(opened, loaded.termination_reason ?? "", context);
+    if (loaded.next === null) return close(opened, loaded.termination_reason ?? "");
     if (loaded.next !== "environment") return speak(opened, loaded.next);
     const last = loaded.messages.at(-1) as Spoken;
     return act(opened, last.role, last.tool_calls ?? []);
@@ -59,20 +59,20 @@ export default function createRules(settings: Settings) {
     const spoken = solo ? soloMessage(answer) : answer;
     const after = { ...state, opening: false, steps: state.steps + (state.opening ? 0 : 1) };
     if (spoken.tool_calls !== null) return act(after, side, spoken.tool_calls);
-    return go(after, side === "user" ? "assistant" : "user", stopOf(spoken, solo), context);
+    return go(after, side === "user" ? "assistant" : "user", stopOf(spoken, solo));
   };
 
-  const afterTools = (state: State, messages: readonly ToolMessage[], context: RouteContext): Route<State> => {
+  const afterTools = (state: State, messages: readonly ToolMessage[]): Route<State> => {
     const errors = state.errors + messages.filter(({ error }) => error).length;
-    return go({ ...state, steps: state.steps + 1, errors }, state.requestor, null, context);
+    return go({ ...state, steps: state.steps + 1, errors }, state.requestor, null);
   };
 
   /** To a speaker, unless the task ends here. The limits override a stop, and the second one the first. */
-  const go = (state: State, next: Side, stop: string | null, context: RouteContext): Route<State> => {
+  const go = (state: State, next: Side, stop: string | null): Route<State> => {
     let reason = stop;
     if (state.steps >= maxSteps) reason = "max_steps";
     if (state.errors >= maxErrors) reason = "too_many_errors";
-    return reason === null ? speak(state, next) : evaluate(state, reason, context);
+    return reason === null ? speak(state, next) : close(state, reason);
   };
 
   const speak = (state: State, side: Side): Route<State> => to<State>(SPEAKERS[side], { ...state, at: side, request: null });
@@ -80,10 +80,14 @@ export default function createRules(settings: Settings) {
   const act = (state: State, requestor: Side, calls: readonly Call[]): Route<State> =>
     to<State>(EXECUTOR, { ...state, at: "environment", requestor, request: { op: "calls", calls } });
 
-  const evaluate = (state: State, termination: string, { row, history }: RouteContext): Route<State> => {
-    const simulation = { termination_reason: termination, messages: messagesOf(history, state.from, solo) };
+  /** The environment has done its part: what it holds for the task is let go, before the evaluator makes its own. */
+  const close = (state: State, termination: string): Route<State> =>
+    to<State>(EXECUTOR, { ...state, at: "close", termination, request: { op: "close" } });
+
+  const evaluate = (state: State, { row, history }: RouteContext): Route<State> => {
+    const simulation = { termination_reason: state.termination, messages: messagesOf(history, state.from, solo) };
     const request = { op: "reward", domain: row["domain"] ?? "", task_id: row["task_id"] ?? "", solo, simulation };
-    return to<State>(CALCULATOR, { ...state, at: "reward", termination, request });
+    return to<State>(CALCULATOR, { ...state, at: "reward", request });
   };
 
   /** What the official runner retries as a whole is begun anew from the task's first message; what was said stays in the record. */
@@ -115,9 +119,11 @@ export default function createRules(settings: Settings) {
     next: (state, result, context) => {
       switch (state.at) {
         case "load":
-          return afterLoad(state, loadedIn(context.history, state.from), context);
+          return afterLoad(state, loadedIn(context.history, state.from));
         case "environment":
-          return afterTools(state, result as unknown as readonly ToolMessage[], context);
+          return afterTools(state, result as unknown as readonly ToolMessage[]);
+        case "close":
+          return evaluate(state, context);
         case "reward":
           return finish(state, result as JsonObject, context);
         default:

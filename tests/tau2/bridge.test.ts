@@ -147,6 +147,36 @@ describe.if(python !== null)("the bridge", () => {
     expect(await bridge.request("close", { session: "s" })).toEqual({ closed: false });
   });
 
+  test("does a step of a task in the task's own session, and lets it go when it is told", async () => {
+    await using bridge = new Bridge(inProcess);
+    const step = <T>(hop: number, request: JsonObject) =>
+      bridge.request<T>("step", { task: { id: "row", trial: 1, hop, state: { request } }, settings: {} });
+    const loaded = await step<JsonObject>(0, { op: "load", domain: "mock", task_id: "create_task_1" });
+    expect(Object.keys(loaded).sort()).toEqual(["messages", "next", "system", "task", "termination_reason", "tools", "user_tools"]);
+    const call = { id: "c", name: "create_task", arguments: '{"user_id": "user_1", "title": "A"}', requestor: "assistant" };
+    const made = await step<JsonObject[]>(1, { op: "calls", calls: [call, call] });
+    expect(made.map(({ content }) => String(content).slice(0, 21))).toEqual(['{"task_id": "task_2",', '{"task_id": "task_3",']);
+    // The same step again is answered, not done again.
+    expect(await step<JsonObject[]>(1, { op: "calls", calls: [call, call] })).toEqual(made);
+    expect(await step<JsonObject>(2, { op: "close" })).toEqual({ closed: true });
+    await expect(step(3, { op: "calls", calls: [call] })).rejects.toMatchObject({ kind: "unknown_session" });
+    await expect(step(3, { op: "hello" })).rejects.toMatchObject({ kind: "bad_request" });
+  });
+
+  test("drops a reward that nobody waits for any more", async () => {
+    await using bridge = new Bridge(inProcess, { TAU2_REWARD_WORKERS: "1" });
+    const task = { domain: "airline", task_id: "0", simulation: { termination_reason: "user_stop", messages: [] } };
+    const answered: number[] = [];
+    const ask = (index: number) => bridge.request("reward", task).then(() => answered.push(index));
+    // They end with the bridge, unanswered.
+    for (const index of [0, 1]) ask(index).catch(() => undefined);
+    // Ids count from 0: one is being evaluated, the other waits for the one process that does.
+    bridge.raw('{"cancel": 0}\n{"cancel": 1}\n');
+    await ask(2);
+    expect(answered).toEqual([2]);
+    expect(bridge.strays).toEqual([]);
+  });
+
   test("goes on when a process that evaluates is killed: its reward is an error, the next one is right", async () => {
     await using bridge = new Bridge(inProcess, { TAU2_REWARD_WORKERS: "1" });
     const script = goldScript("airline/0");

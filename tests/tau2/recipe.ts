@@ -14,7 +14,7 @@ export async function writeRecipes(folder: string): Promise<{ readonly tau2: str
   const shipped = await readFile(join(RECIPES, "tau2.toml"), "utf8");
   const plain = shipped
     .replace(/\[sandboxes\.tau2\]\n(?:.+\n)+/, "")
-    .replaceAll('sandbox = "tau2"\n', "")
+    .replaceAll(/(?:sandbox|history) = .+\n/g, "")
     .replaceAll('"../sandboxes/tau2/bridge.py"', JSON.stringify(STEP));
   await writeFile(tau2, withPaths(plain));
   await writeFile(gold, withPaths(await readFile(join(RECIPES, "tau2-gold.toml"), "utf8")));

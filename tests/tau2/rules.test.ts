@@ -186,7 +186,7 @@ describe.if(python !== null)("our rules and the official orchestrator", () => {
     const { ending, history } = await simulate(bridge, mock(replies, ["Make it", "Make it!", "Make it!!", STOP]), 2);
     expect(ending).toMatchObject({ status: "ok", score: 1, outcome: { termination_reason: "user_stop", restarts: 2, steps: 5 } });
     expect(messagesOf(ending).map(({ content }) => content)[1]).toBe("Make it!!");
-    expect(history.filter(({ role }) => role === "tool-executor")).toHaveLength(5);
+    expect(history.filter(({ role }) => role === "tool-executor")).toHaveLength(6);
   });
 
   test("errors that do not end are a failure, never a score", async () => {
