@@ -37,7 +37,7 @@ export function trajectoryOf(history: readonly Hop[], from: number, solo: boolea
     trajectory.push({ ...message, turn_idx: trajectory.length, timestamp: isoMicroseconds(last), ...more });
   };
   // What was before the simulation began is dated a second apart, as the official orchestrator dates it.
-  for (const [index, message] of loaded.messages.entries()) add(message, begun - (before - index) * 1000, before === 1 ? { cost: 0 } : {});
+  for (const [index, message] of loaded.messages.entries()) add(message, begun - (before - index) * 1000, {});
   for (const hop of history.slice(from + 1)) {
     const spent: JsonObject = isSpeaker(hop.role) ? { cost: hop.cost ?? 0, usage: usageOf(hop) } : {};
     for (const message of messagesOfHop(hop, solo)) add(message, Date.parse(hop.at), spent);
