@@ -79,12 +79,24 @@ class Session:
     used_at: float = field(default_factory=time.monotonic)
 
 
+@dataclass(frozen=True)
+class Offer:
+    """What a domain offers its speakers, the same for all of its tasks: making it takes longer than most environments do."""
+
+    policy: str
+    tools: list
+    user_tools: Optional[list]
+    schemas: list[dict]
+    user_schemas: Optional[list[dict]]
+
+
 class Bridge:
     """Sessions and the operations on them. Everything but `reward` answers at once."""
 
     def __init__(self) -> None:
         self.sessions: dict[str, Session] = {}
         self.task_lists: dict[tuple[str, Optional[str]], list] = {}
+        self.offers: dict[tuple[str, bool], Offer] = {}
         self.data_hashes: Optional[dict[str, str]] = None
 
     def handle(self, request: dict) -> Any:
@@ -124,7 +136,9 @@ class Bridge:
         environment = create_environment(domain, task, solo)
         self.forget_idle()
         self.sessions[key] = Session(domain, task, solo, environment)
-        told = describe(environment, task, solo)
+        if (domain, solo) not in self.offers:
+            self.offers[domain, solo] = offer_of(environment, solo)
+        told = describe(self.offers[domain, solo], task, solo)
         # A task's record keeps what it was told: not twice what a prompt holds already, nor what is the same for all.
         return {name: told[name] for name in LEAN} if request.get("lean") is True else told
 
@@ -286,27 +300,35 @@ def create_environment(domain: str, task: Any, solo: bool) -> Any:
         raise Refusal("load_failed", f"{domain} cannot be set up for task {task.id!r}: {error}") from error
 
 
-def describe(environment: Any, task: Any, solo: bool) -> dict:
-    """What the speakers are told, taken from the official agent and user themselves, and who speaks next."""
+def offer_of(environment: Any, solo: bool) -> Offer:
+    tools = environment.get_tools()
     try:
         user_tools = environment.get_user_tools()
     except Exception:  # whatever it raises, there are none
         user_tools = None
-    policy = environment.get_policy()
     if solo:
-        agent = LLMSoloAgent(tools=environment.get_tools() + (user_tools or []), domain_policy=policy, task=task)
+        tools, user_tools = tools + (user_tools or []), None
+    user_schemas = None if user_tools is None else [tool.openai_schema for tool in user_tools]
+    return Offer(environment.get_policy(), tools, user_tools, [tool.openai_schema for tool in tools], user_schemas)
+
+
+def describe(offer: Offer, task: Any, solo: bool) -> dict:
+    """What the speakers are told, taken from the official agent and user themselves, and who speaks next."""
+    if solo:
+        agent = LLMSoloAgent(tools=list(offer.tools), domain_policy=offer.policy, task=task)
     else:
-        agent = LLMAgent(tools=environment.get_tools(), domain_policy=policy)
-    user = None if solo else UserSimulator(tools=user_tools, instructions=str(task.user_scenario))
+        agent = LLMAgent(tools=offer.tools, domain_policy=offer.policy)
+    user = None if solo else UserSimulator(tools=offer.user_tools, instructions=str(task.user_scenario))
     history = history_of(task)
     greeting = [] if history or solo else [DEFAULT_FIRST_AGENT_MESSAGE]
     speaker, stop = next_speaker(history, agent, solo)
     return {
         # Text, so that its numbers come back as they are.
         "task": task.model_dump_json(),
-        "policy": policy,
-        "tools": [tool.openai_schema for tool in agent.tools],
-        "user_tools": None if user_tools is None or solo else [tool.openai_schema for tool in user_tools],
+        "policy": offer.policy,
+        # A solo agent has added the tool that it ends with.
+        "tools": offer.schemas + [tool.openai_schema for tool in agent.tools[len(offer.tools) :]],
+        "user_tools": offer.user_schemas,
         "messages": [wire_message(message.model_dump()) for message in history or greeting],
         "next": speaker,
         "termination_reason": stop,
