@@ -2,7 +2,7 @@
 // environment and evaluator calls made bare by as many Python processes. One after another on one machine. The sandboxes are
 // processes here, so that CPU and memory of all three can be counted alike. Needs scripts/tau2-python.
 
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
@@ -59,7 +59,7 @@ async function recipe(): Promise<Measured> {
   try {
     const filter = `dataset.filter="row.domain == '${values.domain}' && 'base' in row.splits"`;
     const sandbox = ["sandboxes.tau2.engine=process", `sandboxes.tau2.count=${cores}`, `sandboxes.tau2.warm=${cores}`];
-    const command = [join(ROOT, "dist/matrix"), "drive", join(ROOT, "recipes/tau2-gold.toml"), "-o", join(folder, "run")];
+    const command = [join(ROOT, "dist/matrix"), "drive", writeRecipes(folder), "-o", join(folder, "run")];
     const { stdout, ...spent } = await run([...command, "--json", "-q", "--workers", "1", "--limit", values.tasks, filter, ...sandbox]);
     const { ok, elapsed_ms, score } = JSON.parse(stdout) as { ok: number; elapsed_ms: number; score: { mean: number } };
     if (ok !== Number(values.tasks) || score.mean !== 1) throw new Error(`not every gold replay was rewarded with 1: ${stdout}`);
@@ -67,6 +67,16 @@ async function recipe(): Promise<Measured> {
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** The shipped recipe without its image, which plain processes do not have. */
+function writeRecipes(folder: string): string {
+  for (const name of ["tau2.toml", "tau2-gold.toml"]) {
+    const shipped = readFileSync(join(ROOT, "recipes", name), "utf8").replace(/image = .+\n/, "");
+    const placed = shipped.replaceAll('"tau2/', `"${ROOT}/recipes/tau2/`).replaceAll('"../', `"${ROOT}/`);
+    writeFileSync(join(folder, name), placed);
+  }
+  return join(folder, "tau2-gold.toml");
 }
 
 /** What a command prints, with the CPU time and the peak memory of all its processes. */
