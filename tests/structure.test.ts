@@ -10,7 +10,7 @@ const SRC = resolve(import.meta.dir, "../src");
 const LAYERS: readonly (readonly string[])[] = [
   ["main.ts"],
   ["cli", "sdk.ts"],
-  ["driver", "host"],
+  ["driver", "host", "export"],
   ["agent"],
   ["peer", "model", "sandbox", "dataset"],
   ["store"],
