@@ -8,7 +8,7 @@ import type { PeerError } from "../../src/peer/session.ts";
 import { WireError } from "../../src/peer/wire-error.ts";
 import { createRandom } from "../../src/task/seed.ts";
 import { until } from "../matrix.ts";
-import { ask, goodHeaders, openSession, spawnPeer, startPeer, TOKEN } from "./wire.ts";
+import { ask, goodHeaders, hangingRoute, openSession, spawnPeer, startPeer, TOKEN } from "./wire.ts";
 
 const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 
@@ -247,12 +247,8 @@ describe("a body of 1 GB", () => {
 });
 
 test("stopping hangs up on everyone", async () => {
-  const arrived = Promise.withResolvers<void>();
-  const hang = (): Promise<Uint8Array> => {
-    arrived.resolve();
-    return new Promise(() => undefined);
-  };
-  const peer = await startPeer({ routes: { hang: { bytesMax: 10, run: hang } } });
+  const { route, asked } = hangingRoute();
+  const peer = await startPeer({ routes: { hang: route } });
   using session = openSession(peer.url);
   const socket = net
     .connect(peer.port, "127.0.0.1")
@@ -260,7 +256,7 @@ test("stopping hangs up on everyone", async () => {
     .resume();
   const closed = new Promise((resolve) => socket.on("close", resolve));
   const request = session.request("hang", new Uint8Array(1), { timeoutMs: 20_000 }).catch((error: unknown) => error);
-  await arrived.promise;
+  await asked;
   await peer.stop();
   await closed;
   expect((await request) as PeerError).toHaveProperty("maybe", true);

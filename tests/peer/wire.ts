@@ -2,7 +2,7 @@
 
 import http2, { type IncomingHttpHeaders, type IncomingHttpStatusHeader, type OutgoingHttpHeaders } from "node:http2";
 import { join } from "node:path";
-import { type PeerServer, type PeerServerOptions, servePeers } from "../../src/peer/server.ts";
+import { type PeerServer, type PeerServerOptions, type Route, servePeers } from "../../src/peer/server.ts";
 import { PeerSession, type SessionOptions } from "../../src/peer/session.ts";
 
 export const TOKEN = "the-token-of-this-run";
@@ -28,6 +28,16 @@ export async function startPeer(options: Partial<PeerServerOptions> = {}): Promi
   });
   const url = `${options.tls ? "https" : "http"}://127.0.0.1:${server.port}`;
   return { ...server, url, bugs, [Symbol.asyncDispose]: server.stop };
+}
+
+/** A route that never answers, and when it was first asked. */
+export function hangingRoute(): { readonly route: Route; readonly asked: Promise<void> } {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const run = (): Promise<Uint8Array> => {
+    resolve();
+    return new Promise(() => undefined);
+  };
+  return { route: { bytesMax: 1024, run }, asked: promise };
 }
 
 export function openSession(url: string, options: Partial<SessionOptions> = {}): PeerSession & Disposable {
