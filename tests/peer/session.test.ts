@@ -172,11 +172,8 @@ describe("a request that the peer may have acted on says so", () => {
 
   test("when it is given up meanwhile, which harms no other", async () => {
     const slow = Promise.withResolvers<Uint8Array>();
-    const routes = {
-      hang: { bytesMax: 100, run: () => new Promise<never>(() => undefined) },
-      slow: { bytesMax: 100, run: () => slow.promise },
-    };
-    await using peer = await startPeer({ routes });
+    const { route, asked } = hangingRoute();
+    await using peer = await startPeer({ routes: { hang: route, slow: { bytesMax: 100, run: () => slow.promise } } });
     using session = openSession(peer.url);
     const other = session.request("slow", BODY, { timeoutMs: 20_000 });
     const controller = new AbortController();
