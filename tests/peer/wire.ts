@@ -4,8 +4,17 @@ import http2, { type IncomingHttpHeaders, type IncomingHttpStatusHeader, type Ou
 import { join } from "node:path";
 import { type PeerServer, type PeerServerOptions, type Route, servePeers } from "../../src/peer/server.ts";
 import { PeerSession, type SessionOptions } from "../../src/peer/session.ts";
+import { findDeno } from "../deno.ts";
+import { ROOT } from "../matrix.ts";
 
 export const TOKEN = "the-token-of-this-run";
+
+const deno = findDeno();
+/** How each runtime starts a program; null where it is missing. */
+export const RUNTIMES: Readonly<Record<string, readonly string[] | null>> = {
+  Bun: [process.execPath],
+  Deno: deno === null ? null : [deno, "run", "-A", "--no-check", "--config", join(ROOT, "deno.json")],
+};
 
 export interface Peer extends PeerServer, AsyncDisposable {
   readonly url: string;
@@ -45,7 +54,7 @@ export function openSession(url: string, options: Partial<SessionOptions> = {}):
   return Object.assign(session, { [Symbol.dispose]: () => session.close() });
 }
 
-/** A peer in another process: fixture-server.ts. Under Bun, or under what `command` says. */
+/** A peer in another process: fixture-server.ts. */
 export async function spawnPeer({ command = [process.execPath] as readonly string[], token = TOKEN, scheme = "http" } = {}) {
   const child = Bun.spawn([...command, join(import.meta.dir, "fixture-server.ts"), token, scheme], {
     stdout: "pipe",
