@@ -2,15 +2,7 @@
 // server that shows a certificate of that authority knows the token. (That the client knows it, the token in each request says.)
 // Anyone who connects may try guesses of the token against that certificate, so it must be a long random one.
 
-import "reflect-metadata"; // before the next one, which needs it
 import { createECDH, hkdfSync } from "node:crypto";
-import {
-  BasicConstraintsExtension,
-  KeyUsageFlags,
-  KeyUsagesExtension,
-  SubjectAlternativeNameExtension,
-  X509CertificateGenerator,
-} from "@peculiar/x509";
 
 /** Who every host says it is: addresses change, and prove nothing. */
 export const TLS_NAME = "matrix";
@@ -39,6 +31,10 @@ export function tlsIdentity(token: string): Promise<TlsIdentity> {
 }
 
 async function createIdentity(token: string): Promise<TlsIdentity> {
+  // The first must be there before the second, and in a compiled binary static imports of the two come in the other order.
+  await import("reflect-metadata");
+  const { BasicConstraintsExtension, KeyUsageFlags, KeyUsagesExtension, SubjectAlternativeNameExtension, X509CertificateGenerator } =
+    await import("@peculiar/x509");
   const authority = await importKeys(derivePrivateKey(token));
   const own = await crypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"]);
   const name = `CN=${TLS_NAME} authority`;
