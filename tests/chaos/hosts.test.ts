@@ -7,11 +7,11 @@ import type { TrajectoryRecord } from "../../src/task/record.ts";
 import { CORAL, comparable, findDeno, matrix, ROOT, readRecords, until, withFolder } from "../matrix.ts";
 import { account, readFinished } from "./accounting.ts";
 import { Cluster, fromSource, isRunning, signalTo } from "./cluster.ts";
-import { settings, undisturbedRecords } from "./round.ts";
+import { paced, undisturbedRecords } from "./round.ts";
 
 const ALL_ROLES = "student,teacher,extractor,matcher";
 const TRIALS = 20;
-const SHORT = settings(TRIALS);
+const SHORT = paced({ trials: TRIALS });
 const LISTEN = ["--listen", "127.0.0.1:0"];
 
 async function expectUndisturbed(cluster: Cluster, trials = TRIALS): Promise<void> {
@@ -88,7 +88,7 @@ describe("a host that", () => {
   test("is told to end under load hands over what it has and exits 0, and no row starts again", () =>
     withFolder(async (folder) => {
       await using cluster = new Cluster(folder);
-      const driver = cluster.drive(CORAL, [...LISTEN, ...settings(60, 200)]);
+      const driver = cluster.drive(CORAL, [...LISTEN, ...paced({ trials: 60, inFlight: 200 })]);
       const agents = Array.from({ length: 4 }, (_, index) => cluster.agent(ALL_ROLES, ["--name", `host-${index}`]));
       await until(() => cluster.recordCount() > 800, "a third of the records are written");
       const toldAt = performance.now();
@@ -104,7 +104,7 @@ describe("a host that", () => {
   test("joins a run takes load", () =>
     withFolder(async (folder) => {
       await using cluster = new Cluster(folder);
-      const driver = cluster.drive(CORAL, [...LISTEN, ...settings(60)]);
+      const driver = cluster.drive(CORAL, [...LISTEN, ...paced({ trials: 60 })]);
       cluster.agent(ALL_ROLES, ["--name", "early"]);
       await until(() => cluster.recordCount() > 400, "the run is under way");
       const startedAt = Date.now();
@@ -120,7 +120,7 @@ describe("a host that", () => {
   test("is killed again and again is replaced each time, and no task is lost or doubled", () =>
     withFolder(async (folder) => {
       await using cluster = new Cluster(folder);
-      const driver = cluster.drive(CORAL, ["--workers", "3", ...settings(60)]);
+      const driver = cluster.drive(CORAL, ["--workers", "3", ...paced({ trials: 60 })]);
       const replacedMs: number[] = [];
       for (let kill = 1; kill <= 4 && driver.end() === null; kill++) {
         await until(() => cluster.recordCount() > kill * 300 && cluster.workers().length === 3, "all work");
@@ -170,7 +170,7 @@ describe("a host that", () => {
   test("is killed with its supervisor leaves no worker behind, and another host does its work", () =>
     withFolder(async (folder) => {
       await using cluster = new Cluster(folder);
-      const driver = cluster.drive(CORAL, [...LISTEN, ...settings(60)]);
+      const driver = cluster.drive(CORAL, [...LISTEN, ...paced({ trials: 60 })]);
       const doomed = cluster.agent(ALL_ROLES, ["--name", "doomed"]);
       cluster.agent(ALL_ROLES, ["--name", "other"]);
       await until(() => cluster.recordCount() > 400, "the run is under way");
