@@ -68,7 +68,7 @@ describe("a driver that is killed at half of the run", () => {
       await cluster.gone();
     }));
 
-  test("takes nothing from agents of other terminals, which find the next one by its file", () =>
+  test("is followed by another, which agents of other terminals find by its file", () =>
     withFolder(async (folder) => {
       await using cluster = new Cluster(folder);
       const args = ["--listen", "127.0.0.1:0", ...paced({ trials: TRIALS })];
