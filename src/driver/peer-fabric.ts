@@ -59,6 +59,8 @@ export class PeerFabric implements Fabric {
   readonly #ticking: NodeJS.Timeout;
   readonly #bytes = new Map<HostId, number>();
   #isFormed = false;
+  /** Ends that came before it was known which tasks hosts hold: who of them is new to the sink is known then. */
+  #early: Message[] = [];
   #becomeReady: () => void = () => undefined;
   #lastEndAt = performance.now();
   #saidMissingAt = performance.now();
@@ -143,7 +145,8 @@ export class PeerFabric implements Fabric {
   }
 
   #take(messages: readonly Message[]): void {
-    this.#parts.sink(messages);
+    if (this.#isFormed) this.#parts.sink(messages);
+    else this.#early.push(...messages);
   }
 
   #createCoordinator(): Coordinator {
@@ -185,6 +188,8 @@ export class PeerFabric implements Fabric {
       },
       onFormed: () => {
         this.#isFormed = true;
+        this.#parts.sink(this.#early);
+        this.#early = [];
         if (adopted > 0) log.write("info", "adopted the tasks that hosts held", { tasks: adopted });
         changed();
       },
