@@ -12,7 +12,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["cli", "sdk.ts"],
   ["driver", "host", "export"],
   ["agent"],
-  ["peer", "model", "dataset"],
+  ["peer", "model", "sandbox", "dataset"],
   ["store"],
   ["orchestrator"],
   ["recipe"],
@@ -73,9 +73,10 @@ describe("the house", () => {
   test("imports each third-party package in the one file or folder that owns it", () => {
     // The command line is a folder of commands, the schema library speaks where data enters.
     const shared: Readonly<Record<string, RegExp>> = {
+      dockerode: /^sandbox\/docker(-client|-sandbox)?\.ts$/,
       commander: /^(main\.ts|cli\/)/,
-      hono: /^(model|peer)\/server\.ts$/,
-      valibot: /^(recipe\/(schema|validate)|peer\/control|driver\/(manifest|verify|driver-file))\.ts$/,
+      hono: /^((model|peer)\/server|cli\/metrics-server)\.ts$/,
+      valibot: /^(recipe\/(schema|validate)|peer\/control|agent\/exec|driver\/(manifest|verify|driver-file))\.ts$/,
       "yocto-queue": /^(host\/role|model\/limit)\.ts$/,
       "fastest-levenshtein": /^(recipe\/validate|dataset\/files)\.ts$/,
     };

@@ -13,6 +13,7 @@ import { Host } from "../host/host.ts";
 import { catchStrayErrors } from "../host/stray-error.ts";
 import type { Transport } from "../peer/transport.ts";
 import { runtime } from "../platform.ts";
+import type { SandboxSite } from "../sandbox/site.ts";
 import { systemClock } from "../task/clock.ts";
 import type { RecordHead } from "../task/record.ts";
 import { type Log, openLog } from "../telemetry/log.ts";
@@ -22,12 +23,15 @@ import { createTracing, type Tracing } from "../telemetry/tracing.ts";
 import { version } from "../version.ts";
 import { Cluster, type ClusterFlags, DRIVER_NAME, dismissWorkers, wantsHosts } from "./cluster.ts";
 import { catchInterrupts } from "./interrupts.ts";
+import { readToken } from "./join.ts";
+import { serveMetrics } from "./metrics-server.ts";
 import type { Snapshot } from "./panel.ts";
 import type { Prepared, Scanned } from "./prepare.ts";
 import { startProgress } from "./progress.ts";
 import type { Summary } from "./summary.ts";
 
 export interface RunFlags extends ClusterFlags {
+  readonly metrics?: string;
   readonly quiet?: boolean;
 }
 
@@ -40,6 +44,8 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, { s
   const startedAt = performance.now();
   let running: Run | null = null;
   let cluster: Cluster | null = null;
+  let sandboxes: SandboxSite | null = null;
+  let scraped: ReturnType<typeof serveMetrics> = null;
 
   const snapshot = (): Snapshot => ({
     name,
@@ -76,8 +82,11 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, { s
   const rows = await openDataset(source, scan.rows);
   const isRecorded = (rowId: string, trial: number) => before > 0 && directory.recorded.ids.has(rowId, trial);
   const connect = async (parts: FabricParts): Promise<Fabric> => {
+    scraped = serveMetrics(flags.metrics, await readToken(process.env), () => metrics.render());
+    if (scraped !== null) progress.say(`metrics at ${scraped.url}/metrics`);
     if (!wantsHosts(flags)) {
       await dismissWorkers(directory.path);
+      sandboxes = await prepared.openSandboxes(DRIVER_NAME, Object.keys(loaded.recipe.roles), log);
       return connectInMemory(parts, (transport) => createLocalHost(prepared, transport, tracing));
     }
     const { say } = progress;
@@ -121,6 +130,7 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, { s
   releaseConsole();
   progress.stop();
   await rows.close();
+  await Promise.all([stop(scraped), stop(sandboxes)]);
   await Promise.all([tracing?.close(), metrics.close(), logSink.close()]);
   const error = await directory.close(end.complete ? "complete" : "stopped").then(
     () => end.error,
@@ -147,6 +157,11 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, { s
     wire_bytes: wireBytesOf(cluster),
     error: error instanceof MatrixError || error === null ? error : new MatrixError("storage_failed", String(error), { cause: error }),
   };
+}
+
+/** What was started while the run began, if it came to that. */
+async function stop(started: { stop(): Promise<void> } | null): Promise<void> {
+  await started?.stop();
 }
 
 function wireBytesOf(cluster: Cluster | null): number | null {

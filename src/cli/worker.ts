@@ -135,7 +135,7 @@ async function unpackAndPrepare({ bundle }: Welcome, folder: string): Promise<Pr
 }
 
 async function serve(
-  { loaded, agents, rule }: Prepared,
+  { loaded, agents, rule, openSandboxes }: Prepared,
   { run }: Welcome,
   driver: DriverCalls,
   options: WorkerOptions,
@@ -166,6 +166,7 @@ async function serve(
     tokens: parts.host?.tokens ?? { prompt: 0, completion: 0 },
   }));
   const slots = roles.reduce((sum, role) => sum + (recipe.roles[role]?.concurrency ?? 0), 0);
+  const sandboxes = await openSandboxes(name, roles, log);
   const peer = await Peer.listen({
     self: id,
     token: found.token,
@@ -220,6 +221,7 @@ async function serve(
   await sendLogs(driver, name, log);
   await membership.stop();
   host.stop();
+  await sandboxes.stop();
   await peer.stop();
   await Promise.all([tracing?.close(), metrics.close()]);
   return why;

@@ -1,0 +1,118 @@
+// Sandboxes by Docker. A container's first process is the holder, attached to us by its stdin, so that it ends when we do.
+
+import { randomUUID } from "node:crypto";
+import type Docker from "dockerode";
+import { MatrixError, messageOf } from "../error.ts";
+import { machineId } from "../process.ts";
+import { SCRATCH } from "../recipe/schema.ts";
+import type { Log } from "../telemetry/log.ts";
+import type { Sandbox, Sandboxes, SandboxSpec } from "./contract.ts";
+import { connectDocker, hintFor, LABEL } from "./docker-client.ts";
+import { DockerSandbox } from "./docker-sandbox.ts";
+import { BRIDGE, HOLDER } from "./holder.ts";
+import type { Lease } from "./lease.ts";
+
+/** Of a read-only root's writable places: they live in memory, count as such, and get no more than half of it. */
+const tmpfs = (memoryBytes: number) => `rw,exec,nosuid,nodev,mode=1777,size=${Math.floor(memoryBytes / 2)}`;
+/** What root in a container may still do with its own files and users; nothing of it reaches out of it. */
+const CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "SETGID", "SETUID"];
+export class DockerSandboxes implements Sandboxes {
+  readonly engine = "docker";
+  readonly #docker: Docker;
+  readonly #lease: Lease;
+  readonly #log: Log;
+  /** Where the engine runs on another machine, nothing of ours can be mounted. */
+  readonly #remote: boolean;
+
+  static async connect(lease: Lease, log: Log): Promise<DockerSandboxes> {
+    const { docker, remote } = await connectDocker();
+    return new DockerSandboxes(docker, remote, lease, log);
+  }
+
+  private constructor(docker: Docker, remote: boolean, lease: Lease, log: Log) {
+    this.#docker = docker;
+    this.#remote = remote;
+    this.#lease = lease;
+    this.#log = log;
+  }
+
+  async start(spec: SandboxSpec, signal?: AbortSignal): Promise<Sandbox> {
+    if (this.#remote)
+      throw new MatrixError("sandbox_invalid", "the Docker engine runs on another machine, where our files cannot be mounted", {
+        hint: "start `matrix agent` on that machine, or use a local engine",
+      });
+    const id = `matrix-${randomUUID()}`;
+    let container: Docker.Container | null = null;
+    try {
+      signal?.throwIfAborted();
+      container = await this.#docker.createContainer({ name: id, ...this.#settings(id, spec) });
+      const streams = await container.attach({ stream: true, hijack: true, stdin: true, stdout: true, stderr: true });
+      await container.start();
+      signal?.throwIfAborted();
+      return new DockerSandbox(id, spec, container, streams, this.#log);
+    } catch (cause) {
+      await container?.remove({ force: true }).catch(() => undefined);
+      if (signal?.aborted === true) throw signal.reason;
+      throw unavailable(spec, cause);
+    }
+  }
+
+  #settings(id: string, spec: SandboxSpec): Docker.ContainerCreateOptions {
+    const { owner, folder, bridge } = this.#lease;
+    const env = { ...spec.env, ...this.#lease.marksOf(id, "docker", spec.image) };
+    const mounts = [{ source: bridge, target: BRIDGE, writable: false }, ...spec.mounts];
+    return {
+      Image: spec.image,
+      Entrypoint: ["/bin/sh"],
+      Cmd: ["-c", HOLDER, "matrix-holder", `${BRIDGE}/lease`, "-"],
+      Env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
+      WorkingDir: spec.workdir,
+      Labels: {
+        [LABEL.sandbox]: spec.name,
+        [LABEL.run]: owner.run,
+        [LABEL.host]: owner.host,
+        [LABEL.lease]: folder,
+        [LABEL.machine]: machineId(),
+      },
+      OpenStdin: true,
+      // When we are gone, so is the holder's stdin.
+      StdinOnce: true,
+      AttachStdin: true,
+      HostConfig: {
+        AutoRemove: true,
+        Memory: spec.memoryBytes,
+        // No swap on top.
+        MemorySwap: spec.memoryBytes,
+        NanoCpus: Math.round(spec.cpus * 1e9),
+        PidsLimit: spec.pids,
+        NetworkMode: spec.network,
+        ReadonlyRootfs: spec.readOnly,
+        Tmpfs: Object.fromEntries(writablePlaces(spec).map((place) => [place, tmpfs(spec.memoryBytes)])),
+        Mounts: mounts.map(({ source, target, writable }) => ({ Type: "bind", Source: source, Target: target, ReadOnly: !writable })),
+        CapDrop: ["ALL"],
+        CapAdd: CAPABILITIES,
+        SecurityOpt: ["no-new-privileges"],
+        // Output of commands comes to us alone.
+        LogConfig: { Type: "none", Config: {} },
+      },
+    };
+  }
+}
+
+function unavailable(spec: SandboxSpec, cause: unknown): MatrixError {
+  const { statusCode } = cause as { statusCode?: number };
+  if (statusCode === 404 || /invalid reference/.test(messageOf(cause)))
+    return new MatrixError("sandbox_invalid", `Docker has no image ${spec.image} (sandboxes.${spec.name}.image)`, {
+      cause,
+      hint: `\`docker pull ${spec.image}\`, or \`matrix sandbox build\` where it has a Dockerfile`,
+    });
+  return new MatrixError("sandbox_unavailable", `Docker cannot start sandbox ${spec.name}: ${messageOf(cause)}`, {
+    cause,
+    hint: hintFor(cause),
+  });
+}
+
+/** What is writable although the root is not; /work is the sandbox's own in any case. */
+function writablePlaces({ readOnly, workdir }: SandboxSpec): readonly string[] {
+  return [...(readOnly ? ["/tmp"] : []), ...(workdir === SCRATCH ? [SCRATCH] : [])];
+}
