@@ -10,6 +10,7 @@ const SRC = resolve(import.meta.dir, "../src");
 const LAYERS: readonly (readonly string[])[] = [
   ["main.ts"],
   ["cli", "sdk.ts"],
+  ["export"],
   ["driver", "host"],
   ["agent"],
   ["peer", "model", "dataset"],

@@ -26,7 +26,8 @@ export function mergeNeighbours(messages: readonly ChatMessage[]): ChatMessage[]
   return merged;
 }
 
-function messagesOf({ result }: Hop, own: boolean): ChatMessage[] {
+/** What one hop said, as one of its own role or to another. */
+export function messagesOf({ result }: Hop, own: boolean): ChatMessage[] {
   const toolResults = (Array.isArray(result) ? result : [result]).filter(isToolMessage);
   if (toolResults.length > 0) return toolResults;
   if (!own) return [{ role: "user", content: chatContent(result) ?? JSON.stringify(result) }];

@@ -64,14 +64,15 @@ async function under<T>(key: string, make: () => Promise<T>): Promise<T> {
 }
 
 /** In a pattern with turns, whoever takes turns sees the turns. */
-function defaultConversation(name: string, orchestrator: OrchestratorConfig): readonly string[] {
+export function defaultConversation(name: string, orchestrator: OrchestratorConfig): readonly string[] {
   if ("module" in orchestrator) return [];
   if (orchestrator.pattern === "dialogue") return orchestrator.speakers.includes(name) ? orchestrator.speakers : [];
   if (orchestrator.pattern === "tool-loop") return orchestrator.speaker === name ? [orchestrator.speaker, orchestrator.tools] : [];
   return [];
 }
 
-async function readTools(path: string): Promise<readonly JsonObject[]> {
+/** Fails with `recipe_invalid`. */
+export async function readTools(path: string): Promise<readonly JsonObject[]> {
   const tools = await readJson(path);
   if (Array.isArray(tools) && tools.every(isJsonObject)) return tools;
   throw new MatrixError("recipe_invalid", `${path} is no list of tools`, { hint: 'a JSON list of {"type": "function", "function": {…}}' });

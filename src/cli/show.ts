@@ -3,8 +3,7 @@
 import { join } from "node:path";
 import { styleText } from "node:util";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { openLines } from "../driver/recorded.ts";
-import { TRAJECTORIES_FILE } from "../driver/run-directory.ts";
+import { openLines, TRAJECTORIES_FILE } from "../driver/recorded.ts";
 import { MatrixError } from "../error.ts";
 import { isJsonObject, type Json } from "../task/json.ts";
 import { chatContent, type TrajectoryRecord } from "../task/record.ts";

@@ -1,11 +1,13 @@
 // What a run directory has recorded, read from the records themselves in one pass. A torn last line is cut, not trusted.
 
 import { open } from "node:fs/promises";
+import { join } from "node:path";
 import { splitLines } from "../dataset/lines.ts";
 import { MatrixError } from "../error.ts";
 import { IdSet } from "../task/id-set.ts";
-import { RECORD_FORMAT } from "../task/record.ts";
+import { RECORD_FORMAT, type TrajectoryRecord } from "../task/record.ts";
 
+export const TRAJECTORIES_FILE = "trajectories.jsonl";
 const CHUNK_BYTES = 1024 * 1024;
 
 export interface Recorded {
@@ -41,6 +43,20 @@ export async function readRecorded(path: string): Promise<Recorded> {
   return { ids, counts, bytes, tornBytes: size - bytes };
 }
 
+/** The whole records of a run directory, in batches; a torn last line is none. Fails with `run_refused` on a line that is no record. */
+export async function* readRecords(directory: string): AsyncGenerator<readonly TrajectoryRecord[]> {
+  const path = join(directory, TRAJECTORIES_FILE);
+  const { size, lines, close } = await openLines(path);
+  try {
+    for await (const batch of lines) {
+      const whole = batch.filter(({ offset, bytes }) => offset + bytes + 1 <= size);
+      yield whole.map(({ text, number }) => parseHead(text, path, number) as TrajectoryRecord);
+    }
+  } finally {
+    await close();
+  }
+}
+
 /** The lines of a file; none where there is no file. */
 export async function openLines(path: string): Promise<{ size: number; lines: ReturnType<typeof splitLines>; close: () => Promise<void> }> {
   const file = await open(path, "r").catch((cause: { code?: unknown }) => {
@@ -55,12 +71,9 @@ export async function openLines(path: string): Promise<{ size: number; lines: Re
 
 async function* nothing(): AsyncGenerator<Buffer> {}
 
-interface Head {
-  readonly id: string;
-  readonly trial: number;
-  readonly status: "ok" | "failed" | "lost";
-}
+type Head = Pick<TrajectoryRecord, "id" | "trial" | "status">;
 
+/** The record, of which no more than the head was looked at. */
 function parseHead(text: string, path: string, line: number): Head {
   let value: unknown;
   try {
@@ -73,7 +86,7 @@ function parseHead(text: string, path: string, line: number): Head {
   if (typeof id !== "string" || typeof trial !== "number" || (status !== "ok" && status !== "failed" && status !== "lost")) {
     throw damaged(path, line, "it has no id, trial and status");
   }
-  return { id, trial, status };
+  return value as Head;
 }
 
 function damaged(path: string, line: number, what: string): MatrixError {

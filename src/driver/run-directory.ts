@@ -9,10 +9,9 @@ import { type Difference, recipeDifferences } from "../recipe/difference.ts";
 import type { RecordLine } from "../task/record.ts";
 import { clearLock, type Lock, takeLock } from "./lock.ts";
 import { MANIFEST_FILE, type Manifest, readManifest, writeManifest } from "./manifest.ts";
-import { type Recorded, readRecorded } from "./recorded.ts";
+import { type Recorded, readRecorded, TRAJECTORIES_FILE } from "./recorded.ts";
 import { TrajectoryWriter } from "./trajectories.ts";
 
-export const TRAJECTORIES_FILE = "trajectories.jsonl";
 const CHECKPOINT_MS = 1000;
 
 /** What a run is: everything of the manifest that does not change while it runs. */

@@ -12,8 +12,7 @@ import { RECORD_FORMAT, type TrajectoryRecord } from "../task/record.ts";
 import { deriveSeed } from "../task/seed.ts";
 import { STOP_REASONS } from "../task/task.ts";
 import { type Manifest, readManifest } from "./manifest.ts";
-import { openLines } from "./recorded.ts";
-import { TRAJECTORIES_FILE } from "./run-directory.ts";
+import { openLines, TRAJECTORIES_FILE } from "./recorded.ts";
 
 const FINDINGS_MAX = 100;
 

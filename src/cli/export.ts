@@ -1,0 +1,127 @@
+// `matrix export DIR… --to FORMAT -o PATH`: the records of runs as the files that training programs load.
+
+import { Command, InvalidArgumentError, Option } from "commander";
+import { MatrixError } from "../error.ts";
+import { type ExportSummary, exportRuns } from "../export/export.ts";
+import { FORMATS } from "../export/formats.ts";
+import type { Part, PerspectiveOptions } from "../export/perspective.ts";
+import { LEFT_OUT, type SelectionRules } from "../export/selection.ts";
+import { parseSplits, type Split, WHOLE } from "../export/split.ts";
+import { compileExpression, type Expression } from "../recipe/expression.ts";
+import { grouped } from "./panel.ts";
+
+interface ExportFlags {
+  readonly to: string;
+  readonly output: string;
+  readonly filter?: Expression;
+  readonly minScore?: number;
+  readonly dedupe?: "exact" | "near";
+  readonly split: readonly Split[];
+  readonly as?: ReadonlyMap<string, Part>;
+  readonly trainOn?: readonly string[];
+  readonly tools?: Expression;
+  readonly prompts: boolean;
+  readonly license?: string;
+  readonly force?: boolean;
+  readonly json?: boolean;
+}
+
+const OPTIONS: readonly Option[] = [
+  new Option("--to <format>", "what to make").env("MATRIX_TO").choices(Object.keys(FORMATS)).makeOptionMandatory(),
+  new Option("-o, --output <path>", "a file, or a folder: one file a split, and a dataset card").env("MATRIX_OUTPUT").makeOptionMandatory(),
+  new Option("--filter <cel>", "only records for which it is true: score > 0.5 && row.lang == 'en'")
+    .env("MATRIX_FILTER")
+    .argParser(expression),
+  new Option("--min-score <n>", "only records with this score or a higher one").env("MATRIX_MIN_SCORE").argParser(number),
+  new Option("--dedupe <how>", "leave out conversations that are there already").env("MATRIX_DEDUPE").choices(["exact", "near"]),
+  new Option("--split <shares>", "train=0.9,test=0.1: by row, so that trials stay together")
+    .env("MATRIX_SPLIT")
+    .argParser(parseSplits)
+    .default(WHOLE, "all in train"),
+  new Option("--as <roles>", "student=assistant,teacher=user: who is who; roles not named are left out")
+    .env("MATRIX_AS")
+    .argParser(parseParts),
+  new Option("--train-on <roles>", "of the assistants, only these are trained on").env("MATRIX_TRAIN_ON").argParser(names),
+  new Option("--tools <cel>", "the tools of a record, such as row.tools (default: those of the assistant's role)")
+    .env("MATRIX_TOOLS")
+    .argParser(expression),
+  new Option("--no-prompts", "leave out what the recipe's prompts say"),
+  new Option("--license <id>", "of the dataset, for its card").env("MATRIX_LICENSE"),
+  new Option("--force", "replace what is there").env("MATRIX_FORCE"),
+  new Option("--json", "the summary as one object on stdout").env("MATRIX_JSON"),
+];
+
+export function exportCommand(): Command {
+  const command = new Command("export")
+    .description("write the records of runs as training data")
+    .argument("<dir...>", "run directories")
+    .addHelpText(
+      "after",
+      `\nFormats:\n${Object.entries(FORMATS)
+        .map(([name, { about }]) => `  ${name.padEnd(10)} ${about}`)
+        .join("\n")}`,
+    );
+  for (const option of OPTIONS) command.addOption(option);
+  return command.action(async (directories: readonly string[], flags: ExportFlags) => {
+    const format = FORMATS[flags.to];
+    if (format === undefined) throw new MatrixError("usage", `no format ${flags.to}`);
+    const summary = await exportRuns({
+      directories,
+      format,
+      formatName: flags.to,
+      output: flags.output.replace(/\/+$/, ""),
+      splits: flags.split,
+      rules: rulesOf(flags),
+      perspective: perspectiveOf(flags),
+      license: flags.license ?? null,
+      force: flags.force === true,
+    });
+    console.log(flags.json === true ? JSON.stringify(summary) : textOf(summary));
+  });
+}
+
+function rulesOf({ filter, minScore, dedupe }: ExportFlags): SelectionRules {
+  return { filter: filter ?? null, minScore: minScore ?? null, dedupe: dedupe ?? null };
+}
+
+function perspectiveOf({ as, trainOn, tools, prompts }: ExportFlags): PerspectiveOptions {
+  return { as: as ?? null, trainOn: trainOn ?? null, tools: tools ?? null, withPrompts: prompts };
+}
+
+function textOf({ output, records, left_out: leftOut, examples, simulated }: ExportSummary): string {
+  const parts = Object.entries(examples).map(([name, count]) => `${name} ${grouped(count)}`);
+  const reasons = LEFT_OUT.filter((reason) => leftOut[reason] > 0).map(
+    (reason) => `${reason.replaceAll("_", " ")} ${grouped(leftOut[reason])}`,
+  );
+  const lines = [`${output}: ${parts.join(", ")}, from ${grouped(records)} records${simulated ? " (simulated model)" : ""}`];
+  if (reasons.length > 0) lines.push(`left out: ${reasons.join(", ")}`);
+  return lines.join("\n");
+}
+
+function expression(source: string): Expression {
+  try {
+    return compileExpression(source);
+  } catch (thrown) {
+    throw new InvalidArgumentError(thrown instanceof Error ? thrown.message : String(thrown));
+  }
+}
+
+function number(text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !Number.isFinite(value)) throw new InvalidArgumentError("It must be a number.");
+  return value;
+}
+
+function names(text: string): readonly string[] {
+  return text.split(",").map((name) => name.trim());
+}
+
+function parseParts(text: string): ReadonlyMap<string, Part> {
+  const pairs = names(text).map((pair) => pair.split("=").map((word) => word.trim()));
+  return new Map(
+    pairs.map(([role = "", part = "", ...more]) => {
+      if (role !== "" && more.length === 0 && (part === "assistant" || part === "user")) return [role, part];
+      throw new InvalidArgumentError("It must be ROLE=assistant or ROLE=user, more with commas between.");
+    }),
+  );
+}
