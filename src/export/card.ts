@@ -129,8 +129,10 @@ function partsOf({ manifest, perspective }: Source): string[] {
   return [`In ${manifest.name}, ${parts.join("; ")}.`, ""];
 }
 
+/** Its paths lead nowhere elsewhere, and would tell of the machine. */
 async function recipeOf({ directory, manifest }: Source): Promise<string[]> {
-  const recipe = await readFile(join(directory, "recipe.toml"), "utf8").catch(() => "");
+  const text = await readFile(join(directory, "recipe.toml"), "utf8").catch(() => "");
+  const recipe = text.replace(/"\/(?:[^"\n]*\/)?([^"\n/]*)"/g, '"…/$1"');
   if (recipe === "") return [];
   return ["<details>", `<summary>Recipe of ${manifest.name}</summary>`, "", "```toml", recipe.trimEnd(), "```", "", "</details>", ""];
 }
