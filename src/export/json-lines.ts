@@ -2,14 +2,13 @@
 // the same keys there and a tool call comes later, it refuses the file. So a row that shows that a list holds objects of
 // several shapes is moved to the front, unless one stands near it anyhow.
 
-import { createReadStream } from "node:fs";
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
-import { pipeline } from "node:stream/promises";
 import { isJsonObject, type Json } from "../task/json.ts";
 import type { Columns, RowFile, TableRow } from "./contract.ts";
 import { storageFailed } from "./storage.ts";
 
 const BLOCK_CHARACTERS = 1024 * 1024;
+const COPY_BYTES = 4 * 1024 * 1024;
 /** Well within what loaders look at. */
 const FRONT_BYTES = 4 * 1024 * 1024;
 
@@ -46,9 +45,9 @@ class JsonLines implements RowFile {
     const line = `${JSON.stringify(row)}\n`;
     const start = this.#bytes;
     this.#bytes += Buffer.byteLength(line);
-    // Each column has to see the row.
-    const telling = this.#shapes.filter((shapes) => shapes.becomeSeveral(row));
-    if (telling.length > 0 && start > FRONT_BYTES) this.#forFront.push({ start, end: this.#bytes });
+    // Every column has to see the row: no short cut.
+    const telling = this.#shapes.map((shapes) => shapes.becomeSeveral(row));
+    if (telling.includes(true) && start > FRONT_BYTES) this.#forFront.push({ start, end: this.#bytes });
     this.#block.push(line);
     this.#blockCharacters += line.length;
     if (this.#blockCharacters >= BLOCK_CHARACTERS) await this.#flush();
@@ -75,15 +74,24 @@ class JsonLines implements RowFile {
       from = end;
     }
     if (from < this.#bytes) rest.push({ start: from, end: this.#bytes });
-    const target = await open(moved, "w");
+    const [source, target] = [await open(this.#path), await open(moved, "wx")];
     try {
-      for (const { start, end } of [...this.#forFront, ...rest])
-        await pipeline(createReadStream(this.#path, { start, end: end - 1 }), target.createWriteStream({ autoClose: false }));
+      for (const range of [...this.#forFront, ...rest]) await copy(source, target, range);
     } finally {
-      await target.close();
+      await Promise.all([source.close(), target.close()]);
     }
     await rm(this.#path);
     await rename(moved, this.#path);
+  }
+}
+
+async function copy(source: FileHandle, target: FileHandle, { start, end }: Range): Promise<void> {
+  const block = Buffer.allocUnsafe(Math.min(COPY_BYTES, end - start));
+  for (let at = start; at < end; ) {
+    const { bytesRead } = await source.read(block, 0, Math.min(block.length, end - at), at);
+    if (bytesRead === 0) throw new Error("the file is shorter than what was written");
+    await target.appendFile(block.subarray(0, bytesRead));
+    at += bytesRead;
   }
 }
 

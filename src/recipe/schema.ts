@@ -84,6 +84,8 @@ const run = v.strictObject({
   grace: v.optional(duration, "30s"),
   /** The run directory. */
   output: v.optional(path),
+  /** Records as Zstandard frames, trajectories.jsonl.zst. */
+  compress: v.optional(v.boolean(), false),
 });
 
 /** A distribution of a duration (ms) or a count: a constant, or a table. */

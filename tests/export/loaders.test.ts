@@ -83,7 +83,7 @@ describe("an export as lines", () => {
       await exportTo(folder, "trl-sft", "masked.jsonl", ["--train-on", "solver"]);
       const masked = await load<{ rendered: { prompt: string; completion: string }[] }>(folder, "template", join(folder, "masked.jsonl"));
       expect(masked?.rendered[0]?.completion).toContain("<tool_call>");
-      expect(masked?.rendered[0]?.prompt).not.toContain("<tool_call>\n{");
+      expect(masked?.rendered[0]?.prompt).toEndWith("<|im_start|>assistant\n");
 
       await writeRun(
         join(folder, "run"),
