@@ -95,6 +95,8 @@ function fill(text: string, env: Environment): string {
 
 function isPath(key: string, text: string): boolean {
   if (matchesKey(key, "roles.*.agent") && text === "llm") return false;
+  // A dataset of the hub.
+  if (text.startsWith("hf://")) return false;
   // An empty path is no path: the schema says so.
   return text !== "" && PATH_KEYS.some((pattern) => matchesKey(key, pattern));
 }

@@ -55,10 +55,12 @@ const shard = v.pipe(
 );
 
 const dataset = v.strictObject({
-  /** A path or glob, or several. */
+  /** A path, folder or glob, or hf://OWNER/NAME, or several. */
   path: v.union([path, v.pipe(v.array(path), v.minLength(1, "a path or several"))], "a path or several"),
   /** From the file's name unless given. */
-  format: v.optional(v.picklist(["jsonl", "json", "csv"])),
+  format: v.optional(v.picklist(["jsonl", "json", "csv", "parquet"])),
+  /** The fields that rows have; unset, all that the files have. */
+  columns: v.optional(v.pipe(v.array(v.string()), v.minLength(1, "at least one column"))),
   /** The field that names a row; unset, the row's number from 0. */
   id: v.optional(v.string()),
   limit: v.optional(count),
