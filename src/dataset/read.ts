@@ -1,8 +1,8 @@
 // Rows of files, in order, in batches: JSONL, a JSON array, CSV or Parquet, plain or compressed, streamed and never held whole.
 
 import { createReadStream } from "node:fs";
-import type { Readable } from "node:stream";
-import { createGunzip, createZstdDecompress } from "node:zlib";
+import { Readable } from "node:stream";
+import { createGunzip } from "node:zlib";
 import { JSONParser } from "@streamparser/json";
 import { CsvError, parse as parseCsv } from "csv-parse";
 import { messageOf } from "../error.ts";
@@ -10,6 +10,7 @@ import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import type { DataFile } from "./files.ts";
 import { splitLines } from "./lines.ts";
 import { readParquet } from "./parquet.ts";
+import { decompress } from "./zstd.ts";
 
 const CHUNK_BYTES = 256 * 1024;
 const BATCH_ROWS = 256;
@@ -46,9 +47,10 @@ export async function* readItems(files: readonly DataFile[], columns: readonly s
 function open({ path, compression }: DataFile): Readable {
   const bytes = createReadStream(path, { highWaterMark: CHUNK_BYTES });
   if (compression === null) return bytes;
-  const decompress = compression === "gz" ? createGunzip() : createZstdDecompress();
-  bytes.on("error", (error) => decompress.destroy(error));
-  return bytes.pipe(decompress);
+  if (compression === "zst") return Readable.from(decompress(bytes), { objectMode: false });
+  const gunzip = createGunzip();
+  bytes.on("error", (error) => gunzip.destroy(error));
+  return bytes.pipe(gunzip);
 }
 
 const READERS: Readonly<

@@ -5,8 +5,8 @@ import { existsSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
 import { splitLines } from "../dataset/lines.ts";
+import { decodeFrame, FrameWalker } from "../dataset/zstd.ts";
 import { MatrixError } from "../error.ts";
-import { decodeFrame, frameBytes } from "./frames.ts";
 
 const PLAIN_FILE = "trajectories.jsonl";
 const COMPRESSED_FILE = "trajectories.jsonl.zst";
@@ -93,28 +93,34 @@ class Frames {
   }
 
   async *contents(): AsyncGenerator<Buffer> {
-    let rest: Buffer = Buffer.alloc(0);
+    const walker = new FrameWalker();
+    let pieces: Buffer[] = [];
     let read = 0;
     for await (const chunk of chunksOf(this.#file, this.#size)) {
       read += chunk.length;
-      rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
-      for (let bytes = frameBytes(rest); typeof bytes === "number"; bytes = frameBytes(rest)) {
-        const content = decodeFrame(rest.subarray(0, bytes));
-        // A power cut can leave the last frame with holes.
-        if (content === null && this.end + bytes === this.#size) return;
-        if (content === null) throw this.#damaged();
-        this.end += bytes;
-        this.contentBytes += content.length;
+      for (let rest = chunk; rest.length > 0; ) {
+        const { bytes, at } = walker.take(rest);
+        if (at === "foreign" && (await this.#isBlank([...pieces, rest], read))) return;
+        if (at === "foreign") throw this.#damaged();
+        pieces.push(rest.subarray(0, bytes));
         rest = rest.subarray(bytes);
+        if (at === "inside") continue;
+        const frame = Buffer.concat(pieces);
+        pieces = [];
+        const content = decodeFrame(frame);
+        // A power cut can leave the last frame with holes.
+        if (content === null && this.end + frame.length === this.#size) return;
+        if (content === null) throw this.#damaged();
+        this.end += frame.length;
+        this.contentBytes += content.length;
         yield content;
       }
-      if (frameBytes(rest) === "foreign" && rest.length > 0 && !(await this.#isBlank(rest, read))) throw this.#damaged();
     }
   }
 
   /** Whether nothing but zeros follows: what a power cut leaves of a file that had grown. */
-  async #isBlank(rest: Buffer, from: number): Promise<boolean> {
-    if (rest.some((byte) => byte !== 0)) return false;
+  async #isBlank(pieces: readonly Buffer[], from: number): Promise<boolean> {
+    if (pieces.some((piece) => piece.some((byte) => byte !== 0))) return false;
     for await (const chunk of chunksOf(this.#file, this.#size, from)) if (chunk.some((byte) => byte !== 0)) return false;
     return true;
   }

@@ -3,9 +3,9 @@
 // A compressed output gets a whole frame a write, so the same holds for it.
 
 import { type FileHandle, open } from "node:fs/promises";
+import { encodeFrame } from "../dataset/zstd.ts";
 import { MatrixError, messageOf } from "../error.ts";
 import type { RecordLine } from "../task/record.ts";
-import { encodeFrame } from "./frames.ts";
 import { isCompressed } from "./stored-lines.ts";
 
 const SYNC_MS = 1000;
