@@ -6,6 +6,7 @@ import type { ChatMessage, Model } from "../model/contract.ts";
 import type { OrchestratorConfig, RoleConfig, TemplateSource } from "../recipe/schema.ts";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import type { Task } from "../task/task.ts";
+import { createAttach } from "./attachments.ts";
 import { createCodeAgent } from "./code.ts";
 import type { Agent } from "./contract.ts";
 import { createLlmAgent, type LlmRole, renderMessages } from "./llm.ts";
@@ -38,7 +39,7 @@ export async function loadTemplate(source: TemplateSource, name: string): Promis
 async function createLlm(name: string, config: RoleConfig, { models, orchestrator }: AgentParts): Promise<CreatedAgent> {
   const model = models.get(config.model ?? "");
   if (model === undefined) throw new MatrixError("recipe_invalid", `roles.${name} has no model`);
-  const { system, prompt, tools, schema } = config;
+  const { system, prompt, tools, schema, attachments, attachment_folder: folder } = config;
   const key = (part: string) => `roles.${name}.${part}`;
   const role: LlmRole = {
     name,
@@ -48,6 +49,7 @@ async function createLlm(name: string, config: RoleConfig, { models, orchestrato
     conversation: new Set(config.conversation ?? defaultConversation(name, orchestrator)),
     sampling: config.sampling,
     tools: tools === undefined ? null : await under(key("tools"), () => readTools(tools)),
+    attach: attachments === undefined ? null : createAttach(attachments, folder ?? null),
     schema: schema === undefined ? null : await under(key("schema"), async () => createAnswerSchema(await readSchema(schema))),
   };
   return { agent: createLlmAgent(role), render: (task) => renderMessages(role, task) };

@@ -6,6 +6,7 @@ import { hopCount } from "../task/encoded.ts";
 import type { JsonObject } from "../task/json.ts";
 import { deriveSeed } from "../task/seed.ts";
 import type { Task, Usage } from "../task/task.ts";
+import type { Attach } from "./attachments.ts";
 import type { Agent, AgentAnswer } from "./contract.ts";
 import { conversationOf, mergeNeighbours } from "./conversation.ts";
 import type { AnswerSchema } from "./schema.ts";
@@ -23,6 +24,8 @@ export interface LlmRole {
   readonly sampling: JsonObject;
   readonly tools: readonly JsonObject[] | null;
   readonly schema: AnswerSchema | null;
+  /** Puts the row's images and audio beside the prompt. */
+  readonly attach: Attach | null;
 }
 
 export function createLlmAgent(role: LlmRole): Agent {
@@ -47,8 +50,9 @@ export function renderMessages(role: Pick<LlmRole, "name" | "system" | "prompt" 
 }
 
 async function ask(role: LlmRole, task: Task, signal: AbortSignal): Promise<AgentAnswer> {
+  const messages = renderMessages(role, task);
   const request: ChatRequest = {
-    messages: renderMessages(role, task),
+    messages: role.attach === null ? messages : await role.attach(messages, task.row),
     seed: deriveSeed(task.seed, role.name, hopCount(task)) % SEED_MODULUS,
     sampling: role.sampling,
     ...(role.tools === null ? {} : { tools: role.tools }),

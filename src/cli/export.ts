@@ -45,7 +45,7 @@ const OPTIONS: readonly Option[] = [
   new Option("--tools <cel>", "the tools of a record, such as row.tools (default: those of the assistant's role)")
     .env("MATRIX_TOOLS")
     .argParser(expression),
-  new Option("--no-prompts", "leave out what the recipe's prompts say"),
+  new Option("--no-prompts", "leave out what the recipe's prompts say").env("MATRIX_NO_PROMPTS"),
   new Option("--license <id>", "of the dataset, for its card").env("MATRIX_LICENSE"),
   new Option("--force", "replace what is there").env("MATRIX_FORCE"),
   new Option("--json", "the summary as one object on stdout").env("MATRIX_JSON"),

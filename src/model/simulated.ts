@@ -43,7 +43,7 @@ export function simulate(config: SimulatedModelConfig, replies: Replies | null, 
   const cut = written.content !== null && countTokens(written.content) > maxTokens;
   const content = cut ? (written.content ?? "").slice(0, maxTokens * CHARACTERS_PER_TOKEN) : written.content;
   const completionTokens = countTokens(content ?? "") + ("tool_calls" in written ? countTokens(JSON.stringify(written["tool_calls"])) : 0);
-  const promptTokens = request.messages.reduce((sum, message) => sum + countTokens(message.content ?? "") + 4, 0);
+  const promptTokens = request.messages.reduce((sum, message) => sum + countTokens(textOf(message.content)) + 4, 0);
   const streamingMs = config.tokens_per_second === undefined ? 0 : (completionTokens / config.tokens_per_second) * 1000;
   return {
     message: { ...written, content },
@@ -52,6 +52,11 @@ export function simulate(config: SimulatedModelConfig, replies: Replies | null, 
     durationMs: sample(config.latency, random) + streamingMs,
     failure: drawFailure(config.errors, createRandom(deriveSeed(seed, "failure", tries))),
   };
+}
+
+/** Of what is beside text, its JSON: longer content costs more. */
+function textOf(content: ChatRequest["messages"][number]["content"]): string {
+  return content === null || typeof content === "string" ? (content ?? "") : JSON.stringify(content);
 }
 
 /** A token is about four characters: near enough for English, and the same everywhere. */

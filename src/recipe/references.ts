@@ -42,7 +42,7 @@ export function filesOf({ roles, models, orchestrator }: Recipe): (readonly [key
   return files;
 }
 
-const LLM_KEYS = ["model", "system", "prompt", "conversation", "tools", "schema"] as const;
+const LLM_KEYS = ["model", "system", "prompt", "conversation", "tools", "schema", "attachments", "attachment_folder"] as const;
 
 function checkRole(key: string, role: RoleConfig, { roles, models }: Recipe): Complaint[] {
   if (role.agent !== "llm") {
@@ -78,12 +78,14 @@ function routedRoles(orchestrator: OrchestratorConfig): (readonly [key: string, 
   }
 }
 
-function expressionsOf({ dataset, orchestrator }: Recipe): (readonly [key: string, source: string])[] {
+function expressionsOf({ dataset, roles, orchestrator }: Recipe): (readonly [key: string, source: string])[] {
   const found: [string, string][] = [];
   const add = (key: string, source: string | undefined): void => {
     if (source !== undefined) found.push([key, source]);
   };
   add("dataset.filter", dataset.filter);
+  for (const [name, { attachments = [] }] of Object.entries(roles))
+    for (const [index, source] of attachments.entries()) add(`${joinKey("roles", name)}.attachments.${index}`, source);
   if ("module" in orchestrator) return found;
   add("orchestrator.score", orchestrator.score);
   if (orchestrator.pattern === "dialogue" || orchestrator.pattern === "tool-loop") add("orchestrator.until", orchestrator.until);

@@ -181,6 +181,10 @@ const role = v.strictObject({
   sampling: v.optional(settings, {}),
   /** A JSON file with a list of tools in the OpenAI shape. */
   tools: v.optional(path),
+  /** CEL over `row`: images and audio that stand beside the prompt, by path, URL or base64. */
+  attachments: v.optional(v.pipe(v.array(v.string()), v.minLength(1, "at least one expression"))),
+  /** Where the paths of attachments are. */
+  attachment_folder: v.optional(path),
   /** A JSON schema of the answer: its file, or the table itself. */
   schema: v.optional(v.union([path, settings], "a path, or the schema as a table")),
   /** Steps of this role that run at once on one host. */
@@ -266,6 +270,7 @@ export const PATH_KEYS: readonly string[] = [
   "roles.*.prompt",
   "roles.*.tools",
   "roles.*.schema",
+  "roles.*.attachment_folder",
   "orchestrator.module",
 ];
 

@@ -38,6 +38,7 @@ const role = (model: Model, more: Partial<LlmRole> = {}): LlmRole => ({
   sampling: { temperature: 0 },
   tools: null,
   schema: null,
+  attach: null,
   ...more,
 });
 
