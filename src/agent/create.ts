@@ -8,6 +8,7 @@ import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import type { Task } from "../task/task.ts";
 import { createCodeAgent } from "./code.ts";
 import type { Agent } from "./contract.ts";
+import { createLanguageAgent } from "./language.ts";
 import { createLlmAgent, type LlmRole, renderMessages } from "./llm.ts";
 import { createAnswerSchema } from "./schema.ts";
 import { type CompiledTemplate, compileTemplate } from "./template.ts";
@@ -26,6 +27,9 @@ export interface AgentParts {
 
 export async function createAgent(name: string, config: RoleConfig, parts: AgentParts): Promise<CreatedAgent> {
   if (config.agent === "llm") return createLlm(name, config, parts);
+  if (config.agent === "language") {
+    return { agent: await under(`roles.${name}.with`, () => createLanguageAgent(config.with)), render: null };
+  }
   const module = await parts.loadModule(config.agent);
   return { agent: createCodeAgent(config.agent, module["default"], config.with), render: null };
 }

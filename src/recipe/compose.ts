@@ -4,7 +4,7 @@
 import { resolve } from "node:path";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import { joinKey, matchesKey } from "./key-path.ts";
-import { isSecretKey, PATH_KEYS } from "./schema.ts";
+import { BUILT_IN_AGENTS, isSecretKey, PATH_KEYS } from "./schema.ts";
 import type { Source } from "./source.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -73,7 +73,7 @@ export function leafProblems(value: Json, env: Environment, key = ""): LeafProbl
 /** What kind of thing a table describes, where there are several. */
 const KINDS: readonly (readonly [table: string, kind: (table: JsonObject) => Json | undefined])[] = [
   ["models.*", ({ kind }) => kind],
-  ["roles.*", ({ agent }) => agent && (agent === "llm" ? "llm" : "module")],
+  ["roles.*", ({ agent }) => agent && (BUILT_IN_AGENTS.includes(String(agent)) ? agent : "module")],
   ["orchestrator", ({ pattern, module }) => pattern ?? (module && "module")],
 ];
 
@@ -94,7 +94,7 @@ function fill(text: string, env: Environment): string {
 }
 
 function isPath(key: string, text: string): boolean {
-  if (matchesKey(key, "roles.*.agent") && text === "llm") return false;
+  if (matchesKey(key, "roles.*.agent") && BUILT_IN_AGENTS.includes(text)) return false;
   // An empty path is no path: the schema says so.
   return text !== "" && PATH_KEYS.some((pattern) => matchesKey(key, pattern));
 }

@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { MatrixError } from "../error.ts";
 import { compileExpression } from "./expression.ts";
 import { joinKey } from "./key-path.ts";
-import type { OrchestratorConfig, Recipe, RoleConfig } from "./schema.ts";
+import { BUILT_IN_AGENTS, type OrchestratorConfig, type Recipe, type RoleConfig } from "./schema.ts";
 import { type Complaint, nearest } from "./validate.ts";
 
 export function checkReferences(recipe: Recipe): Complaint[] {
@@ -33,7 +33,7 @@ export function filesOf({ roles, models, orchestrator }: Recipe): (readonly [key
     if (typeof value === "string") files.push([key, value]);
   };
   for (const [name, role] of Object.entries(roles)) {
-    if (role.agent !== "llm") add(`${joinKey("roles", name)}.agent`, role.agent);
+    if (!BUILT_IN_AGENTS.includes(role.agent)) add(`${joinKey("roles", name)}.agent`, role.agent);
     for (const key of ["system", "prompt", "tools", "schema"] as const) add(`${joinKey("roles", name)}.${key}`, role[key]);
   }
   for (const [name, model] of Object.entries(models))

@@ -161,7 +161,7 @@ const simulatedModel = v.strictObject({
 const model = v.variant("kind", [openaiModel, simulatedModel]);
 
 const role = v.strictObject({
-  /** "llm", or the path of a module that exports an agent. */
+  /** "llm", "language", or the path of a module that exports an agent. */
   agent: v.pipe(v.string(), v.nonEmpty()),
   /** What the module reads as `settings`. */
   with: v.optional(settings, {}),
@@ -251,13 +251,16 @@ export const recipeSchema = v.strictObject({
   orchestrator: v.lazy((input) => (typeof input === "object" && input !== null && "module" in input ? moduleOrchestrator : pattern)),
 });
 
+/** Agents that are no files. */
+export const BUILT_IN_AGENTS: readonly string[] = ["llm", "language"];
+
 /** Keys whose values are paths, `*` for any name, so that the loader can resolve them where they are written. */
 export const PATH_KEYS: readonly string[] = [
   "dataset.path",
   "dataset.path.*",
   "run.output",
   "models.*.replies",
-  "roles.*.agent", // unless it is "llm"
+  "roles.*.agent", // unless it is built in
   "roles.*.system",
   "roles.*.prompt",
   "roles.*.tools",

@@ -40,6 +40,11 @@ describe("sequence", () => {
     expect(end.ending).toMatchObject({ status: "ok", stopReason: "completed", score: 0.5, outcome: { score: 0.5, x: 1 } });
   });
 
+  test("takes the checked answer of a model for the outcome", async () => {
+    const message = { role: "assistant", content: '{"x": 1}', parsed: { x: 1 } };
+    expect((await walk({ pattern: "sequence", roles: ["a"] }, { a: () => message })).end.ending.outcome).toEqual({ x: 1 });
+  });
+
   test("scores by its expression over row and results", async () => {
     const config: PatternConfig = { pattern: "sequence", roles: ["a", "b"], score: "results.a + row.n" };
     expect((await walk(config, { a: () => 2, b: () => "text" })).end.ending).toMatchObject({ score: 5, outcome: { result: "text" } });
