@@ -23,6 +23,10 @@ export const ERROR_CODES = [
   "model_timeout",
   "model_refused_request", // any other 4xx
   "model_bad_answer", // not JSON, not a completion, empty
+  "sandbox_unavailable", // none could be started, or its engine failed
+  "sandbox_lost", // it went while it worked
+  "sandbox_bad_answer", // its agent answered what is no answer
+  "sandbox_fenced", // a stateful sandbox went on with a newer attempt of the task
   "host_lost", // hosts died with the task, or the one that held it (delivery = "at-most-once")
   "schema_mismatch", // an answer that does not fit the role's schema, also after the re-ask
 ] as const;

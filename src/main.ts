@@ -12,6 +12,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   check: async () => (await import("./cli/check.ts")).checkCommand(),
   verify: async () => (await import("./cli/verify.ts")).verifyCommand(),
   show: async () => (await import("./cli/show.ts")).showCommand(),
+  sandbox: async () => (await import("./cli/sandbox.ts")).sandboxCommand(),
   model: async () => (await import("./cli/model.ts")).modelCommand(),
 };
 

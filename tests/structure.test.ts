@@ -12,7 +12,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["cli", "sdk.ts"],
   ["driver", "host"],
   ["agent"],
-  ["peer", "model", "dataset"],
+  ["peer", "model", "sandbox", "dataset"],
   ["store"],
   ["orchestrator"],
   ["recipe"],
@@ -75,7 +75,7 @@ describe("the house", () => {
     const shared: Readonly<Record<string, RegExp>> = {
       commander: /^(main\.ts|cli\/)/,
       hono: /^(model|peer)\/server\.ts$/,
-      valibot: /^(recipe\/(schema|validate)|peer\/control|driver\/(manifest|verify|driver-file))\.ts$/,
+      valibot: /^(recipe\/(schema|validate)|peer\/control|agent\/exec|driver\/(manifest|verify|driver-file))\.ts$/,
       "yocto-queue": /^(host\/role|model\/limit)\.ts$/,
       "fastest-levenshtein": /^(recipe\/validate|dataset\/files)\.ts$/,
     };

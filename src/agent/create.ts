@@ -3,13 +3,16 @@
 import { readFile } from "node:fs/promises";
 import { MatrixError, messageOf } from "../error.ts";
 import type { ChatMessage, Model } from "../model/contract.ts";
-import type { OrchestratorConfig, RoleConfig, TemplateSource } from "../recipe/schema.ts";
+import type { OrchestratorConfig, RoleConfig, SandboxConfig, TemplateSource } from "../recipe/schema.ts";
+import type { SandboxPool } from "../sandbox/pool.ts";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import type { Task } from "../task/task.ts";
 import { createCodeAgent } from "./code.ts";
 import type { Agent } from "./contract.ts";
+import { createExecAgent } from "./exec.ts";
 import { createLanguageAgent } from "./language.ts";
 import { createLlmAgent, type LlmRole, renderMessages } from "./llm.ts";
+import { createSandboxedAgent, neighboursOf } from "./sandboxed.ts";
 import { createAnswerSchema } from "./schema.ts";
 import { type CompiledTemplate, compileTemplate } from "./template.ts";
 
@@ -22,6 +25,10 @@ export interface CreatedAgent {
 export interface AgentParts {
   readonly models: ReadonlyMap<string, Model>;
   readonly orchestrator: OrchestratorConfig;
+  /** What runs in sandboxes: who shares one, and the pool of a name, there once the run has begun. */
+  readonly roles: Readonly<Record<string, RoleConfig>>;
+  readonly sandboxes: Readonly<Record<string, SandboxConfig>>;
+  readonly pool: (sandbox: string) => SandboxPool;
   readonly loadModule: (path: string) => Promise<Record<string, unknown>>;
 }
 
@@ -30,6 +37,7 @@ export async function createAgent(name: string, config: RoleConfig, parts: Agent
   if (config.agent === "language") {
     return { agent: await under(`roles.${name}.with`, () => createLanguageAgent(config.with)), render: null };
   }
+  if (config.sandbox !== undefined) return { agent: createInSandbox(name, config, config.sandbox, parts), render: null };
   const module = await parts.loadModule(config.agent);
   return { agent: createCodeAgent(config.agent, module["default"], config.with), render: null };
 }
@@ -37,6 +45,12 @@ export async function createAgent(name: string, config: RoleConfig, parts: Agent
 /** A template's compiled form, from its file or its text. */
 export async function loadTemplate(source: TemplateSource, name: string): Promise<CompiledTemplate> {
   return typeof source === "string" ? compileTemplate(await readText(source), source) : compileTemplate(source.text, name);
+}
+
+function createInSandbox(name: string, config: RoleConfig, sandbox: string, { roles, sandboxes, pool }: AgentParts): Agent {
+  const timeoutMs = sandboxes[sandbox]?.timeout ?? config.timeout;
+  const role = { name, config, timeoutMs, neighbours: neighboursOf(sandbox, { roles }), pool: () => pool(sandbox) };
+  return config.agent === "exec" ? createExecAgent(role) : createSandboxedAgent(role);
 }
 
 async function createLlm(name: string, config: RoleConfig, { models, orchestrator }: AgentParts): Promise<CreatedAgent> {

@@ -3,6 +3,7 @@
 
 import { createHash } from "node:crypto";
 import { type CreatedAgent, createAgent, loadTemplate } from "../agent/create.ts";
+import { agentMounts } from "../agent/sandboxed.ts";
 import { hashUserModule, loadUserModule } from "../agent/user-module.ts";
 import { findFiles } from "../dataset/files.ts";
 import { openDataset } from "../dataset/open.ts";
@@ -20,13 +21,18 @@ import { isModule, readRecipeFile } from "../recipe/files.ts";
 import { joinKey } from "../recipe/key-path.ts";
 import { type LoadedRecipe, loadRecipe } from "../recipe/load.ts";
 import type { Recipe } from "../recipe/schema.ts";
+import type { SandboxPool } from "../sandbox/pool.ts";
+import { SandboxSite } from "../sandbox/site.ts";
 import { moveTask } from "../task/encoded.ts";
 import { deriveSeed } from "../task/seed.ts";
+import type { Log } from "../telemetry/log.ts";
 
 export interface Prepared {
   readonly loaded: LoadedRecipe;
   readonly models: ReadonlyMap<string, Model>;
   readonly agents: ReadonlyMap<string, CreatedAgent>;
+  /** What agents in sandboxes need before the first task comes; whoever opens it stops it at the end. */
+  readonly openSandboxes: (host: string, log: Log) => SandboxSite;
   readonly rule: Rule;
   /** As they stand in hops: which models' answers are simulated. */
   readonly simulatedModels: ReadonlySet<string>;
@@ -54,11 +60,12 @@ export async function prepare(recipePath: string, overrides: readonly string[], 
     const model = await attempt(joinKey("models", name), () => createModel(name, config, { loadModule: loadUserModule, loadTemplate }));
     if (model !== null) models.set(name, model);
   }
+  const sandboxes = sandboxesOf(recipe);
   const agents = new Map<string, CreatedAgent>();
   for (const [name, config] of Object.entries(recipe.roles)) {
     // A role whose model failed was reported already.
     if (config.agent === "llm" && !models.has(config.model ?? "")) continue;
-    const parts = { models, orchestrator: recipe.orchestrator, loadModule: loadUserModule };
+    const parts = { ...recipe, models, pool: sandboxes.pool, loadModule: loadUserModule };
     const agent = await attempt(joinKey("roles", name), () => createAgent(name, config, parts));
     if (agent !== null) agents.set(name, agent);
   }
@@ -69,6 +76,7 @@ export async function prepare(recipePath: string, overrides: readonly string[], 
     loaded,
     models,
     agents,
+    openSandboxes: sandboxes.open,
     rule: ruleOf(orchestrator, agents, recipe.run.max_hops),
     simulatedModels: new Set(
       modelsInUse(recipe, models)
@@ -136,6 +144,23 @@ export async function previewFirstRow({ loaded, agents, rule }: Prepared, { sour
     }
   }
   return { firstRole: message.task.role, prompts };
+}
+
+/** Agents are made before there is a run; the sandboxes that they run in come with it. */
+function sandboxesOf(recipe: Recipe) {
+  let site: SandboxSite | null = null;
+  return {
+    open: (host: string, log: Log): SandboxSite => {
+      const { name, run, sandboxes } = recipe;
+      site = new SandboxSite({ run: name, host, log, taskMs: run.timeout, configs: sandboxes, mounts: agentMounts(recipe) });
+      site.begin();
+      return site;
+    },
+    pool: (name: string): SandboxPool => {
+      if (site === null) throw new Error("bug: a step in a sandbox before sandboxes were opened");
+      return site.pool(name);
+    },
+  };
 }
 
 function ruleOf(orchestrator: Orchestrator, agents: ReadonlyMap<string, CreatedAgent>, maxHops: number): Rule {

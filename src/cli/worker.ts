@@ -135,7 +135,7 @@ async function unpackAndPrepare({ bundle }: Welcome, folder: string): Promise<Pr
 }
 
 async function serve(
-  { loaded, agents, rule }: Prepared,
+  { loaded, agents, rule, openSandboxes }: Prepared,
   { run }: Welcome,
   driver: DriverCalls,
   options: WorkerOptions,
@@ -183,6 +183,7 @@ async function serve(
     clock: systemClock,
   });
   parts.peer = peer;
+  const sandboxes = openSandboxes(name, log);
   const host = new Host({
     id: name,
     roles: roles.map((role) => {
@@ -220,6 +221,7 @@ async function serve(
   await sendLogs(driver, name, log);
   await membership.stop();
   host.stop();
+  await sandboxes.stop();
   await peer.stop();
   await Promise.all([tracing?.close(), metrics.close()]);
   return why;

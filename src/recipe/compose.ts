@@ -4,7 +4,7 @@
 import { resolve } from "node:path";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import { joinKey, matchesKey } from "./key-path.ts";
-import { BUILT_IN_AGENTS, isSecretKey, PATH_KEYS } from "./schema.ts";
+import { BUILT_IN_AGENTS, isImagePath, isSecretKey, PATH_KEYS } from "./schema.ts";
 import type { Source } from "./source.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -95,6 +95,7 @@ function fill(text: string, env: Environment): string {
 
 function isPath(key: string, text: string): boolean {
   if (matchesKey(key, "roles.*.agent") && BUILT_IN_AGENTS.includes(text)) return false;
+  if (matchesKey(key, "sandboxes.*.image") && !isImagePath(text)) return false;
   // An empty path is no path: the schema says so.
   return text !== "" && PATH_KEYS.some((pattern) => matchesKey(key, pattern));
 }

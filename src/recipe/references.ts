@@ -3,14 +3,17 @@
 import { existsSync } from "node:fs";
 import { MatrixError } from "../error.ts";
 import { compileExpression } from "./expression.ts";
+import { interpreterOf } from "./interpreter.ts";
 import { joinKey } from "./key-path.ts";
-import { BUILT_IN_AGENTS, type OrchestratorConfig, type Recipe, type RoleConfig } from "./schema.ts";
+import { BUILT_IN_AGENTS, isImagePath, type OrchestratorConfig, type Recipe, type RoleConfig, type SandboxConfig } from "./schema.ts";
 import { type Complaint, nearest } from "./validate.ts";
 
 export function checkReferences(recipe: Recipe): Complaint[] {
   const roles = Object.keys(recipe.roles);
   const complaints: Complaint[] = [];
   for (const [name, role] of Object.entries(recipe.roles)) complaints.push(...checkRole(joinKey("roles", name), role, recipe));
+  for (const [name, sandbox] of Object.entries(recipe.sandboxes))
+    complaints.push(...checkSandbox(name, joinKey("sandboxes", name), sandbox, recipe));
   const routed = new Set<string>();
   for (const [key, role] of routedRoles(recipe.orchestrator)) {
     routed.add(role);
@@ -44,12 +47,13 @@ export function filesOf({ roles, models, orchestrator }: Recipe): (readonly [key
 
 const LLM_KEYS = ["model", "system", "prompt", "conversation", "tools", "schema"] as const;
 
-function checkRole(key: string, role: RoleConfig, { roles, models }: Recipe): Complaint[] {
+function checkRole(key: string, role: RoleConfig, { roles, models, sandboxes }: Recipe): Complaint[] {
+  const complaints: Complaint[] = checkPlace(key, role, sandboxes);
   if (role.agent !== "llm") {
     const idle = [...LLM_KEYS.filter((name) => role[name] !== undefined), ...(Object.keys(role.sampling).length > 0 ? ["sampling"] : [])];
-    return idle.map((name) => ({ key: `${key}.${name}`, message: `only an llm role reads it; this role's agent is ${role.agent}` }));
+    const message = `only an llm role reads it; this role's agent is ${role.agent}`;
+    return [...complaints, ...idle.map((name) => ({ key: `${key}.${name}`, message }))];
   }
-  const complaints: Complaint[] = [];
   if (role.model === undefined) complaints.push({ key, message: "an llm role needs a model, one of [models]" });
   else if (!(role.model in models)) complaints.push(unknownName(`${key}.model`, "model", role.model, Object.keys(models)));
   if (role.prompt === undefined && role.system === undefined)
@@ -57,6 +61,37 @@ function checkRole(key: string, role: RoleConfig, { roles, models }: Recipe): Co
   role.conversation?.forEach((name, index) => {
     if (!(name in roles)) complaints.push(unknownName(`${key}.conversation.${index}`, "role", name, Object.keys(roles)));
   });
+  return complaints;
+}
+
+/** Where a role's agent runs. */
+function checkPlace(key: string, { agent, sandbox, command, history }: RoleConfig, sandboxes: Recipe["sandboxes"]): Complaint[] {
+  if (sandbox === undefined) {
+    const idle = [...(command === undefined ? [] : ["command"]), ...(history ? [] : ["history"])];
+    const complaints = idle.map((name) => ({ key: `${key}.${name}`, message: "only a role with a sandbox reads it" }));
+    if (agent !== "exec") return complaints;
+    return [...complaints, { key, message: "an exec role needs a sandbox, one of [sandboxes]" }];
+  }
+  if (!(sandbox in sandboxes)) return [unknownName(`${key}.sandbox`, "sandbox", sandbox, Object.keys(sandboxes))];
+  if (agent === "llm") return [{ key: `${key}.sandbox`, message: "an llm role has no sandbox: its model answers outside of it" }];
+  if (agent === "exec" && command !== undefined)
+    return [{ key: `${key}.command`, message: "an exec role takes its commands from the task" }];
+  if (agent === "exec" || command !== undefined || interpreterOf(agent) !== null) return [];
+  return [{ key: `${key}.agent`, message: 'how it is started is not known from its name; say it: command = ["…"]' }];
+}
+
+function checkSandbox(name: string, key: string, { image, engine, warm, count, mounts }: SandboxConfig, { roles }: Recipe): Complaint[] {
+  const complaints: Complaint[] = [];
+  const add = (part: string, message: string): void => void complaints.push({ key: part === "" ? key : `${key}.${part}`, message });
+  if (!Object.values(roles).some(({ sandbox }) => sandbox === name)) add("", "no role runs in it");
+  if (image === undefined && engine !== "process") add("", "it needs an image");
+  if (image !== undefined && engine === "process") add("image", "plain processes have no image");
+  if (image?.endsWith(".sif") && engine === "docker") add("image", "Docker takes no SIF; leave engine at auto, or apptainer");
+  if (image !== undefined && isImagePath(image) && !existsSync(image)) add("image", `no such file or folder: ${image}`);
+  if (warm > count) add("warm", `more than count, ${count}`);
+  for (const [index, { source }] of mounts.entries())
+    if (!existsSync(source)) add(`mounts.${index}.source`, `no such file or folder: ${source}`);
+  if (mounts.length > 0 && engine === "process") add("mounts", "plain processes see this machine's files as they are");
   return complaints;
 }
 

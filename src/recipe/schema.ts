@@ -160,9 +160,52 @@ const simulatedModel = v.strictObject({
 
 const model = v.variant("kind", [openaiModel, simulatedModel]);
 
+const mount = v.strictObject({
+  /** A file or folder of this machine. */
+  source: path,
+  target: v.pipe(v.string(), v.startsWith("/", "an absolute path in the sandbox")),
+  writable: v.optional(v.boolean(), false),
+});
+
+/** Where commands start unless a recipe says otherwise: an empty folder of the sandbox's own, always writable. */
+const SCRATCH = "/work";
+
+const sandbox = v.strictObject({
+  /** A Docker reference, the path of a SIF, or a folder with a Dockerfile or an Apptainer definition ("./…"). */
+  image: v.optional(v.pipe(v.string(), v.nonEmpty("an image"))),
+  /** `auto` takes Docker or Apptainer, whichever is there; `process` isolates nothing. */
+  engine: v.optional(v.picklist(["auto", "docker", "apptainer", "process"]), "auto"),
+  /** How many tasks share a sandbox, each with a session of its own. */
+  serves: v.optional(v.picklist(["many", "one"]), "many"),
+  /** Something of a task stays in its sandbox between calls: the task stays with it, and starts again when it is lost. */
+  stateful: v.optional(v.boolean(), true),
+  /** Sandboxes at once on one host. */
+  count: v.optional(positive, 1),
+  /** Sandboxes that are started before a task asks. */
+  warm: v.optional(count, 0),
+  memory: v.optional(size, "2GiB"),
+  cpus: v.optional(v.pipe(v.number(), v.gtValue(0)), 1),
+  /** Processes and threads. */
+  pids: v.optional(positive, 256),
+  /** Of one request or command. */
+  timeout: v.optional(duration, "10m"),
+  network: v.optional(v.picklist(["none", "host"]), "none"),
+  /** The image's file system; /tmp and /work stay writable. */
+  read_only: v.optional(v.boolean(), true),
+  mounts: v.optional(v.array(mount), []),
+  env: v.optional(v.record(v.string(), v.string()), {}),
+  workdir: v.optional(v.pipe(v.string(), v.startsWith("/", "an absolute path in the sandbox")), SCRATCH),
+});
+
 const role = v.strictObject({
-  /** "llm", "language", or the path of a module that exports an agent. */
+  /** "llm", "exec", "language", or the path of a module that exports an agent; with a sandbox, of a program in it. */
   agent: v.pipe(v.string(), v.nonEmpty()),
+  /** Of [sandboxes]: where the agent runs. */
+  sandbox: v.optional(v.string()),
+  /** How the agent is started in its sandbox (its file is $MATRIX_AGENT there); unset, by its ending: .py, .mjs, .js, .sh. */
+  command: v.optional(v.pipe(v.array(v.string()), v.minLength(1, "a program and its arguments"))),
+  /** Whether an agent in a sandbox is sent the task's whole history, or only its last result. */
+  history: v.optional(v.boolean(), true),
   /** What the module reads as `settings`. */
   with: v.optional(settings, {}),
   /** Of [models]; for "llm". */
@@ -247,12 +290,18 @@ export const recipeSchema = v.strictObject({
   run: v.optional(run, {}),
   store: v.optional(store, {}),
   models: v.optional(v.record(name, model), {}),
+  sandboxes: v.optional(v.record(name, sandbox), {}),
   roles: v.pipe(v.record(name, role), v.minEntries(1, "at least one role")),
   orchestrator: v.lazy((input) => (typeof input === "object" && input !== null && "module" in input ? moduleOrchestrator : pattern)),
 });
 
 /** Agents that are no files. */
-export const BUILT_IN_AGENTS: readonly string[] = ["llm", "language"];
+export const BUILT_IN_AGENTS: readonly string[] = ["llm", "exec", "language"];
+
+/** Whether an image is something on disk; anything else is a Docker reference. */
+export function isImagePath(image: string): boolean {
+  return /^\.{0,2}\//.test(image) || image.endsWith(".sif");
+}
 
 /** Keys whose values are paths, `*` for any name, so that the loader can resolve them where they are written. */
 export const PATH_KEYS: readonly string[] = [
@@ -260,6 +309,8 @@ export const PATH_KEYS: readonly string[] = [
   "dataset.path.*",
   "run.output",
   "models.*.replies",
+  "sandboxes.*.image", // unless it is a reference
+  "sandboxes.*.mounts.*.source",
   "roles.*.agent", // unless it is built in
   "roles.*.system",
   "roles.*.prompt",
@@ -285,6 +336,12 @@ export const FREE_KEYS: readonly string[] = [
   "store.above",
   "store.memory",
   "roles.*.concurrency",
+  "sandboxes.*.engine",
+  "sandboxes.*.count",
+  "sandboxes.*.warm",
+  "sandboxes.*.memory",
+  "sandboxes.*.cpus",
+  "sandboxes.*.pids",
   "models.*.concurrency",
   "models.*.api_key",
   "models.*.headers",
@@ -298,6 +355,7 @@ export type StoreConfig = Recipe["store"];
 export type ModelConfig = v.InferOutput<typeof model>;
 export type OpenaiModelConfig = v.InferOutput<typeof openaiModel>;
 export type SimulatedModelConfig = v.InferOutput<typeof simulatedModel>;
+export type SandboxConfig = v.InferOutput<typeof sandbox>;
 export type RoleConfig = v.InferOutput<typeof role>;
 export type OrchestratorConfig = Recipe["orchestrator"];
 export type PatternConfig = v.InferOutput<typeof pattern>;

@@ -1,0 +1,45 @@
+// An agent in a sandbox, in ten lines of JavaScript for Node or Bun and without a dependency:
+//
+//     import { serve } from "/matrix/matrix-agent.mjs";
+//
+//     serve((task, { settings, signal }) => ({ answer: task.row.question.toUpperCase() }));
+//
+// The function gets the task (id, trial, seed, attempt, hop, role, row, state, history) and returns JSON, at once or later, or
+// throws. For other requests give functions by name, called with the request: `serve(step, { hello: () => ({ version: 1 }) })`.
+// `console.log` goes to the log: only replies reach stdout.
+
+import { createInterface } from "node:readline";
+
+/** Answers requests until stdin closes. */
+export function serve(step, ops = {}) {
+  console.log = console.info = console.debug = console.error;
+  const functions = { step: (request, context) => step(request.task, { ...context, settings: request.settings ?? {} }), ...ops };
+  const running = new Map();
+  const reply = (body) => process.stdout.write(`${JSON.stringify(body)}\n`);
+
+  const answer = async (request) => {
+    const { id, op } = request;
+    const controller = new AbortController();
+    running.set(id, controller);
+    try {
+      const run = Object.hasOwn(functions, op) ? functions[op] : null;
+      if (run === null) throw new Error(`no such op: ${op}`);
+      const result = await run(request, { signal: controller.signal });
+      reply({ id, ok: true, result: result ?? null });
+    } catch (error) {
+      console.error(error);
+      reply({ id, ok: false, error: { kind: error?.name ?? "Error", message: String(error?.message ?? error) } });
+    } finally {
+      running.delete(id);
+    }
+  };
+
+  createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY })
+    .on("line", (line) => {
+      if (line.trim() === "") return;
+      const request = JSON.parse(line);
+      if ("cancel" in request) running.get(request.cancel)?.abort(new Error("nobody waits for this any more"));
+      else void answer(request);
+    })
+    .on("close", () => process.exit(0));
+}

@@ -1,0 +1,68 @@
+"""An agent in a sandbox, in ten lines of Python and without a dependency:
+
+    from matrix_agent import serve
+
+    def step(task, settings):
+        return {"answer": task["row"]["question"].upper()}
+
+    serve(step)
+
+`step` gets the task (id, trial, seed, attempt, hop, role, row, state, history) and the role's `with` table, and returns JSON or
+raises. For other requests give functions by name, called with the request: `serve(step, hello=lambda request: {"version": 1})`.
+With `threads` above 1 that many run at once; without it one after another, in the order of their arrival.
+
+Python 3.8 or newer. What is printed goes to the log: only replies reach the real stdout.
+"""
+
+import json
+import os
+import sys
+import threading
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+
+
+def serve(step=None, *, threads=1, **ops):
+    """Answers requests until stdin closes."""
+    replies = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)
+    lock = threading.Lock()
+    cancelled = set()
+    if step is not None:
+        ops.setdefault("step", lambda request: step(request["task"], request.get("settings", {})))
+
+    def reply(body):
+        line = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8", "surrogatepass") + b"\n"
+        with lock:
+            # A pipe takes a part of a long line at a time.
+            view = memoryview(line)
+            while view:
+                view = view[replies.write(view) :]
+
+    def answer(request):
+        number = request.get("id")
+        if number in cancelled:
+            cancelled.discard(number)
+            return
+        try:
+            function = ops.get(request.get("op"))
+            if function is None:
+                raise LookupError(f"no such op: {request.get('op')}")
+            reply({"id": number, "ok": True, "result": function(request)})
+        except BrokenPipeError:
+            os._exit(0)
+        except BaseException as error:  # also SystemExit: a step must not end the agent
+            traceback.print_exc()
+            reply({"id": number, "ok": False, "error": {"kind": type(error).__name__, "message": str(error)}})
+
+    with ThreadPoolExecutor(threads) as pool:
+        for line in sys.stdin.buffer:
+            if not line.strip():
+                continue
+            request = json.loads(line)
+            if "cancel" in request:
+                cancelled.add(request["cancel"])
+            elif threads == 1:
+                answer(request)
+            else:
+                pool.submit(answer, request)

@@ -1,0 +1,94 @@
+// An agent that runs in a sandbox: a program there answers one request a step over its stdin and stdout. The request is
+// `{"op": "step", "session": …, "task": {id, trial, seed, attempt, hop, role, row, state, last, history}, "settings": …}`, and its
+// result is the step's. sandboxes/matrix_agent.py and matrix-agent.mjs make such a program ten lines.
+
+import { createHash } from "node:crypto";
+import { basename, dirname } from "node:path";
+import { MatrixError } from "../error.ts";
+import { interpreterOf } from "../recipe/interpreter.ts";
+import type { Recipe, RoleConfig } from "../recipe/schema.ts";
+import type { Command, Mount, Sandbox } from "../sandbox/contract.ts";
+import type { Caller, SandboxPool } from "../sandbox/pool.ts";
+import { hopCount } from "../task/encoded.ts";
+import type { JsonObject } from "../task/json.ts";
+import type { Task } from "../task/task.ts";
+import type { Agent } from "./contract.ts";
+
+export interface SandboxedRole {
+  readonly name: string;
+  readonly config: RoleConfig;
+  /** Roles of the same sandbox, this one included: what they did stands in the task's history. */
+  readonly neighbours: ReadonlySet<string>;
+  /** Of one request. */
+  readonly timeoutMs: number;
+  readonly pool: () => SandboxPool;
+}
+
+/** Python finds our library beside whatever the image has on its path. */
+const WITH_BRIDGE = 'export PYTHONPATH="$MATRIX_BRIDGE${PYTHONPATH:+:$PYTHONPATH}"; exec "$@"';
+const LINE_BYTES_MAX = 256 * 2 ** 20;
+
+export function createSandboxedAgent(role: SandboxedRole): Agent {
+  const { config, timeoutMs } = role;
+  return {
+    run: async (task, { signal }) => {
+      const body: JsonObject = { op: "step", task: taskOf(task, config.history), settings: config.with };
+      const reply = await role.pool().call(
+        callerOf(task, role.neighbours),
+        digestOf(body),
+        async (place) => {
+          const agent = { command: commandOf(role, place.sandbox), lineBytesMax: LINE_BYTES_MAX };
+          const channel = await place.channel(agent);
+          return channel.request({ ...body, session: place.session }, { timeoutMs, signal });
+        },
+        signal,
+      );
+      if (!reply.ok) throw new MatrixError("agent_failed", `${basename(config.agent)} in its sandbox: ${reply.kind}: ${reply.message}`);
+      return { result: reply.result };
+    },
+  };
+}
+
+/** Whose call a step is, to a sandbox that several roles share. */
+export function callerOf(task: Task, neighbours: ReadonlySet<string>): Caller {
+  const { rowId, trial, attempt } = task;
+  return { rowId, trial, attempt, hop: hopCount(task), continues: task.history.some(({ role }) => neighbours.has(role)) };
+}
+
+export function digestOf(body: JsonObject): string {
+  return createHash("sha256").update(JSON.stringify(body)).digest("base64url");
+}
+
+/** Folders that roles bring into their sandboxes, read-only: each with its agent's file. By sandbox. */
+export function agentMounts({ roles, sandboxes }: Recipe): ReadonlyMap<string, readonly Mount[]> {
+  const mounts = new Map<string, readonly Mount[]>();
+  for (const [name, { agent, sandbox }] of Object.entries(roles)) {
+    if (sandbox === undefined || agent === "exec" || sandboxes[sandbox]?.engine === "process") continue;
+    mounts.set(sandbox, [...(mounts.get(sandbox) ?? []), { source: dirname(agent), target: folderOf(name), writable: false }]);
+  }
+  return mounts;
+}
+
+/** Roles by the sandbox that they share. */
+export function neighboursOf(sandbox: string, { roles }: Pick<Recipe, "roles">): ReadonlySet<string> {
+  return new Set(Object.keys(roles).filter((name) => roles[name]?.sandbox === sandbox));
+}
+
+function folderOf(role: string): string {
+  return `/agents/${role}`;
+}
+
+function commandOf({ name, config }: SandboxedRole, sandbox: Sandbox): Command {
+  const path = sandbox.engine === "process" ? config.agent : `${folderOf(name)}/${basename(config.agent)}`;
+  const args = config.command ?? [...(interpreterOf(config.agent) ?? []), path];
+  return { args: ["/bin/sh", "-c", WITH_BRIDGE, "sh", ...args], env: { MATRIX_BRIDGE: sandbox.bridge, MATRIX_AGENT: path } };
+}
+
+function taskOf(task: Task, withHistory: boolean): JsonObject {
+  const { rowId, trial, seed, attempt, role, row, state, history } = task;
+  return {
+    ...{ id: rowId, trial, seed, attempt, hop: hopCount(task), role, row, state },
+    last: history.at(-1)?.result ?? null,
+    ...(withHistory ? { history: history as unknown as readonly JsonObject[] } : {}),
+  };
+}

@@ -1,0 +1,166 @@
+// `matrix sandbox check|build|ls|gc`: what this machine can do, images, what runs, and what dead hosts left behind.
+
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
+import { Command, Option } from "commander";
+import { EXIT, MatrixError, messageOf } from "../error.ts";
+import { isImagePath } from "../recipe/schema.ts";
+import { ApptainerSandboxes, findApptainer, reportApptainer } from "../sandbox/apptainer.ts";
+import { type EngineName, type EngineReport, LIMITS, type Sandboxes, type SandboxSpec } from "../sandbox/contract.ts";
+import { DockerSandboxes, reportDocker } from "../sandbox/docker.ts";
+import { exec } from "../sandbox/exec.ts";
+import { prepareImage } from "../sandbox/image.ts";
+import { Lease } from "../sandbox/lease.ts";
+import { findSandboxes, reap, type SandboxStatus } from "../sandbox/reaper.ts";
+import { chooseEngine } from "../sandbox/site.ts";
+import type { Log } from "../telemetry/log.ts";
+
+interface JsonFlag {
+  readonly json?: boolean;
+}
+
+export function sandboxCommand(): Command {
+  const command = new Command("sandbox").description("the sandboxes of this machine");
+  command
+    .command("check")
+    .description("say what this machine can do and what to fix; with an image, by starting it (exit 1: no engine can run sandboxes)")
+    .argument("[image]", "a Docker reference, a SIF, or a folder with a Dockerfile")
+    .addOption(json())
+    .action(check);
+  command
+    .command("build")
+    .description("build the image of a folder, and print what a recipe would name it by")
+    .argument("<name>", "a folder, or the name of one in sandboxes/")
+    .addOption(
+      new Option("--engine <engine>", "for which engine: a Docker image, or a SIF")
+        .choices(["auto", "docker", "apptainer"])
+        .default("auto")
+        .env("MATRIX_ENGINE"),
+    )
+    .action(build);
+  command.command("ls").description("list the sandboxes that run here, of all runs").addOption(json()).action(list);
+  command.command("gc").description("remove sandboxes whose host is gone").addOption(json()).action(collect);
+  return command;
+}
+
+function json(): Option {
+  return new Option("--json", "one object a line on stdout").env("MATRIX_JSON");
+}
+
+/** What the command line has to say beside its results. */
+const aloud: Log = { write: (_level, message) => console.error(message), close: async () => undefined };
+const silent: Log = { write: () => undefined, close: async () => undefined };
+
+interface Checked extends EngineReport {
+  readonly engine: EngineName;
+  /** Of a sandbox that was started: how long it took until a command had answered, or what went wrong. Null where none was. */
+  readonly trial: { readonly ms: number } | { readonly failure: string } | null;
+}
+
+async function check(image: string | undefined, flags: JsonFlag): Promise<void> {
+  const reports = { docker: await reportDocker(), apptainer: await reportApptainer() };
+  const checked: Checked[] = [];
+  for (const engine of ["docker", "apptainer"] as const) {
+    const report = reports[engine];
+    const fits = image !== undefined && report.usable && !(engine === "docker" && image.endsWith(".sif"));
+    checked.push({ engine, ...report, trial: fits ? await tryImage(engine, image) : null });
+  }
+  const chosen = await chooseEngine("auto", image ?? "").catch(() => null);
+  if (flags.json === true) for (const one of checked) console.log(JSON.stringify({ ...one, auto: one.engine === chosen?.engine }));
+  else console.log(checked.map(textOf).join("\n"));
+  const failed = checked.some(({ trial }) => trial !== null && "failure" in trial);
+  if (chosen === null) process.exitCode = EXIT.failedAbove;
+  else if (image !== undefined && failed) process.exitCode = EXIT.failedAbove;
+  if (flags.json === true) return;
+  console.log(chosen === null ? "no engine here can run sandboxes" : `engine = "auto" takes ${chosen.engine}`);
+}
+
+function textOf({ engine, usable, says, unenforced, hints, trial }: Checked): string {
+  const enforced = LIMITS.filter((limit) => !unenforced.includes(limit));
+  return [
+    `${engine}: ${says}`,
+    ...(usable ? [`  limits ${enforced.join(", ")}`] : []),
+    ...(unenforced.length > 0 ? [`  cannot limit ${unenforced.join(", ")}`] : []),
+    ...(trial === null ? [] : "ms" in trial ? [`  started and answered within ${trial.ms} ms`] : [`  failed: ${trial.failure}`]),
+    ...hints.map((hint) => `  hint: ${hint}`),
+  ].join("\n");
+}
+
+const TRIAL: Omit<SandboxSpec, "image"> = {
+  name: "check",
+  memoryBytes: 256 * 2 ** 20,
+  cpus: 1,
+  pids: 64,
+  network: "none",
+  readOnly: true,
+  mounts: [],
+  env: {},
+  workdir: "/work",
+};
+
+/** Starts one sandbox and runs one command in it. */
+async function tryImage(engine: "docker" | "apptainer", image: string): Promise<NonNullable<Checked["trial"]>> {
+  try {
+    const apptainer = (await findApptainer()) ?? "apptainer";
+    const prepared = await prepareImage(isImagePath(image) ? resolve(image) : image, engine, { log: aloud, apptainer });
+    await using lease = await Lease.take({ run: "check", host: "check" });
+    const sandboxes: Sandboxes =
+      engine === "docker" ? await DockerSandboxes.connect(lease, silent) : new ApptainerSandboxes(apptainer, lease, silent);
+    const startedAt = performance.now();
+    await using sandbox = await sandboxes.start({ ...TRIAL, image: prepared });
+    const { exitCode, stderr } = await exec(sandbox, { args: ["/bin/sh", "-c", "true"], timeoutMs: 30_000, outputBytesMax: 1000 });
+    const ms = Math.round(performance.now() - startedAt);
+    return exitCode === 0 ? { ms } : { failure: `a command in it exited with ${exitCode}: ${Buffer.from(stderr).toString("utf8").trim()}` };
+  } catch (thrown) {
+    const hint = thrown instanceof MatrixError && thrown.hint !== undefined ? ` (${thrown.hint})` : "";
+    return { failure: `${messageOf(thrown)}${hint}` };
+  }
+}
+
+async function build(name: string, { engine }: { readonly engine: "auto" | "docker" | "apptainer" }): Promise<void> {
+  const folder = [name, `sandboxes/${name}`].map((path) => resolve(path)).find((path) => existsSync(path));
+  if (folder === undefined)
+    throw new MatrixError("usage", `there is no folder ${name}, and none in sandboxes/`, { hint: "give the folder with the Dockerfile" });
+  const chosen = await chooseEngine(engine, folder);
+  const apptainer = (await findApptainer()) ?? "apptainer";
+  // What is built is the result: a script reads it from stdout.
+  console.log(await prepareImage(folder, chosen.engine, { log: aloud, apptainer }));
+}
+
+async function list(flags: JsonFlag): Promise<void> {
+  const found = await findSandboxes();
+  if (flags.json === true) for (const one of found) console.log(JSON.stringify(one));
+  else if (found.length === 0) console.error("no sandbox of matrix runs here");
+  else console.log(tableOf(found));
+}
+
+function tableOf(found: readonly SandboxStatus[]): string {
+  const rows = [
+    ["SANDBOX", "ENGINE", "RUN", "HOST", "AGE", "STATE", "IMAGE"],
+    ...found.map(({ id, engine, run, host, startedAt, kept, ours, image }) => [
+      id,
+      engine,
+      run,
+      host,
+      `${Math.round((Date.now() - startedAt) / 1000)} s`,
+      kept ? "in use" : ours ? "left behind" : "another's",
+      image,
+    ]),
+  ];
+  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
+  return rows
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
+}
+
+async function collect(flags: JsonFlag): Promise<void> {
+  const { removed, failures } = await reap(silent);
+  if (flags.json === true) for (const one of removed) console.log(JSON.stringify(one));
+  else console.log(removed.length === 1 ? "removed 1 sandbox" : `removed ${removed.length} sandboxes`);
+  if (failures.length > 0) throw new MatrixError("sandbox_unavailable", `cannot remove ${failures.join("; ")}`);
+}

@@ -1,0 +1,80 @@
+// Sandboxes that are none: plain processes of this machine in a folder of their own, where a recipe asks for that by name.
+// Nothing is limited but time and output, and nothing is isolated. It is for agents that one trusts and for tests.
+
+import { randomUUID } from "node:crypto";
+import { rm } from "node:fs/promises";
+import { MatrixError } from "../error.ts";
+import { type Command, LIMITS, type LimitName, type Running, type Sandbox, type Sandboxes, type SandboxSpec } from "./contract.ts";
+import { START } from "./holder.ts";
+import { type Lease, MARK } from "./lease.ts";
+import { endOf, killMarked, outputEnd, spawnChild } from "./spawn.ts";
+
+const COMMAND_MARK = "MATRIX_COMMAND";
+
+export class ProcessSandboxes implements Sandboxes {
+  readonly engine = "process";
+  readonly #lease: Lease;
+
+  constructor(lease: Lease) {
+    this.#lease = lease;
+  }
+
+  async start(spec: SandboxSpec): Promise<Sandbox> {
+    const id = `matrix-${randomUUID()}`;
+    return new ProcessSandbox(id, spec, this.#lease, await this.#lease.folderOf(id));
+  }
+}
+
+class ProcessSandbox implements Sandbox {
+  readonly engine = "process";
+  readonly unenforced: readonly LimitName[] = LIMITS;
+  readonly id: string;
+  readonly bridge: string;
+  readonly ended: Promise<string>;
+  readonly #environment: Record<string, string>;
+  readonly #folder: string;
+  readonly #end = Promise.withResolvers<string>();
+  #stopped = false;
+
+  constructor(id: string, spec: SandboxSpec, lease: Lease, folder: string) {
+    this.id = id;
+    this.bridge = lease.bridge;
+    this.ended = this.#end.promise;
+    this.#folder = folder;
+    this.#environment = {
+      PATH: process.env["PATH"] ?? "/usr/local/bin:/usr/bin:/bin",
+      LANG: process.env["LANG"] ?? "C.UTF-8",
+      HOME: folder,
+      ...spec.env,
+      ...lease.marksOf(id, "process", ""),
+    };
+  }
+
+  async open(command: Command): Promise<Running> {
+    if (this.#stopped) throw new MatrixError("sandbox_lost", `sandbox ${this.id} was stopped`);
+    const mark = randomUUID();
+    const env = { ...this.#environment, ...command.env, [COMMAND_MARK]: mark };
+    const child = spawnChild("/bin/sh", ["-c", START, "sh", command.cwd ?? ".", ...command.args], { cwd: this.#folder, env });
+    return {
+      stdin: child.stdin,
+      stdout: child.stdout,
+      stderr: child.stderr,
+      exited: endOf(child).then(async ({ code }) => {
+        await outputEnd(child);
+        return code;
+      }),
+      kill: async () => void killMarked(`${COMMAND_MARK}=${mark}`),
+    };
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    killMarked(`${MARK.sandbox}=${this.id}`);
+    await rm(this.#folder, { recursive: true, force: true });
+    this.#end.resolve("it was stopped");
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+}

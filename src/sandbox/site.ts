@@ -1,0 +1,167 @@
+// The sandboxes of one host: its lease, its engines and a pool for each name. Nothing is touched before `begin`, so that a
+// recipe can be checked without an engine.
+
+import { availableParallelism, hostname } from "node:os";
+import { MatrixError } from "../error.ts";
+import type { SandboxConfig } from "../recipe/schema.ts";
+import type { Log } from "../telemetry/log.ts";
+import { ApptainerSandboxes, findApptainer, reportApptainer } from "./apptainer.ts";
+import type { EngineName, Mount, Sandboxes, SandboxSpec } from "./contract.ts";
+import { DockerSandboxes, reportDocker } from "./docker.ts";
+import { LEASE_MS } from "./holder.ts";
+import { prepareImage } from "./image.ts";
+import { Lease } from "./lease.ts";
+import { SandboxPool } from "./pool.ts";
+import { ProcessSandboxes } from "./process.ts";
+import { reap } from "./reaper.ts";
+import { Starts } from "./starts.ts";
+
+export interface SiteOptions {
+  readonly run: string;
+  readonly host?: string;
+  readonly log: Log;
+  /** How long a task may live. */
+  readonly taskMs: number;
+  readonly configs: Readonly<Record<string, SandboxConfig>>;
+  /** What roles bring along, by sandbox. */
+  readonly mounts: ReadonlyMap<string, readonly Mount[]>;
+}
+
+/** Starts in progress at most: an engine is busy with each of them. */
+const STARTS_PER_CORE = 4;
+/** What other hosts left behind when they died is looked for now and then. */
+const REAP_MS = 2 * LEASE_MS;
+
+export class SandboxSite implements AsyncDisposable {
+  readonly #options: SiteOptions;
+  readonly #starts: Starts;
+  readonly #pools = new Map<string, SandboxPool>();
+  readonly #engines = new Map<EngineName, Promise<Sandboxes>>();
+  #lease: Promise<Lease> | null = null;
+  #reaping: NodeJS.Timeout | null = null;
+  #apptainer: Promise<string | null> | null = null;
+
+  constructor(options: SiteOptions) {
+    this.#options = options;
+    const atOnceMax = STARTS_PER_CORE * availableParallelism();
+    this.#starts = new Starts({ atOnceMax, log: options.log, clock: () => performance.now() });
+  }
+
+  /** The pool of a name, made at its first use. */
+  pool(name: string): SandboxPool {
+    const made = this.#pools.get(name);
+    if (made !== undefined) return made;
+    const config = this.#options.configs[name];
+    if (config === undefined) throw new Error(`bug: no sandbox is named ${name}`);
+    const { serves, count, warm, stateful } = config;
+    let ready: Promise<{ sandboxes: Sandboxes; image: string }> | null = null;
+    const pool = new SandboxPool({
+      ...{ serves, count, warm, stateful },
+      taskMs: this.#options.taskMs,
+      spec: specOf(name, config, this.#options.mounts.get(name) ?? []),
+      starts: this.#starts,
+      log: this.#options.log,
+      // One that failed is tried again: an engine may come up, a disk get room.
+      ready: () => {
+        ready ??= this.#ready(name, config);
+        ready.catch(() => {
+          ready = null;
+        });
+        return ready;
+      },
+    });
+    this.#pools.set(name, pool);
+    return pool;
+  }
+
+  /** Starts what is to be warm. Without it, everything starts at its first use. */
+  begin(): void {
+    for (const [name, { warm }] of Object.entries(this.#options.configs)) if (warm > 0) this.pool(name);
+  }
+
+  /** A task is over, wherever it ended: no sandbox here is its own any more. */
+  release(rowId: string, trial: number): void {
+    for (const pool of this.#pools.values()) pool.release(rowId, trial);
+  }
+
+  /** Ends every sandbox of this host. */
+  async stop(): Promise<void> {
+    if (this.#reaping !== null) clearInterval(this.#reaping);
+    await Promise.all([...this.#pools.values()].map((pool) => pool.stop()));
+    await (await this.#lease?.catch(() => null))?.release();
+    this.#lease = null;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  async #ready(name: string, { image = "", engine }: SandboxConfig): Promise<{ sandboxes: Sandboxes; image: string }> {
+    const { log } = this.#options;
+    const chosen = await chooseEngine(engine, image);
+    const prepared = await prepareImage(image, chosen.engine, { log, apptainer: (await this.#findApptainer()) ?? "apptainer" });
+    const sandboxes = await this.#engine(chosen.engine);
+    log.write(chosen.engine === "process" ? "warning" : "info", `sandbox ${name} runs by ${chosen.says}`);
+    return { sandboxes, image: prepared };
+  }
+
+  #engine(engine: EngineName): Promise<Sandboxes> {
+    const made = this.#engines.get(engine);
+    if (made !== undefined) return made;
+    const making = this.#connect(engine);
+    this.#engines.set(engine, making);
+    making.catch(() => this.#engines.delete(engine));
+    return making;
+  }
+
+  async #connect(engine: EngineName): Promise<Sandboxes> {
+    const { log } = this.#options;
+    const lease = await this.#takeLease();
+    if (engine === "docker") return DockerSandboxes.connect(lease, log);
+    if (engine === "process") return new ProcessSandboxes(lease);
+    return new ApptainerSandboxes((await this.#findApptainer()) ?? "apptainer", lease, log);
+  }
+
+  #takeLease(): Promise<Lease> {
+    if (this.#lease !== null) return this.#lease;
+    const { run, host = `${hostname()}-${process.pid}`, log } = this.#options;
+    const lease = Lease.take({ run, host });
+    this.#lease = lease;
+    lease.catch(() => {
+      this.#lease = null;
+    });
+    void reap(log);
+    this.#reaping ??= setInterval(() => void reap(log), REAP_MS);
+    this.#reaping.unref();
+    return lease;
+  }
+
+  #findApptainer(): Promise<string | null> {
+    this.#apptainer ??= findApptainer();
+    return this.#apptainer;
+  }
+}
+
+interface Chosen {
+  readonly engine: EngineName;
+  readonly says: string;
+}
+
+/** Docker before Apptainer where both are there; a SIF is Apptainer's. Fails with `sandbox_unavailable`, and why each is not. */
+export async function chooseEngine(wanted: SandboxConfig["engine"], image: string): Promise<Chosen> {
+  if (wanted === "process") return { engine: "process", says: "plain processes: nothing is isolated, nothing but time is limited" };
+  const reports = { docker: reportDocker, apptainer: reportApptainer };
+  const candidates = wanted !== "auto" ? [wanted] : image.endsWith(".sif") ? (["apptainer"] as const) : (["docker", "apptainer"] as const);
+  const failures: string[] = [];
+  for (const engine of candidates) {
+    const { usable, says } = await reports[engine]();
+    if (usable) return { engine, says };
+    failures.push(says);
+  }
+  throw new MatrixError("sandbox_unavailable", failures.join("; "), { hint: "`matrix sandbox check` says what this machine can do" });
+}
+
+function specOf(name: string, config: SandboxConfig, mounts: readonly Mount[]): SandboxSpec {
+  const { image = "", memory, cpus, pids, network, read_only: readOnly, env, workdir } = config;
+  return { name, image, memoryBytes: memory, cpus, pids, network, readOnly, env, workdir, mounts: [...config.mounts, ...mounts] };
+}
