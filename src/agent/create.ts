@@ -3,6 +3,7 @@
 import { readFile } from "node:fs/promises";
 import { MatrixError, messageOf } from "../error.ts";
 import type { ChatMessage, Model } from "../model/contract.ts";
+import { isOfRole } from "../recipe/process-role.ts";
 import type { OrchestratorConfig, RoleConfig, SandboxConfig, TemplateSource } from "../recipe/schema.ts";
 import type { SandboxPool } from "../sandbox/pool.ts";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
@@ -49,7 +50,9 @@ export async function loadTemplate(source: TemplateSource, name: string): Promis
 
 function createInSandbox(name: string, config: RoleConfig, sandbox: string, { roles, sandboxes, pool }: AgentParts): Agent {
   const timeoutMs = sandboxes[sandbox]?.timeout ?? config.timeout;
-  const role = { name, config, timeoutMs, neighbours: neighboursOf(sandbox, { roles }), pool: () => pool(sandbox) };
+  // A program without a sandbox of its own is at home where matrix is.
+  const cwd = isOfRole(sandbox) ? process.cwd() : null;
+  const role = { name, config, timeoutMs, cwd, neighbours: neighboursOf(sandbox, { roles }), pool: () => pool(sandbox) };
   return config.agent === "exec" ? createExecAgent(role) : createSandboxedAgent(role);
 }
 

@@ -19,6 +19,8 @@ export interface SandboxedRole {
   readonly config: RoleConfig;
   /** Roles of the same sandbox, this one included: what they did stands in the task's history. */
   readonly neighbours: ReadonlySet<string>;
+  /** Where its program starts, other than in a folder of the sandbox. */
+  readonly cwd: string | null;
   /** Of one request. */
   readonly timeoutMs: number;
   readonly pool: () => SandboxPool;
@@ -43,7 +45,7 @@ export function createSandboxedAgent(role: SandboxedRole): Agent {
         },
         signal,
       );
-      if (!reply.ok) throw new MatrixError("agent_failed", `${basename(config.agent)} in its sandbox: ${reply.kind}: ${reply.message}`);
+      if (!reply.ok) throw new MatrixError("agent_failed", `${programOf(config)}: ${reply.kind}: ${reply.message}`);
       return { result: reply.result };
     },
   };
@@ -63,7 +65,7 @@ export function digestOf(body: JsonObject): string {
 export function agentMounts({ roles, sandboxes }: Recipe): ReadonlyMap<string, readonly Mount[]> {
   const mounts = new Map<string, readonly Mount[]>();
   for (const [name, { agent, sandbox }] of Object.entries(roles)) {
-    if (sandbox === undefined || agent === "exec" || sandboxes[sandbox]?.engine === "process") continue;
+    if (sandbox === undefined || agent === "exec" || agent === "process" || sandboxes[sandbox]?.engine === "process") continue;
     mounts.set(sandbox, [...(mounts.get(sandbox) ?? []), { source: dirname(agent), target: folderOf(name), writable: false }]);
   }
   return mounts;
@@ -78,10 +80,19 @@ function folderOf(role: string): string {
   return `/agents/${role}`;
 }
 
-function commandOf({ name, config }: SandboxedRole, sandbox: Sandbox): Command {
+function commandOf({ name, config, cwd }: SandboxedRole, sandbox: Sandbox): Command {
   const path = sandbox.engine === "process" ? config.agent : `${folderOf(name)}/${basename(config.agent)}`;
   const args = config.command ?? [...(interpreterOf(config.agent) ?? []), path];
-  return { args: ["/bin/sh", "-c", WITH_BRIDGE, "sh", ...args], env: { MATRIX_BRIDGE: sandbox.bridge, MATRIX_AGENT: path } };
+  return {
+    args: ["/bin/sh", "-c", WITH_BRIDGE, "sh", ...args],
+    env: { MATRIX_BRIDGE: sandbox.bridge, ...(config.agent === "process" ? {} : { MATRIX_AGENT: path }) },
+    ...(cwd === null ? {} : { cwd }),
+  };
+}
+
+/** What errors call it. */
+function programOf({ agent, command }: RoleConfig): string {
+  return agent === "process" ? (command ?? []).join(" ") : basename(agent);
 }
 
 function taskOf(task: Task, withHistory: boolean): JsonObject {

@@ -74,6 +74,8 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, { s
     tokens: { prompt: tally.usage.prompt_tokens, completion: tally.usage.completion_tokens },
   }));
   const rows = await openDataset(source, scan.rows);
+  // Whoever hosts roles opens what they run in; with hosts of their own, this process is none.
+  const sandboxes = wantsHosts(flags) ? null : prepared.openSandboxes(DRIVER_NAME, log);
   const isRecorded = (rowId: string, trial: number) => before > 0 && directory.recorded.ids.has(rowId, trial);
   const connect = async (parts: FabricParts): Promise<Fabric> => {
     if (!wantsHosts(flags)) {
@@ -121,6 +123,7 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, { s
   releaseConsole();
   progress.stop();
   await rows.close();
+  await sandboxes?.stop();
   await Promise.all([tracing?.close(), metrics.close(), logSink.close()]);
   const error = await directory.close(end.complete ? "complete" : "stopped").then(
     () => end.error,

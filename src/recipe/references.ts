@@ -5,6 +5,7 @@ import { MatrixError } from "../error.ts";
 import { compileExpression } from "./expression.ts";
 import { interpreterOf } from "./interpreter.ts";
 import { joinKey } from "./key-path.ts";
+import { isOfRole } from "./process-role.ts";
 import { BUILT_IN_AGENTS, isImagePath, type OrchestratorConfig, type Recipe, type RoleConfig, type SandboxConfig } from "./schema.ts";
 import { type Complaint, nearest } from "./validate.ts";
 
@@ -65,15 +66,22 @@ function checkRole(key: string, role: RoleConfig, { roles, models, sandboxes }: 
 }
 
 /** Where a role's agent runs. */
-function checkPlace(key: string, { agent, sandbox, command, history }: RoleConfig, sandboxes: Recipe["sandboxes"]): Complaint[] {
+function checkPlace(key: string, role: RoleConfig, sandboxes: Recipe["sandboxes"]): Complaint[] {
+  const { agent, sandbox, command, history, processes } = role;
   if (sandbox === undefined) {
-    const idle = [...(command === undefined ? [] : ["command"]), ...(history ? [] : ["history"])];
-    const complaints = idle.map((name) => ({ key: `${key}.${name}`, message: "only a role with a sandbox reads it" }));
+    const idle = [
+      ...(["command", "processes"] as const).filter((name) => role[name] !== undefined),
+      ...(history ? [] : (["history"] as const)),
+    ];
+    const complaints = idle.map((name) => ({ key: `${key}.${name}`, message: "only a program reads it; this role's agent is none" }));
     if (agent !== "exec") return complaints;
     return [...complaints, { key, message: "an exec role needs a sandbox, one of [sandboxes]" }];
   }
   if (!(sandbox in sandboxes)) return [unknownName(`${key}.sandbox`, "sandbox", sandbox, Object.keys(sandboxes))];
   if (agent === "llm") return [{ key: `${key}.sandbox`, message: "an llm role has no sandbox: its model answers outside of it" }];
+  if (agent === "language") return [{ key: `${key}.sandbox`, message: "a language role has no sandbox: it is part of matrix" }];
+  if (processes !== undefined && !isOfRole(sandbox))
+    return [{ key: `${key}.processes`, message: "how many programs run in sandboxes is said there: sandboxes.NAME.count" }];
   if (agent === "exec" && command !== undefined)
     return [{ key: `${key}.command`, message: "an exec role takes its commands from the task" }];
   if (agent === "exec" || command !== undefined || interpreterOf(agent) !== null) return [];

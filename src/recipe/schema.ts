@@ -198,13 +198,15 @@ const sandbox = v.strictObject({
 });
 
 const role = v.strictObject({
-  /** "llm", "exec", "language", or the path of a module that exports an agent; with a sandbox, of a program in it. */
+  /** "llm", "exec", "language", "process", or a path: of a module that exports an agent, or of a program in any language. */
   agent: v.pipe(v.string(), v.nonEmpty()),
   /** Of [sandboxes]: where the agent runs. */
   sandbox: v.optional(v.string()),
-  /** How the agent is started in its sandbox (its file is $MATRIX_AGENT there); unset, by its ending: .py, .mjs, .js, .sh. */
+  /** How a program is started (its file is $MATRIX_AGENT there); unset, by its ending: .py, .mjs, .js, .sh. */
   command: v.optional(v.pipe(v.array(v.string()), v.minLength(1, "a program and its arguments"))),
-  /** Whether an agent in a sandbox is sent the task's whole history, or only its last result. */
+  /** Of a program without a sandbox: how many of it run on one host. */
+  processes: v.optional(positive),
+  /** Whether a program is sent the task's whole history, or only its last result. */
   history: v.optional(v.boolean(), true),
   /** What the module reads as `settings`. */
   with: v.optional(settings, {}),
@@ -296,7 +298,10 @@ export const recipeSchema = v.strictObject({
 });
 
 /** Agents that are no files. */
-export const BUILT_IN_AGENTS: readonly string[] = ["llm", "exec", "language"];
+export const BUILT_IN_AGENTS: readonly string[] = ["llm", "exec", "language", "process"];
+
+/** Programs of this machine that nothing isolates, and that keep nothing of a task. */
+export const PLAIN_PROCESSES = v.parse(sandbox, { engine: "process", stateful: false });
 
 /** Whether an image is something on disk; anything else is a Docker reference. */
 export function isImagePath(image: string): boolean {
@@ -336,6 +341,7 @@ export const FREE_KEYS: readonly string[] = [
   "store.above",
   "store.memory",
   "roles.*.concurrency",
+  "roles.*.processes",
   "sandboxes.*.engine",
   "sandboxes.*.count",
   "sandboxes.*.warm",
