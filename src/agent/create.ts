@@ -86,7 +86,7 @@ async function under<T>(key: string, make: () => Promise<T>): Promise<T> {
 
 /** In a pattern with turns, whoever takes turns sees the turns. */
 function defaultConversation(name: string, orchestrator: OrchestratorConfig): readonly string[] {
-  if ("module" in orchestrator) return [];
+  if (!("pattern" in orchestrator)) return [];
   if (orchestrator.pattern === "dialogue") return orchestrator.speakers.includes(name) ? orchestrator.speakers : [];
   if (orchestrator.pattern === "tool-loop") return orchestrator.speaker === name ? [orchestrator.speaker, orchestrator.tools] : [];
   return [];

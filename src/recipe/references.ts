@@ -3,6 +3,7 @@
 import { existsSync } from "node:fs";
 import { MatrixError } from "../error.ts";
 import { compileExpression } from "./expression.ts";
+import { parseGraphPath } from "./graph-path.ts";
 import { interpreterOf } from "./interpreter.ts";
 import { joinKey } from "./key-path.ts";
 import { isOfRole } from "./process-role.ts";
@@ -20,7 +21,7 @@ export function checkReferences(recipe: Recipe): Complaint[] {
     routed.add(role);
     if (!roles.includes(role)) complaints.push(unknownName(key, "role", role, roles));
   }
-  if (!("module" in recipe.orchestrator)) {
+  if ("pattern" in recipe.orchestrator) {
     for (const role of roles.filter((role) => !routed.has(role))) {
       complaints.push({ key: joinKey("roles", role), message: "no task ever comes here: the orchestrator does not name this role" });
     }
@@ -43,6 +44,7 @@ export function filesOf({ roles, models, orchestrator }: Recipe): (readonly [key
   for (const [name, model] of Object.entries(models))
     if (model.kind === "simulated") add(`${joinKey("models", name)}.replies`, model.replies);
   if ("module" in orchestrator) add("orchestrator.module", orchestrator.module);
+  if ("graph" in orchestrator) add("orchestrator.graph", parseGraphPath(orchestrator.graph).module);
   return files;
 }
 
@@ -104,7 +106,7 @@ function checkSandbox(name: string, key: string, { image, engine, warm, count, m
 }
 
 function routedRoles(orchestrator: OrchestratorConfig): (readonly [key: string, role: string])[] {
-  if ("module" in orchestrator) return [];
+  if (!("pattern" in orchestrator)) return [];
   const list = (key: string, names: readonly string[]) => names.map((name, index) => [`orchestrator.${key}.${index}`, name] as const);
   switch (orchestrator.pattern) {
     case "sequence":
@@ -129,6 +131,7 @@ function expressionsOf({ dataset, orchestrator }: Recipe): (readonly [key: strin
   add("dataset.filter", dataset.filter);
   if ("module" in orchestrator) return found;
   add("orchestrator.score", orchestrator.score);
+  if ("graph" in orchestrator) return found;
   if (orchestrator.pattern === "dialogue" || orchestrator.pattern === "tool-loop") add("orchestrator.until", orchestrator.until);
   if (orchestrator.pattern !== "pipeline") return found;
   for (const [index, { keep }] of orchestrator.stages.entries()) add(`orchestrator.stages.${index}.keep`, keep);

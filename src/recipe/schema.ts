@@ -277,6 +277,15 @@ const moduleOrchestrator = v.strictObject({
   with: v.optional(settings, {}),
 });
 
+const graphOrchestrator = v.strictObject({
+  /** "graph.ts#build": an export that is, or that returns, a compiled StateGraph of LangGraph.js. Its nodes are roles. */
+  graph: path,
+  /** What that function is given. */
+  with: v.optional(settings, {}),
+  score: v.optional(v.string()),
+});
+const isTableWith = (input: unknown, key: string): boolean => typeof input === "object" && input !== null && key in input;
+
 const store = v.strictObject({
   /** Whether a process is sent only what it has not seen of a task before. */
   enabled: v.optional(v.boolean(), true),
@@ -294,7 +303,10 @@ export const recipeSchema = v.strictObject({
   models: v.optional(v.record(name, model), {}),
   sandboxes: v.optional(v.record(name, sandbox), {}),
   roles: v.pipe(v.record(name, role), v.minEntries(1, "at least one role")),
-  orchestrator: v.lazy((input) => (typeof input === "object" && input !== null && "module" in input ? moduleOrchestrator : pattern)),
+  orchestrator: v.lazy((input) => {
+    if (isTableWith(input, "module")) return moduleOrchestrator;
+    return isTableWith(input, "graph") ? graphOrchestrator : pattern;
+  }),
 });
 
 /** Agents that are no files. */
@@ -322,6 +334,7 @@ export const PATH_KEYS: readonly string[] = [
   "roles.*.tools",
   "roles.*.schema",
   "orchestrator.module",
+  "orchestrator.graph",
 ];
 
 /** Keys that hold secrets: they come from the environment and never reach the resolved recipe. */

@@ -12,7 +12,7 @@ type Script = Readonly<Record<string, (turn: number) => Json>>;
 const noModules = () => Promise.reject(new Error("no module in a pattern"));
 
 async function ruleOf(config: PatternConfig, roles: readonly string[]): Promise<Rule> {
-  return { orchestrator: await createOrchestrator(config, noModules), roles: new Set(roles), maxHops: 50 };
+  return { orchestrator: await createOrchestrator(config, noModules, roles), roles: new Set(roles), maxHops: 50 };
 }
 
 /** Walks a task to its end; answers the roles in order and the ending. */
