@@ -3,6 +3,7 @@
 import { MatrixError } from "../error.ts";
 import { parseGraphPath } from "../recipe/graph-path.ts";
 import type { OrchestratorConfig, PatternConfig } from "../recipe/schema.ts";
+import { createBestOfN } from "./best-of-n.ts";
 import type { Orchestrator } from "./contract.ts";
 import { createDialogue } from "./dialogue.ts";
 import { createGraph } from "./graph.ts";
@@ -48,6 +49,7 @@ const PATTERNS = {
   pipeline: createPipeline,
   dialogue: createDialogue,
   "tool-loop": createToolLoop,
+  "best-of-n": createBestOfN,
 } as const;
 
 function isOrchestrator(value: unknown): value is Orchestrator {

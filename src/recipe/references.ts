@@ -110,6 +110,7 @@ function routedRoles(orchestrator: OrchestratorConfig): (readonly [key: string, 
   const list = (key: string, names: readonly string[]) => names.map((name, index) => [`orchestrator.${key}.${index}`, name] as const);
   switch (orchestrator.pattern) {
     case "sequence":
+    case "best-of-n":
       return list("roles", orchestrator.roles);
     case "pipeline":
       return orchestrator.stages.map(({ role }, index) => [`orchestrator.stages.${index}.role`, role] as const);
@@ -133,6 +134,7 @@ function expressionsOf({ dataset, orchestrator }: Recipe): (readonly [key: strin
   add("orchestrator.score", orchestrator.score);
   if ("graph" in orchestrator) return found;
   if (orchestrator.pattern === "dialogue" || orchestrator.pattern === "tool-loop") add("orchestrator.until", orchestrator.until);
+  if (orchestrator.pattern === "best-of-n") add("orchestrator.accept", orchestrator.accept);
   if (orchestrator.pattern !== "pipeline") return found;
   for (const [index, { keep }] of orchestrator.stages.entries()) add(`orchestrator.stages.${index}.keep`, keep);
   return found;

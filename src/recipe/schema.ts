@@ -269,7 +269,18 @@ const toolLoop = v.strictObject({
   max_turns: v.optional(positive, 50),
   score: v.optional(v.string()),
 });
-const pattern = v.variant("pattern", [sequence, pipeline, dialogue, toolLoop]);
+const bestOfN = v.strictObject({
+  pattern: v.literal("best-of-n"),
+  /** What makes one candidate, in order; the last one's result is what it comes to. */
+  roles: names,
+  /** Candidates at most. */
+  n: positive,
+  /** CEL that scores a candidate; unset, the `score` of what it comes to. */
+  score: v.optional(v.string()),
+  /** CEL over `score`, `candidate` (from 0), `result`, `results` and `row`: when true, no further one is made. */
+  accept: v.optional(v.string()),
+});
+const pattern = v.variant("pattern", [sequence, pipeline, dialogue, toolLoop, bestOfN]);
 const moduleOrchestrator = v.strictObject({
   /** A module whose default export is an orchestrator. */
   module: path,
