@@ -23,6 +23,7 @@ export const ERROR_CODES = [
   "model_timeout",
   "model_refused_request", // any other 4xx
   "model_bad_answer", // not JSON, not a completion, empty
+  "sandbox_invalid", // its image is not there, or is none
   "sandbox_unavailable", // none could be started, or its engine failed
   "sandbox_lost", // it went while it worked
   "sandbox_bad_answer", // its agent answered what is no answer
@@ -36,7 +37,14 @@ export type ErrorCode = (typeof ERROR_CODES)[number];
 /** What the program exits with (README, exit codes). */
 export const EXIT = { complete: 0, failedAbove: 1, refused: 2, resumable: 3 } as const;
 
-const REFUSALS: ReadonlySet<ErrorCode> = new Set(["usage", "recipe_invalid", "dataset_invalid", "module_invalid", "run_refused"]);
+const REFUSALS: ReadonlySet<ErrorCode> = new Set([
+  "usage",
+  "recipe_invalid",
+  "dataset_invalid",
+  "module_invalid",
+  "run_refused",
+  "sandbox_invalid",
+]);
 
 /** One thing wrong in a file: where it is, and what would be right. */
 export interface Problem {

@@ -13,6 +13,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   verify: async () => (await import("./cli/verify.ts")).verifyCommand(),
   show: async () => (await import("./cli/show.ts")).showCommand(),
   sandbox: async () => (await import("./cli/sandbox.ts")).sandboxCommand(),
+  export: async () => (await import("./cli/export.ts")).exportCommand(),
+  report: async () => (await import("./cli/report.ts")).reportCommand(),
   model: async () => (await import("./cli/model.ts")).modelCommand(),
 };
 

@@ -14,12 +14,43 @@ interface ServeOptions {
   readonly fetch: (request: Request) => Response | Promise<Response>;
 }
 
+interface DenoServeOptions {
+  readonly hostname: string;
+  readonly port: number;
+  readonly cert?: string;
+  readonly key?: string;
+  readonly signal?: AbortSignal;
+  readonly onListen: () => void;
+}
+
 interface DenoLike {
   readonly version: { readonly deno: string };
   serve(
-    options: { hostname: string; port: number; onListen: () => void },
-    fetch: (request: Request) => Response | Promise<Response>,
-  ): { readonly addr: { readonly port: number }; shutdown(): Promise<void> };
+    options: DenoServeOptions,
+    fetch: ServeOptions["fetch"],
+  ): { readonly addr: { readonly port: number }; readonly finished: Promise<void>; shutdown(): Promise<void> };
+  createHttpClient(options: {
+    readonly http1: boolean;
+    readonly http2: boolean;
+    readonly poolIdleTimeout: false;
+    readonly proxy: { readonly transport: "unix"; readonly path: string };
+  }): { close(): void };
+}
+
+/** Deno's own HTTP/2 (hyper). Also in cleartext, where both sides know that it is HTTP/2. */
+export interface Hyper {
+  /** Stops at once, whatever is under way. Throws when the address cannot be listened at. */
+  serve(options: ServeOptions & { readonly tls: { readonly key: string; readonly cert: string } | null }): {
+    readonly port: number;
+    stop(): Promise<void>;
+  };
+  /** A client whose connections all go to this Unix socket. */
+  createClient(socketPath: string): HyperClient;
+}
+
+export interface HyperClient {
+  fetch(url: string, init: RequestInit): Promise<Response>;
+  close(): void;
 }
 
 const deno = (globalThis as { Deno?: DenoLike }).Deno;
@@ -37,6 +68,40 @@ export function serve({ hostname, port, fetch }: ServeOptions): HttpServer {
   const error = () => new Response("internal error", { status: 500 });
   const server = Bun.serve({ hostname, port, fetch, error, development: false, idleTimeout: 0 });
   return { url: `http://${hostname}:${server.port}`, stop: () => server.stop(true) };
+}
+
+/** Null on Bun. Deno's node:http2 now and then takes the process down from inside, which nobody can catch (denoland/deno#36788). */
+export const hyper: Hyper | null =
+  deno === undefined
+    ? null
+    : {
+        serve({ hostname, port, tls, fetch }) {
+          const stopping = new AbortController();
+          const server = deno.serve({ hostname, port, ...tls, signal: stopping.signal, onListen: () => undefined }, fetch);
+          const stop = (): Promise<void> => {
+            stopping.abort();
+            return server.finished;
+          };
+          return { port: server.addr.port, stop };
+        },
+        createClient(path) {
+          const proxy = { transport: "unix", path } as const;
+          const client = withoutEnv(["NO_PROXY", "no_proxy"], () =>
+            deno.createHttpClient({ http1: false, http2: true, poolIdleTimeout: false, proxy }),
+          );
+          return { fetch: (url, init) => fetch(url, { ...init, client } as RequestInit), close: () => client.close() };
+        },
+      };
+
+/** Runs what reads these variables as if they were not set: for Deno a Unix socket is a proxy, to be left out where they say so. */
+function withoutEnv<T>(names: readonly string[], run: () => T): T {
+  const saved = names.map((name) => [name, process.env[name]] as const);
+  for (const name of names) delete process.env[name];
+  try {
+    return run();
+  } finally {
+    for (const [name, value] of saved) if (value !== undefined) process.env[name] = value;
+  }
 }
 
 /** How this program starts itself: the compiled binary, or its source under the runtime that runs it now. */

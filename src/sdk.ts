@@ -1,11 +1,14 @@
-// What a recipe's modules import from "matrix": the two things a user writes, an agent and an orchestrator, and their types.
+// What a recipe's modules import from "matrix": the three things a user writes, an agent, an orchestrator and a request, and
+// their types.
 
 import type { CodeContext } from "./agent/code.ts";
+import type { ModelRequest, RequestContext } from "./agent/request.ts";
 import type { Orchestrator } from "./orchestrator/contract.ts";
 import type { Json, JsonObject } from "./task/json.ts";
 import type { Task } from "./task/task.ts";
 
 export type { CodeContext } from "./agent/code.ts";
+export type { ModelRequest, RequestContext } from "./agent/request.ts";
 export type { ChatMessage, ToolCall } from "./model/contract.ts";
 export { type Done, done, type Orchestrator, type Route, type RouteContext, type ToRole, to } from "./orchestrator/contract.ts";
 export type { Json, JsonObject } from "./task/json.ts";
@@ -16,6 +19,13 @@ export function agent<S = JsonObject>(
   run: (task: Task, context: CodeContext<S>) => Json | Promise<Json>,
 ): (task: Task, context: CodeContext<S>) => Json | Promise<Json> {
   return run;
+}
+
+/** What an llm role's model is sent, in place of templates. `S` is the type of the role's `with` table. */
+export function request<S = JsonObject>(
+  write: (task: Task, context: RequestContext<S>) => ModelRequest,
+): (task: Task, context: RequestContext<S>) => ModelRequest {
+  return write;
 }
 
 /** An orchestrator with state `S`. Both functions are pure. For settings, export a function of them that returns one. */

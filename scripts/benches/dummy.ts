@@ -1,127 +1,51 @@
-// The runtime alone: coral-dummy through the compiled binary, no model behind it, 12 hops and 6 kB of history a task, at 100,
-// 1,000 and 10,000 in flight. Beside it a plain loop that builds and writes the same records: the ceiling of the machine.
+// The runtime alone, no model behind it: 12 hops and 6 kB of history a task in one process, at 100, 1,000 and 10,000 in flight.
+// Beside it a plain loop that builds and writes the same records: the ceiling of the machine.
 
-import { closeSync, createReadStream, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
-import { cpus, tmpdir, totalmem } from "node:os";
+import { closeSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
-import type { TrajectoryRecord } from "../../src/task/record.ts";
+import { coralTasks } from "./parts/coral.ts";
+import { type Driven, drive, withFolder } from "./parts/drive.ts";
+import { readTimes } from "./parts/records.ts";
+import { printHead, printTable, type TableRow } from "./parts/report.ts";
 
 const IN_FLIGHT = [100, 1_000, 10_000];
-const ROWS = 40; // questions that ship with the recipe
-const SAMPLE_EVERY_MS = 50;
 
 const { values } = parseArgs({ options: { tasks: { type: "string", default: "100000" }, seed: { type: "string", default: "0" } } });
-const trials = Math.ceil(Number(values.tasks) / ROWS);
-const tasks = trials * ROWS;
-const folder = mkdtempSync(join(tmpdir(), "matrix-bench-"));
 
-interface Measured {
-  readonly label: string;
-  readonly perSecond: number;
-  readonly messagesPerSecond: number | null;
-  readonly p50Ms: number | null;
-  readonly p99Ms: number | null;
-  readonly share: number | null;
-  readonly peakMb: number;
-  readonly kbPerTask: number | null;
-}
-
-try {
-  console.log(
-    `dummy: ${tasks} tasks, ${cpus().length} cores (${cpus()[0]?.model.trim()}), ${Math.round(totalmem() / 2 ** 30)} GiB, bun ${Bun.version}, ${new Date().toISOString()}, seed ${values.seed}\n`,
+printHead(`dummy: ${values.tasks} tasks`, values.seed);
+await withFolder(async (folder) => {
+  const run = (inFlight: number, tasks: number): Promise<Driven> =>
+    drive({
+      recipe: "recipes/coral-dummy.toml",
+      output: join(folder, `run-${inFlight}-${tasks}`),
+      args: ["-n", String(inFlight), "--seed", values.seed, ...coralTasks(tasks)],
+    });
+  const idle = await run(1, 1);
+  const rows: TableRow[] = [];
+  for (const inFlight of IN_FLIGHT) {
+    const { summary, driver, output } = await run(inFlight, Number(values.tasks));
+    const { p50Ms, p99Ms, ours } = await readTimes(output);
+    const tasks = summary.ok;
+    rmSync(output, { recursive: true });
+    const seconds = summary.elapsed_ms / 1000;
+    const kbPerTask = (driver.peakBytes - idle.driver.peakBytes) / inFlight / 1000;
+    const messagesPerSecond = (summary.hops + tasks) / seconds;
+    rows.push([`${inFlight} in flight`, tasks / seconds, messagesPerSecond, p50Ms, p99Ms, ours * 100, driver.peakBytes / 1e6, kbPerTask]);
+  }
+  printTable(
+    "no model, one process (paper, table 4 and text: 1,100 traj/s, 12,000 messages/s; agents 37 % of a task's time in the median)",
+    ["traj/s", "messages/s", ["p50 ms", 1], ["p99 ms", 1], ["ours %", 1], "peak MB", ["kB/task", 1]],
+    [...rows, ["plain loop", Number(values.tasks) / ceilingSeconds(join(folder, "ceiling.jsonl"), Number(values.tasks))]],
   );
-  const idle = await drive(1, 1);
-  const rows: Measured[] = [];
-  for (const inFlight of IN_FLIGHT) rows.push(await measure(inFlight, idle.peakBytes));
-  rows.push(ceiling());
-  print(rows);
-} finally {
-  rmSync(folder, { recursive: true, force: true });
-}
+});
+console.log("\nours: the share of a task's time that is neither in an agent nor in a role's queue. messages: hops and ends.");
 
-async function measure(inFlight: number, idleBytes: number): Promise<Measured> {
-  const { summary, peakBytes, output } = await drive(inFlight, trials);
-  const { p50Ms, p99Ms, share } = await taskTimes(output);
-  rmSync(output, { recursive: true });
-  const seconds = summary.elapsed_ms / 1000;
-  return {
-    label: `${inFlight} in flight`,
-    perSecond: tasks / seconds,
-    messagesPerSecond: (summary.hops + tasks) / seconds,
-    p50Ms,
-    p99Ms,
-    share,
-    peakMb: peakBytes / 1e6,
-    kbPerTask: (peakBytes - idleBytes) / inFlight / 1000,
-  };
-}
-
-interface Driven {
-  readonly summary: { readonly elapsed_ms: number; readonly hops: number };
-  readonly peakBytes: number;
-  readonly output: string;
-}
-
-/** One whole run; the peak of its resident memory is sampled from outside. */
-async function drive(inFlight: number, trials: number): Promise<Driven> {
-  const output = join(folder, `run-${inFlight}-${trials}`);
-  const args = [
-    "drive",
-    "recipes/coral-dummy.toml",
-    "-o",
-    output,
-    "-n",
-    String(inFlight),
-    "--trials",
-    String(trials),
-    "--seed",
-    values.seed,
-    "--json",
-    "--quiet",
-  ];
-  const child = Bun.spawn(["dist/matrix", ...args], { stdout: "pipe", stderr: "inherit" });
-  let peakBytes = 0;
-  const sampling = setInterval(() => {
-    peakBytes = Math.max(peakBytes, residentBytes(child.pid));
-  }, SAMPLE_EVERY_MS);
-  const text = await new Response(child.stdout).text();
-  const code = await child.exited;
-  clearInterval(sampling);
-  if (code !== 0) throw new Error(`matrix drive exited with ${code}`);
-  return { summary: JSON.parse(text), peakBytes, output };
-}
-
-function residentBytes(pid: number): number {
-  try {
-    return Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) * 1024;
-  } catch {
-    return 0;
-  }
-}
-
-/** From the records: time of a task and the share of it that is neither agent nor queue. */
-async function taskTimes(output: string): Promise<{ p50Ms: number; p99Ms: number; share: number }> {
-  const totals: number[] = [];
-  let total = 0;
-  let ours = 0;
-  for await (const line of createInterface({ input: createReadStream(join(output, "trajectories.jsonl")) })) {
-    const { timing } = JSON.parse(line) as TrajectoryRecord;
-    totals.push(timing.total_ms);
-    total += timing.total_ms;
-    ours += timing.total_ms - timing.run_ms - timing.queue_ms;
-  }
-  totals.sort((a, b) => a - b);
-  const at = (q: number) => totals[Math.floor(q * (totals.length - 1))] ?? 0;
-  return { p50Ms: at(0.5), p99Ms: at(0.99), share: ours / total };
-}
-
-/** What a loop without any runtime reaches: it builds the same history hop by hop, makes the record and writes it. */
-function ceiling(): Measured {
+/** What a loop without any runtime takes: it builds the same history hop by hop, makes the record and writes it. */
+function ceilingSeconds(path: string, tasks: number): number {
   const row = JSON.parse(readFileSync("recipes/coral/questions.jsonl", "utf8").split("\n")[0] ?? "{}");
   const filler = "We take the numbers of the question one by one and check each step before we go on to the next. ".repeat(14);
-  const fd = openSync(join(folder, "ceiling.jsonl"), "w");
+  const fd = openSync(path, "w");
   const started = performance.now();
   let batch = "";
   for (let task = 0; task < tasks; task++) {
@@ -141,35 +65,5 @@ function ceiling(): Measured {
   }
   writeSync(fd, batch);
   closeSync(fd);
-  const seconds = (performance.now() - started) / 1000;
-  return {
-    label: "plain loop",
-    perSecond: tasks / seconds,
-    messagesPerSecond: null,
-    p50Ms: null,
-    p99Ms: null,
-    share: null,
-    peakMb: 0,
-    kbPerTask: null,
-  };
-}
-
-function print(rows: readonly Measured[]): void {
-  const cell = (value: number | null, digits = 0) => (value === null ? "" : value.toFixed(digits)).padStart(12);
-  console.log(
-    `${"".padEnd(16)}${["traj/s", "messages/s", "p50 ms", "p99 ms", "ours %", "peak MB", "kB/task"].map((head) => head.padStart(12)).join("")}`,
-  );
-  for (const row of rows) {
-    const cells = [
-      cell(row.perSecond),
-      cell(row.messagesPerSecond),
-      cell(row.p50Ms, 1),
-      cell(row.p99Ms, 1),
-      cell(row.share === null ? null : row.share * 100, 1),
-      cell(row.peakMb),
-      cell(row.kbPerTask, 1),
-    ];
-    console.log(row.label.padEnd(16) + cells.join(""));
-  }
-  console.log("\nours: the share of a task's time that is neither in an agent nor in a role's queue. messages: hops and ends.");
+  return (performance.now() - started) / 1000;
 }

@@ -12,7 +12,8 @@ import { createCodeAgent } from "./code.ts";
 import type { Agent } from "./contract.ts";
 import { createExecAgent } from "./exec.ts";
 import { createLanguageAgent } from "./language.ts";
-import { createLlmAgent, type LlmRole, renderMessages } from "./llm.ts";
+import { createLlmAgent, type LlmRole, renderRequest } from "./llm.ts";
+import { createRequestWriter } from "./request.ts";
 import { createSandboxedAgent, neighboursOf } from "./sandboxed.ts";
 import { createAnswerSchema } from "./schema.ts";
 import { type CompiledTemplate, compileTemplate } from "./template.ts";
@@ -56,10 +57,10 @@ function createInSandbox(name: string, config: RoleConfig, sandbox: string, { ro
   return config.agent === "exec" ? createExecAgent(role) : createSandboxedAgent(role);
 }
 
-async function createLlm(name: string, config: RoleConfig, { models, orchestrator }: AgentParts): Promise<CreatedAgent> {
+async function createLlm(name: string, config: RoleConfig, { models, orchestrator, loadModule }: AgentParts): Promise<CreatedAgent> {
   const model = models.get(config.model ?? "");
   if (model === undefined) throw new MatrixError("recipe_invalid", `roles.${name} has no model`);
-  const { system, prompt, tools, schema } = config;
+  const { system, prompt, tools, schema, request } = config;
   const key = (part: string) => `roles.${name}.${part}`;
   const role: LlmRole = {
     name,
@@ -70,8 +71,9 @@ async function createLlm(name: string, config: RoleConfig, { models, orchestrato
     sampling: config.sampling,
     tools: tools === undefined ? null : await under(key("tools"), () => readTools(tools)),
     schema: schema === undefined ? null : await under(key("schema"), async () => createAnswerSchema(await readSchema(schema))),
+    request: request === undefined ? null : createRequestWriter(request, (await loadModule(request))["default"], config.with),
   };
-  return { agent: createLlmAgent(role), render: (task) => renderMessages(role, task) };
+  return { agent: createLlmAgent(role), render: (task) => renderRequest(role, task).messages };
 }
 
 /** What goes wrong is wrong with this key of the recipe. */

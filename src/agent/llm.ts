@@ -1,4 +1,4 @@
-// The llm agent: prompt templates over the task, one chat completion, its message as the result. With a schema the answer
+// The llm agent: prompt templates over the task (or a module that writes the request), one chat completion, its message as the result. With a schema the answer
 // is checked and, when it does not fit, asked for once more.
 
 import type { ChatAnswer, ChatMessage, ChatRequest, Model } from "../model/contract.ts";
@@ -8,6 +8,7 @@ import { deriveSeed } from "../task/seed.ts";
 import type { Task, Usage } from "../task/task.ts";
 import type { Agent, AgentAnswer } from "./contract.ts";
 import { conversationOf, mergeNeighbours } from "./conversation.ts";
+import type { ModelRequest, RequestWriter } from "./request.ts";
 import type { AnswerSchema } from "./schema.ts";
 import type { CompiledTemplate } from "./template.ts";
 
@@ -23,14 +24,22 @@ export interface LlmRole {
   readonly sampling: JsonObject;
   readonly tools: readonly JsonObject[] | null;
   readonly schema: AnswerSchema | null;
+  /** Instead of system, prompt, conversation and tools. */
+  readonly request: RequestWriter | null;
 }
 
 export function createLlmAgent(role: LlmRole): Agent {
   return { run: (task, context) => ask(role, task, context.signal) };
 }
 
-/** The messages that the role's model is sent for a task as it stands. */
-export function renderMessages(role: Pick<LlmRole, "name" | "system" | "prompt" | "conversation">, task: Task): ChatMessage[] {
+/** What the role's model is sent for a task as it stands. */
+export function renderRequest(role: Omit<LlmRole, "model">, task: Task): ModelRequest {
+  const written = role.request?.(task);
+  if (written !== undefined) return { ...written, sampling: { ...written.sampling, ...role.sampling } };
+  return { messages: renderMessages(role, task), sampling: role.sampling, ...(role.tools === null ? {} : { tools: role.tools }) };
+}
+
+function renderMessages(role: Pick<LlmRole, "name" | "system" | "prompt" | "conversation">, task: Task): ChatMessage[] {
   const variables = {
     row: task.row,
     state: task.state,
@@ -48,11 +57,16 @@ export function renderMessages(role: Pick<LlmRole, "name" | "system" | "prompt" 
 
 async function ask(role: LlmRole, task: Task, signal: AbortSignal): Promise<AgentAnswer> {
   const request: ChatRequest = {
-    messages: renderMessages(role, task),
-    seed: deriveSeed(task.seed, role.name, hopCount(task)) % SEED_MODULUS,
     sampling: role.sampling,
-    ...(role.tools === null ? {} : { tools: role.tools }),
+    ...renderRequest(role, task),
+    seed: deriveSeed(task.seed, role.name, hopCount(task)) % SEED_MODULUS,
     ...(role.schema === null ? {} : { schema: role.schema.definition }),
+    origin: {
+      row: task.rowId,
+      trial: task.trial,
+      role: role.name,
+      turn: task.history.reduce((turns, hop) => turns + (hop.role === role.name ? 1 : 0), 0),
+    },
   };
   const first = await role.model.chat(request, signal);
   if (role.schema === null) return answerOf(role.model, first.message, first.usage);

@@ -87,7 +87,7 @@ function textOf(plan: Plan): string {
     `${plan.name}: ${grouped(plan.rows)} rows × ${plan.trials} trials = ${grouped(plan.expected)} tasks, ${grouped(plan.concurrency)} in flight`,
     "",
     "models",
-    ...plan.models.map(({ name, kind, id, endpoint }) => `  ${name}: ${kind === "simulated" ? "SIMULATED" : `${id} at ${endpoint}`}`),
+    ...plan.models.map(({ name, kind, id, endpoint }) => `  ${name}: ${endpoint === null ? kind.toUpperCase() : `${id} at ${endpoint}`}`),
     "",
     "roles",
     ...plan.roles.map(

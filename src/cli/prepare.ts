@@ -31,8 +31,8 @@ export interface Prepared {
   readonly loaded: LoadedRecipe;
   readonly models: ReadonlyMap<string, Model>;
   readonly agents: ReadonlyMap<string, CreatedAgent>;
-  /** What agents in sandboxes need before the first task comes; whoever opens it stops it at the end. */
-  readonly openSandboxes: (host: string, log: Log) => SandboxSite;
+  /** What these roles need in sandboxes, before the first task comes; whoever opens it stops it at the end. */
+  readonly openSandboxes: (host: string, roles: readonly string[], log: Log) => Promise<SandboxSite>;
   readonly rule: Rule;
   /** As they stand in hops: which models' answers are simulated. */
   readonly simulatedModels: ReadonlySet<string>;
@@ -152,11 +152,17 @@ export async function previewFirstRow({ loaded, agents, rule }: Prepared, { sour
 function sandboxesOf(recipe: Recipe) {
   let site: SandboxSite | null = null;
   return {
-    open: (host: string, log: Log): SandboxSite => {
+    open: async (host: string, roles: readonly string[], log: Log): Promise<SandboxSite> => {
       const { name, run, sandboxes } = recipe;
       site = new SandboxSite({ run: name, host, log, taskMs: run.timeout, configs: sandboxes, mounts: agentMounts(recipe) });
-      site.begin();
-      return site;
+      const used = roles.flatMap((role) => recipe.roles[role]?.sandbox ?? []);
+      try {
+        await site.begin(new Set(used));
+        return site;
+      } catch (thrown) {
+        await site.stop();
+        throw thrown;
+      }
     },
     pool: (name: string): SandboxPool => {
       if (site === null) throw new Error("bug: a step in a sandbox before sandboxes were opened");

@@ -13,6 +13,7 @@ import { Host } from "../host/host.ts";
 import { catchStrayErrors } from "../host/stray-error.ts";
 import type { Transport } from "../peer/transport.ts";
 import { runtime } from "../platform.ts";
+import type { SandboxSite } from "../sandbox/site.ts";
 import { systemClock } from "../task/clock.ts";
 import type { RecordHead } from "../task/record.ts";
 import { type Log, openLog } from "../telemetry/log.ts";
@@ -40,6 +41,7 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, { s
   const startedAt = performance.now();
   let running: Run | null = null;
   let cluster: Cluster | null = null;
+  let sandboxes: SandboxSite | null = null;
 
   const snapshot = (): Snapshot => ({
     name,
@@ -74,12 +76,11 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, { s
     tokens: { prompt: tally.usage.prompt_tokens, completion: tally.usage.completion_tokens },
   }));
   const rows = await openDataset(source, scan.rows);
-  // Whoever hosts roles opens what they run in; with hosts of their own, this process is none.
-  const sandboxes = wantsHosts(flags) ? null : prepared.openSandboxes(DRIVER_NAME, log);
   const isRecorded = (rowId: string, trial: number) => before > 0 && directory.recorded.ids.has(rowId, trial);
   const connect = async (parts: FabricParts): Promise<Fabric> => {
     if (!wantsHosts(flags)) {
       await dismissWorkers(directory.path);
+      sandboxes = await prepared.openSandboxes(DRIVER_NAME, Object.keys(loaded.recipe.roles), log);
       return connectInMemory(parts, (transport) => createLocalHost(prepared, transport, tracing));
     }
     const { say } = progress;
@@ -123,7 +124,7 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, { s
   releaseConsole();
   progress.stop();
   await rows.close();
-  await sandboxes?.stop();
+  await stopSandboxes(sandboxes);
   await Promise.all([tracing?.close(), metrics.close(), logSink.close()]);
   const error = await directory.close(end.complete ? "complete" : "stopped").then(
     () => end.error,
@@ -150,6 +151,10 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, { s
     wire_bytes: wireBytesOf(cluster),
     error: error instanceof MatrixError || error === null ? error : new MatrixError("storage_failed", String(error), { cause: error }),
   };
+}
+
+async function stopSandboxes(sandboxes: SandboxSite | null): Promise<void> {
+  await sandboxes?.stop();
 }
 
 function wireBytesOf(cluster: Cluster | null): number | null {

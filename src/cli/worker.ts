@@ -166,6 +166,7 @@ async function serve(
     tokens: parts.host?.tokens ?? { prompt: 0, completion: 0 },
   }));
   const slots = roles.reduce((sum, role) => sum + (recipe.roles[role]?.concurrency ?? 0), 0);
+  const sandboxes = await openSandboxes(name, roles, log);
   const peer = await Peer.listen({
     self: id,
     token: found.token,
@@ -183,7 +184,6 @@ async function serve(
     clock: systemClock,
   });
   parts.peer = peer;
-  const sandboxes = openSandboxes(name, log);
   const host = new Host({
     id: name,
     roles: roles.map((role) => {

@@ -46,6 +46,7 @@ export async function admitTasks(options: AdmissionOptions): Promise<boolean> {
         if (known.isMissing) onMissing(keyOf(admitted), known);
         continue;
       }
+      if (inFlight.wasOverUnread(keyOf(admitted))) continue;
       for (;;) {
         if (signal.aborted) return false;
         if (tokens.take()) break;

@@ -18,6 +18,11 @@ export interface CensusOptions {
   readonly inFlight: () => Iterable<TaskKey>;
   /** `missing` were in flight when the census began, and nobody has them. `found` is all that anybody has. */
   readonly onResult: (missing: readonly TaskKey[], found: ReadonlyMap<TaskKey, number>) => void;
+  /**
+   * Of the first question. No other driver of the run may have begun near it: a process that knows the number takes the
+   * question for one that it has answered.
+   */
+  readonly firstNumber: number;
   /** How long to wait for an answer before the process is asked again. */
   readonly patienceMs: number;
 }
@@ -33,13 +38,14 @@ interface Round {
 
 export class Census {
   readonly #options: CensusOptions;
-  #number = 0;
+  #number: number;
   #round: Round | null = null;
   /** Another one was asked for meanwhile. */
   #again = false;
 
   constructor(options: CensusOptions) {
     this.#options = options;
+    this.#number = options.firstNumber;
   }
 
   get running(): boolean {

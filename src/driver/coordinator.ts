@@ -23,6 +23,8 @@ export interface CoordinatorOptions {
   /** How long a host may be silent before it is given up. */
   readonly silenceMs: number;
   readonly censusPatienceMs: number;
+  /** Random for each driver: see CensusOptions. */
+  readonly firstCensus: number;
   /** Asks a host; its answer goes to `counted`. */
   readonly ask: (host: HostId, number: number, phase: CensusPhase) => void;
   /** Whether the run directory has the record already. */
@@ -55,6 +57,7 @@ export class Coordinator {
       inFlight: () => options.inFlight.keys(),
       onResult: (missing, found) => this.#counted(missing, found),
       patienceMs: options.censusPatienceMs,
+      firstNumber: options.firstCensus,
     });
     options.routing.update(this.#members.list.members);
   }

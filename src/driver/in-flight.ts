@@ -16,6 +16,8 @@ export interface InFlightTask {
 
 export class InFlight {
   readonly #tasks = new Map<TaskKey, InFlightTask>();
+  /** Adopted tasks that were over before their row was read. */
+  readonly #overUnread = new Set<TaskKey>();
 
   get size(): number {
     return this.#tasks.size;
@@ -43,6 +45,12 @@ export class InFlight {
     const key = keyOf(task);
     const known = this.#tasks.get(key) ?? null;
     this.#tasks.delete(key);
+    if (known?.admitted === null) this.#overUnread.add(key);
     return known;
+  }
+
+  /** Whether the row that is read now belongs to an adopted task that is over. */
+  wasOverUnread(key: TaskKey): boolean {
+    return this.#overUnread.delete(key);
   }
 }

@@ -19,6 +19,7 @@ const SILENCE_MS = 5000;
 /** How long to wait for the hosts of the driver before this one. */
 const FORMING_MS = 5000;
 const CENSUS_PATIENCE_MS = 1000;
+const FIRST_CENSUS_MAX = 2 ** 48;
 const TICK_MS = 100;
 /** Nothing has ended for so long: who has what? */
 const STALL_MS = 15_000;
@@ -59,6 +60,8 @@ export class PeerFabric implements Fabric {
   readonly #ticking: NodeJS.Timeout;
   readonly #bytes = new Map<HostId, number>();
   #isFormed = false;
+  /** Ends that came before it was known which tasks hosts hold: who of them is new to the sink is known then. */
+  #early: Message[] = [];
   #becomeReady: () => void = () => undefined;
   #lastEndAt = performance.now();
   #saidMissingAt = performance.now();
@@ -143,7 +146,8 @@ export class PeerFabric implements Fabric {
   }
 
   #take(messages: readonly Message[]): void {
-    this.#parts.sink(messages);
+    if (this.#isFormed) this.#parts.sink(messages);
+    else this.#early.push(...messages);
   }
 
   #createCoordinator(): Coordinator {
@@ -162,6 +166,7 @@ export class PeerFabric implements Fabric {
       formingMs: FORMING_MS,
       silenceMs: SILENCE_MS,
       censusPatienceMs: CENSUS_PATIENCE_MS,
+      firstCensus: Math.floor(Math.random() * FIRST_CENSUS_MAX),
       ask: (host, number, phase) => void this.#askCensus(host, number, phase),
       isRecorded: (key) => {
         const { rowId, trial } = parseKey(key);
@@ -185,6 +190,8 @@ export class PeerFabric implements Fabric {
       },
       onFormed: () => {
         this.#isFormed = true;
+        this.#parts.sink(this.#early);
+        this.#early = [];
         if (adopted > 0) log.write("info", "adopted the tasks that hosts held", { tasks: adopted });
         changed();
       },

@@ -25,6 +25,16 @@ export interface ChatRequest {
   readonly tools?: readonly JsonObject[];
   /** A JSON schema that the answer must fit (`response_format`). */
   readonly schema?: JsonObject;
+  /** Which step asks; not sent. Null for a request from outside of any task. */
+  readonly origin: RequestOrigin | null;
+}
+
+export interface RequestOrigin {
+  readonly row: string;
+  readonly trial: number;
+  readonly role: string;
+  /** Hops of the role before this one. */
+  readonly turn: number;
 }
 
 export interface ChatAnswer {

@@ -1,12 +1,14 @@
 // From a recipe's [models.NAME] table to a Model: a limit around a retry loop around one try, whatever answers.
 
 import { MatrixError } from "../error.ts";
-import type { ModelConfig, SimulatedModelConfig, TemplateSource } from "../recipe/schema.ts";
+import type { ModelConfig, ScriptedModelConfig, SimulatedModelConfig, TemplateSource } from "../recipe/schema.ts";
 import { createRandom, deriveSeed } from "../task/seed.ts";
 import type { ChatAnswer, Model } from "./contract.ts";
+import { sample } from "./distribution.ts";
 import { RequestLimit } from "./limit.ts";
 import { createOpenaiTry, type Try } from "./openai.ts";
 import { pause, retry } from "./retry.ts";
+import { Script } from "./scripted.ts";
 import { type Failure, type Replies, simulate } from "./simulated.ts";
 
 export interface ModelParts {
@@ -15,13 +17,15 @@ export interface ModelParts {
 }
 
 export async function createModel(name: string, config: ModelConfig, parts: ModelParts): Promise<Model> {
-  const attempt = config.kind === "openai" ? createOpenaiTry(config) : simulatedTry(config, await loadReplies(name, config, parts));
+  const attempt = await createTry(name, config, parts);
   const limit = new RequestLimit(config.concurrency);
-  const { price, retries } = config;
+  const { price } = config;
+  // A script says the same again.
+  const retries = config.kind === "scripted" ? 0 : config.retries;
   return {
     name,
-    id: config.kind === "openai" ? config.model : `simulated:${name}`,
-    simulated: config.kind === "simulated",
+    id: config.kind === "openai" ? config.model : `${config.kind}:${name}`,
+    simulated: config.kind !== "openai",
     costOf: ({ prompt_tokens, completion_tokens }) =>
       price === undefined ? undefined : (prompt_tokens * price.prompt + completion_tokens * price.completion) / 1e6,
     chat: (request, signal) => {
@@ -39,6 +43,17 @@ export async function createModel(name: string, config: ModelConfig, parts: Mode
       }, signal);
     },
   };
+}
+
+async function createTry(name: string, config: ModelConfig, parts: ModelParts): Promise<Try> {
+  switch (config.kind) {
+    case "openai":
+      return createOpenaiTry(config);
+    case "simulated":
+      return simulatedTry(config, await loadReplies(name, config, parts));
+    case "scripted":
+      return scriptedTry(config, await Script.read(config.replies));
+  }
 }
 
 /** The recipe's replies: a module's default export, or a template over the request. */
@@ -64,6 +79,13 @@ function simulatedTry(config: SimulatedModelConfig, replies: Replies | null): Tr
     if (late) throw simulatedError("timeout", config);
     if (failure !== null) throw simulatedError(failure, config);
     return { message, finishReason, usage };
+  };
+}
+
+function scriptedTry({ latency }: ScriptedModelConfig, script: Script): Try {
+  return async (request, _, signal) => {
+    await pause(sample(latency, createRandom(deriveSeed(request.seed, "latency"))), signal);
+    return script.answer(request);
   };
 }
 

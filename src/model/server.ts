@@ -154,6 +154,7 @@ function parseBody(text: string, name: string): ParsedBody | string {
       // Without a seed, the messages alone decide.
       seed: typeof seed === "number" ? seed : 0,
       sampling,
+      origin: null,
       ...(Array.isArray(tools) ? { tools: tools as JsonObject[] } : {}),
       ...(isJsonObject(schema) ? { schema } : {}),
     },

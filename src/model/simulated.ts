@@ -6,6 +6,7 @@ import { MatrixError, messageOf } from "../error.ts";
 import type { SimulatedModelConfig } from "../recipe/schema.ts";
 import type { JsonObject } from "../task/json.ts";
 import { createRandom, deriveSeed } from "../task/seed.ts";
+import type { Usage } from "../task/task.ts";
 import type { ChatAnswer, ChatRequest } from "./contract.ts";
 import { sample } from "./distribution.ts";
 import { drawInstance } from "./instance.ts";
@@ -32,6 +33,8 @@ export interface SimulatedAnswer extends ChatAnswer {
 }
 
 const CHARACTERS_PER_TOKEN = 4;
+/** Of a message, besides its text. */
+const MESSAGE_TOKENS = 4;
 const FAILURES: readonly Failure[] = ["rate_limited", "server_error", "timeout", "malformed", "cut"];
 
 /** The answer to a request, with nothing waited for and nothing failed yet. */
@@ -42,15 +45,25 @@ export function simulate(config: SimulatedModelConfig, replies: Replies | null, 
   const maxTokens = limitOf(request.sampling);
   const cut = written.content !== null && countTokens(written.content) > maxTokens;
   const content = cut ? (written.content ?? "").slice(0, maxTokens * CHARACTERS_PER_TOKEN) : written.content;
-  const completionTokens = countTokens(content ?? "") + ("tool_calls" in written ? countTokens(JSON.stringify(written["tool_calls"])) : 0);
-  const promptTokens = request.messages.reduce((sum, message) => sum + countTokens(message.content ?? "") + 4, 0);
-  const streamingMs = config.tokens_per_second === undefined ? 0 : (completionTokens / config.tokens_per_second) * 1000;
+  const message = { ...written, content };
+  const usage = estimateUsage(request, message);
+  const streamingMs = config.tokens_per_second === undefined ? 0 : (usage.completion_tokens / config.tokens_per_second) * 1000;
   return {
-    message: { ...written, content },
+    message,
     finishReason: cut ? "length" : "tool_calls" in written ? "tool_calls" : "stop",
-    usage: { requests: 1, prompt_tokens: promptTokens, completion_tokens: completionTokens },
+    usage,
     durationMs: sample(config.latency, random) + streamingMs,
     failure: drawFailure(config.errors, createRandom(deriveSeed(seed, "failure", tries))),
+  };
+}
+
+/** What a call would have been billed for, as near as an estimate comes. */
+export function estimateUsage({ messages }: ChatRequest, message: ChatAnswer["message"]): Usage {
+  const calls = message["tool_calls"];
+  return {
+    requests: 1,
+    prompt_tokens: messages.reduce((sum, { content }) => sum + countTokens(content ?? "") + MESSAGE_TOKENS, 0),
+    completion_tokens: countTokens(message.content ?? "") + (calls === undefined ? 0 : countTokens(JSON.stringify(calls))),
   };
 }
 

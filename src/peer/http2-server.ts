@@ -1,9 +1,10 @@
-// An HTTP/2 server for Bun and Deno that strangers may knock at. A request is judged by its headers before a byte of its body is
+// The server of a peer on node:http2, which strangers may knock at. A request is judged by its headers before a byte of its body is
 // kept, and a connection is a stranger until a request on it was found to belong here: strangers are few, and soon gone.
 
 import http2, { type Http2Server, type ServerHttp2Session } from "node:http2";
 import type { AddressInfo, Socket } from "node:net";
-import { Exchange } from "./exchange.ts";
+import type { Exchange } from "./exchange.ts";
+import { Http2Exchange } from "./http2-exchange.ts";
 
 /** Bytes on their way that nobody has read yet: of a stream, and of all streams of a session. */
 export const WINDOW_BYTES = 4 * 2 ** 20;
@@ -48,7 +49,7 @@ export async function serveHttp2(options: Http2ServerOptions): Promise<RunningSe
   server.on("session", (session) => {
     const endpoint = endpointOf(session.socket);
     session.on("error", ignore);
-    session.on("stream", (stream, headers) => handle(new Exchange(stream, headers, () => admit(session, endpoint, strangers))));
+    session.on("stream", (stream, headers) => handle(new Http2Exchange(stream, headers, () => admit(session, endpoint, strangers))));
   });
   await listen(server, port, hostname);
   const stop = async () => {
@@ -105,13 +106,21 @@ class Strangers {
     const timer = setTimeout(() => socket.destroy(), this.#timeoutMs);
     this.#waiting.set(endpoint, { socket, timer });
     socket.on("close", () => this.remove(endpoint));
-    if (this.#waiting.size > STRANGERS_MAX) this.#waiting.values().next().value?.socket.destroy();
+    if (this.#waiting.size > STRANGERS_MAX) this.#displaceOldest();
   }
 
   /** False when it was none. */
   remove(endpoint: string): boolean {
     clearTimeout(this.#waiting.get(endpoint)?.timer);
     return this.#waiting.delete(endpoint);
+  }
+
+  #displaceOldest(): void {
+    for (const [endpoint, { socket }] of this.#waiting) {
+      this.remove(endpoint);
+      socket.destroy();
+      return;
+    }
   }
 }
 

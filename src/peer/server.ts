@@ -3,8 +3,10 @@
 
 import { timingSafeEqual } from "node:crypto";
 import { type Context, Hono } from "hono";
+import { hyper } from "../platform.ts";
 import type { Exchange } from "./exchange.ts";
 import { serveHttp2 } from "./http2-server.ts";
+import { serveHyper } from "./hyper-server.ts";
 import { ReplayGuard } from "./replay.ts";
 import type { HostId } from "./routing.ts";
 import { WireError } from "./wire-error.ts";
@@ -70,7 +72,8 @@ export async function servePeers(options: PeerServerOptions): Promise<PeerServer
     refused[reason] = (refused[reason] ?? 0) + 1;
   });
   const tls = options.tls ? await (await import("./tls.ts")).tlsIdentity(options.token) : null;
-  const server = await serveHttp2({ ...options, tls, handle: (exchange) => void app.fetch(requestOf(exchange), exchange) });
+  const http = { ...options, tls, handle: (exchange: Exchange) => void app.fetch(requestOf(exchange), exchange) };
+  const server = await (hyper === null ? serveHttp2(http) : serveHyper(hyper, http));
   return { ...server, refused };
 }
 

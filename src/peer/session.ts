@@ -1,18 +1,17 @@
 // What a host has open to one peer: an HTTP/2 session, opened by the first request and again by the first one after it broke.
 // Every request ends within its time, with the whole answer or with a PeerError that says whether the peer may have acted on it.
 
-import http2, { type ClientHttp2Session, type ClientHttp2Stream, type OutgoingHttpHeaders } from "node:http2";
-import net, { type Socket } from "node:net";
-import tls, { type ConnectionOptions } from "node:tls";
+import type { Socket } from "node:net";
 import { messageOf } from "../error.ts";
-import { joined } from "./exchange.ts";
-import { SESSION_MEGABYTES_MAX, WINDOW_BYTES } from "./http2-server.ts";
+import { hyper } from "../platform.ts";
+import type { Call, Connection } from "./connection.ts";
+import { openHttp2 } from "./http2-connection.ts";
+import { openHyper } from "./hyper-connection.ts";
 import type { HostId } from "./routing.ts";
 import { CONTENT_TYPE, PROTOCOL_VERSION } from "./server.ts";
+import { openSocket } from "./socket.ts";
 
 const CONNECT_TIMEOUT_MS = 5000;
-const ANSWER_BYTES_MAX = 64 * 2 ** 20;
-const { NGHTTP2_CANCEL, NGHTTP2_REFUSED_STREAM } = http2.constants;
 
 export interface SessionOptions {
   /** http:// for cleartext, https:// for TLS. */
@@ -55,9 +54,9 @@ let lastRequest = Date.now() * 64;
 
 export class PeerSession {
   readonly #options: SessionOptions;
-  #opening: Promise<ClientHttp2Session> | null = null;
-  #session: ClientHttp2Session | null = null;
-  /** Under the session. Sessions end by it: a GOAWAY crashes a peer on Deno 2.9 (denoland/deno#36788). */
+  #opening: Promise<Connection> | null = null;
+  #connection: Connection | null = null;
+  /** Under the connection. Sessions end by it: a GOAWAY has crashed peers. */
   #socket: Socket | null = null;
   #isClosed = false;
   #localAddress: string | null = null;
@@ -72,19 +71,21 @@ export class PeerSession {
   }
 
   async request(route: string, body: Uint8Array, { timeoutMs, signal }: RequestOptions): Promise<Uint8Array> {
-    const limit = new Limit(timeoutMs, signal);
-    let stream: ClientHttp2Stream | null = null;
+    const limit = new Limit("no answer", timeoutMs, signal);
+    let call: Call | null = null;
     try {
-      const session = await limit.race(this.#connect());
-      stream = session.request(this.#headers(route, body));
-      const answer = answerOf(stream);
-      stream.end(body);
-      return await limit.race(answer);
+      const connection = await limit.race(this.#connect());
+      call = connection.request(`/v1/${route}`, this.#headers(), body);
+      const reply = await limit.race(call.reply);
+      if (reply === "refused") throw new PeerError("refused by the peer", { maybe: false });
+      const { status } = reply;
+      if (status !== 200) throw new PeerError(`refused with status ${status}`, { maybe: status < 400 || status >= 500, status });
+      return reply.body;
     } catch (cause) {
-      stream?.close(NGHTTP2_CANCEL);
-      // Whatever else waits on a session that does not answer is better off on a new one.
-      if (stream !== null && limit.isTimedOut) this.#socket?.destroy();
-      const { maybe, status } = cause instanceof PeerError ? cause : { maybe: stream !== null, status: null };
+      call?.cancel();
+      // Whatever else waits on a connection that does not answer is better off on a new one.
+      if (call !== null && limit.isTimedOut) this.#socket?.destroy();
+      const { maybe, status } = cause instanceof PeerError ? cause : { maybe: call !== null, status: null };
       throw new PeerError(`${route} to ${this.#options.url}: ${messageOf(cause)}`, { maybe, status, cause });
     } finally {
       limit.clear();
@@ -97,24 +98,21 @@ export class PeerSession {
     this.#socket?.destroy();
   }
 
-  #headers(route: string, body: Uint8Array): OutgoingHttpHeaders {
+  #headers(): Record<string, string> {
     const { token, self, peer } = this.#options;
     return {
-      ":method": "POST",
-      ":path": `/v1/${route}`,
       authorization: `Bearer ${token}`,
       "content-type": CONTENT_TYPE,
-      "content-length": body.length,
       "matrix-protocol": PROTOCOL_VERSION,
       "matrix-from": self,
       "matrix-to": peer,
-      "matrix-request": ++lastRequest,
+      "matrix-request": String(++lastRequest),
     };
   }
 
-  #connect(): Promise<ClientHttp2Session> {
-    if (this.#opening !== null && this.#session?.closed !== true && this.#session?.destroyed !== true) return this.#opening;
-    this.#session = null;
+  #connect(): Promise<Connection> {
+    if (this.#opening !== null && this.#connection?.isOpen !== false) return this.#opening;
+    this.#connection = null;
     const opening = this.#open();
     this.#opening = opening;
     opening.catch(() => {
@@ -123,102 +121,38 @@ export class PeerSession {
     return opening;
   }
 
-  async #open(): Promise<ClientHttp2Session> {
+  async #open(): Promise<Connection> {
     const { url, token, connectTimeoutMs = CONNECT_TIMEOUT_MS } = this.#options;
-    const trust = url.startsWith("https:") ? await trustOf(token) : null;
-    if (this.#isClosed) throw new PeerError("the session was closed", { maybe: false });
-    const socket = trust === null ? connectTcp(url) : connectTls(url, trust);
+    const socket = await openSocket(url, token);
+    const limit = new Limit("no connection", connectTimeoutMs, undefined);
     this.#socket = socket;
-    const settings = { initialWindowSize: WINDOW_BYTES, enablePush: false };
-    const session = http2.connect(url, { settings, maxSessionMemory: SESSION_MEGABYTES_MAX, createConnection: () => socket });
-    this.#session = session;
-    await connected(session, socket, connectTimeoutMs);
-    session.setLocalWindowSize(WINDOW_BYTES);
-    this.#localAddress = session.socket.localAddress ?? null;
-    return session;
+    try {
+      if (this.#isClosed) throw new Error("the session was closed");
+      this.#connection = await limit.race(hyper === null ? openHttp2(url, socket) : openHyper(hyper, socket));
+      this.#localAddress = socket.localAddress ?? null;
+      return this.#connection;
+    } catch (cause) {
+      socket.destroy();
+      throw new PeerError(`cannot connect: ${messageOf(cause)}`, { maybe: false, cause });
+    } finally {
+      limit.clear();
+    }
   }
 }
 
-function connectTcp(url: string): Socket {
-  const { hostname, port } = new URL(url);
-  return net.connect({ host: bare(hostname), port: Number(port), noDelay: true });
-}
-
-function connectTls(url: string, trust: ConnectionOptions): Socket {
-  const { hostname, port } = new URL(url);
-  return tls.connect({ host: bare(hostname), port: Number(port), ALPNProtocols: ["h2"], ...trust });
-}
-
-/** URLs put brackets around IPv6 addresses. */
-function bare(hostname: string): string {
-  return hostname.replace(/^\[|\]$/g, "");
-}
-
-async function trustOf(token: string): Promise<ConnectionOptions> {
-  const { tlsIdentity, TLS_NAME } = await import("./tls.ts");
-  const { ca } = await tlsIdentity(token);
-  return { ca, servername: TLS_NAME, minVersion: "TLSv1.3" };
-}
-
-function connected(session: ClientHttp2Session, socket: Socket, timeoutMs: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const fail = (reason: string, cause?: unknown): void => {
-      clearTimeout(timer);
-      reject(new PeerError(`cannot connect: ${reason}`, { maybe: false, cause }));
-    };
-    const timer = setTimeout(() => {
-      fail(`no connection within ${timeoutMs} ms`);
-      socket.destroy();
-    }, timeoutMs);
-    session.on("connect", () => {
-      clearTimeout(timer);
-      resolve();
-    });
-    // Later errors reach whoever waits by the streams.
-    session.on("error", (error) => fail(error.message, error));
-    session.on("close", () => fail("the peer hung up"));
-  });
-}
-
-/** The whole answer of a request. */
-function answerOf(stream: ClientHttp2Stream): Promise<Uint8Array> {
-  return new Promise((resolve, reject) => {
-    const chunks: Uint8Array[] = [];
-    let received = 0;
-    let announced: number | null = null;
-    let cause: unknown;
-    stream.on("response", ({ ":status": status = 0, "content-length": length }) => {
-      announced = Number(length);
-      if (status !== 200) reject(new PeerError(`refused with status ${status}`, { maybe: status < 400 || status >= 500, status }));
-    });
-    stream.on("data", (chunk: Uint8Array) => {
-      received += chunk.length;
-      if (received > ANSWER_BYTES_MAX) reject(new PeerError(`the answer is larger than ${ANSWER_BYTES_MAX} bytes`, { maybe: true }));
-      else chunks.push(chunk);
-    });
-    stream.on("end", () => {
-      // Both runtimes say "end" when a connection breaks, too. (And Deno gives data before it gives the status.)
-      if (received === announced) resolve(joined(chunks));
-    });
-    stream.on("error", (error) => {
-      cause = error;
-    });
-    stream.on("close", () => reject(new PeerError("the connection broke", { maybe: stream.rstCode !== NGHTTP2_REFUSED_STREAM, cause })));
-  });
-}
-
-/** When a request has to be over: after its time, or when its caller says so. */
+/** When something has to be over: after its time, or when its caller says so. */
 class Limit {
   readonly #passed = Promise.withResolvers<never>();
   readonly #timer: ReturnType<typeof setTimeout>;
   readonly #signal: AbortSignal | undefined;
   isTimedOut = false;
 
-  constructor(timeoutMs: number, signal: AbortSignal | undefined) {
+  /** `what` there was not, when the time has passed. */
+  constructor(what: string, timeoutMs: number, signal: AbortSignal | undefined) {
     this.#passed.promise.catch(() => undefined); // nobody may be waiting
     this.#timer = setTimeout(() => {
       this.isTimedOut = true;
-      this.#passed.reject(new Error(`no answer within ${timeoutMs} ms`));
+      this.#passed.reject(new Error(`${what} within ${timeoutMs} ms`));
     }, timeoutMs);
     this.#signal = signal;
     if (signal?.aborted) this.#abort();

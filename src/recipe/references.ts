@@ -39,16 +39,17 @@ export function filesOf({ roles, models, orchestrator }: Recipe): (readonly [key
   };
   for (const [name, role] of Object.entries(roles)) {
     if (!BUILT_IN_AGENTS.includes(role.agent)) add(`${joinKey("roles", name)}.agent`, role.agent);
-    for (const key of ["system", "prompt", "tools", "schema"] as const) add(`${joinKey("roles", name)}.${key}`, role[key]);
+    for (const key of ["system", "prompt", "tools", "schema", "request"] as const) add(`${joinKey("roles", name)}.${key}`, role[key]);
   }
-  for (const [name, model] of Object.entries(models))
-    if (model.kind === "simulated") add(`${joinKey("models", name)}.replies`, model.replies);
+  for (const [name, model] of Object.entries(models)) if (model.kind !== "openai") add(`${joinKey("models", name)}.replies`, model.replies);
   if ("module" in orchestrator) add("orchestrator.module", orchestrator.module);
   if ("graph" in orchestrator) add("orchestrator.graph", parseGraphPath(orchestrator.graph).module);
   return files;
 }
 
-const LLM_KEYS = ["model", "system", "prompt", "conversation", "tools", "schema"] as const;
+const LLM_KEYS = ["model", "system", "prompt", "conversation", "tools", "schema", "request"] as const;
+/** What a module that writes the whole request takes the place of. */
+const WRITTEN_KEYS = ["system", "prompt", "conversation", "tools"] as const;
 
 function checkRole(key: string, role: RoleConfig, { roles, models, sandboxes }: Recipe): Complaint[] {
   const complaints: Complaint[] = checkPlace(key, role, sandboxes);
@@ -59,8 +60,11 @@ function checkRole(key: string, role: RoleConfig, { roles, models, sandboxes }: 
   }
   if (role.model === undefined) complaints.push({ key, message: "an llm role needs a model, one of [models]" });
   else if (!(role.model in models)) complaints.push(unknownName(`${key}.model`, "model", role.model, Object.keys(models)));
-  if (role.prompt === undefined && role.system === undefined)
-    complaints.push({ key, message: "an llm role needs a prompt or a system message" });
+  if (role.request === undefined && role.prompt === undefined && role.system === undefined)
+    complaints.push({ key, message: "an llm role needs a prompt, a system message or a request" });
+  if (role.request !== undefined)
+    for (const name of WRITTEN_KEYS.filter((name) => role[name] !== undefined))
+      complaints.push({ key: `${key}.${name}`, message: "nothing reads it: the role's request module writes the whole request" });
   role.conversation?.forEach((name, index) => {
     if (!(name in roles)) complaints.push(unknownName(`${key}.conversation.${index}`, "role", name, Object.keys(roles)));
   });
@@ -151,7 +155,8 @@ function checkExpression(key: string, source: string): Complaint[] {
 }
 
 function unknownName(key: string, what: string, name: string, names: readonly string[]): Complaint {
-  const known = names.length === 0 ? `there are no ${what}s` : `${what}s: ${names.join(", ")}`;
+  const plural = what.endsWith("x") ? `${what}es` : `${what}s`;
+  const known = names.length === 0 ? `there are no ${plural}` : `${plural}: ${names.join(", ")}`;
   const suggestion = nearest(name, names);
   return { key, message: `no ${what} is named "${name}"; ${known}`, ...(suggestion === undefined ? {} : { suggestion }) };
 }

@@ -158,7 +158,16 @@ const simulatedModel = v.strictObject({
   price: v.optional(price),
 });
 
-const model = v.variant("kind", [openaiModel, simulatedModel]);
+const scriptedModel = v.strictObject({
+  kind: v.literal("scripted"),
+  /** JSON lines: the replies of each role for a row. */
+  replies: path,
+  latency: v.optional(durationDistribution, "0ms"),
+  concurrency: v.optional(positive, 100_000),
+  price: v.optional(price),
+});
+
+const model = v.variant("kind", [openaiModel, simulatedModel, scriptedModel]);
 
 const mount = v.strictObject({
   /** A file or folder of this machine. */
@@ -168,7 +177,7 @@ const mount = v.strictObject({
 });
 
 /** Where commands start unless a recipe says otherwise: an empty folder of the sandbox's own, always writable. */
-const SCRATCH = "/work";
+export const SCRATCH = "/work";
 
 const sandbox = v.strictObject({
   /** A Docker reference, the path of a SIF, or a folder with a Dockerfile or an Apptainer definition ("./…"). */
@@ -194,6 +203,7 @@ const sandbox = v.strictObject({
   read_only: v.optional(v.boolean(), true),
   mounts: v.optional(v.array(mount), []),
   env: v.optional(v.record(v.string(), v.string()), {}),
+  /** Where commands start; anything but /work is the image's own. */
   workdir: v.optional(v.pipe(v.string(), v.startsWith("/", "an absolute path in the sandbox")), SCRATCH),
 });
 
@@ -218,6 +228,8 @@ const role = v.strictObject({
   prompt: v.optional(template),
   /** Roles whose results follow the prompt as turns: own ones as assistant, others' as user, tool results as tool. */
   conversation: v.optional(v.array(v.string())),
+  /** Instead of system, prompt, conversation and tools: a module that writes the messages and tools that the model is sent. */
+  request: v.optional(path),
   /** Sent to the model as they are: temperature, top_p, max_tokens, stop … */
   sampling: v.optional(settings, {}),
   /** A JSON file with a list of tools in the OpenAI shape. */
@@ -344,6 +356,7 @@ export const PATH_KEYS: readonly string[] = [
   "roles.*.prompt",
   "roles.*.tools",
   "roles.*.schema",
+  "roles.*.request",
   "orchestrator.module",
   "orchestrator.graph",
 ];
@@ -384,6 +397,7 @@ export type Recipe = v.InferOutput<typeof recipeSchema>;
 export type StoreConfig = Recipe["store"];
 export type ModelConfig = v.InferOutput<typeof model>;
 export type OpenaiModelConfig = v.InferOutput<typeof openaiModel>;
+export type ScriptedModelConfig = v.InferOutput<typeof scriptedModel>;
 export type SimulatedModelConfig = v.InferOutput<typeof simulatedModel>;
 export type SandboxConfig = v.InferOutput<typeof sandbox>;
 export type RoleConfig = v.InferOutput<typeof role>;

@@ -100,6 +100,6 @@ export interface EngineReport {
 /** An engine. */
 export interface Sandboxes {
   readonly engine: EngineName;
-  /** Fails with `sandbox_unavailable`. */
+  /** Fails with `sandbox_invalid` when it never will, with `sandbox_unavailable` when it may another time. */
   start(spec: SandboxSpec, signal?: AbortSignal): Promise<Sandbox>;
 }

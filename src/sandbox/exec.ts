@@ -30,10 +30,14 @@ export interface ExecOutcome {
 /** A command that writes this much more than is kept of it will not stop by itself. */
 const FLOOD_BYTES = 2 ** 30;
 const KILLED = 137;
+/** Linux: MAX_ARG_STRLEN, and less than a quarter of the usual stack. */
+const WORD_BYTES_MAX = 131_071;
+const WORDS_BYTES_MAX = 1_500_000;
 
 export async function exec(sandbox: Sandbox, options: ExecOptions): Promise<ExecOutcome> {
   const { stdin, timeoutMs, outputBytesMax, signal } = options;
   signal?.throwIfAborted();
+  refuseImpossible(options);
   const startedAt = performance.now();
   const running = await sandbox.open(options);
   let ending: ExecEnding = "exit";
@@ -65,6 +69,17 @@ export async function exec(sandbox: Sandbox, options: ExecOptions): Promise<Exec
     clearTimeout(timer);
     signal?.removeEventListener("abort", abort);
   }
+}
+
+/** No kernel starts these, and every engine says so in a way of its own. */
+function refuseImpossible({ args, cwd = "", env = {} }: Command): void {
+  const words = [...args, cwd, ...Object.entries(env).map((entry) => entry.join("="))];
+  if (words.some((word) => word.includes("\0"))) throw new MatrixError("agent_failed", "a command cannot have a NUL in it");
+  const bytes = words.map((word) => Buffer.byteLength(word));
+  if (Math.max(...bytes) > WORD_BYTES_MAX || bytes.reduce((sum, one) => sum + one, 0) > WORDS_BYTES_MAX)
+    throw new MatrixError("agent_failed", `a command is too long: ${WORD_BYTES_MAX} bytes a word, ${WORDS_BYTES_MAX} in all`, {
+      hint: "give it as a file, or on stdin",
+    });
 }
 
 /** A sandbox that had to be killed with its command is the command's end, not an error of its own. */

@@ -5,6 +5,9 @@
 // Under Apptainer, which has no service that could start further commands, it starts them: `run N` on its stdin runs N.sh with
 // the named pipes N.in, N.out and N.err, and `exit N CODE` on its stdout says how it ended.
 
+/** Where the bridge folder stands in a container. */
+export const BRIDGE = "/matrix";
+
 /** How often the holder looks at its lease, and how often it may find it unchanged. */
 const LOOKS_EVERY_S = 5;
 const LOOKS_IN_VAIN_MAX = 6;

@@ -12,7 +12,7 @@ import { MatrixError, messageOf } from "../error.ts";
 import { isImagePath } from "../recipe/schema.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { EngineName } from "./contract.ts";
-import { buildDockerImage, dockerImageId } from "./docker.ts";
+import { buildDockerImage, dockerImageId } from "./docker-client.ts";
 import { runChild } from "./spawn.ts";
 
 export interface ImageOptions {
@@ -24,7 +24,7 @@ export interface ImageOptions {
   readonly cache?: string;
 }
 
-/** The image as the engine takes it, made first where it has to be. Fails with `sandbox_unavailable`. */
+/** The image as the engine takes it, made first where it has to be. Fails with `sandbox_invalid` where it is none, else `sandbox_unavailable`. */
 export async function prepareImage(image: string, engine: EngineName, options: ImageOptions): Promise<string> {
   if (engine === "process") return image;
   if (engine === "docker") return prepareDocker(image, options);
@@ -181,7 +181,7 @@ function isFolder(path: string): boolean {
 }
 
 function unusable(image: string, why: string): MatrixError {
-  return new MatrixError("sandbox_unavailable", `${image} is no image: ${why}`);
+  return new MatrixError("sandbox_invalid", `${image} is no image: ${why}`);
 }
 
 function lastLines(text: string): string {

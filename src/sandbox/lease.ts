@@ -133,6 +133,8 @@ export const MARK = {
   engine: "MATRIX_SANDBOX_ENGINE",
   image: "MATRIX_SANDBOX_IMAGE",
   startedAt: "MATRIX_SANDBOX_STARTED",
+  /** Of one command, with all that it starts. */
+  command: "MATRIX_COMMAND",
 } as const;
 
 /**

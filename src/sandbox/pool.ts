@@ -6,9 +6,10 @@ import { createHash } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { MatrixError } from "../error.ts";
 import type { Log } from "../telemetry/log.ts";
-import { Channel } from "./channel.ts";
-import type { Command, Sandbox, Sandboxes, SandboxSpec } from "./contract.ts";
+import type { Channel } from "./channel.ts";
+import type { Sandbox, Sandboxes, SandboxSpec } from "./contract.ts";
 import { type Call, judge } from "./fence.ts";
+import { type AgentOptions, Seat } from "./seat.ts";
 import type { Starts } from "./starts.ts";
 
 export interface PoolOptions {
@@ -24,6 +25,8 @@ export interface PoolOptions {
   readonly stateful: boolean;
   /** A task lives no longer than this: a session that was silent for as long is nobody's. */
   readonly taskMs: number;
+  /** How long a task waits for an engine that starts none, before it hears of it. */
+  readonly patienceMs: number;
   readonly starts: Starts;
   readonly log: Log;
 }
@@ -38,11 +41,6 @@ export interface Caller {
   readonly continues: boolean;
 }
 
-export interface AgentOptions {
-  readonly command: Command;
-  readonly lineBytesMax: number;
-}
-
 /** What a call works with. */
 export interface Place {
   readonly sandbox: Sandbox;
@@ -52,8 +50,8 @@ export interface Place {
   channel(agent: AgentOptions): Promise<Channel>;
 }
 
-/** A start that failed is tried again after so long, and so often. */
-const START_PAUSES_MS = [250, 1000] as const;
+/** A start that failed is tried again after a while, and then after longer ones. */
+const START_PAUSE_MS = { first: 250, max: 5000 } as const;
 /** How often a call whose sandbox went is made again elsewhere. */
 const MOVES_MAX = 2;
 /** Where others wait for a sandbox, a task that was silent for this long has lost its own. */
@@ -220,7 +218,7 @@ export class SandboxPool implements AsyncDisposable {
   async #start(): Promise<void> {
     this.#starting++;
     try {
-      const seat = new Seat(await this.#startSandbox(), this.#options);
+      const seat = new Seat(await this.#startSandbox(), this.#options.spec.name, this.#options.log);
       if (this.#stopped) {
         await seat.stop();
         return;
@@ -229,31 +227,32 @@ export class SandboxPool implements AsyncDisposable {
       void seat.sandbox.ended.then(() => this.#leave(seat));
       this.#wake();
     } catch (thrown) {
-      // While others run, who waits gets one of them; else one hears of it, and the next may try.
-      if (this.#seats.size > 0) return;
-      this.#waiting.shift()?.reject(thrown as Error);
-      this.#wake();
+      // While others run or start, who waits gets one of them.
+      if (this.#seats.size + this.#starting > 1) return;
+      for (const { reject } of this.#waiting.splice(0)) reject(thrown as Error);
     } finally {
       this.#starting--;
     }
   }
 
+  /** Engines come back: a start that may succeed another time is tried for as long as patience lasts. */
   async #startSandbox(): Promise<Sandbox> {
-    const { starts, ready, spec, log } = this.#options;
-    for (const pauseMs of [...START_PAUSES_MS, null]) {
+    const { starts, ready, spec, log, patienceMs } = this.#options;
+    const deadline = performance.now() + patienceMs;
+    for (let pauseMs: number = START_PAUSE_MS.first; ; pauseMs = Math.min(START_PAUSE_MS.max, 2 * pauseMs)) {
       try {
         return await starts.run(async () => {
           const { sandboxes, image } = await ready();
           return sandboxes.start({ ...spec, image });
         });
       } catch (thrown) {
-        const again = thrown instanceof MatrixError && thrown.code === "sandbox_unavailable" && thrown.retryAfterMs === undefined;
-        if (!again || pauseMs === null || this.#stopped) throw thrown;
+        if (!(thrown instanceof MatrixError) || thrown.code !== "sandbox_unavailable" || this.#stopped) throw thrown;
+        const nextMs = Math.max(pauseMs, thrown.retryAfterMs ?? 0);
+        if (performance.now() + nextMs > deadline) throw thrown;
         log.write("warning", thrown.message, { sandbox: spec.name });
-        await pause(pauseMs);
+        await pause(nextMs);
       }
     }
-    throw new Error("bug: starts end by a return or a throw");
   }
 
   /** A seat is gone: its sessions have lost their state, and who waits may start another. */
@@ -299,53 +298,5 @@ export class SandboxPool implements AsyncDisposable {
 
   #lost(why: string): MatrixError {
     return new MatrixError("sandbox_lost", `sandbox ${this.#options.spec.name}: ${why}`);
-  }
-}
-
-/** One running sandbox and the agents in it. */
-class Seat {
-  readonly sandbox: Sandbox;
-  readonly #options: PoolOptions;
-  /** By command. */
-  readonly #channels = new Map<string, Promise<Channel>>();
-  /** Tasks that have it. */
-  sessions = 0;
-  /** Why it is gone, or null. */
-  gone: string | null = null;
-
-  constructor(sandbox: Sandbox, options: PoolOptions) {
-    this.sandbox = sandbox;
-    this.#options = options;
-    void sandbox.ended.then((reason) => {
-      this.gone = reason;
-    });
-  }
-
-  channel({ command, lineBytesMax }: AgentOptions): Promise<Channel> {
-    const key = JSON.stringify(command);
-    const open = this.#channels.get(key);
-    if (open !== undefined) return open;
-    const opening = this.#open(command, lineBytesMax);
-    this.#channels.set(key, opening);
-    opening.catch(() => this.stop());
-    return opening;
-  }
-
-  async stop(): Promise<void> {
-    this.gone ??= "it was stopped";
-    await this.sandbox.stop();
-  }
-
-  async #open(command: Command, lineBytesMax: number): Promise<Channel> {
-    const { spec, log } = this.#options;
-    const name = `the agent in sandbox ${spec.name}`;
-    const onStderr = (line: string) => log.write("info", line, { sandbox: spec.name, id: this.sandbox.id });
-    const channel = new Channel(await this.sandbox.open(command), { name, lineBytesMax, onStderr });
-    // What an agent's sessions had in it went with it; so the sandbox goes too.
-    void channel.closed.then((error) => {
-      if (this.gone === null) log.write("warning", error.message, { sandbox: spec.name, id: this.sandbox.id });
-      return this.stop();
-    });
-    return channel;
   }
 }

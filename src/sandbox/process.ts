@@ -9,8 +9,6 @@ import { START } from "./holder.ts";
 import { type Lease, MARK } from "./lease.ts";
 import { endOf, killMarked, outputEnd, spawnChild } from "./spawn.ts";
 
-const COMMAND_MARK = "MATRIX_COMMAND";
-
 export class ProcessSandboxes implements Sandboxes {
   readonly engine = "process";
   readonly #lease: Lease;
@@ -53,17 +51,20 @@ class ProcessSandbox implements Sandbox {
   async open(command: Command): Promise<Running> {
     if (this.#stopped) throw new MatrixError("sandbox_lost", `sandbox ${this.id} was stopped`);
     const mark = randomUUID();
-    const env = { ...this.#environment, ...command.env, [COMMAND_MARK]: mark };
+    const env = { ...this.#environment, ...command.env, [MARK.command]: mark };
     const child = spawnChild("/bin/sh", ["-c", START, "sh", command.cwd ?? ".", ...command.args], { cwd: this.#folder, env });
+    const exited = endOf(child).then(async ({ code }) => {
+      await outputEnd(child);
+      if (this.#stopped) throw new MatrixError("sandbox_lost", `sandbox ${this.id} was stopped`);
+      return code;
+    });
+    exited.catch(() => undefined);
     return {
       stdin: child.stdin,
       stdout: child.stdout,
       stderr: child.stderr,
-      exited: endOf(child).then(async ({ code }) => {
-        await outputEnd(child);
-        return code;
-      }),
-      kill: async () => void killMarked(`${COMMAND_MARK}=${mark}`),
+      exited,
+      kill: async () => void killMarked(`${MARK.command}=${mark}`),
     };
   }
 

@@ -8,7 +8,8 @@ import type { SandboxConfig } from "../recipe/schema.ts";
 import type { Log } from "../telemetry/log.ts";
 import { ApptainerSandboxes, findApptainer, reportApptainer } from "./apptainer.ts";
 import type { EngineName, Mount, Sandboxes, SandboxSpec } from "./contract.ts";
-import { DockerSandboxes, reportDocker } from "./docker.ts";
+import { DockerSandboxes } from "./docker.ts";
+import { reportDocker } from "./docker-client.ts";
 import { LEASE_MS } from "./holder.ts";
 import { prepareImage } from "./image.ts";
 import { Lease } from "./lease.ts";
@@ -30,13 +31,21 @@ export interface SiteOptions {
 
 /** Starts in progress at most: an engine is busy with each of them. */
 const STARTS_PER_CORE = 4;
+/** An engine that is started anew is there again by then. */
+const PATIENCE_MS = 45_000;
 /** What other hosts left behind when they died is looked for now and then. */
 const REAP_MS = 2 * LEASE_MS;
+
+interface Ready {
+  readonly sandboxes: Sandboxes;
+  readonly image: string;
+}
 
 export class SandboxSite implements AsyncDisposable {
   readonly #options: SiteOptions;
   readonly #starts: Starts;
   readonly #pools = new Map<string, SandboxPool>();
+  readonly #prepared = new Map<string, Promise<Ready>>();
   readonly #engines = new Map<EngineName, Promise<Sandboxes>>();
   #lease: Promise<Lease> | null = null;
   #reaping: NodeJS.Timeout | null = null;
@@ -52,32 +61,28 @@ export class SandboxSite implements AsyncDisposable {
   pool(name: string): SandboxPool {
     const made = this.#pools.get(name);
     if (made !== undefined) return made;
-    const config = this.#options.configs[name];
-    if (config === undefined) throw new Error(`bug: no sandbox is named ${name}`);
+    const config = this.#configOf(name);
     const { serves, count, warm, stateful } = config;
-    let ready: Promise<{ sandboxes: Sandboxes; image: string }> | null = null;
     const pool = new SandboxPool({
       ...{ serves, count, warm, stateful },
       taskMs: this.#options.taskMs,
+      patienceMs: PATIENCE_MS,
       spec: specOf(name, config, this.#options.mounts.get(name) ?? []),
       starts: this.#starts,
       log: this.#options.log,
-      // One that failed is tried again: an engine may come up, a disk get room.
-      ready: () => {
-        ready ??= this.#ready(name, config);
-        ready.catch(() => {
-          ready = null;
-        });
-        return ready;
-      },
+      ready: () => this.#readyFor(name, config),
     });
     this.#pools.set(name, pool);
     return pool;
   }
 
-  /** Starts what is to be warm. Without it, everything starts at its first use. */
-  begin(): void {
-    for (const [name, { warm }] of Object.entries(this.#options.configs)) if (warm > 0) this.pool(name);
+  /**
+   * Finds the engines of these sandboxes, makes their images, and starts what is to be warm. Fails with `sandbox_invalid` or
+   * `sandbox_unavailable` before any task has come.
+   */
+  async begin(names: Iterable<string>): Promise<void> {
+    for (const name of names) await this.#readyFor(name, this.#configOf(name));
+    for (const name of names) if (this.#configOf(name).warm > 0) this.pool(name);
   }
 
   /** A task is over, wherever it ended: no sandbox here is its own any more. */
@@ -97,7 +102,23 @@ export class SandboxSite implements AsyncDisposable {
     return this.stop();
   }
 
-  async #ready(name: string, { image = "", engine }: SandboxConfig): Promise<{ sandboxes: Sandboxes; image: string }> {
+  #configOf(name: string): SandboxConfig {
+    const config = this.#options.configs[name];
+    if (config === undefined) throw new Error(`bug: no sandbox is named ${name}`);
+    return config;
+  }
+
+  /** One that failed is tried again: an engine may come up, a disk get room. */
+  #readyFor(name: string, config: SandboxConfig): Promise<Ready> {
+    const known = this.#prepared.get(name);
+    if (known !== undefined) return known;
+    const ready = this.#ready(name, config);
+    this.#prepared.set(name, ready);
+    ready.catch(() => this.#prepared.delete(name));
+    return ready;
+  }
+
+  async #ready(name: string, { image = "", engine }: SandboxConfig): Promise<Ready> {
     const { log } = this.#options;
     const chosen = await chooseEngine(engine, image);
     const prepared = await prepareImage(image, chosen.engine, { log, apptainer: (await this.#findApptainer()) ?? "apptainer" });

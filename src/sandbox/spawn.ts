@@ -73,9 +73,11 @@ export async function runChild(file: string, args: readonly string[], options: {
   options.signal?.addEventListener("abort", kill, { once: true });
   if (options.signal?.aborted === true) kill();
   child.stdin.end();
-  const [stdout, stderr, { code, failure }] = await Promise.all([textOf(child.stdout), textOf(child.stderr), end]);
+  const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)];
+  const { code, failure } = await end;
+  await outputEnd(child);
   options.signal?.removeEventListener("abort", kill);
-  return { code, failure, stdout, stderr };
+  return { code, failure, stdout: stdout(), stderr: stderr() };
 }
 
 /** This process's environment, as a child's. */
@@ -153,10 +155,11 @@ export function allPids(): number[] {
   }
 }
 
-async function textOf(stream: Readable): Promise<string> {
+/** The text of a stream as far as it has come. */
+function collect(stream: Readable): () => string {
   const chunks: Buffer[] = [];
-  for await (const chunk of stream) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks).toString("utf8");
+  stream.on("data", (chunk: Buffer) => chunks.push(chunk));
+  return () => Buffer.concat(chunks).toString("utf8");
 }
 
 /** Of the signals that end processes in practice, on Linux and macOS alike. */

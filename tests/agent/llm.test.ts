@@ -3,10 +3,11 @@
 
 import { describe, expect, test } from "bun:test";
 import { createLlmAgent, type LlmRole } from "../../src/agent/llm.ts";
+import { createRequestWriter } from "../../src/agent/request.ts";
 import { createAnswerSchema } from "../../src/agent/schema.ts";
 import { compileTemplate } from "../../src/agent/template.ts";
 import type { ChatRequest, Model } from "../../src/model/contract.ts";
-import type { Json } from "../../src/task/json.ts";
+import type { Json, JsonObject } from "../../src/task/json.ts";
 import type { Hop, Task } from "../../src/task/task.ts";
 
 function scriptedModel(...replies: readonly string[]): { model: Model; requests: ChatRequest[] } {
@@ -38,6 +39,7 @@ const role = (model: Model, more: Partial<LlmRole> = {}): LlmRole => ({
   sampling: { temperature: 0 },
   tools: null,
   schema: null,
+  request: null,
   ...more,
 });
 
@@ -122,5 +124,32 @@ describe("an llm role", () => {
     const answer = Promise.resolve(createLlmAgent(role(model, { schema })).run(task(), context));
     await expect(answer).rejects.toMatchObject({ code: "schema_mismatch" });
     expect(requests).toHaveLength(2);
+  });
+
+  test("sends what its request module wrote, and the recipe's sampling over the module's", async () => {
+    const { model, requests } = scriptedModel("B");
+    const tools = [{ type: "function", function: { name: "add" } }];
+    const request = createRequestWriter(
+      "request.ts",
+      (task: Task, { settings }: { settings: JsonObject }) => ({
+        messages: [{ role: "user", content: `${task.row["q"]} in ${settings["base"]}` }],
+        tools,
+        sampling: { temperature: 1, tool_choice: "auto" },
+      }),
+      { base: 10 },
+    );
+    await createLlmAgent(role(model, { request })).run(task([hop(0, "teacher", said("unseen"))]), context);
+    expect(requests[0]).toMatchObject({
+      messages: [{ role: "user", content: "2+2? in 10" }],
+      tools,
+      sampling: { temperature: 0, tool_choice: "auto" },
+    });
+    expect(requests[0]?.messages).toHaveLength(1);
+  });
+
+  test("fails with prompt_failed when its request module throws or returns no messages", () => {
+    for (const write of [() => ({ message: [] }), () => JSON.parse("{")])
+      expect(() => createRequestWriter("request.ts", write, {})(task())).toThrow(expect.objectContaining({ code: "prompt_failed" }));
+    expect(() => createRequestWriter("request.ts", {}, {})).toThrow(expect.objectContaining({ code: "module_invalid" }));
   });
 });

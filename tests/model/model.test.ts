@@ -31,6 +31,7 @@ const request = (content = "hello", more: Partial<ChatRequest> = {}): ChatReques
   messages: [{ role: "user", content }],
   seed: 1,
   sampling: {},
+  origin: null,
   ...more,
 });
 const patient = new AbortController().signal;

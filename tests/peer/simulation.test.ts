@@ -84,6 +84,15 @@ describe("delivery", () => {
   );
 
   test(
+    "a driver that dies again and again starts no row again: hosts hold what is in flight",
+    () =>
+      prove(0.2, { ...TROUBLE, tasks: 600, dropRate: 0, doubleRate: 0, faultEveryMs: 1500, faults: ["kill-driver"] }, ({ restarts }) =>
+        restarts > 0 ? `${restarts} rows started again` : null,
+      ),
+    300_000,
+  );
+
+  test(
     "without trouble nothing is sent twice",
     () =>
       prove(0.05, { ...TROUBLE, dropRate: 0, doubleRate: 0, faults: [] }, ({ restarts, redelivered, duplicates }) =>

@@ -58,6 +58,7 @@ const SILENCE_MS = 1000;
 const TICK_MS = 50;
 const STEP_MS = 30;
 const LIMIT_MS = 600_000;
+const GRACE_MS = 20_000;
 
 /** Rows go round the roles for a few hops; a poison row kills at its second. */
 const rule: Rule = {
@@ -167,7 +168,10 @@ export class World {
   #describe(): string {
     const lines = [...this.#processes.values()]
       .filter(({ alive }) => alive)
-      .map(({ id, broker, routing }) => `${id} ${JSON.stringify(broker.counts)} knows ${routing.members.map((m) => m.id)}`);
+      .map(
+        ({ id, leaving, broker, routing }) =>
+          `${id}${leaving ? " leaving" : ""} ${JSON.stringify(broker.counts)} knows ${routing.members.map((m) => m.id)}`,
+      );
     const missing = this.#rows.filter(({ id }) => !this.records.has(`0:${id}`)).map(({ id }) => id);
     return `missing rows ${missing.join(",")}; in flight ${[...(this.#driver?.inFlight.keys() ?? [])]}\n${lines.join("\n")}`;
   }
@@ -309,6 +313,7 @@ export class World {
       next: 0,
       tokens: this.scenario.inFlight,
       isAdmitting: false,
+      early: [],
       process: null as never,
       coordinator: null as never,
     };
@@ -323,6 +328,7 @@ export class World {
       formingMs: 2000,
       silenceMs: SILENCE_MS,
       censusPatienceMs: 500,
+      firstCensus: this.#driverLives * 1_000_000,
       ask: (host, number, phase) => this.#askCensus(life, host, number, phase),
       isRecorded: (key) => this.records.has(key),
       onAdopted: () => {
@@ -333,6 +339,7 @@ export class World {
       onLeave: () => this.#noteHosts(life),
       onFormed: () => {
         life.isAdmitting = true;
+        for (const message of life.early.splice(0)) this.#sink(life, process, message);
         this.#admit(life);
       },
       now: () => this.#now + process.skewMs,
@@ -362,7 +369,7 @@ export class World {
         trace: null,
       };
       const known = life.inFlight.get(key);
-      if (this.records.has(key)) {
+      if (this.records.has(key) || life.inFlight.wasOverUnread(key)) {
         life.next++;
         continue;
       }
@@ -396,6 +403,10 @@ export class World {
 
   #sink(life: DriverLife, process: Process, message: Message): void {
     if (message.kind !== "end") throw new Error("a step reached the sink");
+    if (!life.isAdmitting) {
+      life.early.push(message);
+      return;
+    }
     const { task, ending } = message;
     if (!life.inFlight.remove(task)) {
       process.broker.complete(message);
@@ -591,8 +602,9 @@ export class World {
     });
   }
 
-  /** SIGTERM: hands over what waits, finishes what runs, says goodbye when nothing is left. */
+  /** SIGTERM: hands over what waits, finishes what runs, says goodbye when nothing is left or its grace is over. */
   #drain(process: Process): void {
+    const deadline = this.#now + GRACE_MS;
     process.leaving = true;
     process.broker.leave();
     this.#every(process, TICK_MS, () => {
@@ -600,7 +612,9 @@ export class World {
       const queue = process.queue.splice(0);
       process.queue.push(...process.broker.relocate(queue));
       this.#work(process);
-      if (!process.broker.idle || process.busy > 0) return;
+      const isDone = process.broker.idle && process.busy === 0;
+      // Two that leave may wait for each other: each has what only the other could take.
+      if (!isDone && this.#now < deadline) return;
       const life = this.#driver;
       if (life === null) return;
       this.#request(
@@ -625,6 +639,8 @@ interface DriverLife {
   next: number;
   tokens: number;
   isAdmitting: boolean;
+  /** Ends that came before the driver had formed. */
+  early: Message[];
   process: Process;
   coordinator: Coordinator;
 }

@@ -10,7 +10,7 @@ import type { LimitName, Sandbox, Sandboxes, SandboxSpec } from "../../src/sandb
 import { type ExecOptions, type ExecOutcome, exec } from "../../src/sandbox/exec.ts";
 import { compareSnapshots, download, takeSnapshot, upload } from "../../src/sandbox/files.ts";
 import { Lease } from "../../src/sandbox/lease.ts";
-import { markedPids } from "../../src/sandbox/spawn.ts";
+import { environmentOf, markedPids } from "../../src/sandbox/spawn.ts";
 import type { Log } from "../../src/telemetry/log.ts";
 import { until, withFolder } from "../matrix.ts";
 import { quiet } from "./engines.ts";
@@ -86,6 +86,12 @@ export function sandboxCases({ image, connect }: EngineUnderTest): void {
       const words = ["two words", "it's", '"double"', "$HOME `id` \\n", "a\nb", "", "*", "-n", "ünïcödé 漢字 🎲"];
       const { out } = await run(["python3", "-c", "import sys, json; print(json.dumps(sys.argv[1:]))", ...words]);
       expect(JSON.parse(out)).toEqual(words);
+    });
+
+    test("that no kernel could start is refused, and the sandbox goes on", async () => {
+      expect(await codeOf(run(["echo", "a\0b"]))).toBe("agent_failed");
+      expect(await codeOf(run(["echo", "x".repeat(200_000)]))).toBe("agent_failed");
+      expect((await run(["/bin/sh", "-c", 'printf "${#1}"', "sh", "x".repeat(120_000)])).out).toBe("120000");
     });
 
     test("reads its stdin to the end, and then it is closed", async () => {
@@ -184,6 +190,13 @@ export function sandboxCases({ image, connect }: EngineUnderTest): void {
         env: { GIVEN: value },
       });
       expect(out).toBe(`${value}|none\n`);
+    });
+
+    test("starts in a folder of the image where the recipe names one, and sees what is in it", async () => {
+      if (shared.engine === "process") return;
+      await within({ workdir: "/usr" }, async (sandbox) => {
+        expect((await sh("pwd; ls -d bin", {}, sandbox)).out).toBe("/usr\nbin\n");
+      });
     });
 
     test("may write to /tmp", async () => {
@@ -441,8 +454,7 @@ except OSError: pass`;
       const waiting = codeOf(sh("sleep 605", {}, sandbox));
       await until(async () => (await sh("grep -las 605 /proc/[0-9]*/cmdline | wc -l", {}, sandbox)).out.trim() !== "0", "the command runs");
       await sandbox.stop();
-      if (sandbox.engine !== "process") expect(await waiting).toBe("sandbox_lost");
-      else await waiting;
+      expect(await waiting).toBe("sandbox_lost");
       expect(await codeOf(sh("true", {}, sandbox))).toBe("sandbox_lost");
       expect(await sandbox.ended).toContain("stopped");
     }, 60_000);
@@ -481,20 +493,22 @@ for line in sys.stdin: threading.Thread(target=answer, args=[json.loads(line)]).
       expect(failure.message).toContain("exit 1; its last words: so long, ünd danke");
     });
 
-    test("of an image that is not there is unavailable, with what to do", async () => {
+    test("of an image that is not there is refused for good, with what to do", async () => {
       if (shared.engine === "process") return;
       const failure = await start({ image: "/no/such/image.sif" }).catch((thrown) => thrown);
-      expect(failure.code).toBe("sandbox_unavailable");
+      expect(failure.code).toBe("sandbox_invalid");
       expect(failure.hint).not.toBe("");
     });
 
     test("whose start is given up is not left behind", async () => {
       const controller = new AbortController();
       setImmediate(() => controller.abort(new Error("given up")));
-      const before = new Set(markedPids(`MATRIX_LEASE=${lease.folder}`));
+      const running = () => new Set(markedPids(`MATRIX_LEASE=${lease.folder}`).flatMap((pid) => environmentOf(pid).filter(isName)));
+      const isName = (entry: string) => entry.startsWith("MATRIX_SANDBOX=");
+      const before = running();
       const started = await sandboxes.start({ ...SPEC, image }, controller.signal).catch(() => null);
       await started?.stop();
-      await until(() => markedPids(`MATRIX_LEASE=${lease.folder}`).every((pid) => before.has(pid)), "nothing new runs");
+      await until(() => [...running()].every((name) => before.has(name)), "nothing new runs");
     }, 60_000);
   });
 }

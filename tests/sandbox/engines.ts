@@ -2,7 +2,7 @@
 
 import { findApptainer } from "../../src/sandbox/apptainer.ts";
 import type { EngineName } from "../../src/sandbox/contract.ts";
-import { dockerImageId, reportDocker } from "../../src/sandbox/docker.ts";
+import { dockerImageId, reportDocker } from "../../src/sandbox/docker-client.ts";
 import { prepareImage } from "../../src/sandbox/image.ts";
 import type { Log } from "../../src/telemetry/log.ts";
 

@@ -7,7 +7,8 @@ import { mkdir, utimes, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
-import { DockerSandboxes, findContainers } from "../../src/sandbox/docker.ts";
+import { DockerSandboxes } from "../../src/sandbox/docker.ts";
+import { findContainers } from "../../src/sandbox/docker-client.ts";
 import { LEASE_MS } from "../../src/sandbox/holder.ts";
 import { isRenewed, Lease, leaseRoot } from "../../src/sandbox/lease.ts";
 import { ProcessSandboxes } from "../../src/sandbox/process.ts";
@@ -125,7 +126,7 @@ describe("the reaper", () => {
     } finally {
       if (foreign !== null) Bun.spawnSync(["docker", "rm", "-f", foreign.trim()]);
       await living.stop();
-      await running.exited;
+      await running.exited.catch(() => undefined);
     }
   }, 60_000);
 

@@ -54,6 +54,7 @@ async function withPool<T>(
     warm: 0,
     stateful: true,
     taskMs: 3_600_000,
+    patienceMs: 2000,
     starts,
     log,
     ...options,
@@ -227,6 +228,14 @@ describe("a pool", () => {
       }),
     30_000,
   );
+
+  test("does not wait for what will never be", () =>
+    withPool(
+      { ready: () => Promise.reject(new MatrixError("sandbox_invalid", "there is no such image")), patienceMs: 600_000 },
+      async (pool) => {
+        expect(await codeOf(pool.call(caller("a"), "x", idOf, never))).toBe("sandbox_invalid");
+      },
+    ));
 
   test("that is stopped ends everything and refuses more", async () => {
     const ended: string[] = [];

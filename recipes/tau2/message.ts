@@ -1,0 +1,58 @@
+// The messages of a tau2 simulation, official fields throughout, but for one: the arguments of a call stay the text that the
+// model wrote, because numbers in it must reach Python as they were written. And what the bridge says of a task it has loaded.
+
+import type { Json, JsonObject } from "matrix";
+
+/** Who speaks, and who asks for a tool. */
+export type Side = "user" | "assistant";
+
+export type Call = { readonly id: string; readonly name: string; readonly arguments: string; readonly requestor: Side };
+
+export type Spoken = {
+  readonly role: Side;
+  readonly content: string | null;
+  /** Null, never an empty list: a message with a list is a tool call. */
+  readonly tool_calls: readonly Call[] | null;
+};
+
+export type ToolMessage = {
+  readonly role: "tool";
+  readonly id: string;
+  readonly content: string | null;
+  readonly requestor: Side;
+  readonly error: boolean;
+};
+
+export type Message = Spoken | ToolMessage;
+
+export type Loaded = {
+  /** The task as JSON text. */
+  readonly task: string;
+  readonly tools: readonly JsonObject[];
+  readonly user_tools: readonly JsonObject[] | null;
+  /** The task's own history, else the greeting, else nothing (solo). */
+  readonly messages: readonly Message[];
+  readonly next: Side | "environment" | null;
+  readonly termination_reason: string | null;
+  readonly system: { readonly assistant: string; readonly user: string | null };
+};
+
+/** The role that speaks for a side. */
+export const SPEAKERS: { readonly [side in Side]: string } = { user: "user-simulator", assistant: "assistant" };
+
+/** A model's answer, in the OpenAI shape, as the message of its side. */
+export function spokenBy(side: Side, answer: Json): Spoken {
+  const { content = null, tool_calls: calls } = answer as { content?: string | null; tool_calls?: readonly ModelCall[] };
+  if (calls === undefined || calls.length === 0) return { role: side, content, tool_calls: null };
+  const requested = calls.map(({ id, function: { name, arguments: text } }) => ({ id, name, arguments: text, requestor: side }));
+  return { role: side, content, tool_calls: requested };
+}
+
+interface ModelCall {
+  readonly id: string;
+  readonly function: { readonly name: string; readonly arguments: string };
+}
+
+export function hasText({ content }: Spoken): boolean {
+  return content !== null && content.trim() !== "";
+}

@@ -1,0 +1,158 @@
+// The rules of tau2's own orchestrator, pure. The tool executor loads the task; then user, assistant and environment act in
+// turns, one step each, until a side stops or a limit is reached; then the official evaluator scores what was said.
+// Nothing is routed by content but the user's stop words, and a solo agent's.
+
+import { done, type JsonObject, orchestrator, type Route, type RouteContext, to } from "matrix";
+import { type Call, hasText, type Loaded, type Side, SPEAKERS, type Spoken, spokenBy, type ToolMessage } from "./message.ts";
+import { loadedIn, messagesOf, STOP, soloMessage, spentBy, trajectoryOf } from "./trajectory.ts";
+
+interface Settings {
+  /** Without a user: the agent has a ticket and all tools. */
+  readonly solo?: boolean;
+  readonly max_steps?: number;
+  readonly max_errors?: number;
+  /** How often a simulation is begun anew after a message that the official runner takes for an error. */
+  readonly restarts?: number;
+}
+
+interface State extends JsonObject {
+  readonly at: "load" | Side | "environment" | "close" | "reward";
+  /** The hop that loaded the task. */
+  readonly from: number;
+  readonly steps: number;
+  /** Failed tool calls, of both sides. */
+  readonly errors: number;
+  readonly restarts: number;
+  /** A solo agent's first message is no step. */
+  readonly opening: boolean;
+  /** Whose calls the environment runs. */
+  readonly requestor: Side;
+  readonly termination: string | null;
+  /** What the bridge is asked by the role that acts next; null where that is a speaker. */
+  readonly request: JsonObject | null;
+}
+
+const USER_STOPS = [STOP, "###TRANSFER###", "###OUT-OF-SCOPE###"];
+const EXECUTOR = "tool-executor";
+const CALCULATOR = "reward-calculator";
+
+export default function createRules(settings: Settings) {
+  const { solo = false, max_steps: maxSteps = 200, max_errors: maxErrors = 10, restarts: maxRestarts = 3 } = settings;
+
+  const load = (row: JsonObject, from: number, restarts: number): Route<State> => {
+    const request = { op: "load", domain: row["domain"] ?? "", task_id: row["task_id"] ?? "", solo };
+    const fresh = { steps: 0, errors: 0, opening: false, requestor: "assistant", termination: null } as const;
+    return to<State>(EXECUTOR, { at: "load", from, restarts, ...fresh, request });
+  };
+
+  const afterLoad = (state: State, loaded: Loaded): Route<State> => {
+    const opened = { ...state, opening: solo && loaded.messages.length === 0 };
+    if (loaded.next === null) return close(opened, loaded.termination_reason ?? "");
+    if (loaded.next !== "environment") return speak(opened, loaded.next);
+    const last = loaded.messages.at(-1) as Spoken;
+    return act(opened, last.role, last.tool_calls ?? []);
+  };
+
+  const afterSpeech = (state: State, side: Side, answer: Spoken, context: RouteContext): Route<State> => {
+    const problem = problemOf(answer, solo);
+    if (problem !== null) return beginAnew(state, `the ${side}'s message ${problem}`, context);
+    const spoken = solo ? soloMessage(answer) : answer;
+    const after = { ...state, opening: false, steps: state.steps + (state.opening ? 0 : 1) };
+    if (spoken.tool_calls !== null) return act(after, side, spoken.tool_calls);
+    return go(after, side === "user" ? "assistant" : "user", stopOf(spoken, solo));
+  };
+
+  const afterTools = (state: State, messages: readonly ToolMessage[]): Route<State> => {
+    const errors = state.errors + messages.filter(({ error }) => error).length;
+    return go({ ...state, steps: state.steps + 1, errors }, state.requestor, null);
+  };
+
+  /** To a speaker, unless the task ends here. The limits override a stop, and the second one the first. */
+  const go = (state: State, next: Side, stop: string | null): Route<State> => {
+    let reason = stop;
+    if (state.steps >= maxSteps) reason = "max_steps";
+    if (state.errors >= maxErrors) reason = "too_many_errors";
+    return reason === null ? speak(state, next) : close(state, reason);
+  };
+
+  const speak = (state: State, side: Side): Route<State> => to<State>(SPEAKERS[side], { ...state, at: side, request: null });
+
+  const act = (state: State, requestor: Side, calls: readonly Call[]): Route<State> =>
+    to<State>(EXECUTOR, { ...state, at: "environment", requestor, request: { op: "calls", calls } });
+
+  /** The environment has done its part: what it holds for the task is let go, before the evaluator makes its own. */
+  const close = (state: State, termination: string): Route<State> =>
+    to<State>(EXECUTOR, { ...state, at: "close", termination, request: { op: "close" } });
+
+  const evaluate = (state: State, { row, history }: RouteContext): Route<State> => {
+    const simulation = { termination_reason: state.termination, messages: messagesOf(history, state.from, solo) };
+    const request = { op: "reward", domain: row["domain"] ?? "", task_id: row["task_id"] ?? "", solo, simulation };
+    return to<State>(CALCULATOR, { ...state, at: "reward", request });
+  };
+
+  /** What the official runner retries as a whole is begun anew from the task's first message; what was said stays in the record. */
+  const beginAnew = (state: State, problem: string, { row, history }: RouteContext): Route<State> => {
+    if (state.restarts < maxRestarts) return load(row, history.length, state.restarts + 1);
+    throw new Error(`${problem}, also after ${maxRestarts} restarts of the simulation`);
+  };
+
+  const finish = (state: State, reward: JsonObject, { row, history }: RouteContext): Route<State> => {
+    const { steps, errors, restarts, termination } = state;
+    return done({
+      reason: termination === "max_steps" ? "max_turns" : "stopped",
+      score: reward["reward"] as number,
+      outcome: {
+        domain: row["domain"] ?? null,
+        task_id: row["task_id"] ?? null,
+        solo,
+        termination_reason: termination,
+        ...{ steps, errors, restarts, max_steps: maxSteps, max_errors: maxErrors },
+        usage: { assistant: spentBy(history, "assistant"), user: spentBy(history, "user") },
+        reward_info: reward,
+        messages: trajectoryOf(history.slice(0, -1), state.from, solo),
+      },
+    });
+  };
+
+  return orchestrator<State>({
+    start: (row) => load(row, 0, 0),
+    next: (state, result, context) => {
+      switch (state.at) {
+        case "load":
+          return afterLoad(state, loadedIn(context.history, state.from));
+        case "environment":
+          return afterTools(state, result as unknown as readonly ToolMessage[]);
+        case "close":
+          return evaluate(state, context);
+        case "reward":
+          return finish(state, result as JsonObject, context);
+        default:
+          return afterSpeech(state, state.at, spokenBy(state.at, result), context);
+      }
+    },
+  });
+}
+
+/** What the official runner takes for an error rather than a turn; null when the message is sound. */
+function problemOf(spoken: Spoken, solo: boolean): string | null {
+  if (spoken.tool_calls === null) return hasText(spoken) ? null : "is empty";
+  for (const call of spoken.tool_calls) if (!isObject(call.arguments)) return `calls ${call.name} with arguments that are no JSON object`;
+  const stopsAndCalls = solo && soloMessage(spoken).tool_calls !== null && spoken.content?.includes(STOP) === true;
+  return stopsAndCalls ? "stops and calls tools at once" : null;
+}
+
+function isObject(text: string): boolean {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null && !Array.isArray(value);
+  } catch {
+    return false;
+  }
+}
+
+/** Why a message without calls ends the task; null when it does not. The ordinary agent cannot stop. */
+function stopOf({ role, content }: Spoken, solo: boolean): string | null {
+  if (role === "user") return USER_STOPS.some((word) => content?.includes(word)) ? "user_stop" : null;
+  if (!solo) return null;
+  return content?.includes(STOP) ? "agent_stop" : "agent_error";
+}

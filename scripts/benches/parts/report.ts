@@ -1,0 +1,47 @@
+// What every bench prints: a head that names machine, date and seed, and tables.
+
+import { cpus, loadavg, totalmem } from "node:os";
+
+const CELL_CHARACTERS = 12;
+
+export function printHead(bench: string, seed: string): void {
+  const machine = `${cpus().length} cores (${cpus()[0]?.model.trim()}, load ${loadavg()[0]?.toFixed(1)} before), ${Math.round(totalmem() / 2 ** 30)} GiB`;
+  console.log(`${bench}\n${machine}, bun ${Bun.version}, ${new Date().toISOString()}, seed ${seed}`);
+}
+
+/** A label and its cells: numbers with the digits that the column asks for, texts as they are, nothing for null. */
+export type TableRow = readonly [label: string, ...cells: readonly (number | string | null)[]];
+
+/** A column's head, and how many digits its numbers have after the point (0). */
+export type Column = string | readonly [head: string, digits: number];
+
+export function printTable(title: string, columns: readonly Column[], rows: readonly TableRow[]): void {
+  const heads = columns.map((column) => (typeof column === "string" ? column : column[0]));
+  const lines = rows.map(([label, ...cells]) => [label, ...cells.map((cell, i) => textOf(cell, columns[i] ?? ""))]);
+  const labelWidth = Math.max(16, ...rows.map(([label]) => label.length + 1));
+  const widths = heads.map((head, i) => 2 + Math.max(CELL_CHARACTERS - 2, head.length, ...lines.map((line) => line[i + 1]?.length ?? 0)));
+  console.log(`\n${title}`);
+  for (const [label = "", ...cells] of [["", ...heads], ...lines]) {
+    console.log(label.padEnd(labelWidth) + cells.map((cell, i) => cell.padStart(widths[i] ?? 0)).join(""));
+  }
+}
+
+function textOf(cell: number | string | null, column: Column): string {
+  if (typeof cell !== "number") return cell ?? "";
+  return cell.toFixed(typeof column === "string" ? 0 : column[1]);
+}
+
+/** Of sorted values; 0 when there are none. */
+export function quantile(sorted: readonly number[], q: number): number {
+  return sorted[Math.floor(q * (sorted.length - 1))] ?? 0;
+}
+
+export function sorted(values: Iterable<number>): number[] {
+  return [...values].sort((a, b) => a - b);
+}
+
+export function sum(values: Iterable<number>): number {
+  let total = 0;
+  for (const value of values) total += value;
+  return total;
+}

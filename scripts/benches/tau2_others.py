@@ -1,0 +1,117 @@
+"""The two others of `scripts/bench tau2`, on the gold scripts of recipes/tau2: the floor (the environment and evaluator calls
+alone, bare) and tau2's own runner with its model replaced by the script. Prints seconds, from the first task to the last.
+
+    tau2_others.py floor DOMAIN PROCESSES TASKS | tau2_others.py runner DOMAIN CONCURRENCY TASKS
+"""
+
+import json
+import os
+import sys
+import tempfile
+import threading
+import time
+from multiprocessing import get_context
+from pathlib import Path
+
+os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+stdout = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)
+
+from loguru import logger
+
+logger.remove()
+
+from tau2.agent import llm_agent
+from tau2.data_model.message import AssistantMessage, ToolCall, UserMessage
+from tau2.data_model.simulation import SimulationRun
+from tau2.evaluator.evaluator import EvaluationType, evaluate_simulation
+from tau2.registry import registry
+from tau2.user import user_simulator
+
+GOLD = Path(__file__).resolve().parents[2] / "recipes/tau2/gold.jsonl"
+
+
+def scripts_of(domain, count):
+    lines = [json.loads(line) for line in open(GOLD)]
+    chosen = [line for line in lines if line["id"].startswith(f"{domain}/")][:count]
+    return {line["id"].split("/", 1)[1]: line["replies"] for line in chosen}
+
+
+def message_of(reply):
+    reply = {"content": reply} if isinstance(reply, str) else reply
+    calls = [
+        ToolCall(id=call["id"], name=call["function"]["name"], arguments=json.loads(call["function"]["arguments"]))
+        for call in reply.get("tool_calls") or []
+    ]
+    return AssistantMessage(role="assistant", content=reply["content"], tool_calls=calls or None, cost=0.0, usage=None)
+
+
+def bare(job):
+    """What no runner can do without: one environment, its calls, the evaluation."""
+    domain, task, replies = job
+    environment = registry.get_env_constructor(domain)()
+    initial = task.initial_state
+    environment.set_state(
+        initialization_data=initial.initialization_data if initial else None,
+        initialization_actions=initial.initialization_actions if initial else None,
+        message_history=(initial.message_history or []) if initial else [],
+    )
+    messages, left = [], {side: list(texts) for side, texts in replies.items()}
+    side = "user-simulator"
+    while True:
+        message = message_of(left[side].pop(0))
+        if side == "user-simulator":
+            calls = [call.model_copy(update={"requestor": "user"}) for call in message.tool_calls or []]
+            message = UserMessage(role="user", content=message.content, tool_calls=calls or None)
+        messages.append(message)
+        if message.is_tool_call():
+            messages.extend(environment.get_response(call) for call in message.tool_calls)
+        elif "###STOP###" in message.content:
+            break
+        else:
+            side = "assistant" if side == "user-simulator" else "user-simulator"
+    run = {"id": "floor", "task_id": task.id, "start_time": "", "end_time": "", "duration": 0.0, "termination_reason": "user_stop"}
+    return evaluate_simulation(SimulationRun(**run, messages=messages), task, EvaluationType.ALL, False, domain).reward
+
+
+def floor(domain, processes, count):
+    scripts = scripts_of(domain, count)
+    jobs = [(domain, task, scripts[task.id]) for task in registry.get_tasks_loader(domain)("base") if task.id in scripts]
+    with get_context("fork").Pool(processes) as pool:
+        pool.map(abs, range(processes))
+        began = time.perf_counter()
+        rewards = pool.map(bare, jobs, chunksize=1)
+    assert all(reward == 1 for reward in rewards)
+    return time.perf_counter() - began
+
+
+def runner(domain, concurrency, count):
+    from tau2 import run
+
+    scripts = scripts_of(domain, count)
+    local = threading.local()
+    run_task = run.run_task
+
+    def run_scripted(task, **rest):
+        local.left = {side: list(texts) for side, texts in scripts[task.id].items()}
+        return run_task(task=task, **rest)
+
+    run.run_task = run_scripted
+    llm_agent.generate = lambda **_: message_of(local.left["assistant"].pop(0))
+    user_simulator.generate = lambda **_: message_of(local.left["user-simulator"].pop(0))
+    tasks = [task for task in registry.get_tasks_loader(domain)("base") if task.id in scripts]
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.perf_counter()
+        results = run.run_tasks(
+            *(domain, tasks, "llm_agent", "user_simulator"),
+            **{"llm_agent": "scripted", "llm_user": "scripted", "llm_args_agent": {}, "llm_args_user": {}},
+            **{"save_to": f"{folder}/results.json", "max_concurrency": concurrency, "console_display": False, "log_level": "ERROR"},
+        )
+        seconds = time.perf_counter() - began
+    assert all(simulation.reward_info.reward == 1 for simulation in results.simulations)
+    return seconds
+
+
+mode, domain, width, count = sys.argv[1:]
+seconds = {"floor": floor, "runner": runner}[mode](domain, int(width), int(count))
+print(seconds, file=stdout, flush=True)

@@ -1,0 +1,40 @@
+// The request of an llm role, written by a user's module instead of templates: for environments whose messages, tools and
+// system prompts come from the task itself. Pure, like an orchestrator: it reads the task and nothing else.
+
+import { MatrixError, messageOf } from "../error.ts";
+import type { ChatMessage } from "../model/contract.ts";
+import { isJsonObject, type JsonObject } from "../task/json.ts";
+import type { Task } from "../task/task.ts";
+
+/** What a role's model is sent. `sampling` goes before the recipe's, which wins. */
+export interface ModelRequest {
+  readonly messages: readonly ChatMessage[];
+  readonly tools?: readonly JsonObject[];
+  readonly sampling?: JsonObject;
+}
+
+export interface RequestContext<S = JsonObject> {
+  /** The role's `with` table. */
+  readonly settings: S;
+}
+
+export type RequestWriter = (task: Task) => ModelRequest;
+
+/** Fails with `module_invalid`; the writer fails with `prompt_failed`. */
+export function createRequestWriter(path: string, exported: unknown, settings: JsonObject): RequestWriter {
+  if (typeof exported !== "function")
+    throw new MatrixError("module_invalid", `${path} does not export a request`, {
+      hint: "export default request((task, { settings }) => ({ messages: […], tools: […] }))",
+    });
+  const write = exported as (task: Task, context: RequestContext) => unknown;
+  return (task) => {
+    let written: unknown;
+    try {
+      written = write(task, { settings });
+    } catch (cause) {
+      throw new MatrixError("prompt_failed", `${path}: ${messageOf(cause)}`, { cause });
+    }
+    if (isJsonObject(written) && Array.isArray(written["messages"])) return written as unknown as ModelRequest;
+    throw new MatrixError("prompt_failed", `${path} did not return { messages: […] }`);
+  };
+}

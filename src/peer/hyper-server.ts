@@ -1,0 +1,84 @@
+// The server of a peer on Deno's own HTTP/2. Its connections are out of our hands: strangers are not counted here, but each is
+// kept in hyper's small windows, and their bodies are never kept at all.
+
+import type { Hyper } from "../platform.ts";
+import { BODY_MS_MAX, type Exchange, joined, UNWANTED_BYTES_MAX } from "./exchange.ts";
+import type { Http2ServerOptions, RunningServer } from "./http2-server.ts";
+
+type Body = NonNullable<Request["body"]>;
+
+export async function serveHyper(hyper: Hyper, { handle, ...options }: Http2ServerOptions): Promise<RunningServer> {
+  return hyper.serve({ ...options, fetch: (request) => new Promise((resolve) => handle(new HyperExchange(request, resolve))) });
+}
+
+class HyperExchange implements Exchange {
+  readonly #request: Request;
+  readonly #respond: (response: Response) => void;
+
+  constructor(request: Request, respond: (response: Response) => void) {
+    this.#request = request;
+    this.#respond = respond;
+  }
+
+  get method(): string {
+    return this.#request.method;
+  }
+
+  get path(): string {
+    const { url } = this.#request;
+    return url.slice(url.indexOf("/", "https://".length));
+  }
+
+  header(name: string): string | null {
+    return this.#request.headers.get(name);
+  }
+
+  admit(): void {
+    // Strangers are not counted here.
+  }
+
+  async readBody(bytes: number): Promise<Uint8Array | null> {
+    const chunks: Uint8Array[] = [];
+    const received = await readUpTo(this.#request.body, bytes, (chunk) => chunks.push(chunk));
+    return received === bytes ? joined(chunks) : null;
+  }
+
+  answer(status: number, contentType: string | null, body: Uint8Array | string): void {
+    const { body: asked, bodyUsed } = this.#request;
+    const headers = { "content-length": String(Buffer.byteLength(body)), ...(contentType && { "content-type": contentType }) };
+    const content = asked === null || bodyUsed ? (body as Uint8Array<ArrayBuffer> | string) : afterDiscarding(asked, body);
+    this.#respond(new Response(content, { status, headers }));
+  }
+}
+
+/** How much came: at most a chunk more than what was asked for; null when it broke off or took too long. */
+async function readUpTo(body: Body | null, bytes: number, take: (chunk: Uint8Array) => void): Promise<number | null> {
+  if (body === null) return 0;
+  const reader = body.getReader();
+  const timer = setTimeout(() => void reader.cancel().catch(() => undefined), BODY_MS_MAX);
+  let received = 0;
+  try {
+    while (received <= bytes) {
+      const { done, value } = await reader.read();
+      if (done) return received;
+      received += value.length;
+      take(value);
+    }
+    return received;
+  } catch {
+    return null;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** An answer's content that ends once the request's body is out of the way: with its end, hyper resets the request. */
+function afterDiscarding(unwanted: Body, body: Uint8Array | string): ReadableStream<Uint8Array> {
+  return new ReadableStream({
+    async pull(controller) {
+      await readUpTo(unwanted, UNWANTED_BYTES_MAX, () => undefined);
+      if (body.length > 0) controller.enqueue(Buffer.from(body));
+      controller.close();
+    },
+  });
+}

@@ -1,0 +1,20 @@
+// The socket under a connection to a peer: TCP, or TLS that trusts nobody but the run's own authority.
+
+import net, { type Socket } from "node:net";
+import tls, { type ConnectionOptions } from "node:tls";
+
+/** Not connected yet. http:// is cleartext, https:// is TLS. */
+export async function openSocket(url: string, token: string): Promise<Socket> {
+  const { protocol, hostname, port } = new URL(url);
+  // URLs put brackets around IPv6 addresses.
+  const to = { host: hostname.replace(/^\[|\]$/g, ""), port: Number(port) };
+  if (protocol !== "https:") return net.connect({ ...to, noDelay: true });
+  const trust = await trustOf(token);
+  return tls.connect({ ...to, ALPNProtocols: ["h2"], ...trust }).setNoDelay(true);
+}
+
+async function trustOf(token: string): Promise<ConnectionOptions> {
+  const { tlsIdentity, TLS_NAME } = await import("./tls.ts");
+  const { ca } = await tlsIdentity(token);
+  return { ca, servername: TLS_NAME, minVersion: "TLSv1.3" };
+}

@@ -1,0 +1,59 @@
+// One running sandbox of a pool, the agents in it, and how many tasks have it.
+
+import type { Log } from "../telemetry/log.ts";
+import { Channel } from "./channel.ts";
+import type { Command, Sandbox } from "./contract.ts";
+
+export interface AgentOptions {
+  readonly command: Command;
+  readonly lineBytesMax: number;
+}
+
+export class Seat {
+  readonly sandbox: Sandbox;
+  readonly #name: string;
+  readonly #log: Log;
+  /** By command. */
+  readonly #channels = new Map<string, Promise<Channel>>();
+  /** Tasks that have it. */
+  sessions = 0;
+  /** Why it is gone, or null. */
+  gone: string | null = null;
+
+  constructor(sandbox: Sandbox, name: string, log: Log) {
+    this.sandbox = sandbox;
+    this.#name = name;
+    this.#log = log;
+    void sandbox.ended.then((reason) => {
+      this.gone = reason;
+    });
+  }
+
+  channel({ command, lineBytesMax }: AgentOptions): Promise<Channel> {
+    const key = JSON.stringify(command);
+    const open = this.#channels.get(key);
+    if (open !== undefined) return open;
+    const opening = this.#open(command, lineBytesMax);
+    this.#channels.set(key, opening);
+    opening.catch(() => this.stop());
+    return opening;
+  }
+
+  async stop(): Promise<void> {
+    this.gone ??= "it was stopped";
+    await this.sandbox.stop();
+  }
+
+  async #open(command: Command, lineBytesMax: number): Promise<Channel> {
+    const name = `the agent in sandbox ${this.#name}`;
+    const fields = { sandbox: this.#name, id: this.sandbox.id };
+    const onStderr = (line: string) => this.#log.write("info", line, fields);
+    const channel = new Channel(await this.sandbox.open(command), { name, lineBytesMax, onStderr });
+    // What an agent's sessions had in it went with it; so the sandbox goes too.
+    void channel.closed.then((error) => {
+      if (this.gone === null) this.#log.write("warning", error.message, fields);
+      return this.stop();
+    });
+    return channel;
+  }
+}
