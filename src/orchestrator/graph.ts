@@ -1,5 +1,6 @@
 // graph: a compiled StateGraph of LangGraph.js as a rule. Nothing of it runs: nodes are roles, which agents do on hosts; what is
 // read here is its edges, its conditions and the functions that a node makes a result into state with, all pure and at once.
+// A node that is marked `metadata: { inline: true }` is no role: its function runs where the task passes by.
 // A task is in one place at a time, so a graph that goes to several nodes at once, or waits for several, is refused.
 
 import { MatrixError } from "../error.ts";
@@ -10,6 +11,8 @@ import { type Compiled, outcomeOf, scoreOf, variablesOf } from "./results.ts";
 /** As LangGraph spells them. */
 const START = "__start__";
 const END = "__end__";
+/** Inline nodes between two roles: more go round for ever. */
+const INLINE_MAX = 1000;
 /** Channels of the state that say how the record ends, where a graph has them. */
 const ENDING = { reason: "stop_reason", score: "score", outcome: "outcome" } as const;
 
@@ -20,6 +23,7 @@ interface Callable {
 
 interface Node {
   readonly runnable: Callable;
+  readonly metadata?: { readonly inline?: unknown } | undefined;
   readonly subgraphs?: readonly unknown[] | undefined;
 }
 
@@ -64,8 +68,8 @@ export function createGraph(exported: unknown, options: GraphOptions): Orchestra
   refuse(faultsOf(builder, options.roles), options.path);
   const walk = new Walk(builder, options);
   return {
-    start: (row, context) => walk.leave(START, walk.updated({}, row), null, context),
-    next: (state, result, context) => walk.arrive(context.role ?? START, state, result, context),
+    start: (row, context) => walk.go(START, walk.updated({}, row), null, context),
+    next: (state, result, context) => walk.go(context.role ?? START, state, result, context),
   };
 }
 
@@ -80,25 +84,37 @@ class Walk {
     this.#score = score;
   }
 
-  /** A role has answered: its node makes the result an update of the state, or a command that also says where to. */
-  arrive(node: string, before: State, result: Json, context: RouteContext): Route<State> {
-    const callable = this.#builder.nodes[node]?.runnable;
-    const answer = call(callable, `node ${node}`, this.#valuesOf(before), configOf(result, context));
-    if (!isCommand(answer)) return this.leave(node, this.updated(before, answer), result, context);
-    const { update, goto } = answer;
+  /** From a node whose role has answered, or the start, to the next role or the end, through the nodes that are no roles. */
+  go(from: string, before: State, result: Json, context: RouteContext): Route<State> {
+    let [node, state] = [from, before];
+    for (let passed = 0; passed < INLINE_MAX; passed++) {
+      const [after, targets] = this.#pass(node, state, result, context);
+      const next = oneOf(targets, node);
+      if (next === null) return this.#end(after, result, context);
+      if (!isInline(this.#builder.nodes[next])) return to<State>(next, after);
+      [node, state] = [next, after];
+    }
+    throw new Error(`after ${where(from)} inline nodes go round for ever, ${node} among them`);
+  }
+
+  /** What a node's function does to the state, and where its command or its edges lead. */
+  #pass(node: string, before: State, result: Json, context: RouteContext): readonly [after: State, targets: readonly unknown[]] {
+    const config = configOf(result, context);
+    const answer = call(this.#builder.nodes[node]?.runnable, `node ${node}`, this.#valuesOf(before), config);
+    const { update, goto } = isCommand(answer) ? answer : { update: answer };
     const state = this.updated(before, update);
     const targets = [goto ?? []].flat();
-    return targets.length === 0 ? this.leave(node, state, result, context) : this.#go(node, targets, state, result, context);
+    return [state, targets.length > 0 ? targets : this.#targetsOf(node, state, config)];
   }
 
   /** Along the edges of a node, plain and conditional. */
-  leave(node: string, state: State, result: Json, context: RouteContext): Route<State> {
+  #targetsOf(node: string, state: State, config: unknown): readonly unknown[] {
     const targets: unknown[] = [...this.#builder.edges].filter(([from]) => from === node).map(([, to]) => to);
     for (const [name, { path, ends }] of Object.entries(this.#builder.branches[node] ?? {})) {
-      const answer = call(path, `the condition ${name} after ${node}`, this.#valuesOf(state), configOf(result, context));
+      const answer = call(path, `the condition ${name} after ${node}`, this.#valuesOf(state), config);
       for (const one of [answer].flat()) targets.push(ends === undefined ? one : ends[String(one)]);
     }
-    return this.#go(node, targets, state, result, context);
+    return targets;
   }
 
   /** The state after an update, which need not name every channel. */
@@ -112,15 +128,6 @@ class Walk {
       if (current.isAvailable()) after[name] = asJson(current.checkpoint(), name);
     }
     return after;
-  }
-
-  #go(node: string, targets: readonly unknown[], state: State, result: Json, context: RouteContext): Route<State> {
-    const open = [...new Set(targets)].filter((target) => target !== END);
-    const [next] = open;
-    if (next === undefined && open.length === 0) return this.#end(state, result, context);
-    if (typeof next !== "string") throw new Error(`${where(node)} leads to ${JSON.stringify(next)}, which is no name of a node`);
-    if (open.length > 1) throw new Error(`${where(node)} leads to ${open.join(" and ")}; a task goes to one at a time`);
-    return to<State>(next, state);
   }
 
   #end(state: State, result: Json, context: RouteContext): Route<State> {
@@ -140,6 +147,20 @@ class Walk {
     }
     return values;
   }
+}
+
+/** The one place that the edges lead to; null at the end. */
+function oneOf(targets: readonly unknown[], node: string): string | null {
+  const open = [...new Set(targets)].filter((target) => target !== END);
+  if (open.length === 0) return null;
+  if (open.length > 1) throw new Error(`${where(node)} leads to ${open.join(" and ")}; a task goes to one at a time`);
+  const [next] = open;
+  if (typeof next === "string") return next;
+  throw new Error(`${where(node)} leads to ${JSON.stringify(next)}, which is no name of a node`);
+}
+
+function isInline(node: Node | undefined): boolean {
+  return node?.metadata?.inline === true;
 }
 
 interface Command {
@@ -202,11 +223,12 @@ function builderOf(exported: unknown, path: string): Builder {
 /** What no task could walk, each as a sentence. */
 function faultsOf({ nodes, edges, waitingEdges, branches, channels }: Builder, roles: readonly string[]): string[] {
   const names = Object.keys(nodes);
+  const ofRoles = names.filter((name) => !isInline(nodes[name]));
   const plain = [...edges].map(([from]) => from);
   const isManaged = (name: string): boolean => !("fromCheckpoint" in (channels[name] ?? {}));
   return [
-    ...names.filter((name) => !roles.includes(name)).map((name) => `its node ${name} is no role of the recipe: ${roles.join(", ")}`),
-    ...roles.filter((role) => !names.includes(role)).map((role) => `no task ever comes to the role ${role}: it has no such node`),
+    ...ofRoles.filter((name) => !roles.includes(name)).map((name) => `its node ${name} is no role of the recipe: ${roles.join(", ")}`),
+    ...roles.filter((role) => !ofRoles.includes(role)).map((role) => `no task ever comes to the role ${role}: it has no such node`),
     ...names
       .filter((name) => (nodes[name]?.subgraphs ?? []).length > 0)
       .map((name) => `its node ${name} is a graph of its own, which is not walked`),

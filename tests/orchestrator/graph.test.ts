@@ -160,6 +160,28 @@ describe("a graph", () => {
     expect(ending).toMatchObject({ stopReason: "stopped", score: 6, outcome: { result: null } });
   });
 
+  test("runs nodes that are marked inline where the task passes by, as no role and no hop", () => {
+    const State = Annotation.Root({ n: Annotation<number> });
+    const inline = { metadata: { inline: true } };
+    const graph = new StateGraph(State)
+      .addNode("begin", (_, { configurable }) => ({ n: Object.keys(configurable?.["row"] as object).length }), inline)
+      .addNode("work", ({ n }) => ({ n: n + 10 }))
+      .addNode("count", ({ n }) => ({ n: n + 1 }), inline)
+      .addEdge(START, "begin")
+      .addEdge("begin", "work")
+      .addEdge("work", "count")
+      .addConditionalEdges("count", ({ n }) => (n < 20 ? "work" : n < 25 ? "count" : END))
+      .compile();
+    const { route, ending } = walk(ruleOf(graph, ["work"], "n"), ["work"], () => null, { a: 1, b: 2 });
+    expect({ route, score: ending.score }).toEqual({ route: ["work", "work"], score: 25 });
+    const round = new StateGraph(State)
+      .addNode("a", () => ({}), inline)
+      .addEdge(START, "a")
+      .addEdge("a", "a")
+      .compile();
+    expect(walk(ruleOf(round, []), ["b"], () => null).ending.error?.message).toContain("inline nodes go round for ever");
+  });
+
   test("is scored by the recipe's expression over its state", () => {
     const State = Annotation.Root({ n: Annotation<number> });
     const graph = new StateGraph(State)
