@@ -10,6 +10,7 @@ import { createAttach } from "./attachments.ts";
 import { createCodeAgent } from "./code.ts";
 import type { Agent } from "./contract.ts";
 import { createExecAgent } from "./exec.ts";
+import { createLanguageAgent } from "./language.ts";
 import { createLlmAgent, type LlmRole, renderRequest } from "./llm.ts";
 import { createRequestWriter } from "./request.ts";
 import { createSandboxedAgent, type SandboxedRole } from "./sandboxed.ts";
@@ -32,6 +33,9 @@ export interface AgentParts {
 
 export async function createAgent(name: string, config: RoleConfig, parts: AgentParts): Promise<CreatedAgent> {
   if (config.agent === "llm") return createLlm(name, config, parts);
+  if (config.agent === "language") {
+    return { agent: await under(`roles.${name}.with`, () => createLanguageAgent(config.with)), render: null };
+  }
   if (config.sandbox !== undefined) return { agent: createInSandbox(name, config, parts), render: null };
   const module = await parts.loadModule(config.agent);
   return { agent: createCodeAgent(config.agent, module["default"], config.with), render: null };
@@ -80,7 +84,7 @@ async function under<T>(key: string, make: () => Promise<T>): Promise<T> {
 
 /** In a pattern with turns, whoever takes turns sees the turns. */
 export function defaultConversation(name: string, orchestrator: OrchestratorConfig): readonly string[] {
-  if ("module" in orchestrator) return [];
+  if (!("pattern" in orchestrator)) return [];
   if (orchestrator.pattern === "dialogue") return orchestrator.speakers.includes(name) ? orchestrator.speakers : [];
   if (orchestrator.pattern === "tool-loop") return orchestrator.speaker === name ? [orchestrator.speaker, orchestrator.tools] : [];
   return [];

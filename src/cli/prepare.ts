@@ -70,7 +70,9 @@ export async function prepare(recipePath: string, overrides: readonly string[], 
     const agent = await attempt(joinKey("roles", name), () => createAgent(name, config, parts));
     if (agent !== null) agents.set(name, agent);
   }
-  const orchestrator = await attempt("orchestrator", () => createOrchestrator(recipe.orchestrator, loadUserModule));
+  const orchestrator = await attempt("orchestrator", () =>
+    createOrchestrator(recipe.orchestrator, loadUserModule, Object.keys(recipe.roles)),
+  );
   if (orchestrator === null || problems.length > 0) throw recipeInvalid(recipePath, problems);
 
   return {

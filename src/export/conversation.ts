@@ -10,8 +10,9 @@ import type { Perspective } from "./perspective.ts";
 
 /** Null when there is no turn to train on. */
 export function conversationOf(record: TrajectoryRecord, perspective: Perspective): Conversation | null {
-  const last = record.history.findLastIndex((hop) => perspective.parts.get(hop.role) === "assistant");
-  const turns = [...openingOf(record, last, perspective), ...record.history.flatMap((hop) => turnsOf(hop, perspective))];
+  const hops = perspective.hopsOf(record);
+  const last = hops.findLast(({ role }) => perspective.parts.get(role) === "assistant")?.hop ?? 0;
+  const turns = [...openingOf(record, last, perspective), ...hops.flatMap((hop) => turnsOf(hop, perspective))];
   const end = turns.findLastIndex(({ trained }) => trained);
   if (end === -1) return null;
   return { turns: mergeNeighbours(turns.slice(0, end + 1)), tools: perspective.toolsOf(record) };
@@ -19,7 +20,7 @@ export function conversationOf(record: TrajectoryRecord, perspective: Perspectiv
 
 /** The prompts of the assistant's role as they were when it last spoke. */
 function openingOf(record: TrajectoryRecord, hop: number, { assistant, system, prompt }: Perspective): Turn[] {
-  const history = record.history.slice(0, Math.max(hop, 0));
+  const history = record.history.slice(0, hop);
   const last = history.at(-1)?.result ?? null;
   const variables = { row: record.row, state: null, history, last, role: assistant, id: record.id, trial: record.trial };
   const turns: Turn[] = [];

@@ -12,6 +12,7 @@ import type { OrchestratorConfig, Recipe, TemplateSource } from "../recipe/schem
 import { validateRecipe } from "../recipe/validate.ts";
 import { isJsonObject, type JsonObject } from "../task/json.ts";
 import type { TrajectoryRecord } from "../task/record.ts";
+import type { Hop } from "../task/task.ts";
 
 export type Part = "assistant" | "user";
 
@@ -24,6 +25,8 @@ export interface Perspective {
   readonly assistant: string;
   readonly system: CompiledTemplate | null;
   readonly prompt: CompiledTemplate | null;
+  /** What the conversation is made of: of several candidates, the hops of the chosen one. */
+  hopsOf(record: TrajectoryRecord): readonly Hop[];
   toolsOf(record: TrajectoryRecord): readonly JsonObject[];
 }
 
@@ -61,6 +64,7 @@ export async function createPerspective(directory: string, manifest: Manifest, o
     assistant,
     system: await template(system, "system"),
     prompt: await template(prompt, "prompt"),
+    hopsOf: (record) => chosenHops(record, recipe.orchestrator),
     toolsOf: options.tools === null ? () => own : toolsBy(options.tools),
   };
 }
@@ -89,17 +93,25 @@ function suggestAssistant({ roles, orchestrator }: Recipe): string | null {
 
 /** Most likely first. */
 function speakersOf(orchestrator: OrchestratorConfig): readonly string[] {
-  if ("module" in orchestrator) return [];
+  if (!("pattern" in orchestrator)) return [];
   switch (orchestrator.pattern) {
     case "dialogue":
       return orchestrator.speakers;
     case "tool-loop":
       return [orchestrator.speaker];
     case "sequence":
+    case "best-of-n":
       return orchestrator.roles.toReversed();
     case "pipeline":
       return orchestrator.stages.map(({ role }) => role).toReversed();
   }
+}
+
+function chosenHops({ history, outcome }: TrajectoryRecord, orchestrator: OrchestratorConfig): readonly Hop[] {
+  const chosen = outcome?.["chosen"];
+  if (!("pattern" in orchestrator) || orchestrator.pattern !== "best-of-n" || typeof chosen !== "number") return history;
+  const { length } = orchestrator.roles;
+  return history.slice(chosen * length, (chosen + 1) * length);
 }
 
 function checkRole(role: string, { roles }: Recipe, directory: string): void {

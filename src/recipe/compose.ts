@@ -74,7 +74,7 @@ export function leafProblems(value: Json, env: Environment, key = ""): LeafProbl
 const KINDS: readonly (readonly [table: string, kind: (table: JsonObject) => Json | undefined])[] = [
   ["models.*", ({ kind }) => kind],
   ["roles.*", ({ agent }) => agent && (BUILT_IN_AGENTS.includes(String(agent)) ? agent : "module")],
-  ["orchestrator", ({ pattern, module }) => pattern ?? (module && "module")],
+  ["orchestrator", ({ pattern, module, graph }) => pattern ?? (module && "module") ?? (graph && "graph")],
 ];
 
 function changesKind(path: string, below: JsonObject, above: JsonObject): boolean {

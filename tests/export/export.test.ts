@@ -5,7 +5,7 @@ import { existsSync } from "node:fs";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { matrix, withFolder } from "../matrix.ts";
-import { calls, DIALOGUE, type Made, said, TOOL_LOOP, toolResult, writeRun } from "./run.ts";
+import { BEST_OF_THREE, calls, DIALOGUE, type Made, said, TOOL_LOOP, toolResult, writeRun } from "./run.ts";
 
 type Row = { readonly [key: string]: unknown };
 
@@ -99,6 +99,17 @@ describe("a conversation", () => {
         [2, [{ role: "assistant", content: "A?" }]],
         [4, [{ role: "assistant", content: "B." }]],
       ]);
+    }));
+
+  test("of several candidates is the chosen one's", () =>
+    withFolder(async (folder) => {
+      const history = ["No.", "Yes.", "Well."].flatMap((text): Made["history"] => [
+        ["student", said(text)],
+        ["judge", { score: 0 }],
+      ]);
+      await writeRun(join(folder, "run"), BEST_OF_THREE, [{ id: "1", outcome: { chosen: 1 }, history }]);
+      const [row] = await exported(folder, ["--to", "openai", "--as", "student=assistant"]);
+      expect(list(row, "messages").map(({ content }) => content)).toEqual(["You study.", "Question 1?", "Yes."]);
     }));
 
   test("keeps a tool call's arguments as the text that the model wrote", () =>

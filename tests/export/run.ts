@@ -15,6 +15,7 @@ export interface Made {
   readonly score?: number | null;
   readonly status?: "ok" | "failed";
   readonly row?: JsonObject;
+  readonly outcome?: JsonObject;
   readonly history: readonly (readonly [role: string, result: Json])[];
 }
 
@@ -50,6 +51,11 @@ export const DIALOGUE: JsonObject = {
   orchestrator: { pattern: "dialogue", speakers: ["student", "teacher"], between: ["judge"] },
 };
 
+export const BEST_OF_THREE: JsonObject = {
+  ...DIALOGUE,
+  orchestrator: { pattern: "best-of-n", roles: ["student", "judge"], n: 3 },
+};
+
 export async function writeRun(directory: string, recipe: JsonObject, records: Iterable<Made>): Promise<void> {
   await mkdir(directory, { recursive: true });
   await writeFile(join(directory, "recipe.toml"), `name = ${JSON.stringify(recipe["name"])}\nprompt = "/home/somebody/secret/prompt.md"\n`);
@@ -82,7 +88,8 @@ export async function writeRun(directory: string, recipe: JsonObject, records: I
   await writeFile(join(directory, "manifest.json"), JSON.stringify(manifest));
 }
 
-function recordOf({ id, trial = 0, score = null, status = "ok", row = { question: `Question ${id}?` }, history }: Made): TrajectoryRecord {
+function recordOf({ id, trial = 0, score = null, status = "ok", history, ...made }: Made): TrajectoryRecord {
+  const { row = { question: `Question ${id}?` }, outcome = { turns: history.length } } = made;
   const usage = { requests: 1, prompt_tokens: 10, completion_tokens: 5 };
   const at = "2026-11-24T00:00:00.000Z";
   return {
@@ -94,7 +101,7 @@ function recordOf({ id, trial = 0, score = null, status = "ok", row = { question
     status,
     stop_reason: status === "ok" ? "stopped" : "error",
     score,
-    outcome: { turns: history.length },
+    outcome,
     error: status === "ok" ? null : { code: "agent_failed", message: "no", role: null, hop: null },
     simulated: true,
     usage,
