@@ -102,6 +102,7 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, { s
     seed: run.seed,
     concurrency: run.concurrency,
     delivery: run.delivery,
+    maxAttempts: run.max_attempts,
     rule,
     simulatedModels,
     isRecorded,
