@@ -13,6 +13,7 @@ import { Host } from "../host/host.ts";
 import { catchStrayErrors } from "../host/stray-error.ts";
 import type { Transport } from "../peer/transport.ts";
 import { runtime } from "../platform.ts";
+import type { SandboxSite } from "../sandbox/site.ts";
 import { systemClock } from "../task/clock.ts";
 import type { RecordHead } from "../task/record.ts";
 import { type Log, openLog } from "../telemetry/log.ts";
@@ -40,6 +41,7 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, { s
   const startedAt = performance.now();
   let running: Run | null = null;
   let cluster: Cluster | null = null;
+  const site: { sandboxes: SandboxSite | null } = { sandboxes: null };
 
   const snapshot = (): Snapshot => ({
     name,
@@ -78,6 +80,7 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, { s
   const connect = async (parts: FabricParts): Promise<Fabric> => {
     if (!wantsHosts(flags)) {
       await dismissWorkers(directory.path);
+      site.sandboxes = await prepared.openSandboxes(DRIVER_NAME, Object.keys(loaded.recipe.roles), log);
       return connectInMemory(parts, (transport) => createLocalHost(prepared, transport, tracing));
     }
     const { say } = progress;
@@ -93,6 +96,7 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, { s
     seed: run.seed,
     concurrency: run.concurrency,
     delivery: run.delivery,
+    maxAttempts: run.max_attempts,
     rule,
     simulatedModels,
     isRecorded,
@@ -100,6 +104,7 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, { s
     connect,
     onRecord: (record, hops) => {
       tally.add(record, hops);
+      site.sandboxes?.release(record.id, record.trial);
       logFailure(log, record);
     },
     clock: systemClock,
@@ -121,6 +126,7 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, { s
   releaseConsole();
   progress.stop();
   await rows.close();
+  await site.sandboxes?.stop();
   await Promise.all([tracing?.close(), metrics.close(), logSink.close()]);
   const error = await directory.close(end.complete ? "complete" : "stopped").then(
     () => end.error,

@@ -54,6 +54,7 @@ export interface RunOptions {
   /** Tasks in flight. */
   readonly concurrency: number;
   readonly delivery: "retry" | "at-most-once";
+  readonly maxAttempts: number;
   readonly rule: Rule;
   readonly simulatedModels: ReadonlySet<string>;
   readonly isRecorded: (rowId: string, trial: number) => boolean;
@@ -90,7 +91,14 @@ export async function startRun(options: RunOptions): Promise<Run> {
   const isHalted = onAbort(halt, () => stopNow(null));
   const isDrained = onAbort(drain, () => tokens.wake());
 
-  const sink = new Sink({ ...options, inFlight, tokens, onWritten: (ends) => fabric.written(ends), onFailure: stopNow });
+  const sink = new Sink({
+    ...options,
+    inFlight,
+    tokens,
+    onWritten: (ends) => fabric.written(ends),
+    onFailure: stopNow,
+    onStateLost: (key, task) => startAgain(key, task),
+  });
   const startAgain = (_key: TaskKey, task: InFlightTask): void => {
     const message = nextLife(task, options);
     if (message === null) return;

@@ -3,13 +3,14 @@
 
 import { MatrixError, messageOf } from "../error.ts";
 import { failTask } from "../orchestrator/advance.ts";
+import { keyOf, type TaskKey } from "../peer/parcel.ts";
 import type { Receiver } from "../peer/transport.ts";
 import type { Clock } from "../task/clock.ts";
 import { hopCount } from "../task/encoded.ts";
 import { createHead, encodeRecord, type RecordHead, type RecordLine, type Times } from "../task/record.ts";
 import type { Ending, Message, Task } from "../task/task.ts";
 import type { Tracing } from "../telemetry/tracing.ts";
-import type { InFlight } from "./in-flight.ts";
+import type { InFlight, InFlightTask } from "./in-flight.ts";
 import type { Tokens } from "./tokens.ts";
 
 export type Counts = Readonly<Record<Ending["status"], number>>;
@@ -19,6 +20,11 @@ export interface SinkOptions {
   readonly append: (lines: readonly RecordLine[], counts: Counts) => Promise<void>;
   readonly inFlight: InFlight;
   readonly tokens: Tokens;
+  readonly delivery: "retry" | "at-most-once";
+  /** Starts of one row before what it lost counts as its failure. */
+  readonly maxAttempts: number;
+  /** A task that ended without its sandbox, and with what it kept there: its row can start again. */
+  readonly onStateLost: (key: TaskKey, task: InFlightTask) => void;
   readonly simulatedModels: ReadonlySet<string>;
   readonly clock: Clock;
   readonly tracing: Tracing | null;
@@ -29,6 +35,9 @@ export interface SinkOptions {
   /** The output can no longer be written: the run must stop. */
   readonly onFailure: (error: MatrixError) => void;
 }
+
+/** Codes of ends that say nothing about the task: what ran it is gone, or an older life of it was turned away. */
+const STATE_LOST: ReadonlySet<string> = new Set(["sandbox_lost", "sandbox_unavailable", "sandbox_fenced"]);
 
 interface Accounted {
   readonly record: RecordHead;
@@ -51,8 +60,16 @@ export class Sink implements Receiver {
     const lines: RecordLine[] = [];
     const written: Message[] = [];
     const again: Message[] = [];
+    const lost: InFlightTask[] = [];
     for (const message of messages) {
       if (message.kind !== "end") throw new Error(`bug: a step for ${message.task.role} reached the sink`);
+      const restart = this.#restartOf(message);
+      if (restart !== "none") {
+        // This life of the task is over, and its hosts may forget it.
+        again.push(message);
+        if (restart !== "newer") lost.push(restart);
+        continue;
+      }
       const known = inFlight.remove(message.task);
       if (known === null) {
         again.push(message);
@@ -68,7 +85,19 @@ export class Sink implements Receiver {
       this.#trace(task, record, times);
     }
     if (again.length > 0) this.#options.onWritten(again);
+    for (const task of lost) if (task.admitted !== null) this.#options.onStateLost(keyOf(task.admitted), task);
     if (records.length > 0) this.#written = this.#write(lines, records, written);
+  }
+
+  /** Whose row starts again after this end; `newer` when a later attempt of it runs already, `none` when it is to be recorded. */
+  #restartOf({ task, ...message }: Message): InFlightTask | "newer" | "none" {
+    const { inFlight, delivery, maxAttempts } = this.#options;
+    const code = message.kind === "end" ? message.ending.error?.code : undefined;
+    if (code === undefined || !STATE_LOST.has(code) || delivery !== "retry") return "none";
+    const known = inFlight.get(keyOf(task));
+    if (known === undefined || known.admitted === null) return "none";
+    if (task.attempt < known.attempt) return "newer";
+    return known.attempt >= maxAttempts ? "none" : known;
   }
 
   async #write(lines: readonly RecordLine[], records: readonly Accounted[], ends: readonly Message[]): Promise<void> {
