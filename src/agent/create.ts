@@ -3,8 +3,7 @@
 import { readFile } from "node:fs/promises";
 import { MatrixError, messageOf } from "../error.ts";
 import type { ChatMessage, Model } from "../model/contract.ts";
-import type { OrchestratorConfig, RoleConfig, SandboxConfig, TemplateSource } from "../recipe/schema.ts";
-import type { SandboxPool } from "../sandbox/pool.ts";
+import type { OrchestratorConfig, RoleConfig, TemplateSource } from "../recipe/schema.ts";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import type { Task } from "../task/task.ts";
 import { createCodeAgent } from "./code.ts";
@@ -12,7 +11,7 @@ import type { Agent } from "./contract.ts";
 import { createExecAgent } from "./exec.ts";
 import { createLlmAgent, type LlmRole, renderRequest } from "./llm.ts";
 import { createRequestWriter } from "./request.ts";
-import { createSandboxedAgent, neighboursOf } from "./sandboxed.ts";
+import { createSandboxedAgent, type SandboxedRole } from "./sandboxed.ts";
 import { createAnswerSchema } from "./schema.ts";
 import { type CompiledTemplate, compileTemplate } from "./template.ts";
 
@@ -25,16 +24,14 @@ export interface CreatedAgent {
 export interface AgentParts {
   readonly models: ReadonlyMap<string, Model>;
   readonly orchestrator: OrchestratorConfig;
-  /** What runs in sandboxes: who shares one, and the pool of a name, there once the run has begun. */
-  readonly roles: Readonly<Record<string, RoleConfig>>;
-  readonly sandboxes: Readonly<Record<string, SandboxConfig>>;
-  readonly pool: (sandbox: string) => SandboxPool;
+  /** What a role with a sandbox needs of it; left out where no recipe has one. */
+  readonly inSandbox?: (name: string, config: RoleConfig) => SandboxedRole;
   readonly loadModule: (path: string) => Promise<Record<string, unknown>>;
 }
 
 export async function createAgent(name: string, config: RoleConfig, parts: AgentParts): Promise<CreatedAgent> {
   if (config.agent === "llm") return createLlm(name, config, parts);
-  if (config.sandbox !== undefined) return { agent: createInSandbox(name, config, config.sandbox, parts), render: null };
+  if (config.sandbox !== undefined) return { agent: createInSandbox(name, config, parts), render: null };
   const module = await parts.loadModule(config.agent);
   return { agent: createCodeAgent(config.agent, module["default"], config.with), render: null };
 }
@@ -44,9 +41,9 @@ export async function loadTemplate(source: TemplateSource, name: string): Promis
   return typeof source === "string" ? compileTemplate(await readText(source), source) : compileTemplate(source.text, name);
 }
 
-function createInSandbox(name: string, config: RoleConfig, sandbox: string, { roles, sandboxes, pool }: AgentParts): Agent {
-  const timeoutMs = sandboxes[sandbox]?.timeout ?? config.timeout;
-  const role = { name, config, timeoutMs, neighbours: neighboursOf(sandbox, { roles }), pool: () => pool(sandbox) };
+function createInSandbox(name: string, config: RoleConfig, { inSandbox }: AgentParts): Agent {
+  const role = inSandbox?.(name, config);
+  if (role === undefined) throw new Error(`bug: ${name} has a sandbox, and nobody has any`);
   return config.agent === "exec" ? createExecAgent(role) : createSandboxedAgent(role);
 }
 

@@ -69,9 +69,16 @@ export function agentMounts({ roles, sandboxes }: Recipe): ReadonlyMap<string, r
   return mounts;
 }
 
-/** Roles by the sandbox that they share. */
-export function neighboursOf(sandbox: string, { roles }: Pick<Recipe, "roles">): ReadonlySet<string> {
-  return new Set(Object.keys(roles).filter((name) => roles[name]?.sandbox === sandbox));
+/** What a role needs of its sandbox; `poolOf` is asked when a step comes. */
+export function roleInSandbox(
+  name: string,
+  config: RoleConfig,
+  { roles, sandboxes }: Recipe,
+  poolOf: (sandbox: string) => SandboxPool,
+): SandboxedRole {
+  const { sandbox = "" } = config;
+  const neighbours = new Set(Object.keys(roles).filter((other) => roles[other]?.sandbox === sandbox));
+  return { name, config, neighbours, timeoutMs: sandboxes[sandbox]?.timeout ?? config.timeout, pool: () => poolOf(sandbox) };
 }
 
 function folderOf(role: string): string {

@@ -13,6 +13,7 @@ import { Host } from "../host/host.ts";
 import { catchStrayErrors } from "../host/stray-error.ts";
 import type { Transport } from "../peer/transport.ts";
 import { runtime } from "../platform.ts";
+import type { SandboxSite } from "../sandbox/site.ts";
 import { systemClock } from "../task/clock.ts";
 import type { RecordHead } from "../task/record.ts";
 import { type Log, openLog } from "../telemetry/log.ts";
@@ -22,12 +23,15 @@ import { createTracing, type Tracing } from "../telemetry/tracing.ts";
 import { version } from "../version.ts";
 import { Cluster, type ClusterFlags, DRIVER_NAME, dismissWorkers, wantsHosts } from "./cluster.ts";
 import { catchInterrupts } from "./interrupts.ts";
+import { readToken } from "./join.ts";
+import { serveMetrics } from "./metrics-server.ts";
 import type { Snapshot } from "./panel.ts";
 import type { Prepared, Scanned } from "./prepare.ts";
 import { startProgress } from "./progress.ts";
 import type { Summary } from "./summary.ts";
 
 export interface RunFlags extends ClusterFlags {
+  readonly metrics?: string;
   readonly quiet?: boolean;
 }
 
@@ -40,6 +44,8 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, { s
   const startedAt = performance.now();
   let running: Run | null = null;
   let cluster: Cluster | null = null;
+  /** Started while the run begins, if it comes to that. */
+  const started: { sandboxes: SandboxSite | null; scraped: ReturnType<typeof serveMetrics> } = { sandboxes: null, scraped: null };
 
   const snapshot = (): Snapshot => ({
     name,
@@ -76,8 +82,11 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, { s
   const rows = await openDataset(source, scan.rows);
   const isRecorded = (rowId: string, trial: number) => before > 0 && directory.recorded.ids.has(rowId, trial);
   const connect = async (parts: FabricParts): Promise<Fabric> => {
+    started.scraped = serveMetrics(flags.metrics, await readToken(process.env), () => metrics.render());
+    if (started.scraped !== null) progress.say(`metrics at ${started.scraped.url}/metrics`);
     if (!wantsHosts(flags)) {
       await dismissWorkers(directory.path);
+      started.sandboxes = await prepared.openSandboxes(DRIVER_NAME, Object.keys(loaded.recipe.roles), log);
       return connectInMemory(parts, (transport) => createLocalHost(prepared, transport, tracing));
     }
     const { say } = progress;
@@ -93,6 +102,7 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, { s
     seed: run.seed,
     concurrency: run.concurrency,
     delivery: run.delivery,
+    maxAttempts: run.max_attempts,
     rule,
     simulatedModels,
     isRecorded,
@@ -100,6 +110,7 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, { s
     connect,
     onRecord: (record, hops) => {
       tally.add(record, hops);
+      started.sandboxes?.release(record.id, record.trial);
       logFailure(log, record);
     },
     clock: systemClock,
@@ -108,9 +119,9 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, { s
     halt: interrupts.halt,
   });
   const end = await starting.then(
-    (started) => {
-      running = started;
-      return started.ended;
+    (begun) => {
+      running = begun;
+      return begun.ended;
     },
     (error: Error): RunEnd => ({ complete: false, abandoned: 0, error }),
   );
@@ -121,6 +132,7 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, { s
   releaseConsole();
   progress.stop();
   await rows.close();
+  await Promise.all([started.scraped?.stop(), started.sandboxes?.stop()]);
   await Promise.all([tracing?.close(), metrics.close(), logSink.close()]);
   const error = await directory.close(end.complete ? "complete" : "stopped").then(
     () => end.error,

@@ -1,5 +1,5 @@
-// The shipped recipe over bridges that are plain processes or plain `docker run`s: the same roles, rules, requests and bridge,
-// without the sandboxes that keep them.
+// The shipped recipe over bridges that are plain processes: the same roles, rules, requests and bridge, without the sandboxes
+// that keep them, for machines that have no engine.
 
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -13,7 +13,7 @@ export async function writeRecipes(folder: string): Promise<{ readonly tau2: str
   const [tau2, gold] = [join(folder, "tau2.toml"), join(folder, "tau2-gold.toml")];
   const shipped = await readFile(join(RECIPES, "tau2.toml"), "utf8");
   const plain = shipped
-    .replace(/\[sandboxes\.tau2\]\n(?:.+\n)+/, "")
+    .replace(/\[sandboxes\..+\n(?:.+\n)+/g, "")
     .replaceAll(/(?:sandbox|history) = .+\n/g, "")
     .replaceAll('"../sandboxes/tau2/bridge.py"', JSON.stringify(STEP));
   await writeFile(tau2, withPaths(plain));

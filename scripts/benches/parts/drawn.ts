@@ -23,10 +23,13 @@ export async function createDrawnLatencies(output: string): Promise<DrawnLatenci
   for (const [name, config] of Object.entries(recipe.models)) {
     if (config.kind === "simulated") models.set(name, await createInstantModel(name, config, (ms) => drawn.push(ms)));
   }
+  const pool = (sandbox: string): never => {
+    throw new Error(`an llm role needs no sandbox ${sandbox}`);
+  };
+  const parts = { models, orchestrator: recipe.orchestrator, roles: recipe.roles, sandboxes: {}, pool, loadModule: loadUserModule };
   const agents = new Map<string, CreatedAgent>();
   for (const [name, config] of Object.entries(recipe.roles)) {
-    if (config.agent === "llm")
-      agents.set(name, await createAgent(name, config, { models, orchestrator: recipe.orchestrator, loadModule: loadUserModule }));
+    if (config.agent === "llm") agents.set(name, await createAgent(name, config, parts));
   }
   const { signal } = new AbortController();
   return async ({ id, history, timing, ...rest }) => {
