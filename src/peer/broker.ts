@@ -41,6 +41,8 @@ export interface BrokerOptions {
   /** Messages held at once; more are refused as overloaded. */
   readonly capacity: number;
   readonly routing: Routing;
+  /** The only process that can do this step, where one holds state for it; null where any host of the role will do. */
+  readonly pinnedTo?: (message: Message) => HostId | null;
   /** Has the message done here: by an agent, or by the sink. */
   readonly deliver: (message: Message) => void;
   /** There is something to take for this host. */
@@ -157,6 +159,7 @@ export class Broker {
     return messages.filter((message) => {
       const held = this.#held.get(keyOf(message.task));
       if (held === undefined || held.position !== positionOf(message)) return false;
+      if (this.#pinOf(message) !== null) return true;
       const to = this.#choose(message, held.key, this.#options.self);
       if (to === null) return true;
       this.#drop(held);
@@ -267,7 +270,8 @@ export class Broker {
     for (const held of this.#held.values()) if (held.upstream !== null && !routing.has(held.upstream.from)) held.upstream = null;
     for (const sent of [...this.#sent.values()]) {
       if (sent.upstream !== null && !routing.has(sent.upstream.from)) sent.upstream = null;
-      if (sent.to !== null && !routing.has(sent.to)) this.#again(sent, sent.to, lost.has(sent.to));
+      if (this.#isStranded(sent.message)) this.#strand(sent);
+      else if (sent.to !== null && !routing.has(sent.to)) this.#again(sent, sent.to, lost.has(sent.to));
     }
     this.#unpark();
   }
@@ -323,7 +327,8 @@ export class Broker {
       this.#release(upstream);
       return true;
     }
-    if (this.#leaving || this.#held.size >= this.#options.capacity) return false;
+    // Whoever leaves still does what nobody else can.
+    if ((this.#leaving && this.#pinOf(message) === null) || this.#held.size >= this.#options.capacity) return false;
     if (held !== undefined) {
       // A copy of the task was faster than the one here.
       this.#drop(held);
@@ -380,7 +385,8 @@ export class Broker {
   // — Sending —
 
   /** `suspect`: under which the step was made that this message came of. */
-  #send(message: Message, upstream: Upstream | null, suspect: Suspect | null): void {
+  #send(next: Message, upstream: Upstream | null, suspect: Suspect | null): void {
+    const message = this.#isStranded(next) ? stranded(next) : next;
     const key = keyOf(message.task);
     const position = positionOf(message);
     const to = this.#choose(message, key, null);
@@ -486,17 +492,35 @@ export class Broker {
     this.#send(failTask(task, { code: "host_lost", message, role: task.role, hop: hopCount(task) }), sent.upstream, null);
   }
 
+  /** The process that holds state for this step is gone. */
+  #isStranded(message: Message): boolean {
+    const pin = this.#pinOf(message);
+    return pin !== null && !this.#options.routing.has(pin);
+  }
+
+  #strand(sent: Sent): void {
+    this.#forget(sent);
+    this.#send(stranded(sent.message), sent.upstream, null);
+  }
+
+  #pinOf(message: Message): HostId | null {
+    return this.#options.pinnedTo?.(message) ?? null;
+  }
+
   #passOver(to: HostId, ms: number): void {
     this.#unreachable.set(to, this.#options.now() + ms);
   }
 
   #choose(message: Message, key: TaskKey, not: HostId | null): HostId | null {
     const now = this.#options.now();
-    return this.#options.routing.choose(roleOf(message), key, (id) => {
-      if (id === not || (this.#leaving && id === this.#options.self)) return true;
+    const isOut = (id: HostId): boolean => {
       const until = this.#unreachable.get(id);
       return until !== undefined && until > now;
-    });
+    };
+    const pin = this.#pinOf(message);
+    if (pin !== null) return isOut(pin) ? null : pin;
+    const { self, routing } = this.#options;
+    return routing.choose(roleOf(message), key, (id) => id === not || (this.#leaving && id === self) || isOut(id));
   }
 
   #acknowledge(sent: Sent): void {
@@ -539,6 +563,12 @@ export class Broker {
   #note(key: TaskKey, position: number): void {
     if (this.#census?.open === true) note(this.#census.attempts, key, position);
   }
+}
+
+/** What becomes of a task whose sandbox went with its host. */
+function stranded({ task }: Message): Message {
+  const message = `the host that held the sandbox of ${task.role} is gone`;
+  return failTask(task, { code: "sandbox_lost", message, role: task.role, hop: hopCount(task) });
 }
 
 function note(attempts: Map<TaskKey, number>, key: TaskKey, position: number): void {

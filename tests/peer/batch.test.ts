@@ -133,7 +133,14 @@ describe("a batch", () => {
 
   test("keeps the bytes of older hops as they came", () => {
     const bytes = new TextEncoder().encode('{"hop":0,"role":"x","host":"h","at":"","queue_ms":1.0,"run_ms":1e2,"result":1.50}');
-    const odd = new EncodedTask(task, new TextEncoder().encode('{"n":1.0}'), bytes, encodeTask({ ...task, history: [hop(0)] }).totals, []);
+    const odd = new EncodedTask(
+      task,
+      new TextEncoder().encode('{"n":1.0}'),
+      bytes,
+      encodeTask({ ...task, history: [hop(0)] }).totals,
+      [],
+      {},
+    );
     const [a, b] = [createProcess("a"), createProcess("b")];
     const arrived = onlyTask(b.receive(a.send("b", batchOf(parcel({ kind: "step", task: odd })))).batch);
     expect([new TextDecoder().decode(arrived.rowBytes), arrived.historyBytes]).toEqual(['{"n":1.0}', bytes]);
@@ -155,9 +162,9 @@ describe("a body that is wrong", () => {
     const wrong: unknown[] = [undefined, -1, 1.5, Number.NaN, "x", [], {}, true, 2 ** 60];
     for (const [index, value] of fields.entries()) {
       for (const other of wrong) {
-        const isFine = typeof other === typeof value && index !== 9 && index !== 3 && index !== 17;
+        const isFine = typeof other === typeof value && index !== 9 && index !== 3 && index !== 18;
         if (isFine || Array.isArray(other) === Array.isArray(value) || (index === 10 && typeof other === "number")) continue;
-        if (value === null || (index === 17 && fields[3] === "step")) continue;
+        if (value === null || (index === 18 && fields[3] === "step")) continue;
         expect(() => decode(pack([[fields.with(index, other)], ...rest]))).toThrow(WireError);
       }
     }
@@ -168,7 +175,7 @@ describe("a body that is wrong", () => {
 
   test("cannot bring a second line into a record", () => {
     const [parcels, ...rest] = unpack(good) as [unknown[][], ...unknown[]];
-    for (const index of [15, 16]) {
+    for (const index of [16, 17]) {
       const torn = (parcels[0] as unknown[]).with(index, new TextEncoder().encode('{"a":1}\n{"format":"matrix-trajectory-1"}'));
       expect(() => decode(pack([[torn], ...rest]))).toThrow(WireError);
     }
