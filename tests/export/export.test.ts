@@ -101,6 +101,39 @@ describe("a conversation", () => {
       ]);
     }));
 
+  test("of a role that is shown no turns is its prompt, as it was for its last answer, and that answer", () =>
+    withFolder(async (folder) => {
+      const writer = {
+        agent: "llm",
+        model: "m",
+        prompt: { text: "{{ row.question }}{% if last %} Better than: {{ last.note }}{% endif %}" },
+      };
+      const recipe = { ...DIALOGUE, roles: { writer, critic: { agent: "c.ts" } }, orchestrator: { module: "route.ts" } };
+      const history = [
+        ["writer", said("Draft.")],
+        ["critic", { note: "dull" }],
+        ["writer", said("Better draft.")],
+        ["critic", { note: "good" }],
+      ] as const;
+      await writeRun(join(folder, "run"), recipe, [{ id: "1", history }]);
+      const [row] = await exported(folder, ["--to", "openai"]);
+      expect(row?.["messages"]).toEqual([
+        { role: "user", content: "Question 1? Better than: dull" },
+        { role: "assistant", content: "Better draft." },
+      ]);
+      const [critic] = await exported(folder, ["--to", "openai", "--as", "critic=assistant,writer=user"]);
+      expect(list(critic, "messages").map(({ content }) => content)).toEqual([
+        "Draft.",
+        '{"note":"dull"}',
+        "Better draft.",
+        '{"note":"good"}',
+      ]);
+
+      const silent = { ...recipe, roles: { speaker: { agent: "llm", model: "m", system: { text: "s" } }, critic: { agent: "c.ts" } } };
+      await writeRun(join(folder, "run"), silent, [{ id: "1", history: [["speaker", said("x")]] }]);
+      expect(await refused(folder, ["--to", "openai"])).toContain("does not tell which role is the assistant, or what it was shown");
+    }));
+
   test("keeps a tool call's arguments as the text that the model wrote", () =>
     withFolder(async (folder) => {
       await writeRun(join(folder, "run"), TOOL_LOOP, ASKED);
