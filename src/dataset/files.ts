@@ -7,7 +7,7 @@ import { closest } from "fastest-levenshtein";
 import { MatrixError } from "../error.ts";
 import { type Compression, describeName, type Format } from "./format.ts";
 import { fetchFromHub, HUB_PREFIX } from "./hub.ts";
-import { chooseFiles, isSplit } from "./repository.ts";
+import { chooseFiles } from "./repository.ts";
 
 export interface DataFile {
   readonly path: string;
@@ -32,7 +32,7 @@ async function expand(path: string): Promise<readonly string[]> {
     throw new MatrixError("dataset_invalid", `no file matches ${path}`, nearbyHint(path));
   }
   // The name of a split stands for its files in the folder above.
-  if (isSplit(basename(path)) && existsSync(dirname(path))) return filesOfFolder(dirname(path), basename(path));
+  if (/^[\w-]+$/.test(basename(path)) && existsSync(dirname(path))) return filesOfFolder(dirname(path), basename(path));
   throw new MatrixError("dataset_invalid", `no such dataset: ${path}`, nearbyHint(path));
 }
 

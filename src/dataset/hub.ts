@@ -3,7 +3,7 @@
 // HF_ENDPOINT says where the hub is, HF_TOKEN who asks.
 
 import { createWriteStream, existsSync } from "node:fs";
-import { mkdir, rename, rm } from "node:fs/promises";
+import { mkdir, rename, rm, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { Readable } from "node:stream";
@@ -27,10 +27,11 @@ export async function fetchFromHub(address: string, env: Environment): Promise<r
     });
   const hub = new Hub(address, name, env);
   const commit = await hub.commitOf(revision);
-  const files = chooseFiles(`${HUB_PREFIX}${name}`, await hub.list(commit), path.replace(/\/$/, ""));
+  const sizes = await hub.list(commit);
+  const files = chooseFiles(`${HUB_PREFIX}${name}`, [...sizes.keys()], path.replace(/\/$/, ""));
   const folder = join(cacheFolder(env), "hub", name, commit);
   const paths = files.map((file) => join(folder, file));
-  for (const [index, file] of files.entries()) await hub.fetch(commit, file, paths[index] ?? "");
+  for (const [index, file] of files.entries()) await hub.fetch(commit, file, { path: paths[index] ?? "", size: sizes.get(file) ?? 0 });
   return paths;
 }
 
@@ -56,22 +57,23 @@ class Hub {
     throw this.#failed("the hub names no commit");
   }
 
-  /** Every file, page by page. */
-  async list(commit: string): Promise<readonly string[]> {
-    const paths: string[] = [];
+  /** The size of every file, by its path, page by page. */
+  async list(commit: string): Promise<ReadonlyMap<string, number>> {
+    const sizes = new Map<string, number>();
     let url: string | null = `${this.#endpoint}/api/datasets/${this.#name}/tree/${commit}?recursive=true`;
     while (url !== null) {
       const response: Response = await this.#get(url);
       const page = await this.#json(response);
       if (!Array.isArray(page)) throw this.#failed("the hub answers with no list of files");
-      for (const { type, path } of page) if (type === "file" && typeof path === "string" && isInside(path)) paths.push(path);
+      for (const { type, path, size } of page)
+        if (type === "file" && typeof path === "string" && isInside(path) && typeof size === "number") sizes.set(path, size);
       url = nextPage(response, url);
     }
-    return paths;
+    return sizes;
   }
 
   /** Does nothing when the file is in the cache: it is there whole or not at all. */
-  async fetch(commit: string, file: string, path: string): Promise<void> {
+  async fetch(commit: string, file: string, { path, size }: { readonly path: string; readonly size: number }): Promise<void> {
     if (existsSync(path)) return;
     const part = `${path}.${randomId(8)}.part`;
     const response = await this.#get(
@@ -81,6 +83,8 @@ class Hub {
       await mkdir(dirname(path), { recursive: true });
       if (response.body === null) throw new Error("the answer is empty");
       await pipeline(Readable.fromWeb(response.body as Parameters<typeof Readable.fromWeb>[0]), createWriteStream(part));
+      const { size: came } = await stat(part);
+      if (came !== size) throw new Error(`${came} of ${size} bytes came`);
       await rename(part, path);
     } catch (cause) {
       await rm(part, { force: true });

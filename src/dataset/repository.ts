@@ -14,10 +14,6 @@ const SPLITS: Readonly<Record<string, RegExp>> = {
 /** Files that describe a dataset and are no part of it. */
 const DESCRIPTIONS = /(?:^|\/)(?:dataset_infos?|dataset_dict|state)\.json$/;
 
-export function isSplit(name: string): boolean {
-  return Object.hasOwn(SPLITS, name);
-}
-
 /** `paths` are relative to `root`, which is for messages. Fails with `dataset_invalid` when nothing or too much is meant. */
 export function chooseFiles(root: string, paths: readonly string[], wanted: string): readonly string[] {
   const files = paths.filter((path) => isDataFile(path) && !DESCRIPTIONS.test(path) && !/(?:^|\/)\./.test(path)).sort();
@@ -28,7 +24,10 @@ export function chooseFiles(root: string, paths: readonly string[], wanted: stri
   if (below.length > 0) return onlySplit(root, below);
   const split = wanted.slice(wanted.lastIndexOf("/") + 1);
   const folder = wanted.slice(0, -split.length);
-  const ofSplit = files.filter((path) => path.startsWith(folder) && splitOf(path.slice(folder.length)) === split);
+  const within = files.filter((path) => path.startsWith(folder));
+  // A name of its own, such as train_sft, goes before the word in it.
+  const named = within.filter((path) => nameOf(path) === split);
+  const ofSplit = named.length > 0 ? named : within.filter((path) => splitOf(path.slice(folder.length)) === split);
   if (ofSplit.length > 0) return ofSplit;
   if (files.length === 0) throw new MatrixError("dataset_invalid", `${root} has no data files`);
   throw new MatrixError("dataset_invalid", `${root} has no file, folder or split ${wanted}`, { hint: `it has ${shown(files)}` });
@@ -39,6 +38,11 @@ function onlySplit(root: string, files: readonly string[]): readonly string[] {
   if (splits.size === 1) return files;
   const [first] = [...splits].filter((split) => split !== null);
   throw new MatrixError("dataset_invalid", `${root} has several splits: ${shown(files)}`, { hint: `name one: ${root}/${first}` });
+}
+
+/** Of train_sft-00000-of-00003.parquet, train_sft. */
+function nameOf(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1).replace(/(?:-\d+-of-\d+.*)?\.[^-]*$/, "");
 }
 
 /** Null where no name tells. The name of the file itself goes first. */

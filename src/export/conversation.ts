@@ -2,7 +2,7 @@
 // with the last turn that is trained on; what comes after it teaches nothing.
 
 import { messagesOf } from "../agent/conversation.ts";
-import { isJsonObject, type JsonObject } from "../task/json.ts";
+import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import type { TrajectoryRecord } from "../task/record.ts";
 import type { Hop } from "../task/task.ts";
 import type { Conversation, Turn } from "./contract.ts";
@@ -10,12 +10,17 @@ import type { Perspective } from "./perspective.ts";
 
 /** Null when there is no turn to train on. */
 export function conversationOf(record: TrajectoryRecord, perspective: Perspective): Conversation | null {
-  const hops = perspective.hopsOf(record);
-  const last = hops.findLast(({ role }) => perspective.parts.get(role) === "assistant")?.hop ?? 0;
+  const all = perspective.hopsOf(record);
+  const last = all.findLast((hop) => isAssistant(hop, perspective))?.hop ?? 0;
+  const hops = all.filter((hop) => hop.hop === last || !perspective.lastAnswerOnly || !isAssistant(hop, perspective));
   const turns = [...openingOf(record, last, perspective), ...hops.flatMap((hop) => turnsOf(hop, perspective))];
   const end = turns.findLastIndex(({ trained }) => trained);
   if (end === -1) return null;
   return { turns: mergeNeighbours(turns.slice(0, end + 1)), tools: perspective.toolsOf(record) };
+}
+
+function isAssistant(hop: Hop, { parts }: Perspective): boolean {
+  return parts.get(hop.role) === "assistant";
 }
 
 /** The prompts of the assistant's role as they were when it last spoke. */
@@ -29,14 +34,25 @@ function openingOf(record: TrajectoryRecord, hop: number, { assistant, system, p
   return turns;
 }
 
-function turnsOf(hop: Hop, { parts, trained }: Perspective): Turn[] {
-  const part = parts.get(hop.role);
-  if (part === undefined) return [];
-  return messagesOf(hop, part === "assistant").map((message) => {
+function turnsOf(hop: Hop, perspective: Perspective): Turn[] {
+  const { parts, trained } = perspective;
+  if (!parts.has(hop.role)) return [];
+  return messagesOf(hop, isAssistant(hop, perspective)).map((message) => {
     if (message.role !== "assistant") return { ...message, trained: false };
     const reasoning = isJsonObject(hop.result) ? (hop.result as JsonObject)["reasoning_content"] : undefined;
-    return { ...message, trained: trained.has(hop.role), ...(typeof reasoning === "string" ? { reasoning_content: reasoning } : {}) };
+    const content = message.content === null && message.tool_calls === undefined ? textOf(hop.result) : message.content;
+    return {
+      ...message,
+      content,
+      trained: trained.has(hop.role),
+      ...(typeof reasoning === "string" ? { reasoning_content: reasoning } : {}),
+    };
   });
+}
+
+/** Of a result that is no chat message: code answers what it likes. */
+function textOf(result: Json): string {
+  return typeof result === "string" ? result : JSON.stringify(result);
 }
 
 /** Chat templates want turns to alternate: neighbours of one speaker become one, unless only one of them is trained on. */

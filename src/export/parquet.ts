@@ -1,6 +1,5 @@
 // Parquet for analysis and for the Hugging Face hub: one row a record, its conversation and everything that its record counts.
 
-import type { JsonObject } from "../task/json.ts";
 import type { Columns, TableRow } from "./contract.ts";
 import { openaiMessage, toolsText } from "./messages.ts";
 import { type ConversationRecord, type Table, tableFormat } from "./table.ts";
@@ -54,6 +53,6 @@ function rowOf({ run, record, conversation: { turns, tools } }: ConversationReco
     cost: record.cost,
     total_ms: record.timing.total_ms,
     row: record.row,
-    outcome: record.outcome as JsonObject,
+    outcome: record.outcome,
   };
 }

@@ -19,6 +19,8 @@ export type Part = "assistant" | "user";
 export interface Perspective {
   /** Of the roles that take part, by name. */
   readonly parts: ReadonlyMap<string, Part>;
+  /** Whether each of the assistant's answers was to its prompt alone, so that only the last makes a conversation with it. */
+  readonly lastAnswerOnly: boolean;
   /** Roles whose turns are trained on. */
   readonly trained: ReadonlySet<string>;
   /** The role whose prompts open the conversation. */
@@ -44,7 +46,7 @@ export interface PerspectiveOptions {
 export async function createPerspective(directory: string, manifest: Manifest, options: PerspectiveOptions): Promise<Perspective> {
   const { recipe } = validateRecipe(manifest.recipe);
   if (recipe === null) throw new MatrixError("usage", `${directory}: the recipe in its manifest is not one of this version`);
-  const parts = options.as ?? suggestParts(recipe, directory);
+  const { parts, lastAnswerOnly } = options.as === null ? suggestParts(recipe, directory) : { parts: options.as, lastAnswerOnly: false };
   for (const role of [...parts.keys(), ...(options.trainOn ?? [])]) checkRole(role, recipe, directory);
   const assistants = [...parts].filter(([, part]) => part === "assistant").map(([role]) => role);
   const [assistant] = assistants;
@@ -60,6 +62,7 @@ export async function createPerspective(directory: string, manifest: Manifest, o
   const own = tools === undefined || options.tools !== null ? [] : await readTools(await unchanged(tools, manifest));
   return {
     parts,
+    lastAnswerOnly,
     trained: new Set(options.trainOn ?? assistants),
     assistant,
     system: await template(system, "system"),
@@ -70,16 +73,22 @@ export async function createPerspective(directory: string, manifest: Manifest, o
 }
 
 /** The role whose own view of the task is most likely wanted: its turns as assistant, those of its conversation as user. */
-function suggestParts(recipe: Recipe, directory: string): ReadonlyMap<string, Part> {
+function suggestParts(recipe: Recipe, directory: string): Pick<Perspective, "parts" | "lastAnswerOnly"> {
   const assistant = suggestAssistant(recipe);
-  if (assistant === null) {
+  const role = recipe.roles[assistant ?? ""];
+  const seen = role?.conversation ?? defaultConversation(assistant ?? "", recipe.orchestrator);
+  // Without turns and a prompt of its recipe, nothing tells what its model was shown.
+  if (assistant === null || (seen.length === 0 && role?.prompt === undefined)) {
     const roles = Object.keys(recipe.roles).join(", ");
-    throw new MatrixError("usage", `${directory}: its recipe does not tell which role is the assistant`, {
+    throw new MatrixError("usage", `${directory}: its recipe does not tell which role is the assistant, or what it was shown`, {
       hint: `say who is who, for one --as NAME=assistant,NAME=user; its roles: ${roles}`,
     });
   }
-  const seen = recipe.roles[assistant]?.conversation ?? defaultConversation(assistant, recipe.orchestrator);
-  return new Map([[assistant, "assistant"], ...seen.filter((role) => role !== assistant).map((role) => [role, "user"] as const)]);
+  const others = seen.filter((name) => name !== assistant);
+  return {
+    parts: new Map([[assistant, "assistant"], ...others.map((name) => [name, "user"] as const)]),
+    lastAnswerOnly: !seen.includes(assistant),
+  };
 }
 
 /** In a dialogue the first speaker, in a tool loop its speaker; elsewhere the role named so, or the last that asks a model. */

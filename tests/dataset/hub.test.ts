@@ -24,10 +24,18 @@ interface Asked {
 
 /** A hub with one dataset, acme/questions, and the server that its files come from. */
 async function withHub<T>(
-  use: (hub: { env: Record<string, string>; asked: Asked[]; stored: Asked[]; folder: string; move(): void }) => Promise<T>,
+  use: (hub: {
+    env: Record<string, string>;
+    asked: Asked[];
+    stored: Asked[];
+    folder: string;
+    move(): void;
+    cut(yes: boolean): void;
+  }) => Promise<T>,
 ) {
   const [asked, stored]: [Asked[], Asked[]] = [[], []];
   let head = FIRST;
+  let cuts = false;
   const note = (list: Asked[], request: Request): URL => {
     const url = new URL(request.url);
     list.push({ path: decodeURIComponent(url.pathname), authorization: request.headers.get("authorization") });
@@ -38,7 +46,8 @@ async function withHub<T>(
     port: 0,
     fetch: (request) => {
       const { pathname } = note(stored, request);
-      return new Response(FILES[decodeURIComponent(pathname.slice(1))] ?? "", { status: 200 });
+      const text = FILES[decodeURIComponent(pathname.slice(1))] ?? "";
+      return new Response(cuts ? text.slice(0, -1) : text);
     },
   });
   const hub = Bun.serve({
@@ -56,8 +65,8 @@ async function withHub<T>(
         const next = `<${origin}${pathname}?recursive=true&cursor=${page + 1}>; rel="next"`;
         const entries = [
           { type: "directory", path: "data" },
-          { type: "file", path: "../escaped.jsonl" },
-          { type: "file", path: names[page] },
+          { type: "file", path: "../escaped.jsonl", size: 1 },
+          { type: "file", path: names[page], size: Buffer.byteLength(FILES[names[page] ?? ""] ?? "") },
         ];
         return Response.json(entries, page + 1 < names.length ? { headers: { link: next } } : {});
       }
@@ -69,7 +78,7 @@ async function withHub<T>(
   try {
     return await withFolder((folder) => {
       const env = { HF_ENDPOINT: hub.url.href, HF_TOKEN: "secret", XDG_CACHE_HOME: join(folder, "cache") };
-      return use({ env, asked, stored, folder, move: () => (head = SECOND) });
+      return use({ env, asked, stored, folder, move: () => (head = SECOND), cut: (yes) => (cuts = yes) });
     });
   } finally {
     await Promise.all([hub.stop(true), store.stop(true)]);
@@ -103,6 +112,17 @@ describe("a dataset of the hub", () => {
       await fetchFromHub("hf://acme/questions/test", env);
       expect(new Set(asked.map(({ authorization }) => authorization))).toEqual(new Set(["Bearer secret"]));
       expect(stored).toEqual([{ path: "/data/test.jsonl", authorization: null }]);
+    }));
+
+  test("that came in part is not kept", () =>
+    withHub(async ({ env, cut }) => {
+      cut(true);
+      await expect(fetchFromHub("hf://acme/questions/test", env)).rejects.toMatchObject({
+        message: expect.stringContaining("7 of 8 bytes came"),
+        hint: expect.stringContaining("run the same command again"),
+      });
+      cut(false);
+      expect(await contents(await fetchFromHub("hf://acme/questions/test", env))).toEqual(['{"q":9}\n']);
     }));
 
   test("that is not there or not open is refused with what to do, and never with the token", () =>

@@ -171,6 +171,16 @@ describe("a folder", () => {
       },
     ));
 
+  test("has splits of names of its own", () =>
+    withFiles(
+      ["data/train_sft-00000-of-00001-a1b2.parquet", "data/train_gen-00000-of-00001.parquet", "data/test_sft.jsonl.gz"],
+      async (folder) => {
+        expect(await namesIn(folder, "data/train_sft")).toEqual(["data/train_sft-00000-of-00001-a1b2.parquet"]);
+        expect(await namesIn(folder, "data/test_sft")).toEqual(["data/test_sft.jsonl.gz"]);
+        expect(await namesIn(folder, "data/train")).toHaveLength(2);
+      },
+    ));
+
   test("drives a run, as the recipe's path", () =>
     withFiles(["data/train.parquet", "data/test.jsonl"], async (folder) => {
       await writeFile(join(folder, "a.ts"), "export default ({ row }) => ({ text: row.text, score: 1 });\n");

@@ -108,8 +108,41 @@ describe("a conversation", () => {
         ["judge", { score: 0 }],
       ]);
       await writeRun(join(folder, "run"), BEST_OF_THREE, [{ id: "1", outcome: { chosen: 1 }, history }]);
-      const [row] = await exported(folder, ["--to", "openai", "--as", "student=assistant"]);
+      const [row] = await exported(folder, ["--to", "openai"]);
       expect(list(row, "messages").map(({ content }) => content)).toEqual(["You study.", "Question 1?", "Yes."]);
+    }));
+
+  test("of a role that is shown no turns is its prompt, as it was for its last answer, and that answer", () =>
+    withFolder(async (folder) => {
+      const writer = {
+        agent: "llm",
+        model: "m",
+        prompt: { text: "{{ row.question }}{% if last %} Better than: {{ last.note }}{% endif %}" },
+      };
+      const recipe = { ...DIALOGUE, roles: { writer, critic: { agent: "c.ts" } }, orchestrator: { module: "route.ts" } };
+      const history = [
+        ["writer", said("Draft.")],
+        ["critic", { note: "dull" }],
+        ["writer", said("Better draft.")],
+        ["critic", { note: "good" }],
+      ] as const;
+      await writeRun(join(folder, "run"), recipe, [{ id: "1", history }]);
+      const [row] = await exported(folder, ["--to", "openai"]);
+      expect(row?.["messages"]).toEqual([
+        { role: "user", content: "Question 1? Better than: dull" },
+        { role: "assistant", content: "Better draft." },
+      ]);
+      const [critic] = await exported(folder, ["--to", "openai", "--as", "critic=assistant,writer=user"]);
+      expect(list(critic, "messages").map(({ content }) => content)).toEqual([
+        "Draft.",
+        '{"note":"dull"}',
+        "Better draft.",
+        '{"note":"good"}',
+      ]);
+
+      const silent = { ...recipe, roles: { speaker: { agent: "llm", model: "m", system: { text: "s" } }, critic: { agent: "c.ts" } } };
+      await writeRun(join(folder, "run"), silent, [{ id: "1", history: [["speaker", said("x")]] }]);
+      expect(await refused(folder, ["--to", "openai"])).toContain("does not tell which role is the assistant, or what it was shown");
     }));
 
   test("keeps a tool call's arguments as the text that the model wrote", () =>
