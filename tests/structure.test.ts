@@ -75,7 +75,7 @@ describe("the house", () => {
     const shared: Readonly<Record<string, RegExp>> = {
       dockerode: /^sandbox\/docker(-client|-sandbox)?\.ts$/,
       commander: /^(main\.ts|cli\/)/,
-      hono: /^(model|peer)\/server\.ts$/,
+      hono: /^((model|peer)\/server|cli\/metrics-server)\.ts$/,
       valibot: /^(recipe\/(schema|validate)|peer\/control|agent\/exec|driver\/(manifest|verify|driver-file))\.ts$/,
       "yocto-queue": /^(host\/role|model\/limit)\.ts$/,
       "fastest-levenshtein": /^(recipe\/validate|dataset\/files)\.ts$/,

@@ -131,6 +131,7 @@ function printScaling(where: string, measured: readonly Measured[]): void {
       inModel(one) * 100,
       share(inModel),
       late,
+      one.cpuMsPerTask,
       one.cores,
     ];
   });

@@ -14,15 +14,16 @@ import { printShares, stages } from "./parts/shares.ts";
 const IN_FLIGHT = [100, 1_000, 10_000];
 
 interface Layout {
+  readonly hosts: number;
   readonly name: string;
   readonly args: readonly string[];
   readonly agents: readonly string[];
 }
 const LAYOUTS: readonly Layout[] = [
-  { name: "2 hosts, all roles on each", args: ["--workers", "2"], agents: [] },
-  { name: "2 hosts, roles split", args: [], agents: ["student", "teacher,extractor,matcher"] },
-  { name: "4 hosts, all roles on each", args: ["--workers", "4"], agents: [] },
-  { name: "4 hosts, roles split", args: [], agents: ["student", "teacher", "extractor", "matcher"] },
+  { hosts: 2, name: "all roles on each", args: ["--workers", "2"], agents: [] },
+  { hosts: 2, name: "roles split", args: [], agents: ["student", "teacher,extractor,matcher"] },
+  { hosts: 4, name: "all roles on each", args: ["--workers", "4"], agents: [] },
+  { hosts: 4, name: "roles split", args: [], agents: ["student", "teacher", "extractor", "matcher"] },
 ];
 /** The paper's table 4, of dummy agents. */
 const STAGES = stages([36.72, 62.81, 82.63], [0.074, 1.13, 6.95], [0.768, 10.72, 24.51]);
@@ -44,13 +45,14 @@ await withFolder(async (folder) => {
       const seconds = times.elapsedMs / 1000;
       const peakBytes = driver.peakBytes + hosts.peakBytes;
       rows.push([
-        `${layout.name}, ${inFlight}`,
+        `${layout.hosts} hosts, ${layout.name}, ${inFlight}`,
         ...[tasks / seconds, (summary.hops + tasks) / seconds, times.p50Ms, times.p99Ms],
         ...[(driver.cpuMs / tasks) * 1000, (hosts.cpuMs / tasks) * 1000, (driver.cpuMs + hosts.cpuMs) / times.elapsedMs],
         ...[peakBytes / 1e6, (peakBytes - idleBytes) / inFlight / 1000],
         (summary.wire_bytes ?? 0) / tasks / 1000,
       ]);
-      if (inFlight === IN_FLIGHT[0]) least.push([`${layout.name}, ${inFlight} in flight (paper: table 4)`, times]);
+      if (inFlight !== IN_FLIGHT[0] || layout.hosts !== 2) continue;
+      least.push([`2 hosts, ${layout.name}, ${inFlight} in flight (paper: table 4)`, times]);
     }
   }
   printTable(
@@ -69,16 +71,16 @@ await withFolder(async (folder) => {
     ],
     rows,
   );
-  for (const [title, times] of least.slice(0, 2)) printShares(title, STAGES, times.tasks);
+  for (const [title, times] of least) printShares(title, STAGES, times.tasks);
 });
 console.log(`
 In the labels: tasks in flight. messages: hops and ends. us: processor time, for each task. kB/task: peak memory of all processes above
 their own at rest, for each task in flight. wire kB: bodies of requests between processes, for each task.`);
 
-function run(folder: string, { name, args, agents }: Layout, inFlight: number, tasks: number) {
+function run(folder: string, { hosts, name, args, agents }: Layout, inFlight: number, tasks: number) {
   return drive({
     recipe: "recipes/coral-dummy.toml",
-    output: join(folder, `${name}-${inFlight}-${tasks}`.replaceAll(/[ ,]+/g, "-")),
+    output: join(folder, `${hosts}-${name}-${inFlight}-${tasks}`.replaceAll(/[ ,]+/g, "-")),
     args: [...args, "-n", String(inFlight), "--seed", values.seed, ...coralTasks(tasks)],
     agents,
   });

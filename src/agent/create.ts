@@ -3,9 +3,7 @@
 import { readFile } from "node:fs/promises";
 import { MatrixError, messageOf } from "../error.ts";
 import type { ChatMessage, Model } from "../model/contract.ts";
-import { isOfRole } from "../recipe/process-role.ts";
-import type { OrchestratorConfig, RoleConfig, SandboxConfig, TemplateSource } from "../recipe/schema.ts";
-import type { SandboxPool } from "../sandbox/pool.ts";
+import type { OrchestratorConfig, RoleConfig, TemplateSource } from "../recipe/schema.ts";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import type { Task } from "../task/task.ts";
 import { createCodeAgent } from "./code.ts";
@@ -14,7 +12,7 @@ import { createExecAgent } from "./exec.ts";
 import { createLanguageAgent } from "./language.ts";
 import { createLlmAgent, type LlmRole, renderRequest } from "./llm.ts";
 import { createRequestWriter } from "./request.ts";
-import { createSandboxedAgent, neighboursOf } from "./sandboxed.ts";
+import { createSandboxedAgent, type SandboxedRole } from "./sandboxed.ts";
 import { createAnswerSchema } from "./schema.ts";
 import { type CompiledTemplate, compileTemplate } from "./template.ts";
 
@@ -27,10 +25,8 @@ export interface CreatedAgent {
 export interface AgentParts {
   readonly models: ReadonlyMap<string, Model>;
   readonly orchestrator: OrchestratorConfig;
-  /** What runs in sandboxes: who shares one, and the pool of a name, there once the run has begun. */
-  readonly roles: Readonly<Record<string, RoleConfig>>;
-  readonly sandboxes: Readonly<Record<string, SandboxConfig>>;
-  readonly pool: (sandbox: string) => SandboxPool;
+  /** What a role with a sandbox needs of it; left out where no recipe has one. */
+  readonly inSandbox?: (name: string, config: RoleConfig) => SandboxedRole;
   readonly loadModule: (path: string) => Promise<Record<string, unknown>>;
 }
 
@@ -39,7 +35,7 @@ export async function createAgent(name: string, config: RoleConfig, parts: Agent
   if (config.agent === "language") {
     return { agent: await under(`roles.${name}.with`, () => createLanguageAgent(config.with)), render: null };
   }
-  if (config.sandbox !== undefined) return { agent: createInSandbox(name, config, config.sandbox, parts), render: null };
+  if (config.sandbox !== undefined) return { agent: createInSandbox(name, config, parts), render: null };
   const module = await parts.loadModule(config.agent);
   return { agent: createCodeAgent(config.agent, module["default"], config.with), render: null };
 }
@@ -49,11 +45,9 @@ export async function loadTemplate(source: TemplateSource, name: string): Promis
   return typeof source === "string" ? compileTemplate(await readText(source), source) : compileTemplate(source.text, name);
 }
 
-function createInSandbox(name: string, config: RoleConfig, sandbox: string, { roles, sandboxes, pool }: AgentParts): Agent {
-  const timeoutMs = sandboxes[sandbox]?.timeout ?? config.timeout;
-  // A program without a sandbox of its own is at home where matrix is.
-  const cwd = isOfRole(sandbox) ? process.cwd() : null;
-  const role = { name, config, timeoutMs, cwd, neighbours: neighboursOf(sandbox, { roles }), pool: () => pool(sandbox) };
+function createInSandbox(name: string, config: RoleConfig, { inSandbox }: AgentParts): Agent {
+  const role = inSandbox?.(name, config);
+  if (role === undefined) throw new Error(`bug: ${name} has a sandbox, and nobody has any`);
   return config.agent === "exec" ? createExecAgent(role) : createSandboxedAgent(role);
 }
 

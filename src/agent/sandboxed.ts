@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import { basename, dirname } from "node:path";
 import { MatrixError } from "../error.ts";
 import { interpreterOf } from "../recipe/interpreter.ts";
+import { isOfRole } from "../recipe/process-role.ts";
 import type { Recipe, RoleConfig } from "../recipe/schema.ts";
 import type { Command, Mount, Sandbox } from "../sandbox/contract.ts";
 import type { Caller, SandboxPool } from "../sandbox/pool.ts";
@@ -71,9 +72,19 @@ export function agentMounts({ roles, sandboxes }: Recipe): ReadonlyMap<string, r
   return mounts;
 }
 
-/** Roles by the sandbox that they share. */
-export function neighboursOf(sandbox: string, { roles }: Pick<Recipe, "roles">): ReadonlySet<string> {
-  return new Set(Object.keys(roles).filter((name) => roles[name]?.sandbox === sandbox));
+/** What a role needs of its sandbox; `poolOf` is asked when a step comes. */
+export function roleInSandbox(
+  name: string,
+  config: RoleConfig,
+  { roles, sandboxes }: Recipe,
+  poolOf: (sandbox: string) => SandboxPool,
+): SandboxedRole {
+  const { sandbox = "" } = config;
+  const neighbours = new Set(Object.keys(roles).filter((other) => roles[other]?.sandbox === sandbox));
+  const timeoutMs = sandboxes[sandbox]?.timeout ?? config.timeout;
+  // A program without a sandbox of its own is at home where matrix is.
+  const cwd = isOfRole(sandbox) ? process.cwd() : null;
+  return { name, config, neighbours, cwd, timeoutMs, pool: () => poolOf(sandbox) };
 }
 
 function folderOf(role: string): string {

@@ -177,6 +177,7 @@ export class Cluster implements Fabric {
       names,
       command: (name) => this.#lives.next(name, null),
       adopted: earlier,
+      replacesLeavers: true,
       logs: join(directory, "logs"),
       onStart: () => this.#saveWorkers(),
       onDeath: (name, { code, lastError, restartInMs }) => {

@@ -10,6 +10,7 @@ import { version } from "../version.ts";
 import { checkClusterFlags } from "./cluster.ts";
 import { type OverrideFlags, overrideOptions, overridesOf, wholeNumber } from "./flags.ts";
 import { insecureOption, listenOption, patienceOption } from "./join.ts";
+import { metricsOption } from "./metrics-server.ts";
 import { type Prepared, prepare, previewFirstRow, type Scanned, scanRows } from "./prepare.ts";
 import { type RunFlags, runRecipe } from "./run-recipe.ts";
 import { renderSummary, type Summary } from "./summary.ts";
@@ -32,6 +33,7 @@ export function driveCommand(): Command {
     .addOption(listenOption("wait there for hosts: `matrix agent`"))
     .addOption(insecureOption())
     .addOption(patienceOption())
+    .addOption(metricsOption())
     .addOption(new Option("--fresh", "begin anew; an earlier run directory is kept as DIR.1").env("MATRIX_FRESH"))
     .addOption(new Option("--json", "the summary as one object on stdout").env("MATRIX_JSON"))
     .addOption(new Option("-q, --quiet", "no progress").env("MATRIX_QUIET"))

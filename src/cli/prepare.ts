@@ -3,7 +3,7 @@
 
 import { createHash } from "node:crypto";
 import { type CreatedAgent, createAgent, loadTemplate } from "../agent/create.ts";
-import { agentMounts } from "../agent/sandboxed.ts";
+import { agentMounts, roleInSandbox } from "../agent/sandboxed.ts";
 import { hashUserModule, loadUserModule } from "../agent/user-module.ts";
 import { findFiles } from "../dataset/files.ts";
 import { openDataset } from "../dataset/open.ts";
@@ -20,7 +20,7 @@ import { compileExpression } from "../recipe/expression.ts";
 import { isModule, readRecipeFile } from "../recipe/files.ts";
 import { joinKey } from "../recipe/key-path.ts";
 import { type LoadedRecipe, loadRecipe } from "../recipe/load.ts";
-import type { Recipe } from "../recipe/schema.ts";
+import type { Recipe, RoleConfig } from "../recipe/schema.ts";
 import type { SandboxPool } from "../sandbox/pool.ts";
 import { SandboxSite } from "../sandbox/site.ts";
 import { moveTask } from "../task/encoded.ts";
@@ -65,7 +65,8 @@ export async function prepare(recipePath: string, overrides: readonly string[], 
   for (const [name, config] of Object.entries(recipe.roles)) {
     // A role whose model failed was reported already.
     if (config.agent === "llm" && !models.has(config.model ?? "")) continue;
-    const parts = { ...recipe, models, pool: sandboxes.pool, loadModule: loadUserModule };
+    const inSandbox = (name: string, config: RoleConfig) => roleInSandbox(name, config, recipe, sandboxes.pool);
+    const parts = { models, orchestrator: recipe.orchestrator, inSandbox, loadModule: loadUserModule };
     const agent = await attempt(joinKey("roles", name), () => createAgent(name, config, parts));
     if (agent !== null) agents.set(name, agent);
   }

@@ -23,12 +23,15 @@ import { createTracing, type Tracing } from "../telemetry/tracing.ts";
 import { version } from "../version.ts";
 import { Cluster, type ClusterFlags, DRIVER_NAME, dismissWorkers, wantsHosts } from "./cluster.ts";
 import { catchInterrupts } from "./interrupts.ts";
+import { readToken } from "./join.ts";
+import { serveMetrics } from "./metrics-server.ts";
 import type { Snapshot } from "./panel.ts";
 import type { Prepared, Scanned } from "./prepare.ts";
 import { startProgress } from "./progress.ts";
 import type { Summary } from "./summary.ts";
 
 export interface RunFlags extends ClusterFlags {
+  readonly metrics?: string;
   readonly quiet?: boolean;
 }
 
@@ -42,6 +45,7 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, { s
   let running: Run | null = null;
   let cluster: Cluster | null = null;
   let sandboxes: SandboxSite | null = null;
+  let scraped: ReturnType<typeof serveMetrics> = null;
 
   const snapshot = (): Snapshot => ({
     name,
@@ -78,6 +82,8 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, { s
   const rows = await openDataset(source, scan.rows);
   const isRecorded = (rowId: string, trial: number) => before > 0 && directory.recorded.ids.has(rowId, trial);
   const connect = async (parts: FabricParts): Promise<Fabric> => {
+    scraped = serveMetrics(flags.metrics, await readToken(process.env), () => metrics.render());
+    if (scraped !== null) progress.say(`metrics at ${scraped.url}/metrics`);
     if (!wantsHosts(flags)) {
       await dismissWorkers(directory.path);
       sandboxes = await prepared.openSandboxes(DRIVER_NAME, Object.keys(loaded.recipe.roles), log);
@@ -124,7 +130,7 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, { s
   releaseConsole();
   progress.stop();
   await rows.close();
-  await stopSandboxes(sandboxes);
+  await Promise.all([stop(scraped), stop(sandboxes)]);
   await Promise.all([tracing?.close(), metrics.close(), logSink.close()]);
   const error = await directory.close(end.complete ? "complete" : "stopped").then(
     () => end.error,
@@ -153,8 +159,9 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, { s
   };
 }
 
-async function stopSandboxes(sandboxes: SandboxSite | null): Promise<void> {
-  await sandboxes?.stop();
+/** What was started while the run began, if it came to that. */
+async function stop(started: { stop(): Promise<void> } | null): Promise<void> {
+  await started?.stop();
 }
 
 function wireBytesOf(cluster: Cluster | null): number | null {

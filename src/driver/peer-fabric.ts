@@ -63,6 +63,9 @@ export class PeerFabric implements Fabric {
   /** Ends that came before it was known which tasks hosts hold: who of them is new to the sink is known then. */
   #early: Message[] = [];
   #becomeReady: () => void = () => undefined;
+  #isOver = false;
+  /** Tasks that nobody has any more, since that was last said. */
+  #missing = 0;
   #lastEndAt = performance.now();
   #saidMissingAt = performance.now();
 
@@ -134,6 +137,7 @@ export class PeerFabric implements Fabric {
   }
 
   async stop(): Promise<void> {
+    this.#isOver = true;
     this.#coordinator.end();
     const deadline = performance.now() + FAREWELL_MS;
     while (this.hosts.length > 0 && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, TICK_MS));
@@ -177,7 +181,8 @@ export class PeerFabric implements Fabric {
         onAdopted();
       },
       onMissing: (key, task) => {
-        log.write("warning", "nobody has a task any more: its row starts again", { task: key, attempt: task.attempt });
+        log.write("info", "nobody has a task any more", { task: key, attempt: task.attempt });
+        this.#missing++;
         onMissing(key, task);
       },
       onJoin: ({ name, roles, address }) => {
@@ -211,7 +216,8 @@ export class PeerFabric implements Fabric {
 
   #tick(): void {
     this.#coordinator.tick();
-    if (!this.#isFormed) return;
+    if (!this.#isFormed || this.#isOver) return;
+    this.#sayMissing();
     const now = performance.now();
     const missing = this.#rolesWithoutHost();
     if (missing.length === 0) this.#becomeReady();
@@ -226,6 +232,14 @@ export class PeerFabric implements Fabric {
       this.#lastEndAt = now;
       this.#coordinator.recount();
     }
+  }
+
+  /** One line for all of them: there may be thousands. */
+  #sayMissing(): void {
+    if (this.#missing === 0) return;
+    const then = this.#options.delivery === "retry" ? "their rows start again" : "they are recorded as lost";
+    this.#options.log.write("warning", `nobody has ${this.#missing} of the tasks any more: ${then}`);
+    this.#missing = 0;
   }
 
   #rolesWithoutHost(): readonly string[] {

@@ -2,7 +2,7 @@
 // when it is killed, so that the next one can adopt them.
 //
 // A worker *runs*, as a child of this process or adopted from one before it; *waits* to be started again; or is *over*: it left
-// on purpose (exit 0), cannot get better (exit 2), or was stopped.
+// on purpose (exit 0) and is not wanted back, cannot get better (exit 2), or was stopped.
 
 import type { ChildProcess } from "node:child_process";
 import { closeSync } from "node:fs";
@@ -39,6 +39,8 @@ export interface SupervisorOptions {
   readonly command: (name: string) => WorkerCommand;
   /** Processes of a driver that died before this one, of this machine: watched, and replaced when they die. */
   readonly adopted: readonly WorkerProcess[];
+  /** Whether one that left on purpose is wanted back: it was told to by somebody else, or did not hear of us for too long. */
+  readonly replacesLeavers?: boolean;
   /** Where NAME.stderr is written: what workers print. */
   readonly logs: string;
   /** Prints it here, too. */
@@ -186,7 +188,8 @@ export class Supervisor {
   }
 
   #isDone(worker: Worker, { code }: End): boolean {
-    return this.#stopping || worker.isSurplus || code === EXIT.complete || code === EXIT.refused;
+    if (this.#stopping || worker.isSurplus || code === EXIT.refused) return true;
+    return code === EXIT.complete && this.#options.replacesLeavers !== true;
   }
 
   #report({ name, crashes }: Worker, { code, how, lastError }: End, restartInMs: number | null): void {
@@ -195,7 +198,8 @@ export class Supervisor {
     const words = why === "" ? "" : `; its last words: ${why}`;
     if (restartInMs !== null) {
       const when = restartInMs === 0 ? "at once" : `in ${restartInMs / 1000} s, after ${crashes} crashes in a row`;
-      log.write("error", `${name} crashed (${how}) and is started again ${when}${words}`);
+      if (code === EXIT.complete) log.write("warning", `${name} left (${how}) and is started again ${when}`);
+      else log.write("error", `${name} crashed (${how}) and is started again ${when}${words}`);
     } else if (code === EXIT.refused) log.write("error", `${name} cannot run (${how}) and is not started again${words}`);
     else log.write("info", `${name} has ended (${how})`);
     if (lastError.includes("\n")) log.write("info", `the last words of ${name}`, { stderr: lastError });

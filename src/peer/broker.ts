@@ -11,8 +11,19 @@
 import { failTask } from "../orchestrator/advance.ts";
 import { hopCount, sizeOf } from "../task/encoded.ts";
 import type { Message, Task } from "../task/task.ts";
-import { attemptOf, type Batch, keyOf, type Parcel, positionOf, type Receipt, roleOf, type TaskKey, type Upstream } from "./parcel.ts";
-import { Quarantine, type Suspect } from "./quarantine.ts";
+import {
+  attemptOf,
+  type Batch,
+  keyOf,
+  type Parcel,
+  positionOf,
+  type Receipt,
+  roleOf,
+  type Starting,
+  type TaskKey,
+  type Upstream,
+} from "./parcel.ts";
+import { Quarantine, STRIKES_ALONE, type Suspect } from "./quarantine.ts";
 import { Recent } from "./recent.ts";
 import type { HostId, Routing } from "./routing.ts";
 
@@ -25,7 +36,7 @@ const RECENT_MS = 30_000;
 export interface BrokerOptions {
   readonly self: HostId;
   readonly delivery: "retry" | "at-most-once";
-  /** Strikes after which a message is taken to be what kills hosts. */
+  /** Hosts that must die of a message, alone with it, before it is taken to be what kills them. */
   readonly maxAttempts: number;
   /** Messages held at once; more are refused as overloaded. */
   readonly capacity: number;
@@ -58,8 +69,10 @@ interface Sent {
   upstream: Upstream | null;
   crashes: number;
   strikes: number;
-  /** The receiver of a suspect said that it starts. */
-  started: boolean;
+  /** Where in the task's life the receiver of a suspect said that it starts; null before. */
+  startedAt: number | null;
+  /** Where the last host died. */
+  struckAt: number | null;
 }
 
 interface Outbox {
@@ -168,9 +181,9 @@ export class Broker {
     // Whoever is not on the list could not be told what became of its parcels.
     if (!this.#options.routing.has(from)) return null;
     for (const seq of released) this.#releasedBy(from, seq);
-    for (const seq of starting) {
+    for (const [seq, position] of starting) {
       const sent = this.#sent.get(seq);
-      if (sent?.to === from) sent.started = true;
+      if (sent?.to === from) sent.startedAt = position;
     }
     const refused: number[] = [];
     for (const parcel of parcels) if (!this.#accept(from, parcel)) refused.push(parcel.seq);
@@ -195,7 +208,8 @@ export class Broker {
       const { seq, message, crashes, strikes } = sent;
       parcels.push({ seq, message, crashes, strikes });
     }
-    const batch = { parcels, released: [...outbox.released], starting: [...outbox.starting.keys()] };
+    const starting = [...outbox.starting].map(([seq, { position }]) => [seq, position] as const);
+    const batch = { parcels, released: [...outbox.released], starting };
     outbox.released.clear();
     return parcels.length + batch.released.length + batch.starting.length === 0 ? null : batch;
   }
@@ -341,11 +355,11 @@ export class Broker {
     if (held.suspect !== null && this.#held.get(held.key) === held) this.#quarantine.add(held.suspect);
   }
 
-  #declared(to: HostId, seqs: readonly number[]): void {
+  #declared(to: HostId, declared: readonly Starting[]): void {
     const starting = this.#outboxes.get(to)?.starting;
-    for (const seq of seqs) {
+    for (const [seq, position] of declared) {
       const held = starting?.get(seq);
-      if (held === undefined) continue;
+      if (held?.position !== position) continue;
       starting?.delete(seq);
       this.#start(held);
     }
@@ -370,14 +384,12 @@ export class Broker {
     const key = keyOf(message.task);
     const position = positionOf(message);
     const to = this.#choose(message, key, null);
+    if (suspect !== null) this.#quarantine.remove(suspect);
     if (to === this.#options.self) {
-      this.#held.set(key, { key, message, position, upstream, suspect });
-      this.#seen.set(key, position);
-      this.#note(key, position);
-      this.#options.deliver(message);
+      // Each step of a suspect is declared: upstream, which still has the message that brought it here, must know which it was.
+      this.#hold(key, message, position, upstream, suspect === null ? null : this.#suspect(message, suspect.strikes));
       return;
     }
-    if (suspect !== null) this.#quarantine.remove(suspect);
     this.#post(this.#createSent({ key, message, position, upstream }, null), to);
   }
 
@@ -393,7 +405,8 @@ export class Broker {
       upstream,
       crashes,
       strikes,
-      started: false,
+      startedAt: null,
+      struckAt: null,
     };
     this.#sent.set(sent.seq, sent);
     this.#note(key, position);
@@ -419,7 +432,7 @@ export class Broker {
 
   /** A message may come back to the process that sent it: then it is held, and no longer a copy of what others hold. */
   #toHost(sent: Sent, to: HostId | null): void {
-    sent.started = false;
+    sent.startedAt = null;
     if (to !== this.#options.self) {
       this.#post(sent, to);
       return;
@@ -449,8 +462,8 @@ export class Broker {
     // An end kills nobody: the sink only writes.
     if (died && sent.state !== "waiting" && sent.message.kind === "step") {
       sent.crashes++;
-      if (sent.started) sent.strikes++;
-      if (sent.strikes >= this.#options.maxAttempts) {
+      this.#strike(sent);
+      if (sent.strikes >= STRIKES_ALONE + this.#options.maxAttempts) {
         this.#poison(sent);
         return;
       }
@@ -458,11 +471,18 @@ export class Broker {
     this.#toHost(sent, this.#choose(sent.message, sent.key, gone));
   }
 
+  /** What got further than last time is not what killed the host then. */
+  #strike(sent: Sent): void {
+    if (sent.startedAt === null) return;
+    sent.strikes = sent.startedAt === sent.struckAt ? sent.strikes + 1 : 1;
+    sent.struckAt = sent.startedAt;
+  }
+
   #poison(sent: Sent): void {
     const { task } = sent.message;
     this.#poisoned++;
     this.#forget(sent);
-    const message = `${sent.crashes} hosts died while ${task.role} worked on this task, ${sent.strikes} of them alone or nearly so with it (run.max_attempts)`;
+    const message = `${sent.crashes} hosts died while ${task.role} worked on this task, ${sent.strikes - STRIKES_ALONE} of them alone with it (run.max_attempts)`;
     this.#send(failTask(task, { code: "host_lost", message, role: task.role, hop: hopCount(task) }), sent.upstream, null);
   }
 

@@ -10,7 +10,7 @@ export interface Parcel {
   readonly message: Message;
   /** How many hosts died with it. Above 0 it is a suspect: its receiver says so before it starts. */
   readonly crashes: number;
-  /** How many hosts died after they had said that they start it. */
+  /** How many hosts in a row died at one step of it, after they had said that they start that step. */
   readonly strikes: number;
 }
 
@@ -19,9 +19,11 @@ export interface Batch {
   readonly parcels: readonly Parcel[];
   /** Parcels of the addressee that were handed on: it may forget them. */
   readonly released: readonly number[];
-  /** Suspects of the addressee that are about to start. */
-  readonly starting: readonly number[];
+  /** Suspects of the addressee that are about to start, and at which position. */
+  readonly starting: readonly Starting[];
 }
+
+export type Starting = readonly [seq: number, position: number];
 
 /** The answer to a batch: every parcel that is not refused is in custody now. Null: the receiver does not know the sender. */
 export type Receipt = Accepted | null;

@@ -1,9 +1,13 @@
 // Suspects: messages that were with a host when it died. Most were bystanders; one may be the cause. A suspect declares that
-// it starts before it does, so its sender can tell who ran when a host dies again, and whoever ran then starts with few others
-// and at last alone. The cause is found after a few hosts; a bystander would need the same bad luck every time.
+// it starts before it does, so its sender can tell who ran when a host dies again, and whoever ran then starts with fewer
+// others and at last alone. Only hosts that died of a message that ran alone prove anything: where hosts are killed from
+// outside, again and again, a bystander is struck now and then, and would need the same bad luck every time.
 
-/** How many suspects run at once on a host, by strikes: any number, a few, one. */
-const WIDTHS = [Number.POSITIVE_INFINITY, 32, 1] as const;
+/** How many suspects run at once on a host, by strikes. */
+const WIDTHS = [Number.POSITIVE_INFINITY, 16, 4, 1] as const;
+
+/** Strikes from which on a suspect runs alone. */
+export const STRIKES_ALONE = WIDTHS.length - 1;
 
 export interface Suspect {
   readonly strikes: number;

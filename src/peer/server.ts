@@ -9,6 +9,7 @@ import { serveHttp2 } from "./http2-server.ts";
 import { serveHyper } from "./hyper-server.ts";
 import { ReplayGuard } from "./replay.ts";
 import type { HostId } from "./routing.ts";
+import { tlsIdentity } from "./tls.ts";
 import { WireError } from "./wire-error.ts";
 
 export const PROTOCOL_VERSION = "1";
@@ -71,7 +72,7 @@ export async function servePeers(options: PeerServerOptions): Promise<PeerServer
   const app = createApp(options, (reason) => {
     refused[reason] = (refused[reason] ?? 0) + 1;
   });
-  const tls = options.tls ? await (await import("./tls.ts")).tlsIdentity(options.token) : null;
+  const tls = options.tls ? await tlsIdentity(options.token) : null;
   const http = { ...options, tls, handle: (exchange: Exchange) => void app.fetch(requestOf(exchange), exchange) };
   const server = await (hyper === null ? serveHttp2(http) : serveHyper(hyper, http));
   return { ...server, refused };

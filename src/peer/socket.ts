@@ -2,6 +2,7 @@
 
 import net, { type Socket } from "node:net";
 import tls, { type ConnectionOptions } from "node:tls";
+import { TLS_NAME, tlsIdentity } from "./tls.ts";
 
 /** Not connected yet. http:// is cleartext, https:// is TLS. */
 export async function openSocket(url: string, token: string): Promise<Socket> {
@@ -14,7 +15,6 @@ export async function openSocket(url: string, token: string): Promise<Socket> {
 }
 
 async function trustOf(token: string): Promise<ConnectionOptions> {
-  const { tlsIdentity, TLS_NAME } = await import("./tls.ts");
   const { ca } = await tlsIdentity(token);
   return { ca, servername: TLS_NAME, minVersion: "TLSv1.3" };
 }

@@ -2,7 +2,7 @@
 // on as they came; states and endings are JSON text, so that no number changes its type on the way. What a receiver has seen
 // of a task before is left out (src/store). Nothing of a body is believed before its shape was checked.
 //
-//     batch   = [parcels, released, starting]
+//     batch   = [parcels, [seq …], [[seq, position] …]]
 //     parcel  = [seq, crashes, strikes, kind, rowId, trial, seed, attempt, role, state, age, trace, totals, trail, since, row, history, ending]
 //     totals  = [hops, queueMs, runMs, requests, promptTokens, completionTokens, cost, models]
 //     trail   = [[host, id, bytes] …]
@@ -12,7 +12,7 @@ import type { Known, Store } from "../store/store.ts";
 import { EncodedTask, encodeTask, type Mark, type Totals } from "../task/encoded.ts";
 import type { Ending, Message } from "../task/task.ts";
 import { pack, unpack } from "./msgpack.ts";
-import { type Batch, keyOf, type Parcel, type TaskKey } from "./parcel.ts";
+import { type Batch, keyOf, type Parcel, type Starting, type TaskKey } from "./parcel.ts";
 import type { HostId, Load } from "./routing.ts";
 import { WireError } from "./wire-error.ts";
 
@@ -90,7 +90,12 @@ export function decodeBatch(body: Uint8Array, find: (task: TaskKey, mark: number
     if (typeof parcel === "number") incomplete.push(parcel);
     else complete.push(parcel);
   }
-  return { batch: { parcels: complete, released: list(released).map(count), starting: list(starting).map(count) }, incomplete };
+  return { batch: { parcels: complete, released: list(released).map(count), starting: list(starting).map(decodeStarting) }, incomplete };
+}
+
+function decodeStarting(value: unknown): Starting {
+  const [seq, position] = list(value, 2);
+  return [count(seq), count(position)];
 }
 
 /** The parcel, or its number when its first part is not known here. */

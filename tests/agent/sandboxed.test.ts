@@ -5,8 +5,9 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Agent } from "../../src/agent/contract.ts";
 import { createAgent } from "../../src/agent/create.ts";
-import { agentMounts } from "../../src/agent/sandboxed.ts";
+import { agentMounts, roleInSandbox } from "../../src/agent/sandboxed.ts";
 import { loadRecipe } from "../../src/recipe/load.ts";
+import type { RoleConfig } from "../../src/recipe/schema.ts";
 import { SandboxSite } from "../../src/sandbox/site.ts";
 import type { Json } from "../../src/task/json.ts";
 import type { Hop, Task } from "../../src/task/task.ts";
@@ -76,12 +77,9 @@ async function agentsOf(folder: string, overrides: readonly string[] = []): Prom
     mounts: agentMounts(recipe),
   });
   site = opened;
-  const parts = {
-    ...recipe,
-    models: new Map(),
-    pool: (name: string) => opened.pool(name),
-    loadModule: async () => ({ default: () => null }),
-  };
+  const inSandbox = (name: string, config: RoleConfig) => roleInSandbox(name, config, recipe, (sandbox) => opened.pool(sandbox));
+  const { orchestrator } = recipe;
+  const parts = { models: new Map(), orchestrator, inSandbox, loadModule: async () => ({ default: () => null }) };
   const made = Object.entries(recipe.roles).map(async ([name, config]) => [name, (await createAgent(name, config, parts)).agent] as const);
   return Object.fromEntries(await Promise.all(made));
 }

@@ -5,7 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { CORAL, matrix, until, withFolder } from "../matrix.ts";
 import { account, readFinished } from "./accounting.ts";
 import { Cluster } from "./cluster.ts";
-import { settings, undisturbedRecords } from "./round.ts";
+import { paced, undisturbedRecords } from "./round.ts";
 
 const TRIALS = 20;
 const RULES = { rows: 40, trials: TRIALS, delivery: "retry" } as const;
@@ -16,7 +16,7 @@ describe("a driver that is killed at half of the run", () => {
     () =>
       withFolder(async (folder) => {
         await using cluster = new Cluster(folder);
-        const args = ["--workers", "3", ...settings(TRIALS)];
+        const args = ["--workers", "3", ...paced({ trials: TRIALS })];
         const first = cluster.drive(CORAL, args);
         await until(() => cluster.recordCount() >= (40 * TRIALS) / 2, "half of the records are written");
         const workers = cluster.workers();
@@ -55,7 +55,7 @@ describe("a driver that is killed at half of the run", () => {
   test("and never started again is waited for as long as --patience says, and then no process is left", () =>
     withFolder(async (folder) => {
       await using cluster = new Cluster(folder);
-      const args = ["--workers", "2", "--patience", "1s", ...settings(TRIALS)];
+      const args = ["--workers", "2", "--patience", "1s", ...paced({ trials: TRIALS })];
       const driver = cluster.drive(CORAL, args);
       await until(() => cluster.recordCount() > 40, "records are written");
       driver.signal("SIGKILL");
@@ -68,10 +68,10 @@ describe("a driver that is killed at half of the run", () => {
       await cluster.gone();
     }));
 
-  test("takes nothing from agents of other terminals, which find the next one by its file", () =>
+  test("is followed by another, which agents of other terminals find by its file", () =>
     withFolder(async (folder) => {
       await using cluster = new Cluster(folder);
-      const args = ["--listen", "127.0.0.1:0", ...settings(TRIALS)];
+      const args = ["--listen", "127.0.0.1:0", ...paced({ trials: TRIALS })];
       const first = cluster.drive(CORAL, args);
       const agents = [cluster.agent("student,extractor"), cluster.agent("teacher,extractor,matcher")];
       await until(() => cluster.recordCount() >= 20 * TRIALS, "half of the records are written");
@@ -88,10 +88,23 @@ describe("a driver that is killed at half of the run", () => {
     }));
 });
 
+test("a driver that was stopped for longer than its workers wait starts others and goes on", () =>
+  withFolder(async (folder) => {
+    await using cluster = new Cluster(folder);
+    const driver = cluster.drive(CORAL, ["--workers", "2", "--patience", "1s", ...paced({ trials: TRIALS })]);
+    await until(() => cluster.recordCount() > 40, "records are written");
+    driver.signal("SIGSTOP");
+    await until(() => cluster.workers().length === 0, "the workers have left");
+    driver.signal("SIGCONT");
+    expect(await driver.ended).toBe(0);
+    expect(account(cluster.directory, { ...RULES, undisturbed: await undisturbedRecords(TRIALS) })).toMatchObject({ wrong: [] });
+    await cluster.gone();
+  }));
+
 test("a driver that is told to end leaves no process, and what was not finished for the next", () =>
   withFolder(async (folder) => {
     await using cluster = new Cluster(folder);
-    const args = ["--workers", "3", ...settings(TRIALS)];
+    const args = ["--workers", "3", ...paced({ trials: TRIALS })];
     const first = cluster.drive(CORAL, args);
     await until(() => cluster.recordCount() > 40, "records are written");
     first.signal("SIGTERM");

@@ -7,11 +7,13 @@ import type { TrajectoryRecord } from "../../src/task/record.ts";
 import { CORAL, comparable, findDeno, matrix, ROOT, readRecords, until, withFolder } from "../matrix.ts";
 import { account, readFinished } from "./accounting.ts";
 import { Cluster, fromSource, isRunning, signalTo } from "./cluster.ts";
-import { settings, undisturbedRecords } from "./round.ts";
+import { paced, undisturbedRecords } from "./round.ts";
 
 const ALL_ROLES = "student,teacher,extractor,matcher";
-const TRIALS = 20;
-const SHORT = settings(TRIALS);
+const TRIALS = 10;
+/** Of runs that something happens to. */
+const LONG = 30;
+const SHORT = paced({ trials: TRIALS });
 const LISTEN = ["--listen", "127.0.0.1:0"];
 
 async function expectUndisturbed(cluster: Cluster, trials = TRIALS): Promise<void> {
@@ -88,42 +90,42 @@ describe("a host that", () => {
   test("is told to end under load hands over what it has and exits 0, and no row starts again", () =>
     withFolder(async (folder) => {
       await using cluster = new Cluster(folder);
-      const driver = cluster.drive(CORAL, [...LISTEN, ...settings(60, 200)]);
+      const driver = cluster.drive(CORAL, [...LISTEN, ...paced({ trials: LONG, inFlight: 200 })]);
       const agents = Array.from({ length: 4 }, (_, index) => cluster.agent(ALL_ROLES, ["--name", `host-${index}`]));
-      await until(() => cluster.recordCount() > 800, "a third of the records are written");
+      await until(() => cluster.recordCount() > 400, "a third of the records are written");
       const toldAt = performance.now();
       agents[0]?.signal("SIGTERM");
       expect(await agents[0]?.ended).toBe(0);
       console.log(`gone ${Math.round(performance.now() - toldAt)} ms after SIGTERM`);
       expect(driver.end()).toBeNull();
       expect(await driver.ended).toBe(0);
-      await expectUndisturbed(cluster, 60);
+      await expectUndisturbed(cluster, LONG);
       await cluster.gone();
     }));
 
   test("joins a run takes load", () =>
     withFolder(async (folder) => {
       await using cluster = new Cluster(folder);
-      const driver = cluster.drive(CORAL, [...LISTEN, ...settings(60)]);
+      const driver = cluster.drive(CORAL, [...LISTEN, ...paced({ trials: LONG })]);
       cluster.agent(ALL_ROLES, ["--name", "early"]);
-      await until(() => cluster.recordCount() > 400, "the run is under way");
+      await until(() => cluster.recordCount() > 200, "the run is under way");
       const startedAt = Date.now();
       cluster.agent(ALL_ROLES, ["--name", "late"]);
       expect(await driver.ended).toBe(0);
       const firstAt = Math.min(...hopsOf(readFinished(cluster.directory), "late").map(({ at }) => Date.parse(at)));
       console.log(`took load ${firstAt - startedAt} ms after its start`);
       expect(firstAt).toBeFinite();
-      await expectUndisturbed(cluster, 60);
+      await expectUndisturbed(cluster, LONG);
       await cluster.gone();
     }));
 
   test("is killed again and again is replaced each time, and no task is lost or doubled", () =>
     withFolder(async (folder) => {
       await using cluster = new Cluster(folder);
-      const driver = cluster.drive(CORAL, ["--workers", "3", ...settings(60)]);
+      const driver = cluster.drive(CORAL, ["--workers", "3", ...paced({ trials: LONG })]);
       const replacedMs: number[] = [];
       for (let kill = 1; kill <= 4 && driver.end() === null; kill++) {
-        await until(() => cluster.recordCount() > kill * 300 && cluster.workers().length === 3, "all work");
+        await until(() => cluster.recordCount() > kill * 200 && cluster.workers().length === 3, "all work");
         const victim = cluster.workers()[kill % 3];
         if (victim === undefined) throw new Error("there is no worker to kill");
         const killedAt = performance.now();
@@ -137,7 +139,7 @@ describe("a host that", () => {
       console.log(`replaced after ${replacedMs.join(", ")} ms`);
       expect(replacedMs.length).toBeGreaterThan(1);
       expect(await driver.ended).toBe(0);
-      const rules = { rows: 40, trials: 60, delivery: "retry", undisturbed: await undisturbedRecords(60) } as const;
+      const rules = { rows: 40, trials: LONG, delivery: "retry", undisturbed: await undisturbedRecords(LONG) } as const;
       expect(account(cluster.directory, rules)).toMatchObject({ wrong: [] });
       await cluster.gone();
     }));
@@ -153,7 +155,7 @@ describe("a host that", () => {
       expect(stranger.stderr()).toContain("token");
 
       const old = join(folder, "old");
-      for (const name of ["src", "deno.json"]) await cp(join(ROOT, name), join(old, name), { recursive: true });
+      for (const name of ["src", "sandboxes", "deno.json"]) await cp(join(ROOT, name), join(old, name), { recursive: true });
       await symlink(join(ROOT, "node_modules"), join(old, "node_modules"));
       const manifest = JSON.parse(await readFile(join(ROOT, "package.json"), "utf8"));
       await writeFile(join(old, "package.json"), JSON.stringify({ ...manifest, version: "0.0.9" }));
@@ -170,17 +172,17 @@ describe("a host that", () => {
   test("is killed with its supervisor leaves no worker behind, and another host does its work", () =>
     withFolder(async (folder) => {
       await using cluster = new Cluster(folder);
-      const driver = cluster.drive(CORAL, [...LISTEN, ...settings(60)]);
+      const driver = cluster.drive(CORAL, [...LISTEN, ...paced({ trials: LONG })]);
       const doomed = cluster.agent(ALL_ROLES, ["--name", "doomed"]);
       cluster.agent(ALL_ROLES, ["--name", "other"]);
-      await until(() => cluster.recordCount() > 400, "the run is under way");
+      await until(() => cluster.recordCount() > 200, "the run is under way");
       const before = cluster.alive();
       doomed.signal("SIGKILL");
       await doomed.ended;
       expect(await driver.ended).toBe(0);
       await cluster.gone();
       expect(before.some(isRunning)).toBe(false);
-      const rules = { rows: 40, trials: 60, delivery: "retry", undisturbed: await undisturbedRecords(60) } as const;
+      const rules = { rows: 40, trials: LONG, delivery: "retry", undisturbed: await undisturbedRecords(LONG) } as const;
       expect(account(cluster.directory, rules)).toMatchObject({ wrong: [] });
     }));
 });

@@ -13,6 +13,7 @@ const { values } = parseArgs({
   },
 });
 const SEED = Number(values.seed);
+const SAID_EVERY = 10;
 /** Rounds of at-most-once among those of retry. */
 const AT_MOST_ONCE_EVERY = 4;
 
@@ -51,7 +52,7 @@ for (let round = 0; round < Number(values.rounds); round++) {
     tally.broken++;
     console.error(`round ${round + 1} is broken: ${thrown instanceof Error ? thrown.message : thrown}`);
   }
-  if (process.stderr.isTTY) process.stderr.write(`\r${round + 1} of ${values.rounds} rounds `);
+  if ((round + 1) % SAID_EVERY === 0) console.error(`${round + 1} of ${values.rounds} rounds`);
 }
 printTable();
 process.exitCode = [...tallies.values()].some(({ broken }) => broken > 0) ? 1 : 0;

@@ -48,13 +48,20 @@ export interface RoundResult extends Accounting {
 const ROWS = 40;
 const ROUND_MS_MAX = 120_000;
 
-/** Coral in a hurry; the same for every run that is compared. */
-export const settings = (trials: number, concurrency = 60) => [
+export interface Pace {
+  readonly trials: number;
+  /** Tasks in flight. */
+  readonly inFlight?: number;
+  readonly latencyMs?: number;
+}
+
+/** Coral in a hurry. The pace changes no record but its times. */
+export const paced = ({ trials, inFlight = 60, latencyMs = 20 }: Pace) => [
   "--trials",
   String(trials),
   "-n",
-  String(concurrency),
-  'models.speaker.latency="20ms"',
+  String(inFlight),
+  `models.speaker.latency="${latencyMs}ms"`,
   "models.speaker.tokens_per_second=100000",
 ];
 
@@ -65,7 +72,7 @@ export function undisturbedRecords(trials: number): Promise<Rules["undisturbed"]
   const known = undisturbed.get(trials);
   if (known !== undefined) return known;
   const made = withFolder(async (folder) => {
-    await matrix(["drive", CORAL, "-o", "run", "-q", ...settings(trials, 400)], { cwd: folder });
+    await matrix(["drive", CORAL, "-o", "run", "-q", ...paced({ trials, inFlight: 400 })], { cwd: folder });
     return keyed(await readRecords(`${folder}/run`));
   });
   undisturbed.set(trials, made);
@@ -152,7 +159,7 @@ class Round {
       this.#cluster.drive(CORAL, [
         "--workers",
         String(workers),
-        ...settings(trials),
+        ...paced({ trials }),
         `run.delivery="${delivery}"`,
         "run.fail_above=1",
         "run.grace=5s",

@@ -15,16 +15,20 @@ afterEach(async () => {
   for (const supervisor of supervisors.splice(0)) await supervisor.stop(0);
 });
 
-type Setup = Partial<Pick<SupervisorOptions, "names" | "adopted">> & { readonly logs: string; readonly args: readonly string[] };
+type Setup = Partial<Pick<SupervisorOptions, "names" | "adopted" | "replacesLeavers">> & {
+  readonly logs: string;
+  readonly args: readonly string[];
+};
 
 /** Supervises workers that behave as the arguments say, and tells what happened. */
-function supervise({ logs, args, names = ["worker-1"], adopted = [] }: Setup) {
+function supervise({ logs, args, names = ["worker-1"], adopted = [], replacesLeavers = false }: Setup) {
   const started: WorkerProcess[] = [];
   const deaths: { readonly name: string; readonly death: WorkerDeath }[] = [];
   const lines: string[] = [];
   const supervisor = new Supervisor({
     names,
     adopted,
+    replacesLeavers,
     logs,
     command: () => ({ file: process.execPath, args: [WORKER, ...args], env: {} }),
     onStart: (worker) => started.push(worker),
@@ -116,6 +120,14 @@ describe("a worker", () => {
       await until(() => deaths.length === 1, "it leaves");
       expect(deaths[0]?.death).toMatchObject({ code: 0, restartInMs: null });
       expect(lines).toEqual(["info worker-1 has ended (exit 0)"]);
+    }));
+
+  test("that leaves on purpose is started again by whoever wants it back", () =>
+    withFolder(async (logs) => {
+      const { supervisor, started, lines } = supervise({ logs, args: ["leave"], replacesLeavers: true });
+      await until(() => started.length > 1, "it is started again");
+      expect(lines[0]).toBe("warning worker-1 left (exit 0) and is started again at once");
+      await supervisor.stop(1000);
     }));
 
   test("whose program is missing is reported like one that crashes", () =>

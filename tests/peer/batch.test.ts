@@ -38,7 +38,7 @@ const hop = (index: number, result: Hop["result"] = { role: "assistant", content
   result,
 });
 const parcel = (message: Message, seq = 1): Parcel => ({ seq, message, crashes: 0, strikes: 0 });
-const batchOf = (...parcels: Parcel[]): Batch => ({ parcels, released: [7, 8], starting: [9] });
+const batchOf = (...parcels: Parcel[]): Batch => ({ parcels, released: [7, 8], starting: [[9, 1_000_004]] });
 
 /** A process with its store, its clock off by some amount. */
 function createProcess(self: string, clock = 0) {
@@ -74,7 +74,7 @@ describe("a batch", () => {
     const sent = batchOf(parcel({ kind: "step", task: whole }), parcel({ kind: "end", task: { ...whole, rowId: "2" }, ending }, 2));
     const { batch, incomplete } = b.receive(a.send("b", sent));
     expect(incomplete).toEqual([]);
-    expect([batch.released, batch.starting]).toEqual([[7, 8], [9]]);
+    expect([batch.released, batch.starting]).toEqual([[7, 8], [[9, 1_000_004]]]);
     expect(plain(batch.parcels[0]?.message.task as Task)).toEqual(plain(whole));
     const end = batch.parcels[1]?.message;
     expect(end?.kind === "end" ? end.ending : null).toEqual(ending);
@@ -111,7 +111,10 @@ describe("a batch", () => {
     const there = onlyTask(b.receive(a.send("b", batchOf(parcel({ kind: "step", task: { ...task, history: [hop(0)] } })))).batch);
     const back = batchOf(parcel({ kind: "step", task: appendHop(there, hop(1)) }, 41));
     a.store.forget("3:вопрос-1\u2028😀");
-    expect(a.receive(b.send("a", back))).toEqual({ batch: { parcels: [], released: [7, 8], starting: [9] }, incomplete: [41] });
+    expect(a.receive(b.send("a", back))).toEqual({
+      batch: { parcels: [], released: [7, 8], starting: [[9, 1_000_004]] },
+      incomplete: [41],
+    });
     expect(onlyTask(a.receive(b.send("a", back, true)).batch).history).toEqual([hop(0), hop(1)]);
   });
 

@@ -2,15 +2,7 @@
 
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import { findDeno } from "../deno.ts";
-import { ROOT } from "../matrix.ts";
-import { spawnPeer, TOKEN } from "./wire.ts";
-
-const deno = findDeno();
-const commands: Readonly<Record<string, readonly string[] | null>> = {
-  Bun: [process.execPath],
-  Deno: deno === null ? null : [deno, "run", "-A", "--no-check", "--config", join(ROOT, "deno.json")],
-};
+import { RUNTIMES, spawnPeer, TOKEN } from "./wire.ts";
 
 test.each([
   ["Bun", "Deno", "http"],
@@ -21,7 +13,7 @@ test.each([
 ])(
   "%s serves %s over %s",
   async (server, client, scheme) => {
-    const [serving, asking] = [commands[server], commands[client]];
+    const [serving, asking] = [RUNTIMES[server], RUNTIMES[client]];
     if (!serving || !asking) return;
     await using peer = await spawnPeer({ command: serving, scheme });
     const child = Bun.spawn([...asking, join(import.meta.dir, "fixture-client.ts"), peer.url, TOKEN], { stdout: "pipe", stderr: "pipe" });

@@ -8,7 +8,7 @@ import type { PeerError } from "../../src/peer/session.ts";
 import { WireError } from "../../src/peer/wire-error.ts";
 import { createRandom } from "../../src/task/seed.ts";
 import { until } from "../matrix.ts";
-import { ask, goodHeaders, openSession, spawnPeer, startPeer, TOKEN } from "./wire.ts";
+import { ask, goodHeaders, hangingRoute, openSession, RUNTIMES, spawnPeer, startPeer, TOKEN } from "./wire.ts";
 
 const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 
@@ -193,24 +193,30 @@ describe("a stranger", () => {
     expect(await peer.said).toBe("");
   });
 
-  test("that sends random bytes, or a request with random bytes in it, breaks nothing", async () => {
-    const seed = Number(process.env["MATRIX_FUZZ_SEED"] ?? Date.now() % 1_000_000);
-    const random = createRandom(seed);
-    await using peer = await spawnPeer();
-    const good = await recordedRequest();
-    for (let round = 0; round < 300; round++) {
-      const bytes = Buffer.from(good);
-      const from = round % 3 === 0 ? 0 : PREFACE.length;
-      const spoilt = round % 3 === 2 ? 1 + Math.floor(random() * 4) : bytes.length;
-      for (let i = 0; i < spoilt; i++) bytes[from + Math.floor(random() * (bytes.length - from))] = Math.floor(random() * 256);
-      await knock(peer.url, bytes.subarray(0, Math.ceil(random() * bytes.length)));
-    }
-    using session = openSession(peer.url, { peer: "fixture" });
-    const served = await session.request("echo", new Uint8Array(1), { timeoutMs: 5000 }).catch((error: unknown) => error);
-    expect([seed, served]).toEqual([seed, new Uint8Array(1)]);
-    peer.child.kill("SIGKILL");
-    expect([seed, await peer.said]).toEqual([seed, ""]);
-  }, 60_000);
+  test.each(["Bun", "Deno"])(
+    "that sends random bytes, or a request with random bytes in it, breaks nothing under %s",
+    async (runtime) => {
+      const command = RUNTIMES[runtime];
+      if (!command) return;
+      const seed = Number(process.env["MATRIX_FUZZ_SEED"] ?? Date.now() % 1_000_000);
+      const random = createRandom(seed);
+      await using peer = await spawnPeer({ command });
+      const good = await recordedRequest();
+      for (let round = 0; round < 300; round++) {
+        const bytes = Buffer.from(good);
+        const from = round % 3 === 0 ? 0 : PREFACE.length;
+        const spoilt = round % 3 === 2 ? 1 + Math.floor(random() * 4) : bytes.length;
+        for (let i = 0; i < spoilt; i++) bytes[from + Math.floor(random() * (bytes.length - from))] = Math.floor(random() * 256);
+        await knock(peer.url, bytes.subarray(0, Math.ceil(random() * bytes.length)));
+      }
+      using session = openSession(peer.url, { peer: "fixture" });
+      const served = await session.request("echo", new Uint8Array(1), { timeoutMs: 5000 }).catch((error: unknown) => error);
+      expect([seed, served]).toEqual([seed, new Uint8Array(1)]);
+      peer.child.kill("SIGKILL");
+      expect([seed, await peer.said]).toEqual([seed, ""]);
+    },
+    60_000,
+  );
 });
 
 describe("a body of 1 GB", () => {
@@ -247,12 +253,8 @@ describe("a body of 1 GB", () => {
 });
 
 test("stopping hangs up on everyone", async () => {
-  const arrived = Promise.withResolvers<void>();
-  const hang = (): Promise<Uint8Array> => {
-    arrived.resolve();
-    return new Promise(() => undefined);
-  };
-  const peer = await startPeer({ routes: { hang: { bytesMax: 10, run: hang } } });
+  const { route, asked } = hangingRoute();
+  const peer = await startPeer({ routes: { hang: route } });
   using session = openSession(peer.url);
   const socket = net
     .connect(peer.port, "127.0.0.1")
@@ -260,7 +262,7 @@ test("stopping hangs up on everyone", async () => {
     .resume();
   const closed = new Promise((resolve) => socket.on("close", resolve));
   const request = session.request("hang", new Uint8Array(1), { timeoutMs: 20_000 }).catch((error: unknown) => error);
-  await arrived.promise;
+  await asked;
   await peer.stop();
   await closed;
   expect((await request) as PeerError).toHaveProperty("maybe", true);

@@ -7,7 +7,7 @@ import net, { type AddressInfo } from "node:net";
 import { PeerError, type PeerSession, type RequestOptions } from "../../src/peer/session.ts";
 import { WireError } from "../../src/peer/wire-error.ts";
 import { until } from "../matrix.ts";
-import { openSession, spawnPeer, startPeer } from "./wire.ts";
+import { hangingRoute, openSession, spawnPeer, startPeer } from "./wire.ts";
 
 const BODY = new Uint8Array(100);
 
@@ -54,10 +54,11 @@ describe("a session", () => {
   });
 
   test("that was closed makes no more requests, and ends those under way", async () => {
-    await using peer = await startPeer({ routes: { hang: { bytesMax: 100, run: () => new Promise(() => undefined) } } });
+    const { route, asked } = hangingRoute();
+    await using peer = await startPeer({ routes: { hang: route } });
     const session = openSession(peer.url);
     const underWay = failure(session, "hang");
-    await until(() => session.localAddress !== null, "it is connected");
+    await asked;
     session.close();
     expect((await underWay).maybe).toBe(true);
     expect((await failure(session)).maybe).toBe(false);
@@ -171,16 +172,13 @@ describe("a request that the peer may have acted on says so", () => {
 
   test("when it is given up meanwhile, which harms no other", async () => {
     const slow = Promise.withResolvers<Uint8Array>();
-    const routes = {
-      hang: { bytesMax: 100, run: () => new Promise<never>(() => undefined) },
-      slow: { bytesMax: 100, run: () => slow.promise },
-    };
-    await using peer = await startPeer({ routes });
+    const { route, asked } = hangingRoute();
+    await using peer = await startPeer({ routes: { hang: route, slow: { bytesMax: 100, run: () => slow.promise } } });
     using session = openSession(peer.url);
     const other = session.request("slow", BODY, { timeoutMs: 20_000 });
     const controller = new AbortController();
     const givenUp = failure(session, "hang", { timeoutMs: 20_000, signal: controller.signal });
-    await until(() => session.localAddress !== null, "it is connected");
+    await asked;
     controller.abort(new Error("no longer wanted"));
     const { maybe, message } = await givenUp;
     expect([maybe, message]).toEqual([true, `hang to ${peer.url}: no longer wanted`]);

@@ -2,10 +2,19 @@
 
 import http2, { type IncomingHttpHeaders, type IncomingHttpStatusHeader, type OutgoingHttpHeaders } from "node:http2";
 import { join } from "node:path";
-import { type PeerServer, type PeerServerOptions, servePeers } from "../../src/peer/server.ts";
+import { type PeerServer, type PeerServerOptions, type Route, servePeers } from "../../src/peer/server.ts";
 import { PeerSession, type SessionOptions } from "../../src/peer/session.ts";
+import { findDeno } from "../deno.ts";
+import { ROOT } from "../matrix.ts";
 
 export const TOKEN = "the-token-of-this-run";
+
+const deno = findDeno();
+/** How each runtime starts a program; null where it is missing. */
+export const RUNTIMES: Readonly<Record<string, readonly string[] | null>> = {
+  Bun: [process.execPath],
+  Deno: deno === null ? null : [deno, "run", "-A", "--no-check", "--config", join(ROOT, "deno.json")],
+};
 
 export interface Peer extends PeerServer, AsyncDisposable {
   readonly url: string;
@@ -30,12 +39,22 @@ export async function startPeer(options: Partial<PeerServerOptions> = {}): Promi
   return { ...server, url, bugs, [Symbol.asyncDispose]: server.stop };
 }
 
+/** A route that never answers, and when it was first asked. */
+export function hangingRoute(): { readonly route: Route; readonly asked: Promise<void> } {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const run = (): Promise<Uint8Array> => {
+    resolve();
+    return new Promise(() => undefined);
+  };
+  return { route: { bytesMax: 1024, run }, asked: promise };
+}
+
 export function openSession(url: string, options: Partial<SessionOptions> = {}): PeerSession & Disposable {
   const session = new PeerSession({ url, token: TOKEN, self: "sender", peer: "receiver", ...options });
   return Object.assign(session, { [Symbol.dispose]: () => session.close() });
 }
 
-/** A peer in another process: fixture-server.ts. Under Bun, or under what `command` says. */
+/** A peer in another process: fixture-server.ts. */
 export async function spawnPeer({ command = [process.execPath] as readonly string[], token = TOKEN, scheme = "http" } = {}) {
   const child = Bun.spawn([...command, join(import.meta.dir, "fixture-server.ts"), token, scheme], {
     stdout: "pipe",

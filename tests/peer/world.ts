@@ -29,6 +29,8 @@ export interface Scenario {
   readonly troubleMs: number;
   readonly faultEveryMs: number;
   readonly faults: readonly Fault[];
+  /** Virtual milliseconds of a step in the mean. */
+  readonly stepMs?: number;
 }
 export type Fault = "kill" | "kill-two" | "kill-driver" | "kill-all" | "freeze" | "cut" | "cut-one-way" | "drain";
 
@@ -281,7 +283,7 @@ export class World {
       const message = process.queue.shift();
       if (message === undefined) return;
       process.busy++;
-      this.#after(this.#exponential(STEP_MS), () =>
+      this.#after(this.#exponential(this.scenario.stepMs ?? STEP_MS), () =>
         this.#inside(process, () => {
           process.busy--;
           const { task } = message;

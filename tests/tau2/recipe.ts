@@ -1,5 +1,5 @@
-// The shipped recipe over bridges that are plain processes or plain `docker run`s: the same roles, rules, requests and bridge,
-// without the sandboxes that keep them.
+// The shipped recipe over bridges that are plain processes: the same roles, rules, requests and bridge, without the sandboxes
+// that keep them, for machines that have no engine.
 
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";

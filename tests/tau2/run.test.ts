@@ -5,7 +5,7 @@ import { appendFile, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { JsonObject } from "../../src/task/json.ts";
 import { matrix, readRecords, withFolder } from "../matrix.ts";
-import { hasImage, python } from "./bridge.ts";
+import { hasImage, python, ROOT } from "./bridge.ts";
 import { goldScript, goldScripts } from "./gold.ts";
 import { writeRecipes } from "./recipe.ts";
 
@@ -28,19 +28,22 @@ function chosen(): string[] {
   });
 }
 
-for (const { where, container, there } of [
-  { where: "processes", container: "false", there: python !== null },
-  { where: "containers", container: "true", there: hasImage },
+for (const { where, recipe, there } of [
+  {
+    where: "bridges that are plain processes",
+    recipe: async (folder: string) => (await writeRecipes(folder)).gold,
+    there: python !== null,
+  },
+  { where: "the sandboxes that the recipe ships with", recipe: async () => join(ROOT, "recipes/tau2-gold.toml"), there: hasImage },
 ])
   describe.if(there)(`gold replays over ${where}`, () => {
     test(
       "are rewarded officially: 1 for every task, but for the one whose reference falls short",
       () =>
         withFolder(async (folder) => {
-          const { gold } = await writeRecipes(folder);
-          const env = { MATRIX_TAU2_BRIDGES: "2", MATRIX_TAU2_CONTAINER: container };
+          const env = { MATRIX_TAU2_BRIDGES: "2" };
           const ids = chosen();
-          const { code, stderr } = await matrix(["drive", gold, "-o", "run", "-q", only(...ids)], { cwd: folder, env });
+          const { code, stderr } = await matrix(["drive", await recipe(folder), "-o", "run", "-q", only(...ids)], { cwd: folder, env });
           expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
           const records = await readRecords(join(folder, "run"));
           expect(records.map(({ id }) => id).sort()).toEqual([...ids].sort());

@@ -3,10 +3,14 @@
 import { cpus, loadavg, totalmem } from "node:os";
 
 const CELL_CHARACTERS = 12;
+/** Processes that were ready to run in the last minute, on average: more is another's work. */
+const IDLE_LOAD = 0.5;
 
 export function printHead(bench: string, seed: string): void {
-  const machine = `${cpus().length} cores (${cpus()[0]?.model.trim()}, load ${loadavg()[0]?.toFixed(1)} before), ${Math.round(totalmem() / 2 ** 30)} GiB`;
+  const [load = 0] = loadavg();
+  const machine = `${cpus().length} cores (${cpus()[0]?.model.trim()}), ${Math.round(totalmem() / 2 ** 30)} GiB`;
   console.log(`${bench}\n${machine}, bun ${Bun.version}, ${new Date().toISOString()}, seed ${seed}`);
+  if (load > IDLE_LOAD) console.log(`the machine is not idle (load ${load.toFixed(1)} before): what depends on its speed comes out low`);
 }
 
 /** A label and its cells: numbers with the digits that the column asks for, texts as they are, nothing for null. */
