@@ -1,9 +1,9 @@
 // The language agent: which language a text is in, by n-grams (eld, 60 languages), and how much of it is. A web page is rarely
 // in one language alone, so windows all over the text are looked at rather than its beginning.
 
-import { MatrixError } from "../error.ts";
+import { MatrixError, messageOf } from "../error.ts";
 import { compileExpression } from "../recipe/expression.ts";
-import type { JsonObject } from "../task/json.ts";
+import type { Json, JsonObject } from "../task/json.ts";
 import type { Agent } from "./contract.ts";
 
 /** What eld reads of a text before it decides, in characters. */
@@ -26,11 +26,21 @@ export async function createLanguageAgent(settings: JsonObject): Promise<Agent> 
   const detect: Detect = (window) => eld.detect(window).language;
   return {
     run: ({ row, state }) => {
-      const text = textOf({ row, state });
-      if (typeof text === "string") return { result: identify(text, detect) };
-      throw new MatrixError("agent_failed", `the language agent needs a text: ${source} is ${JSON.stringify(text)}`);
+      const text = textIn(source, () => textOf({ row, state }));
+      return { result: identify(text, detect) };
     },
   };
+}
+
+function textIn(source: string, evaluate: () => Json): string {
+  let text: Json;
+  try {
+    text = evaluate();
+  } catch (cause) {
+    throw new MatrixError("agent_failed", `the language agent has no text: ${messageOf(cause)}`, { cause });
+  }
+  if (typeof text === "string") return text;
+  throw new MatrixError("agent_failed", `the language agent needs a text: ${source} is ${JSON.stringify(text)}`);
 }
 
 /** The language of most windows; null for a text without words. */

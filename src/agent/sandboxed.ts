@@ -81,9 +81,10 @@ export function roleInSandbox(
 ): SandboxedRole {
   const { sandbox = "" } = config;
   const neighbours = new Set(Object.keys(roles).filter((other) => roles[other]?.sandbox === sandbox));
+  const timeoutMs = sandboxes[sandbox]?.timeout ?? config.timeout;
   // A program without a sandbox of its own is at home where matrix is.
   const cwd = isOfRole(sandbox) ? process.cwd() : null;
-  return { name, config, neighbours, cwd, timeoutMs: sandboxes[sandbox]?.timeout ?? config.timeout, pool: () => poolOf(sandbox) };
+  return { name, config, neighbours, cwd, timeoutMs, pool: () => poolOf(sandbox) };
 }
 
 function folderOf(role: string): string {

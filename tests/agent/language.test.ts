@@ -60,6 +60,7 @@ describe("the language agent", () => {
       code: "agent_failed",
       message: "the language agent needs a text: row.text is 7",
     });
+    await expect(identify({})).rejects.toMatchObject({ code: "agent_failed", message: expect.stringContaining("row.text") });
     await expect(createLanguageAgent({ field: "text" })).rejects.toMatchObject({ code: "recipe_invalid" });
   });
 

@@ -122,8 +122,8 @@ describe("a sandbox in a recipe", () => {
     ],
     ["exec in no sandbox", ["roles.b.agent=exec"], "roles.b: an exec role needs a sandbox, one of [sandboxes]"],
     [
-      "a command of what is no program",
-      ['roles.b={ agent = "exec", command = ["x"] }'],
+      "a command for what is no program",
+      ['roles.b={ agent = "language", command = ["x"] }'],
       "roles.b.command: only a program reads it; this role's agent is none",
     ],
     [
