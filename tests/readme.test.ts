@@ -42,7 +42,15 @@ describe("the README", () => {
 
       // Every key that an error message would offer stands in the reference.
       const written = JSON.stringify(parse(reference));
-      for (const path of ["run.x=1", "dataset.x=1", "models.served.x=1", "models.pretend.x=1", "models.script.x=1", "sandboxes.box.x=1", "roles.speaker.x=1"]) {
+      for (const path of [
+        "run.x=1",
+        "dataset.x=1",
+        "models.served.x=1",
+        "models.pretend.x=1",
+        "models.script.x=1",
+        "sandboxes.box.x=1",
+        "roles.speaker.x=1",
+      ]) {
         const { stderr } = await matrix(["check", "recipe.toml", path], { cwd: folder });
         for (const key of /allowed: ([^;\n]*)/.exec(stderr)?.[1]?.split(", ") ?? ["nothing was offered"]) {
           expect(`${path}: ${written.includes(`"${key}":`) ? "listed" : "missing"} ${key}`).toBe(`${path}: listed ${key}`);
