@@ -3,7 +3,7 @@
 
 import { Command, CommanderError } from "commander";
 import { EXIT, MatrixError } from "./error.ts";
-import { provideSdk } from "./platform.ts";
+import { provideModule, provideSdk } from "./platform.ts";
 import { version } from "./version.ts";
 
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
@@ -43,6 +43,8 @@ async function main(args: readonly string[]): Promise<number> {
   const program = await createProgram(args.find((arg) => !arg.startsWith("-")));
   if (args.length === 0) program.help();
   provideSdk(await import("./sdk.ts"));
+  // The same package without what only its own runtime needs.
+  provideModule("@langchain/langgraph", () => import("@langchain/langgraph/web"));
   await program.parseAsync(args, { from: "user" });
   return typeof process.exitCode === "number" ? process.exitCode : EXIT.complete;
 }

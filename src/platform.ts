@@ -114,6 +114,11 @@ export function ownCommand(): { readonly file: string; readonly args: readonly s
 
 /** Makes `import … from "matrix"` in user modules give `sdk`. Under Deno the import map of deno.json does it. */
 export function provideSdk(sdk: Record<string, unknown>): void {
+  provideModule("matrix", async () => sdk);
+}
+
+/** The same for any name. It is loaded when a module first imports it; `load` must import it by another name. */
+export function provideModule(name: string, load: () => Promise<Record<string, unknown>>): void {
   if (deno !== undefined) return;
-  Bun.plugin({ name: "matrix", setup: (build) => void build.module("matrix", () => ({ exports: sdk, loader: "object" })) });
+  Bun.plugin({ name, setup: (build) => void build.module(name, async () => ({ exports: await load(), loader: "object" })) });
 }

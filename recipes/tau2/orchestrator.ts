@@ -3,17 +3,9 @@
 // Nothing is routed by content but the user's stop words, and a solo agent's.
 
 import { done, type JsonObject, orchestrator, type Route, type RouteContext, to } from "matrix";
-import { type Call, hasText, type Loaded, type Side, SPEAKERS, type Spoken, spokenBy, type ToolMessage } from "./message.ts";
-import { loadedIn, messagesOf, STOP, soloMessage, spentBy, trajectoryOf } from "./trajectory.ts";
-
-interface Settings {
-  /** Without a user: the agent has a ticket and all tools. */
-  readonly solo?: boolean;
-  readonly max_steps?: number;
-  readonly max_errors?: number;
-  /** How often a simulation is begun anew after a message that the official runner takes for an error. */
-  readonly restarts?: number;
-}
+import { type Call, type Loaded, type Side, SPEAKERS, type Spoken, spokenBy, type ToolMessage } from "./message.ts";
+import { limitsOf, outcomeOf, problemOf, type Settings, stopOf } from "./simulation.ts";
+import { loadedIn, messagesOf, soloMessage } from "./trajectory.ts";
 
 interface State extends JsonObject {
   readonly at: "load" | Side | "environment" | "close" | "reward";
@@ -32,12 +24,12 @@ interface State extends JsonObject {
   readonly request: JsonObject | null;
 }
 
-const USER_STOPS = [STOP, "###TRANSFER###", "###OUT-OF-SCOPE###"];
 const EXECUTOR = "tool-executor";
 const CALCULATOR = "reward-calculator";
 
 export default function createRules(settings: Settings) {
-  const { solo = false, max_steps: maxSteps = 200, max_errors: maxErrors = 10, restarts: maxRestarts = 3 } = settings;
+  const limits = limitsOf(settings);
+  const { solo, maxSteps, maxErrors, maxRestarts } = limits;
 
   const load = (row: JsonObject, from: number, restarts: number): Route<State> => {
     const request = { op: "load", domain: row["domain"] ?? "", task_id: row["task_id"] ?? "", solo };
@@ -96,23 +88,12 @@ export default function createRules(settings: Settings) {
     throw new Error(`${problem}, also after ${maxRestarts} restarts of the simulation`);
   };
 
-  const finish = (state: State, reward: JsonObject, { row, history }: RouteContext): Route<State> => {
-    const { steps, errors, restarts, termination } = state;
-    return done({
-      reason: termination === "max_steps" ? "max_turns" : "stopped",
+  const finish = (state: State, reward: JsonObject, { row, history }: RouteContext): Route<State> =>
+    done({
+      reason: state.termination === "max_steps" ? "max_turns" : "stopped",
       score: reward["reward"] as number,
-      outcome: {
-        domain: row["domain"] ?? null,
-        task_id: row["task_id"] ?? null,
-        solo,
-        termination_reason: termination,
-        ...{ steps, errors, restarts, max_steps: maxSteps, max_errors: maxErrors },
-        usage: { assistant: spentBy(history, "assistant"), user: spentBy(history, "user") },
-        reward_info: reward,
-        messages: trajectoryOf(history.slice(0, -1), state.from, solo),
-      },
+      outcome: outcomeOf(state, reward, { row, history }, limits),
     });
-  };
 
   return orchestrator<State>({
     start: (row) => load(row, 0, 0),
@@ -131,28 +112,4 @@ export default function createRules(settings: Settings) {
       }
     },
   });
-}
-
-/** What the official runner takes for an error rather than a turn; null when the message is sound. */
-function problemOf(spoken: Spoken, solo: boolean): string | null {
-  if (spoken.tool_calls === null) return hasText(spoken) ? null : "is empty";
-  for (const call of spoken.tool_calls) if (!isObject(call.arguments)) return `calls ${call.name} with arguments that are no JSON object`;
-  const stopsAndCalls = solo && soloMessage(spoken).tool_calls !== null && spoken.content?.includes(STOP) === true;
-  return stopsAndCalls ? "stops and calls tools at once" : null;
-}
-
-function isObject(text: string): boolean {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null && !Array.isArray(value);
-  } catch {
-    return false;
-  }
-}
-
-/** Why a message without calls ends the task; null when it does not. The ordinary agent cannot stop. */
-function stopOf({ role, content }: Spoken, solo: boolean): string | null {
-  if (role === "user") return USER_STOPS.some((word) => content?.includes(word)) ? "user_stop" : null;
-  if (!solo) return null;
-  return content?.includes(STOP) ? "agent_stop" : "agent_error";
 }

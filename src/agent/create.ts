@@ -6,9 +6,11 @@ import type { ChatMessage, Model } from "../model/contract.ts";
 import type { OrchestratorConfig, RoleConfig, TemplateSource } from "../recipe/schema.ts";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import type { Task } from "../task/task.ts";
+import { createAttach } from "./attachments.ts";
 import { createCodeAgent } from "./code.ts";
 import type { Agent } from "./contract.ts";
 import { createExecAgent } from "./exec.ts";
+import { createLanguageAgent } from "./language.ts";
 import { createLlmAgent, type LlmRole, renderRequest } from "./llm.ts";
 import { createRequestWriter } from "./request.ts";
 import { createSandboxedAgent, type SandboxedRole } from "./sandboxed.ts";
@@ -31,6 +33,9 @@ export interface AgentParts {
 
 export async function createAgent(name: string, config: RoleConfig, parts: AgentParts): Promise<CreatedAgent> {
   if (config.agent === "llm") return createLlm(name, config, parts);
+  if (config.agent === "language") {
+    return { agent: await under(`roles.${name}.with`, () => createLanguageAgent(config.with)), render: null };
+  }
   if (config.sandbox !== undefined) return { agent: createInSandbox(name, config, parts), render: null };
   const module = await parts.loadModule(config.agent);
   return { agent: createCodeAgent(config.agent, module["default"], config.with), render: null };
@@ -50,7 +55,7 @@ function createInSandbox(name: string, config: RoleConfig, { inSandbox }: AgentP
 async function createLlm(name: string, config: RoleConfig, { models, orchestrator, loadModule }: AgentParts): Promise<CreatedAgent> {
   const model = models.get(config.model ?? "");
   if (model === undefined) throw new MatrixError("recipe_invalid", `roles.${name} has no model`);
-  const { system, prompt, tools, schema, request } = config;
+  const { system, prompt, tools, schema, request, attachments, attachment_folder: folder } = config;
   const key = (part: string) => `roles.${name}.${part}`;
   const role: LlmRole = {
     name,
@@ -60,6 +65,7 @@ async function createLlm(name: string, config: RoleConfig, { models, orchestrato
     conversation: new Set(config.conversation ?? defaultConversation(name, orchestrator)),
     sampling: config.sampling,
     tools: tools === undefined ? null : await under(key("tools"), () => readTools(tools)),
+    attach: attachments === undefined ? null : createAttach(attachments, folder ?? null),
     schema: schema === undefined ? null : await under(key("schema"), async () => createAnswerSchema(await readSchema(schema))),
     request: request === undefined ? null : createRequestWriter(request, (await loadModule(request))["default"], config.with),
   };
@@ -77,14 +83,15 @@ async function under<T>(key: string, make: () => Promise<T>): Promise<T> {
 }
 
 /** In a pattern with turns, whoever takes turns sees the turns. */
-function defaultConversation(name: string, orchestrator: OrchestratorConfig): readonly string[] {
-  if ("module" in orchestrator) return [];
+export function defaultConversation(name: string, orchestrator: OrchestratorConfig): readonly string[] {
+  if (!("pattern" in orchestrator)) return [];
   if (orchestrator.pattern === "dialogue") return orchestrator.speakers.includes(name) ? orchestrator.speakers : [];
   if (orchestrator.pattern === "tool-loop") return orchestrator.speaker === name ? [orchestrator.speaker, orchestrator.tools] : [];
   return [];
 }
 
-async function readTools(path: string): Promise<readonly JsonObject[]> {
+/** Fails with `recipe_invalid`. */
+export async function readTools(path: string): Promise<readonly JsonObject[]> {
   const tools = await readJson(path);
   if (Array.isArray(tools) && tools.every(isJsonObject)) return tools;
   throw new MatrixError("recipe_invalid", `${path} is no list of tools`, { hint: 'a JSON list of {"type": "function", "function": {…}}' });

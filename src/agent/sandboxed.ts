@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import { basename, dirname } from "node:path";
 import { MatrixError } from "../error.ts";
 import { interpreterOf } from "../recipe/interpreter.ts";
+import { isOfRole } from "../recipe/process-role.ts";
 import type { Recipe, RoleConfig } from "../recipe/schema.ts";
 import type { Command, Mount, Sandbox } from "../sandbox/contract.ts";
 import type { Caller, SandboxPool } from "../sandbox/pool.ts";
@@ -19,6 +20,8 @@ export interface SandboxedRole {
   readonly config: RoleConfig;
   /** Roles of the same sandbox, this one included: what they did stands in the task's history. */
   readonly neighbours: ReadonlySet<string>;
+  /** Where its program starts, other than in a folder of the sandbox. */
+  readonly cwd: string | null;
   /** Of one request. */
   readonly timeoutMs: number;
   readonly pool: () => SandboxPool;
@@ -43,7 +46,7 @@ export function createSandboxedAgent(role: SandboxedRole): Agent {
         },
         signal,
       );
-      if (!reply.ok) throw new MatrixError("agent_failed", `${basename(config.agent)} in its sandbox: ${reply.kind}: ${reply.message}`);
+      if (!reply.ok) throw new MatrixError("agent_failed", `${programOf(config)}: ${reply.kind}: ${reply.message}`);
       return { result: reply.result };
     },
   };
@@ -63,7 +66,7 @@ export function digestOf(body: JsonObject): string {
 export function agentMounts({ roles, sandboxes }: Recipe): ReadonlyMap<string, readonly Mount[]> {
   const mounts = new Map<string, readonly Mount[]>();
   for (const [name, { agent, sandbox }] of Object.entries(roles)) {
-    if (sandbox === undefined || agent === "exec" || sandboxes[sandbox]?.engine === "process") continue;
+    if (sandbox === undefined || agent === "exec" || agent === "process" || sandboxes[sandbox]?.engine === "process") continue;
     mounts.set(sandbox, [...(mounts.get(sandbox) ?? []), { source: dirname(agent), target: folderOf(name), writable: false }]);
   }
   return mounts;
@@ -78,17 +81,29 @@ export function roleInSandbox(
 ): SandboxedRole {
   const { sandbox = "" } = config;
   const neighbours = new Set(Object.keys(roles).filter((other) => roles[other]?.sandbox === sandbox));
-  return { name, config, neighbours, timeoutMs: sandboxes[sandbox]?.timeout ?? config.timeout, pool: () => poolOf(sandbox) };
+  const timeoutMs = sandboxes[sandbox]?.timeout ?? config.timeout;
+  // A program without a sandbox of its own is at home where matrix is.
+  const cwd = isOfRole(sandbox) ? process.cwd() : null;
+  return { name, config, neighbours, cwd, timeoutMs, pool: () => poolOf(sandbox) };
 }
 
 function folderOf(role: string): string {
   return `/agents/${role}`;
 }
 
-function commandOf({ name, config }: SandboxedRole, sandbox: Sandbox): Command {
+function commandOf({ name, config, cwd }: SandboxedRole, sandbox: Sandbox): Command {
   const path = sandbox.engine === "process" ? config.agent : `${folderOf(name)}/${basename(config.agent)}`;
   const args = config.command ?? [...(interpreterOf(config.agent) ?? []), path];
-  return { args: ["/bin/sh", "-c", WITH_BRIDGE, "sh", ...args], env: { MATRIX_BRIDGE: sandbox.bridge, MATRIX_AGENT: path } };
+  return {
+    args: ["/bin/sh", "-c", WITH_BRIDGE, "sh", ...args],
+    env: { MATRIX_BRIDGE: sandbox.bridge, ...(config.agent === "process" ? {} : { MATRIX_AGENT: path }) },
+    ...(cwd === null ? {} : { cwd }),
+  };
+}
+
+/** What errors call it. */
+function programOf({ agent, command }: RoleConfig): string {
+  return agent === "process" ? (command ?? []).join(" ") : basename(agent);
 }
 
 function taskOf(task: Task, withHistory: boolean): JsonObject {

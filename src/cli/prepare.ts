@@ -70,7 +70,9 @@ export async function prepare(recipePath: string, overrides: readonly string[], 
     const agent = await attempt(joinKey("roles", name), () => createAgent(name, config, parts));
     if (agent !== null) agents.set(name, agent);
   }
-  const orchestrator = await attempt("orchestrator", () => createOrchestrator(recipe.orchestrator, loadUserModule));
+  const orchestrator = await attempt("orchestrator", () =>
+    createOrchestrator(recipe.orchestrator, loadUserModule, Object.keys(recipe.roles)),
+  );
   if (orchestrator === null || problems.length > 0) throw recipeInvalid(recipePath, problems);
 
   return {
@@ -99,6 +101,7 @@ export async function scanRows({ loaded }: Prepared, checkpoint: number | undefi
   const filter = dataset.filter === undefined ? null : compileExpression(dataset.filter);
   const source: DatasetSource = {
     files: await findFiles([dataset.path].flat(), dataset.format),
+    columns: dataset.columns ?? null,
     idField: dataset.id ?? null,
     filter: filter === null ? null : (row) => filter({ row }) === true,
     limit: dataset.limit ?? null,

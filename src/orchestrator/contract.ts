@@ -2,7 +2,7 @@
 // memory of other tasks. That is what lets any host evaluate them, and lets a recorded history be replayed through them.
 
 import type { Json, JsonObject } from "../task/json.ts";
-import type { Hop, StopReason, Task } from "../task/task.ts";
+import { type Hop, STOP_REASONS, type StopReason, type Task } from "../task/task.ts";
 
 /** What a rule may look at besides its own state and the last result. */
 export interface RouteContext {
@@ -32,6 +32,9 @@ export interface Done {
 
 /** The reasons that a rule can give; the others are the runtime's. */
 export type EndReason = Exclude<StopReason, "error" | "timeout" | "max_hops" | "lost">;
+export const END_REASONS: readonly EndReason[] = STOP_REASONS.filter(
+  (reason): reason is EndReason => !["error", "timeout", "max_hops", "lost"].includes(reason),
+);
 
 export interface Orchestrator<S extends Json = Json> {
   start(row: JsonObject, context: RouteContext): Route<S>;

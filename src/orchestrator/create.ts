@@ -1,18 +1,24 @@
-// From a recipe's [orchestrator] table to the rule: one of the patterns, or the user's module.
+// From a recipe's [orchestrator] table to the rule: one of the patterns, the user's module, or the user's graph.
 
 import { MatrixError } from "../error.ts";
+import { parseGraphPath } from "../recipe/graph-path.ts";
 import type { OrchestratorConfig, PatternConfig } from "../recipe/schema.ts";
+import { createBestOfN } from "./best-of-n.ts";
 import type { Orchestrator } from "./contract.ts";
 import { createDialogue } from "./dialogue.ts";
+import { createGraph } from "./graph.ts";
 import { createPipeline } from "./pipeline.ts";
+import { compileOptional } from "./results.ts";
 import { createSequence } from "./sequence.ts";
 import { createToolLoop } from "./tool-loop.ts";
 
 export async function createOrchestrator(
   config: OrchestratorConfig,
   loadModule: (path: string) => Promise<Record<string, unknown>>,
+  roles: readonly string[],
 ): Promise<Orchestrator> {
-  if (!("module" in config)) return createPattern(config);
+  if ("pattern" in config) return createPattern(config);
+  if ("graph" in config) return loadGraph(config, loadModule, roles);
   const exported = (await loadModule(config.module))["default"];
   // A module that has settings exports a function of them.
   const rule: unknown = typeof exported === "function" ? await exported(config.with) : exported;
@@ -20,6 +26,17 @@ export async function createOrchestrator(
   throw new MatrixError("module_invalid", `${config.module} does not export an orchestrator`, {
     hint: 'export default orchestrator({ start: (row) => to("role"), next: (state, result) => done() }), or a function of the settings that returns one',
   });
+}
+
+async function loadGraph(
+  config: Extract<OrchestratorConfig, { graph: string }>,
+  loadModule: (path: string) => Promise<Record<string, unknown>>,
+  roles: readonly string[],
+): Promise<Orchestrator> {
+  const { module, name } = parseGraphPath(config.graph);
+  const exported = (await loadModule(module))[name];
+  const graph: unknown = typeof exported === "function" ? await exported(config.with) : exported;
+  return createGraph(graph, { path: config.graph, roles, score: compileOptional(config.score) }) as unknown as Orchestrator;
 }
 
 function createPattern(config: PatternConfig): Orchestrator {
@@ -32,6 +49,7 @@ const PATTERNS = {
   pipeline: createPipeline,
   dialogue: createDialogue,
   "tool-loop": createToolLoop,
+  "best-of-n": createBestOfN,
 } as const;
 
 function isOrchestrator(value: unknown): value is Orchestrator {

@@ -26,7 +26,9 @@ export function scoreOf(score: Compiled, outcome: JsonObject | null, variables: 
   return typeof value === "number" ? value : null;
 }
 
-/** A result as the outcome of a task: an object stands as it is, a chat message or anything else under `result`. */
+/** A result as the outcome of a task: an object stands as it is, of a chat message its checked answer, anything else under `result`. */
 export function outcomeOf(result: Json): JsonObject {
-  return isJsonObject(result) && !("role" in result) ? result : { result };
+  if (!isJsonObject(result)) return { result };
+  if (!("role" in result)) return result;
+  return isJsonObject(result["parsed"]) ? result["parsed"] : { result };
 }

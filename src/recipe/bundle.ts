@@ -7,6 +7,7 @@ import { MatrixError, messageOf } from "../error.ts";
 import { isJsonObject } from "../task/json.ts";
 import { type Environment, mapLeaves, secretNames } from "./compose.ts";
 import { readRecipeFile } from "./files.ts";
+import { moveGraphPath } from "./graph-path.ts";
 import type { LoadedRecipe } from "./load.ts";
 import { filesOf } from "./references.ts";
 import { writeToml } from "./source.ts";
@@ -41,10 +42,16 @@ export async function createBundle(loaded: LoadedRecipe, { env, withSecrets }: B
   const names = new Map(filesOf(loaded.recipe).map(([key, path]) => [key, nameOf(path)]));
   const secrets = secretNames(loaded.resolved).flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]] as const]));
   return {
-    recipe: writeToml(mapLeaves(loaded.resolved, "", (text, key) => names.get(key) ?? text)),
+    recipe: writeToml(mapLeaves(loaded.resolved, "", (text, key) => moved(key, text, names.get(key)))),
     files: Object.fromEntries([...contents].map(([path, bytes]) => [nameOf(path), bytes])),
     secrets: withSecrets ? Object.fromEntries(secrets) : {},
   };
+}
+
+/** A key's text where its file, if it names one, has another name. */
+function moved(key: string, text: string, name: string | undefined): string {
+  if (name === undefined) return text;
+  return key === "orchestrator.graph" ? moveGraphPath(text, name) : name;
 }
 
 /** Fails with `recipe_invalid` when it is no bundle, holds a name that leaves its folder, or is too large. */

@@ -74,7 +74,7 @@ export function leafProblems(value: Json, env: Environment, key = ""): LeafProbl
 const KINDS: readonly (readonly [table: string, kind: (table: JsonObject) => Json | undefined])[] = [
   ["models.*", ({ kind }) => kind],
   ["roles.*", ({ agent }) => agent && (BUILT_IN_AGENTS.includes(String(agent)) ? agent : "module")],
-  ["orchestrator", ({ pattern, module }) => pattern ?? (module && "module")],
+  ["orchestrator", ({ pattern, module, graph }) => pattern ?? (module && "module") ?? (graph && "graph")],
 ];
 
 function changesKind(path: string, below: JsonObject, above: JsonObject): boolean {
@@ -96,6 +96,8 @@ function fill(text: string, env: Environment): string {
 function isPath(key: string, text: string): boolean {
   if (matchesKey(key, "roles.*.agent") && BUILT_IN_AGENTS.includes(text)) return false;
   if (matchesKey(key, "sandboxes.*.image") && !isImagePath(text)) return false;
+  // A dataset of the hub.
+  if (text.startsWith("hf://")) return false;
   // An empty path is no path: the schema says so.
   return text !== "" && PATH_KEYS.some((pattern) => matchesKey(key, pattern));
 }

@@ -6,6 +6,7 @@ import { type Environment, fillSecrets, leafProblems, mergeTables, resolveLayer 
 import { joinKey, splitKey, valueAt } from "./key-path.ts";
 import { positionsOf } from "./position.ts";
 import { mayHoldSecret } from "./problem.ts";
+import { withProcesses } from "./process-role.ts";
 import { checkReferences, filesOf } from "./references.ts";
 import type { Recipe, SimulatedModelConfig } from "./schema.ts";
 import { readOverride, readSources, type Source, writeToml } from "./source.ts";
@@ -34,8 +35,9 @@ export interface LoadOptions {
 /** Fails with `recipe_invalid` and all problems at once. */
 export async function loadRecipe(path: string, { overrides = [], env, cwd }: LoadOptions): Promise<LoadedRecipe> {
   const sources = [...(await readSources(path)), ...overrides.map((override) => readOverride(override, cwd))];
-  const { recipe, resolved, problems } = compose(sources, env);
-  if (recipe === null) throw invalid(path, problems);
+  const { recipe: written, resolved, problems } = compose(sources, env);
+  if (written === null) throw invalid(path, problems);
+  const recipe = withProcesses(written, env);
   const all = [...problems, ...checkReferences(recipe).map((complaint) => locate(sources, complaint))];
   if (all.length > 0) throw invalid(path, all);
   return {

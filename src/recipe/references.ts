@@ -3,8 +3,10 @@
 import { existsSync } from "node:fs";
 import { MatrixError } from "../error.ts";
 import { compileExpression } from "./expression.ts";
+import { parseGraphPath } from "./graph-path.ts";
 import { interpreterOf } from "./interpreter.ts";
 import { joinKey } from "./key-path.ts";
+import { isOfRole } from "./process-role.ts";
 import { BUILT_IN_AGENTS, isImagePath, type OrchestratorConfig, type Recipe, type RoleConfig, type SandboxConfig } from "./schema.ts";
 import { type Complaint, nearest } from "./validate.ts";
 
@@ -19,7 +21,7 @@ export function checkReferences(recipe: Recipe): Complaint[] {
     routed.add(role);
     if (!roles.includes(role)) complaints.push(unknownName(key, "role", role, roles));
   }
-  if (!("module" in recipe.orchestrator)) {
+  if ("pattern" in recipe.orchestrator) {
     for (const role of roles.filter((role) => !routed.has(role))) {
       complaints.push({ key: joinKey("roles", role), message: "no task ever comes here: the orchestrator does not name this role" });
     }
@@ -41,10 +43,11 @@ export function filesOf({ roles, models, orchestrator }: Recipe): (readonly [key
   }
   for (const [name, model] of Object.entries(models)) if (model.kind !== "openai") add(`${joinKey("models", name)}.replies`, model.replies);
   if ("module" in orchestrator) add("orchestrator.module", orchestrator.module);
+  if ("graph" in orchestrator) add("orchestrator.graph", parseGraphPath(orchestrator.graph).module);
   return files;
 }
 
-const LLM_KEYS = ["model", "system", "prompt", "conversation", "tools", "schema", "request"] as const;
+const LLM_KEYS = ["model", "system", "prompt", "conversation", "tools", "schema", "request", "attachments", "attachment_folder"] as const;
 /** What a module that writes the whole request takes the place of. */
 const WRITTEN_KEYS = ["system", "prompt", "conversation", "tools"] as const;
 
@@ -69,15 +72,22 @@ function checkRole(key: string, role: RoleConfig, { roles, models, sandboxes }: 
 }
 
 /** Where a role's agent runs. */
-function checkPlace(key: string, { agent, sandbox, command, history }: RoleConfig, sandboxes: Recipe["sandboxes"]): Complaint[] {
+function checkPlace(key: string, role: RoleConfig, sandboxes: Recipe["sandboxes"]): Complaint[] {
+  const { agent, sandbox, command, history, processes } = role;
   if (sandbox === undefined) {
-    const idle = [...(command === undefined ? [] : ["command"]), ...(history ? [] : ["history"])];
-    const complaints = idle.map((name) => ({ key: `${key}.${name}`, message: "only a role with a sandbox reads it" }));
+    const idle = [
+      ...(["command", "processes"] as const).filter((name) => role[name] !== undefined),
+      ...(history ? [] : (["history"] as const)),
+    ];
+    const complaints = idle.map((name) => ({ key: `${key}.${name}`, message: "only a program reads it; this role's agent is none" }));
     if (agent !== "exec") return complaints;
     return [...complaints, { key, message: "an exec role needs a sandbox, one of [sandboxes]" }];
   }
   if (!(sandbox in sandboxes)) return [unknownName(`${key}.sandbox`, "sandbox", sandbox, Object.keys(sandboxes))];
   if (agent === "llm") return [{ key: `${key}.sandbox`, message: "an llm role has no sandbox: its model answers outside of it" }];
+  if (agent === "language") return [{ key: `${key}.sandbox`, message: "a language role has no sandbox: it is part of matrix" }];
+  if (processes !== undefined && !isOfRole(sandbox))
+    return [{ key: `${key}.processes`, message: "how many programs run in sandboxes is said there: sandboxes.NAME.count" }];
   if (agent === "exec" && command !== undefined)
     return [{ key: `${key}.command`, message: "an exec role takes its commands from the task" }];
   if (agent === "exec" || command !== undefined || interpreterOf(agent) !== null) return [];
@@ -100,10 +110,11 @@ function checkSandbox(name: string, key: string, { image, engine, warm, count, m
 }
 
 function routedRoles(orchestrator: OrchestratorConfig): (readonly [key: string, role: string])[] {
-  if ("module" in orchestrator) return [];
+  if (!("pattern" in orchestrator)) return [];
   const list = (key: string, names: readonly string[]) => names.map((name, index) => [`orchestrator.${key}.${index}`, name] as const);
   switch (orchestrator.pattern) {
     case "sequence":
+    case "best-of-n":
       return list("roles", orchestrator.roles);
     case "pipeline":
       return orchestrator.stages.map(({ role }, index) => [`orchestrator.stages.${index}.role`, role] as const);
@@ -117,15 +128,19 @@ function routedRoles(orchestrator: OrchestratorConfig): (readonly [key: string, 
   }
 }
 
-function expressionsOf({ dataset, orchestrator }: Recipe): (readonly [key: string, source: string])[] {
+function expressionsOf({ dataset, roles, orchestrator }: Recipe): (readonly [key: string, source: string])[] {
   const found: [string, string][] = [];
   const add = (key: string, source: string | undefined): void => {
     if (source !== undefined) found.push([key, source]);
   };
   add("dataset.filter", dataset.filter);
+  for (const [name, { attachments = [] }] of Object.entries(roles))
+    for (const [index, source] of attachments.entries()) add(`${joinKey("roles", name)}.attachments.${index}`, source);
   if ("module" in orchestrator) return found;
   add("orchestrator.score", orchestrator.score);
+  if ("graph" in orchestrator) return found;
   if (orchestrator.pattern === "dialogue" || orchestrator.pattern === "tool-loop") add("orchestrator.until", orchestrator.until);
+  if (orchestrator.pattern === "best-of-n") add("orchestrator.accept", orchestrator.accept);
   if (orchestrator.pattern !== "pipeline") return found;
   for (const [index, { keep }] of orchestrator.stages.entries()) add(`orchestrator.stages.${index}.keep`, keep);
   return found;

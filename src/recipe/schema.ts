@@ -55,10 +55,12 @@ const shard = v.pipe(
 );
 
 const dataset = v.strictObject({
-  /** A path or glob, or several. */
+  /** A path, folder or glob, or hf://OWNER/NAME, or several. */
   path: v.union([path, v.pipe(v.array(path), v.minLength(1, "a path or several"))], "a path or several"),
   /** From the file's name unless given. */
-  format: v.optional(v.picklist(["jsonl", "json", "csv"])),
+  format: v.optional(v.picklist(["jsonl", "json", "csv", "parquet"])),
+  /** The fields that rows have; unset, all that the files have. */
+  columns: v.optional(v.pipe(v.array(v.string()), v.minLength(1, "at least one column"))),
   /** The field that names a row; unset, the row's number from 0. */
   id: v.optional(v.string()),
   limit: v.optional(count),
@@ -84,6 +86,8 @@ const run = v.strictObject({
   grace: v.optional(duration, "30s"),
   /** The run directory. */
   output: v.optional(path),
+  /** Records as Zstandard frames, trajectories.jsonl.zst. */
+  compress: v.optional(v.boolean(), false),
 });
 
 /** A distribution of a duration (ms) or a count: a constant, or a table. */
@@ -208,13 +212,15 @@ const sandbox = v.strictObject({
 });
 
 const role = v.strictObject({
-  /** "llm", "exec", or the path of a module that exports an agent; with a sandbox, of a program in it. */
+  /** "llm", "exec", "language", "process", or a path: of a module that exports an agent, or of a program in any language. */
   agent: v.pipe(v.string(), v.nonEmpty()),
   /** Of [sandboxes]: where the agent runs. */
   sandbox: v.optional(v.string()),
-  /** How the agent is started in its sandbox (its file is $MATRIX_AGENT there); unset, by its ending: .py, .mjs, .js, .sh. */
+  /** How a program is started (its file is $MATRIX_AGENT there); unset, by its ending: .py, .mjs, .js, .sh. */
   command: v.optional(v.pipe(v.array(v.string()), v.minLength(1, "a program and its arguments"))),
-  /** Whether an agent in a sandbox is sent the task's whole history, or only its last result. */
+  /** Of a program without a sandbox: how many of it run on one host. */
+  processes: v.optional(positive),
+  /** Whether a program is sent the task's whole history, or only its last result. */
   history: v.optional(v.boolean(), true),
   /** What the module reads as `settings`. */
   with: v.optional(settings, {}),
@@ -232,6 +238,10 @@ const role = v.strictObject({
   sampling: v.optional(settings, {}),
   /** A JSON file with a list of tools in the OpenAI shape. */
   tools: v.optional(path),
+  /** CEL over `row`: images and audio that stand beside the prompt, by path, URL or base64. */
+  attachments: v.optional(v.pipe(v.array(v.string()), v.minLength(1, "at least one expression"))),
+  /** Where the paths of attachments are. */
+  attachment_folder: v.optional(path),
   /** A JSON schema of the answer: its file, or the table itself. */
   schema: v.optional(v.union([path, settings], "a path, or the schema as a table")),
   /** Steps of this role that run at once on one host. */
@@ -279,13 +289,33 @@ const toolLoop = v.strictObject({
   max_turns: v.optional(positive, 50),
   score: v.optional(v.string()),
 });
-const pattern = v.variant("pattern", [sequence, pipeline, dialogue, toolLoop]);
+const bestOfN = v.strictObject({
+  pattern: v.literal("best-of-n"),
+  /** What makes one candidate, in order; the last one's result is what it comes to. */
+  roles: names,
+  /** Candidates at most. */
+  n: positive,
+  /** CEL that scores a candidate; unset, the `score` of what it comes to. */
+  score: v.optional(v.string()),
+  /** CEL over `score`, `candidate` (from 0), `result`, `results` and `row`: when true, no further one is made. */
+  accept: v.optional(v.string()),
+});
+const pattern = v.variant("pattern", [sequence, pipeline, dialogue, toolLoop, bestOfN]);
 const moduleOrchestrator = v.strictObject({
   /** A module whose default export is an orchestrator. */
   module: path,
   /** What the module reads as `settings`. */
   with: v.optional(settings, {}),
 });
+
+const graphOrchestrator = v.strictObject({
+  /** "graph.ts#build": an export that is, or that returns, a compiled StateGraph of LangGraph.js. Its nodes are roles. */
+  graph: path,
+  /** What that function is given. */
+  with: v.optional(settings, {}),
+  score: v.optional(v.string()),
+});
+const isTableWith = (input: unknown, key: string): boolean => typeof input === "object" && input !== null && key in input;
 
 const store = v.strictObject({
   /** Whether a process is sent only what it has not seen of a task before. */
@@ -304,11 +334,17 @@ export const recipeSchema = v.strictObject({
   models: v.optional(v.record(name, model), {}),
   sandboxes: v.optional(v.record(name, sandbox), {}),
   roles: v.pipe(v.record(name, role), v.minEntries(1, "at least one role")),
-  orchestrator: v.lazy((input) => (typeof input === "object" && input !== null && "module" in input ? moduleOrchestrator : pattern)),
+  orchestrator: v.lazy((input) => {
+    if (isTableWith(input, "module")) return moduleOrchestrator;
+    return isTableWith(input, "graph") ? graphOrchestrator : pattern;
+  }),
 });
 
 /** Agents that are no files. */
-export const BUILT_IN_AGENTS: readonly string[] = ["llm", "exec"];
+export const BUILT_IN_AGENTS: readonly string[] = ["llm", "exec", "language", "process"];
+
+/** Programs of this machine that nothing isolates, and that keep nothing of a task. */
+export const PLAIN_PROCESSES = v.parse(sandbox, { engine: "process", stateful: false });
 
 /** Whether an image is something on disk; anything else is a Docker reference. */
 export function isImagePath(image: string): boolean {
@@ -329,7 +365,9 @@ export const PATH_KEYS: readonly string[] = [
   "roles.*.tools",
   "roles.*.schema",
   "roles.*.request",
+  "roles.*.attachment_folder",
   "orchestrator.module",
+  "orchestrator.graph",
 ];
 
 /** Keys that hold secrets: they come from the environment and never reach the resolved recipe. */
@@ -349,6 +387,7 @@ export const FREE_KEYS: readonly string[] = [
   "store.above",
   "store.memory",
   "roles.*.concurrency",
+  "roles.*.processes",
   "sandboxes.*.engine",
   "sandboxes.*.count",
   "sandboxes.*.warm",

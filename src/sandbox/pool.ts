@@ -175,6 +175,9 @@ export class SandboxPool implements AsyncDisposable {
     } finally {
       session.busy--;
       session.usedAt = performance.now();
+      const { stateful, serves } = this.#options;
+      // Nothing ties its next call to this sandbox: that goes wherever there is least to do.
+      if (!stateful && serves === "many" && session.busy === 0 && this.#sessions.get(session.key) === session) this.#end(session);
     }
   }
 

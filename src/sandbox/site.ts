@@ -3,6 +3,7 @@
 
 import { availableParallelism, hostname } from "node:os";
 import { MatrixError } from "../error.ts";
+import { isOfRole } from "../recipe/process-role.ts";
 import type { SandboxConfig } from "../recipe/schema.ts";
 import type { Log } from "../telemetry/log.ts";
 import { ApptainerSandboxes, findApptainer, reportApptainer } from "./apptainer.ts";
@@ -122,7 +123,8 @@ export class SandboxSite implements AsyncDisposable {
     const chosen = await chooseEngine(engine, image);
     const prepared = await prepareImage(image, chosen.engine, { log, apptainer: (await this.#findApptainer()) ?? "apptainer" });
     const sandboxes = await this.#engine(chosen.engine);
-    log.write(chosen.engine === "process" ? "warning" : "info", `sandbox ${name} runs by ${chosen.says}`);
+    // A program of a role's own was meant to be one.
+    log.write(chosen.engine === "process" && !isOfRole(name) ? "warning" : "info", `sandbox ${name} runs by ${chosen.says}`);
     return { sandboxes, image: prepared };
   }
 

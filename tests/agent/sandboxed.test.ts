@@ -136,7 +136,7 @@ describe("an agent in a sandbox", () => {
       const { solver } = await agentsOf(folder);
       expect(await failureOf(run(solver, task({ q: "x", fail: true })))).toEqual({
         code: "agent_failed",
-        message: "solver.py in its sandbox: ValueError: no such questiön",
+        message: "solver.py: ValueError: no such questiön",
       });
       expect(await run(solver, task({ q: "x" }, { rowId: "next" }))).toMatchObject({ answer: "X!" });
     }));

@@ -1,4 +1,4 @@
-// The four patterns, each driven by hand: roles answer from a script, and the route is what the README says.
+// The patterns, each driven by hand: roles answer from a script, and the route is what the README says.
 
 import { describe, expect, test } from "bun:test";
 import { nextMessage, type Rule, startTask } from "../../src/orchestrator/advance.ts";
@@ -12,7 +12,7 @@ type Script = Readonly<Record<string, (turn: number) => Json>>;
 const noModules = () => Promise.reject(new Error("no module in a pattern"));
 
 async function ruleOf(config: PatternConfig, roles: readonly string[]): Promise<Rule> {
-  return { orchestrator: await createOrchestrator(config, noModules), roles: new Set(roles), maxHops: 50 };
+  return { orchestrator: await createOrchestrator(config, noModules, roles), roles: new Set(roles), maxHops: 50 };
 }
 
 /** Walks a task to its end; answers the roles in order and the ending. */
@@ -38,6 +38,11 @@ describe("sequence", () => {
     const { route, end } = await walk({ pattern: "sequence", roles: ["a", "b"] }, { a: () => 1, b: () => ({ score: 0.5, x: 1 }) });
     expect(route).toEqual(["a", "b"]);
     expect(end.ending).toMatchObject({ status: "ok", stopReason: "completed", score: 0.5, outcome: { score: 0.5, x: 1 } });
+  });
+
+  test("takes the checked answer of a model for the outcome", async () => {
+    const message = { role: "assistant", content: '{"x": 1}', parsed: { x: 1 } };
+    expect((await walk({ pattern: "sequence", roles: ["a"] }, { a: () => message })).end.ending.outcome).toEqual({ x: 1 });
   });
 
   test("scores by its expression over row and results", async () => {
@@ -116,6 +121,50 @@ describe("dialogue", () => {
     };
     const { route } = await walk(alone, { a: () => ({ content: "hi" }), b: () => ({ content: "bye" }) });
     expect(route).toEqual(["a", "b"]);
+  });
+});
+
+describe("best-of-n", () => {
+  const config: PatternConfig = { pattern: "best-of-n", roles: ["solver", "judge"], n: 4 };
+  const scores = [0.2, 0.7, 0.7, 0.4];
+  const script: Script = { solver: (turn) => `s${turn}`, judge: (turn) => ({ score: scores[turn] ?? 0, says: turn }) };
+
+  test("makes every candidate and chooses the first of the best, with all scores beside it", async () => {
+    const { route, end } = await walk(config, script);
+    expect(route).toEqual(Array(4).fill(["solver", "judge"]).flat());
+    expect(end.ending).toMatchObject({ status: "ok", stopReason: "completed", score: 0.7 });
+    expect(end.ending.outcome).toEqual({
+      score: 0.7,
+      says: 1,
+      chosen: 1,
+      candidates: scores.map((score) => ({ score, accepted: null })),
+    });
+    expect(end.task.history).toHaveLength(8);
+  });
+
+  test("stops at the candidate that is accepted, and makes no further one", async () => {
+    const { route, end } = await walk({ ...config, accept: "score > 0.5 && results.solver == 's1' && candidate == 1" }, script);
+    expect(route).toEqual(["solver", "judge", "solver", "judge"]);
+    expect(end.ending).toMatchObject({ stopReason: "completed", score: 0.7, outcome: { says: 1, chosen: 1 } });
+    expect(end.ending.outcome?.["candidates"]).toEqual([
+      { score: 0.2, accepted: false },
+      { score: 0.7, accepted: true },
+    ]);
+  });
+
+  test("ends with the best as max_turns when none is accepted", async () => {
+    const { end } = await walk({ ...config, accept: "score > 0.9" }, script);
+    expect(end.ending).toMatchObject({ stopReason: "max_turns", score: 0.7, outcome: { chosen: 1 } });
+  });
+
+  test("scores by its expression, and takes an accepted candidate that has no score", async () => {
+    const alone: PatternConfig = { pattern: "best-of-n", roles: ["a"], n: 3, score: "size(result) - row.n" };
+    expect((await walk(alone, { a: (turn) => "x".repeat(turn + 1) })).end.ending).toMatchObject({
+      score: 0,
+      outcome: { result: "xxx", chosen: 2 },
+    });
+    const unscored: PatternConfig = { pattern: "best-of-n", roles: ["a"], n: 3, accept: "result == 1" };
+    expect((await walk(unscored, { a: (turn) => turn })).end.ending).toMatchObject({ score: null, outcome: { result: 1, chosen: 1 } });
   });
 });
 

@@ -12,7 +12,7 @@ import { loadRecipe } from "../../src/recipe/load.ts";
 import * as sdk from "../../src/sdk.ts";
 import type { TrajectoryRecord } from "../../src/task/record.ts";
 import type { Message } from "../../src/task/task.ts";
-import { CORAL, matrix, readRecords, withFolder } from "../matrix.ts";
+import { CORAL, matrix, ROOT, readRecords, withFolder } from "../matrix.ts";
 
 /** The end that the rule gives to a recorded history. Fails where the route leaves it. */
 function replay(rule: Rule, { id, trial, row, seed, attempt, history }: TrajectoryRecord): Message {
@@ -38,7 +38,7 @@ export default orchestrator<{ left: number }>({
 });
 `;
 
-test("every recorded history takes the same route again, by pattern and by module", () =>
+test("every recorded history takes the same route again, by pattern, by module and by graph", () =>
   withFolder(async (folder) => {
     provideSdk(sdk);
     await writeFile(join(folder, "route.ts"), MODULE);
@@ -51,10 +51,11 @@ test("every recorded history takes the same route again, by pattern and by modul
     for (const [name, more] of [
       ["pattern", []],
       ["module", [`orchestrator.module=${join(folder, "route.ts")}`]],
+      ["graph", [`orchestrator={graph="${join(ROOT, "recipes/coral/graph.ts#build")}", with={max_turns=8}}`]],
     ] as const) {
       await matrix(["drive", CORAL, "-o", name, "--trials", "3", ...fast, ...more], { cwd: folder });
       const { recipe } = await loadRecipe(CORAL, { env: {}, cwd: folder, overrides: more });
-      const orchestrator = await createOrchestrator(recipe.orchestrator, loadUserModule);
+      const orchestrator = await createOrchestrator(recipe.orchestrator, loadUserModule, Object.keys(recipe.roles));
       const rule = { orchestrator, roles: new Set(Object.keys(recipe.roles)), maxHops: recipe.run.max_hops };
       const records = await readRecords(join(folder, name));
       expect(records).toHaveLength(120);

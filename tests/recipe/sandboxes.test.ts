@@ -121,7 +121,11 @@ describe("a sandbox in a recipe", () => {
       'roles.a.agent: how it is started is not known from its name; say it: command = ["…"]',
     ],
     ["exec in no sandbox", ["roles.b.agent=exec"], "roles.b: an exec role needs a sandbox, one of [sandboxes]"],
-    ["a command in no sandbox", ['roles.b={ agent = "a.py", command = ["x"] }'], "roles.b.command: only a role with a sandbox reads it"],
+    [
+      "a command for what is no program",
+      ['roles.b={ agent = "language", command = ["x"] }'],
+      "roles.b.command: only a program reads it; this role's agent is none",
+    ],
     [
       "a model in a sandbox",
       ['roles.b={ agent = "llm", sandbox = "box" }'],
