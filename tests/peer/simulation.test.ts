@@ -6,7 +6,9 @@
 // What it found while this was built:
 // - releases that rode on an answer were gone when the answer was: a sender kept its copy for ever (they ride on requests now);
 // - a parcel from a host that its receiver did not know yet could never be released (strangers are refused until known);
-// - "you were given up" was said once, in an answer that could be lost: the host never repeated itself (joinings are numbered).
+// - "you were given up" was said once, in an answer that could be lost: the host never repeated itself (joinings are numbered);
+// - a driver's census had the number of one by the driver before it: hosts answered with what they had then (numbers are random);
+// - ends that came while the driver was forming were taken for old ones, and their tasks ran again (they wait now).
 
 import { describe, expect, test } from "bun:test";
 import { type Fault, type Outcome, type Scenario, World } from "./world.ts";
