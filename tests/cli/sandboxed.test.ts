@@ -94,7 +94,7 @@ test.skipIf(docker.image === null)(
       await write(folder, docker, name);
       const { finished } = spawnMatrix(["drive", "recipe.toml", "-o", "run", "-q"], { cwd: folder });
       const running = async () => (await findContainers()).filter(({ run }) => run === name);
-      for (const records of [1, 8]) {
+      for (const records of [1, 4, 8, 12]) {
         await until(
           async () => (await readRecords(join(folder, "run")).catch(() => [])).length >= records,
           `${records} records are written`,
