@@ -1,6 +1,7 @@
 // A process among its peers: what a host and a driver have in common. It listens, has a broker and links, and hands the
 // messages that are for it to whoever does them.
 
+import { FORK_ROLE } from "../orchestrator/advance.ts";
 import type { StoreConfig } from "../recipe/schema.ts";
 import { Store } from "../store/store.ts";
 import type { Clock } from "../task/clock.ts";
@@ -10,9 +11,9 @@ import { Broker, type BrokerOptions } from "./broker.ts";
 import { decodeControl, encodeControl } from "./control.ts";
 import { Links } from "./links.ts";
 import { roleOf } from "./parcel.ts";
-import { type HostId, type Load, Routing } from "./routing.ts";
+import { type HostId, inboxOf, type Load, Routing, SINK_ROLE } from "./routing.ts";
 import { type PeerServer, type Route, servePeers } from "./server.ts";
-import type { Transport } from "./transport.ts";
+import type { HostTransport } from "./transport.ts";
 import { Turns } from "./turns.ts";
 import { decodeBatch, encodeAnswer } from "./wire.ts";
 import { WireError } from "./wire-error.ts";
@@ -42,7 +43,8 @@ export interface PeerOptions extends Pick<BrokerOptions, "delivery" | "maxAttemp
   readonly clock: Clock;
 }
 
-export class Peer implements Transport {
+export class Peer implements HostTransport {
+  readonly self: HostId;
   readonly broker: Broker;
   readonly routing = new Routing();
   readonly links: Links;
@@ -55,6 +57,7 @@ export class Peer implements Transport {
     store: Store,
   ) {
     const turns = new Turns(take);
+    this.self = self;
     this.tls = !insecure && !isLoopback(listen.hostname);
     this.broker = new Broker({
       self,
@@ -111,19 +114,23 @@ export class Peer implements Transport {
     else this.broker.handOn(done, message);
   }
 
+  settle(branch: Task): void {
+    this.broker.settle(branch);
+  }
+
   async stop(): Promise<void> {
     clearInterval(this.#ticking);
     this.links.close();
     await this.#server?.stop();
   }
 
-  #routes({ load, serves, clock }: PeerOptions, store: Store): Record<string, Route> {
+  #routes({ self, load, serves, clock }: PeerOptions, store: Store): Record<string, Route> {
     return {
       batch: {
         bytesMax: BATCH_BYTES_MAX,
         run: (body, from) => {
           const { batch, incomplete } = decodeBatch(body, (task, mark) => store.find(task, mark), clock());
-          if (!batch.parcels.every(({ message }) => serves(roleOf(message))))
+          if (!batch.parcels.every(({ message }) => isFor(self, roleOf(message), serves)))
             throw new WireError("a message is for a role of another host");
           const receipt = this.broker.receive(from, batch);
           return encodeAnswer(receipt === null ? null : { ...receipt, incomplete, load: load() });
@@ -143,4 +150,8 @@ export class Peer implements Transport {
       },
     };
   }
+}
+
+function isFor(self: HostId, role: string, serves: (role: string) => boolean): boolean {
+  return serves(role) || role === inboxOf(self) || (role === FORK_ROLE && !serves(SINK_ROLE));
 }

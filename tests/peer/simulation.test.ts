@@ -21,6 +21,7 @@ const TROUBLE: Omit<Scenario, "seed"> = {
   tasks: 150,
   inFlight: 40,
   poison: 0,
+  forkRate: 0,
   dropRate: 0.02,
   doubleRate: 0.02,
   troubleMs: 10_000,
@@ -38,8 +39,9 @@ function prove(share: number, scenario: Omit<Scenario, "seed">, check: (outcome:
   }
 }
 
-function brokenPromise({ tasks }: Omit<Scenario, "seed">, { records, doubled, left, stuck }: Outcome): string | null {
+function brokenPromise({ tasks }: Omit<Scenario, "seed">, { records, doubled, misrouted, left, stuck }: Outcome): string | null {
   if (stuck !== null) return `the run hangs: ${stuck}`;
+  if (misrouted.length > 0) return `other hops than the rows ask for: ${misrouted.join(", ")}`;
   if (doubled.length > 0) return `recorded twice: ${doubled.join(", ")}`;
   if (records.size !== tasks) return `expected ${tasks} records, found ${records.size}`;
   return left.held + left.sent + left.inFlight > 0 ? `left in custody: ${JSON.stringify(left)}` : null;
@@ -53,6 +55,21 @@ describe("delivery", () => {
   test(
     "retry: every task ends once and well, whatever dies, freezes or is cut off",
     () => prove(1, TROUBLE, (outcome) => (count(outcome, "ok") === TROUBLE.tasks ? null : "a task did not end well")),
+    300_000,
+  );
+
+  test(
+    "branches: every task that goes several ways at once ends once and well, whatever dies, freezes or is cut off",
+    () => prove(1, { ...TROUBLE, forkRate: 0.5 }, (outcome) => (count(outcome, "ok") === TROUBLE.tasks ? null : "a task did not end well")),
+    300_000,
+  );
+
+  test(
+    "branches: without trouble none is sent out twice",
+    () =>
+      prove(0.05, { ...TROUBLE, forkRate: 1, dropRate: 0, doubleRate: 0, faults: [] }, ({ restarts, redelivered }) =>
+        restarts + redelivered > 0 ? `${restarts} restarts, ${redelivered} redelivered` : null,
+      ),
     300_000,
   );
 
