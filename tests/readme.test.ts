@@ -18,15 +18,18 @@ describe("the README", () => {
   test("lists every key that a recipe may have, and only those", () =>
     withFolder(async (folder) => {
       const reference = (blocks(section("Every key"), "toml")[0] ?? "").replace(/^extends.*$/m, "");
-      await mkdir(join(folder, "data"));
+      await mkdir(join(folder, "data"), { recursive: true });
       await writeFile(join(folder, "data/a.jsonl.zst"), Bun.zstdCompressSync('{"key":1,"lang":"en","question":"q"}\n'));
       const module = {
         "route.ts":
           'import { done, orchestrator, to } from "matrix";\nexport default orchestrator({ start: () => to("speaker"), next: () => done() });',
+        "request.ts": 'import { request } from "matrix";\nexport default request(() => ({ messages: [] }));',
         "replies.ts": 'export default () => "x";',
       };
       const files = {
         ...module,
+        "solve.py": "",
+        "gold.jsonl": "",
         "system.md": "s",
         "tools.json": "[]",
         "answer.schema.json": "{}",
@@ -39,7 +42,15 @@ describe("the README", () => {
 
       // Every key that an error message would offer stands in the reference.
       const written = JSON.stringify(parse(reference));
-      for (const path of ["run.x=1", "dataset.x=1", "models.served.x=1", "models.pretend.x=1", "roles.speaker.x=1"]) {
+      for (const path of [
+        "run.x=1",
+        "dataset.x=1",
+        "models.served.x=1",
+        "models.pretend.x=1",
+        "models.script.x=1",
+        "sandboxes.box.x=1",
+        "roles.speaker.x=1",
+      ]) {
         const { stderr } = await matrix(["check", "recipe.toml", path], { cwd: folder });
         for (const key of /allowed: ([^;\n]*)/.exec(stderr)?.[1]?.split(", ") ?? ["nothing was offered"]) {
           expect(`${path}: ${written.includes(`"${key}":`) ? "listed" : "missing"} ${key}`).toBe(`${path}: listed ${key}`);

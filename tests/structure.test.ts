@@ -10,7 +10,8 @@ const SRC = resolve(import.meta.dir, "../src");
 const LAYERS: readonly (readonly string[])[] = [
   ["main.ts"],
   ["cli", "sdk.ts"],
-  ["driver", "host", "export"],
+  ["export"],
+  ["driver", "host"],
   ["agent"],
   ["peer", "model", "sandbox", "dataset"],
   ["store"],

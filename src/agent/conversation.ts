@@ -6,6 +6,9 @@ import { isJsonObject, type Json } from "../task/json.ts";
 import { chatContent } from "../task/record.ts";
 import type { Hop } from "../task/task.ts";
 
+/** What was said holds no attachments: those are the row's. */
+type SpokenMessage = ChatMessage & { readonly content: string | null };
+
 export function conversationOf(history: readonly Hop[], role: string, members: ReadonlySet<string>): ChatMessage[] {
   const messages: ChatMessage[] = [];
   for (const hop of history) {
@@ -26,7 +29,8 @@ export function mergeNeighbours(messages: readonly ChatMessage[]): ChatMessage[]
   return merged;
 }
 
-function messagesOf({ result }: Hop, own: boolean): ChatMessage[] {
+/** What one hop said, as one of its own role or to another. */
+export function messagesOf({ result }: Hop, own: boolean): SpokenMessage[] {
   const toolResults = (Array.isArray(result) ? result : [result]).filter(isToolMessage);
   if (toolResults.length > 0) return toolResults;
   if (!own) return [{ role: "user", content: chatContent(result) ?? JSON.stringify(result) }];
@@ -40,10 +44,10 @@ function messagesOf({ result }: Hop, own: boolean): ChatMessage[] {
   ];
 }
 
-function isToolMessage(value: Json): value is Json & ChatMessage {
+function isToolMessage(value: Json): value is Json & SpokenMessage {
   return isJsonObject(value) && value["role"] === "tool" && typeof value["tool_call_id"] === "string";
 }
 
 function isPlain(message: ChatMessage): boolean {
-  return message.role !== "tool" && message.tool_calls === undefined && message.content !== null;
+  return message.role !== "tool" && message.tool_calls === undefined && typeof message.content === "string";
 }

@@ -6,6 +6,7 @@ import type { ChatMessage, Model } from "../model/contract.ts";
 import type { OrchestratorConfig, RoleConfig, TemplateSource } from "../recipe/schema.ts";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import type { Task } from "../task/task.ts";
+import { createAttach } from "./attachments.ts";
 import { createCodeAgent } from "./code.ts";
 import type { Agent } from "./contract.ts";
 import { createExecAgent } from "./exec.ts";
@@ -54,7 +55,7 @@ function createInSandbox(name: string, config: RoleConfig, { inSandbox }: AgentP
 async function createLlm(name: string, config: RoleConfig, { models, orchestrator, loadModule }: AgentParts): Promise<CreatedAgent> {
   const model = models.get(config.model ?? "");
   if (model === undefined) throw new MatrixError("recipe_invalid", `roles.${name} has no model`);
-  const { system, prompt, tools, schema, request } = config;
+  const { system, prompt, tools, schema, request, attachments, attachment_folder: folder } = config;
   const key = (part: string) => `roles.${name}.${part}`;
   const role: LlmRole = {
     name,
@@ -64,6 +65,7 @@ async function createLlm(name: string, config: RoleConfig, { models, orchestrato
     conversation: new Set(config.conversation ?? defaultConversation(name, orchestrator)),
     sampling: config.sampling,
     tools: tools === undefined ? null : await under(key("tools"), () => readTools(tools)),
+    attach: attachments === undefined ? null : createAttach(attachments, folder ?? null),
     schema: schema === undefined ? null : await under(key("schema"), async () => createAnswerSchema(await readSchema(schema))),
     request: request === undefined ? null : createRequestWriter(request, (await loadModule(request))["default"], config.with),
   };
@@ -81,14 +83,15 @@ async function under<T>(key: string, make: () => Promise<T>): Promise<T> {
 }
 
 /** In a pattern with turns, whoever takes turns sees the turns. */
-function defaultConversation(name: string, orchestrator: OrchestratorConfig): readonly string[] {
+export function defaultConversation(name: string, orchestrator: OrchestratorConfig): readonly string[] {
   if (!("pattern" in orchestrator)) return [];
   if (orchestrator.pattern === "dialogue") return orchestrator.speakers.includes(name) ? orchestrator.speakers : [];
   if (orchestrator.pattern === "tool-loop") return orchestrator.speaker === name ? [orchestrator.speaker, orchestrator.tools] : [];
   return [];
 }
 
-async function readTools(path: string): Promise<readonly JsonObject[]> {
+/** Fails with `recipe_invalid`. */
+export async function readTools(path: string): Promise<readonly JsonObject[]> {
   const tools = await readJson(path);
   if (Array.isArray(tools) && tools.every(isJsonObject)) return tools;
   throw new MatrixError("recipe_invalid", `${path} is no list of tools`, { hint: 'a JSON list of {"type": "function", "function": {…}}' });

@@ -6,6 +6,7 @@ import { hopCount } from "../task/encoded.ts";
 import type { JsonObject } from "../task/json.ts";
 import { deriveSeed } from "../task/seed.ts";
 import type { Task, Usage } from "../task/task.ts";
+import type { Attach } from "./attachments.ts";
 import type { Agent, AgentAnswer } from "./contract.ts";
 import { conversationOf, mergeNeighbours } from "./conversation.ts";
 import type { ModelRequest, RequestWriter } from "./request.ts";
@@ -26,6 +27,8 @@ export interface LlmRole {
   readonly schema: AnswerSchema | null;
   /** Instead of system, prompt, conversation and tools. */
   readonly request: RequestWriter | null;
+  /** Puts the row's images and audio beside the prompt. */
+  readonly attach: Attach | null;
 }
 
 export function createLlmAgent(role: LlmRole): Agent {
@@ -56,9 +59,11 @@ function renderMessages(role: Pick<LlmRole, "name" | "system" | "prompt" | "conv
 }
 
 async function ask(role: LlmRole, task: Task, signal: AbortSignal): Promise<AgentAnswer> {
+  const written = renderRequest(role, task);
   const request: ChatRequest = {
     sampling: role.sampling,
-    ...renderRequest(role, task),
+    ...written,
+    messages: role.attach === null ? written.messages : await role.attach(written.messages, task.row),
     seed: deriveSeed(task.seed, role.name, hopCount(task)) % SEED_MODULUS,
     ...(role.schema === null ? {} : { schema: role.schema.definition }),
     origin: {

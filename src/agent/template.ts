@@ -13,9 +13,10 @@ export function compileTemplate(source: string, name: string): CompiledTemplate 
   const parsed = parse(source, name);
   const outputs = new Map<Node, string>();
   collectOutputs(parsed, outputs);
+  const names = identifiersIn(parsed);
   return (variables) => {
     try {
-      return new StrictInterpreter(outputs, environmentOf(variables)).run(parsed).value as string;
+      return new StrictInterpreter(outputs, environmentOf(variables, names)).run(parsed).value as string;
     } catch (cause) {
       throw new MatrixError("prompt_failed", `template ${name}: ${messageOf(cause)}`, { cause });
     }
@@ -48,11 +49,20 @@ function parse(source: string, name: string): Template["parsed"] {
   }
 }
 
-/** A fresh scope with Jinja's globals and the variables. */
-function environmentOf(variables: Readonly<Record<string, unknown>>): Environment {
+/** A fresh scope with Jinja's globals and the variables, as far as the template names them: taking one over is a deep copy. */
+function environmentOf(variables: Readonly<Record<string, unknown>>, names: ReadonlySet<string>): Environment {
   const environment = new Environment();
-  for (const [name, value] of Object.entries({ ...GLOBALS, ...variables })) environment.set(name, value);
+  for (const [name, value] of Object.entries({ ...GLOBALS, ...variables })) if (names.has(name)) environment.set(name, value);
   return environment;
+}
+
+/** Every name that stands in a template, whatever it means there. */
+function identifiersIn(node: unknown, names = new Set<string>()): Set<string> {
+  if (typeof node !== "object" || node === null) return names;
+  const { type, value } = node as Record<string, unknown>;
+  if (type === "Identifier") names.add(String(value));
+  for (const child of Object.values(node)) identifiersIn(child, names);
+  return names;
 }
 const GLOBALS = { true: true, false: false, none: null, True: true, False: false, None: null, range };
 

@@ -1,80 +1,127 @@
-// `matrix export DIR --to FORMAT -o FILE`: the records of a run in a format of others.
+// `matrix export DIR… --to FORMAT -o PATH`: the records of runs as the files that training programs load.
 
-import { type FileHandle, open, rename, rm } from "node:fs/promises";
-import { extname } from "node:path";
-import { Command, Option } from "commander";
-import { type Manifest, readManifest } from "../driver/manifest.ts";
-import { readRecords } from "../driver/read-records.ts";
-import { MatrixError, messageOf } from "../error.ts";
-import { type Tau2File, Tau2Results } from "../export/tau2.ts";
-import { isJsonObject, type JsonObject } from "../task/json.ts";
+import { Command, InvalidArgumentError, Option } from "commander";
+import { MatrixError } from "../error.ts";
+import { type ExportSummary, exportRuns } from "../export/export.ts";
+import { FORMATS } from "../export/formats.ts";
+import type { Part, PerspectiveOptions } from "../export/perspective.ts";
+import { LEFT_OUT, type SelectionRules } from "../export/selection.ts";
+import { parseSplits, type Split, WHOLE } from "../export/split.ts";
+import { compileExpression, type Expression } from "../recipe/expression.ts";
 import { grouped } from "./panel.ts";
 
 interface ExportFlags {
-  readonly to: "tau2";
+  readonly to: string;
   readonly output: string;
+  readonly filter?: Expression;
+  readonly minScore?: number;
+  readonly dedupe?: "exact" | "near";
+  readonly split: readonly Split[];
+  readonly as?: ReadonlyMap<string, Part>;
+  readonly trainOn?: readonly string[];
+  readonly tools?: Expression;
+  readonly prompts: boolean;
+  readonly license?: string;
+  readonly force?: boolean;
   readonly json?: boolean;
 }
 
-interface Written extends Tau2File {
-  readonly path: string;
-}
+const OPTIONS: readonly Option[] = [
+  new Option("--to <format>", "what to make").env("MATRIX_TO").choices(Object.keys(FORMATS)).makeOptionMandatory(),
+  new Option("-o, --output <path>", "a file, or a folder: one file a split, and a dataset card").env("MATRIX_OUTPUT").makeOptionMandatory(),
+  new Option("--filter <cel>", "only records for which it is true: score > 0.5 && row.lang == 'en'")
+    .env("MATRIX_FILTER")
+    .argParser(expression),
+  new Option("--min-score <n>", "only records with this score or a higher one").env("MATRIX_MIN_SCORE").argParser(number),
+  new Option("--dedupe <how>", "leave out conversations that are there already").env("MATRIX_DEDUPE").choices(["exact", "near"]),
+  new Option("--split <shares>", "train=0.9,test=0.1: by row, so that trials stay together")
+    .env("MATRIX_SPLIT")
+    .argParser(parseSplits)
+    .default(WHOLE, "all in train"),
+  new Option("--as <roles>", "student=assistant,teacher=user: who is who; roles not named are left out")
+    .env("MATRIX_AS")
+    .argParser(parseParts),
+  new Option("--train-on <roles>", "of the assistants, only these are trained on").env("MATRIX_TRAIN_ON").argParser(names),
+  new Option("--tools <cel>", "the tools of a record, such as row.tools (default: those of the assistant's role)")
+    .env("MATRIX_TOOLS")
+    .argParser(expression),
+  new Option("--no-prompts", "leave out what the recipe's prompts say").env("MATRIX_NO_PROMPTS"),
+  new Option("--license <id>", "of the dataset, for its card").env("MATRIX_LICENSE"),
+  new Option("--force", "replace what is there").env("MATRIX_FORCE"),
+  new Option("--json", "the summary as one object on stdout").env("MATRIX_JSON"),
+];
 
 export function exportCommand(): Command {
-  return new Command("export")
-    .description("write the records of a run in another format (tau2: the official results file, one a domain)")
-    .argument("<dir>", "the run directory")
-    .addOption(new Option("--to <format>", "the format").env("MATRIX_TO").choices(["tau2"]).makeOptionMandatory())
-    .addOption(new Option("-o, --output <file>", "where to; with several domains, FILE-DOMAIN").env("MATRIX_OUTPUT").makeOptionMandatory())
-    .addOption(new Option("--json", "one object on stdout").env("MATRIX_JSON"))
-    .action(async (directory: string, { output, json = false }: ExportFlags) => {
-      const { files, left } = await exportTau2(directory, output);
-      if (json) console.log(JSON.stringify({ files, left_out: left }));
-      else
-        for (const { path, domain, tasks, simulations } of files)
-          console.log(`${path}: ${domain}, ${grouped(simulations)} simulations of ${grouped(tasks)} tasks`);
-      if (left > 0 && !json) console.error(`${grouped(left)} records without a score are not in it`);
+  const command = new Command("export")
+    .description("write the records of runs as training data")
+    .argument("<dir...>", "run directories")
+    .addHelpText(
+      "after",
+      `\nFormats:\n${Object.entries(FORMATS)
+        .map(([name, { about }]) => `  ${name.padEnd(10)} ${about}`)
+        .join("\n")}`,
+    );
+  for (const option of OPTIONS) command.addOption(option);
+  return command.action(async (directories: readonly string[], flags: ExportFlags) => {
+    const format = FORMATS[flags.to];
+    if (format === undefined) throw new MatrixError("usage", `no format ${flags.to}`);
+    const summary = await exportRuns({
+      directories,
+      format,
+      formatName: flags.to,
+      output: flags.output.replace(/\/+$/, ""),
+      splits: flags.split,
+      rules: rulesOf(flags),
+      perspective: perspectiveOf(flags),
+      license: flags.license ?? null,
+      force: flags.force === true,
     });
+    console.log(flags.json === true ? JSON.stringify(summary) : textOf(summary));
+  });
 }
 
-/** Files appear whole or not at all. */
-async function exportTau2(directory: string, output: string): Promise<{ files: readonly Written[]; left: number }> {
-  const manifest = await readManifest(directory);
-  if (manifest === null) throw new MatrixError("usage", `${directory} is no run directory: it has no manifest`);
-  const parts = new Map<string, FileHandle>();
-  const partOf = (domain: string) => `${output}.${domain}.tmp`;
+function rulesOf({ filter, minScore, dedupe }: ExportFlags): SelectionRules {
+  return { filter: filter ?? null, minScore: minScore ?? null, dedupe: dedupe ?? null };
+}
+
+function perspectiveOf({ as, trainOn, tools, prompts }: ExportFlags): PerspectiveOptions {
+  return { as: as ?? null, trainOn: trainOn ?? null, tools: tools ?? null, withPrompts: prompts };
+}
+
+function textOf({ files, records, left_out: leftOut, examples, simulated }: ExportSummary): string {
+  const parts = Object.entries(examples).map(([name, count]) => `${name} ${grouped(count)}`);
+  const reasons = LEFT_OUT.filter((reason) => leftOut[reason] > 0).map(
+    (reason) => `${reason.replaceAll("_", " ")} ${grouped(leftOut[reason])}`,
+  );
+  const lines = [`${files.join(", ")}: ${parts.join(", ")}, from ${grouped(records)} records${simulated ? " (simulated model)" : ""}`];
+  if (reasons.length > 0) lines.push(`left out: ${reasons.join(", ")}`);
+  return lines.join("\n");
+}
+
+function expression(source: string): Expression {
   try {
-    const results = new Tau2Results(runOf(manifest), async (domain, text) => {
-      const part = parts.get(domain) ?? (await open(partOf(domain), "w"));
-      parts.set(domain, part);
-      await part.write(text);
-    });
-    for await (const record of readRecords(directory)) await results.add(record);
-    const files = (await results.finish()).map((file) => ({ ...file, path: parts.size === 1 ? output : inserted(output, file.domain) }));
-    for (const part of parts.values()) await part.close();
-    for (const { domain, path } of files) await rename(partOf(domain), path);
-    return { files, left: results.left };
+    return compileExpression(source);
   } catch (thrown) {
-    for (const [domain, part] of parts) {
-      await part.close().catch(() => undefined);
-      await rm(partOf(domain), { force: true });
-    }
-    if (thrown instanceof MatrixError) throw thrown;
-    throw new MatrixError("storage_failed", `cannot write ${output}: ${messageOf(thrown)}`, { cause: thrown });
+    throw new InvalidArgumentError(thrown instanceof Error ? thrown.message : String(thrown));
   }
 }
 
-function runOf({ trials, seed, recipe }: Manifest) {
-  const roles = recipe["roles"];
-  const samplingOf = (role: string): JsonObject => {
-    const table = isJsonObject(roles) ? roles[role] : null;
-    return isJsonObject(table) && isJsonObject(table["sampling"]) ? table["sampling"] : {};
-  };
-  return { trials, seed, sampling: { assistant: samplingOf("assistant"), user: samplingOf("user-simulator") } };
+function number(text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !Number.isFinite(value)) throw new InvalidArgumentError("It must be a number.");
+  return value;
 }
 
-/** results.json, airline → results-airline.json */
-function inserted(path: string, domain: string): string {
-  const extension = extname(path);
-  return `${path.slice(0, path.length - extension.length)}-${domain}${extension}`;
+function names(text: string): readonly string[] {
+  return text.split(",").map((name) => name.trim());
+}
+
+function parseParts(text: string): ReadonlyMap<string, Part> {
+  const pairs = names(text).map((pair) => pair.split("=").map((word) => word.trim()));
+  return new Map(
+    pairs.map(([role = "", part = "", ...more]) => {
+      if (role !== "" && more.length === 0 && (part === "assistant" || part === "user")) return [role, part];
+      throw new InvalidArgumentError("It must be ROLE=assistant or ROLE=user, more with commas between.");
+    }),
+  );
 }

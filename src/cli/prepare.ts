@@ -105,6 +105,7 @@ export async function scanRows({ loaded }: Prepared, checkpoint: number | undefi
   const filter = dataset.filter === undefined ? null : compileExpression(dataset.filter);
   const source: DatasetSource = {
     files: await findFiles([dataset.path].flat(), dataset.format),
+    columns: dataset.columns ?? null,
     idField: dataset.id ?? null,
     filter: filter === null ? null : (row) => filter({ row }) === true,
     limit: dataset.limit ?? null,

@@ -3,7 +3,8 @@
 
 import { Command, Option } from "commander";
 import { readManifest } from "../driver/manifest.ts";
-import { readRecords } from "../driver/read-records.ts";
+import { readRecords } from "../driver/recorded.ts";
+import { MatrixError } from "../error.ts";
 import type { TrajectoryRecord } from "../task/record.ts";
 
 /** A reward this near to 1 is a success: rewards are products of fractions. */
@@ -29,15 +30,17 @@ export function reportCommand(): Command {
     .addOption(new Option("--json", "one object on stdout").env("MATRIX_JSON"))
     .action(async (directory: string, { json = false }: { json?: boolean }) => {
       const manifest = await readManifest(directory);
-      const name = manifest?.name ?? directory;
+      if (manifest === null) throw new MatrixError("usage", `${directory} is no run directory: it has no manifest.json`);
+      const { name, simulated } = manifest;
       const domains = new Map<string, Domain>();
-      for await (const record of readRecords(directory)) {
-        const domain = domainOf(record) ?? name;
-        const group = domains.get(domain) ?? new Domain();
-        domains.set(domain, group.add(record));
+      for await (const records of readRecords(directory)) {
+        for (const record of records) {
+          const domain = domainOf(record) ?? name;
+          const group = domains.get(domain) ?? new Domain();
+          domains.set(domain, group.add(record));
+        }
       }
       const lines = [...domains].map(([domain, group]) => group.line(domain));
-      const simulated = manifest?.simulated === true;
       console.log(json ? JSON.stringify({ name, simulated, domains: lines }) : textOf(name, simulated, lines));
     });
 }

@@ -44,8 +44,8 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, { s
   const startedAt = performance.now();
   let running: Run | null = null;
   let cluster: Cluster | null = null;
-  let sandboxes: SandboxSite | null = null;
-  let scraped: ReturnType<typeof serveMetrics> = null;
+  /** Started while the run begins, if it comes to that. */
+  const started: { sandboxes: SandboxSite | null; scraped: ReturnType<typeof serveMetrics> } = { sandboxes: null, scraped: null };
 
   const snapshot = (): Snapshot => ({
     name,
@@ -82,11 +82,11 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, { s
   const rows = await openDataset(source, scan.rows);
   const isRecorded = (rowId: string, trial: number) => before > 0 && directory.recorded.ids.has(rowId, trial);
   const connect = async (parts: FabricParts): Promise<Fabric> => {
-    scraped = serveMetrics(flags.metrics, await readToken(process.env), () => metrics.render());
-    if (scraped !== null) progress.say(`metrics at ${scraped.url}/metrics`);
+    started.scraped = serveMetrics(flags.metrics, await readToken(process.env), () => metrics.render());
+    if (started.scraped !== null) progress.say(`metrics at ${started.scraped.url}/metrics`);
     if (!wantsHosts(flags)) {
       await dismissWorkers(directory.path);
-      sandboxes = await prepared.openSandboxes(DRIVER_NAME, Object.keys(loaded.recipe.roles), log);
+      started.sandboxes = await prepared.openSandboxes(DRIVER_NAME, Object.keys(loaded.recipe.roles), log);
       return connectInMemory(parts, (transport) => createLocalHost(prepared, transport, tracing));
     }
     const { say } = progress;
@@ -102,6 +102,7 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, { s
     seed: run.seed,
     concurrency: run.concurrency,
     delivery: run.delivery,
+    maxAttempts: run.max_attempts,
     rule,
     simulatedModels,
     isRecorded,
@@ -109,6 +110,7 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, { s
     connect,
     onRecord: (record, hops) => {
       tally.add(record, hops);
+      started.sandboxes?.release(record.id, record.trial);
       logFailure(log, record);
     },
     clock: systemClock,
@@ -117,9 +119,9 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, { s
     halt: interrupts.halt,
   });
   const end = await starting.then(
-    (started) => {
-      running = started;
-      return started.ended;
+    (begun) => {
+      running = begun;
+      return begun.ended;
     },
     (error: Error): RunEnd => ({ complete: false, abandoned: 0, error }),
   );
@@ -130,7 +132,7 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, { s
   releaseConsole();
   progress.stop();
   await rows.close();
-  await Promise.all([stop(scraped), stop(sandboxes)]);
+  await Promise.all([started.scraped?.stop(), started.sandboxes?.stop()]);
   await Promise.all([tracing?.close(), metrics.close(), logSink.close()]);
   const error = await directory.close(end.complete ? "complete" : "stopped").then(
     () => end.error,
@@ -157,11 +159,6 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, { s
     wire_bytes: wireBytesOf(cluster),
     error: error instanceof MatrixError || error === null ? error : new MatrixError("storage_failed", String(error), { cause: error }),
   };
-}
-
-/** What was started while the run began, if it came to that. */
-async function stop(started: { stop(): Promise<void> } | null): Promise<void> {
-  await started?.stop();
 }
 
 function wireBytesOf(cluster: Cluster | null): number | null {

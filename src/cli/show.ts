@@ -1,10 +1,8 @@
 // `matrix show DIR [ID]`: one whole trajectory in readable form.
 
-import { join } from "node:path";
 import { styleText } from "node:util";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { openLines } from "../driver/recorded.ts";
-import { TRAJECTORIES_FILE } from "../driver/run-directory.ts";
+import { openStoredLines, trajectoriesPath } from "../driver/stored-lines.ts";
 import { MatrixError } from "../error.ts";
 import { isJsonObject, type Json } from "../task/json.ts";
 import { chatContent, type TrajectoryRecord } from "../task/record.ts";
@@ -31,19 +29,18 @@ export function showCommand(): Command {
     .addOption(new Option("--full", "long texts whole").env("MATRIX_FULL"))
     .addOption(new Option("--json", "the record's line as it is").env("MATRIX_JSON"))
     .action(async (directory: string, id: string | undefined, flags: ShowFlags) => {
-      const line = await findLine(join(directory, TRAJECTORIES_FILE), id, flags);
+      const line = await findLine(trajectoriesPath(directory), id, flags);
       console.log(flags.json === true ? line : render(JSON.parse(line) as TrajectoryRecord, flags.full === true));
     });
 }
 
 async function findLine(path: string, id: string | undefined, { trial, status }: ShowFlags): Promise<string> {
-  const { lines, size, close } = await openLines(path);
+  const { lines, size, close } = await openStoredLines(path);
   const seen: string[] = [];
   try {
     for await (const batch of lines) {
-      for (const { text, offset, bytes } of batch) {
-        // A torn last line is no record.
-        if (offset + bytes + 1 > size) continue;
+      for (const { text, torn } of batch) {
+        if (torn) continue;
         const record = JSON.parse(text) as TrajectoryRecord;
         const wanted = id === undefined ? status === undefined || record.status === status : record.id === id && record.trial === trial;
         if (wanted) return text;

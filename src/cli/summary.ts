@@ -1,5 +1,6 @@
 // The end of a run in a few lines: the accounting first, then what it cost, what failed, and what to type next.
 
+import { trajectoriesPath } from "../driver/stored-lines.ts";
 import type { MatrixError } from "../error.ts";
 import type { Usage } from "../task/task.ts";
 import { formatDuration, grouped } from "./panel.ts";
@@ -49,7 +50,7 @@ export function renderSummary(summary: Summary): string {
       `${grouped(recorded)} of ${grouped(expected)} recorded: ok ${grouped(ok)} + failed ${grouped(failed)} + lost ${grouped(lost)}`,
     );
   if (made > 0) lines.push(...detailsOf(summary));
-  lines.push(`records: ${directory}/trajectories.jsonl`);
+  lines.push(`records: ${trajectoriesPath(directory)}`);
   if (state === "stopped") lines.push("the same command goes on where it stands");
   return lines.join("\n");
 }

@@ -177,6 +177,10 @@ async function serve(
     store: recipe.store,
     capacity: Math.max(CAPACITY_MIN, slots * 2),
     serves: (role) => roles.includes(role),
+    statefulSandboxOf: (role) => {
+      const sandbox = recipe.roles[role]?.sandbox;
+      return sandbox !== undefined && recipe.sandboxes[sandbox]?.stateful === true ? sandbox : null;
+    },
     take: (messages) => parts.host?.receive(messages),
     load,
     metrics: () => metrics.render(),

@@ -1,14 +1,16 @@
-// Rows of files, in order, in batches: JSONL, a JSON array or CSV, plain or compressed, streamed and never held whole.
+// Rows of files, in order, in batches: JSONL, a JSON array, CSV or Parquet, plain or compressed, streamed and never held whole.
 
 import { createReadStream } from "node:fs";
-import type { Readable } from "node:stream";
-import { createGunzip, createZstdDecompress } from "node:zlib";
+import { Readable } from "node:stream";
+import { createGunzip } from "node:zlib";
 import { JSONParser } from "@streamparser/json";
 import { CsvError, parse as parseCsv } from "csv-parse";
 import { messageOf } from "../error.ts";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import type { DataFile } from "./files.ts";
 import { splitLines } from "./lines.ts";
+import { readParquet } from "./parquet.ts";
+import { decompress } from "./zstd.ts";
 
 const CHUNK_BYTES = 256 * 1024;
 const BATCH_ROWS = 256;
@@ -16,7 +18,7 @@ const BATCH_ROWS = 256;
 /** One item of a file: a row, or what is wrong with it. */
 export interface Item {
   readonly file: string;
-  /** From 1; of a JSON array, undefined. */
+  /** From 1; of Parquet, the row's number; of a JSON array, undefined. */
   readonly line: number | undefined;
   readonly row: JsonObject | null;
   readonly problem: string | null;
@@ -27,11 +29,14 @@ export interface Item {
   readonly bytes: number;
 }
 
-/** Items of all files in order. A file that breaks off ends with an item that says so. */
-export async function* readItems(files: readonly DataFile[]): AsyncGenerator<readonly Item[]> {
+/** Items of all files in order, with all columns or those that are named. A file that breaks off ends with an item that says so. */
+export async function* readItems(files: readonly DataFile[], columns: readonly string[] | null): AsyncGenerator<readonly Item[]> {
   for (const file of files) {
     try {
-      yield* READERS[file.format](file, open(file));
+      if (file.format === "parquet") yield* readParquetRows(file, columns);
+      else
+        for await (const items of READERS[file.format](file, open(file)))
+          yield columns === null ? items : items.map((item) => pick(item, columns));
     } catch (cause) {
       const line = cause instanceof CsvError && typeof cause["lines"] === "number" ? cause["lines"] : undefined;
       yield [broken(file, line, explain(cause, file))];
@@ -42,12 +47,15 @@ export async function* readItems(files: readonly DataFile[]): AsyncGenerator<rea
 function open({ path, compression }: DataFile): Readable {
   const bytes = createReadStream(path, { highWaterMark: CHUNK_BYTES });
   if (compression === null) return bytes;
-  const decompress = compression === "gz" ? createGunzip() : createZstdDecompress();
-  bytes.on("error", (error) => decompress.destroy(error));
-  return bytes.pipe(decompress);
+  if (compression === "zst") return Readable.from(decompress(bytes), { objectMode: false });
+  const gunzip = createGunzip();
+  bytes.on("error", (error) => gunzip.destroy(error));
+  return bytes.pipe(gunzip);
 }
 
-const READERS: Readonly<Record<DataFile["format"], (file: DataFile, bytes: Readable) => AsyncGenerator<readonly Item[]>>> = {
+const READERS: Readonly<
+  Record<Exclude<DataFile["format"], "parquet">, (file: DataFile, bytes: Readable) => AsyncGenerator<readonly Item[]>>
+> = {
   jsonl: readJsonLines,
   json: readJsonArray,
   csv: readCsv,
@@ -108,6 +116,24 @@ async function* readCsv(file: DataFile, bytes: Readable): AsyncGenerator<readonl
     items = [];
   }
   if (items.length > 0) yield items;
+}
+
+async function* readParquetRows(file: DataFile, columns: readonly string[] | null): AsyncGenerator<readonly Item[]> {
+  let line = 0;
+  for await (const rows of readParquet(file.path, columns)) yield rows.map((row) => itemOf(file, ++line, row, null));
+}
+
+/** The item with these fields alone. */
+function pick(item: Item, columns: readonly string[]): Item {
+  const { row, file, line } = item;
+  if (row === null) return item;
+  const missing = columns.find((column) => row[column] === undefined);
+  if (missing !== undefined) {
+    const problem = `the row has no column "${missing}"; fields: ${Object.keys(row).join(", ")}`;
+    return { file, line, row: null, problem, text: "", offset: 0, bytes: 0 };
+  }
+  const picked = Object.fromEntries(columns.map((column) => [column, row[column] as Json]));
+  return { ...item, row: picked, text: JSON.stringify(picked) };
 }
 
 function headerOf(names: string[]): string[] {

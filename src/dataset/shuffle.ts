@@ -1,5 +1,5 @@
 // A seeded permutation of a whole dataset in 20 bytes a row: an index of where each row stands, shuffled, read by position.
-// Plain JSONL is read where it is; other formats are first written out as JSONL to a temporary file.
+// Plain JSONL is read where it is, unless columns are chosen; all else is first written out as JSONL to a temporary file.
 
 import { once } from "node:events";
 import { createWriteStream, existsSync, unlinkSync } from "node:fs";
@@ -20,7 +20,7 @@ export interface SelectedRows {
 }
 
 export async function shuffleRows(source: DatasetSource, seed: number): Promise<SelectedRows> {
-  const plain = source.files.every(({ format, compression }) => format === "jsonl" && compression === null);
+  const plain = source.columns === null && source.files.every(({ format, compression }) => format === "jsonl" && compression === null);
   const spool = plain ? null : await Spool.create();
   const index = new RowIndex();
   for await (const batch of drawAll(source)) {

@@ -8,6 +8,8 @@ import { type Item, readItems } from "./read.ts";
 
 export interface DatasetSource {
   readonly files: readonly DataFile[];
+  /** The fields that rows have, of all that are in the files; null: all. */
+  readonly columns: readonly string[] | null;
   /** The field that names a row; null: its number. */
   readonly idField: string | null;
   /** Rows for which it is false are not part of the dataset. */
@@ -34,9 +36,9 @@ export interface Drawn {
 }
 
 /** Everything that the filter lets through, in the order of the files, without a limit, of all shards. */
-export async function* drawAll({ files, idField, filter }: DatasetSource): AsyncGenerator<readonly Drawn[]> {
+export async function* drawAll({ files, columns, idField, filter }: DatasetSource): AsyncGenerator<readonly Drawn[]> {
   let number = 0;
-  for await (const items of readItems(files)) {
+  for await (const items of readItems(files, columns)) {
     const drawn: Drawn[] = [];
     for (const item of items) {
       const one = draw(item, number++, idField, filter);

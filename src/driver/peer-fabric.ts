@@ -92,6 +92,7 @@ export class PeerFabric implements Fabric {
       ...options,
       capacity: Number.POSITIVE_INFINITY,
       serves: (role) => role === SINK_ROLE,
+      statefulSandboxOf: () => null,
       take: (messages) => get().#take(messages),
       load: () => ({}),
       routes: routesOf(get),

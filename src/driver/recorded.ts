@@ -1,12 +1,9 @@
 // What a run directory has recorded, read from the records themselves in one pass. A torn last line is cut, not trusted.
 
-import { open } from "node:fs/promises";
-import { splitLines } from "../dataset/lines.ts";
 import { MatrixError } from "../error.ts";
 import { IdSet } from "../task/id-set.ts";
-import { RECORD_FORMAT } from "../task/record.ts";
-
-const CHUNK_BYTES = 1024 * 1024;
+import { RECORD_FORMAT, type TrajectoryRecord } from "../task/record.ts";
+import { openStoredLines, trajectoriesPath } from "./stored-lines.ts";
 
 export interface Recorded {
   readonly ids: IdSet;
@@ -21,16 +18,14 @@ export interface Recorded {
 export async function readRecorded(path: string): Promise<Recorded> {
   const ids = new IdSet();
   const counts = { ok: 0, failed: 0, lost: 0 };
-  const { size, lines, close } = await openLines(path);
+  const { size, lines, close } = await openStoredLines(path);
   let bytes = 0;
   try {
     for await (const batch of lines) {
-      for (const line of batch) {
-        const end = line.offset + line.bytes + 1;
-        // Without its newline a line is torn, even if it parses.
-        if (end > size) return { ids, counts, bytes, tornBytes: size - bytes };
-        const record = parseHead(line.text, path, line.number);
-        if (!ids.add(record.id, record.trial)) throw damaged(path, line.number, `row ${record.id}, trial ${record.trial} stands twice`);
+      for (const { text, number, end, torn } of batch) {
+        if (torn) return { ids, counts, bytes, tornBytes: size - bytes };
+        const record = parseHead(text, path, number);
+        if (!ids.add(record.id, record.trial)) throw damaged(path, number, `row ${record.id}, trial ${record.trial} stands twice`);
         counts[record.status]++;
         bytes = end;
       }
@@ -41,26 +36,23 @@ export async function readRecorded(path: string): Promise<Recorded> {
   return { ids, counts, bytes, tornBytes: size - bytes };
 }
 
-/** The lines of a file; none where there is no file. */
-export async function openLines(path: string): Promise<{ size: number; lines: ReturnType<typeof splitLines>; close: () => Promise<void> }> {
-  const file = await open(path, "r").catch((cause: { code?: unknown }) => {
-    if (cause.code === "ENOENT") return null;
-    throw cause;
-  });
-  if (file === null) return { size: 0, lines: splitLines(nothing()), close: async () => undefined };
-  const { size } = await file.stat();
-  const chunks = file.createReadStream({ highWaterMark: CHUNK_BYTES, autoClose: false });
-  return { size, lines: splitLines(chunks as AsyncIterable<Buffer>), close: () => file.close() };
+/** The whole records of a run directory, in batches; a torn last line is none. Fails with `run_refused` on a line that is no record. */
+export async function* readRecords(directory: string): AsyncGenerator<readonly TrajectoryRecord[]> {
+  const path = trajectoriesPath(directory);
+  const { lines, close } = await openStoredLines(path);
+  try {
+    for await (const batch of lines) {
+      const whole = batch.filter(({ torn }) => !torn);
+      yield whole.map(({ text, number }) => parseHead(text, path, number) as TrajectoryRecord);
+    }
+  } finally {
+    await close();
+  }
 }
 
-async function* nothing(): AsyncGenerator<Buffer> {}
+type Head = Pick<TrajectoryRecord, "id" | "trial" | "status">;
 
-interface Head {
-  readonly id: string;
-  readonly trial: number;
-  readonly status: "ok" | "failed" | "lost";
-}
-
+/** The record, of which no more than the head was looked at. */
 function parseHead(text: string, path: string, line: number): Head {
   let value: unknown;
   try {
@@ -73,7 +65,7 @@ function parseHead(text: string, path: string, line: number): Head {
   if (typeof id !== "string" || typeof trial !== "number" || (status !== "ok" && status !== "failed" && status !== "lost")) {
     throw damaged(path, line, "it has no id, trial and status");
   }
-  return { id, trial, status };
+  return value as Head;
 }
 
 function damaged(path: string, line: number, what: string): MatrixError {

@@ -1,4 +1,4 @@
-// The run directory: recipe.toml, manifest.json, trajectories.jsonl, logs/. It is made when nothing can be wrong any more,
+// The run directory: recipe.toml, manifest.json, trajectories.jsonl (or .jsonl.zst), logs/. It is made when nothing can be wrong any more,
 // belongs to one recipe and one dataset, and is what a killed run goes on from.
 
 import { existsSync } from "node:fs";
@@ -6,13 +6,14 @@ import { mkdir, readdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { MatrixError, messageOf } from "../error.ts";
 import { type Difference, recipeDifferences } from "../recipe/difference.ts";
+import { valueAt } from "../recipe/key-path.ts";
 import type { RecordLine } from "../task/record.ts";
 import { clearLock, type Lock, takeLock } from "./lock.ts";
 import { MANIFEST_FILE, type Manifest, readManifest, writeManifest } from "./manifest.ts";
 import { type Recorded, readRecorded } from "./recorded.ts";
+import { trajectoriesPath } from "./stored-lines.ts";
 import { TrajectoryWriter } from "./trajectories.ts";
 
-export const TRAJECTORIES_FILE = "trajectories.jsonl";
 const CHECKPOINT_MS = 1000;
 
 /** What a run is: everything of the manifest that does not change while it runs. */
@@ -69,13 +70,14 @@ export class RunDirectory {
       const earlier = await readManifest(path);
       if (earlier === null) await refuseForeignFolder(path);
       else refuseOtherRun(path, earlier, identity, checkpointDigest);
-      const recorded = await readRecorded(join(path, TRAJECTORIES_FILE));
+      const trajectories = trajectoriesPath(path, valueAt(identity.recipe, "run.compress") === true);
+      const recorded = await readRecorded(trajectories);
       const manifest = manifestOf(identity, earlier?.created_at ?? new Date().toISOString(), recorded.counts);
       // First of all files: what has a manifest is a run directory, what has none is somebody else's.
       await writeManifest(path, manifest);
       await mkdir(join(path, "logs"), { recursive: true });
       await writeFile(join(path, "recipe.toml"), recipeText);
-      const writer = await TrajectoryWriter.open(join(path, TRAJECTORIES_FILE), recorded.bytes);
+      const writer = await TrajectoryWriter.open(trajectories, recorded.bytes);
       return new RunDirectory(path, lock, writer, recorded, manifest);
     } catch (thrown) {
       await lock.release();

@@ -2,9 +2,9 @@
 // when every task is written, when it is told to stop, or when the output can no longer be written.
 
 import type { RowStream } from "../dataset/open.ts";
-import { MatrixError, messageOf } from "../error.ts";
+import { LOST_PLACE, MatrixError, messageOf } from "../error.ts";
 import { failTask, type Rule, startTask } from "../orchestrator/advance.ts";
-import type { TaskKey } from "../peer/parcel.ts";
+import { keyOf, type TaskKey } from "../peer/parcel.ts";
 import type { Transport } from "../peer/transport.ts";
 import type { Clock } from "../task/clock.ts";
 import type { RecordHead, RecordLine } from "../task/record.ts";
@@ -54,6 +54,8 @@ export interface RunOptions {
   /** Tasks in flight. */
   readonly concurrency: number;
   readonly delivery: "retry" | "at-most-once";
+  /** Starts of a row that loses its sandbox. */
+  readonly maxAttempts: number;
   readonly rule: Rule;
   readonly simulatedModels: ReadonlySet<string>;
   readonly isRecorded: (rowId: string, trial: number) => boolean;
@@ -97,9 +99,27 @@ export async function startRun(options: RunOptions): Promise<Run> {
     if (message.kind === "end") sink.receive([message]);
     else fabric.transport.send(message, null);
   };
+  /** False for an end that is to be recorded. */
+  const isStartedAgain = (end: Message): boolean => {
+    if (end.kind !== "end" || options.delivery !== "retry" || !LOST_PLACE.has(end.ending.error?.code ?? "")) return false;
+    const task = inFlight.get(keyOf(end.task));
+    if (task === undefined || end.task.attempt >= options.maxAttempts) return false;
+    // An end of an earlier start was answered then.
+    if (end.task.attempt < task.attempt) return true;
+    if (task.admitted === null) task.isMissing = true;
+    else startAgain(keyOf(end.task), task);
+    return true;
+  };
+  const takeEnds = (ends: readonly Message[]): void => {
+    const again = ends.filter(isStartedAgain);
+    fabric.written(again);
+    const isAgain = new Set(again);
+    const final = again.length === 0 ? ends : ends.filter((end) => !isAgain.has(end));
+    if (final.length > 0) sink.receive(final);
+  };
   const fabric = await options.connect({
     inFlight,
-    sink: (ends) => sink.receive(ends),
+    sink: takeEnds,
     onAdopted: () => tokens.takeAnyway(),
     onMissing: startAgain,
     onFailure: stopNow,

@@ -1,9 +1,12 @@
 // The append-only output. Records are written whole, in order, one write at a time with everything that came meanwhile; what
 // append() resolved is with the kernel, so a killed process loses none. fsync once a second bounds what a power cut can cost.
+// A compressed output gets a whole frame a write, so the same holds for it.
 
 import { type FileHandle, open } from "node:fs/promises";
+import { encodeFrame } from "../dataset/zstd.ts";
 import { MatrixError, messageOf } from "../error.ts";
 import type { RecordLine } from "../task/record.ts";
+import { isCompressed } from "./stored-lines.ts";
 
 const SYNC_MS = 1000;
 const NEWLINE = 0x0a;
@@ -20,6 +23,7 @@ interface Pending {
 export class TrajectoryWriter {
   readonly #path: string;
   readonly #file: FileHandle;
+  readonly #compressed: boolean;
   readonly #syncing: NodeJS.Timeout;
   /** End of the last whole record. */
   #bytes: number;
@@ -33,6 +37,7 @@ export class TrajectoryWriter {
   private constructor(path: string, file: FileHandle, bytes: number) {
     this.#path = path;
     this.#file = file;
+    this.#compressed = isCompressed(path);
     this.#bytes = bytes;
     this.#syncing = setInterval(() => void this.#sync(), SYNC_MS);
     this.#syncing.unref();
@@ -97,13 +102,16 @@ export class TrajectoryWriter {
     await this.#write(used);
   }
 
-  async #write(bytes: number): Promise<void> {
+  /** The first `used` bytes of the buffer. */
+  async #write(used: number): Promise<void> {
+    const lines = this.#buffer.subarray(0, used);
+    const bytes = this.#compressed ? await encodeFrame(lines) : lines;
     this.#dirty = true;
     // A write may be short, on a nearly full disk for one.
-    for (let written = 0; written < bytes; ) {
-      written += (await this.#file.write(this.#buffer, written, bytes - written)).bytesWritten;
+    for (let written = 0; written < bytes.length; ) {
+      written += (await this.#file.write(bytes, written, bytes.length - written)).bytesWritten;
     }
-    this.#bytes += bytes;
+    this.#bytes += bytes.length;
   }
 
   /** Takes back what was written of the last record, and answers everyone who waits. */

@@ -1,7 +1,6 @@
 // The accounting from the files alone. Every line is held against what a record is and against what the manifest says; what
 // was edited, removed, doubled or torn shows.
 
-import { join } from "node:path";
 import * as v from "valibot";
 import { MatrixError } from "../error.ts";
 import { valueAt } from "../recipe/key-path.ts";
@@ -12,13 +11,12 @@ import { RECORD_FORMAT, type TrajectoryRecord } from "../task/record.ts";
 import { deriveSeed } from "../task/seed.ts";
 import { STOP_REASONS } from "../task/task.ts";
 import { type Manifest, readManifest } from "./manifest.ts";
-import { openLines } from "./recorded.ts";
-import { TRAJECTORIES_FILE } from "./run-directory.ts";
+import { openStoredLines, trajectoriesPath } from "./stored-lines.ts";
 
 const FINDINGS_MAX = 100;
 
 export interface Finding {
-  /** Of trajectories.jsonl; null for the whole. */
+  /** Of the records; null for the whole. */
   readonly line: number | null;
   readonly message: string;
 }
@@ -38,12 +36,12 @@ export async function verifyRun(directory: string, elsewhere = new IdSet()): Pro
   const manifest = await readManifest(directory);
   if (manifest === null) throw new MatrixError("usage", `${directory} is no run directory: it has no manifest.json`);
   const audit = new Audit(manifest, elsewhere);
-  const { size, lines, close } = await openLines(join(directory, TRAJECTORIES_FILE));
+  const { lines, close } = await openStoredLines(trajectoriesPath(directory));
   try {
     for await (const batch of lines) {
-      for (const line of batch) {
-        if (line.offset + line.bytes + 1 > size) audit.find(line.number, "the last line is torn; a continued run cuts it");
-        else audit.record(line.text, line.number);
+      for (const { text, number, torn } of batch) {
+        if (torn) audit.find(number, "the last line is torn; a continued run cuts it");
+        else audit.record(text, number);
       }
     }
   } finally {

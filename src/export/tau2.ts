@@ -1,97 +1,104 @@
 // tau2's own results format, as its `Results.save` writes it, one file a domain: for its viewer, its metrics and its leaderboard.
 // Only scored tasks are in it. Its runner would count what failed as 0; here a failure of the environment is no score.
 
-import { MatrixError } from "../error.ts";
+import { type FileHandle, open, rename } from "node:fs/promises";
+import { join, parse } from "node:path";
+import type { Manifest } from "../driver/manifest.ts";
+import { valueAt } from "../recipe/key-path.ts";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import type { TrajectoryRecord } from "../task/record.ts";
+import type { ExportFormat, ExportWriter, Selected } from "./contract.ts";
 import { encodeJson, RawJson } from "./raw-json.ts";
-
-/** What a run says of itself that its records do not. */
-export interface Tau2Run {
-  readonly trials: number;
-  readonly seed: number;
-  /** The sampling of the role that speaks for each side. */
-  readonly sampling: { readonly assistant: JsonObject; readonly user: JsonObject };
-}
-
-/** A file in the making: text to append. */
-export interface Tau2File {
-  readonly domain: string;
-  readonly simulations: number;
-  readonly tasks: number;
-}
+import { storageFailed } from "./storage.ts";
 
 const SPEAKERS = { assistant: "assistant", user: "user-simulator" } as const;
 const NO_SCENARIO = "\n\n<scenario>";
 
-/** Files by domain, written through `append` as records come. */
-export class Tau2Results {
-  readonly #run: Tau2Run;
-  readonly #append: (domain: string, text: string) => Promise<void>;
-  readonly #domains = new Map<string, { simulations: number; readonly tasks: Map<string, RawJson> }>();
-  /** Records without a score, or that are none of tau2's. */
-  left = 0;
+export const tau2: ExportFormat = {
+  about: "the official results of tau2, one file a domain: for its viewer, metrics and leaderboard",
+  endings: [".json"],
+  only: "file",
+  reads: "records",
+  columns: () => null,
+  open: async (path) => new Tau2Writer(path),
+};
 
-  constructor(run: Tau2Run, append: (domain: string, text: string) => Promise<void>) {
-    this.#run = run;
-    this.#append = append;
+/** The results of a domain, in the making. */
+interface DomainFile {
+  readonly path: string;
+  readonly file: FileHandle;
+  readonly tasks: Map<string, RawJson>;
+}
+
+class Tau2Writer implements ExportWriter {
+  readonly #path: string;
+  readonly #domains = new Map<string, DomainFile>();
+
+  constructor(path: string) {
+    this.#path = path;
   }
 
-  async add(record: TrajectoryRecord): Promise<void> {
+  async add({ record, run }: Selected): Promise<number> {
     const told = toldIn(record);
     const { outcome, score } = record;
-    if (told === null || outcome === null || score === null) {
-      this.left++;
-      return;
-    }
+    if (told === null || outcome === null || score === null) return 0;
     const domain = String(outcome["domain"]);
-    let known = this.#domains.get(domain);
-    const separator = known === undefined ? "" : ",\n";
-    if (known === undefined) {
-      known = { simulations: 0, tasks: new Map() };
-      this.#domains.set(domain, known);
-      await this.#append(
-        domain,
-        `{"timestamp":${JSON.stringify(naive(record.timing.admitted_at))},\n"info":${this.#info(record, told)},\n"simulations":[\n`,
-      );
-    }
-    known.simulations++;
-    known.tasks.set(String(outcome["task_id"]), new RawJson(told.task));
-    await this.#append(domain, separator + encodeJson(simulationOf(record, outcome)));
+    const known = this.#domains.get(domain);
+    const { path, file, tasks } = known ?? (await this.#open(domain));
+    const before = known === undefined ? headOf(record, run, told) : ",\n";
+    await file.appendFile(before + encodeJson(simulationOf(record, outcome))).catch(storageFailed(path));
+    tasks.set(String(outcome["task_id"]), new RawJson(told.task));
+    return 1;
   }
 
-  /** Ends every file. Fails with `usage` when there is none to end. */
-  async finish(): Promise<readonly Tau2File[]> {
-    if (this.#domains.size === 0)
-      throw new MatrixError("usage", "no record of this run is a scored tau2 task", { hint: "export runs of recipes/tau2.toml" });
-    const files: Tau2File[] = [];
-    for (const [domain, { simulations, tasks }] of this.#domains) {
-      await this.#append(domain, `\n],\n"tasks":[\n${[...tasks.values()].map(encodeJson).join(",\n")}\n]}\n`);
-      files.push({ domain, simulations, tasks: tasks.size });
+  /** Where there is one domain, its name adds nothing. */
+  async close(): Promise<void> {
+    for (const { path, file, tasks } of this.#domains.values()) {
+      await file.appendFile(`\n],\n"tasks":[\n${[...tasks.values()].map(encodeJson).join(",\n")}\n]}\n`).catch(storageFailed(path));
+      await file.close();
     }
-    return files;
+    const [only, ...more] = this.#domains.values();
+    if (only !== undefined && more.length === 0) await rename(only.path, this.#path).catch(storageFailed(this.#path));
   }
 
-  #info({ outcome, history }: TrajectoryRecord, { system }: Told): string {
-    const { trials, seed, sampling } = this.#run;
-    const solo = outcome?.["solo"] === true;
-    const modelOf = (role: string) => history.find((hop) => hop.role === role)?.model ?? null;
-    return encodeJson({
-      git_commit: "unknown",
-      num_trials: trials,
-      max_steps: outcome?.["max_steps"],
-      max_errors: outcome?.["max_errors"],
-      user_info: {
-        implementation: solo ? "dummy_user" : "user_simulator",
-        llm: modelOf(SPEAKERS.user),
-        llm_args: sampling.user,
-        global_simulation_guidelines: system.user?.split(NO_SCENARIO)[0] ?? null,
-      },
-      agent_info: { implementation: solo ? "llm_agent_solo" : "llm_agent", llm: modelOf(SPEAKERS.assistant), llm_args: sampling.assistant },
-      environment_info: { domain_name: outcome?.["domain"], policy: policyIn(system.assistant), tool_defs: null },
-      seed,
-    });
+  async #open(domain: string): Promise<DomainFile> {
+    const { dir, name, ext } = parse(this.#path);
+    const path = join(dir, `${name}-${domain}${ext}`);
+    const opened = { path, file: await open(path, "wx").catch(storageFailed(path)), tasks: new Map<string, RawJson>() };
+    this.#domains.set(domain, opened);
+    return opened;
   }
+}
+
+/** Up to the first simulation. */
+function headOf(record: TrajectoryRecord, run: Manifest, told: Told): string {
+  const timestamp = JSON.stringify(naive(record.timing.admitted_at));
+  return `{"timestamp":${timestamp},\n"info":${encodeJson(infoOf(record, run, told))},\n"simulations":[\n`;
+}
+
+function infoOf({ outcome, history }: TrajectoryRecord, { trials, seed, recipe }: Manifest, { system }: Told): object {
+  const solo = outcome?.["solo"] === true;
+  const modelOf = (role: string) => history.find((hop) => hop.role === role)?.model ?? null;
+  const samplingOf = (role: string) => valueAt(recipe, `roles.${role}.sampling`) ?? {};
+  return {
+    git_commit: "unknown",
+    num_trials: trials,
+    max_steps: outcome?.["max_steps"],
+    max_errors: outcome?.["max_errors"],
+    user_info: {
+      implementation: solo ? "dummy_user" : "user_simulator",
+      llm: modelOf(SPEAKERS.user),
+      llm_args: samplingOf(SPEAKERS.user),
+      global_simulation_guidelines: system.user?.split(NO_SCENARIO)[0] ?? null,
+    },
+    agent_info: {
+      implementation: solo ? "llm_agent_solo" : "llm_agent",
+      llm: modelOf(SPEAKERS.assistant),
+      llm_args: samplingOf(SPEAKERS.assistant),
+    },
+    environment_info: { domain_name: outcome?.["domain"], policy: policyIn(system.assistant), tool_defs: null },
+    seed,
+  };
 }
 
 /** What the environment said when it loaded the task. */

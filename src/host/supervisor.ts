@@ -54,7 +54,7 @@ const POLL_MS = 200;
 /** How long a killed process may take to be gone: one that waits for a dead disk takes for ever. */
 const KILL_MS = 5000;
 /** A worker that lived this long has not crashed in a loop. */
-const STEADY_MS = 60_000;
+const STEADY_MS = 5000;
 const RESTARTS_AT_ONCE = 2;
 const BACKOFF_FIRST_MS = 250;
 const BACKOFF_MAX_MS = 30_000;

@@ -62,9 +62,14 @@ export function estimateUsage({ messages }: ChatRequest, message: ChatAnswer["me
   const calls = message["tool_calls"];
   return {
     requests: 1,
-    prompt_tokens: messages.reduce((sum, { content }) => sum + countTokens(content ?? "") + MESSAGE_TOKENS, 0),
+    prompt_tokens: messages.reduce((sum, { content }) => sum + countTokens(textOf(content)) + MESSAGE_TOKENS, 0),
     completion_tokens: countTokens(message.content ?? "") + (calls === undefined ? 0 : countTokens(JSON.stringify(calls))),
   };
+}
+
+/** Of what is beside text, its JSON: longer content costs more. */
+function textOf(content: ChatRequest["messages"][number]["content"]): string {
+  return content === null || typeof content === "string" ? (content ?? "") : JSON.stringify(content);
 }
 
 /** A token is about four characters: near enough for English, and the same everywhere. */

@@ -45,6 +45,8 @@ export interface BrokerOptions {
   /** Messages held at once; more are refused as overloaded. */
   readonly capacity: number;
   readonly routing: Routing;
+  /** The only process that can do this step, where one holds state for it; null where any host of the role will do. */
+  readonly pinnedTo?: (message: Message) => HostId | null;
   /** Has the message done here: by an agent, or by the sink. */
   readonly deliver: (message: Message) => void;
   /** There is something to take for this host. */
@@ -179,6 +181,7 @@ export class Broker {
     return messages.filter((message) => {
       const held = this.#held.get(keyOf(message.task));
       if (held === undefined || held.position !== positionOf(message)) return false;
+      if (this.#pinOf(message) !== null) return true;
       const to = this.#choose(message, held.key, this.#options.self);
       if (to === null) return true;
       this.#drop(held);
@@ -292,7 +295,8 @@ export class Broker {
     for (const held of this.#held.values()) if (held.upstream !== null && !routing.has(held.upstream.from)) held.upstream = null;
     for (const sent of [...this.#sent.values()]) {
       if (sent.upstream !== null && !routing.has(sent.upstream.from)) sent.upstream = null;
-      if (sent.to !== null && !routing.has(sent.to)) this.#again(sent, sent.to, lost.has(sent.to));
+      if (this.#isStranded(sent.message)) this.#strand(sent);
+      else if (sent.to !== null && !routing.has(sent.to)) this.#again(sent, sent.to, lost.has(sent.to));
     }
     this.#unpark();
   }
@@ -377,14 +381,16 @@ export class Broker {
       return true;
     }
     const isBranch = message.task.branch !== undefined;
-    if (isBranch && message.kind === "end" && !this.#branches.has(key)) {
+    const isAwaited = isBranch && message.kind === "end";
+    if (isAwaited && !this.#branches.has(key)) {
       this.#duplicates++;
       this.#release(upstream);
       return true;
     }
-    // Who waits for a branch lets go of nothing until it comes back: it is taken by hosts that are full, its end by ones that leave.
-    const isEnd = isBranch && message.kind === "end";
-    if (!isEnd && (this.#leaving || (!isBranch && this.#held.size >= this.#options.capacity))) return false;
+    // Whoever leaves still does what nobody else can, and takes what it waits for. Who waits for a branch lets go of nothing
+    // before it comes back, so hosts that are full take branches too.
+    if (this.#leaving && !isAwaited && this.#pinOf(message) === null) return false;
+    if (!isBranch && this.#held.size >= this.#options.capacity) return false;
     if (held !== undefined) {
       // A copy of the task was faster than the one here.
       this.#drop(held);
@@ -441,7 +447,8 @@ export class Broker {
   // — Sending —
 
   /** `suspect`: under which the step was made that this message came of. */
-  #send(message: Message, upstream: Upstream | null, suspect: Suspect | null): void {
+  #send(next: Message, upstream: Upstream | null, suspect: Suspect | null): void {
+    const message = this.#isStranded(next) ? stranded(next) : next;
     const key = keyOf(message.task);
     const position = positionOf(message);
     const to = this.#choose(message, key, null);
@@ -563,22 +570,39 @@ export class Broker {
     this.#send(failTask(task, { code: "host_lost", message, role: task.role, hop: hopCount(task) }), sent.upstream, null);
   }
 
+  /** The process that holds state for this step is gone. */
+  #isStranded(message: Message): boolean {
+    const pin = this.#pinOf(message);
+    return pin !== null && !this.#options.routing.has(pin);
+  }
+
+  #strand(sent: Sent): void {
+    this.#forget(sent);
+    this.#send(stranded(sent.message), sent.upstream, null);
+  }
+
+  #pinOf(message: Message): HostId | null {
+    return this.#options.pinnedTo?.(message) ?? null;
+  }
+
   #passOver(to: HostId, ms: number): void {
     this.#unreachable.set(to, this.#options.now() + ms);
   }
 
   #choose(message: Message, key: TaskKey, not: HostId | null): HostId | null {
     const now = this.#options.now();
-    const { routing, self } = this.#options;
+    const isOut = (id: HostId): boolean => {
+      const until = this.#unreachable.get(id);
+      return until !== undefined && until > now;
+    };
+    const pin = this.#pinOf(message);
+    if (pin !== null) return isOut(pin) ? null : pin;
+    const { self, routing } = this.#options;
     const role = roleOf(message);
     if (ownerOf(role) === self) return self;
     // A task that goes several ways at once waits best where it is.
     if (role === FORK_ROLE && not !== self && !this.#leaving && routing.hosts(self)) return self;
-    return routing.choose(role, key, (id) => {
-      if (id === not || (this.#leaving && id === self)) return true;
-      const until = this.#unreachable.get(id);
-      return until !== undefined && until > now;
-    });
+    return routing.choose(role, key, (id) => id === not || (this.#leaving && id === self) || isOut(id));
   }
 
   #acknowledge(sent: Sent): void {
@@ -632,6 +656,12 @@ function canKill({ kind, task }: Message): boolean {
 function nextAttemptOf({ kind, task }: Message): Message {
   if (kind === "end") throw new Error("bug: a branch was sent out as an end");
   return { kind, task: restartTask(task) };
+}
+
+/** What becomes of a task whose sandbox went with its host. */
+function stranded({ task }: Message): Message {
+  const message = `the host that held the sandbox of ${task.role} is gone`;
+  return failTask(task, { code: "sandbox_lost", message, role: task.role, hop: hopCount(task) });
 }
 
 function note(attempts: Map<TaskKey, number>, key: TaskKey, position: number): void {

@@ -5,6 +5,7 @@ import { FORK_ROLE } from "../orchestrator/advance.ts";
 import type { StoreConfig } from "../recipe/schema.ts";
 import { Store } from "../store/store.ts";
 import type { Clock } from "../task/clock.ts";
+import { EncodedTask } from "../task/encoded.ts";
 import type { Message, Task } from "../task/task.ts";
 import { type Address, isLoopback } from "./address.ts";
 import { Broker, type BrokerOptions } from "./broker.ts";
@@ -30,6 +31,8 @@ export interface PeerOptions extends Pick<BrokerOptions, "delivery" | "maxAttemp
   /** Cleartext also off loopback. */
   readonly insecure: boolean;
   readonly store: StoreConfig;
+  /** The sandbox in which a role keeps state of its tasks between steps, by the name of its table; null for most roles. */
+  readonly statefulSandboxOf: (role: string) => string | null;
   /** Whether messages for a role belong here. */
   readonly serves: (role: string) => boolean;
   /** What is for this process: steps for its roles, ends for its sink. */
@@ -49,15 +52,15 @@ export class Peer implements HostTransport {
   readonly routing = new Routing();
   readonly links: Links;
   readonly tls: boolean;
+  readonly #statefulSandboxOf: PeerOptions["statefulSandboxOf"];
   #server: PeerServer | null = null;
   #ticking: NodeJS.Timeout | undefined;
 
-  private constructor(
-    { self, token, delivery, maxAttempts, capacity, store: config, take, clock, listen, insecure }: PeerOptions,
-    store: Store,
-  ) {
+  private constructor(options: PeerOptions, store: Store) {
+    const { self, token, delivery, maxAttempts, capacity, store: config, statefulSandboxOf, take, clock, listen, insecure } = options;
     const turns = new Turns(take);
     this.self = self;
+    this.#statefulSandboxOf = statefulSandboxOf;
     this.tls = !insecure && !isLoopback(listen.hostname);
     this.broker = new Broker({
       self,
@@ -65,6 +68,7 @@ export class Peer implements HostTransport {
       maxAttempts,
       capacity,
       routing: this.routing,
+      pinnedTo: (message) => pinOf(message, statefulSandboxOf),
       deliver: (message) => turns.push(message),
       wake: (to) => this.links.wake(to),
       now: clock,
@@ -110,8 +114,14 @@ export class Peer implements HostTransport {
   }
 
   send(message: Message, done: Task | null): void {
-    if (done === null) this.broker.submit(message);
-    else this.broker.handOn(done, message);
+    if (done === null) {
+      this.broker.submit(message);
+      return;
+    }
+    const sandbox = this.#statefulSandboxOf(done.role);
+    const { task } = message;
+    const isPinned = sandbox !== null && task instanceof EncodedTask;
+    this.broker.handOn(done, isPinned ? { ...message, task: task.pinned(sandbox, this.self) } : message);
   }
 
   settle(branch: Task): void {
@@ -154,4 +164,11 @@ export class Peer implements HostTransport {
 
 function isFor(self: HostId, role: string, serves: (role: string) => boolean): boolean {
   return serves(role) || role === inboxOf(self) || (role === FORK_ROLE && !serves(SINK_ROLE));
+}
+
+/** The only process that can do this step: the one with the task's sandbox. */
+function pinOf(message: Message, statefulSandboxOf: PeerOptions["statefulSandboxOf"]): HostId | null {
+  if (message.kind === "end" || !(message.task instanceof EncodedTask)) return null;
+  const sandbox = statefulSandboxOf(message.task.role);
+  return sandbox === null ? null : (message.task.pins[sandbox] ?? null);
 }

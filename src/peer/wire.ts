@@ -3,9 +3,11 @@
 // of a task before is left out (src/store). Nothing of a body is believed before its shape was checked.
 //
 //     batch   = [parcels, [seq …], [[seq, position] …]]
-//     parcel  = [seq, crashes, strikes, kind, rowId, trial, seed, attempt, role, state, age, trace, totals, trail, since, row, history, ending, branch]
+//     parcel  = [seq, crashes, strikes, kind, rowId, trial, seed, attempt, role, state, age, trace, totals, trail, pins, since, row, history, ending,
+//                branch]
 //     totals  = [hops, queueMs, runMs, requests, promptTokens, completionTokens, cost, models]
 //     trail   = [[host, id, bytes] …]
+//     pins    = [[sandbox, host] …]
 //     receipt = [[refused …], [incomplete …], load] or null
 
 import type { Known, Store } from "../store/store.ts";
@@ -62,6 +64,7 @@ function encodeParcel({ seq, message, crashes, strikes }: Parcel, encoding: Enco
     task.trace,
     encodeTotals(task.totals),
     [...task.trail.filter(({ host }) => host !== self), mark].map(({ host, id, bytes }) => [host, id, bytes]),
+    Object.entries(task.pins),
     since?.id ?? null,
     since === null ? row : NOTHING,
     since === null ? history : history.subarray(since.bytes),
@@ -101,7 +104,7 @@ function decodeStarting(value: unknown): Starting {
 
 /** The parcel, or its number when its first part is not known here. */
 function decodeParcel(value: unknown, find: (task: TaskKey, mark: number) => Known | null, now: number): Parcel | number {
-  const fields = list(value, 19);
+  const fields = list(value, 20);
   const [seq, crashes, strikes] = [count(fields[0]), count(fields[1]), count(fields[2])];
   const head = {
     rowId: text(fields[4]),
@@ -112,13 +115,14 @@ function decodeParcel(value: unknown, find: (task: TaskKey, mark: number) => Kno
     state: json(fields[9]),
     admittedAt: now - amount(fields[10], Number.NEGATIVE_INFINITY),
     trace: fields[11] === null ? null : text(fields[11]),
-    ...decodeBranch(fields[18]),
+    ...decodeBranch(fields[19]),
   };
   const totals = decodeTotals(fields[12]);
   const trail = list(fields[13]).map(decodeMark);
-  const [row, history] = [jsonBytes(fields[15]), jsonBytes(fields[16])];
-  const since = fields[14] === null ? null : find(keyOf(head), count(fields[14]));
-  if (since === null && fields[14] !== null) return seq;
+  const pins = Object.fromEntries(list(fields[14]).map(decodePin));
+  const [row, history] = [jsonBytes(fields[16]), jsonBytes(fields[17])];
+  const since = fields[15] === null ? null : find(keyOf(head), count(fields[15]));
+  if (since === null && fields[15] !== null) return seq;
   // Copies: a view would keep the whole request alive.
   const task = new EncodedTask(
     head,
@@ -126,8 +130,9 @@ function decodeParcel(value: unknown, find: (task: TaskKey, mark: number) => Kno
     since === null ? history.slice() : joined(since.history, history),
     totals,
     trail,
+    pins,
   );
-  return { seq, message: messageOf(fields[3], task, fields[17]), crashes, strikes };
+  return { seq, message: messageOf(fields[3], task, fields[18]), crashes, strikes };
 }
 
 function messageOf(kind: unknown, task: EncodedTask, ending: unknown): Message {
@@ -157,6 +162,11 @@ function decodeBranch(value: unknown): { readonly branch?: Branch } {
 function decodeMark(value: unknown): Mark {
   const [host, id, bytes] = list(value, 3);
   return { host: text(host), id: count(id), bytes: count(bytes) };
+}
+
+function decodePin(value: unknown): [sandbox: string, host: string] {
+  const [sandbox, host] = list(value, 2);
+  return [text(sandbox), text(host)];
 }
 
 function joined(before: Uint8Array, after: Uint8Array): Uint8Array {

@@ -96,6 +96,8 @@ function fill(text: string, env: Environment): string {
 function isPath(key: string, text: string): boolean {
   if (matchesKey(key, "roles.*.agent") && BUILT_IN_AGENTS.includes(text)) return false;
   if (matchesKey(key, "sandboxes.*.image") && !isImagePath(text)) return false;
+  // A dataset of the hub.
+  if (text.startsWith("hf://")) return false;
   // An empty path is no path: the schema says so.
   return text !== "" && PATH_KEYS.some((pattern) => matchesKey(key, pattern));
 }

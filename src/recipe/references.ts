@@ -47,7 +47,7 @@ export function filesOf({ roles, models, orchestrator }: Recipe): (readonly [key
   return files;
 }
 
-const LLM_KEYS = ["model", "system", "prompt", "conversation", "tools", "schema", "request"] as const;
+const LLM_KEYS = ["model", "system", "prompt", "conversation", "tools", "schema", "request", "attachments", "attachment_folder"] as const;
 /** What a module that writes the whole request takes the place of. */
 const WRITTEN_KEYS = ["system", "prompt", "conversation", "tools"] as const;
 
@@ -130,12 +130,14 @@ function routedRoles(orchestrator: OrchestratorConfig): (readonly [key: string, 
   }
 }
 
-function expressionsOf({ dataset, orchestrator }: Recipe): (readonly [key: string, source: string])[] {
+function expressionsOf({ dataset, roles, orchestrator }: Recipe): (readonly [key: string, source: string])[] {
   const found: [string, string][] = [];
   const add = (key: string, source: string | undefined): void => {
     if (source !== undefined) found.push([key, source]);
   };
   add("dataset.filter", dataset.filter);
+  for (const [name, { attachments = [] }] of Object.entries(roles))
+    for (const [index, source] of attachments.entries()) add(`${joinKey("roles", name)}.attachments.${index}`, source);
   if ("module" in orchestrator) return found;
   add("orchestrator.score", orchestrator.score);
   if ("graph" in orchestrator) return found;

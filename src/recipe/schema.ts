@@ -55,10 +55,12 @@ const shard = v.pipe(
 );
 
 const dataset = v.strictObject({
-  /** A path or glob, or several. */
+  /** A path, folder or glob, or hf://OWNER/NAME, or several. */
   path: v.union([path, v.pipe(v.array(path), v.minLength(1, "a path or several"))], "a path or several"),
   /** From the file's name unless given. */
-  format: v.optional(v.picklist(["jsonl", "json", "csv"])),
+  format: v.optional(v.picklist(["jsonl", "json", "csv", "parquet"])),
+  /** The fields that rows have; unset, all that the files have. */
+  columns: v.optional(v.pipe(v.array(v.string()), v.minLength(1, "at least one column"))),
   /** The field that names a row; unset, the row's number from 0. */
   id: v.optional(v.string()),
   limit: v.optional(count),
@@ -84,6 +86,8 @@ const run = v.strictObject({
   grace: v.optional(duration, "30s"),
   /** The run directory. */
   output: v.optional(path),
+  /** Records as Zstandard frames, trajectories.jsonl.zst. */
+  compress: v.optional(v.boolean(), false),
 });
 
 /** A distribution of a duration (ms) or a count: a constant, or a table. */
@@ -234,6 +238,10 @@ const role = v.strictObject({
   sampling: v.optional(settings, {}),
   /** A JSON file with a list of tools in the OpenAI shape. */
   tools: v.optional(path),
+  /** CEL over `row`: images and audio that stand beside the prompt, by path, URL or base64. */
+  attachments: v.optional(v.pipe(v.array(v.string()), v.minLength(1, "at least one expression"))),
+  /** Where the paths of attachments are. */
+  attachment_folder: v.optional(path),
   /** A JSON schema of the answer: its file, or the table itself. */
   schema: v.optional(v.union([path, settings], "a path, or the schema as a table")),
   /** Steps of this role that run at once on one host. */
@@ -370,6 +378,7 @@ export const PATH_KEYS: readonly string[] = [
   "roles.*.tools",
   "roles.*.schema",
   "roles.*.request",
+  "roles.*.attachment_folder",
   "orchestrator.module",
   "orchestrator.graph",
 ];

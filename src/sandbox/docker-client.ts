@@ -86,6 +86,26 @@ export async function dockerImageId(reference: string): Promise<string | null> {
     );
 }
 
+/** Fetches an image that the engine does not have. Fails with `sandbox_invalid`. */
+export async function pullImage(reference: string, { log, signal }: BuildOptions): Promise<void> {
+  const { docker } = await connectDocker();
+  log.write("info", `Docker pulls ${reference}; this can take minutes`);
+  try {
+    const stream = (await docker.pull(reference, signal === undefined ? {} : { abortSignal: signal })) as Readable;
+    for await (const line of createInterface({ input: stream })) {
+      const { error } = JSON.parse(line) as { error?: string };
+      if (error !== undefined) throw new Error(error);
+    }
+    signal?.throwIfAborted();
+  } catch (cause) {
+    if (signal?.aborted === true) throw signal.reason;
+    throw new MatrixError("sandbox_invalid", `Docker has no image ${reference}, and cannot pull it: ${messageOf(cause)}`, {
+      cause,
+      hint: "check its name, or bring it here with `docker load`",
+    });
+  }
+}
+
 export interface BuildOptions {
   readonly log: Log;
   readonly signal?: AbortSignal;

@@ -39,6 +39,8 @@ export class DockerSandbox implements Sandbox {
   readonly #log: Log;
   /** Fails whatever runs when the container goes. */
   readonly #lost: Promise<never>;
+  /** Aborts with the container: the engine may leave requests about it without an answer for ever. */
+  readonly #life = new AbortController();
   #gone: string | null = null;
 
   constructor(id: string, spec: SandboxSpec, container: Docker.Container, streams: NodeJS.ReadWriteStream, log: Log) {
@@ -82,7 +84,9 @@ export class DockerSandbox implements Sandbox {
   }
 
   async #exec({ args, cwd }: Command, env: Readonly<Record<string, string>>, mark: string): Promise<Running> {
+    const abortSignal = this.#life.signal;
     const started = await this.#container.exec({
+      abortSignal,
       // A shell says 127 for what is not there; the engine would answer with an error.
       Cmd: ["/bin/sh", "-c", START, "sh", cwd ?? this.#spec.workdir, ...args],
       Env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
@@ -90,7 +94,7 @@ export class DockerSandbox implements Sandbox {
       AttachStdout: true,
       AttachStderr: true,
     });
-    const stream = (await started.start({ hijack: true, stdin: true })) as Duplex;
+    const stream = (await started.start({ abortSignal, hijack: true, stdin: true })) as Duplex;
     const [stdout, stderr] = [new PassThrough(), new PassThrough()];
     const complete = demultiplex(stream, stdout, stderr);
     let killed = false;
@@ -138,7 +142,7 @@ export class DockerSandbox implements Sandbox {
   async #exitCodeOf(started: Docker.Exec, stdout: PassThrough): Promise<number> {
     // Of a container that was killed, the engine may call commands running for ever.
     while (this.#gone === null) {
-      const { Running, ExitCode, Pid } = await started.inspect();
+      const { Running, ExitCode, Pid } = await started.inspect({ abortSignal: this.#life.signal });
       if (!Running && ExitCode !== null) {
         // Never a process: the engine could not start one in this container, and says why in the place of output.
         if (Pid === 0)
@@ -176,6 +180,7 @@ export class DockerSandbox implements Sandbox {
     this.#gone = reason;
     this.#streams.end();
     this.#end.resolve(reason);
+    this.#life.abort();
   }
 }
 

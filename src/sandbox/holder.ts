@@ -26,10 +26,10 @@ end() { for pipe in "$pipes"/*.in "$pipes"/*.out "$pipes"/*.err; do [ ! -p "$pip
 trap end TERM
 # A shell that waits would end by these.
 trap : HUP INT QUIT
-# A shell's background commands ignore SIGINT and SIGQUIT; what agents run should not, where env can undo it.
-unignored=
-env --default-signal=INT,QUIT true 2>/dev/null && unignored='env --default-signal=INT,QUIT'
 (
+  # A shell's background commands ignore SIGINT and SIGQUIT; what agents run should not, where env can undo it.
+  unignored=
+  env --default-signal=INT,QUIT true 2>/dev/null && unignored='env --default-signal=INT,QUIT'
   while read -r word n; do
     case $word in run)
       ( $unignored /bin/sh "$pipes/$n.sh" <"$pipes/$n.in" >"$pipes/$n.out" 2>"$pipes/$n.err" 9<&-; echo "exit $n $?" ) & ;;

@@ -12,7 +12,7 @@ import { MatrixError, messageOf } from "../error.ts";
 import { isImagePath } from "../recipe/schema.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { EngineName } from "./contract.ts";
-import { buildDockerImage, dockerImageId } from "./docker-client.ts";
+import { buildDockerImage, dockerImageId, pullImage } from "./docker-client.ts";
 import { runChild } from "./spawn.ts";
 
 export interface ImageOptions {
@@ -32,13 +32,17 @@ export async function prepareImage(image: string, engine: EngineName, options: I
 }
 
 async function prepareDocker(image: string, { log, signal }: ImageOptions): Promise<string> {
-  if (!isImagePath(image)) return image;
+  const options = { log, ...(signal === undefined ? {} : { signal }) };
+  if (!isImagePath(image)) {
+    if ((await dockerImageId(image)) === null) await pullImage(image, options);
+    return image;
+  }
   if (!isFolder(image)) throw unusable(image, "Docker takes an image's reference or a folder with a Dockerfile");
   if (!existsSync(join(image, "Dockerfile"))) throw unusable(image, "there is no Dockerfile in this folder");
   const tag = `matrix-${nameOf(image)}:${await hashFolder(image)}`;
   if ((await dockerImageId(tag)) !== null) return tag;
   log.write("info", `building the Docker image of ${image}; this can take minutes`, { tag });
-  await buildDockerImage(image, await filesIn(image), tag, { log, ...(signal === undefined ? {} : { signal }) });
+  await buildDockerImage(image, await filesIn(image), tag, options);
   return tag;
 }
 

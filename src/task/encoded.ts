@@ -28,6 +28,9 @@ const NO_TOTALS: Totals = {
   models: [],
 };
 
+/** Where a task's state is that cannot move: a sandbox, by the name of its table, and the process that has it. */
+export type Pins = Readonly<Record<string, string>>;
+
 /** What is the same for a task in every form. */
 export type TaskHead = Omit<Task, "row" | "history">;
 
@@ -57,11 +60,12 @@ export class EncodedTask implements Task {
   readonly historyBytes: Uint8Array;
   /** The latest mark of each process that had the task. */
   readonly trail: readonly Mark[];
+  readonly pins: Pins;
   #row: JsonObject | null = null;
   #history: readonly Hop[] | null = null;
   #mark: Mark | null = null;
 
-  constructor(head: TaskHead, rowBytes: Uint8Array, historyBytes: Uint8Array, totals: Totals, trail: readonly Mark[]) {
+  constructor(head: TaskHead, rowBytes: Uint8Array, historyBytes: Uint8Array, totals: Totals, trail: readonly Mark[], pins: Pins) {
     this.rowId = head.rowId;
     this.trial = head.trial;
     this.seed = head.seed;
@@ -75,6 +79,7 @@ export class EncodedTask implements Task {
     this.historyBytes = historyBytes;
     this.totals = totals;
     this.trail = trail;
+    this.pins = pins;
   }
 
   get row(): JsonObject {
@@ -104,9 +109,15 @@ export class EncodedTask implements Task {
     return this.#copy({ ...this, role, state }, this.historyBytes, this.totals, this.#history);
   }
 
+  /** The same task, with state in a sandbox of this process. */
+  pinned(sandbox: string, host: string): EncodedTask {
+    if (this.pins[sandbox] === host) return this;
+    return this.#copy(this, this.historyBytes, this.totals, this.#history, { ...this.pins, [sandbox]: host });
+  }
+
   /** A task of its own that begins with what this one is. No process has had it, so its trail is empty. */
   branched(changes: Partial<TaskHead>): EncodedTask {
-    return new EncodedTask({ ...this, ...changes }, this.rowBytes, this.historyBytes, this.totals, []);
+    return new EncodedTask({ ...this, ...changes }, this.rowBytes, this.historyBytes, this.totals, [], this.pins);
   }
 
   appended(hop: Hop): EncodedTask {
@@ -114,8 +125,8 @@ export class EncodedTask implements Task {
     return this.#copy(this, joinHops(this.historyBytes, encodeJson(hop)), addHops(this.totals, [hop]), history);
   }
 
-  #copy(head: TaskHead, historyBytes: Uint8Array, totals: Totals, history: readonly Hop[] | null): EncodedTask {
-    const copy = new EncodedTask(head, this.rowBytes, historyBytes, totals, this.trail);
+  #copy(head: TaskHead, historyBytes: Uint8Array, totals: Totals, history: readonly Hop[] | null, pins = this.pins): EncodedTask {
+    const copy = new EncodedTask(head, this.rowBytes, historyBytes, totals, this.trail, pins);
     copy.#row = this.#row;
     copy.#history = history;
     return copy;
@@ -157,7 +168,7 @@ export function totalsOf(task: Task): Totals {
 export function encodeTask(task: Task): EncodedTask {
   if (task instanceof EncodedTask) return task;
   const historyBytes = encoder.encode(task.history.map((hop) => JSON.stringify(hop)).join(","));
-  return new EncodedTask(task, encodeJson(task.row), historyBytes, totalsOf(task), []);
+  return new EncodedTask(task, encodeJson(task.row), historyBytes, totalsOf(task), [], {});
 }
 
 const encoder = new TextEncoder();

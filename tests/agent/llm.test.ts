@@ -40,6 +40,7 @@ const role = (model: Model, more: Partial<LlmRole> = {}): LlmRole => ({
   tools: null,
   schema: null,
   request: null,
+  attach: null,
   ...more,
 });
 

@@ -64,26 +64,30 @@ describe("three terminals", () => {
       await cluster.gone();
     }));
 
-  test("may be of two runtimes: Deno and Bun hosts share the tasks", () =>
-    withFolder(async (folder) => {
-      const deno = findDeno();
-      if (deno === null) {
-        console.log("skipped: the deno package has no binary for this machine");
-        return;
-      }
-      await using cluster = new Cluster(folder);
-      const env = { DENO_DIR: join(folder, "cache"), DENO_NO_UPDATE_CHECK: "1" };
-      const agents = [
-        cluster.agent(ALL_ROLES, ["--name", "deno"], { program: fromSource([deno, "run", "-A"]), env }),
-        cluster.agent(ALL_ROLES, ["--name", "bun"]),
-      ];
-      await until(() => agents.every((agent) => agent.stderr().includes("wait")), "both hosts wait");
-      expect(await cluster.drive(CORAL, [...LISTEN, ...SHORT]).ended).toBe(0);
-      expect(await Promise.all(agents.map(({ ended }) => ended))).toEqual([0, 0]);
-      await expectUndisturbed(cluster);
-      expect(hostsOf(readFinished(cluster.directory), "student").size).toBe(2);
-      await cluster.gone();
-    }));
+  for (const driverRuntime of ["Bun", "Deno"]) {
+    test(`may be of two runtimes: Deno and Bun hosts share the tasks of a driver on ${driverRuntime}`, () =>
+      withFolder(async (folder) => {
+        const deno = findDeno();
+        if (deno === null) {
+          console.log("skipped: the deno package has no binary for this machine");
+          return;
+        }
+        await using cluster = new Cluster(folder);
+        const onDeno = {
+          program: fromSource([deno, "run", "-A"]),
+          env: { DENO_DIR: join(folder, "cache"), DENO_NO_UPDATE_CHECK: "1" },
+        };
+        const agents = [cluster.agent(ALL_ROLES, ["--name", "deno"], onDeno), cluster.agent(ALL_ROLES, ["--name", "bun"])];
+        await until(() => agents.every((agent) => agent.stderr().includes("wait")), "both hosts wait");
+        const pace = paced({ trials: TRIALS, latencyMs: 100 });
+        const driver = cluster.drive(CORAL, [...LISTEN, ...pace], driverRuntime === "Deno" ? onDeno : {});
+        expect(await driver.ended).toBe(0);
+        expect(await Promise.all(agents.map(({ ended }) => ended))).toEqual([0, 0]);
+        await expectUndisturbed(cluster);
+        expect(hostsOf(readFinished(cluster.directory), "student").size).toBe(2);
+        await cluster.gone();
+      }));
+  }
 });
 
 describe("a host that", () => {

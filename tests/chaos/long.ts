@@ -33,7 +33,13 @@ interface Tally {
 const tallies = new Map<RoundOptions["delivery"], Tally>();
 const struck = new Map<Fault, number>();
 
-for (let round = 0; round < Number(values.rounds); round++) {
+let interrupted = false;
+process.once("SIGINT", () => {
+  interrupted = true;
+  console.error("stopping after this round");
+});
+
+for (let round = 0; round < Number(values.rounds) && !interrupted; round++) {
   const delivery = round % AT_MOST_ONCE_EVERY === AT_MOST_ONCE_EVERY - 1 ? "at-most-once" : "retry";
   const faults = Object.keys(FAULTS) as Fault[];
   const options = {
@@ -91,7 +97,7 @@ function add(tally: Tally, result: RoundResult): void {
 
 function printTable(): void {
   const date = new Date().toISOString().slice(0, 10);
-  console.log(`\n${values.rounds} rounds, ${values.workers} workers, seed ${SEED}, ${cpus()[0]?.model} × ${cpus().length}, ${date}`);
+  console.log(`\n${values.workers} workers, seed ${SEED}, ${cpus()[0]?.model} × ${cpus().length}, ${date}`);
   const heads = ["", "rounds", "broken", "faults", "drivers", "tasks", "failed", "lost", "restarted", "attempts", "s p50", "s max"];
   console.log(heads.map((head, index) => (index === 0 ? head.padEnd(14) : head.padStart(10))).join(""));
   for (const [delivery, tally] of tallies) {

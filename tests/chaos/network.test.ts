@@ -17,7 +17,7 @@ const FEW_RECORDS = 30;
 /** Longer than the driver waits for a host that is silent. */
 const GIVEN_UP_MS = 6000;
 /** Slow enough that the network is what is tested, also on a machine with little to spare: some 50 records a second. */
-const PACE = { trials: 20, inFlight: 60, latencyMs: 250 } as const;
+const PACE = { trials: 15, inFlight: 60, latencyMs: 250 } as const;
 
 interface Stage {
   readonly network: Network;

@@ -200,6 +200,11 @@ class Round {
   }
 
   async #endDriver(): Promise<void> {
+    // Before it has begun there is nothing to end in peace.
+    await until(
+      () => this.#cluster.joinFile()?.driver.pid === this.#driver.pid || this.#driver.end() !== null,
+      "the driver says where it is",
+    );
     this.#driver.signal("SIGTERM");
     const end = await this.#driver.ended;
     // It may have been at its end.

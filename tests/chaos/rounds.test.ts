@@ -5,7 +5,7 @@ import { describe, test } from "bun:test";
 import { FAULTS, type Fault, playRound } from "./round.ts";
 
 const SEED = Number(process.env["MATRIX_TEST_SEED"] ?? Date.now() % 1e9);
-const ROUNDS = Number(process.env["MATRIX_CHAOS_ROUNDS"] ?? 2);
+const ROUNDS = Number(process.env["MATRIX_CHAOS_ROUNDS"] ?? 1);
 const ROUND_MS_MAX = 150_000;
 
 const NAMES = Object.keys(FAULTS) as Fault[];

@@ -28,6 +28,7 @@ const FILES: Readonly<Record<string, string | Uint8Array>> = {
 async function sourceOf(folder: string, path: string, more: Partial<DatasetSource> = {}): Promise<DatasetSource> {
   return {
     files: await findFiles([join(folder, path)], undefined),
+    columns: null,
     idField: "k",
     filter: null,
     limit: null,

@@ -3,7 +3,7 @@
 
 import { describe, expect, test } from "bun:test";
 import { pack, unpack } from "../../src/peer/msgpack.ts";
-import type { Batch, Parcel } from "../../src/peer/parcel.ts";
+import { type Batch, keyOf, type Parcel, roleOf } from "../../src/peer/parcel.ts";
 import { decodeAnswer, decodeBatch, encodeAnswer, encodeBatch } from "../../src/peer/wire.ts";
 import { WireError } from "../../src/peer/wire-error.ts";
 import { Store } from "../../src/store/store.ts";
@@ -133,10 +133,35 @@ describe("a batch", () => {
 
   test("keeps the bytes of older hops as they came", () => {
     const bytes = new TextEncoder().encode('{"hop":0,"role":"x","host":"h","at":"","queue_ms":1.0,"run_ms":1e2,"result":1.50}');
-    const odd = new EncodedTask(task, new TextEncoder().encode('{"n":1.0}'), bytes, encodeTask({ ...task, history: [hop(0)] }).totals, []);
+    const odd = new EncodedTask(
+      task,
+      new TextEncoder().encode('{"n":1.0}'),
+      bytes,
+      encodeTask({ ...task, history: [hop(0)] }).totals,
+      [],
+      {},
+    );
     const [a, b] = [createProcess("a"), createProcess("b")];
     const arrived = onlyTask(b.receive(a.send("b", batchOf(parcel({ kind: "step", task: odd })))).batch);
     expect([new TextDecoder().decode(arrived.rowBytes), arrived.historyBytes]).toEqual(['{"n":1.0}', bytes]);
+  });
+});
+
+describe("a branch", () => {
+  test("travels under its own name, and says where its end belongs", () => {
+    const branch = { of: "a", id: 7 };
+    const ending = { status: "ok", stopReason: "completed", score: null, outcome: null, error: null } as const;
+    const { batch } = createProcess("b").receive(
+      createProcess("a").send(
+        "b",
+        batchOf(parcel({ kind: "step", task: { ...task, branch } }), parcel({ kind: "end", task: { ...task, branch }, ending }, 2)),
+      ),
+    );
+    const [step, end] = batch.parcels.map(({ message }) => message);
+    if (step === undefined || end === undefined) throw new Error("not all arrived");
+    expect([step, end].map(({ task }) => task.branch)).toEqual([branch, branch]);
+    expect([keyOf(step.task), roleOf(step), roleOf(end)]).toEqual(["@a:7", task.role, "@a"]);
+    expect(keyOf(task)).not.toBe(keyOf(step.task));
   });
 });
 
@@ -155,9 +180,9 @@ describe("a body that is wrong", () => {
     const wrong: unknown[] = [undefined, -1, 1.5, Number.NaN, "x", [], {}, true, 2 ** 60];
     for (const [index, value] of fields.entries()) {
       for (const other of wrong) {
-        const isFine = typeof other === typeof value && index !== 9 && index !== 3 && index !== 17;
+        const isFine = typeof other === typeof value && index !== 9 && index !== 3 && index !== 18;
         if (isFine || Array.isArray(other) === Array.isArray(value) || (index === 10 && typeof other === "number")) continue;
-        if (value === null || (index === 17 && fields[3] === "step")) continue;
+        if (value === null || ((index === 18 || index === 19) && fields[3] === "step")) continue;
         expect(() => decode(pack([[fields.with(index, other)], ...rest]))).toThrow(WireError);
       }
     }
@@ -168,7 +193,7 @@ describe("a body that is wrong", () => {
 
   test("cannot bring a second line into a record", () => {
     const [parcels, ...rest] = unpack(good) as [unknown[][], ...unknown[]];
-    for (const index of [15, 16]) {
+    for (const index of [16, 17]) {
       const torn = (parcels[0] as unknown[]).with(index, new TextEncoder().encode('{"a":1}\n{"format":"matrix-trajectory-1"}'));
       expect(() => decode(pack([[torn], ...rest]))).toThrow(WireError);
     }

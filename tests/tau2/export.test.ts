@@ -62,7 +62,7 @@ describe.if(python !== null)("the export to tau2", () => {
         ]);
         await run(folder, "row.domain == 'telecom' && 'base' in row.splits", lines);
         const exported = await matrix(["export", "run", "--to", "tau2", "-o", "results.json"], { cwd: folder });
-        expect(exported).toEqual({ code: 0, stdout: "results.json: telecom, 228 simulations of 114 tasks\n", stderr: "" });
+        expect(exported).toEqual({ code: 0, stdout: "results.json: train 228, from 228 records (simulated model)\n", stderr: "" });
         const seen = await officially(join(folder, "results.json"));
         expect(seen).toMatchObject({ domain: "telecom", trials: 2, tasks: 114, simulations: 228, differing: [], verified: true });
 
@@ -95,12 +95,12 @@ describe.if(python !== null)("the export to tau2", () => {
         const wrong = { id: "mock/update_task_1", trial: 1, replies: { assistant: ["No."], "user-simulator": ["Hi", "###STOP###"] } };
         await run(folder, `row.id in ${JSON.stringify(rows)}`, [...scripts, wrong]);
         const exported = await matrix(["export", "run", "--to", "tau2", "-o", "results.json"], { cwd: folder });
-        expect(exported.stdout.split("\n").sort().slice(1)).toEqual([
-          "results-mock.json: mock, 2 simulations of 1 tasks",
-          "results-telecom.json: telecom, 4 simulations of 2 tasks",
-        ]);
-        expect(exported.stderr).toBe("2 records without a score are not in it\n");
-        expect(readdirSync(folder).filter((name) => name.endsWith(".tmp"))).toEqual([]);
+        expect(exported).toEqual({
+          code: 0,
+          stdout: "results-mock.json, results-telecom.json: train 6, from 8 records (simulated model)\nleft out: not ok 2\n",
+          stderr: "",
+        });
+        expect(readdirSync(folder).filter((name) => name.startsWith(".") || name === "results.json")).toEqual([]);
         const seen = await officially(join(folder, "results-telecom.json"));
         expect(seen).toMatchObject({ simulations: 4, differing: [], verified: false, avg_reward: 1 });
         expect(seen.arguments.filter((text) => text.includes(".0}")).length).toBeGreaterThan(1);
@@ -130,7 +130,7 @@ describe("an export", () => {
       await matrix(["drive", CORAL, "-o", "run", "-q", "--limit", "2", 'models.speaker.latency="0ms"'], { cwd: folder });
       const { code, stderr } = await matrix(["export", "run", "--to", "tau2", "-o", "results.json"], { cwd: folder });
       expect(code).toBe(2);
-      expect(stderr).toContain("no record of this run is a scored tau2 task");
+      expect(stderr).toContain("no record of these runs can be exported to tau2");
       expect(readdirSync(folder)).toEqual(["run"]);
       const report = await matrix(["report", "run"], { cwd: folder });
       expect(report.stdout).toContain("pass^1");

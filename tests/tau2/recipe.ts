@@ -13,7 +13,7 @@ export async function writeRecipes(folder: string): Promise<{ readonly tau2: str
   const [tau2, gold] = [join(folder, "tau2.toml"), join(folder, "tau2-gold.toml")];
   const shipped = await readFile(join(RECIPES, "tau2.toml"), "utf8");
   const plain = shipped
-    .replace(/\[sandboxes\.tau2\]\n(?:.+\n)+/, "")
+    .replace(/\[sandboxes\..+\n(?:.+\n)+/g, "")
     .replaceAll(/(?:sandbox|history) = .+\n/g, "")
     .replaceAll('"../sandboxes/tau2/bridge.py"', JSON.stringify(STEP));
   await writeFile(tau2, withPaths(plain));

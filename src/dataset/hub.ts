@@ -1,0 +1,152 @@
+// Datasets of the Hugging Face hub, `hf://OWNER/NAME[@REVISION][/PATH or split]`: the files that are meant are fetched once, whole, into
+// a cache by commit, and then read as any others; so the rows of a run that goes on are those that it began with.
+// HF_ENDPOINT says where the hub is, HF_TOKEN who asks.
+
+import { createWriteStream, existsSync } from "node:fs";
+import { mkdir, rename, rm, stat } from "node:fs/promises";
+import { homedir } from "node:os";
+import { dirname, join } from "node:path";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { MatrixError, messageOf } from "../error.ts";
+import { randomId } from "../random-id.ts";
+import { chooseFiles } from "./repository.ts";
+
+export const HUB_PREFIX = "hf://";
+const HUB = "https://huggingface.co";
+const ADDRESS = /^hf:\/\/(?<name>[\w.-]+\/[\w.-]+)(?:@(?<revision>[^/]+))?(?:\/(?<path>.*))?$/;
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Paths of the fetched files. Fails with `dataset_invalid`. */
+export async function fetchFromHub(address: string, env: Environment): Promise<readonly string[]> {
+  const { name, revision = "main", path = "" } = ADDRESS.exec(address)?.groups ?? {};
+  if (name === undefined)
+    throw new MatrixError("dataset_invalid", `${address} names no dataset of the hub`, {
+      hint: "write hf://OWNER/NAME, or hf://OWNER/NAME/SPLIT",
+    });
+  const hub = new Hub(address, name, env);
+  const commit = await hub.commitOf(revision);
+  const sizes = await hub.list(commit);
+  const files = chooseFiles(`${HUB_PREFIX}${name}`, [...sizes.keys()], path.replace(/\/$/, ""));
+  const folder = join(cacheFolder(env), "hub", name, commit);
+  const paths = files.map((file) => join(folder, file));
+  for (const [index, file] of files.entries()) await hub.fetch(commit, file, { path: paths[index] ?? "", size: sizes.get(file) ?? 0 });
+  return paths;
+}
+
+class Hub {
+  readonly #address: string;
+  readonly #name: string;
+  readonly #endpoint: string;
+  readonly #headers: Readonly<Record<string, string>>;
+
+  constructor(address: string, name: string, env: Environment) {
+    this.#address = address;
+    this.#name = name;
+    this.#endpoint = (env["HF_ENDPOINT"] || HUB).replace(/\/+$/, "");
+    const token = env["HF_TOKEN"] ?? "";
+    this.#headers = token === "" ? {} : { authorization: `Bearer ${token}` };
+  }
+
+  async commitOf(revision: string): Promise<string> {
+    const response = await this.#get(`${this.#endpoint}/api/datasets/${this.#name}/revision/${encodeURIComponent(revision)}`);
+    const { sha } = (await this.#json(response)) as { readonly sha?: unknown };
+    // It becomes the name of a folder.
+    if (typeof sha === "string" && /^[0-9a-f]{7,64}$/.test(sha)) return sha;
+    throw this.#failed("the hub names no commit");
+  }
+
+  /** The size of every file, by its path, page by page. */
+  async list(commit: string): Promise<ReadonlyMap<string, number>> {
+    const sizes = new Map<string, number>();
+    let url: string | null = `${this.#endpoint}/api/datasets/${this.#name}/tree/${commit}?recursive=true`;
+    while (url !== null) {
+      const response: Response = await this.#get(url);
+      const page = await this.#json(response);
+      if (!Array.isArray(page)) throw this.#failed("the hub answers with no list of files");
+      for (const { type, path, size } of page)
+        if (type === "file" && typeof path === "string" && isInside(path) && typeof size === "number") sizes.set(path, size);
+      url = nextPage(response, url);
+    }
+    return sizes;
+  }
+
+  /** Does nothing when the file is in the cache: it is there whole or not at all. */
+  async fetch(commit: string, file: string, { path, size }: { readonly path: string; readonly size: number }): Promise<void> {
+    if (existsSync(path)) return;
+    const part = `${path}.${randomId(8)}.part`;
+    const response = await this.#get(
+      `${this.#endpoint}/datasets/${this.#name}/resolve/${commit}/${file.split("/").map(encodeURIComponent).join("/")}`,
+    );
+    try {
+      await mkdir(dirname(path), { recursive: true });
+      if (response.body === null) throw new Error("the answer is empty");
+      await pipeline(Readable.fromWeb(response.body as Parameters<typeof Readable.fromWeb>[0]), createWriteStream(part));
+      const { size: came } = await stat(part);
+      if (came !== size) throw new Error(`${came} of ${size} bytes came`);
+      await rename(part, path);
+    } catch (cause) {
+      await rm(part, { force: true });
+      throw this.#failed(`${file}: ${messageOf(cause)}`, cause);
+    }
+  }
+
+  async #get(url: string): Promise<Response> {
+    let response: Response;
+    try {
+      response = await fetch(url, { headers: this.#headers });
+    } catch (cause) {
+      throw this.#failed(messageOf(cause), cause);
+    }
+    if (response.ok) return response;
+    await response.body?.cancel();
+    throw this.#refused(response.status);
+  }
+
+  async #json(response: Response): Promise<unknown> {
+    try {
+      return await response.json();
+    } catch (cause) {
+      throw this.#failed("the hub's answer is no JSON", cause);
+    }
+  }
+
+  #refused(status: number): MatrixError {
+    const withToken = "authorization" in this.#headers;
+    // The hub answers 401 for what does not exist, so that nobody can tell what is private.
+    if (status === 401 || status === 403 || status === 404)
+      return new MatrixError(
+        "dataset_invalid",
+        `cannot read ${this.#address}: there is no such dataset, or it is not open to you (${status})`,
+        {
+          hint: withToken ? "check the name, and what HF_TOKEN may read" : "check the name; for a private or gated one, set HF_TOKEN",
+        },
+      );
+    return this.#failed(`the hub answers ${status}`);
+  }
+
+  #failed(why: string, cause?: unknown): MatrixError {
+    return new MatrixError("dataset_invalid", `cannot fetch ${this.#address} from ${this.#endpoint}: ${why}`, {
+      cause,
+      hint: "run the same command again: what was fetched stays",
+    });
+  }
+}
+
+/** RFC 8288, as the hub writes it. Never to another server, which would be sent the token. */
+function nextPage(response: Response, current: string): string | null {
+  const next = /<([^>]+)>;\s*rel="next"/.exec(response.headers.get("link") ?? "")?.[1];
+  if (next === undefined) return null;
+  const url = new URL(next, current);
+  return url.origin === new URL(current).origin ? url.href : null;
+}
+
+/** A name that leaves the cache is no file of a dataset. */
+function isInside(path: string): boolean {
+  return !path.startsWith("/") && !path.split("/").some((part) => part === "" || part === "." || part === "..") && !/[\0\\]/.test(path);
+}
+
+function cacheFolder(env: Environment): string {
+  return join(env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "matrix");
+}

@@ -1,0 +1,142 @@
+// The dataset card: README.md of an exported folder. Its head is what the hub and `datasets` read: files, splits, types of the
+// columns. The rest is for people: where it comes from, what was left out, and, first of all, whether a model was simulated.
+
+import { readFile, stat } from "node:fs/promises";
+import { basename, join } from "node:path";
+import type { JsonObject } from "../task/json.ts";
+import { version } from "../version.ts";
+import type { Columns, ColumnType } from "./contract.ts";
+import type { Source, Tally } from "./select.ts";
+
+export interface Card {
+  readonly name: string;
+  /** As --to names it. */
+  readonly format: string;
+  readonly columns: Columns | null;
+  /** Of the dataset; null: the user still has to say. */
+  readonly license: string | null;
+  readonly sources: readonly Source[];
+  readonly splits: readonly CardSplit[];
+  readonly tally: Tally;
+}
+
+export interface CardSplit {
+  readonly name: string;
+  readonly path: string;
+  readonly examples: number;
+}
+
+export async function renderCard(card: Card): Promise<string> {
+  const head = await headOf(card);
+  return ["---", ...Object.entries(head).map(([key, value]) => `${key}: ${JSON.stringify(value)}`), "---", "", await bodyOf(card)].join(
+    "\n",
+  );
+}
+
+/** JSON is YAML. */
+async function headOf({ name, columns, license, splits, tally }: Card): Promise<JsonObject> {
+  const sizes = await Promise.all(splits.map(async ({ path }) => (await stat(path)).size));
+  const total = splits.reduce((sum, { examples }) => sum + examples, 0);
+  const info = {
+    features: columns === null ? [] : featuresOf(columns),
+    splits: splits.map(({ name, examples }, index) => ({ name, num_bytes: sizes[index] ?? 0, num_examples: examples })),
+    download_size: sizes.reduce((sum, size) => sum + size, 0),
+    dataset_size: sizes.reduce((sum, size) => sum + size, 0),
+  };
+  return {
+    ...(license === null ? {} : { license }),
+    pretty_name: name,
+    tags: ["synthetic", "matrix", ...(tally.simulated ? ["simulated"] : [])],
+    size_categories: [sizeCategory(total)],
+    configs: [{ config_name: "default", data_files: splits.map(({ name, path }) => ({ split: name, path: basename(path) })) }],
+    ...(columns === null ? {} : { dataset_info: info }),
+  };
+}
+
+function featuresOf(columns: Columns): JsonObject[] {
+  return Object.entries(columns).map(([name, type]) => ({ name, ...featureOf(type) }));
+}
+
+function featureOf(type: ColumnType): JsonObject {
+  if (typeof type === "string") return { dtype: type };
+  if ("struct" in type) return { struct: featuresOf(type.struct) };
+  if (typeof type.list === "string") return { list: type.list };
+  return "struct" in type.list ? { list: featuresOf(type.list.struct) } : { list: featureOf(type.list) };
+}
+
+/** The hub's own classes. */
+function sizeCategory(examples: number): string {
+  if (examples < 1000) return "n<1K";
+  const names = ["1K", "10K", "100K", "1M", "10M", "100M", "1B"];
+  const index = Math.min(Math.floor(Math.log10(examples)) - 3, names.length - 2);
+  return `${names[index]}<n<${names[index + 1]}`;
+}
+
+async function bodyOf(card: Card): Promise<string> {
+  const { name, format, license, sources, splits, tally } = card;
+  const simulated = tally.simulated
+    ? ["> **Simulated.** Answers in this dataset come from a simulated model. It is fit to try things out, not to train a model.", ""]
+    : [];
+  return [
+    `# ${name}`,
+    "",
+    ...simulated,
+    `Made with matrix ${version}, exported as \`${format}\`.`,
+    "",
+    "| split | examples |",
+    "| --- | ---: |",
+    ...splits.map(({ name, examples }) => `| ${name} | ${examples} |`),
+    "",
+    "## Where it comes from",
+    "",
+    "| run | records | seed | trials a row | rows | made |",
+    "| --- | ---: | ---: | ---: | ---: | --- |",
+    ...sources.map(({ manifest }) => runRow(manifest)),
+    "",
+    `Of ${tally.records} records, left out: ${leftOut(tally)}.`,
+    "",
+    "| model | answers | tokens |",
+    "| --- | ---: | ---: |",
+    ...[...tally.models].map(([model, { answers, completionTokens }]) => `| ${cell(model)} | ${answers} | ${completionTokens} |`),
+    "",
+    ...sources.flatMap(partsOf),
+    "## Licences",
+    "",
+    `- this dataset: ${license ?? "not stated yet"}`,
+    "- the rows that it was made from: not stated yet",
+    ...[...tally.models.keys()].map((model) => `- ${model}, on what its answers may be used for: not stated yet`),
+    "",
+    ...(await Promise.all(sources.map(recipeOf))).flat(),
+  ].join("\n");
+}
+
+function runRow({ name, ok, failed, lost, seed, trials, dataset, updated_at: at }: Source["manifest"]): string {
+  return `| ${cell(name)} | ${ok + failed + lost} | ${seed} | ${trials} | ${dataset.rows} | ${at.slice(0, 10)} |`;
+}
+
+function leftOut({ leftOut }: Tally): string {
+  const reasons = Object.entries(leftOut).filter(([, count]) => count > 0);
+  return reasons.length === 0 ? "none" : reasons.map(([reason, count]) => `${count} ${reason.replaceAll("_", " ")}`).join(", ");
+}
+
+/** Which role of the recipe speaks as whom. */
+function partsOf({ manifest, perspective }: Source): string[] {
+  if (perspective === null) return [];
+  const parts = [...perspective.parts].map(([role, part]) => {
+    const trained = perspective.trained.has(role) ? ", trained on" : "";
+    return `\`${role}\` is the ${part}${trained}`;
+  });
+  return [`In ${manifest.name}, ${parts.join("; ")}.`, ""];
+}
+
+/** Its paths lead nowhere elsewhere, and would tell of the machine. */
+async function recipeOf({ directory, manifest }: Source): Promise<string[]> {
+  const text = await readFile(join(directory, "recipe.toml"), "utf8").catch(() => "");
+  const recipe = text.replace(/"\/(?:[^"\n]*\/)?([^"\n/]*)"/g, '"…/$1"');
+  if (recipe === "") return [];
+  return ["<details>", `<summary>Recipe of ${manifest.name}</summary>`, "", "```toml", recipe.trimEnd(), "```", "", "</details>", ""];
+}
+
+function cell(text: string): string {
+  return text.replaceAll("|", "\\|");
+}

@@ -1,0 +1,115 @@
+// Rows as Parquet, a row group at a time. What `datasets` has to know of the columns stands in the file as it writes it itself,
+// so that JSON columns load as the objects they were. Lists are three levels deep, as the format's specification has them.
+
+import { fileWriter, ParquetWriter } from "hyparquet-writer";
+import type { Json, JsonObject } from "../task/json.ts";
+import type { Columns, ColumnType, RowFile, TableRow } from "./contract.ts";
+import { storageFailed } from "./storage.ts";
+
+const GROUP_ROWS = 1000;
+/** Of JSON, so that groups of large rows stay small. */
+const GROUP_CHARACTERS = 16 * 1024 * 1024;
+
+type SchemaElement = ConstructorParameters<typeof ParquetWriter>[0]["schema"][number];
+
+/** Fails with `storage_failed`, as what it returns does. */
+export async function openParquet(path: string, columns: Columns): Promise<RowFile> {
+  try {
+    return new ParquetFile(path, columns);
+  } catch (cause) {
+    return storageFailed(path)(cause);
+  }
+}
+
+class ParquetFile implements RowFile {
+  readonly #path: string;
+  readonly #columns: Columns;
+  readonly #writer: ParquetWriter;
+  #rows: TableRow[] = [];
+  #characters = 0;
+
+  constructor(path: string, columns: Columns) {
+    this.#path = path;
+    this.#columns = columns;
+    const schema = [group("schema", "REQUIRED", columns), ...elementsOf(columns)];
+    const huggingface = JSON.stringify({ info: { features: featuresOf(columns) } });
+    this.#writer = new ParquetWriter({
+      writer: fileWriter(path),
+      schema,
+      kvMetadata: [{ key: "huggingface", value: huggingface }],
+      createdBy: "matrix",
+    });
+  }
+
+  async write(row: TableRow): Promise<void> {
+    this.#rows.push(row);
+    this.#characters += JSON.stringify(row).length;
+    if (this.#rows.length >= GROUP_ROWS || this.#characters >= GROUP_CHARACTERS) this.#flush();
+  }
+
+  async close(): Promise<void> {
+    this.#flush();
+    this.#attempt(() => this.#writer.finish());
+  }
+
+  #flush(): void {
+    const rows = this.#rows;
+    if (rows.length === 0) return;
+    const columnData = Object.entries(this.#columns).map(([name, type]) => ({
+      name,
+      data: rows.map((row) => (type === "int64" ? wholeNumber(row[name]) : (row[name] ?? null))),
+    }));
+    this.#attempt(() => this.#writer.write({ columnData, rowGroupSize: rows.length }));
+    this.#rows = [];
+    this.#characters = 0;
+  }
+
+  #attempt(write: () => void): void {
+    try {
+      write();
+    } catch (cause) {
+      storageFailed(this.#path)(cause);
+    }
+  }
+}
+
+function wholeNumber(value: Json | undefined): bigint | null {
+  return typeof value === "number" ? BigInt(Math.trunc(value)) : null;
+}
+
+/** Depth first, as Parquet lists its schema. */
+function elementsOf(columns: Columns): SchemaElement[] {
+  return Object.entries(columns).flatMap(([name, type]) => elementOf(name, type));
+}
+
+function elementOf(name: string, type: ColumnType): SchemaElement[] {
+  if (typeof type === "string") return [{ name, repetition_type: "OPTIONAL", ...PRIMITIVES[type] }];
+  if ("struct" in type) return [group(name, "OPTIONAL", type.struct), ...elementsOf(type.struct)];
+  return [
+    { name, repetition_type: "OPTIONAL", converted_type: "LIST", logical_type: { type: "LIST" }, num_children: 1 },
+    { name: "list", repetition_type: "REPEATED", num_children: 1 },
+    ...elementOf("element", type.list),
+  ];
+}
+
+function group(name: string, repetition: "REQUIRED" | "OPTIONAL", columns: Columns): SchemaElement {
+  return { name, repetition_type: repetition, num_children: Object.keys(columns).length };
+}
+
+const PRIMITIVES: Readonly<Record<Extract<ColumnType, string>, Omit<SchemaElement, "name">>> = {
+  string: { type: "BYTE_ARRAY", converted_type: "UTF8", logical_type: { type: "STRING" } },
+  json: { type: "BYTE_ARRAY", converted_type: "JSON", logical_type: { type: "JSON" } },
+  int64: { type: "INT64" },
+  float64: { type: "DOUBLE" },
+  bool: { type: "BOOLEAN" },
+};
+
+function featuresOf(columns: Columns): JsonObject {
+  return Object.fromEntries(Object.entries(columns).map(([name, type]) => [name, featureOf(type)]));
+}
+
+function featureOf(type: ColumnType): Json {
+  if (type === "json") return { _type: "Json" };
+  if (typeof type === "string") return { dtype: type, _type: "Value" };
+  return "struct" in type ? featuresOf(type.struct) : { feature: featureOf(type.list), _type: "List" };
+}

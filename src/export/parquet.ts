@@ -1,0 +1,58 @@
+// Parquet for analysis and for the Hugging Face hub: one row a record, its conversation and everything that its record counts.
+
+import type { Columns, TableRow } from "./contract.ts";
+import { openaiMessage, toolsText } from "./messages.ts";
+import { type ConversationRecord, type Table, tableFormat } from "./table.ts";
+
+const COLUMNS: Columns = {
+  run: "string",
+  id: "string",
+  trial: "int64",
+  messages: { list: "json" },
+  tools: "string",
+  /** Whether each message is trained on. */
+  train: { list: "bool" },
+  score: "float64",
+  stop_reason: "string",
+  simulated: "bool",
+  models: { list: "string" },
+  prompt_tokens: "int64",
+  completion_tokens: "int64",
+  cost: "float64",
+  total_ms: "float64",
+  row: "json",
+  outcome: "json",
+};
+
+const ROWS: Pick<Table, "endings" | "columns" | "rowsOf"> = {
+  endings: [".parquet"],
+  columns: () => COLUMNS,
+  rowsOf: (selected) => [rowOf(selected)],
+};
+
+export const parquet = tableFormat({ about: "Parquet: a row a record, with conversation, score, usage and row", ...ROWS });
+
+/** The same, but never without its card. */
+export const hub = tableFormat({ about: "a folder for the Hugging Face hub: Parquet and a card", ...ROWS, only: "folder" });
+
+function rowOf({ run, record, conversation: { turns, tools } }: ConversationRecord): TableRow {
+  const models = new Set(record.history.flatMap(({ model }) => model ?? []));
+  return {
+    run: run.name,
+    id: record.id,
+    trial: record.trial,
+    messages: turns.map(openaiMessage),
+    tools: toolsText(tools),
+    train: turns.map(({ trained }) => trained),
+    score: record.score,
+    stop_reason: record.stop_reason,
+    simulated: record.simulated,
+    models: [...models],
+    prompt_tokens: record.usage.prompt_tokens,
+    completion_tokens: record.usage.completion_tokens,
+    cost: record.cost,
+    total_ms: record.timing.total_ms,
+    row: record.row,
+    outcome: record.outcome,
+  };
+}

@@ -1,0 +1,42 @@
+// Splits: which part of an export a row belongs to. By the row's id alone, so that its trials stay together, also those of
+// another run over the same dataset.
+
+import { MatrixError } from "../error.ts";
+import { hash64 } from "../task/seed.ts";
+
+export interface Split {
+  readonly name: string;
+  /** Of the rows. */
+  readonly share: number;
+}
+
+export const WHOLE: readonly Split[] = [{ name: "train", share: 1 }];
+
+/** Another salt than what else is derived from ids. */
+const SALT = 0x2545f491;
+const ROUNDING = 1e-9;
+
+/** "train=0.9,test=0.1". Fails with `usage`. */
+export function parseSplits(text: string): readonly Split[] {
+  const splits = text.split(",").map((part) => {
+    const [, name = "", share = ""] = /^([A-Za-z0-9_]+)=(0?\.\d+|0|1(?:\.0+)?)$/.exec(part.trim()) ?? [];
+    if (name === "")
+      throw new MatrixError("usage", `--split ${text}: ${part} is no NAME=SHARE`, { hint: "for one: --split train=0.9,test=0.1" });
+    return { name, share: Number(share) };
+  });
+  const sum = splits.reduce((total, { share }) => total + share, 0);
+  if (Math.abs(sum - 1) > ROUNDING) throw new MatrixError("usage", `--split ${text}: the shares make ${sum}, not 1`);
+  if (new Set(splits.map(({ name }) => name)).size < splits.length) throw new MatrixError("usage", `--split ${text}: a name stands twice`);
+  return splits;
+}
+
+/** The index of the split that has the row. */
+export function splitOf(rowId: string, splits: readonly Split[]): number {
+  const position = hash64(rowId, SALT)[0] / 2 ** 32;
+  let upTo = 0;
+  for (const [index, { share }] of splits.entries()) {
+    upTo += share;
+    if (position < upTo) return index;
+  }
+  return splits.length - 1;
+}

@@ -1,0 +1,112 @@
+"""Loads an export with the program that it is for, and prints what it found as JSON. Usage: load.py HOW PATH [SOURCE]"""
+
+import json
+import os
+import sys
+import tempfile
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_DATASETS_DISABLE_PROGRESS_BARS"] = "1"
+os.environ["TRANSFORMERS_VERBOSITY"] = "error"
+
+
+def same(loaded, written):
+    """Equal, and no key more."""
+    return json.dumps(loaded, sort_keys=True) == json.dumps(written, sort_keys=True)
+
+
+def dataset(path, split="train"):
+    from datasets import load_dataset
+
+    cache = tempfile.mkdtemp(dir=os.environ["MATRIX_TEST_FOLDER"])
+    if path.endswith(".jsonl"):
+        return load_dataset("json", data_files=path, split="train", cache_dir=cache)
+    if path.endswith(".parquet"):
+        return load_dataset("parquet", data_files=path, split="train", cache_dir=cache)
+    return load_dataset(path, split=split, cache_dir=cache)
+
+
+def lines(path):
+    with open(path, encoding="utf-8") as file:
+        for line in file:
+            yield json.loads(line)
+
+
+def check_jsonl(path, written=None):
+    """`datasets` gives back every row of a file of lines, or of a folder of them, as it was written."""
+    loaded = dataset(path)
+    different = [number for number, (a, b) in enumerate(zip(loaded, lines(written or path), strict=True)) if not same(a, b)]
+    return {"rows": len(loaded), "different": different[:3], "features": {name: str(type) for name, type in loaded.features.items()}}
+
+
+def check_parquet(path, source):
+    """`datasets` and pyarrow give back the same messages as the lines of another export of the same records."""
+    import pyarrow.parquet
+
+    loaded = dataset(path)
+    table = pyarrow.parquet.read_table(path)
+    different = []
+    for number, (row, arrow, line) in enumerate(zip(loaded, table.to_pylist(), lines(source), strict=True)):
+        texts = [json.loads(text) for text in arrow["messages"]]
+        if not same(row["messages"], line["messages"]) or not same(texts, line["messages"]) or row["tools"] != line["tools"]:
+            different.append(number)
+    first = loaded[0]
+    return {
+        "rows": len(loaded),
+        "different": different[:3],
+        "schema": {field.name: str(field.type) for field in table.schema},
+        "first": {key: first[key] for key in ("id", "trial", "score", "simulated", "row", "train")},
+    }
+
+
+def check_folder(path):
+    """Every split of a folder, by its card alone."""
+    from datasets import load_dataset
+    from huggingface_hub import DatasetCard
+
+    cache = tempfile.mkdtemp(dir=os.environ["MATRIX_TEST_FOLDER"])
+    loaded = load_dataset(path, cache_dir=cache)
+    card = DatasetCard.load(os.path.join(path, "README.md"))
+    return {
+        "splits": {name: len(split) for name, split in loaded.items()},
+        "ids": {name: sorted(set(split["id"])) if "id" in split.column_names else [] for name, split in loaded.items()},
+        "features": {name: str(type) for name, type in next(iter(loaded.values())).features.items()},
+        "license": card.data.license,
+        "tags": card.data.tags,
+    }
+
+
+def tokenizer():
+    """A tokenizer of bytes with the chat template that TRL trains Qwen3 with."""
+    import trl
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    model = models.BPE(vocab={letter: number for number, letter in enumerate(sorted(alphabet))}, merges=[])
+    bare = Tokenizer(model)
+    bare.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    fast = PreTrainedTokenizerFast(tokenizer_object=bare)
+    template = os.path.join(os.path.dirname(trl.__file__), "chat_templates", "qwen3_training.jinja")
+    with open(template, encoding="utf-8") as file:
+        fast.chat_template = file.read()
+    return fast
+
+
+def check_template(path):
+    """TRL renders every example by a chat template, as its trainers do before they tokenize."""
+    from trl.data_utils import apply_chat_template, is_conversational
+
+    fast = tokenizer()
+    rendered = []
+    for example in dataset(path):
+        assert is_conversational(example)
+        tools = json.loads(example.pop("tools"))
+        rendered.append(apply_chat_template(example, fast, tools=tools or None))
+    return {"rows": len(rendered), "rendered": rendered[:3]}
+
+
+if __name__ == "__main__":
+    how, *arguments = sys.argv[1:]
+    checks = {"jsonl": check_jsonl, "parquet": check_parquet, "folder": check_folder, "template": check_template}
+    print(json.dumps(checks[how](*arguments)))
