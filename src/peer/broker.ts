@@ -36,6 +36,8 @@ const UNREACHABLE_MS = 1000;
 const BUSY_MS = 50;
 /** How long copies of old messages are expected to turn up. */
 const RECENT_MS = 30_000;
+/** How long the end of a branch waits for a process that is not there. All hear of one that is back sooner than that. */
+const ABSENCE_MS = 10_000;
 
 export interface BrokerOptions {
   readonly self: HostId;
@@ -106,8 +108,8 @@ export class Broker {
   readonly #parked = new Set<Sent>();
   /** Branches that this process waits for, and how many processes went since they were sent out. */
   readonly #branches = new Map<TaskKey, { message: Message; gone: number }>();
-  /** Processes that were members once. */
-  readonly #gone = new Set<HostId>();
+  /** Those whose ends others may have let go of, while this host was given up; and from when on they are sent out again. */
+  #doubtful: { readonly keys: readonly TaskKey[]; readonly from: number } | null = null;
   #members: ReadonlySet<HostId> = new Set();
   readonly #outboxes = new Map<HostId, Outbox>();
   readonly #unreachable = new Map<HostId, number>();
@@ -193,8 +195,8 @@ export class Broker {
   /** The driver had given this host up, or is a new one: says to everyone again what they have from here. */
   repeat(): void {
     for (const sent of this.#sent.values()) if (sent.state === "acknowledged" && sent.to !== null) this.#post(sent, sent.to);
-    // Who took this host for dead has let go of ends that were for it.
-    for (const key of [...this.#branches.keys()]) this.#sendOutAgain(key);
+    // Whoever took this host for dead may have let go of ends for it, and will until it has heard that this host is back.
+    this.#doubtful = { keys: [...this.#branches.keys()], from: this.#options.now() + ABSENCE_MS };
   }
 
   /** Takes nothing new from now on. */
@@ -301,18 +303,11 @@ export class Broker {
     this.#unpark();
   }
 
-  /** Who is gone, and which branches may be gone with them. */
+  /** Counts who is gone: a branch may be gone with them. */
   #noteGone(): void {
     const now = new Set(this.#options.routing.members.map(({ id }) => id));
     const left = [...this.#members].filter((id) => !now.has(id));
     this.#members = now;
-    for (const id of now) this.#gone.delete(id);
-    for (const id of left) this.#gone.add(id);
-    // Branches of a process that is gone lead nowhere.
-    for (const sent of [...this.#sent.values()]) {
-      const of = sent.message.task.branch?.of;
-      if (of !== undefined && this.#gone.has(of)) this.#abandon(sent);
-    }
     for (const [key, branch] of [...this.#branches]) {
       branch.gone += left.length;
       if (branch.gone > 1) this.#sendOutAgain(key);
@@ -321,8 +316,9 @@ export class Broker {
 
   #sendOutAgain(key: TaskKey): void {
     const branch = this.#branches.get(key);
-    // What is in custody here is not lost.
-    if (branch === undefined || this.#held.has(key) || [...this.#sent.values()].some((sent) => sent.key === key)) return;
+    // What is being done here is not lost. A copy that was sent may be: whoever has seen it drops it, wherever it went from there.
+    if (branch === undefined || this.#held.has(key)) return;
+    for (const sent of [...this.#sent.values()]) if (sent.key === key) this.#abandon(sent);
     branch.gone = 0;
     branch.message = nextAttemptOf(branch.message);
     this.#redelivered++;
@@ -353,6 +349,10 @@ export class Broker {
   tick(): void {
     this.#seen.turn(this.#options.now());
     this.#unpark();
+    if (this.#doubtful !== null && this.#options.now() >= this.#doubtful.from) {
+      for (const key of this.#doubtful.keys) this.#sendOutAgain(key);
+      this.#doubtful = null;
+    }
     for (const [to, outbox] of this.#outboxes) {
       if (outbox.parcels.size + outbox.released.size + outbox.starting.size > 0) this.#options.wake(to);
     }
@@ -499,9 +499,8 @@ export class Broker {
     const { routing, now } = this.#options;
     const owner = ownerOf(roleOf(sent.message));
     if (sent.parkedAt === null) sent.parkedAt = now();
-    // Nobody waits for the end of this branch any more. One that was never a member here may be on its way to become one.
-    const isStale = this.#gone.has(owner ?? "") || now() - sent.parkedAt > RECENT_MS;
-    if (owner !== null && !routing.has(owner) && isStale) this.#abandon(sent);
+    // Whoever waits for the end of this branch is gone for good, it seems; who was given up by mistake is back sooner.
+    if (owner !== null && !routing.has(owner) && now() - sent.parkedAt > ABSENCE_MS) this.#abandon(sent);
     else this.#parked.add(sent);
   }
 

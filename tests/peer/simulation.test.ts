@@ -74,6 +74,42 @@ describe("delivery", () => {
   );
 
   test(
+    "branches: hosts that are full of tasks that wait for them still take them",
+    () =>
+      prove(0.05, { ...TROUBLE, hosts: 3, tasks: 300, inFlight: 300, forkRate: 1, faults: [] }, (outcome) =>
+        count(outcome, "ok") === 300 ? null : "a task did not end well",
+      ),
+    300_000,
+  );
+
+  test(
+    "branches: what the only two hosts knew that died is found missing and done again",
+    () =>
+      prove(0.2, { ...TROUBLE, hosts: 6, forkRate: 1, dropRate: 0, doubleRate: 0, faults: ["kill-two"], faultEveryMs: 600 }, (outcome) =>
+        count(outcome, "ok") === TROUBLE.tasks ? null : "a task did not end well",
+      ),
+    300_000,
+  );
+
+  test(
+    "branches: a host that leaves waits for them",
+    () =>
+      prove(0.2, { ...TROUBLE, forkRate: 1, dropRate: 0, doubleRate: 0, faults: ["drain"] }, ({ restarts, deaths }) =>
+        restarts + deaths > 0 ? `${restarts} restarts, ${deaths} deaths` : null,
+      ),
+    300_000,
+  );
+
+  test(
+    "branches: hosts that were given up and come back send them out again",
+    () =>
+      prove(0.2, { ...TROUBLE, forkRate: 1, faults: ["freeze", "cut"] }, (outcome) =>
+        count(outcome, "ok") === TROUBLE.tasks ? null : "a task did not end well",
+      ),
+    300_000,
+  );
+
+  test(
     "at-most-once: every task ends once, well or as lost",
     () => prove(0.5, { ...TROUBLE, delivery: "at-most-once" }, (outcome) => (count(outcome, "failed") === 0 ? null : "a task failed")),
     300_000,
