@@ -148,6 +148,10 @@ export class Cluster implements Fabric {
     return this.#fabric.peer;
   }
 
+  begin(): void {
+    this.#fabric.begin();
+  }
+
   written(ends: Parameters<Fabric["written"]>[0]): void {
     this.#fabric.written(ends);
   }

@@ -21,6 +21,7 @@ export function connectInMemory({ sink }: FabricParts, createHost: (transport: H
     get roles() {
       return [...(local.host?.roles ?? [])];
     },
+    begin: () => undefined,
     ready: Promise.resolve(),
     written: () => undefined,
     stop: async () => local.host?.stop(),

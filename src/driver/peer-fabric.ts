@@ -57,7 +57,7 @@ export class PeerFabric implements Fabric {
   readonly #parts: FabricParts;
   readonly #peer: Peer;
   readonly #coordinator: Coordinator;
-  readonly #ticking: NodeJS.Timeout;
+  #ticking: NodeJS.Timeout | undefined;
   readonly #bytes = new Map<HostId, number>();
   #isFormed = false;
   /** Ends that came before it was known which tasks hosts hold: who of them is new to the sink is known then. */
@@ -78,7 +78,6 @@ export class PeerFabric implements Fabric {
       this.#becomeReady = resolve;
     });
     this.#coordinator = this.#createCoordinator();
-    this.#ticking = setInterval(() => this.#tick(), TICK_MS);
   }
 
   /** Fails when the address cannot be listened at. */
@@ -100,6 +99,10 @@ export class PeerFabric implements Fabric {
     });
     fabric.current = new PeerFabric(options, parts, peer);
     return fabric.current;
+  }
+
+  begin(): void {
+    this.#ticking = setInterval(() => this.#tick(), TICK_MS);
   }
 
   get hosts(): readonly Member[] {

@@ -27,6 +27,8 @@ export interface RoleLoad {
 export interface Fabric {
   readonly transport: Transport;
   readonly roles: readonly RoleLoad[];
+  /** From now on ends may come: whoever connected it is there to take them. */
+  begin(): void;
   /** Resolves when the first task may be admitted. */
   readonly ready: Promise<void>;
   /** The records of these ends are written. */
@@ -111,11 +113,9 @@ export async function startRun(options: RunOptions): Promise<Run> {
     return true;
   };
   const takeEnds = (ends: readonly Message[]): void => {
-    const again = ends.filter(isStartedAgain);
-    fabric.written(again);
-    const isAgain = new Set(again);
-    const final = again.length === 0 ? ends : ends.filter((end) => !isAgain.has(end));
-    if (final.length > 0) sink.receive(final);
+    const again = new Set(ends.filter(isStartedAgain));
+    if (again.size > 0) fabric.written([...again]);
+    sink.receive(again.size === 0 ? ends : ends.filter((end) => !again.has(end)));
   };
   const fabric = await options.connect({
     inFlight,
@@ -124,6 +124,8 @@ export async function startRun(options: RunOptions): Promise<Run> {
     onMissing: startAgain,
     onFailure: stopNow,
   });
+
+  fabric.begin();
 
   const toTheEnd = async (): Promise<RunEnd> => {
     let complete = false;

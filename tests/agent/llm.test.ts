@@ -2,6 +2,7 @@
 // implements the contract and keeps the requests.
 
 import { describe, expect, test } from "bun:test";
+import { createAttach } from "../../src/agent/attachments.ts";
 import { createLlmAgent, type LlmRole } from "../../src/agent/llm.ts";
 import { createRequestWriter } from "../../src/agent/request.ts";
 import { createAnswerSchema } from "../../src/agent/schema.ts";
@@ -146,6 +147,22 @@ describe("an llm role", () => {
       sampling: { temperature: 0, tool_choice: "auto" },
     });
     expect(requests[0]?.messages).toHaveLength(1);
+  });
+
+  test("puts attachments beside the first message of the user that its request module wrote", async () => {
+    const { model, requests } = scriptedModel("B");
+    const request = createRequestWriter("request.ts", () => ({ messages: [{ role: "user", content: "Look." }] }), {});
+    const attach = createAttach(["'https://example.org/' + row.q"], null);
+    await createLlmAgent(role(model, { request, attach })).run(task(), context);
+    expect(requests[0]?.messages).toEqual([
+      {
+        role: "user",
+        content: [
+          { type: "text", text: "Look." },
+          { type: "image_url", image_url: { url: "https://example.org/2+2?" } },
+        ],
+      },
+    ]);
   });
 
   test("fails with prompt_failed when its request module throws or returns no messages", () => {

@@ -310,6 +310,32 @@ describe("an export", () => {
         expect((await matrix([...args, "--split", shares], { cwd: folder })).code).toBe(2);
     }));
 
+  test("to tau2 is one file a domain beside the name that was given, and replaces none of them unless forced", () =>
+    withFolder(async (folder) => {
+      const made = (domain: string, id: string): Made => ({
+        id,
+        score: 1,
+        outcome: { domain, task_id: id, messages: [], reward_info: { reward: 1 } },
+        history: [["tools", { task: `{"id":"${id}","n":1.0}`, system: { assistant: "<policy>\nBe kind.\n</policy>", user: null } }]],
+      });
+      await writeRun(join(folder, "run"), TOOL_LOOP, [made("retail", "1"), made("mock", "2"), made("retail", "3")]);
+      const args = ["export", "run", "--to", "tau2", "-o", "r.json"];
+      const { stdout } = await matrix(args, { cwd: folder });
+      expect(stdout).toBe("r-mock.json, r-retail.json: train 3, from 3 records (simulated model)\n");
+      expect((await readdir(folder)).sort()).toEqual(["r-mock.json", "r-retail.json", "run"]);
+      const text = await readFile(join(folder, "r-retail.json"), "utf8");
+      expect(text).toContain('{"id":"1","n":1.0}');
+      expect(JSON.parse(text)).toMatchObject({
+        info: { environment_info: { policy: "Be kind." } },
+        simulations: [{ id: "1#0" }, { id: "3#0" }],
+      });
+      expect((await matrix(args, { cwd: folder })).stderr).toContain("r-mock.json is there already");
+      expect((await matrix([...args, "--force"], { cwd: folder })).code).toBe(0);
+      expect((await matrix(["export", "run", "--to", "tau2", "-o", "folder"], { cwd: folder })).stderr).toContain(
+        "folder is no .json file",
+      );
+    }));
+
   test("of several runs takes their records one run after the other, each by its own recipe", () =>
     withFolder(async (folder) => {
       await writeRun(join(folder, "run"), DIALOGUE, TALK);
