@@ -10,7 +10,17 @@ import type { Task } from "./task/task.ts";
 export type { CodeContext } from "./agent/code.ts";
 export type { ModelRequest, RequestContext } from "./agent/request.ts";
 export type { ChatMessage, ToolCall } from "./model/contract.ts";
-export { type Done, done, type Orchestrator, type Route, type RouteContext, type ToRole, to } from "./orchestrator/contract.ts";
+export {
+  type Done,
+  done,
+  type Fork,
+  fork,
+  type Orchestrator,
+  type Route,
+  type RouteContext,
+  type ToRole,
+  to,
+} from "./orchestrator/contract.ts";
 export type { Json, JsonObject } from "./task/json.ts";
 export type { Hop, Task, Usage } from "./task/task.ts";
 

@@ -73,6 +73,10 @@ export async function prepare(recipePath: string, overrides: readonly string[], 
   const orchestrator = await attempt("orchestrator", () =>
     createOrchestrator(recipe.orchestrator, loadUserModule, Object.keys(recipe.roles)),
   );
+  if (orchestrator?.join !== undefined && recipe.run.delivery === "at-most-once")
+    problems.push(
+      loaded.problemAt("run.delivery", "this orchestrator goes several ways at once, and branches are delivered by retry alone"),
+    );
   if (orchestrator === null || problems.length > 0) throw recipeInvalid(recipePath, problems);
 
   return {

@@ -11,7 +11,7 @@ import { MatrixError } from "../error.ts";
 import { captureConsole } from "../host/console.ts";
 import { Host } from "../host/host.ts";
 import { catchStrayErrors } from "../host/stray-error.ts";
-import type { Transport } from "../peer/transport.ts";
+import type { HostTransport } from "../peer/transport.ts";
 import { runtime } from "../platform.ts";
 import type { SandboxSite } from "../sandbox/site.ts";
 import { systemClock } from "../task/clock.ts";
@@ -166,7 +166,7 @@ function wireBytesOf(cluster: Cluster | null): number | null {
 }
 
 /** Every role, in this process. */
-function createLocalHost({ loaded, agents, rule }: Prepared, transport: Transport, tracing: Tracing | null): Host {
+function createLocalHost({ loaded, agents, rule }: Prepared, transport: HostTransport, tracing: Tracing | null): Host {
   const { run, roles } = loaded.recipe;
   return new Host({
     id: DRIVER_NAME,

@@ -6,7 +6,7 @@
 
 import type { Broker } from "../peer/broker.ts";
 import { type Beat, type BeatAnswer, followList, Members } from "../peer/membership.ts";
-import type { TaskKey } from "../peer/parcel.ts";
+import { isBranchKey, type TaskKey } from "../peer/parcel.ts";
 import type { HostId, Member, Routing } from "../peer/routing.ts";
 import { Census, type CensusAnswer, type CensusPhase } from "./census.ts";
 import type { InFlight, InFlightTask } from "./in-flight.ts";
@@ -143,7 +143,7 @@ export class Coordinator {
     const { inFlight, isRecorded, onAdopted, onMissing, onFormed } = this.#options;
     if (this.#state === "adopting") {
       for (const [key, attempt] of found) {
-        if (inFlight.get(key) !== undefined || isRecorded(key)) continue;
+        if (isBranchKey(key) || inFlight.get(key) !== undefined || isRecorded(key)) continue;
         inFlight.adopt(key, attempt);
         onAdopted();
       }

@@ -1,7 +1,7 @@
 // The fabric of a run in one process: one host with every role, joined to the sink by the in-memory transport.
 
 import { MemoryTransport } from "../peer/memory.ts";
-import type { Receiver, Transport } from "../peer/transport.ts";
+import type { HostTransport, Receiver } from "../peer/transport.ts";
 import type { Fabric, FabricParts, RoleLoad } from "./run.ts";
 
 export interface LocalHost extends Receiver {
@@ -9,7 +9,7 @@ export interface LocalHost extends Receiver {
   stop(): void;
 }
 
-export function connectInMemory({ sink }: FabricParts, createHost: (transport: Transport) => LocalHost): Fabric {
+export function connectInMemory({ sink }: FabricParts, createHost: (transport: HostTransport) => LocalHost): Fabric {
   const local: { host: LocalHost | null } = { host: null };
   const transport = new MemoryTransport((self) => {
     const host = createHost(self);

@@ -126,6 +126,7 @@ const object = v.record(v.string(), v.unknown());
 const hop = v.strictObject({
   hop: count,
   role: v.string(),
+  branch: v.optional(count),
   host: v.string(),
   at: v.string(),
   queue_ms: amount,

@@ -111,6 +111,8 @@ function speakersOf(orchestrator: OrchestratorConfig): readonly string[] {
     case "sequence":
     case "best-of-n":
       return orchestrator.roles.toReversed();
+    case "fan-out":
+      return [...orchestrator.roles, ...orchestrator.after].toReversed();
     case "pipeline":
       return orchestrator.stages.map(({ role }) => role).toReversed();
   }
@@ -119,6 +121,7 @@ function speakersOf(orchestrator: OrchestratorConfig): readonly string[] {
 function chosenHops({ history, outcome }: TrajectoryRecord, orchestrator: OrchestratorConfig): readonly Hop[] {
   const chosen = outcome?.["chosen"];
   if (!("pattern" in orchestrator) || orchestrator.pattern !== "best-of-n" || typeof chosen !== "number") return history;
+  if (orchestrator.parallel) return history.filter(({ branch }) => branch === chosen);
   const { length } = orchestrator.roles;
   return history.slice(chosen * length, (chosen + 1) * length);
 }

@@ -3,14 +3,15 @@
 
 import type { AgentAnswer } from "../agent/contract.ts";
 import { MatrixError } from "../error.ts";
-import { failTask, nextMessage, type Rule, taskErrorOf } from "../orchestrator/advance.ts";
+import { FORK_ROLE, failTask, nextMessage, type Rule, taskErrorOf } from "../orchestrator/advance.ts";
 import { keyOf } from "../peer/parcel.ts";
-import type { Receiver, Transport } from "../peer/transport.ts";
+import type { HostTransport, Receiver } from "../peer/transport.ts";
 import type { Clock } from "../task/clock.ts";
 import { hopCount } from "../task/encoded.ts";
 import { isoTime, roundMs } from "../task/record.ts";
 import type { Hop, Message, Task } from "../task/task.ts";
 import type { Tracing } from "../telemetry/tracing.ts";
+import { Forks } from "./forks.ts";
 import { Role, type RoleOptions } from "./role.ts";
 import { Step } from "./step.ts";
 import { runOwned } from "./stray-error.ts";
@@ -25,7 +26,7 @@ export interface HostOptions {
   readonly rule: Rule;
   /** Of a task, from its admission. */
   readonly taskTimeoutMs: number;
-  readonly transport: Transport;
+  readonly transport: HostTransport;
   readonly clock: Clock;
   readonly tracing: Tracing | null;
 }
@@ -35,6 +36,7 @@ export class Host implements Receiver {
   readonly #roles: ReadonlyMap<string, Role>;
   /** Steps whose agent has not answered yet. */
   readonly #running = new Set<Step>();
+  readonly #forks: Forks;
   /** Of all models that answered here. */
   readonly tokens = { prompt: 0, completion: 0 };
   readonly #deadlines: NodeJS.Timeout;
@@ -42,6 +44,7 @@ export class Host implements Receiver {
 
   constructor(options: HostOptions) {
     this.#options = options;
+    this.#forks = new Forks(options.rule, options.transport);
     this.#roles = new Map(options.roles.map((role) => [role.name, new Role(role)]));
     this.#deadlines = setInterval(() => this.#expire(), DEADLINE_CHECK_MS);
     this.#deadlines.unref();
@@ -49,7 +52,7 @@ export class Host implements Receiver {
 
   /** Nothing runs and nothing waits. */
   get idle(): boolean {
-    return [...this.#roles.values()].every(({ busy, queued }) => busy + queued === 0);
+    return this.#forks.size === 0 && [...this.#roles.values()].every(({ busy, queued }) => busy + queued === 0);
   }
 
   /** Gives back what waits for a slot. */
@@ -65,7 +68,16 @@ export class Host implements Receiver {
   receive(messages: readonly Message[]): void {
     if (this.#stopped) return;
     const arrivedAt = this.#options.clock();
-    for (const { task } of messages) {
+    for (const message of messages) {
+      const { task } = message;
+      if (message.kind === "end") {
+        this.#forks.end(message);
+        continue;
+      }
+      if (task.role === FORK_ROLE) {
+        this.#forks.begin(task);
+        continue;
+      }
       const role = this.#roles.get(task.role);
       if (role === undefined) throw new Error(`bug: a message for ${task.role} reached host ${this.#options.id}`);
       role.push(task, arrivedAt);
@@ -169,6 +181,10 @@ export class Host implements Receiver {
       const error = late ? agentTimeout(role) : taskTimeout(this.#options.taskTimeoutMs);
       step.abort(error);
       this.#fail(step, error);
+    }
+    for (const waiting of [...this.#forks.waiting]) {
+      if (now < this.#taskDeadline(waiting.task)) continue;
+      this.#forks.finish(waiting, failTask(waiting.task, taskErrorOf(taskTimeout(this.#options.taskTimeoutMs), null, null)));
     }
   }
 

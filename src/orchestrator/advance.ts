@@ -5,7 +5,7 @@ import { MatrixError, messageOf } from "../error.ts";
 import { appendHop, hopCount, moveTask, sizeOf } from "../task/encoded.ts";
 import type { Json, JsonObject } from "../task/json.ts";
 import type { Ending, Hop, Message, Task, TaskError } from "../task/task.ts";
-import { contextOf, type Orchestrator, type Route } from "./contract.ts";
+import { contextOf, type Done, done, type Orchestrator, type Route } from "./contract.ts";
 
 export interface Rule {
   readonly orchestrator: Orchestrator;
@@ -16,6 +16,9 @@ export interface Rule {
 
 /** What admission knows of a task before its first step. */
 export type Admitted = Pick<Task, "rowId" | "trial" | "row" | "seed" | "attempt" | "admittedAt" | "trace">;
+
+/** The role of a task that goes several ways at once, and waits: any host does it (src/host/forks.ts). */
+export const FORK_ROLE = "+";
 
 /** Row and history of a task on the wire. A hop that would make it larger is left out, and ends it. */
 export const TASK_BYTES_MAX = 64 * 2 ** 20;
@@ -41,6 +44,52 @@ export function nextMessage(rule: Rule, task: Task, hop: Hop): Message {
     return failTask(task, { code: "task_too_large", message, role: task.role, hop: hop.hop });
   }
   return route(rule, after, task.role, () => rule.orchestrator.next(task.state, hop.result, contextOf(after, task.role)));
+}
+
+/** What a task carries while it waits for its branches. */
+interface Forked extends JsonObject {
+  readonly branches: readonly { readonly to: string; readonly state: Json }[];
+  readonly state: Json;
+}
+
+/** Where the branches of a task begin. */
+export function branchesOf({ state }: Task): Forked["branches"] {
+  return (state as Forked).branches;
+}
+
+/**
+ * The message after a branch has ended, or null while the task waits for more. `ended`: what each branch added to the history and
+ * how it ended; null for those that have not.
+ */
+export function joinMessage(rule: Rule, task: Task, ended: readonly (Ended | null)[]): Message | null {
+  const failed = ended.find((branch) => branch !== null && branch.ending.status !== "ok");
+  let after = task;
+  for (const [index, branch] of ended.entries())
+    for (const hop of branch?.hops ?? []) after = appendHop(after, { ...hop, hop: hopCount(after), branch: index });
+  if (failed?.ending.error != null) return failTask(after, failed.ending.error);
+  if (sizeOf(after) > TASK_BYTES_MAX) {
+    const message = `with its branches the task has more than ${TASK_BYTES_MAX / 2 ** 20} MiB`;
+    return failTask(task, { code: "task_too_large", message, role: null, hop: null });
+  }
+  const results = ended.map((branch) => (branch === null ? null : doneOf(branch.ending)));
+  const { state } = task.state as Forked;
+  const isOpen = results.includes(null);
+  let isWaiting = false;
+  const message = route(rule, after, null, () => {
+    const decided = rule.orchestrator.join?.(state, results, contextOf(after, null)) ?? null;
+    isWaiting = decided === null && isOpen;
+    return decided ?? done();
+  });
+  return isWaiting ? null : message;
+}
+
+export interface Ended {
+  readonly hops: readonly Hop[];
+  readonly ending: Ending;
+}
+
+function doneOf({ stopReason, score, outcome }: Ending): Done {
+  return { done: stopReason as Done["done"], score, outcome };
 }
 
 /** The end of a task that could not go on. */
@@ -76,9 +125,13 @@ function route(rule: Rule, task: Task, role: string | null, decide: () => Route)
     const error = cause instanceof MatrixError ? cause : new MatrixError("orchestrator_failed", messageOf(cause), { cause });
     return failTask(task, { ...taskErrorOf(error, role, hop), code: "orchestrator_failed" });
   }
-  const problem = problemOf(decided, rule, role);
+  const problem = problemOf(decided, rule, role, task.branch !== undefined);
   if (problem !== null) return failTask(task, { code: "orchestrator_failed", message: problem, role, hop });
   if ("done" in decided) return finish(task, decided.done, decided.score, decided.outcome);
+  if ("fork" in decided) {
+    const state: Forked = { branches: decided.fork.map(({ to, state }) => ({ to, state })), state: decided.state };
+    return { kind: "step", task: moveTask(task, FORK_ROLE, state) };
+  }
   if (hopCount(task) >= rule.maxHops) {
     const message = `the task used up its ${rule.maxHops} hops (run.max_hops) and would go to ${decided.to}`;
     return failTask(task, { code: "max_hops", message, role, hop });
@@ -91,14 +144,25 @@ function finish(task: Task, stopReason: Ending["stopReason"], score: number | nu
 }
 
 /** What is wrong with a decision, as user code may return anything; null when it is sound. */
-function problemOf(decided: unknown, rule: Rule, role: string | null): string | null {
+function problemOf(decided: unknown, rule: Rule, role: string | null, isBranch: boolean): string | null {
   const where = role === null ? "start()" : `next() after ${role}`;
   if (typeof decided !== "object" || decided === null || decided instanceof Promise) {
     const found = decided instanceof Promise ? "a promise; it must be pure and answer at once" : String(decided);
     return `${where} returned ${found}, not to(role, state) or done()`;
   }
-  const { to, done } = decided as { to?: Json; done?: Json };
+  const { to, done, fork } = decided as { to?: Json; done?: Json; fork?: Json };
   if (typeof done === "string") return null;
+  if (fork !== undefined) return problemOfFork(fork, rule, where, isBranch);
   if (typeof to !== "string") return `${where} returned neither to(role, state) nor done()`;
   return rule.roles.has(to) ? null : `${where} routes to "${to}", which is no role of the recipe: ${[...rule.roles].join(", ")}`;
+}
+
+function problemOfFork(fork: Json, { roles, orchestrator }: Rule, where: string, isBranch: boolean): string | null {
+  if (!Array.isArray(fork) || fork.length === 0) return `${where} goes several ways at once, but names none`;
+  if (isBranch) return `${where} goes several ways at once in a branch, which goes one way`;
+  if (orchestrator.join === undefined) return `${where} goes several ways at once, and the orchestrator has no join()`;
+  const unknown = fork.map((branch) => (branch as { to?: Json } | null)?.to).find((to) => typeof to !== "string" || !roles.has(to));
+  return unknown === undefined
+    ? null
+    : `${where} has a branch to ${JSON.stringify(unknown)}, which is no role of the recipe: ${[...roles].join(", ")}`;
 }

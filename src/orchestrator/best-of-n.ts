@@ -1,10 +1,10 @@
 // best-of-n: several candidates for one row, each made by the same roles in order, scored, and the best one chosen. One that is
-// accepted ends the task at once: rejection sampling. Candidates come one after the other within one task, so that custody and
-// accounting are those of any task, and nothing is spent on candidates after the accepted one. All of them stay in the record.
+// accepted ends the task at once: rejection sampling. Candidates come one after the other, so that nothing is spent on those
+// after the accepted one, or at once in branches, of which the accepted one makes the others idle. All stay in the record.
 
 import type { PatternConfig } from "../recipe/schema.ts";
 import type { Json, JsonObject } from "../task/json.ts";
-import { done, type Orchestrator, type Route, type RouteContext, to } from "./contract.ts";
+import { type Done, done, fork, type Orchestrator, type Route, type RouteContext, to } from "./contract.ts";
 import { compileOptional, outcomeOf, scoreOf, variablesOf } from "./results.ts";
 
 interface Candidate extends JsonObject {
@@ -16,44 +16,83 @@ interface Candidate extends JsonObject {
 interface State extends JsonObject {
   /** The index of the role that runs. */
   readonly at: number;
-  /** Those that are finished. */
+  /** Which candidate it makes. */
+  readonly candidate: number;
+  /** Those before it; none in a branch. */
   readonly candidates: readonly Candidate[];
 }
 
-export function createBestOfN({ roles, n, ...config }: Extract<PatternConfig, { pattern: "best-of-n" }>): Orchestrator<State> {
-  const scoring = compileOptional(config.score);
-  const accept = compileOptional(config.accept);
-  const begin = (candidates: readonly Candidate[]): Route<State> => to<State>(roles[0] ?? "", { at: 0, candidates });
+type Config = Extract<PatternConfig, { pattern: "best-of-n" }>;
 
-  const judge = (result: Json, context: RouteContext, candidate: number): Candidate => {
-    const score = scoreOf(scoring, outcomeOf(result), () => variablesOf(context, result, { candidate }));
-    return { score, accepted: accept === null ? null : accept(variablesOf(context, result, { candidate, score })) === true };
+export function createBestOfN(config: Config): Orchestrator<State> {
+  const { roles, n, parallel } = config;
+  const judge = createJudge(config);
+  const [first = ""] = roles;
+  const begin = (candidate: number, candidates: readonly Candidate[]) => to<State>(first, { at: 0, candidate, candidates });
+
+  /** Goes on with a candidate, or hands it over when its last role has answered. */
+  const step = (state: State, result: Json, context: RouteContext, finish: (judged: Candidate) => Route<State>): Route<State> => {
+    const following = roles[state.at + 1];
+    return following === undefined ? finish(judge(result, context, state.candidate)) : to<State>(following, { ...state, at: state.at + 1 });
   };
 
-  const end = (candidates: readonly Candidate[], { history }: RouteContext): Route<State> => {
-    const chosen = bestOf(candidates);
-    const { score = null, accepted = null } = candidates[chosen] ?? {};
-    // Every candidate takes as many hops as there are roles, and its last one is what it comes to.
-    const result = history[(chosen + 1) * roles.length - 1]?.result ?? null;
-    return done({ reason: accepted === false ? "max_turns" : "completed", score, outcome: { ...outcomeOf(result), chosen, candidates } });
-  };
-
+  if (!parallel) {
+    return {
+      start: () => begin(0, []),
+      next: (state, result, context) =>
+        step(state, result, context, (judged) => {
+          const candidates = [...state.candidates, judged];
+          if (candidates.length < n && judged.accepted !== true) return begin(candidates.length, candidates);
+          const chosen = bestOf(candidates);
+          // Every candidate takes as many hops as there are roles, and its last one is what it comes to.
+          return end(candidates, chosen, outcomeOf(context.history[(chosen + 1) * roles.length - 1]?.result ?? null));
+        }),
+    };
+  }
   return {
-    start: () => begin([]),
-    next: ({ at, candidates }, result, context) => {
-      const following = roles[at + 1];
-      if (following !== undefined) return to<State>(following, { at: at + 1, candidates });
-      const judged = [...candidates, judge(result, context, candidates.length)];
-      const isOver = judged.length >= n || judged.at(-1)?.accepted === true;
-      return isOver ? end(judged, context) : begin(judged);
+    start: () =>
+      fork<State>(
+        Array.from({ length: n }, (_, candidate) => begin(candidate, [])),
+        { at: 0, candidate: 0, candidates: [] },
+      ),
+    next: (state, result, context) =>
+      step(state, result, context, ({ score, accepted }) => done({ score, outcome: { accepted, outcome: outcomeOf(result) } })),
+    join: (_, ended) => {
+      const candidates = ended.map(candidateOf);
+      if (candidates.includes(null) && !candidates.some(isAccepted)) return null;
+      const chosen = bestOf(candidates);
+      return end(candidates, chosen, (ended[chosen]?.outcome?.["outcome"] ?? {}) as JsonObject);
     },
   };
 }
 
-/** The accepted one, which is the last; else that of the highest score, and of equals the first. */
-function bestOf(candidates: readonly Candidate[]): number {
-  const accepted = candidates.findIndex((candidate) => candidate.accepted === true);
+function createJudge(config: Config): (result: Json, context: RouteContext, candidate: number) => Candidate {
+  const scoring = compileOptional(config.score);
+  const accept = compileOptional(config.accept);
+  return (result, context, candidate) => {
+    const score = scoreOf(scoring, outcomeOf(result), () => variablesOf(context, result, { candidate }));
+    return { score, accepted: accept === null ? null : accept(variablesOf(context, result, { candidate, score })) === true };
+  };
+}
+
+/** Null for one that was still being made. */
+function candidateOf(ended: Done | null): Candidate | null {
+  return ended === null ? null : { score: ended.score, accepted: ended.outcome?.["accepted"] as boolean | null };
+}
+
+function isAccepted(candidate: Candidate | null): boolean {
+  return candidate?.accepted === true;
+}
+
+function end(candidates: readonly (Candidate | null)[], chosen: number, outcome: JsonObject): Done {
+  const { score = null, accepted = null } = candidates[chosen] ?? {};
+  return done({ reason: accepted === false ? "max_turns" : "completed", score, outcome: { ...outcome, chosen, candidates } });
+}
+
+/** The accepted one; else that of the highest score, and of equals the first. */
+function bestOf(candidates: readonly (Candidate | null)[]): number {
+  const accepted = candidates.findIndex(isAccepted);
   if (accepted !== -1) return accepted;
-  const scores = candidates.map(({ score }) => score ?? Number.NEGATIVE_INFINITY);
+  const scores = candidates.map((candidate) => candidate?.score ?? Number.NEGATIVE_INFINITY);
   return scores.indexOf(Math.max(...scores));
 }

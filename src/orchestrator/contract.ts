@@ -16,8 +16,15 @@ export interface RouteContext {
   readonly history: readonly Hop[];
 }
 
-/** Where a task goes: to a role with new state, or to its end. */
-export type Route<S extends Json = Json> = ToRole<S> | Done;
+/** Where a task goes: to a role with new state, several ways at once, or to its end. */
+export type Route<S extends Json = Json> = ToRole<S> | Fork<S> | Done;
+
+/** Several branches at once, each a task of its own with what this one is; it waits for their ends. */
+export interface Fork<S extends Json = Json> {
+  readonly fork: readonly ToRole<S>[];
+  /** What `join` is given. */
+  readonly state: S;
+}
 
 export interface ToRole<S extends Json = Json> {
   readonly to: string;
@@ -39,10 +46,19 @@ export const END_REASONS: readonly EndReason[] = STOP_REASONS.filter(
 export interface Orchestrator<S extends Json = Json> {
   start(row: JsonObject, context: RouteContext): Route<S>;
   next(state: S, result: Json, context: RouteContext): Route<S>;
+  /**
+   * After a branch has ended: where the task goes, or null to wait for more of them. `ended` has null for those that have not.
+   * A branch that fails ends the task. The history is the task's own and that of the branches that have ended, in their order.
+   */
+  join?(state: S, ended: readonly (Done | null)[], context: RouteContext): Route<S> | null;
 }
 
 export function to<S extends Json = null>(role: string, ...state: S extends null ? [state?: S] : [state: S]): ToRole<S> {
   return { to: role, state: (state[0] ?? null) as S };
+}
+
+export function fork<S extends Json>(branches: readonly ToRole<S>[], state: S): Fork<S> {
+  return { fork: branches, state };
 }
 
 export interface DoneOptions {

@@ -6,6 +6,7 @@ import type { OrchestratorConfig, PatternConfig } from "../recipe/schema.ts";
 import { createBestOfN } from "./best-of-n.ts";
 import type { Orchestrator } from "./contract.ts";
 import { createDialogue } from "./dialogue.ts";
+import { createFanOut } from "./fan-out.ts";
 import { createGraph } from "./graph.ts";
 import { createPipeline } from "./pipeline.ts";
 import { compileOptional } from "./results.ts";
@@ -50,6 +51,7 @@ const PATTERNS = {
   dialogue: createDialogue,
   "tool-loop": createToolLoop,
   "best-of-n": createBestOfN,
+  "fan-out": createFanOut,
 } as const;
 
 function isOrchestrator(value: unknown): value is Orchestrator {

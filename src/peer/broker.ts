@@ -5,11 +5,15 @@
 // handed the task on to a third process. So at any moment two processes know of a task, and when one dies the other sends its
 // copy again. Where a task stays in one process for several hops, its upstream keeps the message that brought it there.
 //
+// A branch is a message like any other, but its end goes back to the process that sent it out, which keeps it until then. Two
+// processes know of a branch at any moment, so it takes two that are gone to lose it: after that it is sent out again, with the
+// next attempt. A branch whose process is gone leads nowhere.
+//
 // A copy may arrive of what was seen before: (task, attempt, hop) tells, and it is dropped. When both holders die, nobody has
 // the task; the driver's census finds that out and starts the row again with the next attempt.
 
-import { failTask } from "../orchestrator/advance.ts";
-import { hopCount, sizeOf } from "../task/encoded.ts";
+import { FORK_ROLE, failTask } from "../orchestrator/advance.ts";
+import { hopCount, restartTask, sizeOf } from "../task/encoded.ts";
 import type { Message, Task } from "../task/task.ts";
 import {
   attemptOf,
@@ -25,13 +29,15 @@ import {
 } from "./parcel.ts";
 import { Quarantine, STRIKES_ALONE, type Suspect } from "./quarantine.ts";
 import { Recent } from "./recent.ts";
-import type { HostId, Routing } from "./routing.ts";
+import { type HostId, ownerOf, type Routing } from "./routing.ts";
 
 /** How long a host that did not answer is passed over, and one that is full or does not know us yet. */
 const UNREACHABLE_MS = 1000;
 const BUSY_MS = 50;
 /** How long copies of old messages are expected to turn up. */
 const RECENT_MS = 30_000;
+/** How long the end of a branch waits for a process that is not there. All hear of one that is back sooner than that. */
+const ABSENCE_MS = 10_000;
 
 export interface BrokerOptions {
   readonly self: HostId;
@@ -66,6 +72,8 @@ interface Sent {
   readonly position: number;
   /** Null while no host can take it. */
   to: HostId | null;
+  /** Since when no host can take it. */
+  parkedAt: number | null;
   state: "waiting" | "posted" | "acknowledged";
   /** Told once the receiver has it. */
   upstream: Upstream | null;
@@ -98,6 +106,11 @@ export class Broker {
   readonly #held = new Map<TaskKey, Held>();
   readonly #sent = new Map<number, Sent>();
   readonly #parked = new Set<Sent>();
+  /** Branches that this process waits for, and how many processes went since they were sent out. */
+  readonly #branches = new Map<TaskKey, { message: Message; gone: number }>();
+  /** Those whose ends others may have let go of, while this host was given up; and from when on they are sent out again. */
+  #doubtful: { readonly keys: readonly TaskKey[]; readonly from: number } | null = null;
+  #members: ReadonlySet<HostId> = new Set();
   readonly #outboxes = new Map<HostId, Outbox>();
   readonly #unreachable = new Map<HostId, number>();
   readonly #seen: Recent<TaskKey>;
@@ -135,7 +148,18 @@ export class Broker {
 
   /** Sends a message that begins here: a row that was admitted, or started again. */
   submit(message: Message): void {
+    if (message.task.branch !== undefined) this.#branches.set(keyOf(message.task), { message, gone: 0 });
     this.#send(message, null, null);
+  }
+
+  /** The end of a branch was taken, or nobody here waits for it any more. */
+  settle(branch: Task): void {
+    const key = keyOf(branch);
+    this.#branches.delete(key);
+    const held = this.#held.get(key);
+    if (held?.message.kind !== "end") return;
+    this.#drop(held);
+    this.#release(held.upstream);
   }
 
   /** What came of a message that was delivered. A copy that was overtaken meanwhile leads nowhere. */
@@ -171,6 +195,8 @@ export class Broker {
   /** The driver had given this host up, or is a new one: says to everyone again what they have from here. */
   repeat(): void {
     for (const sent of this.#sent.values()) if (sent.state === "acknowledged" && sent.to !== null) this.#post(sent, sent.to);
+    // Whoever took this host for dead may have let go of ends for it, and will until it has heard that this host is back.
+    this.#doubtful = { keys: [...this.#branches.keys()], from: this.#options.now() + ABSENCE_MS };
   }
 
   /** Takes nothing new from now on. */
@@ -267,6 +293,7 @@ export class Broker {
       this.#unreachable.delete(to);
       for (const held of starting.values()) this.#start(held);
     }
+    this.#noteGone();
     for (const held of this.#held.values()) if (held.upstream !== null && !routing.has(held.upstream.from)) held.upstream = null;
     for (const sent of [...this.#sent.values()]) {
       if (sent.upstream !== null && !routing.has(sent.upstream.from)) sent.upstream = null;
@@ -274,6 +301,28 @@ export class Broker {
       else if (sent.to !== null && !routing.has(sent.to)) this.#again(sent, sent.to, lost.has(sent.to));
     }
     this.#unpark();
+  }
+
+  /** Counts who is gone: a branch may be gone with them. */
+  #noteGone(): void {
+    const now = new Set(this.#options.routing.members.map(({ id }) => id));
+    const left = [...this.#members].filter((id) => !now.has(id));
+    this.#members = now;
+    for (const [key, branch] of [...this.#branches]) {
+      branch.gone += left.length;
+      if (branch.gone > 1) this.#sendOutAgain(key);
+    }
+  }
+
+  #sendOutAgain(key: TaskKey): void {
+    const branch = this.#branches.get(key);
+    // What is being done here is not lost. A copy that was sent may be: whoever has seen it drops it, wherever it went from there.
+    if (branch === undefined || this.#held.has(key)) return;
+    for (const sent of [...this.#sent.values()]) if (sent.key === key) this.#abandon(sent);
+    branch.gone = 0;
+    branch.message = nextAttemptOf(branch.message);
+    this.#redelivered++;
+    this.#send(branch.message, null, null);
   }
 
   /** From now on, notes every task that is or comes into custody. May be asked again, as `collectCensus` may. */
@@ -300,6 +349,10 @@ export class Broker {
   tick(): void {
     this.#seen.turn(this.#options.now());
     this.#unpark();
+    if (this.#doubtful !== null && this.#options.now() >= this.#doubtful.from) {
+      for (const key of this.#doubtful.keys) this.#sendOutAgain(key);
+      this.#doubtful = null;
+    }
     for (const [to, outbox] of this.#outboxes) {
       if (outbox.parcels.size + outbox.released.size + outbox.starting.size > 0) this.#options.wake(to);
     }
@@ -327,14 +380,23 @@ export class Broker {
       this.#release(upstream);
       return true;
     }
-    // Whoever leaves still does what nobody else can.
-    if ((this.#leaving && this.#pinOf(message) === null) || this.#held.size >= this.#options.capacity) return false;
+    const isBranch = message.task.branch !== undefined;
+    const isAwaited = isBranch && message.kind === "end";
+    if (isAwaited && !this.#branches.has(key)) {
+      this.#duplicates++;
+      this.#release(upstream);
+      return true;
+    }
+    // Whoever leaves still does what nobody else can, and takes what it waits for. Who waits for a branch lets go of nothing
+    // before it comes back, so hosts that are full take branches too.
+    if (this.#leaving && !isAwaited && this.#pinOf(message) === null) return false;
+    if (!isBranch && this.#held.size >= this.#options.capacity) return false;
     if (held !== undefined) {
       // A copy of the task was faster than the one here.
       this.#drop(held);
       this.#release(held.upstream);
     }
-    this.#hold(key, message, position, upstream, crashes > 0 ? this.#suspect(message, strikes) : null);
+    this.#hold(key, message, position, upstream, crashes > 0 && canKill(message) ? this.#suspect(message, strikes) : null);
     return true;
   }
 
@@ -393,7 +455,7 @@ export class Broker {
     if (suspect !== null) this.#quarantine.remove(suspect);
     if (to === this.#options.self) {
       // Each step of a suspect is declared: upstream, which still has the message that brought it here, must know which it was.
-      this.#hold(key, message, position, upstream, suspect === null ? null : this.#suspect(message, suspect.strikes));
+      this.#hold(key, message, position, upstream, suspect === null || !canKill(message) ? null : this.#suspect(message, suspect.strikes));
       return;
     }
     this.#post(this.#createSent({ key, message, position, upstream }, null), to);
@@ -407,6 +469,7 @@ export class Broker {
       message,
       position,
       to: null,
+      parkedAt: null,
       state: "waiting",
       upstream,
       crashes,
@@ -423,12 +486,27 @@ export class Broker {
     sent.to = to;
     sent.state = "waiting";
     if (to === null) {
-      this.#parked.add(sent);
+      this.#park(sent);
       return;
     }
     this.#parked.delete(sent);
+    sent.parkedAt = null;
     this.#outboxOf(to).parcels.add(sent);
     this.#options.wake(to);
+  }
+
+  #park(sent: Sent): void {
+    const { routing, now } = this.#options;
+    const owner = ownerOf(roleOf(sent.message));
+    if (sent.parkedAt === null) sent.parkedAt = now();
+    // Whoever waits for the end of this branch is gone for good, it seems; who was given up by mistake is back sooner.
+    if (owner !== null && !routing.has(owner) && now() - sent.parkedAt > ABSENCE_MS) this.#abandon(sent);
+    else this.#parked.add(sent);
+  }
+
+  #abandon(sent: Sent): void {
+    this.#release(sent.upstream);
+    this.#forget(sent);
   }
 
   /** Another host than the one that could not take it, if there is one; else the same again, after a while. */
@@ -465,8 +543,7 @@ export class Broker {
       return;
     }
     this.#redelivered++;
-    // An end kills nobody: the sink only writes.
-    if (died && sent.state !== "waiting" && sent.message.kind === "step") {
+    if (died && sent.state !== "waiting" && canKill(sent.message)) {
       sent.crashes++;
       this.#strike(sent);
       if (sent.strikes >= STRIKES_ALONE + this.#options.maxAttempts) {
@@ -520,7 +597,11 @@ export class Broker {
     const pin = this.#pinOf(message);
     if (pin !== null) return isOut(pin) ? null : pin;
     const { self, routing } = this.#options;
-    return routing.choose(roleOf(message), key, (id) => id === not || (this.#leaving && id === self) || isOut(id));
+    const role = roleOf(message);
+    if (ownerOf(role) === self) return self;
+    // A task that goes several ways at once waits best where it is.
+    if (role === FORK_ROLE && not !== self && !this.#leaving && routing.hosts(self)) return self;
+    return routing.choose(role, key, (id) => id === not || (this.#leaving && id === self) || isOut(id));
   }
 
   #acknowledge(sent: Sent): void {
@@ -548,6 +629,7 @@ export class Broker {
     for (const sent of [...this.#parked]) {
       const to = this.#choose(sent.message, sent.key, null);
       if (to !== null) this.#toHost(sent, to);
+      else this.#park(sent);
     }
   }
 
@@ -563,6 +645,16 @@ export class Broker {
   #note(key: TaskKey, position: number): void {
     if (this.#census?.open === true) note(this.#census.attempts, key, position);
   }
+}
+
+/** An end kills nobody, for it is only taken or written, and neither does a task that waits for its branches. */
+function canKill({ kind, task }: Message): boolean {
+  return kind === "step" && task.role !== FORK_ROLE;
+}
+
+function nextAttemptOf({ kind, task }: Message): Message {
+  if (kind === "end") throw new Error("bug: a branch was sent out as an end");
+  return { kind, task: restartTask(task) };
 }
 
 /** What becomes of a task whose sandbox went with its host. */

@@ -2,18 +2,20 @@
 // per turn of the event loop as there.
 
 import type { Message } from "../task/task.ts";
-import type { Receiver, Transport } from "./transport.ts";
+import type { HostTransport, Receiver } from "./transport.ts";
 import { Turns } from "./turns.ts";
 
-export class MemoryTransport implements Transport {
+export class MemoryTransport implements HostTransport {
+  readonly self = "here";
   readonly #turns: Turns;
 
-  constructor(connect: (transport: Transport) => { readonly host: Receiver; readonly sink: Receiver }) {
+  constructor(connect: (transport: HostTransport) => { readonly host: Receiver; readonly sink: Receiver }) {
     const { host, sink } = connect(this);
     this.#turns = new Turns((messages) => {
       const steps: Message[] = [];
       const ends: Message[] = [];
-      for (const message of messages) (message.kind === "end" ? ends : steps).push(message);
+      // The end of a branch goes to who waits for it, the host.
+      for (const message of messages) (message.kind === "end" && message.task.branch === undefined ? ends : steps).push(message);
       if (ends.length > 0) sink.receive(ends);
       if (steps.length > 0) host.receive(steps);
     });
@@ -22,4 +24,6 @@ export class MemoryTransport implements Transport {
   send(message: Message): void {
     this.#turns.push(message);
   }
+
+  settle(): void {}
 }

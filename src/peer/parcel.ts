@@ -2,7 +2,7 @@
 
 import { hopCount } from "../task/encoded.ts";
 import type { Message, Task } from "../task/task.ts";
-import { type HostId, SINK_ROLE } from "./routing.ts";
+import { type HostId, inboxOf, SINK_ROLE } from "./routing.ts";
 
 export interface Parcel {
   /** Names the parcel between its sender and its receiver. */
@@ -42,14 +42,24 @@ export interface Upstream {
 /** A task's identity in the run. */
 export type TaskKey = string;
 
-export function keyOf({ rowId, trial }: Pick<Task, "rowId" | "trial">): TaskKey {
-  return `${trial}:${rowId}`;
+/** Of a branch too: with an identity of its own it is delivered, told apart and accounted for like any task. */
+export function keyOf({ rowId, trial, branch }: Pick<Task, "rowId" | "trial" | "branch">): TaskKey {
+  return branch === undefined ? `${trial}:${rowId}` : `${BRANCH}${branch.of}:${branch.id}`;
 }
 
+/** Whether it names a branch: the driver knows nothing of these. */
+export function isBranchKey(key: TaskKey): boolean {
+  return key.startsWith(BRANCH);
+}
+
+/** Not of a branch. */
 export function parseKey(key: TaskKey): { readonly rowId: string; readonly trial: number } {
   const colon = key.indexOf(":");
   return { trial: Number(key.slice(0, colon)), rowId: key.slice(colon + 1) };
 }
+
+/** No trial begins like this, and no role. */
+const BRANCH = "@";
 
 const HOPS_MAX = 1_000_000;
 
@@ -62,7 +72,8 @@ export function attemptOf(position: number): number {
   return Math.floor(position / HOPS_MAX);
 }
 
-/** Who shall have it next. */
-export function roleOf(message: Message): string {
-  return message.kind === "end" ? SINK_ROLE : message.task.role;
+/** Who shall have it next: the end of a branch is for the process that waits for it. */
+export function roleOf({ kind, task }: Message): string {
+  if (kind === "step") return task.role;
+  return task.branch === undefined ? SINK_ROLE : inboxOf(task.branch.of);
 }

@@ -1,6 +1,7 @@
 // A process among its peers: what a host and a driver have in common. It listens, has a broker and links, and hands the
 // messages that are for it to whoever does them.
 
+import { FORK_ROLE } from "../orchestrator/advance.ts";
 import type { StoreConfig } from "../recipe/schema.ts";
 import { Store } from "../store/store.ts";
 import type { Clock } from "../task/clock.ts";
@@ -11,9 +12,9 @@ import { Broker, type BrokerOptions } from "./broker.ts";
 import { decodeControl, encodeControl } from "./control.ts";
 import { Links } from "./links.ts";
 import { roleOf } from "./parcel.ts";
-import { type HostId, type Load, Routing } from "./routing.ts";
+import { type HostId, inboxOf, type Load, Routing, SINK_ROLE } from "./routing.ts";
 import { type PeerServer, type Route, servePeers } from "./server.ts";
-import type { Transport } from "./transport.ts";
+import type { HostTransport } from "./transport.ts";
 import { Turns } from "./turns.ts";
 import { decodeBatch, encodeAnswer } from "./wire.ts";
 import { WireError } from "./wire-error.ts";
@@ -45,12 +46,12 @@ export interface PeerOptions extends Pick<BrokerOptions, "delivery" | "maxAttemp
   readonly clock: Clock;
 }
 
-export class Peer implements Transport {
+export class Peer implements HostTransport {
+  readonly self: HostId;
   readonly broker: Broker;
   readonly routing = new Routing();
   readonly links: Links;
   readonly tls: boolean;
-  readonly #self: HostId;
   readonly #statefulSandboxOf: PeerOptions["statefulSandboxOf"];
   #server: PeerServer | null = null;
   #ticking: NodeJS.Timeout | undefined;
@@ -58,7 +59,7 @@ export class Peer implements Transport {
   private constructor(options: PeerOptions, store: Store) {
     const { self, token, delivery, maxAttempts, capacity, store: config, statefulSandboxOf, take, clock, listen, insecure } = options;
     const turns = new Turns(take);
-    this.#self = self;
+    this.self = self;
     this.#statefulSandboxOf = statefulSandboxOf;
     this.tls = !insecure && !isLoopback(listen.hostname);
     this.broker = new Broker({
@@ -120,7 +121,11 @@ export class Peer implements Transport {
     const sandbox = this.#statefulSandboxOf(done.role);
     const { task } = message;
     const isPinned = sandbox !== null && task instanceof EncodedTask;
-    this.broker.handOn(done, isPinned ? { ...message, task: task.pinned(sandbox, this.#self) } : message);
+    this.broker.handOn(done, isPinned ? { ...message, task: task.pinned(sandbox, this.self) } : message);
+  }
+
+  settle(branch: Task): void {
+    this.broker.settle(branch);
   }
 
   async stop(): Promise<void> {
@@ -129,13 +134,13 @@ export class Peer implements Transport {
     await this.#server?.stop();
   }
 
-  #routes({ load, serves, clock }: PeerOptions, store: Store): Record<string, Route> {
+  #routes({ self, load, serves, clock }: PeerOptions, store: Store): Record<string, Route> {
     return {
       batch: {
         bytesMax: BATCH_BYTES_MAX,
         run: (body, from) => {
           const { batch, incomplete } = decodeBatch(body, (task, mark) => store.find(task, mark), clock());
-          if (!batch.parcels.every(({ message }) => serves(roleOf(message))))
+          if (!batch.parcels.every(({ message }) => isFor(self, roleOf(message), serves)))
             throw new WireError("a message is for a role of another host");
           const receipt = this.broker.receive(from, batch);
           return encodeAnswer(receipt === null ? null : { ...receipt, incomplete, load: load() });
@@ -155,6 +160,10 @@ export class Peer implements Transport {
       },
     };
   }
+}
+
+function isFor(self: HostId, role: string, serves: (role: string) => boolean): boolean {
+  return serves(role) || role === inboxOf(self) || (role === FORK_ROLE && !serves(SINK_ROLE));
 }
 
 /** The only process that can do this step: the one with the task's sandbox. */

@@ -2,6 +2,7 @@
 // The hash ranks hosts the same way for every role, so a task tends to stay where its content and its model's prefix are, and
 // a host that joins or leaves moves only its own share (rendezvous hashing; the power of two choices).
 
+import { FORK_ROLE } from "../orchestrator/advance.ts";
 import { hash64 } from "../task/seed.ts";
 
 export type HostId = string;
@@ -11,6 +12,18 @@ export const SINK_ROLE = "";
 
 /** Per role: what runs and waits, against how many can run at once. */
 export type Load = Readonly<Record<string, { readonly busy: number; readonly queued: number; readonly slots: number }>>;
+
+const INBOX = "@";
+
+/** The role under which one process takes the ends of branches that it waits for. */
+export function inboxOf(id: HostId): string {
+  return INBOX + id;
+}
+
+/** The process whose inbox a role is; null for other roles. */
+export function ownerOf(role: string): HostId | null {
+  return role.startsWith(INBOX) ? role.slice(INBOX.length) : null;
+}
 
 export interface Member {
   /** Of one life of a process: who comes back is another. */
@@ -38,6 +51,11 @@ export class Routing {
     return this.#hosts.has(id);
   }
 
+  /** Whether it has roles of the recipe, and stays. */
+  hosts(id: HostId): boolean {
+    return this.#byRole.get(FORK_ROLE)?.includes(id) === true;
+  }
+
   addressOf(id: HostId): string | null {
     return this.#hosts.get(id)?.member.address ?? null;
   }
@@ -51,7 +69,8 @@ export class Routing {
       const known = before.get(member.id);
       this.#hosts.set(member.id, { member, load: known?.load ?? {}, rank: known?.rank ?? hash64(member.id)[0] });
       if (member.leaving) continue;
-      for (const role of member.roles) this.#byRole.set(role, [...(this.#byRole.get(role) ?? []), member.id]);
+      const roles = member.roles.some((role) => role !== SINK_ROLE) ? [...member.roles, FORK_ROLE] : member.roles;
+      for (const role of roles) this.#byRole.set(role, [...(this.#byRole.get(role) ?? []), member.id]);
     }
   }
 
@@ -62,6 +81,8 @@ export class Routing {
 
   /** The host for a task's next step; null when no living one serves the role. */
   choose(role: string, key: string, excluded: (id: HostId) => boolean): HostId | null {
+    const owner = ownerOf(role);
+    if (owner !== null) return this.#hosts.has(owner) && !excluded(owner) ? owner : null;
     const hosts = this.#byRole.get(role);
     if (hosts === undefined) return null;
     if (hosts.length === 1) return excluded(hosts[0] as HostId) ? null : (hosts[0] as HostId);

@@ -7,6 +7,14 @@ export interface Transport {
   send(message: Message, done: Task | null): void;
 }
 
+/** What a host sends by: it may send tasks out in branches. */
+export interface HostTransport extends Transport {
+  /** The process, as others know it: where the ends of its branches come back to. */
+  readonly self: string;
+  /** Nothing more is to be done for this branch: its end has arrived, or nobody waits for it any more. */
+  settle(branch: Task): void;
+}
+
 /** Who takes messages: a host, or the sink. A batch is what arrived in one turn of the event loop. */
 export interface Receiver {
   receive(messages: readonly Message[]): void;

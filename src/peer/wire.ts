@@ -3,7 +3,8 @@
 // of a task before is left out (src/store). Nothing of a body is believed before its shape was checked.
 //
 //     batch   = [parcels, [seq …], [[seq, position] …]]
-//     parcel  = [seq, crashes, strikes, kind, rowId, trial, seed, attempt, role, state, age, trace, totals, trail, pins, since, row, history, ending]
+//     parcel  = [seq, crashes, strikes, kind, rowId, trial, seed, attempt, role, state, age, trace, totals, trail, pins, since, row, history, ending,
+//                branch]
 //     totals  = [hops, queueMs, runMs, requests, promptTokens, completionTokens, cost, models]
 //     trail   = [[host, id, bytes] …]
 //     pins    = [[sandbox, host] …]
@@ -11,7 +12,7 @@
 
 import type { Known, Store } from "../store/store.ts";
 import { EncodedTask, encodeTask, type Mark, type Totals } from "../task/encoded.ts";
-import type { Ending, Message } from "../task/task.ts";
+import type { Branch, Ending, Message } from "../task/task.ts";
 import { pack, unpack } from "./msgpack.ts";
 import { type Batch, keyOf, type Parcel, type Starting, type TaskKey } from "./parcel.ts";
 import type { HostId, Load } from "./routing.ts";
@@ -68,6 +69,7 @@ function encodeParcel({ seq, message, crashes, strikes }: Parcel, encoding: Enco
     since === null ? row : NOTHING,
     since === null ? history : history.subarray(since.bytes),
     message.kind === "end" ? JSON.stringify(message.ending) : null,
+    task.branch === undefined ? null : [task.branch.of, task.branch.id],
   ];
 }
 
@@ -102,7 +104,7 @@ function decodeStarting(value: unknown): Starting {
 
 /** The parcel, or its number when its first part is not known here. */
 function decodeParcel(value: unknown, find: (task: TaskKey, mark: number) => Known | null, now: number): Parcel | number {
-  const fields = list(value, 19);
+  const fields = list(value, 20);
   const [seq, crashes, strikes] = [count(fields[0]), count(fields[1]), count(fields[2])];
   const head = {
     rowId: text(fields[4]),
@@ -113,6 +115,7 @@ function decodeParcel(value: unknown, find: (task: TaskKey, mark: number) => Kno
     state: json(fields[9]),
     admittedAt: now - amount(fields[10], Number.NEGATIVE_INFINITY),
     trace: fields[11] === null ? null : text(fields[11]),
+    ...decodeBranch(fields[19]),
   };
   const totals = decodeTotals(fields[12]);
   const trail = list(fields[13]).map(decodeMark);
@@ -148,6 +151,12 @@ function decodeTotals(value: unknown): Totals {
     cost: cost === null ? null : amount(cost),
     models: list(models).map(text),
   };
+}
+
+function decodeBranch(value: unknown): { readonly branch?: Branch } {
+  if (value === null) return {};
+  const [of, id] = list(value, 2);
+  return { branch: { of: text(of), id: count(id) } };
 }
 
 function decodeMark(value: unknown): Mark {

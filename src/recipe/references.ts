@@ -116,6 +116,8 @@ function routedRoles(orchestrator: OrchestratorConfig): (readonly [key: string, 
     case "sequence":
     case "best-of-n":
       return list("roles", orchestrator.roles);
+    case "fan-out":
+      return [...list("roles", orchestrator.roles), ...list("after", orchestrator.after)];
     case "pipeline":
       return orchestrator.stages.map(({ role }, index) => [`orchestrator.stages.${index}.role`, role] as const);
     case "dialogue":

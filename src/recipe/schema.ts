@@ -299,8 +299,21 @@ const bestOfN = v.strictObject({
   score: v.optional(v.string()),
   /** CEL over `score`, `candidate` (from 0), `result`, `results` and `row`: when true, no further one is made. */
   accept: v.optional(v.string()),
+  /** Candidates at once, each in a branch of its own; what is under way when one is accepted is dropped. */
+  parallel: v.optional(v.boolean(), false),
 });
-const pattern = v.variant("pattern", [sequence, pipeline, dialogue, toolLoop, bestOfN]);
+const fanOut = v.strictObject({
+  pattern: v.literal("fan-out"),
+  /** Asked at once, each in a branch of its own. */
+  roles: v.pipe(
+    names,
+    v.check((roles) => new Set(roles).size === roles.length, "each role once"),
+  ),
+  /** In order, when all have answered. */
+  after: v.optional(v.array(v.string()), []),
+  score: v.optional(v.string()),
+});
+const pattern = v.variant("pattern", [sequence, pipeline, dialogue, toolLoop, bestOfN, fanOut]);
 const moduleOrchestrator = v.strictObject({
   /** A module whose default export is an orchestrator. */
   module: path,

@@ -5,7 +5,7 @@
 // sent to them again (src/store).
 
 import type { JsonObject } from "./json.ts";
-import type { Hop, Task, Usage } from "./task.ts";
+import type { Branch, Hop, Task, Usage } from "./task.ts";
 
 /** Sums over a history, carried along so that nobody has to read it for them. Times in milliseconds. */
 export interface Totals {
@@ -52,6 +52,7 @@ export class EncodedTask implements Task {
   readonly state: Task["state"];
   readonly admittedAt: number;
   readonly trace: string | null;
+  readonly branch?: Branch;
   readonly totals: Totals;
   /** The row as JSON. */
   readonly rowBytes: Uint8Array;
@@ -73,6 +74,7 @@ export class EncodedTask implements Task {
     this.state = head.state;
     this.admittedAt = head.admittedAt;
     this.trace = head.trace;
+    if (head.branch !== undefined) this.branch = head.branch;
     this.rowBytes = rowBytes;
     this.historyBytes = historyBytes;
     this.totals = totals;
@@ -113,6 +115,11 @@ export class EncodedTask implements Task {
     return this.#copy(this, this.historyBytes, this.totals, this.#history, { ...this.pins, [sandbox]: host });
   }
 
+  /** A task of its own that begins with what this one is. No process has had it, so its trail is empty. */
+  branched(changes: Partial<TaskHead>): EncodedTask {
+    return new EncodedTask({ ...this, ...changes }, this.rowBytes, this.historyBytes, this.totals, [], this.pins);
+  }
+
   appended(hop: Hop): EncodedTask {
     const history = this.#history === null ? null : [...this.#history, hop];
     return this.#copy(this, joinHops(this.historyBytes, encodeJson(hop)), addHops(this.totals, [hop]), history);
@@ -132,6 +139,16 @@ export function appendHop(task: Task, hop: Hop): Task {
 
 export function moveTask(task: Task, role: string, state: Task["state"]): Task {
   return task instanceof EncodedTask ? task.moved(role, state) : { ...task, role, state };
+}
+
+export function branchTask(task: Task, changes: Required<Pick<Task, "branch" | "role" | "state" | "seed">>): Task {
+  return task instanceof EncodedTask ? task.branched(changes) : { ...task, ...changes };
+}
+
+/** The same once more, as an attempt of its own. */
+export function restartTask(task: Task): Task {
+  const attempt = task.attempt + 1;
+  return task instanceof EncodedTask ? task.branched({ attempt }) : { ...task, attempt };
 }
 
 /** Without reading the history. */

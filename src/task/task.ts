@@ -15,6 +15,8 @@ export interface Hop {
   /** Its index in the history, from 0. */
   readonly hop: number;
   readonly role: string;
+  /** Which of several that the task took at once. */
+  readonly branch?: number;
   readonly host: string;
   /** When the agent began, RFC 3339 in UTC. */
   readonly at: string;
@@ -48,6 +50,16 @@ export interface Task {
   readonly admittedAt: number;
   /** W3C trace context (`traceparent`) of the task's span; null when nothing is exported. */
   readonly trace: string | null;
+  /** Only of one that was sent out with others while the task itself waits for them. */
+  readonly branch?: Branch;
+}
+
+/** Names a branch in the run, and says who waits for it. */
+export interface Branch {
+  /** The process; its identity is of one life. */
+  readonly of: string;
+  /** Its number there, never used again. */
+  readonly id: number;
 }
 
 /** A task on the wire: a step that a role shall do, or the end on its way to the sink. */

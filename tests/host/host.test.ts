@@ -30,6 +30,8 @@ function createHost({ run, concurrency = 10, timeoutMs = 60_000, taskTimeoutMs =
     rule,
     taskTimeoutMs,
     transport: {
+      self: "h1",
+      settle: () => undefined,
       send: (message) => {
         sent.push(message);
         if (waiting !== null && sent.length >= waiting.count) waiting.resolve();

@@ -15,7 +15,7 @@ async function ruleOf(config: PatternConfig, roles: readonly string[]): Promise<
   return { orchestrator: await createOrchestrator(config, noModules, roles), roles: new Set(roles), maxHops: 50 };
 }
 
-/** Walks a task to its end; answers the roles in order and the ending. */
+/** Walks a task to its end; answers the roles in order and the ending. Branches are walked one after the other. */
 async function walk(config: PatternConfig, script: Script): Promise<{ route: string[]; end: Extract<Message, { kind: "end" }> }> {
   const rule = await ruleOf(config, Object.keys(script));
   const route: string[] = [];
@@ -125,7 +125,7 @@ describe("dialogue", () => {
 });
 
 describe("best-of-n", () => {
-  const config: PatternConfig = { pattern: "best-of-n", roles: ["solver", "judge"], n: 4 };
+  const config: PatternConfig = { pattern: "best-of-n", roles: ["solver", "judge"], n: 4, parallel: false };
   const scores = [0.2, 0.7, 0.7, 0.4];
   const script: Script = { solver: (turn) => `s${turn}`, judge: (turn) => ({ score: scores[turn] ?? 0, says: turn }) };
 
@@ -158,12 +158,12 @@ describe("best-of-n", () => {
   });
 
   test("scores by its expression, and takes an accepted candidate that has no score", async () => {
-    const alone: PatternConfig = { pattern: "best-of-n", roles: ["a"], n: 3, score: "size(result) - row.n" };
+    const alone: PatternConfig = { pattern: "best-of-n", roles: ["a"], n: 3, parallel: false, score: "size(result) - row.n" };
     expect((await walk(alone, { a: (turn) => "x".repeat(turn + 1) })).end.ending).toMatchObject({
       score: 0,
       outcome: { result: "xxx", chosen: 2 },
     });
-    const unscored: PatternConfig = { pattern: "best-of-n", roles: ["a"], n: 3, accept: "result == 1" };
+    const unscored: PatternConfig = { pattern: "best-of-n", roles: ["a"], n: 3, parallel: false, accept: "result == 1" };
     expect((await walk(unscored, { a: (turn) => turn })).end.ending).toMatchObject({ score: null, outcome: { result: 1, chosen: 1 } });
   });
 });

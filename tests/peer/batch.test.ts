@@ -3,7 +3,7 @@
 
 import { describe, expect, test } from "bun:test";
 import { pack, unpack } from "../../src/peer/msgpack.ts";
-import type { Batch, Parcel } from "../../src/peer/parcel.ts";
+import { type Batch, keyOf, type Parcel, roleOf } from "../../src/peer/parcel.ts";
 import { decodeAnswer, decodeBatch, encodeAnswer, encodeBatch } from "../../src/peer/wire.ts";
 import { WireError } from "../../src/peer/wire-error.ts";
 import { Store } from "../../src/store/store.ts";
@@ -147,6 +147,24 @@ describe("a batch", () => {
   });
 });
 
+describe("a branch", () => {
+  test("travels under its own name, and says where its end belongs", () => {
+    const branch = { of: "a", id: 7 };
+    const ending = { status: "ok", stopReason: "completed", score: null, outcome: null, error: null } as const;
+    const { batch } = createProcess("b").receive(
+      createProcess("a").send(
+        "b",
+        batchOf(parcel({ kind: "step", task: { ...task, branch } }), parcel({ kind: "end", task: { ...task, branch }, ending }, 2)),
+      ),
+    );
+    const [step, end] = batch.parcels.map(({ message }) => message);
+    if (step === undefined || end === undefined) throw new Error("not all arrived");
+    expect([step, end].map(({ task }) => task.branch)).toEqual([branch, branch]);
+    expect([keyOf(step.task), roleOf(step), roleOf(end)]).toEqual(["@a:7", task.role, "@a"]);
+    expect(keyOf(task)).not.toBe(keyOf(step.task));
+  });
+});
+
 describe("a body that is wrong", () => {
   const good = createProcess("a").send("b", batchOf(parcel({ kind: "step", task: { ...task, history: [hop(0)] } })));
   const decode = (body: Uint8Array) => createProcess("b").receive(body);
@@ -164,7 +182,7 @@ describe("a body that is wrong", () => {
       for (const other of wrong) {
         const isFine = typeof other === typeof value && index !== 9 && index !== 3 && index !== 18;
         if (isFine || Array.isArray(other) === Array.isArray(value) || (index === 10 && typeof other === "number")) continue;
-        if (value === null || (index === 18 && fields[3] === "step")) continue;
+        if (value === null || ((index === 18 || index === 19) && fields[3] === "step")) continue;
         expect(() => decode(pack([[fields.with(index, other)], ...rest]))).toThrow(WireError);
       }
     }

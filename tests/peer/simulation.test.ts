@@ -23,6 +23,7 @@ const TROUBLE: Omit<Scenario, "seed"> = {
   tasks: 150,
   inFlight: 40,
   poison: 0,
+  forkRate: 0,
   dropRate: 0.02,
   doubleRate: 0.02,
   troubleMs: 10_000,
@@ -40,8 +41,9 @@ function prove(share: number, scenario: Omit<Scenario, "seed">, check: (outcome:
   }
 }
 
-function brokenPromise({ tasks }: Omit<Scenario, "seed">, { records, doubled, left, stuck }: Outcome): string | null {
+function brokenPromise({ tasks }: Omit<Scenario, "seed">, { records, doubled, misrouted, left, stuck }: Outcome): string | null {
   if (stuck !== null) return `the run hangs: ${stuck}`;
+  if (misrouted.length > 0) return `other hops than the rows ask for: ${misrouted.join(", ")}`;
   if (doubled.length > 0) return `recorded twice: ${doubled.join(", ")}`;
   if (records.size !== tasks) return `expected ${tasks} records, found ${records.size}`;
   return left.held + left.sent + left.inFlight > 0 ? `left in custody: ${JSON.stringify(left)}` : null;
@@ -55,6 +57,57 @@ describe("delivery", () => {
   test(
     "retry: every task ends once and well, whatever dies, freezes or is cut off",
     () => prove(1, TROUBLE, (outcome) => (count(outcome, "ok") === TROUBLE.tasks ? null : "a task did not end well")),
+    300_000,
+  );
+
+  test(
+    "branches: every task that goes several ways at once ends once and well, whatever dies, freezes or is cut off",
+    () => prove(1, { ...TROUBLE, forkRate: 0.5 }, (outcome) => (count(outcome, "ok") === TROUBLE.tasks ? null : "a task did not end well")),
+    300_000,
+  );
+
+  test(
+    "branches: without trouble none is sent out twice",
+    () =>
+      prove(0.05, { ...TROUBLE, forkRate: 1, dropRate: 0, doubleRate: 0, faults: [] }, ({ restarts, redelivered }) =>
+        restarts + redelivered > 0 ? `${restarts} restarts, ${redelivered} redelivered` : null,
+      ),
+    300_000,
+  );
+
+  test(
+    "branches: hosts that are full of tasks that wait for them still take them",
+    () =>
+      prove(0.05, { ...TROUBLE, hosts: 3, tasks: 300, inFlight: 300, forkRate: 1, faults: [] }, (outcome) =>
+        count(outcome, "ok") === 300 ? null : "a task did not end well",
+      ),
+    300_000,
+  );
+
+  test(
+    "branches: what the only two hosts knew that died is found missing and done again",
+    () =>
+      prove(0.2, { ...TROUBLE, hosts: 6, forkRate: 1, dropRate: 0, doubleRate: 0, faults: ["kill-two"], faultEveryMs: 600 }, (outcome) =>
+        count(outcome, "ok") === TROUBLE.tasks ? null : "a task did not end well",
+      ),
+    300_000,
+  );
+
+  test(
+    "branches: a host that leaves waits for them",
+    () =>
+      prove(0.2, { ...TROUBLE, forkRate: 1, dropRate: 0, doubleRate: 0, faults: ["drain"] }, ({ restarts, deaths }) =>
+        restarts + deaths > 0 ? `${restarts} restarts, ${deaths} deaths` : null,
+      ),
+    300_000,
+  );
+
+  test(
+    "branches: hosts that were given up and come back send them out again",
+    () =>
+      prove(0.2, { ...TROUBLE, forkRate: 1, faults: ["freeze", "cut"] }, (outcome) =>
+        count(outcome, "ok") === TROUBLE.tasks ? null : "a task did not end well",
+      ),
     300_000,
   );
 

@@ -5,12 +5,14 @@
 import type { CensusPhase } from "../../src/driver/census.ts";
 import { Coordinator } from "../../src/driver/coordinator.ts";
 import { InFlight, type InFlightTask } from "../../src/driver/in-flight.ts";
-import { nextMessage, type Rule, startTask } from "../../src/orchestrator/advance.ts";
-import { done, to } from "../../src/orchestrator/contract.ts";
+import { Forks } from "../../src/host/forks.ts";
+import { FORK_ROLE, nextMessage, type Rule, startTask } from "../../src/orchestrator/advance.ts";
+import { done, fork, type ToRole, to } from "../../src/orchestrator/contract.ts";
 import { Broker } from "../../src/peer/broker.ts";
 import { type Beat, followList, type ListVersion } from "../../src/peer/membership.ts";
 import { type Batch, keyOf, type TaskKey } from "../../src/peer/parcel.ts";
 import { type HostId, type Load, type Member, Routing, SINK_ROLE } from "../../src/peer/routing.ts";
+import type { Json } from "../../src/task/json.ts";
 import { createRandom } from "../../src/task/seed.ts";
 import type { Ending, Hop, Message, Task } from "../../src/task/task.ts";
 
@@ -22,6 +24,8 @@ export interface Scenario {
   readonly inFlight: number;
   /** Rows that kill whatever host works on them. */
   readonly poison: number;
+  /** The part of the rows that go several ways at once somewhere on their way. */
+  readonly forkRate: number;
   /** Per request: it, or its answer, is dropped; it arrives twice. */
   readonly dropRate: number;
   readonly doubleRate: number;
@@ -41,6 +45,8 @@ export interface Outcome {
     { readonly status: Ending["status"]; readonly attempt: number; readonly hops: number; readonly code: string | null }
   >;
   readonly doubled: readonly TaskKey[];
+  /** Tasks that ended well with other hops than their rows ask for. */
+  readonly misrouted: readonly TaskKey[];
   readonly virtualMs: number;
   readonly deaths: number;
   readonly restarts: number;
@@ -65,8 +71,18 @@ const GRACE_MS = 20_000;
 /** Rows go round the roles for a few hops; a poison row kills at its second. */
 const rule: Rule = {
   orchestrator: {
-    start: () => to("a", 0),
+    start: (row) => (row["forks"] === 0 ? fork(branchesOf(0), 0) : to("a", 0)),
     next: (state, _result, { row }) => {
+      // A branch takes two steps.
+      if (typeof state === "string") return state.length > 2 ? done({ score: state.length }) : to("c", `${state}.`);
+      const hop = (state as number) + 1;
+      if (hop >= (row["hops"] as number)) return done();
+      return hop === row["forks"] ? fork(branchesOf(hop), hop) : to(ROLES[hop % ROLES.length] as string, hop);
+    },
+    join: (state, ended, { row }) => {
+      const left = ended.filter((branch) => branch === null).length;
+      // Some rows take the first two that come.
+      if (left > (row["early"] === true ? 1 : 0)) return null;
       const hop = (state as number) + 1;
       return hop >= (row["hops"] as number) ? done() : to(ROLES[hop % ROLES.length] as string, hop);
     },
@@ -74,6 +90,10 @@ const rule: Rule = {
   roles: new Set(ROLES),
   maxHops: 100,
 };
+
+function branchesOf(hop: number): ToRole[] {
+  return ["a", "b", "a"].map((role, index) => to<Json>(role, `${hop}${index}`));
+}
 
 interface Process {
   readonly id: HostId;
@@ -120,6 +140,8 @@ export class World {
       id: String(i),
       hops: 1 + Math.floor(this.random() * 8),
       isPoison: i < scenario.poison,
+      forks: this.random() < scenario.forkRate ? Math.floor(this.random() * 4) : -1,
+      early: this.random() < 0.3,
     }));
   }
 
@@ -151,6 +173,7 @@ export class World {
     return {
       records: this.records,
       doubled: this.doubled,
+      misrouted: this.#rows.filter((row) => !this.#isWhole(row)).map(({ id }) => keyOf({ rowId: id, trial: 0 })),
       virtualMs: this.#now,
       deaths: this.deaths,
       restarts: this.restarts,
@@ -159,6 +182,15 @@ export class World {
       left: { held, sent, inFlight: this.#driver?.inFlight.size ?? 0 },
       stuck,
     };
+  }
+
+  #isWhole({ id, hops, forks, early }: Row): boolean {
+    const record = this.records.get(keyOf({ rowId: id, trial: 0 }));
+    if (record === undefined || record.status !== "ok") return true;
+    // In place of one hop, three branches of two.
+    const isForked = forks === 0 || (forks > 0 && forks < hops);
+    const more = isForked ? (early ? [3, 5] : [5]) : [0];
+    return more.includes(record.hops - hops);
   }
 
   #settled(): boolean {
@@ -272,8 +304,18 @@ export class World {
     // Every role has hosts, most hosts serve one role, some all.
     const roles = index % 4 === 3 ? ROLES : [ROLES[index % ROLES.length] as string];
     const process = this.#createProcess(`h${index}.${this.#hostLives++}`, roles, (self, message) => {
-      self.queue.push(message);
-      this.#work(self);
+      if (message.kind === "end") forks.end(message);
+      else if (message.task.role === FORK_ROLE) forks.begin(message.task);
+      else {
+        self.queue.push(message);
+        this.#work(self);
+      }
+    });
+    const { broker } = process;
+    const forks = new Forks(rule, {
+      self: process.id,
+      send: (message, done) => (done === null ? broker.submit(message) : broker.handOn(done, message)),
+      settle: (branch) => broker.settle(branch),
     });
     this.#every(process, BEAT_MS, () => this.#beat(process));
   }
@@ -364,7 +406,7 @@ export class World {
       const admitted = {
         rowId: row.id,
         trial: 0,
-        row: { hops: row.hops, poison: row.isPoison },
+        row: { hops: row.hops, poison: row.isPoison, forks: row.forks, early: row.early },
         seed: 1,
         attempt: 1,
         admittedAt: this.#now,
@@ -662,4 +704,7 @@ interface Row {
   readonly id: string;
   readonly hops: number;
   readonly isPoison: boolean;
+  /** The hop at which it goes several ways at once; -1 for never. */
+  readonly forks: number;
+  readonly early: boolean;
 }

@@ -1,0 +1,77 @@
+// Tasks on a host that went several ways at once, and wait for their branches. Each branch is a task of its own, which travels,
+// is told apart and is delivered like any; its end comes back here. When the rule has enough of them the task goes on as the step
+// that it is, and what is still under way leads nowhere.
+
+import { branchesOf, type Ended, joinMessage, type Rule } from "../orchestrator/advance.ts";
+import type { HostTransport } from "../peer/transport.ts";
+import { branchTask, hopCount } from "../task/encoded.ts";
+import { deriveSeed } from "../task/seed.ts";
+import type { Message, Task } from "../task/task.ts";
+
+/** A task that waits. */
+export interface Waiting {
+  readonly task: Task;
+  readonly branches: readonly Task[];
+  readonly ended: (Ended | null)[];
+}
+
+export class Forks {
+  readonly #rule: Rule;
+  readonly #transport: HostTransport;
+  /** By number of a branch. */
+  readonly #branches = new Map<number, { readonly waiting: Waiting; readonly index: number }>();
+  readonly #waiting = new Set<Waiting>();
+  #next = 1;
+
+  constructor(rule: Rule, transport: HostTransport) {
+    this.#rule = rule;
+    this.#transport = transport;
+  }
+
+  get waiting(): Iterable<Waiting> {
+    return this.#waiting;
+  }
+
+  get size(): number {
+    return this.#waiting.size;
+  }
+
+  begin(task: Task): void {
+    const branches = branchesOf(task).map(({ to, state }, index) =>
+      branchTask(task, {
+        branch: { of: this.#transport.self, id: this.#next++ },
+        role: to,
+        state,
+        // Two branches to one role must not be given the same answer.
+        seed: deriveSeed(task.seed, "branch", index),
+      }),
+    );
+    const waiting: Waiting = { task, branches, ended: branches.map(() => null) };
+    this.#waiting.add(waiting);
+    for (const [index, { branch }] of branches.entries()) this.#branches.set(branch?.id ?? 0, { waiting, index });
+    for (const branch of branches) this.#transport.send({ kind: "step", task: branch }, null);
+  }
+
+  /** A branch has come back. */
+  end({ task, ending }: Extract<Message, { kind: "end" }>): void {
+    this.#transport.settle(task);
+    const id = task.branch?.id ?? 0;
+    const known = this.#branches.get(id);
+    if (known === undefined) return;
+    this.#branches.delete(id);
+    const { waiting, index } = known;
+    waiting.ended[index] = { hops: task.history.slice(hopCount(waiting.task)), ending };
+    const message = joinMessage(this.#rule, waiting.task, waiting.ended);
+    if (message !== null) this.finish(waiting, message);
+  }
+
+  /** Lets a task go on, and forgets what has not come back. */
+  finish(waiting: Waiting, message: Message): void {
+    this.#waiting.delete(waiting);
+    for (const branch of waiting.branches) {
+      if (!this.#branches.delete(branch.branch?.id ?? 0)) continue;
+      this.#transport.settle(branch);
+    }
+    this.#transport.send(message, waiting.task);
+  }
+}
