@@ -104,11 +104,6 @@ function withoutEnv<T>(names: readonly string[], run: () => T): T {
   }
 }
 
-/** Has the engine forget what is dead now, where it can be asked to. */
-export function collectGarbage(): void {
-  if (deno === undefined) Bun.gc(true);
-}
-
 /** How this program starts itself: the compiled binary, or its source under the runtime that runs it now. */
 export function ownCommand(): { readonly file: string; readonly args: readonly string[] } {
   const script = fileURLToPath(new URL("./main.ts", import.meta.url));

@@ -5,7 +5,6 @@ import { existsSync } from "node:fs";
 import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { MatrixError } from "../error.ts";
-import { collectGarbage } from "../platform.ts";
 import { randomId } from "../random-id.ts";
 import { type Card, renderCard } from "./card.ts";
 import type { ExportFormat, ExportWriter, FormatOptions } from "./contract.ts";
@@ -14,9 +13,6 @@ import { openSources, type Source, selectRecords, Tally } from "./select.ts";
 import type { LeftOut, SelectionRules } from "./selection.ts";
 import { type Split, splitOf } from "./split.ts";
 import { storageFailed } from "./storage.ts";
-
-/** Batches of a megabyte or so, of which what was made of them may still be there. */
-const BATCHES_KEPT = 16;
 
 export interface ExportOptions {
   readonly directories: readonly string[];
@@ -91,10 +87,10 @@ async function writeFiles(
     for (const path of paths) writers.push(await format.open(path, how));
     const writerOf = (rowId: string) => writers[splitOf(rowId, splits)];
     if (writers.some(({ survey }) => survey !== undefined)) {
-      for await (const batch of leavingNothing(selectRecords(sources, format.reads, rules, new Tally())))
+      for await (const batch of selectRecords(sources, format.reads, rules, new Tally()))
         for (const selected of batch) writerOf(selected.record.id)?.survey?.(selected);
     }
-    for await (const batch of leavingNothing(selectRecords(sources, format.reads, rules, tally))) {
+    for await (const batch of selectRecords(sources, format.reads, rules, tally)) {
       for (const selected of batch) {
         const index = splitOf(selected.record.id, splits);
         examples[index] = (examples[index] ?? 0) + ((await writers[index]?.add(selected)) ?? 0);
@@ -104,15 +100,6 @@ async function writeFiles(
     for (const writer of writers) await writer.close();
   }
   return { tally, examples };
-}
-
-/** Batches, of which nothing stays: on a busy machine the engine would let what is dead grow to a gigabyte. */
-async function* leavingNothing<T>(batches: AsyncIterable<T>): AsyncGenerator<T> {
-  let count = 0;
-  for await (const batch of batches) {
-    yield batch;
-    if (++count % BATCHES_KEPT === 0) collectGarbage();
-  }
 }
 
 interface Move {
