@@ -87,20 +87,21 @@ describe.each([docker, apptainer, plain].filter(({ image }) => image !== null))(
 });
 
 test.skipIf(docker.image === null)(
-  "a container that is killed in the middle of a run costs no task and changes none",
+  "containers that are killed in the middle of a run cost no task and change none",
   () =>
     withFolder(async (folder) => {
       const name = `container-${crypto.randomUUID()}`;
       await write(folder, docker, name);
       const { finished } = spawnMatrix(["drive", "recipe.toml", "-o", "run", "-q"], { cwd: folder });
       const running = async () => (await findContainers()).filter(({ run }) => run === name);
-      for (const records of [1, 4, 8, 12]) {
+      for (const records of [1, 8]) {
         await until(
           async () => (await readRecords(join(folder, "run")).catch(() => [])).length >= records,
           `${records} records are written`,
         );
         await until(async () => (await running()).length > 0, "a container runs");
-        Bun.spawnSync(["docker", "kill", (await running())[0]?.id ?? ""], { stdout: "ignore", stderr: "ignore" });
+        // All of them: whichever has no task just now would prove nothing.
+        Bun.spawnSync(["docker", "kill", ...(await running()).map(({ id }) => id)], { stdout: "ignore", stderr: "ignore" });
       }
       expect((await finished).code).toBe(0);
       await expectWhole(folder);
