@@ -171,6 +171,10 @@ export class SandboxPool implements AsyncDisposable {
         sandbox: seat.sandbox,
         session: createHash("sha256").update(`${session.key}\0${call.attempt}`).digest("hex").slice(0, 16),
         channel: (agent) => seat.channel(agent),
+      }).catch((thrown: unknown) => {
+        // The engine may tell later that it ended: until then rows would start again in it, and lose it again.
+        if (thrown instanceof MatrixError && thrown.code === "sandbox_lost") this.#condemn(seat, thrown.message);
+        throw thrown;
       });
     } finally {
       session.busy--;
@@ -253,6 +257,12 @@ export class SandboxPool implements AsyncDisposable {
         await pause(nextMs);
       }
     }
+  }
+
+  #condemn(seat: Seat, why: string): void {
+    seat.gone ??= why;
+    this.#leave(seat);
+    void seat.stop();
   }
 
   /** A seat is gone: its sessions have lost their state, and who waits may start another. */
