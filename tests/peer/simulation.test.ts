@@ -8,7 +8,7 @@
 // - a parcel from a host that its receiver did not know yet could never be released (strangers are refused until known);
 // - "you were given up" was said once, in an answer that could be lost: the host never repeated itself (joinings are numbered);
 // - a driver's census had the number of one by the driver before it: hosts answered with what they had then (numbers are random);
-// - ends that came while the driver was forming were taken for old ones, and their tasks ran again (they wait now;
+// - ends that came while the driver was forming were taken for old ones, and their tasks ran again (they wait now);
 // - a task was struck for its whole stay on a host, so hosts killed from outside made long tasks fail (strikes count by step).
 
 import { describe, expect, test } from "bun:test";
