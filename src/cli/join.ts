@@ -5,7 +5,7 @@ import { Option } from "commander";
 import { DRIVER_FILE, readDriverFile } from "../driver/driver-file.ts";
 import { MatrixError, messageOf } from "../error.ts";
 import type { DriverAddress } from "../host/driver-calls.ts";
-import { isLoopback } from "../peer/address.ts";
+import { hostnameOf, isLoopback } from "../peer/address.ts";
 import { parseDuration } from "../recipe/unit.ts";
 
 /** How long a host waits for a driver that is gone. */
@@ -63,8 +63,7 @@ export function createFinder(join: string, token: string | null, insecure: boole
 }
 
 function allowed(address: DriverAddress, insecure: boolean): DriverAddress {
-  const { protocol, hostname } = new URL(address.url);
-  if (protocol === "https:" || insecure || isLoopback(hostname.replace(/^\[|\]$/g, ""))) return address;
+  if (new URL(address.url).protocol === "https:" || insecure || isLoopback(hostnameOf(address.url))) return address;
   throw new MatrixError("usage", `${address.url} is another machine, in cleartext`, {
     hint: "use https://, or pass --insecure here too when the driver runs with it",
   });

@@ -12,7 +12,7 @@ import { Membership } from "../host/membership.ts";
 import { watchParent } from "../host/parent.ts";
 import { Patience } from "../host/patience.ts";
 import { catchStrayErrors } from "../host/stray-error.ts";
-import { type Address, isLoopback, isWildcard, LOOPBACK, urlOf } from "../peer/address.ts";
+import { type Address, hostnameOf, isLoopback, isWildcard, LOOPBACK, urlOf } from "../peer/address.ts";
 import type { Control } from "../peer/control.ts";
 import { Peer } from "../peer/peer.ts";
 import type { Load } from "../peer/routing.ts";
@@ -233,8 +233,7 @@ async function serve(
 
 /** Beside a driver on this machine, on this machine alone; else on every address. */
 function listenBeside(driverUrl: string): Address {
-  const { hostname } = new URL(driverUrl);
-  return isLoopback(hostname.replace(/^\[|\]$/g, "")) ? LOOPBACK : { hostname: "0.0.0.0", port: 0 };
+  return isLoopback(hostnameOf(driverUrl)) ? LOOPBACK : { hostname: "0.0.0.0", port: 0 };
 }
 
 function addressOf(peer: Peer, { hostname }: Address, driver: DriverCalls): string {

@@ -36,6 +36,11 @@ export function isWildcard(hostname: string): boolean {
   return hostname === "0.0.0.0" || hostname === "::";
 }
 
+/** URLs put brackets around IPv6 addresses. */
+export function hostnameOf(url: string): string {
+  return new URL(url).hostname.replace(/^\[|\]$/g, "");
+}
+
 export function urlOf(hostname: string, port: number, tls: boolean): string {
   return `${tls ? "https" : "http"}://${isIP(hostname) === 6 ? `[${hostname}]` : hostname}:${port}`;
 }

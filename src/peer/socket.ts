@@ -2,13 +2,13 @@
 
 import net, { type Socket } from "node:net";
 import tls, { type ConnectionOptions } from "node:tls";
+import { hostnameOf } from "./address.ts";
 import { TLS_NAME, tlsIdentity } from "./tls.ts";
 
 /** Not connected yet. http:// is cleartext, https:// is TLS. */
 export async function openSocket(url: string, token: string): Promise<Socket> {
-  const { protocol, hostname, port } = new URL(url);
-  // URLs put brackets around IPv6 addresses.
-  const to = { host: hostname.replace(/^\[|\]$/g, ""), port: Number(port) };
+  const { protocol, port } = new URL(url);
+  const to = { host: hostnameOf(url), port: Number(port) };
   if (protocol !== "https:") return net.connect({ ...to, noDelay: true });
   const trust = await trustOf(token);
   return tls.connect({ ...to, ALPNProtocols: ["h2"], ...trust }).setNoDelay(true);
