@@ -69,6 +69,7 @@ async function ask(role: LlmRole, task: Task, signal: AbortSignal): Promise<Agen
     origin: {
       row: task.rowId,
       trial: task.trial,
+      attempt: task.attempt,
       role: role.name,
       turn: task.history.reduce((turns, hop) => turns + (hop.role === role.name ? 1 : 0), 0),
     },

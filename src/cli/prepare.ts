@@ -12,6 +12,7 @@ import type { DatasetSource } from "../dataset/source.ts";
 import { MatrixError, type Problem } from "../error.ts";
 import type { ChatMessage, Model } from "../model/contract.ts";
 import { createModel } from "../model/create.ts";
+import { ModelSite } from "../model/site.ts";
 import { type Rule, startTask } from "../orchestrator/advance.ts";
 import type { Orchestrator } from "../orchestrator/contract.ts";
 import { createOrchestrator } from "../orchestrator/create.ts";
@@ -30,6 +31,8 @@ import type { Log } from "../telemetry/log.ts";
 export interface Prepared {
   readonly loaded: LoadedRecipe;
   readonly models: ReadonlyMap<string, Model>;
+  /** Open to whoever runs the recipe: limits, journal and cache come with the run. */
+  readonly modelSite: ModelSite;
   readonly agents: ReadonlyMap<string, CreatedAgent>;
   /** What these roles need in sandboxes, before the first task comes; whoever opens it stops it at the end. */
   readonly openSandboxes: (host: string, roles: readonly string[], log: Log) => Promise<SandboxSite>;
@@ -55,9 +58,12 @@ export async function prepare(recipePath: string, overrides: readonly string[], 
     }
   };
 
+  const modelSite = new ModelSite();
   const models = new Map<string, Model>();
   for (const [name, config] of Object.entries(recipe.models)) {
-    const model = await attempt(joinKey("models", name), () => createModel(name, config, { loadModule: loadUserModule, loadTemplate }));
+    const model = await attempt(joinKey("models", name), () =>
+      createModel(name, config, { loadModule: loadUserModule, loadTemplate, site: modelSite }),
+    );
     if (model !== null) models.set(name, model);
   }
   const sandboxes = sandboxesOf(recipe);
@@ -82,6 +88,7 @@ export async function prepare(recipePath: string, overrides: readonly string[], 
   return {
     loaded,
     models,
+    modelSite,
     agents,
     openSandboxes: sandboxes.open,
     rule: ruleOf(orchestrator, agents, recipe.run.max_hops),

@@ -38,6 +38,8 @@ export interface ChatRequest {
 export interface RequestOrigin {
   readonly row: string;
   readonly trial: number;
+  /** Of the row, from 1: what an earlier one was answered need not be asked again. */
+  readonly attempt: number;
   readonly role: string;
   /** Hops of the role before this one. */
   readonly turn: number;

@@ -3,6 +3,7 @@
 import { MatrixError } from "../error.ts";
 import type { ModelConfig, ScriptedModelConfig, SimulatedModelConfig, TemplateSource } from "../recipe/schema.ts";
 import { createRandom, deriveSeed } from "../task/seed.ts";
+import type { Usage } from "../task/task.ts";
 import type { ChatAnswer, Model } from "./contract.ts";
 import { sample } from "./distribution.ts";
 import { RequestLimit } from "./limit.ts";
@@ -10,38 +11,60 @@ import { createOpenaiTry, type Try } from "./openai.ts";
 import { pause, retry } from "./retry.ts";
 import { Script } from "./scripted.ts";
 import { type Failure, type Replies, simulate } from "./simulated.ts";
+import type { ModelSite } from "./site.ts";
 
-export interface ModelParts {
+/** What a recipe's replies are loaded with. */
+export interface ReplyLoaders {
   readonly loadModule: (path: string) => Promise<Record<string, unknown>>;
   readonly loadTemplate: (source: TemplateSource, name: string) => Promise<(variables: Readonly<Record<string, unknown>>) => string>;
 }
 
+export interface ModelParts extends ReplyLoaders {
+  readonly site: ModelSite;
+}
+
 export async function createModel(name: string, config: ModelConfig, parts: ModelParts): Promise<Model> {
-  const attempt = await createTry(name, config, parts);
-  const limit = new RequestLimit(config.concurrency);
+  const { site } = parts;
   const { price } = config;
-  // A script says the same again.
-  const retries = config.kind === "scripted" ? 0 : config.retries;
+  const costOf = ({ prompt_tokens, completion_tokens }: Usage) =>
+    price === undefined ? undefined : (prompt_tokens * price.prompt + completion_tokens * price.completion) / 1e6;
+  const ask = asking(name, config, await createTry(name, config, parts), site);
   return {
     name,
     id: config.kind === "openai" ? config.model : `${config.kind}:${name}`,
     simulated: config.kind !== "openai",
-    costOf: ({ prompt_tokens, completion_tokens }) =>
-      price === undefined ? undefined : (prompt_tokens * price.prompt + completion_tokens * price.completion) / 1e6,
-    chat: (request, signal) => {
-      const random = createRandom(deriveSeed(request.seed, "retry"));
-      return limit.run(async () => {
-        let requests = 0;
-        const answer = await retry(
-          (tries) => {
-            requests++;
-            return attempt(request, tries, signal);
-          },
-          { retries, signal, random },
-        );
-        return { ...answer, usage: { ...answer.usage, requests } };
-      }, signal);
+    costOf,
+    chat: async (request, signal) => {
+      // The journal first: what it has was paid for by this run.
+      const known = (await site.journal?.find(name, request)) ?? (await site.cache?.find(name, request));
+      if (known != null) return known;
+      const answer = await ask(request, signal);
+      site.spend(name, answer.usage, costOf(answer.usage) ?? 0);
+      await Promise.all([site.journal?.keep(name, request, answer), site.cache?.keep(name, request, answer)]);
+      return answer;
     },
+  };
+}
+
+/** One answer: tries within the model's limits. */
+function asking(name: string, config: ModelConfig, attempt: Try, site: ModelSite): Model["chat"] {
+  const limit = new RequestLimit(config.concurrency);
+  // A script says the same again.
+  const retries = config.kind === "scripted" ? 0 : config.retries;
+  return (request, signal) => {
+    const random = createRandom(deriveSeed(request.seed, "retry"));
+    return limit.run(async () => {
+      let requests = 0;
+      const answer = await retry(
+        async (tries) => {
+          await site.permits?.take(name, 0, signal);
+          requests++;
+          return attempt(request, tries, signal);
+        },
+        { retries, signal, random },
+      );
+      return { ...answer, usage: { ...answer.usage, requests } };
+    }, signal);
   };
 }
 
@@ -57,7 +80,7 @@ async function createTry(name: string, config: ModelConfig, parts: ModelParts): 
 }
 
 /** The recipe's replies: a module's default export, or a template over the request. */
-export async function loadReplies(name: string, { replies }: SimulatedModelConfig, parts: ModelParts): Promise<Replies | null> {
+export async function loadReplies(name: string, { replies }: SimulatedModelConfig, parts: ReplyLoaders): Promise<Replies | null> {
   if (replies === undefined) return null;
   if (typeof replies === "string" && /\.[cm]?[jt]sx?$/.test(replies)) {
     const reply = (await parts.loadModule(replies))["default"];

@@ -9,6 +9,7 @@ import { createModel } from "../../src/model/create.ts";
 import { sample } from "../../src/model/distribution.ts";
 import { createModelServer } from "../../src/model/server.ts";
 import { simulate } from "../../src/model/simulated.ts";
+import { ModelSite } from "../../src/model/site.ts";
 import { serve } from "../../src/platform.ts";
 import { loadModel } from "../../src/recipe/load.ts";
 import type { ModelConfig, SimulatedModelConfig } from "../../src/recipe/schema.ts";
@@ -20,6 +21,7 @@ afterAll(async () => {
 });
 
 const parts = {
+  site: new ModelSite(),
   loadModule: async () => ({}),
   loadTemplate: async (source: unknown, name: string) => compileTemplate((source as { text: string }).text, name),
 };

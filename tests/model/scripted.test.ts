@@ -6,16 +6,17 @@ import { join } from "node:path";
 import { MatrixError } from "../../src/error.ts";
 import type { ChatRequest, RequestOrigin } from "../../src/model/contract.ts";
 import { createModel } from "../../src/model/create.ts";
+import { ModelSite } from "../../src/model/site.ts";
 import { withFolder } from "../matrix.ts";
 
-const parts = { loadModule: async () => ({}), loadTemplate: async () => () => "" };
+const parts = { site: new ModelSite(), loadModule: async () => ({}), loadTemplate: async () => () => "" };
 const patient = new AbortController().signal;
 
 const asked = (origin: Partial<RequestOrigin> | null): ChatRequest => ({
   messages: [{ role: "user", content: "hello" }],
   seed: 1,
   sampling: {},
-  origin: origin === null ? null : { row: "a", trial: 0, role: "student", turn: 0, ...origin },
+  origin: origin === null ? null : { row: "a", trial: 0, attempt: 1, role: "student", turn: 0, ...origin },
 });
 
 async function withScript<T>(text: string, use: (create: () => ReturnType<typeof createModel>) => Promise<T>): Promise<T> {

@@ -1,0 +1,46 @@
+// What models share with the run that asks them. Made with the models, before there is a run, and opened with it: until then,
+// and where a run needs none of it, models ask freely and keep nothing.
+
+import type { Usage } from "../task/task.ts";
+import type { ChatAnswer, ChatRequest } from "./contract.ts";
+
+/** Limits that hold for all hosts of a run together. Every try is a request, also one that fails. */
+export interface Permits {
+  /** Resolves when a request of about so many tokens may be sent. Fails with the signal's reason. */
+  take(model: string, tokens: number, signal: AbortSignal): Promise<void>;
+  /** How many tokens it came to, once that is known. */
+  settle(model: string, estimated: number, used: number): void;
+}
+
+/** Answers that were paid for, by request. */
+export interface Answers {
+  /** Null where it was not answered yet, or is not known to have been. */
+  find(model: string, request: ChatRequest): Promise<ChatAnswer | null>;
+  /** Resolves when the answer may be used: it will be found again. */
+  keep(model: string, request: ChatRequest, answer: ChatAnswer): Promise<void>;
+}
+
+/** What a process has spent on a model. `cost` in the currency of the recipe's prices; 0 without a price. */
+export interface Spent extends Usage {
+  readonly cost: number;
+}
+
+export class ModelSite {
+  permits: Permits | null = null;
+  /** Of this run (DESIGN 4). */
+  journal: Answers | null = null;
+  /** Of all runs that name its folder: `run.cache`. */
+  cache: Answers | null = null;
+  /** By model; answers that were found again cost nothing. */
+  readonly spent = new Map<string, Spent>();
+
+  spend(model: string, usage: Usage, cost: number): void {
+    const before = this.spent.get(model) ?? { requests: 0, prompt_tokens: 0, completion_tokens: 0, cost: 0 };
+    this.spent.set(model, {
+      requests: before.requests + usage.requests,
+      prompt_tokens: before.prompt_tokens + usage.prompt_tokens,
+      completion_tokens: before.completion_tokens + usage.completion_tokens,
+      cost: before.cost + cost,
+    });
+  }
+}
