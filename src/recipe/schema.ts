@@ -71,6 +71,17 @@ const dataset = v.strictObject({
   shard: v.optional(shard),
 });
 
+/** What all starts of a run may spend together. */
+const budget = v.pipe(
+  v.strictObject({
+    /** In the currency of the models' prices. */
+    money: v.optional(v.pipe(v.number(), v.gtValue(0))),
+    /** Of prompts and completions. */
+    tokens: v.optional(positive),
+  }),
+  v.check(({ money, tokens }) => money !== undefined || tokens !== undefined, "a table with money, tokens or both"),
+);
+
 const run = v.strictObject({
   /** Tasks in flight. */
   concurrency: v.optional(positive, 100),
@@ -88,6 +99,7 @@ const run = v.strictObject({
   output: v.optional(path),
   /** Records as Zstandard frames, trajectories.jsonl.zst. */
   compress: v.optional(v.boolean(), false),
+  budget: v.optional(budget),
 });
 
 /** A distribution of a duration (ms) or a count: a constant, or a table. */
@@ -115,6 +127,17 @@ const countDistribution = distributionOf(v.pipe(v.number(), v.minValue(0)), "a n
 /** Per million tokens, in one currency of the user's choice. */
 const price = v.strictObject({ prompt: v.pipe(v.number(), v.minValue(0)), completion: v.pipe(v.number(), v.minValue(0)) });
 
+/** How a model answers: unset, as a model of middle size does. */
+const expectation = v.strictObject({
+  output_tokens: v.optional(countDistribution, { kind: "uniform", min: 1, max: 512 }),
+  /** Until the first token. */
+  latency: v.optional(durationDistribution, "1s"),
+  tokens_per_second: v.optional(v.pipe(v.number(), v.gtValue(0)), 50),
+});
+
+/** Requests and tokens a minute, over all hosts of a run. */
+const rate = { rpm: v.optional(positive), tpm: v.optional(positive) };
+
 const URL_WANTED = "a URL that starts with http:// or https://";
 const openaiModel = v.strictObject({
   kind: v.literal("openai"),
@@ -130,7 +153,10 @@ const openaiModel = v.strictObject({
   retries: v.optional(count, 5),
   /** Requests in flight from one host. */
   concurrency: v.optional(positive, 1000),
+  ...rate,
   price: v.optional(price),
+  /** What a forecast goes by when there are no records to go by (--dry-run). */
+  expect: v.optional(expectation),
 });
 
 const simulatedModel = v.strictObject({
@@ -159,6 +185,7 @@ const simulatedModel = v.strictObject({
   timeout: v.optional(duration, "10m"),
   retries: v.optional(count, 5),
   concurrency: v.optional(positive, 100_000),
+  ...rate,
   price: v.optional(price),
 });
 
@@ -396,6 +423,7 @@ export const FREE_KEYS: readonly string[] = [
   "run.output",
   "run.fail_above",
   "run.grace",
+  "run.budget",
   "store.enabled",
   "store.above",
   "store.memory",
@@ -408,6 +436,10 @@ export const FREE_KEYS: readonly string[] = [
   "sandboxes.*.cpus",
   "sandboxes.*.pids",
   "models.*.concurrency",
+  "models.*.rpm",
+  "models.*.tpm",
+  "models.*.expect",
+  "models.*.expect.*",
   "models.*.api_key",
   "models.*.headers",
 ];
