@@ -286,7 +286,8 @@ export class PeerFabric implements Fabric {
   }
 
   leave(body: Uint8Array): Uint8Array {
-    const { id, why } = decodeControl("leave", body);
+    const { id, why, spent } = decodeControl("leave", body);
+    this.#options.onSpent(id, spent);
     this.#coordinator.remove(id, why);
     return encodeControl("done", null);
   }

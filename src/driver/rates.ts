@@ -52,7 +52,12 @@ class ModelTurns {
   }
 
   ask({ tokens, settled }: Wanted): Promise<readonly number[]> {
-    this.#pace.settle(settled);
+    if (settled !== 0) {
+      this.#pace.settle(settled);
+      clearTimeout(this.#timer);
+      this.#timer = undefined;
+      this.#look();
+    }
     if (tokens.length === 0) return Promise.resolve([]);
     return new Promise((answer) => {
       this.#asks.push({ tokens, waits: [], answer, since: this.#now() });
@@ -71,13 +76,14 @@ class ModelTurns {
     const now = this.#now();
     // Half of what is given out ahead is left when it is looked at again: the next answer is there in time.
     const soon = this.#pace.next(now) - AHEAD_MS / 2 - now;
+    const patience = (this.#asks[0]?.since ?? now) + ANSWER_MS - now;
     this.#timer = setTimeout(
       () => {
         this.#timer = undefined;
         this.#giveOut();
         this.#look();
       },
-      Math.min(ANSWER_MS, Math.max(GATHER_MS, soon)),
+      Math.max(GATHER_MS, Math.min(patience, soon)),
     );
   }
 

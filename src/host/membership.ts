@@ -52,8 +52,8 @@ export class Membership {
   async stop(): Promise<void> {
     this.#stopped = true;
     await this.#beating;
-    const { driver, member } = this.#options;
-    await driver.call("leave", "leave", { id: member.id, why: "left" }, "done", BEAT_TIMEOUT_MS).catch(() => undefined);
+    const { driver, member, spent } = this.#options;
+    await driver.call("leave", "leave", { id: member.id, why: "left", spent: spent() }, "done", BEAT_TIMEOUT_MS).catch(() => undefined);
   }
 
   async #beatOn(): Promise<void> {

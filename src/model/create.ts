@@ -60,14 +60,13 @@ function asking(name: string, config: ModelConfig, attempt: Try, site: ModelSite
       const answer = await retry(
         async (tries) => {
           const { permits } = site;
-          const estimated = permits === null ? 0 : estimate.of(request);
-          await permits?.take(name, estimated, signal);
+          const taken = (await permits?.take(name, estimate.of(request), signal)) ?? 0;
           requests++;
           const { usage, ...answer } = await attempt(request, tries, signal);
           const used = usage.prompt_tokens + usage.completion_tokens;
           // What failed is taken to have been counted as estimated, as is what an endpoint does not count.
           if (permits !== null && used > 0) {
-            permits.settle(name, estimated, used);
+            permits.settle(name, taken, used);
             estimate.learn(usage);
           }
           return { ...answer, usage };

@@ -14,12 +14,14 @@ const WEIGHT = 1 / 16;
 export class TokenEstimate {
   #completion: number | null = null;
 
-  of({ messages, sampling, tools }: ChatRequest): number {
+  /** As it is thought when it is asked. */
+  of({ messages, sampling, tools }: ChatRequest): () => number {
     const most = sampling["max_completion_tokens"] ?? sampling["max_tokens"];
     const limit = typeof most === "number" ? most : Number.POSITIVE_INFINITY;
     const unknown = Number.isFinite(limit) ? limit : COMPLETION_TOKENS;
-    const prompt = messages.reduce((sum, { content }) => sum + tokensOf(content), 0);
-    return prompt + (tools === undefined ? 0 : countTokens(JSON.stringify(tools))) + Math.min(limit, this.#completion ?? unknown);
+    const described = tools === undefined ? 0 : countTokens(JSON.stringify(tools));
+    const prompt = messages.reduce((sum, { content }) => sum + tokensOf(content), described);
+    return () => prompt + Math.min(limit, this.#completion ?? unknown);
   }
 
   learn({ completion_tokens: tokens }: Usage): void {

@@ -7,8 +7,8 @@ import type { Permits } from "./site.ts";
 /** What is asked for at once; the rest is asked for next. */
 const WANTS_MAX = 1000;
 const AGAIN_MS = 250;
-/** Until what is settled is told when nothing waits. */
-const SETTLE_MS = 100;
+/** Until what was settled is told. */
+const SETTLE_MS = 50;
 
 /** Waits, in milliseconds from now, of the first so many that are wanted; none when it is too early for any. */
 export interface Turns {
@@ -18,7 +18,7 @@ export interface Turns {
 export interface Wanted {
   /** Tokens of each request that waits, about. */
   readonly tokens: readonly number[];
-  /** By how much earlier requests came to more tokens than was asked for. */
+  /** By how much earlier requests came to more tokens than was asked for. With nothing that waits, it is only told. */
   readonly settled: number;
 }
 
@@ -30,18 +30,18 @@ export class TurnPermits implements Permits {
     for (const model of rates.keys()) this.#lines.set(model, new Line((wanted) => turns.ask(model, wanted)));
   }
 
-  take(model: string, tokens: number, signal: AbortSignal): Promise<void> {
-    return this.#lines.get(model)?.wait(tokens, signal) ?? Promise.resolve();
+  take(model: string, estimate: () => number, signal: AbortSignal): Promise<number> {
+    return this.#lines.get(model)?.wait(estimate, signal) ?? Promise.resolve(0);
   }
 
-  settle(model: string, estimated: number, used: number): void {
-    this.#lines.get(model)?.settle(used - estimated);
+  settle(model: string, taken: number, used: number): void {
+    this.#lines.get(model)?.settle(used - taken);
   }
 }
 
 interface Waiter {
-  readonly tokens: number;
-  readonly go: () => void;
+  readonly estimate: () => number;
+  readonly go: (tokens: number) => void;
 }
 
 /** Requests to one model, first come, first served. */
@@ -50,15 +50,16 @@ class Line {
   readonly #waiting = new Set<Waiter>();
   #settled = 0;
   #isAsking = false;
+  #isTelling = false;
 
   constructor(ask: (wanted: Wanted) => Promise<readonly number[]>) {
     this.#ask = ask;
   }
 
-  async wait(tokens: number, signal: AbortSignal): Promise<void> {
+  async wait(estimate: () => number, signal: AbortSignal): Promise<number> {
     signal.throwIfAborted();
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const waiter = { tokens: Math.ceil(tokens), go: resolve };
+    const { promise, resolve, reject } = Promise.withResolvers<number>();
+    const waiter = { estimate, go: resolve };
     const abort = (): void => {
       this.#waiting.delete(waiter);
       reject(signal.reason);
@@ -66,37 +67,51 @@ class Line {
     signal.addEventListener("abort", abort, { once: true });
     this.#waiting.add(waiter);
     void this.#askOn();
-    await promise.finally(() => signal.removeEventListener("abort", abort));
+    return promise.finally(() => signal.removeEventListener("abort", abort));
   }
 
   settle(tokens: number): void {
     this.#settled += Math.round(tokens);
-    if (this.#waiting.size === 0 && !this.#isAsking) void this.#askOn(SETTLE_MS);
+    void this.#tellOn();
   }
 
-  async #askOn(afterMs = 0): Promise<void> {
+  async #askOn(): Promise<void> {
     if (this.#isAsking) return;
     this.#isAsking = true;
-    if (afterMs > 0) await delay(afterMs);
-    while (this.#waiting.size > 0 || this.#settled !== 0) {
+    while (this.#waiting.size > 0) {
       const asking = firstOf(this.#waiting, WANTS_MAX);
-      const settled = this.#settled;
-      this.#settled = 0;
+      const tokens = asking.map(({ estimate }) => Math.ceil(estimate()));
       try {
-        const waits = await this.#ask({ tokens: asking.map(({ tokens }) => tokens), settled });
-        for (const [index, ms] of waits.entries()) this.#goIn(ms, asking[index]);
+        const waits = await this.#ask({ tokens, settled: 0 });
+        for (const [index, ms] of waits.entries()) this.#goIn(ms, asking[index], tokens[index] ?? 0);
       } catch {
-        this.#settled += settled;
         await delay(AGAIN_MS);
       }
     }
     this.#isAsking = false;
   }
 
+  /** Beside what waits, which may be waiting for just that. */
+  async #tellOn(): Promise<void> {
+    if (this.#isTelling) return;
+    this.#isTelling = true;
+    while (this.#settled !== 0) {
+      await delay(SETTLE_MS);
+      const settled = this.#settled;
+      this.#settled = 0;
+      try {
+        await this.#ask({ tokens: [], settled });
+      } catch {
+        this.#settled += settled;
+      }
+    }
+    this.#isTelling = false;
+  }
+
   /** The turn of one that gave up in the meantime is nobody's. */
-  #goIn(ms: number, waiter: Waiter | undefined): void {
+  #goIn(ms: number, waiter: Waiter | undefined, tokens: number): void {
     if (waiter === undefined || !this.#waiting.delete(waiter)) return;
-    setTimeout(waiter.go, ms);
+    setTimeout(waiter.go, ms, tokens);
   }
 }
 

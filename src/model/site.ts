@@ -6,10 +6,13 @@ import type { ChatAnswer, ChatRequest } from "./contract.ts";
 
 /** Limits that hold for all hosts of a run together. Every try is a request, also one that fails. */
 export interface Permits {
-  /** Resolves when a request of about so many tokens may be sent. Fails with the signal's reason. */
-  take(model: string, tokens: number, signal: AbortSignal): Promise<void>;
+  /**
+   * Resolves when a request may be sent, with the tokens that were taken for it: what is thought of it when it is its turn to be
+   * asked for. Fails with the signal's reason.
+   */
+  take(model: string, estimate: () => number, signal: AbortSignal): Promise<number>;
   /** How many tokens it came to, once that is known. */
-  settle(model: string, estimated: number, used: number): void;
+  settle(model: string, taken: number, used: number): void;
 }
 
 /** Answers that were paid for, by request. */

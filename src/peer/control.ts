@@ -51,7 +51,7 @@ const SCHEMAS = {
   permits: v.strictObject({ model: text, tokens: v.array(count), settled: v.pipe(v.number(), v.safeInteger()) }),
   /** Milliseconds until each of the first so many may go. */
   turns: v.strictObject({ waits: v.array(v.pipe(v.number(), v.minValue(0))) }),
-  leave: v.strictObject({ id: text, why: v.picklist(["left", "died"]) }),
+  leave: v.strictObject({ id: text, why: v.picklist(["left", "died"]), spent }),
   census: v.strictObject({ number: count, phase: v.picklist(["begin", "collect"]) }),
   /** Each task in custody with its latest attempt; null when the host cannot say. */
   counted: v.nullable(v.array(v.strictTuple([v.string(), count]))),

@@ -14,12 +14,14 @@ describe("turns at a model", () => {
     let before = 0;
     const leaving = new AbortController();
     for (let count = 0; count < 2000; count++) {
-      void greedy.take("m", 0, leaving.signal).then(
-        () => before++,
-        () => undefined,
-      );
+      void greedy
+        .take("m", () => 0, leaving.signal)
+        .then(
+          () => before++,
+          () => undefined,
+        );
     }
-    await Promise.all(Array.from({ length: 20 }, () => modest.take("m", 0, patient)));
+    await Promise.all(Array.from({ length: 20 }, () => modest.take("m", () => 0, patient)));
     // One each, and a few that were given out before the second had asked.
     expect(before).toBeLessThan(80);
     leaving.abort(new Error("enough"));
@@ -29,11 +31,11 @@ describe("turns at a model", () => {
   test("are not waited for longer than the step's signal lets, with its reason", async () => {
     const rates = new Rates(new Map([["m", { rpm: 1 }]]));
     const permits = new TurnPermits(new Map([["m", { rpm: 1 }]]), rates);
-    await permits.take("m", 0, patient);
+    await permits.take("m", () => 0, patient);
     const step = new AbortController();
-    const waiting = permits.take("m", 0, step.signal);
+    const waiting = permits.take("m", () => 0, step.signal);
     step.abort(new Error("the step is over"));
-    expect(waiting).rejects.toThrow("the step is over");
+    await expect(waiting).rejects.toThrow("the step is over");
     rates.stop();
   });
 
@@ -48,7 +50,7 @@ describe("turns at a model", () => {
         return Promise.reject(new Error("no driver"));
       },
     });
-    const taken = permits.take("m", 0, patient);
+    const taken = permits.take("m", () => 0, patient);
     await asked.promise;
     away = false;
     await taken;
@@ -57,7 +59,7 @@ describe("turns at a model", () => {
 
   test("are given at once for a model without a rate", async () => {
     const permits = new TurnPermits(RATES, { ask: () => Promise.reject(new Error("bug: asked")) });
-    await permits.take("other", 1e9, patient);
+    await permits.take("other", () => 1e9, patient);
     permits.settle("other", 0, 1e9);
   });
 
