@@ -4,10 +4,11 @@ import { join, resolve } from "node:path";
 import { Command, Option } from "commander";
 import { readManifest } from "../driver/manifest.ts";
 import { RunDirectory, type RunIdentity } from "../driver/run-directory.ts";
-import { EXIT } from "../error.ts";
+import { EXIT, MatrixError } from "../error.ts";
 import { runtime } from "../platform.ts";
 import { version } from "../version.ts";
 import { checkClusterFlags } from "./cluster.ts";
+import { dryRun } from "./dry-run.ts";
 import { type OverrideFlags, overrideOptions, overridesOf, wholeNumber } from "./flags.ts";
 import { insecureOption, listenOption, patienceOption } from "./join.ts";
 import { metricsOption } from "./metrics-server.ts";
@@ -16,6 +17,8 @@ import { type RunFlags, runRecipe } from "./run-recipe.ts";
 import { renderSummary, type Summary } from "./summary.ts";
 
 interface DriveFlags extends OverrideFlags, RunFlags {
+  readonly dryRun?: boolean;
+  readonly like?: string;
   readonly fresh?: boolean;
   readonly json?: boolean;
 }
@@ -35,6 +38,8 @@ export function driveCommand(): Command {
     .addOption(patienceOption())
     .addOption(metricsOption())
     .addOption(new Option("--fresh", "begin anew; an earlier run directory is kept as DIR.1").env("MATRIX_FRESH"))
+    .addOption(new Option("--dry-run", "forecast requests, tokens, money and time; nothing is asked or written").env("MATRIX_DRY_RUN"))
+    .addOption(new Option("--like <dir>", "forecast from the records of another run").env("MATRIX_LIKE"))
     .addOption(new Option("--json", "the summary as one object on stdout").env("MATRIX_JSON"))
     .addOption(new Option("-q, --quiet", "no progress").env("MATRIX_QUIET"))
     .action(async (recipe: string, keyValues: readonly string[], flags: DriveFlags) => {
@@ -44,6 +49,11 @@ export function driveCommand(): Command {
 
 async function drive(recipePath: string, keyValues: readonly string[], flags: DriveFlags): Promise<number> {
   checkClusterFlags(flags);
+  if (flags.dryRun === true) {
+    await dryRun(recipePath, overridesOf(keyValues, flags), flags);
+    return EXIT.complete;
+  }
+  if (flags.like !== undefined) throw new MatrixError("usage", "--like is about a forecast: it needs --dry-run");
   const prepared = await prepare(recipePath, overridesOf(keyValues, flags));
   const { recipe } = prepared.loaded;
   const path = resolve(recipe.run.output ?? join("runs", recipe.name));

@@ -44,8 +44,13 @@ export interface Prepared {
   readonly hashes: Readonly<Record<string, string>>;
 }
 
-/** `env` fills in the recipe's references. */
-export async function prepare(recipePath: string, overrides: readonly string[], env: Environment = process.env): Promise<Prepared> {
+/** `env` fills in the recipe's references; `makeModel` may put others in place of its models. */
+export async function prepare(
+  recipePath: string,
+  overrides: readonly string[],
+  env: Environment = process.env,
+  makeModel: typeof createModel = createModel,
+): Promise<Prepared> {
   const loaded = await loadRecipe(recipePath, { overrides, env, cwd: process.cwd() });
   const { recipe } = loaded;
   const problems: Problem[] = [];
@@ -63,7 +68,7 @@ export async function prepare(recipePath: string, overrides: readonly string[], 
   const models = new Map<string, Model>();
   for (const [name, config] of Object.entries(recipe.models)) {
     const model = await attempt(joinKey("models", name), () =>
-      createModel(name, config, { loadModule: loadUserModule, loadTemplate, site: modelSite }),
+      makeModel(name, config, { loadModule: loadUserModule, loadTemplate, site: modelSite }),
     );
     if (model !== null) models.set(name, model);
   }

@@ -122,7 +122,7 @@ function scriptedTry({ latency }: ScriptedModelConfig, script: Script): Try {
   };
 }
 
-function simulatedError(failure: Failure, { retry_after: retryAfterMs, timeout }: SimulatedModelConfig): MatrixError {
+export function simulatedError(failure: Failure, { retry_after: retryAfterMs, timeout }: SimulatedModelConfig): MatrixError {
   switch (failure) {
     case "rate_limited":
       return new MatrixError("model_overloaded", "the simulated model answered 429", { retryAfterMs });

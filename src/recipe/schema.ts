@@ -386,6 +386,11 @@ export const BUILT_IN_AGENTS: readonly string[] = ["llm", "exec", "language", "p
 /** Programs of this machine that nothing isolates, and that keep nothing of a task. */
 export const PLAIN_PROCESSES = v.parse(sandbox, { engine: "process", stateful: false });
 
+/** What a model that nothing is known of is expected to be like. */
+export const EXPECTED = v.parse(expectation, {});
+/** A simulated model with nothing set. */
+export const PLAIN_SIMULATION = v.parse(simulatedModel, { kind: "simulated" });
+
 /** Whether an image is something on disk; anything else is a Docker reference. */
 export function isImagePath(image: string): boolean {
   return /^\.{0,2}\//.test(image) || image.endsWith(".sif");
