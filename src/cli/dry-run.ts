@@ -2,11 +2,12 @@
 // from a rehearsal with stand-ins for the models. It makes no directory, starts no sandbox and asks no endpoint.
 
 import { join, resolve } from "node:path";
-import { type Budget, NOTHING_RECORDED, type RecordedSpent, tokensOf, usedUp } from "../driver/ledger.ts";
+import { type Budget, NOTHING_RECORDED, tokensOf, usedUp } from "../driver/ledger.ts";
 import { readManifest } from "../driver/manifest.ts";
 import { readRecords } from "../driver/recorded.ts";
 import { MatrixError } from "../error.ts";
 import type { ChatMessage } from "../model/contract.ts";
+import type { Spent } from "../model/site.ts";
 import { createStandIn } from "../model/stand-in.ts";
 import { joinKey, valueAt } from "../recipe/key-path.ts";
 import type { Recipe } from "../recipe/schema.ts";
@@ -46,7 +47,7 @@ interface DryRun extends Forecast {
   readonly tasks: number;
   readonly recorded: number;
   readonly source: Omit<Source, "samples"> & { readonly samples: number };
-  readonly budget: (Budget & { readonly spent: RecordedSpent; readonly over: string | null }) | null;
+  readonly budget: (Budget & { readonly spent: Spent; readonly over: string | null }) | null;
   readonly first_prompts: Readonly<Record<string, readonly ChatMessage[] | null>>;
 }
 
@@ -66,7 +67,7 @@ export async function dryRun(recipePath: string, overrides: readonly string[], f
     (earlier === null ? null : await fromRecords(directory, recipe, false)) ??
     fromRehearsal(prepared, await rehearse(prepared, scanned));
   const made = forecast(source.samples.length === 0 ? [NO_TASK] : source.samples, planOf(prepared, tasks, source, flags));
-  const spent = earlier?.spent ?? NOTHING_RECORDED;
+  const { hosts: _, ...spent } = earlier?.spent ?? NOTHING_RECORDED;
   const result: DryRun = {
     name: recipe.name,
     simulated: prepared.simulatedModels.size > 0,
@@ -155,7 +156,7 @@ function asksOf(history: readonly Hop[], { roles, models }: Recipe): Sample["ask
   });
 }
 
-function overBudget(budget: Budget, spent: RecordedSpent, { cost, prompt_tokens, completion_tokens }: Forecast): string | null {
+function overBudget(budget: Budget, spent: Spent, { cost, prompt_tokens, completion_tokens }: Forecast): string | null {
   const after = {
     requests: 0,
     prompt_tokens: Math.round(spent.prompt_tokens + prompt_tokens.expected),
@@ -180,8 +181,8 @@ function textOf(result: DryRun): string {
     ["time", result.time_ms, formatDuration],
   ];
   for (const [what, { expected, low, high }, show] of ranges)
-    lines.push(`${what.padEnd(10)}  ${show(expected)} (${show(low)} to ${show(high)}, nine times of ten)`);
-  lines.push(`${" ".repeat(10)}  the time comes of ${result.bound_by}`);
+    lines.push(`${what.padEnd(10)}  ${show(expected)}${low === high ? "" : ` (${show(low)} to ${show(high)}, nine times of ten)`}`);
+  lines.push(`${"bound by".padEnd(10)}  ${result.bound_by}`);
   if (budget !== null) lines.push(`${"budget".padEnd(10)}  ${budgetLine(budget, result)}`);
   for (const [role, prompt] of Object.entries(result.first_prompts)) {
     if (prompt !== null) lines.push("", `first prompt of ${role}, for the first row`, ...renderPrompt(prompt));
@@ -199,7 +200,7 @@ function sourceLines({ kind, directory, samples, models, left_out }: DryRun["sou
     );
   for (const [role, count] of Object.entries(left_out))
     lines.push(
-      `  LEFT OUT: ${role} runs in a sandbox, which was not started; what comes after it in ${grouped(count)} of the tasks is missing`,
+      `  LEFT OUT: ${role} runs in a sandbox, which was not started; what comes after it in ${grouped(count)} of the tasks is missing (better: --like DIR)`,
     );
   return lines;
 }
@@ -217,12 +218,16 @@ function tableOf({ roles }: DryRun): string[] {
   );
 }
 
-function budgetLine({ money: limit, tokens, spent, over }: NonNullable<DryRun["budget"]>, { cost, tokens: forecast }: Forecast): string {
+function budgetLine(
+  { money: limit, tokens, spent, over }: NonNullable<DryRun["budget"]>,
+  { cost, tokens: forecast, source }: DryRun,
+): string {
   const parts = [
     ...(limit === undefined ? [] : [`${money(spent.cost + (cost?.expected ?? 0))} of ${limit} in money`]),
     ...(tokens === undefined ? [] : [`${grouped(tokensOf(spent) + forecast.expected)} of ${grouped(tokens)} tokens`]),
   ];
-  return `${parts.join(", ")}${over === null ? ": enough" : ": NOT ENOUGH"}`;
+  const verdict = over !== null ? "NOT ENOUGH" : Object.keys(source.left_out).length > 0 ? "UNKNOWN, for what is left out" : "enough";
+  return `${parts.join(", ")}: ${verdict}`;
 }
 
 function money(value: number): string {

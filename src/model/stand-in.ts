@@ -7,7 +7,8 @@ import { createRandom, deriveSeed } from "../task/seed.ts";
 import type { ChatAnswer, Model } from "./contract.ts";
 import { createModel, loadReplies, type ModelParts, simulatedError } from "./create.ts";
 import { sample } from "./distribution.ts";
-import { type Replies, simulate } from "./simulated.ts";
+import { CHARACTERS_PER_TOKEN, type Replies, simulate } from "./simulated.ts";
+import { drawWords } from "./words.ts";
 
 /** Between tries, about: half of what src/model/retry.ts may wait at the most. */
 const BACKOFF_MS = { first: 125, max: 15_000 } as const;
@@ -31,7 +32,9 @@ export async function createStandIn(name: string, config: ModelConfig, parts: Mo
     }
     case "openai": {
       const expected = { ...PLAIN_SIMULATION, ...(config.expect ?? EXPECTED) };
-      return { ...model, chat: async (request) => answerOf(expected, null, request) };
+      const replies: Replies = (_, { random }) => drawTokens(sample(expected.output_tokens, random), random);
+      // A schema asks for something else than words.
+      return { ...model, chat: async (request) => answerOf(expected, request.schema === undefined ? replies : null, request) };
     }
     case "scripted": {
       const script = await createModel(name, { ...config, latency: { kind: "constant", value: 0 } }, parts);
@@ -44,6 +47,14 @@ export async function createStandIn(name: string, config: ModelConfig, parts: Mo
       };
     }
   }
+}
+
+/** Words that are counted as just so many tokens. */
+function drawTokens(tokens: number, random: () => number): string {
+  const count = Math.max(1, Math.round(tokens));
+  return drawWords(count, random)
+    .padEnd(count * CHARACTERS_PER_TOKEN, "x")
+    .slice(0, count * CHARACTERS_PER_TOKEN);
 }
 
 /** After as many tries as the model itself would need. */
