@@ -12,7 +12,6 @@ import type { DatasetSource } from "../dataset/source.ts";
 import { MatrixError, type Problem } from "../error.ts";
 import type { ChatMessage, Model } from "../model/contract.ts";
 import { createModel } from "../model/create.ts";
-import type { Rate } from "../model/rate.ts";
 import { ModelSite } from "../model/site.ts";
 import { type Rule, startTask } from "../orchestrator/advance.ts";
 import type { Orchestrator } from "../orchestrator/contract.ts";
@@ -28,6 +27,7 @@ import { SandboxSite } from "../sandbox/site.ts";
 import { moveTask } from "../task/encoded.ts";
 import { deriveSeed } from "../task/seed.ts";
 import type { Log } from "../telemetry/log.ts";
+import { limitProblems } from "./limits.ts";
 
 export interface Prepared {
   readonly loaded: LoadedRecipe;
@@ -89,7 +89,7 @@ export async function prepare(
     problems.push(
       loaded.problemAt("run.delivery", "this orchestrator goes several ways at once, and branches are delivered by retry alone"),
     );
-  problems.push(...unpriced(loaded), ...tooSlow(loaded));
+  problems.push(...limitProblems(loaded));
   if (orchestrator === null || problems.length > 0) throw recipeInvalid(recipePath, problems);
 
   return {
@@ -106,15 +106,6 @@ export async function prepare(
     ),
     hashes: await hashFiles(loaded.files),
   };
-}
-
-/** Of the models that have one. */
-export function ratesOf({ models }: Recipe): ReadonlyMap<string, Rate> {
-  const rates = Object.entries(models).flatMap(([name, config]) => {
-    if (config.kind === "scripted" || (config.rpm === undefined && config.tpm === undefined)) return [];
-    return [[name, { rpm: config.rpm, tpm: config.tpm }] as const];
-  });
-  return new Map(rates);
 }
 
 export interface Scanned {
@@ -208,34 +199,6 @@ function ruleOf(orchestrator: Orchestrator, agents: ReadonlyMap<string, CreatedA
 function modelsInUse({ roles }: Recipe, models: ReadonlyMap<string, Model>): Model[] {
   const used = new Set(Object.values(roles).map(({ model }) => model));
   return [...models].filter(([name]) => used.has(name)).map(([, model]) => model);
-}
-
-/** A budget of money needs to know what each model costs. */
-function unpriced({ recipe, problemAt }: LoadedRecipe): Problem[] {
-  if (recipe.run.budget?.money === undefined) return [];
-  const used = new Set(Object.values(recipe.roles).map(({ model }) => model));
-  return Object.entries(recipe.models)
-    .filter(([name, { price }]) => used.has(name) && price === undefined)
-    .map(([name]) => {
-      const key = joinKey("models", name);
-      return problemAt(
-        key,
-        `run.budget.money needs the price of every model in use: set ${joinKey(key, "price")} = { prompt = …, completion = … }`,
-      );
-    });
-}
-
-/** Steps that wait for their turn longer than they may take would fail, one after the other. */
-function tooSlow({ recipe: { run, roles, models }, problemAt }: LoadedRecipe): Problem[] {
-  return Object.entries(roles).flatMap(([name, { model = "", concurrency, timeout }]) => {
-    const config = models[model];
-    const rpm = config === undefined || config.kind === "scripted" ? undefined : config.rpm;
-    const waiting = Math.min(run.concurrency, concurrency, config?.concurrency ?? 0);
-    if (rpm === undefined || (waiting / rpm) * 60_000 < timeout) return [];
-    const most = Math.max(1, Math.ceil((rpm * timeout) / 60_000) - 1);
-    const what = `${waiting} steps of ${name} at ${rpm} requests a minute take longer than one of them may (${joinKey("roles", name)}.timeout)`;
-    return [problemAt(`${joinKey("models", model)}.rpm`, `${what}: set run.concurrency to ${most} or less, or a longer timeout`)];
-  });
 }
 
 /** A foreign problem keeps its own place; one without a place gets the key's. */

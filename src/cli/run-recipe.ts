@@ -27,9 +27,10 @@ import { version } from "../version.ts";
 import { Cluster, type ClusterFlags, DRIVER_NAME, dismissWorkers, wantsHosts } from "./cluster.ts";
 import { catchInterrupts } from "./interrupts.ts";
 import { readToken } from "./join.ts";
+import { ratesOf } from "./limits.ts";
 import { serveMetrics } from "./metrics-server.ts";
 import type { Snapshot } from "./panel.ts";
-import { type Prepared, ratesOf, type Scanned } from "./prepare.ts";
+import type { Prepared, Scanned } from "./prepare.ts";
 import { startProgress } from "./progress.ts";
 import type { Summary } from "./summary.ts";
 
@@ -132,9 +133,11 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, { s
     connect,
     onRecord: (record, hops) => {
       tally.add(record, hops);
+      if (!isAlone) ledger.record(record, performance.now());
       started.sandboxes?.release(record.id, record.trial);
       logFailure(log, record);
     },
+    hold: () => (isAlone ? null : ledger.hold(performance.now())),
     clock: systemClock,
     tracing,
     drain,

@@ -24,7 +24,8 @@ import { createMetrics } from "../telemetry/metrics.ts";
 import { createStreamedLog, type StreamedLog } from "../telemetry/streamed-log.ts";
 import { createTracing } from "../telemetry/tracing.ts";
 import { version } from "../version.ts";
-import { type Prepared, prepare, ratesOf } from "./prepare.ts";
+import { ratesOf } from "./limits.ts";
+import { type Prepared, prepare } from "./prepare.ts";
 
 export interface WorkerOptions {
   readonly id: string;

@@ -3,6 +3,10 @@
 
 import { addSpent, NOTHING_SPENT, type Spent } from "../model/site.ts";
 import type { Recipe } from "../recipe/schema.ts";
+import type { RecordHead } from "../task/record.ts";
+
+/** Within this hosts have told what they spent: twice the time between their beats, and a little. */
+const TOLD_MS = 600;
 
 export type Budget = NonNullable<Recipe["run"]["budget"]>;
 
@@ -17,6 +21,9 @@ export class Ledger {
   /** Of all hosts that are no longer known by name. */
   readonly #before: Spent;
   readonly #spentUp = new AbortController();
+  /** Of the records of the last moments, of which hosts may not have told yet: of this one, and of the one before. */
+  #untold = { since: 0, now: NOTHING_SPENT, before: NOTHING_SPENT };
+  #held: Promise<void> | null = null;
 
   /** `earlier`: of the starts before this one. */
   constructor(earlier: RecordedSpent, budget: Budget = {}) {
@@ -33,6 +40,23 @@ export class Ledger {
     this.#look();
   }
 
+  /** A task is over. `now`: milliseconds of a steady clock. */
+  record({ usage, cost }: Pick<RecordHead, "usage" | "cost">, now: number): void {
+    this.#forget(now);
+    this.#untold.now = addSpent(this.#untold.now, { ...usage, cost: cost ?? 0 });
+  }
+
+  /** Where that may have been the last of the budget: resolves when the hosts have told. No task may begin until then. */
+  hold(now: number): Promise<void> | null {
+    this.#forget(now);
+    const all = [this.#untold.now, this.#untold.before].reduce(addSpent, this.spent);
+    if (this.#spentUp.signal.aborted || usedUp(all, this.#budget) === null) return null;
+    this.#held ??= new Promise<void>((resolve) => setTimeout(resolve, TOLD_MS)).then(() => {
+      this.#held = null;
+    });
+    return this.#held;
+  }
+
   get spent(): Spent {
     return [...this.#hosts.values()].reduce(addSpent, this.#before);
   }
@@ -44,6 +68,12 @@ export class Ledger {
   /** Aborts when the budget is used up: no further task may begin. */
   get spentUp(): AbortSignal {
     return this.#spentUp.signal;
+  }
+
+  #forget(now: number): void {
+    const { since } = this.#untold;
+    if (now - since < TOLD_MS) return;
+    this.#untold = { since: now, now: NOTHING_SPENT, before: now - since < 2 * TOLD_MS ? this.#untold.now : NOTHING_SPENT };
   }
 
   #look(): void {

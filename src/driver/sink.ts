@@ -26,6 +26,8 @@ export interface SinkOptions {
   readonly onWritten: (ends: readonly Message[]) => void;
   /** Sees each record after it was written. */
   readonly onRecord: (record: RecordHead, hops: number) => void;
+  /** After that: resolves when the places of these tasks may be given to others; null for at once. */
+  readonly hold: () => Promise<void> | null;
   /** The output can no longer be written: the run must stop. */
   readonly onFailure: (error: MatrixError) => void;
 }
@@ -72,7 +74,7 @@ export class Sink implements Receiver {
   }
 
   async #write(lines: readonly RecordLine[], records: readonly Accounted[], ends: readonly Message[]): Promise<void> {
-    const { append, tokens, onRecord, onWritten, onFailure } = this.#options;
+    const { append, tokens, onRecord, hold, onWritten, onFailure } = this.#options;
     const before = this.#written;
     try {
       await append(lines, countStatus(records));
@@ -83,6 +85,8 @@ export class Sink implements Receiver {
     }
     onWritten(ends);
     for (const { record, hops } of records) onRecord(record, hops);
+    const held = hold();
+    if (held !== null) await held;
     tokens.give(records.length);
   }
 

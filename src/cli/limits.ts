@@ -1,0 +1,48 @@
+// The limits of a recipe: the rates of its models, and what is wrong with rates and budget before anything is spent.
+
+import type { Problem } from "../error.ts";
+import type { Rate } from "../model/rate.ts";
+import { joinKey } from "../recipe/key-path.ts";
+import type { LoadedRecipe } from "../recipe/load.ts";
+import type { Recipe } from "../recipe/schema.ts";
+
+/** Of the models that have one. */
+export function ratesOf({ models }: Recipe): ReadonlyMap<string, Rate> {
+  const rates = Object.entries(models).flatMap(([name, config]) => {
+    if (config.kind === "scripted" || (config.rpm === undefined && config.tpm === undefined)) return [];
+    return [[name, { rpm: config.rpm, tpm: config.tpm }] as const];
+  });
+  return new Map(rates);
+}
+
+export function limitProblems(loaded: LoadedRecipe): Problem[] {
+  return [...unpriced(loaded), ...tooSlow(loaded)];
+}
+
+/** A budget of money needs to know what each model costs. */
+function unpriced({ recipe, problemAt }: LoadedRecipe): Problem[] {
+  if (recipe.run.budget?.money === undefined) return [];
+  const used = new Set(Object.values(recipe.roles).map(({ model }) => model));
+  return Object.entries(recipe.models)
+    .filter(([name, { price }]) => used.has(name) && price === undefined)
+    .map(([name]) => {
+      const key = joinKey("models", name);
+      return problemAt(
+        key,
+        `run.budget.money needs the price of every model in use: set ${joinKey(key, "price")} = { prompt = …, completion = … }`,
+      );
+    });
+}
+
+/** Steps that wait for their turn longer than they may take would fail, one after the other. */
+function tooSlow({ recipe: { run, roles, models }, problemAt }: LoadedRecipe): Problem[] {
+  return Object.entries(roles).flatMap(([name, { model = "", concurrency, timeout }]) => {
+    const config = models[model];
+    const rpm = config === undefined || config.kind === "scripted" ? undefined : config.rpm;
+    const waiting = Math.min(run.concurrency, concurrency, config?.concurrency ?? 0);
+    if (rpm === undefined || (waiting / rpm) * 60_000 < timeout) return [];
+    const most = Math.max(1, Math.ceil((rpm * timeout) / 60_000) - 1);
+    const what = `${waiting} steps of ${name} at ${rpm} requests a minute take longer than one of them may (${joinKey("roles", name)}.timeout)`;
+    return [problemAt(`${joinKey("models", model)}.rpm`, `${what}: set run.concurrency to ${most} or less, or a longer timeout`)];
+  });
+}
