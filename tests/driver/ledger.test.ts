@@ -1,0 +1,58 @@
+// The ledger: each process is counted once, whatever dies and comes back, and nothing begins on money that may be gone.
+
+import { describe, expect, test } from "bun:test";
+import { Ledger, NOTHING_RECORDED } from "../../src/driver/ledger.ts";
+import type { Spent } from "../../src/model/site.ts";
+import { createRandom } from "../../src/task/seed.ts";
+
+const spent = (requests: number): Spent => ({ requests, prompt_tokens: 10 * requests, completion_tokens: requests, cost: requests / 100 });
+const paid = (requests: number) => ({
+  usage: { requests, prompt_tokens: 10 * requests, completion_tokens: requests },
+  cost: requests / 100,
+});
+
+describe("a ledger", () => {
+  test("comes to what all processes spent, over drivers that are killed while hosts live on", () => {
+    for (let seed = 0; seed < 100; seed++) {
+      const random = createRandom(seed);
+      const hosts = new Map<string, number>();
+      let ledger = new Ledger(NOTHING_RECORDED);
+      for (let step = 0; step < 200; step++) {
+        const name = `host-${Math.floor(random() * 5)}`;
+        const requests = (hosts.get(name) ?? 0) + Math.floor(random() * 10);
+        hosts.set(name, requests);
+        // What a host tells a driver that is about to be killed, it tells the next one, too.
+        const noted = ledger.recorded;
+        if (random() < 0.9) ledger.report(name, spent(requests));
+        if (random() < 0.1) ledger = new Ledger(JSON.parse(JSON.stringify(random() < 0.5 ? noted : ledger.recorded)));
+      }
+      for (const [name, requests] of hosts) ledger.report(name, spent(requests));
+      const all = [...hosts.values()].reduce((sum, requests) => sum + requests, 0);
+      expect([seed, ledger.spent.requests, ledger.spent.prompt_tokens]).toEqual([seed, all, 10 * all]);
+      expect(ledger.spent.cost).toBeCloseTo(all / 100, 6);
+    }
+  });
+
+  test("is used up by what earlier starts spent, at once", () => {
+    const earlier = { ...spent(10), hosts: { old: spent(4) } };
+    expect(new Ledger(earlier, { tokens: 110 }).spentUp.aborted).toBe(true);
+    expect(new Ledger(earlier, { tokens: 111 }).spentUp.aborted).toBe(false);
+    expect(new Ledger(earlier, { money: 0.1 }).spentUp.aborted).toBe(true);
+    expect(new Ledger(earlier).spentUp.aborted).toBe(false);
+  });
+
+  test("holds back what is next while records say more than hosts have told, and only near the budget", () => {
+    const ledger = new Ledger(NOTHING_RECORDED, { tokens: 1100 });
+    ledger.record(paid(50), 1000);
+    expect(ledger.hold(1000)).toBeNull();
+    ledger.record(paid(50), 1100);
+    expect(ledger.hold(1100)).toBeInstanceOf(Promise);
+    // Hosts have told by now what they had spent then.
+    expect(ledger.hold(3000)).toBeNull();
+    ledger.report("host", spent(99));
+    expect(ledger.hold(3000)).toBeNull();
+    ledger.report("host", spent(100));
+    expect(ledger.spentUp.aborted).toBe(true);
+    expect(ledger.hold(3000)).toBeNull();
+  });
+});
