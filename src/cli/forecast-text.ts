@@ -38,7 +38,7 @@ export function renderForecast(result: DryRun): string {
   const { name, simulated, tasks, recorded, cost, budget } = result;
   const title = `${name}: a forecast for ${grouped(tasks)} tasks${recorded > 0 ? `, ${grouped(recorded)} are recorded` : ""}`;
   const lines = [`${title}${simulated ? " (simulated model)" : ""}; nothing was asked`, "", ...sourceLines(result.source), ""];
-  lines.push(tableOf(result), "");
+  if (result.roles.length > 0) lines.push(tableOf(result), "");
   const ranges: [string, Range, (value: number) => string][] = [
     ["requests", result.requests, grouped],
     ["tokens in", result.prompt_tokens, grouped],

@@ -14,19 +14,27 @@ const WEIGHT = 1 / 16;
 export class TokenEstimate {
   #completion: number | null = null;
 
-  /** As it is thought when it is asked. */
-  of({ messages, sampling, tools }: ChatRequest): () => number {
+  /** As it is thought each time that it is asked; models without a rate never ask. */
+  of(request: ChatRequest): () => number {
+    const { sampling } = request;
+    let prompt: number | null = null;
     const most = sampling["max_completion_tokens"] ?? sampling["max_tokens"];
     const limit = typeof most === "number" ? most : Number.POSITIVE_INFINITY;
     const unknown = Number.isFinite(limit) ? limit : COMPLETION_TOKENS;
-    const described = tools === undefined ? 0 : countTokens(JSON.stringify(tools));
-    const prompt = messages.reduce((sum, { content }) => sum + tokensOf(content), described);
-    return () => prompt + Math.min(limit, this.#completion ?? unknown);
+    return () => {
+      prompt ??= promptTokens(request);
+      return prompt + Math.min(limit, this.#completion ?? unknown);
+    };
   }
 
   learn({ completion_tokens: tokens }: Usage): void {
     this.#completion = this.#completion === null ? tokens : this.#completion + (tokens - this.#completion) * WEIGHT;
   }
+}
+
+function promptTokens({ messages, tools }: ChatRequest): number {
+  const described = tools === undefined ? 0 : countTokens(JSON.stringify(tools));
+  return messages.reduce((sum, { content }) => sum + tokensOf(content), described);
 }
 
 function tokensOf(content: string | null | readonly ContentPart[]): number {

@@ -45,14 +45,16 @@ const endpoints: CountingEndpoint[] = [];
 afterAll(() => Promise.all(endpoints.map((endpoint) => endpoint.stop())));
 
 describe("a dry run", () => {
-  test("of a simulated recipe with few rows forecasts exactly what it then uses, with its first prompts, and makes no directory", () =>
+  test("of a simulated recipe with few rows forecasts exactly what it then uses, errors and all, and makes no directory", () =>
     withFolder(async (folder) => {
       const directory = join(folder, "run");
-      const forecast = await dryRun(CORAL, "-o", directory, PRICED);
+      const errors = "models.speaker.errors={ rate_limited = 0.1, server_error = 0.05 }";
+      const forecast = await dryRun(CORAL, "-o", directory, PRICED, errors, 'models.speaker.retry_after="10ms"');
       expect(existsSync(directory)).toBe(false);
       expect(forecast.source).toMatchObject({ kind: "rehearsal", samples: 40 });
       expect(forecast.first_prompts["student"]?.[0]?.content).toContain("You are a student");
-      const { usage, cost } = await run(directory);
+      const { usage, cost } = await run(directory, errors, 'models.speaker.retry_after="10ms"');
+      expect(usage.requests).toBeGreaterThan(160);
       expect(forecast.requests.expected).toBeCloseTo(usage.requests, 6);
       expect(forecast.prompt_tokens.expected).toBeCloseTo(usage.prompt_tokens, 6);
       expect(forecast.completion_tokens.expected).toBeCloseTo(usage.completion_tokens, 6);
