@@ -3,6 +3,7 @@
 
 import { join } from "node:path";
 import { openDataset } from "../dataset/open.ts";
+import { Journal, removeJournal } from "../driver/journal.ts";
 import { connectInMemory } from "../driver/memory-fabric.ts";
 import { type Fabric, type FabricParts, type Run, type RunEnd, startRun } from "../driver/run.ts";
 import type { RunDirectory } from "../driver/run-directory.ts";
@@ -13,6 +14,7 @@ import { Host } from "../host/host.ts";
 import { catchStrayErrors } from "../host/stray-error.ts";
 import type { HostTransport } from "../peer/transport.ts";
 import { runtime } from "../platform.ts";
+import { randomId } from "../random-id.ts";
 import type { SandboxSite } from "../sandbox/site.ts";
 import { systemClock } from "../task/clock.ts";
 import type { RecordHead } from "../task/record.ts";
@@ -21,6 +23,7 @@ import { createLogSink } from "../telemetry/log-sink.ts";
 import { createMetrics } from "../telemetry/metrics.ts";
 import { createTracing, type Tracing } from "../telemetry/tracing.ts";
 import { version } from "../version.ts";
+import { type KeptAnswers, openAnswers, wantsJournal } from "./answers.ts";
 import { Cluster, type ClusterFlags, DRIVER_NAME, dismissWorkers, wantsHosts } from "./cluster.ts";
 import { catchInterrupts } from "./interrupts.ts";
 import { readToken } from "./join.ts";
@@ -45,7 +48,11 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, { s
   let running: Run | null = null;
   let cluster: Cluster | null = null;
   /** Started while the run begins, if it comes to that. */
-  const started: { sandboxes: SandboxSite | null; scraped: ReturnType<typeof serveMetrics> } = { sandboxes: null, scraped: null };
+  const started: { sandboxes: SandboxSite | null; scraped: ReturnType<typeof serveMetrics>; answers: KeptAnswers | null } = {
+    sandboxes: null,
+    scraped: null,
+    answers: null,
+  };
 
   const snapshot = (): Snapshot => ({
     name,
@@ -80,6 +87,14 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, { s
     tokens: { prompt: tally.usage.prompt_tokens, completion: tally.usage.completion_tokens },
   }));
   const rows = await openDataset(source, scan.rows);
+  const writer = `${DRIVER_NAME}-${randomId(10)}`;
+  const journal = !wantsJournal(loaded.recipe)
+    ? null
+    : new Journal({
+        directory: directory.path,
+        isRecorded: (rowId, trial) => directory.recorded.ids.has(rowId, trial),
+        isWriting: (id) => id === writer || cluster?.peer.routing.has(id) === true,
+      });
   const isRecorded = (rowId: string, trial: number) => before > 0 && directory.recorded.ids.has(rowId, trial);
   const connect = async (parts: FabricParts): Promise<Fabric> => {
     started.scraped = serveMetrics(flags.metrics, await readToken(process.env), () => metrics.render());
@@ -87,6 +102,7 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, { s
     if (!wantsHosts(flags)) {
       await dismissWorkers(directory.path);
       started.sandboxes = await prepared.openSandboxes(DRIVER_NAME, Object.keys(loaded.recipe.roles), log);
+      started.answers = await openAnswers(prepared, { directory: directory.path, writer, log });
       return connectInMemory(parts, (transport) => createLocalHost(prepared, transport, tracing));
     }
     const { say } = progress;
@@ -110,6 +126,7 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, { s
     connect,
     onRecord: (record, hops) => {
       tally.add(record, hops);
+      if (journal !== null) directory.recorded.ids.add(record.id, record.trial);
       started.sandboxes?.release(record.id, record.trial);
       logFailure(log, record);
     },
@@ -132,7 +149,8 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, { s
   releaseConsole();
   progress.stop();
   await rows.close();
-  await Promise.all([started.scraped?.stop(), started.sandboxes?.stop()]);
+  await Promise.all([started.scraped?.stop(), started.sandboxes?.stop(), started.answers?.close(), journal?.stop()]);
+  if (end.complete) await removeJournal(directory.path);
   await Promise.all([tracing?.close(), metrics.close(), logSink.close()]);
   const error = await directory.close(end.complete ? "complete" : "stopped").then(
     () => end.error,
