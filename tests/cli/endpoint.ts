@@ -43,6 +43,11 @@ export class Endpoint {
     return this.asked.reduce((sum, asked) => sum + (asked.turn === turn ? asked.times : 0), 0);
   }
 
+  /** From now on, lets so many turns of a task through. */
+  close(turnsFree: number): void {
+    this.#turnsFree = turnsFree;
+  }
+
   open(): void {
     this.#turnsFree = Number.POSITIVE_INFINITY;
     for (const go of this.#waiting.splice(0)) go();

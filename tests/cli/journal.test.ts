@@ -3,7 +3,7 @@
 
 import { describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import { matrix, readRecords, spawnMatrix, until, withFolder } from "../matrix.ts";
@@ -26,12 +26,14 @@ agent = "llm"
 model = "speaker"
 system = { text = "left" }
 prompt = { text = "{{ row.n }}" }
+conversation = ["left", "right"]
 sampling = { temperature = 1, top_p = 0.9 }
 [roles.right]
 agent = "llm"
 model = "speaker"
 system = { text = "right" }
 prompt = { text = "{{ row.n }}" }
+conversation = ["left", "right"]
 [roles.note]
 agent = "note.ts"
 [orchestrator]
@@ -63,8 +65,20 @@ const optionsOf = (cwd: string, endpoint: Endpoint) => ({ cwd, env: { ENDPOINT: 
 /** Every dialogue is at the gate, once more than before. */
 const atGate = (endpoint: Endpoint, times: number) => until(() => endpoint.callsOf(FREE) === times * ROWS, `all rows wait, ${times}`);
 
-async function workersOf(run: string): Promise<readonly { readonly pid: number }[]> {
-  return JSON.parse(await readFile(join(run, "driver.json"), "utf8")).workers;
+/** Local hosts of the driver that runs now. */
+async function workersOf(folder: string, driver: number): Promise<readonly number[]> {
+  const path = join(folder, "run/driver.json");
+  if (!existsSync(path)) return [];
+  const file = JSON.parse(await readFile(path, "utf8"));
+  return file.driver.pid === driver ? file.workers.map(({ pid }: { pid: number }) => pid).filter(isRunning) : [];
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
 }
 
 function expectPaidOnce(endpoint: Endpoint): void {
@@ -73,6 +87,10 @@ function expectPaidOnce(endpoint: Endpoint): void {
     if (turn !== FREE) expect(`turn ${turn}: ${endpoint.callsOf(turn)} calls`).toBe(`turn ${turn}: ${ROWS} calls`);
   }
 }
+
+const BEST = [
+  'orchestrator={ pattern = "best-of-n", roles = ["left", "right", "note"], n = 4, parallel = true, score = "results.note.hops" }',
+];
 
 describe("a finished turn", () => {
   for (const more of [[], ["run.compress=true"]])
@@ -103,22 +121,80 @@ describe("a finished turn", () => {
       const workers = [...drive, "--workers", "2"];
       const first = spawnMatrix(workers, options);
       await atGate(endpoint, 1);
-      const [one] = await workersOf(join(folder, "run"));
-      process.kill(one?.pid ?? 0, "SIGKILL");
-      await until(async () => endpoint.callsOf(FREE) > ROWS && !(await workersOf(join(folder, "run"))).some(({ pid }) => pid === one?.pid), "others go on");
+      const [victim = 0] = await workersOf(folder, first.child.pid);
+      process.kill(victim, "SIGKILL");
+      const hasTwo = async ({ child }: typeof first) => (await workersOf(folder, child.pid)).filter((pid) => pid !== victim).length === 2;
+      await until(async () => endpoint.callsOf(FREE) > ROWS && (await hasTwo(first)), "others have its dialogues");
       first.child.kill("SIGKILL");
       await first.finished;
       const second = spawnMatrix(workers, options);
-      await until(async () => (await workersOf(join(folder, "run"))).length === 2, "the run goes on");
-      const alive = await workersOf(join(folder, "run"));
+      await until(() => hasTwo(second), "the run goes on");
+      const alive = await workersOf(folder, second.child.pid);
       second.child.kill("SIGKILL");
       await second.finished;
-      for (const { pid } of alive) process.kill(pid, "SIGKILL");
+      for (const pid of alive) process.kill(pid, "SIGKILL");
       endpoint.open();
       const { code, stdout } = await matrix(workers, options);
       expect(stdout).toContain(`expected ${ROWS} = ok ${ROWS} + failed 0 + lost 0`);
       expect(code).toBe(0);
       expectPaidOnce(endpoint);
       expect(existsSync(join(folder, "run/journal"))).toBe(false);
+    }));
+
+  test("is not paid for twice in branches that a task took at once", () =>
+    withRecipe(async (folder, endpoint) => {
+      const options = optionsOf(folder, endpoint);
+      // Each candidate is two turns; the second waits.
+      endpoint.close(1);
+      const first = spawnMatrix([...drive, ...BEST], options);
+      await until(() => endpoint.callsOf(1) === 4 * ROWS, "all candidates wait");
+      first.child.kill("SIGKILL");
+      await first.finished;
+      endpoint.open();
+      const { code, stdout } = await matrix([...drive, ...BEST], options);
+      expect(stdout).toContain(`expected ${ROWS} = ok ${ROWS} + failed 0 + lost 0`);
+      expect(code).toBe(0);
+      expect([endpoint.requestsOf(0), endpoint.callsOf(0)]).toEqual([4 * ROWS, 4 * ROWS]);
+      expect([endpoint.requestsOf(1), endpoint.callsOf(1)]).toEqual([4 * ROWS, 8 * ROWS]);
+    }));
+
+  test("is paid for again only where the recipe says so", () =>
+    withRecipe(async (folder, endpoint) => {
+      const options = optionsOf(folder, endpoint);
+      const unkept = [...drive, "models.speaker.journal=false"];
+      const first = spawnMatrix(unkept, options);
+      await atGate(endpoint, 1);
+      first.child.kill("SIGKILL");
+      await first.finished;
+      expect(existsSync(join(folder, "run/journal"))).toBe(false);
+      endpoint.open();
+      expect((await matrix(unkept, options)).code).toBe(0);
+      expect(endpoint.callsOf(0)).toBe(2 * ROWS);
+    }));
+});
+
+describe("a cache", () => {
+  test("answers for every run that names it, and its answers cost nothing", () =>
+    withRecipe(async (folder, endpoint) => {
+      const options = optionsOf(folder, endpoint);
+      endpoint.open();
+      const cached = (output: string) => ["drive", "recipe.toml", "-q", "-o", output, "run.cache=cache"];
+      const all = await Promise.all([matrix(cached("one"), options), matrix([...cached("other"), "run.seed=1"], options)]);
+      expect(all.map(({ code }) => code)).toEqual([0, 0]);
+      expect(endpoint.calls).toBe(2 * ROWS * TURNS);
+      const again = await matrix(cached("again"), options);
+      expect(again.stdout).toContain(`expected ${ROWS} = ok ${ROWS} + failed 0 + lost 0`);
+      expect(endpoint.calls).toBe(2 * ROWS * TURNS);
+      const none = { requests: 0, prompt_tokens: 0, completion_tokens: 0 };
+      for (const { usage, cost, history } of await readRecords(join(folder, "again"))) {
+        expect({ usage, cost }).toEqual({ usage: none, cost: 0 });
+        for (const hop of history) if (hop.role !== "note") expect(hop).toMatchObject({ model: "real", usage: none, cost: 0 });
+      }
+      const said = async (run: string) =>
+        (await readRecords(join(folder, run))).map(({ id, history }) => [id, history.map(({ result }) => result)]);
+      expect((await said("again")).sort()).toEqual((await said("one")).sort());
+      // Another model is another question.
+      await matrix([...cached("new"), "models.speaker.model=other"], options);
+      expect(endpoint.calls).toBe(3 * ROWS * TURNS);
     }));
 });
