@@ -3,7 +3,7 @@
 
 import { describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
-import { readFile, writeFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import { matrix, readRecords, spawnMatrix, until, withFolder } from "../matrix.ts";
@@ -66,14 +66,14 @@ const optionsOf = (cwd: string, endpoint: Endpoint) => ({ cwd, env: { ENDPOINT: 
 const atGate = (endpoint: Endpoint, times: number) => until(() => endpoint.callsOf(FREE) === times * ROWS, `all rows wait, ${times}`);
 
 /** Local hosts of the driver that runs now. */
-async function workersOf(folder: string, driver: number): Promise<readonly number[]> {
+async function workersOf(folder: string, driver: number): Promise<readonly { readonly name: string; readonly pid: number }[]> {
   const path = join(folder, "run/driver.json");
   if (!existsSync(path)) return [];
   const file = JSON.parse(await readFile(path, "utf8"));
-  return file.driver.pid === driver ? file.workers.map(({ pid }: { pid: number }) => pid).filter(isRunning) : [];
+  return file.driver.pid === driver ? file.workers.filter(isRunning) : [];
 }
 
-function isRunning(pid: number): boolean {
+function isRunning({ pid }: { readonly pid: number }): boolean {
   try {
     return process.kill(pid, 0);
   } catch {
@@ -121,9 +121,12 @@ describe("a finished turn", () => {
       const workers = [...drive, "--workers", "2"];
       const first = spawnMatrix(workers, options);
       await atGate(endpoint, 1);
-      const [victim = 0] = await workersOf(folder, first.child.pid);
+      // The other one may have been too late to be given any.
+      const answered = (await readdir(join(folder, "run/journal"))).map((name) => name.split("-", 2).join("-"));
+      const { pid: victim = 0 } = (await workersOf(folder, first.child.pid)).find(({ name }) => answered.includes(name)) ?? {};
       process.kill(victim, "SIGKILL");
-      const hasTwo = async ({ child }: typeof first) => (await workersOf(folder, child.pid)).filter((pid) => pid !== victim).length === 2;
+      const hasTwo = async ({ child }: typeof first) =>
+        (await workersOf(folder, child.pid)).filter(({ pid }) => pid !== victim).length === 2;
       await until(async () => endpoint.callsOf(FREE) > ROWS && (await hasTwo(first)), "others have its dialogues");
       first.child.kill("SIGKILL");
       await first.finished;
@@ -132,7 +135,7 @@ describe("a finished turn", () => {
       const alive = await workersOf(folder, second.child.pid);
       second.child.kill("SIGKILL");
       await second.finished;
-      for (const pid of alive) process.kill(pid, "SIGKILL");
+      for (const { pid } of alive) process.kill(pid, "SIGKILL");
       endpoint.open();
       const { code, stdout } = await matrix(workers, options);
       expect(stdout).toContain(`expected ${ROWS} = ok ${ROWS} + failed 0 + lost 0`);
