@@ -29,6 +29,7 @@ export const ERROR_CODES = [
   "sandbox_bad_answer", // its agent answered what is no answer
   "sandbox_fenced", // a stateful sandbox went on with a newer attempt of the task
   "host_lost", // hosts died with the task, or the one that held it (delivery = "at-most-once")
+  "not_recorded", // a replay went on past what its record has
   "schema_mismatch", // an answer that does not fit the role's schema, also after the re-ask
 ] as const;
 

@@ -23,6 +23,7 @@ import { createMetrics } from "../telemetry/metrics.ts";
 import { createStreamedLog, type StreamedLog } from "../telemetry/streamed-log.ts";
 import { createTracing } from "../telemetry/tracing.ts";
 import { version } from "../version.ts";
+import { openAnswers } from "./answers.ts";
 import { type Prepared, prepare } from "./prepare.ts";
 
 export interface WorkerOptions {
@@ -35,6 +36,8 @@ export interface WorkerOptions {
   /** Null: all of the recipe. */
   readonly roles: readonly string[] | null;
   readonly find: () => Promise<DriverAddress | null>;
+  /** Once the run is joined; null where this process cannot reach it. */
+  readonly runDirectory: () => string | null;
   /** Null: a free port, where the driver can see it. */
   readonly listen: Address | null;
   readonly insecure: boolean;
@@ -135,13 +138,14 @@ async function unpackAndPrepare({ bundle }: Welcome, folder: string): Promise<Pr
 }
 
 async function serve(
-  { loaded, agents, rule, openSandboxes }: Prepared,
+  prepared: Prepared,
   { run }: Welcome,
   driver: DriverCalls,
   options: WorkerOptions,
   log: StreamedLog,
   leaving: Leaving,
 ): Promise<"signal" | "over" | "gone"> {
+  const { loaded, agents, rule, openSandboxes } = prepared;
   const { id, name, insecure, patienceMs } = options;
   if (options.lastError !== "") log.write("error", "the process before this one crashed", { stderr: options.lastError });
   const { recipe } = loaded;
@@ -167,6 +171,7 @@ async function serve(
   }));
   const slots = roles.reduce((sum, role) => sum + (recipe.roles[role]?.concurrency ?? 0), 0);
   const sandboxes = await openSandboxes(name, roles, log);
+  const answers = await openAnswers(prepared, { directory: options.runDirectory(), writer: id, log });
   const peer = await Peer.listen({
     self: id,
     token: found.token,
@@ -183,6 +188,7 @@ async function serve(
     },
     take: (messages) => parts.host?.receive(messages),
     load,
+    onLoss: () => answers.noteLoss(),
     metrics: () => metrics.render(),
     onBug: (error) => log.write("error", `bug: ${messageOf(error)}`, { stack: (error as Error).stack ?? "" }),
     clock: systemClock,
@@ -227,7 +233,7 @@ async function serve(
   host.stop();
   await sandboxes.stop();
   await peer.stop();
-  await Promise.all([tracing?.close(), metrics.close()]);
+  await Promise.all([answers.close(), tracing?.close(), metrics.close()]);
   return why;
 }
 

@@ -126,7 +126,7 @@ export class PeerFabric implements Fabric {
     return [...this.#bytes.values()].reduce((sum, bytes) => sum + bytes, this.#peer.links.bytesSent);
   }
 
-  get peer(): Pick<Peer, "broker" | "refused"> {
+  get peer(): Pick<Peer, "broker" | "refused" | "routing"> {
     return this.#peer;
   }
 

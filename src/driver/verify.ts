@@ -99,7 +99,9 @@ class Audit {
   }
 
   conclude(): Verification {
-    const { expected, state, dataset, trials } = this.#manifest;
+    const { expected, state, dataset, replay } = this.#manifest;
+    // What is replayed is a row for each record.
+    const trials = replay === undefined ? this.#manifest.trials : 1;
     const { ok, failed, lost } = this.#counts;
     const recorded = ok + failed + lost;
     if (expected !== dataset.rows * trials)

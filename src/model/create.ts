@@ -29,21 +29,33 @@ export async function createModel(name: string, config: ModelConfig, parts: Mode
   const costOf = ({ prompt_tokens, completion_tokens }: Usage) =>
     price === undefined ? undefined : (prompt_tokens * price.prompt + completion_tokens * price.completion) / 1e6;
   const ask = asking(name, config, await createTry(name, config, parts), site);
+  const id = config.kind === "openai" ? config.model : `${config.kind}:${name}`;
   return {
     name,
-    id: config.kind === "openai" ? config.model : `${config.kind}:${name}`,
+    id,
     simulated: config.kind !== "openai",
     costOf,
     chat: async (request, signal) => {
-      // The journal first: what it has was paid for by this run.
-      const known = (await site.journal?.find(name, request)) ?? (await site.cache?.find(name, request));
-      if (known != null) return known;
+      const journal = keepsJournal(config) ? site.journal : null;
+      const cache = config.kind === "openai" ? site.cache : null;
+      // What the journal has was paid for by this run, and what the cache has by another.
+      const paid = await journal?.find(id, request);
+      if (paid != null) return paid;
+      const cached = await cache?.find(id, request);
+      if (cached != null) return { ...cached, usage: NO_USAGE };
       const answer = await ask(request, signal);
       site.spend(name, answer.usage, costOf(answer.usage) ?? 0);
-      await Promise.all([site.journal?.keep(name, request, answer), site.cache?.keep(name, request, answer)]);
+      await Promise.all([journal?.keep(id, request, answer), cache?.keep(id, request, answer)]);
       return answer;
     },
   };
+}
+
+const NO_USAGE: Usage = { requests: 0, prompt_tokens: 0, completion_tokens: 0 };
+
+/** What a model that is simulated answers again costs nothing. */
+export function keepsJournal(config: ModelConfig): boolean {
+  return config.journal ?? config.kind === "openai";
 }
 
 /** One answer: tries within the model's limits. */

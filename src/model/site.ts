@@ -12,11 +12,11 @@ export interface Permits {
   settle(model: string, estimated: number, used: number): void;
 }
 
-/** Answers that were paid for, by request. */
+/** Answers that were paid for, by request. `model`: its id. */
 export interface Answers {
   /** Null where it was not answered yet, or is not known to have been. */
   find(model: string, request: ChatRequest): Promise<ChatAnswer | null>;
-  /** Resolves when the answer may be used: it will be found again. */
+  /** Resolves when the answer may be used: it will be found again, or cannot be kept. */
   keep(model: string, request: ChatRequest, answer: ChatAnswer): Promise<void>;
 }
 

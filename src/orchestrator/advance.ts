@@ -61,7 +61,9 @@ export function branchesOf({ state }: Task): Forked["branches"] {
  * The message after a branch has ended, or null while the task waits for more. `ended`: what each branch added to the history and
  * how it ended; null for those that have not.
  */
-export function joinMessage(rule: Rule, task: Task, ended: readonly (Ended | null)[]): Message | null {
+export function joinMessage(rule: Rule, task: Task, all: readonly (Ended | null)[]): Message | null {
+  // Of a branch that another one made idle, the record has nothing: in a replay it is one that never ends.
+  const ended = all.map((branch) => (isUnrecorded(branch) ? null : branch));
   const failed = ended.find((branch) => branch !== null && branch.ending.status !== "ok");
   let after = task;
   for (const [index, branch] of ended.entries())
@@ -73,14 +75,20 @@ export function joinMessage(rule: Rule, task: Task, ended: readonly (Ended | nul
   }
   const results = ended.map((branch) => (branch === null ? null : doneOf(branch.ending)));
   const { state } = task.state as Forked;
-  const isOpen = results.includes(null);
-  let isWaiting = false;
+  let isUndecided = false;
   const message = route(rule, after, null, () => {
     const decided = rule.orchestrator.join?.(state, results, contextOf(after, null)) ?? null;
-    isWaiting = decided === null && isOpen;
+    isUndecided = decided === null;
     return decided ?? done();
   });
-  return isWaiting ? null : message;
+  if (!isUndecided) return message;
+  if (all.includes(null)) return null;
+  const error = all.find(isUnrecorded)?.ending.error;
+  return error == null ? message : failTask(after, error);
+}
+
+function isUnrecorded(branch: Ended | null): boolean {
+  return branch?.ending.error?.code === "not_recorded";
 }
 
 export interface Ended {

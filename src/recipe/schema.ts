@@ -88,6 +88,8 @@ const run = v.strictObject({
   output: v.optional(path),
   /** Records as Zstandard frames, trajectories.jsonl.zst. */
   compress: v.optional(v.boolean(), false),
+  /** A folder that keeps answers of real models for all runs that name it. */
+  cache: v.optional(path),
 });
 
 /** A distribution of a duration (ms) or a count: a constant, or a table. */
@@ -131,6 +133,8 @@ const openaiModel = v.strictObject({
   /** Requests in flight from one host. */
   concurrency: v.optional(positive, 1000),
   price: v.optional(price),
+  /** Whether answers are kept until their task is recorded, so that none is asked for twice; unset, those of real models. */
+  journal: v.optional(v.boolean()),
 });
 
 const simulatedModel = v.strictObject({
@@ -160,6 +164,8 @@ const simulatedModel = v.strictObject({
   retries: v.optional(count, 5),
   concurrency: v.optional(positive, 100_000),
   price: v.optional(price),
+  /** Whether answers are kept until their task is recorded, so that none is asked for twice; unset, those of real models. */
+  journal: v.optional(v.boolean()),
 });
 
 const scriptedModel = v.strictObject({
@@ -169,6 +175,8 @@ const scriptedModel = v.strictObject({
   latency: v.optional(durationDistribution, "0ms"),
   concurrency: v.optional(positive, 100_000),
   price: v.optional(price),
+  /** Whether answers are kept until their task is recorded, so that none is asked for twice; unset, those of real models. */
+  journal: v.optional(v.boolean()),
 });
 
 const model = v.variant("kind", [openaiModel, simulatedModel, scriptedModel]);
@@ -369,6 +377,7 @@ export const PATH_KEYS: readonly string[] = [
   "dataset.path",
   "dataset.path.*",
   "run.output",
+  "run.cache",
   "models.*.replies",
   "sandboxes.*.image", // unless it is a reference
   "sandboxes.*.mounts.*.source",
@@ -396,6 +405,7 @@ export const FREE_KEYS: readonly string[] = [
   "run.output",
   "run.fail_above",
   "run.grace",
+  "run.cache",
   "store.enabled",
   "store.above",
   "store.memory",
@@ -408,6 +418,7 @@ export const FREE_KEYS: readonly string[] = [
   "sandboxes.*.cpus",
   "sandboxes.*.pids",
   "models.*.concurrency",
+  "models.*.journal",
   "models.*.api_key",
   "models.*.headers",
 ];
