@@ -97,10 +97,13 @@ function textOf(plan: Plan): string {
   ];
   for (const { name, first_prompt: prompt } of plan.roles) {
     if (prompt === null) continue;
-    lines.push("", `first prompt of ${name}, for the first row`);
-    for (const { role, content } of prompt) lines.push(...shortened(`${role}: ${content}`).map((line) => `  | ${line}`));
+    lines.push("", `first prompt of ${name}, for the first row`, ...renderPrompt(prompt));
   }
   return [...lines, "", "nothing is wrong with it"].join("\n");
+}
+
+export function renderPrompt(prompt: readonly ChatMessage[]): string[] {
+  return prompt.flatMap(({ role, content }) => shortened(`${role}: ${content}`).map((line) => `  | ${line}`));
 }
 
 function shortened(text: string): string[] {

@@ -4,7 +4,9 @@
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { type DriverFile, readDriverFile, removeDriverFile, writeDriverFile } from "../driver/driver-file.ts";
+import type { Ledger } from "../driver/ledger.ts";
 import { PeerFabric } from "../driver/peer-fabric.ts";
+import type { Rates } from "../driver/rates.ts";
 import type { Fabric, FabricParts } from "../driver/run.ts";
 import { EXIT, MatrixError, messageOf } from "../error.ts";
 import { Supervisor } from "../host/supervisor.ts";
@@ -40,6 +42,8 @@ export interface ClusterOptions {
   readonly log: Log;
   readonly logSink: LogSink;
   readonly metrics: () => Promise<string>;
+  readonly rates: Rates;
+  readonly ledger: Ledger;
   readonly say: (line: string) => void;
 }
 
@@ -105,6 +109,8 @@ export class Cluster implements Fabric {
           expected: expectedHosts(earlier),
           isRecorded: options.isRecorded,
           onHosts: (hosts) => cluster.current?.save({ hosts: [...hosts] }),
+          rates: options.rates,
+          onSpent: (host, spent) => options.ledger.report(host, spent),
           onLogs: (name, lines) => options.logSink.accept(name, lines),
           log: options.log,
           clock: systemClock,

@@ -5,10 +5,11 @@ import { Command, Option } from "commander";
 import { openDataset } from "../dataset/open.ts";
 import { readManifest } from "../driver/manifest.ts";
 import { RunDirectory, type RunIdentity } from "../driver/run-directory.ts";
-import { EXIT } from "../error.ts";
+import { EXIT, MatrixError } from "../error.ts";
 import { runtime } from "../platform.ts";
 import { version } from "../version.ts";
 import { checkClusterFlags } from "./cluster.ts";
+import { dryRun } from "./dry-run.ts";
 import { type OverrideFlags, overrideOptions, overridesOf, wholeNumber } from "./flags.ts";
 import { insecureOption, listenOption, patienceOption } from "./join.ts";
 import { metricsOption } from "./metrics-server.ts";
@@ -18,6 +19,8 @@ import { type RunFlags, type RunRows, runRecipe } from "./run-recipe.ts";
 import { renderSummary, type Summary } from "./summary.ts";
 
 interface DriveFlags extends OverrideFlags, RunFlags {
+  readonly dryRun?: boolean;
+  readonly like?: string;
   readonly fresh?: boolean;
   /** A run directory. */
   readonly replay?: string;
@@ -42,6 +45,8 @@ export function driveCommand(): Command {
     .addOption(
       new Option("--replay <dir>", "the records of another run once more, by this recipe's rules and without a model").env("MATRIX_REPLAY"),
     )
+    .addOption(new Option("--dry-run", "forecast requests, tokens, money and time; nothing is asked or written").env("MATRIX_DRY_RUN"))
+    .addOption(new Option("--like <dir>", "forecast from the records of another run").env("MATRIX_LIKE"))
     .addOption(new Option("--json", "the summary as one object on stdout").env("MATRIX_JSON"))
     .addOption(new Option("-q, --quiet", "no progress").env("MATRIX_QUIET"))
     .action(async (recipe: string, keyValues: readonly string[], flags: DriveFlags) => {
@@ -51,6 +56,11 @@ export function driveCommand(): Command {
 
 async function drive(recipePath: string, keyValues: readonly string[], flags: DriveFlags): Promise<number> {
   checkClusterFlags(flags);
+  if (flags.dryRun === true) {
+    await dryRun(recipePath, overridesOf(keyValues, flags), flags);
+    return EXIT.complete;
+  }
+  if (flags.like !== undefined) throw new MatrixError("usage", "--like is about a forecast: it needs --dry-run");
   const prepared = await prepare(recipePath, overridesOf(keyValues, flags));
   const { recipe } = prepared.loaded;
   const path = resolve(recipe.run.output ?? join("runs", flags.replay === undefined ? recipe.name : `${recipe.name}-replay`));

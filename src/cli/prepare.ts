@@ -12,6 +12,7 @@ import type { DatasetSource } from "../dataset/source.ts";
 import { MatrixError, type Problem } from "../error.ts";
 import type { ChatMessage, Model } from "../model/contract.ts";
 import { createModel } from "../model/create.ts";
+import type { Rate } from "../model/rate.ts";
 import { ModelSite } from "../model/site.ts";
 import { type Rule, startTask } from "../orchestrator/advance.ts";
 import type { Orchestrator } from "../orchestrator/contract.ts";
@@ -43,8 +44,13 @@ export interface Prepared {
   readonly hashes: Readonly<Record<string, string>>;
 }
 
-/** `env` fills in the recipe's references. */
-export async function prepare(recipePath: string, overrides: readonly string[], env: Environment = process.env): Promise<Prepared> {
+/** `env` fills in the recipe's references; `makeModel` may put others in place of its models. */
+export async function prepare(
+  recipePath: string,
+  overrides: readonly string[],
+  env: Environment = process.env,
+  makeModel: typeof createModel = createModel,
+): Promise<Prepared> {
   const loaded = await loadRecipe(recipePath, { overrides, env, cwd: process.cwd() });
   const { recipe } = loaded;
   const problems: Problem[] = [];
@@ -62,7 +68,7 @@ export async function prepare(recipePath: string, overrides: readonly string[], 
   const models = new Map<string, Model>();
   for (const [name, config] of Object.entries(recipe.models)) {
     const model = await attempt(joinKey("models", name), () =>
-      createModel(name, config, { loadModule: loadUserModule, loadTemplate, site: modelSite }),
+      makeModel(name, config, { loadModule: loadUserModule, loadTemplate, site: modelSite }),
     );
     if (model !== null) models.set(name, model);
   }
@@ -83,6 +89,7 @@ export async function prepare(recipePath: string, overrides: readonly string[], 
     problems.push(
       loaded.problemAt("run.delivery", "this orchestrator goes several ways at once, and branches are delivered by retry alone"),
     );
+  problems.push(...unpriced(loaded));
   if (orchestrator === null || problems.length > 0) throw recipeInvalid(recipePath, problems);
 
   return {
@@ -99,6 +106,15 @@ export async function prepare(recipePath: string, overrides: readonly string[], 
     ),
     hashes: await hashFiles(loaded.files),
   };
+}
+
+/** Of the models that have one. */
+export function ratesOf({ models }: Recipe): ReadonlyMap<string, Rate> {
+  const rates = Object.entries(models).flatMap(([name, config]) => {
+    if (config.kind === "scripted" || (config.rpm === undefined && config.tpm === undefined)) return [];
+    return [[name, { rpm: config.rpm, tpm: config.tpm }] as const];
+  });
+  return new Map(rates);
 }
 
 export interface Scanned {
@@ -192,6 +208,21 @@ function ruleOf(orchestrator: Orchestrator, agents: ReadonlyMap<string, CreatedA
 function modelsInUse({ roles }: Recipe, models: ReadonlyMap<string, Model>): Model[] {
   const used = new Set(Object.values(roles).map(({ model }) => model));
   return [...models].filter(([name]) => used.has(name)).map(([, model]) => model);
+}
+
+/** A budget of money needs to know what each model costs. */
+function unpriced({ recipe, problemAt }: LoadedRecipe): Problem[] {
+  if (recipe.run.budget?.money === undefined) return [];
+  const used = new Set(Object.values(recipe.roles).map(({ model }) => model));
+  return Object.entries(recipe.models)
+    .filter(([name, { price }]) => used.has(name) && price === undefined)
+    .map(([name]) => {
+      const key = joinKey("models", name);
+      return problemAt(
+        key,
+        `run.budget.money needs the price of every model in use: set ${joinKey(key, "price")} = { prompt = …, completion = … }`,
+      );
+    });
 }
 
 /** A foreign problem keeps its own place; one without a place gets the key's. */

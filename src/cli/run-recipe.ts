@@ -5,7 +5,9 @@ import { join } from "node:path";
 import type { RowStream } from "../dataset/open.ts";
 import type { DatasetScan } from "../dataset/scan.ts";
 import { Journal, removeJournal } from "../driver/journal.ts";
+import { Ledger, usedUp } from "../driver/ledger.ts";
 import { connectInMemory } from "../driver/memory-fabric.ts";
+import { Rates } from "../driver/rates.ts";
 import { type Fabric, type FabricParts, type Run, type RunEnd, startRun } from "../driver/run.ts";
 import type { RunDirectory } from "../driver/run-directory.ts";
 import { RunningTally } from "../driver/tally.ts";
@@ -13,6 +15,7 @@ import { MatrixError } from "../error.ts";
 import { captureConsole } from "../host/console.ts";
 import { Host } from "../host/host.ts";
 import { catchStrayErrors } from "../host/stray-error.ts";
+import { TurnPermits } from "../model/permits.ts";
 import type { HostTransport } from "../peer/transport.ts";
 import { runtime } from "../platform.ts";
 import { randomId } from "../random-id.ts";
@@ -30,7 +33,7 @@ import { catchInterrupts } from "./interrupts.ts";
 import { readToken } from "./join.ts";
 import { serveMetrics } from "./metrics-server.ts";
 import type { Snapshot } from "./panel.ts";
-import type { Prepared } from "./prepare.ts";
+import { type Prepared, ratesOf } from "./prepare.ts";
 import { startProgress } from "./progress.ts";
 import type { Summary } from "./summary.ts";
 
@@ -52,13 +55,24 @@ export interface RunRows {
   readonly open: () => Promise<RowStream>;
 }
 
+/** How often what was spent is noted down: what a killed driver may forget of itself. */
+const SPENT_MS = 500;
+
 export async function runRecipe(directory: RunDirectory, prepared: Prepared, work: RunRows, flags: RunFlags): Promise<Summary> {
-  const { loaded, rule, simulatedModels } = prepared;
+  const { loaded, rule, simulatedModels, modelSite } = prepared;
   const { name, run } = loaded.recipe;
   const { expected, simulated } = work;
   const isReplay = work.replay !== null;
   const before = directory.recorded.ids.size;
   const tally = new RunningTally();
+  const isAlone = !wantsHosts(flags);
+  const rates = new Rates(ratesOf(loaded.recipe));
+  // Nobody is left who could go on with what a host has said before.
+  const ledger = new Ledger(isAlone ? { ...directory.spent, hosts: {} } : directory.spent, run.budget);
+  if (isAlone) {
+    modelSite.permits = new TurnPermits(ratesOf(loaded.recipe), rates);
+    modelSite.onSpent = (spent) => ledger.report(DRIVER_NAME, spent);
+  }
   const startedAt = performance.now();
   let running: Run | null = null;
   let cluster: Cluster | null = null;
@@ -81,7 +95,7 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, wor
     promptTokens: tally.usage.prompt_tokens,
     completionTokens: tally.usage.completion_tokens,
     cost: tally.cost,
-    stopping: interrupts.drain.aborted,
+    stopping: drain.aborted,
   });
   const progress = startProgress(snapshot, flags.quiet === true);
   const log = openLog(join(directory.path, "logs", `${DRIVER_NAME}.log`), progress.say);
@@ -89,10 +103,18 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, wor
   const releaseErrors = catchStrayErrors(log);
   const releaseConsole = captureConsole(log);
   const interrupts = catchInterrupts(run.grace, (message) => log.write("warning", message));
+  const drain = AbortSignal.any([interrupts.drain, ledger.spentUp]);
   if (directory.recorded.tornBytes > 0)
     log.write("warning", "cut a torn last line: its task runs again", { bytes: directory.recorded.tornBytes });
   log.write("info", before > 0 ? "goes on" : "begins", { run: name, expected, recorded: before, runtime: runtime.name, version });
 
+  onAbort(ledger.spentUp, () => {
+    log.write(
+      "warning",
+      `run.budget is used up (${usedUp(ledger.spent, run.budget ?? {})}): no further task begins, what is in flight may finish`,
+    );
+  });
+  const spending = setInterval(() => directory.noteSpent(ledger.recorded), SPENT_MS);
   const tracing = await createTracing(process.env, name, version);
   const metrics = await createMetrics(process.env, { run: name, host: DRIVER_NAME, version }, () => ({
     roles: running?.roles ?? [],
@@ -115,7 +137,7 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, wor
   const connect = async (parts: FabricParts): Promise<Fabric> => {
     started.scraped = serveMetrics(flags.metrics, await readToken(process.env), () => metrics.render());
     if (started.scraped !== null) progress.say(`metrics at ${started.scraped.url}/metrics`);
-    if (!wantsHosts(flags)) {
+    if (isAlone) {
       await dismissWorkers(directory.path);
       started.sandboxes = await prepared.openSandboxes(DRIVER_NAME, Object.keys(loaded.recipe.roles), log);
       if (!isReplay) started.answers = await openAnswers(prepared, { directory: directory.path, writer, log });
@@ -123,7 +145,7 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, wor
     }
     const { say } = progress;
     cluster = await Cluster.open(
-      { flags, prepared, directory: directory.path, isRecorded, log, logSink, metrics: () => metrics.render(), say },
+      { flags, prepared, directory: directory.path, isRecorded, log, logSink, metrics: () => metrics.render(), rates, ledger, say },
       parts,
     );
     return cluster;
@@ -148,7 +170,7 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, wor
     },
     clock: systemClock,
     tracing,
-    drain: interrupts.drain,
+    drain,
     halt: interrupts.halt,
   });
   const end = await starting.then(
@@ -160,6 +182,9 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, wor
   );
   const elapsedMs = performance.now() - startedAt;
 
+  clearInterval(spending);
+  rates.stop();
+  directory.noteSpent(ledger.recorded);
   interrupts.dispose();
   releaseErrors();
   releaseConsole();
@@ -188,12 +213,19 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, wor
     hops: tally.hops,
     usage: tally.usage,
     cost: tally.cost,
+    spent: ledger.spent,
+    budget: run.budget ?? null,
     stop_reasons: tally.stopReasons,
     errors: tally.errors,
     score: tally.score.count === 0 ? null : { scored: tally.score.count, mean: tally.score.sum / tally.score.count },
     wire_bytes: wireBytesOf(cluster),
     error: error instanceof MatrixError || error === null ? error : new MatrixError("storage_failed", String(error), { cause: error }),
   };
+}
+
+function onAbort(signal: AbortSignal, act: () => void): void {
+  if (signal.aborted) act();
+  else signal.addEventListener("abort", act, { once: true });
 }
 
 function wireBytesOf(cluster: Cluster | null): number | null {

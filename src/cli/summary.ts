@@ -1,7 +1,9 @@
 // The end of a run in a few lines: the accounting first, then what it cost, what failed, and what to type next.
 
+import { type Budget, usedUp } from "../driver/ledger.ts";
 import { trajectoriesPath } from "../driver/stored-lines.ts";
 import type { MatrixError } from "../error.ts";
+import type { Spent } from "../model/site.ts";
 import type { Usage } from "../task/task.ts";
 import { formatDuration, grouped } from "./panel.ts";
 
@@ -28,6 +30,9 @@ export interface Summary {
   readonly hops: number;
   readonly usage: Usage;
   readonly cost: number | null;
+  /** By all starts, what had to be done again included. */
+  readonly spent: Spent;
+  readonly budget: Budget | null;
   readonly stop_reasons: Readonly<Record<string, number>>;
   readonly errors: Readonly<Record<string, number>>;
   readonly score: { readonly scored: number; readonly mean: number } | null;
@@ -54,8 +59,14 @@ export function renderSummary(summary: Summary): string {
     );
   if (made > 0) lines.push(...detailsOf(summary));
   lines.push(`records: ${trajectoriesPath(directory)}`);
-  if (state === "stopped") lines.push("the same command goes on where it stands");
+  if (state === "stopped") lines.push(goOn(summary));
   return lines.join("\n");
+}
+
+function goOn({ spent, budget }: Summary): string {
+  const used = budget === null ? null : usedUp(spent, budget);
+  if (used === null) return "the same command goes on where it stands";
+  return `run.budget is used up: ${used}; the same command with a higher budget goes on where it stands`;
 }
 
 function detailsOf({ stop_reasons, errors, usage, cost, score }: Summary): string[] {

@@ -12,6 +12,7 @@ import { Membership } from "../host/membership.ts";
 import { watchParent } from "../host/parent.ts";
 import { Patience } from "../host/patience.ts";
 import { catchStrayErrors } from "../host/stray-error.ts";
+import { TurnPermits, type Wanted } from "../model/permits.ts";
 import { type Address, hostnameOf, isLoopback, isWildcard, LOOPBACK, urlOf } from "../peer/address.ts";
 import type { Control } from "../peer/control.ts";
 import { Peer } from "../peer/peer.ts";
@@ -24,7 +25,7 @@ import { createStreamedLog, type StreamedLog } from "../telemetry/streamed-log.t
 import { createTracing } from "../telemetry/tracing.ts";
 import { version } from "../version.ts";
 import { openAnswers } from "./answers.ts";
-import { type Prepared, prepare } from "./prepare.ts";
+import { type Prepared, prepare, ratesOf } from "./prepare.ts";
 
 export interface WorkerOptions {
   readonly id: string;
@@ -51,6 +52,8 @@ const JOIN_PAUSE_MS = { first: 100, max: 2000 } as const;
 const WAITING_SAID_MS = 10_000;
 const LOGS_MS = 250;
 const LOG_LINES_MAX = 500;
+/** The driver answers within a second, also with nothing. */
+const TURNS_TIMEOUT_MS = 5000;
 const DRAIN_LOOK_MS = 25;
 /** Messages held at once beyond what runs; more are refused, and go to another host. */
 const CAPACITY_MIN = 20_000;
@@ -145,7 +148,7 @@ async function serve(
   log: StreamedLog,
   leaving: Leaving,
 ): Promise<"signal" | "over" | "gone"> {
-  const { loaded, agents, rule, openSandboxes } = prepared;
+  const { loaded, modelSite, agents, rule, openSandboxes } = prepared;
   const { id, name, insecure, patienceMs } = options;
   if (options.lastError !== "") log.write("error", "the process before this one crashed", { stderr: options.lastError });
   const { recipe } = loaded;
@@ -158,6 +161,7 @@ async function serve(
   }
   const found = await options.find();
   if (found === null) throw new MatrixError("usage", "the driver has gone before this host was ready");
+  modelSite.permits = new TurnPermits(ratesOf(recipe), { ask: (model, wanted) => askTurns(driver, model, wanted) });
   const tracing = await createTracing(process.env, recipe.name, version);
   const parts: { host: Host | null; peer: Peer | null } = { host: null, peer: null };
   const load = (): Load =>
@@ -215,6 +219,7 @@ async function serve(
     peer,
     driver,
     load,
+    spent: () => modelSite.total,
     patienceMs,
     onOver: () => {
       over.isOver = true;
@@ -264,6 +269,13 @@ async function drain(
   }
   const { held, sent } = peer.broker.counts;
   if (held + sent > 0) log.write("warning", "left with work that was not done within run.grace: others take it over", { held, sent });
+}
+
+/** Turns are the driver's to give: they hold for all hosts. */
+async function askTurns(driver: DriverCalls, model: string, { tokens, settled }: Wanted): Promise<readonly number[]> {
+  const turns = await driver.call("permits", "permits", { model, tokens: [...tokens], settled }, "turns", TURNS_TIMEOUT_MS);
+  if (turns === null) throw new Error("there is no driver");
+  return turns.waits;
 }
 
 /** What cannot be sent waits, and is dropped when it is too much. */

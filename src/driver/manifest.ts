@@ -6,11 +6,13 @@ import { join } from "node:path";
 import * as v from "valibot";
 import { MatrixError, messageOf } from "../error.ts";
 import type { JsonObject } from "../task/json.ts";
+import { NOTHING_RECORDED } from "./ledger.ts";
 
 export const MANIFEST_FORMAT = "matrix-manifest-1";
 export const MANIFEST_FILE = "manifest.json";
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
+const spentEntries = { requests: count, prompt_tokens: count, completion_tokens: count, cost: v.pipe(v.number(), v.minValue(0)) };
 const manifestSchema = v.strictObject({
   format: v.literal(MANIFEST_FORMAT),
   name: v.string(),
@@ -21,6 +23,10 @@ const manifestSchema = v.strictObject({
   ok: count,
   failed: count,
   lost: count,
+  /** On models, by all starts; `hosts`: how much of it each process has said. */
+  spent: v.optional(v.strictObject({ ...spentEntries, hosts: v.record(v.string(), v.strictObject(spentEntries)) }), {
+    ...NOTHING_RECORDED,
+  }),
   /** Whether any model is simulated. */
   simulated: v.boolean(),
   seed: count,

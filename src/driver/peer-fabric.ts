@@ -1,6 +1,7 @@
 // The fabric of a run on many hosts: the place where they meet. Hosts join here and fetch the recipe, tell that they live,
 // learn of each other, and send their ends; messages between roles never come by.
 
+import type { Spent } from "../model/site.ts";
 import { type Control, decodeControl, encodeControl } from "../peer/control.ts";
 import { parseKey } from "../peer/parcel.ts";
 import { Peer, type PeerOptions } from "../peer/peer.ts";
@@ -12,6 +13,7 @@ import type { Message, Task } from "../task/task.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { CensusPhase } from "./census.ts";
 import { Coordinator } from "./coordinator.ts";
+import type { Rates } from "./rates.ts";
 import type { Fabric, FabricParts, RoleLoad } from "./run.ts";
 
 /** How long a host may be silent before it is given up. Longer than user code should block a process. */
@@ -44,6 +46,10 @@ export interface PeerFabricOptions
   readonly isRecorded: (rowId: string, trial: number) => boolean;
   /** Who is there, each time that changes. */
   readonly onHosts: (hosts: readonly HostId[]) => void;
+  /** Of the models that have a rate. */
+  readonly rates: Rates;
+  /** What a host has spent on models since it began. */
+  readonly onSpent: (host: HostId, spent: Spent) => void;
   readonly onLogs: (name: string, lines: Control<"logs">["lines"]) => void;
   readonly log: Log;
   readonly clock: Clock;
@@ -146,6 +152,7 @@ export class PeerFabric implements Fabric {
     const deadline = performance.now() + FAREWELL_MS;
     while (this.hosts.length > 0 && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, TICK_MS));
     clearInterval(this.#ticking);
+    this.#options.rates.stop();
     await this.#peer.stop();
   }
 
@@ -260,10 +267,11 @@ export class PeerFabric implements Fabric {
   }
 
   beat(body: Uint8Array, from: HostId): Uint8Array {
-    const { run, member, load, known, bytes } = decodeControl("beat", body);
+    const { run, member, load, known, bytes, spent } = decodeControl("beat", body);
     // A host of what was in this directory before.
     if (run !== this.#options.run) return encodeControl("heard", { state: "over", joining: "", list: null });
     this.#bytes.set(from, bytes);
+    this.#options.onSpent(from, spent);
     const { state, joining, list } = this.#coordinator.beat({ member: { ...member, id: from }, load: load as Load, known });
     return encodeControl("heard", {
       state,
@@ -272,8 +280,14 @@ export class PeerFabric implements Fabric {
     });
   }
 
+  async permits(body: Uint8Array): Promise<Uint8Array> {
+    const { model, ...wanted } = decodeControl("permits", body);
+    return encodeControl("turns", { waits: [...(await this.#options.rates.ask(model, wanted))] });
+  }
+
   leave(body: Uint8Array): Uint8Array {
-    const { id, why } = decodeControl("leave", body);
+    const { id, why, spent } = decodeControl("leave", body);
+    this.#options.onSpent(id, spent);
     this.#coordinator.remove(id, why);
     return encodeControl("done", null);
   }
@@ -289,6 +303,7 @@ function routesOf(fabric: () => PeerFabric): Record<string, Route> {
   return {
     join: { bytesMax: CONTROL_BYTES_MAX, run: (body) => fabric().join(body) },
     beat: { bytesMax: CONTROL_BYTES_MAX, run: (body, from) => fabric().beat(body, from) },
+    permits: { bytesMax: CONTROL_BYTES_MAX, run: (body) => fabric().permits(body) },
     leave: { bytesMax: CONTROL_BYTES_MAX, run: (body) => fabric().leave(body) },
     logs: { bytesMax: LOGS_BYTES_MAX, run: (body) => fabric().logs(body) },
   };

@@ -8,6 +8,7 @@ import { MatrixError, messageOf } from "../error.ts";
 import { type Difference, recipeDifferences } from "../recipe/difference.ts";
 import { valueAt } from "../recipe/key-path.ts";
 import type { RecordLine } from "../task/record.ts";
+import { NOTHING_RECORDED, type RecordedSpent } from "./ledger.ts";
 import { clearLock, type Lock, takeLock } from "./lock.ts";
 import { MANIFEST_FILE, type Manifest, readManifest, writeManifest } from "./manifest.ts";
 import { type Recorded, readRecorded } from "./recorded.ts";
@@ -17,7 +18,7 @@ import { TrajectoryWriter } from "./trajectories.ts";
 const CHECKPOINT_MS = 1000;
 
 /** What a run is: everything of the manifest that does not change while it runs. */
-export type RunIdentity = Omit<Manifest, "format" | "state" | "ok" | "failed" | "lost" | "created_at" | "updated_at">;
+export type RunIdentity = Omit<Manifest, "format" | "state" | "ok" | "failed" | "lost" | "spent" | "created_at" | "updated_at">;
 
 export type Counts = Readonly<Record<"ok" | "failed" | "lost", number>>;
 
@@ -72,7 +73,7 @@ export class RunDirectory {
       else refuseOtherRun(path, earlier, identity, checkpointDigest);
       const trajectories = trajectoriesPath(path, valueAt(identity.recipe, "run.compress") === true);
       const recorded = await readRecorded(trajectories);
-      const manifest = manifestOf(identity, earlier?.created_at ?? new Date().toISOString(), recorded.counts);
+      const manifest = manifestOf(identity, recorded.counts, earlier);
       // First of all files: what has a manifest is a run directory, what has none is somebody else's.
       await writeManifest(path, manifest);
       await mkdir(join(path, "logs"), { recursive: true });
@@ -87,6 +88,17 @@ export class RunDirectory {
 
   get counts(): Counts {
     return this.#counts;
+  }
+
+  /** What all starts of the run have spent, as it was last noted. */
+  get spent(): RecordedSpent {
+    return this.#manifest.spent;
+  }
+
+  noteSpent(spent: RecordedSpent): void {
+    if (spent.requests === this.#manifest.spent.requests) return;
+    this.#manifest = { ...this.#manifest, spent: { ...spent, hosts: { ...spent.hosts } } };
+    this.#unsaved = true;
   }
 
   /** Records, each a line, and how many there are of each status. Resolves when the kernel has them. */
@@ -119,8 +131,17 @@ export class RunDirectory {
   }
 }
 
-function manifestOf(identity: RunIdentity, createdAt: string, counts: Counts): Manifest {
-  return { format: "matrix-manifest-1", ...identity, ...counts, state: "running", created_at: createdAt, updated_at: createdAt };
+function manifestOf(identity: RunIdentity, counts: Counts, earlier: Manifest | null): Manifest {
+  const now = new Date().toISOString();
+  return {
+    format: "matrix-manifest-1",
+    ...identity,
+    ...counts,
+    spent: earlier?.spent ?? { ...NOTHING_RECORDED },
+    state: "running",
+    created_at: earlier?.created_at ?? now,
+    updated_at: now,
+  };
 }
 
 async function prepareFolder(path: string): Promise<void> {

@@ -37,7 +37,8 @@ export class DriverCalls {
     if (this.#session === null) {
       const found = await this.#find();
       if (found === null) return null;
-      this.#session = new PeerSession({ ...found, self: this.#self, peer: "" });
+      // Another call may have found it meanwhile.
+      this.#session ??= new PeerSession({ ...found, self: this.#self, peer: "" });
     }
     try {
       return decodeControl(answer, await this.#session.request(route, encodeControl(question, value), { timeoutMs }));

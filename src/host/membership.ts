@@ -1,6 +1,7 @@
 // A host's membership: it tells the driver that it is there, follows the list of who else is, and waits when the driver is
 // gone. A driver that comes back, or another one that goes on with the run, is found where the first one was.
 
+import type { Spent } from "../model/site.ts";
 import type { decodeControl, encodeControl } from "../peer/control.ts";
 import { followList, type ListVersion } from "../peer/membership.ts";
 import type { Peer } from "../peer/peer.ts";
@@ -18,6 +19,8 @@ export interface MembershipOptions {
   readonly peer: Peer;
   readonly driver: DriverCalls;
   readonly load: () => Parameters<typeof encodeControl<"beat">>[1]["load"];
+  /** On models, since this process began. */
+  readonly spent: () => Spent;
   /** How long to wait for a driver that is gone. */
   readonly patienceMs: number;
   readonly onOver: () => void;
@@ -49,8 +52,8 @@ export class Membership {
   async stop(): Promise<void> {
     this.#stopped = true;
     await this.#beating;
-    const { driver, member } = this.#options;
-    await driver.call("leave", "leave", { id: member.id, why: "left" }, "done", BEAT_TIMEOUT_MS).catch(() => undefined);
+    const { driver, member, spent } = this.#options;
+    await driver.call("leave", "leave", { id: member.id, why: "left", spent: spent() }, "done", BEAT_TIMEOUT_MS).catch(() => undefined);
   }
 
   async #beatOn(): Promise<void> {
@@ -63,13 +66,14 @@ export class Membership {
   }
 
   async #beat(): Promise<void> {
-    const { run, member, load, peer, driver, onOver, onGone } = this.#options;
+    const { run, member, load, spent, peer, driver, onOver, onGone } = this.#options;
     const beat = {
       run,
       member: { ...member, roles: [...member.roles], leaving: this.#leaving },
       load: load(),
       known: this.#known,
       bytes: peer.links.bytesSent,
+      spent: spent(),
     };
     const heard = await driver.call("beat", "beat", beat, "heard", BEAT_TIMEOUT_MS).catch(() => null);
     if (this.#stopped) return;

@@ -6,6 +6,7 @@ import { createRandom, deriveSeed } from "../task/seed.ts";
 import type { Usage } from "../task/task.ts";
 import type { ChatAnswer, Model } from "./contract.ts";
 import { sample } from "./distribution.ts";
+import { TokenEstimate } from "./estimate.ts";
 import { RequestLimit } from "./limit.ts";
 import { createOpenaiTry, type Try } from "./openai.ts";
 import { pause, retry } from "./retry.ts";
@@ -61,6 +62,7 @@ export function keepsJournal(config: ModelConfig): boolean {
 /** One answer: tries within the model's limits. */
 function asking(name: string, config: ModelConfig, attempt: Try, site: ModelSite): Model["chat"] {
   const limit = new RequestLimit(config.concurrency);
+  const estimate = new TokenEstimate();
   // A script says the same again.
   const retries = config.kind === "scripted" ? 0 : config.retries;
   return (request, signal) => {
@@ -69,9 +71,17 @@ function asking(name: string, config: ModelConfig, attempt: Try, site: ModelSite
       let requests = 0;
       const answer = await retry(
         async (tries) => {
-          await site.permits?.take(name, 0, signal);
+          const { permits } = site;
+          const taken = (await permits?.take(name, estimate.of(request), signal)) ?? 0;
           requests++;
-          return attempt(request, tries, signal);
+          const { usage, ...answer } = await attempt(request, tries, signal);
+          const used = usage.prompt_tokens + usage.completion_tokens;
+          // What failed is taken to have been counted as estimated, as is what an endpoint does not count.
+          if (permits !== null && used > 0) {
+            permits.settle(name, taken, used);
+            estimate.learn(usage);
+          }
+          return { ...answer, usage };
         },
         { retries, signal, random },
       );
@@ -124,7 +134,7 @@ function scriptedTry({ latency }: ScriptedModelConfig, script: Script): Try {
   };
 }
 
-function simulatedError(failure: Failure, { retry_after: retryAfterMs, timeout }: SimulatedModelConfig): MatrixError {
+export function simulatedError(failure: Failure, { retry_after: retryAfterMs, timeout }: SimulatedModelConfig): MatrixError {
   switch (failure) {
     case "rate_limited":
       return new MatrixError("model_overloaded", "the simulated model answered 429", { retryAfterMs });

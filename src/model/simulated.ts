@@ -32,7 +32,8 @@ export interface SimulatedAnswer extends ChatAnswer {
   readonly failure: Failure | null;
 }
 
-const CHARACTERS_PER_TOKEN = 4;
+/** Near enough for English. */
+export const CHARACTERS_PER_TOKEN = 4;
 /** Of a message, besides its text. */
 const MESSAGE_TOKENS = 4;
 const FAILURES: readonly Failure[] = ["rate_limited", "server_error", "timeout", "malformed", "cut"];

@@ -6,10 +6,13 @@ import type { ChatAnswer, ChatRequest } from "./contract.ts";
 
 /** Limits that hold for all hosts of a run together. Every try is a request, also one that fails. */
 export interface Permits {
-  /** Resolves when a request of about so many tokens may be sent. Fails with the signal's reason. */
-  take(model: string, tokens: number, signal: AbortSignal): Promise<void>;
+  /**
+   * Resolves when a request may be sent, with the tokens that were taken for it: what is thought of it when it is its turn to be
+   * asked for. Fails with the signal's reason.
+   */
+  take(model: string, estimate: () => number, signal: AbortSignal): Promise<number>;
   /** How many tokens it came to, once that is known. */
-  settle(model: string, estimated: number, used: number): void;
+  settle(model: string, taken: number, used: number): void;
 }
 
 /** Answers that were paid for, by request. `model`: its id. */
@@ -25,6 +28,17 @@ export interface Spent extends Usage {
   readonly cost: number;
 }
 
+export const NOTHING_SPENT: Spent = { requests: 0, prompt_tokens: 0, completion_tokens: 0, cost: 0 };
+
+export function addSpent(a: Spent, b: Spent): Spent {
+  return {
+    requests: a.requests + b.requests,
+    prompt_tokens: a.prompt_tokens + b.prompt_tokens,
+    completion_tokens: a.completion_tokens + b.completion_tokens,
+    cost: a.cost + b.cost,
+  };
+}
+
 export class ModelSite {
   permits: Permits | null = null;
   /** Of this run (DESIGN 4). */
@@ -33,14 +47,15 @@ export class ModelSite {
   cache: Answers | null = null;
   /** By model; answers that were found again cost nothing. */
   readonly spent = new Map<string, Spent>();
+  /** On all of them. */
+  total: Spent = NOTHING_SPENT;
+  /** Told after each answer that was paid for. */
+  onSpent: (total: Spent) => void = () => undefined;
 
   spend(model: string, usage: Usage, cost: number): void {
-    const before = this.spent.get(model) ?? { requests: 0, prompt_tokens: 0, completion_tokens: 0, cost: 0 };
-    this.spent.set(model, {
-      requests: before.requests + usage.requests,
-      prompt_tokens: before.prompt_tokens + usage.prompt_tokens,
-      completion_tokens: before.completion_tokens + usage.completion_tokens,
-      cost: before.cost + cost,
-    });
+    const spent = { ...usage, cost };
+    this.spent.set(model, addSpent(this.spent.get(model) ?? NOTHING_SPENT, spent));
+    this.total = addSpent(this.total, spent);
+    this.onSpent(this.total);
   }
 }

@@ -3,6 +3,7 @@
 //
 //     join    host → driver   who asks, with which program; the answer is the recipe with all its files
 //     beat    host → driver   I am there, this busy; the answer says who else is
+//     permits host → driver   requests wait for their turn at a model; the answer says when the first of them may go
 //     leave   host → driver   this host is gone, in peace or not
 //     census  driver → host   which tasks do you have? (src/driver/census.ts)
 //     logs    host → driver   lines of the host's log
@@ -18,6 +19,9 @@ const bytes = v.custom<Uint8Array>((value) => value instanceof Uint8Array, "byte
 const member = v.strictObject({ id: text, name: text, roles: v.array(text), address: text, leaving: v.boolean() });
 const load = v.record(v.string(), v.strictObject({ busy: count, queued: count, slots: count }));
 const version = v.strictObject({ driver: text, version: count });
+
+/** What a process has spent on models, since it began. */
+const spent = v.strictObject({ requests: count, prompt_tokens: count, completion_tokens: count, cost: v.pipe(v.number(), v.minValue(0)) });
 
 const SCHEMAS = {
   /** `replaces`: an earlier life of the host, which is known to be over. */
@@ -37,13 +41,17 @@ const SCHEMAS = {
     }),
   ]),
   /** `bytes`: of all bodies that it sent to peers. */
-  beat: v.strictObject({ run: text, member, load, known: v.nullable(version), bytes: count }),
+  beat: v.strictObject({ run: text, member, load, known: v.nullable(version), bytes: count, spent }),
   heard: v.strictObject({
     state: v.picklist(["forming", "running", "over"]),
     joining: text,
     list: v.nullable(v.strictObject({ version, members: v.array(member) })),
   }),
-  leave: v.strictObject({ id: text, why: v.picklist(["left", "died"]) }),
+  /** `settled`: by how many tokens earlier requests came to more than was thought. */
+  permits: v.strictObject({ model: text, tokens: v.array(count), settled: v.pipe(v.number(), v.safeInteger()) }),
+  /** Milliseconds until each of the first so many may go. */
+  turns: v.strictObject({ waits: v.array(v.pipe(v.number(), v.minValue(0))) }),
+  leave: v.strictObject({ id: text, why: v.picklist(["left", "died"]), spent }),
   census: v.strictObject({ number: count, phase: v.picklist(["begin", "collect"]) }),
   /** Each task in custody with its latest attempt; null when the host cannot say. */
   counted: v.nullable(v.array(v.strictTuple([v.string(), count]))),

@@ -71,6 +71,17 @@ const dataset = v.strictObject({
   shard: v.optional(shard),
 });
 
+/** What all starts of a run may spend together. */
+const budget = v.pipe(
+  v.strictObject({
+    /** In the currency of the models' prices. */
+    money: v.optional(v.pipe(v.number(), v.gtValue(0))),
+    /** Of prompts and completions. */
+    tokens: v.optional(positive),
+  }),
+  v.check(({ money, tokens }) => money !== undefined || tokens !== undefined, "a table with money, tokens or both"),
+);
+
 const run = v.strictObject({
   /** Tasks in flight. */
   concurrency: v.optional(positive, 100),
@@ -90,6 +101,7 @@ const run = v.strictObject({
   compress: v.optional(v.boolean(), false),
   /** A folder that keeps answers of real models for all runs that name it. */
   cache: v.optional(path),
+  budget: v.optional(budget),
 });
 
 /** A distribution of a duration (ms) or a count: a constant, or a table. */
@@ -117,6 +129,17 @@ const countDistribution = distributionOf(v.pipe(v.number(), v.minValue(0)), "a n
 /** Per million tokens, in one currency of the user's choice. */
 const price = v.strictObject({ prompt: v.pipe(v.number(), v.minValue(0)), completion: v.pipe(v.number(), v.minValue(0)) });
 
+/** How a model answers: unset, as a model of middle size does. */
+const expectation = v.strictObject({
+  output_tokens: v.optional(countDistribution, { kind: "uniform", min: 1, max: 512 }),
+  /** Until the first token. */
+  latency: v.optional(durationDistribution, "1s"),
+  tokens_per_second: v.optional(v.pipe(v.number(), v.gtValue(0)), 50),
+});
+
+/** Requests and tokens a minute, over all hosts of a run. */
+const rate = { rpm: v.optional(positive), tpm: v.optional(positive) };
+
 const URL_WANTED = "a URL that starts with http:// or https://";
 const openaiModel = v.strictObject({
   kind: v.literal("openai"),
@@ -132,9 +155,12 @@ const openaiModel = v.strictObject({
   retries: v.optional(count, 5),
   /** Requests in flight from one host. */
   concurrency: v.optional(positive, 1000),
+  ...rate,
   price: v.optional(price),
   /** Whether answers are kept until their task is recorded, so that none is asked for twice; unset, those of real models. */
   journal: v.optional(v.boolean()),
+  /** What a forecast goes by when there are no records to go by (--dry-run). */
+  expect: v.optional(expectation),
 });
 
 const simulatedModel = v.strictObject({
@@ -163,6 +189,7 @@ const simulatedModel = v.strictObject({
   timeout: v.optional(duration, "10m"),
   retries: v.optional(count, 5),
   concurrency: v.optional(positive, 100_000),
+  ...rate,
   price: v.optional(price),
   /** Whether answers are kept until their task is recorded, so that none is asked for twice; unset, those of real models. */
   journal: v.optional(v.boolean()),
@@ -367,6 +394,11 @@ export const BUILT_IN_AGENTS: readonly string[] = ["llm", "exec", "language", "p
 /** Programs of this machine that nothing isolates, and that keep nothing of a task. */
 export const PLAIN_PROCESSES = v.parse(sandbox, { engine: "process", stateful: false });
 
+/** What a model that nothing is known of is expected to be like. */
+export const EXPECTED = v.parse(expectation, {});
+/** A simulated model with nothing set. */
+export const PLAIN_SIMULATION = v.parse(simulatedModel, { kind: "simulated" });
+
 /** Whether an image is something on disk; anything else is a Docker reference. */
 export function isImagePath(image: string): boolean {
   return /^\.{0,2}\//.test(image) || image.endsWith(".sif");
@@ -406,6 +438,7 @@ export const FREE_KEYS: readonly string[] = [
   "run.fail_above",
   "run.grace",
   "run.cache",
+  "run.budget",
   "store.enabled",
   "store.above",
   "store.memory",
@@ -419,6 +452,10 @@ export const FREE_KEYS: readonly string[] = [
   "sandboxes.*.pids",
   "models.*.concurrency",
   "models.*.journal",
+  "models.*.rpm",
+  "models.*.tpm",
+  "models.*.expect",
+  "models.*.expect.*",
   "models.*.api_key",
   "models.*.headers",
 ];

@@ -78,6 +78,8 @@ describe("a summary", () => {
     hops: 300,
     usage: { requests: 100, prompt_tokens: 2000, completion_tokens: 500 },
     cost: 0.0125,
+    spent: { requests: 130, prompt_tokens: 2600, completion_tokens: 700, cost: 0.0163 },
+    budget: null,
     stop_reasons: { agreed: 28, error: 2 },
     errors: { "model_timeout in student": 2 },
     score: { scored: 28, mean: 0.5 },

@@ -75,6 +75,7 @@ export async function writeRun(directory: string, recipe: JsonObject, records: I
     state: "complete",
     expected: all,
     ...counts,
+    spent: { requests: 0, prompt_tokens: 0, completion_tokens: 0, cost: 0, hosts: {} },
     simulated: true,
     seed: 0,
     trials: 1,

@@ -1,0 +1,218 @@
+// A forecast: from what some tasks used to what all that are left will use, each figure with the range in which it lies nine
+// times of ten. Pure.
+
+import { createRandom } from "../task/seed.ts";
+import type { Hop, Usage } from "../task/task.ts";
+
+/** Standard deviations to either side: 90 % of a normal distribution. */
+const SPREAD = 1.645;
+/** Runs of tasks that are drawn to see how long they take, and tasks in each at the most; what is more goes on at their pace. */
+const DRAWS = 40;
+const DRAWN_TASKS_MAX = 5000;
+
+/** What one task used. */
+export interface Sample {
+  readonly asks: readonly Ask[];
+  /** From its admission to its end, if nothing holds it up. */
+  readonly ms: number;
+}
+
+/** One hop that asked a model. */
+export interface Ask extends Usage {
+  readonly role: string;
+  readonly cost: number | null;
+  readonly ms: number;
+}
+
+export interface Plan {
+  /** Still to be done. */
+  readonly tasks: number;
+  /** The samples are exact where they are all of the tasks. */
+  readonly isRepeatable: boolean;
+  readonly concurrency: number;
+  readonly roles: readonly PlannedRole[];
+  readonly models: readonly PlannedModel[];
+  /** Processes that ask models. */
+  readonly hosts: number;
+}
+
+export interface PlannedRole {
+  readonly name: string;
+  readonly model: string | null;
+  readonly concurrency: number;
+}
+
+export interface PlannedModel {
+  readonly name: string;
+  readonly concurrency: number;
+  readonly rpm: number | null;
+  readonly tpm: number | null;
+}
+
+export interface Range {
+  readonly expected: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+export interface Forecast {
+  readonly requests: Range;
+  readonly prompt_tokens: Range;
+  readonly completion_tokens: Range;
+  /** Prompts and completions. */
+  readonly tokens: Range;
+  /** Null where no model has a price. */
+  readonly cost: Range | null;
+  readonly time_ms: Range;
+  /** What the time comes of. */
+  readonly bound_by: string;
+  /** Expected. */
+  readonly roles: readonly RoleForecast[];
+}
+
+export interface RoleForecast extends Usage {
+  readonly name: string;
+  readonly cost: number | null;
+}
+
+/** Of at least one sample. */
+export function forecast(samples: readonly Sample[], plan: Plan): Forecast {
+  const total = (of: (ask: Ask) => number): Range =>
+    rangeOf(
+      samples.map(({ asks }) => sum(asks, of)),
+      plan,
+    );
+  const tokens = total(({ prompt_tokens, completion_tokens }) => prompt_tokens + completion_tokens);
+  const isPriced = samples.some(({ asks }) => asks.some(({ cost }) => cost !== null));
+  const each = plan.tasks / samples.length;
+  const roles = plan.roles
+    .filter(({ model }) => model !== null)
+    .map(({ name }) => {
+      const asks = samples.flatMap((sample) => sample.asks.filter(({ role }) => role === name));
+      return {
+        name,
+        requests: each * sum(asks, (ask) => ask.requests),
+        prompt_tokens: each * sum(asks, (ask) => ask.prompt_tokens),
+        completion_tokens: each * sum(asks, (ask) => ask.completion_tokens),
+        cost: asks.some(({ cost }) => cost !== null) ? each * sum(asks, ({ cost }) => cost ?? 0) : null,
+      };
+    });
+  const bounds = boundsOf(samples, plan);
+  const [slowest = ["", { expected: 0, low: 0, high: 0 }]] = bounds.sort(([, a], [, b]) => b.expected - a.expected);
+  return {
+    requests: total(({ requests }) => requests),
+    prompt_tokens: total((ask) => ask.prompt_tokens),
+    completion_tokens: total((ask) => ask.completion_tokens),
+    tokens,
+    cost: isPriced ? total(({ cost }) => cost ?? 0) : null,
+    time_ms: slowest[1],
+    bound_by: slowest[0],
+    roles,
+  };
+}
+
+/** How long the steps of a task take one after the other; of branches that went at once, the longest. */
+export function durationOf(history: readonly Hop[]): number {
+  let ms = 0;
+  let branches: number[] = [];
+  for (const { branch, run_ms } of history) {
+    if (branch === undefined) {
+      ms += Math.max(0, ...branches) + run_ms;
+      branches = [];
+    } else branches[branch] = (branches[branch] ?? 0) + run_ms;
+  }
+  return ms + Math.max(0, ...branches.filter((one) => one !== undefined));
+}
+
+/** Of a sum over all tasks, from some of them: those that were seen may not be like the others, and no two are alike. */
+function rangeOf(values: readonly number[], { tasks, isRepeatable }: Plan): Range {
+  const mean = sum(values, (value) => value) / values.length;
+  const variance = values.length < 2 ? mean ** 2 : sum(values, (value) => (value - mean) ** 2) / (values.length - 1);
+  const ofMean = (tasks ** 2 * variance) / values.length;
+  const error = isRepeatable ? ofMean * Math.max(0, 1 - values.length / tasks) : ofMean + tasks * variance;
+  const spread = SPREAD * Math.sqrt(error);
+  return { expected: tasks * mean, low: Math.max(0, tasks * mean - spread), high: tasks * mean + spread };
+}
+
+/** Each thing that there is only so much of, and how long it takes with that. The run takes the longest of them. */
+function boundsOf(samples: readonly Sample[], plan: Plan): [what: string, Range][] {
+  const { models, roles, hosts, concurrency } = plan;
+  const modelOf = new Map(roles.map(({ name, model }) => [name, model]));
+  const bounds: [string, Range][] = [[`run.concurrency = ${concurrency}`, makespan(samples, plan)]];
+  const add = (what: string, msEach: number, of: (ask: Ask) => number): void => {
+    bounds.push([
+      what,
+      rangeOf(
+        samples.map(({ asks }) => msEach * sum(asks, of)),
+        plan,
+      ),
+    ]);
+  };
+  for (const role of roles)
+    add(`roles.${role.name}.concurrency`, 1 / (role.concurrency * hosts), (ask) => (ask.role === role.name ? ask.ms : 0));
+  for (const { name, rpm, tpm, ...model } of models) {
+    const own = (of: (ask: Ask) => number) => (ask: Ask) => (modelOf.get(ask.role) === name ? of(ask) : 0);
+    add(
+      `models.${name}.concurrency`,
+      1 / (model.concurrency * hosts),
+      own(({ ms }) => ms),
+    );
+    if (rpm !== null)
+      add(
+        `models.${name}.rpm = ${rpm}`,
+        60_000 / rpm,
+        own(({ requests }) => requests),
+      );
+    if (tpm !== null)
+      add(
+        `models.${name}.tpm = ${tpm}`,
+        60_000 / tpm,
+        own((ask) => ask.prompt_tokens + ask.completion_tokens),
+      );
+  }
+  return bounds;
+}
+
+/** Tasks like the samples, so many at once: drawn a number of times. */
+function makespan(samples: readonly Sample[], { tasks, concurrency, isRepeatable }: Plan): Range {
+  const random = createRandom(samples.length);
+  const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)] as T;
+  const all = samples.map(({ ms }) => ms);
+  const drawn = Math.min(tasks, DRAWN_TASKS_MAX);
+  const isAll = isRepeatable && samples.length === tasks;
+  const spans = Array.from({ length: isAll ? 1 : DRAWS }, () => {
+    // The samples are drawn as well: they could have been others.
+    const seen = isAll ? all : all.map(() => pick(all));
+    const durations = isAll ? all : Array.from({ length: drawn }, () => pick(seen));
+    const further = ((tasks - drawn) * sum(seen, (ms) => ms)) / seen.length / concurrency;
+    return spanOf(durations, concurrency) + further;
+  }).sort((a, b) => a - b);
+  const at = (share: number) => spans[Math.round(share * (spans.length - 1))] ?? 0;
+  return { expected: sum(spans, (span) => span) / spans.length, low: at(0.05), high: at(0.95) };
+}
+
+/** One after the other in so many places, each in the one that is free first. */
+function spanOf(durations: readonly number[], places: number): number {
+  // A heap: the place that is free first is at its top.
+  const free = new Float64Array(Math.min(places, durations.length));
+  let last = 0;
+  for (const ms of durations) {
+    const until = (free[0] ?? 0) + ms;
+    last = Math.max(last, until);
+    let at = 0;
+    for (;;) {
+      let child = 2 * at + 1;
+      if (child >= free.length) break;
+      if (child + 1 < free.length && (free[child + 1] as number) < (free[child] as number)) child++;
+      if ((free[child] as number) >= until) break;
+      free[at] = free[child] as number;
+      at = child;
+    }
+    free[at] = until;
+  }
+  return last;
+}
+
+function sum<T>(list: readonly T[], of: (one: T) => number): number {
+  return list.reduce((total, one) => total + of(one), 0);
+}

@@ -1,0 +1,120 @@
+// A rehearsal: some tasks of a run taken all the way by its real rule and code, with stand-ins for its models. What runs in a
+// sandbox is not started, and ends a task there. Nothing is written and nobody is asked.
+
+import type { Agent } from "../agent/contract.ts";
+import { openDataset } from "../dataset/open.ts";
+import { MatrixError } from "../error.ts";
+import { Host } from "../host/host.ts";
+import { countTime } from "../model/stand-in.ts";
+import { startTask } from "../orchestrator/advance.ts";
+import { MemoryTransport } from "../peer/memory.ts";
+import { systemClock } from "../task/clock.ts";
+import { createRandom, deriveSeed } from "../task/seed.ts";
+import type { Hop, Message } from "../task/task.ts";
+import type { Prepared, Scanned } from "./prepare.ts";
+
+/** Tasks that are rehearsed at the most, and for how long. */
+const TASKS_MAX = 100;
+const REHEARSAL_MS = 30_000;
+
+export interface Rehearsed {
+  readonly history: readonly Hop[];
+  /** The role that was not started; null where the task came to its end. */
+  readonly stoppedAt: string | null;
+}
+
+/** Fewer where their code takes too long. */
+export async function rehearse(prepared: Prepared, scanned: Scanned): Promise<readonly Rehearsed[]> {
+  const first = await drawTasks(prepared, scanned);
+  const ended: Rehearsed[] = [];
+  const over = Promise.withResolvers<void>();
+  const stage: { host: Host | null } = { host: null };
+  const transport = new MemoryTransport((self) => {
+    const host = new Host({
+      id: "rehearsal",
+      roles: rolesOf(prepared),
+      rule: prepared.rule,
+      taskTimeoutMs: Number.POSITIVE_INFINITY,
+      transport: self,
+      clock: systemClock,
+      tracing: null,
+    });
+    stage.host = host;
+    const receive = (ends: readonly Message[]): void => {
+      ended.push(...ends.map(rehearsedOf));
+      if (ended.length === first.length) over.resolve();
+    };
+    return { host, sink: { receive } };
+  });
+  if (first.length === 0) return [];
+  for (const message of first) transport.send(message);
+  const timer = setTimeout(over.resolve, REHEARSAL_MS);
+  await over.promise;
+  clearTimeout(timer);
+  stage.host?.stop();
+  return ended;
+}
+
+function rehearsedOf(end: Message): Rehearsed {
+  const error = end.kind === "end" ? end.ending.error : null;
+  return { history: end.task.history, stoppedAt: error?.message === NOT_STARTED ? error.role : null };
+}
+
+/** The first messages of tasks that the run's seed chooses. */
+async function drawTasks({ loaded, rule }: Prepared, { source, scan }: Scanned): Promise<Message[]> {
+  const { seed, trials } = loaded.recipe.run;
+  const wanted = choose(scan.rows * trials, createRandom(deriveSeed(seed, "rehearsal")));
+  const messages: Message[] = [];
+  const rows = await openDataset(source, scan.rows);
+  try {
+    for (let number = 0; messages.length < wanted.size; number++) {
+      const row = await rows.next();
+      if (row === null) break;
+      for (let trial = 0; trial < trials; trial++) {
+        if (!wanted.has(number * trials + trial)) continue;
+        const drawn = { rowId: row.id, trial, row: row.row, seed: deriveSeed(seed, row.id, trial), attempt: 1 };
+        messages.push(startTask(rule, { ...drawn, admittedAt: systemClock(), trace: null }));
+      }
+    }
+  } finally {
+    await rows.close();
+  }
+  return messages;
+}
+
+/** Different numbers below `total`. */
+function choose(total: number, random: () => number): ReadonlySet<number> {
+  const chosen = new Set<number>();
+  if (total <= TASKS_MAX) for (let number = 0; number < total; number++) chosen.add(number);
+  else while (chosen.size < TASKS_MAX) chosen.add(Math.floor(random() * total));
+  return chosen;
+}
+
+const NOT_STARTED = "not started: it runs in a sandbox";
+
+function rolesOf({ loaded, agents }: Prepared) {
+  const { roles } = loaded.recipe;
+  return [...agents].map(([name, { agent, render }]) => ({
+    name,
+    agent: roles[name]?.sandbox !== undefined ? absent : render === null ? agent : timed(agent),
+    concurrency: TASKS_MAX,
+    timeoutMs: REHEARSAL_MS,
+  }));
+}
+
+const absent: Agent = {
+  run: () => {
+    throw new MatrixError("sandbox_unavailable", NOT_STARTED);
+  },
+};
+
+/** With the time in its hop that its model would have taken. */
+function timed(agent: Agent): Agent {
+  return {
+    run: async (task, context) => {
+      const { value, ms } = await countTime(() => agent.run(task, context));
+      const answer = { ...value, run_ms: ms };
+      return answer;
+    },
+  };
+}

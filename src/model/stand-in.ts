@@ -1,0 +1,75 @@
+// A model that stands in for another one in a forecast: it answers at once what that one would, or what is expected of it, and
+// asks nobody. The time that an answer would have taken passes for whoever counts it, and for nobody else.
+
+import { AsyncLocalStorage } from "node:async_hooks";
+import { EXPECTED, type ModelConfig, PLAIN_SIMULATION, type SimulatedModelConfig } from "../recipe/schema.ts";
+import { createRandom, deriveSeed } from "../task/seed.ts";
+import type { ChatAnswer, Model } from "./contract.ts";
+import { createModel, loadReplies, type ModelParts, simulatedError } from "./create.ts";
+import { sample } from "./distribution.ts";
+import { CHARACTERS_PER_TOKEN, type Replies, simulate } from "./simulated.ts";
+import { drawWords } from "./words.ts";
+
+/** Between tries, about: half of what src/model/retry.ts may wait at the most. */
+const BACKOFF_MS = { first: 125, max: 15_000 } as const;
+
+const counting = new AsyncLocalStorage<{ ms: number }>();
+
+/** What it comes to, and how long stand-ins would have taken for it. */
+export async function countTime<T>(act: () => Promise<T> | T): Promise<{ readonly value: T; readonly ms: number }> {
+  const time = { ms: 0 };
+  const value = await counting.run(time, act);
+  return { value, ms: time.ms };
+}
+
+/** With the name, the price and the label of the model that it stands for. */
+export async function createStandIn(name: string, config: ModelConfig, parts: ModelParts): Promise<Model> {
+  const model = await createModel(name, config, parts);
+  switch (config.kind) {
+    case "simulated": {
+      const replies = await loadReplies(name, config, parts);
+      return { ...model, chat: async (request) => answerOf(config, replies, request) };
+    }
+    case "openai": {
+      const expected = { ...PLAIN_SIMULATION, ...(config.expect ?? EXPECTED) };
+      const replies: Replies = (_, { random }) => drawTokens(sample(expected.output_tokens, random), random);
+      // A schema asks for something else than words.
+      return { ...model, chat: async (request) => answerOf(expected, request.schema === undefined ? replies : null, request) };
+    }
+    case "scripted": {
+      const script = await createModel(name, { ...config, latency: { kind: "constant", value: 0 } }, parts);
+      return {
+        ...model,
+        chat: (request, signal) => {
+          pass(sample(config.latency, createRandom(deriveSeed(request.seed, "latency"))));
+          return script.chat(request, signal);
+        },
+      };
+    }
+  }
+}
+
+/** Words that are counted as just so many tokens. */
+function drawTokens(tokens: number, random: () => number): string {
+  const count = Math.max(1, Math.round(tokens));
+  return drawWords(count, random)
+    .padEnd(count * CHARACTERS_PER_TOKEN, "x")
+    .slice(0, count * CHARACTERS_PER_TOKEN);
+}
+
+/** After as many tries as the model itself would need. */
+function answerOf(config: SimulatedModelConfig, replies: Replies | null, request: Parameters<typeof simulate>[2]): ChatAnswer {
+  for (let tries = 0; ; tries++) {
+    const { durationMs, failure, message, finishReason, usage } = simulate(config, replies, request, tries);
+    const late = failure === "timeout" || durationMs > config.timeout;
+    pass(late ? config.timeout : durationMs);
+    if (!late && failure === null) return { message, finishReason, usage: { ...usage, requests: tries + 1 } };
+    if (tries >= config.retries) throw simulatedError(failure ?? "timeout", config);
+    pass(Math.min(BACKOFF_MS.max, BACKOFF_MS.first * 2 ** tries) + (failure === "rate_limited" ? config.retry_after : 0));
+  }
+}
+
+function pass(ms: number): void {
+  const time = counting.getStore();
+  if (time !== undefined) time.ms += ms;
+}
