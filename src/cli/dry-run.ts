@@ -17,6 +17,7 @@ import { durationOf, type Forecast, forecast, type Plan, type Range, type Sample
 import { formatDuration, grouped } from "./panel.ts";
 import { type Prepared, prepare, previewFirstRow, scanRows } from "./prepare.ts";
 import { rehearse } from "./rehearsal.ts";
+import { renderTable } from "./table.ts";
 
 export interface DryRunFlags {
   readonly like?: string;
@@ -172,7 +173,7 @@ function textOf(result: DryRun): string {
   const { name, simulated, tasks, recorded, cost, budget } = result;
   const title = `${name}: a forecast for ${grouped(tasks)} tasks${recorded > 0 ? `, ${grouped(recorded)} are recorded` : ""}`;
   const lines = [`${title}${simulated ? " (simulated model)" : ""}; nothing was asked`, "", ...sourceLines(result.source), ""];
-  lines.push(...tableOf(result), "");
+  lines.push(tableOf(result), "");
   const ranges: [string, Range, (value: number) => string][] = [
     ["requests", result.requests, grouped],
     ["tokens in", result.prompt_tokens, grouped],
@@ -205,17 +206,14 @@ function sourceLines({ kind, directory, samples, models, left_out }: DryRun["sou
   return lines;
 }
 
-function tableOf({ roles }: DryRun): string[] {
+function tableOf({ roles }: DryRun): string {
   const head = ["role", "requests", "tokens in", "tokens out", "cost"];
   const rows = roles.map(({ name, requests, prompt_tokens, completion_tokens, cost }) => [
     name,
     ...[requests, prompt_tokens, completion_tokens].map(grouped),
     cost === null ? "-" : money(cost),
   ]);
-  const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)));
-  return [head, ...rows].map((row) =>
-    row.map((cell, column) => (column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0))).join("  "),
-  );
+  return renderTable([head, ...rows]);
 }
 
 function budgetLine(

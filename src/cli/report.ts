@@ -1,4 +1,5 @@
-// `matrix report DIR`: what a run is worth, a line a domain: mean reward with its spread, pass^k over trials, why tasks ended.
+// `matrix report DIR`: what a run is worth, a line a domain: mean reward with its spread, pass^k over trials, why tasks ended; and
+// what it used, a line a role and a model.
 // Tasks that failed have no reward and are counted beside, never as 0.
 
 import { Command, Option } from "commander";
@@ -6,6 +7,7 @@ import { readManifest } from "../driver/manifest.ts";
 import { readRecords } from "../driver/recorded.ts";
 import { MatrixError } from "../error.ts";
 import type { TrajectoryRecord } from "../task/record.ts";
+import { renderUsage, UsageTally } from "./usage-report.ts";
 
 /** A reward this near to 1 is a success: rewards are products of fractions. */
 const SUCCESS_MARGIN = 1e-6;
@@ -25,7 +27,7 @@ interface Line {
 
 export function reportCommand(): Command {
   return new Command("report")
-    .description("mean reward, pass^k and why tasks ended, a line a domain")
+    .description("mean reward, pass^k and why tasks ended, a line a domain; usage, cost and latency, a line a role and a model")
     .argument("<dir>", "the run directory")
     .addOption(new Option("--json", "one object on stdout").env("MATRIX_JSON"))
     .action(async (directory: string, { json = false }: { json?: boolean }) => {
@@ -33,15 +35,18 @@ export function reportCommand(): Command {
       if (manifest === null) throw new MatrixError("usage", `${directory} is no run directory: it has no manifest.json`);
       const { name, simulated } = manifest;
       const domains = new Map<string, Domain>();
+      const usage = new UsageTally();
       for await (const records of readRecords(directory)) {
         for (const record of records) {
           const domain = domainOf(record) ?? name;
           const group = domains.get(domain) ?? new Domain();
           domains.set(domain, group.add(record));
+          usage.add(record);
         }
       }
       const lines = [...domains].map(([domain, group]) => group.line(domain));
-      console.log(json ? JSON.stringify({ name, simulated, domains: lines }) : textOf(name, simulated, lines));
+      if (json) console.log(JSON.stringify({ name, simulated, domains: lines, ...usage.report }));
+      else console.log(`${textOf(name, simulated, lines)}\n\n${renderUsage(usage.report)}`);
     });
 }
 

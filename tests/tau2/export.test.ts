@@ -109,7 +109,7 @@ describe.if(python !== null)("the export to tau2", () => {
         expect([...new Set(seen.arguments)].sort()).toEqual([...new Set(texts)].sort());
 
         const { stdout } = await matrix(["report", "run"], { cwd: folder });
-        expect(stdout.split("\n")).toEqual([
+        expect(stdout.split("\n").slice(0, 7)).toEqual([
           "tau2-gold (simulated model)",
           "",
           "domain   tasks  scored  failed  reward      ±  pass^1  pass^2  ended",
@@ -117,7 +117,6 @@ describe.if(python !== null)("the export to tau2", () => {
           "telecom      2       4       0   1.000  0.000   1.000   1.000  user_stop 4",
           "",
           "±: standard error over tasks",
-          "",
         ]);
       }),
     3 * MINUTES,

@@ -1,0 +1,120 @@
+// What a run used, from its records: a line a role and a line a model, with how long their steps took, and one of whole tasks.
+// Of any number of records in little memory: durations are counted, not kept.
+
+import type { TrajectoryRecord } from "../task/record.ts";
+import type { Usage } from "../task/task.ts";
+import { grouped } from "./panel.ts";
+import { renderTable } from "./table.ts";
+
+export interface UsageReport {
+  readonly roles: readonly UsageLine[];
+  readonly models: readonly UsageLine[];
+  readonly tasks: UsageLine;
+}
+
+export interface UsageLine extends Usage {
+  readonly name: string;
+  /** Hops of a role or a model; records. */
+  readonly count: number;
+  /** Null where it has no price. */
+  readonly cost: number | null;
+  /** From the start of the agent to its answer; of a task, from its admission to its end. */
+  readonly ms: { readonly p50: number; readonly p95: number; readonly p99: number };
+}
+
+export class UsageTally {
+  readonly #roles = new Map<string, Line>();
+  readonly #models = new Map<string, Line>();
+  readonly #tasks = new Line("tasks");
+
+  add({ history, usage, cost, timing }: TrajectoryRecord): void {
+    for (const hop of history) {
+      lineOf(this.#roles, hop.role).add(hop.usage, hop.cost, hop.run_ms);
+      if (hop.model !== undefined) lineOf(this.#models, hop.model).add(hop.usage, hop.cost, hop.run_ms);
+    }
+    this.#tasks.add(usage, cost ?? undefined, timing.total_ms);
+  }
+
+  get report(): UsageReport {
+    const reports = (lines: ReadonlyMap<string, Line>) => [...lines.values()].map((line) => line.report);
+    return { roles: reports(this.#roles), models: reports(this.#models), tasks: this.#tasks.report };
+  }
+}
+
+export function renderUsage({ roles, models, tasks }: UsageReport): string {
+  const head = ["", "hops", "requests", "tokens in", "tokens out", "cost", "p50 ms", "p95 ms", "p99 ms"];
+  const row = (line: UsageLine): string[] => [
+    line.name,
+    ...[line.count, line.requests, line.prompt_tokens, line.completion_tokens].map(grouped),
+    line.cost === null ? "-" : line.cost.toFixed(4),
+    ...[line.ms.p50, line.ms.p95, line.ms.p99].map((ms) => (ms < 100 ? ms.toFixed(1) : grouped(ms))),
+  ];
+  return renderTable([["role", ...head.slice(1)], ...roles.map(row), ["model"], ...models.map(row), ["whole tasks"], row(tasks)]);
+}
+
+class Line {
+  readonly #name: string;
+  #count = 0;
+  #requests = 0;
+  #promptTokens = 0;
+  #completionTokens = 0;
+  #cost: number | null = null;
+  readonly #durations = new Durations();
+
+  constructor(name: string) {
+    this.#name = name;
+  }
+
+  add(usage: Usage | undefined, cost: number | undefined, ms: number): void {
+    this.#count++;
+    this.#requests += usage?.requests ?? 0;
+    this.#promptTokens += usage?.prompt_tokens ?? 0;
+    this.#completionTokens += usage?.completion_tokens ?? 0;
+    if (cost !== undefined) this.#cost = (this.#cost ?? 0) + cost;
+    this.#durations.add(ms);
+  }
+
+  get report(): UsageLine {
+    return {
+      name: this.#name,
+      count: this.#count,
+      requests: this.#requests,
+      prompt_tokens: this.#promptTokens,
+      completion_tokens: this.#completionTokens,
+      cost: this.#cost,
+      ms: { p50: this.#durations.quantile(0.5), p95: this.#durations.quantile(0.95), p99: this.#durations.quantile(0.99) },
+    };
+  }
+}
+
+function lineOf(lines: Map<string, Line>, name: string): Line {
+  const line = lines.get(name) ?? new Line(name);
+  lines.set(name, line);
+  return line;
+}
+
+/** Each step of the scale is so much longer than the one before: what a quantile may be off by. */
+const STEP = Math.log(1.01);
+const SHORTEST_MS = 0.001;
+
+/** How many durations there are of each length, on a scale of lengths. */
+class Durations {
+  readonly #counts = new Map<number, number>();
+  #total = 0;
+
+  add(ms: number): void {
+    const step = Math.round(Math.log(Math.max(ms, SHORTEST_MS)) / STEP);
+    this.#counts.set(step, (this.#counts.get(step) ?? 0) + 1);
+    this.#total++;
+  }
+
+  /** Of no durations, 0. */
+  quantile(share: number): number {
+    let left = Math.ceil(share * this.#total);
+    for (const [step, count] of [...this.#counts].sort(([a], [b]) => a - b)) {
+      left -= count;
+      if (left <= 0) return Math.round(Math.exp(step * STEP) * 1000) / 1000;
+    }
+    return 0;
+  }
+}

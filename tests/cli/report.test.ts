@@ -1,0 +1,49 @@
+// `matrix report` of any run: what each role and each model used, and how long it took.
+
+import { expect, test } from "bun:test";
+import { join } from "node:path";
+import { CORAL, matrix, readRecords, withFolder } from "../matrix.ts";
+
+interface Line {
+  readonly name: string;
+  readonly count: number;
+  readonly requests: number;
+  readonly prompt_tokens: number;
+  readonly completion_tokens: number;
+  readonly cost: number | null;
+  readonly ms: { readonly p50: number; readonly p95: number; readonly p99: number };
+}
+interface Report {
+  readonly roles: readonly Line[];
+  readonly models: readonly Line[];
+  readonly tasks: Line;
+}
+
+test("a report gives usage, cost and latency of each role and model, which come to those of the whole run", () =>
+  withFolder(async (folder) => {
+    const directory = join(folder, "run");
+    const price = "models.speaker.price={ prompt = 1, completion = 3 }";
+    const { stdout } = await matrix(["drive", CORAL, "-o", directory, "-q", "--json", price]);
+    const { hops, usage, cost } = JSON.parse(stdout) as {
+      hops: number;
+      usage: Pick<Line, "requests" | "prompt_tokens" | "completion_tokens">;
+      cost: number;
+    };
+    const report = JSON.parse((await matrix(["report", directory, "--json"])).stdout) as Report;
+
+    expect(report.roles.map(({ name }) => name).sort()).toEqual(["extractor", "matcher", "student", "teacher"]);
+    expect(report.roles.reduce((sum, { count }) => sum + count, 0)).toBe(hops);
+    expect(report.roles.reduce((sum, role) => sum + (role.cost ?? 0), 0)).toBeCloseTo(cost, 9);
+    expect(report.roles.find(({ name }) => name === "matcher")?.cost).toBeNull();
+    expect(report.models).toHaveLength(1);
+    expect(report.models[0]).toMatchObject({ name: "simulated:speaker", ...usage });
+    expect(report.tasks).toMatchObject({ count: 40, ...usage });
+
+    // Quantiles are counted on a scale with steps of 1 %.
+    const durations = (await readRecords(directory)).map(({ timing }) => timing.total_ms).sort((a, b) => a - b);
+    expect(report.tasks.ms.p50 / (durations[19] as number)).toBeCloseTo(1, 1.9);
+    expect(report.tasks.ms.p99 / (durations[39] as number)).toBeCloseTo(1, 1.9);
+
+    const text = (await matrix(["report", directory])).stdout;
+    expect(text).toMatch(/^student +\d+ +\d+ +[\d,]+ +[\d,]+ +0\.\d{4} +[\d.,]+ +[\d.,]+ +[\d.,]+$/m);
+  }));
