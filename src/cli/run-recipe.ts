@@ -71,12 +71,14 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, { s
     log.write("warning", "cut a torn last line: its task runs again", { bytes: directory.recorded.tornBytes });
   log.write("info", before > 0 ? "goes on" : "begins", { run: name, expected, recorded: before, runtime: runtime.name, version });
 
+  prepared.modelSite.say = (level, what) => log.write(level, what);
   const tracing = await createTracing(process.env, name, version);
   const metrics = await createMetrics(process.env, { run: name, host: DRIVER_NAME, version }, () => ({
     roles: running?.roles ?? [],
     broker: cluster?.peer.broker.counts ?? null,
     refusedRequests: cluster?.peer.refused ?? {},
     tasks: { inFlight: running?.inFlight ?? 0, expected, ...directory.counts },
+    models: prepared.modelSite.models,
     tokens: { prompt: tally.usage.prompt_tokens, completion: tally.usage.completion_tokens },
   }));
   const rows = await openDataset(source, scan.rows);

@@ -135,7 +135,7 @@ async function unpackAndPrepare({ bundle }: Welcome, folder: string): Promise<Pr
 }
 
 async function serve(
-  { loaded, agents, rule, openSandboxes }: Prepared,
+  { loaded, agents, rule, modelSite, openSandboxes }: Prepared,
   { run }: Welcome,
   driver: DriverCalls,
   options: WorkerOptions,
@@ -154,6 +154,7 @@ async function serve(
   }
   const found = await options.find();
   if (found === null) throw new MatrixError("usage", "the driver has gone before this host was ready");
+  modelSite.say = (level, what) => log.write(level, what);
   const tracing = await createTracing(process.env, recipe.name, version);
   const parts: { host: Host | null; peer: Peer | null } = { host: null, peer: null };
   const load = (): Load =>
@@ -163,6 +164,7 @@ async function serve(
     broker: parts.peer?.broker.counts ?? null,
     refusedRequests: parts.peer?.refused ?? {},
     tasks: null,
+    models: modelSite.models,
     tokens: parts.host?.tokens ?? { prompt: 0, completion: 0 },
   }));
   const slots = roles.reduce((sum, role) => sum + (recipe.roles[role]?.concurrency ?? 0), 0);

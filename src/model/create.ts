@@ -7,10 +7,10 @@ import type { Usage } from "../task/task.ts";
 import type { ChatAnswer, Model } from "./contract.ts";
 import { sample } from "./distribution.ts";
 import { RequestLimit } from "./limit.ts";
-import { createOpenaiTry, type Try } from "./openai.ts";
-import { pause, retry } from "./retry.ts";
+import { createOpenaiTry } from "./openai.ts";
+import { pause, retry, type Try } from "./retry.ts";
 import { Script } from "./scripted.ts";
-import { type Failure, type Replies, simulate } from "./simulated.ts";
+import { type Failure, type Replies, simulate, TOO_LONG } from "./simulated.ts";
 import type { ModelSite } from "./site.ts";
 
 /** What a recipe's replies are loaded with. */
@@ -48,21 +48,24 @@ export async function createModel(name: string, config: ModelConfig, parts: Mode
 
 /** One answer: tries within the model's limits. */
 function asking(name: string, config: ModelConfig, attempt: Try, site: ModelSite): Model["chat"] {
-  const limit = new RequestLimit(config.concurrency);
+  // Replicas have limits of their own.
+  const limit = new RequestLimit(config.kind === "openai" ? Number.POSITIVE_INFINITY : config.concurrency);
   // A script says the same again.
-  const retries = config.kind === "scripted" ? 0 : config.retries;
+  const { retries, deadline: deadlineMs } = config.kind === "scripted" ? { retries: 0, deadline: 0 } : config;
   return (request, signal) => {
     const random = createRandom(deriveSeed(request.seed, "retry"));
     return limit.run(async () => {
       let requests = 0;
-      const answer = await retry(
-        async (tries) => {
-          await site.permits?.take(name, 0, signal);
-          requests++;
-          return attempt(request, tries, signal);
-        },
-        { retries, signal, random },
-      );
+      const permit = async (): Promise<void> => {
+        await site.permits?.take(name, 0, signal);
+        requests++;
+      };
+      const answer = await retry((tries, deadline) => attempt(request, { tries, deadline, signal, permit }), {
+        retries,
+        deadlineMs,
+        signal,
+        random,
+      });
       return { ...answer, usage: { ...answer.usage, requests } };
     }, signal);
   };
@@ -71,7 +74,7 @@ function asking(name: string, config: ModelConfig, attempt: Try, site: ModelSite
 async function createTry(name: string, config: ModelConfig, parts: ModelParts): Promise<Try> {
   switch (config.kind) {
     case "openai":
-      return createOpenaiTry(config);
+      return createOpenaiTry(name, config, parts.site);
     case "simulated":
       return simulatedTry(config, await loadReplies(name, config, parts));
     case "scripted":
@@ -95,34 +98,41 @@ export async function loadReplies(name: string, { replies }: SimulatedModelConfi
 
 /** One try in process: waits as long as the answer would take, and fails as an endpoint would. */
 function simulatedTry(config: SimulatedModelConfig, replies: Replies | null): Try {
-  return async (request, tries, signal): Promise<ChatAnswer> => {
+  return async (request, { tries, signal, permit }): Promise<ChatAnswer> => {
+    await permit();
     const { durationMs, failure, message, finishReason, usage } = simulate(config, replies, request, tries);
-    const late = failure === "timeout" || durationMs > config.timeout;
+    const late = failure === "timeout" || failure === "stalled" || durationMs > config.timeout;
     await pause(late ? config.timeout : durationMs, signal);
     if (late) throw simulatedError("timeout", config);
+    if (failure === "context_length") return TOO_LONG;
     if (failure !== null) throw simulatedError(failure, config);
     return { message, finishReason, usage };
   };
 }
 
 function scriptedTry({ latency }: ScriptedModelConfig, script: Script): Try {
-  return async (request, _, signal) => {
+  return async (request, { signal, permit }) => {
+    await permit();
     await pause(sample(latency, createRandom(deriveSeed(request.seed, "latency"))), signal);
     return script.answer(request);
   };
 }
 
-function simulatedError(failure: Failure, { retry_after: retryAfterMs, timeout }: SimulatedModelConfig): MatrixError {
+function simulatedError(
+  failure: Exclude<Failure, "context_length">,
+  { retry_after: retryAfterMs, timeout }: SimulatedModelConfig,
+): MatrixError {
   switch (failure) {
     case "rate_limited":
       return new MatrixError("model_overloaded", "the simulated model answered 429", { retryAfterMs });
     case "server_error":
       return new MatrixError("model_failed", "the simulated model answered 500");
     case "timeout":
+    case "stalled":
       return new MatrixError("model_timeout", `no answer from the simulated model within ${timeout} ms`);
     case "malformed":
       return new MatrixError("model_bad_answer", "the answer of the simulated model is no JSON");
     case "cut":
-      return new MatrixError("model_unavailable", "the answer of the simulated model broke off");
+      return new MatrixError("model_lost", "the answer of the simulated model broke off");
   }
 }
