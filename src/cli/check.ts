@@ -3,6 +3,7 @@
 import { Command, Option } from "commander";
 import { MatrixError } from "../error.ts";
 import type { ChatMessage } from "../model/contract.ts";
+import type { OpenaiModelConfig } from "../recipe/schema.ts";
 import { type OverrideFlags, overrideOptions, overridesOf } from "./flags.ts";
 import { grouped } from "./panel.ts";
 import { prepare, previewFirstRow, scanRows } from "./prepare.ts";
@@ -67,7 +68,7 @@ async function makePlan(recipePath: string, overrides: readonly string[]): Promi
       name,
       kind: config.kind,
       id: prepared.models.get(name)?.id ?? name,
-      endpoint: config.kind === "openai" ? config.base_url : null,
+      endpoint: config.kind === "openai" ? endpointOf(config.base_url) : null,
     })),
     roles: Object.entries(recipe.roles).map(([name, config]) => ({
       name,
@@ -78,6 +79,11 @@ async function makePlan(recipePath: string, overrides: readonly string[]): Promi
     })),
     first_role: firstRole,
   };
+}
+
+function endpointOf(baseUrl: OpenaiModelConfig["base_url"]): string {
+  if (typeof baseUrl === "string" || Array.isArray(baseUrl)) return [baseUrl].flat().join(", ");
+  return "file" in baseUrl ? `the replicas in ${baseUrl.file}` : `every address of ${baseUrl.dns}`;
 }
 
 const PROMPT_LINES_MAX = 12;

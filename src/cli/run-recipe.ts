@@ -115,12 +115,14 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, wor
     );
   });
   const spending = setInterval(() => directory.noteSpent(ledger.recorded), SPENT_MS);
+  modelSite.say = (level, what) => log.write(level, what);
   const tracing = await createTracing(process.env, name, version);
   const metrics = await createMetrics(process.env, { run: name, host: DRIVER_NAME, version }, () => ({
     roles: running?.roles ?? [],
     broker: cluster?.peer.broker.counts ?? null,
     refusedRequests: cluster?.peer.refused ?? {},
     tasks: { inFlight: running?.inFlight ?? 0, expected, ...directory.counts },
+    models: modelSite.models,
     tokens: { prompt: tally.usage.prompt_tokens, completion: tally.usage.completion_tokens },
   }));
   const rows = await work.open();

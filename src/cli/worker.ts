@@ -162,6 +162,7 @@ async function serve(
   const found = await options.find();
   if (found === null) throw new MatrixError("usage", "the driver has gone before this host was ready");
   modelSite.permits = new TurnPermits(ratesOf(recipe), { ask: (model, wanted) => askTurns(driver, model, wanted) });
+  modelSite.say = (level, what) => log.write(level, what);
   const tracing = await createTracing(process.env, recipe.name, version);
   const parts: { host: Host | null; peer: Peer | null } = { host: null, peer: null };
   const load = (): Load =>
@@ -171,6 +172,7 @@ async function serve(
     broker: parts.peer?.broker.counts ?? null,
     refusedRequests: parts.peer?.refused ?? {},
     tasks: null,
+    models: modelSite.models,
     tokens: parts.host?.tokens ?? { prompt: 0, completion: 0 },
   }));
   const slots = roles.reduce((sum, role) => sum + (recipe.roles[role]?.concurrency ?? 0), 0);

@@ -39,12 +39,32 @@ export function addSpent(a: Spent, b: Spent): Spent {
   };
 }
 
+/** How one of a model's replicas stands. */
+export interface ReplicaState {
+  readonly replica: string;
+  readonly isUp: boolean;
+  readonly inFlight: number;
+  /** Requests that it is given at once. */
+  readonly window: number;
+}
+
+/** A model with replicas, for those who look on. */
+export interface Replicated {
+  readonly model: string;
+  readonly replicas: readonly ReplicaState[];
+  /** Requests that wait for room. */
+  readonly waiting: number;
+}
+
 export class ModelSite {
   permits: Permits | null = null;
   /** Of this run (DESIGN 4). */
   journal: Answers | null = null;
   /** Of all runs that name its folder: `run.cache`. */
   cache: Answers | null = null;
+  readonly models: Replicated[] = [];
+  /** Tells the user what befalls endpoints; replaced by the run's log. */
+  say: (level: "info" | "warning", what: string) => void = (level, what) => console.error(`${level}: ${what}`);
   /** By model; answers that were found again cost nothing. */
   readonly spent = new Map<string, Spent>();
   /** On all of them. */

@@ -4,7 +4,7 @@
 import { MatrixError, messageOf } from "../error.ts";
 import { appendHop, hopCount, moveTask, sizeOf } from "../task/encoded.ts";
 import type { Json, JsonObject } from "../task/json.ts";
-import type { Ending, Hop, Message, Task, TaskError } from "../task/task.ts";
+import { type Ending, type Hop, isUnanswered, type Message, type Task, type TaskError, type Unanswered } from "../task/task.ts";
 import { contextOf, type Done, done, type Orchestrator, type Route } from "./contract.ts";
 
 export interface Rule {
@@ -29,8 +29,8 @@ export function startTask(rule: Rule, admitted: Admitted): Message {
   return route(rule, task, null, () => rule.orchestrator.start(task.row, contextOf(task, null)));
 }
 
-/** The message after a finished hop, which is appended to the history. */
-export function nextMessage(rule: Rule, task: Task, hop: Hop): Message {
+/** The message after a finished hop, which is appended to the history. `stop`: why its model gave no whole answer, if so. */
+export function nextMessage(rule: Rule, task: Task, hop: Hop, stop: Unanswered | null = null): Message {
   let after: Task;
   try {
     after = appendHop(task, hop);
@@ -43,7 +43,10 @@ export function nextMessage(rule: Rule, task: Task, hop: Hop): Message {
     const message = `with this result the task has more than ${TASK_BYTES_MAX / 2 ** 20} MiB`;
     return failTask(task, { code: "task_too_large", message, role: task.role, hop: hop.hop });
   }
-  return route(rule, after, task.role, () => rule.orchestrator.next(task.state, hop.result, contextOf(after, task.role)));
+  const context = contextOf(after, task.role);
+  if (stop === null) return route(rule, after, task.role, () => rule.orchestrator.next(task.state, hop.result, context));
+  const ended = done({ reason: stop, outcome: { role: task.role } });
+  return route(rule, after, task.role, () => rule.orchestrator.unanswered?.(task.state, stop, context) ?? ended);
 }
 
 /** What a task carries while it waits for its branches. */
@@ -148,7 +151,8 @@ function route(rule: Rule, task: Task, role: string | null, decide: () => Route)
 }
 
 function finish(task: Task, stopReason: Ending["stopReason"], score: number | null, outcome: JsonObject | null): Message {
-  return { kind: "end", task, ending: { status: "ok", stopReason, score, outcome, error: null } };
+  // What was not answered is not scored, whatever a rule says.
+  return { kind: "end", task, ending: { status: "ok", stopReason, score: isUnanswered(stopReason) ? null : score, outcome, error: null } };
 }
 
 /** What is wrong with a decision, as user code may return anything; null when it is sound. */

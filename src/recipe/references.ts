@@ -54,7 +54,11 @@ const WRITTEN_KEYS = ["system", "prompt", "conversation", "tools"] as const;
 function checkRole(key: string, role: RoleConfig, { roles, models, sandboxes }: Recipe): Complaint[] {
   const complaints: Complaint[] = checkPlace(key, role, sandboxes);
   if (role.agent !== "llm") {
-    const idle = [...LLM_KEYS.filter((name) => role[name] !== undefined), ...(Object.keys(role.sampling).length > 0 ? ["sampling"] : [])];
+    const isSet = { sampling: Object.keys(role.sampling).length > 0, accepts: role.accepts.length > 0 };
+    const idle = [
+      ...LLM_KEYS.filter((name) => role[name] !== undefined),
+      ...(["sampling", "accepts"] as const).filter((name) => isSet[name]),
+    ];
     const message = `only an llm role reads it; this role's agent is ${role.agent}`;
     return [...complaints, ...idle.map((name) => ({ key: `${key}.${name}`, message }))];
   }

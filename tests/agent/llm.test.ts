@@ -42,6 +42,7 @@ const role = (model: Model, more: Partial<LlmRole> = {}): LlmRole => ({
   schema: null,
   request: null,
   attach: null,
+  accepts: new Set(),
   ...more,
 });
 
