@@ -2,7 +2,7 @@
 // killed process loses none; fsync once a second bounds what a power cut can cost. An answer that cannot be kept is used all the
 // same: a full disk costs what is asked again, and not the run.
 
-import { type FileHandle, open } from "node:fs/promises";
+import { type FileHandle, open, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { messageOf } from "../error.ts";
 import { segmentName } from "./answer-line.ts";
@@ -21,6 +21,7 @@ export interface AnswerWriterOptions {
 }
 
 interface Segment {
+  readonly path: string;
   readonly file: FileHandle;
   bytes: number;
 }
@@ -87,13 +88,15 @@ export class AnswerWriter {
   async #begin(): Promise<Segment> {
     this.#number++;
     const path = join(this.#options.folder, segmentName(this.#options.writer, this.#number));
-    return { file: await open(path, "ax"), bytes: 0 };
+    return { path, file: await open(path, "ax"), bytes: 0 };
   }
 
   /** Nothing more is written to this segment: it may end in the middle of a line. */
   async #fail(cause: unknown): Promise<void> {
     this.#pausedUntil = performance.now() + PAUSE_MS;
+    const segment = this.#segment;
     await this.#leave();
+    if (segment?.bytes === 0) await rm(segment.path, { force: true }).catch(() => undefined);
     if (this.#failures++ === 0) this.#options.onFailure(messageOf(cause));
   }
 

@@ -61,7 +61,7 @@ export function branchesOf({ state }: Task): Forked["branches"] {
 }
 
 /**
- * The message after a branch has ended, or null while the task waits for more. `ended`: what each branch added to the history and
+ * The message after a branch has ended, or null while the task waits for more. `all`: what each branch added to the history and
  * how it ended; null for those that have not.
  */
 export function joinMessage(rule: Rule, task: Task, all: readonly (Ended | null)[]): Message | null {

@@ -46,13 +46,15 @@ const NOTE = `import { agent } from "matrix";
 export default agent(({ history }) => ({ hops: history.length }));
 `;
 
-async function withRecipe(use: (folder: string, endpoint: Endpoint) => Promise<void>): Promise<void> {
-  const endpoint = new Endpoint(FREE);
+async function withRecipe(
+  use: (folder: string, endpoint: Endpoint) => Promise<void>,
+  { rows = ROWS, endpoint = new Endpoint({ turnsFree: FREE }) } = {},
+): Promise<void> {
   try {
     await withFolder(async (folder) => {
       await writeFile(join(folder, "recipe.toml"), RECIPE);
       await writeFile(join(folder, "note.ts"), NOTE);
-      await writeFile(join(folder, "rows.jsonl"), Array.from({ length: ROWS }, (_, n) => `{"n":"row ${n}"}\n`).join(""));
+      await writeFile(join(folder, "rows.jsonl"), Array.from({ length: rows }, (_, n) => `{"n":"row ${n}"}\n`).join(""));
       await use(folder, endpoint);
     });
   } finally {
@@ -144,6 +146,29 @@ describe("a finished turn", () => {
       expect(existsSync(join(folder, "run/journal"))).toBe(false);
     }));
 
+  test("is not paid for twice while one host after the other is killed under load", () =>
+    withRecipe(
+      async (folder, endpoint) => {
+        const { child, finished } = spawnMatrix([...drive, "--workers", "4"], optionsOf(folder, endpoint));
+        const killed = new Set<number>();
+        for (let kill = 1; kill <= 4; kill++) {
+          await until(() => endpoint.calls > kill * 150, "there is something to lose");
+          const alive = async () => (await workersOf(folder, child.pid)).filter(({ pid }) => !killed.has(pid));
+          await until(async () => (await alive()).length > 1, "there are hosts");
+          const [{ pid } = { pid: 0 }] = await alive();
+          killed.add(pid);
+          process.kill(pid, "SIGKILL");
+        }
+        const { code, stdout } = await finished;
+        expect(stdout).toContain("expected 200 = ok 200 + failed 0 + lost 0");
+        expect(code).toBe(0);
+        expect([...endpoint.asked].length).toBe(200 * TURNS);
+        expect(endpoint.calls).toBeGreaterThan(200 * TURNS);
+        expect(endpoint.paidTwice).toBe(0);
+      },
+      { rows: 200, endpoint: new Endpoint({ latencyMs: 100 }) },
+    ));
+
   test("is not paid for twice in branches that a task took at once", () =>
     withRecipe(async (folder, endpoint) => {
       const options = optionsOf(folder, endpoint);
@@ -159,6 +184,28 @@ describe("a finished turn", () => {
       expect(code).toBe(0);
       expect([endpoint.requestsOf(0), endpoint.callsOf(0)]).toEqual([4 * ROWS, 4 * ROWS]);
       expect([endpoint.requestsOf(1), endpoint.callsOf(1)]).toEqual([4 * ROWS, 8 * ROWS]);
+    }));
+
+  test("is kept by hosts that reach the run directory, and the others say that they do not", () =>
+    withRecipe(async (folder, endpoint) => {
+      const options = optionsOf(folder, endpoint);
+      const driver = spawnMatrix([...drive, "--listen", "127.0.0.1:0"], options);
+      const file = join(folder, "run/driver.json");
+      await until(() => existsSync(file), "the driver listens");
+      const { url, token } = JSON.parse(await readFile(file, "utf8"));
+      const far = spawnMatrix(["agent", "--role", "left,note", "--name", "far", "--join", url], {
+        ...options,
+        env: { ...options.env, MATRIX_TOKEN: token },
+      });
+      const near = spawnMatrix(["agent", "--role", "right", "--name", "near", "--join", file], options);
+      await atGate(endpoint, 1);
+      expect((await readdir(join(folder, "run/journal"))).map((name) => name.split("-")[0])).toEqual(["near"]);
+      endpoint.open();
+      expect((await driver.finished).code).toBe(0);
+      await Promise.all([far.finished, near.finished]);
+      const log = async (name: string) => readFile(join(folder, `run/logs/${name}.log`), "utf8");
+      expect(await log("far")).toContain("answers are not kept");
+      expect(await log("near")).not.toContain("answers are not kept");
     }));
 
   test("is paid for again only where the recipe says so", () =>
@@ -185,7 +232,7 @@ describe("a cache", () => {
       const all = await Promise.all([matrix(cached("one"), options), matrix([...cached("other"), "run.seed=1"], options)]);
       expect(all.map(({ code }) => code)).toEqual([0, 0]);
       expect(endpoint.calls).toBe(2 * ROWS * TURNS);
-      const again = await matrix(cached("again"), options);
+      const again = await matrix([...cached("again"), "--workers", "2"], options);
       expect(again.stdout).toContain(`expected ${ROWS} = ok ${ROWS} + failed 0 + lost 0`);
       expect(endpoint.calls).toBe(2 * ROWS * TURNS);
       const none = { requests: 0, prompt_tokens: 0, completion_tokens: 0 };
