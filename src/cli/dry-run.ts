@@ -2,22 +2,19 @@
 // from a rehearsal with stand-ins for the models. It makes no directory, starts no sandbox and asks no endpoint.
 
 import { join, resolve } from "node:path";
-import { type Budget, NOTHING_RECORDED, tokensOf, usedUp } from "../driver/ledger.ts";
+import { type Budget, NOTHING_RECORDED, usedUp } from "../driver/ledger.ts";
 import { readManifest } from "../driver/manifest.ts";
 import { readRecords } from "../driver/recorded.ts";
 import { MatrixError } from "../error.ts";
-import type { ChatMessage } from "../model/contract.ts";
 import type { Spent } from "../model/site.ts";
 import { createStandIn } from "../model/stand-in.ts";
 import { joinKey, valueAt } from "../recipe/key-path.ts";
 import type { Recipe } from "../recipe/schema.ts";
 import type { Hop } from "../task/task.ts";
-import { renderPrompt } from "./check.ts";
-import { durationOf, type Forecast, forecast, type Plan, type Range, type Sample } from "./forecast.ts";
-import { formatDuration, grouped } from "./panel.ts";
+import { durationOf, type Forecast, forecast, type Plan, type Sample } from "./forecast.ts";
+import { type DryRun, renderForecast, SELF, type Source } from "./forecast-text.ts";
 import { type Prepared, prepare, previewFirstRow, scanRows } from "./prepare.ts";
 import { rehearse } from "./rehearsal.ts";
-import { renderTable } from "./table.ts";
 
 export interface DryRunFlags {
   readonly like?: string;
@@ -29,28 +26,6 @@ export interface DryRunFlags {
 /** Records that are enough to go by, and that are read at the most. */
 const RECORDS_MIN = 5;
 const RECORDS_MAX = 20_000;
-
-/** Where the samples come from. */
-interface Source {
-  readonly kind: "records" | "rehearsal";
-  /** Of the records. */
-  readonly directory: string | null;
-  readonly samples: readonly Sample[];
-  /** How each model's answers were known. */
-  readonly models: Readonly<Record<string, string>>;
-  /** Roles that were not started, and how many of the tasks ended there. */
-  readonly left_out: Readonly<Record<string, number>>;
-}
-
-interface DryRun extends Forecast {
-  readonly name: string;
-  readonly simulated: boolean;
-  readonly tasks: number;
-  readonly recorded: number;
-  readonly source: Omit<Source, "samples"> & { readonly samples: number };
-  readonly budget: (Budget & { readonly spent: Spent; readonly over: string | null }) | null;
-  readonly first_prompts: Readonly<Record<string, readonly ChatMessage[] | null>>;
-}
 
 /** Fails with `run_refused` when the forecast is over run.budget. */
 export async function dryRun(recipePath: string, overrides: readonly string[], flags: DryRunFlags): Promise<void> {
@@ -79,7 +54,7 @@ export async function dryRun(recipePath: string, overrides: readonly string[], f
     budget: recipe.run.budget === undefined ? null : { ...recipe.run.budget, spent, over: overBudget(recipe.run.budget, spent, made) },
     first_prompts: Object.fromEntries(preview.prompts),
   };
-  console.log(flags.json === true ? JSON.stringify(result) : textOf(result));
+  console.log(flags.json === true ? JSON.stringify(result) : renderForecast(result));
   if (result.budget?.over == null) return;
   throw new MatrixError("run_refused", `the run would go over run.budget: ${result.budget.over}`, {
     hint: "raise run.budget, or make fewer tasks with --limit or --trials",
@@ -119,8 +94,6 @@ async function fromRecords(directory: string | null, recipe: Recipe, isAsked: bo
   if (isAsked) throw new MatrixError("usage", `--like ${directory} has ${samples.length} records: ${RECORDS_MIN} are the least to go by`);
   return null;
 }
-
-const SELF = "itself, by seed";
 
 function fromRehearsal({ loaded }: Prepared, rehearsed: Awaited<ReturnType<typeof rehearse>>): Source {
   const { recipe, resolved } = loaded;
@@ -165,69 +138,4 @@ function overBudget(budget: Budget, spent: Spent, { cost, prompt_tokens, complet
     cost: spent.cost + (cost?.expected ?? 0),
   };
   return usedUp(after, budget);
-}
-
-// — As text —
-
-function textOf(result: DryRun): string {
-  const { name, simulated, tasks, recorded, cost, budget } = result;
-  const title = `${name}: a forecast for ${grouped(tasks)} tasks${recorded > 0 ? `, ${grouped(recorded)} are recorded` : ""}`;
-  const lines = [`${title}${simulated ? " (simulated model)" : ""}; nothing was asked`, "", ...sourceLines(result.source), ""];
-  lines.push(tableOf(result), "");
-  const ranges: [string, Range, (value: number) => string][] = [
-    ["requests", result.requests, grouped],
-    ["tokens in", result.prompt_tokens, grouped],
-    ["tokens out", result.completion_tokens, grouped],
-    ...(cost === null ? [] : [["cost", cost, money] as [string, Range, typeof money]]),
-    ["time", result.time_ms, formatDuration],
-  ];
-  for (const [what, { expected, low, high }, show] of ranges)
-    lines.push(`${what.padEnd(10)}  ${show(expected)}${low === high ? "" : ` (${show(low)} to ${show(high)}, nine times of ten)`}`);
-  lines.push(`${"bound by".padEnd(10)}  ${result.bound_by}`);
-  if (budget !== null) lines.push(`${"budget".padEnd(10)}  ${budgetLine(budget, result)}`);
-  for (const [role, prompt] of Object.entries(result.first_prompts)) {
-    if (prompt !== null) lines.push("", `first prompt of ${role}, for the first row`, ...renderPrompt(prompt));
-  }
-  return lines.join("\n");
-}
-
-function sourceLines({ kind, directory, samples, models, left_out }: DryRun["source"]): string[] {
-  if (kind === "records") return [`from ${grouped(samples)} records of ${directory}, at the prices of this recipe`];
-  const lines = [`from ${grouped(samples)} tasks that were rehearsed by the recipe's own rule and code, with stand-ins for its models`];
-  for (const [name, how] of Object.entries(models)) lines.push(`  ${name} answers: ${how}`);
-  if (Object.values(models).some((how) => how !== SELF))
-    lines.push(
-      "  a token is taken to be four characters; what an answer says is drawn, so routes that go by it are guesses (better: --like DIR)",
-    );
-  for (const [role, count] of Object.entries(left_out))
-    lines.push(
-      `  LEFT OUT: ${role} runs in a sandbox, which was not started; what comes after it in ${grouped(count)} of the tasks is missing (better: --like DIR)`,
-    );
-  return lines;
-}
-
-function tableOf({ roles }: DryRun): string {
-  const head = ["role", "requests", "tokens in", "tokens out", "cost"];
-  const rows = roles.map(({ name, requests, prompt_tokens, completion_tokens, cost }) => [
-    name,
-    ...[requests, prompt_tokens, completion_tokens].map(grouped),
-    cost === null ? "-" : money(cost),
-  ]);
-  return renderTable([head, ...rows]);
-}
-
-function budgetLine(
-  { money: limit, tokens, spent, over }: NonNullable<DryRun["budget"]>,
-  { cost, tokens: forecast, source }: DryRun,
-): string {
-  const parts = [
-    ...(limit === undefined ? [] : [`${money(spent.cost + (cost?.expected ?? 0))} of ${limit} in money`]),
-    ...(tokens === undefined ? [] : [`${grouped(tokensOf(spent) + forecast.expected)} of ${grouped(tokens)} tokens`]),
-  ];
-  const verdict = over !== null ? "NOT ENOUGH" : Object.keys(source.left_out).length > 0 ? "UNKNOWN, for what is left out" : "enough";
-  return `${parts.join(", ")}: ${verdict}`;
-}
-
-function money(value: number): string {
-  return value.toFixed(4);
 }

@@ -89,7 +89,7 @@ export async function prepare(
     problems.push(
       loaded.problemAt("run.delivery", "this orchestrator goes several ways at once, and branches are delivered by retry alone"),
     );
-  problems.push(...unpriced(loaded));
+  problems.push(...unpriced(loaded), ...tooSlow(loaded));
   if (orchestrator === null || problems.length > 0) throw recipeInvalid(recipePath, problems);
 
   return {
@@ -223,6 +223,19 @@ function unpriced({ recipe, problemAt }: LoadedRecipe): Problem[] {
         `run.budget.money needs the price of every model in use: set ${joinKey(key, "price")} = { prompt = …, completion = … }`,
       );
     });
+}
+
+/** Steps that wait for their turn longer than they may take would fail, one after the other. */
+function tooSlow({ recipe: { run, roles, models }, problemAt }: LoadedRecipe): Problem[] {
+  return Object.entries(roles).flatMap(([name, { model = "", concurrency, timeout }]) => {
+    const config = models[model];
+    const rpm = config === undefined || config.kind === "scripted" ? undefined : config.rpm;
+    const waiting = Math.min(run.concurrency, concurrency, config?.concurrency ?? 0);
+    if (rpm === undefined || (waiting / rpm) * 60_000 < timeout) return [];
+    const most = Math.max(1, Math.ceil((rpm * timeout) / 60_000) - 1);
+    const what = `${waiting} steps of ${name} at ${rpm} requests a minute take longer than one of them may (${joinKey("roles", name)}.timeout)`;
+    return [problemAt(`${joinKey("models", model)}.rpm`, `${what}: set run.concurrency to ${most} or less, or a longer timeout`)];
+  });
 }
 
 /** A foreign problem keeps its own place; one without a place gets the key's. */

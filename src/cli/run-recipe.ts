@@ -70,7 +70,7 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, wor
   // Nobody is left who could go on with what a host has said before.
   const ledger = new Ledger(isAlone ? { ...directory.spent, hosts: {} } : directory.spent, run.budget);
   if (isAlone) {
-    modelSite.permits = new TurnPermits(ratesOf(loaded.recipe), rates);
+    modelSite.permits = new TurnPermits(rates.models, rates);
     modelSite.onSpent = (spent) => ledger.report(DRIVER_NAME, spent);
   }
   const startedAt = performance.now();

@@ -161,7 +161,8 @@ async function serve(
   }
   const found = await options.find();
   if (found === null) throw new MatrixError("usage", "the driver has gone before this host was ready");
-  modelSite.permits = new TurnPermits(ratesOf(recipe), { ask: (model, wanted) => askTurns(driver, model, wanted) });
+  const permits = new TurnPermits(ratesOf(recipe).keys(), { ask: (model, wanted) => askTurns(driver, model, wanted) });
+  modelSite.permits = permits;
   modelSite.say = (level, what) => log.write(level, what);
   const tracing = await createTracing(process.env, recipe.name, version);
   const parts: { host: Host | null; peer: Peer | null } = { host: null, peer: null };
@@ -223,6 +224,7 @@ async function serve(
     load,
     spent: () => modelSite.total,
     patienceMs,
+    onRated: (models) => permits.rate(models),
     onOver: () => {
       over.isOver = true;
       leaving.resolve("over");

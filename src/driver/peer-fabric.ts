@@ -269,13 +269,15 @@ export class PeerFabric implements Fabric {
   beat(body: Uint8Array, from: HostId): Uint8Array {
     const { run, member, load, known, bytes, spent } = decodeControl("beat", body);
     // A host of what was in this directory before.
-    if (run !== this.#options.run) return encodeControl("heard", { state: "over", joining: "", list: null });
+    if (run !== this.#options.run) return encodeControl("heard", { state: "over", joining: "", rated: [], list: null });
+    const { rates, onSpent } = this.#options;
     this.#bytes.set(from, bytes);
-    this.#options.onSpent(from, spent);
+    onSpent(from, spent);
     const { state, joining, list } = this.#coordinator.beat({ member: { ...member, id: from }, load: load as Load, known });
     return encodeControl("heard", {
       state,
       joining,
+      rated: [...rates.models],
       list: list === null ? null : { version: list.version, members: list.members.map((other) => ({ ...other, roles: [...other.roles] })) },
     });
   }

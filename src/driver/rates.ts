@@ -27,6 +27,10 @@ export class Rates {
     this.#models = new Map([...rates].map(([model, rate]) => [model, new ModelTurns(new Pace(rate), now)]));
   }
 
+  get models(): Iterable<string> {
+    return this.#models.keys();
+  }
+
   /** Resolves when some of what is wanted has its turn soon, or after a while with nothing. */
   async ask(model: string, wanted: Wanted): Promise<readonly number[]> {
     // A host that was started by another driver may know other limits.

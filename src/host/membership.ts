@@ -23,6 +23,8 @@ export interface MembershipOptions {
   readonly spent: () => Spent;
   /** How long to wait for a driver that is gone. */
   readonly patienceMs: number;
+  /** Models whose requests wait for their turn, as the driver has it. */
+  readonly onRated: (models: readonly string[]) => void;
   readonly onOver: () => void;
   /** The driver was not heard of for so long. */
   readonly onGone: () => void;
@@ -66,7 +68,7 @@ export class Membership {
   }
 
   async #beat(): Promise<void> {
-    const { run, member, load, spent, peer, driver, onOver, onGone } = this.#options;
+    const { run, member, load, spent, peer, driver, onRated, onOver, onGone } = this.#options;
     const beat = {
       run,
       member: { ...member, roles: [...member.roles], leaving: this.#leaving },
@@ -82,6 +84,7 @@ export class Membership {
       return;
     }
     this.#patience.heard(performance.now());
+    onRated(heard.rated);
     if (heard.state === "over") onOver();
     else this.#follow(heard);
   }

@@ -1,7 +1,6 @@
 // Permits of a process: what waits here asks for its turns together, and goes when they have come. Whoever gives the turns is
 // passed in: this process itself, or the driver for all hosts of a run. While that one is away, what has a limit waits.
 
-import type { Rate } from "./rate.ts";
 import type { Permits } from "./site.ts";
 
 /** What is asked for at once; the rest is asked for next. */
@@ -23,11 +22,18 @@ export interface Wanted {
 }
 
 export class TurnPermits implements Permits {
+  readonly #turns: Turns;
   readonly #lines = new Map<string, Line>();
 
-  /** `rates`: of the models that have one; others are asked freely. */
-  constructor(rates: ReadonlyMap<string, Rate>, turns: Turns) {
-    for (const model of rates.keys()) this.#lines.set(model, new Line((wanted) => turns.ask(model, wanted)));
+  /** `models`: those that have a rate; others are asked freely. */
+  constructor(models: Iterable<string>, turns: Turns) {
+    this.#turns = turns;
+    this.rate(models);
+  }
+
+  /** More models: a driver that goes on with a run may have other limits than the one before it. */
+  rate(models: Iterable<string>): void {
+    for (const model of models) if (!this.#lines.has(model)) this.#lines.set(model, new Line((wanted) => this.#turns.ask(model, wanted)));
   }
 
   take(model: string, estimate: () => number, signal: AbortSignal): Promise<number> {

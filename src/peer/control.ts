@@ -45,6 +45,8 @@ const SCHEMAS = {
   heard: v.strictObject({
     state: v.picklist(["forming", "running", "over"]),
     joining: text,
+    /** Models whose requests wait for their turn. */
+    rated: v.array(text),
     list: v.nullable(v.strictObject({ version, members: v.array(member) })),
   }),
   /** `settled`: by how many tokens earlier requests came to more than was thought. */

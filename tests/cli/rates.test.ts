@@ -4,7 +4,7 @@ import { afterAll, expect, test } from "bun:test";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Cluster } from "../chaos/cluster.ts";
-import { matrix, readRecords, until, withFolder } from "../matrix.ts";
+import { CORAL, matrix, readRecords, until, withFolder } from "../matrix.ts";
 import { type CountingEndpoint, serveCounting } from "../model/endpoint.ts";
 
 const ROWS = 500;
@@ -70,3 +70,11 @@ test(
     }),
   60_000,
 );
+
+test("steps that would wait for their turn longer than they may take are refused before the run, with what to set", async () => {
+  const { code, stderr } = await matrix(["check", CORAL, "models.speaker.rpm=2"]);
+  expect(code).toBe(2);
+  expect(stderr).toContain("100 steps of student at 2 requests a minute take longer than one of them may (roles.student.timeout)");
+  expect(stderr).toContain("set run.concurrency to 29 or less");
+  expect((await matrix(["check", CORAL, "models.speaker.rpm=2", "run.concurrency=29"])).code).toBe(0);
+});

@@ -10,7 +10,7 @@ const patient = new AbortController().signal;
 describe("turns at a model", () => {
   test("are shared: a host with few requests does not wait for one with many", async () => {
     const rates = new Rates(RATES);
-    const [greedy, modest] = [new TurnPermits(RATES, rates), new TurnPermits(RATES, rates)];
+    const [greedy, modest] = [new TurnPermits(RATES.keys(), rates), new TurnPermits(RATES.keys(), rates)];
     let before = 0;
     const leaving = new AbortController();
     for (let count = 0; count < 2000; count++) {
@@ -30,7 +30,7 @@ describe("turns at a model", () => {
 
   test("are not waited for longer than the step's signal lets, with its reason", async () => {
     const rates = new Rates(new Map([["m", { rpm: 1 }]]));
-    const permits = new TurnPermits(new Map([["m", { rpm: 1 }]]), rates);
+    const permits = new TurnPermits(["m"], rates);
     await permits.take("m", () => 0, patient);
     const step = new AbortController();
     const waiting = permits.take("m", () => 0, step.signal);
@@ -43,7 +43,7 @@ describe("turns at a model", () => {
     const rates = new Rates(RATES);
     let away = true;
     const asked = Promise.withResolvers<void>();
-    const permits = new TurnPermits(RATES, {
+    const permits = new TurnPermits(RATES.keys(), {
       ask: (model, wanted) => {
         if (!away) return rates.ask(model, wanted);
         asked.resolve();
@@ -58,9 +58,15 @@ describe("turns at a model", () => {
   });
 
   test("are given at once for a model without a rate", async () => {
-    const permits = new TurnPermits(RATES, { ask: () => Promise.reject(new Error("bug: asked")) });
+    const permits = new TurnPermits(RATES.keys(), { ask: () => Promise.reject(new Error("bug: asked")) });
     await permits.take("other", () => 1e9, patient);
     permits.settle("other", 0, 1e9);
+    // Until a driver has one for it.
+    permits.rate(["other"]);
+    const waiting = new AbortController();
+    const taken = permits.take("other", () => 1, waiting.signal);
+    waiting.abort(new Error("it waits"));
+    await expect(taken).rejects.toThrow("it waits");
   });
 
   test("of tokens wait for what earlier requests turned out to be", async () => {

@@ -1,0 +1,98 @@
+// A forecast as text: where it is from and what it leaves out, first of all; then what each role uses, the totals with their ranges,
+// and what the first prompts look like.
+
+import { type Budget, tokensOf } from "../driver/ledger.ts";
+import type { ChatMessage } from "../model/contract.ts";
+import type { Spent } from "../model/site.ts";
+import { renderPrompt } from "./check.ts";
+import type { Forecast, Range, Sample } from "./forecast.ts";
+import { formatDuration, grouped } from "./panel.ts";
+import { renderTable } from "./table.ts";
+
+/** Of models that stand in for themselves. */
+export const SELF = "itself, by seed";
+
+/** Where the samples come from. */
+export interface Source {
+  readonly kind: "records" | "rehearsal";
+  /** Of the records. */
+  readonly directory: string | null;
+  readonly samples: readonly Sample[];
+  /** How each model's answers were known. */
+  readonly models: Readonly<Record<string, string>>;
+  /** Roles that were not started, and how many of the tasks ended there. */
+  readonly left_out: Readonly<Record<string, number>>;
+}
+
+export interface DryRun extends Forecast {
+  readonly name: string;
+  readonly simulated: boolean;
+  readonly tasks: number;
+  readonly recorded: number;
+  readonly source: Omit<Source, "samples"> & { readonly samples: number };
+  readonly budget: (Budget & { readonly spent: Spent; readonly over: string | null }) | null;
+  readonly first_prompts: Readonly<Record<string, readonly ChatMessage[] | null>>;
+}
+
+export function renderForecast(result: DryRun): string {
+  const { name, simulated, tasks, recorded, cost, budget } = result;
+  const title = `${name}: a forecast for ${grouped(tasks)} tasks${recorded > 0 ? `, ${grouped(recorded)} are recorded` : ""}`;
+  const lines = [`${title}${simulated ? " (simulated model)" : ""}; nothing was asked`, "", ...sourceLines(result.source), ""];
+  lines.push(tableOf(result), "");
+  const ranges: [string, Range, (value: number) => string][] = [
+    ["requests", result.requests, grouped],
+    ["tokens in", result.prompt_tokens, grouped],
+    ["tokens out", result.completion_tokens, grouped],
+    ...(cost === null ? [] : [["cost", cost, money] as [string, Range, typeof money]]),
+    ["time", result.time_ms, formatDuration],
+  ];
+  for (const [what, { expected, low, high }, show] of ranges)
+    lines.push(`${what.padEnd(10)}  ${show(expected)}${low === high ? "" : ` (${show(low)} to ${show(high)}, nine times of ten)`}`);
+  lines.push(`${"bound by".padEnd(10)}  ${result.bound_by}`);
+  if (budget !== null) lines.push(`${"budget".padEnd(10)}  ${budgetLine(budget, result)}`);
+  for (const [role, prompt] of Object.entries(result.first_prompts)) {
+    if (prompt !== null) lines.push("", `first prompt of ${role}, for the first row`, ...renderPrompt(prompt));
+  }
+  return lines.join("\n");
+}
+
+function sourceLines({ kind, directory, samples, models, left_out }: DryRun["source"]): string[] {
+  if (kind === "records") return [`from ${grouped(samples)} records of ${directory}, at the prices of this recipe`];
+  const lines = [`from ${grouped(samples)} tasks that were rehearsed by the recipe's own rule and code, with stand-ins for its models`];
+  for (const [name, how] of Object.entries(models)) lines.push(`  ${name} answers: ${how}`);
+  if (Object.values(models).some((how) => how !== SELF))
+    lines.push(
+      "  a token is taken to be four characters; what an answer says is drawn, so routes that go by it are guesses (better: --like DIR)",
+    );
+  for (const [role, count] of Object.entries(left_out))
+    lines.push(
+      `  LEFT OUT: ${role} runs in a sandbox, which was not started; what comes after it in ${grouped(count)} of the tasks is missing (better: --like DIR)`,
+    );
+  return lines;
+}
+
+function tableOf({ roles }: DryRun): string {
+  const head = ["role", "requests", "tokens in", "tokens out", "cost"];
+  const rows = roles.map(({ name, requests, prompt_tokens, completion_tokens, cost }) => [
+    name,
+    ...[requests, prompt_tokens, completion_tokens].map(grouped),
+    cost === null ? "-" : money(cost),
+  ]);
+  return renderTable([head, ...rows]);
+}
+
+function budgetLine(
+  { money: limit, tokens, spent, over }: NonNullable<DryRun["budget"]>,
+  { cost, tokens: forecast, source }: DryRun,
+): string {
+  const parts = [
+    ...(limit === undefined ? [] : [`${money(spent.cost + (cost?.expected ?? 0))} of ${limit} in money`]),
+    ...(tokens === undefined ? [] : [`${grouped(tokensOf(spent) + forecast.expected)} of ${grouped(tokens)} tokens`]),
+  ];
+  const verdict = over !== null ? "NOT ENOUGH" : Object.keys(source.left_out).length > 0 ? "UNKNOWN, for what is left out" : "enough";
+  return `${parts.join(", ")}: ${verdict}`;
+}
+
+function money(value: number): string {
+  return value.toFixed(4);
+}
