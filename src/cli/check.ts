@@ -3,7 +3,9 @@
 import { Command, Option } from "commander";
 import { MatrixError } from "../error.ts";
 import type { ChatMessage } from "../model/contract.ts";
+import { isOfRole } from "../recipe/process-role.ts";
 import type { OpenaiModelConfig } from "../recipe/schema.ts";
+import { unisolated } from "../sandbox/site.ts";
 import { type OverrideFlags, overrideOptions, overridesOf } from "./flags.ts";
 import { grouped } from "./panel.ts";
 import { prepare, previewFirstRow, scanRows } from "./prepare.ts";
@@ -19,6 +21,8 @@ interface Plan {
   readonly roles: readonly RolePlan[];
   /** The role that acts first. */
   readonly first_role: string | null;
+  /** Without those of roles that are programs of their own. */
+  readonly sandboxes: readonly { readonly name: string; readonly engine: string; readonly image: string | null }[];
 }
 
 interface RolePlan {
@@ -78,6 +82,9 @@ async function makePlan(recipePath: string, overrides: readonly string[]): Promi
       first_prompt: prompts.get(name) ?? null,
     })),
     first_role: firstRole,
+    sandboxes: Object.entries(recipe.sandboxes)
+      .filter(([name]) => !isOfRole(name))
+      .map(([name, { engine, image = null }]) => ({ name, engine, image })),
   };
 }
 
@@ -99,6 +106,10 @@ function textOf(plan: Plan): string {
     ...plan.roles.map(
       ({ name, agent, model, concurrency }) =>
         `  ${name}: ${agent}${model === null ? "" : `, model ${model}`}, ${grouped(concurrency)} slots${name === plan.first_role ? " (acts first)" : ""}`,
+    ),
+    ...(plan.sandboxes.length === 0 ? [] : ["", "sandboxes"]),
+    ...plan.sandboxes.map(({ name, engine, image }) =>
+      engine === "process" ? `  ${name}: PLAIN PROCESSES: ${unisolated(image ?? "")}` : `  ${name}: ${image}, engine ${engine}`,
     ),
   ];
   for (const { name, first_prompt: prompt } of plan.roles) {

@@ -167,7 +167,7 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, wor
     onRecord: (record, hops) => {
       tally.add(record, hops);
       if (journal !== null) directory.recorded.ids.add(record.id, record.trial);
-      started.sandboxes?.release(record.id, record.trial);
+      (started.sandboxes ?? cluster)?.release(record.id, record.trial);
       logFailure(log, record);
     },
     clock: systemClock,

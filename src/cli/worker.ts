@@ -225,6 +225,7 @@ async function serve(
     spent: () => modelSite.total,
     patienceMs,
     onRated: (models) => permits.rate(models),
+    onEnded: (rowId, trial) => sandboxes.release(rowId, trial),
     onOver: () => {
       over.isOver = true;
       leaving.resolve("over");

@@ -247,7 +247,7 @@ export const SCRATCH = "/work";
 const sandbox = v.strictObject({
   /** A Docker reference, the path of a SIF, or a folder with a Dockerfile or an Apptainer definition ("./…"). */
   image: v.optional(v.pipe(v.string(), v.nonEmpty("an image"))),
-  /** `auto` takes Docker or Apptainer, whichever is there; `process` isolates nothing. */
+  /** `auto` takes Docker or Apptainer, whichever is there; `process` isolates nothing, and takes no notice of an image. */
   engine: v.optional(v.picklist(["auto", "docker", "apptainer", "process"]), "auto"),
   /** How many tasks share a sandbox, each with a session of its own. */
   serves: v.optional(v.picklist(["many", "one"]), "many"),
