@@ -69,17 +69,24 @@ function watchConnection(request: ClientRequest, connected: "connect" | "secureC
 function responseOf(message: IncomingMessage): Response {
   const headers = new Headers();
   for (const [name, value] of Object.entries(message.headers)) if (value !== undefined) headers.set(name, String(value));
+  // A reader that has all it wants (a stream's "[DONE]") cancels what still comes.
+  let isCancelled = false;
   const body = new ReadableStream<Uint8Array>({
     start(controller) {
       message.on("data", (chunk: Uint8Array) => {
+        if (isCancelled) return;
         controller.enqueue(chunk);
         if ((controller.desiredSize ?? 1) <= 0) message.pause();
       });
-      message.on("end", () => controller.close());
-      message.on("error", (error) => controller.error(error));
+      message.on("end", () => isCancelled || controller.close());
+      message.on("error", (error) => isCancelled || controller.error(error));
     },
     pull: () => void message.resume(),
-    cancel: () => void message.destroy(),
+    cancel: () => {
+      isCancelled = true;
+      // To its end: the connection can be used again.
+      message.resume();
+    },
   });
   return new Response(body, { status: message.statusCode ?? 500, headers });
 }

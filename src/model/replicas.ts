@@ -6,11 +6,10 @@ import { MatrixError } from "../error.ts";
 import type { OpenaiModelConfig } from "../recipe/schema.ts";
 import { hash64 } from "../task/seed.ts";
 import { type Addresses, createAddresses } from "./addresses.ts";
+import { Line } from "./line.ts";
 import { Replica, type ReplicaParts } from "./replica.ts";
 import type { ReplicaState, Replicated } from "./site.ts";
 
-/** How many of those who wait are looked at for one that a free replica is the own of. */
-const LOOKAHEAD = 256;
 /** How often it is looked whether there is something new for those who wait. */
 const LOOK_MIN_MS = 10;
 const LOOK_MAX_MS = 250;
@@ -26,7 +25,7 @@ export interface Wanted {
 }
 
 interface Waiting extends Wanted {
-  readonly own: Replica | null;
+  isOver: boolean;
   readonly start: (replica: Replica) => void;
   readonly fail: (error: unknown) => void;
 }
@@ -37,8 +36,9 @@ export class Replicas implements Replicated {
   readonly #parts: ReplicaParts;
   readonly #addresses: Addresses;
   #replicas: readonly Replica[] = [];
-  /** In order of arrival. */
-  readonly #waiting = new Set<Waiting>();
+  /** Of null are those that came when none was usable. */
+  readonly #line = new Line<Replica | null, Waiting>();
+  #waiting = 0;
   #timer: NodeJS.Timeout | null = null;
   #foundAt: number | null = null;
   #finding: Promise<void> | null = null;
@@ -56,7 +56,7 @@ export class Replicas implements Replicated {
   }
 
   get waiting(): number {
-    return this.#waiting.size;
+    return this.#waiting;
   }
 
   /** A place at a replica, given back with `give`. Fails with the signal's reason, or when none was up until the deadline. */
@@ -103,17 +103,19 @@ export class Replicas implements Replicated {
       const abort = (): void => leave(() => reject(signal.reason));
       const leave = (end: () => void): void => {
         signal.removeEventListener("abort", abort);
-        this.#waiting.delete(waiting);
+        waiting.isOver = true;
+        this.#waiting--;
         end();
       };
       const waiting: Waiting = {
         ...wanted,
-        own,
+        isOver: false,
         start: (replica) => leave(() => resolve(replica)),
         fail: (error) => leave(() => reject(error)),
       };
       signal.addEventListener("abort", abort, { once: true });
-      this.#waiting.add(waiting);
+      this.#line.add(own, waiting);
+      this.#waiting++;
       this.#lookLater();
     });
   }
@@ -121,21 +123,10 @@ export class Replicas implements Replicated {
   /** Gives what waits to a replica while it has room. */
   #serve(replica: Replica): void {
     const now = performance.now();
-    while (this.#waiting.size > 0 && replica.hasRoom(now)) {
+    while (this.#waiting > 0 && replica.hasRoom(now)) {
       replica.inFlight++;
-      this.#nextFor(replica, now)?.start(replica);
+      this.#line.takeFor(replica, (own) => own?.isUsable(now) === true)?.start(replica);
     }
-  }
-
-  #nextFor(replica: Replica, now: number): Waiting | undefined {
-    let looked = 0;
-    let first: Waiting | undefined;
-    for (const waiting of this.#waiting) {
-      if (waiting.own === replica || waiting.own?.isUsable(now) !== true) return waiting;
-      first ??= waiting;
-      if (++looked === LOOKAHEAD) break;
-    }
-    return first;
   }
 
   /** Sees, while somebody waits, to everything that time alone changes. */
@@ -145,12 +136,12 @@ export class Replicas implements Replicated {
     this.#probe();
     for (const replica of this.#replicas) this.#serve(replica);
     if (!this.#replicas.some((replica) => replica.isUsable(now)))
-      for (const waiting of this.#waiting) if (now >= waiting.deadline) waiting.fail(this.#noneIsUp());
+      for (const waiting of this.#line) if (now >= waiting.deadline) waiting.fail(this.#noneIsUp());
     this.#lookLater();
   }
 
   #lookLater(): void {
-    if (this.#waiting.size === 0 || this.#timer !== null) return;
+    if (this.#waiting === 0 || this.#timer !== null) return;
     const now = performance.now();
     const changes = this.#replicas.map((replica) => replica.changesAt(now)).filter((at) => at !== null);
     const waitMs = Math.max(LOOK_MIN_MS, Math.min(LOOK_MAX_MS, ...changes.map((at) => at - now)));
@@ -186,7 +177,7 @@ export class Replicas implements Replicated {
       if (addresses === null) return;
       const known = new Map(this.#replicas.map((replica) => [replica.label, replica]));
       this.#replicas = addresses.map((address) => known.get(address.label) ?? new Replica(this.#config, address, this.#parts));
-      if (this.#waiting.size > 0) this.#look();
+      if (this.#waiting > 0) this.#look();
     });
     return this.#finding;
   }

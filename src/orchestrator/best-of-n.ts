@@ -14,6 +14,8 @@ interface Candidate extends JsonObject {
   readonly accepted: boolean | null;
   /** Only of one that a model did not answer wholly. */
   readonly stop_reason?: Unanswered;
+  /** How many it took, of such a one; of others, as many as there are roles. */
+  readonly hops?: number;
 }
 
 interface State extends JsonObject {
@@ -23,8 +25,6 @@ interface State extends JsonObject {
   readonly candidate: number;
   /** Those before it; none in a branch. */
   readonly candidates: readonly Candidate[];
-  /** Which hop was the last of each. */
-  readonly ends: readonly number[];
 }
 
 type Config = Extract<PatternConfig, { pattern: "best-of-n" }>;
@@ -33,8 +33,7 @@ export function createBestOfN(config: Config): Orchestrator<State> {
   const { roles, n, parallel } = config;
   const judge = createJudge(config);
   const [first = ""] = roles;
-  const begin = (candidate: number, candidates: readonly Candidate[], ends: readonly number[]) =>
-    to<State>(first, { at: 0, candidate, candidates, ends });
+  const begin = (candidate: number, candidates: readonly Candidate[]) => to<State>(first, { at: 0, candidate, candidates });
   const unanswered = (reason: Unanswered): Candidate => ({
     score: null,
     accepted: config.accept === undefined ? null : false,
@@ -50,22 +49,21 @@ export function createBestOfN(config: Config): Orchestrator<State> {
   if (!parallel) {
     const after = (state: State, judged: Candidate, { history }: RouteContext): Route<State> => {
       const candidates = [...state.candidates, judged];
-      const ends = [...state.ends, history.length - 1];
-      if (candidates.length < n && judged.accepted !== true) return begin(candidates.length, candidates, ends);
+      if (candidates.length < n && judged.accepted !== true) return begin(candidates.length, candidates);
       const chosen = bestOf(candidates);
-      return end(candidates, chosen, outcomeOf(history[ends[chosen] ?? -1]?.result ?? null));
+      return end(candidates, chosen, outcomeOf(history[hopsOfFirst(candidates, chosen + 1, roles.length) - 1]?.result ?? null));
     };
     return {
-      start: () => begin(0, [], []),
+      start: () => begin(0, []),
       next: (state, result, context) => step(state, result, context, (judged) => after(state, judged, context)),
-      unanswered: (state, reason, context) => after(state, unanswered(reason), context),
+      unanswered: (state, reason, context) => after(state, { ...unanswered(reason), hops: state.at + 1 }, context),
     };
   }
   return {
     start: () =>
       fork<State>(
-        Array.from({ length: n }, (_, candidate) => begin(candidate, [], [])),
-        { at: 0, candidate: 0, candidates: [], ends: [] },
+        Array.from({ length: n }, (_, candidate) => begin(candidate, [])),
+        { at: 0, candidate: 0, candidates: [] },
       ),
     next: (state, result, context) =>
       step(state, result, context, ({ score, accepted }) => done({ score, outcome: { accepted, outcome: outcomeOf(result) } })),
@@ -78,6 +76,13 @@ export function createBestOfN(config: Config): Orchestrator<State> {
       return end(candidates, chosen, (ended[chosen]?.outcome?.["outcome"] ?? {}) as JsonObject);
     },
   };
+}
+
+/** Of candidates one after the other, how many hops the first ones took together. */
+export function hopsOfFirst(candidates: readonly { readonly hops?: number }[], count: number, roles: number): number {
+  let hops = 0;
+  for (let i = 0; i < count; i++) hops += candidates[i]?.hops ?? roles;
+  return hops;
 }
 
 function createJudge(config: Config): (result: Json, context: RouteContext, candidate: number) => Candidate {

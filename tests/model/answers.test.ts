@@ -1,139 +1,239 @@
-// Kept answers: what was kept is found again by the request alone, whoever kept it and however its process ended.
+// What endpoints answer, whole and streamed: the same message either way, and outcomes that are neither answers nor errors.
 
 import { describe, expect, test } from "bun:test";
-import { appendFile, mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
-import { join } from "node:path";
-import { AnswerFiles, type AnswerFilesOptions } from "../../src/model/answer-files.ts";
-import { requestKey, segmentName } from "../../src/model/answer-line.ts";
-import type { ChatAnswer, ChatRequest } from "../../src/model/contract.ts";
-import { withFolder } from "../matrix.ts";
+import { createModel } from "../../src/model/create.ts";
+import { ModelSite } from "../../src/model/site.ts";
+import { unansweredOf } from "../../src/model/stops.ts";
+import { Assembly } from "../../src/model/stream.ts";
+import type { OpenaiModelConfig } from "../../src/recipe/schema.ts";
+import type { JsonObject } from "../../src/task/json.ts";
+import { answer, type Behaviour, completion, stream, TestEndpoint } from "./endpoint.ts";
 
-function requestOf(row: string, turn = 0, attempt = 1): ChatRequest {
-  return {
-    messages: [{ role: "user", content: `${row}, turn ${turn}` }],
-    seed: turn,
-    sampling: { temperature: 1 },
-    origin: { row, trial: 0, attempt, role: "r", turn },
-  };
+const patient = new AbortController().signal;
+
+async function ask(behaviour: Behaviour, more: Partial<OpenaiModelConfig> = {}) {
+  await using endpoint = await TestEndpoint.start(behaviour);
+  const limits = { timeout: 10_000, connect_timeout: 1000, retries: 2, deadline: 10_000, concurrency: 10 };
+  const config = { kind: "openai", base_url: endpoint.url, model: "x", headers: {}, ...limits, ...more } as OpenaiModelConfig;
+  const model = await createModel("m", config, { site: new ModelSite(), loadModule: async () => ({}), loadTemplate: async () => () => "" });
+  const request = { messages: [{ role: "user" as const, content: "hi" }], seed: 1, sampling: {}, origin: null };
+  const given = await model.chat(request, patient).catch((error: { code: string }) => error);
+  return { given: given as Awaited<ReturnType<typeof model.chat>> & { code?: string }, asked: endpoint.asked };
 }
 
-function answerOf(content: string): ChatAnswer {
-  const usage = { requests: 1, prompt_tokens: 3, completion_tokens: 2 };
-  return { message: { role: "assistant", content }, finishReason: "stop", usage };
-}
+const streamed: Partial<OpenaiModelConfig> = { first_token_timeout: 5000 };
+const delta = (piece: JsonObject, more: JsonObject = {}): JsonObject => ({
+  choices: [{ index: 0, delta: piece, finish_reason: null, ...more }],
+});
+const end = (finish_reason: string): JsonObject => ({ choices: [{ index: 0, delta: {}, finish_reason }] });
+const usage: JsonObject = { choices: [], usage: { prompt_tokens: 3, completion_tokens: 4 } };
+const USED = { prompt_tokens: 3, completion_tokens: 4 };
+const token = (text: string): JsonObject => ({ token: text, logprob: -0.5, bytes: null, top_logprobs: [] });
 
-async function withFiles(
-  use: (
-    open: (writer: string, more?: Partial<AnswerFilesOptions>) => Promise<AnswerFiles>,
-    folder: string,
-    warnings: string[],
-  ) => Promise<void>,
-): Promise<void> {
-  await withFolder(async (folder) => {
-    const opened: AnswerFiles[] = [];
-    const warnings: string[] = [];
-    const warn = (message: string) => void warnings.push(message);
-    await use(
-      async (writer, more = {}) => {
-        const files = await AnswerFiles.open({ folder: join(folder, "answers"), writer, use: "journal", warn, ...more });
-        opened.push(files);
-        return files;
+describe("a streamed answer is what it would be whole", () => {
+  const cases: readonly (readonly [what: string, chunks: readonly JsonObject[], choice: JsonObject, whole?: JsonObject])[] = [
+    [
+      "text and reasoning",
+      [
+        delta({ role: "assistant", content: "" }),
+        delta({ reasoning_content: "h" }),
+        delta({ reasoning_content: "m" }),
+        delta({ content: "y" }),
+        delta({ content: "es" }),
+        end("stop"),
+        usage,
+      ],
+      { message: { role: "assistant", content: "yes", reasoning_content: "hm" }, finish_reason: "stop" },
+    ],
+    [
+      "calls of tools, arguments to the letter",
+      [
+        delta({
+          role: "assistant",
+          content: null,
+          tool_calls: [{ index: 0, id: "a", type: "function", function: { name: "f", arguments: "" } }],
+        }),
+        delta({ tool_calls: [{ index: 0, function: { arguments: '{"x": ' } }] }),
+        delta({ tool_calls: [{ index: 1, id: "b", type: "function", function: { name: "g", arguments: "{}" } }] }),
+        delta({ tool_calls: [{ index: 0, function: { arguments: "1.0}" } }] }),
+        end("tool_calls"),
+        usage,
+      ],
+      {
+        message: {
+          role: "assistant",
+          content: null,
+          tool_calls: [
+            { id: "a", type: "function", function: { name: "f", arguments: '{"x": 1.0}' } },
+            { id: "b", type: "function", function: { name: "g", arguments: "{}" } },
+          ],
+        },
+        finish_reason: "tool_calls",
       },
-      join(folder, "answers"),
-      warnings,
-    );
-    for (const files of opened) await files.close();
+    ],
+    [
+      "log probabilities and token ids",
+      [
+        {
+          ...delta({ role: "assistant", content: "y" }, { logprobs: { content: [token("y")] }, token_ids: [7] }),
+          prompt_token_ids: [1, 2],
+        },
+        delta({ content: "es" }, { logprobs: { content: [token("es")] }, token_ids: [8] }),
+        end("length"),
+        usage,
+      ],
+      {
+        message: { role: "assistant", content: "yes" },
+        finish_reason: "length",
+        logprobs: { content: [token("y"), token("es")] },
+        token_ids: [7, 8],
+      },
+      { prompt_token_ids: [1, 2] },
+    ],
+    [
+      "a refusal",
+      [
+        delta({ role: "assistant", content: null, refusal: "" }),
+        delta({ refusal: "I'd " }),
+        delta({ refusal: "rather not" }),
+        end("stop"),
+        usage,
+      ],
+      { message: { role: "assistant", content: null, refusal: "I'd rather not" }, finish_reason: "stop" },
+    ],
+  ];
+  for (const [what, chunks, choice, whole] of cases) {
+    test(what, async () => {
+      const a = await ask(stream(chunks), streamed);
+      const b = await ask(answer(completion({ usage: USED, ...whole }, choice)));
+      expect(a.given).toEqual(b.given);
+      expect(a.given.usage).toEqual({ requests: 1, ...USED });
+      expect(a.asked[0]).toMatchObject({ stream: true, stream_options: { include_usage: true } });
+    });
+  }
+
+  test("calls that are not numbered are told apart by their ids", () => {
+    const assembly = new Assembly();
+    for (const [id, text] of [
+      ["a", "1"],
+      ["a", "2"],
+      ["b", "3"],
+    ] as const)
+      assembly.add(delta({ tool_calls: [{ id, function: { name: id, arguments: text } }] }));
+    assembly.add(end("tool_calls"));
+    expect(assembly.completion).toMatchObject({
+      choices: [
+        {
+          message: {
+            tool_calls: [
+              { id: "a", function: { arguments: "12" } },
+              { id: "b", function: { arguments: "3" } },
+            ],
+          },
+        },
+      ],
+    });
   });
-}
 
-describe("a journal", () => {
-  test("has what another process kept, also when that one was killed while it wrote", () =>
-    withFiles(async (open, folder, warnings) => {
-      const one = await open("one");
-      const kept = Array.from({ length: 500 }, (_, row) => one.keep("m", requestOf(`${row}`), answerOf(`said ${row} \u2028😀`)));
-      await Promise.all(kept);
-      await appendFile(join(folder, segmentName("one", 1)), '{"key":"torn');
-      const other = await open("other");
-      for (const row of [0, 77, 499]) expect(await other.find("m", requestOf(`${row}`))).toEqual(answerOf(`said ${row} \u2028😀`));
-      expect(await other.find("m", requestOf("500"))).toBeNull();
-      expect(await other.find("another model", requestOf("0"))).toBeNull();
-      expect(warnings).toEqual([]);
-    }));
+  test("what ends before it is over is no answer, and is asked for again", async () => {
+    const part = delta({ role: "assistant", content: "y" });
+    for (const stop of [(response: { end(): void }) => response.end(), (response: { destroy(): void }) => response.destroy()]) {
+      const { given, asked } = await ask(stream([part], stop), streamed);
+      expect(given.code).toBe("model_lost");
+      expect(asked).toHaveLength(3);
+    }
+  });
 
-  test("passes over a line that is no answer, and says so once", () =>
-    withFiles(async (open, folder, warnings) => {
-      await mkdir(folder);
-      const one = await open("one");
-      await one.keep("m", requestOf("a"), answerOf("a"));
-      await appendFile(join(folder, segmentName("one", 1)), "garbage\n\n\0\0\0\n");
-      await one.keep("m", requestOf("b"), answerOf("b"));
-      const other = await open("other");
-      expect((await other.find("m", requestOf("b")))?.message.content).toBe("b");
-      expect(warnings).toHaveLength(1);
-    }));
-
-  test("looks nothing up while no step can come twice, and everything when one may", () =>
-    withFiles(async (open) => {
-      const [one, other] = [await open("one"), await open("other")];
-      await other.keep("m", requestOf("a"), answerOf("a"));
-      expect(await one.find("m", requestOf("a"))).toBeNull();
-      // A row that was started again.
-      expect((await one.find("m", requestOf("a", 0, 2)))?.message.content).toBe("a");
-      await other.keep("m", requestOf("b"), answerOf("b"));
-      expect(await one.find("m", requestOf("b"))).toBeNull();
-      // A host that died, and its step came here with the same attempt.
-      one.noteLoss();
-      const found = await Promise.all([one.find("m", requestOf("b")), one.find("m", requestOf("a")), one.find("m", requestOf("c"))]);
-      expect(found.map((answer) => answer?.message.content)).toEqual(["b", "a", undefined]);
-    }));
-
-  test("goes on in a new segment when one is full or cannot be written, and loses no answer that was kept", () =>
-    withFiles(async (open, folder, warnings) => {
-      const one = await open("one", { segmentBytes: 1000 });
-      for (let row = 0; row < 50; row++) await one.keep("m", requestOf(`${row}`), answerOf("x".repeat(100)));
-      const names = await readdir(folder);
-      expect(names.length).toBeGreaterThan(10);
-      for (const name of names) expect((await stat(join(folder, name))).size).toBeLessThan(1500);
-      const other = await open("other");
-      for (let row = 0; row < 50; row++) expect(await other.find("m", requestOf(`${row}`))).not.toBeNull();
-      // Its folder is gone: the answer is used all the same.
-      await rm(folder, { recursive: true });
-      for (let row = 0; row < 20; row++) await one.keep("m", requestOf(`${row}`), answerOf("x".repeat(1000)));
-      expect(warnings).toHaveLength(1);
-      expect(warnings[0]).toContain("answers cannot be kept in the journal");
-    }));
+  test("an error in the middle of it is one", async () => {
+    const broken = stream([delta({ content: "y" }), { error: { message: "CUDA out of memory", type: "server_error", code: 500 } }]);
+    expect((await ask(broken, { ...streamed, retries: 0 })).given.code).toBe("model_failed");
+  });
 });
 
-describe("a cache", () => {
-  test("is looked up always, by every process that shares it", () =>
-    withFiles(async (open) => {
-      const one = await open("one", { use: "cache" });
-      await one.keep("m", requestOf("a"), answerOf("a"));
-      const other = await open("other", { use: "cache" });
-      expect((await other.find("m", requestOf("a")))?.message.content).toBe("a");
-      expect(await other.find("m", { ...requestOf("a"), seed: 5 })).toBeNull();
-    }));
+describe("an answer that is none is an outcome, asked for once", () => {
+  const refused = (message: string, more: JsonObject = {}) => ({
+    error: { message, type: "invalid_request_error", param: null, code: null, ...more },
+  });
+  const cases: readonly (readonly [what: string, status: number, body: unknown, reason: string])[] = [
+    [
+      "OpenAI",
+      400,
+      refused("This model's maximum context length is 8192 tokens. However, your messages resulted in 8227 tokens.", {
+        code: "context_length_exceeded",
+      }),
+      "context_length",
+    ],
+    [
+      "vLLM",
+      400,
+      {
+        object: "error",
+        message:
+          "This model's maximum context length is 32768 tokens. However, you requested 41648 tokens (37552 in the messages, 4096 in the completion).",
+        type: "BadRequestError",
+        param: null,
+        code: 400,
+      },
+      "context_length",
+    ],
+    [
+      "SGLang",
+      400,
+      {
+        object: "error",
+        message: "The input (150000 tokens) is longer than the model's context length (128000 tokens).",
+        type: "BadRequestError",
+        code: 400,
+      },
+      "context_length",
+    ],
+    [
+      "llama.cpp",
+      400,
+      {
+        error: {
+          code: 400,
+          message: "request (9412 tokens) exceeds the available context size (8192 tokens), try increasing it",
+          type: "exceed_context_size_error",
+        },
+      },
+      "context_length",
+    ],
+    ["Azure's filter", 400, refused("The response was filtered", { code: "content_filter" }), "content_filtered"],
+    [
+      "a filtered answer",
+      200,
+      completion({}, { message: { role: "assistant", content: "" }, finish_reason: "content_filter" }),
+      "content_filtered",
+    ],
+    ["a cut answer", 200, completion({}, { message: { role: "assistant", content: "The answ" }, finish_reason: "length" }), "cut"],
+    [
+      "reasoning up to the limit",
+      200,
+      completion({}, { message: { role: "assistant", content: null, reasoning: "hm" }, finish_reason: "length" }),
+      "cut",
+    ],
+    ["a refusal", 200, completion({}, { message: { role: "assistant", content: null, refusal: "no" }, finish_reason: "stop" }), "refused"],
+  ];
+  for (const [what, status, body, reason] of cases) {
+    test(`${what}: ${reason}`, async () => {
+      const { given, asked } = await ask(answer(body, status));
+      expect(unansweredOf(given)).toBe(reason as never);
+      expect(asked).toHaveLength(1);
+    });
+  }
 
-  test("that cannot be made is an error for whoever opens it", () =>
-    withFiles(async (open, folder) => {
-      await writeFile(folder, "a file");
-      await expect(open("one", { use: "cache" })).rejects.toThrow();
-    }));
-});
+  test("what else is refused stays an error, with the server's words", async () => {
+    const { given } = await ask(answer({ object: "error", message: "no such model", code: 404 }, 404));
+    expect(given).toMatchObject({ code: "model_refused_request", message: expect.stringContaining("no such model") });
+    const quota = await ask(answer(refused("You exceeded your current quota", { code: "insufficient_quota" }), 429));
+    expect(quota.given.code).toBe("model_refused_request");
+    expect(quota.asked).toHaveLength(1);
+  });
 
-describe("the key of a request", () => {
-  test("says what decides the answer, whatever the order of keys, and not who asks", () => {
-    const request = { ...requestOf("a"), sampling: { temperature: 1, stop: ["x"], extra: { a: 1, b: 2 } } };
-    const same = { ...request, sampling: { extra: { b: 2, a: 1 }, stop: ["x"], temperature: 1 }, origin: null };
-    expect(requestKey("m", same)).toBe(requestKey("m", request));
-    const others: ChatRequest[] = [
-      { ...request, seed: 9 },
-      { ...request, sampling: { temperature: 1 } },
-      { ...request, tools: [] },
-      { ...request, schema: {} },
-      { ...request, messages: [{ role: "system", content: "a, turn 0" }] },
-    ];
-    expect(new Set([request, ...others].map((one) => requestKey("m", one))).size).toBe(6);
-    expect(requestKey("n", request)).not.toBe(requestKey("m", request));
+  test("an answer that the server gave up is asked for again", async () => {
+    const { given, asked } = await ask(answer(completion({}, { finish_reason: "abort" })));
+    expect(given.code).toBe("model_failed");
+    expect(asked).toHaveLength(3);
   });
 });
