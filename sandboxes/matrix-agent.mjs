@@ -6,12 +6,13 @@
 //
 // The function gets the task (id, trial, seed, attempt, hop, role, row, state, history) and returns JSON, at once or later, or
 // throws. For other requests give functions by name, called with the request: `serve(step, { hello: () => ({ version: 1 }) })`.
+// `end`, if there is one, is called with {session, id, trial, attempt} once a task of a stateful sandbox is over, however it ended.
 // `console.log` goes to the log: only replies reach stdout.
 
 import { createInterface } from "node:readline";
 
 /** Answers requests until stdin closes. */
-export function serve(step, ops = {}) {
+export function serve(step, { end = () => undefined, ...ops } = {}) {
   console.log = console.info = console.debug = console.error;
   const functions = { step: (request, context) => step(request.task, { ...context, settings: request.settings ?? {} }), ...ops };
   const running = new Map();
@@ -34,11 +35,20 @@ export function serve(step, ops = {}) {
     }
   };
 
+  const hearEnd = async (task) => {
+    try {
+      await end(task);
+    } catch (error) {
+      console.error(error);
+    }
+  };
+
   createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY })
     .on("line", (line) => {
       if (line.trim() === "") return;
       const request = JSON.parse(line);
       if ("cancel" in request) running.get(request.cancel)?.abort(new Error("nobody waits for this any more"));
+      else if ("end" in request) void hearEnd(request.end);
       else void answer(request);
     })
     .on("close", () => process.exit(0));

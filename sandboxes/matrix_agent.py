@@ -9,7 +9,8 @@
 
 `step` gets the task (id, trial, seed, attempt, hop, role, row, state, history) and the role's `with` table, and returns JSON or
 raises. For other requests give functions by name, called with the request: `serve(step, hello=lambda request: {"version": 1})`.
-With `threads` above 1 that many run at once; without it one after another, in the order of their arrival.
+`end`, if there is one, is called with {session, id, trial, attempt} once a task of a stateful sandbox is over, however it ended:
+`serve(step, end=lambda task: boards.pop(task["id"], None))`. With `threads` above 1 that many run at once; without it one after another, in the order of their arrival.
 
 Python 3.8 or newer. What is printed goes to the log: only replies reach the real stdout.
 """
@@ -22,7 +23,7 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor
 
 
-def serve(step=None, *, threads=1, **ops):
+def serve(step=None, *, threads=1, end=lambda task: None, **ops):
     """Answers requests until stdin closes."""
     replies = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
@@ -55,6 +56,12 @@ def serve(step=None, *, threads=1, **ops):
             traceback.print_exc()
             reply({"id": number, "ok": False, "error": {"kind": type(error).__name__, "message": str(error)}})
 
+    def hear_end(task):
+        try:
+            end(task)
+        except BaseException:
+            traceback.print_exc()
+
     with ThreadPoolExecutor(threads) as pool:
         for line in sys.stdin.buffer:
             if not line.strip():
@@ -62,6 +69,11 @@ def serve(step=None, *, threads=1, **ops):
             request = json.loads(line)
             if "cancel" in request:
                 cancelled.add(request["cancel"])
+            elif "end" in request:
+                if threads == 1:
+                    hear_end(request["end"])
+                else:
+                    pool.submit(hear_end, request["end"])
             elif threads == 1:
                 answer(request)
             else:

@@ -17,9 +17,10 @@ export const ERROR_CODES = [
   "task_too_large",
   "orchestrator_failed",
   "prompt_failed",
-  "model_unavailable", // no connection, or a cut one
-  "model_overloaded", // 429
-  "model_failed", // 5xx
+  "model_unavailable", // no connection
+  "model_overloaded", // 429, 503
+  "model_lost", // it went while it answered
+  "model_failed", // any other 5xx
   "model_timeout",
   "model_refused_request", // any other 4xx
   "model_bad_answer", // not JSON, not a completion, empty
@@ -29,6 +30,7 @@ export const ERROR_CODES = [
   "sandbox_bad_answer", // its agent answered what is no answer
   "sandbox_fenced", // a stateful sandbox went on with a newer attempt of the task
   "host_lost", // hosts died with the task, or the one that held it (delivery = "at-most-once")
+  "not_recorded", // a replay went on past what its record has
   "schema_mismatch", // an answer that does not fit the role's schema, also after the re-ask
 ] as const;
 

@@ -78,7 +78,7 @@ describe("the house", () => {
       commander: /^(main\.ts|cli\/)/,
       hono: /^((model|peer)\/server|cli\/metrics-server)\.ts$/,
       valibot: /^(recipe\/(schema|validate)|peer\/control|agent\/exec|driver\/(manifest|verify|driver-file))\.ts$/,
-      "yocto-queue": /^(host\/role|model\/limit)\.ts$/,
+      "yocto-queue": /^(host\/role|model\/(limit|line))\.ts$/,
       "fastest-levenshtein": /^(recipe\/validate|dataset\/files)\.ts$/,
     };
     const owners = new Map<string, string[]>();

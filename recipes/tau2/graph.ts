@@ -3,9 +3,9 @@
 
 import { Annotation, END, START, StateGraph } from "@langchain/langgraph";
 import type { Hop, Json, JsonObject } from "matrix";
-import { type Call, type Loaded, type Side, SPEAKERS, type Spoken, spokenBy, type ToolMessage } from "./message.ts";
-import { type Course, type Limits, limitsOf, outcomeOf, problemOf, type Settings, stopOf } from "./simulation.ts";
-import { messagesOf, soloMessage } from "./trajectory.ts";
+import { type Call, type Loaded, problemOf, type Side, SPEAKERS, type Spoken, soloMessage, spokenBy, type ToolMessage } from "./message.ts";
+import { type Course, type Limits, limitsOf, outcomeOf, type Settings, stopOf } from "./simulation.ts";
+import { messagesOf } from "./trajectory.ts";
 
 const Simulation = Annotation.Root({
   from: Annotation<number>,
@@ -53,15 +53,17 @@ export function build(settings: Settings) {
       .addNode("reward-calculator", (state: State, { configurable }: Config) => afterReward(state, answered(configurable), limits))
       .addEdge(START, "begin")
       .addEdge("begin", "tool-executor")
-      .addConditionalEdges("user-simulator", ({ request }) => (request === null ? "assistant" : "tool-executor"))
-      .addConditionalEdges("assistant", ({ request }) => (request === null ? "user-simulator" : "tool-executor"))
-      .addConditionalEdges("tool-executor", ({ request, turn }) => {
-        if (request === null) return SPEAKERS[turn] as "user-simulator" | "assistant";
-        return request.op === "reward" ? "reward-calculator" : "tool-executor";
-      })
+      .addConditionalEdges("user-simulator", whoActs)
+      .addConditionalEdges("assistant", whoActs)
+      .addConditionalEdges("tool-executor", whoActs)
       .addEdge("reward-calculator", END)
       .compile()
   );
+}
+
+function whoActs({ request, turn }: State) {
+  if (request === null) return SPEAKERS[turn] as "user-simulator" | "assistant";
+  return request.op === "reward" ? "reward-calculator" : "tool-executor";
 }
 
 interface Config {
@@ -96,12 +98,13 @@ function afterLoad(loaded: Loaded, { solo }: Limits): Update {
 function afterSpeech(state: State, side: Side, { result, row, history }: Answered, limits: Limits): Update {
   const said = spokenBy(side, result);
   const problem = problemOf(said, limits.solo);
+  const steps = state.steps + (state.opening ? 0 : 1);
   if (problem !== null) {
+    if (limits.feedsBack) return { opening: false, ...go({ ...state, steps, errors: state.errors + 1 }, side, null, limits) };
     if (state.restarts < limits.maxRestarts) return load(row, history.length, state.restarts + 1, limits);
     throw new Error(`the ${side}'s message ${problem}, also after ${limits.maxRestarts} restarts of the simulation`);
   }
   const spoken = limits.solo ? soloMessage(said) : said;
-  const steps = state.steps + (state.opening ? 0 : 1);
   if (spoken.tool_calls !== null) return { opening: false, steps, ...act(side, spoken.tool_calls) };
   return { opening: false, ...go({ ...state, steps }, side === "user" ? "assistant" : "user", stopOf(spoken, limits.solo), limits) };
 }

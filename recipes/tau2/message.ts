@@ -1,5 +1,6 @@
 // The messages of a tau2 simulation, official fields throughout, but for one: the arguments of a call stay the text that the
-// model wrote, because numbers in it must reach Python as they were written. And what the bridge says of a task it has loaded.
+// model wrote, because numbers in it must reach Python as they were written. Which of a model's answers are none, and what the bridge
+// says of a task it has loaded.
 
 import type { Json, JsonObject } from "matrix";
 
@@ -53,6 +54,29 @@ interface ModelCall {
   readonly function: { readonly name: string; readonly arguments: string };
 }
 
-export function hasText({ content }: Spoken): boolean {
-  return content !== null && content.trim() !== "";
+/** A solo agent ends by calling `done`; the official agent turns that message into this text. */
+export const STOP = "###STOP###";
+const SOLO_STOP_TOOL = "done";
+
+/** The message as the official agent hands it on. */
+export function soloMessage(spoken: Spoken): Spoken {
+  const stops = spoken.tool_calls?.some(({ name }) => name === SOLO_STOP_TOOL) === true;
+  return stops ? { ...spoken, content: STOP, tool_calls: null } : spoken;
+}
+
+/** What the official runner takes for an error rather than a turn; null when the message is sound. */
+export function problemOf({ content, tool_calls: calls }: Spoken, solo: boolean): string | null {
+  if (calls === null) return content === null || content.trim() === "" ? "is empty" : null;
+  for (const { name, arguments: text } of calls) if (!isObject(text)) return `calls ${name} with arguments that are no JSON object`;
+  const stopsAndCalls = solo && calls.every(({ name }) => name !== SOLO_STOP_TOOL) && content?.includes(STOP) === true;
+  return stopsAndCalls ? "stops and calls tools at once" : null;
+}
+
+function isObject(text: string): boolean {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null && !Array.isArray(value);
+  } catch {
+    return false;
+  }
 }

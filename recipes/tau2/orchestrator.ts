@@ -3,16 +3,16 @@
 // Nothing is routed by content but the user's stop words, and a solo agent's.
 
 import { done, type JsonObject, orchestrator, type Route, type RouteContext, to } from "matrix";
-import { type Call, type Loaded, type Side, SPEAKERS, type Spoken, spokenBy, type ToolMessage } from "./message.ts";
-import { limitsOf, outcomeOf, problemOf, type Settings, stopOf } from "./simulation.ts";
-import { loadedIn, messagesOf, soloMessage } from "./trajectory.ts";
+import { type Call, type Loaded, problemOf, type Side, SPEAKERS, type Spoken, soloMessage, spokenBy, type ToolMessage } from "./message.ts";
+import { limitsOf, outcomeOf, type Settings, stopOf } from "./simulation.ts";
+import { loadedIn, messagesOf } from "./trajectory.ts";
 
 interface State extends JsonObject {
   readonly at: "load" | Side | "environment" | "close" | "reward";
   /** The hop that loaded the task. */
   readonly from: number;
   readonly steps: number;
-  /** Failed tool calls, of both sides. */
+  /** Failed tool calls, and messages that were fed back, of both sides. */
   readonly errors: number;
   readonly restarts: number;
   /** A solo agent's first message is no step. */
@@ -29,7 +29,7 @@ const CALCULATOR = "reward-calculator";
 
 export default function createRules(settings: Settings) {
   const limits = limitsOf(settings);
-  const { solo, maxSteps, maxErrors, maxRestarts } = limits;
+  const { solo, maxSteps, maxErrors, maxRestarts, feedsBack } = limits;
 
   const load = (row: JsonObject, from: number, restarts: number): Route<State> => {
     const request = { op: "load", domain: row["domain"] ?? "", task_id: row["task_id"] ?? "", solo };
@@ -46,10 +46,11 @@ export default function createRules(settings: Settings) {
   };
 
   const afterSpeech = (state: State, side: Side, answer: Spoken, context: RouteContext): Route<State> => {
+    const after = { ...state, opening: false, steps: state.steps + (state.opening ? 0 : 1) };
     const problem = problemOf(answer, solo);
+    if (problem !== null && feedsBack) return go({ ...after, errors: state.errors + 1 }, side, null);
     if (problem !== null) return beginAnew(state, `the ${side}'s message ${problem}`, context);
     const spoken = solo ? soloMessage(answer) : answer;
-    const after = { ...state, opening: false, steps: state.steps + (state.opening ? 0 : 1) };
     if (spoken.tool_calls !== null) return act(after, side, spoken.tool_calls);
     return go(after, side === "user" ? "assistant" : "user", stopOf(spoken, solo));
   };

@@ -1,10 +1,11 @@
 // What each side's model is sent: the official system prompt, and the messages that are its own business. Either side sees its
 // own messages, the other's text, and the results of its own calls; never the other's tool traffic. For the user's model the
-// roles are flipped: it is the assistant of its own conversation.
+// roles are flipped: it is the assistant of its own conversation. An answer that is no message comes back to its model as an error,
+// where the recipe wants that (`malformed`), and is nobody else's business.
 
-import { type ChatMessage, type JsonObject, request } from "matrix";
-import { type Message, type Side, SPEAKERS } from "./message.ts";
-import { loadedIn, messagesOf } from "./trajectory.ts";
+import { type ChatMessage, type Hop, type JsonObject, request } from "matrix";
+import { type Message, problemOf, type Side, SPEAKERS, type Spoken, spokenBy } from "./message.ts";
+import { loadedIn, messagesOfHop, sideOf } from "./trajectory.ts";
 
 export default request(({ role, state, history }) => {
   const { from } = state as { readonly from: number };
@@ -13,19 +14,38 @@ export default request(({ role, state, history }) => {
   // Without a user there is no other side to hear, and the agent must call a tool.
   const solo = loaded.system.user === null;
   const tools: readonly JsonObject[] = (side === "user" ? loaded.user_tools : loaded.tools) ?? [];
-  const messages = messagesOf(history, from, solo).flatMap((message) => seenBy(side, message));
+  const messages = [
+    ...loaded.messages.flatMap((message) => seenBy(side, message)),
+    ...history
+      .slice(from + 1)
+      .flatMap((hop) => fedBack(side, hop, solo) ?? messagesOfHop(hop, solo).flatMap((message) => seenBy(side, message))),
+  ];
   return {
     messages: [{ role: "system", content: loaded.system[side] ?? "" }, ...messages],
     ...(tools.length > 0 ? { tools, sampling: { tool_choice: solo ? "required" : "auto" } } : {}),
   };
 });
 
+/** An answer of this side that was no message, and what was wrong with it; null for all else. */
+function fedBack(side: Side, { role, result }: Hop, solo: boolean): ChatMessage[] | null {
+  if (sideOf(role) !== side) return null;
+  const spoken = spokenBy(side, result);
+  const problem = problemOf(spoken, solo);
+  if (problem === null) return null;
+  const error = `Error: your message ${problem}. Nothing of it was done.`;
+  if (spoken.tool_calls === null) return [{ role: "user", content: error }];
+  return [asOwn(spoken), ...spoken.tool_calls.map(({ id }): ChatMessage => ({ role: "tool", content: error, tool_call_id: id }))];
+}
+
 function seenBy(side: Side, message: Message): ChatMessage[] {
   if (message.role === "tool")
     return message.requestor === side ? [{ role: "tool", content: message.content, tool_call_id: message.id }] : [];
-  const { role, content, tool_calls: calls } = message;
-  if (role !== side) return calls === null ? [{ role: "user", content }] : [];
-  if (calls === null) return [{ role: "assistant", content }];
+  if (message.role === side) return [asOwn(message)];
+  return message.tool_calls === null ? [{ role: "user", content: message.content }] : [];
+}
+
+function asOwn({ content, tool_calls: calls }: Spoken): ChatMessage {
+  if (calls === null) return { role: "assistant", content };
   const own = calls.map(({ id, name, arguments: text }) => ({ id, type: "function" as const, function: { name, arguments: text } }));
-  return [{ role: "assistant", content, tool_calls: own }];
+  return { role: "assistant", content, tool_calls: own };
 }

@@ -2,18 +2,9 @@
 // times that grow from message to message (the official loader sorts by their text).
 
 import type { Hop, Json, JsonObject } from "matrix";
-import { type Loaded, type Message, type Side, SPEAKERS, type Spoken, spokenBy, type ToolMessage } from "./message.ts";
+import { type Loaded, type Message, problemOf, type Side, SPEAKERS, soloMessage, spokenBy, type ToolMessage } from "./message.ts";
 
-/** A solo agent ends by calling `done`; the official agent turns that message into this text. */
-export const STOP = "###STOP###";
-const SOLO_STOP_TOOL = "done";
 const MICROSECONDS = 1000;
-
-/** The message as the official agent hands it on. */
-export function soloMessage(spoken: Spoken): Spoken {
-  const stops = spoken.tool_calls?.some(({ name }) => name === SOLO_STOP_TOOL) === true;
-  return stops ? { ...spoken, content: STOP, tool_calls: null } : spoken;
-}
 
 /** From the hop that loaded the task: a simulation that was begun anew has earlier ones before it. */
 export function messagesOf(history: readonly Hop[], from: number, solo: boolean): Message[] {
@@ -39,10 +30,18 @@ export function trajectoryOf(history: readonly Hop[], from: number, solo: boolea
   // What was before the simulation began is dated a second apart, as the official orchestrator dates it.
   for (const [index, message] of loaded.messages.entries()) add(message, begun - (before - index) * 1000, {});
   for (const hop of history.slice(from + 1)) {
-    const spent: JsonObject = isSpeaker(hop.role) ? { cost: hop.cost ?? 0, usage: usageOf(hop) } : {};
+    const spent: JsonObject = sideOf(hop.role) !== null ? { cost: hop.cost ?? 0, usage: usageOf(hop) } : {};
     for (const message of messagesOfHop(hop, solo)) add(message, Date.parse(hop.at), spent);
   }
   return trajectory;
+}
+
+/** How many answers were no messages, and were given back to their model with what was wrong. */
+export function fedBackIn(history: readonly Hop[], from: number, solo: boolean): number {
+  return history.slice(from + 1).filter(({ role, result }) => {
+    const side = sideOf(role);
+    return side !== null && problemOf(spokenBy(side, result), solo) !== null;
+  }).length;
 }
 
 export interface Spent {
@@ -62,15 +61,21 @@ export function spentBy(history: readonly Hop[], side: Side): Spent {
   return spent;
 }
 
-function messagesOfHop({ role, result }: Hop, solo: boolean): readonly Message[] {
-  if (role === SPEAKERS.user) return [spokenBy("user", result)];
-  if (role === SPEAKERS.assistant) return [solo ? soloMessage(spokenBy("assistant", result)) : spokenBy("assistant", result)];
+/** What a hop added to the simulation. */
+export function messagesOfHop(hop: Hop, solo: boolean): readonly Message[] {
+  const side = sideOf(hop.role);
   // The executor's other answers are no messages.
-  return Array.isArray(result) ? (result as unknown as readonly ToolMessage[]) : [];
+  if (side === null) return Array.isArray(hop.result) ? (hop.result as unknown as readonly ToolMessage[]) : [];
+  const spoken = spokenBy(side, hop.result);
+  // What was fed back to its model was never said.
+  if (problemOf(spoken, solo) !== null) return [];
+  return [solo && side === "assistant" ? soloMessage(spoken) : spoken];
 }
 
-function isSpeaker(role: string): boolean {
-  return role === SPEAKERS.user || role === SPEAKERS.assistant;
+/** Whose words a role's answer is; null for the environment's. */
+export function sideOf(role: string): Side | null {
+  if (role === SPEAKERS.user) return "user";
+  return role === SPEAKERS.assistant ? "assistant" : null;
 }
 
 function usageOf({ usage }: Hop): Json {

@@ -16,7 +16,7 @@ Replies come when they are ready, not in the order of the requests; calls of one
     step   task                                      what a role's agent is asked: does task.state.request, one of load, calls,
            close and reward, in the session of the task
 
-{"cancel": id} says that nobody waits for that reply any more.
+{"cancel": id} says that nobody waits for that reply any more, {"end": {"session", …}} that a task is over; neither is answered.
 
 The arguments of a tool call are text everywhere on the wire, in messages too: the text that a model wrote reaches Python's own
 JSON parser untouched. Databases are compared by type, and 1 is not 1.0; a runtime between that parses and prints would lose it.
@@ -28,6 +28,7 @@ print to stdout, so the real one is kept on a private descriptor and descriptor 
 import gc
 import hashlib
 import inspect
+import itertools
 import json
 import os
 import pickle
@@ -52,6 +53,8 @@ READ_BYTES = 1 << 20
 LINE_BYTES_MAX = 512 << 20
 REWARD_WORKERS_MAX = 4
 STEPS = ("load", "calls", "close", "reward")
+# Databases are a hundred thousand objects each and in no cycle; left alone, the collector walks all of them for each that is loaded.
+COLLECT_EVERY = 100
 # A task that ended badly never closes its session; a session holds up to 30 MB.
 SESSION_IDLE_SECONDS = 2 * 3600
 LEAN = ("task", "tools", "user_tools", "messages", "next", "termination_reason", "system")
@@ -98,6 +101,7 @@ class Bridge:
         self.task_lists: dict[tuple[str, Optional[str]], list] = {}
         self.offers: dict[tuple[str, bool], Offer] = {}
         self.data_hashes: Optional[dict[str, str]] = None
+        self.loads = 0
 
     def handle(self, request: dict) -> Any:
         operation = OPERATIONS.get(text(request, "op"))
@@ -135,6 +139,8 @@ class Bridge:
         task = self.task(domain, text(request, "task_id"))
         environment = create_environment(domain, task, solo)
         self.forget_idle()
+        self.loads += 1
+        collect_rarely(self.loads)
         self.sessions[key] = Session(domain, task, solo, environment)
         if (domain, solo) not in self.offers:
             self.offers[domain, solo] = offer_of(environment, solo)
@@ -199,7 +205,8 @@ class Bridge:
         wanted = state.get("request") if isinstance(state, dict) else None
         if not isinstance(wanted, dict) or wanted.get("op") not in STEPS:
             raise Refusal("bad_request", f"task.state.request must be an object whose op is one of {', '.join(STEPS)}")
-        session, hop = f"{task.get('id')}#{task.get('trial')}", task.get("hop", len(task.get("history", [])))
+        session = request.get("session", f"{task.get('id')}#{task.get('trial')}")
+        hop = task.get("hop", len(task.get("history", [])))
         return {**wanted, "id": request.get("id"), "session": session, "key": hop, "lean": True}
 
     def export(self, request: dict) -> dict:
@@ -469,10 +476,16 @@ class Worker:
         self.connection.send(job)
 
 
+def collect_rarely(count: int) -> None:
+    if count % COLLECT_EVERY == 0:
+        gc.collect()
+
+
 def work(connection: Connection) -> None:
     """The life of a child: jobs until the pipe ends. It never returns into the parent's code."""
     try:
-        while True:
+        for count in itertools.count(1):
+            collect_rarely(count)
             job = connection.recv()
             try:
                 connection.send((True, evaluate(*job)))
@@ -533,6 +546,9 @@ class Loop:
                 raise Refusal("bad_request", "a request is a JSON object")
             if "cancel" in request:
                 self.cancel(request["cancel"])
+                return
+            if "end" in request:
+                self.bridge.sessions.pop(request["end"]["session"], None)
                 return
             request_id = request.get("id")
             if request.get("op") == "step":
@@ -615,6 +631,7 @@ def main() -> None:
     stdout = os.dup(1)
     os.dup2(2, 1)
     import_tau2()
+    gc.disable()
     try:
         Loop(Bridge(), 0, stdout, workers_wanted()).run()
     except (BrokenPipeError, KeyboardInterrupt):

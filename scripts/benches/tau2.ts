@@ -1,96 +1,138 @@
 // tau2 beside tau2: gold replays of one domain by the recipe, by tau2's own runner, and by the floor, which is the same
-// environment and evaluator calls made bare by as many Python processes. One after another on one machine. The sandboxes are
-// processes here, so that CPU and memory of all three can be counted alike. Needs scripts/tau2-python.
+// environment and evaluator calls made bare by as many Python processes as there are cores. One after another on one machine. Rates
+// are without start-up, which stands apart. The sandboxes are processes here, so that CPU and memory of all can be counted alike.
+// `served`: both sides ask `matrix model serve`, each through its own client, by HTTP. Needs scripts/tau2-python.
 
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { addUsed, ProcessWatch } from "./parts/processes.ts";
+import { printHead, printTable } from "./parts/report.ts";
 
 const ROOT = resolve(import.meta.dir, "../..");
+const MATRIX = join(ROOT, "dist/matrix");
+const OTHERS = join(import.meta.dir, "tau2_others.py");
 const PYTHON = join(ROOT, ".tools/tau2/bin");
-const SAMPLE_EVERY_MS = 200;
+const SAMPLE_EVERY_MS = 500;
 const RUNNER_CONCURRENCY = 3; // its default
 
-const { values } = parseArgs({ options: { domain: { type: "string", default: "retail" }, tasks: { type: "string", default: "114" } } });
+const { values } = parseArgs({
+  options: {
+    domain: { type: "string", default: "retail" },
+    tasks: { type: "string", default: "114" },
+    trials: { type: "string", default: "4" },
+  },
+});
+const { domain, tasks, trials } = values;
 const cores = cpus().length;
+const expected = Number(tasks) * Number(trials);
 if (!existsSync(PYTHON)) throw new Error("no Python with tau2: run scripts/tau2-python");
-const env = { ...process.env, PATH: `${PYTHON}:${process.env["PATH"]}` };
 
 interface Measured {
   readonly label: string;
-  readonly tasks: number;
+  /** From the first task to the last. */
   readonly seconds: number;
+  readonly wallSeconds: number;
   readonly cpuSeconds: number;
   readonly peakMb: number;
 }
 
-console.log(`tau2: ${values.domain}, ${cores} cores (${cpus()[0]?.model.trim()}), bun ${Bun.version}, ${new Date().toISOString()}\n`);
-const floor = await python("floor", cores);
-const rows = [floor, await recipe(), await python("runner", RUNNER_CONCURRENCY)];
-console.log(
-  ["", "tasks", "tasks/h", "of floor", "CPU s/task", "peak MB"]
-    .map((title, i) => (i === 0 ? title.padEnd(22) : title.padStart(11)))
-    .join(""),
-);
-for (const { label, tasks, seconds, cpuSeconds, peakMb } of rows) {
-  const cells = [tasks, (tasks / seconds) * 3600, (tasks / seconds / (floor.tasks / floor.seconds)) * 100, cpuSeconds / tasks, peakMb];
-  console.log(
-    label.padEnd(22) +
-      cells.map((cell, i) => (i === 3 ? cell.toFixed(3) : i === 2 ? `${cell.toFixed(0)} %` : cell.toFixed(0)).padStart(11)).join(""),
+const folder = mkdtempSync(join(tmpdir(), "matrix-bench-"));
+const prompts = join(folder, "prompts.json");
+const env = { ...process.env, PATH: `${PYTHON}:${process.env["PATH"]}`, TAU2_GOLD_PROMPTS: prompts };
+try {
+  printHead(`tau2: ${expected} gold replays of ${domain} (${tasks} tasks, ${trials} trials)`, "300");
+  writeFileSync(prompts, (await run(["python3", OTHERS, "prompts", domain])).stdout);
+  const server = Bun.spawn([MATRIX, "model", "serve", `replies=${import.meta.dir}/parts/tau2-gold.ts`, "--listen", "127.0.0.1:0"], {
+    ...{ env, stdout: "pipe", stderr: "ignore" },
+  });
+  const url = new TextDecoder().decode((await server.stdout.getReader().read()).value).trim();
+  const floor = await python(`floor, ${cores} processes`, "floor", [String(cores)]);
+  const width = String(RUNNER_CONCURRENCY);
+  const rows = [
+    floor,
+    await recipe("matrix", []),
+    await python(`tau2's runner, ${width} threads`, "runner", [width]),
+    await recipe(
+      "matrix, served",
+      ["agent", "user"].map((name) => `models.${name}={ kind = "openai", base_url = "${url}", model = "gold" }`),
+    ),
+    await python("tau2's runner, served", "runner", [width], [url]),
+  ];
+  server.kill();
+  printTable(
+    "without start-up",
+    ["tasks/h", "of floor", ["start-up s", 1], ["CPU s/task", 3], "peak MB"],
+    rows.map(({ label, seconds, wallSeconds, cpuSeconds, peakMb }) => [
+      label,
+      (expected / seconds) * 3600,
+      `${((100 * floor.seconds) / seconds).toFixed(0)} %`,
+      wallSeconds - seconds,
+      cpuSeconds / expected,
+      peakMb,
+    ]),
   );
+} finally {
+  rmSync(folder, { recursive: true, force: true });
 }
 
-async function python(mode: "floor" | "runner", width: number): Promise<Measured> {
-  const { stdout, ...spent } = await run([
-    "python3",
-    join(import.meta.dir, "tau2_others.py"),
-    mode,
-    values.domain,
-    String(width),
-    values.tasks,
-  ]);
-  const label = mode === "floor" ? `floor, ${width} processes` : `tau2's runner, ${width} threads`;
-  return { label, tasks: Number(values.tasks), seconds: Number(stdout), ...spent };
+async function python(label: string, mode: "floor" | "runner", width: readonly string[], more: readonly string[] = []): Promise<Measured> {
+  const { stdout, ...spent } = await run(["python3", OTHERS, mode, domain, ...width, tasks, trials, ...more]);
+  return { label, seconds: Number(stdout), ...spent };
 }
 
-async function recipe(): Promise<Measured> {
-  const folder = mkdtempSync(join(tmpdir(), "matrix-bench-"));
-  try {
-    const filter = `dataset.filter="row.domain == '${values.domain}' && 'base' in row.splits"`;
-    const sandbox = ["tau2", "tau2-rewards"].flatMap((name) => [`sandboxes.${name}.engine=process`, `sandboxes.${name}.warm=1`]);
-    const command = [join(ROOT, "dist/matrix"), "drive", writeRecipes(folder), "-o", join(folder, "run")];
-    const { stdout, ...spent } = await run([...command, "--json", "-q", "--limit", values.tasks, filter, ...sandbox]);
-    const { ok, elapsed_ms, score } = JSON.parse(stdout) as { ok: number; elapsed_ms: number; score: { mean: number } };
-    if (ok !== Number(values.tasks) || score.mean !== 1) throw new Error(`not every gold replay was rewarded with 1: ${stdout}`);
-    return { label: "matrix, 2 + 2 sandboxes", tasks: ok, seconds: elapsed_ms / 1000, ...spent };
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+/** As many Python processes at work as there are cores: one has the environments, the other's children do the rewards. */
+async function recipe(label: string, models: readonly string[]): Promise<Measured> {
+  const output = join(folder, label);
+  const filter = `dataset.filter="row.domain == '${domain}' && 'base' in row.splits"`;
+  const sandboxes = ["tau2", "tau2-rewards"].flatMap((name) =>
+    ["engine=process", "warm=1", "count=1"].map((s) => `sandboxes.${name}.${s}`),
+  );
+  const command = [MATRIX, "drive", join(ROOT, "recipes/tau2-gold.toml"), "-o", output, "--json", "-q"];
+  const { stdout, ...spent } = await run([...command, "--limit", tasks, "--trials", trials, filter, ...sandboxes, ...models]);
+  const { ok, score } = JSON.parse(stdout) as { ok: number; score: { mean: number } };
+  if (ok !== expected || score.mean !== 1) throw new Error(`not every gold replay was rewarded with 1: ${stdout}`);
+  return { label, seconds: secondsOf(output), ...spent };
 }
 
-/** The shipped recipe without its image, which plain processes do not have. */
-function writeRecipes(folder: string): string {
-  for (const name of ["tau2.toml", "tau2-gold.toml"]) {
-    const shipped = readFileSync(join(ROOT, "recipes", name), "utf8").replaceAll(/image = .+\n/g, "");
-    const placed = shipped.replaceAll('"tau2/', `"${ROOT}/recipes/tau2/`).replaceAll('"../', `"${ROOT}/`);
-    writeFileSync(join(folder, name), placed);
-  }
-  return join(folder, "tau2-gold.toml");
+interface Timed {
+  readonly timing: { readonly ended_at: string };
+  readonly history: readonly { readonly at: string; readonly run_ms: number }[];
 }
 
-/** What a command prints, with the CPU time and the peak memory of all its processes. */
-async function run(command: readonly string[]): Promise<{ stdout: string; cpuSeconds: number; peakMb: number }> {
-  const child = Bun.spawn([...command], { stdout: "pipe", stderr: "inherit", env });
+/** From the first environment that stood to the last record. */
+function secondsOf(output: string): number {
+  const records = readFileSync(join(output, "trajectories.jsonl"), "utf8")
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Timed);
+  const loads = records.map(({ history: [load] }) => Date.parse(load?.at ?? "") + (load?.run_ms ?? 0));
+  return (Math.max(...records.map(({ timing }) => Date.parse(timing.ended_at))) - Math.min(...loads)) / 1000;
+}
+
+interface Ran {
+  readonly stdout: string;
+  readonly wallSeconds: number;
+  readonly cpuSeconds: number;
+  readonly peakMb: number;
+}
+
+/** What a command prints, with the time and the peak memory of all its processes. */
+async function run(command: readonly string[]): Promise<Ran> {
+  const began = performance.now();
+  const child = Bun.spawn([...command], { stdout: "pipe", stderr: "pipe", env });
+  const watch = new ProcessWatch([child.pid]);
   let peakKb = 0;
   const sampling = setInterval(() => {
     peakKb = Math.max(peakKb, treeKb(child.pid));
   }, SAMPLE_EVERY_MS);
-  const stdout = await new Response(child.stdout).text();
-  const code = await child.exited;
+  const [stdout, stderr, code] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text(), child.exited]);
+  const wallSeconds = (performance.now() - began) / 1000;
   clearInterval(sampling);
-  if (code !== 0) throw new Error(`${command.join(" ")} ended with exit ${code}`);
-  return { stdout, cpuSeconds: Number(child.resourceUsage()?.cpuTime.total ?? 0) / 1e6, peakMb: peakKb / 1000 };
+  const { cpuMs } = addUsed(watch.stop().values());
+  if (code !== 0) throw new Error(`${command.join(" ")} ended with exit ${code}: ${stderr}`);
+  return { stdout, wallSeconds, cpuSeconds: cpuMs / 1000, peakMb: peakKb / 1000 };
 }
 
 /** Memory of a process and all below it; pages that several share are counted once. */

@@ -1,7 +1,10 @@
-"""The two others of `scripts/bench tau2`, on the gold scripts of recipes/tau2: the floor (the environment and evaluator calls
-alone, bare) and tau2's own runner with its model replaced by the script. Prints seconds, from the first task to the last.
+"""The others of `scripts/bench tau2`, on the gold scripts of recipes/tau2: the floor (the environment and evaluator calls alone,
+bare) and tau2's own runner. The runner asks the model that is served at URL through its own client, litellm, or else has its
+client replaced by the script. Prints the seconds from the first task to the last, without start-up.
 
-    tau2_others.py floor DOMAIN PROCESSES TASKS | tau2_others.py runner DOMAIN CONCURRENCY TASKS
+    tau2_others.py floor DOMAIN PROCESSES TASKS TRIALS
+    tau2_others.py runner DOMAIN CONCURRENCY TASKS TRIALS [URL]
+    tau2_others.py prompts DOMAIN        by task, what the official user's model is told: how the served model knows a task
 """
 
 import json
@@ -74,21 +77,40 @@ def bare(job):
     return evaluate_simulation(SimulationRun(**run, messages=messages), task, EvaluationType.ALL, False, domain).reward
 
 
-def floor(domain, processes, count):
+def floor(domain, processes, count, trials):
     scripts = scripts_of(domain, count)
     jobs = [(domain, task, scripts[task.id]) for task in registry.get_tasks_loader(domain)("base") if task.id in scripts]
     with get_context("fork").Pool(processes) as pool:
         pool.map(abs, range(processes))
         began = time.perf_counter()
-        rewards = pool.map(bare, jobs, chunksize=1)
+        rewards = pool.map(bare, jobs * trials, chunksize=1)
     assert all(reward == 1 for reward in rewards)
     return time.perf_counter() - began
 
 
-def runner(domain, concurrency, count):
+def runner(domain, concurrency, count, trials, url):
     from tau2 import run
 
     scripts = scripts_of(domain, count)
+    if url is None:
+        replace_model(run, scripts)
+    model = {"api_base": url, "api_key": "none", "temperature": 0.0} if url else {}
+    tasks = [task for task in registry.get_tasks_loader(domain)("base") if task.id in scripts]
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.perf_counter()
+        results = run.run_tasks(
+            *(domain, tasks, "llm_agent", "user_simulator"),
+            **{"llm_agent": "openai/gold", "llm_user": "openai/gold", "llm_args_agent": model, "llm_args_user": model},
+            **{"num_trials": trials, "max_steps": 200, "save_to": f"{folder}/results.json"},
+            **{"max_concurrency": concurrency, "console_display": False, "log_level": "ERROR"},
+        )
+        seconds = time.perf_counter() - began
+    assert len(results.simulations) == len(tasks) * trials
+    assert all(simulation.reward_info.reward == 1 for simulation in results.simulations)
+    return seconds
+
+
+def replace_model(run, scripts):
     local = threading.local()
     run_task = run.run_task
 
@@ -99,19 +121,26 @@ def runner(domain, concurrency, count):
     run.run_task = run_scripted
     llm_agent.generate = lambda **_: message_of(local.left["assistant"].pop(0))
     user_simulator.generate = lambda **_: message_of(local.left["user-simulator"].pop(0))
-    tasks = [task for task in registry.get_tasks_loader(domain)("base") if task.id in scripts]
-    with tempfile.TemporaryDirectory() as folder:
-        began = time.perf_counter()
-        results = run.run_tasks(
-            *(domain, tasks, "llm_agent", "user_simulator"),
-            **{"llm_agent": "scripted", "llm_user": "scripted", "llm_args_agent": {}, "llm_args_user": {}},
-            **{"save_to": f"{folder}/results.json", "max_concurrency": concurrency, "console_display": False, "log_level": "ERROR"},
-        )
-        seconds = time.perf_counter() - began
-    assert all(simulation.reward_info.reward == 1 for simulation in results.simulations)
-    return seconds
 
 
-mode, domain, width, count = sys.argv[1:]
-seconds = {"floor": floor, "runner": runner}[mode](domain, int(width), int(count))
-print(seconds, file=stdout, flush=True)
+def prompts(domain):
+    environment = registry.get_env_constructor(domain)()
+    try:
+        tools = environment.get_user_tools()
+    except Exception:
+        tools = None
+    tasks = registry.get_tasks_loader(domain)("base")
+    return {
+        user_simulator.UserSimulator(tools=tools, instructions=str(task.user_scenario), llm="gold").system_prompt: f"{domain}/{task.id}"
+        for task in tasks
+    }
+
+
+mode, domain, *rest = sys.argv[1:]
+if mode == "prompts":
+    answer = prompts(domain)
+elif mode == "floor":
+    answer = floor(domain, *map(int, rest))
+else:
+    answer = runner(domain, *map(int, rest[:3]), rest[3] if len(rest) > 3 else None)
+print(json.dumps(answer), file=stdout, flush=True)

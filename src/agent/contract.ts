@@ -1,7 +1,7 @@
 // The agent: code that does one step of a task. It reads the task and answers; it never routes and never changes the task.
 
 import type { Json } from "../task/json.ts";
-import type { Task, Usage } from "../task/task.ts";
+import type { Task, Unanswered, Usage } from "../task/task.ts";
 
 export interface Agent {
   /** May answer at once or later. What it throws ends the task: a MatrixError with its code, anything else as agent_failed. */
@@ -19,4 +19,6 @@ export interface AgentAnswer {
   readonly model?: string;
   readonly usage?: Usage;
   readonly cost?: number;
+  /** The model gave no whole answer, and the task is not to go on with it. */
+  readonly stop?: Unanswered;
 }

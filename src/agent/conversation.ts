@@ -2,7 +2,7 @@
 // tool. A role is shown only the roles of its conversation, so that an extractor's or a judge's notes stay unseen.
 
 import type { ChatMessage } from "../model/contract.ts";
-import { isJsonObject, type Json } from "../task/json.ts";
+import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import { chatContent } from "../task/record.ts";
 import type { Hop } from "../task/task.ts";
 
@@ -34,14 +34,18 @@ export function messagesOf({ result }: Hop, own: boolean): SpokenMessage[] {
   const toolResults = (Array.isArray(result) ? result : [result]).filter(isToolMessage);
   if (toolResults.length > 0) return toolResults;
   if (!own) return [{ role: "user", content: chatContent(result) ?? JSON.stringify(result) }];
+  const said = { role: "assistant" as const, content: chatContent(result) };
   const calls = isJsonObject(result) ? result["tool_calls"] : undefined;
-  return [
-    {
-      role: "assistant",
-      content: chatContent(result),
-      ...(Array.isArray(calls) && calls.length > 0 ? { tool_calls: calls as NonNullable<ChatMessage["tool_calls"]> } : {}),
-    },
-  ];
+  if (!isJsonObject(result) || !Array.isArray(calls) || calls.length === 0) return [said];
+  return [{ ...said, tool_calls: calls as NonNullable<ChatMessage["tool_calls"]>, ...reasoningOf(result) }];
+}
+
+/**
+ * What a model thought before it called tools goes back to it, as those that think between calls demand (DeepSeek, "Thinking
+ * mode": left out there, it is an error; of other answers it is no part of the context). Names differ by endpoint.
+ */
+function reasoningOf({ reasoning_content, reasoning }: JsonObject): JsonObject {
+  return { ...(reasoning_content === undefined ? {} : { reasoning_content }), ...(reasoning === undefined ? {} : { reasoning }) };
 }
 
 function isToolMessage(value: Json): value is Json & SpokenMessage {

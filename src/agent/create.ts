@@ -64,6 +64,7 @@ async function createLlm(name: string, config: RoleConfig, { models, orchestrato
     prompt: prompt === undefined ? null : await under(key("prompt"), () => loadTemplate(prompt, key("prompt"))),
     conversation: new Set(config.conversation ?? defaultConversation(name, orchestrator)),
     sampling: config.sampling,
+    accepts: new Set(config.accepts),
     tools: tools === undefined ? null : await under(key("tools"), () => readTools(tools)),
     attach: attachments === undefined ? null : createAttach(attachments, folder ?? null),
     schema: schema === undefined ? null : await under(key("schema"), async () => createAnswerSchema(await readSchema(schema))),

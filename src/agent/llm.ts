@@ -2,10 +2,11 @@
 // is checked and, when it does not fit, asked for once more.
 
 import type { ChatAnswer, ChatMessage, ChatRequest, Model } from "../model/contract.ts";
+import { unansweredOf } from "../model/stops.ts";
 import { hopCount } from "../task/encoded.ts";
 import type { JsonObject } from "../task/json.ts";
 import { deriveSeed } from "../task/seed.ts";
-import type { Task, Usage } from "../task/task.ts";
+import type { Task, Unanswered, Usage } from "../task/task.ts";
 import type { Attach } from "./attachments.ts";
 import type { Agent, AgentAnswer } from "./contract.ts";
 import { conversationOf, mergeNeighbours } from "./conversation.ts";
@@ -25,6 +26,8 @@ export interface LlmRole {
   readonly sampling: JsonObject;
   readonly tools: readonly JsonObject[] | null;
   readonly schema: AnswerSchema | null;
+  /** What it goes on with all the same. */
+  readonly accepts: ReadonlySet<Unanswered>;
   /** Instead of system, prompt, conversation and tools. */
   readonly request: RequestWriter | null;
   /** Puts the row's images and audio beside the prompt. */
@@ -75,8 +78,15 @@ async function ask(role: LlmRole, task: Task, signal: AbortSignal): Promise<Agen
     },
   };
   const first = await role.model.chat(request, signal);
-  if (role.schema === null) return answerOf(role.model, first.message, first.usage);
+  const stop = stopOf(role, first);
+  if (role.schema === null || stop !== null) return answerOf(role.model, first.message, first.usage, stop);
   return askWithSchema(role, role.schema, request, first, signal);
+}
+
+/** Why the task ends with this answer; null where it goes on. */
+function stopOf({ accepts }: LlmRole, answer: ChatAnswer): Unanswered | null {
+  const reason = unansweredOf(answer);
+  return reason === null || accepts.has(reason) ? null : reason;
 }
 
 /** The checked answer stands in the message as `parsed`, the OpenAI client's convention. */
@@ -88,20 +98,23 @@ async function askWithSchema(
   signal: AbortSignal,
 ): Promise<AgentAnswer> {
   const checked = schema.check(first.message.content);
-  if (checked.ok) return answerOf(role.model, { ...first.message, parsed: checked.value }, first.usage);
+  if (checked.ok) return answerOf(role.model, { ...first.message, parsed: checked.value }, first.usage, null);
   const repair: ChatMessage[] = [
     ...request.messages,
     { role: "assistant", content: first.message.content ?? "" },
     { role: "user", content: `That answer does not fit the schema: ${checked.problem}. Answer again, with the JSON alone.` },
   ];
   const second = await role.model.chat({ ...request, messages: repair }, signal);
+  const usage = addUsage(first.usage, second.usage);
+  const stop = stopOf(role, second);
+  if (stop !== null) return answerOf(role.model, second.message, usage, stop);
   const value = schema.require(second.message.content);
-  return answerOf(role.model, { ...second.message, parsed: value }, addUsage(first.usage, second.usage));
+  return answerOf(role.model, { ...second.message, parsed: value }, usage, null);
 }
 
-function answerOf(model: Model, result: JsonObject, usage: Usage): AgentAnswer {
+function answerOf(model: Model, result: JsonObject, usage: Usage, stop: Unanswered | null): AgentAnswer {
   const cost = model.costOf(usage);
-  return { model: model.id, usage, ...(cost === undefined ? {} : { cost }), result };
+  return { model: model.id, usage, ...(cost === undefined ? {} : { cost }), result, ...(stop === null ? {} : { stop }) };
 }
 
 function addUsage(a: Usage, b: Usage): Usage {

@@ -11,7 +11,7 @@ import type { Log } from "../telemetry/log.ts";
 import { formatLine } from "../telemetry/log.ts";
 import { isHostName } from "../telemetry/log-sink.ts";
 import { wholeNumber } from "./flags.ts";
-import { createFinder, insecureOption, listenOption, parsePatience, patienceOption, readToken } from "./join.ts";
+import { createFinder, insecureOption, listenOption, parsePatience, patienceOption, readToken, runDirectoryOf } from "./join.ts";
 import { runWorker } from "./worker.ts";
 import { LAST_ERROR, WorkerLives } from "./worker-command.ts";
 
@@ -63,6 +63,7 @@ async function work(flags: AgentFlags, watcher: string): Promise<number> {
     lastError: process.env[LAST_ERROR] ?? "",
     roles: rolesOf(role),
     find: createFinder(flags.join, await readToken(process.env), insecure),
+    runDirectory: () => runDirectoryOf(flags.join),
     listen: listen === undefined ? null : parseAddress(listen),
     insecure,
     patienceMs: parsePatience(patience),

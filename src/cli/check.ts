@@ -3,6 +3,9 @@
 import { Command, Option } from "commander";
 import { MatrixError } from "../error.ts";
 import type { ChatMessage } from "../model/contract.ts";
+import { isOfRole } from "../recipe/process-role.ts";
+import type { OpenaiModelConfig } from "../recipe/schema.ts";
+import { unisolated } from "../sandbox/site.ts";
 import { type OverrideFlags, overrideOptions, overridesOf } from "./flags.ts";
 import { grouped } from "./panel.ts";
 import { prepare, previewFirstRow, scanRows } from "./prepare.ts";
@@ -18,6 +21,8 @@ interface Plan {
   readonly roles: readonly RolePlan[];
   /** The role that acts first. */
   readonly first_role: string | null;
+  /** Without those of roles that are programs of their own. */
+  readonly sandboxes: readonly { readonly name: string; readonly engine: string; readonly image: string | null }[];
 }
 
 interface RolePlan {
@@ -67,7 +72,7 @@ async function makePlan(recipePath: string, overrides: readonly string[]): Promi
       name,
       kind: config.kind,
       id: prepared.models.get(name)?.id ?? name,
-      endpoint: config.kind === "openai" ? config.base_url : null,
+      endpoint: config.kind === "openai" ? endpointOf(config.base_url) : null,
     })),
     roles: Object.entries(recipe.roles).map(([name, config]) => ({
       name,
@@ -77,7 +82,15 @@ async function makePlan(recipePath: string, overrides: readonly string[]): Promi
       first_prompt: prompts.get(name) ?? null,
     })),
     first_role: firstRole,
+    sandboxes: Object.entries(recipe.sandboxes)
+      .filter(([name]) => !isOfRole(name))
+      .map(([name, { engine, image = null }]) => ({ name, engine, image })),
   };
+}
+
+function endpointOf(baseUrl: OpenaiModelConfig["base_url"]): string {
+  if (typeof baseUrl === "string" || Array.isArray(baseUrl)) return [baseUrl].flat().join(", ");
+  return "file" in baseUrl ? `the replicas in ${baseUrl.file}` : `every address of ${baseUrl.dns}`;
 }
 
 const PROMPT_LINES_MAX = 12;
@@ -93,6 +106,10 @@ function textOf(plan: Plan): string {
     ...plan.roles.map(
       ({ name, agent, model, concurrency }) =>
         `  ${name}: ${agent}${model === null ? "" : `, model ${model}`}, ${grouped(concurrency)} slots${name === plan.first_role ? " (acts first)" : ""}`,
+    ),
+    ...(plan.sandboxes.length === 0 ? [] : ["", "sandboxes"]),
+    ...plan.sandboxes.map(({ name, engine, image }) =>
+      engine === "process" ? `  ${name}: PLAIN PROCESSES: ${unisolated(image ?? "")}` : `  ${name}: ${image}, engine ${engine}`,
     ),
   ];
   for (const { name, first_prompt: prompt } of plan.roles) {

@@ -15,6 +15,7 @@ import type { Control } from "../peer/control.ts";
 import { isRunning, machineId } from "../process.ts";
 import { randomId } from "../random-id.ts";
 import { type Bundle, createBundle } from "../recipe/bundle.ts";
+import type { Recipe, RoleConfig } from "../recipe/schema.ts";
 import { systemClock } from "../task/clock.ts";
 import type { Log } from "../telemetry/log.ts";
 import { isHostName, type LogSink } from "../telemetry/log-sink.ts";
@@ -104,6 +105,7 @@ export class Cluster implements Fabric {
           store: recipe.store,
           metrics: options.metrics,
           roles: Object.keys(recipe.roles),
+          keepers: rolesInSandboxes(recipe),
           welcome: (join) => welcome(join, run, Object.keys(recipe.roles), bundle),
           urlAt: (port, tls) => urlOf(isWildcard(asked.hostname) ? ownAddress() : asked.hostname, port, tls),
           expected: expectedHosts(earlier),
@@ -132,6 +134,11 @@ export class Cluster implements Fabric {
     cluster.current.#supervisor?.start();
     if (flags.listen !== undefined) say(`listening at ${fabric.url}; hosts join with: matrix agent --join ${directory}`);
     return cluster.current;
+  }
+
+  /** A task has its record: nobody needs what hosts keep for it. */
+  release(rowId: string, trial: number): void {
+    this.#fabric.release(rowId, trial);
   }
 
   get transport(): Fabric["transport"] {
@@ -246,6 +253,12 @@ export async function dismissWorkers(directory: string): Promise<void> {
 }
 
 /** Hosts that may still be there: a local worker that is known to be dead is not waited for. */
+/** Of sandboxes that keep something of a task, or are its own, until it has ended. */
+function rolesInSandboxes({ roles, sandboxes }: Recipe): ReadonlySet<string> {
+  const keeps = ({ sandbox = "" }: RoleConfig): boolean => sandboxes[sandbox]?.stateful === true || sandboxes[sandbox]?.serves === "one";
+  return new Set(Object.keys(roles).filter((role) => keeps(roles[role] as RoleConfig)));
+}
+
 function expectedHosts(earlier: DriverFile | null): ReadonlySet<string> {
   const dead = new Set(
     localWorkers(earlier)

@@ -2,6 +2,7 @@
 
 import { join, resolve } from "node:path";
 import { Command, Option } from "commander";
+import { openDataset } from "../dataset/open.ts";
 import { readManifest } from "../driver/manifest.ts";
 import { RunDirectory, type RunIdentity } from "../driver/run-directory.ts";
 import { EXIT, MatrixError } from "../error.ts";
@@ -12,14 +13,17 @@ import { dryRun } from "./dry-run.ts";
 import { type OverrideFlags, overrideOptions, overridesOf, wholeNumber } from "./flags.ts";
 import { insecureOption, listenOption, patienceOption } from "./join.ts";
 import { metricsOption } from "./metrics-server.ts";
-import { type Prepared, prepare, previewFirstRow, type Scanned, scanRows } from "./prepare.ts";
-import { type RunFlags, runRecipe } from "./run-recipe.ts";
+import { type Prepared, prepare, previewFirstRow, scanRows } from "./prepare.ts";
+import { checkReplayFlags, openReplay, type Work } from "./replay.ts";
+import { type RunFlags, type RunRows, runRecipe } from "./run-recipe.ts";
 import { renderSummary, type Summary } from "./summary.ts";
 
 interface DriveFlags extends OverrideFlags, RunFlags {
   readonly dryRun?: boolean;
   readonly like?: string;
   readonly fresh?: boolean;
+  /** A run directory. */
+  readonly replay?: string;
   readonly json?: boolean;
 }
 
@@ -38,6 +42,9 @@ export function driveCommand(): Command {
     .addOption(patienceOption())
     .addOption(metricsOption())
     .addOption(new Option("--fresh", "begin anew; an earlier run directory is kept as DIR.1").env("MATRIX_FRESH"))
+    .addOption(
+      new Option("--replay <dir>", "the records of another run once more, by this recipe's rules and without a model").env("MATRIX_REPLAY"),
+    )
     .addOption(new Option("--dry-run", "forecast requests, tokens, money and time; nothing is asked or written").env("MATRIX_DRY_RUN"))
     .addOption(new Option("--like <dir>", "forecast from the records of another run").env("MATRIX_LIKE"))
     .addOption(new Option("--json", "the summary as one object on stdout").env("MATRIX_JSON"))
@@ -56,17 +63,20 @@ async function drive(recipePath: string, keyValues: readonly string[], flags: Dr
   if (flags.like !== undefined) throw new MatrixError("usage", "--like is about a forecast: it needs --dry-run");
   const prepared = await prepare(recipePath, overridesOf(keyValues, flags));
   const { recipe } = prepared.loaded;
-  const path = resolve(recipe.run.output ?? join("runs", recipe.name));
+  const path = resolve(recipe.run.output ?? join("runs", flags.replay === undefined ? recipe.name : `${recipe.name}-replay`));
+  if (flags.replay !== undefined) checkReplayFlags(flags.replay, path, flags);
   const earlier = flags.fresh === true ? null : await readManifest(path);
-  const scanned = await scanRows(prepared, earlier?.dataset.rows);
-  await previewFirstRow(prepared, scanned);
+  const work =
+    flags.replay === undefined
+      ? await openScanned(prepared, earlier?.dataset.rows)
+      : await openReplay(prepared, flags.replay, earlier?.dataset.rows);
   const directory = await RunDirectory.open(path, {
-    identity: identityOf(prepared, scanned),
+    identity: identityOf(prepared, work.rows),
     recipeText: prepared.loaded.text,
-    checkpointDigest: scanned.scan.checkpointDigest,
+    checkpointDigest: work.rows.scan.checkpointDigest,
     fresh: flags.fresh === true,
   });
-  const summary = await runRecipe(directory, prepared, scanned, flags);
+  const summary = await runRecipe(directory, work.prepared, work.rows, flags);
   // What was refused before it began has no summary.
   if (summary.error?.exitCode === EXIT.refused) throw summary.error;
   console.log(flags.json === true ? JSON.stringify(jsonOf(summary)) : renderSummary(summary));
@@ -80,17 +90,29 @@ function jsonOf({ error, ...summary }: Summary): object {
   return { ...summary, error: error === null ? null : { code: error.code, message: error.message } };
 }
 
-function identityOf({ loaded, simulatedModels, hashes }: Prepared, { scan }: Scanned): RunIdentity {
+function identityOf({ loaded, hashes }: Prepared, { expected, trials, seed, simulated, scan, replay }: RunRows): RunIdentity {
   const { recipe, resolved } = loaded;
   return {
     name: recipe.name,
-    expected: scan.rows * recipe.run.trials,
-    simulated: simulatedModels.size > 0,
-    seed: recipe.run.seed,
-    trials: recipe.run.trials,
+    expected,
+    simulated,
+    seed,
+    trials,
     dataset: { rows: scan.rows, digest: scan.digest, ids_digest: scan.idsDigest },
+    ...(replay === null ? {} : { replay }),
     recipe: resolved,
     hashes,
     versions: { matrix: version, runtime: `${runtime.name} ${runtime.version}` },
   };
+}
+
+/** The dataset's rows, when the first of them has come as far as its first role. `checkpoint`: how many there were before. */
+async function openScanned(prepared: Prepared, checkpoint: number | undefined): Promise<Work> {
+  const scanned = await scanRows(prepared, checkpoint);
+  await previewFirstRow(prepared, scanned);
+  const { source, scan } = scanned;
+  const { trials, seed } = prepared.loaded.recipe.run;
+  const simulated = prepared.simulatedModels.size > 0;
+  const open = () => openDataset(source, scan.rows);
+  return { prepared, rows: { expected: scan.rows * trials, trials, seed, simulated, scan, replay: null, open } };
 }

@@ -8,6 +8,7 @@ import type { Part, PerspectiveOptions } from "../export/perspective.ts";
 import { LEFT_OUT, type SelectionRules } from "../export/selection.ts";
 import { parseSplits, type Split, WHOLE } from "../export/split.ts";
 import { compileExpression, type Expression } from "../recipe/expression.ts";
+import { isUnanswered, UNANSWERED, type Unanswered } from "../task/task.ts";
 import { grouped } from "./panel.ts";
 
 interface ExportFlags {
@@ -15,6 +16,7 @@ interface ExportFlags {
   readonly output: string;
   readonly filter?: Expression;
   readonly minScore?: number;
+  readonly include?: ReadonlySet<Unanswered>;
   readonly dedupe?: "exact" | "near";
   readonly split: readonly Split[];
   readonly as?: ReadonlyMap<string, Part>;
@@ -33,6 +35,7 @@ const OPTIONS: readonly Option[] = [
     .env("MATRIX_FILTER")
     .argParser(expression),
   new Option("--min-score <n>", "only records with this score or a higher one").env("MATRIX_MIN_SCORE").argParser(number),
+  new Option("--include <reasons>", `also records that ended so: ${UNANSWERED.join(", ")}`).env("MATRIX_INCLUDE").argParser(reasons),
   new Option("--dedupe <how>", "leave out conversations that are there already").env("MATRIX_DEDUPE").choices(["exact", "near"]),
   new Option("--split <shares>", "train=0.9,test=0.1: by row, so that trials stay together")
     .env("MATRIX_SPLIT")
@@ -80,8 +83,8 @@ export function exportCommand(): Command {
   });
 }
 
-function rulesOf({ filter, minScore, dedupe }: ExportFlags): SelectionRules {
-  return { filter: filter ?? null, minScore: minScore ?? null, dedupe: dedupe ?? null };
+function rulesOf({ filter, minScore, include, dedupe }: ExportFlags): SelectionRules {
+  return { filter: filter ?? null, minScore: minScore ?? null, include: include ?? new Set(), dedupe: dedupe ?? null };
 }
 
 function perspectiveOf({ as, trainOn, tools, prompts }: ExportFlags): PerspectiveOptions {
@@ -110,6 +113,12 @@ function number(text: string): number {
   const value = Number(text);
   if (text.trim() === "" || !Number.isFinite(value)) throw new InvalidArgumentError("It must be a number.");
   return value;
+}
+
+function reasons(text: string): ReadonlySet<Unanswered> {
+  const given = names(text);
+  if (given.every(isUnanswered)) return new Set(given);
+  throw new InvalidArgumentError(`It must be of ${UNANSWERED.join(", ")}, with commas between.`);
 }
 
 function names(text: string): readonly string[] {

@@ -1,8 +1,11 @@
 // Flags of whoever takes part in a run on many hosts, and what stands behind them: where the driver is, and the token.
 
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import { dirname, join as joinPath } from "node:path";
 import { Option } from "commander";
 import { DRIVER_FILE, readDriverFile } from "../driver/driver-file.ts";
+import { MANIFEST_FILE } from "../driver/manifest.ts";
 import { MatrixError, messageOf } from "../error.ts";
 import type { DriverAddress } from "../host/driver-calls.ts";
 import { hostnameOf, isLoopback } from "../peer/address.ts";
@@ -60,6 +63,11 @@ export function createFinder(join: string, token: string | null, insecure: boole
   }
   const address = allowed({ url: new URL(join).origin, token }, insecure);
   return async () => address;
+}
+
+/** The run directory as this process reaches it; null where `join` does not lead there. */
+export function runDirectoryOf(join: string): string | null {
+  return [join, dirname(join)].find((folder) => existsSync(joinPath(folder, MANIFEST_FILE))) ?? null;
 }
 
 function allowed(address: DriverAddress, insecure: boolean): DriverAddress {

@@ -6,6 +6,7 @@ import { loadUserModule } from "../agent/user-module.ts";
 import { MatrixError } from "../error.ts";
 import { loadReplies } from "../model/create.ts";
 import { createModelServer } from "../model/server.ts";
+import { LOOPBACK, parseAddress } from "../peer/address.ts";
 import { serve } from "../platform.ts";
 import { loadModel, loadRecipe } from "../recipe/load.ts";
 import type { SimulatedModelConfig } from "../recipe/schema.ts";
@@ -16,7 +17,7 @@ interface ServeFlags {
   readonly model?: string;
 }
 
-const DEFAULT_ADDRESS = "127.0.0.1:8000";
+const DEFAULT_ADDRESS = { ...LOOPBACK, port: 8000 };
 
 export function modelCommand(): Command {
   const command = new Command("model").description("the simulated model");
@@ -27,7 +28,11 @@ export function modelCommand(): Command {
       "[key=value...]",
       "settings as in [models.NAME]: latency=200ms errors.rate_limited=0.1 (with --recipe, also name the --model)",
     )
-    .addOption(new Option("--listen <address>", "host:port; port 0 for a free one").env("MATRIX_LISTEN").default(DEFAULT_ADDRESS))
+    .addOption(
+      new Option("--listen <address>", "host:port; port 0 for a free one")
+        .env("MATRIX_LISTEN")
+        .default(`${DEFAULT_ADDRESS.hostname}:${DEFAULT_ADDRESS.port}`),
+    )
     .addOption(new Option("--recipe <file>", "take the model from a recipe").env("MATRIX_RECIPE"))
     .addOption(new Option("--model <name>", "which of its models, when it has several").env("MATRIX_MODEL"))
     .action(serveModel);
@@ -37,7 +42,7 @@ export function modelCommand(): Command {
 async function serveModel(settings: readonly string[], flags: ServeFlags): Promise<void> {
   const { name, config } = await modelOf(settings, flags);
   const replies = await loadReplies(name, config, { loadModule: loadUserModule, loadTemplate });
-  const { hostname, port } = parseAddress(flags.listen);
+  const { hostname, port } = parseAddress(flags.listen, DEFAULT_ADDRESS);
   const server = listen(hostname, port, createModelServer({ name, config, replies }).fetch);
   // The URL is the result: a script reads it from stdout.
   console.log(`${server.url}/v1`);
@@ -83,11 +88,4 @@ async function modelOf(
       hint: names.length === 0 ? "name a recipe with a simulated model, or none" : `name one with --model: ${names.join(", ")}`,
     },
   );
-}
-
-function parseAddress(address: string): { hostname: string; port: number } {
-  const match = /^(?:(.+):)?(\d{1,5})$/.exec(address);
-  if (match === null || Number(match[2]) > 65_535)
-    throw new MatrixError("usage", `"${address}" is no address`, { hint: "write host:port, for example 127.0.0.1:8000" });
-  return { hostname: (match[1] ?? "127.0.0.1").replace(/^\[|\]$/g, ""), port: Number(match[2]) };
 }

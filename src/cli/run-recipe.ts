@@ -2,7 +2,9 @@
 // happens.
 
 import { join } from "node:path";
-import { openDataset } from "../dataset/open.ts";
+import type { RowStream } from "../dataset/open.ts";
+import type { DatasetScan } from "../dataset/scan.ts";
+import { Journal, removeJournal } from "../driver/journal.ts";
 import { Ledger, usedUp } from "../driver/ledger.ts";
 import { connectInMemory } from "../driver/memory-fabric.ts";
 import { Rates } from "../driver/rates.ts";
@@ -16,6 +18,7 @@ import { catchStrayErrors } from "../host/stray-error.ts";
 import { TurnPermits } from "../model/permits.ts";
 import type { HostTransport } from "../peer/transport.ts";
 import { runtime } from "../platform.ts";
+import { randomId } from "../random-id.ts";
 import type { SandboxSite } from "../sandbox/site.ts";
 import { systemClock } from "../task/clock.ts";
 import type { RecordHead } from "../task/record.ts";
@@ -24,13 +27,14 @@ import { createLogSink } from "../telemetry/log-sink.ts";
 import { createMetrics } from "../telemetry/metrics.ts";
 import { createTracing, type Tracing } from "../telemetry/tracing.ts";
 import { version } from "../version.ts";
+import { type KeptAnswers, openAnswers, wantsJournal } from "./answers.ts";
 import { Cluster, type ClusterFlags, DRIVER_NAME, dismissWorkers, wantsHosts } from "./cluster.ts";
 import { catchInterrupts } from "./interrupts.ts";
 import { readToken } from "./join.ts";
 import { ratesOf } from "./limits.ts";
 import { serveMetrics } from "./metrics-server.ts";
 import type { Snapshot } from "./panel.ts";
-import type { Prepared, Scanned } from "./prepare.ts";
+import type { Prepared } from "./prepare.ts";
 import { startProgress } from "./progress.ts";
 import type { Summary } from "./summary.ts";
 
@@ -39,13 +43,27 @@ export interface RunFlags extends ClusterFlags {
   readonly quiet?: boolean;
 }
 
+/** What is run: the rows of a dataset, or the records of another run. */
+export interface RunRows {
+  /** Records at the end. */
+  readonly expected: number;
+  readonly trials: number;
+  readonly seed: number;
+  readonly simulated: boolean;
+  readonly scan: DatasetScan;
+  /** The run directory whose records they are; null for a dataset. */
+  readonly replay: string | null;
+  readonly open: () => Promise<RowStream>;
+}
+
 /** How often what was spent is noted down: what a killed driver may forget of itself. */
 const SPENT_MS = 500;
 
-export async function runRecipe(directory: RunDirectory, prepared: Prepared, { source, scan }: Scanned, flags: RunFlags): Promise<Summary> {
+export async function runRecipe(directory: RunDirectory, prepared: Prepared, work: RunRows, flags: RunFlags): Promise<Summary> {
   const { loaded, rule, simulatedModels, modelSite } = prepared;
   const { name, run } = loaded.recipe;
-  const expected = scan.rows * run.trials;
+  const { expected, simulated } = work;
+  const isReplay = work.replay !== null;
   const before = directory.recorded.ids.size;
   const tally = new RunningTally();
   const isAlone = !wantsHosts(flags);
@@ -60,11 +78,15 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, { s
   let running: Run | null = null;
   let cluster: Cluster | null = null;
   /** Started while the run begins, if it comes to that. */
-  const started: { sandboxes: SandboxSite | null; scraped: ReturnType<typeof serveMetrics> } = { sandboxes: null, scraped: null };
+  const started: { sandboxes: SandboxSite | null; scraped: ReturnType<typeof serveMetrics>; answers: KeptAnswers | null } = {
+    sandboxes: null,
+    scraped: null,
+    answers: null,
+  };
 
   const snapshot = (): Snapshot => ({
     name,
-    simulated: simulatedModels.size > 0,
+    simulated,
     expected,
     ...directory.counts,
     before,
@@ -94,15 +116,26 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, { s
     );
   });
   const spending = setInterval(() => directory.noteSpent(ledger.recorded), SPENT_MS);
+  modelSite.say = (level, what) => log.write(level, what);
   const tracing = await createTracing(process.env, name, version);
   const metrics = await createMetrics(process.env, { run: name, host: DRIVER_NAME, version }, () => ({
     roles: running?.roles ?? [],
     broker: cluster?.peer.broker.counts ?? null,
     refusedRequests: cluster?.peer.refused ?? {},
     tasks: { inFlight: running?.inFlight ?? 0, expected, ...directory.counts },
+    models: modelSite.models,
     tokens: { prompt: tally.usage.prompt_tokens, completion: tally.usage.completion_tokens },
   }));
-  const rows = await openDataset(source, scan.rows);
+  const rows = await work.open();
+  const writer = `${DRIVER_NAME}-${randomId(10)}`;
+  const journal =
+    isReplay || !wantsJournal(loaded.recipe)
+      ? null
+      : new Journal({
+          directory: directory.path,
+          isRecorded: (rowId, trial) => directory.recorded.ids.has(rowId, trial),
+          isWriting: (id) => id === writer || cluster?.peer.routing.has(id) === true,
+        });
   const isRecorded = (rowId: string, trial: number) => before > 0 && directory.recorded.ids.has(rowId, trial);
   const connect = async (parts: FabricParts): Promise<Fabric> => {
     started.scraped = serveMetrics(flags.metrics, await readToken(process.env), () => metrics.render());
@@ -110,6 +143,7 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, { s
     if (isAlone) {
       await dismissWorkers(directory.path);
       started.sandboxes = await prepared.openSandboxes(DRIVER_NAME, Object.keys(loaded.recipe.roles), log);
+      if (!isReplay) started.answers = await openAnswers(prepared, { directory: directory.path, writer, log });
       return connectInMemory(parts, (transport) => createLocalHost(prepared, transport, tracing));
     }
     const { say } = progress;
@@ -121,8 +155,8 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, { s
   };
   const starting = startRun({
     rows,
-    trials: run.trials,
-    seed: run.seed,
+    trials: work.trials,
+    seed: work.seed,
     concurrency: run.concurrency,
     delivery: run.delivery,
     maxAttempts: run.max_attempts,
@@ -134,7 +168,8 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, { s
     onRecord: (record, hops) => {
       tally.add(record, hops);
       if (!isAlone) ledger.record(record, performance.now());
-      started.sandboxes?.release(record.id, record.trial);
+      if (journal !== null) directory.recorded.ids.add(record.id, record.trial);
+      (started.sandboxes ?? cluster)?.release(record.id, record.trial);
       logFailure(log, record);
     },
     hold: () => (isAlone ? null : ledger.hold(performance.now())),
@@ -160,7 +195,8 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, { s
   releaseConsole();
   progress.stop();
   await rows.close();
-  await Promise.all([started.scraped?.stop(), started.sandboxes?.stop()]);
+  await Promise.all([started.scraped?.stop(), started.sandboxes?.stop(), started.answers?.close(), journal?.stop()]);
+  if (end.complete) await removeJournal(directory.path);
   await Promise.all([tracing?.close(), metrics.close(), logSink.close()]);
   const error = await directory.close(end.complete ? "complete" : "stopped").then(
     () => end.error,
@@ -172,7 +208,8 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, { s
     name,
     directory: directory.path,
     state: end.complete ? "complete" : "stopped",
-    simulated: simulatedModels.size > 0,
+    simulated,
+    replayed: isReplay,
     expected,
     ...directory.counts,
     recorded_before: before,

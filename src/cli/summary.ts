@@ -13,6 +13,8 @@ export interface Summary {
   readonly directory: string;
   readonly state: "complete" | "stopped";
   readonly simulated: boolean;
+  /** Made of another run's records, without a model. */
+  readonly replayed: boolean;
   readonly expected: number;
   readonly ok: number;
   readonly failed: number;
@@ -38,10 +40,11 @@ export interface Summary {
 }
 
 export function renderSummary(summary: Summary): string {
-  const { name, directory, state, simulated, expected, ok, failed, lost, recorded_before: before } = summary;
+  const { name, directory, state, simulated, replayed, expected, ok, failed, lost, recorded_before: before } = summary;
   const recorded = ok + failed + lost;
   const made = recorded - before;
-  const label = simulated ? " (simulated model)" : "";
+  const labels = [...(simulated ? ["simulated model"] : []), ...(replayed ? ["replayed"] : [])];
+  const label = labels.length === 0 ? "" : ` (${labels.join(", ")})`;
   const lines: string[] = [];
   if (state === "complete" && made === 0 && before > 0) lines.push(`${name}: was complete already${label}`);
   else

@@ -24,6 +24,7 @@ import { createMetrics } from "../telemetry/metrics.ts";
 import { createStreamedLog, type StreamedLog } from "../telemetry/streamed-log.ts";
 import { createTracing } from "../telemetry/tracing.ts";
 import { version } from "../version.ts";
+import { openAnswers } from "./answers.ts";
 import { ratesOf } from "./limits.ts";
 import { type Prepared, prepare } from "./prepare.ts";
 
@@ -37,6 +38,8 @@ export interface WorkerOptions {
   /** Null: all of the recipe. */
   readonly roles: readonly string[] | null;
   readonly find: () => Promise<DriverAddress | null>;
+  /** Once the run is joined; null where this process cannot reach it. */
+  readonly runDirectory: () => string | null;
   /** Null: a free port, where the driver can see it. */
   readonly listen: Address | null;
   readonly insecure: boolean;
@@ -139,13 +142,14 @@ async function unpackAndPrepare({ bundle }: Welcome, folder: string): Promise<Pr
 }
 
 async function serve(
-  { loaded, modelSite, agents, rule, openSandboxes }: Prepared,
+  prepared: Prepared,
   { run }: Welcome,
   driver: DriverCalls,
   options: WorkerOptions,
   log: StreamedLog,
   leaving: Leaving,
 ): Promise<"signal" | "over" | "gone"> {
+  const { loaded, modelSite, agents, rule, openSandboxes } = prepared;
   const { id, name, insecure, patienceMs } = options;
   if (options.lastError !== "") log.write("error", "the process before this one crashed", { stderr: options.lastError });
   const { recipe } = loaded;
@@ -160,6 +164,7 @@ async function serve(
   if (found === null) throw new MatrixError("usage", "the driver has gone before this host was ready");
   const permits = new TurnPermits(ratesOf(recipe).keys(), { ask: (model, wanted) => askTurns(driver, model, wanted) });
   modelSite.permits = permits;
+  modelSite.say = (level, what) => log.write(level, what);
   const tracing = await createTracing(process.env, recipe.name, version);
   const parts: { host: Host | null; peer: Peer | null } = { host: null, peer: null };
   const load = (): Load =>
@@ -169,10 +174,12 @@ async function serve(
     broker: parts.peer?.broker.counts ?? null,
     refusedRequests: parts.peer?.refused ?? {},
     tasks: null,
+    models: modelSite.models,
     tokens: parts.host?.tokens ?? { prompt: 0, completion: 0 },
   }));
   const slots = roles.reduce((sum, role) => sum + (recipe.roles[role]?.concurrency ?? 0), 0);
   const sandboxes = await openSandboxes(name, roles, log);
+  const answers = await openAnswers(prepared, { directory: options.runDirectory(), writer: id, log });
   const peer = await Peer.listen({
     self: id,
     token: found.token,
@@ -189,6 +196,7 @@ async function serve(
     },
     take: (messages) => parts.host?.receive(messages),
     load,
+    onLoss: () => answers.noteLoss(),
     metrics: () => metrics.render(),
     onBug: (error) => log.write("error", `bug: ${messageOf(error)}`, { stack: (error as Error).stack ?? "" }),
     clock: systemClock,
@@ -218,6 +226,7 @@ async function serve(
     spent: () => modelSite.total,
     patienceMs,
     onRated: (models) => permits.rate(models),
+    onEnded: (rowId, trial) => sandboxes.release(rowId, trial),
     onOver: () => {
       over.isOver = true;
       leaving.resolve("over");
@@ -235,7 +244,7 @@ async function serve(
   host.stop();
   await sandboxes.stop();
   await peer.stop();
-  await Promise.all([tracing?.close(), metrics.close()]);
+  await Promise.all([answers.close(), tracing?.close(), metrics.close()]);
   return why;
 }
 

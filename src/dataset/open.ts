@@ -26,7 +26,8 @@ export async function selectRows(source: DatasetSource): Promise<SelectedRows> {
   return { rows: rowsInOrder(source), close: async () => undefined };
 }
 
-class BatchedRows implements RowStream {
+/** A stream of so many rows out of batches. */
+export class BatchedRows implements RowStream {
   readonly #batches: AsyncIterator<readonly DatasetRow[]>;
   readonly #total: number;
   readonly #release: () => Promise<void>;

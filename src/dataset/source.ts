@@ -26,6 +26,8 @@ export interface DatasetRow {
   /** From 0 over all files, before the filter. */
   readonly number: number;
   readonly row: JsonObject;
+  /** The only one that is wanted of it; unset, all of the run's. */
+  readonly trial?: number;
 }
 
 /** A row with where it came from, or what is wrong with it. */

@@ -36,7 +36,8 @@ export async function admitTasks(options: AdmissionOptions): Promise<boolean> {
     const drawn = rows.next();
     const row = drawn instanceof Promise ? await drawn : drawn;
     if (row === null) return true;
-    for (let trial = 0; trial < trials; trial++) {
+    const end = row.trial === undefined ? trials : row.trial + 1;
+    for (let trial = row.trial ?? 0; trial < end; trial++) {
       if (isRecorded(row.id, trial)) continue;
       const admitted = { rowId: row.id, trial, row: row.row, seed: deriveSeed(seed, row.id, trial), attempt: 1 };
       const known = inFlight.get(keyOf(admitted));

@@ -38,6 +38,8 @@ const manifestSchema = v.strictObject({
     /** Of every (row id, trial), whatever the order. */
     ids_digest: v.string(),
   }),
+  /** The run directory whose records this run replays: each of them is one of its rows. */
+  replay: v.optional(v.string()),
   /** The resolved recipe as JSON: what a continued run is compared with. */
   recipe: v.custom<JsonObject>((value) => typeof value === "object" && value !== null),
   /** sha256 of prompts, modules, tools and schemas, by path. */

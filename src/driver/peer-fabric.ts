@@ -28,6 +28,8 @@ const STALL_MS = 15_000;
 const MISSING_ROLES_MS = 10_000;
 /** How long hosts have to learn that the run is over. */
 const FAREWELL_MS = 3000;
+/** Ends that a host is told of at once; of more it finds out by itself, later. */
+const ENDED_MAX = 10_000;
 const CONTROL_BYTES_MAX = 256 * 2 ** 10;
 const LOGS_BYTES_MAX = 2 * 2 ** 20;
 
@@ -37,6 +39,8 @@ export interface PeerFabricOptions
   readonly run: string;
   /** Of the recipe: each needs a host. */
   readonly roles: readonly string[];
+  /** Whose hosts keep something of a task until it has ended. */
+  readonly keepers: ReadonlySet<string>;
   /** What a host that joins is told; a text says why it may not. */
   readonly welcome: (join: Control<"join">) => Control<"welcome">;
   /** Where hosts reach the driver, once it listens at this port. */
@@ -65,6 +69,8 @@ export class PeerFabric implements Fabric {
   readonly #coordinator: Coordinator;
   #ticking: NodeJS.Timeout | undefined;
   readonly #bytes = new Map<HostId, number>();
+  /** What hosts that keep something are to be told at their next beat. */
+  readonly #ended = new Map<HostId, [rowId: string, trial: number][]>();
   #isFormed = false;
   /** Ends that came before it was known which tasks hosts hold: who of them is new to the sink is known then. */
   #early: Message[] = [];
@@ -132,7 +138,7 @@ export class PeerFabric implements Fabric {
     return [...this.#bytes.values()].reduce((sum, bytes) => sum + bytes, this.#peer.links.bytesSent);
   }
 
-  get peer(): Pick<Peer, "broker" | "refused"> {
+  get peer(): Pick<Peer, "broker" | "refused" | "routing"> {
     return this.#peer;
   }
 
@@ -144,6 +150,16 @@ export class PeerFabric implements Fabric {
   written(ends: readonly Message[]): void {
     this.#lastEndAt = performance.now();
     for (const end of ends) this.#peer.broker.complete(end);
+  }
+
+  /** A task has its record. */
+  release(rowId: string, trial: number): void {
+    for (const { id, roles } of this.hosts) {
+      if (!roles.some((role) => this.#options.keepers.has(role))) continue;
+      const ended = this.#ended.get(id) ?? [];
+      if (ended.length < ENDED_MAX) ended.push([rowId, trial]);
+      this.#ended.set(id, ended);
+    }
   }
 
   async stop(): Promise<void> {
@@ -200,7 +216,8 @@ export class PeerFabric implements Fabric {
         log.write("info", `${name} joined`, { roles: roles.join(","), address });
         changed();
       },
-      onLeave: ({ name }, why) => {
+      onLeave: ({ id, name }, why) => {
+        this.#ended.delete(id);
         log.write(why === "died" ? "warning" : "info", why === "died" ? `${name} is gone: others take over what it had` : `${name} left`);
         changed();
       },
@@ -269,15 +286,18 @@ export class PeerFabric implements Fabric {
   beat(body: Uint8Array, from: HostId): Uint8Array {
     const { run, member, load, known, bytes, spent } = decodeControl("beat", body);
     // A host of what was in this directory before.
-    if (run !== this.#options.run) return encodeControl("heard", { state: "over", joining: "", rated: [], list: null });
+    if (run !== this.#options.run) return encodeControl("heard", { state: "over", joining: "", rated: [], ended: [], list: null });
     const { rates, onSpent } = this.#options;
     this.#bytes.set(from, bytes);
     onSpent(from, spent);
+    const ended = this.#ended.get(from) ?? [];
+    this.#ended.delete(from);
     const { state, joining, list } = this.#coordinator.beat({ member: { ...member, id: from }, load: load as Load, known });
     return encodeControl("heard", {
       state,
       joining,
       rated: [...rates.models],
+      ended,
       list: list === null ? null : { version: list.version, members: list.members.map((other) => ({ ...other, roles: [...other.roles] })) },
     });
   }

@@ -53,7 +53,7 @@ export async function* readRecords(directory: string): AsyncGenerator<readonly T
 type Head = Pick<TrajectoryRecord, "id" | "trial" | "status">;
 
 /** The record, of which no more than the head was looked at. */
-function parseHead(text: string, path: string, line: number): Head {
+export function parseHead(text: string, path: string, line: number): Head {
   let value: unknown;
   try {
     value = JSON.parse(text);

@@ -191,11 +191,16 @@ function refuseOtherRun(path: string, earlier: Manifest, now: RunIdentity, check
     const before = earlier.hashes[file];
     if (before !== undefined && before !== hash) lines.push(`${file} has changed`);
   }
+  if (earlier.replay !== now.replay) lines.push(`it ${replayed(earlier)}, and this ${replayed(now)}`);
   if (lines.length === 0 && checkpointDigest !== earlier.dataset.digest)
     lines.push(`the dataset has changed in its first ${earlier.dataset.rows} rows`);
   if (lines.length === 0) return;
   const problems = lines.map((message) => ({ message }));
   throw new MatrixError("run_refused", `${path} holds another run`, { problems, hint: REFUSED_HINT });
+}
+
+function replayed({ replay }: Pick<Manifest, "replay">): string {
+  return replay === undefined ? "asks models" : `replays ${replay}`;
 }
 
 function describe({ key, before, now, kind }: Difference): string {

@@ -9,7 +9,7 @@ import { IdDigest } from "../task/id-digest.ts";
 import { IdSet } from "../task/id-set.ts";
 import { RECORD_FORMAT, type TrajectoryRecord } from "../task/record.ts";
 import { deriveSeed } from "../task/seed.ts";
-import { STOP_REASONS } from "../task/task.ts";
+import { isUnanswered, STOP_REASONS } from "../task/task.ts";
 import { type Manifest, readManifest } from "./manifest.ts";
 import { openStoredLines, trajectoriesPath } from "./stored-lines.ts";
 
@@ -99,7 +99,9 @@ class Audit {
   }
 
   conclude(): Verification {
-    const { expected, state, dataset, trials } = this.#manifest;
+    const { expected, state, dataset, replay } = this.#manifest;
+    // What is replayed is a row for each record.
+    const trials = replay === undefined ? this.#manifest.trials : 1;
     const { ok, failed, lost } = this.#counts;
     const recorded = ok + failed + lost;
     if (expected !== dataset.rows * trials)
@@ -184,6 +186,7 @@ function contradictions(record: TrajectoryRecord): string[] {
   const found: string[] = [];
   if ((status === "ok") !== (error === null)) found.push(status === "ok" ? "an ok record has an error" : `a ${status} record has no error`);
   if (status !== "ok" && score !== null) found.push(`a ${status} record has a score`);
+  if (isUnanswered(record.stop_reason) && score !== null) found.push(`a record without a whole answer (${record.stop_reason}) has a score`);
   if (history.some(({ hop }, index) => hop !== index)) found.push("the hops are not numbered 0, 1, 2 …: one is missing or moved");
   for (const name of ["requests", "prompt_tokens", "completion_tokens"] as const) {
     const sum = history.reduce((total, { usage }) => total + (usage?.[name] ?? 0), 0);

@@ -7,6 +7,7 @@ import { defaultConversation, loadTemplate, readTools } from "../agent/create.ts
 import type { CompiledTemplate } from "../agent/template.ts";
 import type { Manifest } from "../driver/manifest.ts";
 import { MatrixError, messageOf } from "../error.ts";
+import { hopsOfFirst } from "../orchestrator/best-of-n.ts";
 import type { Expression } from "../recipe/expression.ts";
 import type { OrchestratorConfig, Recipe, TemplateSource } from "../recipe/schema.ts";
 import { validateRecipe } from "../recipe/validate.ts";
@@ -122,8 +123,9 @@ function chosenHops({ history, outcome }: TrajectoryRecord, orchestrator: Orches
   const chosen = outcome?.["chosen"];
   if (!("pattern" in orchestrator) || orchestrator.pattern !== "best-of-n" || typeof chosen !== "number") return history;
   if (orchestrator.parallel) return history.filter(({ branch }) => branch === chosen);
-  const { length } = orchestrator.roles;
-  return history.slice(chosen * length, (chosen + 1) * length);
+  const candidates = (outcome?.["candidates"] ?? []) as readonly { readonly hops?: number }[];
+  const upTo = (count: number) => hopsOfFirst(candidates, count, orchestrator.roles.length);
+  return history.slice(upTo(chosen), upTo(chosen + 1));
 }
 
 function checkRole(role: string, { roles }: Recipe, directory: string): void {

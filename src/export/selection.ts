@@ -1,4 +1,4 @@
-// Which records become examples: those that are ok, pass the filter and the score, have a turn to train on, and are not
+// Which records become examples: those that are ok and answered, pass the filter and the score, have a turn to train on, and are not
 // there already. Each that is left out counts under the first reason.
 
 import { MatrixError, messageOf } from "../error.ts";
@@ -6,10 +6,13 @@ import type { Expression } from "../recipe/expression.ts";
 import { IdSet } from "../task/id-set.ts";
 import type { JsonObject } from "../task/json.ts";
 import type { TrajectoryRecord } from "../task/record.ts";
+import { isUnanswered, type Unanswered } from "../task/task.ts";
 import type { Conversation } from "./contract.ts";
 import { NearDuplicates } from "./near-duplicates.ts";
 
 export interface SelectionRules {
+  /** Records without a whole answer that are wanted all the same. */
+  readonly include: ReadonlySet<Unanswered>;
   /** Over the record. */
   readonly filter: Expression | null;
   readonly minScore: number | null;
@@ -17,7 +20,7 @@ export interface SelectionRules {
 }
 
 /** In the order in which they are looked at. */
-export const LEFT_OUT = ["not_ok", "filtered", "below_min_score", "no_trained_turn", "duplicate", "near_duplicate"] as const;
+export const LEFT_OUT = ["not_ok", "unanswered", "filtered", "below_min_score", "no_trained_turn", "duplicate", "near_duplicate"] as const;
 export type LeftOut = (typeof LEFT_OUT)[number];
 
 export class Selection {
@@ -31,8 +34,10 @@ export class Selection {
 
   /** By what the record says of itself. */
   judge(record: TrajectoryRecord): LeftOut | null {
-    const { filter, minScore } = this.#rules;
-    if (record.status !== "ok") return "not_ok";
+    const { filter, minScore, include } = this.#rules;
+    const { status, stop_reason: reason } = record;
+    if (status !== "ok") return "not_ok";
+    if (isUnanswered(reason) && !include.has(reason)) return "unanswered";
     if (filter !== null && !passes(filter, record)) return "filtered";
     if (minScore !== null && (record.score === null || record.score < minScore)) return "below_min_score";
     return null;

@@ -5,7 +5,7 @@
 import { branchesOf, type Ended, joinMessage, type Rule } from "../orchestrator/advance.ts";
 import type { HostTransport } from "../peer/transport.ts";
 import { branchTask, hopCount } from "../task/encoded.ts";
-import { deriveSeed } from "../task/seed.ts";
+import { branchSeed } from "../task/seed.ts";
 import type { Message, Task } from "../task/task.ts";
 
 /** A task that waits. */
@@ -42,8 +42,7 @@ export class Forks {
         branch: { of: this.#transport.self, id: this.#next++ },
         role: to,
         state,
-        // Two branches to one role must not be given the same answer.
-        seed: deriveSeed(task.seed, "branch", index),
+        seed: branchSeed(task.seed, index),
       }),
     );
     const waiting: Waiting = { task, branches, ended: branches.map(() => null) };

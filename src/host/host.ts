@@ -143,11 +143,11 @@ export class Host implements Receiver {
       run_ms: roundMs(endedAt - step.startedAt),
       result: answer.result,
     };
-    const hop = answer.model === undefined ? plain : { ...plain, ...answer };
+    const hop = answer.model === undefined ? plain : hopOf(plain, answer);
     this.tokens.prompt += answer.usage?.prompt_tokens ?? 0;
     this.tokens.completion += answer.usage?.completion_tokens ?? 0;
     this.#trace(step, endedAt, hop, null);
-    this.#hand(step, nextMessage(this.#options.rule, task, hop));
+    this.#hand(step, nextMessage(this.#options.rule, task, hop, answer.stop ?? null));
   }
 
   #fail(step: Step, thrown: unknown): void {
@@ -208,6 +208,10 @@ export class Host implements Receiver {
       ...(error === null ? {} : { error }),
     });
   }
+}
+
+function hopOf(plain: Hop, { stop: _, ...answer }: AgentAnswer): Hop {
+  return { ...plain, ...answer };
 }
 
 function agentTimeout(role: Role): MatrixError {

@@ -25,6 +25,8 @@ export interface MembershipOptions {
   readonly patienceMs: number;
   /** Models whose requests wait for their turn, as the driver has it. */
   readonly onRated: (models: readonly string[]) => void;
+  /** A task ended, wherever. */
+  readonly onEnded: (rowId: string, trial: number) => void;
   readonly onOver: () => void;
   /** The driver was not heard of for so long. */
   readonly onGone: () => void;
@@ -68,7 +70,7 @@ export class Membership {
   }
 
   async #beat(): Promise<void> {
-    const { run, member, load, spent, peer, driver, onRated, onOver, onGone } = this.#options;
+    const { run, member, load, spent, peer, driver, onRated, onEnded, onOver, onGone } = this.#options;
     const beat = {
       run,
       member: { ...member, roles: [...member.roles], leaving: this.#leaving },
@@ -85,6 +87,7 @@ export class Membership {
     }
     this.#patience.heard(performance.now());
     onRated(heard.rated);
+    for (const [rowId, trial] of heard.ended) onEnded(rowId, trial);
     if (heard.state === "over") onOver();
     else this.#follow(heard);
   }

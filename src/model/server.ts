@@ -8,7 +8,7 @@ import { isJsonObject, type JsonObject } from "../task/json.ts";
 import { deriveSeed } from "../task/seed.ts";
 import type { ChatMessage, ChatRequest } from "./contract.ts";
 import { pause } from "./retry.ts";
-import { type Failure, type Replies, type SimulatedAnswer, simulate } from "./simulated.ts";
+import { type Failure, type Replies, type SimulatedAnswer, simulate, TOO_LONG } from "./simulated.ts";
 
 /** Tries are counted by request, so that a client that asks again can succeed; the oldest are forgotten. */
 const TRIES_KEPT = 100_000;
@@ -55,9 +55,10 @@ async function complete(context: Context, served: ServedModel, tries: TryCounter
   }
   if (answer.failure === "server_error") return failed(context, 500, "internal error (simulated)");
   if (answer.failure === "timeout") return stall(context, config.timeout, signal);
+  if (answer.failure === "context_length") return failed(context, 400, String(TOO_LONG.message["error"]), "context_length_exceeded");
   if (parsed.stream) return streamAnswer(context, parsed, answer, signal);
   await pause(answer.durationMs, signal);
-  if (answer.failure !== null) return broken(answer.failure, parsed.model);
+  if (answer.failure !== null) return broken(answer.failure, parsed.model, signal);
   return context.json(completionOf(parsed.model, answer));
 }
 
@@ -66,8 +67,8 @@ async function stall(context: Context, timeoutMs: number, signal: AbortSignal): 
   return failed(context, 504, "timed out (simulated)");
 }
 
-/** A body that is no JSON, or that ends before its announced length. */
-function broken(failure: Failure, model: string): Response {
+/** A body that is no JSON, that ends before it is over, or that comes to a halt. */
+function broken(failure: Failure, model: string, signal: AbortSignal): Response {
   const text = JSON.stringify({ id: "chatcmpl-simulated", object: "chat.completion", model, choices: [] });
   const half = text.slice(0, text.length / 2);
   const headers = { "content-type": "application/json" };
@@ -75,7 +76,8 @@ function broken(failure: Failure, model: string): Response {
   const cut = new ReadableStream({
     start: (controller) => {
       controller.enqueue(new TextEncoder().encode(half));
-      setTimeout(() => controller.error(new Error("cut (simulated)")), 0);
+      if (failure === "stalled") signal.addEventListener("abort", () => controller.error(signal.reason));
+      else setTimeout(() => controller.error(new Error("cut (simulated)")), 0);
     },
   });
   return new Response(cut, { headers });
@@ -97,6 +99,7 @@ function streamAnswer(context: Context, { model, streamUsage }: ParsedBody, answ
     for (const [index, delta] of chunks.entries()) {
       await pause(answer.durationMs / chunks.length, signal);
       if (answer.failure !== null && index >= chunks.length / 2) {
+        if (answer.failure === "stalled") await untilAborted(signal);
         if (answer.failure === "malformed") await stream.writeSSE({ data: '{"choices": [{' });
         throw new Error("cut (simulated)");
       }
@@ -106,6 +109,10 @@ function streamAnswer(context: Context, { model, streamUsage }: ParsedBody, answ
     if (streamUsage) await send([], { usage: usageOf(answer) });
     await stream.writeSSE({ data: "[DONE]" });
   });
+}
+
+function untilAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }
 
 async function write(stream: SSEStreamingApi, chunk: unknown): Promise<void> {
@@ -166,9 +173,9 @@ function parseBody(text: string, name: string): ParsedBody | string {
 
 type ErrorStatus = 400 | 404 | 413 | 429 | 500 | 504;
 
-function failed(context: Context, status: ErrorStatus, message: string): Response {
+function failed(context: Context, status: ErrorStatus, message: string, code: string | null = null): Response {
   const type = status === 429 ? "rate_limit_error" : status < 500 ? "invalid_request_error" : "server_error";
-  return context.json({ error: { message, type, param: null, code: null } }, status);
+  return context.json({ error: { message, type, param: null, code } }, status);
 }
 
 class TryCounter {

@@ -23,7 +23,7 @@ export interface Simulation {
 /** Writes a reply: text, or a whole assistant message. */
 export type Replies = (request: ChatRequest, simulation: Simulation) => string | ChatAnswer["message"];
 
-export type Failure = "rate_limited" | "server_error" | "timeout" | "malformed" | "cut";
+export type Failure = (typeof FAILURES)[number];
 
 export interface SimulatedAnswer extends ChatAnswer {
   /** Until the whole answer is there. */
@@ -36,13 +36,25 @@ export interface SimulatedAnswer extends ChatAnswer {
 export const CHARACTERS_PER_TOKEN = 4;
 /** Of a message, besides its text. */
 const MESSAGE_TOKENS = 4;
-const FAILURES: readonly Failure[] = ["rate_limited", "server_error", "timeout", "malformed", "cut"];
+const FAILURES = ["rate_limited", "server_error", "timeout", "malformed", "cut", "stalled", "context_length"] as const;
+/** After the failures, so that rates of one change nothing of the other. */
+const HELD_BACK = ["refused", "content_filtered"] as const;
+
+const REFUSAL: ChatAnswer["message"] = { role: "assistant", content: null, refusal: "I cannot help with that (simulated)." };
+
+/** What a model with too short a context says. */
+export const TOO_LONG: ChatAnswer = {
+  message: { role: "assistant", content: null, error: "the request is longer than the simulated model's maximum context length" },
+  finishReason: "context_length",
+  usage: { requests: 1, prompt_tokens: 0, completion_tokens: 0 },
+};
 
 /** The answer to a request, with nothing waited for and nothing failed yet. */
 export function simulate(config: SimulatedModelConfig, replies: Replies | null, request: ChatRequest, tries: number): SimulatedAnswer {
   const seed = deriveSeed(request.seed, JSON.stringify(request.messages), JSON.stringify(request.sampling));
   const random = createRandom(seed);
-  const written = write(config, replies, request, random);
+  const wrong = drawFailure(config.errors, createRandom(deriveSeed(seed, "failure", tries)));
+  const written = wrong === "refused" ? REFUSAL : write(config, replies, request, random);
   const maxTokens = limitOf(request.sampling);
   const cut = written.content !== null && countTokens(written.content) > maxTokens;
   const content = cut ? (written.content ?? "").slice(0, maxTokens * CHARACTERS_PER_TOKEN) : written.content;
@@ -51,10 +63,10 @@ export function simulate(config: SimulatedModelConfig, replies: Replies | null, 
   const streamingMs = config.tokens_per_second === undefined ? 0 : (usage.completion_tokens / config.tokens_per_second) * 1000;
   return {
     message,
-    finishReason: cut ? "length" : "tool_calls" in written ? "tool_calls" : "stop",
+    finishReason: wrong === "content_filtered" ? "content_filter" : cut ? "length" : "tool_calls" in written ? "tool_calls" : "stop",
     usage,
     durationMs: sample(config.latency, random) + streamingMs,
-    failure: drawFailure(config.errors, createRandom(deriveSeed(seed, "failure", tries))),
+    failure: wrong === "refused" || wrong === "content_filtered" ? null : wrong,
   };
 }
 
@@ -100,9 +112,9 @@ function limitOf(sampling: JsonObject): number {
   return typeof limit === "number" ? limit : Number.POSITIVE_INFINITY;
 }
 
-function drawFailure(rates: SimulatedModelConfig["errors"], random: () => number): Failure | null {
+function drawFailure(rates: SimulatedModelConfig["errors"], random: () => number): Failure | (typeof HELD_BACK)[number] | null {
   let rest = random();
-  for (const failure of FAILURES) {
+  for (const failure of [...FAILURES, ...HELD_BACK]) {
     rest -= rates[failure];
     if (rest < 0) return failure;
   }

@@ -15,11 +15,11 @@ export interface Permits {
   settle(model: string, taken: number, used: number): void;
 }
 
-/** Answers that were paid for, by request. */
+/** Answers that were paid for, by request. `model`: its id. */
 export interface Answers {
   /** Null where it was not answered yet, or is not known to have been. */
   find(model: string, request: ChatRequest): Promise<ChatAnswer | null>;
-  /** Resolves when the answer may be used: it will be found again. */
+  /** Resolves when the answer may be used: it will be found again, or cannot be kept. */
   keep(model: string, request: ChatRequest, answer: ChatAnswer): Promise<void>;
 }
 
@@ -39,12 +39,32 @@ export function addSpent(a: Spent, b: Spent): Spent {
   };
 }
 
+/** How one of a model's replicas stands. */
+export interface ReplicaState {
+  readonly replica: string;
+  readonly isUp: boolean;
+  readonly inFlight: number;
+  /** Requests that it is given at once. */
+  readonly window: number;
+}
+
+/** A model with replicas, for those who look on. */
+export interface Replicated {
+  readonly model: string;
+  readonly replicas: readonly ReplicaState[];
+  /** Requests that wait for room. */
+  readonly waiting: number;
+}
+
 export class ModelSite {
   permits: Permits | null = null;
   /** Of this run (DESIGN 4). */
   journal: Answers | null = null;
   /** Of all runs that name its folder: `run.cache`. */
   cache: Answers | null = null;
+  readonly models: Replicated[] = [];
+  /** Tells the user what befalls endpoints; replaced by the run's log. */
+  say: (level: "info" | "warning", what: string) => void = (level, what) => console.error(`${level}: ${what}`);
   /** By model; answers that were found again cost nothing. */
   readonly spent = new Map<string, Spent>();
   /** On all of them. */

@@ -7,7 +7,7 @@ import { createRandom, deriveSeed } from "../task/seed.ts";
 import type { ChatAnswer, Model } from "./contract.ts";
 import { createModel, loadReplies, type ModelParts, simulatedError } from "./create.ts";
 import { sample } from "./distribution.ts";
-import { CHARACTERS_PER_TOKEN, type Replies, simulate } from "./simulated.ts";
+import { CHARACTERS_PER_TOKEN, type Replies, simulate, TOO_LONG } from "./simulated.ts";
 import { drawWords } from "./words.ts";
 
 /** Between tries, about: half of what src/model/retry.ts may wait at the most. */
@@ -61,8 +61,9 @@ function drawTokens(tokens: number, random: () => number): string {
 function answerOf(config: SimulatedModelConfig, replies: Replies | null, request: Parameters<typeof simulate>[2]): ChatAnswer {
   for (let tries = 0; ; tries++) {
     const { durationMs, failure, message, finishReason, usage } = simulate(config, replies, request, tries);
-    const late = failure === "timeout" || durationMs > config.timeout;
+    const late = failure === "timeout" || failure === "stalled" || durationMs > config.timeout;
     pass(late ? config.timeout : durationMs);
+    if (failure === "context_length") return TOO_LONG;
     if (!late && failure === null) return { message, finishReason, usage: { ...usage, requests: tries + 1 } };
     if (tries >= config.retries) throw simulatedError(failure ?? "timeout", config);
     pass(Math.min(BACKOFF_MS.max, BACKOFF_MS.first * 2 ** tries) + (failure === "rate_limited" ? config.retry_after : 0));

@@ -4,7 +4,7 @@
 import { MatrixError, messageOf } from "../error.ts";
 import { appendHop, hopCount, moveTask, sizeOf } from "../task/encoded.ts";
 import type { Json, JsonObject } from "../task/json.ts";
-import type { Ending, Hop, Message, Task, TaskError } from "../task/task.ts";
+import { type Ending, type Hop, isUnanswered, type Message, type Task, type TaskError, type Unanswered } from "../task/task.ts";
 import { contextOf, type Done, done, type Orchestrator, type Route } from "./contract.ts";
 
 export interface Rule {
@@ -29,8 +29,8 @@ export function startTask(rule: Rule, admitted: Admitted): Message {
   return route(rule, task, null, () => rule.orchestrator.start(task.row, contextOf(task, null)));
 }
 
-/** The message after a finished hop, which is appended to the history. */
-export function nextMessage(rule: Rule, task: Task, hop: Hop): Message {
+/** The message after a finished hop, which is appended to the history. `stop`: why its model gave no whole answer, if so. */
+export function nextMessage(rule: Rule, task: Task, hop: Hop, stop: Unanswered | null = null): Message {
   let after: Task;
   try {
     after = appendHop(task, hop);
@@ -43,7 +43,10 @@ export function nextMessage(rule: Rule, task: Task, hop: Hop): Message {
     const message = `with this result the task has more than ${TASK_BYTES_MAX / 2 ** 20} MiB`;
     return failTask(task, { code: "task_too_large", message, role: task.role, hop: hop.hop });
   }
-  return route(rule, after, task.role, () => rule.orchestrator.next(task.state, hop.result, contextOf(after, task.role)));
+  const context = contextOf(after, task.role);
+  if (stop === null) return route(rule, after, task.role, () => rule.orchestrator.next(task.state, hop.result, context));
+  const ended = done({ reason: stop, outcome: { role: task.role } });
+  return route(rule, after, task.role, () => rule.orchestrator.unanswered?.(task.state, stop, context) ?? ended);
 }
 
 /** What a task carries while it waits for its branches. */
@@ -58,10 +61,12 @@ export function branchesOf({ state }: Task): Forked["branches"] {
 }
 
 /**
- * The message after a branch has ended, or null while the task waits for more. `ended`: what each branch added to the history and
+ * The message after a branch has ended, or null while the task waits for more. `all`: what each branch added to the history and
  * how it ended; null for those that have not.
  */
-export function joinMessage(rule: Rule, task: Task, ended: readonly (Ended | null)[]): Message | null {
+export function joinMessage(rule: Rule, task: Task, all: readonly (Ended | null)[]): Message | null {
+  // Of a branch that another one made idle, the record has nothing: in a replay it is one that never ends.
+  const ended = all.map((branch) => (isUnrecorded(branch) ? null : branch));
   const failed = ended.find((branch) => branch !== null && branch.ending.status !== "ok");
   let after = task;
   for (const [index, branch] of ended.entries())
@@ -73,14 +78,20 @@ export function joinMessage(rule: Rule, task: Task, ended: readonly (Ended | nul
   }
   const results = ended.map((branch) => (branch === null ? null : doneOf(branch.ending)));
   const { state } = task.state as Forked;
-  const isOpen = results.includes(null);
-  let isWaiting = false;
+  let isUndecided = false;
   const message = route(rule, after, null, () => {
     const decided = rule.orchestrator.join?.(state, results, contextOf(after, null)) ?? null;
-    isWaiting = decided === null && isOpen;
+    isUndecided = decided === null;
     return decided ?? done();
   });
-  return isWaiting ? null : message;
+  if (!isUndecided) return message;
+  if (all.includes(null)) return null;
+  const error = all.find(isUnrecorded)?.ending.error;
+  return error == null ? message : failTask(after, error);
+}
+
+function isUnrecorded(branch: Ended | null): boolean {
+  return branch?.ending.error?.code === "not_recorded";
 }
 
 export interface Ended {
@@ -140,7 +151,8 @@ function route(rule: Rule, task: Task, role: string | null, decide: () => Route)
 }
 
 function finish(task: Task, stopReason: Ending["stopReason"], score: number | null, outcome: JsonObject | null): Message {
-  return { kind: "end", task, ending: { status: "ok", stopReason, score, outcome, error: null } };
+  // What was not answered is not scored, whatever a rule says.
+  return { kind: "end", task, ending: { status: "ok", stopReason, score: isUnanswered(stopReason) ? null : score, outcome, error: null } };
 }
 
 /** What is wrong with a decision, as user code may return anything; null when it is sound. */

@@ -2,7 +2,7 @@
 // memory of other tasks. That is what lets any host evaluate them, and lets a recorded history be replayed through them.
 
 import type { Json, JsonObject } from "../task/json.ts";
-import { type Hop, STOP_REASONS, type StopReason, type Task } from "../task/task.ts";
+import { type Hop, STOP_REASONS, type StopReason, type Task, type Unanswered } from "../task/task.ts";
 
 /** What a rule may look at besides its own state and the last result. */
 export interface RouteContext {
@@ -46,6 +46,8 @@ export const END_REASONS: readonly EndReason[] = STOP_REASONS.filter(
 export interface Orchestrator<S extends Json = Json> {
   start(row: JsonObject, context: RouteContext): Route<S>;
   next(state: S, result: Json, context: RouteContext): Route<S>;
+  /** Instead of `next` where a role's model gave no whole answer; without it the task ends, with that reason and no score. */
+  unanswered?(state: S, reason: Unanswered, context: RouteContext): Route<S>;
   /**
    * After a branch has ended: where the task goes, or null to wait for more of them. `ended` has null for those that have not.
    * A branch that fails ends the task. The history is the task's own and that of the branches that have ended, in their order.

@@ -2,6 +2,7 @@
 
 import type { PatternConfig } from "../recipe/schema.ts";
 import { isJsonObject, type JsonObject } from "../task/json.ts";
+import { isUnanswered } from "../task/task.ts";
 import { done, fork, type Orchestrator, type Route, type RouteContext, to } from "./contract.ts";
 import { compileOptional, outcomeOf, scoreOf, variablesOf } from "./results.ts";
 
@@ -26,6 +27,9 @@ export function createFanOut({ roles, after, score }: Extract<PatternConfig, { p
       return following === undefined ? end(outcomeOf(result), context) : to<State>(following, state + 1);
     },
     join: (_, ended, context) => {
+      // Without one of the answers there is nothing to sum up.
+      const unanswered = ended.find((branch) => branch !== null && isUnanswered(branch.done));
+      if (unanswered != null) return unanswered;
       if (ended.includes(null)) return null;
       const [following] = after;
       if (following !== undefined) return to<State>(following, 0);

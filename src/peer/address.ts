@@ -14,17 +14,21 @@ export interface Address {
 export const DEFAULT_PORT = 7400;
 export const LOOPBACK: Address = { hostname: "127.0.0.1", port: 0 };
 
-/** "0.0.0.0:7000", "node7", ":7000", "[::1]:7000"; a host alone gets the default port. Fails with `usage`. */
-export function parseAddress(text: string): Address {
-  const match = /^(?:\[([^\]]+)\]|([^:[\]\s]*))(?::(\d{1,5}))?$/.exec(text.trim());
+/** What an address leaves out. */
+const EVERYWHERE: Address = { hostname: "0.0.0.0", port: DEFAULT_PORT };
+
+/** "0.0.0.0:7000", "node7", ":7000", "7000", "[::1]:7000"; what is left out comes from `defaults`. Fails with `usage`. */
+export function parseAddress(text: string, defaults: Address = EVERYWHERE): Address {
+  const typed = /^\d+$/.test(text.trim()) ? `:${text.trim()}` : text.trim();
+  const match = /^(?:\[([^\]]+)\]|([^:[\]\s]*))(?::(\d{1,5}))?$/.exec(typed);
   const hostname = match?.[1] ?? match?.[2] ?? "";
-  const port = match?.[3] === undefined ? DEFAULT_PORT : Number(match[3]);
-  if (match === null || text.trim() === "" || port > 65_535) {
+  const port = match?.[3] === undefined ? defaults.port : Number(match[3]);
+  if (match === null || typed === "" || port > 65_535) {
     throw new MatrixError("usage", `"${text}" is no address`, {
-      hint: "write HOST:PORT, for example 0.0.0.0:7000; port 0 takes a free one",
+      hint: `write HOST:PORT, for example ${defaults.hostname}:${defaults.port}; port 0 takes a free one`,
     });
   }
-  return { hostname: hostname === "" ? "0.0.0.0" : hostname, port };
+  return { hostname: hostname === "" ? defaults.hostname : hostname, port };
 }
 
 export function isLoopback(hostname: string): boolean {

@@ -53,6 +53,8 @@ export interface BrokerOptions {
   readonly deliver: (message: Message) => void;
   /** There is something to take for this host. */
   readonly wake: (to: HostId) => void;
+  /** A process died, and steps that it did may be done here again. Comes before any of them. */
+  readonly onLoss?: (() => void) | undefined;
   readonly now: () => number;
 }
 
@@ -285,7 +287,8 @@ export class Broker {
 
   /** Call after the routing was updated. `lost` hosts died with what they had; others left in peace. */
   hostsChanged(lost: ReadonlySet<HostId>): void {
-    const { routing } = this.#options;
+    const { routing, onLoss } = this.#options;
+    if (lost.size > 0) onLoss?.();
     for (const to of [...this.#outboxes.keys()]) {
       if (routing.has(to)) continue;
       const { starting } = this.#outboxes.get(to) as Outbox;
@@ -396,6 +399,8 @@ export class Broker {
       this.#drop(held);
       this.#release(held.upstream);
     }
+    // Its sender may have heard of the death before the driver's list came here.
+    if (crashes > 0) this.#options.onLoss?.();
     this.#hold(key, message, position, upstream, crashes > 0 && canKill(message) ? this.#suspect(message, strikes) : null);
     return true;
   }

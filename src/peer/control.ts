@@ -2,7 +2,7 @@
 // schema before it is believed.
 //
 //     join    host → driver   who asks, with which program; the answer is the recipe with all its files
-//     beat    host → driver   I am there, this busy; the answer says who else is
+//     beat    host → driver   I am there, this busy; the answer says who else is, and which tasks ended
 //     permits host → driver   requests wait for their turn at a model; the answer says when the first of them may go
 //     leave   host → driver   this host is gone, in peace or not
 //     census  driver → host   which tasks do you have? (src/driver/census.ts)
@@ -42,11 +42,13 @@ const SCHEMAS = {
   ]),
   /** `bytes`: of all bodies that it sent to peers. */
   beat: v.strictObject({ run: text, member, load, known: v.nullable(version), bytes: count, spent }),
+  /** `ended`: tasks, by row and trial, that ended since the last beat; nobody needs what this host keeps for them. */
   heard: v.strictObject({
     state: v.picklist(["forming", "running", "over"]),
     joining: text,
     /** Models whose requests wait for their turn. */
     rated: v.array(text),
+    ended: v.array(v.strictTuple([v.string(), count])),
     list: v.nullable(v.strictObject({ version, members: v.array(member) })),
   }),
   /** `settled`: by how many tokens earlier requests came to more than was thought. */

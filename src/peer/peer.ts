@@ -24,7 +24,7 @@ const BATCH_BYTES_MAX = 80 * 2 ** 20;
 const CONTROL_BYTES_MAX = 64 * 2 ** 10;
 const TICK_MS = 50;
 
-export interface PeerOptions extends Pick<BrokerOptions, "delivery" | "maxAttempts" | "capacity"> {
+export interface PeerOptions extends Pick<BrokerOptions, "delivery" | "maxAttempts" | "capacity" | "onLoss"> {
   readonly self: HostId;
   readonly token: string;
   readonly listen: Address;
@@ -71,6 +71,7 @@ export class Peer implements HostTransport {
       pinnedTo: (message) => pinOf(message, statefulSandboxOf),
       deliver: (message) => turns.push(message),
       wake: (to) => this.links.wake(to),
+      onLoss: options.onLoss,
       now: clock,
     });
     this.links = new Links({

@@ -54,7 +54,11 @@ const WRITTEN_KEYS = ["system", "prompt", "conversation", "tools"] as const;
 function checkRole(key: string, role: RoleConfig, { roles, models, sandboxes }: Recipe): Complaint[] {
   const complaints: Complaint[] = checkPlace(key, role, sandboxes);
   if (role.agent !== "llm") {
-    const idle = [...LLM_KEYS.filter((name) => role[name] !== undefined), ...(Object.keys(role.sampling).length > 0 ? ["sampling"] : [])];
+    const isSet = { sampling: Object.keys(role.sampling).length > 0, accepts: role.accepts.length > 0 };
+    const idle = [
+      ...LLM_KEYS.filter((name) => role[name] !== undefined),
+      ...(["sampling", "accepts"] as const).filter((name) => isSet[name]),
+    ];
     const message = `only an llm role reads it; this role's agent is ${role.agent}`;
     return [...complaints, ...idle.map((name) => ({ key: `${key}.${name}`, message }))];
   }
@@ -99,9 +103,9 @@ function checkSandbox(name: string, key: string, { image, engine, warm, count, m
   const add = (part: string, message: string): void => void complaints.push({ key: part === "" ? key : `${key}.${part}`, message });
   if (!Object.values(roles).some(({ sandbox }) => sandbox === name)) add("", "no role runs in it");
   if (image === undefined && engine !== "process") add("", "it needs an image");
-  if (image !== undefined && engine === "process") add("image", "plain processes have no image");
   if (image?.endsWith(".sif") && engine === "docker") add("image", "Docker takes no SIF; leave engine at auto, or apptainer");
-  if (image !== undefined && isImagePath(image) && !existsSync(image)) add("image", `no such file or folder: ${image}`);
+  if (image !== undefined && engine !== "process" && isImagePath(image) && !existsSync(image))
+    add("image", `no such file or folder: ${image}`);
   if (warm > count) add("warm", `more than count, ${count}`);
   for (const [index, { source }] of mounts.entries())
     if (!existsSync(source)) add(`mounts.${index}.source`, `no such file or folder: ${source}`);

@@ -99,6 +99,8 @@ const run = v.strictObject({
   output: v.optional(path),
   /** Records as Zstandard frames, trajectories.jsonl.zst. */
   compress: v.optional(v.boolean(), false),
+  /** A folder that keeps answers of real models for all runs that name it. */
+  cache: v.optional(path),
   budget: v.optional(budget),
 });
 
@@ -137,24 +139,47 @@ const expectation = v.strictObject({
 
 /** Requests and tokens a minute, over all hosts of a run. */
 const rate = { rpm: v.optional(positive), tpm: v.optional(positive) };
+export function isEndpointUrl(text: string): boolean {
+  return /^https?:\/\//i.test(text) && URL.canParse(text);
+}
 
 const URL_WANTED = "a URL that starts with http:// or https://";
+const endpointUrl = v.pipe(v.string(URL_WANTED), v.check(isEndpointUrl, URL_WANTED));
 const openaiModel = v.strictObject({
   kind: v.literal("openai"),
-  base_url: v.pipe(v.string(), v.url(URL_WANTED), v.regex(/^https?:/i, URL_WANTED)),
+  /** One or many replicas; a file or name is looked at again while the run goes on. */
+  base_url: v.union(
+    [
+      endpointUrl,
+      v.pipe(v.array(endpointUrl), v.minLength(1)),
+      /** One URL a line. */
+      v.strictObject({ file: path }),
+      /** Every address of the URL's name is a replica. */
+      v.strictObject({ dns: endpointUrl }),
+    ],
+    `${URL_WANTED}, a list of them, { file = "replicas.txt" } or { dns = "http://name:8000/v1" }`,
+  ),
   /** The name that the endpoint knows. */
   model: v.pipe(v.string(), v.nonEmpty()),
   /** From the environment only: "${env:OPENAI_API_KEY}". */
   api_key: v.optional(v.string()),
   headers: v.optional(v.record(v.string(), v.string()), {}),
+  /** Until a connection to a replica stands. */
+  connect_timeout: v.optional(duration, "10s"),
+  /** The longest silence, before the first token and between two of them. Answers are streamed where it is given. */
+  first_token_timeout: v.optional(duration),
   /** Of one try. */
   timeout: v.optional(duration, "10m"),
-  /** Tries after the first. */
+  /** Tries after the first, where the request itself may be the cause. */
   retries: v.optional(count, 5),
-  /** Requests in flight from one host. */
+  /** After which no try of an answer begins: how long replicas that are away or overloaded are waited for. */
+  deadline: v.optional(duration, "10m"),
+  /** Requests in flight from one host to one replica, at most. */
   concurrency: v.optional(positive, 1000),
   ...rate,
   price: v.optional(price),
+  /** Whether answers are kept until their task is recorded, so that none is asked for twice; unset, those of real models. */
+  journal: v.optional(v.boolean()),
   /** What a forecast goes by when there are no records to go by (--dry-run). */
   expect: v.optional(expectation),
 });
@@ -178,15 +203,22 @@ const simulatedModel = v.strictObject({
       timeout: v.optional(fraction, 0),
       malformed: v.optional(fraction, 0),
       cut: v.optional(fraction, 0),
+      stalled: v.optional(fraction, 0),
+      context_length: v.optional(fraction, 0),
+      refused: v.optional(fraction, 0),
+      content_filtered: v.optional(fraction, 0),
     }),
     {},
   ),
   retry_after: v.optional(duration, "1s"),
   timeout: v.optional(duration, "10m"),
   retries: v.optional(count, 5),
+  deadline: v.optional(duration, "10m"),
   concurrency: v.optional(positive, 100_000),
   ...rate,
   price: v.optional(price),
+  /** Whether answers are kept until their task is recorded, so that none is asked for twice; unset, those of real models. */
+  journal: v.optional(v.boolean()),
 });
 
 const scriptedModel = v.strictObject({
@@ -196,6 +228,8 @@ const scriptedModel = v.strictObject({
   latency: v.optional(durationDistribution, "0ms"),
   concurrency: v.optional(positive, 100_000),
   price: v.optional(price),
+  /** Whether answers are kept until their task is recorded, so that none is asked for twice; unset, those of real models. */
+  journal: v.optional(v.boolean()),
 });
 
 const model = v.variant("kind", [openaiModel, simulatedModel, scriptedModel]);
@@ -213,7 +247,7 @@ export const SCRATCH = "/work";
 const sandbox = v.strictObject({
   /** A Docker reference, the path of a SIF, or a folder with a Dockerfile or an Apptainer definition ("./…"). */
   image: v.optional(v.pipe(v.string(), v.nonEmpty("an image"))),
-  /** `auto` takes Docker or Apptainer, whichever is there; `process` isolates nothing. */
+  /** `auto` takes Docker or Apptainer, whichever is there; `process` isolates nothing, and takes no notice of an image. */
   engine: v.optional(v.picklist(["auto", "docker", "apptainer", "process"]), "auto"),
   /** How many tasks share a sandbox, each with a session of its own. */
   serves: v.optional(v.picklist(["many", "one"]), "many"),
@@ -271,6 +305,8 @@ const role = v.strictObject({
   attachment_folder: v.optional(path),
   /** A JSON schema of the answer: its file, or the table itself. */
   schema: v.optional(v.union([path, settings], "a path, or the schema as a table")),
+  /** Answers that are none, with which the task goes on all the same. */
+  accepts: v.optional(v.array(v.picklist(["refused", "content_filtered", "cut"])), []),
   /** Steps of this role that run at once on one host. */
   concurrency: v.optional(positive, 1000),
   /** Of one step. */
@@ -401,7 +437,9 @@ export const PATH_KEYS: readonly string[] = [
   "dataset.path",
   "dataset.path.*",
   "run.output",
+  "run.cache",
   "models.*.replies",
+  "models.*.base_url.file",
   "sandboxes.*.image", // unless it is a reference
   "sandboxes.*.mounts.*.source",
   "roles.*.agent", // unless it is built in
@@ -428,6 +466,7 @@ export const FREE_KEYS: readonly string[] = [
   "run.output",
   "run.fail_above",
   "run.grace",
+  "run.cache",
   "run.budget",
   "store.enabled",
   "store.above",
@@ -440,7 +479,14 @@ export const FREE_KEYS: readonly string[] = [
   "sandboxes.*.memory",
   "sandboxes.*.cpus",
   "sandboxes.*.pids",
+  "models.*.base_url",
+  "models.*.connect_timeout",
+  "models.*.first_token_timeout",
+  "models.*.timeout",
+  "models.*.retries",
+  "models.*.deadline",
   "models.*.concurrency",
+  "models.*.journal",
   "models.*.rpm",
   "models.*.tpm",
   "models.*.expect",

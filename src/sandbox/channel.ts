@@ -1,6 +1,6 @@
 // Requests and replies to an agent in a sandbox, as lines of JSON over its stdin and stdout, many at once:
 // `{"id": 1, "op": …}` is answered by `{"id": 1, "ok": true, "result": …}` or `{"id": 1, "ok": false, "error": {kind, message}}`,
-// in any order; `{"cancel": 1}` says that nobody waits for 1 any more. A line that is too long or no JSON, and the agent's death,
+// in any order; `{"cancel": 1}` says that nobody waits for 1 any more, `{"end": {…}}` that a task is over. A line that is too long or no JSON, and the agent's death,
 // fail whatever waits, with their text: an agent that no longer speaks the protocol is of no use. Never a hang.
 
 import { StringDecoder } from "node:string_decoder";
@@ -97,7 +97,7 @@ export class Channel {
         reject(error);
       };
       const give = (error: Error): void => {
-        this.#write(Buffer.from(`{"cancel":${id}}\n`));
+        this.tell({ cancel: id });
         fail(error);
       };
       const timer = setTimeout(() => give(new MatrixError("agent_timeout", `${name} did not reply within ${timeoutMs} ms`)), timeoutMs);
@@ -112,6 +112,11 @@ export class Channel {
       });
       this.#write(line);
     });
+  }
+
+  /** Tells the agent something that it does not answer. */
+  tell(body: JsonObject): void {
+    this.#write(Buffer.from(`${JSON.stringify(body)}\n`));
   }
 
   /** Ends the agent; what waits fails. */

@@ -60,6 +60,8 @@ const SWEEP_MS = 5000;
 
 interface Session {
   readonly key: string;
+  /** As the agents in the sandbox know it. */
+  readonly told: { readonly session: string; readonly id: string; readonly trial: number; readonly attempt: number };
   /** There from the first call on, so that the same call never begins twice. */
   readonly seat: Promise<Seat>;
   last: Call;
@@ -144,22 +146,23 @@ export class SandboxPool implements AsyncDisposable {
     if (verdict === "begin" && known !== undefined) this.#end(known);
     if (verdict === "begin" && caller.continues && this.#options.stateful)
       throw this.#lost("the sandbox that had the state of this task is gone, and the row must start again");
-    const session = verdict === "go-on" && known !== undefined ? known : this.#begin(key, call, signal);
+    const session = verdict === "go-on" && known !== undefined ? known : this.#begin(key, call, caller, signal);
     session.last = call;
-    const answer = this.#work(session, call, work);
+    const answer = this.#work(session, work);
     session.answer = answer;
     return answer;
   }
 
-  #begin(key: string, call: Call, signal: AbortSignal): Session {
+  #begin(key: string, call: Call, { rowId: id, trial, attempt }: Caller, signal: AbortSignal): Session {
     const seat = this.#seat(signal);
-    const session: Session = { key, seat, last: call, answer: seat, busy: 0, usedAt: performance.now() };
+    const told = { session: createHash("sha256").update(`${key}\0${attempt}`).digest("hex").slice(0, 16), id, trial, attempt };
+    const session: Session = { key, told, seat, last: call, answer: seat, busy: 0, usedAt: performance.now() };
     this.#sessions.set(key, session);
     seat.catch(() => this.#forget(session));
     return session;
   }
 
-  async #work<T>(session: Session, call: Call, work: (place: Place) => Promise<T>): Promise<T> {
+  async #work<T>(session: Session, work: (place: Place) => Promise<T>): Promise<T> {
     session.busy++;
     try {
       const seat = await session.seat;
@@ -169,7 +172,7 @@ export class SandboxPool implements AsyncDisposable {
       }
       return await work({
         sandbox: seat.sandbox,
-        session: createHash("sha256").update(`${session.key}\0${call.attempt}`).digest("hex").slice(0, 16),
+        session: session.told.session,
         channel: (agent) => seat.channel(agent),
       }).catch((thrown: unknown) => {
         // The engine may tell later that it ended: until then rows would start again in it, and lose it again.
@@ -278,7 +281,11 @@ export class SandboxPool implements AsyncDisposable {
   #end(session: Session): void {
     this.#forget(session);
     session.seat.then(
-      (seat) => this.#free(seat),
+      (seat) => {
+        // Nothing of a task was kept where nothing is stateful.
+        if (this.#options.stateful) seat.end(session.told);
+        this.#free(seat);
+      },
       () => undefined,
     );
   }

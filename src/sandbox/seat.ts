@@ -1,5 +1,6 @@
 // One running sandbox of a pool, the agents in it, and how many tasks have it.
 
+import type { JsonObject } from "../task/json.ts";
 import type { Log } from "../telemetry/log.ts";
 import { Channel } from "./channel.ts";
 import type { Command, Sandbox } from "./contract.ts";
@@ -37,6 +38,16 @@ export class Seat {
     this.#channels.set(key, opening);
     opening.catch(() => this.stop());
     return opening;
+  }
+
+  /** A session is over: whoever serves it may let go of what it holds. */
+  end(session: JsonObject): void {
+    for (const channel of this.#channels.values()) {
+      channel.then(
+        (open) => open.tell({ end: session }),
+        () => undefined,
+      );
+    }
   }
 
   async stop(): Promise<void> {

@@ -165,6 +165,12 @@ export class SandboxSite implements AsyncDisposable {
   }
 }
 
+/** What a recipe gives up with the engine `process`. */
+export function unisolated(image: string): string {
+  const without = image === "" ? "" : `, and its image ${image} is not used`;
+  return `nothing is isolated, nothing but time is limited${without}`;
+}
+
 interface Chosen {
   readonly engine: EngineName;
   readonly says: string;
@@ -172,7 +178,7 @@ interface Chosen {
 
 /** Docker before Apptainer where both are there; a SIF is Apptainer's. Fails with `sandbox_unavailable`, and why each is not. */
 export async function chooseEngine(wanted: SandboxConfig["engine"], image: string): Promise<Chosen> {
-  if (wanted === "process") return { engine: "process", says: "plain processes: nothing is isolated, nothing but time is limited" };
+  if (wanted === "process") return { engine: "process", says: `plain processes: ${unisolated(image)}` };
   const reports = { docker: reportDocker, apptainer: reportApptainer };
   const candidates = wanted !== "auto" ? [wanted] : image.endsWith(".sif") ? (["apptainer"] as const) : (["docker", "apptainer"] as const);
   const failures: string[] = [];

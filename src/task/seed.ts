@@ -24,6 +24,11 @@ export function deriveSeed(...parts: readonly (string | number)[]): number {
   return (high & SEED_BITS_MASK) * LOW_32_BITS + low;
 }
 
+/** Two branches to one role must not be given the same answer. */
+export function branchSeed(seed: number, index: number): number {
+  return deriveSeed(seed, "branch", index);
+}
+
 /** Uniform numbers in [0, 1) from a seed: sfc32 (Doty-Humphrey, PractRand), for choices that must repeat. */
 export function createRandom(seed: number): () => number {
   let a = seed >>> 0;

@@ -67,6 +67,19 @@ export type Message =
   | { readonly kind: "step"; readonly task: Task }
   | { readonly kind: "end"; readonly task: Task; readonly ending: Ending };
 
+/** Why a model gave no whole answer. That is an outcome of the task: never tried again, never scored. */
+export const UNANSWERED = [
+  "context_length", // what it was asked is longer than it takes
+  "refused", // it would not
+  "content_filtered", // its endpoint held the answer back
+  "cut", // the answer came to its token limit
+] as const;
+export type Unanswered = (typeof UNANSWERED)[number];
+
+export function isUnanswered(reason: string): reason is Unanswered {
+  return (UNANSWERED as readonly string[]).includes(reason);
+}
+
 /** Why a task ended. The list is closed, so that reports and filters can rest on it. */
 export const STOP_REASONS = [
   "completed", // the route came to its end
@@ -74,6 +87,7 @@ export const STOP_REASONS = [
   "max_turns", // a dialogue or tool loop used up its turns
   "filtered", // a pipeline stage dropped the row
   "stopped", // an agent ended the task: a tool loop's last word
+  ...UNANSWERED,
   "error", // see the record's error
   "timeout",
   "max_hops",

@@ -23,6 +23,11 @@ export interface Observation {
   readonly refusedRequests: Readonly<Record<string, number>>;
   /** Of the driver; null elsewhere. */
   readonly tasks: Readonly<Record<"inFlight" | "ok" | "failed" | "lost" | "expected", number>> | null;
+  readonly models: Iterable<{
+    readonly model: string;
+    readonly waiting: number;
+    readonly replicas: Iterable<{ readonly replica: string; readonly isUp: boolean; readonly inFlight: number; readonly window: number }>;
+  }>;
   readonly tokens: { readonly prompt: number; readonly completion: number };
 }
 
@@ -130,6 +135,10 @@ function addObserved(meter: Meter, observe: () => Observation): void {
   const tasks = counter(METRIC.tasks, "{task}", "Tasks recorded.");
   const tasksInFlight = gauge(METRIC.tasksInFlight, "{task}", "Tasks admitted and not recorded.");
   const tasksExpected = gauge(METRIC.tasksExpected, "{task}", "Records that the finished run will have.");
+  const modelInFlight = gauge(METRIC.modelInFlight, "{request}", "Requests that a replica has.");
+  const modelWindow = gauge(METRIC.modelWindow, "{request}", "Requests that a replica is given at once, found out by use.");
+  const modelUp = gauge(METRIC.modelUp, "1", "Whether a replica is there.");
+  const modelWaiting = gauge(METRIC.modelWaiting, "{request}", "Requests that wait for a replica with room.");
   const tokens = counter(METRIC.tokens, "{token}", "Tokens of models.");
   const memory = gauge(METRIC.memory, "By", "Resident memory.");
 
@@ -153,6 +162,15 @@ function addObserved(meter: Meter, observe: () => Observation): void {
       for (const status of ["ok", "failed", "lost"] as const) result.observe(tasks, now.tasks[status], { [LABEL.status]: status });
       result.observe(tasksInFlight, now.tasks.inFlight);
       result.observe(tasksExpected, now.tasks.expected);
+    }
+    for (const { model, waiting, replicas } of now.models) {
+      result.observe(modelWaiting, waiting, { [LABEL.model]: model });
+      for (const { replica, isUp, inFlight, window } of replicas) {
+        const labels = { [LABEL.model]: model, [LABEL.replica]: replica };
+        result.observe(modelInFlight, inFlight, labels);
+        result.observe(modelWindow, window, labels);
+        result.observe(modelUp, isUp ? 1 : 0, labels);
+      }
     }
     result.observe(tokens, now.tokens.prompt, { [LABEL.type]: "input" });
     result.observe(tokens, now.tokens.completion, { [LABEL.type]: "output" });

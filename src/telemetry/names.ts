@@ -46,10 +46,26 @@ export const METRIC = {
   tasksExpected: "matrix.tasks.expected",
   /** By type: input, output. */
   tokens: "matrix.tokens",
+  /** Requests that a replica of a model has, by model and replica. */
+  modelInFlight: "matrix.model.in_flight",
+  /** What it is given at once, found out by use. */
+  modelWindow: "matrix.model.window",
+  /** 1 while it is there. */
+  modelUp: "matrix.model.up",
+  /** Requests that wait for a replica with room, by model. */
+  modelWaiting: "matrix.model.waiting",
   /** How late a timer fires. */
   eventLoopLag: "matrix.event_loop.lag_seconds",
   memory: "process.memory.usage",
 } as const;
 
 /** Labels of metrics, as short as queries are long. */
-export const LABEL = { role: "role", state: "state", reason: "reason", status: "status", type: "type" } as const;
+export const LABEL = {
+  role: "role",
+  state: "state",
+  reason: "reason",
+  status: "status",
+  type: "type",
+  model: "model",
+  replica: "replica",
+} as const;

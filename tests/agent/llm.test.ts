@@ -42,6 +42,7 @@ const role = (model: Model, more: Partial<LlmRole> = {}): LlmRole => ({
   schema: null,
   request: null,
   attach: null,
+  accepts: new Set(),
   ...more,
 });
 
@@ -126,6 +127,34 @@ describe("an llm role", () => {
     const answer = Promise.resolve(createLlmAgent(role(model, { schema })).run(task(), context));
     await expect(answer).rejects.toMatchObject({ code: "schema_mismatch" });
     expect(requests).toHaveLength(2);
+  });
+
+  test("says why a task ends with an answer that is none, and goes on with one that the role accepts", async () => {
+    const { model } = scriptedModel();
+    const schema = createAnswerSchema({ type: "object", required: ["n"] });
+    const cut: Model = { ...model, chat: async (asked, signal) => ({ ...(await model.chat(asked, signal)), finishReason: "length" }) };
+    expect(await createLlmAgent(role(cut)).run(task(), context)).toMatchObject({ stop: "cut", usage: { requests: 1 } });
+    expect(await createLlmAgent(role(cut, { schema })).run(task(), context)).toMatchObject({ stop: "cut", usage: { requests: 1 } });
+    expect(await createLlmAgent(role(cut, { accepts: new Set(["cut"]) })).run(task(), context)).not.toHaveProperty("stop");
+  });
+
+  test("sends a model its own thoughts back with the calls that they led to, and with nothing else", async () => {
+    const { model, requests } = scriptedModel("B");
+    const call = { id: "c", type: "function", function: { name: "f", arguments: "{}" } };
+    const thinking = { role: "assistant", content: null, reasoning_content: "first f", tool_calls: [call] };
+    const history = [
+      hop(0, "student", { role: "assistant", content: "A", reasoning_content: "hm" }),
+      hop(1, "teacher", { role: "assistant", content: "no", reasoning: "hm" }),
+      hop(2, "student", thinking),
+      hop(3, "teacher", { role: "tool", tool_call_id: "c", content: "1" }),
+    ];
+    await createLlmAgent(role(model)).run(task(history), context);
+    expect(requests[0]?.messages.slice(2)).toEqual([
+      { role: "assistant", content: "A" },
+      { role: "user", content: "no" },
+      thinking,
+      { role: "tool", tool_call_id: "c", content: "1" },
+    ] as never);
   });
 
   test("sends what its request module wrote, and the recipe's sampling over the module's", async () => {

@@ -101,6 +101,7 @@ describe("a run", () => {
         "--trials",
         "5",
         "models.speaker.retries=0",
+        "models.speaker.deadline=0s",
         "models.speaker.timeout=50ms",
         ...settings,
         ...FAST,
@@ -111,7 +112,7 @@ describe("a run", () => {
       expect(records).toHaveLength(200);
       const failed = records.filter(({ status }) => status === "failed");
       const codes = new Set(failed.map(({ error }) => error?.code));
-      expect(codes).toEqual(new Set(["model_overloaded", "model_failed", "model_timeout", "model_bad_answer", "model_unavailable"]));
+      expect(codes).toEqual(new Set(["model_overloaded", "model_failed", "model_timeout", "model_bad_answer", "model_lost"]));
       expect(failed.every(({ score, stop_reason, error }) => score === null && stop_reason === "error" && error?.role !== null)).toBe(true);
       expect(stdout).toContain("model_overloaded in student");
       expect((await matrix(["verify", "run"], { cwd: folder })).code).toBe(0);

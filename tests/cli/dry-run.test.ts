@@ -5,7 +5,7 @@ import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { CORAL, matrix, ROOT, withFolder } from "../matrix.ts";
-import { type CountingEndpoint, serveCounting } from "../model/endpoint.ts";
+import { type CountingEndpoint, serveCounting } from "../model/counting-endpoint.ts";
 
 interface Range {
   readonly expected: number;

@@ -67,6 +67,7 @@ describe("a summary", () => {
     directory: "/runs/coral",
     state: "complete",
     simulated: true,
+    replayed: false,
     expected: 40,
     ok: 38,
     failed: 2,

@@ -5,7 +5,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Cluster } from "../chaos/cluster.ts";
 import { CORAL, matrix, readRecords, until, withFolder } from "../matrix.ts";
-import { type CountingEndpoint, serveCounting } from "../model/endpoint.ts";
+import { type CountingEndpoint, serveCounting } from "../model/counting-endpoint.ts";
 
 const ROWS = 500;
 const RPM = 1200;

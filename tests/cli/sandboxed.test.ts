@@ -1,7 +1,7 @@
 // Runs whose roles live in sandboxes, through the binary: one process and many, containers killed on the way, hosts killed.
 
 import { describe, expect, test } from "bun:test";
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { findContainers } from "../../src/sandbox/docker-client.ts";
 import { markedPids } from "../../src/sandbox/spawn.ts";
@@ -122,3 +122,65 @@ test(
     }),
   60_000,
 );
+
+describe("a recipe with an image", () => {
+  test(
+    "runs as plain processes where that is asked for by name, and is told so before and while it runs",
+    () =>
+      withFolder(async (folder) => {
+        await write(folder, { engine: "docker", image: "nowhere.invalid/none" }, "by-name");
+        const override = "sandboxes.box.engine=process";
+        const plan = await matrix(["check", "recipe.toml", override], { cwd: folder });
+        const loss = "nothing is isolated, nothing but time is limited, and its image nowhere.invalid/none is not used";
+        expect(plan.stdout).toContain(`box: PLAIN PROCESSES: ${loss}`);
+        const { code, stderr } = await matrix(["drive", "recipe.toml", "-o", "run", "-q", override], { cwd: folder });
+        expect([code, stderr]).toEqual([0, `warning sandbox box runs by plain processes: ${loss}\n`]);
+        await expectWhole(folder);
+      }),
+    120_000,
+  );
+});
+
+const AGENT = `from matrix_agent import serve
+import os
+
+def step(task, settings):
+    if task["row"]["n"] % 2 == 1:
+        raise ValueError("odd")
+    return task["row"]["n"]
+
+def end(task):
+    with open(os.environ["TOLD"], "a") as told:
+        told.write(f"{task['id']}\\n")
+
+serve(step, end=end)
+`;
+
+describe.each([
+  { where: "one process", more: [] },
+  { where: "hosts of its own", more: ["--workers", "2"] },
+])("the agents of a run in $where", ({ more }) => {
+  test(
+    "hear of each task that ended, well or not, while the run goes on",
+    () =>
+      withFolder(async (folder) => {
+        const rows = 400;
+        await writeFile(join(folder, "a.py"), AGENT);
+        await writeFile(join(folder, "d.jsonl"), Array.from({ length: rows }, (_, n) => `{"n":${n}}\n`).join(""));
+        await writeFile(
+          join(folder, "recipe.toml"),
+          `name = "ends"\ndataset.path = "d.jsonl"\nrun.concurrency = 2\nrun.fail_above = 1.0\n[sandboxes.box]\nengine = "process"\nenv = { TOLD = "${folder}/told" }\n[roles.a]\nagent = "a.py"\nsandbox = "box"\n[orchestrator]\npattern = "sequence"\nroles = ["a"]\n`,
+        );
+        const { code } = await matrix(["drive", "recipe.toml", "-o", "run", "-q", ...more], { cwd: folder });
+        expect(code).toBe(0);
+        const records = await readRecords(join(folder, "run"));
+        expect(records.filter(({ status }) => status === "failed")).toHaveLength(rows / 2);
+        const told = (await readFile(join(folder, "told"), "utf8")).trim().split("\n");
+        expect(new Set(told).size).toBe(told.length);
+        // Whatever ended last before the run was over needs not be told.
+        expect(told.some((id) => records.find((record) => record.id === id)?.status === "failed")).toBe(true);
+        expect(told.some((id) => records.find((record) => record.id === id)?.status === "ok")).toBe(true);
+      }),
+    120_000,
+  );
+});

@@ -4,6 +4,7 @@ import { describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { StopReason } from "../../src/task/task.ts";
 import { matrix, withFolder } from "../matrix.ts";
 import { BEST_OF_THREE, calls, DIALOGUE, type Made, said, TOOL_LOOP, toolResult, writeRun } from "./run.ts";
 
@@ -110,6 +111,19 @@ describe("a conversation", () => {
       await writeRun(join(folder, "run"), BEST_OF_THREE, [{ id: "1", outcome: { chosen: 1 }, history }]);
       const [row] = await exported(folder, ["--to", "openai"]);
       expect(list(row, "messages").map(({ content }) => content)).toEqual(["You study.", "Question 1?", "Yes."]);
+      // A candidate that was cut took fewer hops.
+      const outcome = {
+        chosen: 1,
+        candidates: [
+          { score: null, accepted: null, stop_reason: "cut", hops: 1 },
+          { score: 1, accepted: null },
+        ],
+      };
+      await writeRun(join(folder, "run"), BEST_OF_THREE, [
+        { id: "1", outcome, history: [["student", said("Ye")], ...history.slice(2, 4)] },
+      ]);
+      const [after] = await exported(folder, ["--to", "openai"]);
+      expect(list(after, "messages").at(-1)?.["content"]).toBe("Yes.");
     }));
 
   test("of a role that is shown no turns is its prompt, as it was for its last answer, and that answer", () =>
@@ -251,13 +265,32 @@ describe("an export", () => {
       expect(JSON.parse(stdout)).toEqual({
         files: ["out.jsonl"],
         records: 401,
-        left_out: { not_ok: 1, filtered: 199, below_min_score: 120, no_trained_turn: 1, duplicate: 0, near_duplicate: 0 },
+        left_out: { not_ok: 1, unanswered: 0, filtered: 199, below_min_score: 120, no_trained_turn: 1, duplicate: 0, near_duplicate: 0 },
         examples: { train: 80 },
         simulated: true,
       });
       const missing = await matrix(["export", "run", "--to", "openai", "-o", "o.jsonl", "--filter", "row.nothing > 1"], { cwd: folder });
       expect(missing.stderr).toContain("--filter cannot be evaluated for row 0, trial 0");
       expect(existsSync(join(folder, "o.jsonl"))).toBe(false);
+    }));
+
+  test("leaves out what was not answered wholly, unless it is asked for", () =>
+    withFolder(async (folder) => {
+      const talk = (id: string, stop_reason?: StopReason): Made => ({
+        id,
+        row: { question: "Q" },
+        history: [["student", said(`Answer ${id}`)]],
+        ...(stop_reason === undefined ? {} : { stop_reason, score: null }),
+      });
+      await writeRun(join(folder, "run"), DIALOGUE, [talk("1"), talk("2", "cut"), talk("3", "refused"), talk("4", "content_filtered")]);
+      const exported = async (...args: string[]) =>
+        JSON.parse(
+          (await matrix(["export", "run", "--to", "openai", "-o", "out.jsonl", "--json", "--force", ...args], { cwd: folder })).stdout,
+        );
+      expect(await exported()).toMatchObject({ examples: { train: 1 }, left_out: { unanswered: 3 } });
+      expect(await exported("--include", "refused,cut")).toMatchObject({ examples: { train: 3 }, left_out: { unanswered: 1 } });
+      const { stderr } = await matrix(["export", "run", "--to", "openai", "-o", "o.jsonl", "--include", "short"], { cwd: folder });
+      expect(stderr).toContain("It must be of context_length, refused, content_filtered, cut");
     }));
 
   test("drops exact copies, and near ones where it is told to", () =>

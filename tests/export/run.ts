@@ -7,13 +7,14 @@ import { pipeline } from "node:stream/promises";
 import type { Manifest } from "../../src/driver/manifest.ts";
 import type { Json, JsonObject } from "../../src/task/json.ts";
 import type { TrajectoryRecord } from "../../src/task/record.ts";
-import type { Hop } from "../../src/task/task.ts";
+import type { Hop, StopReason } from "../../src/task/task.ts";
 
 export interface Made {
   readonly id: string;
   readonly trial?: number;
   readonly score?: number | null;
   readonly status?: "ok" | "failed";
+  readonly stop_reason?: StopReason;
   readonly row?: JsonObject;
   readonly outcome?: JsonObject;
   readonly history: readonly (readonly [role: string, result: Json])[];
@@ -100,7 +101,7 @@ function recordOf({ id, trial = 0, score = null, status = "ok", history, ...made
     seed: 1,
     attempt: 1,
     status,
-    stop_reason: status === "ok" ? "stopped" : "error",
+    stop_reason: made.stop_reason ?? (status === "ok" ? "stopped" : "error"),
     score,
     outcome,
     error: status === "ok" ? null : { code: "agent_failed", message: "no", role: null, hop: null },

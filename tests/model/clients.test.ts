@@ -142,7 +142,7 @@ test("a run whose endpoint never comes ends in typed failures, and the summary s
       "models.speaker.kind=openai",
       "models.speaker.base_url=http://127.0.0.1:9/v1",
       "models.speaker.model=x",
-      "models.speaker.retries=1",
+      "models.speaker.deadline=1s",
     ];
     const { finished } = spawnMatrix(["drive", CORAL, "-o", "run", "--limit", "5", ...model], { cwd: folder });
     const { code, stdout } = await finished;

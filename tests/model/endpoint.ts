@@ -1,52 +1,96 @@
-// An OpenAI-compatible endpoint that counts: when each request came, and 429 for what is more than it allows.
+// An OpenAI-compatible endpoint that a test has in its hand: what it answers, when it vanishes, and that it comes back where it was.
 
-import { serve } from "../../src/platform.ts";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { JsonObject } from "../../src/task/json.ts";
 
-export interface CountingOptions {
-  /** Requests that it takes in any second. */
-  readonly perSecond?: number;
-  readonly completionTokens?: number;
+export interface Asked {
+  readonly body: JsonObject;
+  readonly host: string | undefined;
+  readonly response: ServerResponse;
 }
 
-export interface CountingEndpoint {
-  readonly url: string;
-  /** Milliseconds of a steady clock. */
-  readonly arrivals: readonly number[];
-  readonly refused: number;
-  /** The most arrivals in any window of that length. */
-  mostIn(windowMs: number): number;
-  stop(): Promise<void> | void;
-}
+export type Behaviour = (asked: Asked) => unknown;
 
-export function serveCounting({ perSecond = Number.POSITIVE_INFINITY, completionTokens = 1 }: CountingOptions = {}): CountingEndpoint {
-  const arrivals: number[] = [];
-  let refused = 0;
-  const completion = {
-    id: "chatcmpl-counting",
-    object: "chat.completion",
-    created: 0,
-    model: "x",
-    choices: [{ index: 0, message: { role: "assistant", content: "counted" }, finish_reason: "stop" }],
-    usage: { prompt_tokens: 10, completion_tokens: completionTokens, total_tokens: 10 + completionTokens },
+export const completion = (more: JsonObject = {}, choice: JsonObject = {}): JsonObject => ({
+  choices: [{ index: 0, message: { role: "assistant", content: "yes" }, finish_reason: "stop", ...choice }],
+  usage: { prompt_tokens: 1, completion_tokens: 1 },
+  ...more,
+});
+
+export const answer =
+  (body: unknown = completion(), status = 200, headers: Readonly<Record<string, string>> = {}): Behaviour =>
+  ({ response }) => {
+    response.writeHead(status, { "content-type": "application/json", ...headers });
+    response.end(typeof body === "string" ? body : JSON.stringify(body));
   };
-  const server = serve({
-    hostname: "127.0.0.1",
-    port: 0,
-    fetch: () => {
-      const now = performance.now();
-      arrivals.push(now);
-      if (arrivals.filter((at) => at > now - 1000).length <= perSecond) return Response.json(completion);
-      refused++;
-      return Response.json({ error: { message: "too many requests" } }, { status: 429 });
-    },
-  });
-  return {
-    url: `${server.url}/v1`,
-    arrivals,
-    get refused() {
-      return refused;
-    },
-    mostIn: (windowMs) => Math.max(...arrivals.map((from, index) => arrivals.slice(index).filter((at) => at < from + windowMs).length)),
-    stop: () => server.stop(),
+
+/** Server-sent events, and what comes after them. */
+export const stream =
+  (chunks: readonly unknown[], end: (response: ServerResponse) => void = (response) => void response.end("data: [DONE]\n\n")): Behaviour =>
+  ({ response }) => {
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    for (const chunk of chunks) response.write(`data: ${JSON.stringify(chunk)}\n\n`);
+    end(response);
   };
+
+export class TestEndpoint implements AsyncDisposable {
+  behaviour: Behaviour = answer();
+  /** Of completions, in order. */
+  readonly asked: JsonObject[] = [];
+  readonly hosts: (string | undefined)[] = [];
+  inFlight = 0;
+  mostInFlight = 0;
+  /** Clients that went before they had their answer. */
+  abandoned = 0;
+  port = 0;
+  #server: Server | null = null;
+
+  static async start(behaviour?: Behaviour): Promise<TestEndpoint> {
+    const endpoint = new TestEndpoint();
+    if (behaviour !== undefined) endpoint.behaviour = behaviour;
+    await endpoint.start();
+    return endpoint;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}/v1`;
+  }
+
+  /** On the port that it had before. */
+  async start(): Promise<void> {
+    const server = createServer((request, response) => void this.#serve(request, response));
+    this.#server = server;
+    await new Promise<void>((resolve) => server.listen(this.port, "127.0.0.1", resolve));
+    this.port = (server.address() as AddressInfo).port;
+  }
+
+  /** At once, with everything that it was asked. */
+  async vanish(): Promise<void> {
+    const server = this.#server;
+    this.#server = null;
+    if (server === null) return;
+    const closed = new Promise((resolve) => server.close(resolve));
+    server.closeAllConnections();
+    await closed;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.vanish();
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (request.method === "GET") return void response.end('{"data":[]}');
+    this.mostInFlight = Math.max(this.mostInFlight, ++this.inFlight);
+    response.on("close", () => {
+      this.inFlight--;
+      if (!response.writableFinished) this.abandoned++;
+    });
+    let text = "";
+    for await (const chunk of request) text += chunk;
+    const body = JSON.parse(text) as JsonObject;
+    this.asked.push(body);
+    this.hosts.push(request.headers.host);
+    await this.behaviour({ body, host: request.headers.host, response });
+  }
 }

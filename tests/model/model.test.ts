@@ -51,7 +51,18 @@ async function serveSimulated(...settings: string[]): Promise<string> {
 const openai = (baseUrl: string, more: Partial<ModelConfig> = {}) =>
   createModel(
     "m",
-    { kind: "openai", base_url: baseUrl, model: "x", headers: {}, timeout: 2000, retries: 0, concurrency: 100, ...more } as ModelConfig,
+    {
+      kind: "openai",
+      base_url: baseUrl,
+      model: "x",
+      headers: {},
+      timeout: 2000,
+      connect_timeout: 1000,
+      retries: 0,
+      deadline: 0,
+      concurrency: 100,
+      ...more,
+    } as ModelConfig,
     parts,
   );
 
@@ -150,7 +161,7 @@ describe("a failing endpoint", () => {
     ["429", ["errors.rate_limited=1", "retry_after=10ms"], "model_overloaded"],
     ["500", ["errors.server_error=1"], "model_failed"],
     ["a body that is no JSON", ["errors.malformed=1"], "model_bad_answer"],
-    ["a body that breaks off", ["errors.cut=1"], "model_unavailable"],
+    ["a body that breaks off", ["errors.cut=1"], "model_lost"],
     ["an answer that takes too long", ["latency=1m"], "model_timeout"],
   ];
   for (const [title, settings, code] of cases) {
@@ -178,11 +189,11 @@ describe("a failing endpoint", () => {
     }
   });
 
-  test("that hangs up without a word is unavailable", async () => {
+  test("that hangs up without a word went while it answered", async () => {
     const server = createServer((socket) => socket.destroy()).listen(0, "127.0.0.1");
     await new Promise((resolve) => server.once("listening", resolve));
     const { port } = server.address() as { port: number };
-    expect(await codeOf((await openai(`http://127.0.0.1:${port}/v1`)).chat(request(), patient))).toBe("model_unavailable");
+    expect(await codeOf((await openai(`http://127.0.0.1:${port}/v1`)).chat(request(), patient))).toBe("model_lost");
     server.close();
   });
 
@@ -194,7 +205,7 @@ describe("a failing endpoint", () => {
       ++calls <= 3 ? new Response("{}", { status: calls === 1 ? 429 : 503, headers: { "retry-after-ms": "1" } }) : app.fetch(given);
     const server = serve({ hostname: "127.0.0.1", port: 0, fetch });
     closing.push(() => server.stop());
-    const answer = await (await openai(`${server.url}/v1`, { retries: 5 })).chat(request(), patient);
+    const answer = await (await openai(`${server.url}/v1`, { deadline: 60_000 })).chat(request(), patient);
     expect(answer.usage.requests).toBe(4);
   });
 
@@ -264,7 +275,7 @@ describe("a request", () => {
 
   test("ends at once with its signal, wherever it waits", async () => {
     const slow = await createModel("m", await simulatedConfig("latency=1h", "timeout=2h", "concurrency=1"), parts);
-    const retrying = await createModel("m", await simulatedConfig("errors.rate_limited=1", "retry_after=1h", "retries=3"), parts);
+    const retrying = await createModel("m", await simulatedConfig("errors.rate_limited=1", "retry_after=1h", "deadline=2h"), parts);
     const remote = await openai(await serveSimulated("latency=1h", "timeout=2h"), { timeout: 3_600_000 });
     for (const models of [[slow, slow], [retrying], [remote]]) {
       const controller = new AbortController();

@@ -28,6 +28,27 @@ describe("a rule's decision", () => {
     expect(message).toMatchObject({ kind: "step", task: { role: "b", state: { n: 1 }, history: [{ result: "r" }], rowId: "7" } });
   });
 
+  test("is not asked for after an answer that is none: the task ends unscored, with its hop and why", () => {
+    const rule = ruleWith(() => done({ score: 1 }));
+    const first = startTask(rule, admitted);
+    const message = nextMessage(rule, (first as Extract<Message, { kind: "step" }>).task, hop, "cut");
+    expect(message).toMatchObject({
+      kind: "end",
+      ending: { status: "ok", stopReason: "cut", score: null, outcome: { role: "a" }, error: null },
+      task: { history: [{ result: "r" }] },
+    });
+  });
+
+  test("after an answer that is none is the rule's own where it has one, but nothing makes it a score", () => {
+    const stopped = (unanswered: () => ReturnType<typeof done>) => {
+      const rule: Rule = { ...ruleWith(() => done()), orchestrator: { start: () => to("a"), next: () => done(), unanswered } };
+      const first = startTask(rule, admitted);
+      return nextMessage(rule, (first as Extract<Message, { kind: "step" }>).task, hop, "refused");
+    };
+    expect(stopped(() => done({ reason: "filtered", score: 0 }))).toMatchObject({ ending: { stopReason: "filtered", score: 0 } });
+    expect(stopped(() => done({ reason: "refused", score: 1 }))).toMatchObject({ ending: { stopReason: "refused", score: null } });
+  });
+
   test("to an unknown role fails the task and names the roles there are", () => {
     expect(errorOf(after(ruleWith(() => to("c"))))).toBe(
       'orchestrator_failed: next() after a routes to "c", which is no role of the recipe: a, b',

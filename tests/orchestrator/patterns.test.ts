@@ -16,7 +16,11 @@ async function ruleOf(config: PatternConfig, roles: readonly string[]): Promise<
 }
 
 /** Walks a task to its end; answers the roles in order and the ending. Branches are walked one after the other. */
-async function walk(config: PatternConfig, script: Script): Promise<{ route: string[]; end: Extract<Message, { kind: "end" }> }> {
+async function walk(
+  config: PatternConfig,
+  script: Script,
+  cut: (role: string, turn: number) => boolean = () => false,
+): Promise<{ route: string[]; end: Extract<Message, { kind: "end" }> }> {
   const rule = await ruleOf(config, Object.keys(script));
   const route: string[] = [];
   const turns: Record<string, number> = {};
@@ -28,7 +32,7 @@ async function walk(config: PatternConfig, script: Script): Promise<{ route: str
     turns[task.role] = turn + 1;
     const result = script[task.role]?.(turn) ?? null;
     const hop = { hop: task.history.length, role: task.role, host: "h", at: "", queue_ms: 0, run_ms: 0, result };
-    message = nextMessage(rule, task, hop);
+    message = nextMessage(rule, task, hop, cut(task.role, turn) ? "cut" : null);
   }
   return { route, end: message };
 }
@@ -155,6 +159,21 @@ describe("best-of-n", () => {
   test("ends with the best as max_turns when none is accepted", async () => {
     const { end } = await walk({ ...config, accept: "score > 0.9" }, script);
     expect(end.ending).toMatchObject({ stopReason: "max_turns", score: 0.7, outcome: { chosen: 1 } });
+  });
+
+  test("goes on after a candidate that was cut, which has no score and is not chosen", async () => {
+    const { route, end } = await walk(config, script, (role, turn) => role === "solver" && turn < 2);
+    // Its judge is not asked.
+    expect(route).toEqual(["solver", "solver", "solver", "judge", "solver", "judge"]);
+    expect(end.ending).toMatchObject({ stopReason: "completed", score: 0.7, outcome: { says: 1, chosen: 3 } });
+    expect(end.ending.outcome?.["candidates"]).toEqual([
+      { score: null, accepted: null, stop_reason: "cut", hops: 1 },
+      { score: null, accepted: null, stop_reason: "cut", hops: 1 },
+      { score: 0.2, accepted: null },
+      { score: 0.7, accepted: null },
+    ]);
+    const none = await walk({ ...config, accept: "score > 0" }, script, (role) => role === "solver");
+    expect(none.end.ending).toMatchObject({ status: "ok", stopReason: "cut", score: null, outcome: { chosen: 0 } });
   });
 
   test("scores by its expression, and takes an accepted candidate that has no score", async () => {

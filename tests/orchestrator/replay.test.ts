@@ -47,6 +47,7 @@ test("every recorded history takes the same route again, by pattern, by module a
       "models.speaker.tokens_per_second=1000000",
       "models.speaker.errors.server_error=0.05",
       "models.speaker.retries=0",
+      "models.speaker.deadline=0s",
     ];
     for (const [name, more] of [
       ["pattern", []],

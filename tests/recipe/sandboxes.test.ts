@@ -88,11 +88,17 @@ describe("a sandbox in a recipe", () => {
     expect(await kinds(["sandboxes.box.image=ubuntu"])).toEqual(["conflict"]);
   });
 
+  test("may be made plain processes by name, whatever image they have and wherever that is", async () => {
+    for (const image of ["ubuntu", "./none"]) {
+      const { recipe } = await load(RECIPE, ["sandboxes.box.engine=process", `sandboxes.box.image="${image}"`]);
+      expect(recipe.sandboxes["box"]?.engine).toBe("process");
+    }
+  });
+
   test.each([
     ["an image that is nowhere", ['sandboxes.box.image="./none"'], "sandboxes.box.image: no such file or folder: /none"],
     ["no image", ["sandboxes.other.count=1"], "sandboxes.other: it needs an image"],
     ["nobody in it", ["sandboxes.other.image=ubuntu"], "sandboxes.other: no role runs in it"],
-    ["an image for plain processes", ["sandboxes.box.engine=process"], "sandboxes.box.image: plain processes have no image"],
     [
       "a SIF for Docker",
       ['sandboxes.box.image="x.sif"', "sandboxes.box.engine=docker"],

@@ -82,6 +82,27 @@ const codeOf = (promise: Promise<unknown>): Promise<unknown> =>
     (thrown) => thrown.code ?? thrown.message,
   );
 
+/** Answers the first request, and writes down what it is told. */
+const LISTENER = 'read -r line; echo \'{"id":1,"ok":true}\'; while read -r line; do echo "$line" >>told; done';
+
+describe("the end of a task", () => {
+  test("is told to the agents of its stateful sandbox, whatever ended it", () =>
+    withPool({}, async (pool) => {
+      const agent = { command: { args: ["/bin/sh", "-c", LISTENER] }, lineBytesMax: 1000 };
+      const ask = async (place: Place) => (await place.channel(agent)).request({ op: "step" }, { timeoutMs: 5000 });
+      const told = async (place: Place) => {
+        const { stdout } = await exec(place.sandbox, { args: ["cat", "told"], timeoutMs: 5000, outputBytesMax: 1000 });
+        return Buffer.from(stdout).toString("utf8").trim();
+      };
+      const look = () => pool.call(caller("other", looks++), String(looks), told, never);
+      let looks = 0;
+      await pool.call(caller("row"), "a", ask, never);
+      pool.release("row", 0);
+      await until(async () => (await look()) !== "", "the agent was told");
+      expect(JSON.parse(await look())).toEqual({ end: { session: expect.any(String), id: "row", trial: 0, attempt: 1 } });
+    }));
+});
+
 describe("the fence", () => {
   const call = (attempt: number, hop: number, digest = "d") => ({ attempt, hop, digest });
 

@@ -163,6 +163,20 @@ describe.if(python !== null)("the bridge", () => {
     await expect(step(3, { op: "hello" })).rejects.toMatchObject({ kind: "bad_request" });
   });
 
+  test("lets a session go when its task has ended, however that was, and says nothing to it", async () => {
+    await using bridge = new Bridge(inProcess);
+    const step = (session: string, request: JsonObject) =>
+      bridge.request("step", { session, task: { id: "row", trial: 1, hop: 1, state: { request } }, settings: {} });
+    const load = { op: "load", domain: "mock", task_id: "create_task_1" };
+    const call = { op: "calls", calls: [{ id: "c", name: "get_users", arguments: "{}", requestor: "assistant" }] };
+    // Two attempts of one task.
+    for (const session of ["first", "second"]) await step(session, load);
+    bridge.raw('{"end": {"session": "first", "id": "row", "trial": 1, "attempt": 1}}\n{"end": {"session": "never"}}\n');
+    await expect(step("first", call)).rejects.toMatchObject({ kind: "unknown_session" });
+    expect(await step("second", call)).toHaveLength(1);
+    expect(bridge.strays).toEqual([]);
+  });
+
   test("drops a reward that nobody waits for any more", async () => {
     await using bridge = new Bridge(inProcess, { TAU2_REWARD_WORKERS: "1" });
     const task = { domain: "airline", task_id: "0", simulation: { termination_reason: "user_stop", messages: [] } };

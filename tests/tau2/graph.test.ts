@@ -80,7 +80,13 @@ describe("tau2 as a graph", () => {
   test("asks the same, goes the same way and ends the same as the module, whatever is said", () => {
     const reasons = new Set<unknown>();
     for (let seed = 0; seed < 300; seed++) {
-      const settings = { solo: seed % 3 === 0, max_steps: 5 + (seed % 30), max_errors: 1 + (seed % 5), restarts: seed % 3 };
+      const settings = {
+        solo: seed % 3 === 0,
+        max_steps: 5 + (seed % 30),
+        max_errors: 1 + (seed % 5),
+        restarts: seed % 3,
+        malformed: seed % 4 === 0 ? "feed-back" : "restart",
+      } as const;
       const module = createRules(settings) as unknown as Orchestrator;
       const graph = createGraph(build(settings), { path: "graph.ts", roles: ROLES, score: null }) as unknown as Orchestrator;
       const [byGraph, byModule] = [walk(graph, answersOf(seed, settings.solo)), walk(module, answersOf(seed, settings.solo))];

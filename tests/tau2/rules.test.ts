@@ -1,7 +1,7 @@
 // Our rules beside the official orchestrator: the same scripted speakers, step for step the same trajectory, the same end, the
 // same reward, and the same requests to both models.
 
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import type { JsonObject } from "../../src/task/json.ts";
 import { createRandom } from "../../src/task/seed.ts";
@@ -11,6 +11,8 @@ import { type Case, type Reply, type Simulated, simulate } from "./simulate.ts";
 
 const STOP = "###STOP###";
 const MINUTES = 60_000;
+// Each has a bridge of its own, whose start takes seconds on a busy machine.
+setDefaultTimeout(MINUTES);
 const RANDOM_CASES = Number(process.env["MATRIX_TAU2_CASES"] ?? 150);
 const SEED = Number(process.env["MATRIX_TAU2_SEED"] ?? 1);
 
@@ -183,7 +185,7 @@ describe.if(python !== null)("our rules and the official orchestrator", () => {
   test("a message that is an error begins the simulation anew, and what was said stays in the record", async () => {
     await using bridge = new Bridge(inProcess);
     const replies = [create, "", call("create_task", "no JSON"), create, "Done."];
-    const { ending, history } = await simulate(bridge, mock(replies, ["Make it", "Make it!", "Make it!!", STOP]), 2);
+    const { ending, history } = await simulate(bridge, mock(replies, ["Make it", "Make it!", "Make it!!", STOP]), { restarts: 2 });
     expect(ending).toMatchObject({ status: "ok", score: 1, outcome: { termination_reason: "user_stop", restarts: 2, steps: 5 } });
     expect(messagesOf(ending).map(({ content }) => content)[1]).toBe("Make it!!");
     expect(history.filter(({ role }) => role === "tool-executor")).toHaveLength(6);
@@ -191,9 +193,31 @@ describe.if(python !== null)("our rules and the official orchestrator", () => {
 
   test("errors that do not end are a failure, never a score", async () => {
     await using bridge = new Bridge(inProcess);
-    const { ending } = await simulate(bridge, mock(["", ""], ["Make it", "Make it"]), 1);
+    const { ending } = await simulate(bridge, mock(["", ""], ["Make it", "Make it"]), { restarts: 1 });
     expect(ending).toMatchObject({ status: "failed", score: null, error: { code: "orchestrator_failed" } });
     expect(ending.error?.message).toContain("the assistant's message is empty, also after 1 restarts");
+  });
+
+  test("a recipe may have errors fed back to their model, and the record says how many were", async () => {
+    await using bridge = new Bridge(inProcess);
+    const replies = ["", call("create_task", "no JSON"), create, "Done."];
+    const { ending, requests } = await simulate(bridge, mock(replies, [" ", "Make it", STOP]), { malformed: "feed-back" });
+    const outcome = { termination_reason: "user_stop", restarts: 0, fed_back: 3, errors: 3, steps: 8 };
+    expect(ending).toMatchObject({ status: "ok", score: 1, outcome });
+    // Each model hears of its own errors alone, and the official messages hold none of them.
+    const told = requests.map(({ side, messages }) => [side, messages.at(-1)?.role, String(messages.at(-1)?.content)] as const);
+    expect(told.filter(([, , content]) => content.startsWith("Error: "))).toEqual([
+      ["user", "user", "Error: your message is empty. Nothing of it was done."],
+      ["assistant", "user", "Error: your message is empty. Nothing of it was done."],
+      ["assistant", "tool", "Error: your message calls create_task with arguments that are no JSON object. Nothing of it was done."],
+    ]);
+    expect(messagesOf(ending).map(({ role }) => role)).toEqual(["assistant", "user", "assistant", "tool", "assistant", "user"]);
+  });
+
+  test("errors that are fed back count as errors, so that they end", async () => {
+    await using bridge = new Bridge(inProcess);
+    const { ending } = await simulate(bridge, mock(Array(5).fill(""), ["Make it"], { max_errors: 5 }), { malformed: "feed-back" });
+    expect(ending).toMatchObject({ status: "ok", score: 0, outcome: { termination_reason: "too_many_errors", fed_back: 5 } });
   });
 
   test("times grow from message to message", async () => {

@@ -2,6 +2,7 @@
 
 import createRules from "../../recipes/tau2/orchestrator.ts";
 import writeRequest from "../../recipes/tau2/request.ts";
+import type { Settings } from "../../recipes/tau2/simulation.ts";
 import type { ModelRequest } from "../../src/agent/request.ts";
 import { nextMessage, type Rule, startTask } from "../../src/orchestrator/advance.ts";
 import type { Orchestrator } from "../../src/orchestrator/contract.ts";
@@ -27,10 +28,10 @@ export interface Simulated {
   readonly history: readonly Hop[];
 }
 
-export async function simulate(bridge: Bridge, { replies, solo, ...one }: Case, restarts = 0): Promise<Simulated> {
+export async function simulate(bridge: Bridge, { replies, solo, ...one }: Case, more: Settings = {}): Promise<Simulated> {
   const { max_steps, max_errors } = one;
   const rule: Rule = {
-    orchestrator: createRules({ solo, max_steps, max_errors, restarts }) as unknown as Orchestrator,
+    orchestrator: createRules({ solo, max_steps, max_errors, restarts: 0, ...more }) as unknown as Orchestrator,
     roles: new Set(["assistant", "user-simulator", "tool-executor", "reward-calculator"]),
     maxHops: 2000,
   };

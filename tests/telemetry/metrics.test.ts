@@ -8,7 +8,7 @@ import { findDeno, ROOT, withFolder } from "../matrix.ts";
 
 const FIXTURE = join(import.meta.dir, "fixtures/observed.ts");
 const SOURCE = { run: "coral", host: "host-1", version: "1.2.3" };
-const IDLE: Observation = { roles: [], broker: null, refusedRequests: {}, tasks: null, tokens: { prompt: 0, completion: 0 } };
+const IDLE: Observation = { roles: [], broker: null, refusedRequests: {}, tasks: null, models: [], tokens: { prompt: 0, completion: 0 } };
 
 /** By name and labels, without those that all samples of a process share. */
 function parseText(text: string): ReadonlyMap<string, number> {
@@ -76,6 +76,10 @@ async function checkFixture(command: readonly string[], env: Readonly<Record<str
       matrix_messages_duplicate_total: 15,
       matrix_messages_refused_total: 16,
       matrix_messages_poisoned_total: 17,
+      'matrix_model_in_flight{model="speaker",replica="http://a/v1"}': 51,
+      'matrix_model_window{model="speaker",replica="http://a/v1"}': 52,
+      'matrix_model_up{model="speaker",replica="http://a/v1"}': 1,
+      'matrix_model_waiting{model="speaker"}': 53,
       'matrix_requests_refused_total{reason="token"}': 21,
       'matrix_requests_refused_total{reason="version"}': 22,
       matrix_tasks_in_flight: 31,

@@ -55,6 +55,7 @@ describe("traces", () => {
             'models.speaker.latency="1ms"',
             "models.speaker.errors.server_error=0.1",
             "models.speaker.retries=0",
+            "models.speaker.deadline=0s",
           ],
           { cwd: folder, env },
         );

@@ -1,0 +1,37 @@
+// The gold scripts as a model that is served: for `matrix model serve replies=…`. Which task is asked about follows from what the
+// official user's model is told; the user's texts then carry the task's name to the agent's model.
+
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+
+interface Message {
+  readonly role: string;
+  readonly content: string | null;
+}
+type Reply = string | { readonly content: null; readonly tool_calls: readonly object[] };
+
+const lines = readFileSync(join(import.meta.dirname, "../../../recipes/tau2/gold.jsonl"), "utf8")
+  .trim()
+  .split("\n");
+const scripts = new Map(lines.map((line) => JSON.parse(line)).map(({ id, replies }) => [id as string, replies as Record<string, Reply[]>]));
+/** By system prompt, the task: `tau2_others.py prompts` writes it. */
+const tasks = JSON.parse(readFileSync(process.env["TAU2_GOLD_PROMPTS"] ?? "", "utf8")) as Readonly<Record<string, string>>;
+const NAME = /\[task (.+?)\]$/;
+
+export default function reply({ messages }: { readonly messages: readonly Message[] }) {
+  const [system, ...said] = messages;
+  const own = said.filter(({ role }) => role === "assistant").length;
+  const asUser = tasks[system?.content ?? ""];
+  if (asUser === undefined) {
+    const named = said.map(({ role, content }) => (role === "user" ? NAME.exec(content ?? "") : null)).find((match) => match !== null);
+    // The greeting is no reply.
+    return messageOf(scripts.get(named?.[1] ?? "")?.["assistant"]?.[own - 1]);
+  }
+  const answer = scripts.get(asUser)?.["user-simulator"]?.[own];
+  return typeof answer === "string" ? `${answer} [task ${asUser}]` : messageOf(answer);
+}
+
+function messageOf(reply: Reply | undefined) {
+  if (reply === undefined) throw new Error("the script says nothing here");
+  return typeof reply === "string" ? reply : { role: "assistant" as const, ...reply };
+}

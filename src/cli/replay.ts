@@ -1,0 +1,73 @@
+// `matrix drive RECIPE --replay DIR`: the orchestration of a run once more, from its records. Roles that asked a model are given
+// what it answered then; everything else runs anew. No model is asked, and none need be there.
+
+import { resolve } from "node:path";
+import { isDeepStrictEqual } from "node:util";
+import { Recordings } from "../agent/recording.ts";
+import { type Manifest, readManifest } from "../driver/manifest.ts";
+import { openRecords, scanRecords } from "../driver/replayed.ts";
+import { MatrixError } from "../error.ts";
+import { joinKey, valueAt } from "../recipe/key-path.ts";
+import { type ClusterFlags, wantsHosts } from "./cluster.ts";
+import type { Prepared } from "./prepare.ts";
+import type { RunRows } from "./run-recipe.ts";
+
+/** What is run, and with what. */
+export interface Work {
+  readonly prepared: Prepared;
+  readonly rows: RunRows;
+}
+
+/** `checkpoint`: how many records an earlier replay into the same directory had. Fails with `usage` or `run_refused`. */
+export async function openReplay(prepared: Prepared, directory: string, checkpoint: number | undefined): Promise<Work> {
+  const path = resolve(directory);
+  const source = await readManifest(path);
+  if (source === null) throw new MatrixError("usage", `--replay ${directory}: it is no run directory, it has no manifest.json`);
+  refuseOtherPrompts(prepared, source, directory);
+  const scan = await scanRecords(path, checkpoint);
+  const recordings = new Recordings();
+  const { roles } = prepared.loaded.recipe;
+  const agents = [...prepared.agents].map(([name, made]) => {
+    const agent = roles[name]?.agent === "llm" ? recordings.createAgent(name) : made.agent;
+    return [name, { ...made, agent }] as const;
+  });
+  const { trials, seed, simulated } = source;
+  const open = async () => openRecords(path, scan.rows, (record) => recordings.add(record));
+  return {
+    prepared: { ...prepared, agents: new Map(agents), simulatedModels: recordings.simulatedModels },
+    rows: { expected: scan.rows, trials, seed, simulated, scan, replay: path, open },
+  };
+}
+
+/** What can be wrong with the flags. `output`: the run directory. Fails with `usage`. */
+export function checkReplayFlags(replay: string, output: string, flags: ClusterFlags): void {
+  if (wantsHosts(flags))
+    throw new MatrixError("usage", "--replay runs in this process alone: it asks no model, so hosts have nothing to wait for", {
+      hint: "leave out --workers and --listen",
+    });
+  if (resolve(replay) === output)
+    throw new MatrixError("usage", `--replay ${replay}: the replay is a run of its own, and cannot be written there`, {
+      hint: "choose another directory with -o",
+    });
+}
+
+/** What decides the words of an llm role. */
+const ASKED_BY = ["system", "prompt", "conversation", "request", "tools", "schema", "attachments", "sampling"] as const;
+
+/** Records must not claim that an answer was made with a prompt that the model never saw. */
+function refuseOtherPrompts({ loaded, hashes }: Prepared, source: Manifest, directory: string): void {
+  const meaning = (key: string, recipe: Manifest["recipe"], known: Manifest["hashes"]) => {
+    const value = valueAt(recipe, key);
+    return typeof value === "string" ? (known[value] ?? value) : value;
+  };
+  const problems = Object.entries(loaded.recipe.roles)
+    .filter(([name, { agent }]) => agent === "llm" && valueAt(source.recipe, `${joinKey("roles", name)}.agent`) === "llm")
+    .flatMap(([name]) => ASKED_BY.map((part) => `${joinKey("roles", name)}.${part}`))
+    .filter((key) => !isDeepStrictEqual(meaning(key, loaded.resolved, hashes), meaning(key, source.recipe, source.hashes)))
+    .map((key) => loaded.problemAt(key, "it is not what the recorded answers were made with"));
+  if (problems.length === 0) return;
+  throw new MatrixError("run_refused", `${directory} cannot be replayed with this recipe`, {
+    problems,
+    hint: "a replay may change rules, code and scores; for other prompts, run it anew",
+  });
+}

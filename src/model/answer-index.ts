@@ -1,0 +1,121 @@
+// Where each answer of a folder stands, over the segments of all processes that ever wrote there. It reads no more than what
+// was added since the last time, believes no line that is not whole, and forgets segments that are gone.
+
+import { open, readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { type KeptAnswer, keyOfLine, parseAnswer, parseSegmentName } from "./answer-line.ts";
+
+const NEWLINE = 0x0a;
+const CHUNK_BYTES = 64 * 2 ** 10;
+/** Of a key's bits, as many as a number holds: the line itself tells whether it is the one. */
+const SLOT_BYTES = 6;
+/** A place is a number, too: which segment, and where in it. */
+const SEGMENT_SPAN = 2 ** 32;
+
+export interface AnswerIndexOptions {
+  readonly folder: string;
+  /** A whole line that is no answer: said once. */
+  readonly onBadLine: (segment: string) => void;
+}
+
+interface Segment {
+  readonly number: number;
+  /** How far it was read: the end of a whole line. */
+  read: number;
+}
+
+export class AnswerIndex {
+  readonly #options: AnswerIndexOptions;
+  readonly #segments = new Map<string, Segment>();
+  readonly #names: string[] = [];
+  /** By slot of a key. Of equal keys the last counts: all of them were answers to the request. */
+  readonly #places = new Map<number, number>();
+  #badLines = 0;
+
+  constructor(options: AnswerIndexOptions) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#places.size;
+  }
+
+  /** Reads what is new. */
+  async scan(): Promise<void> {
+    const names = (await readdir(this.#options.folder).catch(() => [])).filter((name) => parseSegmentName(name) !== null);
+    this.#forget(new Set(names));
+    for (const name of names) await this.#read(name);
+  }
+
+  /** Null where nothing is known of it. */
+  async find(key: string): Promise<KeptAnswer | null> {
+    const place = this.#places.get(slotOf(key));
+    if (place === undefined) return null;
+    const name = this.#names[Math.floor(place / SEGMENT_SPAN)] ?? "";
+    const line = await readLine(join(this.#options.folder, name), place % SEGMENT_SPAN).catch(() => null);
+    const kept = line === null ? null : parseAnswer(line);
+    return kept?.key === key ? kept : null;
+  }
+
+  #forget(present: ReadonlySet<string>): void {
+    const gone = new Set([...this.#segments].filter(([name]) => !present.has(name)).map(([, { number }]) => number));
+    if (gone.size === 0) return;
+    for (const name of this.#segments.keys()) if (!present.has(name)) this.#segments.delete(name);
+    for (const [slot, place] of this.#places) if (gone.has(Math.floor(place / SEGMENT_SPAN))) this.#places.delete(slot);
+  }
+
+  async #read(name: string): Promise<void> {
+    let segment = this.#segments.get(name);
+    if (segment === undefined) {
+      segment = { number: this.#names.push(name) - 1, read: 0 };
+      this.#segments.set(name, segment);
+    }
+    const bytes = await readFrom(join(this.#options.folder, name), segment.read).catch(() => NOTHING);
+    let start = 0;
+    for (let end = bytes.indexOf(NEWLINE); end !== -1; end = bytes.indexOf(NEWLINE, start)) {
+      const key = keyOfLine(bytes.subarray(start, end));
+      if (key !== null) this.#places.set(slotOf(key), segment.number * SEGMENT_SPAN + segment.read + start);
+      else if (this.#badLines++ === 0) this.#options.onBadLine(name);
+      start = end + 1;
+    }
+    segment.read += start;
+  }
+}
+
+const NOTHING = Buffer.alloc(0);
+
+function slotOf(key: string): number {
+  return Buffer.from(key, "base64url").readUIntBE(0, SLOT_BYTES);
+}
+
+/** The rest of a file, which is no longer than a segment. */
+async function readFrom(path: string, from: number): Promise<Buffer> {
+  const file = await open(path, "r");
+  try {
+    const { size } = await file.stat();
+    if (size <= from) return NOTHING;
+    const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(size - from), 0, size - from, from);
+    return buffer.subarray(0, bytesRead);
+  } finally {
+    await file.close();
+  }
+}
+
+/** Null where it does not end. */
+async function readLine(path: string, from: number): Promise<string | null> {
+  const file = await open(path, "r");
+  try {
+    const pieces: Buffer[] = [];
+    for (let at = from; ; ) {
+      const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(CHUNK_BYTES), 0, CHUNK_BYTES, at);
+      if (bytesRead === 0) return null;
+      const piece = buffer.subarray(0, bytesRead);
+      const end = piece.indexOf(NEWLINE);
+      pieces.push(end === -1 ? piece : piece.subarray(0, end));
+      if (end !== -1) return Buffer.concat(pieces).toString("utf8");
+      at += bytesRead;
+    }
+  } finally {
+    await file.close();
+  }
+}

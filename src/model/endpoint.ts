@@ -1,0 +1,263 @@
+// One try against one address of an OpenAI-compatible endpoint by the stock client, and the one place where what the endpoint
+// says becomes ours: an answer, an outcome (src/model/stops.ts) or a typed error.
+
+import OpenAI from "openai";
+import { type ErrorCode, MatrixError, messageOf } from "../error.ts";
+import type { OpenaiModelConfig } from "../recipe/schema.ts";
+import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
+import type { Address } from "./addresses.ts";
+import { createFetch, type Fetch, Unreachable } from "./connection.ts";
+import type { ChatAnswer, ChatRequest } from "./contract.ts";
+import { unansweredError, unansweredOf } from "./stops.ts";
+import { Assembly } from "./stream.ts";
+
+/** The client insists on a key; endpoints without one ignore it. */
+const NO_KEY = "none";
+/** What the server's words are cut to, in errors and records. */
+const SAID_MAX = 2000;
+const PROBE_TIMEOUT_MS = 5000;
+/** Finish reasons of answers that the server gave up: vLLM, SGLang, OpenRouter. */
+const GIVEN_UP = ["abort", "error"];
+
+export class Endpoint {
+  readonly #config: OpenaiModelConfig;
+  readonly #url: string;
+  readonly #client: OpenAI;
+
+  constructor(config: OpenaiModelConfig, { url, ip, label }: Address) {
+    this.#config = config;
+    this.#url = label;
+    const fetch = createFetch({ ip, connectTimeoutMs: config.connect_timeout });
+    this.#client = new OpenAI({
+      baseURL: url,
+      apiKey: config.api_key === undefined || config.api_key === "" ? NO_KEY : config.api_key,
+      defaultHeaders: config.headers,
+      organization: null,
+      project: null,
+      fetch: failing(fetch) as typeof globalThis.fetch,
+      // Time-outs and retries are ours: one policy, every try counted.
+      timeout: 2 ** 31 - 1,
+      maxRetries: 0,
+    });
+  }
+
+  /** Fails with a MatrixError, or with the signal's reason. */
+  async ask(request: ChatRequest, signal: AbortSignal): Promise<ChatAnswer> {
+    const { timeout, first_token_timeout: silence } = this.#config;
+    using limits = new TimeLimits(signal, timeout, silence ?? null);
+    try {
+      const body = bodyOf(this.#config.model, request);
+      return answerOf(silence === undefined ? await this.#whole(body, limits) : await this.#streamed(body, limits));
+    } catch (thrown) {
+      signal.throwIfAborted();
+      if (limits.passed !== null) throw new MatrixError("model_timeout", `${this.#url} gave ${limits.passed}`, { cause: thrown });
+      return this.#translate(thrown);
+    }
+  }
+
+  /** Whether anything answers there. That it has models to list is not asked. */
+  async isThere(): Promise<boolean> {
+    try {
+      await this.#client.models.list({ signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });
+      return true;
+    } catch (thrown) {
+      const cause = causeOf(thrown);
+      return cause instanceof HttpFailure ? cause.status < 500 : thrown instanceof SyntaxError;
+    }
+  }
+
+  async #whole(body: JsonObject, { signal }: TimeLimits): Promise<unknown> {
+    return this.#client.chat.completions.create(body as unknown as OpenAI.ChatCompletionCreateParamsNonStreaming, { signal });
+  }
+
+  async #streamed(body: JsonObject, limits: TimeLimits): Promise<unknown> {
+    const streaming = { ...body, stream: true, stream_options: { include_usage: true } };
+    const { signal } = limits;
+    const chunks = await this.#client.chat.completions.create(streaming as unknown as OpenAI.ChatCompletionCreateParamsStreaming, {
+      signal,
+    });
+    const assembly = new Assembly();
+    for await (const chunk of chunks) {
+      limits.heard();
+      assembly.add(chunk as unknown as JsonObject);
+    }
+    // The client takes an aborted stream for one that ended.
+    signal.throwIfAborted();
+    if (assembly.completion === null) throw new Error("the stream ended before the answer did");
+    return assembly.completion;
+  }
+
+  /** An outcome is answered, everything else thrown. */
+  #translate(thrown: unknown): ChatAnswer {
+    const cause = causeOf(thrown);
+    const fail = (code: ErrorCode, message: string, retryAfterMs?: number): MatrixError =>
+      new MatrixError(code, message, { cause: thrown, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) });
+    if (cause instanceof MatrixError) throw cause;
+    if (cause instanceof Unreachable) throw fail("model_unavailable", `no connection to ${this.#url}: ${cause.message}`);
+    if (cause instanceof HttpFailure) {
+      const unanswered = cause.status <= 500 ? unansweredError(cause.codes, cause.said) : null;
+      if (unanswered !== null) return emptyAnswer(unanswered === "context_length" ? unanswered : "content_filter", cause.said);
+      throw fail(codeOf(cause), `${this.#url} answered ${cause.status}: ${cause.said}`, retryAfter(cause.headers));
+    }
+    if (cause instanceof OpenAI.APIError && cause.error !== undefined) {
+      // An error in the middle of a stream has no status.
+      const { codes, said } = readError(cause.error);
+      if (unansweredError(codes, said) === "context_length") return emptyAnswer("context_length", said);
+      throw fail("model_failed", `${this.#url} broke off its answer: ${said}`);
+    }
+    if (cause instanceof SyntaxError) throw fail("model_bad_answer", `the answer of ${this.#url} is no JSON: ${cause.message}`);
+    throw fail("model_lost", `${this.#url} went while it answered: ${messageOf(cause)}`);
+  }
+}
+
+function bodyOf(model: string, { messages, seed, sampling, tools, schema }: ChatRequest): JsonObject {
+  return {
+    ...sampling,
+    model,
+    messages: messages as unknown as Json,
+    seed,
+    ...(tools === undefined ? {} : { tools }),
+    ...(schema === undefined ? {} : { response_format: { type: "json_schema", json_schema: { name: "answer", schema, strict: true } } }),
+  };
+}
+
+/** What was asked for stands in the message: log probabilities and token ids of the choice, those of the prompt. */
+function answerOf(completion: unknown): ChatAnswer {
+  // Endpoints answer 200 with anything.
+  const whole = isJsonObject(completion) ? completion : {};
+  const choice = Array.isArray(whole["choices"]) ? whole["choices"][0] : undefined;
+  if (!isJsonObject(choice) || !isJsonObject(choice["message"])) throw badAnswer("it has no choices");
+  const finishReason = typeof choice["finish_reason"] === "string" ? choice["finish_reason"] : "stop";
+  if (GIVEN_UP.includes(finishReason))
+    throw new MatrixError("model_failed", `the endpoint gave the answer up: finish_reason ${finishReason}`);
+  const { logprobs, token_ids } = choice;
+  const { prompt_token_ids, prompt_logprobs } = whole;
+  const kept = withoutNulls({ ...choice["message"], logprobs, token_ids, prompt_token_ids, prompt_logprobs });
+  const calls = kept["tool_calls"];
+  const hasCalls = Array.isArray(calls) && calls.length > 0;
+  if (!hasCalls) delete kept["tool_calls"];
+  const said = typeof kept["content"] === "string" && kept["content"] !== "" ? kept["content"] : null;
+  const message = { ...kept, role: "assistant" as const, content: said };
+  if (said === null && !hasCalls && unansweredOf({ message, finishReason }) === null) throw badAnswer("the message is empty");
+  return { message, finishReason, usage: usageOf(whole["usage"]) };
+}
+
+function usageOf(usage: Json | undefined): ChatAnswer["usage"] {
+  const { prompt_tokens: prompt, completion_tokens: completion } = isJsonObject(usage) ? usage : ({} as JsonObject);
+  return { requests: 1, prompt_tokens: Number(prompt ?? 0), completion_tokens: Number(completion ?? 0) };
+}
+
+/** Where the endpoint gave none, and says why. */
+function emptyAnswer(finishReason: string, error: string): ChatAnswer {
+  const usage = { requests: 1, prompt_tokens: 0, completion_tokens: 0 };
+  return { message: { role: "assistant", content: null, error }, finishReason, usage };
+}
+
+function withoutNulls(table: Readonly<Record<string, Json | undefined>>): Record<string, Json> {
+  return Object.fromEntries(Object.entries(table).filter((entry): entry is [string, Json] => entry[1] != null));
+}
+
+function badAnswer(what: string): MatrixError {
+  return new MatrixError("model_bad_answer", `the answer is no chat completion: ${what}`);
+}
+
+/** An answer that is none of HTTP's 2xx. */
+class HttpFailure extends Error {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly codes: readonly string[];
+  readonly said: string;
+
+  constructor({ status, headers }: Response, body: string) {
+    const { codes, said } = readError(body);
+    super(said);
+    this.status = status;
+    this.headers = headers;
+    this.codes = codes;
+    this.said = said;
+  }
+}
+
+/** The stock client reads only errors that stand under `error`; vLLM's and SGLang's stand by themselves. */
+function failing(fetch: Fetch): Fetch {
+  return async (url, init) => {
+    const response = await fetch(url, init);
+    if (response.ok) return response;
+    throw new HttpFailure(response, await response.text());
+  };
+}
+
+function readError(body: unknown): { readonly codes: readonly string[]; readonly said: string } {
+  let value = body;
+  try {
+    if (typeof body === "string") value = JSON.parse(body);
+  } catch {
+    // Words, or a page of a proxy.
+  }
+  const outer = isJsonObject(value) ? value : {};
+  const inner = isJsonObject(outer["error"]) ? outer["error"] : outer;
+  const message = inner["message"] ?? inner["error"] ?? inner["detail"] ?? value;
+  const said = (typeof message === "string" ? message : JSON.stringify(message)).slice(0, SAID_MAX);
+  return { codes: [inner["code"], inner["type"]].filter((code) => typeof code === "string"), said: said === "" ? "nothing more" : said };
+}
+
+/** The client wraps what fetch throws. */
+function causeOf(thrown: unknown): unknown {
+  return thrown instanceof OpenAI.APIConnectionError ? (thrown.cause ?? thrown) : thrown;
+}
+
+function codeOf({ status, codes }: HttpFailure): ErrorCode {
+  // A quota that is used up does not come back by waiting.
+  if (codes.includes("insufficient_quota")) return "model_refused_request";
+  if (status === 429 || status === 503 || status === 529) return "model_overloaded";
+  if (status === 408 || status === 504) return "model_timeout";
+  return status >= 500 || status === 409 || status === 425 ? "model_failed" : "model_refused_request";
+}
+
+/** RFC 9110, section 10.2.3: seconds or a date; `retry-after-ms` as OpenAI has it. */
+function retryAfter(headers: Headers): number | undefined {
+  const ms = Number(headers.get("retry-after-ms") ?? Number.NaN);
+  if (Number.isFinite(ms)) return ms;
+  const value = headers.get("retry-after");
+  if (value === null) return undefined;
+  const waitMs = /^\d+(\.\d+)?$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
+  return Number.isFinite(waitMs) ? Math.max(0, waitMs) : undefined;
+}
+
+/** Ends a try that takes too long, in whole or between two signs of life. */
+class TimeLimits implements Disposable {
+  readonly #controller = new AbortController();
+  readonly #timers: NodeJS.Timeout[];
+  readonly #outer: AbortSignal;
+  readonly #abort = (): void => this.#controller.abort(this.#outer.reason);
+  /** What was waited for in vain. */
+  passed: string | null = null;
+
+  constructor(outer: AbortSignal, wholeMs: number, silenceMs: number | null) {
+    this.#outer = outer;
+    if (outer.aborted) this.#abort();
+    outer.addEventListener("abort", this.#abort, { once: true });
+    this.#timers = [this.#limit(wholeMs, `no whole answer within ${wholeMs} ms`)];
+    if (silenceMs !== null) this.#timers.push(this.#limit(silenceMs, `no token for ${silenceMs} ms`));
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  heard(): void {
+    this.#timers[1]?.refresh();
+  }
+
+  [Symbol.dispose](): void {
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#outer.removeEventListener("abort", this.#abort);
+  }
+
+  #limit(ms: number, passed: string): NodeJS.Timeout {
+    return setTimeout(() => {
+      this.passed = passed;
+      this.#controller.abort(new Error(passed));
+    }, ms);
+  }
+}
