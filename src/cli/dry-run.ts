@@ -13,6 +13,7 @@ import type { Recipe } from "../recipe/schema.ts";
 import type { Hop } from "../task/task.ts";
 import { durationOf, type Forecast, forecast, type Plan, type Sample } from "./forecast.ts";
 import { type DryRun, renderForecast, SELF, type Source } from "./forecast-text.ts";
+import { requestsOf } from "./limits.ts";
 import { type Prepared, prepare, previewFirstRow, scanRows } from "./prepare.ts";
 import { rehearse } from "./rehearsal.ts";
 
@@ -73,7 +74,7 @@ function planOf({ loaded }: Prepared, tasks: number, { kind, models }: Source, {
     roles: Object.entries(recipe.roles).map(([name, { model = null, concurrency }]) => ({ name, model, concurrency })),
     models: Object.entries(recipe.models).map(([name, config]) => ({
       name,
-      concurrency: config.concurrency,
+      concurrency: requestsOf(config),
       rpm: config.kind === "scripted" ? null : (config.rpm ?? null),
       tpm: config.kind === "scripted" ? null : (config.tpm ?? null),
     })),

@@ -4,7 +4,7 @@ import type { Problem } from "../error.ts";
 import type { Rate } from "../model/rate.ts";
 import { joinKey } from "../recipe/key-path.ts";
 import type { LoadedRecipe } from "../recipe/load.ts";
-import type { Recipe } from "../recipe/schema.ts";
+import type { ModelConfig, Recipe } from "../recipe/schema.ts";
 
 /** Of the models that have one. */
 export function ratesOf({ models }: Recipe): ReadonlyMap<string, Rate> {
@@ -13,6 +13,12 @@ export function ratesOf({ models }: Recipe): ReadonlyMap<string, Rate> {
     return [[name, { rpm: config.rpm, tpm: config.tpm }] as const];
   });
   return new Map(rates);
+}
+
+/** Requests in flight from one host, to all replicas that the recipe lists. */
+export function requestsOf(config: ModelConfig): number {
+  const replicas = config.kind === "openai" && Array.isArray(config.base_url) ? config.base_url.length : 1;
+  return replicas * config.concurrency;
 }
 
 export function limitProblems(loaded: LoadedRecipe): Problem[] {
@@ -39,7 +45,7 @@ function tooSlow({ recipe: { run, roles, models }, problemAt }: LoadedRecipe): P
   return Object.entries(roles).flatMap(([name, { model = "", concurrency, timeout }]) => {
     const config = models[model];
     const rpm = config === undefined || config.kind === "scripted" ? undefined : config.rpm;
-    const waiting = Math.min(run.concurrency, concurrency, config?.concurrency ?? 0);
+    const waiting = Math.min(run.concurrency, concurrency, config === undefined ? 0 : requestsOf(config));
     if (rpm === undefined || (waiting / rpm) * 60_000 < timeout) return [];
     const most = Math.max(1, Math.ceil((rpm * timeout) / 60_000) - 1);
     const what = `${waiting} steps of ${name} at ${rpm} requests a minute take longer than one of them may (${joinKey("roles", name)}.timeout)`;

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { RowStream } from "../dataset/open.ts";
 import type { DatasetScan } from "../dataset/scan.ts";
 import { Journal, removeJournal } from "../driver/journal.ts";
-import { Ledger, usedUp } from "../driver/ledger.ts";
+import { atLeast, Ledger, usedUp } from "../driver/ledger.ts";
 import { connectInMemory } from "../driver/memory-fabric.ts";
 import { Rates } from "../driver/rates.ts";
 import { type Fabric, type FabricParts, type Run, type RunEnd, startRun } from "../driver/run.ts";
@@ -16,6 +16,7 @@ import { captureConsole } from "../host/console.ts";
 import { Host } from "../host/host.ts";
 import { catchStrayErrors } from "../host/stray-error.ts";
 import { TurnPermits } from "../model/permits.ts";
+import { NOTHING_SPENT } from "../model/site.ts";
 import type { HostTransport } from "../peer/transport.ts";
 import { runtime } from "../platform.ts";
 import { randomId } from "../random-id.ts";
@@ -69,7 +70,8 @@ export async function runRecipe(directory: RunDirectory, prepared: Prepared, wor
   const isAlone = !wantsHosts(flags);
   const rates = new Rates(ratesOf(loaded.recipe));
   // Nobody is left who could go on with what a host has said before.
-  const ledger = new Ledger(isAlone ? { ...directory.spent, hosts: {} } : directory.spent, run.budget);
+  const alone = { ...atLeast(directory.spent, isReplay ? NOTHING_SPENT : directory.recorded.used), hosts: {} };
+  const ledger = new Ledger(isAlone ? alone : directory.spent, run.budget);
   if (isAlone) {
     modelSite.permits = new TurnPermits(rates.models, rates);
     modelSite.onSpent = (spent) => ledger.report(DRIVER_NAME, spent);

@@ -94,6 +94,16 @@ export function usedUp(spent: Spent, { money, tokens }: Budget): string | null {
 
 export const NOTHING_RECORDED: RecordedSpent = { ...NOTHING_SPENT, hosts: {} };
 
+/** A driver that was killed may not have noted down what its last records cost. */
+export function atLeast(noted: Spent, used: Spent): Spent {
+  return {
+    requests: Math.max(noted.requests, used.requests),
+    prompt_tokens: Math.max(noted.prompt_tokens, used.prompt_tokens),
+    completion_tokens: Math.max(noted.completion_tokens, used.completion_tokens),
+    cost: Math.max(noted.cost, used.cost),
+  };
+}
+
 function withoutHosts({ hosts: _, ...spent }: RecordedSpent): Spent {
   return spent;
 }

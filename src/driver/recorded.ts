@@ -1,6 +1,7 @@
 // What a run directory has recorded, read from the records themselves in one pass. A torn last line is cut, not trusted.
 
 import { MatrixError } from "../error.ts";
+import { addSpent, NOTHING_SPENT, type Spent } from "../model/site.ts";
 import { IdSet } from "../task/id-set.ts";
 import { RECORD_FORMAT, type TrajectoryRecord } from "../task/record.ts";
 import { openStoredLines, trajectoriesPath } from "./stored-lines.ts";
@@ -8,6 +9,8 @@ import { openStoredLines, trajectoriesPath } from "./stored-lines.ts";
 export interface Recorded {
   readonly ids: IdSet;
   readonly counts: { ok: number; failed: number; lost: number };
+  /** What the records come to: the least that was spent on them. */
+  readonly used: Spent;
   /** Where the last whole record ends. */
   readonly bytes: number;
   /** Bytes after it: a record that was being written when the process died. */
@@ -19,21 +22,23 @@ export async function readRecorded(path: string): Promise<Recorded> {
   const ids = new IdSet();
   const counts = { ok: 0, failed: 0, lost: 0 };
   const { size, lines, close } = await openStoredLines(path);
+  let used = NOTHING_SPENT;
   let bytes = 0;
   try {
     for await (const batch of lines) {
       for (const { text, number, end, torn } of batch) {
-        if (torn) return { ids, counts, bytes, tornBytes: size - bytes };
+        if (torn) return { ids, counts, used, bytes, tornBytes: size - bytes };
         const record = parseHead(text, path, number);
         if (!ids.add(record.id, record.trial)) throw damaged(path, number, `row ${record.id}, trial ${record.trial} stands twice`);
         counts[record.status]++;
+        used = addSpent(used, { ...NOTHING_SPENT, ...record.usage, cost: record.cost ?? 0 });
         bytes = end;
       }
     }
   } finally {
     await close();
   }
-  return { ids, counts, bytes, tornBytes: size - bytes };
+  return { ids, counts, used, bytes, tornBytes: size - bytes };
 }
 
 /** The whole records of a run directory, in batches; a torn last line is none. Fails with `run_refused` on a line that is no record. */
@@ -50,7 +55,7 @@ export async function* readRecords(directory: string): AsyncGenerator<readonly T
   }
 }
 
-type Head = Pick<TrajectoryRecord, "id" | "trial" | "status">;
+type Head = Pick<TrajectoryRecord, "id" | "trial" | "status"> & Partial<Pick<TrajectoryRecord, "usage" | "cost">>;
 
 /** The record, of which no more than the head was looked at. */
 export function parseHead(text: string, path: string, line: number): Head {

@@ -49,7 +49,8 @@ describe("run.budget", () => {
         const again = await drive(directory, "run.budget.money=2");
         expect(again.code).toBe(3);
         expect(again.stderr).toContain("run.budget is used up");
-        expect(again.summary.spent).toEqual(first.summary.spent);
+        expect(again.summary.spent.requests).toBe(first.summary.spent.requests);
+        expect(again.summary.spent.cost).toBeCloseTo(first.summary.spent.cost, 6);
 
         const last = await drive(directory, "run.budget.money=1000");
         expect(last.code).toBe(0);
@@ -107,6 +108,19 @@ describe("run.budget", () => {
       }),
     60_000,
   );
+
+  test("knows what the records cost of a run that was killed before it was noted down", () =>
+    withFolder(async (folder) => {
+      await using cluster = new Cluster(folder);
+      const first = cluster.drive(CORAL, ["-n", String(IN_FLIGHT), "--trials", "5", ...PRICED]);
+      await until(() => cluster.recordCount() > 15, "some records are written");
+      first.signal("SIGKILL");
+      await first.ended;
+      const { code, summary } = await drive(cluster.directory, "run.budget.tokens=1");
+      expect(code).toBe(3);
+      const records = await readRecords(cluster.directory);
+      expect(summary.spent.prompt_tokens).toBeGreaterThanOrEqual(records.reduce((sum, { usage }) => sum + usage.prompt_tokens, 0));
+    }));
 
   test("of money wants a price of each model in use, and of nothing is no budget", () =>
     withFolder(async (folder) => {
