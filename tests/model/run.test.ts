@@ -97,8 +97,8 @@ describe("a run", () => {
         const errors = "errors={ rate_limited = 0.2, server_error = 0.1, malformed = 0.05, cut = 0.1, stalled = 0.02 }";
         await using server = await ModelServer.start("latency=5ms", "retry_after=20ms", errors);
         const model = at(server.url, "first_token_timeout=300ms", "retries=20");
-        const { code, stdout } = await matrix(["drive", CORAL, "-q", "-o", "run", "--trials", "3", ...model], { cwd: folder });
-        expect(stdout).toContain("expected 120 = ok 120 + failed 0 + lost 0");
+        const { code, stdout } = await matrix(["drive", CORAL, "-q", "-o", "run", ...model], { cwd: folder });
+        expect(stdout).toContain("expected 40 = ok 40 + failed 0 + lost 0");
         expect(code).toBe(0);
         const tries = (await readRecords(join(folder, "run"))).map(
           ({ usage, history }) => usage.requests / history.filter(({ model }) => model).length,
