@@ -18,6 +18,8 @@ const TIMES_UNSAID = 3;
 
 /** Longer than this no server is believed that it must be left alone. */
 const RETRY_AFTER_MAX_MS = 120_000;
+/** Added to it at most, as a share. */
+const RETRY_AFTER_JITTER = 0.25;
 
 const OVERLOADED: ReadonlySet<ErrorCode> = new Set(["model_overloaded", "model_timeout"]);
 const BROKEN: ReadonlySet<ErrorCode> = new Set(["model_unavailable", "model_lost", "model_failed", "model_timeout"]);
@@ -93,7 +95,7 @@ export class Replica {
     if (OVERLOADED.has(code)) this.#window.overloaded(sentAt, this.inFlight, now);
     // Jitter, so that those who were sent away together do not come back together.
     if (retryAfterMs !== undefined) {
-      const pauseMs = Math.min(retryAfterMs, RETRY_AFTER_MAX_MS) + backoffMs(0, this.#parts.random);
+      const pauseMs = Math.min(retryAfterMs, RETRY_AFTER_MAX_MS) * (1 + RETRY_AFTER_JITTER * this.#parts.random());
       this.#pausedUntil = Math.max(this.#pausedUntil, now + pauseMs);
     }
     if (this.#health.is !== "up") return;

@@ -112,8 +112,8 @@ describe("a real server", () => {
         }
         const model = ["models.speaker.kind=openai", `models.speaker.base_url=${url}`, "models.speaker.model=tiny-random"];
         const small = [
-          "roles.student.sampling.max_tokens=16",
-          "roles.teacher.sampling.max_tokens=16",
+          'roles.student={ sampling = { max_tokens = 16 }, accepts = ["cut"] }',
+          'roles.teacher={ sampling = { max_tokens = 16 }, accepts = ["cut"] }',
           "orchestrator.max_turns=2",
           "--limit",
           "6",

@@ -1,0 +1,78 @@
+// Requests in flight from one process, against the simulated model behind its server. How many there were at once, how late timers
+// fired meanwhile, and what a request costs, whole and streamed.
+
+import { parseArgs } from "node:util";
+import { createModel } from "../../src/model/create.ts";
+import { ModelSite } from "../../src/model/site.ts";
+import type { OpenaiModelConfig } from "../../src/recipe/schema.ts";
+import { printHead, printTable, quantile, type TableRow } from "./parts/report.ts";
+
+const BINARY = new URL("../../dist/matrix", import.meta.url).pathname;
+const LOOK_MS = 20;
+const PROMPT = "word ".repeat(400);
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: "string", default: "0" },
+    in_flight: { type: "string", default: "10000" },
+    /** How often each place is used. */
+    rounds: { type: "string", default: "3" },
+    latency: { type: "string", default: '{ kind = "lognormal", median = "4s", sigma = 0.5 }' },
+  },
+});
+const inFlight = Number(values.in_flight);
+
+printHead(`requests: ${inFlight} in flight from one process, answers of 20 tokens after ${values.latency}`, values.seed);
+const child = Bun.spawn([BINARY, "model", "serve", "--listen", "127.0.0.1:0", `latency=${values.latency}`, "output_tokens=20"], {
+  stdout: "pipe",
+  stderr: "ignore",
+});
+try {
+  const { value } = await child.stdout.getReader().read();
+  const url = new TextDecoder().decode(value).trim();
+  const rows = [await measure("whole", url, {}), await measure("streamed", url, { first_token_timeout: 60_000 })];
+  printTable(
+    "",
+    ["most in flight", "requests/s", ["lag p50 ms", 1], ["lag p99 ms", 1], ["lag max ms", 1], ["cpu ms/request", 2], "peak MB", "tries"],
+    rows,
+  );
+} finally {
+  child.kill();
+  await child.exited;
+}
+
+async function measure(label: string, url: string, more: Partial<OpenaiModelConfig>): Promise<TableRow> {
+  const site = new ModelSite();
+  const limits = { timeout: 600_000, connect_timeout: 10_000, retries: 5, deadline: 600_000, concurrency: inFlight };
+  const config = { kind: "openai", base_url: url, model: "x", headers: {}, ...limits, ...more } as OpenaiModelConfig;
+  const model = await createModel("m", config, { site, loadModule: async () => ({}), loadTemplate: async () => () => "" });
+  const lags: number[] = [];
+  let most = 0;
+  let peak = 0;
+  let due = performance.now() + LOOK_MS;
+  const timer = setInterval(() => {
+    const now = performance.now();
+    lags.push(Math.max(0, now - due));
+    due = now + LOOK_MS;
+    most = Math.max(most, site.models[0]?.replicas[0]?.inFlight ?? 0);
+    peak = Math.max(peak, process.memoryUsage.rss());
+  }, LOOK_MS);
+  const { signal } = new AbortController();
+  const [startedAt, cpu] = [performance.now(), process.cpuUsage()];
+  const count = inFlight * Number(values.rounds);
+  const answers = await Promise.all(
+    Array.from({ length: count }, (_, i) =>
+      model.chat(
+        { messages: [{ role: "user", content: `${PROMPT}${i}` }], seed: Number(values.seed) + i, sampling: {}, origin: null },
+        signal,
+      ),
+    ),
+  );
+  const seconds = (performance.now() - startedAt) / 1000;
+  const { user, system } = process.cpuUsage(cpu);
+  clearInterval(timer);
+  lags.sort((a, b) => a - b);
+  const tries = answers.reduce((sum, { usage }) => sum + usage.requests, 0);
+  const lag = [quantile(lags, 0.5), quantile(lags, 0.99), quantile(lags, 1)] as const;
+  return [label, most, count / seconds, ...lag, (user + system) / 1000 / count, peak / 2 ** 20, tries];
+}
