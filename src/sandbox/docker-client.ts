@@ -1,16 +1,13 @@
-// The Docker engine that the `docker` command would talk to: the local socket, DOCKER_HOST or the current context. What it is,
-// which containers on it are ours, and which images it has or builds.
+// The Docker engine that the `docker` command would talk to: what it is, which containers on it are ours, and which images it has or
+// builds.
 
-import { createHash } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
-import { homedir } from "node:os";
-import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import type Docker from "dockerode";
 import { MatrixError, messageOf } from "../error.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { EngineReport, FoundSandbox, LimitName } from "./contract.ts";
+import { dockerEndpoint } from "./docker-endpoint.ts";
 
 /** By which our containers are known. */
 export const LABEL = {
@@ -147,40 +144,10 @@ export interface DockerConnection {
 }
 
 export async function connectDocker(): Promise<DockerConnection> {
+  const { options, address, remote } = dockerEndpoint(process.env);
   // Loaded only where it is used: it takes a tenth of a second.
   const { default: Client } = await import("dockerode");
-  const address = process.env["DOCKER_HOST"] ?? contextAddress() ?? defaultSocket();
-  if (address.startsWith("unix://")) return { docker: new Client({ socketPath: address.slice("unix://".length) }), address, remote: false };
-  const url = new URL(address.replace(/^tcp:/, "http:"));
-  const protocol = url.protocol === "ssh:" ? "ssh" : url.protocol === "https:" ? "https" : "http";
-  const docker = new Client({
-    protocol,
-    host: url.hostname,
-    port: Number(url.port) || (protocol === "ssh" ? 22 : 2375),
-    ...(url.username === "" ? {} : { username: url.username }),
-  });
-  return { docker, address, remote: !["localhost", "127.0.0.1", "[::1]"].includes(url.hostname) };
-}
-
-/** The endpoint of the current context (`docker context use`), from the files that the command keeps. */
-function contextAddress(): string | null {
-  const folder = process.env["DOCKER_CONFIG"] ?? join(homedir(), ".docker");
-  try {
-    const { currentContext } = JSON.parse(readFileSync(join(folder, "config.json"), "utf8")) as { currentContext?: string };
-    const name = process.env["DOCKER_CONTEXT"] ?? currentContext ?? "default";
-    if (name === "default") return null;
-    const meta = join(folder, "contexts/meta", createHash("sha256").update(name).digest("hex"), "meta.json");
-    const { Endpoints } = JSON.parse(readFileSync(meta, "utf8")) as { Endpoints?: { docker?: { Host?: string } } };
-    return Endpoints?.docker?.Host ?? null;
-  } catch {
-    return null;
-  }
-}
-
-function defaultSocket(): string {
-  const mine = [join(process.env["XDG_RUNTIME_DIR"] ?? "/nonexistent", "docker.sock"), join(homedir(), ".docker/run/docker.sock")];
-  const found = existsSync("/var/run/docker.sock") ? "/var/run/docker.sock" : mine.find((path) => existsSync(path));
-  return `unix://${found ?? "/var/run/docker.sock"}`;
+  return { docker: new Client(options), address, remote };
 }
 
 /** What to do about an engine that did not answer. */

@@ -48,7 +48,7 @@ async function prepareDocker(image: string, { log, signal }: ImageOptions): Prom
 
 async function prepareSif(image: string, options: ImageOptions): Promise<string> {
   if (image.endsWith(".sif")) return image;
-  const { source, key } = isImagePath(image) ? await sourceOfFolder(image, options) : await sourceOfReference(image);
+  const { key, ...source } = isImagePath(image) ? await sourceOfFolder(image, options) : await sourceOfReference(image);
   const folder = options.cache ?? sifCache();
   const path = join(folder, `${key}.sif`);
   if (existsSync(path)) return path;
@@ -65,6 +65,8 @@ async function prepareSif(image: string, options: ImageOptions): Promise<string>
 interface SifSource {
   /** As `apptainer build` takes it. */
   readonly source: string;
+  /** Where a definition's own paths begin. */
+  readonly cwd?: string;
   /** Names the SIF in the cache: another content, another name, where that can be known. */
   readonly key: string;
 }
@@ -88,14 +90,18 @@ async function sourceOfFolder(folder: string, options: ImageOptions): Promise<Si
   if (files.includes("Dockerfile") && (hasEngine || definition === undefined))
     return sourceOfReference(await prepareDocker(folder, options));
   if (definition === undefined) throw unusable(folder, "there is neither a Dockerfile nor a definition (*.def) in this folder");
-  return { source: join(folder, definition), key: `${nameOf(folder)}-${await hashFolder(folder)}` };
+  return { source: join(folder, definition), cwd: folder, key: `${nameOf(folder)}-${await hashFolder(folder)}` };
 }
 
-async function buildSif(source: string, path: string, { apptainer, log, signal }: ImageOptions): Promise<void> {
+async function buildSif(
+  { source, ...where }: Omit<SifSource, "key">,
+  path: string,
+  { apptainer, log, signal }: ImageOptions,
+): Promise<void> {
   log.write("info", `building ${path} from ${source}; this can take minutes`);
   const made = `${path}.${randomUUID()}.tmp`;
   try {
-    const { code, stderr } = await runChild(apptainer, ["build", made, source], signal === undefined ? {} : { signal });
+    const { code, stderr } = await runChild(apptainer, ["build", made, source], { ...where, ...(signal === undefined ? {} : { signal }) });
     signal?.throwIfAborted();
     if (code !== 0)
       throw new MatrixError("sandbox_unavailable", `Apptainer cannot build ${basename(path)} from ${source}: ${lastLines(stderr)}`, {

@@ -66,17 +66,22 @@ export interface Finished extends ChildEnd {
 }
 
 /** Runs a short command of this machine to its end. It is killed when the signal aborts. */
-export async function runChild(file: string, args: readonly string[], options: { signal?: AbortSignal } = {}): Promise<Finished> {
-  const child = spawnChild(file, args, { env: environment() });
+export async function runChild(
+  file: string,
+  args: readonly string[],
+  options: { readonly cwd?: string; readonly signal?: AbortSignal } = {},
+): Promise<Finished> {
+  const { signal, ...where } = options;
+  const child = spawnChild(file, args, { env: environment(), ...where });
   const end = endOf(child);
   const kill = () => killGroup(child.pid);
-  options.signal?.addEventListener("abort", kill, { once: true });
-  if (options.signal?.aborted === true) kill();
+  signal?.addEventListener("abort", kill, { once: true });
+  if (signal?.aborted === true) kill();
   child.stdin.end();
   const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)];
   const { code, failure } = await end;
   await outputEnd(child);
-  options.signal?.removeEventListener("abort", kill);
+  signal?.removeEventListener("abort", kill);
   return { code, failure, stdout: stdout(), stderr: stderr() };
 }
 

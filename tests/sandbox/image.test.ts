@@ -3,14 +3,14 @@
 import { describe, expect, test } from "bun:test";
 import { chmod, mkdir, readdir, readFile, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { findApptainer } from "../../src/sandbox/apptainer.ts";
+import { ApptainerSandboxes, findApptainer } from "../../src/sandbox/apptainer.ts";
 import { DockerSandboxes } from "../../src/sandbox/docker.ts";
 import { dockerImageId } from "../../src/sandbox/docker-client.ts";
 import { exec } from "../../src/sandbox/exec.ts";
 import { prepareImage } from "../../src/sandbox/image.ts";
 import { Lease } from "../../src/sandbox/lease.ts";
 import { withFolder } from "../matrix.ts";
-import { docker, quiet } from "./engines.ts";
+import { apptainer, docker, quiet } from "./engines.ts";
 import { SPEC } from "./spec.ts";
 
 /** A program that builds like Apptainer does, slowly, and counts; a source named `broken` fails. */
@@ -124,6 +124,40 @@ describe.skipIf(docker.image === null)("a folder with a Dockerfile", () => {
         expect(failure.message).toContain("no-such-command");
       }),
     60_000,
+  );
+});
+
+/** The smallest root that a sandbox starts from: a shell and what it calls, with their libraries. */
+function makeRoot(folder: string): void {
+  const copy =
+    'for f in sh cat sleep env mkdir; do p=$(command -v $f); for l in $p $(ldd $p | grep -o "/[^ ]*"); do mkdir -p "$0$(dirname $l)"; cp -L $l "$0$l"; done; done';
+  const made = Bun.spawnSync(["sh", "-c", `mkdir -p "$0/bin" "$0/tmp" "$0/etc"; ${copy}; cp -L $(command -v sh) "$0/bin/sh"`, folder]);
+  expect([made.exitCode, made.stderr.toString()]).toEqual([0, ""]);
+}
+
+describe.skipIf(apptainer.image === null)("a folder with an Apptainer definition", () => {
+  test(
+    "becomes a SIF, with the files of the folder in it, wherever it is built from",
+    () =>
+      withFolder(async (folder) => {
+        const source = join(folder, "defined");
+        makeRoot(join(folder, "root"));
+        await mkdir(source);
+        await writeFile(join(source, "note.txt"), "one\n");
+        await writeFile(join(source, "box.def"), `Bootstrap: localimage\nFrom: ${folder}/root\n%files\n    note.txt /note.txt\n`);
+        const program = (await findApptainer()) ?? "";
+        const options = { log: quiet, apptainer: program, cache: join(folder, "cache") };
+        const sif = await prepareImage(source, "apptainer", options);
+        expect(sif).toMatch(/cache\/defined-[0-9a-f]{12}\.sif$/);
+        await using lease = await Lease.take({ run: "image", host: "test" });
+        await using sandbox = await new ApptainerSandboxes(program, lease, quiet).start({ ...SPEC, image: sif });
+        const { stdout } = await exec(sandbox, { args: ["cat", "/note.txt"], timeoutMs: 30_000, outputBytesMax: 1000 });
+        expect(Buffer.from(stdout).toString("utf8")).toBe("one\n");
+        // Another file, another image.
+        await writeFile(join(source, "note.txt"), "two\n");
+        expect(await prepareImage(source, "apptainer", options)).not.toBe(sif);
+      }),
+    120_000,
   );
 });
 

@@ -1,0 +1,115 @@
+// Where the Docker engine is that the `docker` command would talk to: DOCKER_HOST, the current context or the local socket, and
+// the certificates that it is spoken to with. From the environment and the files that the command keeps; nothing is asked.
+
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { MatrixError, messageOf } from "../error.ts";
+
+export interface DockerEndpoint {
+  readonly address: string;
+  /** On another machine, where nothing of ours can be mounted. */
+  readonly remote: boolean;
+  /** As the client takes it. */
+  readonly options: DockerOptions;
+}
+
+export type DockerOptions =
+  | { readonly socketPath: string }
+  | ({
+      readonly protocol: "http" | "https" | "ssh";
+      readonly host: string;
+      readonly port: number;
+      readonly username?: string;
+    } & Partial<Certificates>);
+
+interface Certificates {
+  readonly ca: string;
+  readonly cert: string;
+  readonly key: string;
+}
+
+interface Place {
+  readonly address: string;
+  /** The folder of its certificates; null where it is spoken to without. */
+  readonly certificates: string | null;
+}
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+const PORTS = { http: 2375, https: 2376, ssh: 22 } as const;
+const LOCAL = ["localhost", "127.0.0.1", "[::1]"];
+
+/** Fails with `sandbox_unavailable` where what it is told of is not there. */
+export function dockerEndpoint(env: Env): DockerEndpoint {
+  const { address, certificates } = placeOf(env);
+  if (address.startsWith("unix://")) return { address, remote: false, options: { socketPath: address.slice("unix://".length) } };
+  const url = new URL(address.replace(/^tcp:/, "http:"));
+  const protocol = url.protocol === "ssh:" ? "ssh" : certificates !== null || url.protocol === "https:" ? "https" : "http";
+  const options = {
+    protocol,
+    host: url.hostname,
+    port: Number(url.port) || PORTS[protocol],
+    ...(url.username === "" ? {} : { username: url.username }),
+    ...(certificates === null ? {} : readCertificates(certificates)),
+  } as const;
+  return { address, remote: !LOCAL.includes(url.hostname), options };
+}
+
+function placeOf(env: Env): Place {
+  const folder = env["DOCKER_CONFIG"] ?? join(homedir(), ".docker");
+  const host = env["DOCKER_HOST"] ?? "";
+  if (host !== "")
+    return { address: host, certificates: (env["DOCKER_TLS_VERIFY"] ?? "") === "" ? null : (env["DOCKER_CERT_PATH"] ?? folder) };
+  const context = env["DOCKER_CONTEXT"] ?? currentContext(folder);
+  return context === "default" ? { address: localSocket(env), certificates: null } : placeOfContext(folder, context);
+}
+
+/** As `docker context use` left it. */
+function currentContext(folder: string): string {
+  const path = join(folder, "config.json");
+  if (!existsSync(path)) return "default";
+  const { currentContext } = readJson(path, "Docker's settings") as { currentContext?: string };
+  return currentContext ?? "default";
+}
+
+function placeOfContext(folder: string, name: string): Place {
+  const id = createHash("sha256").update(name).digest("hex");
+  const meta = readJson(join(folder, "contexts/meta", id, "meta.json"), `the Docker context "${name}"`);
+  const { Host: address } = (meta as { Endpoints?: { docker?: { Host?: string } } }).Endpoints?.docker ?? {};
+  if (address === undefined) throw new MatrixError("sandbox_unavailable", `the Docker context "${name}" names no engine`);
+  const certificates = join(folder, "contexts/tls", id, "docker");
+  return { address, certificates: existsSync(certificates) ? certificates : null };
+}
+
+function readCertificates(folder: string): Certificates {
+  const read = (name: string): string => readText(join(folder, `${name}.pem`), "the Docker engine's certificates");
+  return { ca: read("ca"), cert: read("cert"), key: read("key") };
+}
+
+function localSocket(env: Env): string {
+  const mine = [join(env["XDG_RUNTIME_DIR"] ?? "/nonexistent", "docker.sock"), join(homedir(), ".docker/run/docker.sock")];
+  const found = existsSync("/var/run/docker.sock") ? "/var/run/docker.sock" : mine.find((path) => existsSync(path));
+  return `unix://${found ?? "/var/run/docker.sock"}`;
+}
+
+function readJson(path: string, what: string): unknown {
+  const text = readText(path, what);
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new MatrixError("sandbox_unavailable", `cannot read ${what}: ${path}: ${messageOf(cause)}`, { cause });
+  }
+}
+
+function readText(path: string, what: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (cause) {
+    throw new MatrixError("sandbox_unavailable", `cannot read ${what}: ${messageOf(cause)}`, {
+      cause,
+      hint: "`docker context ls` and DOCKER_CERT_PATH say where they should be",
+    });
+  }
+}
