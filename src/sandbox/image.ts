@@ -74,8 +74,10 @@ interface SifSource {
 /** A local Docker image is taken where there is one: it needs no registry. */
 async function sourceOfReference(reference: string): Promise<SifSource> {
   const id = await dockerImageId(reference).catch(() => null);
-  const name = reference.replaceAll(/[^\w.-]+/g, "_");
-  if (id === null) return { source: `docker://${reference}`, key: name };
+  const plain = (text: string): string => text.replaceAll(/[^\w.-]+/g, "_");
+  if (id === null) return { source: `docker://${reference}`, key: plain(reference) };
+  // One image under two tags is one SIF.
+  const name = plain(reference.replace(/[:@][^/]*$/, ""));
   return { source: `docker-daemon:${withTag(reference)}`, key: `${name}-${id.replace("sha256:", "").slice(0, 12)}` };
 }
 

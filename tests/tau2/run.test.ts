@@ -3,8 +3,10 @@
 import { describe, expect, test } from "bun:test";
 import { appendFile, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { findContainers, removeContainer } from "../../src/sandbox/docker-client.ts";
 import type { JsonObject } from "../../src/task/json.ts";
-import { matrix, readRecords, withFolder } from "../matrix.ts";
+import { matrix, readRecords, spawnMatrix, until, withFolder } from "../matrix.ts";
+import { apptainer } from "../sandbox/engines.ts";
 import { hasImage, python, ROOT } from "./bridge.ts";
 import { goldScript, goldScripts } from "./gold.ts";
 import { writeRecipes } from "./recipe.ts";
@@ -13,6 +15,7 @@ const MINUTES = 60_000;
 /** All 287 gold replays take minutes; otherwise some of each domain. */
 const FULL = process.env["MATRIX_TAU2_FULL"] === "true";
 const SAMPLE: Readonly<Record<string, number>> = { mock: 9, airline: 2, retail: 8, telecom: 16 };
+const SHIPPED = join(ROOT, "recipes/tau2-gold.toml");
 const UNSOLVED = "mock/update_task_with_history_and_env_assertions";
 
 /** CEL for rows by id. */
@@ -164,6 +167,56 @@ describe.if(python !== null)("a tau2 run", () => {
     2 * MINUTES,
   );
 });
+
+/** Tasks that take little time, with users that have tools and users that have none. */
+const QUICK = goldScripts
+  .map(({ id }) => id)
+  .filter((id) => (id.startsWith("mock/") && id !== UNSOLVED) || id.startsWith("telecom/"))
+  .slice(0, 60);
+
+describe.if(hasImage)("gold replays in containers", () => {
+  test(
+    "are rewarded the same when a container and a host are killed on the way",
+    () =>
+      withFolder(async (folder) => {
+        const one = ["tau2", "tau2-rewards"].flatMap((name) => [`sandboxes.${name}.engine=docker`, `sandboxes.${name}.count=1`]);
+        const args = ["drive", SHIPPED, "-o", "run", "-q", "--workers", "2", `name=killed-${crypto.randomUUID()}`, only(...QUICK), ...one];
+        const { finished } = spawnMatrix(args, { cwd: folder });
+        const records = () => readRecords(join(folder, "run")).catch(() => []);
+        const { name, workers } = await begun(folder, async () => (await records()).length > 5);
+        const containers = (await findContainers()).filter(({ run }) => run === name);
+        expect(containers.length).toBeGreaterThanOrEqual(2);
+        await removeContainer(containers[0]?.id ?? "");
+        const other = workers.find((worker) => worker.name !== containers[0]?.host);
+        process.kill(other?.pid ?? 0, "SIGKILL");
+        expect((await finished).code).toBe(0);
+        expect((await records()).map(({ id, score }) => `${id} ${score}`).sort()).toEqual(QUICK.map((id) => `${id} 1`).sort());
+        expect((await matrix(["verify", "run"], { cwd: folder })).code).toBe(0);
+      }),
+    5 * MINUTES,
+  );
+
+  test.if(apptainer.image !== null)(
+    "are rewarded the same by Apptainer",
+    () =>
+      withFolder(async (folder) => {
+        const engine = ["tau2", "tau2-rewards"].flatMap((name) => [`sandboxes.${name}.engine=apptainer`, `sandboxes.${name}.count=1`]);
+        const { code } = await matrix(["drive", SHIPPED, "-o", "run", "-q", only(...QUICK), ...engine], { cwd: folder });
+        expect(code).toBe(0);
+        const records = await readRecords(join(folder, "run"));
+        expect(records.map(({ id, score }) => `${id} ${score}`).sort()).toEqual(QUICK.map((id) => `${id} 1`).sort());
+      }),
+    10 * MINUTES,
+  );
+});
+
+/** What the driver says of itself once the condition holds. */
+async function begun(folder: string, condition: () => Promise<boolean>) {
+  await until(condition, "records are written", 3 * MINUTES);
+  const { name } = JSON.parse(await readFile(join(folder, "run/manifest.json"), "utf8")) as { name: string };
+  const { workers } = JSON.parse(await readFile(join(folder, "run/driver.json"), "utf8")) as { workers: { name: string; pid: number }[] };
+  return { name, workers };
+}
 
 function callOf(id: string, name: string, text: string) {
   return { id, type: "function", function: { name, arguments: text } };
