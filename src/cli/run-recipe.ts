@@ -8,7 +8,7 @@ import { Journal, removeJournal } from "../driver/journal.ts";
 import { atLeast, Ledger, usedUp } from "../driver/ledger.ts";
 import { connectInMemory } from "../driver/memory-fabric.ts";
 import { Rates } from "../driver/rates.ts";
-import { type Fabric, type FabricParts, type Run, type RunEnd, startRun } from "../driver/run.ts";
+import { type Fabric, type FabricParts, type Run, type RunEnd, type RunOptions, startRun } from "../driver/run.ts";
 import type { RunDirectory } from "../driver/run-directory.ts";
 import { RunningTally } from "../driver/tally.ts";
 import { MatrixError } from "../error.ts";
@@ -24,19 +24,19 @@ import type { SandboxSite } from "../sandbox/site.ts";
 import { systemClock } from "../task/clock.ts";
 import type { RecordHead } from "../task/record.ts";
 import { type Log, openLog } from "../telemetry/log.ts";
-import { createLogSink } from "../telemetry/log-sink.ts";
-import { createMetrics } from "../telemetry/metrics.ts";
+import { createLogSink, type LogSink } from "../telemetry/log-sink.ts";
+import { createMetrics, type Metrics, type Observation } from "../telemetry/metrics.ts";
 import { createTracing, type Tracing } from "../telemetry/tracing.ts";
 import { version } from "../version.ts";
 import { type KeptAnswers, openAnswers, wantsJournal } from "./answers.ts";
 import { Cluster, type ClusterFlags, DRIVER_NAME, dismissWorkers, wantsHosts } from "./cluster.ts";
-import { catchInterrupts } from "./interrupts.ts";
+import { catchInterrupts, type Interrupts } from "./interrupts.ts";
 import { readToken } from "./join.ts";
 import { ratesOf } from "./limits.ts";
 import { serveMetrics } from "./metrics-server.ts";
 import type { Snapshot } from "./panel.ts";
 import type { Prepared } from "./prepare.ts";
-import { startProgress } from "./progress.ts";
+import { type Progress, startProgress } from "./progress.ts";
 import type { Summary } from "./summary.ts";
 
 export interface RunFlags extends ClusterFlags {
@@ -61,182 +61,283 @@ export interface RunRows {
 const SPENT_MS = 500;
 
 export async function runRecipe(directory: RunDirectory, prepared: Prepared, work: RunRows, flags: RunFlags): Promise<Summary> {
-  const { loaded, rule, simulatedModels, modelSite } = prepared;
-  const { name, run } = loaded.recipe;
-  const { expected, simulated } = work;
-  const isReplay = work.replay !== null;
-  const before = directory.recorded.ids.size;
-  const tally = new RunningTally();
-  const isAlone = !wantsHosts(flags);
-  const rates = new Rates(ratesOf(loaded.recipe));
-  // Nobody is left who could go on with what a host has said before.
-  const alone = { ...atLeast(directory.spent, isReplay ? NOTHING_SPENT : directory.recorded.used), hosts: {} };
-  const ledger = new Ledger(isAlone ? alone : directory.spent, run.budget);
-  if (isAlone) {
-    modelSite.permits = new TurnPermits(rates.models, rates);
-    modelSite.onSpent = (spent) => ledger.report(DRIVER_NAME, spent);
-  }
-  const startedAt = performance.now();
-  let running: Run | null = null;
-  let cluster: Cluster | null = null;
-  /** Started while the run begins, if it comes to that. */
-  const started: { sandboxes: SandboxSite | null; scraped: ReturnType<typeof serveMetrics>; answers: KeptAnswers | null } = {
-    sandboxes: null,
-    scraped: null,
-    answers: null,
-  };
+  const run = new RecipeRun(directory, prepared, work, flags);
+  const end = await run.play();
+  return await run.close(end);
+}
 
-  const snapshot = (): Snapshot => ({
-    name,
-    simulated,
-    expected,
-    ...directory.counts,
-    before,
-    inFlight: running?.inFlight ?? 0,
-    elapsedMs: performance.now() - startedAt,
-    roles: running?.roles ?? [],
-    promptTokens: tally.usage.prompt_tokens,
-    completionTokens: tally.usage.completion_tokens,
-    cost: tally.cost,
-    stopping: drain.aborted,
-  });
-  const progress = startProgress(snapshot, flags.quiet === true);
-  const log = openLog(join(directory.path, "logs", `${DRIVER_NAME}.log`), progress.say);
-  const logSink = createLogSink({ folder: join(directory.path, "logs"), show: progress.say });
-  const releaseErrors = catchStrayErrors(log);
-  const releaseConsole = captureConsole(log);
-  const interrupts = catchInterrupts(run.grace, (message) => log.write("warning", message));
-  const drain = AbortSignal.any([interrupts.drain, ledger.spentUp]);
-  if (directory.recorded.tornBytes > 0)
-    log.write("warning", "cut a torn last line: its task runs again", { bytes: directory.recorded.tornBytes });
-  log.write("info", before > 0 ? "goes on" : "begins", { run: name, expected, recorded: before, runtime: runtime.name, version });
+/** Made, played once, and closed. */
+class RecipeRun {
+  readonly #directory: RunDirectory;
+  readonly #prepared: Prepared;
+  readonly #work: RunRows;
+  readonly #flags: RunFlags;
+  readonly #startedAt = performance.now();
+  /** Records that were there before. */
+  readonly #before: number;
+  readonly #isAlone: boolean;
+  readonly #tally = new RunningTally();
+  readonly #rates: Rates;
+  readonly #ledger: Ledger;
+  readonly #progress: Progress;
+  readonly #log: Log;
+  readonly #logSink: LogSink;
+  readonly #interrupts: Interrupts;
+  readonly #drain: AbortSignal;
+  /** Of this process, among all that write to the journal. */
+  readonly #writer = `${DRIVER_NAME}-${randomId(10)}`;
+  readonly #journal: Journal | null;
+  /** What ends with the run, and cannot fail. */
+  readonly #releases: (() => void)[] = [];
+  #tracing: Tracing | null = null;
+  #metrics: Metrics | null = null;
+  #rows: RowStream | null = null;
+  // Started while the run begins, if it comes to that.
+  #running: Run | null = null;
+  #cluster: Cluster | null = null;
+  #sandboxes: SandboxSite | null = null;
+  #answers: KeptAnswers | null = null;
+  #scraped: ReturnType<typeof serveMetrics> = null;
 
-  onAbort(ledger.spentUp, () => {
-    log.write(
-      "warning",
-      `run.budget is used up (${usedUp(ledger.spent, run.budget ?? {})}): no further task begins, what is in flight may finish`,
+  constructor(directory: RunDirectory, prepared: Prepared, work: RunRows, flags: RunFlags) {
+    const { recipe } = prepared.loaded;
+    this.#directory = directory;
+    this.#prepared = prepared;
+    this.#work = work;
+    this.#flags = flags;
+    this.#before = directory.recorded.ids.size;
+    this.#isAlone = !wantsHosts(flags);
+    this.#rates = new Rates(ratesOf(recipe));
+    this.#ledger = this.#openLedger();
+    this.#progress = startProgress(() => this.#snapshot(), flags.quiet === true);
+    const folder = join(directory.path, "logs");
+    this.#log = openLog(join(folder, `${DRIVER_NAME}.log`), this.#progress.say);
+    this.#logSink = createLogSink({ folder, show: this.#progress.say });
+    this.#interrupts = catchInterrupts(recipe.run.grace, (message) => this.#log.write("warning", message));
+    this.#drain = AbortSignal.any([this.#interrupts.drain, this.#ledger.spentUp]);
+    this.#journal = this.#openJournal();
+    const spending = setInterval(() => this.#noteSpent(), SPENT_MS);
+    this.#releases.push(
+      catchStrayErrors(this.#log),
+      captureConsole(this.#log),
+      () => clearInterval(spending),
+      () => this.#rates.stop(),
+      () => this.#interrupts.dispose(),
+      () => this.#progress.stop(),
     );
-  });
-  const spending = setInterval(() => directory.noteSpent(ledger.recorded), SPENT_MS);
-  modelSite.say = (level, what) => log.write(level, what);
-  const tracing = await createTracing(process.env, name, version);
-  const metrics = await createMetrics(process.env, { run: name, host: DRIVER_NAME, version }, () => ({
-    roles: running?.roles ?? [],
-    broker: cluster?.peer.broker.counts ?? null,
-    refusedRequests: cluster?.peer.refused ?? {},
-    tasks: { inFlight: running?.inFlight ?? 0, expected, ...directory.counts },
-    models: modelSite.models,
-    tokens: { prompt: tally.usage.prompt_tokens, completion: tally.usage.completion_tokens },
-  }));
-  const rows = await work.open();
-  const writer = `${DRIVER_NAME}-${randomId(10)}`;
-  const journal =
-    isReplay || !wantsJournal(loaded.recipe)
-      ? null
-      : new Journal({
-          directory: directory.path,
-          isRecorded: (rowId, trial) => directory.recorded.ids.has(rowId, trial),
-          isWriting: (id) => id === writer || cluster?.peer.routing.has(id) === true,
-        });
-  const isRecorded = (rowId: string, trial: number) => before > 0 && directory.recorded.ids.has(rowId, trial);
-  const connect = async (parts: FabricParts): Promise<Fabric> => {
-    started.scraped = serveMetrics(flags.metrics, await readToken(process.env), () => metrics.render());
-    if (started.scraped !== null) progress.say(`metrics at ${started.scraped.url}/metrics`);
-    if (isAlone) {
-      await dismissWorkers(directory.path);
-      started.sandboxes = await prepared.openSandboxes(DRIVER_NAME, Object.keys(loaded.recipe.roles), log);
-      if (!isReplay) started.answers = await openAnswers(prepared, { directory: directory.path, writer, log });
-      return connectInMemory(parts, (transport) => createLocalHost(prepared, transport, tracing));
+  }
+
+  /** From the first task to the last. Never fails: an error is an end like any other. */
+  async play(): Promise<RunEnd> {
+    try {
+      this.#running = await this.#begin();
+      return await this.#running.ended;
+    } catch (thrown) {
+      return { complete: false, abandoned: 0, error: thrown instanceof Error ? thrown : new Error(String(thrown)) };
     }
-    const { say } = progress;
-    cluster = await Cluster.open(
-      { flags, prepared, directory: directory.path, isRecorded, log, logSink, metrics: () => metrics.render(), rates, ledger, say },
+  }
+
+  /** Lets go of everything, whatever happened, and says what came of it. */
+  async close(end: RunEnd): Promise<Summary> {
+    const elapsedMs = performance.now() - this.#startedAt;
+    const state = end.complete ? "complete" : "stopped";
+    this.#noteSpent();
+    for (const release of this.#releases) release();
+    await this.#rows?.close();
+    await Promise.all([this.#scraped?.stop(), this.#sandboxes?.stop(), this.#answers?.close(), this.#journal?.stop()]);
+    if (end.complete) await removeJournal(this.#directory.path);
+    await Promise.all([this.#tracing?.close(), this.#metrics?.close(), this.#logSink.close()]);
+    const error = await this.#directory.close(state).then(
+      () => end.error,
+      (failure: unknown) => end.error ?? failure,
+    );
+    this.#log.write("info", state, { ...this.#directory.counts, abandoned: end.abandoned });
+    await this.#log.close();
+    return this.#summary({ state, abandoned: end.abandoned, elapsedMs, error });
+  }
+
+  async #begin(): Promise<Run> {
+    const { loaded, modelSite } = this.#prepared;
+    const { name } = loaded.recipe;
+    modelSite.say = (level, what) => this.#log.write(level, what);
+    this.#sayBeginning();
+    this.#tracing = await createTracing(process.env, name, version);
+    this.#metrics = await createMetrics(process.env, { run: name, host: DRIVER_NAME, version }, () => this.#observation());
+    this.#rows = await this.#work.open();
+    return await startRun(this.#options(this.#rows));
+  }
+
+  /** What was spent counts from the first start on. Alone, this process spends; else hosts tell what they did. */
+  #openLedger(): Ledger {
+    const { spent, recorded } = this.#directory;
+    const { budget } = this.#prepared.loaded.recipe.run;
+    if (!this.#isAlone) return new Ledger(spent, budget);
+    // Nobody is left who could go on with what a host has said before.
+    const earlier = atLeast(spent, this.#work.replay === null ? recorded.used : NOTHING_SPENT);
+    const ledger = new Ledger({ ...earlier, hosts: {} }, budget);
+    const { modelSite } = this.#prepared;
+    modelSite.permits = new TurnPermits(this.#rates.models, this.#rates);
+    modelSite.onSpent = (now) => ledger.report(DRIVER_NAME, now);
+    return ledger;
+  }
+
+  #openJournal(): Journal | null {
+    if (this.#work.replay !== null || !wantsJournal(this.#prepared.loaded.recipe)) return null;
+    return new Journal({
+      directory: this.#directory.path,
+      isRecorded: (rowId, trial) => this.#directory.recorded.ids.has(rowId, trial),
+      isWriting: (id) => id === this.#writer || this.#cluster?.peer.routing.has(id) === true,
+    });
+  }
+
+  #sayBeginning(): void {
+    const { name, run } = this.#prepared.loaded.recipe;
+    const { tornBytes } = this.#directory.recorded;
+    if (tornBytes > 0) this.#log.write("warning", "cut a torn last line: its task runs again", { bytes: tornBytes });
+    const { expected } = this.#work;
+    const fields = { run: name, expected, recorded: this.#before, runtime: runtime.name, version };
+    this.#log.write("info", this.#before > 0 ? "goes on" : "begins", fields);
+    onAbort(this.#ledger.spentUp, () => {
+      const used = usedUp(this.#ledger.spent, run.budget ?? {});
+      this.#log.write("warning", `run.budget is used up (${used}): no further task begins, what is in flight may finish`);
+    });
+  }
+
+  #options(rows: RowStream): RunOptions {
+    const { loaded, rule, simulatedModels } = this.#prepared;
+    const { concurrency, delivery, max_attempts: maxAttempts } = loaded.recipe.run;
+    const { trials, seed } = this.#work;
+    return {
+      rows,
+      trials,
+      seed,
+      concurrency,
+      delivery,
+      maxAttempts,
+      rule,
+      simulatedModels,
+      isRecorded: (rowId, trial) => this.#isRecorded(rowId, trial),
+      append: (lines, counts) => this.#directory.append(lines, counts),
+      connect: (parts) => this.#connect(parts),
+      onRecord: (record, hops) => this.#onRecord(record, hops),
+      hold: () => (this.#isAlone ? null : this.#ledger.hold(performance.now())),
+      clock: systemClock,
+      tracing: this.#tracing,
+      drain: this.#drain,
+      halt: this.#interrupts.halt,
+    };
+  }
+
+  #isRecorded(rowId: string, trial: number): boolean {
+    return this.#before > 0 && this.#directory.recorded.ids.has(rowId, trial);
+  }
+
+  async #connect(parts: FabricParts): Promise<Fabric> {
+    const render = async (): Promise<string> => (await this.#metrics?.render()) ?? "";
+    this.#scraped = serveMetrics(this.#flags.metrics, await readToken(process.env), render);
+    if (this.#scraped !== null) this.#progress.say(`metrics at ${this.#scraped.url}/metrics`);
+    return this.#isAlone ? this.#connectInMemory(parts) : this.#openCluster(parts, render);
+  }
+
+  async #connectInMemory(parts: FabricParts): Promise<Fabric> {
+    const directory = this.#directory.path;
+    await dismissWorkers(directory);
+    this.#sandboxes = await this.#prepared.openSandboxes(DRIVER_NAME, Object.keys(this.#prepared.loaded.recipe.roles), this.#log);
+    if (this.#work.replay === null) this.#answers = await openAnswers(this.#prepared, { directory, writer: this.#writer, log: this.#log });
+    return connectInMemory(parts, (transport) => createLocalHost(this.#prepared, transport, this.#tracing));
+  }
+
+  async #openCluster(parts: FabricParts, metrics: () => Promise<string>): Promise<Fabric> {
+    this.#cluster = await Cluster.open(
+      {
+        flags: this.#flags,
+        prepared: this.#prepared,
+        directory: this.#directory.path,
+        isRecorded: (rowId, trial) => this.#isRecorded(rowId, trial),
+        log: this.#log,
+        logSink: this.#logSink,
+        metrics,
+        rates: this.#rates,
+        ledger: this.#ledger,
+        say: this.#progress.say,
+      },
       parts,
     );
-    return cluster;
-  };
-  const starting = startRun({
-    rows,
-    trials: work.trials,
-    seed: work.seed,
-    concurrency: run.concurrency,
-    delivery: run.delivery,
-    maxAttempts: run.max_attempts,
-    rule,
-    simulatedModels,
-    isRecorded,
-    append: (lines, counts) => directory.append(lines, counts),
-    connect,
-    onRecord: (record, hops) => {
-      tally.add(record, hops);
-      if (!isAlone) ledger.record(record, performance.now());
-      if (journal !== null) directory.recorded.ids.add(record.id, record.trial);
-      (started.sandboxes ?? cluster)?.release(record.id, record.trial);
-      logFailure(log, record);
-    },
-    hold: () => (isAlone ? null : ledger.hold(performance.now())),
-    clock: systemClock,
-    tracing,
-    drain,
-    halt: interrupts.halt,
-  });
-  const end = await starting.then(
-    (begun) => {
-      running = begun;
-      return begun.ended;
-    },
-    (error: Error): RunEnd => ({ complete: false, abandoned: 0, error }),
-  );
-  const elapsedMs = performance.now() - startedAt;
+    return this.#cluster;
+  }
 
-  clearInterval(spending);
-  rates.stop();
-  directory.noteSpent(ledger.recorded);
-  interrupts.dispose();
-  releaseErrors();
-  releaseConsole();
-  progress.stop();
-  await rows.close();
-  await Promise.all([started.scraped?.stop(), started.sandboxes?.stop(), started.answers?.close(), journal?.stop()]);
-  if (end.complete) await removeJournal(directory.path);
-  await Promise.all([tracing?.close(), metrics.close(), logSink.close()]);
-  const error = await directory.close(end.complete ? "complete" : "stopped").then(
-    () => end.error,
-    (failure: unknown) => end.error ?? failure,
-  );
-  log.write("info", end.complete ? "complete" : "stopped", { ...directory.counts, abandoned: end.abandoned });
-  await log.close();
-  return {
-    name,
-    directory: directory.path,
-    state: end.complete ? "complete" : "stopped",
-    simulated,
-    replayed: isReplay,
-    expected,
-    ...directory.counts,
-    recorded_before: before,
-    abandoned: end.abandoned,
-    elapsed_ms: Math.round(elapsedMs),
-    hops: tally.hops,
-    usage: tally.usage,
-    cost: tally.cost,
-    spent: ledger.spent,
-    budget: run.budget ?? null,
-    stop_reasons: tally.stopReasons,
-    errors: tally.errors,
-    score: tally.score.count === 0 ? null : { scored: tally.score.count, mean: tally.score.sum / tally.score.count },
-    wire_bytes: wireBytesOf(cluster),
-    error: error instanceof MatrixError || error === null ? error : new MatrixError("storage_failed", String(error), { cause: error }),
-  };
+  #onRecord(record: RecordHead, hops: number): void {
+    this.#tally.add(record, hops);
+    if (!this.#isAlone) this.#ledger.record(record, performance.now());
+    if (this.#journal !== null) this.#directory.recorded.ids.add(record.id, record.trial);
+    (this.#sandboxes ?? this.#cluster)?.release(record.id, record.trial);
+    logFailure(this.#log, record);
+  }
+
+  #noteSpent(): void {
+    this.#directory.noteSpent(this.#ledger.recorded);
+  }
+
+  #snapshot(): Snapshot {
+    return {
+      name: this.#prepared.loaded.recipe.name,
+      simulated: this.#work.simulated,
+      expected: this.#work.expected,
+      ...this.#directory.counts,
+      before: this.#before,
+      inFlight: this.#running?.inFlight ?? 0,
+      elapsedMs: performance.now() - this.#startedAt,
+      roles: this.#running?.roles ?? [],
+      promptTokens: this.#tally.usage.prompt_tokens,
+      completionTokens: this.#tally.usage.completion_tokens,
+      cost: this.#tally.cost,
+      stopping: this.#drain.aborted,
+    };
+  }
+
+  #observation(): Observation {
+    const { usage } = this.#tally;
+    return {
+      roles: this.#running?.roles ?? [],
+      broker: this.#cluster?.peer.broker.counts ?? null,
+      refusedRequests: this.#cluster?.peer.refused ?? {},
+      tasks: { inFlight: this.#running?.inFlight ?? 0, expected: this.#work.expected, ...this.#directory.counts },
+      models: this.#prepared.modelSite.models,
+      tokens: { prompt: usage.prompt_tokens, completion: usage.completion_tokens },
+    };
+  }
+
+  #summary({ state, abandoned, elapsedMs, error }: Pick<Summary, "state" | "abandoned"> & { elapsedMs: number; error: unknown }): Summary {
+    const { name, run } = this.#prepared.loaded.recipe;
+    const { hops, usage, cost, stopReasons, errors, score } = this.#tally;
+    return {
+      name,
+      directory: this.#directory.path,
+      state,
+      simulated: this.#work.simulated,
+      replayed: this.#work.replay !== null,
+      expected: this.#work.expected,
+      ...this.#directory.counts,
+      recorded_before: this.#before,
+      abandoned,
+      elapsed_ms: Math.round(elapsedMs),
+      hops,
+      usage,
+      cost,
+      spent: this.#ledger.spent,
+      budget: run.budget ?? null,
+      stop_reasons: stopReasons,
+      errors,
+      score: score.count === 0 ? null : { scored: score.count, mean: score.sum / score.count },
+      wire_bytes: this.#cluster?.wireBytes ?? null,
+      error: error instanceof MatrixError || error === null ? error : new MatrixError("storage_failed", String(error), { cause: error }),
+    };
+  }
 }
 
 function onAbort(signal: AbortSignal, act: () => void): void {
   if (signal.aborted) act();
   else signal.addEventListener("abort", act, { once: true });
-}
-
-function wireBytesOf(cluster: Cluster | null): number | null {
-  return cluster === null ? null : cluster.wireBytes;
 }
 
 /** Every role, in this process. */
