@@ -45,7 +45,8 @@ export function createConnection({ ip, connectTimeoutMs }: ConnectionOptions): S
       request.on("close", () => signal.removeEventListener("abort", abort));
       request.on("error", (error) => {
         const isOurs = error === signal.reason || error instanceof Unreachable;
-        reject(isOurs || isConnected() ? error : new Unreachable(messageOf(error), { cause: error }));
+        const wasSent = isConnected() && (error as NodeJS.ErrnoException).syscall !== "connect";
+        reject(isOurs || wasSent ? error : new Unreachable(messageOf(error), { cause: error }));
       });
       request.on("response", resolve);
       request.end(body);
@@ -95,7 +96,8 @@ function leadTo(ip: string): LookupFunction {
 function watchConnection(request: ClientRequest, connected: "connect" | "secureConnect", timeoutMs: number): () => boolean {
   let isConnected = false;
   request.once("socket", (socket) => {
-    isConnected = !socket.connecting;
+    // One that is used again, or was quicker than this event.
+    isConnected = request.reusedSocket || (connected === "connect" && !socket.connecting);
     if (isConnected) return;
     const timer = setTimeout(() => request.destroy(new Unreachable(`no connection within ${timeoutMs} ms`)), timeoutMs);
     socket.once(connected, () => {
