@@ -67,22 +67,23 @@ async function measure(label: string, url: string, more: Partial<OpenaiModelConf
     most = Math.max(most, site.models[0]?.replicas[0]?.inFlight ?? 0);
     peak = Math.max(peak, process.memoryUsage.rss());
   }, LOOK_MS);
-  const { signal } = new AbortController();
   const [startedAt, cpu] = [performance.now(), process.cpuUsage()];
   const count = inFlight * Number(values.rounds);
-  const answers = await Promise.all(
-    Array.from({ length: count }, (_, i) =>
-      model.chat(
-        { messages: [{ role: "user", content: `${PROMPT}${i}` }], seed: Number(values.seed) + i, sampling: {}, origin: null },
-        signal,
-      ),
-    ),
-  );
+  let next = 0;
+  let tries = 0;
+  const askOneAfterTheOther = async (): Promise<void> => {
+    while (next < count) {
+      const seed = Number(values.seed) + next++;
+      const messages = [{ role: "user" as const, content: `${PROMPT}${seed}` }];
+      const { usage } = await model.chat({ messages, seed, sampling: {}, origin: null }, new AbortController().signal);
+      tries += usage.requests;
+    }
+  };
+  await Promise.all(Array.from({ length: inFlight }, askOneAfterTheOther));
   const seconds = (performance.now() - startedAt) / 1000;
   const { user, system } = process.cpuUsage(cpu);
   clearInterval(timer);
   lags.sort((a, b) => a - b);
-  const tries = answers.reduce((sum, { usage }) => sum + usage.requests, 0);
   const lag = [quantile(lags, 0.5), quantile(lags, 0.99), quantile(lags, 1)] as const;
   return [label, most, count / seconds, ...lag, (user + system) / 1000 / count, peak / 2 ** 20, tries];
 }
