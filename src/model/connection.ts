@@ -1,5 +1,5 @@
-// HTTP to one address of an endpoint, in the shape of fetch. Bun's own fetch has at most 256 requests under way in a process and
-// takes a server that does not accept for one that thinks; node:http has neither trait, on Bun and on Deno.
+// HTTP to one address of an endpoint. Not fetch: Bun's has at most 256 requests under way in a process, and takes a server that
+// does not accept for one that thinks. node:http has neither trait, on Bun and on Deno.
 
 import { Agent, type ClientRequest, request as httpRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest, Agent as SecureAgent } from "node:https";
@@ -12,37 +12,79 @@ export interface ConnectionOptions {
   readonly connectTimeoutMs: number;
 }
 
+export interface Sent {
+  readonly method: "GET" | "POST";
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string;
+  readonly signal: AbortSignal;
+}
+
 /** Nothing was sent: no connection came about. */
 export class Unreachable extends Error {
   override readonly name = "Unreachable";
 }
 
-export type Fetch = (url: string | URL | Request, init?: RequestInit) => Promise<Response>;
+/** Answers when the head of the response is there. Fails with Unreachable, the signal's reason, or what broke the connection. */
+export type Send = (url: URL, sent: Sent) => Promise<IncomingMessage>;
 
-/** Connections are kept open and used again. Fails with Unreachable, with the signal's reason, or with what broke the connection. */
-export function createFetch({ ip, connectTimeoutMs }: ConnectionOptions): Fetch {
-  // Sockets of a server that had ten thousand requests are worth keeping. The environment's proxies are respected, as fetch does.
+/** Connections are kept open and used again; proxies that the environment names are respected. */
+export function createConnection({ ip, connectTimeoutMs }: ConnectionOptions): Send {
+  // Sockets of a server that had ten thousand requests are worth keeping.
   const pool = { keepAlive: true, maxSockets: Number.POSITIVE_INFINITY, maxFreeSockets: Number.POSITIVE_INFINITY, proxyEnv: process.env };
   const [plain, secure] = [new Agent(pool), new SecureAgent(pool)];
   const lookup = ip === null ? {} : { lookup: leadTo(ip) };
-  return (target, { method = "GET", headers, body, signal } = {}) =>
+  return (url, { method, headers, body, signal }) =>
     new Promise((resolve, reject) => {
-      if (signal?.aborted === true) return reject(signal.reason);
-      const url = new URL(String(target));
+      if (signal.aborted) return reject(signal.reason);
       const isSecure = url.protocol === "https:";
-      const options = { method, headers: Object.fromEntries(new Headers(headers)), agent: isSecure ? secure : plain, ...lookup };
+      const options = { method, headers, agent: isSecure ? secure : plain, ...lookup };
       const request = (isSecure ? httpsRequest : httpRequest)(url, options);
       const isConnected = watchConnection(request, isSecure ? "secureConnect" : "connect", connectTimeoutMs);
-      const abort = (): void => void request.destroy(signal?.reason);
-      signal?.addEventListener("abort", abort, { once: true });
-      request.on("close", () => signal?.removeEventListener("abort", abort));
+      const abort = (): void => void request.destroy(signal.reason);
+      signal.addEventListener("abort", abort, { once: true });
+      request.on("close", () => signal.removeEventListener("abort", abort));
       request.on("error", (error) => {
-        const isOurs = error === signal?.reason || error instanceof Unreachable;
-        reject(isOurs || isConnected() ? error : new Unreachable(messageOf(error), { cause: error }));
+        const isOurs = error === signal.reason || error instanceof Unreachable;
+        const wasSent = isConnected() && (error as NodeJS.ErrnoException).syscall !== "connect";
+        reject(isOurs || wasSent ? error : new Unreachable(messageOf(error), { cause: error }));
       });
-      request.on("response", (message) => resolve(responseOf(message)));
+      request.on("response", resolve);
       request.end(body);
     });
+}
+
+/** Fails when it breaks off. */
+export function readText(message: IncomingMessage): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const chunks: Uint8Array[] = [];
+    message.on("data", (chunk: Uint8Array) => chunks.push(chunk));
+    message.on("end", () => resolve(Buffer.concat(chunks).toString()));
+    message.on("error", reject);
+    message.on("close", () => reject(new Error("the connection was closed")));
+  });
+}
+
+/** The data of server-sent events, until "[DONE]" or the end. Fails when it breaks off. */
+export async function* readEvents(message: IncomingMessage): AsyncGenerator<string> {
+  const decoder = new TextDecoder();
+  let rest = "";
+  let data: string[] = [];
+  for await (const chunk of message.iterator({ destroyOnReturn: false })) {
+    const lines = (rest + decoder.decode(chunk, { stream: true })).split(/\r\n|\n|\r/);
+    rest = lines.pop() ?? "";
+    for (const line of lines) {
+      if (line.startsWith("data:")) data.push(line.slice("data:".length).trimStart());
+      if (line !== "" || data.length === 0) continue;
+      const event = data.join("\n");
+      data = [];
+      if (event === "[DONE]") {
+        // To its end, so that the connection can be used again.
+        message.resume();
+        return;
+      }
+      yield event;
+    }
+  }
 }
 
 function leadTo(ip: string): LookupFunction {
@@ -54,7 +96,8 @@ function leadTo(ip: string): LookupFunction {
 function watchConnection(request: ClientRequest, connected: "connect" | "secureConnect", timeoutMs: number): () => boolean {
   let isConnected = false;
   request.once("socket", (socket) => {
-    isConnected = !socket.connecting;
+    // One that is used again, or was quicker than this event.
+    isConnected = request.reusedSocket || (connected === "connect" && !socket.connecting);
     if (isConnected) return;
     const timer = setTimeout(() => request.destroy(new Unreachable(`no connection within ${timeoutMs} ms`)), timeoutMs);
     socket.once(connected, () => {
@@ -64,29 +107,4 @@ function watchConnection(request: ClientRequest, connected: "connect" | "secureC
     socket.once("close", () => clearTimeout(timer));
   });
   return () => isConnected;
-}
-
-function responseOf(message: IncomingMessage): Response {
-  const headers = new Headers();
-  for (const [name, value] of Object.entries(message.headers)) if (value !== undefined) headers.set(name, String(value));
-  // A reader that has all it wants (a stream's "[DONE]") cancels what still comes.
-  let isCancelled = false;
-  const body = new ReadableStream<Uint8Array>({
-    start(controller) {
-      message.on("data", (chunk: Uint8Array) => {
-        if (isCancelled) return;
-        controller.enqueue(chunk);
-        if ((controller.desiredSize ?? 1) <= 0) message.pause();
-      });
-      message.on("end", () => isCancelled || controller.close());
-      message.on("error", (error) => isCancelled || controller.error(error));
-    },
-    pull: () => void message.resume(),
-    cancel: () => {
-      isCancelled = true;
-      // To its end: the connection can be used again.
-      message.resume();
-    },
-  });
-  return new Response(body, { status: message.statusCode ?? 500, headers });
 }

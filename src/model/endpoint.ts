@@ -1,18 +1,17 @@
-// One try against one address of an OpenAI-compatible endpoint by the stock client, and the one place where what the endpoint
-// says becomes ours: an answer, an outcome (src/model/stops.ts) or a typed error.
+// One try against one address of an OpenAI-compatible endpoint, and the one place where what the endpoint says becomes ours: an
+// answer, an outcome (src/model/stops.ts) or a typed error. Not by the stock client: half of what a request costs was its.
 
-import OpenAI from "openai";
+import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import { type ErrorCode, MatrixError, messageOf } from "../error.ts";
 import type { OpenaiModelConfig } from "../recipe/schema.ts";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
+import { version } from "../version.ts";
 import type { Address } from "./addresses.ts";
-import { createFetch, type Fetch, Unreachable } from "./connection.ts";
+import { createConnection, readEvents, readText, type Send, Unreachable } from "./connection.ts";
 import type { ChatAnswer, ChatRequest } from "./contract.ts";
 import { unansweredError, unansweredOf } from "./stops.ts";
 import { Assembly } from "./stream.ts";
 
-/** The client insists on a key; endpoints without one ignore it. */
-const NO_KEY = "none";
 /** What the server's words are cut to, in errors and records. */
 const SAID_MAX = 2000;
 const PROBE_TIMEOUT_MS = 5000;
@@ -21,24 +20,25 @@ const GIVEN_UP = ["abort", "error"];
 
 export class Endpoint {
   readonly #config: OpenaiModelConfig;
-  readonly #url: string;
-  readonly #client: OpenAI;
+  readonly #label: string;
+  readonly #send: Send;
+  readonly #headers: Readonly<Record<string, string>>;
+  readonly #completions: URL;
+  readonly #models: URL;
 
   constructor(config: OpenaiModelConfig, { url, ip, label }: Address) {
+    const { api_key: key = "", headers, connect_timeout: connectTimeoutMs } = config;
     this.#config = config;
-    this.#url = label;
-    const fetch = createFetch({ ip, connectTimeoutMs: config.connect_timeout });
-    this.#client = new OpenAI({
-      baseURL: url,
-      apiKey: config.api_key === undefined || config.api_key === "" ? NO_KEY : config.api_key,
-      defaultHeaders: config.headers,
-      organization: null,
-      project: null,
-      fetch: failing(fetch) as typeof globalThis.fetch,
-      // Time-outs and retries are ours: one policy, every try counted.
-      timeout: 2 ** 31 - 1,
-      maxRetries: 0,
-    });
+    this.#label = label;
+    this.#send = createConnection({ ip, connectTimeoutMs });
+    this.#headers = {
+      "content-type": "application/json",
+      "user-agent": `matrix/${version}`,
+      ...(key === "" ? {} : { authorization: `Bearer ${key}` }),
+      ...headers,
+    };
+    this.#completions = below(url, "chat/completions");
+    this.#models = below(url, "models");
   }
 
   /** Fails with a MatrixError, or with the signal's reason. */
@@ -50,7 +50,7 @@ export class Endpoint {
       return answerOf(silence === undefined ? await this.#whole(body, limits) : await this.#streamed(body, limits));
     } catch (thrown) {
       signal.throwIfAborted();
-      if (limits.passed !== null) throw new MatrixError("model_timeout", `${this.#url} gave ${limits.passed}`, { cause: thrown });
+      if (limits.passed !== null) throw new MatrixError("model_timeout", `${this.#label} gave ${limits.passed}`, { cause: thrown });
       return this.#translate(thrown);
     }
   }
@@ -58,56 +58,69 @@ export class Endpoint {
   /** Whether anything answers there. That it has models to list is not asked. */
   async isThere(): Promise<boolean> {
     try {
-      await this.#client.models.list({ signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });
-      return true;
-    } catch (thrown) {
-      const cause = causeOf(thrown);
-      return cause instanceof HttpFailure ? cause.status < 500 : thrown instanceof SyntaxError;
+      const response = await this.#send(this.#models, {
+        method: "GET",
+        headers: this.#headers,
+        signal: AbortSignal.timeout(PROBE_TIMEOUT_MS),
+      });
+      response.resume();
+      return (response.statusCode ?? 500) < 500;
+    } catch {
+      return false;
     }
   }
 
   async #whole(body: JsonObject, { signal }: TimeLimits): Promise<unknown> {
-    return this.#client.chat.completions.create(body as unknown as OpenAI.ChatCompletionCreateParamsNonStreaming, { signal });
+    return JSON.parse(await readText(await this.#post(body, signal)));
   }
 
   async #streamed(body: JsonObject, limits: TimeLimits): Promise<unknown> {
-    const streaming = { ...body, stream: true, stream_options: { include_usage: true } };
-    const { signal } = limits;
-    const chunks = await this.#client.chat.completions.create(streaming as unknown as OpenAI.ChatCompletionCreateParamsStreaming, {
-      signal,
-    });
+    const response = await this.#post({ ...body, stream: true, stream_options: { include_usage: true } }, limits.signal);
     const assembly = new Assembly();
-    for await (const chunk of chunks) {
+    for await (const event of readEvents(response)) {
       limits.heard();
-      assembly.add(chunk as unknown as JsonObject);
+      const chunk: unknown = JSON.parse(event);
+      if (!isJsonObject(chunk)) throw badAnswer("an event of it is no object");
+      if (isJsonObject(chunk["error"])) throw new StreamFailure(chunk);
+      assembly.add(chunk);
     }
-    // The client takes an aborted stream for one that ended.
-    signal.throwIfAborted();
     if (assembly.completion === null) throw new Error("the stream ended before the answer did");
     return assembly.completion;
   }
 
+  async #post(body: JsonObject, signal: AbortSignal): Promise<IncomingMessage> {
+    const response = await this.#send(this.#completions, { method: "POST", headers: this.#headers, body: JSON.stringify(body), signal });
+    const { statusCode: status = 500, headers } = response;
+    if (status >= 200 && status < 300) return response;
+    throw new HttpFailure(status, headers, await readText(response));
+  }
+
   /** An outcome is answered, everything else thrown. */
   #translate(thrown: unknown): ChatAnswer {
-    const cause = causeOf(thrown);
     const fail = (code: ErrorCode, message: string, retryAfterMs?: number): MatrixError =>
       new MatrixError(code, message, { cause: thrown, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) });
-    if (cause instanceof MatrixError) throw cause;
-    if (cause instanceof Unreachable) throw fail("model_unavailable", `no connection to ${this.#url}: ${cause.message}`);
-    if (cause instanceof HttpFailure) {
-      const unanswered = cause.status <= 500 ? unansweredError(cause.codes, cause.said) : null;
-      if (unanswered !== null) return emptyAnswer(unanswered === "context_length" ? unanswered : "content_filter", cause.said);
-      throw fail(codeOf(cause), `${this.#url} answered ${cause.status}: ${cause.said}`, retryAfter(cause.headers));
+    if (thrown instanceof MatrixError) throw thrown;
+    if (thrown instanceof Unreachable) throw fail("model_unavailable", `no connection to ${this.#label}: ${thrown.message}`);
+    if (thrown instanceof HttpFailure) {
+      const { status, headers, codes, said } = thrown;
+      const unanswered = status <= 500 ? unansweredError(codes, said) : null;
+      if (unanswered !== null) return emptyAnswer(unanswered === "context_length" ? unanswered : "content_filter", said);
+      throw fail(codeOf(thrown), `${this.#label} answered ${status}: ${said}`, retryAfter(headers));
     }
-    if (cause instanceof OpenAI.APIError && cause.error !== undefined) {
-      // An error in the middle of a stream has no status.
-      const { codes, said } = readError(cause.error);
-      if (unansweredError(codes, said) === "context_length") return emptyAnswer("context_length", said);
-      throw fail("model_failed", `${this.#url} broke off its answer: ${said}`);
+    if (thrown instanceof StreamFailure) {
+      if (unansweredError(thrown.codes, thrown.said) === "context_length") return emptyAnswer("context_length", thrown.said);
+      throw fail("model_failed", `${this.#label} broke off its answer: ${thrown.said}`);
     }
-    if (cause instanceof SyntaxError) throw fail("model_bad_answer", `the answer of ${this.#url} is no JSON: ${cause.message}`);
-    throw fail("model_lost", `${this.#url} went while it answered: ${messageOf(cause)}`);
+    if (thrown instanceof SyntaxError) throw fail("model_bad_answer", `the answer of ${this.#label} is no JSON: ${thrown.message}`);
+    throw fail("model_lost", `${this.#label} went while it answered: ${messageOf(thrown)}`);
   }
+}
+
+/** A path below an endpoint's, whose query stays. */
+function below(base: string, path: string): URL {
+  const url = new URL(base);
+  url.pathname = `${url.pathname.replace(/\/+$/, "")}/${path}`;
+  return url;
 }
 
 function bodyOf(model: string, { messages, seed, sampling, tools, schema }: ChatRequest): JsonObject {
@@ -161,32 +174,34 @@ function badAnswer(what: string): MatrixError {
   return new MatrixError("model_bad_answer", `the answer is no chat completion: ${what}`);
 }
 
-/** An answer that is none of HTTP's 2xx. */
-class HttpFailure extends Error {
-  readonly status: number;
-  readonly headers: Headers;
+/** What an endpoint says instead of an answer. */
+class Failure extends Error {
   readonly codes: readonly string[];
   readonly said: string;
 
-  constructor({ status, headers }: Response, body: string) {
+  constructor(body: unknown) {
     const { codes, said } = readError(body);
     super(said);
-    this.status = status;
-    this.headers = headers;
     this.codes = codes;
     this.said = said;
   }
 }
 
-/** The stock client reads only errors that stand under `error`; vLLM's and SGLang's stand by themselves. */
-function failing(fetch: Fetch): Fetch {
-  return async (url, init) => {
-    const response = await fetch(url, init);
-    if (response.ok) return response;
-    throw new HttpFailure(response, await response.text());
-  };
+/** In the middle of a stream, where it has no status. */
+class StreamFailure extends Failure {}
+
+class HttpFailure extends Failure {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+
+  constructor(status: number, headers: IncomingHttpHeaders, body: string) {
+    super(body);
+    this.status = status;
+    this.headers = headers;
+  }
 }
 
+/** OpenAI's stand under `error`; vLLM's and SGLang's by themselves. */
 function readError(body: unknown): { readonly codes: readonly string[]; readonly said: string } {
   let value = body;
   try {
@@ -201,11 +216,6 @@ function readError(body: unknown): { readonly codes: readonly string[]; readonly
   return { codes: [inner["code"], inner["type"]].filter((code) => typeof code === "string"), said: said === "" ? "nothing more" : said };
 }
 
-/** The client wraps what fetch throws. */
-function causeOf(thrown: unknown): unknown {
-  return thrown instanceof OpenAI.APIConnectionError ? (thrown.cause ?? thrown) : thrown;
-}
-
 function codeOf({ status, codes }: HttpFailure): ErrorCode {
   // A quota that is used up does not come back by waiting.
   if (codes.includes("insufficient_quota")) return "model_refused_request";
@@ -215,11 +225,11 @@ function codeOf({ status, codes }: HttpFailure): ErrorCode {
 }
 
 /** RFC 9110, section 10.2.3: seconds or a date; `retry-after-ms` as OpenAI has it. */
-function retryAfter(headers: Headers): number | undefined {
-  const ms = Number(headers.get("retry-after-ms") ?? Number.NaN);
+function retryAfter(headers: IncomingHttpHeaders): number | undefined {
+  const ms = Number(headers["retry-after-ms"] ?? Number.NaN);
   if (Number.isFinite(ms)) return ms;
-  const value = headers.get("retry-after");
-  if (value === null) return undefined;
+  const value = headers["retry-after"];
+  if (value === undefined) return undefined;
   const waitMs = /^\d+(\.\d+)?$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
   return Number.isFinite(waitMs) ? Math.max(0, waitMs) : undefined;
 }
