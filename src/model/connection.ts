@@ -4,6 +4,7 @@
 import { Agent, type ClientRequest, request as httpRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest, Agent as SecureAgent } from "node:https";
 import { isIPv6, type LookupFunction } from "node:net";
+import { createParser } from "eventsource-parser";
 import { messageOf } from "../error.ts";
 
 export interface ConnectionOptions {
@@ -67,23 +68,20 @@ export function readText(message: IncomingMessage): Promise<string> {
 /** The data of server-sent events, until "[DONE]" or the end. Fails when it breaks off. */
 export async function* readEvents(message: IncomingMessage): AsyncGenerator<string> {
   const decoder = new TextDecoder();
-  let rest = "";
-  let data: string[] = [];
+  let events: string[] = [];
+  const parser = createParser({ onEvent: ({ data }) => void events.push(data) });
   for await (const chunk of message.iterator({ destroyOnReturn: false })) {
-    const lines = (rest + decoder.decode(chunk, { stream: true })).split(/\r\n|\n|\r/);
-    rest = lines.pop() ?? "";
-    for (const line of lines) {
-      if (line.startsWith("data:")) data.push(line.slice("data:".length).trimStart());
-      if (line !== "" || data.length === 0) continue;
-      const event = data.join("\n");
-      data = [];
-      if (event === "[DONE]") {
-        // To its end, so that the connection can be used again.
-        message.resume();
-        return;
+    parser.feed(decoder.decode(chunk, { stream: true }));
+    for (const event of events) {
+      if (event !== "[DONE]") {
+        yield event;
+        continue;
       }
-      yield event;
+      // To its end, so that the connection can be used again.
+      message.resume();
+      return;
     }
+    events = [];
   }
 }
 
