@@ -1,7 +1,7 @@
 // The README keeps its word: its keys are the schema's, its tables the program's, its commands run.
 
 import { describe, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parse } from "smol-toml";
@@ -10,14 +10,15 @@ import { STOP_REASONS } from "../src/task/task.ts";
 import { CORAL, matrix, ROOT, withFolder } from "./matrix.ts";
 
 const README = readFileSync(join(ROOT, "README.md"), "utf8");
-const section = (title: string) => README.split(new RegExp(`^#+ ${title}$`, "m"))[1]?.split(/^## /m)[0] ?? "";
+const RECIPES = readFileSync(join(ROOT, "recipes/README.md"), "utf8");
+const section = (title: string, page = README) => page.split(new RegExp(`^#+ ${title}$`, "m"))[1]?.split(/^## /m)[0] ?? "";
 const blocks = (text: string, language: string) =>
   [...text.matchAll(new RegExp(`^\`\`\`${language}\n([\\s\\S]*?)^\`\`\``, "gm"))].map((match) => match[1] as string);
 
 describe("the README", () => {
   test("lists every key that a recipe may have, and only those", () =>
     withFolder(async (folder) => {
-      const reference = (blocks(section("Every key"), "toml")[0] ?? "").replace(/^extends.*$/m, "");
+      const reference = (blocks(section("Every key", RECIPES), "toml")[0] ?? "").replace(/^extends.*$/m, "");
       await mkdir(join(folder, "data"), { recursive: true });
       await writeFile(join(folder, "data/a.jsonl.zst"), Bun.zstdCompressSync('{"key":1,"lang":"en","question":"q"}\n'));
       const module = {
@@ -57,6 +58,11 @@ describe("the README", () => {
         }
       }
     }));
+
+  test("names every recipe that ships", () => {
+    const shipped = readdirSync(join(ROOT, "recipes")).filter((name) => name.endsWith(".toml"));
+    for (const name of shipped) expect(RECIPES).toContain(`\`${name}\``);
+  });
 
   test("shows the recipe that ships", () => {
     const shown = parse(blocks(section("A recipe"), "toml")[0] ?? "") as Record<string, Record<string, unknown>>;
