@@ -32,9 +32,12 @@ function fedBack(side: Side, { role, result }: Hop, solo: boolean): ChatMessage[
   const spoken = spokenBy(side, result);
   const problem = problemOf(spoken, solo);
   if (problem === null) return null;
-  const error = `Error: your message ${problem}. Nothing of it was done.`;
-  if (spoken.tool_calls === null) return [{ role: "user", content: error }];
-  return [asOwn(spoken), ...spoken.tool_calls.map(({ id }): ChatMessage => ({ role: "tool", content: error, tool_call_id: id }))];
+  const { content, tool_calls: calls } = spoken;
+  const error: ChatMessage = { role: "user", content: `Error: your message ${problem}. Nothing of it was done.` };
+  if (calls === null) return [error];
+  // As text, for servers refuse to read arguments that are no JSON.
+  const called = [...(content === null ? [] : [content]), ...calls.map(({ name, arguments: text }) => `${name}(${text})`)];
+  return [{ role: "assistant", content: called.join("\n") }, error];
 }
 
 function seenBy(side: Side, message: Message): ChatMessage[] {

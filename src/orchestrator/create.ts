@@ -1,6 +1,6 @@
 // From a recipe's [orchestrator] table to the rule: one of the patterns, the user's module, or the user's graph.
 
-import { MatrixError } from "../error.ts";
+import { MatrixError, messageOf } from "../error.ts";
 import { parseGraphPath } from "../recipe/graph-path.ts";
 import type { OrchestratorConfig, PatternConfig } from "../recipe/schema.ts";
 import { createBestOfN } from "./best-of-n.ts";
@@ -21,8 +21,7 @@ export async function createOrchestrator(
   if ("pattern" in config) return createPattern(config);
   if ("graph" in config) return loadGraph(config, loadModule, roles);
   const exported = (await loadModule(config.module))["default"];
-  // A module that has settings exports a function of them.
-  const rule: unknown = typeof exported === "function" ? await exported(config.with) : exported;
+  const rule = await made(exported, config.with, config.module);
   if (isOrchestrator(rule)) return rule;
   throw new MatrixError("module_invalid", `${config.module} does not export an orchestrator`, {
     hint: 'export default orchestrator({ start: (row) => to("role"), next: (state, result) => done() }), or a function of the settings that returns one',
@@ -36,8 +35,18 @@ async function loadGraph(
 ): Promise<Orchestrator> {
   const { module, name } = parseGraphPath(config.graph);
   const exported = (await loadModule(module))[name];
-  const graph: unknown = typeof exported === "function" ? await exported(config.with) : exported;
+  const graph = await made(exported, config.with, config.graph);
   return createGraph(graph, { path: config.graph, roles, score: compileOptional(config.score) }) as unknown as Orchestrator;
+}
+
+/** What has settings exports a function of them, which may refuse them. */
+async function made(exported: unknown, settings: unknown, path: string): Promise<unknown> {
+  if (typeof exported !== "function") return exported;
+  try {
+    return await exported(settings);
+  } catch (cause) {
+    throw new MatrixError("module_invalid", `${path} refuses orchestrator.with: ${messageOf(cause)}`, { cause });
+  }
 }
 
 function createPattern(config: PatternConfig): Orchestrator {

@@ -145,8 +145,7 @@ export class DockerSandbox implements Sandbox {
       const { Running, ExitCode, Pid } = await started.inspect({ abortSignal: this.#life.signal });
       if (!Running && ExitCode !== null) {
         // Never a process: the engine could not start one in this container, and says why in the place of output.
-        if (Pid === 0)
-          throw new MatrixError("sandbox_lost", `sandbox ${this.id} starts no more commands: ${String(stdout.read() ?? "").trim()}`);
+        if (Pid === 0) throw new MatrixError("sandbox_lost", `sandbox ${this.id} starts no more commands: ${said(stdout)}`);
         return ExitCode;
       }
       await pause(EXIT_POLL_MS);
@@ -182,6 +181,11 @@ export class DockerSandbox implements Sandbox {
     this.#end.resolve(reason);
     this.#life.abort();
   }
+}
+
+function said(output: PassThrough): string {
+  const text = String(output.read() ?? "").trim();
+  return text === "" ? "its engine does not say why" : text;
 }
 
 async function within(ms: number, settled: Promise<unknown>): Promise<boolean> {

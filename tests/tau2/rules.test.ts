@@ -209,7 +209,7 @@ describe.if(python !== null)("our rules and the official orchestrator", () => {
     expect(told.filter(([, , content]) => content.startsWith("Error: "))).toEqual([
       ["user", "user", "Error: your message is empty. Nothing of it was done."],
       ["assistant", "user", "Error: your message is empty. Nothing of it was done."],
-      ["assistant", "tool", "Error: your message calls create_task with arguments that are no JSON object. Nothing of it was done."],
+      ["assistant", "user", "Error: your message calls create_task with arguments that are no JSON object. Nothing of it was done."],
     ]);
     expect(messagesOf(ending).map(({ role }) => role)).toEqual(["assistant", "user", "assistant", "tool", "assistant", "user"]);
   });
