@@ -131,6 +131,7 @@ async function run(command: readonly string[]): Promise<Ran> {
   const wallSeconds = (performance.now() - began) / 1000;
   clearInterval(sampling);
   const { cpuMs } = addUsed(watch.stop().values());
+  console.error(`  ${wallSeconds.toFixed(0)} s, ${(cpuMs / 1000).toFixed(0)} s of CPU: ${command.slice(0, 4).join(" ")}`);
   if (code !== 0) throw new Error(`${command.join(" ")} ended with exit ${code}: ${stderr}`);
   return { stdout, wallSeconds, cpuSeconds: cpuMs / 1000, peakMb: peakKb / 1000 };
 }
