@@ -77,7 +77,7 @@ describe("the house", () => {
       dockerode: /^sandbox\/docker(-client|-sandbox)?\.ts$/,
       commander: /^(main\.ts|cli\/)/,
       hono: /^((model|peer)\/server|cli\/metrics-server)\.ts$/,
-      valibot: /^(recipe\/(schema|validate)|peer\/control|agent\/exec|driver\/(manifest|verify|driver-file))\.ts$/,
+      valibot: /^(recipe\/((\w+-)?schema|validate|difference)|peer\/control|agent\/exec|driver\/(manifest|verify|driver-file))\.ts$/,
       "yocto-queue": /^(host\/role|model\/(limit|line))\.ts$/,
       "fastest-levenshtein": /^(recipe\/validate|dataset\/files)\.ts$/,
     };

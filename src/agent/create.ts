@@ -3,7 +3,9 @@
 import { readFile } from "node:fs/promises";
 import { MatrixError, messageOf } from "../error.ts";
 import type { ChatMessage, Model } from "../model/contract.ts";
-import type { OrchestratorConfig, RoleConfig, TemplateSource } from "../recipe/schema.ts";
+import type { OrchestratorConfig } from "../recipe/orchestrator-schema.ts";
+import type { RoleConfig } from "../recipe/schema.ts";
+import type { TemplateSource } from "../recipe/value-schema.ts";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import type { Task } from "../task/task.ts";
 import { createAttach } from "./attachments.ts";

@@ -3,8 +3,8 @@
 import { Command, Option } from "commander";
 import { MatrixError } from "../error.ts";
 import type { ChatMessage } from "../model/contract.ts";
+import type { OpenaiModelConfig } from "../recipe/model-schema.ts";
 import { isOfRole } from "../recipe/process-role.ts";
-import type { OpenaiModelConfig } from "../recipe/schema.ts";
 import { unisolated } from "../sandbox/site.ts";
 import { type OverrideFlags, overrideOptions, overridesOf } from "./flags.ts";
 import { grouped } from "./panel.ts";

@@ -4,7 +4,8 @@ import type { Problem } from "../error.ts";
 import type { Rate } from "../model/rate.ts";
 import { joinKey } from "../recipe/key-path.ts";
 import type { LoadedRecipe } from "../recipe/load.ts";
-import type { ModelConfig, Recipe } from "../recipe/schema.ts";
+import type { ModelConfig } from "../recipe/model-schema.ts";
+import type { Recipe } from "../recipe/schema.ts";
 
 /** Of the models that have one. */
 export function ratesOf({ models }: Recipe): ReadonlyMap<string, Rate> {

@@ -9,7 +9,7 @@ import { createModelServer } from "../model/server.ts";
 import { LOOPBACK, parseAddress } from "../peer/address.ts";
 import { serve } from "../platform.ts";
 import { loadModel, loadRecipe } from "../recipe/load.ts";
-import type { SimulatedModelConfig } from "../recipe/schema.ts";
+import type { SimulatedModelConfig } from "../recipe/model-schema.ts";
 
 interface ServeFlags {
   readonly listen: string;

@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { Command, Option } from "commander";
 import { EXIT, MatrixError, messageOf } from "../error.ts";
-import { isImagePath } from "../recipe/schema.ts";
+import { isImagePath } from "../recipe/sandbox-schema.ts";
 import { ApptainerSandboxes, findApptainer, reportApptainer } from "../sandbox/apptainer.ts";
 import { type EngineName, type EngineReport, LIMITS, type Sandboxes, type SandboxSpec } from "../sandbox/contract.ts";
 import { DockerSandboxes } from "../sandbox/docker.ts";

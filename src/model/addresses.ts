@@ -5,7 +5,7 @@ import { lookup } from "node:dns/promises";
 import { readFile } from "node:fs/promises";
 import { isIPv6 } from "node:net";
 import { messageOf } from "../error.ts";
-import { isEndpointUrl, type OpenaiModelConfig } from "../recipe/schema.ts";
+import { isEndpointUrl, type OpenaiModelConfig } from "../recipe/model-schema.ts";
 
 /** How old what was found may be. */
 const FILE_AGE_MAX_MS = 1000;

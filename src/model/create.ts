@@ -1,7 +1,8 @@
 // From a recipe's [models.NAME] table to a Model: a limit around a retry loop around one try, whatever answers.
 
 import { MatrixError } from "../error.ts";
-import type { ModelConfig, ScriptedModelConfig, SimulatedModelConfig, TemplateSource } from "../recipe/schema.ts";
+import type { ModelConfig, ScriptedModelConfig, SimulatedModelConfig } from "../recipe/model-schema.ts";
+import type { TemplateSource } from "../recipe/value-schema.ts";
 import { createRandom, deriveSeed } from "../task/seed.ts";
 import type { Usage } from "../task/task.ts";
 import type { ChatAnswer, Model } from "./contract.ts";

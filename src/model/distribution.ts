@@ -1,6 +1,6 @@
 // Draws from the named distributions of a recipe: latencies in milliseconds, lengths in tokens.
 
-import type { Distribution } from "../recipe/schema.ts";
+import type { Distribution } from "../recipe/value-schema.ts";
 
 /** One draw, never below zero. */
 export function sample(distribution: Distribution, random: () => number): number {

@@ -3,7 +3,7 @@
 
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import { type ErrorCode, MatrixError, messageOf } from "../error.ts";
-import type { OpenaiModelConfig } from "../recipe/schema.ts";
+import type { OpenaiModelConfig } from "../recipe/model-schema.ts";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import { version } from "../version.ts";
 import type { Address } from "./addresses.ts";

@@ -1,7 +1,7 @@
 // An OpenAI-compatible model of one or many replicas: a try takes a place at one, asks, and tells what it learned of it.
 
 import { MatrixError } from "../error.ts";
-import type { OpenaiModelConfig } from "../recipe/schema.ts";
+import type { OpenaiModelConfig } from "../recipe/model-schema.ts";
 import type { ChatRequest } from "./contract.ts";
 import type { Replica } from "./replica.ts";
 import { Replicas } from "./replicas.ts";

@@ -5,7 +5,7 @@
 // One that said when to come back (Retry-After) is up and gets nothing until then.
 
 import { type ErrorCode, type MatrixError, messageOf } from "../error.ts";
-import type { OpenaiModelConfig } from "../recipe/schema.ts";
+import type { OpenaiModelConfig } from "../recipe/model-schema.ts";
 import type { Address } from "./addresses.ts";
 import { Endpoint } from "./endpoint.ts";
 import { backoffMs } from "./retry.ts";

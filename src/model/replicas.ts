@@ -3,7 +3,7 @@
 // room they wait here, and whoever comes free takes first what is its own.
 
 import { MatrixError } from "../error.ts";
-import type { OpenaiModelConfig } from "../recipe/schema.ts";
+import type { OpenaiModelConfig } from "../recipe/model-schema.ts";
 import { hash64 } from "../task/seed.ts";
 import { type Addresses, createAddresses } from "./addresses.ts";
 import { Line } from "./line.ts";

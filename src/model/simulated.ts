@@ -3,7 +3,7 @@
 // retry can succeed. The same core answers in process and behind `matrix model serve`.
 
 import { MatrixError, messageOf } from "../error.ts";
-import type { SimulatedModelConfig } from "../recipe/schema.ts";
+import type { SimulatedModelConfig } from "../recipe/model-schema.ts";
 import type { JsonObject } from "../task/json.ts";
 import { createRandom, deriveSeed } from "../task/seed.ts";
 import type { Usage } from "../task/task.ts";

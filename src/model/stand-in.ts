@@ -2,7 +2,7 @@
 // asks nobody. The time that an answer would have taken passes for whoever counts it, and for nobody else.
 
 import { AsyncLocalStorage } from "node:async_hooks";
-import { EXPECTED, type ModelConfig, PLAIN_SIMULATION, type SimulatedModelConfig } from "../recipe/schema.ts";
+import { EXPECTED, type ModelConfig, PLAIN_SIMULATION, type SimulatedModelConfig } from "../recipe/model-schema.ts";
 import { createRandom, deriveSeed } from "../task/seed.ts";
 import type { ChatAnswer, Model } from "./contract.ts";
 import { createModel, loadReplies, type ModelParts, simulatedError } from "./create.ts";

@@ -2,7 +2,7 @@
 // accepted ends the task at once: rejection sampling. Candidates come one after the other, so that nothing is spent on those
 // after the accepted one, or at once in branches, of which the accepted one makes the others idle. All stay in the record.
 
-import type { PatternConfig } from "../recipe/schema.ts";
+import type { PatternConfig } from "../recipe/orchestrator-schema.ts";
 import type { Json, JsonObject } from "../task/json.ts";
 import { isUnanswered, type Unanswered } from "../task/task.ts";
 import { type Done, done, fork, type Orchestrator, type Route, type RouteContext, to } from "./contract.ts";

@@ -1,7 +1,7 @@
 // dialogue: speakers in turn until a condition holds or the turns are used up. After each turn the roles `between` run in
 // order (an extractor, a judge); the last one's result is the outcome of the task.
 
-import type { PatternConfig } from "../recipe/schema.ts";
+import type { PatternConfig } from "../recipe/orchestrator-schema.ts";
 import type { Json, JsonObject } from "../task/json.ts";
 import { done, type EndReason, type Orchestrator, type Route, type RouteContext, to } from "./contract.ts";
 import { compileOptional, outcomeOf, scoreOf, variablesOf } from "./results.ts";

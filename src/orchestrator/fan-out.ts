@@ -1,6 +1,6 @@
 // fan-out: several roles asked at once, each in a branch of its own, and then the roles that make something of all answers.
 
-import type { PatternConfig } from "../recipe/schema.ts";
+import type { PatternConfig } from "../recipe/orchestrator-schema.ts";
 import { isJsonObject, type JsonObject } from "../task/json.ts";
 import { isUnanswered } from "../task/task.ts";
 import { done, fork, type Orchestrator, type Route, type RouteContext, to } from "./contract.ts";

@@ -1,6 +1,6 @@
 // pipeline: stages in order, each of which may end the task early as filtered. Most rows of a curation run end here.
 
-import type { PatternConfig } from "../recipe/schema.ts";
+import type { PatternConfig } from "../recipe/orchestrator-schema.ts";
 import { done, type Orchestrator, to } from "./contract.ts";
 import { compileOptional, outcomeOf, scoreOf, variablesOf } from "./results.ts";
 

@@ -1,6 +1,6 @@
 // tool-loop: a speaker and its tools in turn until it stops calling them (or a condition holds), then perhaps a reward role.
 
-import type { PatternConfig } from "../recipe/schema.ts";
+import type { PatternConfig } from "../recipe/orchestrator-schema.ts";
 import type { Json } from "../task/json.ts";
 import { isJsonObject } from "../task/json.ts";
 import { done, type EndReason, type Orchestrator, type Route, type RouteContext, to } from "./contract.ts";

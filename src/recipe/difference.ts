@@ -5,7 +5,8 @@ import { isDeepStrictEqual } from "node:util";
 import * as v from "valibot";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import { joinKey, matchesKey, splitKey, valueAt } from "./key-path.ts";
-import { FREE_KEYS, GROWING_KEYS, recipeSchema } from "./schema.ts";
+import { FREE_KEYS, GROWING_KEYS } from "./keys.ts";
+import { recipeSchema } from "./schema.ts";
 
 export interface Difference {
   readonly key: string;

@@ -4,11 +4,12 @@ import { MatrixError, type Problem } from "../error.ts";
 import type { JsonObject } from "../task/json.ts";
 import { type Environment, fillSecrets, leafProblems, mergeTables, resolveLayer } from "./compose.ts";
 import { joinKey, splitKey, valueAt } from "./key-path.ts";
+import type { SimulatedModelConfig } from "./model-schema.ts";
 import { positionsOf } from "./position.ts";
 import { mayHoldSecret } from "./problem.ts";
 import { withProcesses } from "./process-role.ts";
 import { checkReferences, filesOf } from "./references.ts";
-import type { Recipe, SimulatedModelConfig } from "./schema.ts";
+import type { Recipe } from "./schema.ts";
 import { readOverride, readSources, type Source, writeToml } from "./source.ts";
 import { type Complaint, validateRecipe } from "./validate.ts";
 

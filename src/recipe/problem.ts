@@ -2,7 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import type { Problem } from "../error.ts";
-import { isSecretKey } from "./schema.ts";
+import { isSecretKey } from "./keys.ts";
 
 const SOURCE_LINE_MAX = 160;
 /** Where a secret may stand by mistake, also under a misspelt key. */

@@ -2,7 +2,8 @@
 // run, watched and restarted like a program in a sandbox, so it is one: in a sandbox that isolates nothing.
 
 import { isModule } from "./files.ts";
-import { BUILT_IN_AGENTS, PLAIN_PROCESSES, type Recipe, type RoleConfig } from "./schema.ts";
+import { PLAIN_PROCESSES } from "./sandbox-schema.ts";
+import { BUILT_IN_AGENTS, type Recipe, type RoleConfig } from "./schema.ts";
 
 /** The recipe with a sandbox for each such role. `env` is what the programs find in their environment. */
 export function withProcesses(recipe: Recipe, env: Readonly<Record<string, string | undefined>>): Recipe {

@@ -6,8 +6,10 @@ import { compileExpression } from "./expression.ts";
 import { parseGraphPath } from "./graph-path.ts";
 import { interpreterOf } from "./interpreter.ts";
 import { joinKey } from "./key-path.ts";
+import type { OrchestratorConfig } from "./orchestrator-schema.ts";
 import { isOfRole } from "./process-role.ts";
-import { BUILT_IN_AGENTS, isImagePath, type OrchestratorConfig, type Recipe, type RoleConfig, type SandboxConfig } from "./schema.ts";
+import { isImagePath, type SandboxConfig } from "./sandbox-schema.ts";
+import { BUILT_IN_AGENTS, type Recipe, type RoleConfig } from "./schema.ts";
 import { type Complaint, nearest } from "./validate.ts";
 
 export function checkReferences(recipe: Recipe): Complaint[] {

@@ -9,7 +9,7 @@ import { homedir } from "node:os";
 import { basename, join, relative } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { MatrixError, messageOf } from "../error.ts";
-import { isImagePath } from "../recipe/schema.ts";
+import { isImagePath } from "../recipe/sandbox-schema.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { EngineName } from "./contract.ts";
 import { buildDockerImage, dockerImageId, pullImage } from "./docker-client.ts";

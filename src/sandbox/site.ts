@@ -4,7 +4,7 @@
 import { availableParallelism, hostname } from "node:os";
 import { MatrixError } from "../error.ts";
 import { isOfRole } from "../recipe/process-role.ts";
-import type { SandboxConfig } from "../recipe/schema.ts";
+import type { SandboxConfig } from "../recipe/sandbox-schema.ts";
 import type { Log } from "../telemetry/log.ts";
 import { ApptainerSandboxes, findApptainer, reportApptainer } from "./apptainer.ts";
 import type { EngineName, Mount, Sandboxes, SandboxSpec } from "./contract.ts";

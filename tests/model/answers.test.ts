@@ -5,7 +5,7 @@ import { createModel } from "../../src/model/create.ts";
 import { ModelSite } from "../../src/model/site.ts";
 import { unansweredOf } from "../../src/model/stops.ts";
 import { Assembly } from "../../src/model/stream.ts";
-import type { OpenaiModelConfig } from "../../src/recipe/schema.ts";
+import type { OpenaiModelConfig } from "../../src/recipe/model-schema.ts";
 import type { JsonObject } from "../../src/task/json.ts";
 import { answer, type Behaviour, completion, stream, TestEndpoint } from "./endpoint.ts";
 

@@ -12,7 +12,7 @@ import { simulate } from "../../src/model/simulated.ts";
 import { ModelSite } from "../../src/model/site.ts";
 import { serve } from "../../src/platform.ts";
 import { loadModel } from "../../src/recipe/load.ts";
-import type { ModelConfig, SimulatedModelConfig } from "../../src/recipe/schema.ts";
+import type { ModelConfig, SimulatedModelConfig } from "../../src/recipe/model-schema.ts";
 import { createRandom } from "../../src/task/seed.ts";
 
 const closing: (() => Promise<void> | void)[] = [];

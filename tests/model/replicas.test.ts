@@ -8,7 +8,7 @@ import { join } from "node:path";
 import type { ChatRequest, Model } from "../../src/model/contract.ts";
 import { createModel } from "../../src/model/create.ts";
 import { ModelSite } from "../../src/model/site.ts";
-import type { OpenaiModelConfig } from "../../src/recipe/schema.ts";
+import type { OpenaiModelConfig } from "../../src/recipe/model-schema.ts";
 import { until, withFolder } from "../matrix.ts";
 import { answer, completion, stream, TestEndpoint } from "./endpoint.ts";
 

@@ -3,7 +3,7 @@
 import { describe, expect, test } from "bun:test";
 import { nextMessage, type Rule, startTask } from "../../src/orchestrator/advance.ts";
 import { createOrchestrator } from "../../src/orchestrator/create.ts";
-import type { PatternConfig } from "../../src/recipe/schema.ts";
+import type { PatternConfig } from "../../src/recipe/orchestrator-schema.ts";
 import type { Json } from "../../src/task/json.ts";
 import type { Message } from "../../src/task/task.ts";
 

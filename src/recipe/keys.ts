@@ -1,0 +1,69 @@
+// Keys of recipes that are treated alike: those that hold paths or secrets, and those that a continued run may change.
+
+import { matchesKey } from "./key-path.ts";
+
+/** Keys whose values are paths, `*` for any name, so that the loader can resolve them where they are written. */
+export const PATH_KEYS: readonly string[] = [
+  "dataset.path",
+  "dataset.path.*",
+  "run.output",
+  "run.cache",
+  "models.*.replies",
+  "models.*.base_url.file",
+  "sandboxes.*.image", // unless it is a reference
+  "sandboxes.*.mounts.*.source",
+  "roles.*.agent", // unless it is built in
+  "roles.*.system",
+  "roles.*.prompt",
+  "roles.*.tools",
+  "roles.*.schema",
+  "roles.*.request",
+  "roles.*.attachment_folder",
+  "orchestrator.module",
+  "orchestrator.graph",
+];
+
+/** Keys that hold secrets: they come from the environment and never reach the resolved recipe. */
+const SECRET_KEYS: readonly string[] = ["models.*.api_key", "models.*.headers.*"];
+
+export function isSecretKey(path: string): boolean {
+  return SECRET_KEYS.some((pattern) => matchesKey(path, pattern));
+}
+
+/** Keys that a continued run may change: they bear on how it runs, not on what it makes. */
+export const FREE_KEYS: readonly string[] = [
+  "run.concurrency",
+  "run.output",
+  "run.fail_above",
+  "run.grace",
+  "run.cache",
+  "run.budget",
+  "store.enabled",
+  "store.above",
+  "store.memory",
+  "roles.*.concurrency",
+  "roles.*.processes",
+  "sandboxes.*.engine",
+  "sandboxes.*.count",
+  "sandboxes.*.warm",
+  "sandboxes.*.memory",
+  "sandboxes.*.cpus",
+  "sandboxes.*.pids",
+  "models.*.base_url",
+  "models.*.connect_timeout",
+  "models.*.first_token_timeout",
+  "models.*.timeout",
+  "models.*.retries",
+  "models.*.deadline",
+  "models.*.concurrency",
+  "models.*.journal",
+  "models.*.rpm",
+  "models.*.tpm",
+  "models.*.expect",
+  "models.*.expect.*",
+  "models.*.api_key",
+  "models.*.headers",
+];
+
+/** Keys that a continued run may raise (an unset limit is the highest). */
+export const GROWING_KEYS: readonly string[] = ["run.trials", "dataset.limit"];
