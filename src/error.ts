@@ -71,6 +71,8 @@ export interface MatrixErrorOptions {
   readonly cause?: unknown;
   /** How long the other side asked us to wait, from Retry-After. */
   readonly retryAfterMs?: number;
+  /** The next try can begin at once: it goes elsewhere, or waits by itself. */
+  readonly retryNow?: boolean;
   /** Everything wrong at once, for recipes and datasets. */
   readonly problems?: readonly Problem[];
 }
@@ -80,6 +82,7 @@ export class MatrixError extends Error {
   readonly code: ErrorCode;
   readonly hint: string | undefined;
   readonly retryAfterMs: number | undefined;
+  readonly retryNow: boolean;
   readonly problems: readonly Problem[];
 
   constructor(code: ErrorCode, message: string, options: MatrixErrorOptions = {}) {
@@ -87,6 +90,7 @@ export class MatrixError extends Error {
     this.code = code;
     this.hint = options.hint;
     this.retryAfterMs = options.retryAfterMs;
+    this.retryNow = options.retryNow ?? false;
     this.problems = options.problems ?? [];
   }
 

@@ -1,7 +1,7 @@
 // Where each answer of a folder stands, over the segments of all processes that ever wrote there. It reads no more than what
 // was added since the last time, believes no line that is not whole, and forgets segments that are gone.
 
-import { open, readdir } from "node:fs/promises";
+import { open, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type KeptAnswer, keyOfLine, parseAnswer, parseSegmentName } from "./answer-line.ts";
 
@@ -90,6 +90,8 @@ function slotOf(key: string): number {
 
 /** The rest of a file, which is no longer than a segment. */
 async function readFrom(path: string, from: number): Promise<Buffer> {
+  // To open a pipe waits for its other end.
+  if (!(await stat(path)).isFile()) return NOTHING;
   const file = await open(path, "r");
   try {
     const { size } = await file.stat();

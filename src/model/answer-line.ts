@@ -54,7 +54,9 @@ const CLOSING_BRACE = 0x7d;
 export function parseAnswer(line: string): KeptAnswer | null {
   try {
     const value: unknown = JSON.parse(line);
-    return isJsonObject(value) && isJsonObject(value["answer"]) ? (value as unknown as KeptAnswer) : null;
+    const answer = isJsonObject(value) ? value["answer"] : null;
+    const isWhole = isJsonObject(answer) && isJsonObject(answer["message"]) && isJsonObject(answer["usage"]);
+    return isWhole ? (value as unknown as KeptAnswer) : null;
   } catch {
     return null;
   }

@@ -5,7 +5,10 @@ import { Agent, type ClientRequest, request as httpRequest, type IncomingMessage
 import { request as httpsRequest, Agent as SecureAgent } from "node:https";
 import { isIPv6, type LookupFunction } from "node:net";
 import { createParser } from "eventsource-parser";
-import { messageOf } from "../error.ts";
+import { MatrixError, messageOf } from "../error.ts";
+
+/** Of one answer; streamed ones repeat much. */
+const BODY_BYTES_MAX = 256 * 2 ** 20;
 
 export interface ConnectionOptions {
   /** Where the URL's name is looked for; TLS and Host keep the name. Null: wherever the name leads. */
@@ -41,9 +44,19 @@ export function createConnection({ ip, connectTimeoutMs }: ConnectionOptions): S
       const options = { method, headers, agent: isSecure ? secure : plain, ...lookup };
       const request = (isSecure ? httpsRequest : httpRequest)(url, options);
       const isConnected = watchConnection(request, isSecure ? "secureConnect" : "connect", connectTimeoutMs);
-      const abort = (): void => void request.destroy(signal.reason);
+      const abort = (): void => {
+        request.destroy(signal.reason);
+        reject(signal.reason);
+      };
       signal.addEventListener("abort", abort, { once: true });
-      request.on("close", () => signal.removeEventListener("abort", abort));
+      request.on("close", () => {
+        signal.removeEventListener("abort", abort);
+        reject(new Error("the connection was closed"));
+      });
+      request.on("upgrade", (_, socket) => {
+        socket.destroy();
+        reject(new Error("it answered with another protocol"));
+      });
       request.on("error", (error) => {
         const isOurs = error === signal.reason || error instanceof Unreachable;
         const wasSent = isConnected() && (error as NodeJS.ErrnoException).syscall !== "connect";
@@ -54,23 +67,31 @@ export function createConnection({ ip, connectTimeoutMs }: ConnectionOptions): S
     });
 }
 
-/** Fails when it breaks off. */
+/** Fails when it breaks off or is too large. */
 export function readText(message: IncomingMessage): Promise<string> {
   return new Promise((resolve, reject) => {
     const chunks: Uint8Array[] = [];
-    message.on("data", (chunk: Uint8Array) => chunks.push(chunk));
+    const count = countBytes(message);
+    message.on("data", (chunk: Uint8Array) => {
+      chunks.push(chunk);
+      const error = count(chunk);
+      if (error !== null) reject(error);
+    });
     message.on("end", () => resolve(Buffer.concat(chunks).toString()));
     message.on("error", reject);
     message.on("close", () => reject(new Error("the connection was closed")));
   });
 }
 
-/** The data of server-sent events, until "[DONE]" or the end. Fails when it breaks off. */
+/** The data of server-sent events, until "[DONE]" or the end. Fails when it breaks off or is too large. */
 export async function* readEvents(message: IncomingMessage): AsyncGenerator<string> {
   const decoder = new TextDecoder();
   let events: string[] = [];
   const parser = createParser({ onEvent: ({ data }) => void events.push(data) });
+  const count = countBytes(message);
   for await (const chunk of message.iterator({ destroyOnReturn: false })) {
+    const error = count(chunk);
+    if (error !== null) throw error;
     parser.feed(decoder.decode(chunk, { stream: true }));
     for (const event of events) {
       if (event !== "[DONE]") {
@@ -83,6 +104,17 @@ export async function* readEvents(message: IncomingMessage): AsyncGenerator<stri
     }
     events = [];
   }
+}
+
+/** Counts what comes; ends it, with the error that says so, when it is too much. */
+function countBytes(message: IncomingMessage): (chunk: Uint8Array) => MatrixError | null {
+  let bytes = 0;
+  return (chunk) => {
+    bytes += chunk.length;
+    if (bytes <= BODY_BYTES_MAX) return null;
+    message.destroy();
+    return new MatrixError("model_bad_answer", `the answer is larger than ${BODY_BYTES_MAX / 2 ** 20} MiB`);
+  };
 }
 
 function leadTo(ip: string): LookupFunction {

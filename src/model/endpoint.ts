@@ -15,6 +15,8 @@ import { Assembly } from "./stream.ts";
 /** What the server's words are cut to, in errors and records. */
 const SAID_MAX = 2000;
 const PROBE_TIMEOUT_MS = 5000;
+/** Of one request, more are not believed. */
+const TOKENS_MAX = 1e9;
 /** Finish reasons of answers that the server gave up: vLLM, SGLang, OpenRouter. */
 const GIVEN_UP = ["abort", "error"];
 
@@ -76,6 +78,8 @@ export class Endpoint {
 
   async #streamed(body: JsonObject, limits: TimeLimits): Promise<unknown> {
     const response = await this.#post({ ...body, stream: true, stream_options: { include_usage: true } }, limits.signal);
+    // Not every endpoint streams.
+    if (/\bjson\b/.test(response.headers["content-type"] ?? "")) return JSON.parse(await readText(response));
     const assembly = new Assembly();
     for await (const event of readEvents(response)) {
       limits.heard();
@@ -146,18 +150,40 @@ function answerOf(completion: unknown): ChatAnswer {
   const { logprobs, token_ids } = choice;
   const { prompt_token_ids, prompt_logprobs } = whole;
   const kept = withoutNulls({ ...choice["message"], logprobs, token_ids, prompt_token_ids, prompt_logprobs });
-  const calls = kept["tool_calls"];
-  const hasCalls = Array.isArray(calls) && calls.length > 0;
-  if (!hasCalls) delete kept["tool_calls"];
-  const said = typeof kept["content"] === "string" && kept["content"] !== "" ? kept["content"] : null;
+  const calls = callsFrom(kept["tool_calls"]);
+  delete kept["tool_calls"];
+  if (calls.length > 0) kept["tool_calls"] = calls;
+  const said = textFrom(kept["content"]);
   const message = { ...kept, role: "assistant" as const, content: said };
-  if (said === null && !hasCalls && unansweredOf({ message, finishReason }) === null) throw badAnswer("the message is empty");
+  if (said === null && calls.length === 0 && unansweredOf({ message, finishReason }) === null) throw badAnswer("the message is empty");
   return { message, finishReason, usage: usageOf(whole["usage"]) };
+}
+
+/** Text, or parts of which some are text; null for none. */
+function textFrom(content: Json | undefined): string | null {
+  const parts = Array.isArray(content) ? content.map((part) => (isJsonObject(part) ? part["text"] : null)) : [content];
+  const text = parts.filter((part) => typeof part === "string").join("");
+  return text === "" ? null : text;
+}
+
+/** Arguments are the text that the model wrote. A call without an id gets one. */
+function callsFrom(calls: Json | undefined): JsonObject[] {
+  return (Array.isArray(calls) ? (calls as readonly Json[]) : []).map((call, index) => {
+    const called = isJsonObject(call) ? call["function"] : undefined;
+    if (!isJsonObject(call) || !isJsonObject(called) || typeof called["name"] !== "string" || typeof called["arguments"] !== "string")
+      throw badAnswer(`its tool call ${index} has no name, or arguments that are no text`);
+    return { ...call, id: typeof call["id"] === "string" && call["id"] !== "" ? call["id"] : `call_${index}`, type: "function" };
+  });
 }
 
 function usageOf(usage: Json | undefined): ChatAnswer["usage"] {
   const { prompt_tokens: prompt, completion_tokens: completion } = isJsonObject(usage) ? usage : ({} as JsonObject);
-  return { requests: 1, prompt_tokens: Number(prompt ?? 0), completion_tokens: Number(completion ?? 0) };
+  return { requests: 1, prompt_tokens: tokensFrom(prompt), completion_tokens: tokensFrom(completion) };
+}
+
+/** What is no count of tokens counts nothing. */
+function tokensFrom(value: Json | undefined): number {
+  return typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= TOKENS_MAX ? value : 0;
 }
 
 /** Where the endpoint gave none, and says why. */
@@ -227,7 +253,7 @@ function codeOf({ status, codes }: HttpFailure): ErrorCode {
 /** RFC 9110, section 10.2.3: seconds or a date; `retry-after-ms` as OpenAI has it. */
 function retryAfter(headers: IncomingHttpHeaders): number | undefined {
   const ms = Number(headers["retry-after-ms"] ?? Number.NaN);
-  if (Number.isFinite(ms)) return ms;
+  if (Number.isFinite(ms)) return Math.max(0, ms);
   const value = headers["retry-after"];
   if (value === undefined) return undefined;
   const waitMs = /^\d+(\.\d+)?$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();

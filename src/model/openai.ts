@@ -39,5 +39,5 @@ function taskOf({ origin, seed }: ChatRequest): string {
 /** With another replica, or one that gets nothing until it is there again, the next try need not wait by itself. */
 function seenTo(error: MatrixError, replica: Replica, replicas: Replicas): MatrixError {
   if (replica.isUsable(performance.now()) && !replicas.hasOther(replica)) return error;
-  return new MatrixError(error.code, error.message, { cause: error.cause, retryAfterMs: 0 });
+  return new MatrixError(error.code, error.message, { cause: error.cause, retryNow: true });
 }

@@ -23,7 +23,7 @@ export interface Trying {
   readonly permit: () => Promise<void>;
 }
 
-/** Fails with a MatrixError. A `retryAfterMs` of 0 says that waiting is seen to by the next try. */
+/** Fails with a MatrixError. */
 export type Try = (request: ChatRequest, trying: Trying) => Promise<ChatAnswer>;
 
 export interface RetryOptions {
@@ -49,7 +49,7 @@ export async function retry<T>(
       signal.throwIfAborted();
       if (!(thrown instanceof MatrixError)) throw thrown;
       const mayRetry = WAITED_FOR.has(thrown.code) || (COUNTED.has(thrown.code) && counted++ < retries);
-      const waitMs = thrown.retryAfterMs === 0 ? 0 : (thrown.retryAfterMs ?? 0) + backoffMs(tries, random);
+      const waitMs = thrown.retryNow ? 0 : (thrown.retryAfterMs ?? 0) + backoffMs(tries, random);
       if (!mayRetry || performance.now() + waitMs >= deadline) throw thrown;
       await pause(waitMs, signal);
     }

@@ -35,6 +35,9 @@ const LAST_WORDS_CHARS = 2000;
 const STDERR_LINE_CHARS = 4000;
 const SHOWN_CHARS = 200;
 const NEWLINE = 0x0a;
+/** In a row; and how long one can be that is worth a look. */
+const BLANKS_MAX = 100_000;
+const BLANK_BYTES_MAX = 100;
 
 export class Channel {
   readonly #running: Running;
@@ -43,6 +46,8 @@ export class Channel {
   /** Parts of a line whose end has not come. */
   #parts: Buffer[] = [];
   #partsBytes = 0;
+  /** In a row. */
+  #blanks = 0;
   #lastWords = "";
   /** The beginning of a line of stderr. */
   #heard = "";
@@ -154,10 +159,16 @@ export class Channel {
       this.#breakOff(`${this.#options.name} wrote a line longer than ${this.#options.lineBytesMax} bytes`, line);
       return;
     }
+    // Blank lines are harmless, unless there is no end to them.
+    if (line.length === 0 || (line.length < BLANK_BYTES_MAX && line.toString("latin1").trim() === "")) {
+      if (++this.#blanks > BLANKS_MAX) this.#breakOff(`${this.#options.name} writes nothing but blank lines`, line);
+      return;
+    }
+    this.#blanks = 0;
     const reply = parse(line);
+    // Something but the agent writes here, and replies may be torn.
     if (reply === null) {
-      // Blank lines are harmless; anything else means that something but the agent writes here, and replies may be torn.
-      if (line.toString("utf8").trim() !== "") this.#breakOff(`${this.#options.name} wrote a line that is no reply`, line);
+      this.#breakOff(`${this.#options.name} wrote a line that is no reply`, line);
       return;
     }
     // Nobody waits for a reply that was cancelled.

@@ -68,6 +68,13 @@ describe("a channel", () => {
       expect((await failureOf(channel.request({ op: "c" }, TIME))).code).toBe("sandbox_bad_answer");
     }));
 
+  test("fails when an agent writes blank lines without end", () =>
+    withAgent("input()\nwhile True: print('\\n' * 65536)", async (channel) => {
+      const failed = await failureOf(channel.request({ op: "x" }, TIME));
+      expect(failed).toMatchObject({ code: "sandbox_bad_answer" });
+      expect(failed.message).toContain("nothing but blank lines");
+    }));
+
   test("fails when JSON is no reply", () =>
     withAgent("input()\nprint('[1, 2]')\ninput()", async (channel) => {
       expect((await failureOf(channel.request({ op: "a" }, TIME))).code).toBe("sandbox_bad_answer");
