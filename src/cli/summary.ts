@@ -59,12 +59,13 @@ export function renderSummary(summary: Summary): string {
     );
   if (made > 0) lines.push(...detailsOf(summary));
   lines.push(`records: ${trajectoriesPath(directory)}`);
-  if (state === "stopped") lines.push(goOn(summary));
+  const used = summary.budget === null ? null : usedUp(summary.spent, summary.budget);
+  if (state === "stopped") lines.push(goOn(used));
+  else if (used !== null) lines.push(`over run.budget: ${used}`);
   return lines.join("\n");
 }
 
-function goOn({ spent, budget }: Summary): string {
-  const used = budget === null ? null : usedUp(spent, budget);
+function goOn(used: string | null): string {
   if (used === null) return "the same command goes on where it stands";
   return `run.budget is used up: ${used}; the same command with a higher budget goes on where it stands`;
 }
