@@ -8,6 +8,7 @@ import { RunDirectory, type RunIdentity } from "../driver/run-directory.ts";
 import { EXIT, MatrixError } from "../error.ts";
 import { runtime } from "../platform.ts";
 import { version } from "../version.ts";
+import { checkCache } from "./answers.ts";
 import { checkClusterFlags } from "./cluster.ts";
 import { dryRun } from "./dry-run.ts";
 import { type OverrideFlags, overrideOptions, overridesOf, wholeNumber } from "./flags.ts";
@@ -110,6 +111,7 @@ function identityOf({ loaded, hashes }: Prepared, { expected, trials, seed, simu
 async function openScanned(prepared: Prepared, checkpoint: number | undefined): Promise<Work> {
   const scanned = await scanRows(prepared, checkpoint);
   await previewFirstRow(prepared, scanned);
+  await checkCache(prepared);
   const { source, scan } = scanned;
   const { trials, seed } = prepared.loaded.recipe.run;
   const simulated = prepared.simulatedModels.size > 0;

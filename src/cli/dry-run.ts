@@ -11,6 +11,7 @@ import { createStandIn } from "../model/stand-in.ts";
 import { joinKey, valueAt } from "../recipe/key-path.ts";
 import type { Recipe } from "../recipe/schema.ts";
 import type { Hop } from "../task/task.ts";
+import { checkCache } from "./answers.ts";
 import { durationOf, type Forecast, forecast, type Plan, type Sample } from "./forecast.ts";
 import { type DryRun, renderForecast, SELF, type Source } from "./forecast-text.ts";
 import { requestsOf } from "./limits.ts";
@@ -36,6 +37,7 @@ export async function dryRun(recipePath: string, overrides: readonly string[], f
   const earlier = flags.fresh === true ? null : await readManifest(directory);
   const scanned = await scanRows(prepared, undefined);
   const preview = await previewFirstRow(prepared, scanned);
+  await checkCache(prepared);
   const recorded = earlier === null ? 0 : earlier.ok + earlier.failed + earlier.lost;
   const tasks = Math.max(0, scanned.scan.rows * recipe.run.trials - recorded);
 
