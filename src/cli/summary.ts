@@ -70,14 +70,13 @@ function goOn(used: string | null): string {
   return `run.budget is used up: ${used}; the same command with a higher budget goes on where it stands`;
 }
 
-function detailsOf({ stop_reasons, errors, usage, cost, score }: Summary): string[] {
+function detailsOf({ replayed, stop_reasons, errors, usage, cost, score }: Summary): string[] {
   const lines = [`ended: ${listed(stop_reasons)}`];
   if (Object.keys(errors).length > 0) lines.push(`errors: ${listed(errors)}`);
   if (usage.requests > 0) {
     const money = cost === null ? "" : `, cost ${cost.toFixed(4)}`;
-    lines.push(
-      `model: ${grouped(usage.requests)} requests, ${grouped(usage.prompt_tokens)} tokens in, ${grouped(usage.completion_tokens)} out${money}`,
-    );
+    const used = `${grouped(usage.requests)} requests, ${grouped(usage.prompt_tokens)} tokens in, ${grouped(usage.completion_tokens)} out${money}`;
+    lines.push(replayed ? `no model was asked; recorded then: ${used}` : `model: ${used}`);
   }
   if (score !== null) lines.push(`score: mean ${score.mean.toFixed(3)} over ${grouped(score.scored)}`);
   return lines;
