@@ -6,6 +6,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parse } from "smol-toml";
 import { ERROR_CODES } from "../src/error.ts";
+import { FREE_KEYS, GROWING_KEYS } from "../src/recipe/keys.ts";
 import { STOP_REASONS } from "../src/task/task.ts";
 import { CORAL, matrix, ROOT, withFolder } from "./matrix.ts";
 
@@ -58,6 +59,14 @@ describe("the README", () => {
         }
       }
     }));
+
+  test("names every key that a continued run may change", () => {
+    const said = RECIPES.slice(RECIPES.indexOf("A continued run may change"));
+    for (const key of [...FREE_KEYS, ...GROWING_KEYS].map((pattern) => pattern.replace(/\.\*$/, ""))) {
+      const word = key.startsWith("store.") ? "store" : key.split(".").at(-1);
+      expect(said).toMatch(new RegExp(`\\b${word}\\b`));
+    }
+  });
 
   test("names every recipe that ships", () => {
     const shipped = readdirSync(join(ROOT, "recipes")).filter((name) => name.endsWith(".toml"));

@@ -1,8 +1,11 @@
 // What a process keeps of its models' answers: in the run's journal, so that none is paid for twice, and in the cache that the
 // recipe names.
 
+import { constants } from "node:fs";
+import { access, stat } from "node:fs/promises";
+import { dirname } from "node:path";
 import { journalPath } from "../driver/journal.ts";
-import { messageOf } from "../error.ts";
+import { MatrixError, messageOf } from "../error.ts";
 import { AnswerFiles, type AnswerFilesOptions } from "../model/answer-files.ts";
 import { keepsJournal } from "../model/create.ts";
 import type { Recipe } from "../recipe/schema.ts";
@@ -25,6 +28,29 @@ export interface KeptAnswers {
 
 export function wantsJournal({ models }: Recipe): boolean {
   return Object.values(models).some(keepsJournal);
+}
+
+/** Fails with `recipe_invalid` where there can be no such cache. Nothing is made. */
+export async function checkCache({ loaded: { recipe, problemAt } }: Prepared): Promise<void> {
+  const folder = recipe.run.cache;
+  const why = folder === undefined ? null : await whyUnusable(folder);
+  if (why === null) return;
+  throw new MatrixError("recipe_invalid", "answers cannot be kept in run.cache", {
+    problems: [problemAt("run.cache", `${why}: name a folder that can be written to`)],
+  });
+}
+
+/** Of a folder, or of the nearest one above it that is there. */
+async function whyUnusable(folder: string): Promise<string | null> {
+  const found = await stat(folder).catch(() => null);
+  if (found === null && dirname(folder) !== folder) return await whyUnusable(dirname(folder));
+  if (found?.isDirectory() !== true) return `${folder} is no folder`;
+  try {
+    await access(folder, constants.R_OK | constants.W_OK | constants.X_OK);
+    return null;
+  } catch (cause) {
+    return messageOf(cause);
+  }
 }
 
 /** Opens both for the models of this process. A run goes on without what cannot be opened. */

@@ -6,6 +6,7 @@ import type { ChatMessage } from "../model/contract.ts";
 import type { OpenaiModelConfig } from "../recipe/model-schema.ts";
 import { isOfRole } from "../recipe/process-role.ts";
 import { unisolated } from "../sandbox/site.ts";
+import { checkCache } from "./answers.ts";
 import { type OverrideFlags, overrideOptions, overridesOf } from "./flags.ts";
 import { grouped } from "./panel.ts";
 import { prepare, previewFirstRow, scanRows } from "./prepare.ts";
@@ -59,6 +60,7 @@ async function makePlan(recipePath: string, overrides: readonly string[]): Promi
   const prepared = await prepare(recipePath, overrides);
   const scanned = await scanRows(prepared, undefined);
   const { firstRole, prompts } = await previewFirstRow(prepared, scanned);
+  await checkCache(prepared);
   const { scan } = scanned;
   const { recipe } = prepared.loaded;
   return {

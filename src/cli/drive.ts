@@ -8,13 +8,14 @@ import { RunDirectory, type RunIdentity } from "../driver/run-directory.ts";
 import { EXIT, MatrixError } from "../error.ts";
 import { runtime } from "../platform.ts";
 import { version } from "../version.ts";
+import { checkCache } from "./answers.ts";
 import { checkClusterFlags } from "./cluster.ts";
 import { dryRun } from "./dry-run.ts";
 import { type OverrideFlags, overrideOptions, overridesOf, wholeNumber } from "./flags.ts";
 import { insecureOption, listenOption, patienceOption } from "./join.ts";
 import { metricsOption } from "./metrics-server.ts";
 import { type Prepared, prepare, previewFirstRow, scanRows } from "./prepare.ts";
-import { checkReplayFlags, openReplay, type Work } from "./replay.ts";
+import { checkReplayFlags, checkReplayOutput, openReplay, type Work } from "./replay.ts";
 import { type RunFlags, type RunRows, runRecipe } from "./run-recipe.ts";
 import { renderSummary, type Summary } from "./summary.ts";
 
@@ -56,6 +57,7 @@ export function driveCommand(): Command {
 
 async function drive(recipePath: string, keyValues: readonly string[], flags: DriveFlags): Promise<number> {
   checkClusterFlags(flags);
+  if (flags.replay !== undefined) checkReplayFlags(flags);
   if (flags.dryRun === true) {
     await dryRun(recipePath, overridesOf(keyValues, flags), flags);
     return EXIT.complete;
@@ -64,7 +66,7 @@ async function drive(recipePath: string, keyValues: readonly string[], flags: Dr
   const prepared = await prepare(recipePath, overridesOf(keyValues, flags));
   const { recipe } = prepared.loaded;
   const path = resolve(recipe.run.output ?? join("runs", flags.replay === undefined ? recipe.name : `${recipe.name}-replay`));
-  if (flags.replay !== undefined) checkReplayFlags(flags.replay, path, flags);
+  if (flags.replay !== undefined) checkReplayOutput(flags.replay, path);
   const earlier = flags.fresh === true ? null : await readManifest(path);
   const work =
     flags.replay === undefined
@@ -110,6 +112,7 @@ function identityOf({ loaded, hashes }: Prepared, { expected, trials, seed, simu
 async function openScanned(prepared: Prepared, checkpoint: number | undefined): Promise<Work> {
   const scanned = await scanRows(prepared, checkpoint);
   await previewFirstRow(prepared, scanned);
+  await checkCache(prepared);
   const { source, scan } = scanned;
   const { trials, seed } = prepared.loaded.recipe.run;
   const simulated = prepared.simulatedModels.size > 0;

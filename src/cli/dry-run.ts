@@ -9,13 +9,16 @@ import { MatrixError } from "../error.ts";
 import type { Spent } from "../model/site.ts";
 import { createStandIn } from "../model/stand-in.ts";
 import { joinKey, valueAt } from "../recipe/key-path.ts";
+import type { LoadedRecipe } from "../recipe/load.ts";
 import type { Recipe } from "../recipe/schema.ts";
 import type { Hop } from "../task/task.ts";
+import { checkCache } from "./answers.ts";
 import { durationOf, type Forecast, forecast, type Plan, type Sample } from "./forecast.ts";
 import { type DryRun, renderForecast, SELF, type Source } from "./forecast-text.ts";
 import { requestsOf } from "./limits.ts";
 import { type Prepared, prepare, previewFirstRow, scanRows } from "./prepare.ts";
 import { rehearse } from "./rehearsal.ts";
+import { llmRolesOf } from "./replay.ts";
 
 export interface DryRunFlags {
   readonly like?: string;
@@ -36,12 +39,13 @@ export async function dryRun(recipePath: string, overrides: readonly string[], f
   const earlier = flags.fresh === true ? null : await readManifest(directory);
   const scanned = await scanRows(prepared, undefined);
   const preview = await previewFirstRow(prepared, scanned);
+  await checkCache(prepared);
   const recorded = earlier === null ? 0 : earlier.ok + earlier.failed + earlier.lost;
   const tasks = Math.max(0, scanned.scan.rows * recipe.run.trials - recorded);
 
   const source =
-    (await fromRecords(flags.like === undefined ? null : resolve(flags.like), recipe, true)) ??
-    (earlier === null ? null : await fromRecords(directory, recipe, false)) ??
+    (await fromRecords(flags.like === undefined ? null : resolve(flags.like), prepared.loaded, true)) ??
+    (earlier === null ? null : await fromRecords(directory, prepared.loaded, false)) ??
     fromRehearsal(prepared, await rehearse(prepared, scanned));
   const made = forecast(source.samples.length === 0 ? [NO_TASK] : source.samples, planOf(prepared, tasks, source, flags));
   const { hosts: _, ...spent } = earlier?.spent ?? NOTHING_RECORDED;
@@ -82,10 +86,16 @@ function planOf({ loaded }: Prepared, tasks: number, { kind, models }: Source, {
 }
 
 /** Null where there are too few; `isAsked`: an error then. */
-async function fromRecords(directory: string | null, recipe: Recipe, isAsked: boolean): Promise<Source | null> {
+async function fromRecords(directory: string | null, { recipe, resolved }: LoadedRecipe, isAsked: boolean): Promise<Source | null> {
   if (directory === null) return null;
-  if ((await readManifest(directory)) === null)
-    throw new MatrixError("usage", `--like ${directory} is no run directory: it has no manifest.json`);
+  const manifest = await readManifest(directory);
+  if (manifest === null) throw new MatrixError("usage", `--like ${directory} is no run directory: it has no manifest.json`);
+  const [theirs, ours] = [llmRolesOf(manifest.recipe), llmRolesOf(resolved)].map((roles) => roles.sort().join(", "));
+  if (isAsked && theirs !== ours)
+    throw new MatrixError(
+      "usage",
+      `--like ${directory} is a run of other roles: models speak there for ${theirs || "none"}, here for ${ours || "none"}`,
+    );
   const samples: Sample[] = [];
   for await (const records of readRecords(directory)) {
     for (const { history, timing } of records) samples.push({ asks: asksOf(history, recipe), ms: timing.total_ms });

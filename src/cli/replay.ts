@@ -8,7 +8,9 @@ import { type Manifest, readManifest } from "../driver/manifest.ts";
 import { openRecords, scanRecords } from "../driver/replayed.ts";
 import { MatrixError } from "../error.ts";
 import { joinKey, valueAt } from "../recipe/key-path.ts";
+import type { JsonObject } from "../task/json.ts";
 import { type ClusterFlags, wantsHosts } from "./cluster.ts";
+import type { OverrideFlags } from "./flags.ts";
 import type { Prepared } from "./prepare.ts";
 import type { RunRows } from "./run-recipe.ts";
 
@@ -23,6 +25,7 @@ export async function openReplay(prepared: Prepared, directory: string, checkpoi
   const path = resolve(directory);
   const source = await readManifest(path);
   if (source === null) throw new MatrixError("usage", `--replay ${directory}: it is no run directory, it has no manifest.json`);
+  refuseOtherRoles(prepared, source, directory);
   refuseOtherPrompts(prepared, source, directory);
   const scan = await scanRecords(path, checkpoint);
   const recordings = new Recordings();
@@ -39,16 +42,50 @@ export async function openReplay(prepared: Prepared, directory: string, checkpoi
   };
 }
 
-/** What can be wrong with the flags. `output`: the run directory. Fails with `usage`. */
-export function checkReplayFlags(replay: string, output: string, flags: ClusterFlags): void {
+export interface ReplayFlags extends ClusterFlags, OverrideFlags {
+  readonly dryRun?: boolean;
+}
+
+/** Fails with `usage` where flags mean nothing to a replay. */
+export function checkReplayFlags(flags: ReplayFlags): void {
   if (wantsHosts(flags))
     throw new MatrixError("usage", "--replay runs in this process alone: it asks no model, so hosts have nothing to wait for", {
       hint: "leave out --workers and --listen",
     });
-  if (resolve(replay) === output)
-    throw new MatrixError("usage", `--replay ${replay}: the replay is a run of its own, and cannot be written there`, {
-      hint: "choose another directory with -o",
-    });
+  if (flags.dryRun === true)
+    throw new MatrixError("usage", "--replay asks no model, so there is nothing to forecast", { hint: "leave out --dry-run" });
+  for (const flag of ["trials", "limit"] as const)
+    if (flags[flag] !== undefined)
+      throw new MatrixError("usage", "--replay makes one record of each that the other run has, whatever the dataset holds", {
+        hint: `leave out --${flag}`,
+      });
+}
+
+/** `output`: the run directory. Fails with `usage`. */
+export function checkReplayOutput(replay: string, output: string): void {
+  if (resolve(replay) !== output) return;
+  throw new MatrixError("usage", `--replay ${replay}: the replay is a run of its own, and cannot be written there`, {
+    hint: "choose another directory with -o",
+  });
+}
+
+/** The roles of a resolved recipe that ask models. */
+export function llmRolesOf({ roles = {} }: JsonObject): string[] {
+  return Object.keys(roles as JsonObject).filter((name) => valueAt(roles, `${joinKey("", name)}.agent`) === "llm");
+}
+
+/** What no role said then cannot be said again. */
+function refuseOtherRoles({ loaded }: Prepared, source: Manifest, directory: string): void {
+  const [recorded, wanted] = [llmRolesOf(source.recipe), llmRolesOf(loaded.resolved)];
+  if (recorded.length + wanted.length === 0 || wanted.some((name) => recorded.includes(name))) return;
+  const [there, here] = [recorded, wanted].map((names) => names.join(", ") || "none");
+  throw new MatrixError(
+    "run_refused",
+    `${directory} cannot be replayed with this recipe: models speak there for ${there}, here for ${here}`,
+    {
+      hint: "a replay may change rules, code and scores; roles that ask models keep their names",
+    },
+  );
 }
 
 /** What decides the words of an llm role. */
@@ -60,9 +97,10 @@ function refuseOtherPrompts({ loaded, hashes }: Prepared, source: Manifest, dire
     const value = valueAt(recipe, key);
     return typeof value === "string" ? (known[value] ?? value) : value;
   };
-  const problems = Object.entries(loaded.recipe.roles)
-    .filter(([name, { agent }]) => agent === "llm" && valueAt(source.recipe, `${joinKey("roles", name)}.agent`) === "llm")
-    .flatMap(([name]) => ASKED_BY.map((part) => `${joinKey("roles", name)}.${part}`))
+  const recorded = llmRolesOf(source.recipe);
+  const problems = llmRolesOf(loaded.resolved)
+    .filter((name) => recorded.includes(name))
+    .flatMap((name) => ASKED_BY.map((part) => `${joinKey("roles", name)}.${part}`))
     .filter((key) => !isDeepStrictEqual(meaning(key, loaded.resolved, hashes), meaning(key, source.recipe, source.hashes)))
     .map((key) => loaded.problemAt(key, "it is not what the recorded answers were made with"));
   if (problems.length === 0) return;

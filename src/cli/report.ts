@@ -1,6 +1,6 @@
 // `matrix report DIR`: what a run is worth, a line a domain: mean reward with its spread, pass^k over trials, why tasks ended; and
 // what it used, a line a role and a model.
-// Tasks that failed have no reward and are counted beside, never as 0.
+// Tasks that failed, or that nothing scored, have no reward: it is never taken as 0.
 
 import { Command, Option } from "commander";
 import { readManifest } from "../driver/manifest.ts";
@@ -16,6 +16,7 @@ interface Line {
   readonly domain: string;
   readonly tasks: number;
   readonly scored: number;
+  /** Lost ones among them. */
   readonly failed: number;
   readonly mean: number | null;
   /** Standard error of the mean, over tasks; null for fewer than two. */
@@ -59,8 +60,8 @@ class Domain {
   add(record: TrajectoryRecord): this {
     const rewards = this.#rewards.get(record.id) ?? [];
     this.#rewards.set(record.id, rewards);
-    if (record.score === null) this.#failed++;
-    else rewards.push(record.score);
+    if (record.status !== "ok") this.#failed++;
+    if (record.score !== null) rewards.push(record.score);
     const reason = reasonOf(record);
     this.#ended[reason] = (this.#ended[reason] ?? 0) + 1;
     return this;

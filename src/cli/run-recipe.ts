@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { RowStream } from "../dataset/open.ts";
 import type { DatasetScan } from "../dataset/scan.ts";
 import { Journal, removeJournal } from "../driver/journal.ts";
-import { atLeast, Ledger, usedUp } from "../driver/ledger.ts";
+import { atLeast, type Budget, type Finished, Ledger, usedUp } from "../driver/ledger.ts";
 import { connectInMemory } from "../driver/memory-fabric.ts";
 import { Rates } from "../driver/rates.ts";
 import { type Fabric, type FabricParts, type Run, type RunEnd, type RunOptions, startRun } from "../driver/run.ts";
@@ -16,7 +16,7 @@ import { captureConsole } from "../host/console.ts";
 import { Host } from "../host/host.ts";
 import { catchStrayErrors } from "../host/stray-error.ts";
 import { TurnPermits } from "../model/permits.ts";
-import { NOTHING_SPENT } from "../model/site.ts";
+import { addSpent, NOTHING_SPENT } from "../model/site.ts";
 import type { HostTransport } from "../peer/transport.ts";
 import { runtime } from "../platform.ts";
 import { randomId } from "../random-id.ts";
@@ -170,7 +170,7 @@ class RecipeRun {
   /** What was spent counts from the first start on. Alone, this process spends; else hosts tell what they did. */
   #openLedger(): Ledger {
     const { spent, recorded } = this.#directory;
-    const { budget } = this.#prepared.loaded.recipe.run;
+    const budget = this.#budget;
     if (!this.#isAlone) return new Ledger(spent, budget);
     // Nobody is left who could go on with what a host has said before.
     const earlier = atLeast(spent, this.#work.replay === null ? recorded.used : NOTHING_SPENT);
@@ -179,6 +179,11 @@ class RecipeRun {
     modelSite.permits = new TurnPermits(this.#rates.models, this.#rates);
     modelSite.onSpent = (now) => ledger.report(DRIVER_NAME, now);
     return ledger;
+  }
+
+  /** A replay asks no model: what its records used is not spent again. */
+  get #budget(): Budget | undefined {
+    return this.#work.replay === null ? this.#prepared.loaded.recipe.run.budget : undefined;
   }
 
   #openJournal(): Journal | null {
@@ -191,14 +196,14 @@ class RecipeRun {
   }
 
   #sayBeginning(): void {
-    const { name, run } = this.#prepared.loaded.recipe;
+    const { name } = this.#prepared.loaded.recipe;
     const { tornBytes } = this.#directory.recorded;
     if (tornBytes > 0) this.#log.write("warning", "cut a torn last line: its task runs again", { bytes: tornBytes });
     const { expected } = this.#work;
     const fields = { run: name, expected, recorded: this.#before, runtime: runtime.name, version };
     this.#log.write("info", this.#before > 0 ? "goes on" : "begins", fields);
     onAbort(this.#ledger.spentUp, () => {
-      const used = usedUp(this.#ledger.spent, run.budget ?? {});
+      const used = usedUp(this.#ledger.spent, this.#budget ?? {});
       this.#log.write("warning", `run.budget is used up (${used}): no further task begins, what is in flight may finish`);
     });
   }
@@ -220,12 +225,19 @@ class RecipeRun {
       append: (lines, counts) => this.#directory.append(lines, counts),
       connect: (parts) => this.#connect(parts),
       onRecord: (record, hops) => this.#onRecord(record, hops),
+      hasRoom: (inFlight) => this.#budget === undefined || this.#ledger.hasRoom(inFlight, this.#finished, performance.now()),
       hold: () => (this.#isAlone ? null : this.#ledger.hold(performance.now())),
       clock: systemClock,
       tracing: this.#tracing,
       drain: this.#drain,
       halt: this.#interrupts.halt,
     };
+  }
+
+  get #finished(): Finished {
+    const { counts, usage, cost } = this.#tally;
+    const used = addSpent(this.#directory.recorded.used, { ...usage, cost: cost ?? 0 });
+    return { tasks: this.#before + counts.ok + counts.failed + counts.lost, used };
   }
 
   #isRecorded(rowId: string, trial: number): boolean {
@@ -308,7 +320,7 @@ class RecipeRun {
   }
 
   #summary({ state, abandoned, elapsedMs, error }: Pick<Summary, "state" | "abandoned"> & { elapsedMs: number; error: unknown }): Summary {
-    const { name, run } = this.#prepared.loaded.recipe;
+    const { name } = this.#prepared.loaded.recipe;
     const { hops, usage, cost, stopReasons, errors, score } = this.#tally;
     return {
       name,
@@ -325,7 +337,7 @@ class RecipeRun {
       usage,
       cost,
       spent: this.#ledger.spent,
-      budget: run.budget ?? null,
+      budget: this.#budget ?? null,
       stop_reasons: stopReasons,
       errors,
       score: score.count === 0 ? null : { scored: score.count, mean: score.sum / score.count },

@@ -59,24 +59,24 @@ export function renderSummary(summary: Summary): string {
     );
   if (made > 0) lines.push(...detailsOf(summary));
   lines.push(`records: ${trajectoriesPath(directory)}`);
-  if (state === "stopped") lines.push(goOn(summary));
+  const used = summary.budget === null ? null : usedUp(summary.spent, summary.budget);
+  if (state === "stopped") lines.push(goOn(used));
+  else if (used !== null) lines.push(`over run.budget: ${used}`);
   return lines.join("\n");
 }
 
-function goOn({ spent, budget }: Summary): string {
-  const used = budget === null ? null : usedUp(spent, budget);
+function goOn(used: string | null): string {
   if (used === null) return "the same command goes on where it stands";
   return `run.budget is used up: ${used}; the same command with a higher budget goes on where it stands`;
 }
 
-function detailsOf({ stop_reasons, errors, usage, cost, score }: Summary): string[] {
+function detailsOf({ replayed, stop_reasons, errors, usage, cost, score }: Summary): string[] {
   const lines = [`ended: ${listed(stop_reasons)}`];
   if (Object.keys(errors).length > 0) lines.push(`errors: ${listed(errors)}`);
   if (usage.requests > 0) {
     const money = cost === null ? "" : `, cost ${cost.toFixed(4)}`;
-    lines.push(
-      `model: ${grouped(usage.requests)} requests, ${grouped(usage.prompt_tokens)} tokens in, ${grouped(usage.completion_tokens)} out${money}`,
-    );
+    const used = `${grouped(usage.requests)} requests, ${grouped(usage.prompt_tokens)} tokens in, ${grouped(usage.completion_tokens)} out${money}`;
+    lines.push(replayed ? `no model was asked; recorded then: ${used}` : `model: ${used}`);
   }
   if (score !== null) lines.push(`score: mean ${score.mean.toFixed(3)} over ${grouped(score.scored)}`);
   return lines;

@@ -19,6 +19,8 @@ export interface AdmissionOptions {
   readonly isRecorded: (rowId: string, trial: number) => boolean;
   readonly rule: Rule;
   readonly tokens: Tokens;
+  /** Whether one more task may begin beside so many; asked again when one of them is over, and not for the first. */
+  readonly hasRoom: (inFlight: number) => boolean;
   readonly inFlight: InFlight;
   /** A task that was adopted, and that nobody has. */
   readonly onMissing: (key: TaskKey, task: InFlightTask) => void;
@@ -31,7 +33,7 @@ export interface AdmissionOptions {
 
 /** Admits until the rows are used up (true) or the signal aborts (false). Whoever aborts wakes the tokens. */
 export async function admitTasks(options: AdmissionOptions): Promise<boolean> {
-  const { rows, trials, seed, isRecorded, rule, tokens, inFlight, onMissing, transport, clock, tracing, signal } = options;
+  const { rows, trials, seed, isRecorded, rule, tokens, hasRoom, inFlight, onMissing, transport, clock, tracing, signal } = options;
   for (;;) {
     const drawn = rows.next();
     const row = drawn instanceof Promise ? await drawn : drawn;
@@ -50,7 +52,7 @@ export async function admitTasks(options: AdmissionOptions): Promise<boolean> {
       if (inFlight.wasOverUnread(keyOf(admitted))) continue;
       for (;;) {
         if (signal.aborted) return false;
-        if (tokens.take()) break;
+        if (hasRoom(tokens.taken) && tokens.take()) break;
         await tokens.changed();
       }
       const whole = { ...admitted, admittedAt: clock(), trace: tracing?.startTask() ?? null };

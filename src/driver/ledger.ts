@@ -7,12 +7,20 @@ import type { RecordHead } from "../task/record.ts";
 
 /** Within this hosts have told what they spent: twice the time between their beats, and a little. */
 const TOLD_MS = 600;
+/** Tasks in flight while no task has shown what it takes. */
+const UNKNOWN_TASKS_MAX = 4;
 
 export type Budget = NonNullable<Recipe["run"]["budget"]>;
 
 /** As the manifest keeps it: the sum, and how much of it each process has said. */
 export interface RecordedSpent extends Spent {
   readonly hosts: Readonly<Record<string, Spent>>;
+}
+
+/** Tasks that are over, of all starts, and what their records come to. */
+export interface Finished {
+  readonly tasks: number;
+  readonly used: Spent;
 }
 
 export class Ledger {
@@ -29,7 +37,7 @@ export class Ledger {
   constructor(earlier: RecordedSpent, budget: Budget = {}) {
     this.#budget = budget;
     this.#hosts = new Map(Object.entries(earlier.hosts));
-    this.#before = [...this.#hosts.values()].reduce((rest, spent) => addSpent(rest, negative(spent)), withoutHosts(earlier));
+    this.#before = [...this.#hosts.values()].reduce((rest, spent) => addSpent(rest, times(spent, -1)), withoutHosts(earlier));
     this.#look();
   }
 
@@ -46,11 +54,17 @@ export class Ledger {
     this.#untold.now = addSpent(this.#untold.now, { ...usage, cost: cost ?? 0 });
   }
 
+  /** Whether the budget has room for one more task beside so many, if each of them takes what those before it took. */
+  hasRoom(inFlight: number, { tasks, used }: Finished, now: number): boolean {
+    // The last of a budget is spent by one task after the other.
+    if (inFlight === 0) return true;
+    if (tasks === 0) return inFlight < UNKNOWN_TASKS_MAX;
+    return usedUp(addSpent(this.#known(now), times(used, inFlight / tasks)), this.#budget) === null;
+  }
+
   /** Where that may have been the last of the budget: resolves when the hosts have told. No task may begin until then. */
   hold(now: number): Promise<void> | null {
-    this.#forget(now);
-    const all = [this.#untold.now, this.#untold.before].reduce(addSpent, this.spent);
-    if (this.#spentUp.signal.aborted || usedUp(all, this.#budget) === null) return null;
+    if (this.#spentUp.signal.aborted || usedUp(this.#known(now), this.#budget) === null) return null;
     this.#held ??= new Promise<void>((resolve) => setTimeout(resolve, TOLD_MS)).then(() => {
       this.#held = null;
     });
@@ -68,6 +82,12 @@ export class Ledger {
   /** Aborts when the budget is used up: no further task may begin. */
   get spentUp(): AbortSignal {
     return this.#spentUp.signal;
+  }
+
+  /** With what records say that hosts may not have told yet. */
+  #known(now: number): Spent {
+    this.#forget(now);
+    return [this.#untold.now, this.#untold.before].reduce(addSpent, this.spent);
   }
 
   #forget(now: number): void {
@@ -108,6 +128,11 @@ function withoutHosts({ hosts: _, ...spent }: RecordedSpent): Spent {
   return spent;
 }
 
-function negative({ requests, prompt_tokens, completion_tokens, cost }: Spent): Spent {
-  return { requests: -requests, prompt_tokens: -prompt_tokens, completion_tokens: -completion_tokens, cost: -cost };
+function times({ requests, prompt_tokens, completion_tokens, cost }: Spent, factor: number): Spent {
+  return {
+    requests: factor * requests,
+    prompt_tokens: factor * prompt_tokens,
+    completion_tokens: factor * completion_tokens,
+    cost: factor * cost,
+  };
 }

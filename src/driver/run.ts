@@ -64,6 +64,8 @@ export interface RunOptions {
   readonly append: (lines: readonly RecordLine[], counts: Counts) => Promise<void>;
   readonly connect: (parts: FabricParts) => Fabric | Promise<Fabric>;
   readonly onRecord: (record: RecordHead, hops: number) => void;
+  /** See AdmissionOptions. */
+  readonly hasRoom: (inFlight: number) => boolean;
   /** See SinkOptions. */
   readonly hold: () => Promise<void> | null;
   readonly clock: Clock;

@@ -11,6 +11,10 @@ export class Tokens {
     this.#free = total;
   }
 
+  get taken(): number {
+    return this.#total - this.#free;
+  }
+
   /** Takes a token if one is free. */
   take(): boolean {
     if (this.#free <= 0) return false;

@@ -59,6 +59,7 @@ export const FREE_KEYS: readonly string[] = [
   "models.*.journal",
   "models.*.rpm",
   "models.*.tpm",
+  "models.*.price",
   "models.*.expect",
   "models.*.expect.*",
   "models.*.api_key",

@@ -61,6 +61,23 @@ describe("run.budget", () => {
     60_000,
   );
 
+  test("is overspent by little more than a task, however many may be in flight, and a run that ends over it says so", () =>
+    withFolder(async (folder) => {
+      const directory = join(folder, "run");
+      const priced = (price: number) => `models.speaker.price={ prompt = ${price}, completion = ${price} }`;
+      const args = ["-n", "60", "--trials", "1", priced(500), "run.budget.money=1"];
+      const { code, summary } = await drive(directory, ...args);
+      expect(code).toBe(3);
+      const dearest = Math.max(...(await readRecords(directory)).map(({ cost }) => cost ?? 0));
+      expect(summary.spent.cost).toBeGreaterThanOrEqual(1);
+      // The first four begin while nothing is known.
+      expect(summary.spent.cost).toBeLessThan(1 + 4 * dearest);
+      const all = ["drive", CORAL, "-o", join(folder, "all"), "-q", "--limit", "1", priced(5000), "run.budget.money=0.01"];
+      const complete = await matrix(all);
+      expect(complete.code).toBe(0);
+      expect(complete.stdout).toMatch(/^over run\.budget: \d+\.\d+ of 0\.01 in money$/m);
+    }));
+
   test(
     "of tokens holds for all hosts together, over a driver that is killed and started again",
     () =>

@@ -112,6 +112,16 @@ describe("a dry run", () => {
       expect(endpoint.arrivals).toEqual([]);
     }));
 
+  test("is not made from records of other roles", () =>
+    withFolder(async (folder) => {
+      const directory = join(folder, "run");
+      await run(directory, "--limit", "5");
+      const other = ["drive", join(ROOT, "recipes/natural-reasoning.toml"), "--dry-run", "--like", directory];
+      const { code, stderr } = await matrix(other);
+      expect(code).toBe(2);
+      expect(stderr).toMatch(/--like \S+ is a run of other roles: models speak there for student, teacher, here for /);
+    }));
+
   test("says what it leaves out: sandboxes are not started", async () => {
     const { source } = await dryRun(join(ROOT, "recipes/tau2.toml"), "--limit", "10");
     expect(source.left_out).toEqual({ "tool-executor": 10 });

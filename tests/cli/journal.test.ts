@@ -3,7 +3,7 @@
 
 import { describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import { matrix, readRecords, spawnMatrix, until, withFolder } from "../matrix.ts";
@@ -224,6 +224,23 @@ describe("a finished turn", () => {
 });
 
 describe("a cache", () => {
+  test("that cannot be written to is refused before anything is asked, as is one below a file", () =>
+    withRecipe(async (folder, endpoint) => {
+      endpoint.open();
+      await writeFile(join(folder, "file"), "");
+      for (const command of [drive, ["check", "recipe.toml"], [...drive, "--dry-run"]]) {
+        for (const cache of ["file", "file/below/it"]) {
+          const { code, stderr } = await matrix([...command, `run.cache=${cache}`], optionsOf(folder, endpoint));
+          expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining(`run.cache: ${join(folder, "file")} is no folder`) });
+        }
+      }
+      await mkdir(join(folder, "closed"), { mode: 0o500 });
+      const closed = await matrix([...drive, "run.cache=closed/cache"], optionsOf(folder, endpoint));
+      // The superuser may write there.
+      if (process.getuid?.() !== 0) expect(closed.stderr).toContain("run.cache: EACCES");
+      expect(existsSync(join(folder, "run"))).toBe(process.getuid?.() === 0);
+    }));
+
   test("answers for every run that names it, and its answers cost nothing", () =>
     withRecipe(async (folder, endpoint) => {
       const options = optionsOf(folder, endpoint);

@@ -99,6 +99,11 @@ describe("a summary", () => {
     ]);
   });
 
+  test("of a replay says that no model was asked, and whose tokens these are", () => {
+    const lines = renderSummary({ ...summary, replayed: true }).split("\n");
+    expect(lines).toContain("no model was asked; recorded then: 100 requests, 2,000 tokens in, 500 out, cost 0.0125");
+  });
+
   test("of a run that was complete already claims no work", () => {
     expect(
       renderSummary({ ...summary, recorded_before: 40 })

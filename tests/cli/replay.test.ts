@@ -205,6 +205,9 @@ describe("a replay", () => {
       for (const [args, text] of [
         [["--replay", "run", "--workers", "2"], "--replay runs in this process alone"],
         [["--replay", "run", "--listen", "127.0.0.1:0"], "--replay runs in this process alone"],
+        [["--replay", "run", "--dry-run"], "there is nothing to forecast"],
+        [["--replay", "run", "--trials", "3"], "leave out --trials"],
+        [["--replay", "run", "--limit", "3"], "leave out --limit"],
         [["--replay", "run", "-o", "run", "--fresh"], "cannot be written there"],
         [["--replay", "nowhere"], "it is no run directory"],
         [["--replay", "run", "roles.left.prompt.text=other"], "roles.left.prompt: it is not what the recorded answers were made with"],
@@ -212,6 +215,14 @@ describe("a replay", () => {
         const { code, stderr } = await drive(...args);
         expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining(text) });
       }
+      const renamed = RECIPE.replaceAll("left", "near").replaceAll("right", "far").replace("far.md", "right.md");
+      await writeFile(join(folder, "renamed.toml"), renamed);
+      const options = { cwd: folder, env: { ENDPOINT: "http://127.0.0.1:9/v1" } };
+      const other = await matrix(["drive", "renamed.toml", "-q", "--replay", "run"], options);
+      expect({ code: other.code, stderr: other.stderr }).toEqual({
+        code: 2,
+        stderr: expect.stringContaining("models speak there for left, right, here for near, far"),
+      });
       await writeFile(join(folder, "right.md"), "another prompt");
       expect((await drive("--replay", "run")).stderr).toContain("roles.right.prompt: it is not what the recorded answers were made with");
     }));

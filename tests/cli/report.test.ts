@@ -1,6 +1,7 @@
 // `matrix report` of any run: what each role and each model used, and how long it took.
 
 import { expect, test } from "bun:test";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { CORAL, matrix, readRecords, withFolder } from "../matrix.ts";
 
@@ -46,4 +47,25 @@ test("a report gives usage, cost and latency of each role and model, which come 
 
     const text = (await matrix(["report", directory])).stdout;
     expect(text).toMatch(/^student +\d+ +\d+ +[\d,]+ +[\d,]+ +0\.\d{4} +[\d.,]+ +[\d.,]+ +[\d.,]+$/m);
+  }));
+
+test("a report counts as failed what failed, and not what ended without a score", () =>
+  withFolder(async (folder) => {
+    const broken = 'roles.matcher.agent="broken.ts"';
+    await writeFile(
+      join(folder, "broken.ts"),
+      'import { agent } from "matrix";\nexport default agent(({ row }) => {\n  if (row.number === 3) throw new Error("no");\n  return { agreed: true };\n});\n',
+    );
+    await writeFile(
+      join(folder, "rows.jsonl"),
+      Array.from({ length: 8 }, (_, number) => `${JSON.stringify({ number, question: "q", options: [] })}\n`).join(""),
+    );
+    const run = await matrix(
+      ["drive", CORAL, "-o", "run", "-q", broken, 'models.speaker={ kind = "simulated" }', "dataset.path=rows.jsonl", "run.fail_above=1"],
+      { cwd: folder },
+    );
+    expect(run.stderr).toBe("");
+    const { stdout } = await matrix(["report", "run", "--json"], { cwd: folder });
+    const { domains } = JSON.parse(stdout) as { domains: { tasks: number; scored: number; failed: number; mean: number | null }[] };
+    expect(domains).toMatchObject([{ tasks: 8, scored: 0, failed: 1, mean: null }]);
   }));

@@ -28,6 +28,7 @@ test("admission passes over tasks that were adopted, also those that ended befor
     isRecorded: () => false,
     rule,
     tokens: new Tokens(10),
+    hasRoom: () => true,
     inFlight,
     onMissing: () => undefined,
     transport: { send: (message) => void sent.push(message) },

@@ -108,8 +108,12 @@ describe("a recipe", () => {
     }));
 
   test("tells apart what a continued run may change, may raise, and may not touch", () => {
-    const before = { run: { trials: 2, seed: 1, concurrency: 5 }, dataset: { limit: 10 }, models: { m: { headers: { a: "1" } } } };
-    const now = { run: { trials: 3, seed: 2 }, dataset: {}, models: { m: { headers: { a: "2" } } } };
+    const before = {
+      run: { trials: 2, seed: 1, concurrency: 5 },
+      dataset: { limit: 10 },
+      models: { m: { headers: { a: "1" }, price: { prompt: 1 } } },
+    };
+    const now = { run: { trials: 3, seed: 2 }, dataset: {}, models: { m: { headers: { a: "2" }, price: { prompt: 2 } } } };
     const kinds = Object.fromEntries(recipeDifferences(before, now).map(({ key, kind }) => [key, kind]));
     expect(kinds).toEqual({
       "run.trials": "grows",
@@ -117,6 +121,7 @@ describe("a recipe", () => {
       "run.concurrency": "free",
       "dataset.limit": "grows",
       "models.m.headers.a": "free",
+      "models.m.price.prompt": "free",
     });
     expect(recipeDifferences(now, before).find(({ key }) => key === "run.trials")?.kind).toBe("shrinks");
   });
