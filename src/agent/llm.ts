@@ -16,6 +16,7 @@ import type { CompiledTemplate } from "./template.ts";
 
 /** Endpoints differ in how wide a seed they take; all take 31 bits. */
 const SEED_MODULUS = 2 ** 31;
+const USUAL_ENDS: ReadonlySet<string> = new Set(["stop", "tool_calls"]);
 
 export interface LlmRole {
   readonly name: string;
@@ -79,7 +80,7 @@ async function ask(role: LlmRole, task: Task, signal: AbortSignal): Promise<Agen
   };
   const first = await role.model.chat(request, signal);
   const stop = stopOf(role, first);
-  if (role.schema === null || stop !== null) return answerOf(role.model, first.message, first.usage, stop);
+  if (role.schema === null || stop !== null) return answerOf(role.model, resultOf(first), first.usage, stop);
   return askWithSchema(role, role.schema, request, first, signal);
 }
 
@@ -98,7 +99,7 @@ async function askWithSchema(
   signal: AbortSignal,
 ): Promise<AgentAnswer> {
   const checked = schema.check(first.message.content);
-  if (checked.ok) return answerOf(role.model, { ...first.message, parsed: checked.value }, first.usage, null);
+  if (checked.ok) return answerOf(role.model, { ...resultOf(first), parsed: checked.value }, first.usage, null);
   const repair: ChatMessage[] = [
     ...request.messages,
     { role: "assistant", content: first.message.content ?? "" },
@@ -107,9 +108,14 @@ async function askWithSchema(
   const second = await role.model.chat({ ...request, messages: repair }, signal);
   const usage = addUsage(first.usage, second.usage);
   const stop = stopOf(role, second);
-  if (stop !== null) return answerOf(role.model, second.message, usage, stop);
+  if (stop !== null) return answerOf(role.model, resultOf(second), usage, stop);
   const value = schema.require(second.message.content);
-  return answerOf(role.model, { ...second.message, parsed: value }, usage, null);
+  return answerOf(role.model, { ...resultOf(second), parsed: value }, usage, null);
+}
+
+/** What ended the answer stays with it, unless that is the usual. */
+function resultOf({ message, finishReason }: ChatAnswer): JsonObject {
+  return USUAL_ENDS.has(finishReason) ? message : { ...message, finish_reason: finishReason };
 }
 
 function answerOf(model: Model, result: JsonObject, usage: Usage, stop: Unanswered | null): AgentAnswer {

@@ -135,7 +135,17 @@ describe("a run", () => {
       await matrix(["drive", CORAL, "-q", "-o", "cut", ...cut], { cwd: folder });
       expect((await readRecords(join(folder, "cut"))).map(({ stop_reason: reason }) => reason)).toEqual(["cut", "cut", "cut"]);
       await matrix(["drive", CORAL, "-q", "-o", "taken", ...cut, 'roles.student.accepts=["cut"]'], { cwd: folder });
-      expect((await readRecords(join(folder, "taken"))).map(({ stop_reason: reason }) => reason)).not.toContain("cut");
+      const taken = await readRecords(join(folder, "taken"));
+      expect(taken.map(({ stop_reason: reason }) => reason)).not.toContain("cut");
+      expect(taken[0]?.history[0]).toMatchObject({ role: "student", result: { finish_reason: "length" } });
+      // From an endpoint, whole and streamed.
+      for (const [how, setting] of Object.entries({ whole: [], streamed: ["first_token_timeout=30s"] })) {
+        await using plain = await ModelServer.start("latency=0ms");
+        const accepting = [...cut, 'roles.student.accepts=["cut"]', "-o", how];
+        await matrix(["drive", CORAL, "-q", ...accepting, ...at(plain.url, ...setting)], { cwd: folder });
+        const [first] = await readRecords(join(folder, how));
+        expect(first?.history[0]).toMatchObject({ role: "student", result: { finish_reason: "length" } });
+      }
     }));
 });
 
