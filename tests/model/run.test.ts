@@ -149,6 +149,23 @@ describe("a run", () => {
     }));
 });
 
+describe("a port", () => {
+  test("is served by one process: a second server, and a run's metrics there, are refused", () =>
+    withFolder(async (folder) => {
+      await using server = await ModelServer.start();
+      const { host } = new URL(server.url);
+      const second = await matrix(["model", "serve", "--listen", host], { cwd: folder });
+      expect(second).toMatchObject({ code: 2, stdout: "" });
+      expect(second.stderr).toContain(`cannot listen on ${host}`);
+      const metrics = await matrix(["drive", CORAL, "-q", "--limit", "1", "--metrics", host], { cwd: folder });
+      expect(metrics.code).toBe(2);
+      expect(metrics.stderr).toContain(`cannot listen on ${host}`);
+      const listen = await matrix(["drive", CORAL, "-q", "--limit", "1", "--fresh", "--listen", host], { cwd: folder });
+      expect(listen.code).toBe(2);
+      expect(listen.stderr).toContain(host);
+    }));
+});
+
 describe("a real server", () => {
   const url = process.env["MATRIX_TEST_LLAMA_URL"];
   const tiny = { model: "tiny-random", messages: [{ role: "user", content: "hi" }], max_tokens: 4, seed: 1 };
