@@ -73,14 +73,14 @@ function broken(failure: Failure, model: string, signal: AbortSignal): Response 
   const half = text.slice(0, text.length / 2);
   const headers = { "content-type": "application/json" };
   if (failure === "malformed") return new Response(half, { headers });
-  const cut = new ReadableStream({
+  const lost = new ReadableStream({
     start: (controller) => {
       controller.enqueue(new TextEncoder().encode(half));
       if (failure === "stalled") signal.addEventListener("abort", () => controller.error(signal.reason));
-      else setTimeout(() => controller.error(new Error("cut (simulated)")), 0);
+      else setTimeout(() => controller.error(new Error("lost (simulated)")), 0);
     },
   });
-  return new Response(cut, { headers });
+  return new Response(lost, { headers });
 }
 
 function streamAnswer(context: Context, { model, streamUsage }: ParsedBody, answer: SimulatedAnswer, signal: AbortSignal): Response {
@@ -101,7 +101,7 @@ function streamAnswer(context: Context, { model, streamUsage }: ParsedBody, answ
       if (answer.failure !== null && index >= chunks.length / 2) {
         if (answer.failure === "stalled") await untilAborted(signal);
         if (answer.failure === "malformed") await stream.writeSSE({ data: '{"choices": [{' });
-        throw new Error("cut (simulated)");
+        throw new Error("lost (simulated)");
       }
       await send([{ index: 0, delta, finish_reason: null }]);
     }

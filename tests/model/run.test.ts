@@ -91,10 +91,10 @@ describe("a run", () => {
   );
 
   test(
-    "goes through storms of 429, failures, nonsense, cut and stalled streams without losing a row",
+    "goes through storms of 429, failures, nonsense, lost and stalled streams without losing a row",
     () =>
       withFolder(async (folder) => {
-        const errors = "errors={ rate_limited = 0.2, server_error = 0.1, malformed = 0.05, cut = 0.1, stalled = 0.02 }";
+        const errors = "errors={ rate_limited = 0.2, server_error = 0.1, malformed = 0.05, lost = 0.1, stalled = 0.02 }";
         await using server = await ModelServer.start("latency=5ms", "retry_after=20ms", errors);
         const model = at(server.url, "first_token_timeout=300ms", "retries=20");
         const { code, stdout } = await matrix(["drive", CORAL, "-q", "-o", "run", ...model], { cwd: folder });
