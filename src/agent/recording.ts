@@ -8,15 +8,10 @@ import { branchSeed } from "../task/seed.ts";
 import type { Hop, Task } from "../task/task.ts";
 import type { Agent, AgentAnswer } from "./contract.ts";
 
-/** What Model.id begins with where no real model answered. */
-const SIMULATED = /^(simulated|scripted):/;
-
 type Recorded = Pick<TrajectoryRecord, "row" | "seed" | "history">;
 
 export class Recordings {
   readonly #byRow = new WeakMap<JsonObject, Recording>();
-  /** Of the models that have answered so far. */
-  readonly simulatedModels = new Set<string>();
 
   /** The task's row must be the record's, the very object. */
   add(record: Recorded): void {
@@ -32,7 +27,6 @@ export class Recordings {
     const hop = this.#byRow.get(task.row)?.next(role, task) ?? null;
     if (hop === null) throw new MatrixError("not_recorded", `the record has no further answer of ${role}: the task went on past it`);
     const { model, usage, cost, result } = hop;
-    if (model !== undefined && SIMULATED.test(model)) this.simulatedModels.add(model);
     return {
       ...(model === undefined ? {} : { model }),
       ...(usage === undefined ? {} : { usage }),

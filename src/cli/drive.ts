@@ -112,7 +112,6 @@ async function openScanned(prepared: Prepared, checkpoint: number | undefined): 
   await previewFirstRow(prepared, scanned);
   const { source, scan } = scanned;
   const { trials, seed } = prepared.loaded.recipe.run;
-  const simulated = prepared.simulatedModels.size > 0;
   const open = () => openDataset(source, scan.rows);
-  return { prepared, rows: { expected: scan.rows * trials, trials, seed, simulated, scan, replay: null, open } };
+  return { prepared, rows: { expected: scan.rows * trials, trials, seed, simulated: prepared.simulated, scan, replay: null, open } };
 }

@@ -34,7 +34,7 @@ export async function openReplay(prepared: Prepared, directory: string, checkpoi
   const { trials, seed, simulated } = source;
   const open = async () => openRecords(path, scan.rows, (record) => recordings.add(record));
   return {
-    prepared: { ...prepared, agents: new Map(agents), simulatedModels: recordings.simulatedModels },
+    prepared: { ...prepared, agents: new Map(agents) },
     rows: { expected: scan.rows, trials, seed, simulated, scan, replay: path, open },
   };
 }

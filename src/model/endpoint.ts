@@ -9,6 +9,7 @@ import { version } from "../version.ts";
 import type { Address } from "./addresses.ts";
 import { createConnection, readEvents, readText, type Send, Unreachable } from "./connection.ts";
 import type { ChatAnswer, ChatRequest } from "./contract.ts";
+import { SIMULATED_FINGERPRINT } from "./simulated.ts";
 import { unansweredError, unansweredOf } from "./stops.ts";
 import { Assembly } from "./stream.ts";
 
@@ -152,7 +153,8 @@ function answerOf(completion: unknown): ChatAnswer {
   const said = typeof kept["content"] === "string" && kept["content"] !== "" ? kept["content"] : null;
   const message = { ...kept, role: "assistant" as const, content: said };
   if (said === null && !hasCalls && unansweredOf({ message, finishReason }) === null) throw badAnswer("the message is empty");
-  return { message, finishReason, usage: usageOf(whole["usage"]) };
+  const label = whole["system_fingerprint"] === SIMULATED_FINGERPRINT ? { simulated: true as const } : {};
+  return { message, finishReason, ...label, usage: usageOf(whole["usage"]) };
 }
 
 function usageOf(usage: Json | undefined): ChatAnswer["usage"] {

@@ -8,7 +8,7 @@ import { isJsonObject, type JsonObject } from "../task/json.ts";
 import { deriveSeed } from "../task/seed.ts";
 import type { ChatMessage, ChatRequest } from "./contract.ts";
 import { pause } from "./retry.ts";
-import { type Failure, type Replies, type SimulatedAnswer, simulate, TOO_LONG } from "./simulated.ts";
+import { type Failure, type Replies, SIMULATED_FINGERPRINT, type SimulatedAnswer, simulate, TOO_LONG } from "./simulated.ts";
 
 /** Tries are counted by request, so that a client that asks again can succeed; the oldest are forgotten. */
 const TRIES_KEPT = 100_000;
@@ -92,7 +92,7 @@ function streamAnswer(context: Context, { model, streamUsage }: ParsedBody, answ
         object: "chat.completion.chunk",
         created: 0,
         model,
-        system_fingerprint: "simulated",
+        system_fingerprint: SIMULATED_FINGERPRINT,
         choices,
         ...more,
       });
@@ -132,7 +132,7 @@ function completionOf(model: string, answer: SimulatedAnswer): JsonObject {
     object: "chat.completion",
     created: Math.floor(Date.now() / 1000),
     model,
-    system_fingerprint: "simulated",
+    system_fingerprint: SIMULATED_FINGERPRINT,
     choices: [{ index: 0, message: answer.message, finish_reason: answer.finishReason, logprobs: null }],
     usage: usageOf(answer),
   };

@@ -32,6 +32,8 @@ export interface SimulatedAnswer extends ChatAnswer {
   readonly failure: Failure | null;
 }
 
+/** `system_fingerprint` of a served answer, by which its client knows it. */
+export const SIMULATED_FINGERPRINT = "simulated";
 /** Near enough for English. */
 export const CHARACTERS_PER_TOKEN = 4;
 /** Of a message, besides its text. */

@@ -12,7 +12,8 @@ export class Assembly {
   readonly #whole: Record<string, Json> = {};
 
   add(chunk: JsonObject): void {
-    for (const key of ["usage", "prompt_token_ids", "prompt_logprobs"]) if (chunk[key] != null) this.#whole[key] = chunk[key];
+    for (const key of ["usage", "system_fingerprint", "prompt_token_ids", "prompt_logprobs"])
+      if (chunk[key] != null) this.#whole[key] = chunk[key];
     const choice = Array.isArray(chunk["choices"]) ? chunk["choices"][0] : undefined;
     if (!isJsonObject(choice)) return;
     const { delta, index: _, ...rest } = choice;

@@ -149,6 +149,25 @@ describe("a run", () => {
     }));
 });
 
+describe("a simulated model that is served", () => {
+  test("labels records, summary and manifest as simulated, whole and streamed, also when the run goes on", () =>
+    withFolder(async (folder) => {
+      await using server = await ModelServer.start("latency=0ms");
+      for (const [name, setting] of Object.entries({ whole: [], streamed: ["first_token_timeout=30s"] })) {
+        const args = ["drive", CORAL, "-q", "-o", name, ...at(server.url, ...setting)];
+        const { stdout } = await matrix([...args, "--limit", "2"], { cwd: folder });
+        expect(stdout).toContain("(simulated model)");
+        expect((await matrix(args, { cwd: folder })).stdout).toContain("(simulated model)");
+        const records = await readRecords(join(folder, name));
+        expect(records.every(({ simulated }) => simulated)).toBe(true);
+        expect(records[0]?.history[0]?.model).toBe("simulated:speaker");
+        expect(JSON.parse(await readFile(join(folder, name, "manifest.json"), "utf8")).simulated).toBe(true);
+      }
+      const { stdout } = await matrix(["drive", CORAL, "-q", "--replay", "whole", "-o", "again", ...at(server.url)], { cwd: folder });
+      expect(stdout).toContain("(simulated model, replayed)");
+    }));
+});
+
 describe("a port", () => {
   test("is served by one process: a second server, and a run's metrics there, are refused", () =>
     withFolder(async (folder) => {
