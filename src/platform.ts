@@ -66,7 +66,8 @@ export function serve({ hostname, port, fetch }: ServeOptions): HttpServer {
   }
   // Without an error handler Bun prints every broken stream with its stack.
   const error = () => new Response("internal error", { status: 500 });
-  const server = Bun.serve({ hostname, port, fetch, error, development: false, idleTimeout: 0 });
+  // Unless it is told, Bun shares the port with whoever else listens there, when it is not in development.
+  const server = Bun.serve({ hostname, port, fetch, error, development: false, reusePort: false, idleTimeout: 0 });
   return { url: `http://${hostname}:${server.port}`, stop: () => server.stop(true) };
 }
 

@@ -16,6 +16,7 @@ import type { CompiledTemplate } from "./template.ts";
 
 /** Endpoints differ in how wide a seed they take; all take 31 bits. */
 const SEED_MODULUS = 2 ** 31;
+const USUAL_ENDS: ReadonlySet<string> = new Set(["stop", "tool_calls"]);
 
 export interface LlmRole {
   readonly name: string;
@@ -79,7 +80,7 @@ async function ask(role: LlmRole, task: Task, signal: AbortSignal): Promise<Agen
   };
   const first = await role.model.chat(request, signal);
   const stop = stopOf(role, first);
-  if (role.schema === null || stop !== null) return answerOf(role.model, first.message, first.usage, stop);
+  if (role.schema === null || stop !== null) return answerOf(role.model, first, stop);
   return askWithSchema(role, role.schema, request, first, signal);
 }
 
@@ -98,23 +99,31 @@ async function askWithSchema(
   signal: AbortSignal,
 ): Promise<AgentAnswer> {
   const checked = schema.check(first.message.content);
-  if (checked.ok) return answerOf(role.model, { ...first.message, parsed: checked.value }, first.usage, null);
+  if (checked.ok) return answerOf(role.model, first, null, { parsed: checked.value });
   const repair: ChatMessage[] = [
     ...request.messages,
     { role: "assistant", content: first.message.content ?? "" },
     { role: "user", content: `That answer does not fit the schema: ${checked.problem}. Answer again, with the JSON alone.` },
   ];
-  const second = await role.model.chat({ ...request, messages: repair }, signal);
-  const usage = addUsage(first.usage, second.usage);
+  const again = await role.model.chat({ ...request, messages: repair }, signal);
+  const second = { ...again, usage: addUsage(first.usage, again.usage) };
   const stop = stopOf(role, second);
-  if (stop !== null) return answerOf(role.model, second.message, usage, stop);
+  if (stop !== null) return answerOf(role.model, second, stop);
   const value = schema.require(second.message.content);
-  return answerOf(role.model, { ...second.message, parsed: value }, usage, null);
+  return answerOf(role.model, second, null, { parsed: value });
 }
 
-function answerOf(model: Model, result: JsonObject, usage: Usage, stop: Unanswered | null): AgentAnswer {
+/** What ended an answer stays with it, unless that is the usual. */
+function answerOf(model: Model, answer: ChatAnswer, stop: Unanswered | null, more: JsonObject = {}): AgentAnswer {
+  const { message, finishReason, simulated = false, usage } = answer;
   const cost = model.costOf(usage);
-  return { model: model.id, usage, ...(cost === undefined ? {} : { cost }), result, ...(stop === null ? {} : { stop }) };
+  return {
+    model: simulated ? `simulated:${model.id}` : model.id,
+    usage,
+    ...(cost === undefined ? {} : { cost }),
+    result: { ...message, ...more, ...(USUAL_ENDS.has(finishReason) ? {} : { finish_reason: finishReason }) },
+    ...(stop === null ? {} : { stop }),
+  };
 }
 
 function addUsage(a: Usage, b: Usage): Usage {

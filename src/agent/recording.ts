@@ -2,44 +2,52 @@
 // is one object as long as the task stays in this process; a branch finds those of its place.
 
 import { MatrixError } from "../error.ts";
-import type { JsonObject } from "../task/json.ts";
+import type { ChatAnswer } from "../model/contract.ts";
+import { unansweredOf } from "../model/stops.ts";
+import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import type { TrajectoryRecord } from "../task/record.ts";
 import { branchSeed } from "../task/seed.ts";
-import type { Hop, Task } from "../task/task.ts";
+import type { Hop, Task, Unanswered } from "../task/task.ts";
 import type { Agent, AgentAnswer } from "./contract.ts";
-
-/** What Model.id begins with where no real model answered. */
-const SIMULATED = /^(simulated|scripted):/;
 
 type Recorded = Pick<TrajectoryRecord, "row" | "seed" | "history">;
 
 export class Recordings {
   readonly #byRow = new WeakMap<JsonObject, Recording>();
-  /** Of the models that have answered so far. */
-  readonly simulatedModels = new Set<string>();
 
   /** The task's row must be the record's, the very object. */
   add(record: Recorded): void {
     this.#byRow.set(record.row, new Recording(record));
   }
 
-  /** An llm role that says what it said. Fails with `not_recorded` where it said no more. */
-  createAgent(role: string): Agent {
-    return { run: (task) => this.#answer(role, task) };
+  /**
+   * An llm role that says what it said. Fails with `not_recorded` where it said no more. What is no whole answer ends the task,
+   * as it did, unless the role `accepts` it now.
+   */
+  createAgent(role: string, accepts: ReadonlySet<string>): Agent {
+    return { run: (task) => this.#answer(role, accepts, task) };
   }
 
-  #answer(role: string, task: Task): AgentAnswer {
+  #answer(role: string, accepts: ReadonlySet<string>, task: Task): AgentAnswer {
     const hop = this.#byRow.get(task.row)?.next(role, task) ?? null;
     if (hop === null) throw new MatrixError("not_recorded", `the record has no further answer of ${role}: the task went on past it`);
     const { model, usage, cost, result } = hop;
-    if (model !== undefined && SIMULATED.test(model)) this.simulatedModels.add(model);
+    const stop = unansweredIn(result);
     return {
+      ...(stop === null || accepts.has(stop) ? {} : { stop }),
       ...(model === undefined ? {} : { model }),
       ...(usage === undefined ? {} : { usage }),
       ...(cost === undefined ? {} : { cost }),
       result,
     };
   }
+}
+
+/** A message says of itself what it is not. */
+function unansweredIn(result: Json): Unanswered | null {
+  if (!isJsonObject(result)) return null;
+  const { finish_reason: finishReason } = result;
+  return unansweredOf({ message: result as ChatAnswer["message"], finishReason: typeof finishReason === "string" ? finishReason : "stop" });
 }
 
 class Recording {

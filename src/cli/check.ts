@@ -65,7 +65,7 @@ async function makePlan(recipePath: string, overrides: readonly string[]): Promi
   const { recipe } = prepared.loaded;
   return {
     name: recipe.name,
-    simulated: prepared.simulatedModels.size > 0,
+    simulated: prepared.simulated,
     rows: scan.rows,
     trials: recipe.run.trials,
     expected: scan.rows * recipe.run.trials,

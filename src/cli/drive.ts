@@ -115,7 +115,6 @@ async function openScanned(prepared: Prepared, checkpoint: number | undefined): 
   await checkCache(prepared);
   const { source, scan } = scanned;
   const { trials, seed } = prepared.loaded.recipe.run;
-  const simulated = prepared.simulatedModels.size > 0;
   const open = () => openDataset(source, scan.rows);
-  return { prepared, rows: { expected: scan.rows * trials, trials, seed, simulated, scan, replay: null, open } };
+  return { prepared, rows: { expected: scan.rows * trials, trials, seed, simulated: prepared.simulated, scan, replay: null, open } };
 }

@@ -51,7 +51,7 @@ export async function dryRun(recipePath: string, overrides: readonly string[], f
   const { hosts: _, ...spent } = earlier?.spent ?? NOTHING_RECORDED;
   const result: DryRun = {
     name: recipe.name,
-    simulated: prepared.simulatedModels.size > 0,
+    simulated: prepared.simulated,
     tasks,
     recorded,
     source: { ...source, samples: source.samples.length },

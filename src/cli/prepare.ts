@@ -38,8 +38,8 @@ export interface Prepared {
   /** What these roles need in sandboxes, before the first task comes; whoever opens it stops it at the end. */
   readonly openSandboxes: (host: string, roles: readonly string[], log: Log) => Promise<SandboxSite>;
   readonly rule: Rule;
-  /** As they stand in hops: which models' answers are simulated. */
-  readonly simulatedModels: ReadonlySet<string>;
+  /** Whether any model in use is known to be simulated. */
+  readonly simulated: boolean;
   /** sha256 of every prompt, module, tool list and schema, by path. */
   readonly hashes: Readonly<Record<string, string>>;
 }
@@ -99,11 +99,7 @@ export async function prepare(
     agents,
     openSandboxes: sandboxes.open,
     rule: ruleOf(orchestrator, agents, recipe.run.max_hops),
-    simulatedModels: new Set(
-      modelsInUse(recipe, models)
-        .filter(({ simulated }) => simulated)
-        .map(({ id }) => id),
-    ),
+    simulated: modelsInUse(recipe, models).some(({ simulated }) => simulated),
     hashes: await hashFiles(loaded.files),
   };
 }

@@ -31,13 +31,13 @@ export async function openReplay(prepared: Prepared, directory: string, checkpoi
   const recordings = new Recordings();
   const { roles } = prepared.loaded.recipe;
   const agents = [...prepared.agents].map(([name, made]) => {
-    const agent = roles[name]?.agent === "llm" ? recordings.createAgent(name) : made.agent;
+    const agent = roles[name]?.agent === "llm" ? recordings.createAgent(name, new Set(roles[name]?.accepts)) : made.agent;
     return [name, { ...made, agent }] as const;
   });
   const { trials, seed, simulated } = source;
   const open = async () => openRecords(path, scan.rows, (record) => recordings.add(record));
   return {
-    prepared: { ...prepared, agents: new Map(agents), simulatedModels: recordings.simulatedModels },
+    prepared: { ...prepared, agents: new Map(agents) },
     rows: { expected: scan.rows, trials, seed, simulated, scan, replay: path, open },
   };
 }

@@ -50,6 +50,7 @@ export interface RunRows {
   readonly expected: number;
   readonly trials: number;
   readonly seed: number;
+  /** As far as the recipe tells. */
   readonly simulated: boolean;
   readonly scan: DatasetScan;
   /** The run directory whose records they are; null for a dataset. */
@@ -209,7 +210,7 @@ class RecipeRun {
   }
 
   #options(rows: RowStream): RunOptions {
-    const { loaded, rule, simulatedModels } = this.#prepared;
+    const { loaded, rule } = this.#prepared;
     const { concurrency, delivery, max_attempts: maxAttempts } = loaded.recipe.run;
     const { trials, seed } = this.#work;
     return {
@@ -220,7 +221,6 @@ class RecipeRun {
       delivery,
       maxAttempts,
       rule,
-      simulatedModels,
       isRecorded: (rowId, trial) => this.#isRecorded(rowId, trial),
       append: (lines, counts) => this.#directory.append(lines, counts),
       connect: (parts) => this.#connect(parts),
@@ -280,6 +280,7 @@ class RecipeRun {
 
   #onRecord(record: RecordHead, hops: number): void {
     this.#tally.add(record, hops);
+    if (record.simulated) this.#directory.noteSimulated();
     if (!this.#isAlone) this.#ledger.record(record, performance.now());
     if (this.#journal !== null) this.#directory.recorded.ids.add(record.id, record.trial);
     (this.#sandboxes ?? this.#cluster)?.release(record.id, record.trial);
@@ -293,7 +294,7 @@ class RecipeRun {
   #snapshot(): Snapshot {
     return {
       name: this.#prepared.loaded.recipe.name,
-      simulated: this.#work.simulated,
+      simulated: this.#directory.simulated,
       expected: this.#work.expected,
       ...this.#directory.counts,
       before: this.#before,
@@ -326,7 +327,7 @@ class RecipeRun {
       name,
       directory: this.#directory.path,
       state,
-      simulated: this.#work.simulated,
+      simulated: this.#directory.simulated,
       replayed: this.#work.replay !== null,
       expected: this.#work.expected,
       ...this.#directory.counts,

@@ -27,7 +27,7 @@ const manifestSchema = v.strictObject({
   spent: v.optional(v.strictObject({ ...spentEntries, hosts: v.record(v.string(), v.strictObject(spentEntries)) }), {
     ...NOTHING_RECORDED,
   }),
-  /** Whether any model is simulated. */
+  /** Whether any model is simulated, or any answer was. */
   simulated: v.boolean(),
   seed: count,
   trials: count,

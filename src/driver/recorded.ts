@@ -9,6 +9,8 @@ import { openStoredLines, trajectoriesPath } from "./stored-lines.ts";
 export interface Recorded {
   readonly ids: IdSet;
   readonly counts: { ok: number; failed: number; lost: number };
+  /** Whether any of them says that a simulated model answered. */
+  readonly simulated: boolean;
   /** What the records come to: the least that was spent on them. */
   readonly used: Spent;
   /** Where the last whole record ends. */
@@ -22,15 +24,17 @@ export async function readRecorded(path: string): Promise<Recorded> {
   const ids = new IdSet();
   const counts = { ok: 0, failed: 0, lost: 0 };
   const { size, lines, close } = await openStoredLines(path);
+  let simulated = false;
   let used = NOTHING_SPENT;
   let bytes = 0;
   try {
     for await (const batch of lines) {
       for (const { text, number, end, torn } of batch) {
-        if (torn) return { ids, counts, used, bytes, tornBytes: size - bytes };
+        if (torn) return { ids, counts, simulated, used, bytes, tornBytes: size - bytes };
         const record = parseHead(text, path, number);
         if (!ids.add(record.id, record.trial)) throw damaged(path, number, `row ${record.id}, trial ${record.trial} stands twice`);
         counts[record.status]++;
+        simulated ||= record.simulated === true;
         used = addSpent(used, { ...NOTHING_SPENT, ...record.usage, cost: record.cost ?? 0 });
         bytes = end;
       }
@@ -38,7 +42,7 @@ export async function readRecorded(path: string): Promise<Recorded> {
   } finally {
     await close();
   }
-  return { ids, counts, used, bytes, tornBytes: size - bytes };
+  return { ids, counts, simulated, used, bytes, tornBytes: size - bytes };
 }
 
 /** The whole records of a run directory, in batches; a torn last line is none. Fails with `run_refused` on a line that is no record. */
@@ -55,7 +59,7 @@ export async function* readRecords(directory: string): AsyncGenerator<readonly T
   }
 }
 
-type Head = Pick<TrajectoryRecord, "id" | "trial" | "status"> & Partial<Pick<TrajectoryRecord, "usage" | "cost">>;
+type Head = Pick<TrajectoryRecord, "id" | "trial" | "status"> & Partial<Pick<TrajectoryRecord, "usage" | "cost" | "simulated">>;
 
 /** The record, of which no more than the head was looked at. */
 export function parseHead(text: string, path: string, line: number): Head {

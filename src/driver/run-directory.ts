@@ -73,7 +73,7 @@ export class RunDirectory {
       else refuseOtherRun(path, earlier, identity, checkpointDigest);
       const trajectories = trajectoriesPath(path, valueAt(identity.recipe, "run.compress") === true);
       const recorded = await readRecorded(trajectories);
-      const manifest = manifestOf(identity, recorded.counts, earlier);
+      const manifest = manifestOf(identity, recorded, earlier);
       // First of all files: what has a manifest is a run directory, what has none is somebody else's.
       await writeManifest(path, manifest);
       await mkdir(join(path, "logs"), { recursive: true });
@@ -93,6 +93,15 @@ export class RunDirectory {
   /** What all starts of the run have spent, as it was last noted. */
   get spent(): RecordedSpent {
     return this.#manifest.spent;
+  }
+
+  /** Whether any answer came from a simulated model, as far as is known. */
+  get simulated(): boolean {
+    return this.#manifest.simulated;
+  }
+
+  noteSimulated(): void {
+    if (!this.simulated) this.#manifest = { ...this.#manifest, simulated: true };
   }
 
   noteSpent(spent: RecordedSpent): void {
@@ -131,12 +140,13 @@ export class RunDirectory {
   }
 }
 
-function manifestOf(identity: RunIdentity, counts: Counts, earlier: Manifest | null): Manifest {
+function manifestOf(identity: RunIdentity, { counts, simulated }: Recorded, earlier: Manifest | null): Manifest {
   const now = new Date().toISOString();
   return {
     format: "matrix-manifest-1",
     ...identity,
     ...counts,
+    simulated: identity.simulated || simulated,
     spent: earlier?.spent ?? { ...NOTHING_RECORDED },
     state: "running",
     created_at: earlier?.created_at ?? now,

@@ -59,7 +59,6 @@ export interface RunOptions {
   /** Starts of a row that loses its sandbox. */
   readonly maxAttempts: number;
   readonly rule: Rule;
-  readonly simulatedModels: ReadonlySet<string>;
   readonly isRecorded: (rowId: string, trial: number) => boolean;
   readonly append: (lines: readonly RecordLine[], counts: Counts) => Promise<void>;
   readonly connect: (parts: FabricParts) => Fabric | Promise<Fabric>;

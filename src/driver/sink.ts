@@ -19,7 +19,6 @@ export interface SinkOptions {
   readonly append: (lines: readonly RecordLine[], counts: Counts) => Promise<void>;
   readonly inFlight: InFlight;
   readonly tokens: Tokens;
-  readonly simulatedModels: ReadonlySet<string>;
   readonly clock: Clock;
   readonly tracing: Tracing | null;
   /** Ends of which the records are written, and ends of tasks that were recorded before. */
@@ -47,7 +46,7 @@ export class Sink implements Receiver {
   }
 
   receive(messages: readonly Message[]): void {
-    const { clock, inFlight, simulatedModels } = this.#options;
+    const { clock, inFlight } = this.#options;
     const endedAt = clock();
     const records: Accounted[] = [];
     const lines: RecordLine[] = [];
@@ -64,7 +63,7 @@ export class Sink implements Receiver {
       const { task, ending } = message;
       // Hosts have clocks of their own: the time of admission is the driver's, where it knows it.
       const times = { admittedAt: known.admitted?.admittedAt ?? task.admittedAt, endedAt };
-      const [line, record] = serialise(task, createHead(task, ending, times, simulatedModels), times);
+      const [line, record] = serialise(task, createHead(task, ending, times), times);
       lines.push(line);
       records.push({ record, hops: hopCount(task) });
       this.#trace(task, record, times);
@@ -112,7 +111,7 @@ function serialise(task: Task, record: RecordHead, times: Times): readonly [line
     const error = { code: "agent_failed", message: `a result is no JSON: ${messageOf(cause)}`, role: null, hop: null };
     const failed = failTask({ ...task, history: [] }, error);
     if (failed.kind !== "end") throw cause;
-    const without = createHead(failed.task, failed.ending, times, new Set());
+    const without = createHead(failed.task, failed.ending, times);
     return [encodeRecord(without, failed.task), without];
   }
 }

@@ -2,21 +2,34 @@
 // with the last turn that is trained on; what comes after it teaches nothing.
 
 import { messagesOf } from "../agent/conversation.ts";
+import { unansweredResult } from "../model/stops.ts";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import type { TrajectoryRecord } from "../task/record.ts";
-import type { Hop } from "../task/task.ts";
+import type { Hop, Unanswered } from "../task/task.ts";
 import type { Conversation, Turn } from "./contract.ts";
 import type { Perspective } from "./perspective.ts";
 
 /** Null when there is no turn to train on. */
 export function conversationOf(record: TrajectoryRecord, perspective: Perspective): Conversation | null {
-  const all = perspective.hopsOf(record);
-  const last = all.findLast((hop) => isAssistant(hop, perspective))?.hop ?? 0;
-  const hops = all.filter((hop) => hop.hop === last || !perspective.lastAnswerOnly || !isAssistant(hop, perspective));
+  const hops = hopsOf(record, perspective);
+  const last = hops.findLast((hop) => isAssistant(hop, perspective))?.hop ?? 0;
   const turns = [...openingOf(record, last, perspective), ...hops.flatMap((hop) => turnsOf(hop, perspective))];
   const end = turns.findLastIndex(({ trained }) => trained);
   if (end === -1) return null;
   return { turns: mergeNeighbours(turns.slice(0, end + 1)), tools: perspective.toolsOf(record) };
+}
+
+/** Why answers that would be trained on are no whole ones, where a role accepted them or the task ended with them. */
+export function unansweredIn(record: TrajectoryRecord, perspective: Perspective): readonly Unanswered[] {
+  const trained = hopsOf(record, perspective).filter(({ role }) => perspective.trained.has(role));
+  return trained.map(({ result }) => unansweredResult(result)).filter((reason) => reason !== null);
+}
+
+function hopsOf(record: TrajectoryRecord, perspective: Perspective): readonly Hop[] {
+  const all = perspective.hopsOf(record);
+  if (!perspective.lastAnswerOnly) return all;
+  const last = all.findLast((hop) => isAssistant(hop, perspective));
+  return all.filter((hop) => hop === last || !isAssistant(hop, perspective));
 }
 
 function isAssistant(hop: Hop, { parts }: Perspective): boolean {
@@ -50,8 +63,9 @@ function turnsOf(hop: Hop, perspective: Perspective): Turn[] {
   });
 }
 
-/** Of a result that is no chat message: code answers what it likes. */
+/** Of a refusal, or a result that is no chat message: code answers what it likes. */
 function textOf(result: Json): string {
+  if (isJsonObject(result) && typeof result["refusal"] === "string") return result["refusal"];
   return typeof result === "string" ? result : JSON.stringify(result);
 }
 

@@ -5,7 +5,7 @@ import { readRecords } from "../driver/recorded.ts";
 import { MatrixError } from "../error.ts";
 import type { TrajectoryRecord } from "../task/record.ts";
 import type { ExportFormat, Selected } from "./contract.ts";
-import { conversationOf } from "./conversation.ts";
+import { conversationOf, unansweredIn } from "./conversation.ts";
 import { createPerspective, type Perspective, type PerspectiveOptions } from "./perspective.ts";
 import { LEFT_OUT, type LeftOut, Selection, type SelectionRules } from "./selection.ts";
 
@@ -93,6 +93,7 @@ function judge(
   const reason = selection.judge(record);
   if (reason !== null) return reason;
   if (perspective === null) return null;
+  if (!selection.takes(unansweredIn(record, perspective))) return "unanswered";
   const conversation = conversationOf(record, perspective);
   // Of a record that has no conversation, there is nothing to compare.
   if (conversation === null) return reads === "conversations" ? "no_trained_turn" : null;

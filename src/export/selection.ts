@@ -11,7 +11,7 @@ import type { Conversation } from "./contract.ts";
 import { NearDuplicates } from "./near-duplicates.ts";
 
 export interface SelectionRules {
-  /** Records without a whole answer that are wanted all the same. */
+  /** Why answers are not whole that are wanted all the same. */
   readonly include: ReadonlySet<Unanswered>;
   /** Over the record. */
   readonly filter: Expression | null;
@@ -34,13 +34,18 @@ export class Selection {
 
   /** By what the record says of itself. */
   judge(record: TrajectoryRecord): LeftOut | null {
-    const { filter, minScore, include } = this.#rules;
+    const { filter, minScore } = this.#rules;
     const { status, stop_reason: reason } = record;
     if (status !== "ok") return "not_ok";
-    if (isUnanswered(reason) && !include.has(reason)) return "unanswered";
+    if (isUnanswered(reason) && !this.takes([reason])) return "unanswered";
     if (filter !== null && !passes(filter, record)) return "filtered";
     if (minScore !== null && (record.score === null || record.score < minScore)) return "below_min_score";
     return null;
+  }
+
+  /** Whether each of these was asked for. */
+  takes(reasons: readonly Unanswered[]): boolean {
+    return reasons.every((reason) => this.#rules.include.has(reason));
   }
 
   /** By what was selected before: of duplicates, the first stays. */

@@ -49,6 +49,8 @@ export interface ChatAnswer {
   /** `{role: "assistant", content, tool_calls?}`; other fields that the model gave (reasoning_content …) are kept. */
   readonly message: { readonly role: "assistant"; readonly content: string | null } & { readonly [key: string]: Json };
   readonly finishReason: string;
+  /** Only of an endpoint that says so: that of `matrix model serve`. */
+  readonly simulated?: true;
   /** `requests` counts tries, also the failed ones. */
   readonly usage: Usage;
 }
@@ -56,7 +58,7 @@ export interface ChatAnswer {
 export interface Model {
   /** The recipe's name for it: [models.NAME]. */
   readonly name: string;
-  /** What answers, for records: the name that the endpoint knows, or "simulated:NAME". */
+  /** What answers, for records: the name that the endpoint knows, or "simulated:NAME" or "scripted:NAME". */
   readonly id: string;
   readonly simulated: boolean;
   /** Price of a call, in the currency of the recipe's prices; undefined when it has none. */

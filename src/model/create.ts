@@ -155,7 +155,7 @@ export function simulatedError(
       return new MatrixError("model_timeout", `no answer from the simulated model within ${timeout} ms`);
     case "malformed":
       return new MatrixError("model_bad_answer", "the answer of the simulated model is no JSON");
-    case "cut":
+    case "lost":
       return new MatrixError("model_lost", "the answer of the simulated model broke off");
   }
 }

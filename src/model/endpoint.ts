@@ -9,6 +9,7 @@ import { version } from "../version.ts";
 import type { Address } from "./addresses.ts";
 import { createConnection, readEvents, readText, type Send, Unreachable } from "./connection.ts";
 import type { ChatAnswer, ChatRequest } from "./contract.ts";
+import { SIMULATED_FINGERPRINT } from "./simulated.ts";
 import { unansweredError, unansweredOf } from "./stops.ts";
 import { Assembly } from "./stream.ts";
 
@@ -156,7 +157,8 @@ function answerOf(completion: unknown): ChatAnswer {
   const said = textFrom(kept["content"]);
   const message = { ...kept, role: "assistant" as const, content: said };
   if (said === null && calls.length === 0 && unansweredOf({ message, finishReason }) === null) throw badAnswer("the message is empty");
-  return { message, finishReason, usage: usageOf(whole["usage"]) };
+  const label = whole["system_fingerprint"] === SIMULATED_FINGERPRINT ? { simulated: true as const } : {};
+  return { message, finishReason, ...label, usage: usageOf(whole["usage"]) };
 }
 
 /** Text, or parts of which some are text; null for none. */

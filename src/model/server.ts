@@ -8,7 +8,7 @@ import { isJsonObject, type JsonObject } from "../task/json.ts";
 import { deriveSeed } from "../task/seed.ts";
 import type { ChatMessage, ChatRequest } from "./contract.ts";
 import { pause } from "./retry.ts";
-import { type Failure, type Replies, type SimulatedAnswer, simulate, TOO_LONG } from "./simulated.ts";
+import { type Failure, type Replies, SIMULATED_FINGERPRINT, type SimulatedAnswer, simulate, TOO_LONG } from "./simulated.ts";
 
 /** Tries are counted by request, so that a client that asks again can succeed; the oldest are forgotten. */
 const TRIES_KEPT = 100_000;
@@ -73,14 +73,14 @@ function broken(failure: Failure, model: string, signal: AbortSignal): Response 
   const half = text.slice(0, text.length / 2);
   const headers = { "content-type": "application/json" };
   if (failure === "malformed") return new Response(half, { headers });
-  const cut = new ReadableStream({
+  const lost = new ReadableStream({
     start: (controller) => {
       controller.enqueue(new TextEncoder().encode(half));
       if (failure === "stalled") signal.addEventListener("abort", () => controller.error(signal.reason));
-      else setTimeout(() => controller.error(new Error("cut (simulated)")), 0);
+      else setTimeout(() => controller.error(new Error("lost (simulated)")), 0);
     },
   });
-  return new Response(cut, { headers });
+  return new Response(lost, { headers });
 }
 
 function streamAnswer(context: Context, { model, streamUsage }: ParsedBody, answer: SimulatedAnswer, signal: AbortSignal): Response {
@@ -92,7 +92,7 @@ function streamAnswer(context: Context, { model, streamUsage }: ParsedBody, answ
         object: "chat.completion.chunk",
         created: 0,
         model,
-        system_fingerprint: "simulated",
+        system_fingerprint: SIMULATED_FINGERPRINT,
         choices,
         ...more,
       });
@@ -101,7 +101,7 @@ function streamAnswer(context: Context, { model, streamUsage }: ParsedBody, answ
       if (answer.failure !== null && index >= chunks.length / 2) {
         if (answer.failure === "stalled") await untilAborted(signal);
         if (answer.failure === "malformed") await stream.writeSSE({ data: '{"choices": [{' });
-        throw new Error("cut (simulated)");
+        throw new Error("lost (simulated)");
       }
       await send([{ index: 0, delta, finish_reason: null }]);
     }
@@ -132,7 +132,7 @@ function completionOf(model: string, answer: SimulatedAnswer): JsonObject {
     object: "chat.completion",
     created: Math.floor(Date.now() / 1000),
     model,
-    system_fingerprint: "simulated",
+    system_fingerprint: SIMULATED_FINGERPRINT,
     choices: [{ index: 0, message: answer.message, finish_reason: answer.finishReason, logprobs: null }],
     usage: usageOf(answer),
   };

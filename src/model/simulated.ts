@@ -32,11 +32,13 @@ export interface SimulatedAnswer extends ChatAnswer {
   readonly failure: Failure | null;
 }
 
+/** `system_fingerprint` of a served answer, by which its client knows it. */
+export const SIMULATED_FINGERPRINT = "simulated";
 /** Near enough for English. */
 export const CHARACTERS_PER_TOKEN = 4;
 /** Of a message, besides its text. */
 const MESSAGE_TOKENS = 4;
-const FAILURES = ["rate_limited", "server_error", "timeout", "malformed", "cut", "stalled", "context_length"] as const;
+const FAILURES = ["rate_limited", "server_error", "timeout", "malformed", "lost", "stalled", "context_length"] as const;
 /** After the failures, so that rates of one change nothing of the other. */
 const HELD_BACK = ["refused", "content_filtered"] as const;
 

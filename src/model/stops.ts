@@ -1,6 +1,7 @@
 // How endpoints say that there is no whole answer: too long a request, a refusal, a filter, a limit. Those are outcomes of the
 // task, with stop reasons of their own. Everything else that they say is an error.
 
+import { isJsonObject, type Json } from "../task/json.ts";
 import type { Unanswered } from "../task/task.ts";
 import type { ChatAnswer } from "./contract.ts";
 
@@ -37,6 +38,13 @@ const TOO_LONG: readonly RegExp[] = [
 export function unansweredOf({ finishReason, message }: Pick<ChatAnswer, "finishReason" | "message">): Unanswered | null {
   if (typeof message["refusal"] === "string" && message["refusal"] !== "") return "refused";
   return FINISHED[finishReason] ?? null;
+}
+
+/** The same of a role's result: a message that keeps its `finish_reason`, or anything else. */
+export function unansweredResult(result: Json): Unanswered | null {
+  if (!isJsonObject(result)) return null;
+  const { finish_reason: finishReason = "stop" } = result;
+  return unansweredOf({ message: result as ChatAnswer["message"], finishReason: String(finishReason) });
 }
 
 /** What an error of an endpoint comes to; null for a true error. */

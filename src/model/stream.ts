@@ -16,7 +16,8 @@ export class Assembly {
   readonly #whole: Record<string, Json> = {};
 
   add(chunk: JsonObject): void {
-    for (const key of ["usage", "prompt_token_ids", "prompt_logprobs"]) if (chunk[key] != null) this.#whole[key] = chunk[key];
+    for (const key of ["usage", "system_fingerprint", "prompt_token_ids", "prompt_logprobs"])
+      if (chunk[key] != null) this.#whole[key] = chunk[key];
     const choices: readonly Json[] = Array.isArray(chunk["choices"]) ? chunk["choices"] : [];
     const choice = choices.filter(isJsonObject).find(({ index = 0 }) => index === 0);
     if (choice === undefined) return;

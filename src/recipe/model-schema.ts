@@ -80,7 +80,7 @@ const simulatedModel = v.strictObject({
       server_error: v.optional(fraction, 0),
       timeout: v.optional(fraction, 0),
       malformed: v.optional(fraction, 0),
-      cut: v.optional(fraction, 0),
+      lost: v.optional(fraction, 0),
       stalled: v.optional(fraction, 0),
       context_length: v.optional(fraction, 0),
       refused: v.optional(fraction, 0),

@@ -46,7 +46,10 @@ export interface Times {
   readonly endedAt: number;
 }
 
-export function createHead(task: Task, ending: Ending, times: Times, simulatedModels: ReadonlySet<string>): RecordHead {
+/** What a hop's `model` begins with where no real one answered. */
+const SIMULATED = /^(simulated|scripted):/;
+
+export function createHead(task: Task, ending: Ending, times: Times): RecordHead {
   const { admittedAt, endedAt } = times;
   const { queueMs, runMs, usage, cost, models } = totalsOf(task);
   return {
@@ -60,7 +63,7 @@ export function createHead(task: Task, ending: Ending, times: Times, simulatedMo
     score: ending.score,
     outcome: ending.outcome,
     error: ending.error,
-    simulated: models.some((model) => simulatedModels.has(model)),
+    simulated: models.some((model) => SIMULATED.test(model)),
     usage,
     cost,
     timing: {

@@ -138,6 +138,19 @@ describe("an llm role", () => {
     expect(await createLlmAgent(role(cut, { accepts: new Set(["cut"]) })).run(task(), context)).not.toHaveProperty("stop");
   });
 
+  test("keeps with an answer what ended it, unless it is whole, and does not send that back", async () => {
+    const { model, requests } = scriptedModel("Whole.", "The answ");
+    const ending = (reason: string): Model => ({
+      ...model,
+      chat: async (asked, signal) => ({ ...(await model.chat(asked, signal)), finishReason: reason }),
+    });
+    expect((await createLlmAgent(role(ending("stop"))).run(task(), context)).result).toEqual(said("Whole."));
+    const { result } = await createLlmAgent(role(ending("length"), { accepts: new Set(["cut"]) })).run(task(), context);
+    expect(result).toEqual({ role: "assistant", content: "The answ", finish_reason: "length" });
+    await createLlmAgent(role(model)).run(task([hop(0, "student", result)]), context);
+    expect(requests[2]?.messages.at(-1)).toEqual({ role: "assistant", content: "The answ" });
+  });
+
   test("sends a model its own thoughts back with the calls that they led to, and with nothing else", async () => {
     const { model, requests } = scriptedModel("B");
     const call = { id: "c", type: "function", function: { name: "f", arguments: "{}" } };

@@ -91,7 +91,7 @@ describe("a run", () => {
 
   test("ends with every row accounted for when 30 % of the model calls fail in mixed ways, and scores nothing unanswered", () =>
     withFolder(async (folder) => {
-      const errors = { rate_limited: 0.1, server_error: 0.08, timeout: 0.04, malformed: 0.04, cut: 0.04 };
+      const errors = { rate_limited: 0.1, server_error: 0.08, timeout: 0.04, malformed: 0.04, lost: 0.04 };
       const settings = Object.entries(errors).map(([kind, rate]) => `models.speaker.errors.${kind}=${rate}`);
       const args = [
         "drive",

@@ -187,6 +187,19 @@ describe("a replay", () => {
       expect((await matrix(["verify", "runs/talk-replay"], { cwd: folder })).code).toBe(0);
     }));
 
+  test("scores no answer that was none then, either", () =>
+    withFolder(async (folder) => {
+      const none = "models.speaker.errors={ refused = 0.1, content_filtered = 0.1, context_length = 0.1 }";
+      const settings = ["-q", "dataset.limit=30", none, "roles.student.sampling={ max_tokens = 34 }", "run.fail_above=1"];
+      const at = (name: string) => join(folder, name);
+      await matrix(["drive", CORAL, "-o", at("run"), ...settings]);
+      const before = await readRecords(at("run"));
+      const reasons = new Set(before.map(({ stop_reason }) => stop_reason));
+      for (const reason of ["refused", "content_filtered", "context_length", "cut"]) expect(reasons).toContain(reason);
+      await matrix(["drive", CORAL, "-o", at("again"), "--replay", at("run"), ...settings.filter((set) => !set.startsWith("dataset"))]);
+      expect(comparable(await readRecords(at("again")))).toEqual(comparable(before));
+    }));
+
   test("keeps saying that a model was simulated, whatever the recipe has now", () =>
     withFolder(async (folder) => {
       const fast = ['models.speaker.latency="1ms"', "models.speaker.tokens_per_second=1000000"];

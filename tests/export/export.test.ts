@@ -4,6 +4,7 @@ import { describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { JsonObject } from "../../src/task/json.ts";
 import type { StopReason } from "../../src/task/task.ts";
 import { matrix, withFolder } from "../matrix.ts";
 import { BEST_OF_THREE, calls, DIALOGUE, type Made, said, TOOL_LOOP, toolResult, writeRun } from "./run.ts";
@@ -289,6 +290,26 @@ describe("an export", () => {
         );
       expect(await exported()).toMatchObject({ examples: { train: 1 }, left_out: { unanswered: 3 } });
       expect(await exported("--include", "refused,cut")).toMatchObject({ examples: { train: 3 }, left_out: { unanswered: 1 } });
+      // Accepted by the role: the task went on. What is not trained on may be anything.
+      const accepted = (id: string, role: string, answer: JsonObject): Made => ({
+        id,
+        row: { question: "Q" },
+        history: [
+          [role, { ...said("No."), ...answer }],
+          [role === "student" ? "teacher" : "student", said("Yes.")],
+          ["student", said("Good.")],
+        ],
+      });
+      await writeRun(join(folder, "run"), DIALOGUE, [
+        accepted("1", "student", { content: null, refusal: "No." }),
+        accepted("2", "student", { finish_reason: "length" }),
+        accepted("3", "student", { finish_reason: "content_filter" }),
+        accepted("4", "teacher", { finish_reason: "length" }),
+      ]);
+      expect(await exported()).toMatchObject({ examples: { train: 1 }, left_out: { unanswered: 3 } });
+      expect(await exported("--include", "refused,cut")).toMatchObject({ examples: { train: 3 }, left_out: { unanswered: 1 } });
+      const [refusal = ""] = (await readFile(join(folder, "out.jsonl"), "utf8")).split("\n");
+      expect(JSON.parse(refusal).messages).toContainEqual({ role: "assistant", content: "No." });
       const { stderr } = await matrix(["export", "run", "--to", "openai", "-o", "o.jsonl", "--include", "short"], { cwd: folder });
       expect(stderr).toContain("It must be of context_length, refused, content_filtered, cut");
     }));

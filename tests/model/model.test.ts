@@ -118,10 +118,10 @@ describe("the simulated model", () => {
   });
 
   test("fails at the given rates, each try on its own", async () => {
-    const config = await simulatedConfig("errors.rate_limited=0.2", "errors.cut=0.1");
+    const config = await simulatedConfig("errors.rate_limited=0.2", "errors.lost=0.1");
     const failures = Array.from({ length: 5000 }, (_, i) => simulate(config, null, request(String(i)), 0).failure);
     expect(failures.filter((failure) => failure === "rate_limited").length / 5000).toBeCloseTo(0.2, 1);
-    expect(failures.filter((failure) => failure === "cut").length / 5000).toBeCloseTo(0.1, 1);
+    expect(failures.filter((failure) => failure === "lost").length / 5000).toBeCloseTo(0.1, 1);
     const tries = Array.from({ length: 50 }, (_, tries) => simulate(config, null, request(), tries).failure);
     expect(new Set(tries).size).toBeGreaterThan(1);
   });
@@ -161,7 +161,7 @@ describe("a failing endpoint", () => {
     ["429", ["errors.rate_limited=1", "retry_after=10ms"], "model_overloaded"],
     ["500", ["errors.server_error=1"], "model_failed"],
     ["a body that is no JSON", ["errors.malformed=1"], "model_bad_answer"],
-    ["a body that breaks off", ["errors.cut=1"], "model_lost"],
+    ["a body that breaks off", ["errors.lost=1"], "model_lost"],
     ["an answer that takes too long", ["latency=1m"], "model_timeout"],
   ];
   for (const [title, settings, code] of cases) {

@@ -91,10 +91,10 @@ describe("a run", () => {
   );
 
   test(
-    "goes through storms of 429, failures, nonsense, cut and stalled streams without losing a row",
+    "goes through storms of 429, failures, nonsense, lost and stalled streams without losing a row",
     () =>
       withFolder(async (folder) => {
-        const errors = "errors={ rate_limited = 0.2, server_error = 0.1, malformed = 0.05, cut = 0.1, stalled = 0.02 }";
+        const errors = "errors={ rate_limited = 0.2, server_error = 0.1, malformed = 0.05, lost = 0.1, stalled = 0.02 }";
         await using server = await ModelServer.start("latency=5ms", "retry_after=20ms", errors);
         const model = at(server.url, "first_token_timeout=300ms", "retries=20");
         const { code, stdout } = await matrix(["drive", CORAL, "-q", "-o", "run", ...model], { cwd: folder });
@@ -135,7 +135,53 @@ describe("a run", () => {
       await matrix(["drive", CORAL, "-q", "-o", "cut", ...cut], { cwd: folder });
       expect((await readRecords(join(folder, "cut"))).map(({ stop_reason: reason }) => reason)).toEqual(["cut", "cut", "cut"]);
       await matrix(["drive", CORAL, "-q", "-o", "taken", ...cut, 'roles.student.accepts=["cut"]'], { cwd: folder });
-      expect((await readRecords(join(folder, "taken"))).map(({ stop_reason: reason }) => reason)).not.toContain("cut");
+      const taken = await readRecords(join(folder, "taken"));
+      expect(taken.map(({ stop_reason: reason }) => reason)).not.toContain("cut");
+      expect(taken[0]?.history[0]).toMatchObject({ role: "student", result: { finish_reason: "length" } });
+      // From an endpoint, whole and streamed.
+      for (const [how, setting] of Object.entries({ whole: [], streamed: ["first_token_timeout=30s"] })) {
+        await using plain = await ModelServer.start("latency=0ms");
+        const accepting = [...cut, 'roles.student.accepts=["cut"]', "-o", how];
+        await matrix(["drive", CORAL, "-q", ...accepting, ...at(plain.url, ...setting)], { cwd: folder });
+        const [first] = await readRecords(join(folder, how));
+        expect(first?.history[0]).toMatchObject({ role: "student", result: { finish_reason: "length" } });
+      }
+    }));
+});
+
+describe("a simulated model that is served", () => {
+  test("labels records, summary and manifest as simulated, whole and streamed, also when the run goes on", () =>
+    withFolder(async (folder) => {
+      await using server = await ModelServer.start("latency=0ms");
+      for (const [name, setting] of Object.entries({ whole: [], streamed: ["first_token_timeout=30s"] })) {
+        const args = ["drive", CORAL, "-q", "-o", name, ...at(server.url, ...setting)];
+        const { stdout } = await matrix([...args, "--limit", "2"], { cwd: folder });
+        expect(stdout).toContain("(simulated model)");
+        expect((await matrix(args, { cwd: folder })).stdout).toContain("(simulated model)");
+        const records = await readRecords(join(folder, name));
+        expect(records.every(({ simulated }) => simulated)).toBe(true);
+        expect(records[0]?.history[0]?.model).toBe("simulated:speaker");
+        expect(JSON.parse(await readFile(join(folder, name, "manifest.json"), "utf8")).simulated).toBe(true);
+      }
+      const { stdout } = await matrix(["drive", CORAL, "-q", "--replay", "whole", "-o", "again", ...at(server.url)], { cwd: folder });
+      expect(stdout).toContain("(simulated model, replayed)");
+    }));
+});
+
+describe("a port", () => {
+  test("is served by one process: a second server, and a run's metrics there, are refused", () =>
+    withFolder(async (folder) => {
+      await using server = await ModelServer.start();
+      const { host } = new URL(server.url);
+      const second = await matrix(["model", "serve", "--listen", host], { cwd: folder });
+      expect(second).toMatchObject({ code: 2, stdout: "" });
+      expect(second.stderr).toContain(`cannot listen on ${host}`);
+      const metrics = await matrix(["drive", CORAL, "-q", "--limit", "1", "--metrics", host], { cwd: folder });
+      expect(metrics.code).toBe(2);
+      expect(metrics.stderr).toContain(`cannot listen on ${host}`);
+      const listen = await matrix(["drive", CORAL, "-q", "--limit", "1", "--fresh", "--listen", host], { cwd: folder });
+      expect(listen.code).toBe(2);
+      expect(listen.stderr).toContain(host);
     }));
 });
 
