@@ -131,16 +131,16 @@ describe("a run", () => {
 
 describe("a killed run", () => {
   test(
-    "goes on after SIGKILL at twenty random moments with nothing lost and nothing twice",
+    "goes on after SIGKILL at twelve random moments with nothing lost and nothing twice",
     () =>
       withFolder(async (folder) => {
         console.log(`seed ${SEED} (MATRIX_TEST_SEED=${SEED} repeats it)`);
         const random = createRandom(SEED);
         const run = join(folder, "run");
         const output = join(run, "trajectories.jsonl");
-        const args = ["drive", DUMMY, "-o", run, "--trials", "1500", "-n", "500", "-q"];
-        const perKill = 480e6 / 20;
-        for (let kill = 0; kill < 20; kill++) {
+        const args = ["drive", DUMMY, "-o", run, "--trials", "900", "-n", "500", "-q"];
+        const perKill = 288e6 / 12;
+        for (let kill = 0; kill < 12; kill++) {
           const { child, finished } = spawnMatrix(args);
           const target = sizeOf(output) + random() * perKill;
           let exited = false;

@@ -152,7 +152,7 @@ describe("a dataset", () => {
       let calls = 0;
       const onProgress = (): void => {
         // What is dead is no matter here, and an engine in a busy process lets it lie.
-        if (++calls % 8 === 0) Bun.gc(true);
+        if (++calls % 64 === 0) Bun.gc(true);
         most = Math.max(most, process.memoryUsage().rss);
       };
       const { rows } = await scanDataset(source, { trials: 1, onProgress });
