@@ -162,7 +162,7 @@ describe("a killed run", () => {
         expect(code).toBe(0);
         const { stdout } = await matrix(["verify", run]);
         expect(stdout).toBe(
-          "coral-dummy: expected 60000 = ok 60000 + failed 0 + lost 0\nverified: every row and trial has exactly one record\n",
+          "coral-dummy: expected 36000 = ok 36000 + failed 0 + lost 0\nverified: every row and trial has exactly one record\n",
         );
       }),
     240_000,
