@@ -304,6 +304,7 @@ class RecipeRun {
       completionTokens: this.#tally.usage.completion_tokens,
       cost: this.#tally.cost,
       stopping: this.#drain.aborted,
+      waitedFor: this.#rates.waitedFor,
     };
   }
 
