@@ -56,7 +56,14 @@ export async function dryRun(recipePath: string, overrides: readonly string[], f
     recorded,
     source: { ...source, samples: source.samples.length },
     ...made,
-    budget: recipe.run.budget === undefined ? null : { ...recipe.run.budget, spent, over: overBudget(recipe.run.budget, spent, made) },
+    budget:
+      recipe.run.budget === undefined
+        ? null
+        : {
+            ...recipe.run.budget,
+            spent,
+            over: source.assumes_length ? usedUp(spent, recipe.run.budget) : overBudget(recipe.run.budget, spent, made),
+          },
     first_prompts: Object.fromEntries(preview.prompts),
   };
   console.log(flags.json === true ? JSON.stringify(result) : renderForecast(result));
@@ -101,7 +108,7 @@ async function fromRecords(directory: string | null, { recipe, resolved }: Loade
     for (const { history, timing } of records) samples.push({ asks: asksOf(history, recipe), ms: timing.total_ms });
     if (samples.length >= RECORDS_MAX) break;
   }
-  if (samples.length >= RECORDS_MIN) return { kind: "records", directory, samples, models: {}, left_out: {} };
+  if (samples.length >= RECORDS_MIN) return { kind: "records", directory, samples, models: {}, assumes_length: false, left_out: {} };
   if (isAsked) throw new MatrixError("usage", `--like ${directory} has ${samples.length} records: ${RECORDS_MIN} are the least to go by`);
   return null;
 }
@@ -125,6 +132,9 @@ function fromRehearsal({ loaded }: Prepared, rehearsed: Awaited<ReturnType<typeo
         );
         return [name, assumed.length === 0 ? `as ${key} says` : `ASSUMED ${assumed.join(", ")}: state ${key}`];
       }),
+    ),
+    assumes_length: models.some(
+      ([name, { kind }]) => kind === "openai" && valueAt(resolved, `${joinKey("models", name)}.expect.output_tokens`) === undefined,
     ),
     left_out: leftOut,
   };

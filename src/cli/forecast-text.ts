@@ -1,5 +1,5 @@
-// A forecast as text: where it is from and what it leaves out, first of all; then what each role uses, the totals with their ranges,
-// and what the first prompts look like.
+// A forecast as text: what the first prompts look like, which may be long; where the forecast is from and what it leaves out; what
+// each role uses; and last, so that they stay on the screen, the totals with their ranges.
 
 import { type Budget, tokensOf } from "../driver/ledger.ts";
 import type { ChatMessage } from "../model/contract.ts";
@@ -20,6 +20,8 @@ export interface Source {
   readonly samples: readonly Sample[];
   /** How each model's answers were known. */
   readonly models: Readonly<Record<string, string>>;
+  /** Whether any model's answers are taken to be of a length that nobody stated. */
+  readonly assumes_length: boolean;
   /** Roles that were not started, and how many of the tasks ended there. */
   readonly left_out: Readonly<Record<string, number>>;
 }
@@ -37,7 +39,11 @@ export interface DryRun extends Forecast {
 export function renderForecast(result: DryRun): string {
   const { name, simulated, tasks, recorded, cost, budget } = result;
   const title = `${name}: a forecast for ${grouped(tasks)} tasks${recorded > 0 ? `, ${grouped(recorded)} are recorded` : ""}`;
-  const lines = [`${title}${simulated ? " (simulated model)" : ""}; nothing was asked`, "", ...sourceLines(result.source), ""];
+  const lines: string[] = [];
+  for (const [role, prompt] of Object.entries(result.first_prompts)) {
+    if (prompt !== null) lines.push(`first prompt of ${role}, for the first row`, ...renderPrompt(prompt), "");
+  }
+  lines.push(`${title}${simulated ? " (simulated model)" : ""}; nothing was asked`, "", ...sourceLines(result.source), "");
   if (result.roles.length > 0) lines.push(tableOf(result), "");
   const ranges: [string, Range, (value: number) => string][] = [
     ["requests", result.requests, grouped],
@@ -47,12 +53,13 @@ export function renderForecast(result: DryRun): string {
     ["time", result.time_ms, formatDuration],
   ];
   for (const [what, { expected, low, high }, show] of ranges)
-    lines.push(`${what.padEnd(10)}  ${show(expected)}${low === high ? "" : ` (${show(low)} to ${show(high)}, nine times of ten)`}`);
+    lines.push(
+      `${what.padEnd(10)}  ${show(expected)}${show(low) === show(high) ? "" : ` (${show(low)} to ${show(high)}, nine times of ten)`}`,
+    );
   lines.push(`${"bound by".padEnd(10)}  ${result.bound_by}`);
   if (budget !== null) lines.push(`${"budget".padEnd(10)}  ${budgetLine(budget, result)}`);
-  for (const [role, prompt] of Object.entries(result.first_prompts)) {
-    if (prompt !== null) lines.push("", `first prompt of ${role}, for the first row`, ...renderPrompt(prompt));
-  }
+  const leftOut = Object.keys(result.source.left_out);
+  if (leftOut.length > 0) lines.push(`${"without".padEnd(10)}  ${leftOut.join(", ")} and what comes after: THESE FIGURES LEAVE IT OUT`);
   return lines.join("\n");
 }
 
@@ -89,8 +96,12 @@ function budgetLine(
     ...(limit === undefined ? [] : [`${money(spent.cost + (cost?.expected ?? 0))} of ${limit} in money`]),
     ...(tokens === undefined ? [] : [`${grouped(tokensOf(spent) + forecast.expected)} of ${grouped(tokens)} tokens`]),
   ];
-  const verdict = over !== null ? "NOT ENOUGH" : Object.keys(source.left_out).length > 0 ? "UNKNOWN, for what is left out" : "enough";
-  return `${parts.join(", ")}: ${verdict}`;
+  return `${parts.join(", ")}: ${over === null ? verdictOf(source) : "NOT ENOUGH"}`;
+}
+
+function verdictOf({ assumes_length, left_out }: DryRun["source"]): string {
+  if (assumes_length) return "UNKNOWN (output_tokens assumed: set expect)";
+  return Object.keys(left_out).length > 0 ? "UNKNOWN, for what is left out" : "enough";
 }
 
 function money(value: number): string {

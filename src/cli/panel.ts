@@ -17,6 +17,8 @@ export interface Snapshot {
   readonly completionTokens: number;
   readonly cost: number | null;
   readonly stopping: boolean;
+  /** Rates that hold requests back. */
+  readonly waitedFor: readonly string[];
 }
 
 const ROLES_MAX = 12;
@@ -67,11 +69,12 @@ function countsOf(snapshot: Snapshot): string {
 }
 
 function speedOf(snapshot: Snapshot): string {
-  const { before, elapsedMs, expected, promptTokens, completionTokens, cost } = snapshot;
+  const { before, elapsedMs, expected, promptTokens, completionTokens, cost, waitedFor } = snapshot;
   const made = doneOf(snapshot) - before;
   const perSecond = elapsedMs > 0 ? made / (elapsedMs / 1000) : 0;
   const left = expected - doneOf(snapshot);
-  const eta = perSecond > 0 ? `${formatDuration((left / perSecond) * 1000)} left` : "no estimate yet";
+  const unknown = waitedFor.length > 0 ? `waiting for ${waitedFor.join(", ")}` : "no estimate yet";
+  const eta = perSecond > 0 ? `${formatDuration((left / perSecond) * 1000)} left` : unknown;
   const tokens = promptTokens + completionTokens > 0 ? ` · tokens ${grouped(promptTokens)} in, ${grouped(completionTokens)} out` : "";
   return `${perSecond < 10 ? perSecond.toFixed(1) : grouped(perSecond)}/s · ${eta}${tokens}${cost === null ? "" : ` · cost ${cost.toFixed(2)}`}`;
 }

@@ -16,7 +16,7 @@ import { captureConsole } from "../host/console.ts";
 import { Host } from "../host/host.ts";
 import { catchStrayErrors } from "../host/stray-error.ts";
 import { TurnPermits } from "../model/permits.ts";
-import { addSpent, NOTHING_SPENT } from "../model/site.ts";
+import { addSpent, NOTHING_SPENT, type Spent } from "../model/site.ts";
 import type { HostTransport } from "../peer/transport.ts";
 import { runtime } from "../platform.ts";
 import { randomId } from "../random-id.ts";
@@ -142,7 +142,8 @@ class RecipeRun {
   async close(end: RunEnd): Promise<Summary> {
     const elapsedMs = performance.now() - this.#startedAt;
     const state = end.complete ? "complete" : "stopped";
-    this.#noteSpent();
+    const spent = this.#spentBy(end);
+    this.#directory.noteSpent({ ...this.#ledger.recorded, ...spent });
     for (const release of this.#releases) release();
     await this.#rows?.close();
     await Promise.all([this.#scraped?.stop(), this.#sandboxes?.stop(), this.#answers?.close(), this.#journal?.stop()]);
@@ -154,7 +155,7 @@ class RecipeRun {
     );
     this.#log.write("info", state, { ...this.#directory.counts, abandoned: end.abandoned });
     await this.#log.close();
-    return this.#summary({ state, abandoned: end.abandoned, elapsedMs, error });
+    return this.#summary({ state, abandoned: end.abandoned, elapsedMs, spent, error });
   }
 
   async #begin(): Promise<Run> {
@@ -287,6 +288,13 @@ class RecipeRun {
     logFailure(this.#log, record);
   }
 
+  /** A process that was killed may not have told what it was answered last. Where hosts may yet tell, that would count twice. */
+  #spentBy({ complete }: RunEnd): Spent {
+    const { spent } = this.#ledger;
+    const isAllTold = complete || this.#isAlone;
+    return this.#work.replay === null && isAllTold ? atLeast(spent, this.#finished.used) : spent;
+  }
+
   #noteSpent(): void {
     this.#directory.noteSpent(this.#ledger.recorded);
   }
@@ -305,6 +313,7 @@ class RecipeRun {
       completionTokens: this.#tally.usage.completion_tokens,
       cost: this.#tally.cost,
       stopping: this.#drain.aborted,
+      waitedFor: this.#rates.waitedFor,
     };
   }
 
@@ -320,7 +329,13 @@ class RecipeRun {
     };
   }
 
-  #summary({ state, abandoned, elapsedMs, error }: Pick<Summary, "state" | "abandoned"> & { elapsedMs: number; error: unknown }): Summary {
+  #summary({
+    state,
+    abandoned,
+    elapsedMs,
+    spent,
+    error,
+  }: Pick<Summary, "state" | "abandoned" | "spent"> & { elapsedMs: number; error: unknown }): Summary {
     const { name } = this.#prepared.loaded.recipe;
     const { hops, usage, cost, stopReasons, errors, score } = this.#tally;
     return {
@@ -337,7 +352,7 @@ class RecipeRun {
       hops,
       usage,
       cost,
-      spent: this.#ledger.spent,
+      spent,
       budget: this.#budget ?? null,
       stop_reasons: stopReasons,
       errors,

@@ -3,6 +3,7 @@
 
 import type { Wanted } from "../model/permits.ts";
 import { Pace, type Rate } from "../model/rate.ts";
+import { joinKey } from "../recipe/key-path.ts";
 
 /** How far ahead turns are given out: what a host that was stopped can be late with. */
 const AHEAD_MS = 100;
@@ -31,6 +32,14 @@ export class Rates {
     return this.#models.keys();
   }
 
+  /** The keys that requests wait for just now. */
+  get waitedFor(): string[] {
+    return [...this.#models].flatMap(([model, turns]) => {
+      const limit = turns.waitedFor;
+      return limit === null ? [] : [`${joinKey("models", model)}.${limit}`];
+    });
+  }
+
   /** Resolves when some of what is wanted has its turn soon, or after a while with nothing. */
   async ask(model: string, wanted: Wanted): Promise<readonly number[]> {
     // A host that was started by another driver may know other limits.
@@ -53,6 +62,10 @@ class ModelTurns {
   constructor(pace: Pace, now: () => number) {
     this.#pace = pace;
     this.#now = now;
+  }
+
+  get waitedFor(): keyof Rate | null {
+    return this.#asks.length === 0 ? null : this.#pace.heldBy(this.#now());
   }
 
   ask({ tokens, settled }: Wanted): Promise<readonly number[]> {

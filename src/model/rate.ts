@@ -31,6 +31,12 @@ export class Pace {
     return Math.max(now, this.#requestsPaidAt, this.#tokensPaidAt);
   }
 
+  /** What the next request waits for; null where it need not wait. */
+  heldBy(now: number): keyof Rate | null {
+    if (this.next(now) <= now) return null;
+    return this.#tokensPaidAt > this.#requestsPaidAt ? "tpm" : "rpm";
+  }
+
   /** A request of about so many tokens goes at that time, which is not before `next`. */
   take(at: number, tokens: number): void {
     this.#requestsPaidAt = at + this.#requestMs;

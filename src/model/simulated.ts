@@ -109,7 +109,8 @@ function drawReply(config: SimulatedModelConfig, { schema }: ChatRequest, random
   return drawWords(Math.max(1, Math.round(sample(config.output_tokens, random))), random);
 }
 
-function limitOf(sampling: JsonObject): number {
+/** Tokens of an answer. */
+export function limitOf(sampling: JsonObject): number {
   const limit = sampling["max_completion_tokens"] ?? sampling["max_tokens"];
   return typeof limit === "number" ? limit : Number.POSITIVE_INFINITY;
 }

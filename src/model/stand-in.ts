@@ -4,10 +4,10 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { EXPECTED, type ModelConfig, PLAIN_SIMULATION, type SimulatedModelConfig } from "../recipe/model-schema.ts";
 import { createRandom, deriveSeed } from "../task/seed.ts";
-import type { ChatAnswer, Model } from "./contract.ts";
+import type { ChatAnswer, ChatRequest, Model } from "./contract.ts";
 import { createModel, loadReplies, type ModelParts, simulatedError } from "./create.ts";
 import { sample } from "./distribution.ts";
-import { CHARACTERS_PER_TOKEN, type Replies, simulate, TOO_LONG } from "./simulated.ts";
+import { CHARACTERS_PER_TOKEN, limitOf, type Replies, simulate, TOO_LONG } from "./simulated.ts";
 import { drawWords } from "./words.ts";
 
 /** Between tries, about: half of what src/model/retry.ts may wait at the most. */
@@ -31,10 +31,19 @@ export async function createStandIn(name: string, config: ModelConfig, parts: Mo
       return { ...model, chat: async (request) => answerOf(config, replies, request) };
     }
     case "openai": {
-      const expected = { ...PLAIN_SIMULATION, ...(config.expect ?? EXPECTED) };
-      const replies: Replies = (_, { random }) => drawTokens(sample(expected.output_tokens, random), random);
-      // A schema asks for something else than words.
-      return { ...model, chat: async (request) => answerOf(expected, request.schema === undefined ? replies : null, request) };
+      const { output_tokens: stated, ...pace } = config.expect ?? EXPECTED;
+      const isAssumed = config.expect?.output_tokens === undefined;
+      const expected = { ...PLAIN_SIMULATION, ...pace };
+      const length = stated ?? EXPECTED.output_tokens;
+      return {
+        ...model,
+        chat: async (request) => {
+          const most = isAssumed ? limitOf(request.sampling) : Number.POSITIVE_INFINITY;
+          const replies: Replies = (_, { random }) => drawTokens(Math.min(most, sample(length, random)), random);
+          // A schema asks for something else than words. Nothing ends for a length that nobody stated.
+          return answerOf(expected, request.schema === undefined ? replies : null, isAssumed ? unlimited(request) : request);
+        },
+      };
     }
     case "scripted": {
       const script = await createModel(name, { ...config, latency: { kind: "constant", value: 0 } }, parts);
@@ -49,6 +58,11 @@ export async function createStandIn(name: string, config: ModelConfig, parts: Mo
   }
 }
 
+function unlimited(request: ChatRequest): ChatRequest {
+  const { max_tokens: _, max_completion_tokens: __, ...sampling } = request.sampling;
+  return { ...request, sampling };
+}
+
 /** Words that are counted as just so many tokens. */
 function drawTokens(tokens: number, random: () => number): string {
   const count = Math.max(1, Math.round(tokens));
@@ -58,7 +72,7 @@ function drawTokens(tokens: number, random: () => number): string {
 }
 
 /** After as many tries as the model itself would need. */
-function answerOf(config: SimulatedModelConfig, replies: Replies | null, request: Parameters<typeof simulate>[2]): ChatAnswer {
+function answerOf(config: SimulatedModelConfig, replies: Replies | null, request: ChatRequest): ChatAnswer {
   for (let tries = 0; ; tries++) {
     const { durationMs, failure, message, finishReason, usage } = simulate(config, replies, request, tries);
     const late = failure === "timeout" || failure === "stalled" || durationMs > config.timeout;

@@ -110,6 +110,23 @@ describe("a dry run", () => {
       expect(limited.source.models).toEqual({ m: "ASSUMED output_tokens, latency, tokens_per_second: state models.m.expect" });
       expect(limited).toMatchObject({ bound_by: "models.m.rpm = 60", time_ms: { expected: 100_000 } });
       expect(endpoint.arrivals).toEqual([]);
+
+      // A length that nobody stated ends no task, and makes no budget enough.
+      await write("price = { prompt = 1, completion = 1 }");
+      const tight = [recipe, "roles.a.sampling.max_tokens=10", "run.budget.tokens=1"];
+      const assumed = await dryRun(...tight);
+      expect(assumed.requests.expected).toBe(100);
+      expect(assumed.completion_tokens.expected).toBeLessThanOrEqual(1000);
+      expect(assumed.budget?.over).toBeNull();
+      const { code, stdout } = await matrix(["drive", ...tight, "--dry-run"]);
+      expect(code).toBe(0);
+      expect(stdout).toContain("of 1 tokens: UNKNOWN (output_tokens assumed: set expect)");
+      // What is the same in every case is one number, and the figures come last.
+      expect(stdout).toMatch(/^requests {4}100$/m);
+      expect(stdout.indexOf("first prompt of a")).toBeLessThan(stdout.indexOf("served: a forecast"));
+      await write("expect = { output_tokens = 100 }");
+      // One that is stated does: the first of two answers is cut.
+      expect((await dryRun(recipe, "roles.a.sampling.max_tokens=10")).requests.expected).toBe(50);
     }));
 
   test("is not made from records of other roles", () =>
@@ -125,6 +142,8 @@ describe("a dry run", () => {
   test("says what it leaves out: sandboxes are not started", async () => {
     const { source } = await dryRun(join(ROOT, "recipes/tau2.toml"), "--limit", "10");
     expect(source.left_out).toEqual({ "tool-executor": 10 });
+    const { stdout } = await matrix(["drive", join(ROOT, "recipes/tau2.toml"), "--limit", "10", "--dry-run"]);
+    expect(stdout.trimEnd()).toMatch(/\nwithout {5}tool-executor and what comes after: THESE FIGURES LEAVE IT OUT$/);
   });
 
   test("refuses a run that would go over its budget, with what it has spent already", () =>

@@ -112,6 +112,10 @@ describe("a finished turn", () => {
         // What was paid for before the kill stands in the records like the rest.
         expect(stdout).toContain(`model: ${ROWS * TURNS} requests, ${ROWS * TURNS * 10} tokens in, ${ROWS * TURNS * 5} out, cost 1.0800`);
         expectPaidOnce(endpoint);
+        // Also what was answered before the kill and not noted down by then.
+        const { spent } = JSON.parse(await readFile(join(folder, "run/manifest.json"), "utf8"));
+        expect(spent.requests).toBeGreaterThanOrEqual(ROWS * TURNS);
+        expect(spent.cost).toBeGreaterThanOrEqual(1.08 - 1e-9);
         expect((await matrix(["verify", "run"], options)).code).toBe(0);
         // Nothing is kept of what is recorded.
         expect(existsSync(join(folder, "run/journal"))).toBe(false);

@@ -23,6 +23,7 @@ const snapshot: Snapshot = {
   completionTokens: 25_000,
   cost: 12.5,
   stopping: false,
+  waitedFor: [],
 };
 
 describe("progress", () => {
@@ -53,6 +54,9 @@ describe("progress", () => {
 
   test("knows no rate before anything is done", () => {
     expect(renderLine({ ...snapshot, ok: 0, failed: 0, before: 0, elapsedMs: 0 })).toContain("0.0/s · no estimate yet");
+    const waiting = { ...snapshot, ok: 0, failed: 0, before: 0, waitedFor: ["models.speaker.tpm"] };
+    expect(renderLine(waiting)).toContain("0.0/s · waiting for models.speaker.tpm · ");
+    expect(renderLine({ ...waiting, ok: 100 })).not.toContain("waiting");
   });
 
   test("writes numbers and durations as people do", () => {

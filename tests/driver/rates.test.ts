@@ -39,6 +39,19 @@ describe("turns at a model", () => {
     rates.stop();
   });
 
+  test("say which rate they wait for", async () => {
+    const rates = new Rates(new Map([["gpt-4.1", { rpm: 1000, tpm: 10 }]]));
+    const permits = new TurnPermits(["gpt-4.1"], rates);
+    expect(rates.waitedFor).toEqual([]);
+    await permits.take("gpt-4.1", () => 100, patient);
+    const leaving = new AbortController();
+    const waiting = permits.take("gpt-4.1", () => 100, leaving.signal);
+    expect(rates.waitedFor).toEqual(['models."gpt-4.1".tpm']);
+    leaving.abort(new Error("enough"));
+    await expect(waiting).rejects.toThrow("enough");
+    rates.stop();
+  });
+
   test("are waited for while the driver is away, and taken when it is there again", async () => {
     const rates = new Rates(RATES);
     let away = true;
