@@ -9,6 +9,7 @@ import { unisolated } from "../sandbox/site.ts";
 import { type OverrideFlags, overrideOptions, overridesOf } from "./flags.ts";
 import { grouped } from "./panel.ts";
 import { prepare, previewFirstRow, scanRows } from "./prepare.ts";
+import { printable } from "./printable.ts";
 
 interface Plan {
   readonly name: string;
@@ -120,7 +121,7 @@ function textOf(plan: Plan): string {
 }
 
 export function renderPrompt(prompt: readonly ChatMessage[]): string[] {
-  return prompt.flatMap(({ role, content }) => shortened(`${role}: ${content}`).map((line) => `  | ${line}`));
+  return prompt.flatMap(({ role, content }) => shortened(printable(`${role}: ${content}`)).map((line) => `  | ${line}`));
 }
 
 function shortened(text: string): string[] {
