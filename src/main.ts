@@ -55,11 +55,14 @@ async function report(thrown: unknown): Promise<number> {
   if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? EXIT.complete : EXIT.refused;
   if (!(thrown instanceof MatrixError)) throw thrown;
   const { formatProblem } = await import("./recipe/problem.ts");
-  console.error(`error: ${thrown.message}`);
+  const { printable } = await import("./cli/printable.ts");
+  console.error(`error: ${printable(thrown.message)}`);
   // Problems with a place show their line and stand apart; plain ones make a list.
-  for (const problem of thrown.problems)
-    console.error(problem.file === undefined ? `  ${formatProblem(problem)}` : `\n${formatProblem(problem)}`);
-  if (thrown.hint !== undefined) console.error(`hint: ${thrown.hint}`);
+  for (const problem of thrown.problems) {
+    const text = printable(formatProblem(problem));
+    console.error(problem.file === undefined ? `  ${text}` : `\n${text}`);
+  }
+  if (thrown.hint !== undefined) console.error(`hint: ${printable(thrown.hint)}`);
   return thrown.exitCode;
 }
 

@@ -10,6 +10,7 @@ import { checkCache } from "./answers.ts";
 import { type OverrideFlags, overrideOptions, overridesOf } from "./flags.ts";
 import { grouped } from "./panel.ts";
 import { prepare, previewFirstRow, scanRows } from "./prepare.ts";
+import { printable } from "./printable.ts";
 
 interface Plan {
   readonly name: string;
@@ -122,7 +123,7 @@ function textOf(plan: Plan): string {
 }
 
 export function renderPrompt(prompt: readonly ChatMessage[]): string[] {
-  return prompt.flatMap(({ role, content }) => shortened(`${role}: ${content}`).map((line) => `  | ${line}`));
+  return prompt.flatMap(({ role, content }) => shortened(printable(`${role}: ${content}`)).map((line) => `  | ${line}`));
 }
 
 function shortened(text: string): string[] {

@@ -7,6 +7,7 @@ import { MatrixError } from "../error.ts";
 import { isJsonObject, type Json } from "../task/json.ts";
 import { chatContent, type TrajectoryRecord } from "../task/record.ts";
 import type { Hop } from "../task/task.ts";
+import { printable } from "./printable.ts";
 
 interface ShowFlags {
   readonly trial: number;
@@ -57,15 +58,15 @@ async function findLine(path: string, id: string | undefined, { trial, status }:
 
 function render(record: TrajectoryRecord, full: boolean): string {
   const { id, trial, status, stop_reason: reason, score, outcome, error, simulated, row, history, timing } = record;
-  const head = `row ${id} · trial ${trial} · ${status} (${reason})${score === null ? "" : ` · score ${score}`}${simulated ? " · SIMULATED model" : ""}`;
+  const head = `row ${printable(id)} · trial ${trial} · ${status} (${reason})${score === null ? "" : ` · score ${score}`}${simulated ? " · SIMULATED model" : ""}`;
   const lines = [styled("bold", head), ""];
-  for (const [field, value] of Object.entries(row)) lines.push(`${styled("dim", `${field}:`)} ${cut(inline(value), full)}`);
+  for (const [field, value] of Object.entries(row)) lines.push(`${styled("dim", `${printable(field)}:`)} ${cut(inline(value), full)}`);
   for (const hop of history) lines.push("", ...renderHop(hop, full));
   lines.push("");
   if (outcome !== null) lines.push(`${styled("dim", "outcome:")} ${inline(outcome)}`);
   if (error !== null)
     lines.push(
-      `${styled("red", `error ${error.code}:`)} ${error.message}${error.role === null ? "" : ` (${error.role}, hop ${error.hop})`}`,
+      `${styled("red", `error ${error.code}:`)} ${printable(error.message)}${error.role === null ? "" : ` (${error.role}, hop ${error.hop})`}`,
     );
   lines.push(`${styled("dim", "time:")} ${timing.total_ms} ms, ${timing.run_ms} in agents, ${timing.queue_ms} in queues`);
   return lines.join("\n");
@@ -77,14 +78,19 @@ function renderHop({ role, run_ms: runMs, usage, result }: Hop, full: boolean): 
   const content = chatContent(result);
   const calls = isJsonObject(result) ? result["tool_calls"] : undefined;
   if (content === null && calls === undefined) return [`${title}  ${cut(inline(result), full)}`];
-  const text = content === null ? [] : content.split("\n").map((line) => `  ${line}`);
+  const text =
+    content === null
+      ? []
+      : printable(content)
+          .split("\n")
+          .map((line) => `  ${line}`);
   const shown =
     full || text.length <= LINES_MAX ? text : [...text.slice(0, LINES_MAX), `  … ${text.length - LINES_MAX} more lines (--full)`];
   return [title, ...shown, ...(calls === undefined ? [] : [`  calls ${inline(calls)}`])];
 }
 
 function inline(value: Json): string {
-  return typeof value === "string" ? value : JSON.stringify(value);
+  return printable(typeof value === "string" ? value : JSON.stringify(value));
 }
 
 function cut(text: string, full: boolean): string {

@@ -4,7 +4,7 @@ import { type Budget, usedUp } from "../driver/ledger.ts";
 import { trajectoriesPath } from "../driver/stored-lines.ts";
 import type { MatrixError } from "../error.ts";
 import type { Spent } from "../model/site.ts";
-import type { Usage } from "../task/task.ts";
+import { isUnanswered, type Unanswered, type Usage } from "../task/task.ts";
 import { formatDuration, grouped } from "./panel.ts";
 
 /** As printed by --json. An error is printed on stderr as well, with its hint. */
@@ -58,6 +58,8 @@ export function renderSummary(summary: Summary): string {
       `${grouped(recorded)} of ${grouped(expected)} recorded: ok ${grouped(ok)} + failed ${grouped(failed)} + lost ${grouped(lost)}`,
     );
   if (made > 0) lines.push(...detailsOf(summary));
+  const unanswered = state === "complete" ? unansweredHint(summary.stop_reasons) : null;
+  if (unanswered !== null) lines.push(unanswered);
   lines.push(`records: ${trajectoriesPath(directory)}`);
   const used = summary.budget === null ? null : usedUp(summary.spent, summary.budget);
   if (state === "stopped") lines.push(goOn(used));
@@ -82,7 +84,27 @@ function detailsOf({ replayed, stop_reasons, errors, usage, cost, score }: Summa
   return lines;
 }
 
+/** What helps where a model gave no task a whole answer. */
+const UNANSWERED_HELP: Readonly<Record<Unanswered, string>> = {
+  context_length: "shorten what is asked, or use a model that takes more",
+  refused: 'ask otherwise, or let roles accept it (accepts = ["refused"])',
+  content_filtered: 'ask otherwise, or let roles accept it (accepts = ["content_filtered"])',
+  cut: 'raise max_tokens, or let roles accept it (accepts = ["cut"])',
+};
+
+/** By the most frequent reason. Null when any task ended otherwise. */
+function unansweredHint(stopReasons: Summary["stop_reasons"]): string | null {
+  const [reason = "", ...others] = inOrder(stopReasons).map(([name]) => name);
+  if (!isUnanswered(reason) || !others.every(isUnanswered)) return null;
+  return `no task has a whole answer: ${UNANSWERED_HELP[reason]}`;
+}
+
 function listed(counts: Readonly<Record<string, number>>): string {
-  const sorted = Object.entries(counts).sort(([, a], [, b]) => b - a);
-  return sorted.map(([what, count]) => `${what} ${grouped(count)}`).join(", ");
+  return inOrder(counts)
+    .map(([what, count]) => `${what} ${grouped(count)}`)
+    .join(", ");
+}
+
+function inOrder(counts: Readonly<Record<string, number>>): (readonly [what: string, count: number])[] {
+  return Object.entries(counts).sort(([, a], [, b]) => b - a);
 }

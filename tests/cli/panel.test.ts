@@ -1,8 +1,10 @@
 // What people see: the panel, the plain line, the summary, one trajectory.
 
 import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
 import { formatDuration, grouped, renderLine, renderPanel, type Snapshot } from "../../src/cli/panel.ts";
 import { renderSummary, type Summary } from "../../src/cli/summary.ts";
+import { DIALOGUE, said, writeRun } from "../export/run.ts";
 import { CORAL, matrix, withFolder } from "../matrix.ts";
 
 const snapshot: Snapshot = {
@@ -108,6 +110,15 @@ describe("a summary", () => {
     expect(lines).toContain("no model was asked; recorded then: 100 requests, 2,000 tokens in, 500 out, cost 0.0125");
   });
 
+  test("says what helps when no task has a whole answer, and nothing when one has", () => {
+    const ended = (stop_reasons: Summary["stop_reasons"]) => renderSummary({ ...summary, stop_reasons });
+    expect(ended({ refused: 1, cut: 29 })).toContain(
+      '\nno task has a whole answer: raise max_tokens, or let roles accept it (accepts = ["cut"])\n',
+    );
+    expect(ended({ context_length: 30 })).toContain("no task has a whole answer: shorten what is asked");
+    expect(ended({ cut: 29, agreed: 1 })).not.toContain("whole answer");
+  });
+
   test("of a run that was complete already claims no work", () => {
     expect(
       renderSummary({ ...summary, recorded_before: 40 })
@@ -130,6 +141,26 @@ describe("matrix show", () => {
       const none = await matrix(["show", "run", "77"], { cwd: folder });
       expect(none.stderr).toContain("no record of row 77, trial 0");
       expect(none.code).toBe(2);
+    }));
+
+  test("prints what a model said, and lets it steer no terminal", () =>
+    withFolder(async (folder) => {
+      const row = { question: "\u001b]0;title\u0007?" };
+      const answer = said("clear \u001b[2J, \u009b31m\r, a tab\tand\na line");
+      await writeRun(join(folder, "run"), DIALOGUE, [
+        {
+          id: "a\u0008",
+          row,
+          history: [
+            ["student", answer],
+            ["judge", "\u007f"],
+          ],
+        },
+      ]);
+      const { stdout } = await matrix(["show", "run"], { cwd: folder });
+      expect(stdout).not.toMatch(/(?![\n\t])\p{Cc}/u);
+      for (const part of ["row a\\u0008", "\\u001b]0;title\\u0007?", "  clear \\u001b[2J, \\u009b31m\\u000d, a tab\tand\n  a line"])
+        expect(stdout).toContain(part);
     }));
 });
 
