@@ -195,7 +195,7 @@ describe("a replay", () => {
       await matrix(["drive", CORAL, "-o", at("run"), ...settings]);
       const before = await readRecords(at("run"));
       const reasons = new Set(before.map(({ stop_reason }) => stop_reason));
-      for (const reason of ["refused", "content_filtered", "context_length", "cut"]) expect(reasons).toContain(reason);
+      for (const reason of ["refused", "content_filtered", "context_length", "cut"] as const) expect(reasons).toContain(reason);
       await matrix(["drive", CORAL, "-o", at("again"), "--replay", at("run"), ...settings.filter((set) => !set.startsWith("dataset"))]);
       expect(comparable(await readRecords(at("again")))).toEqual(comparable(before));
     }));
