@@ -226,7 +226,7 @@ class RecipeRun {
       append: (lines, counts) => this.#directory.append(lines, counts),
       connect: (parts) => this.#connect(parts),
       onRecord: (record, hops) => this.#onRecord(record, hops),
-      hasRoom: (inFlight) => this.#budget === undefined || this.#ledger.hasRoom(inFlight, this.#finished, performance.now()),
+      hasRoom: (inFlight) => this.#budget === undefined || this.#ledger.hasRoom(inFlight, this.#finished),
       hold: () => (this.#isAlone ? null : this.#ledger.hold(performance.now())),
       clock: systemClock,
       tracing: this.#tracing,

@@ -54,17 +54,22 @@ export class Ledger {
     this.#untold.now = addSpent(this.#untold.now, { ...usage, cost: cost ?? 0 });
   }
 
-  /** Whether the budget has room for one more task beside so many, if each of them takes what those before it took. */
-  hasRoom(inFlight: number, { tasks, used }: Finished, now: number): boolean {
+  /**
+   * Whether the budget has room for one more task beside so many, if each of them yet takes what finished ones took. All that was
+   * spent is put down to those: the first to finish are the short ones. Hosts may not have told yet what records say.
+   */
+  hasRoom(inFlight: number, { tasks, used }: Finished): boolean {
     // The last of a budget is spent by one task after the other.
     if (inFlight === 0) return true;
     if (tasks === 0) return inFlight < UNKNOWN_TASKS_MAX;
-    return usedUp(addSpent(this.#known(now), times(used, inFlight / tasks)), this.#budget) === null;
+    return usedUp(times(atLeast(this.spent, used), 1 + inFlight / tasks), this.#budget) === null;
   }
 
   /** Where that may have been the last of the budget: resolves when the hosts have told. No task may begin until then. */
   hold(now: number): Promise<void> | null {
-    if (this.#spentUp.signal.aborted || usedUp(this.#known(now), this.#budget) === null) return null;
+    this.#forget(now);
+    const all = [this.#untold.now, this.#untold.before].reduce(addSpent, this.spent);
+    if (this.#spentUp.signal.aborted || usedUp(all, this.#budget) === null) return null;
     this.#held ??= new Promise<void>((resolve) => setTimeout(resolve, TOLD_MS)).then(() => {
       this.#held = null;
     });
@@ -82,12 +87,6 @@ export class Ledger {
   /** Aborts when the budget is used up: no further task may begin. */
   get spentUp(): AbortSignal {
     return this.#spentUp.signal;
-  }
-
-  /** With what records say that hosts may not have told yet. */
-  #known(now: number): Spent {
-    this.#forget(now);
-    return [this.#untold.now, this.#untold.before].reduce(addSpent, this.spent);
   }
 
   #forget(now: number): void {

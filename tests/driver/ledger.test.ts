@@ -41,18 +41,18 @@ describe("a ledger", () => {
     expect(new Ledger(earlier).spentUp.aborted).toBe(false);
   });
 
-  test("has room for a task while those in flight leave some of the budget, if they take what finished ones took", () => {
+  test("has room for a task while those in flight leave some of the budget, if they yet take what finished ones took", () => {
     const ledger = new Ledger(NOTHING_RECORDED, { tokens: 1100 });
-    const none = { tasks: 0, used: NOTHING_RECORDED };
-    expect([0, 3, 4].map((inFlight) => ledger.hasRoom(inFlight, none, 0))).toEqual([true, true, false]);
+    const roomBeside = (counts: readonly number[], tasks: number, used = 0) =>
+      counts.map((inFlight) => ledger.hasRoom(inFlight, { tasks, used: spent(used) }));
+    expect(roomBeside([0, 3, 4], 0)).toEqual([true, true, false]);
     ledger.report("host", spent(50));
-    const finished = { tasks: 5, used: spent(25) };
-    // 550 are left, and each task takes 55.
-    expect([0, 9, 10].map((inFlight) => ledger.hasRoom(inFlight, finished, 0))).toEqual([true, true, false]);
-    // What hosts have not told yet is counted as well.
-    ledger.record(paid(25), 0);
-    expect([0, 4, 5].map((inFlight) => ledger.hasRoom(inFlight, finished, 0))).toEqual([true, true, false]);
-    expect(new Ledger(NOTHING_RECORDED, { money: 1 }).hasRoom(20, { tasks: 1, used: spent(5) }, 0)).toBe(false);
+    // 550 are left, and each of five tasks took 110.
+    expect(roomBeside([0, 4, 5], 5)).toEqual([true, true, false]);
+    // What hosts have not told yet is counted as well: each of ten took 88.
+    expect(roomBeside([0, 2, 3], 10, 80)).toEqual([true, true, false]);
+    ledger.report("host", spent(99));
+    expect(roomBeside([0, 10, 11], 1000)).toEqual([true, true, false]);
   });
 
   test("holds back what is next while records say more than hosts have told, and only near the budget", () => {
