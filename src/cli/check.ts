@@ -91,7 +91,7 @@ async function makePlan(recipePath: string, overrides: readonly string[]): Promi
 
 function endpointOf(baseUrl: OpenaiModelConfig["base_url"]): string {
   if (typeof baseUrl === "string" || Array.isArray(baseUrl)) return [baseUrl].flat().join(", ");
-  return "file" in baseUrl ? `the replicas in ${baseUrl.file}` : `every address of ${baseUrl.dns}`;
+  return baseUrl.file !== undefined ? `the replicas in ${baseUrl.file}` : `every address of ${baseUrl.dns}`;
 }
 
 const PROMPT_LINES_MAX = 12;

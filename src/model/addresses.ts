@@ -36,7 +36,7 @@ export function createAddresses(baseUrl: OpenaiModelConfig["base_url"]): Address
     const found = { addresses: addressesOf([baseUrl].flat()), problem: null };
     return { maxAgeMs: Number.POSITIVE_INFINITY, find: async () => found };
   }
-  const { file, dns } = baseUrl as { file?: string; dns?: string };
+  const { file, dns } = baseUrl;
   if (file !== undefined) return { maxAgeMs: FILE_AGE_MAX_MS, find: () => readAddresses(file) };
   return { maxAgeMs: NAME_AGE_MAX_MS, find: () => resolveName(dns ?? "") };
 }
