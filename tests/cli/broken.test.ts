@@ -349,6 +349,21 @@ async function refuse({ recipe, args = [], files = {}, says }: Broken): Promise<
   });
 }
 
+test("a recipe whose file of replicas is not there yet is sound, and that it is waited for is said", () =>
+  withFolder(async (folder) => {
+    await writeFile(join(folder, "good.toml"), GOOD);
+    await writeFile(join(folder, "d.jsonl"), '{"q": 1}\n');
+    const model = ["models.m.kind=openai", "models.m.model=m", 'models.m.base_url={ file = "replicas.txt" }'];
+    const check = async () => matrix(["check", "good.toml", ...model], { cwd: folder });
+    const missing = await check();
+    expect(missing.code).toBe(0);
+    expect(missing.stdout).toContain(
+      `nothing is wrong with it, but\n  models.m: ${join(folder, "replicas.txt")} is not there; it is waited for`,
+    );
+    await writeFile(join(folder, "replicas.txt"), "http://127.0.0.1:1/v1\n");
+    expect((await check()).stdout).toEndWith("nothing is wrong with it\n");
+  }));
+
 describe("a recipe is refused when", () => {
   for (const broken of RECIPES) test(broken.title, () => refuse(broken));
 });
