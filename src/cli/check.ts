@@ -2,7 +2,9 @@
 
 import { Command, Option } from "commander";
 import { MatrixError } from "../error.ts";
+import { createAddresses } from "../model/addresses.ts";
 import type { ChatMessage } from "../model/contract.ts";
+import { joinKey } from "../recipe/key-path.ts";
 import type { OpenaiModelConfig } from "../recipe/model-schema.ts";
 import { isOfRole } from "../recipe/process-role.ts";
 import { unisolated } from "../sandbox/site.ts";
@@ -19,12 +21,21 @@ interface Plan {
   readonly trials: number;
   readonly expected: number;
   readonly concurrency: number;
-  readonly models: readonly { readonly name: string; readonly kind: string; readonly id: string; readonly endpoint: string | null }[];
+  readonly models: readonly ModelPlan[];
   readonly roles: readonly RolePlan[];
   /** The role that acts first. */
   readonly first_role: string | null;
   /** Without those of roles that are programs of their own. */
   readonly sandboxes: readonly { readonly name: string; readonly engine: string; readonly image: string | null }[];
+}
+
+interface ModelPlan {
+  readonly name: string;
+  readonly kind: string;
+  readonly id: string;
+  readonly endpoint: string | null;
+  /** What is the matter with its file of replicas, which a run reads again and again. */
+  readonly problem: string | null;
 }
 
 interface RolePlan {
@@ -71,12 +82,15 @@ async function makePlan(recipePath: string, overrides: readonly string[]): Promi
     trials: recipe.run.trials,
     expected: scan.rows * recipe.run.trials,
     concurrency: recipe.run.concurrency,
-    models: Object.entries(recipe.models).map(([name, config]) => ({
-      name,
-      kind: config.kind,
-      id: prepared.models.get(name)?.id ?? name,
-      endpoint: config.kind === "openai" ? endpointOf(config.base_url) : null,
-    })),
+    models: await Promise.all(
+      Object.entries(recipe.models).map(async ([name, config]) => ({
+        name,
+        kind: config.kind,
+        id: prepared.models.get(name)?.id ?? name,
+        endpoint: config.kind === "openai" ? endpointOf(config.base_url) : null,
+        problem: config.kind === "openai" ? await problemOf(config.base_url) : null,
+      })),
+    ),
     roles: Object.entries(recipe.roles).map(([name, config]) => ({
       name,
       agent: config.agent,
@@ -93,7 +107,12 @@ async function makePlan(recipePath: string, overrides: readonly string[]): Promi
 
 function endpointOf(baseUrl: OpenaiModelConfig["base_url"]): string {
   if (typeof baseUrl === "string" || Array.isArray(baseUrl)) return [baseUrl].flat().join(", ");
-  return "file" in baseUrl ? `the replicas in ${baseUrl.file}` : `every address of ${baseUrl.dns}`;
+  return baseUrl.file !== undefined ? `the replicas in ${baseUrl.file}` : `every address of ${baseUrl.dns}`;
+}
+
+async function problemOf(baseUrl: OpenaiModelConfig["base_url"]): Promise<string | null> {
+  if (typeof baseUrl === "string" || Array.isArray(baseUrl) || baseUrl.file === undefined) return null;
+  return (await createAddresses(baseUrl).find()).problem;
 }
 
 const PROMPT_LINES_MAX = 12;
@@ -119,7 +138,8 @@ function textOf(plan: Plan): string {
     if (prompt === null) continue;
     lines.push("", `first prompt of ${name}, for the first row`, ...renderPrompt(prompt));
   }
-  return [...lines, "", "nothing is wrong with it"].join("\n");
+  const problems = plan.models.flatMap(({ name, problem }) => (problem === null ? [] : [`  ${joinKey("models", name)}: ${problem}`]));
+  return [...lines, "", problems.length === 0 ? "nothing is wrong with it" : "nothing is wrong with it, but", ...problems].join("\n");
 }
 
 export function renderPrompt(prompt: readonly ChatMessage[]): string[] {

@@ -93,7 +93,7 @@ function judge(
   const reason = selection.judge(record);
   if (reason !== null) return reason;
   if (perspective === null) return null;
-  if (!selection.takes(unansweredIn(record, perspective))) return "unanswered";
+  if (reads === "conversations" && !selection.takes(unansweredIn(record, perspective))) return "unanswered";
   const conversation = conversationOf(record, perspective);
   // Of a record that has no conversation, there is nothing to compare.
   if (conversation === null) return reads === "conversations" ? "no_trained_turn" : null;

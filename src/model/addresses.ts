@@ -36,7 +36,7 @@ export function createAddresses(baseUrl: OpenaiModelConfig["base_url"]): Address
     const found = { addresses: addressesOf([baseUrl].flat()), problem: null };
     return { maxAgeMs: Number.POSITIVE_INFINITY, find: async () => found };
   }
-  const { file, dns } = baseUrl as { file?: string; dns?: string };
+  const { file, dns } = baseUrl;
   if (file !== undefined) return { maxAgeMs: FILE_AGE_MAX_MS, find: () => readAddresses(file) };
   return { maxAgeMs: NAME_AGE_MAX_MS, find: () => resolveName(dns ?? "") };
 }
@@ -47,14 +47,15 @@ async function readAddresses(path: string): Promise<Found> {
   try {
     text = await readFile(path, "utf8");
   } catch (thrown) {
-    return { addresses: [], problem: `${path} cannot be read: ${messageOf(thrown)}` };
+    const isMissing = (thrown as { code?: unknown }).code === "ENOENT";
+    return { addresses: [], problem: `${path} ${isMissing ? "is not there" : `cannot be read: ${messageOf(thrown)}`}; it is waited for` };
   }
   const lines = text.split("\n").map((line) => line.replace(/(^|\s)#.*/, "").trim());
   const written = lines.filter((line) => line !== "");
   const urls = written.filter(isEndpointUrl);
   const wrong = written.find((line) => !isEndpointUrl(line));
   if (wrong !== undefined) return { addresses: addressesOf(urls), problem: `${path} has a line that is no URL: ${wrong}` };
-  return { addresses: addressesOf(urls), problem: urls.length === 0 ? `${path} names no replica yet` : null };
+  return { addresses: addressesOf(urls), problem: urls.length === 0 ? `${path} names no replica; one is waited for` : null };
 }
 
 async function resolveName(base: string): Promise<Found> {

@@ -5,7 +5,7 @@
 import { MatrixError } from "../error.ts";
 import type { OpenaiModelConfig } from "../recipe/model-schema.ts";
 import { hash64 } from "../task/seed.ts";
-import { type Addresses, createAddresses } from "./addresses.ts";
+import { type Address, type Addresses, createAddresses } from "./addresses.ts";
 import { Line } from "./line.ts";
 import { Replica, type ReplicaParts } from "./replica.ts";
 import type { ReplicaState, Replicated } from "./site.ts";
@@ -170,15 +170,25 @@ export class Replicas implements Replicated {
   /** Never two at once. Replicas that are named again stay what they are; one that is gone ends what it has under way. */
   #find(): Promise<void> {
     this.#finding ??= this.#addresses.find().then(({ addresses, problem }) => {
+      const isFirst = this.#foundAt === null;
       this.#foundAt = performance.now();
       this.#finding = null;
       if (problem !== null && problem !== this.#problem) this.#parts.say("warning", `models.${this.model}: ${problem}`);
       this.#problem = problem;
       if (addresses === null) return;
+      if (!isFirst && problem === null) this.#sayChange(addresses);
       const known = new Map(this.#replicas.map((replica) => [replica.label, replica]));
       this.#replicas = addresses.map((address) => known.get(address.label) ?? new Replica(this.#config, address, this.#parts));
       if (this.#waiting > 0) this.#look();
     });
     return this.#finding;
+  }
+
+  #sayChange(addresses: readonly Address[]): void {
+    const before = new Set(this.#replicas.map(({ label }) => label));
+    const now = new Set(addresses.map(({ label }) => label));
+    const [came, went] = [now.difference(before), before.difference(now)];
+    const changes = [...(came.size > 0 ? [`new ${[...came].join(", ")}`] : []), ...(went.size > 0 ? [`gone ${[...went].join(", ")}`] : [])];
+    if (changes.length > 0) this.#parts.say("info", `models.${this.model}: replicas, ${now.size} now: ${changes.join("; ")}`);
   }
 }

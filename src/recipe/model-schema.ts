@@ -23,19 +23,25 @@ export function isEndpointUrl(text: string): boolean {
 
 const URL_WANTED = "a URL that starts with http:// or https://";
 const endpointUrl = v.pipe(v.string(URL_WANTED), v.check(isEndpointUrl, URL_WANTED));
+const REPLICAS = '{ file = "replicas.txt" } or { dns = "http://name:8000/v1" }';
 const openaiModel = v.strictObject({
   kind: v.literal("openai"),
   /** One or many replicas; a file or name is looked at again while the run goes on. */
   base_url: v.union(
     [
       endpointUrl,
-      v.pipe(v.array(endpointUrl), v.minLength(1)),
-      /** One URL a line. */
-      v.strictObject({ file: path }),
-      /** Every address of the URL's name is a replica. */
-      v.strictObject({ dns: endpointUrl }),
+      v.pipe(v.array(endpointUrl), v.minLength(1, "a list of at least one URL")),
+      v.pipe(
+        v.strictObject({
+          /** One URL a line. */
+          file: v.optional(path),
+          /** Every address of the URL's name is a replica. */
+          dns: v.optional(endpointUrl),
+        }),
+        v.check(({ file, dns }) => (file === undefined) !== (dns === undefined), REPLICAS),
+      ),
     ],
-    `${URL_WANTED}, a list of them, { file = "replicas.txt" } or { dns = "http://name:8000/v1" }`,
+    `${URL_WANTED}, a list of them, ${REPLICAS}`,
   ),
   /** The name that the endpoint knows. */
   model: v.pipe(v.string(), v.nonEmpty()),

@@ -6,7 +6,9 @@ import { isSecretKey } from "./keys.ts";
 
 const SOURCE_LINE_MAX = 160;
 /** Where a secret may stand by mistake, also under a misspelt key. */
-const SECRET_WORDS = /api.?k|authorization|bearer|headers|password|secret|(^|[^a-z])token([^a-z]|$)/i;
+const SECRET_WORDS = /api.?k|authorization|bearer|headers|password|secret|(^|[^a-z])token([^a-z_]|$)/i;
+/** A short number is no secret. */
+const SMALL_NUMBER = /=\s*\d{1,9}\s*$/;
 
 export function formatProblem(problem: Problem): string {
   const { file, line, column, key, message, suggestion } = problem;
@@ -23,7 +25,7 @@ export function formatProblem(problem: Problem): string {
 }
 
 export function mayHoldSecret(key: string | undefined, text: string): boolean {
-  return isSecretKey(key ?? "") || SECRET_WORDS.test(text);
+  return isSecretKey(key ?? "") || (SECRET_WORDS.test(text) && !SMALL_NUMBER.test(text));
 }
 
 function sourceLine(file: string, line: number): string | null {

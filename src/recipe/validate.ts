@@ -15,19 +15,25 @@ export interface Complaint {
 }
 
 export function validateRecipe(table: JsonObject): { readonly recipe: Recipe | null; readonly complaints: readonly Complaint[] } {
-  const complaints: Complaint[] = [];
+  const unknown: Complaint[] = [];
+  const settled = new Set<string>();
   let input: JsonObject = table;
   for (;;) {
     const result = v.safeParse(recipeSchema, input);
-    if (result.success) return { recipe: complaints.length === 0 ? result.output : null, complaints };
-    const unknown = result.issues.filter(isUnknownKey);
-    // The schema reports one unknown key of a table at a time: report it, take it out, look again.
-    for (const issue of unknown) {
-      complaints.push(unknownKey(pathOf(issue), table));
-      input = without(input, pathOf(issue));
+    if (result.success) return { recipe: unknown.length === 0 ? result.output : null, complaints: unknown };
+    const issues = result.issues.flatMap(furthest);
+    const path = issues.find(isUnknownKey)?.path.map(({ key }) => String(key));
+    if (path === undefined) {
+      const others = issues.map(complaintOf).filter(({ key }) => !settled.has(key));
+      return { recipe: null, complaints: [...unknown, ...others] };
     }
-    if (unknown.length > 0) continue;
-    return { recipe: null, complaints: [...complaints, ...result.issues.flatMap(complaintsOf)] };
+    // One is reported, taken out, and looked again. What its table lacks without it is no further problem.
+    const found = unknownKey(path, table);
+    const inside = path.slice(0, -1).reduce(joinKey, "");
+    unknown.push(found);
+    settled.add(inside);
+    if (found.suggestion !== undefined) settled.add(joinKey(inside, found.suggestion));
+    input = without(input, path) as JsonObject;
   }
 }
 
@@ -38,15 +44,20 @@ export function nearest(word: string, words: readonly string[]): string | undefi
   return distance(word, best) <= Math.max(2, Math.floor(word.length / 3)) ? best : undefined;
 }
 
-type Issue = v.BaseIssue<unknown>;
+/** From the root of the recipe. */
+type Issue = v.BaseIssue<unknown> & { readonly path: readonly { readonly key: unknown }[] };
 type Path = readonly string[];
+
+/** Of a union, the branches that got furthest into the value say most. */
+function furthest(issue: v.BaseIssue<unknown>): Issue[] {
+  const path = issue.path ?? [];
+  const inner = issue.type === "union" ? (issue.issues ?? []).filter((branch) => (branch.path?.length ?? 0) > 0) : [];
+  if (inner.length === 0) return [{ ...issue, path } as Issue];
+  return inner.flatMap((branch) => furthest({ ...branch, path: [...path, ...(branch.path ?? [])] } as Issue));
+}
 
 function isUnknownKey(issue: Issue): boolean {
   return issue.type === "strict_object" && issue.expected === "never";
-}
-
-function pathOf(issue: Issue): Path {
-  return issue.path?.map(({ key }) => String(key)) ?? [];
 }
 
 function unknownKey(path: Path, table: JsonObject): Complaint {
@@ -59,20 +70,15 @@ function complaint(key: string, message: string, suggestion: string | undefined)
   return { key, message, ...(suggestion === undefined ? {} : { suggestion }) };
 }
 
-function complaintsOf(issue: Issue): Complaint[] {
-  const key = pathOf(issue).reduce(joinKey, "");
-  // Of a union, the branch that got furthest into the value says most.
-  const branches = issue.type === "union" ? (issue.issues ?? []) : [];
-  const deepest = branches.filter(({ path }) => (path?.length ?? 0) > 0);
-  if (deepest.length > 0)
-    return deepest.flatMap((inner) => complaintsOf({ ...inner, path: [...(issue.path ?? []), ...(inner.path ?? [])] } as Issue));
-  if (issue.received === "undefined") return [{ key, message: "missing; it must be set" }];
+function complaintOf(issue: Issue): Complaint {
+  const key = issue.path.reduce((path, { key }) => joinKey(path, String(key)), "");
+  if (issue.received === "undefined") return { key, message: "missing; it must be set" };
   const found = isJsonObject(issue.input) ? "a table" : JSON.stringify(issue.input);
   const options = [...(issue.expected ?? "").matchAll(/"([^"]*)"/g)].map((match) => match[1] as string);
   if (issue.type === "picklist" || issue.type === "variant" || issue.type === "literal") {
-    return [complaint(key, `found ${found}; allowed: ${options.join(", ")}`, nearest(String(issue.input), options))];
+    return complaint(key, `found ${found}; allowed: ${options.join(", ")}`, nearest(String(issue.input), options));
   }
-  return [{ key, message: `found ${found}; allowed: ${expectation(issue)}` }];
+  return { key, message: `found ${found}; allowed: ${expectation(issue)}` };
 }
 
 /** Our own messages say what is allowed; the library's give the expected type. */
@@ -81,6 +87,7 @@ function expectation(issue: Issue): string {
   const words: Readonly<Record<string, string>> = { Object: "a table", Array: "a list", integer: "a whole number" };
   if (issue.type === "integer") return "a whole number";
   if (issue.type === "url") return "a URL";
+  if (issue.type === "non_empty") return "a text that is not empty";
   return (issue.expected ?? "another value")
     .split(" | ")
     .map((part) => words[part] ?? part.replace(/^\(|\)$/g, ""))
@@ -88,9 +95,12 @@ function expectation(issue: Issue): string {
     .join(" or ");
 }
 
-function without(table: JsonObject, [key = "", ...rest]: Path): JsonObject {
-  const { [key]: value, ...others } = table;
-  return rest.length === 0 || !isJsonObject(value) ? others : { ...others, [key]: without(value, rest) };
+function without(value: unknown, [key = "", ...rest]: Path): unknown {
+  if (Array.isArray(value))
+    return value.flatMap((element, index) => (String(index) !== key ? [element] : rest.length === 0 ? [] : [without(element, rest)]));
+  if (!isJsonObject(value)) return value;
+  const { [key]: inner, ...others } = value;
+  return rest.length === 0 ? others : { ...others, [key]: without(inner, rest) };
 }
 
 /** The keys that a table at a path may have, read off the schema. */
@@ -99,7 +109,7 @@ function keysAt(path: Path, input: unknown): string[] {
   let value = input;
   for (const key of path) {
     schema = childOf(unwrap(schema, value), key);
-    value = isJsonObject(value) ? value[key] : undefined;
+    value = typeof value === "object" && value !== null ? (value as Record<string, unknown>)[key] : undefined;
   }
   const { entries = {} } = unwrap(schema, value) as { entries?: object };
   return Object.keys(entries);
@@ -113,6 +123,7 @@ interface SchemaLike {
   readonly key?: string;
   readonly entries?: Readonly<Record<string, unknown>>;
   readonly value?: unknown;
+  readonly item?: unknown;
 }
 
 function unwrap(schema: unknown, input: unknown): SchemaLike {
@@ -120,7 +131,10 @@ function unwrap(schema: unknown, input: unknown): SchemaLike {
   if (like.wrapped !== undefined) return unwrap(like.wrapped, input);
   if (like.type === "lazy") return unwrap(like.getter?.(input), input);
   if (like.type === "variant") return (like.options ?? []).find((option) => accepts(option, like.key ?? "", input)) ?? like;
-  if (like.type === "union") return (like.options ?? []).find(({ type }) => type === "strict_object") ?? like;
+  if (like.type === "union") {
+    const table = (like.options ?? []).find(({ type }) => type === "strict_object" || type === "variant");
+    return table === undefined ? like : unwrap(table, input);
+  }
   return like;
 }
 
@@ -130,5 +144,5 @@ function accepts(option: SchemaLike, key: string, input: unknown): boolean {
 }
 
 function childOf(schema: SchemaLike, key: string): unknown {
-  return schema.entries?.[key] ?? schema.value;
+  return schema.entries?.[key] ?? schema.value ?? schema.item;
 }

@@ -62,6 +62,54 @@ const RECIPES: readonly Broken[] = [
     says: ["recipe.toml:3:1: roles.a.modle", 'did you mean "model"?'],
   },
   {
+    title: "a key of the budget is misspelt",
+    recipe: overlay("[run.budget]\nmony = 3\n"),
+    says: ["recipe.toml: 1 problem\n", 'run.budget.mony: unknown key "mony"; allowed: money, tokens; did you mean "money"?'],
+  },
+  {
+    title: "a key of the budget sounds like a secret",
+    recipe: overlay(""),
+    args: ["run.budget.token=5"],
+    says: ["1 problem\n", 'override run.budget.token=5: run.budget.token: unknown key "token"', 'did you mean "tokens"?'],
+  },
+  {
+    title: "a key that must be set is misspelt",
+    recipe: overlay("[models.m]\nprice = { promt = 1, completion = 2 }\n"),
+    says: ["1 problem\n", 'models.m.price.promt: unknown key "promt"', 'did you mean "prompt"?'],
+  },
+  {
+    title: "a key of a table that may also be a text is misspelt",
+    recipe: overlay('[roles.a]\nprompt = { txt = "Q" }\n'),
+    says: ["1 problem\n", 'roles.a.prompt.txt: unknown key "txt"; allowed: text; did you mean "text"?'],
+  },
+  {
+    title: "a key of a distribution is misspelt",
+    recipe: overlay('[models.m]\nlatency = { kind = "uniform", mn = "1s", max = "2s" }\n'),
+    says: ["1 problem\n", 'models.m.latency.mn: unknown key "mn"; allowed: kind, min, max; did you mean "min"?'],
+  },
+  {
+    title: "a key of a table in a list is misspelt",
+    recipe: overlay('[orchestrator]\npattern = "pipeline"\nstages = [{ rol = "a", keep = "true" }]\n'),
+    says: ["1 problem\n", 'orchestrator.stages.0.rol: unknown key "rol"; allowed: role, keep; did you mean "role"?'],
+  },
+  {
+    title: "the way to the replicas is misspelt",
+    recipe: overlay('[models.m]\nkind = "openai"\nmodel = "m"\nbase_url = { dsn = "http://a:1/v1" }\n'),
+    says: ["1 problem\n", 'models.m.base_url.dsn: unknown key "dsn"; allowed: file, dns; did you mean "dns"?'],
+  },
+  {
+    title: "there are no replicas, or they are given in two ways",
+    recipe: overlay(
+      '[models.m]\nkind = "openai"\nmodel = ""\nbase_url = []\n[models.n]\nkind = "openai"\nmodel = "m"\nbase_url = { file = "a", dns = "http://a" }\n',
+    ),
+    says: [
+      "3 problems\n",
+      "found []; allowed: a URL",
+      'model: found ""; allowed: a text',
+      'found a table; allowed: { file = "replicas.txt" } or { dns',
+    ],
+  },
+  {
     title: "a key belongs to another kind of model",
     recipe: overlay('[models.m]\nbase_url = "http://x/v1"\n'),
     says: ["recipe.toml:3:1: models.m.base_url: unknown key", "allowed: kind, replies"],
@@ -300,6 +348,21 @@ async function refuse({ recipe, args = [], files = {}, says }: Broken): Promise<
     expect(await readdir(folder)).toEqual(before);
   });
 }
+
+test("a recipe whose file of replicas is not there yet is sound, and that it is waited for is said", () =>
+  withFolder(async (folder) => {
+    await writeFile(join(folder, "good.toml"), GOOD);
+    await writeFile(join(folder, "d.jsonl"), '{"q": 1}\n');
+    const model = ["models.m.kind=openai", "models.m.model=m", 'models.m.base_url={ file = "replicas.txt" }'];
+    const check = async () => matrix(["check", "good.toml", ...model], { cwd: folder });
+    const missing = await check();
+    expect(missing.code).toBe(0);
+    expect(missing.stdout).toContain(
+      `nothing is wrong with it, but\n  models.m: ${join(folder, "replicas.txt")} is not there; it is waited for`,
+    );
+    await writeFile(join(folder, "replicas.txt"), "http://127.0.0.1:1/v1\n");
+    expect((await check()).stdout).toEndWith("nothing is wrong with it\n");
+  }));
 
 describe("a recipe is refused when", () => {
   for (const broken of RECIPES) test(broken.title, () => refuse(broken));

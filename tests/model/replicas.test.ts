@@ -2,7 +2,7 @@
 // same, or ends with its code. The replicas are real servers that misbehave.
 
 import { describe, expect, test } from "bun:test";
-import { rename, writeFile } from "node:fs/promises";
+import { rename, rm, writeFile } from "node:fs/promises";
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import type { ChatRequest, Model } from "../../src/model/contract.ts";
@@ -211,12 +211,42 @@ describe("replicas that are named elsewhere", () => {
       await until(() => said.length > 0, "it is said");
       await writeFile(file, `localhost:8000\n${a.url}\n`);
       await Promise.all(answers);
-      expect(said[0]).toContain("replicas.txt cannot be read");
+      expect(said[0]).toEndWith("replicas.txt is not there; it is waited for");
       await until(async () => {
         await model.chat(request(9), patient);
         return said.length > 1;
       }, "the line is complained of");
       expect(said).toEqual([expect.anything(), expect.stringContaining("has a line that is no URL: localhost:8000")]);
+    }));
+
+  test("are said once when their file changes, goes and comes back", () =>
+    withFolder(async (folder) => {
+      await using a = await TestEndpoint.start();
+      await using b = await TestEndpoint.start();
+      const file = join(folder, "replicas.txt");
+      const replace = async (text: string) => {
+        await writeFile(join(folder, "next"), text);
+        await rename(join(folder, "next"), file);
+      };
+      await replace(a.url);
+      const { model, said } = await modelAt({ file });
+      const untilSaid = (count: number) =>
+        until(async () => {
+          void model.chat(request(0), AbortSignal.timeout(20_000)).catch(() => undefined);
+          return said.length >= count;
+        }, `${count} lines are said`);
+      await model.chat(request(0), patient);
+      await replace(b.url);
+      await untilSaid(1);
+      await rm(file);
+      await untilSaid(2);
+      await replace(b.url);
+      await untilSaid(3);
+      expect(said).toEqual([
+        `info: models.m: replicas, 1 now: new ${b.url}; gone ${a.url}`,
+        `warning: models.m: ${file} is not there; it is waited for`,
+        `info: models.m: replicas, 1 now: new ${b.url}`,
+      ]);
     }));
 
   test("are the addresses of a name, which stays the Host", async () => {
