@@ -102,7 +102,7 @@ describe("a dataset as Parquet", () => {
       let calls = 0;
       const onProgress = (): void => {
         // What is dead is no matter here, and an engine in a busy process lets it lie.
-        if (++calls % 64 === 0) Bun.gc(true);
+        if (++calls % 8 === 0) Bun.gc(true);
         most = Math.max(most, process.memoryUsage().rss);
       };
       const { rows } = await scanDataset(source, { trials: 1, onProgress });
