@@ -2,11 +2,12 @@
 // is checked and, when it does not fit, asked for once more.
 
 import type { ChatAnswer, ChatMessage, ChatRequest, Model } from "../model/contract.ts";
+import { addUsage } from "../model/site.ts";
 import { unansweredOf } from "../model/stops.ts";
 import { hopCount } from "../task/encoded.ts";
 import type { JsonObject } from "../task/json.ts";
 import { deriveSeed } from "../task/seed.ts";
-import type { Task, Unanswered, Usage } from "../task/task.ts";
+import type { Task, Unanswered } from "../task/task.ts";
 import type { Attach } from "./attachments.ts";
 import type { Agent, AgentAnswer } from "./contract.ts";
 import { conversationOf, mergeNeighbours } from "./conversation.ts";
@@ -123,13 +124,5 @@ function answerOf(model: Model, answer: ChatAnswer, stop: Unanswered | null, mor
     ...(cost === undefined ? {} : { cost }),
     result: { ...message, ...more, ...(USUAL_ENDS.has(finishReason) ? {} : { finish_reason: finishReason }) },
     ...(stop === null ? {} : { stop }),
-  };
-}
-
-function addUsage(a: Usage, b: Usage): Usage {
-  return {
-    requests: a.requests + b.requests,
-    prompt_tokens: a.prompt_tokens + b.prompt_tokens,
-    completion_tokens: a.completion_tokens + b.completion_tokens,
   };
 }

@@ -9,8 +9,6 @@ import { MatrixError } from "../error.ts";
 import type { Spent } from "../model/site.ts";
 import { createStandIn } from "../model/stand-in.ts";
 import { joinKey, valueAt } from "../recipe/key-path.ts";
-import type { LoadedRecipe } from "../recipe/load.ts";
-import type { Recipe } from "../recipe/schema.ts";
 import type { Hop } from "../task/task.ts";
 import { checkCache } from "./answers.ts";
 import { durationOf, type Forecast, forecast, type Plan, type Sample } from "./forecast.ts";
@@ -44,8 +42,8 @@ export async function dryRun(recipePath: string, overrides: readonly string[], f
   const tasks = Math.max(0, scanned.scan.rows * recipe.run.trials - recorded);
 
   const source =
-    (await fromRecords(flags.like === undefined ? null : resolve(flags.like), prepared.loaded, true)) ??
-    (earlier === null ? null : await fromRecords(directory, prepared.loaded, false)) ??
+    (await fromRecords(flags.like === undefined ? null : resolve(flags.like), prepared, true)) ??
+    (earlier === null ? null : await fromRecords(directory, prepared, false)) ??
     fromRehearsal(prepared, await rehearse(prepared, scanned));
   const made = forecast(source.samples.length === 0 ? [NO_TASK] : source.samples, planOf(prepared, tasks, source, flags));
   const { hosts: _, ...spent } = earlier?.spent ?? NOTHING_RECORDED;
@@ -93,11 +91,11 @@ function planOf({ loaded }: Prepared, tasks: number, { kind, models }: Source, {
 }
 
 /** Null where there are too few; `isAsked`: an error then. */
-async function fromRecords(directory: string | null, { recipe, resolved }: LoadedRecipe, isAsked: boolean): Promise<Source | null> {
+async function fromRecords(directory: string | null, prepared: Prepared, isAsked: boolean): Promise<Source | null> {
   if (directory === null) return null;
   const manifest = await readManifest(directory);
   if (manifest === null) throw new MatrixError("usage", `--like ${directory} is no run directory: it has no manifest.json`);
-  const [theirs, ours] = [llmRolesOf(manifest.recipe), llmRolesOf(resolved)].map((roles) => roles.sort().join(", "));
+  const [theirs, ours] = [llmRolesOf(manifest.recipe), llmRolesOf(prepared.loaded.resolved)].map((roles) => roles.sort().join(", "));
   if (isAsked && theirs !== ours)
     throw new MatrixError(
       "usage",
@@ -105,7 +103,7 @@ async function fromRecords(directory: string | null, { recipe, resolved }: Loade
     );
   const samples: Sample[] = [];
   for await (const records of readRecords(directory)) {
-    for (const { history, timing } of records) samples.push({ asks: asksOf(history, recipe), ms: timing.total_ms });
+    for (const { history, timing } of records) samples.push({ asks: asksOf(history, prepared), ms: timing.total_ms });
     if (samples.length >= RECORDS_MAX) break;
   }
   if (samples.length >= RECORDS_MIN) return { kind: "records", directory, samples, models: {}, assumes_length: false, left_out: {} };
@@ -113,8 +111,8 @@ async function fromRecords(directory: string | null, { recipe, resolved }: Loade
   return null;
 }
 
-function fromRehearsal({ loaded }: Prepared, rehearsed: Awaited<ReturnType<typeof rehearse>>): Source {
-  const { recipe, resolved } = loaded;
+function fromRehearsal(prepared: Prepared, rehearsed: Awaited<ReturnType<typeof rehearse>>): Source {
+  const { recipe, resolved } = prepared.loaded;
   const leftOut: Record<string, number> = {};
   for (const { stoppedAt } of rehearsed) if (stoppedAt !== null) leftOut[stoppedAt] = (leftOut[stoppedAt] ?? 0) + 1;
   const used = new Set(Object.values(recipe.roles).map(({ model }) => model));
@@ -122,7 +120,7 @@ function fromRehearsal({ loaded }: Prepared, rehearsed: Awaited<ReturnType<typeo
   return {
     kind: "rehearsal",
     directory: null,
-    samples: rehearsed.map(({ history }) => ({ asks: asksOf(history, recipe), ms: durationOf(history) })),
+    samples: rehearsed.map(({ history }) => ({ asks: asksOf(history, prepared), ms: durationOf(history) })),
     models: Object.fromEntries(
       models.map(([name, { kind }]) => {
         if (kind !== "openai") return [name, SELF];
@@ -141,13 +139,11 @@ function fromRehearsal({ loaded }: Prepared, rehearsed: Awaited<ReturnType<typeo
 }
 
 /** At today's prices. */
-function asksOf(history: readonly Hop[], { roles, models }: Recipe): Sample["asks"] {
-  return history.flatMap(({ role, usage, cost, run_ms }) => {
+function asksOf(history: readonly Hop[], { loaded, models }: Prepared): Sample["asks"] {
+  const { roles } = loaded.recipe;
+  return history.flatMap(({ role, usage, cost = null, run_ms }) => {
     if (usage === undefined) return [];
-    const price = models[roles[role]?.model ?? ""]?.price;
-    const now =
-      price === undefined ? (cost ?? null) : (usage.prompt_tokens * price.prompt + usage.completion_tokens * price.completion) / 1e6;
-    return [{ role, ...usage, cost: now, ms: run_ms }];
+    return [{ role, ...usage, cost: models.get(roles[role]?.model ?? "")?.costOf(usage) ?? cost, ms: run_ms }];
   });
 }
 

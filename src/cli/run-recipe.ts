@@ -8,7 +8,7 @@ import { Journal, removeJournal } from "../driver/journal.ts";
 import { atLeast, type Budget, type Finished, Ledger, usedUp } from "../driver/ledger.ts";
 import { connectInMemory } from "../driver/memory-fabric.ts";
 import { Rates } from "../driver/rates.ts";
-import { type Fabric, type FabricParts, type Run, type RunEnd, type RunOptions, startRun } from "../driver/run.ts";
+import { type Fabric, type FabricParts, onAbort, type Run, type RunEnd, type RunOptions, startRun } from "../driver/run.ts";
 import type { RunDirectory } from "../driver/run-directory.ts";
 import { RunningTally } from "../driver/tally.ts";
 import { MatrixError } from "../error.ts";
@@ -204,7 +204,7 @@ class RecipeRun {
     const { expected } = this.#work;
     const fields = { run: name, expected, recorded: this.#before, runtime: runtime.name, version };
     this.#log.write("info", this.#before > 0 ? "goes on" : "begins", fields);
-    onAbort(this.#ledger.spentUp, () => {
+    void onAbort(this.#ledger.spentUp, () => {
       const used = usedUp(this.#ledger.spent, this.#budget ?? {});
       this.#log.write("warning", `run.budget is used up (${used}): no further task begins, what is in flight may finish`);
     });
@@ -361,11 +361,6 @@ class RecipeRun {
       error: error instanceof MatrixError || error === null ? error : new MatrixError("storage_failed", String(error), { cause: error }),
     };
   }
-}
-
-function onAbort(signal: AbortSignal, act: () => void): void {
-  if (signal.aborted) act();
-  else signal.addEventListener("abort", act, { once: true });
 }
 
 /** Every role, in this process. */

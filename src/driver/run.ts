@@ -155,7 +155,8 @@ export async function startRun(options: RunOptions): Promise<Run> {
   };
 }
 
-function onAbort(signal: AbortSignal, act: () => void): Promise<void> {
+/** Acts at once when it was aborted before. Resolves when it has acted. */
+export function onAbort(signal: AbortSignal, act: () => void): Promise<void> {
   return new Promise((resolve) => {
     const aborted = (): void => {
       act();

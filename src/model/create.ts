@@ -46,7 +46,7 @@ export async function createModel(name: string, config: ModelConfig, parts: Mode
       const cached = await cache?.find(id, request);
       if (cached != null) return { ...cached, usage: NO_USAGE };
       const answer = await ask(request, signal);
-      site.spend(name, answer.usage, costOf(answer.usage) ?? 0);
+      site.spend(answer.usage, costOf(answer.usage) ?? 0);
       await Promise.all([journal?.keep(id, request, answer), cache?.keep(id, request, answer)]);
       return answer;
     },

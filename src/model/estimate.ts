@@ -2,7 +2,7 @@
 
 import type { Usage } from "../task/task.ts";
 import type { ChatRequest, ContentPart } from "./contract.ts";
-import { countTokens } from "./simulated.ts";
+import { countTokens, limitOf } from "./simulated.ts";
 
 /** Of an answer, when there was none yet and the request names no most. */
 const COMPLETION_TOKENS = 256;
@@ -18,8 +18,7 @@ export class TokenEstimate {
   of(request: ChatRequest): () => number {
     const { sampling } = request;
     let prompt: number | null = null;
-    const most = sampling["max_completion_tokens"] ?? sampling["max_tokens"];
-    const limit = typeof most === "number" ? most : Number.POSITIVE_INFINITY;
+    const limit = limitOf(sampling);
     const unknown = Number.isFinite(limit) ? limit : COMPLETION_TOKENS;
     return () => {
       prompt ??= promptTokens(request);

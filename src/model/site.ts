@@ -23,20 +23,23 @@ export interface Answers {
   keep(model: string, request: ChatRequest, answer: ChatAnswer): Promise<void>;
 }
 
-/** What a process has spent on a model. `cost` in the currency of the recipe's prices; 0 without a price. */
+/** What was spent on models. `cost` in the currency of the recipe's prices; 0 without a price. */
 export interface Spent extends Usage {
   readonly cost: number;
 }
 
 export const NOTHING_SPENT: Spent = { requests: 0, prompt_tokens: 0, completion_tokens: 0, cost: 0 };
 
-export function addSpent(a: Spent, b: Spent): Spent {
+export function addUsage(a: Usage, b: Usage): Usage {
   return {
     requests: a.requests + b.requests,
     prompt_tokens: a.prompt_tokens + b.prompt_tokens,
     completion_tokens: a.completion_tokens + b.completion_tokens,
-    cost: a.cost + b.cost,
   };
+}
+
+export function addSpent(a: Spent, b: Spent): Spent {
+  return { ...addUsage(a, b), cost: a.cost + b.cost };
 }
 
 /** How one of a model's replicas stands. */
@@ -65,17 +68,13 @@ export class ModelSite {
   readonly models: Replicated[] = [];
   /** Tells the user what befalls endpoints; replaced by the run's log. */
   say: (level: "info" | "warning", what: string) => void = (level, what) => console.error(`${level}: ${what}`);
-  /** By model; answers that were found again cost nothing. */
-  readonly spent = new Map<string, Spent>();
-  /** On all of them. */
+  /** On all models; answers that were found again cost nothing. */
   total: Spent = NOTHING_SPENT;
   /** Told after each answer that was paid for. */
   onSpent: (total: Spent) => void = () => undefined;
 
-  spend(model: string, usage: Usage, cost: number): void {
-    const spent = { ...usage, cost };
-    this.spent.set(model, addSpent(this.spent.get(model) ?? NOTHING_SPENT, spent));
-    this.total = addSpent(this.total, spent);
+  spend(usage: Usage, cost: number): void {
+    this.total = addSpent(this.total, { ...usage, cost });
     this.onSpent(this.total);
   }
 }

@@ -10,6 +10,7 @@ import { openDataset } from "../../src/dataset/open.ts";
 import { scanDataset } from "../../src/dataset/scan.ts";
 import type { DatasetRow, DatasetSource } from "../../src/dataset/source.ts";
 import { matrix, ROOT, withFolder } from "../matrix.ts";
+import { scanInMemory } from "./memory.ts";
 
 const PYTHON = join(ROOT, ".tools/python/bin/python");
 
@@ -96,18 +97,9 @@ describe("a dataset as Parquet", () => {
       const path = join(folder, "large.parquet");
       writeTexts(path, 150, (row) => `${row} ${"x".repeat(20_000)}`);
       const source = await sourceOf(path);
-      Bun.gc(true);
-      const before = process.memoryUsage().rss;
-      let most = 0;
-      let calls = 0;
-      const onProgress = (): void => {
-        // What is dead is no matter here, and an engine in a busy process lets it lie.
-        if (++calls % 8 === 0) Bun.gc(true);
-        most = Math.max(most, process.memoryUsage().rss);
-      };
-      const { rows } = await scanDataset(source, { trials: 1, onProgress });
+      const { rows, mostMiB } = await scanInMemory(source, 8);
       expect(rows).toBe(15_000);
-      expect((most - before) / 2 ** 20).toBeLessThan(150);
+      expect(mostMiB).toBeLessThan(150);
     }));
 
   test("that is damaged, empty or no Parquet is refused, not read in part", () =>

@@ -1,25 +1,11 @@
 // What endpoints answer, whole and streamed: the same message either way, and outcomes that are neither answers nor errors.
 
 import { describe, expect, test } from "bun:test";
-import { createModel } from "../../src/model/create.ts";
-import { ModelSite } from "../../src/model/site.ts";
 import { unansweredOf } from "../../src/model/stops.ts";
 import { Assembly } from "../../src/model/stream.ts";
 import type { OpenaiModelConfig } from "../../src/recipe/model-schema.ts";
 import type { JsonObject } from "../../src/task/json.ts";
-import { answer, type Behaviour, completion, stream, TestEndpoint } from "./endpoint.ts";
-
-const patient = new AbortController().signal;
-
-async function ask(behaviour: Behaviour, more: Partial<OpenaiModelConfig> = {}) {
-  await using endpoint = await TestEndpoint.start(behaviour);
-  const limits = { timeout: 10_000, connect_timeout: 1000, retries: 2, deadline: 10_000, concurrency: 10 };
-  const config = { kind: "openai", base_url: endpoint.url, model: "x", headers: {}, ...limits, ...more } as OpenaiModelConfig;
-  const model = await createModel("m", config, { site: new ModelSite(), loadModule: async () => ({}), loadTemplate: async () => () => "" });
-  const request = { messages: [{ role: "user" as const, content: "hi" }], seed: 1, sampling: {}, origin: null };
-  const given = await model.chat(request, patient).catch((error: { code: string }) => error);
-  return { given: given as Awaited<ReturnType<typeof model.chat>> & { code?: string }, asked: endpoint.asked };
-}
+import { answer, askEndpoint as ask, completion, stream } from "./endpoint.ts";
 
 const streamed: Partial<OpenaiModelConfig> = { first_token_timeout: 5000 };
 const delta = (piece: JsonObject, more: JsonObject = {}): JsonObject => ({

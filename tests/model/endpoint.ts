@@ -2,6 +2,9 @@
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { createModel } from "../../src/model/create.ts";
+import { ModelSite } from "../../src/model/site.ts";
+import type { OpenaiModelConfig } from "../../src/recipe/model-schema.ts";
 import type { JsonObject } from "../../src/task/json.ts";
 
 export interface Asked {
@@ -93,4 +96,15 @@ export class TestEndpoint implements AsyncDisposable {
     this.hosts.push(request.headers.host);
     await this.behaviour({ body, host: request.headers.host, response });
   }
+}
+
+/** One request to an endpoint that is there for it alone: the answer or the error, and what the endpoint was asked. */
+export async function askEndpoint(behaviour: Behaviour, more: Partial<OpenaiModelConfig> = {}) {
+  await using endpoint = await TestEndpoint.start(behaviour);
+  const limits = { timeout: 10_000, connect_timeout: 1000, retries: 2, deadline: 10_000, concurrency: 10 };
+  const config = { kind: "openai", base_url: endpoint.url, model: "x", headers: {}, ...limits, ...more } as OpenaiModelConfig;
+  const model = await createModel("m", config, { site: new ModelSite(), loadModule: async () => ({}), loadTemplate: async () => () => "" });
+  const request = { messages: [{ role: "user" as const, content: "hi" }], seed: 1, sampling: {}, origin: null };
+  const given = await model.chat(request, new AbortController().signal).catch((error: { code: string }) => error);
+  return { given: given as Awaited<ReturnType<typeof model.chat>> & { code?: string }, asked: endpoint.asked };
 }
