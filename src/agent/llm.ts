@@ -3,7 +3,7 @@
 
 import type { ChatAnswer, ChatMessage, ChatRequest, Model } from "../model/contract.ts";
 import { addUsage } from "../model/site.ts";
-import { unansweredOf } from "../model/stops.ts";
+import { unansweredOf } from "../model/endpoint/stops.ts";
 import { hopCount } from "../task/encoded.ts";
 import type { JsonObject } from "../task/json.ts";
 import { deriveSeed } from "../task/seed.ts";

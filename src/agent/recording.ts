@@ -3,7 +3,7 @@
 
 import { MatrixError } from "../error.ts";
 import type { ChatAnswer } from "../model/contract.ts";
-import { unansweredOf } from "../model/stops.ts";
+import { unansweredOf } from "../model/endpoint/stops.ts";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import type { TrajectoryRecord } from "../task/record.ts";
 import { branchSeed } from "../task/seed.ts";

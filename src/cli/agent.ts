@@ -5,15 +5,15 @@ import { hostname, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { Command, Option } from "commander";
 import { EXIT, MatrixError } from "../error.ts";
-import { Supervisor } from "../host/supervisor.ts";
-import { DEFAULT_PORT, parseAddress, urlOf } from "../peer/address.ts";
+import { Supervisor } from "../run/supervisor.ts";
+import { DEFAULT_PORT, parseAddress, urlOf } from "../http/address.ts";
 import type { Log } from "../telemetry/log.ts";
 import { formatLine } from "../telemetry/log.ts";
 import { isHostName } from "../telemetry/log-sink.ts";
 import { wholeNumber } from "./flags.ts";
 import { createFinder, insecureOption, listenOption, parsePatience, patienceOption, readToken, runDirectoryOf } from "./join.ts";
-import { runWorker } from "./worker.ts";
-import { LAST_ERROR, WorkerLives } from "./worker-command.ts";
+import { runWorker } from "../run/worker.ts";
+import { LAST_ERROR, WorkerLives } from "../run/worker-command.ts";
 
 interface AgentFlags {
   readonly role?: string;

@@ -2,16 +2,16 @@
 
 import { Command, Option } from "commander";
 import { MatrixError } from "../error.ts";
-import { createAddresses } from "../model/addresses.ts";
+import { createAddresses } from "../model/endpoint/addresses.ts";
 import type { ChatMessage } from "../model/contract.ts";
 import { joinKey } from "../recipe/key-path.ts";
 import type { OpenaiModelConfig } from "../recipe/model-schema.ts";
 import { isOfRole } from "../recipe/process-role.ts";
 import { unisolated } from "../sandbox/site.ts";
-import { checkCache } from "./answers.ts";
+import { checkCache } from "../run/answers.ts";
 import { type OverrideFlags, overrideOptions, overridesOf } from "./flags.ts";
 import { grouped } from "./panel.ts";
-import { prepare, previewFirstRow, scanRows } from "./prepare.ts";
+import { prepare, previewFirstRow, scanRows } from "../run/prepare.ts";
 import { printable } from "./printable.ts";
 
 interface Plan {

@@ -3,20 +3,20 @@
 import { join, resolve } from "node:path";
 import { Command, Option } from "commander";
 import { openDataset } from "../dataset/open.ts";
-import { readManifest } from "../driver/manifest.ts";
-import { RunDirectory, type RunIdentity } from "../driver/run-directory.ts";
+import { readManifest } from "../records/manifest.ts";
+import { RunDirectory, type RunIdentity } from "../records/run-directory.ts";
 import { EXIT, MatrixError } from "../error.ts";
 import { runtime } from "../platform.ts";
 import { version } from "../version.ts";
-import { checkCache } from "./answers.ts";
-import { checkClusterFlags } from "./cluster.ts";
+import { checkCache } from "../run/answers.ts";
+import { checkClusterFlags } from "../run/cluster.ts";
 import { dryRun } from "./dry-run.ts";
 import { type OverrideFlags, overrideOptions, overridesOf, wholeNumber } from "./flags.ts";
 import { insecureOption, listenOption, patienceOption } from "./join.ts";
-import { metricsOption } from "./metrics-server.ts";
-import { type Prepared, prepare, previewFirstRow, scanRows } from "./prepare.ts";
-import { checkReplayFlags, checkReplayOutput, openReplay, type Work } from "./replay.ts";
-import { type RunFlags, type RunRows, runRecipe } from "./run-recipe.ts";
+import { metricsOption } from "../http/metrics-server.ts";
+import { type Prepared, prepare, previewFirstRow, scanRows } from "../run/prepare.ts";
+import { checkReplayFlags, checkReplayOutput, openReplay, type Work } from "../run/replay.ts";
+import { type RunFlags, type RunRows, runRecipe } from "../run/run-recipe.ts";
 import { renderSummary, type Summary } from "./summary.ts";
 
 interface DriveFlags extends OverrideFlags, RunFlags {

@@ -3,20 +3,20 @@
 
 import { join, resolve } from "node:path";
 import { type Budget, NOTHING_RECORDED, usedUp } from "../driver/ledger.ts";
-import { readManifest } from "../driver/manifest.ts";
-import { readRecords } from "../driver/recorded.ts";
+import { readManifest } from "../records/manifest.ts";
+import { readRecords } from "../records/recorded.ts";
 import { MatrixError } from "../error.ts";
 import type { Spent } from "../model/site.ts";
 import { createStandIn } from "../model/stand-in.ts";
 import { joinKey, valueAt } from "../recipe/key-path.ts";
 import type { Hop } from "../task/task.ts";
-import { checkCache } from "./answers.ts";
-import { durationOf, type Forecast, forecast, type Plan, type Sample } from "./forecast.ts";
+import { checkCache } from "../run/answers.ts";
+import { durationOf, type Forecast, forecast, type Plan, type Sample } from "../run/forecast.ts";
 import { type DryRun, renderForecast, SELF, type Source } from "./forecast-text.ts";
-import { requestsOf } from "./limits.ts";
-import { type Prepared, prepare, previewFirstRow, scanRows } from "./prepare.ts";
-import { rehearse } from "./rehearsal.ts";
-import { llmRolesOf } from "./replay.ts";
+import { requestsOf } from "../run/limits.ts";
+import { type Prepared, prepare, previewFirstRow, scanRows } from "../run/prepare.ts";
+import { rehearse } from "../run/rehearsal.ts";
+import { llmRolesOf } from "../run/replay.ts";
 
 export interface DryRunFlags {
   readonly like?: string;

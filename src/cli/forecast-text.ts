@@ -5,7 +5,7 @@ import { type Budget, tokensOf } from "../driver/ledger.ts";
 import type { ChatMessage } from "../model/contract.ts";
 import type { Spent } from "../model/site.ts";
 import { renderPrompt } from "./check.ts";
-import type { Forecast, Range, Sample } from "./forecast.ts";
+import type { Forecast, Range, Sample } from "../run/forecast.ts";
 import { formatDuration, grouped } from "./panel.ts";
 import { renderTable } from "./table.ts";
 

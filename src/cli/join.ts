@@ -4,11 +4,11 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { dirname, join as joinPath } from "node:path";
 import { Option } from "commander";
-import { DRIVER_FILE, readDriverFile } from "../driver/driver-file.ts";
-import { MANIFEST_FILE } from "../driver/manifest.ts";
+import { DRIVER_FILE, readDriverFile } from "../records/driver-file.ts";
+import { MANIFEST_FILE } from "../records/manifest.ts";
 import { MatrixError, messageOf } from "../error.ts";
 import type { DriverAddress } from "../host/driver-calls.ts";
-import { hostnameOf, isLoopback } from "../peer/address.ts";
+import { hostnameOf, isLoopback } from "../http/address.ts";
 import { parseDuration } from "../recipe/unit.ts";
 
 /** How long a host waits for a driver that is gone. */

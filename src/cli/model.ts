@@ -6,7 +6,7 @@ import { loadUserModule } from "../agent/user-module.ts";
 import { MatrixError } from "../error.ts";
 import { loadReplies } from "../model/create.ts";
 import { createModelServer } from "../model/server.ts";
-import { LOOPBACK, parseAddress } from "../peer/address.ts";
+import { LOOPBACK, parseAddress } from "../http/address.ts";
 import { serve } from "../platform.ts";
 import { loadModel, loadRecipe } from "../recipe/load.ts";
 import type { SimulatedModelConfig } from "../recipe/model-schema.ts";

@@ -3,8 +3,8 @@
 // Tasks that failed, or that nothing scored, have no reward: it is never taken as 0.
 
 import { Command, Option } from "commander";
-import { readManifest } from "../driver/manifest.ts";
-import { readRecords } from "../driver/recorded.ts";
+import { readManifest } from "../records/manifest.ts";
+import { readRecords } from "../records/recorded.ts";
 import { MatrixError } from "../error.ts";
 import type { TrajectoryRecord } from "../task/record.ts";
 import { renderUsage, UsageTally } from "./usage-report.ts";

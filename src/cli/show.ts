@@ -2,7 +2,7 @@
 
 import { styleText } from "node:util";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { openStoredLines, trajectoriesPath } from "../driver/stored-lines.ts";
+import { openStoredLines, trajectoriesPath } from "../records/stored-lines.ts";
 import { MatrixError } from "../error.ts";
 import { isJsonObject, type Json } from "../task/json.ts";
 import { chatContent, type TrajectoryRecord } from "../task/record.ts";

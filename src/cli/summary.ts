@@ -1,7 +1,7 @@
 // The end of a run in a few lines: the accounting first, then what it cost, what failed, and what to type next.
 
 import { type Budget, usedUp } from "../driver/ledger.ts";
-import { trajectoriesPath } from "../driver/stored-lines.ts";
+import { trajectoriesPath } from "../records/stored-lines.ts";
 import type { MatrixError } from "../error.ts";
 import type { Spent } from "../model/site.ts";
 import { isUnanswered, type Unanswered, type Usage } from "../task/task.ts";

@@ -1,8 +1,8 @@
 // `matrix verify DIR…`: the accounting, from the files alone; of several directories, as the shards of one run.
 
 import { Command, Option } from "commander";
-import { type Verification, verifyRun } from "../driver/verify.ts";
-import { type ShardsVerification, verifyShards } from "../driver/verify-shards.ts";
+import { type Verification, verifyRun } from "../records/verify.ts";
+import { type ShardsVerification, verifyShards } from "../records/verify-shards.ts";
 import { EXIT } from "../error.ts";
 
 export function verifyCommand(): Command {

@@ -6,7 +6,7 @@ import { type Control, decodeControl, encodeControl } from "../peer/control.ts";
 import { parseKey } from "../peer/parcel.ts";
 import { Peer, type PeerOptions } from "../peer/peer.ts";
 import { type HostId, type Load, type Member, SINK_ROLE } from "../peer/routing.ts";
-import type { Route } from "../peer/server.ts";
+import type { Route } from "../http/peer-server.ts";
 import type { Clock } from "../task/clock.ts";
 import { encodeTask } from "../task/encoded.ts";
 import type { Message, Task } from "../task/task.ts";

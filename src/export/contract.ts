@@ -1,7 +1,7 @@
 // What a format of `matrix export` is: a name in the table of formats, and a writer that takes one record after the other. A
 // format knows nothing of runs, filters, splits and cards; whoever calls it does.
 
-import type { Manifest } from "../driver/manifest.ts";
+import type { Manifest } from "../records/manifest.ts";
 import type { ToolCall } from "../model/contract.ts";
 import type { Json, JsonObject } from "../task/json.ts";
 import type { TrajectoryRecord } from "../task/record.ts";

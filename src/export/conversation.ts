@@ -2,7 +2,7 @@
 // with the last turn that is trained on; what comes after it teaches nothing.
 
 import { messagesOf } from "../agent/conversation.ts";
-import { unansweredResult } from "../model/stops.ts";
+import { unansweredResult } from "../model/endpoint/stops.ts";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import type { TrajectoryRecord } from "../task/record.ts";
 import type { Hop, Unanswered } from "../task/task.ts";

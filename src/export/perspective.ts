@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { defaultConversation, loadTemplate, readTools } from "../agent/create.ts";
 import type { CompiledTemplate } from "../agent/template.ts";
-import type { Manifest } from "../driver/manifest.ts";
+import type { Manifest } from "../records/manifest.ts";
 import { MatrixError, messageOf } from "../error.ts";
 import { hopsOfFirst } from "../orchestrator/best-of-n.ts";
 import type { Expression } from "../recipe/expression.ts";

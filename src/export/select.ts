@@ -1,7 +1,7 @@
 // The records of the runs of an export, in order, those that were selected with the conversation that was made of them.
 
-import { type Manifest, readManifest } from "../driver/manifest.ts";
-import { readRecords } from "../driver/recorded.ts";
+import { type Manifest, readManifest } from "../records/manifest.ts";
+import { readRecords } from "../records/recorded.ts";
 import { MatrixError } from "../error.ts";
 import type { TrajectoryRecord } from "../task/record.ts";
 import type { ExportFormat, Selected } from "./contract.ts";

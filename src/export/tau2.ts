@@ -3,7 +3,7 @@
 
 import { type FileHandle, open, rename } from "node:fs/promises";
 import { join, parse } from "node:path";
-import type { Manifest } from "../driver/manifest.ts";
+import type { Manifest } from "../records/manifest.ts";
 import { valueAt } from "../recipe/key-path.ts";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import type { TrajectoryRecord } from "../task/record.ts";

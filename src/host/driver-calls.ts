@@ -2,7 +2,7 @@
 
 import { type Control, type ControlKind, decodeControl, encodeControl } from "../peer/control.ts";
 import type { HostId } from "../peer/routing.ts";
-import { PeerSession } from "../peer/session.ts";
+import { PeerSession } from "../http/session.ts";
 
 /** Where the driver is, and what proves membership. */
 export interface DriverAddress {

@@ -9,7 +9,7 @@ import type { ChatAnswer, Model } from "./contract.ts";
 import { sample } from "./distribution.ts";
 import { TokenEstimate } from "./estimate.ts";
 import { RequestLimit } from "./limit.ts";
-import { createOpenaiTry } from "./openai.ts";
+import { createOpenaiTry } from "./endpoint/openai.ts";
 import { pause, retry, type Try } from "./retry.ts";
 import { Script } from "./scripted.ts";
 import { type Failure, type Replies, simulate, TOO_LONG } from "./simulated.ts";

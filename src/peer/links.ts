@@ -5,7 +5,7 @@ import type { Clock } from "../task/clock.ts";
 import type { Broker } from "./broker.ts";
 import type { Batch } from "./parcel.ts";
 import type { HostId, Routing } from "./routing.ts";
-import { PeerError, PeerSession } from "./session.ts";
+import { PeerError, PeerSession } from "../http/session.ts";
 import { type Answer, decodeAnswer, type Encoding, encodeBatch } from "./wire.ts";
 
 const REQUESTS_MAX = 2;

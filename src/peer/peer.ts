@@ -3,17 +3,17 @@
 
 import { FORK_ROLE } from "../orchestrator/advance.ts";
 import type { StoreConfig } from "../recipe/schema.ts";
-import { Store } from "../store/store.ts";
+import { Store } from "./store.ts";
 import type { Clock } from "../task/clock.ts";
 import { EncodedTask } from "../task/encoded.ts";
 import type { Message, Task } from "../task/task.ts";
-import { type Address, isLoopback } from "./address.ts";
+import { type Address, isLoopback } from "../http/address.ts";
 import { Broker, type BrokerOptions } from "./broker.ts";
 import { decodeControl, encodeControl } from "./control.ts";
 import { Links } from "./links.ts";
 import { roleOf } from "./parcel.ts";
 import { type HostId, inboxOf, type Load, Routing, SINK_ROLE } from "./routing.ts";
-import { type PeerServer, type Route, servePeers } from "./server.ts";
+import { type PeerServer, type Route, servePeers } from "../http/peer-server.ts";
 import type { HostTransport } from "./transport.ts";
 import { Turns } from "./turns.ts";
 import { decodeBatch, encodeAnswer } from "./wire.ts";

@@ -10,7 +10,7 @@
 //     pins    = [[sandbox, host] …]
 //     receipt = [[refused …], [incomplete …], load] or null
 
-import type { Known, Store } from "../store/store.ts";
+import type { Known, Store } from "./store.ts";
 import { EncodedTask, encodeTask, type Mark, type Totals } from "../task/encoded.ts";
 import type { Branch, Ending, Message } from "../task/task.ts";
 import { pack, unpack } from "./msgpack.ts";

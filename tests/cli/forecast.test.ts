@@ -1,7 +1,7 @@
 // Forecasts as arithmetic: totals from samples, ranges that hold, and the time that the scarcest thing leaves.
 
 import { describe, expect, test } from "bun:test";
-import { durationOf, forecast, type Plan, type Sample } from "../../src/cli/forecast.ts";
+import { durationOf, forecast, type Plan, type Sample } from "../../src/run/forecast.ts";
 import { createRandom } from "../../src/task/seed.ts";
 import type { Hop } from "../../src/task/task.ts";
 

@@ -4,7 +4,7 @@ import { createWriteStream } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import type { Manifest } from "../../src/driver/manifest.ts";
+import type { Manifest } from "../../src/records/manifest.ts";
 import type { Json, JsonObject } from "../../src/task/json.ts";
 import type { TrajectoryRecord } from "../../src/task/record.ts";
 import type { Hop, StopReason } from "../../src/task/task.ts";

@@ -1,8 +1,8 @@
 // What endpoints answer, whole and streamed: the same message either way, and outcomes that are neither answers nor errors.
 
 import { describe, expect, test } from "bun:test";
-import { unansweredOf } from "../../src/model/stops.ts";
-import { Assembly } from "../../src/model/stream.ts";
+import { unansweredOf } from "../../src/model/endpoint/stops.ts";
+import { Assembly } from "../../src/model/endpoint/stream.ts";
 import type { OpenaiModelConfig } from "../../src/recipe/model-schema.ts";
 import type { JsonObject } from "../../src/task/json.ts";
 import { answer, askEndpoint as ask, completion, stream } from "./endpoint.ts";

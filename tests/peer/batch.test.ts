@@ -6,7 +6,7 @@ import { pack, unpack } from "../../src/peer/msgpack.ts";
 import { type Batch, keyOf, type Parcel, roleOf } from "../../src/peer/parcel.ts";
 import { decodeAnswer, decodeBatch, encodeAnswer, encodeBatch } from "../../src/peer/wire.ts";
 import { WireError } from "../../src/peer/wire-error.ts";
-import { Store } from "../../src/store/store.ts";
+import { Store } from "../../src/peer/store.ts";
 import { appendHop, EncodedTask, encodeTask, moveTask } from "../../src/task/encoded.ts";
 import { createRandom } from "../../src/task/seed.ts";
 import type { Hop, Message, Task } from "../../src/task/task.ts";

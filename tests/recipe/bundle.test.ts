@@ -4,7 +4,7 @@ import { describe, expect, test } from "bun:test";
 import { chmod, cp, mkdir, mkdtemp, readdir, rename, stat, symlink, truncate, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { loadUserModule } from "../../src/agent/user-module.ts";
-import { type Prepared, prepare } from "../../src/cli/prepare.ts";
+import { type Prepared, prepare } from "../../src/run/prepare.ts";
 import { startTask } from "../../src/orchestrator/advance.ts";
 import { provideSdk } from "../../src/platform.ts";
 import { type Bundle, createBundle, parseBundle, unpackBundle } from "../../src/recipe/bundle.ts";

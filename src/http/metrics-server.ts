@@ -1,0 +1,40 @@
+// `--metrics HOST:PORT`: /metrics and /healthz over HTTP/1.1, which scrapers and probes speak; peers speak HTTP/2 elsewhere.
+
+import { Option } from "commander";
+import { Hono } from "hono";
+import { MatrixError, messageOf } from "../error.ts";
+import { isLoopback, parseAddress } from "./address.ts";
+import { serve } from "../platform.ts";
+
+export const metricsOption = () =>
+  new Option("--metrics <addr>", "serve /metrics (Prometheus) and /healthz there, over HTTP/1.1").env("MATRIX_METRICS");
+
+/** Off loopback the token is asked for. Null without an address. Fails with `usage`. */
+export function serveMetrics(
+  address: string | undefined,
+  token: string | null,
+  render: () => Promise<string>,
+): { readonly url: string; stop(): Promise<void> } | null {
+  if (address === undefined) return null;
+  const { hostname, port } = parseAddress(address);
+  const isOpen = isLoopback(hostname);
+  if (!isOpen && token === null)
+    throw new MatrixError("usage", `--metrics ${address} is not on loopback: it needs a token`, {
+      hint: "set MATRIX_TOKEN or MATRIX_TOKEN_FILE",
+    });
+  const app = new Hono();
+  app.get("/healthz", (context) => context.text("ok"));
+  app.use(async (context, next) => {
+    if (!isOpen && context.req.header("authorization") !== `Bearer ${token}`) return context.body(null, 401);
+    return next();
+  });
+  app.get("/metrics", async (context) => context.text(await render(), 200, { "content-type": "text/plain; version=0.0.4" }));
+  try {
+    return serve({ hostname, port, fetch: (request) => app.fetch(request) });
+  } catch (cause) {
+    throw new MatrixError("usage", `cannot listen on ${address}: ${messageOf(cause)}`, {
+      cause,
+      hint: "another program may hold the port",
+    });
+  }
+}

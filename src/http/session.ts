@@ -1,0 +1,172 @@
+// What a host has open to one peer: an HTTP/2 session, opened by the first request and again by the first one after it broke.
+// Every request ends within its time, with the whole answer or with a PeerError that says whether the peer may have acted on it.
+
+import type { Socket } from "node:net";
+import { messageOf } from "../error.ts";
+import { hyper } from "../platform.ts";
+import type { Call, Connection } from "./connection.ts";
+import { openHttp2 } from "./http2-connection.ts";
+import { openHyper } from "./hyper-connection.ts";
+import type { HostId } from "../peer/routing.ts";
+import { CONTENT_TYPE, PROTOCOL_VERSION } from "./peer-server.ts";
+import { openSocket } from "./socket.ts";
+
+const CONNECT_TIMEOUT_MS = 5000;
+
+export interface SessionOptions {
+  /** http:// for cleartext, https:// for TLS. */
+  readonly url: string;
+  readonly token: string;
+  readonly self: HostId;
+  /** "" for whoever is there. */
+  readonly peer: HostId | "";
+  readonly connectTimeoutMs?: number;
+}
+
+export interface RequestOptions {
+  /** Of everything: connecting, sending, waiting. */
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal;
+}
+
+interface Failure {
+  readonly maybe: boolean;
+  readonly status?: number | null;
+  readonly cause?: unknown;
+}
+
+export class PeerError extends Error {
+  override readonly name = "PeerError";
+  /** The peer may have acted on the request. */
+  readonly maybe: boolean;
+  /** Of the answer; null when there was none. */
+  readonly status: number | null;
+
+  constructor(message: string, { maybe, status = null, cause }: Failure) {
+    super(message, { cause });
+    this.maybe = maybe;
+    this.status = status;
+  }
+}
+
+/** One sequence for the process: two sessions to the same peer never use a number twice. */
+let lastRequest = Date.now() * 64;
+
+export class PeerSession {
+  readonly #options: SessionOptions;
+  #opening: Promise<Connection> | null = null;
+  #connection: Connection | null = null;
+  /** Under the connection. Sessions end by it: a GOAWAY has crashed peers. */
+  #socket: Socket | null = null;
+  #isClosed = false;
+  #localAddress: string | null = null;
+
+  constructor(options: SessionOptions) {
+    this.#options = options;
+  }
+
+  /** Of the socket, once there was one. */
+  get localAddress(): string | null {
+    return this.#localAddress;
+  }
+
+  async request(route: string, body: Uint8Array, { timeoutMs, signal }: RequestOptions): Promise<Uint8Array> {
+    const limit = new Limit("no answer", timeoutMs, signal);
+    let call: Call | null = null;
+    try {
+      const connection = await limit.race(this.#connect());
+      call = connection.request(`/v1/${route}`, this.#headers(), body);
+      const reply = await limit.race(call.reply);
+      if (reply === "refused") throw new PeerError("refused by the peer", { maybe: false });
+      const { status } = reply;
+      if (status !== 200) throw new PeerError(`refused with status ${status}`, { maybe: status < 400 || status >= 500, status });
+      return reply.body;
+    } catch (cause) {
+      call?.cancel();
+      // Whatever else waits on a connection that does not answer is better off on a new one.
+      if (call !== null && limit.isTimedOut) this.#socket?.destroy();
+      const { maybe, status } = cause instanceof PeerError ? cause : { maybe: call !== null, status: null };
+      throw new PeerError(`${route} to ${this.#options.url}: ${messageOf(cause)}`, { maybe, status, cause });
+    } finally {
+      limit.clear();
+    }
+  }
+
+  /** For good. */
+  close(): void {
+    this.#isClosed = true;
+    this.#socket?.destroy();
+  }
+
+  #headers(): Record<string, string> {
+    const { token, self, peer } = this.#options;
+    return {
+      authorization: `Bearer ${token}`,
+      "content-type": CONTENT_TYPE,
+      "matrix-protocol": PROTOCOL_VERSION,
+      "matrix-from": self,
+      "matrix-to": peer,
+      "matrix-request": String(++lastRequest),
+    };
+  }
+
+  #connect(): Promise<Connection> {
+    if (this.#opening !== null && this.#connection?.isOpen !== false) return this.#opening;
+    this.#connection = null;
+    const opening = this.#open();
+    this.#opening = opening;
+    opening.catch(() => {
+      if (this.#opening === opening) this.#opening = null;
+    });
+    return opening;
+  }
+
+  async #open(): Promise<Connection> {
+    const { url, token, connectTimeoutMs = CONNECT_TIMEOUT_MS } = this.#options;
+    const socket = await openSocket(url, token);
+    const limit = new Limit("no connection", connectTimeoutMs, undefined);
+    this.#socket = socket;
+    try {
+      if (this.#isClosed) throw new Error("the session was closed");
+      this.#connection = await limit.race(hyper === null ? openHttp2(url, socket) : openHyper(hyper, socket));
+      this.#localAddress = socket.localAddress ?? null;
+      return this.#connection;
+    } catch (cause) {
+      socket.destroy();
+      throw new PeerError(`cannot connect: ${messageOf(cause)}`, { maybe: false, cause });
+    } finally {
+      limit.clear();
+    }
+  }
+}
+
+/** When something has to be over: after its time, or when its caller says so. */
+class Limit {
+  readonly #passed = Promise.withResolvers<never>();
+  readonly #timer: ReturnType<typeof setTimeout>;
+  readonly #signal: AbortSignal | undefined;
+  isTimedOut = false;
+
+  /** `what` there was not, when the time has passed. */
+  constructor(what: string, timeoutMs: number, signal: AbortSignal | undefined) {
+    this.#passed.promise.catch(() => undefined); // nobody may be waiting
+    this.#timer = setTimeout(() => {
+      this.isTimedOut = true;
+      this.#passed.reject(new Error(`${what} within ${timeoutMs} ms`));
+    }, timeoutMs);
+    this.#signal = signal;
+    if (signal?.aborted) this.#abort();
+    else signal?.addEventListener("abort", this.#abort);
+  }
+
+  race<T>(work: Promise<T>): Promise<T> {
+    return Promise.race([work, this.#passed.promise]);
+  }
+
+  clear(): void {
+    clearTimeout(this.#timer);
+    this.#signal?.removeEventListener("abort", this.#abort);
+  }
+
+  readonly #abort = (): void => this.#passed.reject(this.#signal?.reason);
+}

@@ -1,0 +1,106 @@
+// Answers kept in a folder that many processes share, each with segments of its own: the journal of a run (DESIGN 4), or a cache
+// of many runs. The journal costs a step nothing but its append: while no step can come a second time nobody looks anything up.
+
+import { mkdir, readdir } from "node:fs/promises";
+import { AnswerIndex } from "./answer-index.ts";
+import { encodeAnswer, parseSegmentName, requestKey } from "./answer-line.ts";
+import { AnswerWriter } from "./answer-writer.ts";
+import type { ChatAnswer, ChatRequest } from "../contract.ts";
+import type { Answers } from "../site.ts";
+
+/** A segment is removed as a whole, and what was added to it is read at once. */
+const SEGMENT_BYTES = 8 * 2 ** 20;
+/** How often a cache is looked at for what other runs have added. */
+const CACHE_SCAN_MS = 10_000;
+
+export interface AnswerFilesOptions {
+  /** Made where it is missing. */
+  readonly folder: string;
+  /** Names this process among all that ever write there. */
+  readonly writer: string;
+  /** `journal`: requests are looked up where they may have been made before. `cache`: always. */
+  readonly use: "journal" | "cache";
+  readonly warn: (message: string, fields: Readonly<Record<string, string>>) => void;
+  readonly segmentBytes?: number;
+}
+
+export class AnswerFiles implements Answers {
+  readonly #use: AnswerFilesOptions["use"];
+  readonly #index: AnswerIndex;
+  readonly #writer: AnswerWriter;
+  /** Whether a step may be one that was done before. */
+  #mayKnow: boolean;
+  #isStale: boolean;
+  #scannedAt = Number.NEGATIVE_INFINITY;
+  /** The scan that has begun, and the one that begins after it. */
+  #scanning: Promise<void> | null = null;
+  #nextScan: Promise<void> | null = null;
+
+  private constructor({ folder, writer, use, warn, segmentBytes = SEGMENT_BYTES }: AnswerFilesOptions, isEmpty: boolean) {
+    this.#use = use;
+    this.#mayKnow = use === "cache" || !isEmpty;
+    this.#isStale = !isEmpty;
+    this.#index = new AnswerIndex({
+      folder,
+      onBadLine: (segment) => warn(`the ${use} has a line that is no answer: it is passed over`, { folder, segment }),
+    });
+    this.#writer = new AnswerWriter({
+      folder,
+      writer,
+      segmentBytes,
+      onFailure: (why) =>
+        warn(`answers cannot be kept in the ${use}: they are used all the same, and may be asked for again`, { folder, why }),
+    });
+  }
+
+  /** Fails when there can be no such folder. */
+  static async open(options: AnswerFilesOptions): Promise<AnswerFiles> {
+    await mkdir(options.folder, { recursive: true });
+    const names = await readdir(options.folder);
+    return new AnswerFiles(options, !names.some((name) => parseSegmentName(name) !== null));
+  }
+
+  async find(model: string, request: ChatRequest): Promise<ChatAnswer | null> {
+    const isAgain = (request.origin?.attempt ?? 1) > 1;
+    if (!this.#mayKnow && !isAgain) return null;
+    // A process that answered an earlier attempt may have written since.
+    if (this.#isStale || isAgain || this.#isDue()) await this.#scan();
+    else await this.#scanning;
+    return this.#index.size === 0 ? null : ((await this.#index.find(requestKey(model, request)))?.answer ?? null);
+  }
+
+  keep(model: string, request: ChatRequest, answer: ChatAnswer): Promise<void> {
+    return this.#writer.append(encodeAnswer(requestKey(model, request), model, request, answer));
+  }
+
+  /** A process is gone: what it was doing comes to others, who do not know of it. */
+  noteLoss(): void {
+    this.#mayKnow = true;
+    this.#isStale = true;
+  }
+
+  async close(): Promise<void> {
+    await this.#writer.close();
+  }
+
+  #isDue(): boolean {
+    return this.#use === "cache" && performance.now() - this.#scannedAt > CACHE_SCAN_MS;
+  }
+
+  /** Resolves when a scan is done that began after this. */
+  #scan(): Promise<void> {
+    if (this.#scanning === null) return this.#startScan();
+    this.#nextScan ??= this.#scanning.then(() => this.#startScan());
+    return this.#nextScan;
+  }
+
+  #startScan(): Promise<void> {
+    this.#nextScan = null;
+    this.#isStale = false;
+    this.#scannedAt = performance.now();
+    this.#scanning = this.#index.scan().finally(() => {
+      this.#scanning = null;
+    });
+    return this.#scanning;
+  }
+}

@@ -1,0 +1,122 @@
+// Appends answers to segments of this process, which nobody else writes to. What append() resolved is with the kernel, so a
+// killed process loses none; fsync once a second bounds what a power cut can cost. An answer that cannot be kept is used all the
+// same: a full disk costs what is asked again, and not the run.
+
+import { type FileHandle, open, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { messageOf } from "../../error.ts";
+import { segmentName } from "./answer-line.ts";
+
+const SYNC_MS = 1000;
+/** After a failure: how long until another segment is tried. */
+const PAUSE_MS = 10_000;
+
+export interface AnswerWriterOptions {
+  readonly folder: string;
+  /** Names the process among all that ever write here. */
+  readonly writer: string;
+  readonly segmentBytes: number;
+  /** Answers are not kept, and why: said once. */
+  readonly onFailure: (why: string) => void;
+}
+
+interface Segment {
+  readonly path: string;
+  readonly file: FileHandle;
+  bytes: number;
+}
+
+export class AnswerWriter {
+  readonly #options: AnswerWriterOptions;
+  readonly #syncing: NodeJS.Timeout;
+  #segment: Segment | null = null;
+  #number = 0;
+  #pending: { readonly line: string; readonly resolve: () => void }[] = [];
+  #writing: Promise<void> | null = null;
+  #dirty = false;
+  #pausedUntil = 0;
+  #failures = 0;
+
+  constructor(options: AnswerWriterOptions) {
+    this.#options = options;
+    this.#syncing = setInterval(() => void this.#sync(), SYNC_MS);
+    this.#syncing.unref();
+  }
+
+  /** Resolves when the kernel has the line, or will not have it. */
+  append(line: string): Promise<void> {
+    return new Promise((resolve) => {
+      this.#pending.push({ line, resolve });
+      this.#writing ??= this.#writeAll();
+    });
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#syncing);
+    await this.#writing;
+    await this.#sync();
+    await this.#leave();
+  }
+
+  /** One write with everything that came meanwhile, and again. */
+  async #writeAll(): Promise<void> {
+    // What else is answered in this turn of the event loop goes along.
+    await Promise.resolve();
+    while (this.#pending.length > 0) {
+      const batch = this.#pending;
+      this.#pending = [];
+      await this.#write(Buffer.from(batch.map(({ line }) => line).join("")));
+      for (const { resolve } of batch) resolve();
+    }
+    this.#writing = null;
+  }
+
+  async #write(bytes: Buffer): Promise<void> {
+    if (performance.now() < this.#pausedUntil) return;
+    try {
+      if (this.#segment !== null && this.#segment.bytes >= this.#options.segmentBytes) await this.#leave();
+      this.#segment ??= await this.#begin();
+      const { file } = this.#segment;
+      for (let written = 0; written < bytes.length; ) written += (await file.write(bytes, written, bytes.length - written)).bytesWritten;
+      this.#segment.bytes += bytes.length;
+      this.#dirty = true;
+    } catch (cause) {
+      await this.#fail(cause);
+    }
+  }
+
+  async #begin(): Promise<Segment> {
+    this.#number++;
+    const path = join(this.#options.folder, segmentName(this.#options.writer, this.#number));
+    return { path, file: await open(path, "ax"), bytes: 0 };
+  }
+
+  /** Nothing more is written to this segment: it may end in the middle of a line. */
+  async #fail(cause: unknown): Promise<void> {
+    this.#pausedUntil = performance.now() + PAUSE_MS;
+    const segment = this.#segment;
+    await this.#leave();
+    if (segment?.bytes === 0) await rm(segment.path, { force: true }).catch(() => undefined);
+    if (this.#failures++ === 0) this.#options.onFailure(messageOf(cause));
+  }
+
+  async #leave(): Promise<void> {
+    const segment = this.#segment;
+    this.#segment = null;
+    this.#dirty = false;
+    await segment?.file.close().catch(() => undefined);
+  }
+
+  async #sync(): Promise<void> {
+    const segment = this.#segment;
+    if (segment === null || !this.#dirty) return;
+    this.#dirty = false;
+    try {
+      await segment.file.datasync();
+      // Whoever took this process for dead has removed it: nobody would find what is written there.
+      if ((await segment.file.stat()).nlink === 0 && this.#segment === segment && this.#writing === null) await this.#leave();
+    } catch {
+      // The next write says what is wrong.
+    }
+  }
+}

@@ -1,0 +1,348 @@
+// The peer protocol's server against members that err, strangers, port scanners and worse. What it refuses costs it nothing.
+
+import { describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import http2, { type OutgoingHttpHeaders } from "node:http2";
+import net from "node:net";
+import type { PeerError } from "../../src/http/session.ts";
+import { WireError } from "../../src/peer/wire-error.ts";
+import { createRandom } from "../../src/task/seed.ts";
+import { until } from "../matrix.ts";
+import { ask, goodHeaders, hangingRoute, openSession, RUNTIMES, spawnPeer, startPeer, TOKEN } from "./wire.ts";
+
+const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+
+describe("a member's request", () => {
+  test.each([0, 1, 65_536, 64 * 2 ** 20])("of %d bytes reaches its route, and the answer comes back byte for byte", async (bytes) => {
+    await using peer = await startPeer();
+    using session = openSession(peer.url);
+    const body = Buffer.alloc(bytes, "0123456789abcdef");
+    expect(Buffer.compare(await session.request("echo", body, { timeoutMs: 20_000 }), body)).toBe(0);
+    expect(peer.refused).toEqual({});
+  });
+
+  test("is answered with a status, a type, a length and nothing else", async () => {
+    await using peer = await startPeer();
+    const { headers, body } = await ask(peer.url, goodHeaders(), Buffer.from("abc"));
+    expect(headers).toEqual({ ":status": 200, "content-type": "application/msgpack", "content-length": "3" });
+    expect(body).toBe("abc");
+  });
+
+  test("says who sent it, and finds an unnamed receiver", async () => {
+    await using peer = await startPeer({ routes: { who: { bytesMax: 10, run: (_, from) => Buffer.from(from) } } });
+    expect((await ask(peer.url, { ...goodHeaders(), ":path": "/v1/who", "matrix-from": "me-_9", "matrix-to": "" })).body).toBe("me-_9");
+  });
+
+  const wrong: readonly [string, OutgoingHttpHeaders, number, string][] = [
+    ["of another protocol version", { "matrix-protocol": "2" }, 426, "version"],
+    ["for another host", { "matrix-to": "somebody" }, 421, "addressee"],
+    ["from a host whose name is none", { "matrix-from": "no name" }, 400, "sender"],
+    ["from a host with a name without end", { "matrix-from": "a".repeat(65) }, 400, "sender"],
+    ["to a route that is not there", { ":path": "/v1/nowhere" }, 404, "path"],
+    ["to a name that every object has", { ":path": "/v1/constructor" }, 404, "path"],
+    ["to a path that is not there", { ":path": "/v2/echo" }, 404, "path"],
+    ["by another method", { ":method": "PUT" }, 405, "method"],
+    ["of another content type", { "content-type": "application/json" }, 415, "content_type"],
+    ["without a number", { "matrix-request": "" }, 409, "replayed"],
+    ["with a number that is none", { "matrix-request": "1e3" }, 409, "replayed"],
+    ["with a larger body than its route takes", { "content-length": 64 * 2 ** 20 + 1 }, 413, "too_large"],
+  ];
+  test.each(wrong)("%s is refused, counted and never run", async (_, headers, status, reason) => {
+    const { routes, runs } = countedEcho();
+    await using peer = await startPeer({ routes });
+    const answer = await ask(peer.url, { ...goodHeaders(), ...headers });
+    expect(answer.headers).toEqual({ ":status": status, "content-length": "0" });
+    expect(peer.refused).toEqual({ [reason]: 1 });
+    expect(runs()).toBe(0);
+  });
+
+  test("without its length is refused", async () => {
+    await using peer = await startPeer();
+    const { "content-length": _, ...headers } = goodHeaders();
+    expect((await ask(peer.url, headers)).status).toBe(411);
+  });
+
+  test.each([2, 4])("that announces %d bytes and sends 3 is never run", async (announced) => {
+    const { routes, runs } = countedEcho();
+    await using peer = await startPeer({ routes });
+    expect((await ask(peer.url, { ...goodHeaders(), "content-length": announced })).status).not.toBe(200);
+    expect(runs()).toBe(0);
+    using session = openSession(peer.url);
+    expect(await session.request("echo", new Uint8Array(2), { timeoutMs: 5000 })).toHaveLength(2);
+  });
+
+  test("that comes a second time is refused, also on another connection", async () => {
+    await using peer = await startPeer();
+    const headers = goodHeaders();
+    expect((await ask(peer.url, headers)).status).toBe(200);
+    expect((await ask(peer.url, headers)).status).toBe(409);
+    expect(peer.refused).toEqual({ replayed: 1 });
+  });
+
+  test("whose body makes no sense is refused with 400; a bug in its route answers 500 and is reported", async () => {
+    const bug = new Error("a bug");
+    const fail = (thrown: Error) => ({ bytesMax: 10, run: () => Promise.reject(thrown) });
+    await using peer = await startPeer({ routes: { senseless: fail(new WireError("truncated")), buggy: fail(bug) } });
+    expect((await ask(peer.url, { ...goodHeaders(), ":path": "/v1/senseless" })).status).toBe(400);
+    expect(peer.bugs).toEqual([]);
+    const { status, body } = await ask(peer.url, { ...goodHeaders(), ":path": "/v1/buggy" });
+    expect([status, body]).toEqual([500, ""]);
+    expect(peer.bugs).toEqual([bug]);
+    expect(peer.refused).toEqual({ malformed: 1, bug: 1 });
+  });
+
+  test("for the metrics is answered; the health is anybody's", async () => {
+    await using peer = await startPeer();
+    const get = (path: string, more: OutgoingHttpHeaders) => ask(peer.url, { ":method": "GET", ":path": path, ...more }, null);
+    expect((await get("/metrics", { authorization: `Bearer ${TOKEN}` })).body).toBe("tasks 1\n");
+    expect((await get("/metrics", {})).status).toBe(401);
+    expect((await get("/healthz", {})).body).toBe("ok");
+  });
+});
+
+describe("a stranger", () => {
+  const tokens = [
+    "",
+    "Bearer",
+    "Bearer ",
+    "Bearer x",
+    `Bearer ${TOKEN}x`,
+    `Bearer ${TOKEN.slice(1)}`,
+    TOKEN,
+    `Basic ${TOKEN}`,
+    `bearer ${TOKEN}`,
+  ];
+  const paths = ["/v1/echo", "/v1/nowhere", "/metrics", "/", "*", "//", "/v1/%ff", "/v1/../metrics", `/${"a".repeat(2000)}`];
+
+  test("learns nothing: 401 and an empty body to every token, path and method", async () => {
+    const { routes, runs } = countedEcho();
+    await using peer = await startPeer({ routes });
+    const requests = [
+      ...tokens.map((authorization) => ({ authorization })),
+      ...paths.map((path) => ({ ":path": path, authorization: "Bearer x" })),
+      ...["PUT", "GET", "OPTIONS", "TRACE"].map((method) => ({ ":method": method, authorization: "Bearer x" })),
+    ];
+    for (const more of requests) {
+      const { status, headers, body } = await ask(peer.url, { ...goodHeaders(), ...more });
+      if (status !== undefined) expect(headers).toEqual({ ":status": 401, "content-length": "0" });
+      expect(body).toBe("");
+    }
+    expect(peer.refused["stranger"]).toBeGreaterThan(requests.length - 4);
+    expect(Object.keys(peer.refused)).toEqual(["stranger"]);
+    expect([runs(), peer.bugs]).toEqual([0, []]);
+  });
+
+  test.each<[string, Buffer[]]>([
+    ["nothing at all", []],
+    ["its first bytes one by one", [...PREFACE].map((byte) => Buffer.of(byte))],
+    ["a request whose headers never end", [PREFACE, Buffer.from("000000040000000000", "hex"), ...headersWithoutEnd()]],
+  ])("that sends %s is put out in time, and members are served meanwhile", async (_, pieces) => {
+    await using peer = await startPeer({ strangerTimeoutMs: 500 });
+    using session = openSession(peer.url);
+    const socket = net
+      .connect(peer.port, "127.0.0.1")
+      .on("error", () => undefined)
+      .resume();
+    const closed = new Promise<number>((resolve) => socket.on("close", () => resolve(performance.now())));
+    const from = performance.now();
+    let sent = 0;
+    const drip = setInterval(() => socket.write(pieces[sent++ % pieces.length] ?? ""), 20);
+    if (pieces.length === 0) clearInterval(drip);
+    let served = 0;
+    let isOver = false;
+    void closed.then(() => {
+      isOver = true;
+    });
+    while (!isOver) {
+      await session.request("echo", new Uint8Array(10), { timeoutMs: 5000 });
+      served++;
+    }
+    clearInterval(drip);
+    expect((await closed) - from).toBeLessThan(5000);
+    expect(served).toBeGreaterThan(10);
+    // The member has been here for longer than that.
+    await session.request("echo", new Uint8Array(10), { timeoutMs: 5000 });
+  });
+
+  test("among hundreds that say nothing locks nobody out", async () => {
+    await using peer = await startPeer();
+    using early = openSession(peer.url);
+    await early.request("echo", new Uint8Array(1), { timeoutMs: 5000 });
+    let open = 0;
+    const sockets = Array.from({ length: 600 }, () => {
+      const socket = net.connect(peer.port, "127.0.0.1", () => open++);
+      return socket
+        .on("error", () => undefined)
+        .on("close", () => open--)
+        .resume();
+    });
+    await until(() => open === 256, "only the newest strangers are left");
+    using late = openSession(peer.url);
+    for (const session of [early, late]) expect(await session.request("echo", new Uint8Array(1), { timeoutMs: 5000 })).toHaveLength(1);
+    for (const socket of sockets) socket.destroy();
+  });
+
+  test.each(["http", "https"])("that speaks something else to %s is hung up on, without a word on stderr", async (scheme) => {
+    await using peer = await spawnPeer({ scheme });
+    const tlsHello = Buffer.from("16030100c8010000c40303", "hex");
+    const get = Buffer.from("GET / HTTP/1.1\r\nhost: x\r\n\r\n");
+    for (const bytes of [get, tlsHello, PREFACE, Buffer.from("\r\n\r\n"), Buffer.alloc(100, 0xff)]) await knock(peer.url, bytes);
+    using session = openSession(peer.url, { peer: "fixture" });
+    await session.request("echo", new Uint8Array(1), { timeoutMs: 5000 });
+    peer.child.kill("SIGKILL");
+    expect(await peer.said).toBe("");
+  });
+
+  test.each(["Bun", "Deno"])(
+    "that sends random bytes, or a request with random bytes in it, breaks nothing under %s",
+    async (runtime) => {
+      const command = RUNTIMES[runtime];
+      if (!command) return;
+      const seed = Number(process.env["MATRIX_FUZZ_SEED"] ?? Date.now() % 1_000_000);
+      const random = createRandom(seed);
+      await using peer = await spawnPeer({ command });
+      const good = await recordedRequest();
+      for (let round = 0; round < 300; round++) {
+        const bytes = Buffer.from(good);
+        const from = round % 3 === 0 ? 0 : PREFACE.length;
+        const spoilt = round % 3 === 2 ? 1 + Math.floor(random() * 4) : bytes.length;
+        for (let i = 0; i < spoilt; i++) bytes[from + Math.floor(random() * (bytes.length - from))] = Math.floor(random() * 256);
+        await knock(peer.url, bytes.subarray(0, Math.ceil(random() * bytes.length)));
+      }
+      using session = openSession(peer.url, { peer: "fixture" });
+      const served = await session.request("echo", new Uint8Array(1), { timeoutMs: 5000 }).catch((error: unknown) => error);
+      expect([seed, served]).toEqual([seed, new Uint8Array(1)]);
+      peer.child.kill("SIGKILL");
+      expect([seed, await peer.said]).toEqual([seed, ""]);
+    },
+    60_000,
+  );
+});
+
+describe("a body of 1 GB", () => {
+  const GIGABYTE = 2 ** 30;
+
+  test.each([
+    ["a stranger", { authorization: "Bearer x" }, 401],
+    ["a member", {}, 413],
+    ["a member that does not say so, which the runtime itself resets", { "content-length": 1000 }, undefined],
+  ])(
+    "from %s leaves the memory flat",
+    async (_, more, status) => {
+      await using peer = await spawnPeer();
+      if (process.platform !== "linux") return console.log("skipped: memory is read from /proc");
+      using session = openSession(peer.url, { peer: "fixture" });
+      await session.request("echo", new Uint8Array(2 ** 20), { timeoutMs: 5000 });
+      const before = residentBytes(peer.child.pid);
+      const pumped = pump(peer.url, { ...goodHeaders(), "matrix-to": "fixture", "content-length": GIGABYTE, ...more }, GIGABYTE);
+      let most = before;
+      let isOver = false;
+      void pumped.then(() => {
+        isOver = true;
+      });
+      await until(() => {
+        most = Math.max(most, residentBytes(peer.child.pid));
+        return isOver;
+      }, "the body is refused");
+      expect((await pumped).status).toBe(status);
+      expect(most - before).toBeLessThan(32 * 2 ** 20);
+      await session.request("echo", new Uint8Array(1), { timeoutMs: 5000 });
+    },
+    60_000,
+  );
+});
+
+test("stopping hangs up on everyone", async () => {
+  const { route, asked } = hangingRoute();
+  const peer = await startPeer({ routes: { hang: route } });
+  using session = openSession(peer.url);
+  const socket = net
+    .connect(peer.port, "127.0.0.1")
+    .on("error", () => undefined)
+    .resume();
+  const closed = new Promise((resolve) => socket.on("close", resolve));
+  const request = session.request("hang", new Uint8Array(1), { timeoutMs: 20_000 }).catch((error: unknown) => error);
+  await asked;
+  await peer.stop();
+  await closed;
+  expect((await request) as PeerError).toHaveProperty("maybe", true);
+});
+
+/** The route that echoes, and how often it ran. */
+function countedEcho() {
+  let runs = 0;
+  const run = (body: Uint8Array): Uint8Array => {
+    runs++;
+    return body;
+  };
+  return { routes: { echo: { bytesMax: 64 * 2 ** 20, run } }, runs: () => runs };
+}
+
+/** HEADERS without END_HEADERS, and CONTINUATION after CONTINUATION: a header a piece. */
+function headersWithoutEnd(): Buffer[] {
+  const frame = (type: string, block: Buffer): Buffer =>
+    Buffer.concat([Buffer.from(`0000${block.length.toString(16).padStart(2, "0")}${type}0000000001`, "hex"), block]);
+  const field = Buffer.from("0001780179", "hex"); // x: y, kept in no table
+  return [frame("01", Buffer.from("8386", "hex")), ...Array.from({ length: 200 }, () => frame("09", field))];
+}
+
+/** Sends bytes on a connection of their own and waits until the other side has had enough, or says nothing more. */
+async function knock(url: string, bytes: Buffer): Promise<void> {
+  const socket = net.connect(Number(new URL(url).port), "127.0.0.1");
+  const closed = new Promise<void>((resolve) => socket.on("close", () => resolve()));
+  socket.on("error", () => undefined).resume();
+  socket.end(bytes);
+  // What is half a request is answered by nothing but the hanging up of this side.
+  const timer = setTimeout(() => socket.destroy(), 100);
+  await closed;
+  clearTimeout(timer);
+}
+
+/** The bytes of a good request, as a client puts them on the wire. */
+async function recordedRequest(): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  const server = net.createServer((socket) => socket.on("data", (chunk: Buffer) => chunks.push(chunk)).on("error", () => undefined));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const session = http2.connect(`http://127.0.0.1:${(server.address() as net.AddressInfo).port}`).on("error", () => undefined);
+  session
+    .request({ ...goodHeaders(), "matrix-to": "fixture" })
+    .on("error", () => undefined)
+    .end("abc");
+  await until(() => Buffer.concat(chunks).includes("abc"), "the request is recorded");
+  session.destroy();
+  server.close();
+  return Buffer.concat(chunks);
+}
+
+/** Pours a body until all of it is gone or the other side has had enough. */
+function pump(
+  url: string,
+  headers: OutgoingHttpHeaders,
+  bytes: number,
+): Promise<{ readonly status: number | undefined; readonly sent: number }> {
+  const chunk = Buffer.alloc(2 ** 18);
+  const session = http2.connect(url).on("error", () => undefined);
+  return new Promise((resolve) => {
+    let [sent, status]: [number, number | undefined] = [0, undefined];
+    const stream = session.request(headers).on("error", () => undefined);
+    const pour = () => {
+      while (sent < bytes && !stream.destroyed) {
+        sent += chunk.length;
+        if (!stream.write(chunk)) return void stream.once("drain", pour);
+      }
+      stream.end();
+    };
+    stream.on("response", (answered) => {
+      status = answered[":status"];
+    });
+    stream.resume().on("close", () => {
+      session.destroy();
+      resolve({ status, sent });
+    });
+    pour();
+  });
+}
+
+function residentBytes(pid: number): number {
+  return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) * 1024;
+}

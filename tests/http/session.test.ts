@@ -1,0 +1,276 @@
+// A session to peers that are gone, slow, stopped, killed or no peers at all: every request ends within its time, with the whole
+// answer or with an error that says whether the peer may have acted.
+
+import { describe, expect, test } from "bun:test";
+import http2, { type ServerHttp2Stream } from "node:http2";
+import net, { type AddressInfo } from "node:net";
+import { PeerError, type PeerSession, type RequestOptions } from "../../src/http/session.ts";
+import { WireError } from "../../src/peer/wire-error.ts";
+import { until } from "../matrix.ts";
+import { hangingRoute, openSession, spawnPeer, startPeer } from "./wire.ts";
+
+const BODY = new Uint8Array(100);
+
+/** What a request fails with. */
+async function failure(session: PeerSession, route = "echo", options: RequestOptions = { timeoutMs: 5000 }): Promise<PeerError> {
+  const thrown = await session.request(route, BODY, options).catch((error: unknown) => error);
+  expect(thrown).toBeInstanceOf(PeerError);
+  return thrown as PeerError;
+}
+
+describe("a session", () => {
+  test("carries more requests at once than its peer takes on one connection", async () => {
+    await using peer = await startPeer();
+    using session = openSession(peer.url);
+    const requests = Array.from({ length: 1000 }, () => session.request("echo", BODY, { timeoutMs: 20_000 }));
+    expect(new Set((await Promise.all(requests)).map(({ length }) => length))).toEqual(new Set([100]));
+    expect(peer.refused).toEqual({});
+  });
+
+  test("carries large and small bodies at once", async () => {
+    await using peer = await startPeer();
+    using session = openSession(peer.url);
+    const sizes = [32 * 2 ** 20, 1, 16 * 2 ** 20, 100, 0, 32 * 2 ** 20, 7];
+    const answers = sizes.map((size) => session.request("echo", Buffer.alloc(size, size), { timeoutMs: 30_000 }));
+    expect((await Promise.all(answers)).map(({ length }) => length)).toEqual(sizes);
+  });
+
+  test("knows the address that it speaks from, once it has spoken", async () => {
+    await using peer = await startPeer();
+    using session = openSession(peer.url);
+    expect(session.localAddress).toBeNull();
+    await session.request("echo", BODY, { timeoutMs: 5000 });
+    expect(session.localAddress).toBe("127.0.0.1");
+  });
+
+  test("opens again when its peer is back", async () => {
+    const first = await startPeer();
+    using session = openSession(first.url);
+    await session.request("echo", BODY, { timeoutMs: 5000 });
+    await first.stop();
+    await until(async () => !(await failure(session)).maybe, "nobody is there");
+    await using _again = await startPeer({ port: first.port });
+    expect(await session.request("echo", BODY, { timeoutMs: 5000 })).toHaveLength(100);
+  });
+
+  test("that was closed makes no more requests, and ends those under way", async () => {
+    const { route, asked } = hangingRoute();
+    await using peer = await startPeer({ routes: { hang: route } });
+    const session = openSession(peer.url);
+    const underWay = failure(session, "hang");
+    await asked;
+    session.close();
+    expect((await underWay).maybe).toBe(true);
+    expect((await failure(session)).maybe).toBe(false);
+  });
+});
+
+describe("a request that the peer did not act on says so", () => {
+  test("when nobody listens", async () => {
+    const peer = await startPeer();
+    await peer.stop();
+    using session = openSession(peer.url);
+    const { maybe, status, message } = await failure(session);
+    expect([maybe, status]).toEqual([false, null]);
+    expect(message).toContain(`echo to ${peer.url}: cannot connect: `);
+  });
+
+  test.each([
+    ["the token is another", { token: "another" }, 401, "echo"],
+    ["the receiver is another", { peer: "somebody" }, 421, "echo"],
+    ["the route is not there", {}, 404, "nowhere"],
+    ["the body is too large", {}, 413, "tiny"],
+    ["the body makes no sense", {}, 400, "picky"],
+  ])("when %s", async (_, options, status, route) => {
+    const picky = () => Promise.reject(new WireError("no"));
+    const routes = {
+      echo: { bytesMax: 100, run: () => BODY },
+      tiny: { bytesMax: 99, run: () => BODY },
+      picky: { bytesMax: 100, run: picky },
+    };
+    await using peer = await startPeer({ routes });
+    using session = openSession(peer.url, options);
+    const error = await failure(session, route);
+    expect([error.maybe, error.status]).toEqual([false, status]);
+  });
+
+  test("when the peer refuses its stream", async () => {
+    const settings = Buffer.from("000000040000000000", "hex");
+    const refusal = Buffer.from("00000403000000000100000007", "hex"); // RST_STREAM of stream 1, REFUSED_STREAM
+    using server = await startRaw((socket) => {
+      socket.write(settings);
+      onHeaders(socket, () => socket.write(refusal));
+    });
+    using session = openSession(server.url);
+    expect((await failure(session)).maybe).toBe(false);
+  });
+
+  test("when it was given up before there was a connection", async () => {
+    using silent = await startRaw(() => undefined);
+    using session = openSession(silent.url.replace("http:", "https:"));
+    expect((await failure(session, "echo", { timeoutMs: 100 })).maybe).toBe(false);
+    expect((await failure(session, "echo", { timeoutMs: 5000, signal: AbortSignal.abort() })).maybe).toBe(false);
+  });
+
+  test("when no connection comes about in the time for that", async () => {
+    using silent = await startRaw(() => undefined);
+    using session = openSession(silent.url.replace("http:", "https:"), { connectTimeoutMs: 100 });
+    expect((await failure(session)).message).toContain("no connection within 100 ms");
+    expect((await failure(session)).maybe).toBe(false);
+  });
+});
+
+describe("a request that the peer may have acted on says so", () => {
+  test("when its route breaks", async () => {
+    await using peer = await startPeer({ routes: { echo: { bytesMax: 100, run: () => Promise.reject(new Error("a bug")) } } });
+    using session = openSession(peer.url);
+    const error = await failure(session);
+    expect([error.maybe, error.status]).toEqual([true, 500]);
+  });
+
+  test("when the peer is killed meanwhile", async () => {
+    await using peer = await spawnPeer();
+    using session = openSession(peer.url, { peer: "fixture" });
+    await session.request("echo", BODY, { timeoutMs: 5000 });
+    const error = failure(session, "hang", { timeoutMs: 20_000 });
+    await session.request("echo", BODY, { timeoutMs: 5000 });
+    peer.child.kill("SIGKILL");
+    expect((await error).maybe).toBe(true);
+    expect((await failure(session)).maybe).toBe(false);
+  });
+
+  test("when the peer is stopped: then within its time, and the next request finds it awake", async () => {
+    await using peer = await spawnPeer();
+    using session = openSession(peer.url, { peer: "fixture" });
+    await session.request("echo", BODY, { timeoutMs: 5000 });
+    peer.child.kill("SIGSTOP");
+    const from = performance.now();
+    const both = [failure(session, "echo", { timeoutMs: 300 }), failure(session, "echo", { timeoutMs: 20_000 })];
+    expect((await Promise.all(both)).map(({ maybe }) => maybe)).toEqual([true, true]);
+    // The kernel takes a connection for it, but nothing was asked on that.
+    expect((await failure(session, "echo", { timeoutMs: 300 })).maybe).toBe(false);
+    expect(performance.now() - from).toBeLessThan(5000);
+    peer.child.kill("SIGCONT");
+    expect(await session.request("echo", BODY, { timeoutMs: 5000 })).toHaveLength(100);
+  });
+
+  test.each<[string, (stream: ServerHttp2Stream) => void]>([
+    ["the connection breaks", (stream) => stream.session?.destroy()],
+    ["the stream is reset", (stream) => stream.close(http2.constants.NGHTTP2_INTERNAL_ERROR)],
+    ["the connection breaks within the answer", (stream) => answerHalf(stream, () => stream.session?.destroy())],
+    ["the stream is reset within the answer", (stream) => answerHalf(stream, () => stream.close(http2.constants.NGHTTP2_CANCEL))],
+    ["the answer is shorter than it said", (stream) => answerHalf(stream, () => stream.end())],
+    ["the answer never ends", (stream) => answerHalf(stream, () => undefined)],
+    ["the peer says that it goes away, and does", goAway],
+    ["the answer has no length", answerWithoutLength],
+    ["the answer has no sense", (stream) => stream.respond({ ":status": 302, "content-length": 0 }, { endStream: true })],
+  ])("when %s", async (_, misbehave) => {
+    await using server = await startServer(misbehave);
+    using session = openSession(server.url);
+    expect((await failure(session, "echo", { timeoutMs: 500 })).maybe).toBe(true);
+  });
+
+  test("when it is given up meanwhile, which harms no other", async () => {
+    const slow = Promise.withResolvers<Uint8Array>();
+    const { route, asked } = hangingRoute();
+    await using peer = await startPeer({ routes: { hang: route, slow: { bytesMax: 100, run: () => slow.promise } } });
+    using session = openSession(peer.url);
+    const other = session.request("slow", BODY, { timeoutMs: 20_000 });
+    const controller = new AbortController();
+    const givenUp = failure(session, "hang", { timeoutMs: 20_000, signal: controller.signal });
+    await asked;
+    controller.abort(new Error("no longer wanted"));
+    const { maybe, message } = await givenUp;
+    expect([maybe, message]).toEqual([true, `hang to ${peer.url}: no longer wanted`]);
+    slow.resolve(BODY);
+    expect(await other).toHaveLength(100);
+  });
+});
+
+describe("a peer that says it goes away", () => {
+  test("answers what it has, and is asked no more on that connection", async () => {
+    const held: ServerHttp2Stream[] = [];
+    let connections = 0;
+    await using server = await startServer((stream) => {
+      if (connections === 1) held.push(stream);
+      else stream.respond({ ":status": 200, "content-length": 0 }, { endStream: true });
+    });
+    server.http2.on("session", () => connections++);
+    using session = openSession(server.url);
+    const first = session.request("echo", BODY, { timeoutMs: 5000 });
+    await until(() => held.length === 1, "the first request has arrived");
+    held[0]?.session?.close();
+    await until(
+      async () => (await session.request("echo", BODY, { timeoutMs: 300 }).catch(() => null)) !== null,
+      "there is a second connection",
+    );
+    held[0]?.respond({ ":status": 200, "content-length": 0 }, { endStream: true });
+    expect(await first).toHaveLength(0);
+    expect(connections).toBe(2);
+  });
+});
+
+test.each(["HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n", "\0\0\0", "SSH-2.0-OpenSSH\r\n"])(
+  "what is no peer at all is no answer: %j",
+  async (greeting) => {
+    using server = await startRaw((socket) => socket.end(greeting));
+    using session = openSession(server.url);
+    const { maybe, status } = await failure(session);
+    expect([maybe, status]).toEqual([false, null]);
+  },
+);
+
+/** A server that answers as no peer would. */
+async function startServer(onStream: (stream: ServerHttp2Stream) => void) {
+  const server = http2.createServer();
+  server.on("sessionError", () => undefined);
+  server.on("session", (session) => session.on("error", () => undefined));
+  server.on("stream", (stream: ServerHttp2Stream) => {
+    stream.on("error", () => undefined).resume();
+    onStream(stream);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return { http2: server, url, [Symbol.asyncDispose]: async () => void server.close() };
+}
+
+function goAway({ session }: ServerHttp2Stream): void {
+  session?.goaway(http2.constants.NGHTTP2_INTERNAL_ERROR);
+  session?.destroy();
+}
+
+function answerWithoutLength(stream: ServerHttp2Stream): void {
+  stream.respond({ ":status": 200 });
+  stream.end("abc");
+}
+
+/** Answers the first half of what it announces, and goes on once that is sent. */
+function answerHalf(stream: ServerHttp2Stream, then: () => void): void {
+  stream.respond({ ":status": 200, "content-length": 200 });
+  stream.write(BODY, then);
+}
+
+/** A server that speaks bytes. */
+async function startRaw(onSocket: (socket: net.Socket) => void) {
+  const sockets = new Set<net.Socket>();
+  const server = net.createServer((socket) => {
+    sockets.add(socket.on("error", () => undefined).resume());
+    onSocket(socket);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const stop = (): void => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  };
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, [Symbol.dispose]: stop };
+}
+
+/** Calls back at a client's first HEADERS frame. */
+function onHeaders(socket: net.Socket, then: () => void): void {
+  let bytes = Buffer.alloc(0);
+  let at = 24; // after the preface
+  socket.on("data", (chunk: Buffer) => {
+    bytes = Buffer.concat([bytes, chunk]);
+    for (; bytes.length >= at + 9; at += 9 + bytes.readUIntBE(at, 3)) if (bytes[at + 3] === 1) return then();
+  });
+}

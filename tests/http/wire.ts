@@ -1,0 +1,131 @@
+// The wire for tests: peers in this process and in others, and requests that no PeerSession would make.
+
+import http2, { type IncomingHttpHeaders, type IncomingHttpStatusHeader, type OutgoingHttpHeaders } from "node:http2";
+import { join } from "node:path";
+import { type PeerServer, type PeerServerOptions, type Route, servePeers } from "../../src/http/peer-server.ts";
+import { PeerSession, type SessionOptions } from "../../src/http/session.ts";
+import { findDeno } from "../deno.ts";
+import { ROOT } from "../matrix.ts";
+
+export const TOKEN = "the-token-of-this-run";
+
+const deno = findDeno();
+/** How each runtime starts a program; null where it is missing. */
+export const RUNTIMES: Readonly<Record<string, readonly string[] | null>> = {
+  Bun: [process.execPath],
+  Deno: deno === null ? null : [deno, "run", "-A", "--no-check", "--config", join(ROOT, "deno.json")],
+};
+
+export interface Peer extends PeerServer, AsyncDisposable {
+  readonly url: string;
+  /** What routes threw that was no `WireError`. */
+  readonly bugs: unknown[];
+}
+
+export async function startPeer(options: Partial<PeerServerOptions> = {}): Promise<Peer> {
+  const bugs: unknown[] = [];
+  const server = await servePeers({
+    hostname: "127.0.0.1",
+    port: 0,
+    token: TOKEN,
+    tls: false,
+    self: "receiver",
+    routes: { echo: { bytesMax: 64 * 2 ** 20, run: (body) => body } },
+    metrics: () => "tasks 1\n",
+    onBug: (thrown) => bugs.push(thrown),
+    ...options,
+  });
+  const url = `${options.tls ? "https" : "http"}://127.0.0.1:${server.port}`;
+  return { ...server, url, bugs, [Symbol.asyncDispose]: server.stop };
+}
+
+/** A route that never answers, and when it was first asked. */
+export function hangingRoute(): { readonly route: Route; readonly asked: Promise<void> } {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const run = (): Promise<Uint8Array> => {
+    resolve();
+    return new Promise(() => undefined);
+  };
+  return { route: { bytesMax: 1024, run }, asked: promise };
+}
+
+export function openSession(url: string, options: Partial<SessionOptions> = {}): PeerSession & Disposable {
+  const session = new PeerSession({ url, token: TOKEN, self: "sender", peer: "receiver", ...options });
+  return Object.assign(session, { [Symbol.dispose]: () => session.close() });
+}
+
+/** A peer in another process: fixture-server.ts. */
+export async function spawnPeer({ command = [process.execPath] as readonly string[], token = TOKEN, scheme = "http" } = {}) {
+  const child = Bun.spawn([...command, join(import.meta.dir, "fixture-server.ts"), token, scheme], {
+    stdout: "pipe",
+    stderr: "pipe",
+    stdin: "ignore",
+  });
+  const { value } = await child.stdout.getReader().read();
+  const said = new Response(child.stderr).text();
+  return {
+    child,
+    url: `${scheme}://127.0.0.1:${new TextDecoder().decode(value).trim()}`,
+    /** Everything on its stderr, once it has ended. */
+    said,
+    [Symbol.asyncDispose]: async () => {
+      child.kill("SIGKILL");
+      await child.exited;
+    },
+  };
+}
+
+let number = 0;
+
+/** Headers of a good request, to be spoilt. */
+export function goodHeaders(): OutgoingHttpHeaders {
+  return {
+    ":method": "POST",
+    ":path": "/v1/echo",
+    authorization: `Bearer ${TOKEN}`,
+    "content-type": "application/msgpack",
+    "content-length": 3,
+    "matrix-protocol": "1",
+    "matrix-from": "raw-sender",
+    "matrix-to": "receiver",
+    "matrix-request": ++number,
+  };
+}
+
+export interface RawAnswer {
+  /** Undefined when there was no answer. */
+  readonly status: number | undefined;
+  /** All of them. */
+  readonly headers: Readonly<Record<string, unknown>>;
+  readonly body: string;
+}
+
+/** One request on a connection of its own. */
+export async function ask(
+  url: string,
+  headers: OutgoingHttpHeaders,
+  body: Uint8Array | null = new Uint8Array(3),
+  options = {},
+): Promise<RawAnswer> {
+  const session = http2.connect(url, options);
+  session.on("error", () => undefined);
+  try {
+    return await new Promise((resolve) => {
+      const stream = session.request(headers, { endStream: body === null });
+      let answered: IncomingHttpHeaders & IncomingHttpStatusHeader = {};
+      const chunks: Uint8Array[] = [];
+      stream.on("response", (headers) => {
+        answered = headers;
+      });
+      stream.on("data", (chunk: Uint8Array) => chunks.push(chunk));
+      stream.on("error", () => undefined);
+      stream.on("close", () => {
+        const headers = Object.fromEntries(Object.entries(answered));
+        resolve({ status: answered[":status"], headers, body: Buffer.concat(chunks).toString() });
+      });
+      if (body !== null) stream.end(body);
+    });
+  } finally {
+    session.destroy();
+  }
+}

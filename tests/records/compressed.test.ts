@@ -1,0 +1,131 @@
+// A compressed output: frames that are whole or cut, wherever a process or the power went, by the files and by the binary.
+
+import { describe, expect, test } from "bun:test";
+import { existsSync, statSync } from "node:fs";
+import { appendFile, readFile, truncate, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { readRecorded, readRecords } from "../../src/records/recorded.ts";
+import { TrajectoryWriter } from "../../src/records/trajectories.ts";
+import { verifyRun } from "../../src/records/verify.ts";
+import { CORAL, comparable, matrix, readRecords as plainRecords, spawnMatrix, until, withFolder } from "../matrix.ts";
+
+const FILE = "trajectories.jsonl.zst";
+const line = (id: string, more: object = {}) => JSON.stringify({ format: "matrix-trajectory-1", id, trial: 0, status: "ok", ...more });
+
+/** A file with a frame for each append. */
+async function writeFrames(path: string, appends: readonly (readonly string[])[]): Promise<readonly number[]> {
+  const writer = await TrajectoryWriter.open(path, 0);
+  const ends: number[] = [];
+  for (const lines of appends) {
+    await writer.append(lines.map((text) => [text]));
+    ends.push(statSync(path).size);
+  }
+  await writer.close();
+  return ends;
+}
+
+async function idsIn(folder: string): Promise<string[]> {
+  const ids: string[] = [];
+  for await (const records of readRecords(folder)) ids.push(...records.map(({ id }) => id));
+  return ids;
+}
+
+describe("a compressed output", () => {
+  test("is what any reader of Zstandard makes lines of", () =>
+    withFolder(async (folder) => {
+      const path = join(folder, FILE);
+      const large = line("c", { text: "ж".repeat(3_000_000) });
+      await writeFrames(path, [[line("a"), line("b")], [large], [line("d")]]);
+      expect(Bun.zstdDecompressSync(await readFile(path)).toString()).toBe(`${[line("a"), line("b"), large, line("d")].join("\n")}\n`);
+      expect(await readRecorded(path)).toMatchObject({ counts: { ok: 4 }, bytes: statSync(path).size, tornBytes: 0 });
+    }));
+
+  test("cut at any byte holds the frames before the cut, and goes on after them", () =>
+    withFolder(async (folder) => {
+      const path = join(folder, FILE);
+      const ends = await writeFrames(path, [[line("a"), line("b")], [line("c")]]);
+      const [first = 0, second = 0] = ends;
+      const whole = await readFile(path);
+      for (let size = 0; size <= second; size++) {
+        await writeFile(path, whole.subarray(0, size));
+        const kept = size < first ? 0 : size < second ? first : second;
+        const recorded = await readRecorded(path);
+        expect({ size, bytes: recorded.bytes, torn: recorded.tornBytes }).toEqual({ size, bytes: kept, torn: size - kept });
+        const writer = await TrajectoryWriter.open(path, recorded.bytes);
+        await writer.append([[line("z")]]);
+        await writer.close();
+        expect(await idsIn(folder)).toEqual([...(kept >= first ? ["a", "b"] : []), ...(kept === second ? ["c"] : []), "z"]);
+      }
+    }));
+
+  test("with holes at its end, as a power cut leaves them, is cut there; damage before the end is refused with its place", () =>
+    withFolder(async (folder) => {
+      const path = join(folder, FILE);
+      const [first = 0, second = 0] = await writeFrames(path, [[line("a")], [line("b")]]);
+      const whole = await readFile(path);
+      const damaged = (at: number) => {
+        const bytes = Buffer.from(whole);
+        bytes.writeUInt8(bytes.readUInt8(at) ^ 0xff, at);
+        return bytes;
+      };
+      await writeFile(path, Buffer.concat([whole, Buffer.alloc(3_000_000)]));
+      expect(await readRecorded(path)).toMatchObject({ counts: { ok: 2 }, bytes: second, tornBytes: 3_000_000 });
+      await writeFile(path, damaged(second - 1));
+      expect(await readRecorded(path)).toMatchObject({ counts: { ok: 1 }, bytes: first, tornBytes: second - first });
+      for (const bytes of [damaged(first - 1), damaged(0), damaged(first), Buffer.concat([Buffer.alloc(100), whole])]) {
+        await writeFile(path, bytes);
+        await expect(readRecorded(path)).rejects.toMatchObject({ code: "run_refused", message: expect.stringContaining("is damaged") });
+      }
+    }));
+
+  test("of a run that is killed in its middle goes on, and in the end holds what a run without a break holds", () =>
+    withFolder(async (folder) => {
+      const args = ["drive", CORAL, "--trials", "20", "-n", "40", "-q", 'models.speaker.latency="2ms"'];
+      const output = join(folder, "run", FILE);
+      for (const size of [20_000, 60_000]) {
+        const { child, finished } = spawnMatrix([...args, "-o", join(folder, "run"), "run.compress=true"]);
+        await until(() => existsSync(output) && statSync(output).size > size, "records are written");
+        child.kill("SIGKILL");
+        await finished;
+        expect(statSync(output).size).toBeGreaterThan(size);
+      }
+      // The last frame is torn too.
+      await truncate(output, statSync(output).size - 7);
+      const torn = await matrix(["verify", "run"], { cwd: folder });
+      expect(torn.code).toBe(1);
+      expect(torn.stdout).toContain("the last line is torn; a continued run cuts it");
+      expect((await matrix(["show", "run"], { cwd: folder })).stdout).toContain("row ");
+
+      const rest = await matrix([...args, "-o", join(folder, "run"), "run.compress=true"]);
+      expect(rest.stdout).toContain("expected 800 = ok 800 + failed 0 + lost 0");
+      expect(rest.stdout).toContain(`records: ${output}`);
+      expect((await verifyRun(join(folder, "run"))).findings).toEqual([]);
+      expect((await matrix(["verify", "run"], { cwd: folder })).code).toBe(0);
+
+      await matrix([...args, "-o", join(folder, "plain")]);
+      const text = Bun.zstdDecompressSync(await readFile(output)).toString();
+      const records = text
+        .split("\n")
+        .slice(0, -1)
+        .map((line) => JSON.parse(line));
+      expect(comparable(records)).toEqual(comparable(await plainRecords(join(folder, "plain"))));
+      expect(statSync(output).size * 3).toBeLessThan(statSync(join(folder, "plain/trajectories.jsonl")).size);
+
+      const { stdout } = await matrix(["export", "run", "--to", "trl-sft", "-o", "out.jsonl"], { cwd: folder });
+      expect(stdout).toContain("train 800");
+      // What was compressed stays so: another file beside it would be half a run.
+      expect((await matrix([...args, "-o", join(folder, "run")])).stderr).toContain("run.compress was true and is unset now");
+    }));
+
+  test("is read as a dataset, frame after frame", () =>
+    withFolder(async (folder) => {
+      await writeFrames(join(folder, FILE), [[line("a"), line("b")], [line("c")], [line("d")]]);
+      await writeFile(join(folder, "a.ts"), "export default () => ({ score: 1 });\n");
+      await appendFile(
+        join(folder, "recipe.toml"),
+        `name = "again"\ndataset.path = "${FILE}"\nroles.a.agent = "a.ts"\n[orchestrator]\npattern = "sequence"\nroles = ["a"]\n`,
+      );
+      const { stdout } = await matrix(["drive", "recipe.toml"], { cwd: folder });
+      expect(stdout).toContain("expected 4 = ok 4");
+    }));
+});
