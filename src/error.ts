@@ -37,7 +37,11 @@ export const ERROR_CODES = [
 export type ErrorCode = (typeof ERROR_CODES)[number];
 
 /** What befell the place where a task was, and not the task: its row starts again, `run.max_attempts` times at the most. */
-export const LOST_PLACE: ReadonlySet<string> = new Set<ErrorCode>(["sandbox_lost", "sandbox_unavailable", "sandbox_fenced"]);
+export const LOST_PLACE: ReadonlySet<string> = new Set<ErrorCode>([
+  "sandbox_lost",
+  "sandbox_unavailable",
+  "sandbox_fenced",
+]);
 
 /** What the program exits with (README, exit codes). */
 export const EXIT = { complete: 0, failedAbove: 1, refused: 2, resumable: 3 } as const;

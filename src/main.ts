@@ -25,7 +25,8 @@ async function createProgram(wanted: string | undefined): Promise<Command> {
     .exitOverride();
   const only = wanted === undefined ? undefined : COMMANDS[wanted];
   // Help and misspelt commands need to know them all; a run needs one.
-  for (const create of only === undefined ? Object.values(COMMANDS) : [only]) program.addCommand(withExit(await create()));
+  for (const create of only === undefined ? Object.values(COMMANDS) : [only])
+    program.addCommand(withExit(await create()));
   return program;
 }
 

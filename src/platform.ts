@@ -28,7 +28,11 @@ interface DenoLike {
   serve(
     options: DenoServeOptions,
     fetch: ServeOptions["fetch"],
-  ): { readonly addr: { readonly port: number }; readonly finished: Promise<void>; shutdown(): Promise<void> };
+  ): {
+    readonly addr: { readonly port: number };
+    readonly finished: Promise<void>;
+    shutdown(): Promise<void>;
+  };
   createHttpClient(options: {
     readonly http1: boolean;
     readonly http2: boolean;
@@ -40,7 +44,11 @@ interface DenoLike {
 /** Deno's own HTTP/2 (hyper). Also in cleartext, where both sides know that it is HTTP/2. */
 export interface Hyper {
   /** Stops at once, whatever is under way. Throws when the address cannot be listened at. */
-  serve(options: ServeOptions & { readonly tls: { readonly key: string; readonly cert: string } | null }): {
+  serve(
+    options: ServeOptions & {
+      readonly tls: { readonly key: string; readonly cert: string } | null;
+    },
+  ): {
     readonly port: number;
     stop(): Promise<void>;
   };
@@ -56,7 +64,9 @@ export interface HyperClient {
 const deno = (globalThis as { Deno?: DenoLike }).Deno;
 
 export const runtime: { readonly name: "bun" | "deno"; readonly version: string } =
-  deno === undefined ? { name: "bun", version: Bun.version } : { name: "deno", version: deno.version.deno };
+  deno === undefined
+    ? { name: "bun", version: Bun.version }
+    : { name: "deno", version: deno.version.deno };
 
 /** Serves HTTP/1.1 until stopped. */
 export function serve({ hostname, port, fetch }: ServeOptions): HttpServer {
@@ -67,7 +77,15 @@ export function serve({ hostname, port, fetch }: ServeOptions): HttpServer {
   // Without an error handler Bun prints every broken stream with its stack.
   const error = () => new Response("internal error", { status: 500 });
   // Unless it is told, Bun shares the port with whoever else listens there, when it is not in development.
-  const server = Bun.serve({ hostname, port, fetch, error, development: false, reusePort: false, idleTimeout: 0 });
+  const server = Bun.serve({
+    hostname,
+    port,
+    fetch,
+    error,
+    development: false,
+    reusePort: false,
+    idleTimeout: 0,
+  });
   return { url: `http://${hostname}:${server.port}`, stop: () => server.stop(true) };
 }
 
@@ -78,7 +96,10 @@ export const hyper: Hyper | null =
     : {
         serve({ hostname, port, tls, fetch }) {
           const stopping = new AbortController();
-          const server = deno.serve({ hostname, port, ...tls, signal: stopping.signal, onListen: () => undefined }, fetch);
+          const server = deno.serve(
+            { hostname, port, ...tls, signal: stopping.signal, onListen: () => undefined },
+            fetch,
+          );
           const stop = (): Promise<void> => {
             stopping.abort();
             return server.finished;
@@ -90,7 +111,10 @@ export const hyper: Hyper | null =
           const client = withoutEnv(["NO_PROXY", "no_proxy"], () =>
             deno.createHttpClient({ http1: false, http2: true, poolIdleTimeout: false, proxy }),
           );
-          return { fetch: (url, init) => fetch(url, { ...init, client } as RequestInit), close: () => client.close() };
+          return {
+            fetch: (url, init) => fetch(url, { ...init, client } as RequestInit),
+            close: () => client.close(),
+          };
         },
       };
 
@@ -121,5 +145,9 @@ export function provideSdk(sdk: Record<string, unknown>): void {
 /** The same for any name. It is loaded when a module first imports it; `load` must import it by another name. */
 export function provideModule(name: string, load: () => Promise<Record<string, unknown>>): void {
   if (deno !== undefined) return;
-  Bun.plugin({ name, setup: (build) => void build.module(name, async () => ({ exports: await load(), loader: "object" })) });
+  Bun.plugin({
+    name,
+    setup: (build) =>
+      void build.module(name, async () => ({ exports: await load(), loader: "object" })),
+  });
 }

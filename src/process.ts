@@ -32,7 +32,10 @@ export function startTimeOf(pid: number): string | null {
 export function machineId(): string {
   const parts = [hostname()];
   try {
-    parts.push(readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim(), readlinkSync("/proc/self/ns/pid"));
+    parts.push(
+      readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim(),
+      readlinkSync("/proc/self/ns/pid"),
+    );
   } catch {
     // No /proc: the name of the machine has to do.
   }

@@ -6,7 +6,17 @@ import { messageOf } from "../src/error.ts";
 test("anything that can be thrown has a message", () => {
   const odd = new Error("x");
   Object.assign(odd, { message: { deep: 1 } });
-  const thrown = [new Error("boom"), "text", 7, undefined, null, Symbol("s"), {}, Object.create(null), odd];
+  const thrown = [
+    new Error("boom"),
+    "text",
+    7,
+    undefined,
+    null,
+    Symbol("s"),
+    {},
+    Object.create(null),
+    odd,
+  ];
   expect(thrown.map(messageOf)).toEqual([
     "boom",
     "text",

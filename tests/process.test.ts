@@ -9,7 +9,8 @@ test("a process runs under its number and start time, and under no other start t
   const me = { pid: process.pid, startTime: startTimeOf(process.pid) };
   expect(isRunning(me)).toBe(true);
   expect(isRunning({ ...me, startTime: null })).toBe(true);
-  if (me.startTime !== null) expect(isRunning({ ...me, startTime: `${me.startTime}0` })).toBe(false);
+  if (me.startTime !== null)
+    expect(isRunning({ ...me, startTime: `${me.startTime}0` })).toBe(false);
   expect(isRunning({ pid: 2 ** 22 + 1, startTime: null })).toBe(false);
 });
 
@@ -19,10 +20,16 @@ test("a process that is dead does not run, though its parent has not collected i
     return;
   }
   // The shell starts a child and becomes a program that never asks for it.
-  const parent = Bun.spawn(["sh", "-c", "sleep 0.01 & echo $!; exec sleep 1000"], { stdout: "pipe", stdin: "ignore" });
+  const parent = Bun.spawn(["sh", "-c", "sleep 0.01 & echo $!; exec sleep 1000"], {
+    stdout: "pipe",
+    stdin: "ignore",
+  });
   const { value } = await parent.stdout.getReader().read();
   const pid = Number(new TextDecoder().decode(value));
-  await until(() => readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z "), "the child is dead and waits to be collected");
+  await until(
+    () => readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z "),
+    "the child is dead and waits to be collected",
+  );
   expect(() => process.kill(pid, 0)).not.toThrow();
   expect(isRunning({ pid, startTime: startTimeOf(pid) })).toBe(false);
   parent.kill("SIGKILL");

@@ -12,20 +12,30 @@ import { CORAL, matrix, ROOT, withFolder } from "./matrix.ts";
 
 const README = readFileSync(join(ROOT, "README.md"), "utf8");
 const RECIPES = readFileSync(join(ROOT, "recipes/README.md"), "utf8");
-const section = (title: string, page = README) => page.split(new RegExp(`^#+ ${title}$`, "m"))[1]?.split(/^## /m)[0] ?? "";
+const section = (title: string, page = README) =>
+  page.split(new RegExp(`^#+ ${title}$`, "m"))[1]?.split(/^## /m)[0] ?? "";
 const blocks = (text: string, language: string) =>
-  [...text.matchAll(new RegExp(`^\`\`\`${language}\n([\\s\\S]*?)^\`\`\``, "gm"))].map((match) => match[1] as string);
+  [...text.matchAll(new RegExp(`^\`\`\`${language}\n([\\s\\S]*?)^\`\`\``, "gm"))].map(
+    (match) => match[1] as string,
+  );
 
 describe("the README", () => {
   test("lists every key that a recipe may have, and only those", () =>
     withFolder(async (folder) => {
-      const reference = (blocks(section("Every key", RECIPES), "toml")[0] ?? "").replace(/^extends.*$/m, "");
+      const reference = (blocks(section("Every key", RECIPES), "toml")[0] ?? "").replace(
+        /^extends.*$/m,
+        "",
+      );
       await mkdir(join(folder, "data"), { recursive: true });
-      await writeFile(join(folder, "data/a.jsonl.zst"), Bun.zstdCompressSync('{"key":1,"lang":"en","question":"q"}\n'));
+      await writeFile(
+        join(folder, "data/a.jsonl.zst"),
+        Bun.zstdCompressSync('{"key":1,"lang":"en","question":"q"}\n'),
+      );
       const module = {
         "route.ts":
           'import { done, orchestrator, to } from "matrix";\nexport default orchestrator({ start: () => to("speaker"), next: () => done() });',
-        "request.ts": 'import { request } from "matrix";\nexport default request(() => ({ messages: [] }));',
+        "request.ts":
+          'import { request } from "matrix";\nexport default request(() => ({ messages: [] }));',
         "replies.ts": 'export default () => "x";',
       };
       const files = {
@@ -54,15 +64,21 @@ describe("the README", () => {
         "roles.speaker.x=1",
       ]) {
         const { stderr } = await matrix(["check", "recipe.toml", path], { cwd: folder });
-        for (const key of /allowed: ([^;\n]*)/.exec(stderr)?.[1]?.split(", ") ?? ["nothing was offered"]) {
-          expect(`${path}: ${written.includes(`"${key}":`) ? "listed" : "missing"} ${key}`).toBe(`${path}: listed ${key}`);
+        for (const key of /allowed: ([^;\n]*)/.exec(stderr)?.[1]?.split(", ") ?? [
+          "nothing was offered",
+        ]) {
+          expect(`${path}: ${written.includes(`"${key}":`) ? "listed" : "missing"} ${key}`).toBe(
+            `${path}: listed ${key}`,
+          );
         }
       }
     }));
 
   test("names every key that a continued run may change", () => {
     const said = RECIPES.slice(RECIPES.indexOf("A continued run may change"));
-    for (const key of [...FREE_KEYS, ...GROWING_KEYS].map((pattern) => pattern.replace(/\.\*$/, ""))) {
+    for (const key of [...FREE_KEYS, ...GROWING_KEYS].map((pattern) =>
+      pattern.replace(/\.\*$/, ""),
+    )) {
       const word = key.startsWith("store.") ? "store" : key.split(".").at(-1);
       expect(said).toMatch(new RegExp(`\\b${word}\\b`));
     }
@@ -74,7 +90,10 @@ describe("the README", () => {
   });
 
   test("shows the recipe that ships", () => {
-    const shown = parse(blocks(section("A recipe"), "toml")[0] ?? "") as Record<string, Record<string, unknown>>;
+    const shown = parse(blocks(section("A recipe"), "toml")[0] ?? "") as Record<
+      string,
+      Record<string, unknown>
+    >;
     const shipped = parse(readFileSync(CORAL, "utf8")) as Record<string, Record<string, unknown>>;
     expect(shown["orchestrator"]).toEqual(shipped["orchestrator"] as Record<string, unknown>);
     expect(Object.keys(shown["roles"] ?? {})).toEqual(Object.keys(shipped["roles"] ?? {}));
@@ -101,19 +120,26 @@ describe("the README", () => {
     }));
 
   test("names every stop reason, error code of records, command, and dependency", async () => {
-    for (const reason of STOP_REASONS) expect(section("Files of a run")).toContain(`| \`${reason}\` |`);
+    for (const reason of STOP_REASONS)
+      expect(section("Files of a run")).toContain(`| \`${reason}\` |`);
     const ofRecords = ERROR_CODES.slice(ERROR_CODES.indexOf("agent_failed"));
     for (const code of ofRecords) expect(section("Files of a run")).toContain(`\`${code}\``);
     const { stdout } = await matrix(["--help"]);
-    const commands = [...stdout.matchAll(/^ {2}([a-z]+) /gm)].map((match) => match[1] as string).filter((name) => name !== "help");
+    const commands = [...stdout.matchAll(/^ {2}([a-z]+) /gm)]
+      .map((match) => match[1] as string)
+      .filter((name) => name !== "help");
     for (const command of commands) expect(section("Commands")).toContain(`| \`matrix ${command}`);
-    const { dependencies, devDependencies } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+    const { dependencies, devDependencies } = JSON.parse(
+      readFileSync(join(ROOT, "package.json"), "utf8"),
+    );
     for (const name of Object.keys({ ...dependencies, ...devDependencies }))
       expect(section("Why each dependency")).toContain(`\`${name}\``);
   });
 
   test("names only files and scripts that are there", async () => {
-    for (const [, path = ""] of README.matchAll(/(?:\.\/)?((?:scripts|recipes|tests|src)\/[\w./-]*\w)/g)) {
+    for (const [, path = ""] of README.matchAll(
+      /(?:\.\/)?((?:scripts|recipes|tests|src)\/[\w./-]*\w)/g,
+    )) {
       expect(`${path}: ${await Bun.file(join(ROOT, path)).exists()}`).toBe(`${path}: true`);
     }
   });

@@ -10,19 +10,18 @@ const SRC = resolve(import.meta.dir, "../src");
 const LAYERS: readonly (readonly string[])[] = [
   ["main.ts"],
   ["cli", "sdk.ts"],
-  ["export"],
-  ["driver", "host"],
-  ["agent"],
-  ["peer", "model", "sandbox", "dataset"],
-  ["store"],
-  ["orchestrator"],
-  ["recipe"],
-  ["telemetry"],
+  ["run"],
+  ["driver", "host", "export"],
+  ["records", "peer", "agent"],
+  ["model", "sandbox", "dataset", "orchestrator"],
+  ["http", "recipe", "telemetry"],
   ["task"],
   ["error.ts", "platform.ts", "random-id.ts", "process.ts", "version.ts"],
 ];
 
-const files = readdirSync(SRC, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".ts"));
+const files = readdirSync(SRC, { recursive: true, encoding: "utf8" }).filter((name) =>
+  name.endsWith(".ts"),
+);
 const imports = new Map(files.map((file) => [file, importsOf(file)]));
 
 /** Every specifier, `import type`, re-exports and `import()` included. */
@@ -77,7 +76,8 @@ describe("the house", () => {
       dockerode: /^sandbox\/docker(-client|-sandbox)?\.ts$/,
       commander: /^(main\.ts|cli\/)/,
       hono: /^((model|peer)\/server|cli\/metrics-server)\.ts$/,
-      valibot: /^(recipe\/((\w+-)?schema|validate|difference)|peer\/control|agent\/exec|driver\/(manifest|verify|driver-file))\.ts$/,
+      valibot:
+        /^(recipe\/((\w+-)?schema|validate|difference)|peer\/control|agent\/exec|driver\/(manifest|verify|driver-file))\.ts$/,
       "yocto-queue": /^(host\/role|model\/(limit|line))\.ts$/,
       "fastest-levenshtein": /^(recipe\/validate|dataset\/files)\.ts$/,
     };
@@ -98,12 +98,16 @@ describe("the house", () => {
 
   test("keeps Bun and Deno out of everything but the platform file", () => {
     const wrong = files.filter(
-      (file) => file !== "platform.ts" && /\b(?:Bun|Deno)\.\w|from "bun/.test(readFileSync(join(SRC, file), "utf8")),
+      (file) =>
+        file !== "platform.ts" &&
+        /\b(?:Bun|Deno)\.\w|from "bun/.test(readFileSync(join(SRC, file), "utf8")),
     );
     expect(wrong).toEqual([]);
   });
 
   test("begins every file with what it is", () => {
-    expect(files.filter((file) => !/^(#!.*\n)?\/\/ \S/.test(readFileSync(join(SRC, file), "utf8")))).toEqual([]);
+    expect(
+      files.filter((file) => !/^(#!.*\n)?\/\/ \S/.test(readFileSync(join(SRC, file), "utf8"))),
+    ).toEqual([]);
   });
 });

@@ -2,7 +2,10 @@
 
 import { agent } from "matrix";
 
-const FILLER = "We take the numbers of the question one by one and check each step before we go on to the next. ".repeat(14);
+const FILLER =
+  "We take the numbers of the question one by one and check each step before we go on to the next. ".repeat(
+    14,
+  );
 
 export default agent(({ role, history }) => {
   const answer = role === "student" || history.length >= 9 ? "A" : "B";

@@ -5,9 +5,14 @@ import { type AnswerKind, statedAnswer } from "./answer.ts";
 
 export default agent<{ answers: AnswerKind }>(({ history }, { settings }) => {
   const last = history.at(-1);
-  return { speaker: last?.role ?? null, answer: statedAnswer(textOf(last?.result ?? null), settings.answers) };
+  return {
+    speaker: last?.role ?? null,
+    answer: statedAnswer(textOf(last?.result ?? null), settings.answers),
+  };
 });
 
 function textOf(message: Json): string {
-  return typeof message === "object" && message !== null && "content" in message ? String(message.content) : "";
+  return typeof message === "object" && message !== null && "content" in message
+    ? String(message.content)
+    : "";
 }

@@ -27,7 +27,10 @@ export function build({ max_turns: maxTurns }: { readonly max_turns: number }) {
     .addNode("extractor", () => ({}))
     .addNode("matcher", ({ turns }, { configurable }) => {
       const verdict = configurable?.["result"] as Verdict;
-      return { outcome: { turns, ...verdict }, stop_reason: verdict.agreed ? "agreed" : "max_turns" };
+      return {
+        outcome: { turns, ...verdict },
+        stop_reason: verdict.agreed ? "agreed" : "max_turns",
+      };
     })
     .addEdge(START, "student")
     .addEdge("student", "extractor")

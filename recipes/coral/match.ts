@@ -16,5 +16,11 @@ export default agent<{ answers: AnswerKind; gold: string }>(({ row, history }, {
   const agreed = student !== null && student === teacher;
   const gold = goldAnswer(row[settings.gold], settings.answers);
   const correct = gold === null ? null : agreed && student === gold;
-  return { answers, agreed, answer: agreed ? student : null, correct, score: correct === null ? null : Number(correct) };
+  return {
+    answers,
+    agreed,
+    answer: agreed ? student : null,
+    correct,
+    score: correct === null ? null : Number(correct),
+  };
 });

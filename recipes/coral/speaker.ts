@@ -15,7 +15,10 @@ interface Simulation {
 /** How likely a first opinion is the one that comes to mind first, for both speakers alike. */
 const SALIENCE = 0.35;
 
-export default function reply({ messages }: { readonly messages: readonly Message[] }, { random, settings }: Simulation): string {
+export default function reply(
+  { messages }: { readonly messages: readonly Message[] },
+  { random, settings }: Simulation,
+): string {
   const question = messages.find(({ role }) => role === "user")?.content ?? "";
   const options = [...question.matchAll(/^\s*([A-Z])\)/gm)].map((match) => match[1] as string);
   const kind: AnswerKind = options.length > 0 ? "letter" : "number";
@@ -36,19 +39,32 @@ function pick(candidates: readonly string[], random: () => number): string {
 
 /** What one gets by combining two numbers of a word problem, in order of appearance. */
 function candidateNumbers(question: string): string[] {
-  const numbers = [...question.matchAll(/\d[\d,]*(?:\.\d+)?/g)].map((match) => Number(match[0].replaceAll(",", ""))).slice(0, 4);
-  const combined = numbers.flatMap((a, i) => numbers.slice(i + 1).flatMap((b) => [a + b, a * b, Math.abs(a - b), b === 0 ? a : a / b]));
-  const usable = (combined.length > 0 ? combined : [...numbers, 0]).filter((value) => Number.isFinite(value));
+  const numbers = [...question.matchAll(/\d[\d,]*(?:\.\d+)?/g)]
+    .map((match) => Number(match[0].replaceAll(",", "")))
+    .slice(0, 4);
+  const combined = numbers.flatMap((a, i) =>
+    numbers.slice(i + 1).flatMap((b) => [a + b, a * b, Math.abs(a - b), b === 0 ? a : a / b]),
+  );
+  const usable = (combined.length > 0 ? combined : [...numbers, 0]).filter((value) =>
+    Number.isFinite(value),
+  );
   return [...new Set(usable.map((value) => String(Math.round(value * 100) / 100)))];
 }
 
 function lastAnswer(messages: readonly Message[], role: string, kind: AnswerKind): string | null {
-  const stated = messages.filter((message) => message.role === role).map(({ content }) => statedAnswer(content ?? "", kind));
+  const stated = messages
+    .filter((message) => message.role === role)
+    .map(({ content }) => statedAnswer(content ?? "", kind));
   const last = stated.findLast((answer) => answer !== null);
   return last === undefined || last === null ? null : String(last);
 }
 
-function state(answer: string, other: string | null, kind: AnswerKind, random: () => number): string {
+function state(
+  answer: string,
+  other: string | null,
+  kind: AnswerKind,
+  random: () => number,
+): string {
   const opening = other === null ? OPENINGS : other === answer ? AGREEMENTS : OBJECTIONS;
   const sentence = opening[Math.floor(random() * opening.length)] ?? "";
   const reason = REASONS[Math.floor(random() * REASONS.length)] ?? "";

@@ -3,8 +3,25 @@
 
 import { Annotation, END, START, StateGraph } from "@langchain/langgraph";
 import type { Hop, Json, JsonObject } from "matrix";
-import { type Call, type Loaded, problemOf, type Side, SPEAKERS, type Spoken, soloMessage, spokenBy, type ToolMessage } from "./message.ts";
-import { type Course, type Limits, limitsOf, outcomeOf, type Settings, stopOf } from "./simulation.ts";
+import {
+  type Call,
+  type Loaded,
+  problemOf,
+  type Side,
+  SPEAKERS,
+  type Spoken,
+  soloMessage,
+  spokenBy,
+  type ToolMessage,
+} from "./message.ts";
+import {
+  type Course,
+  type Limits,
+  limitsOf,
+  outcomeOf,
+  type Settings,
+  stopOf,
+} from "./simulation.ts";
 import { messagesOf } from "./trajectory.ts";
 
 const Simulation = Annotation.Root({
@@ -26,7 +43,10 @@ const Simulation = Annotation.Root({
 });
 type State = typeof Simulation.State;
 type Update = Partial<State>;
-type Request = { readonly op: "load" | "calls" | "close" | "reward"; readonly [key: string]: unknown };
+type Request = {
+  readonly op: "load" | "calls" | "close" | "reward";
+  readonly [key: string]: unknown;
+};
 
 /** What a role has answered, and the task that it answered for. */
 interface Answered {
@@ -44,13 +64,21 @@ export function build(settings: Settings) {
   return (
     new StateGraph(Simulation)
       // No role does this one: what it says of the state is there before the first step.
-      .addNode("begin", (_: State, { configurable }: Config) => load(answered(configurable).row, 0, 0, limits), {
-        metadata: { inline: true },
-      })
-      .addNode("tool-executor", (state: State, { configurable }: Config) => afterTools(state, answered(configurable), limits))
+      .addNode(
+        "begin",
+        (_: State, { configurable }: Config) => load(answered(configurable).row, 0, 0, limits),
+        {
+          metadata: { inline: true },
+        },
+      )
+      .addNode("tool-executor", (state: State, { configurable }: Config) =>
+        afterTools(state, answered(configurable), limits),
+      )
       .addNode("user-simulator", speaks("user"))
       .addNode("assistant", speaks("assistant"))
-      .addNode("reward-calculator", (state: State, { configurable }: Config) => afterReward(state, answered(configurable), limits))
+      .addNode("reward-calculator", (state: State, { configurable }: Config) =>
+        afterReward(state, answered(configurable), limits),
+      )
       .addEdge(START, "begin")
       .addEdge("begin", "tool-executor")
       .addConditionalEdges("user-simulator", whoActs)
@@ -74,9 +102,23 @@ function answered(configurable: Config["configurable"]): Answered {
   return configurable as unknown as Answered;
 }
 
-function load({ domain = "", task_id = "" }: JsonObject, from: number, restarts: number, { solo }: Limits): Update {
+function load(
+  { domain = "", task_id = "" }: JsonObject,
+  from: number,
+  restarts: number,
+  { solo }: Limits,
+): Update {
   const request: Request = { op: "load", domain, task_id, solo };
-  return { from, restarts, steps: 0, errors: 0, opening: false, turn: "assistant", termination: null, request };
+  return {
+    from,
+    restarts,
+    steps: 0,
+    errors: 0,
+    opening: false,
+    turn: "assistant",
+    termination: null,
+    request,
+  };
 }
 
 /** The executor has loaded the task, run calls, or let the environment go. */
@@ -84,7 +126,12 @@ function afterTools(state: State, { result, row, history }: Answered, limits: Li
   if (state.request?.op === "load") return afterLoad(result as unknown as Loaded, limits);
   if (state.request?.op === "close") return { request: rewardRequest(state, row, history, limits) };
   const failed = (result as unknown as readonly ToolMessage[]).filter(({ error }) => error).length;
-  return go({ ...state, steps: state.steps + 1, errors: state.errors + failed }, state.turn, null, limits);
+  return go(
+    { ...state, steps: state.steps + 1, errors: state.errors + failed },
+    state.turn,
+    null,
+    limits,
+  );
 }
 
 function afterLoad(loaded: Loaded, { solo }: Limits): Update {
@@ -95,22 +142,47 @@ function afterLoad(loaded: Loaded, { solo }: Limits): Update {
   return { opening, ...act(last.role, last.tool_calls ?? []) };
 }
 
-function afterSpeech(state: State, side: Side, { result, row, history }: Answered, limits: Limits): Update {
+function afterSpeech(
+  state: State,
+  side: Side,
+  { result, row, history }: Answered,
+  limits: Limits,
+): Update {
   const said = spokenBy(side, result);
   const problem = problemOf(said, limits.solo);
   const steps = state.steps + (state.opening ? 0 : 1);
   if (problem !== null) {
-    if (limits.feedsBack) return { opening: false, ...go({ ...state, steps, errors: state.errors + 1 }, side, null, limits) };
-    if (state.restarts < limits.maxRestarts) return load(row, history.length, state.restarts + 1, limits);
-    throw new Error(`the ${side}'s message ${problem}, also after ${limits.maxRestarts} restarts of the simulation`);
+    if (limits.feedsBack)
+      return {
+        opening: false,
+        ...go({ ...state, steps, errors: state.errors + 1 }, side, null, limits),
+      };
+    if (state.restarts < limits.maxRestarts)
+      return load(row, history.length, state.restarts + 1, limits);
+    throw new Error(
+      `the ${side}'s message ${problem}, also after ${limits.maxRestarts} restarts of the simulation`,
+    );
   }
   const spoken = limits.solo ? soloMessage(said) : said;
   if (spoken.tool_calls !== null) return { opening: false, steps, ...act(side, spoken.tool_calls) };
-  return { opening: false, ...go({ ...state, steps }, side === "user" ? "assistant" : "user", stopOf(spoken, limits.solo), limits) };
+  return {
+    opening: false,
+    ...go(
+      { ...state, steps },
+      side === "user" ? "assistant" : "user",
+      stopOf(spoken, limits.solo),
+      limits,
+    ),
+  };
 }
 
 /** To a speaker, unless the simulation ends here. The limits override a stop, and the second one the first. */
-function go({ steps, errors }: State, turn: Side, stop: string | null, { maxSteps, maxErrors }: Limits): Update {
+function go(
+  { steps, errors }: State,
+  turn: Side,
+  stop: string | null,
+  { maxSteps, maxErrors }: Limits,
+): Update {
   let reason = stop;
   if (steps >= maxSteps) reason = "max_steps";
   if (errors >= maxErrors) reason = "too_many_errors";
@@ -126,7 +198,12 @@ function close(termination: string): Update {
   return { termination, request: { op: "close" } };
 }
 
-function rewardRequest({ from, termination }: State, row: JsonObject, history: readonly Hop[], { solo }: Limits): Request {
+function rewardRequest(
+  { from, termination }: State,
+  row: JsonObject,
+  history: readonly Hop[],
+  { solo }: Limits,
+): Request {
   const { domain = "", task_id = "" } = row;
   const simulation = { termination_reason: termination, messages: messagesOf(history, from, solo) };
   return { op: "reward", domain, task_id, solo, simulation };

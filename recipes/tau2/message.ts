@@ -7,7 +7,12 @@ import type { Json, JsonObject } from "matrix";
 /** Who speaks, and who asks for a tool. */
 export type Side = "user" | "assistant";
 
-export type Call = { readonly id: string; readonly name: string; readonly arguments: string; readonly requestor: Side };
+export type Call = {
+  readonly id: string;
+  readonly name: string;
+  readonly arguments: string;
+  readonly requestor: Side;
+};
 
 export type Spoken = {
   readonly role: Side;
@@ -39,13 +44,24 @@ export type Loaded = {
 };
 
 /** The role that speaks for a side. */
-export const SPEAKERS: { readonly [side in Side]: string } = { user: "user-simulator", assistant: "assistant" };
+export const SPEAKERS: { readonly [side in Side]: string } = {
+  user: "user-simulator",
+  assistant: "assistant",
+};
 
 /** A model's answer, in the OpenAI shape, as the message of its side. */
 export function spokenBy(side: Side, answer: Json): Spoken {
-  const { content = null, tool_calls: calls } = answer as { content?: string | null; tool_calls?: readonly ModelCall[] };
+  const { content = null, tool_calls: calls } = answer as {
+    content?: string | null;
+    tool_calls?: readonly ModelCall[];
+  };
   if (calls === undefined || calls.length === 0) return { role: side, content, tool_calls: null };
-  const requested = calls.map(({ id, function: { name, arguments: text } }) => ({ id, name, arguments: text, requestor: side }));
+  const requested = calls.map(({ id, function: { name, arguments: text } }) => ({
+    id,
+    name,
+    arguments: text,
+    requestor: side,
+  }));
   return { role: side, content, tool_calls: requested };
 }
 
@@ -67,8 +83,10 @@ export function soloMessage(spoken: Spoken): Spoken {
 /** What the official runner takes for an error rather than a turn; null when the message is sound. */
 export function problemOf({ content, tool_calls: calls }: Spoken, solo: boolean): string | null {
   if (calls === null) return content === null || content.trim() === "" ? "is empty" : null;
-  for (const { name, arguments: text } of calls) if (!isObject(text)) return `calls ${name} with arguments that are no JSON object`;
-  const stopsAndCalls = solo && calls.every(({ name }) => name !== SOLO_STOP_TOOL) && content?.includes(STOP) === true;
+  for (const { name, arguments: text } of calls)
+    if (!isObject(text)) return `calls ${name} with arguments that are no JSON object`;
+  const stopsAndCalls =
+    solo && calls.every(({ name }) => name !== SOLO_STOP_TOOL) && content?.includes(STOP) === true;
   return stopsAndCalls ? "stops and calls tools at once" : null;
 }
 

@@ -3,7 +3,17 @@
 // Nothing is routed by content but the user's stop words, and a solo agent's.
 
 import { done, type JsonObject, orchestrator, type Route, type RouteContext, to } from "matrix";
-import { type Call, type Loaded, problemOf, type Side, SPEAKERS, type Spoken, soloMessage, spokenBy, type ToolMessage } from "./message.ts";
+import {
+  type Call,
+  type Loaded,
+  problemOf,
+  type Side,
+  SPEAKERS,
+  type Spoken,
+  soloMessage,
+  spokenBy,
+  type ToolMessage,
+} from "./message.ts";
 import { limitsOf, outcomeOf, type Settings, stopOf } from "./simulation.ts";
 import { loadedIn, messagesOf } from "./trajectory.ts";
 
@@ -32,8 +42,19 @@ export default function createRules(settings: Settings) {
   const { solo, maxSteps, maxErrors, maxRestarts, feedsBack } = limits;
 
   const load = (row: JsonObject, from: number, restarts: number): Route<State> => {
-    const request = { op: "load", domain: row["domain"] ?? "", task_id: row["task_id"] ?? "", solo };
-    const fresh = { steps: 0, errors: 0, opening: false, requestor: "assistant", termination: null } as const;
+    const request = {
+      op: "load",
+      domain: row["domain"] ?? "",
+      task_id: row["task_id"] ?? "",
+      solo,
+    };
+    const fresh = {
+      steps: 0,
+      errors: 0,
+      opening: false,
+      requestor: "assistant",
+      termination: null,
+    } as const;
     return to<State>(EXECUTOR, { at: "load", from, restarts, ...fresh, request });
   };
 
@@ -45,10 +66,16 @@ export default function createRules(settings: Settings) {
     return act(opened, last.role, last.tool_calls ?? []);
   };
 
-  const afterSpeech = (state: State, side: Side, answer: Spoken, context: RouteContext): Route<State> => {
+  const afterSpeech = (
+    state: State,
+    side: Side,
+    answer: Spoken,
+    context: RouteContext,
+  ): Route<State> => {
     const after = { ...state, opening: false, steps: state.steps + (state.opening ? 0 : 1) };
     const problem = problemOf(answer, solo);
-    if (problem !== null && feedsBack) return go({ ...after, errors: state.errors + 1 }, side, null);
+    if (problem !== null && feedsBack)
+      return go({ ...after, errors: state.errors + 1 }, side, null);
     if (problem !== null) return beginAnew(state, `the ${side}'s message ${problem}`, context);
     const spoken = solo ? soloMessage(answer) : answer;
     if (spoken.tool_calls !== null) return act(after, side, spoken.tool_calls);
@@ -68,23 +95,42 @@ export default function createRules(settings: Settings) {
     return reason === null ? speak(state, next) : close(state, reason);
   };
 
-  const speak = (state: State, side: Side): Route<State> => to<State>(SPEAKERS[side], { ...state, at: side, request: null });
+  const speak = (state: State, side: Side): Route<State> =>
+    to<State>(SPEAKERS[side], { ...state, at: side, request: null });
 
   const act = (state: State, requestor: Side, calls: readonly Call[]): Route<State> =>
-    to<State>(EXECUTOR, { ...state, at: "environment", requestor, request: { op: "calls", calls } });
+    to<State>(EXECUTOR, {
+      ...state,
+      at: "environment",
+      requestor,
+      request: { op: "calls", calls },
+    });
 
   /** The environment has done its part: what it holds for the task is let go, before the evaluator makes its own. */
   const close = (state: State, termination: string): Route<State> =>
     to<State>(EXECUTOR, { ...state, at: "close", termination, request: { op: "close" } });
 
   const evaluate = (state: State, { row, history }: RouteContext): Route<State> => {
-    const simulation = { termination_reason: state.termination, messages: messagesOf(history, state.from, solo) };
-    const request = { op: "reward", domain: row["domain"] ?? "", task_id: row["task_id"] ?? "", solo, simulation };
+    const simulation = {
+      termination_reason: state.termination,
+      messages: messagesOf(history, state.from, solo),
+    };
+    const request = {
+      op: "reward",
+      domain: row["domain"] ?? "",
+      task_id: row["task_id"] ?? "",
+      solo,
+      simulation,
+    };
     return to<State>(CALCULATOR, { ...state, at: "reward", request });
   };
 
   /** What the official runner retries as a whole is begun anew from the task's first message; what was said stays in the record. */
-  const beginAnew = (state: State, problem: string, { row, history }: RouteContext): Route<State> => {
+  const beginAnew = (
+    state: State,
+    problem: string,
+    { row, history }: RouteContext,
+  ): Route<State> => {
     if (state.restarts < maxRestarts) return load(row, history.length, state.restarts + 1);
     throw new Error(`${problem}, also after ${maxRestarts} restarts of the simulation`);
   };

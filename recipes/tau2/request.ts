@@ -18,7 +18,11 @@ export default request(({ role, state, history }) => {
     ...loaded.messages.flatMap((message) => seenBy(side, message)),
     ...history
       .slice(from + 1)
-      .flatMap((hop) => fedBack(side, hop, solo) ?? messagesOfHop(hop, solo).flatMap((message) => seenBy(side, message))),
+      .flatMap(
+        (hop) =>
+          fedBack(side, hop, solo) ??
+          messagesOfHop(hop, solo).flatMap((message) => seenBy(side, message)),
+      ),
   ];
   return {
     messages: [{ role: "system", content: loaded.system[side] ?? "" }, ...messages],
@@ -33,22 +37,34 @@ function fedBack(side: Side, { role, result }: Hop, solo: boolean): ChatMessage[
   const problem = problemOf(spoken, solo);
   if (problem === null) return null;
   const { content, tool_calls: calls } = spoken;
-  const error: ChatMessage = { role: "user", content: `Error: your message ${problem}. Nothing of it was done.` };
+  const error: ChatMessage = {
+    role: "user",
+    content: `Error: your message ${problem}. Nothing of it was done.`,
+  };
   if (calls === null) return [error];
   // As text, for servers refuse to read arguments that are no JSON.
-  const called = [...(content === null ? [] : [content]), ...calls.map(({ name, arguments: text }) => `${name}(${text})`)];
+  const called = [
+    ...(content === null ? [] : [content]),
+    ...calls.map(({ name, arguments: text }) => `${name}(${text})`),
+  ];
   return [{ role: "assistant", content: called.join("\n") }, error];
 }
 
 function seenBy(side: Side, message: Message): ChatMessage[] {
   if (message.role === "tool")
-    return message.requestor === side ? [{ role: "tool", content: message.content, tool_call_id: message.id }] : [];
+    return message.requestor === side
+      ? [{ role: "tool", content: message.content, tool_call_id: message.id }]
+      : [];
   if (message.role === side) return [asOwn(message)];
   return message.tool_calls === null ? [{ role: "user", content: message.content }] : [];
 }
 
 function asOwn({ content, tool_calls: calls }: Spoken): ChatMessage {
   if (calls === null) return { role: "assistant", content };
-  const own = calls.map(({ id, name, arguments: text }) => ({ id, type: "function" as const, function: { name, arguments: text } }));
+  const own = calls.map(({ id, name, arguments: text }) => ({
+    id,
+    type: "function" as const,
+    function: { name, arguments: text },
+  }));
   return { role: "assistant", content, tool_calls: own };
 }

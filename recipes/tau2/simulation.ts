@@ -38,9 +38,17 @@ export interface Course {
 const USER_STOPS = [STOP, "###TRANSFER###", "###OUT-OF-SCOPE###"];
 
 export function limitsOf(settings: Settings): Limits {
-  const { solo = false, max_steps: maxSteps = 200, max_errors: maxErrors = 10, restarts = 3, malformed = "restart" } = settings;
+  const {
+    solo = false,
+    max_steps: maxSteps = 200,
+    max_errors: maxErrors = 10,
+    restarts = 3,
+    malformed = "restart",
+  } = settings;
   if (malformed !== "restart" && malformed !== "feed-back")
-    throw new Error(`malformed is ${JSON.stringify(malformed)}; it must be "restart" or "feed-back"`);
+    throw new Error(
+      `malformed is ${JSON.stringify(malformed)}; it must be "restart" or "feed-back"`,
+    );
   return { solo, maxSteps, maxErrors, maxRestarts: restarts, feedsBack: malformed === "feed-back" };
 }
 
@@ -66,7 +74,8 @@ export function outcomeOf(
 
 /** Why a message without calls ends the task; null when it does not. The ordinary agent cannot stop. */
 export function stopOf({ role, content }: Spoken, solo: boolean): string | null {
-  if (role === "user") return USER_STOPS.some((word) => content?.includes(word)) ? "user_stop" : null;
+  if (role === "user")
+    return USER_STOPS.some((word) => content?.includes(word)) ? "user_stop" : null;
   if (!solo) return null;
   return content?.includes(STOP) ? "agent_stop" : "agent_error";
 }

@@ -2,14 +2,26 @@
 // times that grow from message to message (the official loader sorts by their text).
 
 import type { Hop, Json, JsonObject } from "matrix";
-import { type Loaded, type Message, problemOf, type Side, SPEAKERS, soloMessage, spokenBy, type ToolMessage } from "./message.ts";
+import {
+  type Loaded,
+  type Message,
+  problemOf,
+  type Side,
+  SPEAKERS,
+  soloMessage,
+  spokenBy,
+  type ToolMessage,
+} from "./message.ts";
 
 const MICROSECONDS = 1000;
 
 /** From the hop that loaded the task: a simulation that was begun anew has earlier ones before it. */
 export function messagesOf(history: readonly Hop[], from: number, solo: boolean): Message[] {
   const loaded = loadedIn(history, from);
-  return [...loaded.messages, ...history.slice(from + 1).flatMap((hop) => messagesOfHop(hop, solo))];
+  return [
+    ...loaded.messages,
+    ...history.slice(from + 1).flatMap((hop) => messagesOfHop(hop, solo)),
+  ];
 }
 
 export function loadedIn(history: readonly Hop[], from: number): Loaded {
@@ -25,12 +37,19 @@ export function trajectoryOf(history: readonly Hop[], from: number, solo: boolea
   let last = 0;
   const add = (message: Message, at: number, more: JsonObject): void => {
     last = Math.max(at * MICROSECONDS, last + 1);
-    trajectory.push({ ...message, turn_idx: trajectory.length, timestamp: isoMicroseconds(last), ...more });
+    trajectory.push({
+      ...message,
+      turn_idx: trajectory.length,
+      timestamp: isoMicroseconds(last),
+      ...more,
+    });
   };
   // What was before the simulation began is dated a second apart, as the official orchestrator dates it.
-  for (const [index, message] of loaded.messages.entries()) add(message, begun - (before - index) * 1000, {});
+  for (const [index, message] of loaded.messages.entries())
+    add(message, begun - (before - index) * 1000, {});
   for (const hop of history.slice(from + 1)) {
-    const spent: JsonObject = sideOf(hop.role) !== null ? { cost: hop.cost ?? 0, usage: usageOf(hop) } : {};
+    const spent: JsonObject =
+      sideOf(hop.role) !== null ? { cost: hop.cost ?? 0, usage: usageOf(hop) } : {};
     for (const message of messagesOfHop(hop, solo)) add(message, Date.parse(hop.at), spent);
   }
   return trajectory;
@@ -65,7 +84,8 @@ export function spentBy(history: readonly Hop[], side: Side): Spent {
 export function messagesOfHop(hop: Hop, solo: boolean): readonly Message[] {
   const side = sideOf(hop.role);
   // The executor's other answers are no messages.
-  if (side === null) return Array.isArray(hop.result) ? (hop.result as unknown as readonly ToolMessage[]) : [];
+  if (side === null)
+    return Array.isArray(hop.result) ? (hop.result as unknown as readonly ToolMessage[]) : [];
   const spoken = spokenBy(side, hop.result);
   // What was fed back to its model was never said.
   if (problemOf(spoken, solo) !== null) return [];
@@ -79,7 +99,9 @@ export function sideOf(role: string): Side | null {
 }
 
 function usageOf({ usage }: Hop): Json {
-  return usage === undefined ? null : { completion_tokens: usage.completion_tokens, prompt_tokens: usage.prompt_tokens };
+  return usage === undefined
+    ? null
+    : { completion_tokens: usage.completion_tokens, prompt_tokens: usage.prompt_tokens };
 }
 
 /** As Python's isoformat writes it: six digits, no zone. */

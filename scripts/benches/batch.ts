@@ -34,7 +34,13 @@ const slots = Number(values.slots);
 printHead(`batch: ${rowCount} rows on ${slots} slots, 80 % filtered early`, values.seed);
 await withFolder(async (folder) => {
   const dataset = join(folder, "documents.jsonl");
-  writeFileSync(dataset, Array.from({ length: rowCount }, (_, i) => `${JSON.stringify({ text: `Document ${i}.` })}\n`).join(""));
+  writeFileSync(
+    dataset,
+    Array.from(
+      { length: rowCount },
+      (_, i) => `${JSON.stringify({ text: `Document ${i}.` })}\n`,
+    ).join(""),
+  );
   const { summary, output } = await drive({
     recipe: "scripts/benches/parts/curation.toml",
     output: join(folder, "run"),
@@ -54,7 +60,10 @@ await withFolder(async (folder) => {
   ];
   const batches = BATCHES_AT_A_TIME.map((atATime) => {
     const size = Math.ceil(slots / atATime);
-    return { label: `batches of ${size}, ${atATime} at a time`, elapsedMs: elapsed(batchesOf(rowsMs, size), atATime) };
+    return {
+      label: `batches of ${size}, ${atATime} at a time`,
+      elapsedMs: elapsed(batchesOf(rowsMs, size), atATime),
+    };
   });
   printTable(
     "the same rows",
@@ -71,7 +80,9 @@ await withFolder(async (folder) => {
       ...batches.map(({ label, elapsedMs }) => line(`${label}, virtual time`, elapsedMs)),
     ],
   );
-  console.log("what rows leave of the slots is the end, when no row waits any more: virtual time shows it without any runtime.");
+  console.log(
+    "what rows leave of the slots is the end, when no row waits any more: virtual time shows it without any runtime.",
+  );
 
   const whole = batches[0]?.elapsedMs ?? 0;
   const tokens = summary.usage.completion_tokens;
@@ -107,5 +118,7 @@ function elapsed(work: readonly number[], places: number): number {
 
 /** A batch takes as long as its slowest row. */
 function batchesOf(rowsMs: readonly number[], size: number): number[] {
-  return Array.from({ length: Math.ceil(rowsMs.length / size) }, (_, i) => Math.max(...rowsMs.slice(i * size, (i + 1) * size)));
+  return Array.from({ length: Math.ceil(rowsMs.length / size) }, (_, i) =>
+    Math.max(...rowsMs.slice(i * size, (i + 1) * size)),
+  );
 }

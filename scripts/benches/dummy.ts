@@ -11,7 +11,9 @@ import { printHead, printTable, type TableRow } from "./parts/report.ts";
 
 const IN_FLIGHT = [100, 1_000, 10_000];
 
-const { values } = parseArgs({ options: { tasks: { type: "string", default: "100000" }, seed: { type: "string", default: "0" } } });
+const { values } = parseArgs({
+  options: { tasks: { type: "string", default: "100000" }, seed: { type: "string", default: "0" } },
+});
 
 printHead(`dummy: ${values.tasks} tasks`, values.seed);
 await withFolder(async (folder) => {
@@ -31,20 +33,50 @@ await withFolder(async (folder) => {
     const seconds = summary.elapsed_ms / 1000;
     const kbPerTask = (driver.peakBytes - idle.driver.peakBytes) / inFlight / 1000;
     const messagesPerSecond = (summary.hops + tasks) / seconds;
-    rows.push([`${inFlight} in flight`, tasks / seconds, messagesPerSecond, p50Ms, p99Ms, ours * 100, driver.peakBytes / 1e6, kbPerTask]);
+    rows.push([
+      `${inFlight} in flight`,
+      tasks / seconds,
+      messagesPerSecond,
+      p50Ms,
+      p99Ms,
+      ours * 100,
+      driver.peakBytes / 1e6,
+      kbPerTask,
+    ]);
   }
   printTable(
     "no model, one process (paper, table 4 and text: 1,100 traj/s, 12,000 messages/s; agents 37 % of a task's time in the median)",
-    ["traj/s", "messages/s", ["p50 ms", 1], ["p99 ms", 1], ["ours %", 1], "peak MB", ["kB/task", 1]],
-    [...rows, ["plain loop", Number(values.tasks) / ceilingSeconds(join(folder, "ceiling.jsonl"), Number(values.tasks))]],
+    [
+      "traj/s",
+      "messages/s",
+      ["p50 ms", 1],
+      ["p99 ms", 1],
+      ["ours %", 1],
+      "peak MB",
+      ["kB/task", 1],
+    ],
+    [
+      ...rows,
+      [
+        "plain loop",
+        Number(values.tasks) / ceilingSeconds(join(folder, "ceiling.jsonl"), Number(values.tasks)),
+      ],
+    ],
   );
 });
-console.log("\nours: the share of a task's time that is neither in an agent nor in a role's queue. messages: hops and ends.");
+console.log(
+  "\nours: the share of a task's time that is neither in an agent nor in a role's queue. messages: hops and ends.",
+);
 
 /** What a loop without any runtime takes: it builds the same history hop by hop, makes the record and writes it. */
 function ceilingSeconds(path: string, tasks: number): number {
-  const row = JSON.parse(readFileSync("recipes/coral/questions.jsonl", "utf8").split("\n")[0] ?? "{}");
-  const filler = "We take the numbers of the question one by one and check each step before we go on to the next. ".repeat(14);
+  const row = JSON.parse(
+    readFileSync("recipes/coral/questions.jsonl", "utf8").split("\n")[0] ?? "{}",
+  );
+  const filler =
+    "We take the numbers of the question one by one and check each step before we go on to the next. ".repeat(
+      14,
+    );
   const fd = openSync(path, "w");
   const started = performance.now();
   let batch = "";
@@ -55,7 +87,15 @@ function ceilingSeconds(path: string, tasks: number): number {
         hop % 3 === 0
           ? { role: "assistant", content: `${filler}The answer is (A).` }
           : { speaker: "student", answer: "A", agreed: hop === 11 };
-      history.push({ hop, role: "student", host: "driver", at: "2026-01-01T00:00:00.000Z", queue_ms: 0.001, run_ms: 0.002, result });
+      history.push({
+        hop,
+        role: "student",
+        host: "driver",
+        at: "2026-01-01T00:00:00.000Z",
+        queue_ms: 0.001,
+        run_ms: 0.002,
+        result,
+      });
     }
     batch += `${JSON.stringify({ format: "matrix-trajectory-1", id: String(task), trial: 0, seed: task, attempt: 1, status: "ok", row, history })}\n`;
     if (task % 100 === 99) {

@@ -58,20 +58,28 @@ interface Outcome {
   readonly kills: readonly Kill[];
 }
 
-printHead(`faults: ${values.workers} hosts, ${inFlight} in flight, a host killed every ${values["every-s"]} s`, values.seed);
+printHead(
+  `faults: ${values.workers} hosts, ${inFlight} in flight, a host killed every ${values["every-s"]} s`,
+  values.seed,
+);
 await withFolder(async (folder) => {
   const calm: Outcome[] = [];
   const killed: Outcome[] = [];
   for (let round = 0; round < Number(values.rounds); round++) {
     // Calm first, then killed first, so that a machine that slows down does not tell.
     const order = [false, true];
-    for (const kills of round % 2 === 0 ? order : order.reverse()) (kills ? killed : calm).push(await run(join(folder, "run"), kills));
+    for (const kills of round % 2 === 0 ? order : order.reverse())
+      (kills ? killed : calm).push(await run(join(folder, "run"), kills));
   }
   printTable("paper, table 5: actors restarted", RESTART_COLUMNS, PAPER_RESTARTS);
   printTable("ours: hosts restarted", RESTART_COLUMNS, restartsByWorker(killed));
   const columns = ["no crash", "with crash", ["%", 1]] as const;
   printTable("paper, table 6: impact of restarts", columns, PAPER_IMPACT);
-  printTable(`ours: impact of restarts, of ${values.rounds} runs each`, columns, impact(calm, killed));
+  printTable(
+    `ours: impact of restarts, of ${values.rounds} runs each`,
+    columns,
+    impact(calm, killed),
+  );
 });
 console.log(`
 start: from the kill until the replacement's process was started. serve: from the kill until it began its first step, at worst.
@@ -87,7 +95,9 @@ async function run(output: string, isDisturbed: boolean): Promise<Outcome> {
       ...coralTasks(inFlight * Number(values.generations)),
       ...secondsLongAnswers(4),
     ],
-    ...(isDisturbed ? { meanwhile: (running) => killInTurn(running, Number(values["every-s"]) * 1000, kills) } : {}),
+    ...(isDisturbed
+      ? { meanwhile: (running) => killInTurn(running, Number(values["every-s"]) * 1000, kills) }
+      : {}),
   });
   const ended: (Span & { readonly tokens: number })[] = [];
   const seen = new Set<string>();
@@ -122,7 +132,10 @@ function restartsByWorker(runs: readonly Outcome[]): TableRow[] {
   const lost = sum(runs.map(({ lost }) => lost));
   const names = [...new Set(kills.map(({ worker }) => worker))].sort();
   const killsOf = (name: string) => kills.filter(({ worker }) => worker === name);
-  return [...names.map((name) => restartRow(name, killsOf(name), null)), restartRow("all", kills, lost)];
+  return [
+    ...names.map((name) => restartRow(name, killsOf(name), null)),
+    restartRow("all", kills, lost),
+  ];
 }
 
 function restartRow(label: string, kills: readonly Kill[], lost: number | null): TableRow {
@@ -130,14 +143,25 @@ function restartRow(label: string, kills: readonly Kill[], lost: number | null):
     const known = times.filter((ms) => ms !== null);
     return known.length === 0 ? null : Math.max(...known) / 1000;
   };
-  return [label, kills.length, worstSeconds(kills.map(({ startMs }) => startMs)), worstSeconds(kills.map(({ serveMs }) => serveMs)), lost];
+  return [
+    label,
+    kills.length,
+    worstSeconds(kills.map(({ startMs }) => startMs)),
+    worstSeconds(kills.map(({ serveMs }) => serveMs)),
+    lost,
+  ];
 }
 
 function impact(calm: readonly Outcome[], killed: readonly Outcome[]): TableRow[] {
-  const mean = (runs: readonly Outcome[], of: (run: Outcome) => number) => sum(runs.map(of)) / runs.length;
+  const mean = (runs: readonly Outcome[], of: (run: Outcome) => number) =>
+    sum(runs.map(of)) / runs.length;
   const row = (label: string, of: (run: Outcome) => number, digits = 0): TableRow => {
     const means = [mean(calm, of), mean(killed, of)] as const;
-    return [label, ...means.map((one) => one.toFixed(digits)), means[0] === 0 ? null : (means[1] / means[0]) * 100];
+    return [
+      label,
+      ...means.map((one) => one.toFixed(digits)),
+      means[0] === 0 ? null : (means[1] / means[0]) * 100,
+    ];
   };
   return [
     row("runtime, s", ({ seconds }) => seconds, 1),

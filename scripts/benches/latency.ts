@@ -16,9 +16,19 @@ const SAMPLED_TASKS = 2_000;
 const SLOWEST = 0.1;
 
 /** The paper's tables 2 and 3, and what the model was not told to take. */
-const ORCHESTRATION: Stage<Breakdown> = { name: "orchestration", ms: ({ totalMs, drawnMs }) => totalMs - drawnMs, paper: null };
-const ALL = [...stages([80.12, 99.3, 99.92], [0.0289, 0.851, 5.73], [0.0051, 1.18, 7.34]), ORCHESTRATION];
-const SLOW = [...stages([99.72, 99.92, 99.97], [0.00172, 0.025, 0.093], [0.000005, 0.034, 0.128]), ORCHESTRATION];
+const ORCHESTRATION: Stage<Breakdown> = {
+  name: "orchestration",
+  ms: ({ totalMs, drawnMs }) => totalMs - drawnMs,
+  paper: null,
+};
+const ALL = [
+  ...stages([80.12, 99.3, 99.92], [0.0289, 0.851, 5.73], [0.0051, 1.18, 7.34]),
+  ORCHESTRATION,
+];
+const SLOW = [
+  ...stages([99.72, 99.92, 99.97], [0.00172, 0.025, 0.093], [0.000005, 0.034, 0.128]),
+  ORCHESTRATION,
+];
 
 const { values } = parseArgs({
   options: {
@@ -47,19 +57,29 @@ interface Measured {
   readonly tasks: readonly Breakdown[];
 }
 
-printHead(`latency: log-normal model steps, median 1 s, at most ${values.turns} turns, ${values.generations} tasks a token`, values.seed);
+printHead(
+  `latency: log-normal model steps, median 1 s, at most ${values.turns} turns, ${values.generations} tasks a token`,
+  values.seed,
+);
 await withFolder(async (folder) => {
   const layouts = values.workers === undefined ? [[]] : [[], ["--workers", values.workers]];
   for (const layout of layouts) {
     const measured: Measured[] = [];
-    for (const inFlight of IN_FLIGHT) measured.push(await measure(join(folder, `${inFlight}${layout.join("")}`), inFlight, layout));
+    for (const inFlight of IN_FLIGHT)
+      measured.push(await measure(join(folder, `${inFlight}${layout.join("")}`), inFlight, layout));
     const where = layout.length === 0 ? "one process" : `${values.workers} workers`;
     printScaling(where, measured);
     const most = measured.at(-1);
     if (most === undefined) continue;
-    const slow = most.tasks.toSorted((a, b) => b.totalMs - a.totalMs).slice(0, Math.ceil(most.tasks.length * SLOWEST));
+    const slow = most.tasks
+      .toSorted((a, b) => b.totalMs - a.totalMs)
+      .slice(0, Math.ceil(most.tasks.length * SLOWEST));
     printShares(`${where}, ${most.inFlight} in flight, all tasks (table 2)`, ALL, most.tasks);
-    printShares(`${where}, ${most.inFlight} in flight, the slowest ${SLOWEST * 100} % (table 3)`, SLOW, slow);
+    printShares(
+      `${where}, ${most.inFlight} in flight, the slowest ${SLOWEST * 100} % (table 3)`,
+      SLOW,
+      slow,
+    );
   }
   console.log(`
 initialisation: ours is whatever is neither agent nor queue. orchestration: all that the model was not told to take.
@@ -68,7 +88,11 @@ in the model: share of the tokens' time that the model was told to take; the res
 Measured from the end of the first generation, which begins all at once, to the last admission.`);
 });
 
-async function measure(output: string, inFlight: number, layout: readonly string[]): Promise<Measured> {
+async function measure(
+  output: string,
+  inFlight: number,
+  layout: readonly string[],
+): Promise<Measured> {
   const { summary, driver, hosts } = await drive({
     recipe: "recipes/coral.toml",
     output,
@@ -77,7 +101,9 @@ async function measure(output: string, inFlight: number, layout: readonly string
       ...["-n", String(inFlight), "--seed", values.seed],
       ...coralTasks(inFlight * Number(values.generations)),
       ...secondsLongAnswers(Number(values.turns)),
-      ...["student", "teacher", "extractor", "matcher"].map((role) => `roles.${role}.concurrency=${inFlight}`),
+      ...["student", "teacher", "extractor", "matcher"].map(
+        (role) => `roles.${role}.concurrency=${inFlight}`,
+      ),
     ],
   });
   const spans: Span[] = [];
@@ -95,7 +121,13 @@ async function measure(output: string, inFlight: number, layout: readonly string
     perSecond: (ended.length / steadyMs) * 1000,
     messagesPerSecond: ((sum(ended) + ended.length) / steadyMs) * 1000,
     tokensUsed:
-      sum(spans.map(({ start, end }) => Math.max(0, Math.min(end, steady.end) - Math.max(start, steady.start)))) / inFlight / steadyMs,
+      sum(
+        spans.map(({ start, end }) =>
+          Math.max(0, Math.min(end, steady.end) - Math.max(start, steady.start)),
+        ),
+      ) /
+      inFlight /
+      steadyMs,
     cores: (driver.cpuMs + hosts.cpuMs) / summary.elapsed_ms,
     cpuMsPerTask: (driver.cpuMs + hosts.cpuMs) / summary.ok,
     tasks: await breakDown(output, ended.length, endsIn),
@@ -103,7 +135,11 @@ async function measure(output: string, inFlight: number, layout: readonly string
 }
 
 /** Of a sample of the tasks that ended in the steady part. */
-async function breakDown(output: string, ended: number, isMeant: (span: Span) => boolean): Promise<Breakdown[]> {
+async function breakDown(
+  output: string,
+  ended: number,
+  isMeant: (span: Span) => boolean,
+): Promise<Breakdown[]> {
   const every = Math.ceil(ended / SAMPLED_TASKS);
   const drawnOf = await createDrawnLatencies(output);
   const tasks: Breakdown[] = [];
@@ -117,12 +153,14 @@ async function breakDown(output: string, ended: number, isMeant: (span: Span) =>
 
 function printScaling(where: string, measured: readonly Measured[]): void {
   const inModel = ({ tasks, tokensUsed }: Measured) =>
-    (tokensUsed * sum(tasks.map(({ drawnMs }) => drawnMs))) / sum(tasks.map(({ totalMs }) => totalMs));
+    (tokensUsed * sum(tasks.map(({ drawnMs }) => drawnMs))) /
+    sum(tasks.map(({ totalMs }) => totalMs));
   const perToken = ({ perSecond, inFlight }: Measured) => perSecond / inFlight;
   const [least] = measured;
   const rows = measured.map((one): TableRow => {
     const late = sum(one.tasks.map(({ runMs, drawnMs }) => runMs - drawnMs)) / one.tasks.length;
-    const share = (of: (one: Measured) => number) => (least === undefined ? null : (of(one) / of(least)) * 100);
+    const share = (of: (one: Measured) => number) =>
+      least === undefined ? null : (of(one) / of(least)) * 100;
     return [
       `${one.inFlight} in flight`,
       one.perSecond,

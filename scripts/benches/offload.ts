@@ -27,10 +27,19 @@ interface Measured {
   readonly perSecond: number;
 }
 
-printHead(`offload: ${tasks} conversations, ${values["in-flight"]} in flight, 3 hosts with a role each`, values.seed);
+printHead(
+  `offload: ${tasks} conversations, ${values["in-flight"]} in flight, 3 hosts with a role each`,
+  values.seed,
+);
 await withFolder(async (folder) => {
   const dataset = join(folder, "scenarios.jsonl");
-  writeFileSync(dataset, Array.from({ length: tasks }, (_, i) => `${JSON.stringify({ scenario: `Scenario ${i}.` })}\n`).join(""));
+  writeFileSync(
+    dataset,
+    Array.from(
+      { length: tasks },
+      (_, i) => `${JSON.stringify({ scenario: `Scenario ${i}.` })}\n`,
+    ).join(""),
+  );
   const off = await run(folder, dataset, false);
   const on = await run(folder, dataset, true);
   const row = (label: string, { wireBytes, hops, perSecond }: Measured): TableRow => [
@@ -40,22 +49,39 @@ await withFolder(async (folder) => {
   printTable(
     "bytes between hosts (paper: about 20 % less at the peak, 1 GB/s to 760 MB/s)",
     ["wire MB", ["wire kB/task", 1], ["hops/task", 1], "traj/s"],
-    [row("store off", off), row("store on", on), ["fewer, %", (1 - on.wireBytes / off.wireBytes) * 100]],
+    [
+      row("store off", off),
+      row("store on", on),
+      ["fewer, %", (1 - on.wireBytes / off.wireBytes) * 100],
+    ],
   );
 });
-console.log("\nwire: bodies of all requests between processes. The paper measured a node's whole traffic, with that of its models.");
+console.log(
+  "\nwire: bodies of all requests between processes. The paper measured a node's whole traffic, with that of its models.",
+);
 
 async function run(folder: string, dataset: string, isOn: boolean): Promise<Measured> {
   const { summary, output } = await drive({
     recipe: "scripts/benches/parts/tool-use.toml",
     output: join(folder, `store-${isOn}`),
-    args: [`dataset.path=${dataset}`, `store.enabled=${isOn}`, "-n", values["in-flight"], "--seed", values.seed],
+    args: [
+      `dataset.path=${dataset}`,
+      `store.enabled=${isOn}`,
+      "-n",
+      values["in-flight"],
+      "--seed",
+      values.seed,
+    ],
     agents: ["user", "assistant", "tools"],
   });
   const { elapsedMs } = await readTimes(output);
   if (isOn) await printSizes(output);
   rmSync(output, { recursive: true });
-  return { wireBytes: summary.wire_bytes ?? 0, hops: summary.hops, perSecond: (tasks / elapsedMs) * 1000 };
+  return {
+    wireBytes: summary.wire_bytes ?? 0,
+    hops: summary.hops,
+    perSecond: (tasks / elapsedMs) * 1000,
+  };
 }
 
 async function printSizes(output: string): Promise<void> {
@@ -68,7 +94,11 @@ async function printSizes(output: string): Promise<void> {
   }
   const row = (label: string, sizes: readonly number[]): TableRow => {
     const large = sizes.filter((size) => size > LARGE_BYTES).length;
-    return [label, (large / sizes.length) * 100, ...[0.5, 0.9, 0.99, 1].map((q) => quantile(sorted(sizes), q) / 1000)];
+    return [
+      label,
+      (large / sizes.length) * 100,
+      ...[0.5, 0.9, 0.99, 1].map((q) => quantile(sorted(sizes), q) / 1000),
+    ];
   };
   const columns = [
     [`over ${LARGE_BYTES} B, %`, 1],
@@ -77,5 +107,8 @@ async function printSizes(output: string): Promise<void> {
     ["p99 kB", 1],
     ["most kB", 1],
   ] as const;
-  printTable("sizes (paper, figure 9: 12 % over 512 B)", columns, [row("contents", contents), row("conversations", conversations)]);
+  printTable("sizes (paper, figure 9: 12 % over 512 B)", columns, [
+    row("contents", contents),
+    row("conversations", conversations),
+  ]);
 }

@@ -23,12 +23,19 @@ const LAYOUTS: readonly Layout[] = [
   { hosts: 2, name: "all roles on each", args: ["--workers", "2"], agents: [] },
   { hosts: 2, name: "roles split", args: [], agents: ["student", "teacher,extractor,matcher"] },
   { hosts: 4, name: "all roles on each", args: ["--workers", "4"], agents: [] },
-  { hosts: 4, name: "roles split", args: [], agents: ["student", "teacher", "extractor", "matcher"] },
+  {
+    hosts: 4,
+    name: "roles split",
+    args: [],
+    agents: ["student", "teacher", "extractor", "matcher"],
+  },
 ];
 /** The paper's table 4, of dummy agents. */
 const STAGES = stages([36.72, 62.81, 82.63], [0.074, 1.13, 6.95], [0.768, 10.72, 24.51]);
 
-const { values } = parseArgs({ options: { tasks: { type: "string", default: "40000" }, seed: { type: "string", default: "0" } } });
+const { values } = parseArgs({
+  options: { tasks: { type: "string", default: "40000" }, seed: { type: "string", default: "0" } },
+});
 
 printHead(`peers: ${values.tasks} tasks`, values.seed);
 await withFolder(async (folder) => {
@@ -38,7 +45,12 @@ await withFolder(async (folder) => {
     const idle = await run(folder, layout, 1, 1);
     const idleBytes = idle.driver.peakBytes + idle.hosts.peakBytes;
     for (const inFlight of IN_FLIGHT) {
-      const { summary, driver, hosts, output } = await run(folder, layout, inFlight, Number(values.tasks));
+      const { summary, driver, hosts, output } = await run(
+        folder,
+        layout,
+        inFlight,
+        Number(values.tasks),
+      );
       const times = await readTimes(output);
       const tasks = summary.ok;
       rmSync(output, { recursive: true });
@@ -47,7 +59,11 @@ await withFolder(async (folder) => {
       rows.push([
         `${layout.hosts} hosts, ${layout.name}, ${inFlight}`,
         ...[tasks / seconds, (summary.hops + tasks) / seconds, times.p50Ms, times.p99Ms],
-        ...[(driver.cpuMs / tasks) * 1000, (hosts.cpuMs / tasks) * 1000, (driver.cpuMs + hosts.cpuMs) / times.elapsedMs],
+        ...[
+          (driver.cpuMs / tasks) * 1000,
+          (hosts.cpuMs / tasks) * 1000,
+          (driver.cpuMs + hosts.cpuMs) / times.elapsedMs,
+        ],
         ...[peakBytes / 1e6, (peakBytes - idleBytes) / inFlight / 1000],
         (summary.wire_bytes ?? 0) / tasks / 1000,
       ]);
@@ -77,7 +93,12 @@ console.log(`
 In the labels: tasks in flight. messages: hops and ends. us: processor time, for each task. kB/task: peak memory of all processes above
 their own at rest, for each task in flight. wire kB: bodies of requests between processes, for each task.`);
 
-function run(folder: string, { hosts, name, args, agents }: Layout, inFlight: number, tasks: number) {
+function run(
+  folder: string,
+  { hosts, name, args, agents }: Layout,
+  inFlight: number,
+  tasks: number,
+) {
   return drive({
     recipe: "recipes/coral-dummy.toml",
     output: join(folder, `${hosts}-${name}-${inFlight}-${tasks}`.replaceAll(/[ ,]+/g, "-")),

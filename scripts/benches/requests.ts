@@ -22,7 +22,10 @@ const { values } = parseArgs({
 });
 const inFlight = Number(values.in_flight);
 
-printHead(`requests: ${inFlight} in flight from one process, answers of 20 tokens after ${values.latency}`, values.seed);
+printHead(
+  `requests: ${inFlight} in flight from one process, answers of 20 tokens after ${values.latency}`,
+  values.seed,
+);
 const columns = [
   "most in flight",
   "requests/s",
@@ -40,7 +43,14 @@ printTable("", columns, [
 
 /** One for each measurement: connections that stay open count for the next one, too. */
 async function withServer<T>(use: (url: string) => Promise<T>): Promise<T> {
-  const args = ["model", "serve", "--listen", "127.0.0.1:0", `latency=${values.latency}`, "output_tokens=20"];
+  const args = [
+    "model",
+    "serve",
+    "--listen",
+    "127.0.0.1:0",
+    `latency=${values.latency}`,
+    "output_tokens=20",
+  ];
   const child = Bun.spawn([BINARY, ...args], { stdout: "pipe", stderr: "ignore" });
   try {
     const { value } = await child.stdout.getReader().read();
@@ -51,11 +61,32 @@ async function withServer<T>(use: (url: string) => Promise<T>): Promise<T> {
   }
 }
 
-async function measure(label: string, url: string, more: Partial<OpenaiModelConfig>): Promise<TableRow> {
+async function measure(
+  label: string,
+  url: string,
+  more: Partial<OpenaiModelConfig>,
+): Promise<TableRow> {
   const site = new ModelSite();
-  const limits = { timeout: 600_000, connect_timeout: 10_000, retries: 5, deadline: 600_000, concurrency: inFlight };
-  const config = { kind: "openai", base_url: url, model: "x", headers: {}, ...limits, ...more } as OpenaiModelConfig;
-  const model = await createModel("m", config, { site, loadModule: async () => ({}), loadTemplate: async () => () => "" });
+  const limits = {
+    timeout: 600_000,
+    connect_timeout: 10_000,
+    retries: 5,
+    deadline: 600_000,
+    concurrency: inFlight,
+  };
+  const config = {
+    kind: "openai",
+    base_url: url,
+    model: "x",
+    headers: {},
+    ...limits,
+    ...more,
+  } as OpenaiModelConfig;
+  const model = await createModel("m", config, {
+    site,
+    loadModule: async () => ({}),
+    loadTemplate: async () => () => "",
+  });
   const lags: number[] = [];
   let most = 0;
   let peak = 0;
@@ -75,7 +106,10 @@ async function measure(label: string, url: string, more: Partial<OpenaiModelConf
     while (next < count) {
       const seed = Number(values.seed) + next++;
       const messages = [{ role: "user" as const, content: `${PROMPT}${seed}` }];
-      const { usage } = await model.chat({ messages, seed, sampling: {}, origin: null }, new AbortController().signal);
+      const { usage } = await model.chat(
+        { messages, seed, sampling: {}, origin: null },
+        new AbortController().signal,
+      );
       tries += usage.requests;
     }
   };
@@ -85,5 +119,13 @@ async function measure(label: string, url: string, more: Partial<OpenaiModelConf
   clearInterval(timer);
   lags.sort((a, b) => a - b);
   const lag = [quantile(lags, 0.5), quantile(lags, 0.99), quantile(lags, 1)] as const;
-  return [label, most, count / seconds, ...lag, (user + system) / 1000 / count, peak / 2 ** 20, tries];
+  return [
+    label,
+    most,
+    count / seconds,
+    ...lag,
+    (user + system) / 1000 / count,
+    peak / 2 ** 20,
+    tries,
+  ];
 }

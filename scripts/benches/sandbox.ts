@@ -24,9 +24,16 @@ const { values } = parseArgs({
     engines: { type: "string", default: "docker,apptainer,process" },
   },
 });
-const log: Log = { write: (_level, message) => console.error(message), close: async () => undefined };
+const log: Log = {
+  write: (_level, message) => console.error(message),
+  close: async () => undefined,
+};
 /** Answers every line with itself, in the plainest program of the image. */
-const ECHO = ["/bin/sh", "-c", 'while read -r line; do id=${line##*:}; echo "{\\"id\\":${id%\\}},\\"ok\\":true}"; done'];
+const ECHO = [
+  "/bin/sh",
+  "-c",
+  'while read -r line; do id=${line##*:}; echo "{\\"id\\":${id%\\}},\\"ok\\":true}"; done',
+];
 const SPEC: SandboxSpec = {
   name: "bench",
   image: "",
@@ -56,26 +63,39 @@ await using lease = await Lease.take({ run: "bench", host: "bench" });
 const rows: Measured[] = [];
 for (const engine of values.engines.split(",") as EngineName[]) {
   const found = await connect(engine);
-  if (found !== null) rows.push(await measure(engine, found.sandboxes, { ...SPEC, image: found.image }));
+  if (found !== null)
+    rows.push(await measure(engine, found.sandboxes, { ...SPEC, image: found.image }));
 }
 print(rows);
 
-async function connect(engine: EngineName): Promise<{ sandboxes: Sandboxes; image: string } | null> {
+async function connect(
+  engine: EngineName,
+): Promise<{ sandboxes: Sandboxes; image: string } | null> {
   if (engine === "process") return { sandboxes: new ProcessSandboxes(lease), image: "" };
   const apptainer = await findApptainer();
-  const { usable, says } = engine === "docker" ? await reportDocker() : { usable: apptainer !== null, says: "no apptainer in PATH" };
+  const { usable, says } =
+    engine === "docker"
+      ? await reportDocker()
+      : { usable: apptainer !== null, says: "no apptainer in PATH" };
   if (!usable) {
     console.log(`skipped: ${says}`);
     return null;
   }
   const image = await prepareImage(values.image, engine, { log, apptainer: apptainer ?? "" });
   return {
-    sandboxes: engine === "docker" ? await DockerSandboxes.connect(lease, log) : new ApptainerSandboxes(apptainer ?? "", lease, log),
+    sandboxes:
+      engine === "docker"
+        ? await DockerSandboxes.connect(lease, log)
+        : new ApptainerSandboxes(apptainer ?? "", lease, log),
     image,
   };
 }
 
-async function measure(engine: EngineName, sandboxes: Sandboxes, spec: SandboxSpec): Promise<Measured> {
+async function measure(
+  engine: EngineName,
+  sandboxes: Sandboxes,
+  spec: SandboxSpec,
+): Promise<Measured> {
   const startMs: number[] = [];
   for (let round = 0; round <= Number(values.rounds); round++) {
     const startedAt = performance.now();
@@ -87,13 +107,21 @@ async function measure(engine: EngineName, sandboxes: Sandboxes, spec: SandboxSp
   }
   await using sandbox = await sandboxes.start(spec);
   const channel = await openEcho(sandbox);
-  const tripMs = await timed(Number(values.trips), () => channel.request({ op: "x" }, { timeoutMs: 60_000 }));
-  const commandMs = await timed(20, () => exec(sandbox, { args: ["/bin/true"], timeoutMs: 60_000, outputBytesMax: 1000 }));
+  const tripMs = await timed(Number(values.trips), () =>
+    channel.request({ op: "x" }, { timeoutMs: 60_000 }),
+  );
+  const commandMs = await timed(20, () =>
+    exec(sandbox, { args: ["/bin/true"], timeoutMs: 60_000, outputBytesMax: 1000 }),
+  );
   return { engine, startMs, tripMs, commandMs, ...(await startMany(sandboxes, spec)) };
 }
 
 async function openEcho(sandbox: Sandbox): Promise<Channel> {
-  return new Channel(await sandbox.open({ args: ECHO }), { name: "echo", lineBytesMax: 2 ** 20, onStderr: () => undefined });
+  return new Channel(await sandbox.open({ args: ECHO }), {
+    name: "echo",
+    lineBytesMax: 2 ** 20,
+    onStderr: () => undefined,
+  });
 }
 
 async function timed(times: number, once: () => Promise<unknown>): Promise<number[]> {
@@ -107,13 +135,18 @@ async function timed(times: number, once: () => Promise<unknown>): Promise<numbe
 }
 
 /** All are asked for at once; each answers once and stays until the last has. */
-async function startMany(sandboxes: Sandboxes, spec: SandboxSpec): Promise<{ manyMs: number; manyFailed: number }> {
+async function startMany(
+  sandboxes: Sandboxes,
+  spec: SandboxSpec,
+): Promise<{ manyMs: number; manyFailed: number }> {
   const starts = new Starts({ atOnceMax: 4 * cpus().length, log, clock: () => performance.now() });
   const running: Sandbox[] = [];
   const startedAt = performance.now();
   const outcomes = await Promise.allSettled(
     Array.from({ length: Number(values.starts) }, async () => {
-      const sandbox = await starts.run(() => sandboxes.start({ ...spec, memoryBytes: 32 * 2 ** 20 }));
+      const sandbox = await starts.run(() =>
+        sandboxes.start({ ...spec, memoryBytes: 32 * 2 ** 20 }),
+      );
       running.push(sandbox);
       await (await openEcho(sandbox)).request({ op: "x" }, { timeoutMs: 120_000 });
     }),
@@ -126,11 +159,22 @@ async function startMany(sandboxes: Sandboxes, spec: SandboxSpec): Promise<{ man
 }
 
 function print(rows: readonly Measured[]): void {
-  const quantile = (sample: readonly number[], q: number) => [...sample].sort((a, b) => a - b)[Math.floor(q * (sample.length - 1))] ?? 0;
+  const quantile = (sample: readonly number[], q: number) =>
+    [...sample].sort((a, b) => a - b)[Math.floor(q * (sample.length - 1))] ?? 0;
   const pair = (sample: readonly number[], digits: number) =>
-    `${quantile(sample, 0.5).toFixed(digits)} / ${quantile(sample, 0.99).toFixed(digits)}`.padStart(20);
-  const heads = ["first answer ms", "round trip ms", "command ms", `${values.starts} starts s`, "failed"];
-  console.log(`${"p50 / p99".padEnd(12)}${heads.map((head, index) => head.padStart(index < 3 ? 20 : 12)).join("")}`);
+    `${quantile(sample, 0.5).toFixed(digits)} / ${quantile(sample, 0.99).toFixed(digits)}`.padStart(
+      20,
+    );
+  const heads = [
+    "first answer ms",
+    "round trip ms",
+    "command ms",
+    `${values.starts} starts s`,
+    "failed",
+  ];
+  console.log(
+    `${"p50 / p99".padEnd(12)}${heads.map((head, index) => head.padStart(index < 3 ? 20 : 12)).join("")}`,
+  );
   for (const { engine, startMs, tripMs, commandMs, manyMs, manyFailed } of rows) {
     const many = (manyMs / 1000).toFixed(1).padStart(12) + String(manyFailed).padStart(12);
     console.log(engine.padEnd(12) + pair(startMs, 0) + pair(tripMs, 3) + pair(commandMs, 1) + many);

@@ -40,13 +40,30 @@ interface Measured {
 
 const folder = mkdtempSync(join(tmpdir(), "matrix-bench-"));
 const prompts = join(folder, "prompts.json");
-const env = { ...process.env, PATH: `${PYTHON}:${process.env["PATH"]}`, TAU2_GOLD_PROMPTS: prompts };
+const env = {
+  ...process.env,
+  PATH: `${PYTHON}:${process.env["PATH"]}`,
+  TAU2_GOLD_PROMPTS: prompts,
+};
 try {
-  printHead(`tau2: ${expected} gold replays of ${domain} (${tasks} tasks, ${trials} trials)`, "300");
+  printHead(
+    `tau2: ${expected} gold replays of ${domain} (${tasks} tasks, ${trials} trials)`,
+    "300",
+  );
   writeFileSync(prompts, (await run(["python3", OTHERS, "prompts", domain])).stdout);
-  const server = Bun.spawn([MATRIX, "model", "serve", `replies=${import.meta.dir}/parts/tau2-gold.ts`, "--listen", "127.0.0.1:0"], {
-    ...{ env, stdout: "pipe", stderr: "ignore" },
-  });
+  const server = Bun.spawn(
+    [
+      MATRIX,
+      "model",
+      "serve",
+      `replies=${import.meta.dir}/parts/tau2-gold.ts`,
+      "--listen",
+      "127.0.0.1:0",
+    ],
+    {
+      ...{ env, stdout: "pipe", stderr: "ignore" },
+    },
+  );
   const url = new TextDecoder().decode((await server.stdout.getReader().read()).value).trim();
   const floor = await python(`floor, ${cores} processes`, "floor", [String(cores)]);
   const width = String(RUNNER_CONCURRENCY);
@@ -56,7 +73,9 @@ try {
     await python(`tau2's runner, ${width} threads`, "runner", [width]),
     await recipe(
       "matrix, served",
-      ["agent", "user"].map((name) => `models.${name}={ kind = "openai", base_url = "${url}", model = "gold" }`),
+      ["agent", "user"].map(
+        (name) => `models.${name}={ kind = "openai", base_url = "${url}", model = "gold" }`,
+      ),
     ),
     await python("tau2's runner, served", "runner", [width], [url]),
   ];
@@ -77,8 +96,22 @@ try {
   rmSync(folder, { recursive: true, force: true });
 }
 
-async function python(label: string, mode: "floor" | "runner", width: readonly string[], more: readonly string[] = []): Promise<Measured> {
-  const { stdout, ...spent } = await run(["python3", OTHERS, mode, domain, ...width, tasks, trials, ...more]);
+async function python(
+  label: string,
+  mode: "floor" | "runner",
+  width: readonly string[],
+  more: readonly string[] = [],
+): Promise<Measured> {
+  const { stdout, ...spent } = await run([
+    "python3",
+    OTHERS,
+    mode,
+    domain,
+    ...width,
+    tasks,
+    trials,
+    ...more,
+  ]);
   return { label, seconds: Number(stdout), ...spent };
 }
 
@@ -89,10 +122,28 @@ async function recipe(label: string, models: readonly string[]): Promise<Measure
   const sandboxes = ["tau2", "tau2-rewards"].flatMap((name) =>
     ["engine=process", "warm=1", "count=1"].map((s) => `sandboxes.${name}.${s}`),
   );
-  const command = [MATRIX, "drive", join(ROOT, "recipes/tau2-gold.toml"), "-o", output, "--json", "-q"];
-  const { stdout, ...spent } = await run([...command, "--limit", tasks, "--trials", trials, filter, ...sandboxes, ...models]);
+  const command = [
+    MATRIX,
+    "drive",
+    join(ROOT, "recipes/tau2-gold.toml"),
+    "-o",
+    output,
+    "--json",
+    "-q",
+  ];
+  const { stdout, ...spent } = await run([
+    ...command,
+    "--limit",
+    tasks,
+    "--trials",
+    trials,
+    filter,
+    ...sandboxes,
+    ...models,
+  ]);
   const { ok, score } = JSON.parse(stdout) as { ok: number; score: { mean: number } };
-  if (ok !== expected || score.mean !== 1) throw new Error(`not every gold replay was rewarded with 1: ${stdout}`);
+  if (ok !== expected || score.mean !== 1)
+    throw new Error(`not every gold replay was rewarded with 1: ${stdout}`);
   return { label, seconds: secondsOf(output), ...spent };
 }
 
@@ -107,8 +158,13 @@ function secondsOf(output: string): number {
     .trim()
     .split("\n")
     .map((line) => JSON.parse(line) as Timed);
-  const loads = records.map(({ history: [load] }) => Date.parse(load?.at ?? "") + (load?.run_ms ?? 0));
-  return (Math.max(...records.map(({ timing }) => Date.parse(timing.ended_at))) - Math.min(...loads)) / 1000;
+  const loads = records.map(
+    ({ history: [load] }) => Date.parse(load?.at ?? "") + (load?.run_ms ?? 0),
+  );
+  return (
+    (Math.max(...records.map(({ timing }) => Date.parse(timing.ended_at))) - Math.min(...loads)) /
+    1000
+  );
 }
 
 interface Ran {
@@ -127,11 +183,17 @@ async function run(command: readonly string[]): Promise<Ran> {
   const sampling = setInterval(() => {
     peakKb = Math.max(peakKb, treeKb(child.pid));
   }, SAMPLE_EVERY_MS);
-  const [stdout, stderr, code] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text(), child.exited]);
+  const [stdout, stderr, code] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ]);
   const wallSeconds = (performance.now() - began) / 1000;
   clearInterval(sampling);
   const { cpuMs } = addUsed(watch.stop().values());
-  console.error(`  ${wallSeconds.toFixed(0)} s, ${(cpuMs / 1000).toFixed(0)} s of CPU: ${command.slice(0, 4).join(" ")}`);
+  console.error(
+    `  ${wallSeconds.toFixed(0)} s, ${(cpuMs / 1000).toFixed(0)} s of CPU: ${command.slice(0, 4).join(" ")}`,
+  );
   if (code !== 0) throw new Error(`${command.join(" ")} ended with exit ${code}: ${stderr}`);
   return { stdout, wallSeconds, cpuSeconds: cpuMs / 1000, peakMb: peakKb / 1000 };
 }
@@ -143,7 +205,8 @@ function treeKb(root: number): number {
     const stat = read(`/proc/${name}/stat`);
     parents.set(Number(name), Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]));
   }
-  const isBelow = (pid: number): boolean => pid === root || (pid > 1 && isBelow(parents.get(pid) ?? 0));
+  const isBelow = (pid: number): boolean =>
+    pid === root || (pid > 1 && isBelow(parents.get(pid) ?? 0));
   const sizes = [...parents.keys()]
     .filter(isBelow)
     .map((pid) => Number(/^Pss:\s+(\d+)/m.exec(read(`/proc/${pid}/smaps_rollup`))?.[1] ?? 0));

@@ -13,18 +13,27 @@ import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 const ATTACHMENT_BYTES_MAX = 20 * 2 ** 20;
 
 /** Fails with `prompt_failed` on what is no image or audio. */
-export type Attach = (messages: readonly ChatMessage[], row: JsonObject) => Promise<readonly ChatMessage[]>;
+export type Attach = (
+  messages: readonly ChatMessage[],
+  row: JsonObject,
+) => Promise<readonly ChatMessage[]>;
 
 /** `sources` are CEL over `row`; null attaches nothing, a list several. Files must be in `folder`: a row may come from anywhere. */
 export function createAttach(sources: readonly string[], folder: string | null): Attach {
-  const expressions = sources.map((source): readonly [string, Expression] => [source, compileExpression(source)]);
+  const expressions = sources.map((source): readonly [string, Expression] => [
+    source,
+    compileExpression(source),
+  ]);
   return async (messages, row) => {
     const parts: ContentPart[] = [];
     for (const [source, expression] of expressions) {
       try {
-        for (const value of [expression({ row })].flat()) if (value !== null) parts.push(await partOf(value, folder));
+        for (const value of [expression({ row })].flat())
+          if (value !== null) parts.push(await partOf(value, folder));
       } catch (cause) {
-        throw new MatrixError("prompt_failed", `attachment ${source}: ${messageOf(cause)}`, { cause });
+        throw new MatrixError("prompt_failed", `attachment ${source}: ${messageOf(cause)}`, {
+          cause,
+        });
       }
     }
     return parts.length === 0 ? messages : withParts(messages, parts);
@@ -32,24 +41,39 @@ export function createAttach(sources: readonly string[], folder: string | null):
 }
 
 /** On the first message of the user, which is the prompt. */
-function withParts(messages: readonly ChatMessage[], parts: readonly ContentPart[]): readonly ChatMessage[] {
+function withParts(
+  messages: readonly ChatMessage[],
+  parts: readonly ContentPart[],
+): readonly ChatMessage[] {
   const index = messages.findIndex(({ role }) => role === "user");
   const prompt = messages[index];
-  if (typeof prompt?.content !== "string") throw new MatrixError("prompt_failed", "there is no prompt that attachments could stand beside");
-  return messages.with(index, { ...prompt, content: [{ type: "text", text: prompt.content }, ...parts] });
+  if (typeof prompt?.content !== "string")
+    throw new MatrixError(
+      "prompt_failed",
+      "there is no prompt that attachments could stand beside",
+    );
+  return messages.with(index, {
+    ...prompt,
+    content: [{ type: "text", text: prompt.content }, ...parts],
+  });
 }
 
 async function partOf(value: Json, folder: string | null): Promise<ContentPart> {
-  if (isJsonObject(value)) return partOf(value["bytes"] ?? value["path"] ?? value["url"] ?? false, folder);
-  if (typeof value !== "string") throw new Error(`found ${JSON.stringify(value)}; allowed: a path, a URL or base64`);
+  if (isJsonObject(value))
+    return partOf(value["bytes"] ?? value["path"] ?? value["url"] ?? false, folder);
+  if (typeof value !== "string")
+    throw new Error(`found ${JSON.stringify(value)}; allowed: a path, a URL or base64`);
   if (/^https?:/i.test(value)) return { type: "image_url", image_url: { url: value } };
   const [, data] = /^data:[^,]*;base64,(.*)$/s.exec(value) ?? [];
   const encoded = data ?? value;
   const bytes =
-    mediaOf(Buffer.from(encoded.slice(0, 64), "base64")) === null ? await readInside(value, folder) : Buffer.from(encoded, "base64");
+    mediaOf(Buffer.from(encoded.slice(0, 64), "base64")) === null
+      ? await readInside(value, folder)
+      : Buffer.from(encoded, "base64");
   if (bytes.length > ATTACHMENT_BYTES_MAX) throw tooLarge(bytes.length);
   const media = mediaOf(bytes);
-  if (media === null) throw new Error("it is neither a PNG, JPEG, GIF or WebP image nor WAV or MP3 audio");
+  if (media === null)
+    throw new Error("it is neither a PNG, JPEG, GIF or WebP image nor WAV or MP3 audio");
   const text = bytes.toString("base64");
   return media.kind === "image"
     ? { type: "image_url", image_url: { url: `data:image/${media.format};base64,${text}` } }
@@ -58,10 +82,12 @@ async function partOf(value: Json, folder: string | null): Promise<ContentPart> 
 
 async function readInside(path: string, folder: string | null): Promise<Buffer> {
   const shown = JSON.stringify(path.length > 80 ? `${path.slice(0, 80)}…` : path);
-  if (folder === null) throw new Error(`${shown} is no base64 of an image or audio; for paths, set attachment_folder`);
+  if (folder === null)
+    throw new Error(`${shown} is no base64 of an image or audio; for paths, set attachment_folder`);
   const file = await realpath(resolve(folder, path)).catch(() => null);
   if (file === null) throw new Error(`there is no file ${shown} in ${folder}`);
-  if (!file.startsWith((await realpath(folder)) + sep)) throw new Error(`${shown} leads out of ${folder}`);
+  if (!file.startsWith((await realpath(folder)) + sep))
+    throw new Error(`${shown} leads out of ${folder}`);
   const { size } = await stat(file);
   if (size > ATTACHMENT_BYTES_MAX) throw tooLarge(size);
   return readFile(file);
@@ -79,7 +105,8 @@ interface Media {
 
 /** By the first bytes: a file's name may lie. */
 function mediaOf(bytes: Buffer): Media | null {
-  const at = (offset: number, text: string) => bytes.subarray(offset, offset + text.length).equals(Buffer.from(text, "latin1"));
+  const at = (offset: number, text: string) =>
+    bytes.subarray(offset, offset + text.length).equals(Buffer.from(text, "latin1"));
   if (at(0, "\x89PNG\r\n\x1a\n")) return { kind: "image", format: "png" };
   if (at(0, "\xff\xd8\xff")) return { kind: "image", format: "jpeg" };
   if (at(0, "GIF8")) return { kind: "image", format: "gif" };

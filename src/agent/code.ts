@@ -25,7 +25,11 @@ export function createCodeAgent(path: string, exported: unknown, settings: JsonO
   const run = exported as CodeFunction;
   let checks = STEPS_CHECKED;
   const answer = (result: Json): AgentAnswer => {
-    if (result === undefined) throw new MatrixError("agent_failed", `${path} returned undefined; return JSON, or null for nothing`);
+    if (result === undefined)
+      throw new MatrixError(
+        "agent_failed",
+        `${path} returned undefined; return JSON, or null for nothing`,
+      );
     if (checks > 0) {
       checks--;
       assertJson(result, path, "result");
@@ -68,7 +72,11 @@ class Context implements CodeContext {
 }
 
 function isThenable(value: unknown): value is Promise<Json> {
-  return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    typeof (value as { then?: unknown }).then === "function"
+  );
 }
 
 function rethrow(cause: unknown): never {
@@ -76,21 +84,37 @@ function rethrow(cause: unknown): never {
 }
 
 function agentFailed(cause: unknown): MatrixError {
-  return cause instanceof MatrixError ? cause : new MatrixError("agent_failed", messageOf(cause), { cause });
+  return cause instanceof MatrixError
+    ? cause
+    : new MatrixError("agent_failed", messageOf(cause), { cause });
 }
 
 /** Fails with the path of the first part that JSON cannot carry. */
 function assertJson(value: unknown, module: string, path: string): void {
   const type = typeof value;
-  if (value === null || type === "string" || type === "boolean" || (type === "number" && Number.isFinite(value))) return;
-  const plain = Array.isArray(value) || (type === "object" && [Object.prototype, null].includes(Object.getPrototypeOf(value)));
-  if (!plain) throw new MatrixError("agent_failed", `${module}: ${path} is ${describe(value)}, which JSON cannot carry`);
+  if (
+    value === null ||
+    type === "string" ||
+    type === "boolean" ||
+    (type === "number" && Number.isFinite(value))
+  )
+    return;
+  const plain =
+    Array.isArray(value) ||
+    (type === "object" && [Object.prototype, null].includes(Object.getPrototypeOf(value)));
+  if (!plain)
+    throw new MatrixError(
+      "agent_failed",
+      `${module}: ${path} is ${describe(value)}, which JSON cannot carry`,
+    );
   for (const [key, part] of Object.entries(value as object)) {
-    if (part !== undefined) assertJson(part, module, Array.isArray(value) ? `${path}[${key}]` : `${path}.${key}`);
+    if (part !== undefined)
+      assertJson(part, module, Array.isArray(value) ? `${path}[${key}]` : `${path}.${key}`);
   }
 }
 
 function describe(value: unknown): string {
-  if (typeof value !== "object" || value === null) return typeof value === "number" ? String(value) : typeof value;
+  if (typeof value !== "object" || value === null)
+    return typeof value === "number" ? String(value) : typeof value;
   return `a ${value.constructor?.name ?? "object"}`;
 }

@@ -9,7 +9,11 @@ import type { Hop } from "../task/task.ts";
 /** What was said holds no attachments: those are the row's. */
 type SpokenMessage = ChatMessage & { readonly content: string | null };
 
-export function conversationOf(history: readonly Hop[], role: string, members: ReadonlySet<string>): ChatMessage[] {
+export function conversationOf(
+  history: readonly Hop[],
+  role: string,
+  members: ReadonlySet<string>,
+): ChatMessage[] {
   const messages: ChatMessage[] = [];
   for (const hop of history) {
     if (members.has(hop.role)) messages.push(...messagesOf(hop, hop.role === role));
@@ -23,7 +27,10 @@ export function mergeNeighbours(messages: readonly ChatMessage[]): ChatMessage[]
   for (const message of messages) {
     const last = merged.at(-1);
     if (last !== undefined && last.role === message.role && isPlain(last) && isPlain(message)) {
-      merged[merged.length - 1] = { role: last.role, content: `${last.content}\n\n${message.content}` };
+      merged[merged.length - 1] = {
+        role: last.role,
+        content: `${last.content}\n\n${message.content}`,
+      };
     } else merged.push(message);
   }
   return merged;
@@ -37,7 +44,13 @@ export function messagesOf({ result }: Hop, own: boolean): SpokenMessage[] {
   const said = { role: "assistant" as const, content: chatContent(result) };
   const calls = isJsonObject(result) ? result["tool_calls"] : undefined;
   if (!isJsonObject(result) || !Array.isArray(calls) || calls.length === 0) return [said];
-  return [{ ...said, tool_calls: calls as NonNullable<ChatMessage["tool_calls"]>, ...reasoningOf(result) }];
+  return [
+    {
+      ...said,
+      tool_calls: calls as NonNullable<ChatMessage["tool_calls"]>,
+      ...reasoningOf(result),
+    },
+  ];
 }
 
 /**
@@ -45,13 +58,22 @@ export function messagesOf({ result }: Hop, own: boolean): SpokenMessage[] {
  * mode": left out there, it is an error; of other answers it is no part of the context). Names differ by endpoint.
  */
 function reasoningOf({ reasoning_content, reasoning }: JsonObject): JsonObject {
-  return { ...(reasoning_content === undefined ? {} : { reasoning_content }), ...(reasoning === undefined ? {} : { reasoning }) };
+  return {
+    ...(reasoning_content === undefined ? {} : { reasoning_content }),
+    ...(reasoning === undefined ? {} : { reasoning }),
+  };
 }
 
 function isToolMessage(value: Json): value is Json & SpokenMessage {
-  return isJsonObject(value) && value["role"] === "tool" && typeof value["tool_call_id"] === "string";
+  return (
+    isJsonObject(value) && value["role"] === "tool" && typeof value["tool_call_id"] === "string"
+  );
 }
 
 function isPlain(message: ChatMessage): boolean {
-  return message.role !== "tool" && message.tool_calls === undefined && typeof message.content === "string";
+  return (
+    message.role !== "tool" &&
+    message.tool_calls === undefined &&
+    typeof message.content === "string"
+  );
 }

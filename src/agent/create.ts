@@ -33,19 +33,32 @@ export interface AgentParts {
   readonly loadModule: (path: string) => Promise<Record<string, unknown>>;
 }
 
-export async function createAgent(name: string, config: RoleConfig, parts: AgentParts): Promise<CreatedAgent> {
+export async function createAgent(
+  name: string,
+  config: RoleConfig,
+  parts: AgentParts,
+): Promise<CreatedAgent> {
   if (config.agent === "llm") return createLlm(name, config, parts);
   if (config.agent === "language") {
-    return { agent: await under(`roles.${name}.with`, () => createLanguageAgent(config.with)), render: null };
+    return {
+      agent: await under(`roles.${name}.with`, () => createLanguageAgent(config.with)),
+      render: null,
+    };
   }
-  if (config.sandbox !== undefined) return { agent: createInSandbox(name, config, parts), render: null };
+  if (config.sandbox !== undefined)
+    return { agent: createInSandbox(name, config, parts), render: null };
   const module = await parts.loadModule(config.agent);
   return { agent: createCodeAgent(config.agent, module["default"], config.with), render: null };
 }
 
 /** A template's compiled form, from its file or its text. */
-export async function loadTemplate(source: TemplateSource, name: string): Promise<CompiledTemplate> {
-  return typeof source === "string" ? compileTemplate(await readText(source), source) : compileTemplate(source.text, name);
+export async function loadTemplate(
+  source: TemplateSource,
+  name: string,
+): Promise<CompiledTemplate> {
+  return typeof source === "string"
+    ? compileTemplate(await readText(source), source)
+    : compileTemplate(source.text, name);
 }
 
 function createInSandbox(name: string, config: RoleConfig, { inSandbox }: AgentParts): Agent {
@@ -54,7 +67,11 @@ function createInSandbox(name: string, config: RoleConfig, { inSandbox }: AgentP
   return config.agent === "exec" ? createExecAgent(role) : createSandboxedAgent(role);
 }
 
-async function createLlm(name: string, config: RoleConfig, { models, orchestrator, loadModule }: AgentParts): Promise<CreatedAgent> {
+async function createLlm(
+  name: string,
+  config: RoleConfig,
+  { models, orchestrator, loadModule }: AgentParts,
+): Promise<CreatedAgent> {
   const model = models.get(config.model ?? "");
   if (model === undefined) throw new MatrixError("recipe_invalid", `roles.${name} has no model`);
   const { system, prompt, tools, schema, request, attachments, attachment_folder: folder } = config;
@@ -62,15 +79,27 @@ async function createLlm(name: string, config: RoleConfig, { models, orchestrato
   const role: LlmRole = {
     name,
     model,
-    system: system === undefined ? null : await under(key("system"), () => loadTemplate(system, key("system"))),
-    prompt: prompt === undefined ? null : await under(key("prompt"), () => loadTemplate(prompt, key("prompt"))),
+    system:
+      system === undefined
+        ? null
+        : await under(key("system"), () => loadTemplate(system, key("system"))),
+    prompt:
+      prompt === undefined
+        ? null
+        : await under(key("prompt"), () => loadTemplate(prompt, key("prompt"))),
     conversation: new Set(config.conversation ?? defaultConversation(name, orchestrator)),
     sampling: config.sampling,
     accepts: new Set(config.accepts),
     tools: tools === undefined ? null : await under(key("tools"), () => readTools(tools)),
     attach: attachments === undefined ? null : createAttach(attachments, folder ?? null),
-    schema: schema === undefined ? null : await under(key("schema"), async () => createAnswerSchema(await readSchema(schema))),
-    request: request === undefined ? null : createRequestWriter(request, (await loadModule(request))["default"], config.with),
+    schema:
+      schema === undefined
+        ? null
+        : await under(key("schema"), async () => createAnswerSchema(await readSchema(schema))),
+    request:
+      request === undefined
+        ? null
+        : createRequestWriter(request, (await loadModule(request))["default"], config.with),
   };
   return { agent: createLlmAgent(role), render: (task) => renderRequest(role, task).messages };
 }
@@ -81,15 +110,23 @@ async function under<T>(key: string, make: () => Promise<T>): Promise<T> {
     return await make();
   } catch (thrown) {
     if (!(thrown instanceof MatrixError) || thrown.problems.length > 0) throw thrown;
-    throw new MatrixError(thrown.code, thrown.message, { cause: thrown, problems: [{ key, message: thrown.message }] });
+    throw new MatrixError(thrown.code, thrown.message, {
+      cause: thrown,
+      problems: [{ key, message: thrown.message }],
+    });
   }
 }
 
 /** In a pattern with turns, whoever takes turns sees the turns. */
-export function defaultConversation(name: string, orchestrator: OrchestratorConfig): readonly string[] {
+export function defaultConversation(
+  name: string,
+  orchestrator: OrchestratorConfig,
+): readonly string[] {
   if (!("pattern" in orchestrator)) return [];
-  if (orchestrator.pattern === "dialogue") return orchestrator.speakers.includes(name) ? orchestrator.speakers : [];
-  if (orchestrator.pattern === "tool-loop") return orchestrator.speaker === name ? [orchestrator.speaker, orchestrator.tools] : [];
+  if (orchestrator.pattern === "dialogue")
+    return orchestrator.speakers.includes(name) ? orchestrator.speakers : [];
+  if (orchestrator.pattern === "tool-loop")
+    return orchestrator.speaker === name ? [orchestrator.speaker, orchestrator.tools] : [];
   return [];
 }
 
@@ -97,13 +134,18 @@ export function defaultConversation(name: string, orchestrator: OrchestratorConf
 export async function readTools(path: string): Promise<readonly JsonObject[]> {
   const tools = await readJson(path);
   if (Array.isArray(tools) && tools.every(isJsonObject)) return tools;
-  throw new MatrixError("recipe_invalid", `${path} is no list of tools`, { hint: 'a JSON list of {"type": "function", "function": {…}}' });
+  throw new MatrixError("recipe_invalid", `${path} is no list of tools`, {
+    hint: 'a JSON list of {"type": "function", "function": {…}}',
+  });
 }
 
 async function readSchema(source: string | JsonObject): Promise<JsonObject> {
   const schema = typeof source === "string" ? await readJson(source) : source;
   if (isJsonObject(schema)) return schema;
-  throw new MatrixError("recipe_invalid", `${String(source)} is no JSON schema: it must hold an object`);
+  throw new MatrixError(
+    "recipe_invalid",
+    `${String(source)} is no JSON schema: it must hold an object`,
+  );
 }
 
 async function readJson(path: string): Promise<Json> {

@@ -8,7 +8,15 @@ import * as v from "valibot";
 import { MatrixError } from "../error.ts";
 import { parseDuration } from "../recipe/unit.ts";
 import { type ExecOutcome, exec } from "../sandbox/exec.ts";
-import { type Change, compareSnapshots, download, type FileOptions, type Snapshot, takeSnapshot, upload } from "../sandbox/files.ts";
+import {
+  type Change,
+  compareSnapshots,
+  download,
+  type FileOptions,
+  type Snapshot,
+  takeSnapshot,
+  upload,
+} from "../sandbox/files.ts";
 import type { Place } from "../sandbox/pool.ts";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import type { Task } from "../task/task.ts";
@@ -21,18 +29,29 @@ const OUTPUT_BYTES_MAX = 64 * 2 ** 20;
 const FILE_BYTES_MAX = 16 * 2 ** 20;
 
 /** Text, or bytes in base64. */
-const content = v.union([v.string(), v.strictObject({ base64: v.string() })], 'text, or { base64 = "…" }');
+const content = v.union(
+  [v.string(), v.strictObject({ base64: v.string() })],
+  'text, or { base64 = "…" }',
+);
 const execRequest = v.strictObject({
   /** Written first, by path from the working directory. */
   files: v.optional(v.record(v.string(), content), {}),
   /** A line for the shell, or a program and its arguments. */
-  command: v.optional(v.union([v.string(), v.array(v.string())], "a line for the shell, or a program and its arguments")),
+  command: v.optional(
+    v.union(
+      [v.string(), v.array(v.string())],
+      "a line for the shell, or a program and its arguments",
+    ),
+  ),
   stdin: v.optional(v.string(), ""),
   cwd: v.optional(v.string()),
   env: v.optional(v.record(v.string(), v.string()), {}),
   /** A duration; at most the sandbox's timeout. */
   timeout: v.optional(v.string()),
-  output_bytes: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(OUTPUT_BYTES_MAX)), OUTPUT_BYTES),
+  output_bytes: v.optional(
+    v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(OUTPUT_BYTES_MAX)),
+    OUTPUT_BYTES,
+  ),
   /** Read last, by path. */
   download: v.optional(v.array(v.string()), []),
   /** Whether to say which files of the working directory changed since the task's first call. */
@@ -51,7 +70,10 @@ export function createExecAgent(role: SandboxedRole): Agent {
         .call(
           callerOf(task, role.neighbours),
           digestOf({ asked: asked as readonly JsonObject[] }),
-          (place) => (calls === null ? work.do(place, asked[0] as ExecRequest, signal) : work.answer(place, calls, signal)),
+          (place) =>
+            calls === null
+              ? work.do(place, asked[0] as ExecRequest, signal)
+              : work.answer(place, calls, signal),
           signal,
         );
       return { result };
@@ -71,30 +93,50 @@ class Work {
   async do(place: Place, request: ExecRequest, signal: AbortSignal): Promise<JsonObject> {
     const limits = { timeoutMs: this.#timeoutMs(request.timeout), signal };
     const before = request.changes ? await this.#snapshotOf(place, limits) : null;
-    for (const [path, text] of Object.entries(request.files)) await upload(place.sandbox, path, bytesOf(text), limits);
-    const outcome = request.command === undefined ? {} : outcomeOf(await this.#run(place, request, request.command, limits));
+    for (const [path, text] of Object.entries(request.files))
+      await upload(place.sandbox, path, bytesOf(text), limits);
+    const outcome =
+      request.command === undefined
+        ? {}
+        : outcomeOf(await this.#run(place, request, request.command, limits));
     const files: Record<string, Json> = {};
-    for (const path of request.download) files[path] = textOf(await download(place.sandbox, path, FILE_BYTES_MAX, limits));
+    for (const path of request.download)
+      files[path] = textOf(await download(place.sandbox, path, FILE_BYTES_MAX, limits));
     const changes = before === null ? null : await this.#changesSince(place, before, limits);
-    return { ...outcome, ...(request.download.length === 0 ? {} : { files }), ...(changes === null ? {} : { changes }) };
+    return {
+      ...outcome,
+      ...(request.download.length === 0 ? {} : { files }),
+      ...(changes === null ? {} : { changes }),
+    };
   }
 
   /** Each call as a tool message, in order. What a model got wrong is told to it. */
   async answer(place: Place, calls: readonly ToolCall[], signal: AbortSignal): Promise<Json> {
     const messages: JsonObject[] = [];
-    for (const call of calls) messages.push({ role: "tool", tool_call_id: call.id, content: await this.#answerOne(place, call, signal) });
+    for (const call of calls)
+      messages.push({
+        role: "tool",
+        tool_call_id: call.id,
+        content: await this.#answerOne(place, call, signal),
+      });
     return messages;
   }
 
-  async #answerOne(place: Place, { name, arguments: text }: ToolCall, signal: AbortSignal): Promise<string> {
+  async #answerOne(
+    place: Place,
+    { name, arguments: text }: ToolCall,
+    signal: AbortSignal,
+  ): Promise<string> {
     try {
       const given: unknown = JSON.parse(text === "" ? "{}" : text);
       if (!isJsonObject(given)) return "Error: the arguments are no JSON object";
       return await this.#tool(place, name, given, signal);
     } catch (thrown) {
-      if (thrown instanceof SyntaxError) return `Error: the arguments are no JSON: ${thrown.message}`;
+      if (thrown instanceof SyntaxError)
+        return `Error: the arguments are no JSON: ${thrown.message}`;
       // A file that is not there is the model's affair; a sandbox that is not there is not.
-      if (thrown instanceof MatrixError && thrown.code === "agent_failed") return `Error: ${thrown.message}`;
+      if (thrown instanceof MatrixError && thrown.code === "agent_failed")
+        return `Error: ${thrown.message}`;
       throw thrown;
     }
   }
@@ -104,11 +146,26 @@ class Work {
     const settings = this.#role.config.with;
     switch (name) {
       case "run":
-        return JSON.stringify(await this.do(place, parseRequest({ ...settings, ...given }), signal));
+        return JSON.stringify(
+          await this.do(place, parseRequest({ ...settings, ...given }), signal),
+        );
       case "read_file":
-        return JSON.stringify(await this.do(place, parseRequest({ ...rest, download: [textFrom(path, "path")] }), signal));
+        return JSON.stringify(
+          await this.do(
+            place,
+            parseRequest({ ...rest, download: [textFrom(path, "path")] }),
+            signal,
+          ),
+        );
       case "write_file":
-        await this.do(place, parseRequest({ ...rest, files: { [textFrom(path, "path")]: textFrom(written, "content") } }), signal);
+        await this.do(
+          place,
+          parseRequest({
+            ...rest,
+            files: { [textFrom(path, "path")]: textFrom(written, "content") },
+          }),
+          signal,
+        );
         return "ok";
       case "changes":
         return JSON.stringify(await this.do(place, parseRequest({ changes: true }), signal));
@@ -117,7 +174,12 @@ class Work {
     }
   }
 
-  #run(place: Place, request: ExecRequest, command: string | readonly string[], limits: FileOptions): Promise<ExecOutcome> {
+  #run(
+    place: Place,
+    request: ExecRequest,
+    command: string | readonly string[],
+    limits: FileOptions,
+  ): Promise<ExecOutcome> {
     const { cwd, env, stdin, output_bytes: outputBytesMax } = request;
     const args = typeof command === "string" ? ["/bin/sh", "-c", command] : command;
     const given = { args, env, stdin: Buffer.from(stdin), outputBytesMax, ...limits };
@@ -127,7 +189,8 @@ class Work {
   #timeoutMs(wanted: string | undefined): number {
     if (wanted === undefined) return this.#role.timeoutMs;
     const ms = parseDuration(wanted);
-    if (ms === null) throw new MatrixError("agent_failed", `timeout "${wanted}" is no duration such as "90s"`);
+    if (ms === null)
+      throw new MatrixError("agent_failed", `timeout "${wanted}" is no duration such as "90s"`);
     return Math.min(ms, this.#role.timeoutMs);
   }
 
@@ -141,8 +204,15 @@ class Work {
     return snapshot;
   }
 
-  async #changesSince({ sandbox }: Place, before: Snapshot, limits: FileOptions): Promise<readonly JsonObject[]> {
-    const changes: readonly Change[] = compareSnapshots(before, await takeSnapshot(sandbox, ".", limits));
+  async #changesSince(
+    { sandbox }: Place,
+    before: Snapshot,
+    limits: FileOptions,
+  ): Promise<readonly JsonObject[]> {
+    const changes: readonly Change[] = compareSnapshots(
+      before,
+      await takeSnapshot(sandbox, ".", limits),
+    );
     return changes.map(({ path, change }) => ({ path, change }));
   }
 }
@@ -162,7 +232,11 @@ function toolCallsOf({ history }: Task): readonly ToolCall[] | null {
   return calls.map((call: Json) => {
     const { id, function: called } = isJsonObject(call) ? call : {};
     const { name, arguments: text } = isJsonObject(called) ? called : {};
-    return { id: String(id), name: String(name), arguments: typeof text === "string" ? text : JSON.stringify(text ?? {}) };
+    return {
+      id: String(id),
+      name: String(name),
+      arguments: typeof text === "string" ? text : JSON.stringify(text ?? {}),
+    };
   });
 }
 
@@ -174,11 +248,23 @@ function requestOf({ state }: Task, settings: JsonObject): ExecRequest {
 function parseRequest(value: JsonObject): ExecRequest {
   const parsed = v.safeParse(execRequest, value);
   if (parsed.success) return parsed.output;
-  const problems = parsed.issues.map((issue) => `${issue.path?.map(({ key }) => String(key)).join(".") ?? ""}: ${issue.message}`);
-  throw new MatrixError("agent_failed", `what is asked of the exec agent is not sound: ${problems.join("; ")}`);
+  const problems = parsed.issues.map(
+    (issue) => `${issue.path?.map(({ key }) => String(key)).join(".") ?? ""}: ${issue.message}`,
+  );
+  throw new MatrixError(
+    "agent_failed",
+    `what is asked of the exec agent is not sound: ${problems.join("; ")}`,
+  );
 }
 
-function outcomeOf({ ending, exitCode, stdout, stderr, droppedBytes, durationMs }: ExecOutcome): JsonObject {
+function outcomeOf({
+  ending,
+  exitCode,
+  stdout,
+  stderr,
+  droppedBytes,
+  durationMs,
+}: ExecOutcome): JsonObject {
   return {
     ending,
     exit_code: exitCode,

@@ -18,7 +18,10 @@ type Detect = (text: string) => string;
 export async function createLanguageAgent(settings: JsonObject): Promise<Agent> {
   const { text: source = TEXT, ...unknown } = settings;
   if (typeof source !== "string" || Object.keys(unknown).length > 0) {
-    throw new MatrixError("recipe_invalid", `a language agent reads one setting, text: an expression such as "${TEXT}"`);
+    throw new MatrixError(
+      "recipe_invalid",
+      `a language agent reads one setting, text: an expression such as "${TEXT}"`,
+    );
   }
   const textOf = compileExpression(source);
   // Loaded where a recipe asks for it. On windows this long the smallest profiles judge as the largest do, at a fifth of the size.
@@ -37,10 +40,15 @@ function textIn(source: string, evaluate: () => Json): string {
   try {
     text = evaluate();
   } catch (cause) {
-    throw new MatrixError("agent_failed", `the language agent has no text: ${messageOf(cause)}`, { cause });
+    throw new MatrixError("agent_failed", `the language agent has no text: ${messageOf(cause)}`, {
+      cause,
+    });
   }
   if (typeof text === "string") return text;
-  throw new MatrixError("agent_failed", `the language agent needs a text: ${source} is ${JSON.stringify(text)}`);
+  throw new MatrixError(
+    "agent_failed",
+    `the language agent needs a text: ${source} is ${JSON.stringify(text)}`,
+  );
 }
 
 /** The language of most windows; null for a text without words. */

@@ -2,8 +2,8 @@
 // is checked and, when it does not fit, asked for once more.
 
 import type { ChatAnswer, ChatMessage, ChatRequest, Model } from "../model/contract.ts";
-import { addUsage } from "../model/site.ts";
 import { unansweredOf } from "../model/endpoint/stops.ts";
+import { addUsage } from "../model/site.ts";
 import { hopCount } from "../task/encoded.ts";
 import type { JsonObject } from "../task/json.ts";
 import { deriveSeed } from "../task/seed.ts";
@@ -43,11 +43,19 @@ export function createLlmAgent(role: LlmRole): Agent {
 /** What the role's model is sent for a task as it stands. */
 export function renderRequest(role: Omit<LlmRole, "model">, task: Task): ModelRequest {
   const written = role.request?.(task);
-  if (written !== undefined) return { ...written, sampling: { ...written.sampling, ...role.sampling } };
-  return { messages: renderMessages(role, task), sampling: role.sampling, ...(role.tools === null ? {} : { tools: role.tools }) };
+  if (written !== undefined)
+    return { ...written, sampling: { ...written.sampling, ...role.sampling } };
+  return {
+    messages: renderMessages(role, task),
+    sampling: role.sampling,
+    ...(role.tools === null ? {} : { tools: role.tools }),
+  };
 }
 
-function renderMessages(role: Pick<LlmRole, "name" | "system" | "prompt" | "conversation">, task: Task): ChatMessage[] {
+function renderMessages(
+  role: Pick<LlmRole, "name" | "system" | "prompt" | "conversation">,
+  task: Task,
+): ChatMessage[] {
   const variables = {
     row: task.row,
     state: task.state,
@@ -60,7 +68,10 @@ function renderMessages(role: Pick<LlmRole, "name" | "system" | "prompt" | "conv
   const messages: ChatMessage[] = [];
   if (role.system !== null) messages.push({ role: "system", content: role.system(variables) });
   if (role.prompt !== null) messages.push({ role: "user", content: role.prompt(variables) });
-  return mergeNeighbours([...messages, ...conversationOf(task.history, role.name, role.conversation)]);
+  return mergeNeighbours([
+    ...messages,
+    ...conversationOf(task.history, role.name, role.conversation),
+  ]);
 }
 
 async function ask(role: LlmRole, task: Task, signal: AbortSignal): Promise<AgentAnswer> {
@@ -68,7 +79,8 @@ async function ask(role: LlmRole, task: Task, signal: AbortSignal): Promise<Agen
   const request: ChatRequest = {
     sampling: role.sampling,
     ...written,
-    messages: role.attach === null ? written.messages : await role.attach(written.messages, task.row),
+    messages:
+      role.attach === null ? written.messages : await role.attach(written.messages, task.row),
     seed: deriveSeed(task.seed, role.name, hopCount(task)) % SEED_MODULUS,
     ...(role.schema === null ? {} : { schema: role.schema.definition }),
     origin: {
@@ -104,7 +116,10 @@ async function askWithSchema(
   const repair: ChatMessage[] = [
     ...request.messages,
     { role: "assistant", content: first.message.content ?? "" },
-    { role: "user", content: `That answer does not fit the schema: ${checked.problem}. Answer again, with the JSON alone.` },
+    {
+      role: "user",
+      content: `That answer does not fit the schema: ${checked.problem}. Answer again, with the JSON alone.`,
+    },
   ];
   const again = await role.model.chat({ ...request, messages: repair }, signal);
   const second = { ...again, usage: addUsage(first.usage, again.usage) };
@@ -115,14 +130,23 @@ async function askWithSchema(
 }
 
 /** What ended an answer stays with it, unless that is the usual. */
-function answerOf(model: Model, answer: ChatAnswer, stop: Unanswered | null, more: JsonObject = {}): AgentAnswer {
+function answerOf(
+  model: Model,
+  answer: ChatAnswer,
+  stop: Unanswered | null,
+  more: JsonObject = {},
+): AgentAnswer {
   const { message, finishReason, simulated = false, usage } = answer;
   const cost = model.costOf(usage);
   return {
     model: simulated ? `simulated:${model.id}` : model.id,
     usage,
     ...(cost === undefined ? {} : { cost }),
-    result: { ...message, ...more, ...(USUAL_ENDS.has(finishReason) ? {} : { finish_reason: finishReason }) },
+    result: {
+      ...message,
+      ...more,
+      ...(USUAL_ENDS.has(finishReason) ? {} : { finish_reason: finishReason }),
+    },
     ...(stop === null ? {} : { stop }),
   };
 }

@@ -30,7 +30,11 @@ export class Recordings {
 
   #answer(role: string, accepts: ReadonlySet<string>, task: Task): AgentAnswer {
     const hop = this.#byRow.get(task.row)?.next(role, task) ?? null;
-    if (hop === null) throw new MatrixError("not_recorded", `the record has no further answer of ${role}: the task went on past it`);
+    if (hop === null)
+      throw new MatrixError(
+        "not_recorded",
+        `the record has no further answer of ${role}: the task went on past it`,
+      );
     const { model, usage, cost, result } = hop;
     const stop = unansweredIn(result);
     return {
@@ -47,7 +51,10 @@ export class Recordings {
 function unansweredIn(result: Json): Unanswered | null {
   if (!isJsonObject(result)) return null;
   const { finish_reason: finishReason } = result;
-  return unansweredOf({ message: result as ChatAnswer["message"], finishReason: typeof finishReason === "string" ? finishReason : "stop" });
+  return unansweredOf({
+    message: result as ChatAnswer["message"],
+    finishReason: typeof finishReason === "string" ? finishReason : "stop",
+  });
 }
 
 class Recording {
@@ -67,7 +74,8 @@ class Recording {
     this.#attempt = task.attempt;
     const branch = task.branch === undefined ? undefined : this.#branchOf(task);
     const place = `${branch ?? ""}/${role}`;
-    const isNext = (hop: Hop, index: number) => index >= (this.#next.get(place) ?? 0) && hop.role === role && hop.branch === branch;
+    const isNext = (hop: Hop, index: number) =>
+      index >= (this.#next.get(place) ?? 0) && hop.role === role && hop.branch === branch;
     const index = this.#history.findIndex(isNext);
     if (index === -1) return null;
     this.#next.set(place, index + 1);
@@ -77,7 +85,8 @@ class Recording {
   /** A branch is known by its seed. Of one that is not in the record there is no hop. */
   #branchOf({ seed }: Task): number {
     const last = Math.max(-1, ...this.#history.map(({ branch = -1 }) => branch));
-    for (let index = 0; index <= last; index++) if (branchSeed(this.#seed, index) === seed) return index;
+    for (let index = 0; index <= last; index++)
+      if (branchSeed(this.#seed, index) === seed) return index;
     return -1;
   }
 }

@@ -21,7 +21,11 @@ export interface RequestContext<S = JsonObject> {
 export type RequestWriter = (task: Task) => ModelRequest;
 
 /** Fails with `module_invalid`; the writer fails with `prompt_failed`. */
-export function createRequestWriter(path: string, exported: unknown, settings: JsonObject): RequestWriter {
+export function createRequestWriter(
+  path: string,
+  exported: unknown,
+  settings: JsonObject,
+): RequestWriter {
   if (typeof exported !== "function")
     throw new MatrixError("module_invalid", `${path} does not export a request`, {
       hint: "export default request((task, { settings }) => ({ messages: […], tools: […] }))",
@@ -34,7 +38,8 @@ export function createRequestWriter(path: string, exported: unknown, settings: J
     } catch (cause) {
       throw new MatrixError("prompt_failed", `${path}: ${messageOf(cause)}`, { cause });
     }
-    if (isJsonObject(written) && Array.isArray(written["messages"])) return written as unknown as ModelRequest;
+    if (isJsonObject(written) && Array.isArray(written["messages"]))
+      return written as unknown as ModelRequest;
     throw new MatrixError("prompt_failed", `${path} did not return { messages: […] }`);
   };
 }

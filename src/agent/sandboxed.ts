@@ -35,7 +35,11 @@ export function createSandboxedAgent(role: SandboxedRole): Agent {
   const { config, timeoutMs } = role;
   return {
     run: async (task, { signal }) => {
-      const body: JsonObject = { op: "step", task: taskOf(task, config.history), settings: config.with };
+      const body: JsonObject = {
+        op: "step",
+        task: taskOf(task, config.history),
+        settings: config.with,
+      };
       const reply = await role.pool().call(
         callerOf(task, role.neighbours),
         digestOf(body),
@@ -46,7 +50,11 @@ export function createSandboxedAgent(role: SandboxedRole): Agent {
         },
         signal,
       );
-      if (!reply.ok) throw new MatrixError("agent_failed", `${programOf(config)}: ${reply.kind}: ${reply.message}`);
+      if (!reply.ok)
+        throw new MatrixError(
+          "agent_failed",
+          `${programOf(config)}: ${reply.kind}: ${reply.message}`,
+        );
       return { result: reply.result };
     },
   };
@@ -55,7 +63,13 @@ export function createSandboxedAgent(role: SandboxedRole): Agent {
 /** Whose call a step is, to a sandbox that several roles share. */
 export function callerOf(task: Task, neighbours: ReadonlySet<string>): Caller {
   const { rowId, trial, attempt } = task;
-  return { rowId, trial, attempt, hop: hopCount(task), continues: task.history.some(({ role }) => neighbours.has(role)) };
+  return {
+    rowId,
+    trial,
+    attempt,
+    hop: hopCount(task),
+    continues: task.history.some(({ role }) => neighbours.has(role)),
+  };
 }
 
 export function digestOf(body: JsonObject): string {
@@ -66,8 +80,17 @@ export function digestOf(body: JsonObject): string {
 export function agentMounts({ roles, sandboxes }: Recipe): ReadonlyMap<string, readonly Mount[]> {
   const mounts = new Map<string, readonly Mount[]>();
   for (const [name, { agent, sandbox }] of Object.entries(roles)) {
-    if (sandbox === undefined || agent === "exec" || agent === "process" || sandboxes[sandbox]?.engine === "process") continue;
-    mounts.set(sandbox, [...(mounts.get(sandbox) ?? []), { source: dirname(agent), target: folderOf(name), writable: false }]);
+    if (
+      sandbox === undefined ||
+      agent === "exec" ||
+      agent === "process" ||
+      sandboxes[sandbox]?.engine === "process"
+    )
+      continue;
+    mounts.set(sandbox, [
+      ...(mounts.get(sandbox) ?? []),
+      { source: dirname(agent), target: folderOf(name), writable: false },
+    ]);
   }
   return mounts;
 }
@@ -80,7 +103,9 @@ export function roleInSandbox(
   poolOf: (sandbox: string) => SandboxPool,
 ): SandboxedRole {
   const { sandbox = "" } = config;
-  const neighbours = new Set(Object.keys(roles).filter((other) => roles[other]?.sandbox === sandbox));
+  const neighbours = new Set(
+    Object.keys(roles).filter((other) => roles[other]?.sandbox === sandbox),
+  );
   const timeoutMs = sandboxes[sandbox]?.timeout ?? config.timeout;
   // A program without a sandbox of its own is at home where matrix is.
   const cwd = isOfRole(sandbox) ? process.cwd() : null;
@@ -92,11 +117,15 @@ function folderOf(role: string): string {
 }
 
 function commandOf({ name, config, cwd }: SandboxedRole, sandbox: Sandbox): Command {
-  const path = sandbox.engine === "process" ? config.agent : `${folderOf(name)}/${basename(config.agent)}`;
+  const path =
+    sandbox.engine === "process" ? config.agent : `${folderOf(name)}/${basename(config.agent)}`;
   const args = config.command ?? [...(interpreterOf(config.agent) ?? []), path];
   return {
     args: ["/bin/sh", "-c", WITH_BRIDGE, "sh", ...args],
-    env: { MATRIX_BRIDGE: sandbox.bridge, ...(config.agent === "process" ? {} : { MATRIX_AGENT: path }) },
+    env: {
+      MATRIX_BRIDGE: sandbox.bridge,
+      ...(config.agent === "process" ? {} : { MATRIX_AGENT: path }),
+    },
     ...(cwd === null ? {} : { cwd }),
   };
 }

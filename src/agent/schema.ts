@@ -6,7 +6,9 @@ import type { Json, JsonObject } from "../task/json.ts";
 
 const PROBLEMS_SHOWN = 3;
 
-export type Checked = { readonly ok: true; readonly value: Json } | { readonly ok: false; readonly problem: string };
+export type Checked =
+  | { readonly ok: true; readonly value: Json }
+  | { readonly ok: false; readonly problem: string };
 
 export interface AnswerSchema {
   /** The schema itself, for `response_format`. */
@@ -28,7 +30,9 @@ export function createAnswerSchema(definition: JsonObject): AnswerSchema {
     const { valid, errors } = validator.validate(value);
     if (valid) return { ok: true, value };
     // The validator reports from the outside in; the last ones name the place.
-    const shown = errors.slice(-PROBLEMS_SHOWN).map(({ instanceLocation, error }) => `${instanceLocation}: ${error}`);
+    const shown = errors
+      .slice(-PROBLEMS_SHOWN)
+      .map(({ instanceLocation, error }) => `${instanceLocation}: ${error}`);
     return { ok: false, problem: shown.join("; ") };
   };
   return {
@@ -37,7 +41,10 @@ export function createAnswerSchema(definition: JsonObject): AnswerSchema {
     require: (content) => {
       const checked = check(content);
       if (checked.ok) return checked.value;
-      throw new MatrixError("schema_mismatch", `the answer does not fit the schema, also after asking again: ${checked.problem}`);
+      throw new MatrixError(
+        "schema_mismatch",
+        `the answer does not fit the schema, also after asking again: ${checked.problem}`,
+      );
     },
   };
 }

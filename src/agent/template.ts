@@ -16,7 +16,8 @@ export function compileTemplate(source: string, name: string): CompiledTemplate 
   const names = identifiersIn(parsed);
   return (variables) => {
     try {
-      return new StrictInterpreter(outputs, environmentOf(variables, names)).run(parsed).value as string;
+      return new StrictInterpreter(outputs, environmentOf(variables, names)).run(parsed)
+        .value as string;
     } catch (cause) {
       throw new MatrixError("prompt_failed", `template ${name}: ${messageOf(cause)}`, { cause });
     }
@@ -32,7 +33,9 @@ class StrictInterpreter extends Interpreter {
     this.#outputs = outputs;
   }
 
-  override evaluate(...[node, environment]: Parameters<Interpreter["evaluate"]>): ReturnType<Interpreter["evaluate"]> {
+  override evaluate(
+    ...[node, environment]: Parameters<Interpreter["evaluate"]>
+  ): ReturnType<Interpreter["evaluate"]> {
     const value = super.evaluate(node, environment);
     if (value.type !== "UndefinedValue" || node === undefined) return value;
     const source = this.#outputs.get(node);
@@ -50,9 +53,13 @@ function parse(source: string, name: string): Template["parsed"] {
 }
 
 /** A fresh scope with Jinja's globals and the variables, as far as the template names them: taking one over is a deep copy. */
-function environmentOf(variables: Readonly<Record<string, unknown>>, names: ReadonlySet<string>): Environment {
+function environmentOf(
+  variables: Readonly<Record<string, unknown>>,
+  names: ReadonlySet<string>,
+): Environment {
   const environment = new Environment();
-  for (const [name, value] of Object.entries({ ...GLOBALS, ...variables })) if (names.has(name)) environment.set(name, value);
+  for (const [name, value] of Object.entries({ ...GLOBALS, ...variables }))
+    if (names.has(name)) environment.set(name, value);
   return environment;
 }
 
@@ -64,11 +71,22 @@ function identifiersIn(node: unknown, names = new Set<string>()): Set<string> {
   for (const child of Object.values(node)) identifiersIn(child, names);
   return names;
 }
-const GLOBALS = { true: true, false: false, none: null, True: true, False: false, None: null, range };
+const GLOBALS = {
+  true: true,
+  false: false,
+  none: null,
+  True: true,
+  False: false,
+  None: null,
+  range,
+};
 
 function range(first: number, second?: number, step = 1): number[] {
   const [start, stop] = second === undefined ? [0, first] : [first, second];
-  return Array.from({ length: Math.max(0, Math.ceil((stop - start) / step)) }, (_, i) => start + i * step);
+  return Array.from(
+    { length: Math.max(0, Math.ceil((stop - start) / step)) },
+    (_, i) => start + i * step,
+  );
 }
 
 /** Every expression that stands in a block by itself, `{{ … }}`, with how to name it in a message. */
@@ -80,20 +98,24 @@ function collectOutputs(node: unknown, outputs: Map<Node, string>): void {
       continue;
     }
     for (const child of value) {
-      if (key === "body" || key === "alternate" || key === "defaultBlock") noteOutput(child, outputs);
+      if (key === "body" || key === "alternate" || key === "defaultBlock")
+        noteOutput(child, outputs);
       collectOutputs(child, outputs);
     }
   }
 }
 
 function noteOutput(node: Node, outputs: Map<Node, string>): void {
-  if (node.type === "Identifier" || node.type === "MemberExpression") outputs.set(node, sourceOf(node));
+  if (node.type === "Identifier" || node.type === "MemberExpression")
+    outputs.set(node, sourceOf(node));
 }
 
 /** `row.question` from its syntax tree. */
 function sourceOf(node: unknown): string {
   const { type, value, object, property, computed } = node as Record<string, unknown>;
   if (type === "MemberExpression")
-    return computed === true ? `${sourceOf(object)}[${sourceOf(property)}]` : `${sourceOf(object)}.${sourceOf(property)}`;
+    return computed === true
+      ? `${sourceOf(object)}[${sourceOf(property)}]`
+      : `${sourceOf(object)}.${sourceOf(property)}`;
   return type === "StringLiteral" ? JSON.stringify(value) : String(value);
 }

@@ -28,7 +28,11 @@ export async function hashUserModule(path: string): Promise<string> {
 
 interface BuildMessage {
   readonly message: string;
-  readonly position: { readonly file: string; readonly line: number; readonly column: number } | null;
+  readonly position: {
+    readonly file: string;
+    readonly line: number;
+    readonly column: number;
+  } | null;
 }
 
 /** Bun reports syntax errors as messages with positions, several at once in an AggregateError; Deno as one text. */
@@ -50,6 +54,7 @@ function isBuildMessage(error: unknown): error is BuildMessage {
 /** Where in the module it happened, read from the stack. */
 function placeOf(error: unknown, path: string): { line?: number; column?: number } {
   const stack = error instanceof Error ? `${error.message}\n${error.stack ?? ""}` : String(error);
-  const [, line, column] = new RegExp(`${path.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}:(\\d+):(\\d+)`).exec(stack) ?? [];
+  const [, line, column] =
+    new RegExp(`${path.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}:(\\d+):(\\d+)`).exec(stack) ?? [];
   return line === undefined ? {} : { line: Number(line), column: Number(column) };
 }

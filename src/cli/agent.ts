@@ -5,15 +5,23 @@ import { hostname, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { Command, Option } from "commander";
 import { EXIT, MatrixError } from "../error.ts";
-import { Supervisor } from "../run/supervisor.ts";
 import { DEFAULT_PORT, parseAddress, urlOf } from "../http/address.ts";
+import { Supervisor } from "../run/supervisor.ts";
+import { runWorker } from "../run/worker.ts";
+import { LAST_ERROR, WorkerLives } from "../run/worker-command.ts";
 import type { Log } from "../telemetry/log.ts";
 import { formatLine } from "../telemetry/log.ts";
 import { isHostName } from "../telemetry/log-sink.ts";
 import { wholeNumber } from "./flags.ts";
-import { createFinder, insecureOption, listenOption, parsePatience, patienceOption, readToken, runDirectoryOf } from "./join.ts";
-import { runWorker } from "../run/worker.ts";
-import { LAST_ERROR, WorkerLives } from "../run/worker-command.ts";
+import {
+  createFinder,
+  insecureOption,
+  listenOption,
+  parsePatience,
+  patienceOption,
+  readToken,
+  runDirectoryOf,
+} from "./join.ts";
 
 interface AgentFlags {
   readonly role?: string;
@@ -34,23 +42,40 @@ const STOP_MS = 10 * 60_000;
 
 export function agentCommand(): Command {
   return new Command("agent")
-    .description("serve roles of a run that `matrix drive --listen` began, until it is over (SIGTERM: hand over what is held and leave)")
-    .addOption(new Option("--role <roles>", "which roles, with commas between (default: all of the recipe)").env("MATRIX_ROLE"))
+    .description(
+      "serve roles of a run that `matrix drive --listen` began, until it is over (SIGTERM: hand over what is held and leave)",
+    )
+    .addOption(
+      new Option(
+        "--role <roles>",
+        "which roles, with commas between (default: all of the recipe)",
+      ).env("MATRIX_ROLE"),
+    )
     .addOption(
       new Option("--join <where>", "the driver's URL, or the run directory on a shared file system")
         .env("MATRIX_JOIN")
         .default(urlOf("127.0.0.1", DEFAULT_PORT, false)),
     )
-    .addOption(listenOption("where other hosts reach this one (default: a free port of the address that the driver sees)"))
+    .addOption(
+      listenOption(
+        "where other hosts reach this one (default: a free port of the address that the driver sees)",
+      ),
+    )
     .addOption(new Option("--name <name>", "its name in records and logs").env("MATRIX_NAME"))
-    .addOption(new Option("--workers <n>", "processes").env("MATRIX_WORKERS").argParser(wholeNumber).default(1))
+    .addOption(
+      new Option("--workers <n>", "processes")
+        .env("MATRIX_WORKERS")
+        .argParser(wholeNumber)
+        .default(1),
+    )
     .addOption(patienceOption())
     .addOption(insecureOption())
     .addOption(new Option("--id <id>").hideHelp())
     .addOption(new Option("--replaces <id>").hideHelp())
     .addOption(new Option("--watcher <who>").hideHelp())
     .action(async (flags: AgentFlags) => {
-      process.exitCode = flags.watcher === undefined ? await watchWorkers(flags) : await work(flags, flags.watcher);
+      process.exitCode =
+        flags.watcher === undefined ? await watchWorkers(flags) : await work(flags, flags.watcher);
     });
 }
 
@@ -75,7 +100,10 @@ async function work(flags: AgentFlags, watcher: string): Promise<number> {
 async function watchWorkers(flags: AgentFlags): Promise<number> {
   const { role, listen, insecure = false, patience, workers } = flags;
   const name = flags.name ?? `${hostname().split(".")[0]}-${process.pid}`;
-  if (!isHostName(name)) throw new MatrixError("usage", `--name "${name}" is no name`, { hint: "letters, digits, '_', '.' and '-'" });
+  if (!isHostName(name))
+    throw new MatrixError("usage", `--name "${name}" is no name`, {
+      hint: "letters, digits, '_', '.' and '-'",
+    });
   if (workers < 1) throw new MatrixError("usage", "--workers: at least 1");
   rolesOf(role);
   parsePatience(patience);
@@ -83,11 +111,19 @@ async function watchWorkers(flags: AgentFlags): Promise<number> {
   const target = /^https?:/.test(flags.join) ? flags.join : resolve(flags.join);
   // What is wrong with the target is said here, once, and not by each worker.
   createFinder(target, token, insecure);
-  const lives = new WorkerLives({ join: target, role, listen, patience, insecure, watcher: process.pid });
+  const lives = new WorkerLives({
+    join: target,
+    role,
+    listen,
+    patience,
+    insecure,
+    watcher: process.pid,
+  });
   const folder = await mkdtemp(join(tmpdir(), "matrix-agent-"));
   let refused = false;
   const over = Promise.withResolvers<void>();
-  const names = workers === 1 ? [name] : Array.from({ length: workers }, (_, index) => `${name}-${index + 1}`);
+  const names =
+    workers === 1 ? [name] : Array.from({ length: workers }, (_, index) => `${name}-${index + 1}`);
   const left = new Set(names);
   const lastErrors = new Map<string, string>();
   const supervisor = new Supervisor({
@@ -117,7 +153,8 @@ async function watchWorkers(flags: AgentFlags): Promise<number> {
 function rolesOf(text: string | undefined): readonly string[] | null {
   if (text === undefined) return null;
   const roles = text.split(",").map((role) => role.trim());
-  if (roles.some((role) => role === "")) throw new MatrixError("usage", `--role "${text}": a name is missing`);
+  if (roles.some((role) => role === ""))
+    throw new MatrixError("usage", `--role "${text}": a name is missing`);
   return roles;
 }
 

@@ -2,16 +2,16 @@
 
 import { Command, Option } from "commander";
 import { MatrixError } from "../error.ts";
-import { createAddresses } from "../model/endpoint/addresses.ts";
 import type { ChatMessage } from "../model/contract.ts";
+import { createAddresses } from "../model/endpoint/addresses.ts";
 import { joinKey } from "../recipe/key-path.ts";
 import type { OpenaiModelConfig } from "../recipe/model-schema.ts";
 import { isOfRole } from "../recipe/process-role.ts";
-import { unisolated } from "../sandbox/site.ts";
 import { checkCache } from "../run/answers.ts";
+import { prepare, previewFirstRow, scanRows } from "../run/prepare.ts";
+import { unisolated } from "../sandbox/site.ts";
 import { type OverrideFlags, overrideOptions, overridesOf } from "./flags.ts";
 import { grouped } from "./panel.ts";
-import { prepare, previewFirstRow, scanRows } from "../run/prepare.ts";
 import { printable } from "./printable.ts";
 
 interface Plan {
@@ -26,7 +26,11 @@ interface Plan {
   /** The role that acts first. */
   readonly first_role: string | null;
   /** Without those of roles that are programs of their own. */
-  readonly sandboxes: readonly { readonly name: string; readonly engine: string; readonly image: string | null }[];
+  readonly sandboxes: readonly {
+    readonly name: string;
+    readonly engine: string;
+    readonly image: string | null;
+  }[];
 }
 
 interface ModelPlan {
@@ -49,23 +53,31 @@ interface RolePlan {
 
 export function checkCommand(): Command {
   const command = new Command("check")
-    .description("say everything that is wrong with a recipe and its dataset, or what it would do (exit 2: something is wrong)")
+    .description(
+      "say everything that is wrong with a recipe and its dataset, or what it would do (exit 2: something is wrong)",
+    )
     .argument("<recipe>", "a recipe.toml")
     .argument("[key=value...]", "recipe keys to override");
   for (const option of overrideOptions) command.addOption(option);
   return command
     .addOption(new Option("--json", "one object on stdout").env("MATRIX_JSON"))
-    .action(async (recipe: string, keyValues: readonly string[], flags: OverrideFlags & { readonly json?: boolean }) => {
-      try {
-        const plan = await makePlan(recipe, overridesOf(keyValues, flags));
-        console.log(flags.json === true ? JSON.stringify({ valid: true, plan }) : textOf(plan));
-      } catch (thrown) {
-        if (flags.json !== true || !(thrown instanceof MatrixError)) throw thrown;
-        const { code, message, problems, hint = null } = thrown;
-        console.log(JSON.stringify({ valid: false, code, message, problems, hint }));
-        process.exitCode = thrown.exitCode;
-      }
-    });
+    .action(
+      async (
+        recipe: string,
+        keyValues: readonly string[],
+        flags: OverrideFlags & { readonly json?: boolean },
+      ) => {
+        try {
+          const plan = await makePlan(recipe, overridesOf(keyValues, flags));
+          console.log(flags.json === true ? JSON.stringify({ valid: true, plan }) : textOf(plan));
+        } catch (thrown) {
+          if (flags.json !== true || !(thrown instanceof MatrixError)) throw thrown;
+          const { code, message, problems, hint = null } = thrown;
+          console.log(JSON.stringify({ valid: false, code, message, problems, hint }));
+          process.exitCode = thrown.exitCode;
+        }
+      },
+    );
 }
 
 async function makePlan(recipePath: string, overrides: readonly string[]): Promise<Plan> {
@@ -107,11 +119,14 @@ async function makePlan(recipePath: string, overrides: readonly string[]): Promi
 
 function endpointOf(baseUrl: OpenaiModelConfig["base_url"]): string {
   if (typeof baseUrl === "string" || Array.isArray(baseUrl)) return [baseUrl].flat().join(", ");
-  return baseUrl.file !== undefined ? `the replicas in ${baseUrl.file}` : `every address of ${baseUrl.dns}`;
+  return baseUrl.file !== undefined
+    ? `the replicas in ${baseUrl.file}`
+    : `every address of ${baseUrl.dns}`;
 }
 
 async function problemOf(baseUrl: OpenaiModelConfig["base_url"]): Promise<string | null> {
-  if (typeof baseUrl === "string" || Array.isArray(baseUrl) || baseUrl.file === undefined) return null;
+  if (typeof baseUrl === "string" || Array.isArray(baseUrl) || baseUrl.file === undefined)
+    return null;
   return (await createAddresses(baseUrl).find()).problem;
 }
 
@@ -122,7 +137,10 @@ function textOf(plan: Plan): string {
     `${plan.name}: ${grouped(plan.rows)} rows × ${plan.trials} trials = ${grouped(plan.expected)} tasks, ${grouped(plan.concurrency)} in flight`,
     "",
     "models",
-    ...plan.models.map(({ name, kind, id, endpoint }) => `  ${name}: ${endpoint === null ? kind.toUpperCase() : `${id} at ${endpoint}`}`),
+    ...plan.models.map(
+      ({ name, kind, id, endpoint }) =>
+        `  ${name}: ${endpoint === null ? kind.toUpperCase() : `${id} at ${endpoint}`}`,
+    ),
     "",
     "roles",
     ...plan.roles.map(
@@ -131,19 +149,30 @@ function textOf(plan: Plan): string {
     ),
     ...(plan.sandboxes.length === 0 ? [] : ["", "sandboxes"]),
     ...plan.sandboxes.map(({ name, engine, image }) =>
-      engine === "process" ? `  ${name}: PLAIN PROCESSES: ${unisolated(image ?? "")}` : `  ${name}: ${image}, engine ${engine}`,
+      engine === "process"
+        ? `  ${name}: PLAIN PROCESSES: ${unisolated(image ?? "")}`
+        : `  ${name}: ${image}, engine ${engine}`,
     ),
   ];
   for (const { name, first_prompt: prompt } of plan.roles) {
     if (prompt === null) continue;
     lines.push("", `first prompt of ${name}, for the first row`, ...renderPrompt(prompt));
   }
-  const problems = plan.models.flatMap(({ name, problem }) => (problem === null ? [] : [`  ${joinKey("models", name)}: ${problem}`]));
-  return [...lines, "", problems.length === 0 ? "nothing is wrong with it" : "nothing is wrong with it, but", ...problems].join("\n");
+  const problems = plan.models.flatMap(({ name, problem }) =>
+    problem === null ? [] : [`  ${joinKey("models", name)}: ${problem}`],
+  );
+  return [
+    ...lines,
+    "",
+    problems.length === 0 ? "nothing is wrong with it" : "nothing is wrong with it, but",
+    ...problems,
+  ].join("\n");
 }
 
 export function renderPrompt(prompt: readonly ChatMessage[]): string[] {
-  return prompt.flatMap(({ role, content }) => shortened(printable(`${role}: ${content}`)).map((line) => `  | ${line}`));
+  return prompt.flatMap(({ role, content }) =>
+    shortened(printable(`${role}: ${content}`)).map((line) => `  | ${line}`),
+  );
 }
 
 function shortened(text: string): string[] {

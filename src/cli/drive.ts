@@ -3,20 +3,20 @@
 import { join, resolve } from "node:path";
 import { Command, Option } from "commander";
 import { openDataset } from "../dataset/open.ts";
+import { EXIT, MatrixError } from "../error.ts";
+import { metricsOption } from "../http/metrics-server.ts";
+import { runtime } from "../platform.ts";
 import { readManifest } from "../records/manifest.ts";
 import { RunDirectory, type RunIdentity } from "../records/run-directory.ts";
-import { EXIT, MatrixError } from "../error.ts";
-import { runtime } from "../platform.ts";
-import { version } from "../version.ts";
 import { checkCache } from "../run/answers.ts";
 import { checkClusterFlags } from "../run/cluster.ts";
-import { dryRun } from "./dry-run.ts";
-import { type OverrideFlags, overrideOptions, overridesOf, wholeNumber } from "./flags.ts";
-import { insecureOption, listenOption, patienceOption } from "./join.ts";
-import { metricsOption } from "../http/metrics-server.ts";
 import { type Prepared, prepare, previewFirstRow, scanRows } from "../run/prepare.ts";
 import { checkReplayFlags, checkReplayOutput, openReplay, type Work } from "../run/replay.ts";
 import { type RunFlags, type RunRows, runRecipe } from "../run/run-recipe.ts";
+import { version } from "../version.ts";
+import { dryRun } from "./dry-run.ts";
+import { type OverrideFlags, overrideOptions, overridesOf, wholeNumber } from "./flags.ts";
+import { insecureOption, listenOption, patienceOption } from "./join.ts";
 import { renderSummary, type Summary } from "./summary.ts";
 
 interface DriveFlags extends OverrideFlags, RunFlags {
@@ -34,20 +34,41 @@ export function driveCommand(): Command {
       "run a recipe, or go on with it where its run directory stands (exit 0: complete, 1: too many failed, 3: stopped, can go on)",
     )
     .argument("<recipe>", "a recipe.toml")
-    .argument("[key=value...]", "recipe keys to override: run.concurrency=500 dataset.path=mine.jsonl");
+    .argument(
+      "[key=value...]",
+      "recipe keys to override: run.concurrency=500 dataset.path=mine.jsonl",
+    );
   for (const option of overrideOptions) command.addOption(option);
   return command
-    .addOption(new Option("--workers <n>", "start so many local host processes").env("MATRIX_WORKERS").argParser(wholeNumber))
+    .addOption(
+      new Option("--workers <n>", "start so many local host processes")
+        .env("MATRIX_WORKERS")
+        .argParser(wholeNumber),
+    )
     .addOption(listenOption("wait there for hosts: `matrix agent`"))
     .addOption(insecureOption())
     .addOption(patienceOption())
     .addOption(metricsOption())
-    .addOption(new Option("--fresh", "begin anew; an earlier run directory is kept as DIR.1").env("MATRIX_FRESH"))
     .addOption(
-      new Option("--replay <dir>", "the records of another run once more, by this recipe's rules and without a model").env("MATRIX_REPLAY"),
+      new Option("--fresh", "begin anew; an earlier run directory is kept as DIR.1").env(
+        "MATRIX_FRESH",
+      ),
     )
-    .addOption(new Option("--dry-run", "forecast requests, tokens, money and time; nothing is asked or written").env("MATRIX_DRY_RUN"))
-    .addOption(new Option("--like <dir>", "forecast from the records of another run").env("MATRIX_LIKE"))
+    .addOption(
+      new Option(
+        "--replay <dir>",
+        "the records of another run once more, by this recipe's rules and without a model",
+      ).env("MATRIX_REPLAY"),
+    )
+    .addOption(
+      new Option(
+        "--dry-run",
+        "forecast requests, tokens, money and time; nothing is asked or written",
+      ).env("MATRIX_DRY_RUN"),
+    )
+    .addOption(
+      new Option("--like <dir>", "forecast from the records of another run").env("MATRIX_LIKE"),
+    )
     .addOption(new Option("--json", "the summary as one object on stdout").env("MATRIX_JSON"))
     .addOption(new Option("-q, --quiet", "no progress").env("MATRIX_QUIET"))
     .action(async (recipe: string, keyValues: readonly string[], flags: DriveFlags) => {
@@ -55,17 +76,25 @@ export function driveCommand(): Command {
     });
 }
 
-async function drive(recipePath: string, keyValues: readonly string[], flags: DriveFlags): Promise<number> {
+async function drive(
+  recipePath: string,
+  keyValues: readonly string[],
+  flags: DriveFlags,
+): Promise<number> {
   checkClusterFlags(flags);
   if (flags.replay !== undefined) checkReplayFlags(flags);
   if (flags.dryRun === true) {
     await dryRun(recipePath, overridesOf(keyValues, flags), flags);
     return EXIT.complete;
   }
-  if (flags.like !== undefined) throw new MatrixError("usage", "--like is about a forecast: it needs --dry-run");
+  if (flags.like !== undefined)
+    throw new MatrixError("usage", "--like is about a forecast: it needs --dry-run");
   const prepared = await prepare(recipePath, overridesOf(keyValues, flags));
   const { recipe } = prepared.loaded;
-  const path = resolve(recipe.run.output ?? join("runs", flags.replay === undefined ? recipe.name : `${recipe.name}-replay`));
+  const path = resolve(
+    recipe.run.output ??
+      join("runs", flags.replay === undefined ? recipe.name : `${recipe.name}-replay`),
+  );
   if (flags.replay !== undefined) checkReplayOutput(flags.replay, path);
   const earlier = flags.fresh === true ? null : await readManifest(path);
   const work =
@@ -89,10 +118,16 @@ async function drive(recipePath: string, keyValues: readonly string[], flags: Dr
 }
 
 function jsonOf({ error, ...summary }: Summary): object {
-  return { ...summary, error: error === null ? null : { code: error.code, message: error.message } };
+  return {
+    ...summary,
+    error: error === null ? null : { code: error.code, message: error.message },
+  };
 }
 
-function identityOf({ loaded, hashes }: Prepared, { expected, trials, seed, simulated, scan, replay }: RunRows): RunIdentity {
+function identityOf(
+  { loaded, hashes }: Prepared,
+  { expected, trials, seed, simulated, scan, replay }: RunRows,
+): RunIdentity {
   const { recipe, resolved } = loaded;
   return {
     name: recipe.name,
@@ -116,5 +151,16 @@ async function openScanned(prepared: Prepared, checkpoint: number | undefined): 
   const { source, scan } = scanned;
   const { trials, seed } = prepared.loaded.recipe.run;
   const open = () => openDataset(source, scan.rows);
-  return { prepared, rows: { expected: scan.rows * trials, trials, seed, simulated: prepared.simulated, scan, replay: null, open } };
+  return {
+    prepared,
+    rows: {
+      expected: scan.rows * trials,
+      trials,
+      seed,
+      simulated: prepared.simulated,
+      scan,
+      replay: null,
+      open,
+    },
+  };
 }

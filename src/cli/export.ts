@@ -29,23 +29,42 @@ interface ExportFlags {
 }
 
 const OPTIONS: readonly Option[] = [
-  new Option("--to <format>", "what to make").env("MATRIX_TO").choices(Object.keys(FORMATS)).makeOptionMandatory(),
-  new Option("-o, --output <path>", "a file, or a folder: one file a split, and a dataset card").env("MATRIX_OUTPUT").makeOptionMandatory(),
+  new Option("--to <format>", "what to make")
+    .env("MATRIX_TO")
+    .choices(Object.keys(FORMATS))
+    .makeOptionMandatory(),
+  new Option("-o, --output <path>", "a file, or a folder: one file a split, and a dataset card")
+    .env("MATRIX_OUTPUT")
+    .makeOptionMandatory(),
   new Option("--filter <cel>", "only records for which it is true: score > 0.5 && row.lang == 'en'")
     .env("MATRIX_FILTER")
     .argParser(expression),
-  new Option("--min-score <n>", "only records with this score or a higher one").env("MATRIX_MIN_SCORE").argParser(number),
-  new Option("--include <reasons>", `also records that ended so: ${UNANSWERED.join(", ")}`).env("MATRIX_INCLUDE").argParser(reasons),
-  new Option("--dedupe <how>", "leave out conversations that are there already").env("MATRIX_DEDUPE").choices(["exact", "near"]),
+  new Option("--min-score <n>", "only records with this score or a higher one")
+    .env("MATRIX_MIN_SCORE")
+    .argParser(number),
+  new Option("--include <reasons>", `also records that ended so: ${UNANSWERED.join(", ")}`)
+    .env("MATRIX_INCLUDE")
+    .argParser(reasons),
+  new Option("--dedupe <how>", "leave out conversations that are there already")
+    .env("MATRIX_DEDUPE")
+    .choices(["exact", "near"]),
   new Option("--split <shares>", "train=0.9,test=0.1: by row, so that trials stay together")
     .env("MATRIX_SPLIT")
     .argParser(parseSplits)
     .default(WHOLE, "all in train"),
-  new Option("--as <roles>", "student=assistant,teacher=user: who is who; roles not named are left out")
+  new Option(
+    "--as <roles>",
+    "student=assistant,teacher=user: who is who; roles not named are left out",
+  )
     .env("MATRIX_AS")
     .argParser(parseParts),
-  new Option("--train-on <roles>", "of the assistants, only these are trained on").env("MATRIX_TRAIN_ON").argParser(names),
-  new Option("--tools <cel>", "the tools of a record, such as row.tools (default: those of the assistant's role)")
+  new Option("--train-on <roles>", "of the assistants, only these are trained on")
+    .env("MATRIX_TRAIN_ON")
+    .argParser(names),
+  new Option(
+    "--tools <cel>",
+    "the tools of a record, such as row.tools (default: those of the assistant's role)",
+  )
     .env("MATRIX_TOOLS")
     .argParser(expression),
   new Option("--no-prompts", "leave out what the recipe's prompts say").env("MATRIX_NO_PROMPTS"),
@@ -84,7 +103,12 @@ export function exportCommand(): Command {
 }
 
 function rulesOf({ filter, minScore, include, dedupe }: ExportFlags): SelectionRules {
-  return { filter: filter ?? null, minScore: minScore ?? null, include: include ?? new Set(), dedupe: dedupe ?? null };
+  return {
+    filter: filter ?? null,
+    minScore: minScore ?? null,
+    include: include ?? new Set(),
+    dedupe: dedupe ?? null,
+  };
 }
 
 function perspectiveOf({ as, trainOn, tools, prompts }: ExportFlags): PerspectiveOptions {
@@ -96,7 +120,9 @@ function textOf({ files, records, left_out: leftOut, examples, simulated }: Expo
   const reasons = LEFT_OUT.filter((reason) => leftOut[reason] > 0).map(
     (reason) => `${reason.replaceAll("_", " ")} ${grouped(leftOut[reason])}`,
   );
-  const lines = [`${files.join(", ")}: ${parts.join(", ")}, from ${grouped(records)} records${simulated ? " (simulated model)" : ""}`];
+  const lines = [
+    `${files.join(", ")}: ${parts.join(", ")}, from ${grouped(records)} records${simulated ? " (simulated model)" : ""}`,
+  ];
   if (reasons.length > 0) lines.push(`left out: ${reasons.join(", ")}`);
   return lines.join("\n");
 }
@@ -111,7 +137,8 @@ function expression(source: string): Expression {
 
 function number(text: string): number {
   const value = Number(text);
-  if (text.trim() === "" || !Number.isFinite(value)) throw new InvalidArgumentError("It must be a number.");
+  if (text.trim() === "" || !Number.isFinite(value))
+    throw new InvalidArgumentError("It must be a number.");
   return value;
 }
 
@@ -129,8 +156,11 @@ function parseParts(text: string): ReadonlyMap<string, Part> {
   const pairs = names(text).map((pair) => pair.split("=").map((word) => word.trim()));
   return new Map(
     pairs.map(([role = "", part = "", ...more]) => {
-      if (role !== "" && more.length === 0 && (part === "assistant" || part === "user")) return [role, part];
-      throw new InvalidArgumentError("It must be ROLE=assistant or ROLE=user, more with commas between.");
+      if (role !== "" && more.length === 0 && (part === "assistant" || part === "user"))
+        return [role, part];
+      throw new InvalidArgumentError(
+        "It must be ROLE=assistant or ROLE=user, more with commas between.",
+      );
     }),
   );
 }

@@ -15,23 +15,32 @@ export type OverrideFlags = { readonly [key in keyof typeof OVERRIDES]?: string 
 
 export const overrideOptions: readonly Option[] = [
   new Option("-o, --output <dir>", "the run directory (default: runs/NAME)").env("MATRIX_OUTPUT"),
-  new Option("-n, --concurrency <n>", "tasks in flight").env("MATRIX_CONCURRENCY").argParser(wholeNumber),
-  new Option("--trials <n>", "independent attempts per row").env("MATRIX_TRIALS").argParser(wholeNumber),
+  new Option("-n, --concurrency <n>", "tasks in flight")
+    .env("MATRIX_CONCURRENCY")
+    .argParser(wholeNumber),
+  new Option("--trials <n>", "independent attempts per row")
+    .env("MATRIX_TRIALS")
+    .argParser(wholeNumber),
   new Option("--limit <n>", "rows at most").env("MATRIX_LIMIT").argParser(wholeNumber),
-  new Option("--seed <n>", "what everything random is derived from").env("MATRIX_SEED").argParser(wholeNumber),
+  new Option("--seed <n>", "what everything random is derived from")
+    .env("MATRIX_SEED")
+    .argParser(wholeNumber),
 ];
 
 /** `key=value` arguments and flags as overrides, flags last. */
 export function overridesOf(keyValues: readonly string[], flags: OverrideFlags): string[] {
   const fromFlags = Object.entries(OVERRIDES).flatMap(([flag, key]) => {
     const value = flags[flag as keyof typeof OVERRIDES];
-    return value === undefined ? [] : [`${key}=${typeof value === "number" ? value : JSON.stringify(value)}`];
+    return value === undefined
+      ? []
+      : [`${key}=${typeof value === "number" ? value : JSON.stringify(value)}`];
   });
   return [...keyValues, ...fromFlags];
 }
 
 export function wholeNumber(text: string): number {
   const value = Number(text);
-  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value)) throw new InvalidArgumentError("It must be a whole number.");
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value))
+    throw new InvalidArgumentError("It must be a whole number.");
   return value;
 }

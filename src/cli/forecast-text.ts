@@ -4,8 +4,8 @@
 import { type Budget, tokensOf } from "../driver/ledger.ts";
 import type { ChatMessage } from "../model/contract.ts";
 import type { Spent } from "../model/site.ts";
-import { renderPrompt } from "./check.ts";
 import type { Forecast, Range, Sample } from "../run/forecast.ts";
+import { renderPrompt } from "./check.ts";
 import { formatDuration, grouped } from "./panel.ts";
 import { renderTable } from "./table.ts";
 
@@ -41,9 +41,15 @@ export function renderForecast(result: DryRun): string {
   const title = `${name}: a forecast for ${grouped(tasks)} tasks${recorded > 0 ? `, ${grouped(recorded)} are recorded` : ""}`;
   const lines: string[] = [];
   for (const [role, prompt] of Object.entries(result.first_prompts)) {
-    if (prompt !== null) lines.push(`first prompt of ${role}, for the first row`, ...renderPrompt(prompt), "");
+    if (prompt !== null)
+      lines.push(`first prompt of ${role}, for the first row`, ...renderPrompt(prompt), "");
   }
-  lines.push(`${title}${simulated ? " (simulated model)" : ""}; nothing was asked`, "", ...sourceLines(result.source), "");
+  lines.push(
+    `${title}${simulated ? " (simulated model)" : ""}; nothing was asked`,
+    "",
+    ...sourceLines(result.source),
+    "",
+  );
   if (result.roles.length > 0) lines.push(tableOf(result), "");
   const ranges: [string, Range, (value: number) => string][] = [
     ["requests", result.requests, grouped],
@@ -59,13 +65,19 @@ export function renderForecast(result: DryRun): string {
   lines.push(`${"bound by".padEnd(10)}  ${result.bound_by}`);
   if (budget !== null) lines.push(`${"budget".padEnd(10)}  ${budgetLine(budget, result)}`);
   const leftOut = Object.keys(result.source.left_out);
-  if (leftOut.length > 0) lines.push(`${"without".padEnd(10)}  ${leftOut.join(", ")} and what comes after: THESE FIGURES LEAVE IT OUT`);
+  if (leftOut.length > 0)
+    lines.push(
+      `${"without".padEnd(10)}  ${leftOut.join(", ")} and what comes after: THESE FIGURES LEAVE IT OUT`,
+    );
   return lines.join("\n");
 }
 
 function sourceLines({ kind, directory, samples, models, left_out }: DryRun["source"]): string[] {
-  if (kind === "records") return [`from ${grouped(samples)} records of ${directory}, at the prices of this recipe`];
-  const lines = [`from ${grouped(samples)} tasks that were rehearsed by the recipe's own rule and code, with stand-ins for its models`];
+  if (kind === "records")
+    return [`from ${grouped(samples)} records of ${directory}, at the prices of this recipe`];
+  const lines = [
+    `from ${grouped(samples)} tasks that were rehearsed by the recipe's own rule and code, with stand-ins for its models`,
+  ];
   for (const [name, how] of Object.entries(models)) lines.push(`  ${name} answers: ${how}`);
   if (Object.values(models).some((how) => how !== SELF))
     lines.push(
@@ -93,8 +105,12 @@ function budgetLine(
   { cost, tokens: forecast, source }: DryRun,
 ): string {
   const parts = [
-    ...(limit === undefined ? [] : [`${money(spent.cost + (cost?.expected ?? 0))} of ${limit} in money`]),
-    ...(tokens === undefined ? [] : [`${grouped(tokensOf(spent) + forecast.expected)} of ${grouped(tokens)} tokens`]),
+    ...(limit === undefined
+      ? []
+      : [`${money(spent.cost + (cost?.expected ?? 0))} of ${limit} in money`]),
+    ...(tokens === undefined
+      ? []
+      : [`${grouped(tokensOf(spent) + forecast.expected)} of ${grouped(tokens)} tokens`]),
   ];
   return `${parts.join(", ")}: ${over === null ? verdictOf(source) : "NOT ENOUGH"}`;
 }

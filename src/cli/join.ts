@@ -4,30 +4,41 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { dirname, join as joinPath } from "node:path";
 import { Option } from "commander";
-import { DRIVER_FILE, readDriverFile } from "../records/driver-file.ts";
-import { MANIFEST_FILE } from "../records/manifest.ts";
 import { MatrixError, messageOf } from "../error.ts";
 import type { DriverAddress } from "../host/driver-calls.ts";
 import { hostnameOf, isLoopback } from "../http/address.ts";
 import { parseDuration } from "../recipe/unit.ts";
+import { DRIVER_FILE, readDriverFile } from "../records/driver-file.ts";
+import { MANIFEST_FILE } from "../records/manifest.ts";
 
 /** How long a host waits for a driver that is gone. */
 export const PATIENCE = "10m";
 
-export const listenOption = (text: string) => new Option("--listen <addr>", text).env("MATRIX_LISTEN");
+export const listenOption = (text: string) =>
+  new Option("--listen <addr>", text).env("MATRIX_LISTEN");
 export const insecureOption = () =>
-  new Option("--insecure", "no TLS between machines: whoever can read the network can read the data").env("MATRIX_INSECURE");
+  new Option(
+    "--insecure",
+    "no TLS between machines: whoever can read the network can read the data",
+  ).env("MATRIX_INSECURE");
 export const patienceOption = () =>
-  new Option("--patience <duration>", "how long hosts wait for a driver that is gone").env("MATRIX_PATIENCE").default(PATIENCE);
+  new Option("--patience <duration>", "how long hosts wait for a driver that is gone")
+    .env("MATRIX_PATIENCE")
+    .default(PATIENCE);
 
 export function parsePatience(text: string): number {
   const ms = parseDuration(text);
-  if (ms === null) throw new MatrixError("usage", `--patience: "${text}" is no duration`, { hint: 'write "90s", "10m" or "2h"' });
+  if (ms === null)
+    throw new MatrixError("usage", `--patience: "${text}" is no duration`, {
+      hint: 'write "90s", "10m" or "2h"',
+    });
   return ms;
 }
 
 /** From MATRIX_TOKEN, or the file that MATRIX_TOKEN_FILE names; null when neither is set. Never from the command line, which others can read. */
-export async function readToken(env: Readonly<Record<string, string | undefined>>): Promise<string | null> {
+export async function readToken(
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<string | null> {
   const { MATRIX_TOKEN: token, MATRIX_TOKEN_FILE: path } = env;
   if (token !== undefined && token !== "") return checked(token, "MATRIX_TOKEN");
   if (path === undefined || path === "") return null;
@@ -35,7 +46,11 @@ export async function readToken(env: Readonly<Record<string, string | undefined>
     return checked((await readFile(path, "utf8")).trim(), path);
   } catch (cause) {
     if (cause instanceof MatrixError) throw cause;
-    throw new MatrixError("usage", `cannot read the token in ${path} (MATRIX_TOKEN_FILE): ${messageOf(cause)}`, { cause });
+    throw new MatrixError(
+      "usage",
+      `cannot read the token in ${path} (MATRIX_TOKEN_FILE): ${messageOf(cause)}`,
+      { cause },
+    );
   }
 }
 
@@ -43,17 +58,27 @@ const TOKEN_CHARS_MIN = 16;
 
 function checked(token: string, from: string): string {
   if (token.length >= TOKEN_CHARS_MIN && /^[\x21-\x7e]+$/.test(token)) return token;
-  throw new MatrixError("usage", `the token of ${from} is too weak: it needs at least ${TOKEN_CHARS_MIN} visible ASCII characters`, {
-    hint: "openssl rand -hex 32",
-  });
+  throw new MatrixError(
+    "usage",
+    `the token of ${from} is too weak: it needs at least ${TOKEN_CHARS_MIN} visible ASCII characters`,
+    {
+      hint: "openssl rand -hex 32",
+    },
+  );
 }
 
 /** `join`: a URL, the driver's file, or the run directory that it is in. Answers null while there is no such file. */
-export function createFinder(join: string, token: string | null, insecure: boolean): () => Promise<DriverAddress | null> {
+export function createFinder(
+  join: string,
+  token: string | null,
+  insecure: boolean,
+): () => Promise<DriverAddress | null> {
   if (!/^https?:\/\//.test(join)) {
     return async () => {
       const file = await readDriverFile(join);
-      return file === null ? null : allowed({ url: file.url, token: token ?? file.token }, insecure);
+      return file === null
+        ? null
+        : allowed({ url: file.url, token: token ?? file.token }, insecure);
     };
   }
   if (token === null) {
@@ -67,11 +92,14 @@ export function createFinder(join: string, token: string | null, insecure: boole
 
 /** The run directory as this process reaches it; null where `join` does not lead there. */
 export function runDirectoryOf(join: string): string | null {
-  return [join, dirname(join)].find((folder) => existsSync(joinPath(folder, MANIFEST_FILE))) ?? null;
+  return (
+    [join, dirname(join)].find((folder) => existsSync(joinPath(folder, MANIFEST_FILE))) ?? null
+  );
 }
 
 function allowed(address: DriverAddress, insecure: boolean): DriverAddress {
-  if (new URL(address.url).protocol === "https:" || insecure || isLoopback(hostnameOf(address.url))) return address;
+  if (new URL(address.url).protocol === "https:" || insecure || isLoopback(hostnameOf(address.url)))
+    return address;
   throw new MatrixError("usage", `${address.url} is another machine, in cleartext`, {
     hint: "use https://, or pass --insecure here too when the driver runs with it",
   });

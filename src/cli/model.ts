@@ -4,9 +4,9 @@ import { Command, Option } from "commander";
 import { loadTemplate } from "../agent/create.ts";
 import { loadUserModule } from "../agent/user-module.ts";
 import { MatrixError } from "../error.ts";
+import { LOOPBACK, parseAddress } from "../http/address.ts";
 import { loadReplies } from "../model/create.ts";
 import { createModelServer } from "../model/server.ts";
-import { LOOPBACK, parseAddress } from "../http/address.ts";
 import { serve } from "../platform.ts";
 import { loadModel, loadRecipe } from "../recipe/load.ts";
 import type { SimulatedModelConfig } from "../recipe/model-schema.ts";
@@ -23,7 +23,9 @@ export function modelCommand(): Command {
   const command = new Command("model").description("the simulated model");
   command
     .command("serve")
-    .description("serve the simulated model as an OpenAI-compatible endpoint, until SIGINT or SIGTERM")
+    .description(
+      "serve the simulated model as an OpenAI-compatible endpoint, until SIGINT or SIGTERM",
+    )
     .argument(
       "[key=value...]",
       "settings as in [models.NAME]: latency=200ms errors.rate_limited=0.1 (with --recipe, also name the --model)",
@@ -34,7 +36,9 @@ export function modelCommand(): Command {
         .default(`${DEFAULT_ADDRESS.hostname}:${DEFAULT_ADDRESS.port}`),
     )
     .addOption(new Option("--recipe <file>", "take the model from a recipe").env("MATRIX_RECIPE"))
-    .addOption(new Option("--model <name>", "which of its models, when it has several").env("MATRIX_MODEL"))
+    .addOption(
+      new Option("--model <name>", "which of its models, when it has several").env("MATRIX_MODEL"),
+    )
     .action(serveModel);
   return command;
 }
@@ -53,7 +57,11 @@ async function serveModel(settings: readonly string[], flags: ServeFlags): Promi
   await server.stop();
 }
 
-function listen(hostname: string, port: number, fetch: (request: Request) => Response | Promise<Response>): ReturnType<typeof serve> {
+function listen(
+  hostname: string,
+  port: number,
+  fetch: (request: Request) => Response | Promise<Response>,
+): ReturnType<typeof serve> {
   try {
     return serve({ hostname, port, fetch });
   } catch (cause) {
@@ -72,20 +80,29 @@ async function modelOf(
   const overrides = settings.map((setting) => `models.${at}.${setting}`);
   const where = { env: process.env, cwd: process.cwd() };
   if (path === undefined) return { name: at, config: await loadModel(at, { ...where, overrides }) };
-  const { recipe } = await loadRecipe(path, { ...where, overrides: wanted === undefined ? [] : overrides });
+  const { recipe } = await loadRecipe(path, {
+    ...where,
+    overrides: wanted === undefined ? [] : overrides,
+  });
   const simulated = Object.entries(recipe.models).filter(
     ([name, { kind }]) => kind === "simulated" && (wanted === undefined || name === wanted),
   );
   const [name, config] = simulated[0] ?? [];
-  if (simulated.length === 1 && name !== undefined && config?.kind === "simulated") return { name, config };
+  if (simulated.length === 1 && name !== undefined && config?.kind === "simulated")
+    return { name, config };
   const names = Object.entries(recipe.models)
     .filter(([, { kind }]) => kind === "simulated")
     .map(([name]) => name);
   throw new MatrixError(
     "usage",
-    wanted === undefined ? `${path} has ${names.length} simulated models` : `${path} has no simulated model "${wanted}"`,
+    wanted === undefined
+      ? `${path} has ${names.length} simulated models`
+      : `${path} has no simulated model "${wanted}"`,
     {
-      hint: names.length === 0 ? "name a recipe with a simulated model, or none" : `name one with --model: ${names.join(", ")}`,
+      hint:
+        names.length === 0
+          ? "name a recipe with a simulated model, or none"
+          : `name one with --model: ${names.join(", ")}`,
     },
   );
 }

@@ -12,7 +12,12 @@ export interface Snapshot {
   readonly before: number;
   readonly inFlight: number;
   readonly elapsedMs: number;
-  readonly roles: readonly { readonly name: string; readonly queued: number; readonly busy: number; readonly slots: number }[];
+  readonly roles: readonly {
+    readonly name: string;
+    readonly queued: number;
+    readonly busy: number;
+    readonly slots: number;
+  }[];
   readonly promptTokens: number;
   readonly completionTokens: number;
   readonly cost: number | null;
@@ -75,7 +80,10 @@ function speedOf(snapshot: Snapshot): string {
   const left = expected - doneOf(snapshot);
   const unknown = waitedFor.length > 0 ? `waiting for ${waitedFor.join(", ")}` : "no estimate yet";
   const eta = perSecond > 0 ? `${formatDuration((left / perSecond) * 1000)} left` : unknown;
-  const tokens = promptTokens + completionTokens > 0 ? ` · tokens ${grouped(promptTokens)} in, ${grouped(completionTokens)} out` : "";
+  const tokens =
+    promptTokens + completionTokens > 0
+      ? ` · tokens ${grouped(promptTokens)} in, ${grouped(completionTokens)} out`
+      : "";
   return `${perSecond < 10 ? perSecond.toFixed(1) : grouped(perSecond)}/s · ${eta}${tokens}${cost === null ? "" : ` · cost ${cost.toFixed(2)}`}`;
 }
 
@@ -91,6 +99,7 @@ function bar(fraction: number, width: number): string {
 function roleLines(roles: Snapshot["roles"]): string[] {
   const width = Math.max(0, ...roles.map(({ name }) => name.length));
   return roles.map(
-    ({ name, queued, busy, slots }) => `  ${name.padEnd(width)}  busy ${grouped(busy)}/${grouped(slots)}  queued ${grouped(queued)}`,
+    ({ name, queued, busy, slots }) =>
+      `  ${name.padEnd(width)}  busy ${grouped(busy)}/${grouped(slots)}  queued ${grouped(queued)}`,
   );
 }

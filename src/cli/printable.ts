@@ -5,5 +5,8 @@ const CONTROL = /(?![\n\t])\p{Cc}/gu;
 
 /** With control characters as JSON would escape them. */
 export function printable(text: string): string {
-  return text.replace(CONTROL, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  return text.replace(
+    CONTROL,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }

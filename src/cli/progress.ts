@@ -22,7 +22,8 @@ export function startProgress(snapshot: () => Snapshot, quiet: boolean): Progres
     return { say: (line) => void stderr.write(`${line}\n`), stop: () => clearInterval(timer) };
   }
   const update = createLogUpdate(stderr);
-  const draw = (): void => update(renderPanel(snapshot(), stderr.columns ?? COLUMNS_DEFAULT).join("\n"));
+  const draw = (): void =>
+    update(renderPanel(snapshot(), stderr.columns ?? COLUMNS_DEFAULT).join("\n"));
   const timer = setInterval(draw, PANEL_MS);
   timer.unref();
   return {

@@ -3,9 +3,9 @@
 // Tasks that failed, or that nothing scored, have no reward: it is never taken as 0.
 
 import { Command, Option } from "commander";
+import { MatrixError } from "../error.ts";
 import { readManifest } from "../records/manifest.ts";
 import { readRecords } from "../records/recorded.ts";
-import { MatrixError } from "../error.ts";
 import type { TrajectoryRecord } from "../task/record.ts";
 import { renderUsage, UsageTally } from "./usage-report.ts";
 
@@ -28,12 +28,15 @@ interface Line {
 
 export function reportCommand(): Command {
   return new Command("report")
-    .description("mean reward, pass^k and why tasks ended, a line a domain; usage, cost and latency, a line a role and a model")
+    .description(
+      "mean reward, pass^k and why tasks ended, a line a domain; usage, cost and latency, a line a role and a model",
+    )
     .argument("<dir>", "the run directory")
     .addOption(new Option("--json", "one object on stdout").env("MATRIX_JSON"))
     .action(async (directory: string, { json = false }: { json?: boolean }) => {
       const manifest = await readManifest(directory);
-      if (manifest === null) throw new MatrixError("usage", `${directory} is no run directory: it has no manifest.json`);
+      if (manifest === null)
+        throw new MatrixError("usage", `${directory} is no run directory: it has no manifest.json`);
       const { name, simulated } = manifest;
       const domains = new Map<string, Domain>();
       const usage = new UsageTally();
@@ -87,7 +90,12 @@ class Domain {
 function passes(byTask: readonly (readonly number[])[]): number[] {
   const trials = byTask.length === 0 ? 0 : Math.min(...byTask.map(({ length }) => length));
   return Array.from({ length: trials }, (_, index) =>
-    mean(byTask.map((rewards) => choose(rewards.filter(isSuccess).length, index + 1) / choose(rewards.length, index + 1))),
+    mean(
+      byTask.map(
+        (rewards) =>
+          choose(rewards.filter(isSuccess).length, index + 1) / choose(rewards.length, index + 1),
+      ),
+    ),
   );
 }
 
@@ -108,7 +116,8 @@ function mean(values: readonly number[]): number {
 function standardError(values: readonly number[]): number | null {
   if (values.length < 2) return null;
   const centre = mean(values);
-  const variance = values.reduce((sum, value) => sum + (value - centre) ** 2, 0) / (values.length - 1);
+  const variance =
+    values.reduce((sum, value) => sum + (value - centre) ** 2, 0) / (values.length - 1);
   return Math.sqrt(variance / values.length);
 }
 
@@ -124,7 +133,16 @@ function reasonOf({ outcome, stop_reason: reason, error }: TrajectoryRecord): st
 
 function textOf(name: string, simulated: boolean, lines: readonly Line[]): string {
   const most = Math.max(...lines.map(({ pass }) => pass.length));
-  const head = ["domain", "tasks", "scored", "failed", "reward", "±", ...Array.from({ length: most }, (_, k) => `pass^${k + 1}`), "ended"];
+  const head = [
+    "domain",
+    "tasks",
+    "scored",
+    "failed",
+    "reward",
+    "±",
+    ...Array.from({ length: most }, (_, k) => `pass^${k + 1}`),
+    "ended",
+  ];
   const rows = lines.map(({ domain, tasks, scored, failed, mean, error, pass, ended }) => [
     ...[domain, String(tasks), String(scored), String(failed), fraction(mean), fraction(error)],
     ...Array.from({ length: most }, (_, k) => fraction(pass[k] ?? null)),
@@ -133,12 +151,16 @@ function textOf(name: string, simulated: boolean, lines: readonly Line[]): strin
       .map(([reason, count]) => `${reason} ${count}`)
       .join(", "),
   ]);
-  const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)));
+  const widths = head.map((title, column) =>
+    Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)),
+  );
   const last = head.length - 1;
   const padded = (row: readonly string[]) =>
     row
       .map((cell, column) =>
-        column === 0 || column === last ? cell.padEnd(column === last ? 0 : (widths[column] ?? 0)) : cell.padStart(widths[column] ?? 0),
+        column === 0 || column === last
+          ? cell.padEnd(column === last ? 0 : (widths[column] ?? 0))
+          : cell.padStart(widths[column] ?? 0),
       )
       .join("  ");
   return [

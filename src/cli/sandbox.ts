@@ -6,7 +6,13 @@ import { Command, Option } from "commander";
 import { EXIT, MatrixError, messageOf } from "../error.ts";
 import { isImagePath } from "../recipe/sandbox-schema.ts";
 import { ApptainerSandboxes, findApptainer, reportApptainer } from "../sandbox/apptainer.ts";
-import { type EngineName, type EngineReport, LIMITS, type Sandboxes, type SandboxSpec } from "../sandbox/contract.ts";
+import {
+  type EngineName,
+  type EngineReport,
+  LIMITS,
+  type Sandboxes,
+  type SandboxSpec,
+} from "../sandbox/contract.ts";
 import { DockerSandboxes } from "../sandbox/docker.ts";
 import { reportDocker } from "../sandbox/docker-client.ts";
 import { exec } from "../sandbox/exec.ts";
@@ -24,7 +30,9 @@ export function sandboxCommand(): Command {
   const command = new Command("sandbox").description("the sandboxes of this machine");
   command
     .command("check")
-    .description("say what this machine can do and what to fix; with an image, by starting it (exit 1: no engine can run sandboxes)")
+    .description(
+      "say what this machine can do and what to fix; with an image, by starting it (exit 1: no engine can run sandboxes)",
+    )
     .argument("[image]", "a Docker reference, a SIF, or a folder with a Dockerfile")
     .addOption(json())
     .action(check);
@@ -39,8 +47,16 @@ export function sandboxCommand(): Command {
         .env("MATRIX_ENGINE"),
     )
     .action(build);
-  command.command("ls").description("list the sandboxes that run here, of all runs").addOption(json()).action(list);
-  command.command("gc").description("remove sandboxes whose host is gone").addOption(json()).action(collect);
+  command
+    .command("ls")
+    .description("list the sandboxes that run here, of all runs")
+    .addOption(json())
+    .action(list);
+  command
+    .command("gc")
+    .description("remove sandboxes whose host is gone")
+    .addOption(json())
+    .action(collect);
   return command;
 }
 
@@ -49,7 +65,10 @@ function json(): Option {
 }
 
 /** What the command line has to say beside its results. */
-const aloud: Log = { write: (_level, message) => console.error(message), close: async () => undefined };
+const aloud: Log = {
+  write: (_level, message) => console.error(message),
+  close: async () => undefined,
+};
 const silent: Log = { write: () => undefined, close: async () => undefined };
 
 interface Checked extends EngineReport {
@@ -63,17 +82,22 @@ async function check(image: string | undefined, flags: JsonFlag): Promise<void> 
   const checked: Checked[] = [];
   for (const engine of ["docker", "apptainer"] as const) {
     const report = reports[engine];
-    const fits = image !== undefined && report.usable && !(engine === "docker" && image.endsWith(".sif"));
+    const fits =
+      image !== undefined && report.usable && !(engine === "docker" && image.endsWith(".sif"));
     checked.push({ engine, ...report, trial: fits ? await tryImage(engine, image) : null });
   }
   const chosen = await chooseEngine("auto", image ?? "").catch(() => null);
-  if (flags.json === true) for (const one of checked) console.log(JSON.stringify({ ...one, auto: one.engine === chosen?.engine }));
+  if (flags.json === true)
+    for (const one of checked)
+      console.log(JSON.stringify({ ...one, auto: one.engine === chosen?.engine }));
   else console.log(checked.map(textOf).join("\n"));
   const failed = checked.some(({ trial }) => trial !== null && "failure" in trial);
   if (chosen === null) process.exitCode = EXIT.failedAbove;
   else if (image !== undefined && failed) process.exitCode = EXIT.failedAbove;
   if (flags.json === true) return;
-  console.log(chosen === null ? "no engine here can run sandboxes" : `engine = "auto" takes ${chosen.engine}`);
+  console.log(
+    chosen === null ? "no engine here can run sandboxes" : `engine = "auto" takes ${chosen.engine}`,
+  );
 }
 
 function textOf({ engine, usable, says, unenforced, hints, trial }: Checked): string {
@@ -82,7 +106,11 @@ function textOf({ engine, usable, says, unenforced, hints, trial }: Checked): st
     `${engine}: ${says}`,
     ...(usable ? [`  limits ${enforced.join(", ")}`] : []),
     ...(unenforced.length > 0 ? [`  cannot limit ${unenforced.join(", ")}`] : []),
-    ...(trial === null ? [] : "ms" in trial ? [`  started and answered within ${trial.ms} ms`] : [`  failed: ${trial.failure}`]),
+    ...(trial === null
+      ? []
+      : "ms" in trial
+        ? [`  started and answered within ${trial.ms} ms`]
+        : [`  failed: ${trial.failure}`]),
     ...hints.map((hint) => `  hint: ${hint}`),
   ].join("\n");
 }
@@ -100,28 +128,52 @@ const TRIAL: Omit<SandboxSpec, "image"> = {
 };
 
 /** Starts one sandbox and runs one command in it. */
-async function tryImage(engine: "docker" | "apptainer", image: string): Promise<NonNullable<Checked["trial"]>> {
+async function tryImage(
+  engine: "docker" | "apptainer",
+  image: string,
+): Promise<NonNullable<Checked["trial"]>> {
   try {
     const apptainer = (await findApptainer()) ?? "apptainer";
-    const prepared = await prepareImage(isImagePath(image) ? resolve(image) : image, engine, { log: aloud, apptainer });
+    const prepared = await prepareImage(isImagePath(image) ? resolve(image) : image, engine, {
+      log: aloud,
+      apptainer,
+    });
     await using lease = await Lease.take({ run: "check", host: "check" });
     const sandboxes: Sandboxes =
-      engine === "docker" ? await DockerSandboxes.connect(lease, silent) : new ApptainerSandboxes(apptainer, lease, silent);
+      engine === "docker"
+        ? await DockerSandboxes.connect(lease, silent)
+        : new ApptainerSandboxes(apptainer, lease, silent);
     const startedAt = performance.now();
     await using sandbox = await sandboxes.start({ ...TRIAL, image: prepared });
-    const { exitCode, stderr } = await exec(sandbox, { args: ["/bin/sh", "-c", "true"], timeoutMs: 30_000, outputBytesMax: 1000 });
+    const { exitCode, stderr } = await exec(sandbox, {
+      args: ["/bin/sh", "-c", "true"],
+      timeoutMs: 30_000,
+      outputBytesMax: 1000,
+    });
     const ms = Math.round(performance.now() - startedAt);
-    return exitCode === 0 ? { ms } : { failure: `a command in it exited with ${exitCode}: ${Buffer.from(stderr).toString("utf8").trim()}` };
+    return exitCode === 0
+      ? { ms }
+      : {
+          failure: `a command in it exited with ${exitCode}: ${Buffer.from(stderr).toString("utf8").trim()}`,
+        };
   } catch (thrown) {
-    const hint = thrown instanceof MatrixError && thrown.hint !== undefined ? ` (${thrown.hint})` : "";
+    const hint =
+      thrown instanceof MatrixError && thrown.hint !== undefined ? ` (${thrown.hint})` : "";
     return { failure: `${messageOf(thrown)}${hint}` };
   }
 }
 
-async function build(name: string, { engine }: { readonly engine: "auto" | "docker" | "apptainer" }): Promise<void> {
-  const folder = [name, `sandboxes/${name}`].map((path) => resolve(path)).find((path) => existsSync(path));
+async function build(
+  name: string,
+  { engine }: { readonly engine: "auto" | "docker" | "apptainer" },
+): Promise<void> {
+  const folder = [name, `sandboxes/${name}`]
+    .map((path) => resolve(path))
+    .find((path) => existsSync(path));
   if (folder === undefined)
-    throw new MatrixError("usage", `there is no folder ${name}, and none in sandboxes/`, { hint: "give the folder with the Dockerfile" });
+    throw new MatrixError("usage", `there is no folder ${name}, and none in sandboxes/`, {
+      hint: "give the folder with the Dockerfile",
+    });
   const chosen = await chooseEngine(engine, folder);
   const apptainer = (await findApptainer()) ?? "apptainer";
   // What is built is the result: a script reads it from stdout.
@@ -148,7 +200,8 @@ function tableOf(found: readonly SandboxStatus[]): string {
       image,
     ]),
   ];
-  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
+  const widths =
+    rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
   return rows
     .map((row) =>
       row
@@ -162,6 +215,8 @@ function tableOf(found: readonly SandboxStatus[]): string {
 async function collect(flags: JsonFlag): Promise<void> {
   const { removed, failures } = await reap(silent);
   if (flags.json === true) for (const one of removed) console.log(JSON.stringify(one));
-  else console.log(removed.length === 1 ? "removed 1 sandbox" : `removed ${removed.length} sandboxes`);
-  if (failures.length > 0) throw new MatrixError("sandbox_unavailable", `cannot remove ${failures.join("; ")}`);
+  else
+    console.log(removed.length === 1 ? "removed 1 sandbox" : `removed ${removed.length} sandboxes`);
+  if (failures.length > 0)
+    throw new MatrixError("sandbox_unavailable", `cannot remove ${failures.join("; ")}`);
 }

@@ -2,8 +2,8 @@
 
 import { styleText } from "node:util";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { openStoredLines, trajectoriesPath } from "../records/stored-lines.ts";
 import { MatrixError } from "../error.ts";
+import { openStoredLines, trajectoriesPath } from "../records/stored-lines.ts";
 import { isJsonObject, type Json } from "../task/json.ts";
 import { chatContent, type TrajectoryRecord } from "../task/record.ts";
 import type { Hop } from "../task/task.ts";
@@ -25,17 +25,34 @@ export function showCommand(): Command {
     .description("print one trajectory in readable form: the one with this id, else the first")
     .argument("<dir>", "the run directory")
     .argument("[id]", "the row's id")
-    .addOption(new Option("--trial <n>", "which trial of the row").env("MATRIX_TRIAL").argParser(wholeNumber).default(0))
-    .addOption(new Option("--status <status>", "the first with this status").env("MATRIX_STATUS").choices(["ok", "failed", "lost"]))
+    .addOption(
+      new Option("--trial <n>", "which trial of the row")
+        .env("MATRIX_TRIAL")
+        .argParser(wholeNumber)
+        .default(0),
+    )
+    .addOption(
+      new Option("--status <status>", "the first with this status")
+        .env("MATRIX_STATUS")
+        .choices(["ok", "failed", "lost"]),
+    )
     .addOption(new Option("--full", "long texts whole").env("MATRIX_FULL"))
     .addOption(new Option("--json", "the record's line as it is").env("MATRIX_JSON"))
     .action(async (directory: string, id: string | undefined, flags: ShowFlags) => {
       const line = await findLine(trajectoriesPath(directory), id, flags);
-      console.log(flags.json === true ? line : render(JSON.parse(line) as TrajectoryRecord, flags.full === true));
+      console.log(
+        flags.json === true
+          ? line
+          : render(JSON.parse(line) as TrajectoryRecord, flags.full === true),
+      );
     });
 }
 
-async function findLine(path: string, id: string | undefined, { trial, status }: ShowFlags): Promise<string> {
+async function findLine(
+  path: string,
+  id: string | undefined,
+  { trial, status }: ShowFlags,
+): Promise<string> {
   const { lines, size, close } = await openStoredLines(path);
   const seen: string[] = [];
   try {
@@ -43,7 +60,10 @@ async function findLine(path: string, id: string | undefined, { trial, status }:
       for (const { text, torn } of batch) {
         if (torn) continue;
         const record = JSON.parse(text) as TrajectoryRecord;
-        const wanted = id === undefined ? status === undefined || record.status === status : record.id === id && record.trial === trial;
+        const wanted =
+          id === undefined
+            ? status === undefined || record.status === status
+            : record.id === id && record.trial === trial;
         if (wanted) return text;
         if (seen.length < IDS_SHOWN) seen.push(record.id);
       }
@@ -52,15 +72,31 @@ async function findLine(path: string, id: string | undefined, { trial, status }:
     await close();
   }
   if (size === 0) throw new MatrixError("usage", `no records in ${path}`);
-  const what = id === undefined ? `record with status ${status}` : `record of row ${id}, trial ${trial}`;
-  throw new MatrixError("usage", `no ${what} in ${path}`, { hint: `it has rows like ${seen.join(", ")}` });
+  const what =
+    id === undefined ? `record with status ${status}` : `record of row ${id}, trial ${trial}`;
+  throw new MatrixError("usage", `no ${what} in ${path}`, {
+    hint: `it has rows like ${seen.join(", ")}`,
+  });
 }
 
 function render(record: TrajectoryRecord, full: boolean): string {
-  const { id, trial, status, stop_reason: reason, score, outcome, error, simulated, row, history, timing } = record;
+  const {
+    id,
+    trial,
+    status,
+    stop_reason: reason,
+    score,
+    outcome,
+    error,
+    simulated,
+    row,
+    history,
+    timing,
+  } = record;
   const head = `row ${printable(id)} · trial ${trial} · ${status} (${reason})${score === null ? "" : ` · score ${score}`}${simulated ? " · SIMULATED model" : ""}`;
   const lines = [styled("bold", head), ""];
-  for (const [field, value] of Object.entries(row)) lines.push(`${styled("dim", `${printable(field)}:`)} ${cut(inline(value), full)}`);
+  for (const [field, value] of Object.entries(row))
+    lines.push(`${styled("dim", `${printable(field)}:`)} ${cut(inline(value), full)}`);
   for (const hop of history) lines.push("", ...renderHop(hop, full));
   lines.push("");
   if (outcome !== null) lines.push(`${styled("dim", "outcome:")} ${inline(outcome)}`);
@@ -68,7 +104,9 @@ function render(record: TrajectoryRecord, full: boolean): string {
     lines.push(
       `${styled("red", `error ${error.code}:`)} ${printable(error.message)}${error.role === null ? "" : ` (${error.role}, hop ${error.hop})`}`,
     );
-  lines.push(`${styled("dim", "time:")} ${timing.total_ms} ms, ${timing.run_ms} in agents, ${timing.queue_ms} in queues`);
+  lines.push(
+    `${styled("dim", "time:")} ${timing.total_ms} ms, ${timing.run_ms} in agents, ${timing.queue_ms} in queues`,
+  );
   return lines.join("\n");
 }
 
@@ -85,7 +123,9 @@ function renderHop({ role, run_ms: runMs, usage, result }: Hop, full: boolean): 
           .split("\n")
           .map((line) => `  ${line}`);
   const shown =
-    full || text.length <= LINES_MAX ? text : [...text.slice(0, LINES_MAX), `  … ${text.length - LINES_MAX} more lines (--full)`];
+    full || text.length <= LINES_MAX
+      ? text
+      : [...text.slice(0, LINES_MAX), `  … ${text.length - LINES_MAX} more lines (--full)`];
   return [title, ...shown, ...(calls === undefined ? [] : [`  calls ${inline(calls)}`])];
 }
 
@@ -94,11 +134,15 @@ function inline(value: Json): string {
 }
 
 function cut(text: string, full: boolean): string {
-  return full || text.length <= FIELD_MAX ? text : `${text.slice(0, FIELD_MAX)}… (${text.length} characters)`;
+  return full || text.length <= FIELD_MAX
+    ? text
+    : `${text.slice(0, FIELD_MAX)}… (${text.length} characters)`;
 }
 
 function styled(style: "bold" | "dim" | "cyan" | "red", text: string): string {
-  return process.stdout.isTTY && process.env["NO_COLOR"] === undefined ? styleText(style, text) : text;
+  return process.stdout.isTTY && process.env["NO_COLOR"] === undefined
+    ? styleText(style, text)
+    : text;
 }
 
 function wholeNumber(text: string): number {

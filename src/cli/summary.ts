@@ -1,9 +1,9 @@
 // The end of a run in a few lines: the accounting first, then what it cost, what failed, and what to type next.
 
 import { type Budget, usedUp } from "../driver/ledger.ts";
-import { trajectoriesPath } from "../records/stored-lines.ts";
 import type { MatrixError } from "../error.ts";
 import type { Spent } from "../model/site.ts";
+import { trajectoriesPath } from "../records/stored-lines.ts";
 import { isUnanswered, type Unanswered, type Usage } from "../task/task.ts";
 import { formatDuration, grouped } from "./panel.ts";
 
@@ -40,19 +40,33 @@ export interface Summary {
 }
 
 export function renderSummary(summary: Summary): string {
-  const { name, directory, state, simulated, replayed, expected, ok, failed, lost, recorded_before: before } = summary;
+  const {
+    name,
+    directory,
+    state,
+    simulated,
+    replayed,
+    expected,
+    ok,
+    failed,
+    lost,
+    recorded_before: before,
+  } = summary;
   const recorded = ok + failed + lost;
   const made = recorded - before;
   const labels = [...(simulated ? ["simulated model"] : []), ...(replayed ? ["replayed"] : [])];
   const label = labels.length === 0 ? "" : ` (${labels.join(", ")})`;
   const lines: string[] = [];
-  if (state === "complete" && made === 0 && before > 0) lines.push(`${name}: was complete already${label}`);
+  if (state === "complete" && made === 0 && before > 0)
+    lines.push(`${name}: was complete already${label}`);
   else
     lines.push(
       `${name}: ${state} after ${formatDuration(summary.elapsed_ms)}${label}, ${grouped(made)} records${before > 0 ? `, ${grouped(before)} from before` : ""}`,
     );
   if (state === "complete")
-    lines.push(`expected ${grouped(expected)} = ok ${grouped(ok)} + failed ${grouped(failed)} + lost ${grouped(lost)}`);
+    lines.push(
+      `expected ${grouped(expected)} = ok ${grouped(ok)} + failed ${grouped(failed)} + lost ${grouped(lost)}`,
+    );
   else
     lines.push(
       `${grouped(recorded)} of ${grouped(expected)} recorded: ok ${grouped(ok)} + failed ${grouped(failed)} + lost ${grouped(lost)}`,
@@ -80,7 +94,8 @@ function detailsOf({ replayed, stop_reasons, errors, usage, cost, score }: Summa
     const used = `${grouped(usage.requests)} requests, ${grouped(usage.prompt_tokens)} tokens in, ${grouped(usage.completion_tokens)} out${money}`;
     lines.push(replayed ? `no model was asked; recorded then: ${used}` : `model: ${used}`);
   }
-  if (score !== null) lines.push(`score: mean ${score.mean.toFixed(3)} over ${grouped(score.scored)}`);
+  if (score !== null)
+    lines.push(`score: mean ${score.mean.toFixed(3)} over ${grouped(score.scored)}`);
   return lines;
 }
 
@@ -105,6 +120,8 @@ function listed(counts: Readonly<Record<string, number>>): string {
     .join(", ");
 }
 
-function inOrder(counts: Readonly<Record<string, number>>): (readonly [what: string, count: number])[] {
+function inOrder(
+  counts: Readonly<Record<string, number>>,
+): (readonly [what: string, count: number])[] {
   return Object.entries(counts).sort(([, a], [, b]) => b - a);
 }

@@ -30,26 +30,51 @@ export class UsageTally {
   add({ history, usage, cost, timing }: TrajectoryRecord): void {
     for (const hop of history) {
       lineOf(this.#roles, hop.role).add(hop.usage, hop.cost, hop.run_ms);
-      if (hop.model !== undefined) lineOf(this.#models, hop.model).add(hop.usage, hop.cost, hop.run_ms);
+      if (hop.model !== undefined)
+        lineOf(this.#models, hop.model).add(hop.usage, hop.cost, hop.run_ms);
     }
     this.#tasks.add(usage, cost ?? undefined, timing.total_ms);
   }
 
   get report(): UsageReport {
-    const reports = (lines: ReadonlyMap<string, Line>) => [...lines.values()].map((line) => line.report);
-    return { roles: reports(this.#roles), models: reports(this.#models), tasks: this.#tasks.report };
+    const reports = (lines: ReadonlyMap<string, Line>) =>
+      [...lines.values()].map((line) => line.report);
+    return {
+      roles: reports(this.#roles),
+      models: reports(this.#models),
+      tasks: this.#tasks.report,
+    };
   }
 }
 
 export function renderUsage({ roles, models, tasks }: UsageReport): string {
-  const head = ["", "hops", "requests", "tokens in", "tokens out", "cost", "p50 ms", "p95 ms", "p99 ms"];
+  const head = [
+    "",
+    "hops",
+    "requests",
+    "tokens in",
+    "tokens out",
+    "cost",
+    "p50 ms",
+    "p95 ms",
+    "p99 ms",
+  ];
   const row = (line: UsageLine): string[] => [
     line.name,
     ...[line.count, line.requests, line.prompt_tokens, line.completion_tokens].map(grouped),
     line.cost === null ? "-" : line.cost.toFixed(4),
-    ...[line.ms.p50, line.ms.p95, line.ms.p99].map((ms) => (ms < 100 ? ms.toFixed(1) : grouped(ms))),
+    ...[line.ms.p50, line.ms.p95, line.ms.p99].map((ms) =>
+      ms < 100 ? ms.toFixed(1) : grouped(ms),
+    ),
   ];
-  return renderTable([["role", ...head.slice(1)], ...roles.map(row), ["model"], ...models.map(row), ["whole tasks"], row(tasks)]);
+  return renderTable([
+    ["role", ...head.slice(1)],
+    ...roles.map(row),
+    ["model"],
+    ...models.map(row),
+    ["whole tasks"],
+    row(tasks),
+  ]);
 }
 
 class Line {
@@ -82,7 +107,11 @@ class Line {
       prompt_tokens: this.#promptTokens,
       completion_tokens: this.#completionTokens,
       cost: this.#cost,
-      ms: { p50: this.#durations.quantile(0.5), p95: this.#durations.quantile(0.95), p99: this.#durations.quantile(0.99) },
+      ms: {
+        p50: this.#durations.quantile(0.5),
+        p95: this.#durations.quantile(0.95),
+        p99: this.#durations.quantile(0.99),
+      },
     };
   }
 }

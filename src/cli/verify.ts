@@ -1,13 +1,15 @@
 // `matrix verify DIR…`: the accounting, from the files alone; of several directories, as the shards of one run.
 
 import { Command, Option } from "commander";
+import { EXIT } from "../error.ts";
 import { type Verification, verifyRun } from "../records/verify.ts";
 import { type ShardsVerification, verifyShards } from "../records/verify-shards.ts";
-import { EXIT } from "../error.ts";
 
 export function verifyCommand(): Command {
   return new Command("verify")
-    .description("recompute the accounting of a run from its files alone (exit 0: it holds, 1: it does not, 3: the run is not finished)")
+    .description(
+      "recompute the accounting of a run from its files alone (exit 0: it holds, 1: it does not, 3: the run is not finished)",
+    )
     .argument("<dir...>", "the run directory, or those of all shards of a run")
     .addOption(new Option("--json", "one object on stdout").env("MATRIX_JSON"))
     .action(async (directories: readonly string[], { json = false }: { json?: boolean }) => {
@@ -39,10 +41,15 @@ function areSound({ shards, findings }: ShardsVerification): boolean {
 
 function textOf(verification: Verification): string {
   const { manifest, complete } = verification;
-  const lines = [`${nameOf(manifest)}: ${accountOf(manifest.expected, verification.counts, complete)}`, ...findingsOf(verification)];
+  const lines = [
+    `${nameOf(manifest)}: ${accountOf(manifest.expected, verification.counts, complete)}`,
+    ...findingsOf(verification),
+  ];
   if (isSound(verification))
     lines.push(
-      complete ? "verified: every row and trial has exactly one record" : "incomplete: the same `matrix drive` goes on where it stands",
+      complete
+        ? "verified: every row and trial has exactly one record"
+        : "incomplete: the same `matrix drive` goes on where it stands",
     );
   return lines.join("\n");
 }
@@ -57,7 +64,8 @@ function textOfShards(verification: ShardsVerification): string {
   for (const shard of missing) lines.push(`missing: shard ${shard}`);
   const [first] = shards;
   const name = first === undefined ? "" : nameOf(first.verification.manifest);
-  const of = missing.length === 0 ? "" : ` in ${shards.length} of ${shards.length + missing.length} shards`;
+  const of =
+    missing.length === 0 ? "" : ` in ${shards.length} of ${shards.length + missing.length} shards`;
   const finished = shards.every(({ verification }) => verification.complete);
   lines.push(`${name}: ${accountOf(expected, counts, finished)}${of}`);
   if (areSound(verification))
@@ -73,13 +81,21 @@ function nameOf({ name, simulated }: Verification["manifest"]): string {
   return simulated ? `${name} (simulated)` : name;
 }
 
-function accountOf(expected: number, { ok, failed, lost }: Verification["counts"], complete: boolean): string {
+function accountOf(
+  expected: number,
+  { ok, failed, lost }: Verification["counts"],
+  complete: boolean,
+): string {
   const parts = `ok ${ok} + failed ${failed} + lost ${lost}`;
-  return complete ? `expected ${expected} = ${parts}` : `${ok + failed + lost} of ${expected} recorded: ${parts}`;
+  return complete
+    ? `expected ${expected} = ${parts}`
+    : `${ok + failed + lost} of ${expected} recorded: ${parts}`;
 }
 
 function findingsOf({ findings, more }: Verification): string[] {
-  const lines = findings.map(({ line, message }) => (line === null ? `wrong: ${message}` : `wrong: line ${line}: ${message}`));
+  const lines = findings.map(({ line, message }) =>
+    line === null ? `wrong: ${message}` : `wrong: line ${line}: ${message}`,
+  );
   return more > 0 ? [...lines, `and ${more} more`] : lines;
 }
 

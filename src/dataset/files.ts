@@ -16,9 +16,13 @@ export interface DataFile {
 }
 
 /** Fails with `dataset_invalid` when a path is missing, a glob matches nothing or a name tells no format. */
-export async function findFiles(paths: readonly string[], format: Format | undefined): Promise<readonly DataFile[]> {
+export async function findFiles(
+  paths: readonly string[],
+  format: Format | undefined,
+): Promise<readonly DataFile[]> {
   const files: DataFile[] = [];
-  for (const path of paths) for (const file of await expand(path)) files.push(describe(file, format));
+  for (const path of paths)
+    for (const file of await expand(path)) files.push(describe(file, format));
   return files;
 }
 
@@ -32,7 +36,8 @@ async function expand(path: string): Promise<readonly string[]> {
     throw new MatrixError("dataset_invalid", `no file matches ${path}`, nearbyHint(path));
   }
   // The name of a split stands for its files in the folder above.
-  if (/^[\w-]+$/.test(basename(path)) && existsSync(dirname(path))) return filesOfFolder(dirname(path), basename(path));
+  if (/^[\w-]+$/.test(basename(path)) && existsSync(dirname(path)))
+    return filesOfFolder(dirname(path), basename(path));
   throw new MatrixError("dataset_invalid", `no such dataset: ${path}`, nearbyHint(path));
 }
 
@@ -45,7 +50,10 @@ function describe(path: string, format: Format | undefined): DataFile {
   const { format: named, compression } = describeName(path);
   const found = format ?? named;
   if (found === "parquet" && compression !== null)
-    throw new MatrixError("dataset_invalid", `${path} is compressed as a whole: Parquet is compressed within`);
+    throw new MatrixError(
+      "dataset_invalid",
+      `${path} is compressed as a whole: Parquet is compressed within`,
+    );
   if (found !== null) return { path, format: found, compression };
   throw new MatrixError("dataset_invalid", `cannot tell the format of ${path} from its name`, {
     hint: 'name it .jsonl, .json, .csv (also with .gz or .zst) or .parquet, or set dataset.format = "jsonl"',

@@ -31,7 +31,8 @@ export async function fetchFromHub(address: string, env: Environment): Promise<r
   const files = chooseFiles(`${HUB_PREFIX}${name}`, [...sizes.keys()], path.replace(/\/$/, ""));
   const folder = join(cacheFolder(env), "hub", name, commit);
   const paths = files.map((file) => join(folder, file));
-  for (const [index, file] of files.entries()) await hub.fetch(commit, file, { path: paths[index] ?? "", size: sizes.get(file) ?? 0 });
+  for (const [index, file] of files.entries())
+    await hub.fetch(commit, file, { path: paths[index] ?? "", size: sizes.get(file) ?? 0 });
   return paths;
 }
 
@@ -50,7 +51,9 @@ class Hub {
   }
 
   async commitOf(revision: string): Promise<string> {
-    const response = await this.#get(`${this.#endpoint}/api/datasets/${this.#name}/revision/${encodeURIComponent(revision)}`);
+    const response = await this.#get(
+      `${this.#endpoint}/api/datasets/${this.#name}/revision/${encodeURIComponent(revision)}`,
+    );
     const { sha } = (await this.#json(response)) as { readonly sha?: unknown };
     // It becomes the name of a folder.
     if (typeof sha === "string" && /^[0-9a-f]{7,64}$/.test(sha)) return sha;
@@ -60,20 +63,31 @@ class Hub {
   /** The size of every file, by its path, page by page. */
   async list(commit: string): Promise<ReadonlyMap<string, number>> {
     const sizes = new Map<string, number>();
-    let url: string | null = `${this.#endpoint}/api/datasets/${this.#name}/tree/${commit}?recursive=true`;
+    let url: string | null =
+      `${this.#endpoint}/api/datasets/${this.#name}/tree/${commit}?recursive=true`;
     while (url !== null) {
       const response: Response = await this.#get(url);
       const page = await this.#json(response);
       if (!Array.isArray(page)) throw this.#failed("the hub answers with no list of files");
       for (const { type, path, size } of page)
-        if (type === "file" && typeof path === "string" && isInside(path) && typeof size === "number") sizes.set(path, size);
+        if (
+          type === "file" &&
+          typeof path === "string" &&
+          isInside(path) &&
+          typeof size === "number"
+        )
+          sizes.set(path, size);
       url = nextPage(response, url);
     }
     return sizes;
   }
 
   /** Does nothing when the file is in the cache: it is there whole or not at all. */
-  async fetch(commit: string, file: string, { path, size }: { readonly path: string; readonly size: number }): Promise<void> {
+  async fetch(
+    commit: string,
+    file: string,
+    { path, size }: { readonly path: string; readonly size: number },
+  ): Promise<void> {
     if (existsSync(path)) return;
     const part = `${path}.${randomId(8)}.part`;
     const response = await this.#get(
@@ -82,7 +96,10 @@ class Hub {
     try {
       await mkdir(dirname(path), { recursive: true });
       if (response.body === null) throw new Error("the answer is empty");
-      await pipeline(Readable.fromWeb(response.body as Parameters<typeof Readable.fromWeb>[0]), createWriteStream(part));
+      await pipeline(
+        Readable.fromWeb(response.body as Parameters<typeof Readable.fromWeb>[0]),
+        createWriteStream(part),
+      );
       const { size: came } = await stat(part);
       if (came !== size) throw new Error(`${came} of ${size} bytes came`);
       await rename(part, path);
@@ -120,17 +137,23 @@ class Hub {
         "dataset_invalid",
         `cannot read ${this.#address}: there is no such dataset, or it is not open to you (${status})`,
         {
-          hint: withToken ? "check the name, and what HF_TOKEN may read" : "check the name; for a private or gated one, set HF_TOKEN",
+          hint: withToken
+            ? "check the name, and what HF_TOKEN may read"
+            : "check the name; for a private or gated one, set HF_TOKEN",
         },
       );
     return this.#failed(`the hub answers ${status}`);
   }
 
   #failed(why: string, cause?: unknown): MatrixError {
-    return new MatrixError("dataset_invalid", `cannot fetch ${this.#address} from ${this.#endpoint}: ${why}`, {
-      cause,
-      hint: "run the same command again: what was fetched stays",
-    });
+    return new MatrixError(
+      "dataset_invalid",
+      `cannot fetch ${this.#address} from ${this.#endpoint}: ${why}`,
+      {
+        cause,
+        hint: "run the same command again: what was fetched stays",
+      },
+    );
   }
 }
 
@@ -144,7 +167,11 @@ function nextPage(response: Response, current: string): string | null {
 
 /** A name that leaves the cache is no file of a dataset. */
 function isInside(path: string): boolean {
-  return !path.startsWith("/") && !path.split("/").some((part) => part === "" || part === "." || part === "..") && !/[\0\\]/.test(path);
+  return (
+    !path.startsWith("/") &&
+    !path.split("/").some((part) => part === "" || part === "." || part === "..") &&
+    !/[\0\\]/.test(path)
+  );
 }
 
 function cacheFolder(env: Environment): string {

@@ -26,7 +26,13 @@ export async function* splitLines(chunks: AsyncIterable<Buffer>): AsyncGenerator
     const bytes = pieces.length === 0 ? rest : Buffer.concat([...pieces, rest]);
     pieces = [];
     pieceBytes = 0;
-    const line = { text: bytes.toString("utf8"), number: ++number, offset, bytes: bytes.length, valid: isUtf8(bytes) };
+    const line = {
+      text: bytes.toString("utf8"),
+      number: ++number,
+      offset,
+      bytes: bytes.length,
+      valid: isUtf8(bytes),
+    };
     offset += bytes.length + 1;
     return line;
   };
@@ -41,7 +47,8 @@ export async function* splitLines(chunks: AsyncIterable<Buffer>): AsyncGenerator
       // The stream may reuse its buffer, so what is kept is copied.
       pieces.push(Buffer.from(chunk.subarray(start)));
       pieceBytes += chunk.length - start;
-      if (pieceBytes > LINE_BYTES_MAX) throw new Error(`line ${number + 1} is longer than ${LINE_BYTES_MAX} bytes`);
+      if (pieceBytes > LINE_BYTES_MAX)
+        throw new Error(`line ${number + 1} is longer than ${LINE_BYTES_MAX} bytes`);
     }
     if (lines.length > 0) yield lines;
   }

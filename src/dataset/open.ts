@@ -35,7 +35,11 @@ export class BatchedRows implements RowStream {
   #index = 0;
   #given = 0;
 
-  constructor(batches: AsyncGenerator<readonly DatasetRow[]>, total: number, release: () => Promise<void>) {
+  constructor(
+    batches: AsyncGenerator<readonly DatasetRow[]>,
+    total: number,
+    release: () => Promise<void>,
+  ) {
     this.#batches = batches;
     this.#total = total;
     this.#release = release;
@@ -75,7 +79,8 @@ async function* rowsInOrder(source: DatasetSource): AsyncGenerator<readonly Data
     const rows: DatasetRow[] = [];
     for (const { row, problem } of batch) {
       if (left-- <= 0) break;
-      if (row === null) throw new Error(`${problem?.file}:${problem?.line ?? ""} ${problem?.message}`);
+      if (row === null)
+        throw new Error(`${problem?.file}:${problem?.line ?? ""} ${problem?.message}`);
       if (isInShard(source, row.number)) rows.push(row);
     }
     if (rows.length > 0) yield rows;

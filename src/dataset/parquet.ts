@@ -3,24 +3,41 @@
 
 import { isUtf8 } from "node:buffer";
 import { type FileHandle, open } from "node:fs/promises";
-import { type AsyncBuffer, parquetMetadataAsync, parquetReadObjects, parquetSchema } from "hyparquet";
+import {
+  type AsyncBuffer,
+  parquetMetadataAsync,
+  parquetReadObjects,
+  parquetSchema,
+} from "hyparquet";
 import { compressors } from "hyparquet-compressors";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 
 /** Batches of rows, with the columns in the order that was asked for; all of them when that is null. */
-export async function* readParquet(path: string, columns: readonly string[] | null): AsyncGenerator<readonly JsonObject[]> {
+export async function* readParquet(
+  path: string,
+  columns: readonly string[] | null,
+): AsyncGenerator<readonly JsonObject[]> {
   const handle = await open(path);
   try {
     const file = await bufferOf(handle);
     const metadata = await parquetMetadataAsync(file);
     const names = parquetSchema(metadata).children.map(({ element }) => element.name);
     const missing = columns?.find((column) => !names.includes(column));
-    if (missing !== undefined) throw new Error(`it has no column "${missing}"; columns: ${names.join(", ")}`);
+    if (missing !== undefined)
+      throw new Error(`it has no column "${missing}"; columns: ${names.join(", ")}`);
     let rowStart = 0;
     for (const { num_rows: rows } of metadata.row_groups) {
       const rowEnd = rowStart + Number(rows);
       const selection = columns === null ? {} : { columns: [...columns] };
-      const read = await parquetReadObjects({ file, metadata, rowStart, rowEnd, compressors, utf8: false, ...selection });
+      const read = await parquetReadObjects({
+        file,
+        metadata,
+        rowStart,
+        rowEnd,
+        compressors,
+        utf8: false,
+        ...selection,
+      });
       yield read.map((row) => jsonOf(row) as JsonObject);
       rowStart = rowEnd;
     }
@@ -36,7 +53,12 @@ async function bufferOf(handle: FileHandle): Promise<AsyncBuffer> {
     slice: async (start, end = size) => {
       const bytes = new ArrayBuffer(end - start);
       for (let at = 0; at < bytes.byteLength; ) {
-        const { bytesRead } = await handle.read(new Uint8Array(bytes), at, bytes.byteLength - at, start + at);
+        const { bytesRead } = await handle.read(
+          new Uint8Array(bytes),
+          at,
+          bytes.byteLength - at,
+          start + at,
+        );
         if (bytesRead === 0) throw new Error("the file is cut short");
         at += bytesRead;
       }
@@ -57,10 +79,12 @@ function jsonOf(value: unknown): Json {
       return value;
   }
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? null : value.toISOString();
-  if (value instanceof Uint8Array) return textOf(Buffer.from(value.buffer, value.byteOffset, value.byteLength));
+  if (value instanceof Uint8Array)
+    return textOf(Buffer.from(value.buffer, value.byteOffset, value.byteLength));
   if (ArrayBuffer.isView(value)) return Array.from(value as unknown as ArrayLike<unknown>, jsonOf);
   if (Array.isArray(value)) return value.map(jsonOf);
-  if (isJsonObject(value)) return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, jsonOf(part)]));
+  if (isJsonObject(value))
+    return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, jsonOf(part)]));
   return null;
 }
 

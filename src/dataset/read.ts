@@ -30,7 +30,10 @@ export interface Item {
 }
 
 /** Items of all files in order, with all columns or those that are named. A file that breaks off ends with an item that says so. */
-export async function* readItems(files: readonly DataFile[], columns: readonly string[] | null): AsyncGenerator<readonly Item[]> {
+export async function* readItems(
+  files: readonly DataFile[],
+  columns: readonly string[] | null,
+): AsyncGenerator<readonly Item[]> {
   for (const file of files) {
     try {
       if (file.format === "parquet") yield* readParquetRows(file, columns);
@@ -38,7 +41,10 @@ export async function* readItems(files: readonly DataFile[], columns: readonly s
         for await (const items of READERS[file.format](file, open(file)))
           yield columns === null ? items : items.map((item) => pick(item, columns));
     } catch (cause) {
-      const line = cause instanceof CsvError && typeof cause["lines"] === "number" ? cause["lines"] : undefined;
+      const line =
+        cause instanceof CsvError && typeof cause["lines"] === "number"
+          ? cause["lines"]
+          : undefined;
       yield [broken(file, line, explain(cause, file))];
     }
   }
@@ -54,7 +60,10 @@ function open({ path, compression }: DataFile): Readable {
 }
 
 const READERS: Readonly<
-  Record<Exclude<DataFile["format"], "parquet">, (file: DataFile, bytes: Readable) => AsyncGenerator<readonly Item[]>>
+  Record<
+    Exclude<DataFile["format"], "parquet">,
+    (file: DataFile, bytes: Readable) => AsyncGenerator<readonly Item[]>
+  >
 > = {
   jsonl: readJsonLines,
   json: readJsonArray,
@@ -96,7 +105,8 @@ async function* readJsonArray(file: DataFile, bytes: Readable): AsyncGenerator<r
     const text = decoder.decode(chunk, { stream: true });
     if (!started && text.trim() !== "") {
       started = true;
-      if (!text.trimStart().startsWith("[")) throw new Error('the file is no JSON array of rows (one row a line is format "jsonl")');
+      if (!text.trimStart().startsWith("["))
+        throw new Error('the file is no JSON array of rows (one row a line is format "jsonl")');
     }
     parser.write(text);
     if (items.length > 0) yield items;
@@ -109,7 +119,10 @@ async function* readCsv(file: DataFile, bytes: Readable): AsyncGenerator<readonl
   const parser = parseCsv({ bom: true, columns: headerOf, info: true, skip_empty_lines: true });
   bytes.on("error", (error) => parser.destroy(error));
   let items: Item[] = [];
-  for await (const { record, info } of bytes.pipe(parser) as AsyncIterable<{ record: JsonObject; info: { lines: number } }>) {
+  for await (const { record, info } of bytes.pipe(parser) as AsyncIterable<{
+    record: JsonObject;
+    info: { lines: number };
+  }>) {
     items.push(itemOf(file, info.lines, record, null));
     if (items.length < BATCH_ROWS) continue;
     yield items;
@@ -118,9 +131,13 @@ async function* readCsv(file: DataFile, bytes: Readable): AsyncGenerator<readonl
   if (items.length > 0) yield items;
 }
 
-async function* readParquetRows(file: DataFile, columns: readonly string[] | null): AsyncGenerator<readonly Item[]> {
+async function* readParquetRows(
+  file: DataFile,
+  columns: readonly string[] | null,
+): AsyncGenerator<readonly Item[]> {
   let line = 0;
-  for await (const rows of readParquet(file.path, columns)) yield rows.map((row) => itemOf(file, ++line, row, null));
+  for await (const rows of readParquet(file.path, columns))
+    yield rows.map((row) => itemOf(file, ++line, row, null));
 }
 
 /** The item with these fields alone. */
@@ -143,8 +160,17 @@ function headerOf(names: string[]): string[] {
 }
 
 function itemOf(file: DataFile, line: number | undefined, value: Json, text: string | null): Item {
-  if (!isJsonObject(value)) return broken(file, line, `a row must be an object, found ${shorten(JSON.stringify(value))}`);
-  return { file: file.path, line, row: value, problem: null, text: text ?? JSON.stringify(value), offset: 0, bytes: 0 };
+  if (!isJsonObject(value))
+    return broken(file, line, `a row must be an object, found ${shorten(JSON.stringify(value))}`);
+  return {
+    file: file.path,
+    line,
+    row: value,
+    problem: null,
+    text: text ?? JSON.stringify(value),
+    offset: 0,
+    bytes: 0,
+  };
 }
 
 function broken({ path }: DataFile, line: number | undefined, problem: string): Item {
@@ -154,7 +180,8 @@ function broken({ path }: DataFile, line: number | undefined, problem: string): 
 function explain(cause: unknown, { compression }: DataFile): string {
   const code = (cause as { code?: unknown }).code;
   const fromZlib = typeof code === "string" && (code.startsWith("Z_") || code.startsWith("ZSTD_"));
-  if (compression !== null && fromZlib) return `the .${compression} file is damaged or cut short: ${messageOf(cause)}`;
+  if (compression !== null && fromZlib)
+    return `the .${compression} file is damaged or cut short: ${messageOf(cause)}`;
   return messageOf(cause);
 }
 

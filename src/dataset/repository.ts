@@ -15,8 +15,14 @@ const SPLITS: Readonly<Record<string, RegExp>> = {
 const DESCRIPTIONS = /(?:^|\/)(?:dataset_infos?|dataset_dict|state)\.json$/;
 
 /** `paths` are relative to `root`, which is for messages. Fails with `dataset_invalid` when nothing or too much is meant. */
-export function chooseFiles(root: string, paths: readonly string[], wanted: string): readonly string[] {
-  const files = paths.filter((path) => isDataFile(path) && !DESCRIPTIONS.test(path) && !/(?:^|\/)\./.test(path)).sort();
+export function chooseFiles(
+  root: string,
+  paths: readonly string[],
+  wanted: string,
+): readonly string[] {
+  const files = paths
+    .filter((path) => isDataFile(path) && !DESCRIPTIONS.test(path) && !/(?:^|\/)\./.test(path))
+    .sort();
   if (files.includes(wanted)) return [wanted];
   const matched = files.filter((path) => wanted !== "" && matchesGlob(path, wanted));
   if (matched.length > 0) return matched;
@@ -27,17 +33,24 @@ export function chooseFiles(root: string, paths: readonly string[], wanted: stri
   const within = files.filter((path) => path.startsWith(folder));
   // A name of its own, such as train_sft, goes before the word in it.
   const named = within.filter((path) => nameOf(path) === split);
-  const ofSplit = named.length > 0 ? named : within.filter((path) => splitOf(path.slice(folder.length)) === split);
+  const ofSplit =
+    named.length > 0
+      ? named
+      : within.filter((path) => splitOf(path.slice(folder.length)) === split);
   if (ofSplit.length > 0) return ofSplit;
   if (files.length === 0) throw new MatrixError("dataset_invalid", `${root} has no data files`);
-  throw new MatrixError("dataset_invalid", `${root} has no file, folder or split ${wanted}`, { hint: `it has ${shown(files)}` });
+  throw new MatrixError("dataset_invalid", `${root} has no file, folder or split ${wanted}`, {
+    hint: `it has ${shown(files)}`,
+  });
 }
 
 function onlySplit(root: string, files: readonly string[]): readonly string[] {
   const splits = new Set(files.map(splitOf));
   if (splits.size === 1) return files;
   const [first] = [...splits].filter((split) => split !== null);
-  throw new MatrixError("dataset_invalid", `${root} has several splits: ${shown(files)}`, { hint: `name one: ${root}/${first}` });
+  throw new MatrixError("dataset_invalid", `${root} has several splits: ${shown(files)}`, {
+    hint: `name one: ${root}/${first}`,
+  });
 }
 
 /** Of train_sft-00000-of-00003.parquet, train_sft. */

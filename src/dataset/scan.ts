@@ -30,7 +30,10 @@ export interface DatasetScan {
 }
 
 /** Fails with `dataset_invalid` and the first problems of all. */
-export async function scanDataset(source: DatasetSource, { trials, checkpoint, onProgress }: ScanOptions): Promise<DatasetScan> {
+export async function scanDataset(
+  source: DatasetSource,
+  { trials, checkpoint, onProgress }: ScanOptions,
+): Promise<DatasetScan> {
   const hash = createHash("sha256");
   const ids = new IdSet();
   const idsDigest = new IdDigest();
@@ -70,16 +73,25 @@ export async function scanDataset(source: DatasetSource, { trials, checkpoint, o
   problems.throwIfAny(source);
   // A shard of few rows may have none: then it has nothing to do.
   if (drawable === 0)
-    throw new MatrixError("dataset_invalid", `no rows in ${namesOf(source)}${source.filter === null ? "" : " pass dataset.filter"}`);
+    throw new MatrixError(
+      "dataset_invalid",
+      `no rows in ${namesOf(source)}${source.filter === null ? "" : " pass dataset.filter"}`,
+    );
   const digest = digestOf(hash);
   if (!shuffled) return { rows, digest, checkpointDigest, idsDigest: idsDigest.hex };
   // The order depends on all rows, so there is but one digest to compare.
-  const drawn = drawable > (source.limit ?? drawable) ? await countSelected(source, trials) : { rows, idsDigest: idsDigest.hex };
+  const drawn =
+    drawable > (source.limit ?? drawable)
+      ? await countSelected(source, trials)
+      : { rows, idsDigest: idsDigest.hex };
   return { ...drawn, digest, checkpointDigest: digest };
 }
 
 /** The rows that a limit leaves of a shuffled dataset, and their ids. */
-async function countSelected(source: DatasetSource, trials: number): Promise<Pick<DatasetScan, "rows" | "idsDigest">> {
+async function countSelected(
+  source: DatasetSource,
+  trials: number,
+): Promise<Pick<DatasetScan, "rows" | "idsDigest">> {
   const digest = new IdDigest();
   const selected = await selectRows(source);
   let rows = 0;
@@ -108,12 +120,19 @@ class Problems {
     if (count === 0) return;
     const hint = this.more > 0 ? { hint: `${this.more} more of the kind` } : {};
     const many = count === 1 ? "1 problem" : `${count} problems`;
-    throw new MatrixError("dataset_invalid", `${namesOf(source)}: ${many}`, { problems: this.#shown, ...hint });
+    throw new MatrixError("dataset_invalid", `${namesOf(source)}: ${many}`, {
+      problems: this.#shown,
+      ...hint,
+    });
   }
 }
 
 /** Reads again, for the line that held each repeated id first. */
-async function explainTwice(source: DatasetSource, twice: ReadonlyMap<string, Drawn>, problems: Problems): Promise<void> {
+async function explainTwice(
+  source: DatasetSource,
+  twice: ReadonlyMap<string, Drawn>,
+  problems: Problems,
+): Promise<void> {
   const first = new Map<string, Drawn>();
   for await (const batch of drawAll(source)) {
     for (const drawn of batch) {
@@ -124,7 +143,10 @@ async function explainTwice(source: DatasetSource, twice: ReadonlyMap<string, Dr
   }
   for (const [id, drawn] of twice) {
     const holder = first.get(id)?.item;
-    const where = holder === undefined ? "" : ` first at ${holder.file}${holder.line === undefined ? "" : `:${holder.line}`}`;
+    const where =
+      holder === undefined
+        ? ""
+        : ` first at ${holder.file}${holder.line === undefined ? "" : `:${holder.line}`}`;
     problems.more--;
     problems.add(problemAt(drawn.item, `the id ${JSON.stringify(id)} stands twice;${where}`));
   }

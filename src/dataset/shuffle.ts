@@ -20,7 +20,9 @@ export interface SelectedRows {
 }
 
 export async function shuffleRows(source: DatasetSource, seed: number): Promise<SelectedRows> {
-  const plain = source.columns === null && source.files.every(({ format, compression }) => format === "jsonl" && compression === null);
+  const plain =
+    source.columns === null &&
+    source.files.every(({ format, compression }) => format === "jsonl" && compression === null);
   const spool = plain ? null : await Spool.create();
   const index = new RowIndex();
   for await (const batch of drawAll(source)) {
@@ -39,7 +41,10 @@ export async function shuffleRows(source: DatasetSource, seed: number): Promise<
   }
   await spool?.finish();
   const paths = spool === null ? source.files.map(({ path }) => path) : [spool.path];
-  return { rows: readInOrder(paths, index, orderOf(index, seed, source), source.idField), close: async () => spool?.remove() };
+  return {
+    rows: readInOrder(paths, index, orderOf(index, seed, source), source.idField),
+    close: async () => spool?.remove(),
+  };
 }
 
 /** Which rows of the index the run has, in its order. */
@@ -70,7 +75,12 @@ class RowIndex {
   }
 
   at(i: number): { file: number; offset: number; bytes: number; number: number } {
-    return { file: this.#files[i] ?? 0, offset: this.#offsets[i] ?? 0, bytes: this.#bytes[i] ?? 0, number: this.#numbers[i] ?? 0 };
+    return {
+      file: this.#files[i] ?? 0,
+      offset: this.#offsets[i] ?? 0,
+      bytes: this.#bytes[i] ?? 0,
+      number: this.#numbers[i] ?? 0,
+    };
   }
 
   /** Fisher and Yates. */
@@ -110,7 +120,9 @@ async function* readInOrder(
     for (let from = 0; from < order.length; from += READ_AHEAD_ROWS) {
       const wanted = [...order.subarray(from, from + READ_AHEAD_ROWS)].map((i) => index.at(i));
       yield await Promise.all(
-        wanted.map(async ({ file, offset, bytes, number }) => rowOf(await readAt(handles[file], offset, bytes), number, idField)),
+        wanted.map(async ({ file, offset, bytes, number }) =>
+          rowOf(await readAt(handles[file], offset, bytes), number, idField),
+        ),
       );
     }
   } finally {
@@ -118,7 +130,11 @@ async function* readInOrder(
   }
 }
 
-async function readAt(handle: FileHandle | undefined, offset: number, bytes: number): Promise<string> {
+async function readAt(
+  handle: FileHandle | undefined,
+  offset: number,
+  bytes: number,
+): Promise<string> {
   const buffer = Buffer.alloc(bytes);
   const { bytesRead } = (await handle?.read(buffer, 0, bytes, offset)) ?? { bytesRead: 0 };
   if (bytesRead < bytes) throw new Error("a file is shorter than it was");

@@ -38,7 +38,12 @@ export interface Drawn {
 }
 
 /** Everything that the filter lets through, in the order of the files, without a limit, of all shards. */
-export async function* drawAll({ files, columns, idField, filter }: DatasetSource): AsyncGenerator<readonly Drawn[]> {
+export async function* drawAll({
+  files,
+  columns,
+  idField,
+  filter,
+}: DatasetSource): AsyncGenerator<readonly Drawn[]> {
   let number = 0;
   for await (const items of readItems(files, columns)) {
     const drawn: Drawn[] = [];
@@ -51,19 +56,33 @@ export async function* drawAll({ files, columns, idField, filter }: DatasetSourc
 }
 
 /** One item as a row; null when the filter drops it. */
-function draw(item: Item, number: number, idField: string | null, filter: DatasetSource["filter"]): Drawn | null {
-  if (item.row === null) return { item, row: null, problem: problemAt(item, item.problem ?? "the row cannot be read") };
+function draw(
+  item: Item,
+  number: number,
+  idField: string | null,
+  filter: DatasetSource["filter"],
+): Drawn | null {
+  if (item.row === null)
+    return { item, row: null, problem: problemAt(item, item.problem ?? "the row cannot be read") };
   try {
     if (filter !== null && !filter(item.row)) return null;
   } catch (cause) {
     return { item, row: null, problem: problemAt(item, `dataset.filter: ${messageOf(cause)}`) };
   }
-  if (idField === null) return { item, row: { id: String(number), number, row: item.row }, problem: null };
+  if (idField === null)
+    return { item, row: { id: String(number), number, row: item.row }, problem: null };
   const id = item.row[idField];
   if ((typeof id === "string" && id !== "") || typeof id === "number")
     return { item, row: { id: String(id), number, row: item.row }, problem: null };
-  const found = id === undefined ? `fields: ${Object.keys(item.row).join(", ")}` : `found ${JSON.stringify(id)}`;
-  return { item, row: null, problem: problemAt(item, `the row has no id in "${idField}" (text or a number); ${found}`) };
+  const found =
+    id === undefined
+      ? `fields: ${Object.keys(item.row).join(", ")}`
+      : `found ${JSON.stringify(id)}`;
+  return {
+    item,
+    row: null,
+    problem: problemAt(item, `the row has no id in "${idField}" (text or a number); ${found}`),
+  };
 }
 
 /** By the row's number, which neither filter nor shuffle nor limit changes: shards share no row. */

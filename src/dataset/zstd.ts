@@ -101,7 +101,8 @@ export class FrameWalker {
       bytes += skipped;
       if (bytes < chunk.length && this.#skip === 0 && !this.#isLast) {
         this.#header.push(chunk[bytes++] ?? 0);
-        if (!(this.#inside ? this.#readBlockHeader() : this.#readFrameHeader())) return { bytes, at: "foreign" };
+        if (!(this.#inside ? this.#readBlockHeader() : this.#readFrameHeader()))
+          return { bytes, at: "foreign" };
       }
       if (this.#skip === 0 && this.#isLast) {
         this.#inside = false;

@@ -33,7 +33,21 @@ export interface AdmissionOptions {
 
 /** Admits until the rows are used up (true) or the signal aborts (false). Whoever aborts wakes the tokens. */
 export async function admitTasks(options: AdmissionOptions): Promise<boolean> {
-  const { rows, trials, seed, isRecorded, rule, tokens, hasRoom, inFlight, onMissing, transport, clock, tracing, signal } = options;
+  const {
+    rows,
+    trials,
+    seed,
+    isRecorded,
+    rule,
+    tokens,
+    hasRoom,
+    inFlight,
+    onMissing,
+    transport,
+    clock,
+    tracing,
+    signal,
+  } = options;
   for (;;) {
     const drawn = rows.next();
     const row = drawn instanceof Promise ? await drawn : drawn;
@@ -41,7 +55,13 @@ export async function admitTasks(options: AdmissionOptions): Promise<boolean> {
     const end = row.trial === undefined ? trials : row.trial + 1;
     for (let trial = row.trial ?? 0; trial < end; trial++) {
       if (isRecorded(row.id, trial)) continue;
-      const admitted = { rowId: row.id, trial, row: row.row, seed: deriveSeed(seed, row.id, trial), attempt: 1 };
+      const admitted = {
+        rowId: row.id,
+        trial,
+        row: row.row,
+        seed: deriveSeed(seed, row.id, trial),
+        attempt: 1,
+      };
       const known = inFlight.get(keyOf(admitted));
       if (known !== undefined) {
         // Adopted from the driver before this one: now its row is known.

@@ -69,7 +69,13 @@ export class Census {
     this.#askEach([...round.waiting], round.phase);
   }
 
-  answer(host: HostId, number: number, phase: CensusPhase, answer: CensusAnswer, now: number): void {
+  answer(
+    host: HostId,
+    number: number,
+    phase: CensusPhase,
+    answer: CensusAnswer,
+    now: number,
+  ): void {
     const round = this.#round;
     if (round === null || number !== this.#number || phase !== round.phase) return;
     if (phase === "collect") {
@@ -77,7 +83,8 @@ export class Census {
         this.#start(now);
         return;
       }
-      for (const [key, attempt] of answer) round.found.set(key, Math.max(round.found.get(key) ?? 0, attempt));
+      for (const [key, attempt] of answer)
+        round.found.set(key, Math.max(round.found.get(key) ?? 0, attempt));
     }
     round.waiting.delete(host);
     if (round.waiting.size > 0) return;
@@ -88,7 +95,13 @@ export class Census {
   #start(now: number): void {
     this.#number++;
     this.#again = false;
-    this.#round = { phase: "begin", keys: [...this.#options.inFlight()], waiting: new Set(), found: new Map(), askedAt: now };
+    this.#round = {
+      phase: "begin",
+      keys: [...this.#options.inFlight()],
+      waiting: new Set(),
+      found: new Map(),
+      askedAt: now,
+    };
     this.#ask("begin", now);
   }
 
@@ -104,7 +117,8 @@ export class Census {
   #askEach(hosts: readonly HostId[], phase: CensusPhase): void {
     const [round, number] = [this.#round, this.#number];
     // An answer may come at once, and change everything.
-    for (const host of hosts) if (this.#round === round && this.#number === number) this.#options.ask(host, number, phase);
+    for (const host of hosts)
+      if (this.#round === round && this.#number === number) this.#options.ask(host, number, phase);
   }
 
   #finish(now: number): void {

@@ -102,7 +102,11 @@ export class Coordinator {
     const now = this.#options.now();
     for (const id of this.#members.silent(now)) this.remove(id, "died");
     this.#census.tick(now);
-    if (this.#state === "waiting" && (now >= this.#formingUntil || [...this.#options.expected].every((id) => this.#members.has(id)))) {
+    if (
+      this.#state === "waiting" &&
+      (now >= this.#formingUntil ||
+        [...this.#options.expected].every((id) => this.#members.has(id)))
+    ) {
       this.#state = "adopting";
       this.#changed();
       this.#census.request(now);

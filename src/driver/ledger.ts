@@ -37,7 +37,10 @@ export class Ledger {
   constructor(earlier: RecordedSpent, budget: Budget = {}) {
     this.#budget = budget;
     this.#hosts = new Map(Object.entries(earlier.hosts));
-    this.#before = [...this.#hosts.values()].reduce((rest, spent) => addSpent(rest, times(spent, -1)), withoutHosts(earlier));
+    this.#before = [...this.#hosts.values()].reduce(
+      (rest, spent) => addSpent(rest, times(spent, -1)),
+      withoutHosts(earlier),
+    );
     this.#look();
   }
 
@@ -92,11 +95,16 @@ export class Ledger {
   #forget(now: number): void {
     const { since } = this.#untold;
     if (now - since < TOLD_MS) return;
-    this.#untold = { since: now, now: NOTHING_SPENT, before: now - since < 2 * TOLD_MS ? this.#untold.now : NOTHING_SPENT };
+    this.#untold = {
+      since: now,
+      now: NOTHING_SPENT,
+      before: now - since < 2 * TOLD_MS ? this.#untold.now : NOTHING_SPENT,
+    };
   }
 
   #look(): void {
-    if (!this.#spentUp.signal.aborted && usedUp(this.spent, this.#budget) !== null) this.#spentUp.abort();
+    if (!this.#spentUp.signal.aborted && usedUp(this.spent, this.#budget) !== null)
+      this.#spentUp.abort();
   }
 }
 
@@ -106,7 +114,8 @@ export function tokensOf({ prompt_tokens, completion_tokens }: Spent): number {
 
 /** What the budget has too little of for that, in words; null where it is enough. */
 export function usedUp(spent: Spent, { money, tokens }: Budget): string | null {
-  if (money !== undefined && spent.cost >= money) return `${spent.cost.toFixed(4)} of ${money} in money`;
+  if (money !== undefined && spent.cost >= money)
+    return `${spent.cost.toFixed(4)} of ${money} in money`;
   if (tokens === undefined || tokensOf(spent) < tokens) return null;
   return `${tokensOf(spent).toLocaleString("en-US")} of ${tokens.toLocaleString("en-US")} tokens`;
 }

@@ -9,7 +9,10 @@ export interface LocalHost extends Receiver {
   stop(): void;
 }
 
-export function connectInMemory({ sink }: FabricParts, createHost: (transport: HostTransport) => LocalHost): Fabric {
+export function connectInMemory(
+  { sink }: FabricParts,
+  createHost: (transport: HostTransport) => LocalHost,
+): Fabric {
   const local: { host: LocalHost | null } = { host: null };
   const transport = new MemoryTransport((self) => {
     const host = createHost(self);

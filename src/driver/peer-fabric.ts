@@ -1,12 +1,12 @@
 // The fabric of a run on many hosts: the place where they meet. Hosts join here and fetch the recipe, tell that they live,
 // learn of each other, and send their ends; messages between roles never come by.
 
+import type { Route } from "../http/peer-server.ts";
 import type { Spent } from "../model/site.ts";
 import { type Control, decodeControl, encodeControl } from "../peer/control.ts";
 import { parseKey } from "../peer/parcel.ts";
 import { Peer, type PeerOptions } from "../peer/peer.ts";
 import { type HostId, type Load, type Member, SINK_ROLE } from "../peer/routing.ts";
-import type { Route } from "../http/peer-server.ts";
 import type { Clock } from "../task/clock.ts";
 import { encodeTask } from "../task/encoded.ts";
 import type { Message, Task } from "../task/task.ts";
@@ -34,7 +34,10 @@ const CONTROL_BYTES_MAX = 256 * 2 ** 10;
 const LOGS_BYTES_MAX = 2 * 2 ** 20;
 
 export interface PeerFabricOptions
-  extends Pick<PeerOptions, "self" | "token" | "listen" | "insecure" | "delivery" | "maxAttempts" | "store" | "metrics"> {
+  extends Pick<
+    PeerOptions,
+    "self" | "token" | "listen" | "insecure" | "delivery" | "maxAttempts" | "store" | "metrics"
+  > {
   /** Names the run, whatever driver it has. */
   readonly run: string;
   /** Of the recipe: each needs a host. */
@@ -60,7 +63,9 @@ export interface PeerFabricOptions
 }
 
 export class PeerFabric implements Fabric {
-  readonly transport = { send: (message: Message, done: Task | null): void => this.#send(message, done) };
+  readonly transport = {
+    send: (message: Message, done: Task | null): void => this.#send(message, done),
+  };
   readonly ready: Promise<void>;
   readonly url: string;
   readonly #options: PeerFabricOptions;
@@ -107,7 +112,10 @@ export class PeerFabric implements Fabric {
       take: (messages) => get().#take(messages),
       load: () => ({}),
       routes: routesOf(get),
-      onBug: (error) => options.log.write("error", `bug: ${String(error)}`, { stack: (error as Error).stack ?? "" }),
+      onBug: (error) =>
+        options.log.write("error", `bug: ${String(error)}`, {
+          stack: (error as Error).stack ?? "",
+        }),
     });
     fabric.current = new PeerFabric(options, parts, peer);
     return fabric.current;
@@ -135,7 +143,10 @@ export class PeerFabric implements Fabric {
 
   /** Of all bodies that peers sent to each other. */
   get wireBytes(): number {
-    return [...this.#bytes.values()].reduce((sum, bytes) => sum + bytes, this.#peer.links.bytesSent);
+    return [...this.#bytes.values()].reduce(
+      (sum, bytes) => sum + bytes,
+      this.#peer.links.bytesSent,
+    );
   }
 
   get peer(): Pick<Peer, "broker" | "refused" | "routing"> {
@@ -166,7 +177,8 @@ export class PeerFabric implements Fabric {
     this.#isOver = true;
     this.#coordinator.end();
     const deadline = performance.now() + FAREWELL_MS;
-    while (this.hosts.length > 0 && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, TICK_MS));
+    while (this.hosts.length > 0 && performance.now() < deadline)
+      await new Promise((resolve) => setTimeout(resolve, TICK_MS));
     clearInterval(this.#ticking);
     this.#options.rates.stop();
     await this.#peer.stop();
@@ -218,7 +230,10 @@ export class PeerFabric implements Fabric {
       },
       onLeave: ({ id, name }, why) => {
         this.#ended.delete(id);
-        log.write(why === "died" ? "warning" : "info", why === "died" ? `${name} is gone: others take over what it had` : `${name} left`);
+        log.write(
+          why === "died" ? "warning" : "info",
+          why === "died" ? `${name} is gone: others take over what it had` : `${name} left`,
+        );
         changed();
       },
       onFormed: () => {
@@ -235,7 +250,10 @@ export class PeerFabric implements Fabric {
   async #askCensus(host: HostId, number: number, phase: CensusPhase): Promise<void> {
     const question = encodeControl("census", { number, phase });
     try {
-      const counted = decodeControl("counted", await this.#peer.links.request(host, "census", question, CENSUS_PATIENCE_MS));
+      const counted = decodeControl(
+        "counted",
+        await this.#peer.links.request(host, "census", question, CENSUS_PATIENCE_MS),
+      );
       this.#coordinator.counted(host, number, phase, counted === null ? null : new Map(counted));
     } catch {
       // It is asked again, or given up.
@@ -265,8 +283,12 @@ export class PeerFabric implements Fabric {
   /** One line for all of them: there may be thousands. */
   #sayMissing(): void {
     if (this.#missing === 0) return;
-    const then = this.#options.delivery === "retry" ? "their rows start again" : "they are recorded as lost";
-    this.#options.log.write("warning", `nobody has ${this.#missing} of the tasks any more: ${then}`);
+    const then =
+      this.#options.delivery === "retry" ? "their rows start again" : "they are recorded as lost";
+    this.#options.log.write(
+      "warning",
+      `nobody has ${this.#missing} of the tasks any more: ${then}`,
+    );
     this.#missing = 0;
   }
 
@@ -286,19 +308,36 @@ export class PeerFabric implements Fabric {
   beat(body: Uint8Array, from: HostId): Uint8Array {
     const { run, member, load, known, bytes, spent } = decodeControl("beat", body);
     // A host of what was in this directory before.
-    if (run !== this.#options.run) return encodeControl("heard", { state: "over", joining: "", rated: [], ended: [], list: null });
+    if (run !== this.#options.run)
+      return encodeControl("heard", {
+        state: "over",
+        joining: "",
+        rated: [],
+        ended: [],
+        list: null,
+      });
     const { rates, onSpent } = this.#options;
     this.#bytes.set(from, bytes);
     onSpent(from, spent);
     const ended = this.#ended.get(from) ?? [];
     this.#ended.delete(from);
-    const { state, joining, list } = this.#coordinator.beat({ member: { ...member, id: from }, load: load as Load, known });
+    const { state, joining, list } = this.#coordinator.beat({
+      member: { ...member, id: from },
+      load: load as Load,
+      known,
+    });
     return encodeControl("heard", {
       state,
       joining,
       rated: [...rates.models],
       ended,
-      list: list === null ? null : { version: list.version, members: list.members.map((other) => ({ ...other, roles: [...other.roles] })) },
+      list:
+        list === null
+          ? null
+          : {
+              version: list.version,
+              members: list.members.map((other) => ({ ...other, roles: [...other.roles] })),
+            },
     });
   }
 

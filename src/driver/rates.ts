@@ -25,7 +25,9 @@ export class Rates {
 
   /** `rates`: by model. `now`: milliseconds of a steady clock. */
   constructor(rates: ReadonlyMap<string, Rate>, now: () => number = () => performance.now()) {
-    this.#models = new Map([...rates].map(([model, rate]) => [model, new ModelTurns(new Pace(rate), now)]));
+    this.#models = new Map(
+      [...rates].map(([model, rate]) => [model, new ModelTurns(new Pace(rate), now)]),
+    );
   }
 
   get models(): Iterable<string> {

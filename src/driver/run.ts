@@ -93,11 +93,18 @@ export async function startRun(options: RunOptions): Promise<Run> {
   const tokens = new Tokens(options.concurrency);
   const inFlight = new InFlight();
   const stopped = Promise.withResolvers<RunEnd>();
-  const stopNow = (error: MatrixError | null) => stopped.resolve({ complete: false, abandoned: inFlight.size, error });
+  const stopNow = (error: MatrixError | null) =>
+    stopped.resolve({ complete: false, abandoned: inFlight.size, error });
   const isHalted = onAbort(halt, () => stopNow(null));
   const isDrained = onAbort(drain, () => tokens.wake());
 
-  const sink = new Sink({ ...options, inFlight, tokens, onWritten: (ends) => fabric.written(ends), onFailure: stopNow });
+  const sink = new Sink({
+    ...options,
+    inFlight,
+    tokens,
+    onWritten: (ends) => fabric.written(ends),
+    onFailure: stopNow,
+  });
   const startAgain = (_key: TaskKey, task: InFlightTask): void => {
     const message = nextLife(task, options);
     if (message === null) return;
@@ -106,7 +113,12 @@ export async function startRun(options: RunOptions): Promise<Run> {
   };
   /** False for an end that is to be recorded. */
   const isStartedAgain = (end: Message): boolean => {
-    if (end.kind !== "end" || options.delivery !== "retry" || !LOST_PLACE.has(end.ending.error?.code ?? "")) return false;
+    if (
+      end.kind !== "end" ||
+      options.delivery !== "retry" ||
+      !LOST_PLACE.has(end.ending.error?.code ?? "")
+    )
+      return false;
     const task = inFlight.get(keyOf(end.task));
     if (task === undefined || end.task.attempt >= options.maxAttempts) return false;
     // An end of an earlier start was answered then.
@@ -135,7 +147,14 @@ export async function startRun(options: RunOptions): Promise<Run> {
     let error: Error | null = null;
     try {
       await Promise.race([fabric.ready, isDrained]);
-      complete = await admitTasks({ ...options, tokens, inFlight, onMissing: startAgain, transport: fabric.transport, signal: drain });
+      complete = await admitTasks({
+        ...options,
+        tokens,
+        inFlight,
+        onMissing: startAgain,
+        transport: fabric.transport,
+        signal: drain,
+      });
     } catch (thrown) {
       // The rest of the dataset cannot be read; what is in flight can still finish.
       error = thrown instanceof Error ? thrown : new Error(messageOf(thrown));
@@ -143,7 +162,11 @@ export async function startRun(options: RunOptions): Promise<Run> {
     await tokens.allBack();
     return { complete, abandoned: 0, error };
   };
-  const ended = Promise.race([toTheEnd(), stopped.promise, isHalted.then(() => stopped.promise)]).finally(() => fabric.stop());
+  const ended = Promise.race([
+    toTheEnd(),
+    stopped.promise,
+    isHalted.then(() => stopped.promise),
+  ]).finally(() => fabric.stop());
   return {
     get inFlight() {
       return inFlight.size;
@@ -176,7 +199,12 @@ function nextLife(task: InFlightTask, { delivery, rule }: RunOptions): Message |
     task.admitted = { ...task.admitted, attempt: task.attempt };
     return startTask(rule, task.admitted);
   }
-  const error = { code: "host_lost", message: "the host that held this task died (run.delivery)", role: null, hop: null };
+  const error = {
+    code: "host_lost",
+    message: "the host that held this task died (run.delivery)",
+    role: null,
+    hop: null,
+  };
   const failed = failTask({ ...task.admitted, role: "", state: null, history: [] }, error);
   if (failed.kind !== "end") throw new MatrixError("host_lost", "bug: a failed task goes on");
   return { ...failed, ending: { ...failed.ending, status: "lost", stopReason: "lost" } };

@@ -6,7 +6,13 @@ import { failTask } from "../orchestrator/advance.ts";
 import type { Receiver } from "../peer/transport.ts";
 import type { Clock } from "../task/clock.ts";
 import { hopCount } from "../task/encoded.ts";
-import { createHead, encodeRecord, type RecordHead, type RecordLine, type Times } from "../task/record.ts";
+import {
+  createHead,
+  encodeRecord,
+  type RecordHead,
+  type RecordLine,
+  type Times,
+} from "../task/record.ts";
 import type { Ending, Message, Task } from "../task/task.ts";
 import type { Tracing } from "../telemetry/tracing.ts";
 import type { InFlight } from "./in-flight.ts";
@@ -53,7 +59,8 @@ export class Sink implements Receiver {
     const written: Message[] = [];
     const again: Message[] = [];
     for (const message of messages) {
-      if (message.kind !== "end") throw new Error(`bug: a step for ${message.task.role} reached the sink`);
+      if (message.kind !== "end")
+        throw new Error(`bug: a step for ${message.task.role} reached the sink`);
       const known = inFlight.remove(message.task);
       if (known === null) {
         again.push(message);
@@ -72,14 +79,22 @@ export class Sink implements Receiver {
     if (records.length > 0) this.#written = this.#write(lines, records, written);
   }
 
-  async #write(lines: readonly RecordLine[], records: readonly Accounted[], ends: readonly Message[]): Promise<void> {
+  async #write(
+    lines: readonly RecordLine[],
+    records: readonly Accounted[],
+    ends: readonly Message[],
+  ): Promise<void> {
     const { append, tokens, onRecord, hold, onWritten, onFailure } = this.#options;
     const before = this.#written;
     try {
       await append(lines, countStatus(records));
       await before;
     } catch (thrown) {
-      onFailure(thrown instanceof MatrixError ? thrown : new MatrixError("storage_failed", messageOf(thrown), { cause: thrown }));
+      onFailure(
+        thrown instanceof MatrixError
+          ? thrown
+          : new MatrixError("storage_failed", messageOf(thrown), { cause: thrown }),
+      );
       return;
     }
     onWritten(ends);
@@ -104,11 +119,20 @@ export class Sink implements Receiver {
 }
 
 /** The record and its line. What JSON cannot carry (a BigInt, a cycle) came from user code and makes the task a failed one. */
-function serialise(task: Task, record: RecordHead, times: Times): readonly [line: RecordLine, record: RecordHead] {
+function serialise(
+  task: Task,
+  record: RecordHead,
+  times: Times,
+): readonly [line: RecordLine, record: RecordHead] {
   try {
     return [encodeRecord(record, task), record];
   } catch (cause) {
-    const error = { code: "agent_failed", message: `a result is no JSON: ${messageOf(cause)}`, role: null, hop: null };
+    const error = {
+      code: "agent_failed",
+      message: `a result is no JSON: ${messageOf(cause)}`,
+      role: null,
+      hop: null,
+    };
     const failed = failTask({ ...task, history: [] }, error);
     if (failed.kind !== "end") throw cause;
     const without = createHead(failed.task, failed.ending, times);

@@ -37,7 +37,10 @@ export class RunningTally implements Tally {
       this.score.sum += record.score;
     }
     if (record.error !== null) {
-      const where = record.error.role === null ? record.error.code : `${record.error.code} in ${record.error.role}`;
+      const where =
+        record.error.role === null
+          ? record.error.code
+          : `${record.error.code} in ${record.error.role}`;
       this.errors[where] = (this.errors[where] ?? 0) + 1;
     }
   }

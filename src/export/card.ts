@@ -28,9 +28,13 @@ export interface CardSplit {
 
 export async function renderCard(card: Card): Promise<string> {
   const head = await headOf(card);
-  return ["---", ...Object.entries(head).map(([key, value]) => `${key}: ${JSON.stringify(value)}`), "---", "", await bodyOf(card)].join(
-    "\n",
-  );
+  return [
+    "---",
+    ...Object.entries(head).map(([key, value]) => `${key}: ${JSON.stringify(value)}`),
+    "---",
+    "",
+    await bodyOf(card),
+  ].join("\n");
 }
 
 /** JSON is YAML. */
@@ -39,7 +43,11 @@ async function headOf({ name, columns, license, splits, tally }: Card): Promise<
   const total = splits.reduce((sum, { examples }) => sum + examples, 0);
   const info = {
     features: columns === null ? [] : featuresOf(columns),
-    splits: splits.map(({ name, examples }, index) => ({ name, num_bytes: sizes[index] ?? 0, num_examples: examples })),
+    splits: splits.map(({ name, examples }, index) => ({
+      name,
+      num_bytes: sizes[index] ?? 0,
+      num_examples: examples,
+    })),
     download_size: sizes.reduce((sum, size) => sum + size, 0),
     dataset_size: sizes.reduce((sum, size) => sum + size, 0),
   };
@@ -48,7 +56,12 @@ async function headOf({ name, columns, license, splits, tally }: Card): Promise<
     pretty_name: name,
     tags: ["synthetic", "matrix", ...(tally.simulated ? ["simulated"] : [])],
     size_categories: [sizeCategory(total)],
-    configs: [{ config_name: "default", data_files: splits.map(({ name, path }) => ({ split: name, path: basename(path) })) }],
+    configs: [
+      {
+        config_name: "default",
+        data_files: splits.map(({ name, path }) => ({ split: name, path: basename(path) })),
+      },
+    ],
     ...(columns === null ? {} : { dataset_info: info }),
   };
 }
@@ -61,7 +74,9 @@ function featureOf(type: ColumnType): JsonObject {
   if (typeof type === "string") return { dtype: type };
   if ("struct" in type) return { struct: featuresOf(type.struct) };
   if (typeof type.list === "string") return { list: type.list };
-  return "struct" in type.list ? { list: featuresOf(type.list.struct) } : { list: featureOf(type.list) };
+  return "struct" in type.list
+    ? { list: featuresOf(type.list.struct) }
+    : { list: featureOf(type.list) };
 }
 
 /** The hub's own classes. */
@@ -75,7 +90,10 @@ function sizeCategory(examples: number): string {
 async function bodyOf(card: Card): Promise<string> {
   const { name, format, license, sources, splits, tally } = card;
   const simulated = tally.simulated
-    ? ["> **Simulated.** Answers in this dataset come from a simulated model. It is fit to try things out, not to train a model.", ""]
+    ? [
+        "> **Simulated.** Answers in this dataset come from a simulated model. It is fit to try things out, not to train a model.",
+        "",
+      ]
     : [];
   return [
     `# ${name}`,
@@ -97,26 +115,42 @@ async function bodyOf(card: Card): Promise<string> {
     "",
     "| model | answers | tokens |",
     "| --- | ---: | ---: |",
-    ...[...tally.models].map(([model, { answers, completionTokens }]) => `| ${cell(model)} | ${answers} | ${completionTokens} |`),
+    ...[...tally.models].map(
+      ([model, { answers, completionTokens }]) =>
+        `| ${cell(model)} | ${answers} | ${completionTokens} |`,
+    ),
     "",
     ...sources.flatMap(partsOf),
     "## Licences",
     "",
     `- this dataset: ${license ?? "not stated yet"}`,
     "- the rows that it was made from: not stated yet",
-    ...[...tally.models.keys()].map((model) => `- ${model}, on what its answers may be used for: not stated yet`),
+    ...[...tally.models.keys()].map(
+      (model) => `- ${model}, on what its answers may be used for: not stated yet`,
+    ),
     "",
     ...(await Promise.all(sources.map(recipeOf))).flat(),
   ].join("\n");
 }
 
-function runRow({ name, ok, failed, lost, seed, trials, dataset, updated_at: at }: Source["manifest"]): string {
+function runRow({
+  name,
+  ok,
+  failed,
+  lost,
+  seed,
+  trials,
+  dataset,
+  updated_at: at,
+}: Source["manifest"]): string {
   return `| ${cell(name)} | ${ok + failed + lost} | ${seed} | ${trials} | ${dataset.rows} | ${at.slice(0, 10)} |`;
 }
 
 function leftOut({ leftOut }: Tally): string {
   const reasons = Object.entries(leftOut).filter(([, count]) => count > 0);
-  return reasons.length === 0 ? "none" : reasons.map(([reason, count]) => `${count} ${reason.replaceAll("_", " ")}`).join(", ");
+  return reasons.length === 0
+    ? "none"
+    : reasons.map(([reason, count]) => `${count} ${reason.replaceAll("_", " ")}`).join(", ");
 }
 
 /** Which role of the recipe speaks as whom. */
@@ -134,7 +168,17 @@ async function recipeOf({ directory, manifest }: Source): Promise<string[]> {
   const text = await readFile(join(directory, "recipe.toml"), "utf8").catch(() => "");
   const recipe = text.replace(/"\/(?:[^"\n]*\/)?([^"\n/]*)"/g, '"…/$1"');
   if (recipe === "") return [];
-  return ["<details>", `<summary>Recipe of ${manifest.name}</summary>`, "", "```toml", recipe.trimEnd(), "```", "", "</details>", ""];
+  return [
+    "<details>",
+    `<summary>Recipe of ${manifest.name}</summary>`,
+    "",
+    "```toml",
+    recipe.trimEnd(),
+    "```",
+    "",
+    "</details>",
+    "",
+  ];
 }
 
 function cell(text: string): string {

@@ -1,8 +1,8 @@
 // What a format of `matrix export` is: a name in the table of formats, and a writer that takes one record after the other. A
 // format knows nothing of runs, filters, splits and cards; whoever calls it does.
 
-import type { Manifest } from "../records/manifest.ts";
 import type { ToolCall } from "../model/contract.ts";
+import type { Manifest } from "../records/manifest.ts";
 import type { Json, JsonObject } from "../task/json.ts";
 import type { TrajectoryRecord } from "../task/record.ts";
 
@@ -62,7 +62,14 @@ export interface Turn {
 }
 
 /** `json`: any JSON, kept as it is. Declared, so that no loader guesses a type from the first rows and adds null keys to the others. */
-export type ColumnType = "string" | "int64" | "float64" | "bool" | "json" | { readonly list: ColumnType } | { readonly struct: Columns };
+export type ColumnType =
+  | "string"
+  | "int64"
+  | "float64"
+  | "bool"
+  | "json"
+  | { readonly list: ColumnType }
+  | { readonly struct: Columns };
 export type Columns = { readonly [name: string]: ColumnType };
 export type TableRow = { readonly [column: string]: Json };
 

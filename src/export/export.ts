@@ -45,11 +45,19 @@ export async function exportRuns(options: ExportOptions): Promise<ExportSummary>
   const { format, output, splits, force } = options;
   const ending = format.endings.find((known) => output.endsWith(known));
   if (ending !== undefined && format.only === "folder")
-    throw new MatrixError("usage", `${output} is one file, but this format is a folder`, { hint: "give a folder with -o" });
+    throw new MatrixError("usage", `${output} is one file, but this format is a folder`, {
+      hint: "give a folder with -o",
+    });
   if (ending === undefined && format.only === "file")
-    throw new MatrixError("usage", `${output} is no ${format.endings.join(" or ")} file, as this format is`, { hint: "name one with -o" });
+    throw new MatrixError(
+      "usage",
+      `${output} is no ${format.endings.join(" or ")} file, as this format is`,
+      { hint: "name one with -o" },
+    );
   if (ending !== undefined && splits.length > 1)
-    throw new MatrixError("usage", `${output} is one file, but there are ${splits.length} splits`, { hint: "give a folder with -o" });
+    throw new MatrixError("usage", `${output} is one file, but there are ${splits.length} splits`, {
+      hint: "give a folder with -o",
+    });
   if (existsSync(output) && !force) throw thereAlready(output);
   const sources = await openSources(options);
   const folder = join(dirname(output), `.${basename(output)}.${randomId(8)}`);
@@ -57,9 +65,16 @@ export async function exportRuns(options: ExportOptions): Promise<ExportSummary>
     await mkdir(folder, { recursive: true }).catch(storageFailed(folder));
     const paths = splits.map(({ name }) => join(folder, `${name}${ending ?? format.endings[0]}`));
     const { tally, examples } = await writeFiles(options, sources, paths);
-    const parts = splits.map(({ name }, index) => ({ name, path: paths[index] ?? "", examples: examples[index] ?? 0 }));
+    const parts = splits.map(({ name }, index) => ({
+      name,
+      path: paths[index] ?? "",
+      examples: examples[index] ?? 0,
+    }));
     if (ending === undefined) await writeCard(options, folder, { sources, tally, splits: parts });
-    const moves = ending === undefined ? [{ from: folder, to: output }] : await movesOf(folder, paths[0] ?? "", output, ending);
+    const moves =
+      ending === undefined
+        ? [{ from: folder, to: output }]
+        : await movesOf(folder, paths[0] ?? "", output, ending);
     await moveAll(moves, options);
     return {
       files: moves.map(({ to }) => to),
@@ -108,13 +123,24 @@ interface Move {
 }
 
 /** What a format adds to the name of its file stays: train-PART.json becomes OUTPUT-PART.json. */
-async function movesOf(folder: string, path: string, output: string, ending: string): Promise<readonly Move[]> {
+async function movesOf(
+  folder: string,
+  path: string,
+  output: string,
+  ending: string,
+): Promise<readonly Move[]> {
   const [name, stem] = [basename(path, ending), output.slice(0, -ending.length)];
-  return (await readdir(folder)).sort().map((file) => ({ from: join(folder, file), to: `${stem}${file.slice(name.length)}` }));
+  return (await readdir(folder))
+    .sort()
+    .map((file) => ({ from: join(folder, file), to: `${stem}${file.slice(name.length)}` }));
 }
 
-async function moveAll(moves: readonly Move[], { formatName, force }: ExportOptions): Promise<void> {
-  if (moves.length === 0) throw new MatrixError("usage", `no record of these runs can be exported to ${formatName}`);
+async function moveAll(
+  moves: readonly Move[],
+  { formatName, force }: ExportOptions,
+): Promise<void> {
+  if (moves.length === 0)
+    throw new MatrixError("usage", `no record of these runs can be exported to ${formatName}`);
   for (const { to } of moves) if (existsSync(to) && !force) throw thereAlready(to);
   for (const { from, to } of moves) {
     await rm(to, { recursive: true, force: true });
@@ -132,7 +158,13 @@ async function writeCard(
   rest: Pick<Card, "sources" | "tally" | "splits">,
 ): Promise<void> {
   const columns = format.columns(optionsOf(perspective));
-  const card = await renderCard({ name: basename(resolve(output)), format: formatName, columns, license, ...rest });
+  const card = await renderCard({
+    name: basename(resolve(output)),
+    format: formatName,
+    columns,
+    license,
+    ...rest,
+  });
   await writeFile(join(folder, "README.md"), card).catch(storageFailed(folder));
 }
 

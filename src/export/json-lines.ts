@@ -47,7 +47,8 @@ class JsonLines implements RowFile {
     this.#bytes += Buffer.byteLength(line);
     // Every column has to see the row: no short cut.
     const telling = this.#shapes.map((shapes) => shapes.becomeSeveral(row));
-    if (telling.includes(true) && start > FRONT_BYTES) this.#forFront.push({ start, end: this.#bytes });
+    if (telling.includes(true) && start > FRONT_BYTES)
+      this.#forFront.push({ start, end: this.#bytes });
     this.#block.push(line);
     this.#blockCharacters += line.length;
     if (this.#blockCharacters >= BLOCK_CHARACTERS) await this.#flush();

@@ -3,7 +3,13 @@
 import type { JsonObject } from "../task/json.ts";
 import type { Turn } from "./contract.ts";
 
-export function openaiMessage({ role, content, reasoning_content: reasoning, tool_calls: calls, tool_call_id: id }: Turn): JsonObject {
+export function openaiMessage({
+  role,
+  content,
+  reasoning_content: reasoning,
+  tool_calls: calls,
+  tool_call_id: id,
+}: Turn): JsonObject {
   return {
     role,
     content,

@@ -11,7 +11,8 @@ const ROWS = 8;
 const HASHES = BANDS * ROWS;
 const GRAM_WORDS = 5;
 /** Scripts without spaces give a word a character. */
-const WORD = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}]|[\p{L}\p{N}]+/gu;
+const WORD =
+  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}]|[\p{L}\p{N}]+/gu;
 
 export class NearDuplicates {
   readonly #bands = new IdSet();

@@ -11,11 +11,16 @@ export const openai = tableFormat({
   endings: [".jsonl"],
   columns: () => ({ messages: { list: "json" }, tools: { list: "json" } }),
   rowsOf: ({ conversation: { turns, tools } }, { masked }) => [
-    { messages: turns.map((turn) => messageOf(turn, masked)), ...(tools.length === 0 ? {} : { tools }) },
+    {
+      messages: turns.map((turn) => messageOf(turn, masked)),
+      ...(tools.length === 0 ? {} : { tools }),
+    },
   ],
 });
 
 function messageOf(turn: Turn, masked: boolean): JsonObject {
   const { reasoning_content: _, ...message } = openaiMessage(turn);
-  return turn.role === "assistant" && masked ? { ...message, weight: turn.trained ? 1 : 0 } : message;
+  return turn.role === "assistant" && masked
+    ? { ...message, weight: turn.trained ? 1 : 0 }
+    : message;
 }

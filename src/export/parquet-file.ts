@@ -86,7 +86,13 @@ function elementOf(name: string, type: ColumnType): SchemaElement[] {
   if (typeof type === "string") return [{ name, repetition_type: "OPTIONAL", ...PRIMITIVES[type] }];
   if ("struct" in type) return [group(name, "OPTIONAL", type.struct), ...elementsOf(type.struct)];
   return [
-    { name, repetition_type: "OPTIONAL", converted_type: "LIST", logical_type: { type: "LIST" }, num_children: 1 },
+    {
+      name,
+      repetition_type: "OPTIONAL",
+      converted_type: "LIST",
+      logical_type: { type: "LIST" },
+      num_children: 1,
+    },
     { name: "list", repetition_type: "REPEATED", num_children: 1 },
     ...elementOf("element", type.list),
   ];
@@ -111,5 +117,7 @@ function featuresOf(columns: Columns): JsonObject {
 function featureOf(type: ColumnType): Json {
   if (type === "json") return { _type: "Json" };
   if (typeof type === "string") return { dtype: type, _type: "Value" };
-  return "struct" in type ? featuresOf(type.struct) : { feature: featureOf(type.list), _type: "List" };
+  return "struct" in type
+    ? featuresOf(type.struct)
+    : { feature: featureOf(type.list), _type: "List" };
 }

@@ -30,10 +30,17 @@ const ROWS: Pick<Table, "endings" | "columns" | "rowsOf"> = {
   rowsOf: (selected) => [rowOf(selected)],
 };
 
-export const parquet = tableFormat({ about: "Parquet: a row a record, with conversation, score, usage and row", ...ROWS });
+export const parquet = tableFormat({
+  about: "Parquet: a row a record, with conversation, score, usage and row",
+  ...ROWS,
+});
 
 /** The same, but never without its card. */
-export const hub = tableFormat({ about: "a folder for the Hugging Face hub: Parquet and a card", ...ROWS, only: "folder" });
+export const hub = tableFormat({
+  about: "a folder for the Hugging Face hub: Parquet and a card",
+  ...ROWS,
+  only: "folder",
+});
 
 function rowOf({ run, record, conversation: { turns, tools } }: ConversationRecord): TableRow {
   const models = new Set(record.history.flatMap(({ model }) => model ?? []));

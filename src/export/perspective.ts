@@ -5,7 +5,6 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { defaultConversation, loadTemplate, readTools } from "../agent/create.ts";
 import type { CompiledTemplate } from "../agent/template.ts";
-import type { Manifest } from "../records/manifest.ts";
 import { MatrixError, messageOf } from "../error.ts";
 import { hopsOfFirst } from "../orchestrator/best-of-n.ts";
 import type { Expression } from "../recipe/expression.ts";
@@ -13,6 +12,7 @@ import type { OrchestratorConfig } from "../recipe/orchestrator-schema.ts";
 import type { Recipe } from "../recipe/schema.ts";
 import { validateRecipe } from "../recipe/validate.ts";
 import type { TemplateSource } from "../recipe/value-schema.ts";
+import type { Manifest } from "../records/manifest.ts";
 import { isJsonObject, type JsonObject } from "../task/json.ts";
 import type { TrajectoryRecord } from "../task/record.ts";
 import type { Hop } from "../task/task.ts";
@@ -46,23 +46,47 @@ export interface PerspectiveOptions {
 }
 
 /** Fails with `usage` when the recipe does not say who is who, names other roles, or its prompts are not what they were. */
-export async function createPerspective(directory: string, manifest: Manifest, options: PerspectiveOptions): Promise<Perspective> {
+export async function createPerspective(
+  directory: string,
+  manifest: Manifest,
+  options: PerspectiveOptions,
+): Promise<Perspective> {
   const { recipe } = validateRecipe(manifest.recipe);
-  if (recipe === null) throw new MatrixError("usage", `${directory}: the recipe in its manifest is not one of this version`);
-  const { parts, lastAnswerOnly } = options.as === null ? suggestParts(recipe, directory) : { parts: options.as, lastAnswerOnly: false };
-  for (const role of [...parts.keys(), ...(options.trainOn ?? [])]) checkRole(role, recipe, directory);
+  if (recipe === null)
+    throw new MatrixError(
+      "usage",
+      `${directory}: the recipe in its manifest is not one of this version`,
+    );
+  const { parts, lastAnswerOnly } =
+    options.as === null
+      ? suggestParts(recipe, directory)
+      : { parts: options.as, lastAnswerOnly: false };
+  for (const role of [...parts.keys(), ...(options.trainOn ?? [])])
+    checkRole(role, recipe, directory);
   const assistants = [...parts].filter(([, part]) => part === "assistant").map(([role]) => role);
   const [assistant] = assistants;
-  if (assistant === undefined) throw new MatrixError("usage", "--as names no assistant", { hint: "for one: --as writer=assistant" });
+  if (assistant === undefined)
+    throw new MatrixError("usage", "--as names no assistant", {
+      hint: "for one: --as writer=assistant",
+    });
   const stranger = options.trainOn?.find((role) => parts.get(role) !== "assistant");
   if (stranger !== undefined)
-    throw new MatrixError("usage", `--train-on ${stranger}: it is no assistant in these conversations`, {
-      hint: `assistants: ${assistants.join(", ")}; more of them with --as ${stranger}=assistant`,
-    });
+    throw new MatrixError(
+      "usage",
+      `--train-on ${stranger}: it is no assistant in these conversations`,
+      {
+        hint: `assistants: ${assistants.join(", ")}; more of them with --as ${stranger}=assistant`,
+      },
+    );
   const { system, prompt, tools } = recipe.roles[assistant] ?? {};
   const template = (source: TemplateSource | undefined, key: string) =>
-    source === undefined || !options.withPrompts ? null : readPrompt(source, `roles.${assistant}.${key}`, manifest);
-  const own = tools === undefined || options.tools !== null ? [] : await readTools(await unchanged(tools, manifest));
+    source === undefined || !options.withPrompts
+      ? null
+      : readPrompt(source, `roles.${assistant}.${key}`, manifest);
+  const own =
+    tools === undefined || options.tools !== null
+      ? []
+      : await readTools(await unchanged(tools, manifest));
   return {
     parts,
     lastAnswerOnly,
@@ -76,16 +100,23 @@ export async function createPerspective(directory: string, manifest: Manifest, o
 }
 
 /** The role whose own view of the task is most likely wanted: its turns as assistant, those of its conversation as user. */
-function suggestParts(recipe: Recipe, directory: string): Pick<Perspective, "parts" | "lastAnswerOnly"> {
+function suggestParts(
+  recipe: Recipe,
+  directory: string,
+): Pick<Perspective, "parts" | "lastAnswerOnly"> {
   const assistant = suggestAssistant(recipe);
   const role = recipe.roles[assistant ?? ""];
   const seen = role?.conversation ?? defaultConversation(assistant ?? "", recipe.orchestrator);
   // Without turns and a prompt of its recipe, nothing tells what its model was shown.
   if (assistant === null || (seen.length === 0 && role?.prompt === undefined)) {
     const roles = Object.keys(recipe.roles).join(", ");
-    throw new MatrixError("usage", `${directory}: its recipe does not tell which role is the assistant, or what it was shown`, {
-      hint: `say who is who, for one --as NAME=assistant,NAME=user; its roles: ${roles}`,
-    });
+    throw new MatrixError(
+      "usage",
+      `${directory}: its recipe does not tell which role is the assistant, or what it was shown`,
+      {
+        hint: `say who is who, for one --as NAME=assistant,NAME=user; its roles: ${roles}`,
+      },
+    );
   }
   const others = seen.filter((name) => name !== assistant);
   return {
@@ -121,9 +152,17 @@ function speakersOf(orchestrator: OrchestratorConfig): readonly string[] {
   }
 }
 
-function chosenHops({ history, outcome }: TrajectoryRecord, orchestrator: OrchestratorConfig): readonly Hop[] {
+function chosenHops(
+  { history, outcome }: TrajectoryRecord,
+  orchestrator: OrchestratorConfig,
+): readonly Hop[] {
   const chosen = outcome?.["chosen"];
-  if (!("pattern" in orchestrator) || orchestrator.pattern !== "best-of-n" || typeof chosen !== "number") return history;
+  if (
+    !("pattern" in orchestrator) ||
+    orchestrator.pattern !== "best-of-n" ||
+    typeof chosen !== "number"
+  )
+    return history;
   if (orchestrator.parallel) return history.filter(({ branch }) => branch === chosen);
   const candidates = (outcome?.["candidates"] ?? []) as readonly { readonly hops?: number }[];
   const upTo = (count: number) => hopsOfFirst(candidates, count, orchestrator.roles.length);
@@ -132,28 +171,45 @@ function chosenHops({ history, outcome }: TrajectoryRecord, orchestrator: Orches
 
 function checkRole(role: string, { roles }: Recipe, directory: string): void {
   if (role in roles) return;
-  throw new MatrixError("usage", `${directory}: its recipe has no role ${role}; roles: ${Object.keys(roles).join(", ")}`);
+  throw new MatrixError(
+    "usage",
+    `${directory}: its recipe has no role ${role}; roles: ${Object.keys(roles).join(", ")}`,
+  );
 }
 
-async function readPrompt(source: TemplateSource, key: string, manifest: Manifest): Promise<CompiledTemplate> {
+async function readPrompt(
+  source: TemplateSource,
+  key: string,
+  manifest: Manifest,
+): Promise<CompiledTemplate> {
   if (typeof source === "string") await unchanged(source, manifest);
   const render = await loadTemplate(source, key);
   return (variables) => {
     try {
       return render(variables);
     } catch (cause) {
-      throw new MatrixError("usage", `${key} does not render: ${messageOf(cause)}`, { cause, hint: WITHOUT_PROMPTS });
+      throw new MatrixError("usage", `${key} does not render: ${messageOf(cause)}`, {
+        cause,
+        hint: WITHOUT_PROMPTS,
+      });
     }
   };
 }
 
-const WITHOUT_PROMPTS = "records keep no state, so a prompt that reads it cannot be repeated; --no-prompts leaves prompts out";
+const WITHOUT_PROMPTS =
+  "records keep no state, so a prompt that reads it cannot be repeated; --no-prompts leaves prompts out";
 
 /** The path, if its file is what it was when the run was made. */
 async function unchanged(path: string, { hashes }: Manifest): Promise<string> {
-  const hint = { hint: "bring it back as it was, or leave prompts out with --no-prompts and tools with --tools '[]'" };
+  const hint = {
+    hint: "bring it back as it was, or leave prompts out with --no-prompts and tools with --tools '[]'",
+  };
   const bytes = await readFile(path).catch((cause: unknown) => {
-    throw new MatrixError("usage", `cannot read ${path}, which the run was made with: ${messageOf(cause)}`, { cause, ...hint });
+    throw new MatrixError(
+      "usage",
+      `cannot read ${path}, which the run was made with: ${messageOf(cause)}`,
+      { cause, ...hint },
+    );
   });
   if (hashes[path] === createHash("sha256").update(bytes).digest("hex")) return path;
   throw new MatrixError("usage", `${path} has changed since the run was made`, hint);
@@ -163,6 +219,9 @@ function toolsBy(expression: Expression): Perspective["toolsOf"] {
   return (record) => {
     const tools = expression(record as unknown as JsonObject);
     if (Array.isArray(tools) && tools.every(isJsonObject)) return tools;
-    throw new MatrixError("usage", `--tools gives no list of tools for row ${record.id}, trial ${record.trial}`);
+    throw new MatrixError(
+      "usage",
+      `--tools gives no list of tools for row ${record.id}, trial ${record.trial}`,
+    );
   };
 }

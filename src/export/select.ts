@@ -1,8 +1,8 @@
 // The records of the runs of an export, in order, those that were selected with the conversation that was made of them.
 
+import { MatrixError } from "../error.ts";
 import { type Manifest, readManifest } from "../records/manifest.ts";
 import { readRecords } from "../records/recorded.ts";
-import { MatrixError } from "../error.ts";
 import type { TrajectoryRecord } from "../task/record.ts";
 import type { ExportFormat, Selected } from "./contract.ts";
 import { conversationOf, unansweredIn } from "./conversation.ts";
@@ -24,12 +24,18 @@ export interface SourceOptions {
 }
 
 /** Fails with `usage`. */
-export async function openSources({ directories, format, rules, perspective }: SourceOptions): Promise<readonly Source[]> {
+export async function openSources({
+  directories,
+  format,
+  rules,
+  perspective,
+}: SourceOptions): Promise<readonly Source[]> {
   const conversations = format.reads === "conversations" || rules.dedupe !== null;
   const sources: Source[] = [];
   for (const directory of directories) {
     const manifest = await readManifest(directory);
-    if (manifest === null) throw new MatrixError("usage", `${directory} is no run directory: it has no manifest.json`);
+    if (manifest === null)
+      throw new MatrixError("usage", `${directory} is no run directory: it has no manifest.json`);
     sources.push({
       directory,
       manifest,
@@ -44,7 +50,10 @@ export class Tally {
   records = 0;
   /** Whether any selected answer came from a simulated model. */
   simulated = false;
-  readonly leftOut = Object.fromEntries(LEFT_OUT.map((reason) => [reason, 0])) as Record<LeftOut, number>;
+  readonly leftOut = Object.fromEntries(LEFT_OUT.map((reason) => [reason, 0])) as Record<
+    LeftOut,
+    number
+  >;
   /** Answers in the selected records, by model. */
   readonly models = new Map<string, { answers: number; completionTokens: number }>();
 
@@ -52,8 +61,14 @@ export class Tally {
     this.simulated ||= simulated;
     for (const { model, usage } of history) {
       if (model === undefined) continue;
-      const { answers, completionTokens } = this.models.get(model) ?? { answers: 0, completionTokens: 0 };
-      this.models.set(model, { answers: answers + 1, completionTokens: completionTokens + (usage?.completion_tokens ?? 0) });
+      const { answers, completionTokens } = this.models.get(model) ?? {
+        answers: 0,
+        completionTokens: 0,
+      };
+      this.models.set(model, {
+        answers: answers + 1,
+        completionTokens: completionTokens + (usage?.completion_tokens ?? 0),
+      });
     }
   }
 }
@@ -93,7 +108,8 @@ function judge(
   const reason = selection.judge(record);
   if (reason !== null) return reason;
   if (perspective === null) return null;
-  if (reads === "conversations" && !selection.takes(unansweredIn(record, perspective))) return "unanswered";
+  if (reads === "conversations" && !selection.takes(unansweredIn(record, perspective)))
+    return "unanswered";
   const conversation = conversationOf(record, perspective);
   // Of a record that has no conversation, there is nothing to compare.
   if (conversation === null) return reads === "conversations" ? "no_trained_turn" : null;

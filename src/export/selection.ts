@@ -20,7 +20,15 @@ export interface SelectionRules {
 }
 
 /** In the order in which they are looked at. */
-export const LEFT_OUT = ["not_ok", "unanswered", "filtered", "below_min_score", "no_trained_turn", "duplicate", "near_duplicate"] as const;
+export const LEFT_OUT = [
+  "not_ok",
+  "unanswered",
+  "filtered",
+  "below_min_score",
+  "no_trained_turn",
+  "duplicate",
+  "near_duplicate",
+] as const;
 export type LeftOut = (typeof LEFT_OUT)[number];
 
 export class Selection {
@@ -39,7 +47,8 @@ export class Selection {
     if (status !== "ok") return "not_ok";
     if (isUnanswered(reason) && !this.takes([reason])) return "unanswered";
     if (filter !== null && !passes(filter, record)) return "filtered";
-    if (minScore !== null && (record.score === null || record.score < minScore)) return "below_min_score";
+    if (minScore !== null && (record.score === null || record.score < minScore))
+      return "below_min_score";
     return null;
   }
 
@@ -62,10 +71,14 @@ function passes(filter: Expression, record: TrajectoryRecord): boolean {
     return filter(record as unknown as JsonObject) === true;
   } catch (cause) {
     const where = `row ${record.id}, trial ${record.trial}`;
-    throw new MatrixError("usage", `--filter cannot be evaluated for ${where}: ${messageOf(cause)}`, {
-      cause,
-      hint: "has(row.name) tells whether a field is there",
-    });
+    throw new MatrixError(
+      "usage",
+      `--filter cannot be evaluated for ${where}: ${messageOf(cause)}`,
+      {
+        cause,
+        hint: "has(row.name) tells whether a field is there",
+      },
+    );
   }
 }
 
@@ -84,6 +97,9 @@ function textOf({ turns, tools }: Conversation): string {
 function spokenText({ turns }: Conversation): string {
   const spoken = turns.filter(({ role }) => role !== "system");
   return spoken
-    .flatMap(({ content, tool_calls: calls = [] }) => [content ?? "", ...calls.map(({ function: call }) => call.arguments)])
+    .flatMap(({ content, tool_calls: calls = [] }) => [
+      content ?? "",
+      ...calls.map(({ function: call }) => call.arguments),
+    ])
     .join("\n");
 }

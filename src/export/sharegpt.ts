@@ -8,7 +8,9 @@ import { tableFormat } from "./table.ts";
 export const sharegpt = tableFormat({
   about: "ShareGPT of LLaMA-Factory and axolotl: conversations of {from, value}",
   columns: ({ masked }) => ({
-    conversations: { list: { struct: { from: "string", value: "string", ...(masked ? { train: "bool" } : {}) } } },
+    conversations: {
+      list: { struct: { from: "string", value: "string", ...(masked ? { train: "bool" } : {}) } },
+    },
     system: "string",
     tools: "string",
   }),
@@ -16,8 +18,13 @@ export const sharegpt = tableFormat({
     const [first, ...rest] = turns;
     const system = first?.role === "system" ? first.content : null;
     const spoken = system === null ? turns : rest;
-    const conversations = spoken.map((turn) => ({ ...saidBy(turn), ...(masked ? { train: turn.trained } : {}) }));
-    return [{ conversations, system: system ?? "", tools: tools.length === 0 ? "" : toolsText(tools) }];
+    const conversations = spoken.map((turn) => ({
+      ...saidBy(turn),
+      ...(masked ? { train: turn.trained } : {}),
+    }));
+    return [
+      { conversations, system: system ?? "", tools: tools.length === 0 ? "" : toolsText(tools) },
+    ];
   },
 });
 
@@ -33,7 +40,12 @@ function saidBy({ role, content, tool_calls: calls }: Turn): { from: string; val
       if (calls === undefined) return { from: "gpt", value: content ?? "" };
       return {
         from: "function_call",
-        value: callsText(calls.map(({ function: { name, arguments: text } }) => ({ name, arguments: parsed(text) }))),
+        value: callsText(
+          calls.map(({ function: { name, arguments: text } }) => ({
+            name,
+            arguments: parsed(text),
+          })),
+        ),
       };
   }
 }

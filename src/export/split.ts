@@ -19,14 +19,19 @@ const ROUNDING = 1e-9;
 /** "train=0.9,test=0.1". Fails with `usage`. */
 export function parseSplits(text: string): readonly Split[] {
   const splits = text.split(",").map((part) => {
-    const [, name = "", share = ""] = /^([A-Za-z0-9_]+)=(0?\.\d+|0|1(?:\.0+)?)$/.exec(part.trim()) ?? [];
+    const [, name = "", share = ""] =
+      /^([A-Za-z0-9_]+)=(0?\.\d+|0|1(?:\.0+)?)$/.exec(part.trim()) ?? [];
     if (name === "")
-      throw new MatrixError("usage", `--split ${text}: ${part} is no NAME=SHARE`, { hint: "for one: --split train=0.9,test=0.1" });
+      throw new MatrixError("usage", `--split ${text}: ${part} is no NAME=SHARE`, {
+        hint: "for one: --split train=0.9,test=0.1",
+      });
     return { name, share: Number(share) };
   });
   const sum = splits.reduce((total, { share }) => total + share, 0);
-  if (Math.abs(sum - 1) > ROUNDING) throw new MatrixError("usage", `--split ${text}: the shares make ${sum}, not 1`);
-  if (new Set(splits.map(({ name }) => name)).size < splits.length) throw new MatrixError("usage", `--split ${text}: a name stands twice`);
+  if (Math.abs(sum - 1) > ROUNDING)
+    throw new MatrixError("usage", `--split ${text}: the shares make ${sum}, not 1`);
+  if (new Set(splits.map(({ name }) => name)).size < splits.length)
+    throw new MatrixError("usage", `--split ${text}: a name stands twice`);
   return splits;
 }
 

@@ -1,6 +1,15 @@
 // A file of rows, as JSON lines or Parquet, and the formats that are nothing but a way to make rows of a conversation.
 
-import type { Columns, Conversation, ExportFormat, ExportWriter, FormatOptions, RowFile, Selected, TableRow } from "./contract.ts";
+import type {
+  Columns,
+  Conversation,
+  ExportFormat,
+  ExportWriter,
+  FormatOptions,
+  RowFile,
+  Selected,
+  TableRow,
+} from "./contract.ts";
 import { openJsonLines } from "./json-lines.ts";
 import { openParquet } from "./parquet-file.ts";
 
@@ -21,7 +30,13 @@ export function openRows(path: string, columns: Columns): Promise<RowFile> {
   return path.endsWith(".parquet") ? openParquet(path, columns) : openJsonLines(path, columns);
 }
 
-export function tableFormat({ about, endings = TABLE_ENDINGS, only, columns, rowsOf }: Table): ExportFormat {
+export function tableFormat({
+  about,
+  endings = TABLE_ENDINGS,
+  only,
+  columns,
+  rowsOf,
+}: Table): ExportFormat {
   return {
     about,
     endings,
@@ -44,6 +59,7 @@ export function tableFormat({ about, endings = TABLE_ENDINGS, only, columns, row
 
 export function withConversation(selected: Selected): ConversationRecord {
   const { conversation } = selected;
-  if (conversation === null) throw new Error("bug: a format of conversations was given a record without one");
+  if (conversation === null)
+    throw new Error("bug: a format of conversations was given a record without one");
   return { ...selected, conversation };
 }

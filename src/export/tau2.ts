@@ -3,8 +3,8 @@
 
 import { type FileHandle, open, rename } from "node:fs/promises";
 import { join, parse } from "node:path";
-import type { Manifest } from "../records/manifest.ts";
 import { valueAt } from "../recipe/key-path.ts";
+import type { Manifest } from "../records/manifest.ts";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import type { TrajectoryRecord } from "../task/record.ts";
 import type { ExportFormat, ExportWriter, Selected } from "./contract.ts";
@@ -46,7 +46,9 @@ class Tau2Writer implements ExportWriter {
     const known = this.#domains.get(domain);
     const { path, file, tasks } = known ?? (await this.#open(domain));
     const before = known === undefined ? headOf(record, run, told) : ",\n";
-    await file.appendFile(before + encodeJson(simulationOf(record, outcome))).catch(storageFailed(path));
+    await file
+      .appendFile(before + encodeJson(simulationOf(record, outcome)))
+      .catch(storageFailed(path));
     tasks.set(String(outcome["task_id"]), new RawJson(told.task));
     return 1;
   }
@@ -54,17 +56,24 @@ class Tau2Writer implements ExportWriter {
   /** Where there is one domain, its name adds nothing. */
   async close(): Promise<void> {
     for (const { path, file, tasks } of this.#domains.values()) {
-      await file.appendFile(`\n],\n"tasks":[\n${[...tasks.values()].map(encodeJson).join(",\n")}\n]}\n`).catch(storageFailed(path));
+      await file
+        .appendFile(`\n],\n"tasks":[\n${[...tasks.values()].map(encodeJson).join(",\n")}\n]}\n`)
+        .catch(storageFailed(path));
       await file.close();
     }
     const [only, ...more] = this.#domains.values();
-    if (only !== undefined && more.length === 0) await rename(only.path, this.#path).catch(storageFailed(this.#path));
+    if (only !== undefined && more.length === 0)
+      await rename(only.path, this.#path).catch(storageFailed(this.#path));
   }
 
   async #open(domain: string): Promise<DomainFile> {
     const { dir, name, ext } = parse(this.#path);
     const path = join(dir, `${name}-${domain}${ext}`);
-    const opened = { path, file: await open(path, "wx").catch(storageFailed(path)), tasks: new Map<string, RawJson>() };
+    const opened = {
+      path,
+      file: await open(path, "wx").catch(storageFailed(path)),
+      tasks: new Map<string, RawJson>(),
+    };
     this.#domains.set(domain, opened);
     return opened;
   }
@@ -76,7 +85,11 @@ function headOf(record: TrajectoryRecord, run: Manifest, told: Told): string {
   return `{"timestamp":${timestamp},\n"info":${encodeJson(infoOf(record, run, told))},\n"simulations":[\n`;
 }
 
-function infoOf({ outcome, history }: TrajectoryRecord, { trials, seed, recipe }: Manifest, { system }: Told): object {
+function infoOf(
+  { outcome, history }: TrajectoryRecord,
+  { trials, seed, recipe }: Manifest,
+  { system }: Told,
+): object {
   const solo = outcome?.["solo"] === true;
   const modelOf = (role: string) => history.find((hop) => hop.role === role)?.model ?? null;
   const samplingOf = (role: string) => valueAt(recipe, `roles.${role}.sampling`) ?? {};
@@ -96,7 +109,11 @@ function infoOf({ outcome, history }: TrajectoryRecord, { trials, seed, recipe }
       llm: modelOf(SPEAKERS.assistant),
       llm_args: samplingOf(SPEAKERS.assistant),
     },
-    environment_info: { domain_name: outcome?.["domain"], policy: policyIn(system.assistant), tool_defs: null },
+    environment_info: {
+      domain_name: outcome?.["domain"],
+      policy: policyIn(system.assistant),
+      tool_defs: null,
+    },
     seed,
   };
 }
@@ -108,18 +125,24 @@ interface Told {
 }
 
 function toldIn({ history }: TrajectoryRecord): Told | null {
-  const told = history.findLast(({ result }) => isJsonObject(result) && typeof result["task"] === "string")?.result;
+  const told = history.findLast(
+    ({ result }) => isJsonObject(result) && typeof result["task"] === "string",
+  )?.result;
   return isJsonObject(told) && isJsonObject(told["system"]) ? (told as unknown as Told) : null;
 }
 
 /** The official system prompt holds the policy between these tags. */
 function policyIn(prompt: string): string {
-  return prompt.slice(prompt.indexOf("<policy>\n") + "<policy>\n".length, prompt.lastIndexOf("\n</policy>"));
+  return prompt.slice(
+    prompt.indexOf("<policy>\n") + "<policy>\n".length,
+    prompt.lastIndexOf("\n</policy>"),
+  );
 }
 
 function simulationOf({ id, trial, seed, timing }: TrajectoryRecord, outcome: JsonObject): object {
   const { task_id, termination_reason, reward_info, messages, usage } = outcome;
-  const costOf = (side: string) => (isJsonObject(usage) && isJsonObject(usage[side]) ? (usage[side]["cost"] ?? null) : null);
+  const costOf = (side: string) =>
+    isJsonObject(usage) && isJsonObject(usage[side]) ? (usage[side]["cost"] ?? null) : null;
   return {
     id: `${id}#${trial}`,
     task_id,
@@ -143,7 +166,13 @@ function officialMessage(message: Json): object {
   if (!isJsonObject(message)) return {};
   const calls = message["tool_calls"];
   if (!Array.isArray(calls)) return message;
-  return { ...message, tool_calls: calls.map((call: JsonObject) => ({ ...call, arguments: new RawJson(String(call["arguments"])) })) };
+  return {
+    ...message,
+    tool_calls: calls.map((call: JsonObject) => ({
+      ...call,
+      arguments: new RawJson(String(call["arguments"])),
+    })),
+  };
 }
 
 /** As Python's isoformat writes a time without a zone. */

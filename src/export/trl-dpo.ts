@@ -1,7 +1,16 @@
 // TRL's DPOTrainer: for each row of the dataset the best of its trials against the worst, after what both have in common.
 // Which those are is known when every record was seen; then each waits for the other alone.
 
-import type { Columns, Conversation, ExportFormat, ExportWriter, RowFile, Selected, TableRow, Turn } from "./contract.ts";
+import type {
+  Columns,
+  Conversation,
+  ExportFormat,
+  ExportWriter,
+  RowFile,
+  Selected,
+  TableRow,
+  Turn,
+} from "./contract.ts";
 import { openaiMessage, toolsText } from "./messages.ts";
 import { openRows, TABLE_ENDINGS, withConversation } from "./table.ts";
 
@@ -48,7 +57,10 @@ class PairWriter implements ExportWriter {
     const row = rowOf(run.name, id);
     const seen = { number, score };
     const { best, worst } = this.#pairs.get(row) ?? { best: seen, worst: seen };
-    this.#pairs.set(row, { best: score > best.score ? seen : best, worst: score < worst.score ? seen : worst });
+    this.#pairs.set(row, {
+      best: score > best.score ? seen : best,
+      worst: score < worst.score ? seen : worst,
+    });
   }
 
   async add(selected: Selected): Promise<number> {
@@ -66,7 +78,11 @@ class PairWriter implements ExportWriter {
     this.#waiting.delete(row);
     const columns = isBest ? pairOf(conversation, other) : pairOf(other, conversation);
     if (columns === null) return 0;
-    await this.#file.write({ ...columns, score_chosen: pair.best.score, score_rejected: pair.worst.score });
+    await this.#file.write({
+      ...columns,
+      score_chosen: pair.best.score,
+      score_rejected: pair.worst.score,
+    });
     return 1;
   }
 
@@ -97,7 +113,11 @@ function pairOf(chosen: Conversation, rejected: Conversation): TableRow | null {
 }
 
 function same(a: Turn | undefined, b: Turn | undefined): boolean {
-  return a !== undefined && b !== undefined && JSON.stringify(openaiMessage(a)) === JSON.stringify(openaiMessage(b));
+  return (
+    a !== undefined &&
+    b !== undefined &&
+    JSON.stringify(openaiMessage(a)) === JSON.stringify(openaiMessage(b))
+  );
 }
 
 function speaks(turn: Turn | undefined): boolean {

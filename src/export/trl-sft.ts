@@ -8,13 +8,23 @@ import { tableFormat } from "./table.ts";
 export const trlSft = tableFormat({
   about: "SFTTrainer of TRL: messages and tools; with --train-on, prompt and completion",
   columns: ({ masked }) =>
-    masked ? { prompt: { list: "json" }, completion: { list: "json" }, tools: "string" } : { messages: { list: "json" }, tools: "string" },
+    masked
+      ? { prompt: { list: "json" }, completion: { list: "json" }, tools: "string" }
+      : { messages: { list: "json" }, tools: "string" },
   rowsOf: ({ conversation: { turns, tools } }, { masked }) => {
     const messages = turns.map(openaiMessage);
     const text = toolsText(tools);
     if (!masked) return [{ messages, tools: text }];
     return turns.flatMap((turn, index): TableRow[] =>
-      turn.trained ? [{ prompt: messages.slice(0, index), completion: messages.slice(index, index + 1), tools: text }] : [],
+      turn.trained
+        ? [
+            {
+              prompt: messages.slice(0, index),
+              completion: messages.slice(index, index + 1),
+              tools: text,
+            },
+          ]
+        : [],
     );
   },
 });

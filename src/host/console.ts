@@ -5,7 +5,10 @@ import { format } from "node:util";
 import type { Level, Log } from "../telemetry/log.ts";
 import { currentOwner } from "./stray-error.ts";
 
-const LEVELS: readonly (readonly [method: "debug" | "log" | "info" | "warn" | "error", level: Level])[] = [
+const LEVELS: readonly (readonly [
+  method: "debug" | "log" | "info" | "warn" | "error",
+  level: Level,
+])[] = [
   ["debug", "info"],
   ["log", "info"],
   ["info", "info"],
@@ -19,7 +22,11 @@ export function captureConsole(log: Log): () => void {
     const original = console[method];
     console[method] = (...parts: unknown[]) => {
       const owner = currentOwner();
-      log.write(level, format(...parts), owner === undefined ? {} : { role: owner.role, task: owner.task });
+      log.write(
+        level,
+        format(...parts),
+        owner === undefined ? {} : { role: owner.role, task: owner.task },
+      );
     };
     return () => {
       console[method] = original;

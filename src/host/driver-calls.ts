@@ -1,8 +1,8 @@
 // A host's calls to the driver, wherever the driver is just now: it is looked for again after each call that failed.
 
+import { PeerSession } from "../http/session.ts";
 import { type Control, type ControlKind, decodeControl, encodeControl } from "../peer/control.ts";
 import type { HostId } from "../peer/routing.ts";
-import { PeerSession } from "../http/session.ts";
 
 /** Where the driver is, and what proves membership. */
 export interface DriverAddress {
@@ -41,7 +41,10 @@ export class DriverCalls {
       this.#session ??= new PeerSession({ ...found, self: this.#self, peer: "" });
     }
     try {
-      return decodeControl(answer, await this.#session.request(route, encodeControl(question, value), { timeoutMs }));
+      return decodeControl(
+        answer,
+        await this.#session.request(route, encodeControl(question, value), { timeoutMs }),
+      );
     } catch (thrown) {
       this.close();
       throw thrown;

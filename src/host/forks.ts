@@ -47,7 +47,8 @@ export class Forks {
     );
     const waiting: Waiting = { task, branches, ended: branches.map(() => null) };
     this.#waiting.add(waiting);
-    for (const [index, { branch }] of branches.entries()) this.#branches.set(branch?.id ?? 0, { waiting, index });
+    for (const [index, { branch }] of branches.entries())
+      this.#branches.set(branch?.id ?? 0, { waiting, index });
     for (const branch of branches) this.#transport.send({ kind: "step", task: branch }, null);
   }
 

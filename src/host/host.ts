@@ -3,7 +3,13 @@
 
 import type { AgentAnswer } from "../agent/contract.ts";
 import { MatrixError } from "../error.ts";
-import { FORK_ROLE, failTask, nextMessage, type Rule, taskErrorOf } from "../orchestrator/advance.ts";
+import {
+  FORK_ROLE,
+  failTask,
+  nextMessage,
+  type Rule,
+  taskErrorOf,
+} from "../orchestrator/advance.ts";
 import { keyOf } from "../peer/parcel.ts";
 import type { HostTransport, Receiver } from "../peer/transport.ts";
 import type { Clock } from "../task/clock.ts";
@@ -52,12 +58,17 @@ export class Host implements Receiver {
 
   /** Nothing runs and nothing waits. */
   get idle(): boolean {
-    return this.#forks.size === 0 && [...this.#roles.values()].every(({ busy, queued }) => busy + queued === 0);
+    return (
+      this.#forks.size === 0 &&
+      [...this.#roles.values()].every(({ busy, queued }) => busy + queued === 0)
+    );
   }
 
   /** Gives back what waits for a slot. */
   takeWaiting(): Message[] {
-    return [...this.#roles.values()].flatMap((role) => role.takeWaiting()).map((task) => ({ kind: "step", task }));
+    return [...this.#roles.values()]
+      .flatMap((role) => role.takeWaiting())
+      .map((task) => ({ kind: "step", task }));
   }
 
   /** Queue and slots of each role. */
@@ -79,7 +90,8 @@ export class Host implements Receiver {
         continue;
       }
       const role = this.#roles.get(task.role);
-      if (role === undefined) throw new Error(`bug: a message for ${task.role} reached host ${this.#options.id}`);
+      if (role === undefined)
+        throw new Error(`bug: a message for ${task.role} reached host ${this.#options.id}`);
       role.push(task, arrivedAt);
       this.#drain(role);
     }
@@ -99,7 +111,8 @@ export class Host implements Receiver {
   #drain(role: Role): void {
     if (role.draining) return;
     role.draining = true;
-    for (let waiting = role.take(); waiting !== undefined; waiting = role.take()) this.#start(waiting.task, role, waiting.arrivedAt);
+    for (let waiting = role.take(); waiting !== undefined; waiting = role.take())
+      this.#start(waiting.task, role, waiting.arrivedAt);
     role.draining = false;
   }
 
@@ -111,7 +124,11 @@ export class Host implements Receiver {
     }
     let answer: AgentAnswer | Promise<AgentAnswer>;
     try {
-      const owner = { role: role.name, task: keyOf(task), fail: (thrown: unknown) => this.#fail(step, thrown) };
+      const owner = {
+        role: role.name,
+        task: keyOf(task),
+        fail: (thrown: unknown) => this.#fail(step, thrown),
+      };
       answer = runOwned(owner, () => role.agent.run(task, step));
     } catch (thrown) {
       this.#fail(step, thrown);
@@ -184,7 +201,10 @@ export class Host implements Receiver {
     }
     for (const waiting of [...this.#forks.waiting]) {
       if (now < this.#taskDeadline(waiting.task)) continue;
-      this.#forks.finish(waiting, failTask(waiting.task, taskErrorOf(taskTimeout(this.#options.taskTimeoutMs), null, null)));
+      this.#forks.finish(
+        waiting,
+        failTask(waiting.task, taskErrorOf(taskTimeout(this.#options.taskTimeoutMs), null, null)),
+      );
     }
   }
 
@@ -215,7 +235,10 @@ function hopOf(plain: Hop, { stop: _, ...answer }: AgentAnswer): Hop {
 }
 
 function agentTimeout(role: Role): MatrixError {
-  return new MatrixError("agent_timeout", `${role.name} did not answer within ${role.timeoutMs} ms (roles.${role.name}.timeout)`);
+  return new MatrixError(
+    "agent_timeout",
+    `${role.name} did not answer within ${role.timeoutMs} ms (roles.${role.name}.timeout)`,
+  );
 }
 
 function taskTimeout(timeoutMs: number): MatrixError {

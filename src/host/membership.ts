@@ -57,7 +57,15 @@ export class Membership {
     this.#stopped = true;
     await this.#beating;
     const { driver, member, spent } = this.#options;
-    await driver.call("leave", "leave", { id: member.id, why: "left", spent: spent() }, "done", BEAT_TIMEOUT_MS).catch(() => undefined);
+    await driver
+      .call(
+        "leave",
+        "leave",
+        { id: member.id, why: "left", spent: spent() },
+        "done",
+        BEAT_TIMEOUT_MS,
+      )
+      .catch(() => undefined);
   }
 
   async #beatOn(): Promise<void> {
@@ -70,7 +78,8 @@ export class Membership {
   }
 
   async #beat(): Promise<void> {
-    const { run, member, load, spent, peer, driver, onRated, onEnded, onOver, onGone } = this.#options;
+    const { run, member, load, spent, peer, driver, onRated, onEnded, onOver, onGone } =
+      this.#options;
     const beat = {
       run,
       member: { ...member, roles: [...member.roles], leaving: this.#leaving },
@@ -79,7 +88,9 @@ export class Membership {
       bytes: peer.links.bytesSent,
       spent: spent(),
     };
-    const heard = await driver.call("beat", "beat", beat, "heard", BEAT_TIMEOUT_MS).catch(() => null);
+    const heard = await driver
+      .call("beat", "beat", beat, "heard", BEAT_TIMEOUT_MS)
+      .catch(() => null);
     if (this.#stopped) return;
     if (heard === null) {
       if (this.#patience.ask(performance.now()) === "give up") onGone();
@@ -94,7 +105,9 @@ export class Membership {
 
   #follow({ list, joining }: ReturnType<typeof decodeControl<"heard">>): void {
     const { peer } = this.#options;
-    const isNew = list !== null && (this.#known?.driver !== list.version.driver || this.#known.version < list.version.version);
+    const isNew =
+      list !== null &&
+      (this.#known?.driver !== list.version.driver || this.#known.version < list.version.version);
     if (isNew) {
       this.#known = list.version;
       followList(list, peer.routing, peer.broker);

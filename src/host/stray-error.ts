@@ -32,7 +32,10 @@ export function catchStrayErrors(log: Log): () => void {
     const owner = owners.getStore();
     if (owner === undefined && !isFromUserCode(thrown)) throw thrown;
     const whose = owner === undefined ? {} : { role: owner.role, task: owner.task };
-    log.write("error", `user code let an error go: ${messageOf(thrown)}`, { ...whose, stack: (thrown as Error)?.stack ?? "" });
+    log.write("error", `user code let an error go: ${messageOf(thrown)}`, {
+      ...whose,
+      stack: (thrown as Error)?.stack ?? "",
+    });
     owner?.fail(thrown);
   };
   process.on("uncaughtException", onError);

@@ -32,7 +32,11 @@ export function parseAddress(text: string, defaults: Address = EVERYWHERE): Addr
 }
 
 export function isLoopback(hostname: string): boolean {
-  return hostname === "localhost" || hostname === "::1" || (isIP(hostname) === 4 && hostname.startsWith("127."));
+  return (
+    hostname === "localhost" ||
+    hostname === "::1" ||
+    (isIP(hostname) === 4 && hostname.startsWith("127."))
+  );
 }
 
 /** Every address of the machine: others cannot be told this one. */

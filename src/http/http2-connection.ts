@@ -11,7 +11,11 @@ const { NGHTTP2_CANCEL, NGHTTP2_REFUSED_STREAM } = http2.constants;
 /** On a socket that need not be connected yet. Ends with it. */
 export async function openHttp2(url: string, socket: Socket): Promise<Connection> {
   const settings = { initialWindowSize: WINDOW_BYTES, enablePush: false };
-  const session = http2.connect(url, { settings, maxSessionMemory: SESSION_MEGABYTES_MAX, createConnection: () => socket });
+  const session = http2.connect(url, {
+    settings,
+    maxSessionMemory: SESSION_MEGABYTES_MAX,
+    createConnection: () => socket,
+  });
   await new Promise<void>((resolve, reject) => {
     // That somebody takes connections does not say that it is a peer, and Bun heeds its limits only once it has heard of them.
     session.on("remoteSettings", () => resolve());
@@ -35,7 +39,12 @@ class Http2Connection implements Connection {
   }
 
   request(path: string, headers: Readonly<Record<string, string>>, body: Uint8Array): Call {
-    const stream = this.#session.request({ ":method": "POST", ":path": path, "content-length": body.length, ...headers });
+    const stream = this.#session.request({
+      ":method": "POST",
+      ":path": path,
+      "content-length": body.length,
+      ...headers,
+    });
     const reply = replyOf(stream);
     stream.end(body);
     return { reply, cancel: () => stream.close(NGHTTP2_CANCEL) };
@@ -54,7 +63,8 @@ function replyOf(stream: ClientHttp2Stream): Promise<Reply> {
     });
     stream.on("data", (chunk: Uint8Array) => {
       received += chunk.length;
-      if (received > ANSWER_BYTES_MAX) reject(new Error(`the answer is larger than ${ANSWER_BYTES_MAX} bytes`));
+      if (received > ANSWER_BYTES_MAX)
+        reject(new Error(`the answer is larger than ${ANSWER_BYTES_MAX} bytes`));
       else chunks.push(chunk);
     });
     stream.on("end", () => {

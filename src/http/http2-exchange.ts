@@ -54,7 +54,11 @@ export class Http2Exchange implements Exchange {
   answer(status: number, contentType: string | null, body: Uint8Array | string): void {
     const stream = this.#stream;
     if (stream.destroyed) return;
-    const headers = { ":status": status, "content-length": Buffer.byteLength(body), ...(contentType && { "content-type": contentType }) };
+    const headers = {
+      ":status": status,
+      "content-length": Buffer.byteLength(body),
+      ...(contentType && { "content-type": contentType }),
+    };
     stream.respond(headers, { sendDate: false } as object);
     stream.end(body);
     let unwanted = 0;

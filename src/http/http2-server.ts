@@ -49,7 +49,9 @@ export async function serveHttp2(options: Http2ServerOptions): Promise<RunningSe
   server.on("session", (session) => {
     const endpoint = endpointOf(session.socket);
     session.on("error", ignore);
-    session.on("stream", (stream, headers) => handle(new Http2Exchange(stream, headers, () => admit(session, endpoint, strangers))));
+    session.on("stream", (stream, headers) =>
+      handle(new Http2Exchange(stream, headers, () => admit(session, endpoint, strangers))),
+    );
   });
   await listen(server, port, hostname);
   const stop = async () => {
@@ -62,7 +64,11 @@ export async function serveHttp2(options: Http2ServerOptions): Promise<RunningSe
 
 function createServer(tls: Http2ServerOptions["tls"], handshakeTimeout: number): Http2Server {
   const options = {
-    settings: { initialWindowSize: WINDOW_BYTES, maxConcurrentStreams: STREAMS_MAX, maxHeaderListSize: HEADER_BYTES_MAX },
+    settings: {
+      initialWindowSize: WINDOW_BYTES,
+      maxConcurrentStreams: STREAMS_MAX,
+      maxHeaderListSize: HEADER_BYTES_MAX,
+    },
     maxSessionMemory: SESSION_MEGABYTES_MAX,
   };
   if (tls === null) return http2.createServer(options);
@@ -96,7 +102,10 @@ function admit(session: ServerHttp2Session, endpoint: string, strangers: Strange
 /** Connections that have not shown yet that they belong here. One too many displaces the oldest, so nobody is locked out. */
 class Strangers {
   readonly #timeoutMs: number;
-  readonly #waiting = new Map<string, { readonly socket: Socket; readonly timer: ReturnType<typeof setTimeout> }>();
+  readonly #waiting = new Map<
+    string,
+    { readonly socket: Socket; readonly timer: ReturnType<typeof setTimeout> }
+  >();
 
   constructor(timeoutMs: number) {
     this.#timeoutMs = timeoutMs;
@@ -125,7 +134,10 @@ class Strangers {
 }
 
 /** Names a connection; the socket and the session on it share no object. */
-function endpointOf({ remoteAddress, remotePort }: Pick<Socket, "remoteAddress" | "remotePort">): string {
+function endpointOf({
+  remoteAddress,
+  remotePort,
+}: Pick<Socket, "remoteAddress" | "remotePort">): string {
   return `${remoteAddress}/${remotePort}`;
 }
 

@@ -17,7 +17,9 @@ const ORIGIN = "http://127.0.0.1";
 /** On a socket that need not be connected yet. Ends with it. */
 export async function openHyper(hyper: Hyper, socket: Socket): Promise<Connection> {
   await connected(socket);
-  const folder = await mkdtemp(join(tmpdir().length > FOLDER_CHARS_MAX ? "/tmp" : tmpdir(), "matrix-peer-"));
+  const folder = await mkdtemp(
+    join(tmpdir().length > FOLDER_CHARS_MAX ? "/tmp" : tmpdir(), "matrix-peer-"),
+  );
   try {
     const path = join(folder, "peer");
     const door = await openDoor(path, socket);
@@ -79,11 +81,25 @@ class HyperConnection implements Connection {
 
   request(path: string, headers: Readonly<Record<string, string>>, body: Uint8Array): Call {
     const canceling = new AbortController();
-    return { reply: this.#send(path, headers, body, canceling.signal), cancel: () => canceling.abort() };
+    return {
+      reply: this.#send(path, headers, body, canceling.signal),
+      cancel: () => canceling.abort(),
+    };
   }
 
-  async #send(path: string, headers: Readonly<Record<string, string>>, body: Uint8Array, signal: AbortSignal): Promise<Reply> {
-    const init = { method: "POST", headers, body: body as Uint8Array<ArrayBuffer>, redirect: "manual", signal } as const;
+  async #send(
+    path: string,
+    headers: Readonly<Record<string, string>>,
+    body: Uint8Array,
+    signal: AbortSignal,
+  ): Promise<Reply> {
+    const init = {
+      method: "POST",
+      headers,
+      body: body as Uint8Array<ArrayBuffer>,
+      redirect: "manual",
+      signal,
+    } as const;
     try {
       const response = await this.#client.fetch(`${ORIGIN}${path}`, init);
       if (response.status === 200) return { status: 200, body: await wholeBody(response) };
@@ -99,7 +115,8 @@ class HyperConnection implements Connection {
 
 async function wholeBody(response: Response): Promise<Uint8Array> {
   const announced = Number(response.headers.get("content-length") ?? Number.NaN);
-  if (announced > ANSWER_BYTES_MAX) throw new Error(`the answer is larger than ${ANSWER_BYTES_MAX} bytes`);
+  if (announced > ANSWER_BYTES_MAX)
+    throw new Error(`the answer is larger than ${ANSWER_BYTES_MAX} bytes`);
   const body = Buffer.from(await response.arrayBuffer());
   if (body.length !== announced) throw new Error("the answer is not as long as it said");
   return body;
@@ -108,5 +125,8 @@ async function wholeBody(response: Response): Promise<Uint8Array> {
 /** Hyper would have had to connect again: the peer takes no more on this connection. Or the peer said so of this one request. */
 function isRefusal(thrown: unknown): boolean {
   const { cause } = thrown as Error;
-  return cause instanceof Error && /client error \(Connect\)|refused stream before processing/.test(cause.message);
+  return (
+    cause instanceof Error &&
+    /client error \(Connect\)|refused stream before processing/.test(cause.message)
+  );
 }

@@ -7,8 +7,14 @@ import type { Http2ServerOptions, RunningServer } from "./http2-server.ts";
 
 type Body = NonNullable<Request["body"]>;
 
-export async function serveHyper(hyper: Hyper, { handle, ...options }: Http2ServerOptions): Promise<RunningServer> {
-  return hyper.serve({ ...options, fetch: (request) => new Promise((resolve) => handle(new HyperExchange(request, resolve))) });
+export async function serveHyper(
+  hyper: Hyper,
+  { handle, ...options }: Http2ServerOptions,
+): Promise<RunningServer> {
+  return hyper.serve({
+    ...options,
+    fetch: (request) => new Promise((resolve) => handle(new HyperExchange(request, resolve))),
+  });
 }
 
 class HyperExchange implements Exchange {
@@ -45,14 +51,24 @@ class HyperExchange implements Exchange {
 
   answer(status: number, contentType: string | null, body: Uint8Array | string): void {
     const { body: asked, bodyUsed } = this.#request;
-    const headers = { "content-length": String(Buffer.byteLength(body)), ...(contentType && { "content-type": contentType }) };
-    const content = asked === null || bodyUsed ? (body as Uint8Array<ArrayBuffer> | string) : afterDiscarding(asked, body);
+    const headers = {
+      "content-length": String(Buffer.byteLength(body)),
+      ...(contentType && { "content-type": contentType }),
+    };
+    const content =
+      asked === null || bodyUsed
+        ? (body as Uint8Array<ArrayBuffer> | string)
+        : afterDiscarding(asked, body);
     this.#respond(new Response(content, { status, headers }));
   }
 }
 
 /** How much came: at most a chunk more than what was asked for; null when it broke off or took too long. */
-async function readUpTo(body: Body | null, bytes: number, take: (chunk: Uint8Array) => void): Promise<number | null> {
+async function readUpTo(
+  body: Body | null,
+  bytes: number,
+  take: (chunk: Uint8Array) => void,
+): Promise<number | null> {
   if (body === null) return 0;
   const reader = body.getReader();
   const timer = setTimeout(() => void reader.cancel().catch(() => undefined), BODY_MS_MAX);

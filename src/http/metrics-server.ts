@@ -3,11 +3,14 @@
 import { Option } from "commander";
 import { Hono } from "hono";
 import { MatrixError, messageOf } from "../error.ts";
-import { isLoopback, parseAddress } from "./address.ts";
 import { serve } from "../platform.ts";
+import { isLoopback, parseAddress } from "./address.ts";
 
 export const metricsOption = () =>
-  new Option("--metrics <addr>", "serve /metrics (Prometheus) and /healthz there, over HTTP/1.1").env("MATRIX_METRICS");
+  new Option(
+    "--metrics <addr>",
+    "serve /metrics (Prometheus) and /healthz there, over HTTP/1.1",
+  ).env("MATRIX_METRICS");
 
 /** Off loopback the token is asked for. Null without an address. Fails with `usage`. */
 export function serveMetrics(
@@ -25,10 +28,13 @@ export function serveMetrics(
   const app = new Hono();
   app.get("/healthz", (context) => context.text("ok"));
   app.use(async (context, next) => {
-    if (!isOpen && context.req.header("authorization") !== `Bearer ${token}`) return context.body(null, 401);
+    if (!isOpen && context.req.header("authorization") !== `Bearer ${token}`)
+      return context.body(null, 401);
     return next();
   });
-  app.get("/metrics", async (context) => context.text(await render(), 200, { "content-type": "text/plain; version=0.0.4" }));
+  app.get("/metrics", async (context) =>
+    context.text(await render(), 200, { "content-type": "text/plain; version=0.0.4" }),
+  );
   try {
     return serve({ hostname, port, fetch: (request) => app.fetch(request) });
   } catch (cause) {

@@ -17,7 +17,10 @@ export class ReplayGuard {
 
   /** False when the number came before, or is too old to tell. */
   accept(from: string, number: number): boolean {
-    const seen = this.#senders.get(from) ?? { highest: -1, numbers: new Float64Array(WINDOW).fill(-1) };
+    const seen = this.#senders.get(from) ?? {
+      highest: -1,
+      numbers: new Float64Array(WINDOW).fill(-1),
+    };
     this.#senders.delete(from);
     this.#senders.set(from, seen);
     if (this.#senders.size > SENDERS_MAX) this.#forgetOldest();

@@ -3,11 +3,11 @@
 
 import type { Socket } from "node:net";
 import { messageOf } from "../error.ts";
+import type { HostId } from "../peer/routing.ts";
 import { hyper } from "../platform.ts";
 import type { Call, Connection } from "./connection.ts";
 import { openHttp2 } from "./http2-connection.ts";
 import { openHyper } from "./hyper-connection.ts";
-import type { HostId } from "../peer/routing.ts";
 import { CONTENT_TYPE, PROTOCOL_VERSION } from "./peer-server.ts";
 import { openSocket } from "./socket.ts";
 
@@ -70,7 +70,11 @@ export class PeerSession {
     return this.#localAddress;
   }
 
-  async request(route: string, body: Uint8Array, { timeoutMs, signal }: RequestOptions): Promise<Uint8Array> {
+  async request(
+    route: string,
+    body: Uint8Array,
+    { timeoutMs, signal }: RequestOptions,
+  ): Promise<Uint8Array> {
     const limit = new Limit("no answer", timeoutMs, signal);
     let call: Call | null = null;
     try {
@@ -79,14 +83,23 @@ export class PeerSession {
       const reply = await limit.race(call.reply);
       if (reply === "refused") throw new PeerError("refused by the peer", { maybe: false });
       const { status } = reply;
-      if (status !== 200) throw new PeerError(`refused with status ${status}`, { maybe: status < 400 || status >= 500, status });
+      if (status !== 200)
+        throw new PeerError(`refused with status ${status}`, {
+          maybe: status < 400 || status >= 500,
+          status,
+        });
       return reply.body;
     } catch (cause) {
       call?.cancel();
       // Whatever else waits on a connection that does not answer is better off on a new one.
       if (call !== null && limit.isTimedOut) this.#socket?.destroy();
-      const { maybe, status } = cause instanceof PeerError ? cause : { maybe: call !== null, status: null };
-      throw new PeerError(`${route} to ${this.#options.url}: ${messageOf(cause)}`, { maybe, status, cause });
+      const { maybe, status } =
+        cause instanceof PeerError ? cause : { maybe: call !== null, status: null };
+      throw new PeerError(`${route} to ${this.#options.url}: ${messageOf(cause)}`, {
+        maybe,
+        status,
+        cause,
+      });
     } finally {
       limit.clear();
     }
@@ -128,7 +141,9 @@ export class PeerSession {
     this.#socket = socket;
     try {
       if (this.#isClosed) throw new Error("the session was closed");
-      this.#connection = await limit.race(hyper === null ? openHttp2(url, socket) : openHyper(hyper, socket));
+      this.#connection = await limit.race(
+        hyper === null ? openHttp2(url, socket) : openHyper(hyper, socket),
+      );
       this.#localAddress = socket.localAddress ?? null;
       return this.#connection;
     } catch (cause) {

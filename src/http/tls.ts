@@ -35,13 +35,21 @@ async function createIdentity(token: string): Promise<TlsIdentity> {
   const authority = await importKeys(derivePrivateKey(token));
   const own = await crypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"]);
   const issuer = `CN=${TLS_NAME} authority`;
-  const issued = { ...VALIDITY, signingAlgorithm: ALGORITHM, issuer, signingKey: authority.privateKey };
+  const issued = {
+    ...VALIDITY,
+    signingAlgorithm: ALGORITHM,
+    issuer,
+    signingKey: authority.privateKey,
+  };
   const ca = await x509.X509CertificateGenerator.create({
     ...issued,
     serialNumber: "01",
     subject: issuer,
     publicKey: authority.publicKey,
-    extensions: [new x509.BasicConstraintsExtension(true, 0, true), new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign, true)],
+    extensions: [
+      new x509.BasicConstraintsExtension(true, 0, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign, true),
+    ],
   });
   const cert = await x509.X509CertificateGenerator.create({
     ...issued,
@@ -54,7 +62,10 @@ async function createIdentity(token: string): Promise<TlsIdentity> {
       new x509.SubjectAlternativeNameExtension([{ type: "dns", value: TLS_NAME }]),
     ],
   });
-  const key = x509.PemConverter.encode(await crypto.subtle.exportKey("pkcs8", own.privateKey), "PRIVATE KEY");
+  const key = x509.PemConverter.encode(
+    await crypto.subtle.exportKey("pkcs8", own.privateKey),
+    "PRIVATE KEY",
+  );
   return { ca: ca.toString("pem"), cert: cert.toString("pem"), key };
 }
 
@@ -75,10 +86,19 @@ async function importKeys(privateKey: Buffer): Promise<CryptoKeyPair> {
   const curve = createECDH("prime256v1");
   curve.setPrivateKey(privateKey);
   const point = curve.getPublicKey();
-  const coordinates = { x: point.subarray(1, 33).toString("base64url"), y: point.subarray(33).toString("base64url") };
+  const coordinates = {
+    x: point.subarray(1, 33).toString("base64url"),
+    y: point.subarray(33).toString("base64url"),
+  };
   const key = { kty: "EC", crv: "P-256", ...coordinates };
   return {
-    privateKey: await crypto.subtle.importKey("jwk", { ...key, d: privateKey.toString("base64url") }, ALGORITHM, false, ["sign"]),
+    privateKey: await crypto.subtle.importKey(
+      "jwk",
+      { ...key, d: privateKey.toString("base64url") },
+      ALGORITHM,
+      false,
+      ["sign"],
+    ),
     publicKey: await crypto.subtle.importKey("jwk", key, ALGORITHM, true, ["verify"]),
   };
 }

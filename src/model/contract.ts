@@ -14,7 +14,10 @@ export interface ToolCall {
 export type ContentPart =
   | { readonly type: "text"; readonly text: string }
   | { readonly type: "image_url"; readonly image_url: { readonly url: string } }
-  | { readonly type: "input_audio"; readonly input_audio: { readonly data: string; readonly format: string } };
+  | {
+      readonly type: "input_audio";
+      readonly input_audio: { readonly data: string; readonly format: string };
+    };
 
 export interface ChatMessage {
   readonly role: "system" | "user" | "assistant" | "tool";
@@ -47,7 +50,9 @@ export interface RequestOrigin {
 
 export interface ChatAnswer {
   /** `{role: "assistant", content, tool_calls?}`; other fields that the model gave (reasoning_content …) are kept. */
-  readonly message: { readonly role: "assistant"; readonly content: string | null } & { readonly [key: string]: Json };
+  readonly message: { readonly role: "assistant"; readonly content: string | null } & {
+    readonly [key: string]: Json;
+  };
   readonly finishReason: string;
   /** Only of an endpoint that says so: that of `matrix model serve`. */
   readonly simulated?: true;

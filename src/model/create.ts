@@ -1,15 +1,19 @@
 // From a recipe's [models.NAME] table to a Model: a limit around a retry loop around one try, whatever answers.
 
 import { MatrixError } from "../error.ts";
-import type { ModelConfig, ScriptedModelConfig, SimulatedModelConfig } from "../recipe/model-schema.ts";
+import type {
+  ModelConfig,
+  ScriptedModelConfig,
+  SimulatedModelConfig,
+} from "../recipe/model-schema.ts";
 import type { TemplateSource } from "../recipe/value-schema.ts";
 import { createRandom, deriveSeed } from "../task/seed.ts";
 import type { Usage } from "../task/task.ts";
 import type { ChatAnswer, Model } from "./contract.ts";
 import { sample } from "./distribution.ts";
+import { createOpenaiTry } from "./endpoint/openai.ts";
 import { TokenEstimate } from "./estimate.ts";
 import { RequestLimit } from "./limit.ts";
-import { createOpenaiTry } from "./endpoint/openai.ts";
 import { pause, retry, type Try } from "./retry.ts";
 import { Script } from "./scripted.ts";
 import { type Failure, type Replies, simulate, TOO_LONG } from "./simulated.ts";
@@ -18,18 +22,27 @@ import type { ModelSite } from "./site.ts";
 /** What a recipe's replies are loaded with. */
 export interface ReplyLoaders {
   readonly loadModule: (path: string) => Promise<Record<string, unknown>>;
-  readonly loadTemplate: (source: TemplateSource, name: string) => Promise<(variables: Readonly<Record<string, unknown>>) => string>;
+  readonly loadTemplate: (
+    source: TemplateSource,
+    name: string,
+  ) => Promise<(variables: Readonly<Record<string, unknown>>) => string>;
 }
 
 export interface ModelParts extends ReplyLoaders {
   readonly site: ModelSite;
 }
 
-export async function createModel(name: string, config: ModelConfig, parts: ModelParts): Promise<Model> {
+export async function createModel(
+  name: string,
+  config: ModelConfig,
+  parts: ModelParts,
+): Promise<Model> {
   const { site } = parts;
   const { price } = config;
   const costOf = ({ prompt_tokens, completion_tokens }: Usage) =>
-    price === undefined ? undefined : (prompt_tokens * price.prompt + completion_tokens * price.completion) / 1e6;
+    price === undefined
+      ? undefined
+      : (prompt_tokens * price.prompt + completion_tokens * price.completion) / 1e6;
   const ask = asking(name, config, await createTry(name, config, parts), site);
   const id = config.kind === "openai" ? config.model : `${config.kind}:${name}`;
   return {
@@ -63,10 +76,13 @@ export function keepsJournal(config: ModelConfig): boolean {
 /** One answer: tries within the model's limits. */
 function asking(name: string, config: ModelConfig, attempt: Try, site: ModelSite): Model["chat"] {
   // Replicas have limits of their own.
-  const limit = new RequestLimit(config.kind === "openai" ? Number.POSITIVE_INFINITY : config.concurrency);
+  const limit = new RequestLimit(
+    config.kind === "openai" ? Number.POSITIVE_INFINITY : config.concurrency,
+  );
   const estimate = new TokenEstimate();
   // A script says the same again.
-  const { retries, deadline: deadlineMs } = config.kind === "scripted" ? { retries: 0, deadline: 0 } : config;
+  const { retries, deadline: deadlineMs } =
+    config.kind === "scripted" ? { retries: 0, deadline: 0 } : config;
   return (request, signal) => {
     const random = createRandom(deriveSeed(request.seed, "retry"));
     return limit.run(async () => {
@@ -77,12 +93,15 @@ function asking(name: string, config: ModelConfig, attempt: Try, site: ModelSite
         taken = (await permits?.take(name, estimate.of(request), signal)) ?? 0;
         requests++;
       };
-      const answer = await retry((tries, deadline) => attempt(request, { tries, deadline, signal, permit }), {
-        retries,
-        deadlineMs,
-        signal,
-        random,
-      });
+      const answer = await retry(
+        (tries, deadline) => attempt(request, { tries, deadline, signal, permit }),
+        {
+          retries,
+          deadlineMs,
+          signal,
+          random,
+        },
+      );
       const used = answer.usage.prompt_tokens + answer.usage.completion_tokens;
       // What failed is taken to have been counted as estimated, as is what an endpoint does not count.
       if (permits !== null && used > 0) {
@@ -106,7 +125,11 @@ async function createTry(name: string, config: ModelConfig, parts: ModelParts): 
 }
 
 /** The recipe's replies: a module's default export, or a template over the request. */
-export async function loadReplies(name: string, { replies }: SimulatedModelConfig, parts: ReplyLoaders): Promise<Replies | null> {
+export async function loadReplies(
+  name: string,
+  { replies }: SimulatedModelConfig,
+  parts: ReplyLoaders,
+): Promise<Replies | null> {
   if (replies === undefined) return null;
   if (typeof replies === "string" && /\.[cm]?[jt]sx?$/.test(replies)) {
     const reply = (await parts.loadModule(replies))["default"];
@@ -116,14 +139,20 @@ export async function loadReplies(name: string, { replies }: SimulatedModelConfi
     });
   }
   const render = await parts.loadTemplate(replies, `models.${name}.replies`);
-  return ({ messages, seed }, { random, settings }) => render({ messages, seed, settings, random, last: messages.at(-1) ?? null });
+  return ({ messages, seed }, { random, settings }) =>
+    render({ messages, seed, settings, random, last: messages.at(-1) ?? null });
 }
 
 /** One try in process: waits as long as the answer would take, and fails as an endpoint would. */
 function simulatedTry(config: SimulatedModelConfig, replies: Replies | null): Try {
   return async (request, { tries, signal, permit }): Promise<ChatAnswer> => {
     await permit();
-    const { durationMs, failure, message, finishReason, usage } = simulate(config, replies, request, tries);
+    const { durationMs, failure, message, finishReason, usage } = simulate(
+      config,
+      replies,
+      request,
+      tries,
+    );
     const late = failure === "timeout" || failure === "stalled" || durationMs > config.timeout;
     await pause(late ? config.timeout : durationMs, signal);
     if (late) throw simulatedError("timeout", config);
@@ -147,12 +176,17 @@ export function simulatedError(
 ): MatrixError {
   switch (failure) {
     case "rate_limited":
-      return new MatrixError("model_overloaded", "the simulated model answered 429", { retryAfterMs });
+      return new MatrixError("model_overloaded", "the simulated model answered 429", {
+        retryAfterMs,
+      });
     case "server_error":
       return new MatrixError("model_failed", "the simulated model answered 500");
     case "timeout":
     case "stalled":
-      return new MatrixError("model_timeout", `no answer from the simulated model within ${timeout} ms`);
+      return new MatrixError(
+        "model_timeout",
+        `no answer from the simulated model within ${timeout} ms`,
+      );
     case "malformed":
       return new MatrixError("model_bad_answer", "the answer of the simulated model is no JSON");
     case "lost":

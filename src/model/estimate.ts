@@ -27,7 +27,8 @@ export class TokenEstimate {
   }
 
   learn({ completion_tokens: tokens }: Usage): void {
-    this.#completion = this.#completion === null ? tokens : this.#completion + (tokens - this.#completion) * WEIGHT;
+    this.#completion =
+      this.#completion === null ? tokens : this.#completion + (tokens - this.#completion) * WEIGHT;
   }
 }
 
@@ -39,5 +40,8 @@ function promptTokens({ messages, tools }: ChatRequest): number {
 function tokensOf(content: string | null | readonly ContentPart[]): number {
   if (content === null) return 0;
   if (typeof content === "string") return countTokens(content);
-  return content.reduce((sum, part) => sum + (part.type === "text" ? countTokens(part.text) : ATTACHMENT_TOKENS), 0);
+  return content.reduce(
+    (sum, part) => sum + (part.type === "text" ? countTokens(part.text) : ATTACHMENT_TOKENS),
+    0,
+  );
 }

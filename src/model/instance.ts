@@ -15,14 +15,21 @@ export function drawInstance(schema: JsonObject, random: () => number, words: ()
       const choice = pick(choices as readonly Json[], random);
       return node["enum"] === undefined ? draw(choice, depth + 1) : choice;
     }
-    const type = Array.isArray(node["type"]) ? node["type"][0] : (node["type"] ?? (node["properties"] === undefined ? "null" : "object"));
+    const type = Array.isArray(node["type"])
+      ? node["type"][0]
+      : (node["type"] ?? (node["properties"] === undefined ? "null" : "object"));
     switch (type) {
       case "object": {
         const properties = isJsonObject(node["properties"]) ? node["properties"] : {};
-        return Object.fromEntries(Object.entries(properties).map(([key, value]) => [key, draw(value, depth + 1)]));
+        return Object.fromEntries(
+          Object.entries(properties).map(([key, value]) => [key, draw(value, depth + 1)]),
+        );
       }
       case "array": {
-        const length = Math.max(numberOf(node["minItems"], 1), Math.min(2, numberOf(node["maxItems"], 2)));
+        const length = Math.max(
+          numberOf(node["minItems"], 1),
+          Math.min(2, numberOf(node["maxItems"], 2)),
+        );
         return Array.from({ length }, () => draw(node["items"], depth + 1));
       }
       case "integer":
@@ -45,7 +52,8 @@ export function drawInstance(schema: JsonObject, random: () => number, words: ()
 /** A pointer into the schema itself: "#/$defs/x". */
 function resolve(schema: JsonObject, pointer: string): Json | undefined {
   let node: Json | undefined = schema;
-  for (const part of pointer.split("/").slice(1)) node = isJsonObject(node) ? node[part] : undefined;
+  for (const part of pointer.split("/").slice(1))
+    node = isJsonObject(node) ? node[part] : undefined;
   return node;
 }
 

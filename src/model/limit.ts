@@ -43,7 +43,11 @@ export class RequestLimit {
 
   /** Hands the place to the first waiter that still wants it. */
   #release(): void {
-    for (let waiter = this.#waiting.dequeue(); waiter !== undefined; waiter = this.#waiting.dequeue()) {
+    for (
+      let waiter = this.#waiting.dequeue();
+      waiter !== undefined;
+      waiter = this.#waiting.dequeue()
+    ) {
       if (waiter.signal.aborted) continue;
       waiter.start();
       return;

@@ -33,7 +33,9 @@ export class TurnPermits implements Permits {
 
   /** More models: a driver that goes on with a run may have other limits than the one before it. */
   rate(models: Iterable<string>): void {
-    for (const model of models) if (!this.#lines.has(model)) this.#lines.set(model, new Line((wanted) => this.#turns.ask(model, wanted)));
+    for (const model of models)
+      if (!this.#lines.has(model))
+        this.#lines.set(model, new Line((wanted) => this.#turns.ask(model, wanted)));
   }
 
   take(model: string, estimate: () => number, signal: AbortSignal): Promise<number> {
@@ -89,7 +91,8 @@ class Line {
       const tokens = asking.map(({ estimate }) => Math.ceil(estimate()));
       try {
         const waits = await this.#ask({ tokens, settled: 0 });
-        for (const [index, ms] of waits.entries()) this.#goIn(ms, asking[index], tokens[index] ?? 0);
+        for (const [index, ms] of waits.entries())
+          this.#goIn(ms, asking[index], tokens[index] ?? 0);
       } catch {
         await delay(AGAIN_MS);
       }

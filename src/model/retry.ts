@@ -10,7 +10,12 @@ const BACKOFF_MAX_MS = 30_000;
 /** Whoever is away or full is waited for: a server that starts again fails no row. */
 const WAITED_FOR: ReadonlySet<ErrorCode> = new Set(["model_unavailable", "model_overloaded"]);
 /** What the request itself may be the cause of is tried again a few times. */
-const COUNTED: ReadonlySet<ErrorCode> = new Set(["model_lost", "model_failed", "model_timeout", "model_bad_answer"]);
+const COUNTED: ReadonlySet<ErrorCode> = new Set([
+  "model_lost",
+  "model_failed",
+  "model_timeout",
+  "model_bad_answer",
+]);
 
 /** One try of a request. */
 export interface Trying {
@@ -48,7 +53,8 @@ export async function retry<T>(
     } catch (thrown) {
       signal.throwIfAborted();
       if (!(thrown instanceof MatrixError)) throw thrown;
-      const mayRetry = WAITED_FOR.has(thrown.code) || (COUNTED.has(thrown.code) && counted++ < retries);
+      const mayRetry =
+        WAITED_FOR.has(thrown.code) || (COUNTED.has(thrown.code) && counted++ < retries);
       const waitMs = thrown.retryNow ? 0 : (thrown.retryAfterMs ?? 0) + backoffMs(tries, random);
       if (!mayRetry || performance.now() + waitMs >= deadline) throw thrown;
       await pause(waitMs, signal);

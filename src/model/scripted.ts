@@ -12,7 +12,8 @@ type Replies = ReadonlyMap<string, readonly ChatAnswer["message"][]>;
 
 /** What is wrong with a line is wrong with most of them. */
 const PROBLEMS_MAX = 20;
-const SHAPE = '{"id": "ROW", "replies": {"ROLE": ["text", {"content": …, "tool_calls": […]}]}}, and "trial" where only one is meant';
+const SHAPE =
+  '{"id": "ROW", "replies": {"ROLE": ["text", {"content": …, "tool_calls": […]}]}}, and "trial" where only one is meant';
 
 export class Script {
   readonly #path: string;
@@ -33,24 +34,35 @@ export class Script {
       if (problems.length === PROBLEMS_MAX) break;
     }
     if (problems.length === 0) return script;
-    throw new MatrixError("recipe_invalid", `${path} is no script`, { problems, hint: `a line is ${SHAPE}` });
+    throw new MatrixError("recipe_invalid", `${path} is no script`, {
+      problems,
+      hint: `a line is ${SHAPE}`,
+    });
   }
 
   /** Fails with `model_refused_request` where the script says nothing. */
   answer(request: ChatRequest): ChatAnswer {
     if (request.origin === null)
-      throw new MatrixError("model_refused_request", `${this.#path}: only a role's step has a place in a script`);
+      throw new MatrixError(
+        "model_refused_request",
+        `${this.#path}: only a role's step has a place in a script`,
+      );
     const { row, trial, role, turn } = request.origin;
     const replies = this.#rows.get(keyOf(row, trial)) ?? this.#rows.get(keyOf(row, null));
     const message = replies?.get(role)?.[turn];
     if (message === undefined) {
-      const found = replies === undefined ? "nothing" : `${replies.get(role)?.length ?? 0} replies of ${role}`;
+      const found =
+        replies === undefined ? "nothing" : `${replies.get(role)?.length ?? 0} replies of ${role}`;
       throw new MatrixError(
         "model_refused_request",
         `${this.#path} has ${found} for row ${row}, trial ${trial}; asked for reply ${turn + 1}`,
       );
     }
-    return { message, finishReason: "tool_calls" in message ? "tool_calls" : "stop", usage: estimateUsage(request, message) };
+    return {
+      message,
+      finishReason: "tool_calls" in message ? "tool_calls" : "stop",
+      usage: estimateUsage(request, message),
+    };
   }
 
   /** What is wrong with the line; null when it is sound. */
@@ -67,12 +79,14 @@ export class Script {
     if (trial !== null && typeof trial !== "number") return "trial is no number";
     if (!isJsonObject(replies)) return "no replies by role";
     const key = keyOf(String(id), trial);
-    if (this.#rows.has(key)) return `row ${id}${trial === null ? "" : `, trial ${trial},`} stands twice`;
+    if (this.#rows.has(key))
+      return `row ${id}${trial === null ? "" : `, trial ${trial},`} stands twice`;
     const roles = new Map<string, readonly ChatAnswer["message"][]>();
     for (const [role, list] of Object.entries(replies)) {
       const messages = Array.isArray(list) ? list.map(messageFrom) : [null];
       const wrong = messages.indexOf(null);
-      if (wrong !== -1) return `reply ${wrong + 1} of ${role} is neither text nor a message with text arguments`;
+      if (wrong !== -1)
+        return `reply ${wrong + 1} of ${role} is neither text nor a message with text arguments`;
       roles.set(role, messages as ChatAnswer["message"][]);
     }
     this.#rows.set(key, roles);
@@ -89,13 +103,19 @@ function messageFrom(reply: Json): ChatAnswer["message"] | null {
   if (!isJsonObject(reply)) return null;
   const { content = null, tool_calls: calls } = reply;
   if (content !== null && typeof content !== "string") return null;
-  if (calls !== undefined && !(Array.isArray(calls) && calls.length > 0 && calls.every(isCall))) return null;
+  if (calls !== undefined && !(Array.isArray(calls) && calls.length > 0 && calls.every(isCall)))
+    return null;
   return { ...reply, role: "assistant", content };
 }
 
 function isCall(call: Json): boolean {
   const { id, function: called } = isJsonObject(call) ? call : ({} as JsonObject);
-  return typeof id === "string" && isJsonObject(called) && typeof called["name"] === "string" && typeof called["arguments"] === "string";
+  return (
+    typeof id === "string" &&
+    isJsonObject(called) &&
+    typeof called["name"] === "string" &&
+    typeof called["arguments"] === "string"
+  );
 }
 
 async function readText(path: string): Promise<string> {

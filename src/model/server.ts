@@ -8,7 +8,14 @@ import { isJsonObject, type JsonObject } from "../task/json.ts";
 import { deriveSeed } from "../task/seed.ts";
 import type { ChatMessage, ChatRequest } from "./contract.ts";
 import { pause } from "./retry.ts";
-import { type Failure, type Replies, SIMULATED_FINGERPRINT, type SimulatedAnswer, simulate, TOO_LONG } from "./simulated.ts";
+import {
+  type Failure,
+  type Replies,
+  SIMULATED_FINGERPRINT,
+  type SimulatedAnswer,
+  simulate,
+  TOO_LONG,
+} from "./simulated.ts";
 
 /** Tries are counted by request, so that a client that asks again can succeed; the oldest are forgotten. */
 const TRIES_KEPT = 100_000;
@@ -26,11 +33,18 @@ export function createModelServer(served: ServedModel): Hono {
   const app = new Hono();
   app.get("/healthz", (context) => context.json({ status: "ok", simulated: true }));
   app.get("/v1/models", (context) =>
-    context.json({ object: "list", data: [{ id: served.name, object: "model", created: 0, owned_by: "simulated" }] }),
+    context.json({
+      object: "list",
+      data: [{ id: served.name, object: "model", created: 0, owned_by: "simulated" }],
+    }),
   );
   app.post("/v1/chat/completions", (context) => complete(context, served, tries));
-  app.notFound((context) => failed(context, 404, `no such path: ${context.req.path}; this is POST /v1/chat/completions`));
-  app.onError((thrown, context) => failed(context, thrown instanceof MatrixError ? 400 : 500, messageOf(thrown)));
+  app.notFound((context) =>
+    failed(context, 404, `no such path: ${context.req.path}; this is POST /v1/chat/completions`),
+  );
+  app.onError((thrown, context) =>
+    failed(context, thrown instanceof MatrixError ? 400 : 500, messageOf(thrown)),
+  );
   return app;
 }
 
@@ -41,9 +55,14 @@ interface ParsedBody {
   readonly streamUsage: boolean;
 }
 
-async function complete(context: Context, served: ServedModel, tries: TryCounter): Promise<Response> {
+async function complete(
+  context: Context,
+  served: ServedModel,
+  tries: TryCounter,
+): Promise<Response> {
   const body = await context.req.text();
-  if (body.length > BODY_BYTES_MAX) return failed(context, 413, `the body is larger than ${BODY_BYTES_MAX} bytes`);
+  if (body.length > BODY_BYTES_MAX)
+    return failed(context, 413, `the body is larger than ${BODY_BYTES_MAX} bytes`);
   const parsed = parseBody(body, served.name);
   if (typeof parsed === "string") return failed(context, 400, parsed);
   const { config } = served;
@@ -55,7 +74,8 @@ async function complete(context: Context, served: ServedModel, tries: TryCounter
   }
   if (answer.failure === "server_error") return failed(context, 500, "internal error (simulated)");
   if (answer.failure === "timeout") return stall(context, config.timeout, signal);
-  if (answer.failure === "context_length") return failed(context, 400, String(TOO_LONG.message["error"]), "context_length_exceeded");
+  if (answer.failure === "context_length")
+    return failed(context, 400, String(TOO_LONG.message["error"]), "context_length_exceeded");
   if (parsed.stream) return streamAnswer(context, parsed, answer, signal);
   await pause(answer.durationMs, signal);
   if (answer.failure !== null) return broken(answer.failure, parsed.model, signal);
@@ -69,21 +89,32 @@ async function stall(context: Context, timeoutMs: number, signal: AbortSignal): 
 
 /** A body that is no JSON, that ends before it is over, or that comes to a halt. */
 function broken(failure: Failure, model: string, signal: AbortSignal): Response {
-  const text = JSON.stringify({ id: "chatcmpl-simulated", object: "chat.completion", model, choices: [] });
+  const text = JSON.stringify({
+    id: "chatcmpl-simulated",
+    object: "chat.completion",
+    model,
+    choices: [],
+  });
   const half = text.slice(0, text.length / 2);
   const headers = { "content-type": "application/json" };
   if (failure === "malformed") return new Response(half, { headers });
   const lost = new ReadableStream({
     start: (controller) => {
       controller.enqueue(new TextEncoder().encode(half));
-      if (failure === "stalled") signal.addEventListener("abort", () => controller.error(signal.reason));
+      if (failure === "stalled")
+        signal.addEventListener("abort", () => controller.error(signal.reason));
       else setTimeout(() => controller.error(new Error("lost (simulated)")), 0);
     },
   });
   return new Response(lost, { headers });
 }
 
-function streamAnswer(context: Context, { model, streamUsage }: ParsedBody, answer: SimulatedAnswer, signal: AbortSignal): Response {
+function streamAnswer(
+  context: Context,
+  { model, streamUsage }: ParsedBody,
+  answer: SimulatedAnswer,
+  signal: AbortSignal,
+): Response {
   return streamSSE(context, async (stream) => {
     const chunks = chunksOf(answer);
     const send = (choices: unknown[], more: JsonObject = {}) =>
@@ -112,7 +143,9 @@ function streamAnswer(context: Context, { model, streamUsage }: ParsedBody, answ
 }
 
 function untilAborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+  return new Promise((resolve) =>
+    signal.addEventListener("abort", () => resolve(), { once: true }),
+  );
 }
 
 async function write(stream: SSEStreamingApi, chunk: unknown): Promise<void> {
@@ -133,7 +166,9 @@ function completionOf(model: string, answer: SimulatedAnswer): JsonObject {
     created: Math.floor(Date.now() / 1000),
     model,
     system_fingerprint: SIMULATED_FINGERPRINT,
-    choices: [{ index: 0, message: answer.message, finish_reason: answer.finishReason, logprobs: null }],
+    choices: [
+      { index: 0, message: answer.message, finish_reason: answer.finishReason, logprobs: null },
+    ],
     usage: usageOf(answer),
   };
 }
@@ -152,9 +187,22 @@ function parseBody(text: string, name: string): ParsedBody | string {
     return "the body is no JSON";
   }
   if (!isJsonObject(body)) return "the body must be an object";
-  const { messages, seed, tools, response_format: format, model, stream, stream_options: options, ...sampling } = body;
-  if (!Array.isArray(messages) || messages.length === 0) return "messages must be a list with at least one message";
-  const schema = isJsonObject(format) && isJsonObject(format["json_schema"]) ? format["json_schema"]["schema"] : undefined;
+  const {
+    messages,
+    seed,
+    tools,
+    response_format: format,
+    model,
+    stream,
+    stream_options: options,
+    ...sampling
+  } = body;
+  if (!Array.isArray(messages) || messages.length === 0)
+    return "messages must be a list with at least one message";
+  const schema =
+    isJsonObject(format) && isJsonObject(format["json_schema"])
+      ? format["json_schema"]["schema"]
+      : undefined;
   return {
     request: {
       messages: messages as unknown as ChatMessage[],
@@ -173,8 +221,14 @@ function parseBody(text: string, name: string): ParsedBody | string {
 
 type ErrorStatus = 400 | 404 | 413 | 429 | 500 | 504;
 
-function failed(context: Context, status: ErrorStatus, message: string, code: string | null = null): Response {
-  const type = status === 429 ? "rate_limit_error" : status < 500 ? "invalid_request_error" : "server_error";
+function failed(
+  context: Context,
+  status: ErrorStatus,
+  message: string,
+  code: string | null = null,
+): Response {
+  const type =
+    status === 429 ? "rate_limit_error" : status < 500 ? "invalid_request_error" : "server_error";
   return context.json({ error: { message, type, param: null, code } }, status);
 }
 

@@ -21,7 +21,10 @@ export interface Simulation {
 }
 
 /** Writes a reply: text, or a whole assistant message. */
-export type Replies = (request: ChatRequest, simulation: Simulation) => string | ChatAnswer["message"];
+export type Replies = (
+  request: ChatRequest,
+  simulation: Simulation,
+) => string | ChatAnswer["message"];
 
 export type Failure = (typeof FAILURES)[number];
 
@@ -38,34 +41,71 @@ export const SIMULATED_FINGERPRINT = "simulated";
 export const CHARACTERS_PER_TOKEN = 4;
 /** Of a message, besides its text. */
 const MESSAGE_TOKENS = 4;
-const FAILURES = ["rate_limited", "server_error", "timeout", "malformed", "lost", "stalled", "context_length"] as const;
+const FAILURES = [
+  "rate_limited",
+  "server_error",
+  "timeout",
+  "malformed",
+  "lost",
+  "stalled",
+  "context_length",
+] as const;
 /** After the failures, so that rates of one change nothing of the other. */
 const HELD_BACK = ["refused", "content_filtered"] as const;
 
-const REFUSAL: ChatAnswer["message"] = { role: "assistant", content: null, refusal: "I cannot help with that (simulated)." };
+const REFUSAL: ChatAnswer["message"] = {
+  role: "assistant",
+  content: null,
+  refusal: "I cannot help with that (simulated).",
+};
 
 /** What a model with too short a context says. */
 export const TOO_LONG: ChatAnswer = {
-  message: { role: "assistant", content: null, error: "the request is longer than the simulated model's maximum context length" },
+  message: {
+    role: "assistant",
+    content: null,
+    error: "the request is longer than the simulated model's maximum context length",
+  },
   finishReason: "context_length",
   usage: { requests: 1, prompt_tokens: 0, completion_tokens: 0 },
 };
 
 /** The answer to a request, with nothing waited for and nothing failed yet. */
-export function simulate(config: SimulatedModelConfig, replies: Replies | null, request: ChatRequest, tries: number): SimulatedAnswer {
-  const seed = deriveSeed(request.seed, JSON.stringify(request.messages), JSON.stringify(request.sampling));
+export function simulate(
+  config: SimulatedModelConfig,
+  replies: Replies | null,
+  request: ChatRequest,
+  tries: number,
+): SimulatedAnswer {
+  const seed = deriveSeed(
+    request.seed,
+    JSON.stringify(request.messages),
+    JSON.stringify(request.sampling),
+  );
   const random = createRandom(seed);
   const wrong = drawFailure(config.errors, createRandom(deriveSeed(seed, "failure", tries)));
   const written = wrong === "refused" ? REFUSAL : write(config, replies, request, random);
   const maxTokens = limitOf(request.sampling);
   const cut = written.content !== null && countTokens(written.content) > maxTokens;
-  const content = cut ? (written.content ?? "").slice(0, maxTokens * CHARACTERS_PER_TOKEN) : written.content;
+  const content = cut
+    ? (written.content ?? "").slice(0, maxTokens * CHARACTERS_PER_TOKEN)
+    : written.content;
   const message = { ...written, content };
   const usage = estimateUsage(request, message);
-  const streamingMs = config.tokens_per_second === undefined ? 0 : (usage.completion_tokens / config.tokens_per_second) * 1000;
+  const streamingMs =
+    config.tokens_per_second === undefined
+      ? 0
+      : (usage.completion_tokens / config.tokens_per_second) * 1000;
   return {
     message,
-    finishReason: wrong === "content_filtered" ? "content_filter" : cut ? "length" : "tool_calls" in written ? "tool_calls" : "stop",
+    finishReason:
+      wrong === "content_filtered"
+        ? "content_filter"
+        : cut
+          ? "length"
+          : "tool_calls" in written
+            ? "tool_calls"
+            : "stop",
     usage,
     durationMs: sample(config.latency, random) + streamingMs,
     failure: wrong === "refused" || wrong === "content_filtered" ? null : wrong,
@@ -77,14 +117,21 @@ export function estimateUsage({ messages }: ChatRequest, message: ChatAnswer["me
   const calls = message["tool_calls"];
   return {
     requests: 1,
-    prompt_tokens: messages.reduce((sum, { content }) => sum + countTokens(textOf(content)) + MESSAGE_TOKENS, 0),
-    completion_tokens: countTokens(message.content ?? "") + (calls === undefined ? 0 : countTokens(JSON.stringify(calls))),
+    prompt_tokens: messages.reduce(
+      (sum, { content }) => sum + countTokens(textOf(content)) + MESSAGE_TOKENS,
+      0,
+    ),
+    completion_tokens:
+      countTokens(message.content ?? "") +
+      (calls === undefined ? 0 : countTokens(JSON.stringify(calls))),
   };
 }
 
 /** Of what is beside text, its JSON: longer content costs more. */
 function textOf(content: ChatRequest["messages"][number]["content"]): string {
-  return content === null || typeof content === "string" ? (content ?? "") : JSON.stringify(content);
+  return content === null || typeof content === "string"
+    ? (content ?? "")
+    : JSON.stringify(content);
 }
 
 /** A token is about four characters: near enough for English, and the same everywhere. */
@@ -92,20 +139,34 @@ export function countTokens(text: string): number {
   return Math.ceil(text.length / CHARACTERS_PER_TOKEN);
 }
 
-function write(config: SimulatedModelConfig, replies: Replies | null, request: ChatRequest, random: () => number): ChatAnswer["message"] {
+function write(
+  config: SimulatedModelConfig,
+  replies: Replies | null,
+  request: ChatRequest,
+  random: () => number,
+): ChatAnswer["message"] {
   if (replies === null) return { role: "assistant", content: drawReply(config, request, random) };
   let reply: ReturnType<Replies>;
   try {
     reply = replies(request, { random, settings: config.with });
   } catch (cause) {
     if (cause instanceof MatrixError) throw cause;
-    throw new MatrixError("model_refused_request", `the simulated model's replies failed: ${messageOf(cause)}`, { cause });
+    throw new MatrixError(
+      "model_refused_request",
+      `the simulated model's replies failed: ${messageOf(cause)}`,
+      { cause },
+    );
   }
   return typeof reply === "string" ? { role: "assistant", content: reply } : reply;
 }
 
-function drawReply(config: SimulatedModelConfig, { schema }: ChatRequest, random: () => number): string {
-  if (schema !== undefined) return JSON.stringify(drawInstance(schema, random, () => drawWords(5, random)));
+function drawReply(
+  config: SimulatedModelConfig,
+  { schema }: ChatRequest,
+  random: () => number,
+): string {
+  if (schema !== undefined)
+    return JSON.stringify(drawInstance(schema, random, () => drawWords(5, random)));
   return drawWords(Math.max(1, Math.round(sample(config.output_tokens, random))), random);
 }
 
@@ -115,7 +176,10 @@ export function limitOf(sampling: JsonObject): number {
   return typeof limit === "number" ? limit : Number.POSITIVE_INFINITY;
 }
 
-function drawFailure(rates: SimulatedModelConfig["errors"], random: () => number): Failure | (typeof HELD_BACK)[number] | null {
+function drawFailure(
+  rates: SimulatedModelConfig["errors"],
+  random: () => number,
+): Failure | (typeof HELD_BACK)[number] | null {
   let rest = random();
   for (const failure of [...FAILURES, ...HELD_BACK]) {
     rest -= rates[failure];

@@ -28,7 +28,12 @@ export interface Spent extends Usage {
   readonly cost: number;
 }
 
-export const NOTHING_SPENT: Spent = { requests: 0, prompt_tokens: 0, completion_tokens: 0, cost: 0 };
+export const NOTHING_SPENT: Spent = {
+  requests: 0,
+  prompt_tokens: 0,
+  completion_tokens: 0,
+  cost: 0,
+};
 
 export function addUsage(a: Usage, b: Usage): Usage {
   return {
@@ -67,7 +72,8 @@ export class ModelSite {
   cache: Answers | null = null;
   readonly models: Replicated[] = [];
   /** Tells the user what befalls endpoints; replaced by the run's log. */
-  say: (level: "info" | "warning", what: string) => void = (level, what) => console.error(`${level}: ${what}`);
+  say: (level: "info" | "warning", what: string) => void = (level, what) =>
+    console.error(`${level}: ${what}`);
   /** On all models; answers that were found again cost nothing. */
   total: Spent = NOTHING_SPENT;
   /** Told after each answer that was paid for. */

@@ -2,7 +2,12 @@
 // asks nobody. The time that an answer would have taken passes for whoever counts it, and for nobody else.
 
 import { AsyncLocalStorage } from "node:async_hooks";
-import { EXPECTED, type ModelConfig, PLAIN_SIMULATION, type SimulatedModelConfig } from "../recipe/model-schema.ts";
+import {
+  EXPECTED,
+  type ModelConfig,
+  PLAIN_SIMULATION,
+  type SimulatedModelConfig,
+} from "../recipe/model-schema.ts";
 import { createRandom, deriveSeed } from "../task/seed.ts";
 import type { ChatAnswer, ChatRequest, Model } from "./contract.ts";
 import { createModel, loadReplies, type ModelParts, simulatedError } from "./create.ts";
@@ -16,14 +21,20 @@ const BACKOFF_MS = { first: 125, max: 15_000 } as const;
 const counting = new AsyncLocalStorage<{ ms: number }>();
 
 /** What it comes to, and how long stand-ins would have taken for it. */
-export async function countTime<T>(act: () => Promise<T> | T): Promise<{ readonly value: T; readonly ms: number }> {
+export async function countTime<T>(
+  act: () => Promise<T> | T,
+): Promise<{ readonly value: T; readonly ms: number }> {
   const time = { ms: 0 };
   const value = await counting.run(time, act);
   return { value, ms: time.ms };
 }
 
 /** With the name, the price and the label of the model that it stands for. */
-export async function createStandIn(name: string, config: ModelConfig, parts: ModelParts): Promise<Model> {
+export async function createStandIn(
+  name: string,
+  config: ModelConfig,
+  parts: ModelParts,
+): Promise<Model> {
   const model = await createModel(name, config, parts);
   switch (config.kind) {
     case "simulated": {
@@ -39,14 +50,23 @@ export async function createStandIn(name: string, config: ModelConfig, parts: Mo
         ...model,
         chat: async (request) => {
           const most = isAssumed ? limitOf(request.sampling) : Number.POSITIVE_INFINITY;
-          const replies: Replies = (_, { random }) => drawTokens(Math.min(most, sample(length, random)), random);
+          const replies: Replies = (_, { random }) =>
+            drawTokens(Math.min(most, sample(length, random)), random);
           // A schema asks for something else than words. Nothing ends for a length that nobody stated.
-          return answerOf(expected, request.schema === undefined ? replies : null, isAssumed ? unlimited(request) : request);
+          return answerOf(
+            expected,
+            request.schema === undefined ? replies : null,
+            isAssumed ? unlimited(request) : request,
+          );
         },
       };
     }
     case "scripted": {
-      const script = await createModel(name, { ...config, latency: { kind: "constant", value: 0 } }, parts);
+      const script = await createModel(
+        name,
+        { ...config, latency: { kind: "constant", value: 0 } },
+        parts,
+      );
       return {
         ...model,
         chat: (request, signal) => {
@@ -72,15 +92,28 @@ function drawTokens(tokens: number, random: () => number): string {
 }
 
 /** After as many tries as the model itself would need. */
-function answerOf(config: SimulatedModelConfig, replies: Replies | null, request: ChatRequest): ChatAnswer {
+function answerOf(
+  config: SimulatedModelConfig,
+  replies: Replies | null,
+  request: ChatRequest,
+): ChatAnswer {
   for (let tries = 0; ; tries++) {
-    const { durationMs, failure, message, finishReason, usage } = simulate(config, replies, request, tries);
+    const { durationMs, failure, message, finishReason, usage } = simulate(
+      config,
+      replies,
+      request,
+      tries,
+    );
     const late = failure === "timeout" || failure === "stalled" || durationMs > config.timeout;
     pass(late ? config.timeout : durationMs);
     if (failure === "context_length") return TOO_LONG;
-    if (!late && failure === null) return { message, finishReason, usage: { ...usage, requests: tries + 1 } };
+    if (!late && failure === null)
+      return { message, finishReason, usage: { ...usage, requests: tries + 1 } };
     if (tries >= config.retries) throw simulatedError(failure ?? "timeout", config);
-    pass(Math.min(BACKOFF_MS.max, BACKOFF_MS.first * 2 ** tries) + (failure === "rate_limited" ? config.retry_after : 0));
+    pass(
+      Math.min(BACKOFF_MS.max, BACKOFF_MS.first * 2 ** tries) +
+        (failure === "rate_limited" ? config.retry_after : 0),
+    );
   }
 }
 

@@ -9,7 +9,10 @@ const SENTENCE_WORDS = 11;
 
 /** About `count` words in sentences. */
 export function drawWords(count: number, random: () => number): string {
-  const words = Array.from({ length: count }, () => WORDS[Math.floor(random() * WORDS.length)] ?? "the");
+  const words = Array.from(
+    { length: count },
+    () => WORDS[Math.floor(random() * WORDS.length)] ?? "the",
+  );
   const sentences: string[] = [];
   for (let i = 0; i < words.length; i += SENTENCE_WORDS) {
     const sentence = words.slice(i, i + SENTENCE_WORDS).join(" ");

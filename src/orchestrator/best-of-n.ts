@@ -5,7 +5,15 @@
 import type { PatternConfig } from "../recipe/orchestrator-schema.ts";
 import type { Json, JsonObject } from "../task/json.ts";
 import { isUnanswered, type Unanswered } from "../task/task.ts";
-import { type Done, done, fork, type Orchestrator, type Route, type RouteContext, to } from "./contract.ts";
+import {
+  type Done,
+  done,
+  fork,
+  type Orchestrator,
+  type Route,
+  type RouteContext,
+  to,
+} from "./contract.ts";
 import { compileOptional, outcomeOf, scoreOf, variablesOf } from "./results.ts";
 
 interface Candidate extends JsonObject {
@@ -33,7 +41,8 @@ export function createBestOfN(config: Config): Orchestrator<State> {
   const { roles, n, parallel } = config;
   const judge = createJudge(config);
   const [first = ""] = roles;
-  const begin = (candidate: number, candidates: readonly Candidate[]) => to<State>(first, { at: 0, candidate, candidates });
+  const begin = (candidate: number, candidates: readonly Candidate[]) =>
+    to<State>(first, { at: 0, candidate, candidates });
   const unanswered = (reason: Unanswered): Candidate => ({
     score: null,
     accepted: config.accept === undefined ? null : false,
@@ -41,22 +50,36 @@ export function createBestOfN(config: Config): Orchestrator<State> {
   });
 
   /** Goes on with a candidate, or hands it over when its last role has answered. */
-  const step = (state: State, result: Json, context: RouteContext, finish: (judged: Candidate) => Route<State>): Route<State> => {
+  const step = (
+    state: State,
+    result: Json,
+    context: RouteContext,
+    finish: (judged: Candidate) => Route<State>,
+  ): Route<State> => {
     const following = roles[state.at + 1];
-    return following === undefined ? finish(judge(result, context, state.candidate)) : to<State>(following, { ...state, at: state.at + 1 });
+    return following === undefined
+      ? finish(judge(result, context, state.candidate))
+      : to<State>(following, { ...state, at: state.at + 1 });
   };
 
   if (!parallel) {
     const after = (state: State, judged: Candidate, { history }: RouteContext): Route<State> => {
       const candidates = [...state.candidates, judged];
-      if (candidates.length < n && judged.accepted !== true) return begin(candidates.length, candidates);
+      if (candidates.length < n && judged.accepted !== true)
+        return begin(candidates.length, candidates);
       const chosen = bestOf(candidates);
-      return end(candidates, chosen, outcomeOf(history[hopsOfFirst(candidates, chosen + 1, roles.length) - 1]?.result ?? null));
+      return end(
+        candidates,
+        chosen,
+        outcomeOf(history[hopsOfFirst(candidates, chosen + 1, roles.length) - 1]?.result ?? null),
+      );
     };
     return {
       start: () => begin(0, []),
-      next: (state, result, context) => step(state, result, context, (judged) => after(state, judged, context)),
-      unanswered: (state, reason, context) => after(state, { ...unanswered(reason), hops: state.at + 1 }, context),
+      next: (state, result, context) =>
+        step(state, result, context, (judged) => after(state, judged, context)),
+      unanswered: (state, reason, context) =>
+        after(state, { ...unanswered(reason), hops: state.at + 1 }, context),
     };
   }
   return {
@@ -66,10 +89,14 @@ export function createBestOfN(config: Config): Orchestrator<State> {
         { at: 0, candidate: 0, candidates: [] },
       ),
     next: (state, result, context) =>
-      step(state, result, context, ({ score, accepted }) => done({ score, outcome: { accepted, outcome: outcomeOf(result) } })),
+      step(state, result, context, ({ score, accepted }) =>
+        done({ score, outcome: { accepted, outcome: outcomeOf(result) } }),
+      ),
     join: (_, ended) => {
       const candidates = ended.map((branch) =>
-        branch !== null && isUnanswered(branch.done) ? unanswered(branch.done) : candidateOf(branch),
+        branch !== null && isUnanswered(branch.done)
+          ? unanswered(branch.done)
+          : candidateOf(branch),
       );
       if (candidates.includes(null) && !candidates.some(isAccepted)) return null;
       const chosen = bestOf(candidates);
@@ -79,24 +106,40 @@ export function createBestOfN(config: Config): Orchestrator<State> {
 }
 
 /** Of candidates one after the other, how many hops the first ones took together. */
-export function hopsOfFirst(candidates: readonly { readonly hops?: number }[], count: number, roles: number): number {
+export function hopsOfFirst(
+  candidates: readonly { readonly hops?: number }[],
+  count: number,
+  roles: number,
+): number {
   let hops = 0;
   for (let i = 0; i < count; i++) hops += candidates[i]?.hops ?? roles;
   return hops;
 }
 
-function createJudge(config: Config): (result: Json, context: RouteContext, candidate: number) => Candidate {
+function createJudge(
+  config: Config,
+): (result: Json, context: RouteContext, candidate: number) => Candidate {
   const scoring = compileOptional(config.score);
   const accept = compileOptional(config.accept);
   return (result, context, candidate) => {
-    const score = scoreOf(scoring, outcomeOf(result), () => variablesOf(context, result, { candidate }));
-    return { score, accepted: accept === null ? null : accept(variablesOf(context, result, { candidate, score })) === true };
+    const score = scoreOf(scoring, outcomeOf(result), () =>
+      variablesOf(context, result, { candidate }),
+    );
+    return {
+      score,
+      accepted:
+        accept === null
+          ? null
+          : accept(variablesOf(context, result, { candidate, score })) === true,
+    };
   };
 }
 
 /** Null for one that was still being made. */
 function candidateOf(ended: Done | null): Candidate | null {
-  return ended === null ? null : { score: ended.score, accepted: ended.outcome?.["accepted"] as boolean | null };
+  return ended === null
+    ? null
+    : { score: ended.score, accepted: ended.outcome?.["accepted"] as boolean | null };
 }
 
 function isAccepted(candidate: Candidate | null): boolean {
@@ -113,10 +156,18 @@ function end(candidates: readonly (Candidate | null)[], chosen: number, outcome:
 function bestOf(candidates: readonly (Candidate | null)[]): number {
   const accepted = candidates.findIndex(isAccepted);
   if (accepted !== -1) return accepted;
-  const isAnswered = (candidate: Candidate | null) => candidate !== null && candidate.stop_reason === undefined;
-  const best = Math.max(...candidates.filter(isAnswered).map((candidate) => candidate?.score ?? Number.NEGATIVE_INFINITY));
+  const isAnswered = (candidate: Candidate | null) =>
+    candidate !== null && candidate.stop_reason === undefined;
+  const best = Math.max(
+    ...candidates
+      .filter(isAnswered)
+      .map((candidate) => candidate?.score ?? Number.NEGATIVE_INFINITY),
+  );
   return Math.max(
     0,
-    candidates.findIndex((candidate) => isAnswered(candidate) && (candidate?.score ?? Number.NEGATIVE_INFINITY) === best),
+    candidates.findIndex(
+      (candidate) =>
+        isAnswered(candidate) && (candidate?.score ?? Number.NEGATIVE_INFINITY) === best,
+    ),
   );
 }

@@ -2,7 +2,13 @@
 // memory of other tasks. That is what lets any host evaluate them, and lets a recorded history be replayed through them.
 
 import type { Json, JsonObject } from "../task/json.ts";
-import { type Hop, STOP_REASONS, type StopReason, type Task, type Unanswered } from "../task/task.ts";
+import {
+  type Hop,
+  STOP_REASONS,
+  type StopReason,
+  type Task,
+  type Unanswered,
+} from "../task/task.ts";
 
 /** What a rule may look at besides its own state and the last result. */
 export interface RouteContext {
@@ -55,7 +61,10 @@ export interface Orchestrator<S extends Json = Json> {
   join?(state: S, ended: readonly (Done | null)[], context: RouteContext): Route<S> | null;
 }
 
-export function to<S extends Json = null>(role: string, ...state: S extends null ? [state?: S] : [state: S]): ToRole<S> {
+export function to<S extends Json = null>(
+  role: string,
+  ...state: S extends null ? [state?: S] : [state: S]
+): ToRole<S> {
   return { to: role, state: (state[0] ?? null) as S };
 }
 
@@ -70,7 +79,11 @@ export interface DoneOptions {
   readonly outcome?: JsonObject | null;
 }
 
-export function done({ reason = "completed", score = null, outcome = null }: DoneOptions = {}): Done {
+export function done({
+  reason = "completed",
+  score = null,
+  outcome = null,
+}: DoneOptions = {}): Done {
   return { done: reason, score, outcome };
 }
 

@@ -36,7 +36,11 @@ async function loadGraph(
   const { module, name } = parseGraphPath(config.graph);
   const exported = (await loadModule(module))[name];
   const graph = await made(exported, config.with, config.graph);
-  return createGraph(graph, { path: config.graph, roles, score: compileOptional(config.score) }) as unknown as Orchestrator;
+  return createGraph(graph, {
+    path: config.graph,
+    roles,
+    score: compileOptional(config.score),
+  }) as unknown as Orchestrator;
 }
 
 /** What has settings exports a function of them, which may refuse them. */
@@ -45,7 +49,11 @@ async function made(exported: unknown, settings: unknown, path: string): Promise
   try {
     return await exported(settings);
   } catch (cause) {
-    throw new MatrixError("module_invalid", `${path} refuses orchestrator.with: ${messageOf(cause)}`, { cause });
+    throw new MatrixError(
+      "module_invalid",
+      `${path} refuses orchestrator.with: ${messageOf(cause)}`,
+      { cause },
+    );
   }
 }
 

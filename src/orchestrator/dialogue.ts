@@ -3,7 +3,14 @@
 
 import type { PatternConfig } from "../recipe/orchestrator-schema.ts";
 import type { Json, JsonObject } from "../task/json.ts";
-import { done, type EndReason, type Orchestrator, type Route, type RouteContext, to } from "./contract.ts";
+import {
+  done,
+  type EndReason,
+  type Orchestrator,
+  type Route,
+  type RouteContext,
+  to,
+} from "./contract.ts";
 import { compileOptional, outcomeOf, scoreOf, variablesOf } from "./results.ts";
 
 interface State extends JsonObject {
@@ -13,15 +20,27 @@ interface State extends JsonObject {
   readonly step: number;
 }
 
-export function createDialogue(config: Extract<PatternConfig, { pattern: "dialogue" }>): Orchestrator<State> {
+export function createDialogue(
+  config: Extract<PatternConfig, { pattern: "dialogue" }>,
+): Orchestrator<State> {
   const { speakers, between, max_turns: maxTurns } = config;
   const until = compileOptional(config.until);
   const scoring = compileOptional(config.score);
-  const speak = (turn: number): Route<State> => to<State>(speakers[turn % speakers.length] ?? "", { turn, step: 0 });
+  const speak = (turn: number): Route<State> =>
+    to<State>(speakers[turn % speakers.length] ?? "", { turn, step: 0 });
 
-  const end = (reason: EndReason, turn: number, result: Json, context: RouteContext): Route<State> => {
+  const end = (
+    reason: EndReason,
+    turn: number,
+    result: Json,
+    context: RouteContext,
+  ): Route<State> => {
     const outcome = { turns: turn, ...outcomeOf(result) };
-    return done({ reason, outcome, score: scoreOf(scoring, outcome, () => variablesOf(context, result, { turn })) });
+    return done({
+      reason,
+      outcome,
+      score: scoreOf(scoring, outcome, () => variablesOf(context, result, { turn })),
+    });
   };
 
   return {
@@ -30,7 +49,8 @@ export function createDialogue(config: Extract<PatternConfig, { pattern: "dialog
       const following = between[step];
       if (following !== undefined) return to<State>(following, { turn, step: step + 1 });
       const turns = turn + 1;
-      if (until?.(variablesOf(context, result, { turn: turns })) === true) return end("agreed", turns, result, context);
+      if (until?.(variablesOf(context, result, { turn: turns })) === true)
+        return end("agreed", turns, result, context);
       return turns >= maxTurns ? end("max_turns", turns, result, context) : speak(turns);
     },
   };

@@ -9,7 +9,11 @@ import { compileOptional, outcomeOf, scoreOf, variablesOf } from "./results.ts";
 /** Of a branch: nothing. Of the task: the index of the role after the join that runs. */
 type State = number | null;
 
-export function createFanOut({ roles, after, score }: Extract<PatternConfig, { pattern: "fan-out" }>): Orchestrator<State> {
+export function createFanOut({
+  roles,
+  after,
+  score,
+}: Extract<PatternConfig, { pattern: "fan-out" }>): Orchestrator<State> {
   const scoring = compileOptional(score);
 
   const end = (outcome: JsonObject, context: RouteContext): Route<State> =>
@@ -24,7 +28,9 @@ export function createFanOut({ roles, after, score }: Extract<PatternConfig, { p
     next: (state, result, context) => {
       if (state === null) return done({ outcome: outcomeOf(result) });
       const following = after[state + 1];
-      return following === undefined ? end(outcomeOf(result), context) : to<State>(following, state + 1);
+      return following === undefined
+        ? end(outcomeOf(result), context)
+        : to<State>(following, state + 1);
     },
     join: (_, ended, context) => {
       // Without one of the answers there is nothing to sum up.
@@ -34,12 +40,19 @@ export function createFanOut({ roles, after, score }: Extract<PatternConfig, { p
       const [following] = after;
       if (following !== undefined) return to<State>(following, 0);
       // Without a role that sums up, the outcome is what each one said.
-      return end(Object.fromEntries(roles.map((role, index) => [role, sole(ended[index]?.outcome ?? {})])), context);
+      return end(
+        Object.fromEntries(roles.map((role, index) => [role, sole(ended[index]?.outcome ?? {})])),
+        context,
+      );
     },
   };
 }
 
 /** What is no object stands under `result` in an outcome of its own; among others it stands by itself. */
 function sole(outcome: JsonObject) {
-  return Object.keys(outcome).length === 1 && "result" in outcome && !isJsonObject(outcome["result"]) ? outcome["result"] : outcome;
+  return Object.keys(outcome).length === 1 &&
+    "result" in outcome &&
+    !isJsonObject(outcome["result"])
+    ? outcome["result"]
+    : outcome;
 }

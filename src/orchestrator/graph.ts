@@ -5,7 +5,15 @@
 
 import { MatrixError } from "../error.ts";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
-import { done, END_REASONS, type EndReason, type Orchestrator, type Route, type RouteContext, to } from "./contract.ts";
+import {
+  done,
+  END_REASONS,
+  type EndReason,
+  type Orchestrator,
+  type Route,
+  type RouteContext,
+  to,
+} from "./contract.ts";
 import { type Compiled, outcomeOf, scoreOf, variablesOf } from "./results.ts";
 
 /** As LangGraph spells them. */
@@ -80,7 +88,9 @@ class Walk {
 
   constructor(builder: Builder, { score }: GraphOptions) {
     this.#builder = builder;
-    this.#channels = Object.entries(builder.channels).filter((entry): entry is [string, Channel] => "fromCheckpoint" in entry[1]);
+    this.#channels = Object.entries(builder.channels).filter(
+      (entry): entry is [string, Channel] => "fromCheckpoint" in entry[1],
+    );
     this.#score = score;
   }
 
@@ -98,9 +108,19 @@ class Walk {
   }
 
   /** What a node's function does to the state, and where its command or its edges lead. */
-  #pass(node: string, before: State, result: Json, context: RouteContext): readonly [after: State, targets: readonly unknown[]] {
+  #pass(
+    node: string,
+    before: State,
+    result: Json,
+    context: RouteContext,
+  ): readonly [after: State, targets: readonly unknown[]] {
     const config = configOf(result, context);
-    const answer = call(this.#builder.nodes[node]?.runnable, `node ${node}`, this.#valuesOf(before), config);
+    const answer = call(
+      this.#builder.nodes[node]?.runnable,
+      `node ${node}`,
+      this.#valuesOf(before),
+      config,
+    );
     const { update, goto } = isCommand(answer) ? answer : { update: answer };
     const state = this.updated(before, update);
     const targets = [goto ?? []].flat();
@@ -109,9 +129,16 @@ class Walk {
 
   /** Along the edges of a node, plain and conditional. */
   #targetsOf(node: string, state: State, config: unknown): readonly unknown[] {
-    const targets: unknown[] = [...this.#builder.edges].filter(([from]) => from === node).map(([, to]) => to);
+    const targets: unknown[] = [...this.#builder.edges]
+      .filter(([from]) => from === node)
+      .map(([, to]) => to);
     for (const [name, { path, ends }] of Object.entries(this.#builder.branches[node] ?? {})) {
-      const answer = call(path, `the condition ${name} after ${node}`, this.#valuesOf(state), config);
+      const answer = call(
+        path,
+        `the condition ${name} after ${node}`,
+        this.#valuesOf(state),
+        config,
+      );
       for (const one of [answer].flat()) targets.push(ends === undefined ? one : ends[String(one)]);
     }
     return targets;
@@ -120,7 +147,10 @@ class Walk {
   /** The state after an update, which need not name every channel. */
   updated(before: State, update: unknown): State {
     if (update === undefined || update === null) return before;
-    if (!isJsonObject(update)) throw new Error(`an update of the state is an object of its channels, not ${JSON.stringify(update)}`);
+    if (!isJsonObject(update))
+      throw new Error(
+        `an update of the state is an object of its channels, not ${JSON.stringify(update)}`,
+      );
     const after: Record<string, Json> = {};
     for (const [name, channel] of this.#channels) {
       const current = channel.fromCheckpoint(before[name]);
@@ -132,10 +162,19 @@ class Walk {
 
   #end(state: State, result: Json, context: RouteContext): Route<State> {
     const values = this.#valuesOf(state);
-    const { [ENDING.reason]: reason = "completed", [ENDING.outcome]: told = null, [ENDING.score]: stated } = values;
-    if (!isEndReason(reason)) throw new Error(`${ENDING.reason} is ${JSON.stringify(reason)}; allowed: ${END_REASONS.join(", ")}`);
+    const {
+      [ENDING.reason]: reason = "completed",
+      [ENDING.outcome]: told = null,
+      [ENDING.score]: stated,
+    } = values;
+    if (!isEndReason(reason))
+      throw new Error(
+        `${ENDING.reason} is ${JSON.stringify(reason)}; allowed: ${END_REASONS.join(", ")}`,
+      );
     const outcome = isJsonObject(told) ? told : outcomeOf(result);
-    const score = scoreOf(this.#score, stated === undefined ? outcome : { score: stated }, () => variablesOf(context, result, values));
+    const score = scoreOf(this.#score, stated === undefined ? outcome : { score: stated }, () =>
+      variablesOf(context, result, values),
+    );
     return done({ reason, outcome, score });
   }
 
@@ -153,7 +192,8 @@ class Walk {
 function oneOf(targets: readonly unknown[], node: string): string | null {
   const open = [...new Set(targets)].filter((target) => target !== END);
   if (open.length === 0) return null;
-  if (open.length > 1) throw new Error(`${where(node)} leads to ${open.join(" and ")}; a task goes to one at a time`);
+  if (open.length > 1)
+    throw new Error(`${where(node)} leads to ${open.join(" and ")}; a task goes to one at a time`);
   const [next] = open;
   if (typeof next === "string") return next;
   throw new Error(`${where(node)} leads to ${JSON.stringify(next)}, which is no name of a node`);
@@ -169,7 +209,11 @@ interface Command {
 }
 
 function isCommand(answer: unknown): answer is Command {
-  return typeof answer === "object" && answer !== null && (answer as { lg_name?: unknown }).lg_name === "Command";
+  return (
+    typeof answer === "object" &&
+    answer !== null &&
+    (answer as { lg_name?: unknown }).lg_name === "Command"
+  );
 }
 
 function isEndReason(value: Json): value is EndReason {
@@ -192,17 +236,29 @@ function configOf(result: Json, context: RouteContext): unknown {
   };
 }
 
-function call(callable: Callable | undefined, what: string, state: JsonObject, config: unknown): unknown {
+function call(
+  callable: Callable | undefined,
+  what: string,
+  state: JsonObject,
+  config: unknown,
+): unknown {
   const answer = callable?.func?.(state, config);
-  if (answer instanceof Promise) throw new Error(`${what} returned a promise; it must be pure and answer at once`);
+  if (answer instanceof Promise)
+    throw new Error(`${what} returned a promise; it must be pure and answer at once`);
   return answer;
 }
 
 /** What travels is JSON; an object of a class would arrive as another. */
 function asJson(value: unknown, path: string): Json {
   const isObject = typeof value === "object" && value !== null;
-  if (isObject && !Array.isArray(value) && ![Object.prototype, null].includes(Object.getPrototypeOf(value)))
-    throw new Error(`state.${path} is a ${value.constructor?.name ?? "object"}, which JSON cannot carry`);
+  if (
+    isObject &&
+    !Array.isArray(value) &&
+    ![Object.prototype, null].includes(Object.getPrototypeOf(value))
+  )
+    throw new Error(
+      `state.${path} is a ${value.constructor?.name ?? "object"}, which JSON cannot carry`,
+    );
   if (isObject) for (const [key, part] of Object.entries(value)) asJson(part, `${path}.${key}`);
   return value as Json;
 }
@@ -214,25 +270,35 @@ function where(node: string): string {
 function builderOf(exported: unknown, path: string): Builder {
   const builder = (exported as { builder?: unknown } | null | undefined)?.builder ?? exported;
   const parts = ["nodes", "edges", "branches", "channels", "waitingEdges"];
-  if (typeof builder === "object" && builder !== null && parts.every((part) => part in builder)) return builder as Builder;
+  if (typeof builder === "object" && builder !== null && parts.every((part) => part in builder))
+    return builder as Builder;
   throw new MatrixError("module_invalid", `${path} gives no StateGraph`, {
     hint: 'orchestrator.graph = "graph.ts#build", with export function build() { return new StateGraph(…)….compile(); }',
   });
 }
 
 /** What no task could walk, each as a sentence. */
-function faultsOf({ nodes, edges, waitingEdges, branches, channels }: Builder, roles: readonly string[]): string[] {
+function faultsOf(
+  { nodes, edges, waitingEdges, branches, channels }: Builder,
+  roles: readonly string[],
+): string[] {
   const names = Object.keys(nodes);
   const ofRoles = names.filter((name) => !isInline(nodes[name]));
   const plain = [...edges].map(([from]) => from);
   const isManaged = (name: string): boolean => !("fromCheckpoint" in (channels[name] ?? {}));
   return [
-    ...ofRoles.filter((name) => !roles.includes(name)).map((name) => `its node ${name} is no role of the recipe: ${roles.join(", ")}`),
-    ...roles.filter((role) => !ofRoles.includes(role)).map((role) => `no task ever comes to the role ${role}: it has no such node`),
+    ...ofRoles
+      .filter((name) => !roles.includes(name))
+      .map((name) => `its node ${name} is no role of the recipe: ${roles.join(", ")}`),
+    ...roles
+      .filter((role) => !ofRoles.includes(role))
+      .map((role) => `no task ever comes to the role ${role}: it has no such node`),
     ...names
       .filter((name) => (nodes[name]?.subgraphs ?? []).length > 0)
       .map((name) => `its node ${name} is a graph of its own, which is not walked`),
-    ...names.filter((name) => nodes[name]?.runnable.func === undefined).map((name) => `its node ${name} is no plain function`),
+    ...names
+      .filter((name) => nodes[name]?.runnable.func === undefined)
+      .map((name) => `its node ${name} is no plain function`),
     ...Object.entries(branches).flatMap(([from, conditions]) =>
       Object.entries(conditions)
         .filter(([, { path }]) => path.func === undefined)
@@ -241,7 +307,9 @@ function faultsOf({ nodes, edges, waitingEdges, branches, channels }: Builder, r
     ...[...new Set(plain.filter((from, index) => plain.indexOf(from) !== index))].map(
       (from) => `${where(from)} leads to several nodes at once; a task goes to one at a time`,
     ),
-    ...([...waitingEdges].length > 0 ? ["an edge of it waits for several nodes; a task goes to one at a time"] : []),
+    ...([...waitingEdges].length > 0
+      ? ["an edge of it waits for several nodes; a task goes to one at a time"]
+      : []),
     ...Object.keys(channels)
       .filter(isManaged)
       .map((name) => `state.${name} is a value that LangGraph's own runtime keeps`),
@@ -251,5 +319,9 @@ function faultsOf({ nodes, edges, waitingEdges, branches, channels }: Builder, r
 function refuse(faults: readonly string[], path: string): void {
   if (faults.length === 0) return;
   const problems = faults.map((message) => ({ key: "orchestrator.graph", message }));
-  throw new MatrixError("module_invalid", `no task can walk the graph of ${path}: ${faults.join("; ")}`, { problems });
+  throw new MatrixError(
+    "module_invalid",
+    `no task can walk the graph of ${path}: ${faults.join("; ")}`,
+    { problems },
+  );
 }

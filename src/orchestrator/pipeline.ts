@@ -7,7 +7,9 @@ import { compileOptional, outcomeOf, scoreOf, variablesOf } from "./results.ts";
 /** The index of the stage that runs. */
 type State = number;
 
-export function createPipeline(config: Extract<PatternConfig, { pattern: "pipeline" }>): Orchestrator<State> {
+export function createPipeline(
+  config: Extract<PatternConfig, { pattern: "pipeline" }>,
+): Orchestrator<State> {
   const stages = config.stages.map(({ role, keep }) => ({ role, keep: compileOptional(keep) }));
   const scoring = compileOptional(config.score);
   return {
@@ -15,12 +17,18 @@ export function createPipeline(config: Extract<PatternConfig, { pattern: "pipeli
     next: (state, result, context) => {
       const stage = stages[state];
       if (stage?.keep && stage.keep(variablesOf(context, result)) !== true) {
-        return done({ reason: "filtered", outcome: { filtered_by: stage.role, ...outcomeOf(result) } });
+        return done({
+          reason: "filtered",
+          outcome: { filtered_by: stage.role, ...outcomeOf(result) },
+        });
       }
       const following = stages[state + 1];
       if (following !== undefined) return to<State>(following.role, state + 1);
       const outcome = outcomeOf(result);
-      return done({ outcome, score: scoreOf(scoring, outcome, () => variablesOf(context, result)) });
+      return done({
+        outcome,
+        score: scoreOf(scoring, outcome, () => variablesOf(context, result)),
+      });
     },
   };
 }

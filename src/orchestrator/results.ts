@@ -13,14 +13,22 @@ export function compileOptional(source: string | undefined): Compiled {
 }
 
 /** The variables of a pattern's expressions: `row`, `result`, `results` (last result of each role) and what the pattern adds. */
-export function variablesOf(context: RouteContext, result: Json, more: JsonObject = {}): JsonObject {
+export function variablesOf(
+  context: RouteContext,
+  result: Json,
+  more: JsonObject = {},
+): JsonObject {
   const results: Record<string, Json> = {};
   for (const hop of context.history) results[hop.role] = hop.result;
   return { row: context.row, result, results, ...more };
 }
 
 /** The score of a finished task: by the pattern's expression, else the `score` of its outcome, else none. */
-export function scoreOf(score: Compiled, outcome: JsonObject | null, variables: () => JsonObject): number | null {
+export function scoreOf(
+  score: Compiled,
+  outcome: JsonObject | null,
+  variables: () => JsonObject,
+): number | null {
   const value = score === null ? outcome?.["score"] : score(variables());
   if (typeof value === "boolean") return value ? 1 : 0;
   return typeof value === "number" ? value : null;

@@ -7,7 +7,10 @@ import { compileOptional, outcomeOf, scoreOf, variablesOf } from "./results.ts";
 /** The index of the role that runs. */
 type State = number;
 
-export function createSequence({ roles, score }: Extract<PatternConfig, { pattern: "sequence" }>): Orchestrator<State> {
+export function createSequence({
+  roles,
+  score,
+}: Extract<PatternConfig, { pattern: "sequence" }>): Orchestrator<State> {
   const scoring = compileOptional(score);
   return {
     start: () => to<State>(roles[0] ?? "", 0),
@@ -15,7 +18,10 @@ export function createSequence({ roles, score }: Extract<PatternConfig, { patter
       const following = roles[state + 1];
       if (following !== undefined) return to<State>(following, state + 1);
       const outcome = outcomeOf(result);
-      return done({ outcome, score: scoreOf(scoring, outcome, () => variablesOf(context, result)) });
+      return done({
+        outcome,
+        score: scoreOf(scoring, outcome, () => variablesOf(context, result)),
+      });
     },
   };
 }

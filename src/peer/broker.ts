@@ -118,7 +118,11 @@ export class Broker {
   readonly #seen: Recent<TaskKey>;
   readonly #quarantine = new Quarantine();
   /** The last census; open while it notes. */
-  #census: { readonly number: number; readonly attempts: Map<TaskKey, number>; open: boolean } | null = null;
+  #census: {
+    readonly number: number;
+    readonly attempts: Map<TaskKey, number>;
+    open: boolean;
+  } | null = null;
   #nextSeq = 1;
   #leaving = false;
   #redelivered = 0;
@@ -150,7 +154,8 @@ export class Broker {
 
   /** Sends a message that begins here: a row that was admitted, or started again. */
   submit(message: Message): void {
-    if (message.task.branch !== undefined) this.#branches.set(keyOf(message.task), { message, gone: 0 });
+    if (message.task.branch !== undefined)
+      this.#branches.set(keyOf(message.task), { message, gone: 0 });
     this.#send(message, null, null);
   }
 
@@ -196,7 +201,8 @@ export class Broker {
 
   /** The driver had given this host up, or is a new one: says to everyone again what they have from here. */
   repeat(): void {
-    for (const sent of this.#sent.values()) if (sent.state === "acknowledged" && sent.to !== null) this.#post(sent, sent.to);
+    for (const sent of this.#sent.values())
+      if (sent.state === "acknowledged" && sent.to !== null) this.#post(sent, sent.to);
     // Whoever took this host for dead may have let go of ends for it, and will until it has heard that this host is back.
     this.#doubtful = { keys: [...this.#branches.keys()], from: this.#options.now() + ABSENCE_MS };
   }
@@ -297,11 +303,13 @@ export class Broker {
       for (const held of starting.values()) this.#start(held);
     }
     this.#noteGone();
-    for (const held of this.#held.values()) if (held.upstream !== null && !routing.has(held.upstream.from)) held.upstream = null;
+    for (const held of this.#held.values())
+      if (held.upstream !== null && !routing.has(held.upstream.from)) held.upstream = null;
     for (const sent of [...this.#sent.values()]) {
       if (sent.upstream !== null && !routing.has(sent.upstream.from)) sent.upstream = null;
       if (this.#isStranded(sent.message)) this.#strand(sent);
-      else if (sent.to !== null && !routing.has(sent.to)) this.#again(sent, sent.to, lost.has(sent.to));
+      else if (sent.to !== null && !routing.has(sent.to))
+        this.#again(sent, sent.to, lost.has(sent.to));
     }
     this.#unpark();
   }
@@ -330,7 +338,8 @@ export class Broker {
 
   /** From now on, notes every task that is or comes into custody. May be asked again, as `collectCensus` may. */
   beginCensus(number: number): void {
-    if (this.#census?.number !== number) this.#census = { number, attempts: this.#holdings(), open: true };
+    if (this.#census?.number !== number)
+      this.#census = { number, attempts: this.#holdings(), open: true };
   }
 
   /** Every task that was in custody since the census began, with its latest attempt; null when it never began here. */
@@ -357,7 +366,8 @@ export class Broker {
       this.#doubtful = null;
     }
     for (const [to, outbox] of this.#outboxes) {
-      if (outbox.parcels.size + outbox.released.size + outbox.starting.size > 0) this.#options.wake(to);
+      if (outbox.parcels.size + outbox.released.size + outbox.starting.size > 0)
+        this.#options.wake(to);
     }
   }
 
@@ -401,7 +411,13 @@ export class Broker {
     }
     // Its sender may have heard of the death before the driver's list came here.
     if (crashes > 0) this.#options.onLoss?.();
-    this.#hold(key, message, position, upstream, crashes > 0 && canKill(message) ? this.#suspect(message, strikes) : null);
+    this.#hold(
+      key,
+      message,
+      position,
+      upstream,
+      crashes > 0 && canKill(message) ? this.#suspect(message, strikes) : null,
+    );
     return true;
   }
 
@@ -409,7 +425,13 @@ export class Broker {
     return { strikes, start: () => this.#options.deliver(message) };
   }
 
-  #hold(key: TaskKey, message: Message, position: number, upstream: Upstream | null, suspect: Suspect | null): void {
+  #hold(
+    key: TaskKey,
+    message: Message,
+    position: number,
+    upstream: Upstream | null,
+    suspect: Suspect | null,
+  ): void {
     const held: Held = { key, message, position, upstream, suspect };
     this.#held.set(key, held);
     this.#seen.set(key, position);
@@ -424,7 +446,8 @@ export class Broker {
 
   /** A suspect whose start was declared, or whose sender is gone. */
   #start(held: Held): void {
-    if (held.suspect !== null && this.#held.get(held.key) === held) this.#quarantine.add(held.suspect);
+    if (held.suspect !== null && this.#held.get(held.key) === held)
+      this.#quarantine.add(held.suspect);
   }
 
   #declared(to: HostId, declared: readonly Starting[]): void {
@@ -460,13 +483,22 @@ export class Broker {
     if (suspect !== null) this.#quarantine.remove(suspect);
     if (to === this.#options.self) {
       // Each step of a suspect is declared: upstream, which still has the message that brought it here, must know which it was.
-      this.#hold(key, message, position, upstream, suspect === null || !canKill(message) ? null : this.#suspect(message, suspect.strikes));
+      this.#hold(
+        key,
+        message,
+        position,
+        upstream,
+        suspect === null || !canKill(message) ? null : this.#suspect(message, suspect.strikes),
+      );
       return;
     }
     this.#post(this.#createSent({ key, message, position, upstream }, null), to);
   }
 
-  #createSent({ key, message, position, upstream }: Omit<Held, "suspect">, suspect: Suspect | null): Sent {
+  #createSent(
+    { key, message, position, upstream }: Omit<Held, "suspect">,
+    suspect: Suspect | null,
+  ): Sent {
     const [crashes, strikes] = suspect === null ? [0, 0] : [1, suspect.strikes];
     const sent: Sent = {
       seq: this.#nextSeq++,
@@ -505,7 +537,8 @@ export class Broker {
     const owner = ownerOf(roleOf(sent.message));
     if (sent.parkedAt === null) sent.parkedAt = now();
     // Whoever waits for the end of this branch is gone for good, it seems; who was given up by mistake is back sooner.
-    if (owner !== null && !routing.has(owner) && now() - sent.parkedAt > ABSENCE_MS) this.#abandon(sent);
+    if (owner !== null && !routing.has(owner) && now() - sent.parkedAt > ABSENCE_MS)
+      this.#abandon(sent);
     else this.#parked.add(sent);
   }
 
@@ -538,7 +571,13 @@ export class Broker {
       this.#drop(held);
       this.#release(held.upstream);
     }
-    this.#hold(key, message, position, upstream, crashes > 0 ? this.#suspect(message, strikes) : null);
+    this.#hold(
+      key,
+      message,
+      position,
+      upstream,
+      crashes > 0 ? this.#suspect(message, strikes) : null,
+    );
   }
 
   /** The host of a sent message is gone. */
@@ -571,7 +610,11 @@ export class Broker {
     this.#poisoned++;
     this.#forget(sent);
     const message = `${sent.crashes} hosts died while ${task.role} worked on this task, ${sent.strikes - STRIKES_ALONE} of them alone with it (run.max_attempts)`;
-    this.#send(failTask(task, { code: "host_lost", message, role: task.role, hop: hopCount(task) }), sent.upstream, null);
+    this.#send(
+      failTask(task, { code: "host_lost", message, role: task.role, hop: hopCount(task) }),
+      sent.upstream,
+      null,
+    );
   }
 
   /** The process that holds state for this step is gone. */
@@ -606,7 +649,11 @@ export class Broker {
     if (ownerOf(role) === self) return self;
     // A task that goes several ways at once waits best where it is.
     if (role === FORK_ROLE && not !== self && !this.#leaving && routing.hosts(self)) return self;
-    return routing.choose(role, key, (id) => id === not || (this.#leaving && id === self) || isOut(id));
+    return routing.choose(
+      role,
+      key,
+      (id) => id === not || (this.#leaving && id === self) || isOut(id),
+    );
   }
 
   #acknowledge(sent: Sent): void {

@@ -16,12 +16,23 @@ const text = v.pipe(v.string(), v.maxLength(4096));
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const bytes = v.custom<Uint8Array>((value) => value instanceof Uint8Array, "bytes");
 
-const member = v.strictObject({ id: text, name: text, roles: v.array(text), address: text, leaving: v.boolean() });
+const member = v.strictObject({
+  id: text,
+  name: text,
+  roles: v.array(text),
+  address: text,
+  leaving: v.boolean(),
+});
 const load = v.record(v.string(), v.strictObject({ busy: count, queued: count, slots: count }));
 const version = v.strictObject({ driver: text, version: count });
 
 /** What a process has spent on models, since it began. */
-const spent = v.strictObject({ requests: count, prompt_tokens: count, completion_tokens: count, cost: v.pipe(v.number(), v.minValue(0)) });
+const spent = v.strictObject({
+  requests: count,
+  prompt_tokens: count,
+  completion_tokens: count,
+  cost: v.pipe(v.number(), v.minValue(0)),
+});
 
 const SCHEMAS = {
   /** `replaces`: an earlier life of the host, which is known to be over. */
@@ -41,7 +52,14 @@ const SCHEMAS = {
     }),
   ]),
   /** `bytes`: of all bodies that it sent to peers. */
-  beat: v.strictObject({ run: text, member, load, known: v.nullable(version), bytes: count, spent }),
+  beat: v.strictObject({
+    run: text,
+    member,
+    load,
+    known: v.nullable(version),
+    bytes: count,
+    spent,
+  }),
   /** `ended`: tasks, by row and trial, that ended since the last beat; nobody needs what this host keeps for them. */
   heard: v.strictObject({
     state: v.picklist(["forming", "running", "over"]),
@@ -52,7 +70,11 @@ const SCHEMAS = {
     list: v.nullable(v.strictObject({ version, members: v.array(member) })),
   }),
   /** `settled`: by how many tokens earlier requests came to more than was thought. */
-  permits: v.strictObject({ model: text, tokens: v.array(count), settled: v.pipe(v.number(), v.safeInteger()) }),
+  permits: v.strictObject({
+    model: text,
+    tokens: v.array(count),
+    settled: v.pipe(v.number(), v.safeInteger()),
+  }),
   /** Milliseconds until each of the first so many may go. */
   turns: v.strictObject({ waits: v.array(v.pipe(v.number(), v.minValue(0))) }),
   leave: v.strictObject({ id: text, why: v.picklist(["left", "died"]), spent }),

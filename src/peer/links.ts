@@ -1,11 +1,11 @@
 // The links of a process: one session to each peer, and what the broker has for that peer on its way. Everything of one turn
 // of the event loop goes into one request; while two are under way, what comes meanwhile makes the next one larger.
 
+import { PeerError, PeerSession } from "../http/session.ts";
 import type { Clock } from "../task/clock.ts";
 import type { Broker } from "./broker.ts";
 import type { Batch } from "./parcel.ts";
 import type { HostId, Routing } from "./routing.ts";
-import { PeerError, PeerSession } from "../http/session.ts";
 import { type Answer, decodeAnswer, type Encoding, encodeBatch } from "./wire.ts";
 
 const REQUESTS_MAX = 2;
@@ -58,9 +58,15 @@ export class Links {
   }
 
   /** Fails with a PeerError. */
-  async request(to: HostId, route: string, body: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
+  async request(
+    to: HostId,
+    route: string,
+    body: Uint8Array,
+    timeoutMs: number,
+  ): Promise<Uint8Array> {
     const link = this.#linkTo(to);
-    if (link === null) throw new PeerError(`${to} is no member of the run`, { maybe: false, status: null });
+    if (link === null)
+      throw new PeerError(`${to} is no member of the run`, { maybe: false, status: null });
     this.#bytes += body.length;
     return link.session.request(route, body, { timeoutMs });
   }
@@ -85,7 +91,12 @@ export class Links {
     if (known !== undefined) return known;
     const address = routing.addressOf(to);
     if (address === null) return null;
-    const link: Link = { session: new PeerSession({ url: address, token, self, peer: to }), address, requests: 0, scheduled: false };
+    const link: Link = {
+      session: new PeerSession({ url: address, token, self, peer: to }),
+      address,
+      requests: 0,
+      scheduled: false,
+    };
     this.#links.set(to, link);
     return link;
   }
@@ -111,7 +122,11 @@ export class Links {
     // The peer no longer has its part of some tasks.
     const isIncomplete = new Set(answer.incomplete);
     const parcels = batch.parcels.filter(({ seq }) => isIncomplete.has(seq));
-    this.#settle(to, { ...batch, parcels: batch.parcels.filter(({ seq }) => !isIncomplete.has(seq)) }, answer);
+    this.#settle(
+      to,
+      { ...batch, parcels: batch.parcels.filter(({ seq }) => !isIncomplete.has(seq)) },
+      answer,
+    );
     const rest = { parcels, released: [], starting: [] };
     const second = await this.#exchange(to, link, rest, true);
     return second !== undefined && this.#settle(to, rest, second);
@@ -125,7 +140,12 @@ export class Links {
   }
 
   /** Undefined when there was no answer; the broker knows then. */
-  async #exchange(to: HostId, { session }: Link, batch: Batch, whole: boolean): Promise<Answer | undefined> {
+  async #exchange(
+    to: HostId,
+    { session }: Link,
+    batch: Batch,
+    whole: boolean,
+  ): Promise<Answer | undefined> {
     const { broker, self, store, above, clock } = this.#options;
     const body = encodeBatch(batch, { self, to, store, above, now: clock() }, whole);
     this.#bytes += body.length;

@@ -36,7 +36,10 @@ export interface MemberList {
 export class Members {
   readonly #self: Member;
   readonly #silenceMs: number;
-  readonly #hosts = new Map<HostId, { member: Member; load: Load; seenAt: number; readonly joining: string }>();
+  readonly #hosts = new Map<
+    HostId,
+    { member: Member; load: Load; seenAt: number; readonly joining: string }
+  >();
   #version = 1;
 
   constructor(self: Member, silenceMs: number) {
@@ -49,7 +52,11 @@ export class Members {
     return { version: { driver: this.#self.id, version: this.#version }, members };
   }
 
-  get hosts(): readonly { readonly member: Member; readonly load: Load; readonly seenAt: number }[] {
+  get hosts(): readonly {
+    readonly member: Member;
+    readonly load: Load;
+    readonly seenAt: number;
+  }[] {
     return [...this.#hosts.values()];
   }
 
@@ -74,7 +81,9 @@ export class Members {
 
   /** Hosts that were silent for too long. */
   silent(now: number): readonly HostId[] {
-    return [...this.#hosts.values()].filter(({ seenAt }) => now - seenAt > this.#silenceMs).map(({ member }) => member.id);
+    return [...this.#hosts.values()]
+      .filter(({ seenAt }) => now - seenAt > this.#silenceMs)
+      .map(({ member }) => member.id);
   }
 
   knows(version: ListVersion | null): boolean {
@@ -85,7 +94,9 @@ export class Members {
 /** Makes a list what this process goes by. */
 export function followList(list: MemberList, routing: Routing, broker: Broker): void {
   const now = new Set(list.members.map(({ id }) => id));
-  const lost = routing.members.filter(({ id, leaving }) => !now.has(id) && !leaving).map(({ id }) => id);
+  const lost = routing.members
+    .filter(({ id, leaving }) => !now.has(id) && !leaving)
+    .map(({ id }) => id);
   routing.update(list.members);
   broker.hostsChanged(new Set(lost));
 }

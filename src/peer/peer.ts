@@ -1,19 +1,19 @@
 // A process among its peers: what a host and a driver have in common. It listens, has a broker and links, and hands the
 // messages that are for it to whoever does them.
 
+import { type Address, isLoopback } from "../http/address.ts";
+import { type PeerServer, type Route, servePeers } from "../http/peer-server.ts";
 import { FORK_ROLE } from "../orchestrator/advance.ts";
 import type { StoreConfig } from "../recipe/schema.ts";
-import { Store } from "./store.ts";
 import type { Clock } from "../task/clock.ts";
 import { EncodedTask } from "../task/encoded.ts";
 import type { Message, Task } from "../task/task.ts";
-import { type Address, isLoopback } from "../http/address.ts";
 import { Broker, type BrokerOptions } from "./broker.ts";
 import { decodeControl, encodeControl } from "./control.ts";
 import { Links } from "./links.ts";
 import { roleOf } from "./parcel.ts";
 import { type HostId, inboxOf, type Load, Routing, SINK_ROLE } from "./routing.ts";
-import { type PeerServer, type Route, servePeers } from "../http/peer-server.ts";
+import { Store } from "./store.ts";
 import type { HostTransport } from "./transport.ts";
 import { Turns } from "./turns.ts";
 import { decodeBatch, encodeAnswer } from "./wire.ts";
@@ -24,7 +24,8 @@ const BATCH_BYTES_MAX = 80 * 2 ** 20;
 const CONTROL_BYTES_MAX = 64 * 2 ** 10;
 const TICK_MS = 50;
 
-export interface PeerOptions extends Pick<BrokerOptions, "delivery" | "maxAttempts" | "capacity" | "onLoss"> {
+export interface PeerOptions
+  extends Pick<BrokerOptions, "delivery" | "maxAttempts" | "capacity" | "onLoss"> {
   readonly self: HostId;
   readonly token: string;
   readonly listen: Address;
@@ -57,7 +58,19 @@ export class Peer implements HostTransport {
   #ticking: NodeJS.Timeout | undefined;
 
   private constructor(options: PeerOptions, store: Store) {
-    const { self, token, delivery, maxAttempts, capacity, store: config, statefulSandboxOf, take, clock, listen, insecure } = options;
+    const {
+      self,
+      token,
+      delivery,
+      maxAttempts,
+      capacity,
+      store: config,
+      statefulSandboxOf,
+      take,
+      clock,
+      listen,
+      insecure,
+    } = options;
     const turns = new Turns(take);
     this.self = self;
     this.#statefulSandboxOf = statefulSandboxOf;
@@ -122,7 +135,10 @@ export class Peer implements HostTransport {
     const sandbox = this.#statefulSandboxOf(done.role);
     const { task } = message;
     const isPinned = sandbox !== null && task instanceof EncodedTask;
-    this.broker.handOn(done, isPinned ? { ...message, task: task.pinned(sandbox, this.self) } : message);
+    this.broker.handOn(
+      done,
+      isPinned ? { ...message, task: task.pinned(sandbox, this.self) } : message,
+    );
   }
 
   settle(branch: Task): void {
@@ -140,7 +156,11 @@ export class Peer implements HostTransport {
       batch: {
         bytesMax: BATCH_BYTES_MAX,
         run: (body, from) => {
-          const { batch, incomplete } = decodeBatch(body, (task, mark) => store.find(task, mark), clock());
+          const { batch, incomplete } = decodeBatch(
+            body,
+            (task, mark) => store.find(task, mark),
+            clock(),
+          );
           if (!batch.parcels.every(({ message }) => isFor(self, roleOf(message), serves)))
             throw new WireError("a message is for a role of another host");
           const receipt = this.broker.receive(from, batch);
@@ -168,7 +188,10 @@ function isFor(self: HostId, role: string, serves: (role: string) => boolean): b
 }
 
 /** The only process that can do this step: the one with the task's sandbox. */
-function pinOf(message: Message, statefulSandboxOf: PeerOptions["statefulSandboxOf"]): HostId | null {
+function pinOf(
+  message: Message,
+  statefulSandboxOf: PeerOptions["statefulSandboxOf"],
+): HostId | null {
   if (message.kind === "end" || !(message.task instanceof EncodedTask)) return null;
   const sandbox = statefulSandboxOf(message.task.role);
   return sandbox === null ? null : (message.task.pins[sandbox] ?? null);

@@ -15,7 +15,11 @@ export interface Suspect {
 }
 
 export class Quarantine {
-  readonly #lanes = WIDTHS.map((width) => ({ width, running: new Set<Suspect>(), waiting: new Set<Suspect>() }));
+  readonly #lanes = WIDTHS.map((width) => ({
+    width,
+    running: new Set<Suspect>(),
+    waiting: new Set<Suspect>(),
+  }));
 
   add(suspect: Suspect): void {
     this.#lanes[Math.min(suspect.strikes, WIDTHS.length - 1)]?.waiting.add(suspect);

@@ -11,7 +11,9 @@ export type HostId = string;
 export const SINK_ROLE = "";
 
 /** Per role: what runs and waits, against how many can run at once. */
-export type Load = Readonly<Record<string, { readonly busy: number; readonly queued: number; readonly slots: number }>>;
+export type Load = Readonly<
+  Record<string, { readonly busy: number; readonly queued: number; readonly slots: number }>
+>;
 
 const INBOX = "@";
 
@@ -67,10 +69,17 @@ export class Routing {
     this.#byRole = new Map();
     for (const member of members) {
       const known = before.get(member.id);
-      this.#hosts.set(member.id, { member, load: known?.load ?? {}, rank: known?.rank ?? hash64(member.id)[0] });
+      this.#hosts.set(member.id, {
+        member,
+        load: known?.load ?? {},
+        rank: known?.rank ?? hash64(member.id)[0],
+      });
       if (member.leaving) continue;
-      const roles = member.roles.some((role) => role !== SINK_ROLE) ? [...member.roles, FORK_ROLE] : member.roles;
-      for (const role of roles) this.#byRole.set(role, [...(this.#byRole.get(role) ?? []), member.id]);
+      const roles = member.roles.some((role) => role !== SINK_ROLE)
+        ? [...member.roles, FORK_ROLE]
+        : member.roles;
+      for (const role of roles)
+        this.#byRole.set(role, [...(this.#byRole.get(role) ?? []), member.id]);
     }
   }
 
@@ -92,7 +101,8 @@ export class Routing {
     for (const id of hosts) {
       if (excluded(id)) continue;
       const score = mix(task ^ (this.#hosts.get(id)?.rank ?? 0));
-      if (score > firstScore) [second, secondScore, first, firstScore] = [first, firstScore, id, score];
+      if (score > firstScore)
+        [second, secondScore, first, firstScore] = [first, firstScore, id, score];
       else if (score > secondScore) [second, secondScore] = [id, score];
     }
     if (first === null || second === null) return first;

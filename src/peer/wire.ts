@@ -10,12 +10,12 @@
 //     pins    = [[sandbox, host] …]
 //     receipt = [[refused …], [incomplete …], load] or null
 
-import type { Known, Store } from "./store.ts";
 import { EncodedTask, encodeTask, type Mark, type Totals } from "../task/encoded.ts";
 import type { Branch, Ending, Message } from "../task/task.ts";
 import { pack, unpack } from "./msgpack.ts";
 import { type Batch, keyOf, type Parcel, type Starting, type TaskKey } from "./parcel.ts";
 import type { HostId, Load } from "./routing.ts";
+import type { Known, Store } from "./store.ts";
 import { WireError } from "./wire-error.ts";
 
 const NEWLINE = 0x0a;
@@ -34,11 +34,19 @@ export interface Encoding {
 }
 
 /** `whole`: nothing is left out, for a receiver that no longer has its part. */
-export function encodeBatch({ parcels, released, starting }: Batch, encoding: Encoding, whole: boolean): Uint8Array {
+export function encodeBatch(
+  { parcels, released, starting }: Batch,
+  encoding: Encoding,
+  whole: boolean,
+): Uint8Array {
   return pack([parcels.map((parcel) => encodeParcel(parcel, encoding, whole)), released, starting]);
 }
 
-function encodeParcel({ seq, message, crashes, strikes }: Parcel, encoding: Encoding, whole: boolean): unknown[] {
+function encodeParcel(
+  { seq, message, crashes, strikes }: Parcel,
+  encoding: Encoding,
+  whole: boolean,
+): unknown[] {
   const task = encodeTask(message.task);
   const { self, to, store, above, now } = encoding;
   const mark = task.markOf(self);
@@ -63,7 +71,11 @@ function encodeParcel({ seq, message, crashes, strikes }: Parcel, encoding: Enco
     now - task.admittedAt,
     task.trace,
     encodeTotals(task.totals),
-    [...task.trail.filter(({ host }) => host !== self), mark].map(({ host, id, bytes }) => [host, id, bytes]),
+    [...task.trail.filter(({ host }) => host !== self), mark].map(({ host, id, bytes }) => [
+      host,
+      id,
+      bytes,
+    ]),
     Object.entries(task.pins),
     since?.id ?? null,
     since === null ? row : NOTHING,
@@ -74,7 +86,16 @@ function encodeParcel({ seq, message, crashes, strikes }: Parcel, encoding: Enco
 }
 
 function encodeTotals({ hops, queueMs, runMs, usage, cost, models }: Totals): unknown[] {
-  return [hops, queueMs, runMs, usage.requests, usage.prompt_tokens, usage.completion_tokens, cost, models];
+  return [
+    hops,
+    queueMs,
+    runMs,
+    usage.requests,
+    usage.prompt_tokens,
+    usage.completion_tokens,
+    cost,
+    models,
+  ];
 }
 
 export interface Decoded {
@@ -85,7 +106,11 @@ export interface Decoded {
 }
 
 /** Fails with a WireError. `find`: what this process knows of a task. */
-export function decodeBatch(body: Uint8Array, find: (task: TaskKey, mark: number) => Known | null, now: number): Decoded {
+export function decodeBatch(
+  body: Uint8Array,
+  find: (task: TaskKey, mark: number) => Known | null,
+  now: number,
+): Decoded {
   const [parcels, released, starting] = list(unpack(body), 3);
   const incomplete: number[] = [];
   const complete: Parcel[] = [];
@@ -94,7 +119,14 @@ export function decodeBatch(body: Uint8Array, find: (task: TaskKey, mark: number
     if (typeof parcel === "number") incomplete.push(parcel);
     else complete.push(parcel);
   }
-  return { batch: { parcels: complete, released: list(released).map(count), starting: list(starting).map(decodeStarting) }, incomplete };
+  return {
+    batch: {
+      parcels: complete,
+      released: list(released).map(count),
+      starting: list(starting).map(decodeStarting),
+    },
+    incomplete,
+  };
 }
 
 function decodeStarting(value: unknown): Starting {
@@ -103,7 +135,11 @@ function decodeStarting(value: unknown): Starting {
 }
 
 /** The parcel, or its number when its first part is not known here. */
-function decodeParcel(value: unknown, find: (task: TaskKey, mark: number) => Known | null, now: number): Parcel | number {
+function decodeParcel(
+  value: unknown,
+  find: (task: TaskKey, mark: number) => Known | null,
+  now: number,
+): Parcel | number {
   const fields = list(value, 20);
   const [seq, crashes, strikes] = [count(fields[0]), count(fields[1]), count(fields[2])];
   const head = {
@@ -147,7 +183,11 @@ function decodeTotals(value: unknown): Totals {
     hops: count(hops),
     queueMs: amount(queueMs),
     runMs: amount(runMs),
-    usage: { requests: count(requests), prompt_tokens: count(prompt), completion_tokens: count(completion) },
+    usage: {
+      requests: count(requests),
+      prompt_tokens: count(prompt),
+      completion_tokens: count(completion),
+    },
     cost: cost === null ? null : amount(cost),
     models: list(models).map(text),
   };
@@ -177,7 +217,11 @@ function joined(before: Uint8Array, after: Uint8Array): Uint8Array {
 }
 
 /** A receiver's answer, with what it could not read and how busy it is. Null: it does not know the sender. */
-export type Answer = { readonly refused: readonly number[]; readonly incomplete: readonly number[]; readonly load: Load } | null;
+export type Answer = {
+  readonly refused: readonly number[];
+  readonly incomplete: readonly number[];
+  readonly load: Load;
+} | null;
 
 export function encodeAnswer(answer: Answer): Uint8Array {
   return pack(answer === null ? null : [answer.refused, answer.incomplete, answer.load]);
@@ -188,7 +232,11 @@ export function decodeAnswer(body: Uint8Array): Answer {
   const value = unpack(body);
   if (value === null) return null;
   const [refused, incomplete, load] = list(value, 3);
-  return { refused: list(refused).map(count), incomplete: list(incomplete).map(count), load: decodeLoad(load) };
+  return {
+    refused: list(refused).map(count),
+    incomplete: list(incomplete).map(count),
+    load: decodeLoad(load),
+  };
 }
 
 function decodeLoad(value: unknown): Load {
@@ -210,12 +258,14 @@ function list(value: unknown, length?: number): readonly unknown[] {
 }
 
 function count(value: unknown): number {
-  if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0) throw new WireError("a number is no count");
+  if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0)
+    throw new WireError("a number is no count");
   return value;
 }
 
 function amount(value: unknown, min = 0): number {
-  if (typeof value !== "number" || !Number.isFinite(value) || value < min) throw new WireError("a number is no amount");
+  if (typeof value !== "number" || !Number.isFinite(value) || value < min)
+    throw new WireError("a number is no amount");
   return value;
 }
 
@@ -234,6 +284,7 @@ function json(value: unknown) {
 
 /** JSON as this program writes it, on one line: with a newline it would tear the record that it ends in. */
 function jsonBytes(value: unknown): Uint8Array {
-  if (!(value instanceof Uint8Array) || value.includes(NEWLINE)) throw new WireError("bytes are missing, or more than one line");
+  if (!(value instanceof Uint8Array) || value.includes(NEWLINE))
+    throw new WireError("bytes are missing, or more than one line");
   return value;
 }

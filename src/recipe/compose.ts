@@ -61,23 +61,40 @@ export function mergeTables(below: JsonObject, above: JsonObject, path = ""): Js
 
 /** Values that no schema could judge: references to nothing, secrets in plain sight, numbers that JSON does not have. */
 export function leafProblems(value: Json, env: Environment, key = ""): LeafProblem[] {
-  if (Array.isArray(value)) return value.flatMap((element, index) => leafProblems(element, env, joinKey(key, String(index))));
-  if (isJsonObject(value)) return Object.entries(value).flatMap(([part, inner]) => leafProblems(inner, env, joinKey(key, part)));
-  if (typeof value === "number" && !Number.isFinite(value)) return [{ key, message: `found ${value}; allowed: a finite number` }];
+  if (Array.isArray(value))
+    return value.flatMap((element, index) =>
+      leafProblems(element, env, joinKey(key, String(index))),
+    );
+  if (isJsonObject(value))
+    return Object.entries(value).flatMap(([part, inner]) =>
+      leafProblems(inner, env, joinKey(key, part)),
+    );
+  if (typeof value === "number" && !Number.isFinite(value))
+    return [{ key, message: `found ${value}; allowed: a finite number` }];
   if (typeof value !== "string") return [];
   if (isSecretKey(key) && !isReferenceOnly(value)) return [{ key, message: SECRET_MESSAGE }];
   const missing = [...value.matchAll(REFERENCE)].flatMap(([, name = "", fallback]) =>
     env[name] === undefined && fallback === undefined ? [name] : [],
   );
-  return missing.map((name) => ({ key, message: `the environment has no ${name}; set it or write \${env:${name}:-default}` }));
+  return missing.map((name) => ({
+    key,
+    message: `the environment has no ${name}; set it or write \${env:${name}:-default}`,
+  }));
 }
 
 /** What kind of thing a table describes, where there are several. */
-const KINDS: readonly (readonly [table: string, kind: (table: JsonObject) => Json | undefined])[] = [
-  ["models.*", ({ kind }) => kind],
-  ["roles.*", ({ agent }) => agent && (BUILT_IN_AGENTS.includes(String(agent)) ? agent : "module")],
-  ["orchestrator", ({ pattern, module, graph }) => pattern ?? (module && "module") ?? (graph && "graph")],
-];
+const KINDS: readonly (readonly [table: string, kind: (table: JsonObject) => Json | undefined])[] =
+  [
+    ["models.*", ({ kind }) => kind],
+    [
+      "roles.*",
+      ({ agent }) => agent && (BUILT_IN_AGENTS.includes(String(agent)) ? agent : "module"),
+    ],
+    [
+      "orchestrator",
+      ({ pattern, module, graph }) => pattern ?? (module && "module") ?? (graph && "graph"),
+    ],
+  ];
 
 function changesKind(path: string, below: JsonObject, above: JsonObject): boolean {
   const kindOf = KINDS.find(([table]) => matchesKey(path, table))?.[1];
@@ -88,11 +105,19 @@ function changesKind(path: string, below: JsonObject, above: JsonObject): boolea
 /** A default of a secret would stand in the recipe like any other text; an empty one says that there may be none. */
 function isReferenceOnly(text: string): boolean {
   const defaults = [...text.matchAll(REFERENCE)].map((match) => match[2] ?? "");
-  return text === "" || (SCHEME.test(text.replace(REFERENCE, "")) && defaults.length > 0 && defaults.every((fallback) => fallback === ""));
+  return (
+    text === "" ||
+    (SCHEME.test(text.replace(REFERENCE, "")) &&
+      defaults.length > 0 &&
+      defaults.every((fallback) => fallback === ""))
+  );
 }
 
 function fill(text: string, env: Environment): string {
-  return text.replace(REFERENCE, (reference, name: string, fallback: string | undefined) => env[name] ?? fallback ?? reference);
+  return text.replace(
+    REFERENCE,
+    (reference, name: string, fallback: string | undefined) => env[name] ?? fallback ?? reference,
+  );
 }
 
 function isPath(key: string, text: string): boolean {
@@ -105,13 +130,20 @@ function isPath(key: string, text: string): boolean {
 }
 
 /** The same table with every text in it mapped; `key` is its key path. */
-export function mapLeaves(table: JsonObject, prefix: string, map: (text: string, key: string) => string): JsonObject {
+export function mapLeaves(
+  table: JsonObject,
+  prefix: string,
+  map: (text: string, key: string) => string,
+): JsonObject {
   const mapValue = (value: Json, key: string): Json => {
     if (typeof value === "string") return map(value, key);
-    if (Array.isArray(value)) return value.map((element, index) => mapValue(element, joinKey(key, String(index))));
+    if (Array.isArray(value))
+      return value.map((element, index) => mapValue(element, joinKey(key, String(index))));
     // A TOML date is an object of its own; settings carry it as text.
     if (value instanceof Date) return value.toISOString();
     return isJsonObject(value) ? mapLeaves(value, key, map) : value;
   };
-  return Object.fromEntries(Object.entries(table).map(([key, value]) => [key, mapValue(value, joinKey(prefix, key))]));
+  return Object.fromEntries(
+    Object.entries(table).map(([key, value]) => [key, mapValue(value, joinKey(prefix, key))]),
+  );
 }

@@ -22,7 +22,8 @@ export function recipeDifferences(before: JsonObject, now: JsonObject): Differen
   for (const key of new Set([...old.keys(), ...fresh.keys()])) {
     if (isDeepStrictEqual(valueAt(oldMeaning, key), valueAt(freshMeaning, key))) continue;
     const [a, b] = [old.get(key), fresh.get(key)];
-    if (!isDeepStrictEqual(a, b)) differences.push({ key, before: a, now: b, kind: kindOf(key, a, b) });
+    if (!isDeepStrictEqual(a, b))
+      differences.push({ key, before: a, now: b, kind: kindOf(key, a, b) });
   }
   return differences;
 }
@@ -45,7 +46,8 @@ function* leavesOf(table: JsonObject, prefix = ""): Generator<readonly [key: str
 function kindOf(key: string, before: Json | undefined, now: Json | undefined): Difference["kind"] {
   // A pattern frees what stands under it as well: headers are a table.
   const parent = splitKey(key).slice(0, -1).reduce(joinKey, "");
-  if (FREE_KEYS.some((pattern) => matchesKey(key, pattern) || matchesKey(parent, pattern))) return "free";
+  if (FREE_KEYS.some((pattern) => matchesKey(key, pattern) || matchesKey(parent, pattern)))
+    return "free";
   const growing = GROWING_KEYS.find((pattern) => matchesKey(key, pattern));
   if (growing === undefined) return "conflict";
   return sizeOf(growing, now) > sizeOf(growing, before) ? "grows" : "shrinks";

@@ -7,11 +7,18 @@ import type { Json, JsonObject } from "../task/json.ts";
 
 export type Expression = (variables: JsonObject) => Json;
 
-const environment = new Environment({ unlistedVariablesAreDyn: true, homogeneousAggregateLiterals: false });
+const environment = new Environment({
+  unlistedVariablesAreDyn: true,
+  homogeneousAggregateLiterals: false,
+});
 for (const operator of ["+", "-", "*", "/", "%"] as const) {
   const apply = arithmetic(operator);
-  environment.registerOperator(`double ${operator} int`, (a: number, b: bigint) => apply(a, Number(b)));
-  environment.registerOperator(`int ${operator} double`, (a: bigint, b: number) => apply(Number(a), b));
+  environment.registerOperator(`double ${operator} int`, (a: number, b: bigint) =>
+    apply(a, Number(b)),
+  );
+  environment.registerOperator(`int ${operator} double`, (a: bigint, b: number) =>
+    apply(Number(a), b),
+  );
 }
 
 /** Fails with `recipe_invalid` when the text does not parse; the expression fails with `orchestrator_failed` when it cannot be evaluated. */
@@ -20,13 +27,19 @@ export function compileExpression(source: string): Expression {
   try {
     evaluate = environment.parse(source);
   } catch (cause) {
-    throw new MatrixError("recipe_invalid", `the expression does not parse: ${firstLine(cause)}`, { cause });
+    throw new MatrixError("recipe_invalid", `the expression does not parse: ${firstLine(cause)}`, {
+      cause,
+    });
   }
   return (variables) => {
     try {
       return toJson(evaluate(variables));
     } catch (cause) {
-      throw new MatrixError("orchestrator_failed", `the expression \`${source}\` fails: ${firstLine(cause)}`, { cause });
+      throw new MatrixError(
+        "orchestrator_failed",
+        `the expression \`${source}\` fails: ${firstLine(cause)}`,
+        { cause },
+      );
     }
   };
 }

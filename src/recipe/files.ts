@@ -17,7 +17,10 @@ export interface RecipeFile {
 const ENDINGS = [".ts", ".tsx", ".mts", ".cts", ".js", ".jsx", ".mjs", ".cjs", ".json"];
 
 /** Behind a symbolic link, Bun looks beside what it leads to and Deno beside the link. */
-const BESIDE = { bun: (target: string, link: string) => [target, link], deno: (target: string, link: string) => [link, target] };
+const BESIDE = {
+  bun: (target: string, link: string) => [target, link],
+  deno: (target: string, link: string) => [link, target],
+};
 
 export function isModule(path: string): boolean {
   return /\.[cm]?[jt]sx?$/.test(path);
@@ -36,10 +39,13 @@ export async function readRecipeFile(path: string): Promise<readonly RecipeFile[
     files.push({ path: at, bytes });
     if (!isModule(at)) return;
     for (const specifier of relativeImports(bytes.toString("utf8"))) {
-      const folder = BESIDE[runtime.name](dirname(from), dirname(at)).find((folder) => resolveImport(specifier, folder).length > 0);
+      const folder = BESIDE[runtime.name](dirname(from), dirname(at)).find(
+        (folder) => resolveImport(specifier, folder).length > 0,
+      );
       // An import that is not there was either reported when the module was loaded or never meant for this runtime.
       if (folder === undefined) continue;
-      for (const found of resolveImport(specifier, folder)) await visit(resolve(dirname(at), found), realpathSync(resolve(folder, found)));
+      for (const found of resolveImport(specifier, folder))
+        await visit(resolve(dirname(at), found), realpathSync(resolve(folder, found)));
     }
   };
   try {

@@ -9,14 +9,17 @@ export function joinKey(prefix: string, part: string): string {
 }
 
 export function splitKey(path: string): readonly string[] {
-  return (path.match(PART) ?? []).map((part) => (part.startsWith('"') ? (JSON.parse(part) as string) : part));
+  return (path.match(PART) ?? []).map((part) =>
+    part.startsWith('"') ? (JSON.parse(part) as string) : part,
+  );
 }
 
 /** What stands at a path in a table or list; undefined where nothing does. */
 export function valueAt(table: unknown, path: string): unknown {
   let value = table;
   for (const part of splitKey(path)) {
-    if (typeof value !== "object" || value === null || !Object.hasOwn(value, part)) return undefined;
+    if (typeof value !== "object" || value === null || !Object.hasOwn(value, part))
+      return undefined;
     value = (value as Record<string, unknown>)[part];
   }
   return value;
@@ -26,5 +29,8 @@ export function valueAt(table: unknown, path: string): unknown {
 export function matchesKey(path: string, pattern: string): boolean {
   const parts = splitKey(path);
   const wanted = pattern.split(".");
-  return parts.length === wanted.length && wanted.every((part, index) => part === "*" || part === parts[index]);
+  return (
+    parts.length === wanted.length &&
+    wanted.every((part, index) => part === "*" || part === parts[index])
+  );
 }

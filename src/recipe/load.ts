@@ -2,7 +2,13 @@
 
 import { MatrixError, type Problem } from "../error.ts";
 import type { JsonObject } from "../task/json.ts";
-import { type Environment, fillSecrets, leafProblems, mergeTables, resolveLayer } from "./compose.ts";
+import {
+  type Environment,
+  fillSecrets,
+  leafProblems,
+  mergeTables,
+  resolveLayer,
+} from "./compose.ts";
 import { joinKey, splitKey, valueAt } from "./key-path.ts";
 import type { SimulatedModelConfig } from "./model-schema.ts";
 import { positionsOf } from "./position.ts";
@@ -34,12 +40,21 @@ export interface LoadOptions {
 }
 
 /** Fails with `recipe_invalid` and all problems at once. */
-export async function loadRecipe(path: string, { overrides = [], env, cwd }: LoadOptions): Promise<LoadedRecipe> {
-  const sources = [...(await readSources(path)), ...overrides.map((override) => readOverride(override, cwd))];
+export async function loadRecipe(
+  path: string,
+  { overrides = [], env, cwd }: LoadOptions,
+): Promise<LoadedRecipe> {
+  const sources = [
+    ...(await readSources(path)),
+    ...overrides.map((override) => readOverride(override, cwd)),
+  ];
   const { recipe: written, resolved, problems } = compose(sources, env);
   if (written === null) throw invalid(path, problems);
   const recipe = withProcesses(written, env);
-  const all = [...problems, ...checkReferences(recipe).map((complaint) => locate(sources, complaint))];
+  const all = [
+    ...problems,
+    ...checkReferences(recipe).map((complaint) => locate(sources, complaint)),
+  ];
   if (all.length > 0) throw invalid(path, all);
   return {
     recipe,
@@ -61,15 +76,26 @@ function compose(
   const { recipe, complaints } = validateRecipe(readNumbers(fillSecrets(resolved, env), sources));
   // A value that could not be filled in is reported once, not again for what it is now.
   const further = complaints.filter(({ key }) => !leaves.some((problem) => problem.key === key));
-  return { recipe, resolved, problems: [...leaves, ...further].map((complaint) => locate(sources, complaint)) };
+  return {
+    recipe,
+    resolved,
+    problems: [...leaves, ...further].map((complaint) => locate(sources, complaint)),
+  };
 }
 
 function invalid(what: string, problems: readonly Problem[]): MatrixError {
-  return new MatrixError("recipe_invalid", `${what}: ${problems.length === 1 ? "1 problem" : `${problems.length} problems`}`, { problems });
+  return new MatrixError(
+    "recipe_invalid",
+    `${what}: ${problems.length === 1 ? "1 problem" : `${problems.length} problems`}`,
+    { problems },
+  );
 }
 
 /** One simulated model of its own, from overrides alone: what `matrix model serve` runs without a recipe. */
-export async function loadModel(name: string, { overrides = [], env, cwd }: LoadOptions): Promise<SimulatedModelConfig> {
+export async function loadModel(
+  name: string,
+  { overrides = [], env, cwd }: LoadOptions,
+): Promise<SimulatedModelConfig> {
   const base: Source = {
     table: {
       name,
@@ -81,7 +107,10 @@ export async function loadModel(name: string, { overrides = [], env, cwd }: Load
     folder: cwd,
     origin: { override: "" },
   };
-  const { recipe, problems } = compose([base, ...overrides.map((override) => readOverride(override, cwd))], env);
+  const { recipe, problems } = compose(
+    [base, ...overrides.map((override) => readOverride(override, cwd))],
+    env,
+  );
   const model = recipe?.models[name];
   if (problems.length > 0 || model?.kind !== "simulated") throw invalid("the model", problems);
   return model;
@@ -92,9 +121,16 @@ function readNumbers(table: JsonObject, sources: readonly Source[]): JsonObject 
   const { complaints } = validateRecipe(table);
   let read = table;
   for (const { key } of complaints) {
-    const written = sources.map((source) => valueAt(source.table, key)).findLast((value) => value !== undefined);
+    const written = sources
+      .map((source) => valueAt(source.table, key))
+      .findLast((value) => value !== undefined);
     const value = valueAt(table, key);
-    if (typeof written !== "string" || !/^\$\{env:[^}]*\}$/.test(written) || typeof value !== "string") continue;
+    if (
+      typeof written !== "string" ||
+      !/^\$\{env:[^}]*\}$/.test(written) ||
+      typeof value !== "string"
+    )
+      continue;
     try {
       read = mergeTables(read, readOverride(`${key}=${value}`, "/").table);
     } catch {
@@ -112,14 +148,18 @@ function locate(sources: readonly Source[], { key, message, suggestion }: Compla
     const path = parts.slice(0, length).reduce(joinKey, "");
     const source = sources.findLast(({ table }) => valueAt(table, path) !== undefined);
     if (source === undefined) continue;
-    if ("override" in source.origin) return { file: `override ${shownOverride(source.origin.override, key)}`, ...problem };
+    if ("override" in source.origin)
+      return { file: `override ${shownOverride(source.origin.override, key)}`, ...problem };
     const position = positionsOf(source.origin.text).get(path);
     // What is missing in a table, or a key that is itself wrong, is shown at the key; a wrong value at the value.
     const atKey = length < parts.length || message.startsWith("unknown key");
     return { file: source.origin.file, ...(atKey ? position?.key : position?.value), ...problem };
   }
   const main = sources.findLast(({ origin }) => "file" in origin)?.origin;
-  return { ...(main !== undefined && "file" in main ? { file: main.file, line: 1, column: 1 } : {}), ...problem };
+  return {
+    ...(main !== undefined && "file" in main ? { file: main.file, line: 1, column: 1 } : {}),
+    ...problem,
+  };
 }
 
 /** A secret that was typed in by mistake is not repeated. */

@@ -1,10 +1,23 @@
 // [models.NAME]: an OpenAI-compatible endpoint, the simulated model, or a script.
 
 import * as v from "valibot";
-import { count, countDistribution, duration, durationDistribution, fraction, path, positive, settings, template } from "./value-schema.ts";
+import {
+  count,
+  countDistribution,
+  duration,
+  durationDistribution,
+  fraction,
+  path,
+  positive,
+  settings,
+  template,
+} from "./value-schema.ts";
 
 /** Per million tokens, in one currency of the user's choice. */
-const price = v.strictObject({ prompt: v.pipe(v.number(), v.minValue(0)), completion: v.pipe(v.number(), v.minValue(0)) });
+const price = v.strictObject({
+  prompt: v.pipe(v.number(), v.minValue(0)),
+  completion: v.pipe(v.number(), v.minValue(0)),
+});
 
 /** How a model answers: unset, as a model of middle size does. */
 const expectation = v.strictObject({
@@ -119,7 +132,10 @@ const scriptedModel = v.strictObject({
 export const model = v.variant("kind", [openaiModel, simulatedModel, scriptedModel]);
 
 /** What a model that nothing is known of is expected to be like. */
-export const EXPECTED = { ...v.parse(expectation, {}), output_tokens: v.parse(countDistribution, { kind: "uniform", min: 1, max: 512 }) };
+export const EXPECTED = {
+  ...v.parse(expectation, {}),
+  output_tokens: v.parse(countDistribution, { kind: "uniform", min: 1, max: 512 }),
+};
 /** A simulated model with nothing set. */
 export const PLAIN_SIMULATION = v.parse(simulatedModel, { kind: "simulated" });
 

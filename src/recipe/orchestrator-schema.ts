@@ -81,7 +81,8 @@ const graphOrchestrator = v.strictObject({
   with: v.optional(settings, {}),
   score: v.optional(v.string()),
 });
-const isTableWith = (input: unknown, key: string): boolean => typeof input === "object" && input !== null && key in input;
+const isTableWith = (input: unknown, key: string): boolean =>
+  typeof input === "object" && input !== null && key in input;
 
 export const orchestrator = v.lazy((input) => {
   if (isTableWith(input, "module")) return moduleOrchestrator;

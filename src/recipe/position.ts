@@ -53,7 +53,8 @@ function visit(body: readonly (AST.TOMLKeyValue | AST.TOMLTable)[]): Positions {
     let path = "";
     for (const [index, part] of node.resolvedKey.entries()) {
       path = joinKey(path, String(part));
-      if (index === node.resolvedKey.length - 1 || !positions.has(path)) note(path, node.key, node.key);
+      if (index === node.resolvedKey.length - 1 || !positions.has(path))
+        note(path, node.key, node.key);
     }
     for (const pair of node.body) visitPair(pair, path);
   }

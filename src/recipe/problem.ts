@@ -6,7 +6,8 @@ import { isSecretKey } from "./keys.ts";
 
 const SOURCE_LINE_MAX = 160;
 /** Where a secret may stand by mistake, also under a misspelt key. */
-const SECRET_WORDS = /api.?k|authorization|bearer|headers|password|secret|(^|[^a-z])token([^a-z_]|$)/i;
+const SECRET_WORDS =
+  /api.?k|authorization|bearer|headers|password|secret|(^|[^a-z])token([^a-z_]|$)/i;
 /** A short number is no secret. */
 const SMALL_NUMBER = /=\s*\d{1,9}\s*$/;
 
@@ -14,13 +15,18 @@ export function formatProblem(problem: Problem): string {
   const { file, line, column, key, message, suggestion } = problem;
   const place = [file, line, column].filter((part) => part !== undefined).join(":");
   const meant = suggestion === undefined ? "" : `; did you mean "${suggestion}"?`;
-  const text = [place, key, `${message}${meant}`].filter((part) => part !== undefined && part !== "").join(": ");
+  const text = [place, key, `${message}${meant}`]
+    .filter((part) => part !== undefined && part !== "")
+    .join(": ");
   const shown = file === undefined || line === undefined ? null : sourceLine(file, line);
   // A secret that was written down by mistake is not shown as well.
   if (shown === null || shown.length > SOURCE_LINE_MAX || mayHoldSecret(key, shown)) return text;
   const gutter = String(line);
   // Tabs stay tabs, so that the caret stands under its column.
-  const caret = column === undefined ? "" : `\n${" ".repeat(gutter.length)} | ${shown.slice(0, column - 1).replace(/[^\t]/g, " ")}^`;
+  const caret =
+    column === undefined
+      ? ""
+      : `\n${" ".repeat(gutter.length)} | ${shown.slice(0, column - 1).replace(/[^\t]/g, " ")}^`;
   return `${text}\n${gutter} | ${shown}${caret}`;
 }
 

@@ -6,13 +6,21 @@ import { PLAIN_PROCESSES } from "./sandbox-schema.ts";
 import { BUILT_IN_AGENTS, type Recipe, type RoleConfig } from "./schema.ts";
 
 /** The recipe with a sandbox for each such role. `env` is what the programs find in their environment. */
-export function withProcesses(recipe: Recipe, env: Readonly<Record<string, string | undefined>>): Recipe {
+export function withProcesses(
+  recipe: Recipe,
+  env: Readonly<Record<string, string | undefined>>,
+): Recipe {
   const roles = { ...recipe.roles };
   const sandboxes = { ...recipe.sandboxes };
   for (const [name, role] of Object.entries(recipe.roles)) {
     if (!isProgram(role)) continue;
     const sandbox = processesOf(name);
-    sandboxes[sandbox] = { ...PLAIN_PROCESSES, count: role.processes ?? 1, timeout: role.timeout, env: environmentOf(env) };
+    sandboxes[sandbox] = {
+      ...PLAIN_PROCESSES,
+      count: role.processes ?? 1,
+      timeout: role.timeout,
+      env: environmentOf(env),
+    };
     roles[name] = { ...role, sandbox };
   }
   return { ...recipe, roles, sandboxes };
@@ -38,6 +46,8 @@ function isProgram({ agent, command, sandbox }: RoleConfig): boolean {
 
 /** Flags and tokens of `matrix` are no business of a user's program. */
 function environmentOf(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
-  const entries = Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined);
+  const entries = Object.entries(env).filter(
+    (entry): entry is [string, string] => entry[1] !== undefined,
+  );
   return Object.fromEntries(entries.filter(([name]) => !name.startsWith("MATRIX_")));
 }

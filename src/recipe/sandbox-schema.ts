@@ -38,7 +38,10 @@ export const sandbox = v.strictObject({
   mounts: v.optional(v.array(mount), []),
   env: v.optional(v.record(v.string(), v.string()), {}),
   /** Where commands start; anything but /work is the image's own. */
-  workdir: v.optional(v.pipe(v.string(), v.startsWith("/", "an absolute path in the sandbox")), SCRATCH),
+  workdir: v.optional(
+    v.pipe(v.string(), v.startsWith("/", "an absolute path in the sandbox")),
+    SCRATCH,
+  ),
 });
 
 /** Programs of this machine that nothing isolates, and that keep nothing of a task. */

@@ -6,7 +6,17 @@ import { model } from "./model-schema.ts";
 import { orchestrator } from "./orchestrator-schema.ts";
 import { sandbox } from "./sandbox-schema.ts";
 import { parseShard, type Shard } from "./unit.ts";
-import { count, duration, fraction, name, path, positive, settings, size, template } from "./value-schema.ts";
+import {
+  count,
+  duration,
+  fraction,
+  name,
+  path,
+  positive,
+  settings,
+  size,
+  template,
+} from "./value-schema.ts";
 
 const SHARD = 'a shard "INDEX/COUNT" with INDEX from 0, such as "0/4"';
 const shard = v.pipe(
@@ -15,14 +25,22 @@ const shard = v.pipe(
     const shard = parseShard(dataset.value);
     if (shard !== null && shard.index < shard.count) return shard;
     // What lies past the end was most likely counted from 1.
-    addIssue({ message: shard === null ? SHARD : `"0/${shard.count}" to "${shard.count - 1}/${shard.count}", counted from 0` });
+    addIssue({
+      message:
+        shard === null
+          ? SHARD
+          : `"0/${shard.count}" to "${shard.count - 1}/${shard.count}", counted from 0`,
+    });
     return NEVER;
   }),
 );
 
 const dataset = v.strictObject({
   /** A path, folder or glob, or hf://OWNER/NAME, or several. */
-  path: v.union([path, v.pipe(v.array(path), v.minLength(1, "a path or several"))], "a path or several"),
+  path: v.union(
+    [path, v.pipe(v.array(path), v.minLength(1, "a path or several"))],
+    "a path or several",
+  ),
   /** From the file's name unless given. */
   format: v.optional(v.picklist(["jsonl", "json", "csv", "parquet"])),
   /** The fields that rows have; unset, all that the files have. */
@@ -45,7 +63,10 @@ const budget = v.pipe(
     /** Of prompts and completions. */
     tokens: v.optional(positive),
   }),
-  v.check(({ money, tokens }) => money !== undefined || tokens !== undefined, "a table with money, tokens or both"),
+  v.check(
+    ({ money, tokens }) => money !== undefined || tokens !== undefined,
+    "a table with money, tokens or both",
+  ),
 );
 
 const run = v.strictObject({

@@ -26,7 +26,11 @@ export async function readSources(path: string, chain: readonly string[] = []): 
   for (const base of basesOf(bases, file, text)) {
     const target = resolve(dirname(file), base);
     if ([...chain, file].includes(target))
-      throw extendsInvalid(file, text, `extends runs in a circle: ${[...chain, file, target].join(" → ")}`);
+      throw extendsInvalid(
+        file,
+        text,
+        `extends runs in a circle: ${[...chain, file, target].join(" → ")}`,
+      );
     if (!existsSync(target)) throw extendsInvalid(file, text, `no such file: ${target}`);
     sources.push(...(await readSources(target, [...chain, file])));
   }
@@ -39,10 +43,14 @@ export function readOverride(override: string, cwd: string): Source {
   const key = override.slice(0, split).trim();
   const value = override.slice(split + 1);
   if (split < 1)
-    throw new MatrixError("usage", `"${override}" is no override`, { hint: "write key.path=value, for example run.concurrency=500" });
+    throw new MatrixError("usage", `"${override}" is no override`, {
+      hint: "write key.path=value, for example run.concurrency=500",
+    });
   const table = tryParse(`${key} = ${value}`) ?? tryParse(`${key} = ${JSON.stringify(value)}`);
   if (table === null)
-    throw new MatrixError("usage", `"${key}" is no key path`, { hint: "write key.path=value, for example run.concurrency=500" });
+    throw new MatrixError("usage", `"${key}" is no key path`, {
+      hint: "write key.path=value, for example run.concurrency=500",
+    });
   return { table, folder: cwd, origin: { override } };
 }
 
@@ -57,9 +65,14 @@ async function readRecipe(file: string): Promise<string> {
     return new TextDecoder("utf-8", { fatal: true }).decode(await readFile(file));
   } catch (cause) {
     const folder = existsSync(file) ? file : dirname(file);
-    const near = (await readdir(folder).catch(() => [])).filter((name) => name.endsWith(".toml")).sort();
+    const near = (await readdir(folder).catch(() => []))
+      .filter((name) => name.endsWith(".toml"))
+      .sort();
     const hint = near.length === 0 ? {} : { hint: `recipes in ${folder}: ${near.join(", ")}` };
-    throw new MatrixError("recipe_invalid", `cannot read the recipe ${file}: ${reasonOf(cause)}`, { cause, ...hint });
+    throw new MatrixError("recipe_invalid", `cannot read the recipe ${file}: ${reasonOf(cause)}`, {
+      cause,
+      ...hint,
+    });
   }
 }
 
@@ -75,9 +88,15 @@ function parseToml(text: string, file: string): JsonObject {
     return parse(text) as JsonObject;
   } catch (cause) {
     if (!(cause instanceof TomlError)) throw cause;
-    const message = (cause.message.split("\n")[0] ?? "").replace("Invalid TOML document: ", "not valid TOML: ");
+    const message = (cause.message.split("\n")[0] ?? "").replace(
+      "Invalid TOML document: ",
+      "not valid TOML: ",
+    );
     const problem: Problem = { file, line: cause.line, column: cause.column, message };
-    throw new MatrixError("recipe_invalid", `${file} is not valid TOML`, { cause, problems: [problem] });
+    throw new MatrixError("recipe_invalid", `${file} is not valid TOML`, {
+      cause,
+      problems: [problem],
+    });
   }
 }
 
@@ -93,10 +112,19 @@ function basesOf(bases: Json | undefined, file: string, text: string): readonly 
   if (bases === undefined) return [];
   const list = Array.isArray(bases) ? bases : [bases];
   if (list.every((base) => typeof base === "string")) return list;
-  throw extendsInvalid(file, text, `found ${JSON.stringify(bases)}; allowed: a path or a list of paths`);
+  throw extendsInvalid(
+    file,
+    text,
+    `found ${JSON.stringify(bases)}; allowed: a path or a list of paths`,
+  );
 }
 
 function extendsInvalid(file: string, text: string, message: string): MatrixError {
-  const problem: Problem = { file, ...positionsOf(text).get("extends")?.value, key: "extends", message };
+  const problem: Problem = {
+    file,
+    ...positionsOf(text).get("extends")?.value,
+    key: "extends",
+    message,
+  };
   return new MatrixError("recipe_invalid", `${file}: 1 problem`, { problems: [problem] });
 }

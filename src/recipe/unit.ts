@@ -1,6 +1,12 @@
 // Values as people write them: durations such as "90s" and "500ms", sizes such as "512B" and "64MiB", shards such as "0/4".
 
-const MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+const MS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
 
 /** Milliseconds, or null for what is no duration. A bare number has no unit and is none. */
 export function parseDuration(text: string): number | null {

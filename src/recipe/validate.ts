@@ -14,13 +14,17 @@ export interface Complaint {
   readonly suggestion?: string;
 }
 
-export function validateRecipe(table: JsonObject): { readonly recipe: Recipe | null; readonly complaints: readonly Complaint[] } {
+export function validateRecipe(table: JsonObject): {
+  readonly recipe: Recipe | null;
+  readonly complaints: readonly Complaint[];
+} {
   const unknown: Complaint[] = [];
   const settled = new Set<string>();
   let input: JsonObject = table;
   for (;;) {
     const result = v.safeParse(recipeSchema, input);
-    if (result.success) return { recipe: unknown.length === 0 ? result.output : null, complaints: unknown };
+    if (result.success)
+      return { recipe: unknown.length === 0 ? result.output : null, complaints: unknown };
     const issues = result.issues.flatMap(furthest);
     const path = issues.find(isUnknownKey)?.path.map(({ key }) => String(key));
     if (path === undefined) {
@@ -51,9 +55,14 @@ type Path = readonly string[];
 /** Of a union, the branches that got furthest into the value say most. */
 function furthest(issue: v.BaseIssue<unknown>): Issue[] {
   const path = issue.path ?? [];
-  const inner = issue.type === "union" ? (issue.issues ?? []).filter((branch) => (branch.path?.length ?? 0) > 0) : [];
+  const inner =
+    issue.type === "union"
+      ? (issue.issues ?? []).filter((branch) => (branch.path?.length ?? 0) > 0)
+      : [];
   if (inner.length === 0) return [{ ...issue, path } as Issue];
-  return inner.flatMap((branch) => furthest({ ...branch, path: [...path, ...(branch.path ?? [])] } as Issue));
+  return inner.flatMap((branch) =>
+    furthest({ ...branch, path: [...path, ...(branch.path ?? [])] } as Issue),
+  );
 }
 
 function isUnknownKey(issue: Issue): boolean {
@@ -63,7 +72,11 @@ function isUnknownKey(issue: Issue): boolean {
 function unknownKey(path: Path, table: JsonObject): Complaint {
   const name = path.at(-1) ?? "";
   const allowed = keysAt(path.slice(0, -1), table);
-  return complaint(path.reduce(joinKey, ""), `unknown key "${name}"; allowed: ${allowed.join(", ")}`, nearest(name, allowed));
+  return complaint(
+    path.reduce(joinKey, ""),
+    `unknown key "${name}"; allowed: ${allowed.join(", ")}`,
+    nearest(name, allowed),
+  );
 }
 
 function complaint(key: string, message: string, suggestion: string | undefined): Complaint {
@@ -74,9 +87,15 @@ function complaintOf(issue: Issue): Complaint {
   const key = issue.path.reduce((path, { key }) => joinKey(path, String(key)), "");
   if (issue.received === "undefined") return { key, message: "missing; it must be set" };
   const found = isJsonObject(issue.input) ? "a table" : JSON.stringify(issue.input);
-  const options = [...(issue.expected ?? "").matchAll(/"([^"]*)"/g)].map((match) => match[1] as string);
+  const options = [...(issue.expected ?? "").matchAll(/"([^"]*)"/g)].map(
+    (match) => match[1] as string,
+  );
   if (issue.type === "picklist" || issue.type === "variant" || issue.type === "literal") {
-    return complaint(key, `found ${found}; allowed: ${options.join(", ")}`, nearest(String(issue.input), options));
+    return complaint(
+      key,
+      `found ${found}; allowed: ${options.join(", ")}`,
+      nearest(String(issue.input), options),
+    );
   }
   return { key, message: `found ${found}; allowed: ${expectation(issue)}` };
 }
@@ -84,7 +103,11 @@ function complaintOf(issue: Issue): Complaint {
 /** Our own messages say what is allowed; the library's give the expected type. */
 function expectation(issue: Issue): string {
   if (!issue.message.startsWith("Invalid ")) return issue.message;
-  const words: Readonly<Record<string, string>> = { Object: "a table", Array: "a list", integer: "a whole number" };
+  const words: Readonly<Record<string, string>> = {
+    Object: "a table",
+    Array: "a list",
+    integer: "a whole number",
+  };
   if (issue.type === "integer") return "a whole number";
   if (issue.type === "url") return "a URL";
   if (issue.type === "non_empty") return "a text that is not empty";
@@ -97,7 +120,9 @@ function expectation(issue: Issue): string {
 
 function without(value: unknown, [key = "", ...rest]: Path): unknown {
   if (Array.isArray(value))
-    return value.flatMap((element, index) => (String(index) !== key ? [element] : rest.length === 0 ? [] : [without(element, rest)]));
+    return value.flatMap((element, index) =>
+      String(index) !== key ? [element] : rest.length === 0 ? [] : [without(element, rest)],
+    );
   if (!isJsonObject(value)) return value;
   const { [key]: inner, ...others } = value;
   return rest.length === 0 ? others : { ...others, [key]: without(inner, rest) };
@@ -109,7 +134,10 @@ function keysAt(path: Path, input: unknown): string[] {
   let value = input;
   for (const key of path) {
     schema = childOf(unwrap(schema, value), key);
-    value = typeof value === "object" && value !== null ? (value as Record<string, unknown>)[key] : undefined;
+    value =
+      typeof value === "object" && value !== null
+        ? (value as Record<string, unknown>)[key]
+        : undefined;
   }
   const { entries = {} } = unwrap(schema, value) as { entries?: object };
   return Object.keys(entries);
@@ -130,9 +158,12 @@ function unwrap(schema: unknown, input: unknown): SchemaLike {
   const like = schema as SchemaLike;
   if (like.wrapped !== undefined) return unwrap(like.wrapped, input);
   if (like.type === "lazy") return unwrap(like.getter?.(input), input);
-  if (like.type === "variant") return (like.options ?? []).find((option) => accepts(option, like.key ?? "", input)) ?? like;
+  if (like.type === "variant")
+    return (like.options ?? []).find((option) => accepts(option, like.key ?? "", input)) ?? like;
   if (like.type === "union") {
-    const table = (like.options ?? []).find(({ type }) => type === "strict_object" || type === "variant");
+    const table = (like.options ?? []).find(
+      ({ type }) => type === "strict_object" || type === "variant",
+    );
     return table === undefined ? like : unwrap(table, input);
   }
   return like;

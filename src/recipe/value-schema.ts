@@ -27,7 +27,10 @@ export const size = v.pipe(
 );
 export const name = v.pipe(
   v.string(),
-  v.regex(/^[A-Za-z0-9][A-Za-z0-9_.-]*$/, "letters, digits, '_', '.' and '-', starting with a letter or digit"),
+  v.regex(
+    /^[A-Za-z0-9][A-Za-z0-9_.-]*$/,
+    "letters, digits, '_', '.' and '-', starting with a letter or digit",
+  ),
 );
 export const positive = v.pipe(v.number(), v.integer(), v.minValue(1));
 export const count = v.pipe(v.number(), v.integer(), v.minValue(0));
@@ -37,7 +40,10 @@ export const settings = v.custom<JsonObject>(isJsonObject, "a table");
 /** A path, relative to the file that names it. The loader makes it absolute. */
 export const path = v.pipe(v.string("a path"), v.nonEmpty("a path"));
 /** A template: a path to its file, or its text. */
-export const template = v.union([path, v.strictObject({ text: v.string() })], 'a path, or { text = "…" }');
+export const template = v.union(
+  [path, v.strictObject({ text: v.string() })],
+  'a path, or { text = "…" }',
+);
 /** Names of roles, at least one. */
 export const names = v.pipe(v.array(v.string()), v.minLength(1, "at least one role"));
 
@@ -54,8 +60,16 @@ const distributionOf = <T extends v.GenericSchema<unknown, number>>(value: T, wa
         v.strictObject({ kind: v.literal("uniform"), min: value, max: value }),
         v.strictObject({ kind: v.literal("normal"), mean: value, sigma: value }),
         v.strictObject({ kind: v.literal("exponential"), mean: value }),
-        v.strictObject({ kind: v.literal("lognormal"), median: value, sigma: v.pipe(v.number(), v.minValue(0)) }),
-        v.strictObject({ kind: v.literal("pareto"), min: value, alpha: v.pipe(v.number(), v.gtValue(0)) }),
+        v.strictObject({
+          kind: v.literal("lognormal"),
+          median: value,
+          sigma: v.pipe(v.number(), v.minValue(0)),
+        }),
+        v.strictObject({
+          kind: v.literal("pareto"),
+          min: value,
+          alpha: v.pipe(v.number(), v.gtValue(0)),
+        }),
       ]),
     ],
     `${wanted}, or a distribution such as { kind = "lognormal", … }`,

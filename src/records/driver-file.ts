@@ -23,7 +23,9 @@ const schema = v.strictObject({
   /** Ids of the hosts that were there last. */
   hosts: v.array(text),
   /** Local processes that the driver started. */
-  workers: v.array(v.strictObject({ name: text, id: text, pid: v.number(), startTime: v.nullable(v.string()) })),
+  workers: v.array(
+    v.strictObject({ name: text, id: text, pid: v.number(), startTime: v.nullable(v.string()) }),
+  ),
 });
 
 export type DriverFile = v.InferOutput<typeof schema>;

@@ -63,7 +63,9 @@ export class Journal {
     const names = await readdir(this.#folder).catch(() => []);
     for (const name of closedSegments(names, this.#options.isWriting)) {
       const path = join(this.#folder, name);
-      const left = this.#unrecorded(this.#closed.get(name) ?? (await tasksOf(path).catch(() => null)));
+      const left = this.#unrecorded(
+        this.#closed.get(name) ?? (await tasksOf(path).catch(() => null)),
+      );
       if (left === null) continue;
       this.#closed.set(name, left);
       if (left.length > 0) continue;
@@ -73,18 +75,26 @@ export class Journal {
   }
 
   #unrecorded(tasks: readonly TaskName[] | null): readonly TaskName[] | null {
-    return tasks === null ? null : tasks.filter(({ row, trial }) => !this.#options.isRecorded(row, trial));
+    return tasks === null
+      ? null
+      : tasks.filter(({ row, trial }) => !this.#options.isRecorded(row, trial));
   }
 }
 
-function closedSegments(names: readonly string[], isWriting: JournalOptions["isWriting"]): string[] {
+function closedSegments(
+  names: readonly string[],
+  isWriting: JournalOptions["isWriting"],
+): string[] {
   const segments = names.flatMap((name) => {
     const parsed = parseSegmentName(name);
     return parsed === null ? [] : [{ name, ...parsed }];
   });
   const newest = new Map<string, number>();
-  for (const { writer, number } of segments) newest.set(writer, Math.max(newest.get(writer) ?? 0, number));
-  return segments.filter(({ writer, number }) => number < (newest.get(writer) ?? 0) || !isWriting(writer)).map(({ name }) => name);
+  for (const { writer, number } of segments)
+    newest.set(writer, Math.max(newest.get(writer) ?? 0, number));
+  return segments
+    .filter(({ writer, number }) => number < (newest.get(writer) ?? 0) || !isWriting(writer))
+    .map(({ name }) => name);
 }
 
 /** Each task that a segment has an answer of. */

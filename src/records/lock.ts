@@ -47,7 +47,10 @@ export async function takeLock(directory: string): Promise<Lock> {
     await rm(mine, { force: true });
   }
   const path = join(directory, `lock.${number}`);
-  const heartbeat = setInterval(() => void utimes(path, new Date(), new Date()).catch(() => undefined), HEARTBEAT_MS);
+  const heartbeat = setInterval(
+    () => void utimes(path, new Date(), new Date()).catch(() => undefined),
+    HEARTBEAT_MS,
+  );
   heartbeat.unref();
   return {
     release: async () => {
@@ -65,7 +68,8 @@ export async function takeLock(directory: string): Promise<Lock> {
 
 /** Forgets whoever held the lock: of a directory that nobody will drive. */
 export async function clearLock(directory: string): Promise<void> {
-  for (const number of await numbersIn(directory)) await rm(join(directory, `lock.${number}`), { force: true });
+  for (const number of await numbersIn(directory))
+    await rm(join(directory, `lock.${number}`), { force: true });
 }
 
 /** The number under which the lock is ours; null when somebody else was faster and it is to be looked at again. */
@@ -100,9 +104,13 @@ async function refuseLiving(path: string, directory: string): Promise<void> {
   const found = await readHolder(path);
   if (found === null || found.holder.released || !isAlive(found.holder, found.touchedMs)) return;
   const { host, pid, since } = found.holder;
-  throw new MatrixError("run_refused", `another driver runs in ${directory}: process ${pid} on ${host}, since ${since}`, {
-    hint: "wait for it, stop it, or choose another directory with -o",
-  });
+  throw new MatrixError(
+    "run_refused",
+    `another driver runs in ${directory}: process ${pid} on ${host}, since ${since}`,
+    {
+      hint: "wait for it, stop it, or choose another directory with -o",
+    },
+  );
 }
 
 async function readHolder(path: string): Promise<{ holder: Holder; touchedMs: number } | null> {
@@ -117,7 +125,9 @@ async function readHolder(path: string): Promise<{ holder: Holder; touchedMs: nu
 }
 
 function isAlive(holder: Holder, touchedMs: number): boolean {
-  return holder.machine === machineId() ? isRunning(holder) : Date.now() - touchedMs < FOREIGN_STALE_MS;
+  return holder.machine === machineId()
+    ? isRunning(holder)
+    : Date.now() - touchedMs < FOREIGN_STALE_MS;
 }
 
 function codeOf(cause: unknown): unknown {

@@ -4,15 +4,20 @@
 import { open, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import * as v from "valibot";
+import { NOTHING_RECORDED } from "../driver/ledger.ts";
 import { MatrixError, messageOf } from "../error.ts";
 import type { JsonObject } from "../task/json.ts";
-import { NOTHING_RECORDED } from "../driver/ledger.ts";
 
 export const MANIFEST_FORMAT = "matrix-manifest-1";
 export const MANIFEST_FILE = "manifest.json";
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
-const spentEntries = { requests: count, prompt_tokens: count, completion_tokens: count, cost: v.pipe(v.number(), v.minValue(0)) };
+const spentEntries = {
+  requests: count,
+  prompt_tokens: count,
+  completion_tokens: count,
+  cost: v.pipe(v.number(), v.minValue(0)),
+};
 const manifestSchema = v.strictObject({
   format: v.literal(MANIFEST_FORMAT),
   name: v.string(),
@@ -24,9 +29,12 @@ const manifestSchema = v.strictObject({
   failed: count,
   lost: count,
   /** On models, by all starts; `hosts`: how much of it each process has said. */
-  spent: v.optional(v.strictObject({ ...spentEntries, hosts: v.record(v.string(), v.strictObject(spentEntries)) }), {
-    ...NOTHING_RECORDED,
-  }),
+  spent: v.optional(
+    v.strictObject({ ...spentEntries, hosts: v.record(v.string(), v.strictObject(spentEntries)) }),
+    {
+      ...NOTHING_RECORDED,
+    },
+  ),
   /** Whether any model is simulated, or any answer was. */
   simulated: v.boolean(),
   seed: count,
@@ -83,7 +91,9 @@ export async function writeManifest(directory: string, manifest: Manifest): Prom
 }
 
 function parseManifest(text: string, path: string): Manifest {
-  const hint = { hint: "start anew with --fresh (the old directory is kept aside), or choose another with -o" };
+  const hint = {
+    hint: "start anew with --fresh (the old directory is kept aside), or choose another with -o",
+  };
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -92,9 +102,17 @@ function parseManifest(text: string, path: string): Manifest {
   }
   const format = (value as { format?: unknown } | null)?.format;
   if (format !== MANIFEST_FORMAT)
-    throw new MatrixError("run_refused", `${path} has the format ${JSON.stringify(format)}, not ${MANIFEST_FORMAT}`, hint);
+    throw new MatrixError(
+      "run_refused",
+      `${path} has the format ${JSON.stringify(format)}, not ${MANIFEST_FORMAT}`,
+      hint,
+    );
   const result = v.safeParse(manifestSchema, value);
   if (result.success) return result.output;
   const [issue] = result.issues;
-  throw new MatrixError("run_refused", `${path}: ${v.getDotPath(issue) ?? "it"}: ${issue.message}`, hint);
+  throw new MatrixError(
+    "run_refused",
+    `${path}: ${v.getDotPath(issue) ?? "it"}: ${issue.message}`,
+    hint,
+  );
 }

@@ -32,7 +32,8 @@ export async function readRecorded(path: string): Promise<Recorded> {
       for (const { text, number, end, torn } of batch) {
         if (torn) return { ids, counts, simulated, used, bytes, tornBytes: size - bytes };
         const record = parseHead(text, path, number);
-        if (!ids.add(record.id, record.trial)) throw damaged(path, number, `row ${record.id}, trial ${record.trial} stands twice`);
+        if (!ids.add(record.id, record.trial))
+          throw damaged(path, number, `row ${record.id}, trial ${record.trial} stands twice`);
         counts[record.status]++;
         simulated ||= record.simulated === true;
         used = addSpent(used, { ...NOTHING_SPENT, ...record.usage, cost: record.cost ?? 0 });
@@ -59,7 +60,8 @@ export async function* readRecords(directory: string): AsyncGenerator<readonly T
   }
 }
 
-type Head = Pick<TrajectoryRecord, "id" | "trial" | "status"> & Partial<Pick<TrajectoryRecord, "usage" | "cost" | "simulated">>;
+type Head = Pick<TrajectoryRecord, "id" | "trial" | "status"> &
+  Partial<Pick<TrajectoryRecord, "usage" | "cost" | "simulated">>;
 
 /** The record, of which no more than the head was looked at. */
 export function parseHead(text: string, path: string, line: number): Head {
@@ -70,15 +72,24 @@ export function parseHead(text: string, path: string, line: number): Head {
     throw damaged(path, line, "it is no JSON");
   }
   const { format, id, trial, status } = (value ?? {}) as Record<string, unknown>;
-  if (format !== RECORD_FORMAT) throw damaged(path, line, `its format is ${JSON.stringify(format)}, not ${RECORD_FORMAT}`);
-  if (typeof id !== "string" || typeof trial !== "number" || (status !== "ok" && status !== "failed" && status !== "lost")) {
+  if (format !== RECORD_FORMAT)
+    throw damaged(path, line, `its format is ${JSON.stringify(format)}, not ${RECORD_FORMAT}`);
+  if (
+    typeof id !== "string" ||
+    typeof trial !== "number" ||
+    (status !== "ok" && status !== "failed" && status !== "lost")
+  ) {
     throw damaged(path, line, "it has no id, trial and status");
   }
   return value as Head;
 }
 
 function damaged(path: string, line: number, what: string): MatrixError {
-  return new MatrixError("run_refused", `${path}:${line}: this line is no record of the run: ${what}`, {
-    hint: "mend or remove the line, or start anew with --fresh (the old directory is kept aside)",
-  });
+  return new MatrixError(
+    "run_refused",
+    `${path}:${line}: this line is no record of the run: ${what}`,
+    {
+      hint: "mend or remove the line, or start anew with --fresh (the old directory is kept aside)",
+    },
+  );
 }

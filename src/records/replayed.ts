@@ -11,7 +11,10 @@ import { parseHead, readRecords } from "./recorded.ts";
 import { openStoredLines, trajectoriesPath } from "./stored-lines.ts";
 
 /** `rows` are records here. `checkpoint`: how many an earlier replay had. */
-export async function scanRecords(directory: string, checkpoint: number | undefined): Promise<DatasetScan> {
+export async function scanRecords(
+  directory: string,
+  checkpoint: number | undefined,
+): Promise<DatasetScan> {
   const path = trajectoriesPath(directory);
   const { lines, close } = await openStoredLines(path);
   const hash = createHash("sha256");
@@ -36,15 +39,23 @@ export async function scanRecords(directory: string, checkpoint: number | undefi
 }
 
 /** `onRow` sees each record before its task begins. */
-export function openRecords(directory: string, rows: number, onRow: (record: TrajectoryRecord) => void): RowStream {
+export function openRecords(
+  directory: string,
+  rows: number,
+  onRow: (record: TrajectoryRecord) => void,
+): RowStream {
   return new BatchedRows(tasksOf(directory, onRow), rows, async () => undefined);
 }
 
-async function* tasksOf(directory: string, onRow: (record: TrajectoryRecord) => void): AsyncGenerator<readonly DatasetRow[]> {
+async function* tasksOf(
+  directory: string,
+  onRow: (record: TrajectoryRecord) => void,
+): AsyncGenerator<readonly DatasetRow[]> {
   let number = 0;
   for await (const records of readRecords(directory)) {
     records.forEach(onRow);
-    if (records.length > 0) yield records.map(({ id, trial, row }) => ({ id, number: number++, row, trial }));
+    if (records.length > 0)
+      yield records.map(({ id, trial, row }) => ({ id, number: number++, row, trial }));
   }
 }
 

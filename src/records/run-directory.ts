@@ -4,11 +4,11 @@
 import { existsSync } from "node:fs";
 import { mkdir, readdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { NOTHING_RECORDED, type RecordedSpent } from "../driver/ledger.ts";
 import { MatrixError, messageOf } from "../error.ts";
 import { type Difference, recipeDifferences } from "../recipe/difference.ts";
 import { valueAt } from "../recipe/key-path.ts";
 import type { RecordLine } from "../task/record.ts";
-import { NOTHING_RECORDED, type RecordedSpent } from "../driver/ledger.ts";
 import { clearLock, type Lock, takeLock } from "./lock.ts";
 import { MANIFEST_FILE, type Manifest, readManifest, writeManifest } from "./manifest.ts";
 import { type Recorded, readRecorded } from "./recorded.ts";
@@ -18,7 +18,10 @@ import { TrajectoryWriter } from "./trajectories.ts";
 const CHECKPOINT_MS = 1000;
 
 /** What a run is: everything of the manifest that does not change while it runs. */
-export type RunIdentity = Omit<Manifest, "format" | "state" | "ok" | "failed" | "lost" | "spent" | "created_at" | "updated_at">;
+export type RunIdentity = Omit<
+  Manifest,
+  "format" | "state" | "ok" | "failed" | "lost" | "spent" | "created_at" | "updated_at"
+>;
 
 export type Counts = Readonly<Record<"ok" | "failed" | "lost", number>>;
 
@@ -44,7 +47,13 @@ export class RunDirectory {
   #saved: Promise<void> = Promise.resolve();
   #unsaved = false;
 
-  private constructor(path: string, lock: Lock, writer: TrajectoryWriter, recorded: Recorded, manifest: Manifest) {
+  private constructor(
+    path: string,
+    lock: Lock,
+    writer: TrajectoryWriter,
+    recorded: Recorded,
+    manifest: Manifest,
+  ) {
     this.path = path;
     this.recorded = recorded;
     this.#lock = lock;
@@ -58,7 +67,10 @@ export class RunDirectory {
   }
 
   /** Fails with `run_refused` when the directory is another run's or a driver lives in it; nothing is changed then. */
-  static async open(path: string, { identity, recipeText, checkpointDigest, fresh }: OpenOptions): Promise<RunDirectory> {
+  static async open(
+    path: string,
+    { identity, recipeText, checkpointDigest, fresh }: OpenOptions,
+  ): Promise<RunDirectory> {
     await prepareFolder(path);
     let lock = await lockFolder(path);
     try {
@@ -71,7 +83,10 @@ export class RunDirectory {
       const earlier = await readManifest(path);
       if (earlier === null) await refuseForeignFolder(path);
       else refuseOtherRun(path, earlier, identity, checkpointDigest);
-      const trajectories = trajectoriesPath(path, valueAt(identity.recipe, "run.compress") === true);
+      const trajectories = trajectoriesPath(
+        path,
+        valueAt(identity.recipe, "run.compress") === true,
+      );
       const recorded = await readRecorded(trajectories);
       const manifest = manifestOf(identity, recorded, earlier);
       // First of all files: what has a manifest is a run directory, what has none is somebody else's.
@@ -132,7 +147,12 @@ export class RunDirectory {
 
   #save(state: Manifest["state"]): Promise<void> {
     this.#unsaved = false;
-    this.#manifest = { ...this.#manifest, ...this.#counts, state, updated_at: new Date().toISOString() };
+    this.#manifest = {
+      ...this.#manifest,
+      ...this.#counts,
+      state,
+      updated_at: new Date().toISOString(),
+    };
     const manifest = this.#manifest;
     const saved = this.#saved.catch(() => undefined).then(() => writeManifest(this.path, manifest));
     this.#saved = saved;
@@ -140,7 +160,11 @@ export class RunDirectory {
   }
 }
 
-function manifestOf(identity: RunIdentity, { counts, simulated }: Recorded, earlier: Manifest | null): Manifest {
+function manifestOf(
+  identity: RunIdentity,
+  { counts, simulated }: Recorded,
+  earlier: Manifest | null,
+): Manifest {
   const now = new Date().toISOString();
   return {
     format: "matrix-manifest-1",
@@ -158,8 +182,12 @@ async function prepareFolder(path: string): Promise<void> {
   try {
     await mkdir(path, { recursive: true });
   } catch (cause) {
-    const what = (cause as { code?: unknown }).code === "EEXIST" ? "it is a file" : messageOf(cause);
-    throw new MatrixError("run_refused", `cannot make the run directory ${path}: ${what}`, { cause, hint: "choose another with -o" });
+    const what =
+      (cause as { code?: unknown }).code === "EEXIST" ? "it is a file" : messageOf(cause);
+    throw new MatrixError("run_refused", `cannot make the run directory ${path}: ${what}`, {
+      cause,
+      hint: "choose another with -o",
+    });
   }
 }
 
@@ -173,12 +201,18 @@ async function lockFolder(path: string): Promise<Lock> {
 
 /** A folder with other things in it is not ours to write into. */
 async function refuseForeignFolder(path: string): Promise<void> {
-  const others = (await readdir(path)).filter((name) => !name.startsWith("lock") && !name.startsWith(MANIFEST_FILE));
+  const others = (await readdir(path)).filter(
+    (name) => !name.startsWith("lock") && !name.startsWith(MANIFEST_FILE),
+  );
   if (others.length === 0) return;
   const shown = others.slice(0, 3).join(", ");
-  throw new MatrixError("run_refused", `${path} is no run directory: it has no ${MANIFEST_FILE}, but ${shown}`, {
-    hint: "choose another with -o",
-  });
+  throw new MatrixError(
+    "run_refused",
+    `${path} is no run directory: it has no ${MANIFEST_FILE}, but ${shown}`,
+    {
+      hint: "choose another with -o",
+    },
+  );
 }
 
 /** DIR becomes DIR.1, or the next number that is free. */
@@ -192,21 +226,33 @@ async function moveAside(path: string): Promise<void> {
   }
 }
 
-const REFUSED_HINT = "start anew with --fresh (the old directory is kept aside), or choose another with -o";
+const REFUSED_HINT =
+  "start anew with --fresh (the old directory is kept aside), or choose another with -o";
 
-function refuseOtherRun(path: string, earlier: Manifest, now: RunIdentity, checkpointDigest: string | null): void {
-  const conflicts = recipeDifferences(earlier.recipe, now.recipe).filter(({ kind }) => kind === "conflict" || kind === "shrinks");
+function refuseOtherRun(
+  path: string,
+  earlier: Manifest,
+  now: RunIdentity,
+  checkpointDigest: string | null,
+): void {
+  const conflicts = recipeDifferences(earlier.recipe, now.recipe).filter(
+    ({ kind }) => kind === "conflict" || kind === "shrinks",
+  );
   const lines = conflicts.map(describe);
   for (const [file, hash] of Object.entries(now.hashes)) {
     const before = earlier.hashes[file];
     if (before !== undefined && before !== hash) lines.push(`${file} has changed`);
   }
-  if (earlier.replay !== now.replay) lines.push(`it ${replayed(earlier)}, and this ${replayed(now)}`);
+  if (earlier.replay !== now.replay)
+    lines.push(`it ${replayed(earlier)}, and this ${replayed(now)}`);
   if (lines.length === 0 && checkpointDigest !== earlier.dataset.digest)
     lines.push(`the dataset has changed in its first ${earlier.dataset.rows} rows`);
   if (lines.length === 0) return;
   const problems = lines.map((message) => ({ message }));
-  throw new MatrixError("run_refused", `${path} holds another run`, { problems, hint: REFUSED_HINT });
+  throw new MatrixError("run_refused", `${path} holds another run`, {
+    problems,
+    hint: REFUSED_HINT,
+  });
 }
 
 function replayed({ replay }: Pick<Manifest, "replay">): string {

@@ -29,7 +29,10 @@ export interface StoredLines {
   close(): Promise<void>;
 }
 
-export function trajectoriesPath(directory: string, compressed = existsSync(join(directory, COMPRESSED_FILE))): string {
+export function trajectoriesPath(
+  directory: string,
+  compressed = existsSync(join(directory, COMPRESSED_FILE)),
+): string {
   return join(directory, compressed ? COMPRESSED_FILE : PLAIN_FILE);
 }
 
@@ -60,7 +63,11 @@ async function* plainLines(file: FileHandle, size: number): AsyncGenerator<reado
     });
 }
 
-async function* linesOfFrames(path: string, file: FileHandle, size: number): AsyncGenerator<readonly StoredLine[]> {
+async function* linesOfFrames(
+  path: string,
+  file: FileHandle,
+  size: number,
+): AsyncGenerator<readonly StoredLine[]> {
   const frames = new Frames(path, file, size);
   let last = 0;
   for await (const batch of splitLines(frames.contents())) {
@@ -121,20 +128,30 @@ class Frames {
   /** Whether nothing but zeros follows: what a power cut leaves of a file that had grown. */
   async #isBlank(pieces: readonly Buffer[], from: number): Promise<boolean> {
     if (pieces.some((piece) => piece.some((byte) => byte !== 0))) return false;
-    for await (const chunk of chunksOf(this.#file, this.#size, from)) if (chunk.some((byte) => byte !== 0)) return false;
+    for await (const chunk of chunksOf(this.#file, this.#size, from))
+      if (chunk.some((byte) => byte !== 0)) return false;
     return true;
   }
 
   #damaged(): MatrixError {
-    return new MatrixError("run_refused", `${this.#path}: the frame at byte ${this.end} is damaged`, {
-      hint: "mend the file, or start anew with --fresh (the old directory is kept aside)",
-    });
+    return new MatrixError(
+      "run_refused",
+      `${this.#path}: the frame at byte ${this.end} is damaged`,
+      {
+        hint: "mend the file, or start anew with --fresh (the old directory is kept aside)",
+      },
+    );
   }
 }
 
 async function* chunksOf(file: FileHandle, size: number, from = 0): AsyncGenerator<Buffer> {
   for (let at = from; at < size; ) {
-    const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(Math.min(CHUNK_BYTES, size - at)), 0, null, at);
+    const { bytesRead, buffer } = await file.read(
+      Buffer.allocUnsafe(Math.min(CHUNK_BYTES, size - at)),
+      0,
+      null,
+      at,
+    );
     if (bytesRead === 0) return;
     yield buffer.subarray(0, bytesRead);
     at += bytesRead;

@@ -137,15 +137,22 @@ export class TrajectoryWriter {
 /** What a line and its newline may take. */
 function bytesMax(line: RecordLine): number {
   let bytes = 1;
-  for (const part of line) bytes += typeof part === "string" ? part.length * BYTES_PER_UNIT_MAX : part.length;
+  for (const part of line)
+    bytes += typeof part === "string" ? part.length * BYTES_PER_UNIT_MAX : part.length;
   return bytes;
 }
 
 function storageFailed(path: string, cause: unknown): MatrixError {
   const full = (cause as { code?: unknown }).code === "ENOSPC";
-  const hint = full ? "free some space and run the same command again" : "run the same command again when the storage is back";
-  return new MatrixError("storage_failed", `cannot write ${path}: ${full ? "the disk is full" : messageOf(cause)}`, {
-    cause,
-    hint: `${hint}: it goes on after the last record`,
-  });
+  const hint = full
+    ? "free some space and run the same command again"
+    : "run the same command again when the storage is back";
+  return new MatrixError(
+    "storage_failed",
+    `cannot write ${path}: ${full ? "the disk is full" : messageOf(cause)}`,
+    {
+      cause,
+      hint: `${hint}: it goes on after the last record`,
+    },
+  );
 }

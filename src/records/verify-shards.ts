@@ -26,13 +26,19 @@ export interface ShardsVerification {
 export async function verifyShards(directories: readonly string[]): Promise<ShardsVerification> {
   const ids = new IdSet();
   const shards: VerifiedShard[] = [];
-  for (const directory of directories) shards.push({ directory, verification: await verifyRun(directory, ids) });
-  const sum = (of: (verification: Verification) => number) => shards.reduce((total, { verification }) => total + of(verification), 0);
+  for (const directory of directories)
+    shards.push({ directory, verification: await verifyRun(directory, ids) });
+  const sum = (of: (verification: Verification) => number) =>
+    shards.reduce((total, { verification }) => total + of(verification), 0);
   const { missing, findings } = compareNumbers(shards);
   return {
     shards,
     expected: sum(({ manifest }) => manifest.expected),
-    counts: { ok: sum(({ counts }) => counts.ok), failed: sum(({ counts }) => counts.failed), lost: sum(({ counts }) => counts.lost) },
+    counts: {
+      ok: sum(({ counts }) => counts.ok),
+      failed: sum(({ counts }) => counts.failed),
+      lost: sum(({ counts }) => counts.lost),
+    },
     missing,
     complete: missing.length === 0 && shards.every(({ verification }) => verification.complete),
     findings: [...findings, ...compareRuns(shards)],
@@ -40,7 +46,10 @@ export async function verifyShards(directories: readonly string[]): Promise<Shar
 }
 
 /** Every index once, of one count. */
-function compareNumbers(shards: readonly VerifiedShard[]): { missing: readonly string[]; findings: readonly string[] } {
+function compareNumbers(shards: readonly VerifiedShard[]): {
+  missing: readonly string[];
+  findings: readonly string[];
+} {
   const findings: string[] = [];
   const holders = new Map<number, string>();
   let first: { readonly directory: string; readonly count: number } | null = null;
@@ -53,7 +62,9 @@ function compareNumbers(shards: readonly VerifiedShard[]): { missing: readonly s
     const { index, count } = shard;
     first ??= { directory, count };
     if (count !== first.count) {
-      findings.push(`${directory} is one of ${count} shards, ${first.directory} one of ${first.count}`);
+      findings.push(
+        `${directory} is one of ${count} shards, ${first.directory} one of ${first.count}`,
+      );
       continue;
     }
     const holder = holders.get(index);
@@ -61,7 +72,9 @@ function compareNumbers(shards: readonly VerifiedShard[]): { missing: readonly s
     else findings.push(`${holder} and ${directory} are both shard ${index}/${count}`);
   }
   const count = first?.count ?? 0;
-  const missing = Array.from({ length: count }, (_, index) => index).filter((index) => !holders.has(index));
+  const missing = Array.from({ length: count }, (_, index) => index).filter(
+    (index) => !holders.has(index),
+  );
   return { missing: missing.map((index) => `${index}/${count}`), findings };
 }
 
@@ -70,12 +83,19 @@ function compareRuns([first, ...others]: readonly VerifiedShard[]): string[] {
   if (first === undefined) return [];
   const { recipe, hashes } = first.verification.manifest;
   return others.flatMap(({ directory, verification: { manifest } }) => {
-    const differences = recipeDifferences(recipe, manifest.recipe).filter(({ key, kind }) => key !== "dataset.shard" && kind !== "free");
+    const differences = recipeDifferences(recipe, manifest.recipe).filter(
+      ({ key, kind }) => key !== "dataset.shard" && kind !== "free",
+    );
     const shown = (value: unknown) => (value === undefined ? "unset" : JSON.stringify(value));
     return [
-      ...differences.map(({ key, before, now }) => `${key} is ${shown(now)} in ${directory}, and ${shown(before)} in ${first.directory}`),
+      ...differences.map(
+        ({ key, before, now }) =>
+          `${key} is ${shown(now)} in ${directory}, and ${shown(before)} in ${first.directory}`,
+      ),
       ...Object.entries(manifest.hashes).flatMap(([file, hash]) =>
-        hashes[file] === undefined || hashes[file] === hash ? [] : [`${directory} had another ${file} than ${first.directory}`],
+        hashes[file] === undefined || hashes[file] === hash
+          ? []
+          : [`${directory} had another ${file} than ${first.directory}`],
       ),
     ];
   });

@@ -34,7 +34,8 @@ export interface Verification {
 /** `elsewhere`: what other shards of the run have recorded; what stands here is added. Fails with `usage` when there is no run directory. */
 export async function verifyRun(directory: string, elsewhere = new IdSet()): Promise<Verification> {
   const manifest = await readManifest(directory);
-  if (manifest === null) throw new MatrixError("usage", `${directory} is no run directory: it has no manifest.json`);
+  if (manifest === null)
+    throw new MatrixError("usage", `${directory} is no run directory: it has no manifest.json`);
   const audit = new Audit(manifest, elsewhere);
   const { lines, close } = await openStoredLines(trajectoriesPath(directory));
   try {
@@ -89,10 +90,12 @@ class Audit {
     const { id, trial, seed, status } = record;
     this.#digest.add(id, trial);
     this.#counts[status]++;
-    if (trial >= this.#manifest.trials) this.find(line, `trial ${trial} is not one of the run's ${this.#manifest.trials}`);
+    if (trial >= this.#manifest.trials)
+      this.find(line, `trial ${trial} is not one of the run's ${this.#manifest.trials}`);
     if (seed !== deriveSeed(this.#manifest.seed, id, trial))
       this.find(line, "the seed does not follow from the run's seed, the id and the trial");
-    if (!this.#elsewhere.add(id, trial)) this.find(line, `row ${id}, trial ${trial} stands in another shard as well`);
+    if (!this.#elsewhere.add(id, trial))
+      this.find(line, `row ${id}, trial ${trial} stands in another shard as well`);
     if (this.#shard !== null && Number(id) % this.#shard.count !== this.#shard.index)
       this.find(line, `row ${id} is not one of shard ${this.#shard.index}/${this.#shard.count}`);
     for (const message of contradictions(record)) this.find(line, message);
@@ -105,19 +108,38 @@ class Audit {
     const { ok, failed, lost } = this.#counts;
     const recorded = ok + failed + lost;
     if (expected !== dataset.rows * trials)
-      this.find(null, `the manifest expects ${expected}, but ${dataset.rows} rows × ${trials} trials are ${dataset.rows * trials}`);
+      this.find(
+        null,
+        `the manifest expects ${expected}, but ${dataset.rows} rows × ${trials} trials are ${dataset.rows * trials}`,
+      );
     for (const status of ["ok", "failed", "lost"] as const) {
       const claimed = this.#manifest[status];
       // While a run goes on, or after it was killed, the manifest lags behind the records.
-      const agrees = state === "running" ? claimed <= this.#counts[status] : claimed === this.#counts[status];
-      if (!agrees) this.find(null, `the manifest counts ${claimed} ${status}, the records ${this.#counts[status]}`);
+      const agrees =
+        state === "running" ? claimed <= this.#counts[status] : claimed === this.#counts[status];
+      if (!agrees)
+        this.find(
+          null,
+          `the manifest counts ${claimed} ${status}, the records ${this.#counts[status]}`,
+        );
     }
-    if (recorded > expected) this.find(null, `${recorded} records are more than the ${expected} expected`);
+    if (recorded > expected)
+      this.find(null, `${recorded} records are more than the ${expected} expected`);
     const complete = recorded === expected;
     if (state === "complete" && recorded < expected)
-      this.find(null, `the run is complete, but ${expected - recorded} of ${expected} records are missing`);
-    if (complete && this.#digest.hex !== dataset.ids_digest) this.find(null, "the recorded rows and trials are not those of the dataset");
-    return { manifest: this.#manifest, counts: this.#counts, complete, findings: this.#findings, more: this.#more };
+      this.find(
+        null,
+        `the run is complete, but ${expected - recorded} of ${expected} records are missing`,
+      );
+    if (complete && this.#digest.hex !== dataset.ids_digest)
+      this.find(null, "the recorded rows and trials are not those of the dataset");
+    return {
+      manifest: this.#manifest,
+      counts: this.#counts,
+      complete,
+      findings: this.#findings,
+      more: this.#more,
+    };
   }
 }
 
@@ -162,7 +184,13 @@ const recordSchema = v.strictObject({
   history: v.array(hop),
   usage,
   cost: v.nullable(amount),
-  timing: v.strictObject({ admitted_at: v.string(), ended_at: v.string(), total_ms: amount, queue_ms: amount, run_ms: amount }),
+  timing: v.strictObject({
+    admitted_at: v.string(),
+    ended_at: v.string(),
+    total_ms: amount,
+    queue_ms: amount,
+    run_ms: amount,
+  }),
   trace_id: v.nullable(v.string()),
 });
 
@@ -184,10 +212,13 @@ function parseRecord(text: string): TrajectoryRecord | string {
 function contradictions(record: TrajectoryRecord): string[] {
   const { status, error, score, history, usage } = record;
   const found: string[] = [];
-  if ((status === "ok") !== (error === null)) found.push(status === "ok" ? "an ok record has an error" : `a ${status} record has no error`);
+  if ((status === "ok") !== (error === null))
+    found.push(status === "ok" ? "an ok record has an error" : `a ${status} record has no error`);
   if (status !== "ok" && score !== null) found.push(`a ${status} record has a score`);
-  if (isUnanswered(record.stop_reason) && score !== null) found.push(`a record without a whole answer (${record.stop_reason}) has a score`);
-  if (history.some(({ hop }, index) => hop !== index)) found.push("the hops are not numbered 0, 1, 2 …: one is missing or moved");
+  if (isUnanswered(record.stop_reason) && score !== null)
+    found.push(`a record without a whole answer (${record.stop_reason}) has a score`);
+  if (history.some(({ hop }, index) => hop !== index))
+    found.push("the hops are not numbered 0, 1, 2 …: one is missing or moved");
   for (const name of ["requests", "prompt_tokens", "completion_tokens"] as const) {
     const sum = history.reduce((total, { usage }) => total + (usage?.[name] ?? 0), 0);
     if (sum !== usage[name]) found.push(`usage.${name} is ${usage[name]}, its hops have ${sum}`);

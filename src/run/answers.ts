@@ -4,11 +4,11 @@
 import { constants } from "node:fs";
 import { access, stat } from "node:fs/promises";
 import { dirname } from "node:path";
-import { journalPath } from "../records/journal.ts";
 import { MatrixError, messageOf } from "../error.ts";
 import { AnswerFiles, type AnswerFilesOptions } from "../model/answers/answer-files.ts";
 import { keepsJournal } from "../model/create.ts";
 import type { Recipe } from "../recipe/schema.ts";
+import { journalPath } from "../records/journal.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Prepared } from "./prepare.ts";
 
@@ -54,20 +54,38 @@ async function whyUnusable(folder: string): Promise<string | null> {
 }
 
 /** Opens both for the models of this process. A run goes on without what cannot be opened. */
-export async function openAnswers({ loaded, modelSite }: Prepared, { directory, writer, log }: AnswerOptions): Promise<KeptAnswers> {
+export async function openAnswers(
+  { loaded, modelSite }: Prepared,
+  { directory, writer, log }: AnswerOptions,
+): Promise<KeptAnswers> {
   const { recipe } = loaded;
-  const open = async (use: AnswerFilesOptions["use"], folder: string): Promise<AnswerFiles | null> => {
+  const open = async (
+    use: AnswerFilesOptions["use"],
+    folder: string,
+  ): Promise<AnswerFiles | null> => {
     try {
-      return await AnswerFiles.open({ folder, writer, use, warn: (message, fields) => log.write("warning", message, fields) });
+      return await AnswerFiles.open({
+        folder,
+        writer,
+        use,
+        warn: (message, fields) => log.write("warning", message, fields),
+      });
     } catch (cause) {
-      log.write("warning", `the ${use} cannot be opened: answers are not kept there`, { folder, why: messageOf(cause) });
+      log.write("warning", `the ${use} cannot be opened: answers are not kept there`, {
+        folder,
+        why: messageOf(cause),
+      });
       return null;
     }
   };
   const isWanted = wantsJournal(recipe);
-  const journal = isWanted && directory !== null ? await open("journal", journalPath(directory)) : null;
+  const journal =
+    isWanted && directory !== null ? await open("journal", journalPath(directory)) : null;
   if (isWanted && directory === null)
-    log.write("info", "the run directory is not known here (--join URL): answers are not kept, and may be asked for a second time");
+    log.write(
+      "info",
+      "the run directory is not known here (--join URL): answers are not kept, and may be asked for a second time",
+    );
   const cache = recipe.run.cache === undefined ? null : await open("cache", recipe.run.cache);
   modelSite.journal = journal;
   modelSite.cache = cache;

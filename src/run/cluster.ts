@@ -3,25 +3,37 @@
 
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
-import { type DriverFile, readDriverFile, removeDriverFile, writeDriverFile } from "../records/driver-file.ts";
+import { parsePatience, readToken } from "../cli/join.ts";
 import type { Ledger } from "../driver/ledger.ts";
 import { PeerFabric } from "../driver/peer-fabric.ts";
 import type { Rates } from "../driver/rates.ts";
 import type { Fabric, FabricParts } from "../driver/run.ts";
 import { EXIT, MatrixError, messageOf } from "../error.ts";
-import { Supervisor } from "./supervisor.ts";
-import { type Address, isLoopback, isWildcard, LOOPBACK, parseAddress, urlOf } from "../http/address.ts";
+import {
+  type Address,
+  isLoopback,
+  isWildcard,
+  LOOPBACK,
+  parseAddress,
+  urlOf,
+} from "../http/address.ts";
 import type { Control } from "../peer/control.ts";
 import { isRunning, machineId } from "../process.ts";
 import { randomId } from "../random-id.ts";
 import { type Bundle, createBundle } from "../recipe/bundle.ts";
 import type { Recipe, RoleConfig } from "../recipe/schema.ts";
+import {
+  type DriverFile,
+  readDriverFile,
+  removeDriverFile,
+  writeDriverFile,
+} from "../records/driver-file.ts";
 import { systemClock } from "../task/clock.ts";
 import type { Log } from "../telemetry/log.ts";
 import { isHostName, type LogSink } from "../telemetry/log-sink.ts";
 import { version } from "../version.ts";
-import { parsePatience, readToken } from "../cli/join.ts";
 import type { Prepared } from "./prepare.ts";
+import { Supervisor } from "./supervisor.ts";
 import { WorkerLives } from "./worker-command.ts";
 
 /** In records and logs. */
@@ -58,7 +70,9 @@ export function checkClusterFlags({ workers, listen, patience, insecure }: Clust
   if (workers !== undefined && workers < 1) throw new MatrixError("usage", "--workers: at least 1");
   if (listen !== undefined) parseAddress(listen);
   if (insecure === true && listen === undefined)
-    throw new MatrixError("usage", "--insecure is about other machines: it needs --listen", { hint: "local workers talk over loopback" });
+    throw new MatrixError("usage", "--insecure is about other machines: it needs --listen", {
+      hint: "local workers talk over loopback",
+    });
   parsePatience(patience);
 }
 
@@ -71,12 +85,23 @@ export class Cluster implements Fabric {
   /** Writes of driver.json, one after the other. */
   #saved: Promise<void> = Promise.resolve();
 
-  private constructor(options: ClusterOptions, parts: FabricParts, fabric: PeerFabric, file: DriverFile, earlier: DriverFile | null) {
+  private constructor(
+    options: ClusterOptions,
+    parts: FabricParts,
+    fabric: PeerFabric,
+    file: DriverFile,
+    earlier: DriverFile | null,
+  ) {
     const { flags, directory } = options;
     this.#options = options;
     this.#fabric = fabric;
     this.#file = file;
-    this.#lives = new WorkerLives({ join: directory, patience: flags.patience, insecure: flags.insecure === true, watcher: "driver" });
+    this.#lives = new WorkerLives({
+      join: directory,
+      patience: flags.patience,
+      insecure: flags.insecure === true,
+      watcher: "driver",
+    });
     this.#supervisor = this.#createSupervisor(parts, localWorkers(earlier));
   }
 
@@ -107,7 +132,8 @@ export class Cluster implements Fabric {
           roles: Object.keys(recipe.roles),
           keepers: rolesInSandboxes(recipe),
           welcome: (join) => welcome(join, run, Object.keys(recipe.roles), bundle),
-          urlAt: (port, tls) => urlOf(isWildcard(asked.hostname) ? ownAddress() : asked.hostname, port, tls),
+          urlAt: (port, tls) =>
+            urlOf(isWildcard(asked.hostname) ? ownAddress() : asked.hostname, port, tls),
           expected: expectedHosts(earlier),
           isRecorded: options.isRecorded,
           onHosts: (hosts) => cluster.current?.save({ hosts: [...hosts] }),
@@ -132,7 +158,8 @@ export class Cluster implements Fabric {
     await writeDriverFile(directory, file);
     cluster.current = new Cluster(options, parts, fabric, file, earlier);
     cluster.current.#supervisor?.start();
-    if (flags.listen !== undefined) say(`listening at ${fabric.url}; hosts join with: matrix agent --join ${directory}`);
+    if (flags.listen !== undefined)
+      say(`listening at ${fabric.url}; hosts join with: matrix agent --join ${directory}`);
     return cluster.current;
   }
 
@@ -180,10 +207,15 @@ export class Cluster implements Fabric {
   save(change: Partial<DriverFile>): void {
     this.#file = { ...this.#file, ...change };
     const file = this.#file;
-    this.#saved = this.#saved.then(() => writeDriverFile(this.#options.directory, file).catch(() => undefined));
+    this.#saved = this.#saved.then(() =>
+      writeDriverFile(this.#options.directory, file).catch(() => undefined),
+    );
   }
 
-  #createSupervisor({ onFailure }: FabricParts, earlier: readonly DriverFile["workers"][number][]): Supervisor | null {
+  #createSupervisor(
+    { onFailure }: FabricParts,
+    earlier: readonly DriverFile["workers"][number][],
+  ): Supervisor | null {
     const { flags, directory, log } = this.#options;
     const count = flags.workers ?? 0;
     if (count === 0 && !earlier.some(isRunning)) return null;
@@ -212,7 +244,12 @@ export class Cluster implements Fabric {
 
   #saveWorkers(): void {
     const workers = this.#supervisor?.workers ?? [];
-    this.save({ workers: workers.map((worker) => ({ ...worker, id: this.#lives.idOf(worker.name) ?? worker.name })) });
+    this.save({
+      workers: workers.map((worker) => ({
+        ...worker,
+        id: this.#lives.idOf(worker.name) ?? worker.name,
+      })),
+    });
   }
 }
 
@@ -226,16 +263,22 @@ async function listenAgain(
   listen: (address: Address) => Promise<PeerFabric>,
 ): Promise<PeerFabric> {
   if (asked.port === 0 && earlier !== null) {
-    const again = await listen({ ...asked, port: Number(new URL(earlier.url).port) }).catch(() => null);
+    const again = await listen({ ...asked, port: Number(new URL(earlier.url).port) }).catch(
+      () => null,
+    );
     if (again !== null) return again;
   }
   try {
     return await listen(asked);
   } catch (cause) {
-    throw new MatrixError("usage", `cannot listen on ${asked.hostname}:${asked.port}: ${messageOf(cause)}`, {
-      cause,
-      hint: "another program may hold the port; port 0 takes a free one",
-    });
+    throw new MatrixError(
+      "usage",
+      `cannot listen on ${asked.hostname}:${asked.port}: ${messageOf(cause)}`,
+      {
+        cause,
+        hint: "another program may hold the port; port 0 takes a free one",
+      },
+    );
   }
 }
 
@@ -255,7 +298,8 @@ export async function dismissWorkers(directory: string): Promise<void> {
 /** Hosts that may still be there: a local worker that is known to be dead is not waited for. */
 /** Of sandboxes that keep something of a task, or are its own, until it has ended. */
 function rolesInSandboxes({ roles, sandboxes }: Recipe): ReadonlySet<string> {
-  const keeps = ({ sandbox = "" }: RoleConfig): boolean => sandboxes[sandbox]?.stateful === true || sandboxes[sandbox]?.serves === "one";
+  const keeps = ({ sandbox = "" }: RoleConfig): boolean =>
+    sandboxes[sandbox]?.stateful === true || sandboxes[sandbox]?.serves === "one";
   return new Set(Object.keys(roles).filter((role) => keeps(roles[role] as RoleConfig)));
 }
 
@@ -268,14 +312,29 @@ function expectedHosts(earlier: DriverFile | null): ReadonlySet<string> {
   return new Set((earlier?.hosts ?? []).filter((id) => !dead.has(id)));
 }
 
-function welcome({ program, name }: Control<"join">, run: string, roles: string[], bundle: Bundle): Control<"welcome"> {
-  if (program !== version) return { refused: `the driver is matrix ${version}, this is ${program}: run the same on every node` };
-  if (!isHostName(name) || name === DRIVER_NAME) return { refused: `no host can be named "${name}"` };
-  return { run, roles, bundle: { recipe: bundle.recipe, files: { ...bundle.files }, secrets: { ...bundle.secrets } } };
+function welcome(
+  { program, name }: Control<"join">,
+  run: string,
+  roles: string[],
+  bundle: Bundle,
+): Control<"welcome"> {
+  if (program !== version)
+    return {
+      refused: `the driver is matrix ${version}, this is ${program}: run the same on every node`,
+    };
+  if (!isHostName(name) || name === DRIVER_NAME)
+    return { refused: `no host can be named "${name}"` };
+  return {
+    run,
+    roles,
+    bundle: { recipe: bundle.recipe, files: { ...bundle.files }, secrets: { ...bundle.secrets } },
+  };
 }
 
 /** An address of this machine that others can reach. */
 function ownAddress(): string {
   const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
-  return addresses.find(({ internal, family }) => !internal && family === "IPv4")?.address ?? "127.0.0.1";
+  return (
+    addresses.find(({ internal, family }) => !internal && family === "IPv4")?.address ?? "127.0.0.1"
+  );
 }

@@ -94,11 +94,15 @@ export function forecast(samples: readonly Sample[], plan: Plan): Forecast {
         requests: each * sum(asks, (ask) => ask.requests),
         prompt_tokens: each * sum(asks, (ask) => ask.prompt_tokens),
         completion_tokens: each * sum(asks, (ask) => ask.completion_tokens),
-        cost: asks.some(({ cost }) => cost !== null) ? each * sum(asks, ({ cost }) => cost ?? 0) : null,
+        cost: asks.some(({ cost }) => cost !== null)
+          ? each * sum(asks, ({ cost }) => cost ?? 0)
+          : null,
       };
     });
   const bounds = boundsOf(samples, plan);
-  const [slowest = ["", { expected: 0, low: 0, high: 0 }]] = bounds.sort(([, a], [, b]) => b.expected - a.expected);
+  const [slowest = ["", { expected: 0, low: 0, high: 0 }]] = bounds.sort(
+    ([, a], [, b]) => b.expected - a.expected,
+  );
   return {
     requests: total(({ requests }) => requests),
     prompt_tokens: total((ask) => ask.prompt_tokens),
@@ -127,11 +131,20 @@ export function durationOf(history: readonly Hop[]): number {
 /** Of a sum over all tasks, from some of them: those that were seen may not be like the others, and no two are alike. */
 function rangeOf(values: readonly number[], { tasks, isRepeatable }: Plan): Range {
   const mean = sum(values, (value) => value) / values.length;
-  const variance = values.length < 2 ? mean ** 2 : sum(values, (value) => (value - mean) ** 2) / (values.length - 1);
+  const variance =
+    values.length < 2
+      ? mean ** 2
+      : sum(values, (value) => (value - mean) ** 2) / (values.length - 1);
   const ofMean = (tasks ** 2 * variance) / values.length;
-  const error = isRepeatable ? ofMean * Math.max(0, 1 - values.length / tasks) : ofMean + tasks * variance;
+  const error = isRepeatable
+    ? ofMean * Math.max(0, 1 - values.length / tasks)
+    : ofMean + tasks * variance;
   const spread = SPREAD * Math.sqrt(error);
-  return { expected: tasks * mean, low: Math.max(0, tasks * mean - spread), high: tasks * mean + spread };
+  return {
+    expected: tasks * mean,
+    low: Math.max(0, tasks * mean - spread),
+    high: tasks * mean + spread,
+  };
 }
 
 /** Each thing that there is only so much of, and how long it takes with that. The run takes the longest of them. */
@@ -149,9 +162,12 @@ function boundsOf(samples: readonly Sample[], plan: Plan): [what: string, Range]
     ]);
   };
   for (const role of roles)
-    add(`roles.${role.name}.concurrency`, 1 / (role.concurrency * hosts), (ask) => (ask.role === role.name ? ask.ms : 0));
+    add(`roles.${role.name}.concurrency`, 1 / (role.concurrency * hosts), (ask) =>
+      ask.role === role.name ? ask.ms : 0,
+    );
   for (const { name, rpm, tpm, ...model } of models) {
-    const own = (of: (ask: Ask) => number) => (ask: Ask) => (modelOf.get(ask.role) === name ? of(ask) : 0);
+    const own = (of: (ask: Ask) => number) => (ask: Ask) =>
+      modelOf.get(ask.role) === name ? of(ask) : 0;
     add(
       `models.${name}.concurrency`,
       1 / (model.concurrency * hosts),

@@ -10,7 +10,8 @@ import type { Recipe } from "../recipe/schema.ts";
 /** Of the models that have one. */
 export function ratesOf({ models }: Recipe): ReadonlyMap<string, Rate> {
   const rates = Object.entries(models).flatMap(([name, config]) => {
-    if (config.kind === "scripted" || (config.rpm === undefined && config.tpm === undefined)) return [];
+    if (config.kind === "scripted" || (config.rpm === undefined && config.tpm === undefined))
+      return [];
     return [[name, { rpm: config.rpm, tpm: config.tpm }] as const];
   });
   return new Map(rates);
@@ -18,7 +19,8 @@ export function ratesOf({ models }: Recipe): ReadonlyMap<string, Rate> {
 
 /** Requests in flight from one host, to all replicas that the recipe lists. */
 export function requestsOf(config: ModelConfig): number {
-  const replicas = config.kind === "openai" && Array.isArray(config.base_url) ? config.base_url.length : 1;
+  const replicas =
+    config.kind === "openai" && Array.isArray(config.base_url) ? config.base_url.length : 1;
   return replicas * config.concurrency;
 }
 
@@ -46,10 +48,19 @@ function tooSlow({ recipe: { run, roles, models }, problemAt }: LoadedRecipe): P
   return Object.entries(roles).flatMap(([name, { model = "", concurrency, timeout }]) => {
     const config = models[model];
     const rpm = config === undefined || config.kind === "scripted" ? undefined : config.rpm;
-    const waiting = Math.min(run.concurrency, concurrency, config === undefined ? 0 : requestsOf(config));
+    const waiting = Math.min(
+      run.concurrency,
+      concurrency,
+      config === undefined ? 0 : requestsOf(config),
+    );
     if (rpm === undefined || (waiting / rpm) * 60_000 < timeout) return [];
     const most = Math.max(1, Math.ceil((rpm * timeout) / 60_000) - 1);
     const what = `${waiting} steps of ${name} at ${rpm} requests a minute take longer than one of them may (${joinKey("roles", name)}.timeout)`;
-    return [problemAt(`${joinKey("models", model)}.rpm`, `${what}: set run.concurrency to ${most} or less, or a longer timeout`)];
+    return [
+      problemAt(
+        `${joinKey("models", model)}.rpm`,
+        `${what}: set run.concurrency to ${most} or less, or a longer timeout`,
+      ),
+    ];
   });
 }

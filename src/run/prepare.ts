@@ -36,7 +36,11 @@ export interface Prepared {
   readonly modelSite: ModelSite;
   readonly agents: ReadonlyMap<string, CreatedAgent>;
   /** What these roles need in sandboxes, before the first task comes; whoever opens it stops it at the end. */
-  readonly openSandboxes: (host: string, roles: readonly string[], log: Log) => Promise<SandboxSite>;
+  readonly openSandboxes: (
+    host: string,
+    roles: readonly string[],
+    log: Log,
+  ) => Promise<SandboxSite>;
   readonly rule: Rule;
   /** Whether any model in use is known to be simulated. */
   readonly simulated: boolean;
@@ -77,8 +81,14 @@ export async function prepare(
   for (const [name, config] of Object.entries(recipe.roles)) {
     // A role whose model failed was reported already.
     if (config.agent === "llm" && !models.has(config.model ?? "")) continue;
-    const inSandbox = (name: string, config: RoleConfig) => roleInSandbox(name, config, recipe, sandboxes.pool);
-    const parts = { models, orchestrator: recipe.orchestrator, inSandbox, loadModule: loadUserModule };
+    const inSandbox = (name: string, config: RoleConfig) =>
+      roleInSandbox(name, config, recipe, sandboxes.pool);
+    const parts = {
+      models,
+      orchestrator: recipe.orchestrator,
+      inSandbox,
+      loadModule: loadUserModule,
+    };
     const agent = await attempt(joinKey("roles", name), () => createAgent(name, config, parts));
     if (agent !== null) agents.set(name, agent);
   }
@@ -87,7 +97,10 @@ export async function prepare(
   );
   if (orchestrator?.join !== undefined && recipe.run.delivery === "at-most-once")
     problems.push(
-      loaded.problemAt("run.delivery", "this orchestrator goes several ways at once, and branches are delivered by retry alone"),
+      loaded.problemAt(
+        "run.delivery",
+        "this orchestrator goes several ways at once, and branches are delivered by retry alone",
+      ),
     );
   problems.push(...limitProblems(loaded));
   if (orchestrator === null || problems.length > 0) throw recipeInvalid(recipePath, problems);
@@ -110,7 +123,10 @@ export interface Scanned {
 }
 
 /** Reads the whole dataset once. `checkpoint`: how many rows an earlier run of the same recipe had. */
-export async function scanRows({ loaded }: Prepared, checkpoint: number | undefined): Promise<Scanned> {
+export async function scanRows(
+  { loaded }: Prepared,
+  checkpoint: number | undefined,
+): Promise<Scanned> {
   const { dataset, run } = loaded.recipe;
   const filter = dataset.filter === undefined ? null : compileExpression(dataset.filter);
   const source: DatasetSource = {
@@ -122,7 +138,13 @@ export async function scanRows({ loaded }: Prepared, checkpoint: number | undefi
     shuffle: dataset.shuffle ? run.seed : null,
     shard: dataset.shard ?? null,
   };
-  return { source, scan: await scanDataset(source, { trials: run.trials, ...(checkpoint === undefined ? {} : { checkpoint }) }) };
+  return {
+    source,
+    scan: await scanDataset(source, {
+      trials: run.trials,
+      ...(checkpoint === undefined ? {} : { checkpoint }),
+    }),
+  };
 }
 
 /** What each llm role's model would be sent for the first row before any other role has spoken, and which role acts first. */
@@ -133,7 +155,10 @@ export interface Preview {
 }
 
 /** Takes the first row to its first role. Fails when the rule cannot start it or the first prompt does not render. */
-export async function previewFirstRow({ loaded, agents, rule }: Prepared, { source, scan }: Scanned): Promise<Preview> {
+export async function previewFirstRow(
+  { loaded, agents, rule }: Prepared,
+  { source, scan }: Scanned,
+): Promise<Preview> {
   const rows = await openDataset(source, scan.rows);
   const first = await rows.next();
   await rows.close();
@@ -150,14 +175,20 @@ export async function previewFirstRow({ loaded, agents, rule }: Prepared, { sour
   });
   if (message.kind === "end") {
     if (message.ending.error === null) return { firstRole: null, prompts: new Map() };
-    throw recipeInvalid("the first row", [loaded.problemAt("orchestrator", message.ending.error.message)]);
+    throw recipeInvalid("the first row", [
+      loaded.problemAt("orchestrator", message.ending.error.message),
+    ]);
   }
   const prompts = new Map<string, readonly ChatMessage[] | null>();
   for (const [name, { render }] of agents) {
     try {
       prompts.set(name, render?.(moveTask(message.task, name, message.task.state)) ?? null);
     } catch (thrown) {
-      if (name === message.task.role) throw recipeInvalid("the first row", problemsOf(thrown, `${joinKey("roles", name)}.prompt`, loaded));
+      if (name === message.task.role)
+        throw recipeInvalid(
+          "the first row",
+          problemsOf(thrown, `${joinKey("roles", name)}.prompt`, loaded),
+        );
       prompts.set(name, null);
     }
   }
@@ -170,7 +201,14 @@ function sandboxesOf(recipe: Recipe) {
   return {
     open: async (host: string, roles: readonly string[], log: Log): Promise<SandboxSite> => {
       const { name, run, sandboxes } = recipe;
-      site = new SandboxSite({ run: name, host, log, taskMs: run.timeout, configs: sandboxes, mounts: agentMounts(recipe) });
+      site = new SandboxSite({
+        run: name,
+        host,
+        log,
+        taskMs: run.timeout,
+        configs: sandboxes,
+        mounts: agentMounts(recipe),
+      });
       const used = roles.flatMap((role) => recipe.roles[role]?.sandbox ?? []);
       try {
         await site.begin(new Set(used));
@@ -187,7 +225,11 @@ function sandboxesOf(recipe: Recipe) {
   };
 }
 
-function ruleOf(orchestrator: Orchestrator, agents: ReadonlyMap<string, CreatedAgent>, maxHops: number): Rule {
+function ruleOf(
+  orchestrator: Orchestrator,
+  agents: ReadonlyMap<string, CreatedAgent>,
+  maxHops: number,
+): Rule {
   return { orchestrator, roles: new Set(agents.keys()), maxHops };
 }
 
@@ -201,7 +243,9 @@ function modelsInUse({ roles }: Recipe, models: ReadonlyMap<string, Model>): Mod
 function problemsOf(thrown: unknown, key: string, loaded: LoadedRecipe): readonly Problem[] {
   if (!(thrown instanceof MatrixError)) throw thrown;
   if (thrown.problems.length > 0) {
-    return thrown.problems.map((problem) => (problem.file === undefined ? loaded.problemAt(problem.key ?? key, problem.message) : problem));
+    return thrown.problems.map((problem) =>
+      problem.file === undefined ? loaded.problemAt(problem.key ?? key, problem.message) : problem,
+    );
   }
   const message = thrown.hint === undefined ? thrown.message : `${thrown.message} (${thrown.hint})`;
   return [loaded.problemAt(key, message)];
@@ -214,7 +258,8 @@ function recipeInvalid(path: string, problems: readonly Problem[]): MatrixError 
 
 async function hashFiles(paths: readonly string[]): Promise<Record<string, string>> {
   const hashes: Record<string, string> = {};
-  for (const path of paths) hashes[path] = isModule(path) ? await hashUserModule(path) : await hashFile(path);
+  for (const path of paths)
+    hashes[path] = isModule(path) ? await hashUserModule(path) : await hashFile(path);
   return hashes;
 }
 

@@ -24,7 +24,10 @@ export interface Rehearsed {
 }
 
 /** Fewer where their code takes too long. */
-export async function rehearse(prepared: Prepared, scanned: Scanned): Promise<readonly Rehearsed[]> {
+export async function rehearse(
+  prepared: Prepared,
+  scanned: Scanned,
+): Promise<readonly Rehearsed[]> {
   const first = await drawTasks(prepared, scanned);
   const ended: Rehearsed[] = [];
   const over = Promise.withResolvers<void>();
@@ -57,11 +60,17 @@ export async function rehearse(prepared: Prepared, scanned: Scanned): Promise<re
 
 function rehearsedOf(end: Message): Rehearsed {
   const error = end.kind === "end" ? end.ending.error : null;
-  return { history: end.task.history, stoppedAt: error?.message === NOT_STARTED ? error.role : null };
+  return {
+    history: end.task.history,
+    stoppedAt: error?.message === NOT_STARTED ? error.role : null,
+  };
 }
 
 /** The first messages of tasks that the run's seed chooses. */
-async function drawTasks({ loaded, rule }: Prepared, { source, scan }: Scanned): Promise<Message[]> {
+async function drawTasks(
+  { loaded, rule }: Prepared,
+  { source, scan }: Scanned,
+): Promise<Message[]> {
   const { seed, trials } = loaded.recipe.run;
   const wanted = choose(scan.rows * trials, createRandom(deriveSeed(seed, "rehearsal")));
   const messages: Message[] = [];
@@ -72,7 +81,13 @@ async function drawTasks({ loaded, rule }: Prepared, { source, scan }: Scanned):
       if (row === null) break;
       for (let trial = 0; trial < trials; trial++) {
         if (!wanted.has(number * trials + trial)) continue;
-        const drawn = { rowId: row.id, trial, row: row.row, seed: deriveSeed(seed, row.id, trial), attempt: 1 };
+        const drawn = {
+          rowId: row.id,
+          trial,
+          row: row.row,
+          seed: deriveSeed(seed, row.id, trial),
+          attempt: 1,
+        };
         messages.push(startTask(rule, { ...drawn, admittedAt: systemClock(), trace: null }));
       }
     }

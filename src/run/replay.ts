@@ -4,13 +4,13 @@
 import { resolve } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { Recordings } from "../agent/recording.ts";
-import { type Manifest, readManifest } from "../records/manifest.ts";
-import { openRecords, scanRecords } from "../records/replayed.ts";
+import type { OverrideFlags } from "../cli/flags.ts";
 import { MatrixError } from "../error.ts";
 import { joinKey, valueAt } from "../recipe/key-path.ts";
+import { type Manifest, readManifest } from "../records/manifest.ts";
+import { openRecords, scanRecords } from "../records/replayed.ts";
 import type { JsonObject } from "../task/json.ts";
 import { type ClusterFlags, wantsHosts } from "./cluster.ts";
-import type { OverrideFlags } from "../cli/flags.ts";
 import type { Prepared } from "./prepare.ts";
 import type { RunRows } from "./run-recipe.ts";
 
@@ -21,17 +21,28 @@ export interface Work {
 }
 
 /** `checkpoint`: how many records an earlier replay into the same directory had. Fails with `usage` or `run_refused`. */
-export async function openReplay(prepared: Prepared, directory: string, checkpoint: number | undefined): Promise<Work> {
+export async function openReplay(
+  prepared: Prepared,
+  directory: string,
+  checkpoint: number | undefined,
+): Promise<Work> {
   const path = resolve(directory);
   const source = await readManifest(path);
-  if (source === null) throw new MatrixError("usage", `--replay ${directory}: it is no run directory, it has no manifest.json`);
+  if (source === null)
+    throw new MatrixError(
+      "usage",
+      `--replay ${directory}: it is no run directory, it has no manifest.json`,
+    );
   refuseOtherRoles(prepared, source, directory);
   refuseOtherPrompts(prepared, source, directory);
   const scan = await scanRecords(path, checkpoint);
   const recordings = new Recordings();
   const { roles } = prepared.loaded.recipe;
   const agents = [...prepared.agents].map(([name, made]) => {
-    const agent = roles[name]?.agent === "llm" ? recordings.createAgent(name, new Set(roles[name]?.accepts)) : made.agent;
+    const agent =
+      roles[name]?.agent === "llm"
+        ? recordings.createAgent(name, new Set(roles[name]?.accepts))
+        : made.agent;
     return [name, { ...made, agent }] as const;
   });
   const { trials, seed, simulated } = source;
@@ -49,35 +60,52 @@ export interface ReplayFlags extends ClusterFlags, OverrideFlags {
 /** Fails with `usage` where flags mean nothing to a replay. */
 export function checkReplayFlags(flags: ReplayFlags): void {
   if (wantsHosts(flags))
-    throw new MatrixError("usage", "--replay runs in this process alone: it asks no model, so hosts have nothing to wait for", {
-      hint: "leave out --workers and --listen",
-    });
+    throw new MatrixError(
+      "usage",
+      "--replay runs in this process alone: it asks no model, so hosts have nothing to wait for",
+      {
+        hint: "leave out --workers and --listen",
+      },
+    );
   if (flags.dryRun === true)
-    throw new MatrixError("usage", "--replay asks no model, so there is nothing to forecast", { hint: "leave out --dry-run" });
+    throw new MatrixError("usage", "--replay asks no model, so there is nothing to forecast", {
+      hint: "leave out --dry-run",
+    });
   for (const flag of ["trials", "limit"] as const)
     if (flags[flag] !== undefined)
-      throw new MatrixError("usage", "--replay makes one record of each that the other run has, whatever the dataset holds", {
-        hint: `leave out --${flag}`,
-      });
+      throw new MatrixError(
+        "usage",
+        "--replay makes one record of each that the other run has, whatever the dataset holds",
+        {
+          hint: `leave out --${flag}`,
+        },
+      );
 }
 
 /** `output`: the run directory. Fails with `usage`. */
 export function checkReplayOutput(replay: string, output: string): void {
   if (resolve(replay) !== output) return;
-  throw new MatrixError("usage", `--replay ${replay}: the replay is a run of its own, and cannot be written there`, {
-    hint: "choose another directory with -o",
-  });
+  throw new MatrixError(
+    "usage",
+    `--replay ${replay}: the replay is a run of its own, and cannot be written there`,
+    {
+      hint: "choose another directory with -o",
+    },
+  );
 }
 
 /** The roles of a resolved recipe that ask models. */
 export function llmRolesOf({ roles = {} }: JsonObject): string[] {
-  return Object.keys(roles as JsonObject).filter((name) => valueAt(roles, `${joinKey("", name)}.agent`) === "llm");
+  return Object.keys(roles as JsonObject).filter(
+    (name) => valueAt(roles, `${joinKey("", name)}.agent`) === "llm",
+  );
 }
 
 /** What no role said then cannot be said again. */
 function refuseOtherRoles({ loaded }: Prepared, source: Manifest, directory: string): void {
   const [recorded, wanted] = [llmRolesOf(source.recipe), llmRolesOf(loaded.resolved)];
-  if (recorded.length + wanted.length === 0 || wanted.some((name) => recorded.includes(name))) return;
+  if (recorded.length + wanted.length === 0 || wanted.some((name) => recorded.includes(name)))
+    return;
   const [there, here] = [recorded, wanted].map((names) => names.join(", ") || "none");
   throw new MatrixError(
     "run_refused",
@@ -89,10 +117,23 @@ function refuseOtherRoles({ loaded }: Prepared, source: Manifest, directory: str
 }
 
 /** What decides the words of an llm role. */
-const ASKED_BY = ["system", "prompt", "conversation", "request", "tools", "schema", "attachments", "sampling"] as const;
+const ASKED_BY = [
+  "system",
+  "prompt",
+  "conversation",
+  "request",
+  "tools",
+  "schema",
+  "attachments",
+  "sampling",
+] as const;
 
 /** Records must not claim that an answer was made with a prompt that the model never saw. */
-function refuseOtherPrompts({ loaded, hashes }: Prepared, source: Manifest, directory: string): void {
+function refuseOtherPrompts(
+  { loaded, hashes }: Prepared,
+  source: Manifest,
+  directory: string,
+): void {
   const meaning = (key: string, recipe: Manifest["recipe"], known: Manifest["hashes"]) => {
     const value = valueAt(recipe, key);
     return typeof value === "string" ? (known[value] ?? value) : value;
@@ -101,7 +142,13 @@ function refuseOtherPrompts({ loaded, hashes }: Prepared, source: Manifest, dire
   const problems = llmRolesOf(loaded.resolved)
     .filter((name) => recorded.includes(name))
     .flatMap((name) => ASKED_BY.map((part) => `${joinKey("roles", name)}.${part}`))
-    .filter((key) => !isDeepStrictEqual(meaning(key, loaded.resolved, hashes), meaning(key, source.recipe, source.hashes)))
+    .filter(
+      (key) =>
+        !isDeepStrictEqual(
+          meaning(key, loaded.resolved, hashes),
+          meaning(key, source.recipe, source.hashes),
+        ),
+    )
     .map((key) => loaded.problemAt(key, "it is not what the recorded answers were made with"));
   if (problems.length === 0) return;
   throw new MatrixError("run_refused", `${directory} cannot be replayed with this recipe`, {

@@ -2,24 +2,38 @@
 // happens.
 
 import { join } from "node:path";
+import { catchInterrupts, type Interrupts } from "../cli/interrupts.ts";
+import { readToken } from "../cli/join.ts";
+import type { Snapshot } from "../cli/panel.ts";
+import { type Progress, startProgress } from "../cli/progress.ts";
+import type { Summary } from "../cli/summary.ts";
 import type { RowStream } from "../dataset/open.ts";
 import type { DatasetScan } from "../dataset/scan.ts";
-import { Journal, removeJournal } from "../records/journal.ts";
 import { atLeast, type Budget, type Finished, Ledger, usedUp } from "../driver/ledger.ts";
 import { connectInMemory } from "../driver/memory-fabric.ts";
 import { Rates } from "../driver/rates.ts";
-import { type Fabric, type FabricParts, onAbort, type Run, type RunEnd, type RunOptions, startRun } from "../driver/run.ts";
-import type { RunDirectory } from "../records/run-directory.ts";
+import {
+  type Fabric,
+  type FabricParts,
+  onAbort,
+  type Run,
+  type RunEnd,
+  type RunOptions,
+  startRun,
+} from "../driver/run.ts";
 import { RunningTally } from "../driver/tally.ts";
 import { MatrixError } from "../error.ts";
 import { captureConsole } from "../host/console.ts";
 import { Host } from "../host/host.ts";
 import { catchStrayErrors } from "../host/stray-error.ts";
+import { serveMetrics } from "../http/metrics-server.ts";
 import { TurnPermits } from "../model/permits.ts";
 import { addSpent, NOTHING_SPENT, type Spent } from "../model/site.ts";
 import type { HostTransport } from "../peer/transport.ts";
 import { runtime } from "../platform.ts";
 import { randomId } from "../random-id.ts";
+import { Journal, removeJournal } from "../records/journal.ts";
+import type { RunDirectory } from "../records/run-directory.ts";
 import type { SandboxSite } from "../sandbox/site.ts";
 import { systemClock } from "../task/clock.ts";
 import type { RecordHead } from "../task/record.ts";
@@ -30,14 +44,8 @@ import { createTracing, type Tracing } from "../telemetry/tracing.ts";
 import { version } from "../version.ts";
 import { type KeptAnswers, openAnswers, wantsJournal } from "./answers.ts";
 import { Cluster, type ClusterFlags, DRIVER_NAME, dismissWorkers, wantsHosts } from "./cluster.ts";
-import { catchInterrupts, type Interrupts } from "../cli/interrupts.ts";
-import { readToken } from "../cli/join.ts";
 import { ratesOf } from "./limits.ts";
-import { serveMetrics } from "../http/metrics-server.ts";
-import type { Snapshot } from "../cli/panel.ts";
 import type { Prepared } from "./prepare.ts";
-import { type Progress, startProgress } from "../cli/progress.ts";
-import type { Summary } from "../cli/summary.ts";
 
 export interface RunFlags extends ClusterFlags {
   readonly metrics?: string;
@@ -61,7 +69,12 @@ export interface RunRows {
 /** How often what was spent is noted down: what a killed driver may forget of itself. */
 const SPENT_MS = 500;
 
-export async function runRecipe(directory: RunDirectory, prepared: Prepared, work: RunRows, flags: RunFlags): Promise<Summary> {
+export async function runRecipe(
+  directory: RunDirectory,
+  prepared: Prepared,
+  work: RunRows,
+  flags: RunFlags,
+): Promise<Summary> {
   const run = new RecipeRun(directory, prepared, work, flags);
   const end = await run.play();
   return await run.close(end);
@@ -114,7 +127,9 @@ class RecipeRun {
     const folder = join(directory.path, "logs");
     this.#log = openLog(join(folder, `${DRIVER_NAME}.log`), this.#progress.say);
     this.#logSink = createLogSink({ folder, show: this.#progress.say });
-    this.#interrupts = catchInterrupts(recipe.run.grace, (message) => this.#log.write("warning", message));
+    this.#interrupts = catchInterrupts(recipe.run.grace, (message) =>
+      this.#log.write("warning", message),
+    );
     this.#drain = AbortSignal.any([this.#interrupts.drain, this.#ledger.spentUp]);
     this.#journal = this.#openJournal();
     const spending = setInterval(() => this.#noteSpent(), SPENT_MS);
@@ -134,7 +149,11 @@ class RecipeRun {
       this.#running = await this.#begin();
       return await this.#running.ended;
     } catch (thrown) {
-      return { complete: false, abandoned: 0, error: thrown instanceof Error ? thrown : new Error(String(thrown)) };
+      return {
+        complete: false,
+        abandoned: 0,
+        error: thrown instanceof Error ? thrown : new Error(String(thrown)),
+      };
     }
   }
 
@@ -146,7 +165,12 @@ class RecipeRun {
     this.#directory.noteSpent({ ...this.#ledger.recorded, ...spent });
     for (const release of this.#releases) release();
     await this.#rows?.close();
-    await Promise.all([this.#scraped?.stop(), this.#sandboxes?.stop(), this.#answers?.close(), this.#journal?.stop()]);
+    await Promise.all([
+      this.#scraped?.stop(),
+      this.#sandboxes?.stop(),
+      this.#answers?.close(),
+      this.#journal?.stop(),
+    ]);
     if (end.complete) await removeJournal(this.#directory.path);
     await Promise.all([this.#tracing?.close(), this.#metrics?.close(), this.#logSink.close()]);
     const error = await this.#directory.close(state).then(
@@ -164,7 +188,11 @@ class RecipeRun {
     modelSite.say = (level, what) => this.#log.write(level, what);
     this.#sayBeginning();
     this.#tracing = await createTracing(process.env, name, version);
-    this.#metrics = await createMetrics(process.env, { run: name, host: DRIVER_NAME, version }, () => this.#observation());
+    this.#metrics = await createMetrics(
+      process.env,
+      { run: name, host: DRIVER_NAME, version },
+      () => this.#observation(),
+    );
     this.#rows = await this.#work.open();
     return await startRun(this.#options(this.#rows));
   }
@@ -200,13 +228,17 @@ class RecipeRun {
   #sayBeginning(): void {
     const { name } = this.#prepared.loaded.recipe;
     const { tornBytes } = this.#directory.recorded;
-    if (tornBytes > 0) this.#log.write("warning", "cut a torn last line: its task runs again", { bytes: tornBytes });
+    if (tornBytes > 0)
+      this.#log.write("warning", "cut a torn last line: its task runs again", { bytes: tornBytes });
     const { expected } = this.#work;
     const fields = { run: name, expected, recorded: this.#before, runtime: runtime.name, version };
     this.#log.write("info", this.#before > 0 ? "goes on" : "begins", fields);
     void onAbort(this.#ledger.spentUp, () => {
       const used = usedUp(this.#ledger.spent, this.#budget ?? {});
-      this.#log.write("warning", `run.budget is used up (${used}): no further task begins, what is in flight may finish`);
+      this.#log.write(
+        "warning",
+        `run.budget is used up (${used}): no further task begins, what is in flight may finish`,
+      );
     });
   }
 
@@ -226,7 +258,8 @@ class RecipeRun {
       append: (lines, counts) => this.#directory.append(lines, counts),
       connect: (parts) => this.#connect(parts),
       onRecord: (record, hops) => this.#onRecord(record, hops),
-      hasRoom: (inFlight) => this.#budget === undefined || this.#ledger.hasRoom(inFlight, this.#finished),
+      hasRoom: (inFlight) =>
+        this.#budget === undefined || this.#ledger.hasRoom(inFlight, this.#finished),
       hold: () => (this.#isAlone ? null : this.#ledger.hold(performance.now())),
       clock: systemClock,
       tracing: this.#tracing,
@@ -255,9 +288,20 @@ class RecipeRun {
   async #connectInMemory(parts: FabricParts): Promise<Fabric> {
     const directory = this.#directory.path;
     await dismissWorkers(directory);
-    this.#sandboxes = await this.#prepared.openSandboxes(DRIVER_NAME, Object.keys(this.#prepared.loaded.recipe.roles), this.#log);
-    if (this.#work.replay === null) this.#answers = await openAnswers(this.#prepared, { directory, writer: this.#writer, log: this.#log });
-    return connectInMemory(parts, (transport) => createLocalHost(this.#prepared, transport, this.#tracing));
+    this.#sandboxes = await this.#prepared.openSandboxes(
+      DRIVER_NAME,
+      Object.keys(this.#prepared.loaded.recipe.roles),
+      this.#log,
+    );
+    if (this.#work.replay === null)
+      this.#answers = await openAnswers(this.#prepared, {
+        directory,
+        writer: this.#writer,
+        log: this.#log,
+      });
+    return connectInMemory(parts, (transport) =>
+      createLocalHost(this.#prepared, transport, this.#tracing),
+    );
   }
 
   async #openCluster(parts: FabricParts, metrics: () => Promise<string>): Promise<Fabric> {
@@ -323,7 +367,11 @@ class RecipeRun {
       roles: this.#running?.roles ?? [],
       broker: this.#cluster?.peer.broker.counts ?? null,
       refusedRequests: this.#cluster?.peer.refused ?? {},
-      tasks: { inFlight: this.#running?.inFlight ?? 0, expected: this.#work.expected, ...this.#directory.counts },
+      tasks: {
+        inFlight: this.#running?.inFlight ?? 0,
+        expected: this.#work.expected,
+        ...this.#directory.counts,
+      },
       models: this.#prepared.modelSite.models,
       tokens: { prompt: usage.prompt_tokens, completion: usage.completion_tokens },
     };
@@ -335,7 +383,10 @@ class RecipeRun {
     elapsedMs,
     spent,
     error,
-  }: Pick<Summary, "state" | "abandoned" | "spent"> & { elapsedMs: number; error: unknown }): Summary {
+  }: Pick<Summary, "state" | "abandoned" | "spent"> & {
+    elapsedMs: number;
+    error: unknown;
+  }): Summary {
     const { name } = this.#prepared.loaded.recipe;
     const { hops, usage, cost, stopReasons, errors, score } = this.#tally;
     return {
@@ -358,13 +409,20 @@ class RecipeRun {
       errors,
       score: score.count === 0 ? null : { scored: score.count, mean: score.sum / score.count },
       wire_bytes: this.#cluster?.wireBytes ?? null,
-      error: error instanceof MatrixError || error === null ? error : new MatrixError("storage_failed", String(error), { cause: error }),
+      error:
+        error instanceof MatrixError || error === null
+          ? error
+          : new MatrixError("storage_failed", String(error), { cause: error }),
     };
   }
 }
 
 /** Every role, in this process. */
-function createLocalHost({ loaded, agents, rule }: Prepared, transport: HostTransport, tracing: Tracing | null): Host {
+function createLocalHost(
+  { loaded, agents, rule }: Prepared,
+  transport: HostTransport,
+  tracing: Tracing | null,
+): Host {
   const { run, roles } = loaded.recipe;
   return new Host({
     id: DRIVER_NAME,

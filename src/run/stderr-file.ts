@@ -1,7 +1,15 @@
 // What a worker process prints: a file, not a pipe, because a pipe breaks when its reader is killed and the worker must outlive
 // that. The file is bounded; its end says what a worker died of.
 
-import { closeSync, fstatSync, openSync, readSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  fstatSync,
+  openSync,
+  readSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 
 const FILE_BYTES_MAX = 1024 * 1024;
 const TAIL_BYTES_MAX = 8192;
@@ -82,7 +90,9 @@ export class StderrFile {
 /** From the last line that looks like an error; without one, the last lines. */
 export function lastErrorOf(output: string): string {
   const lines = output.split("\n").filter((line) => line.trim() !== "");
-  const last = lines.findLastIndex((line) => /^\s*(?:uncaught\s)?[\w.]*(?:error|exception|panic|fatal)\b/i.test(line));
+  const last = lines.findLastIndex((line) =>
+    /^\s*(?:uncaught\s)?[\w.]*(?:error|exception|panic|fatal)\b/i.test(line),
+  );
   const chosen = last === -1 ? lines.slice(-3) : lines.slice(last, last + ERROR_LINES_MAX);
   return chosen.map((line) => line.slice(0, LINE_CHARS_MAX).trimEnd()).join("\n");
 }

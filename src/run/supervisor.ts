@@ -60,7 +60,12 @@ const BACKOFF_FIRST_MS = 250;
 const BACKOFF_MAX_MS = 30_000;
 
 type Life =
-  | { readonly state: "runs"; readonly process: WorkerProcess; readonly child: Child | null; readonly startedAt: number }
+  | {
+      readonly state: "runs";
+      readonly process: WorkerProcess;
+      readonly child: Child | null;
+      readonly startedAt: number;
+    }
   | { readonly state: "waits"; readonly timer: NodeJS.Timeout }
   | { readonly state: "over" };
 
@@ -96,12 +101,24 @@ export class Supervisor {
     const { names, adopted, logs } = this.#options;
     const living = adopted.filter(isRunning);
     const add = (name: string, process: WorkerProcess | undefined, isSurplus: boolean): void => {
-      const life: Life = process === undefined ? { state: "over" } : { state: "runs", process, child: null, startedAt: performance.now() };
-      const worker: Worker = { name, stderr: new StderrFile(join(logs, `${name}.stderr`)), isSurplus, life, crashes: 0 };
+      const life: Life =
+        process === undefined
+          ? { state: "over" }
+          : { state: "runs", process, child: null, startedAt: performance.now() };
+      const worker: Worker = {
+        name,
+        stderr: new StderrFile(join(logs, `${name}.stderr`)),
+        isSurplus,
+        life,
+        crashes: 0,
+      };
       this.#workers.push(worker);
       if (process === undefined) this.#start(worker);
     };
-    const wanted = names.map((name) => ({ name, process: living.find((process) => process.name === name) }));
+    const wanted = names.map((name) => ({
+      name,
+      process: living.find((process) => process.name === name),
+    }));
     const kept = new Set(wanted.map(({ process }) => process));
     for (const process of living) if (!kept.has(process)) add(process.name, process, true);
     for (const { name, process } of wanted) add(name, process, false);
@@ -135,7 +152,11 @@ export class Supervisor {
   #start(worker: Worker): void {
     const startedAt = performance.now();
     const descriptor = worker.stderr.open();
-    if (descriptor === null) this.#options.log.write("warning", `what ${worker.name} prints is not kept: its file cannot be opened`);
+    if (descriptor === null)
+      this.#options.log.write(
+        "warning",
+        `what ${worker.name} prints is not kept: its file cannot be opened`,
+      );
     let child: ReturnType<typeof spawn>;
     try {
       child = spawn(this.#options.command(worker.name), descriptor);
@@ -166,7 +187,12 @@ export class Supervisor {
       worker.stderr.bound();
       const { life } = worker;
       if (life.state !== "runs" || life.child !== null || isRunning(life.process)) continue;
-      this.#ended(worker, life.startedAt, { code: null, signal: null, how: "unseen", lastError: lastErrorOf(worker.stderr.tail()) });
+      this.#ended(worker, life.startedAt, {
+        code: null,
+        signal: null,
+        how: "unseen",
+        lastError: lastErrorOf(worker.stderr.tail()),
+      });
     }
   }
 
@@ -180,7 +206,10 @@ export class Supervisor {
     if (worker.life.state === "runs") killGroup(worker.life.process.pid);
     worker.crashes = performance.now() - startedAt >= STEADY_MS ? 1 : worker.crashes + 1;
     const restartInMs = this.#isDone(worker, end) ? null : restartDelayMs(worker.crashes);
-    worker.life = restartInMs === null ? { state: "over" } : { state: "waits", timer: setTimeout(() => this.#start(worker), restartInMs) };
+    worker.life =
+      restartInMs === null
+        ? { state: "over" }
+        : { state: "waits", timer: setTimeout(() => this.#start(worker), restartInMs) };
     this.#report(worker, end, restartInMs);
     const { code, signal, lastError } = end;
     this.#options.onDeath(worker.name, { code, signal, lastError, restartInMs });
@@ -192,30 +221,45 @@ export class Supervisor {
     return code === EXIT.complete && this.#options.replacesLeavers !== true;
   }
 
-  #report({ name, crashes }: Worker, { code, how, lastError }: End, restartInMs: number | null): void {
+  #report(
+    { name, crashes }: Worker,
+    { code, how, lastError }: End,
+    restartInMs: number | null,
+  ): void {
     const { log } = this.#options;
     const [why = ""] = lastError.split("\n");
     const words = why === "" ? "" : `; its last words: ${why}`;
     if (restartInMs !== null) {
-      const when = restartInMs === 0 ? "at once" : `in ${restartInMs / 1000} s, after ${crashes} crashes in a row`;
-      if (code === EXIT.complete) log.write("warning", `${name} left (${how}) and is started again ${when}`);
+      const when =
+        restartInMs === 0
+          ? "at once"
+          : `in ${restartInMs / 1000} s, after ${crashes} crashes in a row`;
+      if (code === EXIT.complete)
+        log.write("warning", `${name} left (${how}) and is started again ${when}`);
       else log.write("error", `${name} crashed (${how}) and is started again ${when}${words}`);
-    } else if (code === EXIT.refused) log.write("error", `${name} cannot run (${how}) and is not started again${words}`);
+    } else if (code === EXIT.refused)
+      log.write("error", `${name} cannot run (${how}) and is not started again${words}`);
     else log.write("info", `${name} has ended (${how})`);
-    if (lastError.includes("\n")) log.write("info", `the last words of ${name}`, { stderr: lastError });
+    if (lastError.includes("\n"))
+      log.write("info", `the last words of ${name}`, { stderr: lastError });
   }
 
   #kill(graceMs: number): void {
     for (const worker of this.#workers) {
       if (this.#signal(worker, "SIGKILL"))
-        this.#options.log.write("warning", `${worker.name} did not end within ${graceMs / 1000} s and was killed`);
+        this.#options.log.write(
+          "warning",
+          `${worker.name} did not end within ${graceMs / 1000} s and was killed`,
+        );
     }
   }
 
   #abandon(): void {
     for (const worker of this.#workers) {
       if (worker.life.state !== "runs") continue;
-      this.#options.log.write("error", `${worker.name} cannot be killed and is left alone`, { pid: worker.life.process.pid });
+      this.#options.log.write("error", `${worker.name} cannot be killed and is left alone`, {
+        pid: worker.life.process.pid,
+      });
       worker.life.child?.unref();
     }
     this.#gone.resolve();
@@ -229,7 +273,8 @@ export class Supervisor {
   }
 
   #settle(): void {
-    if (this.#stopping && this.#workers.every(({ life }) => life.state === "over")) this.#gone.resolve();
+    if (this.#stopping && this.#workers.every(({ life }) => life.state === "over"))
+      this.#gone.resolve();
   }
 }
 
@@ -255,7 +300,9 @@ function notStarted(message: string): End {
 
 /** How long to wait before a worker that has crashed so many times in a row is started again. */
 export function restartDelayMs(crashes: number): number {
-  return crashes <= RESTARTS_AT_ONCE ? 0 : Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** (crashes - RESTARTS_AT_ONCE - 1));
+  return crashes <= RESTARTS_AT_ONCE
+    ? 0
+    : Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** (crashes - RESTARTS_AT_ONCE - 1));
 }
 
 /** What a dead worker started itself and left behind. While one of its group lives, its number goes to nobody else. */

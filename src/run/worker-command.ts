@@ -1,8 +1,8 @@
 // How a process starts another one of this program as a host that it watches over.
 
-import type { WorkerCommand } from "./supervisor.ts";
 import { ownCommand } from "../platform.ts";
 import { randomId } from "../random-id.ts";
+import type { WorkerCommand } from "./supervisor.ts";
 
 /** Who watches over a worker: a driver, which may be followed by another, or a `matrix agent`, with which it ends. */
 export type Watcher = "driver" | number;

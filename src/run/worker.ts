@@ -9,15 +9,21 @@ import { captureConsole } from "../host/console.ts";
 import { type DriverAddress, DriverCalls } from "../host/driver-calls.ts";
 import { Host } from "../host/host.ts";
 import { Membership } from "../host/membership.ts";
-import { watchParent } from "./parent.ts";
 import { Patience } from "../host/patience.ts";
 import { catchStrayErrors } from "../host/stray-error.ts";
+import {
+  type Address,
+  hostnameOf,
+  isLoopback,
+  isWildcard,
+  LOOPBACK,
+  urlOf,
+} from "../http/address.ts";
+import { PeerError } from "../http/session.ts";
 import { TurnPermits, type Wanted } from "../model/permits.ts";
-import { type Address, hostnameOf, isLoopback, isWildcard, LOOPBACK, urlOf } from "../http/address.ts";
 import type { Control } from "../peer/control.ts";
 import { Peer } from "../peer/peer.ts";
 import type { Load } from "../peer/routing.ts";
-import { PeerError } from "../http/session.ts";
 import { unpackBundle } from "../recipe/bundle.ts";
 import { systemClock } from "../task/clock.ts";
 import { createMetrics } from "../telemetry/metrics.ts";
@@ -26,6 +32,7 @@ import { createTracing } from "../telemetry/tracing.ts";
 import { version } from "../version.ts";
 import { openAnswers } from "./answers.ts";
 import { ratesOf } from "./limits.ts";
+import { watchParent } from "./parent.ts";
 import { type Prepared, prepare } from "./prepare.ts";
 
 export interface WorkerOptions {
@@ -65,7 +72,8 @@ export async function runWorker(options: WorkerOptions): Promise<number> {
   const releaseErrors = catchStrayErrors(log);
   const releaseConsole = captureConsole(log);
   const leaving: Leaving = Promise.withResolvers();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => leaving.resolve("signal"));
+  for (const signal of ["SIGINT", "SIGTERM"] as const)
+    process.on(signal, () => leaving.resolve("signal"));
   if (options.parent !== null) watchParent(options.parent, () => process.exit(EXIT.resumable));
 
   const driver = new DriverCalls(options.id, options.find);
@@ -75,7 +83,8 @@ export async function runWorker(options: WorkerOptions): Promise<number> {
     if (joined === null) return EXIT.complete;
     const prepared = await unpackAndPrepare(joined, folder);
     const why = await serve(prepared, joined, driver, options, log, leaving);
-    if (why === "gone") show(`the driver was not heard of for ${options.patienceMs / 1000} s: leaving`);
+    if (why === "gone")
+      show(`the driver was not heard of for ${options.patienceMs / 1000} s: leaving`);
     return EXIT.complete;
   } finally {
     releaseErrors();
@@ -99,7 +108,10 @@ async function joinRun(
   let pauseMs: number = JOIN_PAUSE_MS.first;
   let saidAt = performance.now() - WAITING_SAID_MS + 1000;
   // A process that a driver started must not wait for it for ever: it may be dead.
-  const patience = new Patience(parent === null ? patienceMs : Number.POSITIVE_INFINITY, performance.now());
+  const patience = new Patience(
+    parent === null ? patienceMs : Number.POSITIVE_INFINITY,
+    performance.now(),
+  );
   let isLeaving = false;
   void leaving.promise.then(() => {
     isLeaving = true;
@@ -107,8 +119,15 @@ async function joinRun(
   while (!isLeaving) {
     let why = "there is no driver yet";
     try {
-      const welcome = await driver.call("join", "join", { program: version, name, replaces }, "welcome", JOIN_TIMEOUT_MS);
-      if (welcome !== null && "refused" in welcome) throw new MatrixError("usage", `the driver refused this host: ${welcome.refused}`);
+      const welcome = await driver.call(
+        "join",
+        "join",
+        { program: version, name, replaces },
+        "welcome",
+        JOIN_TIMEOUT_MS,
+      );
+      if (welcome !== null && "refused" in welcome)
+        throw new MatrixError("usage", `the driver refused this host: ${welcome.refused}`);
       if (welcome !== null) return welcome;
     } catch (thrown) {
       if (thrown instanceof MatrixError) throw thrown;
@@ -132,7 +151,9 @@ function refuseIfNotAMember({ status }: PeerError): void {
       hint: "take MATRIX_TOKEN from the run directory's driver.json",
     });
   if (status === 426)
-    throw new MatrixError("usage", "the driver speaks another version of the protocol", { hint: "run the same matrix on every node" });
+    throw new MatrixError("usage", "the driver speaks another version of the protocol", {
+      hint: "run the same matrix on every node",
+    });
 }
 
 async function unpackAndPrepare({ bundle }: Welcome, folder: string): Promise<Prepared> {
@@ -151,7 +172,8 @@ async function serve(
 ): Promise<"signal" | "over" | "gone"> {
   const { loaded, modelSite, agents, rule, openSandboxes } = prepared;
   const { id, name, insecure, patienceMs } = options;
-  if (options.lastError !== "") log.write("error", "the process before this one crashed", { stderr: options.lastError });
+  if (options.lastError !== "")
+    log.write("error", "the process before this one crashed", { stderr: options.lastError });
   const { recipe } = loaded;
   const roles = options.roles ?? Object.keys(recipe.roles);
   for (const role of roles) {
@@ -161,25 +183,41 @@ async function serve(
     });
   }
   const found = await options.find();
-  if (found === null) throw new MatrixError("usage", "the driver has gone before this host was ready");
-  const permits = new TurnPermits(ratesOf(recipe).keys(), { ask: (model, wanted) => askTurns(driver, model, wanted) });
+  if (found === null)
+    throw new MatrixError("usage", "the driver has gone before this host was ready");
+  const permits = new TurnPermits(ratesOf(recipe).keys(), {
+    ask: (model, wanted) => askTurns(driver, model, wanted),
+  });
   modelSite.permits = permits;
   modelSite.say = (level, what) => log.write(level, what);
   const tracing = await createTracing(process.env, recipe.name, version);
   const parts: { host: Host | null; peer: Peer | null } = { host: null, peer: null };
   const load = (): Load =>
-    Object.fromEntries([...(parts.host?.roles ?? [])].map(({ name, busy, queued, slots }) => [name, { busy, queued, slots }]));
-  const metrics = await createMetrics(process.env, { run: recipe.name, host: name, version }, () => ({
-    roles: parts.host?.roles ?? [],
-    broker: parts.peer?.broker.counts ?? null,
-    refusedRequests: parts.peer?.refused ?? {},
-    tasks: null,
-    models: modelSite.models,
-    tokens: parts.host?.tokens ?? { prompt: 0, completion: 0 },
-  }));
+    Object.fromEntries(
+      [...(parts.host?.roles ?? [])].map(({ name, busy, queued, slots }) => [
+        name,
+        { busy, queued, slots },
+      ]),
+    );
+  const metrics = await createMetrics(
+    process.env,
+    { run: recipe.name, host: name, version },
+    () => ({
+      roles: parts.host?.roles ?? [],
+      broker: parts.peer?.broker.counts ?? null,
+      refusedRequests: parts.peer?.refused ?? {},
+      tasks: null,
+      models: modelSite.models,
+      tokens: parts.host?.tokens ?? { prompt: 0, completion: 0 },
+    }),
+  );
   const slots = roles.reduce((sum, role) => sum + (recipe.roles[role]?.concurrency ?? 0), 0);
   const sandboxes = await openSandboxes(name, roles, log);
-  const answers = await openAnswers(prepared, { directory: options.runDirectory(), writer: id, log });
+  const answers = await openAnswers(prepared, {
+    directory: options.runDirectory(),
+    writer: id,
+    log,
+  });
   const peer = await Peer.listen({
     self: id,
     token: found.token,
@@ -198,7 +236,8 @@ async function serve(
     load,
     onLoss: () => answers.noteLoss(),
     metrics: () => metrics.render(),
-    onBug: (error) => log.write("error", `bug: ${messageOf(error)}`, { stack: (error as Error).stack ?? "" }),
+    onBug: (error) =>
+      log.write("error", `bug: ${messageOf(error)}`, { stack: (error as Error).stack ?? "" }),
     clock: systemClock,
   });
   parts.peer = peer;
@@ -207,7 +246,12 @@ async function serve(
     roles: roles.map((role) => {
       const agent = agents.get(role)?.agent;
       if (agent === undefined) throw new Error(`bug: ${role} has no agent`);
-      return { name: role, agent, concurrency: recipe.roles[role]?.concurrency ?? 1, timeoutMs: recipe.roles[role]?.timeout ?? 0 };
+      return {
+        name: role,
+        agent,
+        concurrency: recipe.roles[role]?.concurrency ?? 1,
+        timeoutMs: recipe.roles[role]?.timeout ?? 0,
+      };
     }),
     rule,
     taskTimeoutMs: recipe.run.timeout,
@@ -219,7 +263,12 @@ async function serve(
   const over = { isOver: false };
   const membership = new Membership({
     run,
-    member: { id, name, roles, address: addressOf(peer, options.listen ?? listenBeside(found.url), driver) },
+    member: {
+      id,
+      name,
+      roles,
+      address: addressOf(peer, options.listen ?? listenBeside(found.url), driver),
+    },
     peer,
     driver,
     load,
@@ -237,7 +286,14 @@ async function serve(
   log.write("info", "joined", { run, roles: roles.join(","), pid: process.pid });
 
   const why = await leaving.promise;
-  if (why === "signal") await drain(host, peer, membership, { graceMs: recipe.run.grace, isOver: () => over.isOver }, log);
+  if (why === "signal")
+    await drain(
+      host,
+      peer,
+      membership,
+      { graceMs: recipe.run.grace, isOver: () => over.isOver },
+      log,
+    );
   clearInterval(logs);
   await sendLogs(driver, name, log);
   await membership.stop();
@@ -254,7 +310,11 @@ function listenBeside(driverUrl: string): Address {
 }
 
 function addressOf(peer: Peer, { hostname }: Address, driver: DriverCalls): string {
-  return urlOf(isWildcard(hostname) ? (driver.localAddress ?? hostname) : hostname, peer.port, peer.tls);
+  return urlOf(
+    isWildcard(hostname) ? (driver.localAddress ?? hostname) : hostname,
+    peer.port,
+    peer.tls,
+  );
 }
 
 /** Hands over what waits, finishes what runs, and answers for what others keep, for as long as it may take. */
@@ -274,12 +334,26 @@ async function drain(
     await new Promise((resolve) => setTimeout(resolve, DRAIN_LOOK_MS));
   }
   const { held, sent } = peer.broker.counts;
-  if (held + sent > 0) log.write("warning", "left with work that was not done within run.grace: others take it over", { held, sent });
+  if (held + sent > 0)
+    log.write("warning", "left with work that was not done within run.grace: others take it over", {
+      held,
+      sent,
+    });
 }
 
 /** Turns are the driver's to give: they hold for all hosts. */
-async function askTurns(driver: DriverCalls, model: string, { tokens, settled }: Wanted): Promise<readonly number[]> {
-  const turns = await driver.call("permits", "permits", { model, tokens: [...tokens], settled }, "turns", TURNS_TIMEOUT_MS);
+async function askTurns(
+  driver: DriverCalls,
+  model: string,
+  { tokens, settled }: Wanted,
+): Promise<readonly number[]> {
+  const turns = await driver.call(
+    "permits",
+    "permits",
+    { model, tokens: [...tokens], settled },
+    "turns",
+    TURNS_TIMEOUT_MS,
+  );
   if (turns === null) throw new Error("there is no driver");
   return turns.waits;
 }
@@ -289,6 +363,8 @@ async function sendLogs(driver: DriverCalls, name: string, log: StreamedLog): Pr
   const lines = log.take(LOG_LINES_MAX);
   if (lines.length === 0) return;
   const copies = lines.map((line) => ({ ...line, fields: { ...line.fields } }));
-  const sent = await driver.call("logs", "logs", { name, lines: copies }, "done", JOIN_TIMEOUT_MS).catch(() => undefined);
+  const sent = await driver
+    .call("logs", "logs", { name, lines: copies }, "done", JOIN_TIMEOUT_MS)
+    .catch(() => undefined);
   if (sent === undefined) log.giveBack(lines);
 }

@@ -9,7 +9,17 @@ import { MatrixError, messageOf } from "../error.ts";
 import type { Command, LimitName, Running, Sandbox, SandboxSpec } from "./contract.ts";
 import { BRIDGE, scriptOf } from "./holder.ts";
 import { MARK } from "./lease.ts";
-import { type Child, endOf, environment, killFileServers, killGroup, killMarked, outputEnd, runChild, spawnChild } from "./spawn.ts";
+import {
+  type Child,
+  endOf,
+  environment,
+  killFileServers,
+  killGroup,
+  killMarked,
+  outputEnd,
+  runChild,
+  spawnChild,
+} from "./spawn.ts";
 
 /** Where the folder of named pipes stands inside. */
 export const PIPES = "/matrix-pipes";
@@ -42,7 +52,10 @@ export class ApptainerSandbox implements Sandbox {
   readonly #folder: string;
   readonly #marks: Readonly<Record<string, string>>;
   /** Commands that run, by number: what to do with their exit code, and their relay. */
-  readonly #commands = new Map<number, { readonly settle: (code: number) => void; readonly relay: Child }>();
+  readonly #commands = new Map<
+    number,
+    { readonly settle: (code: number) => void; readonly relay: Child }
+  >();
   #next = 0;
   #pipes: Promise<unknown> = Promise.resolve();
   #pipesMade = 0;
@@ -65,7 +78,9 @@ export class ApptainerSandbox implements Sandbox {
     });
     void endOf(child).then(async ({ code, failure }) => {
       await outputEnd(child);
-      this.#leave(failure ?? (this.#stopping ? "it was stopped" : `its container ended with exit ${code}`));
+      this.#leave(
+        failure ?? (this.#stopping ? "it was stopped" : `its container ended with exit ${code}`),
+      );
     });
   }
 
@@ -97,10 +112,16 @@ export class ApptainerSandbox implements Sandbox {
     try {
       await Promise.all([
         this.#makePipes(number),
-        writeFile(`${stem}.sh`, scriptOf(args, cwd ?? this.#spec.workdir, variables), { mode: 0o600 }),
+        writeFile(`${stem}.sh`, scriptOf(args, cwd ?? this.#spec.workdir, variables), {
+          mode: 0o600,
+        }),
       ]);
     } catch (cause) {
-      throw new MatrixError("sandbox_lost", `sandbox ${this.id} cannot run a command: ${messageOf(cause)}`, { cause });
+      throw new MatrixError(
+        "sandbox_lost",
+        `sandbox ${this.id} cannot run a command: ${messageOf(cause)}`,
+        { cause },
+      );
     }
     if (this.#gone !== null) throw this.#lost();
     const relay = spawnChild("/bin/sh", ["-c", RELAY, "matrix-relay", stem], {
@@ -125,10 +146,18 @@ export class ApptainerSandbox implements Sandbox {
       .finally(async () => {
         killGroup(relay.pid);
         this.#commands.delete(number);
-        await Promise.all(["sh", "in", "out", "err"].map((end) => rm(`${stem}.${end}`, { force: true })));
+        await Promise.all(
+          ["sh", "in", "out", "err"].map((end) => rm(`${stem}.${end}`, { force: true })),
+        );
       });
     exited.catch(() => undefined);
-    return { stdin: relay.stdin, stdout: relay.stdout, stderr: relay.stderr, exited, kill: () => this.#kill(mark, exited) };
+    return {
+      stdin: relay.stdin,
+      stdout: relay.stdout,
+      stderr: relay.stderr,
+      exited,
+      kill: () => this.#kill(mark, exited),
+    };
   }
 
   /** The holder ends and the kernel ends what is left; a holder that cannot is killed. */
@@ -188,13 +217,20 @@ export class ApptainerSandbox implements Sandbox {
   }
 
   #lost(): MatrixError {
-    return new MatrixError("sandbox_lost", `sandbox ${this.id} is gone: ${this.#gone}${this.#words()}`);
+    return new MatrixError(
+      "sandbox_lost",
+      `sandbox ${this.id} is gone: ${this.#gone}${this.#words()}`,
+    );
   }
 
   #unavailable(reason: string): MatrixError {
-    return new MatrixError("sandbox_unavailable", `Apptainer cannot start sandbox ${this.#spec.name}: ${reason}${this.#words()}`, {
-      hint: "`matrix sandbox check` says what this machine can do",
-    });
+    return new MatrixError(
+      "sandbox_unavailable",
+      `Apptainer cannot start sandbox ${this.#spec.name}: ${reason}${this.#words()}`,
+      {
+        hint: "`matrix sandbox check` says what this machine can do",
+      },
+    );
   }
 
   #words(): string {

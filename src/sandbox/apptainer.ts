@@ -34,25 +34,40 @@ export class ApptainerSandboxes implements Sandboxes {
     try {
       return await this.#start(spec, signal);
     } catch (thrown) {
-      if (this.#unenforced.length > 0 || !(thrown instanceof MatrixError) || !/cgroup/i.test(thrown.message)) throw thrown;
+      if (
+        this.#unenforced.length > 0 ||
+        !(thrown instanceof MatrixError) ||
+        !/cgroup/i.test(thrown.message)
+      )
+        throw thrown;
       this.#unenforced = GROUP_LIMITS;
-      this.#log.write("warning", `Apptainer cannot limit ${GROUP_LIMITS.join(", ")} of sandboxes here`, {
-        why: "`matrix sandbox check` says it",
-      });
+      this.#log.write(
+        "warning",
+        `Apptainer cannot limit ${GROUP_LIMITS.join(", ")} of sandboxes here`,
+        {
+          why: "`matrix sandbox check` says it",
+        },
+      );
       return this.#start(spec, signal);
     }
   }
 
   async #start(spec: SandboxSpec, signal: AbortSignal | undefined): Promise<Sandbox> {
     if (!existsSync(spec.image))
-      throw new MatrixError("sandbox_invalid", `there is no SIF ${spec.image} (sandboxes.${spec.name}.image)`, {
-        hint: "`matrix sandbox build` makes one",
-      });
+      throw new MatrixError(
+        "sandbox_invalid",
+        `there is no SIF ${spec.image} (sandboxes.${spec.name}.image)`,
+        {
+          hint: "`matrix sandbox build` makes one",
+        },
+      );
     const id = `matrix-${randomUUID()}`;
     const folder = await this.#lease.folderOf(id);
     const unenforced = this.#unenforced;
     const marks = this.#lease.marksOf(id, "apptainer", spec.image);
-    const child = spawnChild(this.#program, this.#arguments(spec, folder, marks), { env: { ...environment(), ...marks } });
+    const child = spawnChild(this.#program, this.#arguments(spec, folder, marks), {
+      env: { ...environment(), ...marks },
+    });
     const sandbox = new ApptainerSandbox(id, spec, { child, folder, marks, unenforced });
     try {
       if (child.pid !== undefined) await this.#lease.noteSession(id, child.pid);
@@ -86,22 +101,42 @@ export class ApptainerSandboxes implements Sandboxes {
       "--no-init",
       ...(spec.network === "none" ? ["--net", "--network", "none"] : []),
       // The files of an image are root's: a plain user is root in there, and nowhere else.
-      ...(spec.readOnly ? [] : ["--writable-tmpfs", ...(process.getuid?.() === 0 ? [] : ["--fakeroot"])]),
+      ...(spec.readOnly
+        ? []
+        : ["--writable-tmpfs", ...(process.getuid?.() === 0 ? [] : ["--fakeroot"])]),
       ...(spec.workdir === SCRATCH ? ["--scratch", SCRATCH] : []),
       ...["--pwd", spec.workdir],
-      ...mounts.flatMap(({ source, target, writable }) => ["--mount", mountOf(source, target, writable)]),
-      ...Object.entries(limits).flatMap(([limit, args]) => (this.#unenforced.includes(limit as LimitName) ? [] : args)),
+      ...mounts.flatMap(({ source, target, writable }) => [
+        "--mount",
+        mountOf(source, target, writable),
+      ]),
+      ...Object.entries(limits).flatMap(([limit, args]) =>
+        this.#unenforced.includes(limit as LimitName) ? [] : args,
+      ),
       spec.image,
       // Variables are set by a script: Apptainer's own option splits them at commas.
-      ...["/bin/sh", "-c", scriptOf(["/bin/sh", "-c", HOLDER, "matrix-holder", `${BRIDGE}/lease`, PIPES], "/", { ...spec.env, ...marks })],
+      ...[
+        "/bin/sh",
+        "-c",
+        scriptOf(["/bin/sh", "-c", HOLDER, "matrix-holder", `${BRIDGE}/lease`, PIPES], "/", {
+          ...spec.env,
+          ...marks,
+        }),
+      ],
     ];
   }
 }
 
 /** A mount as Apptainer reads it: a line of comma-separated values, quoted where a path holds a comma or a quote. */
 function mountOf(source: string, target: string, writable: boolean): string {
-  const field = (name: string, value: string) => (/[",]/.test(value) ? `"${name}=${value.replaceAll('"', '""')}"` : `${name}=${value}`);
-  return ["type=bind", field("source", source), field("destination", target), ...(writable ? [] : ["ro"])].join(",");
+  const field = (name: string, value: string) =>
+    /[",]/.test(value) ? `"${name}=${value.replaceAll('"', '""')}"` : `${name}=${value}`;
+  return [
+    "type=bind",
+    field("source", source),
+    field("destination", target),
+    ...(writable ? [] : ["ro"]),
+  ].join(",");
 }
 
 /** Where the program is, or null. */
@@ -123,9 +158,20 @@ function groupsAreOurs(): boolean {
 export async function reportApptainer(): Promise<EngineReport> {
   const program = await findApptainer();
   if (program === null)
-    return { usable: false, says: "no apptainer or singularity in PATH", unenforced: [], hints: ["install Apptainer 1.1 or newer"] };
+    return {
+      usable: false,
+      says: "no apptainer or singularity in PATH",
+      unenforced: [],
+      hints: ["install Apptainer 1.1 or newer"],
+    };
   const { stdout } = await runChild(program, ["--version"]);
   if (groupsAreOurs()) return { usable: true, says: stdout.trim(), unenforced: [], hints: [] };
-  const hint = "limits of memory, CPU and processes need control groups v2 that systemd delegates to this user, or root";
-  return { usable: true, says: stdout.trim(), unenforced: GROUP_LIMITS, hints: [`${hint}; those of the batch system still hold`] };
+  const hint =
+    "limits of memory, CPU and processes need control groups v2 that systemd delegates to this user, or root";
+  return {
+    usable: true,
+    says: stdout.trim(),
+    unenforced: GROUP_LIMITS,
+    hints: [`${hint}; those of the batch system still hold`],
+  };
 }

@@ -23,7 +23,9 @@ export interface RequestOptions {
 }
 
 /** What the agent said of a request: a failure of the agent's own is an outcome of the request. */
-export type Reply = { readonly ok: true; readonly result: Json } | { readonly ok: false; readonly kind: string; readonly message: string };
+export type Reply =
+  | { readonly ok: true; readonly result: Json }
+  | { readonly ok: false; readonly kind: string; readonly message: string };
 
 interface Pending {
   readonly settle: (reply: Reply) => void;
@@ -66,9 +68,21 @@ export class Channel {
     const decoder = new StringDecoder("utf8");
     running.stderr.on("data", (chunk: Buffer) => this.#hear(decoder.write(chunk)));
     running.exited.then(
-      (code) => this.#die(new MatrixError("sandbox_lost", `${options.name} ended with exit ${code}${this.#words()}`)),
+      (code) =>
+        this.#die(
+          new MatrixError(
+            "sandbox_lost",
+            `${options.name} ended with exit ${code}${this.#words()}`,
+          ),
+        ),
       (thrown: unknown) =>
-        this.#die(new MatrixError("sandbox_lost", `${options.name} is gone: ${messageOf(thrown)}${this.#words()}`, { cause: thrown })),
+        this.#die(
+          new MatrixError(
+            "sandbox_lost",
+            `${options.name} is gone: ${messageOf(thrown)}${this.#words()}`,
+            { cause: thrown },
+          ),
+        ),
     );
   }
 
@@ -89,7 +103,10 @@ export class Channel {
     const { name, lineBytesMax } = this.#options;
     if (line.length > lineBytesMax)
       return Promise.reject(
-        new MatrixError("agent_failed", `a request of ${line.length} bytes to ${name} is longer than a line may be, ${lineBytesMax} bytes`),
+        new MatrixError(
+          "agent_failed",
+          `a request of ${line.length} bytes to ${name} is longer than a line may be, ${lineBytesMax} bytes`,
+        ),
       );
     return new Promise<Reply>((resolve, reject) => {
       const settled = (): void => {
@@ -105,7 +122,11 @@ export class Channel {
         this.tell({ cancel: id });
         fail(error);
       };
-      const timer = setTimeout(() => give(new MatrixError("agent_timeout", `${name} did not reply within ${timeoutMs} ms`)), timeoutMs);
+      const timer = setTimeout(
+        () =>
+          give(new MatrixError("agent_timeout", `${name} did not reply within ${timeoutMs} ms`)),
+        timeoutMs,
+      );
       const abort = () => give(signal?.reason as Error);
       signal?.addEventListener("abort", abort, { once: true });
       this.#pending.set(id, {
@@ -137,7 +158,11 @@ export class Channel {
 
   #read(chunk: Buffer): void {
     let from = 0;
-    for (let end = chunk.indexOf(NEWLINE); end !== -1 && this.#dead === null; end = chunk.indexOf(NEWLINE, from)) {
+    for (
+      let end = chunk.indexOf(NEWLINE);
+      end !== -1 && this.#dead === null;
+      end = chunk.indexOf(NEWLINE, from)
+    ) {
       this.#line(chunk.subarray(from, end));
       from = end + 1;
     }
@@ -148,7 +173,11 @@ export class Channel {
     this.#parts.push(part);
     this.#partsBytes += part.length;
     const { lineBytesMax, name } = this.#options;
-    if (this.#partsBytes > lineBytesMax) this.#breakOff(`${name} wrote a line longer than ${lineBytesMax} bytes`, this.#parts[0] ?? part);
+    if (this.#partsBytes > lineBytesMax)
+      this.#breakOff(
+        `${name} wrote a line longer than ${lineBytesMax} bytes`,
+        this.#parts[0] ?? part,
+      );
   }
 
   #line(end: Buffer): void {
@@ -156,12 +185,19 @@ export class Channel {
     this.#parts = [];
     this.#partsBytes = 0;
     if (line.length > this.#options.lineBytesMax) {
-      this.#breakOff(`${this.#options.name} wrote a line longer than ${this.#options.lineBytesMax} bytes`, line);
+      this.#breakOff(
+        `${this.#options.name} wrote a line longer than ${this.#options.lineBytesMax} bytes`,
+        line,
+      );
       return;
     }
     // Blank lines are harmless, unless there is no end to them.
-    if (line.length === 0 || (line.length < BLANK_BYTES_MAX && line.toString("latin1").trim() === "")) {
-      if (++this.#blanks > BLANKS_MAX) this.#breakOff(`${this.#options.name} writes nothing but blank lines`, line);
+    if (
+      line.length === 0 ||
+      (line.length < BLANK_BYTES_MAX && line.toString("latin1").trim() === "")
+    ) {
+      if (++this.#blanks > BLANKS_MAX)
+        this.#breakOff(`${this.#options.name} writes nothing but blank lines`, line);
       return;
     }
     this.#blanks = 0;

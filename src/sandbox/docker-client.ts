@@ -53,18 +53,30 @@ export async function reportDocker(): Promise<EngineReport> {
     const { docker, address: at, remote } = await connectDocker();
     address = at;
     const { Version } = await withTimeout(docker.version());
-    const { MemoryLimit, PidsLimit, CpuCfsQuota } = (await withTimeout(docker.info())) as Readonly<Record<string, unknown>>;
+    const { MemoryLimit, PidsLimit, CpuCfsQuota } = (await withTimeout(docker.info())) as Readonly<
+      Record<string, unknown>
+    >;
     const unenforced: LimitName[] = [];
     if (MemoryLimit === false) unenforced.push("memory");
     if (CpuCfsQuota === false) unenforced.push("cpus");
     if (PidsLimit === false) unenforced.push("pids");
     const says = `Docker ${Version} at ${address}`;
     if (remote)
-      return { usable: false, says: `${says}: it runs on another machine`, unenforced, hints: ["start `matrix agent` on that machine"] };
+      return {
+        usable: false,
+        says: `${says}: it runs on another machine`,
+        unenforced,
+        hints: ["start `matrix agent` on that machine"],
+      };
     return { usable: true, says, unenforced, hints: [] };
   } catch (thrown) {
     const at = address === "" ? "" : ` at ${address}`;
-    return { usable: false, says: `no Docker engine answers${at}: ${messageOf(thrown)}`, unenforced: [], hints: [hintFor(thrown)] };
+    return {
+      usable: false,
+      says: `no Docker engine answers${at}: ${messageOf(thrown)}`,
+      unenforced: [],
+      hints: [hintFor(thrown)],
+    };
   }
 }
 
@@ -88,7 +100,10 @@ export async function pullImage(reference: string, { log, signal }: BuildOptions
   const { docker } = await connectDocker();
   log.write("info", `Docker pulls ${reference}; this can take minutes`);
   try {
-    const stream = (await docker.pull(reference, signal === undefined ? {} : { abortSignal: signal })) as Readable;
+    const stream = (await docker.pull(
+      reference,
+      signal === undefined ? {} : { abortSignal: signal },
+    )) as Readable;
     for await (const line of createInterface({ input: stream })) {
       const { error } = JSON.parse(line) as { error?: string };
       if (error !== undefined) throw new Error(error);
@@ -96,10 +111,14 @@ export async function pullImage(reference: string, { log, signal }: BuildOptions
     signal?.throwIfAborted();
   } catch (cause) {
     if (signal?.aborted === true) throw signal.reason;
-    throw new MatrixError("sandbox_invalid", `Docker has no image ${reference}, and cannot pull it: ${messageOf(cause)}`, {
-      cause,
-      hint: "check its name, or bring it here with `docker load`",
-    });
+    throw new MatrixError(
+      "sandbox_invalid",
+      `Docker has no image ${reference}, and cannot pull it: ${messageOf(cause)}`,
+      {
+        cause,
+        hint: "check its name, or bring it here with `docker load`",
+      },
+    );
   }
 }
 
@@ -117,9 +136,16 @@ export async function buildDockerImage(
 ): Promise<void> {
   const { docker } = await connectDocker();
   const fail = (why: string, cause?: unknown): MatrixError =>
-    new MatrixError("sandbox_unavailable", `Docker cannot build ${folder}: ${why}`, cause === undefined ? {} : { cause });
+    new MatrixError(
+      "sandbox_unavailable",
+      `Docker cannot build ${folder}: ${why}`,
+      cause === undefined ? {} : { cause },
+    );
   const stream = (await docker
-    .buildImage({ context: folder, src: [...files] }, { t: tag, networkmode: "host", rm: true, forcerm: true })
+    .buildImage(
+      { context: folder, src: [...files] },
+      { t: tag, networkmode: "host", rm: true, forcerm: true },
+    )
     .catch((cause: unknown) => {
       throw fail(messageOf(cause), cause);
     })) as Readable;
@@ -153,7 +179,8 @@ export async function connectDocker(): Promise<DockerConnection> {
 /** What to do about an engine that did not answer. */
 export function hintFor(cause: unknown): string {
   const code = (cause as { code?: string }).code ?? "";
-  if (code === "EACCES") return "this user may not talk to Docker: add it to the group `docker`, or use Apptainer";
+  if (code === "EACCES")
+    return "this user may not talk to Docker: add it to the group `docker`, or use Apptainer";
   if (code === "ENOENT" || code === "ECONNREFUSED" || code === "FailedToOpenSocket")
     return "start Docker, set DOCKER_HOST, or use Apptainer";
   return "`matrix sandbox check` says what this machine can do";
@@ -162,7 +189,10 @@ export function hintFor(cause: unknown): string {
 async function withTimeout<T>(answer: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${PING_TIMEOUT_MS} ms`)), PING_TIMEOUT_MS);
+    timer = setTimeout(
+      () => reject(new Error(`no answer within ${PING_TIMEOUT_MS} ms`)),
+      PING_TIMEOUT_MS,
+    );
   });
   try {
     return await Promise.race([answer, late]);

@@ -44,9 +44,15 @@ const LOCAL = ["localhost", "127.0.0.1", "[::1]"];
 /** Fails with `sandbox_unavailable` where what it is told of is not there. */
 export function dockerEndpoint(env: Env): DockerEndpoint {
   const { address, certificates } = placeOf(env);
-  if (address.startsWith("unix://")) return { address, remote: false, options: { socketPath: address.slice("unix://".length) } };
+  if (address.startsWith("unix://"))
+    return { address, remote: false, options: { socketPath: address.slice("unix://".length) } };
   const url = new URL(address.replace(/^tcp:/, "http:"));
-  const protocol = url.protocol === "ssh:" ? "ssh" : certificates !== null || url.protocol === "https:" ? "https" : "http";
+  const protocol =
+    url.protocol === "ssh:"
+      ? "ssh"
+      : certificates !== null || url.protocol === "https:"
+        ? "https"
+        : "http";
   const options = {
     protocol,
     host: url.hostname,
@@ -61,9 +67,15 @@ function placeOf(env: Env): Place {
   const folder = env["DOCKER_CONFIG"] ?? join(homedir(), ".docker");
   const host = env["DOCKER_HOST"] ?? "";
   if (host !== "")
-    return { address: host, certificates: (env["DOCKER_TLS_VERIFY"] ?? "") === "" ? null : (env["DOCKER_CERT_PATH"] ?? folder) };
+    return {
+      address: host,
+      certificates:
+        (env["DOCKER_TLS_VERIFY"] ?? "") === "" ? null : (env["DOCKER_CERT_PATH"] ?? folder),
+    };
   const context = env["DOCKER_CONTEXT"] ?? currentContext(folder);
-  return context === "default" ? { address: localSocket(env), certificates: null } : placeOfContext(folder, context);
+  return context === "default"
+    ? { address: localSocket(env), certificates: null }
+    : placeOfContext(folder, context);
 }
 
 /** As `docker context use` left it. */
@@ -76,21 +88,32 @@ function currentContext(folder: string): string {
 
 function placeOfContext(folder: string, name: string): Place {
   const id = createHash("sha256").update(name).digest("hex");
-  const meta = readJson(join(folder, "contexts/meta", id, "meta.json"), `the Docker context "${name}"`);
-  const { Host: address } = (meta as { Endpoints?: { docker?: { Host?: string } } }).Endpoints?.docker ?? {};
-  if (address === undefined) throw new MatrixError("sandbox_unavailable", `the Docker context "${name}" names no engine`);
+  const meta = readJson(
+    join(folder, "contexts/meta", id, "meta.json"),
+    `the Docker context "${name}"`,
+  );
+  const { Host: address } =
+    (meta as { Endpoints?: { docker?: { Host?: string } } }).Endpoints?.docker ?? {};
+  if (address === undefined)
+    throw new MatrixError("sandbox_unavailable", `the Docker context "${name}" names no engine`);
   const certificates = join(folder, "contexts/tls", id, "docker");
   return { address, certificates: existsSync(certificates) ? certificates : null };
 }
 
 function readCertificates(folder: string): Certificates {
-  const read = (name: string): string => readText(join(folder, `${name}.pem`), "the Docker engine's certificates");
+  const read = (name: string): string =>
+    readText(join(folder, `${name}.pem`), "the Docker engine's certificates");
   return { ca: read("ca"), cert: read("cert"), key: read("key") };
 }
 
 function localSocket(env: Env): string {
-  const mine = [join(env["XDG_RUNTIME_DIR"] ?? "/nonexistent", "docker.sock"), join(homedir(), ".docker/run/docker.sock")];
-  const found = existsSync("/var/run/docker.sock") ? "/var/run/docker.sock" : mine.find((path) => existsSync(path));
+  const mine = [
+    join(env["XDG_RUNTIME_DIR"] ?? "/nonexistent", "docker.sock"),
+    join(homedir(), ".docker/run/docker.sock"),
+  ];
+  const found = existsSync("/var/run/docker.sock")
+    ? "/var/run/docker.sock"
+    : mine.find((path) => existsSync(path));
   return `unix://${found ?? "/var/run/docker.sock"}`;
 }
 
@@ -99,7 +122,11 @@ function readJson(path: string, what: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new MatrixError("sandbox_unavailable", `cannot read ${what}: ${path}: ${messageOf(cause)}`, { cause });
+    throw new MatrixError(
+      "sandbox_unavailable",
+      `cannot read ${what}: ${path}: ${messageOf(cause)}`,
+      { cause },
+    );
   }
 }
 

@@ -18,7 +18,12 @@ const KILL_TIMEOUT_MS = 5000;
 const HUNT_EVERY_MS = 50;
 /** Kills what carries a mark in its environment, seen from inside. */
 const HUNT = {
-  args: ["/bin/sh", "-c", `kill -KILL $(grep -las "$1" /proc/[0-9]*/environ | tr -dc '0-9\\n')`, "sh"],
+  args: [
+    "/bin/sh",
+    "-c",
+    `kill -KILL $(grep -las "$1" /proc/[0-9]*/environ | tr -dc '0-9\\n')`,
+    "sh",
+  ],
   cwd: "/",
   timeoutMs: 10 * KILL_TIMEOUT_MS,
   outputBytesMax: 0,
@@ -43,7 +48,13 @@ export class DockerSandbox implements Sandbox {
   readonly #life = new AbortController();
   #gone: string | null = null;
 
-  constructor(id: string, spec: SandboxSpec, container: Docker.Container, streams: NodeJS.ReadWriteStream, log: Log) {
+  constructor(
+    id: string,
+    spec: SandboxSpec,
+    container: Docker.Container,
+    streams: NodeJS.ReadWriteStream,
+    log: Log,
+  ) {
     this.id = id;
     this.#spec = spec;
     this.#container = container;
@@ -62,14 +73,19 @@ export class DockerSandbox implements Sandbox {
   }
 
   async open(command: Command): Promise<Running> {
-    if (this.#gone !== null) throw new MatrixError("sandbox_lost", `sandbox ${this.id} is gone: ${this.#gone}`);
+    if (this.#gone !== null)
+      throw new MatrixError("sandbox_lost", `sandbox ${this.id} is gone: ${this.#gone}`);
     const mark = randomUUID();
     const env = { ...command.env, [MARK.command]: mark };
     try {
       return await Promise.race([this.#lost, this.#exec(command, env, mark)]);
     } catch (cause) {
       if (cause instanceof MatrixError) throw cause;
-      throw new MatrixError("sandbox_lost", `sandbox ${this.id} cannot run a command: ${messageOf(cause)}`, { cause });
+      throw new MatrixError(
+        "sandbox_lost",
+        `sandbox ${this.id} cannot run a command: ${messageOf(cause)}`,
+        { cause },
+      );
     }
   }
 
@@ -83,7 +99,11 @@ export class DockerSandbox implements Sandbox {
     return this.stop();
   }
 
-  async #exec({ args, cwd }: Command, env: Readonly<Record<string, string>>, mark: string): Promise<Running> {
+  async #exec(
+    { args, cwd }: Command,
+    env: Readonly<Record<string, string>>,
+    mark: string,
+  ): Promise<Running> {
     const abortSignal = this.#life.signal;
     const started = await this.#container.exec({
       abortSignal,
@@ -105,7 +125,9 @@ export class DockerSandbox implements Sandbox {
       return code;
     });
     const exited = Promise.race([this.#lost, ended]).finally(async () => {
-      const read = [stdout, stderr].map((output) => finished(output, { writable: false }).catch(() => undefined));
+      const read = [stdout, stderr].map((output) =>
+        finished(output, { writable: false }).catch(() => undefined),
+      );
       stdout.end();
       stderr.end();
       stream.destroy();
@@ -145,7 +167,11 @@ export class DockerSandbox implements Sandbox {
       const { Running, ExitCode, Pid } = await started.inspect({ abortSignal: this.#life.signal });
       if (!Running && ExitCode !== null) {
         // Never a process: the engine could not start one in this container, and says why in the place of output.
-        if (Pid === 0) throw new MatrixError("sandbox_lost", `sandbox ${this.id} starts no more commands: ${said(stdout)}`);
+        if (Pid === 0)
+          throw new MatrixError(
+            "sandbox_lost",
+            `sandbox ${this.id} starts no more commands: ${said(stdout)}`,
+          );
         return ExitCode;
       }
       await pause(EXIT_POLL_MS);
@@ -163,14 +189,18 @@ export class DockerSandbox implements Sandbox {
     const hunt = async (): Promise<void> => {
       while (!done) {
         // It may not have begun yet, and what hunts it may find no process left to be.
-        await exec(this, { ...HUNT, args: [...HUNT.args, `${MARK.command}=${mark}`] }).catch(() => undefined);
+        await exec(this, { ...HUNT, args: [...HUNT.args, `${MARK.command}=${mark}`] }).catch(
+          () => undefined,
+        );
         await Promise.race([settled, pause(HUNT_EVERY_MS)]);
       }
     };
     void hunt();
     if (await within(KILL_TIMEOUT_MS, settled)) return;
     done = true;
-    this.#log.write("warning", "a command could not be killed and takes its sandbox along", { sandbox: this.id });
+    this.#log.write("warning", "a command could not be killed and takes its sandbox along", {
+      sandbox: this.id,
+    });
     await this.stop();
   }
 

@@ -4,7 +4,11 @@
 import type { PassThrough } from "node:stream";
 
 /** Resolves when the stream has ended, however it did. */
-export function demultiplex(stream: NodeJS.ReadableStream, stdout: PassThrough, stderr: PassThrough): Promise<void> {
+export function demultiplex(
+  stream: NodeJS.ReadableStream,
+  stdout: PassThrough,
+  stderr: PassThrough,
+): Promise<void> {
   return new Promise((resolve) => {
     const head = Buffer.alloc(8);
     let headBytes = 0;

@@ -13,7 +13,8 @@ import { BRIDGE, HOLDER } from "./holder.ts";
 import type { Lease } from "./lease.ts";
 
 /** Of a read-only root's writable places: they live in memory, count as such, and get no more than half of it. */
-const tmpfs = (memoryBytes: number) => `rw,exec,nosuid,nodev,mode=1777,size=${Math.floor(memoryBytes / 2)}`;
+const tmpfs = (memoryBytes: number) =>
+  `rw,exec,nosuid,nodev,mode=1777,size=${Math.floor(memoryBytes / 2)}`;
 /** What root in a container may still do with its own files and users; nothing of it reaches out of it. */
 const CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "SETGID", "SETUID"];
 export class DockerSandboxes implements Sandboxes {
@@ -38,15 +39,25 @@ export class DockerSandboxes implements Sandboxes {
 
   async start(spec: SandboxSpec, signal?: AbortSignal): Promise<Sandbox> {
     if (this.#remote)
-      throw new MatrixError("sandbox_invalid", "the Docker engine runs on another machine, where our files cannot be mounted", {
-        hint: "start `matrix agent` on that machine, or use a local engine",
-      });
+      throw new MatrixError(
+        "sandbox_invalid",
+        "the Docker engine runs on another machine, where our files cannot be mounted",
+        {
+          hint: "start `matrix agent` on that machine, or use a local engine",
+        },
+      );
     const id = `matrix-${randomUUID()}`;
     let container: Docker.Container | null = null;
     try {
       signal?.throwIfAborted();
       container = await this.#docker.createContainer({ name: id, ...this.#settings(id, spec) });
-      const streams = await container.attach({ stream: true, hijack: true, stdin: true, stdout: true, stderr: true });
+      const streams = await container.attach({
+        stream: true,
+        hijack: true,
+        stdin: true,
+        stdout: true,
+        stderr: true,
+      });
       await container.start();
       signal?.throwIfAborted();
       return new DockerSandbox(id, spec, container, streams, this.#log);
@@ -87,8 +98,15 @@ export class DockerSandboxes implements Sandboxes {
         PidsLimit: spec.pids,
         NetworkMode: spec.network,
         ReadonlyRootfs: spec.readOnly,
-        Tmpfs: Object.fromEntries(writablePlaces(spec).map((place) => [place, tmpfs(spec.memoryBytes)])),
-        Mounts: mounts.map(({ source, target, writable }) => ({ Type: "bind", Source: source, Target: target, ReadOnly: !writable })),
+        Tmpfs: Object.fromEntries(
+          writablePlaces(spec).map((place) => [place, tmpfs(spec.memoryBytes)]),
+        ),
+        Mounts: mounts.map(({ source, target, writable }) => ({
+          Type: "bind",
+          Source: source,
+          Target: target,
+          ReadOnly: !writable,
+        })),
         CapDrop: ["ALL"],
         CapAdd: CAPABILITIES,
         SecurityOpt: ["no-new-privileges"],
@@ -102,14 +120,22 @@ export class DockerSandboxes implements Sandboxes {
 function unavailable(spec: SandboxSpec, cause: unknown): MatrixError {
   const { statusCode } = cause as { statusCode?: number };
   if (statusCode === 404 || /invalid reference/.test(messageOf(cause)))
-    return new MatrixError("sandbox_invalid", `Docker has no image ${spec.image} (sandboxes.${spec.name}.image)`, {
+    return new MatrixError(
+      "sandbox_invalid",
+      `Docker has no image ${spec.image} (sandboxes.${spec.name}.image)`,
+      {
+        cause,
+        hint: `\`docker pull ${spec.image}\`, or \`matrix sandbox build\` where it has a Dockerfile`,
+      },
+    );
+  return new MatrixError(
+    "sandbox_unavailable",
+    `Docker cannot start sandbox ${spec.name}: ${messageOf(cause)}`,
+    {
       cause,
-      hint: `\`docker pull ${spec.image}\`, or \`matrix sandbox build\` where it has a Dockerfile`,
-    });
-  return new MatrixError("sandbox_unavailable", `Docker cannot start sandbox ${spec.name}: ${messageOf(cause)}`, {
-    cause,
-    hint: hintFor(cause),
-  });
+      hint: hintFor(cause),
+    },
+  );
 }
 
 /** What is writable although the root is not; /work is the sandbox's own in any case. */

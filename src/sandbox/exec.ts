@@ -46,13 +46,19 @@ export async function exec(sandbox: Sandbox, options: ExecOptions): Promise<Exec
     if (killing === null) ending = why;
     killing ??= running.kill();
   };
-  const timer = setTimeout(() => kill("timeout"), Math.max(0, timeoutMs - (performance.now() - startedAt)));
+  const timer = setTimeout(
+    () => kill("timeout"),
+    Math.max(0, timeoutMs - (performance.now() - startedAt)),
+  );
   const abort = () => kill("timeout");
   signal?.addEventListener("abort", abort, { once: true });
   if (signal?.aborted === true) abort();
   try {
     const flood = () => kill("flood");
-    const [stdout, stderr] = [new Capture(running.stdout, outputBytesMax, flood), new Capture(running.stderr, outputBytesMax, flood)];
+    const [stdout, stderr] = [
+      new Capture(running.stdout, outputBytesMax, flood),
+      new Capture(running.stderr, outputBytesMax, flood),
+    ];
     running.stdin.end(stdin ?? new Uint8Array());
     const exitCode = await exitCodeOf(running, () => killing !== null);
     await killing;
@@ -74,12 +80,20 @@ export async function exec(sandbox: Sandbox, options: ExecOptions): Promise<Exec
 /** No kernel starts these, and every engine says so in a way of its own. */
 function refuseImpossible({ args, cwd = "", env = {} }: Command): void {
   const words = [...args, cwd, ...Object.entries(env).map((entry) => entry.join("="))];
-  if (words.some((word) => word.includes("\0"))) throw new MatrixError("agent_failed", "a command cannot have a NUL in it");
+  if (words.some((word) => word.includes("\0")))
+    throw new MatrixError("agent_failed", "a command cannot have a NUL in it");
   const bytes = words.map((word) => Buffer.byteLength(word));
-  if (Math.max(...bytes) > WORD_BYTES_MAX || bytes.reduce((sum, one) => sum + one, 0) > WORDS_BYTES_MAX)
-    throw new MatrixError("agent_failed", `a command is too long: ${WORD_BYTES_MAX} bytes a word, ${WORDS_BYTES_MAX} in all`, {
-      hint: "give it as a file, or on stdin",
-    });
+  if (
+    Math.max(...bytes) > WORD_BYTES_MAX ||
+    bytes.reduce((sum, one) => sum + one, 0) > WORDS_BYTES_MAX
+  )
+    throw new MatrixError(
+      "agent_failed",
+      `a command is too long: ${WORD_BYTES_MAX} bytes a word, ${WORDS_BYTES_MAX} in all`,
+      {
+        hint: "give it as a file, or on stdin",
+      },
+    );
 }
 
 /** A sandbox that had to be killed with its command is the command's end, not an error of its own. */
@@ -87,7 +101,8 @@ async function exitCodeOf({ exited }: Running, wasKilled: () => boolean): Promis
   try {
     return await exited;
   } catch (thrown) {
-    if (wasKilled() && thrown instanceof MatrixError && thrown.code === "sandbox_lost") return KILLED;
+    if (wasKilled() && thrown instanceof MatrixError && thrown.code === "sandbox_lost")
+      return KILLED;
     throw thrown;
   }
 }

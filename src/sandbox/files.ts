@@ -22,24 +22,44 @@ const SNAPSHOT_BYTES_MAX = 64 * 2 ** 20;
 const MESSAGE_BYTES_MAX = 4096;
 
 /** Writes a file and the folders above it. Fails with `agent_failed` when it cannot be written. */
-export async function upload(sandbox: Sandbox, path: string, bytes: Uint8Array, options: FileOptions): Promise<void> {
+export async function upload(
+  sandbox: Sandbox,
+  path: string,
+  bytes: Uint8Array,
+  options: FileOptions,
+): Promise<void> {
   const script = 'case "$1" in */*) mkdir -p -- "${1%/*}/" || exit 1;; esac; cat > "$1"';
-  await must(sandbox, `write ${path}`, { ...options, args: sh(script, path), stdin: bytes, outputBytesMax: MESSAGE_BYTES_MAX });
+  await must(sandbox, `write ${path}`, {
+    ...options,
+    args: sh(script, path),
+    stdin: bytes,
+    outputBytesMax: MESSAGE_BYTES_MAX,
+  });
 }
 
 /** Fails with `agent_failed` when the file is not there or larger than `bytesMax`. */
-export async function download(sandbox: Sandbox, path: string, bytesMax: number, options: FileOptions): Promise<Uint8Array> {
+export async function download(
+  sandbox: Sandbox,
+  path: string,
+  bytesMax: number,
+  options: FileOptions,
+): Promise<Uint8Array> {
   const { stdout, droppedBytes } = await must(sandbox, `read ${path}`, {
     ...options,
     args: sh('cat < "$1"', path),
     outputBytesMax: bytesMax,
   });
-  if (droppedBytes > 0) throw new MatrixError("agent_failed", `${path} is larger than ${bytesMax} bytes`);
+  if (droppedBytes > 0)
+    throw new MatrixError("agent_failed", `${path} is larger than ${bytesMax} bytes`);
   return stdout;
 }
 
 /** The files under a folder as they stand. */
-export async function takeSnapshot(sandbox: Sandbox, folder: string, options: FileOptions): Promise<Snapshot> {
+export async function takeSnapshot(
+  sandbox: Sandbox,
+  folder: string,
+  options: FileOptions,
+): Promise<Snapshot> {
   const script = 'cd -- "$1" || exit 1; find . -xdev -type f -exec cksum {} + 2>/dev/null || :';
   const { stdout } = await must(sandbox, `list ${folder}`, {
     ...options,
@@ -59,7 +79,8 @@ export function compareSnapshots(before: Snapshot, after: Snapshot): readonly Ch
   const changes: Change[] = [];
   for (const [path, sum] of after) {
     const earlier = before.get(path);
-    if (earlier !== sum) changes.push({ path, change: earlier === undefined ? "added" : "changed" });
+    if (earlier !== sum)
+      changes.push({ path, change: earlier === undefined ? "added" : "changed" });
   }
   for (const path of before.keys()) if (!after.has(path)) changes.push({ path, change: "removed" });
   return changes.sort((a, b) => (a.path < b.path ? -1 : 1));
@@ -73,6 +94,9 @@ async function must(sandbox: Sandbox, what: string, options: ExecOptions): Promi
   const outcome = await exec(sandbox, options);
   if (outcome.ending === "exit" && outcome.exitCode === 0) return outcome;
   const said = Buffer.from(outcome.stderr).toString("utf8").trim();
-  const why = outcome.ending === "exit" ? said || `exit ${outcome.exitCode}` : `it took longer than ${options.timeoutMs} ms`;
+  const why =
+    outcome.ending === "exit"
+      ? said || `exit ${outcome.exitCode}`
+      : `it took longer than ${options.timeoutMs} ms`;
   throw new MatrixError("agent_failed", `cannot ${what} in sandbox ${sandbox.id}: ${why}`);
 }

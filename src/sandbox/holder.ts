@@ -54,7 +54,11 @@ end
 export const START = 'cd -- "$1" || exit 126; shift; exec "$@"';
 
 /** The same as a script of its own, with variables and every word quoted. */
-export function scriptOf(args: readonly string[], cwd: string, env: Readonly<Record<string, string>>): string {
+export function scriptOf(
+  args: readonly string[],
+  cwd: string,
+  env: Readonly<Record<string, string>>,
+): string {
   const variables = Object.entries(env).map(([name, value]) => `export ${name}=${quote(value)}\n`);
   return `${variables.join("")}cd -- ${quote(cwd)} || exit 126\nexec ${args.map(quote).join(" ")}\n`;
 }

@@ -25,7 +25,11 @@ export interface ImageOptions {
 }
 
 /** The image as the engine takes it, made first where it has to be. Fails with `sandbox_invalid` where it is none, else `sandbox_unavailable`. */
-export async function prepareImage(image: string, engine: EngineName, options: ImageOptions): Promise<string> {
+export async function prepareImage(
+  image: string,
+  engine: EngineName,
+  options: ImageOptions,
+): Promise<string> {
   if (engine === "process") return image;
   if (engine === "docker") return prepareDocker(image, options);
   return prepareSif(image, options);
@@ -37,8 +41,10 @@ async function prepareDocker(image: string, { log, signal }: ImageOptions): Prom
     if ((await dockerImageId(image)) === null) await pullImage(image, options);
     return image;
   }
-  if (!isFolder(image)) throw unusable(image, "Docker takes an image's reference or a folder with a Dockerfile");
-  if (!existsSync(join(image, "Dockerfile"))) throw unusable(image, "there is no Dockerfile in this folder");
+  if (!isFolder(image))
+    throw unusable(image, "Docker takes an image's reference or a folder with a Dockerfile");
+  if (!existsSync(join(image, "Dockerfile")))
+    throw unusable(image, "there is no Dockerfile in this folder");
   const tag = `matrix-${nameOf(image)}:${await hashFolder(image)}`;
   if ((await dockerImageId(tag)) !== null) return tag;
   log.write("info", `building the Docker image of ${image}; this can take minutes`, { tag });
@@ -48,7 +54,9 @@ async function prepareDocker(image: string, { log, signal }: ImageOptions): Prom
 
 async function prepareSif(image: string, options: ImageOptions): Promise<string> {
   if (image.endsWith(".sif")) return image;
-  const { key, ...source } = isImagePath(image) ? await sourceOfFolder(image, options) : await sourceOfReference(image);
+  const { key, ...source } = isImagePath(image)
+    ? await sourceOfFolder(image, options)
+    : await sourceOfReference(image);
   const folder = options.cache ?? sifCache();
   const path = join(folder, `${key}.sif`);
   if (existsSync(path)) return path;
@@ -78,7 +86,10 @@ async function sourceOfReference(reference: string): Promise<SifSource> {
   if (id === null) return { source: `docker://${reference}`, key: plain(reference) };
   // One image under two tags is one SIF.
   const name = plain(reference.replace(/[:@][^/]*$/, ""));
-  return { source: `docker-daemon:${withTag(reference)}`, key: `${name}-${id.replace("sha256:", "").slice(0, 12)}` };
+  return {
+    source: `docker-daemon:${withTag(reference)}`,
+    key: `${name}-${id.replace("sha256:", "").slice(0, 12)}`,
+  };
 }
 
 async function sourceOfFolder(folder: string, options: ImageOptions): Promise<SifSource> {
@@ -91,8 +102,13 @@ async function sourceOfFolder(folder: string, options: ImageOptions): Promise<Si
   );
   if (files.includes("Dockerfile") && (hasEngine || definition === undefined))
     return sourceOfReference(await prepareDocker(folder, options));
-  if (definition === undefined) throw unusable(folder, "there is neither a Dockerfile nor a definition (*.def) in this folder");
-  return { source: join(folder, definition), cwd: folder, key: `${nameOf(folder)}-${await hashFolder(folder)}` };
+  if (definition === undefined)
+    throw unusable(folder, "there is neither a Dockerfile nor a definition (*.def) in this folder");
+  return {
+    source: join(folder, definition),
+    cwd: folder,
+    key: `${nameOf(folder)}-${await hashFolder(folder)}`,
+  };
 }
 
 async function buildSif(
@@ -103,12 +119,19 @@ async function buildSif(
   log.write("info", `building ${path} from ${source}; this can take minutes`);
   const made = `${path}.${randomUUID()}.tmp`;
   try {
-    const { code, stderr } = await runChild(apptainer, ["build", made, source], { ...where, ...(signal === undefined ? {} : { signal }) });
+    const { code, stderr } = await runChild(apptainer, ["build", made, source], {
+      ...where,
+      ...(signal === undefined ? {} : { signal }),
+    });
     signal?.throwIfAborted();
     if (code !== 0)
-      throw new MatrixError("sandbox_unavailable", `Apptainer cannot build ${basename(path)} from ${source}: ${lastLines(stderr)}`, {
-        hint: "build it where it can be built, and name the SIF in the recipe",
-      });
+      throw new MatrixError(
+        "sandbox_unavailable",
+        `Apptainer cannot build ${basename(path)} from ${source}: ${lastLines(stderr)}`,
+        {
+          hint: "build it where it can be built, and name the SIF in the recipe",
+        },
+      );
     // Whole or not at all, for whoever looks.
     await rename(made, path);
   } finally {
@@ -121,12 +144,20 @@ const LOCK_STALE_MS = 60_000;
 const LOCK_LOOK_MS = 500;
 
 /** One builder at a time, also on a shared file system; who waits looks until it is done. A dead builder's lock is taken over. */
-async function underLock(lock: string, isDone: () => boolean, { log, signal }: ImageOptions, build: () => Promise<void>): Promise<void> {
+async function underLock(
+  lock: string,
+  isDone: () => boolean,
+  { log, signal }: ImageOptions,
+  build: () => Promise<void>,
+): Promise<void> {
   let said = false;
   while (!isDone()) {
     signal?.throwIfAborted();
     if (await takeLock(lock)) {
-      const touch = setInterval(() => void utimes(lock, new Date(), new Date()).catch(() => undefined), LOCK_TOUCH_MS);
+      const touch = setInterval(
+        () => void utimes(lock, new Date(), new Date()).catch(() => undefined),
+        LOCK_TOUCH_MS,
+      );
       try {
         if (!isDone()) await build();
         return;
@@ -147,7 +178,10 @@ async function takeLock(lock: string): Promise<boolean> {
     return true;
   } catch (cause) {
     if ((cause as { code?: string }).code !== "EEXIST")
-      throw new MatrixError("sandbox_unavailable", `cannot write ${lock}: ${messageOf(cause)}`, { cause, hint: "set XDG_CACHE_HOME" });
+      throw new MatrixError("sandbox_unavailable", `cannot write ${lock}: ${messageOf(cause)}`, {
+        cause,
+        hint: "set XDG_CACHE_HOME",
+      });
   }
   const touched = await stat(lock).then(
     ({ mtimeMs }) => mtimeMs,
@@ -165,7 +199,8 @@ function sifCache(): string {
 /** Of names and contents. */
 async function hashFolder(folder: string): Promise<string> {
   const hash = createHash("sha256");
-  for (const file of await filesIn(folder)) hash.update(`${file}\0`).update(await readFile(join(folder, file)));
+  for (const file of await filesIn(folder))
+    hash.update(`${file}\0`).update(await readFile(join(folder, file)));
   return hash.digest("hex").slice(0, 12);
 }
 

@@ -44,10 +44,14 @@ export class Lease implements AsyncDisposable {
       for (const path of [bridge, ...Object.keys(files).map((name) => join(bridge, name))])
         await chmod(path, path === bridge ? 0o755 : 0o644);
     } catch (cause) {
-      throw new MatrixError("sandbox_unavailable", `cannot prepare sandboxes in ${root}: ${messageOf(cause)}`, {
-        cause,
-        hint: "set TMPDIR to a folder of this machine that you can write to",
-      });
+      throw new MatrixError(
+        "sandbox_unavailable",
+        `cannot prepare sandboxes in ${root}: ${messageOf(cause)}`,
+        {
+          cause,
+          hint: "set TMPDIR to a folder of this machine that you can write to",
+        },
+      );
     }
     return new Lease(owner, folder);
   }
@@ -56,7 +60,9 @@ export class Lease implements AsyncDisposable {
     this.owner = owner;
     this.folder = folder;
     this.bridge = join(folder, "bridge");
-    this.#guard = spawnChild("/bin/sh", ["-c", GUARD, "matrix-guard", folder], { env: environment() });
+    this.#guard = spawnChild("/bin/sh", ["-c", GUARD, "matrix-guard", folder], {
+      env: environment(),
+    });
     this.#guard.unref();
     this.#guard.stdout.resume();
     this.#guard.stderr.resume();
@@ -120,7 +126,9 @@ const SESSION = "session";
 /** Sessions that were noted in a lease. */
 export async function sessionsOf(folder: string): Promise<number[]> {
   const names = await readdir(folder).catch(() => []);
-  const texts = await Promise.all(names.map((name) => readFile(join(folder, name, SESSION), "utf8").catch(() => "")));
+  const texts = await Promise.all(
+    names.map((name) => readFile(join(folder, name, SESSION), "utf8").catch(() => "")),
+  );
   return texts.map(Number).filter((pid) => pid > 0);
 }
 

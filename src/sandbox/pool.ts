@@ -61,7 +61,12 @@ const SWEEP_MS = 5000;
 interface Session {
   readonly key: string;
   /** As the agents in the sandbox know it. */
-  readonly told: { readonly session: string; readonly id: string; readonly trial: number; readonly attempt: number };
+  readonly told: {
+    readonly session: string;
+    readonly id: string;
+    readonly trial: number;
+    readonly attempt: number;
+  };
   /** There from the first call on, so that the same call never begins twice. */
   readonly seat: Promise<Seat>;
   last: Call;
@@ -77,7 +82,8 @@ export class SandboxPool implements AsyncDisposable {
   readonly #seats = new Set<Seat>();
   readonly #sessions = new Map<string, Session>();
   /** Who waits until a seat comes or is free. */
-  readonly #waiting: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] = [];
+  readonly #waiting: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] =
+    [];
   readonly #sweep: NodeJS.Timeout;
   #starting = 0;
   #stopped = false;
@@ -99,7 +105,12 @@ export class SandboxPool implements AsyncDisposable {
    * answered from memory, an older one fails with `sandbox_fenced`, and one whose session is gone with `sandbox_lost`.
    * Fails with `sandbox_unavailable` where none can be started.
    */
-  async call<T>(caller: Caller, digest: string, work: (place: Place) => Promise<T>, signal: AbortSignal): Promise<T> {
+  async call<T>(
+    caller: Caller,
+    digest: string,
+    work: (place: Place) => Promise<T>,
+    signal: AbortSignal,
+  ): Promise<T> {
     const key = `${caller.rowId}\0${caller.trial}`;
     const call: Call = { attempt: caller.attempt, hop: caller.hop, digest };
     for (let moves = 0; ; moves++) {
@@ -109,7 +120,8 @@ export class SandboxPool implements AsyncDisposable {
       } catch (thrown) {
         const lost = thrown instanceof MatrixError && thrown.code === "sandbox_lost";
         // Nothing had been kept in it: another one does as well.
-        if (!lost || moves === MOVES_MAX || !(first || !this.#options.stateful) || signal.aborted) throw thrown;
+        if (!lost || moves === MOVES_MAX || !(first || !this.#options.stateful) || signal.aborted)
+          throw thrown;
         const session = this.#sessions.get(key);
         if (session !== undefined) this.#end(session);
       }
@@ -134,9 +146,19 @@ export class SandboxPool implements AsyncDisposable {
     return this.stop();
   }
 
-  async #callOnce<T>(key: string, call: Call, caller: Caller, work: (place: Place) => Promise<T>, signal: AbortSignal): Promise<T> {
+  async #callOnce<T>(
+    key: string,
+    call: Call,
+    caller: Caller,
+    work: (place: Place) => Promise<T>,
+    signal: AbortSignal,
+  ): Promise<T> {
     const known = this.#sessions.get(key);
-    const verdict = this.#options.stateful ? judge(known?.last ?? null, call) : known === undefined ? "begin" : "go-on";
+    const verdict = this.#options.stateful
+      ? judge(known?.last ?? null, call)
+      : known === undefined
+        ? "begin"
+        : "go-on";
     if (verdict === "repeat" && known !== undefined) return known.answer as Promise<T>;
     if (verdict === "refuse")
       throw new MatrixError(
@@ -145,18 +167,39 @@ export class SandboxPool implements AsyncDisposable {
       );
     if (verdict === "begin" && known !== undefined) this.#end(known);
     if (verdict === "begin" && caller.continues && this.#options.stateful)
-      throw this.#lost("the sandbox that had the state of this task is gone, and the row must start again");
-    const session = verdict === "go-on" && known !== undefined ? known : this.#begin(key, call, caller, signal);
+      throw this.#lost(
+        "the sandbox that had the state of this task is gone, and the row must start again",
+      );
+    const session =
+      verdict === "go-on" && known !== undefined ? known : this.#begin(key, call, caller, signal);
     session.last = call;
     const answer = this.#work(session, work);
     session.answer = answer;
     return answer;
   }
 
-  #begin(key: string, call: Call, { rowId: id, trial, attempt }: Caller, signal: AbortSignal): Session {
+  #begin(
+    key: string,
+    call: Call,
+    { rowId: id, trial, attempt }: Caller,
+    signal: AbortSignal,
+  ): Session {
     const seat = this.#seat(signal);
-    const told = { session: createHash("sha256").update(`${key}\0${attempt}`).digest("hex").slice(0, 16), id, trial, attempt };
-    const session: Session = { key, told, seat, last: call, answer: seat, busy: 0, usedAt: performance.now() };
+    const told = {
+      session: createHash("sha256").update(`${key}\0${attempt}`).digest("hex").slice(0, 16),
+      id,
+      trial,
+      attempt,
+    };
+    const session: Session = {
+      key,
+      told,
+      seat,
+      last: call,
+      answer: seat,
+      busy: 0,
+      usedAt: performance.now(),
+    };
     this.#sessions.set(key, session);
     seat.catch(() => this.#forget(session));
     return session;
@@ -176,7 +219,8 @@ export class SandboxPool implements AsyncDisposable {
         channel: (agent) => seat.channel(agent),
       }).catch((thrown: unknown) => {
         // The engine may tell later that it ended: until then rows would start again in it, and lose it again.
-        if (thrown instanceof MatrixError && thrown.code === "sandbox_lost") this.#condemn(seat, thrown.message);
+        if (thrown instanceof MatrixError && thrown.code === "sandbox_lost")
+          this.#condemn(seat, thrown.message);
         throw thrown;
       });
     } finally {
@@ -184,7 +228,13 @@ export class SandboxPool implements AsyncDisposable {
       session.usedAt = performance.now();
       const { stateful, serves } = this.#options;
       // Nothing ties its next call to this sandbox: that goes wherever there is least to do.
-      if (!stateful && serves === "many" && session.busy === 0 && this.#sessions.get(session.key) === session) this.#end(session);
+      if (
+        !stateful &&
+        serves === "many" &&
+        session.busy === 0 &&
+        this.#sessions.get(session.key) === session
+      )
+        this.#end(session);
     }
   }
 
@@ -193,10 +243,20 @@ export class SandboxPool implements AsyncDisposable {
     for (;;) {
       if (this.#stopped) throw this.#lost("the run was stopped");
       const { serves, count } = this.#options;
-      const free = [...this.#seats].filter(({ sessions, gone }) => gone === null && (serves === "many" || sessions === 0));
-      const best = free.reduce<Seat | null>((best, seat) => (best === null || seat.sessions < best.sessions ? seat : best), null);
+      const free = [...this.#seats].filter(
+        ({ sessions, gone }) => gone === null && (serves === "many" || sessions === 0),
+      );
+      const best = free.reduce<Seat | null>(
+        (best, seat) => (best === null || seat.sessions < best.sessions ? seat : best),
+        null,
+      );
       const wanted = best === null || best.sessions > 0;
-      if (wanted && this.#seats.size + this.#starting < count && this.#starting < this.#waiting.length + 1) void this.#start();
+      if (
+        wanted &&
+        this.#seats.size + this.#starting < count &&
+        this.#starting < this.#waiting.length + 1
+      )
+        void this.#start();
       if (best !== null) {
         best.sessions++;
         return best;
@@ -246,14 +306,23 @@ export class SandboxPool implements AsyncDisposable {
   async #startSandbox(): Promise<Sandbox> {
     const { starts, ready, spec, log, patienceMs } = this.#options;
     const deadline = performance.now() + patienceMs;
-    for (let pauseMs: number = START_PAUSE_MS.first; ; pauseMs = Math.min(START_PAUSE_MS.max, 2 * pauseMs)) {
+    for (
+      let pauseMs: number = START_PAUSE_MS.first;
+      ;
+      pauseMs = Math.min(START_PAUSE_MS.max, 2 * pauseMs)
+    ) {
       try {
         return await starts.run(async () => {
           const { sandboxes, image } = await ready();
           return sandboxes.start({ ...spec, image });
         });
       } catch (thrown) {
-        if (!(thrown instanceof MatrixError) || thrown.code !== "sandbox_unavailable" || this.#stopped) throw thrown;
+        if (
+          !(thrown instanceof MatrixError) ||
+          thrown.code !== "sandbox_unavailable" ||
+          this.#stopped
+        )
+          throw thrown;
         const nextMs = Math.max(pauseMs, thrown.retryAfterMs ?? 0);
         if (performance.now() + nextMs > deadline) throw thrown;
         log.write("warning", thrown.message, { sandbox: spec.name });
@@ -296,7 +365,8 @@ export class SandboxPool implements AsyncDisposable {
     // What one task left behind is not for the next.
     this.#seats.delete(seat);
     void seat.stop().then(() => this.#wake());
-    if (this.#seats.size + this.#starting < this.#options.warm && !this.#stopped) void this.#start();
+    if (this.#seats.size + this.#starting < this.#options.warm && !this.#stopped)
+      void this.#start();
   }
 
   #wake(): void {
@@ -306,10 +376,16 @@ export class SandboxPool implements AsyncDisposable {
   /** Tasks end elsewhere too, and nobody tells. Where others wait for a sandbox, the one that was silent longest gives its own up. */
   #evict(): void {
     const now = performance.now();
-    const silent = [...this.#sessions.values()].filter(({ busy, usedAt }) => busy === 0 && now - usedAt > SILENCE_MS);
-    for (const session of silent.filter(({ usedAt }) => now - usedAt > this.#options.taskMs)) this.#end(session);
+    const silent = [...this.#sessions.values()].filter(
+      ({ busy, usedAt }) => busy === 0 && now - usedAt > SILENCE_MS,
+    );
+    for (const session of silent.filter(({ usedAt }) => now - usedAt > this.#options.taskMs))
+      this.#end(session);
     if (this.#waiting.length === 0 || this.#options.serves === "many") return;
-    const oldest = silent.reduce<Session | null>((oldest, one) => (oldest === null || one.usedAt < oldest.usedAt ? one : oldest), null);
+    const oldest = silent.reduce<Session | null>(
+      (oldest, one) => (oldest === null || one.usedAt < oldest.usedAt ? one : oldest),
+      null,
+    );
     if (oldest !== null) this.#end(oldest);
   }
 

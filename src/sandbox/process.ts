@@ -4,7 +4,15 @@
 import { randomUUID } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { MatrixError } from "../error.ts";
-import { type Command, LIMITS, type LimitName, type Running, type Sandbox, type Sandboxes, type SandboxSpec } from "./contract.ts";
+import {
+  type Command,
+  LIMITS,
+  type LimitName,
+  type Running,
+  type Sandbox,
+  type Sandboxes,
+  type SandboxSpec,
+} from "./contract.ts";
 import { START } from "./holder.ts";
 import { type Lease, MARK } from "./lease.ts";
 import { endOf, killMarked, outputEnd, spawnChild } from "./spawn.ts";
@@ -52,7 +60,10 @@ class ProcessSandbox implements Sandbox {
     if (this.#stopped) throw new MatrixError("sandbox_lost", `sandbox ${this.id} was stopped`);
     const mark = randomUUID();
     const env = { ...this.#environment, ...command.env, [MARK.command]: mark };
-    const child = spawnChild("/bin/sh", ["-c", START, "sh", command.cwd ?? ".", ...command.args], { cwd: this.#folder, env });
+    const child = spawnChild("/bin/sh", ["-c", START, "sh", command.cwd ?? ".", ...command.args], {
+      cwd: this.#folder,
+      env,
+    });
     const exited = endOf(child).then(async ({ code }) => {
       await outputEnd(child);
       if (this.#stopped) throw new MatrixError("sandbox_lost", `sandbox ${this.id} was stopped`);

@@ -52,8 +52,10 @@ export async function reap(log: Log, root: string = leaseRoot()): Promise<Reaped
     for (const session of await sessionsOf(lease)) killFileServers(session);
     await rm(lease, { recursive: true, force: true }).catch(() => undefined);
   }
-  for (const { id, run, host } of removed) log.write("info", "removed a sandbox whose host is gone", { sandbox: id, run, host });
-  for (const failure of failures) log.write("warning", `cannot remove a sandbox whose host is gone: ${failure}`);
+  for (const { id, run, host } of removed)
+    log.write("info", "removed a sandbox whose host is gone", { sandbox: id, run, host });
+  for (const failure of failures)
+    log.write("warning", `cannot remove a sandbox whose host is gone: ${failure}`);
   return { removed, failures };
 }
 
@@ -71,7 +73,13 @@ function findProcesses(): FoundSandbox[] {
     const lease = variables.get(MARK.lease);
     const engine = variables.get(MARK.engine);
     // What runs in a container goes with its container.
-    if (id === undefined || lease === undefined || found.has(id) || (engine !== "process" && engine !== "apptainer")) continue;
+    if (
+      id === undefined ||
+      lease === undefined ||
+      found.has(id) ||
+      (engine !== "process" && engine !== "apptainer")
+    )
+      continue;
     found.set(id, {
       engine,
       id,

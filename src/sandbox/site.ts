@@ -121,10 +121,16 @@ export class SandboxSite implements AsyncDisposable {
   async #ready(name: string, { image = "", engine }: SandboxConfig): Promise<Ready> {
     const { log } = this.#options;
     const chosen = await chooseEngine(engine, image);
-    const prepared = await prepareImage(image, chosen.engine, { log, apptainer: (await this.#findApptainer()) ?? "apptainer" });
+    const prepared = await prepareImage(image, chosen.engine, {
+      log,
+      apptainer: (await this.#findApptainer()) ?? "apptainer",
+    });
     const sandboxes = await this.#engine(chosen.engine);
     // A program of a role's own was meant to be one.
-    log.write(chosen.engine === "process" && !isOfRole(name) ? "warning" : "info", `sandbox ${name} runs by ${chosen.says}`);
+    log.write(
+      chosen.engine === "process" && !isOfRole(name) ? "warning" : "info",
+      `sandbox ${name} runs by ${chosen.says}`,
+    );
     return { sandboxes, image: prepared };
   }
 
@@ -177,20 +183,42 @@ interface Chosen {
 }
 
 /** Docker before Apptainer where both are there; a SIF is Apptainer's. Fails with `sandbox_unavailable`, and why each is not. */
-export async function chooseEngine(wanted: SandboxConfig["engine"], image: string): Promise<Chosen> {
-  if (wanted === "process") return { engine: "process", says: `plain processes: ${unisolated(image)}` };
+export async function chooseEngine(
+  wanted: SandboxConfig["engine"],
+  image: string,
+): Promise<Chosen> {
+  if (wanted === "process")
+    return { engine: "process", says: `plain processes: ${unisolated(image)}` };
   const reports = { docker: reportDocker, apptainer: reportApptainer };
-  const candidates = wanted !== "auto" ? [wanted] : image.endsWith(".sif") ? (["apptainer"] as const) : (["docker", "apptainer"] as const);
+  const candidates =
+    wanted !== "auto"
+      ? [wanted]
+      : image.endsWith(".sif")
+        ? (["apptainer"] as const)
+        : (["docker", "apptainer"] as const);
   const failures: string[] = [];
   for (const engine of candidates) {
     const { usable, says } = await reports[engine]();
     if (usable) return { engine, says };
     failures.push(says);
   }
-  throw new MatrixError("sandbox_unavailable", failures.join("; "), { hint: "`matrix sandbox check` says what this machine can do" });
+  throw new MatrixError("sandbox_unavailable", failures.join("; "), {
+    hint: "`matrix sandbox check` says what this machine can do",
+  });
 }
 
 function specOf(name: string, config: SandboxConfig, mounts: readonly Mount[]): SandboxSpec {
   const { image = "", memory, cpus, pids, network, read_only: readOnly, env, workdir } = config;
-  return { name, image, memoryBytes: memory, cpus, pids, network, readOnly, env, workdir, mounts: [...config.mounts, ...mounts] };
+  return {
+    name,
+    image,
+    memoryBytes: memory,
+    cpus,
+    pids,
+    network,
+    readOnly,
+    env,
+    workdir,
+    mounts: [...config.mounts, ...mounts],
+  };
 }

@@ -21,10 +21,20 @@ export interface ChildEnd {
 }
 
 /** Starts a process in a session of its own, so that a Ctrl-C of ours does not reach it. */
-export function spawnChild(file: string, args: readonly string[], { cwd, env }: SpawnOptions): Child {
-  const child = spawn(file, [...args], { ...(cwd === undefined ? {} : { cwd }), env, stdio: ["pipe", "pipe", "pipe"], detached: true });
+export function spawnChild(
+  file: string,
+  args: readonly string[],
+  { cwd, env }: SpawnOptions,
+): Child {
+  const child = spawn(file, [...args], {
+    ...(cwd === undefined ? {} : { cwd }),
+    env,
+    stdio: ["pipe", "pipe", "pipe"],
+    detached: true,
+  });
   // A pipe whose other end is gone is told of by the end of the process.
-  for (const stream of [child.stdin, child.stdout, child.stderr]) stream.on("error", () => undefined);
+  for (const stream of [child.stdin, child.stdout, child.stderr])
+    stream.on("error", () => undefined);
   return child;
 }
 
@@ -32,7 +42,9 @@ export function spawnChild(file: string, args: readonly string[], { cwd, env }: 
 export function endOf(child: ChildProcess): Promise<ChildEnd> {
   return new Promise((resolve) => {
     child.once("error", (error) => resolve({ code: 127, failure: error.message }));
-    child.once("exit", (code, signal) => resolve({ code: code ?? 128 + signalNumber(signal), failure: null }));
+    child.once("exit", (code, signal) =>
+      resolve({ code: code ?? 128 + signalNumber(signal), failure: null }),
+    );
   });
 }
 
@@ -40,7 +52,10 @@ export function endOf(child: ChildProcess): Promise<ChildEnd> {
 const SILENCE_MS = 200;
 
 /** Resolves when both outputs have ended or fallen silent after the end of their command, and lets go of them. */
-export async function outputEnd({ stdout, stderr }: Pick<Child, "stdout" | "stderr">): Promise<void> {
+export async function outputEnd({
+  stdout,
+  stderr,
+}: Pick<Child, "stdout" | "stderr">): Promise<void> {
   await Promise.all([stdout, stderr].map(streamEnd));
 }
 
@@ -87,7 +102,11 @@ export async function runChild(
 
 /** This process's environment, as a child's. */
 export function environment(): Record<string, string> {
-  return Object.fromEntries(Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined));
+  return Object.fromEntries(
+    Object.entries(process.env).filter(
+      (entry): entry is [string, string] => entry[1] !== undefined,
+    ),
+  );
 }
 
 /** Kills a process and its group. */

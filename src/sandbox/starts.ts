@@ -43,7 +43,8 @@ export class Starts {
       this.#succeeded();
       return started;
     } catch (thrown) {
-      if (thrown instanceof MatrixError && thrown.code === "sandbox_unavailable") this.#failed(thrown);
+      if (thrown instanceof MatrixError && thrown.code === "sandbox_unavailable")
+        this.#failed(thrown);
       throw thrown;
     } finally {
       this.#running--;
@@ -52,7 +53,8 @@ export class Starts {
   }
 
   async #turn(): Promise<void> {
-    while (this.#running >= this.#atOnce) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    while (this.#running >= this.#atOnce)
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
     this.#running++;
   }
 
@@ -84,13 +86,20 @@ export class Starts {
     this.#atOnce = Math.max(1, Math.floor(this.#atOnce / 2));
     if (this.#failures < FAILURES_MAX) return;
     this.#open = { until: this.#options.clock() + this.#openMs, why: messageOf(error) };
-    this.#options.log.write("warning", `no sandbox is started for ${this.#openMs} ms: ${messageOf(error)}`);
+    this.#options.log.write(
+      "warning",
+      `no sandbox is started for ${this.#openMs} ms: ${messageOf(error)}`,
+    );
     this.#openMs = Math.min(OPEN_MS_MAX, this.#openMs * 2);
   }
 }
 
 class Refusal extends MatrixError {
   constructor(why: string, retryAfterMs: number) {
-    super("sandbox_unavailable", `no sandbox is started for now, after ${FAILURES_MAX} failures: ${why}`, { retryAfterMs });
+    super(
+      "sandbox_unavailable",
+      `no sandbox is started for now, after ${FAILURES_MAX} failures: ${why}`,
+      { retryAfterMs },
+    );
   }
 }

@@ -65,7 +65,14 @@ export class EncodedTask implements Task {
   #history: readonly Hop[] | null = null;
   #mark: Mark | null = null;
 
-  constructor(head: TaskHead, rowBytes: Uint8Array, historyBytes: Uint8Array, totals: Totals, trail: readonly Mark[], pins: Pins) {
+  constructor(
+    head: TaskHead,
+    rowBytes: Uint8Array,
+    historyBytes: Uint8Array,
+    totals: Totals,
+    trail: readonly Mark[],
+    pins: Pins,
+  ) {
     this.rowId = head.rowId;
     this.trial = head.trial;
     this.seed = head.seed;
@@ -100,7 +107,11 @@ export class EncodedTask implements Task {
 
   /** The mark of the process that sends it as it is, the same each time. */
   markOf(host: string): Mark {
-    this.#mark ??= { host, id: Math.floor(Math.random() * Number.MAX_SAFE_INTEGER), bytes: this.historyBytes.length };
+    this.#mark ??= {
+      host,
+      id: Math.floor(Math.random() * Number.MAX_SAFE_INTEGER),
+      bytes: this.historyBytes.length,
+    };
     return this.#mark;
   }
 
@@ -112,20 +123,41 @@ export class EncodedTask implements Task {
   /** The same task, with state in a sandbox of this process. */
   pinned(sandbox: string, host: string): EncodedTask {
     if (this.pins[sandbox] === host) return this;
-    return this.#copy(this, this.historyBytes, this.totals, this.#history, { ...this.pins, [sandbox]: host });
+    return this.#copy(this, this.historyBytes, this.totals, this.#history, {
+      ...this.pins,
+      [sandbox]: host,
+    });
   }
 
   /** A task of its own that begins with what this one is. No process has had it, so its trail is empty. */
   branched(changes: Partial<TaskHead>): EncodedTask {
-    return new EncodedTask({ ...this, ...changes }, this.rowBytes, this.historyBytes, this.totals, [], this.pins);
+    return new EncodedTask(
+      { ...this, ...changes },
+      this.rowBytes,
+      this.historyBytes,
+      this.totals,
+      [],
+      this.pins,
+    );
   }
 
   appended(hop: Hop): EncodedTask {
     const history = this.#history === null ? null : [...this.#history, hop];
-    return this.#copy(this, joinHops(this.historyBytes, encodeJson(hop)), addHops(this.totals, [hop]), history);
+    return this.#copy(
+      this,
+      joinHops(this.historyBytes, encodeJson(hop)),
+      addHops(this.totals, [hop]),
+      history,
+    );
   }
 
-  #copy(head: TaskHead, historyBytes: Uint8Array, totals: Totals, history: readonly Hop[] | null, pins = this.pins): EncodedTask {
+  #copy(
+    head: TaskHead,
+    historyBytes: Uint8Array,
+    totals: Totals,
+    history: readonly Hop[] | null,
+    pins = this.pins,
+  ): EncodedTask {
     const copy = new EncodedTask(head, this.rowBytes, historyBytes, totals, this.trail, pins);
     copy.#row = this.#row;
     copy.#history = history;
@@ -134,14 +166,19 @@ export class EncodedTask implements Task {
 }
 
 export function appendHop(task: Task, hop: Hop): Task {
-  return task instanceof EncodedTask ? task.appended(hop) : { ...task, history: [...task.history, hop] };
+  return task instanceof EncodedTask
+    ? task.appended(hop)
+    : { ...task, history: [...task.history, hop] };
 }
 
 export function moveTask(task: Task, role: string, state: Task["state"]): Task {
   return task instanceof EncodedTask ? task.moved(role, state) : { ...task, role, state };
 }
 
-export function branchTask(task: Task, changes: Required<Pick<Task, "branch" | "role" | "state" | "seed">>): Task {
+export function branchTask(
+  task: Task,
+  changes: Required<Pick<Task, "branch" | "role" | "state" | "seed">>,
+): Task {
   return task instanceof EncodedTask ? task.branched(changes) : { ...task, ...changes };
 }
 
@@ -201,5 +238,12 @@ function addHops(before: Totals, hops: readonly Hop[]): Totals {
     prompt_tokens += hop.usage.prompt_tokens;
     completion_tokens += hop.usage.completion_tokens;
   }
-  return { hops: before.hops + hops.length, queueMs, runMs, usage: { requests, prompt_tokens, completion_tokens }, cost, models };
+  return {
+    hops: before.hops + hops.length,
+    queueMs,
+    runMs,
+    usage: { requests, prompt_tokens, completion_tokens },
+    cost,
+    models,
+  };
 }

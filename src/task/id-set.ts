@@ -36,7 +36,8 @@ export class IdSet {
   #find(low: number, high: number): number {
     const mask = this.#low.length - 1;
     let slot = high & mask;
-    while (this.#low[slot] !== 0 && (this.#low[slot] !== low || this.#high[slot] !== high)) slot = (slot + 1) & mask;
+    while (this.#low[slot] !== 0 && (this.#low[slot] !== low || this.#high[slot] !== high))
+      slot = (slot + 1) & mask;
     return slot;
   }
 

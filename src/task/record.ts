@@ -81,8 +81,15 @@ export function createHead(task: Task, ending: Ending, times: Times): RecordHead
 export type RecordLine = readonly (string | Uint8Array)[];
 
 export function encodeRecord(head: RecordHead, task: Task): RecordLine {
-  if (!(task instanceof EncodedTask)) return [JSON.stringify({ ...head, row: task.row, history: task.history })];
-  return [`${JSON.stringify(head).slice(0, -1)},"row":`, task.rowBytes, ',"history":[', task.historyBytes, "]}"];
+  if (!(task instanceof EncodedTask))
+    return [JSON.stringify({ ...head, row: task.row, history: task.history })];
+  return [
+    `${JSON.stringify(head).slice(0, -1)},"row":`,
+    task.rowBytes,
+    ',"history":[',
+    task.historyBytes,
+    "]}",
+  ];
 }
 
 /** RFC 3339 in UTC with milliseconds. The last text is kept: at full speed hundreds of hops share a millisecond. */

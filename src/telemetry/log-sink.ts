@@ -53,7 +53,10 @@ export function createLogSink({ folder, show, windowMs = WINDOW_MS }: LogSinkOpt
         const line = parseLogLine(candidate);
         if (line === null) continue;
         const { at, level, message, fields } = line;
-        files.append(host, `${new Date(at).toISOString()} ${formatLine(level, message, { host, ...fields })}\n`);
+        files.append(
+          host,
+          `${new Date(at).toISOString()} ${formatLine(level, message, { host, ...fields })}\n`,
+        );
         if (level !== "info") screen.show(host, () => formatLine(level, message, fields));
       }
     },
@@ -74,14 +77,24 @@ function parseLogLine(value: unknown): LogLine | null {
   if (!LEVELS.has(level) || typeof message !== "string") return null;
   if (typeof fields !== "object" || fields === null || Array.isArray(fields)) return null;
   const known = Object.entries(fields).filter(
-    (field): field is [string, string | number] => /^\w{1,64}$/.test(field[0]) && ["string", "number"].includes(typeof field[1]),
+    (field): field is [string, string | number] =>
+      /^\w{1,64}$/.test(field[0]) && ["string", "number"].includes(typeof field[1]),
   );
-  return { at, level: level as Level, message, fields: inOrder(Object.fromEntries(known.slice(0, FIELDS_MAX))) };
+  return {
+    at,
+    level: level as Level,
+    message,
+    fields: inOrder(Object.fromEntries(known.slice(0, FIELDS_MAX))),
+  };
 }
 
 /** Role and task first; the host is whoever sent the line, whatever it says. */
 function inOrder({ host: _host, role, task, ...others }: LogFields): LogFields {
-  return { ...(role === undefined ? {} : { role }), ...(task === undefined ? {} : { task }), ...others };
+  return {
+    ...(role === undefined ? {} : { role }),
+    ...(task === undefined ? {} : { task }),
+    ...others,
+  };
 }
 
 /** Appends to many files, with none of them open for longer than a write. */
@@ -98,7 +111,10 @@ class Appender {
   append(host: string, text: string): void {
     const waiting = this.#waiting.get(host) ?? { texts: [], chars: 0, dropped: 0 };
     this.#waiting.set(host, waiting);
-    if (waiting.chars + text.length > WAITING_PER_HOST_CHARS_MAX || this.#waitingChars + text.length > WAITING_CHARS_MAX) {
+    if (
+      waiting.chars + text.length > WAITING_PER_HOST_CHARS_MAX ||
+      this.#waitingChars + text.length > WAITING_CHARS_MAX
+    ) {
       waiting.dropped++;
       return;
     }
@@ -113,11 +129,17 @@ class Appender {
   }
 
   async #writeAll(): Promise<void> {
-    for (let next = this.#waiting.entries().next(); !next.done; next = this.#waiting.entries().next()) {
+    for (
+      let next = this.#waiting.entries().next();
+      !next.done;
+      next = this.#waiting.entries().next()
+    ) {
       const [host, { texts, chars, dropped }] = next.value;
       this.#waiting.delete(host);
       if (dropped > 0)
-        texts.push(`${new Date().toISOString()} warning lines were dropped: the disk is slow host=${host} dropped=${dropped}\n`);
+        texts.push(
+          `${new Date().toISOString()} warning lines were dropped: the disk is slow host=${host} dropped=${dropped}\n`,
+        );
       // A log that cannot be written must not end the run.
       await appendBounded(join(this.#folder, `${host}.log`), texts.join("")).catch(() => undefined);
       this.#waitingChars -= chars;
@@ -138,7 +160,10 @@ async function appendBounded(path: string, text: string): Promise<void> {
 }
 
 /** The terminal: a few lines of each host and of all, then how many more there were. */
-function createScreen(show: (line: string) => void, windowMs: number): { show(host: string, line: () => string): void; close(): void } {
+function createScreen(
+  show: (line: string) => void,
+  windowMs: number,
+): { show(host: string, line: () => string): void; close(): void } {
   let hosts = new Map<string, { shown: number; hidden: number }>();
   let shown = 0;
   let timer: NodeJS.Timeout | undefined;

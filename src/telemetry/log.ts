@@ -50,13 +50,17 @@ export function createRepeatCounter(): (message: string) => string | null {
 }
 
 export function formatLine(level: Level, message: string, fields: LogFields): string {
-  const pairs = Object.entries(fields).map(([key, value]) => ` ${key}=${formatValue(String(value))}`);
+  const pairs = Object.entries(fields).map(
+    ([key, value]) => ` ${key}=${formatValue(String(value))}`,
+  );
   const line = `${level} ${harmless(cut(message))}${pairs.join("")}`;
   return cut(line);
 }
 
 function formatValue(value: string): string {
-  return /^[\w.:/-]*$/.test(value) ? cut(value) : harmless(JSON.stringify(stripVTControlCharacters(cut(value))));
+  return /^[\w.:/-]*$/.test(value)
+    ? cut(value)
+    : harmless(JSON.stringify(stripVTControlCharacters(cut(value))));
 }
 
 /** One line of text that a terminal shows and does not obey: no escape sequences, no turning of the reading direction. */

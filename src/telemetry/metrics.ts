@@ -16,17 +16,34 @@ const PUSH_TIMEOUT_MS = 30_000;
 
 /** How a process stands. Counts only grow. */
 export interface Observation {
-  readonly roles: Iterable<{ readonly name: string; readonly busy: number; readonly queued: number; readonly slots: number }>;
+  readonly roles: Iterable<{
+    readonly name: string;
+    readonly busy: number;
+    readonly queued: number;
+    readonly slots: number;
+  }>;
   /** Null where no messages are held. */
-  readonly broker: Readonly<Record<"held" | "sent" | "parked" | "redelivered" | "duplicates" | "refused" | "poisoned", number>> | null;
+  readonly broker: Readonly<
+    Record<
+      "held" | "sent" | "parked" | "redelivered" | "duplicates" | "refused" | "poisoned",
+      number
+    >
+  > | null;
   /** By reason. */
   readonly refusedRequests: Readonly<Record<string, number>>;
   /** Of the driver; null elsewhere. */
-  readonly tasks: Readonly<Record<"inFlight" | "ok" | "failed" | "lost" | "expected", number>> | null;
+  readonly tasks: Readonly<
+    Record<"inFlight" | "ok" | "failed" | "lost" | "expected", number>
+  > | null;
   readonly models: Iterable<{
     readonly model: string;
     readonly waiting: number;
-    readonly replicas: Iterable<{ readonly replica: string; readonly isUp: boolean; readonly inFlight: number; readonly window: number }>;
+    readonly replicas: Iterable<{
+      readonly replica: string;
+      readonly isUp: boolean;
+      readonly inFlight: number;
+      readonly window: number;
+    }>;
   }>;
   readonly tokens: { readonly prompt: number; readonly completion: number };
 }
@@ -47,7 +64,11 @@ export interface Metrics {
 type Meter = ReturnType<MeterProvider["getMeter"]>;
 type ReadAll = Parameters<Meter["addBatchObservableCallback"]>[0];
 
-export async function createMetrics(env: Environment, source: MetricsSource, observe: () => Observation): Promise<Metrics> {
+export async function createMetrics(
+  env: Environment,
+  source: MetricsSource,
+  observe: () => Observation,
+): Promise<Metrics> {
   let started: Promise<Started> | null = null;
   const start = () => {
     started ??= startMetrics(env, source, observe);
@@ -63,7 +84,11 @@ export async function createMetrics(env: Environment, source: MetricsSource, obs
       if (started === null) return;
       const { provider, stopSampling } = await started;
       stopSampling();
-      await provider.shutdown().catch((error: unknown) => console.error(`warning: metrics could not be exported: ${error}`));
+      await provider
+        .shutdown()
+        .catch((error: unknown) =>
+          console.error(`warning: metrics could not be exported: ${error}`),
+        );
     },
   };
 }
@@ -75,13 +100,22 @@ interface Started {
   readonly stopSampling: () => void;
 }
 
-async function startMetrics(env: Environment, { run, host, version }: MetricsSource, observe: () => Observation): Promise<Started> {
-  const [{ MeterProvider }, { PrometheusExporter, PrometheusSerializer }, resource, push] = await Promise.all([
-    import("@opentelemetry/sdk-metrics"),
-    import("@opentelemetry/exporter-prometheus"),
-    createResource(env, version, { "service.instance.id": host, [ATTRIBUTE.run]: run, [ATTRIBUTE.host]: host }),
-    wantsOtlp(env, "METRICS") ? createPush(env) : null,
-  ]);
+async function startMetrics(
+  env: Environment,
+  { run, host, version }: MetricsSource,
+  observe: () => Observation,
+): Promise<Started> {
+  const [{ MeterProvider }, { PrometheusExporter, PrometheusSerializer }, resource, push] =
+    await Promise.all([
+      import("@opentelemetry/sdk-metrics"),
+      import("@opentelemetry/exporter-prometheus"),
+      createResource(env, version, {
+        "service.instance.id": host,
+        [ATTRIBUTE.run]: run,
+        [ATTRIBUTE.host]: host,
+      }),
+      wantsOtlp(env, "METRICS") ? createPush(env) : null,
+    ]);
   const prometheus = new PrometheusExporter({ preventServerStart: true });
   const provider = new MeterProvider({
     resource,
@@ -107,7 +141,11 @@ async function createPush(env: Environment): Promise<MetricReader> {
   const timeoutMs = Number(env["OTEL_METRIC_EXPORT_TIMEOUT"]) || PUSH_TIMEOUT_MS;
   // The reader refuses a time-out that is longer than its interval.
   const exportTimeoutMillis = Math.min(timeoutMs, exportIntervalMillis);
-  return new PeriodicExportingMetricReader({ exporter: new OTLPMetricExporter(), exportIntervalMillis, exportTimeoutMillis });
+  return new PeriodicExportingMetricReader({
+    exporter: new OTLPMetricExporter(),
+    exportIntervalMillis,
+    exportTimeoutMillis,
+  });
 }
 
 /** All that is read off one observation. */
@@ -127,18 +165,50 @@ function addObserved(meter: Meter, observe: () => Observation): void {
   const roleQueued = gauge(METRIC.roleQueued, "{step}", "Steps that wait for a slot.");
   const roleSlots = gauge(METRIC.roleSlots, "{step}", "Steps that can run at once.");
   const messages = gauge(METRIC.messages, "{message}", "Messages in custody.");
-  const redelivered = counter(METRIC.messagesRedelivered, "{message}", "Messages sent again because their host died.");
-  const duplicates = counter(METRIC.messagesDuplicate, "{message}", "Messages that had been seen before, and were dropped.");
-  const refused = counter(METRIC.messagesRefused, "{message}", "Messages refused because the host was full.");
-  const poisoned = counter(METRIC.messagesPoisoned, "{message}", "Tasks given up because hosts died with them.");
-  const requestsRefused = counter(METRIC.requestsRefused, "{request}", "Requests refused before anything in them was believed.");
+  const redelivered = counter(
+    METRIC.messagesRedelivered,
+    "{message}",
+    "Messages sent again because their host died.",
+  );
+  const duplicates = counter(
+    METRIC.messagesDuplicate,
+    "{message}",
+    "Messages that had been seen before, and were dropped.",
+  );
+  const refused = counter(
+    METRIC.messagesRefused,
+    "{message}",
+    "Messages refused because the host was full.",
+  );
+  const poisoned = counter(
+    METRIC.messagesPoisoned,
+    "{message}",
+    "Tasks given up because hosts died with them.",
+  );
+  const requestsRefused = counter(
+    METRIC.requestsRefused,
+    "{request}",
+    "Requests refused before anything in them was believed.",
+  );
   const tasks = counter(METRIC.tasks, "{task}", "Tasks recorded.");
   const tasksInFlight = gauge(METRIC.tasksInFlight, "{task}", "Tasks admitted and not recorded.");
-  const tasksExpected = gauge(METRIC.tasksExpected, "{task}", "Records that the finished run will have.");
+  const tasksExpected = gauge(
+    METRIC.tasksExpected,
+    "{task}",
+    "Records that the finished run will have.",
+  );
   const modelInFlight = gauge(METRIC.modelInFlight, "{request}", "Requests that a replica has.");
-  const modelWindow = gauge(METRIC.modelWindow, "{request}", "Requests that a replica is given at once, found out by use.");
+  const modelWindow = gauge(
+    METRIC.modelWindow,
+    "{request}",
+    "Requests that a replica is given at once, found out by use.",
+  );
   const modelUp = gauge(METRIC.modelUp, "1", "Whether a replica is there.");
-  const modelWaiting = gauge(METRIC.modelWaiting, "{request}", "Requests that wait for a replica with room.");
+  const modelWaiting = gauge(
+    METRIC.modelWaiting,
+    "{request}",
+    "Requests that wait for a replica with room.",
+  );
   const tokens = counter(METRIC.tokens, "{token}", "Tokens of models.");
   const memory = gauge(METRIC.memory, "By", "Resident memory.");
 
@@ -151,15 +221,18 @@ function addObserved(meter: Meter, observe: () => Observation): void {
       result.observe(roleSlots, slots, labels);
     }
     if (now.broker !== null) {
-      for (const state of ["held", "sent", "parked"] as const) result.observe(messages, now.broker[state], { [LABEL.state]: state });
+      for (const state of ["held", "sent", "parked"] as const)
+        result.observe(messages, now.broker[state], { [LABEL.state]: state });
       result.observe(redelivered, now.broker.redelivered);
       result.observe(duplicates, now.broker.duplicates);
       result.observe(refused, now.broker.refused);
       result.observe(poisoned, now.broker.poisoned);
     }
-    for (const [reason, count] of Object.entries(now.refusedRequests)) result.observe(requestsRefused, count, { [LABEL.reason]: reason });
+    for (const [reason, count] of Object.entries(now.refusedRequests))
+      result.observe(requestsRefused, count, { [LABEL.reason]: reason });
     if (now.tasks !== null) {
-      for (const status of ["ok", "failed", "lost"] as const) result.observe(tasks, now.tasks[status], { [LABEL.status]: status });
+      for (const status of ["ok", "failed", "lost"] as const)
+        result.observe(tasks, now.tasks[status], { [LABEL.status]: status });
       result.observe(tasksInFlight, now.tasks.inFlight);
       result.observe(tasksExpected, now.tasks.expected);
     }

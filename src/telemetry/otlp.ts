@@ -10,11 +10,21 @@ export function wantsOtlp(env: Environment, signal: "TRACES" | "METRICS"): boole
   if (env["OTEL_SDK_DISABLED"]?.toLowerCase() === "true") return false;
   const named = env[`OTEL_${signal}_EXPORTER`];
   if (named) return named.split(",").some((name) => name.trim() === "otlp");
-  return Boolean(env["OTEL_EXPORTER_OTLP_ENDPOINT"] || env[`OTEL_EXPORTER_OTLP_${signal}_ENDPOINT`]);
+  return Boolean(
+    env["OTEL_EXPORTER_OTLP_ENDPOINT"] || env[`OTEL_EXPORTER_OTLP_${signal}_ENDPOINT`],
+  );
 }
 
 /** This process, with what else is said of it. */
-export async function createResource(env: Environment, version: string, attributes: Readonly<Record<string, string>>): Promise<Resource> {
+export async function createResource(
+  env: Environment,
+  version: string,
+  attributes: Readonly<Record<string, string>>,
+): Promise<Resource> {
   const { resourceFromAttributes } = await import("@opentelemetry/resources");
-  return resourceFromAttributes({ "service.name": env["OTEL_SERVICE_NAME"] ?? "matrix", "service.version": version, ...attributes });
+  return resourceFromAttributes({
+    "service.name": env["OTEL_SERVICE_NAME"] ?? "matrix",
+    "service.version": version,
+    ...attributes,
+  });
 }

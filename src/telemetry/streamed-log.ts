@@ -34,7 +34,12 @@ const LINE_CHARS_MAX = 4096;
 /** What a line costs beside its text. */
 const LINE_OVERHEAD_CHARS = 64;
 
-export function createStreamedLog({ show, linesMax = LINES_MAX, charsMax = CHARS_MAX, now = Date.now }: StreamedLogOptions): StreamedLog {
+export function createStreamedLog({
+  show,
+  linesMax = LINES_MAX,
+  charsMax = CHARS_MAX,
+  now = Date.now,
+}: StreamedLogOptions): StreamedLog {
   const counted = createRepeatCounter();
   /** Lines from `first` on wait; those before it are gone and cut off now and then. */
   let lines: LogLine[] = [];
@@ -115,7 +120,12 @@ function charsOf({ message, fields }: LogLine): number {
 }
 
 function cutFields(fields: LogFields): LogFields {
-  return Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, typeof value === "string" ? cut(value) : value]));
+  return Object.fromEntries(
+    Object.entries(fields).map(([key, value]) => [
+      key,
+      typeof value === "string" ? cut(value) : value,
+    ]),
+  );
 }
 
 function cut(text: string): string {

@@ -42,7 +42,11 @@ export interface TaskSpan {
 }
 
 /** Null when nothing asks for traces. */
-export async function createTracing(env: Environment, run: string, version: string): Promise<Tracing | null> {
+export async function createTracing(
+  env: Environment,
+  run: string,
+  version: string,
+): Promise<Tracing | null> {
   if (!wantsOtlp(env, "TRACES")) return null;
   const [api, sdk, { OTLPTraceExporter }, resource] = await Promise.all([
     import("@opentelemetry/api"),
@@ -60,18 +64,28 @@ export async function createTracing(env: Environment, run: string, version: stri
   const { ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } = api;
 
   const end = (span: Span, endedAt: number, error: string | undefined): void => {
-    if (error !== undefined) span.setAttribute(ATTRIBUTE.errorType, error).setStatus({ code: SpanStatusCode.ERROR, message: error });
+    if (error !== undefined)
+      span
+        .setAttribute(ATTRIBUTE.errorType, error)
+        .setStatus({ code: SpanStatusCode.ERROR, message: error });
     span.end(endedAt);
   };
   const parentOf = (traceparent: string): Context => {
     const { traceId, spanId, sampled } = parseTraceparent(traceparent);
-    return trace.setSpanContext(ROOT_CONTEXT, { traceId, spanId, traceFlags: sampled ? 1 : 0, isRemote: true });
+    return trace.setSpanContext(ROOT_CONTEXT, {
+      traceId,
+      spanId,
+      traceFlags: sampled ? 1 : 0,
+      isRemote: true,
+    });
   };
 
   return {
     startTask: () => {
       // A span that is never ended is never exported: it lends its ids and the sampler's decision.
-      const { traceId, spanId, traceFlags } = tracer.startSpan(SPAN.task, { root: true }).spanContext();
+      const { traceId, spanId, traceFlags } = tracer
+        .startSpan(SPAN.task, { root: true })
+        .spanContext();
       return `00-${traceId}-${spanId}-0${traceFlags}`;
     },
     hop: (traceparent, { role, host, hop, queuedAt, startedAt, endedAt, model, usage, error }) => {
@@ -84,11 +98,20 @@ export async function createTracing(env: Environment, run: string, version: stri
         [ATTRIBUTE.host]: host,
         [ATTRIBUTE.queueMs]: startedAt - queuedAt,
         ...(model === undefined ? {} : { [ATTRIBUTE.requestModel]: model }),
-        ...(usage === undefined ? {} : { [ATTRIBUTE.inputTokens]: usage.prompt_tokens, [ATTRIBUTE.outputTokens]: usage.completion_tokens }),
+        ...(usage === undefined
+          ? {}
+          : {
+              [ATTRIBUTE.inputTokens]: usage.prompt_tokens,
+              [ATTRIBUTE.outputTokens]: usage.completion_tokens,
+            }),
       };
       const kind = model === undefined ? SpanKind.INTERNAL : SpanKind.CLIENT;
       end(
-        tracer.startSpan(`${operation} ${model ?? role}`, { startTime: startedAt, kind, attributes }, parentOf(traceparent)),
+        tracer.startSpan(
+          `${operation} ${model ?? role}`,
+          { startTime: startedAt, kind, attributes },
+          parentOf(traceparent),
+        ),
         endedAt,
         error,
       );
@@ -102,15 +125,26 @@ export async function createTracing(env: Environment, run: string, version: stri
         [ATTRIBUTE.status]: status,
         [ATTRIBUTE.stopReason]: stopReason,
       };
-      const span = ids.with(traceId, spanId, () => tracer.startSpan(SPAN.task, { root: true, startTime: startedAt, attributes }));
+      const span = ids.with(traceId, spanId, () =>
+        tracer.startSpan(SPAN.task, { root: true, startTime: startedAt, attributes }),
+      );
       end(span, endedAt, error);
     },
-    close: () => provider.shutdown().catch((error: unknown) => console.error(`warning: traces could not be exported: ${error}`)),
+    close: () =>
+      provider
+        .shutdown()
+        .catch((error: unknown) =>
+          console.error(`warning: traces could not be exported: ${error}`),
+        ),
   };
 }
 
 /** W3C Trace Context, section 3.2. */
-function parseTraceparent(traceparent: string): { traceId: string; spanId: string; sampled: boolean } {
+function parseTraceparent(traceparent: string): {
+  traceId: string;
+  spanId: string;
+  sampled: boolean;
+} {
   const [, traceId = "", spanId = "", flags = "00"] = traceparent.split("-");
   return { traceId, spanId, sampled: (Number.parseInt(flags, 16) & 1) === 1 };
 }

@@ -10,8 +10,14 @@ import { matrix, withFolder } from "../matrix.ts";
 
 const PNG = Buffer.from("\x89PNG\r\n\x1a\nrest", "latin1");
 const WAV = Buffer.from("RIFF\x00\x00\x00\x00WAVEfmt ", "latin1");
-const image: ContentPart = { type: "image_url", image_url: { url: `data:image/png;base64,${PNG.toString("base64")}` } };
-const audio: ContentPart = { type: "input_audio", input_audio: { data: WAV.toString("base64"), format: "wav" } };
+const image: ContentPart = {
+  type: "image_url",
+  image_url: { url: `data:image/png;base64,${PNG.toString("base64")}` },
+};
+const audio: ContentPart = {
+  type: "input_audio",
+  input_audio: { data: WAV.toString("base64"), format: "wav" },
+};
 const PROMPT: readonly ChatMessage[] = [
   { role: "system", content: "s" },
   { role: "user", content: "What is it?" },
@@ -40,7 +46,11 @@ describe("attachments", () => {
         text,
         { type: "image_url", image_url: { url: "https://example.org/a.png" } },
       ]);
-      expect(await attached({ media: [base64, WAV.toString("base64"), null] })).toEqual([text, image, audio]);
+      expect(await attached({ media: [base64, WAV.toString("base64"), null] })).toEqual([
+        text,
+        image,
+        audio,
+      ]);
       expect(await attached({ media: null })).toBe("What is it?");
     }));
 
@@ -63,7 +73,10 @@ describe("attachments", () => {
         [{}, "attachment row.media"],
       ];
       for (const [row, message] of cases)
-        await expect(attached(row, inside)).rejects.toMatchObject({ code: "prompt_failed", message: expect.stringContaining(message) });
+        await expect(attached(row, inside)).rejects.toMatchObject({
+          code: "prompt_failed",
+          message: expect.stringContaining(message),
+        });
       await expect(attached({ media: "a.png" })).rejects.toThrow("set attachment_folder");
     }));
 
@@ -75,7 +88,9 @@ describe("attachments", () => {
         port: 0,
         fetch: async (request) => {
           bodies.push((await request.json()) as { messages: unknown });
-          return Response.json({ choices: [{ message: { role: "assistant", content: "A cat." }, finish_reason: "stop" }] });
+          return Response.json({
+            choices: [{ message: { role: "assistant", content: "A cat." }, finish_reason: "stop" }],
+          });
         },
       });
       try {
@@ -88,7 +103,9 @@ describe("attachments", () => {
         );
         const { stdout } = await matrix(["drive", "r.toml", "-q"], { cwd: folder });
         expect(stdout).toContain("expected 1 = ok 1");
-        expect(bodies[0]?.messages).toEqual([{ role: "user", content: [{ type: "text", text: "What is it?" }, image] }]);
+        expect(bodies[0]?.messages).toEqual([
+          { role: "user", content: [{ type: "text", text: "What is it?" }, image] },
+        ]);
         const shown = await matrix(["show", "runs/v", "--json"], { cwd: folder });
         expect(shown.stdout).not.toContain("base64");
       } finally {

@@ -18,7 +18,8 @@ const task: Task = {
 };
 const context = { signal: new AbortController().signal };
 
-const run = async (exported: unknown, settings = {}) => createCodeAgent("a.ts", exported, settings).run(task, context);
+const run = async (exported: unknown, settings = {}) =>
+  createCodeAgent("a.ts", exported, settings).run(task, context);
 
 describe("a code agent", () => {
   test("answers at once without a promise, or later with one", async () => {
@@ -27,14 +28,20 @@ describe("a code agent", () => {
   });
 
   test("is given the task, the role's settings and a signal", async () => {
-    const agent = ({ row }: Task, { settings, signal }: { settings: { k: number }; signal: AbortSignal }) =>
-      (row["n"] as number) * settings.k + Number(signal.aborted);
+    const agent = (
+      { row }: Task,
+      { settings, signal }: { settings: { k: number }; signal: AbortSignal },
+    ) => (row["n"] as number) * settings.k + Number(signal.aborted);
     expect(await run(agent, { k: 3 })).toEqual({ result: 6 });
   });
 
   test("that throws, now or later, is agent_failed with the original as its cause", async () => {
     const broken = new TypeError("x is not a function");
-    await expect(run(() => Promise.reject(broken))).rejects.toMatchObject({ code: "agent_failed", message: broken.message, cause: broken });
+    await expect(run(() => Promise.reject(broken))).rejects.toMatchObject({
+      code: "agent_failed",
+      message: broken.message,
+      cause: broken,
+    });
     await expect(
       run(() => {
         throw broken;
@@ -43,21 +50,31 @@ describe("a code agent", () => {
   });
 
   test("that returns no JSON is told what and where", async () => {
-    await expect(run(() => undefined)).rejects.toThrow("a.ts returned undefined; return JSON, or null for nothing");
-    await expect(run(() => ({ a: [{ when: new Date() }] }))).rejects.toThrow("a.ts: result.a[0].when is a Date, which JSON cannot carry");
+    await expect(run(() => undefined)).rejects.toThrow(
+      "a.ts returned undefined; return JSON, or null for nothing",
+    );
+    await expect(run(() => ({ a: [{ when: new Date() }] }))).rejects.toThrow(
+      "a.ts: result.a[0].when is a Date, which JSON cannot carry",
+    );
     await expect(run(async () => Number.NaN)).rejects.toThrow("result is NaN");
   });
 
   test("cannot change the row or what earlier steps recorded", async () => {
     const row = { n: 2, list: [1] };
-    const given = { ...task, row, history: [{ hop: 0, role: "a", host: "h", at: "", queue_ms: 0, run_ms: 0, result: { x: 1 } }] };
+    const given = {
+      ...task,
+      row,
+      history: [{ hop: 0, role: "a", host: "h", at: "", queue_ms: 0, run_ms: 0, result: { x: 1 } }],
+    };
     const mutations: ((task: Task) => void)[] = [
       ({ row }) => Object.assign(row, { n: 3 }),
       ({ row }) => (row["list"] as unknown as number[]).push(2),
       ({ history }) => Object.assign(history[0]?.result as object, { x: 2 }),
     ];
     for (const mutate of mutations) {
-      expect(() => createCodeAgent("a.ts", mutate, {}).run(given, context)).toThrow(/readonly|extensible/);
+      expect(() => createCodeAgent("a.ts", mutate, {}).run(given, context)).toThrow(
+        /readonly|extensible/,
+      );
     }
     expect(given).toMatchObject({ row: { n: 2, list: [1] }, history: [{ result: { x: 1 } }] });
   });

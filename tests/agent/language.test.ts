@@ -26,7 +26,17 @@ function documentsOf(path: string): Document[] {
 
 async function identify(row: JsonObject, settings: JsonObject = {}): Promise<Json> {
   const task: Task = {
-    ...{ rowId: "1", trial: 0, seed: 1, attempt: 1, role: "language", state: null, history: [], admittedAt: 0, trace: null },
+    ...{
+      rowId: "1",
+      trial: 0,
+      seed: 1,
+      attempt: 1,
+      role: "language",
+      state: null,
+      history: [],
+      admittedAt: 0,
+      trace: null,
+    },
     row,
   };
   return (await (await createLanguageAgent(settings)).run(task, context)).result;
@@ -37,31 +47,52 @@ describe("the language agent", () => {
     const documents = documentsOf(SAMPLE).filter(({ title }) => title !== "mixed-proof");
     expect(new Set(documents.map(({ lang }) => lang)).size).toBe(13);
     for (const { title, text, lang } of documents)
-      expect([title ?? "", await identify({ text })]).toEqual([title ?? "", { language: lang, share: 1 }]);
+      expect([title ?? "", await identify({ text })]).toEqual([
+        title ?? "",
+        { language: lang, share: 1 },
+      ]);
   });
 
   test("says how much of a mixed page is in its language", async () => {
-    const english = "It was the best of times, it was the worst of times, it was the age of wisdom. ".repeat(20);
-    const german = "Es war die beste aller Zeiten, es war die schlimmste aller Zeiten, es war das Alter der Weisheit. ".repeat(5);
-    const { language, share } = (await identify({ text: english + german })) as { language: string; share: number };
+    const english =
+      "It was the best of times, it was the worst of times, it was the age of wisdom. ".repeat(20);
+    const german =
+      "Es war die beste aller Zeiten, es war die schlimmste aller Zeiten, es war das Alter der Weisheit. ".repeat(
+        5,
+      );
+    const { language, share } = (await identify({ text: english + german })) as {
+      language: string;
+      share: number;
+    };
     expect(language).toBe("en");
     expect(share).toBeWithin(0.6, 0.9);
   });
 
   test("finds no language where there are no words", async () => {
-    for (const text of ["", " \n", "42", "https://example.org/a/b"]) expect(await identify({ text })).toEqual({ language: null, share: 0 });
+    for (const text of ["", " \n", "42", "https://example.org/a/b"])
+      expect(await identify({ text })).toEqual({ language: null, share: 0 });
   });
 
   test("reads the text that its expression names, and fails when that is none", async () => {
-    expect(await identify({ body: { de: "Guten Morgen, wie geht es Ihnen heute?" } }, { text: "row.body.de" })).toMatchObject({
+    expect(
+      await identify(
+        { body: { de: "Guten Morgen, wie geht es Ihnen heute?" } },
+        { text: "row.body.de" },
+      ),
+    ).toMatchObject({
       language: "de",
     });
     await expect(identify({ text: 7 })).rejects.toMatchObject({
       code: "agent_failed",
       message: "the language agent needs a text: row.text is 7",
     });
-    await expect(identify({})).rejects.toMatchObject({ code: "agent_failed", message: expect.stringContaining("row.text") });
-    await expect(createLanguageAgent({ field: "text" })).rejects.toMatchObject({ code: "recipe_invalid" });
+    await expect(identify({})).rejects.toMatchObject({
+      code: "agent_failed",
+      message: expect.stringContaining("row.text"),
+    });
+    await expect(createLanguageAgent({ field: "text" })).rejects.toMatchObject({
+      code: "recipe_invalid",
+    });
   });
 
   test("keeps at least 98 % of the English pages, and what it takes for English is English prose whatever its label", async () => {
@@ -72,13 +103,18 @@ describe("the language agent", () => {
     const documents = readdirSync(WEBDOCS).flatMap((name) => documentsOf(join(WEBDOCS, name)));
     const kept: Document[] = [];
     for (const document of documents) {
-      const { language, share } = (await identify(document)) as { language: string | null; share: number };
+      const { language, share } = (await identify(document)) as {
+        language: string | null;
+        share: number;
+      };
       if (language === "en" && share >= SHARE_MIN) kept.push(document);
     }
     const right = kept.filter(({ lang }) => lang === "en");
     const recall = right.length / documents.filter(({ lang }) => lang === "en").length;
     const precision = right.length / kept.length;
-    console.log(`English of ${documents.length} pages: precision ${precision.toFixed(3)} against the labels, recall ${recall.toFixed(3)}`);
+    console.log(
+      `English of ${documents.length} pages: precision ${precision.toFixed(3)} against the labels, recall ${recall.toFixed(3)}`,
+    );
     expect(recall).toBeGreaterThan(0.98);
     // A page of a manual bears the label of its edition, also where nobody has translated it yet.
     expect(precision).toBeGreaterThan(0.9);
@@ -89,6 +125,7 @@ describe("the language agent", () => {
 
 /** The part of the words that every English text is full of, a fifth or more of it. */
 function englishWords(text: string): number {
-  const common = text.match(/\b(?:the|of|and|to|is|in|that|for|with|this|are|be|can|you|on)\b/gi)?.length ?? 0;
+  const common =
+    text.match(/\b(?:the|of|and|to|is|in|that|for|with|this|are|be|can|you|on)\b/gi)?.length ?? 0;
   return common / (text.match(/\S+/g)?.length ?? 1);
 }

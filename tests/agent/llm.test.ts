@@ -46,11 +46,30 @@ const role = (model: Model, more: Partial<LlmRole> = {}): LlmRole => ({
   ...more,
 });
 
-const hop = (hop: number, role: string, result: Json): Hop => ({ hop, role, host: "h", at: "", queue_ms: 0, run_ms: 0, result });
+const hop = (hop: number, role: string, result: Json): Hop => ({
+  hop,
+  role,
+  host: "h",
+  at: "",
+  queue_ms: 0,
+  run_ms: 0,
+  result,
+});
 const said = (content: string): Json => ({ role: "assistant", content });
 
 function task(history: readonly Hop[] = [], rowId = "1"): Task {
-  return { rowId, trial: 0, row: { q: "2+2?" }, seed: 42, attempt: 1, role: "student", state: null, history, admittedAt: 0, trace: null };
+  return {
+    rowId,
+    trial: 0,
+    row: { q: "2+2?" },
+    seed: 42,
+    attempt: 1,
+    role: "student",
+    state: null,
+    history,
+    admittedAt: 0,
+    trace: null,
+  };
 }
 
 const context = { signal: new AbortController().signal };
@@ -58,7 +77,11 @@ const context = { signal: new AbortController().signal };
 describe("an llm role", () => {
   test("sends system, prompt and the conversation: own turns as assistant, others' as user, other roles unseen", async () => {
     const { model, requests } = scriptedModel("B");
-    const history = [hop(0, "student", said("A")), hop(1, "extractor", { answer: "A" }), hop(2, "teacher", said("no"))];
+    const history = [
+      hop(0, "student", said("A")),
+      hop(1, "extractor", { answer: "A" }),
+      hop(2, "teacher", said("no")),
+    ];
     const answer = await createLlmAgent(role(model)).run(task(history), context);
     expect(requests[0]?.messages).toEqual([
       { role: "system", content: "You are student." },
@@ -86,11 +109,16 @@ describe("an llm role", () => {
     const call = {
       role: "assistant",
       content: null,
-      tool_calls: [{ id: "c1", type: "function", function: { name: "add", arguments: '{"a": 2.0}' } }],
+      tool_calls: [
+        { id: "c1", type: "function", function: { name: "add", arguments: '{"a": 2.0}' } },
+      ],
     };
     const results = [{ role: "tool", tool_call_id: "c1", content: "4" }];
     const history = [hop(0, "student", call), hop(1, "tools", results)];
-    await createLlmAgent(role(model, { conversation: new Set(["student", "tools"]) })).run(task(history), context);
+    await createLlmAgent(role(model, { conversation: new Set(["student", "tools"]) })).run(
+      task(history),
+      context,
+    );
     expect(requests[0]?.messages.slice(2)).toEqual([call, ...results] as never);
   });
 
@@ -107,16 +135,29 @@ describe("an llm role", () => {
   });
 
   test("keeps the checked answer of a schema as `parsed`, also from a Markdown fence", async () => {
-    const schema = createAnswerSchema({ type: "object", required: ["n"], properties: { n: { type: "integer" } } });
+    const schema = createAnswerSchema({
+      type: "object",
+      required: ["n"],
+      properties: { n: { type: "integer" } },
+    });
     const { model } = scriptedModel('```json\n{"n": 4}\n```');
-    expect((await createLlmAgent(role(model, { schema })).run(task(), context)).result).toMatchObject({ parsed: { n: 4 } });
+    expect(
+      (await createLlmAgent(role(model, { schema })).run(task(), context)).result,
+    ).toMatchObject({ parsed: { n: 4 } });
   });
 
   test("asks once more when the answer does not fit, and counts both calls", async () => {
-    const schema = createAnswerSchema({ type: "object", required: ["n"], properties: { n: { type: "integer" } } });
+    const schema = createAnswerSchema({
+      type: "object",
+      required: ["n"],
+      properties: { n: { type: "integer" } },
+    });
     const { model, requests } = scriptedModel('{"n": "four"}', '{"n": 4}');
     const answer = await createLlmAgent(role(model, { schema })).run(task(), context);
-    expect(answer).toMatchObject({ result: { parsed: { n: 4 } }, usage: { requests: 2, completion_tokens: 4 } });
+    expect(answer).toMatchObject({
+      result: { parsed: { n: 4 } },
+      usage: { requests: 2, completion_tokens: 4 },
+    });
     expect(requests[1]?.messages.at(-1)?.content).toContain("does not fit the schema");
     expect(requests[1]?.messages.at(-1)?.content).toContain("#/n");
   });
@@ -132,20 +173,41 @@ describe("an llm role", () => {
   test("says why a task ends with an answer that is none, and goes on with one that the role accepts", async () => {
     const { model } = scriptedModel();
     const schema = createAnswerSchema({ type: "object", required: ["n"] });
-    const cut: Model = { ...model, chat: async (asked, signal) => ({ ...(await model.chat(asked, signal)), finishReason: "length" }) };
-    expect(await createLlmAgent(role(cut)).run(task(), context)).toMatchObject({ stop: "cut", usage: { requests: 1 } });
-    expect(await createLlmAgent(role(cut, { schema })).run(task(), context)).toMatchObject({ stop: "cut", usage: { requests: 1 } });
-    expect(await createLlmAgent(role(cut, { accepts: new Set(["cut"]) })).run(task(), context)).not.toHaveProperty("stop");
+    const cut: Model = {
+      ...model,
+      chat: async (asked, signal) => ({
+        ...(await model.chat(asked, signal)),
+        finishReason: "length",
+      }),
+    };
+    expect(await createLlmAgent(role(cut)).run(task(), context)).toMatchObject({
+      stop: "cut",
+      usage: { requests: 1 },
+    });
+    expect(await createLlmAgent(role(cut, { schema })).run(task(), context)).toMatchObject({
+      stop: "cut",
+      usage: { requests: 1 },
+    });
+    expect(
+      await createLlmAgent(role(cut, { accepts: new Set(["cut"]) })).run(task(), context),
+    ).not.toHaveProperty("stop");
   });
 
   test("keeps with an answer what ended it, unless it is whole, and does not send that back", async () => {
     const { model, requests } = scriptedModel("Whole.", "The answ");
     const ending = (reason: string): Model => ({
       ...model,
-      chat: async (asked, signal) => ({ ...(await model.chat(asked, signal)), finishReason: reason }),
+      chat: async (asked, signal) => ({
+        ...(await model.chat(asked, signal)),
+        finishReason: reason,
+      }),
     });
-    expect((await createLlmAgent(role(ending("stop"))).run(task(), context)).result).toEqual(said("Whole."));
-    const { result } = await createLlmAgent(role(ending("length"), { accepts: new Set(["cut"]) })).run(task(), context);
+    expect((await createLlmAgent(role(ending("stop"))).run(task(), context)).result).toEqual(
+      said("Whole."),
+    );
+    const { result } = await createLlmAgent(
+      role(ending("length"), { accepts: new Set(["cut"]) }),
+    ).run(task(), context);
     expect(result).toEqual({ role: "assistant", content: "The answ", finish_reason: "length" });
     await createLlmAgent(role(model)).run(task([hop(0, "student", result)]), context);
     expect(requests[2]?.messages.at(-1)).toEqual({ role: "assistant", content: "The answ" });
@@ -154,7 +216,12 @@ describe("an llm role", () => {
   test("sends a model its own thoughts back with the calls that they led to, and with nothing else", async () => {
     const { model, requests } = scriptedModel("B");
     const call = { id: "c", type: "function", function: { name: "f", arguments: "{}" } };
-    const thinking = { role: "assistant", content: null, reasoning_content: "first f", tool_calls: [call] };
+    const thinking = {
+      role: "assistant",
+      content: null,
+      reasoning_content: "first f",
+      tool_calls: [call],
+    };
     const history = [
       hop(0, "student", { role: "assistant", content: "A", reasoning_content: "hm" }),
       hop(1, "teacher", { role: "assistant", content: "no", reasoning: "hm" }),
@@ -182,7 +249,10 @@ describe("an llm role", () => {
       }),
       { base: 10 },
     );
-    await createLlmAgent(role(model, { request })).run(task([hop(0, "teacher", said("unseen"))]), context);
+    await createLlmAgent(role(model, { request })).run(
+      task([hop(0, "teacher", said("unseen"))]),
+      context,
+    );
     expect(requests[0]).toMatchObject({
       messages: [{ role: "user", content: "2+2? in 10" }],
       tools,
@@ -193,7 +263,11 @@ describe("an llm role", () => {
 
   test("puts attachments beside the first message of the user that its request module wrote", async () => {
     const { model, requests } = scriptedModel("B");
-    const request = createRequestWriter("request.ts", () => ({ messages: [{ role: "user", content: "Look." }] }), {});
+    const request = createRequestWriter(
+      "request.ts",
+      () => ({ messages: [{ role: "user", content: "Look." }] }),
+      {},
+    );
     const attach = createAttach(["'https://example.org/' + row.q"], null);
     await createLlmAgent(role(model, { request, attach })).run(task(), context);
     expect(requests[0]?.messages).toEqual([
@@ -209,7 +283,11 @@ describe("an llm role", () => {
 
   test("fails with prompt_failed when its request module throws or returns no messages", () => {
     for (const write of [() => ({ message: [] }), () => JSON.parse("{")])
-      expect(() => createRequestWriter("request.ts", write, {})(task())).toThrow(expect.objectContaining({ code: "prompt_failed" }));
-    expect(() => createRequestWriter("request.ts", {}, {})).toThrow(expect.objectContaining({ code: "module_invalid" }));
+      expect(() => createRequestWriter("request.ts", write, {})(task())).toThrow(
+        expect.objectContaining({ code: "prompt_failed" }),
+      );
+    expect(() => createRequestWriter("request.ts", {}, {})).toThrow(
+      expect.objectContaining({ code: "module_invalid" }),
+    );
   });
 });

@@ -50,7 +50,11 @@ for line in sys.stdin:
     print(json.dumps({"id": request["id"], "ok": True, "result": request["task"]["last"]["text"]}), flush=True)
 `;
 
-async function drive(folder: string, rows: readonly object[], ...more: readonly string[]): Promise<Finished> {
+async function drive(
+  folder: string,
+  rows: readonly object[],
+  ...more: readonly string[]
+): Promise<Finished> {
   const files = {
     "recipe.toml": RECIPE,
     "first.py": FIRST,
@@ -58,7 +62,9 @@ async function drive(folder: string, rows: readonly object[], ...more: readonly 
     "rows.jsonl": rows.map((row) => JSON.stringify(row)).join("\n"),
   };
   for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
-  return matrix(["drive", "recipe.toml", "-q", "-o", "run", "run.fail_above=1", ...more], { cwd: folder });
+  return matrix(["drive", "recipe.toml", "-q", "-o", "run", "run.fail_above=1", ...more], {
+    cwd: folder,
+  });
 }
 
 const rowsOf = (count: number) => Array.from({ length: count }, (_, n) => ({ q: `q${n}` }));
@@ -74,7 +80,8 @@ describe.skipIf(python === null)("a program as an agent", () => {
       expect(stdout).toContain("expected 30 = ok 30 + failed 0 + lost 0");
       expect(code).toBe(0);
       const records = await readRecords(join(folder, "run"));
-      for (const { id, outcome, attempt } of records) expect({ outcome, attempt }).toEqual({ outcome: { result: `Q${id}!` }, attempt: 1 });
+      for (const { id, outcome, attempt } of records)
+        expect({ outcome, attempt }).toEqual({ outcome: { result: `Q${id}!` }, attempt: 1 });
       const log = await readFile(join(folder, "run/logs/driver.log"), "utf8");
       expect(log).toMatch(/ended with exit 3; its last words: .*I shall die/);
       expect(log).toContain("info this goes to the log");
@@ -82,10 +89,23 @@ describe.skipIf(python === null)("a program as an agent", () => {
 
   test("runs on a host of its own with the file that came with the recipe, several at a time", () =>
     withFolder(async (folder) => {
-      const { stdout, stderr } = await drive(folder, rowsOf(60), "--workers", "1", "-n", "4", "roles.first.processes=3");
-      expect({ stdout, stderr }).toMatchObject({ stdout: expect.stringContaining("expected 60 = ok 60 + failed 0 + lost 0"), stderr: "" });
+      const { stdout, stderr } = await drive(
+        folder,
+        rowsOf(60),
+        "--workers",
+        "1",
+        "-n",
+        "4",
+        "roles.first.processes=3",
+      );
+      expect({ stdout, stderr }).toMatchObject({
+        stdout: expect.stringContaining("expected 60 = ok 60 + failed 0 + lost 0"),
+        stderr: "",
+      });
       const records = await readRecords(join(folder, "run"));
-      const pids = new Set(records.map(({ history: [first] }) => isJsonObject(first?.result) && first.result["pid"]));
+      const pids = new Set(
+        records.map(({ history: [first] }) => isJsonObject(first?.result) && first.result["pid"]),
+      );
       expect(pids.size).toBe(3);
     }));
 
@@ -94,15 +114,25 @@ describe.skipIf(python === null)("a program as an agent", () => {
       const rows = [{ q: "a", fail: true }, { q: "b", silent: true }, { q: "c" }];
       const { stdout } = await drive(folder, rows, 'roles.second.timeout="3s"');
       expect(stdout).toContain("expected 3 = ok 1 + failed 2 + lost 0");
-      const errors = Object.fromEntries((await readRecords(join(folder, "run"))).map(({ id, error }) => [id, error]));
+      const errors = Object.fromEntries(
+        (await readRecords(join(folder, "run"))).map(({ id, error }) => [id, error]),
+      );
       expect(errors).toEqual({
-        "0": expect.objectContaining({ code: "agent_failed", message: "first.py: ValueError: no such questiön", role: "first", hop: 0 }),
+        "0": expect.objectContaining({
+          code: "agent_failed",
+          message: "first.py: ValueError: no such questiön",
+          role: "first",
+          hop: 0,
+        }),
         "1": expect.objectContaining({ code: "agent_timeout", role: "second", hop: 1 }),
         "2": null,
       });
       await drive(folder, [{ q: "a", babble: true }], "--fresh");
       const [record] = await readRecords(join(folder, "run"));
-      expect(record?.error).toMatchObject({ code: "sandbox_bad_answer", message: expect.stringContaining("Hello, I am no JSON") });
+      expect(record?.error).toMatchObject({
+        code: "sandbox_bad_answer",
+        message: expect.stringContaining("Hello, I am no JSON"),
+      });
     }));
 
   test("ends with matrix, also when that is killed", () =>
@@ -113,9 +143,14 @@ describe.skipIf(python === null)("a program as an agent", () => {
         '    open("pid", "w").write(str(os.getpid()))\n    import time; time.sleep(600)\n    print("this',
       );
       await writeFile(join(folder, "first.py"), slow);
-      const { child, finished } = spawnMatrix(["drive", "recipe.toml", "-q", "-o", "other"], { cwd: folder });
+      const { child, finished } = spawnMatrix(["drive", "recipe.toml", "-q", "-o", "other"], {
+        cwd: folder,
+      });
       const pid = join(folder, "pid");
-      await until(async () => (await Bun.file(pid).exists()) && (await Bun.file(pid).text()) !== "", "the program has begun its step");
+      await until(
+        async () => (await Bun.file(pid).exists()) && (await Bun.file(pid).text()) !== "",
+        "the program has begun its step",
+      );
       const program = Number(await Bun.file(pid).text());
       child.kill("SIGKILL");
       await finished;
@@ -126,12 +161,19 @@ describe.skipIf(python === null)("a program as an agent", () => {
     withFolder(async (folder) => {
       await drive(folder, rowsOf(1));
       await writeFile(join(folder, "solver.rb"), "");
-      const complaint = async (...more: readonly string[]) => (await matrix(["check", "recipe.toml", ...more], { cwd: folder })).stderr;
-      expect(await complaint("roles.first.agent=solver.rb")).toContain('not known from its name; say it: command = ["…"]');
-      expect(await complaint("roles.first.agent=gone.py")).toContain("no such file");
-      expect(await complaint("roles.first.agent=language", "roles.first.with={}", "roles.first.processes=2")).toContain(
-        "only a program reads it",
+      const complaint = async (...more: readonly string[]) =>
+        (await matrix(["check", "recipe.toml", ...more], { cwd: folder })).stderr;
+      expect(await complaint("roles.first.agent=solver.rb")).toContain(
+        'not known from its name; say it: command = ["…"]',
       );
+      expect(await complaint("roles.first.agent=gone.py")).toContain("no such file");
+      expect(
+        await complaint(
+          "roles.first.agent=language",
+          "roles.first.with={}",
+          "roles.first.processes=2",
+        ),
+      ).toContain("only a program reads it");
       expect(await complaint('roles.first.command=["python3", "first.py"]')).toBe("");
     }));
 });

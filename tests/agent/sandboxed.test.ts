@@ -62,12 +62,25 @@ afterEach(async () => {
   site = null;
 });
 
-async function agentsOf(folder: string, overrides: readonly string[] = []): Promise<Readonly<Record<string, Agent>>> {
+async function agentsOf(
+  folder: string,
+  overrides: readonly string[] = [],
+): Promise<Readonly<Record<string, Agent>>> {
   await mkdir(join(folder, "agents"), { recursive: true });
-  const files = { "recipe.toml": RECIPE, "d.jsonl": "", "agents/solver.py": SOLVER, "agents/scripted.mjs": SCRIPTED, "speaker.ts": "" };
+  const files = {
+    "recipe.toml": RECIPE,
+    "d.jsonl": "",
+    "agents/solver.py": SOLVER,
+    "agents/scripted.mjs": SCRIPTED,
+    "speaker.ts": "",
+  };
   for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
   const scripted = `roles.scripted.command=["bun","${folder}/agents/scripted.mjs"]`;
-  const { recipe } = await loadRecipe(join(folder, "recipe.toml"), { overrides: [scripted, ...overrides], env: {}, cwd: folder });
+  const { recipe } = await loadRecipe(join(folder, "recipe.toml"), {
+    overrides: [scripted, ...overrides],
+    env: {},
+    cwd: folder,
+  });
   const opened = new SandboxSite({
     run: "t",
     host: "t",
@@ -77,21 +90,50 @@ async function agentsOf(folder: string, overrides: readonly string[] = []): Prom
     mounts: agentMounts(recipe),
   });
   site = opened;
-  const inSandbox = (name: string, config: RoleConfig) => roleInSandbox(name, config, recipe, (sandbox) => opened.pool(sandbox));
+  const inSandbox = (name: string, config: RoleConfig) =>
+    roleInSandbox(name, config, recipe, (sandbox) => opened.pool(sandbox));
   const { orchestrator } = recipe;
-  const parts = { models: new Map(), orchestrator, inSandbox, loadModule: async () => ({ default: () => null }) };
-  const made = Object.entries(recipe.roles).map(async ([name, config]) => [name, (await createAgent(name, config, parts)).agent] as const);
+  const parts = {
+    models: new Map(),
+    orchestrator,
+    inSandbox,
+    loadModule: async () => ({ default: () => null }),
+  };
+  const made = Object.entries(recipe.roles).map(
+    async ([name, config]) => [name, (await createAgent(name, config, parts)).agent] as const,
+  );
   return Object.fromEntries(await Promise.all(made));
 }
 
 const signal = new AbortController().signal;
-const hop = (role: string, result: Json): Hop => ({ hop: 0, role, host: "t", at: "", queue_ms: 0, run_ms: 0, result });
+const hop = (role: string, result: Json): Hop => ({
+  hop: 0,
+  role,
+  host: "t",
+  at: "",
+  queue_ms: 0,
+  run_ms: 0,
+  result,
+});
 const task = (row: Record<string, Json>, more: Partial<Task> = {}): Task => ({
-  ...{ rowId: "r", trial: 0, row, seed: 1, attempt: 1, role: "x", state: null, history: [], admittedAt: 0, trace: null },
+  ...{
+    rowId: "r",
+    trial: 0,
+    row,
+    seed: 1,
+    attempt: 1,
+    role: "x",
+    state: null,
+    history: [],
+    admittedAt: 0,
+    trace: null,
+  },
   ...more,
 });
-const run = async (agent: Agent | undefined, given: Task): Promise<unknown> => (await agent?.run(given, { signal }))?.result;
-const failureOf = (answer: Promise<unknown>) => answer.catch((thrown) => ({ code: thrown.code, message: thrown.message }));
+const run = async (agent: Agent | undefined, given: Task): Promise<unknown> =>
+  (await agent?.run(given, { signal }))?.result;
+const failureOf = (answer: Promise<unknown>) =>
+  answer.catch((thrown) => ({ code: thrown.code, message: thrown.message }));
 /** A task that a model sent to its tools. */
 const called = (calls: readonly (readonly [name: string, args: string])[], rowId = "r"): Task =>
   task(
@@ -102,7 +144,11 @@ const called = (calls: readonly (readonly [name: string, args: string])[], rowId
         hop("speaker", {
           role: "assistant",
           content: null,
-          tool_calls: calls.map(([name, args], index) => ({ id: `c${index}`, type: "function", function: { name, arguments: args } })),
+          tool_calls: calls.map(([name, args], index) => ({
+            id: `c${index}`,
+            type: "function",
+            function: { name, arguments: args },
+          })),
         }),
       ],
     },
@@ -112,13 +158,19 @@ describe("an agent in a sandbox", () => {
   test("is ten lines of Python: it gets the task and its settings, and what it prints is not its answer", () =>
     withFolder(async (folder) => {
       const { solver } = await agentsOf(folder);
-      expect(await run(solver, task({ q: "grüße" }))).toEqual({ answer: "GRÜSSE!", hop: 0, seen: [] });
+      expect(await run(solver, task({ q: "grüße" }))).toEqual({
+        answer: "GRÜSSE!",
+        hop: 0,
+        seen: [],
+      });
     }));
 
   test("is ten lines of JavaScript, and gets the history only where the recipe says so", () =>
     withFolder(async (folder) => {
       const { scripted } = await agentsOf(folder);
-      expect(await run(scripted, task({}, { history: [hop("speaker", { text: "hello" })] }))).toEqual({
+      expect(
+        await run(scripted, task({}, { history: [hop("speaker", { text: "hello" })] })),
+      ).toEqual({
         last: { text: "hello" },
         history: "none",
       });
@@ -127,8 +179,12 @@ describe("an agent in a sandbox", () => {
   test("serves many tasks at once, each its own answer", () =>
     withFolder(async (folder) => {
       const { solver } = await agentsOf(folder);
-      const answers = await Promise.all(Array.from({ length: 50 }, (_, n) => run(solver, task({ q: `q${n}` }, { rowId: `${n}` }))));
-      expect(answers).toEqual(Array.from({ length: 50 }, (_, n) => ({ answer: `Q${n}!`, hop: 0, seen: [] })));
+      const answers = await Promise.all(
+        Array.from({ length: 50 }, (_, n) => run(solver, task({ q: `q${n}` }, { rowId: `${n}` }))),
+      );
+      expect(answers).toEqual(
+        Array.from({ length: 50 }, (_, n) => ({ answer: `Q${n}!`, hop: 0, seen: [] })),
+      );
     }));
 
   test("that raises fails its step with kind and message, and no other", () =>
@@ -138,14 +194,20 @@ describe("an agent in a sandbox", () => {
         code: "agent_failed",
         message: "solver.py: ValueError: no such questiön",
       });
-      expect(await run(solver, task({ q: "x" }, { rowId: "next" }))).toMatchObject({ answer: "X!" });
+      expect(await run(solver, task({ q: "x" }, { rowId: "next" }))).toMatchObject({
+        answer: "X!",
+      });
     }));
 
   test("that dies under a task again and again fails it as lost; the next task has another", () =>
     withFolder(async (folder) => {
       const { solver } = await agentsOf(folder);
-      expect(await failureOf(run(solver, task({ q: "x", die: true })))).toMatchObject({ code: "sandbox_lost" });
-      expect(await run(solver, task({ q: "x" }, { rowId: "next" }))).toMatchObject({ answer: "X!" });
+      expect(await failureOf(run(solver, task({ q: "x", die: true })))).toMatchObject({
+        code: "sandbox_lost",
+      });
+      expect(await run(solver, task({ q: "x" }, { rowId: "next" }))).toMatchObject({
+        answer: "X!",
+      });
     }));
 
   test(
@@ -153,8 +215,15 @@ describe("an agent in a sandbox", () => {
     () =>
       withFolder(async (folder) => {
         if (docker.image === null) return;
-        const { solver } = await agentsOf(folder, ["sandboxes.box.engine=docker", `sandboxes.box.image="${docker.image}"`]);
-        expect(await run(solver, task({ q: "grüße" }))).toEqual({ answer: "GRÜSSE!", hop: 0, seen: [] });
+        const { solver } = await agentsOf(folder, [
+          "sandboxes.box.engine=docker",
+          `sandboxes.box.image="${docker.image}"`,
+        ]);
+        expect(await run(solver, task({ q: "grüße" }))).toEqual({
+          answer: "GRÜSSE!",
+          hop: 0,
+          seen: [],
+        });
       }),
     60_000,
   );
@@ -163,9 +232,20 @@ describe("an agent in a sandbox", () => {
 describe("an exec agent", () => {
   test("runs the command that the state asks for, over the role's own settings", () =>
     withFolder(async (folder) => {
-      const { shell } = await agentsOf(folder, ["roles.shell.with={ command = 'exit 9', env = { A = '1' } }"]);
-      const asked = task({}, { state: { exec: { command: 'echo "$A"; cat >&2; exit 4', stdin: "ünd" } } });
-      expect(await run(shell, asked)).toMatchObject({ ending: "exit", exit_code: 4, stdout: "1\n", stderr: "ünd", dropped_bytes: 0 });
+      const { shell } = await agentsOf(folder, [
+        "roles.shell.with={ command = 'exit 9', env = { A = '1' } }",
+      ]);
+      const asked = task(
+        {},
+        { state: { exec: { command: 'echo "$A"; cat >&2; exit 4', stdin: "ünd" } } },
+      );
+      expect(await run(shell, asked)).toMatchObject({
+        ending: "exit",
+        exit_code: 4,
+        stdout: "1\n",
+        stderr: "ünd",
+        dropped_bytes: 0,
+      });
       expect(await run(shell, task({}, { rowId: "other" }))).toMatchObject({ exit_code: 9 });
     }));
 
@@ -192,7 +272,11 @@ describe("an exec agent", () => {
     withFolder(async (folder) => {
       const { shell } = await agentsOf(folder);
       const slow = { command: "echo begun; sleep 600", timeout: "300ms" };
-      expect(await run(shell, task({}, { state: { exec: slow } }))).toMatchObject({ ending: "timeout", exit_code: 137, stdout: "begun\n" });
+      expect(await run(shell, task({}, { state: { exec: slow } }))).toMatchObject({
+        ending: "timeout",
+        exit_code: 137,
+        stdout: "begun\n",
+      });
       const long = { command: "head -c 5000 /dev/zero | tr '\\0' x", output_bytes: 10 };
       expect(await run(shell, task({}, { rowId: "b", state: { exec: long } }))).toMatchObject({
         stdout: "x".repeat(10),
@@ -215,7 +299,9 @@ describe("an exec agent", () => {
           ["fly", "{}"],
         ]),
       )) as { role: string; tool_call_id: string; content: string }[];
-      expect(messages.map(({ role, tool_call_id }) => `${role} ${tool_call_id}`)).toEqual([0, 1, 2, 3, 4, 5, 6].map((n) => `tool c${n}`));
+      expect(messages.map(({ role, tool_call_id }) => `${role} ${tool_call_id}`)).toEqual(
+        [0, 1, 2, 3, 4, 5, 6].map((n) => `tool c${n}`),
+      );
       const contents = messages.map(({ content }) => content);
       expect(contents[0]).toBe("ok");
       expect(JSON.parse(contents[1] as string)).toMatchObject({ exit_code: 2, stdout: "one\n" });
@@ -223,7 +309,9 @@ describe("an exec agent", () => {
       expect(contents[3]).toContain("Error: cannot read missing.txt");
       expect(contents[4]).toContain("Error: the arguments are no JSON");
       expect(contents[5]).toContain("comand");
-      expect(contents[6]).toBe('Error: no tool is named "fly"; there are run, read_file, write_file and changes');
+      expect(contents[6]).toBe(
+        'Error: no tool is named "fly"; there are run, read_file, write_file and changes',
+      );
     }));
 
   test("does the same step once when it comes twice", () =>

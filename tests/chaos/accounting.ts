@@ -28,7 +28,10 @@ export interface Rules {
 const WRONG_MAX = 10;
 
 /** Of a run that is over: everything must be there, once. */
-export function account(directory: string, { rows, trials, delivery, undisturbed }: Rules): Accounting {
+export function account(
+  directory: string,
+  { rows, trials, delivery, undisturbed }: Rules,
+): Accounting {
   const records = readFinished(directory);
   const wrong: string[] = [];
   const seen = new Set<string>();
@@ -39,17 +42,23 @@ export function account(directory: string, { rows, trials, delivery, undisturbed
     seen.add(key);
     counts[record.status]++;
     if (record.status !== "ok") wrong.push(...whyNotOk(record, delivery));
-    else if (essence(record) !== undisturbed.get(key)) wrong.push(`${key} is not what it is without faults`);
-    if (delivery === "at-most-once" && record.attempt !== 1) wrong.push(`${key} has attempt ${record.attempt} under at-most-once`);
+    else if (essence(record) !== undisturbed.get(key))
+      wrong.push(`${key} is not what it is without faults`);
+    if (delivery === "at-most-once" && record.attempt !== 1)
+      wrong.push(`${key} has attempt ${record.attempt} under at-most-once`);
   }
   for (const key of undisturbed.keys()) if (!seen.has(key)) wrong.push(`${key} is missing`);
-  if (records.length !== rows * trials) wrong.push(`${records.length} records, ${rows * trials} expected`);
+  if (records.length !== rows * trials)
+    wrong.push(`${records.length} records, ${rows * trials} expected`);
   const attempts = records.map(({ attempt }) => attempt);
   return {
     ...counts,
     restarted: attempts.filter((attempt) => attempt > 1).length,
     attemptsMax: Math.max(0, ...attempts),
-    wrong: wrong.length > WRONG_MAX ? [...wrong.slice(0, WRONG_MAX), `and ${wrong.length - WRONG_MAX} more`] : wrong,
+    wrong:
+      wrong.length > WRONG_MAX
+        ? [...wrong.slice(0, WRONG_MAX), `and ${wrong.length - WRONG_MAX} more`]
+        : wrong,
   };
 }
 

@@ -2,7 +2,15 @@
 // directory says of them, and signals to each. Whatever is started for a cluster, by whomever, carries its mark in the
 // environment: that is how its processes are found when nobody's child any more, and how nothing else is ever killed.
 
-import { closeSync, existsSync, fstatSync, openSync, readdirSync, readFileSync, readSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+} from "node:fs";
 import { join } from "node:path";
 import { BINARY, ROOT, until } from "../matrix.ts";
 
@@ -63,7 +71,11 @@ export class Cluster implements AsyncDisposable {
     return this.start("agent", ["--role", roles, "--join", this.joinPath, ...args], options);
   }
 
-  start(command: string, args: readonly string[], { program = [BINARY], inside = [], env = {} }: StartOptions = {}): Started {
+  start(
+    command: string,
+    args: readonly string[],
+    { program = [BINARY], inside = [], env = {} }: StartOptions = {},
+  ): Started {
     const output = join(this.folder, `${++this.#starts}-${command}`);
     const child = Bun.spawn([...inside, ...program, command, ...args], {
       cwd: this.folder,
@@ -106,7 +118,8 @@ export class Cluster implements AsyncDisposable {
     try {
       const bytes = Buffer.alloc(Math.max(0, fstatSync(file).size - this.#countedBytes));
       readSync(file, bytes, 0, bytes.length, this.#countedBytes);
-      for (let at = bytes.indexOf(NEWLINE); at !== -1; at = bytes.indexOf(NEWLINE, at + 1)) this.#countedRecords++;
+      for (let at = bytes.indexOf(NEWLINE); at !== -1; at = bytes.indexOf(NEWLINE, at + 1))
+        this.#countedRecords++;
       this.#countedBytes += bytes.lastIndexOf(NEWLINE) + 1;
       return this.#countedRecords;
     } finally {

@@ -18,7 +18,10 @@ describe("a driver that is killed at half of the run", () => {
         await using cluster = new Cluster(folder);
         const args = ["--workers", "3", ...paced({ trials: TRIALS })];
         const first = cluster.drive(CORAL, args);
-        await until(() => cluster.recordCount() >= (40 * TRIALS) / 2, "half of the records are written");
+        await until(
+          () => cluster.recordCount() >= (40 * TRIALS) / 2,
+          "half of the records are written",
+        );
         const workers = cluster.workers();
         const killedAt = Date.now();
         first.signal("SIGKILL");
@@ -28,17 +31,23 @@ describe("a driver that is killed at half of the run", () => {
         expect(cluster.workers()).toEqual(workers);
         const startedAt = Date.now();
         const second = cluster.drive(CORAL, args);
-        await until(() => cluster.joinFile()?.driver.pid === second.pid, "the second driver says where it is");
+        await until(
+          () => cluster.joinFile()?.driver.pid === second.pid,
+          "the second driver says where it is",
+        );
         expect(cluster.workers()).toEqual(workers);
         expect(await second.ended).toBe(0);
 
         const records = readFinished(cluster.directory);
         const continued = records.filter(
-          ({ history, timing }) => Date.parse(history[0]?.at ?? "") < killedAt && Date.parse(timing.ended_at) >= startedAt,
+          ({ history, timing }) =>
+            Date.parse(history[0]?.at ?? "") < killedAt && Date.parse(timing.ended_at) >= startedAt,
         );
         console.log(`${continued.length} of ${records.length} tasks went on after the driver`);
         expect(continued.length).toBeGreaterThan(10);
-        expect(account(cluster.directory, { ...RULES, undisturbed: await undisturbedRecords(TRIALS) })).toEqual({
+        expect(
+          account(cluster.directory, { ...RULES, undisturbed: await undisturbedRecords(TRIALS) }),
+        ).toEqual({
           ok: 40 * TRIALS,
           failed: 0,
           lost: 0,
@@ -64,7 +73,9 @@ describe("a driver that is killed at half of the run", () => {
       await cluster.gone();
       const again = cluster.drive(CORAL, args);
       expect(await again.ended).toBe(0);
-      expect(account(cluster.directory, { ...RULES, undisturbed: await undisturbedRecords(TRIALS) })).toMatchObject({ wrong: [] });
+      expect(
+        account(cluster.directory, { ...RULES, undisturbed: await undisturbedRecords(TRIALS) }),
+      ).toMatchObject({ wrong: [] });
       await cluster.gone();
     }));
 
@@ -73,13 +84,18 @@ describe("a driver that is killed at half of the run", () => {
       await using cluster = new Cluster(folder);
       const args = ["--listen", "127.0.0.1:0", ...paced({ trials: TRIALS })];
       const first = cluster.drive(CORAL, args);
-      const agents = [cluster.agent("student,extractor"), cluster.agent("teacher,extractor,matcher")];
+      const agents = [
+        cluster.agent("student,extractor"),
+        cluster.agent("teacher,extractor,matcher"),
+      ];
       await until(() => cluster.recordCount() >= 20 * TRIALS, "half of the records are written");
       first.signal("SIGKILL");
       await first.ended;
       const second = cluster.drive(CORAL, args);
       expect(await second.ended).toBe(0);
-      expect(account(cluster.directory, { ...RULES, undisturbed: await undisturbedRecords(TRIALS) })).toMatchObject({
+      expect(
+        account(cluster.directory, { ...RULES, undisturbed: await undisturbedRecords(TRIALS) }),
+      ).toMatchObject({
         restarted: 0,
         wrong: [],
       });
@@ -91,13 +107,21 @@ describe("a driver that is killed at half of the run", () => {
 test("a driver that was stopped for longer than its workers wait starts others and goes on", () =>
   withFolder(async (folder) => {
     await using cluster = new Cluster(folder);
-    const driver = cluster.drive(CORAL, ["--workers", "2", "--patience", "1s", ...paced({ trials: TRIALS })]);
+    const driver = cluster.drive(CORAL, [
+      "--workers",
+      "2",
+      "--patience",
+      "1s",
+      ...paced({ trials: TRIALS }),
+    ]);
     await until(() => cluster.recordCount() > 40, "records are written");
     driver.signal("SIGSTOP");
     await until(() => cluster.workers().length === 0, "the workers have left");
     driver.signal("SIGCONT");
     expect(await driver.ended).toBe(0);
-    expect(account(cluster.directory, { ...RULES, undisturbed: await undisturbedRecords(TRIALS) })).toMatchObject({ wrong: [] });
+    expect(
+      account(cluster.directory, { ...RULES, undisturbed: await undisturbedRecords(TRIALS) }),
+    ).toMatchObject({ wrong: [] });
     await cluster.gone();
   }));
 
@@ -112,5 +136,7 @@ test("a driver that is told to end leaves no process, and what was not finished 
     await cluster.gone();
     expect((await matrix(["verify", cluster.directory])).code).toBe(3);
     expect(await cluster.drive(CORAL, args).ended).toBe(0);
-    expect(account(cluster.directory, { ...RULES, undisturbed: await undisturbedRecords(TRIALS) })).toMatchObject({ wrong: [] });
+    expect(
+      account(cluster.directory, { ...RULES, undisturbed: await undisturbedRecords(TRIALS) }),
+    ).toMatchObject({ wrong: [] });
   }));

@@ -4,7 +4,16 @@ import { describe, expect, test } from "bun:test";
 import { cp, readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { TrajectoryRecord } from "../../src/task/record.ts";
-import { CORAL, comparable, findDeno, matrix, ROOT, readRecords, until, withFolder } from "../matrix.ts";
+import {
+  CORAL,
+  comparable,
+  findDeno,
+  matrix,
+  ROOT,
+  readRecords,
+  until,
+  withFolder,
+} from "../matrix.ts";
 import { account, readFinished } from "./accounting.ts";
 import { Cluster, fromSource, isRunning, signalTo } from "./cluster.ts";
 import { paced, undisturbedRecords } from "./round.ts";
@@ -17,7 +26,12 @@ const SHORT = paced({ trials: TRIALS });
 const LISTEN = ["--listen", "127.0.0.1:0"];
 
 async function expectUndisturbed(cluster: Cluster, trials = TRIALS): Promise<void> {
-  const rules = { rows: 40, trials, delivery: "retry", undisturbed: await undisturbedRecords(trials) } as const;
+  const rules = {
+    rows: 40,
+    trials,
+    delivery: "retry",
+    undisturbed: await undisturbedRecords(trials),
+  } as const;
   expect(account(cluster.directory, rules)).toEqual({
     ok: 40 * trials,
     failed: 0,
@@ -30,7 +44,11 @@ async function expectUndisturbed(cluster: Cluster, trials = TRIALS): Promise<voi
 
 /** Hosts of the hops that a role's agent did. */
 function hostsOf(records: readonly TrajectoryRecord[], role: string): Set<string> {
-  return new Set(records.flatMap(({ history }) => history.filter((hop) => hop.role === role).map(({ host }) => host)));
+  return new Set(
+    records.flatMap(({ history }) =>
+      history.filter((hop) => hop.role === role).map(({ host }) => host),
+    ),
+  );
 }
 
 const hopsOf = (records: readonly TrajectoryRecord[], host: string) =>
@@ -41,7 +59,10 @@ describe("three terminals", () => {
     withFolder(async (folder) => {
       await using cluster = new Cluster(folder);
       const driver = cluster.drive(CORAL, [...LISTEN, ...SHORT]);
-      const agents = [cluster.agent("student,matcher", ["--name", "one"]), cluster.agent("teacher,extractor", ["--name", "two"])];
+      const agents = [
+        cluster.agent("student,matcher", ["--name", "one"]),
+        cluster.agent("teacher,extractor", ["--name", "two"]),
+      ];
       expect(await driver.ended).toBe(0);
       expect(await Promise.all(agents.map(({ ended }) => ended))).toEqual([0, 0]);
       await cluster.gone();
@@ -77,10 +98,20 @@ describe("three terminals", () => {
           program: fromSource([deno, "run", "-A"]),
           env: { DENO_DIR: join(folder, "cache"), DENO_NO_UPDATE_CHECK: "1" },
         };
-        const agents = [cluster.agent(ALL_ROLES, ["--name", "deno"], onDeno), cluster.agent(ALL_ROLES, ["--name", "bun"])];
-        await until(() => agents.every((agent) => agent.stderr().includes("wait")), "both hosts wait");
+        const agents = [
+          cluster.agent(ALL_ROLES, ["--name", "deno"], onDeno),
+          cluster.agent(ALL_ROLES, ["--name", "bun"]),
+        ];
+        await until(
+          () => agents.every((agent) => agent.stderr().includes("wait")),
+          "both hosts wait",
+        );
         const pace = paced({ trials: TRIALS, latencyMs: 100 });
-        const driver = cluster.drive(CORAL, [...LISTEN, ...pace], driverRuntime === "Deno" ? onDeno : {});
+        const driver = cluster.drive(
+          CORAL,
+          [...LISTEN, ...pace],
+          driverRuntime === "Deno" ? onDeno : {},
+        );
         expect(await driver.ended).toBe(0);
         expect(await Promise.all(agents.map(({ ended }) => ended))).toEqual([0, 0]);
         await expectUndisturbed(cluster);
@@ -95,7 +126,9 @@ describe("a host that", () => {
     withFolder(async (folder) => {
       await using cluster = new Cluster(folder);
       const driver = cluster.drive(CORAL, [...LISTEN, ...paced({ trials: LONG, inFlight: 200 })]);
-      const agents = Array.from({ length: 4 }, (_, index) => cluster.agent(ALL_ROLES, ["--name", `host-${index}`]));
+      const agents = Array.from({ length: 4 }, (_, index) =>
+        cluster.agent(ALL_ROLES, ["--name", `host-${index}`]),
+      );
       await until(() => cluster.recordCount() > 400, "a third of the records are written");
       const toldAt = performance.now();
       agents[0]?.signal("SIGTERM");
@@ -116,7 +149,9 @@ describe("a host that", () => {
       const startedAt = Date.now();
       cluster.agent(ALL_ROLES, ["--name", "late"]);
       expect(await driver.ended).toBe(0);
-      const firstAt = Math.min(...hopsOf(readFinished(cluster.directory), "late").map(({ at }) => Date.parse(at)));
+      const firstAt = Math.min(
+        ...hopsOf(readFinished(cluster.directory), "late").map(({ at }) => Date.parse(at)),
+      );
       console.log(`took load ${firstAt - startedAt} ms after its start`);
       expect(firstAt).toBeFinite();
       await expectUndisturbed(cluster, LONG);
@@ -129,13 +164,18 @@ describe("a host that", () => {
       const driver = cluster.drive(CORAL, ["--workers", "3", ...paced({ trials: LONG })]);
       const replacedMs: number[] = [];
       for (let kill = 1; kill <= 4 && driver.end() === null; kill++) {
-        await until(() => cluster.recordCount() > kill * 200 && cluster.workers().length === 3, "all work");
+        await until(
+          () => cluster.recordCount() > kill * 200 && cluster.workers().length === 3,
+          "all work",
+        );
         const victim = cluster.workers()[kill % 3];
         if (victim === undefined) throw new Error("there is no worker to kill");
         const killedAt = performance.now();
         signalTo(victim.pid, "SIGKILL");
         await until(
-          () => driver.end() !== null || cluster.workers().some(({ name, pid }) => name === victim.name && pid !== victim.pid),
+          () =>
+            driver.end() !== null ||
+            cluster.workers().some(({ name, pid }) => name === victim.name && pid !== victim.pid),
           `${victim.name} is replaced`,
         );
         replacedMs.push(Math.round(performance.now() - killedAt));
@@ -143,7 +183,12 @@ describe("a host that", () => {
       console.log(`replaced after ${replacedMs.join(", ")} ms`);
       expect(replacedMs.length).toBeGreaterThan(1);
       expect(await driver.ended).toBe(0);
-      const rules = { rows: 40, trials: LONG, delivery: "retry", undisturbed: await undisturbedRecords(LONG) } as const;
+      const rules = {
+        rows: 40,
+        trials: LONG,
+        delivery: "retry",
+        undisturbed: await undisturbedRecords(LONG),
+      } as const;
       expect(account(cluster.directory, rules)).toMatchObject({ wrong: [] });
       await cluster.gone();
     }));
@@ -154,12 +199,15 @@ describe("a host that", () => {
       const driver = cluster.drive(CORAL, [...LISTEN, ...SHORT]);
       await until(() => cluster.joinFile() !== null, "the driver says where it is");
       const { url } = cluster.joinFile() ?? { url: "" };
-      const stranger = cluster.start("agent", ["--role", ALL_ROLES, "--join", url], { env: { MATRIX_TOKEN: "x".repeat(40) } });
+      const stranger = cluster.start("agent", ["--role", ALL_ROLES, "--join", url], {
+        env: { MATRIX_TOKEN: "x".repeat(40) },
+      });
       expect(await stranger.ended).toBe(2);
       expect(stranger.stderr()).toContain("token");
 
       const old = join(folder, "old");
-      for (const name of ["src", "sandboxes", "deno.json"]) await cp(join(ROOT, name), join(old, name), { recursive: true });
+      for (const name of ["src", "sandboxes", "deno.json"])
+        await cp(join(ROOT, name), join(old, name), { recursive: true });
       await symlink(join(ROOT, "node_modules"), join(old, "node_modules"));
       const manifest = JSON.parse(await readFile(join(ROOT, "package.json"), "utf8"));
       await writeFile(join(old, "package.json"), JSON.stringify({ ...manifest, version: "0.0.9" }));
@@ -186,7 +234,12 @@ describe("a host that", () => {
       expect(await driver.ended).toBe(0);
       await cluster.gone();
       expect(before.some(isRunning)).toBe(false);
-      const rules = { rows: 40, trials: LONG, delivery: "retry", undisturbed: await undisturbedRecords(LONG) } as const;
+      const rules = {
+        rows: 40,
+        trials: LONG,
+        delivery: "retry",
+        undisturbed: await undisturbedRecords(LONG),
+      } as const;
       expect(account(cluster.directory, rules)).toMatchObject({ wrong: [] });
     }));
 });

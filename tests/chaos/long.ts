@@ -56,7 +56,9 @@ for (let round = 0; round < Number(values.rounds) && !interrupted; round++) {
     add(tally, await playRound(options));
   } catch (thrown) {
     tally.broken++;
-    console.error(`round ${round + 1} is broken: ${thrown instanceof Error ? thrown.message : thrown}`);
+    console.error(
+      `round ${round + 1} is broken: ${thrown instanceof Error ? thrown.message : thrown}`,
+    );
   }
   if ((round + 1) % SAID_EVERY === 0) console.error(`${round + 1} of ${values.rounds} rounds`);
 }
@@ -97,14 +99,45 @@ function add(tally: Tally, result: RoundResult): void {
 
 function printTable(): void {
   const date = new Date().toISOString().slice(0, 10);
-  console.log(`\n${values.workers} workers, seed ${SEED}, ${cpus()[0]?.model} × ${cpus().length}, ${date}`);
-  const heads = ["", "rounds", "broken", "faults", "drivers", "tasks", "failed", "lost", "restarted", "attempts", "s p50", "s max"];
-  console.log(heads.map((head, index) => (index === 0 ? head.padEnd(14) : head.padStart(10))).join(""));
+  console.log(
+    `\n${values.workers} workers, seed ${SEED}, ${cpus()[0]?.model} × ${cpus().length}, ${date}`,
+  );
+  const heads = [
+    "",
+    "rounds",
+    "broken",
+    "faults",
+    "drivers",
+    "tasks",
+    "failed",
+    "lost",
+    "restarted",
+    "attempts",
+    "s p50",
+    "s max",
+  ];
+  console.log(
+    heads.map((head, index) => (index === 0 ? head.padEnd(14) : head.padStart(10))).join(""),
+  );
   for (const [delivery, tally] of tallies) {
-    const { rounds, broken, faults, driverStarts, tasks, failed, lost, restarted, attemptsMax } = tally;
+    const { rounds, broken, faults, driverStarts, tasks, failed, lost, restarted, attemptsMax } =
+      tally;
     const seconds = tally.seconds.toSorted((a, b) => a - b);
-    const times = [seconds[Math.floor(seconds.length / 2)], seconds.at(-1)].map((value) => (value ?? 0).toFixed(1));
-    const cells = [rounds, broken, faults, driverStarts, tasks, failed, lost, restarted, attemptsMax, ...times];
+    const times = [seconds[Math.floor(seconds.length / 2)], seconds.at(-1)].map((value) =>
+      (value ?? 0).toFixed(1),
+    );
+    const cells = [
+      rounds,
+      broken,
+      faults,
+      driverStarts,
+      tasks,
+      failed,
+      lost,
+      restarted,
+      attemptsMax,
+      ...times,
+    ];
     console.log(delivery.padEnd(14) + cells.map((cell) => String(cell).padStart(10)).join(""));
   }
   for (const [fault, meaning] of Object.entries(FAULTS)) {

@@ -47,12 +47,15 @@ const NOTHING_WRONG = { failed: 0, lost: 0, wrong: [] } as const;
 
 const SCENARIOS: readonly Scenario[] = [
   {
-    title: "50 ms and 1 % of the packets lost on every way cost time alone: no host is given up, no row starts again",
-    before: ({ network }) => network.between(network.machines, network.machines, { delayMs: 50, loss: 0.01 }),
+    title:
+      "50 ms and 1 % of the packets lost on every way cost time alone: no host is given up, no row starts again",
+    before: ({ network }) =>
+      network.between(network.machines, network.machines, { delayMs: 50, loss: 0.01 }),
     expected: { ...NOTHING_WRONG, restarted: 0 },
   },
   {
-    title: "hosts that cannot reach each other, but the driver, send past each other, and are as fast as before when healed",
+    title:
+      "hosts that cannot reach each other, but the driver, send past each other, and are as fast as before when healed",
     during: async ({ network, cluster, hostMachines: [one, ...others] }) => {
       if (one === undefined) return null;
       return cutAndHeal(cluster, 1500, (loss) => network.between([one], others, { loss }));
@@ -63,7 +66,9 @@ const SCENARIOS: readonly Scenario[] = [
     title: "a host that nobody can reach is given up, and takes load again when healed",
     during: async ({ network, cluster, hostMachines: [one] }) => {
       if (one === undefined) return null;
-      return cutAndHeal(cluster, GIVEN_UP_MS, (loss) => network.between([one], network.machines, { loss }));
+      return cutAndHeal(cluster, GIVEN_UP_MS, (loss) =>
+        network.between([one], network.machines, { loss }),
+      );
     },
     returning: "host-0",
     expected: { ...NOTHING_WRONG },
@@ -82,14 +87,20 @@ const SCENARIOS: readonly Scenario[] = [
   {
     title: "a driver that no host can reach finds every task where it was when healed",
     during: async ({ network, cluster, driverMachine, hostMachines }) => {
-      return cutAndHeal(cluster, GIVEN_UP_MS, (loss) => network.between([driverMachine], hostMachines, { loss }));
+      return cutAndHeal(cluster, GIVEN_UP_MS, (loss) =>
+        network.between([driverMachine], hostMachines, { loss }),
+      );
     },
     expected: { ...NOTHING_WRONG },
   },
 ];
 
 /** Takes a way away for a while, gives it back, and waits until records come as fast as before. */
-async function cutAndHeal(cluster: Cluster, forMs: number, setLoss: (loss: number) => void): Promise<Healing> {
+async function cutAndHeal(
+  cluster: Cluster,
+  forMs: number,
+  setLoss: (loss: number) => void,
+): Promise<Healing> {
   await until(() => cluster.recordCount() > 40, "the run is under way");
   const before = await rateOf(cluster);
   setLoss(1);
@@ -108,7 +119,10 @@ async function cutAndHeal(cluster: Cluster, forMs: number, setLoss: (loss: numbe
   );
   const rates = [before, cut, after].map((rate) => Math.round(rate)).join(", ");
   const took = Date.now() - healedAt;
-  return { said: `records/s before, while cut and ${took} ms after it was healed: ${rates}; `, healedAt };
+  return {
+    said: `records/s before, while cut and ${took} ms after it was healed: ${rates}; `,
+    healedAt,
+  };
 }
 
 /** Records a second, over the next few. */
@@ -131,9 +145,17 @@ async function play({ title, before, during, returning, expected }: Scenario): P
     const [driverMachine, ...hostMachines] = network.machines;
     if (driverMachine === undefined) throw new Error("the network has no machine");
     before?.({ network, driverMachine, hostMachines });
-    const driver = cluster.drive(CORAL, ["--listen", `${driverMachine.address}:0`, ...paced(PACE)], driverMachine);
+    const driver = cluster.drive(
+      CORAL,
+      ["--listen", `${driverMachine.address}:0`, ...paced(PACE)],
+      driverMachine,
+    );
     const agents = hostMachines.map((machine, index) =>
-      cluster.agent(ALL_ROLES, ["--listen", `${machine.address}:0`, "--name", `host-${index}`], machine),
+      cluster.agent(
+        ALL_ROLES,
+        ["--listen", `${machine.address}:0`, "--name", `host-${index}`],
+        machine,
+      ),
     );
     let healing: Healing | null | undefined;
     try {
@@ -141,7 +163,10 @@ async function play({ title, before, during, returning, expected }: Scenario): P
       expect(await driver.ended).toBe(0);
       expect(await Promise.all(agents.map(({ ended }) => ended))).toEqual([0, 0, 0]);
     } catch (thrown) {
-      console.log(`seed ${SEED}`, ...[driver, ...agents].map((started) => started.stderr().slice(-1500)));
+      console.log(
+        `seed ${SEED}`,
+        ...[driver, ...agents].map((started) => started.stderr().slice(-1500)),
+      );
       throw thrown;
     }
     const rules = { rows: 40, trials: PACE.trials, delivery: "retry", undisturbed } as const;
@@ -149,18 +174,23 @@ async function play({ title, before, during, returning, expected }: Scenario): P
     expect(accounting).toMatchObject(expected);
     expect((await matrix(["verify", cluster.directory])).code).toBe(0);
     await cluster.gone();
-    if (returning !== undefined) expect(hopsAfter(cluster.directory, returning, healing?.healedAt ?? 0)).toBeGreaterThan(0);
+    if (returning !== undefined)
+      expect(hopsAfter(cluster.directory, returning, healing?.healedAt ?? 0)).toBeGreaterThan(0);
     const { carried, lost } = await network.close();
-    console.log(`${title}: ${healing?.said ?? ""}${carried} packets carried, ${lost} lost, ${accounting.restarted} rows restarted`);
+    console.log(
+      `${title}: ${healing?.said ?? ""}${carried} packets carried, ${lost} lost, ${accounting.restarted} rows restarted`,
+    );
   });
 }
 
 function hopsAfter(directory: string, host: string, time: number): number {
   return readFinished(directory).reduce(
-    (sum, { history }) => sum + history.filter((hop) => hop.host === host && Date.parse(hop.at) > time).length,
+    (sum, { history }) =>
+      sum + history.filter((hop) => hop.host === host && Date.parse(hop.at) > time).length,
     0,
   );
 }
 
 // They wait most of the time, and share nothing.
-for (const scenario of SCENARIOS) test.concurrent(scenario.title, () => play(scenario), TEST_MS_MAX);
+for (const scenario of SCENARIOS)
+  test.concurrent(scenario.title, () => play(scenario), TEST_MS_MAX);

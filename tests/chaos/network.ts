@@ -28,10 +28,17 @@ export class Network implements AsyncDisposable {
   readonly #namespaces: readonly string[];
   readonly #wire: Bun.Subprocess<"pipe", "pipe", "inherit">;
 
-  private constructor(namespaces: readonly string[], wire: Bun.Subprocess<"pipe", "pipe", "inherit">) {
+  private constructor(
+    namespaces: readonly string[],
+    wire: Bun.Subprocess<"pipe", "pipe", "inherit">,
+  ) {
     this.#namespaces = namespaces;
     this.#wire = wire;
-    this.machines = namespaces.map((name, place) => ({ place, address: addressOf(place), inside: ["ip", "netns", "exec", name] }));
+    this.machines = namespaces.map((name, place) => ({
+      place,
+      address: addressOf(place),
+      inside: ["ip", "netns", "exec", name],
+    }));
   }
 
   static async create(count: number, seed: number): Promise<Network> {
@@ -39,11 +46,14 @@ export class Network implements AsyncDisposable {
     const namespaces = Array.from({ length: count }, (_, place) => `matrix-${mark}-${place}`);
     // A device's name has at most 15 characters.
     const devices = namespaces.map((_, place) => `mx${mark}${place}`);
-    const wire = Bun.spawn([process.execPath, join(import.meta.dir, "wire.ts"), String(seed), ...devices], {
-      stdin: "pipe",
-      stdout: "pipe",
-      stderr: "inherit",
-    });
+    const wire = Bun.spawn(
+      [process.execPath, join(import.meta.dir, "wire.ts"), String(seed), ...devices],
+      {
+        stdin: "pipe",
+        stdout: "pipe",
+        stderr: "inherit",
+      },
+    );
     const network = new Network(namespaces, wire);
     try {
       await firstLine(wire.stdout);
@@ -63,14 +73,22 @@ export class Network implements AsyncDisposable {
   }
 
   /** What happens to packets from one machine to another, one way. */
-  oneWay(from: Machine, to: Machine, { delayMs = 0, loss = 0 }: Partial<Pick<WireCommand, "delayMs" | "loss">>): void {
+  oneWay(
+    from: Machine,
+    to: Machine,
+    { delayMs = 0, loss = 0 }: Partial<Pick<WireCommand, "delayMs" | "loss">>,
+  ): void {
     const command: WireCommand = { from: from.place, to: to.place, delayMs, loss };
     this.#wire.stdin.write(`${JSON.stringify(command)}\n`);
     this.#wire.stdin.flush();
   }
 
   /** What happens between each machine of one side and each of the other, both ways. */
-  between(one: readonly Machine[], other: readonly Machine[], what: Partial<Pick<WireCommand, "delayMs" | "loss">>): void {
+  between(
+    one: readonly Machine[],
+    other: readonly Machine[],
+    what: Partial<Pick<WireCommand, "delayMs" | "loss">>,
+  ): void {
     for (const a of one) {
       for (const b of other) {
         if (a === b) continue;
@@ -89,7 +107,8 @@ export class Network implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#wire.kill("SIGKILL");
     await this.#wire.exited;
-    for (const name of this.#namespaces) Bun.spawnSync(["ip", "netns", "delete", name], { stderr: "ignore" });
+    for (const name of this.#namespaces)
+      Bun.spawnSync(["ip", "netns", "delete", name], { stderr: "ignore" });
   }
 }
 

@@ -72,7 +72,9 @@ export function undisturbedRecords(trials: number): Promise<Rules["undisturbed"]
   const known = undisturbed.get(trials);
   if (known !== undefined) return known;
   const made = withFolder(async (folder) => {
-    await matrix(["drive", CORAL, "-o", "run", "-q", ...paced({ trials, inFlight: 400 })], { cwd: folder });
+    await matrix(["drive", CORAL, "-o", "run", "-q", ...paced({ trials, inFlight: 400 })], {
+      cwd: folder,
+    });
     return keyed(await readRecords(`${folder}/run`));
   });
   undisturbed.set(trials, made);
@@ -96,8 +98,13 @@ export async function playRound(options: RoundOptions): Promise<RoundResult> {
       return result;
     } catch (thrown) {
       const message = thrown instanceof Error ? thrown.message : String(thrown);
-      if (options.keep !== undefined) await cp(folder, join(options.keep, `${options.delivery}-${options.seed}`), { recursive: true });
-      throw new Error(`seed ${options.seed}, ${options.delivery}, ${round.struck.join(", ")}:\n${message}\n${round.testimony()}`);
+      if (options.keep !== undefined)
+        await cp(folder, join(options.keep, `${options.delivery}-${options.seed}`), {
+          recursive: true,
+        });
+      throw new Error(
+        `seed ${options.seed}, ${options.delivery}, ${round.struck.join(", ")}:\n${message}\n${round.testimony()}`,
+      );
     }
   });
 }
@@ -120,29 +127,46 @@ class Round {
   async play(rules: Rules): Promise<RoundResult> {
     const startedAt = performance.now();
     const { faultCount, faults, trials } = this.#options;
-    const moments = Array.from({ length: faultCount }, () => this.#random() * 0.9 * ROWS * trials).sort((a, b) => a - b);
+    const moments = Array.from(
+      { length: faultCount },
+      () => this.#random() * 0.9 * ROWS * trials,
+    ).sort((a, b) => a - b);
     this.#drive();
     for (const moment of moments) {
       const fault = this.#pick(faults);
-      await until(() => this.#cluster.recordCount() >= moment || this.#driver.end() !== null, `${moment} records are written`);
+      await until(
+        () => this.#cluster.recordCount() >= moment || this.#driver.end() !== null,
+        `${moment} records are written`,
+      );
       if (this.#driver.end() !== null) break;
       this.struck.push(fault);
       await this.#strike(fault);
     }
-    const end = await Promise.race([this.#driver.ended, delay(ROUND_MS_MAX, "still running", { ref: false })]);
+    const end = await Promise.race([
+      this.#driver.ended,
+      delay(ROUND_MS_MAX, "still running", { ref: false }),
+    ]);
     if (end !== 0) throw new Error(`the driver ended with ${end}`);
     await this.#cluster.gone();
     await Promise.all(this.#later);
     await this.#verify();
     const seconds = (performance.now() - startedAt) / 1000;
-    return { ...account(this.#cluster.directory, rules), faults: this.struck, seconds, driverStarts: this.#drivers.length };
+    return {
+      ...account(this.#cluster.directory, rules),
+      faults: this.struck,
+      seconds,
+      driverStarts: this.#drivers.length,
+    };
   }
 
   /** What the processes said last. */
   testimony(): string {
     const last = (text: string) => text.slice(-2000);
     return [
-      ...this.#drivers.map((driver, index) => `driver ${index + 1} (${driver.end() ?? "running"}): ${last(driver.stderr())}`),
+      ...this.#drivers.map(
+        (driver, index) =>
+          `driver ${index + 1} (${driver.end() ?? "running"}): ${last(driver.stderr())}`,
+      ),
       ...this.#cluster.describeAlive(),
     ].join("\n");
   }
@@ -193,7 +217,8 @@ class Round {
       case "end the driver":
         return this.#endDriver();
       case "kill everything":
-        for (const pid of [this.#driver.pid, ...this.#hosts(this.#options.workers)]) signalTo(pid, "SIGKILL");
+        for (const pid of [this.#driver.pid, ...this.#hosts(this.#options.workers)])
+          signalTo(pid, "SIGKILL");
         await this.#driver.ended;
         return this.#drive();
     }
@@ -202,7 +227,8 @@ class Round {
   async #endDriver(): Promise<void> {
     // Before it has begun there is nothing to end in peace.
     await until(
-      () => this.#cluster.joinFile()?.driver.pid === this.#driver.pid || this.#driver.end() !== null,
+      () =>
+        this.#cluster.joinFile()?.driver.pid === this.#driver.pid || this.#driver.end() !== null,
       "the driver says where it is",
     );
     this.#driver.signal("SIGTERM");
@@ -228,7 +254,10 @@ class Round {
 
   #hosts(count: number): number[] {
     const left = this.#cluster.workers().map(({ pid }) => pid);
-    return Array.from({ length: Math.min(count, left.length) }, () => left.splice(Math.floor(this.#random() * left.length), 1)[0] ?? 0);
+    return Array.from(
+      { length: Math.min(count, left.length) },
+      () => left.splice(Math.floor(this.#random() * left.length), 1)[0] ?? 0,
+    );
   }
 
   #pick<T>(from: readonly T[]): T {

@@ -15,7 +15,13 @@ const SLOW: readonly Fault[] = ["stop a host for long", "stop a host for good"];
 describe("with hosts and driver killed, stopped and ended at random, and the driver started again", () => {
   for (let round = 0; round < ROUNDS; round++) {
     const seed = SEED + round;
-    const common = { seed, faults: NAMES.filter((name) => !SLOW.includes(name)), faultCount: 3, workers: 3, trials: 30 };
+    const common = {
+      seed,
+      faults: NAMES.filter((name) => !SLOW.includes(name)),
+      faultCount: 3,
+      workers: 3,
+      trials: 30,
+    };
     test(
       `retry loses nothing, doubles nothing and makes the undisturbed records (seed ${seed})`,
       async () => void (await playRound({ ...common, delivery: "retry" })),

@@ -50,7 +50,8 @@ function openTun(name: string): number {
   const request = Buffer.alloc(40);
   request.write(name, "latin1");
   request.writeUInt16LE(IFF_TUN_NO_PACKET_INFO, 16);
-  if (fd < 0 || libc.ioctl(fd, TUNSETIFF, ptr(request)) < 0) throw new Error(`cannot make the TUN device ${name}`);
+  if (fd < 0 || libc.ioctl(fd, TUNSETIFF, ptr(request)) < 0)
+    throw new Error(`cannot make the TUN device ${name}`);
   return fd;
 }
 
@@ -83,11 +84,14 @@ class Wire {
       if (isReady(0)) {
         const count = Number(libc.read(stdin, ptr(this.#buffer), PACKET_BYTES_MAX));
         if (count <= 0) return;
-        const lines = (commands + Buffer.from(this.#buffer.subarray(0, count)).toString()).split("\n");
+        const lines = (commands + Buffer.from(this.#buffer.subarray(0, count)).toString()).split(
+          "\n",
+        );
         commands = lines.pop() ?? "";
         for (const line of lines) this.#obey(JSON.parse(line) as WireCommand);
       }
-      for (let place = 0; place < this.#devices.length; place++) if (isReady(place + 1)) this.#take(place);
+      for (let place = 0; place < this.#devices.length; place++)
+        if (isReady(place + 1)) this.#take(place);
     }
   }
 
@@ -102,7 +106,9 @@ class Wire {
 
   #take(place: number): void {
     for (;;) {
-      const count = Number(libc.read(this.#devices[place] ?? -1, ptr(this.#buffer), PACKET_BYTES_MAX));
+      const count = Number(
+        libc.read(this.#devices[place] ?? -1, ptr(this.#buffer), PACKET_BYTES_MAX),
+      );
       if (count <= 0) return;
       const to = (this.#buffer[DESTINATION_OFFSET + 3] ?? 0) - 1;
       const direction = this.#directions[place]?.[to];
@@ -113,7 +119,10 @@ class Wire {
         continue;
       }
       this.counts.carried++;
-      direction.packets.push({ dueMs: performance.now() + direction.delayMs, bytes: this.#buffer.slice(0, count) });
+      direction.packets.push({
+        dueMs: performance.now() + direction.delayMs,
+        bytes: this.#buffer.slice(0, count),
+      });
     }
   }
 

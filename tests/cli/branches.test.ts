@@ -4,7 +4,15 @@ import { describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { comparable, type Finished, matrix, readRecords, spawnMatrix, until, withFolder } from "../matrix.ts";
+import {
+  comparable,
+  type Finished,
+  matrix,
+  readRecords,
+  spawnMatrix,
+  until,
+  withFolder,
+} from "../matrix.ts";
 
 const RECIPE = `name = "branches"
 dataset.path = "rows.jsonl"
@@ -37,7 +45,11 @@ const BEST = [
 
 async function write(folder: string, rows: number): Promise<void> {
   const lines = Array.from({ length: rows }, (_, n) => JSON.stringify({ n })).join("\n");
-  for (const [name, text] of Object.entries({ "recipe.toml": RECIPE, "judge.ts": JUDGE, "rows.jsonl": lines }))
+  for (const [name, text] of Object.entries({
+    "recipe.toml": RECIPE,
+    "judge.ts": JUDGE,
+    "rows.jsonl": lines,
+  }))
     await writeFile(join(folder, name), text);
 }
 
@@ -56,10 +68,19 @@ describe("branches", () => {
         expect(code).toBe(0);
       };
       expectWhole(await matrix(["drive", "recipe.toml", "-q", "-o", "one"], { cwd: folder }));
-      expectWhole(await matrix(["drive", "recipe.toml", "-q", "-o", "workers", "--workers", "3"], { cwd: folder }));
-      const driver = spawnMatrix(["drive", "recipe.toml", "-q", "-o", "apart", "--listen", "127.0.0.1:0"], { cwd: folder });
+      expectWhole(
+        await matrix(["drive", "recipe.toml", "-q", "-o", "workers", "--workers", "3"], {
+          cwd: folder,
+        }),
+      );
+      const driver = spawnMatrix(
+        ["drive", "recipe.toml", "-q", "-o", "apart", "--listen", "127.0.0.1:0"],
+        { cwd: folder },
+      );
       const agents = ["left", "right", "judge"].map((role) =>
-        spawnMatrix(["agent", "--role", role, "--join", join(folder, "apart/driver.json")], { cwd: folder }),
+        spawnMatrix(["agent", "--role", role, "--join", join(folder, "apart/driver.json")], {
+          cwd: folder,
+        }),
       );
       expectWhole(await driver.finished);
       for (const { finished } of agents) await finished;
@@ -68,7 +89,8 @@ describe("branches", () => {
         expect(outcome).toEqual({ heard: ["left 0", "right 1"], score: 1 });
         expect({ score, requests: usage.requests }).toEqual({ score: 1, requests: 2 });
       }
-      for (const name of ["workers", "apart"]) expect(comparable(await readRecords(join(folder, name)))).toEqual(comparable(one));
+      for (const name of ["workers", "apart"])
+        expect(comparable(await readRecords(join(folder, name)))).toEqual(comparable(one));
       const apart = await readRecords(join(folder, "apart"));
       expect(new Set(apart.flatMap(({ history }) => history.map(({ host }) => host))).size).toBe(3);
     }));
@@ -77,12 +99,19 @@ describe("branches", () => {
     withFolder(async (folder) => {
       await write(folder, 400);
       const run = join(folder, "run");
-      const { finished } = spawnMatrix(["drive", "recipe.toml", "-q", "-o", "run", "--workers", "4"], { cwd: folder });
+      const { finished } = spawnMatrix(
+        ["drive", "recipe.toml", "-q", "-o", "run", "--workers", "4"],
+        { cwd: folder },
+      );
       const killed = new Set<number>();
       for (let round = 0; round < 3; round++) {
         const alive = async () => (await workersOf(run)).filter(({ pid }) => !killed.has(pid));
-        const records = async () => (existsSync(join(run, "trajectories.jsonl")) ? (await readRecords(run)).length : 0);
-        await until(async () => (await alive()).length >= 2 && (await records()) > 60 * round, "there is something to kill");
+        const records = async () =>
+          existsSync(join(run, "trajectories.jsonl")) ? (await readRecords(run)).length : 0;
+        await until(
+          async () => (await alive()).length >= 2 && (await records()) > 60 * round,
+          "there is something to kill",
+        );
         // Two at once: what only they had is found and done again.
         for (const { pid } of (await alive()).slice(0, 2)) {
           killed.add(pid);
@@ -95,14 +124,21 @@ describe("branches", () => {
       expect(killed.size).toBe(6);
       const records = await readRecords(run);
       expect(new Set(records.map(({ id }) => id)).size).toBe(400);
-      for (const { history } of records) expect(history.map(({ hop, role }) => `${hop} ${role}`)).toEqual(["0 left", "1 right", "2 judge"]);
+      for (const { history } of records)
+        expect(history.map(({ hop, role }) => `${hop} ${role}`)).toEqual([
+          "0 left",
+          "1 right",
+          "2 judge",
+        ]);
       expect((await matrix(["verify", "run"], { cwd: folder })).code).toBe(0);
     }));
 
   test("are refused where a crash loses what a host held", () =>
     withFolder(async (folder) => {
       await write(folder, 1);
-      const refused = await matrix(["check", "recipe.toml", "run.delivery=at-most-once"], { cwd: folder });
+      const refused = await matrix(["check", "recipe.toml", "run.delivery=at-most-once"], {
+        cwd: folder,
+      });
       expect({ code: refused.code, stderr: refused.stderr }).toEqual({
         code: 2,
         stderr: expect.stringContaining("branches are delivered by retry alone"),

@@ -33,23 +33,48 @@ interface Broken {
 const overlay = (text: string) => `extends = "good.toml"\n${text}`;
 
 const RECIPES: readonly Broken[] = [
-  { title: "a table header is not closed", recipe: 'name = "x"\n[dataset\n', says: ["recipe.toml:2:9: not valid TOML"] },
-  { title: "a text is not closed", recipe: 'name = "x\n', says: ["recipe.toml:1:", "not valid TOML"] },
-  { title: "a key stands twice", recipe: 'name = "x"\nname = "y"\n', says: ["recipe.toml:2:", "not valid TOML"] },
+  {
+    title: "a table header is not closed",
+    recipe: 'name = "x"\n[dataset\n',
+    says: ["recipe.toml:2:9: not valid TOML"],
+  },
+  {
+    title: "a text is not closed",
+    recipe: 'name = "x\n',
+    says: ["recipe.toml:1:", "not valid TOML"],
+  },
+  {
+    title: "a key stands twice",
+    recipe: 'name = "x"\nname = "y"\n',
+    says: ["recipe.toml:2:", "not valid TOML"],
+  },
   {
     title: "the file is empty",
     recipe: "",
-    says: ["4 problems", "name: missing", "dataset: missing", "roles: missing", "orchestrator: missing"],
+    says: [
+      "4 problems",
+      "name: missing",
+      "dataset: missing",
+      "roles: missing",
+      "orchestrator: missing",
+    ],
   },
   {
     title: "a key of [run] is misspelt",
     recipe: overlay("[run]\nconcurency = 5\n"),
-    says: ['recipe.toml:3:1: run.concurency: unknown key "concurency"', 'did you mean "concurrency"?', "3 | concurency = 5"],
+    says: [
+      'recipe.toml:3:1: run.concurency: unknown key "concurency"',
+      'did you mean "concurrency"?',
+      "3 | concurency = 5",
+    ],
   },
   {
     title: "a table is misspelt",
     recipe: overlay("[orchestrater]\n"),
-    says: ['recipe.toml:2:2: orchestrater: unknown key "orchestrater"', 'did you mean "orchestrator"?'],
+    says: [
+      'recipe.toml:2:2: orchestrater: unknown key "orchestrater"',
+      'did you mean "orchestrator"?',
+    ],
   },
   {
     title: "two keys of one table are unknown",
@@ -64,13 +89,20 @@ const RECIPES: readonly Broken[] = [
   {
     title: "a key of the budget is misspelt",
     recipe: overlay("[run.budget]\nmony = 3\n"),
-    says: ["recipe.toml: 1 problem\n", 'run.budget.mony: unknown key "mony"; allowed: money, tokens; did you mean "money"?'],
+    says: [
+      "recipe.toml: 1 problem\n",
+      'run.budget.mony: unknown key "mony"; allowed: money, tokens; did you mean "money"?',
+    ],
   },
   {
     title: "a key of the budget sounds like a secret",
     recipe: overlay(""),
     args: ["run.budget.token=5"],
-    says: ["1 problem\n", 'override run.budget.token=5: run.budget.token: unknown key "token"', 'did you mean "tokens"?'],
+    says: [
+      "1 problem\n",
+      'override run.budget.token=5: run.budget.token: unknown key "token"',
+      'did you mean "tokens"?',
+    ],
   },
   {
     title: "a key that must be set is misspelt",
@@ -80,22 +112,38 @@ const RECIPES: readonly Broken[] = [
   {
     title: "a key of a table that may also be a text is misspelt",
     recipe: overlay('[roles.a]\nprompt = { txt = "Q" }\n'),
-    says: ["1 problem\n", 'roles.a.prompt.txt: unknown key "txt"; allowed: text; did you mean "text"?'],
+    says: [
+      "1 problem\n",
+      'roles.a.prompt.txt: unknown key "txt"; allowed: text; did you mean "text"?',
+    ],
   },
   {
     title: "a key of a distribution is misspelt",
     recipe: overlay('[models.m]\nlatency = { kind = "uniform", mn = "1s", max = "2s" }\n'),
-    says: ["1 problem\n", 'models.m.latency.mn: unknown key "mn"; allowed: kind, min, max; did you mean "min"?'],
+    says: [
+      "1 problem\n",
+      'models.m.latency.mn: unknown key "mn"; allowed: kind, min, max; did you mean "min"?',
+    ],
   },
   {
     title: "a key of a table in a list is misspelt",
-    recipe: overlay('[orchestrator]\npattern = "pipeline"\nstages = [{ rol = "a", keep = "true" }]\n'),
-    says: ["1 problem\n", 'orchestrator.stages.0.rol: unknown key "rol"; allowed: role, keep; did you mean "role"?'],
+    recipe: overlay(
+      '[orchestrator]\npattern = "pipeline"\nstages = [{ rol = "a", keep = "true" }]\n',
+    ),
+    says: [
+      "1 problem\n",
+      'orchestrator.stages.0.rol: unknown key "rol"; allowed: role, keep; did you mean "role"?',
+    ],
   },
   {
     title: "the way to the replicas is misspelt",
-    recipe: overlay('[models.m]\nkind = "openai"\nmodel = "m"\nbase_url = { dsn = "http://a:1/v1" }\n'),
-    says: ["1 problem\n", 'models.m.base_url.dsn: unknown key "dsn"; allowed: file, dns; did you mean "dns"?'],
+    recipe: overlay(
+      '[models.m]\nkind = "openai"\nmodel = "m"\nbase_url = { dsn = "http://a:1/v1" }\n',
+    ),
+    says: [
+      "1 problem\n",
+      'models.m.base_url.dsn: unknown key "dsn"; allowed: file, dns; did you mean "dns"?',
+    ],
   },
   {
     title: "there are no replicas, or they are given in two ways",
@@ -119,13 +167,21 @@ const RECIPES: readonly Broken[] = [
     recipe: overlay('[run]\ntrials = "three"\n'),
     says: ['recipe.toml:3:10: run.trials: found "three"; allowed: number'],
   },
-  { title: "a number is too small", recipe: overlay("[run]\ntrials = 0\n"), says: ["recipe.toml:3:10: run.trials: found 0; allowed: >=1"] },
+  {
+    title: "a number is too small",
+    recipe: overlay("[run]\ntrials = 0\n"),
+    says: ["recipe.toml:3:10: run.trials: found 0; allowed: >=1"],
+  },
   {
     title: "a whole number is broken",
     recipe: overlay("[run]\nconcurrency = 1.5\n"),
     says: ["run.concurrency: found 1.5; allowed: a whole number"],
   },
-  { title: "a fraction is above one", recipe: overlay("[run]\nfail_above = 5\n"), says: ["run.fail_above: found 5; allowed: <=1"] },
+  {
+    title: "a fraction is above one",
+    recipe: overlay("[run]\nfail_above = 5\n"),
+    says: ["run.fail_above: found 5; allowed: <=1"],
+  },
   {
     title: "a duration has no unit",
     recipe: overlay("[run]\ntimeout = 90\n"),
@@ -214,7 +270,9 @@ const RECIPES: readonly Broken[] = [
   },
   {
     title: "a secret stands in the recipe",
-    recipe: overlay('[models.m]\nkind = "openai"\nbase_url = "http://x/v1"\nmodel = "x"\napi_key = "sk-1"\n'),
+    recipe: overlay(
+      '[models.m]\nkind = "openai"\nbase_url = "http://x/v1"\nmodel = "x"\napi_key = "sk-1"\n',
+    ),
     says: ['models.m.api_key: a secret must come from the environment: "${env:NAME}"'],
   },
   {
@@ -240,7 +298,12 @@ const RECIPES: readonly Broken[] = [
     args: ["run.trails=3"],
     says: ['override run.trails=3: run.trails: unknown key "trails"', 'did you mean "trials"?'],
   },
-  { title: "an override is none", recipe: GOOD, args: ["trials"], says: ['"trials" is no override', "write key.path=value"] },
+  {
+    title: "an override is none",
+    recipe: GOOD,
+    args: ["trials"],
+    says: ['"trials" is no override', "write key.path=value"],
+  },
   {
     title: "a module does not exist",
     recipe: overlay('[orchestrator]\nmodule = "o.ts"\n'),
@@ -287,7 +350,13 @@ const RECIPES: readonly Broken[] = [
   },
 ];
 
-const data = (path: string, text: string, says: readonly string[], title: string, more = ""): Broken => ({
+const data = (
+  path: string,
+  text: string,
+  says: readonly string[],
+  title: string,
+  more = "",
+): Broken => ({
   title,
   recipe: overlay(`[dataset]\npath = "${path}"\n${more}`),
   files: { [path]: text },
@@ -300,19 +369,31 @@ const DATASETS: readonly Broken[] = [
     recipe: overlay('[dataset]\npath = "e.jsonl"\n'),
     says: ["no such dataset: ", "e.jsonl", "the nearest name in", "d.jsonl"],
   },
-  { title: "a glob matches nothing", recipe: overlay('[dataset]\npath = "x-*.jsonl"\n'), says: ["no file matches ", "x-*.jsonl"] },
+  {
+    title: "a glob matches nothing",
+    recipe: overlay('[dataset]\npath = "x-*.jsonl"\n'),
+    says: ["no file matches ", "x-*.jsonl"],
+  },
   data("d.parq", "x", ["cannot tell the format of", "d.parq"], "the name tells no format"),
   data("e.jsonl", "", ["no rows in ", "e.jsonl"], "the file is empty"),
   data(
     "e.jsonl",
     '{"q": 1}\n\n{"q": 2\n{"q": 3}\n[4]\n',
-    ["2 problems", "e.jsonl:3: the line is not JSON", "e.jsonl:5: a row must be an object, found [4]"],
+    [
+      "2 problems",
+      "e.jsonl:3: the line is not JSON",
+      "e.jsonl:5: a row must be an object, found [4]",
+    ],
     "lines are broken",
   ),
   data(
     "e.jsonl",
     '{"q":1,"k":"a"}\n{"q":2}\n{"q":3,"k":"b"}\n{"q":4,"k":"a"}\n',
-    ['e.jsonl:2: the row has no id in "k"', 'e.jsonl:4: the id "a" stands twice; first at', "e.jsonl:1"],
+    [
+      'e.jsonl:2: the row has no id in "k"',
+      'e.jsonl:4: the id "a" stands twice; first at',
+      "e.jsonl:1",
+    ],
     "an id is missing and one stands twice",
     'id = "k"\n',
   ),
@@ -323,12 +404,33 @@ const DATASETS: readonly Broken[] = [
     "the filter names a field that rows do not have",
     "filter = \"row.lang == 'en'\"\n",
   ),
-  data("e.jsonl", '{"q":1}\n', ["pass dataset.filter"], "the filter lets nothing through", 'filter = "row.q > 5"\n'),
+  data(
+    "e.jsonl",
+    '{"q":1}\n',
+    ["pass dataset.filter"],
+    "the filter lets nothing through",
+    'filter = "row.q > 5"\n',
+  ),
   data("e.csv", "a,b\n1,2\n1,2,3\n", ["e.csv:3: Invalid Record Length"], "a CSV row is ragged"),
-  data("e.csv", "a,a\n1,2\n", ['e.csv: the header names the column "a" twice'], "a CSV header names a column twice"),
+  data(
+    "e.csv",
+    "a,a\n1,2\n",
+    ['e.csv: the header names the column "a" twice'],
+    "a CSV header names a column twice",
+  ),
   data("e.json", '{"q": 1}', ["e.json: the file is no JSON array"], "a JSON file is no array"),
-  data("e.json", '[{"q": 1}, {"q"', ["e.json: the JSON array is cut short"], "a JSON array is cut short"),
-  data("e.jsonl.gz", "no gzip", ["e.jsonl.gz: the .gz file is damaged or cut short"], "a compressed file is damaged"),
+  data(
+    "e.json",
+    '[{"q": 1}, {"q"',
+    ["e.json: the JSON array is cut short"],
+    "a JSON array is cut short",
+  ),
+  data(
+    "e.jsonl.gz",
+    "no gzip",
+    ["e.jsonl.gz: the .gz file is damaged or cut short"],
+    "a compressed file is damaged",
+  ),
 ];
 
 async function refuse({ recipe, args = [], files = {}, says }: Broken): Promise<void> {
@@ -336,7 +438,9 @@ async function refuse({ recipe, args = [], files = {}, says }: Broken): Promise<
     const all = { "good.toml": GOOD, "d.jsonl": '{"q":1}\n', ...files, "recipe.toml": recipe };
     for (const [name, text] of Object.entries(all)) await writeFile(join(folder, name), text);
     const before = await readdir(folder);
-    const { code, stdout, stderr } = await matrix(["drive", "recipe.toml", ...args], { cwd: folder });
+    const { code, stdout, stderr } = await matrix(["drive", "recipe.toml", ...args], {
+      cwd: folder,
+    });
     let rest = stderr;
     for (const text of says) {
       expect(rest).toContain(text);
@@ -353,7 +457,11 @@ test("a recipe whose file of replicas is not there yet is sound, and that it is 
   withFolder(async (folder) => {
     await writeFile(join(folder, "good.toml"), GOOD);
     await writeFile(join(folder, "d.jsonl"), '{"q": 1}\n');
-    const model = ["models.m.kind=openai", "models.m.model=m", 'models.m.base_url={ file = "replicas.txt" }'];
+    const model = [
+      "models.m.kind=openai",
+      "models.m.model=m",
+      'models.m.base_url={ file = "replicas.txt" }',
+    ];
     const check = async () => matrix(["check", "good.toml", ...model], { cwd: folder });
     const missing = await check();
     expect(missing.code).toBe(0);
@@ -374,12 +482,23 @@ describe("a dataset is refused when", () => {
 
 test("check prints every problem as JSON for programs", () =>
   withFolder(async (folder) => {
-    await writeFile(join(folder, "recipe.toml"), GOOD.replace('kind = "simulated"', 'kind = "simulatd"'));
+    await writeFile(
+      join(folder, "recipe.toml"),
+      GOOD.replace('kind = "simulated"', 'kind = "simulatd"'),
+    );
     const { code, stdout } = await matrix(["check", "recipe.toml", "--json"], { cwd: folder });
     expect(code).toBe(2);
     expect(JSON.parse(stdout)).toMatchObject({
       valid: false,
       code: "recipe_invalid",
-      problems: [{ file: join(folder, "recipe.toml"), line: 5, column: 8, key: "models.m.kind", suggestion: "simulated" }],
+      problems: [
+        {
+          file: join(folder, "recipe.toml"),
+          line: 5,
+          column: 8,
+          key: "models.m.kind",
+          suggestion: "simulated",
+        },
+      ],
     });
   }));

@@ -17,16 +17,34 @@ interface Spent {
 }
 
 const drive = async (directory: string, ...more: string[]) => {
-  const args = ["drive", CORAL, "-o", directory, "-n", String(IN_FLIGHT), "--trials", "5", "--json", "-q", ...PRICED, ...more];
+  const args = [
+    "drive",
+    CORAL,
+    "-o",
+    directory,
+    "-n",
+    String(IN_FLIGHT),
+    "--trials",
+    "5",
+    "--json",
+    "-q",
+    ...PRICED,
+    ...more,
+  ];
   const { code, stdout, stderr } = await matrix(args);
-  return { code, stderr, summary: JSON.parse(stdout) as { ok: number; abandoned: number; spent: Spent } };
+  return {
+    code,
+    stderr,
+    summary: JSON.parse(stdout) as { ok: number; abandoned: number; spent: Spent },
+  };
 };
 
 const spentOf = async (directory: string) =>
   (JSON.parse(await readFile(join(directory, "manifest.json"), "utf8")) as { spent: Spent }).spent;
 
 /** What the records of a run come to: the same, where nothing was done twice. */
-const costOf = (records: readonly { readonly cost: number | null }[]) => records.reduce((sum, { cost }) => sum + (cost ?? 0), 0);
+const costOf = (records: readonly { readonly cost: number | null }[]) =>
+  records.reduce((sum, { cost }) => sum + (cost ?? 0), 0);
 
 describe("run.budget", () => {
   test(
@@ -64,7 +82,8 @@ describe("run.budget", () => {
   test("is overspent by little more than a task, however many may be in flight, and a run that ends over it says so", () =>
     withFolder(async (folder) => {
       const directory = join(folder, "run");
-      const priced = (price: number) => `models.speaker.price={ prompt = ${price}, completion = ${price} }`;
+      const priced = (price: number) =>
+        `models.speaker.price={ prompt = ${price}, completion = ${price} }`;
       const args = ["-n", "60", "--trials", "1", priced(500), "run.budget.money=1"];
       const { code, summary } = await drive(directory, ...args);
       expect(code).toBe(3);
@@ -72,7 +91,17 @@ describe("run.budget", () => {
       expect(summary.spent.cost).toBeGreaterThanOrEqual(1);
       // The first four begin while nothing is known.
       expect(summary.spent.cost).toBeLessThan(1 + 4 * dearest);
-      const all = ["drive", CORAL, "-o", join(folder, "all"), "-q", "--limit", "1", priced(5000), "run.budget.money=0.01"];
+      const all = [
+        "drive",
+        CORAL,
+        "-o",
+        join(folder, "all"),
+        "-q",
+        "--limit",
+        "1",
+        priced(5000),
+        "run.budget.money=0.01",
+      ];
       const complete = await matrix(all);
       expect(complete.code).toBe(0);
       expect(complete.stdout).toMatch(/^over run\.budget: \d+\.\d+ of 0\.01 in money$/m);
@@ -83,9 +112,22 @@ describe("run.budget", () => {
     () =>
       withFolder(async (folder) => {
         await using cluster = new Cluster(folder);
-        const args = ["--workers", "2", "-n", String(IN_FLIGHT), "--trials", "20", ...PRICED, "run.budget.tokens=60000"];
+        const args = [
+          "--workers",
+          "2",
+          "-n",
+          String(IN_FLIGHT),
+          "--trials",
+          "20",
+          ...PRICED,
+          "run.budget.tokens=60000",
+        ];
         const first = cluster.drive(CORAL, args);
-        await until(async () => cluster.recordCount() > 5 && (await spentOf(cluster.directory)).prompt_tokens > 10_000, "some is spent");
+        await until(
+          async () =>
+            cluster.recordCount() > 5 && (await spentOf(cluster.directory)).prompt_tokens > 10_000,
+          "some is spent",
+        );
         const before = await spentOf(cluster.directory);
         first.signal("SIGKILL");
         await first.ended;
@@ -99,10 +141,15 @@ describe("run.budget", () => {
         const records = await readRecords(cluster.directory);
         expect(after.requests).toBeGreaterThan(before.requests);
         // What workers did while there was no driver, and before it, is counted once.
-        const recorded = records.reduce((sum, { usage }) => sum + usage.prompt_tokens + usage.completion_tokens, 0);
+        const recorded = records.reduce(
+          (sum, { usage }) => sum + usage.prompt_tokens + usage.completion_tokens,
+          0,
+        );
         expect(after.prompt_tokens + after.completion_tokens).toBe(recorded);
         // What was in flight when it was used up, and nothing that began after that.
-        const largest = Math.max(...records.map(({ usage }) => usage.prompt_tokens + usage.completion_tokens));
+        const largest = Math.max(
+          ...records.map(({ usage }) => usage.prompt_tokens + usage.completion_tokens),
+        );
         expect(recorded).toBeLessThan(60_000 + IN_FLIGHT * largest);
         expect((await matrix(["verify", cluster.directory])).code).toBe(3);
       }),
@@ -114,10 +161,19 @@ describe("run.budget", () => {
     () =>
       withFolder(async (folder) => {
         const directory = join(folder, "run");
-        const fast = ['models.speaker.latency="0ms"', "models.speaker.tokens_per_second=1e9", "--trials", "500", "--workers", "2"];
+        const fast = [
+          'models.speaker.latency="0ms"',
+          "models.speaker.tokens_per_second=1e9",
+          "--trials",
+          "500",
+          "--workers",
+          "2",
+        ];
         const { code, summary } = await drive(directory, ...fast, "run.budget.tokens=300000");
         expect(code).toBe(3);
-        const used = (await readRecords(directory)).map(({ usage }) => usage.prompt_tokens + usage.completion_tokens);
+        const used = (await readRecords(directory)).map(
+          ({ usage }) => usage.prompt_tokens + usage.completion_tokens,
+        );
         const sum = used.reduce((total, tokens) => total + tokens, 0);
         expect(summary.spent.prompt_tokens + summary.spent.completion_tokens).toBe(sum);
         expect(sum).toBeGreaterThanOrEqual(300_000);
@@ -136,7 +192,9 @@ describe("run.budget", () => {
       const { code, summary } = await drive(cluster.directory, "run.budget.tokens=1");
       expect(code).toBe(3);
       const records = await readRecords(cluster.directory);
-      expect(summary.spent.prompt_tokens).toBeGreaterThanOrEqual(records.reduce((sum, { usage }) => sum + usage.prompt_tokens, 0));
+      expect(summary.spent.prompt_tokens).toBeGreaterThanOrEqual(
+        records.reduce((sum, { usage }) => sum + usage.prompt_tokens, 0),
+      );
     }));
 
   test("of money wants a price of each model in use, and of nothing is no budget", () =>
@@ -144,7 +202,9 @@ describe("run.budget", () => {
       const directory = join(folder, "run");
       const unpriced = await matrix(["drive", CORAL, "-o", directory, "run.budget.money=2"]);
       expect(unpriced.code).toBe(2);
-      expect(unpriced.stderr).toContain("run.budget.money needs the price of every model in use: set models.speaker.price");
+      expect(unpriced.stderr).toContain(
+        "run.budget.money needs the price of every model in use: set models.speaker.price",
+      );
       const empty = await matrix(["check", CORAL, "run.budget={}"]);
       expect(empty.code).toBe(2);
       expect(empty.stderr).toContain("a table with money, tokens or both");

@@ -6,7 +6,17 @@ import { existsSync, statSync } from "node:fs";
 import { appendFile, chmod, mkdir, readFile, rename, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createRandom } from "../../src/task/seed.ts";
-import { CORAL, comparable, DUMMY, type Finished, matrix, readRecords, spawnMatrix, until, withFolder } from "../matrix.ts";
+import {
+  CORAL,
+  comparable,
+  DUMMY,
+  type Finished,
+  matrix,
+  readRecords,
+  spawnMatrix,
+  until,
+  withFolder,
+} from "../matrix.ts";
 
 const SEED = Number(process.env["MATRIX_TEST_SEED"] ?? Date.now());
 const sizeOf = (path: string) => (existsSync(path) ? statSync(path).size : 0);
@@ -20,7 +30,9 @@ function expectRefused({ code, stderr }: Finished, ...texts: readonly string[]):
 describe("a run", () => {
   test("turns the questions that ship with the recipe into accounted dialogues", () =>
     withFolder(async (folder) => {
-      const { code, stdout, stderr } = await matrix(["drive", CORAL, "-o", "run", ...FAST], { cwd: folder });
+      const { code, stdout, stderr } = await matrix(["drive", CORAL, "-o", "run", ...FAST], {
+        cwd: folder,
+      });
       expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
       expect(stdout).toContain("expected 40 = ok 40 + failed 0 + lost 0");
       expect(stdout).toContain("simulated model");
@@ -28,8 +40,14 @@ describe("a run", () => {
       expect(records).toHaveLength(40);
       // Dialogues of one to many turns, agreement on right and wrong answers, and no agreement all occur.
       expect(new Set(records.map((record) => record.outcome?.["turns"])).size).toBeGreaterThan(3);
-      expect(new Set(records.map((record) => record.stop_reason))).toEqual(new Set(["agreed", "max_turns"]));
-      expect(new Set(records.filter(({ stop_reason }) => stop_reason === "agreed").map(({ score }) => score))).toEqual(new Set([0, 1]));
+      expect(new Set(records.map((record) => record.stop_reason))).toEqual(
+        new Set(["agreed", "max_turns"]),
+      );
+      expect(
+        new Set(
+          records.filter(({ stop_reason }) => stop_reason === "agreed").map(({ score }) => score),
+        ),
+      ).toEqual(new Set([0, 1]));
       for (const { outcome, score, simulated, usage } of records) {
         expect(outcome).toMatchObject({ answers: { student: expect.anything() } });
         expect(score).toBe(outcome?.["correct"] === true ? 1 : 0);
@@ -41,10 +59,16 @@ describe("a run", () => {
   test("repeats with the same seed, and differs with another", () =>
     withFolder(async (folder) => {
       const drive = async (name: string, seed: number) => {
-        await matrix(["drive", CORAL, "-o", name, "--seed", String(seed), ...FAST], { cwd: folder });
+        await matrix(["drive", CORAL, "-o", name, "--seed", String(seed), ...FAST], {
+          cwd: folder,
+        });
         return comparable(await readRecords(join(folder, name)));
       };
-      const [first, second, other] = [await drive("a", 7), await drive("b", 7), await drive("c", 8)];
+      const [first, second, other] = [
+        await drive("a", 7),
+        await drive("b", 7),
+        await drive("c", 8),
+      ];
       expect(second).toEqual(first);
       expect(JSON.stringify(other)).not.toBe(JSON.stringify(first));
     }));
@@ -91,8 +115,16 @@ describe("a run", () => {
 
   test("ends with every row accounted for when 30 % of the model calls fail in mixed ways, and scores nothing unanswered", () =>
     withFolder(async (folder) => {
-      const errors = { rate_limited: 0.1, server_error: 0.08, timeout: 0.04, malformed: 0.04, lost: 0.04 };
-      const settings = Object.entries(errors).map(([kind, rate]) => `models.speaker.errors.${kind}=${rate}`);
+      const errors = {
+        rate_limited: 0.1,
+        server_error: 0.08,
+        timeout: 0.04,
+        malformed: 0.04,
+        lost: 0.04,
+      };
+      const settings = Object.entries(errors).map(
+        ([kind, rate]) => `models.speaker.errors.${kind}=${rate}`,
+      );
       const args = [
         "drive",
         CORAL,
@@ -112,15 +144,36 @@ describe("a run", () => {
       expect(records).toHaveLength(200);
       const failed = records.filter(({ status }) => status === "failed");
       const codes = new Set(failed.map(({ error }) => error?.code));
-      expect(codes).toEqual(new Set(["model_overloaded", "model_failed", "model_timeout", "model_bad_answer", "model_lost"]));
-      expect(failed.every(({ score, stop_reason, error }) => score === null && stop_reason === "error" && error?.role !== null)).toBe(true);
+      expect(codes).toEqual(
+        new Set([
+          "model_overloaded",
+          "model_failed",
+          "model_timeout",
+          "model_bad_answer",
+          "model_lost",
+        ]),
+      );
+      expect(
+        failed.every(
+          ({ score, stop_reason, error }) =>
+            score === null && stop_reason === "error" && error?.role !== null,
+        ),
+      ).toBe(true);
       expect(stdout).toContain("model_overloaded in student");
       expect((await matrix(["verify", "run"], { cwd: folder })).code).toBe(0);
     }));
 
   test("with retries, the same failures cost time and no rows", () =>
     withFolder(async (folder) => {
-      const args = ["drive", CORAL, "-o", "run", "models.speaker.errors.server_error=0.3", "models.speaker.retries=12", ...FAST];
+      const args = [
+        "drive",
+        CORAL,
+        "-o",
+        "run",
+        "models.speaker.errors.server_error=0.3",
+        "models.speaker.retries=12",
+        ...FAST,
+      ];
       const { code } = await matrix(args, { cwd: folder });
       expect(code).toBe(0);
       const records = await readRecords(join(folder, "run"));
@@ -145,13 +198,21 @@ describe("a killed run", () => {
           const target = sizeOf(output) + random() * perKill;
           let exited = false;
           void finished.then(() => (exited = true));
-          await until(() => exited || sizeOf(output) >= target, `the output grows to ${target} bytes`);
+          await until(
+            () => exited || sizeOf(output) >= target,
+            `the output grows to ${target} bytes`,
+          );
           child.kill("SIGKILL");
           await finished;
           const { code, stdout } = await matrix(["verify", run, "--json"]);
           const { findings, ok, failed, lost, expected } = JSON.parse(stdout);
-          const torn = findings.filter(({ message }: { message: string }) => message.includes("torn"));
-          expect({ findings: findings.length - torn.length, code: torn.length > 0 ? 1 : code }).toEqual({
+          const torn = findings.filter(({ message }: { message: string }) =>
+            message.includes("torn"),
+          );
+          expect({
+            findings: findings.length - torn.length,
+            code: torn.length > 0 ? 1 : code,
+          }).toEqual({
             findings: 0,
             code: torn.length > 0 ? 1 : code,
           });
@@ -172,7 +233,10 @@ describe("a killed run", () => {
     withFolder(async (folder) => {
       const args = (name: string) => ["drive", CORAL, "-o", name, "--trials", "3", "-n", "7", "-q"];
       const { child, finished } = spawnMatrix(args("killed"), { cwd: folder });
-      await until(() => sizeOf(join(folder, "killed/trajectories.jsonl")) > 20_000, "some records are written");
+      await until(
+        () => sizeOf(join(folder, "killed/trajectories.jsonl")) > 20_000,
+        "some records are written",
+      );
       child.kill("SIGKILL");
       await finished;
       // A torn last line, as a power cut leaves it.
@@ -181,7 +245,9 @@ describe("a killed run", () => {
       expect(code).toBe(0);
       expect(stderr).toContain("cut a torn last line");
       await matrix(args("whole"), { cwd: folder });
-      expect(comparable(await readRecords(join(folder, "killed")))).toEqual(comparable(await readRecords(join(folder, "whole"))));
+      expect(comparable(await readRecords(join(folder, "killed")))).toEqual(
+        comparable(await readRecords(join(folder, "whole"))),
+      );
     }));
 });
 
@@ -202,7 +268,9 @@ describe("user code that lets errors go", () => {
       };
       for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
       await matrix(["drive", "r.toml", "-o", "run"], { cwd: folder });
-      const records = (await readRecords(join(folder, "run"))).sort((a, b) => a.id.localeCompare(b.id));
+      const records = (await readRecords(join(folder, "run"))).sort((a, b) =>
+        a.id.localeCompare(b.id),
+      );
       expect(records.map(({ status }) => status)).toEqual(["ok", "ok", "failed"]);
       expect(records[2]?.error).toMatchObject({
         code: "agent_failed",
@@ -242,27 +310,51 @@ describe("a signal", () => {
         join(folder, "r.toml"),
         'name = "r"\ndataset.path = "d.jsonl"\nroles.a.agent = "hang.ts"\norchestrator = { pattern = "sequence", roles = ["a"] }\n',
       );
-      const { child, finished } = spawnMatrix(["drive", "r.toml", "-o", "run", "--json"], { cwd: folder });
+      const { child, finished } = spawnMatrix(["drive", "r.toml", "-o", "run", "--json"], {
+        cwd: folder,
+      });
       await until(() => existsSync(join(folder, "started")), "a step has begun");
       child.kill("SIGTERM");
-      await until(async () => (await readFile(join(folder, "run/logs/driver.log"), "utf8")).includes("stopping"), "it stops");
+      await until(
+        async () =>
+          (await readFile(join(folder, "run/logs/driver.log"), "utf8")).includes("stopping"),
+        "it stops",
+      );
       child.kill("SIGTERM");
       const { code, stdout } = await finished;
       expect(code).toBe(3);
-      expect(JSON.parse(stdout)).toMatchObject({ state: "stopped", ok: 0, failed: 0, lost: 0, abandoned: 40 });
+      expect(JSON.parse(stdout)).toMatchObject({
+        state: "stopped",
+        ok: 0,
+        failed: 0,
+        lost: 0,
+        abandoned: 40,
+      });
     }));
 });
 
 describe("a run directory", () => {
   test("is refused to a second driver while the first lives", () =>
     withFolder(async (folder) => {
-      const args = ["drive", CORAL, "-o", "run", 'models.speaker.latency="10m"', "models.speaker.timeout=1h"];
+      const args = [
+        "drive",
+        CORAL,
+        "-o",
+        "run",
+        'models.speaker.latency="10m"',
+        "models.speaker.timeout=1h",
+      ];
       const { child, finished } = spawnMatrix(args, { cwd: folder });
       await until(() => existsSync(join(folder, "run/trajectories.jsonl")), "the first has it");
-      expectRefused(await matrix(args, { cwd: folder }), `another driver runs in ${join(folder, "run")}: process ${child.pid}`);
+      expectRefused(
+        await matrix(args, { cwd: folder }),
+        `another driver runs in ${join(folder, "run")}: process ${child.pid}`,
+      );
       child.kill("SIGKILL");
       await finished;
-      const third = await matrix(["drive", CORAL, "-o", "run", 'models.speaker.latency="1ms"'], { cwd: folder });
+      const third = await matrix(["drive", CORAL, "-o", "run", 'models.speaker.latency="1ms"'], {
+        cwd: folder,
+      });
       // The dead one's lock is nothing; that the recipe changed is.
       expect(third.stderr).toContain("holds another run");
     }));
@@ -300,7 +392,20 @@ describe("a run directory", () => {
   test("grows with more trials and a larger limit, and never shrinks", () =>
     withFolder(async (folder) => {
       const drive = (limit: number, trials: number) =>
-        matrix(["drive", CORAL, "-o", "run", "--limit", String(limit), "--trials", String(trials), ...FAST], { cwd: folder });
+        matrix(
+          [
+            "drive",
+            CORAL,
+            "-o",
+            "run",
+            "--limit",
+            String(limit),
+            "--trials",
+            String(trials),
+            ...FAST,
+          ],
+          { cwd: folder },
+        );
       expect((await drive(5, 1)).stdout).toContain("expected 5 = ok 5");
       expect((await drive(5, 2)).stdout).toContain("expected 10 = ok 10");
       expect((await drive(8, 2)).stdout).toContain("expected 16 = ok 16");
@@ -314,12 +419,18 @@ describe("a run directory", () => {
       expectRefused(await matrix(["drive", CORAL, "-o", "file"], { cwd: folder }), "it is a file");
       await mkdir(join(folder, "mine"));
       await writeFile(join(folder, "mine/recipe.toml"), "precious");
-      expectRefused(await matrix(["drive", CORAL, "-o", "mine", "--fresh"], { cwd: folder }), "is no run directory");
+      expectRefused(
+        await matrix(["drive", CORAL, "-o", "mine", "--fresh"], { cwd: folder }),
+        "is no run directory",
+      );
       expect(await readFile(join(folder, "mine/recipe.toml"), "utf8")).toBe("precious");
       if (process.getuid?.() === 0) return; // Root may write anywhere.
       await mkdir(join(folder, "closed"));
       await chmod(join(folder, "closed"), 0o500);
-      expectRefused(await matrix(["drive", CORAL, "-o", "closed/run"], { cwd: folder }), "cannot make the run directory");
+      expectRefused(
+        await matrix(["drive", CORAL, "-o", "closed/run"], { cwd: folder }),
+        "cannot make the run directory",
+      );
     }));
 
   test("on a full disk ends the run resumable, with whole records alone, and goes on when there is room", () =>
@@ -335,7 +446,9 @@ describe("a run directory", () => {
         expect(full.stderr).toContain("the disk is full");
         expect(full.code).toBe(3);
         expect(Bun.spawnSync(["mount", "-o", "remount,size=64m", folder]).exitCode).toBe(0);
-        expect((await matrix(["verify", join(folder, "run"), "--json"])).stdout).toContain('"findings":[]');
+        expect((await matrix(["verify", join(folder, "run"), "--json"])).stdout).toContain(
+          '"findings":[]',
+        );
         const rest = await matrix(args);
         expect(rest.stdout).toContain("expected 800 = ok 800");
         expect(rest.code).toBe(0);
@@ -360,7 +473,10 @@ describe("a run directory", () => {
 describe("a dataset", () => {
   test("that vanishes under the run ends it resumable, and what was in flight is finished", () =>
     withFolder(async (folder) => {
-      const rows = Array.from({ length: 20_000 }, (_, i) => `${JSON.stringify({ question: `${i}? ${"x".repeat(200)}`, correct: "A" })}\n`);
+      const rows = Array.from(
+        { length: 20_000 },
+        (_, i) => `${JSON.stringify({ question: `${i}? ${"x".repeat(200)}`, correct: "A" })}\n`,
+      );
       await writeFile(join(folder, "d.jsonl"), rows.join(""));
       const args = ["drive", CORAL, "-o", "run", "dataset.path=d.jsonl", "--json", ...FAST];
       const { finished } = spawnMatrix(args, { cwd: folder });
@@ -369,7 +485,11 @@ describe("a dataset", () => {
       const { code, stdout, stderr } = await finished;
       expect(code).toBe(3);
       expect(stderr).toContain("the dataset changed under the run");
-      expect(JSON.parse(stdout)).toMatchObject({ state: "stopped", abandoned: 0, error: { code: "dataset_gone" } });
+      expect(JSON.parse(stdout)).toMatchObject({
+        state: "stopped",
+        abandoned: 0,
+        error: { code: "dataset_gone" },
+      });
       expect((await matrix(["verify", "run"], { cwd: folder })).code).toBe(3);
     }));
 
@@ -377,12 +497,20 @@ describe("a dataset", () => {
     "of 100,000 rows is streamed",
     () =>
       withFolder(async (folder) => {
-        const rows = Array.from({ length: 100_000 }, (_, i) => `${JSON.stringify({ question: `${i}?`, correct: "A" })}\n`);
+        const rows = Array.from(
+          { length: 100_000 },
+          (_, i) => `${JSON.stringify({ question: `${i}?`, correct: "A" })}\n`,
+        );
         await writeFile(join(folder, "d.jsonl"), rows.join(""));
-        const { code, stdout } = await matrix(["drive", DUMMY, "-o", "run", "dataset.path=d.jsonl", "-q"], { cwd: folder });
+        const { code, stdout } = await matrix(
+          ["drive", DUMMY, "-o", "run", "dataset.path=d.jsonl", "-q"],
+          { cwd: folder },
+        );
         expect(stdout).toContain("expected 100,000 = ok 100,000");
         expect(code).toBe(0);
-        expect((await stat(join(folder, "run/trajectories.jsonl"))).size).toBeGreaterThan(100_000 * 6000);
+        expect((await stat(join(folder, "run/trajectories.jsonl"))).size).toBeGreaterThan(
+          100_000 * 6000,
+        );
       }),
     120_000,
   );

@@ -14,7 +14,12 @@ interface Range {
 }
 interface DryRun {
   readonly tasks: number;
-  readonly source: { readonly kind: string; readonly samples: number; readonly models: object; readonly left_out: Record<string, number> };
+  readonly source: {
+    readonly kind: string;
+    readonly samples: number;
+    readonly models: object;
+    readonly left_out: Record<string, number>;
+  };
   readonly requests: Range;
   readonly prompt_tokens: Range;
   readonly completion_tokens: Range;
@@ -25,7 +30,11 @@ interface DryRun {
   readonly first_prompts: Record<string, readonly { readonly content: string }[] | null>;
 }
 interface Used {
-  readonly usage: { readonly requests: number; readonly prompt_tokens: number; readonly completion_tokens: number };
+  readonly usage: {
+    readonly requests: number;
+    readonly prompt_tokens: number;
+    readonly completion_tokens: number;
+  };
   readonly cost: number;
 }
 
@@ -36,7 +45,9 @@ const dryRun = async (...args: string[]): Promise<DryRun> => {
   return JSON.parse(stdout) as DryRun;
 };
 const run = async (directory: string, ...args: string[]): Promise<Used> =>
-  JSON.parse((await matrix(["drive", CORAL, "-o", directory, "-q", "--json", PRICED, ...args])).stdout) as Used;
+  JSON.parse(
+    (await matrix(["drive", CORAL, "-o", directory, "-q", "--json", PRICED, ...args])).stdout,
+  ) as Used;
 
 /** Off by so much, as a fraction of what it was. */
 const errorOf = ({ expected }: Range, used: number) => Math.abs(expected - used) / used;
@@ -49,7 +60,14 @@ describe("a dry run", () => {
     withFolder(async (folder) => {
       const directory = join(folder, "run");
       const errors = "models.speaker.errors={ rate_limited = 0.1, server_error = 0.05 }";
-      const forecast = await dryRun(CORAL, "-o", directory, PRICED, errors, 'models.speaker.retry_after="10ms"');
+      const forecast = await dryRun(
+        CORAL,
+        "-o",
+        directory,
+        PRICED,
+        errors,
+        'models.speaker.retry_after="10ms"',
+      );
       expect(existsSync(directory)).toBe(false);
       expect(forecast.source).toMatchObject({ kind: "rehearsal", samples: 40 });
       expect(forecast.first_prompts["student"]?.[0]?.content).toContain("You are a student");
@@ -107,8 +125,13 @@ describe("a dry run", () => {
       expect(stated.bound_by).toBe("run.concurrency = 10");
       await write("rpm = 60");
       const limited = await dryRun(recipe);
-      expect(limited.source.models).toEqual({ m: "ASSUMED output_tokens, latency, tokens_per_second: state models.m.expect" });
-      expect(limited).toMatchObject({ bound_by: "models.m.rpm = 60", time_ms: { expected: 100_000 } });
+      expect(limited.source.models).toEqual({
+        m: "ASSUMED output_tokens, latency, tokens_per_second: state models.m.expect",
+      });
+      expect(limited).toMatchObject({
+        bound_by: "models.m.rpm = 60",
+        time_ms: { expected: 100_000 },
+      });
       expect(endpoint.arrivals).toEqual([]);
 
       // A length that nobody stated ends no task, and makes no budget enough.
@@ -123,7 +146,9 @@ describe("a dry run", () => {
       expect(stdout).toContain("of 1 tokens: UNKNOWN (output_tokens assumed: set expect)");
       // What is the same in every case is one number, and the figures come last.
       expect(stdout).toMatch(/^requests {4}100$/m);
-      expect(stdout.indexOf("first prompt of a")).toBeLessThan(stdout.indexOf("served: a forecast"));
+      expect(stdout.indexOf("first prompt of a")).toBeLessThan(
+        stdout.indexOf("served: a forecast"),
+      );
       await write("expect = { output_tokens = 100 }");
       // One that is stated does: the first of two answers is cut.
       expect((await dryRun(recipe, "roles.a.sampling.max_tokens=10")).requests.expected).toBe(50);
@@ -133,27 +158,61 @@ describe("a dry run", () => {
     withFolder(async (folder) => {
       const directory = join(folder, "run");
       await run(directory, "--limit", "5");
-      const other = ["drive", join(ROOT, "recipes/natural-reasoning.toml"), "--dry-run", "--like", directory];
+      const other = [
+        "drive",
+        join(ROOT, "recipes/natural-reasoning.toml"),
+        "--dry-run",
+        "--like",
+        directory,
+      ];
       const { code, stderr } = await matrix(other);
       expect(code).toBe(2);
-      expect(stderr).toMatch(/--like \S+ is a run of other roles: models speak there for student, teacher, here for /);
+      expect(stderr).toMatch(
+        /--like \S+ is a run of other roles: models speak there for student, teacher, here for /,
+      );
     }));
 
   test("says what it leaves out: sandboxes are not started", async () => {
     const { source } = await dryRun(join(ROOT, "recipes/tau2.toml"), "--limit", "10");
     expect(source.left_out).toEqual({ "tool-executor": 10 });
-    const { stdout } = await matrix(["drive", join(ROOT, "recipes/tau2.toml"), "--limit", "10", "--dry-run"]);
-    expect(stdout.trimEnd()).toMatch(/\nwithout {5}tool-executor and what comes after: THESE FIGURES LEAVE IT OUT$/);
+    const { stdout } = await matrix([
+      "drive",
+      join(ROOT, "recipes/tau2.toml"),
+      "--limit",
+      "10",
+      "--dry-run",
+    ]);
+    expect(stdout.trimEnd()).toMatch(
+      /\nwithout {5}tool-executor and what comes after: THESE FIGURES LEAVE IT OUT$/,
+    );
   });
 
   test("refuses a run that would go over its budget, with what it has spent already", () =>
     withFolder(async (folder) => {
       const directory = join(folder, "run");
-      const enough = await matrix(["drive", CORAL, "--dry-run", "-o", directory, PRICED, "run.budget.money=0.06"]);
+      const enough = await matrix([
+        "drive",
+        CORAL,
+        "--dry-run",
+        "-o",
+        directory,
+        PRICED,
+        "run.budget.money=0.06",
+      ]);
       expect(enough.code).toBe(0);
       expect(enough.stdout).toContain("0.0512 of 0.06 in money: enough");
       await run(directory, "run.budget.money=0.06");
-      const more = await matrix(["drive", CORAL, "--dry-run", "-o", directory, PRICED, "run.budget.money=0.06", "--trials", "2"]);
+      const more = await matrix([
+        "drive",
+        CORAL,
+        "--dry-run",
+        "-o",
+        directory,
+        PRICED,
+        "run.budget.money=0.06",
+        "--trials",
+        "2",
+      ]);
       expect(more.code).toBe(2);
       expect(more.stderr).toMatch(/the run would go over run\.budget: 0\.1\d+ of 0\.06 in money/);
       expect(more.stderr).toContain("raise run.budget");

@@ -30,7 +30,12 @@ export class Endpoint {
   constructor({ turnsFree = Number.POSITIVE_INFINITY, latencyMs = 2 } = {}) {
     this.#turnsFree = turnsFree;
     this.#latencyMs = latencyMs;
-    this.#server = Bun.serve({ hostname: "127.0.0.1", port: 0, idleTimeout: 0, fetch: (request) => this.#answer(request) });
+    this.#server = Bun.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      idleTimeout: 0,
+      fetch: (request) => this.#answer(request),
+    });
   }
 
   get url(): string {
@@ -70,7 +75,12 @@ export class Endpoint {
 
   async #answer(request: Request): Promise<Response> {
     const body = await request.text();
-    const asked = this.#asked.get(body) ?? { body, turn: body.match(SAID)?.length ?? 0, times: 0, said: [] };
+    const asked = this.#asked.get(body) ?? {
+      body,
+      turn: body.match(SAID)?.length ?? 0,
+      times: 0,
+      said: [],
+    };
     this.#asked.set(body, asked);
     for (const answer of body.match(SAID) ?? []) this.#used.add(answer);
     if (asked.said.some((answer) => this.#used.has(answer))) this.paidTwice++;

@@ -15,7 +15,16 @@ const plan: Plan = {
 };
 
 const sampleOf = (tokens: number, ms = 1000): Sample => ({
-  asks: [{ role: "a", requests: 1, prompt_tokens: tokens, completion_tokens: 10, cost: tokens / 1000, ms }],
+  asks: [
+    {
+      role: "a",
+      requests: 1,
+      prompt_tokens: tokens,
+      completion_tokens: 10,
+      cost: tokens / 1000,
+      ms,
+    },
+  ],
   ms,
 });
 
@@ -39,10 +48,16 @@ describe("a forecast", () => {
   });
 
   test("is exact where all tasks were seen and repeat", () => {
-    const made = forecast([sampleOf(100), sampleOf(300)], { ...plan, tasks: 2, isRepeatable: true });
+    const made = forecast([sampleOf(100), sampleOf(300)], {
+      ...plan,
+      tasks: 2,
+      isRepeatable: true,
+    });
     expect(made.prompt_tokens).toEqual({ expected: 400, low: 400, high: 400 });
     expect(made.time_ms).toEqual({ expected: 1000, low: 1000, high: 1000 });
-    expect(made.roles).toEqual([{ name: "a", requests: 2, prompt_tokens: 400, completion_tokens: 20, cost: 0.4 }]);
+    expect(made.roles).toEqual([
+      { name: "a", requests: 2, prompt_tokens: 400, completion_tokens: 20, cost: 0.4 },
+    ]);
   });
 
   test("takes as long as what is scarcest: tasks in flight, slots, requests in flight, or a rate", () => {
@@ -52,9 +67,18 @@ describe("a forecast", () => {
     };
     const [role, model] = [plan.roles[0], plan.models[0]] as [Plan["roles"][0], Plan["models"][0]];
     expect(time({})).toEqual([100_000, "run.concurrency = 10"]);
-    expect(time({ roles: [{ ...role, concurrency: 5 }] })).toEqual([200_000, "roles.a.concurrency"]);
-    expect(time({ roles: [{ ...role, concurrency: 5 }], hosts: 4 })).toEqual([100_000, "run.concurrency = 10"]);
-    expect(time({ models: [{ ...model, concurrency: 2 }] })).toEqual([500_000, "models.m.concurrency"]);
+    expect(time({ roles: [{ ...role, concurrency: 5 }] })).toEqual([
+      200_000,
+      "roles.a.concurrency",
+    ]);
+    expect(time({ roles: [{ ...role, concurrency: 5 }], hosts: 4 })).toEqual([
+      100_000,
+      "run.concurrency = 10",
+    ]);
+    expect(time({ models: [{ ...model, concurrency: 2 }] })).toEqual([
+      500_000,
+      "models.m.concurrency",
+    ]);
     expect(time({ models: [{ ...model, rpm: 60 }] })).toEqual([1_000_000, "models.m.rpm = 60"]);
     expect(time({ models: [{ ...model, tpm: 6000 }] })).toEqual([1_000_000, "models.m.tpm = 6000"]);
   });
@@ -68,7 +92,10 @@ describe("a forecast", () => {
   });
 
   test("lets the longest branch of several count, and what is done before and after", () => {
-    const hop = (run_ms: number, branch?: number) => ({ run_ms, ...(branch === undefined ? {} : { branch }) }) as Hop;
-    expect(durationOf([hop(10), hop(100, 0), hop(50, 0), hop(120, 1), hop(1), hop(7, 1)])).toBe(10 + 150 + 1 + 7);
+    const hop = (run_ms: number, branch?: number) =>
+      ({ run_ms, ...(branch === undefined ? {} : { branch }) }) as Hop;
+    expect(durationOf([hop(10), hop(100, 0), hop(50, 0), hop(120, 1), hop(1), hop(7, 1)])).toBe(
+      10 + 150 + 1 + 7,
+    );
   });
 });

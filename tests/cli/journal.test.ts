@@ -54,7 +54,10 @@ async function withRecipe(
     await withFolder(async (folder) => {
       await writeFile(join(folder, "recipe.toml"), RECIPE);
       await writeFile(join(folder, "note.ts"), NOTE);
-      await writeFile(join(folder, "rows.jsonl"), Array.from({ length: rows }, (_, n) => `{"n":"row ${n}"}\n`).join(""));
+      await writeFile(
+        join(folder, "rows.jsonl"),
+        Array.from({ length: rows }, (_, n) => `{"n":"row ${n}"}\n`).join(""),
+      );
       await use(folder, endpoint);
     });
   } finally {
@@ -65,10 +68,14 @@ async function withRecipe(
 const drive = ["drive", "recipe.toml", "-q", "-o", "run"];
 const optionsOf = (cwd: string, endpoint: Endpoint) => ({ cwd, env: { ENDPOINT: endpoint.url } });
 /** Every dialogue is at the gate, once more than before. */
-const atGate = (endpoint: Endpoint, times: number) => until(() => endpoint.callsOf(FREE) === times * ROWS, `all rows wait, ${times}`);
+const atGate = (endpoint: Endpoint, times: number) =>
+  until(() => endpoint.callsOf(FREE) === times * ROWS, `all rows wait, ${times}`);
 
 /** Local hosts of the driver that runs now. */
-async function workersOf(folder: string, driver: number): Promise<readonly { readonly name: string; readonly pid: number }[]> {
+async function workersOf(
+  folder: string,
+  driver: number,
+): Promise<readonly { readonly name: string; readonly pid: number }[]> {
   const path = join(folder, "run/driver.json");
   if (!existsSync(path)) return [];
   const file = JSON.parse(await readFile(path, "utf8"));
@@ -85,8 +92,11 @@ function isRunning({ pid }: { readonly pid: number }): boolean {
 
 function expectPaidOnce(endpoint: Endpoint): void {
   for (let turn = 0; turn < TURNS; turn++) {
-    expect(`turn ${turn}: ${endpoint.requestsOf(turn)} requests`).toBe(`turn ${turn}: ${ROWS} requests`);
-    if (turn !== FREE) expect(`turn ${turn}: ${endpoint.callsOf(turn)} calls`).toBe(`turn ${turn}: ${ROWS} calls`);
+    expect(`turn ${turn}: ${endpoint.requestsOf(turn)} requests`).toBe(
+      `turn ${turn}: ${ROWS} requests`,
+    );
+    if (turn !== FREE)
+      expect(`turn ${turn}: ${endpoint.callsOf(turn)} calls`).toBe(`turn ${turn}: ${ROWS} calls`);
   }
 }
 
@@ -110,7 +120,9 @@ describe("a finished turn", () => {
         expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
         expect(stdout).toContain(`expected ${ROWS} = ok ${ROWS} + failed 0 + lost 0`);
         // What was paid for before the kill stands in the records like the rest.
-        expect(stdout).toContain(`model: ${ROWS * TURNS} requests, ${ROWS * TURNS * 10} tokens in, ${ROWS * TURNS * 5} out, cost 1.0800`);
+        expect(stdout).toContain(
+          `model: ${ROWS * TURNS} requests, ${ROWS * TURNS * 10} tokens in, ${ROWS * TURNS * 5} out, cost 1.0800`,
+        );
         expectPaidOnce(endpoint);
         // Also what was answered before the kill and not noted down by then.
         const { spent } = JSON.parse(await readFile(join(folder, "run/manifest.json"), "utf8"));
@@ -128,12 +140,19 @@ describe("a finished turn", () => {
       const first = spawnMatrix(workers, options);
       await atGate(endpoint, 1);
       // The other one may have been too late to be given any.
-      const answered = (await readdir(join(folder, "run/journal"))).map((name) => name.split("-", 2).join("-"));
-      const { pid: victim = 0 } = (await workersOf(folder, first.child.pid)).find(({ name }) => answered.includes(name)) ?? {};
+      const answered = (await readdir(join(folder, "run/journal"))).map((name) =>
+        name.split("-", 2).join("-"),
+      );
+      const { pid: victim = 0 } =
+        (await workersOf(folder, first.child.pid)).find(({ name }) => answered.includes(name)) ??
+        {};
       process.kill(victim, "SIGKILL");
       const hasTwo = async ({ child }: typeof first) =>
         (await workersOf(folder, child.pid)).filter(({ pid }) => pid !== victim).length === 2;
-      await until(async () => endpoint.callsOf(FREE) > ROWS && (await hasTwo(first)), "others have its dialogues");
+      await until(
+        async () => endpoint.callsOf(FREE) > ROWS && (await hasTwo(first)),
+        "others have its dialogues",
+      );
       first.child.kill("SIGKILL");
       await first.finished;
       const second = spawnMatrix(workers, options);
@@ -153,11 +172,15 @@ describe("a finished turn", () => {
   test("is not paid for twice while one host after the other is killed under load", () =>
     withRecipe(
       async (folder, endpoint) => {
-        const { child, finished } = spawnMatrix([...drive, "--workers", "4"], optionsOf(folder, endpoint));
+        const { child, finished } = spawnMatrix(
+          [...drive, "--workers", "4"],
+          optionsOf(folder, endpoint),
+        );
         const killed = new Set<number>();
         for (let kill = 1; kill <= 4; kill++) {
           await until(() => endpoint.calls > kill * 150, "there is something to lose");
-          const alive = async () => (await workersOf(folder, child.pid)).filter(({ pid }) => !killed.has(pid));
+          const alive = async () =>
+            (await workersOf(folder, child.pid)).filter(({ pid }) => !killed.has(pid));
           await until(async () => (await alive()).length > 1, "there are hosts");
           const [{ pid } = { pid: 0 }] = await alive();
           killed.add(pid);
@@ -201,9 +224,14 @@ describe("a finished turn", () => {
         ...options,
         env: { ...options.env, MATRIX_TOKEN: token },
       });
-      const near = spawnMatrix(["agent", "--role", "right", "--name", "near", "--join", file], options);
+      const near = spawnMatrix(
+        ["agent", "--role", "right", "--name", "near", "--join", file],
+        options,
+      );
       await atGate(endpoint, 1);
-      expect((await readdir(join(folder, "run/journal"))).map((name) => name.split("-")[0])).toEqual(["near"]);
+      expect(
+        (await readdir(join(folder, "run/journal"))).map((name) => name.split("-")[0]),
+      ).toEqual(["near"]);
       endpoint.open();
       expect((await driver.finished).code).toBe(0);
       await Promise.all([far.finished, near.finished]);
@@ -234,12 +262,21 @@ describe("a cache", () => {
       await writeFile(join(folder, "file"), "");
       for (const command of [drive, ["check", "recipe.toml"], [...drive, "--dry-run"]]) {
         for (const cache of ["file", "file/below/it"]) {
-          const { code, stderr } = await matrix([...command, `run.cache=${cache}`], optionsOf(folder, endpoint));
-          expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining(`run.cache: ${join(folder, "file")} is no folder`) });
+          const { code, stderr } = await matrix(
+            [...command, `run.cache=${cache}`],
+            optionsOf(folder, endpoint),
+          );
+          expect({ code, stderr }).toEqual({
+            code: 2,
+            stderr: expect.stringContaining(`run.cache: ${join(folder, "file")} is no folder`),
+          });
         }
       }
       await mkdir(join(folder, "closed"), { mode: 0o500 });
-      const closed = await matrix([...drive, "run.cache=closed/cache"], optionsOf(folder, endpoint));
+      const closed = await matrix(
+        [...drive, "run.cache=closed/cache"],
+        optionsOf(folder, endpoint),
+      );
       // The superuser may write there.
       if (process.getuid?.() !== 0) expect(closed.stderr).toContain("run.cache: EACCES");
       expect(existsSync(join(folder, "run"))).toBe(process.getuid?.() === 0);
@@ -249,8 +286,18 @@ describe("a cache", () => {
     withRecipe(async (folder, endpoint) => {
       const options = optionsOf(folder, endpoint);
       endpoint.open();
-      const cached = (output: string) => ["drive", "recipe.toml", "-q", "-o", output, "run.cache=cache"];
-      const all = await Promise.all([matrix(cached("one"), options), matrix([...cached("other"), "run.seed=1"], options)]);
+      const cached = (output: string) => [
+        "drive",
+        "recipe.toml",
+        "-q",
+        "-o",
+        output,
+        "run.cache=cache",
+      ];
+      const all = await Promise.all([
+        matrix(cached("one"), options),
+        matrix([...cached("other"), "run.seed=1"], options),
+      ]);
       expect(all.map(({ code }) => code)).toEqual([0, 0]);
       expect(endpoint.calls).toBe(2 * ROWS * TURNS);
       const again = await matrix([...cached("again"), "--workers", "2"], options);
@@ -259,10 +306,15 @@ describe("a cache", () => {
       const none = { requests: 0, prompt_tokens: 0, completion_tokens: 0 };
       for (const { usage, cost, history } of await readRecords(join(folder, "again"))) {
         expect({ usage, cost }).toEqual({ usage: none, cost: 0 });
-        for (const hop of history) if (hop.role !== "note") expect(hop).toMatchObject({ model: "real", usage: none, cost: 0 });
+        for (const hop of history)
+          if (hop.role !== "note")
+            expect(hop).toMatchObject({ model: "real", usage: none, cost: 0 });
       }
       const said = async (run: string) =>
-        (await readRecords(join(folder, run))).map(({ id, history }) => [id, history.map(({ result }) => result)]);
+        (await readRecords(join(folder, run))).map(({ id, history }) => [
+          id,
+          history.map(({ result }) => result),
+        ]);
       expect((await said("again")).sort()).toEqual((await said("one")).sort());
       // Another model is another question.
       await matrix([...cached("new"), "models.speaker.model=other"], options);

@@ -2,7 +2,13 @@
 
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { formatDuration, grouped, renderLine, renderPanel, type Snapshot } from "../../src/cli/panel.ts";
+import {
+  formatDuration,
+  grouped,
+  renderLine,
+  renderPanel,
+  type Snapshot,
+} from "../../src/cli/panel.ts";
 import { renderSummary, type Summary } from "../../src/cli/summary.ts";
 import { DIALOGUE, said, writeRun } from "../export/run.ts";
 import { CORAL, matrix, withFolder } from "../matrix.ts";
@@ -41,7 +47,12 @@ describe("progress", () => {
   });
 
   test("is cut to a narrow terminal, and lists only so many roles", () => {
-    const roles = Array.from({ length: 30 }, (_, i) => ({ name: `role-${i}`, queued: 0, busy: 0, slots: 1 }));
+    const roles = Array.from({ length: 30 }, (_, i) => ({
+      name: `role-${i}`,
+      queued: 0,
+      busy: 0,
+      slots: 1,
+    }));
     const lines = renderPanel({ ...snapshot, roles }, 40);
     expect(Math.max(...lines.map(({ length }) => length))).toBeLessThanOrEqual(40);
     expect(lines).toHaveLength(4 + 12 + 1);
@@ -55,7 +66,9 @@ describe("progress", () => {
   });
 
   test("knows no rate before anything is done", () => {
-    expect(renderLine({ ...snapshot, ok: 0, failed: 0, before: 0, elapsedMs: 0 })).toContain("0.0/s · no estimate yet");
+    expect(renderLine({ ...snapshot, ok: 0, failed: 0, before: 0, elapsedMs: 0 })).toContain(
+      "0.0/s · no estimate yet",
+    );
     const waiting = { ...snapshot, ok: 0, failed: 0, before: 0, waitedFor: ["models.speaker.tpm"] };
     expect(renderLine(waiting)).toContain("0.0/s · waiting for models.speaker.tpm · ");
     expect(renderLine({ ...waiting, ok: 100 })).not.toContain("waiting");
@@ -63,7 +76,12 @@ describe("progress", () => {
 
   test("writes numbers and durations as people do", () => {
     expect([0, 999, 1000, 1234567].map(grouped)).toEqual(["0", "999", "1,000", "1,234,567"]);
-    expect([5, 3200, 250_000, 7_500_000].map(formatDuration)).toEqual(["5 ms", "3.2 s", "4 min 10 s", "2 h 5 min"]);
+    expect([5, 3200, 250_000, 7_500_000].map(formatDuration)).toEqual([
+      "5 ms",
+      "3.2 s",
+      "4 min 10 s",
+      "2 h 5 min",
+    ]);
   });
 });
 
@@ -107,15 +125,20 @@ describe("a summary", () => {
 
   test("of a replay says that no model was asked, and whose tokens these are", () => {
     const lines = renderSummary({ ...summary, replayed: true }).split("\n");
-    expect(lines).toContain("no model was asked; recorded then: 100 requests, 2,000 tokens in, 500 out, cost 0.0125");
+    expect(lines).toContain(
+      "no model was asked; recorded then: 100 requests, 2,000 tokens in, 500 out, cost 0.0125",
+    );
   });
 
   test("says what helps when no task has a whole answer, and nothing when one has", () => {
-    const ended = (stop_reasons: Summary["stop_reasons"]) => renderSummary({ ...summary, stop_reasons });
+    const ended = (stop_reasons: Summary["stop_reasons"]) =>
+      renderSummary({ ...summary, stop_reasons });
     expect(ended({ refused: 1, cut: 29 })).toContain(
       '\nno task has a whole answer: raise max_tokens, or let roles accept it (accepts = ["cut"])\n',
     );
-    expect(ended({ context_length: 30 })).toContain("no task has a whole answer: shorten what is asked");
+    expect(ended({ context_length: 30 })).toContain(
+      "no task has a whole answer: shorten what is asked",
+    );
     expect(ended({ cut: 29, agreed: 1 })).not.toContain("whole answer");
   });
 
@@ -124,17 +147,41 @@ describe("a summary", () => {
       renderSummary({ ...summary, recorded_before: 40 })
         .split("\n")
         .slice(0, 2),
-    ).toEqual(["coral: was complete already (simulated model)", "expected 40 = ok 38 + failed 2 + lost 0"]);
+    ).toEqual([
+      "coral: was complete already (simulated model)",
+      "expected 40 = ok 38 + failed 2 + lost 0",
+    ]);
   });
 });
 
 describe("matrix show", () => {
   test("prints a whole dialogue by id and trial, and names ids there are when one is not", () =>
     withFolder(async (folder) => {
-      await matrix(["drive", CORAL, "-o", "run", "--trials", "2", "--limit", "3", 'models.speaker.latency="1ms"'], { cwd: folder });
+      await matrix(
+        [
+          "drive",
+          CORAL,
+          "-o",
+          "run",
+          "--trials",
+          "2",
+          "--limit",
+          "3",
+          'models.speaker.latency="1ms"',
+        ],
+        { cwd: folder },
+      );
       const { stdout } = await matrix(["show", "run", "1", "--trial", "1"], { cwd: folder });
       expect(stdout).toStartWith("row 1 · trial 1 · ok (");
-      for (const part of ["SIMULATED model", "question:", "student", "teacher", "The answer is (", "outcome: {", "time: "])
+      for (const part of [
+        "SIMULATED model",
+        "question:",
+        "student",
+        "teacher",
+        "The answer is (",
+        "outcome: {",
+        "time: ",
+      ])
         expect(stdout).toContain(part);
       const json = await matrix(["show", "run", "1", "--trial", "1", "--json"], { cwd: folder });
       expect(JSON.parse(json.stdout)).toMatchObject({ id: "1", trial: 1 });
@@ -159,7 +206,11 @@ describe("matrix show", () => {
       ]);
       const { stdout } = await matrix(["show", "run"], { cwd: folder });
       expect(stdout).not.toMatch(/(?![\n\t])\p{Cc}/u);
-      for (const part of ["row a\\u0008", "\\u001b]0;title\\u0007?", "  clear \\u001b[2J, \\u009b31m\\u000d, a tab\tand\n  a line"])
+      for (const part of [
+        "row a\\u0008",
+        "\\u001b]0;title\\u0007?",
+        "  clear \\u001b[2J, \\u009b31m\\u000d, a tab\tand\n  a line",
+      ])
         expect(stdout).toContain(part);
     }));
 });
@@ -167,7 +218,14 @@ describe("matrix show", () => {
 describe("the command line", () => {
   test("answers --version at once, and help for every command", async () => {
     expect((await matrix(["--version"])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
-    for (const command of [["drive"], ["check"], ["verify"], ["show"], ["model"], ["model", "serve"]]) {
+    for (const command of [
+      ["drive"],
+      ["check"],
+      ["verify"],
+      ["show"],
+      ["model"],
+      ["model", "serve"],
+    ]) {
       const { code, stdout } = await matrix([...command, "--help"]);
       expect(stdout).toStartWith(`Usage: matrix ${command.join(" ")}`);
       expect(code).toBe(0);
@@ -195,7 +253,15 @@ describe("the command line", () => {
         MATRIX_JSON: "1",
         MATRIX_QUIET: "1",
       };
-      const { stdout } = await matrix(["drive", CORAL, 'models.speaker.latency="1ms"'], { cwd: folder, env });
-      expect(JSON.parse(stdout)).toMatchObject({ state: "complete", expected: 6, ok: 6, directory: expect.stringContaining("/here") });
+      const { stdout } = await matrix(["drive", CORAL, 'models.speaker.latency="1ms"'], {
+        cwd: folder,
+        env,
+      });
+      expect(JSON.parse(stdout)).toMatchObject({
+        state: "complete",
+        expected: 6,
+        ok: 6,
+        directory: expect.stringContaining("/here"),
+      });
     }));
 });

@@ -32,7 +32,12 @@ test("a report gives usage, cost and latency of each role and model, which come 
     };
     const report = JSON.parse((await matrix(["report", directory, "--json"])).stdout) as Report;
 
-    expect(report.roles.map(({ name }) => name).sort()).toEqual(["extractor", "matcher", "student", "teacher"]);
+    expect(report.roles.map(({ name }) => name).sort()).toEqual([
+      "extractor",
+      "matcher",
+      "student",
+      "teacher",
+    ]);
     expect(report.roles.reduce((sum, { count }) => sum + count, 0)).toBe(hops);
     expect(report.roles.reduce((sum, role) => sum + (role.cost ?? 0), 0)).toBeCloseTo(cost, 9);
     expect(report.roles.find(({ name }) => name === "matcher")?.cost).toBeNull();
@@ -41,12 +46,16 @@ test("a report gives usage, cost and latency of each role and model, which come 
     expect(report.tasks).toMatchObject({ count: 40, ...usage });
 
     // Quantiles are counted on a scale with steps of 1 %.
-    const durations = (await readRecords(directory)).map(({ timing }) => timing.total_ms).sort((a, b) => a - b);
+    const durations = (await readRecords(directory))
+      .map(({ timing }) => timing.total_ms)
+      .sort((a, b) => a - b);
     expect(report.tasks.ms.p50 / (durations[19] as number)).toBeCloseTo(1, 1.9);
     expect(report.tasks.ms.p99 / (durations[39] as number)).toBeCloseTo(1, 1.9);
 
     const text = (await matrix(["report", directory])).stdout;
-    expect(text).toMatch(/^student +\d+ +\d+ +[\d,]+ +[\d,]+ +0\.\d{4} +[\d.,]+ +[\d.,]+ +[\d.,]+$/m);
+    expect(text).toMatch(
+      /^student +\d+ +\d+ +[\d,]+ +[\d,]+ +0\.\d{4} +[\d.,]+ +[\d.,]+ +[\d.,]+$/m,
+    );
   }));
 
 test("a report counts as failed what failed, and not what ended without a score", () =>
@@ -58,14 +67,29 @@ test("a report counts as failed what failed, and not what ended without a score"
     );
     await writeFile(
       join(folder, "rows.jsonl"),
-      Array.from({ length: 8 }, (_, number) => `${JSON.stringify({ number, question: "q", options: [] })}\n`).join(""),
+      Array.from(
+        { length: 8 },
+        (_, number) => `${JSON.stringify({ number, question: "q", options: [] })}\n`,
+      ).join(""),
     );
     const run = await matrix(
-      ["drive", CORAL, "-o", "run", "-q", broken, 'models.speaker={ kind = "simulated" }', "dataset.path=rows.jsonl", "run.fail_above=1"],
+      [
+        "drive",
+        CORAL,
+        "-o",
+        "run",
+        "-q",
+        broken,
+        'models.speaker={ kind = "simulated" }',
+        "dataset.path=rows.jsonl",
+        "run.fail_above=1",
+      ],
       { cwd: folder },
     );
     expect(run.stderr).toBe("");
     const { stdout } = await matrix(["report", "run", "--json"], { cwd: folder });
-    const { domains } = JSON.parse(stdout) as { domains: { tasks: number; scored: number; failed: number; mean: number | null }[] };
+    const { domains } = JSON.parse(stdout) as {
+      domains: { tasks: number; scored: number; failed: number; mean: number | null }[];
+    };
     expect(domains).toMatchObject([{ tasks: 8, scored: 0, failed: 1, mean: null }]);
   }));

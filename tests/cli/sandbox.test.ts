@@ -24,12 +24,19 @@ describe("matrix sandbox", () => {
 
   test("check with an image starts one, and says how long it took", async () => {
     if (docker.image === null) return;
-    const { code, stdout } = await matrix(["sandbox", "check", docker.image, "--json"], { env: { PATH: "/nowhere" } });
+    const { code, stdout } = await matrix(["sandbox", "check", docker.image, "--json"], {
+      env: { PATH: "/nowhere" },
+    });
     const [first] = stdout
       .trim()
       .split("\n")
       .map((line) => JSON.parse(line));
-    expect(first).toMatchObject({ engine: "docker", usable: true, unenforced: [], trial: { ms: expect.any(Number) } });
+    expect(first).toMatchObject({
+      engine: "docker",
+      usable: true,
+      unenforced: [],
+      trial: { ms: expect.any(Number) },
+    });
     expect(code).toBe(0);
   }, 60_000);
 
@@ -37,7 +44,10 @@ describe("matrix sandbox", () => {
     "ls shows what runs with whose it is, and gc leaves it alone",
     () =>
       withFolder(async (folder) => {
-        await using lease = await Lease.take({ run: "mine", host: "here" }, join(folder, `matrix-sandboxes-${process.getuid?.() ?? 0}`));
+        await using lease = await Lease.take(
+          { run: "mine", host: "here" },
+          join(folder, `matrix-sandboxes-${process.getuid?.() ?? 0}`),
+        );
         await using sandbox = await new ProcessSandboxes(lease).start(SPEC);
         const running = await sandbox.open({ args: ["sleep", "3600"] });
         const env = { TMPDIR: folder };
@@ -53,7 +63,9 @@ describe("matrix sandbox", () => {
           kept: true,
           ours: true,
         });
-        expect((await matrix(["sandbox", "ls"], { env })).stdout).toMatch(new RegExp(`${sandbox.id} +process +mine +here .* in use`));
+        expect((await matrix(["sandbox", "ls"], { env })).stdout).toMatch(
+          new RegExp(`${sandbox.id} +process +mine +here .* in use`),
+        );
         expect((await matrix(["sandbox", "gc"], { env })).code).toBe(0);
         expect((await matrix(["sandbox", "ls"], { env })).stdout).toContain(sandbox.id);
         await sandbox.stop();
@@ -68,13 +80,22 @@ describe("matrix sandbox", () => {
       withFolder(async (folder) => {
         if (docker.image === null) return;
         await mkdir(join(folder, "sandboxes/tiny"), { recursive: true });
-        await writeFile(join(folder, "sandboxes/tiny/Dockerfile"), `FROM ${docker.image}\nENV TINY=1\n`);
-        const byName = await matrix(["sandbox", "build", "tiny", "--engine", "docker"], { cwd: folder });
+        await writeFile(
+          join(folder, "sandboxes/tiny/Dockerfile"),
+          `FROM ${docker.image}\nENV TINY=1\n`,
+        );
+        const byName = await matrix(["sandbox", "build", "tiny", "--engine", "docker"], {
+          cwd: folder,
+        });
         try {
           expect(byName.stdout).toMatch(/^matrix-tiny:[0-9a-f]{12}\n$/);
-          expect((await matrix(["sandbox", "build", "./sandboxes/tiny", "--engine", "docker"], { cwd: folder })).stdout).toBe(
-            byName.stdout,
-          );
+          expect(
+            (
+              await matrix(["sandbox", "build", "./sandboxes/tiny", "--engine", "docker"], {
+                cwd: folder,
+              })
+            ).stdout,
+          ).toBe(byName.stdout);
         } finally {
           Bun.spawnSync(["docker", "rmi", "-f", byName.stdout.trim()]);
         }

@@ -21,8 +21,14 @@ const FILTERED = ["dataset.filter=row.n % 4 != 3", "dataset.shuffle=true"];
 async function withRecipe<T>(use: (folder: string) => Promise<T>, rows = ROWS): Promise<T> {
   return withFolder(async (folder) => {
     await writeFile(join(folder, "recipe.toml"), RECIPE);
-    await writeFile(join(folder, "a.ts"), "export default ({ row }) => ({ n: row.n, score: 1 });\n");
-    await writeFile(join(folder, "d.jsonl"), Array.from({ length: rows }, (_, n) => `{"n":${n},"key":"k${n}"}\n`).join(""));
+    await writeFile(
+      join(folder, "a.ts"),
+      "export default ({ row }) => ({ n: row.n, score: 1 });\n",
+    );
+    await writeFile(
+      join(folder, "d.jsonl"),
+      Array.from({ length: rows }, (_, n) => `{"n":${n},"key":"k${n}"}\n`).join(""),
+    );
     return use(folder);
   });
 }
@@ -31,15 +37,24 @@ const drive = (folder: string, output: string, more: readonly string[]) =>
   matrix(["drive", "recipe.toml", "-q", "-o", output, ...more], { cwd: folder });
 
 /** Drives every shard of `count` into DIR-INDEX, all at once. */
-async function driveShards(folder: string, count: number, more: readonly string[] = []): Promise<readonly string[]> {
+async function driveShards(
+  folder: string,
+  count: number,
+  more: readonly string[] = [],
+): Promise<readonly string[]> {
   const outputs = Array.from({ length: count }, (_, index) => `run-${index}`);
-  const runs = outputs.map((output, index) => drive(folder, output, [`dataset.shard=${index}/${count}`, ...more]));
-  for (const { code, stderr } of await Promise.all(runs)) expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  const runs = outputs.map((output, index) =>
+    drive(folder, output, [`dataset.shard=${index}/${count}`, ...more]),
+  );
+  for (const { code, stderr } of await Promise.all(runs))
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   return outputs;
 }
 
-const verify = (folder: string, ...directories: readonly string[]) => matrix(["verify", ...directories], { cwd: folder });
-const idsOf = async (folder: string, output: string) => (await readRecords(join(folder, output))).map(({ id }) => id);
+const verify = (folder: string, ...directories: readonly string[]) =>
+  matrix(["verify", ...directories], { cwd: folder });
+const idsOf = async (folder: string, output: string) =>
+  (await readRecords(join(folder, output))).map(({ id }) => id);
 const sorted = (ids: Iterable<string>) => [...ids].sort((a, b) => Number(a) - Number(b));
 
 describe("shards of a dataset", () => {
@@ -47,11 +62,17 @@ describe("shards of a dataset", () => {
     withRecipe(async (folder) => {
       const outputs = await driveShards(folder, 4, FILTERED);
       const ids = await Promise.all(outputs.map((output) => idsOf(folder, output)));
-      expect(sorted(ids.flat())).toEqual(sorted(Array.from({ length: ROWS }, (_, n) => String(n)).filter((id) => Number(id) % 4 !== 3)));
-      for (const [index, own] of ids.entries()) expect(own.every((id) => Number(id) % 4 === index)).toBe(true);
+      expect(sorted(ids.flat())).toEqual(
+        sorted(
+          Array.from({ length: ROWS }, (_, n) => String(n)).filter((id) => Number(id) % 4 !== 3),
+        ),
+      );
+      for (const [index, own] of ids.entries())
+        expect(own.every((id) => Number(id) % 4 === index)).toBe(true);
       // Row 3, 7, 11 … did not pass: the last shard has nothing to do, and says so.
       expect(ids[3]).toEqual([]);
-      for (const record of await readRecords(join(folder, "run-1"))) expect(record.row["n"]).toBe(Number(record.id));
+      for (const record of await readRecords(join(folder, "run-1")))
+        expect(record.row["n"]).toBe(Number(record.id));
 
       const { code, stdout } = await verify(folder, ...outputs);
       expect(stdout).toContain("run-0: expected 250 = ok 250 + failed 0 + lost 0\n");
@@ -64,7 +85,12 @@ describe("shards of a dataset", () => {
   test("have together the rows that a limit leaves of the whole, in order and shuffled", () =>
     withRecipe(async (folder) => {
       for (const shuffle of ["false", "true"]) {
-        const more = ["dataset.limit=100", `dataset.shuffle=${shuffle}`, "dataset.filter=row.n % 2 == 0", "--fresh"];
+        const more = [
+          "dataset.limit=100",
+          `dataset.shuffle=${shuffle}`,
+          "dataset.filter=row.n % 2 == 0",
+          "--fresh",
+        ];
         await drive(folder, "whole", more);
         const outputs = await driveShards(folder, 3, more);
         const ids = await Promise.all(outputs.map((output) => idsOf(folder, output)));
@@ -78,7 +104,9 @@ describe("shards of a dataset", () => {
       await drive(folder, "whole", []);
       const outputs = await driveShards(folder, 2);
       const parts = await Promise.all(outputs.map((output) => readRecords(join(folder, output))));
-      expect(comparable(parts.flat())).toEqual(comparable(await readRecords(join(folder, "whole"))));
+      expect(comparable(parts.flat())).toEqual(
+        comparable(await readRecords(join(folder, "whole"))),
+      );
     }, 50));
 
   test("go on like any run: rows added and trials raised extend each", () =>
@@ -99,7 +127,9 @@ describe("shards of a dataset", () => {
       const [a = "", b = "", c = "", d = ""] = await driveShards(folder, 4);
       const missing = await verify(folder, a, b, d);
       expect(missing.stdout).toContain("missing: shard 2/4\n");
-      expect(missing.stdout).toContain("shards: expected 30 = ok 30 + failed 0 + lost 0 in 3 of 4 shards\n");
+      expect(missing.stdout).toContain(
+        "shards: expected 30 = ok 30 + failed 0 + lost 0 in 3 of 4 shards\n",
+      );
       expect(missing.stdout).not.toContain("verified");
       expect(missing.code).toBe(3);
 
@@ -116,13 +146,19 @@ describe("shards of a dataset", () => {
       expect(other.code).toBe(1);
 
       await drive(folder, "three", ["dataset.shard=2/3"]);
-      expect((await verify(folder, a, "three")).stdout).toContain("wrong: three is one of 3 shards, run-0 one of 4");
+      expect((await verify(folder, a, "three")).stdout).toContain(
+        "wrong: three is one of 3 shards, run-0 one of 4",
+      );
       await drive(folder, "whole", []);
-      expect((await verify(folder, a, "whole")).stdout).toContain("wrong: whole is no shard: its recipe has no dataset.shard");
+      expect((await verify(folder, a, "whole")).stdout).toContain(
+        "wrong: whole is no shard: its recipe has no dataset.shard",
+      );
 
       await writeFile(join(folder, "a.ts"), "export default () => ({ score: 2 });\n");
       await drive(folder, "changed", ["dataset.shard=2/4"]);
-      expect((await verify(folder, a, b, "changed", d)).stdout).toContain(`wrong: changed had another ${join(folder, "a.ts")} than run-0`);
+      expect((await verify(folder, a, b, "changed", d)).stdout).toContain(
+        `wrong: changed had another ${join(folder, "a.ts")} than run-0`,
+      );
     }, 40));
 
   test("whose ids come from a field may hold no id twice, though it were in two shards", () =>
@@ -130,7 +166,10 @@ describe("shards of a dataset", () => {
       const outputs = await driveShards(folder, 2, ["dataset.id=key"]);
       expect((await verify(folder, ...outputs)).stdout).toContain("expected 10 = ok 10");
       await appendFile(join(folder, "d.jsonl"), '{"n":10,"key":"k10"}\n{"n":11,"key":"k0"}\n');
-      const { code, stderr } = await drive(folder, "again", ["dataset.id=key", "dataset.shard=1/2"]);
+      const { code, stderr } = await drive(folder, "again", [
+        "dataset.id=key",
+        "dataset.shard=1/2",
+      ]);
       expect(stderr).toContain('the id "k0" stands twice');
       expect(code).toBe(2);
     }, 10));
@@ -165,14 +204,22 @@ describe("shards of a dataset", () => {
 
   test("are written INDEX/COUNT, counted from 0", () =>
     withRecipe(async (folder) => {
-      const problem = async (shard: string) => (await matrix(["check", "recipe.toml", `dataset.shard=${shard}`], { cwd: folder })).stderr;
-      expect(await problem("3/3")).toContain('dataset.shard: found "3/3"; allowed: "0/3" to "2/3", counted from 0');
+      const problem = async (shard: string) =>
+        (await matrix(["check", "recipe.toml", `dataset.shard=${shard}`], { cwd: folder })).stderr;
+      expect(await problem("3/3")).toContain(
+        'dataset.shard: found "3/3"; allowed: "0/3" to "2/3", counted from 0',
+      );
       for (const shard of ["1", "a/b", "0/0", "-1/3", "1/2/3", "0.5"])
-        expect(await problem(shard)).toContain('allowed: a shard "INDEX/COUNT" with INDEX from 0, such as "0/4"');
-      const { stdout } = await matrix(["check", "recipe.toml", "dataset.shard=${env:TASK}/${env:TASKS}"], {
-        cwd: folder,
-        env: { TASK: "1", TASKS: "4" },
-      });
+        expect(await problem(shard)).toContain(
+          'allowed: a shard "INDEX/COUNT" with INDEX from 0, such as "0/4"',
+        );
+      const { stdout } = await matrix(
+        ["check", "recipe.toml", "dataset.shard=${env:TASK}/${env:TASKS}"],
+        {
+          cwd: folder,
+          env: { TASK: "1", TASKS: "4" },
+        },
+      );
       expect(stdout).toContain("shards: 2 rows");
     }, 9));
 });

@@ -15,7 +15,11 @@ import { IdDigest } from "../../src/task/id-digest.ts";
 import { withFolder } from "../matrix.ts";
 import { scanInMemory } from "./memory.ts";
 
-const ROWS = Array.from({ length: 500 }, (_, i) => ({ k: `row ${i}`, text: `ж😀\u2028"${"x".repeat(i % 50)}`, n: String(i) }));
+const ROWS = Array.from({ length: 500 }, (_, i) => ({
+  k: `row ${i}`,
+  text: `ж😀\u2028"${"x".repeat(i % 50)}`,
+  n: String(i),
+}));
 const jsonl = ROWS.map((row) => JSON.stringify(row)).join("\r\n");
 
 const FILES: Readonly<Record<string, string | Uint8Array>> = {
@@ -26,7 +30,11 @@ const FILES: Readonly<Record<string, string | Uint8Array>> = {
   "d.csv": `k,text,n\n${ROWS.map(({ k, text, n }) => `${k},"${text.replaceAll('"', '""')}",${n}`).join("\n")}`,
 };
 
-async function sourceOf(folder: string, path: string, more: Partial<DatasetSource> = {}): Promise<DatasetSource> {
+async function sourceOf(
+  folder: string,
+  path: string,
+  more: Partial<DatasetSource> = {},
+): Promise<DatasetSource> {
   return {
     files: await findFiles([join(folder, path)], undefined),
     columns: null,
@@ -61,7 +69,8 @@ describe("a dataset", () => {
     test(`as ${name} is shuffled by seed: another order, the same rows, again the same, and nothing is left behind`, () =>
       withFolder(async (folder) => {
         await writeFile(join(folder, name), content);
-        const spools = async () => (await readdir(tmpdir())).filter((entry) => entry.startsWith("matrix-shuffle-"));
+        const spools = async () =>
+          (await readdir(tmpdir())).filter((entry) => entry.startsWith("matrix-shuffle-"));
         const before = await spools();
         const [first, again, other] = [1, 1, 2].map(async (shuffle) =>
           (await read(await sourceOf(folder, name, { shuffle }))).map(({ id }) => id),
@@ -89,7 +98,9 @@ describe("a dataset", () => {
     withFolder(async (folder) => {
       await writeFile(join(folder, "d.jsonl"), jsonl);
       const filter = (row: { readonly [key: string]: unknown }) => Number(row["n"]) % 10 === 5;
-      const rows = await read(await sourceOf(folder, "d.jsonl", { filter, limit: 3, idField: null }));
+      const rows = await read(
+        await sourceOf(folder, "d.jsonl", { filter, limit: 3, idField: null }),
+      );
       expect(rows.map(({ id }) => id)).toEqual(["5", "15", "25"]);
     }));
 
@@ -100,7 +111,8 @@ describe("a dataset", () => {
       await writeFile(join(folder, "other.jsonl"), '{"k":"a"}\n{"k":"B"}\n{"k":"c"}\n');
       const short = await scanDataset(await sourceOf(folder, "short.jsonl"), { trials: 1 });
       const scan = async (name: string) =>
-        (await scanDataset(await sourceOf(folder, name), { trials: 1, checkpoint: short.rows })).checkpointDigest;
+        (await scanDataset(await sourceOf(folder, name), { trials: 1, checkpoint: short.rows }))
+          .checkpointDigest;
       expect(await scan("long.jsonl")).toBe(short.digest);
       expect(await scan("other.jsonl")).not.toBe(short.digest);
     }));
@@ -122,9 +134,12 @@ describe("a dataset", () => {
         const whole = await read(await sourceOf(folder, "d.jsonl", more));
         const parts: DatasetRow[][] = [];
         for (let index = 0; index < 40; index++)
-          parts.push(await read(await sourceOf(folder, "d.jsonl", { ...more, shard: { index, count: 40 } })));
+          parts.push(
+            await read(await sourceOf(folder, "d.jsonl", { ...more, shard: { index, count: 40 } })),
+          );
         // Each in the order that it has in the whole.
-        for (const [index, part] of parts.entries()) expect(part).toEqual(whole.filter(({ number }) => number % 40 === index));
+        for (const [index, part] of parts.entries())
+          expect(part).toEqual(whole.filter(({ number }) => number % 40 === index));
         expect(parts.some((part) => part.length === 0)).toBe("limit" in more);
       }
     }));
@@ -141,9 +156,12 @@ describe("a dataset", () => {
     withFolder(async (folder) => {
       const path = join(folder, "large.jsonl.gz");
       const gzip = createGzip({ level: 1 });
-      const written = new Promise((resolve) => gzip.pipe(createWriteStream(path)).on("finish", resolve));
+      const written = new Promise((resolve) =>
+        gzip.pipe(createWriteStream(path)).on("finish", resolve),
+      );
       const line = JSON.stringify({ text: "x".repeat(20_000) });
-      for (let i = 0; i < 15_000; i++) if (!gzip.write(`${line}\n`)) await new Promise((resolve) => gzip.once("drain", resolve));
+      for (let i = 0; i < 15_000; i++)
+        if (!gzip.write(`${line}\n`)) await new Promise((resolve) => gzip.once("drain", resolve));
       gzip.end();
       await written;
       const source = await sourceOf(folder, "large.jsonl.gz", { idField: null });
@@ -157,7 +175,9 @@ describe("lines", () => {
   test("come out the same however the bytes are cut into chunks", async () => {
     const bytes = Buffer.from("a\r\nжж😀\u2028b\n\nlast");
     for (let size = 1; size <= bytes.length; size++) {
-      const chunks = Array.from({ length: Math.ceil(bytes.length / size) }, (_, i) => bytes.subarray(i * size, (i + 1) * size));
+      const chunks = Array.from({ length: Math.ceil(bytes.length / size) }, (_, i) =>
+        bytes.subarray(i * size, (i + 1) * size),
+      );
       const lines = [];
       for await (const batch of splitLines(
         (async function* () {

@@ -38,7 +38,10 @@ async function withHub<T>(
   let cuts = false;
   const note = (list: Asked[], request: Request): URL => {
     const url = new URL(request.url);
-    list.push({ path: decodeURIComponent(url.pathname), authorization: request.headers.get("authorization") });
+    list.push({
+      path: decodeURIComponent(url.pathname),
+      authorization: request.headers.get("authorization"),
+    });
     return url;
   };
   const store = Bun.serve({
@@ -56,8 +59,10 @@ async function withHub<T>(
     fetch: (request) => {
       const { pathname, searchParams, origin } = note(asked, request);
       const path = decodeURIComponent(pathname);
-      if (request.headers.get("authorization") !== "Bearer secret") return new Response("no", { status: 401 });
-      if (path === "/api/datasets/acme/questions/revision/main") return Response.json({ sha: head });
+      if (request.headers.get("authorization") !== "Bearer secret")
+        return new Response("no", { status: 401 });
+      if (path === "/api/datasets/acme/questions/revision/main")
+        return Response.json({ sha: head });
       if (path === "/api/datasets/acme/questions/revision/v1") return Response.json({ sha: FIRST });
       if (path.startsWith("/api/datasets/acme/questions/tree/")) {
         const names = Object.keys(FILES);
@@ -66,37 +71,66 @@ async function withHub<T>(
         const entries = [
           { type: "directory", path: "data" },
           { type: "file", path: "../escaped.jsonl", size: 1 },
-          { type: "file", path: names[page], size: Buffer.byteLength(FILES[names[page] ?? ""] ?? "") },
+          {
+            type: "file",
+            path: names[page],
+            size: Buffer.byteLength(FILES[names[page] ?? ""] ?? ""),
+          },
         ];
         return Response.json(entries, page + 1 < names.length ? { headers: { link: next } } : {});
       }
-      const file = new RegExp(`^/datasets/acme/questions/resolve/(?:${FIRST}|${SECOND})/(.*)$`).exec(path)?.[1];
-      if (file !== undefined) return Response.redirect(`${store.url}${encodeURIComponent(file)}`, 302);
+      const file = new RegExp(
+        `^/datasets/acme/questions/resolve/(?:${FIRST}|${SECOND})/(.*)$`,
+      ).exec(path)?.[1];
+      if (file !== undefined)
+        return Response.redirect(`${store.url}${encodeURIComponent(file)}`, 302);
       return new Response("no", { status: 404 });
     },
   });
   try {
     return await withFolder((folder) => {
-      const env = { HF_ENDPOINT: hub.url.href, HF_TOKEN: "secret", XDG_CACHE_HOME: join(folder, "cache") };
-      return use({ env, asked, stored, folder, move: () => (head = SECOND), cut: (yes) => (cuts = yes) });
+      const env = {
+        HF_ENDPOINT: hub.url.href,
+        HF_TOKEN: "secret",
+        XDG_CACHE_HOME: join(folder, "cache"),
+      };
+      return use({
+        env,
+        asked,
+        stored,
+        folder,
+        move: () => (head = SECOND),
+        cut: (yes) => (cuts = yes),
+      });
     });
   } finally {
     await Promise.all([hub.stop(true), store.stop(true)]);
   }
 }
 
-const contents = async (paths: readonly string[]) => Promise.all(paths.map((path) => readFile(path, "utf8")));
+const contents = async (paths: readonly string[]) =>
+  Promise.all(paths.map((path) => readFile(path, "utf8")));
 
 describe("a dataset of the hub", () => {
   test("is fetched by split, path or glob, and once", () =>
     withHub(async ({ env, stored, folder }) => {
       const train = await fetchFromHub("hf://acme/questions/train", env);
       expect(await contents(train)).toEqual(['{"q":1}\n{"q":2}\n', '{"q":3}\n']);
-      expect(await contents(await fetchFromHub("hf://acme/questions/data/train-*.jsonl", env))).toEqual(await contents(train));
-      expect(await contents(await fetchFromHub("hf://acme/questions/odd name #1.jsonl", env))).toEqual(['{"q":7}\n']);
+      expect(
+        await contents(await fetchFromHub("hf://acme/questions/data/train-*.jsonl", env)),
+      ).toEqual(await contents(train));
+      expect(
+        await contents(await fetchFromHub("hf://acme/questions/odd name #1.jsonl", env)),
+      ).toEqual(['{"q":7}\n']);
       expect(stored).toHaveLength(3);
-      expect((await readdir(folder, { recursive: true })).filter((name) => name.includes("escaped") || name.endsWith(".part"))).toEqual([]);
-      await expect(fetchFromHub("hf://acme/questions", env)).rejects.toMatchObject({ message: expect.stringContaining("several splits") });
+      expect(
+        (await readdir(folder, { recursive: true })).filter(
+          (name) => name.includes("escaped") || name.endsWith(".part"),
+        ),
+      ).toEqual([]);
+      await expect(fetchFromHub("hf://acme/questions", env)).rejects.toMatchObject({
+        message: expect.stringContaining("several splits"),
+      });
     }));
 
   test("stays what it was at its commit, and is another when the branch moved", () =>
@@ -110,7 +144,9 @@ describe("a dataset of the hub", () => {
   test("gets the token, and the server that it sends us to does not", () =>
     withHub(async ({ env, asked, stored }) => {
       await fetchFromHub("hf://acme/questions/test", env);
-      expect(new Set(asked.map(({ authorization }) => authorization))).toEqual(new Set(["Bearer secret"]));
+      expect(new Set(asked.map(({ authorization }) => authorization))).toEqual(
+        new Set(["Bearer secret"]),
+      );
       expect(stored).toEqual([{ path: "/data/test.jsonl", authorization: null }]);
     }));
 
@@ -122,7 +158,9 @@ describe("a dataset of the hub", () => {
         hint: expect.stringContaining("run the same command again"),
       });
       cut(false);
-      expect(await contents(await fetchFromHub("hf://acme/questions/test", env))).toEqual(['{"q":9}\n']);
+      expect(await contents(await fetchFromHub("hf://acme/questions/test", env))).toEqual([
+        '{"q":9}\n',
+      ]);
     }));
 
   test("that is not there or not open is refused with what to do, and never with the token", () =>
@@ -132,8 +170,12 @@ describe("a dataset of the hub", () => {
         code: "dataset_invalid",
         hint: expect.stringContaining("set HF_TOKEN"),
       });
-      await expect(fetchFromHub("hf://acme/nothing", env)).rejects.toMatchObject({ message: expect.stringContaining("(404)") });
-      await expect(fetchFromHub("hf://acme", env)).rejects.toMatchObject({ message: expect.stringContaining("names no dataset") });
+      await expect(fetchFromHub("hf://acme/nothing", env)).rejects.toMatchObject({
+        message: expect.stringContaining("(404)"),
+      });
+      await expect(fetchFromHub("hf://acme", env)).rejects.toMatchObject({
+        message: expect.stringContaining("names no dataset"),
+      });
       const gone = { ...env, HF_ENDPOINT: "http://127.0.0.1:9" };
       await expect(fetchFromHub("hf://acme/questions/train", gone)).rejects.toMatchObject({
         message: expect.not.stringContaining("secret"),
@@ -150,7 +192,9 @@ describe("a dataset of the hub", () => {
       const { stdout, stderr } = await matrix(["drive", "r.toml", "-q"], { cwd: folder, env });
       expect(stderr).toBe("");
       expect(stdout).toContain("score: mean 2.000 over 3");
-      expect(await readFile(join(folder, "runs/h/recipe.toml"), "utf8")).toContain('path = "hf://acme/questions/train"');
+      expect(await readFile(join(folder, "runs/h/recipe.toml"), "utf8")).toContain(
+        'path = "hf://acme/questions/train"',
+      );
       expect(existsSync(join(folder, "cache/matrix/hub/acme/questions", FIRST))).toBe(true);
     }));
 });

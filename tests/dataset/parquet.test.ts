@@ -16,7 +16,16 @@ const PYTHON = join(ROOT, ".tools/python/bin/python");
 
 async function sourceOf(path: string, more: Partial<DatasetSource> = {}): Promise<DatasetSource> {
   const files = await findFiles([path], undefined);
-  return { files, columns: null, idField: null, filter: null, limit: null, shuffle: null, shard: null, ...more };
+  return {
+    files,
+    columns: null,
+    idField: null,
+    filter: null,
+    limit: null,
+    shuffle: null,
+    shard: null,
+    ...more,
+  };
 }
 
 async function read(source: DatasetSource): Promise<DatasetRow[]> {
@@ -55,14 +64,22 @@ describe("a dataset as Parquet", () => {
       const path = join(folder, "d.parquet");
       writeTexts(path, 5, (row) => `text ${row}`);
       const rows = await read(await sourceOf(path));
-      expect(rows.map(({ id, row }) => [id, row])).toEqual(Array.from({ length: 500 }, (_, k) => [String(k), { k, text: `text ${k}` }]));
+      expect(rows.map(({ id, row }) => [id, row])).toEqual(
+        Array.from({ length: 500 }, (_, k) => [String(k), { k, text: `text ${k}` }]),
+      );
       const shuffled = await read(await sourceOf(path, { shuffle: 1, idField: "k" }));
       expect(shuffled.map(({ id }) => id)).not.toEqual(rows.map(({ id }) => id));
       expect(new Set(shuffled.map(({ id }) => id))).toEqual(new Set(rows.map(({ id }) => id)));
-      const shard = await read(await sourceOf(path, { shard: { index: 1, count: 2 }, columns: ["text"] }));
+      const shard = await read(
+        await sourceOf(path, { shard: { index: 1, count: 2 }, columns: ["text"] }),
+      );
       expect(shard[0]?.row).toEqual({ text: "text 1" });
-      const wrong = sourceOf(path, { columns: ["question"] }).then((source) => scanDataset(source, { trials: 1 }));
-      await expect(wrong).rejects.toMatchObject({ problems: [{ message: 'it has no column "question"; columns: k, text' }] });
+      const wrong = sourceOf(path, { columns: ["question"] }).then((source) =>
+        scanDataset(source, { trials: 1 }),
+      );
+      await expect(wrong).rejects.toMatchObject({
+        problems: [{ message: 'it has no column "question"; columns: k, text' }],
+      });
     }));
 
   test("of every compression and kind of column is read as pyarrow wrote it", () =>
@@ -71,7 +88,9 @@ describe("a dataset as Parquet", () => {
         console.log("skipped: no Python environment: run scripts/python-env");
         return;
       }
-      expect(Bun.spawnSync([PYTHON, join(import.meta.dir, "parquet.py"), folder]).stderr.toString()).toBe("");
+      expect(
+        Bun.spawnSync([PYTHON, join(import.meta.dir, "parquet.py"), folder]).stderr.toString(),
+      ).toBe("");
       for (const codec of ["none", "snappy", "gzip", "zstd", "lz4", "brotli"]) {
         const rows = await read(await sourceOf(join(folder, `${codec}.parquet`)));
         expect(rows).toHaveLength(2500);
@@ -107,7 +126,12 @@ describe("a dataset as Parquet", () => {
       const path = join(folder, "d.parquet");
       writeTexts(path, 2, (row) => `text ${row}`);
       const whole = Buffer.from(await Bun.file(path).arrayBuffer());
-      for (const bytes of [whole.subarray(0, -20), whole.subarray(20), Buffer.from("PAR1"), Buffer.alloc(0)]) {
+      for (const bytes of [
+        whole.subarray(0, -20),
+        whole.subarray(20),
+        Buffer.from("PAR1"),
+        Buffer.alloc(0),
+      ]) {
         await writeFile(path, bytes);
         const scan = sourceOf(path).then((source) => scanDataset(source, { trials: 1 }));
         await expect(scan).rejects.toMatchObject({ code: "dataset_invalid" });
@@ -121,19 +145,27 @@ describe("columns", () => {
       const path = join(folder, "d.jsonl");
       await writeFile(path, '{"a":1,"b":2,"c":3}\n{"c":6,"b":5,"a":4}\n');
       const columns = ["c", "a"];
-      expect((await read(await sourceOf(path, { columns }))).map(({ row }) => JSON.stringify(row))).toEqual([
-        '{"c":3,"a":1}',
-        '{"c":6,"a":4}',
-      ]);
-      expect((await read(await sourceOf(path, { columns, shuffle: 3 }))).map(({ row }) => row["c"]).sort()).toEqual([3, 6]);
+      expect(
+        (await read(await sourceOf(path, { columns }))).map(({ row }) => JSON.stringify(row)),
+      ).toEqual(['{"c":3,"a":1}', '{"c":6,"a":4}']);
+      expect(
+        (await read(await sourceOf(path, { columns, shuffle: 3 })))
+          .map(({ row }) => row["c"])
+          .sort(),
+      ).toEqual([3, 6]);
       await writeFile(path, '{"a":1}\n');
       const scan = sourceOf(path, { columns }).then((source) => scanDataset(source, { trials: 1 }));
-      await expect(scan).rejects.toMatchObject({ problems: [{ line: 1, message: 'the row has no column "c"; fields: a' }] });
+      await expect(scan).rejects.toMatchObject({
+        problems: [{ line: 1, message: 'the row has no column "c"; fields: a' }],
+      });
     }));
 });
 
 describe("a folder", () => {
-  async function withFiles(names: readonly string[], use: (folder: string) => Promise<void>): Promise<void> {
+  async function withFiles(
+    names: readonly string[],
+    use: (folder: string) => Promise<void>,
+  ): Promise<void> {
     await withFolder(async (folder) => {
       for (const name of names) {
         await mkdir(dirname(join(folder, name)), { recursive: true });
@@ -144,7 +176,9 @@ describe("a folder", () => {
     });
   }
   const namesIn = async (folder: string, path: string) =>
-    (await findFiles([join(folder, path)], undefined)).map((file) => file.path.slice(folder.length + 1));
+    (await findFiles([join(folder, path)], undefined)).map((file) =>
+      file.path.slice(folder.length + 1),
+    );
 
   test("of a Hugging Face dataset is read by split, by folder, or whole when it has but one", () =>
     withFiles(
@@ -157,7 +191,10 @@ describe("a folder", () => {
         "only/data.jsonl",
       ],
       async (folder) => {
-        expect(await namesIn(folder, "en/train")).toEqual(["en/train-00000-of-00002.parquet", "en/train-00001-of-00002.parquet"]);
+        expect(await namesIn(folder, "en/train")).toEqual([
+          "en/train-00000-of-00002.parquet",
+          "en/train-00001-of-00002.parquet",
+        ]);
         expect(await namesIn(folder, "en/test")).toEqual(["en/test.parquet"]);
         expect(await namesIn(folder, "only")).toEqual(["only/data.jsonl"]);
         expect(await namesIn(folder, "en/train-*.parquet")).toHaveLength(2);
@@ -165,15 +202,23 @@ describe("a folder", () => {
           message: expect.stringContaining("en has several splits"),
           hint: expect.stringMatching(/name one: .*en\/(train|test)/),
         });
-        await expect(namesIn(folder, "en/validation")).rejects.toMatchObject({ hint: expect.stringContaining("test.parquet") });
+        await expect(namesIn(folder, "en/validation")).rejects.toMatchObject({
+          hint: expect.stringContaining("test.parquet"),
+        });
       },
     ));
 
   test("has splits of names of its own", () =>
     withFiles(
-      ["data/train_sft-00000-of-00001-a1b2.parquet", "data/train_gen-00000-of-00001.parquet", "data/test_sft.jsonl.gz"],
+      [
+        "data/train_sft-00000-of-00001-a1b2.parquet",
+        "data/train_gen-00000-of-00001.parquet",
+        "data/test_sft.jsonl.gz",
+      ],
       async (folder) => {
-        expect(await namesIn(folder, "data/train_sft")).toEqual(["data/train_sft-00000-of-00001-a1b2.parquet"]);
+        expect(await namesIn(folder, "data/train_sft")).toEqual([
+          "data/train_sft-00000-of-00001-a1b2.parquet",
+        ]);
         expect(await namesIn(folder, "data/test_sft")).toEqual(["data/test_sft.jsonl.gz"]);
         expect(await namesIn(folder, "data/train")).toHaveLength(2);
       },
@@ -181,7 +226,10 @@ describe("a folder", () => {
 
   test("drives a run, as the recipe's path", () =>
     withFiles(["data/train.parquet", "data/test.jsonl"], async (folder) => {
-      await writeFile(join(folder, "a.ts"), "export default ({ row }) => ({ text: row.text, score: 1 });\n");
+      await writeFile(
+        join(folder, "a.ts"),
+        "export default ({ row }) => ({ text: row.text, score: 1 });\n",
+      );
       await writeFile(
         join(folder, "r.toml"),
         'name = "p"\n[dataset]\npath = "data/train"\ncolumns = ["text"]\n[roles.a]\nagent = "a.ts"\n[orchestrator]\npattern = "sequence"\nroles = ["a"]\n',

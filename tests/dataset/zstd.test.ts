@@ -11,10 +11,17 @@ import { findDeno, ROOT, withFolder } from "../matrix.ts";
 
 /** Frames of several blocks, of one byte repeated, empty, without a checksum, and one that is to be skipped. */
 async function makeFrames(): Promise<{ frames: Buffer[]; text: string }> {
-  const noise = Array.from({ length: 40_000 }, (_, i) => Math.imul(i, 2654435761).toString(36)).join("\n");
+  const noise = Array.from({ length: 40_000 }, (_, i) =>
+    Math.imul(i, 2654435761).toString(36),
+  ).join("\n");
   const parts = ["a\n", noise, "b".repeat(300_000), "", "c\n"];
-  const frames = await Promise.all(parts.map(async (part) => Buffer.from(await encodeFrame(Buffer.from(part)))));
-  frames.push(Buffer.from(Bun.zstdCompressSync("d\n")), Buffer.from([0x53, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3]));
+  const frames = await Promise.all(
+    parts.map(async (part) => Buffer.from(await encodeFrame(Buffer.from(part)))),
+  );
+  frames.push(
+    Buffer.from(Bun.zstdCompressSync("d\n")),
+    Buffer.from([0x53, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3]),
+  );
   return { frames, text: `${parts.join("")}d\n` };
 }
 
@@ -61,14 +68,22 @@ describe("Zstandard", () => {
 
   test("datasets that are cut short are refused, and those of several frames read, under Bun and Deno", () =>
     withFolder(async (folder) => {
-      const rows = Array.from({ length: 50_000 }, (_, k) => `{"k":${k},"x":"${Math.imul(k, 2654435761)}"}\n`);
-      const halves = [rows.slice(0, 25_000), rows.slice(25_000)].map((half) => Bun.zstdCompressSync(half.join("")));
+      const rows = Array.from(
+        { length: 50_000 },
+        (_, k) => `{"k":${k},"x":"${Math.imul(k, 2654435761)}"}\n`,
+      );
+      const halves = [rows.slice(0, 25_000), rows.slice(25_000)].map((half) =>
+        Bun.zstdCompressSync(half.join("")),
+      );
       const whole = Buffer.concat(halves);
       await writeFile(join(folder, "whole.jsonl.zst"), whole);
       await writeFile(join(folder, "cut.jsonl.zst"), whole.subarray(0, -5));
       const count = async (name: string) => {
         const items = { rows: 0, problem: "" };
-        for await (const batch of readItems(await findFiles([join(folder, name)], undefined), null)) {
+        for await (const batch of readItems(
+          await findFiles([join(folder, name)], undefined),
+          null,
+        )) {
           for (const { row, problem } of batch) {
             if (row !== null) items.rows++;
             else items.problem = problem ?? "";
@@ -77,7 +92,9 @@ describe("Zstandard", () => {
         return items;
       };
       expect(await count("whole.jsonl.zst")).toEqual({ rows: 50_000, problem: "" });
-      expect((await count("cut.jsonl.zst")).problem).toContain("the .zst file is damaged or cut short: its last frame is not whole");
+      expect((await count("cut.jsonl.zst")).problem).toContain(
+        "the .zst file is damaged or cut short: its last frame is not whole",
+      );
 
       const deno = findDeno();
       if (deno === null) {
@@ -95,7 +112,15 @@ describe("Zstandard", () => {
       );
       const env = { ...process.env, DENO_DIR: join(folder, "cache"), DENO_NO_UPDATE_CHECK: "1" };
       const run = (name: string) => {
-        const args = [deno, "run", "-A", "--config", join(ROOT, "deno.json"), script, join(folder, name)];
+        const args = [
+          deno,
+          "run",
+          "-A",
+          "--config",
+          join(ROOT, "deno.json"),
+          script,
+          join(folder, name),
+        ];
         return JSON.parse(Bun.spawnSync(args, { cwd: ROOT, env }).stdout.toString());
       };
       expect(run("whole.jsonl.zst")).toEqual({ rows: 50_000, problem: "" });

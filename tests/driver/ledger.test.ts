@@ -5,7 +5,12 @@ import { Ledger, NOTHING_RECORDED } from "../../src/driver/ledger.ts";
 import type { Spent } from "../../src/model/site.ts";
 import { createRandom } from "../../src/task/seed.ts";
 
-const spent = (requests: number): Spent => ({ requests, prompt_tokens: 10 * requests, completion_tokens: requests, cost: requests / 100 });
+const spent = (requests: number): Spent => ({
+  requests,
+  prompt_tokens: 10 * requests,
+  completion_tokens: requests,
+  cost: requests / 100,
+});
 const paid = (requests: number) => ({
   usage: { requests, prompt_tokens: 10 * requests, completion_tokens: requests },
   cost: requests / 100,
@@ -24,11 +29,16 @@ describe("a ledger", () => {
         // What a host tells a driver that is about to be killed, it tells the next one, too.
         const noted = ledger.recorded;
         if (random() < 0.9) ledger.report(name, spent(requests));
-        if (random() < 0.1) ledger = new Ledger(JSON.parse(JSON.stringify(random() < 0.5 ? noted : ledger.recorded)));
+        if (random() < 0.1)
+          ledger = new Ledger(JSON.parse(JSON.stringify(random() < 0.5 ? noted : ledger.recorded)));
       }
       for (const [name, requests] of hosts) ledger.report(name, spent(requests));
       const all = [...hosts.values()].reduce((sum, requests) => sum + requests, 0);
-      expect([seed, ledger.spent.requests, ledger.spent.prompt_tokens]).toEqual([seed, all, 10 * all]);
+      expect([seed, ledger.spent.requests, ledger.spent.prompt_tokens]).toEqual([
+        seed,
+        all,
+        10 * all,
+      ]);
       expect(ledger.spent.cost).toBeCloseTo(all / 100, 6);
     }
   });

@@ -10,7 +10,10 @@ const patient = new AbortController().signal;
 describe("turns at a model", () => {
   test("are shared: a host with few requests does not wait for one with many", async () => {
     const rates = new Rates(RATES);
-    const [greedy, modest] = [new TurnPermits(RATES.keys(), rates), new TurnPermits(RATES.keys(), rates)];
+    const [greedy, modest] = [
+      new TurnPermits(RATES.keys(), rates),
+      new TurnPermits(RATES.keys(), rates),
+    ];
     let before = 0;
     const leaving = new AbortController();
     for (let count = 0; count < 2000; count++) {
@@ -71,7 +74,9 @@ describe("turns at a model", () => {
   });
 
   test("are given at once for a model without a rate", async () => {
-    const permits = new TurnPermits(RATES.keys(), { ask: () => Promise.reject(new Error("bug: asked")) });
+    const permits = new TurnPermits(RATES.keys(), {
+      ask: () => Promise.reject(new Error("bug: asked")),
+    });
     await permits.take("other", () => 1e9, patient);
     permits.settle("other", 0, 1e9);
     // Until a driver has one for it.

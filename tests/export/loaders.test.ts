@@ -19,8 +19,16 @@ interface Loaded {
 function* heterogeneous(count: number, plain = 0): Generator<Made> {
   for (let i = 0; i < count; i++) {
     const name = `tool_${i % 50}`;
-    const parameters = { type: "object", properties: { [`p${i % 97}`]: { type: i % 2 === 0 ? "string" : "integer" } } };
-    const kit = [{ type: "function", function: { name, parameters, ...(i % 3 === 0 ? { strict: true } : {}) } }];
+    const parameters = {
+      type: "object",
+      properties: { [`p${i % 97}`]: { type: i % 2 === 0 ? "string" : "integer" } },
+    };
+    const kit = [
+      {
+        type: "function",
+        function: { name, parameters, ...(i % 3 === 0 ? { strict: true } : {}) },
+      },
+    ];
     const value = [i, String(i), [i], { deep: i }, null, i / 7][i % 6] as JsonObject;
     const text = JSON.stringify({ [`p${i % 97}`]: value });
     yield {
@@ -39,7 +47,12 @@ function* heterogeneous(count: number, plain = 0): Generator<Made> {
   }
 }
 
-async function exportTo(folder: string, format: string, output: string, more: readonly string[] = []): Promise<void> {
+async function exportTo(
+  folder: string,
+  format: string,
+  output: string,
+  more: readonly string[] = [],
+): Promise<void> {
   const args = ["export", "run", "--to", format, "-o", output, "--tools", "row.kit", ...more];
   const { code, stderr } = await matrix(args, { cwd: folder });
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
@@ -57,7 +70,8 @@ describe("an export as lines", () => {
         await writeRun(join(folder, "run"), TOOL_LOOP, heterogeneous(300));
         await exportTo(folder, format, "out.jsonl", more);
         const loaded = await load<Loaded>(folder, "jsonl", join(folder, "out.jsonl"));
-        if (loaded !== null) expect(loaded).toMatchObject({ rows: more.length === 0 ? 300 : 600, different: [] });
+        if (loaded !== null)
+          expect(loaded).toMatchObject({ rows: more.length === 0 ? 300 : 600, different: [] });
       }));
   }
 
@@ -69,20 +83,33 @@ describe("an export as lines", () => {
       const lines = (await readFile(join(folder, "out.jsonl"), "utf8")).split("\n").slice(0, -1);
       expect(new Set(lines).size).toBe(30_003);
       const loaded = await load<Loaded>(folder, "jsonl", join(folder, "out.jsonl"));
-      if (loaded !== null) expect(loaded).toMatchObject({ rows: 30_003, different: [], features: { messages: "List(Json(decode=True))" } });
+      if (loaded !== null)
+        expect(loaded).toMatchObject({
+          rows: 30_003,
+          different: [],
+          features: { messages: "List(Json(decode=True))" },
+        });
     }));
 
   test("to trl-sft and trl-dpo is rendered by TRL with a chat template, tools and all", () =>
     withFolder(async (folder) => {
       await writeRun(join(folder, "run"), TOOL_LOOP, heterogeneous(20));
       await exportTo(folder, "trl-sft", "sft.jsonl");
-      const sft = await load<{ rows: number; rendered: { text: string }[] }>(folder, "template", join(folder, "sft.jsonl"));
+      const sft = await load<{ rows: number; rendered: { text: string }[] }>(
+        folder,
+        "template",
+        join(folder, "sft.jsonl"),
+      );
       if (sft === null) return;
       expect(sft.rows).toBe(20);
       expect(sft.rendered[1]?.text).toContain('{"name": "tool_1", "arguments": {"p1":"1"}}');
       expect(sft.rendered[1]?.text).toContain("<|im_start|>system\nYou help.");
       await exportTo(folder, "trl-sft", "masked.jsonl", ["--train-on", "solver"]);
-      const masked = await load<{ rendered: { prompt: string; completion: string }[] }>(folder, "template", join(folder, "masked.jsonl"));
+      const masked = await load<{ rendered: { prompt: string; completion: string }[] }>(
+        folder,
+        "template",
+        join(folder, "masked.jsonl"),
+      );
       expect(masked?.rendered[0]?.completion).toContain("<tool_call>");
       expect(masked?.rendered[0]?.prompt).toEndWith("<|im_start|>assistant\n");
 
@@ -103,7 +130,10 @@ describe("an export as lines", () => {
         join(folder, "dpo.jsonl"),
       );
       expect(dpo?.rows).toBe(20);
-      expect(dpo?.rendered[0]).toMatchObject({ chosen: expect.stringContaining("good"), rejected: expect.stringContaining("bad") });
+      expect(dpo?.rendered[0]).toMatchObject({
+        chosen: expect.stringContaining("good"),
+        rejected: expect.stringContaining("bad"),
+      });
     }));
 });
 
@@ -114,16 +144,36 @@ describe("an export as Parquet", () => {
       await exportTo(folder, "trl-sft", "out.jsonl");
       await exportTo(folder, "parquet", "out.parquet");
       await exportTo(folder, "trl-sft", "sft.parquet");
-      type Arrow = Loaded & { readonly schema: Readonly<Record<string, string>>; readonly first: JsonObject };
-      const loaded = await load<Arrow>(folder, "parquet", join(folder, "out.parquet"), join(folder, "out.jsonl"));
+      type Arrow = Loaded & {
+        readonly schema: Readonly<Record<string, string>>;
+        readonly first: JsonObject;
+      };
+      const loaded = await load<Arrow>(
+        folder,
+        "parquet",
+        join(folder, "out.parquet"),
+        join(folder, "out.jsonl"),
+      );
       if (loaded === null) return;
       expect(loaded).toMatchObject({
         rows: 2500,
         different: [],
         schema: { id: "string", trial: "int64", score: "double", simulated: "bool" },
-        first: { id: "0", trial: 0, score: 0, simulated: true, row: { question: "Question 0?", k0: 0 }, train: [false, false, true] },
+        first: {
+          id: "0",
+          trial: 0,
+          score: 0,
+          simulated: true,
+          row: { question: "Question 0?", k0: 0 },
+          train: [false, false, true],
+        },
       });
-      const { features } = (await load<Loaded>(folder, "jsonl", join(folder, "sft.parquet"), join(folder, "out.jsonl"))) ?? {
+      const { features } = (await load<Loaded>(
+        folder,
+        "jsonl",
+        join(folder, "sft.parquet"),
+        join(folder, "out.jsonl"),
+      )) ?? {
         features: {},
       };
       expect(features).toEqual({ messages: "List(Json(decode=True))", tools: "Value('string')" });
@@ -151,7 +201,10 @@ describe("an export as Parquet", () => {
         const { train = 0, test: held = 0 } = loaded.splits;
         expect(train + held).toBe(500);
         expect(Math.abs(held - 50)).toBeLessThan(25);
-        expect(loaded).toMatchObject({ license: "cc-by-4.0", tags: ["synthetic", "matrix", "simulated"] });
+        expect(loaded).toMatchObject({
+          license: "cc-by-4.0",
+          tags: ["synthetic", "matrix", "simulated"],
+        });
         expect(loaded.ids["test"]?.filter((id) => loaded.ids["train"]?.includes(id))).toEqual([]);
         const card = await readFile(join(folder, output, "README.md"), "utf8");
         expect(card).toContain("> **Simulated.**");
@@ -170,8 +223,23 @@ test(
         ["trl-sft", "out.jsonl"],
         ["hf", "hub"],
       ] as const) {
-        const args = ["export", "run", "--to", format, "-o", output, "--tools", "row.kit", "--dedupe", "near"];
-        const child = Bun.spawn([BINARY, ...args], { cwd: folder, stdout: "pipe", stderr: "inherit" });
+        const args = [
+          "export",
+          "run",
+          "--to",
+          format,
+          "-o",
+          output,
+          "--tools",
+          "row.kit",
+          "--dedupe",
+          "near",
+        ];
+        const child = Bun.spawn([BINARY, ...args], {
+          cwd: folder,
+          stdout: "pipe",
+          stderr: "inherit",
+        });
         const peak = (await peakBytesOf(child.pid, child.exited)) / 2 ** 20;
         expect(child.exitCode).toBe(0);
         console.log(`${format}: ${Math.round(peak)} MB at most`);

@@ -13,8 +13,17 @@ export async function load<T>(folder: string, ...args: readonly string[]): Promi
     return null;
   }
   const env = { ...process.env, MATRIX_TEST_FOLDER: folder };
-  const child = Bun.spawn([PYTHON, join(import.meta.dir, "load.py"), ...args], { env, stdout: "pipe", stderr: "pipe", stdin: "ignore" });
-  const [stdout, stderr, code] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text(), child.exited]);
+  const child = Bun.spawn([PYTHON, join(import.meta.dir, "load.py"), ...args], {
+    env,
+    stdout: "pipe",
+    stderr: "pipe",
+    stdin: "ignore",
+  });
+  const [stdout, stderr, code] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ]);
   if (code !== 0) throw new Error(`load.py ${args.join(" ")} failed: ${stderr.slice(-3000)}`);
   return JSON.parse(stdout.trim().split("\n").at(-1) ?? "") as T;
 }

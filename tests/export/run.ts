@@ -26,7 +26,11 @@ export const calls = (id: string, name: string, text: string): JsonObject => ({
   content: null,
   tool_calls: [{ id, type: "function", function: { name, arguments: text } }],
 });
-export const toolResult = (id: string, content: string): JsonObject => ({ role: "tool", tool_call_id: id, content });
+export const toolResult = (id: string, content: string): JsonObject => ({
+  role: "tool",
+  tool_call_id: id,
+  content,
+});
 
 /** A recipe with a tool loop whose speaker has a system and a user prompt. */
 export const TOOL_LOOP: JsonObject = {
@@ -34,7 +38,12 @@ export const TOOL_LOOP: JsonObject = {
   dataset: { path: "d.jsonl" },
   models: { m: { kind: "simulated" } },
   roles: {
-    solver: { agent: "llm", model: "m", system: { text: "You help." }, prompt: { text: "{{ row.question }}" } },
+    solver: {
+      agent: "llm",
+      model: "m",
+      system: { text: "You help." },
+      prompt: { text: "{{ row.question }}" },
+    },
     tools: { agent: "tools.ts" },
   },
   orchestrator: { pattern: "tool-loop", speaker: "solver", tools: "tools" },
@@ -45,7 +54,12 @@ export const DIALOGUE: JsonObject = {
   dataset: { path: "d.jsonl" },
   models: { m: { kind: "simulated" } },
   roles: {
-    student: { agent: "llm", model: "m", system: { text: "You study." }, prompt: { text: "{{ row.question }}" } },
+    student: {
+      agent: "llm",
+      model: "m",
+      system: { text: "You study." },
+      prompt: { text: "{{ row.question }}" },
+    },
     teacher: { agent: "llm", model: "m", prompt: { text: "{{ row.question }}" } },
     judge: { agent: "judge.ts" },
   },
@@ -57,9 +71,16 @@ export const BEST_OF_THREE: JsonObject = {
   orchestrator: { pattern: "best-of-n", roles: ["student", "judge"], n: 3 },
 };
 
-export async function writeRun(directory: string, recipe: JsonObject, records: Iterable<Made>): Promise<void> {
+export async function writeRun(
+  directory: string,
+  recipe: JsonObject,
+  records: Iterable<Made>,
+): Promise<void> {
   await mkdir(directory, { recursive: true });
-  await writeFile(join(directory, "recipe.toml"), `name = ${JSON.stringify(recipe["name"])}\nprompt = "/home/somebody/secret/prompt.md"\n`);
+  await writeFile(
+    join(directory, "recipe.toml"),
+    `name = ${JSON.stringify(recipe["name"])}\nprompt = "/home/somebody/secret/prompt.md"\n`,
+  );
   const counts = { ok: 0, failed: 0, lost: 0 };
   const lines = function* () {
     for (const made of records) {
@@ -90,7 +111,14 @@ export async function writeRun(directory: string, recipe: JsonObject, records: I
   await writeFile(join(directory, "manifest.json"), JSON.stringify(manifest));
 }
 
-function recordOf({ id, trial = 0, score = null, status = "ok", history, ...made }: Made): TrajectoryRecord {
+function recordOf({
+  id,
+  trial = 0,
+  score = null,
+  status = "ok",
+  history,
+  ...made
+}: Made): TrajectoryRecord {
   const { row = { question: `Question ${id}?` }, outcome = { turns: history.length } } = made;
   const usage = { requests: 1, prompt_tokens: 10, completion_tokens: 5 };
   const at = "2026-11-24T00:00:00.000Z";
@@ -112,7 +140,17 @@ function recordOf({ id, trial = 0, score = null, status = "ok", history, ...made
     trace_id: null,
     row,
     history: history.map(
-      ([role, result], hop): Hop => ({ hop, role, host: "h", at, queue_ms: 0, run_ms: 1, model: "simulated:m", usage, result }),
+      ([role, result], hop): Hop => ({
+        hop,
+        role,
+        host: "h",
+        at,
+        queue_ms: 0,
+        run_ms: 1,
+        model: "simulated:m",
+        usage,
+        result,
+      }),
     ),
   };
 }

@@ -29,10 +29,25 @@ async function run(
   const ends: Message[] = [];
   const first = Promise.withResolvers<void>();
   const rule = { orchestrator, roles: new Set(Object.keys(steps)), maxHops };
-  const agentOf = (step: Step) => ({ run: async (task: Task): Promise<AgentAnswer> => ({ result: await step(task) }) });
-  const roles = Object.entries(steps).map(([name, step]) => ({ name, agent: agentOf(step), concurrency: 10, timeoutMs: 60_000 }));
+  const agentOf = (step: Step) => ({
+    run: async (task: Task): Promise<AgentAnswer> => ({ result: await step(task) }),
+  });
+  const roles = Object.entries(steps).map(([name, step]) => ({
+    name,
+    agent: agentOf(step),
+    concurrency: 10,
+    timeoutMs: 60_000,
+  }));
   const transport = new MemoryTransport((self) => {
-    const host = new Host({ id: "h", roles, rule, taskTimeoutMs, transport: self, clock: () => performance.now(), tracing: null });
+    const host = new Host({
+      id: "h",
+      roles,
+      rule,
+      taskTimeoutMs,
+      transport: self,
+      clock: () => performance.now(),
+      tracing: null,
+    });
     hosts.push(host);
     return {
       host,
@@ -44,7 +59,15 @@ async function run(
       },
     };
   });
-  const admitted = { rowId: "1", trial: 0, row: { n: 1 }, seed: 1, attempt: 1, admittedAt: performance.now(), trace: null };
+  const admitted = {
+    rowId: "1",
+    trial: 0,
+    row: { n: 1 },
+    seed: 1,
+    attempt: 1,
+    admittedAt: performance.now(),
+    trace: null,
+  };
   transport.send(startTask(rule, admitted));
   await first.promise;
   await new Promise((resolve) => setImmediate(resolve));
@@ -57,12 +80,19 @@ async function patternOf(config: PatternConfig): Promise<Orchestrator> {
 }
 
 const pathOf = ({ task }: End) =>
-  task.history.map(({ hop, role, branch }) => `${hop} ${role}${branch === undefined ? "" : ` in ${branch}`}`);
+  task.history.map(
+    ({ hop, role, branch }) => `${hop} ${role}${branch === undefined ? "" : ` in ${branch}`}`,
+  );
 
 describe("fan-out", () => {
   test("asks its roles at once, and sums up when all have answered, in the order of the recipe", async () => {
     const slow = Promise.withResolvers<Json>();
-    const orchestrator = await patternOf({ pattern: "fan-out", roles: ["a", "b"], after: ["judge"], score: "results.a + results.b" });
+    const orchestrator = await patternOf({
+      pattern: "fan-out",
+      roles: ["a", "b"],
+      after: ["judge"],
+      score: "results.a + results.b",
+    });
     const end = await run(orchestrator, {
       a: () => slow.promise,
       b: () => {
@@ -73,15 +103,28 @@ describe("fan-out", () => {
       judge: ({ history }) => ({ seen: history.map(({ result }) => result) }),
     });
     expect(pathOf(end)).toEqual(["0 a in 0", "1 b in 1", "2 judge"]);
-    expect(end.ending).toMatchObject({ status: "ok", stopReason: "completed", score: 3, outcome: { seen: [1, 2] } });
+    expect(end.ending).toMatchObject({
+      status: "ok",
+      stopReason: "completed",
+      score: 3,
+      outcome: { seen: [1, 2] },
+    });
     expect(end.task).toMatchObject({ rowId: "1", trial: 0, attempt: 1 });
     expect(end.task.branch).toBeUndefined();
   });
 
   test("gives the answers by role where nobody sums up", async () => {
     const orchestrator = await patternOf({ pattern: "fan-out", roles: ["a", "b", "c"], after: [] });
-    const end = await run(orchestrator, { a: () => "x", b: () => ({ y: 1 }), c: () => ({ role: "assistant", content: "hi" }) });
-    expect(end.ending.outcome).toEqual({ a: "x", b: { y: 1 }, c: { result: { role: "assistant", content: "hi" } } });
+    const end = await run(orchestrator, {
+      a: () => "x",
+      b: () => ({ y: 1 }),
+      c: () => ({ role: "assistant", content: "hi" }),
+    });
+    expect(end.ending.outcome).toEqual({
+      a: "x",
+      b: { y: 1 },
+      c: { result: { role: "assistant", content: "hi" } },
+    });
   });
 
   test("fails with the branch that failed, and keeps what the others did", async () => {
@@ -92,12 +135,21 @@ describe("fan-out", () => {
         throw new Error("no idea");
       },
     });
-    expect(end.ending).toMatchObject({ status: "failed", score: null, error: { code: "agent_failed", message: "no idea", role: "b" } });
+    expect(end.ending).toMatchObject({
+      status: "failed",
+      score: null,
+      error: { code: "agent_failed", message: "no idea", role: "b" },
+    });
   });
 });
 
 describe("best-of-n in parallel", () => {
-  const config: PatternConfig = { pattern: "best-of-n", roles: ["solve", "judge"], n: 4, parallel: true };
+  const config: PatternConfig = {
+    pattern: "best-of-n",
+    roles: ["solve", "judge"],
+    n: 4,
+    parallel: true,
+  };
   const judge: Step = ({ history }) => ({ score: history.at(-1)?.result ?? 0, says: "so" });
 
   test("makes all candidates at once, from seeds of their own, and chooses the best", async () => {
@@ -118,24 +170,44 @@ describe("best-of-n in parallel", () => {
   test("ends with the first that is accepted, whatever the others are still at", async () => {
     const orchestrator = await patternOf({ ...config, accept: "score > 0.5" });
     const never = new Promise<Json>(() => undefined);
-    const end = await run(orchestrator, { solve: ({ state }) => ((state as { candidate: number }).candidate === 2 ? 0.8 : never), judge });
-    expect(end.ending).toMatchObject({ stopReason: "completed", score: 0.8, outcome: { chosen: 2 } });
-    expect(end.ending.outcome?.["candidates"]).toEqual([null, null, { score: 0.8, accepted: true }, null]);
+    const end = await run(orchestrator, {
+      solve: ({ state }) => ((state as { candidate: number }).candidate === 2 ? 0.8 : never),
+      judge,
+    });
+    expect(end.ending).toMatchObject({
+      stopReason: "completed",
+      score: 0.8,
+      outcome: { chosen: 2 },
+    });
+    expect(end.ending.outcome?.["candidates"]).toEqual([
+      null,
+      null,
+      { score: 0.8, accepted: true },
+      null,
+    ]);
     expect(pathOf(end)).toEqual(["0 solve in 2", "1 judge in 2"]);
   });
 });
 
 describe("a rule that goes several ways at once", () => {
   const steps = { a: () => 1, b: () => 2 };
-  const ruleOf = (rule: Partial<Orchestrator>): Orchestrator => ({ start: () => to("a"), next: () => done(), ...rule });
+  const ruleOf = (rule: Partial<Orchestrator>): Orchestrator => ({
+    start: () => to("a"),
+    next: () => done(),
+    ...rule,
+  });
 
   test("does so in the middle of a task, on the state and the history that it has then", async () => {
     const rule = ruleOf({
       next: (state, result, { history }) => {
-        if (state === null) return fork([to<Json>("b", "left"), to<Json>("b", "right")], { before: history.length });
+        if (state === null)
+          return fork([to<Json>("b", "left"), to<Json>("b", "right")], { before: history.length });
         return done({ outcome: { side: state, result, seen: history.length } });
       },
-      join: (state, ended) => (ended.includes(null) ? null : done({ outcome: { state, sides: ended.map((one) => one?.outcome ?? null) } })),
+      join: (state, ended) =>
+        ended.includes(null)
+          ? null
+          : done({ outcome: { state, sides: ended.map((one) => one?.outcome ?? null) } }),
     });
     const end = await run(rule, steps);
     expect(end.ending.outcome).toEqual({
@@ -149,9 +221,12 @@ describe("a rule that goes several ways at once", () => {
   });
 
   test("is told what it got wrong", async () => {
-    const error = async (rule: Partial<Orchestrator>) => (await run(ruleOf(rule), steps)).ending.error?.message;
+    const error = async (rule: Partial<Orchestrator>) =>
+      (await run(ruleOf(rule), steps)).ending.error?.message;
     const join = () => null;
-    expect(await error({ start: () => fork([to("b")], null) })).toContain("and the orchestrator has no join()");
+    expect(await error({ start: () => fork([to("b")], null) })).toContain(
+      "and the orchestrator has no join()",
+    );
     expect(await error({ start: () => fork([], null), join })).toContain("but names none");
     expect(await error({ start: () => fork([to("c")], null), join })).toContain(
       'has a branch to "c", which is no role of the recipe: a, b',
@@ -166,7 +241,15 @@ describe("a rule that goes several ways at once", () => {
 
   test("fails with the task's timeout when its branches do not come back", async () => {
     const rule = ruleOf({ start: () => fork([to("a"), to("b")], null), join: () => null });
-    const end = await run(rule, { a: () => 1, b: () => new Promise<Json>(() => undefined) }, { taskTimeoutMs: 100 });
-    expect(end.ending).toMatchObject({ status: "failed", stopReason: "timeout", error: { code: "task_timeout" } });
+    const end = await run(
+      rule,
+      { a: () => 1, b: () => new Promise<Json>(() => undefined) },
+      { taskTimeoutMs: 100 },
+    );
+    expect(end.ending).toMatchObject({
+      status: "failed",
+      stopReason: "timeout",
+      error: { code: "task_timeout" },
+    });
   });
 });

@@ -23,7 +23,11 @@ interface Setup {
 function createHost({ run, concurrency = 10, timeoutMs = 60_000, taskTimeoutMs = 60_000 }: Setup) {
   const sent: Message[] = [];
   let waiting: { count: number; resolve: () => void } | null = null;
-  const rule = { orchestrator: { start: () => to("a"), next: () => done() }, roles: new Set(["a"]), maxHops: 9 };
+  const rule = {
+    orchestrator: { start: () => to("a"), next: () => done() },
+    roles: new Set(["a"]),
+    maxHops: 9,
+  };
   const host = new Host({
     id: "h1",
     roles: [{ name: "a", agent: { run }, concurrency, timeoutMs }],
@@ -104,7 +108,11 @@ describe("a host", () => {
 
   test("records queue and run time, the host and the result of a hop", async () => {
     const { host, sent, settled } = createHost({
-      run: () => ({ result: { x: 1 }, model: "m", usage: { requests: 1, prompt_tokens: 2, completion_tokens: 3 } }),
+      run: () => ({
+        result: { x: 1 },
+        model: "m",
+        usage: { requests: 1, prompt_tokens: 2, completion_tokens: 3 },
+      }),
     });
     host.receive([step("1")]);
     await settled(1);
@@ -134,7 +142,11 @@ describe("a host", () => {
     expect(sent).toHaveLength(1);
     expect(sent[0]).toMatchObject({
       kind: "end",
-      ending: { status: "failed", stopReason: "timeout", error: { code: "agent_timeout", role: "a", hop: 0 } },
+      ending: {
+        status: "failed",
+        stopReason: "timeout",
+        error: { code: "agent_timeout", role: "a", hop: 0 },
+      },
     });
     expect(aborted).toBeInstanceOf(MatrixError);
   });
@@ -143,7 +155,10 @@ describe("a host", () => {
     const { host, sent, settled } = createHost({ taskTimeoutMs: 0, run: () => ({ result: 1 }) });
     host.receive([step("1")]);
     await settled(1);
-    expect(sent[0]).toMatchObject({ kind: "end", ending: { stopReason: "timeout", error: { code: "task_timeout" } } });
+    expect(sent[0]).toMatchObject({
+      kind: "end",
+      ending: { stopReason: "timeout", error: { code: "task_timeout" } },
+    });
   });
 
   test("turns whatever an agent throws into the end of that task alone", async () => {
@@ -157,14 +172,19 @@ describe("a host", () => {
     host.receive(steps(3));
     await settled(3);
     const codes = Object.fromEntries(
-      sent.map((message) => [message.task.rowId, message.kind === "end" ? message.ending.error?.code : null]),
+      sent.map((message) => [
+        message.task.rowId,
+        message.kind === "end" ? message.ending.error?.code : null,
+      ]),
     );
     expect(codes).toEqual({ "0": "agent_failed", "1": "model_timeout", "2": undefined });
   });
 
   test("hands nothing on once it is stopped", async () => {
     let answer = (): void => undefined;
-    const { host, sent } = createHost({ run: () => new Promise((resolve) => (answer = () => resolve({ result: 1 }))) });
+    const { host, sent } = createHost({
+      run: () => new Promise((resolve) => (answer = () => resolve({ result: 1 }))),
+    });
     host.receive([step("1")]);
     host.stop();
     answer();

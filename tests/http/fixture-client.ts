@@ -14,7 +14,11 @@ for (const [route, bytes] of [
   const body = new Uint8Array(bytes).map((_, index) => index % 251);
   try {
     const answer = await session.request(route, body, { timeoutMs: 20_000 });
-    console.log(route, bytes, Buffer.compare(answer, body) === 0 ? "same" : `other: ${answer.length} bytes`);
+    console.log(
+      route,
+      bytes,
+      Buffer.compare(answer, body) === 0 ? "same" : `other: ${answer.length} bytes`,
+    );
   } catch (error) {
     const { maybe, status } = error as PeerError;
     console.log(route, bytes, error instanceof PeerError, maybe, status);

@@ -27,7 +27,10 @@ interface Outcome {
 }
 
 /** A PeerSession in a Deno process. */
-function spawnSession(url: string, { token = TOKEN, peer = "receiver", connectTimeoutMs = 5000 } = {}) {
+function spawnSession(
+  url: string,
+  { token = TOKEN, peer = "receiver", connectTimeoutMs = 5000 } = {},
+) {
   const script = join(import.meta.dir, "fixture-session.ts");
   const child = Bun.spawn([...command, script, url, token, peer, String(connectTimeoutMs)], {
     stdin: "pipe",
@@ -65,7 +68,8 @@ async function startServer(onStream: (stream: ServerHttp2Stream) => void) {
   server.on("session", (session) => session.on("error", () => undefined));
   server.on("stream", (stream: ServerHttp2Stream, headers) => {
     stream.on("error", () => undefined).resume();
-    if (headers[":path"] === "/healthz") stream.respond({ ":status": 200, "content-length": 0 }, { endStream: true });
+    if (headers[":path"] === "/healthz")
+      stream.respond({ ":status": 200, "content-length": 0 }, { endStream: true });
     else onStream(stream);
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -99,7 +103,12 @@ describe.skipIf(deno === null)("a session on Deno", () => {
   test("carries many requests at once, large and small, and knows the address that it speaks from", async () => {
     await using peer = await startPeer();
     await using session = spawnSession(peer.url);
-    const sizes = [32 * 2 ** 20, 0, 16 * 2 ** 20, ...Array.from({ length: 500 }, (_, index) => index * 7)];
+    const sizes = [
+      32 * 2 ** 20,
+      0,
+      16 * 2 ** 20,
+      ...Array.from({ length: 500 }, (_, index) => index * 7),
+    ];
     const outcomes = await Promise.all(sizes.map((size) => session.request("echo", size)));
     expect(outcomes.map(({ length }) => length)).toEqual(sizes);
     expect(outcomes[0]?.localAddress).toBe("127.0.0.1");
@@ -112,7 +121,9 @@ describe.skipIf(deno === null)("a session on Deno", () => {
     expect((await session.request("echo", 10)).length).toBe(10);
     await first.stop();
     await until(async () => (await session.request("echo", 10)).maybe === false, "nobody is there");
-    expect((await session.request("echo", 10)).message).toContain(`echo to ${first.url}: cannot connect: `);
+    expect((await session.request("echo", 10)).message).toContain(
+      `echo to ${first.url}: cannot connect: `,
+    );
     await using _again = await startPeer({ port: first.port });
     expect((await session.request("echo", 10)).length).toBe(10);
   });
@@ -137,33 +148,44 @@ describe.skipIf(deno === null)("a session on Deno", () => {
     ["the receiver is another", { peer: "somebody" }, 421, "echo"],
     ["the route is not there", {}, 404, "nowhere"],
     ["the body is too large", {}, 413, "tiny"],
-  ])("says that the peer did not act when %s, also of a body that is still on its way", async (_, options, status, route) => {
-    const run = (body: Uint8Array) => body;
-    await using peer = await startPeer({ routes: { echo: { bytesMax: 2 ** 26, run }, tiny: { bytesMax: 9, run } } });
-    await using session = spawnSession(peer.url, options);
-    for (const bytes of [10, 6 * 2 ** 20]) {
-      const { isPeerError, maybe, status: told } = await session.request(route, bytes);
-      expect([isPeerError, maybe, told]).toEqual([true, false, status]);
-    }
-  });
-
-  test.each(["http", "https"])("says that the peer did not act when %s gets no answer at all", async (scheme) => {
-    using silent = await startRaw(null);
-    await using session = spawnSession(`${scheme}://127.0.0.1:${silent.port}`, { connectTimeoutMs: 300 });
-    const { maybe, message } = await session.request("echo", 10);
-    expect(maybe).toBe(false);
-    expect(message).toContain("cannot connect: no connection within 300 ms");
-  });
-
-  test.each(["HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n", "\0\0\0", "SSH-2.0-OpenSSH\r\n"])(
-    "says that nobody acted when what answers is no peer: %j",
-    async (greeting) => {
-      using server = await startRaw(greeting);
-      await using session = spawnSession(`http://127.0.0.1:${server.port}`);
-      const { maybe, status } = await session.request("echo", 10);
-      expect([maybe, status]).toEqual([false, null]);
+  ])(
+    "says that the peer did not act when %s, also of a body that is still on its way",
+    async (_, options, status, route) => {
+      const run = (body: Uint8Array) => body;
+      await using peer = await startPeer({
+        routes: { echo: { bytesMax: 2 ** 26, run }, tiny: { bytesMax: 9, run } },
+      });
+      await using session = spawnSession(peer.url, options);
+      for (const bytes of [10, 6 * 2 ** 20]) {
+        const { isPeerError, maybe, status: told } = await session.request(route, bytes);
+        expect([isPeerError, maybe, told]).toEqual([true, false, status]);
+      }
     },
   );
+
+  test.each(["http", "https"])(
+    "says that the peer did not act when %s gets no answer at all",
+    async (scheme) => {
+      using silent = await startRaw(null);
+      await using session = spawnSession(`${scheme}://127.0.0.1:${silent.port}`, {
+        connectTimeoutMs: 300,
+      });
+      const { maybe, message } = await session.request("echo", 10);
+      expect(maybe).toBe(false);
+      expect(message).toContain("cannot connect: no connection within 300 ms");
+    },
+  );
+
+  test.each([
+    "HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n",
+    "\0\0\0",
+    "SSH-2.0-OpenSSH\r\n",
+  ])("says that nobody acted when what answers is no peer: %j", async (greeting) => {
+    using server = await startRaw(greeting);
+    await using session = spawnSession(`http://127.0.0.1:${server.port}`);
+    const { maybe, status } = await session.request("echo", 10);
+    expect([maybe, status]).toEqual([false, null]);
+  });
 
   test("says that nobody acted when a TLS server has another token", async () => {
     await using peer = await startPeer({ tls: true, token: "a-token-of-another-run" });
@@ -175,12 +197,21 @@ describe.skipIf(deno === null)("a session on Deno", () => {
   test.each<[string, (stream: ServerHttp2Stream) => void]>([
     ["the connection breaks", (stream) => stream.session?.destroy()],
     ["the stream is reset", (stream) => stream.close(http2.constants.NGHTTP2_INTERNAL_ERROR)],
-    ["the connection breaks within the answer", (stream) => answerHalf(stream, () => stream.session?.destroy())],
-    ["the stream is reset within the answer", (stream) => answerHalf(stream, () => stream.close(http2.constants.NGHTTP2_CANCEL))],
+    [
+      "the connection breaks within the answer",
+      (stream) => answerHalf(stream, () => stream.session?.destroy()),
+    ],
+    [
+      "the stream is reset within the answer",
+      (stream) => answerHalf(stream, () => stream.close(http2.constants.NGHTTP2_CANCEL)),
+    ],
     ["the answer is shorter than it said", (stream) => answerHalf(stream, () => stream.end())],
     ["the answer never ends", (stream) => answerHalf(stream, () => undefined)],
     ["the answer has no length", answerWithoutLength],
-    ["the answer has no sense", (stream) => stream.respond({ ":status": 302, "content-length": 0 }, { endStream: true })],
+    [
+      "the answer has no sense",
+      (stream) => stream.respond({ ":status": 302, "content-length": 0 }, { endStream: true }),
+    ],
   ])("says that the peer may have acted when %s", async (_, misbehave) => {
     await using server = await startServer(misbehave);
     await using session = spawnSession(server.url);
@@ -214,7 +245,10 @@ describe.skipIf(deno === null)("a server on Deno", async () => {
 
   test("tells strangers nothing", async () => {
     for (const path of ["/v1/echo", "/v1/nowhere", "/metrics", "/"]) {
-      const { status, body } = await ask(url, headers({ ":path": path, authorization: "Bearer wrong" }));
+      const { status, body } = await ask(
+        url,
+        headers({ ":path": path, authorization: "Bearer wrong" }),
+      );
       expect([status, body]).toEqual([401, ""]);
     }
     expect((await ask(url, { ":path": "/healthz" }, null)).body).toBe("ok");
@@ -231,7 +265,9 @@ describe.skipIf(deno === null)("a server on Deno", async () => {
   ])("answers %i by the headers alone, before a body comes", async (status, change) => {
     const session = http2.connect(url).on("error", () => undefined);
     const stream = session.request(headers(change)).on("error", () => undefined);
-    const answered = await new Promise<number | undefined>((resolve) => stream.on("response", (answer) => resolve(answer[":status"])));
+    const answered = await new Promise<number | undefined>((resolve) =>
+      stream.on("response", (answer) => resolve(answer[":status"])),
+    );
     session.destroy();
     expect(answered).toBe(status);
   });
@@ -244,7 +280,9 @@ describe.skipIf(deno === null)("a server on Deno", async () => {
 
   test("answers a member whose unwanted body is on its way", async () => {
     using session = openSession(url, { peer: "somebody" });
-    const error = await session.request("echo", Buffer.alloc(6 * 2 ** 20), { timeoutMs: 20_000 }).catch((error: unknown) => error);
+    const error = await session
+      .request("echo", Buffer.alloc(6 * 2 ** 20), { timeoutMs: 20_000 })
+      .catch((error: unknown) => error);
     expect(error).toMatchObject({ maybe: false, status: 421 });
   });
 
@@ -265,12 +303,16 @@ describe.skipIf(deno === null)("a server on Deno", async () => {
     const { port, hostname } = new URL(url);
     const idle = await Promise.all(
       Array.from({ length: 1000 }, () => {
-        const socket = net.connect({ host: hostname, port: Number(port) }).on("error", () => undefined);
+        const socket = net
+          .connect({ host: hostname, port: Number(port) })
+          .on("error", () => undefined);
         return new Promise<net.Socket>((resolve) => socket.on("connect", () => resolve(socket)));
       }),
     );
     using session = openSession(url, { peer: "fixture" });
-    expect(await session.request("echo", new Uint8Array(10), { timeoutMs: 20_000 })).toHaveLength(10);
+    expect(await session.request("echo", new Uint8Array(10), { timeoutMs: 20_000 })).toHaveLength(
+      10,
+    );
     for (const socket of idle) socket.destroy();
   });
 });

@@ -8,29 +8,58 @@ import type { PeerError } from "../../src/http/session.ts";
 import { WireError } from "../../src/peer/wire-error.ts";
 import { createRandom } from "../../src/task/seed.ts";
 import { until } from "../matrix.ts";
-import { ask, goodHeaders, hangingRoute, openSession, RUNTIMES, spawnPeer, startPeer, TOKEN } from "./wire.ts";
+import {
+  ask,
+  goodHeaders,
+  hangingRoute,
+  openSession,
+  RUNTIMES,
+  spawnPeer,
+  startPeer,
+  TOKEN,
+} from "./wire.ts";
 
 const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 
 describe("a member's request", () => {
-  test.each([0, 1, 65_536, 64 * 2 ** 20])("of %d bytes reaches its route, and the answer comes back byte for byte", async (bytes) => {
-    await using peer = await startPeer();
-    using session = openSession(peer.url);
-    const body = Buffer.alloc(bytes, "0123456789abcdef");
-    expect(Buffer.compare(await session.request("echo", body, { timeoutMs: 20_000 }), body)).toBe(0);
-    expect(peer.refused).toEqual({});
-  });
+  test.each([0, 1, 65_536, 64 * 2 ** 20])(
+    "of %d bytes reaches its route, and the answer comes back byte for byte",
+    async (bytes) => {
+      await using peer = await startPeer();
+      using session = openSession(peer.url);
+      const body = Buffer.alloc(bytes, "0123456789abcdef");
+      expect(Buffer.compare(await session.request("echo", body, { timeoutMs: 20_000 }), body)).toBe(
+        0,
+      );
+      expect(peer.refused).toEqual({});
+    },
+  );
 
   test("is answered with a status, a type, a length and nothing else", async () => {
     await using peer = await startPeer();
     const { headers, body } = await ask(peer.url, goodHeaders(), Buffer.from("abc"));
-    expect(headers).toEqual({ ":status": 200, "content-type": "application/msgpack", "content-length": "3" });
+    expect(headers).toEqual({
+      ":status": 200,
+      "content-type": "application/msgpack",
+      "content-length": "3",
+    });
     expect(body).toBe("abc");
   });
 
   test("says who sent it, and finds an unnamed receiver", async () => {
-    await using peer = await startPeer({ routes: { who: { bytesMax: 10, run: (_, from) => Buffer.from(from) } } });
-    expect((await ask(peer.url, { ...goodHeaders(), ":path": "/v1/who", "matrix-from": "me-_9", "matrix-to": "" })).body).toBe("me-_9");
+    await using peer = await startPeer({
+      routes: { who: { bytesMax: 10, run: (_, from) => Buffer.from(from) } },
+    });
+    expect(
+      (
+        await ask(peer.url, {
+          ...goodHeaders(),
+          ":path": "/v1/who",
+          "matrix-from": "me-_9",
+          "matrix-to": "",
+        })
+      ).body,
+    ).toBe("me-_9");
   });
 
   const wrong: readonly [string, OutgoingHttpHeaders, number, string][] = [
@@ -45,7 +74,12 @@ describe("a member's request", () => {
     ["of another content type", { "content-type": "application/json" }, 415, "content_type"],
     ["without a number", { "matrix-request": "" }, 409, "replayed"],
     ["with a number that is none", { "matrix-request": "1e3" }, 409, "replayed"],
-    ["with a larger body than its route takes", { "content-length": 64 * 2 ** 20 + 1 }, 413, "too_large"],
+    [
+      "with a larger body than its route takes",
+      { "content-length": 64 * 2 ** 20 + 1 },
+      413,
+      "too_large",
+    ],
   ];
   test.each(wrong)("%s is refused, counted and never run", async (_, headers, status, reason) => {
     const { routes, runs } = countedEcho();
@@ -65,7 +99,9 @@ describe("a member's request", () => {
   test.each([2, 4])("that announces %d bytes and sends 3 is never run", async (announced) => {
     const { routes, runs } = countedEcho();
     await using peer = await startPeer({ routes });
-    expect((await ask(peer.url, { ...goodHeaders(), "content-length": announced })).status).not.toBe(200);
+    expect(
+      (await ask(peer.url, { ...goodHeaders(), "content-length": announced })).status,
+    ).not.toBe(200);
     expect(runs()).toBe(0);
     using session = openSession(peer.url);
     expect(await session.request("echo", new Uint8Array(2), { timeoutMs: 5000 })).toHaveLength(2);
@@ -82,7 +118,9 @@ describe("a member's request", () => {
   test("whose body makes no sense is refused with 400; a bug in its route answers 500 and is reported", async () => {
     const bug = new Error("a bug");
     const fail = (thrown: Error) => ({ bytesMax: 10, run: () => Promise.reject(thrown) });
-    await using peer = await startPeer({ routes: { senseless: fail(new WireError("truncated")), buggy: fail(bug) } });
+    await using peer = await startPeer({
+      routes: { senseless: fail(new WireError("truncated")), buggy: fail(bug) },
+    });
     expect((await ask(peer.url, { ...goodHeaders(), ":path": "/v1/senseless" })).status).toBe(400);
     expect(peer.bugs).toEqual([]);
     const { status, body } = await ask(peer.url, { ...goodHeaders(), ":path": "/v1/buggy" });
@@ -93,7 +131,8 @@ describe("a member's request", () => {
 
   test("for the metrics is answered; the health is anybody's", async () => {
     await using peer = await startPeer();
-    const get = (path: string, more: OutgoingHttpHeaders) => ask(peer.url, { ":method": "GET", ":path": path, ...more }, null);
+    const get = (path: string, more: OutgoingHttpHeaders) =>
+      ask(peer.url, { ":method": "GET", ":path": path, ...more }, null);
     expect((await get("/metrics", { authorization: `Bearer ${TOKEN}` })).body).toBe("tasks 1\n");
     expect((await get("/metrics", {})).status).toBe(401);
     expect((await get("/healthz", {})).body).toBe("ok");
@@ -112,7 +151,17 @@ describe("a stranger", () => {
     `Basic ${TOKEN}`,
     `bearer ${TOKEN}`,
   ];
-  const paths = ["/v1/echo", "/v1/nowhere", "/metrics", "/", "*", "//", "/v1/%ff", "/v1/../metrics", `/${"a".repeat(2000)}`];
+  const paths = [
+    "/v1/echo",
+    "/v1/nowhere",
+    "/metrics",
+    "/",
+    "*",
+    "//",
+    "/v1/%ff",
+    "/v1/../metrics",
+    `/${"a".repeat(2000)}`,
+  ];
 
   test("learns nothing: 401 and an empty body to every token, path and method", async () => {
     const { routes, runs } = countedEcho();
@@ -120,7 +169,10 @@ describe("a stranger", () => {
     const requests = [
       ...tokens.map((authorization) => ({ authorization })),
       ...paths.map((path) => ({ ":path": path, authorization: "Bearer x" })),
-      ...["PUT", "GET", "OPTIONS", "TRACE"].map((method) => ({ ":method": method, authorization: "Bearer x" })),
+      ...["PUT", "GET", "OPTIONS", "TRACE"].map((method) => ({
+        ":method": method,
+        authorization: "Bearer x",
+      })),
     ];
     for (const more of requests) {
       const { status, headers, body } = await ask(peer.url, { ...goodHeaders(), ...more });
@@ -135,7 +187,10 @@ describe("a stranger", () => {
   test.each<[string, Buffer[]]>([
     ["nothing at all", []],
     ["its first bytes one by one", [...PREFACE].map((byte) => Buffer.of(byte))],
-    ["a request whose headers never end", [PREFACE, Buffer.from("000000040000000000", "hex"), ...headersWithoutEnd()]],
+    [
+      "a request whose headers never end",
+      [PREFACE, Buffer.from("000000040000000000", "hex"), ...headersWithoutEnd()],
+    ],
   ])("that sends %s is put out in time, and members are served meanwhile", async (_, pieces) => {
     await using peer = await startPeer({ strangerTimeoutMs: 500 });
     using session = openSession(peer.url);
@@ -143,7 +198,9 @@ describe("a stranger", () => {
       .connect(peer.port, "127.0.0.1")
       .on("error", () => undefined)
       .resume();
-    const closed = new Promise<number>((resolve) => socket.on("close", () => resolve(performance.now())));
+    const closed = new Promise<number>((resolve) =>
+      socket.on("close", () => resolve(performance.now())),
+    );
     const from = performance.now();
     let sent = 0;
     const drip = setInterval(() => socket.write(pieces[sent++ % pieces.length] ?? ""), 20);
@@ -178,20 +235,31 @@ describe("a stranger", () => {
     });
     await until(() => open === 256, "only the newest strangers are left");
     using late = openSession(peer.url);
-    for (const session of [early, late]) expect(await session.request("echo", new Uint8Array(1), { timeoutMs: 5000 })).toHaveLength(1);
+    for (const session of [early, late])
+      expect(await session.request("echo", new Uint8Array(1), { timeoutMs: 5000 })).toHaveLength(1);
     for (const socket of sockets) socket.destroy();
   });
 
-  test.each(["http", "https"])("that speaks something else to %s is hung up on, without a word on stderr", async (scheme) => {
-    await using peer = await spawnPeer({ scheme });
-    const tlsHello = Buffer.from("16030100c8010000c40303", "hex");
-    const get = Buffer.from("GET / HTTP/1.1\r\nhost: x\r\n\r\n");
-    for (const bytes of [get, tlsHello, PREFACE, Buffer.from("\r\n\r\n"), Buffer.alloc(100, 0xff)]) await knock(peer.url, bytes);
-    using session = openSession(peer.url, { peer: "fixture" });
-    await session.request("echo", new Uint8Array(1), { timeoutMs: 5000 });
-    peer.child.kill("SIGKILL");
-    expect(await peer.said).toBe("");
-  });
+  test.each(["http", "https"])(
+    "that speaks something else to %s is hung up on, without a word on stderr",
+    async (scheme) => {
+      await using peer = await spawnPeer({ scheme });
+      const tlsHello = Buffer.from("16030100c8010000c40303", "hex");
+      const get = Buffer.from("GET / HTTP/1.1\r\nhost: x\r\n\r\n");
+      for (const bytes of [
+        get,
+        tlsHello,
+        PREFACE,
+        Buffer.from("\r\n\r\n"),
+        Buffer.alloc(100, 0xff),
+      ])
+        await knock(peer.url, bytes);
+      using session = openSession(peer.url, { peer: "fixture" });
+      await session.request("echo", new Uint8Array(1), { timeoutMs: 5000 });
+      peer.child.kill("SIGKILL");
+      expect(await peer.said).toBe("");
+    },
+  );
 
   test.each(["Bun", "Deno"])(
     "that sends random bytes, or a request with random bytes in it, breaks nothing under %s",
@@ -206,11 +274,14 @@ describe("a stranger", () => {
         const bytes = Buffer.from(good);
         const from = round % 3 === 0 ? 0 : PREFACE.length;
         const spoilt = round % 3 === 2 ? 1 + Math.floor(random() * 4) : bytes.length;
-        for (let i = 0; i < spoilt; i++) bytes[from + Math.floor(random() * (bytes.length - from))] = Math.floor(random() * 256);
+        for (let i = 0; i < spoilt; i++)
+          bytes[from + Math.floor(random() * (bytes.length - from))] = Math.floor(random() * 256);
         await knock(peer.url, bytes.subarray(0, Math.ceil(random() * bytes.length)));
       }
       using session = openSession(peer.url, { peer: "fixture" });
-      const served = await session.request("echo", new Uint8Array(1), { timeoutMs: 5000 }).catch((error: unknown) => error);
+      const served = await session
+        .request("echo", new Uint8Array(1), { timeoutMs: 5000 })
+        .catch((error: unknown) => error);
       expect([seed, served]).toEqual([seed, new Uint8Array(1)]);
       peer.child.kill("SIGKILL");
       expect([seed, await peer.said]).toEqual([seed, ""]);
@@ -225,7 +296,11 @@ describe("a body of 1 GB", () => {
   test.each([
     ["a stranger", { authorization: "Bearer x" }, 401],
     ["a member", {}, 413],
-    ["a member that does not say so, which the runtime itself resets", { "content-length": 1000 }, undefined],
+    [
+      "a member that does not say so, which the runtime itself resets",
+      { "content-length": 1000 },
+      undefined,
+    ],
   ])(
     "from %s leaves the memory flat",
     async (_, more, status) => {
@@ -234,7 +309,11 @@ describe("a body of 1 GB", () => {
       using session = openSession(peer.url, { peer: "fixture" });
       await session.request("echo", new Uint8Array(2 ** 20), { timeoutMs: 5000 });
       const before = residentBytes(peer.child.pid);
-      const pumped = pump(peer.url, { ...goodHeaders(), "matrix-to": "fixture", "content-length": GIGABYTE, ...more }, GIGABYTE);
+      const pumped = pump(
+        peer.url,
+        { ...goodHeaders(), "matrix-to": "fixture", "content-length": GIGABYTE, ...more },
+        GIGABYTE,
+      );
       let most = before;
       let isOver = false;
       void pumped.then(() => {
@@ -261,7 +340,9 @@ test("stopping hangs up on everyone", async () => {
     .on("error", () => undefined)
     .resume();
   const closed = new Promise((resolve) => socket.on("close", resolve));
-  const request = session.request("hang", new Uint8Array(1), { timeoutMs: 20_000 }).catch((error: unknown) => error);
+  const request = session
+    .request("hang", new Uint8Array(1), { timeoutMs: 20_000 })
+    .catch((error: unknown) => error);
   await asked;
   await peer.stop();
   await closed;
@@ -281,9 +362,15 @@ function countedEcho() {
 /** HEADERS without END_HEADERS, and CONTINUATION after CONTINUATION: a header a piece. */
 function headersWithoutEnd(): Buffer[] {
   const frame = (type: string, block: Buffer): Buffer =>
-    Buffer.concat([Buffer.from(`0000${block.length.toString(16).padStart(2, "0")}${type}0000000001`, "hex"), block]);
+    Buffer.concat([
+      Buffer.from(`0000${block.length.toString(16).padStart(2, "0")}${type}0000000001`, "hex"),
+      block,
+    ]);
   const field = Buffer.from("0001780179", "hex"); // x: y, kept in no table
-  return [frame("01", Buffer.from("8386", "hex")), ...Array.from({ length: 200 }, () => frame("09", field))];
+  return [
+    frame("01", Buffer.from("8386", "hex")),
+    ...Array.from({ length: 200 }, () => frame("09", field)),
+  ];
 }
 
 /** Sends bytes on a connection of their own and waits until the other side has had enough, or says nothing more. */
@@ -301,9 +388,13 @@ async function knock(url: string, bytes: Buffer): Promise<void> {
 /** The bytes of a good request, as a client puts them on the wire. */
 async function recordedRequest(): Promise<Buffer> {
   const chunks: Buffer[] = [];
-  const server = net.createServer((socket) => socket.on("data", (chunk: Buffer) => chunks.push(chunk)).on("error", () => undefined));
+  const server = net.createServer((socket) =>
+    socket.on("data", (chunk: Buffer) => chunks.push(chunk)).on("error", () => undefined),
+  );
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const session = http2.connect(`http://127.0.0.1:${(server.address() as net.AddressInfo).port}`).on("error", () => undefined);
+  const session = http2
+    .connect(`http://127.0.0.1:${(server.address() as net.AddressInfo).port}`)
+    .on("error", () => undefined);
   session
     .request({ ...goodHeaders(), "matrix-to": "fixture" })
     .on("error", () => undefined)

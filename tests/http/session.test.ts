@@ -12,7 +12,11 @@ import { hangingRoute, openSession, spawnPeer, startPeer } from "./wire.ts";
 const BODY = new Uint8Array(100);
 
 /** What a request fails with. */
-async function failure(session: PeerSession, route = "echo", options: RequestOptions = { timeoutMs: 5000 }): Promise<PeerError> {
+async function failure(
+  session: PeerSession,
+  route = "echo",
+  options: RequestOptions = { timeoutMs: 5000 },
+): Promise<PeerError> {
   const thrown = await session.request(route, BODY, options).catch((error: unknown) => error);
   expect(thrown).toBeInstanceOf(PeerError);
   return thrown as PeerError;
@@ -22,8 +26,12 @@ describe("a session", () => {
   test("carries more requests at once than its peer takes on one connection", async () => {
     await using peer = await startPeer();
     using session = openSession(peer.url);
-    const requests = Array.from({ length: 1000 }, () => session.request("echo", BODY, { timeoutMs: 20_000 }));
-    expect(new Set((await Promise.all(requests)).map(({ length }) => length))).toEqual(new Set([100]));
+    const requests = Array.from({ length: 1000 }, () =>
+      session.request("echo", BODY, { timeoutMs: 20_000 }),
+    );
+    expect(new Set((await Promise.all(requests)).map(({ length }) => length))).toEqual(
+      new Set([100]),
+    );
     expect(peer.refused).toEqual({});
   });
 
@@ -31,7 +39,9 @@ describe("a session", () => {
     await using peer = await startPeer();
     using session = openSession(peer.url);
     const sizes = [32 * 2 ** 20, 1, 16 * 2 ** 20, 100, 0, 32 * 2 ** 20, 7];
-    const answers = sizes.map((size) => session.request("echo", Buffer.alloc(size, size), { timeoutMs: 30_000 }));
+    const answers = sizes.map((size) =>
+      session.request("echo", Buffer.alloc(size, size), { timeoutMs: 30_000 }),
+    );
     expect((await Promise.all(answers)).map(({ length }) => length)).toEqual(sizes);
   });
 
@@ -109,7 +119,9 @@ describe("a request that the peer did not act on says so", () => {
     using silent = await startRaw(() => undefined);
     using session = openSession(silent.url.replace("http:", "https:"));
     expect((await failure(session, "echo", { timeoutMs: 100 })).maybe).toBe(false);
-    expect((await failure(session, "echo", { timeoutMs: 5000, signal: AbortSignal.abort() })).maybe).toBe(false);
+    expect(
+      (await failure(session, "echo", { timeoutMs: 5000, signal: AbortSignal.abort() })).maybe,
+    ).toBe(false);
   });
 
   test("when no connection comes about in the time for that", async () => {
@@ -122,7 +134,9 @@ describe("a request that the peer did not act on says so", () => {
 
 describe("a request that the peer may have acted on says so", () => {
   test("when its route breaks", async () => {
-    await using peer = await startPeer({ routes: { echo: { bytesMax: 100, run: () => Promise.reject(new Error("a bug")) } } });
+    await using peer = await startPeer({
+      routes: { echo: { bytesMax: 100, run: () => Promise.reject(new Error("a bug")) } },
+    });
     using session = openSession(peer.url);
     const error = await failure(session);
     expect([error.maybe, error.status]).toEqual([true, 500]);
@@ -145,7 +159,10 @@ describe("a request that the peer may have acted on says so", () => {
     await session.request("echo", BODY, { timeoutMs: 5000 });
     peer.child.kill("SIGSTOP");
     const from = performance.now();
-    const both = [failure(session, "echo", { timeoutMs: 300 }), failure(session, "echo", { timeoutMs: 20_000 })];
+    const both = [
+      failure(session, "echo", { timeoutMs: 300 }),
+      failure(session, "echo", { timeoutMs: 20_000 }),
+    ];
     expect((await Promise.all(both)).map(({ maybe }) => maybe)).toEqual([true, true]);
     // The kernel takes a connection for it, but nothing was asked on that.
     expect((await failure(session, "echo", { timeoutMs: 300 })).maybe).toBe(false);
@@ -157,13 +174,22 @@ describe("a request that the peer may have acted on says so", () => {
   test.each<[string, (stream: ServerHttp2Stream) => void]>([
     ["the connection breaks", (stream) => stream.session?.destroy()],
     ["the stream is reset", (stream) => stream.close(http2.constants.NGHTTP2_INTERNAL_ERROR)],
-    ["the connection breaks within the answer", (stream) => answerHalf(stream, () => stream.session?.destroy())],
-    ["the stream is reset within the answer", (stream) => answerHalf(stream, () => stream.close(http2.constants.NGHTTP2_CANCEL))],
+    [
+      "the connection breaks within the answer",
+      (stream) => answerHalf(stream, () => stream.session?.destroy()),
+    ],
+    [
+      "the stream is reset within the answer",
+      (stream) => answerHalf(stream, () => stream.close(http2.constants.NGHTTP2_CANCEL)),
+    ],
     ["the answer is shorter than it said", (stream) => answerHalf(stream, () => stream.end())],
     ["the answer never ends", (stream) => answerHalf(stream, () => undefined)],
     ["the peer says that it goes away, and does", goAway],
     ["the answer has no length", answerWithoutLength],
-    ["the answer has no sense", (stream) => stream.respond({ ":status": 302, "content-length": 0 }, { endStream: true })],
+    [
+      "the answer has no sense",
+      (stream) => stream.respond({ ":status": 302, "content-length": 0 }, { endStream: true }),
+    ],
   ])("when %s", async (_, misbehave) => {
     await using server = await startServer(misbehave);
     using session = openSession(server.url);
@@ -173,7 +199,9 @@ describe("a request that the peer may have acted on says so", () => {
   test("when it is given up meanwhile, which harms no other", async () => {
     const slow = Promise.withResolvers<Uint8Array>();
     const { route, asked } = hangingRoute();
-    await using peer = await startPeer({ routes: { hang: route, slow: { bytesMax: 100, run: () => slow.promise } } });
+    await using peer = await startPeer({
+      routes: { hang: route, slow: { bytesMax: 100, run: () => slow.promise } },
+    });
     using session = openSession(peer.url);
     const other = session.request("slow", BODY, { timeoutMs: 20_000 });
     const controller = new AbortController();
@@ -201,7 +229,8 @@ describe("a peer that says it goes away", () => {
     await until(() => held.length === 1, "the first request has arrived");
     held[0]?.session?.close();
     await until(
-      async () => (await session.request("echo", BODY, { timeoutMs: 300 }).catch(() => null)) !== null,
+      async () =>
+        (await session.request("echo", BODY, { timeoutMs: 300 }).catch(() => null)) !== null,
       "there is a second connection",
     );
     held[0]?.respond({ ":status": 200, "content-length": 0 }, { endStream: true });
@@ -210,15 +239,16 @@ describe("a peer that says it goes away", () => {
   });
 });
 
-test.each(["HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n", "\0\0\0", "SSH-2.0-OpenSSH\r\n"])(
-  "what is no peer at all is no answer: %j",
-  async (greeting) => {
-    using server = await startRaw((socket) => socket.end(greeting));
-    using session = openSession(server.url);
-    const { maybe, status } = await failure(session);
-    expect([maybe, status]).toEqual([false, null]);
-  },
-);
+test.each([
+  "HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n",
+  "\0\0\0",
+  "SSH-2.0-OpenSSH\r\n",
+])("what is no peer at all is no answer: %j", async (greeting) => {
+  using server = await startRaw((socket) => socket.end(greeting));
+  using session = openSession(server.url);
+  const { maybe, status } = await failure(session);
+  expect([maybe, status]).toEqual([false, null]);
+});
 
 /** A server that answers as no peer would. */
 async function startServer(onStream: (stream: ServerHttp2Stream) => void) {
@@ -262,7 +292,10 @@ async function startRaw(onSocket: (socket: net.Socket) => void) {
     for (const socket of sockets) socket.destroy();
     server.close();
   };
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, [Symbol.dispose]: stop };
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    [Symbol.dispose]: stop,
+  };
 }
 
 /** Calls back at a client's first HEADERS frame. */
@@ -271,6 +304,7 @@ function onHeaders(socket: net.Socket, then: () => void): void {
   let at = 24; // after the preface
   socket.on("data", (chunk: Buffer) => {
     bytes = Buffer.concat([bytes, chunk]);
-    for (; bytes.length >= at + 9; at += 9 + bytes.readUIntBE(at, 3)) if (bytes[at + 3] === 1) return then();
+    for (; bytes.length >= at + 9; at += 9 + bytes.readUIntBE(at, 3))
+      if (bytes[at + 3] === 1) return then();
   });
 }

@@ -16,7 +16,9 @@ describe("hosts with the same token", () => {
     await using peer = await spawnPeer({ token: LONG_TOKEN, scheme: "https" });
     using session = openSession(peer.url, { token: LONG_TOKEN, peer: "fixture" });
     for (const bytes of [0, 1, 100_000, 64 * 2 ** 20]) {
-      expect(await session.request("echo", new Uint8Array(bytes), { timeoutMs: 20_000 })).toHaveLength(bytes);
+      expect(
+        await session.request("echo", new Uint8Array(bytes), { timeoutMs: 20_000 }),
+      ).toHaveLength(bytes);
     }
     expect(session.localAddress).toBe("127.0.0.1");
     peer.child.kill("SIGKILL");
@@ -39,7 +41,9 @@ describe("a server with another token", () => {
   test("is found out before a request is sent", async () => {
     await using peer = await startPeer({ tls: true, token: LONG_TOKEN });
     using session = openSession(peer.url);
-    const error = await session.request("echo", new Uint8Array(10), { timeoutMs: 5000 }).catch((error: unknown) => error);
+    const error = await session
+      .request("echo", new Uint8Array(10), { timeoutMs: 5000 })
+      .catch((error: unknown) => error);
     expect(error).toBeInstanceOf(PeerError);
     expect([(error as PeerError).maybe, (error as PeerError).status]).toEqual([false, null]);
     expect(peer.refused).toEqual({});
@@ -54,7 +58,9 @@ describe("a server with another token", () => {
     server.on("tlsClientError", () => undefined).on("sessionError", () => undefined);
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     using session = openSession(`https://127.0.0.1:${(server.address() as AddressInfo).port}`);
-    const error = await session.request("echo", new Uint8Array(10), { timeoutMs: 5000 }).catch((error: unknown) => error);
+    const error = await session
+      .request("echo", new Uint8Array(10), { timeoutMs: 5000 })
+      .catch((error: unknown) => error);
     expect((error as PeerError).maybe).toBe(false);
     server.close();
   });
@@ -64,7 +70,9 @@ describe("a client of a TLS server", () => {
   test("without the token is told 401, whatever it trusts", async () => {
     await using peer = await startPeer({ tls: true });
     const headers = { ...goodHeaders(), authorization: "Bearer x" };
-    expect((await ask(peer.url, headers, new Uint8Array(3), { rejectUnauthorized: false })).status).toBe(401);
+    expect(
+      (await ask(peer.url, headers, new Uint8Array(3), { rejectUnauthorized: false })).status,
+    ).toBe(401);
     expect(peer.refused).toEqual({ stranger: 1 });
   });
 
@@ -75,7 +83,9 @@ describe("a client of a TLS server", () => {
     ] as const) {
       await using peer = await startPeer({ tls: isSecure });
       using session = openSession(peer.url.replace(/^https?:/, scheme));
-      const error = await session.request("echo", new Uint8Array(10), { timeoutMs: 5000 }).catch((error: unknown) => error);
+      const error = await session
+        .request("echo", new Uint8Array(10), { timeoutMs: 5000 })
+        .catch((error: unknown) => error);
       expect((error as PeerError).maybe).toBe(false);
     }
   });
@@ -84,8 +94,16 @@ describe("a client of a TLS server", () => {
     await using peer = await startPeer({ tls: true });
     const connect = (maxVersion: tls.SecureVersion) =>
       new Promise<string | null>((resolve) => {
-        const options = { port: peer.port, host: "127.0.0.1", rejectUnauthorized: false, ALPNProtocols: ["h2"], maxVersion };
-        const socket = tls.connect(options, () => resolve(socket.getProtocol())).on("error", () => resolve(null));
+        const options = {
+          port: peer.port,
+          host: "127.0.0.1",
+          rejectUnauthorized: false,
+          ALPNProtocols: ["h2"],
+          maxVersion,
+        };
+        const socket = tls
+          .connect(options, () => resolve(socket.getProtocol()))
+          .on("error", () => resolve(null));
       });
     expect([await connect("TLSv1.2"), await connect("TLSv1.3")]).toEqual([null, "TLSv1.3"]);
   });

@@ -1,8 +1,17 @@
 // The wire for tests: peers in this process and in others, and requests that no PeerSession would make.
 
-import http2, { type IncomingHttpHeaders, type IncomingHttpStatusHeader, type OutgoingHttpHeaders } from "node:http2";
+import http2, {
+  type IncomingHttpHeaders,
+  type IncomingHttpStatusHeader,
+  type OutgoingHttpHeaders,
+} from "node:http2";
 import { join } from "node:path";
-import { type PeerServer, type PeerServerOptions, type Route, servePeers } from "../../src/http/peer-server.ts";
+import {
+  type PeerServer,
+  type PeerServerOptions,
+  type Route,
+  servePeers,
+} from "../../src/http/peer-server.ts";
 import { PeerSession, type SessionOptions } from "../../src/http/session.ts";
 import { findDeno } from "../deno.ts";
 import { ROOT } from "../matrix.ts";
@@ -13,7 +22,8 @@ const deno = findDeno();
 /** How each runtime starts a program; null where it is missing. */
 export const RUNTIMES: Readonly<Record<string, readonly string[] | null>> = {
   Bun: [process.execPath],
-  Deno: deno === null ? null : [deno, "run", "-A", "--no-check", "--config", join(ROOT, "deno.json")],
+  Deno:
+    deno === null ? null : [deno, "run", "-A", "--no-check", "--config", join(ROOT, "deno.json")],
 };
 
 export interface Peer extends PeerServer, AsyncDisposable {
@@ -49,13 +59,26 @@ export function hangingRoute(): { readonly route: Route; readonly asked: Promise
   return { route: { bytesMax: 1024, run }, asked: promise };
 }
 
-export function openSession(url: string, options: Partial<SessionOptions> = {}): PeerSession & Disposable {
-  const session = new PeerSession({ url, token: TOKEN, self: "sender", peer: "receiver", ...options });
+export function openSession(
+  url: string,
+  options: Partial<SessionOptions> = {},
+): PeerSession & Disposable {
+  const session = new PeerSession({
+    url,
+    token: TOKEN,
+    self: "sender",
+    peer: "receiver",
+    ...options,
+  });
   return Object.assign(session, { [Symbol.dispose]: () => session.close() });
 }
 
 /** A peer in another process: fixture-server.ts. */
-export async function spawnPeer({ command = [process.execPath] as readonly string[], token = TOKEN, scheme = "http" } = {}) {
+export async function spawnPeer({
+  command = [process.execPath] as readonly string[],
+  token = TOKEN,
+  scheme = "http",
+} = {}) {
   const child = Bun.spawn([...command, join(import.meta.dir, "fixture-server.ts"), token, scheme], {
     stdout: "pipe",
     stderr: "pipe",

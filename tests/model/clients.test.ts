@@ -7,11 +7,17 @@ import { join } from "node:path";
 import OpenAI from "openai";
 import { CORAL, matrix, ROOT, readRecords, spawnMatrix, withFolder } from "../matrix.ts";
 
-async function withServer<T>(args: readonly string[], use: (url: string) => Promise<T>): Promise<T> {
-  const child = Bun.spawn([join(ROOT, "dist/matrix"), "model", "serve", "--listen", "127.0.0.1:0", ...args], {
-    stdout: "pipe",
-    stderr: "ignore",
-  });
+async function withServer<T>(
+  args: readonly string[],
+  use: (url: string) => Promise<T>,
+): Promise<T> {
+  const child = Bun.spawn(
+    [join(ROOT, "dist/matrix"), "model", "serve", "--listen", "127.0.0.1:0", ...args],
+    {
+      stdout: "pipe",
+      stderr: "ignore",
+    },
+  );
   try {
     const reader = child.stdout.getReader();
     const { value } = await reader.read();
@@ -75,7 +81,9 @@ except openai.BadRequestError as error:
         await writeFile(join(folder, "ask.py"), script);
         await withServer([], async (url) => {
           const { stdout, stderr } = Bun.spawnSync([python, join(folder, "ask.py"), url]);
-          expect(`${stdout}${stderr}`).toContain("refused: messages must be a list with at least one message");
+          expect(`${stdout}${stderr}`).toContain(
+            "refused: messages must be a list with at least one message",
+          );
         });
       }),
     300_000,
@@ -83,12 +91,22 @@ except openai.BadRequestError as error:
 
   test("serves the model of a recipe: a whole run against it makes the records that it makes in process", () =>
     withFolder(async (folder) => {
-      await withServer(["--recipe", CORAL, "--model", "speaker", "latency=1ms", "tokens_per_second=1000000"], async (url) => {
-        const remote = ["models.speaker.kind=openai", `models.speaker.base_url=${url}`, "models.speaker.model=speaker"];
-        expect((await matrix(["drive", CORAL, "-o", "remote", ...remote], { cwd: folder })).code).toBe(0);
-      });
+      await withServer(
+        ["--recipe", CORAL, "--model", "speaker", "latency=1ms", "tokens_per_second=1000000"],
+        async (url) => {
+          const remote = [
+            "models.speaker.kind=openai",
+            `models.speaker.base_url=${url}`,
+            "models.speaker.model=speaker",
+          ];
+          expect(
+            (await matrix(["drive", CORAL, "-o", "remote", ...remote], { cwd: folder })).code,
+          ).toBe(0);
+        },
+      );
       expect((await matrix(["drive", CORAL, "-o", "local"], { cwd: folder })).code).toBe(0);
-      const outcomes = async (name: string) => new Map((await readRecords(join(folder, name))).map(({ id, outcome }) => [id, outcome]));
+      const outcomes = async (name: string) =>
+        new Map((await readRecords(join(folder, name))).map(({ id, outcome }) => [id, outcome]));
       expect(await outcomes("remote")).toEqual(await outcomes("local"));
     }));
 
@@ -110,7 +128,11 @@ describe("a real server", () => {
           console.log("skipped: no llama.cpp server (MATRIX_TEST_LLAMA_URL)");
           return;
         }
-        const model = ["models.speaker.kind=openai", `models.speaker.base_url=${url}`, "models.speaker.model=tiny-random"];
+        const model = [
+          "models.speaker.kind=openai",
+          `models.speaker.base_url=${url}`,
+          "models.speaker.model=tiny-random",
+        ];
         const small = [
           'roles.student={ sampling = { max_tokens = 16 }, accepts = ["cut"] }',
           'roles.teacher={ sampling = { max_tokens = 16 }, accepts = ["cut"] }',
@@ -118,7 +140,10 @@ describe("a real server", () => {
           "--limit",
           "6",
         ];
-        const { code, stdout, stderr } = await matrix(["drive", CORAL, "-o", "run", ...model, ...small], { cwd: folder });
+        const { code, stdout, stderr } = await matrix(
+          ["drive", CORAL, "-o", "run", ...model, ...small],
+          { cwd: folder },
+        );
         // A random model may say nothing at all, which is a failed row, never a scored one.
         expect(stderr).not.toContain("error:");
         expect([0, 1]).toContain(code as number);
@@ -144,7 +169,9 @@ test("a run whose endpoint never comes ends in typed failures, and the summary s
       "models.speaker.model=x",
       "models.speaker.deadline=1s",
     ];
-    const { finished } = spawnMatrix(["drive", CORAL, "-o", "run", "--limit", "5", ...model], { cwd: folder });
+    const { finished } = spawnMatrix(["drive", CORAL, "-o", "run", "--limit", "5", ...model], {
+      cwd: folder,
+    });
     const { code, stdout } = await finished;
     expect(stdout).toContain("errors: model_unavailable in student 5");
     expect(stdout).toContain("expected 5 = ok 0 + failed 5 + lost 0");

@@ -18,7 +18,10 @@ export interface CountingEndpoint {
   stop(): Promise<void> | void;
 }
 
-export function serveCounting({ perSecond = Number.POSITIVE_INFINITY, completionTokens = 1 }: CountingOptions = {}): CountingEndpoint {
+export function serveCounting({
+  perSecond = Number.POSITIVE_INFINITY,
+  completionTokens = 1,
+}: CountingOptions = {}): CountingEndpoint {
   const arrivals: number[] = [];
   let refused = 0;
   const completion = {
@@ -26,8 +29,14 @@ export function serveCounting({ perSecond = Number.POSITIVE_INFINITY, completion
     object: "chat.completion",
     created: 0,
     model: "x",
-    choices: [{ index: 0, message: { role: "assistant", content: "counted" }, finish_reason: "stop" }],
-    usage: { prompt_tokens: 10, completion_tokens: completionTokens, total_tokens: 10 + completionTokens },
+    choices: [
+      { index: 0, message: { role: "assistant", content: "counted" }, finish_reason: "stop" },
+    ],
+    usage: {
+      prompt_tokens: 10,
+      completion_tokens: completionTokens,
+      total_tokens: 10 + completionTokens,
+    },
   };
   const server = serve({
     hostname: "127.0.0.1",
@@ -35,7 +44,8 @@ export function serveCounting({ perSecond = Number.POSITIVE_INFINITY, completion
     fetch: () => {
       const now = performance.now();
       arrivals.push(now);
-      if (arrivals.filter((at) => at > now - 1000).length <= perSecond) return Response.json(completion);
+      if (arrivals.filter((at) => at > now - 1000).length <= perSecond)
+        return Response.json(completion);
       refused++;
       return Response.json({ error: { message: "too many requests" } }, { status: 429 });
     },
@@ -46,7 +56,12 @@ export function serveCounting({ perSecond = Number.POSITIVE_INFINITY, completion
     get refused() {
       return refused;
     },
-    mostIn: (windowMs) => Math.max(...arrivals.map((from, index) => arrivals.slice(index).filter((at) => at < from + windowMs).length)),
+    mostIn: (windowMs) =>
+      Math.max(
+        ...arrivals.map(
+          (from, index) => arrivals.slice(index).filter((at) => at < from + windowMs).length,
+        ),
+      ),
     stop: () => server.stop(),
   };
 }

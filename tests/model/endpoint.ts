@@ -16,13 +16,19 @@ export interface Asked {
 export type Behaviour = (asked: Asked) => unknown;
 
 export const completion = (more: JsonObject = {}, choice: JsonObject = {}): JsonObject => ({
-  choices: [{ index: 0, message: { role: "assistant", content: "yes" }, finish_reason: "stop", ...choice }],
+  choices: [
+    { index: 0, message: { role: "assistant", content: "yes" }, finish_reason: "stop", ...choice },
+  ],
   usage: { prompt_tokens: 1, completion_tokens: 1 },
   ...more,
 });
 
 export const answer =
-  (body: unknown = completion(), status = 200, headers: Readonly<Record<string, string>> = {}): Behaviour =>
+  (
+    body: unknown = completion(),
+    status = 200,
+    headers: Readonly<Record<string, string>> = {},
+  ): Behaviour =>
   ({ response }) => {
     response.writeHead(status, { "content-type": "application/json", ...headers });
     response.end(typeof body === "string" ? body : JSON.stringify(body));
@@ -30,7 +36,10 @@ export const answer =
 
 /** Server-sent events, and what comes after them. */
 export const stream =
-  (chunks: readonly unknown[], end: (response: ServerResponse) => void = (response) => void response.end("data: [DONE]\n\n")): Behaviour =>
+  (
+    chunks: readonly unknown[],
+    end: (response: ServerResponse) => void = (response) => void response.end("data: [DONE]\n\n"),
+  ): Behaviour =>
   ({ response }) => {
     response.writeHead(200, { "content-type": "text/event-stream" });
     for (const chunk of chunks) response.write(`data: ${JSON.stringify(chunk)}\n\n`);
@@ -101,10 +110,37 @@ export class TestEndpoint implements AsyncDisposable {
 /** One request to an endpoint that is there for it alone: the answer or the error, and what the endpoint was asked. */
 export async function askEndpoint(behaviour: Behaviour, more: Partial<OpenaiModelConfig> = {}) {
   await using endpoint = await TestEndpoint.start(behaviour);
-  const limits = { timeout: 10_000, connect_timeout: 1000, retries: 2, deadline: 10_000, concurrency: 10 };
-  const config = { kind: "openai", base_url: endpoint.url, model: "x", headers: {}, ...limits, ...more } as OpenaiModelConfig;
-  const model = await createModel("m", config, { site: new ModelSite(), loadModule: async () => ({}), loadTemplate: async () => () => "" });
-  const request = { messages: [{ role: "user" as const, content: "hi" }], seed: 1, sampling: {}, origin: null };
-  const given = await model.chat(request, new AbortController().signal).catch((error: { code: string }) => error);
-  return { given: given as Awaited<ReturnType<typeof model.chat>> & { code?: string }, asked: endpoint.asked };
+  const limits = {
+    timeout: 10_000,
+    connect_timeout: 1000,
+    retries: 2,
+    deadline: 10_000,
+    concurrency: 10,
+  };
+  const config = {
+    kind: "openai",
+    base_url: endpoint.url,
+    model: "x",
+    headers: {},
+    ...limits,
+    ...more,
+  } as OpenaiModelConfig;
+  const model = await createModel("m", config, {
+    site: new ModelSite(),
+    loadModule: async () => ({}),
+    loadTemplate: async () => () => "",
+  });
+  const request = {
+    messages: [{ role: "user" as const, content: "hi" }],
+    seed: 1,
+    sampling: {},
+    origin: null,
+  };
+  const given = await model
+    .chat(request, new AbortController().signal)
+    .catch((error: { code: string }) => error);
+  return {
+    given: given as Awaited<ReturnType<typeof model.chat>> & { code?: string },
+    asked: endpoint.asked,
+  };
 }

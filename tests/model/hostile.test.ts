@@ -7,16 +7,22 @@ import type { OpenaiModelConfig } from "../../src/recipe/model-schema.ts";
 import type { JsonObject } from "../../src/task/json.ts";
 import { answer, askEndpoint, type Behaviour, completion, stream } from "./endpoint.ts";
 
-const ask = (behaviour: Behaviour, more: Partial<OpenaiModelConfig> = {}) => askEndpoint(behaviour, { retries: 0, ...more });
+const ask = (behaviour: Behaviour, more: Partial<OpenaiModelConfig> = {}) =>
+  askEndpoint(behaviour, { retries: 0, ...more });
 
 const streamed: Partial<OpenaiModelConfig> = { first_token_timeout: 5000 };
-const choice = (delta: unknown, more: JsonObject = {}): unknown => ({ choices: [{ index: 0, delta, finish_reason: null, ...more }] });
+const choice = (delta: unknown, more: JsonObject = {}): unknown => ({
+  choices: [{ index: 0, delta, finish_reason: null, ...more }],
+});
 const end = choice({}, { finish_reason: "stop" });
-const said = (message: JsonObject) => answer(completion({}, { message: { role: "assistant", content: null, ...message } }));
+const said = (message: JsonObject) =>
+  answer(completion({}, { message: { role: "assistant", content: null, ...message } }));
 
 describe("an endpoint that", () => {
   test("names a field __proto__ changes no other answer", async () => {
-    const chunk = JSON.parse('{"choices":[{"index":0,"delta":{"content":"hi","__proto__":{"refusal":"no"}},"finish_reason":null}]}');
+    const chunk = JSON.parse(
+      '{"choices":[{"index":0,"delta":{"content":"hi","__proto__":{"refusal":"no"}},"finish_reason":null}]}',
+    );
     const { given } = await ask(stream([chunk, end]), streamed);
     expect(given.message.content).toBe("hi");
     expect(({} as Record<string, unknown>)["refusal"]).toBeUndefined();
@@ -26,15 +32,22 @@ describe("an endpoint that", () => {
     ["retry-after-ms", "-999999999"],
     ["retry-after", "0"],
     ["retry-after", "Wed, 21 Oct 2015 07:28:00 GMT"],
-  ])("is full and says %s: %s is asked again after a while, and not past the deadline", async (name, value) => {
-    const { given, asked } = await ask(answer("full", 429, { [name]: value }), { deadline: 1500 });
-    expect(given.code).toBe("model_overloaded");
-    expect(asked.length).toBeLessThan(12);
-  });
+  ])(
+    "is full and says %s: %s is asked again after a while, and not past the deadline",
+    async (name, value) => {
+      const { given, asked } = await ask(answer("full", 429, { [name]: value }), {
+        deadline: 1500,
+      });
+      expect(given.code).toBe("model_overloaded");
+      expect(asked.length).toBeLessThan(12);
+    },
+  );
 
   test("changes the protocol is no answer, and hangs nothing", async () => {
     const { given } = await ask(({ response }) => {
-      response.socket?.end("HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n");
+      response.socket?.end(
+        "HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n",
+      );
     });
     expect(given.code).toMatch(/^model_/);
   });
@@ -46,27 +59,46 @@ describe("an endpoint that", () => {
     ["1.5", "null"],
   ])("counts %s and %s tokens has counted none", async (prompt, completed) => {
     const body = `{"choices":[{"message":{"content":"x"},"finish_reason":"stop"}],"usage":{"prompt_tokens":${prompt},"completion_tokens":${completed}}}`;
-    expect((await ask(answer(body))).given.usage).toEqual({ requests: 1, prompt_tokens: 0, completion_tokens: 0 });
+    expect((await ask(answer(body))).given.usage).toEqual({
+      requests: 1,
+      prompt_tokens: 0,
+      completion_tokens: 0,
+    });
   });
 
-  test.each([4_294_967_294, 100_000_000, -1, 0.5])("numbers a tool call %d has given no answer", async (index) => {
-    const call = { index, id: "a", function: { name: "f", arguments: "{}" } };
-    expect((await ask(stream([choice({ tool_calls: [call] }), end]), streamed)).given.code).toBe("model_bad_answer");
-  });
+  test.each([4_294_967_294, 100_000_000, -1, 0.5])(
+    "numbers a tool call %d has given no answer",
+    async (index) => {
+      const call = { index, id: "a", function: { name: "f", arguments: "{}" } };
+      expect((await ask(stream([choice({ tool_calls: [call] }), end]), streamed)).given.code).toBe(
+        "model_bad_answer",
+      );
+    },
+  );
 
-  test.each([[[null]], [[{ id: "a", function: { name: "f", arguments: { x: 1 } } }]], [[{ id: "a", function: { arguments: "{}" } }]]])(
-    "calls tools as %j has given no answer",
-    async (calls) => expect((await ask(said({ tool_calls: calls as never }))).given.code).toBe("model_bad_answer"),
+  test.each([
+    [[null]],
+    [[{ id: "a", function: { name: "f", arguments: { x: 1 } } }]],
+    [[{ id: "a", function: { arguments: "{}" } }]],
+  ])("calls tools as %j has given no answer", async (calls) =>
+    expect((await ask(said({ tool_calls: calls as never }))).given.code).toBe("model_bad_answer"),
   );
 
   test("gives a call no id has it named by its place", async () => {
-    const { given } = await ask(said({ tool_calls: [{ function: { name: "f", arguments: "{}" } }] as never }));
-    expect(given.message["tool_calls"]).toEqual([{ id: "call_0", type: "function", function: { name: "f", arguments: "{}" } }]);
+    const { given } = await ask(
+      said({ tool_calls: [{ function: { name: "f", arguments: "{}" } }] as never }),
+    );
+    expect(given.message["tool_calls"]).toEqual([
+      { id: "call_0", type: "function", function: { name: "f", arguments: "{}" } },
+    ]);
   });
 
   test("streams several choices has given the first", async () => {
     const other = { choices: [{ index: 1, delta: { content: "B" }, finish_reason: "stop" }] };
-    const { given } = await ask(stream([choice({ content: "A" }), other, choice({ content: "C" }), end]), streamed);
+    const { given } = await ask(
+      stream([choice({ content: "A" }), other, choice({ content: "C" }), end]),
+      streamed,
+    );
     expect(given.message.content).toBe("AC");
   });
 
@@ -100,6 +132,9 @@ describe("an endpoint that", () => {
       response.writeHead(200, { "content-type": "application/json" });
       await pipeline(Readable.from(Array(400).fill(megabyte)), response).catch(() => undefined);
     });
-    expect(given).toMatchObject({ code: "model_bad_answer", message: "the answer is larger than 256 MiB" });
+    expect(given).toMatchObject({
+      code: "model_bad_answer",
+      message: "the answer is larger than 256 MiB",
+    });
   });
 });

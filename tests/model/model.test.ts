@@ -23,11 +23,16 @@ afterAll(async () => {
 const parts = {
   site: new ModelSite(),
   loadModule: async () => ({}),
-  loadTemplate: async (source: unknown, name: string) => compileTemplate((source as { text: string }).text, name),
+  loadTemplate: async (source: unknown, name: string) =>
+    compileTemplate((source as { text: string }).text, name),
 };
 
 const simulatedConfig = (...settings: string[]): Promise<SimulatedModelConfig> =>
-  loadModel("m", { env: {}, cwd: "/", overrides: settings.map((setting) => `models.m.${setting}`) });
+  loadModel("m", {
+    env: {},
+    cwd: "/",
+    overrides: settings.map((setting) => `models.m.${setting}`),
+  });
 
 const request = (content = "hello", more: Partial<ChatRequest> = {}): ChatRequest => ({
   messages: [{ role: "user", content }],
@@ -42,7 +47,11 @@ async function serveSimulated(...settings: string[]): Promise<string> {
   const server = serve({
     hostname: "127.0.0.1",
     port: 0,
-    fetch: createModelServer({ name: "m", config: await simulatedConfig(...settings), replies: null }).fetch,
+    fetch: createModelServer({
+      name: "m",
+      config: await simulatedConfig(...settings),
+      replies: null,
+    }).fetch,
   });
   closing.push(() => server.stop());
   return `${server.url}/v1`;
@@ -84,7 +93,10 @@ describe("the simulated model", () => {
   test("answers alike in process and behind its server", async () => {
     const inProcess = await createModel("m", await simulatedConfig(), parts);
     const served = await openai(await serveSimulated());
-    const [here, there] = [await inProcess.chat(request(), patient), await served.chat(request(), patient)];
+    const [here, there] = [
+      await inProcess.chat(request(), patient),
+      await served.chat(request(), patient),
+    ];
     expect(there.message).toEqual(here.message);
     expect(there.usage).toEqual(here.usage);
   });
@@ -92,7 +104,9 @@ describe("the simulated model", () => {
   test("writes replies by a template that sees the messages and draws by seed", async () => {
     const config = {
       ...(await simulatedConfig("with={ name = 'Ann' }")),
-      replies: { text: "{{ settings.name }} heard {{ last.content }}{% if random() >= 0 %}!{% endif %}" },
+      replies: {
+        text: "{{ settings.name }} heard {{ last.content }}{% if random() >= 0 %}!{% endif %}",
+      },
     };
     const model = await createModel("m", config, parts);
     expect((await model.chat(request("you"), patient)).message.content).toBe("Ann heard you!");
@@ -100,7 +114,12 @@ describe("the simulated model", () => {
 
   test("cuts an answer at max_tokens and says so", async () => {
     const config = await simulatedConfig("output_tokens=500");
-    const { message, finishReason, usage } = simulate(config, null, request("x", { sampling: { max_tokens: 5 } }), 0);
+    const { message, finishReason, usage } = simulate(
+      config,
+      null,
+      request("x", { sampling: { max_tokens: 5 } }),
+      0,
+    );
     expect(finishReason).toBe("length");
     expect(message.content).toHaveLength(20);
     expect(usage.completion_tokens).toBe(5);
@@ -109,7 +128,10 @@ describe("the simulated model", () => {
   test("answers a schema with an instance of it", async () => {
     const schema = {
       type: "object",
-      properties: { score: { type: "integer", minimum: 1, maximum: 5 }, tags: { type: "array", items: { enum: ["a", "b"] } } },
+      properties: {
+        score: { type: "integer", minimum: 1, maximum: 5 },
+        tags: { type: "array", items: { enum: ["a", "b"] } },
+      },
     };
     const { message } = simulate(await simulatedConfig(), null, request("x", { schema }), 0);
     const { score, tags } = JSON.parse(message.content ?? "");
@@ -119,10 +141,19 @@ describe("the simulated model", () => {
 
   test("fails at the given rates, each try on its own", async () => {
     const config = await simulatedConfig("errors.rate_limited=0.2", "errors.lost=0.1");
-    const failures = Array.from({ length: 5000 }, (_, i) => simulate(config, null, request(String(i)), 0).failure);
-    expect(failures.filter((failure) => failure === "rate_limited").length / 5000).toBeCloseTo(0.2, 1);
+    const failures = Array.from(
+      { length: 5000 },
+      (_, i) => simulate(config, null, request(String(i)), 0).failure,
+    );
+    expect(failures.filter((failure) => failure === "rate_limited").length / 5000).toBeCloseTo(
+      0.2,
+      1,
+    );
     expect(failures.filter((failure) => failure === "lost").length / 5000).toBeCloseTo(0.1, 1);
-    const tries = Array.from({ length: 50 }, (_, tries) => simulate(config, null, request(), tries).failure);
+    const tries = Array.from(
+      { length: 50 },
+      (_, tries) => simulate(config, null, request(), tries).failure,
+    );
     expect(new Set(tries).size).toBeGreaterThan(1);
   });
 });
@@ -130,8 +161,10 @@ describe("the simulated model", () => {
 describe("a distribution", () => {
   test("has the middle that its parameters say", () => {
     const random = createRandom(3);
-    const median = (draw: () => number) => Array.from({ length: 4001 }, draw).sort((a, b) => a - b)[2000] as number;
-    const near = (value: number, wanted: number) => expect(Math.abs(value / wanted - 1)).toBeLessThan(0.1);
+    const median = (draw: () => number) =>
+      Array.from({ length: 4001 }, draw).sort((a, b) => a - b)[2000] as number;
+    const near = (value: number, wanted: number) =>
+      expect(Math.abs(value / wanted - 1)).toBeLessThan(0.1);
     near(
       median(() => sample({ kind: "lognormal", median: 100, sigma: 1 }, random)),
       100,
@@ -172,19 +205,30 @@ describe("a failing endpoint", () => {
   }
 
   test("that is not there is unavailable, and a wrong path is refused", async () => {
-    expect(await codeOf((await openai("http://127.0.0.1:9/v1")).chat(request(), patient))).toBe("model_unavailable");
+    expect(await codeOf((await openai("http://127.0.0.1:9/v1")).chat(request(), patient))).toBe(
+      "model_unavailable",
+    );
     const url = (await serveSimulated()).replace("/v1", "/v2");
-    expect(await codeOf((await openai(url)).chat(request(), patient))).toBe("model_refused_request");
+    expect(await codeOf((await openai(url)).chat(request(), patient))).toBe(
+      "model_refused_request",
+    );
   });
 
   test("that answers 200 with something else is a bad answer", async () => {
-    for (const body of ["{}", '{"choices":[]}', "null", '{"choices":[{"message":{"role":"assistant","content":""}}]}']) {
+    for (const body of [
+      "{}",
+      '{"choices":[]}',
+      "null",
+      '{"choices":[{"message":{"role":"assistant","content":""}}]}',
+    ]) {
       const server = serve({
         hostname: "127.0.0.1",
         port: 0,
         fetch: () => new Response(body, { headers: { "content-type": "application/json" } }),
       });
-      expect(await codeOf((await openai(`${server.url}/v1`)).chat(request(), patient))).toBe("model_bad_answer");
+      expect(await codeOf((await openai(`${server.url}/v1`)).chat(request(), patient))).toBe(
+        "model_bad_answer",
+      );
       await server.stop();
     }
   });
@@ -193,7 +237,9 @@ describe("a failing endpoint", () => {
     const server = createServer((socket) => socket.destroy()).listen(0, "127.0.0.1");
     await new Promise((resolve) => server.once("listening", resolve));
     const { port } = server.address() as { port: number };
-    expect(await codeOf((await openai(`http://127.0.0.1:${port}/v1`)).chat(request(), patient))).toBe("model_lost");
+    expect(
+      await codeOf((await openai(`http://127.0.0.1:${port}/v1`)).chat(request(), patient)),
+    ).toBe("model_lost");
     server.close();
   });
 
@@ -202,10 +248,18 @@ describe("a failing endpoint", () => {
     const config = await simulatedConfig();
     const app = createModelServer({ name: "m", config, replies: null });
     const fetch = (given: Request) =>
-      ++calls <= 3 ? new Response("{}", { status: calls === 1 ? 429 : 503, headers: { "retry-after-ms": "1" } }) : app.fetch(given);
+      ++calls <= 3
+        ? new Response("{}", {
+            status: calls === 1 ? 429 : 503,
+            headers: { "retry-after-ms": "1" },
+          })
+        : app.fetch(given);
     const server = serve({ hostname: "127.0.0.1", port: 0, fetch });
     closing.push(() => server.stop());
-    const answer = await (await openai(`${server.url}/v1`, { deadline: 60_000 })).chat(request(), patient);
+    const answer = await (await openai(`${server.url}/v1`, { deadline: 60_000 })).chat(
+      request(),
+      patient,
+    );
     expect(answer.usage.requests).toBe(4);
   });
 
@@ -221,7 +275,10 @@ describe("a failing endpoint", () => {
     });
     closing.push(() => server.stop());
     const answer = (await openai(`${server.url}/v1`, { retries: 5 })).chat(request(), patient);
-    await expect(answer).rejects.toMatchObject({ code: "model_refused_request", message: expect.stringContaining("no such model") });
+    await expect(answer).rejects.toMatchObject({
+      code: "model_refused_request",
+      message: expect.stringContaining("no such model"),
+    });
     expect(calls).toBe(1);
   });
 });
@@ -240,7 +297,9 @@ describe("a request", () => {
               message: {
                 role: "assistant",
                 content: null,
-                tool_calls: [{ id: "c", type: "function", function: { name: "f", arguments: '{"x": 1.0}' } }],
+                tool_calls: [
+                  { id: "c", type: "function", function: { name: "f", arguments: '{"x": 1.0}' } },
+                ],
                 reasoning_content: "hm",
               },
               finish_reason: "tool_calls",
@@ -254,7 +313,11 @@ describe("a request", () => {
     const tool = { type: "function", function: { name: "f" } };
     const model = await openai(`${server.url}/v1`, { api_key: "k1" } as Partial<ModelConfig>);
     const { message, finishReason, usage } = await model.chat(
-      request("hi", { sampling: { temperature: 0, stop: ["x"] }, tools: [tool], schema: { type: "object" } }),
+      request("hi", {
+        sampling: { temperature: 0, stop: ["x"] },
+        tools: [tool],
+        schema: { type: "object" },
+      }),
       patient,
     );
     expect(seen as unknown).toEqual({
@@ -266,21 +329,43 @@ describe("a request", () => {
         temperature: 0,
         stop: ["x"],
         tools: [tool],
-        response_format: { type: "json_schema", json_schema: { name: "answer", schema: { type: "object" }, strict: true } },
+        response_format: {
+          type: "json_schema",
+          json_schema: { name: "answer", schema: { type: "object" }, strict: true },
+        },
       },
     });
-    expect(message).toMatchObject({ content: null, reasoning_content: "hm", tool_calls: [{ function: { arguments: '{"x": 1.0}' } }] });
-    expect({ finishReason, usage }).toEqual({ finishReason: "tool_calls", usage: { requests: 1, prompt_tokens: 3, completion_tokens: 4 } });
+    expect(message).toMatchObject({
+      content: null,
+      reasoning_content: "hm",
+      tool_calls: [{ function: { arguments: '{"x": 1.0}' } }],
+    });
+    expect({ finishReason, usage }).toEqual({
+      finishReason: "tool_calls",
+      usage: { requests: 1, prompt_tokens: 3, completion_tokens: 4 },
+    });
   });
 
   test("ends at once with its signal, wherever it waits", async () => {
-    const slow = await createModel("m", await simulatedConfig("latency=1h", "timeout=2h", "concurrency=1"), parts);
-    const retrying = await createModel("m", await simulatedConfig("errors.rate_limited=1", "retry_after=1h", "deadline=2h"), parts);
-    const remote = await openai(await serveSimulated("latency=1h", "timeout=2h"), { timeout: 3_600_000 });
+    const slow = await createModel(
+      "m",
+      await simulatedConfig("latency=1h", "timeout=2h", "concurrency=1"),
+      parts,
+    );
+    const retrying = await createModel(
+      "m",
+      await simulatedConfig("errors.rate_limited=1", "retry_after=1h", "deadline=2h"),
+      parts,
+    );
+    const remote = await openai(await serveSimulated("latency=1h", "timeout=2h"), {
+      timeout: 3_600_000,
+    });
     for (const models of [[slow, slow], [retrying], [remote]]) {
       const controller = new AbortController();
       const reason = new Error("stop");
-      const answers = models.map((model) => model.chat(request(), controller.signal).catch((error: unknown) => error));
+      const answers = models.map((model) =>
+        model.chat(request(), controller.signal).catch((error: unknown) => error),
+      );
       await new Promise((resolve) => setImmediate(resolve));
       controller.abort(reason);
       for (const answer of await Promise.all(answers)) expect(answer).toBe(reason);
@@ -288,13 +373,23 @@ describe("a request", () => {
   });
 
   test("waits for room when a model's concurrency is used up, ten thousand at a time", async () => {
-    const model = await createModel("m", await simulatedConfig("latency=1ms", "concurrency=500"), parts);
-    const answers = await Promise.all(Array.from({ length: 10_000 }, (_, i) => model.chat(request(String(i)), patient)));
+    const model = await createModel(
+      "m",
+      await simulatedConfig("latency=1ms", "concurrency=500"),
+      parts,
+    );
+    const answers = await Promise.all(
+      Array.from({ length: 10_000 }, (_, i) => model.chat(request(String(i)), patient)),
+    );
     expect(answers).toHaveLength(10_000);
   });
 
   test("has a cost by the price per million tokens", async () => {
-    const model = await createModel("m", await simulatedConfig("price={ prompt = 2.0, completion = 10.0 }"), parts);
+    const model = await createModel(
+      "m",
+      await simulatedConfig("price={ prompt = 2.0, completion = 10.0 }"),
+      parts,
+    );
     expect(model.costOf({ requests: 1, prompt_tokens: 1000, completion_tokens: 100 })).toBe(0.003);
   });
 });

@@ -13,7 +13,12 @@ interface Sent {
 }
 
 /** Ten minutes of requests that come as a seed has it: in floods, one by one, and not at all for a while. */
-function play(seed: number, rpm: number | undefined, tpm: number | undefined, tokensMax: number): Sent[] {
+function play(
+  seed: number,
+  rpm: number | undefined,
+  tpm: number | undefined,
+  tokensMax: number,
+): Sent[] {
   const random = createRandom(seed);
   const pace = new Pace({ rpm, tpm });
   const sent: Sent[] = [];
@@ -40,7 +45,12 @@ function mostIn(sent: readonly Sent[], windowMs: number, of: (one: Sent) => numb
   for (const one of sent) {
     sum += of(one);
     // Sums of intervals are exact to the nanosecond, not beyond.
-    for (let old = sent[first]; old !== undefined && old.at <= one.at - windowMs + 1e-6; old = sent[++first]) sum -= of(old);
+    for (
+      let old = sent[first];
+      old !== undefined && old.at <= one.at - windowMs + 1e-6;
+      old = sent[++first]
+    )
+      sum -= of(old);
     most = Math.max(most, sum);
   }
   return most;
@@ -51,7 +61,9 @@ describe("the pace of a model", () => {
     for (let seed = 0; seed < SEEDS; seed++) {
       const rpm = [1, 7, 60, 600, 3000][seed % 5] as number;
       const most = mostIn(play(seed, rpm, undefined, 1), MINUTE_MS, () => 1);
-      expect(`seed ${seed}: ${most <= rpm ? "kept" : `${most} of ${rpm}`}`).toBe(`seed ${seed}: kept`);
+      expect(`seed ${seed}: ${most <= rpm ? "kept" : `${most} of ${rpm}`}`).toBe(
+        `seed ${seed}: kept`,
+      );
     }
   });
 

@@ -9,26 +9,42 @@ import { createModel } from "../../src/model/create.ts";
 import { ModelSite } from "../../src/model/site.ts";
 import { withFolder } from "../matrix.ts";
 
-const parts = { site: new ModelSite(), loadModule: async () => ({}), loadTemplate: async () => () => "" };
+const parts = {
+  site: new ModelSite(),
+  loadModule: async () => ({}),
+  loadTemplate: async () => () => "",
+};
 const patient = new AbortController().signal;
 
 const asked = (origin: Partial<RequestOrigin> | null): ChatRequest => ({
   messages: [{ role: "user", content: "hello" }],
   seed: 1,
   sampling: {},
-  origin: origin === null ? null : { row: "a", trial: 0, attempt: 1, role: "student", turn: 0, ...origin },
+  origin:
+    origin === null
+      ? null
+      : { row: "a", trial: 0, attempt: 1, role: "student", turn: 0, ...origin },
 });
 
-async function withScript<T>(text: string, use: (create: () => ReturnType<typeof createModel>) => Promise<T>): Promise<T> {
+async function withScript<T>(
+  text: string,
+  use: (create: () => ReturnType<typeof createModel>) => Promise<T>,
+): Promise<T> {
   return await withFolder(async (folder) => {
     const replies = join(folder, "script.jsonl");
     await writeFile(replies, text);
-    const config = { kind: "scripted", replies, latency: { kind: "constant", value: 0 }, concurrency: 10 } as const;
+    const config = {
+      kind: "scripted",
+      replies,
+      latency: { kind: "constant", value: 0 },
+      concurrency: 10,
+    } as const;
     return await use(() => createModel("m", config, parts));
   });
 }
 
-const CALL = '{"id": "c", "type": "function", "function": {"name": "add", "arguments": "{\\"a\\": 1.0}"}}';
+const CALL =
+  '{"id": "c", "type": "function", "function": {"name": "add", "arguments": "{\\"a\\": 1.0}"}}';
 
 describe("a scripted model", () => {
   test("says what the script says for this row, role and turn, arguments of calls to the letter", async () => {
@@ -36,20 +52,32 @@ describe("a scripted model", () => {
     await withScript(script, async (create) => {
       const model = await create();
       expect(model).toMatchObject({ id: "scripted:m", simulated: true });
-      const said = async (origin: Partial<RequestOrigin>) => (await model.chat(asked(origin), patient)).message;
+      const said = async (origin: Partial<RequestOrigin>) =>
+        (await model.chat(asked(origin), patient)).message;
       expect(await said({})).toEqual({ role: "assistant", content: "A" });
-      expect(await said({ turn: 1 })).toEqual({ role: "assistant", content: null, tool_calls: [JSON.parse(CALL)] });
-      expect((await said({ turn: 1 }))["tool_calls"]).toMatchObject([{ function: { arguments: '{"a": 1.0}' } }]);
-      expect(await said({ role: "teacher", trial: 3 })).toEqual({ role: "assistant", content: "no" });
+      expect(await said({ turn: 1 })).toEqual({
+        role: "assistant",
+        content: null,
+        tool_calls: [JSON.parse(CALL)],
+      });
+      expect((await said({ turn: 1 }))["tool_calls"]).toMatchObject([
+        { function: { arguments: '{"a": 1.0}' } },
+      ]);
+      expect(await said({ role: "teacher", trial: 3 })).toEqual({
+        role: "assistant",
+        content: "no",
+      });
       expect(await said({ row: "7" })).toEqual({ role: "assistant", content: "B" });
     });
   });
 
   test("prefers the line that is meant for the trial", async () => {
-    const script = '{"id": "a", "replies": {"student": ["any"]}}\n{"id": "a", "trial": 1, "replies": {"student": ["second"]}}';
+    const script =
+      '{"id": "a", "replies": {"student": ["any"]}}\n{"id": "a", "trial": 1, "replies": {"student": ["second"]}}';
     await withScript(script, async (create) => {
       const model = await create();
-      const said = async (trial: number) => (await model.chat(asked({ trial }), patient)).message.content;
+      const said = async (trial: number) =>
+        (await model.chat(asked({ trial }), patient)).message.content;
       expect([await said(0), await said(1), await said(2)]).toEqual(["any", "second", "any"]);
     });
   });
@@ -57,7 +85,10 @@ describe("a scripted model", () => {
   test("counts one request and the tokens of what was said", async () => {
     await withScript('{"id": "a", "replies": {"student": ["12345678"]}}', async (create) => {
       const answer = await (await create()).chat(asked({}), patient);
-      expect(answer).toMatchObject({ finishReason: "stop", usage: { requests: 1, prompt_tokens: 6, completion_tokens: 2 } });
+      expect(answer).toMatchObject({
+        finishReason: "stop",
+        usage: { requests: 1, prompt_tokens: 6, completion_tokens: 2 },
+      });
     });
   });
 
@@ -72,7 +103,10 @@ describe("a scripted model", () => {
       ] as const) {
         const failure = await model.chat(asked(origin), patient).catch((thrown: unknown) => thrown);
         expect(failure).toBeInstanceOf(MatrixError);
-        expect(failure).toMatchObject({ code: "model_refused_request", message: expect.stringContaining(words) });
+        expect(failure).toMatchObject({
+          code: "model_refused_request",
+          message: expect.stringContaining(words),
+        });
       }
     });
   });

@@ -29,20 +29,40 @@ function walk(
   const rule: Rule = { orchestrator, roles: new Set(roles), maxHops: 50 };
   const route: string[] = [];
   let state: Json = null;
-  let message = startTask(rule, { rowId: "1", trial: 0, row, seed: 1, attempt: 1, admittedAt: 0, trace: null });
+  let message = startTask(rule, {
+    rowId: "1",
+    trial: 0,
+    row,
+    seed: 1,
+    attempt: 1,
+    admittedAt: 0,
+    trace: null,
+  });
   while (message.kind === "step") {
     const task = JSON.parse(JSON.stringify(message.task)) as typeof message.task;
     state = task.state;
     const result = answer(task.role, route.length);
     route.push(task.role);
-    message = nextMessage(rule, task, { hop: route.length - 1, role: task.role, host: "h", at: "", queue_ms: 0, run_ms: 0, result });
+    message = nextMessage(rule, task, {
+      hop: route.length - 1,
+      role: task.role,
+      host: "h",
+      at: "",
+      queue_ms: 0,
+      run_ms: 0,
+      result,
+    });
   }
   return { route, ending: message.ending, state };
 }
 
 function ruleOf(graph: unknown, roles: readonly string[], score?: string): Orchestrator {
   const compiled = score === undefined ? null : compileExpression(score);
-  return createGraph(graph, { path: "graph.ts", roles, score: compiled }) as unknown as Orchestrator;
+  return createGraph(graph, {
+    path: "graph.ts",
+    roles,
+    score: compiled,
+  }) as unknown as Orchestrator;
 }
 
 const TAU2_ROLES = ["user_simulator", "llm_agent", "remote_env", "remote_reward"];
@@ -59,19 +79,30 @@ function buildTau2Graph() {
     has_tool_calls: Annotation<boolean>,
     last_non_env_agent: Annotation<"user_simulator" | "llm_agent">,
   });
-  const note = (state: Partial<typeof Tau2State.State>, config: { readonly configurable?: Record<string, unknown> }) => {
+  const note = (
+    state: Partial<typeof Tau2State.State>,
+    config: { readonly configurable?: Record<string, unknown> },
+  ) => {
     const result = config.configurable?.["result"] as Step;
     return { ...state, should_stop: result.stop, has_tool_calls: result.calls };
   };
   const graph = new StateGraph(Tau2State)
-    .addNode("user_simulator", (_, config) => note({ last_non_env_agent: "user_simulator" }, config))
+    .addNode("user_simulator", (_, config) =>
+      note({ last_non_env_agent: "user_simulator" }, config),
+    )
     .addNode("llm_agent", (_, config) => note({ last_non_env_agent: "llm_agent" }, config))
     .addNode("remote_env", (_, config) => note({}, config))
     .addNode("remote_reward", () => ({}));
   graph.setEntryPoint("user_simulator");
-  graph.addConditionalEdges("user_simulator", (s) => (s.should_stop ? "remote_reward" : s.has_tool_calls ? "remote_env" : "llm_agent"));
-  graph.addConditionalEdges("llm_agent", (s) => (s.should_stop ? "remote_reward" : s.has_tool_calls ? "remote_env" : "user_simulator"));
-  graph.addConditionalEdges("remote_env", (s) => (s.should_stop ? "remote_reward" : s.last_non_env_agent));
+  graph.addConditionalEdges("user_simulator", (s) =>
+    s.should_stop ? "remote_reward" : s.has_tool_calls ? "remote_env" : "llm_agent",
+  );
+  graph.addConditionalEdges("llm_agent", (s) =>
+    s.should_stop ? "remote_reward" : s.has_tool_calls ? "remote_env" : "user_simulator",
+  );
+  graph.addConditionalEdges("remote_env", (s) =>
+    s.should_stop ? "remote_reward" : s.last_non_env_agent,
+  );
   graph.addEdge("remote_reward", END);
   return graph.compile();
 }
@@ -95,23 +126,40 @@ describe("a graph", () => {
     const graph = ruleOf(buildTau2Graph(), TAU2_ROLES);
     for (let seed = 0; seed < 200; seed++) {
       const random = createRandom(seed);
-      const answers = Array.from({ length: 60 }, (_, turn) => ({ stop: random() < 0.1 || turn > 40, calls: random() < 0.5, turn }));
+      const answers = Array.from({ length: 60 }, (_, turn) => ({
+        stop: random() < 0.1 || turn > 40,
+        calls: random() < 0.5,
+        turn,
+      }));
       const answer = (_: string, turn: number): Json => answers[turn] ?? null;
-      const [byGraph, byModule] = [walk(graph, TAU2_ROLES, answer), walk(update as unknown as Orchestrator, TAU2_ROLES, answer)];
-      expect({ seed, route: byGraph.route, ending: byGraph.ending }).toEqual({ seed, route: byModule.route, ending: byModule.ending });
+      const [byGraph, byModule] = [
+        walk(graph, TAU2_ROLES, answer),
+        walk(update as unknown as Orchestrator, TAU2_ROLES, answer),
+      ];
+      expect({ seed, route: byGraph.route, ending: byGraph.ending }).toEqual({
+        seed,
+        route: byModule.route,
+        ending: byModule.ending,
+      });
     }
   });
 
   test("of Coral makes the records of the dialogue pattern, on hosts of their own as in one process", () =>
     withFolder(async (folder) => {
-      const fast = ['models.speaker.latency="1ms"', "models.speaker.tokens_per_second=1000000", "-q"];
+      const fast = [
+        'models.speaker.latency="1ms"',
+        "models.speaker.tokens_per_second=1000000",
+        "-q",
+      ];
       const graph = join(ROOT, "recipes/coral-graph.toml");
       for (const [name, recipe, more] of [
         ["pattern", CORAL, []],
         ["graph", graph, []],
         ["hosts", graph, ["--workers", "2"]],
       ] as const) {
-        const { code, stderr } = await matrix(["drive", recipe, "-o", name, ...fast, ...more], { cwd: folder });
+        const { code, stderr } = await matrix(["drive", recipe, "-o", name, ...fast, ...more], {
+          cwd: folder,
+        });
         expect({ name, code, stderr }).toEqual({ name, code: 0, stderr: "" });
       }
       const pattern = comparable(await readRecords(join(folder, "pattern")));
@@ -122,7 +170,10 @@ describe("a graph", () => {
   test("keeps its state by its channels: defaults, reducers, and fields of the row that are named like them", () => {
     const State = Annotation.Root({
       topic: Annotation<string>,
-      notes: Annotation<string[]>({ reducer: (all, more) => [...all, ...more], default: () => ["begun"] }),
+      notes: Annotation<string[]>({
+        reducer: (all, more) => [...all, ...more],
+        default: () => ["begun"],
+      }),
       unset: Annotation<number>,
     });
     const graph = new StateGraph(State)
@@ -133,11 +184,16 @@ describe("a graph", () => {
       .addEdge(START, "a")
       .addEdge("a", "b")
       .compile();
-    const { route, state, ending } = walk(ruleOf(graph, ["a", "b"]), ["a", "b"], (role) => ({ a: 1, b: { score: 0.5 } })[role] ?? null, {
-      topic: "tea",
-      n: 7,
-      other: true,
-    });
+    const { route, state, ending } = walk(
+      ruleOf(graph, ["a", "b"]),
+      ["a", "b"],
+      (role) => ({ a: 1, b: { score: 0.5 } })[role] ?? null,
+      {
+        topic: "tea",
+        n: 7,
+        other: true,
+      },
+    );
     expect({ route, state }).toEqual({
       route: ["a", "b"],
       state: { topic: "tea", notes: ["begun", 'tea {"topic":"tea","n":7,"other":true} 1'] },
@@ -146,12 +202,23 @@ describe("a graph", () => {
   });
 
   test("routes by a path map, by a command, and from the start by a condition", () => {
-    const State = Annotation.Root({ n: Annotation<number>, score: Annotation<number>, stop_reason: Annotation<string> });
+    const State = Annotation.Root({
+      n: Annotation<number>,
+      score: Annotation<number>,
+      stop_reason: Annotation<string>,
+    });
     const graph = new StateGraph(State)
       .addNode("odd", ({ n }) => ({ n: n + 1 }))
-      .addNode("even", ({ n }) => new Command({ update: { n: n + 3, score: n }, goto: n > 4 ? "last" : "odd" }), { ends: ["odd", "last"] })
+      .addNode(
+        "even",
+        ({ n }) => new Command({ update: { n: n + 3, score: n }, goto: n > 4 ? "last" : "odd" }),
+        { ends: ["odd", "last"] },
+      )
       .addNode("last", () => ({ stop_reason: "stopped" }))
-      .addConditionalEdges(START, ({ n }) => (n % 2 === 0 ? "yes" : "no"), { yes: "even", no: "odd" })
+      .addConditionalEdges(START, ({ n }) => (n % 2 === 0 ? "yes" : "no"), {
+        yes: "even",
+        no: "odd",
+      })
       .addConditionalEdges("odd", ({ n }) => String(n > 0), { true: "even", false: END })
       .compile();
     const roles = ["odd", "even", "last"];
@@ -164,7 +231,11 @@ describe("a graph", () => {
     const State = Annotation.Root({ n: Annotation<number> });
     const inline = { metadata: { inline: true } };
     const graph = new StateGraph(State)
-      .addNode("begin", (_, { configurable }) => ({ n: Object.keys(configurable?.["row"] as object).length }), inline)
+      .addNode(
+        "begin",
+        (_, { configurable }) => ({ n: Object.keys(configurable?.["row"] as object).length }),
+        inline,
+      )
       .addNode("work", ({ n }) => ({ n: n + 10 }))
       .addNode("count", ({ n }) => ({ n: n + 1 }), inline)
       .addEdge(START, "begin")
@@ -172,14 +243,19 @@ describe("a graph", () => {
       .addEdge("work", "count")
       .addConditionalEdges("count", ({ n }) => (n < 20 ? "work" : n < 25 ? "count" : END))
       .compile();
-    const { route, ending } = walk(ruleOf(graph, ["work"], "n"), ["work"], () => null, { a: 1, b: 2 });
+    const { route, ending } = walk(ruleOf(graph, ["work"], "n"), ["work"], () => null, {
+      a: 1,
+      b: 2,
+    });
     expect({ route, score: ending.score }).toEqual({ route: ["work", "work"], score: 25 });
     const round = new StateGraph(State)
       .addNode("a", () => ({}), inline)
       .addEdge(START, "a")
       .addEdge("a", "a")
       .compile();
-    expect(walk(ruleOf(round, []), ["b"], () => null).ending.error?.message).toContain("inline nodes go round for ever");
+    expect(walk(ruleOf(round, []), ["b"], () => null).ending.error?.message).toContain(
+      "inline nodes go round for ever",
+    );
   });
 
   test("is scored by the recipe's expression over its state", () => {
@@ -222,12 +298,18 @@ describe("a graph that no task can walk", () => {
     expect(message).toContain("waits for several nodes");
     expect(refusal({ nodes: 1 }, [])).toContain("graph.ts gives no StateGraph");
     expect(refusal(null, [])).toContain("graph.ts gives no StateGraph");
-    const inner = new StateGraph(State).addNode("a", two().addEdge("a", "b").compile()).addEdge(START, "a").compile();
+    const inner = new StateGraph(State)
+      .addNode("a", two().addEdge("a", "b").compile())
+      .addEdge(START, "a")
+      .compile();
     expect(refusal(inner, ["a"])).toContain("a graph of its own");
   });
 
   test("fails the task where it shows only then", () => {
-    const failure = (answer: (state: typeof State.State) => unknown, condition: (state: typeof State.State) => unknown = () => "b") => {
+    const failure = (
+      answer: (state: typeof State.State) => unknown,
+      condition: (state: typeof State.State) => unknown = () => "b",
+    ) => {
       const graph = new StateGraph(State)
         .addNode("a", answer as never)
         .addNode("b", () => ({}))
@@ -237,7 +319,9 @@ describe("a graph that no task can walk", () => {
       const { ending } = walk(ruleOf(graph, ["a", "b"]), ["a", "b"], () => null);
       return `${ending.error?.code}: ${ending.error?.message}`;
     };
-    expect(failure(async () => ({ n: 1 }))).toBe("orchestrator_failed: node a returned a promise; it must be pure and answer at once");
+    expect(failure(async () => ({ n: 1 }))).toBe(
+      "orchestrator_failed: node a returned a promise; it must be pure and answer at once",
+    );
     expect(
       failure(
         () => ({}),
@@ -262,8 +346,12 @@ describe("a graph that no task can walk", () => {
         () => 7,
       ),
     ).toContain("a leads to 7, which is no name of a node");
-    expect(failure(() => ({ bag: { when: new Date(0) } }))).toContain("state.bag.when is a Date, which JSON cannot carry");
-    expect(failure(() => "b")).toContain('an update of the state is an object of its channels, not "b"');
+    expect(failure(() => ({ bag: { when: new Date(0) } }))).toContain(
+      "state.bag.when is a Date, which JSON cannot carry",
+    );
+    expect(failure(() => "b")).toContain(
+      'an update of the state is an object of its channels, not "b"',
+    );
   });
 
   test("fails a task whose end is none", () => {

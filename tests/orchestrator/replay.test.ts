@@ -16,9 +16,18 @@ import { CORAL, matrix, ROOT, readRecords, withFolder } from "../matrix.ts";
 
 /** The end that the rule gives to a recorded history. Fails where the route leaves it. */
 function replay(rule: Rule, { id, trial, row, seed, attempt, history }: TrajectoryRecord): Message {
-  let message = startTask(rule, { rowId: id, trial, row, seed, attempt, admittedAt: 0, trace: null });
+  let message = startTask(rule, {
+    rowId: id,
+    trial,
+    row,
+    seed,
+    attempt,
+    admittedAt: 0,
+    trace: null,
+  });
   for (const hop of history) {
-    if (message.kind !== "step") throw new Error(`the rule ends at hop ${hop.hop}, the record went on`);
+    if (message.kind !== "step")
+      throw new Error(`the rule ends at hop ${hop.hop}, the record went on`);
     expect(message.task.role).toBe(hop.role);
     // What travels is JSON, so the state must survive it.
     message = nextMessage(rule, JSON.parse(JSON.stringify(message.task)), hop);
@@ -52,12 +61,27 @@ test("every recorded history takes the same route again, by pattern, by module a
     for (const [name, more] of [
       ["pattern", []],
       ["module", [`orchestrator.module=${join(folder, "route.ts")}`]],
-      ["graph", [`orchestrator={graph="${join(ROOT, "recipes/coral/graph.ts#build")}", with={max_turns=8}}`]],
+      [
+        "graph",
+        [
+          `orchestrator={graph="${join(ROOT, "recipes/coral/graph.ts#build")}", with={max_turns=8}}`,
+        ],
+      ],
     ] as const) {
-      await matrix(["drive", CORAL, "-o", name, "--trials", "3", ...fast, ...more], { cwd: folder });
+      await matrix(["drive", CORAL, "-o", name, "--trials", "3", ...fast, ...more], {
+        cwd: folder,
+      });
       const { recipe } = await loadRecipe(CORAL, { env: {}, cwd: folder, overrides: more });
-      const orchestrator = await createOrchestrator(recipe.orchestrator, loadUserModule, Object.keys(recipe.roles));
-      const rule = { orchestrator, roles: new Set(Object.keys(recipe.roles)), maxHops: recipe.run.max_hops };
+      const orchestrator = await createOrchestrator(
+        recipe.orchestrator,
+        loadUserModule,
+        Object.keys(recipe.roles),
+      );
+      const rule = {
+        orchestrator,
+        roles: new Set(Object.keys(recipe.roles)),
+        maxHops: recipe.run.max_hops,
+      };
       const records = await readRecords(join(folder, name));
       expect(records).toHaveLength(120);
       for (const record of records) {
@@ -66,7 +90,11 @@ test("every recorded history takes the same route again, by pattern, by module a
         else
           expect(message).toMatchObject({
             kind: "end",
-            ending: { stopReason: record.stop_reason, score: record.score, outcome: record.outcome },
+            ending: {
+              stopReason: record.stop_reason,
+              score: record.score,
+              outcome: record.outcome,
+            },
           });
       }
     }

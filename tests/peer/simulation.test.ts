@@ -16,7 +16,16 @@ import { type Fault, type Outcome, type Scenario, World } from "./world.ts";
 
 const only = process.env["MATRIX_SIM_SEED"];
 const seeds = Number(process.env["MATRIX_SIM_SEEDS"] ?? 1000);
-const ALL_FAULTS: readonly Fault[] = ["kill", "kill-two", "kill-driver", "kill-all", "freeze", "cut", "cut-one-way", "drain"];
+const ALL_FAULTS: readonly Fault[] = [
+  "kill",
+  "kill-two",
+  "kill-driver",
+  "kill-all",
+  "freeze",
+  "cut",
+  "cut-one-way",
+  "drain",
+];
 
 const TROUBLE: Omit<Scenario, "seed"> = {
   delivery: "retry",
@@ -33,21 +42,34 @@ const TROUBLE: Omit<Scenario, "seed"> = {
 };
 
 /** Runs many seeds and fails with the first that breaks a promise. */
-function prove(share: number, scenario: Omit<Scenario, "seed">, check: (outcome: Outcome) => string | null): void {
-  const list = only === undefined ? Array.from({ length: Math.ceil(seeds * share) }, (_, i) => i + 1) : [Number(only)];
+function prove(
+  share: number,
+  scenario: Omit<Scenario, "seed">,
+  check: (outcome: Outcome) => string | null,
+): void {
+  const list =
+    only === undefined
+      ? Array.from({ length: Math.ceil(seeds * share) }, (_, i) => i + 1)
+      : [Number(only)];
   for (const seed of list) {
     const outcome = new World({ ...scenario, seed }).run();
     const broken = brokenPromise(scenario, outcome) ?? check(outcome);
-    if (broken !== null) throw new Error(`seed ${seed}: ${broken} (MATRIX_SIM_SEED=${seed} repeats it)`);
+    if (broken !== null)
+      throw new Error(`seed ${seed}: ${broken} (MATRIX_SIM_SEED=${seed} repeats it)`);
   }
 }
 
-function brokenPromise({ tasks }: Omit<Scenario, "seed">, { records, doubled, misrouted, left, stuck }: Outcome): string | null {
+function brokenPromise(
+  { tasks }: Omit<Scenario, "seed">,
+  { records, doubled, misrouted, left, stuck }: Outcome,
+): string | null {
   if (stuck !== null) return `the run hangs: ${stuck}`;
   if (misrouted.length > 0) return `other hops than the rows ask for: ${misrouted.join(", ")}`;
   if (doubled.length > 0) return `recorded twice: ${doubled.join(", ")}`;
   if (records.size !== tasks) return `expected ${tasks} records, found ${records.size}`;
-  return left.held + left.sent + left.inFlight > 0 ? `left in custody: ${JSON.stringify(left)}` : null;
+  return left.held + left.sent + left.inFlight > 0
+    ? `left in custody: ${JSON.stringify(left)}`
+    : null;
 }
 
 function count({ records }: Outcome, status: string): number {
@@ -57,21 +79,30 @@ function count({ records }: Outcome, status: string): number {
 describe("delivery", () => {
   test(
     "retry: every task ends once and well, whatever dies, freezes or is cut off",
-    () => prove(1, TROUBLE, (outcome) => (count(outcome, "ok") === TROUBLE.tasks ? null : "a task did not end well")),
+    () =>
+      prove(1, TROUBLE, (outcome) =>
+        count(outcome, "ok") === TROUBLE.tasks ? null : "a task did not end well",
+      ),
     300_000,
   );
 
   test(
     "branches: every task that goes several ways at once ends once and well, whatever dies, freezes or is cut off",
-    () => prove(1, { ...TROUBLE, forkRate: 0.5 }, (outcome) => (count(outcome, "ok") === TROUBLE.tasks ? null : "a task did not end well")),
+    () =>
+      prove(1, { ...TROUBLE, forkRate: 0.5 }, (outcome) =>
+        count(outcome, "ok") === TROUBLE.tasks ? null : "a task did not end well",
+      ),
     300_000,
   );
 
   test(
     "branches: without trouble none is sent out twice",
     () =>
-      prove(0.05, { ...TROUBLE, forkRate: 1, dropRate: 0, doubleRate: 0, faults: [] }, ({ restarts, redelivered }) =>
-        restarts + redelivered > 0 ? `${restarts} restarts, ${redelivered} redelivered` : null,
+      prove(
+        0.05,
+        { ...TROUBLE, forkRate: 1, dropRate: 0, doubleRate: 0, faults: [] },
+        ({ restarts, redelivered }) =>
+          restarts + redelivered > 0 ? `${restarts} restarts, ${redelivered} redelivered` : null,
       ),
     300_000,
   );
@@ -79,8 +110,10 @@ describe("delivery", () => {
   test(
     "branches: hosts that are full of tasks that wait for them still take them",
     () =>
-      prove(0.05, { ...TROUBLE, hosts: 3, tasks: 300, inFlight: 300, forkRate: 1, faults: [] }, (outcome) =>
-        count(outcome, "ok") === 300 ? null : "a task did not end well",
+      prove(
+        0.05,
+        { ...TROUBLE, hosts: 3, tasks: 300, inFlight: 300, forkRate: 1, faults: [] },
+        (outcome) => (count(outcome, "ok") === 300 ? null : "a task did not end well"),
       ),
     300_000,
   );
@@ -88,8 +121,18 @@ describe("delivery", () => {
   test(
     "branches: what the only two hosts knew that died is found missing and done again",
     () =>
-      prove(0.2, { ...TROUBLE, hosts: 6, forkRate: 1, dropRate: 0, doubleRate: 0, faults: ["kill-two"], faultEveryMs: 600 }, (outcome) =>
-        count(outcome, "ok") === TROUBLE.tasks ? null : "a task did not end well",
+      prove(
+        0.2,
+        {
+          ...TROUBLE,
+          hosts: 6,
+          forkRate: 1,
+          dropRate: 0,
+          doubleRate: 0,
+          faults: ["kill-two"],
+          faultEveryMs: 600,
+        },
+        (outcome) => (count(outcome, "ok") === TROUBLE.tasks ? null : "a task did not end well"),
       ),
     300_000,
   );
@@ -97,8 +140,11 @@ describe("delivery", () => {
   test(
     "branches: a host that leaves waits for them",
     () =>
-      prove(0.2, { ...TROUBLE, forkRate: 1, dropRate: 0, doubleRate: 0, faults: ["drain"] }, ({ restarts, deaths }) =>
-        restarts + deaths > 0 ? `${restarts} restarts, ${deaths} deaths` : null,
+      prove(
+        0.2,
+        { ...TROUBLE, forkRate: 1, dropRate: 0, doubleRate: 0, faults: ["drain"] },
+        ({ restarts, deaths }) =>
+          restarts + deaths > 0 ? `${restarts} restarts, ${deaths} deaths` : null,
       ),
     300_000,
   );
@@ -114,13 +160,21 @@ describe("delivery", () => {
 
   test(
     "at-most-once: every task ends once, well or as lost",
-    () => prove(0.5, { ...TROUBLE, delivery: "at-most-once" }, (outcome) => (count(outcome, "failed") === 0 ? null : "a task failed")),
+    () =>
+      prove(0.5, { ...TROUBLE, delivery: "at-most-once" }, (outcome) =>
+        count(outcome, "failed") === 0 ? null : "a task failed",
+      ),
     300_000,
   );
 
   test(
     "a network that loses a fifth of everything loses no task",
-    () => prove(0.1, { ...TROUBLE, dropRate: 0.2, doubleRate: 0.2, faults: ["kill", "freeze"] }, () => null),
+    () =>
+      prove(
+        0.1,
+        { ...TROUBLE, dropRate: 0.2, doubleRate: 0.2, faults: ["kill", "freeze"] },
+        () => null,
+      ),
     300_000,
   );
 
@@ -129,23 +183,38 @@ describe("delivery", () => {
     () =>
       prove(
         0.05,
-        { ...TROUBLE, hosts: 4, inFlight: 60, stepMs: 300, faultEveryMs: 1500, faults: ["kill"], troubleMs: 60_000 },
-        (outcome) => (count(outcome, "ok") === TROUBLE.tasks ? null : `${count(outcome, "failed")} failed`),
+        {
+          ...TROUBLE,
+          hosts: 4,
+          inFlight: 60,
+          stepMs: 300,
+          faultEveryMs: 1500,
+          faults: ["kill"],
+          troubleMs: 60_000,
+        },
+        (outcome) =>
+          count(outcome, "ok") === TROUBLE.tasks ? null : `${count(outcome, "failed")} failed`,
       ),
     300_000,
   );
 
   test(
     "a few hosts with no second one to a role do as well",
-    () => prove(0.2, { ...TROUBLE, hosts: 3, tasks: 60 }, (outcome) => (count(outcome, "ok") === 60 ? null : "a task did not end well")),
+    () =>
+      prove(0.2, { ...TROUBLE, hosts: 3, tasks: 60 }, (outcome) =>
+        count(outcome, "ok") === 60 ? null : "a task did not end well",
+      ),
     300_000,
   );
 
   test(
     "drained hosts hand everything over: no row starts again, no step is done twice",
     () =>
-      prove(0.2, { ...TROUBLE, dropRate: 0, doubleRate: 0, faults: ["drain"] }, ({ restarts, deaths }) =>
-        restarts + deaths > 0 ? `${restarts} restarts, ${deaths} deaths` : null,
+      prove(
+        0.2,
+        { ...TROUBLE, dropRate: 0, doubleRate: 0, faults: ["drain"] },
+        ({ restarts, deaths }) =>
+          restarts + deaths > 0 ? `${restarts} restarts, ${deaths} deaths` : null,
       ),
     300_000,
   );
@@ -153,8 +222,17 @@ describe("delivery", () => {
   test(
     "a driver that dies again and again starts no row again: hosts hold what is in flight",
     () =>
-      prove(0.2, { ...TROUBLE, tasks: 600, dropRate: 0, doubleRate: 0, faultEveryMs: 1500, faults: ["kill-driver"] }, ({ restarts }) =>
-        restarts > 0 ? `${restarts} rows started again` : null,
+      prove(
+        0.2,
+        {
+          ...TROUBLE,
+          tasks: 600,
+          dropRate: 0,
+          doubleRate: 0,
+          faultEveryMs: 1500,
+          faults: ["kill-driver"],
+        },
+        ({ restarts }) => (restarts > 0 ? `${restarts} rows started again` : null),
       ),
     300_000,
   );
@@ -162,8 +240,13 @@ describe("delivery", () => {
   test(
     "without trouble nothing is sent twice",
     () =>
-      prove(0.05, { ...TROUBLE, dropRate: 0, doubleRate: 0, faults: [] }, ({ restarts, redelivered, duplicates }) =>
-        restarts + redelivered + duplicates > 0 ? `${restarts} restarts, ${redelivered} redelivered, ${duplicates} duplicates` : null,
+      prove(
+        0.05,
+        { ...TROUBLE, dropRate: 0, doubleRate: 0, faults: [] },
+        ({ restarts, redelivered, duplicates }) =>
+          restarts + redelivered + duplicates > 0
+            ? `${restarts} restarts, ${redelivered} redelivered, ${duplicates} duplicates`
+            : null,
       ),
     300_000,
   );
@@ -174,7 +257,8 @@ describe("delivery", () => {
       prove(0.1, { ...TROUBLE, poison: 1, dropRate: 0, doubleRate: 0, faults: [] }, (outcome) => {
         const codes = ["0:0", "0:1"].map((key) => outcome.records.get(key)?.code ?? "ok");
         const expected = codes.every((code) => code === "host_lost" || code === "ok");
-        if (!expected || count(outcome, "failed") > 2) return `${count(outcome, "failed")} failed, the poison rows with ${codes}`;
+        if (!expected || count(outcome, "failed") > 2)
+          return `${count(outcome, "failed")} failed, the poison rows with ${codes}`;
         // Seven find it out; when both hosts that know of it die, its row starts again, and so does the finding out.
         return outcome.deaths <= 40 ? null : `${outcome.deaths} hosts died`;
       }),

@@ -1,7 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import { Store } from "../../src/peer/store.ts";
 
-const known = (mark: number, bytes: number) => ({ mark, row: new Uint8Array(0), history: new Uint8Array(bytes) });
+const known = (mark: number, bytes: number) => ({
+  mark,
+  row: new Uint8Array(0),
+  history: new Uint8Array(bytes),
+});
 
 describe("the store", () => {
   test("knows a task up to its latest mark and no other", () => {
@@ -18,7 +22,11 @@ describe("the store", () => {
     for (const [index, task] of ["a", "b", "c"].entries()) store.keep(task, known(index, 500));
     store.keep("a", known(9, 500));
     store.keep("d", known(4, 500));
-    expect([store.find("b", 1), store.find("a", 9)?.mark, store.find("d", 4)?.mark]).toEqual([null, 9, 4]);
+    expect([store.find("b", 1), store.find("a", 9)?.mark, store.find("d", 4)?.mark]).toEqual([
+      null,
+      9,
+      4,
+    ]);
     for (const task of ["a", "c", "d"]) store.forget(task);
     expect(store.bytes).toBe(0);
   });

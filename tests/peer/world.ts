@@ -36,13 +36,26 @@ export interface Scenario {
   /** Virtual milliseconds of a step in the mean. */
   readonly stepMs?: number;
 }
-export type Fault = "kill" | "kill-two" | "kill-driver" | "kill-all" | "freeze" | "cut" | "cut-one-way" | "drain";
+export type Fault =
+  | "kill"
+  | "kill-two"
+  | "kill-driver"
+  | "kill-all"
+  | "freeze"
+  | "cut"
+  | "cut-one-way"
+  | "drain";
 
 export interface Outcome {
   /** The record of each task: which attempt was written, and how it ended. */
   readonly records: ReadonlyMap<
     TaskKey,
-    { readonly status: Ending["status"]; readonly attempt: number; readonly hops: number; readonly code: string | null }
+    {
+      readonly status: Ending["status"];
+      readonly attempt: number;
+      readonly hops: number;
+      readonly code: string | null;
+    }
   >;
   readonly doubled: readonly TaskKey[];
   /** Tasks that ended well with other hops than their rows ask for. */
@@ -74,10 +87,13 @@ const rule: Rule = {
     start: (row) => (row["forks"] === 0 ? fork(branchesOf(0), 0) : to("a", 0)),
     next: (state, _result, { row }) => {
       // A branch takes two steps.
-      if (typeof state === "string") return state.length > 2 ? done({ score: state.length }) : to("c", `${state}.`);
+      if (typeof state === "string")
+        return state.length > 2 ? done({ score: state.length }) : to("c", `${state}.`);
       const hop = (state as number) + 1;
       if (hop >= (row["hops"] as number)) return done();
-      return hop === row["forks"] ? fork(branchesOf(hop), hop) : to(ROLES[hop % ROLES.length] as string, hop);
+      return hop === row["forks"]
+        ? fork(branchesOf(hop), hop)
+        : to(ROLES[hop % ROLES.length] as string, hop);
     },
     join: (state, ended, { row }) => {
       const left = ended.filter((branch) => branch === null).length;
@@ -128,7 +144,10 @@ export class World {
   readonly #cuts = new Set<string>();
   #lastHosts = new Set<HostId>();
   readonly #rows: readonly Row[];
-  readonly records = new Map<TaskKey, { status: Ending["status"]; attempt: number; hops: number; code: string | null }>();
+  readonly records = new Map<
+    TaskKey,
+    { status: Ending["status"]; attempt: number; hops: number; code: string | null }
+  >();
   readonly doubled: TaskKey[] = [];
   deaths = 0;
   restarts = 0;
@@ -148,7 +167,8 @@ export class World {
   run(): Outcome {
     this.#startDriver();
     for (let i = 0; i < this.scenario.hosts; i++) this.#startHost(i);
-    if (this.scenario.faults.length > 0) this.#after(this.scenario.faultEveryMs, () => this.#fault());
+    if (this.scenario.faults.length > 0)
+      this.#after(this.scenario.faultEveryMs, () => this.#fault());
     let stuck: string | null = null;
     while (!this.#settled()) {
       const event = this.#pop();
@@ -173,7 +193,9 @@ export class World {
     return {
       records: this.records,
       doubled: this.doubled,
-      misrouted: this.#rows.filter((row) => !this.#isWhole(row)).map(({ id }) => keyOf({ rowId: id, trial: 0 })),
+      misrouted: this.#rows
+        .filter((row) => !this.#isWhole(row))
+        .map(({ id }) => keyOf({ rowId: id, trial: 0 })),
       virtualMs: this.#now,
       deaths: this.deaths,
       restarts: this.restarts,
@@ -194,8 +216,14 @@ export class World {
   }
 
   #settled(): boolean {
-    if (this.records.size < this.#rows.length || this.#driver === null || this.#driver.inFlight.size > 0) return false;
-    for (const { alive, broker } of this.#processes.values()) if (alive && !broker.idle) return false;
+    if (
+      this.records.size < this.#rows.length ||
+      this.#driver === null ||
+      this.#driver.inFlight.size > 0
+    )
+      return false;
+    for (const { alive, broker } of this.#processes.values())
+      if (alive && !broker.idle) return false;
     return true;
   }
 
@@ -236,7 +264,12 @@ export class World {
       let child = index * 2 + 1;
       if (child >= heap.length) break;
       const [left, right] = [heap[child], heap[child + 1]];
-      if (left !== undefined && right !== undefined && (right.at < left.at || (right.at === left.at && right.order < left.order))) child++;
+      if (
+        left !== undefined &&
+        right !== undefined &&
+        (right.at < left.at || (right.at === left.at && right.order < left.order))
+      )
+        child++;
       const below = heap[child] as typeof last;
       if (last.at < below.at || (last.at === below.at && last.order < below.order)) break;
       heap[index] = below;
@@ -267,7 +300,11 @@ export class World {
 
   // — Processes —
 
-  #createProcess(id: HostId, roles: readonly string[], deliver: (process: Process, message: Message) => void): Process {
+  #createProcess(
+    id: HostId,
+    roles: readonly string[],
+    deliver: (process: Process, message: Message) => void,
+  ): Process {
     const routing = new Routing();
     const skewMs = Math.floor(this.random() * 1e6);
     const process: Process = {
@@ -290,7 +327,8 @@ export class World {
         maxAttempts: 3,
         capacity: roles.includes(SINK_ROLE) ? Number.POSITIVE_INFINITY : 30,
         routing,
-        deliver: (message) => this.#after(0, () => this.#inside(process, () => deliver(process, message))),
+        deliver: (message) =>
+          this.#after(0, () => this.#inside(process, () => deliver(process, message))),
         wake: (to) => this.#wake(process, to),
         now: () => this.#now + skewMs,
       }),
@@ -303,18 +341,23 @@ export class World {
   #startHost(index: number): void {
     // Every role has hosts, most hosts serve one role, some all.
     const roles = index % 4 === 3 ? ROLES : [ROLES[index % ROLES.length] as string];
-    const process = this.#createProcess(`h${index}.${this.#hostLives++}`, roles, (self, message) => {
-      if (message.kind === "end") forks.end(message);
-      else if (message.task.role === FORK_ROLE) forks.begin(message.task);
-      else {
-        self.queue.push(message);
-        this.#work(self);
-      }
-    });
+    const process = this.#createProcess(
+      `h${index}.${this.#hostLives++}`,
+      roles,
+      (self, message) => {
+        if (message.kind === "end") forks.end(message);
+        else if (message.task.role === FORK_ROLE) forks.begin(message.task);
+        else {
+          self.queue.push(message);
+          this.#work(self);
+        }
+      },
+    );
     const { broker } = process;
     const forks = new Forks(rule, {
       self: process.id,
-      send: (message, done) => (done === null ? broker.submit(message) : broker.handOn(done, message)),
+      send: (message, done) =>
+        done === null ? broker.submit(message) : broker.handOn(done, message),
       settle: (branch) => broker.settle(branch),
     });
     this.#every(process, BEAT_MS, () => this.#beat(process));
@@ -333,7 +376,15 @@ export class World {
             this.#kill(process);
             return;
           }
-          const hop: Hop = { hop: task.history.length, role: task.role, host: process.id, at: "", queue_ms: 0, run_ms: 0, result: null };
+          const hop: Hop = {
+            hop: task.history.length,
+            role: task.role,
+            host: process.id,
+            at: "",
+            queue_ms: 0,
+            run_ms: 0,
+            result: null,
+          };
           process.broker.handOn(task, nextMessage(rule, task, hop));
           this.#work(process);
         }),
@@ -361,7 +412,11 @@ export class World {
       process: null as never,
       coordinator: null as never,
     };
-    const process = this.#createProcess(`driver.${this.#driverLives++}`, [SINK_ROLE], (self, message) => this.#sink(life, self, message));
+    const process = this.#createProcess(
+      `driver.${this.#driverLives++}`,
+      [SINK_ROLE],
+      (self, message) => this.#sink(life, self, message),
+    );
     life.process = process;
     life.coordinator = new Coordinator({
       self: process.member,
@@ -396,7 +451,8 @@ export class World {
 
   #noteHosts(life: DriverLife): void {
     // Written to the run directory; a driver that has not yet formed keeps what it was told.
-    if (life.isAdmitting) this.#lastHosts = new Set(life.coordinator.members.hosts.map(({ member }) => member.id));
+    if (life.isAdmitting)
+      this.#lastHosts = new Set(life.coordinator.members.hosts.map(({ member }) => member.id));
   }
 
   #admit(life: DriverLife): void {
@@ -437,7 +493,12 @@ export class World {
     this.restarts++;
     if (this.scenario.delivery === "at-most-once") {
       life.inFlight.remove(task.admitted);
-      this.#record(life, key, { status: "lost", attempt: task.attempt, hops: 0, code: "host_lost" });
+      this.#record(life, key, {
+        status: "lost",
+        attempt: task.attempt,
+        hops: 0,
+        code: "host_lost",
+      });
       return;
     }
     task.attempt++;
@@ -470,7 +531,11 @@ export class World {
     );
   }
 
-  #record(life: DriverLife, key: TaskKey, record: { status: Ending["status"]; attempt: number; hops: number; code: string | null }): void {
+  #record(
+    life: DriverLife,
+    key: TaskKey,
+    record: { status: Ending["status"]; attempt: number; hops: number; code: string | null },
+  ): void {
     if (this.records.has(key)) this.doubled.push(key);
     this.records.set(key, record);
     life.tokens++;
@@ -487,7 +552,8 @@ export class World {
   #carry(from: HostId, to: HostId, arrive: () => void): boolean {
     if (this.#isCut(from, to) || this.random() < this.scenario.dropRate) return false;
     this.#after(this.#exponential(LATENCY_MS), arrive);
-    if (this.random() < this.scenario.doubleRate) this.#after(this.#exponential(LATENCY_MS * 20), arrive);
+    if (this.random() < this.scenario.doubleRate)
+      this.#after(this.#exponential(LATENCY_MS * 20), arrive);
     return true;
   }
 
@@ -531,7 +597,11 @@ export class World {
 
   #flush(process: Process, to: HostId): void {
     while ((process.requests.get(to) ?? 0) < 2) {
-      const batch = process.broker.take(to, 1 + Math.floor(this.random() * 4), Number.POSITIVE_INFINITY);
+      const batch = process.broker.take(
+        to,
+        1 + Math.floor(this.random() * 4),
+        Number.POSITIVE_INFINITY,
+      );
       if (batch === null) return;
       this.#count(process, to, 1);
       const over = (): void => {
@@ -562,15 +632,26 @@ export class World {
     const life = this.#driver;
     if (life === null) return;
     const load: Load = Object.fromEntries(
-      process.member.roles.map((role) => [role, { busy: process.busy, queued: process.queue.length, slots: 4 }]),
+      process.member.roles.map((role) => [
+        role,
+        { busy: process.busy, queued: process.queue.length, slots: 4 },
+      ]),
     );
-    const beat: Beat = { member: { ...process.member, leaving: process.leaving }, load, known: process.known };
+    const beat: Beat = {
+      member: { ...process.member, leaving: process.leaving },
+      load,
+      known: process.known,
+    };
     this.#request(
       process,
       life.process.id,
       () => life.coordinator.beat(beat),
       ({ joining, list }) => {
-        if (list !== null && (process.known?.driver !== list.version.driver || process.known.version < list.version.version)) {
+        if (
+          list !== null &&
+          (process.known?.driver !== list.version.driver ||
+            process.known.version < list.version.version)
+        ) {
           process.known = list.version;
           followList(list, process.routing, process.broker);
         }
@@ -601,12 +682,17 @@ export class World {
       this.#cuts.clear();
       return;
     }
-    const fault = this.scenario.faults[Math.floor(this.random() * this.scenario.faults.length)] as Fault;
-    const hosts = [...this.#processes.values()].filter(({ id, alive }) => alive && id.startsWith("h"));
+    const fault = this.scenario.faults[
+      Math.floor(this.random() * this.scenario.faults.length)
+    ] as Fault;
+    const hosts = [...this.#processes.values()].filter(
+      ({ id, alive }) => alive && id.startsWith("h"),
+    );
     const pick = (): Process | undefined => hosts[Math.floor(this.random() * hosts.length)];
     const victim = pick();
     if (fault === "kill" && victim !== undefined) this.#kill(victim);
-    if (fault === "kill-two") for (const one of [victim, pick()]) if (one !== undefined) this.#kill(one);
+    if (fault === "kill-two")
+      for (const one of [victim, pick()]) if (one !== undefined) this.#kill(one);
     if (fault === "kill-driver" || fault === "kill-all") this.#killDriver();
     if (fault === "kill-all") for (const host of hosts) this.#kill(host);
     if (fault === "freeze") this.#freeze(this.random() < 0.2 ? this.#driver?.process : victim);
@@ -614,7 +700,8 @@ export class World {
     if (fault === "cut" || fault === "cut-one-way") {
       const others = [...this.#processes.values()].filter(({ alive }) => alive);
       const other = others[Math.floor(this.random() * others.length)];
-      if (victim !== undefined && other !== undefined) this.#cut(victim.id, other.id, fault === "cut");
+      if (victim !== undefined && other !== undefined)
+        this.#cut(victim.id, other.id, fault === "cut");
     }
     this.#after(this.#exponential(this.scenario.faultEveryMs), () => this.#fault());
   }
@@ -695,7 +782,11 @@ function copyOf(batch: Batch): Batch {
     ...batch,
     parcels: batch.parcels.map((parcel) => {
       const task: Task = { ...parcel.message.task };
-      return { ...parcel, message: parcel.message.kind === "end" ? { ...parcel.message, task } : { kind: "step", task } };
+      return {
+        ...parcel,
+        message:
+          parcel.message.kind === "end" ? { ...parcel.message, task } : { kind: "step", task },
+      };
     }),
   };
 }

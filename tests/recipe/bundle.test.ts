@@ -1,23 +1,37 @@
 // A recipe that travels: packed where it was written, unpacked where nothing of it lies, and the same recipe there.
 
 import { describe, expect, test } from "bun:test";
-import { chmod, cp, mkdir, mkdtemp, readdir, rename, stat, symlink, truncate, writeFile } from "node:fs/promises";
+import {
+  chmod,
+  cp,
+  mkdir,
+  mkdtemp,
+  readdir,
+  rename,
+  stat,
+  symlink,
+  truncate,
+  writeFile,
+} from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { loadUserModule } from "../../src/agent/user-module.ts";
-import { type Prepared, prepare } from "../../src/run/prepare.ts";
 import { startTask } from "../../src/orchestrator/advance.ts";
 import { provideSdk } from "../../src/platform.ts";
 import { type Bundle, createBundle, parseBundle, unpackBundle } from "../../src/recipe/bundle.ts";
 import { loadRecipe } from "../../src/recipe/load.ts";
+import { type Prepared, prepare } from "../../src/run/prepare.ts";
 import type { JsonObject } from "../../src/task/json.ts";
 import { comparable, matrix, ROOT, readRecords, withFolder } from "../matrix.ts";
 
 provideSdk(await import("../../src/sdk.ts"));
 
 const ENV = { API_KEY: "hunter2", TEAM: "seven" };
-const load = (path: string, env: Record<string, string> = {}) => loadRecipe(path, { env, cwd: "/" });
-const pack = async (path: string, { env = {}, withSecrets = false }: { env?: Record<string, string>; withSecrets?: boolean } = {}) =>
-  createBundle(await load(path, env), { env, withSecrets });
+const load = (path: string, env: Record<string, string> = {}) =>
+  loadRecipe(path, { env, cwd: "/" });
+const pack = async (
+  path: string,
+  { env = {}, withSecrets = false }: { env?: Record<string, string>; withSecrets?: boolean } = {},
+) => createBundle(await load(path, env), { env, withSecrets });
 
 /** As from the network: nothing but its bytes. */
 const travelled = (bundle: Bundle): Bundle => parseBundle(structuredClone(bundle));
@@ -30,7 +44,15 @@ async function writeTree(folder: string, files: Readonly<Record<string, string>>
 }
 
 function promptsOf({ agents, rule }: Prepared, row: JsonObject): unknown {
-  const message = startTask(rule, { rowId: "0", trial: 0, row, seed: 1, attempt: 1, admittedAt: 0, trace: null });
+  const message = startTask(rule, {
+    rowId: "0",
+    trial: 0,
+    row,
+    seed: 1,
+    attempt: 1,
+    admittedAt: 0,
+    trace: null,
+  });
   if (message.kind === "end") throw new Error("the first row ends at once");
   return [...agents].map(([name, { render }]) => [name, render?.(message.task) ?? null]);
 }
@@ -59,7 +81,9 @@ describe("a bundle", () => {
         const after = await prepare(await unpackBundle(bundle, join(folder, "host")), []);
         expect(contentHashes(after)).toEqual(contentHashes(before));
         expect(promptsOf(after, row)).toEqual(promptsOf(before, row));
-        expect(after.loaded.files.every((file) => file.startsWith(join(folder, "host/files/")))).toBe(true);
+        expect(
+          after.loaded.files.every((file) => file.startsWith(join(folder, "host/files/"))),
+        ).toBe(true);
         expect(Object.keys(bundle.files).filter((file) => file.endsWith(".jsonl"))).toEqual([]);
         const { dataset, run, models } = before.loaded.recipe;
         expect(after.loaded.recipe).toMatchObject({
@@ -76,9 +100,16 @@ describe("a bundle", () => {
       const bundle = travelled(await pack(join(ROOT, "recipes/coral.toml")));
       const path = await unpackBundle(bundle, join(folder, "host"));
       const args = ["--limit", "8", 'models.speaker.latency="1ms"', "-q"];
-      expect((await matrix(["drive", path, "-o", "bundled", ...args], { cwd: folder })).stderr).toBe("");
-      await matrix(["drive", join(ROOT, "recipes/coral.toml"), "-o", "direct", ...args], { cwd: folder });
-      const [bundled, direct] = [await readRecords(join(folder, "bundled")), await readRecords(join(folder, "direct"))];
+      expect(
+        (await matrix(["drive", path, "-o", "bundled", ...args], { cwd: folder })).stderr,
+      ).toBe("");
+      await matrix(["drive", join(ROOT, "recipes/coral.toml"), "-o", "direct", ...args], {
+        cwd: folder,
+      });
+      const [bundled, direct] = [
+        await readRecords(join(folder, "bundled")),
+        await readRecords(join(folder, "direct")),
+      ];
       expect(bundled).toHaveLength(8);
       expect(comparable(bundled)).toEqual(comparable(direct));
     }));
@@ -125,11 +156,18 @@ module = "../../rule.ts"
       });
       const before = await prepare(join(folder, "deep/recipes/r.toml"), []);
       const bundle = travelled(await createBundle(before.loaded, { env: {}, withSecrets: false }));
-      for (const name of ["deep", "far", "shared", "rule.ts"]) await rename(join(folder, name), join(folder, `moved-${name}`));
+      for (const name of ["deep", "far", "shared", "rule.ts"])
+        await rename(join(folder, name), join(folder, `moved-${name}`));
       const after = await prepare(await unpackBundle(bundle, join(folder, "host")), []);
       expect(contentHashes(after)).toEqual(contentHashes(before));
       expect(promptsOf(after, { q: "?" })).toEqual([
-        ["a", [expect.objectContaining({ content: "near" }), expect.objectContaining({ content: "far ?" })]],
+        [
+          "a",
+          [
+            expect.objectContaining({ content: "near" }),
+            expect.objectContaining({ content: "far ?" }),
+          ],
+        ],
         ["b", null],
       ]);
       const { default: run } = await loadUserModule(after.loaded.recipe.roles["b"]?.agent ?? "");
@@ -182,7 +220,9 @@ headers = { Authorization = "Bearer \${env:API_KEY}", X-Team = "\${env:TEAM:-}",
       const host = await mkdtemp(join(folder, "host-"));
       await unpackBundle(await pack(join(folder, "r.toml")), host);
       const modes = await Promise.all(
-        ["", "recipe.toml", "files", "files/a.ts"].map(async (name) => (await stat(join(host, name))).mode & 0o777),
+        ["", "recipe.toml", "files", "files/a.ts"].map(
+          async (name) => (await stat(join(host, name))).mode & 0o777,
+        ),
       );
       expect(modes).toEqual([0o700, 0o600, 0o700, 0o600]);
     }));
@@ -199,7 +239,13 @@ headers = { Authorization = "Bearer \${env:API_KEY}", X-Team = "\${env:TEAM:-}",
       expect(failure).toMatchObject({
         code: "recipe_invalid",
         problems: [
-          { line: 4, key: "roles.a.agent", message: expect.stringMatching(/it imports .*huge\.json, which is too large: .*\(64 MiB\)/) },
+          {
+            line: 4,
+            key: "roles.a.agent",
+            message: expect.stringMatching(
+              /it imports .*huge\.json, which is too large: .*\(64 MiB\)/,
+            ),
+          },
         ],
       });
     }));
@@ -224,13 +270,24 @@ describe("a bundle from the network", () => {
       "files\\..\\x",
       "x/y",
     ];
-    for (const name of names) expect(() => parseBundle(withFiles({ [name]: bytes })), name).toThrow("it has a file named");
-    for (const value of [null, 7, "x", {}, [], { recipe: 1, files: {}, secrets: {} }, { recipe: "", files: [], secrets: {} }])
+    for (const name of names)
+      expect(() => parseBundle(withFiles({ [name]: bytes })), name).toThrow("it has a file named");
+    for (const value of [
+      null,
+      7,
+      "x",
+      {},
+      [],
+      { recipe: 1, files: {}, secrets: {} },
+      { recipe: "", files: [], secrets: {} },
+    ])
       expect(() => parseBundle(value)).toThrow("it has no recipe, files and secrets");
     expect(() => parseBundle(withFiles({ "files/a": "text" }))).toThrow("is no bytes");
     expect(() => parseBundle({ recipe: "", files: {}, secrets: { a: 1 } })).toThrow("is no text");
     const huge = new Uint8Array(40 * 2 ** 20);
-    expect(() => parseBundle(withFiles({ "files/a": huge, "files/b": huge }))).toThrow("allowed: 67108864");
+    expect(() => parseBundle(withFiles({ "files/a": huge, "files/b": huge }))).toThrow(
+      "allowed: 67108864",
+    );
     expect(parseBundle(withFiles({ "files/..a/b..": bytes }))).toMatchObject({ recipe: PLAIN });
   });
 
@@ -247,6 +304,8 @@ describe("a bundle from the network", () => {
   test("is refused when a file of it would have to be a folder as well", () =>
     withFolder(async (folder) => {
       const bundle = withFiles({ "files/x": bytes, "files/x/y": bytes }) as Bundle;
-      await expect(unpackBundle(bundle, join(folder, "host"))).rejects.toThrow("cannot unpack the driver's recipe");
+      await expect(unpackBundle(bundle, join(folder, "host"))).rejects.toThrow(
+        "cannot unpack the driver's recipe",
+      );
     }));
 });

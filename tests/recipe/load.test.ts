@@ -24,13 +24,25 @@ pattern = "sequence"
 roles = ["a"]
 `;
 
-const load = (path: string, overrides: string[] = [], env: Record<string, string> = {}, cwd = "/") =>
-  loadRecipe(path, { overrides, env, cwd });
+const load = (
+  path: string,
+  overrides: string[] = [],
+  env: Record<string, string> = {},
+  cwd = "/",
+) => loadRecipe(path, { overrides, env, cwd });
 
-async function withRecipes<T>(files: Record<string, string>, use: (folder: string) => Promise<T>): Promise<T> {
+async function withRecipes<T>(
+  files: Record<string, string>,
+  use: (folder: string) => Promise<T>,
+): Promise<T> {
   return withFolder(async (folder) => {
     await mkdir(join(folder, "sub"));
-    for (const [name, text] of Object.entries({ "base.toml": BASE, "p.md": "Q", "sub/p.md": "Q", ...files }))
+    for (const [name, text] of Object.entries({
+      "base.toml": BASE,
+      "p.md": "Q",
+      "sub/p.md": "Q",
+      ...files,
+    }))
       await writeFile(join(folder, name), text);
     return use(folder);
   });
@@ -41,7 +53,8 @@ describe("a recipe", () => {
     withRecipes(
       {
         "more.toml": "run.seed = 1\nrun.trials = 2\n",
-        "top.toml": 'extends = ["base.toml", "more.toml"]\nname = "top"\nrun.seed = 5\nroles.a.sampling = { top_p = 0.5, stop = ["y"] }\n',
+        "top.toml":
+          'extends = ["base.toml", "more.toml"]\nname = "top"\nrun.seed = 5\nroles.a.sampling = { top_p = 0.5, stop = ["y"] }\n',
       },
       async (folder) => {
         const { recipe } = await load(join(folder, "top.toml"));
@@ -52,11 +65,22 @@ describe("a recipe", () => {
     ));
 
   test("resolves paths where they are written, in files and on the command line", () =>
-    withRecipes({ "sub/top.toml": 'extends = "../base.toml"\n[roles.a]\nsystem = "p.md"\n' }, async (folder) => {
-      const { recipe } = await load(join(folder, "sub/top.toml"), ["dataset.path=mine.jsonl"], {}, "/elsewhere");
-      expect(recipe.roles["a"]).toMatchObject({ prompt: join(folder, "p.md"), system: join(folder, "sub/p.md") });
-      expect(recipe.dataset.path).toBe("/elsewhere/mine.jsonl");
-    }));
+    withRecipes(
+      { "sub/top.toml": 'extends = "../base.toml"\n[roles.a]\nsystem = "p.md"\n' },
+      async (folder) => {
+        const { recipe } = await load(
+          join(folder, "sub/top.toml"),
+          ["dataset.path=mine.jsonl"],
+          {},
+          "/elsewhere",
+        );
+        expect(recipe.roles["a"]).toMatchObject({
+          prompt: join(folder, "p.md"),
+          system: join(folder, "sub/p.md"),
+        });
+        expect(recipe.dataset.path).toBe("/elsewhere/mine.jsonl");
+      },
+    ));
 
   test("takes overrides with TOML values, and bare words as text", () =>
     withRecipes({}, async (folder) => {
@@ -68,13 +92,23 @@ describe("a recipe", () => {
         "run.timeout=5m",
       ];
       const { recipe } = await load(join(folder, "base.toml"), overrides);
-      expect(recipe).toMatchObject({ name: "other", run: { concurrency: 500, timeout: 300_000 }, dataset: { shuffle: true } });
-      expect(recipe.models["m"]).toMatchObject({ latency: { kind: "uniform", min: 1000, max: 2000 } });
+      expect(recipe).toMatchObject({
+        name: "other",
+        run: { concurrency: 500, timeout: 300_000 },
+        dataset: { shuffle: true },
+      });
+      expect(recipe.models["m"]).toMatchObject({
+        latency: { kind: "uniform", min: 1000, max: 2000 },
+      });
     }));
 
   test("replaces a table whose kind changes, so that old keys do not linger", () =>
     withRecipes({}, async (folder) => {
-      const overrides = ["models.m.kind=openai", "models.m.base_url=http://localhost:1/v1", "models.m.model=x"];
+      const overrides = [
+        "models.m.kind=openai",
+        "models.m.base_url=http://localhost:1/v1",
+        "models.m.model=x",
+      ];
       const { recipe } = await load(join(folder, "base.toml"), overrides);
       expect(recipe.models["m"]).toMatchObject({ kind: "openai", model: "x" });
       expect(recipe.models["m"]).not.toHaveProperty("latency");
@@ -91,9 +125,15 @@ describe("a recipe", () => {
         "models.m.api_key=${env:KEY}",
         'models.m.headers={ Authorization = "Bearer ${env:KEY}" }',
       ];
-      const { recipe, text } = await load(join(folder, "base.toml"), overrides, { SEED: "7", KEY: "hunter2" });
+      const { recipe, text } = await load(join(folder, "base.toml"), overrides, {
+        SEED: "7",
+        KEY: "hunter2",
+      });
       expect(recipe).toMatchObject({ name: "run-nobody", run: { seed: 7 } });
-      expect(recipe.models["m"]).toMatchObject({ api_key: "hunter2", headers: { Authorization: "Bearer hunter2" } });
+      expect(recipe.models["m"]).toMatchObject({
+        api_key: "hunter2",
+        headers: { Authorization: "Bearer hunter2" },
+      });
       expect(text).not.toContain("hunter2");
       expect(text).toContain("Bearer ${env:KEY}");
     }));
@@ -113,8 +153,14 @@ describe("a recipe", () => {
       dataset: { limit: 10 },
       models: { m: { headers: { a: "1" }, price: { prompt: 1 } } },
     };
-    const now = { run: { trials: 3, seed: 2 }, dataset: {}, models: { m: { headers: { a: "2" }, price: { prompt: 2 } } } };
-    const kinds = Object.fromEntries(recipeDifferences(before, now).map(({ key, kind }) => [key, kind]));
+    const now = {
+      run: { trials: 3, seed: 2 },
+      dataset: {},
+      models: { m: { headers: { a: "2" }, price: { prompt: 2 } } },
+    };
+    const kinds = Object.fromEntries(
+      recipeDifferences(before, now).map(({ key, kind }) => [key, kind]),
+    );
     expect(kinds).toEqual({
       "run.trials": "grows",
       "run.seed": "conflict",
@@ -123,27 +169,44 @@ describe("a recipe", () => {
       "models.m.headers.a": "free",
       "models.m.price.prompt": "free",
     });
-    expect(recipeDifferences(now, before).find(({ key }) => key === "run.trials")?.kind).toBe("shrinks");
+    expect(recipeDifferences(now, before).find(({ key }) => key === "run.trials")?.kind).toBe(
+      "shrinks",
+    );
   });
 });
 
 describe("a duration", () => {
   test("is a number with a unit", () => {
-    expect(["90s", "1.5h", "500ms", "2m", "1d"].map(parseDuration)).toEqual([90_000, 5_400_000, 500, 120_000, 86_400_000]);
-    expect(["90", "s", "-1s", "1 parsec", ""].map(parseDuration)).toEqual([null, null, null, null, null]);
+    expect(["90s", "1.5h", "500ms", "2m", "1d"].map(parseDuration)).toEqual([
+      90_000, 5_400_000, 500, 120_000, 86_400_000,
+    ]);
+    expect(["90", "s", "-1s", "1 parsec", ""].map(parseDuration)).toEqual([
+      null,
+      null,
+      null,
+      null,
+      null,
+    ]);
   });
 });
 
 describe("an expression", () => {
-  const evaluate = (source: string, variables: Parameters<ReturnType<typeof compileExpression>>[0]) => compileExpression(source)(variables);
+  const evaluate = (
+    source: string,
+    variables: Parameters<ReturnType<typeof compileExpression>>[0],
+  ) => compileExpression(source)(variables);
 
   test("knows one kind of number, as JSON does", () => {
-    expect(evaluate("row.n % 2 == 0 && row.n > 1 && row.n * 2 + 1 == 5.0", { row: { n: 2 } })).toBe(true);
+    expect(evaluate("row.n % 2 == 0 && row.n > 1 && row.n * 2 + 1 == 5.0", { row: { n: 2 } })).toBe(
+      true,
+    );
     expect(evaluate("size(row.items) + row.n", { row: { items: [1, 2], n: 0.5 } })).toBe(2.5);
   });
 
   test("is strict about missing keys, and has() asks for them", () => {
-    expect(() => evaluate("row.lang == 'en'", { row: {} })).toThrow("the expression `row.lang == 'en'` fails: No such key: lang");
+    expect(() => evaluate("row.lang == 'en'", { row: {} })).toThrow(
+      "the expression `row.lang == 'en'` fails: No such key: lang",
+    );
     expect(evaluate("has(row.lang) && row.lang == 'en'", { row: {} })).toBe(false);
   });
 });

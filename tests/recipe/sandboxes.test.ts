@@ -20,12 +20,24 @@ pattern = "sequence"
 roles = ["a"]
 `;
 
-async function load(recipe: string, overrides: readonly string[] = []): Promise<LoadedRecipe & { folder: string }> {
+async function load(
+  recipe: string,
+  overrides: readonly string[] = [],
+): Promise<LoadedRecipe & { folder: string }> {
   return withFolder(async (folder) => {
     await mkdir(join(folder, "image"));
-    for (const [name, text] of Object.entries({ "recipe.toml": recipe, "a.py": "", "a.rb": "", "data.txt": "", "x.sif": "" }))
+    for (const [name, text] of Object.entries({
+      "recipe.toml": recipe,
+      "a.py": "",
+      "a.rb": "",
+      "data.txt": "",
+      "x.sif": "",
+    }))
       await writeFile(join(folder, name), text);
-    return { ...(await loadRecipe(join(folder, "recipe.toml"), { overrides, env: {}, cwd: folder })), folder };
+    return {
+      ...(await loadRecipe(join(folder, "recipe.toml"), { overrides, env: {}, cwd: folder })),
+      folder,
+    };
   });
 }
 
@@ -35,7 +47,9 @@ async function problemsOf(recipe: string, overrides: readonly string[] = []): Pr
     return [];
   } catch (thrown) {
     if (!(thrown instanceof MatrixError)) throw thrown;
-    return thrown.problems.map(({ key, message }) => `${key}: ${message.replace(/\/tmp\/matrix-test-[^/]*/g, "")}`);
+    return thrown.problems.map(
+      ({ key, message }) => `${key}: ${message.replace(/\/tmp\/matrix-test-[^/]*/g, "")}`,
+    );
   }
 }
 
@@ -63,7 +77,10 @@ describe("a sandbox in a recipe", () => {
 
   test("takes a reference as it is and a path from where it is written", async () => {
     const images = ["python:3.12-slim", "registry.example.org:5000/team/image@sha256:00", "ubuntu"];
-    for (const image of images) expect((await load(RECIPE, [`sandboxes.box.image="${image}"`])).recipe.sandboxes["box"]?.image).toBe(image);
+    for (const image of images)
+      expect(
+        (await load(RECIPE, [`sandboxes.box.image="${image}"`])).recipe.sandboxes["box"]?.image,
+      ).toBe(image);
     for (const image of ["./image", "x.sif"]) {
       const { recipe, folder } = await load(RECIPE.replace("python:3.12-slim", image));
       expect(recipe.sandboxes["box"]?.image).toBe(join(folder, image));
@@ -73,7 +90,9 @@ describe("a sandbox in a recipe", () => {
   test("names mounts from where they are written", async () => {
     const mounts = 'mounts = [{ source = "data.txt", target = "/data.txt" }]';
     const { recipe, folder } = await load(RECIPE.replace("[roles.a]", `${mounts}\n[roles.a]`));
-    expect(recipe.sandboxes["box"]?.mounts).toEqual([{ source: join(folder, "data.txt"), target: "/data.txt", writable: false }]);
+    expect(recipe.sandboxes["box"]?.mounts).toEqual([
+      { source: join(folder, "data.txt"), target: "/data.txt", writable: false },
+    ]);
   });
 
   test("may be given more or other means when a run goes on, but no other image", async () => {
@@ -82,21 +101,34 @@ describe("a sandbox in a recipe", () => {
       recipeDifferences(resolved, (await load(RECIPE, overrides)).resolved)
         .filter(({ key }) => key.startsWith("sandboxes"))
         .map(({ kind }) => kind);
-    expect(new Set(await kinds(["sandboxes.box.count=4", 'sandboxes.box.memory="4GiB"', "sandboxes.box.engine=apptainer"]))).toEqual(
-      new Set(["free"]),
-    );
+    expect(
+      new Set(
+        await kinds([
+          "sandboxes.box.count=4",
+          'sandboxes.box.memory="4GiB"',
+          "sandboxes.box.engine=apptainer",
+        ]),
+      ),
+    ).toEqual(new Set(["free"]));
     expect(await kinds(["sandboxes.box.image=ubuntu"])).toEqual(["conflict"]);
   });
 
   test("may be made plain processes by name, whatever image they have and wherever that is", async () => {
     for (const image of ["ubuntu", "./none"]) {
-      const { recipe } = await load(RECIPE, ["sandboxes.box.engine=process", `sandboxes.box.image="${image}"`]);
+      const { recipe } = await load(RECIPE, [
+        "sandboxes.box.engine=process",
+        `sandboxes.box.image="${image}"`,
+      ]);
       expect(recipe.sandboxes["box"]?.engine).toBe("process");
     }
   });
 
   test.each([
-    ["an image that is nowhere", ['sandboxes.box.image="./none"'], "sandboxes.box.image: no such file or folder: /none"],
+    [
+      "an image that is nowhere",
+      ['sandboxes.box.image="./none"'],
+      "sandboxes.box.image: no such file or folder: /none",
+    ],
     ["no image", ["sandboxes.other.count=1"], "sandboxes.other: it needs an image"],
     ["nobody in it", ["sandboxes.other.image=ubuntu"], "sandboxes.other: no role runs in it"],
     [
@@ -104,7 +136,11 @@ describe("a sandbox in a recipe", () => {
       ['sandboxes.box.image="x.sif"', "sandboxes.box.engine=docker"],
       "sandboxes.box.image: Docker takes no SIF; leave engine at auto, or apptainer",
     ],
-    ["more warm than there may be", ["sandboxes.box.warm=2"], "sandboxes.box.warm: more than count, 1"],
+    [
+      "more warm than there may be",
+      ["sandboxes.box.warm=2"],
+      "sandboxes.box.warm: more than count, 1",
+    ],
     [
       "memory without a unit",
       ["sandboxes.box.memory=512"],
@@ -120,13 +156,21 @@ describe("a sandbox in a recipe", () => {
       ["sandboxes.box.workdir=work"],
       'sandboxes.box.workdir: found "work"; allowed: an absolute path in the sandbox',
     ],
-    ["a sandbox that is not there", ["roles.a.sandbox=bx"], 'roles.a.sandbox: no sandbox is named "bx"; sandboxes: box'],
+    [
+      "a sandbox that is not there",
+      ["roles.a.sandbox=bx"],
+      'roles.a.sandbox: no sandbox is named "bx"; sandboxes: box',
+    ],
     [
       "a program that nobody can start",
       ['roles.a.agent="a.rb"'],
       'roles.a.agent: how it is started is not known from its name; say it: command = ["…"]',
     ],
-    ["exec in no sandbox", ["roles.b.agent=exec"], "roles.b: an exec role needs a sandbox, one of [sandboxes]"],
+    [
+      "exec in no sandbox",
+      ["roles.b.agent=exec"],
+      "roles.b: an exec role needs a sandbox, one of [sandboxes]",
+    ],
     [
       "a command for what is no program",
       ['roles.b={ agent = "language", command = ["x"] }'],
@@ -142,6 +186,11 @@ describe("a sandbox in a recipe", () => {
   });
 
   test("of a program in any language is started as the recipe says", async () => {
-    expect(await problemsOf(RECIPE, ['roles.a.agent="a.rb"', 'roles.a.command=["ruby", "/agents/a/a.rb"]'])).toEqual([]);
+    expect(
+      await problemsOf(RECIPE, [
+        'roles.a.agent="a.rb"',
+        'roles.a.command=["ruby", "/agents/a/a.rb"]',
+      ]),
+    ).toEqual([]);
   });
 });

@@ -6,10 +6,21 @@ import type { TrajectoryRecord } from "../../src/task/record.ts";
 import { comparable, matrix, ROOT, readRecords, withFolder } from "../matrix.ts";
 
 const RECIPE = join(ROOT, "recipes/natural-reasoning.toml");
-const FAST = ['models.classifier.latency="1ms"', 'models.judge.latency="1ms"', "models.judge.tokens_per_second=1000000"];
+const FAST = [
+  'models.classifier.latency="1ms"',
+  'models.judge.latency="1ms"',
+  "models.judge.tokens_per_second=1000000",
+];
 
-async function drive(folder: string, name: string, ...more: readonly string[]): Promise<TrajectoryRecord[]> {
-  const { code, stdout, stderr } = await matrix(["drive", RECIPE, "-o", name, "-q", ...FAST, ...more], { cwd: folder });
+async function drive(
+  folder: string,
+  name: string,
+  ...more: readonly string[]
+): Promise<TrajectoryRecord[]> {
+  const { code, stdout, stderr } = await matrix(
+    ["drive", RECIPE, "-o", name, "-q", ...FAST, ...more],
+    { cwd: folder },
+  );
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   expect(stdout).toContain("expected 49 = ok 49 + failed 0 + lost 0");
   return readRecords(join(folder, name));
@@ -28,7 +39,10 @@ describe("the natural-reasoning recipe", () => {
       expect(foreign).toHaveLength(23);
       for (const { outcome, usage, history } of foreign) {
         expect(outcome).toMatchObject({ language: expect.any(String), share: expect.any(Number) });
-        expect({ requests: usage.requests, hops: history.length }).toEqual({ requests: 0, hops: 1 });
+        expect({ requests: usage.requests, hops: history.length }).toEqual({
+          requests: 0,
+          hops: 1,
+        });
       }
       const plain = endedAt(records, "filter");
       expect(plain.map(({ row }) => row["kind"])).toEqual(Array(12).fill("plain"));
@@ -41,7 +55,10 @@ describe("the natural-reasoning recipe", () => {
       expect(asked.length).toBeGreaterThan(9);
       for (const { outcome, score, row } of asked) {
         expect(row).toMatchObject({ lang: "en", kind: "reasoning" });
-        expect(outcome).toMatchObject({ question: expect.stringMatching(/\?$/), reference_answer: expect.any(String) });
+        expect(outcome).toMatchObject({
+          question: expect.stringMatching(/\?$/),
+          reference_answer: expect.any(String),
+        });
         expect(outcome?.["steps"]).not.toEqual([]);
         expect(score).toBeGreaterThan(0.5);
       }
@@ -56,7 +73,10 @@ describe("the natural-reasoning recipe", () => {
 
   test("repeats with the same seed", () =>
     withFolder(async (folder) => {
-      const [first, second] = [await drive(folder, "a", "--seed", "3"), await drive(folder, "b", "--seed", "3")];
+      const [first, second] = [
+        await drive(folder, "a", "--seed", "3"),
+        await drive(folder, "b", "--seed", "3"),
+      ];
       expect(comparable(second)).toEqual(comparable(first));
     }));
 });

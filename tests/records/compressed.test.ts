@@ -7,13 +7,25 @@ import { join } from "node:path";
 import { readRecorded, readRecords } from "../../src/records/recorded.ts";
 import { TrajectoryWriter } from "../../src/records/trajectories.ts";
 import { verifyRun } from "../../src/records/verify.ts";
-import { CORAL, comparable, matrix, readRecords as plainRecords, spawnMatrix, until, withFolder } from "../matrix.ts";
+import {
+  CORAL,
+  comparable,
+  matrix,
+  readRecords as plainRecords,
+  spawnMatrix,
+  until,
+  withFolder,
+} from "../matrix.ts";
 
 const FILE = "trajectories.jsonl.zst";
-const line = (id: string, more: object = {}) => JSON.stringify({ format: "matrix-trajectory-1", id, trial: 0, status: "ok", ...more });
+const line = (id: string, more: object = {}) =>
+  JSON.stringify({ format: "matrix-trajectory-1", id, trial: 0, status: "ok", ...more });
 
 /** A file with a frame for each append. */
-async function writeFrames(path: string, appends: readonly (readonly string[])[]): Promise<readonly number[]> {
+async function writeFrames(
+  path: string,
+  appends: readonly (readonly string[])[],
+): Promise<readonly number[]> {
   const writer = await TrajectoryWriter.open(path, 0);
   const ends: number[] = [];
   for (const lines of appends) {
@@ -36,8 +48,14 @@ describe("a compressed output", () => {
       const path = join(folder, FILE);
       const large = line("c", { text: "ж".repeat(3_000_000) });
       await writeFrames(path, [[line("a"), line("b")], [large], [line("d")]]);
-      expect(Bun.zstdDecompressSync(await readFile(path)).toString()).toBe(`${[line("a"), line("b"), large, line("d")].join("\n")}\n`);
-      expect(await readRecorded(path)).toMatchObject({ counts: { ok: 4 }, bytes: statSync(path).size, tornBytes: 0 });
+      expect(Bun.zstdDecompressSync(await readFile(path)).toString()).toBe(
+        `${[line("a"), line("b"), large, line("d")].join("\n")}\n`,
+      );
+      expect(await readRecorded(path)).toMatchObject({
+        counts: { ok: 4 },
+        bytes: statSync(path).size,
+        tornBytes: 0,
+      });
     }));
 
   test("cut at any byte holds the frames before the cut, and goes on after them", () =>
@@ -50,11 +68,19 @@ describe("a compressed output", () => {
         await writeFile(path, whole.subarray(0, size));
         const kept = size < first ? 0 : size < second ? first : second;
         const recorded = await readRecorded(path);
-        expect({ size, bytes: recorded.bytes, torn: recorded.tornBytes }).toEqual({ size, bytes: kept, torn: size - kept });
+        expect({ size, bytes: recorded.bytes, torn: recorded.tornBytes }).toEqual({
+          size,
+          bytes: kept,
+          torn: size - kept,
+        });
         const writer = await TrajectoryWriter.open(path, recorded.bytes);
         await writer.append([[line("z")]]);
         await writer.close();
-        expect(await idsIn(folder)).toEqual([...(kept >= first ? ["a", "b"] : []), ...(kept === second ? ["c"] : []), "z"]);
+        expect(await idsIn(folder)).toEqual([
+          ...(kept >= first ? ["a", "b"] : []),
+          ...(kept === second ? ["c"] : []),
+          "z",
+        ]);
       }
     }));
 
@@ -69,22 +95,55 @@ describe("a compressed output", () => {
         return bytes;
       };
       await writeFile(path, Buffer.concat([whole, Buffer.alloc(3_000_000)]));
-      expect(await readRecorded(path)).toMatchObject({ counts: { ok: 2 }, bytes: second, tornBytes: 3_000_000 });
+      expect(await readRecorded(path)).toMatchObject({
+        counts: { ok: 2 },
+        bytes: second,
+        tornBytes: 3_000_000,
+      });
       await writeFile(path, damaged(second - 1));
-      expect(await readRecorded(path)).toMatchObject({ counts: { ok: 1 }, bytes: first, tornBytes: second - first });
-      for (const bytes of [damaged(first - 1), damaged(0), damaged(first), Buffer.concat([Buffer.alloc(100), whole])]) {
+      expect(await readRecorded(path)).toMatchObject({
+        counts: { ok: 1 },
+        bytes: first,
+        tornBytes: second - first,
+      });
+      for (const bytes of [
+        damaged(first - 1),
+        damaged(0),
+        damaged(first),
+        Buffer.concat([Buffer.alloc(100), whole]),
+      ]) {
         await writeFile(path, bytes);
-        await expect(readRecorded(path)).rejects.toMatchObject({ code: "run_refused", message: expect.stringContaining("is damaged") });
+        await expect(readRecorded(path)).rejects.toMatchObject({
+          code: "run_refused",
+          message: expect.stringContaining("is damaged"),
+        });
       }
     }));
 
   test("of a run that is killed in its middle goes on, and in the end holds what a run without a break holds", () =>
     withFolder(async (folder) => {
-      const args = ["drive", CORAL, "--trials", "20", "-n", "40", "-q", 'models.speaker.latency="2ms"'];
+      const args = [
+        "drive",
+        CORAL,
+        "--trials",
+        "20",
+        "-n",
+        "40",
+        "-q",
+        'models.speaker.latency="2ms"',
+      ];
       const output = join(folder, "run", FILE);
       for (const size of [20_000, 60_000]) {
-        const { child, finished } = spawnMatrix([...args, "-o", join(folder, "run"), "run.compress=true"]);
-        await until(() => existsSync(output) && statSync(output).size > size, "records are written");
+        const { child, finished } = spawnMatrix([
+          ...args,
+          "-o",
+          join(folder, "run"),
+          "run.compress=true",
+        ]);
+        await until(
+          () => existsSync(output) && statSync(output).size > size,
+          "records are written",
+        );
         child.kill("SIGKILL");
         await finished;
         expect(statSync(output).size).toBeGreaterThan(size);
@@ -109,12 +168,18 @@ describe("a compressed output", () => {
         .slice(0, -1)
         .map((line) => JSON.parse(line));
       expect(comparable(records)).toEqual(comparable(await plainRecords(join(folder, "plain"))));
-      expect(statSync(output).size * 3).toBeLessThan(statSync(join(folder, "plain/trajectories.jsonl")).size);
+      expect(statSync(output).size * 3).toBeLessThan(
+        statSync(join(folder, "plain/trajectories.jsonl")).size,
+      );
 
-      const { stdout } = await matrix(["export", "run", "--to", "trl-sft", "-o", "out.jsonl"], { cwd: folder });
+      const { stdout } = await matrix(["export", "run", "--to", "trl-sft", "-o", "out.jsonl"], {
+        cwd: folder,
+      });
       expect(stdout).toContain("train 800");
       // What was compressed stays so: another file beside it would be half a run.
-      expect((await matrix([...args, "-o", join(folder, "run")])).stderr).toContain("run.compress was true and is unset now");
+      expect((await matrix([...args, "-o", join(folder, "run")])).stderr).toContain(
+        "run.compress was true and is unset now",
+      );
     }));
 
   test("is read as a dataset, frame after frame", () =>

@@ -14,7 +14,13 @@ import { CORAL, matrix, ROOT, withFolder } from "../matrix.ts";
 describe("a lock", () => {
   test("is held by one of many processes that take over a dead one's at the same moment", () =>
     withFolder(async (folder) => {
-      const dead = { host: hostname(), machine: "", pid: 2 ** 22 + 1, startTime: "1", since: "2026-01-01T00:00:00.000Z" };
+      const dead = {
+        host: hostname(),
+        machine: "",
+        pid: 2 ** 22 + 1,
+        startTime: "1",
+        since: "2026-01-01T00:00:00.000Z",
+      };
       const script = join(folder, "take.ts");
       await writeFile(
         script,
@@ -34,10 +40,15 @@ describe("a lock", () => {
         const { machine } = JSON.parse(await readFile(join(directory, "lock.1"), "utf8"));
         await writeFile(join(directory, "lock.1"), JSON.stringify({ ...dead, machine }));
         const starters = Array.from({ length: 6 }, () =>
-          Bun.spawn([process.execPath, script, directory], { stdin: "pipe", stdout: "pipe", stderr: "inherit" }),
+          Bun.spawn([process.execPath, script, directory], {
+            stdin: "pipe",
+            stdout: "pipe",
+            stderr: "inherit",
+          }),
         );
         const readers = starters.map(({ stdout }) => stdout.getReader());
-        const next = async (reader: (typeof readers)[number]) => new TextDecoder().decode((await reader.read()).value);
+        const next = async (reader: (typeof readers)[number]) =>
+          new TextDecoder().decode((await reader.read()).value);
         await Promise.all(readers.map(next));
         for (const { stdin } of starters) {
           stdin.write("go");
@@ -66,8 +77,13 @@ describe("a lock", () => {
   test("of another machine is respected while it is touched, and not for ever", () =>
     withFolder(async (folder) => {
       const path = join(folder, "lock.1");
-      await writeFile(path, JSON.stringify({ host: "far", machine: "far", pid: 1, startTime: null, since: "2026" }));
-      await expect(takeLock(folder)).rejects.toMatchObject({ message: expect.stringContaining("process 1 on far") });
+      await writeFile(
+        path,
+        JSON.stringify({ host: "far", machine: "far", pid: 1, startTime: null, since: "2026" }),
+      );
+      await expect(takeLock(folder)).rejects.toMatchObject({
+        message: expect.stringContaining("process 1 on far"),
+      });
       await utimes(path, new Date(Date.now() - 120_000), new Date(Date.now() - 120_000));
       await (await takeLock(folder)).release();
     }));
@@ -80,8 +96,14 @@ describe("records", () => {
     withFolder(async (folder) => {
       const path = join(folder, "t.jsonl");
       const writer = await TrajectoryWriter.open(path, 0);
-      const lines = Array.from({ length: 500 }, (_, i) => JSON.stringify({ i, text: "ж".repeat(i === 250 ? 3_000_000 : i) }));
-      await Promise.all(lines.map((line, index) => writer.append([index % 2 === 0 ? [line] : [encoder.encode(line)]])));
+      const lines = Array.from({ length: 500 }, (_, i) =>
+        JSON.stringify({ i, text: "ж".repeat(i === 250 ? 3_000_000 : i) }),
+      );
+      await Promise.all(
+        lines.map((line, index) =>
+          writer.append([index % 2 === 0 ? [line] : [encoder.encode(line)]]),
+        ),
+      );
       await writer.close();
       expect(await readFile(path, "utf8")).toBe(`${lines.join("\n")}\n`);
     }));
@@ -102,26 +124,51 @@ describe("records", () => {
   test("that are damaged in the middle, foreign or doubled are refused with their line, not guessed at", () =>
     withFolder(async (folder) => {
       const path = join(folder, "t.jsonl");
-      const line = (more: object) => `${JSON.stringify({ format: "matrix-trajectory-1", id: "a", trial: 0, status: "ok", ...more })}\n`;
+      const line = (more: object) =>
+        `${JSON.stringify({ format: "matrix-trajectory-1", id: "a", trial: 0, status: "ok", ...more })}\n`;
       const cases: readonly (readonly [string, string])[] = [
-        [line({}) + line({}), "t.jsonl:2: this line is no record of the run: row a, trial 0 stands twice"],
-        [`${line({})}{"for\n${line({ id: "b" })}`, "t.jsonl:2: this line is no record of the run: it is no JSON"],
-        [line({ format: "matrix-trajectory-9" }), 't.jsonl:1: this line is no record of the run: its format is "matrix-trajectory-9"'],
+        [
+          line({}) + line({}),
+          "t.jsonl:2: this line is no record of the run: row a, trial 0 stands twice",
+        ],
+        [
+          `${line({})}{"for\n${line({ id: "b" })}`,
+          "t.jsonl:2: this line is no record of the run: it is no JSON",
+        ],
+        [
+          line({ format: "matrix-trajectory-9" }),
+          't.jsonl:1: this line is no record of the run: its format is "matrix-trajectory-9"',
+        ],
         [line({ status: "fine" }), "it has no id, trial and status"],
       ];
       for (const [text, message] of cases) {
         await writeFile(path, text);
-        await expect(readRecorded(path)).rejects.toMatchObject({ code: "run_refused", message: expect.stringContaining(message) });
+        await expect(readRecorded(path)).rejects.toMatchObject({
+          code: "run_refused",
+          message: expect.stringContaining(message),
+        });
       }
     }));
 });
 
 describe("verify", () => {
-  const edits: readonly (readonly [title: string, edit: (lines: string[]) => string[], finding: string])[] = [
+  const edits: readonly (readonly [
+    title: string,
+    edit: (lines: string[]) => string[],
+    finding: string,
+  ])[] = [
     ["a removed line", (lines) => lines.slice(1), "1 of 40 records are missing"],
     ["a doubled line", (lines) => [...lines, lines[3] ?? ""], "stands twice"],
-    ["a removed line and another in its place twice", (lines) => [...lines.slice(1), lines[5] ?? ""], "stands twice"],
-    ["a torn line", (lines) => [...lines.slice(0, -1), (lines.at(-1) ?? "").slice(0, 99)], "line 40: the line is no JSON"],
+    [
+      "a removed line and another in its place twice",
+      (lines) => [...lines.slice(1), lines[5] ?? ""],
+      "stands twice",
+    ],
+    [
+      "a torn line",
+      (lines) => [...lines.slice(0, -1), (lines.at(-1) ?? "").slice(0, 99)],
+      "line 40: the line is no JSON",
+    ],
     [
       "a line that was cut in the middle of the file",
       (lines) => lines.map((line, i) => (i === 4 ? line.slice(0, -2) : line)),
@@ -129,23 +176,37 @@ describe("verify", () => {
     ],
     [
       "an id of another run",
-      (lines) => lines.map((line, i) => (i === 0 ? line.replace(/"id":"\d+"/, '"id":"999"') : line)),
+      (lines) =>
+        lines.map((line, i) => (i === 0 ? line.replace(/"id":"\d+"/, '"id":"999"') : line)),
       "the seed does not follow",
     ],
     [
       "a changed status",
-      (lines) => lines.map((line, i) => (i === 0 ? line.replace('"status":"ok"', '"status":"failed"') : line)),
+      (lines) =>
+        lines.map((line, i) =>
+          i === 0 ? line.replace('"status":"ok"', '"status":"failed"') : line,
+        ),
       "a failed record has no error",
     ],
-    ["a removed hop", (lines) => lines.map((line, i) => (i === 0 ? withoutFirstHop(line) : line)), "the hops are not numbered"],
+    [
+      "a removed hop",
+      (lines) => lines.map((line, i) => (i === 0 ? withoutFirstHop(line) : line)),
+      "the hops are not numbered",
+    ],
     [
       "a key that records do not have",
-      (lines) => lines.map((line, i) => (i === 7 ? line.replace('"format"', '"extra":1,"format"') : line)),
+      (lines) =>
+        lines.map((line, i) => (i === 7 ? line.replace('"format"', '"extra":1,"format"') : line)),
       "line 8: the line is no record",
     ],
     [
       "tokens that nobody used",
-      (lines) => lines.map((line, i) => (i === 0 ? line.replace(/"usage":\{"requests":\d+(?=[^[]*$)/, '"usage":{"requests":77') : line)),
+      (lines) =>
+        lines.map((line, i) =>
+          i === 0
+            ? line.replace(/"usage":\{"requests":\d+(?=[^[]*$)/, '"usage":{"requests":77')
+            : line,
+        ),
       "its hops have",
     ],
   ];
@@ -157,11 +218,21 @@ describe("verify", () => {
   const withRun = (use: (run: string) => Promise<void>) =>
     withFolder(async (folder) => {
       const run = join(folder, "run");
-      await matrix(["drive", CORAL, "-o", run, "-q", 'models.speaker.latency="1ms"', "models.speaker.tokens_per_second=1000000"]);
+      await matrix([
+        "drive",
+        CORAL,
+        "-o",
+        run,
+        "-q",
+        'models.speaker.latency="1ms"',
+        "models.speaker.tokens_per_second=1000000",
+      ]);
       await use(run);
     });
   const messages = (findings: readonly Finding[]) =>
-    findings.map(({ line, message }) => (line === null ? message : `line ${line}: ${message}`)).join("\n");
+    findings
+      .map(({ line, message }) => (line === null ? message : `line ${line}: ${message}`))
+      .join("\n");
 
   test("finds nothing in a sound run, and every edit in a copy of it", () =>
     withRun(async (run) => {
@@ -182,7 +253,10 @@ describe("verify", () => {
       const sound = await readFile(path, "utf8");
       const changes = { ok: 39, failed: 1, lost: 1, expected: 41, trials: 2, seed: 9 };
       for (const [key, value] of Object.entries(changes)) {
-        await writeFile(path, sound.replace(new RegExp(`^ {2}"${key}": \\d+`, "m"), `  "${key}": ${value}`));
+        await writeFile(
+          path,
+          sound.replace(new RegExp(`^ {2}"${key}": \\d+`, "m"), `  "${key}": ${value}`),
+        );
         expect(`${key}: ${(await verifyRun(run)).findings.length > 0}`).toBe(`${key}: true`);
       }
       await writeFile(path, sound.replace(/"ids_digest": "./, '"ids_digest": "x'));

@@ -3,9 +3,9 @@
 import { expect, test } from "bun:test";
 import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { Journal, journalPath } from "../../src/records/journal.ts";
 import { AnswerFiles } from "../../src/model/answers/answer-files.ts";
 import type { ChatAnswer, ChatRequest } from "../../src/model/contract.ts";
+import { Journal, journalPath } from "../../src/records/journal.ts";
 import { IdSet } from "../../src/task/id-set.ts";
 import { withFolder } from "../matrix.ts";
 
@@ -33,9 +33,15 @@ test("a journal stays bounded while records grow, and keeps what is in flight", 
     await dead.keep("m", requestOf("0"), answerOf("dead"));
     await dead.close();
     await writeFile(join(folder, "notes.txt"), "not a segment");
-    const journal = new Journal({ directory, isRecorded: (row, trial) => recorded.has(row, trial), isWriting: (id) => id === "host-1" });
+    const journal = new Journal({
+      directory,
+      isRecorded: (row, trial) => recorded.has(row, trial),
+      isWriting: (id) => id === "host-1",
+    });
     const sizeOf = async () => {
-      const sizes = await Promise.all((await readdir(folder)).map(async (name) => (await stat(join(folder, name))).size));
+      const sizes = await Promise.all(
+        (await readdir(folder)).map(async (name) => (await stat(join(folder, name))).size),
+      );
       return sizes.reduce((sum, size) => sum + size, 0);
     };
     let [largest, written] = [0, 0];
@@ -54,7 +60,8 @@ test("a journal stays bounded while records grow, and keeps what is in flight", 
     expect(written).toBeGreaterThan(largest * 20);
     const next = await AnswerFiles.open({ ...options, writer: "host-2" });
     for (const row of [500, 995])
-      for (let turn = 0; turn < 5; turn++) expect(await next.find("m", requestOf(`${row}`, turn))).not.toBeNull();
+      for (let turn = 0; turn < 5; turn++)
+        expect(await next.find("m", requestOf(`${row}`, turn))).not.toBeNull();
     expect(await next.find("m", requestOf("3"))).toBeNull();
     // Of a writer that is gone nothing is kept but what is not recorded.
     expect((await readdir(folder)).filter((name) => name.startsWith("host-0"))).toEqual([]);

@@ -8,6 +8,7 @@ import { apptainer } from "./engines.ts";
 describe.skipIf(apptainer.image === null)("apptainer", () =>
   sandboxCases({
     image: apptainer.image ?? "",
-    connect: async (lease, log) => new ApptainerSandboxes((await findApptainer()) ?? "", lease, log),
+    connect: async (lease, log) =>
+      new ApptainerSandboxes((await findApptainer()) ?? "", lease, log),
   }),
 );

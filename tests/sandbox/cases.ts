@@ -28,8 +28,12 @@ export function sandboxCases({ image, connect }: EngineUnderTest): void {
   let lease: Lease;
   let sandboxes: Sandboxes;
   let shared: Sandbox;
-  const start = (changes: Partial<SandboxSpec> = {}) => sandboxes.start({ ...SPEC, image, ...changes });
-  const within = async <T>(changes: Partial<SandboxSpec>, use: (sandbox: Sandbox) => Promise<T>): Promise<T> => {
+  const start = (changes: Partial<SandboxSpec> = {}) =>
+    sandboxes.start({ ...SPEC, image, ...changes });
+  const within = async <T>(
+    changes: Partial<SandboxSpec>,
+    use: (sandbox: Sandbox) => Promise<T>,
+  ): Promise<T> => {
     await using sandbox = await start(changes);
     return await use(sandbox);
   };
@@ -45,7 +49,11 @@ export function sandboxCases({ image, connect }: EngineUnderTest): void {
     await lease?.release();
   }, 60_000);
 
-  const run = (args: readonly string[], options: Partial<ExecOptions> = {}, sandbox: Sandbox = shared): Promise<Ended> =>
+  const run = (
+    args: readonly string[],
+    options: Partial<ExecOptions> = {},
+    sandbox: Sandbox = shared,
+  ): Promise<Ended> =>
     exec(sandbox, { args, timeoutMs: 30_000, outputBytesMax: MIB, ...options }).then((outcome) => ({
       ...outcome,
       out: Buffer.from(outcome.stdout).toString("utf8"),
@@ -58,7 +66,8 @@ export function sandboxCases({ image, connect }: EngineUnderTest): void {
   /** False, after a look at its word, where the engine says that it does not enforce a limit. */
   const enforces = (limit: LimitName): boolean => {
     const does = !shared.unenforced.includes(limit);
-    if (!does) console.log(`by design: ${sandboxes.engine} says that it does not enforce ${limit} here`);
+    if (!does)
+      console.log(`by design: ${sandboxes.engine} says that it does not enforce ${limit} here`);
     return does;
   };
   const codeOf = async (promise: Promise<unknown>): Promise<unknown> =>
@@ -69,11 +78,22 @@ export function sandboxCases({ image, connect }: EngineUnderTest): void {
 
   describe("a command", () => {
     test("gives its output, its errors and its exit code", async () => {
-      expect(await sh("echo out; echo err >&2; exit 7")).toMatchObject({ ending: "exit", exitCode: 7, out: "out\n", err: "err\n" });
+      expect(await sh("echo out; echo err >&2; exit 7")).toMatchObject({
+        ending: "exit",
+        exitCode: 7,
+        out: "out\n",
+        err: "err\n",
+      });
     });
 
     test("that succeeds without a word exits 0 with nothing", async () => {
-      expect(await run(["true"])).toMatchObject({ ending: "exit", exitCode: 0, out: "", err: "", droppedBytes: 0 });
+      expect(await run(["true"])).toMatchObject({
+        ending: "exit",
+        exitCode: 0,
+        out: "",
+        err: "",
+        droppedBytes: 0,
+      });
     });
 
     test("that is not there is exit 127, with a word on stderr", async () => {
@@ -83,19 +103,38 @@ export function sandboxCases({ image, connect }: EngineUnderTest): void {
     });
 
     test("gets its words whole: spaces, quotes, dollars, newlines, nothing at all", async () => {
-      const words = ["two words", "it's", '"double"', "$HOME `id` \\n", "a\nb", "", "*", "-n", "ünïcödé 漢字 🎲"];
-      const { out } = await run(["python3", "-c", "import sys, json; print(json.dumps(sys.argv[1:]))", ...words]);
+      const words = [
+        "two words",
+        "it's",
+        '"double"',
+        "$HOME `id` \\n",
+        "a\nb",
+        "",
+        "*",
+        "-n",
+        "ünïcödé 漢字 🎲",
+      ];
+      const { out } = await run([
+        "python3",
+        "-c",
+        "import sys, json; print(json.dumps(sys.argv[1:]))",
+        ...words,
+      ]);
       expect(JSON.parse(out)).toEqual(words);
     });
 
     test("that no kernel could start is refused, and the sandbox goes on", async () => {
       expect(await codeOf(run(["echo", "a\0b"]))).toBe("agent_failed");
       expect(await codeOf(run(["echo", "x".repeat(200_000)]))).toBe("agent_failed");
-      expect((await run(["/bin/sh", "-c", 'printf "${#1}"', "sh", "x".repeat(120_000)])).out).toBe("120000");
+      expect((await run(["/bin/sh", "-c", 'printf "${#1}"', "sh", "x".repeat(120_000)])).out).toBe(
+        "120000",
+      );
     });
 
     test("reads its stdin to the end, and then it is closed", async () => {
-      expect(await sh("cat; echo end", { stdin: Buffer.from("given\n") })).toMatchObject({ out: "given\nend\n" });
+      expect(await sh("cat; echo end", { stdin: Buffer.from("given\n") })).toMatchObject({
+        out: "given\nend\n",
+      });
     });
 
     test("that wants a stdin nobody gives gets its end at once", async () => {
@@ -103,7 +142,10 @@ export function sandboxCases({ image, connect }: EngineUnderTest): void {
     });
 
     test("that does not read its stdin ends all the same", async () => {
-      expect(await run(["true"], { stdin: Buffer.alloc(4 * MIB, "x") })).toMatchObject({ ending: "exit", exitCode: 0 });
+      expect(await run(["true"], { stdin: Buffer.alloc(4 * MIB, "x") })).toMatchObject({
+        ending: "exit",
+        exitCode: 0,
+      });
     });
 
     test("passes text of every script through unchanged", async () => {
@@ -112,7 +154,9 @@ export function sandboxCases({ image, connect }: EngineUnderTest): void {
     });
 
     test("passes every byte through unchanged", async () => {
-      const bytes = Buffer.from(Array.from({ length: 65_536 }, (_, index) => (index * 7 + (index >> 8)) % 256));
+      const bytes = Buffer.from(
+        Array.from({ length: 65_536 }, (_, index) => (index * 7 + (index >> 8)) % 256),
+      );
       const { stdout } = await run(["cat"], { stdin: bytes });
       expect(Buffer.from(stdout).equals(bytes)).toBe(true);
     });
@@ -129,16 +173,27 @@ export function sandboxCases({ image, connect }: EngineUnderTest): void {
     });
 
     test("gives 100 MB of output whole, byte for byte", async () => {
-      const script = "import sys\nfor i in range(100): sys.stdout.buffer.write(bytes([i]) * 1000000)";
-      const { stdout, droppedBytes, exitCode } = await python(script, { outputBytesMax: 101_000_000, timeoutMs: 60_000 });
+      const script =
+        "import sys\nfor i in range(100): sys.stdout.buffer.write(bytes([i]) * 1000000)";
+      const { stdout, droppedBytes, exitCode } = await python(script, {
+        outputBytesMax: 101_000_000,
+        timeoutMs: 60_000,
+      });
       const expected = createHash("sha256");
       for (let index = 0; index < 100; index++) expected.update(Buffer.alloc(1_000_000, index));
-      expect({ length: stdout.length, droppedBytes, exitCode }).toEqual({ length: 100_000_000, droppedBytes: 0, exitCode: 0 });
+      expect({ length: stdout.length, droppedBytes, exitCode }).toEqual({
+        length: 100_000_000,
+        droppedBytes: 0,
+        exitCode: 0,
+      });
       expect(createHash("sha256").update(stdout).digest("hex")).toBe(expected.digest("hex"));
     }, 90_000);
 
     test("whose output is longer than wanted is cut, counted, and ends by itself", async () => {
-      const { stdout, droppedBytes, exitCode, ending } = await sh("head -c 5000000 /dev/zero; exit 3", { outputBytesMax: 1000 });
+      const { stdout, droppedBytes, exitCode, ending } = await sh(
+        "head -c 5000000 /dev/zero; exit 3",
+        { outputBytesMax: 1000 },
+      );
       expect({ length: stdout.length, droppedBytes, exitCode, ending }).toEqual({
         length: 1000,
         droppedBytes: 4_999_000,
@@ -148,7 +203,8 @@ export function sandboxCases({ image, connect }: EngineUnderTest): void {
     });
 
     test("with much on stdout and stderr at once loses nothing of either", async () => {
-      const script = "import sys\nfor i in range(2000): sys.stdout.write('o' * 499 + '\\n'); sys.stderr.write('e' * 499 + '\\n')";
+      const script =
+        "import sys\nfor i in range(2000): sys.stdout.write('o' * 499 + '\\n'); sys.stderr.write('e' * 499 + '\\n')";
       const { out, err } = await python(script);
       expect([out.length, err.length]).toEqual([1_000_000, 1_000_000]);
       expect([/^[o\n]*$/.test(out), /^[e\n]*$/.test(err)]).toEqual([true, true]);
@@ -161,7 +217,8 @@ export function sandboxCases({ image, connect }: EngineUnderTest): void {
     });
 
     test("is not born deaf to Ctrl-C", async () => {
-      const script = "import signal; print(signal.getsignal(signal.SIGINT) == signal.default_int_handler)";
+      const script =
+        "import signal; print(signal.getsignal(signal.SIGINT) == signal.default_int_handler)";
       expect((await python(script)).out).toBe("True\n");
     });
 
@@ -175,20 +232,32 @@ export function sandboxCases({ image, connect }: EngineUnderTest): void {
     test("starts in another folder when it is told to, also one with spaces", async () => {
       await sh('mkdir -p "a folder/with spaces"');
       const here = (await run(["pwd"])).out.trim();
-      expect((await run(["pwd"], { cwd: `${here}/a folder/with spaces` })).out).toBe(`${here}/a folder/with spaces\n`);
+      expect((await run(["pwd"], { cwd: `${here}/a folder/with spaces` })).out).toBe(
+        `${here}/a folder/with spaces\n`,
+      );
     });
 
     test("in a folder that is not there fails, and says so", async () => {
-      const outcome = await run(["pwd"], { cwd: "/no/such/folder" }).catch((thrown) => ({ exitCode: 1, err: String(thrown) }));
+      const outcome = await run(["pwd"], { cwd: "/no/such/folder" }).catch((thrown) => ({
+        exitCode: 1,
+        err: String(thrown),
+      }));
       expect(outcome.exitCode).not.toBe(0);
       expect(outcome.err).toContain("/no/such/folder");
     });
 
     test("has the variables that it is given, and none of ours", async () => {
       const value = "a, b = \"c\" 'd' $e\n\\f ü";
-      const { out } = await run(["python3", "-c", "import os; print(os.environ['GIVEN'] + '|' + os.environ.get('HOST_SECRET', 'none'))"], {
-        env: { GIVEN: value },
-      });
+      const { out } = await run(
+        [
+          "python3",
+          "-c",
+          "import os; print(os.environ['GIVEN'] + '|' + os.environ.get('HOST_SECRET', 'none'))",
+        ],
+        {
+          env: { GIVEN: value },
+        },
+      );
       expect(out).toBe(`${value}|none\n`);
     });
 
@@ -206,15 +275,24 @@ export function sandboxCases({ image, connect }: EngineUnderTest): void {
 
   describe("limits", () => {
     test("a command past its time is killed, and what it wrote is kept", async () => {
-      const { ending, exitCode, out, durationMs } = await sh("echo begun; sleep 600; echo never", { timeoutMs: 700 });
-      expect({ ending, exitCode, out }).toEqual({ ending: "timeout", exitCode: 137, out: "begun\n" });
+      const { ending, exitCode, out, durationMs } = await sh("echo begun; sleep 600; echo never", {
+        timeoutMs: 700,
+      });
+      expect({ ending, exitCode, out }).toEqual({
+        ending: "timeout",
+        exitCode: 137,
+        out: "begun\n",
+      });
       expect(durationMs).toBeLessThan(20_000);
     });
 
     test("a command past its time is killed with its children, however they hid", async () => {
-      const script = "(trap '' TERM HUP INT; sleep 601) & setsid sh -c 'sleep 601' & nohup sleep 601 >/dev/null 2>&1 & wait";
+      const script =
+        "(trap '' TERM HUP INT; sleep 601) & setsid sh -c 'sleep 601' & nohup sleep 601 >/dev/null 2>&1 & wait";
       expect((await sh(script, { timeoutMs: 700 })).ending).toBe("timeout");
-      const left = await sh("grep -las 601 /proc/[0-9]*/cmdline | grep -v -e /$$/ | xargs -r cat | tr '\\0' ' '");
+      const left = await sh(
+        "grep -las 601 /proc/[0-9]*/cmdline | grep -v -e /$$/ | xargs -r cat | tr '\\0' ' '",
+      );
       expect(left.out).not.toContain("sleep 601");
     });
 
@@ -230,12 +308,17 @@ export function sandboxCases({ image, connect }: EngineUnderTest): void {
       const waiting = sh("echo begun; sleep 602", { signal: controller.signal });
       setImmediate(() => controller.abort(new Error("given up")));
       expect(await waiting.catch((thrown) => thrown.message)).toBe("given up");
-      const left = await sh("grep -las 602 /proc/[0-9]*/cmdline | grep -v -e /$$/ | xargs -r cat | tr '\\0' ' '");
+      const left = await sh(
+        "grep -las 602 /proc/[0-9]*/cmdline | grep -v -e /$$/ | xargs -r cat | tr '\\0' ' '",
+      );
       expect(left.out).not.toContain("sleep 602");
     });
 
     test("output without end is stopped, and the next command works", async () => {
-      const { ending, stdout, droppedBytes } = await sh("yes", { timeoutMs: 60_000, outputBytesMax: 1000 });
+      const { ending, stdout, droppedBytes } = await sh("yes", {
+        timeoutMs: 60_000,
+        outputBytesMax: 1000,
+      });
       expect({ ending, length: stdout.length }).toEqual({ ending: "flood", length: 1000 });
       expect(droppedBytes).toBeGreaterThan(2 ** 30);
       expect((await run(["echo", "next"])).out).toBe("next\n");
@@ -244,7 +327,11 @@ export function sandboxCases({ image, connect }: EngineUnderTest): void {
     test("a memory bomb is killed, and the next command works", async () => {
       if (!enforces("memory")) return;
       await within({ memoryBytes: 64 * MIB }, async (sandbox) => {
-        const { exitCode, out } = await python("x = []\nwhile True: x.append(bytearray(1 << 20))", {}, sandbox);
+        const { exitCode, out } = await python(
+          "x = []\nwhile True: x.append(bytearray(1 << 20))",
+          {},
+          sandbox,
+        );
         expect({ exitCode, out }).toEqual({ exitCode: 137, out: "" });
         expect((await run(["echo", "next"], {}, sandbox)).out).toBe("next\n");
       });
@@ -268,14 +355,17 @@ export function sandboxCases({ image, connect }: EngineUnderTest): void {
     test("a fork bomb is contained, and the next sandbox works", async () => {
       if (!enforces("pids")) return;
       await within({ pids: 40 }, async (sandbox) => {
-        const bomb = "import os, time\nwhile True:\n  try: os.fork()\n  except OSError: time.sleep(0.01)";
+        const bomb =
+          "import os, time\nwhile True:\n  try: os.fork()\n  except OSError: time.sleep(0.01)";
         const ended = await python(bomb, { timeoutMs: 2000 }, sandbox).then(
           ({ ending }) => ending,
           (thrown) => thrown.code,
         );
         expect(["timeout", "sandbox_lost"]).toContain(ended);
       });
-      await within({}, async (sandbox) => expect((await run(["echo", "next"], {}, sandbox)).out).toBe("next\n"));
+      await within({}, async (sandbox) =>
+        expect((await run(["echo", "next"], {}, sandbox)).out).toBe("next\n"),
+      );
     }, 60_000);
 
     test("processes below the limit can be started, and no more", async () => {
@@ -300,7 +390,11 @@ export function sandboxCases({ image, connect }: EngineUnderTest): void {
 
     test("there is no network: not to the outside, not to this machine", async () => {
       if (!enforces("network")) return;
-      using server = Bun.serve({ hostname: "0.0.0.0", port: 0, fetch: () => new Response("reached") });
+      using server = Bun.serve({
+        hostname: "0.0.0.0",
+        port: 0,
+        fetch: () => new Response("reached"),
+      });
       const script = `import socket
 for address in [("127.0.0.1", ${server.port}), ("169.254.169.254", 80), ("1.1.1.1", 53)]:
     try:
@@ -324,13 +418,19 @@ except OSError: pass`;
       await within({ readOnly: false }, async (sandbox) => {
         expect((await sh("echo y > /opt/x && cat /opt/x", {}, sandbox)).out).toBe("y\n");
       });
-      await within({ readOnly: false }, async (sandbox) => expect((await sh("cat /opt/x", {}, sandbox)).exitCode).not.toBe(0));
+      await within({ readOnly: false }, async (sandbox) =>
+        expect((await sh("cat /opt/x", {}, sandbox)).exitCode).not.toBe(0),
+      );
     });
 
     test("our bridge cannot be changed from inside", async () => {
       if (!enforces("read_only")) return;
-      const { out } = await sh("cd /matrix && (echo 1 > lease; rm -f lease; mv matrix_agent.py x; ln -s a b) 2>/dev/null; cat lease; ls");
-      expect(out).toBe(`${await readFile(join(lease.bridge, "lease"), "utf8")}lease\nmatrix-agent.mjs\nmatrix_agent.py\n`);
+      const { out } = await sh(
+        "cd /matrix && (echo 1 > lease; rm -f lease; mv matrix_agent.py x; ln -s a b) 2>/dev/null; cat lease; ls",
+      );
+      expect(out).toBe(
+        `${await readFile(join(lease.bridge, "lease"), "utf8")}lease\nmatrix-agent.mjs\nmatrix_agent.py\n`,
+      );
     });
 
     test("process 1 cannot be killed or stopped from inside", async () => {
@@ -352,7 +452,9 @@ except OSError: pass`;
     test("a file is written and read back, byte for byte, its folders made", async () => {
       const bytes = Buffer.from(Array.from({ length: 300_000 }, (_, index) => (index * 31) % 256));
       await upload(shared, "deep/er/file name.bin", bytes, TIME);
-      expect(Buffer.from(await download(shared, "deep/er/file name.bin", MIB, TIME)).equals(bytes)).toBe(true);
+      expect(
+        Buffer.from(await download(shared, "deep/er/file name.bin", MIB, TIME)).equals(bytes),
+      ).toBe(true);
     });
 
     test("names may have spaces, quotes, dashes and any letters", async () => {
@@ -369,12 +471,18 @@ except OSError: pass`;
 
     test("a file that is not there, or too large, is refused by name", async () => {
       await upload(shared, "large", Buffer.alloc(2000), TIME);
-      expect(await download(shared, "missing", MIB, TIME).catch((thrown) => thrown.message)).toContain("cannot read missing");
-      expect(await download(shared, "large", 1999, TIME).catch((thrown) => thrown.message)).toContain("large is larger than 1999 bytes");
+      expect(
+        await download(shared, "missing", MIB, TIME).catch((thrown) => thrown.message),
+      ).toContain("cannot read missing");
+      expect(
+        await download(shared, "large", 1999, TIME).catch((thrown) => thrown.message),
+      ).toContain("large is larger than 1999 bytes");
     });
 
     test("what a command changed is told: added, changed, removed", async () => {
-      await sh("mkdir -p tree/sub; cd tree; echo a > kept; echo b > edited; echo c > 'sub/re moved'");
+      await sh(
+        "mkdir -p tree/sub; cd tree; echo a > kept; echo b > edited; echo c > 'sub/re moved'",
+      );
       const before = await takeSnapshot(shared, "tree", TIME);
       await sh("cd tree; echo B > edited; rm 'sub/re moved'; echo d > 'sub/new one'");
       expect(compareSnapshots(before, await takeSnapshot(shared, "tree", TIME))).toEqual([
@@ -390,27 +498,41 @@ except OSError: pass`;
         const source = join(folder, "my data, all");
         await mkdir(source);
         await writeFile(join(source, "in.txt"), "from outside");
-        await within({ mounts: [{ source, target: "/data in", writable: false }] }, async (sandbox) => {
-          const { out, exitCode } = await sh("cat '/data in/in.txt'; echo x > '/data in/out.txt'", {}, sandbox);
-          expect(out).toBe("from outside");
-          expect(exitCode).not.toBe(0);
-        });
+        await within(
+          { mounts: [{ source, target: "/data in", writable: false }] },
+          async (sandbox) => {
+            const { out, exitCode } = await sh(
+              "cat '/data in/in.txt'; echo x > '/data in/out.txt'",
+              {},
+              sandbox,
+            );
+            expect(out).toBe("from outside");
+            expect(exitCode).not.toBe(0);
+          },
+        );
       }));
 
     test("a writable mount is written through", () =>
       withFolder(async (folder) => {
         if (shared.engine === "process") return;
-        await within({ mounts: [{ source: folder, target: "/data", writable: true }] }, async (sandbox) => {
-          expect((await sh("echo y > /data/out.txt", {}, sandbox)).exitCode).toBe(0);
-        });
+        await within(
+          { mounts: [{ source: folder, target: "/data", writable: true }] },
+          async (sandbox) => {
+            expect((await sh("echo y > /data/out.txt", {}, sandbox)).exitCode).toBe(0);
+          },
+        );
         expect(await readFile(join(folder, "out.txt"), "utf8")).toBe("y\n");
       }));
   });
 
   describe("a sandbox", () => {
     test("runs commands side by side: each gets its own output", async () => {
-      const outcomes = await Promise.all(Array.from({ length: 12 }, (_, index) => sh(`sleep 0.2; echo ${index}`)));
-      expect(outcomes.map(({ out }) => out)).toEqual(Array.from({ length: 12 }, (_, index) => `${index}\n`));
+      const outcomes = await Promise.all(
+        Array.from({ length: 12 }, (_, index) => sh(`sleep 0.2; echo ${index}`)),
+      );
+      expect(outcomes.map(({ out }) => out)).toEqual(
+        Array.from({ length: 12 }, (_, index) => `${index}\n`),
+      );
     }, 60_000);
 
     test("keeps what a command left behind for the next one", async () => {
@@ -422,13 +544,17 @@ except OSError: pass`;
       await sh("echo mine > /tmp/secret-of-shared; echo mine > only-here");
       await within({}, async (other) => {
         expect((await sh("cat only-here", {}, other)).exitCode).not.toBe(0);
-        if (other.engine !== "process") expect((await sh("cat /tmp/secret-of-shared", {}, other)).exitCode).not.toBe(0);
+        if (other.engine !== "process")
+          expect((await sh("cat /tmp/secret-of-shared", {}, other)).exitCode).not.toBe(0);
       });
     });
 
     test("has the variables of its recipe", async () => {
       await within({ env: { FROM_RECIPE: "a, b\n'c'" } }, async (sandbox) => {
-        expect((await run(["python3", "-c", "import os; print(os.environ['FROM_RECIPE'])"], {}, sandbox)).out).toBe("a, b\n'c'\n");
+        expect(
+          (await run(["python3", "-c", "import os; print(os.environ['FROM_RECIPE'])"], {}, sandbox))
+            .out,
+        ).toBe("a, b\n'c'\n");
       });
     });
 
@@ -452,7 +578,11 @@ except OSError: pass`;
     test("that is stopped fails what runs in it, and refuses more, as lost", async () => {
       const sandbox = await start();
       const waiting = codeOf(sh("sleep 605", {}, sandbox));
-      await until(async () => (await sh("grep -las 605 /proc/[0-9]*/cmdline | wc -l", {}, sandbox)).out.trim() !== "0", "the command runs");
+      await until(
+        async () =>
+          (await sh("grep -las 605 /proc/[0-9]*/cmdline | wc -l", {}, sandbox)).out.trim() !== "0",
+        "the command runs",
+      );
       await sandbox.stop();
       expect(await waiting).toBe("sandbox_lost");
       expect(await codeOf(sh("true", {}, sandbox))).toBe("sandbox_lost");
@@ -503,10 +633,17 @@ for line in sys.stdin: threading.Thread(target=answer, args=[json.loads(line)]).
     test("whose start is given up is not left behind", async () => {
       const controller = new AbortController();
       setImmediate(() => controller.abort(new Error("given up")));
-      const running = () => new Set(markedPids(`MATRIX_LEASE=${lease.folder}`).flatMap((pid) => environmentOf(pid).filter(isName)));
+      const running = () =>
+        new Set(
+          markedPids(`MATRIX_LEASE=${lease.folder}`).flatMap((pid) =>
+            environmentOf(pid).filter(isName),
+          ),
+        );
       const isName = (entry: string) => entry.startsWith("MATRIX_SANDBOX=");
       const before = running();
-      const started = await sandboxes.start({ ...SPEC, image }, controller.signal).catch(() => null);
+      const started = await sandboxes
+        .start({ ...SPEC, image }, controller.signal)
+        .catch(() => null);
       await started?.stop();
       await until(() => [...running()].every((name) => before.has(name)), "nothing new runs");
     }, 60_000);

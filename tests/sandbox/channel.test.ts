@@ -26,10 +26,17 @@ afterAll(async () => {
   await lease.release();
 });
 
-async function withAgent<T>(python: string, use: (channel: Channel, heard: readonly string[]) => Promise<T>): Promise<T> {
+async function withAgent<T>(
+  python: string,
+  use: (channel: Channel, heard: readonly string[]) => Promise<T>,
+): Promise<T> {
   const heard: string[] = [];
   const running = await sandbox.open({ args: ["python3", "-u", "-c", python] });
-  const channel = new Channel(running, { name: "the agent", lineBytesMax: LINE_BYTES_MAX, onStderr: (line) => heard.push(line) });
+  const channel = new Channel(running, {
+    name: "the agent",
+    lineBytesMax: LINE_BYTES_MAX,
+    onStderr: (line) => heard.push(line),
+  });
   try {
     return await use(channel, heard);
   } finally {
@@ -46,21 +53,34 @@ const failureOf = (request: Promise<Reply>): Promise<{ code: string; message: st
 describe("a channel", () => {
   test("carries a request as it is, and its number is the channel's own", () =>
     withAgent(ECHO, async (channel) => {
-      const reply = await channel.request({ op: "x", id: "mine", text: "ü\n\u2028🎲", big: 9007199254740991 }, TIME);
-      expect(reply).toEqual({ ok: true, result: { op: "x", id: 1, text: "ü\n\u2028🎲", big: 9007199254740991 } });
+      const reply = await channel.request(
+        { op: "x", id: "mine", text: "ü\n\u2028🎲", big: 9007199254740991 },
+        TIME,
+      );
+      expect(reply).toEqual({
+        ok: true,
+        result: { op: "x", id: 1, text: "ü\n\u2028🎲", big: 9007199254740991 },
+      });
     }));
 
   test("gives an agent's failure as a reply, with its kind", () =>
     withAgent(
       'import json\nr = json.loads(input())\nprint(json.dumps({"id": r["id"], "ok": False, "error": {"kind": "ValueError", "message": "no"}}))\ninput()',
       async (channel) => {
-        expect(await channel.request({ op: "x" }, TIME)).toEqual({ ok: false, kind: "ValueError", message: "no" });
+        expect(await channel.request({ op: "x" }, TIME)).toEqual({
+          ok: false,
+          kind: "ValueError",
+          message: "no",
+        });
       },
     ));
 
   test("fails all that wait when a line is no JSON, and shows the line", () =>
     withAgent('input()\nprint("Loading weights…")\ninput()\ninput()', async (channel) => {
-      const failures = await Promise.all([failureOf(channel.request({ op: "a" }, TIME)), failureOf(channel.request({ op: "b" }, TIME))]);
+      const failures = await Promise.all([
+        failureOf(channel.request({ op: "a" }, TIME)),
+        failureOf(channel.request({ op: "b" }, TIME)),
+      ]);
       for (const { code, message } of failures) {
         expect(code).toBe("sandbox_bad_answer");
         expect(message).toContain("Loading weights…");
@@ -102,7 +122,10 @@ input()`,
 
   test("refuses a request that is longer than a line may be, and goes on", () =>
     withAgent(ECHO, async (channel) => {
-      expect((await failureOf(channel.request({ op: "a", text: "x".repeat(LINE_BYTES_MAX) }, TIME))).code).toBe("agent_failed");
+      expect(
+        (await failureOf(channel.request({ op: "a", text: "x".repeat(LINE_BYTES_MAX) }, TIME)))
+          .code,
+      ).toBe("agent_failed");
       expect((await channel.request({ op: "b" }, TIME)).ok).toBe(true);
     }));
 
@@ -118,7 +141,9 @@ for line in sys.stdin:
         print(json.dumps({"id": held, "ok": True, "result": "late"}), flush=True)
         print(json.dumps({"id": r["id"], "ok": True, "result": "in time"}), flush=True)`,
       async (channel, heard) => {
-        expect((await failureOf(channel.request({ op: "a" }, { timeoutMs: 150 }))).code).toBe("agent_timeout");
+        expect((await failureOf(channel.request({ op: "a" }, { timeoutMs: 150 }))).code).toBe(
+          "agent_timeout",
+        );
         await until(() => heard.includes("cancelled 1"), "the agent heard of it");
         expect(await channel.request({ op: "b" }, TIME)).toEqual({ ok: true, result: "in time" });
         expect(channel.waiting).toBe(0);
@@ -128,23 +153,36 @@ for line in sys.stdin:
   test("ends a request that its caller gave up, with the caller's reason", () =>
     withAgent("import sys\nfor line in sys.stdin: pass", async (channel) => {
       const controller = new AbortController();
-      const waiting = failureOf(channel.request({ op: "a" }, { ...TIME, signal: controller.signal }));
+      const waiting = failureOf(
+        channel.request({ op: "a" }, { ...TIME, signal: controller.signal }),
+      );
       controller.abort(new Error("given up"));
       expect((await waiting).message).toBe("given up");
-      expect((await failureOf(channel.request({ op: "b" }, { ...TIME, signal: controller.signal }))).message).toBe("given up");
+      expect(
+        (await failureOf(channel.request({ op: "b" }, { ...TIME, signal: controller.signal })))
+          .message,
+      ).toBe("given up");
     }));
 
   test("fails what waits when the agent is killed, and whatever comes after", () =>
-    withAgent("import os, signal\ninput()\nos.kill(os.getpid(), signal.SIGKILL)", async (channel) => {
-      const { code, message } = await failureOf(channel.request({ op: "a" }, TIME));
-      expect([code, message]).toEqual(["sandbox_lost", "the agent ended with exit 137"]);
-      expect((await failureOf(channel.request({ op: "b" }, TIME))).code).toBe("sandbox_lost");
-    }));
+    withAgent(
+      "import os, signal\ninput()\nos.kill(os.getpid(), signal.SIGKILL)",
+      async (channel) => {
+        const { code, message } = await failureOf(channel.request({ op: "a" }, TIME));
+        expect([code, message]).toEqual(["sandbox_lost", "the agent ended with exit 137"]);
+        expect((await failureOf(channel.request({ op: "b" }, TIME))).code).toBe("sandbox_lost");
+      },
+    ));
 
   test("fails what waits when the agent closes its output and lives on", () =>
-    withAgent("import os, sys, time\ninput()\nos.close(1)\nos.close(2)\ntime.sleep(600)", async (channel) => {
-      expect((await failureOf(channel.request({ op: "a" }, { timeoutMs: 500 }))).code).toBe("agent_timeout");
-    }));
+    withAgent(
+      "import os, sys, time\ninput()\nos.close(1)\nos.close(2)\ntime.sleep(600)",
+      async (channel) => {
+        expect((await failureOf(channel.request({ op: "a" }, { timeoutMs: 500 }))).code).toBe(
+          "agent_timeout",
+        );
+      },
+    ));
 
   test("hears stderr line by line, whatever pieces it comes in", () =>
     withAgent(
@@ -157,7 +195,11 @@ for line in sys.stdin:
 
   test("carries a thousand requests at once", () =>
     withAgent(ECHO, async (channel) => {
-      const replies = await Promise.all(Array.from({ length: 1000 }, (_, n) => channel.request({ op: "x", n }, TIME)));
-      expect(replies.map((reply) => reply.ok && (reply.result as { n: number }).n)).toEqual(Array.from({ length: 1000 }, (_, n) => n));
+      const replies = await Promise.all(
+        Array.from({ length: 1000 }, (_, n) => channel.request({ op: "x", n }, TIME)),
+      );
+      expect(replies.map((reply) => reply.ok && (reply.result as { n: number }).n)).toEqual(
+        Array.from({ length: 1000 }, (_, n) => n),
+      );
     }));
 });

@@ -9,8 +9,15 @@ import { apptainer, docker, plain } from "./engines.ts";
 /** The binary itself: the package's own launcher needs Node.js. */
 function findDeno(): string | null {
   const packages = join(ROOT, "node_modules/@deno");
-  const found = existsSync(packages) ? readdirSync(packages).map((name) => join(packages, name, "deno")) : [];
-  return found.find((path) => Bun.spawnSync([path, "--version"], { stdout: "ignore", stderr: "ignore" }).exitCode === 0) ?? null;
+  const found = existsSync(packages)
+    ? readdirSync(packages).map((name) => join(packages, name, "deno"))
+    : [];
+  return (
+    found.find(
+      (path) =>
+        Bun.spawnSync([path, "--version"], { stdout: "ignore", stderr: "ignore" }).exitCode === 0,
+    ) ?? null
+  );
 }
 
 test(
@@ -24,15 +31,23 @@ test(
       }
       const here = [plain, docker, apptainer].filter(({ image }) => image !== null);
       const fixture = resolve(import.meta.dir, "fixtures/tour.ts");
-      const child = Bun.spawn([deno, "run", "-A", fixture, ...here.map(({ engine, image }) => `${engine}=${image}`)], {
-        cwd: ROOT,
-        env: { ...process.env, DENO_DIR: join(folder, "cache"), DENO_NO_UPDATE_CHECK: "1" },
-        stdout: "pipe",
-        stderr: "pipe",
-      });
-      const [stdout, stderr] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
+      const child = Bun.spawn(
+        [deno, "run", "-A", fixture, ...here.map(({ engine, image }) => `${engine}=${image}`)],
+        {
+          cwd: ROOT,
+          env: { ...process.env, DENO_DIR: join(folder, "cache"), DENO_NO_UPDATE_CHECK: "1" },
+          stdout: "pipe",
+          stderr: "pipe",
+        },
+      );
+      const [stdout, stderr] = await Promise.all([
+        new Response(child.stdout).text(),
+        new Response(child.stderr).text(),
+      ]);
       expect(stderr).toBe("");
-      expect(stdout).toBe(here.map(({ engine }) => `${engine} ünd 7 5000000 timeout 100 it was stopped\n`).join(""));
+      expect(stdout).toBe(
+        here.map(({ engine }) => `${engine} ünd 7 5000000 timeout 100 it was stopped\n`).join(""),
+      );
     }),
   120_000,
 );

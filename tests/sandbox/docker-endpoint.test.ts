@@ -20,7 +20,10 @@ import { SPEC } from "./spec.ts";
 async function writeContext(folder: string, name: string, host: string): Promise<string> {
   const id = createHash("sha256").update(name).digest("hex");
   await mkdir(join(folder, "contexts/meta", id), { recursive: true });
-  await writeFile(join(folder, "contexts/meta", id, "meta.json"), JSON.stringify({ Name: name, Endpoints: { docker: { Host: host } } }));
+  await writeFile(
+    join(folder, "contexts/meta", id, "meta.json"),
+    JSON.stringify({ Name: name, Endpoints: { docker: { Host: host } } }),
+  );
   return join(folder, "contexts/tls", id, "docker");
 }
 
@@ -28,7 +31,11 @@ describe("the Docker engine", () => {
   test("is the one of DOCKER_HOST before that of any context", () =>
     withFolder(async (folder) => {
       await writeContext(folder, "lab", "tcp://lab:1");
-      const env = { DOCKER_CONFIG: folder, DOCKER_CONTEXT: "lab", DOCKER_HOST: "tcp://127.0.0.1:4000" };
+      const env = {
+        DOCKER_CONFIG: folder,
+        DOCKER_CONTEXT: "lab",
+        DOCKER_HOST: "tcp://127.0.0.1:4000",
+      };
       expect(dockerEndpoint(env)).toEqual({
         address: "tcp://127.0.0.1:4000",
         remote: false,
@@ -53,8 +60,14 @@ describe("the Docker engine", () => {
 
   test("is said not to be found where a context or a certificate is not there", () =>
     withFolder(async (folder) => {
-      expect(() => dockerEndpoint({ DOCKER_CONFIG: folder, DOCKER_CONTEXT: "lab" })).toThrow('cannot read the Docker context "lab"');
-      const env = { DOCKER_HOST: "tcp://127.0.0.1", DOCKER_TLS_VERIFY: "1", DOCKER_CERT_PATH: folder };
+      expect(() => dockerEndpoint({ DOCKER_CONFIG: folder, DOCKER_CONTEXT: "lab" })).toThrow(
+        'cannot read the Docker context "lab"',
+      );
+      const env = {
+        DOCKER_HOST: "tcp://127.0.0.1",
+        DOCKER_TLS_VERIFY: "1",
+        DOCKER_CERT_PATH: folder,
+      };
       expect(() => dockerEndpoint(env)).toThrow("cannot read the Docker engine's certificates");
     }));
 
@@ -63,8 +76,17 @@ describe("the Docker engine", () => {
       const tls = await writeContext(folder, "lab", "tcp://127.0.0.1");
       await mkdir(tls, { recursive: true });
       for (const name of ["ca", "cert", "key"]) await writeFile(join(tls, `${name}.pem`), name);
-      const options = { protocol: "https", host: "127.0.0.1", port: 2376, ca: "ca", cert: "cert", key: "key" };
-      expect(dockerEndpoint({ DOCKER_CONFIG: folder, DOCKER_CONTEXT: "lab" }).options).toEqual(options as never);
+      const options = {
+        protocol: "https",
+        host: "127.0.0.1",
+        port: 2376,
+        ca: "ca",
+        cert: "cert",
+        key: "key",
+      };
+      expect(dockerEndpoint({ DOCKER_CONFIG: folder, DOCKER_CONTEXT: "lab" }).options).toEqual(
+        options as never,
+      );
       const env = { DOCKER_HOST: "tcp://127.0.0.1", DOCKER_TLS_VERIFY: "1", DOCKER_CERT_PATH: tls };
       expect(dockerEndpoint(env).options).toEqual(options as never);
     }));
@@ -73,7 +95,10 @@ describe("the Docker engine", () => {
 describe.skipIf(docker.image === null)("a sandbox by a Docker engine", () => {
   test(
     "at a TCP address starts, and answers",
-    () => withProxy(createServer({ allowHalfOpen: true }, passOn), (port) => expectSandbox({ DOCKER_HOST: `tcp://127.0.0.1:${port}` })),
+    () =>
+      withProxy(createServer({ allowHalfOpen: true }, passOn), (port) =>
+        expectSandbox({ DOCKER_HOST: `tcp://127.0.0.1:${port}` }),
+      ),
     60_000,
   );
 
@@ -82,9 +107,16 @@ describe.skipIf(docker.image === null)("a sandbox by a Docker engine", () => {
     () =>
       withFolder(async (folder) => {
         const certificates = await makeCertificates(folder);
-        const server = createTlsServer({ ...certificates, allowHalfOpen: true, requestCert: true, rejectUnauthorized: true }, passOn);
+        const server = createTlsServer(
+          { ...certificates, allowHalfOpen: true, requestCert: true, rejectUnauthorized: true },
+          passOn,
+        );
         await withProxy(server, (port) =>
-          expectSandbox({ DOCKER_HOST: `tcp://127.0.0.1:${port}`, DOCKER_TLS_VERIFY: "1", DOCKER_CERT_PATH: folder }),
+          expectSandbox({
+            DOCKER_HOST: `tcp://127.0.0.1:${port}`,
+            DOCKER_TLS_VERIFY: "1",
+            DOCKER_CERT_PATH: folder,
+          }),
         );
       }),
     60_000,
@@ -108,10 +140,22 @@ async function expectSandbox(env: Readonly<Record<string, string>>): Promise<voi
   try {
     expect(await reportDocker()).toMatchObject({ usable: true });
     await using lease = await Lease.take({ run: "endpoint", host: "test" });
-    await using sandbox = await (await DockerSandboxes.connect(lease, quiet)).start({ ...SPEC, image: docker.image ?? "" });
+    await using sandbox = await (await DockerSandboxes.connect(lease, quiet)).start({
+      ...SPEC,
+      image: docker.image ?? "",
+    });
     const stdin = Buffer.from("in and out");
-    const { stdout, exitCode, stderr } = await exec(sandbox, { args: ["cat"], stdin, timeoutMs: 30_000, outputBytesMax: 1000 });
-    expect([exitCode, Buffer.from(stdout).toString("utf8"), Buffer.from(stderr).toString("utf8")]).toEqual([0, "in and out", ""]);
+    const { stdout, exitCode, stderr } = await exec(sandbox, {
+      args: ["cat"],
+      stdin,
+      timeoutMs: 30_000,
+      outputBytesMax: 1000,
+    });
+    expect([
+      exitCode,
+      Buffer.from(stdout).toString("utf8"),
+      Buffer.from(stderr).toString("utf8"),
+    ]).toEqual([0, "in and out", ""]);
   } finally {
     for (const name of Object.keys(env)) delete process.env[name];
     Object.assign(process.env, before);
@@ -120,8 +164,13 @@ async function expectSandbox(env: Readonly<Record<string, string>>): Promise<voi
 
 /** To the engine's own socket. */
 function passOn(client: Socket): void {
-  const { options } = dockerEndpoint(process.env["DOCKER_HOST"]?.startsWith("tcp:") ? {} : process.env);
-  const engine = connect({ path: "socketPath" in options ? options.socketPath : "", allowHalfOpen: true });
+  const { options } = dockerEndpoint(
+    process.env["DOCKER_HOST"]?.startsWith("tcp:") ? {} : process.env,
+  );
+  const engine = connect({
+    path: "socketPath" in options ? options.socketPath : "",
+    allowHalfOpen: true,
+  });
   client.pipe(engine);
   engine.pipe(client);
   for (const [one, other] of [
@@ -142,8 +191,14 @@ async function withProxy(server: Server, use: (port: number) => Promise<void>): 
 }
 
 /** One certificate that is its own authority, for both sides. */
-async function makeCertificates(folder: string): Promise<{ readonly ca: Buffer; readonly cert: Buffer; readonly key: Buffer }> {
-  const [key, cert, ca] = ["key", "cert", "ca"].map((name) => join(folder, `${name}.pem`)) as [string, string, string];
+async function makeCertificates(
+  folder: string,
+): Promise<{ readonly ca: Buffer; readonly cert: Buffer; readonly key: Buffer }> {
+  const [key, cert, ca] = ["key", "cert", "ca"].map((name) => join(folder, `${name}.pem`)) as [
+    string,
+    string,
+    string,
+  ];
   const subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"];
   const made = Bun.spawnSync([
     "openssl",

@@ -6,5 +6,8 @@ import { sandboxCases } from "./cases.ts";
 import { docker } from "./engines.ts";
 
 describe.skipIf(docker.image === null)("docker", () =>
-  sandboxCases({ image: docker.image ?? "", connect: (lease, log) => DockerSandboxes.connect(lease, log) }),
+  sandboxCases({
+    image: docker.image ?? "",
+    connect: (lease, log) => DockerSandboxes.connect(lease, log),
+  }),
 );

@@ -34,8 +34,10 @@ async function sif(): Promise<string | null> {
     console.log("skipped: no apptainer in PATH");
     return null;
   }
-  return prepareImage(IMAGE, "apptainer", { log: quiet, apptainer: program }).catch((thrown: Error) => {
-    console.log(`skipped: ${thrown.message}`);
-    return null;
-  });
+  return prepareImage(IMAGE, "apptainer", { log: quiet, apptainer: program }).catch(
+    (thrown: Error) => {
+      console.log(`skipped: ${thrown.message}`);
+      return null;
+    },
+  );
 }

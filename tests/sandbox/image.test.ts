@@ -23,7 +23,10 @@ echo built >> "$(dirname "$0")/count"
 `;
 
 async function withBuilder<T>(
-  use: (options: { log: typeof quiet; apptainer: string; cache: string }, folder: string) => Promise<T>,
+  use: (
+    options: { log: typeof quiet; apptainer: string; cache: string },
+    folder: string,
+  ) => Promise<T>,
 ): Promise<T> {
   return withFolder(async (folder) => {
     const apptainer = join(folder, "apptainer");
@@ -38,9 +41,17 @@ describe("a SIF", () => {
     "is built once when twenty ask for it at once, and found by whoever comes later",
     () =>
       withBuilder(async (options, folder) => {
-        const paths = await Promise.all(Array.from({ length: 20 }, () => prepareImage("example.org/team/image:1", "apptainer", options)));
-        expect(new Set(paths)).toEqual(new Set([join(folder, "cache", "example.org_team_image_1.sif")]));
-        expect(await prepareImage("example.org/team/image:1", "apptainer", options)).toBe(paths[0] as string);
+        const paths = await Promise.all(
+          Array.from({ length: 20 }, () =>
+            prepareImage("example.org/team/image:1", "apptainer", options),
+          ),
+        );
+        expect(new Set(paths)).toEqual(
+          new Set([join(folder, "cache", "example.org_team_image_1.sif")]),
+        );
+        expect(await prepareImage("example.org/team/image:1", "apptainer", options)).toBe(
+          paths[0] as string,
+        );
         expect(await readFile(join(folder, "count"), "utf8")).toBe("built\n");
         expect(await readFile(paths[0] as string, "utf8")).toBe("half whole");
         expect(await readdir(join(folder, "cache"))).toEqual(["example.org_team_image_1.sif"]);
@@ -50,7 +61,9 @@ describe("a SIF", () => {
 
   test("that cannot be built says why, and leaves nothing behind", () =>
     withBuilder(async (options, folder) => {
-      const failure = await prepareImage("example.org/broken:1", "apptainer", options).catch((thrown) => thrown);
+      const failure = await prepareImage("example.org/broken:1", "apptainer", options).catch(
+        (thrown) => thrown,
+      );
       expect(failure.code).toBe("sandbox_unavailable");
       expect(failure.message).toContain("FATAL: no such image");
       expect(await readdir(join(folder, "cache"))).toEqual([]);
@@ -72,13 +85,17 @@ describe("a SIF", () => {
   );
 
   test("given by its path is taken as it is", async () => {
-    expect(await prepareImage("/images/x.sif", "apptainer", { log: quiet, apptainer: "none" })).toBe("/images/x.sif");
+    expect(
+      await prepareImage("/images/x.sif", "apptainer", { log: quiet, apptainer: "none" }),
+    ).toBe("/images/x.sif");
   });
 
   test("of a folder with neither Dockerfile nor definition is refused", () =>
     withBuilder(async (options, folder) => {
       const failure = await prepareImage(folder, "apptainer", options).catch((thrown) => thrown);
-      expect(failure.message).toContain("there is neither a Dockerfile nor a definition (*.def) in this folder");
+      expect(failure.message).toContain(
+        "there is neither a Dockerfile nor a definition (*.def) in this folder",
+      );
     }));
 });
 
@@ -101,8 +118,15 @@ describe.skipIf(docker.image === null)("a folder with a Dockerfile", () => {
           expect(await prepareImage(source, "docker", options)).toBe(tags[0] as string);
           expect(await dockerImageId(tags[0] as string)).toBe(id);
           await using lease = await Lease.take({ run: "image", host: "test" });
-          await using sandbox = await (await DockerSandboxes.connect(lease, quiet)).start({ ...SPEC, image: tags[0] as string });
-          const { stdout } = await exec(sandbox, { args: ["cat", "/note.txt"], timeoutMs: 30_000, outputBytesMax: 1000 });
+          await using sandbox = await (await DockerSandboxes.connect(lease, quiet)).start({
+            ...SPEC,
+            image: tags[0] as string,
+          });
+          const { stdout } = await exec(sandbox, {
+            args: ["cat", "/note.txt"],
+            timeoutMs: 30_000,
+            outputBytesMax: 1000,
+          });
           expect(Buffer.from(stdout).toString("utf8")).toBe("one\nbuilt\n");
           await writeFile(join(source, "note.txt"), "two\n");
           tags.push(await prepareImage(source, "docker", options));
@@ -119,7 +143,10 @@ describe.skipIf(docker.image === null)("a folder with a Dockerfile", () => {
     () =>
       withFolder(async (folder) => {
         await writeFile(join(folder, "Dockerfile"), `FROM ${docker.image}\nRUN no-such-command\n`);
-        const failure = await prepareImage(folder, "docker", { log: quiet, apptainer: "none" }).catch((thrown) => thrown);
+        const failure = await prepareImage(folder, "docker", {
+          log: quiet,
+          apptainer: "none",
+        }).catch((thrown) => thrown);
         expect(failure.code).toBe("sandbox_unavailable");
         expect(failure.message).toContain("no-such-command");
       }),
@@ -131,7 +158,12 @@ describe.skipIf(docker.image === null)("a folder with a Dockerfile", () => {
 function makeRoot(folder: string): void {
   const copy =
     'for f in sh cat sleep env mkdir; do p=$(command -v $f); for l in $p $(ldd $p | grep -o "/[^ ]*"); do mkdir -p "$0$(dirname $l)"; cp -L $l "$0$l"; done; done';
-  const made = Bun.spawnSync(["sh", "-c", `mkdir -p "$0/bin" "$0/tmp" "$0/etc"; ${copy}; cp -L $(command -v sh) "$0/bin/sh"`, folder]);
+  const made = Bun.spawnSync([
+    "sh",
+    "-c",
+    `mkdir -p "$0/bin" "$0/tmp" "$0/etc"; ${copy}; cp -L $(command -v sh) "$0/bin/sh"`,
+    folder,
+  ]);
   expect([made.exitCode, made.stderr.toString()]).toEqual([0, ""]);
 }
 
@@ -144,14 +176,24 @@ describe.skipIf(apptainer.image === null)("a folder with an Apptainer definition
         makeRoot(join(folder, "root"));
         await mkdir(source);
         await writeFile(join(source, "note.txt"), "one\n");
-        await writeFile(join(source, "box.def"), `Bootstrap: localimage\nFrom: ${folder}/root\n%files\n    note.txt /note.txt\n`);
+        await writeFile(
+          join(source, "box.def"),
+          `Bootstrap: localimage\nFrom: ${folder}/root\n%files\n    note.txt /note.txt\n`,
+        );
         const program = (await findApptainer()) ?? "";
         const options = { log: quiet, apptainer: program, cache: join(folder, "cache") };
         const sif = await prepareImage(source, "apptainer", options);
         expect(sif).toMatch(/cache\/defined-[0-9a-f]{12}\.sif$/);
         await using lease = await Lease.take({ run: "image", host: "test" });
-        await using sandbox = await new ApptainerSandboxes(program, lease, quiet).start({ ...SPEC, image: sif });
-        const { stdout } = await exec(sandbox, { args: ["cat", "/note.txt"], timeoutMs: 30_000, outputBytesMax: 1000 });
+        await using sandbox = await new ApptainerSandboxes(program, lease, quiet).start({
+          ...SPEC,
+          image: sif,
+        });
+        const { stdout } = await exec(sandbox, {
+          args: ["cat", "/note.txt"],
+          timeoutMs: 30_000,
+          outputBytesMax: 1000,
+        });
         expect(Buffer.from(stdout).toString("utf8")).toBe("one\n");
         // Another file, another image.
         await writeFile(join(source, "note.txt"), "two\n");

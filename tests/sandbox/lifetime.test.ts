@@ -26,7 +26,11 @@ interface Killable {
 
 async function startHost({ engine, image }: EngineHere): Promise<Killable> {
   const fixture = resolve(import.meta.dir, "fixtures/host.ts");
-  const child = Bun.spawn(["bun", fixture, engine, image ?? ""], { stdout: "pipe", stderr: "inherit", stdin: "ignore" });
+  const child = Bun.spawn(["bun", fixture, engine, image ?? ""], {
+    stdout: "pipe",
+    stderr: "inherit",
+    stdin: "ignore",
+  });
   for await (const line of createInterface({ input: Readable.fromWeb(child.stdout as never) })) {
     const [, sandbox = "", lease = ""] = line.split(" ");
     return { pid: child.pid, sandbox, lease };
@@ -36,8 +40,15 @@ async function startHost({ engine, image }: EngineHere): Promise<Killable> {
 
 /** What is left of a sandbox, inside and outside of it. */
 async function remains({ sandbox, lease }: Killable): Promise<string[]> {
-  const containers = docker.image === null ? [] : (await findContainers()).filter(({ id }) => id === sandbox).map(({ id }) => id);
-  return [...containers, ...markedPids(`MATRIX_SANDBOX=${sandbox}`).map(String), ...(existsSync(lease) ? [lease] : [])];
+  const containers =
+    docker.image === null
+      ? []
+      : (await findContainers()).filter(({ id }) => id === sandbox).map(({ id }) => id);
+  return [
+    ...containers,
+    ...markedPids(`MATRIX_SANDBOX=${sandbox}`).map(String),
+    ...(existsSync(lease) ? [lease] : []),
+  ];
 }
 
 async function untilGone(killed: Killable, ms: number): Promise<void> {
@@ -50,44 +61,63 @@ async function untilGone(killed: Killable, ms: number): Promise<void> {
   expect(left).toEqual([]);
 }
 
-describe.each([docker, apptainer, plain].filter(({ image }) => image !== null))("a sandbox by $engine", (here) => {
-  test("ends when its host is killed, with all that ran in it and its lease", async () => {
-    const host = await startHost(here);
-    expect((await remains(host)).length).toBeGreaterThan(1);
-    process.kill(host.pid, "SIGKILL");
-    await untilGone(host, LEASE_MS);
-  }, 60_000);
-
-  test("ends when its host and the guard are killed at once: by itself, or by whoever looks next", async () => {
-    const host = await startHost(here);
-    const guards = Bun.spawnSync(["sh", "-c", `grep -las 'matrix-guard' /proc/[0-9]*/cmdline | tr -dc '0-9\\n'`]).stdout.toString();
-    const guard = guards
-      .trim()
-      .split("\n")
-      .map(Number)
-      .find((pid) => Bun.spawnSync(["cat", `/proc/${pid}/cmdline`]).stdout.includes(host.lease));
-    if (guard !== undefined) process.kill(guard, "SIGKILL");
-    process.kill(host.pid, "SIGKILL");
-    if (here.engine !== "process") await until(async () => (await remains(host)).every((left) => left === host.lease), "it ends by itself");
-    // Nobody renews the lease; time passes.
-    const past = new Date(Date.now() - LEASE_MS - 1000);
-    if (existsSync(join(host.lease, "bridge/lease"))) await utimes(join(host.lease, "bridge/lease"), past, past);
-    await utimes(host.lease, past, past);
-    await reap(quiet);
-    await untilGone(host, 10_000);
-  }, 60_000);
-
-  test("is found, with whose it is", async () => {
-    const host = await startHost(here);
-    try {
-      const found = (await findSandboxes()).find(({ id }) => id === host.sandbox);
-      expect(found).toMatchObject({ engine: here.engine, run: "killed", host: "fixture", lease: host.lease, kept: true, ours: true });
-    } finally {
+describe.each([docker, apptainer, plain].filter(({ image }) => image !== null))(
+  "a sandbox by $engine",
+  (here) => {
+    test("ends when its host is killed, with all that ran in it and its lease", async () => {
+      const host = await startHost(here);
+      expect((await remains(host)).length).toBeGreaterThan(1);
       process.kill(host.pid, "SIGKILL");
-    }
-    await untilGone(host, LEASE_MS);
-  }, 60_000);
-});
+      await untilGone(host, LEASE_MS);
+    }, 60_000);
+
+    test("ends when its host and the guard are killed at once: by itself, or by whoever looks next", async () => {
+      const host = await startHost(here);
+      const guards = Bun.spawnSync([
+        "sh",
+        "-c",
+        `grep -las 'matrix-guard' /proc/[0-9]*/cmdline | tr -dc '0-9\\n'`,
+      ]).stdout.toString();
+      const guard = guards
+        .trim()
+        .split("\n")
+        .map(Number)
+        .find((pid) => Bun.spawnSync(["cat", `/proc/${pid}/cmdline`]).stdout.includes(host.lease));
+      if (guard !== undefined) process.kill(guard, "SIGKILL");
+      process.kill(host.pid, "SIGKILL");
+      if (here.engine !== "process")
+        await until(
+          async () => (await remains(host)).every((left) => left === host.lease),
+          "it ends by itself",
+        );
+      // Nobody renews the lease; time passes.
+      const past = new Date(Date.now() - LEASE_MS - 1000);
+      if (existsSync(join(host.lease, "bridge/lease")))
+        await utimes(join(host.lease, "bridge/lease"), past, past);
+      await utimes(host.lease, past, past);
+      await reap(quiet);
+      await untilGone(host, 10_000);
+    }, 60_000);
+
+    test("is found, with whose it is", async () => {
+      const host = await startHost(here);
+      try {
+        const found = (await findSandboxes()).find(({ id }) => id === host.sandbox);
+        expect(found).toMatchObject({
+          engine: here.engine,
+          run: "killed",
+          host: "fixture",
+          lease: host.lease,
+          kept: true,
+          ours: true,
+        });
+      } finally {
+        process.kill(host.pid, "SIGKILL");
+      }
+      await untilGone(host, LEASE_MS);
+    }, 60_000);
+  },
+);
 
 describe.skipIf(docker.image === null)("a container", () => {
   test("ends when its host hangs and renews nothing, though every connection stands", async () => {
@@ -95,7 +125,10 @@ describe.skipIf(docker.image === null)("a container", () => {
     process.kill(host.pid, "SIGSTOP");
     try {
       const deadline = performance.now() + LEASE_MS + 15_000;
-      while ((await findContainers()).some(({ id }) => id === host.sandbox) && performance.now() < deadline)
+      while (
+        (await findContainers()).some(({ id }) => id === host.sandbox) &&
+        performance.now() < deadline
+      )
         await new Promise((resolve) => setTimeout(resolve, 500));
       expect((await findContainers()).some(({ id }) => id === host.sandbox)).toBe(false);
     } finally {
@@ -116,13 +149,31 @@ describe("the reaper", () => {
     const living = await new ProcessSandboxes(lease).start(SPEC);
     const running = await living.open({ args: ["sleep", "3600"] });
     const foreign =
-      docker.image === null ? null : Bun.spawnSync(["docker", "run", "-d", "--rm", docker.image, "sleep", "600"]).stdout.toString();
+      docker.image === null
+        ? null
+        : Bun.spawnSync([
+            "docker",
+            "run",
+            "-d",
+            "--rm",
+            docker.image,
+            "sleep",
+            "600",
+          ]).stdout.toString();
     try {
       const { removed } = await reap(quiet);
       expect(removed.map(({ id }) => id)).not.toContain(living.id);
       expect(markedPids(`MATRIX_SANDBOX=${living.id}`).length).toBeGreaterThan(0);
       if (foreign !== null)
-        expect(Bun.spawnSync(["docker", "inspect", "-f", "{{.State.Running}}", foreign.trim()]).stdout.toString()).toBe("true\n");
+        expect(
+          Bun.spawnSync([
+            "docker",
+            "inspect",
+            "-f",
+            "{{.State.Running}}",
+            foreign.trim(),
+          ]).stdout.toString(),
+        ).toBe("true\n");
     } finally {
       if (foreign !== null) Bun.spawnSync(["docker", "rm", "-f", foreign.trim()]);
       await living.stop();
@@ -140,7 +191,10 @@ describe("the reaper", () => {
       await utimes(join(root, "dead/bridge/lease"), past, past);
       await utimes(join(root, "dead"), past, past);
       await reap(quiet, root);
-      expect([existsSync(join(root, "dead")), existsSync(join(root, "young"))]).toEqual([false, true]);
+      expect([existsSync(join(root, "dead")), existsSync(join(root, "young"))]).toEqual([
+        false,
+        true,
+      ]);
     }));
 
   test("a lease is renewed while its host lives, and gone when it is released", async () => {
@@ -152,17 +206,23 @@ describe("the reaper", () => {
   });
 });
 
-test.skipIf(docker.image === null)("an engine that stops answering is unavailable, with what to do", async () => {
-  const before = process.env["DOCKER_HOST"];
-  process.env["DOCKER_HOST"] = "unix:///no/such/docker.sock";
-  try {
-    await using lease = await Lease.take({ run: "r", host: "h" });
-    const failure = await DockerSandboxes.connect(lease, quiet)
-      .then((sandboxes) => sandboxes.start({ ...SPEC, image: "x" }))
-      .catch((thrown) => thrown);
-    expect([failure.code, failure.hint]).toEqual(["sandbox_unavailable", "start Docker, set DOCKER_HOST, or use Apptainer"]);
-  } finally {
-    if (before === undefined) delete process.env["DOCKER_HOST"];
-    else process.env["DOCKER_HOST"] = before;
-  }
-});
+test.skipIf(docker.image === null)(
+  "an engine that stops answering is unavailable, with what to do",
+  async () => {
+    const before = process.env["DOCKER_HOST"];
+    process.env["DOCKER_HOST"] = "unix:///no/such/docker.sock";
+    try {
+      await using lease = await Lease.take({ run: "r", host: "h" });
+      const failure = await DockerSandboxes.connect(lease, quiet)
+        .then((sandboxes) => sandboxes.start({ ...SPEC, image: "x" }))
+        .catch((thrown) => thrown);
+      expect([failure.code, failure.hint]).toEqual([
+        "sandbox_unavailable",
+        "start Docker, set DOCKER_HOST, or use Apptainer",
+      ]);
+    } finally {
+      if (before === undefined) delete process.env["DOCKER_HOST"];
+      else process.env["DOCKER_HOST"] = before;
+    }
+  },
+);

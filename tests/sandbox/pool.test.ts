@@ -73,7 +73,11 @@ const caller = (rowId: string, hop = 0, more: Partial<Caller> = {}): Caller => (
 const never = new AbortController().signal;
 const idOf = async ({ sandbox }: Place) => sandbox.id;
 const sh = async ({ sandbox }: Place, script: string): Promise<string> => {
-  const outcome = await exec(sandbox, { args: ["/bin/sh", "-c", script], timeoutMs: 20_000, outputBytesMax: 10_000 });
+  const outcome = await exec(sandbox, {
+    args: ["/bin/sh", "-c", script],
+    timeoutMs: 20_000,
+    outputBytesMax: 10_000,
+  });
   return Buffer.from(outcome.stdout).toString("utf8");
 };
 const codeOf = (promise: Promise<unknown>): Promise<unknown> =>
@@ -83,15 +87,21 @@ const codeOf = (promise: Promise<unknown>): Promise<unknown> =>
   );
 
 /** Answers the first request, and writes down what it is told. */
-const LISTENER = 'read -r line; echo \'{"id":1,"ok":true}\'; while read -r line; do echo "$line" >>told; done';
+const LISTENER =
+  'read -r line; echo \'{"id":1,"ok":true}\'; while read -r line; do echo "$line" >>told; done';
 
 describe("the end of a task", () => {
   test("is told to the agents of its stateful sandbox, whatever ended it", () =>
     withPool({}, async (pool) => {
       const agent = { command: { args: ["/bin/sh", "-c", LISTENER] }, lineBytesMax: 1000 };
-      const ask = async (place: Place) => (await place.channel(agent)).request({ op: "step" }, { timeoutMs: 5000 });
+      const ask = async (place: Place) =>
+        (await place.channel(agent)).request({ op: "step" }, { timeoutMs: 5000 });
       const told = async (place: Place) => {
-        const { stdout } = await exec(place.sandbox, { args: ["cat", "told"], timeoutMs: 5000, outputBytesMax: 1000 });
+        const { stdout } = await exec(place.sandbox, {
+          args: ["cat", "told"],
+          timeoutMs: 5000,
+          outputBytesMax: 1000,
+        });
         return Buffer.from(stdout).toString("utf8").trim();
       };
       const look = () => pool.call(caller("other", looks++), String(looks), told, never);
@@ -99,7 +109,9 @@ describe("the end of a task", () => {
       await pool.call(caller("row"), "a", ask, never);
       pool.release("row", 0);
       await until(async () => (await look()) !== "", "the agent was told");
-      expect(JSON.parse(await look())).toEqual({ end: { session: expect.any(String), id: "row", trial: 0, attempt: 1 } });
+      expect(JSON.parse(await look())).toEqual({
+        end: { session: expect.any(String), id: "row", trial: 0, attempt: 1 },
+      });
     }));
 });
 
@@ -123,11 +135,17 @@ describe("the fence", () => {
 describe("a pool", () => {
   test("keeps a task in its sandbox, and spreads tasks over sandboxes", () =>
     withPool({ count: 3 }, async (pool) => {
-      const first = await Promise.all(Array.from({ length: 9 }, (_, n) => pool.call(caller(`${n}`), "a", idOf, never)));
+      const first = await Promise.all(
+        Array.from({ length: 9 }, (_, n) => pool.call(caller(`${n}`), "a", idOf, never)),
+      );
       await until(() => pool.size === 3, "three sandboxes run");
-      const later = await Promise.all(Array.from({ length: 9 }, (_, n) => pool.call(caller(`${n}`, 1), "b", idOf, never)));
+      const later = await Promise.all(
+        Array.from({ length: 9 }, (_, n) => pool.call(caller(`${n}`, 1), "b", idOf, never)),
+      );
       expect(later).toEqual(first);
-      const more = await Promise.all(Array.from({ length: 9 }, (_, n) => pool.call(caller(`more ${n}`), "a", idOf, never)));
+      const more = await Promise.all(
+        Array.from({ length: 9 }, (_, n) => pool.call(caller(`more ${n}`), "a", idOf, never)),
+      );
       expect(new Set(more).size).toBeGreaterThan(1);
     }));
 
@@ -135,8 +153,12 @@ describe("a pool", () => {
     withPool({}, async (pool) => {
       let done = 0;
       const work = async () => ++done;
-      const answers = await Promise.all([1, 2, 3].map(() => pool.call(caller("a"), "same", work, never)));
-      expect([...answers, await pool.call(caller("a"), "same", work, never), done]).toEqual([1, 1, 1, 1, 1]);
+      const answers = await Promise.all(
+        [1, 2, 3].map(() => pool.call(caller("a"), "same", work, never)),
+      );
+      expect([...answers, await pool.call(caller("a"), "same", work, never), done]).toEqual([
+        1, 1, 1, 1, 1,
+      ]);
     }));
 
   test("refuses a call of an attempt that was given up, and begins anew for a newer one", () =>
@@ -153,9 +175,13 @@ describe("a pool", () => {
     withPool({}, async (pool, { started }) => {
       await pool.call(caller("a"), "x", (place) => sh(place, "echo state > file"), never);
       await started[0]?.stop();
-      expect(await codeOf(pool.call(caller("a", 1), "y", (place) => sh(place, "cat file"), never))).toBe("sandbox_lost");
+      expect(
+        await codeOf(pool.call(caller("a", 1), "y", (place) => sh(place, "cat file"), never)),
+      ).toBe("sandbox_lost");
       // The row starts again: a newer attempt finds another sandbox.
-      expect(await pool.call(caller("a", 0, { attempt: 2 }), "x", (place) => sh(place, "ls"), never)).toBe("");
+      expect(
+        await pool.call(caller("a", 0, { attempt: 2 }), "x", (place) => sh(place, "ls"), never),
+      ).toBe("");
     }));
 
   test("says so too to a task that comes from another host with its state left there", () =>
@@ -187,7 +213,9 @@ describe("a pool", () => {
     withPool({ serves: "one", count: 1 }, async (pool, { started }) => {
       await pool.call(caller("a"), "x", (place) => sh(place, "echo secret > file"), never);
       const waiting = pool.call(caller("b"), "x", (place) => sh(place, "cat file"), never);
-      expect(await pool.call(caller("a", 1), "y", (place) => sh(place, "cat file"), never)).toBe("secret\n");
+      expect(await pool.call(caller("a", 1), "y", (place) => sh(place, "cat file"), never)).toBe(
+        "secret\n",
+      );
       pool.release("a", 0);
       expect(await waiting).toBe("");
       expect(started).toHaveLength(2);
@@ -222,7 +250,9 @@ describe("a pool", () => {
   test("tries a start again that failed, and nobody notices", () =>
     withPool({}, async (pool, sandboxes) => {
       sandboxes.failures = 2;
-      expect(await pool.call(caller("a"), "x", idOf, never)).toBe(sandboxes.started[0]?.id as string);
+      expect(await pool.call(caller("a"), "x", idOf, never)).toBe(
+        sandboxes.started[0]?.id as string,
+      );
     }));
 
   test(
@@ -230,7 +260,9 @@ describe("a pool", () => {
     () =>
       withPool({ count: 2 }, async (pool, sandboxes) => {
         sandboxes.failures = Number.POSITIVE_INFINITY;
-        const codes = await Promise.all(Array.from({ length: 20 }, (_, n) => codeOf(pool.call(caller(`${n}`), "x", idOf, never))));
+        const codes = await Promise.all(
+          Array.from({ length: 20 }, (_, n) => codeOf(pool.call(caller(`${n}`), "x", idOf, never))),
+        );
         expect(new Set(codes)).toEqual(new Set(["sandbox_unavailable"]));
         // The breaker held: far fewer starts than callers times tries.
         expect(sandboxes.attempts).toBeLessThan(20);
@@ -244,7 +276,9 @@ describe("a pool", () => {
       withPool({ count: 4 }, async (pool, sandboxes) => {
         await pool.call(caller("a"), "x", idOf, never);
         sandboxes.failures = Number.POSITIVE_INFINITY;
-        const ids = await Promise.all(Array.from({ length: 20 }, (_, n) => pool.call(caller(`${n}`), "x", idOf, never)));
+        const ids = await Promise.all(
+          Array.from({ length: 20 }, (_, n) => pool.call(caller(`${n}`), "x", idOf, never)),
+        );
         expect(new Set(ids).size).toBe(1);
       }),
     30_000,
@@ -252,7 +286,10 @@ describe("a pool", () => {
 
   test("does not wait for what will never be", () =>
     withPool(
-      { ready: () => Promise.reject(new MatrixError("sandbox_invalid", "there is no such image")), patienceMs: 600_000 },
+      {
+        ready: () => Promise.reject(new MatrixError("sandbox_invalid", "there is no such image")),
+        patienceMs: 600_000,
+      },
       async (pool) => {
         expect(await codeOf(pool.call(caller("a"), "x", idOf, never))).toBe("sandbox_invalid");
       },
@@ -291,13 +328,21 @@ describe("starts", () => {
   test("stop for a while after five failures in a row, say why, and begin again with one", async () => {
     let now = 0;
     const said: string[] = [];
-    const log: Log = { write: (level, message) => void said.push(`${level}: ${message}`), close: async () => undefined };
+    const log: Log = {
+      write: (level, message) => void said.push(`${level}: ${message}`),
+      close: async () => undefined,
+    };
     const starts = new Starts({ atOnceMax: 4, log, clock: () => now });
-    const fail = () => starts.run(() => Promise.reject(new MatrixError("sandbox_unavailable", "no space left on device")));
+    const fail = () =>
+      starts.run(() =>
+        Promise.reject(new MatrixError("sandbox_unavailable", "no space left on device")),
+      );
     for (let n = 0; n < 5; n++) expect(await codeOf(fail())).toBe("sandbox_unavailable");
     expect(said).toEqual(["warning: no sandbox is started for 2000 ms: no space left on device"]);
     const refused = await starts.run(async () => "started").catch((thrown) => thrown);
-    expect(refused.message).toBe("no sandbox is started for now, after 5 failures: no space left on device");
+    expect(refused.message).toBe(
+      "no sandbox is started for now, after 5 failures: no space left on device",
+    );
     expect(refused.retryAfterMs).toBe(2000);
     now = 2001;
     expect(await starts.run(async () => "started")).toBe("started");
@@ -307,7 +352,8 @@ describe("starts", () => {
 
   test("are not held up by what users did wrong", async () => {
     const starts = new Starts({ atOnceMax: 2, log: quiet, clock: () => 0 });
-    for (let n = 0; n < 10; n++) expect(await codeOf(starts.run(() => Promise.reject(new Error("a bug"))))).toBe("a bug");
+    for (let n = 0; n < 10; n++)
+      expect(await codeOf(starts.run(() => Promise.reject(new Error("a bug"))))).toBe("a bug");
     expect(await starts.run(async () => "started")).toBe("started");
   });
 });

@@ -13,7 +13,8 @@ describe("a seed", () => {
 
   test("differs for every row and trial, and is exact as a JSON number", () => {
     const seeds = new Set<number>();
-    for (let row = 0; row < 2000; row++) for (let trial = 0; trial < 5; trial++) seeds.add(deriveSeed(7, String(row), trial));
+    for (let row = 0; row < 2000; row++)
+      for (let trial = 0; trial < 5; trial++) seeds.add(deriveSeed(7, String(row), trial));
     expect(seeds.size).toBe(10_000);
     expect([...seeds].every(Number.isSafeInteger)).toBe(true);
     expect(deriveSeed("a", "bc")).not.toBe(deriveSeed("ab", "c"));
@@ -29,7 +30,8 @@ describe("a seed", () => {
 describe("a set of ids", () => {
   test("knows exactly what was added, trials apart", () => {
     const ids = new IdSet();
-    for (let row = 0; row < 3000; row++) for (let trial = 0; trial < 5; trial++) expect(ids.add(String(row), trial)).toBe(true);
+    for (let row = 0; row < 3000; row++)
+      for (let trial = 0; trial < 5; trial++) expect(ids.add(String(row), trial)).toBe(true);
     expect(ids.size).toBe(15_000);
     for (let row = 0; row < 3000; row++) expect(ids.add(String(row), row % 5)).toBe(false);
     expect(ids.has("2999", 4)).toBe(true);

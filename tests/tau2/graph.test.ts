@@ -27,11 +27,26 @@ function walk(orchestrator: Orchestrator, answer: (task: Task) => Json): Walked 
   const rule: Rule = { orchestrator, roles: new Set(ROLES), maxHops: 400 };
   const steps: [string, Json][] = [];
   const row = { domain: "mock", task_id: "t", other: 1 };
-  let message = startTask(rule, { rowId: "1", trial: 0, row, seed: 1, attempt: 1, admittedAt: 0, trace: null });
+  let message = startTask(rule, {
+    rowId: "1",
+    trial: 0,
+    row,
+    seed: 1,
+    attempt: 1,
+    admittedAt: 0,
+    trace: null,
+  });
   while (message.kind === "step") {
     const task = JSON.parse(JSON.stringify(message.task)) as Task;
     steps.push([task.role, (task.state as JsonObject)["request"] ?? null]);
-    const hop = { hop: steps.length - 1, role: task.role, host: "h", at: "2026-01-01T00:00:00.000Z", queue_ms: 0, run_ms: 0 };
+    const hop = {
+      hop: steps.length - 1,
+      role: task.role,
+      host: "h",
+      at: "2026-01-01T00:00:00.000Z",
+      queue_ms: 0,
+      run_ms: 0,
+    };
     message = nextMessage(rule, task, { ...hop, result: answer(task) });
   }
   return { steps, ending: message.ending };
@@ -41,12 +56,21 @@ function walk(orchestrator: Orchestrator, answer: (task: Task) => Json): Walked 
 function answersOf(seed: number, solo: boolean): (task: Task) => Json {
   return ({ role, state, history }) => {
     const random = createRandom(seed * 1000 + history.length);
-    const request = (state as JsonObject)["request"] as { readonly op: string; readonly calls: readonly { id: string }[] } | null;
+    const request = (state as JsonObject)["request"] as {
+      readonly op: string;
+      readonly calls: readonly { id: string }[];
+    } | null;
     if (role === "reward-calculator") return { reward: Math.round(random()), why: history.length };
     if (role !== "tool-executor") return speech(role, random, solo);
     if (request?.op === "load") return loaded(random, solo);
     if (request?.op === "close") return null;
-    return (request?.calls ?? []).map(({ id }) => ({ role: "tool", id, content: "x", requestor: "assistant", error: random() < 0.3 }));
+    return (request?.calls ?? []).map(({ id }) => ({
+      role: "tool",
+      id,
+      content: "x",
+      requestor: "assistant",
+      error: random() < 0.3,
+    }));
   };
 }
 
@@ -55,7 +79,11 @@ function speech(role: string, random: () => number, solo: boolean): Json {
   if (draw < 0.04) return { role: "assistant", content: " " };
   if (draw < 0.5) {
     const text = draw < 0.08 ? "{" : "{}";
-    return { role: "assistant", content: null, tool_calls: [call(draw < 0.12 ? "done" : "look", text), call("note", "{}")] };
+    return {
+      role: "assistant",
+      content: null,
+      tool_calls: [call(draw < 0.12 ? "done" : "look", text), call("note", "{}")],
+    };
   }
   const stops = draw < 0.6 && (role === "user-simulator" || solo);
   return { role: "assistant", content: stops ? "###STOP###" : "well" };
@@ -67,11 +95,22 @@ function call(name: string, text: string): JsonObject {
 
 function loaded(random: () => number, solo: boolean): Json {
   const greeting = { role: "assistant", content: "Hi!", tool_calls: null };
-  const asked = { role: "assistant", content: null, tool_calls: [{ id: "0", name: "look", arguments: "{}", requestor: "assistant" }] };
-  const parts = { task: "{}", tools: [], user_tools: null, termination_reason: null, system: { assistant: "", user: solo ? null : "" } };
+  const asked = {
+    role: "assistant",
+    content: null,
+    tool_calls: [{ id: "0", name: "look", arguments: "{}", requestor: "assistant" }],
+  };
+  const parts = {
+    task: "{}",
+    tools: [],
+    user_tools: null,
+    termination_reason: null,
+    system: { assistant: "", user: solo ? null : "" },
+  };
   if (solo && random() < 0.7) return { ...parts, messages: [], next: "assistant" };
   const draw = random();
-  if (draw < 0.1) return { ...parts, messages: [greeting], next: null, termination_reason: "user_stop" };
+  if (draw < 0.1)
+    return { ...parts, messages: [greeting], next: null, termination_reason: "user_stop" };
   if (draw < 0.3) return { ...parts, messages: [asked], next: "environment" };
   return { ...parts, messages: [greeting], next: solo ? "assistant" : "user" };
 }
@@ -88,17 +127,37 @@ describe("tau2 as a graph", () => {
         malformed: seed % 4 === 0 ? "feed-back" : "restart",
       } as const;
       const module = createRules(settings) as unknown as Orchestrator;
-      const graph = createGraph(build(settings), { path: "graph.ts", roles: ROLES, score: null }) as unknown as Orchestrator;
-      const [byGraph, byModule] = [walk(graph, answersOf(seed, settings.solo)), walk(module, answersOf(seed, settings.solo))];
+      const graph = createGraph(build(settings), {
+        path: "graph.ts",
+        roles: ROLES,
+        score: null,
+      }) as unknown as Orchestrator;
+      const [byGraph, byModule] = [
+        walk(graph, answersOf(seed, settings.solo)),
+        walk(module, answersOf(seed, settings.solo)),
+      ];
       // Stacks differ, as they should.
-      expect({ seed, ...byGraph, ending: { ...byGraph.ending, error: byGraph.ending.error?.message ?? null } }).toEqual({
+      expect({
+        seed,
+        ...byGraph,
+        ending: { ...byGraph.ending, error: byGraph.ending.error?.message ?? null },
+      }).toEqual({
         seed,
         ...byModule,
         ending: { ...byModule.ending, error: byModule.ending.error?.message ?? null },
       });
       reasons.add(byModule.ending.error?.code ?? byModule.ending.outcome?.["termination_reason"]);
     }
-    expect(reasons).toEqual(new Set(["user_stop", "agent_stop", "agent_error", "max_steps", "too_many_errors", "orchestrator_failed"]));
+    expect(reasons).toEqual(
+      new Set([
+        "user_stop",
+        "agent_stop",
+        "agent_error",
+        "max_steps",
+        "too_many_errors",
+        "orchestrator_failed",
+      ]),
+    );
   });
 
   test.if(python !== null)(
@@ -107,16 +166,23 @@ describe("tau2 as a graph", () => {
       withFolder(async (folder) => {
         const { gold } = await writeRecipes(folder);
         const env = { MATRIX_TAU2_BRIDGES: "2", MATRIX_TAU2_CONTAINER: "false" };
-        const some = "dataset.filter=row.domain in ['mock', 'retail'] && row.task_id in ['create_task_1', 'update_task_1', '0', '1', '2']";
+        const some =
+          "dataset.filter=row.domain in ['mock', 'retail'] && row.task_id in ['create_task_1', 'update_task_1', '0', '1', '2']";
         const graph = `orchestrator={graph="${join(ROOT, "recipes/tau2/graph.ts#build")}", with={solo=false}}`;
         for (const [name, more] of [
           ["module", []],
           ["graph", [graph]],
         ] as const) {
-          const { code, stderr } = await matrix(["drive", gold, "-o", name, "-q", some, ...more], { cwd: folder, env });
+          const { code, stderr } = await matrix(["drive", gold, "-o", name, "-q", some, ...more], {
+            cwd: folder,
+            env,
+          });
           expect({ name, code, stderr }).toEqual({ name, code: 0, stderr: "" });
         }
-        const records = async (name: string) => JSON.parse(withoutTimes(JSON.stringify(comparable(await readRecords(join(folder, name))))));
+        const records = async (name: string) =>
+          JSON.parse(
+            withoutTimes(JSON.stringify(comparable(await readRecords(join(folder, name))))),
+          );
         const module = await records("module");
         expect(module.length).toBeGreaterThan(3);
         expect(await records("graph")).toEqual(module);

@@ -9,7 +9,9 @@ const RECIPES = join(ROOT, "recipes");
 const STEP = join(import.meta.dir, "fixtures/step.ts");
 
 /** Writes tau2.toml and tau2-gold.toml into the folder; their paths still lead to the shipped files. */
-export async function writeRecipes(folder: string): Promise<{ readonly tau2: string; readonly gold: string }> {
+export async function writeRecipes(
+  folder: string,
+): Promise<{ readonly tau2: string; readonly gold: string }> {
   const [tau2, gold] = [join(folder, "tau2.toml"), join(folder, "tau2-gold.toml")];
   const shipped = await readFile(join(RECIPES, "tau2.toml"), "utf8");
   const plain = shipped

@@ -17,10 +17,17 @@ const RANDOM_CASES = Number(process.env["MATRIX_TAU2_CASES"] ?? 150);
 const SEED = Number(process.env["MATRIX_TAU2_SEED"] ?? 1);
 
 let calls = 0;
-function call(name: string, input: JsonObject | string = {}, content: string | null = null): JsonObject {
+function call(
+  name: string,
+  input: JsonObject | string = {},
+  content: string | null = null,
+): JsonObject {
   return callAll([[name, input]], content);
 }
-function callAll(wanted: readonly (readonly [string, JsonObject | string])[], content: string | null = null): JsonObject {
+function callAll(
+  wanted: readonly (readonly [string, JsonObject | string])[],
+  content: string | null = null,
+): JsonObject {
   const tool_calls = wanted.map(([name, input]) => ({
     id: `call_${calls++}`,
     type: "function",
@@ -40,7 +47,15 @@ const wrong = (index: number) => ["get_task", { task_id: `no_${index}` }] as con
 
 function mock(assistant: readonly Reply[], user: readonly Reply[], more: Partial<Case> = {}): Case {
   const replies = { assistant, "user-simulator": user };
-  return { domain: "mock", task_id: "create_task_1", solo: false, max_steps: 200, max_errors: 10, replies, ...more };
+  return {
+    domain: "mock",
+    task_id: "create_task_1",
+    solo: false,
+    max_steps: 200,
+    max_errors: 10,
+    replies,
+    ...more,
+  };
 }
 
 const CASES: Readonly<Record<string, Case>> = {
@@ -48,13 +63,23 @@ const CASES: Readonly<Record<string, Case>> = {
   "a task not done": mock(["No."], ["Make it", STOP]),
   "a user that transfers": mock(["No."], ["Make it", "well ###TRANSFER### then"]),
   "a user that is out of scope at once": mock([], ["###OUT-OF-SCOPE###"]),
-  "an agent that says the stop word, which is text": mock([STOP, create, "Done."], ["Make it", "what?", STOP]),
+  "an agent that says the stop word, which is text": mock(
+    [STOP, create, "Done."],
+    ["Make it", "what?", STOP],
+  ),
   "a stop at exactly max_steps": mock([create, "Done."], ["Make it", STOP], { max_steps: 5 }),
   "a stop one step before max_steps": mock([create, "Done."], ["Make it", STOP], { max_steps: 6 }),
-  "max_steps that falls on a tool call": mock([create, "Done."], ["Make it", STOP], { max_steps: 2 }),
-  "max_steps that falls on a tool's answer": mock([create, "Done."], ["Make it", STOP], { max_steps: 3 }),
+  "max_steps that falls on a tool call": mock([create, "Done."], ["Make it", STOP], {
+    max_steps: 2,
+  }),
+  "max_steps that falls on a tool's answer": mock([create, "Done."], ["Make it", STOP], {
+    max_steps: 3,
+  }),
   "one step only": mock([], ["Make it"], { max_steps: 1 }),
-  "ten errors in one message": mock([callAll(Array.from({ length: 10 }, (_, i) => wrong(i)))], ["Make it"]),
+  "ten errors in one message": mock(
+    [callAll(Array.from({ length: 10 }, (_, i) => wrong(i)))],
+    ["Make it"],
+  ),
   "twelve calls, all made, though the tenth error ends it": mock(
     [
       callAll([
@@ -64,9 +89,18 @@ const CASES: Readonly<Record<string, Case>> = {
     ],
     ["Make it"],
   ),
-  "too many errors and max_steps at once": mock([callAll([wrong(1), wrong(2)])], ["Make it"], { max_steps: 3, max_errors: 2 }),
-  "nine errors and then success": mock([callAll(Array.from({ length: 9 }, (_, i) => wrong(i))), create, "Done."], ["Make it", STOP]),
-  "text beside calls, which the user never hears": mock([{ ...create, content: "I am making it." }, "Done."], ["Make it", STOP]),
+  "too many errors and max_steps at once": mock([callAll([wrong(1), wrong(2)])], ["Make it"], {
+    max_steps: 3,
+    max_errors: 2,
+  }),
+  "nine errors and then success": mock(
+    [callAll(Array.from({ length: 9 }, (_, i) => wrong(i))), create, "Done."],
+    ["Make it", STOP],
+  ),
+  "text beside calls, which the user never hears": mock(
+    [{ ...create, content: "I am making it." }, "Done."],
+    ["Make it", STOP],
+  ),
   "the stop word inside a user's tool call, which is no stop": mock(
     ["Go on.", create, "Done."],
     [call("get_users", {}, STOP), "Make it", STOP],
@@ -79,13 +113,24 @@ const CASES: Readonly<Record<string, Case>> = {
   "arguments that are an empty text": mock([call("get_users", "")], ["Make it"]),
   "arguments of a wrong name": mock([call("create_task", { who: 1 }), "Done."], ["Make it", STOP]),
   "the same call id twice": mock([create, create, "Done."], ["Make it", STOP]),
-  "a task with a history": mock([call("update_task_status", { task_id: "task_2", status: "completed" }), "Done."], ["Mark it", STOP], {
+  "a task with a history": mock(
+    [call("update_task_status", { task_id: "task_2", status: "completed" }), "Done."],
+    ["Mark it", STOP],
+    {
+      task_id: "update_task_with_message_history",
+    },
+  ),
+  "a history and max_steps": mock(["Why?"], ["Mark it"], {
     task_id: "update_task_with_message_history",
+    max_steps: 2,
   }),
-  "a history and max_steps": mock(["Why?"], ["Mark it"], { task_id: "update_task_with_message_history", max_steps: 2 }),
-  "a task with initial data": mock([call("update_task_status", { task_id: "task_2", status: "completed" }), "Done."], ["Mark it", STOP], {
-    task_id: "update_task_with_initialization_data",
-  }),
+  "a task with initial data": mock(
+    [call("update_task_status", { task_id: "task_2", status: "completed" }), "Done."],
+    ["Mark it", STOP],
+    {
+      task_id: "update_task_with_initialization_data",
+    },
+  ),
   "a task with initial actions": mock(
     [call("update_task_status", { task_id: "task_2", status: "completed" }), "Done."],
     ["Mark it", STOP],
@@ -107,12 +152,20 @@ const CASES: Readonly<Record<string, Case>> = {
   "solo, done at once": mock([call("done")], [], { solo: true }),
   "solo until max_steps": mock([create, create, create, create], [], { solo: true, max_steps: 4 }),
   "solo, done at max_steps": mock([create, call("done")], [], { solo: true, max_steps: 2 }),
-  "solo, the stop word beside a call": mock([create, { ...create, content: STOP }], [], { solo: true }),
-  "solo with errors": mock([callAll([wrong(1), wrong(2)]), create, call("done")], [], { solo: true, max_errors: 2 }),
+  "solo, the stop word beside a call": mock([create, { ...create, content: STOP }], [], {
+    solo: true,
+  }),
+  "solo with errors": mock([callAll([wrong(1), wrong(2)]), create, call("done")], [], {
+    solo: true,
+    max_errors: 2,
+  }),
 };
 
-const telecom = (assistant: readonly Reply[], user: readonly Reply[], more: Partial<Case> = {}): Case =>
-  mock(assistant, user, { domain: "telecom", task_id: TELECOM_TASK, ...more });
+const telecom = (
+  assistant: readonly Reply[],
+  user: readonly Reply[],
+  more: Partial<Case> = {},
+): Case => mock(assistant, user, { domain: "telecom", task_id: TELECOM_TASK, ...more });
 const TELECOM_TASK = "[mobile_data_issue]airplane_mode_on|data_mode_off[PERSONA:None]";
 
 const TELECOM_CASES: Readonly<Record<string, Case>> = {
@@ -146,7 +199,11 @@ const TELECOM_CASES: Readonly<Record<string, Case>> = {
     ],
     { max_errors: 3 },
   ),
-  "solo with the user's tools": telecom([call("toggle_airplane_mode"), call("toggle_data"), call("done")], [], { solo: true }),
+  "solo with the user's tools": telecom(
+    [call("toggle_airplane_mode"), call("toggle_data"), call("done")],
+    [],
+    { solo: true },
+  ),
 };
 
 describe.if(python !== null)("our rules and the official orchestrator", () => {
@@ -154,14 +211,25 @@ describe.if(python !== null)("our rules and the official orchestrator", () => {
     "agree on cases of the mock domain",
     async () => {
       const ended = await compare(Object.entries(CASES));
-      expect(ended).toEqual({ user_stop: 15, max_steps: 7, too_many_errors: 4, agent_stop: 3, failed: 6 });
+      expect(ended).toEqual({
+        user_stop: 15,
+        max_steps: 7,
+        too_many_errors: 4,
+        agent_stop: 3,
+        failed: 6,
+      });
     },
     2 * MINUTES,
   );
 
   test(
     "agree on cases of telecom, where users have tools",
-    async () => expect(await compare(Object.entries(TELECOM_CASES))).toEqual({ user_stop: 2, too_many_errors: 1, agent_stop: 1 }),
+    async () =>
+      expect(await compare(Object.entries(TELECOM_CASES))).toEqual({
+        user_stop: 2,
+        too_many_errors: 1,
+        agent_stop: 1,
+      }),
     2 * MINUTES,
   );
 
@@ -169,8 +237,19 @@ describe.if(python !== null)("our rules and the official orchestrator", () => {
     `agree on ${RANDOM_CASES} random conversations (MATRIX_TAU2_SEED=${SEED})`,
     async () => {
       const random = createRandom(SEED);
-      const ended = await compare(Array.from({ length: RANDOM_CASES }, (_, index) => [`random ${index}`, drawCase(random)] as const));
-      expect(Object.keys(ended).sort()).toEqual(["agent_stop", "failed", "max_steps", "too_many_errors", "user_stop"]);
+      const ended = await compare(
+        Array.from(
+          { length: RANDOM_CASES },
+          (_, index) => [`random ${index}`, drawCase(random)] as const,
+        ),
+      );
+      expect(Object.keys(ended).sort()).toEqual([
+        "agent_stop",
+        "failed",
+        "max_steps",
+        "too_many_errors",
+        "user_stop",
+      ]);
     },
     5 * MINUTES,
   );
@@ -179,45 +258,95 @@ describe.if(python !== null)("our rules and the official orchestrator", () => {
     // The official solo agent cannot even say it: its class fails first.
     await using bridge = new Bridge(inProcess);
     const { ending } = await simulate(bridge, mock(["I will not."], [], { solo: true }));
-    expect(ending).toMatchObject({ status: "ok", score: 0, outcome: { termination_reason: "agent_error", steps: 0 } });
+    expect(ending).toMatchObject({
+      status: "ok",
+      score: 0,
+      outcome: { termination_reason: "agent_error", steps: 0 },
+    });
   });
 
   test("a message that is an error begins the simulation anew, and what was said stays in the record", async () => {
     await using bridge = new Bridge(inProcess);
     const replies = [create, "", call("create_task", "no JSON"), create, "Done."];
-    const { ending, history } = await simulate(bridge, mock(replies, ["Make it", "Make it!", "Make it!!", STOP]), { restarts: 2 });
-    expect(ending).toMatchObject({ status: "ok", score: 1, outcome: { termination_reason: "user_stop", restarts: 2, steps: 5 } });
+    const { ending, history } = await simulate(
+      bridge,
+      mock(replies, ["Make it", "Make it!", "Make it!!", STOP]),
+      { restarts: 2 },
+    );
+    expect(ending).toMatchObject({
+      status: "ok",
+      score: 1,
+      outcome: { termination_reason: "user_stop", restarts: 2, steps: 5 },
+    });
     expect(messagesOf(ending).map(({ content }) => content)[1]).toBe("Make it!!");
     expect(history.filter(({ role }) => role === "tool-executor")).toHaveLength(6);
   });
 
   test("errors that do not end are a failure, never a score", async () => {
     await using bridge = new Bridge(inProcess);
-    const { ending } = await simulate(bridge, mock(["", ""], ["Make it", "Make it"]), { restarts: 1 });
-    expect(ending).toMatchObject({ status: "failed", score: null, error: { code: "orchestrator_failed" } });
-    expect(ending.error?.message).toContain("the assistant's message is empty, also after 1 restarts");
+    const { ending } = await simulate(bridge, mock(["", ""], ["Make it", "Make it"]), {
+      restarts: 1,
+    });
+    expect(ending).toMatchObject({
+      status: "failed",
+      score: null,
+      error: { code: "orchestrator_failed" },
+    });
+    expect(ending.error?.message).toContain(
+      "the assistant's message is empty, also after 1 restarts",
+    );
   });
 
   test("a recipe may have errors fed back to their model, and the record says how many were", async () => {
     await using bridge = new Bridge(inProcess);
     const replies = ["", call("create_task", "no JSON"), create, "Done."];
-    const { ending, requests } = await simulate(bridge, mock(replies, [" ", "Make it", STOP]), { malformed: "feed-back" });
-    const outcome = { termination_reason: "user_stop", restarts: 0, fed_back: 3, errors: 3, steps: 8 };
+    const { ending, requests } = await simulate(bridge, mock(replies, [" ", "Make it", STOP]), {
+      malformed: "feed-back",
+    });
+    const outcome = {
+      termination_reason: "user_stop",
+      restarts: 0,
+      fed_back: 3,
+      errors: 3,
+      steps: 8,
+    };
     expect(ending).toMatchObject({ status: "ok", score: 1, outcome });
     // Each model hears of its own errors alone, and the official messages hold none of them.
-    const told = requests.map(({ side, messages }) => [side, messages.at(-1)?.role, String(messages.at(-1)?.content)] as const);
+    const told = requests.map(
+      ({ side, messages }) =>
+        [side, messages.at(-1)?.role, String(messages.at(-1)?.content)] as const,
+    );
     expect(told.filter(([, , content]) => content.startsWith("Error: "))).toEqual([
       ["user", "user", "Error: your message is empty. Nothing of it was done."],
       ["assistant", "user", "Error: your message is empty. Nothing of it was done."],
-      ["assistant", "user", "Error: your message calls create_task with arguments that are no JSON object. Nothing of it was done."],
+      [
+        "assistant",
+        "user",
+        "Error: your message calls create_task with arguments that are no JSON object. Nothing of it was done.",
+      ],
     ]);
-    expect(messagesOf(ending).map(({ role }) => role)).toEqual(["assistant", "user", "assistant", "tool", "assistant", "user"]);
+    expect(messagesOf(ending).map(({ role }) => role)).toEqual([
+      "assistant",
+      "user",
+      "assistant",
+      "tool",
+      "assistant",
+      "user",
+    ]);
   });
 
   test("errors that are fed back count as errors, so that they end", async () => {
     await using bridge = new Bridge(inProcess);
-    const { ending } = await simulate(bridge, mock(Array(5).fill(""), ["Make it"], { max_errors: 5 }), { malformed: "feed-back" });
-    expect(ending).toMatchObject({ status: "ok", score: 0, outcome: { termination_reason: "too_many_errors", fed_back: 5 } });
+    const { ending } = await simulate(
+      bridge,
+      mock(Array(5).fill(""), ["Make it"], { max_errors: 5 }),
+      { malformed: "feed-back" },
+    );
+    expect(ending).toMatchObject({
+      status: "ok",
+      score: 0,
+      outcome: { termination_reason: "too_many_errors", fed_back: 5 },
+    });
   });
 
   test("times grow from message to message", async () => {
@@ -241,7 +370,9 @@ interface Outcome {
 }
 
 /** What the cases came to, as the official orchestrator has it: how many ended for each reason, and how many it could not finish. */
-async function compare(cases: readonly (readonly [string, Case])[]): Promise<Record<string, number>> {
+async function compare(
+  cases: readonly (readonly [string, Case])[],
+): Promise<Record<string, number>> {
   await using bridge = new Bridge(inProcess);
   const official = await runOfficial(cases.map(([, one]) => one));
   const ended: Record<string, number> = {};
@@ -249,7 +380,8 @@ async function compare(cases: readonly (readonly [string, Case])[]): Promise<Rec
     const theirs = official[index] as Outcome;
     const ours = await runOurs(bridge, one);
     // What the official runner cannot finish we do not score either.
-    if (theirs.error !== undefined) expect({ title, failed: ours }).toEqual({ title, failed: null });
+    if (theirs.error !== undefined)
+      expect({ title, failed: ours }).toEqual({ title, failed: null });
     else expect({ title, ...ours }).toEqual({ title, ...theirs });
     const reason = theirs.error === undefined ? theirs.termination_reason : "failed";
     ended[reason] = (ended[reason] ?? 0) + 1;
@@ -259,14 +391,24 @@ async function compare(cases: readonly (readonly [string, Case])[]): Promise<Rec
 
 /** Null where it fails. */
 async function runOurs(bridge: Bridge, one: Case): Promise<Outcome | null> {
-  const { ending, requests } = await simulate(bridge, one).catch((thrown: Error & { kind?: string }) => {
-    if (thrown.kind === undefined) throw thrown;
-    return { ending: { outcome: null }, requests: [] };
-  });
+  const { ending, requests } = await simulate(bridge, one).catch(
+    (thrown: Error & { kind?: string }) => {
+      if (thrown.kind === undefined) throw thrown;
+      return { ending: { outcome: null }, requests: [] };
+    },
+  );
   const { outcome } = ending;
   if (outcome === null) return null;
-  const { termination_reason, steps, errors, reward_info, messages } = outcome as unknown as Outcome;
-  return { termination_reason, steps, errors, reward_info, messages: messages.map(plain), requests: requests.map(sent) };
+  const { termination_reason, steps, errors, reward_info, messages } =
+    outcome as unknown as Outcome;
+  return {
+    termination_reason,
+    steps,
+    errors,
+    reward_info,
+    messages: messages.map(plain),
+    requests: requests.map(sent),
+  };
 }
 
 function messagesOf({ outcome }: Ending): readonly JsonObject[] {
@@ -274,7 +416,14 @@ function messagesOf({ outcome }: Ending): readonly JsonObject[] {
 }
 
 /** Without times and costs. */
-function plain({ role, content = null, id, requestor, error, tool_calls = null }: JsonObject): JsonObject {
+function plain({
+  role,
+  content = null,
+  id,
+  requestor,
+  error,
+  tool_calls = null,
+}: JsonObject): JsonObject {
   return role === "tool"
     ? { role, content, id: id ?? null, requestor: requestor ?? null, error: error ?? null }
     : { role: role ?? null, content, tool_calls };
@@ -284,14 +433,25 @@ function plain({ role, content = null, id, requestor, error, tool_calls = null }
 function sent({ side, messages, tools, sampling = {} }: Simulated["requests"][number]): JsonObject {
   const worded = messages.map(({ tool_calls: calls, ...message }) => ({
     ...Object.fromEntries(Object.entries(message).filter(([, value]) => value !== null)),
-    ...(calls === undefined ? {} : { tool_calls: calls.map((one) => ({ ...one, name: one.function.name })) }),
+    ...(calls === undefined
+      ? {}
+      : { tool_calls: calls.map((one) => ({ ...one, name: one.function.name })) }),
   }));
-  return { side, messages: worded, tools: tools ?? null, tool_choice: sampling["tool_choice"] ?? null } as unknown as JsonObject;
+  return {
+    side,
+    messages: worded,
+    tools: tools ?? null,
+    tool_choice: sampling["tool_choice"] ?? null,
+  } as unknown as JsonObject;
 }
 
 async function runOfficial(cases: readonly Case[]): Promise<Outcome[]> {
   const script = join(import.meta.dir, "official.py");
-  const child = Bun.spawn([python ?? "python3", script], { stdin: "pipe", stdout: "pipe", stderr: "ignore" });
+  const child = Bun.spawn([python ?? "python3", script], {
+    stdin: "pipe",
+    stdout: "pipe",
+    stderr: "ignore",
+  });
   child.stdin.write(cases.map((one) => `${JSON.stringify(one)}\n`).join(""));
   child.stdin.end();
   const text = await new Response(child.stdout).text();
@@ -305,7 +465,10 @@ function drawCase(random: () => number): Case {
   const pick = <T>(choices: readonly T[]): T => choices[Math.floor(random() * choices.length)] as T;
   const solo = random() < 0.2;
   const draw = (side: "user" | "assistant"): Reply => {
-    const kinds = side === "user" ? ["text", "text", "text", "call", "stop"] : ["text", "text", "call", "call", "calls", "stop"];
+    const kinds =
+      side === "user"
+        ? ["text", "text", "text", "call", "stop"]
+        : ["text", "text", "call", "call", "calls", "stop"];
     const kind = solo ? pick(["call", "call", "calls", "done"]) : pick(kinds);
     const content = random() < 0.2 ? pick(["I am on it.", STOP, "", " "]) : null;
     switch (kind) {
@@ -317,7 +480,9 @@ function drawCase(random: () => number): Case {
         return call("done", {}, content);
       default:
         return callAll(
-          Array.from({ length: kind === "call" ? 1 : 1 + Math.floor(random() * 3) }, () => drawCall(pick)),
+          Array.from({ length: kind === "call" ? 1 : 1 + Math.floor(random() * 3) }, () =>
+            drawCall(pick),
+          ),
           content,
         );
     }

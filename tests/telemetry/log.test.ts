@@ -12,7 +12,13 @@ import { until, withFolder } from "../matrix.ts";
 const ESC = "\u001b";
 const STAMP = /^\d{4}-\d\d-\d\dT[\d:.]+Z /;
 const linesOf = async (path: string) => (await readFile(path, "utf8")).split("\n").slice(0, -1);
-const line = (message: string, rest: object = {}) => ({ at: 1_800_000_000_000, level: "error", message, fields: {}, ...rest });
+const line = (message: string, rest: object = {}) => ({
+  at: 1_800_000_000_000,
+  level: "error",
+  message,
+  fields: {},
+  ...rest,
+});
 
 describe("the program's log", () => {
   test("has one line an event, with its fields; warnings and errors are shown too", () =>
@@ -23,7 +29,10 @@ describe("the program's log", () => {
       log.write("warning", "two\nlines");
       await log.close();
       const lines = await linesOf(join(folder, "a.log"));
-      expect(lines.map((text) => text.replace(STAMP, ""))).toEqual(['info begins run=coral expected=40 path="a b"', "warning two\\nlines"]);
+      expect(lines.map((text) => text.replace(STAMP, ""))).toEqual([
+        'info begins run=coral expected=40 path="a b"',
+        "warning two\\nlines",
+      ]);
       expect(shown).toEqual(["warning two\\nlines"]);
     }));
 
@@ -34,7 +43,10 @@ describe("the program's log", () => {
       await log.close();
       const lines = await linesOf(join(folder, "a.log"));
       expect(lines).toHaveLength(22);
-      expect(lines.slice(20).map((text) => text.replace(STAMP, ""))).toEqual(["info again (100 times)", "info again (1000 times)"]);
+      expect(lines.slice(20).map((text) => text.replace(STAMP, ""))).toEqual([
+        "info again (100 times)",
+        "info again (1000 times)",
+      ]);
     }));
 
   test("cannot be broken by what stands in it", () =>
@@ -52,7 +64,8 @@ describe("the program's log", () => {
 });
 
 describe("a host's log", () => {
-  const create = (options: { linesMax?: number; charsMax?: number } = {}) => createStreamedLog({ show: () => undefined, ...options });
+  const create = (options: { linesMax?: number; charsMax?: number } = {}) =>
+    createStreamedLog({ show: () => undefined, ...options });
 
   test("gives its lines in order, each once, and again those that could not be sent", () => {
     const log = createStreamedLog({ show: () => undefined, now: () => 7 });
@@ -70,7 +83,9 @@ describe("a host's log", () => {
     for (let i = 0; i < 25; i++) log.write("info", `line ${i}`);
     const taken = log.take(100);
     expect(taken[0]).toMatchObject({ level: "warning", fields: { dropped: 15 } });
-    expect(taken.slice(1).map(({ message }) => message)).toEqual(Array.from({ length: 10 }, (_, i) => `line ${i + 15}`));
+    expect(taken.slice(1).map(({ message }) => message)).toEqual(
+      Array.from({ length: 10 }, (_, i) => `line ${i + 15}`),
+    );
     log.write("info", "after");
     expect(log.take(100).map(({ message }) => message)).toEqual(["after"]);
   });
@@ -89,7 +104,8 @@ describe("a host's log", () => {
 
   test("stays small under a hundred thousand lines that nobody takes", () => {
     const log = create();
-    for (let i = 0; i < 100_000; i++) log.write("error", `${i} ${"x".repeat(i % 1000 === 0 ? 100_000 : 10)}`);
+    for (let i = 0; i < 100_000; i++)
+      log.write("error", `${i} ${"x".repeat(i % 1000 === 0 ? 100_000 : 10)}`);
     const taken = log.take(100_000);
     expect(taken.length).toBeLessThanOrEqual(10_001);
     expect(JSON.stringify(taken).length).toBeLessThan(4 * 1024 * 1024);
@@ -101,7 +117,11 @@ describe("a host's log", () => {
     const log = createStreamedLog({ show: (text) => shown.push(text) });
     for (let i = 0; i < 100; i++) log.write("warning", "again");
     log.write("info", "quiet");
-    expect(log.take(100).map(({ message }) => message)).toEqual([...Array(20).fill("again"), "again (100 times)", "quiet"]);
+    expect(log.take(100).map(({ message }) => message)).toEqual([
+      ...Array(20).fill("again"),
+      "again (100 times)",
+      "quiet",
+    ]);
     expect(shown).toHaveLength(21);
   });
 });
@@ -122,7 +142,10 @@ describe("the logs that hosts send", () => {
         "2027-01-15T08:00:00.000Z error failed host=worker-1 role=teacher task=12/0 attempt=1",
         "2027-01-15T08:00:00.000Z info begins host=worker-1",
       ]);
-      expect(shown).toEqual(["worker-1: error failed role=teacher task=12/0 attempt=1", "node7.cluster: error other"]);
+      expect(shown).toEqual([
+        "worker-1: error failed role=teacher task=12/0 attempt=1",
+        "node7.cluster: error other",
+      ]);
     }));
 
   test("are appended to what an earlier driver wrote, in order, however many hosts send at once", () =>
@@ -143,27 +166,61 @@ describe("the logs that hosts send", () => {
 
   test("cannot choose a file, make lines, or steer the terminal", () =>
     withFolder(async (folder) => {
-      const names = ["../evil", "a/b", "", ".", "..", ".hidden", "-flag", "a\0b", "a b", "é", "x".repeat(200), "a\n"];
+      const names = [
+        "../evil",
+        "a/b",
+        "",
+        ".",
+        "..",
+        ".hidden",
+        "-flag",
+        "a\0b",
+        "a b",
+        "é",
+        "x".repeat(200),
+        "a\n",
+      ];
       expect(names.filter(isHostName)).toEqual([]);
       const shown: string[] = [];
       const sink = createLogSink({ folder: join(folder), show: (text) => shown.push(text) });
       for (const name of names) sink.accept(name, [line("x")]);
-      sink.accept("good", [line(`${ESC}[31ma\nb`, { fields: { [`k${ESC}[0m`]: "v", text: `${ESC}[31m\n\u009b0m` } })]);
+      sink.accept("good", [
+        line(`${ESC}[31ma\nb`, { fields: { [`k${ESC}[0m`]: "v", text: `${ESC}[31m\n\u009b0m` } }),
+      ]);
       await sink.close();
       expect(await readdir(folder)).toEqual(["good.log"]);
-      expect(await readFile(join(folder, "good.log"), "utf8")).toBe('2027-01-15T08:00:00.000Z error a\\nb host=good text="\\n"\n');
+      expect(await readFile(join(folder, "good.log"), "utf8")).toBe(
+        '2027-01-15T08:00:00.000Z error a\\nb host=good text="\\n"\n',
+      );
       expect(shown).toEqual(['good: error a\\nb text="\\n"']);
     }));
 
   test("are refused one by one where they are no lines", () =>
     withFolder(async (folder) => {
       const sink = createLogSink({ folder, show: () => undefined });
-      const bad: unknown[] = [null, 1, "x", [], {}, line("x", { at: Number.NaN }), line("x", { at: 1e300 }), line("x", { level: "loud" })];
+      const bad: unknown[] = [
+        null,
+        1,
+        "x",
+        [],
+        {},
+        line("x", { at: Number.NaN }),
+        line("x", { at: 1e300 }),
+        line("x", { level: "loud" }),
+      ];
       bad.push(line("x", { message: 5 }), line("x", { fields: null }), line("x", { fields: [1] }));
-      for (const lines of [null, "x", { length: 3 }, bad, [...bad, line("good", { fields: { deep: { a: 1 }, n: 1 } }), ...bad]])
+      for (const lines of [
+        null,
+        "x",
+        { length: 3 },
+        bad,
+        [...bad, line("good", { fields: { deep: { a: 1 }, n: 1 } }), ...bad],
+      ])
         sink.accept("h", lines);
       await sink.close();
-      expect(await linesOf(join(folder, "h.log"))).toEqual(["2027-01-15T08:00:00.000Z error good host=h n=1"]);
+      expect(await linesOf(join(folder, "h.log"))).toEqual([
+        "2027-01-15T08:00:00.000Z error good host=h n=1",
+      ]);
     }));
 
   test("are shown a few of each host, and counted", () =>
@@ -175,7 +232,12 @@ describe("the logs that hosts send", () => {
         Array.from({ length: 10_000 }, (_, i) => line(`error ${i}`)),
       );
       sink.accept("calm", [line("one")]);
-      expect(shown).toEqual(["loud: error error 0", "loud: error error 1", "loud: error error 2", "calm: error one"]);
+      expect(shown).toEqual([
+        "loud: error error 0",
+        "loud: error error 1",
+        "loud: error error 2",
+        "calm: error one",
+      ]);
       await until(() => shown.length === 5, "the rest is counted");
       expect(shown[4]).toBe("loud: 9997 more warnings and errors are in logs/loud.log");
       for (let host = 0; host < 100; host++) sink.accept(`h${host}`, [line("down")]);
@@ -194,7 +256,10 @@ describe("the logs that hosts send", () => {
       sink.accept("h", [line("after")]);
       await sink.close();
       const lines = await linesOf(join(folder, "h.log"));
-      const dropped = lines.map((text) => /warning lines were dropped: the disk is slow host=h dropped=(\d+)$/.exec(text)?.[1]);
+      const dropped = lines.map(
+        (text) =>
+          /warning lines were dropped: the disk is slow host=h dropped=(\d+)$/.exec(text)?.[1],
+      );
       const count = Number(dropped.find((found) => found !== undefined));
       expect(count).toBeGreaterThan(4000);
       expect(lines).toHaveLength(5000 - count + 2);
@@ -210,7 +275,9 @@ describe("the logs that hosts send", () => {
       sink.accept("h", [line("first of the new")]);
       await sink.close();
       expect((await readdir(folder)).sort()).toEqual(["h.log", "h.log.1"]);
-      expect(await linesOf(join(folder, "h.log"))).toEqual(["2027-01-15T08:00:00.000Z error first of the new host=h"]);
+      expect(await linesOf(join(folder, "h.log"))).toEqual([
+        "2027-01-15T08:00:00.000Z error first of the new host=h",
+      ]);
     }));
 
   test("that cannot be written do not end the run", async () => {

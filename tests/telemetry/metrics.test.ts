@@ -8,7 +8,14 @@ import { findDeno, ROOT, withFolder } from "../matrix.ts";
 
 const FIXTURE = join(import.meta.dir, "fixtures/observed.ts");
 const SOURCE = { run: "coral", host: "host-1", version: "1.2.3" };
-const IDLE: Observation = { roles: [], broker: null, refusedRequests: {}, tasks: null, models: [], tokens: { prompt: 0, completion: 0 } };
+const IDLE: Observation = {
+  roles: [],
+  broker: null,
+  refusedRequests: {},
+  tasks: null,
+  models: [],
+  tokens: { prompt: 0, completion: 0 },
+};
 
 /** By name and labels, without those that all samples of a process share. */
 function parseText(text: string): ReadonlyMap<string, number> {
@@ -24,7 +31,12 @@ function parseText(text: string): ReadonlyMap<string, number> {
 
 interface Pushed {
   readonly resourceMetrics: readonly {
-    readonly resource: { readonly attributes: readonly { readonly key: string; readonly value: { readonly stringValue: string } }[] };
+    readonly resource: {
+      readonly attributes: readonly {
+        readonly key: string;
+        readonly value: { readonly stringValue: string };
+      }[];
+    };
     readonly scopeMetrics: readonly {
       readonly metrics: readonly {
         readonly name: string;
@@ -37,7 +49,9 @@ interface Pushed {
   }[];
 }
 
-async function withCollector<T>(use: (url: string, pushes: { path: string; body: Pushed }[]) => Promise<T>): Promise<T> {
+async function withCollector<T>(
+  use: (url: string, pushes: { path: string; body: Pushed }[]) => Promise<T>,
+): Promise<T> {
   const pushes: { path: string; body: Pushed }[] = [];
   const fetch = async (request: Request) => {
     pushes.push({ path: new URL(request.url).pathname, body: (await request.json()) as Pushed });
@@ -51,15 +65,28 @@ async function withCollector<T>(use: (url: string, pushes: { path: string; body:
   }
 }
 
-async function runFixture(command: readonly string[], env: Readonly<Record<string, string>>): Promise<string> {
-  const child = Bun.spawn([...command], { env: { ...process.env, ...env }, stdout: "pipe", stderr: "pipe" });
-  const [stdout, stderr] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
+async function runFixture(
+  command: readonly string[],
+  env: Readonly<Record<string, string>>,
+): Promise<string> {
+  const child = Bun.spawn([...command], {
+    env: { ...process.env, ...env },
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const [stdout, stderr] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+  ]);
   expect({ code: await child.exited, stderr }).toEqual({ code: 0, stderr: "" });
   return stdout;
 }
 
 /** Every number of the fixture stands in its text, and in what it pushed at its end. */
-async function checkFixture(command: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<void> {
+async function checkFixture(
+  command: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<void> {
   await withCollector(async (url, pushes) => {
     const text = await runFixture(command, { ...env, OTEL_EXPORTER_OTLP_ENDPOINT: url });
     const samples = parseText(text);
@@ -91,16 +118,24 @@ async function checkFixture(command: readonly string[], env: Readonly<Record<str
       'matrix_tokens_total{type="output"}': 42,
     });
     const late =
-      (samples.get("matrix_event_loop_lag_seconds_count") ?? 0) - (samples.get('matrix_event_loop_lag_seconds_bucket{le="0.1"}') ?? 0);
+      (samples.get("matrix_event_loop_lag_seconds_count") ?? 0) -
+      (samples.get('matrix_event_loop_lag_seconds_bucket{le="0.1"}') ?? 0);
     expect(late).toBeGreaterThan(0);
     expect(samples.get("process_memory_usage")).toBeGreaterThan(2 ** 20);
     expect(text).toContain("# TYPE matrix_tasks_total counter\n");
     expect(text).toContain("# TYPE matrix_role_busy gauge\n");
 
     expect(pushes.map(({ path }) => path)).toEqual(["/v1/metrics"]);
-    const [{ resource, scopeMetrics } = expect.unreachable()] = pushes[0]?.body.resourceMetrics ?? [];
-    const attributes = Object.fromEntries(resource.attributes.map(({ key, value }) => [key, value.stringValue]));
-    expect(attributes).toMatchObject({ "service.name": "matrix", "service.instance.id": "host-1", "matrix.run": "coral" });
+    const [{ resource, scopeMetrics } = expect.unreachable()] =
+      pushes[0]?.body.resourceMetrics ?? [];
+    const attributes = Object.fromEntries(
+      resource.attributes.map(({ key, value }) => [key, value.stringValue]),
+    );
+    expect(attributes).toMatchObject({
+      "service.name": "matrix",
+      "service.instance.id": "host-1",
+      "matrix.run": "coral",
+    });
     const tasks = scopeMetrics[0]?.metrics.find(({ name }) => name === "matrix.tasks")?.sum;
     expect(tasks?.isMonotonic).toBe(true);
     expect(tasks?.dataPoints.map(({ asDouble, asInt }) => asInt ?? asDouble)).toEqual([32, 33, 34]);
@@ -114,7 +149,17 @@ describe("metrics", () => {
   test("are the same in a compiled binary", () =>
     withFolder(async (folder) => {
       const binary = join(folder, "observed");
-      const build = [process.execPath, "build", FIXTURE, "--compile", "--minify", "--bytecode", "--format=esm", "--outfile", binary];
+      const build = [
+        process.execPath,
+        "build",
+        FIXTURE,
+        "--compile",
+        "--minify",
+        "--bytecode",
+        "--format=esm",
+        "--outfile",
+        binary,
+      ];
       expect(Bun.spawnSync(build, { cwd: ROOT, stdout: "ignore" }).exitCode).toBe(0);
       await checkFixture([binary]);
     }));
@@ -122,7 +167,8 @@ describe("metrics", () => {
   test("are the same under Deno", () =>
     withFolder(async (folder) => {
       const deno = findDeno();
-      if (deno === null) return console.log("skipped: the deno package has no binary for this machine");
+      if (deno === null)
+        return console.log("skipped: the deno package has no binary for this machine");
       const env = { DENO_DIR: join(folder, "cache"), DENO_NO_UPDATE_CHECK: "1" };
       return checkFixture([deno, "run", "-A", "--config", join(ROOT, "deno.json"), FIXTURE], env);
     }));
@@ -142,27 +188,41 @@ describe("metrics", () => {
     expect(scrapes).toBe(0);
     const texts = await Promise.all([metrics.render(), metrics.render(), metrics.render()]);
     expect(scrapes).toBe(3);
-    expect(texts.every((text) => (parseText(text).get('matrix_tokens_total{type="input"}') ?? 0) > 0)).toBe(true);
+    expect(
+      texts.every((text) => (parseText(text).get('matrix_tokens_total{type="input"}') ?? 0) > 0),
+    ).toBe(true);
     expect(parseText(await metrics.render()).get('matrix_tokens_total{type="input"}')).toBe(4);
     await metrics.close();
   });
 
   test("stay bounded, however many labels something makes up", async () => {
-    const refusedRequests = Object.fromEntries(Array.from({ length: 5000 }, (_, i) => [`reason-${i}`, 1]));
+    const refusedRequests = Object.fromEntries(
+      Array.from({ length: 5000 }, (_, i) => [`reason-${i}`, 1]),
+    );
     const metrics = await createMetrics({}, SOURCE, () => ({ ...IDLE, refusedRequests }));
     const text = await metrics.render();
-    expect(text.split("\n").filter((line) => line.startsWith("matrix_requests_refused_total{"))).toHaveLength(1000);
+    expect(
+      text.split("\n").filter((line) => line.startsWith("matrix_requests_refused_total{")),
+    ).toHaveLength(1000);
     await metrics.close();
   });
 
   test("are pushed only where the variables say so", async () => {
     const endpoint = { OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:9" };
-    for (const env of [{}, { ...endpoint, OTEL_METRICS_EXPORTER: "none" }, { ...endpoint, OTEL_SDK_DISABLED: "true" }]) {
+    for (const env of [
+      {},
+      { ...endpoint, OTEL_METRICS_EXPORTER: "none" },
+      { ...endpoint, OTEL_SDK_DISABLED: "true" },
+    ]) {
       let observed = 0;
-      const metrics = await createMetrics({ ...env, OTEL_METRIC_EXPORT_INTERVAL: "1" }, SOURCE, () => {
-        observed++;
-        return IDLE;
-      });
+      const metrics = await createMetrics(
+        { ...env, OTEL_METRIC_EXPORT_INTERVAL: "1" },
+        SOURCE,
+        () => {
+          observed++;
+          return IDLE;
+        },
+      );
       await metrics.render();
       await metrics.close();
       expect(observed).toBe(1);
@@ -170,8 +230,15 @@ describe("metrics", () => {
   });
 
   test("that nobody receives do not keep a process from ending", async () => {
-    const env = { OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:9", OTEL_EXPORTER_OTLP_TIMEOUT: "300" };
-    const child = Bun.spawn([process.execPath, FIXTURE], { env: { ...process.env, ...env }, stdout: "pipe", stderr: "ignore" });
+    const env = {
+      OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:9",
+      OTEL_EXPORTER_OTLP_TIMEOUT: "300",
+    };
+    const child = Bun.spawn([process.execPath, FIXTURE], {
+      env: { ...process.env, ...env },
+      stdout: "pipe",
+      stderr: "ignore",
+    });
     const text = await new Response(child.stdout).text();
     expect(await child.exited).toBe(0);
     expect(text).toContain("matrix_tasks_expected");

@@ -12,5 +12,9 @@ const SECONDS_LONG = '{ kind = "lognormal", median = "1s", sigma = 0.5 }';
 
 /** Overrides for a model that takes 1 s in the median, whatever it writes. */
 export function secondsLongAnswers(maxTurns: number): readonly string[] {
-  return [`models.speaker.latency=${SECONDS_LONG}`, "models.speaker.tokens_per_second=1e12", `orchestrator.max_turns=${maxTurns}`];
+  return [
+    `models.speaker.latency=${SECONDS_LONG}`,
+    "models.speaker.tokens_per_second=1e12",
+    `orchestrator.max_turns=${maxTurns}`,
+  ];
 }

@@ -17,16 +17,27 @@ export type DrawnLatencies = (record: TrajectoryRecord) => Promise<number[]>;
 
 /** For the records of a run directory. */
 export async function createDrawnLatencies(output: string): Promise<DrawnLatencies> {
-  const { recipe } = await loadRecipe(join(output, "recipe.toml"), { env: process.env, cwd: process.cwd() });
+  const { recipe } = await loadRecipe(join(output, "recipe.toml"), {
+    env: process.env,
+    cwd: process.cwd(),
+  });
   const drawn: number[] = [];
   const models = new Map<string, Model>();
   for (const [name, config] of Object.entries(recipe.models)) {
-    if (config.kind === "simulated") models.set(name, await createInstantModel(name, config, (ms) => drawn.push(ms)));
+    if (config.kind === "simulated")
+      models.set(name, await createInstantModel(name, config, (ms) => drawn.push(ms)));
   }
   const pool = (sandbox: string): never => {
     throw new Error(`an llm role needs no sandbox ${sandbox}`);
   };
-  const parts = { models, orchestrator: recipe.orchestrator, roles: recipe.roles, sandboxes: {}, pool, loadModule: loadUserModule };
+  const parts = {
+    models,
+    orchestrator: recipe.orchestrator,
+    roles: recipe.roles,
+    sandboxes: {},
+    pool,
+    loadModule: loadUserModule,
+  };
   const agents = new Map<string, CreatedAgent>();
   for (const [name, config] of Object.entries(recipe.roles)) {
     if (config.agent === "llm") agents.set(name, await createAgent(name, config, parts));
@@ -37,15 +48,28 @@ export async function createDrawnLatencies(output: string): Promise<DrawnLatenci
     for (const { hop, role, result } of history) {
       const agent = agents.get(role)?.agent;
       if (agent === undefined) continue;
-      const task = { ...rest, rowId: id, role, state: null, history: history.slice(0, hop), admittedAt: 0, trace: null };
+      const task = {
+        ...rest,
+        rowId: id,
+        role,
+        state: null,
+        history: history.slice(0, hop),
+        admittedAt: 0,
+        trace: null,
+      };
       const answer = await agent.run(task, { signal });
-      if (!isDeepStrictEqual(answer.result, result)) throw new Error(`row ${id}, hop ${hop}: asked again, the model answers otherwise`);
+      if (!isDeepStrictEqual(answer.result, result))
+        throw new Error(`row ${id}, hop ${hop}: asked again, the model answers otherwise`);
     }
     return [...drawn];
   };
 }
 
-async function createInstantModel(name: string, config: SimulatedModelConfig, onDrawn: (ms: number) => void): Promise<Model> {
+async function createInstantModel(
+  name: string,
+  config: SimulatedModelConfig,
+  onDrawn: (ms: number) => void,
+): Promise<Model> {
   const replies = await loadReplies(name, config, { loadModule: loadUserModule, loadTemplate });
   return {
     name,

@@ -54,7 +54,13 @@ export interface Driven {
   readonly hosts: Used;
 }
 
-export async function drive({ recipe, output, args, agents = [], meanwhile }: DriveOptions): Promise<Driven> {
+export async function drive({
+  recipe,
+  output,
+  args,
+  agents = [],
+  meanwhile,
+}: DriveOptions): Promise<Driven> {
   const driverFile = join(output, "driver.json");
   const listening = agents.length > 0 ? ["--listen", "127.0.0.1:0"] : [];
   const driver = spawn(["drive", recipe, "-o", output, "--json", "--quiet", ...listening, ...args]);
@@ -69,7 +75,10 @@ export async function drive({ recipe, output, args, agents = [], meanwhile }: Dr
   const { [driver.pid]: own = NOTHING, ...others } = Object.fromEntries(watch.stop());
   for (const agent of joining) agent.kill(code === 0 ? "SIGTERM" : "SIGKILL");
   await Promise.all([beside, ...joining.map((agent) => agent.exited)]);
-  if (code !== 0) throw new Error(`matrix drive ${recipe} ${args.join(" ")} exited with ${code}\n${(await Promise.all(said)).join("")}`);
+  if (code !== 0)
+    throw new Error(
+      `matrix drive ${recipe} ${args.join(" ")} exited with ${code}\n${(await Promise.all(said)).join("")}`,
+    );
   return { summary: JSON.parse(text), output, driver: own, hosts: addUsed(Object.values(others)) };
 }
 

@@ -26,12 +26,17 @@ export class Kill {
   /** Looks whether the replacement did it: it has the name of the one before. Hops may come in any order. */
   see({ host, at }: Hop): void {
     const afterMs = Date.parse(at) - this.at;
-    if (host === this.worker && afterMs > 0) this.serveMs = Math.min(this.serveMs ?? afterMs, afterMs);
+    if (host === this.worker && afterMs > 0)
+      this.serveMs = Math.min(this.serveMs ?? afterMs, afterMs);
   }
 }
 
 /** One worker after the other, by SIGKILL, until the run is over. */
-export async function killInTurn({ workers, ended }: Running, everyMs: number, kills: Kill[]): Promise<void> {
+export async function killInTurn(
+  { workers, ended }: Running,
+  everyMs: number,
+  kills: Kill[],
+): Promise<void> {
   let isOver = false;
   const over = ended.then(() => {
     isOver = true;
@@ -46,7 +51,8 @@ export async function killInTurn({ workers, ended }: Running, everyMs: number, k
     kills.push(kill);
     while (!isOver && kill.startMs === null) {
       await sleep(LOOK_EVERY_MS);
-      if (workers().some(({ name, pid }) => name === victim.name && pid !== victim.pid)) kill.started();
+      if (workers().some(({ name, pid }) => name === victim.name && pid !== victim.pid))
+        kill.started();
     }
   }
 }

@@ -37,7 +37,11 @@ export class ProcessWatch {
   #sample(pid: number): void {
     const peakKb = Number(/VmHWM:\s+(\d+) kB/.exec(read(`/proc/${pid}/status`))?.[1] ?? 0);
     const [, , , , , , , , , , , user, system] = statOf(pid);
-    if (peakKb > 0) this.#used.set(pid, { peakBytes: peakKb * 1024, cpuMs: (Number(user) + Number(system)) * TICK_MS });
+    if (peakKb > 0)
+      this.#used.set(pid, {
+        peakBytes: peakKb * 1024,
+        cpuMs: (Number(user) + Number(system)) * TICK_MS,
+      });
   }
 }
 

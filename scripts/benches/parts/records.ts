@@ -26,7 +26,10 @@ export function spanOf({ timing }: TrajectoryRecord): Span {
 /** From the end of the first generation of tasks, which all begin at once, to the last admission, after which tokens lie idle. */
 export function steadyPart(spans: readonly Span[], inFlight: number): Span {
   const ends = sorted(spans.map(({ end }) => end));
-  return { start: ends[inFlight - 1] ?? 0, end: spans.reduce((last, { start }) => Math.max(last, start), 0) };
+  return {
+    start: ends[inFlight - 1] ?? 0,
+    end: spans.reduce((last, { start }) => Math.max(last, start), 0),
+  };
 }
 
 /** Of all records. */
@@ -42,7 +45,13 @@ export async function readTimes(output: string): Promise<TaskTimes> {
   }
   const totals = sorted(tasks.map(({ totalMs }) => totalMs));
   const ours = sum(tasks.map(({ totalMs, runMs, queueMs }) => totalMs - runMs - queueMs));
-  return { tasks, elapsedMs: last - first, p50Ms: quantile(totals, 0.5), p99Ms: quantile(totals, 0.99), ours: ours / sum(totals) };
+  return {
+    tasks,
+    elapsedMs: last - first,
+    p50Ms: quantile(totals, 0.5),
+    p99Ms: quantile(totals, 0.99),
+    ours: ours / sum(totals),
+  };
 }
 
 export interface TaskTimes {

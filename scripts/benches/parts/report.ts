@@ -9,8 +9,13 @@ const IDLE_LOAD = 0.5;
 export function printHead(bench: string, seed: string): void {
   const [load = 0] = loadavg();
   const machine = `${cpus().length} cores (${cpus()[0]?.model.trim()}), ${Math.round(totalmem() / 2 ** 30)} GiB`;
-  console.log(`${bench}\n${machine}, bun ${Bun.version}, ${new Date().toISOString()}, seed ${seed}`);
-  if (load > IDLE_LOAD) console.log(`the machine is not idle (load ${load.toFixed(1)} before): what depends on its speed comes out low`);
+  console.log(
+    `${bench}\n${machine}, bun ${Bun.version}, ${new Date().toISOString()}, seed ${seed}`,
+  );
+  if (load > IDLE_LOAD)
+    console.log(
+      `the machine is not idle (load ${load.toFixed(1)} before): what depends on its speed comes out low`,
+    );
 }
 
 /** A label and its cells: numbers with the digits that the column asks for, texts as they are, nothing for null. */
@@ -19,14 +24,27 @@ export type TableRow = readonly [label: string, ...cells: readonly (number | str
 /** A column's head, and how many digits its numbers have after the point (0). */
 export type Column = string | readonly [head: string, digits: number];
 
-export function printTable(title: string, columns: readonly Column[], rows: readonly TableRow[]): void {
+export function printTable(
+  title: string,
+  columns: readonly Column[],
+  rows: readonly TableRow[],
+): void {
   const heads = columns.map((column) => (typeof column === "string" ? column : column[0]));
-  const lines = rows.map(([label, ...cells]) => [label, ...cells.map((cell, i) => textOf(cell, columns[i] ?? ""))]);
+  const lines = rows.map(([label, ...cells]) => [
+    label,
+    ...cells.map((cell, i) => textOf(cell, columns[i] ?? "")),
+  ]);
   const labelWidth = Math.max(16, ...rows.map(([label]) => label.length + 1));
-  const widths = heads.map((head, i) => 2 + Math.max(CELL_CHARACTERS - 2, head.length, ...lines.map((line) => line[i + 1]?.length ?? 0)));
+  const widths = heads.map(
+    (head, i) =>
+      2 +
+      Math.max(CELL_CHARACTERS - 2, head.length, ...lines.map((line) => line[i + 1]?.length ?? 0)),
+  );
   console.log(`\n${title}`);
   for (const [label = "", ...cells] of [["", ...heads], ...lines]) {
-    console.log(label.padEnd(labelWidth) + cells.map((cell, i) => cell.padStart(widths[i] ?? 0)).join(""));
+    console.log(
+      label.padEnd(labelWidth) + cells.map((cell, i) => cell.padStart(widths[i] ?? 0)).join(""),
+    );
   }
 }
 

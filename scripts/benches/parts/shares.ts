@@ -27,15 +27,29 @@ export function stages(
   return [
     { name: "agent processing", ms: ({ runMs }) => runMs, paper: agent },
     { name: "queuing", ms: ({ queueMs }) => queueMs, paper: queuing },
-    { name: "initialisation", ms: ({ totalMs, runMs, queueMs }) => totalMs - runMs - queueMs, paper: initialisation },
+    {
+      name: "initialisation",
+      ms: ({ totalMs, runMs, queueMs }) => totalMs - runMs - queueMs,
+      paper: initialisation,
+    },
   ];
 }
 
-export function printShares<T extends TaskTime>(title: string, stages: readonly Stage<T>[], tasks: readonly T[]): void {
-  const columns = ["paper p", "ours p"].flatMap((whose) => QUANTILES.map((q) => [`${whose}${q * 100}`, 3] as const));
+export function printShares<T extends TaskTime>(
+  title: string,
+  stages: readonly Stage<T>[],
+  tasks: readonly T[],
+): void {
+  const columns = ["paper p", "ours p"].flatMap((whose) =>
+    QUANTILES.map((q) => [`${whose}${q * 100}`, 3] as const),
+  );
   const rows = stages.map(({ name, ms, paper }): TableRow => {
     const shares = sorted(tasks.map((task) => (ms(task) / task.totalMs) * 100));
-    return [name, ...QUANTILES.map((_, i) => paper?.[i] ?? null), ...QUANTILES.map((q) => quantile(shares, q))];
+    return [
+      name,
+      ...QUANTILES.map((_, i) => paper?.[i] ?? null),
+      ...QUANTILES.map((q) => quantile(shares, q)),
+    ];
   });
   printTable(`${title}: % of a task's time`, columns, rows);
 }

@@ -13,9 +13,15 @@ type Reply = string | { readonly content: null; readonly tool_calls: readonly ob
 const lines = readFileSync(join(import.meta.dirname, "../../../recipes/tau2/gold.jsonl"), "utf8")
   .trim()
   .split("\n");
-const scripts = new Map(lines.map((line) => JSON.parse(line)).map(({ id, replies }) => [id as string, replies as Record<string, Reply[]>]));
+const scripts = new Map(
+  lines
+    .map((line) => JSON.parse(line))
+    .map(({ id, replies }) => [id as string, replies as Record<string, Reply[]>]),
+);
 /** By system prompt, the task: `tau2_others.py prompts` writes it. */
-const tasks = JSON.parse(readFileSync(process.env["TAU2_GOLD_PROMPTS"] ?? "", "utf8")) as Readonly<Record<string, string>>;
+const tasks = JSON.parse(readFileSync(process.env["TAU2_GOLD_PROMPTS"] ?? "", "utf8")) as Readonly<
+  Record<string, string>
+>;
 const NAME = /\[task (.+?)\]$/;
 
 export default function reply({ messages }: { readonly messages: readonly Message[] }) {
@@ -23,7 +29,9 @@ export default function reply({ messages }: { readonly messages: readonly Messag
   const own = said.filter(({ role }) => role === "assistant").length;
   const asUser = tasks[system?.content ?? ""];
   if (asUser === undefined) {
-    const named = said.map(({ role, content }) => (role === "user" ? NAME.exec(content ?? "") : null)).find((match) => match !== null);
+    const named = said
+      .map(({ role, content }) => (role === "user" ? NAME.exec(content ?? "") : null))
+      .find((match) => match !== null);
     // The greeting is no reply.
     return messageOf(scripts.get(named?.[1] ?? "")?.["assistant"]?.[own - 1]);
   }

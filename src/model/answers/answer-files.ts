@@ -2,11 +2,11 @@
 // of many runs. The journal costs a step nothing but its append: while no step can come a second time nobody looks anything up.
 
 import { mkdir, readdir } from "node:fs/promises";
+import type { ChatAnswer, ChatRequest } from "../contract.ts";
+import type { Answers } from "../site.ts";
 import { AnswerIndex } from "./answer-index.ts";
 import { encodeAnswer, parseSegmentName, requestKey } from "./answer-line.ts";
 import { AnswerWriter } from "./answer-writer.ts";
-import type { ChatAnswer, ChatRequest } from "../contract.ts";
-import type { Answers } from "../site.ts";
 
 /** A segment is removed as a whole, and what was added to it is read at once. */
 const SEGMENT_BYTES = 8 * 2 ** 20;
@@ -36,20 +36,27 @@ export class AnswerFiles implements Answers {
   #scanning: Promise<void> | null = null;
   #nextScan: Promise<void> | null = null;
 
-  private constructor({ folder, writer, use, warn, segmentBytes = SEGMENT_BYTES }: AnswerFilesOptions, isEmpty: boolean) {
+  private constructor(
+    { folder, writer, use, warn, segmentBytes = SEGMENT_BYTES }: AnswerFilesOptions,
+    isEmpty: boolean,
+  ) {
     this.#use = use;
     this.#mayKnow = use === "cache" || !isEmpty;
     this.#isStale = !isEmpty;
     this.#index = new AnswerIndex({
       folder,
-      onBadLine: (segment) => warn(`the ${use} has a line that is no answer: it is passed over`, { folder, segment }),
+      onBadLine: (segment) =>
+        warn(`the ${use} has a line that is no answer: it is passed over`, { folder, segment }),
     });
     this.#writer = new AnswerWriter({
       folder,
       writer,
       segmentBytes,
       onFailure: (why) =>
-        warn(`answers cannot be kept in the ${use}: they are used all the same, and may be asked for again`, { folder, why }),
+        warn(
+          `answers cannot be kept in the ${use}: they are used all the same, and may be asked for again`,
+          { folder, why },
+        ),
     });
   }
 
@@ -66,7 +73,9 @@ export class AnswerFiles implements Answers {
     // A process that answered an earlier attempt may have written since.
     if (this.#isStale || isAgain || this.#isDue()) await this.#scan();
     else await this.#scanning;
-    return this.#index.size === 0 ? null : ((await this.#index.find(requestKey(model, request)))?.answer ?? null);
+    return this.#index.size === 0
+      ? null
+      : ((await this.#index.find(requestKey(model, request)))?.answer ?? null);
   }
 
   keep(model: string, request: ChatRequest, answer: ChatAnswer): Promise<void> {

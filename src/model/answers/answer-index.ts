@@ -42,7 +42,9 @@ export class AnswerIndex {
 
   /** Reads what is new. */
   async scan(): Promise<void> {
-    const names = (await readdir(this.#options.folder).catch(() => [])).filter((name) => parseSegmentName(name) !== null);
+    const names = (await readdir(this.#options.folder).catch(() => [])).filter(
+      (name) => parseSegmentName(name) !== null,
+    );
     this.#forget(new Set(names));
     for (const name of names) await this.#read(name);
   }
@@ -52,16 +54,21 @@ export class AnswerIndex {
     const place = this.#places.get(slotOf(key));
     if (place === undefined) return null;
     const name = this.#names[Math.floor(place / SEGMENT_SPAN)] ?? "";
-    const line = await readLine(join(this.#options.folder, name), place % SEGMENT_SPAN).catch(() => null);
+    const line = await readLine(join(this.#options.folder, name), place % SEGMENT_SPAN).catch(
+      () => null,
+    );
     const kept = line === null ? null : parseAnswer(line);
     return kept?.key === key ? kept : null;
   }
 
   #forget(present: ReadonlySet<string>): void {
-    const gone = new Set([...this.#segments].filter(([name]) => !present.has(name)).map(([, { number }]) => number));
+    const gone = new Set(
+      [...this.#segments].filter(([name]) => !present.has(name)).map(([, { number }]) => number),
+    );
     if (gone.size === 0) return;
     for (const name of this.#segments.keys()) if (!present.has(name)) this.#segments.delete(name);
-    for (const [slot, place] of this.#places) if (gone.has(Math.floor(place / SEGMENT_SPAN))) this.#places.delete(slot);
+    for (const [slot, place] of this.#places)
+      if (gone.has(Math.floor(place / SEGMENT_SPAN))) this.#places.delete(slot);
   }
 
   async #read(name: string): Promise<void> {
@@ -70,11 +77,14 @@ export class AnswerIndex {
       segment = { number: this.#names.push(name) - 1, read: 0 };
       this.#segments.set(name, segment);
     }
-    const bytes = await readFrom(join(this.#options.folder, name), segment.read).catch(() => NOTHING);
+    const bytes = await readFrom(join(this.#options.folder, name), segment.read).catch(
+      () => NOTHING,
+    );
     let start = 0;
     for (let end = bytes.indexOf(NEWLINE); end !== -1; end = bytes.indexOf(NEWLINE, start)) {
       const key = keyOfLine(bytes.subarray(start, end));
-      if (key !== null) this.#places.set(slotOf(key), segment.number * SEGMENT_SPAN + segment.read + start);
+      if (key !== null)
+        this.#places.set(slotOf(key), segment.number * SEGMENT_SPAN + segment.read + start);
       else if (this.#badLines++ === 0) this.#options.onBadLine(name);
       start = end + 1;
     }
@@ -96,7 +106,12 @@ async function readFrom(path: string, from: number): Promise<Buffer> {
   try {
     const { size } = await file.stat();
     if (size <= from) return NOTHING;
-    const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(size - from), 0, size - from, from);
+    const { buffer, bytesRead } = await file.read(
+      Buffer.allocUnsafe(size - from),
+      0,
+      size - from,
+      from,
+    );
     return buffer.subarray(0, bytesRead);
   } finally {
     await file.close();
@@ -109,7 +124,12 @@ async function readLine(path: string, from: number): Promise<string | null> {
   try {
     const pieces: Buffer[] = [];
     for (let at = from; ; ) {
-      const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(CHUNK_BYTES), 0, CHUNK_BYTES, at);
+      const { buffer, bytesRead } = await file.read(
+        Buffer.allocUnsafe(CHUNK_BYTES),
+        0,
+        CHUNK_BYTES,
+        at,
+      );
       if (bytesRead === 0) return null;
       const piece = buffer.subarray(0, bytesRead);
       const end = piece.indexOf(NEWLINE);

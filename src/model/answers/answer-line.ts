@@ -26,19 +26,38 @@ export function segmentName(writer: string, number: number): string {
 }
 
 /** Null for a file that is none. */
-export function parseSegmentName(name: string): { readonly writer: string; readonly number: number } | null {
+export function parseSegmentName(
+  name: string,
+): { readonly writer: string; readonly number: number } | null {
   const [, writer, number] = SEGMENT_NAME.exec(name) ?? [];
   return writer === undefined ? null : { writer, number: Number(number) };
 }
 
-export function requestKey(model: string, { messages, sampling, tools, schema, seed }: ChatRequest): string {
-  const text = JSON.stringify([model, messages, sampling, tools ?? null, schema ?? null, seed], sortKeys);
+export function requestKey(
+  model: string,
+  { messages, sampling, tools, schema, seed }: ChatRequest,
+): string {
+  const text = JSON.stringify(
+    [model, messages, sampling, tools ?? null, schema ?? null, seed],
+    sortKeys,
+  );
   return createHash("sha256").update(text).digest("base64url");
 }
 
 /** With its newline. */
-export function encodeAnswer(key: string, model: string, { origin }: ChatRequest, answer: ChatAnswer): string {
-  const line: KeptAnswer = { key, row: origin?.row ?? null, trial: origin?.trial ?? null, model, answer };
+export function encodeAnswer(
+  key: string,
+  model: string,
+  { origin }: ChatRequest,
+  answer: ChatAnswer,
+): string {
+  const line: KeptAnswer = {
+    key,
+    row: origin?.row ?? null,
+    trial: origin?.trial ?? null,
+    model,
+    answer,
+  };
   return `${JSON.stringify(line)}\n`;
 }
 
@@ -55,7 +74,8 @@ export function parseAnswer(line: string): KeptAnswer | null {
   try {
     const value: unknown = JSON.parse(line);
     const answer = isJsonObject(value) ? value["answer"] : null;
-    const isWhole = isJsonObject(answer) && isJsonObject(answer["message"]) && isJsonObject(answer["usage"]);
+    const isWhole =
+      isJsonObject(answer) && isJsonObject(answer["message"]) && isJsonObject(answer["usage"]);
     return isWhole ? (value as unknown as KeptAnswer) : null;
   } catch {
     return null;
@@ -64,5 +84,7 @@ export function parseAnswer(line: string): KeptAnswer | null {
 
 /** A table means the same in any order of its keys. */
 function sortKeys(_: string, value: unknown): unknown {
-  return isJsonObject(value) ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))) : value;
+  return isJsonObject(value)
+    ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+    : value;
 }

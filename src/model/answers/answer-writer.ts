@@ -74,10 +74,12 @@ export class AnswerWriter {
   async #write(bytes: Buffer): Promise<void> {
     if (performance.now() < this.#pausedUntil) return;
     try {
-      if (this.#segment !== null && this.#segment.bytes >= this.#options.segmentBytes) await this.#leave();
+      if (this.#segment !== null && this.#segment.bytes >= this.#options.segmentBytes)
+        await this.#leave();
       this.#segment ??= await this.#begin();
       const { file } = this.#segment;
-      for (let written = 0; written < bytes.length; ) written += (await file.write(bytes, written, bytes.length - written)).bytesWritten;
+      for (let written = 0; written < bytes.length; )
+        written += (await file.write(bytes, written, bytes.length - written)).bytesWritten;
       this.#segment.bytes += bytes.length;
       this.#dirty = true;
     } catch (cause) {
@@ -114,7 +116,12 @@ export class AnswerWriter {
     try {
       await segment.file.datasync();
       // Whoever took this process for dead has removed it: nobody would find what is written there.
-      if ((await segment.file.stat()).nlink === 0 && this.#segment === segment && this.#writing === null) await this.#leave();
+      if (
+        (await segment.file.stat()).nlink === 0 &&
+        this.#segment === segment &&
+        this.#writing === null
+      )
+        await this.#leave();
     } catch {
       // The next write says what is wrong.
     }

@@ -48,14 +48,21 @@ async function readAddresses(path: string): Promise<Found> {
     text = await readFile(path, "utf8");
   } catch (thrown) {
     const isMissing = (thrown as { code?: unknown }).code === "ENOENT";
-    return { addresses: [], problem: `${path} ${isMissing ? "is not there" : `cannot be read: ${messageOf(thrown)}`}; it is waited for` };
+    return {
+      addresses: [],
+      problem: `${path} ${isMissing ? "is not there" : `cannot be read: ${messageOf(thrown)}`}; it is waited for`,
+    };
   }
   const lines = text.split("\n").map((line) => line.replace(/(^|\s)#.*/, "").trim());
   const written = lines.filter((line) => line !== "");
   const urls = written.filter(isEndpointUrl);
   const wrong = written.find((line) => !isEndpointUrl(line));
-  if (wrong !== undefined) return { addresses: addressesOf(urls), problem: `${path} has a line that is no URL: ${wrong}` };
-  return { addresses: addressesOf(urls), problem: urls.length === 0 ? `${path} names no replica; one is waited for` : null };
+  if (wrong !== undefined)
+    return { addresses: addressesOf(urls), problem: `${path} has a line that is no URL: ${wrong}` };
+  return {
+    addresses: addressesOf(urls),
+    problem: urls.length === 0 ? `${path} names no replica; one is waited for` : null,
+  };
 }
 
 async function resolveName(base: string): Promise<Found> {
@@ -63,7 +70,10 @@ async function resolveName(base: string): Promise<Found> {
   try {
     const found = await lookup(url.hostname.replace(/^\[|\]$/g, ""), { all: true });
     const ips = [...new Set(found.map(({ address }) => address))].sort();
-    return { addresses: ips.map((ip) => ({ url: base, ip, label: labelOf(url, ip) })), problem: null };
+    return {
+      addresses: ips.map((ip) => ({ url: base, ip, label: labelOf(url, ip) })),
+      problem: null,
+    };
   } catch (thrown) {
     return { addresses: null, problem: `${url.hostname} is not found: ${messageOf(thrown)}` };
   }

@@ -34,7 +34,12 @@ export type Send = (url: URL, sent: Sent) => Promise<IncomingMessage>;
 /** Connections are kept open and used again; proxies that the environment names are respected. */
 export function createConnection({ ip, connectTimeoutMs }: ConnectionOptions): Send {
   // Sockets of a server that had ten thousand requests are worth keeping.
-  const pool = { keepAlive: true, maxSockets: Number.POSITIVE_INFINITY, maxFreeSockets: Number.POSITIVE_INFINITY, proxyEnv: process.env };
+  const pool = {
+    keepAlive: true,
+    maxSockets: Number.POSITIVE_INFINITY,
+    maxFreeSockets: Number.POSITIVE_INFINITY,
+    proxyEnv: process.env,
+  };
   const [plain, secure] = [new Agent(pool), new SecureAgent(pool)];
   const lookup = ip === null ? {} : { lookup: leadTo(ip) };
   return (url, { method, headers, body, signal }) =>
@@ -43,7 +48,11 @@ export function createConnection({ ip, connectTimeoutMs }: ConnectionOptions): S
       const isSecure = url.protocol === "https:";
       const options = { method, headers, agent: isSecure ? secure : plain, ...lookup };
       const request = (isSecure ? httpsRequest : httpRequest)(url, options);
-      const isConnected = watchConnection(request, isSecure ? "secureConnect" : "connect", connectTimeoutMs);
+      const isConnected = watchConnection(
+        request,
+        isSecure ? "secureConnect" : "connect",
+        connectTimeoutMs,
+      );
       const abort = (): void => {
         request.destroy(signal.reason);
         reject(signal.reason);
@@ -113,23 +122,34 @@ function countBytes(message: IncomingMessage): (chunk: Uint8Array) => MatrixErro
     bytes += chunk.length;
     if (bytes <= BODY_BYTES_MAX) return null;
     message.destroy();
-    return new MatrixError("model_bad_answer", `the answer is larger than ${BODY_BYTES_MAX / 2 ** 20} MiB`);
+    return new MatrixError(
+      "model_bad_answer",
+      `the answer is larger than ${BODY_BYTES_MAX / 2 ** 20} MiB`,
+    );
   };
 }
 
 function leadTo(ip: string): LookupFunction {
   const family = isIPv6(ip) ? 6 : 4;
-  return (_, { all }, found) => (all === true ? found(null, [{ address: ip, family }]) : found(null, ip, family));
+  return (_, { all }, found) =>
+    all === true ? found(null, [{ address: ip, family }]) : found(null, ip, family);
 }
 
 /** Ends a request whose connection does not come about in time. Answers whether it did. */
-function watchConnection(request: ClientRequest, connected: "connect" | "secureConnect", timeoutMs: number): () => boolean {
+function watchConnection(
+  request: ClientRequest,
+  connected: "connect" | "secureConnect",
+  timeoutMs: number,
+): () => boolean {
   let isConnected = false;
   request.once("socket", (socket) => {
     // One that is used again, or was quicker than this event.
     isConnected = request.reusedSocket || (connected === "connect" && !socket.connecting);
     if (isConnected) return;
-    const timer = setTimeout(() => request.destroy(new Unreachable(`no connection within ${timeoutMs} ms`)), timeoutMs);
+    const timer = setTimeout(
+      () => request.destroy(new Unreachable(`no connection within ${timeoutMs} ms`)),
+      timeoutMs,
+    );
     socket.once(connected, () => {
       isConnected = true;
       clearTimeout(timer);

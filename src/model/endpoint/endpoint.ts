@@ -6,10 +6,10 @@ import { type ErrorCode, MatrixError, messageOf } from "../../error.ts";
 import type { OpenaiModelConfig } from "../../recipe/model-schema.ts";
 import { isJsonObject, type Json, type JsonObject } from "../../task/json.ts";
 import { version } from "../../version.ts";
-import type { Address } from "./addresses.ts";
-import { createConnection, readEvents, readText, type Send, Unreachable } from "./connection.ts";
 import type { ChatAnswer, ChatRequest } from "../contract.ts";
 import { SIMULATED_FINGERPRINT } from "../simulated.ts";
+import type { Address } from "./addresses.ts";
+import { createConnection, readEvents, readText, type Send, Unreachable } from "./connection.ts";
 import { unansweredError, unansweredOf } from "./stops.ts";
 import { Assembly } from "./stream.ts";
 
@@ -50,10 +50,17 @@ export class Endpoint {
     using limits = new TimeLimits(signal, timeout, silence ?? null);
     try {
       const body = bodyOf(this.#config.model, request);
-      return answerOf(silence === undefined ? await this.#whole(body, limits) : await this.#streamed(body, limits));
+      return answerOf(
+        silence === undefined
+          ? await this.#whole(body, limits)
+          : await this.#streamed(body, limits),
+      );
     } catch (thrown) {
       signal.throwIfAborted();
-      if (limits.passed !== null) throw new MatrixError("model_timeout", `${this.#label} gave ${limits.passed}`, { cause: thrown });
+      if (limits.passed !== null)
+        throw new MatrixError("model_timeout", `${this.#label} gave ${limits.passed}`, {
+          cause: thrown,
+        });
       return this.#translate(thrown);
     }
   }
@@ -78,9 +85,13 @@ export class Endpoint {
   }
 
   async #streamed(body: JsonObject, limits: TimeLimits): Promise<unknown> {
-    const response = await this.#post({ ...body, stream: true, stream_options: { include_usage: true } }, limits.signal);
+    const response = await this.#post(
+      { ...body, stream: true, stream_options: { include_usage: true } },
+      limits.signal,
+    );
     // Not every endpoint streams.
-    if (/\bjson\b/.test(response.headers["content-type"] ?? "")) return JSON.parse(await readText(response));
+    if (/\bjson\b/.test(response.headers["content-type"] ?? ""))
+      return JSON.parse(await readText(response));
     const assembly = new Assembly();
     for await (const event of readEvents(response)) {
       limits.heard();
@@ -94,7 +105,12 @@ export class Endpoint {
   }
 
   async #post(body: JsonObject, signal: AbortSignal): Promise<IncomingMessage> {
-    const response = await this.#send(this.#completions, { method: "POST", headers: this.#headers, body: JSON.stringify(body), signal });
+    const response = await this.#send(this.#completions, {
+      method: "POST",
+      headers: this.#headers,
+      body: JSON.stringify(body),
+      signal,
+    });
     const { statusCode: status = 500, headers } = response;
     if (status >= 200 && status < 300) return response;
     throw new HttpFailure(status, headers, await readText(response));
@@ -103,20 +119,27 @@ export class Endpoint {
   /** An outcome is answered, everything else thrown. */
   #translate(thrown: unknown): ChatAnswer {
     const fail = (code: ErrorCode, message: string, retryAfterMs?: number): MatrixError =>
-      new MatrixError(code, message, { cause: thrown, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) });
+      new MatrixError(code, message, {
+        cause: thrown,
+        ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+      });
     if (thrown instanceof MatrixError) throw thrown;
-    if (thrown instanceof Unreachable) throw fail("model_unavailable", `no connection to ${this.#label}: ${thrown.message}`);
+    if (thrown instanceof Unreachable)
+      throw fail("model_unavailable", `no connection to ${this.#label}: ${thrown.message}`);
     if (thrown instanceof HttpFailure) {
       const { status, headers, codes, said } = thrown;
       const unanswered = status <= 500 ? unansweredError(codes, said) : null;
-      if (unanswered !== null) return emptyAnswer(unanswered === "context_length" ? unanswered : "content_filter", said);
+      if (unanswered !== null)
+        return emptyAnswer(unanswered === "context_length" ? unanswered : "content_filter", said);
       throw fail(codeOf(thrown), `${this.#label} answered ${status}: ${said}`, retryAfter(headers));
     }
     if (thrown instanceof StreamFailure) {
-      if (unansweredError(thrown.codes, thrown.said) === "context_length") return emptyAnswer("context_length", thrown.said);
+      if (unansweredError(thrown.codes, thrown.said) === "context_length")
+        return emptyAnswer("context_length", thrown.said);
       throw fail("model_failed", `${this.#label} broke off its answer: ${thrown.said}`);
     }
-    if (thrown instanceof SyntaxError) throw fail("model_bad_answer", `the answer of ${this.#label} is no JSON: ${thrown.message}`);
+    if (thrown instanceof SyntaxError)
+      throw fail("model_bad_answer", `the answer of ${this.#label} is no JSON: ${thrown.message}`);
     throw fail("model_lost", `${this.#label} went while it answered: ${messageOf(thrown)}`);
   }
 }
@@ -128,14 +151,24 @@ function below(base: string, path: string): URL {
   return url;
 }
 
-function bodyOf(model: string, { messages, seed, sampling, tools, schema }: ChatRequest): JsonObject {
+function bodyOf(
+  model: string,
+  { messages, seed, sampling, tools, schema }: ChatRequest,
+): JsonObject {
   return {
     ...sampling,
     model,
     messages: messages as unknown as Json,
     seed,
     ...(tools === undefined ? {} : { tools }),
-    ...(schema === undefined ? {} : { response_format: { type: "json_schema", json_schema: { name: "answer", schema, strict: true } } }),
+    ...(schema === undefined
+      ? {}
+      : {
+          response_format: {
+            type: "json_schema",
+            json_schema: { name: "answer", schema, strict: true },
+          },
+        }),
   };
 }
 
@@ -144,26 +177,41 @@ function answerOf(completion: unknown): ChatAnswer {
   // Endpoints answer 200 with anything.
   const whole = isJsonObject(completion) ? completion : {};
   const choice = Array.isArray(whole["choices"]) ? whole["choices"][0] : undefined;
-  if (!isJsonObject(choice) || !isJsonObject(choice["message"])) throw badAnswer("it has no choices");
-  const finishReason = typeof choice["finish_reason"] === "string" ? choice["finish_reason"] : "stop";
+  if (!isJsonObject(choice) || !isJsonObject(choice["message"]))
+    throw badAnswer("it has no choices");
+  const finishReason =
+    typeof choice["finish_reason"] === "string" ? choice["finish_reason"] : "stop";
   if (GIVEN_UP.includes(finishReason))
-    throw new MatrixError("model_failed", `the endpoint gave the answer up: finish_reason ${finishReason}`);
+    throw new MatrixError(
+      "model_failed",
+      `the endpoint gave the answer up: finish_reason ${finishReason}`,
+    );
   const { logprobs, token_ids } = choice;
   const { prompt_token_ids, prompt_logprobs } = whole;
-  const kept = withoutNulls({ ...choice["message"], logprobs, token_ids, prompt_token_ids, prompt_logprobs });
+  const kept = withoutNulls({
+    ...choice["message"],
+    logprobs,
+    token_ids,
+    prompt_token_ids,
+    prompt_logprobs,
+  });
   const calls = callsFrom(kept["tool_calls"]);
   delete kept["tool_calls"];
   if (calls.length > 0) kept["tool_calls"] = calls;
   const said = textFrom(kept["content"]);
   const message = { ...kept, role: "assistant" as const, content: said };
-  if (said === null && calls.length === 0 && unansweredOf({ message, finishReason }) === null) throw badAnswer("the message is empty");
-  const label = whole["system_fingerprint"] === SIMULATED_FINGERPRINT ? { simulated: true as const } : {};
+  if (said === null && calls.length === 0 && unansweredOf({ message, finishReason }) === null)
+    throw badAnswer("the message is empty");
+  const label =
+    whole["system_fingerprint"] === SIMULATED_FINGERPRINT ? { simulated: true as const } : {};
   return { message, finishReason, ...label, usage: usageOf(whole["usage"]) };
 }
 
 /** Text, or parts of which some are text; null for none. */
 function textFrom(content: Json | undefined): string | null {
-  const parts = Array.isArray(content) ? content.map((part) => (isJsonObject(part) ? part["text"] : null)) : [content];
+  const parts = Array.isArray(content)
+    ? content.map((part) => (isJsonObject(part) ? part["text"] : null))
+    : [content];
   const text = parts.filter((part) => typeof part === "string").join("");
   return text === "" ? null : text;
 }
@@ -172,20 +220,37 @@ function textFrom(content: Json | undefined): string | null {
 function callsFrom(calls: Json | undefined): JsonObject[] {
   return (Array.isArray(calls) ? (calls as readonly Json[]) : []).map((call, index) => {
     const called = isJsonObject(call) ? call["function"] : undefined;
-    if (!isJsonObject(call) || !isJsonObject(called) || typeof called["name"] !== "string" || typeof called["arguments"] !== "string")
+    if (
+      !isJsonObject(call) ||
+      !isJsonObject(called) ||
+      typeof called["name"] !== "string" ||
+      typeof called["arguments"] !== "string"
+    )
       throw badAnswer(`its tool call ${index} has no name, or arguments that are no text`);
-    return { ...call, id: typeof call["id"] === "string" && call["id"] !== "" ? call["id"] : `call_${index}`, type: "function" };
+    return {
+      ...call,
+      id: typeof call["id"] === "string" && call["id"] !== "" ? call["id"] : `call_${index}`,
+      type: "function",
+    };
   });
 }
 
 function usageOf(usage: Json | undefined): ChatAnswer["usage"] {
-  const { prompt_tokens: prompt, completion_tokens: completion } = isJsonObject(usage) ? usage : ({} as JsonObject);
-  return { requests: 1, prompt_tokens: tokensFrom(prompt), completion_tokens: tokensFrom(completion) };
+  const { prompt_tokens: prompt, completion_tokens: completion } = isJsonObject(usage)
+    ? usage
+    : ({} as JsonObject);
+  return {
+    requests: 1,
+    prompt_tokens: tokensFrom(prompt),
+    completion_tokens: tokensFrom(completion),
+  };
 }
 
 /** What is no count of tokens counts nothing. */
 function tokensFrom(value: Json | undefined): number {
-  return typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= TOKENS_MAX ? value : 0;
+  return typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= TOKENS_MAX
+    ? value
+    : 0;
 }
 
 /** Where the endpoint gave none, and says why. */
@@ -195,7 +260,9 @@ function emptyAnswer(finishReason: string, error: string): ChatAnswer {
 }
 
 function withoutNulls(table: Readonly<Record<string, Json | undefined>>): Record<string, Json> {
-  return Object.fromEntries(Object.entries(table).filter((entry): entry is [string, Json] => entry[1] != null));
+  return Object.fromEntries(
+    Object.entries(table).filter((entry): entry is [string, Json] => entry[1] != null),
+  );
 }
 
 function badAnswer(what: string): MatrixError {
@@ -241,7 +308,10 @@ function readError(body: unknown): { readonly codes: readonly string[]; readonly
   const inner = isJsonObject(outer["error"]) ? outer["error"] : outer;
   const message = inner["message"] ?? inner["error"] ?? inner["detail"] ?? value;
   const said = (typeof message === "string" ? message : JSON.stringify(message)).slice(0, SAID_MAX);
-  return { codes: [inner["code"], inner["type"]].filter((code) => typeof code === "string"), said: said === "" ? "nothing more" : said };
+  return {
+    codes: [inner["code"], inner["type"]].filter((code) => typeof code === "string"),
+    said: said === "" ? "nothing more" : said,
+  };
 }
 
 function codeOf({ status, codes }: HttpFailure): ErrorCode {
@@ -249,7 +319,9 @@ function codeOf({ status, codes }: HttpFailure): ErrorCode {
   if (codes.includes("insufficient_quota")) return "model_refused_request";
   if (status === 429 || status === 503 || status === 529) return "model_overloaded";
   if (status === 408 || status === 504) return "model_timeout";
-  return status >= 500 || status === 409 || status === 425 ? "model_failed" : "model_refused_request";
+  return status >= 500 || status === 409 || status === 425
+    ? "model_failed"
+    : "model_refused_request";
 }
 
 /** RFC 9110, section 10.2.3: seconds or a date; `retry-after-ms` as OpenAI has it. */
@@ -258,7 +330,9 @@ function retryAfter(headers: IncomingHttpHeaders): number | undefined {
   if (Number.isFinite(ms)) return Math.max(0, ms);
   const value = headers["retry-after"];
   if (value === undefined) return undefined;
-  const waitMs = /^\d+(\.\d+)?$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
+  const waitMs = /^\d+(\.\d+)?$/.test(value)
+    ? Number(value) * 1000
+    : Date.parse(value) - Date.now();
   return Number.isFinite(waitMs) ? Math.max(0, waitMs) : undefined;
 }
 
@@ -276,7 +350,8 @@ class TimeLimits implements Disposable {
     if (outer.aborted) this.#abort();
     outer.addEventListener("abort", this.#abort, { once: true });
     this.#timers = [this.#limit(wholeMs, `no whole answer within ${wholeMs} ms`)];
-    if (silenceMs !== null) this.#timers.push(this.#limit(silenceMs, `no token for ${silenceMs} ms`));
+    if (silenceMs !== null)
+      this.#timers.push(this.#limit(silenceMs, `no token for ${silenceMs} ms`));
   }
 
   get signal(): AbortSignal {

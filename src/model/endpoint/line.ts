@@ -18,7 +18,9 @@ export class Line<K, T extends { readonly isOver: boolean }> {
 
   /** Takes the longest waiting of its own and of those whose own cannot take any; else the longest waiting of all. */
   takeFor(key: K, canTake: (key: K) => boolean): T | undefined {
-    const waiting = [...this.#queues.keys()].map((own) => ({ own, number: this.#firstOf(own) })).filter(({ number }) => number !== null);
+    const waiting = [...this.#queues.keys()]
+      .map((own) => ({ own, number: this.#firstOf(own) }))
+      .filter(({ number }) => number !== null);
     const nearest = waiting.filter(({ own }) => own === key || !canTake(own));
     const first = (nearest.length > 0 ? nearest : waiting).reduce<(typeof waiting)[number] | null>(
       (a, b) => (a === null || (b.number ?? 0) < (a.number ?? 0) ? b : a),
@@ -28,7 +30,8 @@ export class Line<K, T extends { readonly isOver: boolean }> {
   }
 
   *[Symbol.iterator](): Generator<T> {
-    for (const queue of this.#queues.values()) for (const { item } of queue) if (!item.isOver) yield item;
+    for (const queue of this.#queues.values())
+      for (const { item } of queue) if (!item.isOver) yield item;
   }
 
   /** The number of a queue's head; null when it is empty. Those that are over leave on the way. */

@@ -3,10 +3,10 @@
 import { MatrixError } from "../../error.ts";
 import type { OpenaiModelConfig } from "../../recipe/model-schema.ts";
 import type { ChatRequest } from "../contract.ts";
-import type { Replica } from "./replica.ts";
-import { Replicas } from "./replicas.ts";
 import type { Try } from "../retry.ts";
 import type { ModelSite } from "../site.ts";
+import type { Replica } from "./replica.ts";
+import { Replicas } from "./replicas.ts";
 
 export function createOpenaiTry(name: string, config: OpenaiModelConfig, site: ModelSite): Try {
   const say: ModelSite["say"] = (level, what) => site.say(level, what);

@@ -6,9 +6,9 @@
 
 import { type ErrorCode, type MatrixError, messageOf } from "../../error.ts";
 import type { OpenaiModelConfig } from "../../recipe/model-schema.ts";
+import { backoffMs } from "../retry.ts";
 import type { Address } from "./addresses.ts";
 import { Endpoint } from "./endpoint.ts";
-import { backoffMs } from "../retry.ts";
 import { Window } from "./window.ts";
 
 /** In a row, of one that can be reached. */
@@ -22,7 +22,12 @@ const RETRY_AFTER_MAX_MS = 120_000;
 const RETRY_AFTER_JITTER = 0.25;
 
 const OVERLOADED: ReadonlySet<ErrorCode> = new Set(["model_overloaded", "model_timeout"]);
-const BROKEN: ReadonlySet<ErrorCode> = new Set(["model_unavailable", "model_lost", "model_failed", "model_timeout"]);
+const BROKEN: ReadonlySet<ErrorCode> = new Set([
+  "model_unavailable",
+  "model_lost",
+  "model_failed",
+  "model_timeout",
+]);
 
 type Health =
   | { readonly is: "up"; readonly failures: number }
@@ -95,7 +100,9 @@ export class Replica {
     if (OVERLOADED.has(code)) this.#window.overloaded(sentAt, this.inFlight, now);
     // Jitter, so that those who were sent away together do not come back together.
     if (retryAfterMs !== undefined) {
-      const pauseMs = Math.min(retryAfterMs, RETRY_AFTER_MAX_MS) * (1 + RETRY_AFTER_JITTER * this.#parts.random());
+      const pauseMs =
+        Math.min(retryAfterMs, RETRY_AFTER_MAX_MS) *
+        (1 + RETRY_AFTER_JITTER * this.#parts.random());
       this.#pausedUntil = Math.max(this.#pausedUntil, now + pauseMs);
     }
     if (this.#health.is !== "up") return;
@@ -126,6 +133,9 @@ export class Replica {
   #goDown(now: number): void {
     this.#health = { is: "down", until: now + backoffMs(this.#times, this.#parts.random) };
     if (this.#times++ === TIMES_UNSAID)
-      this.#parts.say("warning", `${this.label} is down, and asked again from time to time: ${this.#trouble}`);
+      this.#parts.say(
+        "warning",
+        `${this.label} is down, and asked again from time to time: ${this.#trouble}`,
+      );
   }
 }

@@ -5,10 +5,10 @@
 import { MatrixError } from "../../error.ts";
 import type { OpenaiModelConfig } from "../../recipe/model-schema.ts";
 import { hash64 } from "../../task/seed.ts";
+import type { ReplicaState, Replicated } from "../site.ts";
 import { type Address, type Addresses, createAddresses } from "./addresses.ts";
 import { Line } from "./line.ts";
 import { Replica, type ReplicaParts } from "./replica.ts";
-import type { ReplicaState, Replicated } from "../site.ts";
 
 /** How often it is looked whether there is something new for those who wait. */
 const LOOK_MIN_MS = 10;
@@ -52,7 +52,12 @@ export class Replicas implements Replicated {
   }
 
   get replicas(): readonly ReplicaState[] {
-    return this.#replicas.map(({ label, isUp, inFlight, window }) => ({ replica: label, isUp, inFlight, window }));
+    return this.#replicas.map(({ label, isUp, inFlight, window }) => ({
+      replica: label,
+      isUp,
+      inFlight,
+      window,
+    }));
   }
 
   get waiting(): number {
@@ -143,7 +148,9 @@ export class Replicas implements Replicated {
   #lookLater(): void {
     if (this.#waiting === 0 || this.#timer !== null) return;
     const now = performance.now();
-    const changes = this.#replicas.map((replica) => replica.changesAt(now)).filter((at) => at !== null);
+    const changes = this.#replicas
+      .map((replica) => replica.changesAt(now))
+      .filter((at) => at !== null);
     const waitMs = Math.max(LOOK_MIN_MS, Math.min(LOOK_MAX_MS, ...changes.map((at) => at - now)));
     this.#timer = setTimeout(() => {
       this.#timer = null;
@@ -153,14 +160,21 @@ export class Replicas implements Replicated {
 
   /** Asks those that are down and whose backoff is over whether they are there. */
   #probe(): void {
-    for (const replica of this.#replicas) if (!replica.isUp) void replica.probe(() => performance.now()).then(() => this.#serve(replica));
+    for (const replica of this.#replicas)
+      if (!replica.isUp)
+        void replica.probe(() => performance.now()).then(() => this.#serve(replica));
   }
 
   #noneIsUp(): MatrixError {
     const isPaused = this.#replicas.some(({ isUp }) => isUp);
-    const troubles = this.#replicas.map(({ trouble }) => trouble).filter((trouble) => trouble !== "");
+    const troubles = this.#replicas
+      .map(({ trouble }) => trouble)
+      .filter((trouble) => trouble !== "");
     const why = [...troubles, this.#problem].filter((what) => what !== null).join("; ");
-    return new MatrixError(isPaused ? "model_overloaded" : "model_unavailable", why === "" ? "it has no replicas" : why);
+    return new MatrixError(
+      isPaused ? "model_overloaded" : "model_unavailable",
+      why === "" ? "it has no replicas" : why,
+    );
   }
 
   #isStale(): boolean {
@@ -173,12 +187,15 @@ export class Replicas implements Replicated {
       const isFirst = this.#foundAt === null;
       this.#foundAt = performance.now();
       this.#finding = null;
-      if (problem !== null && problem !== this.#problem) this.#parts.say("warning", `models.${this.model}: ${problem}`);
+      if (problem !== null && problem !== this.#problem)
+        this.#parts.say("warning", `models.${this.model}: ${problem}`);
       this.#problem = problem;
       if (addresses === null) return;
       if (!isFirst && problem === null) this.#sayChange(addresses);
       const known = new Map(this.#replicas.map((replica) => [replica.label, replica]));
-      this.#replicas = addresses.map((address) => known.get(address.label) ?? new Replica(this.#config, address, this.#parts));
+      this.#replicas = addresses.map(
+        (address) => known.get(address.label) ?? new Replica(this.#config, address, this.#parts),
+      );
       if (this.#waiting > 0) this.#look();
     });
     return this.#finding;
@@ -188,7 +205,14 @@ export class Replicas implements Replicated {
     const before = new Set(this.#replicas.map(({ label }) => label));
     const now = new Set(addresses.map(({ label }) => label));
     const [came, went] = [now.difference(before), before.difference(now)];
-    const changes = [...(came.size > 0 ? [`new ${[...came].join(", ")}`] : []), ...(went.size > 0 ? [`gone ${[...went].join(", ")}`] : [])];
-    if (changes.length > 0) this.#parts.say("info", `models.${this.model}: replicas, ${now.size} now: ${changes.join("; ")}`);
+    const changes = [
+      ...(came.size > 0 ? [`new ${[...came].join(", ")}`] : []),
+      ...(went.size > 0 ? [`gone ${[...went].join(", ")}`] : []),
+    ];
+    if (changes.length > 0)
+      this.#parts.say(
+        "info",
+        `models.${this.model}: replicas, ${now.size} now: ${changes.join("; ")}`,
+      );
   }
 }

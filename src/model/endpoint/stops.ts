@@ -35,7 +35,10 @@ const TOO_LONG: readonly RegExp[] = [
 ];
 
 /** Null for a whole answer. */
-export function unansweredOf({ finishReason, message }: Pick<ChatAnswer, "finishReason" | "message">): Unanswered | null {
+export function unansweredOf({
+  finishReason,
+  message,
+}: Pick<ChatAnswer, "finishReason" | "message">): Unanswered | null {
   if (typeof message["refusal"] === "string" && message["refusal"] !== "") return "refused";
   return FINISHED[finishReason] ?? null;
 }
@@ -44,7 +47,10 @@ export function unansweredOf({ finishReason, message }: Pick<ChatAnswer, "finish
 export function unansweredResult(result: Json): Unanswered | null {
   if (!isJsonObject(result)) return null;
   const { finish_reason: finishReason = "stop" } = result;
-  return unansweredOf({ message: result as ChatAnswer["message"], finishReason: String(finishReason) });
+  return unansweredOf({
+    message: result as ChatAnswer["message"],
+    finishReason: String(finishReason),
+  });
 }
 
 /** What an error of an endpoint comes to; null for a true error. */

@@ -33,7 +33,12 @@ export class Assembly {
   get completion(): JsonObject | null {
     if (typeof this.#choice["finish_reason"] !== "string") return null;
     const calls = this.#calls.filter(({ function: { name } }) => name !== "");
-    const message: JsonObject = { role: "assistant", content: null, ...this.#message, ...(calls.length > 0 ? { tool_calls: calls } : {}) };
+    const message: JsonObject = {
+      role: "assistant",
+      content: null,
+      ...this.#message,
+      ...(calls.length > 0 ? { tool_calls: calls } : {}),
+    };
     return { ...this.#whole, choices: [{ ...this.#choice, message }] };
   }
 
@@ -41,15 +46,21 @@ export class Assembly {
   #addCall({ index, id, type, function: called }: JsonObject): void {
     // Some endpoints number no calls: a new id begins a new one.
     const isNew = typeof id === "string" && id !== this.#calls.at(-1)?.id;
-    const at = typeof index === "number" ? index : Math.max(0, this.#calls.length - (isNew ? 0 : 1));
+    const at =
+      typeof index === "number" ? index : Math.max(0, this.#calls.length - (isNew ? 0 : 1));
     if (!Number.isInteger(at) || at < 0 || at >= CALLS_MAX)
-      throw new MatrixError("model_bad_answer", `the answer is no chat completion: it has a tool call of index ${at}`);
-    while (this.#calls.length <= at) this.#calls.push({ id: "", type: "function", function: { name: "", arguments: "" } });
+      throw new MatrixError(
+        "model_bad_answer",
+        `the answer is no chat completion: it has a tool call of index ${at}`,
+      );
+    while (this.#calls.length <= at)
+      this.#calls.push({ id: "", type: "function", function: { name: "", arguments: "" } });
     const call = this.#calls[at] as Call;
     if (typeof id === "string" && id !== "") call.id = id;
     if (typeof type === "string" && type !== "") call.type = type;
     if (!isJsonObject(called)) return;
-    if (typeof called["name"] === "string" && called["name"] !== "") call.function.name = called["name"];
+    if (typeof called["name"] === "string" && called["name"] !== "")
+      call.function.name = called["name"];
     if (typeof called["arguments"] === "string") call.function.arguments += called["arguments"];
   }
 }
@@ -63,7 +74,8 @@ function grow(whole: Record<string, Json>, piece: JsonObject): void {
     if (key === "finish_reason") whole[key] = before ?? value;
     else if (typeof before === "string" && typeof value === "string") whole[key] = before + value;
     else if (Array.isArray(before) && Array.isArray(value)) before.push(...value);
-    else if (isJsonObject(before) && isJsonObject(value)) grow(before as Record<string, Json>, value);
+    else if (isJsonObject(before) && isJsonObject(value))
+      grow(before as Record<string, Json>, value);
     else whole[key] = structuredClone(value);
   }
 }

@@ -52,13 +52,15 @@ export class Window {
       return;
     }
     this.#size = Math.max(1, used * DECREASE);
-    if (this.#hasAnswered || this.#threshold === Number.POSITIVE_INFINITY) this.#threshold = this.#size;
+    if (this.#hasAnswered || this.#threshold === Number.POSITIVE_INFINITY)
+      this.#threshold = this.#size;
     this.#hasAnswered = false;
     this.#round = { startedAt: now, answered: 0, overloaded: 0 };
   }
 
   #endRound(): void {
     const { startedAt, answered, overloaded } = this.#round;
-    if (answered + overloaded >= this.#size) this.#round = { startedAt, answered: 0, overloaded: 0 };
+    if (answered + overloaded >= this.#size)
+      this.#round = { startedAt, answered: 0, overloaded: 0 };
   }
 }

@@ -35,7 +35,13 @@ async function withFiles(
     const warn = (message: string) => void warnings.push(message);
     await use(
       async (writer, more = {}) => {
-        const files = await AnswerFiles.open({ folder: join(folder, "answers"), writer, use: "journal", warn, ...more });
+        const files = await AnswerFiles.open({
+          folder: join(folder, "answers"),
+          writer,
+          use: "journal",
+          warn,
+          ...more,
+        });
         opened.push(files);
         return files;
       },
@@ -50,11 +56,16 @@ describe("a journal", () => {
   test("has what another process kept, also when that one was killed while it wrote", () =>
     withFiles(async (open, folder, warnings) => {
       const one = await open("one");
-      const kept = Array.from({ length: 500 }, (_, row) => one.keep("m", requestOf(`${row}`), answerOf(`said ${row} \u2028😀`)));
+      const kept = Array.from({ length: 500 }, (_, row) =>
+        one.keep("m", requestOf(`${row}`), answerOf(`said ${row} \u2028😀`)),
+      );
       await Promise.all(kept);
       await appendFile(join(folder, segmentName("one", 1)), '{"key":"torn');
       const other = await open("other");
-      for (const row of [0, 77, 499]) expect(await other.find("m", requestOf(`${row}`))).toEqual(answerOf(`said ${row} \u2028😀`));
+      for (const row of [0, 77, 499])
+        expect(await other.find("m", requestOf(`${row}`))).toEqual(
+          answerOf(`said ${row} \u2028😀`),
+        );
       expect(await other.find("m", requestOf("500"))).toBeNull();
       expect(await other.find("another model", requestOf("0"))).toBeNull();
       expect(warnings).toEqual([]);
@@ -83,22 +94,29 @@ describe("a journal", () => {
       expect(await one.find("m", requestOf("b"))).toBeNull();
       // A host that died, and its step came here with the same attempt.
       one.noteLoss();
-      const found = await Promise.all([one.find("m", requestOf("b")), one.find("m", requestOf("a")), one.find("m", requestOf("c"))]);
+      const found = await Promise.all([
+        one.find("m", requestOf("b")),
+        one.find("m", requestOf("a")),
+        one.find("m", requestOf("c")),
+      ]);
       expect(found.map((answer) => answer?.message.content)).toEqual(["b", "a", undefined]);
     }));
 
   test("goes on in a new segment when one is full or cannot be written, and loses no answer that was kept", () =>
     withFiles(async (open, folder, warnings) => {
       const one = await open("one", { segmentBytes: 1000 });
-      for (let row = 0; row < 50; row++) await one.keep("m", requestOf(`${row}`), answerOf("x".repeat(100)));
+      for (let row = 0; row < 50; row++)
+        await one.keep("m", requestOf(`${row}`), answerOf("x".repeat(100)));
       const names = await readdir(folder);
       expect(names.length).toBeGreaterThan(10);
       for (const name of names) expect((await stat(join(folder, name))).size).toBeLessThan(1500);
       const other = await open("other");
-      for (let row = 0; row < 50; row++) expect(await other.find("m", requestOf(`${row}`))).not.toBeNull();
+      for (let row = 0; row < 50; row++)
+        expect(await other.find("m", requestOf(`${row}`))).not.toBeNull();
       // Its folder is gone: the answer is used all the same.
       await rm(folder, { recursive: true });
-      for (let row = 0; row < 20; row++) await one.keep("m", requestOf(`${row}`), answerOf("x".repeat(1000)));
+      for (let row = 0; row < 20; row++)
+        await one.keep("m", requestOf(`${row}`), answerOf("x".repeat(1000)));
       expect(warnings).toHaveLength(1);
       expect(warnings[0]).toContain("answers cannot be kept in the journal");
     }));
@@ -123,8 +141,15 @@ describe("a cache", () => {
 
 describe("the key of a request", () => {
   test("says what decides the answer, whatever the order of keys, and not who asks", () => {
-    const request = { ...requestOf("a"), sampling: { temperature: 1, stop: ["x"], extra: { a: 1, b: 2 } } };
-    const same = { ...request, sampling: { extra: { b: 2, a: 1 }, stop: ["x"], temperature: 1 }, origin: null };
+    const request = {
+      ...requestOf("a"),
+      sampling: { temperature: 1, stop: ["x"], extra: { a: 1, b: 2 } },
+    };
+    const same = {
+      ...request,
+      sampling: { extra: { b: 2, a: 1 }, stop: ["x"], temperature: 1 },
+      origin: null,
+    };
     expect(requestKey("m", same)).toBe(requestKey("m", request));
     const others: ChatRequest[] = [
       { ...request, seed: 9 },

@@ -20,13 +20,37 @@ interface Made {
   readonly said: string[];
 }
 
-async function modelAt(base_url: OpenaiModelConfig["base_url"], more: Partial<OpenaiModelConfig> = {}): Promise<Made> {
+async function modelAt(
+  base_url: OpenaiModelConfig["base_url"],
+  more: Partial<OpenaiModelConfig> = {},
+): Promise<Made> {
   const site = new ModelSite();
   const said: string[] = [];
   site.say = (level, what) => said.push(`${level}: ${what}`);
-  const limits = { timeout: 20_000, connect_timeout: 1000, retries: 5, deadline: 30_000, concurrency: 1000 };
-  const config = { kind: "openai", base_url, model: "x", headers: {}, ...limits, ...more } as OpenaiModelConfig;
-  return { model: await createModel("m", config, { site, loadModule: async () => ({}), loadTemplate: async () => () => "" }), site, said };
+  const limits = {
+    timeout: 20_000,
+    connect_timeout: 1000,
+    retries: 5,
+    deadline: 30_000,
+    concurrency: 1000,
+  };
+  const config = {
+    kind: "openai",
+    base_url,
+    model: "x",
+    headers: {},
+    ...limits,
+    ...more,
+  } as OpenaiModelConfig;
+  return {
+    model: await createModel("m", config, {
+      site,
+      loadModule: async () => ({}),
+      loadTemplate: async () => () => "",
+    }),
+    site,
+    said,
+  };
 }
 
 const request = (row: number, turn = 0): ChatRequest => ({
@@ -37,7 +61,8 @@ const request = (row: number, turn = 0): ChatRequest => ({
 });
 
 const range = (count: number) => Array.from({ length: count }, (_, i) => i);
-const rowsAt = ({ asked }: TestEndpoint) => new Set(asked.map(({ seed }) => Math.floor((seed as number) / 100)));
+const rowsAt = ({ asked }: TestEndpoint) =>
+  new Set(asked.map(({ seed }) => Math.floor((seed as number) / 100)));
 const codeOf = (error: unknown) => (error as { code: string }).code;
 
 describe("requests of one task", () => {
@@ -46,7 +71,8 @@ describe("requests of one task", () => {
     await using b = await TestEndpoint.start();
     await using c = await TestEndpoint.start();
     const { model } = await modelAt([a.url, b.url, c.url]);
-    for (const turn of range(3)) await Promise.all(range(60).map((row) => model.chat(request(row, turn), patient)));
+    for (const turn of range(3))
+      await Promise.all(range(60).map((row) => model.chat(request(row, turn), patient)));
     const rows = [a, b, c].map(rowsAt);
     for (const one of rows) expect(one.size).toBeGreaterThan(5);
     expect(rows.reduce((sum, one) => sum + one.size, 0)).toBe(60);
@@ -104,9 +130,14 @@ describe("a replica", () => {
     const { model, said } = await modelAt(a.url, { retries: 0 });
     const answers = range(50).map((row) => model.chat(request(row), patient));
     await until(() => said.length > 0, "it is said to be down");
-    expect(said).toEqual([expect.stringMatching(/^warning: http:\S+ is down, and asked again from time to time: no connection to/)]);
+    expect(said).toEqual([
+      expect.stringMatching(
+        /^warning: http:\S+ is down, and asked again from time to time: no connection to/,
+      ),
+    ]);
     await a.start();
-    for (const { usage } of await Promise.all(answers)) expect(usage.requests).toBeLessThanOrEqual(2);
+    for (const { usage } of await Promise.all(answers))
+      expect(usage.requests).toBeLessThanOrEqual(2);
     expect(a.asked).toHaveLength(50);
     expect(said[1]).toContain("answers again");
   });
@@ -115,7 +146,9 @@ describe("a replica", () => {
     await using a = await TestEndpoint.start();
     await a.vanish();
     const { model } = await modelAt(a.url, { deadline: 300 });
-    const errors = await Promise.all(range(20).map((row) => model.chat(request(row), patient).catch((error: unknown) => error)));
+    const errors = await Promise.all(
+      range(20).map((row) => model.chat(request(row), patient).catch((error: unknown) => error)),
+    );
     expect(new Set(errors.map(codeOf))).toEqual(new Set(["model_unavailable"]));
   });
 
@@ -134,7 +167,8 @@ describe("a replica", () => {
     const capacity = 20;
     await using a = await TestEndpoint.start();
     a.behaviour = async ({ body, host, response }) => {
-      if (a.inFlight > capacity) return answer({ error: { message: "too many" } }, 429)({ body, host, response });
+      if (a.inFlight > capacity)
+        return answer({ error: { message: "too many" } }, 429)({ body, host, response });
       await new Promise((resolve) => setTimeout(resolve, 5));
       return answer()({ body, host, response });
     };
@@ -146,7 +180,9 @@ describe("a replica", () => {
 
   test("that fails for a while gets nothing meanwhile, and fails no request", async () => {
     let failures = 8;
-    await using a = await TestEndpoint.start((asked) => (failures-- > 0 ? answer("{}", 500)(asked) : answer()(asked)));
+    await using a = await TestEndpoint.start((asked) =>
+      failures-- > 0 ? answer("{}", 500)(asked) : answer()(asked),
+    );
     const { model } = await modelAt(a.url);
     const answers = await Promise.all(range(30).map((row) => model.chat(request(row), patient)));
     expect(answers).toHaveLength(30);
@@ -154,11 +190,15 @@ describe("a replica", () => {
 
   test("that cuts its answers is asked again, as often as is allowed", async () => {
     let cuts = 2;
-    await using a = await TestEndpoint.start((asked) => (cuts-- > 0 ? void asked.response.destroy() : answer()(asked)));
+    await using a = await TestEndpoint.start((asked) =>
+      cuts-- > 0 ? void asked.response.destroy() : answer()(asked),
+    );
     const { model } = await modelAt(a.url, { retries: 2 });
     expect((await model.chat(request(0), patient)).usage.requests).toBe(3);
     cuts = 5;
-    expect(codeOf(await model.chat(request(1), patient).catch((error: unknown) => error))).toBe("model_lost");
+    expect(codeOf(await model.chat(request(1), patient).catch((error: unknown) => error))).toBe(
+      "model_lost",
+    );
   });
 
   test("that stalls is cut at the silence, and another one asked", async () => {
@@ -169,7 +209,10 @@ describe("a replica", () => {
     const { model } = await modelAt([a.url, b.url], { first_token_timeout: 100 });
     const answers = await Promise.all(range(20).map((row) => model.chat(request(row), patient)));
     for (const { message } of answers) expect(message.content).toBe("yes");
-    await until(() => a.abandoned === a.asked.length && a.asked.length > 0, "what stalled was let go");
+    await until(
+      () => a.abandoned === a.asked.length && a.asked.length > 0,
+      "what stalled was let go",
+    );
   });
 
   test("whose connections do not come about is unavailable, however long its answers may take", async () => {
@@ -177,9 +220,15 @@ describe("a replica", () => {
     const server = createServer(() => undefined).listen(0, "127.0.0.1");
     await until(() => server.listening, "it listens");
     const { port } = server.address() as AddressInfo;
-    const { model } = await modelAt(`https://127.0.0.1:${port}/v1`, { connect_timeout: 50, deadline: 0 });
+    const { model } = await modelAt(`https://127.0.0.1:${port}/v1`, {
+      connect_timeout: 50,
+      deadline: 0,
+    });
     const error = await model.chat(request(0), patient).catch((thrown: unknown) => thrown);
-    expect(error).toMatchObject({ code: "model_unavailable", message: expect.stringContaining("no connection within 50 ms") });
+    expect(error).toMatchObject({
+      code: "model_unavailable",
+      message: expect.stringContaining("no connection within 50 ms"),
+    });
     server.close();
   });
 });
@@ -188,11 +237,18 @@ describe("a request that is no longer wanted", () => {
   for (const first_token_timeout of [undefined, 10_000]) {
     test(`ends at the server as well, ${first_token_timeout === undefined ? "whole" : "streamed"}`, async () => {
       const chunk = { choices: [{ index: 0, delta: { role: "assistant", content: "y" } }] };
-      await using a = await TestEndpoint.start(first_token_timeout === undefined ? () => undefined : stream([chunk], () => undefined));
-      const { model } = await modelAt(a.url, first_token_timeout === undefined ? {} : { first_token_timeout });
+      await using a = await TestEndpoint.start(
+        first_token_timeout === undefined ? () => undefined : stream([chunk], () => undefined),
+      );
+      const { model } = await modelAt(
+        a.url,
+        first_token_timeout === undefined ? {} : { first_token_timeout },
+      );
       const controller = new AbortController();
       const reason = new Error("stop");
-      const answers = range(10).map((row) => model.chat(request(row), controller.signal).catch((error: unknown) => error));
+      const answers = range(10).map((row) =>
+        model.chat(request(row), controller.signal).catch((error: unknown) => error),
+      );
       await until(() => a.inFlight === 10, "all are under way");
       controller.abort(reason);
       for (const error of await Promise.all(answers)) expect(error).toBe(reason);
@@ -216,7 +272,10 @@ describe("replicas that are named elsewhere", () => {
         await model.chat(request(9), patient);
         return said.length > 1;
       }, "the line is complained of");
-      expect(said).toEqual([expect.anything(), expect.stringContaining("has a line that is no URL: localhost:8000")]);
+      expect(said).toEqual([
+        expect.anything(),
+        expect.stringContaining("has a line that is no URL: localhost:8000"),
+      ]);
     }));
 
   test("are said once when their file changes, goes and comes back", () =>
@@ -254,7 +313,9 @@ describe("replicas that are named elsewhere", () => {
     const { model, site } = await modelAt({ dns: `http://localhost:${a.port}/v1` });
     await Promise.all(range(20).map((row) => model.chat(request(row), patient)));
     expect(new Set(a.hosts)).toEqual(new Set([`localhost:${a.port}`]));
-    expect(site.models[0]?.replicas.map(({ replica }) => replica)).toContain(`http://127.0.0.1:${a.port}/v1`);
+    expect(site.models[0]?.replicas.map(({ replica }) => replica)).toContain(
+      `http://127.0.0.1:${a.port}/v1`,
+    );
   });
 });
 
@@ -264,11 +325,22 @@ test("what an endpoint adds by choice is kept in the message", async () => {
     answer(
       completion(
         { prompt_token_ids: [1, 2] },
-        { logprobs, token_ids: [3], message: { role: "assistant", content: "yes", reasoning: "hm" } },
+        {
+          logprobs,
+          token_ids: [3],
+          message: { role: "assistant", content: "yes", reasoning: "hm" },
+        },
       ),
     ),
   );
   const { model } = await modelAt(a.url);
   const { message } = await model.chat(request(0), patient);
-  expect(message).toEqual({ role: "assistant", content: "yes", reasoning: "hm", logprobs, token_ids: [3], prompt_token_ids: [1, 2] });
+  expect(message).toEqual({
+    role: "assistant",
+    content: "yes",
+    reasoning: "hm",
+    logprobs,
+    token_ids: [3],
+    prompt_token_ids: [1, 2],
+  });
 });

@@ -17,7 +17,12 @@ function round(window: Window, capacity: number, now: number): number {
 describe("a window", () => {
   test("doubles with every round of answers, up to the limit", () => {
     const window = new Window(1000);
-    expect([window.size, round(window, 1e6, 0), round(window, 1e6, 10), round(window, 1e6, 20)]).toEqual([128, 256, 512, 1000]);
+    expect([
+      window.size,
+      round(window, 1e6, 0),
+      round(window, 1e6, 10),
+      round(window, 1e6, 20),
+    ]).toEqual([128, 256, 512, 1000]);
   });
 
   test("is less once a round trip, however many requests were turned away in it", () => {
@@ -33,7 +38,8 @@ describe("a window", () => {
     const random = createRandom(7);
     for (let now = 0; now < 60; now++) {
       const sent = window.size;
-      for (let i = 0; i < sent; i++) random() < 0.15 ? window.overloaded(now, sent, now + 1) : window.answered(sent);
+      for (let i = 0; i < sent; i++)
+        random() < 0.15 ? window.overloaded(now, sent, now + 1) : window.answered(sent);
     }
     expect(window.size).toBeGreaterThan(900);
   });
