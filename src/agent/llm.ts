@@ -3,10 +3,10 @@
 
 import type { ChatAnswer, ChatMessage, ChatRequest, Model } from "../model/contract.ts";
 import { unansweredOf } from "../model/endpoint/stops.ts";
-import { addUsage } from "../model/site.ts";
 import { hopCount } from "../task/encoded.ts";
 import type { JsonObject } from "../task/json.ts";
 import { deriveSeed } from "../task/seed.ts";
+import { addUsage } from "../task/spent.ts";
 import type { Task, Unanswered } from "../task/task.ts";
 import type { Attach } from "./attachments.ts";
 import type { Agent, AgentAnswer } from "./contract.ts";

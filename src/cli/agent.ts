@@ -6,22 +6,20 @@ import { join, resolve } from "node:path";
 import { Command, Option } from "commander";
 import { EXIT, MatrixError } from "../error.ts";
 import { DEFAULT_PORT, parseAddress, urlOf } from "../http/address.ts";
+import { createFinder, readToken, runDirectoryOf } from "../run/join.ts";
 import { Supervisor } from "../run/supervisor.ts";
 import { runWorker } from "../run/worker.ts";
 import { LAST_ERROR, WorkerLives } from "../run/worker-command.ts";
 import type { Log } from "../telemetry/log.ts";
 import { formatLine } from "../telemetry/log.ts";
 import { isHostName } from "../telemetry/log-sink.ts";
-import { wholeNumber } from "./flags.ts";
 import {
-  createFinder,
   insecureOption,
   listenOption,
   parsePatience,
   patienceOption,
-  readToken,
-  runDirectoryOf,
-} from "./join.ts";
+  wholeNumber,
+} from "./flags.ts";
 
 interface AgentFlags {
   readonly role?: string;

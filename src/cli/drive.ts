@@ -4,19 +4,29 @@ import { join, resolve } from "node:path";
 import { Command, Option } from "commander";
 import { openDataset } from "../dataset/open.ts";
 import { EXIT, MatrixError } from "../error.ts";
-import { metricsOption } from "../http/metrics-server.ts";
+
 import { runtime } from "../platform.ts";
 import { readManifest } from "../records/manifest.ts";
 import { RunDirectory, type RunIdentity } from "../records/run-directory.ts";
 import { checkCache } from "../run/answers.ts";
-import { checkClusterFlags } from "../run/cluster.ts";
+
 import { type Prepared, prepare, previewFirstRow, scanRows } from "../run/prepare.ts";
-import { checkReplayFlags, checkReplayOutput, openReplay, type Work } from "../run/replay.ts";
+import { checkReplayOutput, openReplay, type Work } from "../run/replay.ts";
 import { type RunFlags, type RunRows, runRecipe } from "../run/run-recipe.ts";
 import { version } from "../version.ts";
+import { checkClusterFlags } from "./cluster-flags.ts";
 import { dryRun } from "./dry-run.ts";
-import { type OverrideFlags, overrideOptions, overridesOf, wholeNumber } from "./flags.ts";
-import { insecureOption, listenOption, patienceOption } from "./join.ts";
+import {
+  insecureOption,
+  listenOption,
+  metricsOption,
+  type OverrideFlags,
+  overrideOptions,
+  overridesOf,
+  patienceOption,
+  wholeNumber,
+} from "./flags.ts";
+import { checkReplayFlags } from "./replay-flags.ts";
 import { renderSummary, type Summary } from "./summary.ts";
 
 interface DriveFlags extends OverrideFlags, RunFlags {

@@ -2,9 +2,8 @@
 // from a rehearsal with stand-ins for the models. It makes no directory, starts no sandbox and asks no endpoint.
 
 import { join, resolve } from "node:path";
-import { type Budget, NOTHING_RECORDED, usedUp } from "../driver/ledger.ts";
+import { type Budget, usedUp } from "../driver/ledger.ts";
 import { MatrixError } from "../error.ts";
-import type { Spent } from "../model/site.ts";
 import { createStandIn } from "../model/stand-in.ts";
 import { joinKey, valueAt } from "../recipe/key-path.ts";
 import { readManifest } from "../records/manifest.ts";
@@ -15,6 +14,7 @@ import { requestsOf } from "../run/limits.ts";
 import { type Prepared, prepare, previewFirstRow, scanRows } from "../run/prepare.ts";
 import { rehearse } from "../run/rehearsal.ts";
 import { llmRolesOf } from "../run/replay.ts";
+import { NOTHING_RECORDED, type Spent } from "../task/spent.ts";
 import type { Hop } from "../task/task.ts";
 import { type DryRun, renderForecast, SELF, type Source } from "./forecast-text.ts";
 

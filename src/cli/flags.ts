@@ -1,6 +1,8 @@
 // Flags that several commands share, and how they become recipe overrides. Every flag also exists as MATRIX_… in the environment.
 
 import { InvalidArgumentError, Option } from "commander";
+import { MatrixError } from "../error.ts";
+import { parseDuration } from "../recipe/unit.ts";
 
 /** Flags that stand for a recipe key. */
 const OVERRIDES = {
@@ -44,3 +46,33 @@ export function wholeNumber(text: string): number {
     throw new InvalidArgumentError("It must be a whole number.");
   return value;
 }
+
+/** How long a host waits for a driver that is gone. */
+export const PATIENCE = "10m";
+
+export const listenOption = (text: string) =>
+  new Option("--listen <addr>", text).env("MATRIX_LISTEN");
+export const insecureOption = () =>
+  new Option(
+    "--insecure",
+    "no TLS between machines: whoever can read the network can read the data",
+  ).env("MATRIX_INSECURE");
+export const patienceOption = () =>
+  new Option("--patience <duration>", "how long hosts wait for a driver that is gone")
+    .env("MATRIX_PATIENCE")
+    .default(PATIENCE);
+
+export function parsePatience(text: string): number {
+  const ms = parseDuration(text);
+  if (ms === null)
+    throw new MatrixError("usage", `--patience: "${text}" is no duration`, {
+      hint: 'write "90s", "10m" or "2h"',
+    });
+  return ms;
+}
+
+export const metricsOption = () =>
+  new Option(
+    "--metrics <addr>",
+    "serve /metrics (Prometheus) and /healthz there, over HTTP/1.1",
+  ).env("MATRIX_METRICS");

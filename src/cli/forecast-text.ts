@@ -3,8 +3,8 @@
 
 import { type Budget, tokensOf } from "../driver/ledger.ts";
 import type { ChatMessage } from "../model/contract.ts";
-import type { Spent } from "../model/site.ts";
 import type { Forecast, Range, Sample } from "../run/forecast.ts";
+import type { Spent } from "../task/spent.ts";
 import { renderPrompt } from "./check.ts";
 import { formatDuration, grouped } from "./panel.ts";
 import { renderTable } from "./table.ts";

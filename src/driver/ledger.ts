@@ -1,9 +1,9 @@
 // What a run has spent on models, over all its starts and hosts, and whether that is all it may (run.budget). Each process says
 // what it has spent since it began; the last word of one that died stands.
 
-import { addSpent, NOTHING_SPENT, type Spent } from "../model/site.ts";
 import type { Recipe } from "../recipe/schema.ts";
 import type { RecordHead } from "../task/record.ts";
+import { addSpent, NOTHING_SPENT, type RecordedSpent, type Spent } from "../task/spent.ts";
 
 /** Within this hosts have told what they spent: twice the time between their beats, and a little. */
 const TOLD_MS = 600;
@@ -11,11 +11,6 @@ const TOLD_MS = 600;
 const UNKNOWN_TASKS_MAX = 4;
 
 export type Budget = NonNullable<Recipe["run"]["budget"]>;
-
-/** As the manifest keeps it: the sum, and how much of it each process has said. */
-export interface RecordedSpent extends Spent {
-  readonly hosts: Readonly<Record<string, Spent>>;
-}
 
 /** Tasks that are over, of all starts, and what their records come to. */
 export interface Finished {
@@ -119,8 +114,6 @@ export function usedUp(spent: Spent, { money, tokens }: Budget): string | null {
   if (tokens === undefined || tokensOf(spent) < tokens) return null;
   return `${tokensOf(spent).toLocaleString("en-US")} of ${tokens.toLocaleString("en-US")} tokens`;
 }
-
-export const NOTHING_RECORDED: RecordedSpent = { ...NOTHING_SPENT, hosts: {} };
 
 /** A driver that was killed may not have noted down what its last records cost. */
 export function atLeast(noted: Spent, used: Spent): Spent {

@@ -2,13 +2,13 @@
 // learn of each other, and send their ends; messages between roles never come by.
 
 import type { Route } from "../http/peer-server.ts";
-import type { Spent } from "../model/site.ts";
 import { type Control, decodeControl, encodeControl } from "../peer/control.ts";
 import { parseKey } from "../peer/parcel.ts";
 import { Peer, type PeerOptions } from "../peer/peer.ts";
 import { type HostId, type Load, type Member, SINK_ROLE } from "../peer/routing.ts";
 import type { Clock } from "../task/clock.ts";
 import { encodeTask } from "../task/encoded.ts";
+import type { Spent } from "../task/spent.ts";
 import type { Message, Task } from "../task/task.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { CensusPhase } from "./census.ts";

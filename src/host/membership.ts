@@ -1,11 +1,11 @@
 // A host's membership: it tells the driver that it is there, follows the list of who else is, and waits when the driver is
 // gone. A driver that comes back, or another one that goes on with the run, is found where the first one was.
 
-import type { Spent } from "../model/site.ts";
 import type { decodeControl, encodeControl } from "../peer/control.ts";
 import { followList, type ListVersion } from "../peer/membership.ts";
 import type { Peer } from "../peer/peer.ts";
 import type { Member } from "../peer/routing.ts";
+import type { Spent } from "../task/spent.ts";
 import type { DriverCalls } from "./driver-calls.ts";
 import { Patience } from "./patience.ts";
 

@@ -1,16 +1,9 @@
 // `--metrics HOST:PORT`: /metrics and /healthz over HTTP/1.1, which scrapers and probes speak; peers speak HTTP/2 elsewhere.
 
-import { Option } from "commander";
 import { Hono } from "hono";
 import { MatrixError, messageOf } from "../error.ts";
 import { serve } from "../platform.ts";
 import { isLoopback, parseAddress } from "./address.ts";
-
-export const metricsOption = () =>
-  new Option(
-    "--metrics <addr>",
-    "serve /metrics (Prometheus) and /healthz there, over HTTP/1.1",
-  ).env("MATRIX_METRICS");
 
 /** Off loopback the token is asked for. Null without an address. Fails with `usage`. */
 export function serveMetrics(

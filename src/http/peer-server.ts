@@ -3,14 +3,13 @@
 
 import { timingSafeEqual } from "node:crypto";
 import { type Context, Hono } from "hono";
-import type { HostId } from "../peer/routing.ts";
-import { WireError } from "../peer/wire-error.ts";
 import { hyper } from "../platform.ts";
 import type { Exchange } from "./exchange.ts";
 import { serveHttp2 } from "./http2-server.ts";
 import { serveHyper } from "./hyper-server.ts";
 import { ReplayGuard } from "./replay-guard.ts";
 import { tlsIdentity } from "./tls.ts";
+import { WireError } from "./wire-error.ts";
 
 export const PROTOCOL_VERSION = "1";
 export const CONTENT_TYPE = "application/msgpack";
@@ -18,7 +17,7 @@ export const CONTENT_TYPE = "application/msgpack";
 export interface Route {
   readonly bytesMax: number;
   /** Throws a `WireError` for a body that is not what it should be. */
-  readonly run: (body: Uint8Array, from: HostId) => Uint8Array | Promise<Uint8Array>;
+  readonly run: (body: Uint8Array, from: string) => Uint8Array | Promise<Uint8Array>;
 }
 
 export interface PeerServerOptions {
@@ -28,7 +27,7 @@ export interface PeerServerOptions {
   /** Proves membership of the run. */
   readonly token: string;
   readonly tls: boolean;
-  readonly self: HostId;
+  readonly self: string;
   /** `batch` is POST /v1/batch. */
   readonly routes: Readonly<Record<string, Route>>;
   /** GET /metrics, in the Prometheus text format. */
@@ -142,7 +141,7 @@ function createApp(
 }
 
 /** What is wrong with a member's headers. */
-function problemOf(exchange: Exchange, self: HostId): Refusal | null {
+function problemOf(exchange: Exchange, self: string): Refusal | null {
   const to = exchange.header("matrix-to");
   if (exchange.header("matrix-protocol") !== PROTOCOL_VERSION) return "version";
   if (to !== "" && to !== self) return "addressee";

@@ -3,7 +3,6 @@
 
 import type { Socket } from "node:net";
 import { messageOf } from "../error.ts";
-import type { HostId } from "../peer/routing.ts";
 import { hyper } from "../platform.ts";
 import type { Call, Connection } from "./connection.ts";
 import { openHttp2 } from "./http2-connection.ts";
@@ -17,9 +16,9 @@ export interface SessionOptions {
   /** http:// for cleartext, https:// for TLS. */
   readonly url: string;
   readonly token: string;
-  readonly self: HostId;
+  readonly self: string;
   /** "" for whoever is there. */
-  readonly peer: HostId | "";
+  readonly peer: string;
   readonly connectTimeoutMs?: number;
 }
 

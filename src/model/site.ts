@@ -1,6 +1,7 @@
 // What models share with the run that asks them. Made with the models, before there is a run, and opened with it: until then,
 // and where a run needs none of it, models ask freely and keep nothing.
 
+import { addSpent, NOTHING_SPENT, type Spent } from "../task/spent.ts";
 import type { Usage } from "../task/task.ts";
 import type { ChatAnswer, ChatRequest } from "./contract.ts";
 
@@ -21,30 +22,6 @@ export interface Answers {
   find(model: string, request: ChatRequest): Promise<ChatAnswer | null>;
   /** Resolves when the answer may be used: it will be found again, or cannot be kept. */
   keep(model: string, request: ChatRequest, answer: ChatAnswer): Promise<void>;
-}
-
-/** What was spent on models. `cost` in the currency of the recipe's prices; 0 without a price. */
-export interface Spent extends Usage {
-  readonly cost: number;
-}
-
-export const NOTHING_SPENT: Spent = {
-  requests: 0,
-  prompt_tokens: 0,
-  completion_tokens: 0,
-  cost: 0,
-};
-
-export function addUsage(a: Usage, b: Usage): Usage {
-  return {
-    requests: a.requests + b.requests,
-    prompt_tokens: a.prompt_tokens + b.prompt_tokens,
-    completion_tokens: a.completion_tokens + b.completion_tokens,
-  };
-}
-
-export function addSpent(a: Spent, b: Spent): Spent {
-  return { ...addUsage(a, b), cost: a.cost + b.cost };
 }
 
 /** How one of a model's replicas stands. */

@@ -9,8 +9,8 @@
 //     logs    host → driver   lines of the host's log
 
 import * as v from "valibot";
+import { WireError } from "../http/wire-error.ts";
 import { pack, unpack } from "./msgpack.ts";
-import { WireError } from "./wire-error.ts";
 
 const text = v.pipe(v.string(), v.maxLength(4096));
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));

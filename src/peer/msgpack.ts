@@ -2,7 +2,7 @@
 
 // The package's main entry loads a native addon, which crashes Deno; this one is JavaScript alone.
 import { Packr } from "msgpackr/pack";
-import { WireError } from "./wire-error.ts";
+import { WireError } from "../http/wire-error.ts";
 
 const packr = new Packr({ useRecords: false });
 

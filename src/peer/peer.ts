@@ -3,6 +3,7 @@
 
 import { type Address, isLoopback } from "../http/address.ts";
 import { type PeerServer, type Route, servePeers } from "../http/peer-server.ts";
+import { WireError } from "../http/wire-error.ts";
 import { FORK_ROLE } from "../orchestrator/advance.ts";
 import type { StoreConfig } from "../recipe/schema.ts";
 import type { Clock } from "../task/clock.ts";
@@ -17,7 +18,6 @@ import { Store } from "./store.ts";
 import type { HostTransport } from "./transport.ts";
 import { Turns } from "./turns.ts";
 import { decodeBatch, encodeAnswer } from "./wire.ts";
-import { WireError } from "./wire-error.ts";
 
 /** Of a request: a task is smaller (TASK_BYTES_MAX), and only one that is nearly as large is alone in its batch. */
 const BATCH_BYTES_MAX = 80 * 2 ** 20;

@@ -10,13 +10,13 @@
 //     pins    = [[sandbox, host] …]
 //     receipt = [[refused …], [incomplete …], load] or null
 
+import { WireError } from "../http/wire-error.ts";
 import { EncodedTask, encodeTask, type Mark, type Totals } from "../task/encoded.ts";
 import type { Branch, Ending, Message } from "../task/task.ts";
 import { pack, unpack } from "./msgpack.ts";
 import { type Batch, keyOf, type Parcel, type Starting, type TaskKey } from "./parcel.ts";
 import type { HostId, Load } from "./routing.ts";
 import type { Known, Store } from "./store.ts";
-import { WireError } from "./wire-error.ts";
 
 const NEWLINE = 0x0a;
 const NOTHING = new Uint8Array(0);

@@ -4,9 +4,9 @@
 import { open, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import * as v from "valibot";
-import { NOTHING_RECORDED } from "../driver/ledger.ts";
 import { MatrixError, messageOf } from "../error.ts";
 import type { JsonObject } from "../task/json.ts";
+import { NOTHING_RECORDED } from "../task/spent.ts";
 
 export const MANIFEST_FORMAT = "matrix-manifest-1";
 export const MANIFEST_FILE = "manifest.json";

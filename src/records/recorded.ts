@@ -1,9 +1,9 @@
 // What a run directory has recorded, read from the records themselves in one pass. A torn last line is cut, not trusted.
 
 import { MatrixError } from "../error.ts";
-import { addSpent, NOTHING_SPENT, type Spent } from "../model/site.ts";
 import { IdSet } from "../task/id-set.ts";
 import { RECORD_FORMAT, type TrajectoryRecord } from "../task/record.ts";
+import { addSpent, NOTHING_SPENT, type Spent } from "../task/spent.ts";
 import { openStoredLines, trajectoriesPath } from "./stored-lines.ts";
 
 export interface Recorded {

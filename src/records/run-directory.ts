@@ -4,11 +4,11 @@
 import { existsSync } from "node:fs";
 import { mkdir, readdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { NOTHING_RECORDED, type RecordedSpent } from "../driver/ledger.ts";
 import { MatrixError, messageOf } from "../error.ts";
 import { type Difference, recipeDifferences } from "../recipe/difference.ts";
 import { valueAt } from "../recipe/key-path.ts";
 import type { RecordLine } from "../task/record.ts";
+import { NOTHING_RECORDED, type RecordedSpent } from "../task/spent.ts";
 import { clearLock, type Lock, takeLock } from "./lock.ts";
 import { MANIFEST_FILE, type Manifest, readManifest, writeManifest } from "./manifest.ts";
 import { type Recorded, readRecorded } from "./recorded.ts";

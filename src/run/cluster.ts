@@ -3,7 +3,6 @@
 
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
-import { parsePatience, readToken } from "../cli/join.ts";
 import type { Ledger } from "../driver/ledger.ts";
 import { PeerFabric } from "../driver/peer-fabric.ts";
 import type { Rates } from "../driver/rates.ts";
@@ -32,6 +31,7 @@ import { systemClock } from "../task/clock.ts";
 import type { Log } from "../telemetry/log.ts";
 import { isHostName, type LogSink } from "../telemetry/log-sink.ts";
 import { version } from "../version.ts";
+import { readToken } from "./join.ts";
 import type { Prepared } from "./prepare.ts";
 import { Supervisor } from "./supervisor.ts";
 import { WorkerLives } from "./worker-command.ts";
@@ -63,17 +63,6 @@ export interface ClusterOptions {
 /** Hosts of their own, local or remote; without these flags the driver hosts every role itself. */
 export function wantsHosts({ workers, listen }: ClusterFlags): boolean {
   return workers !== undefined || listen !== undefined;
-}
-
-/** What can be wrong with the flags, before anything is started. Fails with `usage`. */
-export function checkClusterFlags({ workers, listen, patience, insecure }: ClusterFlags): void {
-  if (workers !== undefined && workers < 1) throw new MatrixError("usage", "--workers: at least 1");
-  if (listen !== undefined) parseAddress(listen);
-  if (insecure === true && listen === undefined)
-    throw new MatrixError("usage", "--insecure is about other machines: it needs --listen", {
-      hint: "local workers talk over loopback",
-    });
-  parsePatience(patience);
 }
 
 export class Cluster implements Fabric {

@@ -4,13 +4,11 @@
 import { resolve } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { Recordings } from "../agent/recording.ts";
-import type { OverrideFlags } from "../cli/flags.ts";
 import { MatrixError } from "../error.ts";
 import { joinKey, valueAt } from "../recipe/key-path.ts";
 import { type Manifest, readManifest } from "../records/manifest.ts";
 import { openRecords, scanRecords } from "../records/replayed.ts";
 import type { JsonObject } from "../task/json.ts";
-import { type ClusterFlags, wantsHosts } from "./cluster.ts";
 import type { Prepared } from "./prepare.ts";
 import type { RunRows } from "./run-recipe.ts";
 
@@ -51,35 +49,6 @@ export async function openReplay(
     prepared: { ...prepared, agents: new Map(agents) },
     rows: { expected: scan.rows, trials, seed, simulated, scan, replay: path, open },
   };
-}
-
-export interface ReplayFlags extends ClusterFlags, OverrideFlags {
-  readonly dryRun?: boolean;
-}
-
-/** Fails with `usage` where flags mean nothing to a replay. */
-export function checkReplayFlags(flags: ReplayFlags): void {
-  if (wantsHosts(flags))
-    throw new MatrixError(
-      "usage",
-      "--replay runs in this process alone: it asks no model, so hosts have nothing to wait for",
-      {
-        hint: "leave out --workers and --listen",
-      },
-    );
-  if (flags.dryRun === true)
-    throw new MatrixError("usage", "--replay asks no model, so there is nothing to forecast", {
-      hint: "leave out --dry-run",
-    });
-  for (const flag of ["trials", "limit"] as const)
-    if (flags[flag] !== undefined)
-      throw new MatrixError(
-        "usage",
-        "--replay makes one record of each that the other run has, whatever the dataset holds",
-        {
-          hint: `leave out --${flag}`,
-        },
-      );
 }
 
 /** `output`: the run directory. Fails with `usage`. */

@@ -3,7 +3,6 @@
 
 import { join } from "node:path";
 import { catchInterrupts, type Interrupts } from "../cli/interrupts.ts";
-import { readToken } from "../cli/join.ts";
 import type { Snapshot } from "../cli/panel.ts";
 import { type Progress, startProgress } from "../cli/progress.ts";
 import type { Summary } from "../cli/summary.ts";
@@ -28,7 +27,6 @@ import { Host } from "../host/host.ts";
 import { catchStrayErrors } from "../host/stray-error.ts";
 import { serveMetrics } from "../http/metrics-server.ts";
 import { TurnPermits } from "../model/permits.ts";
-import { addSpent, NOTHING_SPENT, type Spent } from "../model/site.ts";
 import type { HostTransport } from "../peer/transport.ts";
 import { runtime } from "../platform.ts";
 import { randomId } from "../random-id.ts";
@@ -37,6 +35,7 @@ import type { RunDirectory } from "../records/run-directory.ts";
 import type { SandboxSite } from "../sandbox/site.ts";
 import { systemClock } from "../task/clock.ts";
 import type { RecordHead } from "../task/record.ts";
+import { addSpent, NOTHING_SPENT, type Spent } from "../task/spent.ts";
 import { type Log, openLog } from "../telemetry/log.ts";
 import { createLogSink, type LogSink } from "../telemetry/log-sink.ts";
 import { createMetrics, type Metrics, type Observation } from "../telemetry/metrics.ts";
@@ -44,6 +43,7 @@ import { createTracing, type Tracing } from "../telemetry/tracing.ts";
 import { version } from "../version.ts";
 import { type KeptAnswers, openAnswers, wantsJournal } from "./answers.ts";
 import { Cluster, type ClusterFlags, DRIVER_NAME, dismissWorkers, wantsHosts } from "./cluster.ts";
+import { readToken } from "./join.ts";
 import { ratesOf } from "./limits.ts";
 import type { Prepared } from "./prepare.ts";
 

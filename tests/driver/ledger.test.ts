@@ -1,9 +1,9 @@
 // The ledger: each process is counted once, whatever dies and comes back, and nothing begins on money that may be gone.
 
 import { describe, expect, test } from "bun:test";
-import { Ledger, NOTHING_RECORDED } from "../../src/driver/ledger.ts";
-import type { Spent } from "../../src/model/site.ts";
+import { Ledger } from "../../src/driver/ledger.ts";
 import { createRandom } from "../../src/task/seed.ts";
+import { NOTHING_RECORDED, type Spent } from "../../src/task/spent.ts";
 
 const spent = (requests: number): Spent => ({
   requests,

@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import http2, { type OutgoingHttpHeaders } from "node:http2";
 import net from "node:net";
 import type { PeerError } from "../../src/http/session.ts";
-import { WireError } from "../../src/peer/wire-error.ts";
+import { WireError } from "../../src/http/wire-error.ts";
 import { createRandom } from "../../src/task/seed.ts";
 import { until } from "../matrix.ts";
 import {

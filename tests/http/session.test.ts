@@ -5,7 +5,7 @@ import { describe, expect, test } from "bun:test";
 import http2, { type ServerHttp2Stream } from "node:http2";
 import net, { type AddressInfo } from "node:net";
 import { PeerError, type PeerSession, type RequestOptions } from "../../src/http/session.ts";
-import { WireError } from "../../src/peer/wire-error.ts";
+import { WireError } from "../../src/http/wire-error.ts";
 import { until } from "../matrix.ts";
 import { hangingRoute, openSession, spawnPeer, startPeer } from "./wire.ts";
 

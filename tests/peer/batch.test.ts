@@ -2,11 +2,11 @@
 // way is refused whole.
 
 import { describe, expect, test } from "bun:test";
+import { WireError } from "../../src/http/wire-error.ts";
 import { pack, unpack } from "../../src/peer/msgpack.ts";
 import { type Batch, keyOf, type Parcel, roleOf } from "../../src/peer/parcel.ts";
 import { Store } from "../../src/peer/store.ts";
 import { decodeAnswer, decodeBatch, encodeAnswer, encodeBatch } from "../../src/peer/wire.ts";
-import { WireError } from "../../src/peer/wire-error.ts";
 import { appendHop, EncodedTask, encodeTask, moveTask } from "../../src/task/encoded.ts";
 import { createRandom } from "../../src/task/seed.ts";
 import type { Hop, Message, Task } from "../../src/task/task.ts";

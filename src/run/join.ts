@@ -1,39 +1,13 @@
-// Flags of whoever takes part in a run on many hosts, and what stands behind them: where the driver is, and the token.
+// How a process finds the driver of a run, and the token that proves that it belongs there.
 
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { dirname, join as joinPath } from "node:path";
-import { Option } from "commander";
 import { MatrixError, messageOf } from "../error.ts";
 import type { DriverAddress } from "../host/driver-calls.ts";
 import { hostnameOf, isLoopback } from "../http/address.ts";
-import { parseDuration } from "../recipe/unit.ts";
 import { DRIVER_FILE, readDriverFile } from "../records/driver-file.ts";
 import { MANIFEST_FILE } from "../records/manifest.ts";
-
-/** How long a host waits for a driver that is gone. */
-export const PATIENCE = "10m";
-
-export const listenOption = (text: string) =>
-  new Option("--listen <addr>", text).env("MATRIX_LISTEN");
-export const insecureOption = () =>
-  new Option(
-    "--insecure",
-    "no TLS between machines: whoever can read the network can read the data",
-  ).env("MATRIX_INSECURE");
-export const patienceOption = () =>
-  new Option("--patience <duration>", "how long hosts wait for a driver that is gone")
-    .env("MATRIX_PATIENCE")
-    .default(PATIENCE);
-
-export function parsePatience(text: string): number {
-  const ms = parseDuration(text);
-  if (ms === null)
-    throw new MatrixError("usage", `--patience: "${text}" is no duration`, {
-      hint: 'write "90s", "10m" or "2h"',
-    });
-  return ms;
-}
 
 /** From MATRIX_TOKEN, or the file that MATRIX_TOKEN_FILE names; null when neither is set. Never from the command line, which others can read. */
 export async function readToken(

@@ -1,0 +1,34 @@
+// What was spent on models: requests, tokens and money, and how such sums are added up.
+
+import type { Usage } from "./task.ts";
+
+/** What was spent on models. `cost` in the currency of the recipe's prices; 0 without a price. */
+export interface Spent extends Usage {
+  readonly cost: number;
+}
+
+export const NOTHING_SPENT: Spent = {
+  requests: 0,
+  prompt_tokens: 0,
+  completion_tokens: 0,
+  cost: 0,
+};
+
+export function addUsage(a: Usage, b: Usage): Usage {
+  return {
+    requests: a.requests + b.requests,
+    prompt_tokens: a.prompt_tokens + b.prompt_tokens,
+    completion_tokens: a.completion_tokens + b.completion_tokens,
+  };
+}
+
+export function addSpent(a: Spent, b: Spent): Spent {
+  return { ...addUsage(a, b), cost: a.cost + b.cost };
+}
+
+/** As the manifest keeps it: the sum, and how much of it each process has said. */
+export interface RecordedSpent extends Spent {
+  readonly hosts: Readonly<Record<string, Spent>>;
+}
+
+export const NOTHING_RECORDED: RecordedSpent = { ...NOTHING_SPENT, hosts: {} };
