@@ -7,6 +7,14 @@ export default defineConfig({
   description: "Synthetic data from many LLM agents at once",
   outDir: "../dist/docs",
   cacheDir: "../dist/docs-cache",
+  // Templates such as {{ row.question }} stand in code, where Vue would evaluate them.
+  markdown: {
+    config: (md) => {
+      const plain = md.renderer.rules.code_inline;
+      md.renderer.rules.code_inline = (...args) =>
+        (plain?.(...args) ?? "").replace(/^<code/, "<code v-pre");
+    },
+  },
   // Pages that are still being written.
   ignoreDeadLinks: [
     /^\.\/(getting-started|recipes|recipe-keys|orchestrators|agents|models|budgets|sandboxes|tau2|data-in|data-out)$/,
