@@ -62,7 +62,10 @@ export function parsePage(path: string, text: string): Page {
   return { path, prose: prose.join("\n"), blocks };
 }
 
-function blockOf(page: string, { line, info, lines }: { line: number; info: string; lines: readonly string[] }): Block {
+function blockOf(
+  page: string,
+  { line, info, lines }: { line: number; info: string; lines: readonly string[] },
+): Block {
   const [language = "", ...words] = info.match(/(?:"[^"]*"|\S)+/g) ?? [];
   const marks = new Map(
     words.map((word) => {
@@ -76,7 +79,10 @@ function blockOf(page: string, { line, info, lines }: { line: number; info: stri
 /** The targets of a page's links, as they are written. */
 export function linksOf({ prose }: Page): readonly string[] {
   const withoutCode = prose.replace(/`[^`\n]*`/g, "");
-  const written = [...withoutCode.matchAll(/\]\(([^()\s]+)\)/g), ...withoutCode.matchAll(/\b(?:src|srcset|href)="([^"]+)"/g)];
+  const written = [
+    ...withoutCode.matchAll(/\]\(([^()\s]+)\)/g),
+    ...withoutCode.matchAll(/\b(?:src|srcset|href)="([^"]+)"/g),
+  ];
   return written.map((match) => match[1] as string);
 }
 

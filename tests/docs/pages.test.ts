@@ -13,8 +13,14 @@ const PAGES = readPages();
 const PENDING =
   /\/(getting-started|recipe|orchestrators|agents|models|budgets|sandboxes|tau2|data-|clusters|seeing|files|commands|troubleshooting|delivery|architecture|decisions|performance|dependencies)/;
 
-for (const page of PAGES) {
-  test(`every block of ${page.path} holds: files parse, recipes pass the check, commands run`, () => play(page));
+/** Pages whose blocks carry no marks yet: docs/contributing.md says which there are. */
+const UNMARKED =
+  /\/(recipes|recipe-keys|models|budgets|orchestrators|agents|sandboxes|tau2|data-in|data-out)\.md$/;
+const MARKED = PAGES.filter(({ path }) => !UNMARKED.test(path));
+
+for (const page of MARKED) {
+  test(`every block of ${page.path} holds: files parse, recipes pass the check, commands run`, () =>
+    play(page));
 }
 
 test("every link of the documentation leads to a page and a heading that exist", () => {
@@ -42,7 +48,9 @@ function targetOf(page: string, path: string): string {
 test("a page of the site links only to pages of the site and to the web", () => {
   const leading = PAGES.filter(({ path }) => path.startsWith("docs/")).flatMap((page) =>
     linksOf(page)
-      .filter((link) => !/^(https?|mailto):/.test(link) && !link.startsWith("/") && !link.startsWith("#"))
+      .filter(
+        (link) => !/^(https?|mailto):/.test(link) && !link.startsWith("/") && !link.startsWith("#"),
+      )
       .filter((link) => !/\.md(#|$)/.test(link) || !targetOf(page.path, link).startsWith("docs/"))
       .map((link) => `${page.path}: ${link}`),
   );
@@ -52,8 +60,13 @@ test("a page of the site links only to pages of the site and to the web", () => 
 test("every file and folder of the project that the documentation names exists", () => {
   const missing = PAGES.flatMap((page) =>
     spansOf(page)
-      .flatMap((span) => span.match(/^(?:\.\/)?((?:scripts|recipes|sandboxes|tests|src|docs|\.github)\/[\w./-]*)(?=$|[ :#])/)?.[1] ?? [])
-      .filter((path) => !exists(path))
+      .flatMap(
+        (span) =>
+          span.match(
+            /^(?:\.\/)?((?:scripts|recipes|sandboxes|tests|src|docs|\.github)\/[\w./-]*)(?=$|[ :#])/,
+          )?.[1] ?? [],
+      )
+      .filter((path) => !exists(path) && !path.includes("NAME"))
       .map((path) => `${page.path}: ${path}`),
   );
   expect(missing).toEqual([]);
@@ -63,14 +76,19 @@ test("every TypeScript block of the documentation fits the types of the package 
   // Below the project, so that the package and its dependencies are found as in recipes/.
   const folder = join(ROOT, "dist/docs-blocks");
   await rm(folder, { recursive: true, force: true });
-  const blocks = PAGES.flatMap(({ blocks }) => blocks).filter(({ language, marks }) => language === "ts" && !marks.has("skip"));
+  const blocks = MARKED.flatMap(({ blocks }) => blocks).filter(
+    ({ language, marks }) => language === "ts" && !marks.has("skip"),
+  );
   for (const { page, line, text } of blocks) {
     const path = join(folder, page.replaceAll(/\W/g, "-"), `line-${line}.ts`);
     await mkdir(dirname(path), { recursive: true });
     await writeFile(path, text);
   }
   await mkdir(folder, { recursive: true });
-  await writeFile(join(folder, "tsconfig.json"), JSON.stringify({ extends: "../../tsconfig.json", include: ["**/*.ts"] }));
+  await writeFile(
+    join(folder, "tsconfig.json"),
+    JSON.stringify({ extends: "../../tsconfig.json", include: ["**/*.ts"] }),
+  );
   const child = Bun.spawnSync(["bun", "run", "--silent", "tsc", "-p", folder], { cwd: ROOT });
   expect(blocks.length === 0 || child.exitCode === 0 ? "" : String(child.stdout)).toBe("");
 });

@@ -25,15 +25,21 @@ test("a page whose files, recipe, command and output agree passes", () =>
   ));
 
 test("a recipe with an unknown key fails its page, with the line of the block", async () => {
-  await expect(played(ROWS + block("toml", `${RECIPE}[run]\nconcurency = 5`))).rejects.toThrow(/^page\.md:4: .*unknown key "concurency"/s);
+  await expect(played(ROWS + block("toml", `${RECIPE}[run]\nconcurency = 5`))).rejects.toThrow(
+    /^page\.md:4: .*unknown key "concurency"/s,
+  );
 });
 
 test("a command with another exit code than the page states fails the page", async () => {
-  await expect(played(block("sh exit=3", "exit 2"))).rejects.toThrow("page.md:1: exit 2 in place of 3");
+  await expect(played(block("sh exit=3", "exit 2"))).rejects.toThrow(
+    "page.md:1: exit 2 in place of 3",
+  );
 });
 
 test("a line that the command does not print fails the page", async () => {
-  await expect(played(block("sh", "echo one two") + block("text output", "one three"))).rejects.toThrow('no line "one three"');
+  await expect(
+    played(block("sh", "echo one two") + block("text output", "one three")),
+  ).rejects.toThrow('no line "one three"');
 });
 
 test("a block without a language, with an unknown mark, or skipped without a reason fails the page", async () => {
@@ -49,4 +55,9 @@ test("a command in the background serves the blocks below it on the port that th
   ));
 
 test("commands marked parallel run at the same time", () =>
-  played(block("sh parallel", "until [ -e b ]; do sleep 0.01; done; touch a\ntouch b; until [ -e a ]; do sleep 0.01; done")));
+  played(
+    block(
+      "sh parallel",
+      "until [ -e b ]; do sleep 0.01; done; touch a\ntouch b; until [ -e a ]; do sleep 0.01; done",
+    ),
+  ));

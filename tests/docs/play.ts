@@ -10,7 +10,17 @@ import type { Block, Page } from "./page.ts";
 
 /** Languages whose blocks only show or store text. */
 const PLAIN = ["text", "md", "jinja", "csv", "diff", "dockerfile"];
-const MARKS = ["skip", "needs", "file", "over", "exit", "background", "ready", "parallel", "output"];
+const MARKS = [
+  "skip",
+  "needs",
+  "file",
+  "over",
+  "exit",
+  "background",
+  "ready",
+  "parallel",
+  "output",
+];
 const COMMAND_TIMEOUT_MS = 60_000;
 
 interface Background {
@@ -32,12 +42,21 @@ interface Scene {
 
 export function play(page: Page): Promise<void> {
   return withFolder(async (folder) => {
-    for (const name of ["recipes", "sandboxes", "scripts", "dist"]) await symlink(join(ROOT, name), join(folder, name));
-    const scene: Scene = { folder, env: environment(), withFreePorts: await freePorts(page), background: [], last: "" };
+    for (const name of ["recipes", "sandboxes", "scripts", "dist"])
+      await symlink(join(ROOT, name), join(folder, name));
+    const scene: Scene = {
+      folder,
+      env: environment(),
+      withFreePorts: await freePorts(page),
+      background: [],
+      last: "",
+    };
     try {
       for (const block of page.blocks) {
         await playBlock(block, scene).catch((thrown) => {
-          throw new Error(`${block.page}:${block.line}: ${thrown instanceof Error ? thrown.message : thrown}`);
+          throw new Error(
+            `${block.page}:${block.line}: ${thrown instanceof Error ? thrown.message : thrown}`,
+          );
         });
       }
     } finally {
@@ -47,7 +66,8 @@ export function play(page: Page): Promise<void> {
 }
 
 async function playBlock(block: Block, scene: Scene): Promise<void> {
-  for (const mark of block.marks.keys()) if (!MARKS.includes(mark)) throw new Error(`"${mark}" is not a mark`);
+  for (const mark of block.marks.keys())
+    if (!MARKS.includes(mark)) throw new Error(`"${mark}" is not a mark`);
   const reason = block.marks.get("skip");
   if (reason === "") throw new Error('skip needs a reason: skip="why it does not run here"');
   if (reason !== undefined) return;
@@ -82,7 +102,8 @@ async function playCommands(block: Block, text: string, scene: Scene): Promise<v
       ]);
       clearTimeout(timer);
       const wanted = Number(block.marks.get("exit") ?? 0);
-      if (code !== wanted) throw new Error(`exit ${code} in place of ${wanted}\n${script}\n${stdout}${stderr}`);
+      if (code !== wanted)
+        throw new Error(`exit ${code} in place of ${wanted}\n${script}\n${stdout}${stderr}`);
       return stdout + stderr;
     }),
   );
@@ -104,11 +125,18 @@ async function startBackground(block: Block, text: string, scene: Scene): Promis
   scene.background.push({ block, child, output });
   const ready = block.marks.get("ready");
   if (ready === undefined) return;
-  await until(() => output.text.includes(ready) || child.exitCode !== null, `"${ready}" is printed`);
-  if (!output.text.includes(ready)) throw new Error(`it ended before it printed "${ready}":\n${output.text}`);
+  await until(
+    () => output.text.includes(ready) || child.exitCode !== null,
+    `"${ready}" is printed`,
+  );
+  if (!output.text.includes(ready))
+    throw new Error(`it ended before it printed "${ready}":\n${output.text}`);
 }
 
-async function collect(stream: ReadableStream<Uint8Array>, output: { text: string }): Promise<void> {
+async function collect(
+  stream: ReadableStream<Uint8Array>,
+  output: { text: string },
+): Promise<void> {
   const decoder = new TextDecoder();
   for await (const chunk of stream) output.text += decoder.decode(chunk, { stream: true });
 }
@@ -119,7 +147,8 @@ async function end({ block, child, output }: Background): Promise<void> {
   killGroup(child.pid, "SIGTERM");
   await Promise.race([child.exited, new Promise((resolve) => setTimeout(resolve, 5_000))]);
   killGroup(child.pid, "SIGKILL");
-  if (code !== null && code !== 0) throw new Error(`${block.page}:${block.line}: exit ${code}\n${output.text}`);
+  if (code !== null && code !== 0)
+    throw new Error(`${block.page}:${block.line}: exit ${code}\n${output.text}`);
 }
 
 function shell(script: string, { folder, env }: Scene): Bun.Subprocess<"ignore", "pipe", "pipe"> {
@@ -143,7 +172,9 @@ function killGroup(pid: number, signal: NodeJS.Signals): void {
 
 /** Without what would change how the commands behave, and with `matrix` on the path. */
 function environment(): Record<string, string> {
-  const kept = Object.entries(process.env).filter(([name]) => !/^(MATRIX_|OTEL_|HF_)/.test(name)) as [string, string][];
+  const kept = Object.entries(process.env).filter(
+    ([name]) => !/^(MATRIX_|OTEL_|HF_)/.test(name),
+  ) as [string, string][];
   return { ...Object.fromEntries(kept), PATH: `${dirname(BINARY)}:${process.env["PATH"]}` };
 }
 
@@ -152,11 +183,15 @@ async function playRecipe(block: Block, text: string, scene: Scene): Promise<voi
   parse(text);
   const over = block.marks.get("over");
   const name = block.marks.get("file") ?? (over === undefined ? "recipe.toml" : "overlay.toml");
-  await write(join(scene.folder, name), over === undefined ? text : `extends = ${JSON.stringify(over)}\n${text}`);
+  await write(
+    join(scene.folder, name),
+    over === undefined ? text : `extends = ${JSON.stringify(over)}\n${text}`,
+  );
   const child = Bun.spawnSync([BINARY, "check", name], { cwd: scene.folder, env: scene.env });
   const wanted = Number(block.marks.get("exit") ?? 0);
   scene.last = `${child.stdout}${child.stderr}`;
-  if (child.exitCode !== wanted) throw new Error(`matrix check ends with ${child.exitCode}:\n${scene.last}`);
+  if (child.exitCode !== wanted)
+    throw new Error(`matrix check ends with ${child.exitCode}:\n${scene.last}`);
 }
 
 /** Lines of the page must be lines of the output, in this order; "…" stands for anything. */
@@ -178,16 +213,22 @@ function parseText(block: Block, text: string): void {
   else if (block.language === "yaml") Bun.YAML.parse(text);
   else if (block.language === "ts") new Bun.Transpiler({ loader: "ts" }).transformSync(text);
   else if (block.language === "python") parsePython(text);
-  else if (!PLAIN.includes(block.language)) throw new Error(`there is no check for the language "${block.language}"`);
+  else if (!PLAIN.includes(block.language))
+    throw new Error(`there is no check for the language "${block.language}"`);
 }
 
 function parsePython(text: string): void {
   if (!isThere("python3")) return;
-  const child = Bun.spawnSync(["python3", "-c", "import ast, sys; ast.parse(sys.stdin.read())"], { stdin: Buffer.from(text) });
+  const child = Bun.spawnSync(["python3", "-c", "import ast, sys; ast.parse(sys.stdin.read())"], {
+    stdin: Buffer.from(text),
+  });
   if (child.exitCode !== 0) throw new Error(`Python does not read it:\n${child.stderr}`);
 }
 
-const TRIALS: Readonly<Record<string, readonly string[]>> = { docker: ["docker", "info"], apptainer: ["apptainer", "--version"] };
+const TRIALS: Readonly<Record<string, readonly string[]>> = {
+  docker: ["docker", "info"],
+  apptainer: ["apptainer", "--version"],
+};
 const found = new Map<string, boolean>();
 
 /** A tool is there when it answers. */
@@ -195,7 +236,9 @@ function isThere(tool: string): boolean {
   const known = found.get(tool);
   if (known !== undefined) return known;
   const [command = tool, ...args] = TRIALS[tool] ?? [tool, "--version"];
-  const answers = Bun.which(command) !== null && Bun.spawnSync([command, ...args], { stdout: "ignore", stderr: "ignore" }).exitCode === 0;
+  const answers =
+    Bun.which(command) !== null &&
+    Bun.spawnSync([command, ...args], { stdout: "ignore", stderr: "ignore" }).exitCode === 0;
   found.set(tool, answers);
   return answers;
 }
@@ -209,16 +252,25 @@ const ADDRESS = /\b(localhost|127\.0\.0\.1|0\.0\.0\.0):(\d{4,5})\b/g;
 
 /** The ports are held at once while they are chosen, so that no two are the same. */
 async function freePorts(page: Page): Promise<(text: string) => string> {
-  const named = new Set(page.blocks.flatMap(({ text }) => [...text.matchAll(ADDRESS)].map((match) => match[2] as string)));
+  const named = new Set(
+    page.blocks.flatMap(({ text }) =>
+      [...text.matchAll(ADDRESS)].map((match) => match[2] as string),
+    ),
+  );
   const servers = await Promise.all(
     [...named].map(async (port) => {
       const server = createServer();
       await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
       const address = server.address();
-      return { port, server, free: typeof address === "object" && address !== null ? String(address.port) : port };
+      return {
+        port,
+        server,
+        free: typeof address === "object" && address !== null ? String(address.port) : port,
+      };
     }),
   );
   for (const { server } of servers) await new Promise((resolve) => server.close(resolve));
   const free = new Map(servers.map(({ port, free }) => [port, free]));
-  return (text) => text.replace(ADDRESS, (_, host: string, port: string) => `${host}:${free.get(port) ?? port}`);
+  return (text) =>
+    text.replace(ADDRESS, (_, host: string, port: string) => `${host}:${free.get(port) ?? port}`);
 }
