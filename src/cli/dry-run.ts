@@ -14,7 +14,7 @@ import { requestsOf } from "../run/limits.ts";
 import { type Prepared, prepare, previewFirstRow, scanRows } from "../run/prepare.ts";
 import { rehearse } from "../run/rehearsal.ts";
 import { llmRolesOf } from "../run/replay.ts";
-import { NOTHING_RECORDED, type Spent } from "../task/spent.ts";
+import { NOTHING_SPENT_BY_HOSTS, type Spent } from "../task/spent.ts";
 import type { Hop } from "../task/task.ts";
 import { type DryRun, renderForecast, SELF, type Source } from "./forecast-text.ts";
 
@@ -53,7 +53,7 @@ export async function dryRun(
     source.samples.length === 0 ? [NO_TASK] : source.samples,
     planOf(prepared, tasks, source, flags),
   );
-  const { hosts: _, ...spent } = earlier?.spent ?? NOTHING_RECORDED;
+  const { hosts: _, ...spent } = earlier?.spent ?? NOTHING_SPENT_BY_HOSTS;
   const result: DryRun = {
     name: recipe.name,
     simulated: prepared.simulated,

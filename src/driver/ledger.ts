@@ -3,7 +3,7 @@
 
 import type { Recipe } from "../recipe/schema.ts";
 import type { RecordHead } from "../task/record.ts";
-import { addSpent, NOTHING_SPENT, type RecordedSpent, type Spent } from "../task/spent.ts";
+import { addSpent, NOTHING_SPENT, type Spent, type SpentByHosts } from "../task/spent.ts";
 
 /** Within this hosts have told what they spent: twice the time between their beats, and a little. */
 const TOLD_MS = 600;
@@ -29,7 +29,7 @@ export class Ledger {
   #held: Promise<void> | null = null;
 
   /** `earlier`: of the starts before this one. */
-  constructor(earlier: RecordedSpent, budget: Budget = {}) {
+  constructor(earlier: SpentByHosts, budget: Budget = {}) {
     this.#budget = budget;
     this.#hosts = new Map(Object.entries(earlier.hosts));
     this.#before = [...this.#hosts.values()].reduce(
@@ -78,7 +78,7 @@ export class Ledger {
     return [...this.#hosts.values()].reduce(addSpent, this.#before);
   }
 
-  get recorded(): RecordedSpent {
+  get recorded(): SpentByHosts {
     return { ...this.spent, hosts: Object.fromEntries(this.#hosts) };
   }
 
@@ -125,7 +125,7 @@ export function atLeast(noted: Spent, used: Spent): Spent {
   };
 }
 
-function withoutHosts({ hosts: _, ...spent }: RecordedSpent): Spent {
+function withoutHosts({ hosts: _, ...spent }: SpentByHosts): Spent {
   return spent;
 }
 

@@ -2,17 +2,18 @@
 // when every task is written, when it is told to stop, or when the output can no longer be written.
 
 import type { RowStream } from "../dataset/open.ts";
-import { LOST_PLACE, MatrixError, messageOf } from "../error.ts";
-import { failTask, type Rule, startTask } from "../orchestrator/advance.ts";
+import { LOST_PLACE, type MatrixError, messageOf } from "../error.ts";
+import { type Rule, startTask } from "../orchestrator/advance.ts";
 import { keyOf, type TaskKey } from "../peer/parcel.ts";
 import type { Transport } from "../peer/transport.ts";
 import type { Clock } from "../task/clock.ts";
-import type { RecordHead, RecordLine } from "../task/record.ts";
+import { failTask } from "../task/failure.ts";
+import type { Counts, RecordHead, RecordLine } from "../task/record.ts";
 import type { Message } from "../task/task.ts";
 import type { Tracing } from "../telemetry/tracing.ts";
 import { admitTasks } from "./admission.ts";
 import { InFlight, type InFlightTask } from "./in-flight.ts";
-import { type Counts, Sink } from "./sink.ts";
+import { Sink } from "./sink.ts";
 import { Tokens } from "./tokens.ts";
 
 /** How busy a role is, over all hosts. */
@@ -206,6 +207,5 @@ function nextLife(task: InFlightTask, { delivery, rule }: RunOptions): Message |
     hop: null,
   };
   const failed = failTask({ ...task.admitted, role: "", state: null, history: [] }, error);
-  if (failed.kind !== "end") throw new MatrixError("host_lost", "bug: a failed task goes on");
   return { ...failed, ending: { ...failed.ending, status: "lost", stopReason: "lost" } };
 }

@@ -2,23 +2,22 @@
 // whatever a killed process loses was not counted.
 
 import { MatrixError, messageOf } from "../error.ts";
-import { failTask } from "../orchestrator/advance.ts";
 import type { Receiver } from "../peer/transport.ts";
 import type { Clock } from "../task/clock.ts";
 import { hopCount } from "../task/encoded.ts";
+import { failTask } from "../task/failure.ts";
 import {
+  type Counts,
   createHead,
   encodeRecord,
   type RecordHead,
   type RecordLine,
   type Times,
 } from "../task/record.ts";
-import type { Ending, Message, Task } from "../task/task.ts";
+import type { Message, Task } from "../task/task.ts";
 import type { Tracing } from "../telemetry/tracing.ts";
 import type { InFlight } from "./in-flight.ts";
 import type { Tokens } from "./tokens.ts";
-
-export type Counts = Readonly<Record<Ending["status"], number>>;
 
 export interface SinkOptions {
   /** Resolves when the kernel has the lines. */
@@ -134,7 +133,6 @@ function serialise(
       hop: null,
     };
     const failed = failTask({ ...task, history: [] }, error);
-    if (failed.kind !== "end") throw cause;
     const without = createHead(failed.task, failed.ending, times);
     return [encodeRecord(without, failed.task), without];
   }

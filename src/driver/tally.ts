@@ -1,10 +1,10 @@
 // The tally: what a run has made so far, for progress and for the summary at its end. Sums, never the records themselves.
 
-import type { RecordHead } from "../task/record.ts";
-import type { Ending, StopReason, Usage } from "../task/task.ts";
+import type { Counts, RecordHead } from "../task/record.ts";
+import type { StopReason, Usage } from "../task/task.ts";
 
 export interface Tally {
-  readonly counts: Record<Ending["status"], number>;
+  readonly counts: Counts;
   readonly stopReasons: Partial<Record<StopReason, number>>;
   /** Of failed records: how many by error code and role. */
   readonly errors: Record<string, number>;

@@ -2,11 +2,12 @@
 // is told apart and is delivered like any; its end comes back here. When the rule has enough of them the task goes on as the step
 // that it is, and what is still under way leads nowhere.
 
-import { branchesOf, type Ended, joinMessage, type Rule } from "../orchestrator/advance.ts";
+import type { Rule } from "../orchestrator/advance.ts";
+import { branchesOf, type Ended, joinMessage } from "../orchestrator/join.ts";
 import type { HostTransport } from "../peer/transport.ts";
 import { branchTask, hopCount } from "../task/encoded.ts";
 import { branchSeed } from "../task/seed.ts";
-import type { Message, Task } from "../task/task.ts";
+import type { EndMessage, Message, Task } from "../task/task.ts";
 
 /** A task that waits. */
 export interface Waiting {
@@ -53,7 +54,7 @@ export class Forks {
   }
 
   /** A branch has come back. */
-  end({ task, ending }: Extract<Message, { kind: "end" }>): void {
+  end({ task, ending }: EndMessage): void {
     this.#transport.settle(task);
     const id = task.branch?.id ?? 0;
     const known = this.#branches.get(id);

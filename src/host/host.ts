@@ -3,17 +3,12 @@
 
 import type { AgentAnswer } from "../agent/contract.ts";
 import { MatrixError } from "../error.ts";
-import {
-  FORK_ROLE,
-  failTask,
-  nextMessage,
-  type Rule,
-  taskErrorOf,
-} from "../orchestrator/advance.ts";
+import { FORK_ROLE, nextMessage, type Rule } from "../orchestrator/advance.ts";
 import { keyOf } from "../peer/parcel.ts";
 import type { HostTransport, Receiver } from "../peer/transport.ts";
 import type { Clock } from "../task/clock.ts";
 import { hopCount } from "../task/encoded.ts";
+import { failTask, taskErrorOf } from "../task/failure.ts";
 import { isoTime, roundMs } from "../task/record.ts";
 import type { Hop, Message, Task } from "../task/task.ts";
 import type { Tracing } from "../telemetry/tracing.ts";

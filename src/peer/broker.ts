@@ -12,8 +12,9 @@
 // A copy may arrive of what was seen before: (task, attempt, hop) tells, and it is dropped. When both holders die, nobody has
 // the task; the driver's census finds that out and starts the row again with the next attempt.
 
-import { FORK_ROLE, failTask } from "../orchestrator/advance.ts";
+import { FORK_ROLE } from "../orchestrator/advance.ts";
 import { hopCount, restartTask, sizeOf } from "../task/encoded.ts";
+import { failTask } from "../task/failure.ts";
 import type { Message, Task } from "../task/task.ts";
 import {
   attemptOf,

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import * as v from "valibot";
 import { MatrixError, messageOf } from "../error.ts";
 import type { JsonObject } from "../task/json.ts";
-import { NOTHING_RECORDED } from "../task/spent.ts";
+import { NOTHING_SPENT_BY_HOSTS } from "../task/spent.ts";
 
 export const MANIFEST_FORMAT = "matrix-manifest-1";
 export const MANIFEST_FILE = "manifest.json";
@@ -32,7 +32,7 @@ const manifestSchema = v.strictObject({
   spent: v.optional(
     v.strictObject({ ...spentEntries, hosts: v.record(v.string(), v.strictObject(spentEntries)) }),
     {
-      ...NOTHING_RECORDED,
+      ...NOTHING_SPENT_BY_HOSTS,
     },
   ),
   /** Whether any model is simulated, or any answer was. */

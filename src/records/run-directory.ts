@@ -7,8 +7,8 @@ import { join } from "node:path";
 import { MatrixError, messageOf } from "../error.ts";
 import { type Difference, recipeDifferences } from "../recipe/difference.ts";
 import { valueAt } from "../recipe/key-path.ts";
-import type { RecordLine } from "../task/record.ts";
-import { NOTHING_RECORDED, type RecordedSpent } from "../task/spent.ts";
+import type { Counts, RecordLine } from "../task/record.ts";
+import { NOTHING_SPENT_BY_HOSTS, type SpentByHosts } from "../task/spent.ts";
 import { clearLock, type Lock, takeLock } from "./lock.ts";
 import { MANIFEST_FILE, type Manifest, readManifest, writeManifest } from "./manifest.ts";
 import { type Recorded, readRecorded } from "./recorded.ts";
@@ -22,8 +22,6 @@ export type RunIdentity = Omit<
   Manifest,
   "format" | "state" | "ok" | "failed" | "lost" | "spent" | "created_at" | "updated_at"
 >;
-
-export type Counts = Readonly<Record<"ok" | "failed" | "lost", number>>;
 
 export interface OpenOptions {
   readonly identity: RunIdentity;
@@ -106,7 +104,7 @@ export class RunDirectory {
   }
 
   /** What all starts of the run have spent, as it was last noted. */
-  get spent(): RecordedSpent {
+  get spent(): SpentByHosts {
     return this.#manifest.spent;
   }
 
@@ -119,7 +117,7 @@ export class RunDirectory {
     if (!this.simulated) this.#manifest = { ...this.#manifest, simulated: true };
   }
 
-  noteSpent(spent: RecordedSpent): void {
+  noteSpent(spent: SpentByHosts): void {
     if (spent.requests === this.#manifest.spent.requests) return;
     this.#manifest = { ...this.#manifest, spent: { ...spent, hosts: { ...spent.hosts } } };
     this.#unsaved = true;
@@ -171,7 +169,7 @@ function manifestOf(
     ...identity,
     ...counts,
     simulated: identity.simulated || simulated,
-    spent: earlier?.spent ?? { ...NOTHING_RECORDED },
+    spent: earlier?.spent ?? { ...NOTHING_SPENT_BY_HOSTS },
     state: "running",
     created_at: earlier?.created_at ?? now,
     updated_at: now,

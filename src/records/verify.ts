@@ -7,7 +7,7 @@ import { valueAt } from "../recipe/key-path.ts";
 import { parseShard, type Shard } from "../recipe/unit.ts";
 import { IdDigest } from "../task/id-digest.ts";
 import { IdSet } from "../task/id-set.ts";
-import { RECORD_FORMAT, type TrajectoryRecord } from "../task/record.ts";
+import { type Counts, RECORD_FORMAT, type TrajectoryRecord } from "../task/record.ts";
 import { deriveSeed } from "../task/seed.ts";
 import { isUnanswered, STOP_REASONS } from "../task/task.ts";
 import { type Manifest, readManifest } from "./manifest.ts";
@@ -23,7 +23,7 @@ export interface Finding {
 
 export interface Verification {
   readonly manifest: Manifest;
-  readonly counts: Readonly<Record<"ok" | "failed" | "lost", number>>;
+  readonly counts: Counts;
   /** Whether every (row, trial) has its record. */
   readonly complete: boolean;
   readonly findings: readonly Finding[];

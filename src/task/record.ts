@@ -28,6 +28,9 @@ export interface TrajectoryRecord {
   readonly history: readonly Hop[];
 }
 
+/** How many records a run has of each status. */
+export type Counts = Readonly<Record<Ending["status"], number>>;
+
 /** Milliseconds. `run_ms` is time inside agents, `queue_ms` time in role queues; the rest of `total_ms` is ours. */
 export interface Timing {
   readonly admitted_at: string;

@@ -26,9 +26,9 @@ export function addSpent(a: Spent, b: Spent): Spent {
   return { ...addUsage(a, b), cost: a.cost + b.cost };
 }
 
-/** As the manifest keeps it: the sum, and how much of it each process has said. */
-export interface RecordedSpent extends Spent {
+/** A sum as the manifest keeps it, with the part of it that each process has reported. */
+export interface SpentByHosts extends Spent {
   readonly hosts: Readonly<Record<string, Spent>>;
 }
 
-export const NOTHING_RECORDED: RecordedSpent = { ...NOTHING_SPENT, hosts: {} };
+export const NOTHING_SPENT_BY_HOSTS: SpentByHosts = { ...NOTHING_SPENT, hosts: {} };

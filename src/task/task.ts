@@ -63,9 +63,18 @@ export interface Branch {
 }
 
 /** A task on the wire: a step that a role shall do, or the end on its way to the sink. */
-export type Message =
-  | { readonly kind: "step"; readonly task: Task }
-  | { readonly kind: "end"; readonly task: Task; readonly ending: Ending };
+export type Message = StepMessage | EndMessage;
+
+export interface StepMessage {
+  readonly kind: "step";
+  readonly task: Task;
+}
+
+export interface EndMessage {
+  readonly kind: "end";
+  readonly task: Task;
+  readonly ending: Ending;
+}
 
 /** Why a model gave no whole answer. That is an outcome of the task: never tried again, never scored. */
 export const UNANSWERED = [

@@ -3,7 +3,7 @@
 import { describe, expect, test } from "bun:test";
 import { Ledger } from "../../src/driver/ledger.ts";
 import { createRandom } from "../../src/task/seed.ts";
-import { NOTHING_RECORDED, type Spent } from "../../src/task/spent.ts";
+import { NOTHING_SPENT_BY_HOSTS, type Spent } from "../../src/task/spent.ts";
 
 const spent = (requests: number): Spent => ({
   requests,
@@ -21,7 +21,7 @@ describe("a ledger", () => {
     for (let seed = 0; seed < 100; seed++) {
       const random = createRandom(seed);
       const hosts = new Map<string, number>();
-      let ledger = new Ledger(NOTHING_RECORDED);
+      let ledger = new Ledger(NOTHING_SPENT_BY_HOSTS);
       for (let step = 0; step < 200; step++) {
         const name = `host-${Math.floor(random() * 5)}`;
         const requests = (hosts.get(name) ?? 0) + Math.floor(random() * 10);
@@ -52,7 +52,7 @@ describe("a ledger", () => {
   });
 
   test("has room for a task while those in flight leave some of the budget, if they yet take what finished ones took", () => {
-    const ledger = new Ledger(NOTHING_RECORDED, { tokens: 1100 });
+    const ledger = new Ledger(NOTHING_SPENT_BY_HOSTS, { tokens: 1100 });
     const roomBeside = (counts: readonly number[], tasks: number, used = 0) =>
       counts.map((inFlight) => ledger.hasRoom(inFlight, { tasks, used: spent(used) }));
     expect(roomBeside([0, 3, 4], 0)).toEqual([true, true, false]);
@@ -66,7 +66,7 @@ describe("a ledger", () => {
   });
 
   test("holds back what is next while records say more than hosts have told, and only near the budget", () => {
-    const ledger = new Ledger(NOTHING_RECORDED, { tokens: 1100 });
+    const ledger = new Ledger(NOTHING_SPENT_BY_HOSTS, { tokens: 1100 });
     ledger.record(paid(50), 1000);
     expect(ledger.hold(1000)).toBeNull();
     ledger.record(paid(50), 1100);

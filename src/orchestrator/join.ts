@@ -1,0 +1,61 @@
+// The join: what becomes of a task whose branches come back, one after the other.
+
+import { appendHop, hopCount, sizeOf } from "../task/encoded.ts";
+import { failTask } from "../task/failure.ts";
+import type { Ending, Hop, Message, Task } from "../task/task.ts";
+import { type Forked, type Rule, route, TASK_BYTES_MAX } from "./advance.ts";
+import { type Done, done } from "./contract.ts";
+
+/** A branch that has come back: the hops that it added to the history, and its ending. */
+export interface Ended {
+  readonly hops: readonly Hop[];
+  readonly ending: Ending;
+}
+
+/** The first role of each branch, with its state. */
+export function branchesOf({ state }: Task): Forked["branches"] {
+  return (state as Forked).branches;
+}
+
+/**
+ * The message after a branch has ended, or null while the task waits for more branches. `all` has an entry for each branch:
+ * null while the branch is under way.
+ */
+export function joinMessage(
+  rule: Rule,
+  task: Task,
+  all: readonly (Ended | null)[],
+): Message | null {
+  // A run records nothing of a branch that another one made idle. In a replay such a branch never ends.
+  const ended = all.map((branch) => (isUnrecorded(branch) ? null : branch));
+  const failed = ended.find((branch) => branch !== null && branch.ending.status !== "ok");
+  let after = task;
+  for (const [index, branch] of ended.entries())
+    for (const hop of branch?.hops ?? [])
+      after = appendHop(after, { ...hop, hop: hopCount(after), branch: index });
+  if (failed?.ending.error != null) return failTask(after, failed.ending.error);
+  if (sizeOf(after) > TASK_BYTES_MAX) {
+    const message = `with its branches the task has more than ${TASK_BYTES_MAX / 2 ** 20} MiB`;
+    return failTask(task, { code: "task_too_large", message, role: null, hop: null });
+  }
+  const results = ended.map((branch) => (branch === null ? null : doneOf(branch.ending)));
+  const { state } = task.state as Forked;
+  let isUndecided = false;
+  const message = route(rule, after, null, (context) => {
+    const decided = rule.orchestrator.join?.(state, results, context) ?? null;
+    isUndecided = decided === null;
+    return decided ?? done();
+  });
+  if (!isUndecided) return message;
+  if (all.includes(null)) return null;
+  const error = all.find(isUnrecorded)?.ending.error;
+  return error == null ? message : failTask(after, error);
+}
+
+function isUnrecorded(branch: Ended | null): boolean {
+  return branch?.ending.error?.code === "not_recorded";
+}
+
+function doneOf({ stopReason, score, outcome }: Ending): Done {
+  return { done: stopReason as Done["done"], score, outcome };
+}
