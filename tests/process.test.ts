@@ -3,7 +3,7 @@
 import { expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { isRunning, startTimeOf } from "../src/process.ts";
-import { until } from "./matrix.ts";
+import { until } from "./parts/until.ts";
 
 test("a process runs under its number and start time, and under no other start time", () => {
   const me = { pid: process.pid, startTime: startTimeOf(process.pid) };

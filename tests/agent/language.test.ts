@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { createLanguageAgent } from "../../src/agent/language.ts";
 import type { Json, JsonObject } from "../../src/task/json.ts";
 import type { Task } from "../../src/task/task.ts";
-import { ROOT } from "../matrix.ts";
+import { ROOT } from "../parts/repository.ts";
 
 interface Document extends JsonObject {
   readonly text: string;

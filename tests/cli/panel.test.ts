@@ -10,8 +10,10 @@ import {
   type Snapshot,
 } from "../../src/cli/panel.ts";
 import { renderSummary, type Summary } from "../../src/cli/summary.ts";
-import { DIALOGUE, said, writeRun } from "../export/run.ts";
-import { CORAL, matrix, withFolder } from "../matrix.ts";
+import { matrix } from "../parts/binary.ts";
+import { withFolder } from "../parts/folder.ts";
+import { CORAL } from "../parts/repository.ts";
+import { DIALOGUE, said, writeRun } from "../parts/run-directory.ts";
 
 const snapshot: Snapshot = {
   name: "coral",

@@ -12,8 +12,8 @@ import { openDataset } from "../../src/dataset/open.ts";
 import { scanDataset } from "../../src/dataset/scan.ts";
 import type { DatasetRow, DatasetSource } from "../../src/dataset/source.ts";
 import { IdDigest } from "../../src/task/id-digest.ts";
-import { withFolder } from "../matrix.ts";
-import { scanInMemory } from "./memory.ts";
+import { withFolder } from "../parts/folder.ts";
+import { scanInMemory } from "../parts/memory.ts";
 
 const ROWS = Array.from({ length: 500 }, (_, i) => ({
   k: `row ${i}`,

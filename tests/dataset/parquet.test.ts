@@ -9,8 +9,10 @@ import { findFiles } from "../../src/dataset/files.ts";
 import { openDataset } from "../../src/dataset/open.ts";
 import { scanDataset } from "../../src/dataset/scan.ts";
 import type { DatasetRow, DatasetSource } from "../../src/dataset/source.ts";
-import { matrix, ROOT, withFolder } from "../matrix.ts";
-import { scanInMemory } from "./memory.ts";
+import { matrix } from "../parts/binary.ts";
+import { withFolder } from "../parts/folder.ts";
+import { scanInMemory } from "../parts/memory.ts";
+import { ROOT } from "../parts/repository.ts";
 
 const PYTHON = join(ROOT, ".tools/python/bin/python");
 

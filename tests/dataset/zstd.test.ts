@@ -7,7 +7,9 @@ import { Readable } from "node:stream";
 import { findFiles } from "../../src/dataset/files.ts";
 import { readItems } from "../../src/dataset/read.ts";
 import { decodeFrame, decompress, encodeFrame, FrameWalker } from "../../src/dataset/zstd.ts";
-import { findDeno, ROOT, withFolder } from "../matrix.ts";
+import { findDeno } from "../parts/deno.ts";
+import { withFolder } from "../parts/folder.ts";
+import { ROOT } from "../parts/repository.ts";
 
 /** Frames of several blocks, of one byte repeated, empty, without a checksum, and one that is to be skipped. */
 async function makeFrames(): Promise<{ frames: Buffer[]; text: string }> {

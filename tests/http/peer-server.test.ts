@@ -7,7 +7,7 @@ import net from "node:net";
 import type { PeerError } from "../../src/http/session.ts";
 import { WireError } from "../../src/http/wire-error.ts";
 import { createRandom } from "../../src/task/seed.ts";
-import { until } from "../matrix.ts";
+import { until } from "../parts/until.ts";
 import {
   ask,
   goodHeaders,

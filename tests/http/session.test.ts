@@ -6,7 +6,7 @@ import http2, { type ServerHttp2Stream } from "node:http2";
 import net, { type AddressInfo } from "node:net";
 import { PeerError, type PeerSession, type RequestOptions } from "../../src/http/session.ts";
 import { WireError } from "../../src/http/wire-error.ts";
-import { until } from "../matrix.ts";
+import { until } from "../parts/until.ts";
 import { hangingRoute, openSession, spawnPeer, startPeer } from "./wire.ts";
 
 const BODY = new Uint8Array(100);

@@ -13,8 +13,8 @@ import {
   servePeers,
 } from "../../src/http/peer-server.ts";
 import { PeerSession, type SessionOptions } from "../../src/http/session.ts";
-import { findDeno } from "../deno.ts";
-import { ROOT } from "../matrix.ts";
+import { findDeno } from "../parts/deno.ts";
+import { ROOT } from "../parts/repository.ts";
 
 export const TOKEN = "the-token-of-this-run";
 

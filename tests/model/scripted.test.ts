@@ -7,7 +7,7 @@ import { MatrixError } from "../../src/error.ts";
 import type { ChatRequest, RequestOrigin } from "../../src/model/contract.ts";
 import { createModel } from "../../src/model/create.ts";
 import { ModelSite } from "../../src/model/site.ts";
-import { withFolder } from "../matrix.ts";
+import { withFolder } from "../parts/folder.ts";
 
 const parts = {
   site: new ModelSite(),

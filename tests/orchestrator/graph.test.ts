@@ -11,7 +11,10 @@ import { compileExpression } from "../../src/recipe/expression.ts";
 import type { Json, JsonObject } from "../../src/task/json.ts";
 import { createRandom } from "../../src/task/seed.ts";
 import type { Ending } from "../../src/task/task.ts";
-import { CORAL, comparable, matrix, ROOT, readRecords, withFolder } from "../matrix.ts";
+import { matrix } from "../parts/binary.ts";
+import { withFolder } from "../parts/folder.ts";
+import { comparable, readRecords } from "../parts/records.ts";
+import { CORAL, ROOT } from "../parts/repository.ts";
 
 interface Walked {
   readonly route: readonly string[];

@@ -21,7 +21,10 @@ import { type Bundle, createBundle, parseBundle, unpackBundle } from "../../src/
 import { loadRecipe } from "../../src/recipe/load.ts";
 import { type Prepared, prepare } from "../../src/run/prepare.ts";
 import type { JsonObject } from "../../src/task/json.ts";
-import { comparable, matrix, ROOT, readRecords, withFolder } from "../matrix.ts";
+import { matrix } from "../parts/binary.ts";
+import { withFolder } from "../parts/folder.ts";
+import { comparable, readRecords } from "../parts/records.ts";
+import { ROOT } from "../parts/repository.ts";
 
 provideSdk(await import("../../src/sdk.ts"));
 

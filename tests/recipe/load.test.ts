@@ -7,7 +7,7 @@ import { recipeDifferences } from "../../src/recipe/difference.ts";
 import { compileExpression } from "../../src/recipe/expression.ts";
 import { loadRecipe } from "../../src/recipe/load.ts";
 import { parseDuration } from "../../src/recipe/unit.ts";
-import { withFolder } from "../matrix.ts";
+import { withFolder } from "../parts/folder.ts";
 
 const BASE = `name = "base"
 dataset.path = "d.jsonl"

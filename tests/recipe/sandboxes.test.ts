@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { MatrixError } from "../../src/error.ts";
 import { recipeDifferences } from "../../src/recipe/difference.ts";
 import { type LoadedRecipe, loadRecipe } from "../../src/recipe/load.ts";
-import { withFolder } from "../matrix.ts";
+import { withFolder } from "../parts/folder.ts";
 
 const RECIPE = `name = "boxed"
 dataset.path = "d.jsonl"

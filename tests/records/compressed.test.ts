@@ -7,15 +7,11 @@ import { join } from "node:path";
 import { readRecorded, readRecords } from "../../src/records/recorded.ts";
 import { TrajectoryWriter } from "../../src/records/trajectories.ts";
 import { verifyRun } from "../../src/records/verify.ts";
-import {
-  CORAL,
-  comparable,
-  matrix,
-  readRecords as plainRecords,
-  spawnMatrix,
-  until,
-  withFolder,
-} from "../matrix.ts";
+import { matrix, spawnMatrix } from "../parts/binary.ts";
+import { withFolder } from "../parts/folder.ts";
+import { comparable, readRecords as plainRecords } from "../parts/records.ts";
+import { CORAL } from "../parts/repository.ts";
+import { until } from "../parts/until.ts";
 
 const FILE = "trajectories.jsonl.zst";
 const line = (id: string, more: object = {}) =>

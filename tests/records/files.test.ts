@@ -9,7 +9,9 @@ import { readManifest } from "../../src/records/manifest.ts";
 import { readRecorded } from "../../src/records/recorded.ts";
 import { TrajectoryWriter } from "../../src/records/trajectories.ts";
 import { type Finding, verifyRun } from "../../src/records/verify.ts";
-import { CORAL, matrix, ROOT, withFolder } from "../matrix.ts";
+import { matrix } from "../parts/binary.ts";
+import { withFolder } from "../parts/folder.ts";
+import { CORAL, ROOT } from "../parts/repository.ts";
 
 describe("a lock", () => {
   test("is held by one of many processes that take over a dead one's at the same moment", () =>

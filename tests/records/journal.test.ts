@@ -7,7 +7,7 @@ import { AnswerFiles } from "../../src/model/answers/answer-files.ts";
 import type { ChatAnswer, ChatRequest } from "../../src/model/contract.ts";
 import { Journal, journalPath } from "../../src/records/journal.ts";
 import { IdSet } from "../../src/task/id-set.ts";
-import { withFolder } from "../matrix.ts";
+import { withFolder } from "../parts/folder.ts";
 
 function requestOf(row: string, turn = 0): ChatRequest {
   return {

@@ -5,8 +5,8 @@ import { Channel, type Reply } from "../../src/sandbox/channel.ts";
 import type { Sandbox } from "../../src/sandbox/contract.ts";
 import { Lease } from "../../src/sandbox/lease.ts";
 import { ProcessSandboxes } from "../../src/sandbox/process.ts";
-import { until } from "../matrix.ts";
-import { SPEC } from "./spec.ts";
+import { SPEC } from "../parts/sandbox-spec.ts";
+import { until } from "../parts/until.ts";
 
 const LINE_BYTES_MAX = 2 ** 20;
 const TIME = { timeoutMs: 20_000 };

@@ -10,9 +10,9 @@ import { type Caller, type Place, type PoolOptions, SandboxPool } from "../../sr
 import { ProcessSandboxes } from "../../src/sandbox/process.ts";
 import { Starts } from "../../src/sandbox/starts.ts";
 import type { Log } from "../../src/telemetry/log.ts";
-import { until } from "../matrix.ts";
-import { quiet } from "./engines.ts";
-import { SPEC } from "./spec.ts";
+import { quiet } from "../parts/quiet.ts";
+import { SPEC } from "../parts/sandbox-spec.ts";
+import { until } from "../parts/until.ts";
 
 let lease: Lease;
 beforeAll(async () => {

@@ -10,9 +10,12 @@ import { createGraph } from "../../src/orchestrator/graph.ts";
 import type { Json, JsonObject } from "../../src/task/json.ts";
 import { createRandom } from "../../src/task/seed.ts";
 import type { Ending, Task } from "../../src/task/task.ts";
-import { comparable, matrix, ROOT, readRecords, withFolder } from "../matrix.ts";
-import { python } from "./bridge.ts";
-import { writeRecipes } from "./recipe.ts";
+import { python } from "../e2e/tau2/bridge.ts";
+import { writeRecipes } from "../e2e/tau2/recipe.ts";
+import { matrix } from "../parts/binary.ts";
+import { withFolder } from "../parts/folder.ts";
+import { comparable, readRecords } from "../parts/records.ts";
+import { ROOT } from "../parts/repository.ts";
 
 const ROLES = ["user-simulator", "assistant", "tool-executor", "reward-calculator"];
 const MINUTES = 60_000;

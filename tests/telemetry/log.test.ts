@@ -7,7 +7,8 @@ import { join } from "node:path";
 import { openLog } from "../../src/telemetry/log.ts";
 import { createLogSink, isHostName } from "../../src/telemetry/log-sink.ts";
 import { createStreamedLog } from "../../src/telemetry/streamed-log.ts";
-import { until, withFolder } from "../matrix.ts";
+import { withFolder } from "../parts/folder.ts";
+import { until } from "../parts/until.ts";
 
 const ESC = "\u001b";
 const STAMP = /^\d{4}-\d\d-\d\dT[\d:.]+Z /;

@@ -4,7 +4,9 @@ import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { serve } from "../../src/platform.ts";
 import { createMetrics, type Observation } from "../../src/telemetry/metrics.ts";
-import { findDeno, ROOT, withFolder } from "../matrix.ts";
+import { findDeno } from "../parts/deno.ts";
+import { withFolder } from "../parts/folder.ts";
+import { ROOT } from "../parts/repository.ts";
 
 const FIXTURE = join(import.meta.dir, "fixtures/observed.ts");
 const SOURCE = { run: "coral", host: "host-1", version: "1.2.3" };

@@ -4,7 +4,10 @@ import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { serve } from "../../src/platform.ts";
 import { createTracing } from "../../src/telemetry/tracing.ts";
-import { CORAL, matrix, readRecords, withFolder } from "../matrix.ts";
+import { matrix } from "../parts/binary.ts";
+import { withFolder } from "../parts/folder.ts";
+import { readRecords } from "../parts/records.ts";
+import { CORAL } from "../parts/repository.ts";
 
 interface OtlpSpan {
   readonly traceId: string;

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { AnswerFiles, type AnswerFilesOptions } from "../../../src/model/answers/answer-files.ts";
 import { requestKey, segmentName } from "../../../src/model/answers/answer-line.ts";
 import type { ChatAnswer, ChatRequest } from "../../../src/model/contract.ts";
-import { withFolder } from "../../matrix.ts";
+import { withFolder } from "../../parts/folder.ts";
 
 function requestOf(row: string, turn = 0, attempt = 1): ChatRequest {
   return {

@@ -9,7 +9,8 @@ import type { ChatRequest, Model } from "../../../src/model/contract.ts";
 import { createModel } from "../../../src/model/create.ts";
 import { ModelSite } from "../../../src/model/site.ts";
 import type { OpenaiModelConfig } from "../../../src/recipe/model-schema.ts";
-import { until, withFolder } from "../../matrix.ts";
+import { withFolder } from "../../parts/folder.ts";
+import { until } from "../../parts/until.ts";
 import { answer, completion, stream, TestEndpoint } from "../endpoint.ts";
 
 const patient = new AbortController().signal;

@@ -1,0 +1,145 @@
+// The driver may die: what hosts hold goes on where it was, nothing is doubled, and hosts do not wait for ever.
+
+import { describe, expect, test } from "bun:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { matrix } from "../../parts/binary.ts";
+import { withFolder } from "../../parts/folder.ts";
+import { CORAL } from "../../parts/repository.ts";
+import { until } from "../../parts/until.ts";
+import { account, readFinished } from "./accounting.ts";
+import { Cluster } from "./cluster.ts";
+import { paced, undisturbedRecords } from "./round.ts";
+
+const TRIALS = 20;
+const RULES = { rows: 40, trials: TRIALS, delivery: "retry" } as const;
+
+describe("a driver that is killed at half of the run", () => {
+  test(
+    "and started again on the same directory goes on with what its workers held, every hop of it kept",
+    () =>
+      withFolder(async (folder) => {
+        await using cluster = new Cluster(folder);
+        const args = ["--workers", "3", ...paced({ trials: TRIALS })];
+        const first = cluster.drive(CORAL, args);
+        await until(
+          () => cluster.recordCount() >= (40 * TRIALS) / 2,
+          "half of the records are written",
+        );
+        const workers = cluster.workers();
+        const killedAt = Date.now();
+        first.signal("SIGKILL");
+        await first.ended;
+        // Long enough for hosts to do all they can without a driver.
+        await delay(1500);
+        expect(cluster.workers()).toEqual(workers);
+        const startedAt = Date.now();
+        const second = cluster.drive(CORAL, args);
+        await until(
+          () => cluster.joinFile()?.driver.pid === second.pid,
+          "the second driver says where it is",
+        );
+        expect(cluster.workers()).toEqual(workers);
+        expect(await second.ended).toBe(0);
+
+        const records = readFinished(cluster.directory);
+        const continued = records.filter(
+          ({ history, timing }) =>
+            Date.parse(history[0]?.at ?? "") < killedAt && Date.parse(timing.ended_at) >= startedAt,
+        );
+        console.log(`${continued.length} of ${records.length} tasks went on after the driver`);
+        expect(continued.length).toBeGreaterThan(10);
+        expect(
+          account(cluster.directory, { ...RULES, undisturbed: await undisturbedRecords(TRIALS) }),
+        ).toEqual({
+          ok: 40 * TRIALS,
+          failed: 0,
+          lost: 0,
+          restarted: 0,
+          attemptsMax: 1,
+          wrong: [],
+        });
+        expect((await matrix(["verify", cluster.directory])).code).toBe(0);
+        await cluster.gone();
+      }),
+    60_000,
+  );
+
+  test("and never started again is waited for as long as --patience says, and then no process is left", () =>
+    withFolder(async (folder) => {
+      await using cluster = new Cluster(folder);
+      const args = ["--workers", "2", "--patience", "1s", ...paced({ trials: TRIALS })];
+      const driver = cluster.drive(CORAL, args);
+      await until(() => cluster.recordCount() > 40, "records are written");
+      driver.signal("SIGKILL");
+      await driver.ended;
+      expect(cluster.alive().length).toBeGreaterThan(0);
+      await cluster.gone();
+      const again = cluster.drive(CORAL, args);
+      expect(await again.ended).toBe(0);
+      expect(
+        account(cluster.directory, { ...RULES, undisturbed: await undisturbedRecords(TRIALS) }),
+      ).toMatchObject({ wrong: [] });
+      await cluster.gone();
+    }));
+
+  test("is followed by another, which agents of other terminals find by its file", () =>
+    withFolder(async (folder) => {
+      await using cluster = new Cluster(folder);
+      const args = ["--listen", "127.0.0.1:0", ...paced({ trials: TRIALS })];
+      const first = cluster.drive(CORAL, args);
+      const agents = [
+        cluster.agent("student,extractor"),
+        cluster.agent("teacher,extractor,matcher"),
+      ];
+      await until(() => cluster.recordCount() >= 20 * TRIALS, "half of the records are written");
+      first.signal("SIGKILL");
+      await first.ended;
+      const second = cluster.drive(CORAL, args);
+      expect(await second.ended).toBe(0);
+      expect(
+        account(cluster.directory, { ...RULES, undisturbed: await undisturbedRecords(TRIALS) }),
+      ).toMatchObject({
+        restarted: 0,
+        wrong: [],
+      });
+      expect(await Promise.all(agents.map(({ ended }) => ended))).toEqual([0, 0]);
+      await cluster.gone();
+    }));
+});
+
+test("a driver that was stopped for longer than its workers wait starts others and goes on", () =>
+  withFolder(async (folder) => {
+    await using cluster = new Cluster(folder);
+    const driver = cluster.drive(CORAL, [
+      "--workers",
+      "2",
+      "--patience",
+      "1s",
+      ...paced({ trials: TRIALS }),
+    ]);
+    await until(() => cluster.recordCount() > 40, "records are written");
+    driver.signal("SIGSTOP");
+    await until(() => cluster.workers().length === 0, "the workers have left");
+    driver.signal("SIGCONT");
+    expect(await driver.ended).toBe(0);
+    expect(
+      account(cluster.directory, { ...RULES, undisturbed: await undisturbedRecords(TRIALS) }),
+    ).toMatchObject({ wrong: [] });
+    await cluster.gone();
+  }));
+
+test("a driver that is told to end leaves no process, and what was not finished for the next", () =>
+  withFolder(async (folder) => {
+    await using cluster = new Cluster(folder);
+    const args = ["--workers", "3", ...paced({ trials: TRIALS })];
+    const first = cluster.drive(CORAL, args);
+    await until(() => cluster.recordCount() > 40, "records are written");
+    first.signal("SIGTERM");
+    expect(await first.ended).toBe(3);
+    await cluster.gone();
+    expect((await matrix(["verify", cluster.directory])).code).toBe(3);
+    expect(await cluster.drive(CORAL, args).ended).toBe(0);
+    expect(
+      account(cluster.directory, { ...RULES, undisturbed: await undisturbedRecords(TRIALS) }),
+    ).toMatchObject({ wrong: [] });
+  }));

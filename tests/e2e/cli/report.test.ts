@@ -1,0 +1,98 @@
+// `matrix report` of any run: what each role and each model used, and how long it took.
+
+import { expect, test } from "bun:test";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { matrix } from "../../parts/binary.ts";
+import { withFolder } from "../../parts/folder.ts";
+import { readRecords } from "../../parts/records.ts";
+import { CORAL } from "../../parts/repository.ts";
+
+interface Line {
+  readonly name: string;
+  readonly count: number;
+  readonly requests: number;
+  readonly prompt_tokens: number;
+  readonly completion_tokens: number;
+  readonly cost: number | null;
+  readonly ms: { readonly p50: number; readonly p95: number; readonly p99: number };
+}
+interface Report {
+  readonly roles: readonly Line[];
+  readonly models: readonly Line[];
+  readonly tasks: Line;
+}
+
+test("a report gives usage, cost and latency of each role and model, which come to those of the whole run", () =>
+  withFolder(async (folder) => {
+    const directory = join(folder, "run");
+    const price = "models.speaker.price={ prompt = 1, completion = 3 }";
+    const { stdout } = await matrix(["drive", CORAL, "-o", directory, "-q", "--json", price]);
+    const { hops, usage, cost } = JSON.parse(stdout) as {
+      hops: number;
+      usage: Pick<Line, "requests" | "prompt_tokens" | "completion_tokens">;
+      cost: number;
+    };
+    const report = JSON.parse((await matrix(["report", directory, "--json"])).stdout) as Report;
+
+    expect(report.roles.map(({ name }) => name).sort()).toEqual([
+      "extractor",
+      "matcher",
+      "student",
+      "teacher",
+    ]);
+    expect(report.roles.reduce((sum, { count }) => sum + count, 0)).toBe(hops);
+    expect(report.roles.reduce((sum, role) => sum + (role.cost ?? 0), 0)).toBeCloseTo(cost, 9);
+    expect(report.roles.find(({ name }) => name === "matcher")?.cost).toBeNull();
+    expect(report.models).toHaveLength(1);
+    expect(report.models[0]).toMatchObject({ name: "simulated:speaker", ...usage });
+    expect(report.tasks).toMatchObject({ count: 40, ...usage });
+
+    // Quantiles are counted on a scale with steps of 1 %.
+    const durations = (await readRecords(directory))
+      .map(({ timing }) => timing.total_ms)
+      .sort((a, b) => a - b);
+    expect(report.tasks.ms.p50 / (durations[19] as number)).toBeCloseTo(1, 1.9);
+    expect(report.tasks.ms.p99 / (durations[39] as number)).toBeCloseTo(1, 1.9);
+
+    const text = (await matrix(["report", directory])).stdout;
+    expect(text).toMatch(
+      /^student +\d+ +\d+ +[\d,]+ +[\d,]+ +0\.\d{4} +[\d.,]+ +[\d.,]+ +[\d.,]+$/m,
+    );
+  }));
+
+test("a report counts as failed what failed, and not what ended without a score", () =>
+  withFolder(async (folder) => {
+    const broken = 'roles.matcher.agent="broken.ts"';
+    await writeFile(
+      join(folder, "broken.ts"),
+      'import { agent } from "matrix";\nexport default agent(({ row }) => {\n  if (row.number === 3) throw new Error("no");\n  return { agreed: true };\n});\n',
+    );
+    await writeFile(
+      join(folder, "rows.jsonl"),
+      Array.from(
+        { length: 8 },
+        (_, number) => `${JSON.stringify({ number, question: "q", options: [] })}\n`,
+      ).join(""),
+    );
+    const run = await matrix(
+      [
+        "drive",
+        CORAL,
+        "-o",
+        "run",
+        "-q",
+        broken,
+        'models.speaker={ kind = "simulated" }',
+        "dataset.path=rows.jsonl",
+        "run.fail_above=1",
+      ],
+      { cwd: folder },
+    );
+    expect(run.stderr).toBe("");
+    const { stdout } = await matrix(["report", "run", "--json"], { cwd: folder });
+    const { domains } = JSON.parse(stdout) as {
+      domains: { tasks: number; scored: number; failed: number; mean: number | null }[];
+    };
+    expect(domains).toMatchObject([{ tasks: 8, scored: 0, failed: 1, mean: null }]);
+  }));

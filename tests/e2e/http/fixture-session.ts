@@ -1,0 +1,30 @@
+// A session as a process of its own, for Deno: fixture-session.ts URL TOKEN PEER CONNECT_TIMEOUT_MS. Makes the requests that its
+// stdin names, a JSON line each, all at once, and prints a line for each outcome.
+
+import { createInterface } from "node:readline";
+import { PeerError, PeerSession } from "../../../src/http/session.ts";
+
+const [url = "", token = "", peer = "", connectTimeoutMs] = process.argv.slice(2);
+const session = new PeerSession({
+  url,
+  token,
+  self: "client",
+  peer,
+  connectTimeoutMs: Number(connectTimeoutMs),
+});
+
+createInterface({ input: process.stdin }).on("line", async (line) => {
+  const { id, close, route, bytes, timeoutMs } = JSON.parse(line);
+  if (close) return session.close();
+  try {
+    const { length } = await session.request(route, Buffer.alloc(bytes, "0123456789a"), {
+      timeoutMs,
+    });
+    console.log(JSON.stringify({ id, length, localAddress: session.localAddress }));
+  } catch (error) {
+    const { maybe, status, message } = error as PeerError;
+    console.log(
+      JSON.stringify({ id, isPeerError: error instanceof PeerError, maybe, status, message }),
+    );
+  }
+});

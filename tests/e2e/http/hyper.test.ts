@@ -1,0 +1,323 @@
+// Peers on Deno, which speak HTTP/2 by another implementation: what session.test.ts and server.test.ts promise holds there too.
+
+import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import http2, { type ServerHttp2Stream } from "node:http2";
+import net, { type AddressInfo } from "node:net";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { Readable } from "node:stream";
+import { ask, goodHeaders, openSession, spawnPeer, startPeer, TOKEN } from "../../http/wire.ts";
+import { findDeno } from "../../parts/deno.ts";
+import { ROOT } from "../../parts/repository.ts";
+import { until } from "../../parts/until.ts";
+
+setDefaultTimeout(60_000);
+
+const deno = findDeno();
+const command = [deno ?? "", "run", "-A", "--no-check", "--config", join(ROOT, "deno.json")];
+
+interface Outcome {
+  readonly id: number;
+  readonly length?: number;
+  readonly localAddress?: string;
+  readonly isPeerError?: boolean;
+  readonly maybe?: boolean;
+  readonly status?: number | null;
+  readonly message?: string;
+}
+
+/** A PeerSession in a Deno process. */
+function spawnSession(
+  url: string,
+  { token = TOKEN, peer = "receiver", connectTimeoutMs = 5000 } = {},
+) {
+  const script = join(import.meta.dir, "fixture-session.ts");
+  const child = Bun.spawn([...command, script, url, token, peer, String(connectTimeoutMs)], {
+    stdin: "pipe",
+    stdout: "pipe",
+    stderr: "inherit",
+  });
+  const waiting = new Map<number, (outcome: Outcome) => void>();
+  createInterface({ input: Readable.fromWeb(child.stdout as never) }).on("line", (line) => {
+    const outcome: Outcome = JSON.parse(line);
+    waiting.get(outcome.id)?.(outcome);
+  });
+  const say = (what: object): void => {
+    child.stdin.write(`${JSON.stringify(what)}\n`);
+    child.stdin.flush();
+  };
+  let last = 0;
+  return {
+    request: (route: string, bytes: number, timeoutMs = 20_000) =>
+      new Promise<Outcome>((resolve) => {
+        waiting.set(++last, resolve);
+        say({ id: last, route, bytes, timeoutMs });
+      }),
+    close: () => say({ close: true }),
+    [Symbol.asyncDispose]: async () => {
+      child.kill("SIGKILL");
+      await child.exited;
+    },
+  };
+}
+
+/** A server that answers as no peer would, once it was asked whether it is there. */
+async function startServer(onStream: (stream: ServerHttp2Stream) => void) {
+  const server = http2.createServer();
+  server.on("sessionError", () => undefined);
+  server.on("session", (session) => session.on("error", () => undefined));
+  server.on("stream", (stream: ServerHttp2Stream, headers) => {
+    stream.on("error", () => undefined).resume();
+    if (headers[":path"] === "/healthz")
+      stream.respond({ ":status": 200, "content-length": 0 }, { endStream: true });
+    else onStream(stream);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return { url, [Symbol.asyncDispose]: async () => void server.close() };
+}
+
+/** Answers the first half of what it announces, and goes on once that is sent. */
+function answerHalf(stream: ServerHttp2Stream, then: () => void): void {
+  stream.respond({ ":status": 200, "content-length": 200 });
+  stream.write(Buffer.alloc(100), then);
+}
+
+function answerWithoutLength(stream: ServerHttp2Stream): void {
+  stream.respond({ ":status": 200 });
+  stream.end("abc");
+}
+
+/** A server that speaks bytes, or nothing. */
+async function startRaw(greeting: string | null) {
+  const server = net.createServer((socket) => {
+    socket.on("error", () => undefined).resume();
+    if (greeting !== null) socket.end(greeting);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  return { port, [Symbol.dispose]: () => void server.close() };
+}
+
+describe.skipIf(deno === null)("a session on Deno", () => {
+  test("carries many requests at once, large and small, and knows the address that it speaks from", async () => {
+    await using peer = await startPeer();
+    await using session = spawnSession(peer.url);
+    const sizes = [
+      32 * 2 ** 20,
+      0,
+      16 * 2 ** 20,
+      ...Array.from({ length: 500 }, (_, index) => index * 7),
+    ];
+    const outcomes = await Promise.all(sizes.map((size) => session.request("echo", size)));
+    expect(outcomes.map(({ length }) => length)).toEqual(sizes);
+    expect(outcomes[0]?.localAddress).toBe("127.0.0.1");
+    expect(peer.refused).toEqual({});
+  });
+
+  test("opens again when its peer is back, and says meanwhile that nothing was asked", async () => {
+    const first = await startPeer();
+    await using session = spawnSession(first.url);
+    expect((await session.request("echo", 10)).length).toBe(10);
+    await first.stop();
+    await until(async () => (await session.request("echo", 10)).maybe === false, "nobody is there");
+    expect((await session.request("echo", 10)).message).toContain(
+      `echo to ${first.url}: cannot connect: `,
+    );
+    await using _again = await startPeer({ port: first.port });
+    expect((await session.request("echo", 10)).length).toBe(10);
+  });
+
+  test("that is closed ends what is under way, and makes no more requests", async () => {
+    const arrived = Promise.withResolvers<void>();
+    const hang = () => {
+      arrived.resolve();
+      return new Promise<never>(() => undefined);
+    };
+    await using peer = await startPeer({ routes: { hang: { bytesMax: 100, run: hang } } });
+    await using session = spawnSession(peer.url);
+    const underWay = session.request("hang", 10);
+    await arrived.promise;
+    session.close();
+    expect((await underWay).maybe).toBe(true);
+    expect((await session.request("hang", 10)).maybe).toBe(false);
+  });
+
+  test.each([
+    ["the token is another", { token: "another" }, 401, "echo"],
+    ["the receiver is another", { peer: "somebody" }, 421, "echo"],
+    ["the route is not there", {}, 404, "nowhere"],
+    ["the body is too large", {}, 413, "tiny"],
+  ])(
+    "says that the peer did not act when %s, also of a body that is still on its way",
+    async (_, options, status, route) => {
+      const run = (body: Uint8Array) => body;
+      await using peer = await startPeer({
+        routes: { echo: { bytesMax: 2 ** 26, run }, tiny: { bytesMax: 9, run } },
+      });
+      await using session = spawnSession(peer.url, options);
+      for (const bytes of [10, 6 * 2 ** 20]) {
+        const { isPeerError, maybe, status: told } = await session.request(route, bytes);
+        expect([isPeerError, maybe, told]).toEqual([true, false, status]);
+      }
+    },
+  );
+
+  test.each(["http", "https"])(
+    "says that the peer did not act when %s gets no answer at all",
+    async (scheme) => {
+      using silent = await startRaw(null);
+      await using session = spawnSession(`${scheme}://127.0.0.1:${silent.port}`, {
+        connectTimeoutMs: 300,
+      });
+      const { maybe, message } = await session.request("echo", 10);
+      expect(maybe).toBe(false);
+      expect(message).toContain("cannot connect: no connection within 300 ms");
+    },
+  );
+
+  test.each([
+    "HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n",
+    "\0\0\0",
+    "SSH-2.0-OpenSSH\r\n",
+  ])("says that nobody acted when what answers is no peer: %j", async (greeting) => {
+    using server = await startRaw(greeting);
+    await using session = spawnSession(`http://127.0.0.1:${server.port}`);
+    const { maybe, status } = await session.request("echo", 10);
+    expect([maybe, status]).toEqual([false, null]);
+  });
+
+  test("says that nobody acted when a TLS server has another token", async () => {
+    await using peer = await startPeer({ tls: true, token: "a-token-of-another-run" });
+    await using session = spawnSession(peer.url);
+    const { maybe, status } = await session.request("echo", 10);
+    expect([maybe, status, peer.refused]).toEqual([false, null, {}]);
+  });
+
+  test.each<[string, (stream: ServerHttp2Stream) => void]>([
+    ["the connection breaks", (stream) => stream.session?.destroy()],
+    ["the stream is reset", (stream) => stream.close(http2.constants.NGHTTP2_INTERNAL_ERROR)],
+    [
+      "the connection breaks within the answer",
+      (stream) => answerHalf(stream, () => stream.session?.destroy()),
+    ],
+    [
+      "the stream is reset within the answer",
+      (stream) => answerHalf(stream, () => stream.close(http2.constants.NGHTTP2_CANCEL)),
+    ],
+    ["the answer is shorter than it said", (stream) => answerHalf(stream, () => stream.end())],
+    ["the answer never ends", (stream) => answerHalf(stream, () => undefined)],
+    ["the answer has no length", answerWithoutLength],
+    [
+      "the answer has no sense",
+      (stream) => stream.respond({ ":status": 302, "content-length": 0 }, { endStream: true }),
+    ],
+  ])("says that the peer may have acted when %s", async (_, misbehave) => {
+    await using server = await startServer(misbehave);
+    await using session = spawnSession(server.url);
+    const { isPeerError, maybe } = await session.request("echo", 100, 1500);
+    expect([isPeerError, maybe]).toEqual([true, true]);
+  });
+
+  test("ends within its time when the peer is stopped, with all that waits there, and finds it awake again", async () => {
+    await using peer = await spawnPeer({ command });
+    await using session = spawnSession(peer.url, { peer: "fixture" });
+    expect((await session.request("echo", 10)).length).toBe(10);
+    peer.child.kill("SIGSTOP");
+    const both = [session.request("echo", 10, 300), session.request("echo", 10)];
+    expect((await Promise.all(both)).map(({ maybe }) => maybe)).toEqual([true, true]);
+    expect((await session.request("echo", 10, 300)).maybe).toBe(false);
+    peer.child.kill("SIGCONT");
+    expect((await session.request("echo", 10)).length).toBe(10);
+    const hanging = session.request("hang", 10);
+    expect((await session.request("echo", 10)).length).toBe(10);
+    peer.child.kill("SIGKILL");
+    expect((await hanging).maybe).toBe(true);
+    expect((await session.request("echo", 10)).maybe).toBe(false);
+  });
+});
+
+describe.skipIf(deno === null)("a server on Deno", async () => {
+  const peer = deno === null ? null : await spawnPeer({ command });
+  afterAll(() => peer?.[Symbol.asyncDispose]());
+  const url = peer?.url ?? "";
+  const headers = (change: object) => ({ ...goodHeaders(), "matrix-to": "fixture", ...change });
+
+  test("tells strangers nothing", async () => {
+    for (const path of ["/v1/echo", "/v1/nowhere", "/metrics", "/"]) {
+      const { status, body } = await ask(
+        url,
+        headers({ ":path": path, authorization: "Bearer wrong" }),
+      );
+      expect([status, body]).toEqual([401, ""]);
+    }
+    expect((await ask(url, { ":path": "/healthz" }, null)).body).toBe("ok");
+  });
+
+  test.each([
+    [404, { ":path": "/v1/nowhere" }],
+    [404, { ":path": "/v1/echo/more" }],
+    [405, { ":method": "PUT" }],
+    [413, { "content-length": 2 ** 40 }],
+    [415, { "content-type": "text/plain" }],
+    [421, { "matrix-to": "somebody" }],
+    [426, { "matrix-protocol": "0" }],
+  ])("answers %i by the headers alone, before a body comes", async (status, change) => {
+    const session = http2.connect(url).on("error", () => undefined);
+    const stream = session.request(headers(change)).on("error", () => undefined);
+    const answered = await new Promise<number | undefined>((resolve) =>
+      stream.on("response", (answer) => resolve(answer[":status"])),
+    );
+    session.destroy();
+    expect(answered).toBe(status);
+  });
+
+  test("takes no request twice", async () => {
+    const twice = headers({});
+    expect((await ask(url, twice)).status).toBe(200);
+    expect((await ask(url, twice)).status).toBe(409);
+  });
+
+  test("answers a member whose unwanted body is on its way", async () => {
+    using session = openSession(url, { peer: "somebody" });
+    const error = await session
+      .request("echo", Buffer.alloc(6 * 2 ** 20), { timeoutMs: 20_000 })
+      .catch((error: unknown) => error);
+    expect(error).toMatchObject({ maybe: false, status: 421 });
+  });
+
+  test.each([2, 4])("never takes a body of %i bytes for one of 3", async (bytes) => {
+    const { status } = await ask(url, headers({ "content-length": 3 }), new Uint8Array(bytes));
+    expect(status).not.toBe(200);
+  });
+
+  test("keeps nothing of what strangers pour in", async () => {
+    const before = residentBytes(peer?.child.pid ?? 0);
+    const body = Buffer.alloc(256 * 2 ** 20);
+    const change = { authorization: "Bearer wrong", "content-length": body.length };
+    await Promise.all([1, 2].map(() => ask(url, headers(change), body)));
+    expect(residentBytes(peer?.child.pid ?? 0) - before).toBeLessThan(128 * 2 ** 20);
+  });
+
+  test("serves its members while a thousand connections say nothing", async () => {
+    const { port, hostname } = new URL(url);
+    const idle = await Promise.all(
+      Array.from({ length: 1000 }, () => {
+        const socket = net
+          .connect({ host: hostname, port: Number(port) })
+          .on("error", () => undefined);
+        return new Promise<net.Socket>((resolve) => socket.on("connect", () => resolve(socket)));
+      }),
+    );
+    using session = openSession(url, { peer: "fixture" });
+    expect(await session.request("echo", new Uint8Array(10), { timeoutMs: 20_000 })).toHaveLength(
+      10,
+    );
+    for (const socket of idle) socket.destroy();
+  });
+});
+
+function residentBytes(pid: number): number {
+  return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) * 1024;
+}

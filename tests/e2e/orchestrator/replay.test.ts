@@ -1,0 +1,104 @@
+// Rules are pure: every recorded history, replayed through start and next, takes the same route to the same end. This holds
+// for real records, patterns and modules alike, and it is what lets any host evaluate a rule.
+
+import { expect, test } from "bun:test";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { loadUserModule } from "../../../src/agent/user-module.ts";
+import { nextMessage, type Rule, startTask } from "../../../src/orchestrator/advance.ts";
+import { createOrchestrator } from "../../../src/orchestrator/create.ts";
+import { provideSdk } from "../../../src/platform.ts";
+import { loadRecipe } from "../../../src/recipe/load.ts";
+import * as sdk from "../../../src/sdk.ts";
+import type { TrajectoryRecord } from "../../../src/task/record.ts";
+import type { Message } from "../../../src/task/task.ts";
+import { matrix } from "../../parts/binary.ts";
+import { withFolder } from "../../parts/folder.ts";
+import { readRecords } from "../../parts/records.ts";
+import { CORAL, ROOT } from "../../parts/repository.ts";
+
+/** The end that the rule gives to a recorded history. Fails where the route leaves it. */
+function replay(rule: Rule, { id, trial, row, seed, attempt, history }: TrajectoryRecord): Message {
+  let message = startTask(rule, {
+    rowId: id,
+    trial,
+    row,
+    seed,
+    attempt,
+    admittedAt: 0,
+    trace: null,
+  });
+  for (const hop of history) {
+    if (message.kind !== "step")
+      throw new Error(`the rule ends at hop ${hop.hop}, the record went on`);
+    expect(message.task.role).toBe(hop.role);
+    // What travels is JSON, so the state must survive it.
+    message = nextMessage(rule, JSON.parse(JSON.stringify(message.task)), hop);
+  }
+  return message;
+}
+
+const MODULE = `import { done, orchestrator, to } from "matrix";
+export default orchestrator<{ left: number }>({
+  start: (_, { seed }) => to("student", { left: 1 + (seed % 3) }),
+  next: ({ left }, result, { role }) => {
+    if (role === "student") return to("teacher", { left });
+    if (role === "teacher") return left > 1 ? to("student", { left: left - 1 }) : to("extractor", { left: 0 });
+    if (role === "extractor") return to("matcher", { left: 0 });
+    return done({ outcome: result as { agreed: boolean } });
+  },
+});
+`;
+
+test("every recorded history takes the same route again, by pattern, by module and by graph", () =>
+  withFolder(async (folder) => {
+    provideSdk(sdk);
+    await writeFile(join(folder, "route.ts"), MODULE);
+    const fast = [
+      'models.speaker.latency="1ms"',
+      "models.speaker.tokens_per_second=1000000",
+      "models.speaker.errors.server_error=0.05",
+      "models.speaker.retries=0",
+      "models.speaker.deadline=0s",
+    ];
+    for (const [name, more] of [
+      ["pattern", []],
+      ["module", [`orchestrator.module=${join(folder, "route.ts")}`]],
+      [
+        "graph",
+        [
+          `orchestrator={graph="${join(ROOT, "recipes/coral/graph.ts#build")}", with={max_turns=8}}`,
+        ],
+      ],
+    ] as const) {
+      await matrix(["drive", CORAL, "-o", name, "--trials", "3", ...fast, ...more], {
+        cwd: folder,
+      });
+      const { recipe } = await loadRecipe(CORAL, { env: {}, cwd: folder, overrides: more });
+      const orchestrator = await createOrchestrator(
+        recipe.orchestrator,
+        loadUserModule,
+        Object.keys(recipe.roles),
+      );
+      const rule = {
+        orchestrator,
+        roles: new Set(Object.keys(recipe.roles)),
+        maxHops: recipe.run.max_hops,
+      };
+      const records = await readRecords(join(folder, name));
+      expect(records).toHaveLength(120);
+      for (const record of records) {
+        const message = replay(rule, record);
+        if (record.status === "failed") expect(message.kind).toBe("step");
+        else
+          expect(message).toMatchObject({
+            kind: "end",
+            ending: {
+              stopReason: record.stop_reason,
+              score: record.score,
+              outcome: record.outcome,
+            },
+          });
+      }
+    }
+  }));

@@ -1,0 +1,222 @@
+// The Docker engine is found where the `docker` command finds it, and spoken to over each way that leads there: the local socket,
+// TCP, and TLS with certificates of both sides. The engine is the real one, behind a proxy that only passes bytes on.
+
+import { describe, expect, test } from "bun:test";
+import { createHash } from "node:crypto";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+import { join } from "node:path";
+import { createServer as createTlsServer } from "node:tls";
+import { DockerSandboxes } from "../../../src/sandbox/docker.ts";
+import { reportDocker } from "../../../src/sandbox/docker-client.ts";
+import { dockerEndpoint } from "../../../src/sandbox/docker-endpoint.ts";
+import { exec } from "../../../src/sandbox/exec.ts";
+import { Lease } from "../../../src/sandbox/lease.ts";
+import { withFolder } from "../../parts/folder.ts";
+import { quiet } from "../../parts/quiet.ts";
+import { SPEC } from "../../parts/sandbox-spec.ts";
+import { docker } from "./engines.ts";
+
+/** As `docker context create` writes one. */
+async function writeContext(folder: string, name: string, host: string): Promise<string> {
+  const id = createHash("sha256").update(name).digest("hex");
+  await mkdir(join(folder, "contexts/meta", id), { recursive: true });
+  await writeFile(
+    join(folder, "contexts/meta", id, "meta.json"),
+    JSON.stringify({ Name: name, Endpoints: { docker: { Host: host } } }),
+  );
+  return join(folder, "contexts/tls", id, "docker");
+}
+
+describe("the Docker engine", () => {
+  test("is the one of DOCKER_HOST before that of any context", () =>
+    withFolder(async (folder) => {
+      await writeContext(folder, "lab", "tcp://lab:1");
+      const env = {
+        DOCKER_CONFIG: folder,
+        DOCKER_CONTEXT: "lab",
+        DOCKER_HOST: "tcp://127.0.0.1:4000",
+      };
+      expect(dockerEndpoint(env)).toEqual({
+        address: "tcp://127.0.0.1:4000",
+        remote: false,
+        options: { protocol: "http", host: "127.0.0.1", port: 4000 },
+      });
+    }));
+
+  test("is the one of DOCKER_CONTEXT, else of the context in use, else the local socket", () =>
+    withFolder(async (folder) => {
+      const env = { DOCKER_CONFIG: folder };
+      expect(dockerEndpoint(env).address).toStartWith("unix://");
+      await writeContext(folder, "lab", "unix:///lab.sock");
+      await writeContext(folder, "far", "ssh://me@far");
+      await writeFile(join(folder, "config.json"), '{"currentContext": "lab"}');
+      expect(dockerEndpoint(env).options).toEqual({ socketPath: "/lab.sock" });
+      expect(dockerEndpoint({ ...env, DOCKER_CONTEXT: "far" })).toMatchObject({
+        remote: true,
+        options: { protocol: "ssh", host: "far", port: 22, username: "me" },
+      });
+      expect(dockerEndpoint({ ...env, DOCKER_CONTEXT: "default" }).address).toStartWith("unix://");
+    }));
+
+  test("is said not to be found where a context or a certificate is not there", () =>
+    withFolder(async (folder) => {
+      expect(() => dockerEndpoint({ DOCKER_CONFIG: folder, DOCKER_CONTEXT: "lab" })).toThrow(
+        'cannot read the Docker context "lab"',
+      );
+      const env = {
+        DOCKER_HOST: "tcp://127.0.0.1",
+        DOCKER_TLS_VERIFY: "1",
+        DOCKER_CERT_PATH: folder,
+      };
+      expect(() => dockerEndpoint(env)).toThrow("cannot read the Docker engine's certificates");
+    }));
+
+  test("is spoken to with the certificates of the environment, or of its context", () =>
+    withFolder(async (folder) => {
+      const tls = await writeContext(folder, "lab", "tcp://127.0.0.1");
+      await mkdir(tls, { recursive: true });
+      for (const name of ["ca", "cert", "key"]) await writeFile(join(tls, `${name}.pem`), name);
+      const options = {
+        protocol: "https",
+        host: "127.0.0.1",
+        port: 2376,
+        ca: "ca",
+        cert: "cert",
+        key: "key",
+      };
+      expect(dockerEndpoint({ DOCKER_CONFIG: folder, DOCKER_CONTEXT: "lab" }).options).toEqual(
+        options as never,
+      );
+      const env = { DOCKER_HOST: "tcp://127.0.0.1", DOCKER_TLS_VERIFY: "1", DOCKER_CERT_PATH: tls };
+      expect(dockerEndpoint(env).options).toEqual(options as never);
+    }));
+});
+
+describe.skipIf(docker.image === null)("a sandbox by a Docker engine", () => {
+  test(
+    "at a TCP address starts, and answers",
+    () =>
+      withProxy(createServer({ allowHalfOpen: true }, passOn), (port) =>
+        expectSandbox({ DOCKER_HOST: `tcp://127.0.0.1:${port}` }),
+      ),
+    60_000,
+  );
+
+  test(
+    "behind TLS starts, and answers",
+    () =>
+      withFolder(async (folder) => {
+        const certificates = await makeCertificates(folder);
+        const server = createTlsServer(
+          { ...certificates, allowHalfOpen: true, requestCert: true, rejectUnauthorized: true },
+          passOn,
+        );
+        await withProxy(server, (port) =>
+          expectSandbox({
+            DOCKER_HOST: `tcp://127.0.0.1:${port}`,
+            DOCKER_TLS_VERIFY: "1",
+            DOCKER_CERT_PATH: folder,
+          }),
+        );
+      }),
+    60_000,
+  );
+
+  test(
+    "of a context starts, and answers",
+    () =>
+      withFolder(async (folder) => {
+        const { address } = dockerEndpoint(process.env);
+        await writeContext(folder, "lab", address);
+        await expectSandbox({ DOCKER_CONFIG: folder, DOCKER_CONTEXT: "lab" });
+      }),
+    60_000,
+  );
+});
+
+async function expectSandbox(env: Readonly<Record<string, string>>): Promise<void> {
+  const before = { ...process.env };
+  Object.assign(process.env, env);
+  try {
+    expect(await reportDocker()).toMatchObject({ usable: true });
+    await using lease = await Lease.take({ run: "endpoint", host: "test" });
+    await using sandbox = await (await DockerSandboxes.connect(lease, quiet)).start({
+      ...SPEC,
+      image: docker.image ?? "",
+    });
+    const stdin = Buffer.from("in and out");
+    const { stdout, exitCode, stderr } = await exec(sandbox, {
+      args: ["cat"],
+      stdin,
+      timeoutMs: 30_000,
+      outputBytesMax: 1000,
+    });
+    expect([
+      exitCode,
+      Buffer.from(stdout).toString("utf8"),
+      Buffer.from(stderr).toString("utf8"),
+    ]).toEqual([0, "in and out", ""]);
+  } finally {
+    for (const name of Object.keys(env)) delete process.env[name];
+    Object.assign(process.env, before);
+  }
+}
+
+/** To the engine's own socket. */
+function passOn(client: Socket): void {
+  const { options } = dockerEndpoint(
+    process.env["DOCKER_HOST"]?.startsWith("tcp:") ? {} : process.env,
+  );
+  const engine = connect({
+    path: "socketPath" in options ? options.socketPath : "",
+    allowHalfOpen: true,
+  });
+  client.pipe(engine);
+  engine.pipe(client);
+  for (const [one, other] of [
+    [client, engine],
+    [engine, client],
+  ] as const)
+    one.on("error", () => other.destroy());
+  client.on("close", () => engine.destroy());
+}
+
+async function withProxy(server: Server, use: (port: number) => Promise<void>): Promise<void> {
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  try {
+    await use((server.address() as AddressInfo).port);
+  } finally {
+    server.close();
+  }
+}
+
+/** One certificate that is its own authority, for both sides. */
+async function makeCertificates(
+  folder: string,
+): Promise<{ readonly ca: Buffer; readonly cert: Buffer; readonly key: Buffer }> {
+  const [key, cert, ca] = ["key", "cert", "ca"].map((name) => join(folder, `${name}.pem`)) as [
+    string,
+    string,
+    string,
+  ];
+  const subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"];
+  const made = Bun.spawnSync([
+    "openssl",
+    "req",
+    "-x509",
+    "-newkey",
+    "rsa:2048",
+    "-nodes",
+    "-days",
+    "1",
+    "-keyout",
+    key,
+    "-out",
+    cert,
+    ...subject,
+  ]);
+  expect(made.exitCode).toBe(0);
+  await writeFile(ca, await readFile(cert));
+  return { ca: await readFile(ca), cert: await readFile(cert), key: await readFile(key) };
+}

@@ -1,0 +1,14 @@
+// Waiting for a condition: tests never sleep for a fixed time.
+
+/** Polls `holds` until it is true. The limit is only there to name what never came true. */
+export async function until(
+  holds: () => boolean | Promise<boolean>,
+  what: string,
+  withinMs = 30_000,
+): Promise<void> {
+  const deadline = performance.now() + withinMs;
+  while (!(await holds())) {
+    if (performance.now() > deadline) throw new Error(`waited in vain until ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
