@@ -5,7 +5,10 @@ import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { parse } from "smol-toml";
-import { BINARY, ROOT, until, withFolder } from "../matrix.ts";
+import { BINARY } from "../../parts/binary.ts";
+import { withFolder } from "../../parts/folder.ts";
+import { ROOT } from "../../parts/repository.ts";
+import { until } from "../../parts/until.ts";
 import type { Block, Page } from "./page.ts";
 
 /** Languages whose blocks only show or store text. */

@@ -3,7 +3,7 @@
 import { expect, test } from "bun:test";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { dirname, join, normalize } from "node:path";
-import { ROOT } from "../matrix.ts";
+import { ROOT } from "../../parts/repository.ts";
 import { anchorsOf, exists, linksOf, readPages, spansOf } from "./page.ts";
 import { play } from "./play.ts";
 

@@ -3,7 +3,7 @@
 
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { ROOT } from "../matrix.ts";
+import { ROOT } from "../../parts/repository.ts";
 
 export interface Block {
   readonly page: string;
