@@ -78,7 +78,7 @@ describe("the house", () => {
       commander: /^(main\.ts|cli\/)/,
       hono: /^(model\/server|http\/(peer|metrics)-server)\.ts$/,
       valibot:
-        /^(recipe\/((\w+-)?schema|validate|difference)|peer\/control|agent\/exec|records\/(manifest|verify|driver-file))\.ts$/,
+        /^(recipe\/((\w+-)?schema|validate|difference)|peer\/control|agent\/exec|records\/(manifest|check-record|driver-file))\.ts$/,
       "yocto-queue": /^(host\/role|model\/(limit|line))\.ts$/,
       "fastest-levenshtein": /^(recipe\/validate|dataset\/files)\.ts$/,
     };

@@ -6,8 +6,9 @@ import { openDataset } from "../dataset/open.ts";
 import { EXIT, MatrixError } from "../error.ts";
 
 import { runtime } from "../platform.ts";
+import type { RunIdentity } from "../records/manifest.ts";
 import { readManifest } from "../records/manifest.ts";
-import { RunDirectory, type RunIdentity } from "../records/run-directory.ts";
+import { RunDirectory } from "../records/run-directory.ts";
 import { checkCache } from "../run/answers.ts";
 
 import { type Prepared, prepare, previewFirstRow, scanRows } from "../run/prepare.ts";

@@ -7,7 +7,7 @@ import { MatrixError } from "../error.ts";
 import { createStandIn } from "../model/stand-in.ts";
 import { joinKey, valueAt } from "../recipe/key-path.ts";
 import { readManifest } from "../records/manifest.ts";
-import { readRecords } from "../records/recorded.ts";
+import { readRecords } from "../records/read-records.ts";
 import { checkCache } from "../run/answers.ts";
 import { durationOf, type Forecast, forecast, type Plan, type Sample } from "../run/forecast.ts";
 import { requestsOf } from "../run/limits.ts";

@@ -5,7 +5,7 @@
 import { Command, Option } from "commander";
 import { MatrixError } from "../error.ts";
 import { readManifest } from "../records/manifest.ts";
-import { readRecords } from "../records/recorded.ts";
+import { readRecords } from "../records/read-records.ts";
 import type { TrajectoryRecord } from "../task/record.ts";
 import { renderUsage, UsageTally } from "./usage-report.ts";
 

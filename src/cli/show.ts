@@ -3,7 +3,7 @@
 import { styleText } from "node:util";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { MatrixError } from "../error.ts";
-import { openStoredLines, trajectoriesPath } from "../records/stored-lines.ts";
+import { openRecordFile, trajectoriesPath } from "../records/record-file.ts";
 import { isJsonObject, type Json } from "../task/json.ts";
 import { chatContent, type TrajectoryRecord } from "../task/record.ts";
 import type { Hop } from "../task/task.ts";
@@ -53,7 +53,7 @@ async function findLine(
   id: string | undefined,
   { trial, status }: ShowFlags,
 ): Promise<string> {
-  const { lines, size, close } = await openStoredLines(path);
+  const { lines, size, close } = await openRecordFile(path);
   const seen: string[] = [];
   try {
     for await (const batch of lines) {

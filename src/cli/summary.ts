@@ -2,7 +2,7 @@
 
 import { type Budget, usedUp } from "../driver/ledger.ts";
 import type { MatrixError } from "../error.ts";
-import { trajectoriesPath } from "../records/stored-lines.ts";
+import { trajectoriesPath } from "../records/record-file.ts";
 import type { Spent } from "../task/spent.ts";
 import { isUnanswered, type Unanswered, type Usage } from "../task/task.ts";
 import { formatDuration, grouped } from "./panel.ts";

@@ -2,7 +2,7 @@
 
 import { MatrixError } from "../error.ts";
 import { type Manifest, readManifest } from "../records/manifest.ts";
-import { readRecords } from "../records/recorded.ts";
+import { readRecords } from "../records/read-records.ts";
 import type { TrajectoryRecord } from "../task/record.ts";
 import type { ExportFormat, Selected } from "./contract.ts";
 import { conversationOf, unansweredIn } from "./conversation.ts";

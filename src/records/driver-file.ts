@@ -1,6 +1,6 @@
-// driver.json in the run directory: where the driver is and the token that proves membership, for hosts that find each other
-// by a shared file system, and for the driver that goes on after this one. It is there while a run has hosts, readable by its
-// owner alone, and written whole or not at all.
+// driver.json in the run directory: where the driver is, and the token that proves membership.
+// Hosts on a shared file system find their driver by it, and so does the next driver of the run. It
+// exists while a run has hosts, only its owner can read it, and it is written whole or not at all.
 
 import { open, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -18,11 +18,11 @@ const schema = v.strictObject({
   token: text,
   /** Names the run for as long as its directory lives. */
   run: text,
-  /** `machine`: where process numbers mean something (src/process.ts). */
+  /** `machine`: the machine on which `pid` means something (src/process.ts). */
   driver: v.strictObject({ pid: v.number(), machine: text }),
-  /** Ids of the hosts that were there last. */
+  /** Ids of the hosts that the driver knew last. */
   hosts: v.array(text),
-  /** Local processes that the driver started. */
+  /** Local host processes that the driver started. */
   workers: v.array(
     v.strictObject({ name: text, id: text, pid: v.number(), startTime: v.nullable(v.string()) }),
   ),
@@ -30,7 +30,10 @@ const schema = v.strictObject({
 
 export type DriverFile = v.InferOutput<typeof schema>;
 
-/** Null when there is none. Fails with `usage` when it is something else. `path`: the file, or its folder. */
+/**
+ * `path`: the file, or its folder. Answers null when there is no file. Fails with `usage` when the
+ * file cannot be read or holds something else.
+ */
 export async function readDriverFile(path: string): Promise<DriverFile | null> {
   for (const file of [join(path, DRIVER_FILE), path]) {
     let content: string;
@@ -58,7 +61,7 @@ export async function writeDriverFile(directory: string, file: DriverFile): Prom
   await rename(`${path}.tmp`, path);
 }
 
-/** Nobody needs to find the driver any more. */
+/** Removes the file at the end of a run, when no host needs to find the driver any more. */
 export async function removeDriverFile(directory: string): Promise<void> {
   await rm(join(directory, DRIVER_FILE), { force: true });
 }

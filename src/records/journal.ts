@@ -1,5 +1,6 @@
-// The journal of a run as its driver sees it: a folder of segments that hosts append to (src/model/answers/answer-files.ts). A segment
-// goes when nobody writes to it any more and all its tasks are recorded, so the journal stays as long as what is in flight.
+// The journal of a run as its driver sees it: a folder of segments that hosts append answers to
+// (src/model/answers/answer-files.ts). The driver removes a segment when no host writes to it any
+// more and all its tasks are recorded, so the journal stays as small as what is in flight.
 
 import { createReadStream } from "node:fs";
 import { readdir, rm } from "node:fs/promises";
@@ -13,7 +14,10 @@ export interface JournalOptions {
   /** The run directory. */
   readonly directory: string;
   readonly isRecorded: (rowId: string, trial: number) => boolean;
-  /** Whether the process lives: its newest segment is its own. */
+  /**
+   * Tells whether the process of that name lives. A living process still writes to its newest
+   * segment.
+   */
   readonly isWriting: (writer: string) => boolean;
 }
 
@@ -26,15 +30,15 @@ export function journalPath(directory: string): string {
   return join(directory, "journal");
 }
 
-/** Of a run that is complete. */
+/** Removes the whole journal of a run that is complete. */
 export async function removeJournal(directory: string): Promise<void> {
   await rm(journalPath(directory), { recursive: true, force: true }).catch(() => undefined);
 }
 
-export class Journal {
+export class JournalTrimmer {
   readonly #options: JournalOptions;
   readonly #folder: string;
-  /** Closed segments, and which of their tasks were not recorded when they were last looked at. */
+  /** The tasks of each closed segment that had no record at the last look. */
   readonly #closed = new Map<string, readonly TaskName[]>();
   readonly #trimming: NodeJS.Timeout;
   #running: Promise<void> | null = null;
@@ -46,7 +50,10 @@ export class Journal {
     this.#trimming.unref();
   }
 
-  /** Removes what is no longer needed. What cannot be read or removed now is looked at again. */
+  /**
+   * Removes segments that are no longer needed. One that cannot be read or removed is tried again
+   * next time.
+   */
   trim(): Promise<void> {
     this.#running ??= this.#trim().finally(() => {
       this.#running = null;
@@ -81,6 +88,7 @@ export class Journal {
   }
 }
 
+/** The segments that no process writes to: all but the newest of each living writer. */
 function closedSegments(
   names: readonly string[],
   isWriting: JournalOptions["isWriting"],
@@ -97,7 +105,7 @@ function closedSegments(
     .map(({ name }) => name);
 }
 
-/** Each task that a segment has an answer of. */
+/** Each task that has an answer in the segment, once. */
 async function tasksOf(path: string): Promise<readonly TaskName[]> {
   const tasks = new Map<string, TaskName>();
   for await (const lines of splitLines(createReadStream(path))) {

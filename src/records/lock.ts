@@ -1,9 +1,11 @@
-// The lock of a run directory: one driver at a time, and a dead driver keeps nothing. On one machine a holder is alive when
-// its process is, with the same start time; a holder on another machine is alive while it touches the file.
+// The lock of a run directory: one driver at a time, and a dead driver does not keep it. A holder
+// on this machine is alive when its process runs with the same start time. A holder on another
+// machine is alive while it touches the file.
 //
-// The lock is the file `lock.N` with the highest N. Whoever finds it free or dead makes `lock.N+1`, which only one can, and
-// holds the lock unless a higher one stands there already: it had looked at a number that others were past. The highest file
-// is never deleted, only marked as released, so a number is never used twice.
+// The lock is the file `lock.N` with the highest N. A driver that finds it released or its holder
+// dead links `lock.N+1`; only one driver can. It then holds the lock, unless a higher file exists
+// already: others had moved on while it looked. The highest file is never deleted, only marked as
+// released, so no number is used twice.
 
 import { link, readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
@@ -13,12 +15,13 @@ import { isRunning, machineId, type ProcessId, startTimeOf } from "../process.ts
 import { randomId } from "../random-id.ts";
 
 const HEARTBEAT_MS = 10_000;
+/** A holder on another machine counts as dead when its file was not touched for this long. */
 const FOREIGN_STALE_MS = 60_000;
 const LOCK_FILE = /^lock\.(\d+)$/;
 
 interface Holder extends ProcessId {
   readonly host: string;
-  /** Whose numbers of processes are meant. */
+  /** The machine on which `pid` means something. */
   readonly machine: string;
   readonly since: string;
   readonly released: boolean;
@@ -59,20 +62,24 @@ export async function takeLock(directory: string): Promise<Lock> {
         await writeFile(mine, JSON.stringify({ ...holder, released: true }));
         await rename(mine, path);
       } catch {
-        // A directory that is gone holds no lock, and on a full disk this process is soon seen to be dead.
+        // A deleted directory holds no lock, and on a full disk the next driver soon sees that this
+        // process is dead.
         await rm(mine, { force: true }).catch(() => undefined);
       }
     },
   };
 }
 
-/** Forgets whoever held the lock: of a directory that nobody will drive. */
+/** Removes every lock file of a directory that was moved aside: no driver will run there. */
 export async function clearLock(directory: string): Promise<void> {
   for (const number of await numbersIn(directory))
     await rm(join(directory, `lock.${number}`), { force: true });
 }
 
-/** The number under which the lock is ours; null when somebody else was faster and it is to be looked at again. */
+/**
+ * Answers the number under which this process holds the lock, or null when another process was
+ * faster.
+ */
 async function claim(mine: string, directory: string): Promise<number | null> {
   const highest = Math.max(0, ...(await numbersIn(directory)));
   if (highest > 0) await refuseLiving(join(directory, `lock.${highest}`), directory);

@@ -1,5 +1,6 @@
-// manifest.json: what a run is and how it stands. Written whole or not at all (temporary file, fsync, rename), so a killed
-// driver leaves the last one. While a run goes on, its counts are a lower bound: the records are the truth.
+// manifest.json: what a run is and how far it has come. It is written whole or not at all
+// (temporary file, fsync, rename), so a killed driver leaves the previous one. While a run goes on,
+// its counts are a lower bound; the records are the truth.
 
 import { open, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
@@ -21,21 +22,24 @@ const spentEntries = {
 const manifestSchema = v.strictObject({
   format: v.literal(MANIFEST_FORMAT),
   name: v.string(),
-  /** `complete`: every (row, trial) has its record. `stopped`: ended early, can go on. `running`: going on, or killed. */
+  /**
+   * `complete`: every (row, trial) has its record. `stopped`: the run ended early and can be
+   * continued. `running`: the run goes on, or its driver was killed.
+   */
   state: v.picklist(["running", "stopped", "complete"]),
-  /** expected = ok + failed + lost, when complete. */
+  /** Equals ok + failed + lost once the run is complete. */
   expected: count,
   ok: count,
   failed: count,
   lost: count,
-  /** On models, by all starts; `hosts`: how much of it each process has said. */
+  /** What all drivers of the run spent on models. `hosts`: how much of it each process reported. */
   spent: v.optional(
     v.strictObject({ ...spentEntries, hosts: v.record(v.string(), v.strictObject(spentEntries)) }),
     {
       ...NOTHING_SPENT_BY_HOSTS,
     },
   ),
-  /** Whether any model is simulated, or any answer was. */
+  /** True when a model of the recipe is simulated, or any answer was. */
   simulated: v.boolean(),
   seed: count,
   trials: count,
@@ -43,12 +47,12 @@ const manifestSchema = v.strictObject({
     rows: count,
     /** sha256 over ids and contents, in order. */
     digest: v.string(),
-    /** Of every (row id, trial), whatever the order. */
+    /** Digest of every (row id, trial), independent of their order. */
     ids_digest: v.string(),
   }),
-  /** The run directory whose records this run replays: each of them is one of its rows. */
+  /** The run directory that this run replays. Each of its records is one row of this run. */
   replay: v.optional(v.string()),
-  /** The resolved recipe as JSON: what a continued run is compared with. */
+  /** The resolved recipe as JSON. A continued run is compared with it. */
   recipe: v.custom<JsonObject>((value) => typeof value === "object" && value !== null),
   /** sha256 of prompts, modules, tools and schemas, by path. */
   hashes: v.record(v.string(), v.string()),
@@ -59,7 +63,16 @@ const manifestSchema = v.strictObject({
 
 export type Manifest = v.InferOutput<typeof manifestSchema>;
 
-/** The manifest of a run directory; null when there is none. Fails with `run_refused` when it cannot be trusted. */
+/** What a run is: every field of the manifest that does not change while it runs. */
+export type RunIdentity = Omit<
+  Manifest,
+  "format" | "state" | "ok" | "failed" | "lost" | "spent" | "created_at" | "updated_at"
+>;
+
+/**
+ * Answers null when the directory has no manifest. Fails with `run_refused` when the manifest
+ * cannot be trusted.
+ */
 export async function readManifest(directory: string): Promise<Manifest | null> {
   const path = join(directory, MANIFEST_FILE);
   let text: string;
@@ -98,7 +111,7 @@ function parseManifest(text: string, path: string): Manifest {
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw new MatrixError("run_refused", `${path} is no JSON`, { cause, ...hint });
+    throw new MatrixError("run_refused", `${path} is not JSON`, { cause, ...hint });
   }
   const format = (value as { format?: unknown } | null)?.format;
   if (format !== MANIFEST_FORMAT)

@@ -1,55 +1,59 @@
-// The run directory: recipe.toml, manifest.json, trajectories.jsonl (or .jsonl.zst), logs/. It is made when nothing can be wrong any more,
-// belongs to one recipe and one dataset, and is what a killed run goes on from.
+// The run directory: recipe.toml, manifest.json, trajectories.jsonl (or .jsonl.zst), logs/. It
+// belongs to one recipe and one dataset, and a killed run continues from it. It is made only after
+// everything else about the run was checked.
 
 import { existsSync } from "node:fs";
 import { mkdir, readdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { MatrixError, messageOf } from "../error.ts";
-import { type Difference, recipeDifferences } from "../recipe/difference.ts";
 import { valueAt } from "../recipe/key-path.ts";
 import type { Counts, RecordLine } from "../task/record.ts";
 import { NOTHING_SPENT_BY_HOSTS, type SpentByHosts } from "../task/spent.ts";
 import { clearLock, type Lock, takeLock } from "./lock.ts";
-import { MANIFEST_FILE, type Manifest, readManifest, writeManifest } from "./manifest.ts";
-import { type Recorded, readRecorded } from "./recorded.ts";
-import { trajectoriesPath } from "./stored-lines.ts";
-import { TrajectoryWriter } from "./trajectories.ts";
+import {
+  MANIFEST_FILE,
+  MANIFEST_FORMAT,
+  type Manifest,
+  type RunIdentity,
+  readManifest,
+  writeManifest,
+} from "./manifest.ts";
+import { trajectoriesPath } from "./record-file.ts";
+import { RecordWriter } from "./record-writer.ts";
+import { type RecordedTasks, readRecordedTasks } from "./recorded-tasks.ts";
+import { refuseOtherRun } from "./same-run.ts";
 
+/** The manifest is written this often while records arrive. */
 const CHECKPOINT_MS = 1000;
 
-/** What a run is: everything of the manifest that does not change while it runs. */
-export type RunIdentity = Omit<
-  Manifest,
-  "format" | "state" | "ok" | "failed" | "lost" | "spent" | "created_at" | "updated_at"
->;
 
 export interface OpenOptions {
   readonly identity: RunIdentity;
   readonly recipeText: string;
   /** The dataset's digest after as many rows as the earlier run had; null when it has fewer now. */
   readonly checkpointDigest: string | null;
-  /** Move an existing directory aside and begin anew. */
+  /** Moves an existing directory aside and begins anew. */
   readonly fresh: boolean;
 }
 
 export class RunDirectory {
   readonly path: string;
-  /** Records that were there before. */
-  readonly recorded: Recorded;
+  /** What the records said when the directory was opened. */
+  readonly recorded: RecordedTasks;
   readonly #lock: Lock;
-  readonly #writer: TrajectoryWriter;
+  readonly #writer: RecordWriter;
   readonly #checkpoints: NodeJS.Timeout;
   readonly #counts: { ok: number; failed: number; lost: number };
   #manifest: Manifest;
-  /** Manifest writes, one after the other. */
+  /** Chains the writes of the manifest, so that they never overlap. */
   #saved: Promise<void> = Promise.resolve();
   #unsaved = false;
 
   private constructor(
     path: string,
     lock: Lock,
-    writer: TrajectoryWriter,
-    recorded: Recorded,
+    writer: RecordWriter,
+    recorded: RecordedTasks,
     manifest: Manifest,
   ) {
     this.path = path;
@@ -64,7 +68,10 @@ export class RunDirectory {
     this.#checkpoints.unref();
   }
 
-  /** Fails with `run_refused` when the directory is another run's or a driver lives in it; nothing is changed then. */
+  /**
+   * Opens the directory for one driver. Fails with `run_refused`, and changes nothing, when the
+   * directory belongs to another run or another driver holds it.
+   */
   static async open(
     path: string,
     { identity, recipeText, checkpointDigest, fresh }: OpenOptions,
@@ -85,13 +92,14 @@ export class RunDirectory {
         path,
         valueAt(identity.recipe, "run.compress") === true,
       );
-      const recorded = await readRecorded(trajectories);
+      const recorded = await readRecordedTasks(trajectories);
       const manifest = manifestOf(identity, recorded, earlier);
-      // First of all files: what has a manifest is a run directory, what has none is somebody else's.
+      // The manifest comes first: a folder with a manifest is a run directory, and any other folder
+      // is refused.
       await writeManifest(path, manifest);
       await mkdir(join(path, "logs"), { recursive: true });
       await writeFile(join(path, "recipe.toml"), recipeText);
-      const writer = await TrajectoryWriter.open(trajectories, recorded.bytes);
+      const writer = await RecordWriter.open(trajectories, recorded.bytes);
       return new RunDirectory(path, lock, writer, recorded, manifest);
     } catch (thrown) {
       await lock.release();
@@ -99,16 +107,17 @@ export class RunDirectory {
     }
   }
 
+  /** Records in the file, by status. */
   get counts(): Counts {
     return this.#counts;
   }
 
-  /** What all starts of the run have spent, as it was last noted. */
+  /** What all drivers of the run have spent, as last noted. */
   get spent(): SpentByHosts {
     return this.#manifest.spent;
   }
 
-  /** Whether any answer came from a simulated model, as far as is known. */
+  /** True when any answer is known to come from a simulated model. */
   get simulated(): boolean {
     return this.#manifest.simulated;
   }
@@ -123,7 +132,7 @@ export class RunDirectory {
     this.#unsaved = true;
   }
 
-  /** Records, each a line, and how many there are of each status. Resolves when the kernel has them. */
+  /** Appends records; `added` counts them by status. Resolves when the kernel has them. */
   async append(lines: readonly RecordLine[], added: Counts): Promise<void> {
     await this.#writer.append(lines);
     this.#counts.ok += added.ok;
@@ -132,7 +141,10 @@ export class RunDirectory {
     this.#unsaved = true;
   }
 
-  /** Writes the last manifest and lets go. A storage that failed under the run fails here again and is not reported twice. */
+  /**
+   * Writes the last manifest and releases the lock. When the storage failed during the run, this
+   * may fail again with the same error, which the caller has reported already.
+   */
   async close(state: "stopped" | "complete"): Promise<void> {
     clearInterval(this.#checkpoints);
     try {
@@ -160,12 +172,12 @@ export class RunDirectory {
 
 function manifestOf(
   identity: RunIdentity,
-  { counts, simulated }: Recorded,
+  { counts, simulated }: RecordedTasks,
   earlier: Manifest | null,
 ): Manifest {
   const now = new Date().toISOString();
   return {
-    format: "matrix-manifest-1",
+    format: MANIFEST_FORMAT,
     ...identity,
     ...counts,
     simulated: identity.simulated || simulated,
@@ -197,7 +209,7 @@ async function lockFolder(path: string): Promise<Lock> {
   }
 }
 
-/** A folder with other things in it is not ours to write into. */
+/** Refuses a folder that has files but no manifest: it belongs to the user. */
 async function refuseForeignFolder(path: string): Promise<void> {
   const others = (await readdir(path)).filter(
     (name) => !name.startsWith("lock") && !name.startsWith(MANIFEST_FILE),
@@ -213,7 +225,7 @@ async function refuseForeignFolder(path: string): Promise<void> {
   );
 }
 
-/** DIR becomes DIR.1, or the next number that is free. */
+/** Renames DIR to DIR.1, or to the next number that is free. */
 async function moveAside(path: string): Promise<void> {
   for (let number = 1; ; number++) {
     const aside = `${path}.${number}`;
@@ -222,45 +234,6 @@ async function moveAside(path: string): Promise<void> {
     await clearLock(aside);
     return;
   }
-}
-
-const REFUSED_HINT =
-  "start anew with --fresh (the old directory is kept aside), or choose another with -o";
-
-function refuseOtherRun(
-  path: string,
-  earlier: Manifest,
-  now: RunIdentity,
-  checkpointDigest: string | null,
-): void {
-  const conflicts = recipeDifferences(earlier.recipe, now.recipe).filter(
-    ({ kind }) => kind === "conflict" || kind === "shrinks",
-  );
-  const lines = conflicts.map(describe);
-  for (const [file, hash] of Object.entries(now.hashes)) {
-    const before = earlier.hashes[file];
-    if (before !== undefined && before !== hash) lines.push(`${file} has changed`);
-  }
-  if (earlier.replay !== now.replay)
-    lines.push(`it ${replayed(earlier)}, and this ${replayed(now)}`);
-  if (lines.length === 0 && checkpointDigest !== earlier.dataset.digest)
-    lines.push(`the dataset has changed in its first ${earlier.dataset.rows} rows`);
-  if (lines.length === 0) return;
-  const problems = lines.map((message) => ({ message }));
-  throw new MatrixError("run_refused", `${path} holds another run`, {
-    problems,
-    hint: REFUSED_HINT,
-  });
-}
-
-function replayed({ replay }: Pick<Manifest, "replay">): string {
-  return replay === undefined ? "asks models" : `replays ${replay}`;
-}
-
-function describe({ key, before, now, kind }: Difference): string {
-  const shown = (value: unknown) => (value === undefined ? "unset" : JSON.stringify(value));
-  const why = kind === "shrinks" ? " (it can only grow)" : "";
-  return `${key} was ${shown(before)} and is ${shown(now)} now${why}`;
 }
 
 function refused(path: string, thrown: unknown): unknown {

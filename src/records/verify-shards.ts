@@ -1,4 +1,5 @@
-// The accounting of several run directories that are the shards of one run: each by itself, and all of them together.
+// The accounting of several run directories that are the shards of one run: each shard by itself,
+// and all of them together.
 
 import { recipeDifferences } from "../recipe/difference.ts";
 import { IdSet } from "../task/id-set.ts";
@@ -14,15 +15,15 @@ export interface ShardsVerification {
   /** Sums over the shards. */
   readonly expected: number;
   readonly counts: Verification["counts"];
-  /** "2/4", of those that were not given. */
+  /** Shards of the run that were not given, such as "2/4". */
   readonly missing: readonly string[];
-  /** Whether every shard is there and every (row, trial) has its record. */
+  /** True when every shard is given and every (row, trial) has its record. */
   readonly complete: boolean;
   /** What is wrong between the shards. */
   readonly findings: readonly string[];
 }
 
-/** Fails with `usage` when one of them is no run directory. */
+/** Fails with `usage` when one of the directories is no run directory. */
 export async function verifyShards(directories: readonly string[]): Promise<ShardsVerification> {
   const ids = new IdSet();
   const shards: VerifiedShard[] = [];
@@ -45,7 +46,7 @@ export async function verifyShards(directories: readonly string[]): Promise<Shar
   };
 }
 
-/** Every index once, of one count. */
+/** Checks that all shards have the same count, and that each index is there once. */
 function compareNumbers(shards: readonly VerifiedShard[]): {
   missing: readonly string[];
   findings: readonly string[];
@@ -63,7 +64,7 @@ function compareNumbers(shards: readonly VerifiedShard[]): {
     first ??= { directory, count };
     if (count !== first.count) {
       findings.push(
-        `${directory} is one of ${count} shards, ${first.directory} one of ${first.count}`,
+        `${directory} is one of ${count} shards, but ${first.directory} is one of ${first.count}`,
       );
       continue;
     }
@@ -78,7 +79,10 @@ function compareNumbers(shards: readonly VerifiedShard[]): {
   return { missing: missing.map((index) => `${index}/${count}`), findings };
 }
 
-/** Whatever would make two runs of them, compared with the first. */
+/**
+ * Compares recipe and files of every shard with those of the first. Another shard number is no
+ * difference.
+ */
 function compareRuns([first, ...others]: readonly VerifiedShard[]): string[] {
   if (first === undefined) return [];
   const { recipe, hashes } = first.verification.manifest;

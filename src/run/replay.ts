@@ -7,7 +7,7 @@ import { Recordings } from "../agent/recording.ts";
 import { MatrixError } from "../error.ts";
 import { joinKey, valueAt } from "../recipe/key-path.ts";
 import { type Manifest, readManifest } from "../records/manifest.ts";
-import { openRecords, scanRecords } from "../records/replayed.ts";
+import { openRecordRows, scanRecordRows } from "../records/record-rows.ts";
 import type { JsonObject } from "../task/json.ts";
 import type { Prepared } from "./prepare.ts";
 import type { RunRows } from "./run-recipe.ts";
@@ -33,7 +33,7 @@ export async function openReplay(
     );
   refuseOtherRoles(prepared, source, directory);
   refuseOtherPrompts(prepared, source, directory);
-  const scan = await scanRecords(path, checkpoint);
+  const scan = await scanRecordRows(path, checkpoint);
   const recordings = new Recordings();
   const { roles } = prepared.loaded.recipe;
   const agents = [...prepared.agents].map(([name, made]) => {
@@ -44,7 +44,7 @@ export async function openReplay(
     return [name, { ...made, agent }] as const;
   });
   const { trials, seed, simulated } = source;
-  const open = async () => openRecords(path, scan.rows, (record) => recordings.add(record));
+  const open = async () => openRecordRows(path, scan.rows, (record) => recordings.add(record));
   return {
     prepared: { ...prepared, agents: new Map(agents) },
     rows: { expected: scan.rows, trials, seed, simulated, scan, replay: path, open },

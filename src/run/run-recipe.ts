@@ -30,7 +30,7 @@ import { TurnPermits } from "../model/permits.ts";
 import type { HostTransport } from "../peer/transport.ts";
 import { runtime } from "../platform.ts";
 import { randomId } from "../random-id.ts";
-import { Journal, removeJournal } from "../records/journal.ts";
+import { JournalTrimmer, removeJournal } from "../records/journal.ts";
 import type { RunDirectory } from "../records/run-directory.ts";
 import type { SandboxSite } from "../sandbox/site.ts";
 import { systemClock } from "../task/clock.ts";
@@ -100,7 +100,7 @@ class RecipeRun {
   readonly #drain: AbortSignal;
   /** Of this process, among all that write to the journal. */
   readonly #writer = `${DRIVER_NAME}-${randomId(10)}`;
-  readonly #journal: Journal | null;
+  readonly #journal: JournalTrimmer | null;
   /** What ends with the run, and cannot fail. */
   readonly #releases: (() => void)[] = [];
   #tracing: Tracing | null = null;
@@ -216,9 +216,9 @@ class RecipeRun {
     return this.#work.replay === null ? this.#prepared.loaded.recipe.run.budget : undefined;
   }
 
-  #openJournal(): Journal | null {
+  #openJournal(): JournalTrimmer | null {
     if (this.#work.replay !== null || !wantsJournal(this.#prepared.loaded.recipe)) return null;
-    return new Journal({
+    return new JournalTrimmer({
       directory: this.#directory.path,
       isRecorded: (rowId, trial) => this.#directory.recorded.ids.has(rowId, trial),
       isWriting: (id) => id === this.#writer || this.#cluster?.peer.routing.has(id) === true,

@@ -4,8 +4,9 @@ import { describe, expect, test } from "bun:test";
 import { existsSync, statSync } from "node:fs";
 import { appendFile, readFile, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { readRecorded, readRecords } from "../../src/records/recorded.ts";
-import { TrajectoryWriter } from "../../src/records/trajectories.ts";
+import { readRecords } from "../../src/records/read-records.ts";
+import { RecordWriter } from "../../src/records/record-writer.ts";
+import { readRecordedTasks } from "../../src/records/recorded-tasks.ts";
 import { verifyRun } from "../../src/records/verify.ts";
 import { matrix, spawnMatrix } from "../parts/binary.ts";
 import { withFolder } from "../parts/folder.ts";
@@ -22,7 +23,7 @@ async function writeFrames(
   path: string,
   appends: readonly (readonly string[])[],
 ): Promise<readonly number[]> {
-  const writer = await TrajectoryWriter.open(path, 0);
+  const writer = await RecordWriter.open(path, 0);
   const ends: number[] = [];
   for (const lines of appends) {
     await writer.append(lines.map((text) => [text]));
@@ -47,7 +48,7 @@ describe("a compressed output", () => {
       expect(Bun.zstdDecompressSync(await readFile(path)).toString()).toBe(
         `${[line("a"), line("b"), large, line("d")].join("\n")}\n`,
       );
-      expect(await readRecorded(path)).toMatchObject({
+      expect(await readRecordedTasks(path)).toMatchObject({
         counts: { ok: 4 },
         bytes: statSync(path).size,
         tornBytes: 0,
@@ -63,13 +64,13 @@ describe("a compressed output", () => {
       for (let size = 0; size <= second; size++) {
         await writeFile(path, whole.subarray(0, size));
         const kept = size < first ? 0 : size < second ? first : second;
-        const recorded = await readRecorded(path);
+        const recorded = await readRecordedTasks(path);
         expect({ size, bytes: recorded.bytes, torn: recorded.tornBytes }).toEqual({
           size,
           bytes: kept,
           torn: size - kept,
         });
-        const writer = await TrajectoryWriter.open(path, recorded.bytes);
+        const writer = await RecordWriter.open(path, recorded.bytes);
         await writer.append([[line("z")]]);
         await writer.close();
         expect(await idsIn(folder)).toEqual([
@@ -91,13 +92,13 @@ describe("a compressed output", () => {
         return bytes;
       };
       await writeFile(path, Buffer.concat([whole, Buffer.alloc(3_000_000)]));
-      expect(await readRecorded(path)).toMatchObject({
+      expect(await readRecordedTasks(path)).toMatchObject({
         counts: { ok: 2 },
         bytes: second,
         tornBytes: 3_000_000,
       });
       await writeFile(path, damaged(second - 1));
-      expect(await readRecorded(path)).toMatchObject({
+      expect(await readRecordedTasks(path)).toMatchObject({
         counts: { ok: 1 },
         bytes: first,
         tornBytes: second - first,
@@ -109,7 +110,7 @@ describe("a compressed output", () => {
         Buffer.concat([Buffer.alloc(100), whole]),
       ]) {
         await writeFile(path, bytes);
-        await expect(readRecorded(path)).rejects.toMatchObject({
+        await expect(readRecordedTasks(path)).rejects.toMatchObject({
           code: "run_refused",
           message: expect.stringContaining("is damaged"),
         });

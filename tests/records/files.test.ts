@@ -6,8 +6,8 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { takeLock } from "../../src/records/lock.ts";
 import { readManifest } from "../../src/records/manifest.ts";
-import { readRecorded } from "../../src/records/recorded.ts";
-import { TrajectoryWriter } from "../../src/records/trajectories.ts";
+import { RecordWriter } from "../../src/records/record-writer.ts";
+import { readRecordedTasks } from "../../src/records/recorded-tasks.ts";
 import { type Finding, verifyRun } from "../../src/records/verify.ts";
 import { matrix } from "../parts/binary.ts";
 import { withFolder } from "../parts/folder.ts";
@@ -97,7 +97,7 @@ describe("records", () => {
   test("are written in order and whole, however many writers wait, also when one is larger than the buffer", () =>
     withFolder(async (folder) => {
       const path = join(folder, "t.jsonl");
-      const writer = await TrajectoryWriter.open(path, 0);
+      const writer = await RecordWriter.open(path, 0);
       const lines = Array.from({ length: 500 }, (_, i) =>
         JSON.stringify({ i, text: "ж".repeat(i === 250 ? 3_000_000 : i) }),
       );
@@ -115,12 +115,12 @@ describe("records", () => {
       const path = join(folder, "t.jsonl");
       const head = { format: "matrix-trajectory-1", id: "a", trial: 0, status: "ok" };
       await writeFile(path, `${JSON.stringify(head)}\n${JSON.stringify({ ...head, id: "b" })}`);
-      const recorded = await readRecorded(path);
+      const recorded = await readRecordedTasks(path);
       expect(recorded).toMatchObject({ counts: { ok: 1 }, tornBytes: JSON.stringify(head).length });
-      const writer = await TrajectoryWriter.open(path, recorded.bytes);
+      const writer = await RecordWriter.open(path, recorded.bytes);
       await writer.append([[JSON.stringify({ ...head, id: "c" })]]);
       await writer.close();
-      expect((await readRecorded(path)).counts.ok).toBe(2);
+      expect((await readRecordedTasks(path)).counts.ok).toBe(2);
     }));
 
   test("that are damaged in the middle, foreign or doubled are refused with their line, not guessed at", () =>
@@ -131,11 +131,11 @@ describe("records", () => {
       const cases: readonly (readonly [string, string])[] = [
         [
           line({}) + line({}),
-          "t.jsonl:2: this line is no record of the run: row a, trial 0 stands twice",
+          "t.jsonl:2: this line is no record of the run: row a, trial 0 is there twice",
         ],
         [
           `${line({})}{"for\n${line({ id: "b" })}`,
-          "t.jsonl:2: this line is no record of the run: it is no JSON",
+          "t.jsonl:2: this line is no record of the run: it is not JSON",
         ],
         [
           line({ format: "matrix-trajectory-9" }),
@@ -145,7 +145,7 @@ describe("records", () => {
       ];
       for (const [text, message] of cases) {
         await writeFile(path, text);
-        await expect(readRecorded(path)).rejects.toMatchObject({
+        await expect(readRecordedTasks(path)).rejects.toMatchObject({
           code: "run_refused",
           message: expect.stringContaining(message),
         });
@@ -160,21 +160,21 @@ describe("verify", () => {
     finding: string,
   ])[] = [
     ["a removed line", (lines) => lines.slice(1), "1 of 40 records are missing"],
-    ["a doubled line", (lines) => [...lines, lines[3] ?? ""], "stands twice"],
+    ["a doubled line", (lines) => [...lines, lines[3] ?? ""], "is there twice"],
     [
       "a removed line and another in its place twice",
       (lines) => [...lines.slice(1), lines[5] ?? ""],
-      "stands twice",
+      "is there twice",
     ],
     [
       "a torn line",
       (lines) => [...lines.slice(0, -1), (lines.at(-1) ?? "").slice(0, 99)],
-      "line 40: the line is no JSON",
+      "line 40: the line is not JSON",
     ],
     [
       "a line that was cut in the middle of the file",
       (lines) => lines.map((line, i) => (i === 4 ? line.slice(0, -2) : line)),
-      "line 5: the line is no JSON",
+      "line 5: the line is not JSON",
     ],
     [
       "an id of another run",
@@ -209,7 +209,7 @@ describe("verify", () => {
             ? line.replace(/"usage":\{"requests":\d+(?=[^[]*$)/, '"usage":{"requests":77')
             : line,
         ),
-      "its hops have",
+      "but its hops add up to",
     ],
   ];
   const withoutFirstHop = (line: string): string => {

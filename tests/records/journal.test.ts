@@ -5,7 +5,7 @@ import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { AnswerFiles } from "../../src/model/answers/answer-files.ts";
 import type { ChatAnswer, ChatRequest } from "../../src/model/contract.ts";
-import { Journal, journalPath } from "../../src/records/journal.ts";
+import { JournalTrimmer, journalPath } from "../../src/records/journal.ts";
 import { IdSet } from "../../src/task/id-set.ts";
 import { withFolder } from "../parts/folder.ts";
 
@@ -33,7 +33,7 @@ test("a journal stays bounded while records grow, and keeps what is in flight", 
     await dead.keep("m", requestOf("0"), answerOf("dead"));
     await dead.close();
     await writeFile(join(folder, "notes.txt"), "not a segment");
-    const journal = new Journal({
+    const journal = new JournalTrimmer({
       directory,
       isRecorded: (row, trial) => recorded.has(row, trial),
       isWriting: (id) => id === "host-1",

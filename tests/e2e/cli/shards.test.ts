@@ -138,7 +138,7 @@ describe("shards of a dataset", () => {
       await drive(folder, "twice", ["dataset.shard=1/4"]);
       const twice = await verify(folder, a, b, c, d, "twice");
       expect(twice.stdout).toContain("wrong: run-1 and twice are both shard 1/4");
-      expect(twice.stdout).toContain("row 1, trial 0 stands in another shard as well");
+      expect(twice.stdout).toContain("row 1, trial 0 is in another shard, too");
       expect(twice.code).toBe(1);
 
       await drive(folder, "other", ["dataset.shard=2/4", "run.seed=7", "run.concurrency=3"]);
@@ -149,7 +149,7 @@ describe("shards of a dataset", () => {
 
       await drive(folder, "three", ["dataset.shard=2/3"]);
       expect((await verify(folder, a, "three")).stdout).toContain(
-        "wrong: three is one of 3 shards, run-0 one of 4",
+        "wrong: three is one of 3 shards, but run-0 is one of 4",
       );
       await drive(folder, "whole", []);
       expect((await verify(folder, a, "whole")).stdout).toContain(
@@ -200,7 +200,7 @@ describe("shards of a dataset", () => {
       const path = join(folder, "run-0/trajectories.jsonl");
       await writeFile(path, (await readFile(path, "utf8")).replace('"id":"4"', '"id":"5"'));
       const { code, stdout } = await verify(folder, "run-0");
-      expect(stdout).toContain("row 5 is not one of shard 0/2");
+      expect(stdout).toContain("row 5 does not belong to shard 0/2");
       expect(code).toBe(1);
     }, 10));
 

@@ -1,12 +1,13 @@
-// The append-only output. Records are written whole, in order, one write at a time with everything that came meanwhile; what
-// append() resolved is with the kernel, so a killed process loses none. fsync once a second bounds what a power cut can cost.
-// A compressed output gets a whole frame a write, so the same holds for it.
+// Appends records to their file: whole and in order, one write at a time. Records that arrive
+// during a write go out together with the next one. The kernel has a record when its append()
+// resolves, so a killed process loses none; fsync once a second bounds the loss of a power cut. A
+// compressed file gets one whole frame for each write, so the same holds for it.
 
 import { type FileHandle, open } from "node:fs/promises";
 import { encodeFrame } from "../dataset/zstd.ts";
 import { MatrixError, messageOf } from "../error.ts";
 import type { RecordLine } from "../task/record.ts";
-import { isCompressed } from "./stored-lines.ts";
+import { isCompressed } from "./record-file.ts";
 
 const SYNC_MS = 1000;
 const NEWLINE = 0x0a;
@@ -20,14 +21,17 @@ interface Pending {
   readonly reject: (error: MatrixError) => void;
 }
 
-export class TrajectoryWriter {
+export class RecordWriter {
   readonly #path: string;
   readonly #file: FileHandle;
   readonly #compressed: boolean;
   readonly #syncing: NodeJS.Timeout;
-  /** End of the last whole record. */
+  /** Byte offset where the last whole record ends. */
   #bytes: number;
-  /** Encoded records on their way to the file: one buffer for the whole run, larger only for a larger record. */
+  /**
+   * Encoded records on their way to the file. One buffer serves the whole run; it grows only for a
+   * larger record.
+   */
   #buffer = Buffer.allocUnsafe(BUFFER_BYTES);
   #pending: Pending[] = [];
   #writing: Promise<void> | null = null;
@@ -43,14 +47,20 @@ export class TrajectoryWriter {
     this.#syncing.unref();
   }
 
-  /** Opens for appending after the first `bytes` bytes, which end with a whole record; the rest is cut. */
-  static async open(path: string, bytes: number): Promise<TrajectoryWriter> {
+  /**
+   * Opens the file for appending after its first `bytes` bytes, which end with a whole record. The
+   * rest is cut off.
+   */
+  static async open(path: string, bytes: number): Promise<RecordWriter> {
     const file = await open(path, "a");
     if ((await file.stat()).size > bytes) await file.truncate(bytes);
-    return new TrajectoryWriter(path, file, bytes);
+    return new RecordWriter(path, file, bytes);
   }
 
-  /** Records, one a line, without newlines. Resolves when the kernel has them; fails with `storage_failed`, and then for good. */
+  /**
+   * Appends records, each a line without its newline. Resolves when the kernel has them. Fails with
+   * `storage_failed`, and every later call fails with the same error.
+   */
   append(lines: readonly RecordLine[]): Promise<void> {
     return new Promise((resolve, reject) => {
       if (this.#failure !== null) return reject(this.#failure);
@@ -102,19 +112,19 @@ export class TrajectoryWriter {
     await this.#write(used);
   }
 
-  /** The first `used` bytes of the buffer. */
+  /** Writes the first `used` bytes of the buffer. */
   async #write(used: number): Promise<void> {
     const lines = this.#buffer.subarray(0, used);
     const bytes = this.#compressed ? await encodeFrame(lines) : lines;
     this.#dirty = true;
-    // A write may be short, on a nearly full disk for one.
+    // A write may be short, for example on a nearly full disk.
     for (let written = 0; written < bytes.length; ) {
       written += (await this.#file.write(bytes, written, bytes.length - written)).bytesWritten;
     }
     this.#bytes += bytes.length;
   }
 
-  /** Takes back what was written of the last record, and answers everyone who waits. */
+  /** Cuts off what was written of the failed batch, and rejects everything that waits. */
   async #fail(cause: unknown, batch: readonly Pending[]): Promise<void> {
     this.#failure = storageFailed(this.#path, cause);
     await this.#file.truncate(this.#bytes).catch(() => undefined);
@@ -126,7 +136,7 @@ export class TrajectoryWriter {
     this.#dirty = false;
     try {
       await this.#file.datasync();
-      // A file whose directory was deleted takes writes for ever, and nobody will read them.
+      // A deleted file still takes writes, but no later process can read them.
       if ((await this.#file.stat()).nlink === 0) throw new Error("the file was deleted");
     } catch (cause) {
       this.#failure ??= storageFailed(this.#path, cause);
@@ -134,7 +144,7 @@ export class TrajectoryWriter {
   }
 }
 
-/** What a line and its newline may take. */
+/** An upper bound for the bytes of a line and its newline. */
 function bytesMax(line: RecordLine): number {
   let bytes = 1;
   for (const part of line)
@@ -152,7 +162,7 @@ function storageFailed(path: string, cause: unknown): MatrixError {
     `cannot write ${path}: ${full ? "the disk is full" : messageOf(cause)}`,
     {
       cause,
-      hint: `${hint}: it goes on after the last record`,
+      hint: `${hint}; the run continues after its last record`,
     },
   );
 }

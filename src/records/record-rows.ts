@@ -1,5 +1,5 @@
-// The records of a run as the rows of another, which replays them: each is one task, by its id and trial. In the order of the
-// file, as a stream, of whole records alone.
+// The records of a run as the dataset of another run, which replays them. Each whole record becomes
+// one task with the id and the trial of the record, in the order of the file.
 
 import { createHash } from "node:crypto";
 import { BatchedRows, type RowStream } from "../dataset/open.ts";
@@ -7,16 +7,19 @@ import type { DatasetScan } from "../dataset/scan.ts";
 import type { DatasetRow } from "../dataset/source.ts";
 import { IdDigest } from "../task/id-digest.ts";
 import type { TrajectoryRecord } from "../task/record.ts";
-import { parseHead, readRecords } from "./recorded.ts";
-import { openStoredLines, trajectoriesPath } from "./stored-lines.ts";
+import { parseHead, readRecords } from "./read-records.ts";
+import { openRecordFile, trajectoriesPath } from "./record-file.ts";
 
-/** `rows` are records here. `checkpoint`: how many an earlier replay had. */
-export async function scanRecords(
+/**
+ * Counts and hashes the records, which are the rows here. `checkpoint`: the number of rows that an
+ * earlier replay had.
+ */
+export async function scanRecordRows(
   directory: string,
   checkpoint: number | undefined,
 ): Promise<DatasetScan> {
   const path = trajectoriesPath(directory);
-  const { lines, close } = await openStoredLines(path);
+  const { lines, close } = await openRecordFile(path);
   const hash = createHash("sha256");
   const digestNow = () => hash.copy().digest("hex");
   const ids = new IdDigest();
@@ -26,7 +29,7 @@ export async function scanRecords(
     for await (const batch of lines) {
       for (const { text, number, torn } of batch) {
         if (torn) continue;
-        const { id, trial } = headOf(text) ?? parseHead(text, path, number);
+        const { id, trial } = quickHeadOf(text) ?? parseHead(text, path, number);
         ids.add(id, trial);
         hash.update(text);
         if (++rows === checkpoint) checkpointDigest = digestNow();
@@ -38,16 +41,16 @@ export async function scanRecords(
   return { rows, digest: digestNow(), checkpointDigest, idsDigest: ids.hex };
 }
 
-/** `onRow` sees each record before its task begins. */
-export function openRecords(
+/** Streams the records as rows. `onRow` gets each record before its task begins. */
+export function openRecordRows(
   directory: string,
   rows: number,
   onRow: (record: TrajectoryRecord) => void,
 ): RowStream {
-  return new BatchedRows(tasksOf(directory, onRow), rows, async () => undefined);
+  return new BatchedRows(rowsOf(directory, onRow), rows, async () => undefined);
 }
 
-async function* tasksOf(
+async function* rowsOf(
   directory: string,
   onRow: (record: TrajectoryRecord) => void,
 ): AsyncGenerator<readonly DatasetRow[]> {
@@ -59,10 +62,10 @@ async function* tasksOf(
   }
 }
 
-/** As this program writes it, so that nothing more of the line need be parsed. */
+/** The beginning of a line as this program writes it. It saves parsing the rest of the line. */
 const HEAD = /^\{"format":"matrix-trajectory-1","id":("(?:[^"\\]|\\.)*"),"trial":(\d+),/;
 
-function headOf(text: string): { readonly id: string; readonly trial: number } | null {
+function quickHeadOf(text: string): { readonly id: string; readonly trial: number } | null {
   const [, id, trial] = HEAD.exec(text) ?? [];
   return id === undefined ? null : { id: JSON.parse(id) as string, trial: Number(trial) };
 }

@@ -1,5 +1,6 @@
-// The lines of a run's records as they stand in its directory, plain or in Zstandard frames. What was being written when a
-// process died comes last and is marked torn: it is to be cut, not trusted.
+// The file of a run's records: where it is, and its lines, plain or in Zstandard frames. A line
+// that was being written when the process died is the last one and is marked torn. Readers skip a
+// torn line, and a continued run cuts it off.
 
 import { existsSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
@@ -12,20 +13,23 @@ const PLAIN_FILE = "trajectories.jsonl";
 const COMPRESSED_FILE = "trajectories.jsonl.zst";
 const CHUNK_BYTES = 1024 * 1024;
 
-export interface StoredLine {
+export interface FileLine {
   readonly text: string;
-  /** From 1. */
+  /** Counts from 1. */
   readonly number: number;
-  /** Where in the file all that is whole ends, with this line (and those that share its frame). */
+  /**
+   * Byte offset in the file up to which everything is whole, this line and the rest of its frame
+   * included.
+   */
   readonly end: number;
   readonly torn: boolean;
 }
 
-export interface StoredLines {
-  /** Of the file. */
+export interface RecordFile {
+  /** Bytes. */
   readonly size: number;
-  /** Fails with `run_refused` when a frame in the middle is damaged. */
-  readonly lines: AsyncGenerator<readonly StoredLine[]>;
+  /** Fails with `run_refused` when a frame before the last one is damaged. */
+  readonly lines: AsyncGenerator<readonly FileLine[]>;
   close(): Promise<void>;
 }
 
@@ -40,22 +44,22 @@ export function isCompressed(path: string): boolean {
   return path.endsWith(".zst");
 }
 
-/** None where there is no file. */
-export async function openStoredLines(path: string): Promise<StoredLines> {
+/** Opens the file for reading. A missing file has no lines. */
+export async function openRecordFile(path: string): Promise<RecordFile> {
   const file = await open(path, "r").catch((cause: { code?: unknown }) => {
     if (cause.code === "ENOENT") return null;
     throw cause;
   });
-  if (file === null) return { size: 0, lines: nothing(), close: async () => undefined };
+  if (file === null) return { size: 0, lines: noLines(), close: async () => undefined };
   const { size } = await file.stat();
   const lines = isCompressed(path) ? linesOfFrames(path, file, size) : plainLines(file, size);
   return { size, lines, close: () => file.close() };
 }
 
-async function* nothing(): AsyncGenerator<readonly StoredLine[]> {}
+async function* noLines(): AsyncGenerator<readonly FileLine[]> {}
 
-/** Without its newline a line is torn, even if it parses. */
-async function* plainLines(file: FileHandle, size: number): AsyncGenerator<readonly StoredLine[]> {
+/** A line without its newline is torn, even if it parses. */
+async function* plainLines(file: FileHandle, size: number): AsyncGenerator<readonly FileLine[]> {
   for await (const batch of splitLines(chunksOf(file, size)))
     yield batch.map(({ text, number, offset, bytes }) => {
       const end = offset + bytes + 1;
@@ -67,12 +71,13 @@ async function* linesOfFrames(
   path: string,
   file: FileHandle,
   size: number,
-): AsyncGenerator<readonly StoredLine[]> {
+): AsyncGenerator<readonly FileLine[]> {
   const frames = new Frames(path, file, size);
   let last = 0;
   for await (const batch of splitLines(frames.contents())) {
     last = batch.at(-1)?.number ?? last;
-    // The next frame is read when this batch was taken, so `end` is that of the batch's frame.
+    // The next frame is read only after this batch was taken, so `frames.end` still belongs to the
+    // batch's frame.
     yield batch.map(({ text, number, offset, bytes }) => ({
       text,
       number,
@@ -83,14 +88,14 @@ async function* linesOfFrames(
   if (frames.end < size) yield [{ text: "", number: last + 1, end: size, torn: true }];
 }
 
-/** The whole frames of a file, one after the other. */
+/** Reads the whole frames of a file, one after the other. */
 class Frames {
   readonly #path: string;
   readonly #file: FileHandle;
   readonly #size: number;
-  /** Of the last frame that was read. */
+  /** Byte offset where the last frame that was read ends. */
   end = 0;
-  /** Of all frames that were read. */
+  /** Decompressed bytes of all frames that were read. */
   contentBytes = 0;
 
   constructor(path: string, file: FileHandle, size: number) {
@@ -115,7 +120,7 @@ class Frames {
         const frame = Buffer.concat(pieces);
         pieces = [];
         const content = decodeFrame(frame);
-        // A power cut can leave the last frame with holes.
+        // A power cut can leave holes in the last frame.
         if (content === null && this.end + frame.length === this.#size) return;
         if (content === null) throw this.#damaged();
         this.end += frame.length;
@@ -125,7 +130,7 @@ class Frames {
     }
   }
 
-  /** Whether nothing but zeros follows: what a power cut leaves of a file that had grown. */
+  /** Tells whether only zeros follow. A power cut leaves zeros in a file that had already grown. */
   async #isBlank(pieces: readonly Buffer[], from: number): Promise<boolean> {
     if (pieces.some((piece) => piece.some((byte) => byte !== 0))) return false;
     for await (const chunk of chunksOf(this.#file, this.#size, from))

@@ -1,0 +1,90 @@
+// What a line of trajectories.jsonl must be, judged by the line alone: the shape of a record, and
+// nothing in it that contradicts the rest of it.
+
+import * as v from "valibot";
+import { RECORD_FORMAT, type TrajectoryRecord } from "../task/record.ts";
+import { isUnanswered, STOP_REASONS } from "../task/task.ts";
+
+const count = v.pipe(v.number(), v.integer(), v.minValue(0));
+const amount = v.pipe(v.number(), v.minValue(0));
+const usage = v.strictObject({ requests: count, prompt_tokens: count, completion_tokens: count });
+const object = v.record(v.string(), v.unknown());
+const hop = v.strictObject({
+  hop: count,
+  role: v.string(),
+  branch: v.optional(count),
+  host: v.string(),
+  at: v.string(),
+  queue_ms: amount,
+  run_ms: amount,
+  model: v.optional(v.string()),
+  usage: v.optional(usage),
+  cost: v.optional(amount),
+  result: v.unknown(),
+});
+const recordSchema = v.strictObject({
+  format: v.literal(RECORD_FORMAT),
+  id: v.string(),
+  trial: count,
+  seed: count,
+  attempt: v.pipe(count, v.minValue(1)),
+  status: v.picklist(["ok", "failed", "lost"]),
+  stop_reason: v.picklist(STOP_REASONS),
+  score: v.nullable(v.number()),
+  outcome: v.nullable(object),
+  error: v.nullable(
+    v.strictObject({
+      code: v.string(),
+      message: v.string(),
+      role: v.nullable(v.string()),
+      hop: v.nullable(count),
+      stack: v.optional(v.string()),
+    }),
+  ),
+  simulated: v.boolean(),
+  row: object,
+  history: v.array(hop),
+  usage,
+  cost: v.nullable(amount),
+  timing: v.strictObject({
+    admitted_at: v.string(),
+    ended_at: v.string(),
+    total_ms: amount,
+    queue_ms: amount,
+    run_ms: amount,
+  }),
+  trace_id: v.nullable(v.string()),
+});
+
+/** Answers the record, or a sentence that says why the line is none. */
+export function parseRecord(text: string): TrajectoryRecord | string {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return "the line is not JSON";
+  }
+  const result = v.safeParse(recordSchema, value);
+  if (result.success) return result.output as TrajectoryRecord;
+  const [issue] = result.issues;
+  return `the line is no record: ${v.getDotPath(issue) ?? "it"}: ${issue.message}`;
+}
+
+/** Answers a sentence for each place where a record contradicts itself. */
+export function contradictionsIn(record: TrajectoryRecord): string[] {
+  const { status, error, score, history, usage } = record;
+  const found: string[] = [];
+  if ((status === "ok") !== (error === null))
+    found.push(status === "ok" ? "an ok record has an error" : `a ${status} record has no error`);
+  if (status !== "ok" && score !== null) found.push(`a ${status} record has a score`);
+  if (isUnanswered(record.stop_reason) && score !== null)
+    found.push(`a record without a whole answer (${record.stop_reason}) has a score`);
+  if (history.some(({ hop }, index) => hop !== index))
+    found.push("the hops are not numbered 0, 1, 2 …: one is missing or moved");
+  for (const name of ["requests", "prompt_tokens", "completion_tokens"] as const) {
+    const sum = history.reduce((total, { usage }) => total + (usage?.[name] ?? 0), 0);
+    if (sum !== usage[name])
+      found.push(`usage.${name} is ${usage[name]}, but its hops add up to ${sum}`);
+  }
+  return found;
+}
