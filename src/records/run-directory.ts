@@ -26,7 +26,6 @@ import { refuseOtherRun } from "./same-run.ts";
 /** The manifest is written this often while records arrive. */
 const CHECKPOINT_MS = 1000;
 
-
 export interface OpenOptions {
   readonly identity: RunIdentity;
   readonly recipeText: string;

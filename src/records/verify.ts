@@ -133,14 +133,15 @@ class Audit {
   }
 
   #compareExpected(): void {
-    const { expected, dataset, replay } = this.#manifest;
+    const { expected, replay } = this.#manifest;
+    const { rows } = this.#manifest.dataset;
     // A replay has one row for each record of the replayed run, whatever its trials.
     const trials = replay === undefined ? this.#manifest.trials : 1;
-    const product = dataset.rows * trials;
+    const product = rows * trials;
     if (expected !== product)
       this.find(
         null,
-        `the manifest expects ${expected}, but ${dataset.rows} rows × ${trials} trials are ${product}`,
+        `the manifest expects ${expected}, but ${rows} rows × ${trials} trials are ${product}`,
       );
   }
 
