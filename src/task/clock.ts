@@ -1,6 +1,7 @@
-// Time as an argument: what reads the clock takes one of these, so that tests and simulations can bring their own.
+// Time as an argument. Code that reads the time takes a Clock, so that tests and simulations can
+// pass their own.
 
-/** Milliseconds since the epoch, with fractions, never going back within a process. */
+/** Milliseconds since the epoch, with fractions. A clock never goes back within a process. */
 export type Clock = () => number;
 
 export const systemClock: Clock = () => performance.timeOrigin + performance.now();

@@ -1,21 +1,25 @@
-// A task as it came over the wire: its row and its history stay the JSON bytes that they arrived in until somebody reads
-// them. A hop appends its own bytes, the next host gets the others untouched, and the sink copies them into the record.
+// A task as it came over the wire. Its row and its history stay the JSON bytes that they arrived in
+// until code reads them. A hop appends its own bytes, the next host gets the older ones untouched,
+// and the sink copies all of them into the record.
 //
-// Its trail says which processes had it before, and how much of the history each of them has seen: that much need not be
-// sent to them again (src/store).
+// The trail says which processes had the task before, and how much of the history each of them has
+// seen. The sender leaves that part out when it sends the task to them again (src/peer/store.ts).
 
 import type { JsonObject } from "./json.ts";
 import type { Branch, Hop, Task, Usage } from "./task.ts";
 
-/** Sums over a history, carried along so that nobody has to read it for them. Times in milliseconds. */
+/**
+ * Sums over a history. A task carries them, so that no hop has to read the history to know them.
+ */
 export interface Totals {
+  /** The length of the history. */
   readonly hops: number;
   readonly queueMs: number;
   readonly runMs: number;
   readonly usage: Usage;
-  /** Null where no model has a price. */
+  /** In the currency of the recipe's prices; null when no hop had a price. */
   readonly cost: number | null;
-  /** Names of the models that answered. */
+  /** Names of the models that answered, each once, in the order in which they first did. */
   readonly models: readonly string[];
 }
 
@@ -28,18 +32,20 @@ const NO_TOTALS: Totals = {
   models: [],
 };
 
-/** Where a task's state is that cannot move: a sandbox, by the name of its table, and the process that has it. */
+/**
+ * Places of state that cannot move: from the name of a sandbox's table to the process that has it.
+ */
 export type Pins = Readonly<Record<string, string>>;
 
-/** What is the same for a task in every form. */
+/** The members of a task that are the same in every form. */
 export type TaskHead = Omit<Task, "row" | "history">;
 
-/** Where a process let go of the task: it has the row, and the history up to here. */
+/** A point at which a process passed the task on. It has the row, and the history up to there. */
 export interface Mark {
   readonly host: string;
-  /** Names this point in the life of the task: drawn anew each time, since two executions of one hop differ. */
+  /** A random name of this point: two executions of one hop differ, and so must their marks. */
   readonly id: number;
-  /** Length of the history then. */
+  /** The length of the history at that point. */
   readonly bytes: number;
 }
 
@@ -56,7 +62,7 @@ export class EncodedTask implements Task {
   readonly totals: Totals;
   /** The row as JSON. */
   readonly rowBytes: Uint8Array;
-  /** The hops as JSON, with commas between: a JSON list without its brackets. */
+  /** The hops as JSON with commas between them: a JSON list without its brackets. */
   readonly historyBytes: Uint8Array;
   /** The latest mark of each process that had the task. */
   readonly trail: readonly Mark[];
@@ -99,13 +105,13 @@ export class EncodedTask implements Task {
     return this.#history;
   }
 
-  /** Lets go of what was read: the bytes are all that waits for its receiver need. */
+  /** Frees the parsed row and history. A task that waits for its receiver needs its bytes alone. */
   forgetParsed(): void {
     this.#row = null;
     this.#history = null;
   }
 
-  /** The mark of the process that sends it as it is, the same each time. */
+  /** The mark of the process that sends the task as it is now; the same mark on every call. */
   markOf(host: string): Mark {
     this.#mark ??= {
       host,
@@ -115,12 +121,12 @@ export class EncodedTask implements Task {
     return this.#mark;
   }
 
-  /** The same task elsewhere, with what was read of it. */
+  /** The task with another role and state. It keeps what was parsed. */
   moved(role: string, state: Task["state"]): EncodedTask {
     return this.#copy({ ...this, role, state }, this.historyBytes, this.totals, this.#history);
   }
 
-  /** The same task, with state in a sandbox of this process. */
+  /** The task with a note that `host` has its state in `sandbox`. */
   pinned(sandbox: string, host: string): EncodedTask {
     if (this.pins[sandbox] === host) return this;
     return this.#copy(this, this.historyBytes, this.totals, this.#history, {
@@ -129,7 +135,9 @@ export class EncodedTask implements Task {
     });
   }
 
-  /** A task of its own that begins with what this one is. No process has had it, so its trail is empty. */
+  /**
+   * A new task that begins with this one's content. No process has had it, so its trail is empty.
+   */
   branched(changes: Partial<TaskHead>): EncodedTask {
     return new EncodedTask(
       { ...this, ...changes },
@@ -165,16 +173,19 @@ export class EncodedTask implements Task {
   }
 }
 
+/** The task with one more hop in its history. */
 export function appendHop(task: Task, hop: Hop): Task {
   return task instanceof EncodedTask
     ? task.appended(hop)
     : { ...task, history: [...task.history, hop] };
 }
 
+/** The task on its way to another role. */
 export function moveTask(task: Task, role: string, state: Task["state"]): Task {
   return task instanceof EncodedTask ? task.moved(role, state) : { ...task, role, state };
 }
 
+/** A branch of a task: it begins with the row and the history of the task. */
 export function branchTask(
   task: Task,
   changes: Required<Pick<Task, "branch" | "role" | "state" | "seed">>,
@@ -182,18 +193,18 @@ export function branchTask(
   return task instanceof EncodedTask ? task.branched(changes) : { ...task, ...changes };
 }
 
-/** The same once more, as an attempt of its own. */
+/** The same task as its next attempt. */
 export function restartTask(task: Task): Task {
   const attempt = task.attempt + 1;
   return task instanceof EncodedTask ? task.branched({ attempt }) : { ...task, attempt };
 }
 
-/** Without reading the history. */
+/** The length of the history, which an encoded task knows without parsing it. */
 export function hopCount(task: Task): number {
   return task instanceof EncodedTask ? task.totals.hops : task.history.length;
 }
 
-/** Bytes of row and history on the wire; 0 for a task that never was on one. */
+/** Bytes of row and history on the wire; 0 for a task that was never encoded. */
 export function sizeOf(task: Task): number {
   return task instanceof EncodedTask ? task.rowBytes.length + task.historyBytes.length : 0;
 }

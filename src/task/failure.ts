@@ -21,7 +21,10 @@ export function failTask(task: Task, error: TaskError): EndMessage {
   };
 }
 
-/** A thrown value as the record keeps it. The stack of user code is kept, and that of the runtime is not. */
+/**
+ * A thrown value as the record keeps it. The stack of user code is kept, and that of the runtime is
+ * not.
+ */
 export function taskErrorOf(thrown: unknown, role: string | null, hop: number | null): TaskError {
   const code = thrown instanceof MatrixError ? thrown.code : "agent_failed";
   const origin = thrown instanceof MatrixError ? thrown.cause : thrown;

@@ -1,8 +1,9 @@
-// One number for a set of (row id, trial), whatever their order: what a run expects and what its records hold must be equal.
+// One number for a set of (row id, trial), the same in any order. The digest of what a run expects
+// and the digest of what its records hold must be equal.
 
 import { hash64 } from "./seed.ts";
 
-/** Another salt than the fingerprints of IdSet have, so that a clash there is none here. */
+/** Not the salt of IdSet's fingerprints: two ids that clash there do not clash here. */
 const SALT = 0x5bd1e995;
 const LANE = 0x1_0000_0000;
 

@@ -1,5 +1,6 @@
-// A set of (row id, trial) in 12 bytes an entry at most half full: fingerprints of 64 bits, not the ids. Two different ids
-// share a fingerprint with a probability of n² / 2^65: 1 in 4 million among three million ids.
+// A set of (row id, trial). It keeps a fingerprint of 64 bits for each entry and not the id: 13 to
+// 27 bytes an entry once it has grown. Among n ids, any two share a fingerprint with a probability
+// of n² / 2^65: 1 in 4 million among three million ids.
 
 import { hash64 } from "./seed.ts";
 
@@ -15,7 +16,7 @@ export class IdSet {
     return this.#size;
   }
 
-  /** False when it was there. */
+  /** Adds an entry. Answers false when the set had it already. */
   add(id: string, trial = 0): boolean {
     const [low, high] = fingerprint(id, trial);
     const slot = this.#find(low, high);
@@ -32,7 +33,7 @@ export class IdSet {
     return this.#low[this.#find(low, high)] !== 0;
   }
 
-  /** The slot that holds the fingerprint, or the free one where it belongs. */
+  /** The slot that holds the fingerprint, or the free slot where it belongs. */
   #find(low: number, high: number): number {
     const mask = this.#low.length - 1;
     let slot = high & mask;
@@ -56,7 +57,7 @@ export class IdSet {
   }
 }
 
-/** A low lane of 0 marks a free slot, so it is never used. */
+/** The fingerprint of an entry. Its low lane is never 0, because 0 marks a free slot. */
 function fingerprint(id: string, trial: number): readonly [low: number, high: number] {
   const [low, high] = hash64(`${trial}:${id}`);
   return [low === 0 ? 1 : low, high];

@@ -1,4 +1,5 @@
-// JSON values: what rows, states and results are made of, so that a task can travel to any host in any language.
+// JSON values. Rows, states and results consist of them, so that a task can travel to any host in
+// any language.
 
 export type Json =
   | null
@@ -13,7 +14,10 @@ export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** Makes a value immutable before user code sees it. What is frozen at its root is taken to be frozen whole. */
+/**
+ * Makes a value immutable before user code sees it, and returns it. A value that is frozen at its
+ * root is taken to be frozen whole.
+ */
 export function freezeJson<T>(value: T): T {
   if (typeof value !== "object" || value === null || Object.isFrozen(value)) return value;
   Object.freeze(value);

@@ -1,4 +1,5 @@
-// The record: one line of trajectories.jsonl, exactly one per (row, trial). Spelled as written.
+// The record: one line of trajectories.jsonl, exactly one for each (row, trial). Members are
+// spelled as they stand in the file.
 
 import { EncodedTask, totalsOf } from "./encoded.ts";
 import type { Json, JsonObject } from "./json.ts";
@@ -20,7 +21,7 @@ export interface TrajectoryRecord {
   /** True when any answer came from a simulated model. */
   readonly simulated: boolean;
   readonly usage: Usage;
-  /** Null where no model has a price. */
+  /** In the currency of the recipe's prices; null when no hop had a price. */
   readonly cost: number | null;
   readonly timing: Timing;
   readonly trace_id: string | null;
@@ -31,7 +32,10 @@ export interface TrajectoryRecord {
 /** How many records a run has of each status. */
 export type Counts = Readonly<Record<Ending["status"], number>>;
 
-/** Milliseconds. `run_ms` is time inside agents, `queue_ms` time in role queues; the rest of `total_ms` is ours. */
+/**
+ * `run_ms` is time inside agents, `queue_ms` is time in the queues of roles, and the rest of
+ * `total_ms` is spent by the runtime.
+ */
 export interface Timing {
   readonly admitted_at: string;
   readonly ended_at: string;
@@ -40,18 +44,19 @@ export interface Timing {
   readonly run_ms: number;
 }
 
-/** A record without its content, which may stay in the bytes that it came in. */
+/** A record without its content, which may stay in the bytes that it arrived in. */
 export type RecordHead = Omit<TrajectoryRecord, "row" | "history">;
 
-/** Of one clock, in milliseconds since the epoch. */
+/** Milliseconds since the epoch, both read from one clock. */
 export interface Times {
   readonly admittedAt: number;
   readonly endedAt: number;
 }
 
-/** What a hop's `model` begins with where no real one answered. */
+/** The beginning of a hop's `model` when no real model answered. */
 const SIMULATED = /^(simulated|scripted):/;
 
+/** The record of a finished task, without its row and history. */
 export function createHead(task: Task, ending: Ending, times: Times): RecordHead {
   const { admittedAt, endedAt } = times;
   const { queueMs, runMs, usage, cost, models } = totalsOf(task);
@@ -80,9 +85,10 @@ export function createHead(task: Task, ending: Ending, times: Times): RecordHead
   };
 }
 
-/** A record's line without its newline, in parts that are text or JSON in UTF-8. */
+/** A line of trajectories.jsonl without its newline, in parts: text, or bytes of UTF-8. */
 export type RecordLine = readonly (string | Uint8Array)[];
 
+/** The line of a record. An encoded task gives its bytes as they are. */
 export function encodeRecord(head: RecordHead, task: Task): RecordLine {
   if (!(task instanceof EncodedTask))
     return [JSON.stringify({ ...head, row: task.row, history: task.history })];
@@ -95,7 +101,10 @@ export function encodeRecord(head: RecordHead, task: Task): RecordLine {
   ];
 }
 
-/** RFC 3339 in UTC with milliseconds. The last text is kept: at full speed hundreds of hops share a millisecond. */
+/**
+ * RFC 3339 in UTC with milliseconds. The function keeps its last text, because at full speed
+ * hundreds of hops share a millisecond.
+ */
 export function isoTime(epochMs: number): string {
   const whole = Math.floor(epochMs);
   if (whole !== lastWholeMs) {
@@ -107,12 +116,12 @@ export function isoTime(epochMs: number): string {
 let lastWholeMs = Number.NaN;
 let lastIso = "";
 
-/** Milliseconds rounded to the microsecond, and never below zero: the wall clock may step back. */
+/** Milliseconds rounded to the microsecond, and never below 0: the wall clock may step back. */
 export function roundMs(ms: number): number {
   return ms > 0 ? Math.round(ms * 1000) / 1000 : 0;
 }
 
-/** A result as an object with text `content`, the OpenAI message shape; null when it is none. */
+/** The text of a result in the OpenAI message shape; null for any other result. */
 export function chatContent(result: Json): string | null {
   if (typeof result !== "object" || result === null || !("content" in result)) return null;
   return typeof result.content === "string" ? result.content : null;

@@ -1,10 +1,15 @@
-// Seeds and identities as numbers: one stable 64-bit hash of text, the same on every host and runtime.
+// Seeds and identities as numbers, from one 64-bit hash of text that is the same on every host and
+// runtime.
 
 const LOW_32_BITS = 0x1_0000_0000;
-const SEED_BITS_MASK = 0x1f_ffff; // 21 high bits beside 32 low ones: 53, what a JSON number carries exactly
+/** 21 high bits beside 32 low bits make 53, the most that a JSON number carries exactly. */
+const SEED_BITS_MASK = 0x1f_ffff;
 
-/** Two unsigned 32-bit lanes of one hash over UTF-16 code units. After cyrb53 (bryc, public domain), both lanes kept. A salt
- * makes another hash; it is no part of the text (a salt and a first letter can cancel out). */
+/**
+ * Two unsigned 32-bit lanes of one hash over UTF-16 code units. The hash is cyrb53 (bryc, public
+ * domain) with both lanes kept. Another salt makes another hash. A salt is not a prefix of the
+ * text, because a salt and a first letter can cancel each other out.
+ */
 export function hash64(text: string, salt = 0): readonly [low: number, high: number] {
   let a = 0xdeadbeef ^ salt;
   let b = 0x41c6ce57 ^ salt;
@@ -18,18 +23,26 @@ export function hash64(text: string, salt = 0): readonly [low: number, high: num
   return [a >>> 0, b >>> 0];
 }
 
-/** A seed in [0, 2^53) from its parts. The parts are joined by a character that JSON text escapes, so ("a", "bc") and ("ab", "c") differ. */
+/**
+ * A seed in [0, 2^53) from its parts. The parts are joined by a character that JSON text escapes,
+ * so ("a", "bc") and ("ab", "c") differ.
+ */
 export function deriveSeed(...parts: readonly (string | number)[]): number {
   const [low, high] = hash64(parts.join("\u0000"));
   return (high & SEED_BITS_MASK) * LOW_32_BITS + low;
 }
 
-/** Two branches to one role must not be given the same answer. */
+/**
+ * The seed of a branch. Two branches to one role differ in it, so they do not get the same answer.
+ */
 export function branchSeed(seed: number, index: number): number {
   return deriveSeed(seed, "branch", index);
 }
 
-/** Uniform numbers in [0, 1) from a seed: sfc32 (Doty-Humphrey, PractRand), for choices that must repeat. */
+/**
+ * A generator of uniform numbers in [0, 1), for choices that must repeat. The algorithm is sfc32
+ * (Doty-Humphrey, PractRand).
+ */
 export function createRandom(seed: number): () => number {
   let a = seed >>> 0;
   let b = Math.floor(seed / LOW_32_BITS) >>> 0;

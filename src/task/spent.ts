@@ -1,9 +1,9 @@
-// What was spent on models: requests, tokens and money, and how such sums are added up.
+// Spending on models: requests, tokens and money, and the sums of them.
 
 import type { Usage } from "./task.ts";
 
-/** What was spent on models. `cost` in the currency of the recipe's prices; 0 without a price. */
 export interface Spent extends Usage {
+  /** In the currency of the recipe's prices; 0 without a price. */
   readonly cost: number;
 }
 

@@ -1,32 +1,36 @@
-// A task: one (row, trial) in flight. It carries its own state and control, so whoever holds the message can go on with it.
-// Tasks are immutable: a hop makes a new one that shares the row and the older history with the last.
+// A task: one (row, trial) in flight. It carries its own state and control, so any host that holds
+// the message can go on with it. Tasks are immutable: a hop makes a new task, which shares the row
+// and the older history with the one before.
 
 import type { Json, JsonObject } from "./json.ts";
 
-/** Tokens and requests of model calls. Names as in the OpenAI API. */
+/** Requests and tokens of model calls. The names are those of the OpenAI API. */
 export interface Usage {
   readonly requests: number;
   readonly prompt_tokens: number;
   readonly completion_tokens: number;
 }
 
-/** One finished hop, spelled as in the record. Times in milliseconds, rounded to the microsecond. */
+/**
+ * One finished hop, spelled as in the record. Times are in milliseconds, rounded to the
+ * microsecond.
+ */
 export interface Hop {
   /** Its index in the history, from 0. */
   readonly hop: number;
   readonly role: string;
-  /** Which of several that the task took at once. */
+  /** The index of the branch that made the hop, from 0; unset for a hop outside any branch. */
   readonly branch?: number;
   readonly host: string;
-  /** When the agent began, RFC 3339 in UTC. */
+  /** The start of the agent, RFC 3339 in UTC. */
   readonly at: string;
-  /** From arrival at the host to the start of the agent. */
+  /** Time from the arrival at the host to the start of the agent. */
   readonly queue_ms: number;
   readonly run_ms: number;
-  /** Only of hops that asked a model. */
+  /** Set for hops that asked a model. */
   readonly model?: string;
   readonly usage?: Usage;
-  /** In the currency of the recipe's prices; only of priced models. */
+  /** In the currency of the recipe's prices; set for models that have a price. */
   readonly cost?: number;
   /** A chat message in the OpenAI shape for an LLM role, any JSON for another. */
   readonly result: Json;
@@ -34,35 +38,35 @@ export interface Hop {
 
 export interface Task {
   readonly rowId: string;
-  /** The n-th independent attempt wanted for the row, from 0. */
+  /** The index of this independent attempt at the row, from 0. */
   readonly trial: number;
   readonly row: JsonObject;
   /** Derived from (run seed, row id, trial). */
   readonly seed: number;
-  /** How often the row was started, from 1. */
+  /** How many times the row was started, this time included; from 1. */
   readonly attempt: number;
-  /** The role that acts next. */
+  /** The role that does the next step. */
   readonly role: string;
-  /** The orchestrator's own; it alone writes it. */
+  /** The orchestrator's state. The orchestrator alone writes it. */
   readonly state: Json;
   readonly history: readonly Hop[];
   /** Milliseconds since the epoch. */
   readonly admittedAt: number;
-  /** W3C trace context (`traceparent`) of the task's span; null when nothing is exported. */
+  /** W3C trace context (`traceparent`) of the task's span; null when no traces are exported. */
   readonly trace: string | null;
-  /** Only of one that was sent out with others while the task itself waits for them. */
+  /** Set for a branch: its task waits for it and for its siblings. */
   readonly branch?: Branch;
 }
 
-/** Names a branch in the run, and says who waits for it. */
+/** The identity of a branch in the run, and the process whose task waits for it. */
 export interface Branch {
-  /** The process; its identity is of one life. */
+  /** The identity of the process, which a restarted process does not have again. */
   readonly of: string;
-  /** Its number there, never used again. */
+  /** The number of the branch in that process, which is never used again. */
   readonly id: number;
 }
 
-/** A task on the wire: a step that a role shall do, or the end on its way to the sink. */
+/** A task on the wire: a step for a role to do, or an end on its way to the sink. */
 export type Message = StepMessage | EndMessage;
 
 export interface StepMessage {
@@ -76,12 +80,15 @@ export interface EndMessage {
   readonly ending: Ending;
 }
 
-/** Why a model gave no whole answer. That is an outcome of the task: never tried again, never scored. */
+/**
+ * Reasons why a model gave no whole answer. Such an answer is an outcome of the task: it is never
+ * tried again and never scored.
+ */
 export const UNANSWERED = [
-  "context_length", // what it was asked is longer than it takes
-  "refused", // it would not
-  "content_filtered", // its endpoint held the answer back
-  "cut", // the answer came to its token limit
+  "context_length", // the prompt is longer than the model takes
+  "refused", // the model declined
+  "content_filtered", // the endpoint held the answer back
+  "cut", // the answer reached its token limit
 ] as const;
 export type Unanswered = (typeof UNANSWERED)[number];
 
@@ -89,15 +96,15 @@ export function isUnanswered(reason: string): reason is Unanswered {
   return (UNANSWERED as readonly string[]).includes(reason);
 }
 
-/** Why a task ended. The list is closed, so that reports and filters can rest on it. */
+/** Reasons why a task ended. The list is closed, so that reports and filters can rely on it. */
 export const STOP_REASONS = [
   "completed", // the route came to its end
   "agreed", // a dialogue's condition held
   "max_turns", // a dialogue or tool loop used up its turns
   "filtered", // a pipeline stage dropped the row
-  "stopped", // an agent ended the task: a tool loop's last word
+  "stopped", // a tool loop's speaker called no tool, or its `until` held
   ...UNANSWERED,
-  "error", // see the record's error
+  "error", // the record's `error` says which
   "timeout",
   "max_hops",
   "lost", // only with delivery = "at-most-once"
@@ -107,7 +114,7 @@ export type StopReason = (typeof STOP_REASONS)[number];
 export interface TaskError {
   readonly code: string;
   readonly message: string;
-  /** Where it happened; null outside any hop. */
+  /** Role and index of the hop in which it happened; null outside any hop. */
   readonly role: string | null;
   readonly hop: number | null;
   /** The stack of user code that threw. */
@@ -117,9 +124,9 @@ export interface TaskError {
 export interface Ending {
   readonly status: "ok" | "failed" | "lost";
   readonly stopReason: StopReason;
-  /** Null where nothing was scored; always null on a failed task. */
+  /** Null for a task that was not scored, and for every failed task. */
   readonly score: number | null;
-  /** What the orchestrator says of the task at its end. */
+  /** The orchestrator's result for the whole task. */
   readonly outcome: JsonObject | null;
   readonly error: TaskError | null;
 }
