@@ -1,0 +1,96 @@
+import { expect, test } from "bun:test";
+import { MatrixError } from "../../src/error.ts";
+import { failTask, taskErrorOf } from "../../src/task/failure.ts";
+import type { Task } from "../../src/task/task.ts";
+
+const TASK: Task = {
+  rowId: "7",
+  trial: 0,
+  row: {},
+  seed: 1,
+  attempt: 1,
+  role: "a",
+  state: null,
+  history: [],
+  admittedAt: 0,
+  trace: null,
+};
+
+test.each<[code: string, stopReason: "timeout" | "max_hops" | "error"]>([
+  ["agent_timeout", "timeout"],
+  ["task_timeout", "timeout"],
+  ["model_timeout", "error"],
+  ["max_hops", "max_hops"],
+  ["agent_failed", "error"],
+])(
+  "a task that failed with %s ends with %s, its task and its error, and without a score",
+  (code, stopReason) => {
+    const error = { code, message: "m", role: "a", hop: 3 };
+    expect(failTask(TASK, error)).toEqual({
+      kind: "end",
+      task: TASK,
+      ending: { status: "failed", stopReason, score: null, outcome: null, error },
+    });
+  },
+);
+
+test("an error of user code has its message, its place and its stack", () => {
+  const thrown = new TypeError("no such field");
+  expect(taskErrorOf(thrown, "a", 3)).toEqual({
+    code: "agent_failed",
+    message: "no such field",
+    role: "a",
+    hop: 3,
+    stack: expect.stringContaining("failure.test.ts"),
+  });
+});
+
+test("a thrown value that is no error has no stack", () => {
+  expect(taskErrorOf("oh", null, null)).toEqual({
+    code: "agent_failed",
+    message: "oh",
+    role: null,
+    hop: null,
+  });
+});
+
+test.each(["agent_failed", "orchestrator_failed"] as const)(
+  "an operating error with the code %s has the stack of its cause",
+  (code) => {
+    const cause = new Error("inner");
+    cause.stack = "the stack of the cause";
+    expect(taskErrorOf(new MatrixError(code, "outer", { cause }), "a", 0)).toEqual({
+      code,
+      message: "outer",
+      role: "a",
+      hop: 0,
+      stack: "the stack of the cause",
+    });
+  },
+);
+
+test("an operating error of the runtime has no stack", () => {
+  const error = new MatrixError("model_lost", "gone", { cause: new Error("socket") });
+  expect(taskErrorOf(error, "a", 0)).toEqual({
+    code: "model_lost",
+    message: "gone",
+    role: "a",
+    hop: 0,
+  });
+  expect(taskErrorOf(new MatrixError("agent_failed", "no cause"), "a", 0)).not.toHaveProperty(
+    "stack",
+  );
+});
+
+test("an error without a stack has none in the record", () => {
+  const thrown = new Error("bare");
+  delete thrown.stack;
+  expect(taskErrorOf(thrown, "a", 0)).not.toHaveProperty("stack");
+});
+
+test("a record keeps the first 12 lines of a stack", () => {
+  const thrown = new Error("deep");
+  const lines = Array.from({ length: 13 }, (_, i) => `line ${i}`);
+  thrown.stack = lines.join("\n");
+  expect(taskErrorOf(thrown, "a", 0).stack).toBe(lines.slice(0, 12).join("\n"));
+});
