@@ -1,19 +1,16 @@
 // Datasets: every format gives the same rows, in order or shuffled, and a large one does not fill the memory.
 
 import { describe, expect, test } from "bun:test";
-import { createWriteStream } from "node:fs";
 import { readdir, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createGzip } from "node:zlib";
-import { findFiles } from "../../src/dataset/files.ts";
 import { splitLines } from "../../src/dataset/lines.ts";
 import { openDataset } from "../../src/dataset/open.ts";
 import { scanDataset } from "../../src/dataset/scan.ts";
 import type { DatasetRow, DatasetSource } from "../../src/dataset/source.ts";
 import { IdDigest } from "../../src/task/id-digest.ts";
 import { withFolder } from "../parts/folder.ts";
-import { scanInMemory } from "../parts/memory.ts";
+import { readRows, sourceOf } from "./rows.ts";
 
 const ROWS = Array.from({ length: 500 }, (_, i) => ({
   k: `row ${i}`,
@@ -30,38 +27,16 @@ const FILES: Readonly<Record<string, string | Uint8Array>> = {
   "d.csv": `k,text,n\n${ROWS.map(({ k, text, n }) => `${k},"${text.replaceAll('"', '""')}",${n}`).join("\n")}`,
 };
 
-async function sourceOf(
-  folder: string,
-  path: string,
-  more: Partial<DatasetSource> = {},
-): Promise<DatasetSource> {
-  return {
-    files: await findFiles([join(folder, path)], undefined),
-    columns: null,
-    idField: "k",
-    filter: null,
-    limit: null,
-    shuffle: null,
-    shard: null,
-    ...more,
-  };
-}
-
-async function read(source: DatasetSource): Promise<DatasetRow[]> {
-  const { rows } = await scanDataset(source, { trials: 1 });
-  const stream = await openDataset(source, rows);
-  const all: DatasetRow[] = [];
-  for (let row = await stream.next(); row !== null; row = await stream.next()) all.push(row);
-  await stream.close();
-  return all;
-}
+/** A file of the folder whose ids are in the field `k`. */
+const keyedSource = (folder: string, path: string, more: Partial<DatasetSource> = {}) =>
+  sourceOf(join(folder, path), { idField: "k", ...more });
 
 describe("a dataset", () => {
   for (const [name, content] of Object.entries(FILES)) {
     test(`as ${name} gives every row, whole and in order`, () =>
       withFolder(async (folder) => {
         await writeFile(join(folder, name), content);
-        const rows = await read(await sourceOf(folder, name));
+        const rows = await readRows(await keyedSource(folder, name));
         expect(rows.map(({ row }) => row)).toEqual(ROWS);
         expect(rows.map(({ id, number }) => [id, number])).toEqual(ROWS.map(({ k }, i) => [k, i]));
       }));
@@ -73,7 +48,7 @@ describe("a dataset", () => {
           (await readdir(tmpdir())).filter((entry) => entry.startsWith("matrix-shuffle-"));
         const before = await spools();
         const [first, again, other] = [1, 1, 2].map(async (shuffle) =>
-          (await read(await sourceOf(folder, name, { shuffle }))).map(({ id }) => id),
+          (await readRows(await keyedSource(folder, name, { shuffle }))).map(({ id }) => id),
         );
         expect(await first).toEqual((await again) as string[]);
         expect(await first).not.toEqual((await other) as string[]);
@@ -86,7 +61,7 @@ describe("a dataset", () => {
     withFolder(async (folder) => {
       await writeFile(join(folder, "b.jsonl"), '{"k":"3"}\n');
       await writeFile(join(folder, "a.jsonl"), '{"k":"1"}\n\n{"k":"2"}');
-      const rows = await read(await sourceOf(folder, "*.jsonl", { idField: null }));
+      const rows = await readRows(await keyedSource(folder, "*.jsonl", { idField: null }));
       expect(rows.map(({ id, row }) => [id, row["k"]])).toEqual([
         ["0", "1"],
         ["1", "2"],
@@ -98,8 +73,8 @@ describe("a dataset", () => {
     withFolder(async (folder) => {
       await writeFile(join(folder, "d.jsonl"), jsonl);
       const filter = (row: { readonly [key: string]: unknown }) => Number(row["n"]) % 10 === 5;
-      const rows = await read(
-        await sourceOf(folder, "d.jsonl", { filter, limit: 3, idField: null }),
+      const rows = await readRows(
+        await keyedSource(folder, "d.jsonl", { filter, limit: 3, idField: null }),
       );
       expect(rows.map(({ id }) => id)).toEqual(["5", "15", "25"]);
     }));
@@ -109,9 +84,9 @@ describe("a dataset", () => {
       await writeFile(join(folder, "short.jsonl"), '{"k":"a"}\n{"k":"b"}\n');
       await writeFile(join(folder, "long.jsonl"), '{"k":"a"}\n{"k":"b"}\n{"k":"c"}\n');
       await writeFile(join(folder, "other.jsonl"), '{"k":"a"}\n{"k":"B"}\n{"k":"c"}\n');
-      const short = await scanDataset(await sourceOf(folder, "short.jsonl"), { trials: 1 });
+      const short = await scanDataset(await keyedSource(folder, "short.jsonl"), { trials: 1 });
       const scan = async (name: string) =>
-        (await scanDataset(await sourceOf(folder, name), { trials: 1, checkpoint: short.rows }))
+        (await scanDataset(await keyedSource(folder, name), { trials: 1, checkpoint: short.rows }))
           .checkpointDigest;
       expect(await scan("long.jsonl")).toBe(short.digest);
       expect(await scan("other.jsonl")).not.toBe(short.digest);
@@ -120,10 +95,11 @@ describe("a dataset", () => {
   test("knows the ids of a shuffled and limited run before it begins", () =>
     withFolder(async (folder) => {
       await writeFile(join(folder, "d.jsonl"), jsonl);
-      const source = await sourceOf(folder, "d.jsonl", { shuffle: 4, limit: 20 });
+      const source = await keyedSource(folder, "d.jsonl", { shuffle: 4, limit: 20 });
       const scan = await scanDataset(source, { trials: 2 });
       const digest = new IdDigest();
-      for (const { id } of await read(source)) for (const trial of [1, 0]) digest.add(id, trial);
+      for (const { id } of await readRows(source))
+        for (const trial of [1, 0]) digest.add(id, trial);
       expect(scan).toMatchObject({ rows: 20, idsDigest: digest.hex });
     }));
 
@@ -131,11 +107,13 @@ describe("a dataset", () => {
     withFolder(async (folder) => {
       await writeFile(join(folder, "d.jsonl"), jsonl);
       for (const more of [{}, { limit: 33 }, { shuffle: 4 }, { shuffle: 4, limit: 33 }]) {
-        const whole = await read(await sourceOf(folder, "d.jsonl", more));
+        const whole = await readRows(await keyedSource(folder, "d.jsonl", more));
         const parts: DatasetRow[][] = [];
         for (let index = 0; index < 40; index++)
           parts.push(
-            await read(await sourceOf(folder, "d.jsonl", { ...more, shard: { index, count: 40 } })),
+            await readRows(
+              await keyedSource(folder, "d.jsonl", { ...more, shard: { index, count: 40 } }),
+            ),
           );
         // Each in the order that it has in the whole.
         for (const [index, part] of parts.entries())
@@ -147,27 +125,9 @@ describe("a dataset", () => {
   test("that shrank since the scan fails instead of ending early", () =>
     withFolder(async (folder) => {
       await writeFile(join(folder, "d.jsonl"), '{"k":"a"}\n');
-      const stream = await openDataset(await sourceOf(folder, "d.jsonl"), 2);
+      const stream = await openDataset(await keyedSource(folder, "d.jsonl"), 2);
       expect(await stream.next()).toMatchObject({ id: "a" });
       expect(async () => stream.next()).toThrow("it has 1 rows now and had 2");
-    }));
-
-  test("of 300 MB is read in the memory that a small one needs", () =>
-    withFolder(async (folder) => {
-      const path = join(folder, "large.jsonl.gz");
-      const gzip = createGzip({ level: 1 });
-      const written = new Promise((resolve) =>
-        gzip.pipe(createWriteStream(path)).on("finish", resolve),
-      );
-      const line = JSON.stringify({ text: "x".repeat(20_000) });
-      for (let i = 0; i < 15_000; i++)
-        if (!gzip.write(`${line}\n`)) await new Promise((resolve) => gzip.once("drain", resolve));
-      gzip.end();
-      await written;
-      const source = await sourceOf(folder, "large.jsonl.gz", { idField: null });
-      const { rows, mostMiB } = await scanInMemory(source, 64);
-      expect(rows).toBe(15_000);
-      expect(mostMiB).toBeLessThan(150);
     }));
 });
 

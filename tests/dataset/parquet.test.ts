@@ -1,78 +1,28 @@
 // Parquet, folders of data files and columns: the rows that other programs wrote, and as little memory as for lines.
 
 import { describe, expect, test } from "bun:test";
-import { existsSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { fileWriter, ParquetWriter } from "hyparquet-writer";
 import { findFiles } from "../../src/dataset/files.ts";
-import { openDataset } from "../../src/dataset/open.ts";
 import { scanDataset } from "../../src/dataset/scan.ts";
-import type { DatasetRow, DatasetSource } from "../../src/dataset/source.ts";
 import { matrix } from "../parts/binary.ts";
 import { withFolder } from "../parts/folder.ts";
-import { scanInMemory } from "../parts/memory.ts";
-import { ROOT } from "../parts/repository.ts";
-
-const PYTHON = join(ROOT, ".tools/python/bin/python");
-
-async function sourceOf(path: string, more: Partial<DatasetSource> = {}): Promise<DatasetSource> {
-  const files = await findFiles([path], undefined);
-  return {
-    files,
-    columns: null,
-    idField: null,
-    filter: null,
-    limit: null,
-    shuffle: null,
-    shard: null,
-    ...more,
-  };
-}
-
-async function read(source: DatasetSource): Promise<DatasetRow[]> {
-  const { rows } = await scanDataset(source, { trials: 1 });
-  const stream = await openDataset(source, rows);
-  const all: DatasetRow[] = [];
-  for (let row = await stream.next(); row !== null; row = await stream.next()) all.push(row);
-  await stream.close();
-  return all;
-}
-
-/** A file of `groups` row groups of 100 rows with a text each. */
-function writeTexts(path: string, groups: number, text: (row: number) => string): void {
-  const schema = [
-    { name: "root", num_children: 2 },
-    { name: "k", type: "INT64", repetition_type: "REQUIRED" },
-    { name: "text", type: "BYTE_ARRAY", converted_type: "UTF8", repetition_type: "REQUIRED" },
-  ] as const;
-  const writer = new ParquetWriter({ writer: fileWriter(path), schema: [...schema] });
-  for (let group = 0; group < groups; group++) {
-    const numbers = Array.from({ length: 100 }, (_, i) => group * 100 + i);
-    writer.write({
-      columnData: [
-        { name: "k", data: numbers.map(BigInt) },
-        { name: "text", data: numbers.map(text) },
-      ],
-      rowGroupSize: 100,
-    });
-  }
-  writer.finish();
-}
+import { writeTexts } from "./parquet-file.ts";
+import { readRows, sourceOf } from "./rows.ts";
 
 describe("a dataset as Parquet", () => {
   test("gives every row in order, shuffled by seed, in shards, and only the columns that were asked for", () =>
     withFolder(async (folder) => {
       const path = join(folder, "d.parquet");
       writeTexts(path, 5, (row) => `text ${row}`);
-      const rows = await read(await sourceOf(path));
+      const rows = await readRows(await sourceOf(path));
       expect(rows.map(({ id, row }) => [id, row])).toEqual(
         Array.from({ length: 500 }, (_, k) => [String(k), { k, text: `text ${k}` }]),
       );
-      const shuffled = await read(await sourceOf(path, { shuffle: 1, idField: "k" }));
+      const shuffled = await readRows(await sourceOf(path, { shuffle: 1, idField: "k" }));
       expect(shuffled.map(({ id }) => id)).not.toEqual(rows.map(({ id }) => id));
       expect(new Set(shuffled.map(({ id }) => id))).toEqual(new Set(rows.map(({ id }) => id)));
-      const shard = await read(
+      const shard = await readRows(
         await sourceOf(path, { shard: { index: 1, count: 2 }, columns: ["text"] }),
       );
       expect(shard[0]?.row).toEqual({ text: "text 1" });
@@ -82,45 +32,6 @@ describe("a dataset as Parquet", () => {
       await expect(wrong).rejects.toMatchObject({
         problems: [{ message: 'it has no column "question"; columns: k, text' }],
       });
-    }));
-
-  test("of every compression and kind of column is read as pyarrow wrote it", () =>
-    withFolder(async (folder) => {
-      if (!existsSync(PYTHON)) {
-        console.log("skipped: no Python environment: run scripts/python-env");
-        return;
-      }
-      expect(
-        Bun.spawnSync([PYTHON, join(import.meta.dir, "parquet.py"), folder]).stderr.toString(),
-      ).toBe("");
-      for (const codec of ["none", "snappy", "gzip", "zstd", "lz4", "brotli"]) {
-        const rows = await read(await sourceOf(join(folder, `${codec}.parquet`)));
-        expect(rows).toHaveLength(2500);
-        expect(rows[2001]?.row).toEqual({
-          k: "row 2001",
-          n: 2001,
-          big: String(2n ** 60n + 2001n),
-          x: 250.125,
-          nan: null,
-          day: "2026-01-02T00:00:00.000Z",
-          at: "2026-01-02T03:04:05.000Z",
-          price: 1.25,
-          options: ["2001", null, "ж"],
-          turns: [{ role: "user", content: "hi" }],
-          image: { bytes: Buffer.from("\x89PNG\xff", "latin1").toString("base64"), path: "a.png" },
-          label: "b",
-        });
-      }
-    }));
-
-  test("of 300 MB is read in the memory of its largest row group", () =>
-    withFolder(async (folder) => {
-      const path = join(folder, "large.parquet");
-      writeTexts(path, 150, (row) => `${row} ${"x".repeat(20_000)}`);
-      const source = await sourceOf(path);
-      const { rows, mostMiB } = await scanInMemory(source, 8);
-      expect(rows).toBe(15_000);
-      expect(mostMiB).toBeLessThan(150);
     }));
 
   test("that is damaged, empty or no Parquet is refused, not read in part", () =>
@@ -148,10 +59,10 @@ describe("columns", () => {
       await writeFile(path, '{"a":1,"b":2,"c":3}\n{"c":6,"b":5,"a":4}\n');
       const columns = ["c", "a"];
       expect(
-        (await read(await sourceOf(path, { columns }))).map(({ row }) => JSON.stringify(row)),
+        (await readRows(await sourceOf(path, { columns }))).map(({ row }) => JSON.stringify(row)),
       ).toEqual(['{"c":3,"a":1}', '{"c":6,"a":4}']);
       expect(
-        (await read(await sourceOf(path, { columns, shuffle: 3 })))
+        (await readRows(await sourceOf(path, { columns, shuffle: 3 })))
           .map(({ row }) => row["c"])
           .sort(),
       ).toEqual([3, 6]);

@@ -1,25 +1,12 @@
 // The peer protocol's server against members that err, strangers, port scanners and worse. What it refuses costs it nothing.
 
 import { describe, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
-import http2, { type OutgoingHttpHeaders } from "node:http2";
+import type { OutgoingHttpHeaders } from "node:http2";
 import net from "node:net";
 import type { PeerError } from "../../src/http/session.ts";
 import { WireError } from "../../src/http/wire-error.ts";
-import { createRandom } from "../../src/task/seed.ts";
 import { until } from "../parts/until.ts";
-import {
-  ask,
-  goodHeaders,
-  hangingRoute,
-  openSession,
-  RUNTIMES,
-  spawnPeer,
-  startPeer,
-  TOKEN,
-} from "./wire.ts";
-
-const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+import { ask, goodHeaders, hangingRoute, openSession, PREFACE, startPeer, TOKEN } from "./wire.ts";
 
 describe("a member's request", () => {
   test.each([0, 1, 65_536, 64 * 2 ** 20])(
@@ -239,97 +226,9 @@ describe("a stranger", () => {
       expect(await session.request("echo", new Uint8Array(1), { timeoutMs: 5000 })).toHaveLength(1);
     for (const socket of sockets) socket.destroy();
   });
-
-  test.each(["http", "https"])(
-    "that speaks something else to %s is hung up on, without a word on stderr",
-    async (scheme) => {
-      await using peer = await spawnPeer({ scheme });
-      const tlsHello = Buffer.from("16030100c8010000c40303", "hex");
-      const get = Buffer.from("GET / HTTP/1.1\r\nhost: x\r\n\r\n");
-      for (const bytes of [
-        get,
-        tlsHello,
-        PREFACE,
-        Buffer.from("\r\n\r\n"),
-        Buffer.alloc(100, 0xff),
-      ])
-        await knock(peer.url, bytes);
-      using session = openSession(peer.url, { peer: "fixture" });
-      await session.request("echo", new Uint8Array(1), { timeoutMs: 5000 });
-      peer.child.kill("SIGKILL");
-      expect(await peer.said).toBe("");
-    },
-  );
-
-  test.each(["Bun", "Deno"])(
-    "that sends random bytes, or a request with random bytes in it, breaks nothing under %s",
-    async (runtime) => {
-      const command = RUNTIMES[runtime];
-      if (!command) return;
-      const seed = Number(process.env["MATRIX_FUZZ_SEED"] ?? Date.now() % 1_000_000);
-      const random = createRandom(seed);
-      await using peer = await spawnPeer({ command });
-      const good = await recordedRequest();
-      for (let round = 0; round < 300; round++) {
-        const bytes = Buffer.from(good);
-        const from = round % 3 === 0 ? 0 : PREFACE.length;
-        const spoilt = round % 3 === 2 ? 1 + Math.floor(random() * 4) : bytes.length;
-        for (let i = 0; i < spoilt; i++)
-          bytes[from + Math.floor(random() * (bytes.length - from))] = Math.floor(random() * 256);
-        await knock(peer.url, bytes.subarray(0, Math.ceil(random() * bytes.length)));
-      }
-      using session = openSession(peer.url, { peer: "fixture" });
-      const served = await session
-        .request("echo", new Uint8Array(1), { timeoutMs: 5000 })
-        .catch((error: unknown) => error);
-      expect([seed, served]).toEqual([seed, new Uint8Array(1)]);
-      peer.child.kill("SIGKILL");
-      expect([seed, await peer.said]).toEqual([seed, ""]);
-    },
-    60_000,
-  );
 });
 
-describe("a body of 1 GB", () => {
-  const GIGABYTE = 2 ** 30;
-
-  test.each([
-    ["a stranger", { authorization: "Bearer x" }, 401],
-    ["a member", {}, 413],
-    [
-      "a member that does not say so, which the runtime itself resets",
-      { "content-length": 1000 },
-      undefined,
-    ],
-  ])(
-    "from %s leaves the memory flat",
-    async (_, more, status) => {
-      await using peer = await spawnPeer();
-      if (process.platform !== "linux") return console.log("skipped: memory is read from /proc");
-      using session = openSession(peer.url, { peer: "fixture" });
-      await session.request("echo", new Uint8Array(2 ** 20), { timeoutMs: 5000 });
-      const before = residentBytes(peer.child.pid);
-      const pumped = pump(
-        peer.url,
-        { ...goodHeaders(), "matrix-to": "fixture", "content-length": GIGABYTE, ...more },
-        GIGABYTE,
-      );
-      let most = before;
-      let isOver = false;
-      void pumped.then(() => {
-        isOver = true;
-      });
-      await until(() => {
-        most = Math.max(most, residentBytes(peer.child.pid));
-        return isOver;
-      }, "the body is refused");
-      expect((await pumped).status).toBe(status);
-      expect(most - before).toBeLessThan(32 * 2 ** 20);
-      await session.request("echo", new Uint8Array(1), { timeoutMs: 5000 });
-    },
-    60_000,
-  );
-});
+describe("a body of 1 GB", () => {});
 
 test("stopping hangs up on everyone", async () => {
   const { route, asked } = hangingRoute();
@@ -371,69 +270,4 @@ function headersWithoutEnd(): Buffer[] {
     frame("01", Buffer.from("8386", "hex")),
     ...Array.from({ length: 200 }, () => frame("09", field)),
   ];
-}
-
-/** Sends bytes on a connection of their own and waits until the other side has had enough, or says nothing more. */
-async function knock(url: string, bytes: Buffer): Promise<void> {
-  const socket = net.connect(Number(new URL(url).port), "127.0.0.1");
-  const closed = new Promise<void>((resolve) => socket.on("close", () => resolve()));
-  socket.on("error", () => undefined).resume();
-  socket.end(bytes);
-  // What is half a request is answered by nothing but the hanging up of this side.
-  const timer = setTimeout(() => socket.destroy(), 100);
-  await closed;
-  clearTimeout(timer);
-}
-
-/** The bytes of a good request, as a client puts them on the wire. */
-async function recordedRequest(): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  const server = net.createServer((socket) =>
-    socket.on("data", (chunk: Buffer) => chunks.push(chunk)).on("error", () => undefined),
-  );
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const session = http2
-    .connect(`http://127.0.0.1:${(server.address() as net.AddressInfo).port}`)
-    .on("error", () => undefined);
-  session
-    .request({ ...goodHeaders(), "matrix-to": "fixture" })
-    .on("error", () => undefined)
-    .end("abc");
-  await until(() => Buffer.concat(chunks).includes("abc"), "the request is recorded");
-  session.destroy();
-  server.close();
-  return Buffer.concat(chunks);
-}
-
-/** Pours a body until all of it is gone or the other side has had enough. */
-function pump(
-  url: string,
-  headers: OutgoingHttpHeaders,
-  bytes: number,
-): Promise<{ readonly status: number | undefined; readonly sent: number }> {
-  const chunk = Buffer.alloc(2 ** 18);
-  const session = http2.connect(url).on("error", () => undefined);
-  return new Promise((resolve) => {
-    let [sent, status]: [number, number | undefined] = [0, undefined];
-    const stream = session.request(headers).on("error", () => undefined);
-    const pour = () => {
-      while (sent < bytes && !stream.destroyed) {
-        sent += chunk.length;
-        if (!stream.write(chunk)) return void stream.once("drain", pour);
-      }
-      stream.end();
-    };
-    stream.on("response", (answered) => {
-      status = answered[":status"];
-    });
-    stream.resume().on("close", () => {
-      session.destroy();
-      resolve({ status, sent });
-    });
-    pour();
-  });
-}
-
-function residentBytes(pid: number): number {
-  return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) * 1024;
 }

@@ -73,6 +73,9 @@ export function openSession(
   return Object.assign(session, { [Symbol.dispose]: () => session.close() });
 }
 
+/** What a client of HTTP/2 sends first. */
+export const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+
 /** A peer in another process: fixture-server.ts. */
 export async function spawnPeer({
   command = [process.execPath] as readonly string[],

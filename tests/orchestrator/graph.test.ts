@@ -2,7 +2,6 @@
 // may not be.
 
 import { describe, expect, test } from "bun:test";
-import { join } from "node:path";
 import { Annotation, Command, END, START, StateGraph } from "@langchain/langgraph";
 import { nextMessage, type Rule, startTask } from "../../src/orchestrator/advance.ts";
 import { done, type Orchestrator, to } from "../../src/orchestrator/contract.ts";
@@ -11,10 +10,6 @@ import { compileExpression } from "../../src/recipe/expression.ts";
 import type { Json, JsonObject } from "../../src/task/json.ts";
 import { createRandom } from "../../src/task/seed.ts";
 import type { Ending } from "../../src/task/task.ts";
-import { matrix } from "../parts/binary.ts";
-import { withFolder } from "../parts/folder.ts";
-import { comparable, readRecords } from "../parts/records.ts";
-import { CORAL, ROOT } from "../parts/repository.ts";
 
 interface Walked {
   readonly route: readonly string[];
@@ -146,29 +141,6 @@ describe("a graph", () => {
       });
     }
   });
-
-  test("of Coral makes the records of the dialogue pattern, on hosts of their own as in one process", () =>
-    withFolder(async (folder) => {
-      const fast = [
-        'models.speaker.latency="1ms"',
-        "models.speaker.tokens_per_second=1000000",
-        "-q",
-      ];
-      const graph = join(ROOT, "recipes/coral-graph.toml");
-      for (const [name, recipe, more] of [
-        ["pattern", CORAL, []],
-        ["graph", graph, []],
-        ["hosts", graph, ["--workers", "2"]],
-      ] as const) {
-        const { code, stderr } = await matrix(["drive", recipe, "-o", name, ...fast, ...more], {
-          cwd: folder,
-        });
-        expect({ name, code, stderr }).toEqual({ name, code: 0, stderr: "" });
-      }
-      const pattern = comparable(await readRecords(join(folder, "pattern")));
-      expect(comparable(await readRecords(join(folder, "graph")))).toEqual(pattern);
-      expect(comparable(await readRecords(join(folder, "hosts")))).toEqual(pattern);
-    }));
 
   test("keeps its state by its channels: defaults, reducers, and fields of the row that are named like them", () => {
     const State = Annotation.Root({

@@ -1,9 +1,12 @@
-// How much memory a scan takes at its highest, above what the process had before.
+// Peak memory of a scan, above what the process had before it.
 
-import { scanDataset } from "../../src/dataset/scan.ts";
-import type { DatasetSource } from "../../src/dataset/source.ts";
+import { scanDataset } from "../../../src/dataset/scan.ts";
+import type { DatasetSource } from "../../../src/dataset/source.ts";
 
-/** `collectEvery`: of so many calls of its progress, one collects: what is dead is no matter here, and an engine in a busy process lets it lie. */
+/**
+ * Scans the source and collects garbage at every `collectEvery`-th report of progress: dead memory
+ * does not matter here, and a busy process would leave it uncollected.
+ */
 export async function scanInMemory(
   source: DatasetSource,
   collectEvery: number,

@@ -1,0 +1,45 @@
+// Tau2 as a graph makes the records of the module, with the real environments.
+
+import { expect, test } from "bun:test";
+import { join } from "node:path";
+import { matrix } from "../../parts/binary.ts";
+import { withFolder } from "../../parts/folder.ts";
+import { comparable, readRecords } from "../../parts/records.ts";
+import { ROOT } from "../../parts/repository.ts";
+import { python } from "./bridge.ts";
+import { writeRecipes } from "./recipe.ts";
+
+const MINUTES = 60_000;
+
+test.if(python !== null)(
+  "tau2 as a graph makes the records of the module, with the real environments and evaluator",
+  () =>
+    withFolder(async (folder) => {
+      const { gold } = await writeRecipes(folder);
+      const env = { MATRIX_TAU2_BRIDGES: "2", MATRIX_TAU2_CONTAINER: "false" };
+      const some =
+        "dataset.filter=row.domain in ['mock', 'retail'] && row.task_id in ['create_task_1', 'update_task_1', '0', '1', '2']";
+      const graph = `orchestrator={graph="${join(ROOT, "recipes/tau2/graph.ts#build")}", with={solo=false}}`;
+      for (const [name, more] of [
+        ["module", []],
+        ["graph", [graph]],
+      ] as const) {
+        const { code, stderr } = await matrix(["drive", gold, "-o", name, "-q", some, ...more], {
+          cwd: folder,
+          env,
+        });
+        expect({ name, code, stderr }).toEqual({ name, code: 0, stderr: "" });
+      }
+      const records = async (name: string) =>
+        JSON.parse(withoutTimes(JSON.stringify(comparable(await readRecords(join(folder, name))))));
+      const module = await records("module");
+      expect(module.length).toBeGreaterThan(3);
+      expect(await records("graph")).toEqual(module);
+    }),
+  5 * MINUTES,
+);
+
+/** Official messages are dated when they are said. */
+function withoutTimes(text: string): string {
+  return text.replaceAll(/"timestamp":"[^"]*"/g, '"timestamp":""');
+}
