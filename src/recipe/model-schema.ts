@@ -2,141 +2,296 @@
 
 import * as v from "valibot";
 import {
+  aboveZero,
   count,
   countDistribution,
+  described,
   duration,
   durationDistribution,
+  flag,
   fraction,
+  fromZero,
   path,
   positive,
   settings,
   template,
+  text,
+  variables,
 } from "./value-schema.ts";
 
-/** Per million tokens, in one currency of the user's choice. */
 const price = v.strictObject({
-  prompt: v.pipe(v.number(), v.minValue(0)),
-  completion: v.pipe(v.number(), v.minValue(0)),
+  prompt: described(fromZero, "The price of a million prompt tokens, in any one currency.", 0.5),
+  completion: described(fromZero, "The price of a million completion tokens.", 1.5),
 });
 
-/** How a model answers: unset, as a model of middle size does. */
+/** Without values, the answers of a model of middle size. */
 const expectation = v.strictObject({
-  output_tokens: v.optional(countDistribution),
-  /** Until the first token. */
-  latency: v.optional(durationDistribution, "1s"),
-  tokens_per_second: v.optional(v.pipe(v.number(), v.gtValue(0)), 50),
+  output_tokens: v.optional(
+    described(
+      countDistribution,
+      "Tokens of an answer. Unset, the forecast guesses them and cannot say whether a budget is " +
+        "enough.",
+      300,
+    ),
+  ),
+  latency: v.optional(
+    described(durationDistribution, "The time until the first token of an answer.", "2s"),
+    "1s",
+  ),
+  tokens_per_second: v.optional(
+    described(aboveZero, "Tokens that follow the first one, in each second.", 60),
+    50,
+  ),
 });
 
-/** Requests and tokens a minute, over all hosts of a run. */
-const rate = { rpm: v.optional(positive), tpm: v.optional(positive) };
+/** Keys that every kind of model has. */
+const shared = {
+  price: v.optional(
+    described(
+      price,
+      "What tokens cost. Unset, answers have no cost. A changed price applies to later answers.",
+    ),
+  ),
+  journal: v.optional(
+    described(
+      flag,
+      "Keeps each answer until its task is recorded, so that no answer is paid for twice. " +
+        "Unset, true for endpoints and false for simulated and scripted models.",
+      true,
+    ),
+  ),
+};
+
+/** Limits over all hosts of a run. */
+const rate = {
+  rpm: v.optional(
+    described(positive, "Requests a minute, of all hosts together. Unset, there is no limit.", 600),
+  ),
+  tpm: v.optional(
+    described(
+      positive,
+      "Tokens a minute, of prompts and completions, of all hosts together. " +
+        "Unset, there is no limit.",
+      1_000_000,
+    ),
+  ),
+};
+
+/** Keys that bound the tries of one answer. */
+const patience = {
+  timeout: v.optional(described(duration, "The time for one try of a request.", "10m"), "10m"),
+  retries: v.optional(
+    described(
+      count,
+      "Tries after the first, for failures that the request itself may cause. Waiting for a " +
+        "server that is down or overloaded does not count.",
+      5,
+    ),
+    5,
+  ),
+  deadline: v.optional(
+    described(
+      duration,
+      "The time after which no further try of an answer begins. Requests wait this long for " +
+        "servers that are down or overloaded.",
+      "10m",
+    ),
+    "10m",
+  ),
+};
 
 export function isEndpointUrl(text: string): boolean {
   return /^https?:\/\//i.test(text) && URL.canParse(text);
 }
 
 const URL_WANTED = "a URL that starts with http:// or https://";
-const endpointUrl = v.pipe(v.string(URL_WANTED), v.check(isEndpointUrl, URL_WANTED));
+const endpointUrl = v.pipe(
+  v.string(URL_WANTED),
+  v.check(isEndpointUrl, URL_WANTED),
+  v.title("URL"),
+);
 const REPLICAS = '{ file = "replicas.txt" } or { dns = "http://name:8000/v1" }';
 const openaiModel = v.strictObject({
   kind: v.literal("openai"),
-  /** One or many replicas; a file or name is looked at again while the run goes on. */
-  base_url: v.union(
-    [
-      endpointUrl,
-      v.pipe(v.array(endpointUrl), v.minLength(1, "a list of at least one URL")),
-      v.pipe(
-        v.strictObject({
-          /** One URL a line. */
-          file: v.optional(path),
-          /** Every address of the URL's name is a replica. */
-          dns: v.optional(endpointUrl),
-        }),
-        v.check(({ file, dns }) => (file === undefined) !== (dns === undefined), REPLICAS),
+  base_url: described(
+    v.pipe(
+      v.union(
+        [
+          endpointUrl,
+          v.pipe(v.array(endpointUrl), v.minLength(1, "a list of at least one URL")),
+          v.pipe(
+            v.strictObject({
+              file: v.optional(
+                described(
+                  path,
+                  "A file with one URL a line. It is read again while the run goes on.",
+                  "replicas.txt",
+                ),
+              ),
+              dns: v.optional(
+                described(
+                  endpointUrl,
+                  "A URL. Every address of its host name is a replica. The name is looked up " +
+                    "again while the run goes on.",
+                  "https://vllm.svc/v1",
+                ),
+              ),
+            }),
+            v.check(({ file, dns }) => (file === undefined) !== (dns === undefined), REPLICAS),
+          ),
+        ],
+        `${URL_WANTED}, a list of them, ${REPLICAS}`,
       ),
-    ],
-    `${URL_WANTED}, a list of them, ${REPLICAS}`,
+      v.title("URL, list of URLs, or table"),
+    ),
+    "The endpoint up to and including `/v1`, or several replicas of it: a list of URLs, or a table " +
+      "with either `file` or `dns`.",
+    "http://localhost:8000/v1",
   ),
-  /** The name that the endpoint knows. */
-  model: v.pipe(v.string(), v.nonEmpty()),
-  /** From the environment only: "${env:OPENAI_API_KEY}". */
-  api_key: v.optional(v.string()),
-  headers: v.optional(v.record(v.string(), v.string()), {}),
-  /** Until a connection to a replica stands. */
-  connect_timeout: v.optional(duration, "10s"),
-  /** The longest silence, before the first token and between two of them. Answers are streamed where it is given. */
-  first_token_timeout: v.optional(duration),
-  /** Of one try. */
-  timeout: v.optional(duration, "10m"),
-  /** Tries after the first, where the request itself may be the cause. */
-  retries: v.optional(count, 5),
-  /** After which no try of an answer begins: how long replicas that are away or overloaded are waited for. */
-  deadline: v.optional(duration, "10m"),
-  /** Requests in flight from one host to one replica, at most. */
-  concurrency: v.optional(positive, 1000),
+  model: described(
+    v.pipe(v.string(), v.nonEmpty(), v.title("text")),
+    "The name by which the endpoint knows the model.",
+    "my-model",
+  ),
+  api_key: v.optional(
+    described(
+      text,
+      "The key that is sent as `Authorization: Bearer`. A secret: it must come from the " +
+        "environment.",
+      "${env:OPENAI_API_KEY:-}",
+    ),
+  ),
+  headers: v.optional(
+    described(
+      variables,
+      "Further headers of each request. Their values are secrets: they must come from the " +
+        "environment.",
+      { "X-Team": "${env:TEAM:-}" },
+    ),
+    {},
+  ),
+  connect_timeout: v.optional(
+    described(duration, "The time until a replica has accepted the connection.", "10s"),
+    "10s",
+  ),
+  first_token_timeout: v.optional(
+    described(
+      duration,
+      "The time until the first token, and the longest silence between two tokens. Answers are " +
+        "streamed only when it is set.",
+      "2m",
+    ),
+  ),
+  ...patience,
+  concurrency: v.optional(
+    described(positive, "The most requests in flight from one host to one replica.", 1000),
+    1000,
+  ),
   ...rate,
-  price: v.optional(price),
-  /** Whether answers are kept until their task is recorded, so that none is asked for twice; unset, those of real models. */
-  journal: v.optional(v.boolean()),
-  /** What a forecast goes by when there are no records to go by (--dry-run). */
-  expect: v.optional(expectation),
+  expect: v.optional(
+    described(
+      expectation,
+      "What a forecast (`drive --dry-run`) assumes of the model when it has no records.",
+    ),
+  ),
+  ...shared,
 });
+
+const failure = (what: string) =>
+  v.optional(described(fraction, `The share of requests ${what}.`, 0.01), 0);
 
 const simulatedModel = v.strictObject({
   kind: v.literal("simulated"),
-  /** A Jinja template or a module that writes the reply; unset, words drawn by seed. */
-  replies: v.optional(template),
-  /** What the template or module reads as `settings`. */
-  with: v.optional(settings, {}),
-  /** Until the first token. */
-  latency: v.optional(durationDistribution, "0ms"),
-  tokens_per_second: v.optional(v.pipe(v.number(), v.gtValue(0))),
-  /** Length of drawn replies, in tokens. */
-  output_tokens: v.optional(countDistribution, 32),
-  /** Rates of injected errors, each a fraction of the requests. */
-  errors: v.optional(
-    v.strictObject({
-      rate_limited: v.optional(fraction, 0),
-      server_error: v.optional(fraction, 0),
-      timeout: v.optional(fraction, 0),
-      malformed: v.optional(fraction, 0),
-      lost: v.optional(fraction, 0),
-      stalled: v.optional(fraction, 0),
-      context_length: v.optional(fraction, 0),
-      refused: v.optional(fraction, 0),
-      content_filtered: v.optional(fraction, 0),
-    }),
+  replies: v.optional(
+    described(
+      template,
+      "What answers say: a Jinja template, or a module that writes the reply. Unset, words drawn " +
+        "by seed, or JSON that fits the role's schema.",
+      "replies.ts",
+    ),
+  ),
+  with: v.optional(
+    described(settings, "What the template or module reads as `settings`.", { any: "settings" }),
     {},
   ),
-  retry_after: v.optional(duration, "1s"),
-  timeout: v.optional(duration, "10m"),
-  retries: v.optional(count, 5),
-  deadline: v.optional(duration, "10m"),
-  concurrency: v.optional(positive, 100_000),
+  latency: v.optional(
+    described(durationDistribution, "The time until the first token of an answer.", {
+      kind: "lognormal",
+      median: "1s",
+      sigma: 0.5,
+    }),
+    "0ms",
+  ),
+  tokens_per_second: v.optional(
+    described(
+      aboveZero,
+      "Tokens that follow the first one, in each second. Unset, all come at once.",
+      50,
+    ),
+  ),
+  output_tokens: v.optional(
+    described(countDistribution, "Tokens of a reply, when words are drawn.", {
+      kind: "uniform",
+      min: 10,
+      max: 200,
+    }),
+    32,
+  ),
+  errors: v.optional(
+    described(
+      v.strictObject({
+        rate_limited: failure("that are answered with status 429 and `retry_after`"),
+        server_error: failure("that are answered with status 500"),
+        timeout: failure("that get no answer within `timeout`"),
+        malformed: failure("whose answer is not JSON"),
+        lost: failure("whose connection breaks off during the answer"),
+        stalled: failure("whose answer stops in the middle, without an end"),
+        context_length: failure("that are longer than the model takes"),
+        refused: failure("that the model declines to answer"),
+        content_filtered: failure("whose answer is held back by a filter"),
+      }),
+      "The share of requests that fail in each way.",
+    ),
+    {},
+  ),
+  retry_after: v.optional(
+    described(duration, "The `Retry-After` that is sent with status 429.", "1s"),
+    "1s",
+  ),
+  ...patience,
+  concurrency: v.optional(
+    described(positive, "The most requests in flight from one host.", 1000),
+    100_000,
+  ),
   ...rate,
-  price: v.optional(price),
-  /** Whether answers are kept until their task is recorded, so that none is asked for twice; unset, those of real models. */
-  journal: v.optional(v.boolean()),
+  ...shared,
 });
 
 const scriptedModel = v.strictObject({
   kind: v.literal("scripted"),
-  /** JSON lines: the replies of each role for a row. */
-  replies: path,
-  latency: v.optional(durationDistribution, "0ms"),
-  concurrency: v.optional(positive, 100_000),
-  price: v.optional(price),
-  /** Whether answers are kept until their task is recorded, so that none is asked for twice; unset, those of real models. */
-  journal: v.optional(v.boolean()),
+  replies: described(
+    path,
+    "A file of JSON lines with the replies of each role for a row: " +
+      '`{"id": "ROW", "replies": {"ROLE": ["text", {"content": …, "tool_calls": […]}]}}`. ' +
+      "`trial` in a line limits it to that trial.",
+    "gold.jsonl",
+  ),
+  latency: v.optional(described(durationDistribution, "The time until the answer.", "10ms"), "0ms"),
+  concurrency: v.optional(
+    described(positive, "The most requests in flight from one host.", 1000),
+    100_000,
+  ),
+  ...shared,
 });
 
 export const model = v.variant("kind", [openaiModel, simulatedModel, scriptedModel]);
 
-/** What a model that nothing is known of is expected to be like. */
+/** What a forecast assumes of a model when the recipe states nothing. */
 export const EXPECTED = {
   ...v.parse(expectation, {}),
   output_tokens: v.parse(countDistribution, { kind: "uniform", min: 1, max: 512 }),
 };
-/** A simulated model with nothing set. */
+/** A simulated model with every key at its default. */
 export const PLAIN_SIMULATION = v.parse(simulatedModel, { kind: "simulated" });
 
 export type ModelConfig = v.InferOutput<typeof model>;

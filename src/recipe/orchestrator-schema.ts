@@ -1,86 +1,181 @@
 // [orchestrator]: one of the patterns, a module, or a graph.
 
 import * as v from "valibot";
-import { names, path, positive, settings } from "./value-schema.ts";
+import {
+  described,
+  expression,
+  flag,
+  path,
+  positive,
+  role,
+  roles,
+  settings,
+  someRoles,
+} from "./value-schema.ts";
+
+const scored = {
+  score: v.optional(
+    described(
+      expression,
+      "An expression for the score of the record. Unset, the field `score` of the outcome.",
+      "result.points / 10.0",
+    ),
+  ),
+};
 
 const stage = v.strictObject({
-  role: v.string(),
-  /** CEL over `result`, `results`, `row`: when false, the task ends here as filtered. */
-  keep: v.optional(v.string()),
+  role: described(role, "The role that runs.", "judge"),
+  keep: v.optional(
+    described(
+      expression,
+      "An expression. When it is not true, the task ends here as `filtered`. Unset, every task " +
+        "goes on.",
+      "result.quality >= 5",
+    ),
+  ),
 });
 
 const sequence = v.strictObject({
   pattern: v.literal("sequence"),
-  roles: names,
-  score: v.optional(v.string()),
+  roles: described(someRoles, "The roles, in order.", ["writer", "judge"]),
+  ...scored,
 });
 const pipeline = v.strictObject({
   pattern: v.literal("pipeline"),
-  stages: v.pipe(v.array(stage), v.minLength(1, "at least one stage")),
-  score: v.optional(v.string()),
+  stages: described(
+    v.pipe(v.array(stage), v.minLength(1, "at least one stage")),
+    "The stages, in order.",
+  ),
+  ...scored,
 });
 const dialogue = v.strictObject({
   pattern: v.literal("dialogue"),
-  speakers: names,
-  /** Roles that run after each turn, in order: extractors, then a judge. The last one's result is the task's outcome. */
-  between: v.optional(v.array(v.string()), []),
-  /** CEL over `results` (last result of each role), `turn` (turns so far) and `row`: when true, the dialogue has agreed. */
-  until: v.optional(v.string()),
-  max_turns: v.optional(positive, 8),
-  /** CEL that gives the record's score; unset, the outcome's `score`. */
-  score: v.optional(v.string()),
+  speakers: described(someRoles, "The roles that take turns.", ["student", "teacher"]),
+  between: v.optional(
+    described(
+      roles,
+      "Roles that run after each turn, in order. The last one's result is the outcome.",
+      ["extractor", "matcher"],
+    ),
+    [],
+  ),
+  until: v.optional(
+    described(
+      expression,
+      "An expression, read after each turn. When it is true, the task ends as `agreed`.",
+      "results.matcher.agreed",
+    ),
+  ),
+  max_turns: v.optional(
+    described(
+      positive,
+      "Turns of all speakers together, after which the task ends as `max_turns`.",
+      8,
+    ),
+    8,
+  ),
+  ...scored,
 });
 const toolLoop = v.strictObject({
   pattern: v.literal("tool-loop"),
-  speaker: v.string(),
-  tools: v.string(),
-  /** CEL over `result`, `results`, `row`; unset, the speaker stops by calling no tool. */
-  until: v.optional(v.string()),
-  /** A role that scores the finished loop. */
-  reward: v.optional(v.string()),
-  /** Turns of the speaker. */
-  max_turns: v.optional(positive, 50),
-  score: v.optional(v.string()),
+  speaker: described(role, "The role whose model calls tools.", "coder"),
+  tools: described(role, "The role that answers the calls.", "shell"),
+  until: v.optional(
+    described(
+      expression,
+      "An expression, read after each step. When it is true, the loop ends as `stopped`. Unset, " +
+        "the loop ends when the speaker calls no tool.",
+      "turn >= 3",
+    ),
+  ),
+  reward: v.optional(described(role, "A role that scores the finished loop.", "tests")),
+  max_turns: v.optional(
+    described(positive, "Turns of the speaker, after which the loop ends as `max_turns`.", 30),
+    50,
+  ),
+  ...scored,
 });
 const bestOfN = v.strictObject({
   pattern: v.literal("best-of-n"),
-  /** What makes one candidate, in order; the last one's result is what it comes to. */
-  roles: names,
-  /** Candidates at most. */
-  n: positive,
-  /** CEL that scores a candidate; unset, the `score` of what it comes to. */
-  score: v.optional(v.string()),
-  /** CEL over `score`, `candidate` (from 0), `result`, `results` and `row`: when true, no further one is made. */
-  accept: v.optional(v.string()),
-  /** Candidates at once, each in a branch of its own; what is under way when one is accepted is dropped. */
-  parallel: v.optional(v.boolean(), false),
+  roles: described(
+    someRoles,
+    "The roles that make one candidate, in order. The last one's result is the candidate.",
+    ["solver", "judge"],
+  ),
+  n: described(positive, "The most candidates.", 8),
+  score: v.optional(
+    described(
+      expression,
+      "An expression for the score of a candidate. Unset, the field `score` of the candidate.",
+      "result.points / 10.0",
+    ),
+  ),
+  accept: v.optional(
+    described(
+      expression,
+      "An expression that also reads `score` and `candidate` (from 0). When it is true, no further " +
+        "candidate is made. Unset, all are made and the best one is chosen.",
+      "score >= 0.9",
+    ),
+  ),
+  parallel: v.optional(
+    described(
+      flag,
+      "Makes all candidates at once, each in a branch. An accepted one cancels the others.",
+      true,
+    ),
+    false,
+  ),
 });
 const fanOut = v.strictObject({
   pattern: v.literal("fan-out"),
-  /** Asked at once, each in a branch of its own. */
-  roles: v.pipe(
-    names,
-    v.check((roles) => new Set(roles).size === roles.length, "each role once"),
+  roles: described(
+    v.pipe(
+      someRoles,
+      v.check((roles) => new Set(roles).size === roles.length, "each role once"),
+    ),
+    "The roles that are asked at once, each in a branch and each named once.",
+    ["chemist", "biologist"],
   ),
-  /** In order, when all have answered. */
-  after: v.optional(v.array(v.string()), []),
-  score: v.optional(v.string()),
+  after: v.optional(
+    described(roles, "Roles that run when all have answered, in order.", ["moderator"]),
+    [],
+  ),
+  ...scored,
 });
 const pattern = v.variant("pattern", [sequence, pipeline, dialogue, toolLoop, bestOfN, fanOut]);
+
 const moduleOrchestrator = v.strictObject({
-  /** A module whose default export is an orchestrator. */
-  module: path,
-  /** What the module reads as `settings`. */
-  with: v.optional(settings, {}),
+  module: described(
+    path,
+    "A module whose default export is an orchestrator, or a function of the `with` table that " +
+      "returns one.",
+    "route.ts",
+  ),
+  with: v.optional(
+    described(settings, "Settings that the function is called with.", { drafts: 3 }),
+    {},
+  ),
 });
 
 const graphOrchestrator = v.strictObject({
-  /** "graph.ts#build": an export that is, or that returns, a compiled StateGraph of LangGraph.js. Its nodes are roles. */
-  graph: path,
-  /** What that function is given. */
-  with: v.optional(settings, {}),
-  score: v.optional(v.string()),
+  graph: described(
+    v.pipe(path, v.title("path, with `#EXPORT`")),
+    "A module, and after `#` the export that is a compiled StateGraph of LangGraph.js, or a " +
+      "function of the `with` table that returns one. Without `#`, the default export. " +
+      "The nodes are roles.",
+    "graph.ts#build",
+  ),
+  with: v.optional(
+    described(settings, "Settings that the function is called with.", { max_turns: 8 }),
+    {},
+  ),
+  ...scored,
 });
+
+/** Every form of the table. The reference page has a section for each. */
+export const ORCHESTRATORS = { pattern, module: moduleOrchestrator, graph: graphOrchestrator };
+
 const isTableWith = (input: unknown, key: string): boolean =>
   typeof input === "object" && input !== null && key in input;
 

@@ -2,8 +2,9 @@
 // run, watched and restarted like a program in a sandbox, so it is one: in a sandbox that isolates nothing.
 
 import { isModule } from "./files.ts";
+import { BUILT_IN_AGENTS } from "./role-schema.ts";
 import { PLAIN_PROCESSES } from "./sandbox-schema.ts";
-import { BUILT_IN_AGENTS, type Recipe, type RoleConfig } from "./schema.ts";
+import type { Recipe, RoleConfig } from "./schema.ts";
 
 /** The recipe with a sandbox for each such role. `env` is what the programs find in their environment. */
 export function withProcesses(

@@ -8,8 +8,9 @@ import { interpreterOf } from "./interpreter.ts";
 import { joinKey } from "./key-path.ts";
 import type { OrchestratorConfig } from "./orchestrator-schema.ts";
 import { isOfRole } from "./process-role.ts";
+import { BUILT_IN_AGENTS } from "./role-schema.ts";
 import { isImagePath, type SandboxConfig } from "./sandbox-schema.ts";
-import { BUILT_IN_AGENTS, type Recipe, type RoleConfig } from "./schema.ts";
+import type { Recipe, RoleConfig } from "./schema.ts";
 import { type Complaint, nearest } from "./validate.ts";
 
 export function checkReferences(recipe: Recipe): Complaint[] {

@@ -1,53 +1,118 @@
-// [sandboxes.NAME]: an image, how many of it, and what it may use.
+// [sandboxes.NAME]: an image, how many of it run, and what each may use.
 
 import * as v from "valibot";
-import { count, duration, path, positive, size } from "./value-schema.ts";
+import {
+  aboveZero,
+  count,
+  described,
+  duration,
+  flag,
+  path,
+  positive,
+  size,
+  variables,
+} from "./value-schema.ts";
+
+/** An absolute path in the sandbox. */
+const inside = v.pipe(
+  v.string(),
+  v.startsWith("/", "an absolute path in the sandbox"),
+  v.title("absolute path"),
+);
 
 const mount = v.strictObject({
-  /** A file or folder of this machine. */
-  source: path,
-  target: v.pipe(v.string(), v.startsWith("/", "an absolute path in the sandbox")),
-  writable: v.optional(v.boolean(), false),
+  source: described(path, "A file or folder of the host's machine.", "data"),
+  target: described(inside, "Its absolute path in the sandbox.", "/data"),
+  writable: v.optional(described(flag, "Lets programs in the sandbox write to it.", false), false),
 });
 
-/** Where commands start unless a recipe says otherwise: an empty folder of the sandbox's own, always writable. */
+/** The folder in which commands start by default. It is empty at first and always writable. */
 export const SCRATCH = "/work";
 
 export const sandbox = v.strictObject({
-  /** A Docker reference, the path of a SIF, or a folder with a Dockerfile or an Apptainer definition ("./…"). */
-  image: v.optional(v.pipe(v.string(), v.nonEmpty("an image"))),
-  /** `auto` takes Docker or Apptainer, whichever is there; `process` isolates nothing, and takes no notice of an image. */
-  engine: v.optional(v.picklist(["auto", "docker", "apptainer", "process"]), "auto"),
-  /** How many tasks share a sandbox, each with a session of its own. */
-  serves: v.optional(v.picklist(["many", "one"]), "many"),
-  /** Something of a task stays in its sandbox between calls: the task stays with it, and starts again when it is lost. */
-  stateful: v.optional(v.boolean(), true),
-  /** Sandboxes at once on one host. */
-  count: v.optional(positive, 1),
-  /** Sandboxes that are started before a task asks. */
-  warm: v.optional(count, 0),
-  memory: v.optional(size, "2GiB"),
-  cpus: v.optional(v.pipe(v.number(), v.gtValue(0)), 1),
-  /** Processes and threads. */
-  pids: v.optional(positive, 256),
-  /** Of one request or command. */
-  timeout: v.optional(duration, "10m"),
-  network: v.optional(v.picklist(["none", "host"]), "none"),
-  /** The image's file system; /tmp and /work stay writable. */
-  read_only: v.optional(v.boolean(), true),
-  mounts: v.optional(v.array(mount), []),
-  env: v.optional(v.record(v.string(), v.string()), {}),
-  /** Where commands start; anything but /work is the image's own. */
+  image: v.optional(
+    described(
+      v.pipe(v.string(), v.nonEmpty("an image"), v.title("image")),
+      "A Docker reference, the path of a `.sif`, or a folder with a `Dockerfile` or a `*.def`. " +
+        "A path begins with `/`, `./` or `../`, or ends in `.sif`. Only `process` needs no image.",
+      "python:3.12-slim",
+    ),
+  ),
+  engine: v.optional(
+    described(
+      v.picklist(["auto", "docker", "apptainer", "process"]),
+      "What runs the sandbox. `auto` takes Docker where it is available, and Apptainer otherwise. " +
+        "`process` runs plain processes: it isolates nothing and ignores the image.",
+      "auto",
+    ),
+    "auto",
+  ),
+  serves: v.optional(
+    described(
+      v.picklist(["many", "one"]),
+      "How tasks share a sandbox. `many` share one, each with a session; with `one`, each task " +
+        "gets a sandbox of its own.",
+      "many",
+    ),
+    "many",
+  ),
+  stateful: v.optional(
+    described(
+      flag,
+      "Says that something of a task stays in its sandbox between steps. The task then stays with " +
+        "its sandbox, and its row starts again when the sandbox is lost.",
+      true,
+    ),
+    true,
+  ),
+  count: v.optional(described(positive, "Sandboxes at once, on each host.", 2), 1),
+  warm: v.optional(
+    described(count, "Sandboxes that are started before a task asks, at most `count`.", 1),
+    0,
+  ),
+  memory: v.optional(described(size, "The memory of a sandbox, without swap.", "2GiB"), "2GiB"),
+  cpus: v.optional(described(aboveZero, "The processors of a sandbox.", 1), 1),
+  pids: v.optional(described(positive, "Processes and threads in a sandbox at once.", 256), 256),
+  timeout: v.optional(described(duration, "The time for one request or command.", "10m"), "10m"),
+  network: v.optional(
+    described(
+      v.picklist(["none", "host"]),
+      "The network of the sandbox: `none`, or that of the `host` machine.",
+      "none",
+    ),
+    "none",
+  ),
+  read_only: v.optional(
+    described(
+      flag,
+      "Makes the image's file system read-only. `/tmp` and `/work` stay writable.",
+      true,
+    ),
+    true,
+  ),
+  mounts: v.optional(
+    described(v.array(mount), "Files and folders of the host's machine in the sandbox."),
+    [],
+  ),
+  env: v.optional(
+    described(variables, "Environment variables of commands in the sandbox.", { LANG: "C.UTF-8" }),
+    {},
+  ),
   workdir: v.optional(
-    v.pipe(v.string(), v.startsWith("/", "an absolute path in the sandbox")),
+    described(
+      inside,
+      "The folder in which commands start. `/work` is an empty folder of the sandbox's own; any " +
+        "other folder is the image's.",
+      SCRATCH,
+    ),
     SCRATCH,
   ),
 });
 
-/** Programs of this machine that nothing isolates, and that keep nothing of a task. */
+/** The sandbox of programs that run without one: nothing isolates them, and they keep no state. */
 export const PLAIN_PROCESSES = v.parse(sandbox, { engine: "process", stateful: false });
 
-/** Whether an image is something on disk; anything else is a Docker reference. */
+/** Whether an image is a path on disk. Any other image is a Docker reference. */
 export function isImagePath(image: string): boolean {
   return /^\.{0,2}\//.test(image) || image.endsWith(".sif");
 }

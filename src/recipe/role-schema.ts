@@ -1,0 +1,141 @@
+// [roles.NAME]: the agent that does a role's steps, and what it reads.
+
+import * as v from "valibot";
+import {
+  described,
+  duration,
+  expression,
+  flag,
+  path,
+  positive,
+  roles,
+  settings,
+  template,
+  text,
+} from "./value-schema.ts";
+
+/** Agents that are no files. */
+export const BUILT_IN_AGENTS: readonly string[] = ["llm", "exec", "language", "process"];
+
+export const roleSchema = v.strictObject({
+  agent: described(
+    v.pipe(v.string(), v.nonEmpty(), v.title("agent")),
+    "What does the step: `llm`, `exec`, `language`, `process`, or the path of a module or of a " +
+      "program.",
+    "llm",
+  ),
+  sandbox: v.optional(
+    described(
+      v.pipe(v.string(), v.title("sandbox")),
+      "The sandbox in which the agent runs, one of `[sandboxes]`. Unset, it runs without one.",
+      "box",
+    ),
+  ),
+  command: v.optional(
+    described(
+      v.pipe(v.array(text), v.minLength(1, "a program and its arguments")),
+      "How a program is started. Its file is in the variable `MATRIX_AGENT`. Unset, the ending of " +
+        "the file decides: `.py`, `.mjs`, `.js` or `.sh`.",
+      ["python3", "score.py"],
+    ),
+  ),
+  processes: v.optional(
+    described(
+      positive,
+      "Programs of this role on each host, for a program without a sandbox. Unset, 1.",
+      4,
+    ),
+  ),
+  history: v.optional(
+    described(
+      flag,
+      "Sends a program the whole history of the task. When false, it is sent the last result only.",
+      true,
+    ),
+    true,
+  ),
+  with: v.optional(
+    described(settings, "Settings that the agent reads, as it defines them.", { any: "settings" }),
+    {},
+  ),
+  model: v.optional(
+    described(
+      v.pipe(v.string(), v.title("model")),
+      "The model of an `llm` role, one of `[models]`.",
+      "served",
+    ),
+  ),
+  system: v.optional(described(template, "The template of the system message.", "system.md")),
+  prompt: v.optional(
+    described(template, "The template of the first user message.", {
+      text: "{{ row.question }}",
+    }),
+  ),
+  conversation: v.optional(
+    described(
+      roles,
+      "The roles whose results follow the prompt as messages: the role's own as assistant, those " +
+        "of others as user, tool results as tool. Unset, a speaker of a dialogue sees all " +
+        "speakers, the speaker of a tool loop sees itself and its tools, and other roles see none.",
+      ["speaker", "critic"],
+    ),
+  ),
+  request: v.optional(
+    described(
+      path,
+      "A module that writes the messages and tools that the model is sent. It takes the place of " +
+        "`system`, `prompt`, `conversation` and `tools`.",
+      "request.ts",
+    ),
+  ),
+  sampling: v.optional(
+    described(
+      settings,
+      "Fields that are sent to the endpoint as they are, such as `temperature`, `top_p`, " +
+        "`max_tokens` and `stop`.",
+      { temperature: 0.8, max_tokens: 512 },
+    ),
+    {},
+  ),
+  tools: v.optional(
+    described(path, "A JSON file with a list of tools in the OpenAI shape.", "tools.json"),
+  ),
+  attachments: v.optional(
+    described(
+      v.pipe(v.array(expression), v.minLength(1, "at least one expression")),
+      "Expressions over `row` that give images and audio for the prompt: a path, a URL or base64.",
+      ["row.image"],
+    ),
+  ),
+  attachment_folder: v.optional(
+    described(
+      path,
+      "The folder below which the paths of attachments lie. No path may lead out of it.",
+      "images",
+    ),
+  ),
+  schema: v.optional(
+    described(
+      v.pipe(
+        v.union([path, settings], "a path, or the schema as a table"),
+        v.title("path, or table"),
+      ),
+      "The JSON schema of the answer. An answer that does not fit is asked for once more. " +
+        "The checked value is kept as `parsed`.",
+      "answer.schema.json",
+    ),
+  ),
+  accepts: v.optional(
+    described(
+      v.array(v.picklist(["refused", "content_filtered", "cut"])),
+      "Reasons for a missing answer with which the task goes on. Other reasons end it.",
+      ["cut"],
+    ),
+    [],
+  ),
+  concurrency: v.optional(
+    described(positive, "Steps of this role at once, on each host.", 1000),
+    1000,
+  ),
+  timeout: v.optional(described(duration, "The time for one step.", "15m"), "15m"),
+});
