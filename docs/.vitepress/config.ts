@@ -17,7 +17,7 @@ export default defineConfig({
   },
   // Pages that are still being written.
   ignoreDeadLinks: [
-    /^\.\/(getting-started|recipes|recipe-keys|orchestrators|agents|models|budgets|sandboxes|tau2|data-in|data-out)$/,
+    /^\.\/getting-started$/,
     /^\.\/(clusters|seeing|files|troubleshooting|delivery|contributing|architecture|decisions\/index)$/,
   ],
   themeConfig: {

@@ -165,7 +165,7 @@ function renderSection({ title, anchor, lead, header, schema }: Section): string
     "",
     lead,
     "",
-    "```toml",
+    '```toml skip="a part of a recipe: tests/docs/recipe-keys.test.ts checks it"',
     exampleOf(header, schema, keys),
     "```",
     "",

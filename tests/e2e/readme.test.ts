@@ -2,11 +2,10 @@
 
 import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parse } from "smol-toml";
 import { ERROR_CODES } from "../../src/error.ts";
-import { FREE_KEYS, GROWING_KEYS } from "../../src/recipe/keys.ts";
 import { STOP_REASONS } from "../../src/task/task.ts";
 import { matrix } from "../parts/binary.ts";
 import { withFolder } from "../parts/folder.ts";
@@ -22,70 +21,6 @@ const blocks = (text: string, language: string) =>
   );
 
 describe("the README", () => {
-  test("lists every key that a recipe may have, and only those", () =>
-    withFolder(async (folder) => {
-      const reference = (blocks(section("Every key", RECIPES), "toml")[0] ?? "").replace(
-        /^extends.*$/m,
-        "",
-      );
-      await mkdir(join(folder, "data"), { recursive: true });
-      await writeFile(
-        join(folder, "data/a.jsonl.zst"),
-        Bun.zstdCompressSync('{"key":1,"lang":"en","question":"q"}\n'),
-      );
-      const module = {
-        "route.ts":
-          'import { done, orchestrator, to } from "matrix";\nexport default orchestrator({ start: () => to("speaker"), next: () => done() });',
-        "request.ts":
-          'import { request } from "matrix";\nexport default request(() => ({ messages: [] }));',
-        "replies.ts": 'export default () => "x";',
-      };
-      const files = {
-        ...module,
-        "solve.py": "",
-        "gold.jsonl": "",
-        "system.md": "s",
-        "tools.json": "[]",
-        "answer.schema.json": "{}",
-        "recipe.toml": reference.replace('["speaker", "critic"]', '["speaker"]'),
-      };
-      for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
-      const { stdout, stderr } = await matrix(["check", "recipe.toml"], { cwd: folder });
-      expect(stderr).toBe("");
-      expect(stdout).toContain("nothing is wrong with it");
-
-      // Every key that an error message would offer stands in the reference.
-      const written = JSON.stringify(parse(reference));
-      for (const path of [
-        "run.x=1",
-        "dataset.x=1",
-        "models.served.x=1",
-        "models.pretend.x=1",
-        "models.script.x=1",
-        "sandboxes.box.x=1",
-        "roles.speaker.x=1",
-      ]) {
-        const { stderr } = await matrix(["check", "recipe.toml", path], { cwd: folder });
-        for (const key of /allowed: ([^;\n]*)/.exec(stderr)?.[1]?.split(", ") ?? [
-          "nothing was offered",
-        ]) {
-          expect(`${path}: ${written.includes(`"${key}":`) ? "listed" : "missing"} ${key}`).toBe(
-            `${path}: listed ${key}`,
-          );
-        }
-      }
-    }));
-
-  test("names every key that a continued run may change", () => {
-    const said = RECIPES.slice(RECIPES.indexOf("A continued run may change"));
-    for (const key of [...FREE_KEYS, ...GROWING_KEYS].map((pattern) =>
-      pattern.replace(/\.\*$/, ""),
-    )) {
-      const word = key.startsWith("store.") ? "store" : key.split(".").at(-1);
-      expect(said).toMatch(new RegExp(`\\b${word}\\b`));
-    }
-  });
-
   test("names every recipe that ships", () => {
     const shipped = readdirSync(join(ROOT, "recipes")).filter((name) => name.endsWith(".toml"));
     for (const name of shipped) expect(RECIPES).toContain(`\`${name}\``);

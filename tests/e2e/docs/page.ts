@@ -86,16 +86,18 @@ export function linksOf({ prose }: Page): readonly string[] {
   return written.map((match) => match[1] as string);
 }
 
-/** The anchors of a page's headings, as the site and code hosts make them. */
+/** The anchors of a page's headings: the one that a heading states with {#…}, or as the site makes it. */
 export function anchorsOf({ prose }: Page): ReadonlySet<string> {
   const headings = [...prose.matchAll(/^#{1,6} (.+)$/gm)].map((match) => match[1] as string);
   return new Set(
-    headings.map((heading) =>
-      heading
-        .toLowerCase()
-        .replace(/[^\w\s-]/g, "")
-        .trim()
-        .replace(/\s+/g, "-"),
+    headings.map(
+      (heading) =>
+        /\{#([\w-]+)\}$/.exec(heading)?.[1] ??
+        heading
+          .toLowerCase()
+          .replace(/[^\w\s-]/g, "")
+          .trim()
+          .replace(/\s+/g, "-"),
     ),
   );
 }

@@ -214,7 +214,8 @@ function parseText(block: Block, text: string): void {
   if (block.language === "json") JSON.parse(text);
   else if (block.language === "jsonl") for (const line of text.trim().split("\n")) JSON.parse(line);
   else if (block.language === "yaml") Bun.YAML.parse(text);
-  else if (block.language === "ts") new Bun.Transpiler({ loader: "ts" }).transformSync(text);
+  else if (block.language === "ts" || block.language === "js")
+    new Bun.Transpiler({ loader: block.language }).transformSync(text);
   else if (block.language === "python") parsePython(text);
   else if (!PLAIN.includes(block.language))
     throw new Error(`there is no check for the language "${block.language}"`);
