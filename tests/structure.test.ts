@@ -74,7 +74,7 @@ describe("the house", () => {
   test("imports each third-party package in the one file or folder that owns it", () => {
     // Commander belongs to the command line, and the schema library to the borders where data enters.
     const shared: Readonly<Record<string, RegExp>> = {
-      dockerode: /^sandbox\/docker(-client|-sandbox)?\.ts$/,
+      dockerode: /^sandbox\/docker\//,
       commander: /^(main\.ts|cli\/)/,
       hono: /^(model\/server|http\/(peer|metrics)-server)\.ts$/,
       valibot:

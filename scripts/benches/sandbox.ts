@@ -3,11 +3,12 @@
 
 import { cpus, loadavg, totalmem } from "node:os";
 import { parseArgs } from "node:util";
-import { ApptainerSandboxes, findApptainer } from "../../src/sandbox/apptainer.ts";
+import { findApptainer } from "../../src/sandbox/apptainer/program.ts";
+import { ApptainerSandboxes } from "../../src/sandbox/apptainer/sandboxes.ts";
 import { Channel } from "../../src/sandbox/channel.ts";
 import type { EngineName, Sandbox, Sandboxes, SandboxSpec } from "../../src/sandbox/contract.ts";
-import { DockerSandboxes } from "../../src/sandbox/docker.ts";
-import { reportDocker } from "../../src/sandbox/docker-client.ts";
+import { reportDocker } from "../../src/sandbox/docker/client.ts";
+import { DockerSandboxes } from "../../src/sandbox/docker/sandboxes.ts";
 import { exec } from "../../src/sandbox/exec.ts";
 import { prepareImage } from "../../src/sandbox/image.ts";
 import { Lease } from "../../src/sandbox/lease.ts";

@@ -5,7 +5,8 @@ import { resolve } from "node:path";
 import { Command, Option } from "commander";
 import { EXIT, MatrixError, messageOf } from "../error.ts";
 import { isImagePath } from "../recipe/sandbox-schema.ts";
-import { ApptainerSandboxes, findApptainer, reportApptainer } from "../sandbox/apptainer.ts";
+import { findApptainer, reportApptainer } from "../sandbox/apptainer/program.ts";
+import { ApptainerSandboxes } from "../sandbox/apptainer/sandboxes.ts";
 import {
   type EngineName,
   type EngineReport,
@@ -13,8 +14,8 @@ import {
   type Sandboxes,
   type SandboxSpec,
 } from "../sandbox/contract.ts";
-import { DockerSandboxes } from "../sandbox/docker.ts";
-import { reportDocker } from "../sandbox/docker-client.ts";
+import { reportDocker } from "../sandbox/docker/client.ts";
+import { DockerSandboxes } from "../sandbox/docker/sandboxes.ts";
 import { exec } from "../sandbox/exec.ts";
 import { prepareImage } from "../sandbox/image.ts";
 import { Lease } from "../sandbox/lease.ts";

@@ -1,19 +1,23 @@
-// Requests and replies to an agent in a sandbox, as lines of JSON over its stdin and stdout, many at once:
-// `{"id": 1, "op": …}` is answered by `{"id": 1, "ok": true, "result": …}` or `{"id": 1, "ok": false, "error": {kind, message}}`,
-// in any order; `{"cancel": 1}` says that nobody waits for 1 any more, `{"end": {…}}` that a task is over. A line that is too long or no JSON, and the agent's death,
-// fail whatever waits, with their text: an agent that no longer speaks the protocol is of no use. Never a hang.
+// Requests and replies to an agent in a sandbox: lines of JSON over its stdin and stdout, many at
+// once. The agent answers `{"id": 1, "op": …}` with `{"id": 1, "ok": true, "result": …}` or with
+// `{"id": 1, "ok": false, "error": {kind, message}}`, in any order. `{"cancel": 1}` tells the agent
+// that request 1 needs no reply any more, and `{"end": {…}}` that a task is over.
+//
+// A request never hangs. When the agent dies or leaves the protocol, every waiting request fails
+// with the reason.
 
-import { StringDecoder } from "node:string_decoder";
 import { MatrixError, messageOf } from "../error.ts";
-import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
+import type { JsonObject } from "../task/json.ts";
 import type { Running } from "./contract.ts";
+import { type Reply, ReplyLines } from "./reply-lines.ts";
+import { StderrLines } from "./stderr-lines.ts";
 
 export interface ChannelOptions {
-  /** What errors call the agent. */
+  /** Name of the agent in errors. */
   readonly name: string;
-  /** Of one line, either way. */
+  /** Upper bound of a line in bytes, in either direction. */
   readonly lineBytesMax: number;
-  /** The agent's stderr, a line at a time, shortened. */
+  /** Called with each line of the agent's stderr, shortened. */
   readonly onStderr: (line: string) => void;
 }
 
@@ -22,67 +26,43 @@ export interface RequestOptions {
   readonly signal?: AbortSignal;
 }
 
-/** What the agent said of a request: a failure of the agent's own is an outcome of the request. */
-export type Reply =
-  | { readonly ok: true; readonly result: Json }
-  | { readonly ok: false; readonly kind: string; readonly message: string };
-
 interface Pending {
   readonly settle: (reply: Reply) => void;
   readonly fail: (error: Error) => void;
 }
 
-/** The last of an agent's stderr goes into the error that tells of its death. */
-const LAST_WORDS_CHARS = 2000;
-const STDERR_LINE_CHARS = 4000;
+/** Characters of a bad line that its error shows. */
 const SHOWN_CHARS = 200;
-const NEWLINE = 0x0a;
-/** In a row; and how long one can be that is worth a look. */
-const BLANKS_MAX = 100_000;
-const BLANK_BYTES_MAX = 100;
 
 export class Channel {
-  readonly #running: Running;
-  readonly #options: ChannelOptions;
-  readonly #pending = new Map<number, Pending>();
-  /** Parts of a line whose end has not come. */
-  #parts: Buffer[] = [];
-  #partsBytes = 0;
-  /** In a row. */
-  #blanks = 0;
-  #lastWords = "";
-  /** The beginning of a line of stderr. */
-  #heard = "";
-  #next = 1;
-  #dead: MatrixError | null = null;
   /** Resolves when the channel can no longer be used, with the error that says why. */
   readonly closed: Promise<MatrixError>;
   readonly #close = Promise.withResolvers<MatrixError>();
+  readonly #running: Running;
+  readonly #options: ChannelOptions;
+  readonly #replies: ReplyLines;
+  readonly #stderr: StderrLines;
+  readonly #pending = new Map<number, Pending>();
+  #next = 1;
+  #dead: MatrixError | null = null;
 
   constructor(running: Running, options: ChannelOptions) {
     this.#running = running;
     this.#options = options;
     this.closed = this.#close.promise;
+    this.#replies = new ReplyLines({
+      lineBytesMax: options.lineBytesMax,
+      // A reply to a request that was cancelled is dropped.
+      onReply: (id, reply) => this.#pending.get(id)?.settle(reply),
+      onBreak: (what, line) => this.#breakOff(what, line),
+    });
+    this.#stderr = new StderrLines(options.onStderr);
     running.stdin.on("error", () => undefined);
-    running.stdout.on("data", (chunk: Buffer) => this.#read(chunk));
-    const decoder = new StringDecoder("utf8");
-    running.stderr.on("data", (chunk: Buffer) => this.#hear(decoder.write(chunk)));
+    running.stdout.on("data", (chunk: Buffer) => this.#replies.push(chunk));
+    running.stderr.on("data", (chunk: Buffer) => this.#stderr.push(chunk));
     running.exited.then(
-      (code) =>
-        this.#die(
-          new MatrixError(
-            "sandbox_lost",
-            `${options.name} ended with exit ${code}${this.#words()}`,
-          ),
-        ),
-      (thrown: unknown) =>
-        this.#die(
-          new MatrixError(
-            "sandbox_lost",
-            `${options.name} is gone: ${messageOf(thrown)}${this.#words()}`,
-            { cause: thrown },
-          ),
-        ),
+      (code) => this.#lose(`ended with exit ${code}`),
+      (thrown: unknown) => this.#lose(`is gone: ${messageOf(thrown)}`, thrown),
     );
   }
 
@@ -92,8 +72,9 @@ export class Channel {
   }
 
   /**
-   * Fails with `sandbox_lost` and `sandbox_bad_answer` when the channel breaks, `agent_timeout` when no reply comes in time, and
-   * the signal's reason when it aborts. The agent is told of the last two and goes on with other requests.
+   * Fails with `sandbox_lost` or `sandbox_bad_answer` when the channel breaks, with `agent_timeout`
+   * when no reply comes in time, and with the signal's reason when it aborts. The agent is told of
+   * the last two, and goes on with other requests.
    */
   request(body: JsonObject, { timeoutMs, signal }: RequestOptions): Promise<Reply> {
     if (this.#dead !== null) return Promise.reject(this.#dead);
@@ -118,97 +99,39 @@ export class Channel {
         settled();
         reject(error);
       };
-      const give = (error: Error): void => {
+      const cancel = (error: Error): void => {
         this.tell({ cancel: id });
         fail(error);
       };
-      const timer = setTimeout(
-        () =>
-          give(new MatrixError("agent_timeout", `${name} did not reply within ${timeoutMs} ms`)),
-        timeoutMs,
-      );
-      const abort = () => give(signal?.reason as Error);
+      const late = () =>
+        cancel(new MatrixError("agent_timeout", `${name} did not reply within ${timeoutMs} ms`));
+      const timer = setTimeout(late, timeoutMs);
+      const abort = () => cancel(signal?.reason as Error);
       signal?.addEventListener("abort", abort, { once: true });
-      this.#pending.set(id, {
-        settle: (reply) => {
-          settled();
-          resolve(reply);
-        },
-        fail,
-      });
+      const settle = (reply: Reply): void => {
+        settled();
+        resolve(reply);
+      };
+      this.#pending.set(id, { settle, fail });
       this.#write(line);
     });
   }
 
-  /** Tells the agent something that it does not answer. */
+  /** Sends the agent a notice that it does not answer. */
   tell(body: JsonObject): void {
     this.#write(Buffer.from(`${JSON.stringify(body)}\n`));
   }
 
-  /** Ends the agent; what waits fails. */
+  /** Ends the agent and fails every waiting request. */
   async stop(): Promise<void> {
     this.#die(new MatrixError("sandbox_lost", `${this.#options.name} was stopped`));
     await this.#running.kill();
   }
 
   #write(line: Buffer): void {
-    // A full pipe is buffered: requests are bounded by the tasks in flight, and lines by their limit.
+    // A full pipe is buffered without a bound of its own: the tasks in flight bound the requests,
+    // and the line limit bounds their length.
     if (this.#dead === null) this.#running.stdin.write(line);
-  }
-
-  #read(chunk: Buffer): void {
-    let from = 0;
-    for (
-      let end = chunk.indexOf(NEWLINE);
-      end !== -1 && this.#dead === null;
-      end = chunk.indexOf(NEWLINE, from)
-    ) {
-      this.#line(chunk.subarray(from, end));
-      from = end + 1;
-    }
-    if (from < chunk.length && this.#dead === null) this.#keep(chunk.subarray(from));
-  }
-
-  #keep(part: Buffer): void {
-    this.#parts.push(part);
-    this.#partsBytes += part.length;
-    const { lineBytesMax, name } = this.#options;
-    if (this.#partsBytes > lineBytesMax)
-      this.#breakOff(
-        `${name} wrote a line longer than ${lineBytesMax} bytes`,
-        this.#parts[0] ?? part,
-      );
-  }
-
-  #line(end: Buffer): void {
-    const line = this.#parts.length === 0 ? end : Buffer.concat([...this.#parts, end]);
-    this.#parts = [];
-    this.#partsBytes = 0;
-    if (line.length > this.#options.lineBytesMax) {
-      this.#breakOff(
-        `${this.#options.name} wrote a line longer than ${this.#options.lineBytesMax} bytes`,
-        line,
-      );
-      return;
-    }
-    // Blank lines are harmless, unless there is no end to them.
-    if (
-      line.length === 0 ||
-      (line.length < BLANK_BYTES_MAX && line.toString("latin1").trim() === "")
-    ) {
-      if (++this.#blanks > BLANKS_MAX)
-        this.#breakOff(`${this.#options.name} writes nothing but blank lines`, line);
-      return;
-    }
-    this.#blanks = 0;
-    const reply = parse(line);
-    // Something but the agent writes here, and replies may be torn.
-    if (reply === null) {
-      this.#breakOff(`${this.#options.name} wrote a line that is no reply`, line);
-      return;
-    }
-    // Nobody waits for a reply that was cancelled.
-    this.#pending.get(reply.id)?.settle(reply.reply);
   }
 
   #breakOff(what: string, line: Buffer): void {
@@ -217,57 +140,28 @@ export class Channel {
       .toString("utf8")
       .slice(0, SHOWN_CHARS);
     this.#die(
-      new MatrixError("sandbox_bad_answer", `${what}: ${JSON.stringify(shown)}`, {
-        hint: "only replies may go to stdout; what is printed for people goes to stderr",
-      }),
+      new MatrixError(
+        "sandbox_bad_answer",
+        `${this.#options.name} ${what}: ${JSON.stringify(shown)}`,
+        { hint: "write only replies to stdout, and everything else to stderr" },
+      ),
     );
     void this.#running.kill();
   }
 
-  #hear(text: string): void {
-    this.#lastWords = (this.#lastWords + text).slice(-LAST_WORDS_CHARS);
-    const lines = (this.#heard + text).split("\n");
-    // A line without end is told in pieces.
-    const rest = lines.at(-1) ?? "";
-    this.#heard = rest.length > STDERR_LINE_CHARS ? "" : rest;
-    for (const line of rest === this.#heard ? lines.slice(0, -1) : lines)
-      if (line.trim() !== "") this.#options.onStderr(line.slice(0, STDERR_LINE_CHARS));
-  }
-
-  #words(): string {
-    const words = this.#lastWords.trim();
-    return words === "" ? "" : `; its last words: ${words}`;
+  #lose(why: string, cause?: unknown): void {
+    const words = this.#stderr.lastWords;
+    const tail = words === "" ? "" : `; its last words: ${words}`;
+    const message = `${this.#options.name} ${why}${tail}`;
+    this.#die(new MatrixError("sandbox_lost", message, cause === undefined ? {} : { cause }));
   }
 
   #die(error: MatrixError): void {
     if (this.#dead !== null) return;
     this.#dead = error;
-    this.#parts = [];
+    this.#replies.stop();
     for (const { fail } of [...this.#pending.values()]) fail(error);
     this.#running.stdin.end();
     this.#close.resolve(error);
   }
-}
-
-function parse(line: Buffer): { readonly id: number; readonly reply: Reply } | null {
-  let value: unknown;
-  try {
-    value = JSON.parse(line.toString("utf8"));
-  } catch {
-    return null;
-  }
-  if (!isJsonObject(value) || typeof value["ok"] !== "boolean") return null;
-  const { ok, result = null, error } = value;
-  // An agent that could not read a line of ours answers it without a number; nobody waits for that.
-  const id = typeof value["id"] === "number" ? value["id"] : 0;
-  if (ok) return { id, reply: { ok, result } };
-  const { kind, message } = isJsonObject(error) ? error : {};
-  return {
-    id,
-    reply: {
-      ok,
-      kind: typeof kind === "string" ? kind : "error",
-      message: typeof message === "string" ? message : JSON.stringify(error ?? null),
-    },
-  };
 }

@@ -1,5 +1,6 @@
-// Sandboxes that are none: plain processes of this machine in a folder of their own, where a recipe asks for that by name.
-// Nothing is limited but time and output, and nothing is isolated. It is for agents that one trusts and for tests.
+// Plain processes of this machine in place of containers, each sandbox in a folder of its own. A
+// recipe must ask for them by name: only time and output are limited, and nothing is isolated. They
+// are for agents that the user trusts, and for tests.
 
 import { randomUUID } from "node:crypto";
 import { rm } from "node:fs/promises";
@@ -15,7 +16,7 @@ import {
 } from "./contract.ts";
 import { START } from "./holder.ts";
 import { type Lease, MARK } from "./lease.ts";
-import { endOf, killMarked, outputEnd, spawnChild } from "./spawn.ts";
+import { endOf, killMarked, killUntil, outputEnd, spawnChild } from "./spawn.ts";
 
 export class ProcessSandboxes implements Sandboxes {
   readonly engine = "process";
@@ -75,7 +76,7 @@ class ProcessSandbox implements Sandbox {
       stdout: child.stdout,
       stderr: child.stderr,
       exited,
-      kill: async () => void killMarked(`${MARK.command}=${mark}`),
+      kill: () => killUntil(`${MARK.command}=${mark}`, exited, () => this.stop()),
     };
   }
 

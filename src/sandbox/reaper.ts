@@ -7,7 +7,7 @@ import { messageOf } from "../error.ts";
 import { machineId } from "../process.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { FoundSandbox } from "./contract.ts";
-import { findContainers, removeContainer } from "./docker-client.ts";
+import { findContainers, removeContainer } from "./docker/client.ts";
 import { allLeases, isRenewed, leaseRoot, MARK, sessionsOf } from "./lease.ts";
 import { allPids, environmentOf, killFileServers, killMarked, markedPids } from "./spawn.ts";
 

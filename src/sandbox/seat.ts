@@ -1,4 +1,4 @@
-// One running sandbox of a pool, the agents in it, and how many tasks have it.
+// One running sandbox of a pool: the agents in it, and how many tasks have it.
 
 import type { JsonObject } from "../task/json.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -14,11 +14,11 @@ export class Seat {
   readonly sandbox: Sandbox;
   readonly #name: string;
   readonly #log: Log;
-  /** By command. */
+  /** Channels to agents, by the agent's command. */
   readonly #channels = new Map<string, Promise<Channel>>();
-  /** Tasks that have it. */
+  /** Tasks that have this sandbox. */
   sessions = 0;
-  /** Why it is gone, or null. */
+  /** The reason why the sandbox is gone, or null. */
   gone: string | null = null;
 
   constructor(sandbox: Sandbox, name: string, log: Log) {
@@ -30,6 +30,7 @@ export class Seat {
     });
   }
 
+  /** The channel to an agent, which is started at the first request. */
   channel({ command, lineBytesMax }: AgentOptions): Promise<Channel> {
     const key = JSON.stringify(command);
     const open = this.#channels.get(key);
@@ -40,7 +41,7 @@ export class Seat {
     return opening;
   }
 
-  /** A session is over: whoever serves it may let go of what it holds. */
+  /** Tells every agent that a session is over, so that it can drop what it holds of the session. */
   end(session: JsonObject): void {
     for (const channel of this.#channels.values()) {
       channel.then(
@@ -60,7 +61,7 @@ export class Seat {
     const fields = { sandbox: this.#name, id: this.sandbox.id };
     const onStderr = (line: string) => this.#log.write("info", line, fields);
     const channel = new Channel(await this.sandbox.open(command), { name, lineBytesMax, onStderr });
-    // What an agent's sessions had in it went with it; so the sandbox goes too.
+    // The state of the agent's sessions is gone with the agent, so the sandbox is of no more use.
     void channel.closed.then((error) => {
       if (this.gone === null) this.#log.write("warning", error.message, fields);
       return this.stop();

@@ -6,10 +6,11 @@ import { MatrixError } from "../error.ts";
 import { isOfRole } from "../recipe/process-role.ts";
 import type { SandboxConfig } from "../recipe/sandbox-schema.ts";
 import type { Log } from "../telemetry/log.ts";
-import { ApptainerSandboxes, findApptainer, reportApptainer } from "./apptainer.ts";
+import { findApptainer, reportApptainer } from "./apptainer/program.ts";
+import { ApptainerSandboxes } from "./apptainer/sandboxes.ts";
 import type { EngineName, Mount, Sandboxes, SandboxSpec } from "./contract.ts";
-import { DockerSandboxes } from "./docker.ts";
-import { reportDocker } from "./docker-client.ts";
+import { reportDocker } from "./docker/client.ts";
+import { DockerSandboxes } from "./docker/sandboxes.ts";
 import { LEASE_MS } from "./holder.ts";
 import { prepareImage } from "./image.ts";
 import { Lease } from "./lease.ts";
@@ -70,7 +71,8 @@ export class SandboxSite implements AsyncDisposable {
       spec: specOf(name, config, this.#options.mounts.get(name) ?? []),
       starts: this.#starts,
       log: this.#options.log,
-      ready: () => this.#readyFor(name, config),
+      clock: () => performance.now(),
+      prepare: () => this.#readyFor(name, config),
     });
     this.#pools.set(name, pool);
     return pool;

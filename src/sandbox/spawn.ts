@@ -127,6 +127,27 @@ export function killMarked(mark: string): boolean {
   return false;
 }
 
+const KILL_TIMEOUT_MS = 5000;
+const HUNT_EVERY_MS = 50;
+
+/**
+ * Kills every process with the mark again and again until the command has ended. One look is not
+ * enough: a process shows no environment while the kernel starts it. A command that survives for
+ * 5 s takes its sandbox along.
+ */
+export async function killUntil(
+  mark: string,
+  ended: Promise<unknown>,
+  stopSandbox: () => Promise<void>,
+): Promise<void> {
+  const hunt = setInterval(() => killMarked(mark), HUNT_EVERY_MS);
+  const timer = setTimeout(() => void stopSandbox(), KILL_TIMEOUT_MS);
+  killMarked(mark);
+  await ended.catch(() => undefined);
+  clearInterval(hunt);
+  clearTimeout(timer);
+}
+
 /** What serves a container's file systems from outside of it, and has no mark: Apptainer gives it an empty environment. */
 const FILE_SERVERS = /^\((?:squashfuse|fuse|starter)/;
 

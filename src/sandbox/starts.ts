@@ -1,20 +1,20 @@
-// Starts of sandboxes on one host: few at once, more as they succeed, and none for a while when an engine keeps failing. Work
-// in sandboxes that run is not touched by any of it.
+// Starts of sandboxes on one host: few at once at first, more as they succeed, and none for a while
+// when the engine keeps failing. Sandboxes that already run are not affected.
 
 import { MatrixError, messageOf } from "../error.ts";
 import type { Log } from "../telemetry/log.ts";
 
 export interface StartsOptions {
-  /** Starts in progress at most. */
+  /** Upper bound of starts in progress. */
   readonly atOnceMax: number;
   readonly log: Log;
-  /** Milliseconds, from anywhere. */
+  /** Milliseconds from any fixed point. */
   readonly clock: () => number;
 }
 
-/** Starts in progress to begin with. */
+/** Starts in progress before any has succeeded. */
 const AT_ONCE_FIRST = 2;
-/** After so many failures in a row the breaker opens. */
+/** Failures in a row that open the breaker. */
 const FAILURES_MAX = 5;
 const OPEN_MS_FIRST = 2000;
 const OPEN_MS_MAX = 60_000;
@@ -26,7 +26,7 @@ export class Starts {
   #running = 0;
   #failures = 0;
   #openMs = OPEN_MS_FIRST;
-  /** Until when nothing is started, and why. */
+  /** The open breaker: the time until which nothing is started, and the reason. */
   #open: { readonly until: number; readonly why: string } | null = null;
 
   constructor(options: StartsOptions) {
@@ -34,18 +34,12 @@ export class Starts {
     this.#atOnce = Math.min(AT_ONCE_FIRST, options.atOnceMax);
   }
 
-  /** Runs one start when it is its turn. Fails at once with `sandbox_unavailable` while the breaker is open. */
+  /** Runs one start when its turn comes. Fails with `sandbox_unavailable` while the breaker is open. */
   async run<T>(start: () => Promise<T>): Promise<T> {
     await this.#turn();
     try {
       this.#refuseWhileOpen();
-      const started = await start();
-      this.#succeeded();
-      return started;
-    } catch (thrown) {
-      if (thrown instanceof MatrixError && thrown.code === "sandbox_unavailable")
-        this.#failed(thrown);
-      throw thrown;
+      return await this.#try(start);
     } finally {
       this.#running--;
       this.#waiting.shift()?.();
@@ -60,13 +54,29 @@ export class Starts {
 
   #refuseWhileOpen(): void {
     if (this.#open === null) return;
-    const leftMs = this.#open.until - this.#options.clock();
-    // Once the time is over, one start tries; the others go on being refused until it has told.
-    if (leftMs <= 0) {
-      this.#open = { until: this.#options.clock() + this.#openMs, why: this.#open.why };
-      return;
+    const { until, why } = this.#open;
+    const leftMs = until - this.#options.clock();
+    if (leftMs > 0)
+      throw new MatrixError(
+        "sandbox_unavailable",
+        `no sandbox is started for now, after ${FAILURES_MAX} failures: ${why}`,
+        { retryAfterMs: Math.ceil(leftMs) },
+      );
+    // This start is the trial. Other starts are refused until it has ended.
+    this.#open = { until: this.#options.clock() + this.#openMs, why };
+  }
+
+  async #try<T>(start: () => Promise<T>): Promise<T> {
+    try {
+      const started = await start();
+      this.#succeeded();
+      return started;
+    } catch (thrown) {
+      // Other errors say nothing about the engine.
+      if (thrown instanceof MatrixError && thrown.code === "sandbox_unavailable")
+        this.#failed(thrown);
+      throw thrown;
     }
-    throw new Refusal(this.#open.why, Math.ceil(leftMs));
   }
 
   #succeeded(): void {
@@ -81,7 +91,6 @@ export class Starts {
   }
 
   #failed(error: MatrixError): void {
-    if (error instanceof Refusal) return;
     this.#failures++;
     this.#atOnce = Math.max(1, Math.floor(this.#atOnce / 2));
     if (this.#failures < FAILURES_MAX) return;
@@ -91,15 +100,5 @@ export class Starts {
       `no sandbox is started for ${this.#openMs} ms: ${messageOf(error)}`,
     );
     this.#openMs = Math.min(OPEN_MS_MAX, this.#openMs * 2);
-  }
-}
-
-class Refusal extends MatrixError {
-  constructor(why: string, retryAfterMs: number) {
-    super(
-      "sandbox_unavailable",
-      `no sandbox is started for now, after ${FAILURES_MAX} failures: ${why}`,
-      { retryAfterMs },
-    );
   }
 }

@@ -1,10 +1,11 @@
 // The channel to agents that behave badly, each of them a real process: whatever it does, every request ends.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { Channel, type Reply } from "../../src/sandbox/channel.ts";
+import { Channel } from "../../src/sandbox/channel.ts";
 import type { Sandbox } from "../../src/sandbox/contract.ts";
 import { Lease } from "../../src/sandbox/lease.ts";
 import { ProcessSandboxes } from "../../src/sandbox/process.ts";
+import type { Reply } from "../../src/sandbox/reply-lines.ts";
 import { SPEC } from "../parts/sandbox-spec.ts";
 import { until } from "../parts/until.ts";
 

@@ -48,13 +48,14 @@ async function withPool<T>(
   const starts = new Starts({ atOnceMax: 8, log, clock: () => performance.now() });
   await using pool = new SandboxPool({
     spec: SPEC,
-    ready: async () => ({ sandboxes, image: "" }),
+    prepare: async () => ({ sandboxes, image: "" }),
     serves: "many",
     count: 1,
     warm: 0,
     stateful: true,
     taskMs: 3_600_000,
     patienceMs: 2000,
+    clock: () => performance.now(),
     starts,
     log,
     ...options,
@@ -287,7 +288,7 @@ describe("a pool", () => {
   test("does not wait for what will never be", () =>
     withPool(
       {
-        ready: () => Promise.reject(new MatrixError("sandbox_invalid", "there is no such image")),
+        prepare: () => Promise.reject(new MatrixError("sandbox_invalid", "there is no such image")),
         patienceMs: 600_000,
       },
       async (pool) => {

@@ -1,8 +1,9 @@
 // The engines of this machine with an image each, found once; where one is missing, a line says so and its tests are skipped.
 
-import { findApptainer } from "../../../src/sandbox/apptainer.ts";
+import { findApptainer } from "../../../src/sandbox/apptainer/program.ts";
 import type { EngineName } from "../../../src/sandbox/contract.ts";
-import { dockerImageId, reportDocker } from "../../../src/sandbox/docker-client.ts";
+import { reportDocker } from "../../../src/sandbox/docker/client.ts";
+import { dockerImageId } from "../../../src/sandbox/docker/image.ts";
 import { prepareImage } from "../../../src/sandbox/image.ts";
 import type { Log } from "../../../src/telemetry/log.ts";
 

@@ -3,9 +3,10 @@
 import { describe, expect, test } from "bun:test";
 import { chmod, mkdir, readdir, readFile, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { ApptainerSandboxes, findApptainer } from "../../../src/sandbox/apptainer.ts";
-import { DockerSandboxes } from "../../../src/sandbox/docker.ts";
-import { dockerImageId } from "../../../src/sandbox/docker-client.ts";
+import { findApptainer } from "../../../src/sandbox/apptainer/program.ts";
+import { ApptainerSandboxes } from "../../../src/sandbox/apptainer/sandboxes.ts";
+import { dockerImageId } from "../../../src/sandbox/docker/image.ts";
+import { DockerSandboxes } from "../../../src/sandbox/docker/sandboxes.ts";
 import { exec } from "../../../src/sandbox/exec.ts";
 import { prepareImage } from "../../../src/sandbox/image.ts";
 import { Lease } from "../../../src/sandbox/lease.ts";

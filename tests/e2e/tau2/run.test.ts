@@ -3,7 +3,7 @@
 import { describe, expect, test } from "bun:test";
 import { appendFile, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { findContainers, removeContainer } from "../../../src/sandbox/docker-client.ts";
+import { findContainers, removeContainer } from "../../../src/sandbox/docker/client.ts";
 import type { JsonObject } from "../../../src/task/json.ts";
 import { matrix, spawnMatrix } from "../../parts/binary.ts";
 import { withFolder } from "../../parts/folder.ts";

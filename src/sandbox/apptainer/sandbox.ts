@@ -1,14 +1,14 @@
-// One sandbox of Apptainer's. Commands are started by its holder over named pipes, in milliseconds, where a further `apptainer exec`
-// into an instance takes tens of them. Relays (`cat`) stand between the pipes and us: no runtime opens a named pipe without
-// holding a thread until its other end comes.
+// One sandbox of Apptainer's. Its holder starts commands over named pipes in milliseconds; a further
+// `apptainer exec` into an instance takes tens of them. Relays (`cat`) stand between the pipes and
+// us, because every runtime that opens a named pipe holds a thread until the other end opens.
 
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { MatrixError, messageOf } from "../error.ts";
-import type { Command, LimitName, Running, Sandbox, SandboxSpec } from "./contract.ts";
-import { BRIDGE, scriptOf } from "./holder.ts";
-import { MARK } from "./lease.ts";
+import { MatrixError, messageOf } from "../../error.ts";
+import type { Command, LimitName, Running, Sandbox, SandboxSpec } from "../contract.ts";
+import { BRIDGE, scriptOf } from "../holder.ts";
+import { MARK } from "../lease.ts";
 import {
   type Child,
   endOf,
@@ -16,21 +16,20 @@ import {
   killFileServers,
   killGroup,
   killMarked,
+  killUntil,
   outputEnd,
   runChild,
   spawnChild,
-} from "./spawn.ts";
+} from "../spawn.ts";
 
-/** Where the folder of named pipes stands inside. */
+/** The folder of named pipes, as the sandbox sees it. */
 export const PIPES = "/matrix-pipes";
 const START_TIMEOUT_MS = 60_000;
-/** How long a killed command may take to be gone before its sandbox goes too. */
-const KILL_TIMEOUT_MS = 5000;
-const HUNT_EVERY_MS = 50;
-/** How long a holder may take to end by itself before it is killed. */
+/** A holder that has not ended by itself after this time is killed. */
 const STOP_TIMEOUT_MS = 2000;
-/** Named pipes are made for so many commands at once. */
+/** Commands for which named pipes are made at once. */
 const PIPES_AHEAD = 8;
+const LAST_OUTPUT_CHARS = 4000;
 
 export interface ApptainerParts {
   readonly child: Child;
@@ -51,7 +50,7 @@ export class ApptainerSandbox implements Sandbox {
   readonly #child: Child;
   readonly #folder: string;
   readonly #marks: Readonly<Record<string, string>>;
-  /** Commands that run, by number: what to do with their exit code, and their relay. */
+  /** Running commands by number, each with its relay and the receiver of its exit code. */
   readonly #commands = new Map<
     number,
     { readonly settle: (code: number) => void; readonly relay: Child }
@@ -61,7 +60,7 @@ export class ApptainerSandbox implements Sandbox {
   #pipesMade = 0;
   #gone: string | null = null;
   #stopping = false;
-  #said = "";
+  #lastOutput = "";
 
   constructor(id: string, spec: SandboxSpec, { child, folder, marks, unenforced }: ApptainerParts) {
     this.id = id;
@@ -74,7 +73,7 @@ export class ApptainerSandbox implements Sandbox {
     this.#ready.promise.catch(() => undefined);
     createInterface({ input: child.stdout }).on("line", (line) => this.#hear(line));
     child.stderr.on("data", (chunk: Buffer) => {
-      this.#said = (this.#said + chunk.toString("utf8")).slice(-4000);
+      this.#lastOutput = (this.#lastOutput + chunk.toString("utf8")).slice(-LAST_OUTPUT_CHARS);
     });
     void endOf(child).then(async ({ code, failure }) => {
       await outputEnd(child);
@@ -103,64 +102,35 @@ export class ApptainerSandbox implements Sandbox {
     }
   }
 
-  async open({ args, cwd, env }: Command): Promise<Running> {
+  async open(command: Command): Promise<Running> {
     if (this.#gone !== null) throw this.#lost();
     const number = this.#next++;
     const mark = `${this.id}/${number}`;
     const stem = join(this.#folder, String(number));
-    const variables = { ...env, [MARK.command]: mark };
-    try {
-      await Promise.all([
-        this.#makePipes(number),
-        writeFile(`${stem}.sh`, scriptOf(args, cwd ?? this.#spec.workdir, variables), {
-          mode: 0o600,
-        }),
-      ]);
-    } catch (cause) {
-      throw new MatrixError(
-        "sandbox_lost",
-        `sandbox ${this.id} cannot run a command: ${messageOf(cause)}`,
-        { cause },
-      );
-    }
+    await this.#prepare(number, stem, command, mark);
     if (this.#gone !== null) throw this.#lost();
     const relay = spawnChild("/bin/sh", ["-c", RELAY, "matrix-relay", stem], {
       env: { ...environment(), ...this.#marks },
     });
-    const ended = Promise.withResolvers<number>();
-    this.#commands.set(number, { settle: ended.resolve, relay });
-    this.#child.stdin.write(`run ${number}\n`);
-    const code = Promise.race([
-      ended.promise,
-      this.ended.then(() => {
-        throw this.#lost();
-      }),
-    ]);
-    const exited = code
-      .then(async (code) => {
-        await outputEnd(relay);
-        // What is killed with its sandbox may still be told of one by one.
-        if (this.#stopping) throw this.#lost();
-        return code;
-      })
-      .finally(async () => {
-        killGroup(relay.pid);
-        this.#commands.delete(number);
-        await Promise.all(
-          ["sh", "in", "out", "err"].map((end) => rm(`${stem}.${end}`, { force: true })),
-        );
-      });
+    const exited = this.#run(number, relay).finally(async () => {
+      killGroup(relay.pid);
+      this.#commands.delete(number);
+      await Promise.all(
+        ["sh", "in", "out", "err"].map((end) => rm(`${stem}.${end}`, { force: true })),
+      );
+    });
     exited.catch(() => undefined);
     return {
       stdin: relay.stdin,
       stdout: relay.stdout,
       stderr: relay.stderr,
       exited,
-      kill: () => this.#kill(mark, exited),
+      // From outside, where no limit of the sandbox is in the way.
+      kill: () => killUntil(`${MARK.command}=${mark}`, exited, () => this.stop()),
     };
   }
 
-  /** The holder ends and the kernel ends what is left; a holder that cannot is killed. */
+  /** Ends the holder, so that the kernel ends the rest. A holder that hangs is killed. */
   async stop(): Promise<void> {
     this.#stopping = true;
     this.#child.stdin.end();
@@ -178,7 +148,45 @@ export class ApptainerSandbox implements Sandbox {
     return this.stop();
   }
 
-  /** Those of a command; made for several at once, the first of them while the container starts. */
+  /** Makes the command's named pipes and its script. */
+  async #prepare(
+    number: number,
+    stem: string,
+    { args, cwd, env }: Command,
+    mark: string,
+  ): Promise<void> {
+    const variables = { ...env, [MARK.command]: mark };
+    const script = scriptOf(args, cwd ?? this.#spec.workdir, variables);
+    try {
+      await Promise.all([
+        this.#makePipes(number),
+        writeFile(`${stem}.sh`, script, { mode: 0o600 }),
+      ]);
+    } catch (cause) {
+      throw new MatrixError(
+        "sandbox_lost",
+        `sandbox ${this.id} cannot run a command: ${messageOf(cause)}`,
+        { cause },
+      );
+    }
+  }
+
+  /** Tells the holder to start the command, and waits for its exit code and its output. */
+  async #run(number: number, relay: Child): Promise<number> {
+    const ended = Promise.withResolvers<number>();
+    this.#commands.set(number, { settle: ended.resolve, relay });
+    this.#child.stdin.write(`run ${number}\n`);
+    const gone = this.ended.then(() => {
+      throw this.#lost();
+    });
+    const code = await Promise.race([ended.promise, gone]);
+    await outputEnd(relay);
+    // The holder may still report commands one by one while the kernel kills them with the sandbox.
+    if (this.#stopping) throw this.#lost();
+    return code;
+  }
+
+  /** Makes pipes for several commands at once. The first are made while the container starts. */
   async #makePipes(number: number): Promise<void> {
     if (number === this.#pipesMade) {
       this.#pipesMade += PIPES_AHEAD;
@@ -190,16 +198,6 @@ export class ApptainerSandbox implements Sandbox {
       });
     }
     await this.#pipes;
-  }
-
-  /** From outside, where no limit of the sandbox is in the way; again and again, for it may not have begun yet. */
-  async #kill(mark: string, exited: Promise<number>): Promise<void> {
-    const hunt = setInterval(() => killMarked(`${MARK.command}=${mark}`), HUNT_EVERY_MS);
-    const timer = setTimeout(() => void this.stop(), KILL_TIMEOUT_MS);
-    killMarked(`${MARK.command}=${mark}`);
-    await exited.catch(() => undefined);
-    clearInterval(hunt);
-    clearTimeout(timer);
   }
 
   #hear(line: string): void {
@@ -227,17 +225,18 @@ export class ApptainerSandbox implements Sandbox {
     return new MatrixError(
       "sandbox_unavailable",
       `Apptainer cannot start sandbox ${this.#spec.name}: ${reason}${this.#words()}`,
-      {
-        hint: "`matrix sandbox check` says what this machine can do",
-      },
+      { hint: "run `matrix sandbox check` to see what this machine can do" },
     );
   }
 
   #words(): string {
-    const said = this.#said.trim();
-    return said === "" ? "" : `; it said: ${said}`;
+    const text = this.#lastOutput.trim();
+    return text === "" ? "" : `; its last output: ${text}`;
   }
 }
 
-/** Between the named pipes of a command and our ends. What it reads last from is stdin, which a command may never close. */
+/**
+ * Copies between a command's named pipes and our streams. A command may never read its stdin to the
+ * end, so the relay is killed once the command has ended.
+ */
 const RELAY = 'cat <"$1.out" & cat <"$1.err" >&2 & cat >"$1.in"; exec <&- ; wait';

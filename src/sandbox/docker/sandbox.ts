@@ -1,22 +1,23 @@
-// One container of Docker's. Commands are started beside the holder by the engine's `exec`; the engine can neither end them nor say
-// reliably that they died with their container, so both are done here.
+// One container of Docker's. The engine's `exec` starts commands beside the holder. The engine can
+// neither end a command nor reliably report that it died with its container, so this file does both.
 
 import { randomUUID } from "node:crypto";
 import { type Duplex, PassThrough, Writable } from "node:stream";
 import { finished } from "node:stream/promises";
 import { setTimeout as pause } from "node:timers/promises";
 import type Docker from "dockerode";
-import { MatrixError, messageOf } from "../error.ts";
-import type { Log } from "../telemetry/log.ts";
-import type { Command, LimitName, Running, Sandbox, SandboxSpec } from "./contract.ts";
-import { demultiplex } from "./docker-stream.ts";
-import { exec } from "./exec.ts";
-import { BRIDGE, START } from "./holder.ts";
-import { MARK } from "./lease.ts";
+import { MatrixError, messageOf } from "../../error.ts";
+import type { Log } from "../../telemetry/log.ts";
+import type { Command, LimitName, Running, Sandbox, SandboxSpec } from "../contract.ts";
+import { exec } from "../exec.ts";
+import { BRIDGE, START } from "../holder.ts";
+import { MARK } from "../lease.ts";
+import { demultiplex } from "./demultiplex.ts";
 
+/** A command that is still there this long after it was killed takes its sandbox along. */
 const KILL_TIMEOUT_MS = 5000;
 const HUNT_EVERY_MS = 50;
-/** Kills what carries a mark in its environment, seen from inside. */
+/** Kills, from inside, every process that carries a mark in its environment. */
 const HUNT = {
   args: [
     "/bin/sh",
@@ -42,9 +43,9 @@ export class DockerSandbox implements Sandbox {
   readonly #container: Docker.Container;
   readonly #streams: NodeJS.ReadWriteStream;
   readonly #log: Log;
-  /** Fails whatever runs when the container goes. */
+  /** Fails every running command when the container goes. */
   readonly #lost: Promise<never>;
-  /** Aborts with the container: the engine may leave requests about it without an answer for ever. */
+  /** Aborts with the container, because the engine may never answer requests about it. */
   readonly #life = new AbortController();
   #gone: string | null = null;
 
@@ -75,10 +76,8 @@ export class DockerSandbox implements Sandbox {
   async open(command: Command): Promise<Running> {
     if (this.#gone !== null)
       throw new MatrixError("sandbox_lost", `sandbox ${this.id} is gone: ${this.#gone}`);
-    const mark = randomUUID();
-    const env = { ...command.env, [MARK.command]: mark };
     try {
-      return await Promise.race([this.#lost, this.#exec(command, env, mark)]);
+      return await Promise.race([this.#lost, this.#start(command)]);
     } catch (cause) {
       if (cause instanceof MatrixError) throw cause;
       throw new MatrixError(
@@ -91,7 +90,7 @@ export class DockerSandbox implements Sandbox {
 
   async stop(): Promise<void> {
     this.#leave("it was stopped");
-    // Removal kills; a container that is being removed already is as good as gone.
+    // Removal kills. It fails for a container that is already being removed, which is as good.
     await this.#container.remove({ force: true }).catch(() => undefined);
   }
 
@@ -99,17 +98,16 @@ export class DockerSandbox implements Sandbox {
     return this.stop();
   }
 
-  async #exec(
-    { args, cwd }: Command,
-    env: Readonly<Record<string, string>>,
-    mark: string,
-  ): Promise<Running> {
+  async #start({ args, cwd, env }: Command): Promise<Running> {
+    const mark = randomUUID();
     const abortSignal = this.#life.signal;
     const started = await this.#container.exec({
       abortSignal,
-      // A shell says 127 for what is not there; the engine would answer with an error.
+      // A shell exits with 127 for a missing program, where the engine would answer with an error.
       Cmd: ["/bin/sh", "-c", START, "sh", cwd ?? this.#spec.workdir, ...args],
-      Env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
+      Env: Object.entries({ ...env, [MARK.command]: mark }).map(
+        ([name, value]) => `${name}=${value}`,
+      ),
       AttachStdin: true,
       AttachStdout: true,
       AttachStderr: true,
@@ -120,39 +118,23 @@ export class DockerSandbox implements Sandbox {
     let killed = false;
     const ended = complete.then(async () => {
       const code = await this.#exitCodeOf(started, stdout);
-      // With their container, commands die too, and a moment before it is told.
-      if (code === KILLED && !killed) await this.#prove();
+      // A command also dies with its container, a moment before the engine reports the container.
+      if (code === KILLED && !killed) await this.#proveAlive();
       return code;
     });
-    const exited = Promise.race([this.#lost, ended]).finally(async () => {
-      const read = [stdout, stderr].map((output) =>
-        finished(output, { writable: false }).catch(() => undefined),
-      );
-      stdout.end();
-      stderr.end();
-      stream.destroy();
-      await Promise.all(read);
-    });
+    const exited = Promise.race([this.#lost, ended]).finally(() =>
+      closeOutputs(stream, [stdout, stderr]),
+    );
     exited.catch(() => undefined);
-    const stdin = new Writable({
-      write: (chunk, _encoding, done) => {
-        if (stream.writable) stream.write(chunk, () => done());
-        else done();
-      },
-      final: (done) => {
-        stream.end();
-        done();
-      },
-    });
     const kill = (): Promise<void> => {
       killed = true;
       return this.#kill(mark, exited);
     };
-    return { stdin, stdout, stderr, exited, kill };
+    return { stdin: inputOf(stream), stdout, stderr, exited, kill };
   }
 
-  /** Fails with `sandbox_lost` where no further command can be started. */
-  async #prove(): Promise<void> {
+  /** Fails with `sandbox_lost` when no further command can be started. */
+  async #proveAlive(): Promise<void> {
     const running = await this.open({ args: ["true"] });
     running.stdout.resume();
     running.stderr.resume();
@@ -160,17 +142,17 @@ export class DockerSandbox implements Sandbox {
     await running.exited;
   }
 
-  /** The engine closes the stream a moment before it knows the exit code. */
+  /** Polls, because the engine closes the stream a moment before it knows the exit code. */
   async #exitCodeOf(started: Docker.Exec, stdout: PassThrough): Promise<number> {
-    // Of a container that was killed, the engine may call commands running for ever.
+    // The engine may report commands of a killed container as running for ever.
     while (this.#gone === null) {
       const { Running, ExitCode, Pid } = await started.inspect({ abortSignal: this.#life.signal });
       if (!Running && ExitCode !== null) {
-        // Never a process: the engine could not start one in this container, and says why in the place of output.
+        // Without a process, the engine could not start the command. It writes the reason as output.
         if (Pid === 0)
           throw new MatrixError(
             "sandbox_lost",
-            `sandbox ${this.id} starts no more commands: ${said(stdout)}`,
+            `sandbox ${this.id} starts no more commands: ${textOf(stdout)}`,
           );
         return ExitCode;
       }
@@ -179,7 +161,10 @@ export class DockerSandbox implements Sandbox {
     return this.#lost;
   }
 
-  /** The engine has no call for it: what carries the command's mark is killed from inside, or else the container. */
+  /**
+   * Kills from inside the processes that carry the command's mark, because the engine has no call
+   * for it. When a process survives, the container is removed.
+   */
   async #kill(mark: string, exited: Promise<number>): Promise<void> {
     let done = false;
     const settle = () => {
@@ -188,7 +173,8 @@ export class DockerSandbox implements Sandbox {
     const settled = exited.then(settle, settle);
     const hunt = async (): Promise<void> => {
       while (!done) {
-        // It may not have begun yet, and what hunts it may find no process left to be.
+        // Repeated, because the command may not have begun yet, and because a sandbox at its limit
+        // of processes may have no room for the hunt.
         await exec(this, { ...HUNT, args: [...HUNT.args, `${MARK.command}=${mark}`] }).catch(
           () => undefined,
         );
@@ -213,9 +199,33 @@ export class DockerSandbox implements Sandbox {
   }
 }
 
-function said(output: PassThrough): string {
+/** The command's stdin. Writes after the command has closed its end are dropped. */
+function inputOf(stream: Duplex): Writable {
+  return new Writable({
+    write: (chunk, _encoding, done) => {
+      if (stream.writable) stream.write(chunk, () => done());
+      else done();
+    },
+    final: (done) => {
+      stream.end();
+      done();
+    },
+  });
+}
+
+/** Resolves when all output has been read. */
+async function closeOutputs(stream: Duplex, outputs: readonly PassThrough[]): Promise<void> {
+  const read = outputs.map((output) =>
+    finished(output, { writable: false }).catch(() => undefined),
+  );
+  for (const output of outputs) output.end();
+  stream.destroy();
+  await Promise.all(read);
+}
+
+function textOf(output: PassThrough): string {
   const text = String(output.read() ?? "").trim();
-  return text === "" ? "its engine does not say why" : text;
+  return text === "" ? "its engine gives no reason" : text;
 }
 
 async function within(ms: number, settled: Promise<unknown>): Promise<boolean> {

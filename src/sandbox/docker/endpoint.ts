@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { MatrixError, messageOf } from "../error.ts";
+import { MatrixError, messageOf } from "../../error.ts";
 
 export interface DockerEndpoint {
   readonly address: string;

@@ -2,15 +2,15 @@
 
 import { randomUUID } from "node:crypto";
 import type Docker from "dockerode";
-import { MatrixError, messageOf } from "../error.ts";
-import { machineId } from "../process.ts";
-import { SCRATCH } from "../recipe/sandbox-schema.ts";
-import type { Log } from "../telemetry/log.ts";
-import type { Sandbox, Sandboxes, SandboxSpec } from "./contract.ts";
-import { connectDocker, hintFor, LABEL } from "./docker-client.ts";
-import { DockerSandbox } from "./docker-sandbox.ts";
-import { BRIDGE, HOLDER } from "./holder.ts";
-import type { Lease } from "./lease.ts";
+import { MatrixError, messageOf } from "../../error.ts";
+import { machineId } from "../../process.ts";
+import { SCRATCH } from "../../recipe/sandbox-schema.ts";
+import type { Log } from "../../telemetry/log.ts";
+import type { Sandbox, Sandboxes, SandboxSpec } from "../contract.ts";
+import { BRIDGE, HOLDER } from "../holder.ts";
+import type { Lease } from "../lease.ts";
+import { connectDocker, hintFor, LABEL } from "./client.ts";
+import { DockerSandbox } from "./sandbox.ts";
 
 /** Of a read-only root's writable places: they live in memory, count as such, and get no more than half of it. */
 const tmpfs = (memoryBytes: number) =>

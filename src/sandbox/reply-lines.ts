@@ -1,0 +1,120 @@
+// Lines of JSON that an agent writes to its stdout, read from whatever chunks they come in. The first
+// line that is too long or no reply breaks the reader off: an agent that leaves the protocol once may
+// also have torn other replies.
+
+import { isJsonObject, type Json } from "../task/json.ts";
+
+/** The agent's answer to a request. A failure of the agent's own is an outcome of the request. */
+export type Reply =
+  | { readonly ok: true; readonly result: Json }
+  | { readonly ok: false; readonly kind: string; readonly message: string };
+
+export interface ReplyLinesOptions {
+  /** Upper bound of a line in bytes, without its newline. */
+  readonly lineBytesMax: number;
+  readonly onReply: (id: number, reply: Reply) => void;
+  /** Called once, with what was wrong and the beginning of the line. */
+  readonly onBreak: (what: string, line: Buffer) => void;
+}
+
+const NEWLINE = 0x0a;
+/** Blank lines in a row that are accepted. */
+const BLANKS_MAX = 100_000;
+/** A longer line is parsed without the test whether it is blank. */
+const BLANK_BYTES_MAX = 100;
+
+export class ReplyLines {
+  readonly #options: ReplyLinesOptions;
+  /** Parts of a line whose end has not come. */
+  #parts: Buffer[] = [];
+  #partsBytes = 0;
+  /** Blank lines in a row. */
+  #blanks = 0;
+  #stopped = false;
+
+  constructor(options: ReplyLinesOptions) {
+    this.#options = options;
+  }
+
+  push(chunk: Buffer): void {
+    let from = 0;
+    for (
+      let end = chunk.indexOf(NEWLINE);
+      end !== -1 && !this.#stopped;
+      end = chunk.indexOf(NEWLINE, from)
+    ) {
+      this.#line(chunk.subarray(from, end));
+      from = end + 1;
+    }
+    if (from < chunk.length && !this.#stopped) this.#keep(chunk.subarray(from));
+  }
+
+  /** Drops what has come and ignores what follows. */
+  stop(): void {
+    this.#stopped = true;
+    this.#parts = [];
+  }
+
+  #keep(part: Buffer): void {
+    this.#parts.push(part);
+    this.#partsBytes += part.length;
+    if (this.#partsBytes > this.#options.lineBytesMax) this.#tooLong(this.#parts[0] ?? part);
+  }
+
+  #line(end: Buffer): void {
+    const line = this.#parts.length === 0 ? end : Buffer.concat([...this.#parts, end]);
+    this.#parts = [];
+    this.#partsBytes = 0;
+    if (line.length > this.#options.lineBytesMax) this.#tooLong(line);
+    else if (isBlank(line)) this.#blank(line);
+    else this.#reply(line);
+  }
+
+  /** Blank lines do no harm, unless they never end. */
+  #blank(line: Buffer): void {
+    if (++this.#blanks > BLANKS_MAX) this.#break("writes nothing but blank lines", line);
+  }
+
+  #reply(line: Buffer): void {
+    this.#blanks = 0;
+    const parsed = parse(line);
+    if (parsed === null) this.#break("wrote a line that is no reply", line);
+    else this.#options.onReply(parsed.id, parsed.reply);
+  }
+
+  #tooLong(line: Buffer): void {
+    this.#break(`wrote a line longer than ${this.#options.lineBytesMax} bytes`, line);
+  }
+
+  #break(what: string, line: Buffer): void {
+    this.stop();
+    this.#options.onBreak(what, line);
+  }
+}
+
+function isBlank(line: Buffer): boolean {
+  return line.length < BLANK_BYTES_MAX && line.toString("latin1").trim() === "";
+}
+
+function parse(line: Buffer): { readonly id: number; readonly reply: Reply } | null {
+  let value: unknown;
+  try {
+    value = JSON.parse(line.toString("utf8"));
+  } catch {
+    return null;
+  }
+  if (!isJsonObject(value) || typeof value["ok"] !== "boolean") return null;
+  const { ok, result = null, error } = value;
+  // An agent that could not read a request answers without its number. No request has number 0.
+  const id = typeof value["id"] === "number" ? value["id"] : 0;
+  if (ok) return { id, reply: { ok, result } };
+  const { kind, message } = isJsonObject(error) ? error : {};
+  return {
+    id,
+    reply: {
+      ok,
+      kind: typeof kind === "string" ? kind : "error",
+      message: typeof message === "string" ? message : JSON.stringify(error ?? null),
+    },
+  };
+}
