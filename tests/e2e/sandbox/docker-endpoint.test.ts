@@ -7,9 +7,6 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { createServer as createTlsServer } from "node:tls";
-
-<<<<<<<< HEAD:tests/e2e/sandbox/docker-endpoint.test.ts
-
 import { reportDocker } from "../../../src/sandbox/docker/client.ts";
 import { dockerEndpoint } from "../../../src/sandbox/docker/endpoint.ts";
 import { DockerSandboxes } from "../../../src/sandbox/docker/sandboxes.ts";
@@ -19,19 +16,6 @@ import { withFolder } from "../../parts/folder.ts";
 import { quiet } from "../../parts/quiet.ts";
 import { SPEC } from "../../parts/sandbox-spec.ts";
 import { docker } from "./engines.ts";
-
-========
-
-import { reportDocker } from "../../../src/sandbox/docker/client.ts";
-import { dockerEndpoint } from "../../../src/sandbox/docker/endpoint.ts";
-import { DockerSandboxes } from "../../../src/sandbox/docker/sandboxes.ts";
-import { exec } from "../../../src/sandbox/exec.ts";
-import { Lease } from "../../../src/sandbox/lease.ts";
-import { withFolder } from "../../matrix.ts";
-import { docker, quiet } from "../engines.ts";
-import { SPEC } from "../spec.ts";
-
->>>>>>>> ee17cf6 (refactor(sandbox): Docker and Apptainer have folders, a pool's sandboxes and an agent's lines files of their own; one error class):tests/sandbox/docker/endpoint.test.ts
 
 /** As `docker context create` writes one. */
 async function writeContext(folder: string, name: string, host: string): Promise<string> {
