@@ -6,8 +6,8 @@ import { join } from "node:path";
 import { createAttach } from "../../src/agent/attachments.ts";
 import type { ChatMessage, ContentPart } from "../../src/model/contract.ts";
 import type { JsonObject } from "../../src/task/json.ts";
-import { matrix } from "../parts/binary.ts";
 import { withFolder } from "../parts/folder.ts";
+import { matrix } from "../parts/program.ts";
 
 const PNG = Buffer.from("\x89PNG\r\n\x1a\nrest", "latin1");
 const WAV = Buffer.from("RIFF\x00\x00\x00\x00WAVEfmt ", "latin1");

@@ -10,8 +10,8 @@ import {
   type Snapshot,
 } from "../../src/cli/panel.ts";
 import { renderSummary, type Summary } from "../../src/cli/summary.ts";
-import { matrix } from "../parts/binary.ts";
 import { withFolder } from "../parts/folder.ts";
+import { matrix } from "../parts/program.ts";
 import { CORAL } from "../parts/repository.ts";
 import { DIALOGUE, said, writeRun } from "../parts/run-directory.ts";
 

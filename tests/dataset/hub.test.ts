@@ -5,8 +5,8 @@ import { existsSync } from "node:fs";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fetchFromHub } from "../../src/dataset/hub.ts";
-import { matrix } from "../parts/binary.ts";
 import { withFolder } from "../parts/folder.ts";
+import { matrix } from "../parts/program.ts";
 
 const FIRST = "a".repeat(40);
 const SECOND = "b".repeat(40);

@@ -5,8 +5,8 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { findFiles } from "../../src/dataset/files.ts";
 import { scanDataset } from "../../src/dataset/scan.ts";
-import { matrix } from "../parts/binary.ts";
 import { withFolder } from "../parts/folder.ts";
+import { matrix } from "../parts/program.ts";
 import { writeTexts } from "./parquet-file.ts";
 import { readRows, sourceOf } from "./rows.ts";
 

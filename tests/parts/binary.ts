@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { hashOfSources } from "../../scripts/sources.ts";
+import type { Finished, RunOptions } from "./finished.ts";
 import { ROOT } from "./repository.ts";
 
 export const BINARY = join(ROOT, "dist/matrix");
@@ -13,18 +14,6 @@ if (!existsSync(BINARY) || !existsSync(BUILT_FROM))
   throw new Error("dist/matrix is missing: run scripts/build");
 if (readFileSync(BUILT_FROM, "utf8").trim() !== hashOfSources())
   throw new Error("dist/matrix was built from other sources than these: run scripts/build");
-
-export interface Finished {
-  /** Null when a signal ended the process. */
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-export interface RunOptions {
-  readonly cwd?: string;
-  readonly env?: Readonly<Record<string, string>>;
-}
 
 export function spawnMatrix(
   args: readonly string[],

@@ -21,8 +21,8 @@ import { type Bundle, createBundle, parseBundle, unpackBundle } from "../../src/
 import { loadRecipe } from "../../src/recipe/load.ts";
 import { type Prepared, prepare } from "../../src/run/prepare.ts";
 import type { JsonObject } from "../../src/task/json.ts";
-import { matrix } from "../parts/binary.ts";
 import { withFolder } from "../parts/folder.ts";
+import { matrix } from "../parts/program.ts";
 import { comparable, readRecords } from "../parts/records.ts";
 import { ROOT } from "../parts/repository.ts";
 

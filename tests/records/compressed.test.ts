@@ -7,8 +7,8 @@ import { join } from "node:path";
 import { readRecords } from "../../src/records/read-records.ts";
 import { RecordWriter } from "../../src/records/record-writer.ts";
 import { readRecordedTasks } from "../../src/records/recorded-tasks.ts";
-import { matrix } from "../parts/binary.ts";
 import { withFolder } from "../parts/folder.ts";
+import { matrix } from "../parts/program.ts";
 
 const FILE = "trajectories.jsonl.zst";
 const line = (id: string, more: object = {}) =>

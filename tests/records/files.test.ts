@@ -8,8 +8,8 @@ import { readManifest } from "../../src/records/manifest.ts";
 import { RecordWriter } from "../../src/records/record-writer.ts";
 import { readRecordedTasks } from "../../src/records/recorded-tasks.ts";
 import { type Finding, verifyRun } from "../../src/records/verify.ts";
-import { matrix } from "../parts/binary.ts";
 import { withFolder } from "../parts/folder.ts";
+import { matrix } from "../parts/program.ts";
 import { CORAL } from "../parts/repository.ts";
 
 describe("a lock", () => {

@@ -4,10 +4,10 @@ import { describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { JsonObject } from "../../../src/task/json.ts";
-import type { StopReason } from "../../../src/task/task.ts";
-import { matrix } from "../../parts/binary.ts";
-import { withFolder } from "../../parts/folder.ts";
+import type { JsonObject } from "../../src/task/json.ts";
+import type { StopReason } from "../../src/task/task.ts";
+import { withFolder } from "../parts/folder.ts";
+import { matrix } from "../parts/program.ts";
 import {
   BEST_OF_THREE,
   calls,
@@ -17,7 +17,7 @@ import {
   TOOL_LOOP,
   toolResult,
   writeRun,
-} from "../../parts/run-directory.ts";
+} from "../parts/run-directory.ts";
 
 type Row = { readonly [key: string]: unknown };
 

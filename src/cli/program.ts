@@ -1,0 +1,73 @@
+// The program `matrix`: finds the command, loads only what that command needs, and turns every error
+// into a message and an exit code.
+
+import { Command, CommanderError } from "commander";
+import { EXIT, MatrixError } from "../error.ts";
+import { provideModule, provideSdk } from "../platform.ts";
+import { version } from "../version.ts";
+
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  drive: async () => (await import("./drive.ts")).driveCommand(),
+  agent: async () => (await import("./agent.ts")).agentCommand(),
+  check: async () => (await import("./check.ts")).checkCommand(),
+  verify: async () => (await import("./verify.ts")).verifyCommand(),
+  show: async () => (await import("./show.ts")).showCommand(),
+  sandbox: async () => (await import("./sandbox.ts")).sandboxCommand(),
+  export: async () => (await import("./export.ts")).exportCommand(),
+  report: async () => (await import("./report.ts")).reportCommand(),
+  model: async () => (await import("./model.ts")).modelCommand(),
+};
+
+/** Runs one command and resolves to the exit code. Bugs are thrown. */
+export async function runProgram(args: readonly string[]): Promise<number> {
+  try {
+    if (args.length === 1 && (args[0] === "--version" || args[0] === "-V")) {
+      console.log(version);
+      return EXIT.complete;
+    }
+    const program = await createProgram(args.find((arg) => !arg.startsWith("-")));
+    if (args.length === 0) program.help();
+    provideSdk(await import("../sdk.ts"));
+    // This entry of the package leaves out what only Node.js needs.
+    provideModule("@langchain/langgraph", () => import("@langchain/langgraph/web"));
+    await program.parseAsync(args, { from: "user" });
+    return typeof process.exitCode === "number" ? process.exitCode : EXIT.complete;
+  } catch (thrown) {
+    return report(thrown);
+  }
+}
+
+async function createProgram(wanted: string | undefined): Promise<Command> {
+  const program = new Command("matrix")
+    .description("Generate synthetic data with many LLM agents at once, peer to peer.")
+    .version(version, "-V, --version")
+    .exitOverride();
+  const only = wanted === undefined ? undefined : COMMANDS[wanted];
+  // Help and suggestions for misspelt commands need all commands; a run needs one.
+  for (const create of only === undefined ? Object.values(COMMANDS) : [only])
+    program.addCommand(withExit(await create()));
+  return program;
+}
+
+/** Makes the command and its subcommands throw usage errors, so that one place sets the exit code. */
+function withExit(command: Command): Command {
+  for (const nested of command.commands) withExit(nested);
+  return command.exitOverride();
+}
+
+/** Prints an error for the user, without its stack: stacks are for bugs. */
+async function report(thrown: unknown): Promise<number> {
+  // Commander has printed its own message.
+  if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? EXIT.complete : EXIT.refused;
+  if (!(thrown instanceof MatrixError)) throw thrown;
+  const { formatProblem } = await import("../recipe/problem.ts");
+  const { printable } = await import("./printable.ts");
+  console.error(`error: ${printable(thrown.message)}`);
+  for (const problem of thrown.problems) {
+    const text = printable(formatProblem(problem));
+    // A problem in a file shows its line and stands apart; the others make a list.
+    console.error(problem.file === undefined ? `  ${text}` : `\n${text}`);
+  }
+  if (thrown.hint !== undefined) console.error(`hint: ${printable(thrown.hint)}`);
+  return thrown.exitCode;
+}
