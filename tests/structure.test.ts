@@ -79,7 +79,7 @@ describe("the house", () => {
       hono: /^(model\/server|http\/(peer|metrics)-server)\.ts$/,
       valibot:
         /^(recipe\/((\w+-)?schema|validate|difference)|peer\/control|agent\/exec|records\/(manifest|check-record|driver-file))\.ts$/,
-      "yocto-queue": /^(host\/role|model\/(limit|line))\.ts$/,
+      "yocto-queue": /^(host\/role|model\/(limit|endpoint\/waiting-line))\.ts$/,
       "fastest-levenshtein": /^(recipe\/validate|dataset\/files)\.ts$/,
     };
     const owners = new Map<string, string[]>();

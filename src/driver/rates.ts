@@ -1,7 +1,7 @@
 // Rates that hold for all hosts of a run together: the driver gives out turns, a short while ahead of their time, so that a host
 // needs one small request for many of them and can never hold enough of them to burst. Hosts that wait take turns.
 
-import type { Wanted } from "../model/permits.ts";
+import type { PermitRequest } from "../model/permits.ts";
 import { Pace, type Rate } from "../model/rate.ts";
 import { joinKey } from "../recipe/key-path.ts";
 
@@ -43,7 +43,7 @@ export class Rates {
   }
 
   /** Resolves when some of what is wanted has its turn soon, or after a while with nothing. */
-  async ask(model: string, wanted: Wanted): Promise<readonly number[]> {
+  async ask(model: string, wanted: PermitRequest): Promise<readonly number[]> {
     // A host that was started by another driver may know other limits.
     return (await this.#models.get(model)?.ask(wanted)) ?? wanted.tokens.map(() => 0);
   }
@@ -70,7 +70,7 @@ class ModelTurns {
     return this.#asks.length === 0 ? null : this.#pace.heldBy(this.#now());
   }
 
-  ask({ tokens, settled }: Wanted): Promise<readonly number[]> {
+  ask({ tokens, settled }: PermitRequest): Promise<readonly number[]> {
     if (settled !== 0) {
       this.#pace.settle(settled);
       clearTimeout(this.#timer);

@@ -1,4 +1,5 @@
-// The model: one chat completion. OpenAI's words and shapes throughout (Chat Completions API), whatever answers.
+// The model: one chat completion. OpenAI's words and shapes throughout (Chat Completions API),
+// whatever answers.
 
 import type { Json, JsonObject } from "../task/json.ts";
 import type { Usage } from "../task/task.ts";
@@ -26,7 +27,10 @@ export interface ChatMessage {
   readonly tool_call_id?: string;
 }
 
-/** The body of a request, less `model`, which the Model adds. `sampling` holds temperature, top_p, max_tokens, stop …, as sent. */
+/**
+ * The body of a request, less `model`, which the Model adds. `sampling` holds temperature, top_p,
+ * max_tokens, stop …, as sent.
+ */
 export interface ChatRequest {
   readonly messages: readonly ChatMessage[];
   readonly seed: number;
@@ -49,7 +53,10 @@ export interface RequestOrigin {
 }
 
 export interface ChatAnswer {
-  /** `{role: "assistant", content, tool_calls?}`; other fields that the model gave (reasoning_content …) are kept. */
+  /**
+   * `{role: "assistant", content, tool_calls?}`; other fields that the model gave
+   * (reasoning_content …) are kept.
+   */
   readonly message: { readonly role: "assistant"; readonly content: string | null } & {
     readonly [key: string]: Json;
   };
@@ -63,11 +70,17 @@ export interface ChatAnswer {
 export interface Model {
   /** The recipe's name for it: [models.NAME]. */
   readonly name: string;
-  /** What answers, for records: the name that the endpoint knows, or "simulated:NAME" or "scripted:NAME". */
+  /**
+   * What answers, for records: the name that the endpoint knows, or "simulated:NAME" or
+   * "scripted:NAME".
+   */
   readonly id: string;
   readonly simulated: boolean;
   /** Price of a call, in the currency of the recipe's prices; undefined when it has none. */
   costOf(usage: Usage): number | undefined;
-  /** One completion, retried within the model's limits. Fails with a MatrixError whose code begins with `model_`. */
+  /**
+   * One completion, retried within the model's limits. Fails with a MatrixError whose code begins
+   * with `model_`.
+   */
   chat(request: ChatRequest, signal: AbortSignal): Promise<ChatAnswer>;
 }

@@ -1,4 +1,5 @@
-// From a recipe's [models.NAME] table to a Model: a limit around a retry loop around one try, whatever answers.
+// From a recipe's [models.NAME] table to a Model: a limit around a retry loop around one try,
+// whatever answers.
 
 import { MatrixError } from "../error.ts";
 import type {
@@ -103,7 +104,8 @@ function asking(name: string, config: ModelConfig, attempt: Try, site: ModelSite
         },
       );
       const used = answer.usage.prompt_tokens + answer.usage.completion_tokens;
-      // What failed is taken to have been counted as estimated, as is what an endpoint does not count.
+      // What failed is taken to have been counted as estimated, as is what an endpoint does not
+      // count.
       if (permits !== null && used > 0) {
         permits.settle(name, taken, used);
         estimate.learn(answer.usage);

@@ -1,4 +1,5 @@
-// How many tokens a request will come to, before it is sent: its prompt by its length, its answer by those before it.
+// How many tokens a request will come to, before it is sent: its prompt by its length, its answer
+// by those before it.
 
 import type { Usage } from "../task/task.ts";
 import type { ChatRequest, ContentPart } from "./contract.ts";

@@ -1,10 +1,14 @@
-// A small valid instance of a JSON schema, drawn by seed: what the simulated model answers where a schema is asked for.
+// A small valid instance of a JSON schema, drawn by seed: what the simulated model answers where a
+// schema is asked for.
 
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 
 const DEPTH_MAX = 8;
 
-/** Covers what answers are described with: types, enum, const, properties, items, anyOf, bounds, local $ref. */
+/**
+ * Covers what answers are described with: types, enum, const, properties, items, anyOf, bounds,
+ * local $ref.
+ */
 export function drawInstance(schema: JsonObject, random: () => number, words: () => string): Json {
   const draw = (node: Json | undefined, depth: number): Json => {
     if (!isJsonObject(node) || depth > DEPTH_MAX) return null;

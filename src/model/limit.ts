@@ -1,4 +1,5 @@
-// A semaphore for requests to one model. Waiting is first come, first served, and ends with the waiter's signal.
+// A semaphore for requests to one model. Waiting is first come, first served, and ends with the
+// waiter's signal.
 
 import Queue from "yocto-queue";
 

@@ -1,41 +1,49 @@
-// Permits of a process: what waits here asks for its turns together, and goes when they have come. Whoever gives the turns is
-// passed in: this process itself, or the driver for all hosts of a run. While that one is away, what has a limit waits.
+// The permits of one process: a request to a model with a rate waits here until the source of
+// permits lets it go. The source is this process itself, or the driver for all hosts of a run.
+// Requests that wait ask for their permits together. While the driver is away, requests to models
+// with a rate wait.
 
 import type { Permits } from "./site.ts";
 
-/** What is asked for at once; the rest is asked for next. */
-const WANTS_MAX = 1000;
-const AGAIN_MS = 250;
-/** Until what was settled is told. */
+/** Permits that are asked for at once; the rest is asked for next. */
+const REQUESTS_MAX = 1000;
+const RETRY_MS = 250;
+/** Settled tokens are collected for this long before they are reported. */
 const SETTLE_MS = 50;
 
-/** Waits, in milliseconds from now, of the first so many that are wanted; none when it is too early for any. */
-export interface Turns {
-  ask(model: string, wanted: Wanted): Promise<readonly number[]>;
+export interface PermitSource {
+  /**
+   * Answers permits for the first requests of the list, in order: the milliseconds from now after
+   * which each may be sent. The list is empty when it is too early for any.
+   */
+  ask(model: string, request: PermitRequest): Promise<readonly number[]>;
 }
 
-export interface Wanted {
-  /** Tokens of each request that waits, about. */
+export interface PermitRequest {
+  /** Estimated tokens of each request that waits. */
   readonly tokens: readonly number[];
-  /** By how much earlier requests came to more tokens than was asked for. With nothing that waits, it is only told. */
+  /** Tokens that earlier requests used beyond their estimate; negative when they used fewer. */
   readonly settled: number;
 }
 
-export class TurnPermits implements Permits {
-  readonly #turns: Turns;
-  readonly #lines = new Map<string, Line>();
+export class ProcessPermits implements Permits {
+  readonly #source: PermitSource;
+  readonly #lines = new Map<string, ModelLine>();
 
-  /** `models`: those that have a rate; others are asked freely. */
-  constructor(models: Iterable<string>, turns: Turns) {
-    this.#turns = turns;
-    this.rate(models);
+  /** `models`: the models that have a rate. Requests to other models need no permit. */
+  constructor(models: Iterable<string>, source: PermitSource) {
+    this.#source = source;
+    this.addModels(models);
   }
 
-  /** More models: a driver that goes on with a run may have other limits than the one before it. */
-  rate(models: Iterable<string>): void {
+  /**
+   * Adds models that have a rate: the next driver of a run may set other limits than the one
+   * before.
+   */
+  addModels(models: Iterable<string>): void {
     for (const model of models)
       if (!this.#lines.has(model))
-        this.#lines.set(model, new Line((wanted) => this.#turns.ask(model, wanted)));
+        this.#lines.set(model, new ModelLine((request) => this.#source.ask(model, request)));
   }
 
   take(model: string, estimate: () => number, signal: AbortSignal): Promise<number> {
@@ -53,14 +61,14 @@ interface Waiter {
 }
 
 /** Requests to one model, first come, first served. */
-class Line {
-  readonly #ask: (wanted: Wanted) => Promise<readonly number[]>;
+class ModelLine {
+  readonly #ask: (request: PermitRequest) => Promise<readonly number[]>;
   readonly #waiting = new Set<Waiter>();
   #settled = 0;
   #isAsking = false;
-  #isTelling = false;
+  #isReporting = false;
 
-  constructor(ask: (wanted: Wanted) => Promise<readonly number[]>) {
+  constructor(ask: (request: PermitRequest) => Promise<readonly number[]>) {
     this.#ask = ask;
   }
 
@@ -74,36 +82,39 @@ class Line {
     };
     signal.addEventListener("abort", abort, { once: true });
     this.#waiting.add(waiter);
-    void this.#askOn();
+    void this.#askWhileWaiting();
     return promise.finally(() => signal.removeEventListener("abort", abort));
   }
 
   settle(tokens: number): void {
     this.#settled += Math.round(tokens);
-    void this.#tellOn();
+    void this.#reportSettled();
   }
 
-  async #askOn(): Promise<void> {
+  async #askWhileWaiting(): Promise<void> {
     if (this.#isAsking) return;
     this.#isAsking = true;
     while (this.#waiting.size > 0) {
-      const asking = firstOf(this.#waiting, WANTS_MAX);
+      const asking = firstOf(this.#waiting, REQUESTS_MAX);
       const tokens = asking.map(({ estimate }) => Math.ceil(estimate()));
       try {
         const waits = await this.#ask({ tokens, settled: 0 });
         for (const [index, ms] of waits.entries())
-          this.#goIn(ms, asking[index], tokens[index] ?? 0);
+          this.#letGo(asking[index], ms, tokens[index] ?? 0);
       } catch {
-        await delay(AGAIN_MS);
+        await delay(RETRY_MS);
       }
     }
     this.#isAsking = false;
   }
 
-  /** Beside what waits, which may be waiting for just that. */
-  async #tellOn(): Promise<void> {
-    if (this.#isTelling) return;
-    this.#isTelling = true;
+  /**
+   * Reports settled tokens apart from the requests that wait, which may be waiting for just these
+   * tokens. What the source did not take is reported again.
+   */
+  async #reportSettled(): Promise<void> {
+    if (this.#isReporting) return;
+    this.#isReporting = true;
     while (this.#settled !== 0) {
       await delay(SETTLE_MS);
       const settled = this.#settled;
@@ -114,11 +125,11 @@ class Line {
         this.#settled += settled;
       }
     }
-    this.#isTelling = false;
+    this.#isReporting = false;
   }
 
-  /** The turn of one that gave up in the meantime is nobody's. */
-  #goIn(ms: number, waiter: Waiter | undefined, tokens: number): void {
+  /** The permit of a request that was given up meanwhile is lost. */
+  #letGo(waiter: Waiter | undefined, ms: number, tokens: number): void {
     if (waiter === undefined || !this.#waiting.delete(waiter)) return;
     setTimeout(waiter.go, ms, tokens);
   }

@@ -1,8 +1,9 @@
-// The pace of one model's requests: so many a minute, so many tokens a minute, evenly spaced. Pure: time is passed in. Nothing is
-// saved up while nobody asks, so that no minute has more than its share: not the first one, and not the one after a restart.
+// The pace of one model's requests: so many a minute, so many tokens a minute, evenly spaced. Pure:
+// time is passed in. Nothing is saved up while nobody asks, so that no minute has more than its
+// share: not the first one, and not the one after a restart.
 //
-// A request goes when what went before it is paid off at the model's rate. One that is larger than a whole minute's tokens goes
-// too, alone, and is paid off afterwards.
+// A request goes when what went before it is paid off at the model's rate. One that is larger than
+// a whole minute's tokens goes too, alone, and is paid off afterwards.
 
 const MINUTE_MS = 60_000;
 

@@ -1,4 +1,5 @@
-// The one place that loops: which errors of a model may be tried again, how often, after how long, and until when.
+// The one place that loops: which errors of a model may be tried again, how often, after how long,
+// and until when.
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { type ErrorCode, MatrixError } from "../error.ts";
@@ -62,7 +63,10 @@ export async function retry<T>(
   }
 }
 
-/** Grows with the tries; half of it is drawn, so that those who failed together do not come back together. */
+/**
+ * Grows with the tries; half of it is drawn, so that those who failed together do not come back
+ * together.
+ */
 export function backoffMs(tries: number, random: () => number): number {
   return (Math.min(BACKOFF_MAX_MS, BACKOFF_BASE_MS * 2 ** tries) * (1 + random())) / 2;
 }

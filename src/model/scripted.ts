@@ -1,5 +1,6 @@
-// The scripted model: replies per row from a file, in order, for replays of known solutions and for tests of what goes wrong.
-// It keeps no count of its own: which reply is due follows from the role's turns so far, so a task may go on anywhere.
+// The scripted model: replies per row from a file, in order, for replays of known solutions and for
+// tests of what goes wrong. It keeps no count of its own: which reply is due follows from the
+// role's turns so far, so a task may go on anywhere.
 
 import { readFile } from "node:fs/promises";
 import { MatrixError, messageOf, type Problem } from "../error.ts";
@@ -23,7 +24,10 @@ export class Script {
     this.#path = path;
   }
 
-  /** JSON lines, one for each row or for each trial of one. Fails with `recipe_invalid` and the lines that are wrong. */
+  /**
+   * JSON lines, one for each row or for each trial of one. Fails with `recipe_invalid` and the
+   * lines that are wrong.
+   */
   static async read(path: string): Promise<Script> {
     const script = new Script(path);
     const problems: Problem[] = [];

@@ -1,13 +1,14 @@
-// The simulated model as an OpenAI-compatible endpoint: the same core as in process, its failures as HTTP has them.
+// The simulated model as an OpenAI-compatible endpoint: the same core as in process, with its
+// failures in the form that HTTP gives them.
 
 import { type Context, Hono } from "hono";
 import { type SSEStreamingApi, streamSSE } from "hono/streaming";
 import { MatrixError, messageOf } from "../error.ts";
 import type { SimulatedModelConfig } from "../recipe/model-schema.ts";
-import { isJsonObject, type JsonObject } from "../task/json.ts";
+import type { JsonObject } from "../task/json.ts";
 import { deriveSeed } from "../task/seed.ts";
-import type { ChatMessage, ChatRequest } from "./contract.ts";
 import { pause } from "./retry.ts";
+import { parseServedRequest, type ServedRequest } from "./served-request.ts";
 import {
   type Failure,
   type Replies,
@@ -17,12 +18,12 @@ import {
   TOO_LONG,
 } from "./simulated.ts";
 
-/** Tries are counted by request, so that a client that asks again can succeed; the oldest are forgotten. */
+/** Bodies whose tries are counted. The oldest are forgotten. */
 const TRIES_KEPT = 100_000;
 const BODY_BYTES_MAX = 64 * 2 ** 20;
 
 export interface ServedModel {
-  /** What the endpoint calls it. */
+  /** The name under which the endpoint lists it. */
   readonly name: string;
   readonly config: SimulatedModelConfig;
   readonly replies: Replies | null;
@@ -40,19 +41,12 @@ export function createModelServer(served: ServedModel): Hono {
   );
   app.post("/v1/chat/completions", (context) => complete(context, served, tries));
   app.notFound((context) =>
-    failed(context, 404, `no such path: ${context.req.path}; this is POST /v1/chat/completions`),
+    failed(context, 404, `no such path: ${context.req.path}; use POST /v1/chat/completions`),
   );
   app.onError((thrown, context) =>
     failed(context, thrown instanceof MatrixError ? 400 : 500, messageOf(thrown)),
   );
   return app;
-}
-
-interface ParsedBody {
-  readonly request: ChatRequest;
-  readonly model: string;
-  readonly stream: boolean;
-  readonly streamUsage: boolean;
 }
 
 async function complete(
@@ -63,7 +57,7 @@ async function complete(
   const body = await context.req.text();
   if (body.length > BODY_BYTES_MAX)
     return failed(context, 413, `the body is larger than ${BODY_BYTES_MAX} bytes`);
-  const parsed = parseBody(body, served.name);
+  const parsed = parseServedRequest(body, served.name);
   if (typeof parsed === "string") return failed(context, 400, parsed);
   const { config } = served;
   const answer = simulate(config, served.replies, parsed.request, tries.next(body));
@@ -87,7 +81,7 @@ async function stall(context: Context, timeoutMs: number, signal: AbortSignal): 
   return failed(context, 504, "timed out (simulated)");
 }
 
-/** A body that is no JSON, that ends before it is over, or that comes to a halt. */
+/** A body that is not JSON, that breaks off, or that stalls. */
 function broken(failure: Failure, model: string, signal: AbortSignal): Response {
   const text = JSON.stringify({
     id: "chatcmpl-simulated",
@@ -111,7 +105,7 @@ function broken(failure: Failure, model: string, signal: AbortSignal): Response 
 
 function streamAnswer(
   context: Context,
-  { model, streamUsage }: ParsedBody,
+  { model, streamUsage }: ServedRequest,
   answer: SimulatedAnswer,
   signal: AbortSignal,
 ): Response {
@@ -152,7 +146,7 @@ async function write(stream: SSEStreamingApi, chunk: unknown): Promise<void> {
   await stream.writeSSE({ data: JSON.stringify(chunk) });
 }
 
-/** The message in pieces of a few words; everything but the text in the first piece. */
+/** The message in pieces of up to four words. The first piece has everything but the text. */
 function chunksOf({ message }: SimulatedAnswer): JsonObject[] {
   const { content, ...rest } = message;
   const pieces = (content ?? "").match(/(?:\S+\s*){1,4}|\s+/g) ?? [];
@@ -178,47 +172,6 @@ function usageOf({ usage }: SimulatedAnswer): JsonObject {
   return { prompt_tokens, completion_tokens, total_tokens: prompt_tokens + completion_tokens };
 }
 
-/** The request, or what is wrong with it. */
-function parseBody(text: string, name: string): ParsedBody | string {
-  let body: unknown;
-  try {
-    body = JSON.parse(text);
-  } catch {
-    return "the body is no JSON";
-  }
-  if (!isJsonObject(body)) return "the body must be an object";
-  const {
-    messages,
-    seed,
-    tools,
-    response_format: format,
-    model,
-    stream,
-    stream_options: options,
-    ...sampling
-  } = body;
-  if (!Array.isArray(messages) || messages.length === 0)
-    return "messages must be a list with at least one message";
-  const schema =
-    isJsonObject(format) && isJsonObject(format["json_schema"])
-      ? format["json_schema"]["schema"]
-      : undefined;
-  return {
-    request: {
-      messages: messages as unknown as ChatMessage[],
-      // Without a seed, the messages alone decide.
-      seed: typeof seed === "number" ? seed : 0,
-      sampling,
-      origin: null,
-      ...(Array.isArray(tools) ? { tools: tools as JsonObject[] } : {}),
-      ...(isJsonObject(schema) ? { schema } : {}),
-    },
-    model: typeof model === "string" ? model : name,
-    stream: stream === true,
-    streamUsage: isJsonObject(options) && options["include_usage"] === true,
-  };
-}
-
 type ErrorStatus = 400 | 404 | 413 | 429 | 500 | 504;
 
 function failed(
@@ -232,9 +185,11 @@ function failed(
   return context.json({ error: { message, type, param: null, code } }, status);
 }
 
+/** Counts the tries of each body, so that a client that asks again can succeed. */
 class TryCounter {
   readonly #tries = new Map<number, number>();
 
+  /** The number of this try, from 0. */
   next(body: string): number {
     const key = deriveSeed(body);
     const tries = this.#tries.get(key) ?? 0;

@@ -1,6 +1,7 @@
-// The simulated model: deterministic for a request. Its text, its latency and its failures are drawn by a random source that
-// is seeded with the request itself, so a run repeats; the number of the try is mixed into the failures alone, so that a
-// retry can succeed. The same core answers in process and behind `matrix model serve`.
+// The simulated model: deterministic for a request. Its text, its latency and its failures are
+// drawn by a random source that is seeded with the request itself, so a run repeats; the number of
+// the try is mixed into the failures alone, so that a retry can succeed. The same core answers in
+// process and behind `matrix model serve`.
 
 import { MatrixError, messageOf } from "../error.ts";
 import type { SimulatedModelConfig } from "../recipe/model-schema.ts";

@@ -1,15 +1,17 @@
-// What models share with the run that asks them. Made with the models, before there is a run, and opened with it: until then,
-// and where a run needs none of it, models ask freely and keep nothing.
+// What models share with the run that asks them. Made with the models, before there is a run, and
+// opened with it: until then, and where a run needs none of it, models ask freely and keep nothing.
 
 import { addSpent, NOTHING_SPENT, type Spent } from "../task/spent.ts";
 import type { Usage } from "../task/task.ts";
 import type { ChatAnswer, ChatRequest } from "./contract.ts";
 
-/** Limits that hold for all hosts of a run together. Every try is a request, also one that fails. */
+/**
+ * Limits that hold for all hosts of a run together. Every try is a request, also one that fails.
+ */
 export interface Permits {
   /**
-   * Resolves when a request may be sent, with the tokens that were taken for it: what is thought of it when it is its turn to be
-   * asked for. Fails with the signal's reason.
+   * Resolves when a request may be sent, with the tokens that were taken for it: what is thought of
+   * it when it is its turn to be asked for. Fails with the signal's reason.
    */
   take(model: string, estimate: () => number, signal: AbortSignal): Promise<number>;
   /** How many tokens it came to, once that is known. */

@@ -1,5 +1,6 @@
-// A model that stands in for another one in a forecast: it answers at once what that one would, or what is expected of it, and
-// asks nobody. The time that an answer would have taken passes for whoever counts it, and for nobody else.
+// A model that stands in for another one in a forecast: it answers at once what that one would, or
+// what is expected of it, and asks nobody. The time that an answer would have taken passes for
+// whoever counts it, and for nobody else.
 
 import { AsyncLocalStorage } from "node:async_hooks";
 import {
@@ -52,7 +53,8 @@ export async function createStandIn(
           const most = isAssumed ? limitOf(request.sampling) : Number.POSITIVE_INFINITY;
           const replies: Replies = (_, { random }) =>
             drawTokens(Math.min(most, sample(length, random)), random);
-          // A schema asks for something else than words. Nothing ends for a length that nobody stated.
+          // A schema asks for something else than words. Nothing ends for a length that nobody
+          // stated.
           return answerOf(
             expected,
             request.schema === undefined ? replies : null,

@@ -26,7 +26,7 @@ import { captureConsole } from "../host/console.ts";
 import { Host } from "../host/host.ts";
 import { catchStrayErrors } from "../host/stray-error.ts";
 import { serveMetrics } from "../http/metrics-server.ts";
-import { TurnPermits } from "../model/permits.ts";
+import { ProcessPermits } from "../model/permits.ts";
 import type { HostTransport } from "../peer/transport.ts";
 import { runtime } from "../platform.ts";
 import { randomId } from "../random-id.ts";
@@ -38,7 +38,8 @@ import type { RecordHead } from "../task/record.ts";
 import { addSpent, NOTHING_SPENT, type Spent } from "../task/spent.ts";
 import { type Log, openLog } from "../telemetry/log.ts";
 import { createLogSink, type LogSink } from "../telemetry/log-sink.ts";
-import { createMetrics, type Metrics, type Observation } from "../telemetry/metrics.ts";
+import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
+import type { Observation } from "../telemetry/observed-metrics.ts";
 import { createTracing, type Tracing } from "../telemetry/tracing.ts";
 import { version } from "../version.ts";
 import { type KeptAnswers, openAnswers, wantsJournal } from "./answers.ts";
@@ -206,7 +207,7 @@ class RecipeRun {
     const earlier = atLeast(spent, this.#work.replay === null ? recorded.used : NOTHING_SPENT);
     const ledger = new Ledger({ ...earlier, hosts: {} }, budget);
     const { modelSite } = this.#prepared;
-    modelSite.permits = new TurnPermits(this.#rates.models, this.#rates);
+    modelSite.permits = new ProcessPermits(this.#rates.models, this.#rates);
     modelSite.onSpent = (now) => ledger.report(DRIVER_NAME, now);
     return ledger;
   }

@@ -20,7 +20,7 @@ import {
   urlOf,
 } from "../http/address.ts";
 import { PeerError } from "../http/session.ts";
-import { TurnPermits, type Wanted } from "../model/permits.ts";
+import { type PermitRequest, ProcessPermits } from "../model/permits.ts";
 import type { Control } from "../peer/control.ts";
 import { Peer } from "../peer/peer.ts";
 import type { Load } from "../peer/routing.ts";
@@ -185,7 +185,7 @@ async function serve(
   const found = await options.find();
   if (found === null)
     throw new MatrixError("usage", "the driver has gone before this host was ready");
-  const permits = new TurnPermits(ratesOf(recipe).keys(), {
+  const permits = new ProcessPermits(ratesOf(recipe).keys(), {
     ask: (model, wanted) => askTurns(driver, model, wanted),
   });
   modelSite.permits = permits;
@@ -274,7 +274,7 @@ async function serve(
     load,
     spent: () => modelSite.total,
     patienceMs,
-    onRated: (models) => permits.rate(models),
+    onRated: (models) => permits.addModels(models),
     onEnded: (rowId, trial) => sandboxes.release(rowId, trial),
     onOver: () => {
       over.isOver = true;
@@ -345,7 +345,7 @@ async function drain(
 async function askTurns(
   driver: DriverCalls,
   model: string,
-  { tokens, settled }: Wanted,
+  { tokens, settled }: PermitRequest,
 ): Promise<readonly number[]> {
   const turns = await driver.call(
     "permits",

@@ -1,6 +1,7 @@
-// Where the lines of all hosts arrive at the driver: those of host NAME are appended to logs/NAME.log, warnings and errors are
-// also shown on its terminal, a few of each host and the count of the rest. What hosts send is believed in nothing: it is
-// checked, bounded and made harmless. No file stays open, and a slow disk costs lines, never memory.
+// Where the lines of all hosts arrive at the driver: those of host NAME are appended to
+// logs/NAME.log, warnings and errors are also shown on its terminal, a few of each host and the
+// count of the rest. What hosts send is believed in nothing: it is checked, bounded and made
+// harmless. No file stays open, and a slow disk costs lines, never memory.
 
 import { open, rename } from "node:fs/promises";
 import { join } from "node:path";
@@ -23,7 +24,10 @@ interface Waiting {
 }
 
 export interface LogSink {
-  /** Lines of a host, as they came in. The name is one that `isHostName` allows, or nothing is taken. */
+  /**
+   * Lines of a host, as they came in. The name is one that `isHostName` allows, or nothing is
+   * taken.
+   */
   accept(host: string, lines: unknown): void;
   /** Resolves when everything is written that can be. */
   close(): Promise<void>;

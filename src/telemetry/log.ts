@@ -1,6 +1,6 @@
-// The program's own log: one line an event, `time level message key=value …`, in the run directory; warnings and errors also
-// on stderr. A message that repeats is counted, not repeated. What stands in a line may be anybody's text: it can neither
-// make a second line nor steer a terminal.
+// The program's own log: one line an event, `time level message key=value …`, in the run directory;
+// warnings and errors also on stderr. A message that repeats is counted, not repeated. What stands
+// in a line may be anybody's text: it can neither make a second line nor steer a terminal.
 
 import { createWriteStream } from "node:fs";
 import { stripVTControlCharacters } from "node:util";
@@ -37,7 +37,10 @@ export function openLog(path: string, show: (line: string) => void): Log {
   };
 }
 
-/** What to write of a message: itself at first, then itself with a count now and then, otherwise null. */
+/**
+ * What to write of a message: itself at first, then itself with a count now and then, otherwise
+ * null.
+ */
 export function createRepeatCounter(): (message: string) => string | null {
   const repeats = new Map<string, number>();
   return (message) => {
@@ -63,7 +66,10 @@ function formatValue(value: string): string {
     : harmless(JSON.stringify(stripVTControlCharacters(cut(value))));
 }
 
-/** One line of text that a terminal shows and does not obey: no escape sequences, no turning of the reading direction. */
+/**
+ * One line of text that a terminal shows and does not obey: no escape sequences, no turning of the
+ * reading direction.
+ */
 function harmless(text: string): string {
   return stripVTControlCharacters(text)
     .replaceAll("\n", "\\n")

@@ -1,5 +1,6 @@
-// Every span, attribute and metric name that the program emits, spelled as emitted. `gen_ai.*`, `error.type`, `process.*` and
-// `service.*` are OpenTelemetry's semantic conventions; `matrix.*` is ours. Prometheus has "_" for "." and `_total` after counters.
+// Every span, attribute and metric name that the program emits, spelled as emitted. `gen_ai.*`,
+// `error.type`, `process.*` and `service.*` are OpenTelemetry's semantic conventions; `matrix.*` is
+// ours. Prometheus has "_" for "." and `_total` after counters.
 
 export const SPAN = {
   /** One per task, the root of its trace. */
@@ -30,7 +31,10 @@ export const METRIC = {
   /** Steps that wait for a slot, by role. */
   roleQueued: "matrix.role.queued",
   roleSlots: "matrix.role.slots",
-  /** In custody, by state: held (here), sent (to a host that has not handed it on), parked (no host can take it). */
+  /**
+   * In custody, by state: held (here), sent (to a host that has not handed it on), parked (no host
+   * can take it).
+   */
   messages: "matrix.messages",
   messagesRedelivered: "matrix.messages.redelivered",
   messagesDuplicate: "matrix.messages.duplicate",

@@ -1,5 +1,5 @@
-// What traces and metrics share: whether the environment asks for an export by OTLP, in the variables of the OpenTelemetry
-// specification, and who it is that speaks.
+// What traces and metrics share: whether the environment asks for an export by OTLP, in the
+// variables of the OpenTelemetry specification, and who it is that speaks.
 
 import type { Resource } from "@opentelemetry/resources";
 

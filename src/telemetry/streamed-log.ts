@@ -1,5 +1,6 @@
-// The log of a host: it keeps lines until the driver has taken them. It is bounded, and never waits: when the driver is slow
-// or gone, the oldest lines are dropped, and a line in their place says how many they were.
+// The log of a host: it keeps lines until the driver has taken them. It is bounded, and never
+// waits: when the driver is slow or gone, the oldest lines are dropped, and a line in their place
+// says how many they were.
 
 import { createRepeatCounter, formatLine, type Level, type Log, type LogFields } from "./log.ts";
 

@@ -1,5 +1,6 @@
-// Traces by OpenTelemetry: one trace per task, a span per hop, the context inside the message (W3C traceparent). The SDK is
-// loaded only when the usual OTEL_… variables ask for an export; without them there is no tracing object at all.
+// Traces by OpenTelemetry: one trace per task, a span per hop, the context inside the message (W3C
+// traceparent). The SDK is loaded only when the usual OTEL_… variables ask for an export; without
+// them there is no tracing object at all.
 
 import type { Context, Span } from "@opentelemetry/api";
 import type { IdGenerator } from "@opentelemetry/sdk-trace-base";
@@ -9,10 +10,15 @@ import { createResource, type Environment, wantsOtlp } from "./otlp.ts";
 
 /** Times are milliseconds since the epoch. */
 export interface Tracing {
-  /** Draws the ids of a task's trace and answers them as a traceparent, which travels with the task. */
+  /**
+   * Draws the ids of a task's trace and answers them as a traceparent, which travels with the task.
+   */
   startTask(): string;
   hop(traceparent: string, hop: HopSpan): void;
-  /** The task's own span, made at its end under the ids that were drawn at its start, wherever that was. */
+  /**
+   * The task's own span, made at its end under the ids that were drawn at its start, wherever that
+   * was.
+   */
   endTask(traceparent: string, task: TaskSpan): void;
   /** Sends what is left. Never fails: an export that does is reported once. */
   close(): Promise<void>;

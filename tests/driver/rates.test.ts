@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "bun:test";
 import { Rates } from "../../src/driver/rates.ts";
-import { TurnPermits } from "../../src/model/permits.ts";
+import { ProcessPermits } from "../../src/model/permits.ts";
 
 const RATES = new Map([["m", { rpm: 12_000 }]]);
 const patient = new AbortController().signal;
@@ -11,8 +11,8 @@ describe("turns at a model", () => {
   test("are shared: a host with few requests does not wait for one with many", async () => {
     const rates = new Rates(RATES);
     const [greedy, modest] = [
-      new TurnPermits(RATES.keys(), rates),
-      new TurnPermits(RATES.keys(), rates),
+      new ProcessPermits(RATES.keys(), rates),
+      new ProcessPermits(RATES.keys(), rates),
     ];
     let before = 0;
     const leaving = new AbortController();
@@ -33,7 +33,7 @@ describe("turns at a model", () => {
 
   test("are not waited for longer than the step's signal lets, with its reason", async () => {
     const rates = new Rates(new Map([["m", { rpm: 1 }]]));
-    const permits = new TurnPermits(["m"], rates);
+    const permits = new ProcessPermits(["m"], rates);
     await permits.take("m", () => 0, patient);
     const step = new AbortController();
     const waiting = permits.take("m", () => 0, step.signal);
@@ -44,7 +44,7 @@ describe("turns at a model", () => {
 
   test("say which rate they wait for", async () => {
     const rates = new Rates(new Map([["gpt-4.1", { rpm: 1000, tpm: 10 }]]));
-    const permits = new TurnPermits(["gpt-4.1"], rates);
+    const permits = new ProcessPermits(["gpt-4.1"], rates);
     expect(rates.waitedFor).toEqual([]);
     await permits.take("gpt-4.1", () => 100, patient);
     const leaving = new AbortController();
@@ -59,7 +59,7 @@ describe("turns at a model", () => {
     const rates = new Rates(RATES);
     let away = true;
     const asked = Promise.withResolvers<void>();
-    const permits = new TurnPermits(RATES.keys(), {
+    const permits = new ProcessPermits(RATES.keys(), {
       ask: (model, wanted) => {
         if (!away) return rates.ask(model, wanted);
         asked.resolve();
@@ -74,13 +74,13 @@ describe("turns at a model", () => {
   });
 
   test("are given at once for a model without a rate", async () => {
-    const permits = new TurnPermits(RATES.keys(), {
+    const permits = new ProcessPermits(RATES.keys(), {
       ask: () => Promise.reject(new Error("bug: asked")),
     });
     await permits.take("other", () => 1e9, patient);
     permits.settle("other", 0, 1e9);
     // Until a driver has one for it.
-    permits.rate(["other"]);
+    permits.addModels(["other"]);
     const waiting = new AbortController();
     const taken = permits.take("other", () => 1, waiting.signal);
     waiting.abort(new Error("it waits"));

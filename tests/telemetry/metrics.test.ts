@@ -1,7 +1,8 @@
 // Metrics as Prometheus scrapes them and as a collector receives them: from source, from a compiled binary, and under Deno.
 
 import { describe, expect, test } from "bun:test";
-import { createMetrics, type Observation } from "../../src/telemetry/metrics.ts";
+import { createMetrics } from "../../src/telemetry/metrics.ts";
+import type { Observation } from "../../src/telemetry/observed-metrics.ts";
 import { parseSamples } from "./samples.ts";
 
 const SOURCE = { run: "coral", host: "host-1", version: "1.2.3" };

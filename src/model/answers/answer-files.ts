@@ -1,5 +1,6 @@
-// Answers kept in a folder that many processes share, each with segments of its own: the journal of a run (DESIGN 4), or a cache
-// of many runs. The journal costs a step nothing but its append: while no step can come a second time nobody looks anything up.
+// Answers kept in a folder that many processes share, each with segments of its own: the journal of
+// a run (DESIGN 4), or a cache of many runs. The journal costs a step nothing but its append: while
+// no step can come a second time nobody looks anything up.
 
 import { mkdir, readdir } from "node:fs/promises";
 import type { ChatAnswer, ChatRequest } from "../contract.ts";

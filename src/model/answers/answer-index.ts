@@ -1,5 +1,6 @@
-// Where each answer of a folder stands, over the segments of all processes that ever wrote there. It reads no more than what
-// was added since the last time, believes no line that is not whole, and forgets segments that are gone.
+// Where each answer of a folder stands, over the segments of all processes that ever wrote there.
+// It reads no more than what was added since the last time, believes no line that is not whole, and
+// forgets segments that are gone.
 
 import { open, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";

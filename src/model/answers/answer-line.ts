@@ -1,5 +1,5 @@
-// A kept answer as a line of a segment, and the key that it is found by. The key says all that decides an answer and nothing
-// else: not who asked, not where the endpoint is.
+// A kept answer as a line of a segment, and the key that it is found by. The key says all that
+// decides an answer and nothing else: not who asked, not where the endpoint is.
 
 import { createHash } from "node:crypto";
 import { isJsonObject } from "../../task/json.ts";

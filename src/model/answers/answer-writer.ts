@@ -1,6 +1,7 @@
-// Appends answers to segments of this process, which nobody else writes to. What append() resolved is with the kernel, so a
-// killed process loses none; fsync once a second bounds what a power cut can cost. An answer that cannot be kept is used all the
-// same: a full disk costs what is asked again, and not the run.
+// Appends answers to segments of this process, which nobody else writes to. What append() resolved
+// is with the kernel, so a killed process loses none; fsync once a second bounds what a power cut
+// can cost. An answer that cannot be kept is used all the same: a full disk costs what is asked
+// again, and not the run.
 
 import { type FileHandle, open, rm } from "node:fs/promises";
 import { join } from "node:path";

@@ -1,5 +1,5 @@
-// Where a model's replicas are: written in the recipe, or in a file or behind a name that may change while the run goes on. Looking
-// again never fails; what is wrong is in the answer.
+// Where a model's replicas are: URLs in the recipe, or a file or a DNS name whose contents may
+// change while the run goes on. Looking again never fails; a problem is part of the answer.
 
 import { lookup } from "node:dns/promises";
 import { readFile } from "node:fs/promises";
@@ -7,26 +7,26 @@ import { isIPv6 } from "node:net";
 import { messageOf } from "../../error.ts";
 import { isEndpointUrl, type OpenaiModelConfig } from "../../recipe/model-schema.ts";
 
-/** How old what was found may be. */
 const FILE_AGE_MAX_MS = 1000;
 const NAME_AGE_MAX_MS = 5000;
 
 export interface Address {
   readonly url: string;
-  /** Null: wherever the URL's name leads. */
+  /** The address to connect to; null: wherever the name of the URL leads. */
   readonly ip: string | null;
-  /** What tells it from others: the URL, with the address for the name where they are many. */
+  /** Tells the address from others: the URL, with the IP in place of a name that has many. */
   readonly label: string;
 }
 
 export interface Found {
-  /** Null where nothing was learned: what is known stands. */
+  /** Null when nothing was learned; the known addresses then stay. */
   readonly addresses: readonly Address[] | null;
-  /** A sentence, where something is wrong. */
+  /** A sentence that says what is wrong, or null. */
   readonly problem: string | null;
 }
 
 export interface Addresses {
+  /** What was found counts as current for this long. */
   readonly maxAgeMs: number;
   find(): Promise<Found>;
 }
@@ -41,17 +41,15 @@ export function createAddresses(baseUrl: OpenaiModelConfig["base_url"]): Address
   return { maxAgeMs: NAME_AGE_MAX_MS, find: () => resolveName(dns ?? "") };
 }
 
-/** One URL a line; `#` begins a comment. */
+/** Reads one URL from each line; `#` begins a comment. */
 async function readAddresses(path: string): Promise<Found> {
   let text: string;
   try {
     text = await readFile(path, "utf8");
   } catch (thrown) {
     const isMissing = (thrown as { code?: unknown }).code === "ENOENT";
-    return {
-      addresses: [],
-      problem: `${path} ${isMissing ? "is not there" : `cannot be read: ${messageOf(thrown)}`}; it is waited for`,
-    };
+    const why = isMissing ? "does not exist" : `cannot be read: ${messageOf(thrown)}`;
+    return { addresses: [], problem: `${path} ${why}; requests wait for it` };
   }
   const lines = text.split("\n").map((line) => line.replace(/(^|\s)#.*/, "").trim());
   const written = lines.filter((line) => line !== "");
@@ -61,7 +59,7 @@ async function readAddresses(path: string): Promise<Found> {
     return { addresses: addressesOf(urls), problem: `${path} has a line that is no URL: ${wrong}` };
   return {
     addresses: addressesOf(urls),
-    problem: urls.length === 0 ? `${path} names no replica; one is waited for` : null,
+    problem: urls.length === 0 ? `${path} names no replica; requests wait for one` : null,
   };
 }
 
@@ -75,7 +73,7 @@ async function resolveName(base: string): Promise<Found> {
       problem: null,
     };
   } catch (thrown) {
-    return { addresses: null, problem: `${url.hostname} is not found: ${messageOf(thrown)}` };
+    return { addresses: null, problem: `cannot resolve ${url.hostname}: ${messageOf(thrown)}` };
   }
 }
 

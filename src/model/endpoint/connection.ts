@@ -1,5 +1,7 @@
-// HTTP to one address of an endpoint. Not fetch: Bun's has at most 256 requests under way in a process, and takes a server that
-// does not accept for one that thinks. node:http has neither trait, on Bun and on Deno.
+// HTTP to one address of an endpoint, and the only file that sees errors of the network: it turns
+// them into MatrixErrors. It does not use fetch: Bun's fetch has at most 256 requests under way in
+// a process, and cannot tell a server that does not accept connections from one that is thinking.
+// node:http can do both, on Bun and on Deno.
 
 import { Agent, type ClientRequest, request as httpRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest, Agent as SecureAgent } from "node:https";
@@ -7,33 +9,52 @@ import { isIPv6, type LookupFunction } from "node:net";
 import { createParser } from "eventsource-parser";
 import { MatrixError, messageOf } from "../../error.ts";
 
-/** Of one answer; streamed ones repeat much. */
+/** Limit for the body of one answer. Streamed answers repeat much of their frame. */
 const BODY_BYTES_MAX = 256 * 2 ** 20;
 
 export interface ConnectionOptions {
-  /** Where the URL's name is looked for; TLS and Host keep the name. Null: wherever the name leads. */
+  /** Names the endpoint in errors. */
+  readonly label: string;
+  /**
+   * Connects to this address; TLS and the Host header keep the name of the URL. Null: wherever the
+   * name leads.
+   */
   readonly ip: string | null;
   readonly connectTimeoutMs: number;
 }
 
-export interface Sent {
+export interface HttpRequest {
   readonly method: "GET" | "POST";
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string;
   readonly signal: AbortSignal;
 }
 
-/** Nothing was sent: no connection came about. */
-export class Unreachable extends Error {
-  override readonly name = "Unreachable";
+/** A response whose head has arrived. Its body is read once, as text or as events, or discarded. */
+export interface HttpResponse {
+  readonly status: number;
+  readonly headers: IncomingMessage["headers"];
+  /**
+   * Fails with `model_lost` when the body breaks off, and with `model_bad_answer` when it is too
+   * large.
+   */
+  text(): Promise<string>;
+  /** The data of server-sent events, until "[DONE]" or the end. Fails as `text` does. */
+  events(): AsyncGenerator<string>;
+  discard(): void;
 }
 
-/** Answers when the head of the response is there. Fails with Unreachable, the signal's reason, or what broke the connection. */
-export type Send = (url: URL, sent: Sent) => Promise<IncomingMessage>;
+/**
+ * Sends a request and resolves with the head of its response. Fails with `model_unavailable` when
+ * no connection came about and nothing was sent, with `model_lost` when the connection broke later,
+ * or with the signal's reason.
+ */
+export type Send = (url: URL, request: HttpRequest) => Promise<HttpResponse>;
 
-/** Connections are kept open and used again; proxies that the environment names are respected. */
-export function createConnection({ ip, connectTimeoutMs }: ConnectionOptions): Send {
-  // Sockets of a server that had ten thousand requests are worth keeping.
+/** Connections are kept open and reused, and proxies that the environment names are respected. */
+export function createConnection({ label, ip, connectTimeoutMs }: ConnectionOptions): Send {
+  // A server that took ten thousand requests at once will take them again, so no socket is closed
+  // for being idle.
   const pool = {
     keepAlive: true,
     maxSockets: Number.POSITIVE_INFINITY,
@@ -41,14 +62,21 @@ export function createConnection({ ip, connectTimeoutMs }: ConnectionOptions): S
     proxyEnv: process.env,
   };
   const [plain, secure] = [new Agent(pool), new SecureAgent(pool)];
-  const lookup = ip === null ? {} : { lookup: leadTo(ip) };
+  const lookup = ip === null ? {} : { lookup: lookupOf(ip) };
+  const lost = (cause: unknown) => lostError(label, cause);
   return (url, { method, headers, body, signal }) =>
     new Promise((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason);
       const isSecure = url.protocol === "https:";
       const options = { method, headers, agent: isSecure ? secure : plain, ...lookup };
-      const request = (isSecure ? httpsRequest : httpRequest)(url, options);
-      const isConnected = watchConnection(
+      let request: ClientRequest;
+      try {
+        request = (isSecure ? httpsRequest : httpRequest)(url, options);
+      } catch (cause) {
+        // A header that cannot be sent.
+        return reject(lost(cause));
+      }
+      const connecting = watchConnection(
         request,
         isSecure ? "secureConnect" : "connect",
         connectTimeoutMs,
@@ -60,101 +88,136 @@ export function createConnection({ ip, connectTimeoutMs }: ConnectionOptions): S
       signal.addEventListener("abort", abort, { once: true });
       request.on("close", () => {
         signal.removeEventListener("abort", abort);
-        reject(new Error("the connection was closed"));
+        reject(lost("the connection was closed"));
       });
       request.on("upgrade", (_, socket) => {
         socket.destroy();
-        reject(new Error("it answered with another protocol"));
+        reject(lost("it answered with another protocol"));
       });
       request.on("error", (error) => {
-        const isOurs = error === signal.reason || error instanceof Unreachable;
-        const wasSent = isConnected() && (error as NodeJS.ErrnoException).syscall !== "connect";
-        reject(isOurs || wasSent ? error : new Unreachable(messageOf(error), { cause: error }));
+        const wasSent =
+          connecting.isDone() && (error as NodeJS.ErrnoException).syscall !== "connect";
+        if (error === signal.reason) reject(error);
+        else reject(wasSent ? lost(error) : unreachableError(label, error));
       });
-      request.on("response", resolve);
+      request.on("response", (message) => resolve(responseOf(message, lost)));
       request.end(body);
     });
 }
 
-/** Fails when it breaks off or is too large. */
-export function readText(message: IncomingMessage): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const chunks: Uint8Array[] = [];
-    const count = countBytes(message);
-    message.on("data", (chunk: Uint8Array) => {
-      chunks.push(chunk);
-      const error = count(chunk);
-      if (error !== null) reject(error);
-    });
-    message.on("end", () => resolve(Buffer.concat(chunks).toString()));
-    message.on("error", reject);
-    message.on("close", () => reject(new Error("the connection was closed")));
+function unreachableError(label: string, cause: Error): MatrixError {
+  return new MatrixError("model_unavailable", `no connection to ${label}: ${messageOf(cause)}`, {
+    cause,
   });
 }
 
-/** The data of server-sent events, until "[DONE]" or the end. Fails when it breaks off or is too large. */
-export async function* readEvents(message: IncomingMessage): AsyncGenerator<string> {
-  const decoder = new TextDecoder();
-  let events: string[] = [];
-  const parser = createParser({ onEvent: ({ data }) => void events.push(data) });
-  const count = countBytes(message);
-  for await (const chunk of message.iterator({ destroyOnReturn: false })) {
-    const error = count(chunk);
-    if (error !== null) throw error;
-    parser.feed(decoder.decode(chunk, { stream: true }));
-    for (const event of events) {
-      if (event !== "[DONE]") {
-        yield event;
-        continue;
-      }
-      // To its end, so that the connection can be used again.
-      message.resume();
-      return;
-    }
-    events = [];
-  }
+function lostError(label: string, cause: unknown): MatrixError {
+  return new MatrixError("model_lost", `${label} broke off its answer: ${messageOf(cause)}`, {
+    cause,
+  });
 }
 
-/** Counts what comes; ends it, with the error that says so, when it is too much. */
-function countBytes(message: IncomingMessage): (chunk: Uint8Array) => MatrixError | null {
-  let bytes = 0;
-  return (chunk) => {
-    bytes += chunk.length;
-    if (bytes <= BODY_BYTES_MAX) return null;
-    message.destroy();
-    return new MatrixError(
-      "model_bad_answer",
-      `the answer is larger than ${BODY_BYTES_MAX / 2 ** 20} MiB`,
-    );
+function responseOf(message: IncomingMessage, lost: (cause: unknown) => MatrixError): HttpResponse {
+  return {
+    status: message.statusCode ?? 500,
+    headers: message.headers,
+    text: () => readText(message, lost),
+    events: () => readEvents(message, lost),
+    discard: () => void message.resume(),
   };
 }
 
-function leadTo(ip: string): LookupFunction {
+function readText(
+  message: IncomingMessage,
+  lost: (cause: unknown) => MatrixError,
+): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const chunks: Uint8Array[] = [];
+    const isTooLarge = countBytes(message);
+    message.on("data", (chunk: Uint8Array) => {
+      chunks.push(chunk);
+      if (isTooLarge(chunk)) reject(tooLargeError());
+    });
+    message.on("end", () => resolve(Buffer.concat(chunks).toString()));
+    message.on("error", (error) => reject(lost(error)));
+    message.on("close", () => reject(lost("the connection was closed")));
+  });
+}
+
+async function* readEvents(
+  message: IncomingMessage,
+  lost: (cause: unknown) => MatrixError,
+): AsyncGenerator<string> {
+  const decoder = new TextDecoder();
+  let events: string[] = [];
+  const parser = createParser({ onEvent: ({ data }) => void events.push(data) });
+  const isTooLarge = countBytes(message);
+  try {
+    for await (const chunk of message.iterator({ destroyOnReturn: false })) {
+      if (isTooLarge(chunk)) throw tooLargeError();
+      parser.feed(decoder.decode(chunk, { stream: true }));
+      for (const event of events) {
+        if (event !== "[DONE]") {
+          yield event;
+          continue;
+        }
+        // The rest is read to its end, so that the connection can be used again.
+        message.resume();
+        return;
+      }
+      events = [];
+    }
+  } catch (thrown) {
+    throw thrown instanceof MatrixError ? thrown : lost(thrown);
+  }
+}
+
+/** Counts the bytes of a body. Once they are too many it ends the connection and answers true. */
+function countBytes(message: IncomingMessage): (chunk: Uint8Array) => boolean {
+  let bytes = 0;
+  return (chunk) => {
+    bytes += chunk.length;
+    if (bytes <= BODY_BYTES_MAX) return false;
+    message.destroy();
+    return true;
+  };
+}
+
+function tooLargeError(): MatrixError {
+  return new MatrixError(
+    "model_bad_answer",
+    `the answer is larger than ${BODY_BYTES_MAX / 2 ** 20} MiB`,
+  );
+}
+
+function lookupOf(ip: string): LookupFunction {
   const family = isIPv6(ip) ? 6 : 4;
   return (_, { all }, found) =>
     all === true ? found(null, [{ address: ip, family }]) : found(null, ip, family);
 }
 
-/** Ends a request whose connection does not come about in time. Answers whether it did. */
+/**
+ * Ends a request whose connection does not come about in time, and tells whether it has come about.
+ */
 function watchConnection(
   request: ClientRequest,
   connected: "connect" | "secureConnect",
   timeoutMs: number,
-): () => boolean {
-  let isConnected = false;
+): { isDone(): boolean } {
+  let isDone = false;
   request.once("socket", (socket) => {
-    // One that is used again, or was quicker than this event.
-    isConnected = request.reusedSocket || (connected === "connect" && !socket.connecting);
-    if (isConnected) return;
+    // A reused socket is connected, and a new one may have connected before this event.
+    isDone = request.reusedSocket || (connected === "connect" && !socket.connecting);
+    if (isDone) return;
     const timer = setTimeout(
-      () => request.destroy(new Unreachable(`no connection within ${timeoutMs} ms`)),
+      () => request.destroy(new Error(`no connection within ${timeoutMs} ms`)),
       timeoutMs,
     );
     socket.once(connected, () => {
-      isConnected = true;
+      isDone = true;
       clearTimeout(timer);
     });
     socket.once("close", () => clearTimeout(timer));
   });
-  return () => isConnected;
+  return { isDone: () => isDone };
 }

@@ -1,4 +1,5 @@
-// An OpenAI-compatible model of one or many replicas: a try takes a place at one, asks, and tells what it learned of it.
+// A model at OpenAI-compatible endpoints: each try takes a place at a replica, asks it, and tells
+// it how the try went.
 
 import { MatrixError } from "../../error.ts";
 import type { OpenaiModelConfig } from "../../recipe/model-schema.ts";
@@ -24,20 +25,23 @@ export function createOpenaiTry(name: string, config: OpenaiModelConfig, site: M
     } catch (thrown) {
       if (signal.aborted || !(thrown instanceof MatrixError)) throw thrown;
       replica.failed(thrown, sentAt, performance.now());
-      throw seenTo(thrown, replica, replicas);
+      throw withRetryNow(thrown, replica, replicas);
     } finally {
       replicas.give(replica);
     }
   };
 }
 
-/** What asks for one row has much of its prompts in common, which a replica remembers. */
+/** Requests for one row share much of their prompts, which a replica's prefix cache remembers. */
 function taskOf({ origin, seed }: ChatRequest): string {
   return origin === null ? String(seed) : `${origin.row}\u0000${origin.trial}`;
 }
 
-/** With another replica, or one that gets nothing until it is there again, the next try need not wait by itself. */
-function seenTo(error: MatrixError, replica: Replica, replicas: Replicas): MatrixError {
+/**
+ * The next try need not wait when it goes to another replica, or when it will wait in `take` for
+ * this one.
+ */
+function withRetryNow(error: MatrixError, replica: Replica, replicas: Replicas): MatrixError {
   if (replica.isUsable(performance.now()) && !replicas.hasOther(replica)) return error;
   return new MatrixError(error.code, error.message, { cause: error.cause, retryNow: true });
 }

@@ -1,8 +1,11 @@
-// One replica of a model: how many requests it takes, and whether it is there. Both are learned from use. It is
-//   up      it gets what its window has room for; failures in a row are counted;
-//   down    it could not be reached, or failed too often in a row: it gets nothing until its backoff is over;
-//   probed  is it there again? Asked with a request that costs nothing, since an answer of a model may take minutes.
-// One that said when to come back (Retry-After) is up and gets nothing until then.
+// One replica of a model: whether it is there, and how many requests it takes. Both are learned
+// from use. Its states are
+//   up      it gets as many requests as its window allows; failures in a row are counted;
+//   down    it could not be reached, or failed too often in a row: it gets nothing until its
+//           backoff is over;
+//   probed  its backoff is over: a request that costs nothing asks whether it is there again (the
+//           answer to a real request may take minutes).
+// A replica that said when to come back (Retry-After) is up, but gets nothing until then.
 
 import { type ErrorCode, type MatrixError, messageOf } from "../../error.ts";
 import type { OpenaiModelConfig } from "../../recipe/model-schema.ts";
@@ -11,14 +14,14 @@ import type { Address } from "./addresses.ts";
 import { Endpoint } from "./endpoint.ts";
 import { Window } from "./window.ts";
 
-/** In a row, of one that can be reached. */
+/** A replica that can be reached goes down after this many failures in a row. */
 const FAILURES_MAX = 3;
-/** Times that it went down without an answer between, until it is worth a word. */
-const TIMES_UNSAID = 3;
+/** A replica that goes down more often than this, without an answer in between, is reported. */
+const DOWNS_UNREPORTED_MAX = 3;
 
-/** Longer than this no server is believed that it must be left alone. */
+/** No Retry-After is respected for longer than this. */
 const RETRY_AFTER_MAX_MS = 120_000;
-/** Added to it at most, as a share. */
+/** The largest share of a Retry-After that is added to it at random. */
 const RETRY_AFTER_JITTER = 0.25;
 
 const OVERLOADED: ReadonlySet<ErrorCode> = new Set(["model_overloaded", "model_timeout"]);
@@ -36,10 +39,11 @@ type Health =
 
 export interface ReplicaParts {
   readonly random: () => number;
-  /** Tells the user, once each time it changes. */
+  /** Reports a change to the user. */
   readonly say: (level: "info" | "warning", what: string) => void;
 }
 
+/** Times are milliseconds of performance.now(). */
 export class Replica {
   readonly label: string;
   readonly endpoint: Endpoint;
@@ -49,8 +53,8 @@ export class Replica {
   #health: Health = { is: "up", failures: 0 };
   #pausedUntil = 0;
   /** How often it went down since it last answered. */
-  #times = 0;
-  /** What went wrong last. */
+  #downs = 0;
+  /** The last thing that went wrong. */
   #trouble = "";
 
   constructor(config: OpenaiModelConfig, address: Address, parts: ReplicaParts) {
@@ -72,7 +76,7 @@ export class Replica {
     return this.#trouble;
   }
 
-  /** Whether it may be given requests at all. */
+  /** True when it is up and not paused by a Retry-After. */
   isUsable(now: number): boolean {
     return this.isUp && now >= this.#pausedUntil;
   }
@@ -81,7 +85,7 @@ export class Replica {
     return this.isUsable(now) && this.inFlight < this.#window.size;
   }
 
-  /** When time alone changes what it may be given; null where it does not. */
+  /** The time at which its state changes without any answer; null when it does not. */
   changesAt(now: number): number | null {
     if (this.#health.is === "down") return this.#health.until;
     return now < this.#pausedUntil ? this.#pausedUntil : null;
@@ -89,16 +93,16 @@ export class Replica {
 
   answered(): void {
     this.#window.answered(this.inFlight);
-    if (this.#times > TIMES_UNSAID) this.#parts.say("info", `${this.label} answers again`);
+    if (this.#downs > DOWNS_UNREPORTED_MAX) this.#parts.say("info", `${this.label} answers again`);
     this.#health = { is: "up", failures: 0 };
-    this.#times = 0;
+    this.#downs = 0;
   }
 
-  /** A try brought no answer. */
+  /** Notes a try that brought no answer. */
   failed({ code, message, retryAfterMs }: MatrixError, sentAt: number, now: number): void {
     this.#trouble = message;
     if (OVERLOADED.has(code)) this.#window.overloaded(sentAt, this.inFlight, now);
-    // Jitter, so that those who were sent away together do not come back together.
+    // The jitter keeps hosts that were sent away together from coming back together.
     if (retryAfterMs !== undefined) {
       const pauseMs =
         Math.min(retryAfterMs, RETRY_AFTER_MAX_MS) *
@@ -106,13 +110,13 @@ export class Replica {
       this.#pausedUntil = Math.max(this.#pausedUntil, now + pauseMs);
     }
     if (this.#health.is !== "up") return;
-    // Whoever refuses a request is there.
+    // A server that refuses a request is there.
     const failures = BROKEN.has(code) ? this.#health.failures + 1 : 0;
     this.#health = { is: "up", failures };
     if (code === "model_unavailable" || failures >= FAILURES_MAX) this.#goDown(now);
   }
 
-  /** Finds out whether one whose backoff is over is there again. */
+  /** Asks a replica whose backoff is over whether it is there again. */
   async probe(clock: () => number): Promise<void> {
     if (this.#health.is !== "down" || this.#health.until > clock()) return;
     this.#health = { is: "probed" };
@@ -120,7 +124,7 @@ export class Replica {
       this.#trouble = messageOf(thrown);
       return false;
     });
-    // An answer that was still under way says more.
+    // An answer that was still under way has arrived meanwhile, and says more than the probe.
     if (!this.#isProbed()) return;
     if (isThere) this.#health = { is: "up", failures: 0 };
     else this.#goDown(clock());
@@ -131,11 +135,11 @@ export class Replica {
   }
 
   #goDown(now: number): void {
-    this.#health = { is: "down", until: now + backoffMs(this.#times, this.#parts.random) };
-    if (this.#times++ === TIMES_UNSAID)
+    this.#health = { is: "down", until: now + backoffMs(this.#downs, this.#parts.random) };
+    if (this.#downs++ === DOWNS_UNREPORTED_MAX)
       this.#parts.say(
         "warning",
-        `${this.label} is down, and asked again from time to time: ${this.#trouble}`,
+        `${this.label} is down, and is asked again from time to time: ${this.#trouble}`,
       );
   }
 }

@@ -1,30 +1,33 @@
-// The replicas of a model, and who is given which. Requests of one task go to one replica, the task's own (rendezvous hashing:
-// when replicas come and go, few tasks move), while it is up and has room; else to the next in the task's order. Where none has
-// room they wait here, and whoever comes free takes first what is its own.
+// The replicas of a model, and which request goes to which. The requests of one task prefer one
+// replica, the first in the task's own order (rendezvous hashing: few tasks move when replicas come
+// and go). They get it while it is usable and has room, and otherwise the next in that order. When
+// no replica has room, requests wait here.
 
 import { MatrixError } from "../../error.ts";
 import type { OpenaiModelConfig } from "../../recipe/model-schema.ts";
 import { hash64 } from "../../task/seed.ts";
 import type { ReplicaState, Replicated } from "../site.ts";
 import { type Address, type Addresses, createAddresses } from "./addresses.ts";
-import { Line } from "./line.ts";
 import { Replica, type ReplicaParts } from "./replica.ts";
+import { WaitingLine } from "./waiting-line.ts";
 
-/** How often it is looked whether there is something new for those who wait. */
+/** Bounds for the time between two looks at the replicas while requests wait. */
 const LOOK_MIN_MS = 10;
 const LOOK_MAX_MS = 250;
 
-export interface Wanted {
-  /** Of the task. */
+export interface PlaceRequest {
+  /** Names the task. */
   readonly key: string;
-  /** Which in the task's order is wanted: after a failure, another. */
+  /** Position in the task's order that is preferred. A retry prefers another replica. */
   readonly rank: number;
-  /** When it is no longer waited for one that is up, by performance.now(). */
+  /**
+   * Time by performance.now() after which the request no longer waits while no replica is usable.
+   */
   readonly deadline: number;
   readonly signal: AbortSignal;
 }
 
-interface Waiting extends Wanted {
+interface Waiting extends PlaceRequest {
   isOver: boolean;
   readonly start: (replica: Replica) => void;
   readonly fail: (error: unknown) => void;
@@ -36,8 +39,8 @@ export class Replicas implements Replicated {
   readonly #parts: ReplicaParts;
   readonly #addresses: Addresses;
   #replicas: readonly Replica[] = [];
-  /** Of null are those that came when none was usable. */
-  readonly #line = new Line<Replica | null, Waiting>();
+  /** Requests that came when no replica was usable prefer null. */
+  readonly #line = new WaitingLine<Replica | null, Waiting>();
   #waiting = 0;
   #timer: NodeJS.Timeout | null = null;
   #foundAt: number | null = null;
@@ -64,16 +67,19 @@ export class Replicas implements Replicated {
     return this.#waiting;
   }
 
-  /** A place at a replica, given back with `give`. Fails with the signal's reason, or when none was up until the deadline. */
-  async take(wanted: Wanted): Promise<Replica> {
-    wanted.signal.throwIfAborted();
+  /**
+   * Resolves with a place at a replica, to be given back with `give`. Fails with the signal's
+   * reason, or when no replica was usable until the deadline.
+   */
+  async take(request: PlaceRequest): Promise<Replica> {
+    request.signal.throwIfAborted();
     if (this.#isStale()) void this.#find();
     if (this.#replicas.length === 0 && this.#finding !== null) await this.#finding;
     this.#probe();
-    const ordered = this.#orderOf(wanted);
+    const ordered = this.#orderOf(request);
     const now = performance.now();
     const replica = ordered.find((one) => one.hasRoom(now));
-    if (replica === undefined) return this.#wait(wanted, ordered[0] ?? null);
+    if (replica === undefined) return this.#wait(request, ordered[0] ?? null);
     replica.inFlight++;
     return replica;
   }
@@ -83,14 +89,14 @@ export class Replicas implements Replicated {
     this.#serve(replica);
   }
 
-  /** Whether a request that failed there can be sent elsewhere at once. */
+  /** Tells whether a request that failed at one replica can be sent to another at once. */
   hasOther(replica: Replica): boolean {
     const now = performance.now();
     return this.#replicas.some((other) => other !== replica && other.isUsable(now));
   }
 
-  /** Those that may be used, the wanted one first. */
-  #orderOf({ key, rank }: Wanted): readonly Replica[] {
+  /** The usable replicas, the preferred one first. */
+  #orderOf({ key, rank }: PlaceRequest): readonly Replica[] {
     const now = performance.now();
     const usable = this.#replicas.filter((one) => one.isUsable(now));
     if (usable.length < 2) return usable;
@@ -102,8 +108,8 @@ export class Replicas implements Replicated {
     return [...ordered.slice(first), ...ordered.slice(0, first)];
   }
 
-  #wait(wanted: Wanted, own: Replica | null): Promise<Replica> {
-    const { signal } = wanted;
+  #wait(request: PlaceRequest, preferred: Replica | null): Promise<Replica> {
+    const { signal } = request;
     return new Promise((resolve, reject) => {
       const abort = (): void => leave(() => reject(signal.reason));
       const leave = (end: () => void): void => {
@@ -113,19 +119,19 @@ export class Replicas implements Replicated {
         end();
       };
       const waiting: Waiting = {
-        ...wanted,
+        ...request,
         isOver: false,
         start: (replica) => leave(() => resolve(replica)),
         fail: (error) => leave(() => reject(error)),
       };
       signal.addEventListener("abort", abort, { once: true });
-      this.#line.add(own, waiting);
+      this.#line.add(preferred, waiting);
       this.#waiting++;
       this.#lookLater();
     });
   }
 
-  /** Gives what waits to a replica while it has room. */
+  /** Gives a replica waiting requests while it has room. */
   #serve(replica: Replica): void {
     const now = performance.now();
     while (this.#waiting > 0 && replica.hasRoom(now)) {
@@ -134,7 +140,10 @@ export class Replicas implements Replicated {
     }
   }
 
-  /** Sees, while somebody waits, to everything that time alone changes. */
+  /**
+   * Handles, while requests wait, whatever changes by time alone: addresses, backoffs, pauses,
+   * deadlines.
+   */
   #look(): void {
     const now = performance.now();
     if (this.#isStale()) void this.#find();
@@ -158,7 +167,7 @@ export class Replicas implements Replicated {
     }, waitMs);
   }
 
-  /** Asks those that are down and whose backoff is over whether they are there. */
+  /** Probes the replicas that are down and whose backoff is over. */
   #probe(): void {
     for (const replica of this.#replicas)
       if (!replica.isUp)
@@ -173,7 +182,7 @@ export class Replicas implements Replicated {
     const why = [...troubles, this.#problem].filter((what) => what !== null).join("; ");
     return new MatrixError(
       isPaused ? "model_overloaded" : "model_unavailable",
-      why === "" ? "it has no replicas" : why,
+      why === "" ? `models.${this.model} has no replicas` : why,
     );
   }
 
@@ -181,7 +190,10 @@ export class Replicas implements Replicated {
     return this.#foundAt === null || performance.now() - this.#foundAt > this.#addresses.maxAgeMs;
   }
 
-  /** Never two at once. Replicas that are named again stay what they are; one that is gone ends what it has under way. */
+  /**
+   * Looks for the addresses again, never twice at once. A replica that is named again keeps its
+   * state; one that is gone finishes what it has in flight.
+   */
   #find(): Promise<void> {
     this.#finding ??= this.#addresses.find().then(({ addresses, problem }) => {
       const isFirst = this.#foundAt === null;
@@ -206,13 +218,13 @@ export class Replicas implements Replicated {
     const now = new Set(addresses.map(({ label }) => label));
     const [came, went] = [now.difference(before), before.difference(now)];
     const changes = [
-      ...(came.size > 0 ? [`new ${[...came].join(", ")}`] : []),
-      ...(went.size > 0 ? [`gone ${[...went].join(", ")}`] : []),
+      ...(came.size > 0 ? [`new: ${[...came].join(", ")}`] : []),
+      ...(went.size > 0 ? [`gone: ${[...went].join(", ")}`] : []),
     ];
     if (changes.length > 0)
       this.#parts.say(
         "info",
-        `models.${this.model}: replicas, ${now.size} now: ${changes.join("; ")}`,
+        `models.${this.model}: the replicas changed, ${now.size} now; ${changes.join("; ")}`,
       );
   }
 }

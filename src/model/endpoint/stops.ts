@@ -1,5 +1,6 @@
-// How endpoints say that there is no whole answer: too long a request, a refusal, a filter, a limit. Those are outcomes of the
-// task, with stop reasons of their own. Everything else that they say is an error.
+// How endpoints say that there is no whole answer: the request is too long, the model refuses, a
+// filter or a token limit ends the answer. These are outcomes of the task, each with its stop
+// reason. Everything else that an endpoint says is an error.
 
 import { isJsonObject, type Json } from "../../task/json.ts";
 import type { Unanswered } from "../../task/task.ts";
@@ -9,11 +10,11 @@ const FINISHED: Readonly<Record<string, Unanswered>> = {
   length: "cut",
   content_filter: "content_filtered",
   refusal: "refused",
-  /** Our own: endpoints answer with an error instead. */
+  /** This program's own word: endpoints answer with an error instead. */
   context_length: "context_length",
 };
 
-/** Codes and types of errors. */
+/** Outcomes by the code or the type of an error. */
 const CODES: Readonly<Record<string, Unanswered>> = {
   context_length_exceeded: "context_length", // OpenAI, Azure
   exceed_context_size_error: "context_length", // llama.cpp, tools/server
@@ -22,7 +23,7 @@ const CODES: Readonly<Record<string, Unanswered>> = {
   content_policy_violation: "content_filtered", // OpenAI
 };
 
-/** Where only the message tells. */
+/** Messages of errors that have no telling code. */
 const TOO_LONG: readonly RegExp[] = [
   /maximum context length/i, // vLLM, SGLang ("Requested token count exceeds …"), Mistral, older OpenAI
   /longer than the (?:maximum model length|model's context length)/i, // vLLM; SGLang, Together
@@ -34,7 +35,7 @@ const TOO_LONG: readonly RegExp[] = [
   /maximum prompt length is \d+/i, // xAI
 ];
 
-/** Null for a whole answer. */
+/** The reason why an answer is not whole; null for a whole answer. */
 export function unansweredOf({
   finishReason,
   message,
@@ -43,7 +44,7 @@ export function unansweredOf({
   return FINISHED[finishReason] ?? null;
 }
 
-/** The same of a role's result: a message that keeps its `finish_reason`, or anything else. */
+/** The same for a role's result: a message that keeps its `finish_reason`, or any other JSON. */
 export function unansweredResult(result: Json): Unanswered | null {
   if (!isJsonObject(result)) return null;
   const { finish_reason: finishReason = "stop" } = result;
@@ -53,7 +54,7 @@ export function unansweredResult(result: Json): Unanswered | null {
   });
 }
 
-/** What an error of an endpoint comes to; null for a true error. */
+/** The outcome that an endpoint's error stands for; null for a true error. */
 export function unansweredError(codes: readonly string[], message: string): Unanswered | null {
   const known = codes.map((code) => CODES[code]).find((reason) => reason !== undefined);
   return known ?? (TOO_LONG.some((pattern) => pattern.test(message)) ? "context_length" : null);

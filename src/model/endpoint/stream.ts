@@ -1,10 +1,11 @@
-// A streamed completion put together again: the same that the endpoint would have given whole. Text fields of the message grow,
-// whatever they are called; lists (logprobs, token ids, reasoning details) are joined; arguments of calls stay the model's text.
+// A streamed completion put together again, equal to what the endpoint would have given whole. Text
+// fields of the message grow, whatever their names are; lists (logprobs, token ids, reasoning
+// details) are joined; arguments of calls stay the model's text.
 
 import { MatrixError } from "../../error.ts";
 import { isJsonObject, type Json, type JsonObject } from "../../task/json.ts";
 
-/** An answer calls fewer than this many tools. */
+/** A tool call with an index of this or more is no valid answer. */
 const CALLS_MAX = 1024;
 
 type Call = { id: string; type: string; function: { name: string; arguments: string } };
@@ -29,7 +30,7 @@ export class Assembly {
     if (Array.isArray(calls)) for (const call of calls) this.#addCall(call as JsonObject);
   }
 
-  /** In the shape of a completion; null when the stream ended before the answer did. */
+  /** The whole completion; null when the stream ended before the answer did. */
   get completion(): JsonObject | null {
     if (typeof this.#choice["finish_reason"] !== "string") return null;
     const calls = this.#calls.filter(({ function: { name } }) => name !== "");
@@ -42,9 +43,11 @@ export class Assembly {
     return { ...this.#whole, choices: [{ ...this.#choice, message }] };
   }
 
-  /** A call's name and id come once, or again with every piece of its arguments. */
+  /**
+   * Adds a piece of a tool call. Name and id come once, or again with every piece of the arguments.
+   */
   #addCall({ index, id, type, function: called }: JsonObject): void {
-    // Some endpoints number no calls: a new id begins a new one.
+    // Some endpoints do not number calls: a new id begins a new call.
     const isNew = typeof id === "string" && id !== this.#calls.at(-1)?.id;
     const at =
       typeof index === "number" ? index : Math.max(0, this.#calls.length - (isNew ? 0 : 1));
@@ -68,9 +71,9 @@ export class Assembly {
 function grow(whole: Record<string, Json>, piece: JsonObject): void {
   for (const [key, value] of Object.entries(piece)) {
     const before = whole[key];
-    // Written to, it would be the prototype of every object of this process.
+    // A write to `__proto__` would reach the prototype of every object of this process.
     if (value === null || key === "__proto__") continue;
-    // The first counts: "stop" after "length" does not make a whole answer.
+    // The first reason counts: "stop" after "length" does not make a whole answer.
     if (key === "finish_reason") whole[key] = before ?? value;
     else if (typeof before === "string" && typeof value === "string") whole[key] = before + value;
     else if (Array.isArray(before) && Array.isArray(value)) before.push(...value);

@@ -1,22 +1,29 @@
-// How many requests a replica is given at once, found out by use: twice as many with every round of answers until the replica
-// says that it is too much, then less at once and a little more with every round (additive increase, multiplicative decrease;
-// after TCP's congestion control, RFC 5681). Pure: time is an argument.
+// How many requests a replica gets at once, found by use. The window doubles with every round of
+// answers until the replica turns too many away. It then shrinks at once and grows a little with
+// every round (additive increase, multiplicative decrease; after TCP's congestion control, RFC
+// 5681). Pure: time is an argument.
 
-/** Where it starts: what any server takes, and a few rounds from what large ones take. */
+/** The first window: any server takes it, and a large server's window is a few rounds away. */
 const START = 128;
-/** What is left when it was too much. */
+/** Factor by which the window shrinks. */
 const DECREASE = 0.7;
-/** What a round of answers adds beyond the threshold: one, or this share. */
+/**
+ * Share of itself by which a window beyond the threshold grows with each round; at least one
+ * request.
+ */
 const INCREASE = 0.05;
-/** The share of a round that may be turned away: an endpoint that others use as well does so whatever one sends. */
+/**
+ * Share of a round that may be turned away. An endpoint with other users turns some away whatever
+ * this run sends.
+ */
 const TOLERATED = 0.25;
 
 export class Window {
   readonly #max: number;
   #size: number;
-  /** Up to here it grows fast: beyond, it was too much before. */
+  /** Below this size the window doubles; the replica turned requests away beyond it. */
   #threshold = Number.POSITIVE_INFINITY;
-  /** Of what was sent since the last time that it became less, or for a whole window since. */
+  /** Counts since the window last shrank, or since the last whole window of answers. */
   #round = { startedAt: Number.NEGATIVE_INFINITY, answered: 0, overloaded: 0 };
   #hasAnswered = false;
 
@@ -29,7 +36,9 @@ export class Window {
     return Math.floor(this.#size);
   }
 
-  /** `inFlight` counts the answered one. A window that is not used says nothing about a larger one. */
+  /**
+   * `inFlight` includes the answered request. A window that is less than half used does not grow.
+   */
   answered(inFlight: number): void {
     this.#hasAnswered = true;
     this.#round.answered++;
@@ -40,8 +49,9 @@ export class Window {
   }
 
   /**
-   * Less at most once a round trip: what was sent before the last time says nothing new. One that answers nothing at all (a
-   * storm, a restart) says nothing of what it takes otherwise: the threshold stays where that began.
+   * Shrinks the window at most once in a round trip: what was sent before it last shrank says
+   * nothing new. A replica that answers nothing at all (a storm, a restart) does not tell what it
+   * takes otherwise, so the threshold stays where it was.
    */
   overloaded(sentAt: number, inFlight: number, now: number): void {
     if (sentAt < this.#round.startedAt) return;

@@ -467,7 +467,7 @@ test("a recipe whose file of replicas is not there yet is sound, and that it is 
     const missing = await check();
     expect(missing.code).toBe(0);
     expect(missing.stdout).toContain(
-      `nothing is wrong with it, but\n  models.m: ${join(folder, "replicas.txt")} is not there; it is waited for`,
+      `nothing is wrong with it, but\n  models.m: ${join(folder, "replicas.txt")} does not exist; requests wait for it`,
     );
     await writeFile(join(folder, "replicas.txt"), "http://127.0.0.1:1/v1\n");
     expect((await check()).stdout).toEndWith("nothing is wrong with it\n");

@@ -133,7 +133,7 @@ describe("a replica", () => {
     await until(() => said.length > 0, "it is said to be down");
     expect(said).toEqual([
       expect.stringMatching(
-        /^warning: http:\S+ is down, and asked again from time to time: no connection to/,
+        /^warning: http:\S+ is down, and is asked again from time to time: no connection to/,
       ),
     ]);
     await a.start();
@@ -268,7 +268,7 @@ describe("replicas that are named elsewhere", () => {
       await until(() => said.length > 0, "it is said");
       await writeFile(file, `localhost:8000\n${a.url}\n`);
       await Promise.all(answers);
-      expect(said[0]).toEndWith("replicas.txt is not there; it is waited for");
+      expect(said[0]).toEndWith("replicas.txt does not exist; requests wait for it");
       await until(async () => {
         await model.chat(request(9), patient);
         return said.length > 1;
@@ -303,9 +303,9 @@ describe("replicas that are named elsewhere", () => {
       await replace(b.url);
       await untilSaid(3);
       expect(said).toEqual([
-        `info: models.m: replicas, 1 now: new ${b.url}; gone ${a.url}`,
-        `warning: models.m: ${file} is not there; it is waited for`,
-        `info: models.m: replicas, 1 now: new ${b.url}`,
+        `info: models.m: the replicas changed, 1 now; new: ${b.url}; gone: ${a.url}`,
+        `warning: models.m: ${file} does not exist; requests wait for it`,
+        `info: models.m: the replicas changed, 1 now; new: ${b.url}`,
       ]);
     }));
 

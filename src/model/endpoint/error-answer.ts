@@ -1,0 +1,91 @@
+// What an endpoint says instead of an answer, by a status or in the middle of a stream. Some of it
+// is an outcome of the task (src/model/endpoint/stops.ts) and is answered as such; everything else
+// is a MatrixError.
+
+import { type ErrorCode, MatrixError } from "../../error.ts";
+import { isJsonObject } from "../../task/json.ts";
+import type { ChatAnswer } from "../contract.ts";
+import { unansweredError } from "./stops.ts";
+
+/** The server's words are cut to this many characters in errors and records. */
+const SAID_CHARS_MAX = 2000;
+
+export interface ErrorResponse {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
+  readonly body: string;
+}
+
+/**
+ * Answers the outcome that a response with an error status stands for, or throws. `label` names the
+ * endpoint.
+ */
+export function outcomeOfResponse(
+  { status, headers, body }: ErrorResponse,
+  label: string,
+): ChatAnswer {
+  const { codes, said } = readError(body);
+  const unanswered = status <= 500 ? unansweredError(codes, said) : null;
+  if (unanswered !== null)
+    return emptyAnswer(unanswered === "context_length" ? unanswered : "content_filter", said);
+  const retryAfterMs = retryAfterOf(headers);
+  throw new MatrixError(codeOf(status, codes), `${label} answered ${status}: ${said}`, {
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+  });
+}
+
+/** Answers the outcome that an error event in the middle of a stream stands for, or throws. */
+export function outcomeOfEvent(event: unknown, label: string): ChatAnswer {
+  const { codes, said } = readError(event);
+  if (unansweredError(codes, said) === "context_length") return emptyAnswer("context_length", said);
+  throw new MatrixError("model_failed", `${label} broke off its answer: ${said}`);
+}
+
+/** An answer without content, with the endpoint's reason for it. */
+function emptyAnswer(finishReason: string, error: string): ChatAnswer {
+  const usage = { requests: 1, prompt_tokens: 0, completion_tokens: 0 };
+  return { message: { role: "assistant", content: null, error }, finishReason, usage };
+}
+
+/** OpenAI has code, type and message under `error`; vLLM and SGLang have them at the top. */
+function readError(body: unknown): { readonly codes: readonly string[]; readonly said: string } {
+  let value = body;
+  try {
+    if (typeof body === "string") value = JSON.parse(body);
+  } catch {
+    // Plain words, or the page of a proxy.
+  }
+  const outer = isJsonObject(value) ? value : {};
+  const inner = isJsonObject(outer["error"]) ? outer["error"] : outer;
+  const message = inner["message"] ?? inner["error"] ?? inner["detail"] ?? value;
+  const text = typeof message === "string" ? message : JSON.stringify(message);
+  const said = text.slice(0, SAID_CHARS_MAX);
+  return {
+    codes: [inner["code"], inner["type"]].filter((code) => typeof code === "string"),
+    said: said === "" ? "nothing more" : said,
+  };
+}
+
+function codeOf(status: number, codes: readonly string[]): ErrorCode {
+  // A quota that is used up does not come back by waiting.
+  if (codes.includes("insufficient_quota")) return "model_refused_request";
+  if (status === 429 || status === 503 || status === 529) return "model_overloaded";
+  if (status === 408 || status === 504) return "model_timeout";
+  return status >= 500 || status === 409 || status === 425
+    ? "model_failed"
+    : "model_refused_request";
+}
+
+/**
+ * Milliseconds. RFC 9110, section 10.2.3: seconds or a date; OpenAI also sends `retry-after-ms`.
+ */
+function retryAfterOf(headers: ErrorResponse["headers"]): number | undefined {
+  const ms = Number(headers["retry-after-ms"] ?? Number.NaN);
+  if (Number.isFinite(ms)) return Math.max(0, ms);
+  const value = headers["retry-after"];
+  if (typeof value !== "string") return undefined;
+  const waitMs = /^\d+(\.\d+)?$/.test(value)
+    ? Number(value) * 1000
+    : Date.parse(value) - Date.now();
+  return Number.isFinite(waitMs) ? Math.max(0, waitMs) : undefined;
+}
