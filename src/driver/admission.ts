@@ -77,7 +77,7 @@ export async function admitTasks(options: AdmissionOptions): Promise<boolean> {
       }
       const whole = { ...admitted, admittedAt: clock(), trace: tracing?.startTask() ?? null };
       inFlight.add(whole);
-      transport.send(startTask(rule, whole), null);
+      transport.submit(startTask(rule, whole));
     }
   }
 }

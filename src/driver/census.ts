@@ -3,8 +3,8 @@
 // process, so a task that lives was noted by somebody between the two questions, wherever it moved. A task that nobody noted
 // is gone. When the members change in between, it begins anew.
 
+import type { HostId } from "../peer/member.ts";
 import type { TaskKey } from "../peer/parcel.ts";
-import type { HostId } from "../peer/routing.ts";
 
 export type CensusPhase = "begin" | "collect";
 /** Tasks with their latest attempt; null when the process cannot say. */

@@ -5,11 +5,13 @@
 // and is *running* from then on. A death is followed by a census; what nobody has is started again, or recorded as lost.
 
 import type { Broker } from "../peer/broker.ts";
-import { type Beat, type BeatAnswer, followList, Members } from "../peer/membership.ts";
-import { isBranchKey, type TaskKey } from "../peer/parcel.ts";
-import type { HostId, Member, Routing } from "../peer/routing.ts";
+import type { HostId, Member } from "../peer/member.ts";
+import { type Beat, type BeatAnswer, followList } from "../peer/membership.ts";
+import type { TaskKey } from "../peer/parcel.ts";
+import type { Routing } from "../peer/routing.ts";
 import { Census, type CensusAnswer, type CensusPhase } from "./census.ts";
 import type { InFlight, InFlightTask } from "./in-flight.ts";
+import { Roster } from "./roster.ts";
 
 export interface CoordinatorOptions {
   readonly self: Member;
@@ -42,28 +44,28 @@ export interface CoordinatorOptions {
 
 export class Coordinator {
   readonly #options: CoordinatorOptions;
-  readonly #members: Members;
+  readonly #roster: Roster;
   readonly #census: Census;
   readonly #formingUntil: number;
   #state: "waiting" | "adopting" | "running" | "over" = "waiting";
 
   constructor(options: CoordinatorOptions) {
     this.#options = options;
-    this.#members = new Members(options.self, options.silenceMs);
+    this.#roster = new Roster(options.self, options.silenceMs);
     this.#formingUntil = options.now() + (options.expected.size === 0 ? 0 : options.formingMs);
     this.#census = new Census({
       ask: (host, number, phase) => this.#ask(host, number, phase),
-      hosts: () => this.#members.list.members.map(({ id }) => id),
+      hosts: () => this.#roster.list.members.map(({ id }) => id),
       inFlight: () => options.inFlight.keys(),
       onResult: (missing, found) => this.#counted(missing, found),
       patienceMs: options.censusPatienceMs,
       firstNumber: options.firstCensus,
     });
-    options.routing.update(this.#members.list.members);
+    options.routing.update(this.#roster.list.members);
   }
 
-  get members(): Members {
-    return this.#members;
+  get hosts(): Roster["hosts"] {
+    return this.#roster.hosts;
   }
 
   get censusRunning(): boolean {
@@ -72,7 +74,7 @@ export class Coordinator {
 
   beat(beat: Beat): BeatAnswer {
     const { now, onJoin } = this.#options;
-    const { isNew, joining } = this.#members.beat(beat, now());
+    const { isNew, joining } = this.#roster.beat(beat, now());
     if (isNew) onJoin(beat.member);
     this.#changed();
     this.#options.routing.noteLoad(beat.member.id, beat.load);
@@ -80,14 +82,14 @@ export class Coordinator {
     return {
       state: this.#state === "over" ? "over" : isForming ? "forming" : "running",
       joining,
-      list: isForming || this.#members.knows(beat.known) ? null : this.#members.list,
+      list: isForming || this.#roster.knows(beat.known) ? null : this.#roster.list,
     };
   }
 
   /** A host said goodbye, or is known to be dead. */
   remove(id: HostId, why: "left" | "died"): void {
-    const host = this.#members.hosts.find(({ member }) => member.id === id);
-    if (host === undefined || !this.#members.remove(id)) return;
+    const host = this.#roster.hosts.find(({ member }) => member.id === id);
+    if (host === undefined || !this.#roster.remove(id)) return;
     this.#options.onLeave(host.member, why);
     this.#changed();
     if (this.#state === "running") this.#census.request(this.#options.now());
@@ -100,12 +102,11 @@ export class Coordinator {
   /** To be called several times a second. */
   tick(): void {
     const now = this.#options.now();
-    for (const id of this.#members.silent(now)) this.remove(id, "died");
+    for (const id of this.#roster.silent(now)) this.remove(id, "died");
     this.#census.tick(now);
     if (
       this.#state === "waiting" &&
-      (now >= this.#formingUntil ||
-        [...this.#options.expected].every((id) => this.#members.has(id)))
+      (now >= this.#formingUntil || [...this.#options.expected].every((id) => this.#roster.has(id)))
     ) {
       this.#state = "adopting";
       this.#changed();
@@ -125,7 +126,7 @@ export class Coordinator {
 
   /** Goes by the list as it is, where it changed. */
   #changed(): void {
-    const { list } = this.#members;
+    const { list } = this.#roster;
     if (this.#state === "waiting" || list.version.version === this.#followed) return;
     this.#followed = list.version.version;
     followList(list, this.#options.routing, this.#options.broker);
@@ -147,7 +148,7 @@ export class Coordinator {
     const { inFlight, isRecorded, onAdopted, onMissing, onFormed } = this.#options;
     if (this.#state === "adopting") {
       for (const [key, attempt] of found) {
-        if (isBranchKey(key) || inFlight.get(key) !== undefined || isRecorded(key)) continue;
+        if (inFlight.get(key) !== undefined || isRecorded(key)) continue;
         inFlight.adopt(key, attempt);
         onAdopted();
       }

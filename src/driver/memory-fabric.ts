@@ -1,11 +1,12 @@
 // The fabric of a run in one process: one host with every role, joined to the sink by the in-memory transport.
 
-import { MemoryTransport } from "../peer/memory.ts";
+import type { RoleLoad } from "../peer/member.ts";
+import { MemoryTransport } from "../peer/memory-transport.ts";
 import type { HostTransport, Receiver } from "../peer/transport.ts";
-import type { Fabric, FabricParts, RoleLoad } from "./run.ts";
+import type { Fabric, FabricParts } from "./run.ts";
 
 export interface LocalHost extends Receiver {
-  readonly roles: Iterable<RoleLoad>;
+  readonly roles: readonly RoleLoad[];
   stop(): void;
 }
 
@@ -13,20 +14,14 @@ export function connectInMemory(
   { sink }: FabricParts,
   createHost: (transport: HostTransport) => LocalHost,
 ): Fabric {
-  const local: { host: LocalHost | null } = { host: null };
-  const transport = new MemoryTransport((self) => {
-    const host = createHost(self);
-    local.host = host;
-    return { host, sink: { receive: sink } };
-  });
+  const transport = new MemoryTransport();
+  const host = createHost(transport);
   return {
     transport,
-    get roles() {
-      return [...(local.host?.roles ?? [])];
-    },
-    begin: () => undefined,
+    roles: host.roles,
+    begin: () => transport.start(host, { receive: sink }),
     ready: Promise.resolve(),
     written: () => undefined,
-    stop: async () => local.host?.stop(),
+    stop: async () => host.stop(),
   };
 }

@@ -1,20 +1,22 @@
 // The fabric of a run on many hosts: the place where they meet. Hosts join here and fetch the recipe, tell that they live,
 // learn of each other, and send their ends; messages between roles never come by.
 
-import type { Route } from "../http/peer-server.ts";
+import { type Address, needsTls } from "../http/address.ts";
+import { PeerServer } from "../http/peer-server.ts";
+import type { Route } from "../http/reception.ts";
 import { type Control, decodeControl, encodeControl } from "../peer/control.ts";
+import type { HostId, Load, Member, RoleLoad } from "../peer/member.ts";
 import { parseKey } from "../peer/parcel.ts";
 import { Peer, type PeerOptions } from "../peer/peer.ts";
-import { type HostId, type Load, type Member, SINK_ROLE } from "../peer/routing.ts";
 import type { Clock } from "../task/clock.ts";
 import { encodeTask } from "../task/encoded.ts";
 import type { Spent } from "../task/spent.ts";
-import type { Message, Task } from "../task/task.ts";
+import type { Message } from "../task/task.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { CensusPhase } from "./census.ts";
 import { Coordinator } from "./coordinator.ts";
 import type { Rates } from "./rates.ts";
-import type { Fabric, FabricParts, RoleLoad } from "./run.ts";
+import type { Fabric, FabricParts } from "./run.ts";
 
 /** How long a host may be silent before it is given up. Longer than user code should block a process. */
 const SILENCE_MS = 5000;
@@ -34,10 +36,12 @@ const CONTROL_BYTES_MAX = 256 * 2 ** 10;
 const LOGS_BYTES_MAX = 2 * 2 ** 20;
 
 export interface PeerFabricOptions
-  extends Pick<
-    PeerOptions,
-    "self" | "token" | "listen" | "insecure" | "delivery" | "maxAttempts" | "store" | "metrics"
-  > {
+  extends Pick<PeerOptions, "token" | "delivery" | "maxAttempts" | "store"> {
+  readonly self: HostId;
+  readonly listen: Address;
+  /** Cleartext also off loopback. */
+  readonly insecure: boolean;
+  readonly metrics: () => Promise<string>;
   /** Names the run, whatever driver it has. */
   readonly run: string;
   /** Of the recipe: each needs a host. */
@@ -64,7 +68,8 @@ export interface PeerFabricOptions
 
 export class PeerFabric implements Fabric {
   readonly transport = {
-    send: (message: Message, done: Task | null): void => this.#send(message, done),
+    submit: (message: Message): void =>
+      this.#peer.submit({ ...message, task: encodeTask(message.task) }),
   };
   readonly ready: Promise<void>;
   readonly url: string;
@@ -86,11 +91,18 @@ export class PeerFabric implements Fabric {
   #lastEndAt = performance.now();
   #saidMissingAt = performance.now();
 
-  private constructor(options: PeerFabricOptions, parts: FabricParts, peer: Peer) {
+  private constructor(options: PeerFabricOptions, parts: FabricParts, server: PeerServer) {
     this.#options = options;
     this.#parts = parts;
-    this.#peer = peer;
-    this.url = options.urlAt(peer.port, peer.tls);
+    this.#peer = new Peer({
+      ...options,
+      server,
+      capacity: Number.POSITIVE_INFINITY,
+      roles: [],
+      isSink: true,
+      statefulSandboxOf: () => null,
+    });
+    this.url = options.urlAt(server.port, server.tls);
     this.ready = new Promise((resolve) => {
       this.#becomeReady = resolve;
     });
@@ -99,40 +111,35 @@ export class PeerFabric implements Fabric {
 
   /** Fails when the address cannot be listened at. */
   static async listen(options: PeerFabricOptions, parts: FabricParts): Promise<PeerFabric> {
-    const fabric: { current: PeerFabric | null } = { current: null };
-    const get = (): PeerFabric => {
-      if (fabric.current === null) throw new Error("the driver is only starting");
-      return fabric.current;
-    };
-    const peer = await Peer.listen({
-      ...options,
-      capacity: Number.POSITIVE_INFINITY,
-      serves: (role) => role === SINK_ROLE,
-      statefulSandboxOf: () => null,
-      take: (messages) => get().#take(messages),
-      load: () => ({}),
-      routes: routesOf(get),
+    const { self, token, listen, insecure, log } = options;
+    const server = await PeerServer.listen({
+      ...listen,
+      tls: needsTls(listen.hostname, insecure),
+      token,
+      self,
       onBug: (error) =>
-        options.log.write("error", `bug: ${String(error)}`, {
-          stack: (error as Error).stack ?? "",
-        }),
+        log.write("error", `bug: ${String(error)}`, { stack: (error as Error).stack ?? "" }),
     });
-    fabric.current = new PeerFabric(options, parts, peer);
-    return fabric.current;
+    return new PeerFabric(options, parts, server);
   }
 
   begin(): void {
+    this.#peer.start({
+      receiver: { receive: (messages) => this.#take(messages) },
+      routes: this.#routes(),
+      metrics: this.#options.metrics,
+    });
     this.#ticking = setInterval(() => this.#tick(), TICK_MS);
   }
 
   get hosts(): readonly Member[] {
-    return this.#coordinator.members.hosts.map(({ member }) => member);
+    return this.#coordinator.hosts.map(({ member }) => member);
   }
 
   get roles(): readonly RoleLoad[] {
     return this.#options.roles.map((name) => {
       const sum = { name, queued: 0, busy: 0, slots: 0 };
-      for (const { load } of this.#coordinator.members.hosts) {
+      for (const { load } of this.#coordinator.hosts) {
         sum.queued += load[name]?.queued ?? 0;
         sum.busy += load[name]?.busy ?? 0;
         sum.slots += load[name]?.slots ?? 0;
@@ -149,7 +156,7 @@ export class PeerFabric implements Fabric {
     );
   }
 
-  get peer(): Pick<Peer, "broker" | "refused" | "routing"> {
+  get peer(): Pick<Peer, "broker" | "server" | "routing"> {
     return this.#peer;
   }
 
@@ -184,10 +191,6 @@ export class PeerFabric implements Fabric {
     await this.#peer.stop();
   }
 
-  #send(message: Message, done: Task | null): void {
-    this.#peer.send({ ...message, task: encodeTask(message.task) }, done);
-  }
-
   #take(messages: readonly Message[]): void {
     if (this.#isFormed) this.#parts.sink(messages);
     else this.#early.push(...messages);
@@ -201,7 +204,14 @@ export class PeerFabric implements Fabric {
       if (this.#isFormed) onHosts(this.hosts.map(({ id }) => id));
     };
     return new Coordinator({
-      self: { id: self, name: self, roles: [SINK_ROLE], address: this.url, leaving: false },
+      self: {
+        id: self,
+        name: self,
+        roles: [],
+        isSink: true,
+        address: this.url,
+        leaving: false,
+      },
       broker: this.#peer.broker,
       routing: this.#peer.routing,
       inFlight,
@@ -299,14 +309,24 @@ export class PeerFabric implements Fabric {
 
   // — What hosts ask —
 
-  join(body: Uint8Array): Uint8Array {
+  #routes(): Record<string, Route> {
+    return {
+      join: { bytesMax: CONTROL_BYTES_MAX, run: (body) => this.#join(body) },
+      beat: { bytesMax: CONTROL_BYTES_MAX, run: (body, from) => this.#beat(body, from) },
+      permits: { bytesMax: CONTROL_BYTES_MAX, run: (body) => this.#permits(body) },
+      leave: { bytesMax: CONTROL_BYTES_MAX, run: (body) => this.#leave(body) },
+      logs: { bytesMax: LOGS_BYTES_MAX, run: (body) => this.#logs(body) },
+    };
+  }
+
+  #join(body: Uint8Array): Uint8Array {
     const join = decodeControl("join", body);
     if (join.replaces !== null) this.died(join.replaces);
     return encodeControl("welcome", this.#options.welcome(join));
   }
 
-  beat(body: Uint8Array, from: HostId): Uint8Array {
-    const { run, member, load, known, bytes, spent } = decodeControl("beat", body);
+  #beat(body: Uint8Array, from: HostId): Uint8Array {
+    const { run, host, load, known, bytes, spent } = decodeControl("beat", body);
     // A host of what was in this directory before.
     if (run !== this.#options.run)
       return encodeControl("heard", {
@@ -322,7 +342,7 @@ export class PeerFabric implements Fabric {
     const ended = this.#ended.get(from) ?? [];
     this.#ended.delete(from);
     const { state, joining, list } = this.#coordinator.beat({
-      member: { ...member, id: from },
+      member: { ...host, id: from, isSink: false },
       load: load as Load,
       known,
     });
@@ -341,31 +361,21 @@ export class PeerFabric implements Fabric {
     });
   }
 
-  async permits(body: Uint8Array): Promise<Uint8Array> {
+  async #permits(body: Uint8Array): Promise<Uint8Array> {
     const { model, ...wanted } = decodeControl("permits", body);
     return encodeControl("turns", { waits: [...(await this.#options.rates.ask(model, wanted))] });
   }
 
-  leave(body: Uint8Array): Uint8Array {
+  #leave(body: Uint8Array): Uint8Array {
     const { id, why, spent } = decodeControl("leave", body);
     this.#options.onSpent(id, spent);
     this.#coordinator.remove(id, why);
     return encodeControl("done", null);
   }
 
-  logs(body: Uint8Array): Uint8Array {
+  #logs(body: Uint8Array): Uint8Array {
     const { name, lines } = decodeControl("logs", body);
     this.#options.onLogs(name, lines);
     return encodeControl("done", null);
   }
-}
-
-function routesOf(fabric: () => PeerFabric): Record<string, Route> {
-  return {
-    join: { bytesMax: CONTROL_BYTES_MAX, run: (body) => fabric().join(body) },
-    beat: { bytesMax: CONTROL_BYTES_MAX, run: (body, from) => fabric().beat(body, from) },
-    permits: { bytesMax: CONTROL_BYTES_MAX, run: (body) => fabric().permits(body) },
-    leave: { bytesMax: CONTROL_BYTES_MAX, run: (body) => fabric().leave(body) },
-    logs: { bytesMax: LOGS_BYTES_MAX, run: (body) => fabric().logs(body) },
-  };
 }

@@ -4,6 +4,7 @@
 import type { RowStream } from "../dataset/open.ts";
 import { LOST_PLACE, type MatrixError, messageOf } from "../error.ts";
 import { type Rule, startTask } from "../orchestrator/advance.ts";
+import type { RoleLoad } from "../peer/member.ts";
 import { keyOf, type TaskKey } from "../peer/parcel.ts";
 import type { Transport } from "../peer/transport.ts";
 import type { Clock } from "../task/clock.ts";
@@ -16,17 +17,10 @@ import { InFlight, type InFlightTask } from "./in-flight.ts";
 import { Sink } from "./sink.ts";
 import { Tokens } from "./tokens.ts";
 
-/** How busy a role is, over all hosts. */
-export interface RoleLoad {
-  readonly name: string;
-  readonly queued: number;
-  readonly busy: number;
-  readonly slots: number;
-}
-
 /** What carries tasks from admission through their roles to the sink. */
 export interface Fabric {
   readonly transport: Transport;
+  /** How busy each role is, over all hosts. */
   readonly roles: readonly RoleLoad[];
   /** From now on ends may come: whoever connected it is there to take them. */
   begin(): void;
@@ -85,6 +79,7 @@ export interface RunEnd {
 
 export interface Run {
   readonly inFlight: number;
+  /** How busy each role is, over all hosts. */
   readonly roles: readonly RoleLoad[];
   readonly ended: Promise<RunEnd>;
 }
@@ -110,7 +105,7 @@ export async function startRun(options: RunOptions): Promise<Run> {
     const message = nextLife(task, options);
     if (message === null) return;
     if (message.kind === "end") sink.receive([message]);
-    else fabric.transport.send(message, null);
+    else fabric.transport.submit(message);
   };
   /** False for an end that is to be recorded. */
   const isStartedAgain = (end: Message): boolean => {

@@ -2,7 +2,7 @@
 
 import { PeerSession } from "../http/session.ts";
 import { type Control, type ControlKind, decodeControl, encodeControl } from "../peer/control.ts";
-import type { HostId } from "../peer/routing.ts";
+import type { HostId } from "../peer/member.ts";
 
 /** Where the driver is, and what proves membership. */
 export interface DriverAddress {

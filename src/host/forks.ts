@@ -50,7 +50,7 @@ export class Forks {
     this.#waiting.add(waiting);
     for (const [index, { branch }] of branches.entries())
       this.#branches.set(branch?.id ?? 0, { waiting, index });
-    for (const branch of branches) this.#transport.send({ kind: "step", task: branch }, null);
+    for (const branch of branches) this.#transport.submit({ kind: "step", task: branch });
   }
 
   /** A branch has come back. */
@@ -73,6 +73,6 @@ export class Forks {
       if (!this.#branches.delete(branch.branch?.id ?? 0)) continue;
       this.#transport.settle(branch);
     }
-    this.#transport.send(message, waiting.task);
+    this.#transport.handOn(waiting.task, message);
   }
 }

@@ -3,7 +3,8 @@
 
 import type { AgentAnswer } from "../agent/contract.ts";
 import { MatrixError } from "../error.ts";
-import { FORK_ROLE, nextMessage, type Rule } from "../orchestrator/advance.ts";
+import { nextMessage, type Rule } from "../orchestrator/advance.ts";
+import type { RoleLoad } from "../peer/member.ts";
 import { keyOf } from "../peer/parcel.ts";
 import type { HostTransport, Receiver } from "../peer/transport.ts";
 import type { Clock } from "../task/clock.ts";
@@ -13,7 +14,7 @@ import { isoTime, roundMs } from "../task/record.ts";
 import type { Hop, Message, Task } from "../task/task.ts";
 import type { Tracing } from "../telemetry/tracing.ts";
 import { Forks } from "./forks.ts";
-import { Role, type RoleOptions } from "./role.ts";
+import type { Role } from "./role.ts";
 import { Step } from "./step.ts";
 import { runOwned } from "./stray-error.ts";
 
@@ -23,7 +24,7 @@ const DEADLINE_CHECK_MS = 50;
 export interface HostOptions {
   /** Its name in records and logs. */
   readonly id: string;
-  readonly roles: readonly RoleOptions[];
+  readonly roles: readonly Role[];
   readonly rule: Rule;
   /** Of a task, from its admission. */
   readonly taskTimeoutMs: number;
@@ -46,7 +47,7 @@ export class Host implements Receiver {
   constructor(options: HostOptions) {
     this.#options = options;
     this.#forks = new Forks(options.rule, options.transport);
-    this.#roles = new Map(options.roles.map((role) => [role.name, new Role(role)]));
+    this.#roles = new Map(options.roles.map((role) => [role.name, role]));
     this.#deadlines = setInterval(() => this.#expire(), DEADLINE_CHECK_MS);
     this.#deadlines.unref();
   }
@@ -67,8 +68,8 @@ export class Host implements Receiver {
   }
 
   /** Queue and slots of each role. */
-  get roles(): Iterable<Pick<Role, "name" | "busy" | "queued" | "slots">> {
-    return this.#roles.values();
+  get roles(): readonly RoleLoad[] {
+    return this.#options.roles;
   }
 
   receive(messages: readonly Message[]): void {
@@ -80,7 +81,7 @@ export class Host implements Receiver {
         this.#forks.end(message);
         continue;
       }
-      if (task.role === FORK_ROLE) {
+      if (message.kind === "fork") {
         this.#forks.begin(task);
         continue;
       }
@@ -179,7 +180,7 @@ export class Host implements Receiver {
 
   /** Sends the message on and lets the next task have the slot. */
   #hand(step: Step, message: Message): void {
-    this.#options.transport.send(message, step.task);
+    this.#options.transport.handOn(step.task, message);
     step.role.release();
     this.#drain(step.role);
   }

@@ -1,10 +1,10 @@
 // A host's membership: it tells the driver that it is there, follows the list of who else is, and waits when the driver is
 // gone. A driver that comes back, or another one that goes on with the run, is found where the first one was.
 
-import type { decodeControl, encodeControl } from "../peer/control.ts";
+import type { decodeControl } from "../peer/control.ts";
+import type { Member } from "../peer/member.ts";
 import { followList, type ListVersion } from "../peer/membership.ts";
 import type { Peer } from "../peer/peer.ts";
-import type { Member } from "../peer/routing.ts";
 import type { Spent } from "../task/spent.ts";
 import type { DriverCalls } from "./driver-calls.ts";
 import { Patience } from "./patience.ts";
@@ -15,10 +15,9 @@ const BEAT_TIMEOUT_MS = 2000;
 export interface MembershipOptions {
   /** Which one this host joined: its directory may be another run's one day. */
   readonly run: string;
-  readonly member: Omit<Member, "leaving">;
+  readonly host: Omit<Member, "leaving" | "isSink">;
   readonly peer: Peer;
   readonly driver: DriverCalls;
-  readonly load: () => Parameters<typeof encodeControl<"beat">>[1]["load"];
   /** On models, since this process began. */
   readonly spent: () => Spent;
   /** How long to wait for a driver that is gone. */
@@ -56,15 +55,9 @@ export class Membership {
   async stop(): Promise<void> {
     this.#stopped = true;
     await this.#beating;
-    const { driver, member, spent } = this.#options;
+    const { driver, host, spent } = this.#options;
     await driver
-      .call(
-        "leave",
-        "leave",
-        { id: member.id, why: "left", spent: spent() },
-        "done",
-        BEAT_TIMEOUT_MS,
-      )
+      .call("leave", "leave", { id: host.id, why: "left", spent: spent() }, "done", BEAT_TIMEOUT_MS)
       .catch(() => undefined);
   }
 
@@ -78,12 +71,11 @@ export class Membership {
   }
 
   async #beat(): Promise<void> {
-    const { run, member, load, spent, peer, driver, onRated, onEnded, onOver, onGone } =
-      this.#options;
+    const { run, host, spent, peer, driver, onRated, onEnded, onOver, onGone } = this.#options;
     const beat = {
       run,
-      member: { ...member, roles: [...member.roles], leaving: this.#leaving },
-      load: load(),
+      host: { ...host, roles: [...host.roles], leaving: this.#leaving },
+      load: peer.load,
       known: this.#known,
       bytes: peer.links.bytesSent,
       spent: spent(),

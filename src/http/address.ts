@@ -1,5 +1,5 @@
-// Where a process listens: HOST:PORT as people type it. Cleartext is for loopback; what leaves the machine goes over TLS unless
-// somebody says otherwise.
+// Where a process listens: HOST:PORT as people type it. Cleartext is for loopback; what leaves the
+// machine goes over TLS unless somebody says otherwise.
 
 import { isIP } from "node:net";
 import { MatrixError } from "../error.ts";
@@ -17,7 +17,10 @@ export const LOOPBACK: Address = { hostname: "127.0.0.1", port: 0 };
 /** What an address leaves out. */
 const EVERYWHERE: Address = { hostname: "0.0.0.0", port: DEFAULT_PORT };
 
-/** "0.0.0.0:7000", "node7", ":7000", "7000", "[::1]:7000"; what is left out comes from `defaults`. Fails with `usage`. */
+/**
+ * "0.0.0.0:7000", "node7", ":7000", "7000", "[::1]:7000"; what is left out comes from `defaults`.
+ * Fails with `usage`.
+ */
 export function parseAddress(text: string, defaults: Address = EVERYWHERE): Address {
   const typed = /^\d+$/.test(text.trim()) ? `:${text.trim()}` : text.trim();
   const match = /^(?:\[([^\]]+)\]|([^:[\]\s]*))(?::(\d{1,5}))?$/.exec(typed);
@@ -37,6 +40,11 @@ export function isLoopback(hostname: string): boolean {
     hostname === "::1" ||
     (isIP(hostname) === 4 && hostname.startsWith("127."))
   );
+}
+
+/** What leaves the machine goes over TLS, unless the user asked for cleartext (`--insecure`). */
+export function needsTls(hostname: string, insecure: boolean): boolean {
+  return !insecure && !isLoopback(hostname);
 }
 
 /** Every address of the machine: others cannot be told this one. */

@@ -7,7 +7,7 @@ import { hyper } from "../platform.ts";
 import type { Call, Connection } from "./connection.ts";
 import { openHttp2 } from "./http2-connection.ts";
 import { openHyper } from "./hyper-connection.ts";
-import { CONTENT_TYPE, PROTOCOL_VERSION } from "./peer-server.ts";
+import { CONTENT_TYPE, PROTOCOL_VERSION, REFUSALS } from "./reception.ts";
 import { openSocket } from "./socket.ts";
 
 const CONNECT_TIMEOUT_MS = 5000;
@@ -84,7 +84,7 @@ export class PeerSession {
       const { status } = reply;
       if (status !== 200)
         throw new PeerError(`refused with status ${status}`, {
-          maybe: status < 400 || status >= 500,
+          maybe: status !== REFUSALS.starting && (status < 400 || status >= 500),
           status,
         });
       return reply.body;

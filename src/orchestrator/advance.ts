@@ -36,9 +36,6 @@ export type Admitted = Pick<
   "rowId" | "trial" | "row" | "seed" | "attempt" | "admittedAt" | "trace"
 >;
 
-/** The role of a task that goes several ways at once, and waits: any host does it (src/host/forks.ts). */
-export const FORK_ROLE = "+";
-
 /** Bytes of row and history on the wire. A hop that would make a task larger is left out and ends it. */
 export const TASK_BYTES_MAX = 64 * 2 ** 20;
 
@@ -122,7 +119,7 @@ export function route(
       branches: decided.fork.map(({ to, state }) => ({ to, state })),
       state: decided.state,
     };
-    return { kind: "step", task: moveTask(task, FORK_ROLE, state) };
+    return { kind: "fork", task: moveTask(task, "", state) };
   }
   if (hopCount(task) >= rule.maxHops) {
     const message = `the task used up its ${rule.maxHops} hops (run.max_hops) and would go to ${decided.to}`;

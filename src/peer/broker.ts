@@ -12,25 +12,26 @@
 // A copy may arrive of what was seen before: (task, attempt, hop) tells, and it is dropped. When both holders die, nobody has
 // the task; the driver's census finds that out and starts the row again with the next attempt.
 
-import { FORK_ROLE } from "../orchestrator/advance.ts";
 import { hopCount, restartTask, sizeOf } from "../task/encoded.ts";
 import { failTask } from "../task/failure.ts";
 import type { Message, Task } from "../task/task.ts";
+import { destinationOf } from "./destination.ts";
+import type { HostId } from "./member.ts";
 import {
   attemptOf,
   type Batch,
   keyOf,
   type Parcel,
   positionOf,
+  positionOfStep,
   type Receipt,
-  roleOf,
   type Starting,
   type TaskKey,
   type Upstream,
 } from "./parcel.ts";
 import { Quarantine, STRIKES_ALONE, type Suspect } from "./quarantine.ts";
 import { Recent } from "./recent.ts";
-import { type HostId, ownerOf, type Routing } from "./routing.ts";
+import type { Routing } from "./routing.ts";
 
 /** How long a host that did not answer is passed over, and one that is full or does not know us yet. */
 const UNREACHABLE_MS = 1000;
@@ -173,7 +174,7 @@ export class Broker {
   /** What came of a message that was delivered. A copy that was overtaken meanwhile leads nowhere. */
   handOn(done: Task, next: Message): void {
     const held = this.#held.get(keyOf(done));
-    if (held === undefined || held.position !== positionOf({ kind: "step", task: done })) return;
+    if (held === undefined || held.position !== positionOfStep(done)) return;
     this.#held.delete(held.key);
     this.#send(next, held.upstream, held.suspect);
   }
@@ -353,8 +354,10 @@ export class Broker {
   /** Tasks in custody with their latest attempt. */
   #holdings(): Map<TaskKey, number> {
     const attempts = new Map<TaskKey, number>();
-    for (const { key, position } of this.#held.values()) note(attempts, key, position);
-    for (const { key, position } of this.#sent.values()) note(attempts, key, position);
+    for (const { message, key, position } of this.#held.values())
+      note(attempts, message, key, position);
+    for (const { message, key, position } of this.#sent.values())
+      note(attempts, message, key, position);
     return attempts;
   }
 
@@ -436,7 +439,7 @@ export class Broker {
     const held: Held = { key, message, position, upstream, suspect };
     this.#held.set(key, held);
     this.#seen.set(key, position);
-    this.#note(key, position);
+    this.#note(message, key, position);
     if (suspect === null) this.#options.deliver(message);
     else if (upstream === null || !this.#options.routing.has(upstream.from)) this.#start(held);
     else {
@@ -516,7 +519,7 @@ export class Broker {
       struckAt: null,
     };
     this.#sent.set(sent.seq, sent);
-    this.#note(key, position);
+    this.#note(message, key, position);
     return sent;
   }
 
@@ -535,7 +538,8 @@ export class Broker {
 
   #park(sent: Sent): void {
     const { routing, now } = this.#options;
-    const owner = ownerOf(roleOf(sent.message));
+    const destination = destinationOf(sent.message);
+    const owner = destination.kind === "process" ? destination.id : null;
     if (sent.parkedAt === null) sent.parkedAt = now();
     // Whoever waits for the end of this branch is gone for good, it seems; who was given up by mistake is back sooner.
     if (owner !== null && !routing.has(owner) && now() - sent.parkedAt > ABSENCE_MS)
@@ -646,12 +650,13 @@ export class Broker {
     const pin = this.#pinOf(message);
     if (pin !== null) return isOut(pin) ? null : pin;
     const { self, routing } = this.#options;
-    const role = roleOf(message);
-    if (ownerOf(role) === self) return self;
+    const destination = destinationOf(message);
+    if (destination.kind === "process" && destination.id === self) return self;
     // A task that goes several ways at once waits best where it is.
-    if (role === FORK_ROLE && not !== self && !this.#leaving && routing.hosts(self)) return self;
+    const isFork = destination.kind === "any host";
+    if (isFork && not !== self && !this.#leaving && routing.takesForks(self)) return self;
     return routing.choose(
-      role,
+      destination,
       key,
       (id) => id === not || (this.#leaving && id === self) || isOut(id),
     );
@@ -695,18 +700,18 @@ export class Broker {
     return outbox;
   }
 
-  #note(key: TaskKey, position: number): void {
-    if (this.#census?.open === true) note(this.#census.attempts, key, position);
+  #note(message: Message, key: TaskKey, position: number): void {
+    if (this.#census?.open === true) note(this.#census.attempts, message, key, position);
   }
 }
 
 /** An end kills nobody, for it is only taken or written, and neither does a task that waits for its branches. */
-function canKill({ kind, task }: Message): boolean {
-  return kind === "step" && task.role !== FORK_ROLE;
+function canKill({ kind }: Message): boolean {
+  return kind === "step";
 }
 
 function nextAttemptOf({ kind, task }: Message): Message {
-  if (kind === "end") throw new Error("bug: a branch was sent out as an end");
+  if (kind !== "step") throw new Error(`bug: a branch was sent out as ${kind}`);
   return { kind, task: restartTask(task) };
 }
 
@@ -716,6 +721,13 @@ function stranded({ task }: Message): Message {
   return failTask(task, { code: "sandbox_lost", message, role: task.role, hop: hopCount(task) });
 }
 
-function note(attempts: Map<TaskKey, number>, key: TaskKey, position: number): void {
+/** The driver knows nothing of branches: the task that waits for them is noted, not they. */
+function note(
+  attempts: Map<TaskKey, number>,
+  { task }: Message,
+  key: TaskKey,
+  position: number,
+): void {
+  if (task.branch !== undefined) return;
   attempts.set(key, Math.max(attempts.get(key) ?? 0, attemptOf(position)));
 }

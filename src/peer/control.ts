@@ -16,13 +16,14 @@ const text = v.pipe(v.string(), v.maxLength(4096));
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const bytes = v.custom<Uint8Array>((value) => value instanceof Uint8Array, "bytes");
 
-const member = v.strictObject({
+const host = v.strictObject({
   id: text,
   name: text,
   roles: v.array(text),
   address: text,
   leaving: v.boolean(),
 });
+const member = v.strictObject({ ...host.entries, isSink: v.boolean() });
 const load = v.record(v.string(), v.strictObject({ busy: count, queued: count, slots: count }));
 const version = v.strictObject({ driver: text, version: count });
 
@@ -54,7 +55,7 @@ const SCHEMAS = {
   /** `bytes`: of all bodies that it sent to peers. */
   beat: v.strictObject({
     run: text,
-    member,
+    host,
     load,
     known: v.nullable(version),
     bytes: count,

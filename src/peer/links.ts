@@ -4,8 +4,9 @@
 import { PeerError, PeerSession } from "../http/session.ts";
 import type { Clock } from "../task/clock.ts";
 import type { Broker } from "./broker.ts";
+import type { HostId } from "./member.ts";
 import type { Batch } from "./parcel.ts";
-import type { HostId, Routing } from "./routing.ts";
+import type { Routing } from "./routing.ts";
 import { type Answer, decodeAnswer, type Encoding, encodeBatch } from "./wire.ts";
 
 const REQUESTS_MAX = 2;

@@ -2,15 +2,19 @@
 
 import { hopCount } from "../task/encoded.ts";
 import type { Message, Task } from "../task/task.ts";
-import { type HostId, inboxOf, SINK_ROLE } from "./routing.ts";
+import type { HostId } from "./member.ts";
 
 export interface Parcel {
   /** Names the parcel between its sender and its receiver. */
   readonly seq: number;
   readonly message: Message;
-  /** How many hosts died with it. Above 0 it is a suspect: its receiver says so before it starts. */
+  /**
+   * How many hosts died with it. Above 0 it is a suspect: its receiver says so before it starts.
+   */
   readonly crashes: number;
-  /** How many hosts in a row died at one step of it, after they had said that they start that step. */
+  /**
+   * How many hosts in a row died at one step of it, after they had said that they start that step.
+   */
   readonly strikes: number;
 }
 
@@ -25,7 +29,10 @@ export interface Batch {
 
 export type Starting = readonly [seq: number, position: number];
 
-/** The answer to a batch: every parcel that is not refused is in custody now. Null: the receiver does not know the sender. */
+/**
+ * The answer to a batch: every parcel that is not refused is in custody now. Null: the receiver
+ * does not know the sender.
+ */
 export type Receipt = Accepted | null;
 
 interface Accepted {
@@ -42,38 +49,36 @@ export interface Upstream {
 /** A task's identity in the run. */
 export type TaskKey = string;
 
-/** Of a branch too: with an identity of its own it is delivered, told apart and accounted for like any task. */
+/**
+ * The key of a task, or of a branch, which has an identity of its own: it is delivered and told
+ * apart like any task. A task's key begins with a digit and a branch's does not, so the two never
+ * meet.
+ */
 export function keyOf({ rowId, trial, branch }: Pick<Task, "rowId" | "trial" | "branch">): TaskKey {
-  return branch === undefined ? `${trial}:${rowId}` : `${BRANCH}${branch.of}:${branch.id}`;
+  return branch === undefined ? `${trial}:${rowId}` : `@${branch.of}:${branch.id}`;
 }
 
-/** Whether it names a branch: the driver knows nothing of these. */
-export function isBranchKey(key: TaskKey): boolean {
-  return key.startsWith(BRANCH);
-}
-
-/** Not of a branch. */
+/** The row and the trial of a task that is no branch. */
 export function parseKey(key: TaskKey): { readonly rowId: string; readonly trial: number } {
   const colon = key.indexOf(":");
   return { trial: Number(key.slice(0, colon)), rowId: key.slice(colon + 1) };
 }
 
-/** No trial begins like this, and no role. */
-const BRANCH = "@";
-
 const HOPS_MAX = 1_000_000;
 
-/** (attempt, hop) as one number that grows along a task's life; its end comes after every hop of its attempt. */
+/**
+ * (attempt, hop) as one number that grows along a task's life; its end comes after every hop of its
+ * attempt.
+ */
 export function positionOf({ kind, task }: Message): number {
-  return task.attempt * HOPS_MAX + (kind === "end" ? HOPS_MAX - 1 : hopCount(task));
+  return kind === "end" ? task.attempt * HOPS_MAX + HOPS_MAX - 1 : positionOfStep(task);
+}
+
+/** The position of a task that was delivered for a step or a fork. */
+export function positionOfStep(task: Task): number {
+  return task.attempt * HOPS_MAX + hopCount(task);
 }
 
 export function attemptOf(position: number): number {
   return Math.floor(position / HOPS_MAX);
-}
-
-/** Who shall have it next: the end of a branch is for the process that waits for it. */
-export function roleOf({ kind, task }: Message): string {
-  if (kind === "step") return task.role;
-  return task.branch === undefined ? SINK_ROLE : inboxOf(task.branch.of);
 }

@@ -1,50 +1,55 @@
-// A process among its peers: what a host and a driver have in common. It listens, has a broker and links, and hands the
-// messages that are for it to whoever does them.
+// A process among its peers: the part that hosts and the driver have in common. It has a broker and
+// links, answers its peers, and hands the messages that are for it to its receiver.
+//
+// A peer is complete when it is made, and begins to take part when it is started.
 
-import { type Address, isLoopback } from "../http/address.ts";
-import { type PeerServer, type Route, servePeers } from "../http/peer-server.ts";
+import type { PeerServer } from "../http/peer-server.ts";
+import type { PeerService, Route } from "../http/reception.ts";
 import { WireError } from "../http/wire-error.ts";
-import { FORK_ROLE } from "../orchestrator/advance.ts";
 import type { StoreConfig } from "../recipe/schema.ts";
 import type { Clock } from "../task/clock.ts";
 import { EncodedTask } from "../task/encoded.ts";
 import type { Message, Task } from "../task/task.ts";
 import { Broker, type BrokerOptions } from "./broker.ts";
 import { decodeControl, encodeControl } from "./control.ts";
+import { type Destination, destinationOf } from "./destination.ts";
+import { Inbox } from "./inbox.ts";
 import { Links } from "./links.ts";
-import { roleOf } from "./parcel.ts";
-import { type HostId, inboxOf, type Load, Routing, SINK_ROLE } from "./routing.ts";
+import { type HostId, type Load, loadOf, type RoleLoad } from "./member.ts";
+import { Routing } from "./routing.ts";
 import { Store } from "./store.ts";
-import type { HostTransport } from "./transport.ts";
-import { Turns } from "./turns.ts";
+import type { HostTransport, Receiver } from "./transport.ts";
 import { decodeBatch, encodeAnswer } from "./wire.ts";
 
-/** Of a request: a task is smaller (TASK_BYTES_MAX), and only one that is nearly as large is alone in its batch. */
+/**
+ * The largest batch. A task is smaller (TASK_BYTES_MAX), and one that is nearly as large travels
+ * alone.
+ */
 const BATCH_BYTES_MAX = 80 * 2 ** 20;
 const CONTROL_BYTES_MAX = 64 * 2 ** 10;
 const TICK_MS = 50;
 
 export interface PeerOptions
   extends Pick<BrokerOptions, "delivery" | "maxAttempts" | "capacity" | "onLoss"> {
-  readonly self: HostId;
+  /** Listens already, and is not started yet. */
+  readonly server: PeerServer;
   readonly token: string;
-  readonly listen: Address;
-  /** Cleartext also off loopback. */
-  readonly insecure: boolean;
   readonly store: StoreConfig;
-  /** The sandbox in which a role keeps state of its tasks between steps, by the name of its table; null for most roles. */
+  /** The roles that this process serves, as busy as they are; none for the driver. */
+  readonly roles: readonly RoleLoad[];
+  /** The driver takes the ends of tasks. */
+  readonly isSink: boolean;
+  /**
+   * The sandbox in which a role keeps state of its tasks between steps, by the name of its table;
+   * null for most roles.
+   */
   readonly statefulSandboxOf: (role: string) => string | null;
-  /** Whether messages for a role belong here. */
-  readonly serves: (role: string) => boolean;
-  /** What is for this process: steps for its roles, ends for its sink. */
-  readonly take: (messages: readonly Message[]) => void;
-  readonly load: () => Load;
-  /** What is asked of it beside batches and the census. */
-  readonly routes?: Readonly<Record<string, Route>>;
-  readonly metrics: () => string | Promise<string>;
-  /** An error that is nobody's but ours. */
-  readonly onBug: (error: unknown) => void;
   readonly clock: Clock;
+}
+
+export interface PeerStart extends PeerService {
+  /** Takes the messages for this process: steps and forks on a host, ends on the driver. */
+  readonly receiver: Receiver;
 }
 
 export class Peer implements HostTransport {
@@ -52,93 +57,66 @@ export class Peer implements HostTransport {
   readonly broker: Broker;
   readonly routing = new Routing();
   readonly links: Links;
-  readonly tls: boolean;
-  readonly #statefulSandboxOf: PeerOptions["statefulSandboxOf"];
-  #server: PeerServer | null = null;
+  readonly server: PeerServer;
+  readonly #options: PeerOptions;
+  readonly #inbox = new Inbox();
+  readonly #store: Store;
+  readonly #roles: ReadonlySet<string>;
   #ticking: NodeJS.Timeout | undefined;
 
-  private constructor(options: PeerOptions, store: Store) {
-    const {
-      self,
-      token,
-      delivery,
-      maxAttempts,
-      capacity,
-      store: config,
-      statefulSandboxOf,
-      take,
-      clock,
-      listen,
-      insecure,
-    } = options;
-    const turns = new Turns(take);
-    this.self = self;
-    this.#statefulSandboxOf = statefulSandboxOf;
-    this.tls = !insecure && !isLoopback(listen.hostname);
+  constructor(options: PeerOptions) {
+    const { server, token, delivery, maxAttempts, capacity, store, onLoss, clock } = options;
+    this.self = server.self;
+    this.server = server;
+    this.#options = options;
+    this.#store = new Store(store.memory);
+    this.#roles = new Set(options.roles.map(({ name }) => name));
     this.broker = new Broker({
-      self,
+      self: this.self,
       delivery,
       maxAttempts,
       capacity,
       routing: this.routing,
-      pinnedTo: (message) => pinOf(message, statefulSandboxOf),
-      deliver: (message) => turns.push(message),
+      pinnedTo: (message) => pinOf(message, options.statefulSandboxOf),
+      deliver: (message) => this.#inbox.push(message),
       wake: (to) => this.links.wake(to),
-      onLoss: options.onLoss,
+      onLoss,
       now: clock,
     });
     this.links = new Links({
-      self,
+      self: this.self,
       token,
       routing: this.routing,
       broker: this.broker,
-      store: config.enabled ? store : null,
-      above: config.above,
+      store: store.enabled ? this.#store : null,
+      above: store.above,
       clock,
     });
   }
 
-  /** Fails when the address cannot be listened at. */
-  static async listen(options: PeerOptions): Promise<Peer> {
-    const store = new Store(options.store.memory);
-    const peer = new Peer(options, store);
-    peer.#server = await servePeers({
-      ...options.listen,
-      token: options.token,
-      tls: peer.tls,
-      self: options.self,
-      routes: { ...options.routes, ...peer.#routes(options, store) },
-      metrics: options.metrics,
-      onBug: options.onBug,
-    });
-    peer.#ticking = setInterval(() => {
-      peer.links.prune();
-      peer.broker.tick();
+  /** `routes`: what is asked of this process beside batches and the census. */
+  start({ receiver, routes, metrics }: PeerStart): void {
+    this.#inbox.start(receiver);
+    this.#ticking = setInterval(() => {
+      this.links.prune();
+      this.broker.tick();
     }, TICK_MS);
-    return peer;
+    this.server.start({ routes: { ...routes, ...this.#routes() }, metrics });
   }
 
-  get port(): number {
-    return this.#server?.port ?? 0;
+  get load(): Load {
+    return loadOf(this.#options.roles);
   }
 
-  /** Requests that were refused, by reason. */
-  get refused(): Readonly<Record<string, number>> {
-    return this.#server?.refused ?? {};
+  submit(message: Message): void {
+    this.broker.submit(message);
   }
 
-  send(message: Message, done: Task | null): void {
-    if (done === null) {
-      this.broker.submit(message);
-      return;
-    }
-    const sandbox = this.#statefulSandboxOf(done.role);
-    const { task } = message;
+  handOn(done: Task, next: Message): void {
+    const sandbox = this.#options.statefulSandboxOf(done.role);
+    const { task } = next;
     const isPinned = sandbox !== null && task instanceof EncodedTask;
-    this.broker.handOn(
-      done,
-      isPinned ? { ...message, task: task.pinned(sandbox, this.self) } : message,
-    );
+    this.broker.handOn(done, isPinned ? { ...next, task: task.pinned(sandbox, this.self) } : next);
   }
 
   settle(branch: Task): void {
@@ -148,51 +126,61 @@ export class Peer implements HostTransport {
   async stop(): Promise<void> {
     clearInterval(this.#ticking);
     this.links.close();
-    await this.#server?.stop();
+    await this.server.stop();
   }
 
-  #routes({ self, load, serves, clock }: PeerOptions, store: Store): Record<string, Route> {
+  #routes(): Record<string, Route> {
     return {
-      batch: {
-        bytesMax: BATCH_BYTES_MAX,
-        run: (body, from) => {
-          const { batch, incomplete } = decodeBatch(
-            body,
-            (task, mark) => store.find(task, mark),
-            clock(),
-          );
-          if (!batch.parcels.every(({ message }) => isFor(self, roleOf(message), serves)))
-            throw new WireError("a message is for a role of another host");
-          const receipt = this.broker.receive(from, batch);
-          return encodeAnswer(receipt === null ? null : { ...receipt, incomplete, load: load() });
-        },
-      },
-      census: {
-        bytesMax: CONTROL_BYTES_MAX,
-        run: (body) => {
-          const { number, phase } = decodeControl("census", body);
-          if (phase === "begin") {
-            this.broker.beginCensus(number);
-            return encodeControl("counted", null);
-          }
-          const counted = this.broker.collectCensus(number);
-          return encodeControl("counted", counted === null ? null : [...counted]);
-        },
-      },
+      batch: { bytesMax: BATCH_BYTES_MAX, run: (body, from) => this.#takeBatch(body, from) },
+      census: { bytesMax: CONTROL_BYTES_MAX, run: (body) => this.#answerCensus(body) },
     };
   }
+
+  #takeBatch(body: Uint8Array, from: HostId): Uint8Array {
+    const { batch, incomplete } = decodeBatch(
+      body,
+      (task, mark) => this.#store.find(task, mark),
+      this.#options.clock(),
+    );
+    if (!batch.parcels.every(({ message }) => this.#takes(destinationOf(message))))
+      throw new WireError("a message is for a role of another host");
+    const receipt = this.broker.receive(from, batch);
+    return encodeAnswer(receipt === null ? null : { ...receipt, incomplete, load: this.load });
+  }
+
+  #takes(destination: Destination): boolean {
+    switch (destination.kind) {
+      case "role":
+        return this.#roles.has(destination.role);
+      case "any host":
+        return this.#roles.size > 0;
+      case "sink":
+        return this.#options.isSink;
+      case "process":
+        return destination.id === this.self;
+    }
+  }
+
+  #answerCensus(body: Uint8Array): Uint8Array {
+    const { number, phase } = decodeControl("census", body);
+    if (phase === "begin") {
+      this.broker.beginCensus(number);
+      return encodeControl("counted", null);
+    }
+    const counted = this.broker.collectCensus(number);
+    return encodeControl("counted", counted === null ? null : [...counted]);
+  }
 }
 
-function isFor(self: HostId, role: string, serves: (role: string) => boolean): boolean {
-  return serves(role) || role === inboxOf(self) || (role === FORK_ROLE && !serves(SINK_ROLE));
-}
-
-/** The only process that can do this step: the one with the task's sandbox. */
+/**
+ * The only process that can do this step: the one with the task's sandbox. Null where any host of
+ * the role can.
+ */
 function pinOf(
-  message: Message,
+  { kind, task }: Message,
   statefulSandboxOf: PeerOptions["statefulSandboxOf"],
 ): HostId | null {
-  if (message.kind === "end" || !(message.task instanceof EncodedTask)) return null;
-  const sandbox = statefulSandboxOf(message.task.role);
-  return sandbox === null ? null : (message.task.pins[sandbox] ?? null);
+  if (kind !== "step" || !(task instanceof EncodedTask)) return null;
+  const sandbox = statefulSandboxOf(task.role);
+  return sandbox === null ? null : (task.pins[sandbox] ?? null);
 }

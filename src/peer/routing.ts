@@ -1,118 +1,98 @@
-// Where a message goes: of the hosts that serve its role, two candidates by the task's hash, and of these the less loaded.
-// The hash ranks hosts the same way for every role, so a task tends to stay where its content and its model's prefix are, and
-// a host that joins or leaves moves only its own share (rendezvous hashing; the power of two choices).
+// Where a message goes: of the hosts that can take it, two candidates by the task's hash, and the
+// less loaded of these two. The hash ranks hosts the same way for every role, so a task tends to
+// stay where its content and its model's prefix are, and a host that joins or leaves moves only its
+// own share (rendezvous hashing; the power of two choices).
 
-import { FORK_ROLE } from "../orchestrator/advance.ts";
 import { hash64 } from "../task/seed.ts";
+import type { Destination } from "./destination.ts";
+import type { HostId, Load, Member } from "./member.ts";
 
-export type HostId = string;
+const NOBODY: readonly HostId[] = [];
 
-/** The role under which the driver takes ends. */
-export const SINK_ROLE = "";
-
-/** Per role: what runs and waits, against how many can run at once. */
-export type Load = Readonly<
-  Record<string, { readonly busy: number; readonly queued: number; readonly slots: number }>
->;
-
-const INBOX = "@";
-
-/** The role under which one process takes the ends of branches that it waits for. */
-export function inboxOf(id: HostId): string {
-  return INBOX + id;
-}
-
-/** The process whose inbox a role is; null for other roles. */
-export function ownerOf(role: string): HostId | null {
-  return role.startsWith(INBOX) ? role.slice(INBOX.length) : null;
-}
-
-export interface Member {
-  /** Of one life of a process: who comes back is another. */
-  readonly id: HostId;
-  /** As it stands in records and logs. */
-  readonly name: string;
-  readonly roles: readonly string[];
-  /** Where its peers reach it: http://…, https://… */
-  readonly address: string;
-  /** It hands over what it has and takes nothing new. */
-  readonly leaving: boolean;
-}
-
-/** What one host knows of the others. */
+/** What one process knows of the members of its run. */
 export class Routing {
-  readonly #hosts = new Map<HostId, { member: Member; load: Load; readonly rank: number }>();
-  /** Hosts of each role that take messages. */
+  readonly #members = new Map<HostId, { member: Member; load: Load; readonly rank: number }>();
+  /**
+   * Members that take messages: those that serve each role, those that serve any, and the driver.
+   */
   #byRole = new Map<string, HostId[]>();
+  #hosts: HostId[] = [];
+  #sinks: HostId[] = [];
 
   get members(): readonly Member[] {
-    return [...this.#hosts.values()].map(({ member }) => member);
+    return [...this.#members.values()].map(({ member }) => member);
   }
 
   has(id: HostId): boolean {
-    return this.#hosts.has(id);
+    return this.#members.has(id);
   }
 
-  /** Whether it has roles of the recipe, and stays. */
-  hosts(id: HostId): boolean {
-    return this.#byRole.get(FORK_ROLE)?.includes(id) === true;
+  /** True for a host that serves roles and stays. */
+  takesForks(id: HostId): boolean {
+    return this.#hosts.includes(id);
   }
 
   addressOf(id: HostId): string | null {
-    return this.#hosts.get(id)?.member.address ?? null;
+    return this.#members.get(id)?.member.address ?? null;
   }
 
   /** Takes the members as they are now; what is known of their load stays. */
   update(members: readonly Member[]): void {
-    const before = new Map(this.#hosts);
-    this.#hosts.clear();
+    const before = new Map(this.#members);
+    this.#members.clear();
     this.#byRole = new Map();
+    this.#hosts = [];
+    this.#sinks = [];
     for (const member of members) {
-      const known = before.get(member.id);
-      this.#hosts.set(member.id, {
-        member,
-        load: known?.load ?? {},
-        rank: known?.rank ?? hash64(member.id)[0],
-      });
+      const { id, roles } = member;
+      const known = before.get(id);
+      const rank = known?.rank ?? hash64(id)[0];
+      this.#members.set(id, { member, load: known?.load ?? {}, rank });
       if (member.leaving) continue;
-      const roles = member.roles.some((role) => role !== SINK_ROLE)
-        ? [...member.roles, FORK_ROLE]
-        : member.roles;
-      for (const role of roles)
-        this.#byRole.set(role, [...(this.#byRole.get(role) ?? []), member.id]);
+      if (member.isSink) this.#sinks.push(id);
+      if (roles.length > 0) this.#hosts.push(id);
+      for (const role of roles) this.#byRole.set(role, [...(this.#byRole.get(role) ?? []), id]);
     }
   }
 
   noteLoad(id: HostId, load: Load): void {
-    const host = this.#hosts.get(id);
-    if (host !== undefined) host.load = load;
+    const known = this.#members.get(id);
+    if (known !== undefined) known.load = load;
   }
 
-  /** The host for a task's next step; null when no living one serves the role. */
-  choose(role: string, key: string, excluded: (id: HostId) => boolean): HostId | null {
-    const owner = ownerOf(role);
-    if (owner !== null) return this.#hosts.has(owner) && !excluded(owner) ? owner : null;
-    const hosts = this.#byRole.get(role);
-    if (hosts === undefined) return null;
-    if (hosts.length === 1) return excluded(hosts[0] as HostId) ? null : (hosts[0] as HostId);
+  /** The process for a message of this task; null when no living one takes it. */
+  choose(destination: Destination, key: string, excluded: (id: HostId) => boolean): HostId | null {
+    if (destination.kind === "process")
+      return this.has(destination.id) && !excluded(destination.id) ? destination.id : null;
+    const hosts = this.#takersOf(destination);
+    const only = hosts[0];
+    if (hosts.length === 1 && only !== undefined) return excluded(only) ? null : only;
     const task = hash64(key)[0];
     let [first, second]: [HostId | null, HostId | null] = [null, null];
     let [firstScore, secondScore] = [-1, -1];
     for (const id of hosts) {
       if (excluded(id)) continue;
-      const score = mix(task ^ (this.#hosts.get(id)?.rank ?? 0));
+      const score = mix(task ^ (this.#members.get(id)?.rank ?? 0));
       if (score > firstScore)
         [second, secondScore, first, firstScore] = [first, firstScore, id, score];
       else if (score > secondScore) [second, secondScore] = [id, score];
     }
-    if (first === null || second === null) return first;
-    const [a, b] = [this.#pressure(first, role), this.#pressure(second, role)];
+    if (first === null || second === null || destination.kind !== "role") return first;
+    const [a, b] = [
+      this.#pressure(first, destination.role),
+      this.#pressure(second, destination.role),
+    ];
     // With a free slot at home there is no reason to move.
     return a < 1 || a <= b ? first : second;
   }
 
+  #takersOf(destination: Exclude<Destination, { kind: "process" }>): readonly HostId[] {
+    if (destination.kind === "role") return this.#byRole.get(destination.role) ?? NOBODY;
+    return destination.kind === "sink" ? this.#sinks : this.#hosts;
+  }
+
   #pressure(id: HostId, role: string): number {
-    const load = this.#hosts.get(id)?.load[role];
+    const load = this.#members.get(id)?.load[role];
     return load === undefined ? 0 : (load.busy + load.queued) / Math.max(1, load.slots);
   }
 }

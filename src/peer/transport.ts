@@ -1,21 +1,29 @@
-// How a message gets on: a step to a host of the task's role, an end to the sink. The sender gives and forgets.
+// How a message goes on: a step to a host of the task's role, an end to the sink. The sender hands
+// it over and forgets it.
 
 import type { Message, Task } from "../task/task.ts";
 
 export interface Transport {
-  /** `done`: the task as the step got it that this came of; null for the first message of a row. */
-  send(message: Message, done: Task | null): void;
+  /** Sends a message that begins here: the first one of a row or of a branch. */
+  submit(message: Message): void;
 }
 
-/** What a host sends by: it may send tasks out in branches. */
+/** The transport of a host, which also sends out branches of tasks. */
 export interface HostTransport extends Transport {
-  /** The process, as others know it: where the ends of its branches come back to. */
+  /** The process as others know it: the ends of its branches come back to it. */
   readonly self: string;
-  /** Nothing more is to be done for this branch: its end has arrived, or nobody waits for it any more. */
+  /** Sends the message that a step made. `done` is the task as the step was given it. */
+  handOn(done: Task, next: Message): void;
+  /**
+   * Nothing more is to be done for a branch: its end has arrived, or the task no longer waits for
+   * it.
+   */
   settle(branch: Task): void;
 }
 
-/** Who takes messages: a host, or the sink. A batch is what arrived in one turn of the event loop. */
+/**
+ * Takes messages: a host, or the sink. A call brings what arrived in one turn of the event loop.
+ */
 export interface Receiver {
   receive(messages: readonly Message[]): void;
 }

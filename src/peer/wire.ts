@@ -13,9 +13,9 @@
 import { WireError } from "../http/wire-error.ts";
 import { EncodedTask, encodeTask, type Mark, type Totals } from "../task/encoded.ts";
 import type { Branch, Ending, Message } from "../task/task.ts";
+import type { HostId, Load } from "./member.ts";
 import { pack, unpack } from "./msgpack.ts";
 import { type Batch, keyOf, type Parcel, type Starting, type TaskKey } from "./parcel.ts";
-import type { HostId, Load } from "./routing.ts";
 import type { Known, Store } from "./store.ts";
 
 const NEWLINE = 0x0a;
@@ -172,7 +172,7 @@ function decodeParcel(
 }
 
 function messageOf(kind: unknown, task: EncodedTask, ending: unknown): Message {
-  if (kind === "step") return { kind, task };
+  if (kind === "step" || kind === "fork") return { kind, task };
   if (kind === "end") return { kind, task, ending: json(ending) as unknown as Ending };
   throw new WireError("no message has this kind");
 }

@@ -192,7 +192,7 @@ export async function previewFirstRow(
       prompts.set(name, null);
     }
   }
-  return { firstRole: message.task.role, prompts };
+  return { firstRole: message.kind === "fork" ? null : message.task.role, prompts };
 }
 
 /** Agents are made before there is a run; the sandboxes that they run in come with it. */

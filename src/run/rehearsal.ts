@@ -5,9 +5,10 @@ import type { Agent } from "../agent/contract.ts";
 import { openDataset } from "../dataset/open.ts";
 import { MatrixError } from "../error.ts";
 import { Host } from "../host/host.ts";
+import { Role } from "../host/role.ts";
 import { countTime } from "../model/stand-in.ts";
 import { startTask } from "../orchestrator/advance.ts";
-import { MemoryTransport } from "../peer/memory.ts";
+import { MemoryTransport } from "../peer/memory-transport.ts";
 import { systemClock } from "../task/clock.ts";
 import { createRandom, deriveSeed } from "../task/seed.ts";
 import type { Hop, Message } from "../task/task.ts";
@@ -31,30 +32,28 @@ export async function rehearse(
   const first = await drawTasks(prepared, scanned);
   const ended: Rehearsed[] = [];
   const over = Promise.withResolvers<void>();
-  const stage: { host: Host | null } = { host: null };
-  const transport = new MemoryTransport((self) => {
-    const host = new Host({
-      id: "rehearsal",
-      roles: rolesOf(prepared),
-      rule: prepared.rule,
-      taskTimeoutMs: Number.POSITIVE_INFINITY,
-      transport: self,
-      clock: systemClock,
-      tracing: null,
-    });
-    stage.host = host;
-    const receive = (ends: readonly Message[]): void => {
+  if (first.length === 0) return [];
+  const transport = new MemoryTransport();
+  const host = new Host({
+    id: "rehearsal",
+    roles: rolesOf(prepared),
+    rule: prepared.rule,
+    taskTimeoutMs: Number.POSITIVE_INFINITY,
+    transport,
+    clock: systemClock,
+    tracing: null,
+  });
+  transport.start(host, {
+    receive: (ends) => {
       ended.push(...ends.map(rehearsedOf));
       if (ended.length === first.length) over.resolve();
-    };
-    return { host, sink: { receive } };
+    },
   });
-  if (first.length === 0) return [];
-  for (const message of first) transport.send(message);
+  for (const message of first) transport.submit(message);
   const timer = setTimeout(over.resolve, REHEARSAL_MS);
   await over.promise;
   clearTimeout(timer);
-  stage.host?.stop();
+  host.stop();
   return ended;
 }
 
@@ -109,12 +108,15 @@ const NOT_STARTED = "not started: it runs in a sandbox";
 
 function rolesOf({ loaded, agents }: Prepared) {
   const { roles } = loaded.recipe;
-  return [...agents].map(([name, { agent, render }]) => ({
-    name,
-    agent: roles[name]?.sandbox !== undefined ? absent : render === null ? agent : timed(agent),
-    concurrency: TASKS_MAX,
-    timeoutMs: REHEARSAL_MS,
-  }));
+  return [...agents].map(
+    ([name, { agent, render }]) =>
+      new Role({
+        name,
+        agent: roles[name]?.sandbox !== undefined ? absent : render === null ? agent : timed(agent),
+        concurrency: TASKS_MAX,
+        timeoutMs: REHEARSAL_MS,
+      }),
+  );
 }
 
 const absent: Agent = {

@@ -24,6 +24,7 @@ import { RunningTally } from "../driver/tally.ts";
 import { MatrixError } from "../error.ts";
 import { captureConsole } from "../host/console.ts";
 import { Host } from "../host/host.ts";
+import { Role } from "../host/role.ts";
 import { catchStrayErrors } from "../host/stray-error.ts";
 import { serveMetrics } from "../http/metrics-server.ts";
 import { ProcessPermits } from "../model/permits.ts";
@@ -367,7 +368,7 @@ class RecipeRun {
     return {
       roles: this.#running?.roles ?? [],
       broker: this.#cluster?.peer.broker.counts ?? null,
-      refusedRequests: this.#cluster?.peer.refused ?? {},
+      refusedRequests: this.#cluster?.peer.server.refused ?? {},
       tasks: {
         inFlight: this.#running?.inFlight ?? 0,
         expected: this.#work.expected,
@@ -427,12 +428,15 @@ function createLocalHost(
   const { run, roles } = loaded.recipe;
   return new Host({
     id: DRIVER_NAME,
-    roles: [...agents].map(([name, { agent }]) => ({
-      name,
-      agent,
-      concurrency: roles[name]?.concurrency ?? 1,
-      timeoutMs: roles[name]?.timeout ?? 0,
-    })),
+    roles: [...agents].map(
+      ([name, { agent }]) =>
+        new Role({
+          name,
+          agent,
+          concurrency: roles[name]?.concurrency ?? 1,
+          timeoutMs: roles[name]?.timeout ?? 0,
+        }),
+    ),
     rule,
     taskTimeoutMs: run.timeout,
     transport,

@@ -10,6 +10,7 @@ import { type DriverAddress, DriverCalls } from "../host/driver-calls.ts";
 import { Host } from "../host/host.ts";
 import { Membership } from "../host/membership.ts";
 import { Patience } from "../host/patience.ts";
+import { Role } from "../host/role.ts";
 import { catchStrayErrors } from "../host/stray-error.ts";
 import {
   type Address,
@@ -17,13 +18,14 @@ import {
   isLoopback,
   isWildcard,
   LOOPBACK,
+  needsTls,
   urlOf,
 } from "../http/address.ts";
+import { PeerServer } from "../http/peer-server.ts";
 import { PeerError } from "../http/session.ts";
 import { type PermitRequest, ProcessPermits } from "../model/permits.ts";
 import type { Control } from "../peer/control.ts";
 import { Peer } from "../peer/peer.ts";
-import type { Load } from "../peer/routing.ts";
 import { unpackBundle } from "../recipe/bundle.ts";
 import { systemClock } from "../task/clock.ts";
 import { createMetrics } from "../telemetry/metrics.ts";
@@ -191,26 +193,6 @@ async function serve(
   modelSite.permits = permits;
   modelSite.say = (level, what) => log.write(level, what);
   const tracing = await createTracing(process.env, recipe.name, version);
-  const parts: { host: Host | null; peer: Peer | null } = { host: null, peer: null };
-  const load = (): Load =>
-    Object.fromEntries(
-      [...(parts.host?.roles ?? [])].map(({ name, busy, queued, slots }) => [
-        name,
-        { busy, queued, slots },
-      ]),
-    );
-  const metrics = await createMetrics(
-    process.env,
-    { run: recipe.name, host: name, version },
-    () => ({
-      roles: parts.host?.roles ?? [],
-      broker: parts.peer?.broker.counts ?? null,
-      refusedRequests: parts.peer?.refused ?? {},
-      tasks: null,
-      models: modelSite.models,
-      tokens: parts.host?.tokens ?? { prompt: 0, completion: 0 },
-    }),
-  );
   const slots = roles.reduce((sum, role) => sum + (recipe.roles[role]?.concurrency ?? 0), 0);
   const sandboxes = await openSandboxes(name, roles, log);
   const answers = await openAnswers(prepared, {
@@ -218,60 +200,69 @@ async function serve(
     writer: id,
     log,
   });
-  const peer = await Peer.listen({
-    self: id,
+  const served = roles.map((role) => {
+    const agent = agents.get(role)?.agent;
+    if (agent === undefined) throw new Error(`bug: ${role} has no agent`);
+    return new Role({
+      name: role,
+      agent,
+      concurrency: recipe.roles[role]?.concurrency ?? 1,
+      timeoutMs: recipe.roles[role]?.timeout ?? 0,
+    });
+  });
+  const listen = options.listen ?? listenBeside(found.url);
+  const server = await PeerServer.listen({
+    ...listen,
+    tls: needsTls(listen.hostname, insecure),
     token: found.token,
-    listen: options.listen ?? listenBeside(found.url),
-    insecure,
+    self: id,
+    onBug: (error) =>
+      log.write("error", `bug: ${messageOf(error)}`, { stack: (error as Error).stack ?? "" }),
+  });
+  const peer = new Peer({
+    server,
+    token: found.token,
     delivery: recipe.run.delivery,
     maxAttempts: recipe.run.max_attempts,
     store: recipe.store,
     capacity: Math.max(CAPACITY_MIN, slots * 2),
-    serves: (role) => roles.includes(role),
+    roles: served,
+    isSink: false,
     statefulSandboxOf: (role) => {
       const sandbox = recipe.roles[role]?.sandbox;
       return sandbox !== undefined && recipe.sandboxes[sandbox]?.stateful === true ? sandbox : null;
     },
-    take: (messages) => parts.host?.receive(messages),
-    load,
     onLoss: () => answers.noteLoss(),
-    metrics: () => metrics.render(),
-    onBug: (error) =>
-      log.write("error", `bug: ${messageOf(error)}`, { stack: (error as Error).stack ?? "" }),
     clock: systemClock,
   });
-  parts.peer = peer;
   const host = new Host({
     id: name,
-    roles: roles.map((role) => {
-      const agent = agents.get(role)?.agent;
-      if (agent === undefined) throw new Error(`bug: ${role} has no agent`);
-      return {
-        name: role,
-        agent,
-        concurrency: recipe.roles[role]?.concurrency ?? 1,
-        timeoutMs: recipe.roles[role]?.timeout ?? 0,
-      };
-    }),
+    roles: served,
     rule,
     taskTimeoutMs: recipe.run.timeout,
     transport: peer,
     clock: systemClock,
     tracing,
   });
-  parts.host = host;
+  const metrics = await createMetrics(
+    process.env,
+    { run: recipe.name, host: name, version },
+    () => ({
+      roles: served,
+      broker: peer.broker.counts,
+      refusedRequests: server.refused,
+      tasks: null,
+      models: modelSite.models,
+      tokens: host.tokens,
+    }),
+  );
+  peer.start({ receiver: host, routes: {}, metrics: () => metrics.render() });
   const over = { isOver: false };
   const membership = new Membership({
     run,
-    member: {
-      id,
-      name,
-      roles,
-      address: addressOf(peer, options.listen ?? listenBeside(found.url), driver),
-    },
+    host: { id, name, roles, address: addressOf(server, listen, driver) },
     peer,
     driver,
-    load,
     spent: () => modelSite.total,
     patienceMs,
     onRated: (models) => permits.addModels(models),
@@ -309,12 +300,9 @@ function listenBeside(driverUrl: string): Address {
   return isLoopback(hostnameOf(driverUrl)) ? LOOPBACK : { hostname: "0.0.0.0", port: 0 };
 }
 
-function addressOf(peer: Peer, { hostname }: Address, driver: DriverCalls): string {
-  return urlOf(
-    isWildcard(hostname) ? (driver.localAddress ?? hostname) : hostname,
-    peer.port,
-    peer.tls,
-  );
+function addressOf(server: PeerServer, { hostname }: Address, driver: DriverCalls): string {
+  const seen = isWildcard(hostname) ? (driver.localAddress ?? hostname) : hostname;
+  return urlOf(seen, server.port, server.tls);
 }
 
 /** Hands over what waits, finishes what runs, and answers for what others keep, for as long as it may take. */

@@ -45,7 +45,10 @@ export interface Task {
   readonly seed: number;
   /** How many times the row was started, this time included; from 1. */
   readonly attempt: number;
-  /** The role that does the next step. */
+  /**
+   * The role that does the next step; empty before the first one, and while the task waits for
+   * its branches.
+   */
   readonly role: string;
   /** The orchestrator's state. The orchestrator alone writes it. */
   readonly state: Json;
@@ -66,11 +69,23 @@ export interface Branch {
   readonly id: number;
 }
 
-/** A task on the wire: a step for a role to do, or an end on its way to the sink. */
-export type Message = StepMessage | EndMessage;
+/**
+ * A task on the wire: a step that a role shall do, a fork that a host shall wait with, or an end on
+ * its way to the sink or, for a branch, to the process that waits for it.
+ */
+export type Message = StepMessage | ForkMessage | EndMessage;
 
 export interface StepMessage {
   readonly kind: "step";
+  readonly task: Task;
+}
+
+/**
+ * A task that goes several ways at once. Any host can send out its branches and wait for them
+ * (src/host/forks.ts).
+ */
+export interface ForkMessage {
+  readonly kind: "fork";
   readonly task: Task;
 }
 

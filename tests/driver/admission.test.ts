@@ -31,7 +31,7 @@ test("admission passes over tasks that were adopted, also those that ended befor
     hasRoom: () => true,
     inFlight,
     onMissing: () => undefined,
-    transport: { send: (message) => void sent.push(message) },
+    transport: { submit: (message) => void sent.push(message) },
     clock: () => 0,
     tracing: null,
     signal: new AbortController().signal,

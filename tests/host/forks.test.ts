@@ -4,10 +4,11 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import type { AgentAnswer } from "../../src/agent/contract.ts";
 import { Host } from "../../src/host/host.ts";
+import { Role } from "../../src/host/role.ts";
 import { startTask } from "../../src/orchestrator/advance.ts";
 import { done, fork, type Orchestrator, to } from "../../src/orchestrator/contract.ts";
 import { createOrchestrator } from "../../src/orchestrator/create.ts";
-import { MemoryTransport } from "../../src/peer/memory.ts";
+import { MemoryTransport } from "../../src/peer/memory-transport.ts";
 import type { PatternConfig } from "../../src/recipe/orchestrator-schema.ts";
 import type { Json } from "../../src/task/json.ts";
 import type { Message, Task } from "../../src/task/task.ts";
@@ -32,32 +33,25 @@ async function run(
   const agentOf = (step: Step) => ({
     run: async (task: Task): Promise<AgentAnswer> => ({ result: await step(task) }),
   });
-  const roles = Object.entries(steps).map(([name, step]) => ({
-    name,
-    agent: agentOf(step),
-    concurrency: 10,
-    timeoutMs: 60_000,
-  }));
-  const transport = new MemoryTransport((self) => {
-    const host = new Host({
-      id: "h",
-      roles,
-      rule,
-      taskTimeoutMs,
-      transport: self,
-      clock: () => performance.now(),
-      tracing: null,
-    });
-    hosts.push(host);
-    return {
-      host,
-      sink: {
-        receive: (messages) => {
-          ends.push(...messages);
-          first.resolve();
-        },
-      },
-    };
+  const roles = Object.entries(steps).map(
+    ([name, step]) => new Role({ name, agent: agentOf(step), concurrency: 10, timeoutMs: 60_000 }),
+  );
+  const transport = new MemoryTransport();
+  const host = new Host({
+    id: "h",
+    roles,
+    rule,
+    taskTimeoutMs,
+    transport,
+    clock: () => performance.now(),
+    tracing: null,
+  });
+  hosts.push(host);
+  transport.start(host, {
+    receive: (messages) => {
+      ends.push(...messages);
+      first.resolve();
+    },
   });
   const admitted = {
     rowId: "1",
@@ -68,7 +62,7 @@ async function run(
     admittedAt: performance.now(),
     trace: null,
   };
-  transport.send(startTask(rule, admitted));
+  transport.submit(startTask(rule, admitted));
   await first.promise;
   await new Promise((resolve) => setImmediate(resolve));
   expect(ends).toHaveLength(1);

@@ -4,6 +4,7 @@ import { afterEach, describe, expect, test } from "bun:test";
 import type { AgentAnswer, AgentContext } from "../../src/agent/contract.ts";
 import { MatrixError } from "../../src/error.ts";
 import { Host } from "../../src/host/host.ts";
+import { Role } from "../../src/host/role.ts";
 import { done, to } from "../../src/orchestrator/contract.ts";
 import type { Message, Task } from "../../src/task/task.ts";
 
@@ -30,13 +31,14 @@ function createHost({ run, concurrency = 10, timeoutMs = 60_000, taskTimeoutMs =
   };
   const host = new Host({
     id: "h1",
-    roles: [{ name: "a", agent: { run }, concurrency, timeoutMs }],
+    roles: [new Role({ name: "a", agent: { run }, concurrency, timeoutMs })],
     rule,
     taskTimeoutMs,
     transport: {
       self: "h1",
       settle: () => undefined,
-      send: (message) => {
+      submit: (message) => sent.push(message),
+      handOn: (_done, message) => {
         sent.push(message);
         if (waiting !== null && sent.length >= waiting.count) waiting.resolve();
       },

@@ -3,6 +3,7 @@
 import { describe, expect, test } from "bun:test";
 import type { OutgoingHttpHeaders } from "node:http2";
 import net from "node:net";
+import { PeerServer } from "../../src/http/peer-server.ts";
 import type { PeerError } from "../../src/http/session.ts";
 import { WireError } from "../../src/http/wire-error.ts";
 import { until } from "../parts/until.ts";
@@ -271,3 +272,28 @@ function headersWithoutEnd(): Buffer[] {
     ...Array.from({ length: 200 }, () => frame("09", field)),
   ];
 }
+
+test("a server refuses members as starting until it is started, and the sender knows that nothing was done", async () => {
+  await using server = Object.assign(
+    await PeerServer.listen({
+      hostname: "127.0.0.1",
+      port: 0,
+      token: TOKEN,
+      tls: false,
+      self: "receiver",
+      onBug: () => undefined,
+    }),
+    { [Symbol.asyncDispose]: (): Promise<void> => server.stop() },
+  );
+  using session = openSession(server.url);
+  const refusal = await session
+    .request("echo", new Uint8Array(3), { timeoutMs: 5000 })
+    .catch((thrown: PeerError) => thrown);
+  expect(refusal).toMatchObject({ status: 503, maybe: false });
+  expect((await ask(server.url, { ...goodHeaders(), authorization: "Bearer wrong" })).status).toBe(
+    401,
+  );
+  expect(server.refused).toEqual({ starting: 1, stranger: 1 });
+  server.start({ routes: { echo: { bytesMax: 3, run: (body) => body } }, metrics: () => "" });
+  expect(await session.request("echo", new Uint8Array(3), { timeoutMs: 5000 })).toHaveLength(3);
+});

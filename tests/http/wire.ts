@@ -6,12 +6,8 @@ import http2, {
   type OutgoingHttpHeaders,
 } from "node:http2";
 import { join } from "node:path";
-import {
-  type PeerServer,
-  type PeerServerOptions,
-  type Route,
-  servePeers,
-} from "../../src/http/peer-server.ts";
+import { PeerServer, type PeerServerOptions } from "../../src/http/peer-server.ts";
+import type { PeerService, Route } from "../../src/http/reception.ts";
 import { PeerSession, type SessionOptions } from "../../src/http/session.ts";
 import { findDeno } from "../parts/deno.ts";
 import { ROOT } from "../parts/repository.ts";
@@ -27,26 +23,27 @@ export const RUNTIMES: Readonly<Record<string, readonly string[] | null>> = {
 };
 
 export interface Peer extends PeerServer, AsyncDisposable {
-  readonly url: string;
   /** What routes threw that was no `WireError`. */
   readonly bugs: unknown[];
 }
 
-export async function startPeer(options: Partial<PeerServerOptions> = {}): Promise<Peer> {
+export async function startPeer({
+  routes = { echo: { bytesMax: 64 * 2 ** 20, run: (body) => body } },
+  metrics = () => "tasks 1\n",
+  ...options
+}: Partial<PeerServerOptions & PeerService> = {}): Promise<Peer> {
   const bugs: unknown[] = [];
-  const server = await servePeers({
+  const server = await PeerServer.listen({
     hostname: "127.0.0.1",
     port: 0,
     token: TOKEN,
     tls: false,
     self: "receiver",
-    routes: { echo: { bytesMax: 64 * 2 ** 20, run: (body) => body } },
-    metrics: () => "tasks 1\n",
     onBug: (thrown) => bugs.push(thrown),
     ...options,
   });
-  const url = `${options.tls ? "https" : "http"}://127.0.0.1:${server.port}`;
-  return { ...server, url, bugs, [Symbol.asyncDispose]: server.stop };
+  server.start({ routes, metrics });
+  return Object.assign(server, { bugs, [Symbol.asyncDispose]: () => server.stop() });
 }
 
 /** A route that never answers, and when it was first asked. */

@@ -51,6 +51,7 @@ function walk(
       result,
     });
   }
+  if (message.kind === "fork") throw new Error("the task went several ways at once");
   return { route, ending: message.ending, state };
 }
 

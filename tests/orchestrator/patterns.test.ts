@@ -54,6 +54,7 @@ async function walk(
     };
     message = nextMessage(rule, task, hop, cut(task.role, turn) ? "cut" : null);
   }
+  if (message.kind === "fork") throw new Error("a walk takes one way at a time");
   return { route, end: message };
 }
 

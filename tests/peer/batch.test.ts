@@ -3,8 +3,9 @@
 
 import { describe, expect, test } from "bun:test";
 import { WireError } from "../../src/http/wire-error.ts";
+import { destinationOf } from "../../src/peer/destination.ts";
 import { pack, unpack } from "../../src/peer/msgpack.ts";
-import { type Batch, keyOf, type Parcel, roleOf } from "../../src/peer/parcel.ts";
+import { type Batch, keyOf, type Parcel } from "../../src/peer/parcel.ts";
 import { Store } from "../../src/peer/store.ts";
 import { decodeAnswer, decodeBatch, encodeAnswer, encodeBatch } from "../../src/peer/wire.ts";
 import { appendHop, EncodedTask, encodeTask, moveTask } from "../../src/task/encoded.ts";
@@ -217,7 +218,11 @@ describe("a branch", () => {
     const [step, end] = batch.parcels.map(({ message }) => message);
     if (step === undefined || end === undefined) throw new Error("not all arrived");
     expect([step, end].map(({ task }) => task.branch)).toEqual([branch, branch]);
-    expect([keyOf(step.task), roleOf(step), roleOf(end)]).toEqual(["@a:7", task.role, "@a"]);
+    expect([keyOf(step.task), destinationOf(step), destinationOf(end)]).toEqual([
+      "@a:7",
+      { kind: "role", role: task.role },
+      { kind: "process", id: "a" },
+    ]);
     expect(keyOf(task)).not.toBe(keyOf(step.task));
   });
 });

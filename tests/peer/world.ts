@@ -6,12 +6,13 @@ import type { CensusPhase } from "../../src/driver/census.ts";
 import { Coordinator } from "../../src/driver/coordinator.ts";
 import { InFlight, type InFlightTask } from "../../src/driver/in-flight.ts";
 import { Forks } from "../../src/host/forks.ts";
-import { FORK_ROLE, nextMessage, type Rule, startTask } from "../../src/orchestrator/advance.ts";
+import { nextMessage, type Rule, startTask } from "../../src/orchestrator/advance.ts";
 import { done, fork, type ToRole, to } from "../../src/orchestrator/contract.ts";
 import { Broker } from "../../src/peer/broker.ts";
+import type { HostId, Load, Member } from "../../src/peer/member.ts";
 import { type Beat, followList, type ListVersion } from "../../src/peer/membership.ts";
 import { type Batch, keyOf, type TaskKey } from "../../src/peer/parcel.ts";
-import { type HostId, type Load, type Member, Routing, SINK_ROLE } from "../../src/peer/routing.ts";
+import { Routing } from "../../src/peer/routing.ts";
 import type { Json } from "../../src/task/json.ts";
 import { createRandom } from "../../src/task/seed.ts";
 import type { Ending, Hop, Message, Task } from "../../src/task/task.ts";
@@ -309,7 +310,7 @@ export class World {
     const skewMs = Math.floor(this.random() * 1e6);
     const process: Process = {
       id,
-      member: { id, name: id, roles, address: id, leaving: false },
+      member: { id, name: id, roles, isSink: roles.length === 0, address: id, leaving: false },
       routing,
       skewMs,
       alive: true,
@@ -325,7 +326,7 @@ export class World {
         self: id,
         delivery: this.scenario.delivery,
         maxAttempts: 3,
-        capacity: roles.includes(SINK_ROLE) ? Number.POSITIVE_INFINITY : 30,
+        capacity: roles.length === 0 ? Number.POSITIVE_INFINITY : 30,
         routing,
         deliver: (message) =>
           this.#after(0, () => this.#inside(process, () => deliver(process, message))),
@@ -346,7 +347,7 @@ export class World {
       roles,
       (self, message) => {
         if (message.kind === "end") forks.end(message);
-        else if (message.task.role === FORK_ROLE) forks.begin(message.task);
+        else if (message.kind === "fork") forks.begin(message.task);
         else {
           self.queue.push(message);
           this.#work(self);
@@ -356,8 +357,8 @@ export class World {
     const { broker } = process;
     const forks = new Forks(rule, {
       self: process.id,
-      send: (message, done) =>
-        done === null ? broker.submit(message) : broker.handOn(done, message),
+      submit: (message) => broker.submit(message),
+      handOn: (done, message) => broker.handOn(done, message),
       settle: (branch) => broker.settle(branch),
     });
     this.#every(process, BEAT_MS, () => this.#beat(process));
@@ -412,10 +413,8 @@ export class World {
       process: null as never,
       coordinator: null as never,
     };
-    const process = this.#createProcess(
-      `driver.${this.#driverLives++}`,
-      [SINK_ROLE],
-      (self, message) => this.#sink(life, self, message),
+    const process = this.#createProcess(`driver.${this.#driverLives++}`, [], (self, message) =>
+      this.#sink(life, self, message),
     );
     life.process = process;
     life.coordinator = new Coordinator({
@@ -452,7 +451,7 @@ export class World {
   #noteHosts(life: DriverLife): void {
     // Written to the run directory; a driver that has not yet formed keeps what it was told.
     if (life.isAdmitting)
-      this.#lastHosts = new Set(life.coordinator.members.hosts.map(({ member }) => member.id));
+      this.#lastHosts = new Set(life.coordinator.hosts.map(({ member }) => member.id));
   }
 
   #admit(life: DriverLife): void {
@@ -782,11 +781,7 @@ function copyOf(batch: Batch): Batch {
     ...batch,
     parcels: batch.parcels.map((parcel) => {
       const task: Task = { ...parcel.message.task };
-      return {
-        ...parcel,
-        message:
-          parcel.message.kind === "end" ? { ...parcel.message, task } : { kind: "step", task },
-      };
+      return { ...parcel, message: { ...parcel.message, task } };
     }),
   };
 }

@@ -45,6 +45,7 @@ function walk(orchestrator: Orchestrator, answer: (task: Task) => Json): Walked 
     };
     message = nextMessage(rule, task, { ...hop, result: answer(task) });
   }
+  if (message.kind === "fork") throw new Error("the task went several ways at once");
   return { steps, ending: message.ending };
 }
 

@@ -96,5 +96,6 @@ export async function simulate(
       result,
     });
   }
+  if (message.kind === "fork") throw new Error("the task went several ways at once");
   return { ending: message.ending, requests, history: message.task.history };
 }
