@@ -1,8 +1,9 @@
-// The sandbox: a running container with an agent in it, or, by explicit choice, plain processes. This page is what an engine
-// implements; everything else (commands with limits, files, channels, pools) is built on `open` alone, once for all engines.
+// The contract of a sandbox: a running container with an agent in it, or, by explicit choice, plain
+// processes. An engine implements this page. Everything else (commands with limits, files,
+// channels, pools) is built on `open` alone, once for all engines.
 //
-// What a command does is data: exit 1, exit 137, a time-out and a cut output are outcomes. That a sandbox cannot be started
-// or is gone is an operating error: `sandbox_unavailable`, `sandbox_lost`.
+// The end of a command is data: exit 1, exit 137, a timeout and cut output are outcomes. A sandbox
+// that cannot be started or is gone is an operating error: `sandbox_unavailable`, `sandbox_lost`.
 
 import type { Readable, Writable } from "node:stream";
 
@@ -10,7 +11,7 @@ export const ENGINES = ["docker", "apptainer", "process"] as const;
 export type EngineName = (typeof ENGINES)[number];
 
 export const LIMITS = ["memory", "cpus", "pids", "network", "read_only"] as const;
-/** What a sandbox can be held to. */
+/** A limit that an engine can hold a sandbox to. */
 export type LimitName = (typeof LIMITS)[number];
 
 export interface Mount {
@@ -19,21 +20,21 @@ export interface Mount {
   readonly writable: boolean;
 }
 
-/** A sandbox as the recipe wants it, sizes in bytes. */
+/** A sandbox as the recipe describes it. */
 export interface SandboxSpec {
   readonly name: string;
-  /** A Docker reference or the path of a SIF; not read by `process`. */
+  /** A Docker reference or the path of a SIF. The engine `process` ignores it. */
   readonly image: string;
   readonly memoryBytes: number;
   readonly cpus: number;
-  /** Processes and threads at once. */
+  /** Upper bound of processes and threads together. */
   readonly pids: number;
   readonly network: "none" | "host";
-  /** The root file system; /tmp and the working directory stay writable. */
+  /** True for a read-only root file system. /tmp and the working directory stay writable. */
   readonly readOnly: boolean;
   readonly mounts: readonly Mount[];
   readonly env: Readonly<Record<string, string>>;
-  /** Where commands start. */
+  /** The folder in which commands start. */
   readonly workdir: string;
 }
 
@@ -44,43 +45,47 @@ export interface Command {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** A command in a sandbox. Its streams must be read, or it waits. */
+/** A command in a sandbox. A command whose output is not read waits. */
 export interface Running {
   readonly stdin: Writable;
   readonly stdout: Readable;
   readonly stderr: Readable;
   /**
-   * Its exit code (128 + n after signal n) once its output is complete; what it left running in the background does not
-   * hold it up. Fails with `sandbox_lost` when the sandbox went first.
+   * The exit code (128 + n after signal n), once the output is complete. Processes that the command
+   * left in the background do not hold it up. Fails with `sandbox_lost` when the sandbox went
+   * first.
    */
   readonly exited: Promise<number>;
-  /** Ends it with all that it started, by SIGKILL. Never fails; a command that cannot be killed takes its sandbox along. */
+  /**
+   * Kills the command and everything that it started. Never fails. A command that cannot be killed
+   * takes its sandbox along.
+   */
   kill(): Promise<void>;
 }
 
 export interface Sandbox extends AsyncDisposable {
-  /** Unique, of letters, digits and `-`: the container's name where there is one. */
+  /** A unique name of letters, digits and `-`, and the name of the container where there is one. */
   readonly id: string;
   readonly engine: EngineName;
   /** Limits of the specification that this engine cannot enforce here. */
   readonly unenforced: readonly LimitName[];
-  /** Where agents and their libraries stand inside: `/matrix` in a container. */
+  /** The folder of the agents' libraries, as the sandbox sees it: `/matrix` in a container. */
   readonly bridge: string;
-  /** Resolves once when the sandbox is gone, with the reason as a sentence. */
+  /** Resolves when the sandbox is gone, with the reason. */
   readonly ended: Promise<string>;
-  /** A command that is not there is an outcome (exit 127). */
+  /** Starts a command. A missing program is an outcome (exit 127). */
   open(command: Command): Promise<Running>;
-  /** Ends everything in it. May be called again. */
+  /** Ends everything in the sandbox. May be called again. */
   stop(): Promise<void>;
 }
 
-/** What an engine found on this machine, ours or not any more. */
+/** A sandbox that was found on this machine, alive or left behind. */
 export interface FoundSandbox {
   readonly engine: EngineName;
   readonly id: string;
   readonly run: string;
   readonly host: string;
-  /** The lease that keeps it: a folder on the machine of that name. */
+  /** The folder of the lease that keeps it, on the machine named below. */
   readonly lease: string;
   readonly machine: string;
   readonly image: string;
@@ -89,17 +94,20 @@ export interface FoundSandbox {
 
 export interface EngineReport {
   readonly usable: boolean;
-  /** Version and place, or why not. */
+  /** The version and address, or the reason why the engine cannot be used. */
   readonly says: string;
-  /** What this engine cannot hold a sandbox to here. */
+  /** Limits that this engine cannot enforce here. */
   readonly unenforced: readonly LimitName[];
-  /** What to do about it, one sentence each. */
+  /** What the user can do about it, one sentence each. */
   readonly hints: readonly string[];
 }
 
-/** An engine. */
+/** An engine, which starts sandboxes. */
 export interface Sandboxes {
   readonly engine: EngineName;
-  /** Fails with `sandbox_invalid` when it never will, with `sandbox_unavailable` when it may another time. */
+  /**
+   * Fails with `sandbox_invalid` when the start can never succeed, and with `sandbox_unavailable`
+   * when it may succeed later.
+   */
   start(spec: SandboxSpec, signal?: AbortSignal): Promise<Sandbox>;
 }

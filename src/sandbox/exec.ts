@@ -1,4 +1,4 @@
-// A command in a sandbox, run to its end under limits of time and output. How it ended is data.
+// Runs a command in a sandbox to its end, under limits of time and output. How it ended is data.
 
 import type { Readable } from "node:stream";
 import { MatrixError } from "../error.ts";
@@ -7,31 +7,35 @@ import type { Command, Running, Sandbox } from "./contract.ts";
 export interface ExecOptions extends Command {
   readonly stdin?: Uint8Array;
   readonly timeoutMs: number;
-  /** Of each of stdout and stderr that is kept; what comes after is dropped. */
+  /** Bytes kept of stdout, and of stderr. Later output is dropped. */
   readonly outputBytesMax: number;
-  /** Ends the command when it aborts; `exec` then fails with its reason. */
+  /** Kills the command when it aborts; `exec` then fails with the signal's reason. */
   readonly signal?: AbortSignal;
 }
 
-/** `exit`: by itself, also by a signal. The others were killed: at their time limit, or for output without end. */
+/**
+ * `exit`: the command ended by itself or by a signal. `timeout` and `flood`: it was killed, at its
+ * time limit or because its output had no end.
+ */
 export type ExecEnding = "exit" | "timeout" | "flood";
 
 export interface ExecOutcome {
   readonly ending: ExecEnding;
-  /** 128 + n after signal n, so 137 for SIGKILL and for what ran out of memory. Of a killed command: 137. */
+  /** 128 + n after signal n, so 137 after SIGKILL and for a command that ran out of memory. */
   readonly exitCode: number;
   readonly stdout: Uint8Array;
   readonly stderr: Uint8Array;
-  /** Bytes that came but were not kept. */
+  /** Bytes of output that were dropped. */
   readonly droppedBytes: number;
   readonly durationMs: number;
 }
 
-/** A command that writes this much more than is kept of it will not stop by itself. */
+/** A command that wrote this much more than is kept will not stop by itself. */
 const FLOOD_BYTES = 2 ** 30;
 const KILLED = 137;
-/** Linux: MAX_ARG_STRLEN, and less than a quarter of the usual stack. */
+/** Linux's MAX_ARG_STRLEN. */
 const WORD_BYTES_MAX = 131_071;
+/** Below a quarter of the usual stack of 8 MiB, which is Linux's limit. */
 const WORDS_BYTES_MAX = 1_500_000;
 
 export async function exec(sandbox: Sandbox, options: ExecOptions): Promise<ExecOutcome> {
@@ -77,11 +81,11 @@ export async function exec(sandbox: Sandbox, options: ExecOptions): Promise<Exec
   }
 }
 
-/** No kernel starts these, and every engine says so in a way of its own. */
+/** Refuses a command that no kernel starts, because each engine would report it in its own way. */
 function refuseImpossible({ args, cwd = "", env = {} }: Command): void {
   const words = [...args, cwd, ...Object.entries(env).map((entry) => entry.join("="))];
   if (words.some((word) => word.includes("\0")))
-    throw new MatrixError("agent_failed", "a command cannot have a NUL in it");
+    throw new MatrixError("agent_failed", "a command cannot contain a NUL character");
   const bytes = words.map((word) => Buffer.byteLength(word));
   if (
     Math.max(...bytes) > WORD_BYTES_MAX ||
@@ -89,14 +93,12 @@ function refuseImpossible({ args, cwd = "", env = {} }: Command): void {
   )
     throw new MatrixError(
       "agent_failed",
-      `a command is too long: ${WORD_BYTES_MAX} bytes a word, ${WORDS_BYTES_MAX} in all`,
-      {
-        hint: "give it as a file, or on stdin",
-      },
+      `a command is too long: at most ${WORD_BYTES_MAX} bytes a word and ${WORDS_BYTES_MAX} in all`,
+      { hint: "pass long input as a file, or on stdin" },
     );
 }
 
-/** A sandbox that had to be killed with its command is the command's end, not an error of its own. */
+/** A sandbox that was killed together with its command counts as the command's end. */
 async function exitCodeOf({ exited }: Running, wasKilled: () => boolean): Promise<number> {
   try {
     return await exited;
@@ -107,7 +109,7 @@ async function exitCodeOf({ exited }: Running, wasKilled: () => boolean): Promis
   }
 }
 
-/** Keeps the beginning of a stream and counts the rest. */
+/** Keeps the beginning of a stream and counts what it drops. */
 class Capture {
   readonly #chunks: Buffer[] = [];
   #kept = 0;

@@ -1,7 +1,8 @@
-// Fencing: a stateful sandbox serves one lineage of a task. Messages may come twice, late, or from an attempt that was given
-// up; what they ask must not be done twice, nor to the state of a newer attempt. Pure; the pool keeps what it answers.
+// Fencing: a stateful sandbox serves one lineage of a task. A message may come twice, late, or from
+// an attempt that was given up. What it asks must not be done twice, nor done to the state of a
+// newer attempt. This file only decides; the pool keeps sessions and answers.
 
-/** One call of a task: which attempt, at which hop, and what it asks (a digest). */
+/** One call of a task: its attempt, its hop, and a digest of what it asks. */
 export interface Call {
   readonly attempt: number;
   readonly hop: number;
@@ -9,12 +10,13 @@ export interface Call {
 }
 
 /**
- * `begin`: a session begins, with nothing in it. `go-on`: the session takes it. `repeat`: it was done, and its answer is known.
- * `refuse`: it is not newer than what was done, and not the same.
+ * `begin`: a new session begins. `go-on`: the session takes the call. `repeat`: the call was made
+ * before, and its answer is known. `refuse`: the call is older than the last one, or another call
+ * in its place.
  */
 export type Verdict = "begin" | "go-on" | "repeat" | "refuse";
 
-/** `last` is the session's latest call, null where there is no session. */
+/** `last` is the session's latest call, or null without a session. */
 export function judge(last: Call | null, call: Call): Verdict {
   if (last === null || call.attempt > last.attempt) return "begin";
   if (call.attempt < last.attempt || call.hop < last.hop) return "refuse";

@@ -1,5 +1,6 @@
-// Files in a sandbox: written, read and compared through commands, so that every engine does it alike, also with a read-only
-// root and on temporary file systems that no engine's own copy command reaches.
+// Files in a sandbox are written, read and compared by commands, so that every engine does it
+// alike. It works with a read-only root, and on temporary file systems that an engine's own copy
+// command does not reach.
 
 import { MatrixError } from "../error.ts";
 import type { Sandbox } from "./contract.ts";
@@ -10,7 +11,7 @@ export interface FileOptions {
   readonly signal?: AbortSignal;
 }
 
-/** A file's path from the working directory, and its size and checksum as `cksum` gives them. */
+/** Size and checksum of each file as `cksum` prints them, by path from the folder. */
 export type Snapshot = ReadonlyMap<string, string>;
 
 export interface Change {
@@ -21,7 +22,7 @@ export interface Change {
 const SNAPSHOT_BYTES_MAX = 64 * 2 ** 20;
 const MESSAGE_BYTES_MAX = 4096;
 
-/** Writes a file and the folders above it. Fails with `agent_failed` when it cannot be written. */
+/** Writes a file and makes the folders above it. Fails with `agent_failed` when it cannot. */
 export async function upload(
   sandbox: Sandbox,
   path: string,
@@ -29,7 +30,7 @@ export async function upload(
   options: FileOptions,
 ): Promise<void> {
   const script = 'case "$1" in */*) mkdir -p -- "${1%/*}/" || exit 1;; esac; cat > "$1"';
-  await must(sandbox, `write ${path}`, {
+  await execOrFail(sandbox, `write ${path}`, {
     ...options,
     args: sh(script, path),
     stdin: bytes,
@@ -37,14 +38,14 @@ export async function upload(
   });
 }
 
-/** Fails with `agent_failed` when the file is not there or larger than `bytesMax`. */
+/** Fails with `agent_failed` when the file is missing or larger than `bytesMax`. */
 export async function download(
   sandbox: Sandbox,
   path: string,
   bytesMax: number,
   options: FileOptions,
 ): Promise<Uint8Array> {
-  const { stdout, droppedBytes } = await must(sandbox, `read ${path}`, {
+  const { stdout, droppedBytes } = await execOrFail(sandbox, `read ${path}`, {
     ...options,
     args: sh('cat < "$1"', path),
     outputBytesMax: bytesMax,
@@ -54,14 +55,14 @@ export async function download(
   return stdout;
 }
 
-/** The files under a folder as they stand. */
+/** Takes the sizes and checksums of all files under a folder. */
 export async function takeSnapshot(
   sandbox: Sandbox,
   folder: string,
   options: FileOptions,
 ): Promise<Snapshot> {
   const script = 'cd -- "$1" || exit 1; find . -xdev -type f -exec cksum {} + 2>/dev/null || :';
-  const { stdout } = await must(sandbox, `list ${folder}`, {
+  const { stdout } = await execOrFail(sandbox, `list ${folder}`, {
     ...options,
     args: sh(script, folder),
     outputBytesMax: SNAPSHOT_BYTES_MAX,
@@ -74,7 +75,7 @@ export async function takeSnapshot(
   return files;
 }
 
-/** What changed between two snapshots, by path. */
+/** Changes between two snapshots, sorted by path. */
 export function compareSnapshots(before: Snapshot, after: Snapshot): readonly Change[] {
   const changes: Change[] = [];
   for (const [path, sum] of after) {
@@ -90,7 +91,11 @@ function sh(script: string, argument: string): readonly string[] {
   return ["/bin/sh", "-c", script, "sh", argument];
 }
 
-async function must(sandbox: Sandbox, what: string, options: ExecOptions): Promise<ExecOutcome> {
+async function execOrFail(
+  sandbox: Sandbox,
+  what: string,
+  options: ExecOptions,
+): Promise<ExecOutcome> {
   const outcome = await exec(sandbox, options);
   if (outcome.ending === "exit" && outcome.exitCode === 0) return outcome;
   const said = Buffer.from(outcome.stderr).toString("utf8").trim();

@@ -1,33 +1,39 @@
-// The first process of every container: it holds it, and ends it when nobody renews its lease or its stdin closes, which is
-// what is left of a host that was killed. As process 1 it is out of reach of whatever runs in the container, and the lease is
-// mounted read-only, so a container cannot prolong its own life. Nothing but a POSIX shell is asked of an image.
+// The holder is the first process of every container. It keeps the container alive, and ends it
+// when its lease is no longer renewed or its stdin closes: both happen when the host is killed. As
+// process 1 it cannot be killed from inside the container, and the lease is mounted read-only, so
+// that a container cannot prolong its own life. The holder needs nothing of an image but a POSIX
+// shell.
 //
-// Under Apptainer, which has no service that could start further commands, it starts them: `run N` on its stdin runs N.sh with
-// the named pipes N.in, N.out and N.err, and `exit N CODE` on its stdout says how it ended.
+// Under Apptainer, which has no service that could start further commands, the holder starts them:
+// `run N` on its stdin runs N.sh with the named pipes N.in, N.out and N.err, and `exit N CODE` on
+// its stdout reports the end.
 
-/** Where the bridge folder stands in a container. */
+/** The bridge folder, as a container sees it. */
 export const BRIDGE = "/matrix";
 
-/** How often the holder looks at its lease, and how often it may find it unchanged. */
+/** The holder looks at its lease this often, and ends after so many looks without a change. */
 const LOOKS_EVERY_S = 5;
 const LOOKS_IN_VAIN_MAX = 6;
 
-/** How long a container outlives the last renewal of its lease. */
+/** Time that a container outlives the last renewal of its lease. */
 export const LEASE_MS = LOOKS_EVERY_S * LOOKS_IN_VAIN_MAX * 1000;
-/** How often a host renews it. */
+/** Interval at which a host renews its lease. */
 export const RENEWAL_MS = LOOKS_EVERY_S * 1000;
 
-/** `sh -c HOLDER sh LEASE_FILE PIPES_FOLDER`; a lease file of "-" where the engine's machine is not ours. */
+/**
+ * Run as `sh -c HOLDER sh LEASE_FILE PIPES_FOLDER`. The word `-` in place of either stands for
+ * none.
+ */
 export const HOLDER = `
 lease=$1 pipes=$2
 exec 9<&0
-# A relay on the host that waits for the other end of a pipe is let go.
+# A relay on the host may still wait to open a pipe. Opening each pipe here lets it go.
 end() { for pipe in "$pipes"/*.in "$pipes"/*.out "$pipes"/*.err; do [ ! -p "$pipe" ] || : <>"$pipe"; done; exit 0; }
 trap end TERM
-# A shell that waits would end by these.
+# Without a handler, these signals would end the waiting shell.
 trap : HUP INT QUIT
 (
-  # A shell's background commands ignore SIGINT and SIGQUIT; what agents run should not, where env can undo it.
+  # A shell's background commands ignore SIGINT and SIGQUIT. Undo that for agents, where env can.
   unignored=
   env --default-signal=INT,QUIT true 2>/dev/null && unignored='env --default-signal=INT,QUIT'
   while read -r word n; do
@@ -50,10 +56,12 @@ done
 end
 `;
 
-/** `sh -c START sh FOLDER COMMAND…`: becomes the command. What is not there ends with 127, as in every shell. */
+/**
+ * Run as `sh -c START sh FOLDER COMMAND…`: becomes the command. A missing program exits with 127.
+ */
 export const START = 'cd -- "$1" || exit 126; shift; exec "$@"';
 
-/** The same as a script of its own, with variables and every word quoted. */
+/** A script that does the same, with the variables set and every word quoted. */
 export function scriptOf(
   args: readonly string[],
   cwd: string,

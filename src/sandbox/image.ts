@@ -7,8 +7,8 @@ import { prepareDockerImage } from "./docker/image.ts";
 
 /**
  * Returns the image as the engine takes it, and pulls or builds it first where it must. Fails with
- * `sandbox_invalid` when the name stands for no image, and with `sandbox_unavailable` when the image
- * cannot be made here and now.
+ * `sandbox_invalid` when the name stands for no image, and with `sandbox_unavailable` when the
+ * image cannot be made here and now.
  */
 export async function prepareImage(
   image: string,

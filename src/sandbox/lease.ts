@@ -1,6 +1,7 @@
-// The lease of a host: a folder on this machine that says who owns what, in which a counter is renewed while the host lives.
-// Every sandbox of the host hangs on it; its holder looks at the counter, and so does everybody's reaper. The folder also
-// carries what is mounted into containers. A guard process clears it away when the host is killed.
+// The lease of a host: a folder on this machine with a counter that the host renews while it lives.
+// The holder of each sandbox watches the counter, and so do the reapers of all hosts. The folder
+// also holds the files that are mounted into containers. A guard process ends what is left and
+// removes the folder when the host is killed.
 
 import { randomUUID } from "node:crypto";
 import { statSync } from "node:fs";
@@ -12,6 +13,7 @@ import bunAgent from "../../sandboxes/matrix-agent.mjs" with { type: "text" };
 import { MatrixError, messageOf } from "../error.ts";
 import type { EngineName } from "./contract.ts";
 import { LEASE_MS, RENEWAL_MS } from "./holder.ts";
+import { MARK } from "./marked-processes.ts";
 import { type Child, environment, spawnChild } from "./spawn.ts";
 
 export interface LeaseOwner {
@@ -22,25 +24,26 @@ export interface LeaseOwner {
 
 export class Lease implements AsyncDisposable {
   readonly owner: LeaseOwner;
-  /** The folder of everything below. */
   readonly folder: string;
-  /** Mounted read-only into every container: the counter `lease` and the agents' libraries. */
+  /**
+   * Folder mounted read-only into every container: the counter `lease` and the agents' libraries.
+   */
   readonly bridge: string;
   readonly #guard: Child;
   readonly #renewal: NodeJS.Timeout;
   #renewals = 0;
 
-  /** Fails with `sandbox_unavailable` where the folder cannot be made. */
+  /** Fails with `sandbox_unavailable` when the folder cannot be made. */
   static async take(owner: LeaseOwner, root: string = leaseRoot()): Promise<Lease> {
     const folder = join(root, randomUUID());
     try {
-      // Nobody else's programs read here; inside a container the mount itself is the entrance.
+      // Closed to other users: inside a container the mount itself opens the folder.
       await mkdir(root, { recursive: true, mode: 0o700 });
       const bridge = join(folder, "bridge");
       await mkdir(bridge, { recursive: true });
       const files = { lease: "0\n", "matrix_agent.py": pythonAgent, "matrix-agent.mjs": bunAgent };
       for (const [name, text] of Object.entries(files)) await writeFile(join(bridge, name), text);
-      // Whatever the umask: agents in a container may run as anybody.
+      // Set against the umask, because agents in a container may run as any user.
       for (const path of [bridge, ...Object.keys(files).map((name) => join(bridge, name))])
         await chmod(path, path === bridge ? 0o755 : 0o644);
     } catch (cause) {
@@ -70,19 +73,22 @@ export class Lease implements AsyncDisposable {
     this.#renewal.unref();
   }
 
-  /** A folder of one sandbox, on this machine. */
+  /** Makes the folder of one sandbox. */
   async folderOf(sandbox: string): Promise<string> {
     const folder = join(this.folder, sandbox);
     await mkdir(folder, { recursive: true, mode: 0o755 });
     return folder;
   }
 
-  /** Notes the session of a sandbox's outermost process, in which Apptainer leaves file servers when it is killed. */
+  /**
+   * Notes the session of a sandbox's outermost process. A killed Apptainer leaves file servers in
+   * it.
+   */
   async noteSession(sandbox: string, pid: number): Promise<void> {
     await writeFile(join(this.folder, sandbox, SESSION), `${pid}\n`);
   }
 
-  /** What every process of a sandbox carries in its environment. */
+  /** Environment variables of every process of a sandbox. */
   marksOf(sandbox: string, engine: EngineName, image: string): Record<string, string> {
     return {
       [MARK.sandbox]: sandbox,
@@ -95,7 +101,7 @@ export class Lease implements AsyncDisposable {
     };
   }
 
-  /** The guard ends everything that is left and removes the folder. */
+  /** Lets the guard end what is left, and waits until the folder is gone. */
   async release(): Promise<void> {
     clearInterval(this.#renewal);
     const ended = new Promise<void>((resolve) => this.#guard.once("exit", () => resolve()));
@@ -109,11 +115,11 @@ export class Lease implements AsyncDisposable {
     return this.release();
   }
 
-  /** Whole or not at all: a holder never reads half a number. */
+  /** Renames a whole file into place, so that a holder never reads half a number. */
   async #renew(): Promise<void> {
     this.#renewals++;
     const next = join(this.folder, "lease.next");
-    // On a full disk the lease runs out, and with it the sandboxes: they could not work either.
+    // On a full disk the lease runs out and ends the sandboxes, which could not work either.
     await writeFile(next, `${this.#renewals}\n`)
       .then(() => chmod(next, 0o644))
       .then(() => rename(next, join(this.bridge, "lease")))
@@ -123,7 +129,7 @@ export class Lease implements AsyncDisposable {
 
 const SESSION = "session";
 
-/** Sessions that were noted in a lease. */
+/** Sessions that a lease has notes of. */
 export async function sessionsOf(folder: string): Promise<number[]> {
   const names = await readdir(folder).catch(() => []);
   const texts = await Promise.all(
@@ -132,22 +138,10 @@ export async function sessionsOf(folder: string): Promise<number[]> {
   return texts.map(Number).filter((pid) => pid > 0);
 }
 
-/** Environment variables by which processes of sandboxes are known. */
-export const MARK = {
-  sandbox: "MATRIX_SANDBOX",
-  lease: "MATRIX_LEASE",
-  run: "MATRIX_SANDBOX_RUN",
-  host: "MATRIX_SANDBOX_HOST",
-  engine: "MATRIX_SANDBOX_ENGINE",
-  image: "MATRIX_SANDBOX_IMAGE",
-  startedAt: "MATRIX_SANDBOX_STARTED",
-  /** Of one command, with all that it starts. */
-  command: "MATRIX_COMMAND",
-} as const;
-
 /**
- * Waits until its stdin closes, then kills what carries the lease in its environment until nothing does. It ignores the
- * signals by which terminals and batch systems end a group, so that it outlives the host that it cleans up after.
+ * Waits until its stdin closes, and then kills processes that carry the lease in their environment
+ * until there are none. It ignores the signals by which terminals and batch systems end a group, so
+ * that it outlives the host.
  */
 const GUARD = `
 trap '' HUP INT TERM
@@ -171,18 +165,18 @@ done 2>/dev/null
 rm -rf -- "$folder"
 `;
 
-/** Where leases of this user lie on this machine. */
+/** The folder of this user's leases on this machine. */
 export function leaseRoot(): string {
   return join(tmpdir(), `matrix-sandboxes-${process.getuid?.() ?? 0}`);
 }
 
-/** Folders of all leases of this user on this machine. */
+/** Folders of this user's leases on this machine. */
 export async function allLeases(root: string = leaseRoot()): Promise<string[]> {
   const names = await readdir(root).catch(() => []);
   return names.map((name) => join(root, name));
 }
 
-/** Whether a host still renews a lease of this machine, or is just making it. */
+/** True while a host renews a lease of this machine, or is just making it. */
 export function isRenewed(folder: string): boolean {
   return [join(folder, "bridge", "lease"), folder].some((path) => {
     try {

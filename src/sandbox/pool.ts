@@ -107,15 +107,17 @@ export class SandboxPool implements AsyncDisposable {
     }
   }
 
-  /** Ends the task's session. Its sandbox serves other tasks, or ends when it served this one alone. */
+  /**
+   * Ends the task's session. Its sandbox serves other tasks, or ends when it served this one alone.
+   */
   release(rowId: string, trial: number): void {
     this.#endIfAny(keyOf(rowId, trial));
   }
 
   /**
-   * Ends the sessions of tasks that are over. Tasks also end on other hosts, and this host may never
-   * hear of it. While other tasks wait for a sandbox of their own, the task that was silent longest
-   * gives its sandbox up.
+   * Ends the sessions of tasks that are over. Tasks also end on other hosts, and this host may
+   * never hear of it. While other tasks wait for a sandbox of their own, the task that was silent
+   * longest gives its sandbox up.
    */
   evict(): void {
     const now = this.#options.clock();
@@ -196,7 +198,8 @@ export class SandboxPool implements AsyncDisposable {
         session: session.told.session,
         channel: (agent) => seat.channel(agent),
       }).catch((thrown: unknown) => {
-        // Until the engine reports the end, rows would start again in this sandbox and be lost again.
+        // Until the engine reports the end, rows would start again in this sandbox and be lost
+        // again.
         if (isLost(thrown)) this.#seats.condemn(seat, thrown.message);
         throw thrown;
       });

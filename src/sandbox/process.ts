@@ -15,8 +15,9 @@ import {
   type SandboxSpec,
 } from "./contract.ts";
 import { START } from "./holder.ts";
-import { type Lease, MARK } from "./lease.ts";
-import { endOf, killMarked, killUntil, outputEnd, spawnChild } from "./spawn.ts";
+import type { Lease } from "./lease.ts";
+import { killMarked, killUntil, MARK } from "./marked-processes.ts";
+import { endOf, outputEnd, spawnChild } from "./spawn.ts";
 
 export class ProcessSandboxes implements Sandboxes {
   readonly engine = "process";

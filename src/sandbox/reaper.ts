@@ -1,5 +1,6 @@
-// What is left of hosts that are dead: found by labels (containers) and by marks in environments (processes), and removed when
-// its lease has passed. A sandbox whose host renews its lease, of another user, or of another machine is never touched.
+// The reaper removes sandboxes of dead hosts once their lease has passed. It finds containers by
+// their labels and processes by the marks in their environment. It never touches a sandbox whose
+// host renews the lease, nor one of another user or another machine.
 
 import { rm } from "node:fs/promises";
 import { sep } from "node:path";
@@ -8,17 +9,26 @@ import { machineId } from "../process.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { FoundSandbox } from "./contract.ts";
 import { findContainers, removeContainer } from "./docker/client.ts";
-import { allLeases, isRenewed, leaseRoot, MARK, sessionsOf } from "./lease.ts";
-import { allPids, environmentOf, killFileServers, killMarked, markedPids } from "./spawn.ts";
+import { allLeases, isRenewed, leaseRoot, sessionsOf } from "./lease.ts";
+import {
+  allPids,
+  environmentOf,
+  killFileServers,
+  killMarked,
+  MARK,
+  markedPids,
+} from "./marked-processes.ts";
 
 export interface SandboxStatus extends FoundSandbox {
-  /** Its host renews its lease. */
+  /** True while its host renews its lease. */
   readonly kept: boolean;
-  /** Ours to judge: of this machine and this user. */
+  /** True for a sandbox of this machine and this user: only those may be removed. */
   readonly ours: boolean;
 }
 
-/** Every sandbox that can be seen from here, of all runs. An engine that does not answer has none. */
+/**
+ * Every sandbox of all runs that can be seen from here. An engine that does not answer has none.
+ */
 export async function findSandboxes(root: string = leaseRoot()): Promise<SandboxStatus[]> {
   const containers = await findContainers().catch(() => []);
   return [...containers, ...findProcesses()].map((found) => ({
@@ -30,11 +40,11 @@ export async function findSandboxes(root: string = leaseRoot()): Promise<Sandbox
 
 export interface Reaped {
   readonly removed: readonly SandboxStatus[];
-  /** Of sandboxes that could not be removed, why not. */
+  /** Sandboxes that could not be removed, each with the reason. */
   readonly failures: readonly string[];
 }
 
-/** Removes every sandbox of ours whose lease has passed, and its lease. */
+/** Removes every sandbox of this user whose lease has passed, and then its lease. */
 export async function reap(log: Log, root: string = leaseRoot()): Promise<Reaped> {
   const removed: SandboxStatus[] = [];
   const failures: string[] = [];
@@ -64,7 +74,7 @@ async function remove({ engine, id }: FoundSandbox): Promise<void> {
   else if (!killMarked(`${MARK.sandbox}=${id}`)) throw new Error("its processes cannot be killed");
 }
 
-/** Sandboxes of processes whose environment names one, whoever started them: of `process` and of Apptainer alike. */
+/** Sandboxes that the environment of a process names, of the engines `process` and Apptainer. */
 function findProcesses(): FoundSandbox[] {
   const found = new Map<string, FoundSandbox>();
   for (const pid of allPids()) {
@@ -72,7 +82,7 @@ function findProcesses(): FoundSandbox[] {
     const id = variables.get(MARK.sandbox);
     const lease = variables.get(MARK.lease);
     const engine = variables.get(MARK.engine);
-    // What runs in a container goes with its container.
+    // A process in a Docker container goes with its container.
     if (
       id === undefined ||
       lease === undefined ||

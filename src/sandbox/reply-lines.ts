@@ -1,6 +1,6 @@
-// Lines of JSON that an agent writes to its stdout, read from whatever chunks they come in. The first
-// line that is too long or no reply breaks the reader off: an agent that leaves the protocol once may
-// also have torn other replies.
+// Lines of JSON that an agent writes to its stdout, read from whatever chunks they come in. The
+// first line that is too long or no reply breaks the reader off: an agent that leaves the protocol
+// once may also have torn other replies.
 
 import { isJsonObject, type Json } from "../task/json.ts";
 

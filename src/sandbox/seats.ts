@@ -69,7 +69,10 @@ export class Seats {
     }
   }
 
-  /** Gives a seat back. A sandbox that served one task is stopped, so that the next gets a fresh one. */
+  /**
+   * Gives a seat back. A sandbox that served one task is stopped, so that the next gets a fresh
+   * one.
+   */
   free(seat: Seat): void {
     seat.sessions--;
     if (this.#options.serves === "many" || seat.gone !== null) return;

@@ -1,5 +1,5 @@
-// The sandboxes of one host: its lease, its engines and a pool for each name. Nothing is touched before `begin`, so that a
-// recipe can be checked without an engine.
+// The sandboxes of one host: its lease, its engines and a pool for each name. Nothing is touched
+// before `begin`, so that a recipe can be checked without an engine.
 
 import { availableParallelism, hostname } from "node:os";
 import { MatrixError } from "../error.ts";
@@ -79,8 +79,8 @@ export class SandboxSite implements AsyncDisposable {
   }
 
   /**
-   * Finds the engines of these sandboxes, makes their images, and starts what is to be warm. Fails with `sandbox_invalid` or
-   * `sandbox_unavailable` before any task has come.
+   * Finds the engines of these sandboxes, makes their images, and starts what is to be warm. Fails
+   * with `sandbox_invalid` or `sandbox_unavailable` before any task has come.
    */
   async begin(names: Iterable<string>): Promise<void> {
     for (const name of names) await this.#readyFor(name, this.#configOf(name));
@@ -184,7 +184,10 @@ interface Chosen {
   readonly says: string;
 }
 
-/** Docker before Apptainer where both are there; a SIF is Apptainer's. Fails with `sandbox_unavailable`, and why each is not. */
+/**
+ * Docker before Apptainer where both are there; a SIF is Apptainer's. Fails with
+ * `sandbox_unavailable`, and why each is not.
+ */
 export async function chooseEngine(
   wanted: SandboxConfig["engine"],
   image: string,

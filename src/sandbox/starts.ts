@@ -34,7 +34,9 @@ export class Starts {
     this.#atOnce = Math.min(AT_ONCE_FIRST, options.atOnceMax);
   }
 
-  /** Runs one start when its turn comes. Fails with `sandbox_unavailable` while the breaker is open. */
+  /**
+   * Runs one start when its turn comes. Fails with `sandbox_unavailable` while the breaker is open.
+   */
   async run<T>(start: () => Promise<T>): Promise<T> {
     await this.#turn();
     try {

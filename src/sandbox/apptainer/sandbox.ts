@@ -1,6 +1,7 @@
-// One sandbox of Apptainer's. Its holder starts commands over named pipes in milliseconds; a further
-// `apptainer exec` into an instance takes tens of them. Relays (`cat`) stand between the pipes and
-// us, because every runtime that opens a named pipe holds a thread until the other end opens.
+// One sandbox of Apptainer's. Its holder starts commands over named pipes in milliseconds; a
+// further `apptainer exec` into an instance takes tens of them. Relays (`cat`) stand between the
+// pipes and us, because every runtime that opens a named pipe holds a thread until the other end
+// opens.
 
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -8,15 +9,12 @@ import { createInterface } from "node:readline";
 import { MatrixError, messageOf } from "../../error.ts";
 import type { Command, LimitName, Running, Sandbox, SandboxSpec } from "../contract.ts";
 import { BRIDGE, scriptOf } from "../holder.ts";
-import { MARK } from "../lease.ts";
+import { killFileServers, killMarked, killUntil, MARK } from "../marked-processes.ts";
 import {
   type Child,
   endOf,
   environment,
-  killFileServers,
   killGroup,
-  killMarked,
-  killUntil,
   outputEnd,
   runChild,
   spawnChild,

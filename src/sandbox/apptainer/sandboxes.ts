@@ -107,7 +107,9 @@ function writableRoot(): readonly string[] {
   return ["--writable-tmpfs", ...(process.getuid?.() === 0 ? [] : ["--fakeroot"])];
 }
 
-/** Apptainer reads a mount as comma-separated values, quoted where a path has a comma or a quote. */
+/**
+ * Apptainer reads a mount as comma-separated values, quoted where a path has a comma or a quote.
+ */
 function mountOf({ source, target, writable }: SandboxSpec["mounts"][number]): string {
   const field = (name: string, value: string) =>
     /[",]/.test(value) ? `"${name}=${value.replaceAll('"', '""')}"` : `${name}=${value}`;

@@ -1,9 +1,10 @@
-// Both outputs of a Docker command from the one stream that the engine sends: frames of 8 bytes of head (stream, length) and a
-// body. Who reads slowly holds the engine up, not our memory.
+// Splits the one stream that Docker sends of a command into its two outputs. A frame has a head of
+// 8 bytes (output, length) and a body. A slow reader holds the engine up, so that nothing piles up
+// in our memory.
 
 import type { PassThrough } from "node:stream";
 
-/** Resolves when the stream has ended, however it did. */
+/** Resolves when the stream has ended or broken off. */
 export function demultiplex(
   stream: NodeJS.ReadableStream,
   stdout: PassThrough,

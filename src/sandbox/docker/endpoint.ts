@@ -1,5 +1,6 @@
-// Where the Docker engine is that the `docker` command would talk to: DOCKER_HOST, the current context or the local socket, and
-// the certificates that it is spoken to with. From the environment and the files that the command keeps; nothing is asked.
+// Where the Docker engine is that the `docker` command would talk to: DOCKER_HOST, the current
+// context or the local socket, and the certificates for it. It reads the environment and the files
+// that the command keeps, and connects to nothing.
 
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
@@ -9,9 +10,9 @@ import { MatrixError, messageOf } from "../../error.ts";
 
 export interface DockerEndpoint {
   readonly address: string;
-  /** On another machine, where nothing of ours can be mounted. */
+  /** True for an engine on another machine, where none of our files can be mounted. */
   readonly remote: boolean;
-  /** As the client takes it. */
+  /** Options of the client library. */
   readonly options: DockerOptions;
 }
 
@@ -32,7 +33,7 @@ interface Certificates {
 
 interface Place {
   readonly address: string;
-  /** The folder of its certificates; null where it is spoken to without. */
+  /** The folder of certificates; null for a connection without TLS. */
   readonly certificates: string | null;
 }
 
@@ -41,7 +42,7 @@ type Env = Readonly<Record<string, string | undefined>>;
 const PORTS = { http: 2375, https: 2376, ssh: 22 } as const;
 const LOCAL = ["localhost", "127.0.0.1", "[::1]"];
 
-/** Fails with `sandbox_unavailable` where what it is told of is not there. */
+/** Fails with `sandbox_unavailable` when a named context or certificate is missing. */
 export function dockerEndpoint(env: Env): DockerEndpoint {
   const { address, certificates } = placeOf(env);
   if (address.startsWith("unix://"))
@@ -78,7 +79,7 @@ function placeOf(env: Env): Place {
     : placeOfContext(folder, context);
 }
 
-/** As `docker context use` left it. */
+/** The context that `docker context use` chose. */
 function currentContext(folder: string): string {
   const path = join(folder, "config.json");
   if (!existsSync(path)) return "default";
@@ -95,7 +96,10 @@ function placeOfContext(folder: string, name: string): Place {
   const { Host: address } =
     (meta as { Endpoints?: { docker?: { Host?: string } } }).Endpoints?.docker ?? {};
   if (address === undefined)
-    throw new MatrixError("sandbox_unavailable", `the Docker context "${name}" names no engine`);
+    throw new MatrixError(
+      "sandbox_unavailable",
+      `the Docker context "${name}" names no engine (Endpoints.docker.Host)`,
+    );
   const certificates = join(folder, "contexts/tls", id, "docker");
   return { address, certificates: existsSync(certificates) ? certificates : null };
 }
@@ -136,7 +140,7 @@ function readText(path: string, what: string): string {
   } catch (cause) {
     throw new MatrixError("sandbox_unavailable", `cannot read ${what}: ${messageOf(cause)}`, {
       cause,
-      hint: "`docker context ls` and DOCKER_CERT_PATH say where they should be",
+      hint: "check `docker context ls` and DOCKER_CERT_PATH",
     });
   }
 }

@@ -1,5 +1,6 @@
 // One container of Docker's. The engine's `exec` starts commands beside the holder. The engine can
-// neither end a command nor reliably report that it died with its container, so this file does both.
+// neither end a command nor reliably report that it died with its container, so this file does
+// both.
 
 import { randomUUID } from "node:crypto";
 import { type Duplex, PassThrough, Writable } from "node:stream";
@@ -11,7 +12,7 @@ import type { Log } from "../../telemetry/log.ts";
 import type { Command, LimitName, Running, Sandbox, SandboxSpec } from "../contract.ts";
 import { exec } from "../exec.ts";
 import { BRIDGE, START } from "../holder.ts";
-import { MARK } from "../lease.ts";
+import { MARK } from "../marked-processes.ts";
 import { demultiplex } from "./demultiplex.ts";
 
 /** A command that is still there this long after it was killed takes its sandbox along. */
@@ -148,7 +149,8 @@ export class DockerSandbox implements Sandbox {
     while (this.#gone === null) {
       const { Running, ExitCode, Pid } = await started.inspect({ abortSignal: this.#life.signal });
       if (!Running && ExitCode !== null) {
-        // Without a process, the engine could not start the command. It writes the reason as output.
+        // Without a process, the engine could not start the command. It writes the reason as
+        // output.
         if (Pid === 0)
           throw new MatrixError(
             "sandbox_lost",

@@ -1,4 +1,5 @@
-// Sandboxes by Docker. A container's first process is the holder, attached to us by its stdin, so that it ends when we do.
+// Sandboxes by Docker. The first process of a container is the holder. Its stdin is attached to us,
+// so that it ends when we do.
 
 import { randomUUID } from "node:crypto";
 import type Docker from "dockerode";
@@ -12,17 +13,19 @@ import type { Lease } from "../lease.ts";
 import { connectDocker, hintFor, LABEL } from "./client.ts";
 import { DockerSandbox } from "./sandbox.ts";
 
-/** Of a read-only root's writable places: they live in memory, count as such, and get no more than half of it. */
+/**
+ * Mount options of writable folders on a read-only root. They live in memory, and get half of it.
+ */
 const tmpfs = (memoryBytes: number) =>
   `rw,exec,nosuid,nodev,mode=1777,size=${Math.floor(memoryBytes / 2)}`;
-/** What root in a container may still do with its own files and users; nothing of it reaches out of it. */
+/** Powers that root keeps over files and users of its own container. None reaches outside. */
 const CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "SETGID", "SETUID"];
+
 export class DockerSandboxes implements Sandboxes {
   readonly engine = "docker";
   readonly #docker: Docker;
   readonly #lease: Lease;
   readonly #log: Log;
-  /** Where the engine runs on another machine, nothing of ours can be mounted. */
   readonly #remote: boolean;
 
   static async connect(lease: Lease, log: Log): Promise<DockerSandboxes> {
@@ -86,13 +89,13 @@ export class DockerSandboxes implements Sandboxes {
         [LABEL.machine]: machineId(),
       },
       OpenStdin: true,
-      // When we are gone, so is the holder's stdin.
+      // Closes the holder's stdin when our connection ends.
       StdinOnce: true,
       AttachStdin: true,
       HostConfig: {
         AutoRemove: true,
         Memory: spec.memoryBytes,
-        // No swap on top.
+        // Equal to the memory, so that there is no swap.
         MemorySwap: spec.memoryBytes,
         NanoCpus: Math.round(spec.cpus * 1e9),
         PidsLimit: spec.pids,
@@ -110,7 +113,7 @@ export class DockerSandboxes implements Sandboxes {
         CapDrop: ["ALL"],
         CapAdd: CAPABILITIES,
         SecurityOpt: ["no-new-privileges"],
-        // Output of commands comes to us alone.
+        // The engine keeps no copy of the output.
         LogConfig: { Type: "none", Config: {} },
       },
     };
@@ -125,7 +128,7 @@ function unavailable(spec: SandboxSpec, cause: unknown): MatrixError {
       `Docker has no image ${spec.image} (sandboxes.${spec.name}.image)`,
       {
         cause,
-        hint: `\`docker pull ${spec.image}\`, or \`matrix sandbox build\` where it has a Dockerfile`,
+        hint: `run \`docker pull ${spec.image}\`, or \`matrix sandbox build\` for a folder with a Dockerfile`,
       },
     );
   return new MatrixError(
@@ -138,7 +141,7 @@ function unavailable(spec: SandboxSpec, cause: unknown): MatrixError {
   );
 }
 
-/** What is writable although the root is not; /work is the sandbox's own in any case. */
+/** Folders in memory: /tmp beside a read-only root, and /work where commands start there. */
 function writablePlaces({ readOnly, workdir }: SandboxSpec): readonly string[] {
   return [...(readOnly ? ["/tmp"] : []), ...(workdir === SCRATCH ? [SCRATCH] : [])];
 }

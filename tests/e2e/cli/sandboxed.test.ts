@@ -4,7 +4,7 @@ import { describe, expect, test } from "bun:test";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { findContainers } from "../../../src/sandbox/docker/client.ts";
-import { markedPids } from "../../../src/sandbox/spawn.ts";
+import { markedPids } from "../../../src/sandbox/marked-processes.ts";
 import { matrix, spawnMatrix } from "../../parts/binary.ts";
 import { withFolder } from "../../parts/folder.ts";
 import { readRecords } from "../../parts/records.ts";

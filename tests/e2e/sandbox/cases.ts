@@ -10,7 +10,7 @@ import type { LimitName, Sandbox, Sandboxes, SandboxSpec } from "../../../src/sa
 import { type ExecOptions, type ExecOutcome, exec } from "../../../src/sandbox/exec.ts";
 import { compareSnapshots, download, takeSnapshot, upload } from "../../../src/sandbox/files.ts";
 import { Lease } from "../../../src/sandbox/lease.ts";
-import { environmentOf, markedPids } from "../../../src/sandbox/spawn.ts";
+import { environmentOf, markedPids } from "../../../src/sandbox/marked-processes.ts";
 import type { Log } from "../../../src/telemetry/log.ts";
 import { withFolder } from "../../parts/folder.ts";
 import { quiet } from "../../parts/quiet.ts";
