@@ -29,7 +29,9 @@ export function readPages(): readonly Page[] {
     .filter((name) => name.endsWith(".md") && !name.startsWith("."))
     .map((name) => join("docs", name))
     .sort();
-  return ["CONTRIBUTING.md", "SECURITY.md", ...docs].filter((path) => exists(path)).map(readPage);
+  return ["README.md", "CONTRIBUTING.md", "SECURITY.md", ...docs]
+    .filter((path) => exists(path))
+    .map(readPage);
 }
 
 export function readPage(path: string): Page {
@@ -105,6 +107,25 @@ export function anchorsOf({ prose }: Page): ReadonlySet<string> {
 /** The code spans of a page's prose. */
 export function spansOf({ prose }: Page): readonly string[] {
   return [...prose.matchAll(/`([^`\n]+)`/g)].map((match) => match[1] as string);
+}
+
+/** The texts of a page's headings of one level. */
+export function headingsOf({ prose }: Page, level: number): readonly string[] {
+  const pattern = new RegExp(`^#{${level}} (.+)$`, "gm");
+  return [...prose.matchAll(pattern)].map((match) => match[1] as string);
+}
+
+/** The rows of the first table under a heading, each a list of cells. */
+export function tableUnder({ path, prose }: Page, heading: string): readonly (readonly string[])[] {
+  const [, after] = prose.split(new RegExp(`^#+ ${heading}$`, "m"));
+  if (after === undefined) throw new Error(`${path} has no heading "${heading}"`);
+  const rows = /(?:^\|.*\|$\n?)+/m.exec(after)?.[0].trim().split("\n").slice(2) ?? [];
+  return rows.map((row) =>
+    row
+      .slice(1, -1)
+      .split(/(?<!\\)\|/)
+      .map((cell) => cell.trim()),
+  );
 }
 
 export function exists(path: string): boolean {

@@ -10,8 +10,7 @@ import { play } from "./play.ts";
 const PAGES = readPages();
 
 /** Pages that are still being written. */
-const PENDING =
-  /\/(getting-started|clusters|seeing|files|commands|troubleshooting|delivery|architecture|decisions|performance|dependencies)/;
+const PENDING = /\/architecture/;
 
 for (const page of PAGES) {
   test(`every block of ${page.path} holds: files parse, recipes pass the check, commands run`, () =>

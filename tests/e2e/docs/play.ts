@@ -18,6 +18,7 @@ const MARKS = [
   "needs",
   "file",
   "over",
+  "later",
   "exit",
   "background",
   "ready",
@@ -190,6 +191,7 @@ async function playRecipe(block: Block, text: string, scene: Scene): Promise<voi
     join(scene.folder, name),
     over === undefined ? text : `extends = ${JSON.stringify(over)}\n${text}`,
   );
+  if (block.marks.has("later")) return;
   const child = Bun.spawnSync([BINARY, "check", name], { cwd: scene.folder, env: scene.env });
   const wanted = Number(block.marks.get("exit") ?? 0);
   scene.last = `${child.stdout}${child.stderr}`;
