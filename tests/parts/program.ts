@@ -5,10 +5,19 @@ import { tmpdir } from "node:os";
 import { runProgram } from "../../src/cli/program.ts";
 import type { Finished, RunOptions } from "./finished.ts";
 
-/** Runs one command to its end. Not for two commands at once: the folder and the output are global. */
-export async function matrix(
+/** The folder, the environment and the output are global, so commands run one after the other. */
+let queue: Promise<unknown> = Promise.resolve();
+
+/** Runs one command to its end. */
+export function matrix(args: readonly string[], options: RunOptions = {}): Promise<Finished> {
+  const finished = queue.then(() => run(args, options));
+  queue = finished.catch(() => undefined);
+  return finished;
+}
+
+async function run(
   args: readonly string[],
-  { cwd = tmpdir(), env = {} }: RunOptions = {},
+  { cwd = tmpdir(), env = {} }: RunOptions,
 ): Promise<Finished> {
   const output = { stdout: "", stderr: "" };
   const restore = [replaceEnvironment(env), replaceFolder(cwd), captureOutput(output)];

@@ -4,8 +4,8 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { matrix } from "../../parts/binary.ts";
 import { withFolder } from "../../parts/folder.ts";
+import { matrix } from "../../parts/program.ts";
 import { CORAL, ROOT } from "../../parts/repository.ts";
 import { type CountingEndpoint, serveCounting } from "./counting-endpoint.ts";
 

@@ -2,11 +2,11 @@
 
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import { serve } from "../../../src/platform.ts";
-import { matrix } from "../../parts/binary.ts";
-import { withFolder } from "../../parts/folder.ts";
-import { readRecords } from "../../parts/records.ts";
-import { CORAL } from "../../parts/repository.ts";
+import { serve } from "../../src/platform.ts";
+import { withFolder } from "../parts/folder.ts";
+import { matrix } from "../parts/program.ts";
+import { readRecords } from "../parts/records.ts";
+import { CORAL } from "../parts/repository.ts";
 
 test("a run sends one trace per record with a span per hop, and no content", () =>
   withCollector((url, spans) =>

@@ -2,11 +2,11 @@
 
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import type { TrajectoryRecord } from "../../../src/task/record.ts";
-import { matrix } from "../../parts/binary.ts";
-import { withFolder } from "../../parts/folder.ts";
-import { comparable, readRecords } from "../../parts/records.ts";
-import { ROOT } from "../../parts/repository.ts";
+import type { TrajectoryRecord } from "../../src/task/record.ts";
+import { withFolder } from "../parts/folder.ts";
+import { matrix } from "../parts/program.ts";
+import { comparable, readRecords } from "../parts/records.ts";
+import { ROOT } from "../parts/repository.ts";
 
 const RECIPE = join(ROOT, "recipes/natural-reasoning.toml");
 const FAST = [

@@ -3,10 +3,10 @@
 import { expect, test } from "bun:test";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { matrix } from "../../parts/binary.ts";
-import { withFolder } from "../../parts/folder.ts";
-import { readRecords } from "../../parts/records.ts";
-import { CORAL } from "../../parts/repository.ts";
+import { withFolder } from "../parts/folder.ts";
+import { matrix } from "../parts/program.ts";
+import { readRecords } from "../parts/records.ts";
+import { CORAL } from "../parts/repository.ts";
 
 interface Line {
   readonly name: string;

@@ -4,18 +4,18 @@
 import { expect, test } from "bun:test";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { loadUserModule } from "../../../src/agent/user-module.ts";
-import { nextMessage, type Rule, startTask } from "../../../src/orchestrator/advance.ts";
-import { createOrchestrator } from "../../../src/orchestrator/create.ts";
-import { provideSdk } from "../../../src/platform.ts";
-import { loadRecipe } from "../../../src/recipe/load.ts";
-import * as sdk from "../../../src/sdk.ts";
-import type { TrajectoryRecord } from "../../../src/task/record.ts";
-import type { Message } from "../../../src/task/task.ts";
-import { matrix } from "../../parts/binary.ts";
-import { withFolder } from "../../parts/folder.ts";
-import { readRecords } from "../../parts/records.ts";
-import { CORAL, ROOT } from "../../parts/repository.ts";
+import { loadUserModule } from "../../src/agent/user-module.ts";
+import { nextMessage, type Rule, startTask } from "../../src/orchestrator/advance.ts";
+import { createOrchestrator } from "../../src/orchestrator/create.ts";
+import { provideSdk } from "../../src/platform.ts";
+import { loadRecipe } from "../../src/recipe/load.ts";
+import * as sdk from "../../src/sdk.ts";
+import type { TrajectoryRecord } from "../../src/task/record.ts";
+import type { Message } from "../../src/task/task.ts";
+import { withFolder } from "../parts/folder.ts";
+import { matrix } from "../parts/program.ts";
+import { readRecords } from "../parts/records.ts";
+import { CORAL, ROOT } from "../parts/repository.ts";
 
 /** The end that the rule gives to a recorded history. Fails where the route leaves it. */
 function replay(rule: Rule, { id, trial, row, seed, attempt, history }: TrajectoryRecord): Message {

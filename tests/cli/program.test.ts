@@ -1,9 +1,9 @@
 // The command line of the binary: help, misspelt words, flags from the environment.
 
 import { expect, test } from "bun:test";
-import { matrix } from "../../parts/binary.ts";
-import { withFolder } from "../../parts/folder.ts";
-import { CORAL } from "../../parts/repository.ts";
+import { withFolder } from "../parts/folder.ts";
+import { matrix } from "../parts/program.ts";
+import { CORAL } from "../parts/repository.ts";
 
 test("matrix --version prints the version, and every command prints its help", async () => {
   expect((await matrix(["--version"])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);

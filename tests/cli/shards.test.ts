@@ -3,9 +3,9 @@
 import { describe, expect, test } from "bun:test";
 import { appendFile, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { matrix } from "../../parts/binary.ts";
-import { withFolder } from "../../parts/folder.ts";
-import { comparable, readRecords } from "../../parts/records.ts";
+import { withFolder } from "../parts/folder.ts";
+import { matrix } from "../parts/program.ts";
+import { comparable, readRecords } from "../parts/records.ts";
 
 const ROWS = 1000;
 const RECIPE = `name = "shards"
