@@ -135,7 +135,7 @@ for (const [form, of] of FORMS) {
   });
 }
 
-test("the size of a task is its bytes of row and history, and 0 for a task that was never encoded", () => {
+test("an encoded task's size is its bytes of row and history; another task has size 0", () => {
   expect(sizeOf(TASK)).toBe(0);
   const bytes = (value: unknown) => Buffer.byteLength(JSON.stringify(value));
   const history = bytes(TASK.history) - "[]".length;
@@ -152,7 +152,7 @@ test("an encoded task stays as it is when it is encoded again", () => {
   expect(encoded.pins).toEqual({});
 });
 
-test("an encoded task parses its row and history once, and again after it was told to forget them", () => {
+test("an encoded task parses its row and history once, and again after forgetParsed()", () => {
   const task = arrived(TASK);
   const { row, history } = task;
   expect(task.row).toBe(row);
@@ -175,7 +175,7 @@ test("an encoded task shares its parsed row with the task that it moves or grows
   expect(grown.history[0]).toBe(history[0] as Hop);
 });
 
-test("a history that nobody parsed is not parsed by a hop", () => {
+test("a hop does not parse a history that was not parsed before", () => {
   const task = new EncodedTask(
     plain(TASK),
     new TextEncoder().encode("{}"),
@@ -189,7 +189,7 @@ test("a history that nobody parsed is not parsed by a hop", () => {
   expect(after.totals.hops).toBe(3);
 });
 
-test("the mark of a task names the host and the length of the history, and is the same each time", () => {
+test("a task's mark has its host and the length of its history, and stays the same", () => {
   const task = encodeTask(TASK);
   const mark = task.markOf("h1");
   expect(mark).toEqual({ host: "h1", id: mark.id, bytes: task.historyBytes.length });
@@ -210,7 +210,7 @@ test("a pinned task names the host that has its sandbox, beside the pins that it
   expect(pinned.totals).toEqual(task.totals);
 });
 
-test("trail and pins stay with a task that moves and grows; a branch begins with the pins and no trail", () => {
+test("a task that moves or grows keeps its trail and pins; a branch keeps the pins alone", () => {
   const { rowBytes, historyBytes, totals } = encodeTask(TASK);
   const trail = [{ host: "h1", id: 1, bytes: 0 }];
   const task = new EncodedTask(plain(TASK), rowBytes, historyBytes, totals, trail, { s: "h1" });

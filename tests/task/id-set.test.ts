@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { IdSet } from "../../src/task/id-set.ts";
 
-test("a set of ids knows exactly the (row, trial)s that were added, also after it has grown", () => {
+test("a set of ids knows exactly the entries that were added, also after it has grown", () => {
   const ids = new IdSet();
   for (let row = 0; row < 3000; row++)
     for (let trial = 0; trial < 5; trial++) expect(ids.add(String(row), trial)).toBe(true);

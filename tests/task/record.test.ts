@@ -36,7 +36,7 @@ const ENDING: Ending = {
 };
 const TIMES = { admittedAt: 1000, endedAt: 3500.1234 };
 
-test("the head of a record has every member of the task and its ending, in the order of the file", () => {
+test("a record's head has every member of task and ending, in the order of the file", () => {
   const head = createHead(TASK, ENDING, TIMES);
   expect(Object.entries(head)).toEqual([
     ["format", "matrix-trajectory-1"],

@@ -24,7 +24,7 @@ test("a seed is the same on every host and in every version", () => {
   expect(deriveSeed()).toBe(3338908027751811);
 });
 
-test("the seeds of a task's branches differ from each other and are the same in every version", () => {
+test("the branches of a task have different seeds, the same in every version", () => {
   expect(branchSeed(1, 0)).toBe(4438702619159559);
   expect(branchSeed(1, 1)).toBe(4345968370433048);
 });
@@ -44,7 +44,7 @@ test("a seed depends on where its parts begin and end", () => {
   expect(deriveSeed("abc")).not.toBe(deriveSeed("ab", "c"));
 });
 
-test("random numbers from a seed are the same in every version, and use all bits of the seed", () => {
+test("a seed's random numbers are the same in every version and depend on all its bits", () => {
   const take = (seed: number) => Array.from({ length: 3 }, createRandom(seed));
   expect(take(0)).toEqual([0.33236309001222253, 0.46116352058015764, 0.1063046979252249]);
   expect(take(8067073243756505)).toEqual([
