@@ -1,5 +1,6 @@
-// The two pure steps of a task's life: how it starts, and how it goes on after a hop. Everything that a rule can get wrong
-// (it throws, it names no role) ends the task as failed, with its history.
+// The two pure steps of a task's life: how it starts, and how it goes on after a hop. Everything
+// that a rule can get wrong (it throws, it names no role) ends the task as failed, with its
+// history.
 
 import { MatrixError, messageOf } from "../error.ts";
 import { appendHop, hopCount, moveTask, sizeOf } from "../task/encoded.ts";
@@ -30,19 +31,22 @@ export interface Rule {
   readonly maxHops: number;
 }
 
-/** The part of a task that admission knows before the first step. */
+/** The members of a task that are known before its first step. */
 export type Admitted = Pick<
   Task,
   "rowId" | "trial" | "row" | "seed" | "attempt" | "admittedAt" | "trace"
 >;
 
-/** Bytes of row and history on the wire. A hop that would make a task larger is left out and ends it. */
+/**
+ * The limit of a task's row and history on the wire. A hop that would exceed it is left out and
+ * ends the task.
+ */
 export const TASK_BYTES_MAX = 64 * 2 ** 20;
 
 /** The state of a task that waits for its branches. */
 export interface Forked extends JsonObject {
   readonly branches: readonly { readonly to: string; readonly state: Json }[];
-  /** The state that the rule gave its fork; `join` is given it back. */
+  /** The state of the rule's fork, which `join` receives. */
   readonly state: Json;
 }
 
@@ -53,8 +57,8 @@ export function startTask(rule: Rule, admitted: Admitted): Message {
 }
 
 /**
- * The message after a finished hop, which is appended to the history. `stop` says why the hop's model gave no whole answer; null
- * when it gave one.
+ * The message after a finished hop, which is appended to the history. `stop` says why the hop's
+ * model gave no whole answer; null when it gave one.
  */
 export function nextMessage(
   rule: Rule,
@@ -88,7 +92,10 @@ export function nextMessage(
   );
 }
 
-/** Asks the rule, checks its decision, and makes the message of it. `role` is the role that the task comes from. */
+/**
+ * Asks the rule, checks its decision and turns it into a message. `role` is the role that has
+ * acted; null for none.
+ */
 export function route(
   rule: Rule,
   task: Task,

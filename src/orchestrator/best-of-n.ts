@@ -1,6 +1,8 @@
-// best-of-n: several candidates for one row, each made by the same roles in order, scored, and the best one chosen. One that is
-// accepted ends the task at once: rejection sampling. Candidates come one after the other, so that nothing is spent on those
-// after the accepted one, or at once in branches, of which the accepted one makes the others idle. All stay in the record.
+// best-of-n: several candidates for one row. The same roles make each candidate in order, an
+// expression scores it, and the best one is chosen. An accepted candidate ends the task at once:
+// rejection sampling. Candidates come one after the other, so that nothing is spent after the
+// accepted one; or all at once in branches, and an accepted one makes the others idle. The record
+// keeps every candidate.
 
 import type { PatternConfig } from "../recipe/orchestrator-schema.ts";
 import type { Json, JsonObject } from "../task/json.ts";
@@ -18,20 +20,23 @@ import { compileOptional, outcomeOf, scoreOf, variablesOf } from "./results.ts";
 
 interface Candidate extends JsonObject {
   readonly score: number | null;
-  /** Null where nothing is asked for: the best of all is taken. */
+  /** Null without an `accept` expression: the best of all candidates is taken. */
   readonly accepted: boolean | null;
-  /** Only of one that a model did not answer wholly. */
+  /** Set for a candidate for which a model gave no whole answer. */
   readonly stop_reason?: Unanswered;
-  /** How many it took, of such a one; of others, as many as there are roles. */
+  /**
+   * The number of its hops, set together with `stop_reason`. Every other candidate took one hop for
+   * each role.
+   */
   readonly hops?: number;
 }
 
 interface State extends JsonObject {
-  /** The index of the role that runs. */
+  /** The index of the role that acts. */
   readonly at: number;
-  /** Which candidate it makes. */
+  /** The index of the candidate that it makes. */
   readonly candidate: number;
-  /** Those before it; none in a branch. */
+  /** Earlier candidates; empty in a branch. */
   readonly candidates: readonly Candidate[];
 }
 
@@ -49,7 +54,7 @@ export function createBestOfN(config: Config): Orchestrator<State> {
     stop_reason: reason,
   });
 
-  /** Goes on with a candidate, or hands it over when its last role has answered. */
+  /** Moves a candidate to its next role, or judges it and calls `finish` after its last role. */
   const step = (
     state: State,
     result: Json,
@@ -105,7 +110,10 @@ export function createBestOfN(config: Config): Orchestrator<State> {
   };
 }
 
-/** Of candidates one after the other, how many hops the first ones took together. */
+/**
+ * The number of hops that the first `count` candidates took, when candidates come one after the
+ * other.
+ */
 export function hopsOfFirst(
   candidates: readonly { readonly hops?: number }[],
   count: number,
@@ -135,7 +143,7 @@ function createJudge(
   };
 }
 
-/** Null for one that was still being made. */
+/** The candidate of a branch that has ended; null for a branch that is under way. */
 function candidateOf(ended: Done | null): Candidate | null {
   return ended === null
     ? null
@@ -152,7 +160,10 @@ function end(candidates: readonly (Candidate | null)[], chosen: number, outcome:
   return done({ reason, score, outcome: { ...outcome, chosen, candidates } });
 }
 
-/** The accepted one; else that of the highest score, and of equals the first. One without an answer only where none has any. */
+/**
+ * The index of the accepted candidate. Without one: of the highest score, and the first of equals.
+ * A candidate without a whole answer is chosen only when no candidate has one.
+ */
 function bestOf(candidates: readonly (Candidate | null)[]): number {
   const accepted = candidates.findIndex(isAccepted);
   if (accepted !== -1) return accepted;

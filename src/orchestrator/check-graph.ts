@@ -1,5 +1,5 @@
-// The check of a graph before a run: everything in it that no task could walk. A task is in one place at a time, so a graph that
-// goes to several nodes at once, or waits for several, is refused.
+// The check of a graph before a run: everything in it that no task could walk. A task is in one
+// place at a time, so a graph that goes to several nodes at once, or waits for several, is refused.
 
 import { MatrixError } from "../error.ts";
 import { isInline, nameOf, type StateGraph } from "./state-graph.ts";

@@ -1,5 +1,6 @@
-// The orchestrator: the rule that routes. `start` and `next` are pure: same input, same output, no clock, no I/O, no
-// memory of other tasks. That is what lets any host evaluate them, and lets a recorded history be replayed through them.
+// The orchestrator: the rule that routes. Its functions are pure: same input, same output, no
+// clock, no I/O, no memory of other tasks. So any host can evaluate them, and a recorded history
+// can be replayed through them.
 
 import type { Json, JsonObject } from "../task/json.ts";
 import {
@@ -10,25 +11,28 @@ import {
   type Unanswered,
 } from "../task/task.ts";
 
-/** What a rule may look at besides its own state and the last result. */
+/** The view of a task that a rule has besides its own state and the last result. */
 export interface RouteContext {
   readonly row: JsonObject;
   readonly id: string;
   readonly trial: number;
   readonly seed: number;
-  /** The role whose result `next` is given; null in `start`. */
+  /** The role that gave the result; null in `start` and `join`. */
   readonly role: string | null;
-  /** Every finished hop; in `next` the last one is the result's. */
+  /** All finished hops. In `next` the last one gave the result. */
   readonly history: readonly Hop[];
 }
 
-/** Where a task goes: to a role with new state, several ways at once, or to its end. */
+/** A decision: the task goes to a role with new state, several ways at once, or to its end. */
 export type Route<S extends Json = Json> = ToRole<S> | Fork<S> | Done;
 
-/** Several branches at once, each a task of its own with what this one is; it waits for their ends. */
+/**
+ * Several branches at once. Each is a task that begins with this task's row and history; this task
+ * waits for their ends.
+ */
 export interface Fork<S extends Json = Json> {
   readonly fork: readonly ToRole<S>[];
-  /** What `join` is given. */
+  /** The state that `join` receives. */
   readonly state: S;
 }
 
@@ -43,7 +47,7 @@ export interface Done {
   readonly outcome: JsonObject | null;
 }
 
-/** The reasons that a rule can give; the others are the runtime's. */
+/** The stop reasons that a rule can give. The runtime alone gives the others. */
 export type EndReason = Exclude<StopReason, "error" | "timeout" | "max_hops" | "lost">;
 export const END_REASONS: readonly EndReason[] = STOP_REASONS.filter(
   (reason): reason is EndReason => !["error", "timeout", "max_hops", "lost"].includes(reason),
@@ -52,15 +56,21 @@ export const END_REASONS: readonly EndReason[] = STOP_REASONS.filter(
 export interface Orchestrator<S extends Json = Json> {
   start(row: JsonObject, context: RouteContext): Route<S>;
   next(state: S, result: Json, context: RouteContext): Route<S>;
-  /** Instead of `next` where a role's model gave no whole answer; without it the task ends, with that reason and no score. */
+  /**
+   * Called instead of `next` when a role's model gave no whole answer. Without it such a task ends
+   * with that reason and no score.
+   */
   unanswered?(state: S, reason: Unanswered, context: RouteContext): Route<S>;
   /**
-   * After a branch has ended: where the task goes, or null to wait for more of them. `ended` has null for those that have not.
-   * A branch that fails ends the task. The history is the task's own and that of the branches that have ended, in their order.
+   * Called after each end of a branch. Answers where the task goes, or null to wait for more
+   * branches. `ended` has an entry for each branch, null while it is under way. A failed branch
+   * ends the task before `join` is asked. The context's history is the task's own, followed by the
+   * hops of the ended branches in the order of the branches.
    */
   join?(state: S, ended: readonly (Done | null)[], context: RouteContext): Route<S> | null;
 }
 
+/** The decision to go to a role. */
 export function to<S extends Json = null>(
   role: string,
   ...state: S extends null ? [state?: S] : [state: S]
@@ -68,17 +78,19 @@ export function to<S extends Json = null>(
   return { to: role, state: (state[0] ?? null) as S };
 }
 
+/** The decision to go several ways at once. */
 export function fork<S extends Json>(branches: readonly ToRole<S>[], state: S): Fork<S> {
   return { fork: branches, state };
 }
 
 export interface DoneOptions {
-  /** Default: completed. */
+  /** Default: `completed`. */
   readonly reason?: EndReason;
   readonly score?: number | null;
   readonly outcome?: JsonObject | null;
 }
 
+/** The decision to end the task. */
 export function done({
   reason = "completed",
   score = null,
@@ -87,7 +99,10 @@ export function done({
   return { done: reason, score, outcome };
 }
 
-/** The context of a route decision for a task as it stands. Row and history are read from their bytes when a rule asks. */
+/**
+ * The context of a decision about a task. Row and history are parsed from their bytes only when the
+ * rule reads them.
+ */
 export function contextOf(task: Task, role: string | null): RouteContext {
   return new TaskContext(task, role);
 }

@@ -1,4 +1,5 @@
-// From a recipe's [orchestrator] table to the rule: one of the patterns, the user's module, or the user's graph.
+// Makes the orchestrator of a recipe's [orchestrator] table: a pattern, the user's module, or the
+// user's graph.
 
 import { MatrixError, messageOf } from "../error.ts";
 import { parseGraphPath } from "../recipe/graph-path.ts";
@@ -13,6 +14,7 @@ import { compileOptional } from "./results.ts";
 import { createSequence } from "./sequence.ts";
 import { createToolLoop } from "./tool-loop.ts";
 
+/** Fails with `module_invalid` when the user's module or graph cannot be used. */
 export async function createOrchestrator(
   config: OrchestratorConfig,
   loadModule: (path: string) => Promise<Record<string, unknown>>,
@@ -43,7 +45,10 @@ async function loadGraph(
   }) as unknown as Orchestrator;
 }
 
-/** What has settings exports a function of them, which may refuse them. */
+/**
+ * An export, or the answer of an exported function to the settings in `orchestrator.with`. The
+ * function may refuse them.
+ */
 async function made(exported: unknown, settings: unknown, path: string): Promise<unknown> {
   if (typeof exported !== "function") return exported;
   try {
@@ -58,7 +63,8 @@ async function made(exported: unknown, settings: unknown, path: string): Promise
 }
 
 function createPattern(config: PatternConfig): Orchestrator {
-  // A pattern alone reads the state that it wrote, so its type is its own affair.
+  // Only the pattern itself reads the state that it wrote, so the type of the state stays inside
+  // it.
   return PATTERNS[config.pattern](config as never) as unknown as Orchestrator;
 }
 

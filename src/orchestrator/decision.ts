@@ -1,5 +1,5 @@
-// The check of a rule's decision. A rule is user code and may return anything, so what it returned is looked at before a
-// task moves.
+// The check of a rule's decision. A rule is user code and may return anything, so what it returned
+// is looked at before a task moves.
 
 import type { Json } from "../task/json.ts";
 
@@ -13,7 +13,10 @@ export interface Ways {
   readonly isBranch: boolean;
 }
 
-/** The problem with a decision as a sentence; null when it is sound. `role`: where the task comes from; null at its start. */
+/**
+ * The problem with a decision as a sentence; null when it is sound. `role` is the role that has
+ * acted; null for none.
+ */
 export function problemOf(decided: unknown, role: string | null, ways: Ways): string | null {
   const where = role === null ? "start()" : `next() after ${role}`;
   if (typeof decided !== "object" || decided === null || decided instanceof Promise) {

@@ -1,5 +1,6 @@
-// dialogue: speakers in turn until a condition holds or the turns are used up. After each turn the roles `between` run in
-// order (an extractor, a judge); the last one's result is the outcome of the task.
+// dialogue: speakers take turns until a condition holds or the turns are used up. After each turn
+// the roles `between` act in order (an extractor, a judge). The last result is the outcome of the
+// task.
 
 import type { PatternConfig } from "../recipe/orchestrator-schema.ts";
 import type { Json, JsonObject } from "../task/json.ts";
@@ -14,9 +15,9 @@ import {
 import { compileOptional, outcomeOf, scoreOf, variablesOf } from "./results.ts";
 
 interface State extends JsonObject {
-  /** Finished turns. */
+  /** The number of finished turns. */
   readonly turn: number;
-  /** 0: the speaker; i: the i-th role between turns. */
+  /** The role that acts: 0 for the speaker, i for the i-th role of `between`. */
   readonly step: number;
 }
 

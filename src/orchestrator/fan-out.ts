@@ -1,4 +1,5 @@
-// fan-out: several roles asked at once, each in a branch of its own, and then the roles that make something of all answers.
+// fan-out: several roles act at once, each in a branch of its own. Then the roles `after` act in
+// order on all answers.
 
 import type { PatternConfig } from "../recipe/orchestrator-schema.ts";
 import { isJsonObject, type JsonObject } from "../task/json.ts";
@@ -6,7 +7,7 @@ import { isUnanswered } from "../task/task.ts";
 import { done, fork, type Orchestrator, type Route, type RouteContext, to } from "./contract.ts";
 import { compileOptional, outcomeOf, scoreOf, variablesOf } from "./results.ts";
 
-/** Of a branch: nothing. Of the task: the index of the role after the join that runs. */
+/** Null in a branch. In the task itself, the index of the role of `after` that acts. */
 type State = number | null;
 
 export function createFanOut({
@@ -33,13 +34,13 @@ export function createFanOut({
         : to<State>(following, state + 1);
     },
     join: (_, ended, context) => {
-      // Without one of the answers there is nothing to sum up.
+      // A missing answer ends the task: the roles `after` need all answers.
       const unanswered = ended.find((branch) => branch !== null && isUnanswered(branch.done));
       if (unanswered != null) return unanswered;
       if (ended.includes(null)) return null;
       const [following] = after;
       if (following !== undefined) return to<State>(following, 0);
-      // Without a role that sums up, the outcome is what each one said.
+      // Without a role `after`, the outcome has the answer of each role under the role's name.
       return end(
         Object.fromEntries(roles.map((role, index) => [role, sole(ended[index]?.outcome ?? {})])),
         context,
@@ -48,7 +49,10 @@ export function createFanOut({
   };
 }
 
-/** What is no object stands under `result` in an outcome of its own; among others it stands by itself. */
+/**
+ * The answer in a branch's outcome. A value that is no object stands there under `result`, and here
+ * by itself.
+ */
 function sole(outcome: JsonObject) {
   return Object.keys(outcome).length === 1 &&
     "result" in outcome &&

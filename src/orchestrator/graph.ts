@@ -1,6 +1,7 @@
-// graph: a StateGraph of LangGraph.js as a rule. LangGraph does not run: its nodes are roles, which agents play on hosts. This
-// file reads the edges, the conditions, and the functions by which a node turns a result into state. All of them must be pure
-// and answer at once. A node marked `metadata: { inline: true }` is no role: its function runs where the task passes by.
+// graph: a StateGraph of LangGraph.js as a rule. LangGraph does not run: its nodes are roles, which
+// agents play on hosts. This file reads the edges, the conditions, and the functions by which a
+// node turns a result into state. All of them must be pure and answer at once. A node marked
+// `metadata: { inline: true }` is no role: its function runs where the task passes by.
 
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import { checkGraph } from "./check-graph.ts";
@@ -41,7 +42,10 @@ export interface GraphOptions {
 /** The checkpoints of the channels that have a value. */
 type State = JsonObject;
 
-/** Fails with `module_invalid` for an export that is no graph, and for a graph that no task can walk. */
+/**
+ * Fails with `module_invalid` for an export that is no graph, and for a graph that no task can
+ * walk.
+ */
 export function createGraph(exported: unknown, options: GraphOptions): Orchestrator<State> {
   const graph = graphOf(exported, options.path);
   checkGraph(graph, options.roles, options.path);
@@ -65,7 +69,10 @@ class Walk {
     this.#score = score;
   }
 
-  /** Goes from the start, or from a node whose role has answered, through inline nodes to the next role or the end. */
+  /**
+   * Goes from the start, or from a node whose role has answered, through inline nodes to the next
+   * role or the end.
+   */
   go(from: string, before: State, result: Json, context: RouteContext): Route<State> {
     let [node, state] = [from, before];
     for (let passed = 0; passed < INLINE_MAX; passed++) {
@@ -78,7 +85,9 @@ class Walk {
     throw new Error(`after ${nameOf(from)} inline nodes go round for ever, ${node} among them`);
   }
 
-  /** Runs a node's function. Answers the state after it, and where its command or its edges lead. */
+  /**
+   * Runs a node's function. Answers the state after it, and where its command or its edges lead.
+   */
   #pass(
     node: string,
     before: State,
@@ -174,7 +183,10 @@ function isEndReason(value: Json): value is EndReason {
   return END_REASONS.some((reason) => reason === value);
 }
 
-/** The second argument of the graph's functions. Result, row and history stand where LangGraph keeps a user's settings. */
+/**
+ * The second argument of the graph's functions. Result, row and history stand where LangGraph keeps
+ * a user's settings.
+ */
 function configOf(result: Json, context: RouteContext): unknown {
   const { role, id, trial, seed } = context;
   return {
@@ -203,7 +215,10 @@ function call(
   return answer;
 }
 
-/** The value itself. Throws for an object of a class, which would arrive on another host as a plain object. */
+/**
+ * The value itself. Throws for an object of a class, which would arrive on another host as a plain
+ * object.
+ */
 function asJson(value: unknown, path: string): Json {
   const isObject = typeof value === "object" && value !== null;
   if (

@@ -18,15 +18,16 @@ export function branchesOf({ state }: Task): Forked["branches"] {
 }
 
 /**
- * The message after a branch has ended, or null while the task waits for more branches. `all` has an entry for each branch:
- * null while the branch is under way.
+ * The message after a branch has ended, or null while the task waits for more branches. `all` has
+ * an entry for each branch: null while the branch is under way.
  */
 export function joinMessage(
   rule: Rule,
   task: Task,
   all: readonly (Ended | null)[],
 ): Message | null {
-  // A run records nothing of a branch that another one made idle. In a replay such a branch never ends.
+  // A run records nothing of a branch that another one made idle. In a replay such a branch never
+  // ends.
   const ended = all.map((branch) => (isUnrecorded(branch) ? null : branch));
   const failed = ended.find((branch) => branch !== null && branch.ending.status !== "ok");
   let after = task;

@@ -1,10 +1,11 @@
-// pipeline: stages in order, each of which may end the task early as filtered. Most rows of a curation run end here.
+// pipeline: stages act in order, and each may end the task early as `filtered`, as most rows of a
+// curation run do.
 
 import type { PatternConfig } from "../recipe/orchestrator-schema.ts";
 import { done, type Orchestrator, to } from "./contract.ts";
 import { compileOptional, outcomeOf, scoreOf, variablesOf } from "./results.ts";
 
-/** The index of the stage that runs. */
+/** The index of the stage that acts. */
 type State = number;
 
 export function createPipeline(

@@ -1,4 +1,5 @@
-// What the expressions of patterns can see: the last result of each role, read from the history rather than carried twice.
+// Variables of the expressions in patterns, and the score and outcome of a finished task. The last
+// result of each role is read from the history, so that the state need not carry it again.
 
 import { compileExpression, type Expression } from "../recipe/expression.ts";
 import type { Json, JsonObject } from "../task/json.ts";
@@ -7,12 +8,15 @@ import type { RouteContext } from "./contract.ts";
 
 export type Compiled = Expression | null;
 
-/** Compiles an optional expression of a pattern. */
+/** Compiles an optional expression of a pattern; null when it is not set. */
 export function compileOptional(source: string | undefined): Compiled {
   return source === undefined ? null : compileExpression(source);
 }
 
-/** The variables of a pattern's expressions: `row`, `result`, `results` (last result of each role) and what the pattern adds. */
+/**
+ * The variables of a pattern's expressions: `row`, `result`, `results` (the last result of each
+ * role), and those that the pattern adds.
+ */
 export function variablesOf(
   context: RouteContext,
   result: Json,
@@ -23,7 +27,11 @@ export function variablesOf(
   return { row: context.row, result, results, ...more };
 }
 
-/** The score of a finished task: by the pattern's expression, else the `score` of its outcome, else none. */
+/**
+ * The score of a finished task: the value of the `score` expression, or the `score` in the outcome
+ * when no expression is set. A boolean counts as 1 or 0; null for any other value that is no
+ * number.
+ */
 export function scoreOf(
   score: Compiled,
   outcome: JsonObject | null,
@@ -34,7 +42,10 @@ export function scoreOf(
   return typeof value === "number" ? value : null;
 }
 
-/** A result as the outcome of a task: an object stands as it is, of a chat message its checked answer, anything else under `result`. */
+/**
+ * A result as the outcome of a task: the parsed answer of a chat message, any other object as it
+ * is, and any other value under `result`.
+ */
 export function outcomeOf(result: Json): JsonObject {
   if (!isJsonObject(result)) return { result };
   if (!("role" in result)) return result;

@@ -1,10 +1,10 @@
-// sequence: roles in order, each once. The last result is the outcome.
+// sequence: roles act in order, each once. The last result is the outcome.
 
 import type { PatternConfig } from "../recipe/orchestrator-schema.ts";
 import { done, type Orchestrator, to } from "./contract.ts";
 import { compileOptional, outcomeOf, scoreOf, variablesOf } from "./results.ts";
 
-/** The index of the role that runs. */
+/** The index of the role that acts. */
 type State = number;
 
 export function createSequence({

@@ -1,5 +1,6 @@
-// The parts of a compiled LangGraph.js StateGraph that a rule reads. These members are the same in every 1.x release.
-// LangGraph itself never runs here, and the binary needs it only for the user's module to import.
+// The parts of a compiled LangGraph.js StateGraph that a rule reads. These members are the same in
+// every 1.x release. LangGraph itself never runs here, and the binary needs it only for the user's
+// module to import.
 
 import { MatrixError } from "../error.ts";
 import type { JsonObject } from "../task/json.ts";
@@ -22,7 +23,9 @@ export interface Node {
 /** A conditional edge. */
 export interface Condition {
   readonly path: Callable;
-  /** The node that each answer of the condition leads to. Without it, answers are names of nodes. */
+  /**
+   * The node that each answer of the condition leads to. Without it, answers are names of nodes.
+   */
   readonly ends?: Readonly<Record<string, string>> | undefined;
 }
 
@@ -46,7 +49,10 @@ export interface StateGraph {
 
 const MEMBERS = ["nodes", "edges", "branches", "channels", "waitingEdges"] as const;
 
-/** The graph that a module exports, compiled or not. Fails with `module_invalid` when the export is no StateGraph. */
+/**
+ * The graph that a module exports, compiled or not. Fails with `module_invalid` when the export is
+ * no StateGraph.
+ */
 export function graphOf(exported: unknown, path: string): StateGraph {
   const graph = (exported as { builder?: unknown } | null | undefined)?.builder ?? exported;
   if (typeof graph === "object" && graph !== null && MEMBERS.every((member) => member in graph))

@@ -1,4 +1,5 @@
-// tool-loop: a speaker and its tools in turn until it stops calling them (or a condition holds), then perhaps a reward role.
+// tool-loop: a speaker and its tools act in turn until the speaker calls no tool, a condition
+// holds, or the turns are used up. Then the reward role acts, if there is one.
 
 import type { PatternConfig } from "../recipe/orchestrator-schema.ts";
 import type { Json } from "../task/json.ts";
@@ -15,7 +16,7 @@ import { compileOptional, outcomeOf, scoreOf, variablesOf } from "./results.ts";
 
 type State =
   | { readonly at: "speaker" | "tools"; readonly turn: number }
-  /** The loop is over and the reward role scores it. */
+  /** The loop is over, and the reward role acts. */
   | { readonly at: "reward"; readonly turn: number; readonly reason: EndReason };
 
 export function createToolLoop(
