@@ -71,11 +71,11 @@ export function nextMessage(
     after = appendHop(task, hop);
   } catch (cause) {
     // A value that JSON cannot carry (a BigInt, a cycle) came from user code.
-    const message = `the result is no JSON: ${messageOf(cause)}`;
+    const message = `the result is not JSON: ${messageOf(cause)}`;
     return failTask(task, { code: "agent_failed", message, role: task.role, hop: hop.hop });
   }
   if (sizeOf(after) > TASK_BYTES_MAX) {
-    const message = `with this result the task has more than ${TASK_BYTES_MAX / 2 ** 20} MiB`;
+    const message = `this result makes the task larger than ${TASK_BYTES_MAX / 2 ** 20} MiB`;
     return failTask(task, { code: "task_too_large", message, role: task.role, hop: hop.hop });
   }
   const { orchestrator } = rule;
@@ -129,7 +129,7 @@ export function route(
     return { kind: "fork", task: moveTask(task, "", state) };
   }
   if (hopCount(task) >= rule.maxHops) {
-    const message = `the task used up its ${rule.maxHops} hops (run.max_hops) and would go to ${decided.to}`;
+    const message = `the task has used its ${rule.maxHops} hops (run.max_hops) and would go to ${decided.to}`;
     return failTask(task, { code: "max_hops", message, role, hop });
   }
   return { kind: "step", task: moveTask(task, decided.to, decided.state) };

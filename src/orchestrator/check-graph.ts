@@ -31,10 +31,10 @@ function roleFaults({ nodes }: StateGraph, roles: readonly string[]): string[] {
   return [
     ...ofRoles
       .filter((name) => !roles.includes(name))
-      .map((name) => `its node ${name} is no role of the recipe: ${roles.join(", ")}`),
+      .map((name) => `node ${name} is not a role of the recipe; roles: ${roles.join(", ")}`),
     ...roles
       .filter((role) => !ofRoles.includes(role))
-      .map((role) => `no task ever comes to the role ${role}: it has no such node`),
+      .map((role) => `role ${role} has no node, so no task comes to it`),
   ];
 }
 
@@ -43,10 +43,10 @@ function nodeFaults({ nodes }: StateGraph): string[] {
   return [
     ...names
       .filter((name) => (nodes[name]?.subgraphs ?? []).length > 0)
-      .map((name) => `its node ${name} is a graph of its own, which is not walked`),
+      .map((name) => `node ${name} is a graph of its own, and subgraphs are not supported`),
     ...names
       .filter((name) => nodes[name]?.runnable.func === undefined)
-      .map((name) => `its node ${name} is no plain function`),
+      .map((name) => `node ${name} is not a plain function`),
   ];
 }
 
@@ -57,13 +57,13 @@ function edgeFaults({ edges, branches, waitingEdges }: StateGraph): string[] {
     ...Object.entries(branches).flatMap(([from, conditions]) =>
       Object.entries(conditions)
         .filter(([, { path }]) => path.func === undefined)
-        .map(([name]) => `the condition ${name} after ${nameOf(from)} is no plain function`),
+        .map(([name]) => `the condition ${name} after ${nameOf(from)} is not a plain function`),
     ),
     ...[...doubled].map(
       (from) => `${nameOf(from)} leads to several nodes at once; a task goes to one at a time`,
     ),
     ...([...waitingEdges].length > 0
-      ? ["an edge of it waits for several nodes; a task goes to one at a time"]
+      ? ["an edge waits for several nodes; a task goes to one at a time"]
       : []),
   ];
 }
@@ -71,5 +71,7 @@ function edgeFaults({ edges, branches, waitingEdges }: StateGraph): string[] {
 function channelFaults({ channels }: StateGraph): string[] {
   return Object.keys(channels)
     .filter((name) => !("fromCheckpoint" in (channels[name] ?? {})))
-    .map((name) => `state.${name} is a value that LangGraph's own runtime keeps`);
+    .map(
+      (name) => `state.${name} is a managed value, which exists only in LangGraph's own runtime`,
+    );
 }

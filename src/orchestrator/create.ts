@@ -26,7 +26,9 @@ export async function createOrchestrator(
   const rule = await made(exported, config.with, config.module);
   if (isOrchestrator(rule)) return rule;
   throw new MatrixError("module_invalid", `${config.module} does not export an orchestrator`, {
-    hint: 'export default orchestrator({ start: (row) => to("role"), next: (state, result) => done() }), or a function of the settings that returns one',
+    hint:
+      'export default orchestrator({ start: (row) => to("role"), next: (state, result) => done() }), ' +
+      "or a function of the settings that returns one",
   });
 }
 

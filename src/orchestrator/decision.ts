@@ -19,35 +19,32 @@ export interface Ways {
  */
 export function problemOf(decided: unknown, role: string | null, ways: Ways): string | null {
   const where = role === null ? "start()" : `next() after ${role}`;
-  if (typeof decided !== "object" || decided === null || decided instanceof Promise) {
-    const found =
-      decided instanceof Promise
-        ? "a promise; it must be pure and answer at once"
-        : String(decided);
-    return `${where} returned ${found}, not to(role, state) or done()`;
-  }
+  if (decided instanceof Promise)
+    return `${where} returned a promise; a rule must be pure and answer at once`;
+  if (typeof decided !== "object" || decided === null)
+    return `${where} returned ${String(decided)}; it must return to(role, state), fork() or done()`;
   const { to, done, fork } = decided as { to?: Json; done?: Json; fork?: Json };
   if (typeof done === "string") return null;
   if (fork !== undefined) return problemOfFork(fork, where, ways);
-  if (typeof to !== "string") return `${where} returned neither to(role, state) nor done()`;
+  if (typeof to !== "string")
+    return `${where} returned an object that to(role, state), fork() or done() did not make`;
   return ways.roles.has(to)
     ? null
-    : `${where} routes to "${to}", which is no role of the recipe: ${[...ways.roles].join(", ")}`;
+    : `${where} routes to "${to}", which is not a role of the recipe; roles: ${namesOf(ways)}`;
 }
 
-function problemOfFork(
-  fork: Json,
-  where: string,
-  { roles, canJoin, isBranch }: Ways,
-): string | null {
-  if (!Array.isArray(fork) || fork.length === 0)
-    return `${where} goes several ways at once, but names none`;
-  if (isBranch) return `${where} goes several ways at once in a branch, which goes one way`;
-  if (!canJoin) return `${where} goes several ways at once, and the orchestrator has no join()`;
+function problemOfFork(fork: Json, where: string, ways: Ways): string | null {
+  if (!Array.isArray(fork) || fork.length === 0) return `${where} forks into no branches`;
+  if (ways.isBranch) return `${where} forks in a branch, and a branch cannot fork again`;
+  if (!ways.canJoin) return `${where} forks, but the orchestrator has no join()`;
   const unknown = fork
     .map((branch) => (branch as { to?: Json } | null)?.to)
-    .find((to) => typeof to !== "string" || !roles.has(to));
-  return unknown === undefined
-    ? null
-    : `${where} has a branch to ${JSON.stringify(unknown)}, which is no role of the recipe: ${[...roles].join(", ")}`;
+    .find((to) => typeof to !== "string" || !ways.roles.has(to));
+  if (unknown === undefined) return null;
+  const found = JSON.stringify(unknown);
+  return `${where} has a branch to ${found}, which is not a role of the recipe; roles: ${namesOf(ways)}`;
+}
+
+function namesOf({ roles }: Ways): string {
+  return [...roles].join(", ");
 }

@@ -82,7 +82,9 @@ class Walk {
       if (!isInline(this.#graph.nodes[next])) return to<State>(next, after);
       [node, state] = [next, after];
     }
-    throw new Error(`after ${nameOf(from)} inline nodes go round for ever, ${node} among them`);
+    throw new Error(
+      `after ${nameOf(from)} inline nodes go round for ever, and ${node} is one of them`,
+    );
   }
 
   /**
@@ -176,7 +178,9 @@ function oneOf(targets: readonly unknown[], node: string): string | null {
     throw new Error(`${nameOf(node)} leads to ${open.join(" and ")}; a task goes to one at a time`);
   const [next] = open;
   if (typeof next === "string") return next;
-  throw new Error(`${nameOf(node)} leads to ${JSON.stringify(next)}, which is no name of a node`);
+  throw new Error(
+    `${nameOf(node)} leads to ${JSON.stringify(next)}, which is not the name of a node`,
+  );
 }
 
 function isEndReason(value: Json): value is EndReason {

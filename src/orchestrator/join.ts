@@ -18,8 +18,8 @@ export function branchesOf({ state }: Task): Forked["branches"] {
 }
 
 /**
- * The message after a branch has ended, or null while the task waits for more branches. `all` has
- * an entry for each branch: null while the branch is under way.
+ * The message of a task after one of its branches has ended; null while the task waits for more
+ * branches. `all` has an entry for each branch, null while the branch is under way.
  */
 export function joinMessage(
   rule: Rule,
@@ -36,7 +36,7 @@ export function joinMessage(
       after = appendHop(after, { ...hop, hop: hopCount(after), branch: index });
   if (failed?.ending.error != null) return failTask(after, failed.ending.error);
   if (sizeOf(after) > TASK_BYTES_MAX) {
-    const message = `with its branches the task has more than ${TASK_BYTES_MAX / 2 ** 20} MiB`;
+    const message = `the branches make the task larger than ${TASK_BYTES_MAX / 2 ** 20} MiB`;
     return failTask(task, { code: "task_too_large", message, role: null, hop: null });
   }
   const results = ended.map((branch) => (branch === null ? null : doneOf(branch.ending)));

@@ -57,8 +57,10 @@ export function graphOf(exported: unknown, path: string): StateGraph {
   const graph = (exported as { builder?: unknown } | null | undefined)?.builder ?? exported;
   if (typeof graph === "object" && graph !== null && MEMBERS.every((member) => member in graph))
     return graph as StateGraph;
-  throw new MatrixError("module_invalid", `${path} gives no StateGraph`, {
-    hint: 'orchestrator.graph = "graph.ts#build", with export function build() { return new StateGraph(…)….compile(); }',
+  throw new MatrixError("module_invalid", `${path} does not give a StateGraph`, {
+    hint:
+      'set orchestrator.graph = "graph.ts#build" and ' +
+      "export function build() { return new StateGraph(…)….compile(); }",
   });
 }
 

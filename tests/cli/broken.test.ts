@@ -347,7 +347,7 @@ const RECIPES: readonly Broken[] = [
       "o.ts":
         'import { orchestrator, to, done } from "matrix";\nexport default orchestrator({ start: () => to("z"), next: () => done() });\n',
     },
-    says: ["orchestrator", 'start() routes to "z", which is no role of the recipe: a'],
+    says: ["orchestrator", 'start() routes to "z", which is not a role of the recipe; roles: a'],
   },
 ];
 

@@ -219,14 +219,14 @@ describe("a rule that goes several ways at once", () => {
       (await run(ruleOf(rule), steps)).ending.error?.message;
     const join = () => null;
     expect(await error({ start: () => fork([to("b")], null) })).toContain(
-      "and the orchestrator has no join()",
+      "but the orchestrator has no join()",
     );
-    expect(await error({ start: () => fork([], null), join })).toContain("but names none");
+    expect(await error({ start: () => fork([], null), join })).toContain("forks into no branches");
     expect(await error({ start: () => fork([to("c")], null), join })).toContain(
-      'has a branch to "c", which is no role of the recipe: a, b',
+      'has a branch to "c", which is not a role of the recipe; roles: a, b',
     );
     const again = { start: () => fork([to("b")], null), next: () => fork([to("a")], null), join };
-    expect(await error(again)).toContain("in a branch, which goes one way");
+    expect(await error(again)).toContain("in a branch, and a branch cannot fork again");
     const broken = () => {
       throw new Error("cannot join");
     };

@@ -1,25 +1,36 @@
-// What a rule can get wrong ends the task with an error that says so, and keeps the history.
+// A decision of a rule becomes a message. Everything that a rule can get wrong ends the task with
+// an error that says so, and keeps the history.
 
-import { describe, expect, test } from "bun:test";
-import { nextMessage, type Rule, startTask } from "../../src/orchestrator/advance.ts";
-import { done, type Orchestrator, to } from "../../src/orchestrator/contract.ts";
-import type { Hop, Message } from "../../src/task/task.ts";
+import { expect, test } from "bun:test";
+import {
+  nextMessage,
+  type Rule,
+  startTask,
+  TASK_BYTES_MAX,
+} from "../../src/orchestrator/advance.ts";
+import { done, fork, type Orchestrator, to } from "../../src/orchestrator/contract.ts";
+import { EncodedTask, encodeTask } from "../../src/task/encoded.ts";
+import type { Message, Task } from "../../src/task/task.ts";
+import { ADMITTED, hopOf } from "./walk.ts";
 
-const admitted = { rowId: "7", trial: 0, row: {}, seed: 1, attempt: 1, admittedAt: 0, trace: null };
-const hop: Hop = { hop: 0, role: "a", host: "h", at: "", queue_ms: 0, run_ms: 0, result: "r" };
+const HOP = hopOf("a", "r");
 
-function ruleWith(next: () => unknown, maxHops = 9): Rule {
+function ruleWith(next: () => unknown, maxHops = 9, more: Partial<Orchestrator> = {}): Rule {
   return {
-    orchestrator: { start: () => to("a"), next: next as Orchestrator["next"] },
+    orchestrator: { start: () => to("a"), next: next as Orchestrator["next"], ...more },
     roles: new Set(["a", "b"]),
     maxHops,
   };
 }
 
-function after(rule: Rule): Message {
-  const first = startTask(rule, admitted);
+function started(rule: Rule): Task {
+  const first = startTask(rule, ADMITTED);
   if (first.kind !== "step") throw new Error("the task did not start");
-  return nextMessage(rule, first.task, hop);
+  return first.task;
+}
+
+function after(rule: Rule): Message {
+  return nextMessage(rule, started(rule), HOP);
 }
 
 function errorOf(message: Message): string {
@@ -28,100 +39,213 @@ function errorOf(message: Message): string {
     : "no end";
 }
 
-describe("a rule's decision", () => {
-  test("to a role carries the state and the history on", () => {
-    const message = after(ruleWith(() => ({ to: "b", state: { n: 1 } })));
-    expect(message).toMatchObject({
-      kind: "step",
-      task: { role: "b", state: { n: 1 }, history: [{ result: "r" }], rowId: "7" },
-    });
+test("a task starts as it was admitted, at the role that start() names", () => {
+  const seen: unknown[] = [];
+  const rule = ruleWith(done, 9, {
+    start: (row, { id, trial, seed, role, history }) => {
+      seen.push(row, id, trial, seed, role, history);
+      return to<number>("b", 4);
+    },
   });
+  expect(startTask(rule, ADMITTED)).toEqual({
+    kind: "step",
+    task: { ...ADMITTED, role: "b", state: 4, history: [] },
+  });
+  expect(seen).toEqual([{ n: 3 }, "7", 2, 11, null, []]);
+});
 
-  test("is not asked for after an answer that is none: the task ends unscored, with its hop and why", () => {
-    const rule = ruleWith(() => done({ score: 1 }));
-    const first = startTask(rule, admitted);
-    const message = nextMessage(
-      rule,
-      (first as Extract<Message, { kind: "step" }>).task,
-      hop,
-      "cut",
-    );
-    expect(message).toMatchObject({
+test("a task may end at its start", () => {
+  expect(startTask(ruleWith(done, 9, { start: () => done({ score: 1 }) }), ADMITTED)).toMatchObject(
+    {
       kind: "end",
-      ending: { status: "ok", stopReason: "cut", score: null, outcome: { role: "a" }, error: null },
-      task: { history: [{ result: "r" }] },
-    });
-  });
+      ending: { status: "ok", stopReason: "completed", score: 1 },
+    },
+  );
+});
 
-  test("after an answer that is none is the rule's own where it has one, but nothing makes it a score", () => {
-    const stopped = (unanswered: () => ReturnType<typeof done>) => {
-      const rule: Rule = {
-        ...ruleWith(() => done()),
-        orchestrator: { start: () => to("a"), next: () => done(), unanswered },
-      };
-      const first = startTask(rule, admitted);
-      return nextMessage(rule, (first as Extract<Message, { kind: "step" }>).task, hop, "refused");
-    };
-    expect(stopped(() => done({ reason: "filtered", score: 0 }))).toMatchObject({
-      ending: { stopReason: "filtered", score: 0 },
-    });
-    expect(stopped(() => done({ reason: "refused", score: 1 }))).toMatchObject({
-      ending: { stopReason: "refused", score: null },
-    });
+test("next() is given the state, the result, and a history that ends with the hop", () => {
+  const seen: unknown[] = [];
+  const rule = ruleWith(done, 9, {
+    start: () => to<number>("a", 4),
+    next: (state, result, { role, history }) => {
+      seen.push(state, result, role, history);
+      return done();
+    },
   });
+  after(rule);
+  expect(seen).toEqual([4, "r", "a", [HOP]]);
+});
 
-  test("to an unknown role fails the task and names the roles there are", () => {
-    expect(errorOf(after(ruleWith(() => to("c"))))).toBe(
-      'orchestrator_failed: next() after a routes to "c", which is no role of the recipe: a, b',
-    );
+test("a decision for a role carries the state and the history on", () => {
+  const message = after(ruleWith(() => ({ to: "b", state: { n: 1 } })));
+  expect(message).toEqual({
+    kind: "step",
+    task: { ...ADMITTED, role: "b", state: { n: 1 }, history: [HOP] },
   });
+});
 
-  test("that is a promise fails the task: a rule answers at once", () => {
-    expect(errorOf(after(ruleWith(async () => done())))).toContain(
-      "a promise; it must be pure and answer at once",
-    );
+test("a decision to end carries reason, score and outcome into the ending", () => {
+  const message = after(ruleWith(() => done({ reason: "agreed", score: 0.5, outcome: { x: 1 } })));
+  expect(message).toMatchObject({
+    kind: "end",
+    task: { history: [HOP] },
+    ending: {
+      status: "ok",
+      stopReason: "agreed",
+      score: 0.5,
+      outcome: { x: 1 },
+      error: null,
+    },
   });
+});
 
-  test("that is missing fails the task", () => {
-    expect(errorOf(after(ruleWith(() => undefined)))).toContain(
-      "next() after a returned undefined",
-    );
-    expect(errorOf(after(ruleWith(() => ({ goto: "b" }))))).toContain(
-      "neither to(role, state) nor done()",
-    );
-  });
-
-  test("that throws fails the task with the stack of the user's code and the history so far", () => {
-    const message = after(
-      ruleWith(() => {
-        throw new TypeError("no such field");
-      }),
-    );
-    if (message.kind !== "end") throw new Error("the task went on");
-    expect(message.ending.error).toMatchObject({
-      code: "orchestrator_failed",
-      message: "no such field",
-      role: "a",
-      hop: 0,
-    });
-    expect(message.ending.error?.stack).toContain("advance.test.ts");
-    expect(message.task.history).toHaveLength(1);
-  });
-
-  test("to go on past max_hops fails the task, but a task may end on its last hop", () => {
-    const message = after(ruleWith(() => to("b"), 1));
-    expect(message).toMatchObject({
-      kind: "end",
-      ending: {
-        status: "failed",
-        stopReason: "max_hops",
-        score: null,
-        error: { code: "max_hops" },
+test("a decision to fork gives a fork with the branches and the state of the rule", () => {
+  const branches = [{ ...to<number>("a", 1), extra: true }, to<number>("b", 2)];
+  const rule = ruleWith(() => fork(branches, 7), 1, { join: () => null });
+  expect(after(rule)).toMatchObject({
+    kind: "fork",
+    task: {
+      role: "",
+      state: {
+        branches: [
+          { to: "a", state: 1 },
+          { to: "b", state: 2 },
+        ],
+        state: 7,
       },
-    });
-    expect(after(ruleWith(() => done({ score: 1 }), 1))).toMatchObject({
-      kind: "end",
-      ending: { status: "ok", score: 1 },
-    });
+    },
   });
+});
+
+test("an answer that is not whole ends the task unscored, with its role and its reason", () => {
+  const rule = ruleWith(() => done({ score: 1 }));
+  expect(nextMessage(rule, started(rule), HOP, "cut")).toMatchObject({
+    kind: "end",
+    ending: { status: "ok", stopReason: "cut", score: null, outcome: { role: "a" }, error: null },
+    task: { history: [HOP] },
+  });
+});
+
+test("a rule may decide about an answer that is not whole, but cannot give it a score", () => {
+  const stopped = (unanswered: Orchestrator["unanswered"] & {}) => {
+    const rule = ruleWith(() => done(), 9, { start: () => to<number>("a", 4), unanswered });
+    return nextMessage(rule, started(rule), HOP, "refused");
+  };
+  const seen: unknown[] = [];
+  const filtered = stopped((state, reason, { role, history }) => {
+    seen.push(state, reason, role, history);
+    return done({ reason: "filtered", score: 0 });
+  });
+  expect(filtered).toMatchObject({ ending: { stopReason: "filtered", score: 0 } });
+  expect(seen).toEqual([4, "refused", "a", [HOP]]);
+  expect(stopped(() => done({ reason: "refused", score: 1 }))).toMatchObject({
+    ending: { stopReason: "refused", score: null },
+  });
+  expect(stopped(() => to("b"))).toMatchObject({ kind: "step", task: { role: "b" } });
+});
+
+test("an unsound decision fails the task with its problem and place", () => {
+  expect(after(ruleWith(() => to("c")))).toMatchObject({
+    kind: "end",
+    task: { history: [HOP] },
+    ending: {
+      status: "failed",
+      stopReason: "error",
+      score: null,
+      outcome: null,
+      error: {
+        code: "orchestrator_failed",
+        message: 'next() after a routes to "c", which is not a role of the recipe; roles: a, b',
+        role: "a",
+        hop: 0,
+      },
+    },
+  });
+  expect(startTask(ruleWith(done, 9, { start: () => to("c") }), ADMITTED)).toMatchObject({
+    ending: { error: { role: null, hop: null } },
+  });
+});
+
+test("a fork in a branch, or without join(), fails the task", () => {
+  const forks = () => fork([to("a")], null);
+  expect(errorOf(after(ruleWith(forks)))).toContain("but the orchestrator has no join()");
+  const rule = ruleWith(forks, 9, { join: () => null });
+  const branch = { ...started(rule), branch: { of: "h", id: 1 } };
+  expect(errorOf(nextMessage(rule, branch, HOP))).toContain("a branch cannot fork again");
+});
+
+test("a rule that throws fails the task with the stack of the user's code", () => {
+  const message = after(
+    ruleWith(() => {
+      throw new TypeError("no such field");
+    }),
+  );
+  if (message.kind !== "end") throw new Error("the task went on");
+  expect(message.ending.error).toMatchObject({
+    code: "orchestrator_failed",
+    message: "no such field",
+    role: "a",
+    hop: 0,
+  });
+  expect(message.ending.error?.stack).toContain("advance.test.ts");
+  expect(message.task.history).toEqual([HOP]);
+});
+
+test.each<[maxHops: number, kind: Message["kind"]]>([
+  [1, "end"],
+  [2, "step"],
+])("after one hop, max_hops = %p gives a task that goes on as %p", (maxHops, kind) => {
+  expect(after(ruleWith(() => to("b"), maxHops)).kind).toBe(kind);
+});
+
+test("a task that goes on past max_hops fails, but a task may end on its last hop", () => {
+  expect(after(ruleWith(() => to("b"), 1))).toMatchObject({
+    kind: "end",
+    task: { history: [HOP] },
+    ending: {
+      status: "failed",
+      stopReason: "max_hops",
+      score: null,
+      error: {
+        code: "max_hops",
+        message: "the task has used its 1 hops (run.max_hops) and would go to b",
+        role: "a",
+        hop: 0,
+      },
+    },
+  });
+  expect(after(ruleWith(() => done({ score: 1 }), 1))).toMatchObject({
+    kind: "end",
+    ending: { status: "ok", score: 1 },
+  });
+});
+
+test("a result that JSON cannot carry fails the task, which keeps the history before it", () => {
+  const rule = ruleWith(() => done());
+  const task = encodeTask(started(rule));
+  const message = nextMessage(rule, task, hopOf("a", 1n as never));
+  expect(message).toMatchObject({ ending: { status: "failed", error: { role: "a", hop: 0 } } });
+  expect(errorOf(message)).toStartWith("agent_failed: the result is not JSON: ");
+  expect(message.task.history).toEqual([]);
+});
+
+test.each([
+  [0, "step"],
+  [1, "end"],
+])("a task of 64 MiB and %p bytes more gives %p", (extra, kind) => {
+  const rule = ruleWith(() => to("b"));
+  const { totals, trail, pins } = encodeTask(started(rule));
+  const hopBytes = JSON.stringify(HOP).length;
+  const rowBytes = new Uint8Array(TASK_BYTES_MAX - hopBytes + extra);
+  const task = new EncodedTask(started(rule), rowBytes, new Uint8Array(), totals, trail, pins);
+  const message = nextMessage(rule, task, HOP);
+  expect(message.kind).toBe(kind as Message["kind"]);
+  if (message.kind === "step") return;
+  expect(message.ending.error).toEqual({
+    code: "task_too_large",
+    message: "this result makes the task larger than 64 MiB",
+    role: "a",
+    hop: 0,
+  });
+  expect(message.task).toBe(task);
 });

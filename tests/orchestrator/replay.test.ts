@@ -1,5 +1,5 @@
-// Rules are pure: every recorded history, replayed through start and next, takes the same route to the same end. This holds
-// for real records, patterns and modules alike, and it is what lets any host evaluate a rule.
+// Rules are pure, so that any host can evaluate them: a recorded history that is replayed through
+// start and next takes the same route to the same end.
 
 import { expect, test } from "bun:test";
 import { writeFile } from "node:fs/promises";
@@ -50,7 +50,7 @@ export default orchestrator<{ left: number }>({
 });
 `;
 
-test("every recorded history takes the same route again, by pattern, by module and by graph", () =>
+test("a recorded history takes the same route again through a pattern, a module and a graph", () =>
   withFolder(async (folder) => {
     provideSdk(sdk);
     await writeFile(join(folder, "route.ts"), MODULE);

@@ -1,5 +1,5 @@
-// Rejection sampling through the binary: candidates differ, nothing is asked after the accepted one, and a run that is killed in
-// the middle of its rows goes on to the same records.
+// Rejection sampling through the binary: candidates differ, nothing is asked after the accepted
+// one, and a run that is killed in the middle of its rows goes on to the same records.
 
 import { expect, test } from "bun:test";
 import { existsSync, statSync } from "node:fs";
@@ -42,7 +42,7 @@ interface Outcome {
   readonly candidates: readonly { readonly score: number; readonly accepted: boolean }[];
 }
 
-test("each row asks until a candidate is accepted or all are used up, also when the run is killed on the way", () =>
+test("a killed run of best-of-n goes on to the candidates of an undisturbed run", () =>
   withFolder(async (folder) => {
     const rows = Array.from({ length: 60 }, (_, n) => JSON.stringify({ n })).join("\n");
     for (const [name, text] of Object.entries({

@@ -1,5 +1,3 @@
-// A graph makes the records of the pattern that it spells out.
-
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { matrix } from "../../parts/binary.ts";
@@ -7,7 +5,7 @@ import { withFolder } from "../../parts/folder.ts";
 import { comparable, readRecords } from "../../parts/records.ts";
 import { CORAL, ROOT } from "../../parts/repository.ts";
 
-test("Coral as a graph makes the records of its pattern, in one process and on two hosts", () =>
+test("Coral's graph makes the records of the dialogue pattern, on one and on two hosts", () =>
   withFolder(async (folder) => {
     const fast = ['models.speaker.latency="1ms"', "models.speaker.tokens_per_second=1000000", "-q"];
     const graph = join(ROOT, "recipes/coral-graph.toml");
