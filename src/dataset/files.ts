@@ -1,4 +1,5 @@
-// Which files a dataset is: paths, folders, globs and names of the hub to a list of files, each with its format and compression.
+// The files of a dataset. Paths, folders, globs and names on the hub become a list of files, each
+// with its format and compression.
 
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { glob } from "node:fs/promises";
@@ -15,7 +16,10 @@ export interface DataFile {
   readonly compression: Compression;
 }
 
-/** Fails with `dataset_invalid` when a path is missing, a glob matches nothing or a name tells no format. */
+/**
+ * Finds the files of all paths, in order. Fails with `dataset_invalid` when a path is missing, a
+ * glob matches no file, or a name does not tell the format.
+ */
 export async function findFiles(
   paths: readonly string[],
   format: Format | undefined,
@@ -35,10 +39,10 @@ async function expand(path: string): Promise<readonly string[]> {
     if (found.length > 0) return found.sort();
     throw new MatrixError("dataset_invalid", `no file matches ${path}`, nearbyHint(path));
   }
-  // The name of a split stands for its files in the folder above.
+  // A name without an ending may be a split: its files are in the folder above.
   if (/^[\w-]+$/.test(basename(path)) && existsSync(dirname(path)))
     return filesOfFolder(dirname(path), basename(path));
-  throw new MatrixError("dataset_invalid", `no such dataset: ${path}`, nearbyHint(path));
+  throw new MatrixError("dataset_invalid", `there is no dataset at ${path}`, nearbyHint(path));
 }
 
 function filesOfFolder(folder: string, wanted: string): readonly string[] {
@@ -52,11 +56,14 @@ function describe(path: string, format: Format | undefined): DataFile {
   if (found === "parquet" && compression !== null)
     throw new MatrixError(
       "dataset_invalid",
-      `${path} is compressed as a whole: Parquet is compressed within`,
+      `${path} is a compressed Parquet file, which cannot be read`,
+      { hint: "decompress it; Parquet compresses its columns itself" },
     );
   if (found !== null) return { path, format: found, compression };
   throw new MatrixError("dataset_invalid", `cannot tell the format of ${path} from its name`, {
-    hint: 'name it .jsonl, .json, .csv (also with .gz or .zst) or .parquet, or set dataset.format = "jsonl"',
+    hint:
+      "name it .jsonl, .json, .csv (each also with .gz or .zst) or .parquet, " +
+      'or set dataset.format = "jsonl"',
   });
 }
 

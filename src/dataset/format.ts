@@ -1,4 +1,4 @@
-// What a data file's name says: its format and its compression.
+// Format and compression of a data file, read off its name.
 
 import { basename } from "node:path";
 
@@ -13,7 +13,7 @@ const FORMATS: Readonly<Record<string, Format>> = {
   parquet: "parquet",
 };
 
-/** `format` is null where the name does not tell. */
+/** `format` is null when the name does not tell it. */
 export function describeName(path: string): {
   readonly format: Format | null;
   readonly compression: Compression;
@@ -24,6 +24,7 @@ export function describeName(path: string): {
   return { format: FORMATS[parts.at(compression === null ? -1 : -2) ?? ""] ?? null, compression };
 }
 
+/** True when the name of a file tells a format that can be read. */
 export function isDataFile(path: string): boolean {
   return describeName(path).format !== null;
 }

@@ -1,6 +1,7 @@
-// Datasets of the Hugging Face hub, `hf://OWNER/NAME[@REVISION][/PATH or split]`: the files that are meant are fetched once, whole, into
-// a cache by commit, and then read as any others; so the rows of a run that goes on are those that it began with.
-// HF_ENDPOINT says where the hub is, HF_TOKEN who asks.
+// Datasets on the Hugging Face hub: `hf://OWNER/NAME[@REVISION][/PATH or split]`. The chosen files
+// are fetched once and whole into a cache, under the commit that they belong to, and then read like
+// local files. So a continued run reads the rows that it began with. HF_ENDPOINT is the address of
+// the hub, and HF_TOKEN identifies the user.
 
 import { createWriteStream, existsSync } from "node:fs";
 import { mkdir, rename, rm, stat } from "node:fs/promises";
@@ -18,11 +19,11 @@ const ADDRESS = /^hf:\/\/(?<name>[\w.-]+\/[\w.-]+)(?:@(?<revision>[^/]+))?(?:\/(
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Paths of the fetched files. Fails with `dataset_invalid`. */
+/** Fetches the chosen files and answers their local paths. Fails with `dataset_invalid`. */
 export async function fetchFromHub(address: string, env: Environment): Promise<readonly string[]> {
   const { name, revision = "main", path = "" } = ADDRESS.exec(address)?.groups ?? {};
   if (name === undefined)
-    throw new MatrixError("dataset_invalid", `${address} names no dataset of the hub`, {
+    throw new MatrixError("dataset_invalid", `${address} is not the name of a dataset on the hub`, {
       hint: "write hf://OWNER/NAME, or hf://OWNER/NAME/SPLIT",
     });
   const hub = new Hub(address, name, env);
@@ -50,17 +51,18 @@ class Hub {
     this.#headers = token === "" ? {} : { authorization: `Bearer ${token}` };
   }
 
+  /** The commit that a branch, a tag or a commit of the dataset stands for. */
   async commitOf(revision: string): Promise<string> {
     const response = await this.#get(
       `${this.#endpoint}/api/datasets/${this.#name}/revision/${encodeURIComponent(revision)}`,
     );
     const { sha } = (await this.#json(response)) as { readonly sha?: unknown };
-    // It becomes the name of a folder.
+    // The commit becomes the name of a folder, so nothing but a hash is taken.
     if (typeof sha === "string" && /^[0-9a-f]{7,64}$/.test(sha)) return sha;
-    throw this.#failed("the hub names no commit");
+    throw this.#failed("the hub did not answer with a commit");
   }
 
-  /** The size of every file, by its path, page by page. */
+  /** The size in bytes of every file of the commit, by its path. The hub answers in pages. */
   async list(commit: string): Promise<ReadonlyMap<string, number>> {
     const sizes = new Map<string, number>();
     let url: string | null =
@@ -68,7 +70,7 @@ class Hub {
     while (url !== null) {
       const response: Response = await this.#get(url);
       const page = await this.#json(response);
-      if (!Array.isArray(page)) throw this.#failed("the hub answers with no list of files");
+      if (!Array.isArray(page)) throw this.#failed("the hub did not answer with a list of files");
       for (const { type, path, size } of page)
         if (
           type === "file" &&
@@ -82,7 +84,7 @@ class Hub {
     return sizes;
   }
 
-  /** Does nothing when the file is in the cache: it is there whole or not at all. */
+  /** Fetches a file unless the cache has it. A file in the cache is always whole. */
   async fetch(
     commit: string,
     file: string,
@@ -101,7 +103,7 @@ class Hub {
         createWriteStream(part),
       );
       const { size: came } = await stat(part);
-      if (came !== size) throw new Error(`${came} of ${size} bytes came`);
+      if (came !== size) throw new Error(`only ${came} of ${size} bytes arrived`);
       await rename(part, path);
     } catch (cause) {
       await rm(part, { force: true });
@@ -125,24 +127,25 @@ class Hub {
     try {
       return await response.json();
     } catch (cause) {
-      throw this.#failed("the hub's answer is no JSON", cause);
+      throw this.#failed("the hub's answer is not JSON", cause);
     }
   }
 
   #refused(status: number): MatrixError {
     const withToken = "authorization" in this.#headers;
-    // The hub answers 401 for what does not exist, so that nobody can tell what is private.
+    // The hub answers 401 also for a dataset that does not exist, so that private names stay
+    // unknown.
     if (status === 401 || status === 403 || status === 404)
       return new MatrixError(
         "dataset_invalid",
-        `cannot read ${this.#address}: there is no such dataset, or it is not open to you (${status})`,
+        `cannot read ${this.#address}: it does not exist, or you may not read it (HTTP ${status})`,
         {
           hint: withToken
-            ? "check the name, and what HF_TOKEN may read"
-            : "check the name; for a private or gated one, set HF_TOKEN",
+            ? "check the name, and the datasets that HF_TOKEN may read"
+            : "check the name; for a private or gated dataset, set HF_TOKEN",
         },
       );
-    return this.#failed(`the hub answers ${status}`);
+    return this.#failed(`the hub answered with HTTP ${status}`);
   }
 
   #failed(why: string, cause?: unknown): MatrixError {
@@ -151,13 +154,16 @@ class Hub {
       `cannot fetch ${this.#address} from ${this.#endpoint}: ${why}`,
       {
         cause,
-        hint: "run the same command again: what was fetched stays",
+        hint: "run the same command again; it keeps the files that were fetched",
       },
     );
   }
 }
 
-/** RFC 8288, as the hub writes it. Never to another server, which would be sent the token. */
+/**
+ * The next page by the Link header (RFC 8288); null at the last page. A page on another server is
+ * not read, because that server would receive the token.
+ */
 function nextPage(response: Response, current: string): string | null {
   const next = /<([^>]+)>;\s*rel="next"/.exec(response.headers.get("link") ?? "")?.[1];
   if (next === undefined) return null;
@@ -165,7 +171,7 @@ function nextPage(response: Response, current: string): string | null {
   return url.origin === new URL(current).origin ? url.href : null;
 }
 
-/** A name that leaves the cache is no file of a dataset. */
+/** False for a path that would lead out of the cache. */
 function isInside(path: string): boolean {
   return (
     !path.startsWith("/") &&

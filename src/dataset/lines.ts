@@ -1,4 +1,5 @@
-// Lines of a byte stream, each with its offset, whatever the chunks: split at newlines, decoded as UTF-8 and nothing else.
+// Lines of a byte stream, each with its offset. A line ends at "\n" and at no other character, and
+// the result does not depend on how the bytes are cut into chunks.
 
 import { isUtf8 } from "node:buffer";
 
@@ -6,17 +7,22 @@ const NEWLINE = 0x0a;
 const LINE_BYTES_MAX = 256 * 2 ** 20;
 
 export interface Line {
+  /** The line without its newline, decoded as UTF-8. */
   readonly text: string;
-  /** From 1. */
+  /** From 1, as editors count. */
   readonly number: number;
-  /** Of its first byte, and how many bytes without the newline. */
+  /** The position of the first byte in the stream. */
   readonly offset: number;
+  /** Length without the newline. */
   readonly bytes: number;
-  /** False when the bytes are no UTF-8; the text then holds replacement characters. */
+  /** False when the bytes are not UTF-8. The text then holds replacement characters. */
   readonly valid: boolean;
 }
 
-/** Batches of lines, one batch a chunk. A line that is too long ends the stream with an error. */
+/**
+ * Batches of lines, one batch for each chunk that ends a line. Throws at a line of more than 256
+ * MiB.
+ */
 export async function* splitLines(chunks: AsyncIterable<Buffer>): AsyncGenerator<readonly Line[]> {
   let number = 0;
   let offset = 0;

@@ -1,32 +1,35 @@
-// The rows of a scanned dataset, one at a time. A row that is at hand is given at once, without a promise: the runtime draws
-// tens of thousands a second.
+// The rows of a scanned dataset, one at a time. A row that is in memory is given at once and not as
+// a promise, because the driver draws tens of thousands of rows a second.
 
 import { messageOf } from "../error.ts";
 import { type SelectedRows, shuffleRows } from "./shuffle.ts";
 import { type DatasetRow, type DatasetSource, datasetGone, drawAll, isInShard } from "./source.ts";
 
 export interface RowStream {
-  /** The next row, now or later; null at the end. Fails with `dataset_gone`. */
+  /** The next row, or a promise of it; null at the end. Fails with `dataset_gone`. */
   next(): DatasetRow | null | Promise<DatasetRow | null>;
   close(): Promise<void>;
 }
 
-/** `rows` is what the scan counted: fewer is an error, more are not read. */
+/**
+ * Opens the rows of a run. `rows` is the number that the scan counted: a dataset with fewer rows is
+ * an error, and further rows are not read.
+ */
 export async function openDataset(source: DatasetSource, rows: number): Promise<RowStream> {
   const selected = await selectRows(source);
   return new BatchedRows(selected.rows, rows, selected.close);
 }
 
 /**
- * The rows of a run. A limit counts after filter and shuffle and before the shard: whatever it is, the shards of a run together
- * have exactly the rows of the whole run.
+ * The rows of a run. The limit counts rows after filter and shuffle and before the shard is taken,
+ * so that the shards of a run have exactly the rows of the whole run together.
  */
 export async function selectRows(source: DatasetSource): Promise<SelectedRows> {
   if (source.shuffle !== null) return shuffleRows(source, source.shuffle);
   return { rows: rowsInOrder(source), close: async () => undefined };
 }
 
-/** A stream of so many rows out of batches. */
+/** A stream of the first `total` rows of batches. `release` runs when the stream is closed. */
 export class BatchedRows implements RowStream {
   readonly #batches: AsyncIterator<readonly DatasetRow[]>;
   readonly #total: number;

@@ -1,5 +1,6 @@
-// Rows of a Parquet file, a row group at a time: memory is that of the largest one. Values become JSON: whole numbers that JSON
-// cannot hold exactly stay text, times are RFC 3339, bytes are text where they are UTF-8 and base64 where they are not.
+// Rows of a Parquet file, read one row group at a time, so that memory holds the largest group and
+// not the file. Values become JSON: a whole number that JSON cannot hold exactly becomes text, a
+// time becomes RFC 3339, and bytes become text if they are UTF-8 and base64 if they are not.
 
 import { isUtf8 } from "node:buffer";
 import { type FileHandle, open } from "node:fs/promises";
@@ -12,7 +13,10 @@ import {
 import { compressors } from "hyparquet-compressors";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 
-/** Batches of rows, with the columns in the order that was asked for; all of them when that is null. */
+/**
+ * Batches of rows, one for each row group. `columns` are the columns to read, in that order; null
+ * for all.
+ */
 export async function* readParquet(
   path: string,
   columns: readonly string[] | null,
@@ -24,7 +28,7 @@ export async function* readParquet(
     const names = parquetSchema(metadata).children.map(({ element }) => element.name);
     const missing = columns?.find((column) => !names.includes(column));
     if (missing !== undefined)
-      throw new Error(`it has no column "${missing}"; columns: ${names.join(", ")}`);
+      throw new Error(`the file has no column "${missing}"; columns: ${names.join(", ")}`);
     let rowStart = 0;
     for (const { num_rows: rows } of metadata.row_groups) {
       const rowEnd = rowStart + Number(rows);

@@ -1,4 +1,5 @@
-// Rows of files, in order, in batches: JSONL, a JSON array, CSV or Parquet, plain or compressed, streamed and never held whole.
+// Rows of files, in order and in batches, from JSONL, a JSON array, CSV or Parquet, plain or
+// compressed. Files are streamed and never held in memory whole.
 
 import { createReadStream } from "node:fs";
 import { Readable } from "node:stream";
@@ -15,21 +16,25 @@ import { decompress } from "./zstd.ts";
 const CHUNK_BYTES = 256 * 1024;
 const BATCH_ROWS = 256;
 
-/** One item of a file: a row, or what is wrong with it. */
+/** One item of a file: a row, or the problem with it. */
 export interface Item {
   readonly file: string;
-  /** From 1; of Parquet, the row's number; of a JSON array, undefined. */
+  /** From 1: the line, or the row's number in a Parquet file; undefined in a JSON array. */
   readonly line: number | undefined;
   readonly row: JsonObject | null;
   readonly problem: string | null;
-  /** The row as text: its line, or its JSON. */
+  /** The row as text: its line, or the row as JSON. */
   readonly text: string;
-  /** Where the line stands in an uncompressed JSONL file. */
+  /** The position of the line in an uncompressed JSONL file; 0 in other files. */
   readonly offset: number;
+  /** The length of that line in bytes; 0 in other files. */
   readonly bytes: number;
 }
 
-/** Items of all files in order, with all columns or those that are named. A file that breaks off ends with an item that says so. */
+/**
+ * Items of all files in order. `columns` are the columns that rows keep; null for all. A file that
+ * cannot be read to its end gives the problem as its last item.
+ */
 export async function* readItems(
   files: readonly DataFile[],
   columns: readonly string[] | null,
@@ -106,7 +111,9 @@ async function* readJsonArray(file: DataFile, bytes: Readable): AsyncGenerator<r
     if (!started && text.trim() !== "") {
       started = true;
       if (!text.trimStart().startsWith("["))
-        throw new Error('the file is no JSON array of rows (one row a line is format "jsonl")');
+        throw new Error(
+          'the file is not a JSON array of rows (for one row a line, set dataset.format = "jsonl")',
+        );
     }
     parser.write(text);
     if (items.length > 0) yield items;
@@ -140,7 +147,7 @@ async function* readParquetRows(
     yield rows.map((row) => itemOf(file, ++line, row, null));
 }
 
-/** The item with these fields alone. */
+/** The item with the named fields alone, in that order. */
 function pick(item: Item, columns: readonly string[]): Item {
   const { row, file, line } = item;
   if (row === null) return item;

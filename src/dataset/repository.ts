@@ -1,20 +1,25 @@
-// A folder of data files laid out as Hugging Face datasets are: which of its files a path below it, a glob or the name of a
-// split means. The same on disk and on the hub. Splits are told by file and folder names, as `datasets` tells them without a card.
+// A folder of data files laid out like a Hugging Face dataset, on disk or on the hub. A path below
+// it, a glob or the name of a split chooses files. Splits are recognised by the names of files and
+// folders, as the `datasets` library does without a card.
 
 import { matchesGlob } from "node:path";
 import { MatrixError } from "../error.ts";
 import { isDataFile } from "./format.ts";
 
-/** What `datasets` calls a split, by the words for it. */
+/** The words in a name by which the `datasets` library recognises a split. */
 const SPLITS: Readonly<Record<string, RegExp>> = {
   train: /(?:^|[^a-z])(?:train|training)(?:[^a-z]|$)/,
   validation: /(?:^|[^a-z])(?:validation|valid|dev|val)(?:[^a-z]|$)/,
   test: /(?:^|[^a-z])(?:test|testing|eval|evaluation)(?:[^a-z]|$)/,
 };
-/** Files that describe a dataset and are no part of it. */
+/** Files that describe a dataset and hold no rows of it. */
 const DESCRIPTIONS = /(?:^|\/)(?:dataset_infos?|dataset_dict|state)\.json$/;
 
-/** `paths` are relative to `root`, which is for messages. Fails with `dataset_invalid` when nothing or too much is meant. */
+/**
+ * The files that `wanted` chooses among `paths`, sorted; all data files when it is empty. `root` is
+ * the name of the folder in messages. Fails with `dataset_invalid` when no file or several splits
+ * are chosen.
+ */
 export function chooseFiles(
   root: string,
   paths: readonly string[],
@@ -31,7 +36,7 @@ export function chooseFiles(
   const split = wanted.slice(wanted.lastIndexOf("/") + 1);
   const folder = wanted.slice(0, -split.length);
   const within = files.filter((path) => path.startsWith(folder));
-  // A name of its own, such as train_sft, goes before the word in it.
+  // A split with a name of its own, such as train_sft, comes before the word "train" in that name.
   const named = within.filter((path) => nameOf(path) === split);
   const ofSplit =
     named.length > 0
@@ -49,16 +54,22 @@ function onlySplit(root: string, files: readonly string[]): readonly string[] {
   if (splits.size === 1) return files;
   const [first] = [...splits].filter((split) => split !== null);
   throw new MatrixError("dataset_invalid", `${root} has several splits: ${shown(files)}`, {
-    hint: `name one: ${root}/${first}`,
+    hint: `choose one, for example ${root}/${first}`,
   });
 }
 
-/** Of train_sft-00000-of-00003.parquet, train_sft. */
+/**
+ * The name of a file without shard number and ending: train_sft for
+ * train_sft-00000-of-00003.parquet.
+ */
 function nameOf(path: string): string {
   return path.slice(path.lastIndexOf("/") + 1).replace(/(?:-\d+-of-\d+.*)?\.[^-]*$/, "");
 }
 
-/** Null where no name tells. The name of the file itself goes first. */
+/**
+ * The split that the names in a path tell, from the file up through its folders; null when no name
+ * tells one.
+ */
 function splitOf(path: string): string | null {
   for (const part of path.toLowerCase().split("/").toReversed()) {
     const found = Object.entries(SPLITS).find(([, words]) => words.test(part));

@@ -1,5 +1,6 @@
-// One whole pass over a dataset before anything is spent: every row reads, every id is there and unique, and the run knows
-// how many rows it will have. Memory: a fingerprint an id, and nothing of the rows.
+// One whole pass over a dataset before a run spends anything. It proves that every row can be read
+// and that every row has an id of its own, and it counts the rows of the run. Memory holds a
+// fingerprint for each id, and no rows.
 
 import { createHash, type Hash } from "node:crypto";
 import { MatrixError, type Problem } from "../error.ts";
@@ -8,28 +9,35 @@ import { IdSet } from "../task/id-set.ts";
 import { selectRows } from "./open.ts";
 import { type DatasetSource, type Drawn, drawAll, isInShard, problemAt } from "./source.ts";
 
+/** The most problems that an error lists. */
 const PROBLEMS_MAX = 20;
 
 export interface ScanOptions {
   readonly trials: number;
-  /** A number of rows at which the digest is wanted too: what an earlier run had. */
+  /** The number of rows that an earlier run had: the digest is taken after them too. */
   readonly checkpoint?: number;
-  /** Called now and then with the rows read so far. */
+  /** Called after each batch with the number of rows so far. */
   readonly onProgress?: (rows: number) => void;
 }
 
 export interface DatasetScan {
-  /** After filter, limit and shard. */
+  /** The number of rows after filter, limit and shard. */
   readonly rows: number;
-  /** sha256 over ids and contents of the rows, in order; of a shuffled dataset, over those of all shards. */
+  /**
+   * sha256 over ids and contents of the rows, in order. In a shuffled dataset it covers the rows of
+   * all shards and takes no notice of a limit.
+   */
   readonly digest: string;
-  /** The digest of the first `checkpoint` rows; null when there are fewer. */
+  /**
+   * The digest after the first `checkpoint` rows; null when there are fewer. In a shuffled dataset
+   * it is `digest`.
+   */
   readonly checkpointDigest: string | null;
-  /** Of every (row, trial). */
+  /** The digest of every (row id, trial), whatever their order (IdDigest). */
   readonly idsDigest: string;
 }
 
-/** Fails with `dataset_invalid` and the first problems of all. */
+/** Fails with `dataset_invalid` and the first problems. */
 export async function scanDataset(
   source: DatasetSource,
   { trials, checkpoint, onProgress }: ScanOptions,
@@ -39,7 +47,8 @@ export async function scanDataset(
   const idsDigest = new IdDigest();
   const problems = new Problems();
   const twice = new Map<string, Drawn>();
-  // A shuffled run draws its limit from all rows, so all must be sound; and its order depends on all, whatever the shard.
+  // A limited run of a shuffled dataset draws from all rows, and the order of each shard depends on
+  // all rows. So all are read.
   const shuffled = source.shuffle !== null;
   const limit = shuffled ? Number.POSITIVE_INFINITY : (source.limit ?? Number.POSITIVE_INFINITY);
   let checkpointDigest = checkpoint === 0 ? digestOf(hash) : null;
@@ -71,15 +80,15 @@ export async function scanDataset(
   }
   if (twice.size > 0) await explainTwice(source, twice, problems);
   problems.throwIfAny(source);
-  // A shard of few rows may have none: then it has nothing to do.
+  // A shard of a small dataset may have no rows, and that is no problem: it has no work to do.
   if (drawable === 0)
     throw new MatrixError(
       "dataset_invalid",
-      `no rows in ${namesOf(source)}${source.filter === null ? "" : " pass dataset.filter"}`,
+      `${namesOf(source)} has no rows${source.filter === null ? "" : " that pass dataset.filter"}`,
     );
   const digest = digestOf(hash);
   if (!shuffled) return { rows, digest, checkpointDigest, idsDigest: idsDigest.hex };
-  // The order depends on all rows, so there is but one digest to compare.
+  // The order depends on all rows, so a checkpoint within them cannot be compared.
   const drawn =
     drawable > (source.limit ?? drawable)
       ? await countSelected(source, trials)
@@ -87,7 +96,7 @@ export async function scanDataset(
   return { ...drawn, digest, checkpointDigest: digest };
 }
 
-/** The rows that a limit leaves of a shuffled dataset, and their ids. */
+/** The number of rows that a limit leaves of a shuffled dataset, and the digest of their ids. */
 async function countSelected(
   source: DatasetSource,
   trials: number,
@@ -107,7 +116,7 @@ async function countSelected(
 
 class Problems {
   readonly #shown: Problem[] = [];
-  /** Found, but not shown. */
+  /** The number of problems that were found and are not shown. */
   more = 0;
 
   add(problem: Problem | null): void {
@@ -118,7 +127,7 @@ class Problems {
   throwIfAny(source: DatasetSource): void {
     const count = this.#shown.length + this.more;
     if (count === 0) return;
-    const hint = this.more > 0 ? { hint: `${this.more} more of the kind` } : {};
+    const hint = this.more > 0 ? { hint: `and ${this.more} more` } : {};
     const many = count === 1 ? "1 problem" : `${count} problems`;
     throw new MatrixError("dataset_invalid", `${namesOf(source)}: ${many}`, {
       problems: this.#shown,
@@ -127,7 +136,7 @@ class Problems {
   }
 }
 
-/** Reads again, for the line that held each repeated id first. */
+/** Reads the dataset again to find the line that held each repeated id first. */
 async function explainTwice(
   source: DatasetSource,
   twice: ReadonlyMap<string, Drawn>,
@@ -146,9 +155,9 @@ async function explainTwice(
     const where =
       holder === undefined
         ? ""
-        : ` first at ${holder.file}${holder.line === undefined ? "" : `:${holder.line}`}`;
+        : `, first at ${holder.file}${holder.line === undefined ? "" : `:${holder.line}`}`;
     problems.more--;
-    problems.add(problemAt(drawn.item, `the id ${JSON.stringify(id)} stands twice;${where}`));
+    problems.add(problemAt(drawn.item, `the id ${JSON.stringify(id)} is used twice${where}`));
   }
 }
 

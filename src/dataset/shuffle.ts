@@ -1,5 +1,6 @@
-// A seeded permutation of a whole dataset in 20 bytes a row: an index of where each row stands, shuffled, read by position.
-// Plain JSONL is read where it is, unless columns are chosen; all else is first written out as JSONL to a temporary file.
+// A seeded permutation of a whole dataset. An index with 22 bytes for each row says where the row
+// is; the index is shuffled, and the rows are read by position. Plain JSONL without chosen columns
+// is read in place. Any other dataset is first written to a temporary file as JSONL.
 
 import { once } from "node:events";
 import { createWriteStream, existsSync, unlinkSync } from "node:fs";
@@ -15,10 +16,11 @@ const INITIAL_ROWS = 1024;
 
 export interface SelectedRows {
   readonly rows: AsyncGenerator<readonly DatasetRow[]>;
-  /** Removes what was written for it. */
+  /** Removes the temporary file, if there is one. */
   readonly close: () => Promise<void>;
 }
 
+/** The rows of a run in the order of `seed`. */
 export async function shuffleRows(source: DatasetSource, seed: number): Promise<SelectedRows> {
   const plain =
     source.columns === null &&
@@ -47,13 +49,16 @@ export async function shuffleRows(source: DatasetSource, seed: number): Promise<
   };
 }
 
-/** Which rows of the index the run has, in its order. */
+/** The positions in the index of the run's rows, in the order of the run. */
 function orderOf(index: RowIndex, seed: number, source: DatasetSource): Uint32Array {
   const order = index.permutation(seed).subarray(0, source.limit ?? index.size);
   return source.shard === null ? order : order.filter((i) => isInShard(source, index.at(i).number));
 }
 
-/** Growing columns: no object a row. */
+/**
+ * The places of rows, in columns that grow: an object for each row would take several times the
+ * memory.
+ */
 class RowIndex {
   #offsets = new Float64Array(INITIAL_ROWS);
   #numbers = new Float64Array(INITIAL_ROWS);
@@ -83,7 +88,7 @@ class RowIndex {
     };
   }
 
-  /** Fisher and Yates. */
+  /** All positions in an order that the seed decides (Fisher and Yates). */
   permutation(seed: number): Uint32Array {
     const order = new Uint32Array(this.#size).map((_, i) => i);
     const random = createRandom(deriveSeed(seed, "shuffle"));
@@ -146,13 +151,13 @@ function rowOf(text: string, number: number, idField: string | null): DatasetRow
   return { id: String(idField === null ? number : row[idField]), number, row };
 }
 
-/** A temporary JSONL file of a dataset in another format. */
+/** A temporary JSONL file for the rows of a dataset in another format. */
 class Spool {
   readonly path: string;
   readonly #stream: ReturnType<typeof createWriteStream>;
   #offset = 0;
   #full = false;
-  /** Whatever ends the process, the file goes. */
+  /** Removes the file when the process exits before `remove` was called. */
   readonly #onExit = (): void => {
     if (existsSync(this.path)) unlinkSync(this.path);
   };

@@ -1,4 +1,5 @@
-// A dataset as a run reads it: files, the field that names a row, the filter, the limit, the shard. Rows in order, in batches.
+// A dataset as a run reads it: its files, the field that names a row, filter, limit and shard. Rows
+// come in order and in batches.
 
 import { MatrixError, messageOf, type Problem } from "../error.ts";
 import type { Shard } from "../recipe/unit.ts";
@@ -8,36 +9,36 @@ import { type Item, readItems } from "./read.ts";
 
 export interface DatasetSource {
   readonly files: readonly DataFile[];
-  /** The fields that rows have, of all that are in the files; null: all. */
+  /** The fields that rows keep; null for all. */
   readonly columns: readonly string[] | null;
-  /** The field that names a row; null: its number. */
+  /** The field with the id of a row; null to use the row's number. */
   readonly idField: string | null;
-  /** Rows for which it is false are not part of the dataset. */
+  /** A row for which it is false is not part of the dataset. */
   readonly filter: ((row: JsonObject) => boolean) | null;
   readonly limit: number | null;
-  /** The seed of the order; null: as in the files. */
+  /** The seed of the order; null for the order of the files. */
   readonly shuffle: number | null;
-  /** Of the run's rows, those whose number modulo `count` is `index`; null: all. */
+  /** The run has the rows whose number modulo `count` is `index`; null for all rows. */
   readonly shard: Shard | null;
 }
 
 export interface DatasetRow {
   readonly id: string;
-  /** From 0 over all files, before the filter. */
+  /** Counts from 0 over all files, before the filter. */
   readonly number: number;
   readonly row: JsonObject;
-  /** The only one that is wanted of it; unset, all of the run's. */
+  /** The only trial of the row to run; unset for all trials of the run. */
   readonly trial?: number;
 }
 
-/** A row with where it came from, or what is wrong with it. */
+/** A row with its place in the files, or the problem with it. */
 export interface Drawn {
   readonly item: Item;
   readonly row: DatasetRow | null;
   readonly problem: Problem | null;
 }
 
-/** Everything that the filter lets through, in the order of the files, without a limit, of all shards. */
+/** All rows that pass the filter, in the order of the files. Limit and shard are not applied. */
 export async function* drawAll({
   files,
   columns,
@@ -81,11 +82,17 @@ function draw(
   return {
     item,
     row: null,
-    problem: problemAt(item, `the row has no id in "${idField}" (text or a number); ${found}`),
+    problem: problemAt(
+      item,
+      `the row has no id in "${idField}", which must be text or a number; ${found}`,
+    ),
   };
 }
 
-/** By the row's number, which neither filter nor shuffle nor limit changes: shards share no row. */
+/**
+ * True when the row belongs to the run's shard. Filter, shuffle and limit do not change a row's
+ * number, so no two shards share a row.
+ */
 export function isInShard({ shard }: DatasetSource, number: number): boolean {
   return shard === null || number % shard.count === shard.index;
 }
@@ -94,10 +101,14 @@ export function problemAt({ file, line }: Pick<Item, "file" | "line">, message: 
   return { file, ...(line === undefined ? {} : { line }), message };
 }
 
-/** The dataset is not what it was when the run began. */
+/** The error for a dataset that is no longer the one that the run was started with. */
 export function datasetGone(message: string, cause?: unknown): MatrixError {
-  return new MatrixError("dataset_gone", `the dataset changed under the run: ${message}`, {
-    hint: "bring it back and run the same command again; what is recorded stays",
-    ...(cause === undefined ? {} : { cause }),
-  });
+  return new MatrixError(
+    "dataset_gone",
+    `the dataset has changed since the run began: ${message}`,
+    {
+      hint: "restore the dataset and run the same command again; finished records are kept",
+      ...(cause === undefined ? {} : { cause }),
+    },
+  );
 }

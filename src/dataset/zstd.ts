@@ -1,17 +1,18 @@
-// Zstandard (RFC 8878, section 3.1): frames, independent pieces of a file, one after the other. Where a frame ends is read off its
-// headers: the decompressors of the runtimes take a cut frame for a whole one, and some stop after the first of several.
+// Zstandard (RFC 8878, section 3.1). A file consists of frames, which are independent of each
+// other. This file finds the end of a frame by its headers, because the runtimes' decompressors
+// take a cut frame for a whole one, and some stop after the first frame.
 
 import { Readable } from "node:stream";
 import { promisify } from "node:util";
 import { constants, createZstdDecompress, zstdCompress, zstdDecompressSync } from "node:zlib";
 
 const MAGIC = 0xfd2fb528;
-/** The last four bits are free. */
+/** The last four bits of this magic number may have any value. */
 const SKIPPABLE_MAGIC = 0x184d2a50;
 const MAGIC_BYTES = 4;
 const BLOCK_HEADER_BYTES = 3;
 const CHECKSUM_BYTES = 4;
-/** By the flags of the frame header. */
+/** Lengths of two fields, chosen by flags of the frame header. */
 const DICTIONARY_ID_BYTES = [0, 1, 2, 4] as const;
 const CONTENT_SIZE_BYTES = [0, 2, 4, 8] as const;
 const RLE_BLOCK = 1;
@@ -19,12 +20,12 @@ const RESERVED_BLOCK = 3;
 
 const compress = promisify(zstdCompress);
 
-/** With a checksum. */
+/** A frame with a checksum. */
 export function encodeFrame(bytes: Uint8Array): Promise<Uint8Array> {
   return compress(bytes, { params: { [constants.ZSTD_c_checksumFlag]: 1 } });
 }
 
-/** Of one whole frame; null when it is damaged. */
+/** The content of one whole frame; null when it is damaged. */
 export function decodeFrame(frame: Uint8Array): Buffer | null {
   try {
     return zstdDecompressSync(frame);
@@ -33,7 +34,10 @@ export function decodeFrame(frame: Uint8Array): Buffer | null {
   }
 }
 
-/** What is in the frames of a file, streamed. Fails when it is cut short or no Zstandard. */
+/**
+ * The content of all frames of a file, streamed. Throws when the file is cut short or not
+ * Zstandard.
+ */
 export async function* decompress(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   const pieces = new Pieces(chunks);
   while (await pieces.more()) {
@@ -54,7 +58,7 @@ class Pieces {
     this.#chunks = chunks[Symbol.asyncIterator]();
   }
 
-  /** Whether the file goes on. */
+  /** True when the file has further bytes. */
   async more(): Promise<boolean> {
     while (this.#rest.length === 0) {
       const next = await this.#chunks.next();
@@ -73,26 +77,32 @@ class Pieces {
       yield piece;
       if (at === "end") return;
     }
-    throw damaged("its last frame is not whole");
+    throw damaged("its last frame is incomplete");
   }
 }
 
-/** With a code like those of the decompressor. */
+/** An error with a code like those of the runtime's decompressor. */
 function damaged(message: string): Error {
   return Object.assign(new Error(message), { code: "ZSTD_FRAME" });
 }
 
-/** Finds where frames end, whatever the chunks. */
+/**
+ * Finds the ends of frames in a stream. The result does not depend on how the bytes are cut into
+ * chunks.
+ */
 export class FrameWalker {
-  /** Bytes of a header that has not come whole. */
+  /** The bytes so far of the header that is being read. */
   #header: number[] = [];
+  /** True between the frame header and the end of the frame. */
   #inside = false;
   #checksum = false;
-  /** Bytes until the next header, or until the end. */
+  /** Bytes until the next header or, in the last block, until the end of the frame. */
   #skip = 0;
   #isLast = false;
 
-  /** How many bytes of the chunk are of the current frame, and whether it ends with them. */
+  /**
+   * The number of bytes of the chunk that belong to the current frame, and where they leave off.
+   */
   take(chunk: Uint8Array): { readonly bytes: number; readonly at: "inside" | "end" | "foreign" } {
     let bytes = 0;
     while (bytes < chunk.length) {
@@ -113,7 +123,7 @@ export class FrameWalker {
     return { bytes, at: "inside" };
   }
 
-  /** False when it is none. */
+  /** False when the header is not one of Zstandard. */
   #readFrameHeader(): boolean {
     const header = Buffer.from(this.#header);
     if (header.length < MAGIC_BYTES) return true;
