@@ -368,7 +368,7 @@ const DATASETS: readonly Broken[] = [
   {
     title: "the file does not exist",
     recipe: overlay('[dataset]\npath = "e.jsonl"\n'),
-    says: ["no such dataset: ", "e.jsonl", "the nearest name in", "d.jsonl"],
+    says: ["there is no dataset at ", "e.jsonl", "the nearest name in", "d.jsonl"],
   },
   {
     title: "a glob matches nothing",
@@ -376,7 +376,7 @@ const DATASETS: readonly Broken[] = [
     says: ["no file matches ", "x-*.jsonl"],
   },
   data("d.parq", "x", ["cannot tell the format of", "d.parq"], "the name tells no format"),
-  data("e.jsonl", "", ["no rows in ", "e.jsonl"], "the file is empty"),
+  data("e.jsonl", "", ["e.jsonl has no rows"], "the file is empty"),
   data(
     "e.jsonl",
     '{"q": 1}\n\n{"q": 2\n{"q": 3}\n[4]\n',
@@ -392,10 +392,10 @@ const DATASETS: readonly Broken[] = [
     '{"q":1,"k":"a"}\n{"q":2}\n{"q":3,"k":"b"}\n{"q":4,"k":"a"}\n',
     [
       'e.jsonl:2: the row has no id in "k"',
-      'e.jsonl:4: the id "a" stands twice; first at',
+      'e.jsonl:4: the id "a" is used twice, first at',
       "e.jsonl:1",
     ],
-    "an id is missing and one stands twice",
+    "an id is missing and another is used twice",
     'id = "k"\n',
   ),
   data(
@@ -408,7 +408,7 @@ const DATASETS: readonly Broken[] = [
   data(
     "e.jsonl",
     '{"q":1}\n',
-    ["pass dataset.filter"],
+    ["has no rows that pass dataset.filter"],
     "the filter lets nothing through",
     'filter = "row.q > 5"\n',
   ),
@@ -419,7 +419,12 @@ const DATASETS: readonly Broken[] = [
     ['e.csv: the header names the column "a" twice'],
     "a CSV header names a column twice",
   ),
-  data("e.json", '{"q": 1}', ["e.json: the file is no JSON array"], "a JSON file is no array"),
+  data(
+    "e.json",
+    '{"q": 1}',
+    ["e.json: the file is not a JSON array"],
+    "a JSON file is not an array",
+  ),
   data(
     "e.json",
     '[{"q": 1}, {"q"',

@@ -172,7 +172,7 @@ describe("shards of a dataset", () => {
         "dataset.id=key",
         "dataset.shard=1/2",
       ]);
-      expect(stderr).toContain('the id "k0" stands twice');
+      expect(stderr).toContain('the id "k0" is used twice');
       expect(code).toBe(2);
     }, 10));
 

@@ -155,7 +155,7 @@ describe("a dataset of the hub", () => {
     withHub(async ({ env, cut }) => {
       cut(true);
       await expect(fetchFromHub("hf://acme/questions/test", env)).rejects.toMatchObject({
-        message: expect.stringContaining("7 of 8 bytes came"),
+        message: expect.stringContaining("only 7 of 8 bytes arrived"),
         hint: expect.stringContaining("run the same command again"),
       });
       cut(false);
@@ -172,10 +172,10 @@ describe("a dataset of the hub", () => {
         hint: expect.stringContaining("set HF_TOKEN"),
       });
       await expect(fetchFromHub("hf://acme/nothing", env)).rejects.toMatchObject({
-        message: expect.stringContaining("(404)"),
+        message: expect.stringContaining("(HTTP 404)"),
       });
       await expect(fetchFromHub("hf://acme", env)).rejects.toMatchObject({
-        message: expect.stringContaining("names no dataset"),
+        message: expect.stringContaining("is not the name of a dataset"),
       });
       const gone = { ...env, HF_ENDPOINT: "http://127.0.0.1:9" };
       await expect(fetchFromHub("hf://acme/questions/train", gone)).rejects.toMatchObject({

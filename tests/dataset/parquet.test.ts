@@ -30,7 +30,7 @@ describe("a dataset as Parquet", () => {
         scanDataset(source, { trials: 1 }),
       );
       await expect(wrong).rejects.toMatchObject({
-        problems: [{ message: 'it has no column "question"; columns: k, text' }],
+        problems: [{ message: 'the file has no column "question"; columns: k, text' }],
       });
     }));
 
@@ -113,7 +113,7 @@ describe("a folder", () => {
         expect(await namesIn(folder, "en/train-*.parquet")).toHaveLength(2);
         await expect(namesIn(folder, "en")).rejects.toMatchObject({
           message: expect.stringContaining("en has several splits"),
-          hint: expect.stringMatching(/name one: .*en\/(train|test)/),
+          hint: expect.stringMatching(/choose one, for example .*en\/(train|test)/),
         });
         await expect(namesIn(folder, "en/validation")).rejects.toMatchObject({
           hint: expect.stringContaining("test.parquet"),

@@ -479,7 +479,7 @@ describe("a dataset", () => {
       await writeFile(join(folder, "d.jsonl"), rows.slice(0, 2000).join(""));
       const { code, stdout, stderr } = await finished;
       expect(code).toBe(3);
-      expect(stderr).toContain("the dataset changed under the run");
+      expect(stderr).toContain("the dataset has changed since the run began");
       expect(JSON.parse(stdout)).toMatchObject({
         state: "stopped",
         abandoned: 0,
