@@ -1,5 +1,5 @@
-// The model: one chat completion. OpenAI's words and shapes throughout (Chat Completions API),
-// whatever answers.
+// The contract of a model: one chat completion. The words and shapes are OpenAI's (Chat Completions
+// API) for every kind of model.
 
 import type { Json, JsonObject } from "../task/json.ts";
 import type { Usage } from "../task/task.ts";
@@ -11,7 +11,7 @@ export interface ToolCall {
   readonly function: { readonly name: string; readonly arguments: string };
 }
 
-/** What a user's message may hold beside text, as the endpoint takes it. */
+/** A part of a user's message, in the shape that the endpoint takes. */
 export type ContentPart =
   | { readonly type: "text"; readonly text: string }
   | { readonly type: "image_url"; readonly image_url: { readonly url: string } }
@@ -28,8 +28,8 @@ export interface ChatMessage {
 }
 
 /**
- * The body of a request, less `model`, which the Model adds. `sampling` holds temperature, top_p,
- * max_tokens, stop …, as sent.
+ * The body of a request without `model`, which the Model adds. `sampling` holds temperature, top_p,
+ * max_tokens, stop and the like, as they are sent.
  */
 export interface ChatRequest {
   readonly messages: readonly ChatMessage[];
@@ -38,14 +38,14 @@ export interface ChatRequest {
   readonly tools?: readonly JsonObject[];
   /** A JSON schema that the answer must fit (`response_format`). */
   readonly schema?: JsonObject;
-  /** Which step asks; not sent. Null for a request from outside of any task. */
+  /** The step that asks; it is not sent. Null for a request that belongs to no task. */
   readonly origin: RequestOrigin | null;
 }
 
 export interface RequestOrigin {
   readonly row: string;
   readonly trial: number;
-  /** Of the row, from 1: what an earlier one was answered need not be asked again. */
+  /** Attempt of the task, from 1. Answers to an earlier attempt may be in the journal. */
   readonly attempt: number;
   readonly role: string;
   /** Hops of the role before this one. */
@@ -54,29 +54,28 @@ export interface RequestOrigin {
 
 export interface ChatAnswer {
   /**
-   * `{role: "assistant", content, tool_calls?}`; other fields that the model gave
-   * (reasoning_content …) are kept.
+   * `{role: "assistant", content, tool_calls?}`. Other fields of the endpoint, such as
+   * reasoning_content, are kept.
    */
   readonly message: { readonly role: "assistant"; readonly content: string | null } & {
     readonly [key: string]: Json;
   };
   readonly finishReason: string;
-  /** Only of an endpoint that says so: that of `matrix model serve`. */
+  /** Set when the endpoint says that it is simulated, as `matrix model serve` does. */
   readonly simulated?: true;
-  /** `requests` counts tries, also the failed ones. */
+  /** `requests` counts tries, failed ones included. */
   readonly usage: Usage;
 }
 
 export interface Model {
-  /** The recipe's name for it: [models.NAME]. */
+  /** The name in the recipe: [models.NAME]. */
   readonly name: string;
-  /**
-   * What answers, for records: the name that the endpoint knows, or "simulated:NAME" or
-   * "scripted:NAME".
-   */
+  /** The name in records: the name that the endpoint knows, "simulated:NAME" or "scripted:NAME". */
   readonly id: string;
   readonly simulated: boolean;
-  /** Price of a call, in the currency of the recipe's prices; undefined when it has none. */
+  /**
+   * Price of a call in the currency of the recipe's prices; undefined when the model has no price.
+   */
   costOf(usage: Usage): number | undefined;
   /**
    * One completion, retried within the model's limits. Fails with a MatrixError whose code begins

@@ -1,8 +1,8 @@
-// Draws from the named distributions of a recipe: latencies in milliseconds, lengths in tokens.
+// Draws from the distributions that a recipe names: latencies in milliseconds, lengths in tokens.
 
 import type { Distribution } from "../recipe/value-schema.ts";
 
-/** One draw, never below zero. */
+/** One draw. It is never below zero. */
 export function sample(distribution: Distribution, random: () => number): number {
   switch (distribution.kind) {
     case "constant":
@@ -20,7 +20,7 @@ export function sample(distribution: Distribution, random: () => number): number
   }
 }
 
-/** Box and Muller. */
+/** A draw from the standard normal distribution (Box and Muller). */
 function gaussian(random: () => number): number {
   return Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
 }

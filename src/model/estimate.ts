@@ -1,21 +1,24 @@
-// How many tokens a request will come to, before it is sent: its prompt by its length, its answer
-// by those before it.
+// Estimates how many tokens a request will use, before it is sent: its prompt by its length, its
+// answer by the answers before it.
 
 import type { Usage } from "../task/task.ts";
 import type { ChatRequest, ContentPart } from "./contract.ts";
 import { countTokens, limitOf } from "./simulated.ts";
 
-/** Of an answer, when there was none yet and the request names no most. */
+/** Assumed for an answer when no answer was seen yet and the request sets no limit. */
 const COMPLETION_TOKENS = 256;
-/** Of an image or a piece of audio. */
+/** Assumed for an image or a piece of audio. */
 const ATTACHMENT_TOKENS = 1000;
-/** How much an answer weighs against those before it. */
+/** Weight of the newest answer in the running mean. */
 const WEIGHT = 1 / 16;
 
 export class TokenEstimate {
   #completion: number | null = null;
 
-  /** As it is thought each time that it is asked; models without a rate never ask. */
+  /**
+   * Answers a function that gives the estimate of the moment: a request that waits is estimated
+   * again with what later answers taught. Models without a rate never call it.
+   */
   of(request: ChatRequest): () => number {
     const { sampling } = request;
     let prompt: number | null = null;

@@ -1,13 +1,14 @@
-// A small valid instance of a JSON schema, drawn by seed: what the simulated model answers where a
-// schema is asked for.
+// Draws a small valid instance of a JSON schema by seed. The simulated model answers with it when a
+// request has a schema.
 
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 
+/** Deeper levels become null, so that a recursive schema ends. */
 const DEPTH_MAX = 8;
 
 /**
- * Covers what answers are described with: types, enum, const, properties, items, anyOf, bounds,
- * local $ref.
+ * Covers what schemas of answers use: types, enum, const, properties, items, anyOf, bounds, local
+ * $ref.
  */
 export function drawInstance(schema: JsonObject, random: () => number, words: () => string): Json {
   const draw = (node: Json | undefined, depth: number): Json => {
@@ -53,7 +54,7 @@ export function drawInstance(schema: JsonObject, random: () => number, words: ()
   return draw(schema, 0);
 }
 
-/** A pointer into the schema itself: "#/$defs/x". */
+/** Follows a pointer into the schema itself, such as "#/$defs/x". */
 function resolve(schema: JsonObject, pointer: string): Json | undefined {
   let node: Json | undefined = schema;
   for (const part of pointer.split("/").slice(1))

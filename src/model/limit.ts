@@ -1,5 +1,5 @@
-// A semaphore for requests to one model. Waiting is first come, first served, and ends with the
-// waiter's signal.
+// A semaphore for the requests to one model. Requests wait in order of arrival, and stop waiting
+// when their signal aborts.
 
 import Queue from "yocto-queue";
 
@@ -16,7 +16,9 @@ export class RequestLimit {
     this.#free = total;
   }
 
-  /** Runs when there is room. Fails with the signal's reason when it aborts first. */
+  /**
+   * Runs the task as soon as there is room. Fails with the signal's reason when that aborts first.
+   */
   async run<T>(task: () => Promise<T>, signal: AbortSignal): Promise<T> {
     signal.throwIfAborted();
     if (this.#free > 0) this.#free--;
@@ -42,7 +44,7 @@ export class RequestLimit {
     });
   }
 
-  /** Hands the place to the first waiter that still wants it. */
+  /** Gives the place to the first waiter that was not aborted. */
   #release(): void {
     for (
       let waiter = this.#waiting.dequeue();

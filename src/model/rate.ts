@@ -1,21 +1,21 @@
-// The pace of one model's requests: so many a minute, so many tokens a minute, evenly spaced. Pure:
-// time is passed in. Nothing is saved up while nobody asks, so that no minute has more than its
-// share: not the first one, and not the one after a restart.
+// The pace of one model's requests: a number of requests and of tokens a minute, evenly spaced.
+// Pure: time is an argument. Unused time is not saved up, so no minute has more than its share,
+// neither the first one nor the one after a restart.
 //
-// A request goes when what went before it is paid off at the model's rate. One that is larger than
-// a whole minute's tokens goes too, alone, and is paid off afterwards.
+// A request may go once everything before it is paid off at the model's rate. A request that is
+// larger than the tokens of a whole minute goes, too, and is paid off afterwards.
 
 const MINUTE_MS = 60_000;
 
-/** Unset: without a limit. */
+/** An unset limit does not bound anything. */
 export interface Rate {
-  /** Requests a minute. */
+  /** Requests per minute. */
   readonly rpm?: number | undefined;
-  /** Tokens a minute, of prompts and completions together. */
+  /** Tokens per minute, prompts and completions together. */
   readonly tpm?: number | undefined;
 }
 
-/** Times in milliseconds of any steady clock. */
+/** Times are milliseconds of any steady clock. */
 export class Pace {
   readonly #requestMs: number;
   readonly #tokenMs: number;
@@ -27,24 +27,24 @@ export class Pace {
     this.#tokenMs = tpm === undefined ? 0 : MINUTE_MS / tpm;
   }
 
-  /** When the next request may go, at the earliest. */
+  /** The earliest time at which the next request may go. */
   next(now: number): number {
     return Math.max(now, this.#requestsPaidAt, this.#tokensPaidAt);
   }
 
-  /** What the next request waits for; null where it need not wait. */
+  /** The limit that the next request waits for; null when it need not wait. */
   heldBy(now: number): keyof Rate | null {
     if (this.next(now) <= now) return null;
     return this.#tokensPaidAt > this.#requestsPaidAt ? "tpm" : "rpm";
   }
 
-  /** A request of about so many tokens goes at that time, which is not before `next`. */
+  /** Notes that a request of about `tokens` goes at `at`, which must not be before `next`. */
   take(at: number, tokens: number): void {
     this.#requestsPaidAt = at + this.#requestMs;
     this.#tokensPaidAt = Math.max(at, this.#tokensPaidAt) + tokens * this.#tokenMs;
   }
 
-  /** Requests came to so many tokens more than was thought, or fewer. */
+  /** Notes that requests used `tokens` more than estimated; a negative number means fewer. */
   settle(tokens: number): void {
     this.#tokensPaidAt += tokens * this.#tokenMs;
   }

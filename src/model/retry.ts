@@ -1,5 +1,5 @@
-// The one place that loops: which errors of a model may be tried again, how often, after how long,
-// and until when.
+// The one place that repeats a request: which errors of a model are tried again, how often, after
+// how long, and until when.
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { type ErrorCode, MatrixError } from "../error.ts";
@@ -8,9 +8,9 @@ import type { ChatAnswer, ChatRequest } from "./contract.ts";
 const BACKOFF_BASE_MS = 250;
 const BACKOFF_MAX_MS = 30_000;
 
-/** Whoever is away or full is waited for: a server that starts again fails no row. */
+/** Tried again until the deadline: a server that is down or full fails no row. */
 const WAITED_FOR: ReadonlySet<ErrorCode> = new Set(["model_unavailable", "model_overloaded"]);
-/** What the request itself may be the cause of is tried again a few times. */
+/** Tried again at most `retries` times, because the request itself may be the cause. */
 const COUNTED: ReadonlySet<ErrorCode> = new Set([
   "model_lost",
   "model_failed",
@@ -20,12 +20,12 @@ const COUNTED: ReadonlySet<ErrorCode> = new Set([
 
 /** One try of a request. */
 export interface Trying {
-  /** From 0. */
+  /** The number of this try, from 0. */
   readonly tries: number;
-  /** When nothing is waited for any more, by performance.now(). */
+  /** Time by performance.now() after which the try must not wait for a server. */
   readonly deadline: number;
   readonly signal: AbortSignal;
-  /** Awaited just before the request is sent. */
+  /** Must be awaited just before the request is sent. */
   readonly permit: () => Promise<void>;
 }
 
@@ -35,13 +35,15 @@ export type Try = (request: ChatRequest, trying: Trying) => Promise<ChatAnswer>;
 export interface RetryOptions {
   /** Tries after the first. */
   readonly retries: number;
-  /** After which no try begins. */
+  /** No try begins later than this after the first. */
   readonly deadlineMs: number;
   readonly signal: AbortSignal;
   readonly random: () => number;
 }
 
-/** Calls with the number of the try, from 0, until it succeeds. Fails with the last error. */
+/**
+ * Calls `attempt` with the number of the try, from 0, until it succeeds. Fails with the last error.
+ */
 export async function retry<T>(
   attempt: (tries: number, deadline: number) => Promise<T>,
   { retries, deadlineMs, signal, random }: RetryOptions,
@@ -64,14 +66,14 @@ export async function retry<T>(
 }
 
 /**
- * Grows with the tries; half of it is drawn, so that those who failed together do not come back
- * together.
+ * Doubles with each try. Half of it is random, so that requests that failed together do not come
+ * back together.
  */
 export function backoffMs(tries: number, random: () => number): number {
   return (Math.min(BACKOFF_MAX_MS, BACKOFF_BASE_MS * 2 ** tries) * (1 + random())) / 2;
 }
 
-/** Waits; fails with the signal's own reason when it aborts. */
+/** Waits for `ms` milliseconds. Fails with the signal's own reason when it aborts. */
 export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   if (ms <= 0) return;
   try {

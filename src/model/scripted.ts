@@ -1,6 +1,6 @@
-// The scripted model: replies per row from a file, in order, for replays of known solutions and for
-// tests of what goes wrong. It keeps no count of its own: which reply is due follows from the
-// role's turns so far, so a task may go on anywhere.
+// The scripted model: it reads replies for each row from a file, to replay known solutions and to
+// test what goes wrong. It keeps no count: the reply follows from the number of the role's earlier
+// turns, so a task may continue in any process.
 
 import { readFile } from "node:fs/promises";
 import { MatrixError, messageOf, type Problem } from "../error.ts";
@@ -8,13 +8,14 @@ import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import type { ChatAnswer, ChatRequest } from "./contract.ts";
 import { estimateUsage } from "./simulated.ts";
 
-/** Replies of each role. */
+/** Replies by role, in order. */
 type Replies = ReadonlyMap<string, readonly ChatAnswer["message"][]>;
 
-/** What is wrong with a line is wrong with most of them. */
+/** Reading stops after this many wrong lines: the others are usually wrong in the same way. */
 const PROBLEMS_MAX = 20;
 const SHAPE =
-  '{"id": "ROW", "replies": {"ROLE": ["text", {"content": …, "tool_calls": […]}]}}, and "trial" where only one is meant';
+  '{"id": "ROW", "replies": {"ROLE": ["text", {"content": …, "tool_calls": […]}]}}, ' +
+  'with "trial" when it is for one trial only';
 
 export class Script {
   readonly #path: string;
@@ -25,7 +26,7 @@ export class Script {
   }
 
   /**
-   * JSON lines, one for each row or for each trial of one. Fails with `recipe_invalid` and the
+   * Reads JSON lines, one for each row or each trial of a row. Fails with `recipe_invalid` and the
    * lines that are wrong.
    */
   static async read(path: string): Promise<Script> {
@@ -38,18 +39,18 @@ export class Script {
       if (problems.length === PROBLEMS_MAX) break;
     }
     if (problems.length === 0) return script;
-    throw new MatrixError("recipe_invalid", `${path} is no script`, {
+    throw new MatrixError("recipe_invalid", `${path} is not a script`, {
       problems,
       hint: `a line is ${SHAPE}`,
     });
   }
 
-  /** Fails with `model_refused_request` where the script says nothing. */
+  /** Fails with `model_refused_request` when the script has no such reply. */
   answer(request: ChatRequest): ChatAnswer {
     if (request.origin === null)
       throw new MatrixError(
         "model_refused_request",
-        `${this.#path}: only a role's step has a place in a script`,
+        `${this.#path} has replies for the steps of roles only`,
       );
     const { row, trial, role, turn } = request.origin;
     const replies = this.#rows.get(keyOf(row, trial)) ?? this.#rows.get(keyOf(row, null));
@@ -69,22 +70,22 @@ export class Script {
     };
   }
 
-  /** What is wrong with the line; null when it is sound. */
+  /** Answers what is wrong with the line, or null when it is sound. */
   #add(line: string): string | null {
     let value: unknown;
     try {
       value = JSON.parse(line);
     } catch (cause) {
-      return `no JSON: ${messageOf(cause)}`;
+      return `it is not JSON: ${messageOf(cause)}`;
     }
-    if (!isJsonObject(value)) return "no object";
+    if (!isJsonObject(value)) return "it is not an object";
     const { id, trial = null, replies } = value;
-    if (typeof id !== "string" && typeof id !== "number") return "no id of a row";
-    if (trial !== null && typeof trial !== "number") return "trial is no number";
-    if (!isJsonObject(replies)) return "no replies by role";
+    if (typeof id !== "string" && typeof id !== "number") return "it has no id of a row";
+    if (trial !== null && typeof trial !== "number") return "trial is not a number";
+    if (!isJsonObject(replies)) return "it has no replies by role";
     const key = keyOf(String(id), trial);
     if (this.#rows.has(key))
-      return `row ${id}${trial === null ? "" : `, trial ${trial},`} stands twice`;
+      return `row ${id}${trial === null ? "" : `, trial ${trial},`} is there twice`;
     const roles = new Map<string, readonly ChatAnswer["message"][]>();
     for (const [role, list] of Object.entries(replies)) {
       const messages = Array.isArray(list) ? list.map(messageFrom) : [null];

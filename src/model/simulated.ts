@@ -1,7 +1,7 @@
-// The simulated model: deterministic for a request. Its text, its latency and its failures are
-// drawn by a random source that is seeded with the request itself, so a run repeats; the number of
-// the try is mixed into the failures alone, so that a retry can succeed. The same core answers in
-// process and behind `matrix model serve`.
+// The simulated model. The same request always gives the same text, latency and failure, because
+// all of them are drawn by a random source that is seeded with the request; so a run repeats. Only
+// the failure also depends on the number of the try, so that a retry can succeed. The same code
+// answers in process and behind `matrix model serve`.
 
 import { MatrixError, messageOf } from "../error.ts";
 import type { SimulatedModelConfig } from "../recipe/model-schema.ts";
@@ -13,7 +13,7 @@ import { sample } from "./distribution.ts";
 import { drawInstance } from "./instance.ts";
 import { drawWords } from "./words.ts";
 
-/** What a reply template or module is given beside the request. */
+/** Arguments of a reply template or module beside the request. */
 export interface Simulation {
   /** Uniform in [0, 1), seeded by the request. */
   readonly random: () => number;
@@ -30,17 +30,17 @@ export type Replies = (
 export type Failure = (typeof FAILURES)[number];
 
 export interface SimulatedAnswer extends ChatAnswer {
-  /** Until the whole answer is there. */
+  /** Milliseconds until the whole answer is there. */
   readonly durationMs: number;
-  /** What is to go wrong instead; null when the answer is given. */
+  /** The failure that takes the place of the answer; null when there is none. */
   readonly failure: Failure | null;
 }
 
-/** `system_fingerprint` of a served answer, by which its client knows it. */
+/** `system_fingerprint` of a served answer. Clients know a simulated model by it. */
 export const SIMULATED_FINGERPRINT = "simulated";
-/** Near enough for English. */
+/** A rough value for English, the same for every text. */
 export const CHARACTERS_PER_TOKEN = 4;
-/** Of a message, besides its text. */
+/** Counted for each message beside its text. */
 const MESSAGE_TOKENS = 4;
 const FAILURES = [
   "rate_limited",
@@ -51,7 +51,7 @@ const FAILURES = [
   "stalled",
   "context_length",
 ] as const;
-/** After the failures, so that rates of one change nothing of the other. */
+/** Drawn after the failures, so that their rates do not change which requests fail. */
 const HELD_BACK = ["refused", "content_filtered"] as const;
 
 const REFUSAL: ChatAnswer["message"] = {
@@ -60,7 +60,7 @@ const REFUSAL: ChatAnswer["message"] = {
   refusal: "I cannot help with that (simulated).",
 };
 
-/** What a model with too short a context says. */
+/** The answer to a request that is longer than the context. */
 export const TOO_LONG: ChatAnswer = {
   message: {
     role: "assistant",
@@ -71,7 +71,7 @@ export const TOO_LONG: ChatAnswer = {
   usage: { requests: 1, prompt_tokens: 0, completion_tokens: 0 },
 };
 
-/** The answer to a request, with nothing waited for and nothing failed yet. */
+/** Draws the answer to a request. The caller waits for `durationMs` and fails as `failure` says. */
 export function simulate(
   config: SimulatedModelConfig,
   replies: Replies | null,
@@ -113,7 +113,7 @@ export function simulate(
   };
 }
 
-/** What a call would have been billed for, as near as an estimate comes. */
+/** Estimates what a call would have been billed for. */
 export function estimateUsage({ messages }: ChatRequest, message: ChatAnswer["message"]): Usage {
   const calls = message["tool_calls"];
   return {
@@ -128,14 +128,14 @@ export function estimateUsage({ messages }: ChatRequest, message: ChatAnswer["me
   };
 }
 
-/** Of what is beside text, its JSON: longer content costs more. */
+/** The text of a message. Parts count as their JSON, so that longer content costs more. */
 function textOf(content: ChatRequest["messages"][number]["content"]): string {
   return content === null || typeof content === "string"
     ? (content ?? "")
     : JSON.stringify(content);
 }
 
-/** A token is about four characters: near enough for English, and the same everywhere. */
+/** Counts a token for every four characters that were begun. */
 export function countTokens(text: string): number {
   return Math.ceil(text.length / CHARACTERS_PER_TOKEN);
 }
@@ -171,7 +171,7 @@ function drawReply(
   return drawWords(Math.max(1, Math.round(sample(config.output_tokens, random))), random);
 }
 
-/** Tokens of an answer. */
+/** The most tokens that the answer may have; infinite when the request sets no limit. */
 export function limitOf(sampling: JsonObject): number {
   const limit = sampling["max_completion_tokens"] ?? sampling["max_tokens"];
   return typeof limit === "number" ? limit : Number.POSITIVE_INFINITY;

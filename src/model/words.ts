@@ -1,13 +1,14 @@
-// Plausible English filler for simulated replies: sentences of common words, about one token each.
+// English filler for simulated replies: sentences of common words, about one token each.
 
 const WORDS = (
-  "the a one each every this that our first next last same value number result step part case answer question reason total " +
-  "is was gives shows means leaves makes takes needs follows holds from with over under after before into between only also " +
-  "then now still more less half twice equal known given simple right wrong small large whole"
+  "the a one each every this that our first next last same value number result step part case " +
+  "answer question reason total is was gives shows means leaves makes takes needs follows holds " +
+  "from with over under after before into between only also then now still more less half twice " +
+  "equal known given simple right wrong small large whole"
 ).split(" ");
 const SENTENCE_WORDS = 11;
 
-/** About `count` words in sentences. */
+/** `count` words in sentences. */
 export function drawWords(count: number, random: () => number): string {
   const words = Array.from(
     { length: count },

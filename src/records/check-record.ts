@@ -1,5 +1,5 @@
-// What a line of trajectories.jsonl must be, judged by the line alone: the shape of a record, and
-// nothing in it that contradicts the rest of it.
+// Judges a line of trajectories.jsonl by the line alone: it must have the shape of a record, and
+// its fields must not contradict each other.
 
 import * as v from "valibot";
 import { RECORD_FORMAT, type TrajectoryRecord } from "../task/record.ts";

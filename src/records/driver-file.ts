@@ -13,7 +13,7 @@ const OWNER_ONLY = 0o600;
 const text = v.pipe(v.string(), v.nonEmpty());
 const schema = v.strictObject({
   format: v.literal("matrix-driver-1"),
-  /** Where hosts reach the driver. */
+  /** The address at which hosts reach the driver. */
   url: text,
   token: text,
   /** Names the run for as long as its directory lives. */

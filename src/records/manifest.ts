@@ -32,7 +32,10 @@ const manifestSchema = v.strictObject({
   ok: count,
   failed: count,
   lost: count,
-  /** What all drivers of the run spent on models. `hosts`: how much of it each process reported. */
+  /**
+   * The sum that all drivers of the run spent on models. `hosts`: the part of it that each process
+   * reported.
+   */
   spent: v.optional(
     v.strictObject({ ...spentEntries, hosts: v.record(v.string(), v.strictObject(spentEntries)) }),
     {
@@ -63,7 +66,7 @@ const manifestSchema = v.strictObject({
 
 export type Manifest = v.InferOutput<typeof manifestSchema>;
 
-/** What a run is: every field of the manifest that does not change while it runs. */
+/** The identity of a run: every field of the manifest that does not change while it runs. */
 export type RunIdentity = Omit<
   Manifest,
   "format" | "state" | "ok" | "failed" | "lost" | "spent" | "created_at" | "updated_at"

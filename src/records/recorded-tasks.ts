@@ -1,6 +1,6 @@
-// Which tasks of a run have a record already, and what those records add up to. A continued run
-// reads this from the records themselves, in one pass, and never from the manifest, which may lag
-// behind them.
+// The tasks of a run that have a record already, and the sums over those records. A continued run
+// reads them from the records themselves, in one pass, and never from the manifest, which may lag
+// behind.
 
 import { IdSet } from "../task/id-set.ts";
 import { addSpent, NOTHING_SPENT, type Spent } from "../task/spent.ts";

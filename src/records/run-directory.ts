@@ -37,7 +37,7 @@ export interface OpenOptions {
 
 export class RunDirectory {
   readonly path: string;
-  /** What the records said when the directory was opened. */
+  /** The tasks that had a record when the directory was opened. */
   readonly recorded: RecordedTasks;
   readonly #lock: Lock;
   readonly #writer: RecordWriter;
@@ -111,7 +111,7 @@ export class RunDirectory {
     return this.#counts;
   }
 
-  /** What all drivers of the run have spent, as last noted. */
+  /** The sum that all drivers of the run have spent, as last noted. */
   get spent(): SpentByHosts {
     return this.#manifest.spent;
   }

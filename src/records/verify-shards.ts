@@ -19,7 +19,7 @@ export interface ShardsVerification {
   readonly missing: readonly string[];
   /** True when every shard is given and every (row, trial) has its record. */
   readonly complete: boolean;
-  /** What is wrong between the shards. */
+  /** Contradictions between the shards. */
   readonly findings: readonly string[];
 }
 

@@ -1,6 +1,6 @@
-// Where the lines of all hosts arrive at the driver: those of host NAME are appended to
-// logs/NAME.log, warnings and errors are also shown on its terminal, a few of each host and the
-// count of the rest. What hosts send is believed in nothing: it is checked, bounded and made
+// Receives the log lines of all hosts at the driver. The lines of host NAME are appended to
+// logs/NAME.log. Warnings and errors also go to the driver's terminal: a few from each host, then
+// the number of the others. Hosts are not trusted: every line is checked, bounded and made
 // harmless. No file stays open, and a slow disk costs lines, never memory.
 
 import { open, rename } from "node:fs/promises";
@@ -13,7 +13,7 @@ export interface LogSinkOptions {
   readonly folder: string;
   /** Prints a line above whatever is drawn on the terminal. */
   readonly show: (line: string) => void;
-  /** Milliseconds in which `SHOWN_PER_HOST_MAX` and `SHOWN_MAX` lines are shown. */
+  /** Milliseconds in which at most `SHOWN_PER_HOST_MAX` and `SHOWN_MAX` lines are shown. */
   readonly windowMs?: number;
 }
 
@@ -25,24 +25,24 @@ interface Waiting {
 
 export interface LogSink {
   /**
-   * Lines of a host, as they came in. The name is one that `isHostName` allows, or nothing is
-   * taken.
+   * Takes lines of a host as they came in. Lines under a name that `isHostName` refuses are
+   * ignored.
    */
   accept(host: string, lines: unknown): void;
-  /** Resolves when everything is written that can be. */
+  /** Resolves when every line that can be written is written. */
   close(): Promise<void>;
 }
 
 const WINDOW_MS = 5000;
 const SHOWN_PER_HOST_MAX = 3;
 const SHOWN_MAX = 20;
-/** What waits to be written, of one host and of all. */
+/** Characters that may wait to be written, for one host and for all. */
 const WAITING_PER_HOST_CHARS_MAX = 2 * 1024 * 1024;
 const WAITING_CHARS_MAX = 16 * 1024 * 1024;
 const FILE_BYTES_MAX = 64 * 1024 * 1024;
 const FIELDS_MAX = 20;
 
-/** Whether a host may be called so: its log is a file of that name. */
+/** Tells whether a host may have this name. Its log is a file of that name. */
 export function isHostName(name: string): boolean {
   return /^\w[\w.-]{0,127}$/.test(name);
 }
@@ -92,7 +92,10 @@ function parseLogLine(value: unknown): LogLine | null {
   };
 }
 
-/** Role and task first; the host is whoever sent the line, whatever it says. */
+/**
+ * Puts role and task first. The host is the sender of the line, so a `host` in its fields is
+ * dropped.
+ */
 function inOrder({ host: _host, role, task, ...others }: LogFields): LogFields {
   return {
     ...(role === undefined ? {} : { role }),
@@ -101,7 +104,7 @@ function inOrder({ host: _host, role, task, ...others }: LogFields): LogFields {
   };
 }
 
-/** Appends to many files, with none of them open for longer than a write. */
+/** Appends to many files. None of them is open for longer than a write. */
 class Appender {
   readonly #folder: string;
   readonly #waiting = new Map<string, Waiting>();
@@ -142,7 +145,8 @@ class Appender {
       this.#waiting.delete(host);
       if (dropped > 0)
         texts.push(
-          `${new Date().toISOString()} warning lines were dropped: the disk is slow host=${host} dropped=${dropped}\n`,
+          `${new Date().toISOString()} ` +
+            `warning lines were dropped: the disk is slow host=${host} dropped=${dropped}\n`,
         );
       // A log that cannot be written must not end the run.
       await appendBounded(join(this.#folder, `${host}.log`), texts.join("")).catch(() => undefined);
@@ -152,7 +156,7 @@ class Appender {
   }
 }
 
-/** A file that has grown too large becomes PATH.1, in place of the one before it. */
+/** A file that has grown too large becomes PATH.1 and replaces the one before it. */
 async function appendBounded(path: string, text: string): Promise<void> {
   const file = await open(path, "a");
   try {
@@ -163,7 +167,7 @@ async function appendBounded(path: string, text: string): Promise<void> {
   }
 }
 
-/** The terminal: a few lines of each host and of all, then how many more there were. */
+/** Shows a few lines of each host and of all, then how many more there were. */
 function createScreen(
   show: (line: string) => void,
   windowMs: number,

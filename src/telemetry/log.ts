@@ -1,6 +1,7 @@
-// The program's own log: one line an event, `time level message key=value …`, in the run directory;
-// warnings and errors also on stderr. A message that repeats is counted, not repeated. What stands
-// in a line may be anybody's text: it can neither make a second line nor steer a terminal.
+// The program's own log in the run directory: one line for each event, `time level message
+// key=value …`. Warnings and errors also go to stderr. A message that repeats is counted, not
+// repeated. A line may hold text from anywhere, so it is made harmless: it can neither begin a
+// second line nor control a terminal.
 
 import { createWriteStream } from "node:fs";
 import { stripVTControlCharacters } from "node:util";
@@ -13,16 +14,17 @@ export interface Log {
   close(): Promise<void>;
 }
 
-/** How often the same message is written before it is only counted. */
+/** The same message is written this often before it is only counted. */
 const REPEATS_MAX = 20;
+/** Messages whose repeats are counted. When there are more, counting starts anew. */
 const MESSAGES_KEPT = 10_000;
-/** Of a whole line; the rest is cut. */
+/** Longer lines are cut. */
 const LINE_CHARS_MAX = 4096;
 
 /** `show` prints a line above whatever is drawn on the terminal. */
 export function openLog(path: string, show: (line: string) => void): Log {
   const stream = createWriteStream(path, { flags: "a" });
-  // A log that cannot be written must not end the run; the records are the run.
+  // A log that cannot be written must not end the run.
   stream.on("error", () => undefined);
   const counted = createRepeatCounter();
   return {
@@ -38,8 +40,7 @@ export function openLog(path: string, show: (line: string) => void): Log {
 }
 
 /**
- * What to write of a message: itself at first, then itself with a count now and then, otherwise
- * null.
+ * Answers the message at first, later the message with a count now and then, and otherwise null.
  */
 export function createRepeatCounter(): (message: string) => string | null {
   const repeats = new Map<string, number>();
@@ -67,8 +68,8 @@ function formatValue(value: string): string {
 }
 
 /**
- * One line of text that a terminal shows and does not obey: no escape sequences, no turning of the
- * reading direction.
+ * Makes text one line that cannot control a terminal: no escape sequences, no change of the reading
+ * direction.
  */
 function harmless(text: string): string {
   return stripVTControlCharacters(text)
@@ -82,7 +83,7 @@ function cut(text: string): string {
   return text.length <= LINE_CHARS_MAX ? text : `${text.slice(0, LINE_CHARS_MAX - 1)}…`;
 }
 
-/** 100, 1,000, 10,000 … */
+/** True for 100, 1,000, 10,000 and so on. */
 function isRound(count: number): boolean {
   return Number.isInteger(Math.log10(count));
 }

@@ -1,9 +1,9 @@
 // Every span, attribute and metric name that the program emits, spelled as emitted. `gen_ai.*`,
 // `error.type`, `process.*` and `service.*` are OpenTelemetry's semantic conventions; `matrix.*` is
-// ours. Prometheus has "_" for "." and `_total` after counters.
+// ours. Prometheus writes "_" for "." and adds `_total` to counters.
 
 export const SPAN = {
-  /** One per task, the root of its trace. */
+  /** The root of a task's trace. */
   task: "matrix.task",
 } as const;
 
@@ -32,38 +32,38 @@ export const METRIC = {
   roleQueued: "matrix.role.queued",
   roleSlots: "matrix.role.slots",
   /**
-   * In custody, by state: held (here), sent (to a host that has not handed it on), parked (no host
-   * can take it).
+   * Messages in custody, by state: held (by this host), sent (to a host that has not handed it on
+   * yet), parked (no host can take it).
    */
   messages: "matrix.messages",
   messagesRedelivered: "matrix.messages.redelivered",
   messagesDuplicate: "matrix.messages.duplicate",
-  /** Answered "overloaded". */
+  /** Messages that were answered "overloaded". */
   messagesRefused: "matrix.messages.refused",
-  /** Ended as failed because hosts died with them. */
+  /** Tasks recorded as failed because hosts died with them. */
   messagesPoisoned: "matrix.messages.poisoned",
-  /** Requests of strangers and broken ones, by reason. */
+  /** Requests from processes that are no members, and broken ones, by reason. */
   requestsRefused: "matrix.requests.refused",
-  /** Recorded, by status: ok, failed, lost. */
+  /** Tasks recorded, by status: ok, failed, lost. */
   tasks: "matrix.tasks",
   tasksInFlight: "matrix.tasks.in_flight",
   tasksExpected: "matrix.tasks.expected",
-  /** By type: input, output. */
+  /** Tokens of models, by type: input, output. */
   tokens: "matrix.tokens",
   /** Requests that a replica of a model has, by model and replica. */
   modelInFlight: "matrix.model.in_flight",
-  /** What it is given at once, found out by use. */
+  /** Requests that a replica gets at once, found by use. */
   modelWindow: "matrix.model.window",
-  /** 1 while it is there. */
+  /** 1 while the replica is there, otherwise 0. */
   modelUp: "matrix.model.up",
   /** Requests that wait for a replica with room, by model. */
   modelWaiting: "matrix.model.waiting",
-  /** How late a timer fires. */
+  /** Seconds by which timers fire late. */
   eventLoopLag: "matrix.event_loop.lag_seconds",
   memory: "process.memory.usage",
 } as const;
 
-/** Labels of metrics, as short as queries are long. */
+/** Labels of metrics. They are short because queries repeat them. */
 export const LABEL = {
   role: "role",
   state: "state",

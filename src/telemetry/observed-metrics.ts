@@ -3,7 +3,7 @@
 
 import { LABEL, METRIC } from "./names.ts";
 
-/** How a process stands. Counts only grow. */
+/** The state of a process. Counts only grow. */
 export interface Observation {
   readonly roles: Iterable<{
     readonly name: string;

@@ -1,11 +1,11 @@
-// What traces and metrics share: whether the environment asks for an export by OTLP, in the
-// variables of the OpenTelemetry specification, and who it is that speaks.
+// The part that traces and metrics share: reading from the OTEL_… variables whether an export by
+// OTLP is asked for, and the resource that describes this process.
 
 import type { Resource } from "@opentelemetry/resources";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** An exporter's name decides; without one, an endpoint asks. */
+/** The name of an exporter decides. Without one, an endpoint asks for the export. */
 export function wantsOtlp(env: Environment, signal: "TRACES" | "METRICS"): boolean {
   if (env["OTEL_SDK_DISABLED"]?.toLowerCase() === "true") return false;
   const named = env[`OTEL_${signal}_EXPORTER`];
@@ -15,7 +15,7 @@ export function wantsOtlp(env: Environment, signal: "TRACES" | "METRICS"): boole
   );
 }
 
-/** This process, with what else is said of it. */
+/** Describes this process. `attributes` are added to its name and version. */
 export async function createResource(
   env: Environment,
   version: string,

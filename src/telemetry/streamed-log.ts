@@ -1,6 +1,6 @@
-// The log of a host: it keeps lines until the driver has taken them. It is bounded, and never
-// waits: when the driver is slow or gone, the oldest lines are dropped, and a line in their place
-// says how many they were.
+// The log of a host. It keeps lines until the driver has taken them. It is bounded and never waits:
+// when the driver is slow or gone, the oldest lines are dropped, and a line in their place says how
+// many.
 
 import { createRepeatCounter, formatLine, type Level, type Log, type LogFields } from "./log.ts";
 
@@ -14,9 +14,9 @@ export interface LogLine {
 }
 
 export interface StreamedLog extends Log {
-  /** The oldest lines, which are the caller's from now on. */
+  /** Removes and answers the oldest lines. */
   take(max: number): readonly LogLine[];
-  /** Puts back what was taken and could not be sent. */
+  /** Puts back lines that were taken and could not be sent. */
   giveBack(lines: readonly LogLine[]): void;
 }
 
@@ -32,7 +32,7 @@ export interface StreamedLogOptions {
 const LINES_MAX = 10_000;
 const CHARS_MAX = 1024 * 1024;
 const LINE_CHARS_MAX = 4096;
-/** What a line costs beside its text. */
+/** Counted for each line beside its text. */
 const LINE_OVERHEAD_CHARS = 64;
 
 export function createStreamedLog({
@@ -42,11 +42,11 @@ export function createStreamedLog({
   now = Date.now,
 }: StreamedLogOptions): StreamedLog {
   const counted = createRepeatCounter();
-  /** Lines from `first` on wait; those before it are gone and cut off now and then. */
+  /** Lines from `first` on wait. Those before it are gone, and are cut off now and then. */
   let lines: LogLine[] = [];
   let first = 0;
   let chars = 0;
-  /** Not told to the driver yet. */
+  /** Dropped lines that no notice has reported yet. */
   let dropped = 0;
   const notices = new WeakMap<LogLine, number>();
 

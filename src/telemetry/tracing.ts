@@ -1,6 +1,6 @@
-// Traces by OpenTelemetry: one trace per task, a span per hop, the context inside the message (W3C
-// traceparent). The SDK is loaded only when the usual OTEL_… variables ask for an export; without
-// them there is no tracing object at all.
+// Traces by OpenTelemetry: one trace for each task and a span for each hop; the context travels
+// inside the message (W3C traceparent). The SDK is loaded only when the usual OTEL_… variables ask
+// for an export; without them there is no tracing object.
 
 import type { Context, Span } from "@opentelemetry/api";
 import type { IdGenerator } from "@opentelemetry/sdk-trace-base";
@@ -16,11 +16,11 @@ export interface Tracing {
   startTask(): string;
   hop(traceparent: string, hop: HopSpan): void;
   /**
-   * The task's own span, made at its end under the ids that were drawn at its start, wherever that
-   * was.
+   * Makes the task's own span at its end, under the ids that were drawn at its start in any
+   * process.
    */
   endTask(traceparent: string, task: TaskSpan): void;
-  /** Sends what is left. Never fails: an export that does is reported once. */
+  /** Sends the spans that are left. Never fails: a failed export is reported on stderr. */
   close(): Promise<void>;
 }
 
@@ -33,7 +33,7 @@ export interface HopSpan {
   readonly endedAt: number;
   readonly model?: string;
   readonly usage?: Usage;
-  /** The code of what went wrong. */
+  /** The code of the error that ended the hop. */
   readonly error?: string;
 }
 
@@ -47,7 +47,7 @@ export interface TaskSpan {
   readonly error?: string;
 }
 
-/** Null when nothing asks for traces. */
+/** Answers null when the environment does not ask for traces. */
 export async function createTracing(
   env: Environment,
   run: string,
@@ -88,7 +88,8 @@ export async function createTracing(
 
   return {
     startTask: () => {
-      // A span that is never ended is never exported: it lends its ids and the sampler's decision.
+      // This span only lends its ids and the sampler's decision. It never ends, so it is never
+      // exported.
       const { traceId, spanId, traceFlags } = tracer
         .startSpan(SPAN.task, { root: true })
         .spanContext();
@@ -145,7 +146,7 @@ export async function createTracing(
   };
 }
 
-/** W3C Trace Context, section 3.2. */
+/** Parses a traceparent (W3C Trace Context, section 3.2). */
 function parseTraceparent(traceparent: string): {
   traceId: string;
   spanId: string;
@@ -155,7 +156,7 @@ function parseTraceparent(traceparent: string): {
   return { traceId, spanId, sampled: (Number.parseInt(flags, 16) & 1) === 1 };
 }
 
-/** Random ids, but for a span that must carry given ones. */
+/** Random ids, except for a span that must carry given ids. */
 class PresetIds implements IdGenerator {
   readonly #random: IdGenerator;
   #preset: { readonly traceId: string; readonly spanId: string } | null = null;

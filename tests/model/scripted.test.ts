@@ -99,7 +99,7 @@ describe("a scripted model", () => {
         [{ turn: 1 }, "has 1 replies of student for row a, trial 0; asked for reply 2"],
         [{ role: "teacher" }, "has 0 replies of teacher"],
         [{ row: "b" }, "has nothing for row b"],
-        [null, "only a role's step"],
+        [null, "has replies for the steps of roles only"],
       ] as const) {
         const failure = await model.chat(asked(origin), patient).catch((thrown: unknown) => thrown);
         expect(failure).toBeInstanceOf(MatrixError);

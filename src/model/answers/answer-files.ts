@@ -1,6 +1,6 @@
 // Answers kept in a folder that many processes share, each with segments of its own: the journal of
-// a run (DESIGN 4), or a cache of many runs. The journal costs a step nothing but its append: while
-// no step can come a second time nobody looks anything up.
+// a run, or a cache for many runs. The journal costs a step only its append: no process looks
+// anything up until some step may come a second time.
 
 import { mkdir, readdir } from "node:fs/promises";
 import type { ChatAnswer, ChatRequest } from "../contract.ts";
@@ -9,17 +9,17 @@ import { AnswerIndex } from "./answer-index.ts";
 import { encodeAnswer, parseSegmentName, requestKey } from "./answer-line.ts";
 import { AnswerWriter } from "./answer-writer.ts";
 
-/** A segment is removed as a whole, and what was added to it is read at once. */
+/** Segments stay small, because each is removed as a whole and its new part is read at once. */
 const SEGMENT_BYTES = 8 * 2 ** 20;
-/** How often a cache is looked at for what other runs have added. */
+/** A cache is scanned again after this time for what other runs have added. */
 const CACHE_SCAN_MS = 10_000;
 
 export interface AnswerFilesOptions {
-  /** Made where it is missing. */
+  /** Made when it is missing. */
   readonly folder: string;
-  /** Names this process among all that ever write there. */
+  /** Names this process among all that ever write to the folder. */
   readonly writer: string;
-  /** `journal`: requests are looked up where they may have been made before. `cache`: always. */
+  /** `journal`: a request is looked up when it may have been made before. `cache`: always. */
   readonly use: "journal" | "cache";
   readonly warn: (message: string, fields: Readonly<Record<string, string>>) => void;
   readonly segmentBytes?: number;
@@ -29,11 +29,12 @@ export class AnswerFiles implements Answers {
   readonly #use: AnswerFilesOptions["use"];
   readonly #index: AnswerIndex;
   readonly #writer: AnswerWriter;
-  /** Whether a step may be one that was done before. */
+  /** True when a step may be one that was done before. */
   #mayKnow: boolean;
+  /** True when the index may lack answers that others wrote. */
   #isStale: boolean;
   #scannedAt = Number.NEGATIVE_INFINITY;
-  /** The scan that has begun, and the one that begins after it. */
+  /** The scan that is under way, and the one that begins after it. */
   #scanning: Promise<void> | null = null;
   #nextScan: Promise<void> | null = null;
 
@@ -47,7 +48,7 @@ export class AnswerFiles implements Answers {
     this.#index = new AnswerIndex({
       folder,
       onBadLine: (segment) =>
-        warn(`the ${use} has a line that is no answer: it is passed over`, { folder, segment }),
+        warn(`the ${use} has a line that is no answer; it is skipped`, { folder, segment }),
     });
     this.#writer = new AnswerWriter({
       folder,
@@ -55,13 +56,13 @@ export class AnswerFiles implements Answers {
       segmentBytes,
       onFailure: (why) =>
         warn(
-          `answers cannot be kept in the ${use}: they are used all the same, and may be asked for again`,
+          `answers cannot be kept in the ${use}; they are used, but may have to be asked for again`,
           { folder, why },
         ),
     });
   }
 
-  /** Fails when there can be no such folder. */
+  /** Fails when the folder cannot be made. */
   static async open(options: AnswerFilesOptions): Promise<AnswerFiles> {
     await mkdir(options.folder, { recursive: true });
     const names = await readdir(options.folder);
@@ -71,7 +72,7 @@ export class AnswerFiles implements Answers {
   async find(model: string, request: ChatRequest): Promise<ChatAnswer | null> {
     const isAgain = (request.origin?.attempt ?? 1) > 1;
     if (!this.#mayKnow && !isAgain) return null;
-    // A process that answered an earlier attempt may have written since.
+    // The process that ran an earlier attempt may have written since the last scan.
     if (this.#isStale || isAgain || this.#isDue()) await this.#scan();
     else await this.#scanning;
     return this.#index.size === 0
@@ -83,7 +84,7 @@ export class AnswerFiles implements Answers {
     return this.#writer.append(encodeAnswer(requestKey(model, request), model, request, answer));
   }
 
-  /** A process is gone: what it was doing comes to others, who do not know of it. */
+  /** Notes that a process died: its steps come to other processes, which must look them up. */
   noteLoss(): void {
     this.#mayKnow = true;
     this.#isStale = true;
@@ -97,7 +98,7 @@ export class AnswerFiles implements Answers {
     return this.#use === "cache" && performance.now() - this.#scannedAt > CACHE_SCAN_MS;
   }
 
-  /** Resolves when a scan is done that began after this. */
+  /** Resolves when a scan that began after this call is done. */
   #scan(): Promise<void> {
     if (this.#scanning === null) return this.#startScan();
     this.#nextScan ??= this.#scanning.then(() => this.#startScan());

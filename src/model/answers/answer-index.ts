@@ -1,5 +1,5 @@
-// Where each answer of a folder stands, over the segments of all processes that ever wrote there.
-// It reads no more than what was added since the last time, believes no line that is not whole, and
+// The place of each answer in a folder, over the segments of all processes that ever wrote there. A
+// scan reads only what was added since the last scan, skips a last line that is not whole, and
 // forgets segments that are gone.
 
 import { open, readdir, stat } from "node:fs/promises";
@@ -8,20 +8,23 @@ import { type KeptAnswer, keyOfLine, parseAnswer, parseSegmentName } from "./ans
 
 const NEWLINE = 0x0a;
 const CHUNK_BYTES = 64 * 2 ** 10;
-/** Of a key's bits, as many as a number holds: the line itself tells whether it is the one. */
+/**
+ * The map has the first bytes of a key, as many as a number holds. The line itself has the whole
+ * key.
+ */
 const SLOT_BYTES = 6;
-/** A place is a number, too: which segment, and where in it. */
+/** A place is one number: segment × SEGMENT_SPAN + byte offset in the segment. */
 const SEGMENT_SPAN = 2 ** 32;
 
 export interface AnswerIndexOptions {
   readonly folder: string;
-  /** A whole line that is no answer: said once. */
+  /** Called once, at the first whole line that is no answer. */
   readonly onBadLine: (segment: string) => void;
 }
 
 interface Segment {
   readonly number: number;
-  /** How far it was read: the end of a whole line. */
+  /** Byte offset up to which it was read; always the end of a line. */
   read: number;
 }
 
@@ -29,7 +32,10 @@ export class AnswerIndex {
   readonly #options: AnswerIndexOptions;
   readonly #segments = new Map<string, Segment>();
   readonly #names: string[] = [];
-  /** By slot of a key. Of equal keys the last counts: all of them were answers to the request. */
+  /**
+   * Places by the slot of a key. The last of equal keys counts: each is an answer to the same
+   * request.
+   */
   readonly #places = new Map<number, number>();
   #badLines = 0;
 
@@ -41,7 +47,7 @@ export class AnswerIndex {
     return this.#places.size;
   }
 
-  /** Reads what is new. */
+  /** Reads what was added since the last scan. */
   async scan(): Promise<void> {
     const names = (await readdir(this.#options.folder).catch(() => [])).filter(
       (name) => parseSegmentName(name) !== null,
@@ -50,7 +56,7 @@ export class AnswerIndex {
     for (const name of names) await this.#read(name);
   }
 
-  /** Null where nothing is known of it. */
+  /** Answers null for an unknown key. */
   async find(key: string): Promise<KeptAnswer | null> {
     const place = this.#places.get(slotOf(key));
     if (place === undefined) return null;
@@ -99,9 +105,9 @@ function slotOf(key: string): number {
   return Buffer.from(key, "base64url").readUIntBE(0, SLOT_BYTES);
 }
 
-/** The rest of a file, which is no longer than a segment. */
+/** Reads the rest of a file at once; it is no longer than a segment. */
 async function readFrom(path: string, from: number): Promise<Buffer> {
-  // To open a pipe waits for its other end.
+  // Opening a pipe would wait for its other end.
   if (!(await stat(path)).isFile()) return NOTHING;
   const file = await open(path, "r");
   try {
@@ -119,7 +125,7 @@ async function readFrom(path: string, from: number): Promise<Buffer> {
   }
 }
 
-/** Null where it does not end. */
+/** Answers null for a line without its newline. */
 async function readLine(path: string, from: number): Promise<string | null> {
   const file = await open(path, "r");
   try {

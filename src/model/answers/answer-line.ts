@@ -1,11 +1,11 @@
-// A kept answer as a line of a segment, and the key that it is found by. The key says all that
-// decides an answer and nothing else: not who asked, not where the endpoint is.
+// A kept answer as a line of a segment, and the key that it is found by. The key covers everything
+// that decides the answer, and nothing else: not who asked, and not where the endpoint is.
 
 import { createHash } from "node:crypto";
 import { isJsonObject } from "../../task/json.ts";
 import type { ChatAnswer, ChatRequest } from "../contract.ts";
 
-/** One line. Of a request from outside of any task, `row` and `trial` are null. */
+/** One line. `row` and `trial` are null for a request that belongs to no task. */
 export interface KeptAnswer {
   readonly key: string;
   readonly row: string | null;
@@ -14,18 +14,18 @@ export interface KeptAnswer {
   readonly answer: ChatAnswer;
 }
 
-/** The first of a line, so that an index need not parse the rest. */
+/** The key comes first in a line, so that the index need not parse the rest. */
 const KEY_FIRST = '{"key":"';
-/** sha256 in base64url. */
+/** Length of a sha256 in base64url. */
 const KEY_CHARS = 43;
 const SEGMENT_NAME = /^(.+)-(\d+)\.jsonl$/;
 
-/** Segments of one writer are numbered from 1. */
+/** `number`: from 1 for each writer. */
 export function segmentName(writer: string, number: number): string {
   return `${writer}-${number}.jsonl`;
 }
 
-/** Null for a file that is none. */
+/** Answers null for a file that is no segment. */
 export function parseSegmentName(
   name: string,
 ): { readonly writer: string; readonly number: number } | null {
@@ -44,7 +44,7 @@ export function requestKey(
   return createHash("sha256").update(text).digest("base64url");
 }
 
-/** With its newline. */
+/** The line with its newline. */
 export function encodeAnswer(
   key: string,
   model: string,
@@ -61,7 +61,7 @@ export function encodeAnswer(
   return `${JSON.stringify(line)}\n`;
 }
 
-/** The key of a line, as it begins; null where it is no answer. */
+/** The key at the beginning of a line; null when the line is no answer. */
 export function keyOfLine(line: Buffer): string | null {
   if (line.length < KEY_FIRST.length + KEY_CHARS || line.at(-1) !== CLOSING_BRACE) return null;
   const start = line.toString("latin1", 0, KEY_FIRST.length + KEY_CHARS);
@@ -69,7 +69,7 @@ export function keyOfLine(line: Buffer): string | null {
 }
 const CLOSING_BRACE = 0x7d;
 
-/** Null where it is no answer. */
+/** Answers null when the line is no answer. */
 export function parseAnswer(line: string): KeptAnswer | null {
   try {
     const value: unknown = JSON.parse(line);
@@ -82,7 +82,7 @@ export function parseAnswer(line: string): KeptAnswer | null {
   }
 }
 
-/** A table means the same in any order of its keys. */
+/** Sorts the keys of objects: their order does not change what a request means. */
 function sortKeys(_: string, value: unknown): unknown {
   return isJsonObject(value)
     ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))

@@ -1,7 +1,7 @@
-// Appends answers to segments of this process, which nobody else writes to. What append() resolved
-// is with the kernel, so a killed process loses none; fsync once a second bounds what a power cut
-// can cost. An answer that cannot be kept is used all the same: a full disk costs what is asked
-// again, and not the run.
+// Appends answers to segments that only this process writes to. The kernel has an answer when its
+// append() resolves, so a killed process loses none; fsync once a second bounds the loss of a power
+// cut. An answer that cannot be kept is still used: a full disk costs requests that are made again,
+// not the run.
 
 import { type FileHandle, open, rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -9,15 +9,15 @@ import { messageOf } from "../../error.ts";
 import { segmentName } from "./answer-line.ts";
 
 const SYNC_MS = 1000;
-/** After a failure: how long until another segment is tried. */
+/** After a failure, no segment is tried for this long. */
 const PAUSE_MS = 10_000;
 
 export interface AnswerWriterOptions {
   readonly folder: string;
-  /** Names the process among all that ever write here. */
+  /** Names the process among all that ever write to the folder. */
   readonly writer: string;
   readonly segmentBytes: number;
-  /** Answers are not kept, and why: said once. */
+  /** Called once, with the reason, when answers cannot be kept. */
   readonly onFailure: (why: string) => void;
 }
 
@@ -44,7 +44,7 @@ export class AnswerWriter {
     this.#syncing.unref();
   }
 
-  /** Resolves when the kernel has the line, or will not have it. */
+  /** Resolves when the kernel has the line, or the line cannot be kept. */
   append(line: string): Promise<void> {
     return new Promise((resolve) => {
       this.#pending.push({ line, resolve });
@@ -59,9 +59,9 @@ export class AnswerWriter {
     await this.#leave();
   }
 
-  /** One write with everything that came meanwhile, and again. */
+  /** Writes everything that waits with one write, until nothing waits. */
   async #writeAll(): Promise<void> {
-    // What else is answered in this turn of the event loop goes along.
+    // Answers that arrive in this turn of the event loop go out in the same write.
     await Promise.resolve();
     while (this.#pending.length > 0) {
       const batch = this.#pending;
@@ -94,7 +94,7 @@ export class AnswerWriter {
     return { path, file: await open(path, "ax"), bytes: 0 };
   }
 
-  /** Nothing more is written to this segment: it may end in the middle of a line. */
+  /** Leaves the segment, which may end in the middle of a line. */
   async #fail(cause: unknown): Promise<void> {
     this.#pausedUntil = performance.now() + PAUSE_MS;
     const segment = this.#segment;
@@ -116,7 +116,8 @@ export class AnswerWriter {
     this.#dirty = false;
     try {
       await segment.file.datasync();
-      // Whoever took this process for dead has removed it: nobody would find what is written there.
+      // A driver that took this process for dead has removed the segment, so no reader would find
+      // what is written to it.
       if (
         (await segment.file.stat()).nlink === 0 &&
         this.#segment === segment &&
@@ -124,7 +125,7 @@ export class AnswerWriter {
       )
         await this.#leave();
     } catch {
-      // The next write says what is wrong.
+      // The next write reports what is wrong.
     }
   }
 }

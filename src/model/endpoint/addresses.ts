@@ -1,5 +1,5 @@
-// Where a model's replicas are: URLs in the recipe, or a file or a DNS name whose contents may
-// change while the run goes on. Looking again never fails; a problem is part of the answer.
+// Finds a model's replicas: URLs in the recipe, or a file or a DNS name whose contents may change
+// while the run goes on. Looking again never fails; a problem is part of the answer.
 
 import { lookup } from "node:dns/promises";
 import { readFile } from "node:fs/promises";
@@ -26,7 +26,7 @@ export interface Found {
 }
 
 export interface Addresses {
-  /** What was found counts as current for this long. */
+  /** The addresses that were found count as current for this long. */
   readonly maxAgeMs: number;
   find(): Promise<Found>;
 }

@@ -1,6 +1,6 @@
-// What an endpoint says instead of an answer, by a status or in the middle of a stream. Some of it
-// is an outcome of the task (src/model/endpoint/stops.ts) and is answered as such; everything else
-// is a MatrixError.
+// Errors that an endpoint sends, as a status or in the middle of a stream. Some of them are
+// outcomes of the task (src/model/endpoint/stops.ts) and become answers; the others become
+// MatrixErrors.
 
 import { type ErrorCode, MatrixError } from "../../error.ts";
 import { isJsonObject } from "../../task/json.ts";

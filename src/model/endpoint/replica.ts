@@ -52,7 +52,7 @@ export class Replica {
   readonly #window: Window;
   #health: Health = { is: "up", failures: 0 };
   #pausedUntil = 0;
-  /** How often it went down since it last answered. */
+  /** Counts how often it went down since it last answered. */
   #downs = 0;
   /** The last thing that went wrong. */
   #trouble = "";

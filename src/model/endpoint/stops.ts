@@ -1,4 +1,4 @@
-// How endpoints say that there is no whole answer: the request is too long, the model refuses, a
+// Recognizes that an endpoint has no whole answer: the request is too long, the model refuses, a
 // filter or a token limit ends the answer. These are outcomes of the task, each with its stop
 // reason. Everything else that an endpoint says is an error.
 
@@ -25,7 +25,8 @@ const CODES: Readonly<Record<string, Unanswered>> = {
 
 /** Messages of errors that have no telling code. */
 const TOO_LONG: readonly RegExp[] = [
-  /maximum context length/i, // vLLM, SGLang ("Requested token count exceeds …"), Mistral, older OpenAI
+  // vLLM, SGLang ("Requested token count exceeds …"), Mistral, older OpenAI
+  /maximum context length/i,
   /longer than the (?:maximum model length|model's context length)/i, // vLLM; SGLang, Together
   /max_tokens must be at least 1, got -/i, // vLLM before 0.6, where the prompt leaves no room
   /exceeds? the available context size/i, // llama.cpp

@@ -1,7 +1,7 @@
-// How many requests a replica gets at once, found by use. The window doubles with every round of
-// answers until the replica turns too many away. It then shrinks at once and grows a little with
-// every round (additive increase, multiplicative decrease; after TCP's congestion control, RFC
-// 5681). Pure: time is an argument.
+// The number of requests that a replica gets at once, found by use. The window doubles with every
+// round of answers until the replica turns too many away. It then shrinks at once and grows a
+// little with every round (additive increase, multiplicative decrease; after TCP's congestion
+// control, RFC 5681). Pure: time is an argument.
 
 /** The first window: any server takes it, and a large server's window is a few rounds away. */
 const START = 128;
