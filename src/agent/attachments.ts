@@ -1,6 +1,7 @@
-// A row's images and audio beside the prompt's text, as content parts in the OpenAI shape. A row carries them by reference: a path
-// below the role's folder, a URL, or the bytes in base64, bare or as `datasets` has them ({bytes, path}). Files are read when the model is
-// asked, so that messages between hosts stay small.
+// A row's images and audio, put beside the prompt's text as content parts in the OpenAI shape. A
+// row carries them by reference: as a path below the role's folder, as a URL, or as base64, either
+// bare or in the form of `datasets` ({bytes, path}). Files are read when the model is asked, so
+// that messages between hosts stay small.
 
 import { readFile, realpath, stat } from "node:fs/promises";
 import { resolve, sep } from "node:path";
@@ -9,16 +10,19 @@ import type { ChatMessage, ContentPart } from "../model/contract.ts";
 import { compileExpression, type Expression } from "../recipe/expression.ts";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 
-/** What endpoints take at most, give or take. */
+/** The approximate upper bound of what endpoints accept. */
 const ATTACHMENT_BYTES_MAX = 20 * 2 ** 20;
 
-/** Fails with `prompt_failed` on what is no image or audio. */
+/** Adds a row's attachments to messages. Fails with `prompt_failed` for other media. */
 export type Attach = (
   messages: readonly ChatMessage[],
   row: JsonObject,
 ) => Promise<readonly ChatMessage[]>;
 
-/** `sources` are CEL over `row`; null attaches nothing, a list several. Files must be in `folder`: a row may come from anywhere. */
+/**
+ * `sources` are CEL expressions over `row`: null attaches nothing, and a list attaches several.
+ * Files must be in `folder`, because a row may come from anywhere.
+ */
 export function createAttach(sources: readonly string[], folder: string | null): Attach {
   const expressions = sources.map((source): readonly [string, Expression] => [
     source,
@@ -40,7 +44,7 @@ export function createAttach(sources: readonly string[], folder: string | null):
   };
 }
 
-/** On the first message of the user, which is the prompt. */
+/** Attaches to the first message of the user, which is the prompt. */
 function withParts(
   messages: readonly ChatMessage[],
   parts: readonly ContentPart[],
@@ -99,11 +103,11 @@ function tooLarge(bytes: number): Error {
 
 interface Media {
   readonly kind: "image" | "audio";
-  /** As the endpoint names it. */
+  /** The format's name in a request. */
   readonly format: string;
 }
 
-/** By the first bytes: a file's name may lie. */
+/** Looks at the first bytes, because a file's name may be wrong. */
 function mediaOf(bytes: Buffer): Media | null {
   const at = (offset: number, text: string) =>
     bytes.subarray(offset, offset + text.length).equals(Buffer.from(text, "latin1"));

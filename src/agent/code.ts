@@ -1,11 +1,12 @@
-// The code agent: a user's module function, (task, context) => JSON, at once or later.
+// The code agent: a function of the user's module, (task, context) => JSON, with or without a
+// promise.
 
 import { MatrixError, messageOf } from "../error.ts";
 import { freezeJson, type Json, type JsonObject } from "../task/json.ts";
 import type { Task } from "../task/task.ts";
 import type { Agent, AgentAnswer, AgentContext } from "./contract.ts";
 
-/** What a user's function is given beside the task. */
+/** What the user's function gets beside the task. */
 export interface CodeContext<S = JsonObject> extends AgentContext {
   /** The role's `with` table. */
   readonly settings: S;
@@ -13,12 +14,15 @@ export interface CodeContext<S = JsonObject> extends AgentContext {
 
 export type CodeFunction = (task: Task, context: CodeContext) => Json | Promise<Json>;
 
-/** A result that is no JSON and a change to the history are programming errors that show in a role's first steps. */
+/**
+ * Steps whose result and task are checked. A result that is no JSON and a changed history are
+ * programming errors, and show in a role's first steps.
+ */
 const STEPS_CHECKED = 16;
 
 export function createCodeAgent(path: string, exported: unknown, settings: JsonObject): Agent {
   if (typeof exported !== "function") {
-    throw new MatrixError("module_invalid", `${path} does not export an agent`, {
+    throw new MatrixError("module_invalid", `${path} does not export an agent function`, {
       hint: "export default agent((task, { signal, settings }) => result)",
     });
   }
@@ -51,7 +55,7 @@ export function createCodeAgent(path: string, exported: unknown, settings: JsonO
   };
 }
 
-/** A task that came over the wire is more than its JSON. */
+/** Freezes the parts one by one, because a task from the wire has more members than its JSON. */
 function freezeTask(task: Task): void {
   Object.freeze(task);
   for (const part of [task.row, task.state, task.history]) freezeJson(part);

@@ -1,12 +1,13 @@
-// A task's history as the messages that one role's model sees: own results as assistant, others' as user, tool results as
-// tool. A role is shown only the roles of its conversation, so that an extractor's or a judge's notes stay unseen.
+// A task's history as messages for one role's model: the role's own results as assistant, those of
+// others as user, and tool results as tool. A role sees only the roles of its conversation, so that
+// the notes of an extractor or a judge stay hidden.
 
 import type { ChatMessage } from "../model/contract.ts";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import { chatContent } from "../task/record.ts";
 import type { Hop } from "../task/task.ts";
 
-/** What was said holds no attachments: those are the row's. */
+/** A message of the history. It never has attachments, which belong to the row. */
 type SpokenMessage = ChatMessage & { readonly content: string | null };
 
 export function conversationOf(
@@ -21,7 +22,10 @@ export function conversationOf(
   return messages;
 }
 
-/** Joins neighbours of one role: many chat templates refuse two user messages in a row. Tool traffic stays apart. */
+/**
+ * Joins neighbouring messages of one role, because many chat templates refuse two user messages in
+ * a row. Tool calls and their results stay apart.
+ */
 export function mergeNeighbours(messages: readonly ChatMessage[]): ChatMessage[] {
   const merged: ChatMessage[] = [];
   for (const message of messages) {
@@ -36,7 +40,7 @@ export function mergeNeighbours(messages: readonly ChatMessage[]): ChatMessage[]
   return merged;
 }
 
-/** What one hop said, as one of its own role or to another. */
+/** Messages of one hop, as they look to its own role or to another. */
 export function messagesOf({ result }: Hop, own: boolean): SpokenMessage[] {
   const toolResults = (Array.isArray(result) ? result : [result]).filter(isToolMessage);
   if (toolResults.length > 0) return toolResults;
@@ -54,8 +58,9 @@ export function messagesOf({ result }: Hop, own: boolean): SpokenMessage[] {
 }
 
 /**
- * What a model thought before it called tools goes back to it, as those that think between calls demand (DeepSeek, "Thinking
- * mode": left out there, it is an error; of other answers it is no part of the context). Names differ by endpoint.
+ * A model's reasoning, which goes back to it together with the tool calls that followed. Models
+ * that think between calls demand it (DeepSeek, "Thinking mode": leaving it out is an error). With
+ * any other answer the reasoning is not sent. Its name differs by endpoint.
  */
 function reasoningOf({ reasoning_content, reasoning }: JsonObject): JsonObject {
   return {

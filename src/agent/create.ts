@@ -1,4 +1,5 @@
-// From a recipe's [roles.NAME] table to its agent, with everything the agent reads from files loaded and checked.
+// From a recipe's [roles.NAME] table to its agent, with everything the agent reads from files
+// loaded and checked.
 
 import { readFile } from "node:fs/promises";
 import { MatrixError, messageOf } from "../error.ts";

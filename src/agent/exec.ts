@@ -1,9 +1,9 @@
-// The exec agent does in a sandbox what a task asks for: it writes files, runs a command with limits
-// of time and output, reads files, and lists what changed since the task came. How a command ends is
-// the step's result, never an error.
+// The exec agent does in a sandbox what a task asks for: it writes files, runs a command with
+// limits of time and output, reads files, and lists what changed since the task came. How a command
+// ends is the step's result, never an error.
 //
-// Tool calls of a model (`run`, `read_file`, `write_file`, `changes`) are answered by a list of tool
-// messages; any other request by one object.
+// Tool calls of a model (`run`, `read_file`, `write_file`, `changes`) are answered by a list of
+// tool messages; any other request by one object.
 
 import { MatrixError } from "../error.ts";
 import { parseDuration } from "../recipe/unit.ts";

@@ -1,20 +1,24 @@
-// The language agent: which language a text is in, by n-grams (eld, 60 languages), and how much of it is. A web page is rarely
-// in one language alone, so windows all over the text are looked at rather than its beginning.
+// The language agent: the main language of a text by n-grams (eld, 60 languages), and its share of
+// the text. A web page is rarely in one language alone, so the agent judges windows from all over
+// the text instead of its beginning.
 
 import { MatrixError, messageOf } from "../error.ts";
 import { compileExpression } from "../recipe/expression.ts";
 import type { Json, JsonObject } from "../task/json.ts";
 import type { Agent } from "./contract.ts";
 
-/** What eld reads of a text before it decides, in characters. */
+/** Characters of a text that eld reads before it decides. */
 const WINDOW_CHARS = 350;
-/** More of them do not judge a page better: measured on pages of 600 to 12,000 characters. */
+/** More windows do not judge a page better, as measured on pages of 600 to 12,000 characters. */
 const WINDOWS_MAX = 16;
 const TEXT = "row.text";
 
 type Detect = (text: string) => string;
 
-/** `settings.text` is CEL over row and state. The result is `{ language, share }`: ISO 639-1, and the part of the text in it. */
+/**
+ * `settings.text` is a CEL expression over `row` and `state`. The result is `{ language, share }`:
+ * the ISO 639-1 code, and the share of the text that is in this language.
+ */
 export async function createLanguageAgent(settings: JsonObject): Promise<Agent> {
   const { text: source = TEXT, ...unknown } = settings;
   if (typeof source !== "string" || Object.keys(unknown).length > 0) {
@@ -24,7 +28,8 @@ export async function createLanguageAgent(settings: JsonObject): Promise<Agent> 
     );
   }
   const textOf = compileExpression(source);
-  // Loaded where a recipe asks for it. On windows this long the smallest profiles judge as the largest do, at a fifth of the size.
+  // Imported only when a recipe asks for it. On windows of this length the smallest profiles are as
+  // accurate as the largest, at a fifth of the size.
   const { eld } = await import("eld/extrasmall");
   const detect: Detect = (window) => eld.detect(window).language;
   return {
@@ -51,7 +56,7 @@ function textIn(source: string, evaluate: () => Json): string {
   );
 }
 
-/** The language of most windows; null for a text without words. */
+/** The language of most windows; null when no window has words. */
 function identify(text: string, detect: Detect): JsonObject {
   const counts = new Map<string, number>();
   for (const window of windowsOf(text)) {
@@ -65,7 +70,10 @@ function identify(text: string, detect: Detect): JsonObject {
   return { language, share: Math.round((count / seen) * 1000) / 1000 };
 }
 
-/** Spread evenly, the first at the beginning and the last at the end. Addresses are in no language. */
+/**
+ * Windows spread evenly over the text, the first at its beginning and the last at its end. URLs are
+ * left out, because they have no language.
+ */
 function windowsOf(text: string): string[] {
   const plain = text.replace(/https?:\S+/g, " ").replace(/\s+/g, " ");
   const count = Math.min(WINDOWS_MAX, Math.ceil(plain.length / WINDOW_CHARS));

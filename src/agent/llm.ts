@@ -1,5 +1,6 @@
-// The llm agent: prompt templates over the task (or a module that writes the request), one chat completion, its message as the result. With a schema the answer
-// is checked and, when it does not fit, asked for once more.
+// The llm agent asks a model for one chat completion; the message is the result. The request comes
+// from prompt templates over the task, or from a user's module. With a schema, the answer is
+// checked, and asked for once more when it does not fit.
 
 import type { ChatAnswer, ChatMessage, ChatRequest, Model } from "../model/contract.ts";
 import { unansweredOf } from "../model/endpoint/stops.ts";
@@ -15,7 +16,7 @@ import type { ModelRequest, RequestWriter } from "./request.ts";
 import type { AnswerSchema } from "./schema.ts";
 import type { CompiledTemplate } from "./template.ts";
 
-/** Endpoints differ in how wide a seed they take; all take 31 bits. */
+/** Endpoints take seeds of different width; every endpoint takes 31 bits. */
 const SEED_MODULUS = 2 ** 31;
 const USUAL_ENDS: ReadonlySet<string> = new Set(["stop", "tool_calls"]);
 
@@ -28,9 +29,9 @@ export interface LlmRole {
   readonly sampling: JsonObject;
   readonly tools: readonly JsonObject[] | null;
   readonly schema: AnswerSchema | null;
-  /** What it goes on with all the same. */
+  /** Incomplete answers with which the task goes on. */
   readonly accepts: ReadonlySet<Unanswered>;
-  /** Instead of system, prompt, conversation and tools. */
+  /** A module that replaces system, prompt, conversation and tools. */
   readonly request: RequestWriter | null;
   /** Puts the row's images and audio beside the prompt. */
   readonly attach: Attach | null;
@@ -40,7 +41,7 @@ export function createLlmAgent(role: LlmRole): Agent {
   return { run: (task, context) => ask(role, task, context.signal) };
 }
 
-/** What the role's model is sent for a task as it stands. */
+/** The request for a task in its present state. */
 export function renderRequest(role: Omit<LlmRole, "model">, task: Task): ModelRequest {
   const written = role.request?.(task);
   if (written !== undefined)
@@ -97,13 +98,13 @@ async function ask(role: LlmRole, task: Task, signal: AbortSignal): Promise<Agen
   return askWithSchema(role, role.schema, request, first, signal);
 }
 
-/** Why the task ends with this answer; null where it goes on. */
+/** The reason why the task ends with this answer; null when the task goes on. */
 function stopOf({ accepts }: LlmRole, answer: ChatAnswer): Unanswered | null {
   const reason = unansweredOf(answer);
   return reason === null || accepts.has(reason) ? null : reason;
 }
 
-/** The checked answer stands in the message as `parsed`, the OpenAI client's convention. */
+/** The checked answer goes into the message as `parsed`, a convention of the OpenAI client. */
 async function askWithSchema(
   role: LlmRole,
   schema: AnswerSchema,
@@ -129,7 +130,7 @@ async function askWithSchema(
   return answerOf(role.model, second, null, { parsed: value });
 }
 
-/** What ended an answer stays with it, unless that is the usual. */
+/** The finish reason stays in the result unless it is a usual one. */
 function answerOf(
   model: Model,
   answer: ChatAnswer,

@@ -1,5 +1,6 @@
-// Recorded answers of models, given again to the roles that asked for them, in order. Each task finds its own by its row, which
-// is one object as long as the task stays in this process; a branch finds those of its place.
+// Recorded answers of models, given in order to the roles that asked for them. A task finds its
+// record by its row, which is one object for as long as the task stays in this process. A branch
+// finds the answers of the same branch.
 
 import { MatrixError } from "../error.ts";
 import type { ChatAnswer } from "../model/contract.ts";
@@ -15,14 +16,14 @@ type Recorded = Pick<TrajectoryRecord, "row" | "seed" | "history">;
 export class Recordings {
   readonly #byRow = new WeakMap<JsonObject, Recording>();
 
-  /** The task's row must be the record's, the very object. */
+  /** `record.row` must be the very object that is the task's row. */
   add(record: Recorded): void {
     this.#byRow.set(record.row, new Recording(record));
   }
 
   /**
-   * An llm role that says what it said. Fails with `not_recorded` where it said no more. What is no whole answer ends the task,
-   * as it did, unless the role `accepts` it now.
+   * An agent that repeats what a role's model said, and fails with `not_recorded` when the record
+   * has no further answer. An incomplete answer ends the task, unless the role now `accepts` it.
    */
   createAgent(role: string, accepts: ReadonlySet<string>): Agent {
     return { run: (task) => this.#answer(role, accepts, task) };
@@ -33,7 +34,7 @@ export class Recordings {
     if (hop === null)
       throw new MatrixError(
         "not_recorded",
-        `the record has no further answer of ${role}: the task went on past it`,
+        `the record has no further answer of ${role}: the task went on past the record`,
       );
     const { model, usage, cost, result } = hop;
     const stop = unansweredIn(result);
@@ -47,7 +48,7 @@ export class Recordings {
   }
 }
 
-/** A message says of itself what it is not. */
+/** A message tells by its `finish_reason` and content why it is no whole answer. */
 function unansweredIn(result: Json): Unanswered | null {
   if (!isJsonObject(result)) return null;
   const { finish_reason: finishReason } = result;
@@ -60,7 +61,10 @@ function unansweredIn(result: Json): Unanswered | null {
 class Recording {
   readonly #history: readonly Hop[];
   readonly #seed: number;
-  /** By role and branch, where to look for the next answer; of the latest start of the row. */
+  /**
+   * Index at which the search for the next answer begins, by branch and role. A new attempt of the
+   * row begins anew.
+   */
   #next = new Map<string, number>();
   #attempt = 1;
 
@@ -82,7 +86,10 @@ class Recording {
     return this.#history[index] ?? null;
   }
 
-  /** A branch is known by its seed. Of one that is not in the record there is no hop. */
+  /**
+   * A branch is recognized by its seed. A branch that the record does not have is -1, which no hop
+   * has.
+   */
   #branchOf({ seed }: Task): number {
     const last = Math.max(-1, ...this.#history.map(({ branch = -1 }) => branch));
     for (let index = 0; index <= last; index++)

@@ -1,12 +1,13 @@
-// The request of an llm role, written by a user's module instead of templates: for environments whose messages, tools and
-// system prompts come from the task itself. Pure, like an orchestrator: it reads the task and nothing else.
+// The request of an llm role, written by a user's module instead of templates, for environments
+// whose messages, tools and system prompts come from the task itself. The module's function is
+// pure, like an orchestrator: it reads nothing but the task.
 
 import { MatrixError, messageOf } from "../error.ts";
 import type { ChatMessage } from "../model/contract.ts";
 import { isJsonObject, type JsonObject } from "../task/json.ts";
 import type { Task } from "../task/task.ts";
 
-/** What a role's model is sent. `sampling` goes before the recipe's, which wins. */
+/** Messages, tools and sampling for a role's model. The recipe's sampling wins over this one. */
 export interface ModelRequest {
   readonly messages: readonly ChatMessage[];
   readonly tools?: readonly JsonObject[];
@@ -27,7 +28,7 @@ export function createRequestWriter(
   settings: JsonObject,
 ): RequestWriter {
   if (typeof exported !== "function")
-    throw new MatrixError("module_invalid", `${path} does not export a request`, {
+    throw new MatrixError("module_invalid", `${path} does not export a request function`, {
       hint: "export default request((task, { settings }) => ({ messages: […], tools: […] }))",
     });
   const write = exported as (task: Task, context: RequestContext) => unknown;

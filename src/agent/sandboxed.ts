@@ -1,6 +1,7 @@
-// An agent that runs in a sandbox: a program there answers one request a step over its stdin and stdout. The request is
-// `{"op": "step", "session": …, "task": {id, trial, seed, attempt, hop, role, row, state, last, history}, "settings": …}`, and its
-// result is the step's. sandboxes/matrix_agent.py and matrix-agent.mjs make such a program ten lines.
+// An agent that runs in a sandbox: a program there answers one request a step over its stdin and
+// stdout. The request is `{"op": "step", "session": …, "task": {id, trial, seed, attempt, hop,
+// role, row, state, last, history}, "settings": …}`, and its result is the step's.
+// sandboxes/matrix_agent.py and matrix-agent.mjs make such a program ten lines.
 
 import { createHash } from "node:crypto";
 import { basename, dirname } from "node:path";
@@ -76,7 +77,9 @@ export function digestOf(body: JsonObject): string {
   return createHash("sha256").update(JSON.stringify(body)).digest("base64url");
 }
 
-/** Folders that roles bring into their sandboxes, read-only: each with its agent's file. By sandbox. */
+/**
+ * Folders that roles bring into their sandboxes, read-only: each with its agent's file. By sandbox.
+ */
 export function agentMounts({ roles, sandboxes }: Recipe): ReadonlyMap<string, readonly Mount[]> {
   const mounts = new Map<string, readonly Mount[]>();
   for (const [name, { agent, sandbox }] of Object.entries(roles)) {

@@ -1,4 +1,4 @@
-// The JSON schema of an answer: what the text must be to count as one.
+// The JSON schema of an answer: which texts count as an answer, and what is wrong with the others.
 
 import { Validator } from "@cfworker/json-schema";
 import { MatrixError, messageOf } from "../error.ts";
@@ -14,7 +14,7 @@ export interface AnswerSchema {
   /** The schema itself, for `response_format`. */
   readonly definition: JsonObject;
   check(content: string | null): Checked;
-  /** The value, or a MatrixError with `schema_mismatch`. */
+  /** Returns the value, or fails with `schema_mismatch`. */
   require(content: string | null): Json;
 }
 
@@ -29,7 +29,7 @@ export function createAnswerSchema(definition: JsonObject): AnswerSchema {
     }
     const { valid, errors } = validator.validate(value);
     if (valid) return { ok: true, value };
-    // The validator reports from the outside in; the last ones name the place.
+    // The validator reports from the outside in, so the last errors name the exact place.
     const shown = errors
       .slice(-PROBLEMS_SHOWN)
       .map(({ instanceLocation, error }) => `${instanceLocation}: ${error}`);
@@ -43,13 +43,13 @@ export function createAnswerSchema(definition: JsonObject): AnswerSchema {
       if (checked.ok) return checked.value;
       throw new MatrixError(
         "schema_mismatch",
-        `the answer does not fit the schema, also after asking again: ${checked.problem}`,
+        `the answer does not fit the schema, even after it was asked for again: ${checked.problem}`,
       );
     },
   };
 }
 
-/** Models like to wrap JSON in a Markdown fence. */
+/** Takes the JSON out of a Markdown fence, in which models like to wrap it. */
 function unfence(content: string): string {
   return /^\s*```(?:json)?\s*\n([\s\S]*?)\n\s*```\s*$/.exec(content)?.[1] ?? content;
 }

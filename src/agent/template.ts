@@ -1,5 +1,6 @@
-// Jinja templates for prompts and simulated replies. Strict: printing a variable or key that does not exist is an error,
-// because a prompt with a hole in it is worse than none. `{{ x | default("") }}` says that a hole is meant.
+// Jinja templates for prompts and simulated replies. They are strict: printing a variable or key
+// that does not exist is an error, because a prompt with a hole in it is worse than none. `{{ x |
+// default("") }}` permits a hole.
 
 import { Environment, Interpreter, Template } from "@huggingface/jinja";
 import { MatrixError, messageOf } from "../error.ts";
@@ -8,7 +9,10 @@ export type CompiledTemplate = (variables: Readonly<Record<string, unknown>>) =>
 
 type Node = Template["parsed"]["body"][number];
 
-/** Fails with `recipe_invalid` on a syntax error; the compiled function fails with `prompt_failed`. `name` is for messages. */
+/**
+ * Fails with `recipe_invalid` for a syntax error. The compiled function fails with `prompt_failed`.
+ * `name` identifies the template in messages.
+ */
 export function compileTemplate(source: string, name: string): CompiledTemplate {
   const parsed = parse(source, name);
   const outputs = new Map<Node, string>();
@@ -24,7 +28,7 @@ export function compileTemplate(source: string, name: string): CompiledTemplate 
   };
 }
 
-/** The library's interpreter, which prints undefined as nothing, made to fail instead. */
+/** The library's interpreter prints undefined as nothing; this one fails instead. */
 class StrictInterpreter extends Interpreter {
   readonly #outputs: ReadonlyMap<Node, string>;
 
@@ -52,7 +56,10 @@ function parse(source: string, name: string): Template["parsed"] {
   }
 }
 
-/** A fresh scope with Jinja's globals and the variables, as far as the template names them: taking one over is a deep copy. */
+/**
+ * A fresh scope with Jinja's globals and the variables that the template names. The others are left
+ * out, because the library makes a deep copy of each.
+ */
 function environmentOf(
   variables: Readonly<Record<string, unknown>>,
   names: ReadonlySet<string>,
@@ -63,7 +70,7 @@ function environmentOf(
   return environment;
 }
 
-/** Every name that stands in a template, whatever it means there. */
+/** Every name that occurs in a template, in whatever meaning. */
 function identifiersIn(node: unknown, names = new Set<string>()): Set<string> {
   if (typeof node !== "object" || node === null) return names;
   const { type, value } = node as Record<string, unknown>;
@@ -71,6 +78,7 @@ function identifiersIn(node: unknown, names = new Set<string>()): Set<string> {
   for (const child of Object.values(node)) identifiersIn(child, names);
   return names;
 }
+
 const GLOBALS = {
   true: true,
   false: false,
@@ -89,7 +97,7 @@ function range(first: number, second?: number, step = 1): number[] {
   );
 }
 
-/** Every expression that stands in a block by itself, `{{ … }}`, with how to name it in a message. */
+/** Collects every expression that is printed, `{{ … }}`, with its source for messages. */
 function collectOutputs(node: unknown, outputs: Map<Node, string>): void {
   if (typeof node !== "object" || node === null) return;
   for (const [key, value] of Object.entries(node)) {
@@ -110,7 +118,7 @@ function noteOutput(node: Node, outputs: Map<Node, string>): void {
     outputs.set(node, sourceOf(node));
 }
 
-/** `row.question` from its syntax tree. */
+/** Source such as `row.question`, rebuilt from the syntax tree. */
 function sourceOf(node: unknown): string {
   const { type, value, object, property, computed } = node as Record<string, unknown>;
   if (type === "MemberExpression")

@@ -1,12 +1,13 @@
-// User code: modules of a recipe, loaded by the compiled binary at run time, and hashed so that a continued run can tell
-// whether they changed. What goes wrong is told with file, line and column, never as a stack.
+// User code: modules of a recipe, which the compiled binary loads at run time and hashes, so that a
+// continued run can tell whether they changed. Errors in them are reported with file, line and
+// column, never as a stack.
 
 import { createHash } from "node:crypto";
 import { pathToFileURL } from "node:url";
 import { MatrixError, messageOf, type Problem } from "../error.ts";
 import { readRecipeFile } from "../recipe/files.ts";
 
-/** The module's exports. A module is loaded once in a process. */
+/** The module's exports. A process loads a module once. */
 export async function loadUserModule(path: string): Promise<Record<string, unknown>> {
   try {
     return await import(pathToFileURL(path).href);
@@ -35,7 +36,10 @@ interface BuildMessage {
   } | null;
 }
 
-/** Bun reports syntax errors as messages with positions, several at once in an AggregateError; Deno as one text. */
+/**
+ * Bun reports syntax errors as messages with positions, several at once in an AggregateError. Deno
+ * reports them as one text.
+ */
 function problemsOf(cause: unknown, path: string): Problem[] {
   const errors = cause instanceof AggregateError ? cause.errors : [cause];
   return errors.map((error): Problem => {
@@ -51,7 +55,7 @@ function isBuildMessage(error: unknown): error is BuildMessage {
   return typeof error === "object" && error !== null && "position" in error && "message" in error;
 }
 
-/** Where in the module it happened, read from the stack. */
+/** The place in the module where the error happened, read from the stack. */
 function placeOf(error: unknown, path: string): { line?: number; column?: number } {
   const stack = error instanceof Error ? `${error.message}\n${error.stack ?? ""}` : String(error);
   const [, line, column] =
