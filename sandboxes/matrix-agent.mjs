@@ -1,12 +1,15 @@
-// An agent in a sandbox, in ten lines of JavaScript for Node or Bun and without a dependency:
+// The library of an agent in a sandbox. It makes an agent ten lines of JavaScript for Node or Bun,
+// without a dependency:
 //
 //     import { serve } from "/matrix/matrix-agent.mjs";
 //
 //     serve((task, { settings, signal }) => ({ answer: task.row.question.toUpperCase() }));
 //
-// The function gets the task (id, trial, seed, attempt, hop, role, row, state, history) and returns JSON, at once or later, or
-// throws. For other requests give functions by name, called with the request: `serve(step, { hello: () => ({ version: 1 }) })`.
-// `end`, if there is one, is called with {session, id, trial, attempt} once a task of a stateful sandbox is over, however it ended.
+// The function gets the task (id, trial, seed, attempt, hop, role, row, state, last, history). It
+// returns JSON or a promise of it, or throws. Other operations are functions by name, called with
+// the request: `serve(step, { hello: () => ({ version: 1 }) })`. The function `end` is called with
+// {session, id, trial, attempt} when a task of a stateful sandbox is over.
+//
 // `console.log` goes to the log: only replies reach stdout.
 
 import { createInterface } from "node:readline";
@@ -14,7 +17,11 @@ import { createInterface } from "node:readline";
 /** Answers requests until stdin closes. */
 export function serve(step, { end = () => undefined, ...ops } = {}) {
   console.log = console.info = console.debug = console.error;
-  const functions = { step: (request, context) => step(request.task, { ...context, settings: request.settings ?? {} }), ...ops };
+  const functions = {
+    step: (request, context) =>
+      step(request.task, { ...context, settings: request.settings ?? {} }),
+    ...ops,
+  };
   const running = new Map();
   const reply = (body) => process.stdout.write(`${JSON.stringify(body)}\n`);
 
@@ -29,7 +36,11 @@ export function serve(step, { end = () => undefined, ...ops } = {}) {
       reply({ id, ok: true, result: result ?? null });
     } catch (error) {
       console.error(error);
-      reply({ id, ok: false, error: { kind: error?.name ?? "Error", message: String(error?.message ?? error) } });
+      reply({
+        id,
+        ok: false,
+        error: { kind: error?.name ?? "Error", message: String(error?.message ?? error) },
+      });
     } finally {
       running.delete(id);
     }
@@ -47,7 +58,8 @@ export function serve(step, { end = () => undefined, ...ops } = {}) {
     .on("line", (line) => {
       if (line.trim() === "") return;
       const request = JSON.parse(line);
-      if ("cancel" in request) running.get(request.cancel)?.abort(new Error("nobody waits for this any more"));
+      if ("cancel" in request)
+        running.get(request.cancel)?.abort(new Error("the request was cancelled"));
       else if ("end" in request) void hearEnd(request.end);
       else void answer(request);
     })

@@ -1,4 +1,4 @@
-"""An agent in a sandbox, in ten lines of Python and without a dependency:
+"""The library of an agent in a sandbox: with it, an agent is ten lines of Python.
 
     from matrix_agent import serve
 
@@ -7,12 +7,18 @@
 
     serve(step)
 
-`step` gets the task (id, trial, seed, attempt, hop, role, row, state, history) and the role's `with` table, and returns JSON or
-raises. For other requests give functions by name, called with the request: `serve(step, hello=lambda request: {"version": 1})`.
-`end`, if there is one, is called with {session, id, trial, attempt} once a task of a stateful sandbox is over, however it ended:
-`serve(step, end=lambda task: boards.pop(task["id"], None))`. With `threads` above 1 that many run at once; without it one after another, in the order of their arrival.
+`step` gets the task (id, trial, seed, attempt, hop, role, row, state, last, history) and the role's
+`with` table. It returns JSON or raises.
 
-Python 3.8 or newer. What is printed goes to the log: only replies reach the real stdout.
+Options of `serve`:
+- Other operations are functions by name, called with the request:
+  `serve(step, hello=lambda request: {"version": 1})`.
+- `end` is called with {session, id, trial, attempt} when a task of a stateful sandbox is over:
+  `serve(step, end=lambda task: boards.pop(task["id"], None))`.
+- `threads` is the number of requests that run at once. The default, 1, runs them one after another,
+  in the order of their arrival.
+
+Printed text goes to the log: only replies reach the real stdout. Python 3.8 or newer.
 """
 
 import json
@@ -33,9 +39,14 @@ def serve(step=None, *, threads=1, end=lambda task: None, **ops):
         ops.setdefault("step", lambda request: step(request["task"], request.get("settings", {})))
 
     def reply(body):
-        line = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8", "surrogatepass") + b"\n"
+        line = (
+            json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode(
+                "utf-8", "surrogatepass"
+            )
+            + b"\n"
+        )
         with lock:
-            # A pipe takes a part of a long line at a time.
+            # A pipe may take only a part of a long line.
             view = memoryview(line)
             while view:
                 view = view[replies.write(view) :]
@@ -52,9 +63,15 @@ def serve(step=None, *, threads=1, end=lambda task: None, **ops):
             reply({"id": number, "ok": True, "result": function(request)})
         except BrokenPipeError:
             os._exit(0)
-        except BaseException as error:  # also SystemExit: a step must not end the agent
+        except BaseException as error:  # SystemExit too: a step must not end the agent
             traceback.print_exc()
-            reply({"id": number, "ok": False, "error": {"kind": type(error).__name__, "message": str(error)}})
+            reply(
+                {
+                    "id": number,
+                    "ok": False,
+                    "error": {"kind": type(error).__name__, "message": str(error)},
+                }
+            )
 
     def hear_end(task):
         try:

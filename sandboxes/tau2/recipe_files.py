@@ -1,12 +1,16 @@
 #!/usr/bin/env python3
-"""Writes what recipes/tau2 holds of the environment: the task lists, and a script of gold replays. Run where tau2 is installed:
+"""Writes the files of recipes/tau2 that come from tau2: task lists, and a script of gold replays.
+Run it where tau2 is installed:
 
     python3 sandboxes/tau2/recipe_files.py recipes/tau2 [--full]
 
-tasks.jsonl   one row a task: id ("DOMAIN/TASK"), domain, task_id, splits, solo (whether it can be done without a user). Of telecom
-              the base and small splits; with --full also the 2,151 others.
-gold.jsonl    what both speakers say so that the task's reference actions happen, each by whom it is meant for; then the agent
-              says what must be communicated, and the user stops. For models of kind "scripted"; base splits only.
+tasks.jsonl
+    One row for each task: id ("DOMAIN/TASK"), domain, task_id, splits, solo (true when the task can
+    be done without a user). Telecom has its base and small splits; --full adds the 2,151 others.
+gold.jsonl
+    Replies of both speakers for models of kind "scripted", for tasks of the base splits. Each
+    speaker makes its own reference actions; then the agent says what must be communicated, and the
+    user stops.
 """
 
 import json
@@ -15,8 +19,14 @@ from pathlib import Path
 
 import bridge
 
-# By domain: the splits whose tasks are listed, of which the first has gold replays. Mock has no splits.
-DOMAINS = {"mock": [None], "airline": ["base"], "retail": ["base"], "telecom": ["base", "small"], "telecom-workflow": ["base", "small"]}
+# Splits whose tasks are listed, by domain. Tasks of the first one have gold replays. Mock has none.
+DOMAINS = {
+    "mock": [None],
+    "airline": ["base"],
+    "retail": ["base"],
+    "telecom": ["base", "small"],
+    "telecom-workflow": ["base", "small"],
+}
 ROLES = {"assistant": "assistant", "user": "user-simulator"}
 
 
@@ -25,15 +35,20 @@ def main(folder: Path, full: bool) -> None:
     tau2 = bridge.Bridge()
     with open(folder / "tasks.jsonl", "w") as rows, open(folder / "gold.jsonl", "w") as scripts:
         for domain, splits in DOMAINS.items():
-            for index, split in enumerate([*splits, "full"] if full and "telecom" in domain else splits):
+            for index, split in enumerate(
+                [*splits, "full"] if full and "telecom" in domain else splits
+            ):
                 for task in tau2.tasks({"domain": domain, "split": split}):
                     if split == "full" and set(task["splits"]) & set(splits):
                         continue
                     row = {"id": f"{domain}/{task['id']}", "domain": domain, "task_id": task["id"]}
                     write(rows, {**row, "splits": task["splits"], "solo": task["solo"]})
-                    # The workflow domain is telecom with another policy.
+                    # telecom-workflow is telecom with another policy.
                     if index == 0 and domain != "telecom-workflow":
-                        write(scripts, {"id": row["id"], "replies": gold(tau2.task(domain, task["id"]))})
+                        write(
+                            scripts,
+                            {"id": row["id"], "replies": gold(tau2.task(domain, task["id"]))},
+                        )
 
 
 def write(file, line: dict) -> None:
@@ -41,7 +56,7 @@ def write(file, line: dict) -> None:
 
 
 def gold(task) -> dict:
-    """The replies of each role, in the order in which the official rules let them speak."""
+    """Replies of each role, in the order in which the official rules let the roles speak."""
     replies = {role: [] for role in ROLES.values()}
     criteria = task.evaluation_criteria
     actions = (criteria.actions or []) if criteria else []
@@ -52,7 +67,12 @@ def gold(task) -> dict:
             replies[ROLES[speaker]].append("Please go on.")
             speaker = action.requestor
         call = {"name": action.name, "arguments": json.dumps(action.arguments)}
-        replies[ROLES[speaker]].append({"content": None, "tool_calls": [{"id": f"call_{index}", "type": "function", "function": call}]})
+        replies[ROLES[speaker]].append(
+            {
+                "content": None,
+                "tool_calls": [{"id": f"call_{index}", "type": "function", "function": call}],
+            }
+        )
     if speaker == "user":
         replies[ROLES[speaker]].append("Please go on.")
     replies["assistant"].append("; ".join(informed) or "That is all done.")

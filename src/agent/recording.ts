@@ -87,8 +87,8 @@ class Recording {
   }
 
   /**
-   * A branch is recognized by its seed. A branch that the record does not have is -1, which no hop
-   * has.
+   * The number of the task's branch, found by its seed. It is -1 for a branch that the record does
+   * not have, and no hop has that number.
    */
   #branchOf({ seed }: Task): number {
     const last = Math.max(-1, ...this.#history.map(({ branch = -1 }) => branch));

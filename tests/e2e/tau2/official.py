@@ -32,23 +32,45 @@ def speaker(side, replies, requests):
 
     def generate(model, messages, tools=None, tool_choice=None, **_):
         schemas = [tool.openai_schema for tool in tools] if tools else None
-        sent = [{name: value for name, value in message.items() if value is not None} for message in to_litellm_messages(messages)]
-        requests.append({"side": side, "messages": sent, "tools": schemas, "tool_choice": tool_choice or ("auto" if schemas else None)})
+        sent = [
+            {name: value for name, value in message.items() if value is not None}
+            for message in to_litellm_messages(messages)
+        ]
+        requests.append(
+            {
+                "side": side,
+                "messages": sent,
+                "tools": schemas,
+                "tool_choice": tool_choice or ("auto" if schemas else None),
+            }
+        )
         reply = left.pop(0)
         reply = {"content": reply} if isinstance(reply, str) else reply
         # As the official function reads an answer.
         calls = [
-            ToolCall(id=call["id"], name=call["function"]["name"], arguments=json.loads(call["function"]["arguments"]))
+            ToolCall(
+                id=call["id"],
+                name=call["function"]["name"],
+                arguments=json.loads(call["function"]["arguments"]),
+            )
             for call in reply.get("tool_calls") or []
         ]
-        return AssistantMessage(role="assistant", content=reply.get("content"), tool_calls=calls or None, cost=0.0, usage=None)
+        return AssistantMessage(
+            role="assistant",
+            content=reply.get("content"),
+            tool_calls=calls or None,
+            cost=0.0,
+            usage=None,
+        )
 
     return generate
 
 
 def run(case):
     domain, solo, requests = case["domain"], case["solo"], []
-    task = next(task for task in registry.get_tasks_loader(domain)(None) if task.id == case["task_id"])
+    task = next(
+        task for task in registry.get_tasks_loader(domain)(None) if task.id == case["task_id"]
+    )
     llm_agent.generate = speaker("assistant", case["replies"]["assistant"], requests)
     user_simulator.generate = speaker("user", case["replies"]["user-simulator"], requests)
     environment = registry.get_env_constructor(domain)(solo_mode=solo)
@@ -57,10 +79,17 @@ def run(case):
     except Exception:
         user_tools = None
     if solo:
-        agent = LLMSoloAgent(environment.get_tools() + (user_tools or []), environment.get_policy(), task, llm="scripted")
+        agent = LLMSoloAgent(
+            environment.get_tools() + (user_tools or []),
+            environment.get_policy(),
+            task,
+            llm="scripted",
+        )
     else:
         agent = LLMAgent(environment.get_tools(), environment.get_policy(), llm="scripted")
-    user = (DummyUser if solo else UserSimulator)(tools=user_tools, instructions=str(task.user_scenario), llm="scripted")
+    user = (DummyUser if solo else UserSimulator)(
+        tools=user_tools, instructions=str(task.user_scenario), llm="scripted"
+    )
     limits = {"max_steps": case["max_steps"], "max_errors": case["max_errors"]}
     orchestrator = Orchestrator(domain, agent, user, environment, task, solo_mode=solo, **limits)
     try:
@@ -80,7 +109,11 @@ def run(case):
 
 def plain(message):
     """Without ids of runs, times and costs; arguments as text."""
-    kept = {name: getattr(message, name) for name in ("role", "content", "id", "requestor", "error") if hasattr(message, name)}
+    kept = {
+        name: getattr(message, name)
+        for name in ("role", "content", "id", "requestor", "error")
+        if hasattr(message, name)
+    }
     if message.role == "tool":
         return kept
     calls = message.tool_calls

@@ -25,8 +25,13 @@ domain = results.info.environment_info.domain_name
 tasks = {task.id: task for task in results.tasks}
 differing = []
 for simulation in results.simulations:
-    recorded, solo = simulation.reward_info, results.info.agent_info.implementation == "llm_agent_solo"
-    again = evaluate_simulation(simulation, tasks[simulation.task_id], EvaluationType.ALL, solo, domain)
+    recorded, solo = (
+        simulation.reward_info,
+        results.info.agent_info.implementation == "llm_agent_solo",
+    )
+    again = evaluate_simulation(
+        simulation, tasks[simulation.task_id], EvaluationType.ALL, solo, domain
+    )
     if again.model_dump() != recorded.model_dump():
         differing.append(simulation.id)
 verified = True
