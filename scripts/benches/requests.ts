@@ -2,8 +2,8 @@
 // fired meanwhile, and what a request costs, whole and streamed.
 
 import { parseArgs } from "node:util";
-import { createModel } from "../../src/model/create.ts";
-import { ModelSite } from "../../src/model/site.ts";
+import { NO_RUN } from "../../src/model/context.ts";
+import { planModel } from "../../src/model/create.ts";
 import type { OpenaiModelConfig } from "../../src/recipe/model-schema.ts";
 import { printHead, printTable, quantile, type TableRow } from "./parts/report.ts";
 
@@ -66,7 +66,6 @@ async function measure(
   url: string,
   more: Partial<OpenaiModelConfig>,
 ): Promise<TableRow> {
-  const site = new ModelSite();
   const limits = {
     timeout: 600_000,
     connect_timeout: 10_000,
@@ -82,11 +81,8 @@ async function measure(
     ...limits,
     ...more,
   } as OpenaiModelConfig;
-  const model = await createModel("m", config, {
-    site,
-    loadModule: async () => ({}),
-    loadTemplate: async () => () => "",
-  });
+  const loaders = { loadModule: async () => ({}), loadTemplate: async () => () => "" };
+  const model = (await planModel("m", config, loaders)).open(NO_RUN);
   const lags: number[] = [];
   let most = 0;
   let peak = 0;
@@ -95,7 +91,7 @@ async function measure(
     const now = performance.now();
     lags.push(Math.max(0, now - due));
     due = now + LOOK_MS;
-    most = Math.max(most, site.models[0]?.replicas[0]?.inFlight ?? 0);
+    most = Math.max(most, model.replicas?.replicas[0]?.inFlight ?? 0);
     peak = Math.max(peak, process.memoryUsage.rss());
   }, LOOK_MS);
   const [startedAt, cpu] = [performance.now(), process.cpuUsage()];

@@ -1,12 +1,13 @@
-// From a recipe's [roles.NAME] table to its agent, with everything the agent reads from files
-// loaded and checked.
+// From a recipe's [roles.NAME] table to the plan of its agent: everything that the agent reads from
+// files is loaded and checked, and nothing is started.
 
 import { readFile } from "node:fs/promises";
 import { MatrixError, messageOf } from "../error.ts";
 import type { ChatMessage, Model } from "../model/contract.ts";
 import type { OrchestratorConfig } from "../recipe/orchestrator-schema.ts";
-import type { RoleConfig } from "../recipe/schema.ts";
+import type { Recipe, RoleConfig } from "../recipe/schema.ts";
 import type { TemplateSource } from "../recipe/value-schema.ts";
+import type { SandboxPool } from "../sandbox/pool.ts";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import type { Task } from "../task/task.ts";
 import { createAttach } from "./attachments.ts";
@@ -16,40 +17,58 @@ import { createExecAgent } from "./exec.ts";
 import { createLanguageAgent } from "./language.ts";
 import { createLlmAgent, type LlmRole, renderRequest } from "./llm.ts";
 import { createRequestWriter } from "./request.ts";
-import { createSandboxedAgent, type SandboxedRole } from "./sandboxed.ts";
+import { createSandboxedAgent, roleInSandbox } from "./sandboxed.ts";
 import { createAnswerSchema } from "./schema.ts";
 import { type CompiledTemplate, compileTemplate } from "./template.ts";
 
-export interface CreatedAgent {
-  readonly agent: Agent;
-  /** The first messages for a task, of an llm role; null for others. */
+/** An agent of a recipe, checked and not opened yet: its files are read, and nothing runs. */
+export interface AgentPlan {
+  /** Renders the first messages for a task; null for a role that asks no model. */
   readonly render: ((task: Task) => readonly ChatMessage[]) | null;
+  open(live: LiveParts): Agent;
 }
 
-export interface AgentParts {
-  readonly models: ReadonlyMap<string, Model>;
-  readonly orchestrator: OrchestratorConfig;
-  /** What a role with a sandbox needs of it; left out where no recipe has one. */
-  readonly inSandbox?: (name: string, config: RoleConfig) => SandboxedRole;
+/** What agents work with while a run is open. */
+export interface LiveParts {
+  /** The models that roles ask, by name. */
+  readonly models: ReadonlyMap<string, Pick<Model, "id" | "costOf" | "chat">>;
+  /** The running sandboxes of a name. */
+  readonly pool: (sandbox: string) => SandboxPool;
+}
+
+export interface PlanParts {
+  readonly recipe: Recipe;
+  /** The working folder of programs that run without a sandbox of their own. */
+  readonly cwd: string;
   readonly loadModule: (path: string) => Promise<Record<string, unknown>>;
 }
 
-export async function createAgent(
+/** Reads and checks what the role's agent needs. Fails with a MatrixError that names the key. */
+export async function planAgent(
   name: string,
   config: RoleConfig,
-  parts: AgentParts,
-): Promise<CreatedAgent> {
-  if (config.agent === "llm") return createLlm(name, config, parts);
+  parts: PlanParts,
+): Promise<AgentPlan> {
+  if (config.agent === "llm") return planLlm(name, config, parts);
   if (config.agent === "language") {
-    return {
-      agent: await under(`roles.${name}.with`, () => createLanguageAgent(config.with)),
-      render: null,
-    };
+    const agent = await under(`roles.${name}.with`, () => createLanguageAgent(config.with));
+    return { render: null, open: () => agent };
   }
-  if (config.sandbox !== undefined)
-    return { agent: createInSandbox(name, config, parts), render: null };
+  if (config.sandbox !== undefined) return planInSandbox(name, config, config.sandbox, parts);
   const module = await parts.loadModule(config.agent);
-  return { agent: createCodeAgent(config.agent, module["default"], config.with), render: null };
+  const agent = createCodeAgent(config.agent, module["default"], config.with);
+  return { render: null, open: () => agent };
+}
+
+function planInSandbox(
+  name: string,
+  config: RoleConfig,
+  sandbox: string,
+  { recipe, cwd }: PlanParts,
+): AgentPlan {
+  const role = roleInSandbox(name, config, recipe, cwd);
+  const create = config.agent === "exec" ? createExecAgent : createSandboxedAgent;
+  return { render: null, open: ({ pool }) => create({ ...role, pool: pool(sandbox) }) };
 }
 
 /** A template's compiled form, from its file or its text. */
@@ -62,24 +81,15 @@ export async function loadTemplate(
     : compileTemplate(source.text, name);
 }
 
-function createInSandbox(name: string, config: RoleConfig, { inSandbox }: AgentParts): Agent {
-  const role = inSandbox?.(name, config);
-  if (role === undefined) throw new Error(`bug: ${name} has a sandbox, and nobody has any`);
-  return config.agent === "exec" ? createExecAgent(role) : createSandboxedAgent(role);
-}
-
-async function createLlm(
+async function planLlm(
   name: string,
   config: RoleConfig,
-  { models, orchestrator, loadModule }: AgentParts,
-): Promise<CreatedAgent> {
-  const model = models.get(config.model ?? "");
-  if (model === undefined) throw new MatrixError("recipe_invalid", `roles.${name} has no model`);
+  { recipe: { orchestrator }, loadModule }: PlanParts,
+): Promise<AgentPlan> {
   const { system, prompt, tools, schema, request, attachments, attachment_folder: folder } = config;
   const key = (part: string) => `roles.${name}.${part}`;
-  const role: LlmRole = {
+  const role: Omit<LlmRole, "model"> = {
     name,
-    model,
     system:
       system === undefined
         ? null
@@ -102,10 +112,17 @@ async function createLlm(
         ? null
         : createRequestWriter(request, (await loadModule(request))["default"], config.with),
   };
-  return { agent: createLlmAgent(role), render: (task) => renderRequest(role, task).messages };
+  return {
+    render: (task) => renderRequest(role, task).messages,
+    open: ({ models }) => {
+      const model = models.get(config.model ?? "");
+      if (model === undefined) throw new Error(`bug: the model of ${name} is not open`);
+      return createLlmAgent({ ...role, model });
+    },
+  };
 }
 
-/** What goes wrong is wrong with this key of the recipe. */
+/** Reports what goes wrong in `make` under this key of the recipe. */
 async function under<T>(key: string, make: () => Promise<T>): Promise<T> {
   try {
     return await make();
@@ -118,7 +135,7 @@ async function under<T>(key: string, make: () => Promise<T>): Promise<T> {
   }
 }
 
-/** In a pattern with turns, whoever takes turns sees the turns. */
+/** In a pattern with turns, the roles that take turns see each other's turns. */
 export function defaultConversation(
   name: string,
   orchestrator: OrchestratorConfig,

@@ -38,17 +38,15 @@ export function createExecAgent(role: SandboxedRole): Agent {
       const calls = toolCallsOf(task);
       const request = calls === null ? requestOf(task, role.config.with) : null;
       const asked = (calls ?? [request]) as readonly JsonObject[];
-      const result = await role
-        .pool()
-        .call(
-          callerOf(task, role.neighbours),
-          digestOf({ asked }),
-          (place) =>
-            request === null
-              ? steps.answerAll(place, calls ?? [], signal)
-              : steps.perform(place, request, signal),
-          signal,
-        );
+      const result = await role.pool.call(
+        callerOf(task, role.neighbours),
+        digestOf({ asked }),
+        (place) =>
+          request === null
+            ? steps.answerAll(place, calls ?? [], signal)
+            : steps.perform(place, request, signal),
+        signal,
+      );
       return { result };
     },
   };

@@ -22,7 +22,7 @@ const USUAL_ENDS: ReadonlySet<string> = new Set(["stop", "tool_calls"]);
 
 export interface LlmRole {
   readonly name: string;
-  readonly model: Model;
+  readonly model: Pick<Model, "id" | "costOf" | "chat">;
   readonly system: CompiledTemplate | null;
   readonly prompt: CompiledTemplate | null;
   readonly conversation: ReadonlySet<string>;
@@ -132,7 +132,7 @@ async function askWithSchema(
 
 /** The finish reason stays in the result unless it is a usual one. */
 function answerOf(
-  model: Model,
+  model: LlmRole["model"],
   answer: ChatAnswer,
   stop: Unanswered | null,
   more: JsonObject = {},

@@ -21,11 +21,11 @@ export interface SandboxedRole {
   readonly config: RoleConfig;
   /** Roles of the same sandbox, this one included: what they did stands in the task's history. */
   readonly neighbours: ReadonlySet<string>;
-  /** Where its program starts, other than in a folder of the sandbox. */
+  /** Working folder of its program; null for the sandbox's own folder. */
   readonly cwd: string | null;
-  /** Of one request. */
+  /** Longest time of one request. */
   readonly timeoutMs: number;
-  readonly pool: () => SandboxPool;
+  readonly pool: SandboxPool;
 }
 
 /** Python finds our library beside whatever the image has on its path. */
@@ -41,7 +41,7 @@ export function createSandboxedAgent(role: SandboxedRole): Agent {
         task: taskOf(task, config.history),
         settings: config.with,
       };
-      const reply = await role.pool().call(
+      const reply = await role.pool.call(
         callerOf(task, role.neighbours),
         digestOf(body),
         async (place) => {
@@ -98,21 +98,19 @@ export function agentMounts({ roles, sandboxes }: Recipe): ReadonlyMap<string, r
   return mounts;
 }
 
-/** What a role needs of its sandbox; `poolOf` is asked when a step comes. */
+/** Everything about a role in a sandbox but the running sandboxes themselves. */
 export function roleInSandbox(
   name: string,
   config: RoleConfig,
   { roles, sandboxes }: Recipe,
-  poolOf: (sandbox: string) => SandboxPool,
-): SandboxedRole {
+  cwd: string,
+): Omit<SandboxedRole, "pool"> {
   const { sandbox = "" } = config;
   const neighbours = new Set(
     Object.keys(roles).filter((other) => roles[other]?.sandbox === sandbox),
   );
   const timeoutMs = sandboxes[sandbox]?.timeout ?? config.timeout;
-  // A program without a sandbox of its own is at home where matrix is.
-  const cwd = isOfRole(sandbox) ? process.cwd() : null;
-  return { name, config, neighbours, cwd, timeoutMs, pool: () => poolOf(sandbox) };
+  return { name, config, neighbours, cwd: isOfRole(sandbox) ? cwd : null, timeoutMs };
 }
 
 function folderOf(role: string): string {

@@ -113,7 +113,7 @@ async function watchWorkers(flags: AgentFlags): Promise<number> {
     join: target,
     role,
     listen,
-    patience,
+    patienceMs: parsePatience(patience),
     insecure,
     watcher: process.pid,
   });

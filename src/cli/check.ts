@@ -8,13 +8,15 @@ import { joinKey } from "../recipe/key-path.ts";
 import type { OpenaiModelConfig } from "../recipe/model-schema.ts";
 import { isOfRole } from "../recipe/process-role.ts";
 import { checkCache } from "../run/answers.ts";
-import { prepare, previewFirstRow, scanRows } from "../run/prepare.ts";
+import { prepare } from "../run/prepare.ts";
+import { previewFirstRow } from "../run/preview.ts";
+import { scanRows } from "../run/scan-rows.ts";
 import { unisolated } from "../sandbox/site.ts";
 import { type OverrideFlags, overrideOptions, overridesOf } from "./flags.ts";
 import { grouped } from "./panel.ts";
 import { printable } from "./printable.ts";
 
-interface Plan {
+interface CheckedRecipe {
   readonly name: string;
   readonly simulated: boolean;
   readonly rows: number;
@@ -68,7 +70,7 @@ export function checkCommand(): Command {
         flags: OverrideFlags & { readonly json?: boolean },
       ) => {
         try {
-          const plan = await makePlan(recipe, overridesOf(keyValues, flags));
+          const plan = await describe(recipe, overridesOf(keyValues, flags));
           console.log(flags.json === true ? JSON.stringify({ valid: true, plan }) : textOf(plan));
         } catch (thrown) {
           if (flags.json !== true || !(thrown instanceof MatrixError)) throw thrown;
@@ -80,16 +82,16 @@ export function checkCommand(): Command {
     );
 }
 
-async function makePlan(recipePath: string, overrides: readonly string[]): Promise<Plan> {
-  const prepared = await prepare(recipePath, overrides);
-  const scanned = await scanRows(prepared, undefined);
-  const { firstRole, prompts } = await previewFirstRow(prepared, scanned);
-  await checkCache(prepared);
+async function describe(recipePath: string, overrides: readonly string[]): Promise<CheckedRecipe> {
+  const plan = await prepare(recipePath, { overrides, env: process.env, cwd: process.cwd() });
+  const scanned = await scanRows(plan, undefined);
+  const { firstRole, prompts } = await previewFirstRow(plan, scanned);
+  await checkCache(plan.loaded);
   const { scan } = scanned;
-  const { recipe } = prepared.loaded;
+  const { recipe } = plan;
   return {
     name: recipe.name,
-    simulated: prepared.simulated,
+    simulated: plan.simulated,
     rows: scan.rows,
     trials: recipe.run.trials,
     expected: scan.rows * recipe.run.trials,
@@ -98,7 +100,7 @@ async function makePlan(recipePath: string, overrides: readonly string[]): Promi
       Object.entries(recipe.models).map(async ([name, config]) => ({
         name,
         kind: config.kind,
-        id: prepared.models.get(name)?.id ?? name,
+        id: plan.models.get(name)?.id ?? name,
         endpoint: config.kind === "openai" ? endpointOf(config.base_url) : null,
         problem: config.kind === "openai" ? await problemOf(config.base_url) : null,
       })),
@@ -132,7 +134,7 @@ async function problemOf(baseUrl: OpenaiModelConfig["base_url"]): Promise<string
 
 const PROMPT_LINES_MAX = 12;
 
-function textOf(plan: Plan): string {
+function textOf(plan: CheckedRecipe): string {
   const lines = [
     `${plan.name}: ${grouped(plan.rows)} rows × ${plan.trials} trials = ${grouped(plan.expected)} tasks, ${grouped(plan.concurrency)} in flight`,
     "",

@@ -1,22 +1,17 @@
-// `matrix drive RECIPE`: runs it, or goes on with it where its run directory stands.
+// `matrix drive RECIPE` runs a recipe, or goes on with it where its run directory stands.
 
 import { join, resolve } from "node:path";
 import { Command, Option } from "commander";
-import { openDataset } from "../dataset/open.ts";
 import { EXIT, MatrixError } from "../error.ts";
-
-import { runtime } from "../platform.ts";
-import type { RunIdentity } from "../records/manifest.ts";
-import { readManifest } from "../records/manifest.ts";
-import { RunDirectory } from "../records/run-directory.ts";
-import { checkCache } from "../run/answers.ts";
-
-import { type Prepared, prepare, previewFirstRow, scanRows } from "../run/prepare.ts";
-import { checkReplayOutput, openReplay, type Work } from "../run/replay.ts";
-import { type RunFlags, type RunRows, runRecipe } from "../run/run-recipe.ts";
-import { version } from "../version.ts";
-import { checkClusterFlags } from "./cluster-flags.ts";
-import { dryRun } from "./dry-run.ts";
+import { parseAddress } from "../http/address.ts";
+import { planStandIn } from "../model/stand-in.ts";
+import { forecastRun } from "../run/forecast-run.ts";
+import { readToken } from "../run/join.ts";
+import type { Plan } from "../run/plan.ts";
+import { prepare } from "../run/prepare.ts";
+import { runRecipe } from "../run/run-recipe.ts";
+import type { RunSettings } from "../run/settings.ts";
+import type { Summary } from "../run/summary.ts";
 import {
   insecureOption,
   listenOption,
@@ -27,10 +22,16 @@ import {
   patienceOption,
   wholeNumber,
 } from "./flags.ts";
+import { renderForecast } from "./forecast-text.ts";
+import { type HostsFlags, parseHosts } from "./hosts-flags.ts";
+import { catchInterrupts } from "./interrupts.ts";
+import { startProgress } from "./progress.ts";
 import { checkReplayFlags } from "./replay-flags.ts";
-import { renderSummary, type Summary } from "./summary.ts";
+import { renderSummary } from "./summary.ts";
 
-interface DriveFlags extends OverrideFlags, RunFlags {
+interface DriveFlags extends OverrideFlags, HostsFlags {
+  readonly metrics?: string;
+  readonly quiet?: boolean;
   readonly dryRun?: boolean;
   readonly like?: string;
   readonly fresh?: boolean;
@@ -92,86 +93,70 @@ async function drive(
   keyValues: readonly string[],
   flags: DriveFlags,
 ): Promise<number> {
-  checkClusterFlags(flags);
+  const hosts = parseHosts(flags);
   if (flags.replay !== undefined) checkReplayFlags(flags);
-  if (flags.dryRun === true) {
-    await dryRun(recipePath, overridesOf(keyValues, flags), flags);
-    return EXIT.complete;
-  }
+  const overrides = overridesOf(keyValues, flags);
+  if (flags.dryRun === true) return forecast(recipePath, overrides, flags);
   if (flags.like !== undefined)
     throw new MatrixError("usage", "--like is about a forecast: it needs --dry-run");
-  const prepared = await prepare(recipePath, overridesOf(keyValues, flags));
-  const { recipe } = prepared.loaded;
-  const path = resolve(
-    recipe.run.output ??
-      join("runs", flags.replay === undefined ? recipe.name : `${recipe.name}-replay`),
-  );
-  if (flags.replay !== undefined) checkReplayOutput(flags.replay, path);
-  const earlier = flags.fresh === true ? null : await readManifest(path);
-  const work =
-    flags.replay === undefined
-      ? await openScanned(prepared, earlier?.dataset.rows)
-      : await openReplay(prepared, flags.replay, earlier?.dataset.rows);
-  const directory = await RunDirectory.open(path, {
-    identity: identityOf(prepared, work.rows),
-    recipeText: prepared.loaded.text,
-    checkpointDigest: work.rows.scan.checkpointDigest,
+  const { env } = process;
+  const metrics = flags.metrics === undefined ? null : parseAddress(flags.metrics);
+  const token = await readToken(env);
+  const plan = await prepare(recipePath, { overrides, env, cwd: process.cwd() });
+  const replay = flags.replay ?? null;
+  const directory = directoryOf(plan, replay !== null);
+  return play(plan, flags, {
+    ...{ directory, replay, hosts, metrics, token, env },
     fresh: flags.fresh === true,
   });
-  const summary = await runRecipe(directory, work.prepared, work.rows, flags);
-  // What was refused before it began has no summary.
+}
+
+async function play(plan: Plan, flags: DriveFlags, settings: RunSettings): Promise<number> {
+  const interrupts = catchInterrupts();
+  const summary = await runRecipe(plan, settings, {
+    drain: interrupts.drain,
+    halt: interrupts.halt,
+    display: (snapshot) => startProgress(snapshot, flags.quiet === true),
+    ownsProcess: true,
+  }).finally(() => interrupts.dispose());
+  // A run that was refused before it began has no summary to show.
   if (summary.error?.exitCode === EXIT.refused) throw summary.error;
   console.log(flags.json === true ? JSON.stringify(jsonOf(summary)) : renderSummary(summary));
   if (summary.error !== null) throw summary.error;
   if (summary.state === "stopped") return EXIT.resumable;
   const missed = summary.failed + summary.lost;
-  return missed > recipe.run.fail_above * summary.expected ? EXIT.failedAbove : EXIT.complete;
+  const allowed = plan.recipe.run.fail_above * summary.expected;
+  return missed > allowed ? EXIT.failedAbove : EXIT.complete;
+}
+
+/** `--dry-run`. Fails with `run_refused` when the forecast is over run.budget. */
+async function forecast(
+  recipePath: string,
+  overrides: readonly string[],
+  flags: DriveFlags,
+): Promise<number> {
+  const { env } = process;
+  const options = { overrides, env, cwd: process.cwd(), planModel: planStandIn };
+  const plan = await prepare(recipePath, options);
+  const result = await forecastRun(plan, {
+    directory: directoryOf(plan, false),
+    like: flags.like === undefined ? null : resolve(flags.like),
+    hosts: flags.workers ?? 1,
+    fresh: flags.fresh === true,
+  });
+  console.log(flags.json === true ? JSON.stringify(result) : renderForecast(result));
+  if (result.budget?.over == null) return EXIT.complete;
+  throw new MatrixError("run_refused", `the run would go over run.budget: ${result.budget.over}`, {
+    hint: "raise run.budget, or make fewer tasks with --limit or --trials",
+  });
+}
+
+function directoryOf({ recipe }: Plan, isReplay: boolean): string {
+  const name = isReplay ? `${recipe.name}-replay` : recipe.name;
+  return resolve(recipe.run.output ?? join("runs", name));
 }
 
 function jsonOf({ error, ...summary }: Summary): object {
-  return {
-    ...summary,
-    error: error === null ? null : { code: error.code, message: error.message },
-  };
-}
-
-function identityOf(
-  { loaded, hashes }: Prepared,
-  { expected, trials, seed, simulated, scan, replay }: RunRows,
-): RunIdentity {
-  const { recipe, resolved } = loaded;
-  return {
-    name: recipe.name,
-    expected,
-    simulated,
-    seed,
-    trials,
-    dataset: { rows: scan.rows, digest: scan.digest, ids_digest: scan.idsDigest },
-    ...(replay === null ? {} : { replay }),
-    recipe: resolved,
-    hashes,
-    versions: { matrix: version, runtime: `${runtime.name} ${runtime.version}` },
-  };
-}
-
-/** The dataset's rows, when the first of them has come as far as its first role. `checkpoint`: how many there were before. */
-async function openScanned(prepared: Prepared, checkpoint: number | undefined): Promise<Work> {
-  const scanned = await scanRows(prepared, checkpoint);
-  await previewFirstRow(prepared, scanned);
-  await checkCache(prepared);
-  const { source, scan } = scanned;
-  const { trials, seed } = prepared.loaded.recipe.run;
-  const open = () => openDataset(source, scan.rows);
-  return {
-    prepared,
-    rows: {
-      expected: scan.rows * trials,
-      trials,
-      seed,
-      simulated: prepared.simulated,
-      scan,
-      replay: null,
-      open,
-    },
-  };
+  const { code, message } = error ?? {};
+  return { ...summary, error: error === null ? null : { code, message } };
 }

@@ -1,42 +1,14 @@
 // A forecast as text: what the first prompts look like, which may be long; where the forecast is from and what it leaves out; what
 // each role uses; and last, so that they stay on the screen, the totals with their ranges.
 
-import { type Budget, tokensOf } from "../driver/ledger.ts";
-import type { ChatMessage } from "../model/contract.ts";
-import type { Forecast, Range, Sample } from "../run/forecast.ts";
-import type { Spent } from "../task/spent.ts";
+import { tokensOf } from "../driver/ledger.ts";
+import type { Range } from "../run/forecast.ts";
+import { type RunForecast, SELF } from "../run/forecast-run.ts";
 import { renderPrompt } from "./check.ts";
 import { formatDuration, grouped } from "./panel.ts";
 import { renderTable } from "./table.ts";
 
-/** Of models that stand in for themselves. */
-export const SELF = "itself, by seed";
-
-/** Where the samples come from. */
-export interface Source {
-  readonly kind: "records" | "rehearsal";
-  /** Of the records. */
-  readonly directory: string | null;
-  readonly samples: readonly Sample[];
-  /** How each model's answers were known. */
-  readonly models: Readonly<Record<string, string>>;
-  /** Whether any model's answers are taken to be of a length that nobody stated. */
-  readonly assumes_length: boolean;
-  /** Roles that were not started, and how many of the tasks ended there. */
-  readonly left_out: Readonly<Record<string, number>>;
-}
-
-export interface DryRun extends Forecast {
-  readonly name: string;
-  readonly simulated: boolean;
-  readonly tasks: number;
-  readonly recorded: number;
-  readonly source: Omit<Source, "samples"> & { readonly samples: number };
-  readonly budget: (Budget & { readonly spent: Spent; readonly over: string | null }) | null;
-  readonly first_prompts: Readonly<Record<string, readonly ChatMessage[] | null>>;
-}
-
-export function renderForecast(result: DryRun): string {
+export function renderForecast(result: RunForecast): string {
   const { name, simulated, tasks, recorded, cost, budget } = result;
   const title = `${name}: a forecast for ${grouped(tasks)} tasks${recorded > 0 ? `, ${grouped(recorded)} are recorded` : ""}`;
   const lines: string[] = [];
@@ -72,7 +44,13 @@ export function renderForecast(result: DryRun): string {
   return lines.join("\n");
 }
 
-function sourceLines({ kind, directory, samples, models, left_out }: DryRun["source"]): string[] {
+function sourceLines({
+  kind,
+  directory,
+  samples,
+  models,
+  left_out,
+}: RunForecast["source"]): string[] {
   if (kind === "records")
     return [`from ${grouped(samples)} records of ${directory}, at the prices of this recipe`];
   const lines = [
@@ -90,7 +68,7 @@ function sourceLines({ kind, directory, samples, models, left_out }: DryRun["sou
   return lines;
 }
 
-function tableOf({ roles }: DryRun): string {
+function tableOf({ roles }: RunForecast): string {
   const head = ["role", "requests", "tokens in", "tokens out", "cost"];
   const rows = roles.map(({ name, requests, prompt_tokens, completion_tokens, cost }) => [
     name,
@@ -101,8 +79,8 @@ function tableOf({ roles }: DryRun): string {
 }
 
 function budgetLine(
-  { money: limit, tokens, spent, over }: NonNullable<DryRun["budget"]>,
-  { cost, tokens: forecast, source }: DryRun,
+  { money: limit, tokens, spent, over }: NonNullable<RunForecast["budget"]>,
+  { cost, tokens: forecast, source }: RunForecast,
 ): string {
   const parts = [
     ...(limit === undefined
@@ -115,7 +93,7 @@ function budgetLine(
   return `${parts.join(", ")}: ${over === null ? verdictOf(source) : "NOT ENOUGH"}`;
 }
 
-function verdictOf({ assumes_length, left_out }: DryRun["source"]): string {
+function verdictOf({ assumes_length, left_out }: RunForecast["source"]): string {
   if (assumes_length) return "UNKNOWN (output_tokens assumed: set expect)";
   return Object.keys(left_out).length > 0 ? "UNKNOWN, for what is left out" : "enough";
 }

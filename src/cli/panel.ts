@@ -1,30 +1,6 @@
 // What progress looks like: pure functions from a snapshot of a run to lines of text.
 
-export interface Snapshot {
-  readonly name: string;
-  readonly simulated: boolean;
-  readonly expected: number;
-  /** All records, those of earlier starts too. */
-  readonly ok: number;
-  readonly failed: number;
-  readonly lost: number;
-  /** Records that were there when this process began. */
-  readonly before: number;
-  readonly inFlight: number;
-  readonly elapsedMs: number;
-  readonly roles: readonly {
-    readonly name: string;
-    readonly queued: number;
-    readonly busy: number;
-    readonly slots: number;
-  }[];
-  readonly promptTokens: number;
-  readonly completionTokens: number;
-  readonly cost: number | null;
-  readonly stopping: boolean;
-  /** Rates that hold requests back. */
-  readonly waitedFor: readonly string[];
-}
+import type { Snapshot } from "../run/snapshot.ts";
 
 const ROLES_MAX = 12;
 const BAR_MAX = 30;

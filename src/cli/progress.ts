@@ -1,19 +1,14 @@
 // Progress on stderr: a bounded panel on a terminal, a plain line every few seconds elsewhere, nothing when quiet.
 
 import { createLogUpdate } from "log-update";
-import { renderLine, renderPanel, type Snapshot } from "./panel.ts";
+import type { Display, Snapshot } from "../run/snapshot.ts";
+import { renderLine, renderPanel } from "./panel.ts";
 
 const PANEL_MS = 200;
 const LINE_MS = 5000;
 const COLUMNS_DEFAULT = 80;
 
-export interface Progress {
-  /** Prints a line that stays, above the panel. */
-  say(line: string): void;
-  stop(): void;
-}
-
-export function startProgress(snapshot: () => Snapshot, quiet: boolean): Progress {
+export function startProgress(snapshot: () => Snapshot, quiet: boolean): Display {
   const { stderr } = process;
   if (quiet) return { say: (line) => void stderr.write(`${line}\n`), stop: () => undefined };
   if (!stderr.isTTY || process.env["TERM"] === "dumb") {

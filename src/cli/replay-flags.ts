@@ -1,16 +1,16 @@
 // Flags of `matrix drive --replay` that contradict each other.
 
 import { MatrixError } from "../error.ts";
-import { type ClusterFlags, wantsHosts } from "../run/cluster.ts";
 import type { OverrideFlags } from "./flags.ts";
+import type { HostsFlags } from "./hosts-flags.ts";
 
-export interface ReplayFlags extends ClusterFlags, OverrideFlags {
+export interface ReplayFlags extends HostsFlags, OverrideFlags {
   readonly dryRun?: boolean;
 }
 
 /** Fails with `usage` where flags mean nothing to a replay. */
 export function checkReplayFlags(flags: ReplayFlags): void {
-  if (wantsHosts(flags))
+  if (flags.workers !== undefined || flags.listen !== undefined)
     throw new MatrixError(
       "usage",
       "--replay runs in this process alone: it asks no model, so hosts have nothing to wait for",

@@ -1,43 +1,10 @@
 // The end of a run in a few lines: the accounting first, then what it cost, what failed, and what to type next.
 
-import { type Budget, usedUp } from "../driver/ledger.ts";
-import type { MatrixError } from "../error.ts";
+import { usedUp } from "../driver/ledger.ts";
 import { trajectoriesPath } from "../records/record-file.ts";
-import type { Spent } from "../task/spent.ts";
-import { isUnanswered, type Unanswered, type Usage } from "../task/task.ts";
+import type { Summary } from "../run/summary.ts";
+import { isUnanswered, type Unanswered } from "../task/task.ts";
 import { formatDuration, grouped } from "./panel.ts";
-
-/** As printed by --json. An error is printed on stderr as well, with its hint. */
-export interface Summary {
-  readonly name: string;
-  readonly directory: string;
-  readonly state: "complete" | "stopped";
-  readonly simulated: boolean;
-  /** Made of another run's records, without a model. */
-  readonly replayed: boolean;
-  readonly expected: number;
-  readonly ok: number;
-  readonly failed: number;
-  readonly lost: number;
-  /** Records of earlier starts of the run. */
-  readonly recorded_before: number;
-  /** Tasks that were in flight when the run was stopped: a continued run starts them again. */
-  readonly abandoned: number;
-  readonly elapsed_ms: number;
-  /** Bytes that peers sent each other; null in one process. */
-  readonly wire_bytes: number | null;
-  /** Of this start, as are usage, cost, stop reasons, errors and score. */
-  readonly hops: number;
-  readonly usage: Usage;
-  readonly cost: number | null;
-  /** By all starts, what had to be done again included. */
-  readonly spent: Spent;
-  readonly budget: Budget | null;
-  readonly stop_reasons: Readonly<Record<string, number>>;
-  readonly errors: Readonly<Record<string, number>>;
-  readonly score: { readonly scored: number; readonly mean: number } | null;
-  readonly error: MatrixError | null;
-}
 
 export function renderSummary(summary: Summary): string {
   const {

@@ -3,21 +3,23 @@
 import { Hono } from "hono";
 import { MatrixError, messageOf } from "../error.ts";
 import { serve } from "../platform.ts";
-import { isLoopback, parseAddress } from "./address.ts";
+import { type Address, isLoopback } from "./address.ts";
 
-/** Off loopback the token is asked for. Null without an address. Fails with `usage`. */
+/** Asks for the token when it listens on more than loopback. Fails with `usage`. */
 export function serveMetrics(
-  address: string | undefined,
+  { hostname, port }: Address,
   token: string | null,
   render: () => Promise<string>,
-): { readonly url: string; stop(): Promise<void> } | null {
-  if (address === undefined) return null;
-  const { hostname, port } = parseAddress(address);
+): { readonly url: string; stop(): Promise<void> } {
   const isOpen = isLoopback(hostname);
   if (!isOpen && token === null)
-    throw new MatrixError("usage", `--metrics ${address} is not on loopback: it needs a token`, {
-      hint: "set MATRIX_TOKEN or MATRIX_TOKEN_FILE",
-    });
+    throw new MatrixError(
+      "usage",
+      `--metrics ${hostname}:${port} is not on loopback: it needs a token`,
+      {
+        hint: "set MATRIX_TOKEN or MATRIX_TOKEN_FILE",
+      },
+    );
   const app = new Hono();
   app.get("/healthz", (context) => context.text("ok"));
   app.use(async (context, next) => {
@@ -31,7 +33,7 @@ export function serveMetrics(
   try {
     return serve({ hostname, port, fetch: (request) => app.fetch(request) });
   } catch (cause) {
-    throw new MatrixError("usage", `cannot listen on ${address}: ${messageOf(cause)}`, {
+    throw new MatrixError("usage", `cannot listen on ${hostname}:${port}: ${messageOf(cause)}`, {
       cause,
       hint: "another program may hold the port",
     });

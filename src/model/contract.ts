@@ -67,15 +67,33 @@ export interface ChatAnswer {
   readonly usage: Usage;
 }
 
+/** State of one replica of a model. */
+export interface ReplicaState {
+  readonly replica: string;
+  readonly isUp: boolean;
+  readonly inFlight: number;
+  /** Most requests that the replica is given at once. */
+  readonly window: number;
+}
+
+/** A model with replicas, as metrics see it. */
+export interface Replicated {
+  readonly model: string;
+  readonly replicas: readonly ReplicaState[];
+  /** Number of requests that wait for room at a replica. */
+  readonly waiting: number;
+}
+
+/** A model that can be asked. */
 export interface Model {
-  /** The name in the recipe: [models.NAME]. */
+  /** Name in the recipe: [models.NAME]. */
   readonly name: string;
-  /** The name in records: the name that the endpoint knows, "simulated:NAME" or "scripted:NAME". */
+  /** Id in records: the name that the endpoint knows, or "simulated:NAME" or "scripted:NAME". */
   readonly id: string;
   readonly simulated: boolean;
-  /**
-   * Price of a call in the currency of the recipe's prices; undefined when the model has no price.
-   */
+  /** Null for a model that has no replicas. */
+  readonly replicas: Replicated | null;
+  /** Price of a call, in the currency of the recipe's prices; undefined without a price. */
   costOf(usage: Usage): number | undefined;
   /**
    * One completion, retried within the model's limits. Fails with a MatrixError whose code begins

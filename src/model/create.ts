@@ -1,5 +1,5 @@
-// From a recipe's [models.NAME] table to a Model: a limit around a retry loop around one try,
-// whatever answers.
+// From a recipe's [models.NAME] table to a model: kept answers around a limit around a retry loop
+// around one try, whatever answers.
 
 import { MatrixError } from "../error.ts";
 import type {
@@ -10,15 +10,15 @@ import type {
 import type { TemplateSource } from "../recipe/value-schema.ts";
 import { createRandom, deriveSeed } from "../task/seed.ts";
 import type { Usage } from "../task/task.ts";
-import type { ChatAnswer, Model } from "./contract.ts";
+import type { ModelContext, Permits } from "./context.ts";
+import type { ChatAnswer, Model, Replicated } from "./contract.ts";
 import { sample } from "./distribution.ts";
-import { createOpenaiTry } from "./endpoint/openai.ts";
+import { openReplicas } from "./endpoint/openai.ts";
 import { TokenEstimate } from "./estimate.ts";
 import { RequestLimit } from "./limit.ts";
 import { pause, retry, type Try } from "./retry.ts";
 import { Script } from "./scripted.ts";
 import { type Failure, type Replies, simulate, TOO_LONG } from "./simulated.ts";
-import type { ModelSite } from "./site.ts";
 
 /** What a recipe's replies are loaded with. */
 export interface ReplyLoaders {
@@ -29,66 +29,85 @@ export interface ReplyLoaders {
   ) => Promise<(variables: Readonly<Record<string, unknown>>) => string>;
 }
 
-export interface ModelParts extends ReplyLoaders {
-  readonly site: ModelSite;
+/** A model of a recipe, checked and not opened yet: nothing was asked and nothing runs. */
+export interface ModelPlan extends Omit<Model, "chat" | "replicas"> {
+  open(context: ModelContext): Model;
 }
 
-export async function createModel(
+/** Reads what the model needs from files. Fails with `recipe_invalid` or `module_invalid`. */
+export async function planModel(
   name: string,
   config: ModelConfig,
-  parts: ModelParts,
-): Promise<Model> {
-  const { site } = parts;
+  loaders: ReplyLoaders,
+): Promise<ModelPlan> {
   const { price } = config;
-  const costOf = ({ prompt_tokens, completion_tokens }: Usage) =>
-    price === undefined
-      ? undefined
-      : (prompt_tokens * price.prompt + completion_tokens * price.completion) / 1e6;
-  const ask = asking(name, config, await createTry(name, config, parts), site);
-  const id = config.kind === "openai" ? config.model : `${config.kind}:${name}`;
-  return {
+  const openSource = await planSource(name, config, loaders);
+  const described = {
     name,
-    id,
+    id: config.kind === "openai" ? config.model : `${config.kind}:${name}`,
     simulated: config.kind !== "openai",
-    costOf,
-    chat: async (request, signal) => {
-      const journal = keepsJournal(config) ? site.journal : null;
-      const cache = config.kind === "openai" ? site.cache : null;
-      // What the journal has was paid for by this run, and what the cache has by another.
-      const paid = await journal?.find(id, request);
-      if (paid != null) return paid;
-      const cached = await cache?.find(id, request);
-      if (cached != null) return { ...cached, usage: NO_USAGE };
-      const answer = await ask(request, signal);
-      site.spend(answer.usage, costOf(answer.usage) ?? 0);
-      await Promise.all([journal?.keep(id, request, answer), cache?.keep(id, request, answer)]);
-      return answer;
+    costOf: ({ prompt_tokens, completion_tokens }: Usage) =>
+      price === undefined
+        ? undefined
+        : (prompt_tokens * price.prompt + completion_tokens * price.completion) / 1e6,
+  };
+  return {
+    ...described,
+    open: (context) => {
+      const { attempt, replicas } = openSource(context);
+      const ask = asking(name, config, attempt, context.permits);
+      return { ...described, replicas, chat: paidOnce(config, described, ask, context) };
     },
+  };
+}
+
+/** Asks only for what neither this run (journal) nor another one (cache) has paid for. */
+function paidOnce(
+  config: ModelConfig,
+  { id, costOf }: Pick<Model, "id" | "costOf">,
+  ask: Model["chat"],
+  context: ModelContext,
+): Model["chat"] {
+  const journal = keepsJournal(config) ? context.journal : null;
+  const cache = config.kind === "openai" ? context.cache : null;
+  return async (request, signal) => {
+    const paid = await journal?.find(id, request);
+    if (paid != null) return paid;
+    const cached = await cache?.find(id, request);
+    if (cached != null) return { ...cached, usage: NO_USAGE };
+    const answer = await ask(request, signal);
+    context.spend(answer.usage, costOf(answer.usage) ?? 0);
+    await Promise.all([journal?.keep(id, request, answer), cache?.keep(id, request, answer)]);
+    return answer;
   };
 }
 
 const NO_USAGE: Usage = { requests: 0, prompt_tokens: 0, completion_tokens: 0 };
 
-/** What a model that is simulated answers again costs nothing. */
+/** Simulated models keep no journal by default: asking them again costs nothing. */
 export function keepsJournal(config: ModelConfig): boolean {
   return config.journal ?? config.kind === "openai";
 }
 
-/** One answer: tries within the model's limits. */
-function asking(name: string, config: ModelConfig, attempt: Try, site: ModelSite): Model["chat"] {
+/** One answer after as many tries as the model's limits allow. */
+function asking(
+  name: string,
+  config: ModelConfig,
+  attempt: Try,
+  permits: Permits | null,
+): Model["chat"] {
   // Replicas have limits of their own.
   const limit = new RequestLimit(
     config.kind === "openai" ? Number.POSITIVE_INFINITY : config.concurrency,
   );
   const estimate = new TokenEstimate();
-  // A script says the same again.
+  // A script would say the same again.
   const { retries, deadline: deadlineMs } =
     config.kind === "scripted" ? { retries: 0, deadline: 0 } : config;
   return (request, signal) => {
     const random = createRandom(deriveSeed(request.seed, "retry"));
     return limit.run(async () => {
       let requests = 0;
-      const { permits } = site;
       let taken = 0;
       const permit = async (): Promise<void> => {
         taken = (await permits?.take(name, estimate.of(request), signal)) ?? 0;
@@ -104,8 +123,7 @@ function asking(name: string, config: ModelConfig, attempt: Try, site: ModelSite
         },
       );
       const used = answer.usage.prompt_tokens + answer.usage.completion_tokens;
-      // What failed is taken to have been counted as estimated, as is what an endpoint does not
-      // count.
+      // Failed tries, and endpoints that count no tokens, stay counted as estimated.
       if (permits !== null && used > 0) {
         permits.settle(name, taken, used);
         estimate.learn(answer.usage);
@@ -115,37 +133,45 @@ function asking(name: string, config: ModelConfig, attempt: Try, site: ModelSite
   };
 }
 
-async function createTry(name: string, config: ModelConfig, parts: ModelParts): Promise<Try> {
-  switch (config.kind) {
-    case "openai":
-      return createOpenaiTry(name, config, parts.site);
-    case "simulated":
-      return simulatedTry(config, await loadReplies(name, config, parts));
-    case "scripted":
-      return scriptedTry(config, await Script.read(config.replies));
-  }
+/** What answers one try, and its replicas if it has any. */
+interface Source {
+  readonly attempt: Try;
+  readonly replicas: Replicated | null;
+}
+
+async function planSource(
+  name: string,
+  config: ModelConfig,
+  loaders: ReplyLoaders,
+): Promise<(context: ModelContext) => Source> {
+  if (config.kind === "openai") return (context) => openReplicas(name, config, context);
+  const attempt =
+    config.kind === "simulated"
+      ? simulatedTry(config, await loadReplies(name, config, loaders))
+      : scriptedTry(config, await Script.read(config.replies));
+  return () => ({ attempt, replicas: null });
 }
 
 /** The recipe's replies: a module's default export, or a template over the request. */
 export async function loadReplies(
   name: string,
   { replies }: SimulatedModelConfig,
-  parts: ReplyLoaders,
+  loaders: ReplyLoaders,
 ): Promise<Replies | null> {
   if (replies === undefined) return null;
   if (typeof replies === "string" && /\.[cm]?[jt]sx?$/.test(replies)) {
-    const reply = (await parts.loadModule(replies))["default"];
+    const reply = (await loaders.loadModule(replies))["default"];
     if (typeof reply === "function") return reply as Replies;
     throw new MatrixError("module_invalid", `${replies} does not export replies`, {
       hint: "export default (request, { random, settings }) => text",
     });
   }
-  const render = await parts.loadTemplate(replies, `models.${name}.replies`);
+  const render = await loaders.loadTemplate(replies, `models.${name}.replies`);
   return ({ messages, seed }, { random, settings }) =>
     render({ messages, seed, settings, random, last: messages.at(-1) ?? null });
 }
 
-/** One try in process: waits as long as the answer would take, and fails as an endpoint would. */
+/** One try in this process. It waits as long as the answer would take and fails as an endpoint would. */
 function simulatedTry(config: SimulatedModelConfig, replies: Replies | null): Try {
   return async (request, { tries, signal, permit }): Promise<ChatAnswer> => {
     await permit();

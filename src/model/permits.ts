@@ -3,7 +3,7 @@
 // Requests that wait ask for their permits together. While the driver is away, requests to models
 // with a rate wait.
 
-import type { Permits } from "./site.ts";
+import type { Permits } from "./context.ts";
 
 /** Permits that are asked for at once; the rest is asked for next. */
 const REQUESTS_MAX = 1000;

@@ -1,6 +1,6 @@
-// A model that stands in for another one in a forecast: it answers at once what that one would, or
-// what is expected of it, and asks nobody. The time that an answer would have taken passes for
-// whoever counts it, and for nobody else.
+// A model that stands in for another one in a forecast. It answers at once what the other one would
+// answer, or what the recipe expects of it, and asks no endpoint. The time that an answer would
+// have taken is only counted: `countTime` sums it up.
 
 import { AsyncLocalStorage } from "node:async_hooks";
 import {
@@ -10,18 +10,25 @@ import {
   type SimulatedModelConfig,
 } from "../recipe/model-schema.ts";
 import { createRandom, deriveSeed } from "../task/seed.ts";
+import { NO_RUN } from "./context.ts";
 import type { ChatAnswer, ChatRequest, Model } from "./contract.ts";
-import { createModel, loadReplies, type ModelParts, simulatedError } from "./create.ts";
+import {
+  loadReplies,
+  type ModelPlan,
+  planModel,
+  type ReplyLoaders,
+  simulatedError,
+} from "./create.ts";
 import { sample } from "./distribution.ts";
 import { CHARACTERS_PER_TOKEN, limitOf, type Replies, simulate, TOO_LONG } from "./simulated.ts";
 import { drawWords } from "./words.ts";
 
-/** Between tries, about: half of what src/model/retry.ts may wait at the most. */
+/** Mean pause between tries: half of the longest that src/model/retry.ts allows. */
 const BACKOFF_MS = { first: 125, max: 15_000 } as const;
 
 const counting = new AsyncLocalStorage<{ ms: number }>();
 
-/** What it comes to, and how long stand-ins would have taken for it. */
+/** Runs `act` and sums up the time that stand-ins would have taken in it, in milliseconds. */
 export async function countTime<T>(
   act: () => Promise<T> | T,
 ): Promise<{ readonly value: T; readonly ms: number }> {
@@ -30,52 +37,46 @@ export async function countTime<T>(
   return { value, ms: time.ms };
 }
 
-/** With the name, the price and the label of the model that it stands for. */
-export async function createStandIn(
+/** The stand-in has the name, the price and the label of the model that it stands for. */
+export async function planStandIn(
   name: string,
   config: ModelConfig,
-  parts: ModelParts,
-): Promise<Model> {
-  const model = await createModel(name, config, parts);
+  loaders: ReplyLoaders,
+): Promise<ModelPlan> {
+  const plan = await planModel(name, config, loaders);
+  const answering = (chat: Model["chat"]): ModelPlan => ({
+    ...plan,
+    open: () => ({ ...plan, replicas: null, chat }),
+  });
   switch (config.kind) {
     case "simulated": {
-      const replies = await loadReplies(name, config, parts);
-      return { ...model, chat: async (request) => answerOf(config, replies, request) };
+      const replies = await loadReplies(name, config, loaders);
+      return answering(async (request) => answerOf(config, replies, request));
     }
     case "openai": {
       const { output_tokens: stated, ...pace } = config.expect ?? EXPECTED;
       const isAssumed = config.expect?.output_tokens === undefined;
       const expected = { ...PLAIN_SIMULATION, ...pace };
       const length = stated ?? EXPECTED.output_tokens;
-      return {
-        ...model,
-        chat: async (request) => {
-          const most = isAssumed ? limitOf(request.sampling) : Number.POSITIVE_INFINITY;
-          const replies: Replies = (_, { random }) =>
-            drawTokens(Math.min(most, sample(length, random)), random);
-          // A schema asks for something else than words. Nothing ends for a length that nobody
-          // stated.
-          return answerOf(
-            expected,
-            request.schema === undefined ? replies : null,
-            isAssumed ? unlimited(request) : request,
-          );
-        },
-      };
+      return answering(async (request) => {
+        const most = isAssumed ? limitOf(request.sampling) : Number.POSITIVE_INFINITY;
+        const replies: Replies = (_, { random }) =>
+          drawTokens(Math.min(most, sample(length, random)), random);
+        // A schema asks for something else than words. An assumed length ends no answer.
+        return answerOf(
+          expected,
+          request.schema === undefined ? replies : null,
+          isAssumed ? unlimited(request) : request,
+        );
+      });
     }
     case "scripted": {
-      const script = await createModel(
-        name,
-        { ...config, latency: { kind: "constant", value: 0 } },
-        parts,
-      );
-      return {
-        ...model,
-        chat: (request, signal) => {
-          pass(sample(config.latency, createRandom(deriveSeed(request.seed, "latency"))));
-          return script.chat(request, signal);
-        },
-      };
+      const instant = { ...config, latency: { kind: "constant", value: 0 } } as const;
+      const script = (await planModel(name, instant, loaders)).open(NO_RUN);
+      return answering((request, signal) => {
+        pass(sample(config.latency, createRandom(deriveSeed(request.seed, "latency"))));
+        return script.chat(request, signal);
+      });
     }
   }
 }
@@ -85,7 +86,7 @@ function unlimited(request: ChatRequest): ChatRequest {
   return { ...request, sampling };
 }
 
-/** Words that are counted as just so many tokens. */
+/** Words that count as exactly so many tokens. */
 function drawTokens(tokens: number, random: () => number): string {
   const count = Math.max(1, Math.round(tokens));
   return drawWords(count, random)
@@ -93,7 +94,7 @@ function drawTokens(tokens: number, random: () => number): string {
     .slice(0, count * CHARACTERS_PER_TOKEN);
 }
 
-/** After as many tries as the model itself would need. */
+/** The answer after as many tries as the model itself would need. */
 function answerOf(
   config: SimulatedModelConfig,
   replies: Replies | null,

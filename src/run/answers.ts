@@ -1,27 +1,29 @@
-// What a process keeps of its models' answers: in the run's journal, so that none is paid for twice, and in the cache that the
-// recipe names.
+// What a process keeps of its models' answers: the journal of the run, so that no answer is paid
+// for twice, and the cache that the recipe names.
 
 import { constants } from "node:fs";
 import { access, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { MatrixError, messageOf } from "../error.ts";
 import { AnswerFiles, type AnswerFilesOptions } from "../model/answers/answer-files.ts";
+import type { Answers } from "../model/context.ts";
 import { keepsJournal } from "../model/create.ts";
+import type { LoadedRecipe } from "../recipe/load.ts";
 import type { Recipe } from "../recipe/schema.ts";
 import { journalPath } from "../records/journal.ts";
 import type { Log } from "../telemetry/log.ts";
-import type { Prepared } from "./prepare.ts";
 
-export interface AnswerOptions {
-  /** The run directory; null where it cannot be reached. */
+export interface AnswerPlace {
+  /** The run directory; null where this process cannot reach it. */
   readonly directory: string | null;
-  /** Names this process among all that ever take part. */
+  /** Names this process among all that ever take part in the run. */
   readonly writer: string;
-  readonly log: Log;
 }
 
 export interface KeptAnswers {
-  /** A process died: what it was answered counts here from now on. */
+  readonly journal: Answers | null;
+  readonly cache: Answers | null;
+  /** A process died. From now on its answers are looked up here, too. */
   noteLoss(): void;
   close(): Promise<void>;
 }
@@ -30,8 +32,8 @@ export function wantsJournal({ models }: Recipe): boolean {
   return Object.values(models).some(keepsJournal);
 }
 
-/** Fails with `recipe_invalid` where there can be no such cache. Nothing is made. */
-export async function checkCache({ loaded: { recipe, problemAt } }: Prepared): Promise<void> {
+/** Fails with `recipe_invalid` when `run.cache` cannot be used. Makes no folder. */
+export async function checkCache({ recipe, problemAt }: LoadedRecipe): Promise<void> {
   const folder = recipe.run.cache;
   const why = folder === undefined ? null : await whyUnusable(folder);
   if (why === null) return;
@@ -40,7 +42,7 @@ export async function checkCache({ loaded: { recipe, problemAt } }: Prepared): P
   });
 }
 
-/** Of a folder, or of the nearest one above it that is there. */
+/** Why the folder, or the nearest one above it that exists, cannot be written to. */
 async function whyUnusable(folder: string): Promise<string | null> {
   const found = await stat(folder).catch(() => null);
   if (found === null && dirname(folder) !== folder) return await whyUnusable(dirname(folder));
@@ -53,48 +55,44 @@ async function whyUnusable(folder: string): Promise<string | null> {
   }
 }
 
-/** Opens both for the models of this process. A run goes on without what cannot be opened. */
+/** Opens journal and cache. A run goes on without one that cannot be opened, and the log says so. */
 export async function openAnswers(
-  { loaded, modelSite }: Prepared,
-  { directory, writer, log }: AnswerOptions,
+  recipe: Recipe,
+  place: AnswerPlace | null,
+  log: Log,
 ): Promise<KeptAnswers> {
-  const { recipe } = loaded;
-  const open = async (
-    use: AnswerFilesOptions["use"],
-    folder: string,
-  ): Promise<AnswerFiles | null> => {
+  if (place === null) return KEEPS_NOTHING;
+  const { directory, writer } = place;
+  const open = async (use: AnswerFilesOptions["use"], folder: string) => {
+    const warn: AnswerFilesOptions["warn"] = (text, fields) => log.write("warning", text, fields);
     try {
-      return await AnswerFiles.open({
-        folder,
-        writer,
-        use,
-        warn: (message, fields) => log.write("warning", message, fields),
-      });
+      return await AnswerFiles.open({ folder, writer, use, warn });
     } catch (cause) {
-      log.write("warning", `the ${use} cannot be opened: answers are not kept there`, {
-        folder,
-        why: messageOf(cause),
-      });
+      const text = `the ${use} cannot be opened: answers are not kept there`;
+      log.write("warning", text, { folder, why: messageOf(cause) });
       return null;
     }
   };
   const isWanted = wantsJournal(recipe);
-  const journal =
-    isWanted && directory !== null ? await open("journal", journalPath(directory)) : null;
   if (isWanted && directory === null)
     log.write(
       "info",
-      "the run directory is not known here (--join URL): answers are not kept, and may be asked for a second time",
+      "this host joined by URL and cannot reach the run directory: it keeps no journal, and a model may be asked again for an answer that it gave",
     );
+  const journal =
+    isWanted && directory !== null ? await open("journal", journalPath(directory)) : null;
   const cache = recipe.run.cache === undefined ? null : await open("cache", recipe.run.cache);
-  modelSite.journal = journal;
-  modelSite.cache = cache;
   return {
+    journal,
+    cache,
     noteLoss: () => journal?.noteLoss(),
-    close: async () => {
-      modelSite.journal = null;
-      modelSite.cache = null;
-      await Promise.all([journal?.close(), cache?.close()]);
-    },
+    close: async () => void (await Promise.all([journal?.close(), cache?.close()])),
   };
 }
+
+const KEEPS_NOTHING: KeptAnswers = {
+  journal: null,
+  cache: null,
+  noteLoss: () => undefined,
+  close: () => Promise.resolve(),
+};

@@ -8,18 +8,12 @@ import { PeerFabric } from "../driver/peer-fabric.ts";
 import type { Rates } from "../driver/rates.ts";
 import type { Fabric, FabricParts } from "../driver/run.ts";
 import { EXIT, MatrixError, messageOf } from "../error.ts";
-import {
-  type Address,
-  isLoopback,
-  isWildcard,
-  LOOPBACK,
-  parseAddress,
-  urlOf,
-} from "../http/address.ts";
+import { type Address, isLoopback, isWildcard, LOOPBACK, urlOf } from "../http/address.ts";
 import type { Control } from "../peer/control.ts";
 import { isRunning, machineId } from "../process.ts";
 import { randomId } from "../random-id.ts";
 import { type Bundle, createBundle } from "../recipe/bundle.ts";
+import type { Environment } from "../recipe/compose.ts";
 import type { Recipe, RoleConfig } from "../recipe/schema.ts";
 import {
   type DriverFile,
@@ -31,24 +25,21 @@ import { systemClock } from "../task/clock.ts";
 import type { Log } from "../telemetry/log.ts";
 import { isHostName, type LogSink } from "../telemetry/log-sink.ts";
 import { version } from "../version.ts";
-import { readToken } from "./join.ts";
-import type { Prepared } from "./prepare.ts";
+import type { Plan } from "./plan.ts";
+import type { HostsSettings } from "./settings.ts";
 import { Supervisor } from "./supervisor.ts";
 import { WorkerLives } from "./worker-command.ts";
 
 /** In records and logs. */
 export const DRIVER_NAME = "driver";
 
-export interface ClusterFlags {
-  readonly workers?: number;
-  readonly listen?: string;
-  readonly insecure?: boolean;
-  readonly patience: string;
-}
-
 export interface ClusterOptions {
-  readonly flags: ClusterFlags;
-  readonly prepared: Prepared;
+  readonly hosts: HostsSettings;
+  /** Token of the run; null takes the earlier driver's, or makes one. */
+  readonly token: string | null;
+  /** Values of `${env:…}` that hosts are given. */
+  readonly env: Environment;
+  readonly plan: Plan;
   /** The run directory. */
   readonly directory: string;
   readonly isRecorded: (rowId: string, trial: number) => boolean;
@@ -58,11 +49,6 @@ export interface ClusterOptions {
   readonly rates: Rates;
   readonly ledger: Ledger;
   readonly say: (line: string) => void;
-}
-
-/** Hosts of their own, local or remote; without these flags the driver hosts every role itself. */
-export function wantsHosts({ workers, listen }: ClusterFlags): boolean {
-  return workers !== undefined || listen !== undefined;
 }
 
 export class Cluster implements Fabric {
@@ -81,14 +67,14 @@ export class Cluster implements Fabric {
     file: DriverFile,
     earlier: DriverFile | null,
   ) {
-    const { flags, directory } = options;
+    const { hosts, directory } = options;
     this.#options = options;
     this.#fabric = fabric;
     this.#file = file;
     this.#lives = new WorkerLives({
       join: directory,
-      patience: flags.patience,
-      insecure: flags.insecure === true,
+      patienceMs: hosts.patienceMs,
+      insecure: hosts.insecure,
       watcher: "driver",
     });
     this.#supervisor = this.#createSupervisor(parts, localWorkers(earlier));
@@ -96,16 +82,16 @@ export class Cluster implements Fabric {
 
   /** Listens, tells where, and starts the workers. Fails with `usage` when it cannot listen. */
   static async open(options: ClusterOptions, parts: FabricParts): Promise<Cluster> {
-    const { flags, prepared, directory, say } = options;
+    const { hosts, plan, directory, say } = options;
     const earlier = await readDriverFile(directory);
-    const token = (await readToken(process.env)) ?? earlier?.token ?? randomId(32);
+    const token = options.token ?? earlier?.token ?? randomId(32);
     const run = earlier?.run ?? randomId(12);
-    const asked = flags.listen === undefined ? LOOPBACK : parseAddress(flags.listen);
-    const insecure = flags.insecure === true;
+    const asked = hosts.listen ?? LOOPBACK;
+    const { insecure } = hosts;
     const safe = isLoopback(asked.hostname) || !insecure;
-    const bundle = await createBundle(prepared.loaded, { env: process.env, withSecrets: safe });
+    const bundle = await createBundle(plan.loaded, { env: options.env, withSecrets: safe });
     const cluster: { current: Cluster | null } = { current: null };
-    const { recipe } = prepared.loaded;
+    const { recipe } = plan.loaded;
     const listen = (address: Address) =>
       PeerFabric.listen(
         {
@@ -147,7 +133,7 @@ export class Cluster implements Fabric {
     await writeDriverFile(directory, file);
     cluster.current = new Cluster(options, parts, fabric, file, earlier);
     cluster.current.#supervisor?.start();
-    if (flags.listen !== undefined)
+    if (hosts.listen !== null)
       say(`listening at ${fabric.url}; hosts join with: matrix agent --join ${directory}`);
     return cluster.current;
   }
@@ -205,8 +191,8 @@ export class Cluster implements Fabric {
     { onFailure }: FabricParts,
     earlier: readonly DriverFile["workers"][number][],
   ): Supervisor | null {
-    const { flags, directory, log } = this.#options;
-    const count = flags.workers ?? 0;
+    const { hosts, directory, log } = this.#options;
+    const count = hosts.workers;
     if (count === 0 && !earlier.some(isRunning)) return null;
     for (const { name, id } of earlier) this.#lives.adopt(name, id);
     const names = Array.from({ length: count }, (_, index) => `worker-${index + 1}`);
@@ -224,7 +210,7 @@ export class Cluster implements Fabric {
         if (restartInMs !== null) return;
         left.delete(name);
         this.#saveWorkers();
-        if (code === EXIT.refused && left.size === 0 && flags.listen === undefined)
+        if (code === EXIT.refused && left.size === 0 && hosts.listen === null)
           onFailure(new MatrixError("host_lost", `no worker can run: ${lastError.split("\n")[0]}`));
       },
       log,

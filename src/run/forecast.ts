@@ -24,7 +24,7 @@ export interface Ask extends Usage {
   readonly ms: number;
 }
 
-export interface Plan {
+export interface Workload {
   /** Still to be done. */
   readonly tasks: number;
   /** The samples are exact where they are all of the tasks. */
@@ -76,7 +76,7 @@ export interface RoleForecast extends Usage {
 }
 
 /** Of at least one sample. */
-export function forecast(samples: readonly Sample[], plan: Plan): Forecast {
+export function forecast(samples: readonly Sample[], plan: Workload): Forecast {
   const total = (of: (ask: Ask) => number): Range =>
     rangeOf(
       samples.map(({ asks }) => sum(asks, of)),
@@ -129,7 +129,7 @@ export function durationOf(history: readonly Hop[]): number {
 }
 
 /** Of a sum over all tasks, from some of them: those that were seen may not be like the others, and no two are alike. */
-function rangeOf(values: readonly number[], { tasks, isRepeatable }: Plan): Range {
+function rangeOf(values: readonly number[], { tasks, isRepeatable }: Workload): Range {
   const mean = sum(values, (value) => value) / values.length;
   const variance =
     values.length < 2
@@ -148,7 +148,7 @@ function rangeOf(values: readonly number[], { tasks, isRepeatable }: Plan): Rang
 }
 
 /** Each thing that there is only so much of, and how long it takes with that. The run takes the longest of them. */
-function boundsOf(samples: readonly Sample[], plan: Plan): [what: string, Range][] {
+function boundsOf(samples: readonly Sample[], plan: Workload): [what: string, Range][] {
   const { models, roles, hosts, concurrency } = plan;
   const modelOf = new Map(roles.map(({ name, model }) => [name, model]));
   const bounds: [string, Range][] = [[`run.concurrency = ${concurrency}`, makespan(samples, plan)]];
@@ -190,7 +190,10 @@ function boundsOf(samples: readonly Sample[], plan: Plan): [what: string, Range]
 }
 
 /** Tasks like the samples, so many at once: drawn a number of times. */
-function makespan(samples: readonly Sample[], { tasks, concurrency, isRepeatable }: Plan): Range {
+function makespan(
+  samples: readonly Sample[],
+  { tasks, concurrency, isRepeatable }: Workload,
+): Range {
   const random = createRandom(samples.length);
   const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)] as T;
   const all = samples.map(({ ms }) => ms);

@@ -6,13 +6,15 @@ import { openDataset } from "../dataset/open.ts";
 import { MatrixError } from "../error.ts";
 import { Host } from "../host/host.ts";
 import { Role } from "../host/role.ts";
+import { NO_RUN } from "../model/context.ts";
 import { countTime } from "../model/stand-in.ts";
 import { startTask } from "../orchestrator/advance.ts";
 import { MemoryTransport } from "../peer/memory-transport.ts";
 import { systemClock } from "../task/clock.ts";
 import { createRandom, deriveSeed } from "../task/seed.ts";
 import type { Hop, Message } from "../task/task.ts";
-import type { Prepared, Scanned } from "./prepare.ts";
+import type { Plan } from "./plan.ts";
+import type { Scanned } from "./scan-rows.ts";
 
 /** Tasks that are rehearsed at the most, and for how long. */
 const TASKS_MAX = 100;
@@ -25,19 +27,16 @@ export interface Rehearsed {
 }
 
 /** Fewer where their code takes too long. */
-export async function rehearse(
-  prepared: Prepared,
-  scanned: Scanned,
-): Promise<readonly Rehearsed[]> {
-  const first = await drawTasks(prepared, scanned);
+export async function rehearse(plan: Plan, scanned: Scanned): Promise<readonly Rehearsed[]> {
+  const first = await drawTasks(plan, scanned);
   const ended: Rehearsed[] = [];
   const over = Promise.withResolvers<void>();
   if (first.length === 0) return [];
   const transport = new MemoryTransport();
   const host = new Host({
     id: "rehearsal",
-    roles: rolesOf(prepared),
-    rule: prepared.rule,
+    roles: rolesOf(plan),
+    rule: plan.rule,
     taskTimeoutMs: Number.POSITIVE_INFINITY,
     transport,
     clock: systemClock,
@@ -66,11 +65,8 @@ function rehearsedOf(end: Message): Rehearsed {
 }
 
 /** The first messages of tasks that the run's seed chooses. */
-async function drawTasks(
-  { loaded, rule }: Prepared,
-  { source, scan }: Scanned,
-): Promise<Message[]> {
-  const { seed, trials } = loaded.recipe.run;
+async function drawTasks({ recipe, rule }: Plan, { source, scan }: Scanned): Promise<Message[]> {
+  const { seed, trials } = recipe.run;
   const wanted = choose(scan.rows * trials, createRandom(deriveSeed(seed, "rehearsal")));
   const messages: Message[] = [];
   const rows = await openDataset(source, scan.rows);
@@ -106,17 +102,21 @@ function choose(total: number, random: () => number): ReadonlySet<number> {
 
 const NOT_STARTED = "not started: it runs in a sandbox";
 
-function rolesOf({ loaded, agents }: Prepared) {
-  const { roles } = loaded.recipe;
-  return [...agents].map(
-    ([name, { agent, render }]) =>
-      new Role({
-        name,
-        agent: roles[name]?.sandbox !== undefined ? absent : render === null ? agent : timed(agent),
-        concurrency: TASKS_MAX,
-        timeoutMs: REHEARSAL_MS,
-      }),
-  );
+function rolesOf({ recipe, agents, models }: Plan): Role[] {
+  const standIns = new Map([...models].map(([name, model]) => [name, model.open(NO_RUN)]));
+  const pool = (name: string): never => {
+    throw new Error(`bug: a rehearsal opened sandbox ${name}`);
+  };
+  return [...agents].map(([name, { open, render }]) => {
+    const inSandbox = recipe.roles[name]?.sandbox !== undefined;
+    const agent = inSandbox ? absent : open({ models: standIns, pool });
+    return new Role({
+      name,
+      agent: render === null ? agent : timed(agent),
+      concurrency: TASKS_MAX,
+      timeoutMs: REHEARSAL_MS,
+    });
+  });
 }
 
 const absent: Agent = {

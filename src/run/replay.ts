@@ -1,5 +1,5 @@
-// `matrix drive RECIPE --replay DIR`: the orchestration of a run once more, from its records. Roles that asked a model are given
-// what it answered then; everything else runs anew. No model is asked, and none need be there.
+// A replay: the orchestration of a run once more, from its records. Roles that asked a model are
+// given the answers of that run; everything else runs anew. No model is asked.
 
 import { resolve } from "node:path";
 import { isDeepStrictEqual } from "node:util";
@@ -9,58 +9,50 @@ import { joinKey, valueAt } from "../recipe/key-path.ts";
 import { type Manifest, readManifest } from "../records/manifest.ts";
 import { openRecordRows, scanRecordRows } from "../records/record-rows.ts";
 import type { JsonObject } from "../task/json.ts";
-import type { Prepared } from "./prepare.ts";
-import type { RunRows } from "./run-recipe.ts";
+import type { Plan } from "./plan.ts";
+import type { Work } from "./run-rows.ts";
 
-/** What is run, and with what. */
-export interface Work {
-  readonly prepared: Prepared;
-  readonly rows: RunRows;
+export interface ReplayOptions {
+  /** The run directory whose records are replayed. */
+  readonly replay: string;
+  /** The run directory of the replay itself. */
+  readonly directory: string;
+  /** Number of records that an earlier start of this replay had. */
+  readonly checkpoint: number | undefined;
 }
 
-/** `checkpoint`: how many records an earlier replay into the same directory had. Fails with `usage` or `run_refused`. */
-export async function openReplay(
-  prepared: Prepared,
-  directory: string,
-  checkpoint: number | undefined,
-): Promise<Work> {
-  const path = resolve(directory);
+/** Fails with `usage` or `run_refused`. */
+export async function replayWork(plan: Plan, options: ReplayOptions): Promise<Work> {
+  const { replay, directory, checkpoint } = options;
+  const path = resolve(replay);
+  if (path === resolve(directory))
+    throw new MatrixError(
+      "usage",
+      `--replay ${replay}: the replay is a run of its own, and cannot be written there`,
+      { hint: "choose another directory with -o" },
+    );
   const source = await readManifest(path);
   if (source === null)
     throw new MatrixError(
       "usage",
-      `--replay ${directory}: it is no run directory, it has no manifest.json`,
+      `--replay ${replay} is no run directory: it has no manifest.json`,
     );
-  refuseOtherRoles(prepared, source, directory);
-  refuseOtherPrompts(prepared, source, directory);
+  refuseOtherRoles(plan, source, replay);
+  refuseOtherPrompts(plan, source, replay);
   const scan = await scanRecordRows(path, checkpoint);
   const recordings = new Recordings();
-  const { roles } = prepared.loaded.recipe;
-  const agents = [...prepared.agents].map(([name, made]) => {
-    const agent =
-      roles[name]?.agent === "llm"
-        ? recordings.createAgent(name, new Set(roles[name]?.accepts))
-        : made.agent;
-    return [name, { ...made, agent }] as const;
+  const { roles } = plan.recipe;
+  const agents = [...plan.agents].map(([name, agent]) => {
+    if (roles[name]?.agent !== "llm") return [name, agent] as const;
+    const recorded = recordings.createAgent(name, new Set(roles[name]?.accepts));
+    return [name, { ...agent, open: () => recorded }] as const;
   });
   const { trials, seed, simulated } = source;
   const open = async () => openRecordRows(path, scan.rows, (record) => recordings.add(record));
   return {
-    prepared: { ...prepared, agents: new Map(agents) },
+    plan: plan.withAgents(new Map(agents)),
     rows: { expected: scan.rows, trials, seed, simulated, scan, replay: path, open },
   };
-}
-
-/** `output`: the run directory. Fails with `usage`. */
-export function checkReplayOutput(replay: string, output: string): void {
-  if (resolve(replay) !== output) return;
-  throw new MatrixError(
-    "usage",
-    `--replay ${replay}: the replay is a run of its own, and cannot be written there`,
-    {
-      hint: "choose another directory with -o",
-    },
-  );
 }
 
 /** The roles of a resolved recipe that ask models. */
@@ -70,8 +62,8 @@ export function llmRolesOf({ roles = {} }: JsonObject): string[] {
   );
 }
 
-/** What no role said then cannot be said again. */
-function refuseOtherRoles({ loaded }: Prepared, source: Manifest, directory: string): void {
+/** Refuses a recipe whose llm roles all have other names than those of the records. */
+function refuseOtherRoles({ loaded }: Plan, source: Manifest, directory: string): void {
   const [recorded, wanted] = [llmRolesOf(source.recipe), llmRolesOf(loaded.resolved)];
   if (recorded.length + wanted.length === 0 || wanted.some((name) => recorded.includes(name)))
     return;
@@ -85,7 +77,7 @@ function refuseOtherRoles({ loaded }: Prepared, source: Manifest, directory: str
   );
 }
 
-/** What decides the words of an llm role. */
+/** Keys of a role that decide what its model is asked. */
 const ASKED_BY = [
   "system",
   "prompt",
@@ -97,12 +89,8 @@ const ASKED_BY = [
   "sampling",
 ] as const;
 
-/** Records must not claim that an answer was made with a prompt that the model never saw. */
-function refuseOtherPrompts(
-  { loaded, hashes }: Prepared,
-  source: Manifest,
-  directory: string,
-): void {
+/** Refuses changed prompts: records must not claim an answer to a prompt that no model saw. */
+function refuseOtherPrompts({ loaded, hashes }: Plan, source: Manifest, directory: string): void {
   const meaning = (key: string, recipe: Manifest["recipe"], known: Manifest["hashes"]) => {
     const value = valueAt(recipe, key);
     return typeof value === "string" ? (known[value] ?? value) : value;

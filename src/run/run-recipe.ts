@@ -1,14 +1,7 @@
-// One start of a run in its directory: everything that lives as long as it does is opened here, and closed again whatever
-// happens.
+// One start of a run: takes parsed values, plays the tasks that are not recorded yet, and gives its
+// summary. It reads no flags, no environment and no signals, and draws nothing: `RunContext` does.
 
 import { join } from "node:path";
-import { catchInterrupts, type Interrupts } from "../cli/interrupts.ts";
-import type { Snapshot } from "../cli/panel.ts";
-import { type Progress, startProgress } from "../cli/progress.ts";
-import type { Summary } from "../cli/summary.ts";
-import type { RowStream } from "../dataset/open.ts";
-import type { DatasetScan } from "../dataset/scan.ts";
-import { atLeast, type Budget, type Finished, Ledger, usedUp } from "../driver/ledger.ts";
 import { connectInMemory } from "../driver/memory-fabric.ts";
 import { Rates } from "../driver/rates.ts";
 import {
@@ -17,432 +10,380 @@ import {
   onAbort,
   type Run,
   type RunEnd,
-  type RunOptions,
   startRun,
 } from "../driver/run.ts";
-import { RunningTally } from "../driver/tally.ts";
 import { MatrixError } from "../error.ts";
 import { captureConsole } from "../host/console.ts";
-import { Host } from "../host/host.ts";
-import { Role } from "../host/role.ts";
 import { catchStrayErrors } from "../host/stray-error.ts";
 import { serveMetrics } from "../http/metrics-server.ts";
 import { ProcessPermits } from "../model/permits.ts";
-import type { HostTransport } from "../peer/transport.ts";
 import { runtime } from "../platform.ts";
 import { randomId } from "../random-id.ts";
 import { JournalTrimmer, removeJournal } from "../records/journal.ts";
-import type { RunDirectory } from "../records/run-directory.ts";
-import type { SandboxSite } from "../sandbox/site.ts";
+import { readManifest } from "../records/manifest.ts";
+import { RunDirectory } from "../records/run-directory.ts";
 import { systemClock } from "../task/clock.ts";
 import type { RecordHead } from "../task/record.ts";
-import { addSpent, NOTHING_SPENT, type Spent } from "../task/spent.ts";
 import { type Log, openLog } from "../telemetry/log.ts";
 import { createLogSink, type LogSink } from "../telemetry/log-sink.ts";
 import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
 import type { Observation } from "../telemetry/observed-metrics.ts";
 import { createTracing, type Tracing } from "../telemetry/tracing.ts";
 import { version } from "../version.ts";
-import { type KeptAnswers, openAnswers, wantsJournal } from "./answers.ts";
-import { Cluster, type ClusterFlags, DRIVER_NAME, dismissWorkers, wantsHosts } from "./cluster.ts";
-import { readToken } from "./join.ts";
+import { wantsJournal } from "./answers.ts";
+import { Books } from "./books.ts";
+import { Cluster, DRIVER_NAME, dismissWorkers } from "./cluster.ts";
+import { createHost, createRoles } from "./create-host.ts";
+import { identityOf } from "./identity.ts";
 import { ratesOf } from "./limits.ts";
-import type { Prepared } from "./prepare.ts";
+import type { LivePlan, Plan } from "./plan.ts";
+import { replayWork } from "./replay.ts";
+import { datasetWork, type Work } from "./run-rows.ts";
+import type { RunContext, RunSettings } from "./settings.ts";
+import { type Display, NO_DISPLAY, type Snapshot } from "./snapshot.ts";
+import { Spending } from "./spending.ts";
+import type { Summary } from "./summary.ts";
 
-export interface RunFlags extends ClusterFlags {
-  readonly metrics?: string;
-  readonly quiet?: boolean;
-}
-
-/** What is run: the rows of a dataset, or the records of another run. */
-export interface RunRows {
-  /** Records at the end. */
-  readonly expected: number;
-  readonly trials: number;
-  readonly seed: number;
-  /** As far as the recipe tells. */
-  readonly simulated: boolean;
-  readonly scan: DatasetScan;
-  /** The run directory whose records they are; null for a dataset. */
-  readonly replay: string | null;
-  readonly open: () => Promise<RowStream>;
-}
-
-/** How often what was spent is noted down: what a killed driver may forget of itself. */
+/** How often spending is noted in the manifest: the most that a killed driver forgets of its own. */
 const SPENT_MS = 500;
 
+/**
+ * Plays a run to its end, or as far as it goes. Fails only before the run directory was opened or
+ * changed (`usage`, `recipe_invalid`, `dataset_invalid`, `run_refused`); what goes wrong later is
+ * the summary's `error`.
+ */
 export async function runRecipe(
-  directory: RunDirectory,
-  prepared: Prepared,
-  work: RunRows,
-  flags: RunFlags,
+  recipe: Plan,
+  settings: RunSettings,
+  context: RunContext = {},
 ): Promise<Summary> {
-  const run = new RecipeRun(directory, prepared, work, flags);
-  const end = await run.play();
-  return await run.close(end);
+  const work = await openWork(recipe, settings);
+  const directory = await RunDirectory.open(settings.directory, {
+    identity: identityOf(recipe, work.rows),
+    recipeText: recipe.loaded.text,
+    checkpointDigest: work.rows.scan.checkpointDigest,
+    fresh: settings.fresh === true,
+  });
+  const run = new RecipeRun(directory, work, settings, context);
+  return run.close(await run.play());
 }
 
-/** Made, played once, and closed. */
+async function openWork(plan: Plan, { directory, fresh, replay }: RunSettings): Promise<Work> {
+  const earlier = fresh === true ? null : await readManifest(directory);
+  const checkpoint = earlier?.dataset.rows;
+  return replay == null
+    ? datasetWork(plan, checkpoint)
+    : replayWork(plan, { replay, directory, checkpoint });
+}
+
+/** One start of a run: made, played once, and closed. */
 class RecipeRun {
   readonly #directory: RunDirectory;
-  readonly #prepared: Prepared;
-  readonly #work: RunRows;
-  readonly #flags: RunFlags;
+  readonly #work: Work;
+  readonly #settings: RunSettings;
   readonly #startedAt = performance.now();
-  /** Records that were there before. */
-  readonly #before: number;
-  readonly #isAlone: boolean;
-  readonly #tally = new RunningTally();
   readonly #rates: Rates;
-  readonly #ledger: Ledger;
-  readonly #progress: Progress;
+  readonly #books: Books;
+  readonly #display: Display;
   readonly #log: Log;
   readonly #logSink: LogSink;
-  readonly #interrupts: Interrupts;
+  /** Aborted: no further task begins. */
   readonly #drain: AbortSignal;
-  /** Of this process, among all that write to the journal. */
-  readonly #writer = `${DRIVER_NAME}-${randomId(10)}`;
-  readonly #journal: JournalTrimmer | null;
-  /** What ends with the run, and cannot fail. */
-  readonly #releases: (() => void)[] = [];
-  #tracing: Tracing | null = null;
-  #metrics: Metrics | null = null;
-  #rows: RowStream | null = null;
-  // Started while the run begins, if it comes to that.
-  #running: Run | null = null;
-  #cluster: Cluster | null = null;
-  #sandboxes: SandboxSite | null = null;
-  #answers: KeptAnswers | null = null;
-  #scraped: ReturnType<typeof serveMetrics> = null;
+  /** Aborted: the run stops at once. */
+  readonly #halt: AbortSignal;
+  /** Releases what this start holds; called last to first. */
+  readonly #open = new AsyncDisposableStack();
+  /** What plays the tasks, as far as it has been opened. */
+  readonly #playing: Playing = { run: null, fabric: null, live: null };
 
-  constructor(directory: RunDirectory, prepared: Prepared, work: RunRows, flags: RunFlags) {
-    const { recipe } = prepared.loaded;
+  constructor(directory: RunDirectory, work: Work, settings: RunSettings, context: RunContext) {
+    const { display = NO_DISPLAY, ownsProcess = false } = context;
+    const { recipe } = work.plan;
+    const isReplay = work.rows.replay !== null;
     this.#directory = directory;
-    this.#prepared = prepared;
     this.#work = work;
-    this.#flags = flags;
-    this.#before = directory.recorded.ids.size;
-    this.#isAlone = !wantsHosts(flags);
+    this.#settings = settings;
     this.#rates = new Rates(ratesOf(recipe));
-    this.#ledger = this.#openLedger();
-    this.#progress = startProgress(() => this.#snapshot(), flags.quiet === true);
+    const budget = isReplay ? null : (recipe.run.budget ?? null);
+    this.#books = new Books({ directory, budget, isReplay, isAlone: this.#isAlone });
+    this.#display = display(() => this.#snapshot());
     const folder = join(directory.path, "logs");
-    this.#log = openLog(join(folder, `${DRIVER_NAME}.log`), this.#progress.say);
-    this.#logSink = createLogSink({ folder, show: this.#progress.say });
-    this.#interrupts = catchInterrupts(recipe.run.grace, (message) =>
-      this.#log.write("warning", message),
-    );
-    this.#drain = AbortSignal.any([this.#interrupts.drain, this.#ledger.spentUp]);
-    this.#journal = this.#openJournal();
-    const spending = setInterval(() => this.#noteSpent(), SPENT_MS);
-    this.#releases.push(
-      catchStrayErrors(this.#log),
-      captureConsole(this.#log),
-      () => clearInterval(spending),
-      () => this.#rates.stop(),
-      () => this.#interrupts.dispose(),
-      () => this.#progress.stop(),
-    );
-  }
-
-  /** From the first task to the last. Never fails: an error is an end like any other. */
-  async play(): Promise<RunEnd> {
-    try {
-      this.#running = await this.#begin();
-      return await this.#running.ended;
-    } catch (thrown) {
-      return {
-        complete: false,
-        abandoned: 0,
-        error: thrown instanceof Error ? thrown : new Error(String(thrown)),
-      };
+    this.#log = openLog(join(folder, `${DRIVER_NAME}.log`), this.#display.say);
+    this.#logSink = createLogSink({ folder, show: this.#display.say });
+    const wishes = this.#heed(context);
+    this.#drain = wishes.drain;
+    this.#halt = wishes.halt;
+    this.#open.defer(() => this.#display.stop());
+    this.#open.defer(() => this.#rates.stop());
+    const noting = setInterval(() => this.#books.noteSpent(), SPENT_MS);
+    this.#open.defer(() => clearInterval(noting));
+    if (ownsProcess) {
+      this.#open.defer(captureConsole(this.#log));
+      this.#open.defer(catchStrayErrors(this.#log));
     }
   }
 
-  /** Lets go of everything, whatever happened, and says what came of it. */
+  /** Plays the tasks. Never fails: an error is an end like any other. */
+  async play(): Promise<RunEnd> {
+    try {
+      this.#sayBeginning();
+      return await this.#play();
+    } catch (thrown) {
+      const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+      return { complete: false, abandoned: 0, error };
+    }
+  }
+
+  /** Lets go of everything, whatever happened, and sums up. */
   async close(end: RunEnd): Promise<Summary> {
     const elapsedMs = performance.now() - this.#startedAt;
     const state = end.complete ? "complete" : "stopped";
-    const spent = this.#spentBy(end);
-    this.#directory.noteSpent({ ...this.#ledger.recorded, ...spent });
-    for (const release of this.#releases) release();
-    await this.#rows?.close();
-    await Promise.all([
-      this.#scraped?.stop(),
-      this.#sandboxes?.stop(),
-      this.#answers?.close(),
-      this.#journal?.stop(),
-    ]);
+    const spent = this.#books.close(end);
+    await this.#open.disposeAsync();
     if (end.complete) await removeJournal(this.#directory.path);
-    await Promise.all([this.#tracing?.close(), this.#metrics?.close(), this.#logSink.close()]);
-    const error = await this.#directory.close(state).then(
-      () => end.error,
-      (failure: unknown) => end.error ?? failure,
+    await this.#logSink.close();
+    const closing = await this.#directory.close(state).then(
+      () => null,
+      (failure: unknown) => failure,
     );
-    this.#log.write("info", state, { ...this.#directory.counts, abandoned: end.abandoned });
+    const { counts } = this.#directory;
+    this.#log.write("info", state, { ...counts, abandoned: end.abandoned });
     await this.#log.close();
-    return this.#summary({ state, abandoned: end.abandoned, elapsedMs, spent, error });
+    const { abandoned } = end;
+    return this.#summary({ state, abandoned, elapsedMs, spent, error: end.error ?? closing });
   }
 
-  async #begin(): Promise<Run> {
-    const { loaded, modelSite } = this.#prepared;
-    const { name } = loaded.recipe;
-    modelSite.say = (level, what) => this.#log.write(level, what);
-    this.#sayBeginning();
-    this.#tracing = await createTracing(process.env, name, version);
-    this.#metrics = await createMetrics(
-      process.env,
-      { run: name, host: DRIVER_NAME, version },
-      () => this.#observation(),
-    );
-    this.#rows = await this.#work.open();
-    return await startRun(this.#options(this.#rows));
-  }
-
-  /** What was spent counts from the first start on. Alone, this process spends; else hosts tell what they did. */
-  #openLedger(): Ledger {
-    const { spent, recorded } = this.#directory;
-    const budget = this.#budget;
-    if (!this.#isAlone) return new Ledger(spent, budget);
-    // Nobody is left who could go on with what a host has said before.
-    const earlier = atLeast(spent, this.#work.replay === null ? recorded.used : NOTHING_SPENT);
-    const ledger = new Ledger({ ...earlier, hosts: {} }, budget);
-    const { modelSite } = this.#prepared;
-    modelSite.permits = new ProcessPermits(this.#rates.models, this.#rates);
-    modelSite.onSpent = (now) => ledger.report(DRIVER_NAME, now);
-    return ledger;
-  }
-
-  /** A replay asks no model: what its records used is not spent again. */
-  get #budget(): Budget | undefined {
-    return this.#work.replay === null ? this.#prepared.loaded.recipe.run.budget : undefined;
-  }
-
-  #openJournal(): JournalTrimmer | null {
-    if (this.#work.replay !== null || !wantsJournal(this.#prepared.loaded.recipe)) return null;
-    return new JournalTrimmer({
-      directory: this.#directory.path,
-      isRecorded: (rowId, trial) => this.#directory.recorded.ids.has(rowId, trial),
-      isWriting: (id) => id === this.#writer || this.#cluster?.peer.routing.has(id) === true,
-    });
-  }
-
-  #sayBeginning(): void {
-    const { name } = this.#prepared.loaded.recipe;
-    const { tornBytes } = this.#directory.recorded;
-    if (tornBytes > 0)
-      this.#log.write("warning", "cut a torn last line: its task runs again", { bytes: tornBytes });
-    const { expected } = this.#work;
-    const fields = { run: name, expected, recorded: this.#before, runtime: runtime.name, version };
-    this.#log.write("info", this.#before > 0 ? "goes on" : "begins", fields);
-    void onAbort(this.#ledger.spentUp, () => {
-      const used = usedUp(this.#ledger.spent, this.#budget ?? {});
+  /** The user's wishes and the budget's, as two signals. */
+  #heed(context: RunContext): { readonly drain: AbortSignal; readonly halt: AbortSignal } {
+    const { drain: asked = NEVER, halt: haltAsked = NEVER } = context;
+    const { grace } = this.#work.plan.recipe.run;
+    const graceOver = new AbortController();
+    void onAbort(asked, () => {
       this.#log.write(
         "warning",
-        `run.budget is used up (${used}): no further task begins, what is in flight may finish`,
+        `stopping: tasks in flight may finish within ${grace / 1000} s; a second signal stops at once`,
       );
+      const timer = setTimeout(() => graceOver.abort(), grace);
+      this.#open.defer(() => clearTimeout(timer));
     });
-  }
-
-  #options(rows: RowStream): RunOptions {
-    const { loaded, rule } = this.#prepared;
-    const { concurrency, delivery, max_attempts: maxAttempts } = loaded.recipe.run;
-    const { trials, seed } = this.#work;
+    const { spentUp } = this.#books.ledger;
+    void onAbort(spentUp, () =>
+      this.#log.write(
+        "warning",
+        `run.budget is used up (${this.#books.usedUp()}): no further task begins, tasks in flight may finish`,
+      ),
+    );
     return {
-      rows,
-      trials,
-      seed,
-      concurrency,
-      delivery,
-      maxAttempts,
-      rule,
-      isRecorded: (rowId, trial) => this.#isRecorded(rowId, trial),
-      append: (lines, counts) => this.#directory.append(lines, counts),
-      connect: (parts) => this.#connect(parts),
-      onRecord: (record, hops) => this.#onRecord(record, hops),
-      hasRoom: (inFlight) =>
-        this.#budget === undefined || this.#ledger.hasRoom(inFlight, this.#finished),
-      hold: () => (this.#isAlone ? null : this.#ledger.hold(performance.now())),
-      clock: systemClock,
-      tracing: this.#tracing,
-      drain: this.#drain,
-      halt: this.#interrupts.halt,
+      drain: AbortSignal.any([asked, spentUp]),
+      halt: AbortSignal.any([haltAsked, graceOver.signal]),
     };
   }
 
-  get #finished(): Finished {
-    const { counts, usage, cost } = this.#tally;
-    const used = addSpent(this.#directory.recorded.used, { ...usage, cost: cost ?? 0 });
-    return { tasks: this.#before + counts.ok + counts.failed + counts.lost, used };
+  async #play(): Promise<RunEnd> {
+    const { env = {} } = this.#settings;
+    const { name } = this.#work.plan.recipe;
+    const tracing = await createTracing(env, name, version);
+    this.#open.defer(async () => tracing?.close());
+    const described = { run: name, host: DRIVER_NAME, version };
+    const metrics = await createMetrics(env, described, () => this.#observation());
+    this.#open.defer(() => metrics.close());
+    const rows = await this.#work.rows.open();
+    this.#open.defer(() => rows.close());
+    const { concurrency, delivery, max_attempts: maxAttempts } = this.#work.plan.recipe.run;
+    const { trials, seed } = this.#work.rows;
+    const run = await startRun({
+      ...{ rows, trials, seed, concurrency, delivery, maxAttempts },
+      rule: this.#work.plan.rule,
+      isRecorded: (rowId, trial) => this.#books.isRecorded(rowId, trial),
+      append: (lines, counts) => this.#directory.append(lines, counts),
+      connect: (parts) => this.#connect(parts, metrics, tracing),
+      onRecord: (record, hops) => this.#onRecord(record, hops),
+      hasRoom: (inFlight) => this.#books.hasRoom(inFlight),
+      hold: () => this.#books.hold(),
+      clock: systemClock,
+      tracing,
+      drain: this.#drain,
+      halt: this.#halt,
+    });
+    this.#playing.run = run;
+    return run.ended;
   }
 
-  #isRecorded(rowId: string, trial: number): boolean {
-    return this.#before > 0 && this.#directory.recorded.ids.has(rowId, trial);
+  async #connect(parts: FabricParts, metrics: Metrics, tracing: Tracing | null): Promise<Fabric> {
+    const { token = null } = this.#settings;
+    const address = this.#settings.metrics ?? null;
+    if (address !== null) {
+      const server = serveMetrics(address, token, () => metrics.render());
+      this.#open.defer(() => server.stop());
+      this.#display.say(`metrics at ${server.url}/metrics`);
+    }
+    return this.#isAlone ? this.#hostAlone(parts, tracing) : this.#openCluster(parts, metrics);
   }
 
-  async #connect(parts: FabricParts): Promise<Fabric> {
-    const render = async (): Promise<string> => (await this.#metrics?.render()) ?? "";
-    this.#scraped = serveMetrics(this.#flags.metrics, await readToken(process.env), render);
-    if (this.#scraped !== null) this.#progress.say(`metrics at ${this.#scraped.url}/metrics`);
-    return this.#isAlone ? this.#connectInMemory(parts) : this.#openCluster(parts, render);
-  }
-
-  async #connectInMemory(parts: FabricParts): Promise<Fabric> {
+  /** Every role is served in this process. */
+  async #hostAlone(parts: FabricParts, tracing: Tracing | null): Promise<Fabric> {
+    const { plan, rows } = this.#work;
     const directory = this.#directory.path;
     await dismissWorkers(directory);
-    this.#sandboxes = await this.#prepared.openSandboxes(
-      DRIVER_NAME,
-      Object.keys(this.#prepared.loaded.recipe.roles),
-      this.#log,
-    );
-    if (this.#work.replay === null)
-      this.#answers = await openAnswers(this.#prepared, {
-        directory,
-        writer: this.#writer,
-        log: this.#log,
-      });
+    // Among all processes that ever write to the journal.
+    const writer = `${DRIVER_NAME}-${randomId(10)}`;
+    const live = await plan.open({
+      host: DRIVER_NAME,
+      roles: Object.keys(plan.recipe.roles),
+      permits: new ProcessPermits(this.#rates.models, this.#rates),
+      spend: new Spending((total) => this.#books.ledger.report(DRIVER_NAME, total)).add,
+      answers: rows.replay === null ? { directory, writer } : null,
+      log: this.#log,
+    });
+    this.#open.defer(() => live.stop());
+    this.#playing.live = live;
+    this.#trimJournal((id) => id === writer);
+    const roles = createRoles(plan.recipe, live.agents);
     return connectInMemory(parts, (transport) =>
-      createLocalHost(this.#prepared, transport, this.#tracing),
+      createHost({ plan, name: DRIVER_NAME, roles, transport, tracing }),
     );
   }
 
-  async #openCluster(parts: FabricParts, metrics: () => Promise<string>): Promise<Fabric> {
-    this.#cluster = await Cluster.open(
+  async #openCluster(parts: FabricParts, metrics: Metrics): Promise<Fabric> {
+    const { hosts, token = null, env = {} } = this.#settings;
+    if (hosts == null) throw new Error("bug: a cluster without hosts");
+    const cluster = await Cluster.open(
       {
-        flags: this.#flags,
-        prepared: this.#prepared,
+        ...{ hosts, token, env },
+        plan: this.#work.plan,
         directory: this.#directory.path,
-        isRecorded: (rowId, trial) => this.#isRecorded(rowId, trial),
+        isRecorded: (rowId, trial) => this.#books.isRecorded(rowId, trial),
         log: this.#log,
         logSink: this.#logSink,
-        metrics,
+        metrics: () => metrics.render(),
         rates: this.#rates,
-        ledger: this.#ledger,
-        say: this.#progress.say,
+        ledger: this.#books.ledger,
+        say: this.#display.say,
       },
       parts,
     );
-    return this.#cluster;
+    this.#playing.fabric = cluster;
+    this.#trimJournal((id) => cluster.peer.routing.has(id));
+    return cluster;
+  }
+
+  #trimJournal(isWriting: (writer: string) => boolean): void {
+    if (!this.#keepsJournal) return;
+    const journal = new JournalTrimmer({
+      directory: this.#directory.path,
+      isRecorded: (rowId, trial) => this.#directory.recorded.ids.has(rowId, trial),
+      isWriting,
+    });
+    this.#open.defer(() => journal.stop());
   }
 
   #onRecord(record: RecordHead, hops: number): void {
-    this.#tally.add(record, hops);
-    if (record.simulated) this.#directory.noteSimulated();
-    if (!this.#isAlone) this.#ledger.record(record, performance.now());
-    if (this.#journal !== null) this.#directory.recorded.ids.add(record.id, record.trial);
-    (this.#sandboxes ?? this.#cluster)?.release(record.id, record.trial);
+    this.#books.record(record, hops);
+    if (this.#keepsJournal) this.#directory.recorded.ids.add(record.id, record.trial);
+    const { live, fabric } = this.#playing;
+    (live?.sandboxes ?? fabric)?.release(record.id, record.trial);
     logFailure(this.#log, record);
   }
 
-  /** A process that was killed may not have told what it was answered last. Where hosts may yet tell, that would count twice. */
-  #spentBy({ complete }: RunEnd): Spent {
-    const { spent } = this.#ledger;
-    const isAllTold = complete || this.#isAlone;
-    return this.#work.replay === null && isAllTold ? atLeast(spent, this.#finished.used) : spent;
+  get #keepsJournal(): boolean {
+    return this.#work.rows.replay === null && wantsJournal(this.#work.plan.recipe);
   }
 
-  #noteSpent(): void {
-    this.#directory.noteSpent(this.#ledger.recorded);
+  get #isAlone(): boolean {
+    return this.#settings.hosts == null;
+  }
+
+  #sayBeginning(): void {
+    const { tornBytes } = this.#directory.recorded;
+    if (tornBytes > 0)
+      this.#log.write("warning", "cut a torn last line: its task runs again", { bytes: tornBytes });
+    const { before } = this.#books;
+    this.#log.write("info", before > 0 ? "goes on" : "begins", {
+      run: this.#work.plan.recipe.name,
+      expected: this.#work.rows.expected,
+      recorded: before,
+      runtime: runtime.name,
+      version,
+    });
   }
 
   #snapshot(): Snapshot {
+    const { usage, cost } = this.#books.tally;
+    const { run } = this.#playing;
     return {
-      name: this.#prepared.loaded.recipe.name,
+      name: this.#work.plan.recipe.name,
       simulated: this.#directory.simulated,
-      expected: this.#work.expected,
+      expected: this.#work.rows.expected,
       ...this.#directory.counts,
-      before: this.#before,
-      inFlight: this.#running?.inFlight ?? 0,
+      before: this.#books.before,
+      inFlight: run?.inFlight ?? 0,
       elapsedMs: performance.now() - this.#startedAt,
-      roles: this.#running?.roles ?? [],
-      promptTokens: this.#tally.usage.prompt_tokens,
-      completionTokens: this.#tally.usage.completion_tokens,
-      cost: this.#tally.cost,
+      roles: run?.roles ?? [],
+      promptTokens: usage.prompt_tokens,
+      completionTokens: usage.completion_tokens,
+      cost,
       stopping: this.#drain.aborted,
       waitedFor: this.#rates.waitedFor,
     };
   }
 
   #observation(): Observation {
-    const { usage } = this.#tally;
+    const { usage } = this.#books.tally;
+    const { run, fabric, live } = this.#playing;
+    const { expected } = this.#work.rows;
     return {
-      roles: this.#running?.roles ?? [],
-      broker: this.#cluster?.peer.broker.counts ?? null,
-      refusedRequests: this.#cluster?.peer.server.refused ?? {},
-      tasks: {
-        inFlight: this.#running?.inFlight ?? 0,
-        expected: this.#work.expected,
-        ...this.#directory.counts,
-      },
-      models: this.#prepared.modelSite.models,
+      roles: run?.roles ?? [],
+      broker: fabric?.peer.broker.counts ?? null,
+      refusedRequests: fabric?.peer.server.refused ?? {},
+      tasks: { inFlight: run?.inFlight ?? 0, expected, ...this.#directory.counts },
+      models: live?.replicated ?? [],
       tokens: { prompt: usage.prompt_tokens, completion: usage.completion_tokens },
     };
   }
 
-  #summary({
-    state,
-    abandoned,
-    elapsedMs,
-    spent,
-    error,
-  }: Pick<Summary, "state" | "abandoned" | "spent"> & {
-    elapsedMs: number;
-    error: unknown;
-  }): Summary {
-    const { name } = this.#prepared.loaded.recipe;
-    const { hops, usage, cost, stopReasons, errors, score } = this.#tally;
+  #summary({ state, abandoned, elapsedMs, spent, error }: Ended): Summary {
+    const { hops, usage, cost, stopReasons, errors, score } = this.#books.tally;
     return {
-      name,
+      name: this.#work.plan.recipe.name,
       directory: this.#directory.path,
       state,
       simulated: this.#directory.simulated,
-      replayed: this.#work.replay !== null,
-      expected: this.#work.expected,
+      replayed: this.#work.rows.replay !== null,
+      expected: this.#work.rows.expected,
       ...this.#directory.counts,
-      recorded_before: this.#before,
+      recorded_before: this.#books.before,
       abandoned,
       elapsed_ms: Math.round(elapsedMs),
-      hops,
-      usage,
-      cost,
-      spent,
-      budget: this.#budget ?? null,
+      ...{ hops, usage, cost, spent },
+      budget: this.#books.budget,
       stop_reasons: stopReasons,
       errors,
       score: score.count === 0 ? null : { scored: score.count, mean: score.sum / score.count },
-      wire_bytes: this.#cluster?.wireBytes ?? null,
-      error:
-        error instanceof MatrixError || error === null
-          ? error
-          : new MatrixError("storage_failed", String(error), { cause: error }),
+      wire_bytes: this.#playing.fabric?.wireBytes ?? null,
+      error: toMatrixError(error),
     };
   }
 }
 
-/** Every role, in this process. */
-function createLocalHost(
-  { loaded, agents, rule }: Prepared,
-  transport: HostTransport,
-  tracing: Tracing | null,
-): Host {
-  const { run, roles } = loaded.recipe;
-  return new Host({
-    id: DRIVER_NAME,
-    roles: [...agents].map(
-      ([name, { agent }]) =>
-        new Role({
-          name,
-          agent,
-          concurrency: roles[name]?.concurrency ?? 1,
-          timeoutMs: roles[name]?.timeout ?? 0,
-        }),
-    ),
-    rule,
-    taskTimeoutMs: run.timeout,
-    transport,
-    clock: systemClock,
-    tracing,
-  });
+/** What plays the tasks, as far as it has been opened. */
+interface Playing {
+  run: Run | null;
+  /** Hosts of their own; null when the driver hosts every role itself. */
+  fabric: Cluster | null;
+  /** Models, agents and sandboxes of this process; null when it hosts no role. */
+  live: LivePlan | null;
+}
+
+interface Ended extends Pick<Summary, "state" | "abandoned" | "spent"> {
+  readonly elapsedMs: number;
+  readonly error: unknown;
+}
+
+const NEVER = new AbortController().signal;
+
+function toMatrixError(error: unknown): MatrixError | null {
+  if (error === null || error instanceof MatrixError) return error;
+  return new MatrixError("storage_failed", String(error), { cause: error });
 }
 
 function logFailure(log: Log, { error, id, trial }: RecordHead): void {

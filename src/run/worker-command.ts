@@ -12,7 +12,7 @@ export interface WorkerFlags {
   readonly join: string;
   readonly role?: string | undefined;
   readonly listen?: string | undefined;
-  readonly patience: string;
+  readonly patienceMs: number;
   readonly insecure: boolean;
   readonly watcher: Watcher;
 }
@@ -53,7 +53,7 @@ export class WorkerLives {
 
   /** `lastError`: what the life before this one printed last; the worker tells the driver. */
   next(name: string, token: string | null, lastError = ""): WorkerCommand {
-    const { join, role, listen, patience, insecure, watcher } = this.#flags;
+    const { join, role, listen, patienceMs, insecure, watcher } = this.#flags;
     const before = this.#ids.get(name);
     const id = `${name.replace(/[^\w-]/g, "-").slice(0, NAME_CHARS_MAX)}-${randomId(10)}`;
     this.#ids.set(name, id);
@@ -65,7 +65,7 @@ export class WorkerLives {
       ["--replaces", before],
       ["--role", role],
       ["--listen", listen],
-      ["--patience", patience],
+      ["--patience", `${patienceMs}ms`],
       ["--watcher", String(watcher)],
     ];
     return {

@@ -7,10 +7,9 @@ import { join } from "node:path";
 import { EXIT, MatrixError, messageOf } from "../error.ts";
 import { captureConsole } from "../host/console.ts";
 import { type DriverAddress, DriverCalls } from "../host/driver-calls.ts";
-import { Host } from "../host/host.ts";
+import type { Host } from "../host/host.ts";
 import { Membership } from "../host/membership.ts";
 import { Patience } from "../host/patience.ts";
-import { Role } from "../host/role.ts";
 import { catchStrayErrors } from "../host/stray-error.ts";
 import {
   type Address,
@@ -32,10 +31,12 @@ import { createMetrics } from "../telemetry/metrics.ts";
 import { createStreamedLog, type StreamedLog } from "../telemetry/streamed-log.ts";
 import { createTracing } from "../telemetry/tracing.ts";
 import { version } from "../version.ts";
-import { openAnswers } from "./answers.ts";
+import { createHost, createRoles } from "./create-host.ts";
 import { ratesOf } from "./limits.ts";
 import { watchParent } from "./parent.ts";
-import { type Prepared, prepare } from "./prepare.ts";
+import type { Plan } from "./plan.ts";
+import { prepare } from "./prepare.ts";
+import { Spending } from "./spending.ts";
 
 export interface WorkerOptions {
   readonly id: string;
@@ -83,8 +84,8 @@ export async function runWorker(options: WorkerOptions): Promise<number> {
   try {
     const joined = await joinRun(driver, options, leaving, show);
     if (joined === null) return EXIT.complete;
-    const prepared = await unpackAndPrepare(joined, folder);
-    const why = await serve(prepared, joined, driver, options, log, leaving);
+    const plan = await unpackAndPrepare(joined, folder);
+    const why = await serve(plan, joined, driver, options, log, leaving);
     if (why === "gone")
       show(`the driver was not heard of for ${options.patienceMs / 1000} s: leaving`);
     return EXIT.complete;
@@ -158,25 +159,24 @@ function refuseIfNotAMember({ status }: PeerError): void {
     });
 }
 
-async function unpackAndPrepare({ bundle }: Welcome, folder: string): Promise<Prepared> {
+async function unpackAndPrepare({ bundle }: Welcome, folder: string): Promise<Plan> {
   const recipe = await unpackBundle(bundle, join(folder, "recipe"));
   // What this machine sets itself comes first.
-  return prepare(recipe, [], { ...bundle.secrets, ...process.env });
+  return prepare(recipe, { env: { ...bundle.secrets, ...process.env }, cwd: process.cwd() });
 }
 
 async function serve(
-  prepared: Prepared,
+  plan: Plan,
   { run }: Welcome,
   driver: DriverCalls,
   options: WorkerOptions,
   log: StreamedLog,
   leaving: Leaving,
 ): Promise<"signal" | "over" | "gone"> {
-  const { loaded, modelSite, agents, rule, openSandboxes } = prepared;
+  const { recipe } = plan;
   const { id, name, insecure, patienceMs } = options;
   if (options.lastError !== "")
     log.write("error", "the process before this one crashed", { stderr: options.lastError });
-  const { recipe } = loaded;
   const roles = options.roles ?? Object.keys(recipe.roles);
   for (const role of roles) {
     if (role in recipe.roles) continue;
@@ -190,26 +190,15 @@ async function serve(
   const permits = new ProcessPermits(ratesOf(recipe).keys(), {
     ask: (model, wanted) => askTurns(driver, model, wanted),
   });
-  modelSite.permits = permits;
-  modelSite.say = (level, what) => log.write(level, what);
+  const spending = new Spending();
   const tracing = await createTracing(process.env, recipe.name, version);
   const slots = roles.reduce((sum, role) => sum + (recipe.roles[role]?.concurrency ?? 0), 0);
-  const sandboxes = await openSandboxes(name, roles, log);
-  const answers = await openAnswers(prepared, {
-    directory: options.runDirectory(),
-    writer: id,
-    log,
+  const live = await plan.open({
+    ...{ host: name, roles, permits, log },
+    spend: spending.add,
+    answers: { directory: options.runDirectory(), writer: id },
   });
-  const served = roles.map((role) => {
-    const agent = agents.get(role)?.agent;
-    if (agent === undefined) throw new Error(`bug: ${role} has no agent`);
-    return new Role({
-      name: role,
-      agent,
-      concurrency: recipe.roles[role]?.concurrency ?? 1,
-      timeoutMs: recipe.roles[role]?.timeout ?? 0,
-    });
-  });
+  const served = createRoles(recipe, live.agents);
   const listen = options.listen ?? listenBeside(found.url);
   const server = await PeerServer.listen({
     ...listen,
@@ -232,18 +221,10 @@ async function serve(
       const sandbox = recipe.roles[role]?.sandbox;
       return sandbox !== undefined && recipe.sandboxes[sandbox]?.stateful === true ? sandbox : null;
     },
-    onLoss: () => answers.noteLoss(),
+    onLoss: () => live.answers.noteLoss(),
     clock: systemClock,
   });
-  const host = new Host({
-    id: name,
-    roles: served,
-    rule,
-    taskTimeoutMs: recipe.run.timeout,
-    transport: peer,
-    clock: systemClock,
-    tracing,
-  });
+  const host = createHost({ plan, name, roles: served, transport: peer, tracing });
   const metrics = await createMetrics(
     process.env,
     { run: recipe.name, host: name, version },
@@ -252,7 +233,7 @@ async function serve(
       broker: peer.broker.counts,
       refusedRequests: server.refused,
       tasks: null,
-      models: modelSite.models,
+      models: live.replicated,
       tokens: host.tokens,
     }),
   );
@@ -263,10 +244,10 @@ async function serve(
     host: { id, name, roles, address: addressOf(server, listen, driver) },
     peer,
     driver,
-    spent: () => modelSite.total,
+    spent: () => spending.total,
     patienceMs,
     onRated: (models) => permits.addModels(models),
-    onEnded: (rowId, trial) => sandboxes.release(rowId, trial),
+    onEnded: (rowId, trial) => live.sandboxes.release(rowId, trial),
     onOver: () => {
       over.isOver = true;
       leaving.resolve("over");
@@ -289,9 +270,9 @@ async function serve(
   await sendLogs(driver, name, log);
   await membership.stop();
   host.stop();
-  await sandboxes.stop();
+  await live.sandboxes.stop();
   await peer.stop();
-  await Promise.all([answers.close(), tracing?.close(), metrics.close()]);
+  await Promise.all([live.answers.close(), tracing?.close(), metrics.close()]);
   return why;
 }
 

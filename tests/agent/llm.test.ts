@@ -17,6 +17,7 @@ function scriptedModel(...replies: readonly string[]): { model: Model; requests:
     name: "m",
     id: "m-7b",
     simulated: true,
+    replicas: null,
     costOf: (usage) => usage.completion_tokens * 0.5,
     chat: async (request) => {
       requests.push(request);

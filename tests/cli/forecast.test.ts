@@ -1,11 +1,11 @@
 // Forecasts as arithmetic: totals from samples, ranges that hold, and the time that the scarcest thing leaves.
 
 import { describe, expect, test } from "bun:test";
-import { durationOf, forecast, type Plan, type Sample } from "../../src/run/forecast.ts";
+import { durationOf, forecast, type Sample, type Workload } from "../../src/run/forecast.ts";
 import { createRandom } from "../../src/task/seed.ts";
 import type { Hop } from "../../src/task/task.ts";
 
-const plan: Plan = {
+const plan: Workload = {
   tasks: 1000,
   isRepeatable: false,
   concurrency: 10,
@@ -61,11 +61,14 @@ describe("a forecast", () => {
   });
 
   test("takes as long as what is scarcest: tasks in flight, slots, requests in flight, or a rate", () => {
-    const time = (change: Partial<Plan>) => {
+    const time = (change: Partial<Workload>) => {
       const { time_ms, bound_by } = forecast([sampleOf(90), sampleOf(90)], { ...plan, ...change });
       return [Math.round(time_ms.expected), bound_by];
     };
-    const [role, model] = [plan.roles[0], plan.models[0]] as [Plan["roles"][0], Plan["models"][0]];
+    const [role, model] = [plan.roles[0], plan.models[0]] as [
+      Workload["roles"][0],
+      Workload["models"][0],
+    ];
     expect(time({})).toEqual([100_000, "run.concurrency = 10"]);
     expect(time({ roles: [{ ...role, concurrency: 5 }] })).toEqual([
       200_000,

@@ -2,14 +2,10 @@
 
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import {
-  formatDuration,
-  grouped,
-  renderLine,
-  renderPanel,
-  type Snapshot,
-} from "../../src/cli/panel.ts";
-import { renderSummary, type Summary } from "../../src/cli/summary.ts";
+import { formatDuration, grouped, renderLine, renderPanel } from "../../src/cli/panel.ts";
+import { renderSummary } from "../../src/cli/summary.ts";
+import type { Snapshot } from "../../src/run/snapshot.ts";
+import type { Summary } from "../../src/run/summary.ts";
 import { withFolder } from "../parts/folder.ts";
 import { matrix } from "../parts/program.ts";
 import { CORAL } from "../parts/repository.ts";

@@ -2,10 +2,9 @@
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { createModel } from "../../src/model/create.ts";
-import { ModelSite } from "../../src/model/site.ts";
 import type { OpenaiModelConfig } from "../../src/recipe/model-schema.ts";
 import type { JsonObject } from "../../src/task/json.ts";
+import { openModel } from "./opened.ts";
 
 export interface Asked {
   readonly body: JsonObject;
@@ -125,11 +124,7 @@ export async function askEndpoint(behaviour: Behaviour, more: Partial<OpenaiMode
     ...limits,
     ...more,
   } as OpenaiModelConfig;
-  const model = await createModel("m", config, {
-    site: new ModelSite(),
-    loadModule: async () => ({}),
-    loadTemplate: async () => () => "",
-  });
+  const model = await openModel("m", config);
   const request = {
     messages: [{ role: "user" as const, content: "hi" }],
     seed: 1,

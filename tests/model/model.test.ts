@@ -5,15 +5,14 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { createServer } from "node:net";
 import { compileTemplate } from "../../src/agent/template.ts";
 import type { ChatRequest } from "../../src/model/contract.ts";
-import { createModel } from "../../src/model/create.ts";
 import { sample } from "../../src/model/distribution.ts";
 import { createModelServer } from "../../src/model/server.ts";
 import { simulate } from "../../src/model/simulated.ts";
-import { ModelSite } from "../../src/model/site.ts";
 import { serve } from "../../src/platform.ts";
 import { loadModel } from "../../src/recipe/load.ts";
 import type { ModelConfig, SimulatedModelConfig } from "../../src/recipe/model-schema.ts";
 import { createRandom } from "../../src/task/seed.ts";
+import { openModel } from "./opened.ts";
 
 const closing: (() => Promise<void> | void)[] = [];
 afterAll(async () => {
@@ -21,7 +20,6 @@ afterAll(async () => {
 });
 
 const parts = {
-  site: new ModelSite(),
   loadModule: async () => ({}),
   loadTemplate: async (source: unknown, name: string) =>
     compileTemplate((source as { text: string }).text, name),
@@ -58,7 +56,7 @@ async function serveSimulated(...settings: string[]): Promise<string> {
 }
 
 const openai = (baseUrl: string, more: Partial<ModelConfig> = {}) =>
-  createModel(
+  openModel(
     "m",
     {
       kind: "openai",
@@ -91,7 +89,7 @@ describe("the simulated model", () => {
   });
 
   test("answers alike in process and behind its server", async () => {
-    const inProcess = await createModel("m", await simulatedConfig(), parts);
+    const inProcess = await openModel("m", await simulatedConfig(), parts);
     const served = await openai(await serveSimulated());
     const [here, there] = [
       await inProcess.chat(request(), patient),
@@ -108,7 +106,7 @@ describe("the simulated model", () => {
         text: "{{ settings.name }} heard {{ last.content }}{% if random() >= 0 %}!{% endif %}",
       },
     };
-    const model = await createModel("m", config, parts);
+    const model = await openModel("m", config, parts);
     expect((await model.chat(request("you"), patient)).message.content).toBe("Ann heard you!");
   });
 
@@ -347,12 +345,12 @@ describe("a request", () => {
   });
 
   test("ends at once with its signal, wherever it waits", async () => {
-    const slow = await createModel(
+    const slow = await openModel(
       "m",
       await simulatedConfig("latency=1h", "timeout=2h", "concurrency=1"),
       parts,
     );
-    const retrying = await createModel(
+    const retrying = await openModel(
       "m",
       await simulatedConfig("errors.rate_limited=1", "retry_after=1h", "deadline=2h"),
       parts,
@@ -373,7 +371,7 @@ describe("a request", () => {
   });
 
   test("waits for room when a model's concurrency is used up, ten thousand at a time", async () => {
-    const model = await createModel(
+    const model = await openModel(
       "m",
       await simulatedConfig("latency=1ms", "concurrency=500"),
       parts,
@@ -385,7 +383,7 @@ describe("a request", () => {
   });
 
   test("has a cost by the price per million tokens", async () => {
-    const model = await createModel(
+    const model = await openModel(
       "m",
       await simulatedConfig("price={ prompt = 2.0, completion = 10.0 }"),
       parts,

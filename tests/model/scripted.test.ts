@@ -5,15 +5,9 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { MatrixError } from "../../src/error.ts";
 import type { ChatRequest, RequestOrigin } from "../../src/model/contract.ts";
-import { createModel } from "../../src/model/create.ts";
-import { ModelSite } from "../../src/model/site.ts";
 import { withFolder } from "../parts/folder.ts";
+import { openModel } from "./opened.ts";
 
-const parts = {
-  site: new ModelSite(),
-  loadModule: async () => ({}),
-  loadTemplate: async () => () => "",
-};
 const patient = new AbortController().signal;
 
 const asked = (origin: Partial<RequestOrigin> | null): ChatRequest => ({
@@ -28,7 +22,7 @@ const asked = (origin: Partial<RequestOrigin> | null): ChatRequest => ({
 
 async function withScript<T>(
   text: string,
-  use: (create: () => ReturnType<typeof createModel>) => Promise<T>,
+  use: (create: () => ReturnType<typeof openModel>) => Promise<T>,
 ): Promise<T> {
   return await withFolder(async (folder) => {
     const replies = join(folder, "script.jsonl");
@@ -39,7 +33,7 @@ async function withScript<T>(
       latency: { kind: "constant", value: 0 },
       concurrency: 10,
     } as const;
-    return await use(() => createModel("m", config, parts));
+    return await use(() => openModel("m", config));
   });
 }
 

@@ -19,7 +19,8 @@ import { startTask } from "../../src/orchestrator/advance.ts";
 import { provideSdk } from "../../src/platform.ts";
 import { type Bundle, createBundle, parseBundle, unpackBundle } from "../../src/recipe/bundle.ts";
 import { loadRecipe } from "../../src/recipe/load.ts";
-import { type Prepared, prepare } from "../../src/run/prepare.ts";
+import type { Plan } from "../../src/run/plan.ts";
+import { prepare } from "../../src/run/prepare.ts";
 import type { JsonObject } from "../../src/task/json.ts";
 import { withFolder } from "../parts/folder.ts";
 import { matrix } from "../parts/program.ts";
@@ -46,7 +47,7 @@ async function writeTree(folder: string, files: Readonly<Record<string, string>>
   }
 }
 
-function promptsOf({ agents, rule }: Prepared, row: JsonObject): unknown {
+function promptsOf({ agents, rule }: Plan, row: JsonObject): unknown {
   const message = startTask(rule, {
     rowId: "0",
     trial: 0,
@@ -61,7 +62,7 @@ function promptsOf({ agents, rule }: Prepared, row: JsonObject): unknown {
 }
 
 /** Of files by content, in the order in which the recipe names them. */
-const contentHashes = ({ hashes }: Prepared) => Object.values(hashes);
+const contentHashes = ({ hashes }: Plan) => Object.values(hashes);
 
 const PLAIN = `name = "plain"
 dataset.path = "gone.jsonl"
@@ -78,10 +79,16 @@ describe("a bundle", () => {
       withFolder(async (folder) => {
         await cp(join(ROOT, "recipes"), join(folder, "recipes"), { recursive: true });
         const row = { question: "1 + 1?", options: ["A)1", "B)2"], correct: "B", answer: "#### 2" };
-        const before = await prepare(join(folder, "recipes", `${name}.toml`), []);
+        const before = await prepare(join(folder, "recipes", `${name}.toml`), {
+          env: process.env,
+          cwd: folder,
+        });
         const bundle = travelled(await createBundle(before.loaded, { env: {}, withSecrets: true }));
         await rename(join(folder, "recipes"), join(folder, "elsewhere"));
-        const after = await prepare(await unpackBundle(bundle, join(folder, "host")), []);
+        const after = await prepare(await unpackBundle(bundle, join(folder, "host")), {
+          env: process.env,
+          cwd: folder,
+        });
         expect(contentHashes(after)).toEqual(contentHashes(before));
         expect(promptsOf(after, row)).toEqual(promptsOf(before, row));
         expect(
@@ -157,11 +164,17 @@ module = "../../rule.ts"
         "shared/text.ts": 'export { upper } from "./letters.js";\n',
         "shared/letters.ts": "export const upper = (text: string) => text.toUpperCase();\n",
       });
-      const before = await prepare(join(folder, "deep/recipes/r.toml"), []);
+      const before = await prepare(join(folder, "deep/recipes/r.toml"), {
+        env: process.env,
+        cwd: folder,
+      });
       const bundle = travelled(await createBundle(before.loaded, { env: {}, withSecrets: false }));
       for (const name of ["deep", "far", "shared", "rule.ts"])
         await rename(join(folder, name), join(folder, `moved-${name}`));
-      const after = await prepare(await unpackBundle(bundle, join(folder, "host")), []);
+      const after = await prepare(await unpackBundle(bundle, join(folder, "host")), {
+        env: process.env,
+        cwd: folder,
+      });
       expect(contentHashes(after)).toEqual(contentHashes(before));
       expect(promptsOf(after, { q: "?" })).toEqual([
         [
@@ -208,8 +221,8 @@ headers = { Authorization = "Bearer \${env:API_KEY}", X-Team = "\${env:TEAM:-}",
       expect(open.recipe).not.toContain("hunter2");
       expect(open.recipe).toBe(safe.recipe);
       const path = await unpackBundle(travelled(safe), join(folder, "host"));
-      await expect(prepare(path, [], {})).rejects.toThrow("2 problems");
-      const { loaded } = await prepare(path, [], safe.secrets);
+      await expect(prepare(path, { env: {}, cwd: folder })).rejects.toThrow("2 problems");
+      const { loaded } = await prepare(path, { env: safe.secrets, cwd: folder });
       expect(loaded.recipe.models["m"]).toMatchObject({
         api_key: "hunter2",
         headers: { Authorization: "Bearer hunter2", "X-Team": "seven", "X-None": "" },

@@ -3,7 +3,8 @@
 
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
-import { type CreatedAgent, createAgent, loadTemplate } from "../../../src/agent/create.ts";
+import type { Agent } from "../../../src/agent/contract.ts";
+import { loadTemplate, planAgent } from "../../../src/agent/create.ts";
 import { loadUserModule } from "../../../src/agent/user-module.ts";
 import type { Model } from "../../../src/model/contract.ts";
 import { loadReplies } from "../../../src/model/create.ts";
@@ -30,23 +31,17 @@ export async function createDrawnLatencies(output: string): Promise<DrawnLatenci
   const pool = (sandbox: string): never => {
     throw new Error(`an llm role needs no sandbox ${sandbox}`);
   };
-  const parts = {
-    models,
-    orchestrator: recipe.orchestrator,
-    roles: recipe.roles,
-    sandboxes: {},
-    pool,
-    loadModule: loadUserModule,
-  };
-  const agents = new Map<string, CreatedAgent>();
+  const parts = { recipe, cwd: process.cwd(), loadModule: loadUserModule };
+  const agents = new Map<string, Agent>();
   for (const [name, config] of Object.entries(recipe.roles)) {
-    if (config.agent === "llm") agents.set(name, await createAgent(name, config, parts));
+    if (config.agent !== "llm") continue;
+    agents.set(name, (await planAgent(name, config, parts)).open({ models, pool }));
   }
   const { signal } = new AbortController();
   return async ({ id, history, timing, ...rest }) => {
     drawn.length = 0;
     for (const { hop, role, result } of history) {
-      const agent = agents.get(role)?.agent;
+      const agent = agents.get(role);
       if (agent === undefined) continue;
       const task = {
         ...rest,
@@ -75,6 +70,7 @@ async function createInstantModel(
     name,
     id: name,
     simulated: true,
+    replicas: null,
     costOf: () => undefined,
     chat: async (request) => {
       const answer = simulate(config, replies, request, 0);

@@ -3,8 +3,8 @@
 // anything up until some step may come a second time.
 
 import { mkdir, readdir } from "node:fs/promises";
+import type { Answers } from "../context.ts";
 import type { ChatAnswer, ChatRequest } from "../contract.ts";
-import type { Answers } from "../site.ts";
 import { AnswerIndex } from "./answer-index.ts";
 import { encodeAnswer, parseSegmentName, requestKey } from "./answer-line.ts";
 import { AnswerWriter } from "./answer-writer.ts";

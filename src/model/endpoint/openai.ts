@@ -3,16 +3,22 @@
 
 import { MatrixError } from "../../error.ts";
 import type { OpenaiModelConfig } from "../../recipe/model-schema.ts";
+import type { ModelContext } from "../context.ts";
 import type { ChatRequest } from "../contract.ts";
 import type { Try } from "../retry.ts";
-import type { ModelSite } from "../site.ts";
 import type { Replica } from "./replica.ts";
 import { Replicas } from "./replicas.ts";
 
-export function createOpenaiTry(name: string, config: OpenaiModelConfig, site: ModelSite): Try {
-  const say: ModelSite["say"] = (level, what) => site.say(level, what);
+export function openReplicas(
+  name: string,
+  config: OpenaiModelConfig,
+  { say }: Pick<ModelContext, "say">,
+): { readonly attempt: Try; readonly replicas: Replicas } {
   const replicas = new Replicas(name, config, { random: Math.random, say });
-  site.models.push(replicas);
+  return { attempt: askOneOf(replicas), replicas };
+}
+
+function askOneOf(replicas: Replicas): Try {
   return async (request, { tries, deadline, signal, permit }) => {
     const replica = await replicas.take({ key: taskOf(request), rank: tries, deadline, signal });
     let sentAt = performance.now();

@@ -6,7 +6,7 @@
 import { MatrixError } from "../../error.ts";
 import type { OpenaiModelConfig } from "../../recipe/model-schema.ts";
 import { hash64 } from "../../task/seed.ts";
-import type { ReplicaState, Replicated } from "../site.ts";
+import type { ReplicaState, Replicated } from "../contract.ts";
 import { type Address, type Addresses, createAddresses } from "./addresses.ts";
 import { Replica, type ReplicaParts } from "./replica.ts";
 import { WaitingLine } from "./waiting-line.ts";

@@ -4,10 +4,9 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Agent } from "../../../src/agent/contract.ts";
-import { createAgent } from "../../../src/agent/create.ts";
-import { agentMounts, roleInSandbox } from "../../../src/agent/sandboxed.ts";
+import { planAgent } from "../../../src/agent/create.ts";
+import { agentMounts } from "../../../src/agent/sandboxed.ts";
 import { loadRecipe } from "../../../src/recipe/load.ts";
-import type { RoleConfig } from "../../../src/recipe/schema.ts";
 import { SandboxSite } from "../../../src/sandbox/site.ts";
 import type { Json } from "../../../src/task/json.ts";
 import type { Hop, Task } from "../../../src/task/task.ts";
@@ -90,18 +89,13 @@ async function agentsOf(
     mounts: agentMounts(recipe),
   });
   site = opened;
-  const inSandbox = (name: string, config: RoleConfig) =>
-    roleInSandbox(name, config, recipe, (sandbox) => opened.pool(sandbox));
-  const { orchestrator } = recipe;
-  const parts = {
-    models: new Map(),
-    orchestrator,
-    inSandbox,
-    loadModule: async () => ({ default: () => null }),
-  };
-  const made = Object.entries(recipe.roles).map(
-    async ([name, config]) => [name, (await createAgent(name, config, parts)).agent] as const,
-  );
+  const loadModule = async () => ({ default: () => null });
+  const made = Object.entries(recipe.roles)
+    .filter(([, { agent }]) => agent !== "llm")
+    .map(async ([name, config]) => {
+      const plan = await planAgent(name, config, { recipe, cwd: folder, loadModule });
+      return [name, plan.open({ models: new Map(), pool: (name) => opened.pool(name) })] as const;
+    });
   return Object.fromEntries(await Promise.all(made));
 }
 

@@ -137,7 +137,7 @@ describe("branches", () => {
       });
       expect({ code: refused.code, stderr: refused.stderr }).toEqual({
         code: 2,
-        stderr: expect.stringContaining("branches are delivered by retry alone"),
+        stderr: expect.stringContaining('needs delivery = "retry"'),
       });
       const best = await matrix(["check", "recipe.toml", ...BEST], { cwd: folder });
       expect(best.stderr).toContain("roles.right: no task ever comes here");

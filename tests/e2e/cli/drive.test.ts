@@ -287,7 +287,7 @@ describe("a signal", () => {
       const { code, stdout, stderr } = await finished;
       expect(code).toBe(3);
       expect(stdout).toContain("the same command goes on where it stands");
-      expect(stderr).toContain("again to stop now");
+      expect(stderr).toContain("a second signal stops at once");
       const manifest = JSON.parse(await readFile(join(folder, "run/manifest.json"), "utf8"));
       expect(manifest.state).toBe("stopped");
       expect((await matrix(["verify", "run"], { cwd: folder })).code).toBe(3);

@@ -239,8 +239,8 @@ describe("a finished turn", () => {
       expect((await driver.finished).code).toBe(0);
       await Promise.all([far.finished, near.finished]);
       const log = async (name: string) => readFile(join(folder, `run/logs/${name}.log`), "utf8");
-      expect(await log("far")).toContain("answers are not kept");
-      expect(await log("near")).not.toContain("answers are not kept");
+      expect(await log("far")).toContain("it keeps no journal");
+      expect(await log("near")).not.toContain("it keeps no journal");
     }));
 
   test("is paid for again only where the recipe says so", () =>

@@ -308,7 +308,7 @@ describe("a replay", () => {
         [["--replay", "run", "--trials", "3"], "leave out --trials"],
         [["--replay", "run", "--limit", "3"], "leave out --limit"],
         [["--replay", "run", "-o", "run", "--fresh"], "cannot be written there"],
-        [["--replay", "nowhere"], "it is no run directory"],
+        [["--replay", "nowhere"], "is no run directory"],
         [
           ["--replay", "run", "roles.left.prompt.text=other"],
           "roles.left.prompt: it is not what the recorded answers were made with",

@@ -6,18 +6,16 @@ import { rename, rm, writeFile } from "node:fs/promises";
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import type { ChatRequest, Model } from "../../../src/model/contract.ts";
-import { createModel } from "../../../src/model/create.ts";
-import { ModelSite } from "../../../src/model/site.ts";
 import type { OpenaiModelConfig } from "../../../src/recipe/model-schema.ts";
 import { withFolder } from "../../parts/folder.ts";
 import { until } from "../../parts/until.ts";
 import { answer, completion, stream, TestEndpoint } from "../endpoint.ts";
+import { openModel } from "../opened.ts";
 
 const patient = new AbortController().signal;
 
 interface Made {
   readonly model: Model;
-  readonly site: ModelSite;
   readonly said: string[];
 }
 
@@ -25,9 +23,8 @@ async function modelAt(
   base_url: OpenaiModelConfig["base_url"],
   more: Partial<OpenaiModelConfig> = {},
 ): Promise<Made> {
-  const site = new ModelSite();
   const said: string[] = [];
-  site.say = (level, what) => said.push(`${level}: ${what}`);
+  const say = (level: string, what: string): void => void said.push(`${level}: ${what}`);
   const limits = {
     timeout: 20_000,
     connect_timeout: 1000,
@@ -44,12 +41,7 @@ async function modelAt(
     ...more,
   } as OpenaiModelConfig;
   return {
-    model: await createModel("m", config, {
-      site,
-      loadModule: async () => ({}),
-      loadTemplate: async () => () => "",
-    }),
-    site,
+    model: await openModel("m", config, { say }),
     said,
   };
 }
@@ -86,7 +78,7 @@ describe("requests of one task", () => {
       await using c = await TestEndpoint.start();
       const file = join(folder, "replicas.txt");
       await writeFile(file, `# three\n${a.url}\n${b.url} # second\n\n${c.url}\n`);
-      const { model, site } = await modelAt({ file });
+      const { model } = await modelAt({ file });
       const askAll = () => Promise.all(range(60).map((row) => model.chat(request(row), patient)));
       await askAll();
       const [atA, atB] = [rowsAt(a), rowsAt(b)];
@@ -94,7 +86,7 @@ describe("requests of one task", () => {
       await rename(join(folder, "next"), file);
       await until(async () => {
         await model.chat(request(1000), patient);
-        return site.models[0]?.replicas.length === 2;
+        return model.replicas?.replicas.length === 2;
       }, "the file is read again");
       for (const endpoint of [a, b, c]) endpoint.asked.length = 0;
       await askAll();
@@ -173,10 +165,10 @@ describe("a replica", () => {
       await new Promise((resolve) => setTimeout(resolve, 5));
       return answer()({ body, host, response });
     };
-    const { model, site } = await modelAt(a.url);
+    const { model } = await modelAt(a.url);
     const answers = await Promise.all(range(600).map((row) => model.chat(request(row), patient)));
     expect(answers).toHaveLength(600);
-    expect(site.models[0]?.replicas[0]?.window).toBeLessThan(capacity * 2);
+    expect(model.replicas?.replicas[0]?.window).toBeLessThan(capacity * 2);
   });
 
   test("that fails for a while gets nothing meanwhile, and fails no request", async () => {
@@ -311,10 +303,10 @@ describe("replicas that are named elsewhere", () => {
 
   test("are the addresses of a name, which stays the Host", async () => {
     await using a = await TestEndpoint.start();
-    const { model, site } = await modelAt({ dns: `http://localhost:${a.port}/v1` });
+    const { model } = await modelAt({ dns: `http://localhost:${a.port}/v1` });
     await Promise.all(range(20).map((row) => model.chat(request(row), patient)));
     expect(new Set(a.hosts)).toEqual(new Set([`localhost:${a.port}`]));
-    expect(site.models[0]?.replicas.map(({ replica }) => replica)).toContain(
+    expect(model.replicas?.replicas.map(({ replica }) => replica)).toContain(
       `http://127.0.0.1:${a.port}/v1`,
     );
   });

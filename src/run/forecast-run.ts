@@ -1,99 +1,116 @@
-// `matrix drive RECIPE --dry-run`: what a run would use, before anything is spent: from its own records or another run's, or
-// from a rehearsal with stand-ins for the models. It makes no directory, starts no sandbox and asks no endpoint.
+// The forecast of a run: what it would use, before anything is spent. It goes by the records of the
+// run itself or of another one, or by a rehearsal with stand-ins for the models. It makes no
+// directory, starts no sandbox and asks no endpoint.
 
-import { join, resolve } from "node:path";
 import { type Budget, usedUp } from "../driver/ledger.ts";
 import { MatrixError } from "../error.ts";
-import { createStandIn } from "../model/stand-in.ts";
+import type { ChatMessage } from "../model/contract.ts";
 import { joinKey, valueAt } from "../recipe/key-path.ts";
 import { readManifest } from "../records/manifest.ts";
 import { readRecords } from "../records/read-records.ts";
-import { checkCache } from "../run/answers.ts";
-import { durationOf, type Forecast, forecast, type Plan, type Sample } from "../run/forecast.ts";
-import { requestsOf } from "../run/limits.ts";
-import { type Prepared, prepare, previewFirstRow, scanRows } from "../run/prepare.ts";
-import { rehearse } from "../run/rehearsal.ts";
-import { llmRolesOf } from "../run/replay.ts";
 import { NOTHING_SPENT_BY_HOSTS, type Spent } from "../task/spent.ts";
 import type { Hop } from "../task/task.ts";
-import { type DryRun, renderForecast, SELF, type Source } from "./forecast-text.ts";
+import { checkCache } from "./answers.ts";
+import { durationOf, type Forecast, forecast, type Sample, type Workload } from "./forecast.ts";
+import { requestsOf } from "./limits.ts";
+import type { Plan } from "./plan.ts";
+import { previewFirstRow } from "./preview.ts";
+import { rehearse } from "./rehearsal.ts";
+import { llmRolesOf } from "./replay.ts";
+import { scanRows } from "./scan-rows.ts";
 
-export interface DryRunFlags {
-  readonly like?: string;
-  readonly workers?: number;
-  readonly fresh?: boolean;
-  readonly json?: boolean;
+/** How a model is known that stands in for itself. */
+export const SELF = "itself, by seed";
+
+/** Where the samples come from. */
+interface Source {
+  readonly kind: "records" | "rehearsal";
+  /** The run directory that the records are from; null for a rehearsal. */
+  readonly directory: string | null;
+  readonly samples: readonly Sample[];
+  /** How the forecast knows the answers of each model. */
+  readonly models: Readonly<Record<string, string>>;
+  /** True when the length of a model's answers is assumed, because the recipe states none. */
+  readonly assumes_length: boolean;
+  /** Roles that were not started, each with the number of tasks that ended there. */
+  readonly left_out: Readonly<Record<string, number>>;
 }
 
-/** Records that are enough to go by, and that are read at the most. */
+/** The forecast of a whole run, as printed by --json. */
+export interface RunForecast extends Forecast {
+  readonly name: string;
+  readonly simulated: boolean;
+  readonly tasks: number;
+  readonly recorded: number;
+  readonly source: Omit<Source, "samples"> & { readonly samples: number };
+  readonly budget: (Budget & { readonly spent: Spent; readonly over: string | null }) | null;
+  readonly first_prompts: Readonly<Record<string, readonly ChatMessage[] | null>>;
+}
+
+export interface ForecastOptions {
+  /** The run directory; absolute. */
+  readonly directory: string;
+  /** A run directory whose records are taken for the forecast; null for this run's own. */
+  readonly like: string | null;
+  /** Number of processes that would ask models. */
+  readonly hosts: number;
+  /** Counts tasks as if nothing was recorded yet. */
+  readonly fresh: boolean;
+}
+
+/** Number of records that are enough to go by, and the most that are read. */
 const RECORDS_MIN = 5;
 const RECORDS_MAX = 20_000;
 
-/** Fails with `run_refused` when the forecast is over run.budget. */
-export async function dryRun(
-  recipePath: string,
-  overrides: readonly string[],
-  flags: DryRunFlags,
-): Promise<void> {
-  const prepared = await prepare(recipePath, overrides, process.env, createStandIn);
-  const { recipe } = prepared.loaded;
-  const directory = resolve(recipe.run.output ?? join("runs", recipe.name));
-  const earlier = flags.fresh === true ? null : await readManifest(directory);
-  const scanned = await scanRows(prepared, undefined);
-  const preview = await previewFirstRow(prepared, scanned);
-  await checkCache(prepared);
+/** `plan` must be made with stand-ins for its models (`planStandIn`). */
+export async function forecastRun(plan: Plan, options: ForecastOptions): Promise<RunForecast> {
+  const { directory, like, fresh } = options;
+  const { recipe } = plan;
+  const earlier = fresh ? null : await readManifest(directory);
+  const scanned = await scanRows(plan, undefined);
+  const preview = await previewFirstRow(plan, scanned);
+  await checkCache(plan.loaded);
   const recorded = earlier === null ? 0 : earlier.ok + earlier.failed + earlier.lost;
   const tasks = Math.max(0, scanned.scan.rows * recipe.run.trials - recorded);
 
   const source =
-    (await fromRecords(flags.like === undefined ? null : resolve(flags.like), prepared, true)) ??
-    (earlier === null ? null : await fromRecords(directory, prepared, false)) ??
-    fromRehearsal(prepared, await rehearse(prepared, scanned));
+    (await fromRecords(like, plan, true)) ??
+    (earlier === null ? null : await fromRecords(directory, plan, false)) ??
+    fromRehearsal(plan, await rehearse(plan, scanned));
   const made = forecast(
     source.samples.length === 0 ? [NO_TASK] : source.samples,
-    planOf(prepared, tasks, source, flags),
+    workloadOf(plan, tasks, source, options.hosts),
   );
   const { hosts: _, ...spent } = earlier?.spent ?? NOTHING_SPENT_BY_HOSTS;
-  const result: DryRun = {
+  const { budget } = recipe.run;
+  return {
     name: recipe.name,
-    simulated: prepared.simulated,
+    simulated: plan.simulated,
     tasks,
     recorded,
     source: { ...source, samples: source.samples.length },
     ...made,
     budget:
-      recipe.run.budget === undefined
+      budget === undefined
         ? null
-        : {
-            ...recipe.run.budget,
-            spent,
-            over: source.assumes_length
-              ? usedUp(spent, recipe.run.budget)
-              : overBudget(recipe.run.budget, spent, made),
-          },
+        : { ...budget, spent, over: overBudget(budget, spent, source, made) },
     first_prompts: Object.fromEntries(preview.prompts),
   };
-  console.log(flags.json === true ? JSON.stringify(result) : renderForecast(result));
-  if (result.budget?.over == null) return;
-  throw new MatrixError("run_refused", `the run would go over run.budget: ${result.budget.over}`, {
-    hint: "raise run.budget, or make fewer tasks with --limit or --trials",
-  });
 }
 
 const NO_TASK: Sample = { asks: [], ms: 0 };
 
-function planOf(
-  { loaded }: Prepared,
+function workloadOf(
+  { recipe }: Plan,
   tasks: number,
   { kind, models }: Source,
-  { workers = 1 }: DryRunFlags,
-): Plan {
-  const { recipe } = loaded;
+  hosts: number,
+): Workload {
   return {
     tasks,
     isRepeatable: kind === "rehearsal" && Object.values(models).every((how) => how === SELF),
     concurrency: recipe.run.concurrency,
-    hosts: workers,
+    hosts,
     roles: Object.entries(recipe.roles).map(([name, { model = null, concurrency }]) => ({
       name,
       model,
@@ -108,10 +125,10 @@ function planOf(
   };
 }
 
-/** Null where there are too few; `isAsked`: an error then. */
+/** Null when there are too few records, which is an error when the user asked for these. */
 async function fromRecords(
   directory: string | null,
-  prepared: Prepared,
+  plan: Plan,
   isAsked: boolean,
 ): Promise<Source | null> {
   if (directory === null) return null;
@@ -121,7 +138,7 @@ async function fromRecords(
       "usage",
       `--like ${directory} is no run directory: it has no manifest.json`,
     );
-  const [theirs, ours] = [llmRolesOf(manifest.recipe), llmRolesOf(prepared.loaded.resolved)].map(
+  const [theirs, ours] = [llmRolesOf(manifest.recipe), llmRolesOf(plan.loaded.resolved)].map(
     (roles) => roles.sort().join(", "),
   );
   if (isAsked && theirs !== ours)
@@ -132,7 +149,7 @@ async function fromRecords(
   const samples: Sample[] = [];
   for await (const records of readRecords(directory)) {
     for (const { history, timing } of records)
-      samples.push({ asks: asksOf(history, prepared), ms: timing.total_ms });
+      samples.push({ asks: asksOf(history, plan), ms: timing.total_ms });
     if (samples.length >= RECORDS_MAX) break;
   }
   if (samples.length >= RECORDS_MIN)
@@ -145,11 +162,8 @@ async function fromRecords(
   return null;
 }
 
-function fromRehearsal(
-  prepared: Prepared,
-  rehearsed: Awaited<ReturnType<typeof rehearse>>,
-): Source {
-  const { recipe, resolved } = prepared.loaded;
+function fromRehearsal(plan: Plan, rehearsed: Awaited<ReturnType<typeof rehearse>>): Source {
+  const { recipe, resolved } = plan.loaded;
   const leftOut: Record<string, number> = {};
   for (const { stoppedAt } of rehearsed)
     if (stoppedAt !== null) leftOut[stoppedAt] = (leftOut[stoppedAt] ?? 0) + 1;
@@ -159,7 +173,7 @@ function fromRehearsal(
     kind: "rehearsal",
     directory: null,
     samples: rehearsed.map(({ history }) => ({
-      asks: asksOf(history, prepared),
+      asks: asksOf(history, plan),
       ms: durationOf(history),
     })),
     models: Object.fromEntries(
@@ -184,9 +198,8 @@ function fromRehearsal(
   };
 }
 
-/** At today's prices. */
-function asksOf(history: readonly Hop[], { loaded, models }: Prepared): Sample["asks"] {
-  const { roles } = loaded.recipe;
+/** What a history asked of models, at today's prices. */
+function asksOf(history: readonly Hop[], { recipe: { roles }, models }: Plan): Sample["asks"] {
   return history.flatMap(({ role, usage, cost = null, run_ms }) => {
     if (usage === undefined) return [];
     return [
@@ -200,11 +213,14 @@ function asksOf(history: readonly Hop[], { loaded, models }: Prepared): Sample["
   });
 }
 
+/** What the budget has too little of, in words. Assumed lengths make no budget too small. */
 function overBudget(
   budget: Budget,
   spent: Spent,
+  source: Source,
   { cost, prompt_tokens, completion_tokens }: Forecast,
 ): string | null {
+  if (source.assumes_length) return usedUp(spent, budget);
   const after = {
     requests: 0,
     prompt_tokens: Math.round(spent.prompt_tokens + prompt_tokens.expected),

@@ -1,0 +1,27 @@
+// Flags of `matrix drive` about hosts beside the driver.
+
+import { MatrixError } from "../error.ts";
+import { parseAddress } from "../http/address.ts";
+import type { HostsSettings } from "../run/settings.ts";
+import { parsePatience } from "./flags.ts";
+
+export interface HostsFlags {
+  readonly workers?: number;
+  readonly listen?: string;
+  readonly insecure?: boolean;
+  readonly patience: string;
+}
+
+/** Null when no flag asks for hosts: the driver hosts every role itself. Fails with `usage`. */
+export function parseHosts(flags: HostsFlags): HostsSettings | null {
+  const { workers, listen, insecure = false, patience } = flags;
+  if (workers !== undefined && workers < 1) throw new MatrixError("usage", "--workers: at least 1");
+  if (insecure && listen === undefined)
+    throw new MatrixError("usage", "--insecure is about other machines: it needs --listen", {
+      hint: "local workers talk over loopback",
+    });
+  const patienceMs = parsePatience(patience);
+  if (workers === undefined && listen === undefined) return null;
+  const address = listen === undefined ? null : parseAddress(listen);
+  return { workers: workers ?? 0, listen: address, insecure, patienceMs };
+}

@@ -1,0 +1,45 @@
+// What models are opened with: the limits, the journal and the cache of the run that asks them.
+
+import type { Usage } from "../task/task.ts";
+import type { ChatAnswer, ChatRequest } from "./contract.ts";
+
+/** Limits that hold for all hosts of a run together. Every try is a request, also one that fails. */
+export interface Permits {
+  /**
+   * Resolves when a request may be sent, with the number of tokens that were taken for it: the
+   * estimate at the moment of asking. Fails with the signal's reason.
+   */
+  take(model: string, estimate: () => number, signal: AbortSignal): Promise<number>;
+  /** Tells how many tokens the request came to, once that is known. */
+  settle(model: string, taken: number, used: number): void;
+}
+
+/** Answers that were paid for, found by request. `model` is the model's id. */
+export interface Answers {
+  /** Null when no answer to this request is known. */
+  find(model: string, request: ChatRequest): Promise<ChatAnswer | null>;
+  /** Resolves when the answer may be used: it will be found again, or it cannot be kept. */
+  keep(model: string, request: ChatRequest, answer: ChatAnswer): Promise<void>;
+}
+
+/** What the models of one process share with the run that asks them. */
+export interface ModelContext {
+  readonly permits: Permits | null;
+  /** Answers of this run (DESIGN 4). */
+  readonly journal: Answers | null;
+  /** Answers of all runs that name this folder: `run.cache`. */
+  readonly cache: Answers | null;
+  /** Tells the user what happens to endpoints. */
+  say(level: "info" | "warning", what: string): void;
+  /** Counts an answer that was paid for. Answers from journal or cache cost nothing. */
+  spend(usage: Usage, cost: number): void;
+}
+
+/** Models outside of any run ask without limits and keep nothing. */
+export const NO_RUN: ModelContext = {
+  permits: null,
+  journal: null,
+  cache: null,
+  say: (level, what) => console.error(`${level}: ${what}`),
+  spend: () => undefined,
+};

@@ -1,0 +1,95 @@
+// The books of one start of a run: what is recorded, what it cost, and whether the budget has room
+// for more. Earlier starts count: their records and their spending are in the run directory.
+
+import { atLeast, type Budget, type Finished, Ledger, usedUp } from "../driver/ledger.ts";
+import type { RunEnd } from "../driver/run.ts";
+import { RunningTally } from "../driver/tally.ts";
+import type { RunDirectory } from "../records/run-directory.ts";
+import type { RecordHead } from "../task/record.ts";
+import { addSpent, NOTHING_SPENT, type Spent } from "../task/spent.ts";
+
+export interface BooksOptions {
+  readonly directory: RunDirectory;
+  /** Null for a run without a budget, and for a replay, which spends nothing. */
+  readonly budget: Budget | null;
+  readonly isReplay: boolean;
+  /** True when this process asks the models itself; hosts tell the driver what they spent. */
+  readonly isAlone: boolean;
+}
+
+export class Books {
+  /** Sums of this start. */
+  readonly tally = new RunningTally();
+  readonly ledger: Ledger;
+  readonly budget: Budget | null;
+  /** Number of records that were there before this start. */
+  readonly before: number;
+  readonly #options: BooksOptions;
+
+  constructor(options: BooksOptions) {
+    const { directory, budget } = options;
+    this.#options = options;
+    this.budget = budget;
+    this.before = directory.recorded.ids.size;
+    this.ledger = new Ledger(earlierSpending(options), budget ?? undefined);
+  }
+
+  isRecorded(rowId: string, trial: number): boolean {
+    return this.before > 0 && this.#options.directory.recorded.ids.has(rowId, trial);
+  }
+
+  /** Notes a record that was written. */
+  record(record: RecordHead, hops: number): void {
+    const { directory, isAlone } = this.#options;
+    this.tally.add(record, hops);
+    if (record.simulated) directory.noteSimulated();
+    if (!isAlone) this.ledger.record(record, performance.now());
+  }
+
+  /** True when the budget has room for one more task beside those in flight. */
+  hasRoom(inFlight: number): boolean {
+    return this.budget === null || this.ledger.hasRoom(inFlight, this.#finished);
+  }
+
+  /** Resolves when the hosts have told what they spent; null when that need not be waited for. */
+  hold(): Promise<void> | null {
+    return this.#options.isAlone ? null : this.ledger.hold(performance.now());
+  }
+
+  /** What is used up of the budget, in words; null while there is room. */
+  usedUp(spent: Spent = this.ledger.spent): string | null {
+    return usedUp(spent, this.budget ?? {});
+  }
+
+  /** Notes the spending in the manifest. */
+  noteSpent(): void {
+    this.#options.directory.noteSpent(this.ledger.recorded);
+  }
+
+  /**
+   * The spending of all starts, once the run has ended. A process that was killed may not have told
+   * what its last answers cost: where no process can tell any more, the records are believed.
+   */
+  close({ complete }: Pick<RunEnd, "complete">): Spent {
+    const { directory, isReplay, isAlone } = this.#options;
+    const isAllTold = !isReplay && (complete || isAlone);
+    const { spent, recorded } = this.ledger;
+    const sum = isAllTold ? atLeast(spent, this.#finished.used) : spent;
+    directory.noteSpent({ ...recorded, ...sum });
+    return sum;
+  }
+
+  get #finished(): Finished {
+    const { counts, usage, cost } = this.tally;
+    const used = addSpent(this.#options.directory.recorded.used, { ...usage, cost: cost ?? 0 });
+    return { tasks: this.before + counts.ok + counts.failed + counts.lost, used };
+  }
+}
+
+/** What the starts before this one have spent. */
+function earlierSpending({ directory, isReplay, isAlone }: BooksOptions) {
+  const { spent, recorded } = directory;
+  if (!isAlone) return spent;
+  // No host of an earlier start is left that could add to what it has told.
+  return { ...atLeast(spent, isReplay ? NOTHING_SPENT : recorded.used), hosts: {} };
+}

@@ -1,0 +1,62 @@
+// A look at the first row: which role acts first, and what models would be asked.
+
+import { openDataset } from "../dataset/open.ts";
+import type { ChatMessage } from "../model/contract.ts";
+import { startTask } from "../orchestrator/advance.ts";
+import { joinKey } from "../recipe/key-path.ts";
+import { moveTask } from "../task/encoded.ts";
+import { deriveSeed } from "../task/seed.ts";
+import type { Plan } from "./plan.ts";
+import { problemsOf, recipeInvalid } from "./recipe-problems.ts";
+import type { Scanned } from "./scan-rows.ts";
+
+/** First role of the first row, and the first prompt of each role before any other has spoken. */
+export interface Preview {
+  readonly firstRole: string | null;
+  /** Null for roles that ask no model, and for prompts that read results of later steps. */
+  readonly prompts: ReadonlyMap<string, readonly ChatMessage[] | null>;
+}
+
+/**
+ * Takes the first row to its first role. Fails with `recipe_invalid` when the rule cannot start it
+ * or the first prompt does not render.
+ */
+export async function previewFirstRow(
+  { loaded, agents, rule }: Plan,
+  { source, scan }: Scanned,
+): Promise<Preview> {
+  const rows = await openDataset(source, scan.rows);
+  const first = await rows.next();
+  await rows.close();
+  if (first === null) return { firstRole: null, prompts: new Map() };
+  const { seed } = loaded.recipe.run;
+  const message = startTask(rule, {
+    rowId: first.id,
+    trial: 0,
+    row: first.row,
+    seed: deriveSeed(seed, first.id, 0),
+    attempt: 1,
+    admittedAt: 0,
+    trace: null,
+  });
+  if (message.kind === "end") {
+    if (message.ending.error === null) return { firstRole: null, prompts: new Map() };
+    throw recipeInvalid("the first row", [
+      loaded.problemAt("orchestrator", message.ending.error.message),
+    ]);
+  }
+  const prompts = new Map<string, readonly ChatMessage[] | null>();
+  for (const [name, { render }] of agents) {
+    try {
+      prompts.set(name, render?.(moveTask(message.task, name, message.task.state)) ?? null);
+    } catch (thrown) {
+      if (name === message.task.role)
+        throw recipeInvalid(
+          "the first row",
+          problemsOf(thrown, `${joinKey("roles", name)}.prompt`, loaded),
+        );
+      prompts.set(name, null);
+    }
+  }
+  return { firstRole: message.kind === "fork" ? null : message.task.role, prompts };
+}

@@ -1,0 +1,48 @@
+// How a run is to be played, in parsed values.
+
+import type { Address } from "../http/address.ts";
+import type { Environment } from "../recipe/compose.ts";
+import type { OpenDisplay } from "./snapshot.ts";
+
+/** Hosts beside the driver. */
+export interface HostsSettings {
+  /** Number of local host processes that the driver starts and supervises. */
+  readonly workers: number;
+  /** Where the driver listens for hosts of other machines; null for loopback alone. */
+  readonly listen: Address | null;
+  /** Cleartext between machines. */
+  readonly insecure: boolean;
+  /** How long hosts wait for a driver that is gone. */
+  readonly patienceMs: number;
+}
+
+export interface RunSettings {
+  /** The run directory, as an absolute path. */
+  readonly directory: string;
+  /** Moves an existing run directory aside and begins anew. */
+  readonly fresh?: boolean;
+  /** A run directory whose records are replayed in place of a dataset. */
+  readonly replay?: string | null;
+  /** Null: the driver hosts every role itself. */
+  readonly hosts?: HostsSettings | null;
+  /** Where /metrics is served over HTTP/1.1. */
+  readonly metrics?: Address | null;
+  /** Token of the run; null makes one. */
+  readonly token?: string | null;
+  /** OTEL_… variables, and values of `${env:…}` that hosts are given. */
+  readonly env?: Environment;
+}
+
+/** The world around a run. */
+export interface RunContext {
+  /** Aborted: no further task begins; tasks in flight may finish within `run.grace`. */
+  readonly drain?: AbortSignal;
+  /** Aborted: the run stops at once. */
+  readonly halt?: AbortSignal;
+  readonly display?: OpenDisplay;
+  /**
+   * True when this process does nothing but this run: what user code prints goes to the run's log,
+   * and errors that user code lets go are logged instead of ending the process.
+   */
+  readonly ownsProcess?: boolean;
+}
