@@ -15,8 +15,6 @@ export default defineConfig({
         (plain?.(...args) ?? "").replace(/^<code/, "<code v-pre");
     },
   },
-  // A page that is still being written.
-  ignoreDeadLinks: [/^\.{1,2}\/architecture$/],
   themeConfig: {
     search: { provider: "local" },
     outline: [2, 3],

@@ -64,7 +64,7 @@ test("every command and flag that the documentation writes exists", async () => 
   const problems = readPages().flatMap((page) => {
     const commands = page.blocks
       .filter(({ language }) => language === "sh")
-      .flatMap(({ text }) => text.replace(/\\\n/g, " ").split("\n"));
+      .flatMap(({ text }) => text.replace(/\\\n/g, " ").replace(/ #.*/g, "").split("\n"));
     return [...commands, ...spansOf(page)].flatMap((line) => {
       const [, written] = /(?:^|\s)(?:dist\/)?matrix ((?:[a-z]+ ?)+)/.exec(line) ?? [];
       const words = written?.trim().split(" ") ?? [];
@@ -211,6 +211,14 @@ test("the light and the dark picture differ in nothing but colours", () => {
     readFileSync(join(ROOT, `docs/public/task-${name}.svg`), "utf8").replace(/#[0-9a-f]{6}/g, "#"),
   );
   expect(light).toBe(dark as string);
+});
+
+test("architecture.md shows the layers that the structure test holds", () => {
+  const source = readFileSync(join(ROOT, "tests/structure.test.ts"), "utf8");
+  const [, list = ""] = /const LAYERS[^=]*= (\[[\s\S]*?\n\]);/.exec(source) ?? [];
+  const held = JSON.parse(list.replace(/,(\s*\])/g, "$1")) as string[][];
+  const shown = tableUnder(readPage("docs/architecture.md"), "Layers");
+  expect(shown.map(([, folders]) => names(folders))).toEqual(held);
 });
 
 test("every page is in the sidebar of the site", () => {
