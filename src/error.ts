@@ -10,6 +10,8 @@ export const ERROR_CODES = [
   "run_refused", // the run directory belongs to another recipe, dataset or living driver
   "storage_failed", // full disk, lost directory: the run stops and can go on
   "dataset_gone", // the dataset changed or vanished under a run
+  "peer_failed", // a request to another process of the run was refused or got no whole answer
+  "wire_invalid", // bytes from another process are not what the protocol says
   "agent_failed", // user code threw
   "agent_timeout",
   "task_timeout",
@@ -77,6 +79,10 @@ export interface MatrixErrorOptions {
   readonly retryAfterMs?: number;
   /** The next try can begin at once: it goes elsewhere, or waits by itself. */
   readonly retryNow?: boolean;
+  /** The HTTP status that a peer refused a request with; null when the peer did not answer. */
+  readonly status?: number | null;
+  /** A peer may have acted on the request, although no whole answer came. */
+  readonly maybeActed?: boolean;
   /** Everything wrong at once, for recipes and datasets. */
   readonly problems?: readonly Problem[];
 }
@@ -87,6 +93,8 @@ export class MatrixError extends Error {
   readonly hint: string | undefined;
   readonly retryAfterMs: number | undefined;
   readonly retryNow: boolean;
+  readonly status: number | null;
+  readonly maybeActed: boolean;
   readonly problems: readonly Problem[];
 
   constructor(code: ErrorCode, message: string, options: MatrixErrorOptions = {}) {
@@ -95,6 +103,8 @@ export class MatrixError extends Error {
     this.hint = options.hint;
     this.retryAfterMs = options.retryAfterMs;
     this.retryNow = options.retryNow ?? false;
+    this.status = options.status ?? null;
+    this.maybeActed = options.maybeActed ?? false;
     this.problems = options.problems ?? [];
   }
 

@@ -26,7 +26,7 @@ export class DriverCalls {
     return this.#session?.localAddress ?? null;
   }
 
-  /** Fails with a PeerError or a WireError; null when there is no driver to be found. */
+  /** Fails with `peer_failed` or `wire_invalid`; null when there is no driver to be found. */
   async call<Q extends ControlKind, A extends ControlKind>(
     route: string,
     question: Q,

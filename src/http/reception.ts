@@ -6,16 +6,16 @@
 
 import { timingSafeEqual } from "node:crypto";
 import { type Context, Hono } from "hono";
+import { MatrixError } from "../error.ts";
 import type { Exchange } from "./exchange.ts";
 import { ReplayGuard } from "./replay-guard.ts";
-import { WireError } from "./wire-error.ts";
 
 export const PROTOCOL_VERSION = "1";
 export const CONTENT_TYPE = "application/msgpack";
 
 export interface Route {
   readonly bytesMax: number;
-  /** Throws a `WireError` for a body that is not what it should be. */
+  /** Fails with `wire_invalid` for a body that is not what it should be. */
   readonly run: (body: Uint8Array, from: string) => Uint8Array | Promise<Uint8Array>;
 }
 
@@ -31,7 +31,7 @@ export interface ReceptionOptions {
   /** Proves membership of the run. */
   readonly token: string;
   readonly self: string;
-  /** Takes what a route threw that is no `WireError`. */
+  /** Takes an error of a route that is not `wire_invalid`. */
   readonly onBug: (thrown: unknown) => void;
 }
 
@@ -97,7 +97,8 @@ export class Reception {
     app.all("/v1/:route", (context) => this.#takeCall(context));
     app.notFound((context) => this.#refuse(context, "path"));
     app.onError((thrown, context) => {
-      if (thrown instanceof WireError) return this.#refuse(context, "malformed");
+      if (thrown instanceof MatrixError && thrown.code === "wire_invalid")
+        return this.#refuse(context, "malformed");
       this.#options.onBug(thrown);
       return this.#refuse(context, "bug");
     });

@@ -1,8 +1,8 @@
 // What a host has open to one peer: an HTTP/2 session, opened by the first request and again by the first one after it broke.
-// Every request ends within its time, with the whole answer or with a PeerError that says whether the peer may have acted on it.
+// Every request ends within its time, with the whole answer or with a `peer_failed` that says whether the peer may have acted on it.
 
 import type { Socket } from "node:net";
-import { messageOf } from "../error.ts";
+import { MatrixError, messageOf } from "../error.ts";
 import { hyper } from "../platform.ts";
 import type { Call, Connection } from "./connection.ts";
 import { openHttp2 } from "./http2-connection.ts";
@@ -28,24 +28,12 @@ export interface RequestOptions {
   readonly signal?: AbortSignal;
 }
 
-interface Failure {
-  readonly maybe: boolean;
-  readonly status?: number | null;
-  readonly cause?: unknown;
-}
-
-export class PeerError extends Error {
-  override readonly name = "PeerError";
-  /** The peer may have acted on the request. */
-  readonly maybe: boolean;
-  /** Of the answer; null when there was none. */
-  readonly status: number | null;
-
-  constructor(message: string, { maybe, status = null, cause }: Failure) {
-    super(message, { cause });
-    this.maybe = maybe;
-    this.status = status;
-  }
+/**
+ * True when a request can be sent again without harm: its peer has certainly not acted on it. An answer that cannot be read
+ * was still an answer.
+ */
+export function canRepeat(thrown: unknown): boolean {
+  return thrown instanceof MatrixError && thrown.code === "peer_failed" && !thrown.maybeActed;
 }
 
 /** One sequence for the process: two sessions to the same peer never use a number twice. */
@@ -80,25 +68,28 @@ export class PeerSession {
       const connection = await limit.race(this.#connect());
       call = connection.request(`/v1/${route}`, this.#headers(), body);
       const reply = await limit.race(call.reply);
-      if (reply === "refused") throw new PeerError("refused by the peer", { maybe: false });
+      if (reply === "refused") throw new MatrixError("peer_failed", "the peer refused the request");
       const { status } = reply;
       if (status !== 200)
-        throw new PeerError(`refused with status ${status}`, {
-          maybe: status !== REFUSALS.starting && (status < 400 || status >= 500),
+        throw new MatrixError("peer_failed", `the peer answered with status ${status}`, {
           status,
+          maybeActed: status !== REFUSALS.starting && (status < 400 || status >= 500),
         });
       return reply.body;
     } catch (cause) {
       call?.cancel();
       // Whatever else waits on a connection that does not answer is better off on a new one.
       if (call !== null && limit.isTimedOut) this.#socket?.destroy();
-      const { maybe, status } =
-        cause instanceof PeerError ? cause : { maybe: call !== null, status: null };
-      throw new PeerError(`${route} to ${this.#options.url}: ${messageOf(cause)}`, {
-        maybe,
-        status,
-        cause,
-      });
+      const known = cause instanceof MatrixError && cause.code === "peer_failed" ? cause : null;
+      throw new MatrixError(
+        "peer_failed",
+        `${route} to ${this.#options.url}: ${messageOf(cause)}`,
+        {
+          status: known?.status ?? null,
+          maybeActed: known?.maybeActed ?? call !== null,
+          cause,
+        },
+      );
     } finally {
       limit.clear();
     }
@@ -147,7 +138,7 @@ export class PeerSession {
       return this.#connection;
     } catch (cause) {
       socket.destroy();
-      throw new PeerError(`cannot connect: ${messageOf(cause)}`, { maybe: false, cause });
+      throw new MatrixError("peer_failed", `cannot connect: ${messageOf(cause)}`, { cause });
     } finally {
       limit.clear();
     }

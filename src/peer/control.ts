@@ -9,7 +9,7 @@
 //     logs    host → driver   lines of the host's log
 
 import * as v from "valibot";
-import { WireError } from "../http/wire-error.ts";
+import { MatrixError } from "../error.ts";
 import { pack, unpack } from "./msgpack.ts";
 
 const text = v.pipe(v.string(), v.maxLength(4096));
@@ -104,10 +104,13 @@ export function encodeControl<K extends ControlKind>(_kind: K, value: Control<K>
   return pack(value);
 }
 
-/** Fails with a WireError. */
+/** Fails with `wire_invalid`. */
 export function decodeControl<K extends ControlKind>(kind: K, body: Uint8Array): Control<K> {
   const result = v.safeParse(SCHEMAS[kind], unpack(body));
   if (result.success) return result.output as Control<K>;
   const [issue] = result.issues;
-  throw new WireError(`no ${kind}: ${v.getDotPath(issue) ?? "it"}: ${issue.message}`);
+  throw new MatrixError(
+    "wire_invalid",
+    `no ${kind}: ${v.getDotPath(issue) ?? "it"}: ${issue.message}`,
+  );
 }

@@ -1,7 +1,8 @@
 // The links of a process: one session to each peer, and what the broker has for that peer on its way. Everything of one turn
 // of the event loop goes into one request; while two are under way, what comes meanwhile makes the next one larger.
 
-import { PeerError, PeerSession } from "../http/session.ts";
+import { MatrixError } from "../error.ts";
+import { canRepeat, PeerSession } from "../http/session.ts";
 import type { Clock } from "../task/clock.ts";
 import type { Broker } from "./broker.ts";
 import type { HostId } from "./member.ts";
@@ -58,7 +59,7 @@ export class Links {
     });
   }
 
-  /** Fails with a PeerError. */
+  /** Fails with `peer_failed`. */
   async request(
     to: HostId,
     route: string,
@@ -66,8 +67,7 @@ export class Links {
     timeoutMs: number,
   ): Promise<Uint8Array> {
     const link = this.#linkTo(to);
-    if (link === null)
-      throw new PeerError(`${to} is no member of the run`, { maybe: false, status: null });
+    if (link === null) throw new MatrixError("peer_failed", `${to} is no member of the run`);
     this.#bytes += body.length;
     return link.session.request(route, body, { timeoutMs });
   }
@@ -153,8 +153,7 @@ export class Links {
     try {
       return decodeAnswer(await session.request("batch", body, { timeoutMs: TIMEOUT_MS }));
     } catch (thrown) {
-      // An answer that cannot be read was an answer all the same.
-      broker.undelivered(to, batch, thrown instanceof PeerError ? thrown.maybe : true);
+      broker.undelivered(to, batch, !canRepeat(thrown));
       return undefined;
     }
   }

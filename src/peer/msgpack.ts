@@ -2,7 +2,7 @@
 
 // The package's main entry loads a native addon, which crashes Deno; this one is JavaScript alone.
 import { Packr } from "msgpackr/pack";
-import { WireError } from "../http/wire-error.ts";
+import { MatrixError } from "../error.ts";
 
 const packr = new Packr({ useRecords: false });
 
@@ -10,11 +10,11 @@ export function pack(value: unknown): Uint8Array {
   return packr.pack(value);
 }
 
-/** Fails with a WireError. Bytes are views of the body. */
+/** Fails with `wire_invalid`. Bytes are views of the body. */
 export function unpack(body: Uint8Array): unknown {
   try {
     return packr.unpack(body);
   } catch (cause) {
-    throw new WireError("the body is no MessagePack", { cause });
+    throw new MatrixError("wire_invalid", "the body is no MessagePack", { cause });
   }
 }

@@ -3,9 +3,9 @@
 //
 // A peer is complete when it is made, and begins to take part when it is started.
 
+import { MatrixError } from "../error.ts";
 import type { PeerServer } from "../http/peer-server.ts";
 import type { PeerService, Route } from "../http/reception.ts";
-import { WireError } from "../http/wire-error.ts";
 import type { StoreConfig } from "../recipe/schema.ts";
 import type { Clock } from "../task/clock.ts";
 import { EncodedTask } from "../task/encoded.ts";
@@ -143,7 +143,7 @@ export class Peer implements HostTransport {
       this.#options.clock(),
     );
     if (!batch.parcels.every(({ message }) => this.#takes(destinationOf(message))))
-      throw new WireError("a message is for a role of another host");
+      throw new MatrixError("wire_invalid", "a message is for a role of another host");
     const receipt = this.broker.receive(from, batch);
     return encodeAnswer(receipt === null ? null : { ...receipt, incomplete, load: this.load });
   }

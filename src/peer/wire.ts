@@ -10,7 +10,7 @@
 //     pins    = [[sandbox, host] …]
 //     receipt = [[refused …], [incomplete …], load] or null
 
-import { WireError } from "../http/wire-error.ts";
+import { MatrixError } from "../error.ts";
 import { EncodedTask, encodeTask, type Mark, type Totals } from "../task/encoded.ts";
 import type { Branch, Ending, Message } from "../task/task.ts";
 import type { HostId, Load } from "./member.ts";
@@ -105,7 +105,7 @@ export interface Decoded {
   readonly incomplete: readonly number[];
 }
 
-/** Fails with a WireError. `find`: what this process knows of a task. */
+/** Fails with `wire_invalid`. `find`: what this process knows of a task. */
 export function decodeBatch(
   body: Uint8Array,
   find: (task: TaskKey, mark: number) => Known | null,
@@ -174,7 +174,7 @@ function decodeParcel(
 function messageOf(kind: unknown, task: EncodedTask, ending: unknown): Message {
   if (kind === "step" || kind === "fork") return { kind, task };
   if (kind === "end") return { kind, task, ending: json(ending) as unknown as Ending };
-  throw new WireError("no message has this kind");
+  throw new MatrixError("wire_invalid", "no message has this kind");
 }
 
 function decodeTotals(value: unknown): Totals {
@@ -227,7 +227,7 @@ export function encodeAnswer(answer: Answer): Uint8Array {
   return pack(answer === null ? null : [answer.refused, answer.incomplete, answer.load]);
 }
 
-/** Fails with a WireError. */
+/** Fails with `wire_invalid`. */
 export function decodeAnswer(body: Uint8Array): Answer {
   const value = unpack(body);
   if (value === null) return null;
@@ -240,7 +240,8 @@ export function decodeAnswer(body: Uint8Array): Answer {
 }
 
 function decodeLoad(value: unknown): Load {
-  if (typeof value !== "object" || value === null) throw new WireError("a load is no map");
+  if (typeof value !== "object" || value === null)
+    throw new MatrixError("wire_invalid", "a load is no map");
   return Object.fromEntries(
     Object.entries(value).map(([role, load]) => {
       const { busy, queued, slots } = load as Record<string, unknown>;
@@ -253,24 +254,24 @@ function decodeLoad(value: unknown): Load {
 
 function list(value: unknown, length?: number): readonly unknown[] {
   if (!Array.isArray(value) || (length !== undefined && value.length !== length))
-    throw new WireError("a list is missing, or has another length");
+    throw new MatrixError("wire_invalid", "a list is missing, or has another length");
   return value;
 }
 
 function count(value: unknown): number {
   if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0)
-    throw new WireError("a number is no count");
+    throw new MatrixError("wire_invalid", "a number is no count");
   return value;
 }
 
 function amount(value: unknown, min = 0): number {
   if (typeof value !== "number" || !Number.isFinite(value) || value < min)
-    throw new WireError("a number is no amount");
+    throw new MatrixError("wire_invalid", "a number is no amount");
   return value;
 }
 
 function text(value: unknown): string {
-  if (typeof value !== "string") throw new WireError("a text is missing");
+  if (typeof value !== "string") throw new MatrixError("wire_invalid", "a text is missing");
   return value;
 }
 
@@ -278,13 +279,13 @@ function json(value: unknown) {
   try {
     return JSON.parse(text(value));
   } catch (cause) {
-    throw new WireError("a text is no JSON", { cause });
+    throw new MatrixError("wire_invalid", "a text is no JSON", { cause });
   }
 }
 
 /** JSON as this program writes it, on one line: with a newline it would tear the record that it ends in. */
 function jsonBytes(value: unknown): Uint8Array {
   if (!(value instanceof Uint8Array) || value.includes(NEWLINE))
-    throw new WireError("bytes are missing, or more than one line");
+    throw new MatrixError("wire_invalid", "bytes are missing, or more than one line");
   return value;
 }

@@ -21,7 +21,6 @@ import {
   urlOf,
 } from "../http/address.ts";
 import { PeerServer } from "../http/peer-server.ts";
-import { PeerError } from "../http/session.ts";
 import { type PermitRequest, ProcessPermits } from "../model/permits.ts";
 import type { Control } from "../peer/control.ts";
 import { Peer } from "../peer/peer.ts";
@@ -133,8 +132,7 @@ async function joinRun(
         throw new MatrixError("usage", `the driver refused this host: ${welcome.refused}`);
       if (welcome !== null) return welcome;
     } catch (thrown) {
-      if (thrown instanceof MatrixError) throw thrown;
-      if (thrown instanceof PeerError) refuseIfNotAMember(thrown);
+      if (thrown instanceof MatrixError) throwIfFinal(thrown);
       why = messageOf(thrown);
     }
     if (patience.ask(performance.now()) === "give up") return null;
@@ -148,7 +146,10 @@ async function joinRun(
   return null;
 }
 
-function refuseIfNotAMember({ status }: PeerError): void {
+/** A driver that cannot be reached may come back; all other errors are final, and so is a driver's no. */
+function throwIfFinal(error: MatrixError): void {
+  const { code, status } = error;
+  if (code !== "peer_failed" && code !== "wire_invalid") throw error;
   if (status === 401)
     throw new MatrixError("usage", "the driver does not know this token", {
       hint: "take MATRIX_TOKEN from the run directory's driver.json",

@@ -3,9 +3,8 @@
 import { describe, expect, test } from "bun:test";
 import type { OutgoingHttpHeaders } from "node:http2";
 import net from "node:net";
+import { MatrixError } from "../../src/error.ts";
 import { PeerServer } from "../../src/http/peer-server.ts";
-import type { PeerError } from "../../src/http/session.ts";
-import { WireError } from "../../src/http/wire-error.ts";
 import { until } from "../parts/until.ts";
 import { ask, goodHeaders, hangingRoute, openSession, PREFACE, startPeer, TOKEN } from "./wire.ts";
 
@@ -107,7 +106,7 @@ describe("a member's request", () => {
     const bug = new Error("a bug");
     const fail = (thrown: Error) => ({ bytesMax: 10, run: () => Promise.reject(thrown) });
     await using peer = await startPeer({
-      routes: { senseless: fail(new WireError("truncated")), buggy: fail(bug) },
+      routes: { senseless: fail(new MatrixError("wire_invalid", "truncated")), buggy: fail(bug) },
     });
     expect((await ask(peer.url, { ...goodHeaders(), ":path": "/v1/senseless" })).status).toBe(400);
     expect(peer.bugs).toEqual([]);
@@ -246,7 +245,7 @@ test("stopping hangs up on everyone", async () => {
   await asked;
   await peer.stop();
   await closed;
-  expect((await request) as PeerError).toHaveProperty("maybe", true);
+  expect((await request) as MatrixError).toHaveProperty("maybeActed", true);
 });
 
 /** The route that echoes, and how often it ran. */
@@ -288,8 +287,8 @@ test("a server refuses members as starting until it is started, and the sender k
   using session = openSession(server.url);
   const refusal = await session
     .request("echo", new Uint8Array(3), { timeoutMs: 5000 })
-    .catch((thrown: PeerError) => thrown);
-  expect(refusal).toMatchObject({ status: 503, maybe: false });
+    .catch((thrown: MatrixError) => thrown);
+  expect(refusal).toMatchObject({ status: 503, maybeActed: false });
   expect((await ask(server.url, { ...goodHeaders(), authorization: "Bearer wrong" })).status).toBe(
     401,
   );

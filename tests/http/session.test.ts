@@ -4,8 +4,8 @@
 import { describe, expect, test } from "bun:test";
 import http2, { type ServerHttp2Stream } from "node:http2";
 import net, { type AddressInfo } from "node:net";
-import { PeerError, type PeerSession, type RequestOptions } from "../../src/http/session.ts";
-import { WireError } from "../../src/http/wire-error.ts";
+import { MatrixError } from "../../src/error.ts";
+import type { PeerSession, RequestOptions } from "../../src/http/session.ts";
 import { until } from "../parts/until.ts";
 import { hangingRoute, openSession, spawnPeer, startPeer } from "./wire.ts";
 
@@ -16,10 +16,10 @@ async function failure(
   session: PeerSession,
   route = "echo",
   options: RequestOptions = { timeoutMs: 5000 },
-): Promise<PeerError> {
+): Promise<MatrixError> {
   const thrown = await session.request(route, BODY, options).catch((error: unknown) => error);
-  expect(thrown).toBeInstanceOf(PeerError);
-  return thrown as PeerError;
+  expect(thrown).toMatchObject({ code: "peer_failed" });
+  return thrown as MatrixError;
 }
 
 describe("a session", () => {
@@ -58,7 +58,7 @@ describe("a session", () => {
     using session = openSession(first.url);
     await session.request("echo", BODY, { timeoutMs: 5000 });
     await first.stop();
-    await until(async () => !(await failure(session)).maybe, "nobody is there");
+    await until(async () => !(await failure(session)).maybeActed, "nobody is there");
     await using _again = await startPeer({ port: first.port });
     expect(await session.request("echo", BODY, { timeoutMs: 5000 })).toHaveLength(100);
   });
@@ -70,8 +70,8 @@ describe("a session", () => {
     const underWay = failure(session, "hang");
     await asked;
     session.close();
-    expect((await underWay).maybe).toBe(true);
-    expect((await failure(session)).maybe).toBe(false);
+    expect((await underWay).maybeActed).toBe(true);
+    expect((await failure(session)).maybeActed).toBe(false);
   });
 });
 
@@ -80,8 +80,8 @@ describe("a request that the peer did not act on says so", () => {
     const peer = await startPeer();
     await peer.stop();
     using session = openSession(peer.url);
-    const { maybe, status, message } = await failure(session);
-    expect([maybe, status]).toEqual([false, null]);
+    const { maybeActed, status, message } = await failure(session);
+    expect([maybeActed, status]).toEqual([false, null]);
     expect(message).toContain(`echo to ${peer.url}: cannot connect: `);
   });
 
@@ -92,7 +92,7 @@ describe("a request that the peer did not act on says so", () => {
     ["the body is too large", {}, 413, "tiny"],
     ["the body makes no sense", {}, 400, "picky"],
   ])("when %s", async (_, options, status, route) => {
-    const picky = () => Promise.reject(new WireError("no"));
+    const picky = () => Promise.reject(new MatrixError("wire_invalid", "no"));
     const routes = {
       echo: { bytesMax: 100, run: () => BODY },
       tiny: { bytesMax: 99, run: () => BODY },
@@ -101,7 +101,7 @@ describe("a request that the peer did not act on says so", () => {
     await using peer = await startPeer({ routes });
     using session = openSession(peer.url, options);
     const error = await failure(session, route);
-    expect([error.maybe, error.status]).toEqual([false, status]);
+    expect([error.maybeActed, error.status]).toEqual([false, status]);
   });
 
   test("when the peer refuses its stream", async () => {
@@ -112,15 +112,15 @@ describe("a request that the peer did not act on says so", () => {
       onHeaders(socket, () => socket.write(refusal));
     });
     using session = openSession(server.url);
-    expect((await failure(session)).maybe).toBe(false);
+    expect((await failure(session)).maybeActed).toBe(false);
   });
 
   test("when it was given up before there was a connection", async () => {
     using silent = await startRaw(() => undefined);
     using session = openSession(silent.url.replace("http:", "https:"));
-    expect((await failure(session, "echo", { timeoutMs: 100 })).maybe).toBe(false);
+    expect((await failure(session, "echo", { timeoutMs: 100 })).maybeActed).toBe(false);
     expect(
-      (await failure(session, "echo", { timeoutMs: 5000, signal: AbortSignal.abort() })).maybe,
+      (await failure(session, "echo", { timeoutMs: 5000, signal: AbortSignal.abort() })).maybeActed,
     ).toBe(false);
   });
 
@@ -128,7 +128,7 @@ describe("a request that the peer did not act on says so", () => {
     using silent = await startRaw(() => undefined);
     using session = openSession(silent.url.replace("http:", "https:"), { connectTimeoutMs: 100 });
     expect((await failure(session)).message).toContain("no connection within 100 ms");
-    expect((await failure(session)).maybe).toBe(false);
+    expect((await failure(session)).maybeActed).toBe(false);
   });
 });
 
@@ -139,7 +139,7 @@ describe("a request that the peer may have acted on says so", () => {
     });
     using session = openSession(peer.url);
     const error = await failure(session);
-    expect([error.maybe, error.status]).toEqual([true, 500]);
+    expect([error.maybeActed, error.status]).toEqual([true, 500]);
   });
 
   test("when the peer is killed meanwhile", async () => {
@@ -149,8 +149,8 @@ describe("a request that the peer may have acted on says so", () => {
     const error = failure(session, "hang", { timeoutMs: 20_000 });
     await session.request("echo", BODY, { timeoutMs: 5000 });
     peer.child.kill("SIGKILL");
-    expect((await error).maybe).toBe(true);
-    expect((await failure(session)).maybe).toBe(false);
+    expect((await error).maybeActed).toBe(true);
+    expect((await failure(session)).maybeActed).toBe(false);
   });
 
   test("when the peer is stopped: then within its time, and the next request finds it awake", async () => {
@@ -163,9 +163,9 @@ describe("a request that the peer may have acted on says so", () => {
       failure(session, "echo", { timeoutMs: 300 }),
       failure(session, "echo", { timeoutMs: 20_000 }),
     ];
-    expect((await Promise.all(both)).map(({ maybe }) => maybe)).toEqual([true, true]);
+    expect((await Promise.all(both)).map(({ maybeActed }) => maybeActed)).toEqual([true, true]);
     // The kernel takes a connection for it, but nothing was asked on that.
-    expect((await failure(session, "echo", { timeoutMs: 300 })).maybe).toBe(false);
+    expect((await failure(session, "echo", { timeoutMs: 300 })).maybeActed).toBe(false);
     expect(performance.now() - from).toBeLessThan(5000);
     peer.child.kill("SIGCONT");
     expect(await session.request("echo", BODY, { timeoutMs: 5000 })).toHaveLength(100);
@@ -193,7 +193,7 @@ describe("a request that the peer may have acted on says so", () => {
   ])("when %s", async (_, misbehave) => {
     await using server = await startServer(misbehave);
     using session = openSession(server.url);
-    expect((await failure(session, "echo", { timeoutMs: 500 })).maybe).toBe(true);
+    expect((await failure(session, "echo", { timeoutMs: 500 })).maybeActed).toBe(true);
   });
 
   test("when it is given up meanwhile, which harms no other", async () => {
@@ -208,8 +208,8 @@ describe("a request that the peer may have acted on says so", () => {
     const givenUp = failure(session, "hang", { timeoutMs: 20_000, signal: controller.signal });
     await asked;
     controller.abort(new Error("no longer wanted"));
-    const { maybe, message } = await givenUp;
-    expect([maybe, message]).toEqual([true, `hang to ${peer.url}: no longer wanted`]);
+    const { maybeActed, message } = await givenUp;
+    expect([maybeActed, message]).toEqual([true, `hang to ${peer.url}: no longer wanted`]);
     slow.resolve(BODY);
     expect(await other).toHaveLength(100);
   });
@@ -246,8 +246,8 @@ test.each([
 ])("what is no peer at all is no answer: %j", async (greeting) => {
   using server = await startRaw((socket) => socket.end(greeting));
   using session = openSession(server.url);
-  const { maybe, status } = await failure(session);
-  expect([maybe, status]).toEqual([false, null]);
+  const { maybeActed, status } = await failure(session);
+  expect([maybeActed, status]).toEqual([false, null]);
 });
 
 /** A server that answers as no peer would. */

@@ -5,7 +5,7 @@ import { createPublicKey, X509Certificate } from "node:crypto";
 import http2 from "node:http2";
 import type { AddressInfo } from "node:net";
 import tls from "node:tls";
-import { PeerError } from "../../src/http/session.ts";
+import type { MatrixError } from "../../src/error.ts";
 import { TLS_NAME, tlsIdentity } from "../../src/http/tls.ts";
 import { ask, goodHeaders, openSession, spawnPeer, startPeer, TOKEN } from "./wire.ts";
 
@@ -44,8 +44,11 @@ describe("a server with another token", () => {
     const error = await session
       .request("echo", new Uint8Array(10), { timeoutMs: 5000 })
       .catch((error: unknown) => error);
-    expect(error).toBeInstanceOf(PeerError);
-    expect([(error as PeerError).maybe, (error as PeerError).status]).toEqual([false, null]);
+    expect(error).toMatchObject({ code: "peer_failed" });
+    expect([(error as MatrixError).maybeActed, (error as MatrixError).status]).toEqual([
+      false,
+      null,
+    ]);
     expect(peer.refused).toEqual({});
     // With its own token it would have been good.
     using other = openSession(peer.url, { token: LONG_TOKEN });
@@ -61,7 +64,7 @@ describe("a server with another token", () => {
     const error = await session
       .request("echo", new Uint8Array(10), { timeoutMs: 5000 })
       .catch((error: unknown) => error);
-    expect((error as PeerError).maybe).toBe(false);
+    expect((error as MatrixError).maybeActed).toBe(false);
     server.close();
   });
 });
@@ -86,7 +89,7 @@ describe("a client of a TLS server", () => {
       const error = await session
         .request("echo", new Uint8Array(10), { timeoutMs: 5000 })
         .catch((error: unknown) => error);
-      expect((error as PeerError).maybe).toBe(false);
+      expect((error as MatrixError).maybeActed).toBe(false);
     }
   });
 

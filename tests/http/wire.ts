@@ -23,7 +23,7 @@ export const RUNTIMES: Readonly<Record<string, readonly string[] | null>> = {
 };
 
 export interface Peer extends PeerServer, AsyncDisposable {
-  /** What routes threw that was no `WireError`. */
+  /** What routes threw that was no `wire_invalid`. */
   readonly bugs: unknown[];
 }
 

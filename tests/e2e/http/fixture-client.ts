@@ -1,6 +1,7 @@
 // A client as a process of its own, under Bun or Deno: fixture-client.ts URL TOKEN. Prints what became of its requests.
 
-import { PeerError, PeerSession } from "../../../src/http/session.ts";
+import type { MatrixError } from "../../../src/error.ts";
+import { PeerSession } from "../../../src/http/session.ts";
 
 const [url = "", token = ""] = process.argv.slice(2);
 const session = new PeerSession({ url, token, self: "client", peer: "fixture" });
@@ -20,8 +21,8 @@ for (const [route, bytes] of [
       Buffer.compare(answer, body) === 0 ? "same" : `other: ${answer.length} bytes`,
     );
   } catch (error) {
-    const { maybe, status } = error as PeerError;
-    console.log(route, bytes, error instanceof PeerError, maybe, status);
+    const { maybeActed, status } = error as MatrixError;
+    console.log(route, bytes, (error as MatrixError).code === "peer_failed", maybeActed, status);
   }
 }
 session.close();

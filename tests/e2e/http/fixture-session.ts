@@ -2,7 +2,8 @@
 // stdin names, a JSON line each, all at once, and prints a line for each outcome.
 
 import { createInterface } from "node:readline";
-import { PeerError, PeerSession } from "../../../src/http/session.ts";
+import type { MatrixError } from "../../../src/error.ts";
+import { PeerSession } from "../../../src/http/session.ts";
 
 const [url = "", token = "", peer = "", connectTimeoutMs] = process.argv.slice(2);
 const session = new PeerSession({
@@ -22,9 +23,15 @@ createInterface({ input: process.stdin }).on("line", async (line) => {
     });
     console.log(JSON.stringify({ id, length, localAddress: session.localAddress }));
   } catch (error) {
-    const { maybe, status, message } = error as PeerError;
+    const { maybeActed, status, message } = error as MatrixError;
     console.log(
-      JSON.stringify({ id, isPeerError: error instanceof PeerError, maybe, status, message }),
+      JSON.stringify({
+        id,
+        isPeerError: (error as MatrixError).code === "peer_failed",
+        maybeActed,
+        status,
+        message,
+      }),
     );
   }
 });

@@ -22,7 +22,7 @@ interface Outcome {
   readonly length?: number;
   readonly localAddress?: string;
   readonly isPeerError?: boolean;
-  readonly maybe?: boolean;
+  readonly maybeActed?: boolean;
   readonly status?: number | null;
   readonly message?: string;
 }
@@ -121,7 +121,10 @@ describe.skipIf(deno === null)("a session on Deno", () => {
     await using session = spawnSession(first.url);
     expect((await session.request("echo", 10)).length).toBe(10);
     await first.stop();
-    await until(async () => (await session.request("echo", 10)).maybe === false, "nobody is there");
+    await until(
+      async () => (await session.request("echo", 10)).maybeActed === false,
+      "nobody is there",
+    );
     expect((await session.request("echo", 10)).message).toContain(
       `echo to ${first.url}: cannot connect: `,
     );
@@ -140,8 +143,8 @@ describe.skipIf(deno === null)("a session on Deno", () => {
     const underWay = session.request("hang", 10);
     await arrived.promise;
     session.close();
-    expect((await underWay).maybe).toBe(true);
-    expect((await session.request("hang", 10)).maybe).toBe(false);
+    expect((await underWay).maybeActed).toBe(true);
+    expect((await session.request("hang", 10)).maybeActed).toBe(false);
   });
 
   test.each([
@@ -158,8 +161,8 @@ describe.skipIf(deno === null)("a session on Deno", () => {
       });
       await using session = spawnSession(peer.url, options);
       for (const bytes of [10, 6 * 2 ** 20]) {
-        const { isPeerError, maybe, status: told } = await session.request(route, bytes);
-        expect([isPeerError, maybe, told]).toEqual([true, false, status]);
+        const { isPeerError, maybeActed, status: told } = await session.request(route, bytes);
+        expect([isPeerError, maybeActed, told]).toEqual([true, false, status]);
       }
     },
   );
@@ -171,8 +174,8 @@ describe.skipIf(deno === null)("a session on Deno", () => {
       await using session = spawnSession(`${scheme}://127.0.0.1:${silent.port}`, {
         connectTimeoutMs: 300,
       });
-      const { maybe, message } = await session.request("echo", 10);
-      expect(maybe).toBe(false);
+      const { maybeActed, message } = await session.request("echo", 10);
+      expect(maybeActed).toBe(false);
       expect(message).toContain("cannot connect: no connection within 300 ms");
     },
   );
@@ -184,15 +187,15 @@ describe.skipIf(deno === null)("a session on Deno", () => {
   ])("says that nobody acted when what answers is no peer: %j", async (greeting) => {
     using server = await startRaw(greeting);
     await using session = spawnSession(`http://127.0.0.1:${server.port}`);
-    const { maybe, status } = await session.request("echo", 10);
-    expect([maybe, status]).toEqual([false, null]);
+    const { maybeActed, status } = await session.request("echo", 10);
+    expect([maybeActed, status]).toEqual([false, null]);
   });
 
   test("says that nobody acted when a TLS server has another token", async () => {
     await using peer = await startPeer({ tls: true, token: "a-token-of-another-run" });
     await using session = spawnSession(peer.url);
-    const { maybe, status } = await session.request("echo", 10);
-    expect([maybe, status, peer.refused]).toEqual([false, null, {}]);
+    const { maybeActed, status } = await session.request("echo", 10);
+    expect([maybeActed, status, peer.refused]).toEqual([false, null, {}]);
   });
 
   test.each<[string, (stream: ServerHttp2Stream) => void]>([
@@ -216,8 +219,8 @@ describe.skipIf(deno === null)("a session on Deno", () => {
   ])("says that the peer may have acted when %s", async (_, misbehave) => {
     await using server = await startServer(misbehave);
     await using session = spawnSession(server.url);
-    const { isPeerError, maybe } = await session.request("echo", 100, 1500);
-    expect([isPeerError, maybe]).toEqual([true, true]);
+    const { isPeerError, maybeActed } = await session.request("echo", 100, 1500);
+    expect([isPeerError, maybeActed]).toEqual([true, true]);
   });
 
   test("ends within its time when the peer is stopped, with all that waits there, and finds it awake again", async () => {
@@ -226,15 +229,15 @@ describe.skipIf(deno === null)("a session on Deno", () => {
     expect((await session.request("echo", 10)).length).toBe(10);
     peer.child.kill("SIGSTOP");
     const both = [session.request("echo", 10, 300), session.request("echo", 10)];
-    expect((await Promise.all(both)).map(({ maybe }) => maybe)).toEqual([true, true]);
-    expect((await session.request("echo", 10, 300)).maybe).toBe(false);
+    expect((await Promise.all(both)).map(({ maybeActed }) => maybeActed)).toEqual([true, true]);
+    expect((await session.request("echo", 10, 300)).maybeActed).toBe(false);
     peer.child.kill("SIGCONT");
     expect((await session.request("echo", 10)).length).toBe(10);
     const hanging = session.request("hang", 10);
     expect((await session.request("echo", 10)).length).toBe(10);
     peer.child.kill("SIGKILL");
-    expect((await hanging).maybe).toBe(true);
-    expect((await session.request("echo", 10)).maybe).toBe(false);
+    expect((await hanging).maybeActed).toBe(true);
+    expect((await session.request("echo", 10)).maybeActed).toBe(false);
   });
 });
 
@@ -284,7 +287,7 @@ describe.skipIf(deno === null)("a server on Deno", async () => {
     const error = await session
       .request("echo", Buffer.alloc(6 * 2 ** 20), { timeoutMs: 20_000 })
       .catch((error: unknown) => error);
-    expect(error).toMatchObject({ maybe: false, status: 421 });
+    expect(error).toMatchObject({ maybeActed: false, status: 421 });
   });
 
   test.each([2, 4])("never takes a body of %i bytes for one of 3", async (bytes) => {
