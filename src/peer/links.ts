@@ -1,37 +1,46 @@
-// The links of a process: one session to each peer, and what the broker has for that peer on its way. Everything of one turn
-// of the event loop goes into one request; while two are under way, what comes meanwhile makes the next one larger.
+// The links of a process: one session to each peer, and what the broker has for that peer. All
+// messages of one turn of the event loop go into one request. While two requests are under way,
+// further messages wait and make the next request larger.
 
 import { MatrixError } from "../error.ts";
 import { canRepeat, PeerSession } from "../http/session.ts";
 import type { Clock } from "../task/clock.ts";
+import { EncodedTask } from "../task/encoded.ts";
 import type { Broker } from "./broker.ts";
+import { decodeAnswer } from "./decode.ts";
+import { encodeBatch } from "./encode.ts";
 import type { HostId } from "./member.ts";
-import type { Batch } from "./parcel.ts";
+import type { Answer, Batch } from "./parcel.ts";
 import type { Routing } from "./routing.ts";
-import { type Answer, decodeAnswer, type Encoding, encodeBatch } from "./wire.ts";
+import { keepSent, type Store } from "./store.ts";
 
+/** Requests to one peer that are under way at once. */
 const REQUESTS_MAX = 2;
 const PARCELS_MAX = 512;
-/** Of one request, unless one task alone is larger. */
+/** The size of one request, unless one task alone is larger. */
 const BATCH_BYTES = 8 * 2 ** 20;
-/** A peer that does not answer for so long may be dead; the driver knows. */
+/** A peer that does not answer for this long may be dead; the driver finds that out. */
 const TIMEOUT_MS = 10_000;
+/** For `Encoding.above`: nothing of a task is left out. */
+const WHOLE = Number.POSITIVE_INFINITY;
 
 export interface LinksOptions {
   readonly self: HostId;
   readonly token: string;
   readonly routing: Routing;
-  readonly broker: Broker;
-  readonly store: Encoding["store"];
+  readonly broker: Pick<Broker, "take" | "delivered" | "undelivered">;
+  /** Keeps what peers then need not send back; null where whole tasks travel. */
+  readonly store: Store | null;
+  /** The part that a receiver has seen is left out when that saves more bytes than this. */
   readonly above: number;
   readonly clock: Clock;
 }
 
 interface Link {
   readonly session: PeerSession;
-  readonly address: string;
+  /** Requests that are under way. */
   requests: number;
-  scheduled: boolean;
+  isScheduled: boolean;
 }
 
 export class Links {
@@ -43,18 +52,18 @@ export class Links {
     this.#options = options;
   }
 
-  /** Of all bodies that were sent. */
+  /** Bytes of all request bodies that were sent. */
   get bytesSent(): number {
     return this.#bytes;
   }
 
-  /** There is something to take for this peer: at the end of this turn. */
+  /** Sends what the broker has for this peer, at the end of this turn of the event loop. */
   wake(to: HostId): void {
     const link = this.#linkTo(to);
-    if (link === null || link.scheduled) return;
-    link.scheduled = true;
+    if (link === null || link.isScheduled) return;
+    link.isScheduled = true;
     setImmediate(() => {
-      link.scheduled = false;
+      link.isScheduled = false;
       this.#flush(to, link);
     });
   }
@@ -72,7 +81,7 @@ export class Links {
     return link.session.request(route, body, { timeoutMs });
   }
 
-  /** Closes the sessions to those who are gone. */
+  /** Closes the sessions to peers that are gone. */
   prune(): void {
     for (const [id, { session }] of this.#links) {
       if (this.#options.routing.has(id)) continue;
@@ -87,17 +96,13 @@ export class Links {
   }
 
   #linkTo(to: HostId): Link | null {
-    const { self, token, routing } = this.#options;
     const known = this.#links.get(to);
     if (known !== undefined) return known;
-    const address = routing.addressOf(to);
-    if (address === null) return null;
-    const link: Link = {
-      session: new PeerSession({ url: address, token, self, peer: to }),
-      address,
-      requests: 0,
-      scheduled: false,
-    };
+    const { self, token, routing } = this.#options;
+    const url = routing.addressOf(to);
+    if (url === null) return null;
+    const session = new PeerSession({ url, token, self, peer: to });
+    const link: Link = { session, requests: 0, isScheduled: false };
     this.#links.set(to, link);
     return link;
   }
@@ -107,29 +112,29 @@ export class Links {
       const batch = this.#options.broker.take(to, PARCELS_MAX, BATCH_BYTES);
       if (batch === null) return;
       link.requests++;
-      void this.#send(to, link, batch).then((goesOn) => {
+      void this.#send(to, link, batch).then((isThere) => {
         link.requests--;
-        // After a failure the broker's next tick comes back to it.
-        if (goesOn) this.wake(to);
+        // After a failure, the broker's next tick comes back to this peer.
+        if (isThere) this.wake(to);
       });
     }
   }
 
-  /** Carries a batch and tells the broker what became of it. Answers whether the peer is there. */
+  /**
+   * Carries a batch and tells the broker what became of it. Resolves to false when the peer did not
+   * take part: it gave no answer, or does not know this process.
+   */
   async #send(to: HostId, link: Link, batch: Batch): Promise<boolean> {
-    const answer = await this.#exchange(to, link, batch, false);
+    const { store, above } = this.#options;
+    const answer = await this.#exchange(to, link, batch, store === null ? WHOLE : above);
     if (answer === undefined) return false;
     if (answer === null || answer.incomplete.length === 0) return this.#settle(to, batch, answer);
-    // The peer no longer has its part of some tasks.
     const isIncomplete = new Set(answer.incomplete);
+    const complete = batch.parcels.filter(({ seq }) => !isIncomplete.has(seq));
     const parcels = batch.parcels.filter(({ seq }) => isIncomplete.has(seq));
-    this.#settle(
-      to,
-      { ...batch, parcels: batch.parcels.filter(({ seq }) => !isIncomplete.has(seq)) },
-      answer,
-    );
+    this.#settle(to, { ...batch, parcels: complete }, answer);
     const rest = { parcels, released: [], starting: [] };
-    const second = await this.#exchange(to, link, rest, true);
+    const second = await this.#exchange(to, link, rest, WHOLE);
     return second !== undefined && this.#settle(to, rest, second);
   }
 
@@ -140,21 +145,32 @@ export class Links {
     return answer !== null;
   }
 
-  /** Undefined when there was no answer; the broker knows then. */
+  /** Undefined when there was no answer; the broker was told then. */
   async #exchange(
     to: HostId,
     { session }: Link,
     batch: Batch,
-    whole: boolean,
+    above: number,
   ): Promise<Answer | undefined> {
-    const { broker, self, store, above, clock } = this.#options;
-    const body = encodeBatch(batch, { self, to, store, above, now: clock() }, whole);
+    const { broker, self, clock } = this.#options;
+    const body = encodeBatch(batch, { self, to, above, now: clock() });
+    this.#letGo(batch);
     this.#bytes += body.length;
     try {
       return decodeAnswer(await session.request("batch", body, { timeoutMs: TIMEOUT_MS }));
     } catch (thrown) {
       broker.undelivered(to, batch, !canRepeat(thrown));
       return undefined;
+    }
+  }
+
+  /** The broker keeps a copy of each task that it sends. The task's bytes are enough for that. */
+  #letGo({ parcels }: Batch): void {
+    const { self, store } = this.#options;
+    for (const parcel of parcels) {
+      const { task } = parcel.message;
+      if (store !== null) keepSent(store, self, parcel);
+      if (task instanceof EncodedTask) task.forgetParsed();
     }
   }
 }

@@ -2,7 +2,7 @@
 
 import { hopCount } from "../task/encoded.ts";
 import type { Message, Task } from "../task/task.ts";
-import type { HostId } from "./member.ts";
+import type { HostId, Load } from "./member.ts";
 
 export interface Parcel {
   /** Names the parcel between its sender and its receiver. */
@@ -30,15 +30,21 @@ export interface Batch {
 export type Starting = readonly [seq: number, position: number];
 
 /**
- * The answer to a batch: every parcel that is not refused is in custody now. Null: the receiver
- * does not know the sender.
+ * The receipt for a batch: each of its parcels that is not refused is in the receiver's custody.
+ * Null when the receiver does not know the sender.
  */
-export type Receipt = Accepted | null;
-
-interface Accepted {
-  /** The receiver is full, or leaves. */
+export type Receipt = {
+  /** Parcels that the receiver has no room for, or does not take because it leaves. */
   readonly refused: readonly number[];
-}
+} | null;
+
+/** The answer to a batch: the receipt, with what else the sender is told. */
+export type Answer = {
+  readonly refused: readonly number[];
+  /** Parcels to send again, whole: the receiver no longer has the part that was left out. */
+  readonly incomplete: readonly number[];
+  readonly load: Load;
+} | null;
 
 /** Where a sender put a parcel: whom to tell that it was handed on. */
 export interface Upstream {

@@ -12,14 +12,15 @@ import { EncodedTask } from "../task/encoded.ts";
 import type { Message, Task } from "../task/task.ts";
 import { Broker, type BrokerOptions } from "./broker.ts";
 import { decodeControl, encodeControl } from "./control.ts";
+import { decodeBatch } from "./decode.ts";
 import { type Destination, destinationOf } from "./destination.ts";
+import { encodeAnswer } from "./encode.ts";
 import { Inbox } from "./inbox.ts";
 import { Links } from "./links.ts";
 import { type HostId, type Load, loadOf, type RoleLoad } from "./member.ts";
 import { Routing } from "./routing.ts";
 import { Store } from "./store.ts";
 import type { HostTransport, Receiver } from "./transport.ts";
-import { decodeBatch, encodeAnswer } from "./wire.ts";
 
 /**
  * The largest batch. A task is smaller (TASK_BYTES_MAX), and one that is nearly as large travels

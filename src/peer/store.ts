@@ -1,8 +1,14 @@
-// The store: what a process has seen of tasks that went on to others. A task that comes back brings only what is new since
-// it left; the rest is taken from here. So traffic grows with new content, not with the square of the history.
+// The store: what a process has seen of tasks that went on to others. A task that comes back brings
+// only what is new since it left; the rest is taken from here. So traffic grows with new content,
+// not with the square of the history.
 //
-// It is a cache and no more: whoever sends a task has all of it, and sends all of it when the receiver has let go of its part.
-// So a crash costs no content, and a host that leaves owes nobody anything.
+// The store is a cache and no more. A sender has the whole task, and sends all of it to a receiver
+// that has let go of its part. So a crash costs no content, and a host that leaves owes its peers
+// nothing.
+
+import { EncodedTask } from "../task/encoded.ts";
+import type { HostId } from "./member.ts";
+import { keyOf, type Parcel, type TaskKey } from "./parcel.ts";
 
 /** What a process knows of a task: its row, and its history up to the mark. */
 export interface Known {
@@ -17,7 +23,7 @@ const ENTRY_BYTES = 300;
 export class Store {
   readonly #bytesMax: number;
   /** From the longest untouched to the latest. */
-  readonly #known = new Map<string, Known>();
+  readonly #known = new Map<TaskKey, Known>();
   #bytes = 0;
 
   constructor(bytesMax: number) {
@@ -28,7 +34,7 @@ export class Store {
     return this.#bytes;
   }
 
-  keep(task: string, known: Known): void {
+  keep(task: TaskKey, known: Known): void {
     this.forget(task);
     this.#known.set(task, known);
     this.#bytes += sizeOf(known);
@@ -39,17 +45,35 @@ export class Store {
   }
 
   /** What is known of the task up to this mark; null when it is another, or none. */
-  find(task: string, mark: number): Known | null {
+  find(task: TaskKey, mark: number): Known | null {
     const known = this.#known.get(task);
     return known?.mark === mark ? known : null;
   }
 
-  forget(task: string): void {
+  forget(task: TaskKey): void {
     const known = this.#known.get(task);
     if (known === undefined) return;
     this.#known.delete(task);
     this.#bytes -= sizeOf(known);
   }
+}
+
+/**
+ * Keeps what this process has seen of a task that it sends, so that its peers need not send that
+ * back. An end does not come back.
+ */
+export function keepSent(store: Store, self: HostId, { message }: Parcel): void {
+  const { task } = message;
+  // Any other task is encoded anew each time, with another mark.
+  if (!(task instanceof EncodedTask)) return;
+  const key = keyOf(task);
+  if (message.kind === "end") store.forget(key);
+  else
+    store.keep(key, {
+      mark: task.markOf(self).id,
+      row: task.rowBytes,
+      history: task.historyBytes,
+    });
 }
 
 function sizeOf({ row, history }: Known): number {

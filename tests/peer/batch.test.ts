@@ -3,11 +3,12 @@
 
 import { describe, expect, test } from "bun:test";
 import { MatrixError } from "../../src/error.ts";
+import { decodeAnswer, decodeBatch } from "../../src/peer/decode.ts";
 import { destinationOf } from "../../src/peer/destination.ts";
+import { encodeAnswer, encodeBatch } from "../../src/peer/encode.ts";
 import { pack, unpack } from "../../src/peer/msgpack.ts";
 import { type Batch, keyOf, type Parcel } from "../../src/peer/parcel.ts";
-import { Store } from "../../src/peer/store.ts";
-import { decodeAnswer, decodeBatch, encodeAnswer, encodeBatch } from "../../src/peer/wire.ts";
+import { keepSent, Store } from "../../src/peer/store.ts";
 import { appendHop, EncodedTask, encodeTask, moveTask } from "../../src/task/encoded.ts";
 import { createRandom } from "../../src/task/seed.ts";
 import type { Hop, Message, Task } from "../../src/task/task.ts";
@@ -48,7 +49,12 @@ const hop = (
   cost: 0.125,
   result,
 });
-const parcel = (message: Message, seq = 1): Parcel => ({ seq, message, crashes: 0, strikes: 0 });
+const parcel = (message: Message, seq = 1): Parcel => ({
+  seq,
+  message: { ...message, task: encodeTask(message.task) },
+  crashes: 0,
+  strikes: 0,
+});
 const batchOf = (...parcels: Parcel[]): Batch => ({
   parcels,
   released: [7, 8],
@@ -58,8 +64,11 @@ const batchOf = (...parcels: Parcel[]): Batch => ({
 /** A process with its store, its clock off by some amount. */
 function createProcess(self: string, clock = 0) {
   const store = new Store(1_000_000);
-  const send = (to: string, batch: Batch, whole = false) =>
-    encodeBatch(batch, { self, to, store, above: 512, now: 5000 + clock }, whole);
+  const send = (to: string, batch: Batch, whole = false) => {
+    for (const parcel of batch.parcels) keepSent(store, self, parcel);
+    const above = whole ? Number.POSITIVE_INFINITY : 512;
+    return encodeBatch(batch, { self, to, above, now: 5000 + clock });
+  };
   const receive = (body: Uint8Array) =>
     decodeBatch(body, (key, mark) => store.find(key, mark), 5000 + clock);
   return { store, send, receive };

@@ -1,0 +1,216 @@
+// Batches and answers from bytes. A body comes from outside: nothing of it is believed before its shape was checked, and a body
+// that is wrong in one place is refused whole, with `wire_invalid`.
+
+import { MatrixError } from "../error.ts";
+import { EncodedTask, type Mark, type TaskHead, type Totals } from "../task/encoded.ts";
+import type { Branch, Ending, Message } from "../task/task.ts";
+import type { Load } from "./member.ts";
+import { unpack } from "./msgpack.ts";
+import {
+  type Answer,
+  type Batch,
+  keyOf,
+  type Parcel,
+  type Starting,
+  type TaskKey,
+} from "./parcel.ts";
+import type { Known } from "./store.ts";
+import { PARCEL, PARCEL_FIELDS, TOTALS, TOTALS_FIELDS } from "./wire-format.ts";
+
+const NEWLINE = 0x0a;
+
+/** What this process has seen of a task up to a mark; null when it has let go of that. */
+export type FindKnown = (task: TaskKey, mark: number) => Known | null;
+
+export interface Decoded {
+  /** The batch without its incomplete parcels. */
+  readonly batch: Batch;
+  /** Parcels that rest on a first part which this process no longer has. */
+  readonly incomplete: readonly number[];
+}
+
+/** `now`: milliseconds since the epoch, by the clock of this process. */
+export function decodeBatch(body: Uint8Array, find: FindKnown, now: number): Decoded {
+  const [parcels, released, starting] = list(unpack(body), 3);
+  const incomplete: number[] = [];
+  const complete: Parcel[] = [];
+  for (const value of list(parcels)) {
+    const fields = list(value, PARCEL_FIELDS);
+    const parcel = decodeParcel(fields, find, now);
+    if (parcel === null) incomplete.push(count(fields[PARCEL.seq]));
+    else complete.push(parcel);
+  }
+  return {
+    batch: {
+      parcels: complete,
+      released: list(released).map(count),
+      starting: list(starting).map(decodeStarting),
+    },
+    incomplete,
+  };
+}
+
+export function decodeAnswer(body: Uint8Array): Answer {
+  const value = unpack(body);
+  if (value === null) return null;
+  const [refused, incomplete, load] = list(value, 3);
+  return {
+    refused: list(refused).map(count),
+    incomplete: list(incomplete).map(count),
+    load: decodeLoad(load),
+  };
+}
+
+/** Null when the first part of the task is not known here. */
+function decodeParcel(fields: readonly unknown[], find: FindKnown, now: number): Parcel | null {
+  const seq = count(fields[PARCEL.seq]);
+  const crashes = count(fields[PARCEL.crashes]);
+  const strikes = count(fields[PARCEL.strikes]);
+  const head = decodeHead(fields, now);
+  const totals = decodeTotals(fields[PARCEL.totals]);
+  const trail = list(fields[PARCEL.trail]).map(decodeMark);
+  const pins = Object.fromEntries(list(fields[PARCEL.pins]).map(decodePin));
+  const row = jsonBytes(fields[PARCEL.row]);
+  const history = jsonBytes(fields[PARCEL.history]);
+  const since = fields[PARCEL.since];
+  const known = since === null ? null : find(keyOf(head), count(since));
+  if (since !== null && known === null) return null;
+  const task = new EncodedTask(
+    head,
+    // Copies: a view would keep the whole request alive.
+    known === null ? row.slice() : known.row,
+    known === null ? history.slice() : joined(known.history, history),
+    totals,
+    trail,
+    pins,
+  );
+  const message = messageOf(fields[PARCEL.kind], task, fields[PARCEL.ending]);
+  return { seq, message, crashes, strikes };
+}
+
+function decodeHead(fields: readonly unknown[], now: number): TaskHead {
+  const trace = fields[PARCEL.trace];
+  return {
+    rowId: text(fields[PARCEL.rowId]),
+    trial: count(fields[PARCEL.trial]),
+    seed: count(fields[PARCEL.seed]),
+    attempt: count(fields[PARCEL.attempt]),
+    role: text(fields[PARCEL.role]),
+    state: json(fields[PARCEL.state]),
+    // The sender's clock may have gone back since the admission.
+    admittedAt: now - amount(fields[PARCEL.ageMs], Number.NEGATIVE_INFINITY),
+    trace: trace === null ? null : text(trace),
+    ...decodeBranch(fields[PARCEL.branch]),
+  };
+}
+
+function decodeBranch(value: unknown): { readonly branch?: Branch } {
+  if (value === null) return {};
+  const [of, id] = list(value, 2);
+  return { branch: { of: text(of), id: count(id) } };
+}
+
+function decodeTotals(value: unknown): Totals {
+  const fields = list(value, TOTALS_FIELDS);
+  const cost = fields[TOTALS.cost];
+  return {
+    hops: count(fields[TOTALS.hops]),
+    queueMs: amount(fields[TOTALS.queueMs]),
+    runMs: amount(fields[TOTALS.runMs]),
+    usage: {
+      requests: count(fields[TOTALS.requests]),
+      prompt_tokens: count(fields[TOTALS.promptTokens]),
+      completion_tokens: count(fields[TOTALS.completionTokens]),
+    },
+    cost: cost === null ? null : amount(cost),
+    models: list(fields[TOTALS.models]).map(text),
+  };
+}
+
+function decodeMark(value: unknown): Mark {
+  const [host, id, bytes] = list(value, 3);
+  return { host: text(host), id: count(id), bytes: count(bytes) };
+}
+
+function decodePin(value: unknown): [sandbox: string, host: string] {
+  const [sandbox, host] = list(value, 2);
+  return [text(sandbox), text(host)];
+}
+
+function messageOf(kind: unknown, task: EncodedTask, ending: unknown): Message {
+  if (kind === "step" || kind === "fork") return { kind, task };
+  if (kind === "end") return { kind, task, ending: json(ending) as unknown as Ending };
+  throw invalid("no message has this kind");
+}
+
+function decodeStarting(value: unknown): Starting {
+  const [seq, position] = list(value, 2);
+  return [count(seq), count(position)];
+}
+
+function decodeLoad(value: unknown): Load {
+  return Object.fromEntries(
+    Object.entries(map(value)).map(([role, load]) => {
+      const { busy, queued, slots } = map(load);
+      return [role, { busy: count(busy), queued: count(queued), slots: count(slots) }];
+    }),
+  );
+}
+
+function joined(before: Uint8Array, after: Uint8Array): Uint8Array {
+  const whole = new Uint8Array(before.length + after.length);
+  whole.set(before);
+  whole.set(after, before.length);
+  return whole;
+}
+
+// — Parts of a body, each of its type or an error —
+
+function list(value: unknown, length?: number): readonly unknown[] {
+  if (!Array.isArray(value) || (length !== undefined && value.length !== length))
+    throw invalid("a list is missing, or has another length");
+  return value;
+}
+
+function map(value: unknown): Readonly<Record<string, unknown>> {
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw invalid("a map is missing");
+  return value as Record<string, unknown>;
+}
+
+function count(value: unknown): number {
+  if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0)
+    throw invalid("a number is no count");
+  return value;
+}
+
+function amount(value: unknown, min = 0): number {
+  if (typeof value !== "number" || !Number.isFinite(value) || value < min)
+    throw invalid("a number is no amount");
+  return value;
+}
+
+function text(value: unknown): string {
+  if (typeof value !== "string") throw invalid("a text is missing");
+  return value;
+}
+
+function json(value: unknown) {
+  const source = text(value);
+  try {
+    return JSON.parse(source);
+  } catch (cause) {
+    throw invalid("a text is no JSON", cause);
+  }
+}
+
+/** JSON as this program writes it, on one line: a newline would tear the record that the bytes end in. */
+function jsonBytes(value: unknown): Uint8Array {
+  if (!(value instanceof Uint8Array) || value.includes(NEWLINE))
+    throw invalid("bytes are missing, or more than one line");
+  return value;
+}
+
+function invalid(message: string, cause?: unknown): MatrixError {
+  return new MatrixError("wire_invalid", message, { cause });
+}
