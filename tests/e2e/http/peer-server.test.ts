@@ -1,11 +1,11 @@
 // A peer in a process of its own against strangers, random bytes and a body of 1 GB.
 
 import { expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
 import http2, { type OutgoingHttpHeaders } from "node:http2";
 import net from "node:net";
 import { createRandom } from "../../../src/task/seed.ts";
 import { goodHeaders, openSession, PREFACE, RUNTIMES, spawnPeer } from "../../http/wire.ts";
+import { residentBytes } from "../../parts/memory.ts";
 import { until } from "../../parts/until.ts";
 
 test.each(["http", "https"])(
@@ -135,10 +135,6 @@ function pump(
     });
     pour();
   });
-}
-
-function residentBytes(pid: number): number {
-  return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) * 1024;
 }
 
 const GIGABYTE = 2 ** 30;
