@@ -1,0 +1,172 @@
+// Bodies of completions: what an answer keeps of them, and which are no answers.
+
+import { expect, test } from "bun:test";
+import { parseCompletion } from "../../../src/model/endpoint/completion.ts";
+import type { JsonObject } from "../../../src/task/json.ts";
+
+const parse = (choice: JsonObject, whole: JsonObject = {}) =>
+  parseCompletion({ choices: [choice], ...whole });
+const said = (message: JsonObject) => parse({ message }).message;
+const call = { id: "a", type: "function", function: { name: "f", arguments: '{"x": 1.0}' } };
+
+test("an answer has the message of the first choice, its finish reason and its usage", () => {
+  const second = { message: { content: "no" }, finish_reason: "length" };
+  const completion = {
+    choices: [{ message: { role: "assistant", content: "yes" }, finish_reason: "stop" }, second],
+    usage: { prompt_tokens: 3, completion_tokens: 4, total_tokens: 7 },
+  };
+  expect(parseCompletion(completion)).toEqual({
+    message: { role: "assistant", content: "yes" },
+    finishReason: "stop",
+    usage: { requests: 1, prompt_tokens: 3, completion_tokens: 4 },
+  });
+});
+
+test("a choice without a finish reason has stopped", () => {
+  expect(parse({ message: { content: "yes" } }).finishReason).toBe("stop");
+  expect(parse({ message: { content: "yes" }, finish_reason: 5 }).finishReason).toBe("stop");
+  expect(parse({ message: { content: "yes" }, finish_reason: "length" }).finishReason).toBe(
+    "length",
+  );
+});
+
+test("other fields of the message stay, and fields that are null go", () => {
+  expect(said({ role: "x", content: "yes", reasoning: "hm", refusal: null, audio: null })).toEqual({
+    role: "assistant",
+    content: "yes",
+    reasoning: "hm",
+  });
+});
+
+test("log probabilities and token ids are kept in the message", () => {
+  const logprobs = { content: [] };
+  expect(
+    parse(
+      { message: { content: "yes" }, logprobs, token_ids: [3] },
+      { prompt_token_ids: [1, 2], prompt_logprobs: [null], other: 1 },
+    ).message,
+  ).toEqual({
+    role: "assistant",
+    content: "yes",
+    logprobs,
+    token_ids: [3],
+    prompt_token_ids: [1, 2],
+    prompt_logprobs: [null],
+  });
+  expect(parse({ message: { content: "yes" }, logprobs: null }).message).not.toHaveProperty(
+    "logprobs",
+  );
+});
+
+test("content in parts becomes their text", () => {
+  const content = [
+    { type: "text", text: "a" },
+    { type: "image" },
+    "b",
+    { type: "text", text: "c" },
+  ];
+  expect(said({ content }).content).toBe("ac");
+});
+
+test("calls keep their arguments to the letter, and a call without an id is named by its place", () => {
+  const bare = { function: { name: "f", arguments: "{}" } };
+  expect(said({ content: null, tool_calls: [call, bare, { ...bare, id: "" }] })).toEqual({
+    role: "assistant",
+    content: null,
+    tool_calls: [
+      call,
+      { id: "call_1", type: "function", function: { name: "f", arguments: "{}" } },
+      { id: "call_2", type: "function", function: { name: "f", arguments: "{}" } },
+    ],
+  });
+});
+
+test("an empty list of calls is dropped", () => {
+  expect(said({ content: "yes", tool_calls: [] })).toEqual({ role: "assistant", content: "yes" });
+});
+
+for (const wrong of [
+  null,
+  { id: "a" },
+  { id: "a", function: { arguments: "{}" } },
+  { id: "a", function: { name: "f" } },
+  { id: "a", function: { name: "f", arguments: { x: 1 } } },
+]) {
+  test(`a call such as ${JSON.stringify(wrong)} makes the answer a bad one`, () => {
+    expect(() => said({ content: "yes", tool_calls: [call, wrong] })).toThrow(
+      expect.objectContaining({
+        code: "model_bad_answer",
+        message:
+          "the answer is no chat completion: its tool call 1 has no name, or its arguments are not text",
+      }),
+    );
+  });
+}
+
+for (const completion of [
+  null,
+  5,
+  "x",
+  [],
+  {},
+  { choices: [] },
+  { choices: [{}] },
+  { choices: {} },
+]) {
+  test(`${JSON.stringify(completion)} is no completion`, () => {
+    expect(() => parseCompletion(completion)).toThrow(
+      expect.objectContaining({
+        code: "model_bad_answer",
+        message: "the answer is no chat completion: it has no choices",
+      }),
+    );
+  });
+}
+
+test("an empty message is a bad answer, unless its finish reason or a refusal explains it", () => {
+  for (const message of [{}, { content: null }, { content: "" }, { content: [] }])
+    expect(() => said(message)).toThrow(
+      expect.objectContaining({
+        code: "model_bad_answer",
+        message: "the answer is no chat completion: the message is empty",
+      }),
+    );
+  expect(parse({ message: { content: "" }, finish_reason: "length" }).message.content).toBeNull();
+  expect(said({ content: null, refusal: "no" })).toMatchObject({ content: null, refusal: "no" });
+});
+
+test("an answer that the endpoint gave up is a failure", () => {
+  for (const finish_reason of ["abort", "error"])
+    expect(() => parse({ message: { content: "yes" }, finish_reason })).toThrow(
+      expect.objectContaining({
+        code: "model_failed",
+        message: `the endpoint gave the answer up: finish_reason ${finish_reason}`,
+      }),
+    );
+});
+
+test("counts of tokens are whole numbers from 0 to a thousand million, and anything else is 0", () => {
+  const usageOf = (prompt_tokens: unknown, completion_tokens: unknown) =>
+    parse(
+      { message: { content: "x" } },
+      { usage: { prompt_tokens, completion_tokens } as JsonObject },
+    ).usage;
+  const used = (prompt_tokens: number, completion_tokens: number) => ({
+    requests: 1,
+    prompt_tokens,
+    completion_tokens,
+  });
+  expect(usageOf(0, 1e9)).toEqual(used(0, 1e9));
+  expect(usageOf(1e9 + 1, 5)).toEqual(used(0, 5));
+  expect(usageOf(-1, 1.5)).toEqual(used(0, 0));
+  expect(usageOf("3", null)).toEqual(used(0, 0));
+  expect(parse({ message: { content: "x" } }, { usage: [3] }).usage).toEqual(used(0, 0));
+  expect(parse({ message: { content: "x" } }).usage).toEqual(used(0, 0));
+});
+
+test("only the fingerprint of a simulation labels an answer as simulated", () => {
+  const answer = (system_fingerprint: string) =>
+    parse({ message: { content: "x" } }, { system_fingerprint });
+  expect(answer("simulated").simulated).toBe(true);
+  expect(answer("fp_1")).not.toHaveProperty("simulated");
+});
