@@ -22,6 +22,8 @@ const post = (body: unknown, more: RequestInit = {}) =>
     body: typeof body === "string" ? body : JSON.stringify(body),
     ...more,
   });
+const messageOf = async (response: Response) =>
+  ((await response.json()) as { error: { message: string } }).error.message;
 const eventsOf = async (response: Response) =>
   (await response.text())
     .split("\n\n")
@@ -30,7 +32,7 @@ const eventsOf = async (response: Response) =>
 
 test("a completion has the client's model name, the message, the usage and the fingerprint of a simulation", async () => {
   const response = await (await appOf()).fetch(post(BODY));
-  const { created, ...completion } = await response.json();
+  const { created, ...completion } = (await response.json()) as { readonly created: number };
   expect(response.status).toBe(200);
   expect(created).toBeCloseTo(Date.now() / 1000, -2);
   expect(completion).toEqual({
@@ -169,9 +171,9 @@ test("a client that asks again has another try, whose failure is drawn anew", as
 test("bodies that cannot be parsed, other paths and failing replies are told apart", async () => {
   const app = await appOf();
   const wrong = await app.fetch(post("{"));
-  expect([wrong.status, (await wrong.json()).error.message]).toEqual([400, "the body is not JSON"]);
+  expect([wrong.status, await messageOf(wrong)]).toEqual([400, "the body is not JSON"]);
   const elsewhere = await app.fetch(new Request("http://host/v2/chat"));
-  expect([elsewhere.status, (await elsewhere.json()).error.message]).toEqual([
+  expect([elsewhere.status, await messageOf(elsewhere)]).toEqual([
     404,
     "no such path: /v2/chat; use POST /v1/chat/completions",
   ]);
@@ -179,7 +181,7 @@ test("bodies that cannot be parsed, other paths and failing replies are told apa
     throw new Error("no such row");
   });
   const failed = await failing.fetch(post(BODY));
-  expect([failed.status, (await failed.json()).error.message]).toEqual([
+  expect([failed.status, await messageOf(failed)]).toEqual([
     400,
     "the simulated model's replies failed: no such row",
   ]);
