@@ -1,0 +1,79 @@
+// One test file in a process of its own, in a copy of the project, with a deadline.
+
+import { mkdir, readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { Tree } from "./tree.ts";
+
+export interface TestRun {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly args?: readonly string[];
+  /** Titles of tests that are left out. */
+  readonly skip: readonly string[];
+  readonly testTimeoutMs: number;
+  readonly deadlineMs: number;
+}
+
+export interface TestEnd {
+  readonly end: "passed" | "failed" | "late";
+  /** True where a test failed by its own time limit: a slow machine looks like that too. */
+  readonly hadTimeout: boolean;
+  readonly output: string;
+}
+
+let runs = 0;
+
+export async function runTestFile(tree: Tree, file: string, run: TestRun): Promise<TestEnd> {
+  // Short, because sockets in it have a path of at most 108 bytes.
+  const folder = join(tree.scratch, `${++runs}`);
+  await mkdir(folder);
+  const log = join(folder, "log");
+  const child = Bun.spawn(
+    [
+      process.execPath,
+      "test",
+      "--timeout",
+      `${run.testTimeoutMs}`,
+      ...(run.args ?? []),
+      ...(run.skip.length > 0 ? ["-t", patternWithout(run.skip)] : []),
+      `./${file}`,
+    ],
+    {
+      cwd: tree.root,
+      env: { ...process.env, ...run.env, TMPDIR: folder, NO_COLOR: "1" },
+      stdin: "ignore",
+      stdout: Bun.file(log),
+      stderr: Bun.file(log),
+      // A group of its own, so that whatever the tests started ends with them.
+      detached: true,
+    },
+  );
+  let late = false;
+  const deadline = setTimeout(() => {
+    late = true;
+    killGroup(child.pid);
+  }, run.deadlineMs);
+  await child.exited;
+  clearTimeout(deadline);
+  killGroup(child.pid);
+  const output = await readFile(log, "utf8").catch(() => "");
+  await rm(folder, { recursive: true, force: true });
+  return {
+    end: late ? "late" : child.exitCode === 0 ? "passed" : "failed",
+    hadTimeout: late || / timed out after \d+ms/.test(output),
+    output,
+  };
+}
+
+/** Bun matches a pattern with the names of the enclosing `describe`s and the title, joined by spaces. */
+function patternWithout(titles: readonly string[]): string {
+  const escaped = titles.map((title) => title.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+  return `^(?!(?:.* )?(?:${escaped.join("|")})$)`;
+}
+
+function killGroup(pid: number): void {
+  try {
+    process.kill(-pid, "SIGKILL");
+  } catch {
+    // The whole group has ended.
+  }
+}

@@ -1,0 +1,267 @@
+// Mutants of one source file, made by Stryker's instrumenter: the file's text with every mutant in
+// it, each behind a switch, and a description of each. Two texts come out of it: one that notes which
+// mutants are reached, and one that runs a chosen few.
+
+import { createHash } from "node:crypto";
+import { type babel, Instrumenter } from "@stryker-mutator/instrumenter";
+import { COVERAGE_GLOBAL } from "./coverage.ts";
+import { addOperators } from "./operators.ts";
+
+export interface Mutant {
+  /** Survives edits elsewhere in the file: it is made from the fields below except `line` and `at`. */
+  readonly id: string;
+  /** Path from the root of the project. */
+  readonly file: string;
+  readonly operator: string;
+  /** Names of the enclosing class, function and constant, joined by dots; empty at the top level. */
+  readonly inside: string;
+  /** Text of the mutated node, and what takes its place; whole, with line breaks. */
+  readonly original: string;
+  readonly replacement: string;
+  /** Counts mutants of the same file that agree in all of the above, from 1. */
+  readonly nth: number;
+  /** From 1. */
+  readonly line: number;
+  /** Offsets of the node in the file's text. */
+  readonly at: readonly [start: number, end: number];
+  /** Number of the mutant in this instrumentation of the file. */
+  readonly ordinal: number;
+}
+
+export interface Instrumented {
+  readonly file: string;
+  readonly source: string;
+  readonly mutants: readonly Mutant[];
+  /** Text that marks reached mutants in a shared array, from index `base` on. */
+  coverageText(base: number, total: number): string;
+  /** Text in which the mutants with these ids can be switched on. */
+  switchText(ids: ReadonlySet<string>): string;
+}
+
+/** Environment variable that switches a mutant on; Stryker's name for it. */
+export const ACTIVE_MUTANT = "__STRYKER_ACTIVE_MUTANT__";
+
+/** Texts of messages and patterns: a test that counts them would only repeat them. */
+const EXCLUDED = ["StringLiteral", "Regex"];
+
+const quiet = { isEnabled: () => false, write: () => undefined };
+const logger = {
+  isTraceEnabled: quiet.isEnabled,
+  isDebugEnabled: quiet.isEnabled,
+  isInfoEnabled: quiet.isEnabled,
+  isWarnEnabled: quiet.isEnabled,
+  isErrorEnabled: quiet.isEnabled,
+  isFatalEnabled: quiet.isEnabled,
+  trace: quiet.write,
+  debug: quiet.write,
+  info: quiet.write,
+  warn: quiet.write,
+  error: quiet.write,
+  fatal: quiet.write,
+};
+
+export async function instrument(file: string, source: string): Promise<Instrumented> {
+  await addOperators();
+  const scopes: Scope[] = [];
+  const observer = {
+    shouldIgnore(path: unknown) {
+      const { node, parent } = path as babel.NodePath;
+      const name = nameOf(node, parent);
+      if (name !== null) scopes.push({ name, start: node.start ?? 0, end: node.end ?? 0 });
+      return isMessage(node) ? "message" : undefined;
+    },
+  };
+  const { files, mutants } = await new Instrumenter(logger).instrument(
+    [{ name: file, content: source, mutate: true }],
+    { plugins: [], ignorers: [observer], excludedMutations: EXCLUDED },
+  );
+  const text = files[0]?.content ?? source;
+  const described = describe(
+    file,
+    source,
+    scopes,
+    mutants.filter(({ status }) => status !== "Ignored"),
+  );
+  const idOf = new Map(described.map(({ ordinal, id }) => [ordinal, id]));
+  return {
+    file,
+    source,
+    mutants: described,
+    coverageText: (base, total) =>
+      text
+        .replace(
+          "function stryNS_9fa48()",
+          `const stryC = (globalThis.${COVERAGE_GLOBAL} ??= new Uint8Array(${total}));\nfunction stryNS_9fa48()`,
+        )
+        .replace(SWITCH, "false")
+        .replace(
+          COVER,
+          (_, ids: string) =>
+            `(${ordinalsIn(ids)
+              .map((ordinal) => `stryC[${base + ordinal}]=`)
+              .join("")}1)`,
+        ),
+    switchText: (ids) =>
+      text.replace(COVER, "0").replace(SWITCH, (_, ordinal: string) => {
+        const id = idOf.get(Number(ordinal));
+        return id !== undefined && ids.has(id) ? `stryMutAct_9fa48("${id}")` : "false";
+      }),
+  };
+}
+
+/** What the instrumenter writes before a mutant and before the original, except in its own header. */
+const SWITCH = /stryMutAct_9fa48\("(\d+)"\)/g;
+const COVER = /stryCov_9fa48\(("[^)]*")\)/g;
+
+function ordinalsIn(ids: string): number[] {
+  return [...ids.matchAll(/\d+/g)].map(([digits]) => Number(digits));
+}
+
+interface Scope {
+  readonly name: string;
+  readonly start: number;
+  readonly end: number;
+}
+
+type Node = babel.NodePath["node"];
+
+function nameOf(node: Node, parent: Node | undefined): string | null {
+  switch (node.type) {
+    case "FunctionDeclaration":
+    case "ClassDeclaration":
+      return node.id?.name ?? null;
+    case "ClassMethod":
+    case "ClassProperty":
+    case "ObjectMethod":
+    case "ObjectProperty":
+      return isCallable(node) && node.key.type === "Identifier" ? node.key.name : null;
+    case "ClassPrivateMethod":
+    case "ClassPrivateProperty":
+      return node.key.id.name;
+    case "VariableDeclarator":
+      if (node.id.type !== "Identifier" || !node.init) return null;
+      return isFunction(node.init) || isTopLevel(parent) ? node.id.name : null;
+    default:
+      return null;
+  }
+}
+
+function isCallable(node: Node): boolean {
+  return !("value" in node) || (typeof node.value === "object" && isFunction(node.value));
+}
+
+function isFunction(node: unknown): boolean {
+  const type = (node as Node | null)?.type;
+  return type === "ArrowFunctionExpression" || type === "FunctionExpression";
+}
+
+/** Constants at the left margin; those of a function are named after the function alone. */
+function isTopLevel(declaration: Node | undefined): boolean {
+  return (
+    declaration?.loc?.start.column === 0 || declaration?.loc?.start.column === "export ".length
+  );
+}
+
+/** An error's text and hint, and lines for a terminal: nobody counts changes inside them. */
+function isMessage(node: Node): boolean {
+  if (node.type === "NewExpression") {
+    return node.callee.type === "Identifier" && node.callee.name.endsWith("Error");
+  }
+  if (node.type === "ObjectProperty") {
+    return node.key.type === "Identifier" && MESSAGE_KEYS.has(node.key.name);
+  }
+  const call = node.type === "ExpressionStatement" ? node.expression : node;
+  if (call.type !== "CallExpression" || call.callee.type !== "MemberExpression") return false;
+  const { object, property } = call.callee;
+  const owner =
+    object.type === "Identifier"
+      ? object.name
+      : object.type === "MemberExpression" && object.property.type === "Identifier"
+        ? object.property.name
+        : "";
+  if (owner === "console") return true;
+  return owner === "log" && property.type === "Identifier" && property.name === "write";
+}
+
+const MESSAGE_KEYS = new Set(["hint", "message", "description", "help"]);
+
+interface Found {
+  readonly id: string;
+  readonly mutatorName: string;
+  readonly replacement: string;
+  readonly location: { readonly start: Place; readonly end: Place };
+}
+
+interface Place {
+  readonly line: number;
+  readonly column: number;
+}
+
+function describe(
+  file: string,
+  source: string,
+  scopes: readonly Scope[],
+  found: readonly Found[],
+): Mutant[] {
+  const lineStarts = [0, ...[...source.matchAll(/\n/g)].map(({ index }) => index + 1)];
+  const offset = ({ line, column }: Place) => (lineStarts[line] ?? 0) + column;
+  const seen = new Map<string, number>();
+  return found.map((mutant) => {
+    const at = [offset(mutant.location.start), offset(mutant.location.end)] as const;
+    const inside = enclosing(scopes, at).join(".");
+    const original = source.slice(...at);
+    const same = JSON.stringify([
+      file,
+      mutant.mutatorName,
+      inside,
+      identityText(original),
+      identityText(mutant.replacement),
+    ]);
+    const nth = (seen.get(same) ?? 0) + 1;
+    seen.set(same, nth);
+    return {
+      id: createHash("sha256").update(`${same}${nth}`).digest("hex").slice(0, 10),
+      file,
+      operator: mutant.mutatorName,
+      inside,
+      original,
+      replacement: mutant.replacement,
+      nth,
+      line: mutant.location.start.line + 1,
+      at,
+      ordinal: Number(mutant.id),
+    };
+  });
+}
+
+function enclosing(scopes: readonly Scope[], [start, end]: Mutant["at"]): string[] {
+  return scopes
+    .filter((scope) => scope.start <= start && end <= scope.end)
+    .sort((a, b) => a.start - b.start || b.end - a.end)
+    .map(({ name }) => name)
+    .filter((name, i, names) => name !== names[i - 1]);
+}
+
+const IDENTITY_CHARS_MAX = 100;
+
+/** A node's text in one line. A long one is cut, so that an edit at its end keeps the identity. */
+export function identityText(text: string): string {
+  const line = text.replace(/\s+/g, " ").trim();
+  return line.length <= IDENTITY_CHARS_MAX ? line : `${line.slice(0, IDENTITY_CHARS_MAX)}…`;
+}
+
+/** The folder of src/ that a file belongs to; files directly in src/ count as `src`. */
+export function folderOf(file: string): string {
+  const parts = file.split("/");
+  return parts.length > 2 ? (parts[1] ?? "src") : "src";
+}
+
+/** The file's text with one mutant in place, for the compiler and for people. */
+export function applyMutant(source: string, { at, replacement, operator }: Mutant): string {
+  const isStatement = STATEMENTS.has(operator) || /^(case|default|for)\b/.test(replacement);
+  const text = isStatement ? replacement : `(${replacement})`;
+  return source.slice(0, at[0]) + text + source.slice(at[1]);
+}
+
+/** Operators that replace a statement: parentheses around the replacement would not parse. */
+const STATEMENTS = new Set(["BlockStatement", "CallExpression", "StatementRemoval"]);
