@@ -72,6 +72,7 @@ export default defineConfig({
         text: "Change it",
         items: [
           { text: "Contributing", link: "/contributing" },
+          { text: "Mutation testing", link: "/mutation-testing" },
           { text: "Dependencies", link: "/dependencies" },
         ],
       },

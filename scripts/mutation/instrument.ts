@@ -259,7 +259,8 @@ export function folderOf(file: string): string {
 /** The file's text with one mutant in place, for the compiler and for people. */
 export function applyMutant(source: string, { at, replacement, operator }: Mutant): string {
   const isStatement = STATEMENTS.has(operator) || /^(case|default|for)\b/.test(replacement);
-  const text = isStatement ? replacement : `(${replacement})`;
+  const isBare = isStatement || /^(?:[\w.]+|\[\])$/.test(replacement);
+  const text = isBare ? replacement : `(${replacement})`;
   return source.slice(0, at[0]) + text + source.slice(at[1]);
 }
 
