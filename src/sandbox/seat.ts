@@ -26,7 +26,7 @@ export class Seat {
     this.#name = name;
     this.#log = log;
     void sandbox.ended.then((reason) => {
-      this.gone = reason;
+      this.gone ??= reason;
     });
   }
 

@@ -1,206 +1,190 @@
-// The channel to agents that behave badly, each of them a real process: whatever it does, every request ends.
+// A channel over in-memory streams: whatever the agent does, every request ends.
 
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { Channel } from "../../src/sandbox/channel.ts";
-import type { Sandbox } from "../../src/sandbox/contract.ts";
-import { Lease } from "../../src/sandbox/lease.ts";
-import { ProcessSandboxes } from "../../src/sandbox/process.ts";
-import type { Reply } from "../../src/sandbox/reply-lines.ts";
-import { SPEC } from "../parts/sandbox-spec.ts";
-import { until } from "../parts/until.ts";
+import { type ScriptedProcess, ScriptedSandbox, settle } from "../parts/scripted-sandbox.ts";
 
-const LINE_BYTES_MAX = 2 ** 20;
-const TIME = { timeoutMs: 20_000 };
-const ECHO = `import sys, json
-for line in sys.stdin:
-    r = json.loads(line)
-    print(json.dumps({"id": r.get("id"), "ok": True, "result": r}), flush=True)`;
+const TIME = { timeoutMs: 10_000 };
 
-let lease: Lease;
-let sandbox: Sandbox;
-beforeAll(async () => {
-  lease = await Lease.take({ run: "channel", host: "test" });
-  sandbox = await new ProcessSandboxes(lease).start(SPEC);
-});
-afterAll(async () => {
-  await sandbox.stop();
-  await lease.release();
-});
-
-async function withAgent<T>(
-  python: string,
-  use: (channel: Channel, heard: readonly string[]) => Promise<T>,
-): Promise<T> {
+/** A channel to an agent that a test plays itself. */
+async function open(lineBytesMax = 1000) {
+  const parts: { agent: ScriptedProcess | null } = { agent: null };
+  const sent: unknown[] = [];
+  const sandbox = new ScriptedSandbox("s", {
+    program: (process) => {
+      parts.agent = process;
+      process.stdin.on("data", (chunk: Buffer) => {
+        for (const line of chunk.toString().trimEnd().split("\n")) sent.push(JSON.parse(line));
+      });
+    },
+  });
   const heard: string[] = [];
-  const running = await sandbox.open({ args: ["python3", "-u", "-c", python] });
-  const channel = new Channel(running, {
+  const channel = new Channel(await sandbox.open({ args: ["agent"] }), {
     name: "the agent",
-    lineBytesMax: LINE_BYTES_MAX,
+    lineBytesMax,
     onStderr: (line) => heard.push(line),
   });
-  try {
-    return await use(channel, heard);
-  } finally {
-    await channel.stop();
-  }
+  const agent = parts.agent;
+  if (agent === null) throw new Error("the program did not run");
+  return { channel, agent, sent, heard, sandbox };
 }
 
-const failureOf = (request: Promise<Reply>): Promise<{ code: string; message: string }> =>
-  request.then(
-    (reply) => ({ code: "replied", message: JSON.stringify(reply) }),
-    (thrown) => thrown,
+const errorOf = (promise: Promise<unknown>): Promise<string> =>
+  promise.then(
+    () => "nothing was thrown",
+    (thrown) => `${thrown.code ?? "error"}: ${thrown.message}`,
   );
 
-describe("a channel", () => {
-  test("carries a request as it is, and its number is the channel's own", () =>
-    withAgent(ECHO, async (channel) => {
-      const reply = await channel.request(
-        { op: "x", id: "mine", text: "ü\n\u2028🎲", big: 9007199254740991 },
-        TIME,
-      );
-      expect(reply).toEqual({
-        ok: true,
-        result: { op: "x", id: 1, text: "ü\n\u2028🎲", big: 9007199254740991 },
-      });
-    }));
+test("requests are numbered from 1, and replies find them in any order", async () => {
+  const { channel, agent, sent } = await open();
+  const answers = [1, 2, 3].map((n) => channel.request({ op: "x", id: "mine", n }, TIME));
+  await settle();
+  expect(sent).toEqual([1, 2, 3].map((n) => ({ op: "x", id: n, n })));
+  expect(channel.waiting).toBe(3);
+  agent.stdout.write('{"id":3,"ok":true,"result":"c"}\n{"id":1,"ok":true,"result":"a"}\n');
+  agent.stdout.write('{"id":2,"ok":false,"error":{"kind":"K","message":"m"}}\n');
+  expect(await Promise.all(answers)).toEqual([
+    { ok: true, result: "a" },
+    { ok: false, kind: "K", message: "m" },
+    { ok: true, result: "c" },
+  ]);
+  expect(channel.waiting).toBe(0);
+});
 
-  test("gives an agent's failure as a reply, with its kind", () =>
-    withAgent(
-      'import json\nr = json.loads(input())\nprint(json.dumps({"id": r["id"], "ok": False, "error": {"kind": "ValueError", "message": "no"}}))\ninput()',
-      async (channel) => {
-        expect(await channel.request({ op: "x" }, TIME)).toEqual({
-          ok: false,
-          kind: "ValueError",
-          message: "no",
-        });
-      },
-    ));
+test("a reply to no request is dropped", async () => {
+  const { channel, agent } = await open();
+  const answer = channel.request({ op: "x" }, TIME);
+  agent.stdout.write('{"id":0,"ok":true}\n{"id":9,"ok":true}\n{"id":1,"ok":true,"result":5}\n');
+  expect(await answer).toEqual({ ok: true, result: 5 });
+});
 
-  test("fails all that wait when a line is no JSON, and shows the line", () =>
-    withAgent('input()\nprint("Loading weights…")\ninput()\ninput()', async (channel) => {
-      const failures = await Promise.all([
-        failureOf(channel.request({ op: "a" }, TIME)),
-        failureOf(channel.request({ op: "b" }, TIME)),
-      ]);
-      for (const { code, message } of failures) {
-        expect(code).toBe("sandbox_bad_answer");
-        expect(message).toContain("Loading weights…");
-      }
-      expect((await failureOf(channel.request({ op: "c" }, TIME))).code).toBe("sandbox_bad_answer");
-    }));
+test("a request that is late fails, the agent is told, and its late reply is dropped", async () => {
+  const { channel, agent, sent } = await open();
+  expect(await errorOf(channel.request({ op: "x" }, { timeoutMs: 1 }))).toBe(
+    "agent_timeout: the agent did not reply within 1 ms",
+  );
+  await settle();
+  expect(sent.at(-1)).toEqual({ cancel: 1 });
+  expect(channel.waiting).toBe(0);
+  agent.stdout.write('{"id":1,"ok":true}\n');
+  const next = channel.request({ op: "y" }, TIME);
+  agent.stdout.write('{"id":2,"ok":true,"result":"y"}\n');
+  expect(await next).toEqual({ ok: true, result: "y" });
+});
 
-  test("fails when an agent writes blank lines without end", () =>
-    withAgent("input()\nwhile True: print('\\n' * 65536)", async (channel) => {
-      const failed = await failureOf(channel.request({ op: "x" }, TIME));
-      expect(failed).toMatchObject({ code: "sandbox_bad_answer" });
-      expect(failed.message).toContain("nothing but blank lines");
-    }));
+test("a caller that gives up hears its own reason, and the agent is told", async () => {
+  const { channel, sent } = await open();
+  const controller = new AbortController();
+  const answer = errorOf(channel.request({ op: "x" }, { ...TIME, signal: controller.signal }));
+  controller.abort(new Error("given up"));
+  expect(await answer).toBe("error: given up");
+  await settle();
+  expect(sent).toEqual([{ op: "x", id: 1 }, { cancel: 1 }]);
+});
 
-  test("fails when JSON is no reply", () =>
-    withAgent("input()\nprint('[1, 2]')\ninput()", async (channel) => {
-      expect((await failureOf(channel.request({ op: "a" }, TIME))).code).toBe("sandbox_bad_answer");
-    }));
+test("a request with an aborted signal is never sent", async () => {
+  const { channel, sent } = await open();
+  const signal = AbortSignal.abort(new Error("before"));
+  expect(await errorOf(channel.request({ op: "x" }, { ...TIME, signal }))).toBe("error: before");
+  await settle();
+  expect(sent).toEqual([]);
+});
 
-  test("fails when a line is too long, also one that never ends", () =>
-    withAgent('import sys\ninput()\nwhile True: sys.stdout.write("x" * 65536)', async (channel) => {
-      const { code, message } = await failureOf(channel.request({ op: "a" }, TIME));
-      expect(code).toBe("sandbox_bad_answer");
-      expect(message).toContain(`longer than ${LINE_BYTES_MAX} bytes`);
-    }));
+test("a signal that aborts after the reply tells the agent nothing", async () => {
+  const { channel, agent, sent } = await open();
+  const controller = new AbortController();
+  const answer = channel.request({ op: "x" }, { ...TIME, signal: controller.signal });
+  agent.stdout.write('{"id":1,"ok":true}\n');
+  await answer;
+  controller.abort();
+  await settle();
+  expect(sent).toHaveLength(1);
+});
 
-  test("takes a reply just below the limit, and in pieces", () =>
-    withAgent(
-      `import sys, json, time
-r = json.loads(input())
-text = json.dumps({"id": r["id"], "ok": True, "result": "ü" * 170000}) + "\\n"
-for i in range(0, len(text), 99991): sys.stdout.write(text[i:i + 99991]); sys.stdout.flush(); time.sleep(0.001)
-input()`,
-      async (channel) => {
-        const reply = await channel.request({ op: "a" }, TIME);
-        expect(reply.ok && (reply.result as string).length).toBe(170_000);
-      },
-    ));
+test("a request may have as many bytes as a line, with its newline, and not one more", async () => {
+  const body = { op: "x".repeat(20) };
+  const bytes = JSON.stringify({ ...body, id: 1 }).length + 1;
+  const exact = await open(bytes);
+  const answer = exact.channel.request(body, TIME);
+  exact.agent.stdout.write('{"id":1,"ok":true}\n');
+  expect(await answer).toEqual({ ok: true, result: null });
+  const short = await open(bytes - 1);
+  expect(await errorOf(short.channel.request(body, TIME))).toBe(
+    `agent_failed: a request of ${bytes} bytes to the agent is longer than a line may be, ${bytes - 1} bytes`,
+  );
+  await settle();
+  expect(short.sent).toEqual([]);
+});
 
-  test("refuses a request that is longer than a line may be, and goes on", () =>
-    withAgent(ECHO, async (channel) => {
-      expect(
-        (await failureOf(channel.request({ op: "a", text: "x".repeat(LINE_BYTES_MAX) }, TIME)))
-          .code,
-      ).toBe("agent_failed");
-      expect((await channel.request({ op: "b" }, TIME)).ok).toBe(true);
-    }));
+test("notices reach the agent without a number", async () => {
+  const { channel, sent } = await open();
+  channel.tell({ end: { session: "s" } });
+  await settle();
+  expect(sent).toEqual([{ end: { session: "s" } }]);
+  expect(channel.waiting).toBe(0);
+});
 
-  test("ends a request in time, tells the agent, and drops its late reply", () =>
-    withAgent(
-      `import sys, json
-held = None
-for line in sys.stdin:
-    r = json.loads(line)
-    if "cancel" in r: print("cancelled", r["cancel"], file=sys.stderr)
-    elif held is None: held = r["id"]
-    else:
-        print(json.dumps({"id": held, "ok": True, "result": "late"}), flush=True)
-        print(json.dumps({"id": r["id"], "ok": True, "result": "in time"}), flush=True)`,
-      async (channel, heard) => {
-        expect((await failureOf(channel.request({ op: "a" }, { timeoutMs: 150 }))).code).toBe(
-          "agent_timeout",
-        );
-        await until(() => heard.includes("cancelled 1"), "the agent heard of it");
-        expect(await channel.request({ op: "b" }, TIME)).toEqual({ ok: true, result: "in time" });
-        expect(channel.waiting).toBe(0);
-      },
-    ));
+test("a line that is no reply fails every request, shows 200 characters, and kills the agent", async () => {
+  const { channel, agent, sandbox } = await open();
+  const answers = [channel.request({ op: "a" }, TIME), channel.request({ op: "b" }, TIME)];
+  agent.stdout.write(`${"ü".repeat(300)}\n`);
+  const shown = `sandbox_bad_answer: the agent wrote a line that is no reply: "${"ü".repeat(200)}"`;
+  expect(await Promise.all(answers.map(errorOf))).toEqual([shown, shown]);
+  expect(await errorOf(channel.request({ op: "c" }, TIME))).toBe(shown);
+  expect(sandbox.kills).toBe(1);
+  expect((await channel.closed).hint).toBe(
+    "write only replies to stdout, and everything else to stderr",
+  );
+});
 
-  test("ends a request that its caller gave up, with the caller's reason", () =>
-    withAgent("import sys\nfor line in sys.stdin: pass", async (channel) => {
-      const controller = new AbortController();
-      const waiting = failureOf(
-        channel.request({ op: "a" }, { ...TIME, signal: controller.signal }),
-      );
-      controller.abort(new Error("given up"));
-      expect((await waiting).message).toBe("given up");
-      expect(
-        (await failureOf(channel.request({ op: "b" }, { ...TIME, signal: controller.signal })))
-          .message,
-      ).toBe("given up");
-    }));
+test("an agent that ends fails every request with its exit code and its last words", async () => {
+  const { channel, agent, heard } = await open();
+  const answer = errorOf(channel.request({ op: "a" }, TIME));
+  agent.stderr.write("so long,\nünd danke\n");
+  agent.exit(3);
+  const message = "sandbox_lost: the agent ended with exit 3; its last words: so long,\nünd danke";
+  expect(await answer).toBe(message);
+  expect(heard).toEqual(["so long,", "ünd danke"]);
+  expect(await errorOf(channel.request({ op: "b" }, TIME))).toBe(message);
+  expect(`${(await channel.closed).code}: ${(await channel.closed).message}`).toBe(message);
+});
 
-  test("fails what waits when the agent is killed, and whatever comes after", () =>
-    withAgent(
-      "import os, signal\ninput()\nos.kill(os.getpid(), signal.SIGKILL)",
-      async (channel) => {
-        const { code, message } = await failureOf(channel.request({ op: "a" }, TIME));
-        expect([code, message]).toEqual(["sandbox_lost", "the agent ended with exit 137"]);
-        expect((await failureOf(channel.request({ op: "b" }, TIME))).code).toBe("sandbox_lost");
-      },
-    ));
+test("an agent that ends without a word leaves nothing after its exit code", async () => {
+  const { channel, agent } = await open();
+  const answer = errorOf(channel.request({ op: "a" }, TIME));
+  agent.exit(0);
+  expect(await answer).toBe("sandbox_lost: the agent ended with exit 0");
+});
 
-  test("fails what waits when the agent closes its output and lives on", () =>
-    withAgent(
-      "import os, sys, time\ninput()\nos.close(1)\nos.close(2)\ntime.sleep(600)",
-      async (channel) => {
-        expect((await failureOf(channel.request({ op: "a" }, { timeoutMs: 500 }))).code).toBe(
-          "agent_timeout",
-        );
-      },
-    ));
+test("a sandbox that goes fails every request with the cause", async () => {
+  const { channel, agent } = await open();
+  const cause = new Error("its container ended");
+  const answer = channel.request({ op: "a" }, TIME).catch((thrown) => thrown);
+  agent.lose(cause);
+  expect(await answer).toMatchObject({
+    code: "sandbox_lost",
+    message: "the agent is gone: its container ended",
+    cause,
+  });
+});
 
-  test("hears stderr line by line, whatever pieces it comes in", () =>
-    withAgent(
-      'import sys, time\nfor c in "first ünit\\nsecond\\n": sys.stderr.write(c); sys.stderr.flush()\nfor line in sys.stdin: pass',
-      async (_channel, heard) => {
-        await until(() => heard.length === 2, "both lines came");
-        expect(heard).toEqual(["first ünit", "second"]);
-      },
-    ));
+test("a stopped channel kills the agent, fails what waits, closes stdin and sends nothing more", async () => {
+  const { channel, agent, sent, sandbox } = await open();
+  const answer = errorOf(channel.request({ op: "a" }, TIME));
+  await channel.stop();
+  expect(await answer).toBe("sandbox_lost: the agent was stopped");
+  expect(sandbox.kills).toBe(1);
+  channel.tell({ end: {} });
+  await settle();
+  expect(sent).toEqual([{ op: "a", id: 1 }]);
+  expect(agent.stdin.readableEnded).toBe(true);
+  expect(channel.waiting).toBe(0);
+});
 
-  test("carries a thousand requests at once", () =>
-    withAgent(ECHO, async (channel) => {
-      const replies = await Promise.all(
-        Array.from({ length: 1000 }, (_, n) => channel.request({ op: "x", n }, TIME)),
-      );
-      expect(replies.map((reply) => reply.ok && (reply.result as { n: number }).n)).toEqual(
-        Array.from({ length: 1000 }, (_, n) => n),
-      );
-    }));
+test("the first reason why a channel is closed stays", async () => {
+  const { channel, agent } = await open();
+  agent.stdout.write("no\n");
+  await settle();
+  await channel.stop();
+  expect((await channel.closed).code).toBe("sandbox_bad_answer");
 });

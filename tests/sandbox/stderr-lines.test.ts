@@ -1,0 +1,52 @@
+// Lines of an agent's stderr, and its last words.
+
+import { expect, test } from "bun:test";
+import { StderrLines } from "../../src/sandbox/stderr-lines.ts";
+
+function reader() {
+  const heard: string[] = [];
+  const lines = new StderrLines((line) => heard.push(line));
+  return { lines, heard, push: (text: string) => lines.push(Buffer.from(text)) };
+}
+
+test("lines are the same whatever chunks they come in", () => {
+  const bytes = Buffer.from("first ünit\n\n  \nsecond 🎲\nrest");
+  for (let size = 1; size <= bytes.length; size++) {
+    const { lines, heard } = reader();
+    for (let at = 0; at < bytes.length; at += size) lines.push(bytes.subarray(at, at + size));
+    expect({ size, heard, words: lines.lastWords }).toEqual({
+      size,
+      heard: ["first ünit", "second 🎲"],
+      words: "first ünit\n\n  \nsecond 🎲\nrest",
+    });
+  }
+});
+
+test("a line of 4000 characters is passed whole, and a longer one is shortened", () => {
+  const { heard, push } = reader();
+  push(`${"a".repeat(4000)}\n`);
+  push(`${"b".repeat(3000)}`);
+  push(`${"b".repeat(3000)}\n`);
+  expect(heard.map(({ length }) => length)).toEqual([4000, 4000]);
+});
+
+test("a line without an end is passed on in pieces of more than 4000 characters", () => {
+  const { heard, push } = reader();
+  push("a".repeat(4000));
+  expect(heard).toEqual([]);
+  push("b");
+  expect(heard).toEqual(["a".repeat(4000)]);
+  push("tail\n");
+  expect(heard.at(-1)).toBe("tail");
+});
+
+test("the last words are the last 2000 characters without surrounding white space", () => {
+  const { lines, push } = reader();
+  expect(lines.lastWords).toBe("");
+  push(`x${"y".repeat(1999)}`);
+  expect(lines.lastWords).toHaveLength(2000);
+  push("z");
+  expect(lines.lastWords).toBe(`${"y".repeat(1999)}z`);
+  push(`${" ".repeat(10)}\n`);
+  expect(lines.lastWords).toBe(`${"y".repeat(1988)}z`);
+});
