@@ -79,7 +79,7 @@ describe("the house", () => {
       valibot:
         /^(recipe\/((\w+-)?schema|validate|difference)|peer\/control|agent\/exec|records\/(manifest|check-record|driver-file))\.ts$/,
       "yocto-queue": /^(host\/role|model\/(limit|endpoint\/waiting-line))\.ts$/,
-      "fastest-levenshtein": /^(recipe\/validate|dataset\/files)\.ts$/,
+      "fastest-levenshtein": /^(recipe\/complaint|dataset\/files)\.ts$/,
     };
     const owners = new Map<string, string[]>();
     for (const [file, specifiers] of imports) {

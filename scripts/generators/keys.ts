@@ -27,7 +27,10 @@ interface SchemaLike {
   readonly literal?: unknown;
 }
 
-/** Every key with a text, and after each table its own keys. A key without a text is an error, except for literals. */
+/**
+ * Every key with a text, and after each table its own keys. A key without a text is an error,
+ * except for literals.
+ */
 export function keysOf(table: unknown, prefix = ""): readonly Key[] {
   return Object.entries(like(table).entries ?? {}).flatMap(([name, entry]) => {
     const path = `${prefix}${name}`;

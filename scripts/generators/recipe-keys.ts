@@ -134,11 +134,13 @@ const KINDS = `## Kinds of values {#kinds}
 | kind | written as |
 | --- | --- |
 | duration | a number and a unit, as text: \`"500ms"\`, \`"90s"\`, \`"1.5m"\`, \`"2h"\`, \`"1d"\` |
-| size | a number and a unit, as text: \`"512B"\`, \`"64MiB"\` (KiB, MiB, GiB, TiB: powers of 1,024), \`"2GB"\` (kB, MB, GB, TB: powers of 1,000) |
+| size | a number and a unit, as text: \`"512B"\`, \`"64MiB"\`, \`"2GB"\` |
 | path | text; a relative path starts at the folder of the file that names it |
 | path, or \`{ text = "…" }\` | a Jinja template: its file, or its text |
 | expression | text in [CEL](recipes.md#expressions) |
 | distribution | one of the tables below, in place of a single value |
+
+KiB, MiB, GiB and TiB are powers of 1,024 bytes. kB, MB, GB and TB are powers of 1,000 bytes.
 
 | distribution | example |
 | --- | --- |
@@ -249,8 +251,8 @@ function renderChangeable(): string {
       ([title, keys]) => `| \`${title}\` | ${keys.map((key) => `\`${key}\``).join(", ")} |`,
     ),
     "",
-    `${GROWING_KEYS.map((key) => `\`${key}\``).join(" and ")} may be raised: the run then makes the ` +
-      "additional tasks.",
+    `${GROWING_KEYS.map((key) => `\`${key}\``).join(" and ")} may be raised: the run then makes ` +
+      "the additional tasks.",
     "",
   ].join("\n");
 }

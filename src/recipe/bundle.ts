@@ -1,30 +1,30 @@
-// A recipe as it travels to a host: its text and every file that it names or that these import, and nothing else. Rows stay
-// with the driver. What arrives comes from the network: names and sizes are checked before anything is written.
+// A bundle is a recipe on its way to a host: its text, every file that it names, and every file
+// that those import. The dataset stays with the driver. A bundle arrives from the network, so the
+// host checks names and sizes before it writes anything.
 
 import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { dirname, join, relative, sep } from "node:path";
 import { MatrixError, messageOf } from "../error.ts";
 import { isJsonObject } from "../task/json.ts";
 import { type Environment, mapLeaves, secretNames } from "./compose.ts";
-import { readRecipeFile } from "./files.ts";
+import { filesOf, readRecipeFile } from "./files.ts";
 import { moveGraphPath } from "./graph-path.ts";
 import type { LoadedRecipe } from "./load.ts";
-import { filesOf } from "./references.ts";
 import { writeToml } from "./source.ts";
 
 const BUNDLE_BYTES_MAX = 64 * 2 ** 20;
 const BUNDLE_FILES_MAX = 10_000;
 const NAME_BYTES_MAX = 4096;
 const RECIPE_FILE = "recipe.toml";
-/** Every file lies under it, so that none can take the recipe's place. */
+/** The folder of all files, so that no file can take the place of the recipe. */
 const FILES_FOLDER = "files";
 
 export interface Bundle {
-  /** TOML. Its files are named by their paths in the bundle; secrets are references still. */
+  /** TOML. It names files by their paths in the bundle; secrets are still references. */
   readonly recipe: string;
-  /** By path in the bundle: relative, with "/" between its parts. */
+  /** Contents by path in the bundle: relative, with "/" between its parts. */
   readonly files: Readonly<Record<string, Uint8Array>>;
-  /** What the variables of the secrets stand for; empty where the channel is not safe. */
+  /** Values of the variables that secrets refer to; empty when the channel is not encrypted. */
   readonly secrets: Readonly<Record<string, string>>;
 }
 
@@ -39,7 +39,7 @@ export async function createBundle(
   { env, withSecrets }: BundleOptions,
 ): Promise<Bundle> {
   const contents = await readContents(loaded);
-  // Modules import each other by relative paths: the tree keeps its shape.
+  // Modules import each other by relative paths, so the tree must keep its shape.
   const folder = commonFolder([...contents.keys()]);
   const nameOf = (path: string) => [FILES_FOLDER, ...relative(folder, path).split(sep)].join("/");
   const names = new Map(filesOf(loaded.recipe).map(([key, path]) => [key, nameOf(path)]));
@@ -55,13 +55,16 @@ export async function createBundle(
   };
 }
 
-/** A key's text where its file, if it names one, has another name. */
+/** The text of a key after its file was renamed; the same text for a key that names no file. */
 function moved(key: string, text: string, name: string | undefined): string {
   if (name === undefined) return text;
   return key === "orchestrator.graph" ? moveGraphPath(text, name) : name;
 }
 
-/** Fails with `recipe_invalid` when it is no bundle, holds a name that leaves its folder, or is too large. */
+/**
+ * Checks a received value. Fails with `recipe_invalid` when it is not a bundle, when a name leads
+ * out of its folder, or when it is too large.
+ */
 export function parseBundle(value: unknown): Bundle {
   const { recipe, files, secrets } = (value ?? {}) as Record<string, unknown>;
   if (typeof recipe !== "string" || !isJsonObject(files) || !isJsonObject(secrets))
@@ -73,24 +76,27 @@ export function parseBundle(value: unknown): Bundle {
   for (const [name, bytes] of contents) {
     if (!isSafeName(name))
       throw refused(`it has a file named ${JSON.stringify(name.slice(0, 200))}`);
-    if (!(bytes instanceof Uint8Array)) throw refused(`its file ${name} is no bytes`);
+    if (!(bytes instanceof Uint8Array)) throw refused(`its file ${name} is not bytes`);
     total += bytes.byteLength;
   }
   if (total > BUNDLE_BYTES_MAX)
     throw refused(`it has ${total} bytes; allowed: ${BUNDLE_BYTES_MAX}`);
   if (Object.values(secrets).some((secret) => typeof secret !== "string"))
-    throw refused("a secret in it is no text");
+    throw refused("one of its secrets is not text");
   return value as Bundle;
 }
 
-/** Writes the recipe and its files into an empty folder of the caller's own, for nobody else to read; answers the recipe's path. */
+/**
+ * Writes the recipe and its files into an empty folder, readable by the user alone, and returns the
+ * path of the recipe.
+ */
 export async function unpackBundle(bundle: Bundle, folder: string): Promise<string> {
   const { recipe, files } = parseBundle(bundle);
   const path = join(folder, RECIPE_FILE);
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    // Whatever lies there already could be a link that leads elsewhere.
-    if ((await readdir(folder)).length > 0) throw new Error("it is not empty");
+    // A symbolic link that lies there could lead the files to another place.
+    if ((await readdir(folder)).length > 0) throw new Error("the folder is not empty");
     for (const [name, bytes] of [[RECIPE_FILE, recipe] as const, ...Object.entries(files)]) {
       const target = join(folder, name);
       await mkdir(dirname(target), { recursive: true, mode: 0o700 });
@@ -106,7 +112,7 @@ export async function unpackBundle(bundle: Bundle, folder: string): Promise<stri
   return path;
 }
 
-/** Every file that a host needs, by its absolute path. */
+/** Contents of every file that a host needs, by absolute path. */
 async function readContents({
   recipe,
   problemAt,
@@ -124,7 +130,7 @@ async function readContents({
       if (other !== undefined)
         throw refuse(
           key,
-          `symbolic links make two different files of ${path}; import one of them by another path`,
+          `two different files have the path ${path} by symbolic links; import one by another path`,
         );
       contents.set(path, bytes);
       total += bytes.length;
@@ -133,7 +139,8 @@ async function readContents({
         path === named ? `${path} is too large` : `it imports ${path}, which is too large`;
       throw refuse(
         key,
-        `${what}: with it the recipe's files have ${total} bytes; allowed: ${BUNDLE_BYTES_MAX} (64 MiB)`,
+        `${what}: with it the recipe's files have ${total} bytes; ` +
+          `allowed: ${BUNDLE_BYTES_MAX} (64 MiB)`,
       );
     }
   }
@@ -145,6 +152,7 @@ async function readContents({
   return contents;
 }
 
+/** The deepest folder that contains all of the files. */
 function commonFolder(paths: readonly string[]): string {
   const folders = paths.map((path) => dirname(path).split(sep));
   const [first = []] = folders;
@@ -167,5 +175,5 @@ function isSafeName(name: string): boolean {
 }
 
 function refused(what: string): MatrixError {
-  return new MatrixError("recipe_invalid", `the driver's recipe is refused: ${what}`);
+  return new MatrixError("recipe_invalid", `the recipe that the driver sent is refused: ${what}`);
 }

@@ -1,5 +1,6 @@
-// From layers to one table: environment references are filled in, paths made absolute, later layers laid over earlier ones.
-// Secrets stay references: they are filled in at the very end, on a copy that is never written down.
+// Composing makes one table from the layers of a recipe. It fills in environment references, makes
+// paths absolute, and lays later layers over earlier ones. Secrets stay references until the very
+// end: they are filled in on a copy that is never written down.
 
 import { resolve } from "node:path";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
@@ -11,19 +12,22 @@ import type { Source } from "./source.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** What is wrong with a value before the schema looks at it. */
+/** A problem with a value that is found before the schema checks it. */
 export interface LeafProblem {
   readonly key: string;
   readonly message: string;
 }
 
 const REFERENCE = /\$\{env:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}/g;
-/** What may stand beside a reference in a secret: the scheme of an Authorization header. */
+/** Text that a secret may have before its reference: the scheme of an Authorization header. */
 const SCHEME = /^([A-Za-z]+ )?$/;
 
 export const SECRET_MESSAGE = 'a secret must come from the environment: "${env:NAME}"';
 
-/** A layer's table with paths absolute and references filled in, but for secrets and what the environment does not have. */
+/**
+ * The table of a layer with absolute paths and with references filled in. References in secrets,
+ * and references to variables that are not set, stay as they are.
+ */
 export function resolveLayer({ table, folder }: Source, env: Environment): JsonObject {
   return mapLeaves(table, "", (text, key) => {
     if (isSecretKey(key)) return text;
@@ -37,7 +41,7 @@ export function fillSecrets(table: JsonObject, env: Environment): JsonObject {
   return mapLeaves(table, "", (text, key) => (isSecretKey(key) ? fill(text, env) : text));
 }
 
-/** The variables that a table's secrets come from. */
+/** Names of the environment variables to which the secrets of a table refer. */
 export function secretNames(table: JsonObject): readonly string[] {
   const names = new Set<string>();
   mapLeaves(table, "", (text, key) => {
@@ -47,7 +51,10 @@ export function secretNames(table: JsonObject): readonly string[] {
   return [...names];
 }
 
-/** Tables merge, all else is replaced. A table of another kind replaces too: its old keys would make no sense in it. */
+/**
+ * Lays one table over another. Tables merge and all other values are replaced. A table of another
+ * kind is replaced as a whole, because the keys of the old kind have no meaning in it.
+ */
 export function mergeTables(below: JsonObject, above: JsonObject, path = ""): JsonObject {
   const merged = new Map(Object.entries(below));
   for (const [key, value] of Object.entries(above)) {
@@ -59,7 +66,10 @@ export function mergeTables(below: JsonObject, above: JsonObject, path = ""): Js
   return Object.fromEntries(merged);
 }
 
-/** Values that no schema could judge: references to nothing, secrets in plain sight, numbers that JSON does not have. */
+/**
+ * Problems that a schema cannot see: references to variables that are not set, secrets in plain
+ * text, and numbers that JSON does not have.
+ */
 export function leafProblems(value: Json, env: Environment, key = ""): LeafProblem[] {
   if (Array.isArray(value))
     return value.flatMap((element, index) =>
@@ -78,11 +88,11 @@ export function leafProblems(value: Json, env: Environment, key = ""): LeafProbl
   );
   return missing.map((name) => ({
     key,
-    message: `the environment has no ${name}; set it or write \${env:${name}:-default}`,
+    message: `the variable ${name} is not set; set it or write \${env:${name}:-default}`,
   }));
 }
 
-/** What kind of thing a table describes, where there are several. */
+/** The kind of each table that has several kinds. Agents that are files are all of one kind. */
 const KINDS: readonly (readonly [table: string, kind: (table: JsonObject) => Json | undefined])[] =
   [
     ["models.*", ({ kind }) => kind],
@@ -102,7 +112,10 @@ function changesKind(path: string, below: JsonObject, above: JsonObject): boolea
   return before !== undefined && after !== undefined && before !== after;
 }
 
-/** A default of a secret would stand in the recipe like any other text; an empty one says that there may be none. */
+/**
+ * Whether a secret consists of references. A default would be a secret in plain text, so only an
+ * empty one is allowed: it makes the secret optional.
+ */
 function isReferenceOnly(text: string): boolean {
   const defaults = [...text.matchAll(REFERENCE)].map((match) => match[2] ?? "");
   return (
@@ -123,13 +136,13 @@ function fill(text: string, env: Environment): string {
 function isPath(key: string, text: string): boolean {
   if (matchesKey(key, "roles.*.agent") && BUILT_IN_AGENTS.includes(text)) return false;
   if (matchesKey(key, "sandboxes.*.image") && !isImagePath(text)) return false;
-  // A dataset of the hub.
+  // A dataset of the hub is an address.
   if (text.startsWith("hf://")) return false;
-  // An empty path is no path: the schema says so.
+  // An empty path stays empty, so that the schema refuses it.
   return text !== "" && PATH_KEYS.some((pattern) => matchesKey(key, pattern));
 }
 
-/** The same table with every text in it mapped; `key` is its key path. */
+/** The same table with every text replaced by the result of `map`; `key` is the text's key path. */
 export function mapLeaves(
   table: JsonObject,
   prefix: string,
@@ -139,7 +152,7 @@ export function mapLeaves(
     if (typeof value === "string") return map(value, key);
     if (Array.isArray(value))
       return value.map((element, index) => mapValue(element, joinKey(key, String(index))));
-    // A TOML date is an object of its own; settings carry it as text.
+    // TOML has dates, JSON does not: settings carry them as text.
     if (value instanceof Date) return value.toISOString();
     return isJsonObject(value) ? mapLeaves(value, key, map) : value;
   };

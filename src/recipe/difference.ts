@@ -1,5 +1,6 @@
-// Two resolved recipes side by side: what a continued run may change, what it may raise, and what makes it another run.
-// What means the same is no difference: a default written out, "90s" for "1.5m", another order of keys.
+// The differences between two resolved recipes, and what each means for a continued run: it may
+// change the key, it may only raise it, or the recipe is that of another run. Two ways to write the
+// same value are no difference: a default written out, "90s" for "1.5m", another order of keys.
 
 import { isDeepStrictEqual } from "node:util";
 import * as v from "valibot";
@@ -10,6 +11,7 @@ import { recipeSchema } from "./schema.ts";
 
 export interface Difference {
   readonly key: string;
+  /** As written; undefined where the recipe does not set the key. */
   readonly before: Json | undefined;
   readonly now: Json | undefined;
   readonly kind: "free" | "grows" | "shrinks" | "conflict";
@@ -28,13 +30,15 @@ export function recipeDifferences(before: JsonObject, now: JsonObject): Differen
   return differences;
 }
 
-/** With defaults filled in and units taken away; as it is where it is no valid recipe. */
+/**
+ * The recipe with defaults and in base units. A table that is not a valid recipe stays as it is.
+ */
 function meaningOf(table: JsonObject): unknown {
   const result = v.safeParse(recipeSchema, table);
   return result.success ? result.output : table;
 }
 
-/** Every leaf of a table with its key path; lists count as leaves. */
+/** Every value of a table with its key path. A list is one value. */
 function* leavesOf(table: JsonObject, prefix = ""): Generator<readonly [key: string, value: Json]> {
   for (const [part, value] of Object.entries(table)) {
     const key = joinKey(prefix, part);
@@ -44,7 +48,7 @@ function* leavesOf(table: JsonObject, prefix = ""): Generator<readonly [key: str
 }
 
 function kindOf(key: string, before: Json | undefined, now: Json | undefined): Difference["kind"] {
-  // A pattern frees what stands under it as well: headers are a table.
+  // A pattern such as models.*.headers also applies to the keys one level below it.
   const parent = splitKey(key).slice(0, -1).reduce(joinKey, "");
   if (FREE_KEYS.some((pattern) => matchesKey(key, pattern) || matchesKey(parent, pattern)))
     return "free";
@@ -53,7 +57,7 @@ function kindOf(key: string, before: Json | undefined, now: Json | undefined): D
   return sizeOf(growing, now) > sizeOf(growing, before) ? "grows" : "shrinks";
 }
 
-/** An unset limit is none at all; unset trials are one. */
+/** The size of a growing key. An unset limit is infinite, and unset trials are one. */
 function sizeOf(key: string, value: Json | undefined): number {
   if (typeof value === "number") return value;
   return key === "dataset.limit" ? Number.POSITIVE_INFINITY : 1;

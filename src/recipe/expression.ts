@@ -1,5 +1,6 @@
-// Expressions in recipes are CEL (Common Expression Language, cel.dev): pure, always ending, and strict about missing keys.
-// JSON knows one kind of number and CEL two, so numbers mix here as they do in JSON.
+// Expressions in recipes are CEL (Common Expression Language, cel.dev): pure, without loops, and
+// strict about missing keys. CEL has two kinds of numbers and JSON has one, so integers and
+// fractions may be mixed here, as in JSON.
 
 import { Environment } from "@marcbachmann/cel-js";
 import { MatrixError, messageOf } from "../error.ts";
@@ -21,7 +22,10 @@ for (const operator of ["+", "-", "*", "/", "%"] as const) {
   );
 }
 
-/** Fails with `recipe_invalid` when the text does not parse; the expression fails with `orchestrator_failed` when it cannot be evaluated. */
+/**
+ * Fails with `recipe_invalid` when the text does not parse. The compiled expression fails with
+ * `orchestrator_failed` when it cannot be evaluated.
+ */
 export function compileExpression(source: string): Expression {
   let evaluate: (variables: JsonObject) => unknown;
   try {
@@ -59,7 +63,7 @@ function arithmetic(operator: "+" | "-" | "*" | "/" | "%"): (a: number, b: numbe
   }
 }
 
-/** The library shows the expression and a caret on further lines; our messages carry the expression themselves. */
+/** The message without the library's further lines, which repeat the expression with a caret. */
 function firstLine(cause: unknown): string {
   return messageOf(cause).split("\n")[0] ?? "";
 }

@@ -1,14 +1,19 @@
-// The files that a recipe's keys name, each with what it needs: a module brings every file that it imports by a relative path.
-// This is what is hashed, so that a continued run can tell whether user code changed, and what travels to hosts.
+// The files that a recipe names, and the files that those need: a module brings every file that it
+// imports by a relative path. These files are hashed, so that a continued run notices changed user
+// code, and they are sent to hosts.
 
 import { existsSync, realpathSync, statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { MatrixError, messageOf } from "../error.ts";
 import { runtime } from "../platform.ts";
+import { parseGraphPath } from "./graph-path.ts";
+import { joinKey } from "./key-path.ts";
+import { BUILT_IN_AGENTS } from "./role-schema.ts";
+import type { Recipe } from "./schema.ts";
 
 export interface RecipeFile {
-  /** Where it is imported from: behind a symbolic link, the place of the link. */
+  /** The path under which it is imported. Behind a symbolic link, that is the path of the link. */
   readonly path: string;
   readonly bytes: Buffer;
 }
@@ -16,21 +21,49 @@ export interface RecipeFile {
 /** Endings that an import may leave out. */
 const ENDINGS = [".ts", ".tsx", ".mts", ".cts", ".js", ".jsx", ".mjs", ".cjs", ".json"];
 
-/** Behind a symbolic link, Bun looks beside what it leads to and Deno beside the link. */
+/**
+ * Where each runtime looks for the imports of a linked module: Bun beside the target, Deno beside
+ * the link.
+ */
 const BESIDE = {
   bun: (target: string, link: string) => [target, link],
   deno: (target: string, link: string) => [link, target],
 };
 
+/** Files that the roles, models and orchestrator of a recipe name, each with its key. */
+export function filesOf({
+  roles,
+  models,
+  orchestrator,
+}: Recipe): (readonly [key: string, path: string])[] {
+  const files: [string, string][] = [];
+  const add = (key: string, value: unknown): void => {
+    if (typeof value === "string") files.push([key, value]);
+  };
+  for (const [name, role] of Object.entries(roles)) {
+    if (!BUILT_IN_AGENTS.includes(role.agent)) add(`${joinKey("roles", name)}.agent`, role.agent);
+    for (const key of ["system", "prompt", "tools", "schema", "request"] as const)
+      add(`${joinKey("roles", name)}.${key}`, role[key]);
+  }
+  for (const [name, model] of Object.entries(models))
+    if (model.kind !== "openai") add(`${joinKey("models", name)}.replies`, model.replies);
+  if ("module" in orchestrator) add("orchestrator.module", orchestrator.module);
+  if ("graph" in orchestrator) add("orchestrator.graph", parseGraphPath(orchestrator.graph).module);
+  return files;
+}
+
 export function isModule(path: string): boolean {
   return /\.[cm]?[jt]sx?$/.test(path);
 }
 
-/** The file itself first. Fails with `recipe_invalid` when it cannot be read. */
+/**
+ * Reads a file and, of a module, all its imports; the file itself comes first. Fails with
+ * `recipe_invalid`.
+ */
 export async function readRecipeFile(path: string): Promise<readonly RecipeFile[]> {
   const files: RecipeFile[] = [];
   const seen = new Set<string>();
-  /** `from` is where the bytes are. */
+  /** `at` is the path of the import, `from` the path of the bytes. */
   const visit = async (at: string, from: string): Promise<void> => {
     const once = `${at}\0${from}`;
     if (seen.has(once)) return;
@@ -42,7 +75,7 @@ export async function readRecipeFile(path: string): Promise<readonly RecipeFile[
       const folder = BESIDE[runtime.name](dirname(from), dirname(at)).find(
         (folder) => resolveImport(specifier, folder).length > 0,
       );
-      // An import that is not there was either reported when the module was loaded or never meant for this runtime.
+      // Loading the module has already reported a missing import, unless it is for another runtime.
       if (folder === undefined) continue;
       for (const found of resolveImport(specifier, folder))
         await visit(resolve(dirname(at), found), realpathSync(resolve(folder, found)));
@@ -57,27 +90,28 @@ export async function readRecipeFile(path: string): Promise<readonly RecipeFile[
 }
 
 const IMPORTS = [
-  // from "./x.ts", import "./x.ts", import("./x.ts"), require("./x.ts"), import.meta.resolve("./x.ts")
+  // from "./x.ts", import "./x.ts", import("./x.ts"), require("./x.ts"),
+  // import.meta.resolve("./x.ts")
   /\b(?:from|import|require|import\.meta\.resolve)\s*\(?\s*["'`](\.{1,2}(?:\/[^"'`]*)?)["'`]/g,
   // new URL("./x.txt", import.meta.url)
   /\bURL\s*\(\s*["'`](\.{1,2}\/[^"'`]+)["'`]\s*,\s*import\.meta\.url/g,
 ];
 
-/** In order. A scan of the text: one too many does no harm. */
+/** Relative imports in the order of the text. A scan may find too many, which does no harm. */
 function relativeImports(source: string): string[] {
   return IMPORTS.flatMap((pattern) => [...source.matchAll(pattern)])
     .sort((a, b) => a.index - b.index)
     .map((match) => (match[1] as string).replace(/[?#].*$/, ""));
 }
 
-/** The specifier itself where it names a file; otherwise every file that it may stand for. */
+/** The specifier itself when it names a file, else every file for which it may stand. */
 function resolveImport(specifier: string, folder: string): string[] {
   if (isFile(resolve(folder, specifier))) return [specifier];
   const bare = specifier.replace(/\/$/, "");
   const candidates = [
     ...ENDINGS.map((ending) => bare + ending),
     ...ENDINGS.map((ending) => `${bare}/index${ending}`),
-    // TypeScript's way to name a module: by what it compiles to.
+    // TypeScript imports a module by the name of its compiled file: x.js for x.ts.
     ...[".ts", ".tsx", ".mts", ".cts"].map((ending) => bare.replace(/\.[cm]?jsx?$/, ending)),
   ];
   return candidates.filter((candidate) => isFile(resolve(folder, candidate)));

@@ -1,4 +1,5 @@
-// Where a graph comes from: "graph.ts#build" is the export `build` of graph.ts, "graph.ts" its default export.
+// The path of a graph: "graph.ts#build" is the export `build` of graph.ts, and "graph.ts" is its
+// default export.
 
 export interface GraphPath {
   readonly module: string;
@@ -10,7 +11,7 @@ export function parseGraphPath(text: string): GraphPath {
   return { module, name };
 }
 
-/** The same export of the module elsewhere. */
+/** The path of the same export after the module has moved. */
 export function moveGraphPath(text: string, module: string): string {
   const { name } = parseGraphPath(text);
   return name === "default" ? module : `${module}#${name}`;

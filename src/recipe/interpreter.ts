@@ -1,4 +1,4 @@
-// What starts a program in a sandbox, by the ending of its name.
+// The interpreter that starts a program, by the ending of the program's name.
 
 const INTERPRETERS: Readonly<Record<string, readonly string[]>> = {
   ".py": ["python3", "-u"],
@@ -7,7 +7,7 @@ const INTERPRETERS: Readonly<Record<string, readonly string[]>> = {
   ".sh": ["/bin/sh"],
 };
 
-/** Null where the ending says nothing. */
+/** Null for an ending without a known interpreter. */
 export function interpreterOf(path: string): readonly string[] | null {
   const ending = /\.[^./]+$/.exec(path)?.[0] ?? "";
   return INTERPRETERS[ending] ?? null;

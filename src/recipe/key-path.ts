@@ -1,4 +1,5 @@
-// Key paths as TOML writes them: parts with dots between, a part that is no bare key in quotes (`models."gpt-4.1".model`).
+// Key paths as TOML writes them: parts with dots between them. A part that is not a bare key stands
+// in quotes, as in `models."gpt-4.1".model`.
 
 const BARE = /^[A-Za-z0-9_-]+$/;
 const PART = /"(?:[^"\\]|\\.)*"|[^."]+/g;
@@ -14,7 +15,7 @@ export function splitKey(path: string): readonly string[] {
   );
 }
 
-/** What stands at a path in a table or list; undefined where nothing does. */
+/** The value at a path in a table or list, or undefined. */
 export function valueAt(table: unknown, path: string): unknown {
   let value = table;
   for (const part of splitKey(path)) {
@@ -25,7 +26,7 @@ export function valueAt(table: unknown, path: string): unknown {
   return value;
 }
 
-/** Whether a path fits a pattern in which `*` stands for one part. */
+/** Compares a path with a pattern in which `*` stands for exactly one part. */
 export function matchesKey(path: string, pattern: string): boolean {
   const parts = splitKey(path);
   const wanted = pattern.split(".");

@@ -1,8 +1,11 @@
-// Keys of recipes that are treated alike: those that hold paths or secrets, and those that a continued run may change.
+// Groups of recipe keys that are treated alike: keys that hold paths, keys that hold secrets, and
+// keys that a continued run may change. `*` stands for any name.
 
 import { matchesKey } from "./key-path.ts";
 
-/** Keys whose values are paths, `*` for any name, so that the loader can resolve them where they are written. */
+/**
+ * Keys whose values are paths. The loader resolves each from the folder of the file that wrote it.
+ */
 export const PATH_KEYS: readonly string[] = [
   "dataset.path",
   "dataset.path.*",
@@ -10,9 +13,9 @@ export const PATH_KEYS: readonly string[] = [
   "run.cache",
   "models.*.replies",
   "models.*.base_url.file",
-  "sandboxes.*.image", // unless it is a reference
+  "sandboxes.*.image", // unless it is a Docker reference
   "sandboxes.*.mounts.*.source",
-  "roles.*.agent", // unless it is built in
+  "roles.*.agent", // unless it names a built-in agent
   "roles.*.system",
   "roles.*.prompt",
   "roles.*.tools",
@@ -23,14 +26,19 @@ export const PATH_KEYS: readonly string[] = [
   "orchestrator.graph",
 ];
 
-/** Keys that hold secrets: they come from the environment and never reach the resolved recipe. */
+/**
+ * Keys that hold secrets. Secrets come from the environment and are never written to a run
+ * directory.
+ */
 const SECRET_KEYS: readonly string[] = ["models.*.api_key", "models.*.headers.*"];
 
 export function isSecretKey(path: string): boolean {
   return SECRET_KEYS.some((pattern) => matchesKey(path, pattern));
 }
 
-/** Keys that a continued run may change: they bear on how it runs, not on what it makes. */
+/**
+ * Keys that a continued run may change, because they affect how a run works and not what it makes.
+ */
 export const FREE_KEYS: readonly string[] = [
   "run.concurrency",
   "run.output",
@@ -66,5 +74,5 @@ export const FREE_KEYS: readonly string[] = [
   "models.*.headers",
 ];
 
-/** Keys that a continued run may raise (an unset limit is the highest). */
+/** Keys that a continued run may raise. An unset limit is the highest. */
 export const GROWING_KEYS: readonly string[] = ["run.trials", "dataset.limit"];

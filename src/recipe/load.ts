@@ -1,7 +1,9 @@
-// Loading a recipe: layers → one table → typed recipe, with every problem placed in the file or override that wrote it.
+// Loads a recipe: from layers to one table, and from the table to a typed recipe. Every problem
+// names the file or the override that wrote the key.
 
 import { MatrixError, type Problem } from "../error.ts";
 import type { JsonObject } from "../task/json.ts";
+import type { Complaint } from "./complaint.ts";
 import {
   type Environment,
   fillSecrets,
@@ -9,37 +11,38 @@ import {
   mergeTables,
   resolveLayer,
 } from "./compose.ts";
+import { filesOf } from "./files.ts";
 import { joinKey, splitKey, valueAt } from "./key-path.ts";
 import type { SimulatedModelConfig } from "./model-schema.ts";
 import { positionsOf } from "./position.ts";
 import { mayHoldSecret } from "./problem.ts";
 import { withProcesses } from "./process-role.ts";
-import { checkReferences, filesOf } from "./references.ts";
+import { checkReferences } from "./references.ts";
 import type { Recipe } from "./schema.ts";
 import { readOverride, readSources, type Source, writeToml } from "./source.ts";
-import { type Complaint, validateRecipe } from "./validate.ts";
+import { validateRecipe } from "./validate.ts";
 
 export interface LoadedRecipe {
   readonly recipe: Recipe;
-  /** The merged table as written, paths absolute, secrets still references. */
+  /** The merged table as written, with absolute paths; secrets are still references. */
   readonly resolved: JsonObject;
-  /** `resolved` as TOML: itself a recipe. */
+  /** `resolved` as TOML, which is itself a recipe. */
   readonly text: string;
-  /** Prompts, modules, tools and schemas that the recipe reads. */
+  /** Prompts, modules, programs, tools and schemas that the recipe names. */
   readonly files: readonly string[];
-  /** A problem at the place that set a key. */
+  /** A problem at the place that wrote the key. */
   problemAt(key: string, message: string): Problem;
 }
 
 export interface LoadOptions {
-  /** `key=value`, applied in order after the file. */
+  /** `key=value`, laid over the file in this order. */
   readonly overrides?: readonly string[];
   readonly env: Environment;
-  /** Where relative paths in overrides start. */
+  /** The folder where relative paths in overrides start. */
   readonly cwd: string;
 }
 
-/** Fails with `recipe_invalid` and all problems at once. */
+/** Fails with `recipe_invalid`, which lists all problems at once. */
 export async function loadRecipe(
   path: string,
   { overrides = [], env, cwd }: LoadOptions,
@@ -65,7 +68,7 @@ export async function loadRecipe(
   };
 }
 
-/** The layers as one table, and as a recipe when nothing is wrong with it. */
+/** Makes one table of the layers, and a recipe when the table has no problem. */
 function compose(
   sources: readonly Source[],
   env: Environment,
@@ -74,7 +77,7 @@ function compose(
   const resolved = layers.reduce((below, above) => mergeTables(below, above));
   const leaves = leafProblems(resolved, env);
   const { recipe, complaints } = validateRecipe(readNumbers(fillSecrets(resolved, env), sources));
-  // A value that could not be filled in is reported once, not again for what it is now.
+  // A value with an unresolved reference is reported once; what the schema says of it is not shown.
   const further = complaints.filter(({ key }) => !leaves.some((problem) => problem.key === key));
   return {
     recipe,
@@ -91,7 +94,7 @@ function invalid(what: string, problems: readonly Problem[]): MatrixError {
   );
 }
 
-/** One simulated model of its own, from overrides alone: what `matrix model serve` runs without a recipe. */
+/** Loads a simulated model from overrides alone, for `matrix model serve` without a recipe. */
 export async function loadModel(
   name: string,
   { overrides = [], env, cwd }: LoadOptions,
@@ -116,7 +119,10 @@ export async function loadModel(
   return model;
 }
 
-/** A value that is wholly one reference may stand for a number or truth value: "${env:SEED}". */
+/**
+ * Reads values that are one reference alone, such as "${env:SEED}", as TOML where text is not
+ * allowed.
+ */
 function readNumbers(table: JsonObject, sources: readonly Source[]): JsonObject {
   const { complaints } = validateRecipe(table);
   let read = table;
@@ -134,16 +140,17 @@ function readNumbers(table: JsonObject, sources: readonly Source[]): JsonObject 
     try {
       read = mergeTables(read, readOverride(`${key}=${value}`, "/").table);
     } catch {
-      // No TOML value: the complaint stands.
+      // The value is not TOML, so it stays text and the schema refuses it.
     }
   }
   return read;
 }
 
+/** Adds the place that wrote the key, or that should have written it. */
 function locate(sources: readonly Source[], { key, message, suggestion }: Complaint): Problem {
   const problem = { key, message, ...(suggestion === undefined ? {} : { suggestion }) };
   const parts = splitKey(key);
-  // The longest part of the path that some layer wrote; of the layers that wrote it, the last.
+  // The place is that of the longest part of the path that any layer wrote, in the last such layer.
   for (let length = parts.length; length > 0; length--) {
     const path = parts.slice(0, length).reduce(joinKey, "");
     const source = sources.findLast(({ table }) => valueAt(table, path) !== undefined);
@@ -151,7 +158,7 @@ function locate(sources: readonly Source[], { key, message, suggestion }: Compla
     if ("override" in source.origin)
       return { file: `override ${shownOverride(source.origin.override, key)}`, ...problem };
     const position = positionsOf(source.origin.text).get(path);
-    // What is missing in a table, or a key that is itself wrong, is shown at the key; a wrong value at the value.
+    // A missing key and an unknown key are shown at a key, a wrong value at the value.
     const atKey = length < parts.length || message.startsWith("unknown key");
     return { file: source.origin.file, ...(atKey ? position?.key : position?.value), ...problem };
   }
@@ -162,7 +169,7 @@ function locate(sources: readonly Source[], { key, message, suggestion }: Compla
   };
 }
 
-/** A secret that was typed in by mistake is not repeated. */
+/** Hides the value of an override that may hold a secret. */
 function shownOverride(override: string, key: string): string {
   return mayHoldSecret(key, override) ? `${key}=…` : override;
 }

@@ -144,8 +144,8 @@ const openaiModel = v.strictObject({
       ),
       v.title("URL, list of URLs, or table"),
     ),
-    "The endpoint up to and including `/v1`, or several replicas of it: a list of URLs, or a table " +
-      "with either `file` or `dns`.",
+    "The endpoint up to and including `/v1`, or several replicas of it: a list of URLs, or a " +
+      "table with either `file` or `dns`.",
     "http://localhost:8000/v1",
   ),
   model: described(

@@ -113,8 +113,8 @@ const bestOfN = v.strictObject({
   accept: v.optional(
     described(
       expression,
-      "An expression that also reads `score` and `candidate` (from 0). When it is true, no further " +
-        "candidate is made. Unset, all are made and the best one is chosen.",
+      "An expression that also reads `score` and `candidate` (from 0). When it is true, no " +
+        "further candidate is made. Unset, all are made and the best one is chosen.",
       "score >= 0.9",
     ),
   ),

@@ -1,18 +1,22 @@
-// Where a key stands in a TOML file. Parsed again with positions, and only when a problem has to be shown.
+// The line and column of each key in a TOML file. The parser of recipes gives no positions, so a
+// file is parsed a second time, and only when a problem has to be shown.
 
 import { type AST, ParseError, parseTOML } from "toml-eslint-parser";
 import { joinKey } from "./key-path.ts";
 
 export interface Position {
-  /** From 1. */
+  /** From 1, as editors count. */
   readonly line: number;
-  /** From 1. */
+  /** From 1, as editors count. */
   readonly column: number;
 }
 
 export type Positions = ReadonlyMap<string, { readonly key: Position; readonly value: Position }>;
 
-/** Positions of every key in a file and of its value, by key path; list elements by index. None when the text does not parse. */
+/**
+ * Positions of every key in a file and of its value, by key path. An element of a list has its
+ * index as the last part. The map is empty when the text does not parse.
+ */
 export function positionsOf(text: string): Positions {
   try {
     return visit(parseTOML(text, { tomlVersion: "latest" }).body[0].body);
@@ -39,7 +43,7 @@ function visit(body: readonly (AST.TOMLKeyValue | AST.TOMLTable)[]): Positions {
     let path = prefix;
     for (const part of pair.key.keys) {
       path = joinKey(path, part.type === "TOMLBare" ? part.name : part.value);
-      // `a.b = 1` also says where `a` stands, unless a header said it before.
+      // `a.b = 1` also gives `a` a position, unless a header did so before.
       if (!positions.has(path)) note(path, part, part);
     }
     note(path, pair.key.keys.at(-1) ?? pair.key, pair.value);

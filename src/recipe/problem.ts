@@ -1,14 +1,15 @@
-// A problem as people read it: place, key, what is wrong, what was meant, and the line itself with a caret.
+// A problem as text: its place, its key, what is wrong, the word that was probably meant, and the
+// line itself with a caret.
 
 import { readFileSync } from "node:fs";
 import type { Problem } from "../error.ts";
 import { isSecretKey } from "./keys.ts";
 
 const SOURCE_LINE_MAX = 160;
-/** Where a secret may stand by mistake, also under a misspelt key. */
+/** Words in a line that may hold a secret by mistake, for example under a misspelt key. */
 const SECRET_WORDS =
   /api.?k|authorization|bearer|headers|password|secret|(^|[^a-z])token([^a-z_]|$)/i;
-/** A short number is no secret. */
+/** A short number at the end of a line, such as `max_tokens = 512`. It is not a secret. */
 const SMALL_NUMBER = /=\s*\d{1,9}\s*$/;
 
 export function formatProblem(problem: Problem): string {
@@ -19,10 +20,10 @@ export function formatProblem(problem: Problem): string {
     .filter((part) => part !== undefined && part !== "")
     .join(": ");
   const shown = file === undefined || line === undefined ? null : sourceLine(file, line);
-  // A secret that was written down by mistake is not shown as well.
+  // A line that may hold a secret is not shown.
   if (shown === null || shown.length > SOURCE_LINE_MAX || mayHoldSecret(key, shown)) return text;
   const gutter = String(line);
-  // Tabs stay tabs, so that the caret stands under its column.
+  // Tabs stay tabs, so that the caret is under its column.
   const caret =
     column === undefined
       ? ""
@@ -35,7 +36,7 @@ export function mayHoldSecret(key: string | undefined, text: string): boolean {
 }
 
 function sourceLine(file: string, line: number): string | null {
-  // Datasets can be of any size: only recipes, prompts and modules are shown.
+  // Datasets can be of any size, so only lines of recipes, prompts and modules are read.
   if (!/\.(toml|md|[cm]?[jt]s|txt|jinja2?)$/.test(file)) return null;
   try {
     return (

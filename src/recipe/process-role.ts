@@ -1,12 +1,13 @@
-// A role whose agent is a program of its own: `agent = "process"` with a command, or the path of a file that is no module. It is
-// run, watched and restarted like a program in a sandbox, so it is one: in a sandbox that isolates nothing.
+// Program roles: `agent = "process"` with a command, or the path of a file that is not a module.
+// Such a program is started, watched and restarted like a program in a sandbox. Therefore each
+// program role gets a sandbox of its own, one that isolates nothing.
 
 import { isModule } from "./files.ts";
 import { BUILT_IN_AGENTS } from "./role-schema.ts";
 import { PLAIN_PROCESSES } from "./sandbox-schema.ts";
 import type { Recipe, RoleConfig } from "./schema.ts";
 
-/** The recipe with a sandbox for each such role. `env` is what the programs find in their environment. */
+/** Gives every program role its sandbox. `env` is the environment of the programs. */
 export function withProcesses(
   recipe: Recipe,
   env: Readonly<Record<string, string | undefined>>,
@@ -29,12 +30,12 @@ export function withProcesses(
 
 const OWN = " (process)";
 
-/** The sandbox of a role's own programs. No table can have that name. */
+/** The name of a program role's sandbox. No table can have it, as it contains a space. */
 function processesOf(role: string): string {
   return role + OWN;
 }
 
-/** Whether a sandbox is such a one. */
+/** Tells the sandbox of a program role from one of [sandboxes]. */
 export function isOfRole(sandbox: string): boolean {
   return sandbox.endsWith(OWN);
 }
@@ -45,7 +46,7 @@ function isProgram({ agent, command, sandbox }: RoleConfig): boolean {
   return !BUILT_IN_AGENTS.includes(agent) && (command !== undefined || !isModule(agent));
 }
 
-/** Flags and tokens of `matrix` are no business of a user's program. */
+/** Leaves out the flags and tokens of `matrix`, which a user's program must not see. */
 function environmentOf(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
   const entries = Object.entries(env).filter(
     (entry): entry is [string, string] => entry[1] !== undefined,

@@ -34,8 +34,8 @@ export const roleSchema = v.strictObject({
   command: v.optional(
     described(
       v.pipe(v.array(text), v.minLength(1, "a program and its arguments")),
-      "How a program is started. Its file is in the variable `MATRIX_AGENT`. Unset, the ending of " +
-        "the file decides: `.py`, `.mjs`, `.js` or `.sh`.",
+      "How a program is started. Its file is in the variable `MATRIX_AGENT`. Unset, the " +
+        "ending of the file decides: `.py`, `.mjs`, `.js` or `.sh`.",
       ["python3", "score.py"],
     ),
   ),

@@ -41,8 +41,8 @@ export const sandbox = v.strictObject({
   engine: v.optional(
     described(
       v.picklist(["auto", "docker", "apptainer", "process"]),
-      "What runs the sandbox. `auto` takes Docker where it is available, and Apptainer otherwise. " +
-        "`process` runs plain processes: it isolates nothing and ignores the image.",
+      "What runs the sandbox. `auto` takes Docker where it is available, and Apptainer " +
+        "otherwise. `process` runs plain processes: it isolates nothing and ignores the image.",
       "auto",
     ),
     "auto",
@@ -59,8 +59,8 @@ export const sandbox = v.strictObject({
   stateful: v.optional(
     described(
       flag,
-      "Says that something of a task stays in its sandbox between steps. The task then stays with " +
-        "its sandbox, and its row starts again when the sandbox is lost.",
+      "Says that something of a task stays in its sandbox between steps. The task then stays " +
+        "with its sandbox, and its row starts again when the sandbox is lost.",
       true,
     ),
     true,

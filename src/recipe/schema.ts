@@ -29,8 +29,8 @@ export const recipeSchema = v.strictObject({
 /** `extends` of a recipe file. It is followed and taken out before the recipe is checked. */
 export const extendsSchema = described(
   v.pipe(v.union([path, v.array(path)]), v.title("path, or list of paths")),
-  "Recipes over which this one is laid, from left to right. Tables merge; lists and single values " +
-    "replace.",
+  "Recipes over which this one is laid, from left to right. Tables merge; lists and single " +
+    "values replace.",
   ["base.toml"],
 );
 

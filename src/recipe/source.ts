@@ -1,5 +1,5 @@
-// The layers of a recipe: its file, the files it extends, and the overrides of the command line. Each is parsed on its own,
-// so that a problem can name the file that wrote it.
+// The layers of a recipe: its file, the files that it extends, and the overrides of the command
+// line. Each layer is parsed by itself, so that a problem can name the file that wrote the key.
 
 import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
@@ -11,13 +11,17 @@ import { positionsOf } from "./position.ts";
 
 export interface Source {
   readonly table: JsonObject;
-  /** Where relative paths start. */
+  /** The folder where relative paths start. */
   readonly folder: string;
-  /** A file with its text, or an override as it was typed. */
+  /** The file with its text, or the override as it was typed. */
   readonly origin: { readonly file: string; readonly text: string } | { readonly override: string };
 }
 
-/** The recipe and all that it extends, bases first. Fails with the problems of the first file that does not parse. */
+/**
+ * Reads the recipe and every file that it extends; the recipe itself comes last. Fails with
+ * `recipe_invalid` and the problem of the first file that cannot be used. `chain` holds the files
+ * that led here.
+ */
 export async function readSources(path: string, chain: readonly string[] = []): Promise<Source[]> {
   const file = resolve(path);
   const text = await readRecipe(file);
@@ -29,7 +33,7 @@ export async function readSources(path: string, chain: readonly string[] = []): 
       throw extendsInvalid(
         file,
         text,
-        `extends runs in a circle: ${[...chain, file, target].join(" → ")}`,
+        `extends forms a circle: ${[...chain, file, target].join(" → ")}`,
       );
     if (!existsSync(target)) throw extendsInvalid(file, text, `no such file: ${target}`);
     sources.push(...(await readSources(target, [...chain, file])));
@@ -37,18 +41,21 @@ export async function readSources(path: string, chain: readonly string[] = []): 
   return [...sources, { table, folder: dirname(file), origin: { file, text } }];
 }
 
-/** `key.path=VALUE` with a TOML value; what is no TOML value is taken as text, so that shells need no nested quotes. */
+/**
+ * Reads `key.path=VALUE`. VALUE is TOML, or else taken as text, so that a shell needs no nested
+ * quotes. Fails with `usage`.
+ */
 export function readOverride(override: string, cwd: string): Source {
   const split = override.indexOf("=");
   const key = override.slice(0, split).trim();
   const value = override.slice(split + 1);
   if (split < 1)
-    throw new MatrixError("usage", `"${override}" is no override`, {
+    throw new MatrixError("usage", `"${override}" is not an override`, {
       hint: "write key.path=value, for example run.concurrency=500",
     });
   const table = tryParse(`${key} = ${value}`) ?? tryParse(`${key} = ${JSON.stringify(value)}`);
   if (table === null)
-    throw new MatrixError("usage", `"${key}" is no key path`, {
+    throw new MatrixError("usage", `"${key}" is not a key path`, {
       hint: "write key.path=value, for example run.concurrency=500",
     });
   return { table, folder: cwd, origin: { override } };
@@ -61,7 +68,7 @@ export function writeToml(table: JsonObject): string {
 
 async function readRecipe(file: string): Promise<string> {
   try {
-    // Without the byte order mark that some editors write.
+    // The decoder drops the byte order mark that some editors write.
     return new TextDecoder("utf-8", { fatal: true }).decode(await readFile(file));
   } catch (cause) {
     const folder = existsSync(file) ? file : dirname(file);

@@ -1,4 +1,5 @@
-// Values as people write them: durations such as "90s" and "500ms", sizes such as "512B" and "64MiB", shards such as "0/4".
+// Values as people write them: durations such as "90s" and "500ms", sizes such as "512B" and
+// "64MiB", shards such as "0/4".
 
 const MS: Readonly<Record<string, number>> = {
   ms: 1,
@@ -8,7 +9,7 @@ const MS: Readonly<Record<string, number>> = {
   d: 86_400_000,
 };
 
-/** Milliseconds, or null for what is no duration. A bare number has no unit and is none. */
+/** Milliseconds, or null for a text that is not a duration. A number without a unit is not one. */
 export function parseDuration(text: string): number | null {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text.trim());
   const unit = match?.[2] === undefined ? undefined : MS[match[2]];
@@ -27,20 +28,20 @@ const BYTES: Readonly<Record<string, number>> = {
   TB: 1e12,
 };
 
-/** Bytes, or null for what is no size. */
+/** Whole bytes, or null for a text that is not a size. */
 export function parseSize(text: string): number | null {
   const match = /^(\d+(?:\.\d+)?)\s*([kKMGT]?i?B)$/.exec(text.trim());
   const unit = match?.[2] === undefined ? undefined : BYTES[match[2]];
   return match === null || unit === undefined ? null : Math.round(Number(match[1]) * unit);
 }
 
-/** One of `count` parts of a dataset, counted from 0. */
+/** One of `count` parts of a dataset. `index` counts from 0. */
 export interface Shard {
   readonly index: number;
   readonly count: number;
 }
 
-/** Null for what is no shard. The index may lie past the end. */
+/** Null for a text that is not a shard. The index is not compared with the count. */
 export function parseShard(text: string): Shard | null {
   const [, index, count] = (/^(\d{1,9})\/(\d{1,9})$/.exec(text.trim()) ?? []).map(Number);
   return index === undefined || count === undefined || count === 0 ? null : { index, count };

@@ -1,0 +1,42 @@
+// A complaint is a problem of a recipe's key whose place is not known yet.
+
+import { closest, distance } from "fastest-levenshtein";
+
+export interface Complaint {
+  /** Path of the key. */
+  readonly key: string;
+  readonly message: string;
+  /** The word that was probably meant. */
+  readonly suggestion?: string;
+}
+
+/**
+ * A complaint about a word that is not in a list; the nearest word of the list is the suggestion.
+ */
+export function wrongWord(
+  key: string,
+  message: string,
+  word: string,
+  words: readonly string[],
+): Complaint {
+  const suggestion = nearest(word, words);
+  return { key, message, ...(suggestion === undefined ? {} : { suggestion }) };
+}
+
+export function unknownName(
+  key: string,
+  what: "role" | "model" | "sandbox",
+  name: string,
+  names: readonly string[],
+): Complaint {
+  const plural = what === "sandbox" ? "sandboxes" : `${what}s`;
+  const known = names.length === 0 ? `there are no ${plural}` : `${plural}: ${names.join(", ")}`;
+  return wrongWord(key, `no ${what} is named "${name}"; ${known}`, name, names);
+}
+
+/** A word is near when a third of its letters, and always when two, would have to change. */
+function nearest(word: string, words: readonly string[]): string | undefined {
+  if (words.length === 0) return undefined;
+  const best = closest(word, [...words]);
+  return distance(word, best) <= Math.max(2, Math.floor(word.length / 3)) ? best : undefined;
+}

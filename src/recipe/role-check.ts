@@ -1,0 +1,102 @@
+// Checks of one role: its model, sandbox and conversation exist, and its agent reads every key that
+// is set.
+
+import { type Complaint, unknownName } from "./complaint.ts";
+import { interpreterOf } from "./interpreter.ts";
+import { isOfRole } from "./process-role.ts";
+import type { Recipe, RoleConfig } from "./schema.ts";
+
+const LLM_KEYS = [
+  "model",
+  "system",
+  "prompt",
+  "conversation",
+  "tools",
+  "schema",
+  "request",
+  "attachments",
+  "attachment_folder",
+] as const;
+/** Keys whose place is taken by a module that writes the whole request. */
+const WRITTEN_KEYS = ["system", "prompt", "conversation", "tools"] as const;
+
+/** `key` is the path of the role's table. */
+export function checkRole(key: string, role: RoleConfig, recipe: Recipe): Complaint[] {
+  return [
+    ...checkPlace(key, role, recipe.sandboxes),
+    ...(role.agent === "llm" ? checkLlm(key, role, recipe) : idleLlmKeys(key, role)),
+  ];
+}
+
+/** Keys that are set although the agent asks no model. */
+function idleLlmKeys(key: string, role: RoleConfig): Complaint[] {
+  const idle = [
+    ...LLM_KEYS.filter((name) => role[name] !== undefined),
+    ...(Object.keys(role.sampling).length > 0 ? ["sampling"] : []),
+    ...(role.accepts.length > 0 ? ["accepts"] : []),
+  ];
+  const message = `only an llm role reads this key; the agent of this role is ${role.agent}`;
+  return idle.map((name) => ({ key: `${key}.${name}`, message }));
+}
+
+function checkLlm(key: string, role: RoleConfig, { roles, models }: Recipe): Complaint[] {
+  const { model, system, prompt, request, conversation = [] } = role;
+  const complaints: Complaint[] = [];
+  if (model === undefined)
+    complaints.push({ key, message: "an llm role needs a model, one of [models]" });
+  else if (!(model in models))
+    complaints.push(unknownName(`${key}.model`, "model", model, Object.keys(models)));
+  if (request === undefined && prompt === undefined && system === undefined)
+    complaints.push({ key, message: "an llm role needs a prompt, a system message or a request" });
+  if (request !== undefined)
+    for (const name of WRITTEN_KEYS.filter((name) => role[name] !== undefined))
+      complaints.push({
+        key: `${key}.${name}`,
+        message: "this key has no effect: the role's request module writes the whole request",
+      });
+  for (const [index, name] of conversation.entries())
+    if (!(name in roles))
+      complaints.push(
+        unknownName(`${key}.conversation.${index}`, "role", name, Object.keys(roles)),
+      );
+  return complaints;
+}
+
+/** The place where the agent runs. At most one complaint for a role with a sandbox. */
+function checkPlace(key: string, role: RoleConfig, sandboxes: Recipe["sandboxes"]): Complaint[] {
+  const { agent, sandbox, command, processes } = role;
+  if (sandbox === undefined) return checkNoSandbox(key, role);
+  const complain = (name: string, message: string): Complaint[] => [
+    { key: `${key}.${name}`, message },
+  ];
+  if (!(sandbox in sandboxes))
+    return [unknownName(`${key}.sandbox`, "sandbox", sandbox, Object.keys(sandboxes))];
+  if (agent === "llm")
+    return complain(
+      "sandbox",
+      "an llm role cannot have a sandbox: its model answers outside of it",
+    );
+  if (agent === "language")
+    return complain("sandbox", "a language role cannot have a sandbox: it is a part of matrix");
+  if (processes !== undefined && !isOfRole(sandbox))
+    return complain(
+      "processes",
+      "this key is for programs without a sandbox; set sandboxes.NAME.count instead",
+    );
+  if (agent === "exec" && command !== undefined)
+    return complain("command", "an exec role takes its commands from the task; remove this key");
+  if (agent === "exec" || command !== undefined || interpreterOf(agent) !== null) return [];
+  return complain("agent", 'the name does not say how to start this program; set command = ["…"]');
+}
+
+/** Program roles have a sandbox by now, so a role without one is no program. */
+function checkNoSandbox(key: string, role: RoleConfig): Complaint[] {
+  const idle = [
+    ...(["command", "processes"] as const).filter((name) => role[name] !== undefined),
+    ...(role.history ? [] : ["history"]),
+  ];
+  const message = "only a program reads this key; the agent of this role is not a program";
+  const complaints = idle.map((name) => ({ key: `${key}.${name}`, message }));
+  if (role.agent !== "exec") return complaints;
+  return [...complaints, { key, message: "an exec role needs a sandbox, one of [sandboxes]" }];
+}
