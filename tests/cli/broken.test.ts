@@ -236,13 +236,13 @@ const RECIPES: readonly Broken[] = [
   {
     title: "a role is never reached",
     recipe: overlay('[roles.b]\nagent = "llm"\nmodel = "m"\nprompt = { text = "x" }\n'),
-    says: ["recipe.toml:2:2: roles.b: no task ever comes here"],
+    says: ["recipe.toml:2:2: roles.b: no task reaches this role"],
   },
   {
     title: "a code role has a prompt",
     recipe: overlay('[roles.a]\nagent = "a.ts"\nprompt = { text = "x" }\n'),
     files: { "a.ts": "export default () => 1;" },
-    says: ["recipe.toml:4:10: roles.a.prompt: only an llm role reads it"],
+    says: ["recipe.toml:4:10: roles.a.prompt: only an llm role reads this key"],
   },
   {
     title: "a prompt file does not exist",
@@ -267,7 +267,7 @@ const RECIPES: readonly Broken[] = [
   {
     title: "an environment variable is missing",
     recipe: overlay('[run]\nseed = "${env:MATRIX_TEST_NOT_SET}"\n'),
-    says: ["1 problem", "recipe.toml:3:8: run.seed: the environment has no MATRIX_TEST_NOT_SET"],
+    says: ["1 problem", "recipe.toml:3:8: run.seed: the variable MATRIX_TEST_NOT_SET is not set"],
   },
   {
     title: "a secret stands in the recipe",
@@ -285,7 +285,7 @@ const RECIPES: readonly Broken[] = [
     title: "recipes extend each other",
     recipe: 'extends = "other.toml"\n',
     files: { "other.toml": 'extends = "recipe.toml"\n' },
-    says: ["other.toml:1:11: extends: extends runs in a circle"],
+    says: ["other.toml:1:11: extends: extends forms a circle"],
   },
   {
     title: "an extended recipe is wrong",
@@ -303,7 +303,7 @@ const RECIPES: readonly Broken[] = [
     title: "an override is none",
     recipe: GOOD,
     args: ["trials"],
-    says: ['"trials" is no override', "write key.path=value"],
+    says: ['"trials" is not an override', "write key.path=value"],
   },
   {
     title: "a module does not exist",

@@ -14,7 +14,9 @@ import {
 import { FREE_KEYS, GROWING_KEYS, PATH_KEYS } from "../../src/recipe/keys.ts";
 import type { Json } from "../../src/task/json.ts";
 
-/** Section titles as `models.*`, so that keys of the program can be compared with keys of the page. */
+/**
+ * Section titles as `models.*`, so that keys of the program can be compared with keys of the page.
+ */
 const tableOf = (header: string | null) =>
   (header ?? "").replace(/^(models|sandboxes|roles)\..*$/, "$1.*");
 
@@ -49,7 +51,7 @@ describe("docs/recipe-keys.md", () => {
     },
   );
 
-  test("every key that the program treats as a path, or lets a continued run change, is on the page", () => {
+  test("every key that the program treats as a path or as changeable is on the page", () => {
     const known = new Set(
       SECTIONS.flatMap(({ header, schema }) =>
         keysOf(schema).map(({ path }) =>

@@ -1,4 +1,4 @@
-// A recipe that travels: packed where it was written, unpacked where nothing of it lies, and the same recipe there.
+// A bundle: packed on one machine and unpacked in an empty folder, it is the same recipe there.
 
 import { describe, expect, test } from "bun:test";
 import {
@@ -37,7 +37,7 @@ const pack = async (
   { env = {}, withSecrets = false }: { env?: Record<string, string>; withSecrets?: boolean } = {},
 ) => createBundle(await load(path, env), { env, withSecrets });
 
-/** As from the network: nothing but its bytes. */
+/** The bundle after its way through the network. */
 const travelled = (bundle: Bundle): Bundle => parseBundle(structuredClone(bundle));
 
 async function writeTree(folder: string, files: Readonly<Record<string, string>>): Promise<void> {
@@ -61,7 +61,7 @@ function promptsOf({ agents, rule }: Plan, row: JsonObject): unknown {
   return [...agents].map(([name, { render }]) => [name, render?.(message.task) ?? null]);
 }
 
-/** Of files by content, in the order in which the recipe names them. */
+/** Hashes of the files' contents, in the order in which the recipe names them. */
 const contentHashes = ({ hashes }: Plan) => Object.values(hashes);
 
 const PLAIN = `name = "plain"
@@ -75,7 +75,7 @@ roles = ["a"]
 
 describe("a bundle", () => {
   for (const name of ["coral", "coral-gsm8k"]) {
-    test(`of ${name} is the same recipe where nothing of it lies, without its dataset`, () =>
+    test(`a bundle of ${name} is the same recipe in an empty folder, without its dataset`, () =>
       withFolder(async (folder) => {
         await cp(join(ROOT, "recipes"), join(folder, "recipes"), { recursive: true });
         const row = { question: "1 + 1?", options: ["A)1", "B)2"], correct: "B", answer: "#### 2" };
@@ -105,26 +105,23 @@ describe("a bundle", () => {
       }));
   }
 
-  test("makes the same records when the binary runs it", () =>
+  test("a bundle makes the same records as the recipe itself", () =>
     withFolder(async (folder) => {
-      const bundle = travelled(await pack(join(ROOT, "recipes/coral.toml")));
-      const path = await unpackBundle(bundle, join(folder, "host"));
-      const args = ["--limit", "8", 'models.speaker.latency="1ms"', "-q"];
-      expect(
-        (await matrix(["drive", path, "-o", "bundled", ...args], { cwd: folder })).stderr,
-      ).toBe("");
-      await matrix(["drive", join(ROOT, "recipes/coral.toml"), "-o", "direct", ...args], {
-        cwd: folder,
-      });
-      const [bundled, direct] = [
-        await readRecords(join(folder, "bundled")),
-        await readRecords(join(folder, "direct")),
-      ];
+      const coral = join(ROOT, "recipes/coral.toml");
+      const path = await unpackBundle(travelled(await pack(coral)), join(folder, "host"));
+      const drive = (recipe: string, directory: string) =>
+        matrix(
+          ["drive", recipe, "-o", directory, "--limit", "8", 'models.speaker.latency="1ms"', "-q"],
+          { cwd: folder },
+        );
+      expect((await drive(path, "bundled")).stderr).toBe("");
+      await drive(coral, "direct");
+      const bundled = await readRecords(join(folder, "bundled"));
       expect(bundled).toHaveLength(8);
-      expect(comparable(bundled)).toEqual(comparable(direct));
+      expect(comparable(bundled)).toEqual(comparable(await readRecords(join(folder, "direct"))));
     }));
 
-  test("keeps the shape of the tree: files above, beside and far from the recipe, and two of one name", () =>
+  test("a bundle keeps the tree of files above, beside and far from the recipe", () =>
     withFolder(async (folder) => {
       await writeTree(folder, {
         "deep/recipes/r.toml": `name = "awkward"
@@ -190,7 +187,7 @@ module = "../../rule.ts"
       expect(await (run as () => Promise<unknown>)()).toEqual({ value: "Wlate!" });
     }));
 
-  test("brings what is behind a symbolic link, and what that imports from where it really lies", () =>
+  test("a bundle holds the target of a symbolic link, and the imports of the target", () =>
     withFolder(async (folder) => {
       await writeTree(folder, {
         "r/r.toml": PLAIN,
@@ -205,7 +202,7 @@ module = "../../rule.ts"
       expect((run as () => string)()).toBe("real");
     }));
 
-  test("carries no secret in its recipe, and their values only where the channel is safe", () =>
+  test("a bundle has no secret in its recipe, and their values only when they are asked for", () =>
     withFolder(async (folder) => {
       await writeTree(folder, {
         "r.toml": `${PLAIN}[models.m]\nkind = "openai"\nbase_url = "http://localhost:1/v1"\nmodel = "x"\napi_key = "\${env:API_KEY}"
@@ -229,7 +226,7 @@ headers = { Authorization = "Bearer \${env:API_KEY}", X-Team = "\${env:TEAM:-}",
       });
     }));
 
-  test("is for its owner's eyes alone", () =>
+  test("only the owner can read an unpacked bundle", () =>
     withFolder(async (folder) => {
       await writeTree(folder, { "r.toml": PLAIN, "a.ts": "export default () => 1;\n" });
       await chmod(join(folder, "a.ts"), 0o777);
@@ -243,7 +240,54 @@ headers = { Authorization = "Bearer \${env:API_KEY}", X-Team = "\${env:TEAM:-}",
       expect(modes).toEqual([0o700, 0o600, 0o700, 0o600]);
     }));
 
-  test("that would be too large says which import makes it so", () =>
+  test("a graph keeps its export in a bundle", () =>
+    withFolder(async (folder) => {
+      const rule = `[orchestrator]\ngraph = "graph.ts#build"\n`;
+      await writeTree(folder, {
+        "r.toml": PLAIN.slice(0, PLAIN.indexOf("[orchestrator]")) + rule,
+        "a.ts": "export default () => 1;\n",
+        "graph.ts": "export const build = 1;\n",
+      });
+      const bundle = await pack(join(folder, "r.toml"));
+      expect(bundle.recipe).toContain('graph = "files/graph.ts#build"');
+      expect(Object.keys(bundle.files).sort()).toEqual(["files/a.ts", "files/graph.ts"]);
+    }));
+
+  test("a file that several roles name is in the bundle once", () =>
+    withFolder(async (folder) => {
+      await writeTree(folder, {
+        "r.toml": `${PLAIN.replace('roles = ["a"]', 'roles = ["a", "b"]')}[roles.b]\nagent = "a.ts"\n`,
+        "a.ts": "export default () => 1;\n",
+      });
+      const bundle = await pack(join(folder, "r.toml"));
+      expect(Object.keys(bundle.files)).toEqual(["files/a.ts"]);
+      expect(bundle.recipe.match(/agent = "files\/a\.ts"/g)).toHaveLength(2);
+    }));
+
+  test("two different files with one path by symbolic links are refused", () =>
+    withFolder(async (folder) => {
+      await writeTree(folder, {
+        "r.toml": `${PLAIN.replace('roles = ["a"]', 'roles = ["a", "b"]')}[roles.b]\nagent = "b.ts"\n`,
+        "real/a.ts": 'import "./word.ts";\n',
+        "real/word.ts": "// beside the target of the link\n",
+        "b.ts": 'import "./word.ts";\n',
+        "word.ts": "// beside the link\n",
+      });
+      await symlink("real/a.ts", join(folder, "a.ts"));
+      const failure = await pack(join(folder, "r.toml")).catch((thrown: unknown) => thrown);
+      const path = join(folder, "word.ts");
+      expect(failure).toMatchObject({
+        message: "the recipe cannot be sent to hosts",
+        problems: [
+          {
+            key: "roles.b.agent",
+            message: `two different files have the path ${path} by symbolic links; import one by another path`,
+          },
+        ],
+      });
+    }));
+
+  test("a bundle that would be too large names the import that makes it so", () =>
     withFolder(async (folder) => {
       await writeTree(folder, {
         "r.toml": PLAIN,
@@ -271,7 +315,7 @@ describe("a bundle from the network", () => {
   const withFiles = (files: Record<string, unknown>) => ({ recipe: PLAIN, files, secrets: {} });
   const bytes = new Uint8Array([1]);
 
-  test("is refused when it is none, or a name in it leaves its folder", () => {
+  test("a value that is not a bundle, or that has a name outside of its folder, is refused", () => {
     const names = [
       "/etc/passwd",
       "../x",
@@ -298,26 +342,40 @@ describe("a bundle from the network", () => {
       { recipe: "", files: [], secrets: {} },
     ])
       expect(() => parseBundle(value)).toThrow("it has no recipe, files and secrets");
-    expect(() => parseBundle(withFiles({ "files/a": "text" }))).toThrow("is no bytes");
-    expect(() => parseBundle({ recipe: "", files: {}, secrets: { a: 1 } })).toThrow("is no text");
-    const huge = new Uint8Array(40 * 2 ** 20);
-    expect(() => parseBundle(withFiles({ "files/a": huge, "files/b": huge }))).toThrow(
-      "allowed: 67108864",
-    );
+    expect(() => parseBundle(withFiles({ "files/a": "text" }))).toThrow("is not bytes");
+    expect(() => parseBundle({ recipe: "", files: {}, secrets: { a: 1 } })).toThrow("is not text");
     expect(parseBundle(withFiles({ "files/..a/b..": bytes }))).toMatchObject({ recipe: PLAIN });
   });
 
-  test("writes nothing outside an empty folder, whatever links lie there", () =>
+  test("a bundle may have 64 MiB, 10,000 files and names of 4,096 bytes, and no more", () => {
+    const half = new Uint8Array(32 * 2 ** 20);
+    const files = (count: number) =>
+      Object.fromEntries(Array.from({ length: count }, (_, index) => [`files/${index}`, bytes]));
+    const named = (length: number) => ({ [`files/${"x".repeat(length - 6)}`]: bytes });
+    const accepted = [{ "files/a": half, "files/b": half }, files(10_000), named(4096)];
+    for (const each of accepted) expect(() => parseBundle(withFiles(each))).not.toThrow();
+    expect(() =>
+      parseBundle(withFiles({ "files/a": half, "files/b": half, "files/c": bytes })),
+    ).toThrow("it has 67108865 bytes; allowed: 67108864");
+    expect(() => parseBundle(withFiles(files(10_001)))).toThrow(
+      "it has 10001 files; allowed: 10000",
+    );
+    expect(() => parseBundle(withFiles(named(4097)))).toThrow("it has a file named");
+  });
+
+  test("a bundle is not unpacked into a folder that is not empty", () =>
     withFolder(async (folder) => {
       await mkdir(join(folder, "victim"));
       await mkdir(join(folder, "host"));
       await symlink(join(folder, "victim"), join(folder, "host/files"));
       const bundle = withFiles({ "files/x": bytes }) as Bundle;
-      await expect(unpackBundle(bundle, join(folder, "host"))).rejects.toThrow("it is not empty");
+      await expect(unpackBundle(bundle, join(folder, "host"))).rejects.toThrow(
+        "the folder is not empty",
+      );
       expect(await readdir(join(folder, "victim"))).toEqual([]);
     }));
 
-  test("is refused when a file of it would have to be a folder as well", () =>
+  test("a bundle in which a file would also have to be a folder is refused", () =>
     withFolder(async (folder) => {
       const bundle = withFiles({ "files/x": bytes, "files/x/y": bytes }) as Bundle;
       await expect(unpackBundle(bundle, join(folder, "host"))).rejects.toThrow(

@@ -1,12 +1,12 @@
-// What a recipe becomes: layers, overrides, environment, paths, and a resolved text that is itself the recipe.
+// Loading: from files and overrides to a typed recipe, with every problem at the place that wrote
+// it.
 
 import { describe, expect, test } from "bun:test";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { MatrixError, type Problem } from "../../src/error.ts";
 import { recipeDifferences } from "../../src/recipe/difference.ts";
-import { compileExpression } from "../../src/recipe/expression.ts";
-import { loadRecipe } from "../../src/recipe/load.ts";
-import { parseDuration } from "../../src/recipe/unit.ts";
+import { loadModel, loadRecipe } from "../../src/recipe/load.ts";
 import { withFolder } from "../parts/folder.ts";
 
 const BASE = `name = "base"
@@ -37,19 +37,26 @@ async function withRecipes<T>(
 ): Promise<T> {
   return withFolder(async (folder) => {
     await mkdir(join(folder, "sub"));
-    for (const [name, text] of Object.entries({
-      "base.toml": BASE,
-      "p.md": "Q",
-      "sub/p.md": "Q",
-      ...files,
-    }))
-      await writeFile(join(folder, name), text);
+    const all = { "base.toml": BASE, "p.md": "Q", "sub/p.md": "Q", ...files };
+    for (const [name, text] of Object.entries(all)) await writeFile(join(folder, name), text);
     return use(folder);
   });
 }
 
+/** The problems of a recipe, with files named from its folder. */
+const problemsOf = (
+  files: Record<string, string>,
+  overrides: string[] = [],
+  env: Record<string, string> = {},
+): Promise<readonly Problem[]> =>
+  withRecipes(files, async (folder) => {
+    const thrown = await load(join(folder, "base.toml"), overrides, env).catch((error) => error);
+    if (!(thrown instanceof MatrixError)) throw new Error("the recipe loads");
+    return JSON.parse(JSON.stringify(thrown.problems).replaceAll(`${folder}/`, ""));
+  });
+
 describe("a recipe", () => {
-  test("extends others left to right: tables merge, lists replace", () =>
+  test("a recipe extends others from left to right: tables merge and lists are replaced", () =>
     withRecipes(
       {
         "more.toml": "run.seed = 1\nrun.trials = 2\n",
@@ -64,13 +71,14 @@ describe("a recipe", () => {
       },
     ));
 
-  test("resolves paths where they are written, in files and on the command line", () =>
+  test("paths are resolved where they are written, in files and on the command line", () =>
     withRecipes(
       { "sub/top.toml": 'extends = "../base.toml"\n[roles.a]\nsystem = "p.md"\n' },
       async (folder) => {
-        const { recipe } = await load(
+        const overrides = ["dataset.path=mine.jsonl"];
+        const { recipe, files } = await load(
           join(folder, "sub/top.toml"),
-          ["dataset.path=mine.jsonl"],
+          overrides,
           {},
           "/elsewhere",
         );
@@ -79,16 +87,24 @@ describe("a recipe", () => {
           system: join(folder, "sub/p.md"),
         });
         expect(recipe.dataset.path).toBe("/elsewhere/mine.jsonl");
+        expect(files).toEqual([join(folder, "sub/p.md"), join(folder, "p.md")]);
       },
     ));
 
-  test("takes overrides with TOML values, and bare words as text", () =>
+  test("a file that several keys name is listed once", () =>
+    withRecipes({}, async (folder) => {
+      const { files } = await load(join(folder, "base.toml"), ["roles.a.system=p.md"], {}, folder);
+      expect(files).toEqual([join(folder, "p.md")]);
+    }));
+
+  test("overrides are laid over the file in their order", () =>
     withRecipes({}, async (folder) => {
       const overrides = [
         "run.concurrency=500",
         "name=other",
         'models.m.latency={ kind = "uniform", min = "1s", max = "2s" }',
         "dataset.shuffle=true",
+        "run.timeout=4m",
         "run.timeout=5m",
       ];
       const { recipe } = await load(join(folder, "base.toml"), overrides);
@@ -102,7 +118,7 @@ describe("a recipe", () => {
       });
     }));
 
-  test("replaces a table whose kind changes, so that old keys do not linger", () =>
+  test("a table whose kind changes is replaced, so that old keys do not stay", () =>
     withRecipes({}, async (folder) => {
       const overrides = [
         "models.m.kind=openai",
@@ -114,10 +130,11 @@ describe("a recipe", () => {
       expect(recipe.models["m"]).not.toHaveProperty("latency");
     }));
 
-  test("fills in the environment, also where a number is wanted, but never writes a secret down", () =>
+  test("the environment is filled in, also for numbers, and a secret is never written down", () =>
     withRecipes({}, async (folder) => {
       const overrides = [
         "run.seed=${env:SEED}",
+        "run.compress=${env:FLAG:-true}",
         "name=run-${env:WHO:-nobody}",
         "models.m.kind=openai",
         "models.m.base_url=http://localhost:1/v1",
@@ -125,11 +142,9 @@ describe("a recipe", () => {
         "models.m.api_key=${env:KEY}",
         'models.m.headers={ Authorization = "Bearer ${env:KEY}" }',
       ];
-      const { recipe, text } = await load(join(folder, "base.toml"), overrides, {
-        SEED: "7",
-        KEY: "hunter2",
-      });
-      expect(recipe).toMatchObject({ name: "run-nobody", run: { seed: 7 } });
+      const env = { SEED: "7", KEY: "hunter2" };
+      const { recipe, text } = await load(join(folder, "base.toml"), overrides, env);
+      expect(recipe).toMatchObject({ name: "run-nobody", run: { seed: 7, compress: true } });
       expect(recipe.models["m"]).toMatchObject({
         api_key: "hunter2",
         headers: { Authorization: "Bearer hunter2" },
@@ -138,7 +153,20 @@ describe("a recipe", () => {
       expect(text).toContain("Bearer ${env:KEY}");
     }));
 
-  test("resolves to a text that is the same recipe again", () =>
+  test("a reference alone stands for a number where text is not allowed", async () => {
+    await withRecipes({}, async (folder) => {
+      const { recipe } = await load(join(folder, "base.toml"), ["dataset.id=${env:N}"], { N: "7" });
+      expect(recipe.dataset.id).toBe("7");
+    });
+    expect(await problemsOf({}, ["run.seed=1${env:N}"], { N: "7" })).toMatchObject([
+      { key: "run.seed", message: 'found "17"; allowed: number' },
+    ]);
+    expect(await problemsOf({}, ["run.seed=${env:N}"], { N: "x" })).toMatchObject([
+      { key: "run.seed", message: 'found "x"; allowed: number' },
+    ]);
+  });
+
+  test("the resolved text is the same recipe again", () =>
     withRecipes({}, async (folder) => {
       const first = await load(join(folder, "base.toml"), ["run.seed=3"]);
       await writeFile(join(folder, "sub/again.toml"), first.text);
@@ -147,66 +175,108 @@ describe("a recipe", () => {
       expect(recipeDifferences(first.resolved, again.resolved)).toEqual([]);
     }));
 
-  test("tells apart what a continued run may change, may raise, and may not touch", () => {
-    const before = {
-      run: { trials: 2, seed: 1, concurrency: 5 },
-      dataset: { limit: 10 },
-      models: { m: { headers: { a: "1" }, price: { prompt: 1 } } },
+  test("a program role has its sandbox, with the environment of the loader", () =>
+    withRecipes({ "s.py": "" }, async (folder) => {
+      const overrides = ['roles.b={ agent = "s.py" }', 'orchestrator.roles=["a", "b"]'];
+      const loaded = await load(join(folder, "base.toml"), overrides, { A: "1" }, folder);
+      expect(loaded.recipe.sandboxes["b (process)"]).toMatchObject({ env: { A: "1" } });
+      expect(loaded.resolved["sandboxes"]).toBeUndefined();
+    }));
+});
+
+describe("the place of a problem", () => {
+  test("a wrong value is shown at the value, an unknown or missing key at a key", async () => {
+    const text = `${BASE}[run]\nmax_hops = 0\nsed = 1\n[models.n]\nkind = "openai"\nmodel = "x"\n`;
+    expect(await problemsOf({ "base.toml": text })).toMatchObject([
+      { file: "base.toml", line: 16, column: 1, key: "run.sed", suggestion: "seed" },
+      { file: "base.toml", line: 15, column: 12, key: "run.max_hops" },
+      { file: "base.toml", line: 17, column: 2, key: "models.n.base_url" },
+    ]);
+  });
+
+  test("a missing table is shown at the beginning of the recipe", async () => {
+    expect(await problemsOf({ "base.toml": 'name = "x"\n' })).toMatchObject([
+      { file: "base.toml", line: 1, column: 1, key: "dataset" },
+      { file: "base.toml", line: 1, column: 1, key: "roles" },
+      { file: "base.toml", line: 1, column: 1, key: "orchestrator" },
+    ]);
+  });
+
+  test("the last layer that wrote the key is named, be it a file or an override", async () => {
+    const files = {
+      "base.toml": `extends = "low.toml"\n${BASE}`,
+      "low.toml": "run.seed = -1\nrun.trials = -1\n",
     };
-    const now = {
-      run: { trials: 3, seed: 2 },
-      dataset: {},
-      models: { m: { headers: { a: "2" }, price: { prompt: 2 } } },
-    };
-    const kinds = Object.fromEntries(
-      recipeDifferences(before, now).map(({ key, kind }) => [key, kind]),
-    );
-    expect(kinds).toEqual({
-      "run.trials": "grows",
-      "run.seed": "conflict",
-      "run.concurrency": "free",
-      "dataset.limit": "grows",
-      "models.m.headers.a": "free",
-      "models.m.price.prompt": "free",
+    expect(await problemsOf(files, ["run.trials=-2"])).toMatchObject([
+      { file: "override run.trials=-2", key: "run.trials" },
+      { file: "low.toml", line: 1, column: 12, key: "run.seed" },
+    ]);
+  });
+
+  test("a problem that is found later is placed in the same way", () =>
+    withRecipes({}, async (folder) => {
+      const file = join(folder, "base.toml");
+      const { problemAt } = await load(file, ["run.seed=3"]);
+      expect(problemAt("roles.a.prompt", "wrong")).toEqual({
+        file,
+        line: 9,
+        column: 10,
+        key: "roles.a.prompt",
+        message: "wrong",
+      });
+      expect(problemAt("roles.a.tools", "wrong")).toMatchObject({ file, line: 6, column: 2 });
+      expect(problemAt("run.seed", "wrong")).toMatchObject({ file: "override run.seed=3" });
+      expect(problemAt("run.x", "wrong")).toMatchObject({ file: "override run.seed=3" });
+      expect(problemAt("store.x", "wrong")).toMatchObject({ file, line: 1, column: 1 });
+    }));
+
+  test("an override that may hold a secret is not repeated", async () => {
+    expect(await problemsOf({}, ["models.m.api_ky=hunter2"])).toMatchObject([
+      { file: "override models.m.api_ky=…" },
+    ]);
+    const endpoint = [
+      "models.m.kind=openai",
+      "models.m.base_url=http://localhost:1/v1",
+      "models.m.model=x",
+    ];
+    const problems = await problemsOf({}, [...endpoint, "models.m.api_key=hunter2"]);
+    expect(problems).toMatchObject([
+      {
+        file: "override models.m.api_key=…",
+        message: 'a secret must come from the environment: "${env:NAME}"',
+      },
+    ]);
+  });
+
+  test("a value with a missing variable is reported once", async () => {
+    expect(await problemsOf({}, ["run.seed=${env:NONE}"])).toHaveLength(1);
+    await withRecipes({}, async (folder) => {
+      const file = join(folder, "base.toml");
+      const messageOf = async (overrides: string[]) =>
+        ((await load(file, overrides).catch((error) => error)) as Error).message;
+      expect(await messageOf(["run.seed=-1"])).toBe(`${file}: 1 problem`);
+      expect(await messageOf(["run.seed=-1", "run.trials=0"])).toBe(`${file}: 2 problems`);
     });
-    expect(recipeDifferences(now, before).find(({ key }) => key === "run.trials")?.kind).toBe(
-      "shrinks",
-    );
   });
 });
 
-describe("a duration", () => {
-  test("is a number with a unit", () => {
-    expect(["90s", "1.5h", "500ms", "2m", "1d"].map(parseDuration)).toEqual([
-      90_000, 5_400_000, 500, 120_000, 86_400_000,
-    ]);
-    expect(["90", "s", "-1s", "1 parsec", ""].map(parseDuration)).toEqual([
-      null,
-      null,
-      null,
-      null,
-      null,
-    ]);
-  });
-});
+describe("a simulated model from overrides alone", () => {
+  const options = (overrides: string[]) => ({ overrides, env: { MS: "5ms" }, cwd: "/here" });
 
-describe("an expression", () => {
-  const evaluate = (
-    source: string,
-    variables: Parameters<ReturnType<typeof compileExpression>>[0],
-  ) => compileExpression(source)(variables);
-
-  test("knows one kind of number, as JSON does", () => {
-    expect(evaluate("row.n % 2 == 0 && row.n > 1 && row.n * 2 + 1 == 5.0", { row: { n: 2 } })).toBe(
-      true,
-    );
-    expect(evaluate("size(row.items) + row.n", { row: { items: [1, 2], n: 0.5 } })).toBe(2.5);
+  test("its keys are those of [models.NAME], with paths from the current folder", async () => {
+    const overrides = ["models.x.latency=${env:MS}", "models.x.replies=r.ts"];
+    expect(await loadModel("x", options(overrides))).toMatchObject({
+      kind: "simulated",
+      latency: { kind: "constant", value: 5 },
+      replies: "/here/r.ts",
+    });
   });
 
-  test("is strict about missing keys, and has() asks for them", () => {
-    expect(() => evaluate("row.lang == 'en'", { row: {} })).toThrow(
-      "the expression `row.lang == 'en'` fails: No such key: lang",
-    );
-    expect(evaluate("has(row.lang) && row.lang == 'en'", { row: {} })).toBe(false);
+  test("a wrong key, a wrong value and another kind are refused", async () => {
+    for (const override of ["models.x.latncy=1s", "models.x.latency=1", "models.x.kind=openai"])
+      await expect(loadModel("x", options([override]))).rejects.toMatchObject({
+        code: "recipe_invalid",
+        message: expect.stringMatching(/^the model: \d problem/),
+      });
   });
 });

@@ -168,7 +168,7 @@ describe.skipIf(python === null)("a program as an agent", () => {
       const complaint = async (...more: readonly string[]) =>
         (await matrix(["check", "recipe.toml", ...more], { cwd: folder })).stderr;
       expect(await complaint("roles.first.agent=solver.rb")).toContain(
-        'not known from its name; say it: command = ["…"]',
+        'the name does not say how to start this program; set command = ["…"]',
       );
       expect(await complaint("roles.first.agent=gone.py")).toContain("no such file");
       expect(
@@ -177,7 +177,7 @@ describe.skipIf(python === null)("a program as an agent", () => {
           "roles.first.with={}",
           "roles.first.processes=2",
         ),
-      ).toContain("only a program reads it");
+      ).toContain("only a program reads this key");
       expect(await complaint('roles.first.command=["python3", "first.py"]')).toBe("");
     }));
 });

@@ -140,6 +140,6 @@ describe("branches", () => {
         stderr: expect.stringContaining('needs delivery = "retry"'),
       });
       const best = await matrix(["check", "recipe.toml", ...BEST], { cwd: folder });
-      expect(best.stderr).toContain("roles.right: no task ever comes here");
+      expect(best.stderr).toContain("roles.right: no task reaches this role");
     }));
 });
