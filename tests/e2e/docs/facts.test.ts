@@ -28,6 +28,19 @@ test("troubleshooting.md explains every error code, and only those", () => {
   expect(sorted(explained)).toEqual(sorted(ERROR_CODES));
 });
 
+test("troubleshooting.md quotes messages that the program prints", () => {
+  const sources = readdirSync(join(ROOT, "src"), { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".ts"))
+    .map((name) => readFileSync(join(ROOT, "src", name), "utf8"));
+  const [, symptoms = ""] = readPage("docs/troubleshooting.md").prose.split("without a code\n");
+  const quoted = headingsOf({ ...readPage("docs/troubleshooting.md"), prose: symptoms }, 3)
+    .filter((heading) => /^[a-z…]/.test(heading))
+    .map((heading) => heading.replaceAll("…", "").trim());
+  const unknown = quoted.filter((text) => !sources.some((source) => source.includes(text)));
+  expect(unknown).toEqual([]);
+  expect(quoted.length).toBeGreaterThan(0);
+});
+
 test("files.md lists every stop reason, and only those", () => {
   expect(sorted(column("docs/files.md", "Stop reasons"))).toEqual(sorted(STOP_REASONS));
 });
