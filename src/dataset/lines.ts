@@ -20,10 +20,12 @@ export interface Line {
 }
 
 /**
- * Batches of lines, one batch for each chunk that ends a line. Throws at a line of more than 256
- * MiB.
+ * Batches of lines, one for each chunk that ends a line. Throws at a line of more than `bytesMax`.
  */
-export async function* splitLines(chunks: AsyncIterable<Buffer>): AsyncGenerator<readonly Line[]> {
+export async function* splitLines(
+  chunks: AsyncIterable<Buffer>,
+  bytesMax = LINE_BYTES_MAX,
+): AsyncGenerator<readonly Line[]> {
   let number = 0;
   let offset = 0;
   let pieces: Buffer[] = [];
@@ -50,11 +52,11 @@ export async function* splitLines(chunks: AsyncIterable<Buffer>): AsyncGenerator
       start = end + 1;
     }
     if (start < chunk.length) {
-      // The stream may reuse its buffer, so what is kept is copied.
+      // The stream may reuse its buffer, so the beginning of a line is copied.
       pieces.push(Buffer.from(chunk.subarray(start)));
       pieceBytes += chunk.length - start;
-      if (pieceBytes > LINE_BYTES_MAX)
-        throw new Error(`line ${number + 1} is longer than ${LINE_BYTES_MAX} bytes`);
+      if (pieceBytes > bytesMax)
+        throw new Error(`line ${number + 1} is longer than ${bytesMax} bytes`);
     }
     if (lines.length > 0) yield lines;
   }

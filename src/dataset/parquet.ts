@@ -14,8 +14,8 @@ import { compressors } from "hyparquet-compressors";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 
 /**
- * Batches of rows, one for each row group. `columns` are the columns to read, in that order; null
- * for all.
+ * Batches of rows, one for each row group. `columns` names the columns to read; null for all. Rows
+ * have them in the order of the file.
  */
 export async function* readParquet(
   path: string,

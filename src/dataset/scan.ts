@@ -84,7 +84,7 @@ export async function scanDataset(
   if (drawable === 0)
     throw new MatrixError(
       "dataset_invalid",
-      `${namesOf(source)} has no rows${source.filter === null ? "" : " that pass dataset.filter"}`,
+      `there are no rows in ${namesOf(source)}${source.filter === null ? "" : " that pass dataset.filter"}`,
     );
   const digest = digestOf(hash);
   if (!shuffled) return { rows, digest, checkpointDigest, idsDigest: idsDigest.hex };

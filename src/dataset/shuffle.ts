@@ -1,18 +1,15 @@
-// A seeded permutation of a whole dataset. An index with 22 bytes for each row says where the row
-// is; the index is shuffled, and the rows are read by position. Plain JSONL without chosen columns
-// is read in place. Any other dataset is first written to a temporary file as JSONL.
+// A whole dataset in the order of a seed. An index says where each row is, and the rows are read by
+// position. Plain JSONL without chosen columns is read in place. Any other dataset is first written
+// to a temporary file as JSONL.
 
-import { once } from "node:events";
-import { createWriteStream, existsSync, unlinkSync } from "node:fs";
-import { type FileHandle, mkdtemp, open, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { type FileHandle, open } from "node:fs/promises";
 import type { JsonObject } from "../task/json.ts";
-import { createRandom, deriveSeed } from "../task/seed.ts";
+import { RowIndex } from "./row-index.ts";
 import { type DatasetRow, type DatasetSource, datasetGone, drawAll, isInShard } from "./source.ts";
+import { Spool } from "./spool.ts";
 
+/** The number of rows that are read at once. */
 const READ_AHEAD_ROWS = 64;
-const INITIAL_ROWS = 1024;
 
 export interface SelectedRows {
   readonly rows: AsyncGenerator<readonly DatasetRow[]>;
@@ -55,65 +52,6 @@ function orderOf(index: RowIndex, seed: number, source: DatasetSource): Uint32Ar
   return source.shard === null ? order : order.filter((i) => isInShard(source, index.at(i).number));
 }
 
-/**
- * The places of rows, in columns that grow: an object for each row would take several times the
- * memory.
- */
-class RowIndex {
-  #offsets = new Float64Array(INITIAL_ROWS);
-  #numbers = new Float64Array(INITIAL_ROWS);
-  #bytes = new Uint32Array(INITIAL_ROWS);
-  #files = new Uint16Array(INITIAL_ROWS);
-  #size = 0;
-
-  get size(): number {
-    return this.#size;
-  }
-
-  add(file: number, offset: number, bytes: number, number: number): void {
-    if (this.#size === this.#offsets.length) this.#grow();
-    this.#files[this.#size] = file;
-    this.#offsets[this.#size] = offset;
-    this.#bytes[this.#size] = bytes;
-    this.#numbers[this.#size] = number;
-    this.#size++;
-  }
-
-  at(i: number): { file: number; offset: number; bytes: number; number: number } {
-    return {
-      file: this.#files[i] ?? 0,
-      offset: this.#offsets[i] ?? 0,
-      bytes: this.#bytes[i] ?? 0,
-      number: this.#numbers[i] ?? 0,
-    };
-  }
-
-  /** All positions in an order that the seed decides (Fisher and Yates). */
-  permutation(seed: number): Uint32Array {
-    const order = new Uint32Array(this.#size).map((_, i) => i);
-    const random = createRandom(deriveSeed(seed, "shuffle"));
-    for (let i = order.length - 1; i > 0; i--) {
-      const j = Math.floor(random() * (i + 1));
-      const [a, b] = [order[i] as number, order[j] as number];
-      order[i] = b;
-      order[j] = a;
-    }
-    return order;
-  }
-
-  #grow(): void {
-    const double = <T extends Float64Array | Uint32Array | Uint16Array>(old: T, fresh: T): T => {
-      fresh.set(old);
-      return fresh;
-    };
-    const length = this.#size * 2;
-    this.#offsets = double(this.#offsets, new Float64Array(length));
-    this.#numbers = double(this.#numbers, new Float64Array(length));
-    this.#bytes = double(this.#bytes, new Uint32Array(length));
-    this.#files = double(this.#files, new Uint16Array(length));
-  }
-}
-
 async function* readInOrder(
   paths: readonly string[],
   index: RowIndex,
@@ -149,51 +87,4 @@ async function readAt(
 function rowOf(text: string, number: number, idField: string | null): DatasetRow {
   const row = JSON.parse(text.replace(/^\ufeff/, "")) as JsonObject;
   return { id: String(idField === null ? number : row[idField]), number, row };
-}
-
-/** A temporary JSONL file for the rows of a dataset in another format. */
-class Spool {
-  readonly path: string;
-  readonly #stream: ReturnType<typeof createWriteStream>;
-  #offset = 0;
-  #full = false;
-  /** Removes the file when the process exits before `remove` was called. */
-  readonly #onExit = (): void => {
-    if (existsSync(this.path)) unlinkSync(this.path);
-  };
-
-  private constructor(path: string) {
-    this.path = path;
-    this.#stream = createWriteStream(path);
-    process.once("exit", this.#onExit);
-  }
-
-  static async create(): Promise<Spool> {
-    return new Spool(join(await mkdtemp(join(tmpdir(), "matrix-shuffle-")), "rows.jsonl"));
-  }
-
-  write(text: string): readonly [offset: number, bytes: number] {
-    const bytes = Buffer.byteLength(text);
-    const offset = this.#offset;
-    this.#offset += bytes + 1;
-    this.#full = !this.#stream.write(`${text}\n`) || this.#full;
-    return [offset, bytes];
-  }
-
-  async drained(): Promise<void> {
-    if (this.#full) await once(this.#stream, "drain");
-    this.#full = false;
-  }
-
-  async finish(): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      this.#stream.once("error", reject);
-      this.#stream.end(() => resolve());
-    });
-  }
-
-  async remove(): Promise<void> {
-    process.off("exit", this.#onExit);
-    await rm(join(this.path, ".."), { recursive: true, force: true });
-  }
 }

@@ -376,7 +376,7 @@ const DATASETS: readonly Broken[] = [
     says: ["no file matches ", "x-*.jsonl"],
   },
   data("d.parq", "x", ["cannot tell the format of", "d.parq"], "the name tells no format"),
-  data("e.jsonl", "", ["e.jsonl has no rows"], "the file is empty"),
+  data("e.jsonl", "", ["there are no rows in ", "e.jsonl"], "the file is empty"),
   data(
     "e.jsonl",
     '{"q": 1}\n\n{"q": 2\n{"q": 3}\n[4]\n',
@@ -408,7 +408,7 @@ const DATASETS: readonly Broken[] = [
   data(
     "e.jsonl",
     '{"q":1}\n',
-    ["has no rows that pass dataset.filter"],
+    ["that pass dataset.filter"],
     "the filter lets nothing through",
     'filter = "row.q > 5"\n',
   ),

@@ -1,6 +1,7 @@
-// The hub, by a server of the tests that answers as it does: pages, redirects to another host, tokens, commits.
+// A server of the test plays the hub: it answers with pages, redirects to another host, asks for a
+// token and knows commits.
 
-import { describe, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -23,7 +24,7 @@ interface Asked {
   readonly authorization: string | null;
 }
 
-/** A hub with one dataset, acme/questions, and the server that its files come from. */
+/** A hub with one dataset, acme/questions, and the server that stores its files. */
 async function withHub<T>(
   use: (hub: {
     env: Record<string, string>;
@@ -112,90 +113,235 @@ async function withHub<T>(
 const contents = async (paths: readonly string[]) =>
   Promise.all(paths.map((path) => readFile(path, "utf8")));
 
-describe("a dataset of the hub", () => {
-  test("is fetched by split, path or glob, and once", () =>
-    withHub(async ({ env, stored, folder }) => {
-      const train = await fetchFromHub("hf://acme/questions/train", env);
-      expect(await contents(train)).toEqual(['{"q":1}\n{"q":2}\n', '{"q":3}\n']);
-      expect(
-        await contents(await fetchFromHub("hf://acme/questions/data/train-*.jsonl", env)),
-      ).toEqual(await contents(train));
-      expect(
-        await contents(await fetchFromHub("hf://acme/questions/odd name #1.jsonl", env)),
-      ).toEqual(['{"q":7}\n']);
-      expect(stored).toHaveLength(3);
-      expect(
-        (await readdir(folder, { recursive: true })).filter(
-          (name) => name.includes("escaped") || name.endsWith(".part"),
-        ),
-      ).toEqual([]);
-      await expect(fetchFromHub("hf://acme/questions", env)).rejects.toMatchObject({
-        message: expect.stringContaining("several splits"),
-      });
-    }));
+test("files on the hub are fetched by split, path or glob, and only once", () =>
+  withHub(async ({ env, stored, folder }) => {
+    const train = await fetchFromHub("hf://acme/questions/train", env);
+    expect(await contents(train)).toEqual(['{"q":1}\n{"q":2}\n', '{"q":3}\n']);
+    expect(
+      await contents(await fetchFromHub("hf://acme/questions/data/train-*.jsonl", env)),
+    ).toEqual(await contents(train));
+    expect(
+      await contents(await fetchFromHub("hf://acme/questions/odd name #1.jsonl", env)),
+    ).toEqual(['{"q":7}\n']);
+    expect(stored).toHaveLength(3);
+    expect(
+      (await readdir(folder, { recursive: true })).filter(
+        (name) => name.includes("escaped") || name.endsWith(".part"),
+      ),
+    ).toEqual([]);
+    await expect(fetchFromHub("hf://acme/questions", env)).rejects.toMatchObject({
+      message: expect.stringContaining("several splits"),
+    });
+  }));
 
-  test("stays what it was at its commit, and is another when the branch moved", () =>
-    withHub(async ({ env, move }) => {
-      const before = await fetchFromHub("hf://acme/questions/test", env);
-      move();
-      expect(await fetchFromHub("hf://acme/questions/test", env)).not.toEqual(before);
-      expect(await fetchFromHub("hf://acme/questions@v1/test", env)).toEqual(before);
-    }));
+test("a dataset on the hub stays what it was at its commit when the branch moves", () =>
+  withHub(async ({ env, move }) => {
+    const before = await fetchFromHub("hf://acme/questions/test", env);
+    move();
+    expect(await fetchFromHub("hf://acme/questions/test", env)).not.toEqual(before);
+    expect(await fetchFromHub("hf://acme/questions@v1/test", env)).toEqual(before);
+  }));
 
-  test("gets the token, and the server that it sends us to does not", () =>
-    withHub(async ({ env, asked, stored }) => {
-      await fetchFromHub("hf://acme/questions/test", env);
-      expect(new Set(asked.map(({ authorization }) => authorization))).toEqual(
-        new Set(["Bearer secret"]),
+test("the hub receives the token, and a server that it redirects to does not", () =>
+  withHub(async ({ env, asked, stored }) => {
+    await fetchFromHub("hf://acme/questions/test", env);
+    expect(new Set(asked.map(({ authorization }) => authorization))).toEqual(
+      new Set(["Bearer secret"]),
+    );
+    expect(stored).toEqual([{ path: "/data/test.jsonl", authorization: null }]);
+  }));
+
+test("a file of the hub that arrives in part is not kept", () =>
+  withHub(async ({ env, cut }) => {
+    cut(true);
+    await expect(fetchFromHub("hf://acme/questions/test", env)).rejects.toMatchObject({
+      message: expect.stringContaining("only 7 of 8 bytes arrived"),
+      hint: expect.stringContaining("run the same command again"),
+    });
+    cut(false);
+    expect(await contents(await fetchFromHub("hf://acme/questions/test", env))).toEqual([
+      '{"q":9}\n',
+    ]);
+  }));
+
+test("a dataset that is missing or private is refused with what to do, without the token", () =>
+  withHub(async ({ env }) => {
+    const { HF_TOKEN: _, ...open } = env;
+    await expect(fetchFromHub("hf://acme/questions/train", open)).rejects.toMatchObject({
+      code: "dataset_invalid",
+      hint: expect.stringContaining("set HF_TOKEN"),
+    });
+    await expect(fetchFromHub("hf://acme/nothing", env)).rejects.toMatchObject({
+      message: expect.stringContaining("(HTTP 404)"),
+    });
+    await expect(fetchFromHub("hf://acme", env)).rejects.toMatchObject({
+      message: expect.stringContaining("is not the name of a dataset"),
+    });
+    const gone = { ...env, HF_ENDPOINT: "http://127.0.0.1:9" };
+    await expect(fetchFromHub("hf://acme/questions/train", gone)).rejects.toMatchObject({
+      message: expect.not.stringContaining("secret"),
+    });
+  }));
+
+test("a run reads a dataset on the hub and records its address", () =>
+  withHub(async ({ env, folder }) => {
+    await writeFile(join(folder, "a.ts"), "export default ({ row }) => ({ score: row.q });\n");
+    await writeFile(
+      join(folder, "r.toml"),
+      `name = "h"
+dataset.path = "hf://acme/questions/train"
+roles.a.agent = "a.ts"
+orchestrator = { pattern = "sequence", roles = ["a"] }
+`,
+    );
+    const { stdout, stderr } = await matrix(["drive", "r.toml", "-q"], { cwd: folder, env });
+    expect(stderr).toBe("");
+    expect(stdout).toContain("score: mean 2.000 over 3");
+    expect(await readFile(join(folder, "runs/h/recipe.toml"), "utf8")).toContain(
+      'path = "hf://acme/questions/train"',
+    );
+    expect(existsSync(join(folder, "cache/matrix/hub/acme/questions", FIRST))).toBe(true);
+  }));
+
+/** The error of fetching hf://acme/questions from a hub that answers requests like this. */
+async function refusalBy(
+  answer: (path: string, origin: string) => Response,
+  more: Record<string, string> = {},
+): Promise<{ message: string; hint: string }> {
+  const hub = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    fetch: ({ url }) => {
+      const { pathname, search, origin } = new URL(url);
+      return answer(`${pathname}${search}`, origin);
+    },
+  });
+  try {
+    return await withFolder(async (folder) => {
+      const env = { HF_ENDPOINT: `${hub.url.origin}//`, XDG_CACHE_HOME: folder, ...more };
+      const thrown = await fetchFromHub("hf://acme/questions", env).then(
+        (paths) => new Error(`fetched ${paths.map((path) => path.slice(folder.length))}`),
+        (error) => error,
       );
-      expect(stored).toEqual([{ path: "/data/test.jsonl", authorization: null }]);
-    }));
+      const message = thrown.message.replace(hub.url.origin, "HUB");
+      return { message, hint: thrown.hint };
+    });
+  } finally {
+    await hub.stop(true);
+  }
+}
 
-  test("that came in part is not kept", () =>
-    withHub(async ({ env, cut }) => {
-      cut(true);
-      await expect(fetchFromHub("hf://acme/questions/test", env)).rejects.toMatchObject({
-        message: expect.stringContaining("only 7 of 8 bytes arrived"),
-        hint: expect.stringContaining("run the same command again"),
-      });
-      cut(false);
-      expect(await contents(await fetchFromHub("hf://acme/questions/test", env))).toEqual([
-        '{"q":9}\n',
-      ]);
-    }));
+const COMMIT = Response.json.bind(null, { sha: FIRST });
+const CANNOT = "cannot fetch hf://acme/questions from HUB: ";
 
-  test("that is not there or not open is refused with what to do, and never with the token", () =>
-    withHub(async ({ env }) => {
-      const { HF_TOKEN: _, ...open } = env;
-      await expect(fetchFromHub("hf://acme/questions/train", open)).rejects.toMatchObject({
-        code: "dataset_invalid",
-        hint: expect.stringContaining("set HF_TOKEN"),
-      });
-      await expect(fetchFromHub("hf://acme/nothing", env)).rejects.toMatchObject({
-        message: expect.stringContaining("(HTTP 404)"),
-      });
-      await expect(fetchFromHub("hf://acme", env)).rejects.toMatchObject({
-        message: expect.stringContaining("is not the name of a dataset"),
-      });
-      const gone = { ...env, HF_ENDPOINT: "http://127.0.0.1:9" };
-      await expect(fetchFromHub("hf://acme/questions/train", gone)).rejects.toMatchObject({
-        message: expect.not.stringContaining("secret"),
-      });
-    }));
+test.each<[answer: string, response: () => Response, why: string]>([
+  ["no commit", () => Response.json({}), "the hub did not answer with a commit"],
+  [
+    "a commit that is a path",
+    () => Response.json({ sha: "../up" }),
+    "the hub did not answer with a commit",
+  ],
+  ["a short hash", () => Response.json({ sha: "abcdef" }), "the hub did not answer with a commit"],
+  ["text", () => new Response("hello"), "the hub's answer is not JSON"],
+  ["HTTP 500", () => new Response("", { status: 500 }), "the hub answered with HTTP 500"],
+  ["HTTP 429", () => new Response("", { status: 429 }), "the hub answered with HTTP 429"],
+])(
+  "a hub that answers with %s is refused, and the command may be run again",
+  async (_, response, why) => {
+    expect(await refusalBy(response)).toEqual({
+      message: `${CANNOT}${why}`,
+      hint: "run the same command again; it keeps the files that were fetched",
+    });
+  },
+);
 
-  test("drives a run", () =>
-    withHub(async ({ env, folder }) => {
-      await writeFile(join(folder, "a.ts"), "export default ({ row }) => ({ score: row.q });\n");
-      await writeFile(
-        join(folder, "r.toml"),
-        'name = "h"\ndataset.path = "hf://acme/questions/train"\nroles.a.agent = "a.ts"\n[orchestrator]\npattern = "sequence"\nroles = ["a"]\n',
-      );
-      const { stdout, stderr } = await matrix(["drive", "r.toml", "-q"], { cwd: folder, env });
-      expect(stderr).toBe("");
-      expect(stdout).toContain("score: mean 2.000 over 3");
-      expect(await readFile(join(folder, "runs/h/recipe.toml"), "utf8")).toContain(
-        'path = "hf://acme/questions/train"',
-      );
-      expect(existsSync(join(folder, "cache/matrix/hub/acme/questions", FIRST))).toBe(true);
-    }));
+test.each<[status: number, token: boolean, hint: string]>([
+  [401, false, "check the name; for a private or gated dataset, set HF_TOKEN"],
+  [403, true, "check the name, and the datasets that HF_TOKEN may read"],
+  [404, true, "check the name, and the datasets that HF_TOKEN may read"],
+])("HTTP %p of the hub is refused with what to check", async (status, token, hint) => {
+  const env: Record<string, string> = token ? { HF_TOKEN: "secret" } : {};
+  expect(await refusalBy(() => new Response("", { status }), env)).toEqual({
+    message:
+      "cannot read hf://acme/questions: it does not exist, or you may not read it " +
+      `(HTTP ${status})`,
+    hint,
+  });
 });
+
+test("a list of files that is no list is refused", async () => {
+  const answer = (path: string) => (path.includes("/tree/") ? Response.json({}) : COMMIT());
+  expect((await refusalBy(answer)).message).toBe(
+    `${CANNOT}the hub did not answer with a list of files`,
+  );
+});
+
+test("a next page on another server is not asked for", async () => {
+  const answer = (path: string, origin: string) => {
+    if (!path.includes("/tree/")) return COMMIT();
+    const elsewhere = origin.replace("127.0.0.1", "localhost");
+    const link = `<${elsewhere}${path}&cursor=1>; rel="next"`;
+    return Response.json([], path.includes("cursor") ? {} : { headers: { link } });
+  };
+  expect((await refusalBy(answer)).message).toBe("hf://acme/questions has no data files");
+});
+
+test.each([
+  "../a.jsonl",
+  "/a.jsonl",
+  "a/../b.jsonl",
+  "a//b.jsonl",
+  "./a.jsonl",
+  "a\\b.jsonl",
+  "a\u0000.jsonl",
+])("the path %j on the hub is left out, because it could leave the cache", async (path) => {
+  const answer = (url: string) =>
+    url.includes("/tree/") ? Response.json([{ type: "file", path, size: 1 }]) : COMMIT();
+  expect((await refusalBy(answer)).message).toBe("hf://acme/questions has no data files");
+});
+
+test.each([
+  { type: "directory", path: "a.jsonl", size: 1 },
+  { type: "file", path: 3, size: 1 },
+  { type: "file", path: "a.jsonl" },
+])("the entry %j in the hub's list is left out", async (entry) => {
+  const answer = (url: string) => (url.includes("/tree/") ? Response.json([entry]) : COMMIT());
+  expect((await refusalBy(answer)).message).toBe("hf://acme/questions has no data files");
+});
+
+test("a file without content is fetched", async () => {
+  const entry = { type: "file", path: "a.jsonl", size: 0 };
+  const answer = (url: string) => {
+    if (url.includes("/revision/")) return COMMIT();
+    return url.includes("/tree/") ? Response.json([entry]) : new Response("");
+  };
+  expect((await refusalBy(answer)).message).toBe(
+    `fetched /matrix/hub/acme/questions/${FIRST}/a.jsonl`,
+  );
+});
+
+test("the addresses that the hub is asked for are those of its API", async () => {
+  const asked: string[] = [];
+  await refusalBy((path) => {
+    asked.push(path);
+    if (path.includes("/revision/")) return COMMIT();
+    const entry = { type: "file", path: "a b/c#.jsonl", size: 1 };
+    return path.includes("/tree/") ? Response.json([entry]) : new Response("x");
+  });
+  expect(asked).toEqual([
+    "/api/datasets/acme/questions/revision/main",
+    `/api/datasets/acme/questions/tree/${FIRST}?recursive=true`,
+    `/datasets/acme/questions/resolve/${FIRST}/a%20b/c%23.jsonl`,
+  ]);
+});
+
+test.each(["hf://acme", "hf://", "hf://a b/c", "hf:///acme/questions"])(
+  "%s is not the name of a dataset on the hub",
+  async (address) => {
+    await expect(fetchFromHub(address, {})).rejects.toMatchObject({
+      code: "dataset_invalid",
+      message: `${address} is not the name of a dataset on the hub`,
+      hint: "write hf://OWNER/NAME, or hf://OWNER/NAME/SPLIT",
+    });
+  },
+);

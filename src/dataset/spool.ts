@@ -1,0 +1,57 @@
+// A temporary JSONL file for the rows of a dataset in another format.
+
+import { once } from "node:events";
+import { createWriteStream, existsSync, unlinkSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+
+export class Spool {
+  readonly path: string;
+  readonly #stream: ReturnType<typeof createWriteStream>;
+  #offset = 0;
+  /** True when the stream holds more than it should until it drains. */
+  #full = false;
+  /** Removes the file when the process exits before `remove` was called. */
+  readonly #onExit = (): void => {
+    if (existsSync(this.path)) unlinkSync(this.path);
+  };
+
+  private constructor(path: string) {
+    this.path = path;
+    this.#stream = createWriteStream(path);
+    process.once("exit", this.#onExit);
+  }
+
+  static async create(): Promise<Spool> {
+    return new Spool(join(await mkdtemp(join(tmpdir(), "matrix-shuffle-")), "rows.jsonl"));
+  }
+
+  /** Writes a row. Answers its place in the file, newline excluded. */
+  write(text: string): readonly [offset: number, bytes: number] {
+    const bytes = Buffer.byteLength(text);
+    const offset = this.#offset;
+    this.#offset += bytes + 1;
+    this.#full = !this.#stream.write(`${text}\n`) || this.#full;
+    return [offset, bytes];
+  }
+
+  /** Resolves when the stream takes more rows without filling the memory. */
+  async drained(): Promise<void> {
+    if (this.#full) await once(this.#stream, "drain");
+    this.#full = false;
+  }
+
+  /** Resolves when the whole file can be read. */
+  async finish(): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.#stream.once("error", reject);
+      this.#stream.end(() => resolve());
+    });
+  }
+
+  async remove(): Promise<void> {
+    process.off("exit", this.#onExit);
+    await rm(dirname(this.path), { recursive: true, force: true });
+  }
+}

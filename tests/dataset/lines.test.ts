@@ -1,0 +1,64 @@
+import { expect, test } from "bun:test";
+import { type Line, splitLines } from "../../src/dataset/lines.ts";
+
+async function linesOf(chunks: readonly Buffer[], bytesMax?: number): Promise<Line[]> {
+  const source = (async function* () {
+    yield* chunks;
+  })();
+  const lines: Line[] = [];
+  for await (const batch of splitLines(source, bytesMax)) {
+    expect(batch.length).toBeGreaterThan(0);
+    lines.push(...batch);
+  }
+  return lines;
+}
+
+function cut(bytes: Buffer, size: number): Buffer[] {
+  return Array.from({ length: Math.ceil(bytes.length / size) }, (_, i) =>
+    bytes.subarray(i * size, (i + 1) * size),
+  );
+}
+
+test("lines are the same for any cut of the bytes into chunks", async () => {
+  const bytes = Buffer.from("a\r\nжж😀\u2028b\n\nlast");
+  for (let size = 1; size <= bytes.length; size++)
+    expect(await linesOf(cut(bytes, size))).toEqual([
+      { text: "a\r", number: 1, offset: 0, bytes: 2, valid: true },
+      { text: "жж😀\u2028b", number: 2, offset: 3, bytes: 12, valid: true },
+      { text: "", number: 3, offset: 16, bytes: 0, valid: true },
+      { text: "last", number: 4, offset: 17, bytes: 4, valid: true },
+    ]);
+});
+
+test("a newline at the end of the stream begins no further line", async () => {
+  expect(await linesOf([Buffer.from("a\n")])).toHaveLength(1);
+  expect(await linesOf([Buffer.from("a\n\n")])).toHaveLength(2);
+  expect(await linesOf([])).toEqual([]);
+});
+
+test("a line that is not UTF-8 is told, and its neighbours are sound", async () => {
+  const lines = await linesOf([Buffer.from("a\n"), Buffer.from([0xff, 0x0a]), Buffer.from("b")]);
+  expect(lines.map(({ valid }) => valid)).toEqual([true, false, true]);
+  expect(lines[1]).toMatchObject({ text: "\ufffd", offset: 2, bytes: 1 });
+  expect(lines[2]).toMatchObject({ offset: 4 });
+});
+
+test("the beginning of a line survives when the stream reuses its buffer", async () => {
+  const buffer = Buffer.from("ab");
+  const reused = (async function* () {
+    yield buffer;
+    buffer.write("c\n");
+    yield buffer;
+  })();
+  const lines: Line[] = [];
+  for await (const batch of splitLines(reused)) lines.push(...batch);
+  expect(lines.map(({ text }) => text)).toEqual(["abc"]);
+});
+
+test("a line may have as many bytes as allowed, and one more ends the stream", async () => {
+  const ok = [Buffer.from("x\n"), Buffer.from("12"), Buffer.from("345")];
+  expect((await linesOf(ok, 5)).at(-1)?.text).toBe("12345");
+  await expect(linesOf([...ok, Buffer.from("6")], 5)).rejects.toThrow(
+    "line 2 is longer than 5 bytes",
+  );
+});

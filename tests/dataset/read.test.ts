@@ -1,0 +1,234 @@
+// Items of files: each format gives the same rows, and everything that is wrong is told with its
+// place.
+
+import { expect, test } from "bun:test";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { findFiles } from "../../src/dataset/files.ts";
+import { type Item, readItems } from "../../src/dataset/read.ts";
+import { withFolder } from "../parts/folder.ts";
+
+/** The batches of items of a file with this content. */
+async function batchesOf(
+  name: string,
+  content: string | Uint8Array,
+  columns: readonly string[] | null = null,
+): Promise<Item[][]> {
+  return withFolder(async (folder) => {
+    await writeFile(join(folder, name), content);
+    const batches: Item[][] = [];
+    for await (const batch of readItems(await findFiles([join(folder, name)], undefined), columns))
+      batches.push(batch.map((item) => ({ ...item, file: item.file.slice(folder.length + 1) })));
+    return batches;
+  });
+}
+
+async function itemsOf(
+  name: string,
+  content: string | Uint8Array,
+  columns: readonly string[] | null = null,
+): Promise<Item[]> {
+  return (await batchesOf(name, content, columns)).flat();
+}
+
+function problemsOf(items: readonly Item[]): string[] {
+  return items
+    .filter(({ problem }) => problem !== null)
+    .map(({ line, problem }) => `${line ?? "-"}: ${problem}`);
+}
+
+const ROWS = Array.from({ length: 600 }, (_, i) => ({
+  k: `row ${i}`,
+  text: `ж😀\u2028"${"x".repeat(i % 50)}`,
+}));
+const JSONL = ROWS.map((row) => JSON.stringify(row)).join("\r\n");
+const CSV_ROWS = ROWS.map(({ k, text }) => `${k},"${text.replaceAll('"', '""')}"`);
+const CSV = `k,text\n${CSV_ROWS.join("\n")}`;
+
+test.each<[name: string, content: string | Uint8Array]>([
+  ["d.jsonl", `\ufeff${JSONL}\n`],
+  ["d.jsonl.gz", Bun.gzipSync(JSONL)],
+  ["d.jsonl.zst", Bun.zstdCompressSync(JSONL)],
+  ["d.json", JSON.stringify(ROWS, null, 1)],
+  ["d.csv", CSV],
+  ["bom.csv", `\ufeff${CSV}\n\n`],
+  ["d.csv.gz", Bun.gzipSync(CSV)],
+])("%s gives every row, whole and in order", async (name, content) => {
+  const items = await itemsOf(name, content);
+  expect(items.map(({ row }) => row)).toEqual(ROWS);
+  expect(problemsOf(items)).toEqual([]);
+});
+
+test("an item of JSONL has its line, its text, and its place in the file", async () => {
+  expect(await itemsOf("d.jsonl", '{"a":"ä"}\n\n  \n{"b": 2}')).toEqual([
+    {
+      file: "d.jsonl",
+      line: 1,
+      row: { a: "ä" },
+      problem: null,
+      text: '{"a":"ä"}',
+      offset: 0,
+      bytes: 10,
+    },
+    {
+      file: "d.jsonl",
+      line: 4,
+      row: { b: 2 },
+      problem: null,
+      text: '{"b": 2}',
+      offset: 15,
+      bytes: 8,
+    },
+  ]);
+});
+
+test("an item of CSV or of a JSON array has its row as JSON text, and no place", async () => {
+  expect(await itemsOf("d.csv", "a,b\n1,x\n")).toEqual([
+    {
+      file: "d.csv",
+      line: 2,
+      row: { a: "1", b: "x" },
+      problem: null,
+      text: '{"a":"1","b":"x"}',
+      offset: 0,
+      bytes: 0,
+    },
+  ]);
+  expect(await itemsOf("d.json", '  [ {"a" : 1} ]\n')).toEqual([
+    {
+      file: "d.json",
+      line: undefined,
+      row: { a: 1 },
+      problem: null,
+      text: '{"a":1}',
+      offset: 0,
+      bytes: 0,
+    },
+  ]);
+});
+
+test("CSV comes in batches of 256 rows", async () => {
+  const batches = await batchesOf("d.csv", CSV);
+  expect(batches.map(({ length }) => length)).toEqual([256, 256, 88]);
+  expect((await batchesOf("d.csv", "a\n1\n")).map(({ length }) => length)).toEqual([1]);
+});
+
+test("an empty file has no items", async () => {
+  for (const name of ["d.jsonl", "d.json", "d.csv"]) expect(await itemsOf(name, "")).toEqual([]);
+  expect(await itemsOf("d.json", "[]")).toEqual([]);
+});
+
+test("a broken line of JSONL is told, and the lines around it are read", async () => {
+  const items = await itemsOf("d.jsonl", '{"a":1}\n{"a":\n[4]\n"text"\n{"a":2}\n');
+  expect(items.map(({ row }) => row)).toEqual([{ a: 1 }, null, null, null, { a: 2 }]);
+  const [syntax, list, text] = problemsOf(items);
+  expect(syntax).toStartWith("2: the line is not JSON: ");
+  expect([list, text]).toEqual([
+    "3: a row must be an object, found [4]",
+    '4: a row must be an object, found "text"',
+  ]);
+  expect(items[1]).toMatchObject({ text: "", offset: 8, bytes: 5 });
+});
+
+test("a byte order mark is allowed on the first line alone", async () => {
+  const [, second] = problemsOf(await itemsOf("d.jsonl", '\ufeff{}\n\ufeff{"a"\n\ufeff{}\n'));
+  expect(second).toStartWith("3: the line is not JSON");
+});
+
+test("a line that is not UTF-8 is told", async () => {
+  const bytes = Buffer.concat([Buffer.from('{"a":1}\n"'), Buffer.from([0xff, 0x22, 0x0a])]);
+  expect(problemsOf(await itemsOf("d.jsonl", bytes))).toEqual(["2: the line is not UTF-8"]);
+});
+
+test.each<[length: number, shown: string]>([
+  [58, `"${"x".repeat(58)}"`],
+  [59, `"${"x".repeat(59)}…`],
+])("a value of %p letters that is no row is shown up to 60 characters", async (length, shown) => {
+  const items = await itemsOf("d.jsonl", JSON.stringify("x".repeat(length)));
+  expect(problemsOf(items)).toEqual([`1: a row must be an object, found ${shown}`]);
+});
+
+test("a JSON file that is not an array of rows is refused with the other format", async () => {
+  const [problem] = problemsOf(await itemsOf("d.json", '{"q": 1}\n{"q": 2}'));
+  expect(problem).toBe(
+    '-: the file is not a JSON array of rows (for one row a line, set dataset.format = "jsonl")',
+  );
+});
+
+test("a JSON array that is cut short gives the rows before, and the problem", async () => {
+  const items = await itemsOf("d.json", '[{"q": 1}, {"q"');
+  expect(items[0]?.row).toEqual({ q: 1 });
+  expect(problemsOf(items)).toEqual(["-: the JSON array is cut short"]);
+});
+
+test("a JSON array with values that are no rows tells each", async () => {
+  expect(problemsOf(await itemsOf("d.json", '[1, {"a": [2]}, null]'))).toEqual([
+    "-: a row must be an object, found 1",
+    "-: a row must be an object, found null",
+  ]);
+});
+
+test("JSON that is broken within gives its problem", async () => {
+  const [problem] = problemsOf(await itemsOf("d.json", '[{"q": 1}, {q}]'));
+  expect(problem).toContain("Unexpected");
+});
+
+test("a JSON array that is not UTF-8 gives its problem", async () => {
+  const bytes = Buffer.concat([Buffer.from('[{"a":"'), Buffer.from([0xff]), Buffer.from('"}]')]);
+  expect(problemsOf(await itemsOf("d.json", bytes))).toHaveLength(1);
+});
+
+test("a ragged row of CSV ends the file with its line", async () => {
+  const [problem] = problemsOf(await itemsOf("d.csv", "a,b\n1,2\n1,2,3\n"));
+  expect(problem).toStartWith("3: Invalid Record Length");
+});
+
+test("a CSV header that names a column twice is refused", async () => {
+  const [problem] = problemsOf(await itemsOf("d.csv", "a,b,a\n1,2,3\n"));
+  expect(problem).toEndWith('the header names the column "a" twice');
+});
+
+test.each<[name: string, content: Uint8Array]>([
+  ["d.jsonl.gz", Bun.gzipSync(JSONL).slice(0, -9)],
+  ["d.jsonl.gz", Buffer.from("no gzip")],
+  ["d.jsonl.zst", Bun.zstdCompressSync(JSONL).slice(0, -1)],
+])("%s that is damaged says so as its last item", async (name, content) => {
+  const items = await itemsOf(name, content);
+  const ending = name.slice(-3).replace(".", "");
+  expect(items.at(-1)?.problem).toStartWith(
+    `the .${ending} file is damaged or cut short: `.replace(".st", ".zst"),
+  );
+  expect(items.at(-1)?.line).toBeUndefined();
+});
+
+test("a file that is gone gives its problem, and the next file is read", () =>
+  withFolder(async (folder) => {
+    await writeFile(join(folder, "b.jsonl"), '{"b":1}\n');
+    const file = (name: string) =>
+      ({ path: join(folder, name), format: "jsonl", compression: null }) as const;
+    const items: Item[] = [];
+    for await (const batch of readItems([file("a.jsonl"), file("b.jsonl")], null))
+      items.push(...batch);
+    expect(items.map(({ row }) => row)).toEqual([null, { b: 1 }]);
+    expect(items[0]?.problem).toContain("ENOENT");
+  }));
+
+test("chosen columns are kept in their order, and their JSON is the text", async () => {
+  const items = await itemsOf("d.jsonl", '{"a":1,"b":2,"c":null}\n{"c":6,"b":5,"a":4}\n', [
+    "c",
+    "a",
+  ]);
+  expect(items.map(({ row, text }) => [JSON.stringify(row), text])).toEqual([
+    ['{"c":null,"a":1}', '{"c":null,"a":1}'],
+    ['{"c":6,"a":4}', '{"c":6,"a":4}'],
+  ]);
+});
+
+test("a row without a chosen column is told with the fields that it has", async () => {
+  const items = await itemsOf("d.jsonl", '{"a":1,"b":2}\n[]\n', ["a", "c"]);
+  expect(problemsOf(items)).toEqual([
+    '1: the row has no column "c"; fields: a, b',
+    "2: a row must be an object, found []",
+  ]);
+  expect(items[0]).toMatchObject({ row: null, text: "", offset: 0, bytes: 0 });
+});
