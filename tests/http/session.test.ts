@@ -15,7 +15,7 @@ const BODY = new Uint8Array(100);
 async function failure(
   session: PeerSession,
   route = "echo",
-  options: RequestOptions = { timeoutMs: 5000 },
+  options: RequestOptions = { timeoutMs: 50_000 },
 ): Promise<MatrixError> {
   const thrown = await session.request(route, BODY, options).catch((error: unknown) => error);
   expect(thrown).toMatchObject({ code: "peer_failed" });
@@ -27,7 +27,7 @@ describe("a session", () => {
     await using peer = await startPeer();
     using session = openSession(peer.url);
     const requests = Array.from({ length: 1000 }, () =>
-      session.request("echo", BODY, { timeoutMs: 20_000 }),
+      session.request("echo", BODY, { timeoutMs: 50_000 }),
     );
     expect(new Set((await Promise.all(requests)).map(({ length }) => length))).toEqual(
       new Set([100]),
@@ -49,18 +49,18 @@ describe("a session", () => {
     await using peer = await startPeer();
     using session = openSession(peer.url);
     expect(session.localAddress).toBeNull();
-    await session.request("echo", BODY, { timeoutMs: 5000 });
+    await session.request("echo", BODY, { timeoutMs: 50_000 });
     expect(session.localAddress).toBe("127.0.0.1");
   });
 
   test("opens again when its peer is back", async () => {
     const first = await startPeer();
     using session = openSession(first.url);
-    await session.request("echo", BODY, { timeoutMs: 5000 });
+    await session.request("echo", BODY, { timeoutMs: 50_000 });
     await first.stop();
     await until(async () => !(await failure(session)).maybeActed, "nobody is there");
     await using _again = await startPeer({ port: first.port });
-    expect(await session.request("echo", BODY, { timeoutMs: 5000 })).toHaveLength(100);
+    expect(await session.request("echo", BODY, { timeoutMs: 50_000 })).toHaveLength(100);
   });
 
   test("that was closed makes no more requests, and ends those under way", async () => {
@@ -120,7 +120,8 @@ describe("a request that the peer did not act on says so", () => {
     using session = openSession(silent.url.replace("http:", "https:"));
     expect((await failure(session, "echo", { timeoutMs: 100 })).maybeActed).toBe(false);
     expect(
-      (await failure(session, "echo", { timeoutMs: 5000, signal: AbortSignal.abort() })).maybeActed,
+      (await failure(session, "echo", { timeoutMs: 50_000, signal: AbortSignal.abort() }))
+        .maybeActed,
     ).toBe(false);
   });
 
@@ -145,9 +146,9 @@ describe("a request that the peer may have acted on says so", () => {
   test("when the peer is killed meanwhile", async () => {
     await using peer = await spawnPeer();
     using session = openSession(peer.url, { peer: "fixture" });
-    await session.request("echo", BODY, { timeoutMs: 5000 });
-    const error = failure(session, "hang", { timeoutMs: 20_000 });
-    await session.request("echo", BODY, { timeoutMs: 5000 });
+    await session.request("echo", BODY, { timeoutMs: 50_000 });
+    const error = failure(session, "hang", { timeoutMs: 50_000 });
+    await session.request("echo", BODY, { timeoutMs: 50_000 });
     peer.child.kill("SIGKILL");
     expect((await error).maybeActed).toBe(true);
     expect((await failure(session)).maybeActed).toBe(false);
@@ -156,19 +157,18 @@ describe("a request that the peer may have acted on says so", () => {
   test("when the peer is stopped: then within its time, and the next request finds it awake", async () => {
     await using peer = await spawnPeer();
     using session = openSession(peer.url, { peer: "fixture" });
-    await session.request("echo", BODY, { timeoutMs: 5000 });
+    await session.request("echo", BODY, { timeoutMs: 50_000 });
     peer.child.kill("SIGSTOP");
-    const from = performance.now();
     const both = [
       failure(session, "echo", { timeoutMs: 300 }),
-      failure(session, "echo", { timeoutMs: 20_000 }),
+      // Longer than the test may take: it must end with the first.
+      failure(session, "echo", { timeoutMs: 600_000 }),
     ];
     expect((await Promise.all(both)).map(({ maybeActed }) => maybeActed)).toEqual([true, true]);
     // The kernel takes a connection for it, but nothing was asked on that.
     expect((await failure(session, "echo", { timeoutMs: 300 })).maybeActed).toBe(false);
-    expect(performance.now() - from).toBeLessThan(5000);
     peer.child.kill("SIGCONT");
-    expect(await session.request("echo", BODY, { timeoutMs: 5000 })).toHaveLength(100);
+    expect(await session.request("echo", BODY, { timeoutMs: 50_000 })).toHaveLength(100);
   });
 
   test.each<[string, (stream: ServerHttp2Stream) => void]>([
@@ -203,9 +203,9 @@ describe("a request that the peer may have acted on says so", () => {
       routes: { hang: route, slow: { bytesMax: 100, run: () => slow.promise } },
     });
     using session = openSession(peer.url);
-    const other = session.request("slow", BODY, { timeoutMs: 20_000 });
+    const other = session.request("slow", BODY, { timeoutMs: 50_000 });
     const controller = new AbortController();
-    const givenUp = failure(session, "hang", { timeoutMs: 20_000, signal: controller.signal });
+    const givenUp = failure(session, "hang", { timeoutMs: 50_000, signal: controller.signal });
     await asked;
     controller.abort(new Error("no longer wanted"));
     const { maybeActed, message } = await givenUp;
@@ -225,7 +225,7 @@ describe("a peer that says it goes away", () => {
     });
     server.http2.on("session", () => connections++);
     using session = openSession(server.url);
-    const first = session.request("echo", BODY, { timeoutMs: 5000 });
+    const first = session.request("echo", BODY, { timeoutMs: 50_000 });
     await until(() => held.length === 1, "the first request has arrived");
     held[0]?.session?.close();
     await until(

@@ -17,7 +17,7 @@ describe("hosts with the same token", () => {
     using session = openSession(peer.url, { token: LONG_TOKEN, peer: "fixture" });
     for (const bytes of [0, 1, 100_000, 64 * 2 ** 20]) {
       expect(
-        await session.request("echo", new Uint8Array(bytes), { timeoutMs: 20_000 }),
+        await session.request("echo", new Uint8Array(bytes), { timeoutMs: 50_000 }),
       ).toHaveLength(bytes);
     }
     expect(session.localAddress).toBe("127.0.0.1");
@@ -42,7 +42,7 @@ describe("a server with another token", () => {
     await using peer = await startPeer({ tls: true, token: LONG_TOKEN });
     using session = openSession(peer.url);
     const error = await session
-      .request("echo", new Uint8Array(10), { timeoutMs: 5000 })
+      .request("echo", new Uint8Array(10), { timeoutMs: 50_000 })
       .catch((error: unknown) => error);
     expect(error).toMatchObject({ code: "peer_failed" });
     expect([(error as MatrixError).maybeActed, (error as MatrixError).status]).toEqual([
@@ -52,7 +52,7 @@ describe("a server with another token", () => {
     expect(peer.refused).toEqual({});
     // With its own token it would have been good.
     using other = openSession(peer.url, { token: LONG_TOKEN });
-    expect(await other.request("echo", new Uint8Array(10), { timeoutMs: 5000 })).toHaveLength(10);
+    expect(await other.request("echo", new Uint8Array(10), { timeoutMs: 50_000 })).toHaveLength(10);
   });
 
   test("is found out although it shows the right authority with a certificate of its own", async () => {
@@ -62,7 +62,7 @@ describe("a server with another token", () => {
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     using session = openSession(`https://127.0.0.1:${(server.address() as AddressInfo).port}`);
     const error = await session
-      .request("echo", new Uint8Array(10), { timeoutMs: 5000 })
+      .request("echo", new Uint8Array(10), { timeoutMs: 50_000 })
       .catch((error: unknown) => error);
     expect((error as MatrixError).maybeActed).toBe(false);
     server.close();
@@ -87,7 +87,7 @@ describe("a client of a TLS server", () => {
       await using peer = await startPeer({ tls: isSecure });
       using session = openSession(peer.url.replace(/^https?:/, scheme));
       const error = await session
-        .request("echo", new Uint8Array(10), { timeoutMs: 5000 })
+        .request("echo", new Uint8Array(10), { timeoutMs: 50_000 })
         .catch((error: unknown) => error);
       expect((error as MatrixError).maybeActed).toBe(false);
     }

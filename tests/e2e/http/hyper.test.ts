@@ -285,7 +285,7 @@ describe.skipIf(deno === null)("a server on Deno", async () => {
   test("answers a member whose unwanted body is on its way", async () => {
     using session = openSession(url, { peer: "somebody" });
     const error = await session
-      .request("echo", Buffer.alloc(6 * 2 ** 20), { timeoutMs: 20_000 })
+      .request("echo", Buffer.alloc(6 * 2 ** 20), { timeoutMs: 50_000 })
       .catch((error: unknown) => error);
     expect(error).toMatchObject({ maybeActed: false, status: 421 });
   });
@@ -314,7 +314,7 @@ describe.skipIf(deno === null)("a server on Deno", async () => {
       }),
     );
     using session = openSession(url, { peer: "fixture" });
-    expect(await session.request("echo", new Uint8Array(10), { timeoutMs: 20_000 })).toHaveLength(
+    expect(await session.request("echo", new Uint8Array(10), { timeoutMs: 50_000 })).toHaveLength(
       10,
     );
     for (const socket of idle) socket.destroy();

@@ -17,7 +17,7 @@ test.each(["http", "https"])(
     for (const bytes of [get, tlsHello, PREFACE, Buffer.from("\r\n\r\n"), Buffer.alloc(100, 0xff)])
       await knock(peer.url, bytes);
     using session = openSession(peer.url, { peer: "fixture" });
-    await session.request("echo", new Uint8Array(1), { timeoutMs: 5000 });
+    await session.request("echo", new Uint8Array(1), { timeoutMs: 50_000 });
     peer.child.kill("SIGKILL");
     expect(await peer.said).toBe("");
   },
@@ -42,7 +42,7 @@ test.each(["Bun", "Deno"])(
     }
     using session = openSession(peer.url, { peer: "fixture" });
     const served = await session
-      .request("echo", new Uint8Array(1), { timeoutMs: 5000 })
+      .request("echo", new Uint8Array(1), { timeoutMs: 50_000 })
       .catch((error: unknown) => error);
     expect([seed, served]).toEqual([seed, new Uint8Array(1)]);
     peer.child.kill("SIGKILL");
@@ -65,7 +65,7 @@ test.each([
     await using peer = await spawnPeer();
     if (process.platform !== "linux") return console.log("skipped: memory is read from /proc");
     using session = openSession(peer.url, { peer: "fixture" });
-    await session.request("echo", new Uint8Array(2 ** 20), { timeoutMs: 5000 });
+    await session.request("echo", new Uint8Array(2 ** 20), { timeoutMs: 50_000 });
     const before = residentBytes(peer.child.pid);
     const pumped = pump(
       peer.url,
@@ -83,7 +83,7 @@ test.each([
     }, "the body is refused");
     expect((await pumped).status).toBe(status);
     expect(most - before).toBeLessThan(32 * 2 ** 20);
-    await session.request("echo", new Uint8Array(1), { timeoutMs: 5000 });
+    await session.request("echo", new Uint8Array(1), { timeoutMs: 50_000 });
   },
   60_000,
 );
