@@ -52,6 +52,9 @@ export class TestEndpoint implements AsyncDisposable {
   readonly hosts: (string | undefined)[] = [];
   inFlight = 0;
   mostInFlight = 0;
+  /** Requests for the list of models, and the status of their answers. */
+  probes = 0;
+  probeStatus = 200;
   /** Clients that went before they had their answer. */
   abandoned = 0;
   port = 0;
@@ -91,7 +94,11 @@ export class TestEndpoint implements AsyncDisposable {
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    if (request.method === "GET") return void response.end('{"data":[]}');
+    if (request.method === "GET") {
+      this.probes++;
+      response.writeHead(this.probeStatus);
+      return void response.end('{"data":[]}');
+    }
     this.mostInFlight = Math.max(this.mostInFlight, ++this.inFlight);
     response.on("close", () => {
       this.inFlight--;
