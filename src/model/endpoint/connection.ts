@@ -21,6 +21,7 @@ export interface ConnectionOptions {
    */
   readonly ip: string | null;
   readonly connectTimeoutMs: number;
+  readonly bodyBytesMax?: number;
 }
 
 export interface HttpRequest {
@@ -52,7 +53,12 @@ export interface HttpResponse {
 export type Send = (url: URL, request: HttpRequest) => Promise<HttpResponse>;
 
 /** Connections are kept open and reused, and proxies that the environment names are respected. */
-export function createConnection({ label, ip, connectTimeoutMs }: ConnectionOptions): Send {
+export function createConnection({
+  label,
+  ip,
+  connectTimeoutMs,
+  bodyBytesMax = BODY_BYTES_MAX,
+}: ConnectionOptions): Send {
   // A server that took ten thousand requests at once will take them again, so no socket is closed
   // for being idle.
   const pool = {
@@ -64,6 +70,7 @@ export function createConnection({ label, ip, connectTimeoutMs }: ConnectionOpti
   const [plain, secure] = [new Agent(pool), new SecureAgent(pool)];
   const lookup = ip === null ? {} : { lookup: lookupOf(ip) };
   const lost = (cause: unknown) => lostError(label, cause);
+  const limits = { bytesMax: bodyBytesMax, lost };
   return (url, { method, headers, body, signal }) =>
     new Promise((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason);
@@ -100,7 +107,7 @@ export function createConnection({ label, ip, connectTimeoutMs }: ConnectionOpti
         if (error === signal.reason) reject(error);
         else reject(wasSent ? lost(error) : unreachableError(label, error));
       });
-      request.on("response", (message) => resolve(responseOf(message, lost)));
+      request.on("response", (message) => resolve(responseOf(message, limits)));
       request.end(body);
     });
 }
@@ -117,26 +124,29 @@ function lostError(label: string, cause: unknown): MatrixError {
   });
 }
 
-function responseOf(message: IncomingMessage, lost: (cause: unknown) => MatrixError): HttpResponse {
+/** How a body may fail: by its size, or by breaking off. */
+interface BodyLimits {
+  readonly bytesMax: number;
+  readonly lost: (cause: unknown) => MatrixError;
+}
+
+function responseOf(message: IncomingMessage, limits: BodyLimits): HttpResponse {
   return {
     status: message.statusCode ?? 500,
     headers: message.headers,
-    text: () => readText(message, lost),
-    events: () => readEvents(message, lost),
+    text: () => readText(message, limits),
+    events: () => readEvents(message, limits),
     discard: () => void message.resume(),
   };
 }
 
-function readText(
-  message: IncomingMessage,
-  lost: (cause: unknown) => MatrixError,
-): Promise<string> {
+function readText(message: IncomingMessage, { bytesMax, lost }: BodyLimits): Promise<string> {
   return new Promise((resolve, reject) => {
     const chunks: Uint8Array[] = [];
-    const isTooLarge = countBytes(message);
+    const isTooLarge = countBytes(message, bytesMax);
     message.on("data", (chunk: Uint8Array) => {
       chunks.push(chunk);
-      if (isTooLarge(chunk)) reject(tooLargeError());
+      if (isTooLarge(chunk)) reject(tooLargeError(bytesMax));
     });
     message.on("end", () => resolve(Buffer.concat(chunks).toString()));
     message.on("error", (error) => reject(lost(error)));
@@ -146,48 +156,44 @@ function readText(
 
 async function* readEvents(
   message: IncomingMessage,
-  lost: (cause: unknown) => MatrixError,
+  { bytesMax, lost }: BodyLimits,
 ): AsyncGenerator<string> {
   const decoder = new TextDecoder();
   let events: string[] = [];
   const parser = createParser({ onEvent: ({ data }) => void events.push(data) });
-  const isTooLarge = countBytes(message);
+  const isTooLarge = countBytes(message, bytesMax);
+  let isDone = false;
   try {
     for await (const chunk of message.iterator({ destroyOnReturn: false })) {
-      if (isTooLarge(chunk)) throw tooLargeError();
+      if (isTooLarge(chunk)) throw tooLargeError(bytesMax);
       parser.feed(decoder.decode(chunk, { stream: true }));
-      for (const event of events) {
-        if (event !== "[DONE]") {
-          yield event;
-          continue;
-        }
-        // The rest is read to its end, so that the connection can be used again.
-        message.resume();
-        return;
-      }
+      const end = events.indexOf("[DONE]");
+      isDone = end !== -1;
+      yield* isDone ? events.slice(0, end) : events;
+      if (isDone) break;
       events = [];
     }
   } catch (thrown) {
     throw thrown instanceof MatrixError ? thrown : lost(thrown);
   }
+  // The rest is read to its end, so that the connection can be used again. This must come after the
+  // iterator has let go of the message.
+  if (isDone) message.resume();
 }
 
 /** Counts the bytes of a body. Once they are too many it ends the connection and answers true. */
-function countBytes(message: IncomingMessage): (chunk: Uint8Array) => boolean {
+function countBytes(message: IncomingMessage, bytesMax: number): (chunk: Uint8Array) => boolean {
   let bytes = 0;
   return (chunk) => {
     bytes += chunk.length;
-    if (bytes <= BODY_BYTES_MAX) return false;
+    if (bytes <= bytesMax) return false;
     message.destroy();
     return true;
   };
 }
 
-function tooLargeError(): MatrixError {
-  return new MatrixError(
-    "model_bad_answer",
-    `the answer is larger than ${BODY_BYTES_MAX / 2 ** 20} MiB`,
-  );
+function tooLargeError(bytesMax: number): MatrixError {
+  return new MatrixError("model_bad_answer", `the answer is larger than ${bytesMax / 2 ** 20} MiB`);
 }
 
 function lookupOf(ip: string): LookupFunction {
