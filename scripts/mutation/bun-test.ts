@@ -24,6 +24,12 @@ export interface TestEnd {
 const SHORT = { MATRIX_SIM_SEEDS: "20" };
 
 let runs = 0;
+const live = new Set<number>();
+
+/** Ends whatever runs, when the program itself is ended. */
+export function endTestRuns(): void {
+  for (const pid of live) killGroup(pid);
+}
 
 export async function runTestFile(tree: Tree, file: string, run: TestRun): Promise<TestEnd> {
   // Short, because sockets in it have a path of at most 108 bytes.
@@ -50,6 +56,7 @@ export async function runTestFile(tree: Tree, file: string, run: TestRun): Promi
       detached: true,
     },
   );
+  live.add(child.pid);
   let late = false;
   const deadline = setTimeout(() => {
     late = true;
@@ -58,6 +65,7 @@ export async function runTestFile(tree: Tree, file: string, run: TestRun): Promi
   await child.exited;
   clearTimeout(deadline);
   killGroup(child.pid);
+  live.delete(child.pid);
   const output = await readFile(log, "utf8").catch(() => "");
   await rm(folder, { recursive: true, force: true });
   return {

@@ -1,51 +1,68 @@
 // Which mutants the compiler already refuses. They are left out of the sample: `bun run check` notices
 // them, and no test has to.
 
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
 import { applyMutant, type Mutant } from "./instrument.ts";
 import type { Tree } from "./tree.ts";
 
+type Sources = Pick<Tree, "root" | "write">;
+
 export interface Compiler {
-  /** Ids of the mutants whose file does not compile with them. */
+  /** Ids of the mutants that do not compile. */
   refused(mutants: readonly Mutant[]): Promise<ReadonlySet<string>>;
 }
 
 /**
- * A pass puts one mutant into each file, so a sample takes as many passes as its fullest file has
- * mutants. An error counts only in the mutant's own file.
+ * One run of the compiler checks all of them: each mutant gets a copy of its file, beside the original.
+ * A copy without a mutant shows the errors that come from being a copy, such as a class that is not the
+ * one that other files mean. `known` keeps what was found, by id and text.
  */
 export function createCompiler(
-  tree: Tree,
+  tree: Sources,
   tsc: string,
   sources: ReadonlyMap<string, string>,
   known: Map<string, boolean>,
 ): Compiler {
-  const pass = async (mutants: readonly Mutant[]): Promise<void> => {
+  const textOf = (file: string) => sources.get(file) ?? "";
+  const keyOf = ({ id, file }: Mutant) => `${id} ${Bun.hash(textOf(file))}`;
+  const check = async (mutants: readonly Mutant[]): Promise<void> => {
+    const copies = new Map(
+      mutants.flatMap(({ file }) => [[copyOf(file, "none"), textOf(file)] as const]),
+    );
     for (const mutant of mutants) {
-      await tree.write(mutant.file, applyMutant(sources.get(mutant.file) ?? "", mutant));
+      copies.set(copyOf(mutant.file, mutant.id), applyMutant(textOf(mutant.file), mutant));
     }
-    const wrong = await filesWithErrors(tree, tsc);
+    for (const [path, text] of copies) await tree.write(path, text);
+    const errors = await errorsByFile(tree, tsc);
     for (const mutant of mutants) {
-      known.set(keyOf(mutant), wrong.has(mutant.file));
-      await tree.write(mutant.file, sources.get(mutant.file) ?? "");
+      const usual = errors.get(copyOf(mutant.file, "none")) ?? [];
+      const found = errors.get(copyOf(mutant.file, mutant.id)) ?? [];
+      known.set(
+        keyOf(mutant),
+        found.some((error) => !usual.includes(error)),
+      );
     }
+    for (const path of copies.keys()) await rm(join(tree.root, path));
   };
-  const keyOf = ({ id, file }: Mutant) => `${id} ${Bun.hash(sources.get(file) ?? "")}`;
   return {
     refused: async (mutants) => {
-      const unknown = Map.groupBy(
-        mutants.filter((mutant) => !known.has(keyOf(mutant))),
-        ({ file }) => file,
-      );
-      const passes = Math.max(0, ...[...unknown.values()].map(({ length }) => length));
-      for (let i = 0; i < passes; i++) {
-        await pass([...unknown.values()].flatMap((of) => of[i] ?? []));
-      }
+      const unknown = mutants.filter((mutant) => !known.has(keyOf(mutant)));
+      if (unknown.length > 0) await check(unknown);
       return new Set(mutants.filter((mutant) => known.get(keyOf(mutant))).map(({ id }) => id));
     },
   };
 }
 
-async function filesWithErrors(tree: Tree, tsc: string): Promise<ReadonlySet<string>> {
+function copyOf(file: string, id: string): string {
+  return file.replace(/\.ts$/, `.mutant-${id}.ts`);
+}
+
+/** Errors without their line, which a mutant may move. */
+async function errorsByFile(
+  tree: Sources,
+  tsc: string,
+): Promise<ReadonlyMap<string, readonly string[]>> {
   await tree.write(
     "tsconfig.mutation.json",
     JSON.stringify({ extends: "./tsconfig.json", include: ["src"] }),
@@ -55,7 +72,9 @@ async function filesWithErrors(tree: Tree, tsc: string): Promise<ReadonlySet<str
     { cwd: tree.root, stdout: "pipe", stderr: "inherit" },
   );
   const output = await new Response(child.stdout).text();
-  return new Set(
-    [...output.matchAll(/^(src\/[^(]+)\(\d+,\d+\): error/gm)].map((match) => match[1] ?? ""),
-  );
+  const errors = new Map<string, string[]>();
+  for (const [, file = "", error = ""] of output.matchAll(/^(src\/[^(]+)\(\d+,\d+\): (.*)$/gm)) {
+    errors.set(file, [...(errors.get(file) ?? []), error]);
+  }
+  return errors;
 }

@@ -2,10 +2,10 @@
 // takes and which of its tests cannot run here.
 
 import { existsSync } from "node:fs";
-import { readFile, rm } from "node:fs/promises";
+import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { runTestFile } from "./bun-test.ts";
-import { COVERAGE_FILE, COVERAGE_TOTAL } from "./coverage.ts";
+import { createMarks, type Reached, readMarks } from "./coverage.ts";
 import type { Tree } from "./tree.ts";
 
 /** A test file that can take part. */
@@ -13,17 +13,10 @@ export interface TestFile {
   readonly path: string;
   readonly ms: number;
   readonly longestTestMs: number;
-  /** Titles of tests that fail without a mutant: mostly those that need the binary or an engine. */
+  /** Titles of tests that fail without a mutant, such as those that need an engine. */
   readonly skip: readonly string[];
-  /** By source file, the numbers of its mutants that the file reaches. */
-  readonly reach: Readonly<Record<string, Reach>>;
-}
-
-export interface Reach {
-  /** Reached while modules load only. */
-  readonly loaded: readonly number[];
-  /** Reached while tests run. */
-  readonly run: readonly number[];
+  /** By source file, the numbers of its mutants that the test file reaches. */
+  readonly reach: Readonly<Record<string, Reached>>;
 }
 
 /** A test file that takes no part. */
@@ -32,22 +25,14 @@ export interface LeftOut {
   readonly reason: string;
 }
 
-/** Where the mutants of each source file stand in the array of marks. */
-export interface Marks {
+/** Where the mutants of each source file stand among all marks. */
+export interface Layout {
   readonly total: number;
-  readonly bases: readonly {
+  readonly parts: readonly {
     readonly file: string;
     readonly base: number;
     readonly count: number;
   }[];
-}
-
-/** What is known of a test file before it runs. */
-export interface Expectation {
-  /** Some tests of the file start the binary, which the copy does not have. */
-  readonly startsBinary: boolean;
-  /** The file tests a folder of the sample: it may take longer than a file of another folder. */
-  readonly isMirrored: boolean;
 }
 
 interface Limits {
@@ -56,25 +41,24 @@ interface Limits {
 }
 
 const MIRRORED: Limits = { testTimeoutMs: 60_000, deadlineMs: 600_000 };
+/** A file that takes longer than this would not fit into a mutant's time for other folders' tests. */
 const DISTANT: Limits = { testTimeoutMs: 30_000, deadlineMs: 100_000 };
-/** Tests that wait for a binary that is not there would take all of the usual time. */
-const WITHOUT_BINARY: Limits = { testTimeoutMs: 4_000, deadlineMs: 40_000 };
 
+/** `isMirrored` tells that the file tests a folder of the sample: it may take longer than others. */
 export async function dryRun(
   tree: Tree,
   path: string,
-  marks: Marks,
-  { startsBinary, isMirrored }: Expectation,
+  layout: Layout,
+  isMirrored: boolean,
 ): Promise<TestFile | LeftOut> {
-  const usual = isMirrored ? MIRRORED : DISTANT;
-  const limits = startsBinary ? WITHOUT_BINARY : usual;
-  const first = await observe(tree, path, marks, limits, []);
+  const limits = isMirrored ? MIRRORED : DISTANT;
+  const first = await observe(tree, path, layout, limits, []);
   if (first.end === "late") return { path, reason: "takes too long" };
   if (first.end === "passed") return usable(path, first, []);
   const skip = first.tests.filter(({ failed }) => failed).map(({ title }) => title);
   if (skip.length === 0) return { path, reason: "does not load" };
   if (skip.length === first.tests.length) return { path, reason: "every test fails here" };
-  const second = await observe(tree, path, marks, usual, skip);
+  const second = await observe(tree, path, layout, limits, skip);
   if (second.end !== "passed") return { path, reason: "its other tests fail too" };
   return usable(path, second, skip);
 }
@@ -87,34 +71,32 @@ interface Observed {
     readonly ms: number;
     readonly failed: boolean;
   }[];
-  readonly reach: Readonly<Record<string, Reach>>;
+  readonly reach: Readonly<Record<string, Reached>>;
 }
 
 async function observe(
   tree: Tree,
   path: string,
-  marks: Marks,
+  layout: Layout,
   limits: Limits,
   skip: readonly string[],
 ): Promise<Observed> {
-  const name = join(tree.scratch, path.replaceAll("/", "-"));
-  const [coverage, junit] = [`${name}.json`, `${name}.xml`];
+  const folder = join(tree.scratch, path.replaceAll("/", "-"));
+  await mkdir(folder, { recursive: true });
+  const [marks, junit] = [join(folder, "marks"), join(folder, "junit.xml")];
   const preload = join(import.meta.dir, "coverage-preload.ts");
   const startedAt = performance.now();
   const { end } = await runTestFile(tree, path, {
-    env: { [COVERAGE_FILE]: coverage, [COVERAGE_TOTAL]: `${marks.total}` },
+    env: createMarks(marks, layout.total),
     args: ["--preload", preload, "--reporter=junit", "--reporter-outfile", junit],
     skip,
     ...limits,
   });
   const ms = Math.round(performance.now() - startedAt);
   const tests = existsSync(junit) ? parseTests(await readFile(junit, "utf8")) : [];
-  const reached = existsSync(coverage)
-    ? (JSON.parse(await readFile(coverage, "utf8")) as Reach)
-    : { loaded: [], run: [] };
-  await rm(coverage, { force: true });
-  await rm(junit, { force: true });
-  return { end, ms, tests, reach: byFile(reached, marks) };
+  const reach = byFile(readMarks(marks), layout);
+  await rm(folder, { recursive: true });
+  return { end, ms, tests, reach };
 }
 
 function usable(path: string, { ms, tests, reach }: Observed, skip: readonly string[]): TestFile {
@@ -151,9 +133,9 @@ function unescapeXml(text: string): string {
   );
 }
 
-function byFile(reached: Reach, { bases }: Marks): Record<string, Reach> {
-  const found: Record<string, Reach> = {};
-  for (const { file, base, count } of bases) {
+function byFile(reached: Reached, { parts }: Layout): Record<string, Reached> {
+  const found: Record<string, Reached> = {};
+  for (const { file, base, count } of parts) {
     const own = (marks: readonly number[]) =>
       marks.filter((mark) => mark >= base && mark < base + count).map((mark) => mark - base);
     const reach = { loaded: own(reached.loaded), run: own(reached.run) };

@@ -4,7 +4,7 @@
 
 import { createHash } from "node:crypto";
 import { type babel, Instrumenter } from "@stryker-mutator/instrumenter";
-import { COVERAGE_GLOBAL } from "./coverage.ts";
+import { marksExpression } from "./coverage.ts";
 import { addOperators } from "./operators.ts";
 
 export interface Mutant {
@@ -91,7 +91,7 @@ export async function instrument(file: string, source: string): Promise<Instrume
       text
         .replace(
           "function stryNS_9fa48()",
-          `const stryC = (globalThis.${COVERAGE_GLOBAL} ??= new Uint8Array(${total}));\nfunction stryNS_9fa48()`,
+          `const stryC = (${marksExpression(total)});\nfunction stryNS_9fa48()`,
         )
         .replace(SWITCH, "false")
         .replace(
@@ -250,10 +250,10 @@ export function identityText(text: string): string {
   return line.length <= IDENTITY_CHARS_MAX ? line : `${line.slice(0, IDENTITY_CHARS_MAX)}…`;
 }
 
-/** The folder of src/ that a file belongs to; files directly in src/ count as `src`. */
+/** The folder of src/ that a source or a test belongs to; files directly in src/ count as `src`. */
 export function folderOf(file: string): string {
-  const parts = file.split("/");
-  return parts.length > 2 ? (parts[1] ?? "src") : "src";
+  const [, folder = "src", ...rest] = file.replace(/^tests\/e2e\//, "tests/").split("/");
+  return rest.length > 0 ? folder : "src";
 }
 
 /** The file's text with one mutant in place, for the compiler and for people. */

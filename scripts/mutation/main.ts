@@ -4,14 +4,15 @@
 //
 // Usage: scripts/mutate [options], see USAGE below. How to read the result: docs/mutation-testing.md.
 
-import { readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { entryOf, formatEntry, matchAccepted, readAccepted } from "./accepted.ts";
+import { endTestRuns } from "./bun-test.ts";
 import { openCache } from "./cache.ts";
 import { createCompiler } from "./compile.ts";
-import { dryRun, type Marks, type TestFile } from "./dry-run.ts";
+import { dryRun, type TestFile } from "./dry-run.ts";
 import { createImportGraph } from "./imports.ts";
 import { folderOf, type Instrumented, instrument, type Mutant } from "./instrument.ts";
 import {
@@ -23,9 +24,9 @@ import {
   isSurvivor,
   type Outcome,
 } from "./report.ts";
-import { drawSample } from "./sample.ts";
+import { drawSamples } from "./sample.ts";
 import { copyProject, listProject } from "./tree.ts";
-import { nearestFirst, tryMutant, type Verdict } from "./trial.ts";
+import { judge } from "./verdicts.ts";
 
 const USAGE = `Usage: scripts/mutate [options]
 
@@ -38,6 +39,8 @@ Changes one small thing in src/ at a time, and counts how many changes the tests
   --seed TEXT       seed of the sample (0)
   --jobs N          test processes at a time (the number of cores)
   --min PERCENT     exit with 1 where a folder's share of noticed mutants is lower
+  --with-binary     run tests/e2e too, with a binary that holds the mutants
+  --output DIR      also write DIR/FOLDER.txt as soon as a folder is done
   --fresh           ask nothing from the cache of earlier runs
   --json            print one JSON object instead of the table and the list
   --entries         print the survivors as entries for scripts/mutation/accepted.toml
@@ -52,9 +55,6 @@ const CACHE = "node_modules/.cache/matrix-mutation/cache.json";
 /** Verdicts between two writes of the cache: an interrupted run goes on from there. */
 const SAVE_EVERY = 20;
 
-/** Names of the binary in a test file and what it imports. Tests that start it cannot notice a mutant. */
-const STARTS_BINARY = /\b(?:spawnMatrix|BINARY|matrix\()/;
-
 const { values } = parseArgs({
   options: {
     folder: { type: "string", multiple: true },
@@ -64,6 +64,8 @@ const { values } = parseArgs({
     seed: { type: "string", default: "0" },
     jobs: { type: "string", default: `${availableParallelism()}` },
     min: { type: "string" },
+    "with-binary": { type: "boolean", default: false },
+    output: { type: "string" },
     fresh: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
     entries: { type: "boolean", default: false },
@@ -98,7 +100,15 @@ const mutants = [...instrumented.values()].flatMap((of) => of.mutants);
 
 const { ids: acceptedIds, stale } = matchAccepted(readAccepted(join(ROOT, ACCEPTED)), mutants);
 
-const tree = await copyProject(ROOT, project, false);
+const tree = await copyProject(ROOT, project);
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.once(signal, async () => {
+    endTestRuns();
+    await cache.save();
+    await tree[Symbol.asyncDispose]();
+    process.exit(130);
+  });
+}
 try {
   const sample = await draw();
   const tests = await observeTests(sample);
@@ -140,7 +150,7 @@ function changedFiles(): ReadonlySet<string> {
 
 async function draw(): Promise<Mutant[]> {
   say(
-    `drawing ${perFolder} mutants a folder, seed ${values.seed}, and leaving out what tsc refuses`,
+    `drawing ${perFolder} mutants a folder by seed ${values.seed}, and leaving out what tsc refuses`,
   );
   const tsc = join(ROOT, "node_modules/typescript/bin/tsc");
   const compiler = createCompiler(tree, tsc, sources, cache.refused);
@@ -148,88 +158,43 @@ async function draw(): Promise<Mutant[]> {
     mutants.filter(({ file }) => chosen.has(file)),
     ({ file }) => folderOf(file),
   );
-  // All folders at once: a pass of the compiler takes one mutant of every file.
-  const drawing = new Map(
-    [...folders].map(([folder, of]) => [folder, { of, drawn: [] as Mutant[] }]),
-  );
-  const batched = batchCalls(compiler.refused, drawing.size);
-  const samples = await Promise.all(
-    [...drawing.values()].map(({ of }) =>
-      drawSample(of, perFolder, values.seed, batched.call).finally(batched.leave),
-    ),
-  );
-  return samples.flat();
+  const drawn = await drawSamples([...folders.values()], perFolder, values.seed, compiler.refused);
+  return drawn.flat();
 }
 
-/** Gathers one call of each of `callers` into one, until they leave. */
-function batchCalls(
-  work: (mutants: readonly Mutant[]) => Promise<ReadonlySet<string>>,
-  callers: number,
-) {
-  let present = callers;
-  let waiting: { mutants: readonly Mutant[]; done: (ids: ReadonlySet<string>) => void }[] = [];
-  const flush = async () => {
-    if (waiting.length === 0 || waiting.length < present) return;
-    const calls = waiting;
-    waiting = [];
-    const refused = await work(calls.flatMap(({ mutants }) => mutants));
-    for (const { done } of calls) done(refused);
-  };
-  return {
-    call: (mutants: readonly Mutant[]) =>
-      new Promise<ReadonlySet<string>>((done) => {
-        waiting.push({ mutants, done });
-        void flush();
-      }),
-    leave: () => {
-      present--;
-      void flush();
-    },
-  };
-}
-
-/** The dry run over the test files that import a file of the sample; tests/e2e starts the binary. */
+/** The dry run over the test files that import a file of the sample. */
 async function observeTests(sample: readonly Mutant[]): Promise<TestFile[]> {
   const mutated = new Set(sample.map(({ file }) => file));
-  const paths = project.filter(
-    (path) =>
-      /^tests\/(?!e2e\/).*\.test\.ts$/.test(path) &&
-      [...graph.distances(path).keys()].some((file) => mutated.has(file)),
-  );
-  let base = 0;
-  const bases = [...instrumented.values()].map(({ file, mutants: { length: count } }) => {
-    base += count;
-    return { file, base: base - count, count };
+  const folders = new Set(sample.map(({ file }) => folderOf(file)));
+  const paths = project.filter((path) => {
+    if (!/^tests\/.*\.test\.ts$/.test(path)) return false;
+    // A test that starts the binary imports little of what it tests.
+    if (path.startsWith("tests/e2e/")) return values["with-binary"];
+    return [...graph.distances(path).keys()].some((file) => mutated.has(file));
   });
-  const marks: Marks = { total: base, bases };
-  for (const { file, base } of bases) {
-    await tree.write(file, instrumented.get(file)?.coverageText(base, marks.total) ?? "");
+  let total = 0;
+  const parts = [...instrumented.values()].map(({ file, mutants: { length: count } }) => {
+    total += count;
+    return { file, base: total - count, count };
+  });
+  for (const { file, base } of parts) {
+    await tree.write(file, instrumented.get(file)?.coverageText(base, total) ?? "");
   }
+  if (values["with-binary"]) tree.build();
   say(`running ${paths.length} test files without a mutant`);
   const found = await inParallel(paths, async (path) => {
-    const isMirrored = sample.some(({ file }) => folderOf(file) === folderOf(path));
-    const key = `${path} ${isMirrored} ${graph.digest(path, () => true)}`;
+    const isMirrored = folders.has(folderOf(path));
+    const binary = path.startsWith("tests/e2e/") ? Bun.hash([...sources.values()].join()) : "";
+    const key = `${path} ${isMirrored} ${graph.digest(path, () => true)} ${binary}`;
     const known = cache.dryRuns.get(key);
     if (known) return known;
-    const observed = await dryRun(tree, path, marks, {
-      startsBinary: startsBinary(path),
-      isMirrored,
-    });
+    const observed = await dryRun(tree, path, { total, parts }, isMirrored);
     cache.dryRuns.set(key, observed);
-    await cache.save();
     return observed;
   });
+  await cache.save();
   for (const test of found) if ("reason" in test) say(`left out ${test.path}: ${test.reason}`);
   return found.filter((test): test is TestFile => !("reason" in test));
-}
-
-function startsBinary(test: string): boolean {
-  return [...graph.distances(test).keys()].some(
-    (file) =>
-      file.startsWith("tests/") &&
-      file !== "tests/matrix.ts" &&
-      STARTS_BINARY.test(readFileSync(join(ROOT, file), "utf8")),
-  );
 }
 
 async function tryAll(sample: readonly Mutant[], tests: readonly TestFile[]): Promise<Outcome[]> {
@@ -238,68 +203,52 @@ async function tryAll(sample: readonly Mutant[], tests: readonly TestFile[]): Pr
     const isMutated = sample.some((mutant) => mutant.file === file);
     await tree.write(file, isMutated ? switchText(ids) : source);
   }
+  if (values["with-binary"]) tree.build();
   say(`trying ${sample.length} mutants`);
-  let done = 0;
-  let survivors = 0;
-  return inParallel(sample, async (mutant): Promise<Outcome> => {
-    const near = nearestFirst(mutant, tests, graph);
-    const paths = near.map(({ path }) => path);
-    const verdict = acceptedIds.has(mutant.id)
-      ? ({ status: "accepted", by: null } as const)
-      : await verdictOf(mutant, near);
-    if (isSurvivor(verdict)) survivors++;
-    if (++done % SAVE_EVERY === 0) {
-      say(`${done} of ${sample.length} tried, ${survivors} survived`);
+  const court = { tree, graph, cache, tests, acceptedIds };
+  const outcomes: Outcome[] = [];
+  return inParallel(sample, async (mutant) => {
+    const outcome = await judge(court, mutant);
+    outcomes.push(outcome);
+    const { length } = outcomes;
+    if (length % SAVE_EVERY === 0) {
+      say(`${length} of ${sample.length} tried, ${outcomes.filter(isSurvivor).length} survived`);
       await cache.save();
     }
-    return { mutant, status: verdict.status, by: verdict.by, tests: paths };
+    const folder = folderOf(mutant.file);
+    const ofFolder = outcomes.filter((of) => folderOf(of.mutant.file) === folder);
+    const inSample = sample.filter(({ file }) => folderOf(file) === folder);
+    if (values.output && ofFolder.length === inSample.length) {
+      mkdirSync(values.output, { recursive: true });
+      writeFileSync(join(values.output, `${folder}.txt`), `${formatReport(ofFolder)}\n`);
+    }
+    return outcome;
   });
-}
-
-/** An earlier verdict holds while the mutated file and the tests that decided it read the same. */
-async function verdictOf(mutant: Mutant, tests: readonly TestFile[]): Promise<Verdict> {
-  const key = `${mutant.id} ${graph.digest(mutant.file, (file) => file === mutant.file)}`;
-  const restsOn = (by: string | null) =>
-    tests
-      .filter(({ path }) => by === null || by === path)
-      .map(({ path }) => `${path} ${graph.digest(path, (file) => file.startsWith("tests/"))}`)
-      .sort()
-      .join();
-  const known = cache.verdicts.get(key);
-  if (known && known.restsOn === `${Bun.hash(restsOn(known.by))}`) return known;
-  const verdict = await tryMutant(tree, mutant, tests);
-  cache.verdicts.set(key, { ...verdict, restsOn: `${Bun.hash(restsOn(verdict.by))}` });
-  return verdict;
 }
 
 function print(outcomes: readonly Outcome[]): number {
   const folders = countFolders(outcomes);
-  const all = countOutcomes("all", outcomes);
-  const survivors = outcomes
-    .filter(isSurvivor)
-    .sort((a, b) => a.mutant.file.localeCompare(b.mutant.file) || a.mutant.line - b.mutant.line);
-  const sourceOf = ({ mutant }: Outcome) => sources.get(mutant.file) ?? "";
   if (values.json) {
-    const described = survivors.map((of) => ({
+    const survivors = sortSurvivors(outcomes).map((of) => ({
       ...entryOf(of.mutant, ""),
       id: of.mutant.id,
       line: of.mutant.line,
       status: of.status,
-      diff: diffLines(sourceOf(of), of.mutant),
+      diff: diffLines(sources.get(of.mutant.file) ?? "", of.mutant),
       tests: of.tests,
     }));
-    console.log(JSON.stringify({ seed: values.seed, folders, all, survivors: described, stale }));
+    const all = countOutcomes("all", outcomes);
+    console.log(JSON.stringify({ seed: values.seed, folders, all, survivors, stale }));
+  } else if (values.entries) {
+    for (const { mutant } of sortSurvivors(outcomes))
+      console.log(formatEntry(entryOf(mutant, "TODO")));
   } else {
-    const minutes = ((performance.now() - startedAt) / 60_000).toFixed(1);
-    console.log(`mutation testing: seed ${values.seed}, commit ${commit()}, ${minutes} minutes\n`);
-    console.log(formatTable(folders, all));
-    const list = survivors.map((of) =>
-      values.entries ? formatEntry(entryOf(of.mutant, "TODO")) : formatSurvivor(of, sourceOf(of)),
+    console.log(formatReport(outcomes));
+  }
+  for (const { file, original, mutated } of stale) {
+    say(
+      `no mutant answers any more to the entry of ${ACCEPTED} for ${file}: ${original} → ${mutated}`,
     );
-    if (list.length > 0) console.log(`\nSurvivors:\n\n${list.join("\n\n")}`);
-    for (const entry of stale) {
-      console.log(`\nstale in ${ACCEPTED}: ${entry.file}, ${entry.original} → ${entry.mutated}`);
-    }
   }
   const below = folders.filter(({ share }) => share * 100 < Number(values.min ?? 0));
   for (const { folder, share } of below) {
@@ -308,10 +257,26 @@ function print(outcomes: readonly Outcome[]): number {
   return below.length > 0 ? 1 : 0;
 }
 
+function formatReport(outcomes: readonly Outcome[]): string {
+  const minutes = ((performance.now() - startedAt) / 60_000).toFixed(1);
+  const head = `mutation testing: seed ${values.seed}, commit ${commit()}, ${minutes} minutes`;
+  const table = formatTable(countFolders(outcomes), countOutcomes("all", outcomes));
+  const list = sortSurvivors(outcomes).map((of) =>
+    formatSurvivor(of, sources.get(of.mutant.file) ?? ""),
+  );
+  return [head, table, ...(list.length > 0 ? ["Survivors:"] : []), ...list].join("\n\n");
+}
+
 function commit(): string {
   return Bun.spawnSync(["git", "rev-parse", "--short", "HEAD"], { cwd: ROOT })
     .stdout.toString()
     .trim();
+}
+
+function sortSurvivors(outcomes: readonly Outcome[]): Outcome[] {
+  return outcomes
+    .filter(isSurvivor)
+    .sort((a, b) => a.mutant.file.localeCompare(b.mutant.file) || a.mutant.line - b.mutant.line);
 }
 
 async function inParallel<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {

@@ -1,27 +1,35 @@
-// The seeded sample of a folder's mutants. A mutant's place in it depends on the seed and on its own
+// The seeded sample of each folder's mutants. A mutant's place in it depends on the seed and on its own
 // identity alone, so an edit elsewhere does not draw another sample.
 
 import { createHash } from "node:crypto";
 import type { Mutant } from "./instrument.ts";
 
 /**
- * The first `count` of the mutants in the seed's order that `compile` lets through, at most one of
- * each node. `compile` gets as many as are missing, and returns the ids that do not compile.
+ * Of each folder the first `count` mutants in the seed's order that compile, at most one of each node.
+ * `refused` returns the ids of those that do not compile; it is asked about all folders at once.
  */
-export async function drawSample(
-  mutants: readonly Mutant[],
+export async function drawSamples(
+  folders: readonly (readonly Mutant[])[],
   count: number,
   seed: string,
-  compile: (candidates: readonly Mutant[]) => Promise<ReadonlySet<string>>,
-): Promise<Mutant[]> {
-  const waiting = onePerNode(inOrder(mutants, seed));
-  const drawn: Mutant[] = [];
-  while (drawn.length < count && waiting.length > 0) {
-    const candidates = waiting.splice(0, count - drawn.length);
-    const broken = await compile(candidates);
-    drawn.push(...candidates.filter(({ id }) => !broken.has(id)));
+  refused: (candidates: readonly Mutant[]) => Promise<ReadonlySet<string>>,
+): Promise<Mutant[][]> {
+  const draws = folders.map((mutants) => ({
+    waiting: onePerNode(inOrder(mutants, seed)),
+    drawn: [] as Mutant[],
+  }));
+  for (;;) {
+    const rounds = draws.map(({ waiting, drawn }) => ({
+      drawn,
+      candidates: waiting.splice(0, count - drawn.length),
+    }));
+    const all = rounds.flatMap(({ candidates }) => candidates);
+    if (all.length === 0) return draws.map(({ drawn }) => drawn);
+    const broken = await refused(all);
+    for (const { drawn, candidates } of rounds) {
+      drawn.push(...candidates.filter(({ id }) => !broken.has(id)));
+    }
   }
-  return drawn;
 }
 
 function inOrder(mutants: readonly Mutant[], seed: string): Mutant[] {

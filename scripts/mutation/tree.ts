@@ -2,7 +2,7 @@
 // never written to.
 
 import { existsSync } from "node:fs";
-import { chmod, cp, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 
@@ -11,32 +11,24 @@ export interface Tree extends AsyncDisposable {
   /** Folder beside the copy for what runs leave behind. */
   readonly scratch: string;
   write(file: string, text: string): Promise<void>;
+  /** Builds dist/matrix from the copy's sources. */
+  build(): void;
 }
 
-/** Exit code of the stand-in for the binary: a test that needs the binary fails with it. */
-const NO_BINARY = 97;
-
-/**
- * Copies what git tracks, and new files that it does not ignore. Packages and engines' tools are
- * linked; `withBinary` links dist/ too, otherwise a stand-in that always fails takes its place.
- */
-export async function copyProject(
-  project: string,
-  files: readonly string[],
-  withBinary: boolean,
-): Promise<Tree> {
+/** Copies the given files of the project. Installed packages and the pinned Bun are linked. */
+export async function copyProject(project: string, files: readonly string[]): Promise<Tree> {
   const folder = await mkdtemp(join(tmpdir(), "mutate-"));
   const root = join(folder, "matrix");
   const scratch = join(folder, "s");
   await mkdir(scratch);
   for (const file of files) {
     const from = join(project, file);
-    if (existsSync(from)) await cp(from, join(root, file), { recursive: true });
+    if (existsSync(from))
+      await cp(from, join(root, file), { recursive: true, preserveTimestamps: true });
   }
-  for (const name of ["node_modules", ".tools", ...(withBinary ? ["dist"] : [])]) {
+  for (const name of ["node_modules", ".tools"]) {
     if (existsSync(join(project, name))) await symlink(join(project, name), join(root, name));
   }
-  if (!withBinary) await writeStandIn(join(root, "dist/matrix"));
   return {
     root,
     scratch,
@@ -44,14 +36,12 @@ export async function copyProject(
       await mkdir(dirname(join(root, file)), { recursive: true });
       await writeFile(join(root, file), text);
     },
+    build: () => {
+      const { exitCode } = Bun.spawnSync(["scripts/build"], { cwd: root, stdout: "ignore" });
+      if (exitCode !== 0) throw new Error(`the binary could not be built in ${root}`);
+    },
     [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
   };
-}
-
-async function writeStandIn(path: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
-  await writeFile(path, `#!/bin/sh\nexit ${NO_BINARY}\n`);
-  await chmod(path, 0o755);
 }
 
 /** Paths of the project's files, relative to `project`. */

@@ -12,7 +12,7 @@ import {
 } from "../../../scripts/mutation/accepted.ts";
 import type { Mutant } from "../../../scripts/mutation/instrument.ts";
 import { countFolders, countOutcomes, formatTable } from "../../../scripts/mutation/report.ts";
-import { drawSample } from "../../../scripts/mutation/sample.ts";
+import { drawSamples } from "../../../scripts/mutation/sample.ts";
 
 function mutant(number: number, over: Partial<Mutant> = {}): Mutant {
   return {
@@ -31,6 +31,12 @@ function mutant(number: number, over: Partial<Mutant> = {}): Mutant {
 }
 
 const hundred = Array.from({ length: 100 }, (_, i) => mutant(i));
+const drawSample = async (
+  mutants: readonly Mutant[],
+  count: number,
+  seed: string,
+  refused: () => Promise<ReadonlySet<string>>,
+) => (await drawSamples([mutants], count, seed, refused))[0] ?? [];
 const compiles = async () => new Set<string>();
 
 describe("the sample", () => {
