@@ -1,98 +1,72 @@
-// The broker of a process: what is in its custody, and how that is handed on. A pure state machine: time, randomness and
-// transport come from outside (tests/peer/simulation.test.ts runs thousands of these against each other).
+// The broker of a process: what is in its custody, and how that is handed on. It is a pure state
+// machine: time, randomness and transport come from outside. tests/peer/simulation.test.ts runs
+// thousands of brokers against each other.
 //
-// A message that arrives is *held* until its step is done. What the step made is *sent*: kept until the receiver says that it
-// handed the task on to a third process. So at any moment two processes know of a task, and when one dies the other sends its
-// copy again. Where a task stays in one process for several hops, its upstream keeps the message that brought it there.
+// A message that arrives is *held* until its step is done. The message that the step made is
+// *sent*: the broker keeps a copy until the receiver reports that it has handed the task on to a
+// third process. So two processes know of a task at any moment, and when one dies the other sends
+// its copy again. While a task stays in one process for several hops, its upstream keeps the
+// message that brought it there.
 //
-// A branch is a message like any other, but its end goes back to the process that sent it out, which keeps it until then. Two
-// processes know of a branch at any moment, so it takes two that are gone to lose it: after that it is sent out again, with the
-// next attempt. A branch whose process is gone leads nowhere.
+// A branch is a message like any other, except that its end goes back to the process that sent it
+// out. That process keeps it until then (branches.ts).
 //
-// A copy may arrive of what was seen before: (task, attempt, hop) tells, and it is dropped. When both holders die, nobody has
-// the task; the driver's census finds that out and starts the row again with the next attempt.
+// A message may arrive more than once. (task, attempt, hop) identifies it, and a copy of what was
+// seen before is dropped. When both processes that know of a task die, the driver's census finds
+// that out, and the row starts again as its next attempt.
 
-import { hopCount, restartTask, sizeOf } from "../task/encoded.ts";
+import { hopCount } from "../task/encoded.ts";
 import { failTask } from "../task/failure.ts";
-import type { Message, Task } from "../task/task.ts";
+import type { EndMessage, Message, Task } from "../task/task.ts";
+import { Branches } from "./branches.ts";
+import { CensusNotes } from "./census-notes.ts";
+import type { Held, Sent, Upstream } from "./custody.ts";
 import { destinationOf } from "./destination.ts";
 import type { HostId } from "./member.ts";
+import { Outboxes } from "./outboxes.ts";
 import {
-  attemptOf,
   type Batch,
   keyOf,
   type Parcel,
   positionOf,
   positionOfStep,
   type Receipt,
-  type Starting,
   type TaskKey,
-  type Upstream,
 } from "./parcel.ts";
 import { Quarantine, STRIKES_ALONE, type Suspect } from "./quarantine.ts";
 import { Recent } from "./recent.ts";
 import type { Routing } from "./routing.ts";
 
-/** How long a host that did not answer is passed over, and one that is full or does not know us yet. */
+/** A host that did not answer is passed over for this long. */
 const UNREACHABLE_MS = 1000;
+/** A host that is full, or does not know this process yet, is passed over for this long. */
 const BUSY_MS = 50;
-/** How long copies of old messages are expected to turn up. */
+/** Copies of old messages may turn up for this long. */
 const RECENT_MS = 30_000;
-/** How long the end of a branch waits for a process that is not there. All hear of one that is back sooner than that. */
+/**
+ * The end of a branch waits this long for a process that is not there. A process that was given up
+ * by mistake is back sooner, and so is the news of it.
+ */
 const ABSENCE_MS = 10_000;
 
 export interface BrokerOptions {
   readonly self: HostId;
   readonly delivery: "retry" | "at-most-once";
-  /** Hosts that must die of a message, alone with it, before it is taken to be what kills them. */
+  /** A message that ran alone on this many hosts in a row, and these died, fails. */
   readonly maxAttempts: number;
-  /** Messages held at once; more are refused as overloaded. */
+  /** Messages held at once. Further ones are refused. */
   readonly capacity: number;
   readonly routing: Routing;
-  /** The only process that can do this step, where one holds state for it; null where any host of the role will do. */
+  /** The only process that can do this step, where one holds state for it; null for any host. */
   readonly pinnedTo?: (message: Message) => HostId | null;
   /** Has the message done here: by an agent, or by the sink. */
   readonly deliver: (message: Message) => void;
-  /** There is something to take for this host. */
+  /** Called when there is something to take for this peer. */
   readonly wake: (to: HostId) => void;
-  /** A process died, and steps that it did may be done here again. Comes before any of them. */
+  /** A process died. Steps that it did may be done here again; none of them begins before this. */
   readonly onLoss?: (() => void) | undefined;
+  /** Milliseconds of any steady clock. */
   readonly now: () => number;
-}
-
-interface Held {
-  readonly key: TaskKey;
-  readonly message: Message;
-  readonly position: number;
-  upstream: Upstream | null;
-  /** Set while it may be what killed a host. Kept while the task stays in this process. */
-  readonly suspect: Suspect | null;
-}
-
-interface Sent {
-  readonly seq: number;
-  readonly key: TaskKey;
-  readonly message: Message;
-  readonly position: number;
-  /** Null while no host can take it. */
-  to: HostId | null;
-  /** Since when no host can take it. */
-  parkedAt: number | null;
-  state: "waiting" | "posted" | "acknowledged";
-  /** Told once the receiver has it. */
-  upstream: Upstream | null;
-  crashes: number;
-  strikes: number;
-  /** Where in the task's life the receiver of a suspect said that it starts; null before. */
-  startedAt: number | null;
-  /** Where the last host died. */
-  struckAt: number | null;
-}
-
-interface Outbox {
-  readonly parcels: Set<Sent>;
-  readonly released: Set<number>;
-  readonly starting: Map<number, Held>;
 }
 
 export interface BrokerCounts {
@@ -109,24 +83,15 @@ export class Broker {
   readonly #options: BrokerOptions;
   readonly #held = new Map<TaskKey, Held>();
   readonly #sent = new Map<number, Sent>();
+  /** The sent ones that no process can take now. */
   readonly #parked = new Set<Sent>();
-  /** Branches that this process waits for, and how many processes went since they were sent out. */
-  readonly #branches = new Map<TaskKey, { message: Message; gone: number }>();
-  /** Those whose ends others may have let go of, while this host was given up; and from when on they are sent out again. */
-  #doubtful: { readonly keys: readonly TaskKey[]; readonly from: number } | null = null;
-  #members: ReadonlySet<HostId> = new Set();
-  readonly #outboxes = new Map<HostId, Outbox>();
-  readonly #unreachable = new Map<HostId, number>();
+  readonly #outboxes: Outboxes;
+  readonly #branches = new Branches();
   readonly #seen: Recent<TaskKey>;
   readonly #quarantine = new Quarantine();
-  /** The last census; open while it notes. */
-  #census: {
-    readonly number: number;
-    readonly attempts: Map<TaskKey, number>;
-    open: boolean;
-  } | null = null;
+  readonly #census = new CensusNotes();
   #nextSeq = 1;
-  #leaving = false;
+  #isLeaving = false;
   #redelivered = 0;
   #duplicates = 0;
   #refused = 0;
@@ -134,6 +99,7 @@ export class Broker {
 
   constructor(options: BrokerOptions) {
     this.#options = options;
+    this.#outboxes = new Outboxes(options.wake);
     this.#seen = new Recent(RECENT_MS, options.now());
   }
 
@@ -149,29 +115,31 @@ export class Broker {
     };
   }
 
-  /** Nothing is in custody. */
+  /** True when nothing is in custody. */
   get idle(): boolean {
     return this.#held.size === 0 && this.#sent.size === 0;
   }
 
-  /** Sends a message that begins here: a row that was admitted, or started again. */
+  // — What this process does —
+
+  /** Sends a message that begins here: the first one of a row or of a branch. */
   submit(message: Message): void {
-    if (message.task.branch !== undefined)
-      this.#branches.set(keyOf(message.task), { message, gone: 0 });
+    if (message.task.branch !== undefined) this.#branches.add(message);
     this.#send(message, null, null);
   }
 
-  /** The end of a branch was taken, or nobody here waits for it any more. */
+  /** The end of a branch was taken, or the task no longer waits for it. */
   settle(branch: Task): void {
     const key = keyOf(branch);
     this.#branches.delete(key);
     const held = this.#held.get(key);
-    if (held?.message.kind !== "end") return;
-    this.#drop(held);
-    this.#release(held.upstream);
+    if (held?.message.kind === "end") this.#letGo(held);
   }
 
-  /** What came of a message that was delivered. A copy that was overtaken meanwhile leads nowhere. */
+  /**
+   * Sends the message that a step made of a delivered one. A copy may have overtaken the delivered
+   * one meanwhile; then the message leads nowhere.
+   */
   handOn(done: Task, next: Message): void {
     const held = this.#held.get(keyOf(done));
     if (held === undefined || held.position !== positionOfStep(done)) return;
@@ -182,12 +150,13 @@ export class Broker {
   /** The sink has written an end. */
   complete(message: Message): void {
     const held = this.#held.get(keyOf(message.task));
-    if (held === undefined || held.position !== positionOf(message)) return;
-    this.#drop(held);
-    this.#release(held.upstream);
+    if (held !== undefined && held.position === positionOf(message)) this.#letGo(held);
   }
 
-  /** Gives up what waits for its turn here, so that another host does it. Answers what no other host can do. */
+  /**
+   * Hands over messages whose steps have not begun here, so that other hosts do them. Returns those
+   * that no other host can do.
+   */
   relocate(messages: readonly Message[]): readonly Message[] {
     return messages.filter((message) => {
       const held = this.#held.get(keyOf(message.task));
@@ -201,23 +170,15 @@ export class Broker {
     });
   }
 
-  /** The driver had given this host up, or is a new one: says to everyone again what they have from here. */
-  repeat(): void {
-    for (const sent of this.#sent.values())
-      if (sent.state === "acknowledged" && sent.to !== null) this.#post(sent, sent.to);
-    // Whoever took this host for dead may have let go of ends for it, and will until it has heard that this host is back.
-    this.#doubtful = { keys: [...this.#branches.keys()], from: this.#options.now() + ABSENCE_MS };
-  }
-
   /** Takes nothing new from now on. */
   leave(): void {
-    this.#leaving = true;
+    this.#isLeaving = true;
   }
 
-  // — What peers send —
+  // — What peers say —
 
   receive(from: HostId, { parcels, released, starting }: Batch): Receipt {
-    // Whoever is not on the list could not be told what became of its parcels.
+    // A sender that is not on the list could not be told what became of its parcels.
     if (!this.#options.routing.has(from)) return null;
     for (const seq of released) this.#releasedBy(from, seq);
     for (const [seq, position] of starting) {
@@ -231,237 +192,176 @@ export class Broker {
   }
 
   /**
-   * The next request for a host, of about so many bytes at most; null when there is nothing to say. Answer with `delivered`
-   * or `undelivered`.
+   * The next batch for a peer: at most `parcelsMax` parcels, of about `bytesMax` bytes together.
+   * Null when there is nothing to say. The caller reports back with `delivered` or `undelivered`.
    */
   take(to: HostId, parcelsMax: number, bytesMax: number): Batch | null {
-    const outbox = this.#outboxes.get(to);
-    if (outbox === undefined) return null;
-    const parcels: Parcel[] = [];
-    let bytes = 0;
-    for (const sent of outbox.parcels) {
-      bytes += sizeOf(sent.message.task);
-      if (parcels.length >= parcelsMax || (parcels.length > 0 && bytes > bytesMax)) break;
-      outbox.parcels.delete(sent);
-      sent.state = "posted";
-      const { seq, message, crashes, strikes } = sent;
-      parcels.push({ seq, message, crashes, strikes });
-    }
-    const starting = [...outbox.starting].map(([seq, { position }]) => [seq, position] as const);
-    const batch = { parcels, released: [...outbox.released], starting };
-    outbox.released.clear();
-    return parcels.length + batch.released.length + batch.starting.length === 0 ? null : batch;
+    return this.#outboxes.take(to, parcelsMax, bytesMax);
   }
 
   delivered(to: HostId, batch: Batch, receipt: Receipt): void {
+    const { routing } = this.#options;
     if (receipt === null) {
       this.undelivered(to, batch, false);
       this.#passOver(to, BUSY_MS);
       return;
     }
-    this.#unreachable.delete(to);
+    routing.reached(to);
     if (receipt.refused.length > 0) this.#passOver(to, BUSY_MS);
-    const no = new Set(receipt.refused);
+    const isRefused = new Set(receipt.refused);
     for (const { seq } of batch.parcels) {
       const sent = this.#sent.get(seq);
       if (sent === undefined || sent.to !== to) continue;
-      if (no.has(seq)) this.#forward(sent, to);
+      if (isRefused.has(seq)) this.#forward(sent, to);
       else this.#acknowledge(sent);
     }
-    this.#declared(to, batch.starting);
+    for (const held of this.#outboxes.confirm(to, batch.starting)) this.#start(held);
   }
 
-  /** The request failed. `maybe`: the host may have taken it all the same. */
-  undelivered(to: HostId, batch: Batch, maybe: boolean): void {
+  /** The request failed. `maybeTaken`: the peer may still have taken the batch. */
+  undelivered(to: HostId, batch: Batch, maybeTaken: boolean): void {
     this.#passOver(to, UNREACHABLE_MS);
     for (const { seq } of batch.parcels) {
       const sent = this.#sent.get(seq);
       if (sent === undefined || sent.to !== to) continue;
-      // At most once: what may have arrived is not sent again. Census finds out.
-      if (maybe && this.#options.delivery === "at-most-once") {
+      // At most once: a message that may have arrived is not sent again. The census finds out.
+      if (maybeTaken && this.#options.delivery === "at-most-once") {
         this.#forget(sent);
         continue;
       }
-      // It may be why there was no answer.
-      if (maybe) sent.crashes++;
+      // The message may be the reason why there was no answer.
+      if (maybeTaken) sent.crashes++;
       this.#forward(sent, to);
     }
-    if (!this.#options.routing.has(to)) return;
-    const outbox = this.#outboxOf(to);
-    for (const seq of batch.released) outbox.released.add(seq);
+    if (this.#options.routing.has(to)) this.#outboxes.putBack(to, batch.released);
   }
 
   // — What the driver says —
 
-  /** Call after the routing was updated. `lost` hosts died with what they had; others left in peace. */
+  /**
+   * Follows the routing after it was updated. `lost` hosts died; others that are gone left in
+   * peace.
+   */
   hostsChanged(lost: ReadonlySet<HostId>): void {
     const { routing, onLoss } = this.#options;
     if (lost.size > 0) onLoss?.();
-    for (const to of [...this.#outboxes.keys()]) {
-      if (routing.has(to)) continue;
-      const { starting } = this.#outboxes.get(to) as Outbox;
-      this.#outboxes.delete(to);
-      this.#unreachable.delete(to);
-      for (const held of starting.values()) this.#start(held);
-    }
-    this.#noteGone();
+    for (const to of this.#outboxes.peers)
+      if (!routing.has(to)) for (const held of this.#outboxes.drop(to)) this.#start(held);
+    const members = new Set(routing.members.map(({ id }) => id));
+    for (const key of this.#branches.follow(members)) this.#sendOutAgain(key);
     for (const held of this.#held.values())
-      if (held.upstream !== null && !routing.has(held.upstream.from)) held.upstream = null;
+      if (held.upstream !== null && !members.has(held.upstream.from)) held.upstream = null;
     for (const sent of [...this.#sent.values()]) {
-      if (sent.upstream !== null && !routing.has(sent.upstream.from)) sent.upstream = null;
+      if (sent.upstream !== null && !members.has(sent.upstream.from)) sent.upstream = null;
       if (this.#isStranded(sent.message)) this.#strand(sent);
-      else if (sent.to !== null && !routing.has(sent.to))
-        this.#again(sent, sent.to, lost.has(sent.to));
+      else if (sent.to !== null && !members.has(sent.to))
+        this.#sendAgain(sent, sent.to, lost.has(sent.to));
     }
     this.#unpark();
   }
 
-  /** Counts who is gone: a branch may be gone with them. */
-  #noteGone(): void {
-    const now = new Set(this.#options.routing.members.map(({ id }) => id));
-    const left = [...this.#members].filter((id) => !now.has(id));
-    this.#members = now;
-    for (const [key, branch] of [...this.#branches]) {
-      branch.gone += left.length;
-      if (branch.gone > 1) this.#sendOutAgain(key);
-    }
+  /**
+   * The driver had given this host up, or is a new one. Peers may have taken this host for dead, so
+   * each is told again what it has from here.
+   */
+  repeat(): void {
+    for (const sent of this.#sent.values())
+      if (sent.state === "acknowledged" && sent.to !== null) this.#post(sent, sent.to);
+    // Peers may have let go of ends for this host, and may do so until they hear that it is back.
+    this.#branches.doubt(this.#options.now() + ABSENCE_MS);
   }
 
-  #sendOutAgain(key: TaskKey): void {
-    const branch = this.#branches.get(key);
-    // What is being done here is not lost. A copy that was sent may be: whoever has seen it drops it, wherever it went from there.
-    if (branch === undefined || this.#held.has(key)) return;
-    for (const sent of [...this.#sent.values()]) if (sent.key === key) this.#abandon(sent);
-    branch.gone = 0;
-    branch.message = nextAttemptOf(branch.message);
-    this.#redelivered++;
-    this.#send(branch.message, null, null);
-  }
-
-  /** From now on, notes every task that is or comes into custody. May be asked again, as `collectCensus` may. */
   beginCensus(number: number): void {
-    if (this.#census?.number !== number)
-      this.#census = { number, attempts: this.#holdings(), open: true };
+    this.#census.begin(number, this.#custody());
   }
 
-  /** Every task that was in custody since the census began, with its latest attempt; null when it never began here. */
   collectCensus(number: number): ReadonlyMap<TaskKey, number> | null {
-    if (this.#census?.number !== number) return null;
-    this.#census.open = false;
-    return this.#census.attempts;
+    return this.#census.collect(number);
   }
 
-  /** Tasks in custody with their latest attempt. */
-  #holdings(): Map<TaskKey, number> {
-    const attempts = new Map<TaskKey, number>();
-    for (const { message, key, position } of this.#held.values())
-      note(attempts, message, key, position);
-    for (const { message, key, position } of this.#sent.values())
-      note(attempts, message, key, position);
-    return attempts;
+  *#custody(): Iterable<Held | Sent> {
+    yield* this.#held.values();
+    yield* this.#sent.values();
   }
 
-  /** To be called now and then: looks again at what could not be sent. */
+  /** To be called several times a second: looks again at what could not be sent. */
   tick(): void {
-    this.#seen.turn(this.#options.now());
+    const now = this.#options.now();
+    this.#seen.turn(now);
     this.#unpark();
-    if (this.#doubtful !== null && this.#options.now() >= this.#doubtful.from) {
-      for (const key of this.#doubtful.keys) this.#sendOutAgain(key);
-      this.#doubtful = null;
-    }
-    for (const [to, outbox] of this.#outboxes) {
-      if (outbox.parcels.size + outbox.released.size + outbox.starting.size > 0)
-        this.#options.wake(to);
-    }
+    for (const key of this.#branches.takeDoubtful(now)) this.#sendOutAgain(key);
+    this.#outboxes.wakeAll();
   }
 
-  // — Receiving —
+  // — Holding —
 
-  /** False when the parcel is refused. */
+  /** Returns false when the parcel is refused. */
   #accept(from: HostId, { seq, message, crashes, strikes }: Parcel): boolean {
     const key = keyOf(message.task);
     const position = positionOf(message);
     const upstream = this.#options.delivery === "retry" ? { from, seq } : null;
     const held = this.#held.get(key);
     if (held !== undefined && held.position === position) {
-      // Another copy of what is held: its sender is the one who still keeps it.
-      if (held.upstream?.from !== upstream?.from || held.upstream?.seq !== upstream?.seq) {
-        this.#release(held.upstream);
-        held.upstream = upstream;
-      }
+      this.#follow(held, upstream);
       this.#duplicates++;
       return true;
     }
-    if ((held?.position ?? 0) > position || (this.#seen.get(key) ?? 0) >= position) {
-      this.#duplicates++;
-      this.#release(upstream);
-      return true;
-    }
-    const isBranch = message.task.branch !== undefined;
-    const isAwaited = isBranch && message.kind === "end";
-    if (isAwaited && !this.#branches.has(key)) {
+    const isEndOfBranch = message.kind === "end" && message.task.branch !== undefined;
+    if (
+      (held?.position ?? 0) > position ||
+      (this.#seen.get(key) ?? 0) >= position ||
+      (isEndOfBranch && !this.#branches.has(key))
+    ) {
       this.#duplicates++;
       this.#release(upstream);
       return true;
     }
-    // Whoever leaves still does what nobody else can, and takes what it waits for. Who waits for a branch lets go of nothing
-    // before it comes back, so hosts that are full take branches too.
-    if (this.#leaving && !isAwaited && this.#pinOf(message) === null) return false;
-    if (!isBranch && this.#held.size >= this.#options.capacity) return false;
-    if (held !== undefined) {
-      // A copy of the task was faster than the one here.
-      this.#drop(held);
-      this.#release(held.upstream);
-    }
-    // Its sender may have heard of the death before the driver's list came here.
+    if (!this.#hasRoomFor(message, isEndOfBranch)) return false;
+    // A copy of the task was faster than the one here.
+    if (held !== undefined) this.#letGo(held);
+    // The sender may have heard of the death before the driver's list came here.
     if (crashes > 0) this.#options.onLoss?.();
-    this.#hold(
-      key,
-      message,
-      position,
-      upstream,
-      crashes > 0 && canKill(message) ? this.#suspect(message, strikes) : null,
-    );
+    const suspect = crashes > 0 && canKill(message) ? this.#suspect(message, strikes) : null;
+    this.#hold({ key, message, position, upstream, suspect });
     return true;
   }
 
+  /** Another copy of a held message came: from now on its sender is the one that keeps a copy. */
+  #follow(held: Held, upstream: Upstream | null): void {
+    if (held.upstream?.from === upstream?.from && held.upstream?.seq === upstream?.seq) return;
+    this.#release(held.upstream);
+    held.upstream = upstream;
+  }
+
+  /**
+   * A process that leaves still does what only it can do, and takes the ends that it waits for. A
+   * task that waits for its branches stays in custody until they are back, so hosts that are full
+   * of such tasks still take branches.
+   */
+  #hasRoomFor(message: Message, isEndOfBranch: boolean): boolean {
+    if (this.#isLeaving && !isEndOfBranch && this.#pinOf(message) === null) return false;
+    return message.task.branch !== undefined || this.#held.size < this.#options.capacity;
+  }
+
+  #hold(held: Held): void {
+    this.#held.set(held.key, held);
+    this.#seen.set(held.key, held.position);
+    this.#census.note(held);
+    const { suspect, upstream } = held;
+    if (suspect === null) this.#options.deliver(held.message);
+    else if (upstream === null || !this.#options.routing.has(upstream.from)) this.#start(held);
+    else this.#outboxes.declare(upstream, held);
+  }
+
+  /** A message that was with a host when it died runs with few others, or alone. */
   #suspect(message: Message, strikes: number): Suspect {
     return { strikes, start: () => this.#options.deliver(message) };
   }
 
-  #hold(
-    key: TaskKey,
-    message: Message,
-    position: number,
-    upstream: Upstream | null,
-    suspect: Suspect | null,
-  ): void {
-    const held: Held = { key, message, position, upstream, suspect };
-    this.#held.set(key, held);
-    this.#seen.set(key, position);
-    this.#note(message, key, position);
-    if (suspect === null) this.#options.deliver(message);
-    else if (upstream === null || !this.#options.routing.has(upstream.from)) this.#start(held);
-    else {
-      this.#outboxOf(upstream.from).starting.set(upstream.seq, held);
-      this.#options.wake(upstream.from);
-    }
-  }
-
-  /** A suspect whose start was declared, or whose sender is gone. */
+  /** Starts a suspect: its start was declared, or its sender is gone. */
   #start(held: Held): void {
     if (held.suspect !== null && this.#held.get(held.key) === held)
       this.#quarantine.add(held.suspect);
-  }
-
-  #declared(to: HostId, declared: readonly Starting[]): void {
-    const starting = this.#outboxes.get(to)?.starting;
-    for (const [seq, position] of declared) {
-      const held = starting?.get(seq);
-      if (held?.position !== position) continue;
-      starting?.delete(seq);
-      this.#start(held);
-    }
   }
 
   #drop(held: Held): void {
@@ -469,41 +369,46 @@ export class Broker {
     if (held.suspect !== null) this.#quarantine.remove(held.suspect);
   }
 
-  /** Tells whoever keeps the copy that it is no longer needed. */
+  #letGo(held: Held): void {
+    this.#drop(held);
+    this.#release(held.upstream);
+  }
+
+  /** Tells the process that keeps the copy that it is no longer needed. */
   #release(upstream: Upstream | null): void {
     if (upstream === null || !this.#options.routing.has(upstream.from)) return;
-    this.#outboxOf(upstream.from).released.add(upstream.seq);
-    this.#options.wake(upstream.from);
+    this.#outboxes.release(upstream);
   }
 
   // — Sending —
 
-  /** `suspect`: under which the step was made that this message came of. */
+  /** `suspect` is the suspect whose step made this message; null for any other message. */
   #send(next: Message, upstream: Upstream | null, suspect: Suspect | null): void {
     const message = this.#isStranded(next) ? stranded(next) : next;
     const key = keyOf(message.task);
     const position = positionOf(message);
     const to = this.#choose(message, key, null);
     if (suspect !== null) this.#quarantine.remove(suspect);
-    if (to === this.#options.self) {
-      // Each step of a suspect is declared: upstream, which still has the message that brought it here, must know which it was.
-      this.#hold(
-        key,
-        message,
-        position,
-        upstream,
-        suspect === null || !canKill(message) ? null : this.#suspect(message, suspect.strikes),
-      );
+    if (to !== this.#options.self) {
+      this.#post(this.#createSent({ key, message, position, upstream }, null), to);
       return;
     }
-    this.#post(this.#createSent({ key, message, position, upstream }, null), to);
+    // Each step of a suspect is declared. The upstream still has the message that brought the task
+    // here, and must know at which step this host died.
+    const again = suspect !== null && canKill(message);
+    this.#hold({
+      key,
+      message,
+      position,
+      upstream,
+      suspect: again ? this.#suspect(message, suspect.strikes) : null,
+    });
   }
 
   #createSent(
     { key, message, position, upstream }: Omit<Held, "suspect">,
     suspect: Suspect | null,
   ): Sent {
-    const [crashes, strikes] = suspect === null ? [0, 0] : [1, suspect.strikes];
     const sent: Sent = {
       seq: this.#nextSeq++,
       key,
@@ -513,13 +418,13 @@ export class Broker {
       parkedAt: null,
       state: "waiting",
       upstream,
-      crashes,
-      strikes,
+      crashes: suspect === null ? 0 : 1,
+      strikes: suspect === null ? 0 : suspect.strikes,
       startedAt: null,
       struckAt: null,
     };
     this.#sent.set(sent.seq, sent);
-    this.#note(message, key, position);
+    this.#census.note(sent);
     return sent;
   }
 
@@ -532,38 +437,44 @@ export class Broker {
     }
     this.#parked.delete(sent);
     sent.parkedAt = null;
-    this.#outboxOf(to).parcels.add(sent);
-    this.#options.wake(to);
+    this.#outboxes.post(to, sent);
   }
 
   #park(sent: Sent): void {
     const { routing, now } = this.#options;
-    const destination = destinationOf(sent.message);
-    const owner = destination.kind === "process" ? destination.id : null;
     if (sent.parkedAt === null) sent.parkedAt = now();
-    // Whoever waits for the end of this branch is gone for good, it seems; who was given up by mistake is back sooner.
-    if (owner !== null && !routing.has(owner) && now() - sent.parkedAt > ABSENCE_MS)
+    const destination = destinationOf(sent.message);
+    // The process that waits for this branch is gone for good.
+    if (
+      destination.kind === "process" &&
+      !routing.has(destination.id) &&
+      now() - sent.parkedAt > ABSENCE_MS
+    )
       this.#abandon(sent);
     else this.#parked.add(sent);
   }
 
-  #abandon(sent: Sent): void {
-    this.#release(sent.upstream);
-    this.#forget(sent);
-  }
-
-  /** Another host than the one that could not take it, if there is one; else the same again, after a while. */
-  #forward(sent: Sent, not: HostId): void {
-    this.#toHost(sent, this.#choose(sent.message, sent.key, not));
-  }
-
-  /** A message may come back to the process that sent it: then it is held, and no longer a copy of what others hold. */
-  #toHost(sent: Sent, to: HostId | null): void {
-    sent.startedAt = null;
-    if (to !== this.#options.self) {
-      this.#post(sent, to);
-      return;
+  #unpark(): void {
+    for (const sent of [...this.#parked]) {
+      const to = this.#choose(sent.message, sent.key, null);
+      if (to === null) this.#park(sent);
+      else this.#sendTo(sent, to);
     }
+  }
+
+  /** Sends to another process than the one that did not take it; parks it where there is none. */
+  #forward(sent: Sent, not: HostId): void {
+    this.#sendTo(sent, this.#choose(sent.message, sent.key, not));
+  }
+
+  #sendTo(sent: Sent, to: HostId | null): void {
+    sent.startedAt = null;
+    if (to === this.#options.self) this.#takeBack(sent);
+    else this.#post(sent, to);
+  }
+
+  /** Holds a message that comes back to its sender: it is no longer a copy of what others hold. */
+  #takeBack(sent: Sent): void {
     const { key, message, position, upstream, crashes, strikes } = sent;
     this.#forget(sent);
     const held = this.#held.get(key);
@@ -572,60 +483,45 @@ export class Broker {
       this.#release(upstream);
       return;
     }
-    if (held !== undefined) {
-      this.#drop(held);
-      this.#release(held.upstream);
-    }
-    this.#hold(
-      key,
-      message,
-      position,
-      upstream,
-      crashes > 0 ? this.#suspect(message, strikes) : null,
-    );
+    if (held !== undefined) this.#letGo(held);
+    const suspect = crashes > 0 ? this.#suspect(message, strikes) : null;
+    this.#hold({ key, message, position, upstream, suspect });
   }
 
   /** The host of a sent message is gone. */
-  #again(sent: Sent, gone: HostId, died: boolean): void {
+  #sendAgain(sent: Sent, gone: HostId, hasDied: boolean): void {
     if (this.#options.delivery === "at-most-once" && sent.state !== "waiting") {
       this.#forget(sent);
       return;
     }
     this.#redelivered++;
-    if (died && sent.state !== "waiting" && canKill(sent.message)) {
+    if (hasDied && sent.state !== "waiting" && canKill(sent.message)) {
       sent.crashes++;
-      this.#strike(sent);
+      strike(sent);
       if (sent.strikes >= STRIKES_ALONE + this.#options.maxAttempts) {
         this.#poison(sent);
         return;
       }
     }
-    this.#toHost(sent, this.#choose(sent.message, sent.key, gone));
+    this.#forward(sent, gone);
   }
 
-  /** What got further than last time is not what killed the host then. */
-  #strike(sent: Sent): void {
-    if (sent.startedAt === null) return;
-    sent.strikes = sent.startedAt === sent.struckAt ? sent.strikes + 1 : 1;
-    sent.struckAt = sent.startedAt;
+  /** Sends out a branch that may be lost, as its next attempt. */
+  #sendOutAgain(key: TaskKey): void {
+    // A branch that is held here is not lost. A copy that was sent may be: a process that has seen
+    // it drops it, wherever the branch went from there.
+    if (this.#held.has(key)) return;
+    const message = this.#branches.restart(key);
+    if (message === null) return;
+    for (const sent of [...this.#sent.values()]) if (sent.key === key) this.#abandon(sent);
+    this.#redelivered++;
+    this.#send(message, null, null);
   }
 
   #poison(sent: Sent): void {
-    const { task } = sent.message;
     this.#poisoned++;
     this.#forget(sent);
-    const message = `${sent.crashes} hosts died while ${task.role} worked on this task, ${sent.strikes - STRIKES_ALONE} of them alone with it (run.max_attempts)`;
-    this.#send(
-      failTask(task, { code: "host_lost", message, role: task.role, hop: hopCount(task) }),
-      sent.upstream,
-      null,
-    );
-  }
-
-  /** The process that holds state for this step is gone. */
-  #isStranded(message: Message): boolean {
-    const pin = this.#pinOf(message);
-    return pin !== null && !this.#options.routing.has(pin);
+    this.#send(poisoned(sent), sent.upstream, null);
   }
 
   #strand(sent: Sent): void {
@@ -633,33 +529,10 @@ export class Broker {
     this.#send(stranded(sent.message), sent.upstream, null);
   }
 
-  #pinOf(message: Message): HostId | null {
-    return this.#options.pinnedTo?.(message) ?? null;
-  }
-
-  #passOver(to: HostId, ms: number): void {
-    this.#unreachable.set(to, this.#options.now() + ms);
-  }
-
-  #choose(message: Message, key: TaskKey, not: HostId | null): HostId | null {
-    const now = this.#options.now();
-    const isOut = (id: HostId): boolean => {
-      const until = this.#unreachable.get(id);
-      return until !== undefined && until > now;
-    };
+  /** True when the process that holds state for this step is gone. */
+  #isStranded(message: Message): boolean {
     const pin = this.#pinOf(message);
-    if (pin !== null) return isOut(pin) ? null : pin;
-    const { self, routing } = this.#options;
-    const destination = destinationOf(message);
-    if (destination.kind === "process" && destination.id === self) return self;
-    // A task that goes several ways at once waits best where it is.
-    const isFork = destination.kind === "any host";
-    if (isFork && not !== self && !this.#leaving && routing.takesForks(self)) return self;
-    return routing.choose(
-      destination,
-      key,
-      (id) => id === not || (this.#leaving && id === self) || isOut(id),
-    );
+    return pin !== null && !this.#options.routing.has(pin);
   }
 
   #acknowledge(sent: Sent): void {
@@ -671,8 +544,11 @@ export class Broker {
 
   #releasedBy(from: HostId, seq: number): void {
     const sent = this.#sent.get(seq);
-    if (sent === undefined || sent.to !== from) return;
-    // Whoever could hand it on had it: the receipt was lost on its way.
+    // A receiver that handed the message on had it, even if its receipt was lost on the way.
+    if (sent?.to === from) this.#abandon(sent);
+  }
+
+  #abandon(sent: Sent): void {
     this.#release(sent.upstream);
     this.#forget(sent);
   }
@@ -680,54 +556,58 @@ export class Broker {
   #forget(sent: Sent): void {
     this.#sent.delete(sent.seq);
     this.#parked.delete(sent);
-    if (sent.to !== null) this.#outboxes.get(sent.to)?.parcels.delete(sent);
+    if (sent.to !== null) this.#outboxes.withdraw(sent.to, sent);
   }
 
-  #unpark(): void {
-    for (const sent of [...this.#parked]) {
-      const to = this.#choose(sent.message, sent.key, null);
-      if (to !== null) this.#toHost(sent, to);
-      else this.#park(sent);
-    }
+  // — Choosing —
+
+  #choose(message: Message, key: TaskKey, not: HostId | null): HostId | null {
+    const { self, routing } = this.#options;
+    const now = this.#options.now();
+    const pin = this.#pinOf(message);
+    if (pin !== null) return routing.isPassedOver(pin, now) ? null : pin;
+    const destination = destinationOf(message);
+    if (destination.kind === "process" && destination.id === self) return self;
+    // A task that goes several ways at once waits best where it is.
+    const isFork = destination.kind === "any host";
+    if (isFork && not !== self && !this.#isLeaving && routing.takesForks(self)) return self;
+    return routing.choose(
+      destination,
+      key,
+      now,
+      (id) => id === not || (this.#isLeaving && id === self),
+    );
   }
 
-  #outboxOf(to: HostId): Outbox {
-    let outbox = this.#outboxes.get(to);
-    if (outbox === undefined) {
-      outbox = { parcels: new Set(), released: new Set(), starting: new Map() };
-      this.#outboxes.set(to, outbox);
-    }
-    return outbox;
+  #pinOf(message: Message): HostId | null {
+    return this.#options.pinnedTo?.(message) ?? null;
   }
 
-  #note(message: Message, key: TaskKey, position: number): void {
-    if (this.#census?.open === true) note(this.#census.attempts, message, key, position);
+  #passOver(to: HostId, ms: number): void {
+    this.#options.routing.passOver(to, this.#options.now() + ms);
   }
 }
 
-/** An end kills nobody, for it is only taken or written, and neither does a task that waits for its branches. */
+/** An end kills no host, since it is only taken or written, and neither does a task that waits. */
 function canKill({ kind }: Message): boolean {
   return kind === "step";
 }
 
-function nextAttemptOf({ kind, task }: Message): Message {
-  if (kind !== "step") throw new Error(`bug: a branch was sent out as ${kind}`);
-  return { kind, task: restartTask(task) };
+/** Counts a death. A message that got further than last time is not what killed the host then. */
+function strike(sent: Sent): void {
+  if (sent.startedAt === null) return;
+  sent.strikes = sent.startedAt === sent.struckAt ? sent.strikes + 1 : 1;
+  sent.struckAt = sent.startedAt;
 }
 
-/** What becomes of a task whose sandbox went with its host. */
-function stranded({ task }: Message): Message {
+/** The end of a task that kills its hosts. */
+function poisoned({ message: { task }, crashes, strikes }: Sent): EndMessage {
+  const message = `${crashes} hosts died while ${task.role} worked on this task, ${strikes - STRIKES_ALONE} of them alone with it (run.max_attempts)`;
+  return failTask(task, { code: "host_lost", message, role: task.role, hop: hopCount(task) });
+}
+
+/** The end of a task whose sandbox went with its host. */
+function stranded({ task }: Message): EndMessage {
   const message = `the host that held the sandbox of ${task.role} is gone`;
   return failTask(task, { code: "sandbox_lost", message, role: task.role, hop: hopCount(task) });
-}
-
-/** The driver knows nothing of branches: the task that waits for them is noted, not they. */
-function note(
-  attempts: Map<TaskKey, number>,
-  { task }: Message,
-  key: TaskKey,
-  position: number,
-): void {
-  if (task.branch !== undefined) return;
-  attempts.set(key, Math.max(attempts.get(key) ?? 0, attemptOf(position)));
 }

@@ -1,12 +1,14 @@
-// What hosts and driver say to each other beside batches: small and rare. Plain MessagePack maps, each checked against its
-// schema before it is believed.
+// Control messages: what hosts and the driver say to each other beside batches, small and rare. Each
+// is a plain MessagePack map, checked against its schema before it is believed.
 //
-//     join    host → driver   who asks, with which program; the answer is the recipe with all its files
-//     beat    host → driver   I am there, this busy; the answer says who else is, and which tasks ended
-//     permits host → driver   requests wait for their turn at a model; the answer says when the first of them may go
-//     leave   host → driver   this host is gone, in peace or not
-//     census  driver → host   which tasks do you have? (src/driver/census.ts)
-//     logs    host → driver   lines of the host's log
+//     join     host → driver   A host asks to take part. The answer is the recipe with its files.
+//     beat     host → driver   A host tells that it is there and how busy it is. The answer says
+//                              who else is there and which tasks have ended.
+//     permits  host → driver   Requests wait for their turn at a model. The answer says when the
+//                              first of them may go.
+//     leave    host → driver   A host is gone.
+//     census   driver → host   The driver asks which tasks a host has (src/driver/census.ts).
+//     logs     host → driver   Lines of a host's log.
 
 import * as v from "valibot";
 import { MatrixError } from "../error.ts";
@@ -27,7 +29,7 @@ const member = v.strictObject({ ...host.entries, isSink: v.boolean() });
 const load = v.record(v.string(), v.strictObject({ busy: count, queued: count, slots: count }));
 const version = v.strictObject({ driver: text, version: count });
 
-/** What a process has spent on models, since it began. */
+/** What a process has spent on models since it began. */
 const spent = v.strictObject({
   requests: count,
   prompt_tokens: count,
@@ -36,14 +38,14 @@ const spent = v.strictObject({
 });
 
 const SCHEMAS = {
-  /** `replaces`: an earlier life of the host, which is known to be over. */
+  /** `replaces` is an earlier life of the host that is known to be over. */
   join: v.strictObject({ program: text, name: text, replaces: v.nullable(text) }),
-  /** `refused`: why not, for whoever reads the host's log. */
+  /** `refused` tells the reader of the host's log why the host may not join. */
   welcome: v.union([
     v.strictObject({ refused: text }),
     v.strictObject({
       run: text,
-      /** Roles that the recipe has. */
+      /** The roles of the recipe. */
       roles: v.array(text),
       bundle: v.strictObject({
         recipe: v.string(),
@@ -52,7 +54,7 @@ const SCHEMAS = {
       }),
     }),
   ]),
-  /** `bytes`: of all bodies that it sent to peers. */
+  /** `bytes` counts all request bodies that the host has sent to peers. */
   beat: v.strictObject({
     run: text,
     host,
@@ -61,26 +63,29 @@ const SCHEMAS = {
     bytes: count,
     spent,
   }),
-  /** `ended`: tasks, by row and trial, that ended since the last beat; nobody needs what this host keeps for them. */
+  /**
+   * `ended` lists tasks, by row and trial, that ended since the last beat: the host can let go of
+   * what it keeps for them. `list` is null when the host knows the list already.
+   */
   heard: v.strictObject({
     state: v.picklist(["forming", "running", "over"]),
     joining: text,
-    /** Models whose requests wait for their turn. */
+    /** The models whose requests wait for their turn. */
     rated: v.array(text),
     ended: v.array(v.strictTuple([v.string(), count])),
     list: v.nullable(v.strictObject({ version, members: v.array(member) })),
   }),
-  /** `settled`: by how many tokens earlier requests came to more than was thought. */
+  /** `settled`: the tokens that earlier requests took beyond their estimates; may be negative. */
   permits: v.strictObject({
     model: text,
     tokens: v.array(count),
     settled: v.pipe(v.number(), v.safeInteger()),
   }),
-  /** Milliseconds until each of the first so many may go. */
+  /** Milliseconds until each of the first requests may go; the others ask again. */
   turns: v.strictObject({ waits: v.array(v.pipe(v.number(), v.minValue(0))) }),
   leave: v.strictObject({ id: text, why: v.picklist(["left", "died"]), spent }),
   census: v.strictObject({ number: count, phase: v.picklist(["begin", "collect"]) }),
-  /** Each task in custody with its latest attempt; null when the host cannot say. */
+  /** Each task in custody with its latest attempt; null when the host cannot tell. */
   counted: v.nullable(v.array(v.strictTuple([v.string(), count]))),
   logs: v.strictObject({
     name: text,
@@ -100,17 +105,18 @@ type Schemas = typeof SCHEMAS;
 export type ControlKind = keyof Schemas;
 export type Control<K extends ControlKind> = v.InferOutput<Schemas[K]>;
 
+/** The kind is for the type checker alone: a route expects one kind. */
 export function encodeControl<K extends ControlKind>(_kind: K, value: Control<K>): Uint8Array {
   return pack(value);
 }
 
-/** Fails with `wire_invalid`. */
+/** Fails with `wire_invalid` when the body does not fit the schema. */
 export function decodeControl<K extends ControlKind>(kind: K, body: Uint8Array): Control<K> {
   const result = v.safeParse(SCHEMAS[kind], unpack(body));
   if (result.success) return result.output as Control<K>;
   const [issue] = result.issues;
   throw new MatrixError(
     "wire_invalid",
-    `no ${kind}: ${v.getDotPath(issue) ?? "it"}: ${issue.message}`,
+    `the body is no ${kind}: ${v.getDotPath(issue) ?? "all of it"}: ${issue.message}`,
   );
 }

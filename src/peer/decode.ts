@@ -1,5 +1,5 @@
-// Batches and answers from bytes. A body comes from outside: nothing of it is believed before its shape was checked, and a body
-// that is wrong in one place is refused whole, with `wire_invalid`.
+// Batches and answers from bytes. A body comes from outside: nothing of it is believed before its
+// shape was checked, and a body that is wrong in one place is refused whole, with `wire_invalid`.
 
 import { MatrixError } from "../error.ts";
 import { EncodedTask, type Mark, type TaskHead, type Totals } from "../task/encoded.ts";
@@ -204,7 +204,10 @@ function json(value: unknown) {
   }
 }
 
-/** JSON as this program writes it, on one line: a newline would tear the record that the bytes end in. */
+/**
+ * JSON as this program writes it, on one line: a newline would tear the record that the bytes end
+ * in.
+ */
 function jsonBytes(value: unknown): Uint8Array {
   if (!(value instanceof Uint8Array) || value.includes(NEWLINE))
     throw invalid("bytes are missing, or more than one line");

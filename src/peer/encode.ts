@@ -1,4 +1,5 @@
-// Batches and answers as bytes. Encoding changes nothing: what a sender keeps of the tasks that it sends is the store's affair.
+// Batches and answers as bytes. Encoding changes nothing: what a sender keeps of the tasks that it
+// sends is the store's affair.
 
 import { type EncodedTask, encodeTask, type Mark, type Totals } from "../task/encoded.ts";
 import type { HostId } from "./member.ts";
@@ -12,7 +13,8 @@ export interface Encoding {
   readonly self: HostId;
   readonly to: HostId;
   /**
-   * What the receiver has seen of a task is left out when that saves more bytes than this. With infinity nothing is left out.
+   * What the receiver has seen of a task is left out when that saves more bytes than this. With
+   * infinity nothing is left out.
    */
   readonly above: number;
   /** Milliseconds since the epoch, by the clock of this process. */

@@ -1,15 +1,15 @@
-// Who takes part in a run. The driver keeps the list; every host tells it now and then that it is there (a beat) and is told
-// who else is. A host that is silent for too long is given up; if it comes back, it is one again.
+// Membership: what a host tells the driver (a beat), what it is told, and how a process follows the
+// list of members. The driver keeps that list (src/driver/roster.ts).
 
 import type { Broker } from "./broker.ts";
 import type { HostId, Load, Member } from "./member.ts";
 import type { Routing } from "./routing.ts";
 
-/** What a host tells the driver. */
+/** A host's sign of life. */
 export interface Beat {
   readonly member: Member;
   readonly load: Load;
-  /** The list that it knows; null for none. */
+  /** The list that the host follows; null before it has one. */
   readonly known: ListVersion | null;
 }
 
@@ -20,11 +20,17 @@ export interface ListVersion {
 }
 
 export interface BeatAnswer {
-  /** `forming`: the driver has just begun, and waits for those who were there before it. `over`: the run has ended. */
+  /**
+   * A driver that has just begun is forming: it waits for the hosts of the driver before it. `over`
+   * means that the run has ended.
+   */
   readonly state: "forming" | "running" | "over";
-  /** Which joining of this host it is. When it changes, the host was given up, and says to everyone again what they have from it. */
+  /**
+   * Names this joining of the host. When it changes, the host was given up meanwhile: it tells its
+   * peers again what they have from it (`Broker.repeat`).
+   */
   readonly joining: string;
-  /** Null when the host knows the list, and while it is forming. */
+  /** Null when the host knows the list, and while the driver is forming. */
   readonly list: MemberList | null;
 }
 
@@ -33,7 +39,10 @@ export interface MemberList {
   readonly members: readonly Member[];
 }
 
-/** Makes a list what this process goes by. */
+/**
+ * Makes a process follow a list. A member that is gone without having said that it leaves is lost,
+ * with the messages that it held.
+ */
 export function followList(list: MemberList, routing: Routing, broker: Broker): void {
   const now = new Set(list.members.map(({ id }) => id));
   const lost = routing.members

@@ -2,7 +2,7 @@
 
 import { hopCount } from "../task/encoded.ts";
 import type { Message, Task } from "../task/task.ts";
-import type { HostId, Load } from "./member.ts";
+import type { Load } from "./member.ts";
 
 export interface Parcel {
   /** Names the parcel between its sender and its receiver. */
@@ -45,12 +45,6 @@ export type Answer = {
   readonly incomplete: readonly number[];
   readonly load: Load;
 } | null;
-
-/** Where a sender put a parcel: whom to tell that it was handed on. */
-export interface Upstream {
-  readonly from: HostId;
-  readonly seq: number;
-}
 
 /** A task's identity in the run. */
 export type TaskKey = string;

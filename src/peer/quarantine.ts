@@ -1,12 +1,16 @@
-// Suspects: messages that were with a host when it died. Most were bystanders; one may be the cause. A suspect declares that
-// it starts before it does, so its sender can tell who ran when a host dies again, and whoever ran then starts with fewer
-// others and at last alone. Only hosts that died of a message that ran alone prove anything: where hosts are killed from
-// outside, again and again, a bystander is struck now and then, and would need the same bad luck every time.
+// The quarantine of suspects: messages that were with a host when it died. Most of them were
+// bystanders; one may be the cause. A suspect declares its start before it starts, so its sender can
+// tell which ones ran when a host dies again. Those run among fewer others the next time, and at
+// last alone.
+//
+// Only the death of a host on which a message ran alone proves anything. Where hosts are killed from
+// outside again and again, a bystander is struck now and then, but would need the same bad luck
+// every time.
 
-/** How many suspects run at once on a host, by strikes. */
+/** The number of suspects that run at once on a host, by their strikes. */
 const WIDTHS = [Number.POSITIVE_INFINITY, 16, 4, 1] as const;
 
-/** Strikes from which on a suspect runs alone. */
+/** From this many strikes on a suspect runs alone. */
 export const STRIKES_ALONE = WIDTHS.length - 1;
 
 export interface Suspect {
@@ -26,7 +30,7 @@ export class Quarantine {
     this.#fill();
   }
 
-  /** It is over, one way or another, or was never here. */
+  /** The suspect is over, one way or another, or was never here. */
   remove(suspect: Suspect): void {
     for (const { running, waiting } of this.#lanes) {
       running.delete(suspect);

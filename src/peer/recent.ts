@@ -1,5 +1,6 @@
-// How far each task was seen to be, for as long as a copy of an older message may still come. Two generations: what was not
-// touched for a whole one is forgotten, so the size follows the traffic of the last minutes and not the length of the run.
+// How far each task was seen to be, remembered while a copy of an older message may still come. There
+// are two generations: a task that was not touched during a whole one is forgotten. So the size
+// follows the traffic of the last minute, not the length of the run.
 
 export class Recent<K> {
   readonly #generationMs: number;
@@ -12,10 +13,6 @@ export class Recent<K> {
     this.#turnedAt = now;
   }
 
-  get size(): number {
-    return this.#young.size + this.#old.size;
-  }
-
   get(key: K): number | undefined {
     return this.#young.get(key) ?? this.#old.get(key);
   }
@@ -24,6 +21,7 @@ export class Recent<K> {
     this.#young.set(key, value);
   }
 
+  /** To be called now and then: begins a new generation when it is time. */
   turn(now: number): void {
     if (now - this.#turnedAt < this.#generationMs) return;
     this.#turnedAt = now;

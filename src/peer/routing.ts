@@ -1,103 +1,145 @@
-// Where a message goes: of the hosts that can take it, two candidates by the task's hash, and the
-// less loaded of these two. The hash ranks hosts the same way for every role, so a task tends to
-// stay where its content and its model's prefix are, and a host that joins or leaves moves only its
-// own share (rendezvous hashing; the power of two choices).
+// The routing of a process: what it knows of the members of its run, and which of them a message
+// goes to. Of the hosts that can take it, two are candidates by the task's hash, and the less
+// loaded of these two is chosen. The hash ranks hosts the same way for every role, so a task tends
+// to stay where its content and its model's prefix are, and a host that joins or leaves moves only
+// its own share (rendezvous hashing; the power of two choices).
 
 import { hash64 } from "../task/seed.ts";
 import type { Destination } from "./destination.ts";
 import type { HostId, Load, Member } from "./member.ts";
 
-const NOBODY: readonly HostId[] = [];
+interface Known {
+  readonly id: HostId;
+  readonly member: Member;
+  /** The hash of its id. */
+  readonly rank: number;
+  load: Load;
+  /** No message goes there before this time; 0 for at once. */
+  passedOverUntil: number;
+}
 
-/** What one process knows of the members of its run. */
+const NOBODY: readonly Known[] = [];
+
 export class Routing {
-  readonly #members = new Map<HostId, { member: Member; load: Load; readonly rank: number }>();
+  #known = new Map<HostId, Known>();
   /**
-   * Members that take messages: those that serve each role, those that serve any, and the driver.
+   * The members that take messages: those that serve each role, those that serve any, the driver.
    */
-  #byRole = new Map<string, HostId[]>();
-  #hosts: HostId[] = [];
-  #sinks: HostId[] = [];
+  readonly #byRole = new Map<string, Known[]>();
+  #hosts: Known[] = [];
+  #sinks: Known[] = [];
 
   get members(): readonly Member[] {
-    return [...this.#members.values()].map(({ member }) => member);
+    return [...this.#known.values()].map(({ member }) => member);
   }
 
   has(id: HostId): boolean {
-    return this.#members.has(id);
+    return this.#known.has(id);
   }
 
   /** True for a host that serves roles and stays. */
   takesForks(id: HostId): boolean {
-    return this.#hosts.includes(id);
+    return this.#hosts.some((host) => host.id === id);
   }
 
   addressOf(id: HostId): string | null {
-    return this.#members.get(id)?.member.address ?? null;
+    return this.#known.get(id)?.member.address ?? null;
   }
 
-  /** Takes the members as they are now; what is known of their load stays. */
+  /** Takes the members as they are now. What is known of those that stay is kept. */
   update(members: readonly Member[]): void {
-    const before = new Map(this.#members);
-    this.#members.clear();
-    this.#byRole = new Map();
+    const before = this.#known;
+    this.#known = new Map();
+    this.#byRole.clear();
     this.#hosts = [];
     this.#sinks = [];
     for (const member of members) {
-      const { id, roles } = member;
-      const known = before.get(id);
-      const rank = known?.rank ?? hash64(id)[0];
-      this.#members.set(id, { member, load: known?.load ?? {}, rank });
-      if (member.leaving) continue;
-      if (member.isSink) this.#sinks.push(id);
-      if (roles.length > 0) this.#hosts.push(id);
-      for (const role of roles) this.#byRole.set(role, [...(this.#byRole.get(role) ?? []), id]);
+      const { id, roles, isSink, leaving } = member;
+      const { load = {}, passedOverUntil = 0, rank = hash64(id)[0] } = before.get(id) ?? {};
+      const known = { id, member, rank, load, passedOverUntil };
+      this.#known.set(id, known);
+      if (leaving) continue;
+      if (isSink) this.#sinks.push(known);
+      if (roles.length > 0) this.#hosts.push(known);
+      for (const role of roles) {
+        const hosts = this.#byRole.get(role);
+        if (hosts === undefined) this.#byRole.set(role, [known]);
+        else hosts.push(known);
+      }
     }
   }
 
   noteLoad(id: HostId, load: Load): void {
-    const known = this.#members.get(id);
+    const known = this.#known.get(id);
     if (known !== undefined) known.load = load;
   }
 
-  /** The process for a message of this task; null when no living one takes it. */
-  choose(destination: Destination, key: string, excluded: (id: HostId) => boolean): HostId | null {
-    if (destination.kind === "process")
-      return this.has(destination.id) && !excluded(destination.id) ? destination.id : null;
-    const hosts = this.#takersOf(destination);
-    const only = hosts[0];
-    if (hosts.length === 1 && only !== undefined) return excluded(only) ? null : only;
+  /** Sends nothing to this member before `until`, a time of the caller's clock. */
+  passOver(id: HostId, until: number): void {
+    const known = this.#known.get(id);
+    if (known !== undefined) known.passedOverUntil = until;
+  }
+
+  /** The member has answered: messages may go there at once. */
+  reached(id: HostId): void {
+    this.passOver(id, 0);
+  }
+
+  isPassedOver(id: HostId, now: number): boolean {
+    return (this.#known.get(id)?.passedOverUntil ?? 0) > now;
+  }
+
+  /** The member that a message of this task goes to now; null when none takes it. */
+  choose(
+    destination: Destination,
+    key: string,
+    now: number,
+    isExcluded: (id: HostId) => boolean,
+  ): HostId | null {
+    const takers = this.#takersOf(destination);
+    const isOut = ({ id, passedOverUntil }: Known): boolean =>
+      passedOverUntil > now || isExcluded(id);
+    const only = takers[0];
+    if (takers.length === 1 && only !== undefined) return isOut(only) ? null : only.id;
     const task = hash64(key)[0];
-    let [first, second]: [HostId | null, HostId | null] = [null, null];
+    let [first, second]: [Known | null, Known | null] = [null, null];
     let [firstScore, secondScore] = [-1, -1];
-    for (const id of hosts) {
-      if (excluded(id)) continue;
-      const score = mix(task ^ (this.#members.get(id)?.rank ?? 0));
+    for (const taker of takers) {
+      if (isOut(taker)) continue;
+      const score = mix(task ^ taker.rank);
       if (score > firstScore)
-        [second, secondScore, first, firstScore] = [first, firstScore, id, score];
-      else if (score > secondScore) [second, secondScore] = [id, score];
+        [second, secondScore, first, firstScore] = [first, firstScore, taker, score];
+      else if (score > secondScore) [second, secondScore] = [taker, score];
     }
-    if (first === null || second === null || destination.kind !== "role") return first;
-    const [a, b] = [
-      this.#pressure(first, destination.role),
-      this.#pressure(second, destination.role),
-    ];
-    // With a free slot at home there is no reason to move.
-    return a < 1 || a <= b ? first : second;
+    if (first === null || second === null || destination.kind !== "role") return first?.id ?? null;
+    const [a, b] = [pressureOf(first, destination.role), pressureOf(second, destination.role)];
+    // While the first choice has a free slot there is no reason to move.
+    return a < 1 || a <= b ? first.id : second.id;
   }
 
-  #takersOf(destination: Exclude<Destination, { kind: "process" }>): readonly HostId[] {
-    if (destination.kind === "role") return this.#byRole.get(destination.role) ?? NOBODY;
-    return destination.kind === "sink" ? this.#sinks : this.#hosts;
-  }
-
-  #pressure(id: HostId, role: string): number {
-    const load = this.#members.get(id)?.load[role];
-    return load === undefined ? 0 : (load.busy + load.queued) / Math.max(1, load.slots);
+  #takersOf(destination: Destination): readonly Known[] {
+    switch (destination.kind) {
+      case "role":
+        return this.#byRole.get(destination.role) ?? NOBODY;
+      case "any host":
+        return this.#hosts;
+      case "sink":
+        return this.#sinks;
+      case "process": {
+        const known = this.#known.get(destination.id);
+        return known === undefined ? NOBODY : [known];
+      }
+    }
   }
 }
 
-/** Spreads a difference in any bit over all of them (the finaliser of MurmurHash3). */
+/** Steps that run and wait, in slots; 0 while nothing is known of the load. */
+function pressureOf({ load }: Known, role: string): number {
+  const { busy = 0, queued = 0, slots = 1 } = load[role] ?? {};
+  return (busy + queued) / Math.max(1, slots);
+}
+
+/** Spreads a difference in any bit over all bits (the finaliser of MurmurHash3). */
 function mix(bits: number): number {
   let h = Math.imul(bits ^ (bits >>> 16), 0x85ebca6b);
   h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);

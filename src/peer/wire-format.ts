@@ -1,5 +1,6 @@
-// The format of batches and their answers: one MessagePack array a body (https://msgpack.org). Lists have a fixed length and
-// their fields stand in the order below; encode.ts and decode.ts both go by these names.
+// The format of batches and their answers: one MessagePack array a body (https://msgpack.org).
+// Lists have a fixed length and their fields stand in the order below; encode.ts and decode.ts both
+// go by these names.
 //
 //     batch    = [parcels, released, starting]
 //     released = [seq …]
@@ -8,8 +9,8 @@
 //     refused, incomplete = [seq …]
 //     load     = { role: { busy, queued, slots } }
 //
-// Rows and histories travel as the JSON bytes that they are, untouched from host to host. States and endings are JSON text, so
-// that no number changes its type on the way.
+// Rows and histories travel as the JSON bytes that they are, untouched from host to host. States
+// and endings are JSON text, so that no number changes its type on the way.
 
 /** The fields of a parcel. */
 export const PARCEL = indexesOf([
@@ -28,7 +29,7 @@ export const PARCEL = indexesOf([
   "totals",
   "trail", // [[host, id, bytes] …]: the marks of the processes that had the task
   "pins", // [[sandbox, host] …]
-  "since", // the mark of the receiver up to which row and history are left out; null when they are whole
+  "since", // the receiver's mark up to which row and history are left out; null when they are whole
   "row", // JSON bytes; none after a mark
   "history", // JSON bytes, those after the mark
   "ending", // JSON text; null unless the kind is end
