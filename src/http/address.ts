@@ -1,25 +1,25 @@
-// Where a process listens: HOST:PORT as people type it. Cleartext is for loopback; what leaves the
-// machine goes over TLS unless somebody says otherwise.
+// Addresses that a process listens at: HOST:PORT as people type it. Loopback is cleartext; traffic
+// that leaves the machine goes over TLS, unless the user asked for cleartext (`--insecure`).
 
 import { isIP } from "node:net";
 import { MatrixError } from "../error.ts";
 
 export interface Address {
   readonly hostname: string;
-  /** 0: a free one. */
+  /** 0 for a free one. */
   readonly port: number;
 }
 
-/** Where a driver listens and hosts look for it, unless told otherwise. */
+/** The port at which a driver listens and hosts look for it, unless the user names another. */
 export const DEFAULT_PORT = 7400;
 export const LOOPBACK: Address = { hostname: "127.0.0.1", port: 0 };
 
-/** What an address leaves out. */
+/** The parts that an address leaves out. */
 const EVERYWHERE: Address = { hostname: "0.0.0.0", port: DEFAULT_PORT };
 
 /**
- * "0.0.0.0:7000", "node7", ":7000", "7000", "[::1]:7000"; what is left out comes from `defaults`.
- * Fails with `usage`.
+ * Reads "0.0.0.0:7000", "node7", ":7000", "7000" and "[::1]:7000"; a part that is left out comes
+ * from `defaults`. Fails with `usage`.
  */
 export function parseAddress(text: string, defaults: Address = EVERYWHERE): Address {
   const typed = /^\d+$/.test(text.trim()) ? `:${text.trim()}` : text.trim();
@@ -27,7 +27,7 @@ export function parseAddress(text: string, defaults: Address = EVERYWHERE): Addr
   const hostname = match?.[1] ?? match?.[2] ?? "";
   const port = match?.[3] === undefined ? defaults.port : Number(match[3]);
   if (match === null || typed === "" || port > 65_535) {
-    throw new MatrixError("usage", `"${text}" is no address`, {
+    throw new MatrixError("usage", `"${text}" is not an address`, {
       hint: `write HOST:PORT, for example ${defaults.hostname}:${defaults.port}; port 0 takes a free one`,
     });
   }
@@ -42,17 +42,17 @@ export function isLoopback(hostname: string): boolean {
   );
 }
 
-/** What leaves the machine goes over TLS, unless the user asked for cleartext (`--insecure`). */
+/** True when a server at this address must speak TLS. */
 export function needsTls(hostname: string, insecure: boolean): boolean {
   return !insecure && !isLoopback(hostname);
 }
 
-/** Every address of the machine: others cannot be told this one. */
+/** True for "every address of this machine", which is none that peers can be told. */
 export function isWildcard(hostname: string): boolean {
   return hostname === "0.0.0.0" || hostname === "::";
 }
 
-/** URLs put brackets around IPv6 addresses. */
+/** The hostname of a URL, without the brackets that URLs put around IPv6 addresses. */
 export function hostnameOf(url: string): string {
   return new URL(url).hostname.replace(/^\[|\]$/g, "");
 }

@@ -1,20 +1,24 @@
-// A connection to a peer: what a session sends requests on until it breaks, by node:http2 on Bun, by hyper on Deno.
+// A connection to a peer. A session sends its requests on it until it breaks. Bun has it by
+// node:http2, Deno by hyper.
 
-/** Of what a peer answers. */
+/** The largest answer of a peer. */
 export const ANSWER_BYTES_MAX = 64 * 2 ** 20;
 
 export interface Connection {
-  /** False once no more requests should be made on it. */
+  /** False once no further request should be made on it. */
   readonly isOpen: boolean;
   request(path: string, headers: Readonly<Record<string, string>>, body: Uint8Array): Call;
 }
 
 export interface Call {
-  /** Fails when the peer may have acted on the request and no whole answer came. */
+  /** Fails when no whole answer came, although the peer may have acted on the request. */
   readonly reply: Promise<Reply>;
-  /** Tells the peer that nobody waits any more. */
+  /** Tells the peer that its answer is no longer awaited. */
   cancel(): void;
 }
 
-/** The body is the whole one of status 200, else empty. "refused": the peer has certainly not acted on the request. */
+/**
+ * The answer to a request. Its body is whole for status 200, and empty for any other. "refused"
+ * means that the peer has certainly not acted on the request.
+ */
 export type Reply = { readonly status: number; readonly body: Uint8Array } | "refused";

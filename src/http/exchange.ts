@@ -1,19 +1,24 @@
-// One request to the server of a peer and its answer, whoever speaks HTTP/2 below: node:http2 on Bun, hyper on Deno. The body is
-// read only when somebody asks for it; what nobody wanted is thrown away as it comes (a reset would have clients lose the
-// answer), and too much of that is cut off.
+// An exchange: one request to the server of a peer, and its answer. Below it node:http2 speaks on
+// Bun, and hyper on Deno. A body is read only when a route asks for it. A body that no route wants
+// is thrown away as it comes, since a reset would cost the client its answer; a body that is too
+// long for that has its connection cut.
 
-/** How long a body may take, and how much of one is thrown away. */
+/** The time that a body may take. */
 export const BODY_MS_MAX = 120_000;
+/** The bytes of an unwanted body that are thrown away before its connection is cut. */
 export const UNWANTED_BYTES_MAX = 8 * 2 ** 20;
 
 export interface Exchange {
   readonly method: string;
-  /** With the query. */
+  /** The path with its query. */
   readonly path: string;
   header(name: string): string | null;
-  /** Says that its connection belongs here. */
+  /** Notes that a member of the run uses this connection. */
   admit(): void;
-  /** The body as long as it was announced; null when the sender went away, took too long or sent another length. */
+  /**
+   * Reads the body of the announced length. Resolves to null when the sender went away, took too
+   * long or sent another length.
+   */
   readBody(bytes: number): Promise<Uint8Array | null>;
   answer(status: number, contentType: string | null, body: Uint8Array | string): void;
 }

@@ -8,7 +8,7 @@ import { SESSION_MEGABYTES_MAX, WINDOW_BYTES } from "./http2-server.ts";
 
 const { NGHTTP2_CANCEL, NGHTTP2_REFUSED_STREAM } = http2.constants;
 
-/** On a socket that need not be connected yet. Ends with it. */
+/** Opens a connection on a socket that may still be connecting. The connection ends with it. */
 export async function openHttp2(url: string, socket: Socket): Promise<Connection> {
   const settings = { initialWindowSize: WINDOW_BYTES, enablePush: false };
   const session = http2.connect(url, {
@@ -17,9 +17,10 @@ export async function openHttp2(url: string, socket: Socket): Promise<Connection
     createConnection: () => socket,
   });
   await new Promise<void>((resolve, reject) => {
-    // That somebody takes connections does not say that it is a peer, and Bun heeds its limits only once it has heard of them.
+    // A server that takes connections need not be a peer, and Bun heeds a peer's limits only once
+    // it has heard of them.
     session.on("remoteSettings", () => resolve());
-    // Later errors reach whoever waits by the streams.
+    // Later errors reach the streams that wait.
     session.on("error", reject);
     session.on("close", () => reject(new Error("the peer hung up")));
   });
@@ -68,7 +69,7 @@ function replyOf(stream: ClientHttp2Stream): Promise<Reply> {
       else chunks.push(chunk);
     });
     stream.on("end", () => {
-      // "end" comes when a connection breaks, too.
+      // A stream also ends when its connection breaks.
       if (received === announced) resolve({ status: 200, body: joined(chunks) });
     });
     stream.on("error", (error) => {

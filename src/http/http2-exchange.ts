@@ -45,7 +45,7 @@ export class Http2Exchange implements Exchange {
         resolve(body);
       };
       stream.on("data", take);
-      // Both runtimes say "end" when a connection breaks, too.
+      // A stream also ends when its connection breaks.
       stream.on("end", () => settle(missing === 0 ? joined(chunks) : null));
       stream.on("close", () => settle(null));
     });

@@ -1,20 +1,21 @@
-// The server of a peer on node:http2, which strangers may knock at. A request is judged by its headers before a byte of its body is
-// kept, and a connection is a stranger until a request on it was found to belong here: strangers are few, and soon gone.
+// The server of a peer on node:http2, for a network with strangers in it. A request is judged by
+// its headers before a byte of its body is kept. A connection is a stranger until a member's
+// request came on it; strangers are limited in number and in time.
 
 import http2, { type Http2Server, type ServerHttp2Session } from "node:http2";
 import type { AddressInfo, Socket } from "node:net";
 import type { Exchange } from "./exchange.ts";
 import { Http2Exchange } from "./http2-exchange.ts";
 
-/** Bytes on their way that nobody has read yet: of a stream, and of all streams of a session. */
+/** Bytes on their way that were not read yet: of one stream, and of all streams of a session. */
 export const WINDOW_BYTES = 4 * 2 ** 20;
-/** Above it Bun and Node.js open no stream while large bodies wait to be sent. */
+/** With less, Bun and Node.js open no stream while large bodies wait to be sent. */
 export const SESSION_MEGABYTES_MAX = 1024;
 const STREAMS_MAX = 256;
 const HEADER_BYTES_MAX = 8192;
 const STRANGERS_MAX = 256;
 const STRANGER_TIMEOUT_MS = 10_000;
-/** How soon the kernel asks after a member that says nothing: its machine may be gone. */
+/** After this silence the kernel probes a member, whose machine may be gone. */
 const KEEP_ALIVE_MS = 30_000;
 
 export interface Http2ServerOptions {
@@ -23,7 +24,7 @@ export interface Http2ServerOptions {
   readonly port: number;
   /** PEM; null for cleartext. */
   readonly tls: { readonly key: string; readonly cert: string } | null;
-  /** How long a connection may stay that has not shown that it belongs here. */
+  /** Milliseconds that a connection may stay without one request of a member. */
   readonly strangerTimeoutMs?: number;
   readonly handle: (exchange: Exchange) => void;
 }
@@ -81,7 +82,7 @@ function createServer(tls: Http2ServerOptions["tls"], handshakeTimeout: number):
   });
   server.on("tlsClientError", (_error, socket) => socket.destroy());
   server.on("unknownProtocol", (socket) => socket.destroy());
-  // The two differ in nothing that is used here.
+  // The two servers do not differ in anything that is used here.
   return server as unknown as Http2Server;
 }
 
@@ -94,12 +95,15 @@ async function listen(server: Http2Server, port: number, hostname: string): Prom
   server.on("sessionError", ignore);
 }
 
-/** What is on its way from a stranger is bounded by HTTP/2's own small window. */
+/** Widens the window of a connection that is no stranger any more; HTTP/2's default is small. */
 function admit(session: ServerHttp2Session, endpoint: string, strangers: Strangers): void {
   if (strangers.remove(endpoint) && !session.destroyed) session.setLocalWindowSize(WINDOW_BYTES);
 }
 
-/** Connections that have not shown yet that they belong here. One too many displaces the oldest, so nobody is locked out. */
+/**
+ * Connections on which no member's request came yet. One too many displaces the oldest, so
+ * strangers cannot lock members out.
+ */
 class Strangers {
   readonly #timeoutMs: number;
   readonly #waiting = new Map<
@@ -118,7 +122,7 @@ class Strangers {
     if (this.#waiting.size > STRANGERS_MAX) this.#displaceOldest();
   }
 
-  /** False when it was none. */
+  /** Returns false when the connection was no stranger. */
   remove(endpoint: string): boolean {
     clearTimeout(this.#waiting.get(endpoint)?.timer);
     return this.#waiting.delete(endpoint);
@@ -133,7 +137,7 @@ class Strangers {
   }
 }
 
-/** Names a connection; the socket and the session on it share no object. */
+/** A name for a connection: its socket and its session share no object. */
 function endpointOf({
   remoteAddress,
   remotePort,
@@ -142,5 +146,5 @@ function endpointOf({
 }
 
 function ignore(): void {
-  // A broken connection is the other side's affair; whoever waits for something on it learns from its own stream.
+  // A broken connection is the other side's affair; streams that wait on it fail by themselves.
 }

@@ -1,6 +1,7 @@
-// A connection to a peer by Deno's own HTTP/2, which comes with fetch and its pool of connections. So that one connection is one
-// socket all the same (of known ends, without the 40 ms for which Deno lets the kernel hold back small writes, and never a second
-// one behind our back), fetch is given a Unix socket that takes one connection, and what passes there is carried to the peer.
+// A connection to a peer by Deno's own HTTP/2, which comes as fetch with a pool of connections. A
+// connection here must be one socket: it has known ends, its small writes are not held back for the
+// 40 ms that Deno's own sockets allow, and no second one is opened unnoticed. So fetch is given a
+// Unix socket that takes one connection, and everything on it is carried to the peer.
 
 import { mkdtemp, rm } from "node:fs/promises";
 import net, { type Server, type Socket } from "node:net";
@@ -9,12 +10,12 @@ import { join } from "node:path";
 import type { Hyper, HyperClient } from "../platform.ts";
 import { ANSWER_BYTES_MAX, type Call, type Connection, type Reply } from "./connection.ts";
 
-/** Paths of Unix sockets are short, those of temporary folders need not be. */
+/** Paths of Unix sockets must be short; those of temporary folders can be long. */
 const FOLDER_CHARS_MAX = 64;
-/** Whatever this is, the request goes to the Unix socket; a name would be looked up all the same. */
+/** Requests go to the Unix socket whatever this is, but a name would still be looked up. */
 const ORIGIN = "http://127.0.0.1";
 
-/** On a socket that need not be connected yet. Ends with it. */
+/** Opens a connection on a socket that may still be connecting. The connection ends with it. */
 export async function openHyper(hyper: Hyper, socket: Socket): Promise<Connection> {
   await connected(socket);
   const folder = await mkdtemp(
@@ -73,7 +74,7 @@ class HyperConnection implements Connection {
     return !this.#isGoingAway && !this.#socket.destroyed;
   }
 
-  /** That somebody takes connections does not say that it is a peer. */
+  /** A server that takes connections need not be a peer: one request shows it. */
   async hello(): Promise<void> {
     const { body } = await this.#client.fetch(`${ORIGIN}/healthz`, {});
     await body?.cancel();
@@ -118,11 +119,14 @@ async function wholeBody(response: Response): Promise<Uint8Array> {
   if (announced > ANSWER_BYTES_MAX)
     throw new Error(`the answer is larger than ${ANSWER_BYTES_MAX} bytes`);
   const body = Buffer.from(await response.arrayBuffer());
-  if (body.length !== announced) throw new Error("the answer is not as long as it said");
+  if (body.length !== announced) throw new Error("the answer has not the length that it announced");
   return body;
 }
 
-/** Hyper would have had to connect again: the peer takes no more on this connection. Or the peer said so of this one request. */
+/**
+ * True when the peer has certainly not acted: hyper would have had to connect again, or the peer
+ * refused this one request.
+ */
 function isRefusal(thrown: unknown): boolean {
   const { cause } = thrown as Error;
   return (

@@ -1,5 +1,5 @@
-// The server of a peer on Deno's own HTTP/2. Its connections are out of our hands: strangers are not counted here, but each is
-// kept in hyper's small windows, and their bodies are never kept at all.
+// The server of a peer on Deno's own HTTP/2. Deno manages its connections, so strangers are not
+// counted here; but each of them is kept in hyper's small windows, and their bodies are never kept.
 
 import type { Hyper } from "../platform.ts";
 import { BODY_MS_MAX, type Exchange, joined, UNWANTED_BYTES_MAX } from "./exchange.ts";
@@ -40,7 +40,7 @@ class HyperExchange implements Exchange {
   }
 
   admit(): void {
-    // Strangers are not counted here.
+    // Deno does not count strangers.
   }
 
   async readBody(bytes: number): Promise<Uint8Array | null> {
@@ -63,7 +63,10 @@ class HyperExchange implements Exchange {
   }
 }
 
-/** How much came: at most a chunk more than what was asked for; null when it broke off or took too long. */
+/**
+ * Reads up to `bytes` bytes and at most a chunk more. Resolves to the number that came, or to null
+ * when the body broke off or took too long.
+ */
 async function readUpTo(
   body: Body | null,
   bytes: number,
@@ -88,7 +91,10 @@ async function readUpTo(
   }
 }
 
-/** An answer's content that ends once the request's body is out of the way: with its end, hyper resets the request. */
+/**
+ * The content of an answer, which ends only when the request's body is out of the way: at the end
+ * of an answer, hyper resets its request.
+ */
 function afterDiscarding(unwanted: Body, body: Uint8Array | string): ReadableStream<Uint8Array> {
   return new ReadableStream({
     async pull(controller) {

@@ -1,4 +1,5 @@
-// `--metrics HOST:PORT`: /metrics and /healthz over HTTP/1.1, which scrapers and probes speak; peers speak HTTP/2 elsewhere.
+// The metrics server of `--metrics HOST:PORT`: /metrics and /healthz over HTTP/1.1, which scrapers
+// and probes speak. Peers speak HTTP/2, on another address.
 
 import { Hono } from "hono";
 import { MatrixError, messageOf } from "../error.ts";

@@ -1,4 +1,4 @@
-// The server of a peer: it takes connections as soon as it listens, so its address can be told to
+// The server of a peer. It takes connections as soon as it listens, so its address can be told to
 // others, and answers requests once it is started.
 
 import { hyper } from "../platform.ts";
@@ -22,7 +22,7 @@ export class PeerServer {
   readonly self: string;
   readonly port: number;
   readonly tls: boolean;
-  /** As peers reach it, where they can reach the hostname that it listens at. */
+  /** The URL of the address that it listens at. */
   readonly url: string;
   readonly #reception: Reception;
   readonly #server: RunningServer;
@@ -57,7 +57,7 @@ export class PeerServer {
     return this.#reception.refused;
   }
 
-  /** Begins to answer requests; before, they are refused as "starting". */
+  /** Begins to answer requests. Requests that come before are refused as "starting". */
   start(service: PeerService): void {
     this.#reception.start(service);
   }

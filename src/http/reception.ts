@@ -1,6 +1,6 @@
-// The reception of a peer's server: it judges every request by its headers, and hands the bodies of
+// The reception of a peer's server. It judges every request by its headers, and hands the bodies of
 // members to their routes without knowing what they mean. A client without the token learns nothing
-// at all; a member whose request does not fit learns from the status what is wrong with it.
+// at all. A member whose request does not fit learns from the status what is wrong with it.
 //
 // A reception has no routes until it is started. Until then members are refused as "starting".
 
@@ -15,15 +15,15 @@ export const CONTENT_TYPE = "application/msgpack";
 
 export interface Route {
   readonly bytesMax: number;
-  /** Fails with `wire_invalid` for a body that is not what it should be. */
+  /** Fails with `wire_invalid` when the body does not fit. */
   readonly run: (body: Uint8Array, from: string) => Uint8Array | Promise<Uint8Array>;
 }
 
 /** What members may ask of a process. */
 export interface PeerService {
-  /** `batch` is POST /v1/batch. */
+  /** The routes by name: `batch` answers POST /v1/batch. */
   readonly routes: Readonly<Record<string, Route>>;
-  /** GET /metrics, in the Prometheus text format. */
+  /** Renders GET /metrics, in the Prometheus text format. */
   readonly metrics: () => string | Promise<string>;
 }
 
@@ -35,7 +35,7 @@ export interface ReceptionOptions {
   readonly onBug: (thrown: unknown) => void;
 }
 
-/** Why a request is refused, and the status that says so. */
+/** Reasons why a request is refused, and the status of each. */
 export const REFUSALS = {
   malformed: 400,
   sender: 400,
@@ -130,7 +130,7 @@ export class Reception {
   }
 }
 
-/** What hono reads of a request, and no more: a real one costs more than everything else here. */
+/** The part of a request that hono reads. A real one costs more than everything else here. */
 function requestOf(exchange: Exchange): Request {
   const headers = { get: (name: string) => exchange.header(name) };
   return {
@@ -140,7 +140,7 @@ function requestOf(exchange: Exchange): Request {
   } as unknown as Request;
 }
 
-/** What is wrong with a member's headers. */
+/** What is wrong with a member's headers; null when they are sound. */
 function problemOf(exchange: Exchange, self: string): Refusal | null {
   const to = exchange.header("matrix-to");
   if (exchange.header("matrix-protocol") !== PROTOCOL_VERSION) return "version";
@@ -157,8 +157,8 @@ function isNumber(header: string | null): boolean {
 }
 
 /**
- * Hono wants a response to every request; the real ones go out by themselves, at a fifth less of
- * the server's time.
+ * The response that hono wants for every request. The real one goes out by itself, which saves a
+ * fifth of the server's time.
  */
 const ANSWERED = new Response(null);
 
@@ -174,6 +174,6 @@ function answer(
 
 function isEqual(given: string, expected: Buffer): boolean {
   const bytes = Buffer.from(given);
-  // The length is no secret.
+  // The length of the token is no secret.
   return bytes.length === expected.length && timingSafeEqual(bytes, expected);
 }

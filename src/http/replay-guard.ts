@@ -1,21 +1,22 @@
-// The replay guard: no request of a sender is taken twice. Requests are numbered and may overtake each other within a window
-// (RFC 4303 has the same one for IPsec). A sender that was not heard of for long is forgotten.
+// The replay guard: no request of a sender is taken twice. Requests are numbered, and may overtake
+// each other within a window, as in RFC 4303 (IPsec). A sender that was not heard of for long is
+// forgotten.
 
-/** How far behind the highest number a request may come. */
+/** A request may come this far behind the highest number. */
 const WINDOW = 1024;
 const SENDERS_MAX = 4096;
 
 interface Seen {
   highest: number;
-  /** A ring: slot n % WINDOW holds the last number seen there, -1 for none. */
+  /** A ring: slot n % WINDOW holds the last number that was seen there; -1 for none. */
   readonly numbers: Float64Array;
 }
 
 export class ReplayGuard {
-  /** The one heard of last comes last. */
+  /** In the order in which they were last heard of. */
   readonly #senders = new Map<string, Seen>();
 
-  /** False when the number came before, or is too old to tell. */
+  /** Returns false when the number came before, or is too old to tell. */
   accept(from: string, number: number): boolean {
     const seen = this.#senders.get(from) ?? {
       highest: -1,

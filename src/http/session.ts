@@ -1,5 +1,6 @@
-// What a host has open to one peer: an HTTP/2 session, opened by the first request and again by the first one after it broke.
-// Every request ends within its time, with the whole answer or with a `peer_failed` that says whether the peer may have acted on it.
+// The session to one peer: HTTP/2, opened by the first request, and again by the first request
+// after it broke. Every request ends within its time, with the whole answer or with a `peer_failed`
+// that says whether the peer may have acted on it.
 
 import type { Socket } from "node:net";
 import { MatrixError, messageOf } from "../error.ts";
@@ -17,33 +18,36 @@ export interface SessionOptions {
   readonly url: string;
   readonly token: string;
   readonly self: string;
-  /** "" for whoever is there. */
+  /** "" for any process that is there. */
   readonly peer: string;
   readonly connectTimeoutMs?: number;
 }
 
 export interface RequestOptions {
-  /** Of everything: connecting, sending, waiting. */
+  /** The time for all of it: connecting, sending and waiting. */
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
 }
 
 /**
- * True when a request can be sent again without harm: its peer has certainly not acted on it. An answer that cannot be read
- * was still an answer.
+ * True when a request can be sent again without harm: its peer has certainly not acted on it. An
+ * answer that cannot be read was still an answer.
  */
 export function canRepeat(thrown: unknown): boolean {
   return thrown instanceof MatrixError && thrown.code === "peer_failed" && !thrown.maybeActed;
 }
 
-/** One sequence for the process: two sessions to the same peer never use a number twice. */
+/**
+ * The last number that a request was given. All sessions of a process share the sequence, so two
+ * sessions to one peer never use a number twice. Like a clock, it goes on when a process restarts.
+ */
 let lastRequest = Date.now() * 64;
 
 export class PeerSession {
   readonly #options: SessionOptions;
   #opening: Promise<Connection> | null = null;
   #connection: Connection | null = null;
-  /** Under the connection. Sessions end by it: a GOAWAY has crashed peers. */
+  /** The socket under the connection. It ends the session, since a GOAWAY has crashed peers. */
   #socket: Socket | null = null;
   #isClosed = false;
   #localAddress: string | null = null;
@@ -52,7 +56,7 @@ export class PeerSession {
     this.#options = options;
   }
 
-  /** Of the socket, once there was one. */
+  /** This side's address of the last connection; null before the first one. */
   get localAddress(): string | null {
     return this.#localAddress;
   }
@@ -78,7 +82,7 @@ export class PeerSession {
       return reply.body;
     } catch (cause) {
       call?.cancel();
-      // Whatever else waits on a connection that does not answer is better off on a new one.
+      // Other requests on a connection that does not answer are better off on a new one.
       if (call !== null && limit.isTimedOut) this.#socket?.destroy();
       const known = cause instanceof MatrixError && cause.code === "peer_failed" ? cause : null;
       throw new MatrixError(
@@ -95,7 +99,7 @@ export class PeerSession {
     }
   }
 
-  /** For good. */
+  /** Ends the session for good. */
   close(): void {
     this.#isClosed = true;
     this.#socket?.destroy();
@@ -145,19 +149,19 @@ export class PeerSession {
   }
 }
 
-/** When something has to be over: after its time, or when its caller says so. */
+/** A limit for what is waited for: its time, or a signal of its caller. */
 class Limit {
   readonly #passed = Promise.withResolvers<never>();
   readonly #timer: ReturnType<typeof setTimeout>;
   readonly #signal: AbortSignal | undefined;
   isTimedOut = false;
 
-  /** `what` there was not, when the time has passed. */
-  constructor(what: string, timeoutMs: number, signal: AbortSignal | undefined) {
-    this.#passed.promise.catch(() => undefined); // nobody may be waiting
+  /** `missing` says what did not come when the time has passed. */
+  constructor(missing: string, timeoutMs: number, signal: AbortSignal | undefined) {
+    this.#passed.promise.catch(() => undefined); // it may pass before it is waited for
     this.#timer = setTimeout(() => {
       this.isTimedOut = true;
-      this.#passed.reject(new Error(`${what} within ${timeoutMs} ms`));
+      this.#passed.reject(new Error(`${missing} within ${timeoutMs} ms`));
     }, timeoutMs);
     this.#signal = signal;
     if (signal?.aborted) this.#abort();

@@ -1,11 +1,11 @@
-// The socket under a connection to a peer: TCP, or TLS that trusts nobody but the run's own authority.
+// The socket under a connection to a peer: TCP, or TLS that trusts the authority of the run alone.
 
 import net, { type Socket } from "node:net";
 import tls, { type ConnectionOptions } from "node:tls";
 import { hostnameOf } from "./address.ts";
 import { TLS_NAME, tlsIdentity } from "./tls.ts";
 
-/** Not connected yet. http:// is cleartext, https:// is TLS. */
+/** Opens a socket that is still connecting: TCP for http://, TLS for https://. */
 export async function openSocket(url: string, token: string): Promise<Socket> {
   const { protocol, port } = new URL(url);
   const to = { host: hostnameOf(url), port: Number(port) };

@@ -1,29 +1,32 @@
-// TLS without certificate files. Whoever knows the run's token derives the same authority from it, and trusts no other: so a
-// server that shows a certificate of that authority knows the token. (That the client knows it, the token in each request says.)
-// Anyone who connects may try guesses of the token against that certificate, so it must be a long random one.
+// TLS without certificate files. A process that knows the run's token derives an authority from it,
+// and trusts no other. So a server that shows a certificate of that authority knows the token; that
+// the client knows it is proved by the token in each request.
+//
+// Anyone who connects may try guesses of the token against that certificate, so the token must be
+// long and random.
 
 import { createECDH, hkdfSync } from "node:crypto";
 
-/** Who every host says it is: addresses change, and prove nothing. */
+/** The name in every certificate: addresses of hosts change and prove nothing. */
 export const TLS_NAME = "matrix";
 const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
-/** Clocks of hosts may be far apart, and a run has an end. */
+/** So wide because clocks of hosts may be far apart; a run ends long before. */
 const VALIDITY = { notBefore: new Date("2020-01-01"), notAfter: new Date("2120-01-01") };
 /** The order of P-256. */
 const ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;
 
-/** All in PEM. */
+/** All fields are PEM. */
 export interface TlsIdentity {
-  /** What a client trusts. */
+  /** The certificate that a client trusts. */
   readonly ca: string;
-  /** What a server shows. */
+  /** The certificate that a server shows. */
   readonly cert: string;
   readonly key: string;
 }
 
 const identities = new Map<string, Promise<TlsIdentity>>();
 
-/** Made once for a token: that takes some milliseconds. */
+/** The identity of a token, made once, since that takes some milliseconds. */
 export function tlsIdentity(token: string): Promise<TlsIdentity> {
   const identity = identities.get(token) ?? createIdentity(token);
   identities.set(token, identity);
@@ -69,13 +72,16 @@ async function createIdentity(token: string): Promise<TlsIdentity> {
   return { ca: ca.toString("pem"), cert: cert.toString("pem"), key };
 }
 
-/** Only where TLS is used: it takes a tenth of a second. A static import would come before the first one in the bundle. */
+/**
+ * Loads the package only where TLS is used, since that takes a tenth of a second.
+ * `reflect-metadata` must come first; the bundler would move static imports.
+ */
 async function loadX509() {
   await import("reflect-metadata");
   return import("@peculiar/x509");
 }
 
-/** 48 bytes, so that the remainder is as good as uniform. */
+/** Takes the remainder of 48 bytes, which is as good as uniform for a key of 32. */
 function derivePrivateKey(token: string): Buffer {
   const bytes = Buffer.from(hkdfSync("sha256", token, "matrix", "tls authority, P-256", 48));
   const scalar = (BigInt(`0x${bytes.toString("hex")}`) % (ORDER - 1n)) + 1n;

@@ -1,5 +1,5 @@
-// Batches and answers as bytes. Encoding changes nothing: what a sender keeps of the tasks that it
-// sends is the store's affair.
+// Batches and answers as bytes. Encoding changes nothing: links.ts notes what the store keeps of the
+// tasks that are sent.
 
 import { type EncodedTask, encodeTask, type Mark, type Totals } from "../task/encoded.ts";
 import type { HostId } from "./member.ts";
