@@ -1,4 +1,5 @@
-// An answer as it is compared: a letter in upper case, or a number. Null when there is none.
+// Answers in the form in which they are compared: a letter in upper case, or a number. Null stands
+// for no answer.
 
 export type AnswerKind = "letter" | "number";
 export type Answer = string | number | null;
@@ -12,7 +13,7 @@ export function statedAnswer(text: string, kind: AnswerKind): Answer {
   return last === undefined ? null : parseAnswer(last, kind);
 }
 
-/** The gold answer of a row: AQuA's letter, or what follows GSM8K's "####". */
+/** The reference answer of a row: the letter of AQuA, or the number after "####" of GSM8K. */
 export function goldAnswer(value: unknown, kind: AnswerKind): Answer {
   if (typeof value === "number") return kind === "number" ? value : null;
   return typeof value === "string" ? parseAnswer(value.split("####").at(-1) ?? "", kind) : null;

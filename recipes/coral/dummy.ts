@@ -1,4 +1,5 @@
-// A speaker that answers at once: 1.4 kB of text. Student and teacher differ for three turns and agree in the fourth.
+// A speaker that answers at once with 1.4 kB of text. Student and teacher differ for three turns
+// and agree in the fourth.
 
 import { agent } from "matrix";
 

@@ -1,4 +1,4 @@
-// Reads the current answer of whoever spoke last. Result: { speaker, answer }.
+// Reads the current answer of the last speaker. The result is { speaker, answer }.
 
 import { agent, type Json } from "matrix";
 import { type AnswerKind, statedAnswer } from "./answer.ts";

@@ -1,5 +1,6 @@
-// Coral as a graph. Nodes are the recipe's roles: agents do their work, and a node's function makes of a role's result
-// (`configurable.result`) an update of the state. Edges route, by the state alone.
+// Coral as a graph. Its nodes are the roles of the recipe: agents do the work, and the function of
+// a node turns the role's result (`configurable.result`) into an update of the state. Edges route
+// by the state alone.
 
 import { Annotation, END, START, StateGraph } from "@langchain/langgraph";
 
@@ -11,7 +12,7 @@ interface Verdict {
 const Dialogue = Annotation.Root({
   speaker: Annotation<Speaker>,
   turns: Annotation<number>({ reducer: (sum, more) => sum + more, default: () => 0 }),
-  // How the record ends is what these two say at the end.
+  // The final values of these two are the outcome and the stop reason of the record.
   outcome: Annotation<Verdict>,
   stop_reason: Annotation<string>,
 });

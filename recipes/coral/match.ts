@@ -1,5 +1,6 @@
-// Says whether the speakers agree, on what, and whether that is right.
-// Result: { answers: { student, teacher }, agreed, answer, correct, score }; `correct` is null when the row has no gold answer.
+// Finds out whether the speakers agree, on which answer, and whether that answer is right. The
+// result is { answers: { student, teacher }, agreed, answer, correct, score }. `correct` and
+// `score` are null when the row has no reference answer.
 
 import { agent } from "matrix";
 import { type Answer, type AnswerKind, goldAnswer } from "./answer.ts";
@@ -9,7 +10,7 @@ export default agent<{ answers: AnswerKind; gold: string }>(({ row, history }, {
   for (const { role, result } of history) {
     if (role !== "extractor") continue;
     const { speaker, answer } = result as { speaker: string; answer: Answer };
-    // A message without an answer keeps the speaker's last one.
+    // After a message without an answer, the speaker's last answer still counts.
     if (answer !== null) answers[speaker] = answer;
   }
   const { student = null, teacher = null } = answers;

@@ -1,5 +1,6 @@
-// The simulated speaker: holds a seeded opinion, defends it, and takes over the other's with probability `persuasion`.
-// It sees what a real model would see, the messages, and nothing else.
+// The simulated speaker. It holds an opinion that is drawn by seed, defends it, and adopts the
+// other's answer with the probability `persuasion`. It sees what a real model would see: the
+// messages.
 
 import { type AnswerKind, statedAnswer } from "./answer.ts";
 
@@ -12,7 +13,7 @@ interface Simulation {
   readonly settings: { readonly persuasion?: number };
 }
 
-/** How likely a first opinion is the one that comes to mind first, for both speakers alike. */
+/** The probability that a first opinion is the first candidate, for both speakers alike. */
 const SALIENCE = 0.35;
 
 export default function reply(
@@ -31,13 +32,13 @@ export default function reply(
   return state(random() < (settings.persuasion ?? 0.35) ? other : own, other, kind, random);
 }
 
-/** A first opinion: often the salient candidate, the first; else any. */
+/** Draws a first opinion: often the first candidate, else any of them. */
 function pick(candidates: readonly string[], random: () => number): string {
   if (random() < SALIENCE) return candidates[0] ?? "0";
   return candidates[Math.floor(random() * candidates.length)] ?? "0";
 }
 
-/** What one gets by combining two numbers of a word problem, in order of appearance. */
+/** Results of combining two numbers of a word problem, in the order in which the numbers appear. */
 function candidateNumbers(question: string): string[] {
   const numbers = [...question.matchAll(/\d[\d,]*(?:\.\d+)?/g)]
     .map((match) => Number(match[0].replaceAll(",", "")))

@@ -1,5 +1,5 @@
-// The simulated models: they count the words by which reasoning shows, and answer as the schema of the request wants it. They
-// see what a real model would see, the messages and the schema, and nothing else.
+// The simulated models. They count words that are typical of reasoning, and answer in the form of
+// the request's schema. They see what a real model would see: the messages and the schema.
 
 interface Request {
   readonly messages: readonly { readonly role: string; readonly content: string | null }[];
@@ -12,7 +12,7 @@ interface Simulation {
 
 const CUES =
   /\b(?:because|therefore|thus|hence|since|suppose|prove|follows|contradicts|equals|if|then|so)\b|\d\s*[*/=+]\s*\d/gi;
-/** Cues in a hundred words, above which a text reasons. */
+/** A text with this many cues in a hundred words, or more, counts as reasoning. */
 const CUES_MIN = 2.5;
 const CONCLUSION = /\b(?:therefore|hence|thus|so|follows|equals)\b|=/i;
 
@@ -68,7 +68,10 @@ function judge(density: number, text: string, random: () => number): unknown {
   };
 }
 
-/** The last conclusion is the answer, what leads to it the way there, and the beginning the question. */
+/**
+ * Makes the answer of the last conclusion, the steps of the sentences before it, and the question
+ * of the beginning.
+ */
 function ask(sentences: readonly string[]): unknown {
   const conclusion = sentences.findLast(
     (sentence, index) => index > 1 && CONCLUSION.test(sentence),

@@ -1,5 +1,6 @@
-// Tau2 as the paper's graph: speakers, tools and reward as nodes, and edges that look at the state alone. It makes the same
-// trajectories as orchestrator.ts. A node's function is given what its role answered, and says what that does to the state.
+// Tau2 as the paper's graph. Speakers, tools and reward are nodes, and edges route by the state
+// alone. The function of a node turns the answer of its role into an update of the state. The graph
+// makes the same trajectories as orchestrator.ts.
 
 import { Annotation, END, START, StateGraph } from "@langchain/langgraph";
 import type { Hop, Json, JsonObject } from "matrix";
@@ -29,14 +30,14 @@ const Simulation = Annotation.Root({
   steps: Annotation<number>,
   errors: Annotation<number>,
   restarts: Annotation<number>,
-  /** A solo agent's first message is no step. */
+  /** True before a solo agent's first message, which does not count as a step. */
   opening: Annotation<boolean>,
-  /** Who speaks next, or once the tools have answered. */
+  /** The side that speaks next, or once the tools have answered. */
   turn: Annotation<Side>,
   termination: Annotation<string | null>,
-  /** What the bridge is to do next; null where a side is to speak. */
+  /** The next request to the bridge; null when a side speaks next. */
   request: Annotation<Request | null>,
-  // How the record ends.
+  // These three become the end of the record.
   stop_reason: Annotation<string>,
   score: Annotation<number>,
   outcome: Annotation<JsonObject>,
@@ -48,7 +49,7 @@ type Request = {
   readonly [key: string]: unknown;
 };
 
-/** What a role has answered, and the task that it answered for. */
+/** The answer of a role, with the row and the history of its task. */
 interface Answered {
   readonly result: Json;
   readonly row: JsonObject;
@@ -63,7 +64,7 @@ export function build(settings: Settings) {
       afterSpeech(state, side, answered(configurable), limits);
   return (
     new StateGraph(Simulation)
-      // No role does this one: what it says of the state is there before the first step.
+      // An inline node prepares the state before the first step.
       .addNode(
         "begin",
         (_: State, { configurable }: Config) => load(answered(configurable).row, 0, 0, limits),
@@ -121,7 +122,7 @@ function load(
   };
 }
 
-/** The executor has loaded the task, run calls, or let the environment go. */
+/** The update after the executor has loaded the task, run calls, or released the environment. */
 function afterTools(state: State, { result, row, history }: Answered, limits: Limits): Update {
   if (state.request?.op === "load") return afterLoad(result as unknown as Loaded, limits);
   if (state.request?.op === "close") return { request: rewardRequest(state, row, history, limits) };
@@ -176,7 +177,10 @@ function afterSpeech(
   };
 }
 
-/** To a speaker, unless the simulation ends here. The limits override a stop, and the second one the first. */
+/**
+ * Goes to a speaker, or ends the simulation. A limit overrides a stop, and the limit of errors
+ * overrides that of steps.
+ */
 function go(
   { steps, errors }: State,
   turn: Side,
@@ -193,7 +197,7 @@ function act(turn: Side, calls: readonly Call[]): Update {
   return { turn, request: { op: "calls", calls } };
 }
 
-/** The environment has done its part, and is let go before the evaluator makes its own. */
+/** Releases the environment before the evaluator makes environments of its own. */
 function close(termination: string): Update {
   return { termination, request: { op: "close" } };
 }

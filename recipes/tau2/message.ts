@@ -1,10 +1,11 @@
-// The messages of a tau2 simulation, official fields throughout, but for one: the arguments of a call stay the text that the
-// model wrote, because numbers in it must reach Python as they were written. Which of a model's answers are none, and what the bridge
-// says of a task it has loaded.
+// The messages of a tau2 simulation, with the official fields. The arguments of a call are the
+// exception: they stay the text that the model wrote, because its numbers must reach Python as they
+// were written. Also here: which answers of a model are malformed, and what the bridge returns for
+// a loaded task.
 
 import type { Json, JsonObject } from "matrix";
 
-/** Who speaks, and who asks for a tool. */
+/** A side of the conversation. Both sides speak, and both may request tools. */
 export type Side = "user" | "assistant";
 
 export type Call = {
@@ -17,7 +18,7 @@ export type Call = {
 export type Spoken = {
   readonly role: Side;
   readonly content: string | null;
-  /** Null, never an empty list: a message with a list is a tool call. */
+  /** Null without calls, never an empty list: tau2 takes any list for a tool call. */
   readonly tool_calls: readonly Call[] | null;
 };
 
@@ -36,7 +37,7 @@ export type Loaded = {
   readonly task: string;
   readonly tools: readonly JsonObject[];
   readonly user_tools: readonly JsonObject[] | null;
-  /** The task's own history, else the greeting, else nothing (solo). */
+  /** The task's own history, or else the greeting; empty for a solo task without a history. */
   readonly messages: readonly Message[];
   readonly next: Side | "environment" | null;
   readonly termination_reason: string | null;
@@ -49,7 +50,7 @@ export const SPEAKERS: { readonly [side in Side]: string } = {
   assistant: "assistant",
 };
 
-/** A model's answer, in the OpenAI shape, as the message of its side. */
+/** The message of a side, from its model's answer in the OpenAI shape. */
 export function spokenBy(side: Side, answer: Json): Spoken {
   const { content = null, tool_calls: calls } = answer as {
     content?: string | null;
@@ -70,17 +71,21 @@ interface ModelCall {
   readonly function: { readonly name: string; readonly arguments: string };
 }
 
-/** A solo agent ends by calling `done`; the official agent turns that message into this text. */
+/**
+ * The text that ends a simulation. A solo agent ends it by calling `done`, which becomes this text.
+ */
 export const STOP = "###STOP###";
 const SOLO_STOP_TOOL = "done";
 
-/** The message as the official agent hands it on. */
+/** A solo agent's message in the form in which the official agent passes it on. */
 export function soloMessage(spoken: Spoken): Spoken {
   const stops = spoken.tool_calls?.some(({ name }) => name === SOLO_STOP_TOOL) === true;
   return stops ? { ...spoken, content: STOP, tool_calls: null } : spoken;
 }
 
-/** What the official runner takes for an error rather than a turn; null when the message is sound. */
+/**
+ * Why the official runner treats a message as an error and not as a turn; null for a sound message.
+ */
 export function problemOf({ content, tool_calls: calls }: Spoken, solo: boolean): string | null {
   if (calls === null) return content === null || content.trim() === "" ? "is empty" : null;
   for (const { name, arguments: text } of calls)

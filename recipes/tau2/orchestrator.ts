@@ -1,6 +1,7 @@
-// The rules of tau2's own orchestrator, pure. The tool executor loads the task; then user, assistant and environment act in
-// turns, one step each, until a side stops or a limit is reached; then the official evaluator scores what was said.
-// Nothing is routed by content but the user's stop words, and a solo agent's.
+// The rules of tau2's own orchestrator as a pure function. The tool executor loads the task. Then
+// user, assistant and environment take turns, one step each, until a side stops or a limit is
+// reached. Then the official evaluator scores the conversation. The only content that routes is a
+// stop word, of the user or of a solo agent.
 
 import { done, type JsonObject, orchestrator, type Route, type RouteContext, to } from "matrix";
 import {
@@ -19,18 +20,18 @@ import { loadedIn, messagesOf } from "./trajectory.ts";
 
 interface State extends JsonObject {
   readonly at: "load" | Side | "environment" | "close" | "reward";
-  /** The hop that loaded the task. */
+  /** The index of the hop that loaded the task. */
   readonly from: number;
   readonly steps: number;
-  /** Failed tool calls, and messages that were fed back, of both sides. */
+  /** Failed tool calls and fed-back messages of both sides. */
   readonly errors: number;
   readonly restarts: number;
-  /** A solo agent's first message is no step. */
+  /** True before a solo agent's first message, which does not count as a step. */
   readonly opening: boolean;
-  /** Whose calls the environment runs. */
+  /** The side whose calls the environment runs. */
   readonly requestor: Side;
   readonly termination: string | null;
-  /** What the bridge is asked by the role that acts next; null where that is a speaker. */
+  /** The request of the role that acts next to the bridge; null when a speaker acts next. */
   readonly request: JsonObject | null;
 }
 
@@ -87,7 +88,10 @@ export default function createRules(settings: Settings) {
     return go({ ...state, steps: state.steps + 1, errors }, state.requestor, null);
   };
 
-  /** To a speaker, unless the task ends here. The limits override a stop, and the second one the first. */
+  /**
+   * Goes to a speaker, or ends the task. A limit overrides a stop, and the limit of errors
+   * overrides that of steps.
+   */
   const go = (state: State, next: Side, stop: string | null): Route<State> => {
     let reason = stop;
     if (state.steps >= maxSteps) reason = "max_steps";
@@ -106,7 +110,7 @@ export default function createRules(settings: Settings) {
       request: { op: "calls", calls },
     });
 
-  /** The environment has done its part: what it holds for the task is let go, before the evaluator makes its own. */
+  /** Releases the environment before the evaluator makes environments of its own. */
   const close = (state: State, termination: string): Route<State> =>
     to<State>(EXECUTOR, { ...state, at: "close", termination, request: { op: "close" } });
 
@@ -125,7 +129,10 @@ export default function createRules(settings: Settings) {
     return to<State>(CALCULATOR, { ...state, at: "reward", request });
   };
 
-  /** What the official runner retries as a whole is begun anew from the task's first message; what was said stays in the record. */
+  /**
+   * Starts the simulation again, as the official runner does. The earlier messages stay in the
+   * record.
+   */
   const beginAnew = (
     state: State,
     problem: string,

@@ -1,5 +1,6 @@
-// The simulated speakers: a user who wants something for a few turns, and an agent that talks and calls tools at random, now and
-// then with arguments that make sense. Enough to exercise everything; what they are rewarded with means nothing.
+// The simulated speakers. The user wants something for a few turns. The agent talks and calls tools
+// at random, sometimes with sensible arguments. They exercise every part; their rewards mean
+// nothing.
 
 interface Message {
   readonly role: string;

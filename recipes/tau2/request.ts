@@ -1,7 +1,8 @@
-// What each side's model is sent: the official system prompt, and the messages that are its own business. Either side sees its
-// own messages, the other's text, and the results of its own calls; never the other's tool traffic. For the user's model the
-// roles are flipped: it is the assistant of its own conversation. An answer that is no message comes back to its model as an error,
-// where the recipe wants that (`malformed`), and is nobody else's business.
+// The request to each side's model: the official system prompt and the messages that this side may
+// see. A side sees its own messages, the other side's text, and the results of its own calls, but
+// never the tool traffic of the other side. For the user's model the roles are flipped, so that it
+// is the assistant of its own conversation. With `malformed = "feed-back"` a malformed answer comes
+// back to its own model as an error; the other side does not see it.
 
 import { type ChatMessage, type Hop, type JsonObject, request } from "matrix";
 import { type Message, problemOf, type Side, SPEAKERS, type Spoken, spokenBy } from "./message.ts";
@@ -11,7 +12,7 @@ export default request(({ role, state, history }) => {
   const { from } = state as { readonly from: number };
   const side: Side = role === SPEAKERS.user ? "user" : "assistant";
   const loaded = loadedIn(history, from);
-  // Without a user there is no other side to hear, and the agent must call a tool.
+  // In a solo task there is no user, so the agent must call a tool.
   const solo = loaded.system.user === null;
   const tools: readonly JsonObject[] = (side === "user" ? loaded.user_tools : loaded.tools) ?? [];
   const messages = [
@@ -30,7 +31,7 @@ export default request(({ role, state, history }) => {
   };
 });
 
-/** An answer of this side that was no message, and what was wrong with it; null for all else. */
+/** A malformed answer of this side with its error; null for any other hop. */
 function fedBack(side: Side, { role, result }: Hop, solo: boolean): ChatMessage[] | null {
   if (sideOf(role) !== side) return null;
   const spoken = spokenBy(side, result);
@@ -42,7 +43,7 @@ function fedBack(side: Side, { role, result }: Hop, solo: boolean): ChatMessage[
     content: `Error: your message ${problem}. Nothing of it was done.`,
   };
   if (calls === null) return [error];
-  // As text, for servers refuse to read arguments that are no JSON.
+  // The calls are written as text, because servers refuse arguments that are not JSON.
   const called = [
     ...(content === null ? [] : [content]),
     ...calls.map(({ name, arguments: text }) => `${name}(${text})`),

@@ -1,18 +1,21 @@
-// What every form of tau2's rules rests on: the limits of a simulation, which messages stop it, and what a record says of it at
-// its end.
+// The parts that the module and the graph share: the limits of a simulation, the messages that stop
+// it, and the outcome of its record.
 
 import type { Hop, JsonObject } from "matrix";
 import { type Spoken, STOP } from "./message.ts";
 import { fedBackIn, spentBy, trajectoryOf } from "./trajectory.ts";
 
 export interface Settings {
-  /** Without a user: the agent has a ticket and all tools. */
+  /** Runs without a user. The agent has a ticket and all tools. */
   readonly solo?: boolean;
   readonly max_steps?: number;
   readonly max_errors?: number;
-  /** How often a simulation is begun anew after a message that the official runner takes for an error. */
+  /** The most restarts of a simulation after malformed messages. */
   readonly restarts?: number;
-  /** What such a message does: begin the simulation anew, as officially, or go back to its model as an error of one step. */
+  /**
+   * What a malformed message does: it restarts the simulation, as officially, or goes back to its
+   * model as an error.
+   */
   readonly malformed?: "restart" | "feed-back";
 }
 
@@ -24,12 +27,12 @@ export interface Limits {
   readonly feedsBack: boolean;
 }
 
-/** Where a simulation came to. */
+/** The state of a simulation at its end. */
 export interface Course {
-  /** The hop that loaded the task. */
+  /** The index of the hop that loaded the task. */
   readonly from: number;
   readonly steps: number;
-  /** Failed tool calls, of both sides. */
+  /** Failed tool calls and fed-back messages of both sides. */
   readonly errors: number;
   readonly restarts: number;
   readonly termination: string | null;
@@ -52,7 +55,7 @@ export function limitsOf(settings: Settings): Limits {
   return { solo, maxSteps, maxErrors, maxRestarts: restarts, feedsBack: malformed === "feed-back" };
 }
 
-/** `history` ends with the reward's hop. */
+/** The outcome of a record. The last hop of `history` is the reward. */
 export function outcomeOf(
   { from, steps, errors, restarts, termination }: Course,
   reward: JsonObject,
@@ -72,7 +75,7 @@ export function outcomeOf(
   };
 }
 
-/** Why a message without calls ends the task; null when it does not. The ordinary agent cannot stop. */
+/** Why a message without calls ends the task; null when it does not. Only a solo agent can stop. */
 export function stopOf({ role, content }: Spoken, solo: boolean): string | null {
   if (role === "user")
     return USER_STOPS.some((word) => content?.includes(word)) ? "user_stop" : null;

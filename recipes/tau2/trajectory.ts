@@ -1,5 +1,6 @@
-// A task's history as the official trajectory: the task's own messages, then what was said and what the tools answered, with
-// times that grow from message to message (the official loader sorts by their text).
+// The official trajectory of a task: the task's own messages, and then the messages of the sides
+// and the results of the tools. Timestamps increase with each message, because the official loader
+// sorts by them.
 
 import type { Hop, Json, JsonObject } from "matrix";
 import {
@@ -15,7 +16,10 @@ import {
 
 const MICROSECONDS = 1000;
 
-/** From the hop that loaded the task: a simulation that was begun anew has earlier ones before it. */
+/**
+ * The messages since the hop that loaded the task. After a restart, earlier simulations lie before
+ * that hop.
+ */
 export function messagesOf(history: readonly Hop[], from: number, solo: boolean): Message[] {
   const loaded = loadedIn(history, from);
   return [
@@ -28,7 +32,7 @@ export function loadedIn(history: readonly Hop[], from: number): Loaded {
   return history[from]?.result as unknown as Loaded;
 }
 
-/** The same with times, costs and tokens, as the official results file has them. */
+/** The messages with times, costs and tokens, in the form of the official results file. */
 export function trajectoryOf(history: readonly Hop[], from: number, solo: boolean): JsonObject[] {
   const loaded = loadedIn(history, from);
   const begun = Date.parse(history[from]?.at ?? "");
@@ -44,7 +48,8 @@ export function trajectoryOf(history: readonly Hop[], from: number, solo: boolea
       ...more,
     });
   };
-  // What was before the simulation began is dated a second apart, as the official orchestrator dates it.
+  // Messages from before the simulation are dated one second apart, as the official orchestrator
+  // does.
   for (const [index, message] of loaded.messages.entries())
     add(message, begun - (before - index) * 1000, {});
   for (const hop of history.slice(from + 1)) {
@@ -55,7 +60,7 @@ export function trajectoryOf(history: readonly Hop[], from: number, solo: boolea
   return trajectory;
 }
 
-/** How many answers were no messages, and were given back to their model with what was wrong. */
+/** The number of malformed answers that were fed back to their model. */
 export function fedBackIn(history: readonly Hop[], from: number, solo: boolean): number {
   return history.slice(from + 1).filter(({ role, result }) => {
     const side = sideOf(role);
@@ -67,7 +72,7 @@ export interface Spent {
   readonly [name: string]: number;
 }
 
-/** What each side's model used, over the whole task. */
+/** What the model of a side used over the whole task. */
 export function spentBy(history: readonly Hop[], side: Side): Spent {
   const spent = { requests: 0, prompt_tokens: 0, completion_tokens: 0, cost: 0 };
   for (const { role, usage, cost } of history) {
@@ -80,19 +85,19 @@ export function spentBy(history: readonly Hop[], side: Side): Spent {
   return spent;
 }
 
-/** What a hop added to the simulation. */
+/** The messages that a hop added to the simulation. */
 export function messagesOfHop(hop: Hop, solo: boolean): readonly Message[] {
   const side = sideOf(hop.role);
-  // The executor's other answers are no messages.
+  // Only answers of the executor that are lists hold messages.
   if (side === null)
     return Array.isArray(hop.result) ? (hop.result as unknown as readonly ToolMessage[]) : [];
   const spoken = spokenBy(side, hop.result);
-  // What was fed back to its model was never said.
+  // A malformed answer was never said.
   if (problemOf(spoken, solo) !== null) return [];
   return [solo && side === "assistant" ? soloMessage(spoken) : spoken];
 }
 
-/** Whose words a role's answer is; null for the environment's. */
+/** The side for which a role speaks; null for roles of the environment. */
 export function sideOf(role: string): Side | null {
   if (role === SPEAKERS.user) return "user";
   return role === SPEAKERS.assistant ? "assistant" : null;
@@ -104,7 +109,7 @@ function usageOf({ usage }: Hop): Json {
     : { completion_tokens: usage.completion_tokens, prompt_tokens: usage.prompt_tokens };
 }
 
-/** As Python's isoformat writes it: six digits, no zone. */
+/** A time in the form of Python's isoformat: six digits of a second, and no zone. */
 function isoMicroseconds(microseconds: number): string {
   const rest = String(microseconds % MICROSECONDS).padStart(3, "0");
   return `${new Date(Math.floor(microseconds / MICROSECONDS)).toISOString().slice(0, -1)}${rest}`;
