@@ -264,6 +264,29 @@ headers = { Authorization = "Bearer \${env:API_KEY}", X-Team = "\${env:TEAM:-}",
       expect(bundle.recipe.match(/agent = "files\/a\.ts"/g)).toHaveLength(2);
     }));
 
+  test("a module's further imports are in the bundle after one that another role brought", () =>
+    withFolder(async (folder) => {
+      await writeTree(folder, {
+        "r.toml": `${PLAIN.replace('roles = ["a"]', 'roles = ["a", "b"]')}[roles.b]\nagent = "b.ts"\n`,
+        "a.ts": 'import "./shared.ts";\n',
+        "b.ts": 'import "./shared.ts";\nimport "./more.ts";\n',
+        "shared.ts": "",
+        "more.ts": "",
+      });
+      const bundle = await pack(join(folder, "r.toml"));
+      expect(Object.keys(bundle.files).sort()).toEqual(
+        ["a.ts", "b.ts", "more.ts", "shared.ts"].map((name) => `files/${name}`),
+      );
+    }));
+
+  test("a recipe whose files have exactly 64 MiB can be sent to hosts", () =>
+    withFolder(async (folder) => {
+      const agent = 'import huge from "./huge.json";\nexport default () => huge;\n';
+      await writeTree(folder, { "r.toml": PLAIN, "a.ts": agent, "huge.json": "" });
+      await truncate(join(folder, "huge.json"), 64 * 2 ** 20 - agent.length);
+      expect(Object.keys((await pack(join(folder, "r.toml"))).files)).toHaveLength(2);
+    }));
+
   test("two different files with one path by symbolic links are refused", () =>
     withFolder(async (folder) => {
       await writeTree(folder, {

@@ -76,6 +76,11 @@ test("a table that is not a valid recipe is compared as it is written", () => {
   });
 });
 
+test("keys that are written alike are no difference beside a table that is not valid", () => {
+  const valid = withRun({ timeout: "90s" });
+  expect(kindsOf(valid, { ...valid, junk: 1 })).toEqual({ junk: "conflict" });
+});
+
 test("the keys that a continued run may change are these and no others", () => {
   expect([...FREE_KEYS].sort()).toEqual([
     "models.*.api_key",

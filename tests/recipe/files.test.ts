@@ -151,6 +151,20 @@ describe("the files of a module", () => {
       ]);
     }));
 
+  test("an import that is only beside the link is found there", () =>
+    withFolder(async (folder) => {
+      await writeTree(folder, {
+        "real/a.ts": 'import "./b.ts"',
+        "link/b.ts": "// beside the link",
+      });
+      await symlink("../real/a.ts", join(folder, "link/a.ts"));
+      const read = await readRecipeFile(join(folder, "link/a.ts"));
+      expect(read.map(({ path }) => path)).toEqual([
+        join(folder, "link/a.ts"),
+        join(folder, "link/b.ts"),
+      ]);
+    }));
+
   test("a file that cannot be read is refused by name", async () => {
     await expect(readRecipeFile("/nowhere/a.ts")).rejects.toMatchObject({
       code: "recipe_invalid",

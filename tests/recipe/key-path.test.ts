@@ -26,9 +26,9 @@ test("a path leads to a value in tables and lists", () => {
 });
 
 test("a path that leads nowhere gives undefined, also through inherited names", () => {
-  const table = { a: { b: [10] }, n: null };
-  for (const path of ["c", "a.c", "a.b.1", "a.b.0.c", "n.x", "toString", "a.constructor"])
-    expect(valueAt(table, path)).toBeUndefined();
+  const table = { a: { b: [10] }, n: null, t: "text" };
+  const paths = ["c", "a.c", "a.b.1", "a.b.0.c", "n.x", "t.0", "toString", "a.constructor"];
+  for (const path of paths) expect(valueAt(table, path)).toBeUndefined();
 });
 
 test("a pattern matches paths of the same length, and * stands for one part", () => {

@@ -166,6 +166,14 @@ describe("a recipe", () => {
     ]);
   });
 
+  test("only a reference is read as a number, whatever else is wrong", async () => {
+    const overrides = ["run.trials=0", "run.seed=${env:N}"];
+    expect(await problemsOf({}, overrides, { N: "7" })).toMatchObject([{ key: "run.trials" }]);
+    expect(await problemsOf({}, ['run.seed="7"'])).toMatchObject([
+      { key: "run.seed", message: 'found "7"; allowed: number' },
+    ]);
+  });
+
   test("the resolved text is the same recipe again", () =>
     withRecipes({}, async (folder) => {
       const first = await load(join(folder, "base.toml"), ["run.seed=3"]);
@@ -200,6 +208,13 @@ describe("the place of a problem", () => {
       { file: "base.toml", line: 1, column: 1, key: "roles" },
       { file: "base.toml", line: 1, column: 1, key: "orchestrator" },
     ]);
+  });
+
+  test("a key that no layer wrote is missing in the recipe itself, not in one that it extends", async () => {
+    const files = { "base.toml": 'extends = "low.toml"\n', "low.toml": 'name = "low"\n' };
+    expect(await problemsOf(files)).toMatchObject(
+      ["dataset", "roles", "orchestrator"].map((key) => ({ file: "base.toml", line: 1, key })),
+    );
   });
 
   test("the last layer that wrote the key is named, be it a file or an override", async () => {
@@ -269,6 +284,13 @@ describe("a simulated model from overrides alone", () => {
       kind: "simulated",
       latency: { kind: "constant", value: 5 },
       replies: "/here/r.ts",
+    });
+  });
+
+  test("a reference to a variable that is not set is refused", async () => {
+    const text = 'models.x.replies={ text = "${env:NONE}" }';
+    await expect(loadModel("x", options([text]))).rejects.toMatchObject({
+      message: "the model: 1 problem",
     });
   });
 

@@ -56,6 +56,11 @@ test("a header that comes after a dotted key does not move the table that the ke
   expect(at("a.c", "a.b = 1\n[a.c]\nd = 1\n")).toEqual([2, 2, 2, 2]);
 });
 
+test("a table keeps its first dotted key as its place, and a header of its own replaces that", () => {
+  expect(at("a", "a.b = 1\na.c = 2\n")).toEqual([1, 1, 1, 1]);
+  expect(at("a", "[a.b]\nx = 1\n[a]\ny = 2\n")).toEqual([3, 2, 3, 2]);
+});
+
 test("a text that does not parse has no positions", () => {
   expect(positionsOf("a = ").size).toBe(0);
 });

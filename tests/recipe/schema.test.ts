@@ -231,6 +231,14 @@ test("a list must not be empty where nothing could be done with an empty one", (
     { roles: {} },
   ];
   expect(lists.filter(takes)).toEqual([]);
+  const single: JsonObject[] = [
+    { dataset: { path: ["/d"] } },
+    { dataset: { path: "/d", columns: ["a"] } },
+    { roles: { a: { agent: "llm", command: ["x"] } } },
+    { roles: { a: { agent: "llm", attachments: ["row.a"] } } },
+    { orchestrator: { pattern: "pipeline", stages: [{ role: "a" }] } },
+  ];
+  expect(single.filter(takes)).toEqual(single);
 });
 
 test("paths in a sandbox are absolute", () => {

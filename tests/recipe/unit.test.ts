@@ -46,6 +46,18 @@ test("a shard is an index and a count, and the count is above zero", () => {
     { index: 0, count: 1 },
     { index: 123_456_789, count: 999_999_999 },
   ]);
-  const texts = ["0/0", "1", "1/", "/2", "-1/2", "1/2/3", "a/2", "1.0/2", "1/1234567890", ""];
+  const texts = [
+    "0/0",
+    "1",
+    "1/",
+    "/2",
+    "-1/2",
+    "1/2/3",
+    "a/2",
+    "1.0/2",
+    "1/1234567890",
+    "1234567890/1",
+    "",
+  ];
   expect(texts.map(parseShard)).toEqual(texts.map(() => null));
 });
