@@ -32,6 +32,8 @@ export interface Instrumented {
   readonly file: string;
   readonly source: string;
   readonly mutants: readonly Mutant[];
+  /** One more than the largest number of a mutant. Mutants that were left out make gaps. */
+  readonly marks: number;
   /** Text that marks reached mutants in a shared array, from index `base` on. */
   coverageText(base: number, total: number): string;
   /** Text in which the mutants with these ids can be switched on. */
@@ -87,6 +89,7 @@ export async function instrument(file: string, source: string): Promise<Instrume
     file,
     source,
     mutants: described,
+    marks: 1 + Math.max(-1, ...described.map(({ ordinal }) => ordinal)),
     coverageText: (base, total) =>
       text
         .replace(

@@ -51,7 +51,7 @@ Progress goes to stderr. Exit codes: 0 done, 1 a share is below --min, 2 wrong u
 
 const ROOT = resolve(import.meta.dir, "../..");
 const ACCEPTED = "scripts/mutation/accepted.toml";
-const CACHE = "node_modules/.cache/matrix-mutation/cache.json";
+const CACHE = "node_modules/.cache/matrix-mutation/results.json";
 /** Verdicts between two writes of the cache: an interrupted run goes on from there. */
 const SAVE_EVERY = 20;
 
@@ -173,7 +173,7 @@ async function observeTests(sample: readonly Mutant[]): Promise<TestFile[]> {
     return [...graph.distances(path).keys()].some((file) => mutated.has(file));
   });
   let total = 0;
-  const parts = [...instrumented.values()].map(({ file, mutants: { length: count } }) => {
+  const parts = [...instrumented.values()].map(({ file, marks: count }) => {
     total += count;
     return { file, base: total - count, count };
   });

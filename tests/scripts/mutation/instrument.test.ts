@@ -107,3 +107,13 @@ async function printed(path: string, env: Readonly<Record<string, string>>): Pro
   });
   return new Response(child.stdout).text();
 }
+
+test("every mutant has a mark of its own, also in a file with mutants that are left out", async () => {
+  const source = `export const shout = (text: string) => text + "!";\nexport const two = () => 2;\n`;
+  const { mutants, marks, coverageText } = await instrument("src/two.ts", source);
+  expect(marks).toBeGreaterThan(mutants.length);
+  for (const { ordinal } of mutants) {
+    expect(ordinal).toBeLessThan(marks);
+    expect(coverageText(100, 200)).toContain(`stryC[${100 + ordinal}]=`);
+  }
+});
