@@ -73,7 +73,8 @@ test("commands.md lists every command with every flag, and only those", async ()
 
 test("every command and flag that the documentation writes exists", async () => {
   const flags = await flagsOfCommands();
-  const all = new Set([...flags.values()].flat());
+  // Pages also name the flags of the project's own programs.
+  const all = new Set([...flags.values()].flat().concat(flagsOfScripts()));
   const problems = readPages().flatMap((page) => {
     const commands = page.blocks
       .filter(({ language }) => language === "sh")
@@ -95,6 +96,14 @@ test("every command and flag that the documentation writes exists", async () => 
   });
   expect(problems).toEqual([]);
 });
+
+function flagsOfScripts(): readonly string[] {
+  return readdirSync(join(ROOT, "scripts"), { recursive: true, encoding: "utf8" })
+    .filter((name) => /^(?:[a-z]+|mutation\/main\.ts)$/.test(name))
+    .filter((name) => name !== "benches" && name !== "generators" && name !== "mutation")
+    .map((name) => readFileSync(join(ROOT, "scripts", name), "utf8"))
+    .flatMap((text) => text.match(/--[a-z][a-z-]+/g) ?? []);
+}
 
 let flagsFound: Promise<ReadonlyMap<string, readonly string[]>> | null = null;
 
