@@ -1,7 +1,7 @@
 // A lock file that lets one process build while the others wait, also on a shared file system.
 
 import { rm, stat, utimes, writeFile } from "node:fs/promises";
-import { setTimeout as pause } from "node:timers/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { MatrixError, messageOf } from "../error.ts";
 import type { Log } from "../telemetry/log.ts";
 
@@ -13,6 +13,8 @@ const LOOK_EVERY_MS = 500;
 export interface LockOptions {
   readonly log: Log;
   readonly signal?: AbortSignal;
+  /** Default: a timer. */
+  readonly pause?: (ms: number) => Promise<unknown>;
 }
 
 /**
@@ -22,7 +24,7 @@ export interface LockOptions {
 export async function buildOnce(
   lock: string,
   isDone: () => boolean,
-  { log, signal }: LockOptions,
+  { log, signal, pause = sleep }: LockOptions,
   build: () => Promise<void>,
 ): Promise<void> {
   let told = false;

@@ -22,6 +22,12 @@ export interface LeaseOwner {
   readonly host: string;
 }
 
+export interface LeaseOptions {
+  /** The folder of all leases; default: one of this user in the folder for temporary files. */
+  readonly root?: string;
+  readonly renewEveryMs?: number;
+}
+
 export class Lease implements AsyncDisposable {
   readonly owner: LeaseOwner;
   readonly folder: string;
@@ -34,7 +40,10 @@ export class Lease implements AsyncDisposable {
   #renewals = 0;
 
   /** Fails with `sandbox_unavailable` when the folder cannot be made. */
-  static async take(owner: LeaseOwner, root: string = leaseRoot()): Promise<Lease> {
+  static async take(
+    owner: LeaseOwner,
+    { root = leaseRoot(), renewEveryMs = RENEWAL_MS }: LeaseOptions = {},
+  ): Promise<Lease> {
     const folder = join(root, randomUUID());
     try {
       // Closed to other users: inside a container the mount itself opens the folder.
@@ -56,10 +65,10 @@ export class Lease implements AsyncDisposable {
         },
       );
     }
-    return new Lease(owner, folder);
+    return new Lease(owner, folder, renewEveryMs);
   }
 
-  private constructor(owner: LeaseOwner, folder: string) {
+  private constructor(owner: LeaseOwner, folder: string, renewEveryMs: number) {
     this.owner = owner;
     this.folder = folder;
     this.bridge = join(folder, "bridge");
@@ -69,7 +78,7 @@ export class Lease implements AsyncDisposable {
     this.#guard.unref();
     this.#guard.stdout.resume();
     this.#guard.stderr.resume();
-    this.#renewal = setInterval(() => void this.#renew(), RENEWAL_MS);
+    this.#renewal = setInterval(() => void this.#renew(), renewEveryMs);
     this.#renewal.unref();
   }
 

@@ -2,6 +2,7 @@
 // they were started, and whatever their parent is by now. Without a /proc there are none.
 
 import { readdirSync, readFileSync } from "node:fs";
+import { setTimeout as pause } from "node:timers/promises";
 import { sendKill } from "./spawn.ts";
 
 /** Environment variables by which the processes of sandboxes are known. */
@@ -19,6 +20,7 @@ export const MARK = {
 
 /** Looks for marked processes. A process that forks during one look is found by the next. */
 const LOOKS_MAX = 20;
+const ROUNDS_MAX = 20;
 const KILL_TIMEOUT_MS = 5000;
 const HUNT_EVERY_MS = 50;
 
@@ -31,6 +33,18 @@ export function killMarked(mark: string): boolean {
     const pids = markedPids(mark);
     if (pids.length === 0) return true;
     for (const pid of pids) sendKill(pid);
+  }
+  return false;
+}
+
+/**
+ * Does the same until none is left, for about a second: a process that was killed still shows its
+ * environment until the kernel has ended it.
+ */
+export async function killAllMarked(mark: string): Promise<boolean> {
+  for (let round = 0; round < ROUNDS_MAX; round++) {
+    if (killMarked(mark)) return true;
+    await pause(HUNT_EVERY_MS);
   }
   return false;
 }

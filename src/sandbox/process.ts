@@ -16,7 +16,7 @@ import {
 } from "./contract.ts";
 import { START } from "./holder.ts";
 import type { Lease } from "./lease.ts";
-import { killMarked, killUntil, MARK } from "./marked-processes.ts";
+import { killAllMarked, killUntil, MARK } from "./marked-processes.ts";
 import { endOf, outputEnd, spawnChild } from "./spawn.ts";
 
 export class ProcessSandboxes implements Sandboxes {
@@ -83,7 +83,7 @@ class ProcessSandbox implements Sandbox {
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    killMarked(`${MARK.sandbox}=${this.id}`);
+    await killAllMarked(`${MARK.sandbox}=${this.id}`);
     await rm(this.#folder, { recursive: true, force: true });
     this.#end.resolve("it was stopped");
   }

@@ -13,8 +13,8 @@ import { allLeases, isRenewed, leaseRoot, sessionsOf } from "./lease.ts";
 import {
   allPids,
   environmentOf,
+  killAllMarked,
   killFileServers,
-  killMarked,
   MARK,
   markedPids,
 } from "./marked-processes.ts";
@@ -71,7 +71,8 @@ export async function reap(log: Log, root: string = leaseRoot()): Promise<Reaped
 
 async function remove({ engine, id }: FoundSandbox): Promise<void> {
   if (engine === "docker") await removeContainer(id);
-  else if (!killMarked(`${MARK.sandbox}=${id}`)) throw new Error("its processes cannot be killed");
+  else if (!(await killAllMarked(`${MARK.sandbox}=${id}`)))
+    throw new Error("its processes cannot be killed");
 }
 
 /** Sandboxes that the environment of a process names, of the engines `process` and Apptainer. */

@@ -9,7 +9,7 @@ import { createInterface } from "node:readline";
 import { MatrixError, messageOf } from "../../error.ts";
 import type { Command, LimitName, Running, Sandbox, SandboxSpec } from "../contract.ts";
 import { BRIDGE, scriptOf } from "../holder.ts";
-import { killFileServers, killMarked, killUntil, MARK } from "../marked-processes.ts";
+import { killAllMarked, killFileServers, killUntil, MARK } from "../marked-processes.ts";
 import {
   type Child,
   endOf,
@@ -133,7 +133,7 @@ export class ApptainerSandbox implements Sandbox {
     this.#stopping = true;
     this.#child.stdin.end();
     const timer = setTimeout(() => {
-      killMarked(`${MARK.sandbox}=${this.id}`);
+      void killAllMarked(`${MARK.sandbox}=${this.id}`);
       killGroup(this.#child.pid);
       if (this.#child.pid !== undefined) killFileServers(this.#child.pid);
     }, STOP_TIMEOUT_MS);

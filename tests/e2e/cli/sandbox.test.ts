@@ -47,7 +47,7 @@ describe("matrix sandbox", () => {
       withFolder(async (folder) => {
         await using lease = await Lease.take(
           { run: "mine", host: "here" },
-          join(folder, `matrix-sandboxes-${process.getuid?.() ?? 0}`),
+          { root: join(folder, `matrix-sandboxes-${process.getuid?.() ?? 0}`) },
         );
         await using sandbox = await new ProcessSandboxes(lease).start(SPEC);
         const running = await sandbox.open({ args: ["sleep", "3600"] });

@@ -1,0 +1,130 @@
+// Files in a sandbox, by commands of plain processes.
+
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Sandbox } from "../../src/sandbox/contract.ts";
+import { exec } from "../../src/sandbox/exec.ts";
+import { compareSnapshots, download, takeSnapshot, upload } from "../../src/sandbox/files.ts";
+import { Lease } from "../../src/sandbox/lease.ts";
+import { ProcessSandboxes } from "../../src/sandbox/process.ts";
+import { SPEC } from "../parts/sandbox-spec.ts";
+import { type ScriptedProcess, ScriptedSandbox } from "../parts/scripted-sandbox.ts";
+
+const TIME = { timeoutMs: 20_000 };
+let root: string;
+let lease: Lease;
+let sandbox: Sandbox;
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), "matrix-files-"));
+  lease = await Lease.take({ run: "files", host: "test" }, { root });
+  sandbox = await new ProcessSandboxes(lease).start(SPEC);
+});
+afterAll(async () => {
+  await sandbox.stop();
+  await lease.release();
+  await rm(root, { recursive: true, force: true });
+});
+
+const text = async (path: string, bytesMax = 1000) =>
+  Buffer.from(await download(sandbox, path, bytesMax, TIME)).toString("utf8");
+const sh = (script: string) =>
+  exec(sandbox, { args: ["/bin/sh", "-c", script], outputBytesMax: 100, ...TIME });
+
+test.each(["plain", "deep/er/file", "-rf", "with space", "it's", "$(id)", 'a"b', "ü/漢字"])(
+  "a file named %j is written with its folders, and read back",
+  async (path) => {
+    await upload(sandbox, path, Buffer.from(path), TIME);
+    expect(await text(path)).toBe(path);
+  },
+);
+
+test("a file is overwritten, and an empty file is a file", async () => {
+  await upload(sandbox, "again", Buffer.from("longer"), TIME);
+  await upload(sandbox, "again", new Uint8Array(), TIME);
+  expect(await text("again")).toBe("");
+});
+
+test("a file as large as allowed is read, and a larger one is refused", async () => {
+  await upload(sandbox, "ten", Buffer.from("0123456789"), TIME);
+  expect(await text("ten", 10)).toBe("0123456789");
+  await expect(text("ten", 9)).rejects.toMatchObject({
+    code: "agent_failed",
+    message: "ten is larger than 9 bytes",
+  });
+});
+
+test("a missing file is refused with the command's own words", async () => {
+  await expect(text("missing")).rejects.toMatchObject({
+    code: "agent_failed",
+    message: expect.stringMatching(
+      new RegExp(`^cannot read missing in sandbox ${sandbox.id}: .*[Nn]o such file`),
+    ),
+  });
+});
+
+test("a file that cannot be written is refused", async () => {
+  await upload(sandbox, "file", new Uint8Array(), TIME);
+  await expect(upload(sandbox, "file/below", new Uint8Array(), TIME)).rejects.toThrow(
+    /^cannot write file\/below in sandbox /,
+  );
+});
+
+test("a snapshot has every file below the folder by its path, with size and checksum", async () => {
+  await sh(
+    "mkdir -p tree/sub; cd tree; printf a > kept; printf bb > 'sub/a file'; ln -s kept link",
+  );
+  const snapshot = await takeSnapshot(sandbox, "tree", TIME);
+  expect([...snapshot.keys()].sort()).toEqual(["kept", "sub/a file"]);
+  expect(snapshot.get("kept")).toMatch(/^\d+ 1$/);
+  expect(snapshot.get("sub/a file")).toMatch(/^\d+ 2$/);
+  await sh("printf A > tree/kept");
+  expect((await takeSnapshot(sandbox, "tree", TIME)).get("kept")).not.toBe(
+    snapshot.get("kept") as string,
+  );
+});
+
+test("a snapshot of a missing folder is refused", async () => {
+  await expect(takeSnapshot(sandbox, "nowhere", TIME)).rejects.toThrow(
+    /^cannot list nowhere in sandbox /,
+  );
+});
+
+test("changes are added, changed and removed files, sorted by path", () => {
+  const before = new Map([
+    ["b", "1 1"],
+    ["d", "1 1"],
+    ["same", "1 1"],
+  ]);
+  const after = new Map([
+    ["same", "1 1"],
+    ["e", "1 1"],
+    ["b", "2 1"],
+    ["a", "1 1"],
+  ]);
+  expect(compareSnapshots(before, after)).toEqual([
+    { path: "a", change: "added" },
+    { path: "b", change: "changed" },
+    { path: "d", change: "removed" },
+    { path: "e", change: "added" },
+  ]);
+  expect(compareSnapshots(before, before)).toEqual([]);
+});
+
+const played = (program: (process: ScriptedProcess) => void) =>
+  new ScriptedSandbox("box", { program });
+
+test("a failed command without a word is named by its exit code", async () => {
+  const silent = played(({ exit }) => exit(5));
+  await expect(download(silent, "f", 1, TIME)).rejects.toThrow(
+    "cannot read f in sandbox box: exit 5",
+  );
+});
+
+test("a command past its time is named by the limit", async () => {
+  const slow = played(({ stderr }) => stderr.write("never shown"));
+  await expect(upload(slow, "f", new Uint8Array(), { timeoutMs: 3 })).rejects.toThrow(
+    "cannot write f in sandbox box: it took longer than 3 ms",
+  );
+});

@@ -1,0 +1,158 @@
+// A lease: its folder, its renewals, and the guard that clears it away.
+
+import { expect, test } from "bun:test";
+import { existsSync, statSync } from "node:fs";
+import { chmod, mkdir, readFile, utimes, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { LEASE_MS } from "../../src/sandbox/holder.ts";
+import {
+  allLeases,
+  isRenewed,
+  Lease,
+  type LeaseOptions,
+  leaseRoot,
+  sessionsOf,
+} from "../../src/sandbox/lease.ts";
+import { markedPids } from "../../src/sandbox/marked-processes.ts";
+import { endOf, spawnChild } from "../../src/sandbox/spawn.ts";
+import { withFolder } from "../parts/folder.ts";
+import { until } from "../parts/until.ts";
+
+const OWNER = { run: "a run", host: "a host" };
+
+const withLease = (
+  use: (lease: Lease, root: string) => Promise<void>,
+  options: LeaseOptions = {},
+): Promise<void> =>
+  withFolder(async (folder) => {
+    const root = join(folder, "root");
+    await using lease = await Lease.take(OWNER, { root, ...options });
+    await use(lease, root);
+  });
+const modeOf = (path: string) => (statSync(path).mode & 0o777).toString(8);
+
+test("a lease has a folder of its own below a root that is closed to other users", () =>
+  withLease(async (lease, root) => {
+    await using other = await Lease.take(OWNER, { root });
+    expect(other.folder).not.toBe(lease.folder);
+    expect((await allLeases(root)).sort()).toEqual([lease.folder, other.folder].sort());
+    expect(lease.owner).toEqual(OWNER);
+    expect(modeOf(root)).toBe("700");
+  }));
+
+test("the bridge of a lease holds the counter and both libraries, readable by every user", () =>
+  withLease(async ({ folder, bridge }) => {
+    expect(bridge).toBe(join(folder, "bridge"));
+    expect(await readFile(join(bridge, "lease"), "utf8")).toBe("0\n");
+    expect(await readFile(join(bridge, "matrix_agent.py"), "utf8")).toContain("def serve(");
+    expect(await readFile(join(bridge, "matrix-agent.mjs"), "utf8")).toContain("function serve(");
+    expect(modeOf(bridge)).toBe("755");
+    for (const name of ["lease", "matrix_agent.py", "matrix-agent.mjs"])
+      expect(modeOf(join(bridge, name))).toBe("644");
+  }));
+
+test("the counter of a lease grows with every renewal", () =>
+  withLease(
+    async ({ folder, bridge }) => {
+      const counter = async () => Number(await readFile(join(bridge, "lease"), "utf8"));
+      await until(async () => (await counter()) >= 3, "the lease was renewed three times");
+      expect(modeOf(join(bridge, "lease"))).toBe("644");
+      expect(await readFile(join(bridge, "lease"), "utf8")).toMatch(/^\d+\n$/);
+      expect(isRenewed(folder)).toBe(true);
+    },
+    { renewEveryMs: 5 },
+  ));
+
+test("the marks of a sandbox name it, its engine, image, lease and owner", () =>
+  withLease(async (lease) => {
+    const before = Date.now();
+    const marks = lease.marksOf("box", "apptainer", "x.sif");
+    expect(marks).toEqual({
+      MATRIX_SANDBOX: "box",
+      MATRIX_SANDBOX_ENGINE: "apptainer",
+      MATRIX_SANDBOX_IMAGE: "x.sif",
+      MATRIX_LEASE: lease.folder,
+      MATRIX_SANDBOX_RUN: "a run",
+      MATRIX_SANDBOX_HOST: "a host",
+      MATRIX_SANDBOX_STARTED: expect.stringMatching(/^\d+$/),
+    });
+    expect(Number(marks["MATRIX_SANDBOX_STARTED"])).toBeWithin(before, Date.now() + 1);
+  }));
+
+test("sessions are noted in the folders of their sandboxes, and read from there", () =>
+  withLease(async (lease) => {
+    expect(await lease.folderOf("one")).toBe(join(lease.folder, "one"));
+    await lease.folderOf("two");
+    await lease.folderOf("none");
+    await lease.noteSession("one", 123);
+    await lease.noteSession("two", 456);
+    expect((await sessionsOf(lease.folder)).sort()).toEqual([123, 456]);
+    expect(await sessionsOf(join(lease.folder, "missing"))).toEqual([]);
+  }));
+
+test("a released lease leaves neither its folder nor a process with its mark", () =>
+  withFolder(async (root) => {
+    const lease = await Lease.take(OWNER, { root });
+    const child = spawnChild("/bin/sh", ["-c", "trap '' TERM; sleep 600"], {
+      env: { PATH: process.env["PATH"] ?? "", ...lease.marksOf("box", "process", "") },
+    });
+    const mark = `MATRIX_LEASE=${lease.folder}`;
+    await until(() => markedPids(mark).length > 0, "the process shows its mark");
+    const ended = endOf(child);
+    await lease.release();
+    expect((await ended).code).toBe(137);
+    expect(existsSync(lease.folder)).toBe(false);
+    expect(markedPids(mark)).toEqual([]);
+    await lease.release();
+  }));
+
+test("a lease that cannot be made says where and what to do", () =>
+  withFolder(async (folder) => {
+    const root = join(folder, "file");
+    await writeFile(root, "");
+    await expect(Lease.take(OWNER, { root })).rejects.toMatchObject({
+      code: "sandbox_unavailable",
+      message: expect.stringContaining(`cannot prepare sandboxes in ${root}: `),
+      hint: "set TMPDIR to a folder of this machine that you can write to",
+    });
+  }));
+
+test("leases lie in a folder of this user below the folder for temporary files", async () => {
+  expect(leaseRoot()).toBe(join(tmpdir(), `matrix-sandboxes-${process.getuid?.()}`));
+  expect(await allLeases("/no/such/root")).toEqual([]);
+});
+
+test.each([
+  ["the counter is fresh", 1000, LEASE_MS + 5000, true],
+  ["only the folder is fresh", LEASE_MS + 5000, 1000, true],
+  ["both are nearly too old", LEASE_MS - 2000, LEASE_MS - 2000, true],
+  ["both are too old", LEASE_MS + 100, LEASE_MS + 100, false],
+])("when %s, a lease counts as renewed: %#", (_title, counterAgeMs, folderAgeMs, renewed) =>
+  withFolder(async (folder) => {
+    await mkdir(join(folder, "bridge"));
+    await writeFile(join(folder, "bridge/lease"), "1\n");
+    const at = (ageMs: number) => new Date(Date.now() - ageMs);
+    await utimes(join(folder, "bridge/lease"), at(counterAgeMs), at(counterAgeMs));
+    await utimes(folder, at(folderAgeMs), at(folderAgeMs));
+    expect(isRenewed(folder)).toBe(renewed);
+  }),
+);
+
+test("a lease that is just being made counts as renewed, and a missing one does not", () =>
+  withFolder(async (folder) => {
+    expect(isRenewed(folder)).toBe(true);
+    expect(isRenewed(join(folder, "missing"))).toBe(false);
+  }));
+
+test("a folder with a strict umask still opens the bridge to other users", () =>
+  withFolder(async (root) => {
+    const before = process.umask(0o077);
+    try {
+      await using lease = await Lease.take(OWNER, { root });
+      expect([modeOf(lease.bridge), modeOf(join(lease.bridge, "lease"))]).toEqual(["755", "644"]);
+    } finally {
+      process.umask(before);
+      await chmod(root, 0o700);
+    }
+  }));
