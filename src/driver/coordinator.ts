@@ -1,8 +1,10 @@
-// The driver's part in delivery: who is there, and what became of tasks whose hosts died. Messages between roles never pass
-// here. A pure state machine like the broker; the two are proved together by tests/peer/simulation.test.ts.
+// The driver's part in delivery: which hosts there are, and what became of tasks whose hosts died.
+// Messages between roles never pass here. A pure state machine like the broker; the simulation in
+// tests/peer/simulation.test.ts proves the two together.
 //
-// It is *forming* while it waits for the hosts that a driver before it knew, then takes a census and adopts what they hold,
-// and is *running* from then on. A death is followed by a census; what nobody has is started again, or recorded as lost.
+// It is *forming* while it waits for the hosts that an earlier driver knew. Then it is *adopting*: it
+// takes a census and takes over what hosts hold. From then on it is *running*: after each death it
+// takes a census, and a task that no process holds is an orphan. It is *over* when the run has ended.
 
 import type { Broker } from "../peer/broker.ts";
 import type { HostId, Member } from "../peer/member.ts";
@@ -10,35 +12,37 @@ import { type Beat, type BeatAnswer, followList } from "../peer/membership.ts";
 import type { TaskKey } from "../peer/parcel.ts";
 import type { Routing } from "../peer/routing.ts";
 import { Census, type CensusAnswer, type CensusPhase } from "./census.ts";
-import type { InFlight, InFlightTask } from "./in-flight.ts";
 import { Roster } from "./roster.ts";
+import type { DriverTasks } from "./run.ts";
+
+/** Is told how hosts come and go. */
+export interface CoordinatorWatcher {
+  joined(host: Member): void;
+  left(host: Member, why: "left" | "died"): void;
+  /** Everything that could be taken over was; `adopted` is the number of tasks. */
+  formed(adopted: number): void;
+  /** This many tasks are held by no process any more. */
+  orphaned(keys: readonly TaskKey[]): void;
+}
 
 export interface CoordinatorOptions {
   readonly self: Member;
   readonly broker: Broker;
   readonly routing: Routing;
-  readonly inFlight: InFlight;
-  /** Hosts of the driver that died before this one. */
+  readonly tasks: DriverTasks;
+  /** Hosts that an earlier driver knew. */
   readonly expected: ReadonlySet<HostId>;
-  /** How long to wait for them. */
+  /** How long the coordinator waits for them. */
   readonly formingMs: number;
-  /** How long a host may be silent before it is given up. */
+  /** A host that is silent for this long is given up. */
   readonly silenceMs: number;
+  /** A host that does not answer the census for this long is asked again. */
   readonly censusPatienceMs: number;
-  /** Random for each driver: see CensusOptions. */
+  /** The number of the first census, random for each driver: see CensusOptions. */
   readonly firstCensus: number;
   /** Asks a host; its answer goes to `counted`. */
   readonly ask: (host: HostId, number: number, phase: CensusPhase) => void;
-  /** Whether the run directory has the record already. */
-  readonly isRecorded: (key: TaskKey) => boolean;
-  /** A task that hosts hold for the driver before this one was found, and is in flight again. */
-  readonly onAdopted: () => void;
-  /** Nobody has this task: start it again, or record it as lost. Its row was read. */
-  readonly onMissing: (key: TaskKey, task: InFlightTask) => void;
-  readonly onJoin: (member: Member) => void;
-  readonly onLeave: (member: Member, why: "left" | "died") => void;
-  /** Everything that could be adopted was. */
-  readonly onFormed: () => void;
+  readonly watcher: CoordinatorWatcher;
   readonly now: () => number;
 }
 
@@ -47,7 +51,9 @@ export class Coordinator {
   readonly #roster: Roster;
   readonly #census: Census;
   readonly #formingUntil: number;
-  #state: "waiting" | "adopting" | "running" | "over" = "waiting";
+  #state: "forming" | "adopting" | "running" | "over" = "forming";
+  /** Version of the list that broker and routing follow. */
+  #followed = 0;
 
   constructor(options: CoordinatorOptions) {
     this.#options = options;
@@ -56,7 +62,7 @@ export class Coordinator {
     this.#census = new Census({
       ask: (host, number, phase) => this.#ask(host, number, phase),
       hosts: () => this.#roster.list.members.map(({ id }) => id),
-      inFlight: () => options.inFlight.keys(),
+      inFlight: () => options.tasks.keys(),
       onResult: (missing, found) => this.#counted(missing, found),
       patienceMs: options.censusPatienceMs,
       firstNumber: options.firstCensus,
@@ -73,12 +79,12 @@ export class Coordinator {
   }
 
   beat(beat: Beat): BeatAnswer {
-    const { now, onJoin } = this.#options;
+    const { now, watcher, routing } = this.#options;
     const { isNew, joining } = this.#roster.beat(beat, now());
-    if (isNew) onJoin(beat.member);
-    this.#changed();
-    this.#options.routing.noteLoad(beat.member.id, beat.load);
-    const isForming = this.#state === "waiting";
+    if (isNew) watcher.joined(beat.member);
+    this.#followRoster();
+    routing.noteLoad(beat.member.id, beat.load);
+    const isForming = this.#state === "forming";
     return {
       state: this.#state === "over" ? "over" : isForming ? "forming" : "running",
       joining,
@@ -90,49 +96,50 @@ export class Coordinator {
   remove(id: HostId, why: "left" | "died"): void {
     const host = this.#roster.hosts.find(({ member }) => member.id === id);
     if (host === undefined || !this.#roster.remove(id)) return;
-    this.#options.onLeave(host.member, why);
-    this.#changed();
-    if (this.#state === "running") this.#census.request(this.#options.now());
+    this.#options.watcher.left(host.member, why);
+    this.#followRoster();
+    this.recount();
   }
 
+  /** Takes a host's answer to the census. */
   counted(host: HostId, number: number, phase: CensusPhase, answer: CensusAnswer): void {
     this.#census.answer(host, number, phase, answer, this.#options.now());
   }
 
-  /** To be called several times a second. */
+  /** Gives up silent hosts and asks again; called several times a second. */
   tick(): void {
     const now = this.#options.now();
     for (const id of this.#roster.silent(now)) this.remove(id, "died");
     this.#census.tick(now);
-    if (
-      this.#state === "waiting" &&
-      (now >= this.#formingUntil || [...this.#options.expected].every((id) => this.#roster.has(id)))
-    ) {
-      this.#state = "adopting";
-      this.#changed();
-      this.#census.request(now);
-    }
+    if (this.#state !== "forming" || !this.#isAllThere(now)) return;
+    this.#state = "adopting";
+    this.#followRoster();
+    this.#census.request(now);
   }
 
-  /** Asks who has what, without a reason: nothing has ended for long. */
+  /** Takes a census without a death: nothing has ended for long. */
   recount(): void {
     if (this.#state === "running") this.#census.request(this.#options.now());
   }
 
-  /** The run has ended: hosts are told so when they ask. */
+  /** The run has ended: hosts are told so at their next beat. */
   end(): void {
     this.#state = "over";
   }
 
-  /** Goes by the list as it is, where it changed. */
-  #changed(): void {
+  #isAllThere(now: number): boolean {
+    const { expected } = this.#options;
+    return now >= this.#formingUntil || [...expected].every((id) => this.#roster.has(id));
+  }
+
+  /** Tells broker, routing and census of the roster where it has changed. */
+  #followRoster(): void {
     const { list } = this.#roster;
-    if (this.#state === "waiting" || list.version.version === this.#followed) return;
+    if (this.#state === "forming" || list.version.version === this.#followed) return;
     this.#followed = list.version.version;
     followList(list, this.#options.routing, this.#options.broker);
     this.#census.hostsChanged(this.#options.now());
   }
-  #followed = 0;
 
   #ask(host: HostId, number: number, phase: CensusPhase): void {
     const { self, broker, ask } = this.#options;
@@ -145,22 +152,14 @@ export class Coordinator {
   }
 
   #counted(missing: readonly TaskKey[], found: ReadonlyMap<TaskKey, number>): void {
-    const { inFlight, isRecorded, onAdopted, onMissing, onFormed } = this.#options;
+    const { tasks, watcher } = this.#options;
     if (this.#state === "adopting") {
-      for (const [key, attempt] of found) {
-        if (inFlight.get(key) !== undefined || isRecorded(key)) continue;
-        inFlight.adopt(key, attempt);
-        onAdopted();
-      }
+      const adopted = [...found].filter(([key, attempt]) => tasks.adopt(key, attempt));
       this.#state = "running";
-      onFormed();
+      watcher.formed(adopted.length);
       return;
     }
-    for (const key of missing) {
-      const task = inFlight.get(key);
-      if (task === undefined) continue;
-      if (task.admitted === null) task.isMissing = true;
-      else onMissing(key, task);
-    }
+    const orphans = missing.filter((key) => tasks.orphan(key));
+    if (orphans.length > 0) watcher.orphaned(orphans);
   }
 }

@@ -1,56 +1,134 @@
-// Every task in flight, by its identity: what the driver answers for until the sink has written it. It keeps what a row needs
-// to start again. A driver that goes on after another knows the tasks of its hosts by name only, until it comes to their rows.
+// The tasks in flight, by identity: what the driver answers for until a record is written. This file
+// alone decides what becomes of a task that no process holds any more. A pure state machine: it
+// answers with the message to send, and sends nothing.
+//
+// A task is *admitted* with its row. A driver that goes on after another one *adopts* the tasks that
+// hosts hold: it knows them by name only, until it comes to their rows. A task is *orphaned* when the
+// census finds it nowhere, or when it lost its sandbox. With `delivery = "retry"` an orphan starts
+// again from its row with the next attempt; with "at-most-once" it ends as lost.
 
-import type { Admitted } from "../orchestrator/advance.ts";
+import { LOST_PLACE } from "../error.ts";
+import { type Admitted, type Rule, startTask } from "../orchestrator/advance.ts";
 import { keyOf, type TaskKey } from "../peer/parcel.ts";
-import type { Task } from "../task/task.ts";
+import { failTask } from "../task/failure.ts";
+import type { EndMessage, Message, Task } from "../task/task.ts";
 
-export interface InFlightTask {
-  /** Of the latest start of the row. */
-  attempt: number;
-  /** Null until its row was read. */
-  admitted: Admitted | null;
-  /** Nobody has it any more, and its row was not read yet. */
-  isMissing: boolean;
+export interface InFlightOptions {
+  readonly rule: Rule;
+  readonly delivery: "retry" | "at-most-once";
+  /** Most starts of a row that keeps losing its sandbox (`run.max_attempts`). */
+  readonly maxAttempts: number;
 }
 
+interface Entry {
+  /** Number of the latest start of the row, from 1. */
+  attempt: number;
+  /** Null until the row was read. */
+  admitted: Admitted | null;
+  /** True for a task that was orphaned before its row was read. */
+  isOrphan: boolean;
+}
+
+/**
+ * What to do with a row that was read. `new`: admit it. `known`: hosts hold its task, or its task
+ * has ended. A message: its task was orphaned, and this is how it goes on.
+ */
+export type RowState = "new" | "known" | Message;
+
+/**
+ * What to do with an end. `record`: it is the first end of its task. `stale`: it belongs to an
+ * earlier start of the row, and leads nowhere. A message: the row starts again with this one.
+ */
+export type EndState = "record" | "stale" | Message;
+
 export class InFlight {
-  readonly #tasks = new Map<TaskKey, InFlightTask>();
-  /** Adopted tasks that were over before their row was read. */
-  readonly #overUnread = new Set<TaskKey>();
+  readonly #options: InFlightOptions;
+  readonly #entries = new Map<TaskKey, Entry>();
+  /** Adopted tasks that ended before their row was read. */
+  readonly #endedUnread = new Set<TaskKey>();
+
+  constructor(options: InFlightOptions) {
+    this.#options = options;
+  }
 
   get size(): number {
-    return this.#tasks.size;
+    return this.#entries.size;
   }
 
   keys(): Iterable<TaskKey> {
-    return this.#tasks.keys();
+    return this.#entries.keys();
   }
 
-  get(key: TaskKey): InFlightTask | undefined {
-    return this.#tasks.get(key);
+  has(key: TaskKey): boolean {
+    return this.#entries.has(key);
   }
 
-  add(admitted: Admitted): void {
-    this.#tasks.set(keyOf(admitted), { attempt: admitted.attempt, admitted, isMissing: false });
+  /** Tells what to do with a row, before it is admitted. */
+  readRow(admitted: Admitted): RowState {
+    const key = keyOf(admitted);
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return this.#endedUnread.delete(key) ? "known" : "new";
+    entry.admitted = { ...admitted, attempt: entry.attempt };
+    return entry.isOrphan ? this.#goOn(entry, entry.admitted) : "known";
   }
 
-  /** A task that hosts hold for a driver that is gone. */
+  /** Adds a task of a new row and answers with its first message. */
+  admit(admitted: Admitted): Message {
+    this.#entries.set(keyOf(admitted), { attempt: admitted.attempt, admitted, isOrphan: false });
+    return startTask(this.#options.rule, admitted);
+  }
+
+  /** Adds a task that hosts hold for an earlier driver. */
   adopt(key: TaskKey, attempt: number): void {
-    this.#tasks.set(key, { attempt, admitted: null, isMissing: false });
+    this.#entries.set(key, { attempt, admitted: null, isOrphan: false });
   }
 
-  /** Null when the task was not in flight: a result that came twice. */
-  remove(task: Pick<Task, "rowId" | "trial">): InFlightTask | null {
+  /** No process holds this task. Null: it goes on when its row is read, or it has ended meanwhile. */
+  orphan(key: TaskKey): Message | null {
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return null;
+    if (entry.admitted !== null) return this.#goOn(entry, entry.admitted);
+    entry.isOrphan = true;
+    return null;
+  }
+
+  /** Tells what to do with an end, before it is recorded. */
+  judge(end: EndMessage): EndState {
+    const { delivery, maxAttempts } = this.#options;
+    const lostItsPlace = LOST_PLACE.has(end.ending.error?.code ?? "");
+    if (!lostItsPlace || delivery !== "retry") return "record";
+    const entry = this.#entries.get(keyOf(end.task));
+    if (entry === undefined || end.task.attempt >= maxAttempts) return "record";
+    // This start of the row was given up before.
+    if (end.task.attempt < entry.attempt) return "stale";
+    return this.orphan(keyOf(end.task)) ?? "stale";
+  }
+
+  /**
+   * Takes a task out when its end is recorded. Answers with what is known of it, or null for an end
+   * that came twice.
+   */
+  remove(task: Pick<Task, "rowId" | "trial">): Pick<Entry, "admitted"> | null {
     const key = keyOf(task);
-    const known = this.#tasks.get(key) ?? null;
-    this.#tasks.delete(key);
-    if (known?.admitted === null) this.#overUnread.add(key);
-    return known;
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return null;
+    this.#entries.delete(key);
+    if (entry.admitted === null) this.#endedUnread.add(key);
+    return entry;
   }
 
-  /** Whether the row that is read now belongs to an adopted task that is over. */
-  wasOverUnread(key: TaskKey): boolean {
-    return this.#overUnread.delete(key);
+  #goOn(entry: Entry, admitted: Admitted): Message {
+    entry.isOrphan = false;
+    if (this.#options.delivery === "at-most-once") return lost(admitted);
+    entry.attempt++;
+    entry.admitted = { ...admitted, attempt: entry.attempt };
+    return startTask(this.#options.rule, entry.admitted);
   }
+}
+
+function lost(admitted: Admitted): EndMessage {
+  const message = "the host that held this task died (run.delivery)";
+  const task = { ...admitted, role: "", state: null, history: [] };
+  const end = failTask(task, { code: "host_lost", message, role: null, hop: null });
+  return { ...end, ending: { ...end.ending, status: "lost", stopReason: "lost" } };
 }

@@ -1,27 +1,32 @@
-// The fabric of a run in one process: one host with every role, joined to the sink by the in-memory transport.
+// The fabric of a run in one process: one host with every role, and the sink, joined by the in-memory
+// transport.
 
 import type { RoleLoad } from "../peer/member.ts";
-import { MemoryTransport } from "../peer/memory-transport.ts";
-import type { HostTransport, Receiver } from "../peer/transport.ts";
-import type { Fabric, FabricParts } from "./run.ts";
+import type { MemoryTransport } from "../peer/memory-transport.ts";
+import type { Receiver } from "../peer/transport.ts";
+import type { Fabric } from "./run.ts";
 
 export interface LocalHost extends Receiver {
   readonly roles: readonly RoleLoad[];
   stop(): void;
 }
 
-export function connectInMemory(
-  { sink }: FabricParts,
-  createHost: (transport: HostTransport) => LocalHost,
-): Fabric {
-  const transport = new MemoryTransport();
-  const host = createHost(transport);
+export interface MemoryFabricOptions {
+  readonly transport: MemoryTransport;
+  readonly host: LocalHost;
+  /** Takes the ends of tasks. */
+  readonly sink: Receiver;
+  /** Lets go of what this process keeps for a task that has its record. */
+  readonly settle: (rowId: string, trial: number) => void;
+}
+
+export function createMemoryFabric(options: MemoryFabricOptions): Fabric {
+  const { transport, host, sink, settle } = options;
   return {
-    transport,
     roles: host.roles,
-    begin: () => transport.start(host, { receive: sink }),
     ready: Promise.resolve(),
-    written: () => undefined,
+    begin: () => transport.start(host, sink),
+    settle,
     stop: async () => host.stop(),
   };
 }

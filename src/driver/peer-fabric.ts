@@ -1,139 +1,125 @@
-// The fabric of a run on many hosts: the place where they meet. Hosts join here and fetch the recipe, tell that they live,
-// learn of each other, and send their ends; messages between roles never come by.
+// The fabric of a run on many hosts: the place where they meet. Hosts join here, tell that they live,
+// learn of each other and send their ends; messages between roles never come by.
+//
+// Ends that arrive before the coordinator has formed wait: only then is it known which tasks an
+// earlier driver's hosts hold, and so which ends are new to the sink.
 
-import { type Address, needsTls } from "../http/address.ts";
-import { PeerServer } from "../http/peer-server.ts";
-import type { Route } from "../http/reception.ts";
-import { type Control, decodeControl, encodeControl } from "../peer/control.ts";
-import type { HostId, Load, Member, RoleLoad } from "../peer/member.ts";
-import { parseKey } from "../peer/parcel.ts";
-import { Peer, type PeerOptions } from "../peer/peer.ts";
-import type { Clock } from "../task/clock.ts";
+import { decodeControl, encodeControl } from "../peer/control.ts";
+import type { HostId, Member, RoleLoad } from "../peer/member.ts";
+import type { TaskKey } from "../peer/parcel.ts";
+import type { Peer } from "../peer/peer.ts";
+import type { Receiver } from "../peer/transport.ts";
+import { systemClock } from "../task/clock.ts";
 import { encodeTask } from "../task/encoded.ts";
-import type { Spent } from "../task/spent.ts";
-import type { Message } from "../task/task.ts";
+import type { EndMessage, Message } from "../task/task.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { CensusPhase } from "./census.ts";
 import { Coordinator } from "./coordinator.ts";
+import { EndedTasks } from "./ended-tasks.ts";
+import { HostCalls, type HostDesk } from "./host-calls.ts";
 import type { Rates } from "./rates.ts";
-import type { Fabric, FabricParts } from "./run.ts";
+import type { DriverTasks, DriverTransport, Fabric } from "./run.ts";
 
-/** How long a host may be silent before it is given up. Longer than user code should block a process. */
+/** A host that is silent for this long is given up. Longer than user code should block a process. */
 const SILENCE_MS = 5000;
-/** How long to wait for the hosts of the driver before this one. */
+/** How long the driver waits for the hosts of an earlier driver. */
 const FORMING_MS = 5000;
 const CENSUS_PATIENCE_MS = 1000;
 const FIRST_CENSUS_MAX = 2 ** 48;
 const TICK_MS = 100;
-/** Nothing has ended for so long: who has what? */
+/** When nothing has ended for this long, a census tells which tasks are still held. */
 const STALL_MS = 15_000;
-const MISSING_ROLES_MS = 10_000;
+/** The log says this often which roles have no host. */
+const UNSERVED_MS = 10_000;
 /** How long hosts have to learn that the run is over. */
 const FAREWELL_MS = 3000;
-/** Ends that a host is told of at once; of more it finds out by itself, later. */
-const ENDED_MAX = 10_000;
-const CONTROL_BYTES_MAX = 256 * 2 ** 10;
-const LOGS_BYTES_MAX = 2 * 2 ** 20;
 
-export interface PeerFabricOptions
-  extends Pick<PeerOptions, "token" | "delivery" | "maxAttempts" | "store"> {
-  readonly self: HostId;
-  readonly listen: Address;
-  /** Cleartext also off loopback. */
-  readonly insecure: boolean;
-  readonly metrics: () => Promise<string>;
+/** The driver's end of the network. */
+export class PeerTransport implements DriverTransport {
+  readonly #peer: Peer;
+
+  constructor(peer: Peer) {
+    this.#peer = peer;
+  }
+
+  submit(message: Message): void {
+    this.#peer.submit({ ...message, task: encodeTask(message.task) });
+  }
+
+  release(ends: readonly EndMessage[]): void {
+    for (const end of ends) this.#peer.broker.complete(end);
+  }
+}
+
+export interface PeerFabricOptions {
+  readonly peer: Peer;
+  /** Where hosts reach the driver. */
+  readonly url: string;
   /** Names the run, whatever driver it has. */
   readonly run: string;
-  /** Of the recipe: each needs a host. */
+  /** Roles of the recipe: each needs a host. */
   readonly roles: readonly string[];
-  /** Whose hosts keep something of a task until it has ended. */
+  /** Roles whose hosts keep something of a task until it has ended. */
   readonly keepers: ReadonlySet<string>;
-  /** What a host that joins is told; a text says why it may not. */
-  readonly welcome: (join: Control<"join">) => Control<"welcome">;
-  /** Where hosts reach the driver, once it listens at this port. */
-  readonly urlAt: (port: number, tls: boolean) => string;
-  /** Hosts of the driver that died before this one. */
+  /** Hosts that an earlier driver knew. */
   readonly expected: ReadonlySet<HostId>;
-  readonly isRecorded: (rowId: string, trial: number) => boolean;
-  /** Who is there, each time that changes. */
+  readonly delivery: "retry" | "at-most-once";
+  readonly tasks: DriverTasks & Receiver & { readonly inFlight: number };
+  readonly desk: HostDesk;
+  /** Is told which hosts are there, each time that changes. */
   readonly onHosts: (hosts: readonly HostId[]) => void;
-  /** Of the models that have a rate. */
   readonly rates: Rates;
-  /** What a host has spent on models since it began. */
-  readonly onSpent: (host: HostId, spent: Spent) => void;
-  readonly onLogs: (name: string, lines: Control<"logs">["lines"]) => void;
+  readonly metrics: () => Promise<string>;
   readonly log: Log;
-  readonly clock: Clock;
 }
 
 export class PeerFabric implements Fabric {
-  readonly transport = {
-    submit: (message: Message): void =>
-      this.#peer.submit({ ...message, task: encodeTask(message.task) }),
-  };
   readonly ready: Promise<void>;
-  readonly url: string;
   readonly #options: PeerFabricOptions;
-  readonly #parts: FabricParts;
-  readonly #peer: Peer;
   readonly #coordinator: Coordinator;
+  readonly #calls: HostCalls;
+  readonly #ended: EndedTasks;
+  readonly #becomeReady: () => void;
   #ticking: NodeJS.Timeout | undefined;
-  readonly #bytes = new Map<HostId, number>();
-  /** What hosts that keep something are to be told at their next beat. */
-  readonly #ended = new Map<HostId, [rowId: string, trial: number][]>();
   #isFormed = false;
-  /** Ends that came before it was known which tasks hosts hold: who of them is new to the sink is known then. */
-  #early: Message[] = [];
-  #becomeReady: () => void = () => undefined;
   #isOver = false;
-  /** Tasks that nobody has any more, since that was last said. */
-  #missing = 0;
+  /** Ends that arrived before the coordinator had formed. */
+  #early: Message[] = [];
+  /** Number of orphans since the log last said so. */
+  #orphans = 0;
   #lastEndAt = performance.now();
-  #saidMissingAt = performance.now();
+  #saidUnservedAt = performance.now();
 
-  private constructor(options: PeerFabricOptions, parts: FabricParts, server: PeerServer) {
+  constructor(options: PeerFabricOptions) {
+    const { peer, run, desk, rates, keepers } = options;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.ready = promise;
+    this.#becomeReady = resolve;
     this.#options = options;
-    this.#parts = parts;
-    this.#peer = new Peer({
-      ...options,
-      server,
-      capacity: Number.POSITIVE_INFINITY,
-      roles: [],
-      isSink: true,
-      statefulSandboxOf: () => null,
+    this.#ended = new EndedTasks(keepers);
+    this.#coordinator = new Coordinator({
+      self: { ...DRIVER, id: peer.self, name: peer.self, address: options.url },
+      broker: peer.broker,
+      routing: peer.routing,
+      tasks: options.tasks,
+      expected: options.expected,
+      formingMs: FORMING_MS,
+      silenceMs: SILENCE_MS,
+      censusPatienceMs: CENSUS_PATIENCE_MS,
+      firstCensus: Math.floor(Math.random() * FIRST_CENSUS_MAX),
+      ask: (host, number, phase) => void this.#askCensus(host, number, phase),
+      watcher: this,
+      now: systemClock,
     });
-    this.url = options.urlAt(server.port, server.tls);
-    this.ready = new Promise((resolve) => {
-      this.#becomeReady = resolve;
-    });
-    this.#coordinator = this.#createCoordinator();
-  }
-
-  /** Fails when the address cannot be listened at. */
-  static async listen(options: PeerFabricOptions, parts: FabricParts): Promise<PeerFabric> {
-    const { self, token, listen, insecure, log } = options;
-    const server = await PeerServer.listen({
-      ...listen,
-      tls: needsTls(listen.hostname, insecure),
-      token,
-      self,
-      onBug: (error) =>
-        log.write("error", `bug: ${String(error)}`, { stack: (error as Error).stack ?? "" }),
-    });
-    return new PeerFabric(options, parts, server);
+    const coordinator = this.#coordinator;
+    this.#calls = new HostCalls({ run, desk, coordinator, rates, ended: this.#ended });
   }
 
   begin(): void {
-    this.#peer.start({
-      receiver: { receive: (messages) => this.#take(messages) },
-      routes: this.#routes(),
-      metrics: this.#options.metrics,
-    });
+    const { peer, metrics } = this.#options;
+    const receiver = { receive: (messages: readonly Message[]) => this.#take(messages) };
+    peer.start({ receiver, routes: this.#calls.routes, metrics });
     this.#ticking = setInterval(() => this.#tick(), TICK_MS);
-  }
-
-  get hosts(): readonly Member[] {
-    return this.#coordinator.hosts.map(({ member }) => member);
   }
 
   get roles(): readonly RoleLoad[] {
@@ -148,234 +134,122 @@ export class PeerFabric implements Fabric {
     });
   }
 
-  /** Of all bodies that peers sent to each other. */
+  /** Bytes of request bodies that peers have sent to each other. */
   get wireBytes(): number {
-    return [...this.#bytes.values()].reduce(
-      (sum, bytes) => sum + bytes,
-      this.#peer.links.bytesSent,
-    );
+    return this.#calls.bytesSent + this.#options.peer.links.bytesSent;
   }
 
-  get peer(): Pick<Peer, "broker" | "server" | "routing"> {
-    return this.#peer;
+  settle(rowId: string, trial: number): void {
+    this.#lastEndAt = performance.now();
+    if (this.#options.keepers.size > 0) this.#ended.add(rowId, trial, this.#hosts);
   }
 
-  /** This host is known to be dead: nobody need wait for its silence. */
+  /** A host is known to be dead: its silence need not be waited for. */
   died(id: HostId): void {
     this.#coordinator.remove(id, "died");
-  }
-
-  written(ends: readonly Message[]): void {
-    this.#lastEndAt = performance.now();
-    for (const end of ends) this.#peer.broker.complete(end);
-  }
-
-  /** A task has its record. */
-  release(rowId: string, trial: number): void {
-    for (const { id, roles } of this.hosts) {
-      if (!roles.some((role) => this.#options.keepers.has(role))) continue;
-      const ended = this.#ended.get(id) ?? [];
-      if (ended.length < ENDED_MAX) ended.push([rowId, trial]);
-      this.#ended.set(id, ended);
-    }
   }
 
   async stop(): Promise<void> {
     this.#isOver = true;
     this.#coordinator.end();
     const deadline = performance.now() + FAREWELL_MS;
-    while (this.hosts.length > 0 && performance.now() < deadline)
+    while (this.#hosts.length > 0 && performance.now() < deadline)
       await new Promise((resolve) => setTimeout(resolve, TICK_MS));
     clearInterval(this.#ticking);
     this.#options.rates.stop();
-    await this.#peer.stop();
+    await this.#options.peer.stop();
+  }
+
+  // — What the coordinator tells —
+
+  joined({ name, roles, address }: Member): void {
+    this.#options.log.write("info", `${name} joined`, { roles: roles.join(","), address });
+    this.#tellHosts();
+  }
+
+  left({ id, name }: Member, why: "left" | "died"): void {
+    this.#ended.forget(id);
+    if (why === "left") this.#options.log.write("info", `${name} left`);
+    else this.#options.log.write("warning", `${name} is gone: other hosts take over its tasks`);
+    this.#tellHosts();
+  }
+
+  formed(adopted: number): void {
+    const { tasks, log } = this.#options;
+    this.#isFormed = true;
+    tasks.receive(this.#early);
+    this.#early = [];
+    if (adopted > 0) log.write("info", "took over the tasks that hosts held", { tasks: adopted });
+    this.#tellHosts();
+  }
+
+  orphaned(keys: readonly TaskKey[]): void {
+    this.#orphans += keys.length;
+    for (const task of keys) this.#options.log.write("info", "no process holds a task", { task });
+  }
+
+  get #hosts(): readonly Member[] {
+    return this.#coordinator.hosts.map(({ member }) => member);
+  }
+
+  #tellHosts(): void {
+    // A driver that has not formed keeps the earlier driver's list: it may die, too.
+    if (this.#isFormed) this.#options.onHosts(this.#hosts.map(({ id }) => id));
   }
 
   #take(messages: readonly Message[]): void {
-    if (this.#isFormed) this.#parts.sink(messages);
+    if (this.#isFormed) this.#options.tasks.receive(messages);
     else this.#early.push(...messages);
-  }
-
-  #createCoordinator(): Coordinator {
-    const { self, expected, isRecorded, log, clock, onHosts } = this.#options;
-    const { inFlight, onAdopted, onMissing } = this.#parts;
-    let adopted = 0;
-    const changed = (): void => {
-      if (this.#isFormed) onHosts(this.hosts.map(({ id }) => id));
-    };
-    return new Coordinator({
-      self: {
-        id: self,
-        name: self,
-        roles: [],
-        isSink: true,
-        address: this.url,
-        leaving: false,
-      },
-      broker: this.#peer.broker,
-      routing: this.#peer.routing,
-      inFlight,
-      expected,
-      formingMs: FORMING_MS,
-      silenceMs: SILENCE_MS,
-      censusPatienceMs: CENSUS_PATIENCE_MS,
-      firstCensus: Math.floor(Math.random() * FIRST_CENSUS_MAX),
-      ask: (host, number, phase) => void this.#askCensus(host, number, phase),
-      isRecorded: (key) => {
-        const { rowId, trial } = parseKey(key);
-        return isRecorded(rowId, trial);
-      },
-      onAdopted: () => {
-        adopted++;
-        onAdopted();
-      },
-      onMissing: (key, task) => {
-        log.write("info", "nobody has a task any more", { task: key, attempt: task.attempt });
-        this.#missing++;
-        onMissing(key, task);
-      },
-      onJoin: ({ name, roles, address }) => {
-        log.write("info", `${name} joined`, { roles: roles.join(","), address });
-        changed();
-      },
-      onLeave: ({ id, name }, why) => {
-        this.#ended.delete(id);
-        log.write(
-          why === "died" ? "warning" : "info",
-          why === "died" ? `${name} is gone: others take over what it had` : `${name} left`,
-        );
-        changed();
-      },
-      onFormed: () => {
-        this.#isFormed = true;
-        this.#parts.sink(this.#early);
-        this.#early = [];
-        if (adopted > 0) log.write("info", "adopted the tasks that hosts held", { tasks: adopted });
-        changed();
-      },
-      now: clock,
-    });
   }
 
   async #askCensus(host: HostId, number: number, phase: CensusPhase): Promise<void> {
     const question = encodeControl("census", { number, phase });
+    const { links } = this.#options.peer;
     try {
-      const counted = decodeControl(
-        "counted",
-        await this.#peer.links.request(host, "census", question, CENSUS_PATIENCE_MS),
-      );
+      const body = await links.request(host, "census", question, CENSUS_PATIENCE_MS);
+      const counted = decodeControl("counted", body);
       this.#coordinator.counted(host, number, phase, counted === null ? null : new Map(counted));
     } catch {
-      // It is asked again, or given up.
+      // The census asks again, or the host is given up.
     }
   }
 
   #tick(): void {
     this.#coordinator.tick();
     if (!this.#isFormed || this.#isOver) return;
-    this.#sayMissing();
+    this.#sayOrphans();
     const now = performance.now();
-    const missing = this.#rolesWithoutHost();
-    if (missing.length === 0) this.#becomeReady();
-    else if (now - this.#saidMissingAt > MISSING_ROLES_MS) {
-      this.#saidMissingAt = now;
-      this.#options.log.write(
-        "warning",
-        `waiting for a host of ${missing.join(", ")} (matrix agent --role ${missing.join(",")} --join ${this.url})`,
-      );
-    }
-    if (now - this.#lastEndAt > STALL_MS && this.#parts.inFlight.size > 0) {
+    const unserved = this.#rolesWithoutHost();
+    if (unserved.length === 0) this.#becomeReady();
+    else this.#sayUnserved(unserved, now);
+    if (now - this.#lastEndAt > STALL_MS && this.#options.tasks.inFlight > 0) {
       this.#lastEndAt = now;
       this.#coordinator.recount();
     }
   }
 
-  /** One line for all of them: there may be thousands. */
-  #sayMissing(): void {
-    if (this.#missing === 0) return;
-    const then =
-      this.#options.delivery === "retry" ? "their rows start again" : "they are recorded as lost";
-    this.#options.log.write(
-      "warning",
-      `nobody has ${this.#missing} of the tasks any more: ${then}`,
-    );
-    this.#missing = 0;
+  /** Writes one line for all orphans since the last one: there may be thousands. */
+  #sayOrphans(): void {
+    if (this.#orphans === 0) return;
+    const { delivery, log } = this.#options;
+    const then = delivery === "retry" ? "their rows start again" : "they are recorded as lost";
+    log.write("warning", `no process holds ${this.#orphans} of the tasks any more: ${then}`);
+    this.#orphans = 0;
+  }
+
+  #sayUnserved(roles: readonly string[], now: number): void {
+    if (now - this.#saidUnservedAt <= UNSERVED_MS) return;
+    this.#saidUnservedAt = now;
+    const { log, url } = this.#options;
+    const command = `matrix agent --role ${roles.join(",")} --join ${url}`;
+    log.write("warning", `waiting for a host of ${roles.join(", ")} (${command})`);
   }
 
   #rolesWithoutHost(): readonly string[] {
-    const served = new Set(this.hosts.flatMap(({ roles }) => roles));
+    const served = new Set(this.#hosts.flatMap(({ roles }) => roles));
     return this.#options.roles.filter((role) => !served.has(role));
   }
-
-  // — What hosts ask —
-
-  #routes(): Record<string, Route> {
-    return {
-      join: { bytesMax: CONTROL_BYTES_MAX, run: (body) => this.#join(body) },
-      beat: { bytesMax: CONTROL_BYTES_MAX, run: (body, from) => this.#beat(body, from) },
-      permits: { bytesMax: CONTROL_BYTES_MAX, run: (body) => this.#permits(body) },
-      leave: { bytesMax: CONTROL_BYTES_MAX, run: (body) => this.#leave(body) },
-      logs: { bytesMax: LOGS_BYTES_MAX, run: (body) => this.#logs(body) },
-    };
-  }
-
-  #join(body: Uint8Array): Uint8Array {
-    const join = decodeControl("join", body);
-    if (join.replaces !== null) this.died(join.replaces);
-    return encodeControl("welcome", this.#options.welcome(join));
-  }
-
-  #beat(body: Uint8Array, from: HostId): Uint8Array {
-    const { run, host, load, known, bytes, spent } = decodeControl("beat", body);
-    // A host of what was in this directory before.
-    if (run !== this.#options.run)
-      return encodeControl("heard", {
-        state: "over",
-        joining: "",
-        rated: [],
-        ended: [],
-        list: null,
-      });
-    const { rates, onSpent } = this.#options;
-    this.#bytes.set(from, bytes);
-    onSpent(from, spent);
-    const ended = this.#ended.get(from) ?? [];
-    this.#ended.delete(from);
-    const { state, joining, list } = this.#coordinator.beat({
-      member: { ...host, id: from, isSink: false },
-      load: load as Load,
-      known,
-    });
-    return encodeControl("heard", {
-      state,
-      joining,
-      rated: [...rates.models],
-      ended,
-      list:
-        list === null
-          ? null
-          : {
-              version: list.version,
-              members: list.members.map((other) => ({ ...other, roles: [...other.roles] })),
-            },
-    });
-  }
-
-  async #permits(body: Uint8Array): Promise<Uint8Array> {
-    const { model, ...wanted } = decodeControl("permits", body);
-    return encodeControl("turns", { waits: [...(await this.#options.rates.ask(model, wanted))] });
-  }
-
-  #leave(body: Uint8Array): Uint8Array {
-    const { id, why, spent } = decodeControl("leave", body);
-    this.#options.onSpent(id, spent);
-    this.#coordinator.remove(id, why);
-    return encodeControl("done", null);
-  }
-
-  #logs(body: Uint8Array): Uint8Array {
-    const { name, lines } = decodeControl("logs", body);
-    this.#options.onLogs(name, lines);
-    return encodeControl("done", null);
-  }
 }
+
+/** What every driver is to its peers. */
+const DRIVER = { roles: [], isSink: true, leaving: false } as const;

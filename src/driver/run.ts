@@ -1,180 +1,190 @@
-// One run: admission, the sink, and between them a fabric of hosts: one in this process, or others over the network. It ends
-// when every task is written, when it is told to stop, or when the output can no longer be written.
+// A run as the driver sees it: admission at one end, the sink at the other, and the tasks in flight
+// between them. What carries the tasks is a fabric: one host in this process, or many over the
+// network. The run ends when every task is recorded, when it is told to stop, or when the output can
+// no longer be written.
 
 import type { RowStream } from "../dataset/open.ts";
-import { LOST_PLACE, type MatrixError, messageOf } from "../error.ts";
-import { type Rule, startTask } from "../orchestrator/advance.ts";
+import { type MatrixError, messageOf } from "../error.ts";
+import type { Rule } from "../orchestrator/advance.ts";
 import type { RoleLoad } from "../peer/member.ts";
-import { keyOf, type TaskKey } from "../peer/parcel.ts";
-import type { Transport } from "../peer/transport.ts";
+import { parseKey, type TaskKey } from "../peer/parcel.ts";
+import type { Receiver, Transport } from "../peer/transport.ts";
 import type { Clock } from "../task/clock.ts";
-import { failTask } from "../task/failure.ts";
-import type { Counts, RecordHead, RecordLine } from "../task/record.ts";
-import type { Message } from "../task/task.ts";
+import type { EndMessage, Message } from "../task/task.ts";
 import type { Tracing } from "../telemetry/tracing.ts";
-import { admitTasks } from "./admission.ts";
-import { InFlight, type InFlightTask } from "./in-flight.ts";
-import { Sink } from "./sink.ts";
+import { type AdmissionOptions, admitTasks } from "./admission.ts";
+import { InFlight } from "./in-flight.ts";
+import { type RecordKeeper, Sink } from "./sink.ts";
 import { Tokens } from "./tokens.ts";
+
+/** How the driver sends messages, and says which ends are recorded. */
+export interface DriverTransport extends Transport {
+  /** No process need keep these ends any more. */
+  release(ends: readonly EndMessage[]): void;
+}
 
 /** What carries tasks from admission through their roles to the sink. */
 export interface Fabric {
-  readonly transport: Transport;
   /** How busy each role is, over all hosts. */
   readonly roles: readonly RoleLoad[];
-  /** From now on ends may come: whoever connected it is there to take them. */
-  begin(): void;
   /** Resolves when the first task may be admitted. */
   readonly ready: Promise<void>;
-  /** The records of these ends are written. */
-  written(ends: readonly Message[]): void;
+  /** Begins to carry messages. */
+  begin(): void;
+  /** A task has its record: its hosts need not keep anything for it. */
+  settle(rowId: string, trial: number): void;
   stop(): Promise<void>;
 }
 
-/** What a fabric is given by the run. */
-export interface FabricParts {
-  readonly inFlight: InFlight;
-  /** Takes ends. */
-  readonly sink: (ends: readonly Message[]) => void;
-  /** A task that hosts hold for the driver before this one was found. */
-  readonly onAdopted: () => void;
-  /** Nobody has this task any more. */
-  readonly onMissing: (key: TaskKey, task: InFlightTask) => void;
-  /** No host will ever do the work: the run must stop. */
-  readonly onFailure: (error: MatrixError) => void;
+/** What the coordinator of a run on many hosts does with tasks. */
+export interface DriverTasks {
+  /** Keys of the tasks in flight. */
+  keys(): Iterable<TaskKey>;
+  /** Takes over a task that hosts hold for an earlier driver. False when it needs no taking over. */
+  adopt(key: TaskKey, attempt: number): boolean;
+  /** No process holds this task any more. False when it has ended meanwhile. */
+  orphan(key: TaskKey): boolean;
 }
 
 export interface RunOptions {
   readonly rows: RowStream;
   readonly trials: number;
   readonly seed: number;
-  /** Tasks in flight. */
+  /** Most tasks in flight. */
   readonly concurrency: number;
   readonly delivery: "retry" | "at-most-once";
-  /** Starts of a row that loses its sandbox. */
   readonly maxAttempts: number;
   readonly rule: Rule;
   readonly isRecorded: (rowId: string, trial: number) => boolean;
-  readonly append: (lines: readonly RecordLine[], counts: Counts) => Promise<void>;
-  readonly connect: (parts: FabricParts) => Fabric | Promise<Fabric>;
-  readonly onRecord: (record: RecordHead, hops: number) => void;
-  /** See AdmissionOptions. */
-  readonly hasRoom: (inFlight: number) => boolean;
-  /** See SinkOptions. */
-  readonly hold: () => Promise<void> | null;
+  readonly hasRoom: AdmissionOptions["hasRoom"];
+  readonly keeper: RecordKeeper;
+  readonly transport: DriverTransport;
   readonly clock: Clock;
   readonly tracing: Tracing | null;
-  /** First: admit no more and let what is in flight finish. */
+  /** Aborted: no further task is admitted, and what is in flight may finish. */
   readonly drain: AbortSignal;
-  /** Then: stop at once. */
+  /** Aborted: the run stops at once. */
   readonly halt: AbortSignal;
 }
 
-/** How a run ended. What was still in flight is not recorded; a continued run starts it again. */
+/** How a run ended. Tasks that were still in flight are not recorded; a continued run starts them. */
 export interface RunEnd {
   readonly complete: boolean;
+  /** Number of tasks that were in flight. */
   readonly abandoned: number;
   readonly error: Error | null;
 }
 
-export interface Run {
-  readonly inFlight: number;
-  /** How busy each role is, over all hosts. */
-  readonly roles: readonly RoleLoad[];
-  readonly ended: Promise<RunEnd>;
-}
+export class Run implements Receiver, DriverTasks {
+  readonly #options: RunOptions;
+  readonly #tokens: Tokens;
+  readonly #inFlight: InFlight;
+  readonly #sink: Sink;
+  readonly #stopped = Promise.withResolvers<RunEnd>();
 
-export async function startRun(options: RunOptions): Promise<Run> {
-  const { drain, halt } = options;
-  const tokens = new Tokens(options.concurrency);
-  const inFlight = new InFlight();
-  const stopped = Promise.withResolvers<RunEnd>();
-  const stopNow = (error: MatrixError | null) =>
-    stopped.resolve({ complete: false, abandoned: inFlight.size, error });
-  const isHalted = onAbort(halt, () => stopNow(null));
-  const isDrained = onAbort(drain, () => tokens.wake());
+  constructor(options: RunOptions) {
+    this.#options = options;
+    this.#tokens = new Tokens(options.concurrency);
+    this.#inFlight = new InFlight(options);
+    this.#sink = new Sink({
+      ...options,
+      inFlight: this.#inFlight,
+      tokens: this.#tokens,
+      release: (ends) => options.transport.release(ends),
+      fail: (error) => this.fail(error),
+    });
+  }
 
-  const sink = new Sink({
-    ...options,
-    inFlight,
-    tokens,
-    onWritten: (ends) => fabric.written(ends),
-    onFailure: stopNow,
-  });
-  const startAgain = (_key: TaskKey, task: InFlightTask): void => {
-    const message = nextLife(task, options);
-    if (message === null) return;
-    if (message.kind === "end") sink.receive([message]);
-    else fabric.transport.submit(message);
-  };
-  /** False for an end that is to be recorded. */
-  const isStartedAgain = (end: Message): boolean => {
-    if (
-      end.kind !== "end" ||
-      options.delivery !== "retry" ||
-      !LOST_PLACE.has(end.ending.error?.code ?? "")
-    )
-      return false;
-    const task = inFlight.get(keyOf(end.task));
-    if (task === undefined || end.task.attempt >= options.maxAttempts) return false;
-    // An end of an earlier start was answered then.
-    if (end.task.attempt < task.attempt) return true;
-    if (task.admitted === null) task.isMissing = true;
-    else startAgain(keyOf(end.task), task);
+  get inFlight(): number {
+    return this.#inFlight.size;
+  }
+
+  /** Plays the run on a fabric that was made for it, and stops the fabric. */
+  async play(fabric: Fabric): Promise<RunEnd> {
+    const { drain, halt } = this.#options;
+    void onAbort(halt, () => this.#stop(null));
+    const isDrained = onAbort(drain, () => this.#tokens.wake());
+    try {
+      fabric.begin();
+      return await Promise.race([this.#toTheEnd(fabric.ready, isDrained), this.#stopped.promise]);
+    } finally {
+      await fabric.stop();
+    }
+  }
+
+  /** Takes ends of tasks, in the order in which they arrive. */
+  receive(messages: readonly Message[]): void {
+    const ends: EndMessage[] = [];
+    const settled: EndMessage[] = [];
+    const next: Message[] = [];
+    for (const message of messages) {
+      if (message.kind !== "end")
+        throw new Error(`bug: a ${message.kind} for ${message.task.role} reached the sink`);
+      const state = this.#inFlight.judge(message);
+      if (state === "record") ends.push(message);
+      else settled.push(message);
+      if (typeof state !== "string") next.push(state);
+    }
+    if (settled.length > 0) this.#options.transport.release(settled);
+    for (const message of next) this.#dispatch(message);
+    this.#sink.receive(ends);
+  }
+
+  keys(): Iterable<TaskKey> {
+    return this.#inFlight.keys();
+  }
+
+  adopt(key: TaskKey, attempt: number): boolean {
+    const { rowId, trial } = parseKey(key);
+    if (this.#inFlight.has(key) || this.#options.isRecorded(rowId, trial)) return false;
+    this.#inFlight.adopt(key, attempt);
+    this.#tokens.takeAnyway();
     return true;
-  };
-  const takeEnds = (ends: readonly Message[]): void => {
-    const again = new Set(ends.filter(isStartedAgain));
-    if (again.size > 0) fabric.written([...again]);
-    sink.receive(again.size === 0 ? ends : ends.filter((end) => !again.has(end)));
-  };
-  const fabric = await options.connect({
-    inFlight,
-    sink: takeEnds,
-    onAdopted: () => tokens.takeAnyway(),
-    onMissing: startAgain,
-    onFailure: stopNow,
-  });
+  }
 
-  fabric.begin();
+  orphan(key: TaskKey): boolean {
+    if (!this.#inFlight.has(key)) return false;
+    const message = this.#inFlight.orphan(key);
+    if (message !== null) this.#dispatch(message);
+    return true;
+  }
 
-  const toTheEnd = async (): Promise<RunEnd> => {
+  /** The run can no longer go on. */
+  fail(error: MatrixError): void {
+    this.#stop(error);
+  }
+
+  async #toTheEnd(ready: Promise<void>, isDrained: Promise<void>): Promise<RunEnd> {
     let complete = false;
     let error: Error | null = null;
     try {
-      await Promise.race([fabric.ready, isDrained]);
+      await Promise.race([ready, isDrained]);
       complete = await admitTasks({
-        ...options,
-        tokens,
-        inFlight,
-        onMissing: startAgain,
-        transport: fabric.transport,
-        signal: drain,
+        ...this.#options,
+        tokens: this.#tokens,
+        inFlight: this.#inFlight,
+        dispatch: (message) => this.#dispatch(message),
+        signal: this.#options.drain,
       });
     } catch (thrown) {
-      // The rest of the dataset cannot be read; what is in flight can still finish.
+      // The rest of the dataset cannot be read. Tasks in flight can still finish.
       error = thrown instanceof Error ? thrown : new Error(messageOf(thrown));
     }
-    await tokens.allBack();
+    await this.#tokens.allBack();
     return { complete, abandoned: 0, error };
-  };
-  const ended = Promise.race([
-    toTheEnd(),
-    stopped.promise,
-    isHalted.then(() => stopped.promise),
-  ]).finally(() => fabric.stop());
-  return {
-    get inFlight() {
-      return inFlight.size;
-    },
-    get roles() {
-      return fabric.roles;
-    },
-    ended,
-  };
+  }
+
+  #dispatch(message: Message): void {
+    if (message.kind === "end") this.#sink.receive([message]);
+    else this.#options.transport.submit(message);
+  }
+
+  #stop(error: MatrixError | null): void {
+    this.#stopped.resolve({ complete: false, abandoned: this.#inFlight.size, error });
+  }
 }
 
-/** Acts at once when it was aborted before. Resolves when it has acted. */
+/** Acts when the signal aborts, or at once when it did before. Resolves when it has acted. */
 export function onAbort(signal: AbortSignal, act: () => void): Promise<void> {
   return new Promise((resolve) => {
     const aborted = (): void => {
@@ -184,23 +194,4 @@ export function onAbort(signal: AbortSignal, act: () => void): Promise<void> {
     if (signal.aborted) aborted();
     else signal.addEventListener("abort", aborted, { once: true });
   });
-}
-
-/** What becomes of a task that nobody has: its row starts again, or it is recorded as lost. Null while its row was not read. */
-function nextLife(task: InFlightTask, { delivery, rule }: RunOptions): Message | null {
-  if (task.admitted === null) return null;
-  task.isMissing = false;
-  if (delivery === "retry") {
-    task.attempt++;
-    task.admitted = { ...task.admitted, attempt: task.attempt };
-    return startTask(rule, task.admitted);
-  }
-  const error = {
-    code: "host_lost",
-    message: "the host that held this task died (run.delivery)",
-    role: null,
-    hop: null,
-  };
-  const failed = failTask({ ...task.admitted, role: "", state: null, history: [] }, error);
-  return { ...failed, ending: { ...failed.ending, status: "lost", stopReason: "lost" } };
 }

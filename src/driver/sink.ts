@@ -1,8 +1,7 @@
-// The sink: the last hop. It takes the first end of each task, writes its record, and only then gives the token back, so
-// whatever a killed process loses was not counted.
+// The sink: the last hop. It takes the first end of each task and writes its record, and only then
+// gives the token back. So a killed process loses nothing that was counted.
 
 import { MatrixError, messageOf } from "../error.ts";
-import type { Receiver } from "../peer/transport.ts";
 import type { Clock } from "../task/clock.ts";
 import { hopCount } from "../task/encoded.ts";
 import { failTask } from "../task/failure.ts";
@@ -14,26 +13,33 @@ import {
   type RecordLine,
   type Times,
 } from "../task/record.ts";
-import type { Message, Task } from "../task/task.ts";
+import type { EndMessage, Task } from "../task/task.ts";
 import type { Tracing } from "../telemetry/tracing.ts";
 import type { InFlight } from "./in-flight.ts";
 import type { Tokens } from "./tokens.ts";
 
-export interface SinkOptions {
+/** Where records go, and who is told of them. */
+export interface RecordKeeper {
   /** Resolves when the kernel has the lines. */
-  readonly append: (lines: readonly RecordLine[], counts: Counts) => Promise<void>;
+  append(lines: readonly RecordLine[], counts: Counts): Promise<void>;
+  /** Is told of each record after it was written. */
+  wrote(record: RecordHead, hops: number): void;
+  /**
+   * Resolves when the tokens of the written tasks may be given back; null when they may at once.
+   */
+  hold(): Promise<void> | null;
+}
+
+export interface SinkOptions {
+  readonly keeper: RecordKeeper;
   readonly inFlight: InFlight;
   readonly tokens: Tokens;
   readonly clock: Clock;
   readonly tracing: Tracing | null;
-  /** Ends of which the records are written, and ends of tasks that were recorded before. */
-  readonly onWritten: (ends: readonly Message[]) => void;
-  /** Sees each record after it was written. */
-  readonly onRecord: (record: RecordHead, hops: number) => void;
-  /** After that: resolves when the places of these tasks may be given to others; null for at once. */
-  readonly hold: () => Promise<void> | null;
+  /** No process need keep these ends any more: they are recorded, now or before. */
+  readonly release: (ends: readonly EndMessage[]) => void;
   /** The output can no longer be written: the run must stop. */
-  readonly onFailure: (error: MatrixError) => void;
+  readonly fail: (error: MatrixError) => void;
 }
 
 interface Accounted {
@@ -41,7 +47,7 @@ interface Accounted {
   readonly hops: number;
 }
 
-export class Sink implements Receiver {
+export class Sink {
   readonly #options: SinkOptions;
   /** Resolves when all that was received is written. */
   #written: Promise<void> = Promise.resolve();
@@ -50,55 +56,49 @@ export class Sink implements Receiver {
     this.#options = options;
   }
 
-  receive(messages: readonly Message[]): void {
-    const { clock, inFlight } = this.#options;
+  receive(ends: readonly EndMessage[]): void {
+    const { clock, inFlight, release } = this.#options;
     const endedAt = clock();
     const records: Accounted[] = [];
     const lines: RecordLine[] = [];
-    const written: Message[] = [];
-    const again: Message[] = [];
-    for (const message of messages) {
-      if (message.kind !== "end")
-        throw new Error(`bug: a step for ${message.task.role} reached the sink`);
-      const known = inFlight.remove(message.task);
+    const taken: EndMessage[] = [];
+    const doubled: EndMessage[] = [];
+    for (const end of ends) {
+      const { task, ending } = end;
+      const known = inFlight.remove(task);
       if (known === null) {
-        again.push(message);
+        doubled.push(end);
         continue;
       }
-      written.push(message);
-      const { task, ending } = message;
-      // Hosts have clocks of their own: the time of admission is the driver's, where it knows it.
+      taken.push(end);
+      // Hosts have clocks of their own: the driver's time of admission wins where it is known.
       const times = { admittedAt: known.admitted?.admittedAt ?? task.admittedAt, endedAt };
       const [line, record] = serialise(task, createHead(task, ending, times), times);
       lines.push(line);
       records.push({ record, hops: hopCount(task) });
       this.#trace(task, record, times);
     }
-    if (again.length > 0) this.#options.onWritten(again);
-    if (records.length > 0) this.#written = this.#write(lines, records, written);
+    if (doubled.length > 0) release(doubled);
+    if (records.length > 0) this.#written = this.#write(lines, records, taken);
   }
 
   async #write(
     lines: readonly RecordLine[],
     records: readonly Accounted[],
-    ends: readonly Message[],
+    ends: readonly EndMessage[],
   ): Promise<void> {
-    const { append, tokens, onRecord, hold, onWritten, onFailure } = this.#options;
+    const { keeper, tokens, release, fail } = this.#options;
     const before = this.#written;
     try {
-      await append(lines, countStatus(records));
+      await keeper.append(lines, countStatus(records));
       await before;
     } catch (thrown) {
-      onFailure(
-        thrown instanceof MatrixError
-          ? thrown
-          : new MatrixError("storage_failed", messageOf(thrown), { cause: thrown }),
-      );
+      fail(toStorageError(thrown));
       return;
     }
-    onWritten(ends);
-    for (const { record, hops } of records) onRecord(record, hops);
-    const held = hold();
+    release(ends);
+    for (const { record, hops } of records) keeper.wrote(record, hops);
+    const held = keeper.hold();
     if (held !== null) await held;
     tokens.give(records.length);
   }
@@ -136,6 +136,11 @@ function serialise(
     const without = createHead(failed.task, failed.ending, times);
     return [encodeRecord(without, failed.task), without];
   }
+}
+
+function toStorageError(thrown: unknown): MatrixError {
+  if (thrown instanceof MatrixError) return thrown;
+  return new MatrixError("storage_failed", messageOf(thrown), { cause: thrown });
 }
 
 function countStatus(records: readonly Accounted[]): Counts {

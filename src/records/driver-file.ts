@@ -66,6 +66,38 @@ export async function removeDriverFile(directory: string): Promise<void> {
   await rm(join(directory, DRIVER_FILE), { force: true });
 }
 
+/** Keeps driver.json up to date while a driver lives. Writes never overlap. */
+export class DriverFileKeeper {
+  readonly #directory: string;
+  #file: DriverFile;
+  #saved: Promise<void> = Promise.resolve();
+
+  private constructor(directory: string, file: DriverFile) {
+    this.#directory = directory;
+    this.#file = file;
+  }
+
+  /** Writes the file. Fails when it cannot be written. */
+  static async create(directory: string, file: DriverFile): Promise<DriverFileKeeper> {
+    await writeDriverFile(directory, file);
+    return new DriverFileKeeper(directory, file);
+  }
+
+  /** Notes a change for the next driver. A full disk does not end the run here: the records do. */
+  save(change: Partial<DriverFile>): void {
+    this.#file = { ...this.#file, ...change };
+    const file = this.#file;
+    this.#saved = this.#saved.then(() =>
+      writeDriverFile(this.#directory, file).catch(() => undefined),
+    );
+  }
+
+  async remove(): Promise<void> {
+    await this.#saved;
+    await removeDriverFile(this.#directory);
+  }
+}
+
 function parse(content: string, file: string): DriverFile {
   let value: unknown;
   try {

@@ -2,21 +2,18 @@
 // summary. It reads no flags, no environment and no signals, and draws nothing: `RunContext` does.
 
 import { join } from "node:path";
-import { connectInMemory } from "../driver/memory-fabric.ts";
+import type { RowStream } from "../dataset/open.ts";
+import { createMemoryFabric } from "../driver/memory-fabric.ts";
 import { Rates } from "../driver/rates.ts";
-import {
-  type Fabric,
-  type FabricParts,
-  onAbort,
-  type Run,
-  type RunEnd,
-  startRun,
-} from "../driver/run.ts";
+import { type DriverTransport, type Fabric, onAbort, Run, type RunEnd } from "../driver/run.ts";
 import { MatrixError } from "../error.ts";
 import { captureConsole } from "../host/console.ts";
 import { catchStrayErrors } from "../host/stray-error.ts";
 import { serveMetrics } from "../http/metrics-server.ts";
+import type { Replicated } from "../model/contract.ts";
 import { ProcessPermits } from "../model/permits.ts";
+import { MemoryTransport } from "../peer/memory-transport.ts";
+import type { Peer } from "../peer/peer.ts";
 import { runtime } from "../platform.ts";
 import { randomId } from "../random-id.ts";
 import { JournalTrimmer, removeJournal } from "../records/journal.ts";
@@ -24,6 +21,7 @@ import { readManifest } from "../records/manifest.ts";
 import { RunDirectory } from "../records/run-directory.ts";
 import { systemClock } from "../task/clock.ts";
 import type { RecordHead } from "../task/record.ts";
+import type { Message } from "../task/task.ts";
 import { type Log, openLog } from "../telemetry/log.ts";
 import { createLogSink, type LogSink } from "../telemetry/log-sink.ts";
 import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
@@ -32,11 +30,12 @@ import { createTracing, type Tracing } from "../telemetry/tracing.ts";
 import { version } from "../version.ts";
 import { wantsJournal } from "./answers.ts";
 import { Books } from "./books.ts";
-import { Cluster, DRIVER_NAME, dismissWorkers } from "./cluster.ts";
+import { Cluster, type ClusterFabric, DRIVER_NAME } from "./cluster.ts";
 import { createHost, createRoles } from "./create-host.ts";
 import { identityOf } from "./identity.ts";
 import { ratesOf } from "./limits.ts";
-import type { LivePlan, Plan } from "./plan.ts";
+import { dismissWorkers } from "./local-workers.ts";
+import type { Plan } from "./plan.ts";
 import { replayWork } from "./replay.ts";
 import { datasetWork, type Work } from "./run-rows.ts";
 import type { RunContext, RunSettings } from "./settings.ts";
@@ -93,8 +92,8 @@ class RecipeRun {
   readonly #halt: AbortSignal;
   /** Releases what this start holds; called last to first. */
   readonly #open = new AsyncDisposableStack();
-  /** What plays the tasks, as far as it has been opened. */
-  readonly #playing: Playing = { run: null, fabric: null, live: null };
+  /** What plays the tasks; null while it is being opened. */
+  #playing: Playing | null = null;
 
   constructor(directory: RunDirectory, work: Work, settings: RunSettings, context: RunContext) {
     const { display = NO_DISPLAY, ownsProcess = false } = context;
@@ -189,82 +188,90 @@ class RecipeRun {
     this.#open.defer(() => metrics.close());
     const rows = await this.#work.rows.open();
     this.#open.defer(() => rows.close());
-    const { concurrency, delivery, max_attempts: maxAttempts } = this.#work.plan.recipe.run;
-    const { trials, seed } = this.#work.rows;
-    const run = await startRun({
-      ...{ rows, trials, seed, concurrency, delivery, maxAttempts },
-      rule: this.#work.plan.rule,
-      isRecorded: (rowId, trial) => this.#books.isRecorded(rowId, trial),
-      append: (lines, counts) => this.#directory.append(lines, counts),
-      connect: (parts) => this.#connect(parts, metrics, tracing),
-      onRecord: (record, hops) => this.#onRecord(record, hops),
-      hasRoom: (inFlight) => this.#books.hasRoom(inFlight),
-      hold: () => this.#books.hold(),
-      clock: systemClock,
-      tracing,
-      drain: this.#drain,
-      halt: this.#halt,
-    });
-    this.#playing.run = run;
-    return run.ended;
+    this.#serveMetrics(metrics);
+    return this.#isAlone
+      ? this.#playAlone(rows, tracing)
+      : this.#playOnHosts(rows, tracing, metrics);
   }
 
-  async #connect(parts: FabricParts, metrics: Metrics, tracing: Tracing | null): Promise<Fabric> {
-    const { token = null } = this.#settings;
-    const address = this.#settings.metrics ?? null;
-    if (address !== null) {
-      const server = serveMetrics(address, token, () => metrics.render());
-      this.#open.defer(() => server.stop());
-      this.#display.say(`metrics at ${server.url}/metrics`);
-    }
-    return this.#isAlone ? this.#hostAlone(parts, tracing) : this.#openCluster(parts, metrics);
+  #serveMetrics(metrics: Metrics): void {
+    const { token = null, metrics: address = null } = this.#settings;
+    if (address === null) return;
+    const server = serveMetrics(address, token, () => metrics.render());
+    this.#open.defer(() => server.stop());
+    this.#display.say(`metrics at ${server.url}/metrics`);
   }
 
-  /** Every role is served in this process. */
-  async #hostAlone(parts: FabricParts, tracing: Tracing | null): Promise<Fabric> {
-    const { plan, rows } = this.#work;
+  /** Plays with every role in this process. */
+  async #playAlone(rows: RowStream, tracing: Tracing | null): Promise<RunEnd> {
+    const { plan } = this.#work;
     const directory = this.#directory.path;
     await dismissWorkers(directory);
-    // Among all processes that ever write to the journal.
+    // Names this process among all that ever write to the journal.
     const writer = `${DRIVER_NAME}-${randomId(10)}`;
     const live = await plan.open({
       host: DRIVER_NAME,
       roles: Object.keys(plan.recipe.roles),
       permits: new ProcessPermits(this.#rates.models, this.#rates),
       spend: new Spending((total) => this.#books.ledger.report(DRIVER_NAME, total)).add,
-      answers: rows.replay === null ? { directory, writer } : null,
+      answers: this.#work.rows.replay === null ? { directory, writer } : null,
       log: this.#log,
     });
     this.#open.defer(() => live.stop());
-    this.#playing.live = live;
     this.#trimJournal((id) => id === writer);
+    const transport = new MemoryTransport();
     const roles = createRoles(plan.recipe, live.agents);
-    return connectInMemory(parts, (transport) =>
-      createHost({ plan, name: DRIVER_NAME, roles, transport, tracing }),
-    );
+    const host = createHost({ plan, name: DRIVER_NAME, roles, transport, tracing });
+    const release = (): void => undefined;
+    const submit = (message: Message): void => transport.submit(message);
+    const run = this.#createRun(rows, { submit, release }, tracing);
+    const settle = (rowId: string, trial: number) => live.sandboxes.release(rowId, trial);
+    const fabric = createMemoryFabric({ transport, host, sink: run, settle });
+    this.#playing = { run, fabric, models: live.replicated, network: null };
+    return run.play(fabric);
   }
 
-  async #openCluster(parts: FabricParts, metrics: Metrics): Promise<Fabric> {
+  /** Plays on hosts of their own. */
+  async #playOnHosts(rows: RowStream, tracing: Tracing | null, metrics: Metrics): Promise<RunEnd> {
     const { hosts, token = null, env = {} } = this.#settings;
     if (hosts == null) throw new Error("bug: a cluster without hosts");
-    const cluster = await Cluster.open(
-      {
-        ...{ hosts, token, env },
-        plan: this.#work.plan,
-        directory: this.#directory.path,
-        isRecorded: (rowId, trial) => this.#books.isRecorded(rowId, trial),
-        log: this.#log,
-        logSink: this.#logSink,
-        metrics: () => metrics.render(),
-        rates: this.#rates,
-        ledger: this.#books.ledger,
-        say: this.#display.say,
+    const directory = this.#directory.path;
+    const cluster = await Cluster.listen({
+      ...{ hosts, token, env, directory },
+      plan: this.#work.plan,
+      log: this.#log,
+      logSink: this.#logSink,
+      metrics: () => metrics.render(),
+      rates: this.#rates,
+      ledger: this.#books.ledger,
+    });
+    const { peer, url } = cluster;
+    this.#trimJournal((id) => peer.routing.has(id));
+    const run = this.#createRun(rows, cluster.transport, tracing);
+    const fabric = cluster.connect(run);
+    this.#playing = { run, fabric, models: [], network: { peer, fabric } };
+    if (hosts.listen !== null)
+      this.#display.say(`listening at ${url}; hosts join with: matrix agent --join ${directory}`);
+    return run.play(fabric);
+  }
+
+  #createRun(rows: RowStream, transport: DriverTransport, tracing: Tracing | null): Run {
+    const { concurrency, delivery, max_attempts: maxAttempts } = this.#work.plan.recipe.run;
+    const { trials, seed } = this.#work.rows;
+    return new Run({
+      ...{ rows, trials, seed, concurrency, delivery, maxAttempts, transport, tracing },
+      rule: this.#work.plan.rule,
+      isRecorded: (rowId, trial) => this.#books.isRecorded(rowId, trial),
+      hasRoom: (inFlight) => this.#books.hasRoom(inFlight),
+      keeper: {
+        append: (lines, counts) => this.#directory.append(lines, counts),
+        wrote: (record, hops) => this.#wrote(record, hops),
+        hold: () => this.#books.hold(),
       },
-      parts,
-    );
-    this.#playing.fabric = cluster;
-    this.#trimJournal((id) => cluster.peer.routing.has(id));
-    return cluster;
+      clock: systemClock,
+      drain: this.#drain,
+      halt: this.#halt,
+    });
   }
 
   #trimJournal(isWriting: (writer: string) => boolean): void {
@@ -277,11 +284,11 @@ class RecipeRun {
     this.#open.defer(() => journal.stop());
   }
 
-  #onRecord(record: RecordHead, hops: number): void {
+  /** Notes a record that was written. */
+  #wrote(record: RecordHead, hops: number): void {
     this.#books.record(record, hops);
     if (this.#keepsJournal) this.#directory.recorded.ids.add(record.id, record.trial);
-    const { live, fabric } = this.#playing;
-    (live?.sandboxes ?? fabric)?.release(record.id, record.trial);
+    this.#playing?.fabric.settle(record.id, record.trial);
     logFailure(this.#log, record);
   }
 
@@ -309,16 +316,15 @@ class RecipeRun {
 
   #snapshot(): Snapshot {
     const { usage, cost } = this.#books.tally;
-    const { run } = this.#playing;
     return {
       name: this.#work.plan.recipe.name,
       simulated: this.#directory.simulated,
       expected: this.#work.rows.expected,
       ...this.#directory.counts,
       before: this.#books.before,
-      inFlight: run?.inFlight ?? 0,
+      inFlight: this.#playing?.run.inFlight ?? 0,
       elapsedMs: performance.now() - this.#startedAt,
-      roles: run?.roles ?? [],
+      roles: this.#playing?.fabric.roles ?? [],
       promptTokens: usage.prompt_tokens,
       completionTokens: usage.completion_tokens,
       cost,
@@ -329,14 +335,15 @@ class RecipeRun {
 
   #observation(): Observation {
     const { usage } = this.#books.tally;
-    const { run, fabric, live } = this.#playing;
     const { expected } = this.#work.rows;
+    const peer = this.#playing?.network?.peer;
+    const inFlight = this.#playing?.run.inFlight ?? 0;
     return {
-      roles: run?.roles ?? [],
-      broker: fabric?.peer.broker.counts ?? null,
-      refusedRequests: fabric?.peer.server.refused ?? {},
-      tasks: { inFlight: run?.inFlight ?? 0, expected, ...this.#directory.counts },
-      models: live?.replicated ?? [],
+      roles: this.#playing?.fabric.roles ?? [],
+      broker: peer?.broker.counts ?? null,
+      refusedRequests: peer?.server.refused ?? {},
+      tasks: { inFlight, expected, ...this.#directory.counts },
+      models: this.#playing?.models ?? [],
       tokens: { prompt: usage.prompt_tokens, completion: usage.completion_tokens },
     };
   }
@@ -359,19 +366,20 @@ class RecipeRun {
       stop_reasons: stopReasons,
       errors,
       score: score.count === 0 ? null : { scored: score.count, mean: score.sum / score.count },
-      wire_bytes: this.#playing.fabric?.wireBytes ?? null,
+      wire_bytes: this.#playing?.network?.fabric.wireBytes ?? null,
       error: toMatrixError(error),
     };
   }
 }
 
-/** What plays the tasks, as far as it has been opened. */
+/** What plays the tasks. */
 interface Playing {
-  run: Run | null;
-  /** Hosts of their own; null when the driver hosts every role itself. */
-  fabric: Cluster | null;
-  /** Models, agents and sandboxes of this process; null when it hosts no role. */
-  live: LivePlan | null;
+  readonly run: Run;
+  readonly fabric: Fabric;
+  /** Models that this process asks, for metrics. */
+  readonly models: readonly Replicated[];
+  /** Null in one process. */
+  readonly network: { readonly peer: Peer; readonly fabric: ClusterFabric } | null;
 }
 
 interface Ended extends Pick<Summary, "state" | "abandoned" | "spent"> {

@@ -1,42 +1,71 @@
-// Admission: which rows become tasks, once a driver before this one has begun with some of them.
+// Admission: which rows become tasks, with which seed and identity.
 
 import { expect, test } from "bun:test";
 import { admitTasks } from "../../src/driver/admission.ts";
 import { InFlight } from "../../src/driver/in-flight.ts";
 import { Tokens } from "../../src/driver/tokens.ts";
-import type { Rule } from "../../src/orchestrator/advance.ts";
-import { to } from "../../src/orchestrator/contract.ts";
+import { keyOf } from "../../src/peer/parcel.ts";
+import { deriveSeed } from "../../src/task/seed.ts";
 import type { Message } from "../../src/task/task.ts";
+import { ONE_STEP } from "./task-parts.ts";
 
-const rule: Rule = {
-  orchestrator: { start: () => to("a"), next: () => to("a") },
-  roles: new Set(["a"]),
-  maxHops: 10,
-};
+interface Drawn {
+  readonly id: string;
+  readonly trial?: number;
+}
 
-test("admission passes over tasks that were adopted, also those that ended before their row was read", async () => {
-  const inFlight = new InFlight();
-  inFlight.adopt("0:1", 2);
-  inFlight.adopt("0:2", 1);
-  inFlight.remove({ rowId: "2", trial: 0 });
-  const rows = [0, 1, 2, 3].map((number) => ({ number, id: String(number), row: {} }));
+async function admit(rows: readonly Drawn[], inFlight: InFlight, trials = 1) {
+  const left = rows.map((row, number) => ({ number, row: {}, ...row }));
   const sent: Message[] = [];
   const complete = await admitTasks({
-    rows: { next: () => rows.shift() ?? null, close: () => Promise.resolve() },
-    trials: 1,
-    seed: 0,
+    rows: { next: () => left.shift() ?? null, close: () => Promise.resolve() },
+    trials,
+    seed: 11,
     isRecorded: () => false,
-    rule,
     tokens: new Tokens(10),
     hasRoom: () => true,
     inFlight,
-    onMissing: () => undefined,
-    transport: { submit: (message) => void sent.push(message) },
-    clock: () => 0,
+    dispatch: (message) => void sent.push(message),
+    clock: () => 42,
     tracing: null,
     signal: new AbortController().signal,
   });
+  return { complete, sent };
+}
+
+const create = () => new InFlight({ rule: ONE_STEP, delivery: "retry", maxAttempts: 3 });
+
+test("admission passes over tasks that were adopted, also those that ended before their row was read", async () => {
+  const inFlight = create();
+  inFlight.adopt(keyOf({ rowId: "1", trial: 0 }), 2);
+  inFlight.adopt(keyOf({ rowId: "2", trial: 0 }), 1);
+  inFlight.remove({ rowId: "2", trial: 0 });
+  const rows = ["0", "1", "2", "3"].map((id) => ({ id }));
+  const { complete, sent } = await admit(rows, inFlight);
   expect(complete).toBe(true);
   expect(sent.map(({ task }) => task.rowId)).toEqual(["0", "3"]);
-  expect(inFlight.get("0:1")).toMatchObject({ attempt: 2, admitted: { rowId: "1", attempt: 2 } });
+});
+
+test("an adopted task that was orphaned goes on when admission comes to its row", async () => {
+  const inFlight = create();
+  inFlight.adopt(keyOf({ rowId: "1", trial: 0 }), 2);
+  inFlight.orphan(keyOf({ rowId: "1", trial: 0 }));
+  const { sent } = await admit([{ id: "0" }, { id: "1" }], inFlight);
+  expect(sent.map(({ task }) => [task.rowId, task.attempt])).toEqual([
+    ["0", 1],
+    ["1", 3],
+  ]);
+});
+
+test("every trial of a row is a task with a seed of its own, admitted at the driver's time", async () => {
+  const { sent } = await admit([{ id: "x" }], create(), 2);
+  expect(sent.map(({ task }) => [task.trial, task.seed, task.attempt, task.admittedAt])).toEqual([
+    [0, deriveSeed(11, "x", 0), 1, 42],
+    [1, deriveSeed(11, "x", 1), 1, 42],
+  ]);
+});
+
+test("a row that is a record of another run stands for its own trial alone", async () => {
+  const { sent } = await admit([{ id: "x", trial: 2 }], create(), 4);
+  expect(sent.map(({ task }) => task.trial)).toEqual([2]);
 });

@@ -4,9 +4,9 @@
 
 import type { CensusPhase } from "../../src/driver/census.ts";
 import { Coordinator } from "../../src/driver/coordinator.ts";
-import { InFlight, type InFlightTask } from "../../src/driver/in-flight.ts";
+import { InFlight } from "../../src/driver/in-flight.ts";
 import { Forks } from "../../src/host/forks.ts";
-import { nextMessage, type Rule, startTask } from "../../src/orchestrator/advance.ts";
+import { nextMessage, type Rule } from "../../src/orchestrator/advance.ts";
 import { done, fork, type ToRole, to } from "../../src/orchestrator/contract.ts";
 import { Broker } from "../../src/peer/broker.ts";
 import type { HostId, Load, Member } from "../../src/peer/member.ts";
@@ -405,7 +405,7 @@ export class World {
 
   #startDriver(): void {
     const life: DriverLife = {
-      inFlight: new InFlight(),
+      inFlight: new InFlight({ rule, delivery: this.scenario.delivery, maxAttempts: 3 }),
       next: 0,
       tokens: this.scenario.inFlight,
       isAdmitting: false,
@@ -421,24 +421,31 @@ export class World {
       self: process.member,
       broker: process.broker,
       routing: process.routing,
-      inFlight: life.inFlight,
+      tasks: {
+        keys: () => life.inFlight.keys(),
+        adopt: (key, attempt) => {
+          if (life.inFlight.has(key) || this.records.has(key)) return false;
+          life.inFlight.adopt(key, attempt);
+          life.tokens--;
+          return true;
+        },
+        orphan: (key) => this.#orphan(life, key),
+      },
       expected: this.#lastHosts,
       formingMs: 2000,
       silenceMs: SILENCE_MS,
       censusPatienceMs: 500,
       firstCensus: this.#driverLives * 1_000_000,
       ask: (host, number, phase) => this.#askCensus(life, host, number, phase),
-      isRecorded: (key) => this.records.has(key),
-      onAdopted: () => {
-        life.tokens--;
-      },
-      onMissing: (key, task) => this.#missing(life, key, task),
-      onJoin: () => this.#noteHosts(life),
-      onLeave: () => this.#noteHosts(life),
-      onFormed: () => {
-        life.isAdmitting = true;
-        for (const message of life.early.splice(0)) this.#sink(life, process, message);
-        this.#admit(life);
+      watcher: {
+        joined: () => this.#noteHosts(life),
+        left: () => this.#noteHosts(life),
+        formed: () => {
+          life.isAdmitting = true;
+          for (const message of life.early.splice(0)) this.#sink(life, process, message);
+          this.#admit(life);
+        },
+        orphaned: () => undefined,
       },
       now: () => this.#now + process.skewMs,
     });
@@ -467,42 +474,42 @@ export class World {
         admittedAt: this.#now,
         trace: null,
       };
-      const known = life.inFlight.get(key);
-      if (this.records.has(key) || life.inFlight.wasOverUnread(key)) {
-        life.next++;
-        continue;
-      }
-      if (known !== undefined) {
-        known.admitted = { ...admitted, attempt: known.attempt };
-        if (known.isMissing) this.#missing(life, key, known);
-        life.next++;
-        continue;
-      }
-      if (life.tokens <= 0) return;
-      life.tokens--;
+      const state = this.records.has(key) ? "known" : life.inFlight.readRow(admitted);
+      if (state === "new" && life.tokens <= 0) return;
       life.next++;
-      life.inFlight.add(admitted);
-      life.process.broker.submit(startTask(rule, admitted));
+      if (state === "known") continue;
+      if (state === "new") {
+        life.tokens--;
+        this.#dispatch(life, life.inFlight.admit(admitted));
+      } else {
+        this.restarts++;
+        this.#dispatch(life, state);
+      }
     }
   }
 
-  #missing(life: DriverLife, key: TaskKey, task: InFlightTask): void {
-    if (task.admitted === null) return;
-    task.isMissing = false;
+  #orphan(life: DriverLife, key: TaskKey): boolean {
+    if (!life.inFlight.has(key)) return false;
+    const message = life.inFlight.orphan(key);
+    if (message === null) return true;
     this.restarts++;
-    if (this.scenario.delivery === "at-most-once") {
-      life.inFlight.remove(task.admitted);
-      this.#record(life, key, {
-        status: "lost",
-        attempt: task.attempt,
-        hops: 0,
-        code: "host_lost",
-      });
+    this.#dispatch(life, message);
+    return true;
+  }
+
+  #dispatch(life: DriverLife, message: Message): void {
+    if (message.kind !== "end") {
+      life.process.broker.submit(message);
       return;
     }
-    task.attempt++;
-    task.admitted = { ...task.admitted, attempt: task.attempt };
-    life.process.broker.submit(startTask(rule, task.admitted));
+    const { task, ending } = message;
+    life.inFlight.remove(task);
+    this.#record(life, keyOf(task), {
+      status: ending.status,
+      attempt: task.attempt,
+      hops: 0,
+      code: ending.error?.code ?? null,
+    });
   }
 
   #sink(life: DriverLife, process: Process, message: Message): void {

@@ -1,0 +1,40 @@
+// Tasks that have their record, for the hosts that keep something of them (a sandbox session, a
+// sandbox of their own). A host is told of them in the answer to its next beat.
+
+import type { HostId, Member } from "../peer/member.ts";
+
+type Ended = [rowId: string, trial: number];
+
+/** Most tasks that a host is told of at once. It finds out about the others by itself, later. */
+const ENDED_MAX = 10_000;
+
+export class EndedTasks {
+  readonly #keepers: ReadonlySet<string>;
+  readonly #ended = new Map<HostId, Ended[]>();
+
+  /** `keepers` are the roles whose hosts keep something of a task until it has ended. */
+  constructor(keepers: ReadonlySet<string>) {
+    this.#keepers = keepers;
+  }
+
+  add(rowId: string, trial: number, hosts: readonly Member[]): void {
+    for (const { id, roles } of hosts) {
+      if (!roles.some((role) => this.#keepers.has(role))) continue;
+      const ended = this.#ended.get(id) ?? [];
+      if (ended.length < ENDED_MAX) ended.push([rowId, trial]);
+      this.#ended.set(id, ended);
+    }
+  }
+
+  /** Takes out what a host has not been told yet. */
+  take(host: HostId): Ended[] {
+    const ended = this.#ended.get(host) ?? [];
+    this.#ended.delete(host);
+    return ended;
+  }
+
+  /** Drops what a host that is gone was to be told. */
+  forget(host: HostId): void {
+    this.#ended.delete(host);
+  }
+}

@@ -1,0 +1,117 @@
+// What hosts ask the driver beside batches and the census: to join, to be counted as living (a
+// beat), for permits at models with a rate, to leave, and to take the lines of their logs.
+
+import type { Route } from "../http/reception.ts";
+import { type Control, decodeControl, encodeControl } from "../peer/control.ts";
+import type { HostId, Load } from "../peer/member.ts";
+import type { Spent } from "../task/spent.ts";
+import type { Coordinator } from "./coordinator.ts";
+import type { EndedTasks } from "./ended-tasks.ts";
+import type { Rates } from "./rates.ts";
+
+const CONTROL_BYTES_MAX = 256 * 2 ** 10;
+const LOGS_BYTES_MAX = 2 * 2 ** 20;
+
+/** The driver's side of what hosts bring and want. */
+export interface HostDesk {
+  /** Answers a host that wants to join: with the recipe, or with the reason why it may not. */
+  welcome(join: Control<"join">): Control<"welcome">;
+  /** Takes what a host has spent on models since it began. */
+  spent(host: HostId, spent: Spent): void;
+  logs(name: string, lines: Control<"logs">["lines"]): void;
+}
+
+export interface HostCallsOptions {
+  /** Names the run, whatever driver it has. */
+  readonly run: string;
+  readonly desk: HostDesk;
+  readonly coordinator: Coordinator;
+  readonly rates: Rates;
+  readonly ended: EndedTasks;
+}
+
+export class HostCalls {
+  readonly #options: HostCallsOptions;
+  /** Bytes of request bodies that each host has sent to its peers. */
+  readonly #bytesSent = new Map<HostId, number>();
+
+  constructor(options: HostCallsOptions) {
+    this.#options = options;
+  }
+
+  /** Bytes of request bodies that all hosts have sent. */
+  get bytesSent(): number {
+    return [...this.#bytesSent.values()].reduce((sum, bytes) => sum + bytes, 0);
+  }
+
+  get routes(): Record<string, Route> {
+    return {
+      join: { bytesMax: CONTROL_BYTES_MAX, run: (body) => this.#join(body) },
+      beat: { bytesMax: CONTROL_BYTES_MAX, run: (body, from) => this.#beat(body, from) },
+      permits: { bytesMax: CONTROL_BYTES_MAX, run: (body) => this.#permits(body) },
+      leave: { bytesMax: CONTROL_BYTES_MAX, run: (body) => this.#leave(body) },
+      logs: { bytesMax: LOGS_BYTES_MAX, run: (body) => this.#logs(body) },
+    };
+  }
+
+  #join(body: Uint8Array): Uint8Array {
+    const join = decodeControl("join", body);
+    const { coordinator, desk } = this.#options;
+    if (join.replaces !== null) coordinator.remove(join.replaces, "died");
+    return encodeControl("welcome", desk.welcome(join));
+  }
+
+  #beat(body: Uint8Array, from: HostId): Uint8Array {
+    const { run, host, load, known, bytes, spent } = decodeControl("beat", body);
+    const { coordinator, desk, rates, ended } = this.#options;
+    // The host belongs to a run that had this directory before.
+    if (run !== this.#options.run) return encodeControl("heard", RUN_IS_OVER);
+    this.#bytesSent.set(from, bytes);
+    desk.spent(from, spent);
+    const { state, joining, list } = coordinator.beat({
+      member: { ...host, id: from, isSink: false },
+      load: load as Load,
+      known,
+    });
+    return encodeControl("heard", {
+      state,
+      joining,
+      rated: [...rates.models],
+      ended: ended.take(from),
+      list:
+        list === null
+          ? null
+          : {
+              version: list.version,
+              members: list.members.map((other) => ({ ...other, roles: [...other.roles] })),
+            },
+    });
+  }
+
+  async #permits(body: Uint8Array): Promise<Uint8Array> {
+    const { model, ...wanted } = decodeControl("permits", body);
+    return encodeControl("turns", { waits: [...(await this.#options.rates.ask(model, wanted))] });
+  }
+
+  #leave(body: Uint8Array): Uint8Array {
+    const { id, why, spent } = decodeControl("leave", body);
+    const { coordinator, desk } = this.#options;
+    desk.spent(id, spent);
+    coordinator.remove(id, why);
+    return encodeControl("done", null);
+  }
+
+  #logs(body: Uint8Array): Uint8Array {
+    const { name, lines } = decodeControl("logs", body);
+    this.#options.desk.logs(name, lines);
+    return encodeControl("done", null);
+  }
+}
+
+const RUN_IS_OVER: Control<"heard"> = {
+  state: "over",
+  joining: "",
+  rated: [],
+  ended: [],
+  list: null,
+};

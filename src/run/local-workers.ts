@@ -1,0 +1,116 @@
+// The host processes of this machine that a driver starts and supervises (`--workers`), and those
+// that it adopts from the driver before it.
+
+import { join } from "node:path";
+import { EXIT } from "../error.ts";
+import { isRunning, machineId } from "../process.ts";
+import { type DriverFile, readDriverFile, removeDriverFile } from "../records/driver-file.ts";
+import type { Log } from "../telemetry/log.ts";
+import type { HostsSettings } from "./settings.ts";
+import { Supervisor } from "./supervisor.ts";
+import { WorkerLives } from "./worker-command.ts";
+
+type Worker = DriverFile["workers"][number];
+
+/** Workers learn that the run is over within this time, and have nothing left to do. */
+const STOP_MS = 5000;
+
+export interface LocalWorkersOptions {
+  readonly hosts: HostsSettings;
+  /** The run directory. */
+  readonly directory: string;
+  /** Workers of the driver before this one. */
+  readonly earlier: readonly Worker[];
+  readonly log: Log;
+  /** Is told which workers run, each time that changes. */
+  readonly onWorkers: (workers: readonly Worker[]) => void;
+  /** Is told of the death of a worker, by the host id of that life. */
+  readonly onDeath: (hostId: string) => void;
+  /** No worker can run, and no other host will come. */
+  readonly onFailure: (why: string) => void;
+}
+
+export class LocalWorkers {
+  readonly #options: LocalWorkersOptions;
+  readonly #lives: WorkerLives;
+  readonly #supervisor: Supervisor;
+  /** Workers that are still wanted. */
+  readonly #left: Set<string>;
+
+  constructor(options: LocalWorkersOptions) {
+    const { hosts, directory, earlier, log } = options;
+    this.#options = options;
+    this.#lives = new WorkerLives({
+      join: directory,
+      patienceMs: hosts.patienceMs,
+      insecure: hosts.insecure,
+      watcher: "driver",
+    });
+    for (const { name, id } of earlier) this.#lives.adopt(name, id);
+    const names = Array.from({ length: hosts.workers }, (_, index) => `worker-${index + 1}`);
+    this.#left = new Set(names);
+    this.#supervisor = new Supervisor({
+      names,
+      command: (name) => this.#lives.next(name, null),
+      adopted: earlier,
+      replacesLeavers: true,
+      logs: join(directory, "logs"),
+      onStart: () => this.#tellWorkers(),
+      onDeath: (name, { code, lastError, restartInMs }) => {
+        const id = this.#lives.idOf(name);
+        if (id !== undefined) options.onDeath(id);
+        if (restartInMs === null) this.#giveUp(name, code, lastError);
+      },
+      log,
+    });
+  }
+
+  start(): void {
+    this.#supervisor.start();
+  }
+
+  async stop(): Promise<void> {
+    await this.#supervisor.stop(STOP_MS);
+  }
+
+  #giveUp(name: string, code: number | null, lastError: string): void {
+    const { hosts, onFailure } = this.#options;
+    this.#left.delete(name);
+    this.#tellWorkers();
+    if (code === EXIT.refused && this.#left.size === 0 && hosts.listen === null)
+      onFailure(lastError.split("\n")[0] ?? "");
+  }
+
+  #tellWorkers(): void {
+    const { workers } = this.#supervisor;
+    this.#options.onWorkers(
+      workers.map((worker) => ({ ...worker, id: this.#lives.idOf(worker.name) ?? worker.name })),
+    );
+  }
+}
+
+/** Workers that the driver before this one started on this machine. */
+export function localWorkersOf(earlier: DriverFile | null): readonly Worker[] {
+  return earlier !== null && earlier.driver.machine === machineId() ? earlier.workers : [];
+}
+
+/** Hosts that may still be there: those that the earlier driver knew and that are not known dead. */
+export function expectedHosts(earlier: DriverFile | null): ReadonlySet<string> {
+  const dead = new Set(
+    localWorkersOf(earlier)
+      .filter((worker) => !isRunning(worker))
+      .map(({ id }) => id),
+  );
+  return new Set((earlier?.hosts ?? []).filter((id) => !dead.has(id)));
+}
+
+/**
+ * Tells the workers of an earlier driver to go. This driver hosts every role itself, and starts
+ * again what they hold.
+ */
+export async function dismissWorkers(directory: string): Promise<void> {
+  for (const worker of localWorkersOf(await readDriverFile(directory))) {
+    if (isRunning(worker)) process.kill(worker.pid, "SIGTERM");
+  }
+  await removeDriverFile(directory);
+}

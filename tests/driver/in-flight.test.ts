@@ -1,0 +1,122 @@
+// The tasks in flight: what becomes of a row that is read, an orphan and an end.
+
+import { expect, test } from "bun:test";
+import { InFlight } from "../../src/driver/in-flight.ts";
+import { keyOf } from "../../src/peer/parcel.ts";
+import { admitted, endOf, ONE_STEP } from "./task-parts.ts";
+
+const create = (delivery: "retry" | "at-most-once" = "retry", maxAttempts = 3) =>
+  new InFlight({ rule: ONE_STEP, delivery, maxAttempts });
+const key = (rowId: string, trial = 0) => keyOf({ rowId, trial });
+
+test("a new row is admitted with its first step, and is in flight until it is removed", () => {
+  const inFlight = create();
+  expect(inFlight.readRow(admitted("x"))).toBe("new");
+  expect(inFlight.has(key("x"))).toBe(false);
+  expect(inFlight.admit(admitted("x"))).toMatchObject({
+    kind: "step",
+    task: { rowId: "x", role: "a", attempt: 1, seed: 7, admittedAt: 5 },
+  });
+  expect([inFlight.size, [...inFlight.keys()]]).toEqual([1, [key("x")]]);
+  expect(inFlight.remove({ rowId: "x", trial: 0 })).toMatchObject({ admitted: { admittedAt: 5 } });
+  expect([inFlight.size, inFlight.remove({ rowId: "x", trial: 0 })]).toEqual([0, null]);
+  // Its row is read once; another trial of it is another task.
+  expect(inFlight.readRow(admitted("x", { trial: 1 }))).toBe("new");
+});
+
+test("an adopted task is known when its row is read, with the attempt that hosts have", () => {
+  const inFlight = create();
+  inFlight.adopt(key("x"), 2);
+  expect(inFlight.readRow(admitted("x"))).toBe("known");
+  expect(inFlight.orphan(key("x"))).toMatchObject({ kind: "step", task: { attempt: 3 } });
+});
+
+test("a row whose adopted task ended before it was read is known once", () => {
+  const inFlight = create();
+  inFlight.adopt(key("x"), 1);
+  expect(inFlight.remove({ rowId: "x", trial: 0 })).toMatchObject({ admitted: null });
+  expect(inFlight.readRow(admitted("x"))).toBe("known");
+  expect(inFlight.readRow(admitted("x"))).toBe("new");
+});
+
+test("a task that ended with its row known leaves nothing behind", () => {
+  const inFlight = create();
+  inFlight.admit(admitted("x"));
+  inFlight.remove({ rowId: "x", trial: 0 });
+  expect(inFlight.readRow(admitted("x"))).toBe("new");
+});
+
+test("an orphan starts again from its row with the next attempt, each time", () => {
+  const inFlight = create();
+  inFlight.admit(admitted("x"));
+  for (const attempt of [2, 3, 4])
+    expect(inFlight.orphan(key("x"))).toMatchObject({
+      kind: "step",
+      task: { rowId: "x", attempt, role: "a", history: [], row: { q: "x" }, admittedAt: 5 },
+    });
+  expect(inFlight.size).toBe(1);
+});
+
+test("an orphan that was adopted starts again when its row is read, and only then", () => {
+  const inFlight = create();
+  inFlight.adopt(key("x"), 2);
+  expect(inFlight.orphan(key("x"))).toBeNull();
+  expect(inFlight.readRow(admitted("x"))).toMatchObject({ kind: "step", task: { attempt: 3 } });
+  expect(inFlight.readRow(admitted("x"))).toBe("known");
+});
+
+test("a task that ended is no orphan", () => {
+  expect(create().orphan(key("x"))).toBeNull();
+});
+
+test("at most once, an orphan ends as lost, with the attempt that was lost", () => {
+  const inFlight = create("at-most-once");
+  inFlight.admit(admitted("x"));
+  expect(inFlight.orphan(key("x"))).toMatchObject({
+    kind: "end",
+    task: { rowId: "x", attempt: 1, history: [] },
+    ending: {
+      status: "lost",
+      stopReason: "lost",
+      score: null,
+      error: { code: "host_lost", role: null, hop: null },
+    },
+  });
+});
+
+for (const code of ["sandbox_lost", "sandbox_unavailable", "sandbox_fenced"])
+  test(`a row starts again when its task ended with ${code}, up to max_attempts`, () => {
+    const inFlight = create("retry", 3);
+    inFlight.admit(admitted("x"));
+    expect(inFlight.judge(endOf("x", { code }))).toMatchObject({ task: { attempt: 2 } });
+    expect(inFlight.judge(endOf("x", { code, attempt: 2 }))).toMatchObject({
+      task: { attempt: 3 },
+    });
+    expect(inFlight.judge(endOf("x", { code, attempt: 3 }))).toBe("record");
+  });
+
+test("an end of an earlier start leads nowhere when it tells of a lost sandbox", () => {
+  const inFlight = create();
+  inFlight.admit(admitted("x"));
+  inFlight.orphan(key("x"));
+  expect(inFlight.judge(endOf("x", { code: "sandbox_lost", attempt: 1 }))).toBe("stale");
+  expect(inFlight.orphan(key("x"))).toMatchObject({ task: { attempt: 3 } });
+});
+
+test("an adopted task that lost its sandbox starts again when its row is read", () => {
+  const inFlight = create();
+  inFlight.adopt(key("x"), 1);
+  expect(inFlight.judge(endOf("x", { code: "sandbox_lost" }))).toBe("stale");
+  expect(inFlight.readRow(admitted("x"))).toMatchObject({ kind: "step", task: { attempt: 2 } });
+});
+
+test("every other end is recorded: whole ones, failed ones, and those that came twice", () => {
+  const inFlight = create();
+  inFlight.admit(admitted("x"));
+  expect(inFlight.judge(endOf("x"))).toBe("record");
+  expect(inFlight.judge(endOf("x", { code: "agent_failed" }))).toBe("record");
+  expect(inFlight.judge(endOf("gone", { code: "sandbox_lost" }))).toBe("record");
+  const atMostOnce = create("at-most-once");
+  atMostOnce.admit(admitted("x"));
+  expect(atMostOnce.judge(endOf("x", { code: "sandbox_lost" }))).toBe("record");
+});

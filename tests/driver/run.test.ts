@@ -1,0 +1,315 @@
+// A run between admission and sink, on a fabric that a test holds in its hand.
+
+import { expect, test } from "bun:test";
+import type { DatasetRow } from "../../src/dataset/source.ts";
+import { type Fabric, Run, type RunOptions } from "../../src/driver/run.ts";
+import { MatrixError } from "../../src/error.ts";
+import { keyOf } from "../../src/peer/parcel.ts";
+import type { Counts, RecordHead } from "../../src/task/record.ts";
+import type { EndMessage, Message } from "../../src/task/task.ts";
+import { until } from "../parts/until.ts";
+import { endOf, ONE_STEP } from "./task-parts.ts";
+
+class Stage implements Fabric {
+  readonly roles = [];
+  readonly ready: Promise<void>;
+  readonly sent: Message[] = [];
+  readonly released: EndMessage[] = [];
+  readonly records: RecordHead[] = [];
+  readonly counts: Counts[] = [];
+  readonly drain = new AbortController();
+  readonly halt = new AbortController();
+  readonly recorded = new Set<string>();
+  readonly run: Run;
+  appending: () => Promise<void> = async () => undefined;
+  holding: Promise<void> | null = null;
+  hasBegun = false;
+  hasStopped = false;
+  becomeReady: () => void;
+
+  constructor(rows: number, options: Partial<RunOptions> = {}) {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.ready = promise;
+    this.becomeReady = resolve;
+    const drawn: DatasetRow[] = Array.from({ length: rows }, (_, number) => ({
+      number,
+      id: String(number),
+      row: { q: number },
+    }));
+    this.run = new Run({
+      rows: { next: () => drawn.shift() ?? null, close: async () => undefined },
+      trials: 1,
+      seed: 3,
+      concurrency: 10,
+      delivery: "retry",
+      maxAttempts: 3,
+      rule: ONE_STEP,
+      isRecorded: (rowId, trial) => this.recorded.has(keyOf({ rowId, trial })),
+      hasRoom: () => true,
+      keeper: {
+        append: async (_lines, counts) => {
+          await this.appending();
+          this.counts.push(counts);
+        },
+        wrote: (record) => void this.records.push(record),
+        hold: () => this.holding,
+      },
+      transport: {
+        submit: (message) => void this.sent.push(message),
+        release: (ends) => void this.released.push(...ends),
+      },
+      clock: () => 100,
+      tracing: null,
+      drain: this.drain.signal,
+      halt: this.halt.signal,
+      ...options,
+    });
+  }
+
+  begin(): void {
+    this.hasBegun = true;
+  }
+
+  settle(): void {}
+
+  async stop(): Promise<void> {
+    this.hasStopped = true;
+  }
+
+  async sentRows(count: number): Promise<(string | undefined)[]> {
+    await until(() => this.sent.length >= count, `${count} messages are sent`);
+    return this.sent.map(({ task }) => task.rowId);
+  }
+}
+
+test("a run sends every row, records every end and is complete", async () => {
+  const stage = new Stage(3);
+  const end = stage.run.play(stage);
+  expect(stage.hasBegun).toBe(true);
+  expect(stage.sent).toEqual([]);
+  stage.becomeReady();
+  expect(await stage.sentRows(3)).toEqual(["0", "1", "2"]);
+  expect(stage.run.inFlight).toBe(3);
+  stage.run.receive([endOf("1"), endOf("0", { code: "agent_failed" })]);
+  stage.run.receive([endOf("2")]);
+  expect(await end).toEqual({ complete: true, abandoned: 0, error: null });
+  expect(stage.records.map(({ id, status }) => [id, status])).toEqual([
+    ["1", "ok"],
+    ["0", "failed"],
+    ["2", "ok"],
+  ]);
+  expect(stage.counts).toEqual([
+    { ok: 1, failed: 1, lost: 0 },
+    { ok: 1, failed: 0, lost: 0 },
+  ]);
+  expect(stage.released.map(({ task }) => task.rowId)).toEqual(["1", "0", "2"]);
+  expect([stage.hasStopped, stage.run.inFlight]).toEqual([true, 0]);
+});
+
+test("an end that comes twice is recorded once, and released both times", async () => {
+  const stage = new Stage(1);
+  const end = stage.run.play(stage);
+  stage.becomeReady();
+  await stage.sentRows(1);
+  stage.run.receive([endOf("0"), endOf("0")]);
+  expect((await end).complete).toBe(true);
+  expect(stage.records).toHaveLength(1);
+  expect(stage.released).toHaveLength(2);
+});
+
+test("a late end of an earlier attempt that lost its sandbox is released and never recorded", async () => {
+  const stage = new Stage(1);
+  const end = stage.run.play(stage);
+  stage.becomeReady();
+  await stage.sentRows(1);
+  const lost = endOf("0", { code: "sandbox_lost" });
+  stage.run.receive([lost]);
+  expect(stage.sent[1]).toMatchObject({ kind: "step", task: { rowId: "0", attempt: 2 } });
+  stage.run.receive([lost]);
+  expect(stage.released).toEqual([lost, lost]);
+  expect(stage.sent).toHaveLength(2);
+  stage.run.receive([endOf("0", { attempt: 2 })]);
+  await end;
+  expect(stage.records).toMatchObject([{ id: "0", attempt: 2, status: "ok" }]);
+});
+
+test("tokens bound the tasks in flight, and each written record admits the next row", async () => {
+  const stage = new Stage(4, { concurrency: 2 });
+  const end = stage.run.play(stage);
+  stage.becomeReady();
+  expect(await stage.sentRows(2)).toEqual(["0", "1"]);
+  stage.run.receive([endOf("0")]);
+  expect(await stage.sentRows(3)).toEqual(["0", "1", "2"]);
+  expect(stage.run.inFlight).toBe(2);
+  stage.run.receive([endOf("1"), endOf("2")]);
+  await stage.sentRows(4);
+  stage.run.receive([endOf("3")]);
+  expect((await end).complete).toBe(true);
+});
+
+test("a token comes back only when the record is written and the hold is over", async () => {
+  const stage = new Stage(2, { concurrency: 1 });
+  const written = Promise.withResolvers<void>();
+  const held = Promise.withResolvers<void>();
+  stage.appending = () => written.promise;
+  stage.holding = held.promise;
+  const end = stage.run.play(stage);
+  stage.becomeReady();
+  await stage.sentRows(1);
+  stage.run.receive([endOf("0")]);
+  expect([stage.sent.length, stage.released.length]).toEqual([1, 0]);
+  written.resolve();
+  await until(() => stage.records.length === 1, "the record is written");
+  expect([stage.sent.length, stage.released.length]).toEqual([1, 1]);
+  stage.holding = null;
+  held.resolve();
+  await stage.sentRows(2);
+  stage.run.receive([endOf("1")]);
+  await end;
+});
+
+test("draining admits no further row and waits for the tasks in flight", async () => {
+  const stage = new Stage(5, { concurrency: 2 });
+  const end = stage.run.play(stage);
+  stage.becomeReady();
+  await stage.sentRows(2);
+  stage.drain.abort();
+  stage.run.receive([endOf("0"), endOf("1")]);
+  expect(await end).toEqual({ complete: false, abandoned: 0, error: null });
+  expect(stage.sent).toHaveLength(2);
+});
+
+test("a run that is drained before a host has come ends without a task", async () => {
+  const stage = new Stage(5);
+  const end = stage.run.play(stage);
+  stage.drain.abort();
+  expect(await end).toEqual({ complete: false, abandoned: 0, error: null });
+  expect(stage.sent).toEqual([]);
+});
+
+test("halting ends the run at once and counts what was in flight as abandoned", async () => {
+  const stage = new Stage(3);
+  const end = stage.run.play(stage);
+  stage.becomeReady();
+  await stage.sentRows(3);
+  stage.run.receive([endOf("0")]);
+  await until(() => stage.records.length === 1, "a record is written");
+  stage.halt.abort();
+  expect(await end).toEqual({ complete: false, abandoned: 2, error: null });
+  expect(stage.hasStopped).toBe(true);
+});
+
+test("a record that cannot be written stops the run with storage_failed", async () => {
+  const stage = new Stage(2);
+  stage.appending = () => Promise.reject(new Error("no space left on device"));
+  const end = stage.run.play(stage);
+  stage.becomeReady();
+  await stage.sentRows(2);
+  stage.run.receive([endOf("0")]);
+  const { complete, error } = await end;
+  expect(complete).toBe(false);
+  expect(error).toMatchObject({ code: "storage_failed", message: "no space left on device" });
+});
+
+test("a dataset that breaks off is the run's error once the tasks in flight have ended", async () => {
+  const rows = [{ number: 0, id: "0", row: {} }];
+  const gone = new MatrixError("dataset_gone", "the file has vanished");
+  const next = () => {
+    const row = rows.shift();
+    if (row === undefined) throw gone;
+    return row;
+  };
+  const stage = new Stage(0, { rows: { next, close: async () => undefined } });
+  const end = stage.run.play(stage);
+  stage.becomeReady();
+  await stage.sentRows(1);
+  stage.run.receive([endOf("0")]);
+  expect(await end).toEqual({ complete: false, abandoned: 0, error: gone });
+  expect(stage.records).toHaveLength(1);
+});
+
+test("a task that hosts hold is adopted once, takes a token, and is not sent again", async () => {
+  const stage = new Stage(2, { concurrency: 2 });
+  stage.recorded.add(keyOf({ rowId: "9", trial: 0 }));
+  expect(stage.run.adopt(keyOf({ rowId: "0", trial: 0 }), 2)).toBe(true);
+  expect(stage.run.adopt(keyOf({ rowId: "0", trial: 0 }), 2)).toBe(false);
+  expect(stage.run.adopt(keyOf({ rowId: "9", trial: 0 }), 1)).toBe(false);
+  expect([...stage.run.keys()]).toEqual([keyOf({ rowId: "0", trial: 0 })]);
+  const end = stage.run.play(stage);
+  stage.becomeReady();
+  expect(await stage.sentRows(1)).toEqual(["1"]);
+  stage.run.receive([endOf("0", { attempt: 2 }), endOf("1")]);
+  expect((await end).complete).toBe(true);
+  expect(stage.records).toHaveLength(2);
+});
+
+test("an orphan is sent again from its row, or recorded as lost at most once", async () => {
+  const stage = new Stage(1);
+  const end = stage.run.play(stage);
+  stage.becomeReady();
+  await stage.sentRows(1);
+  expect(stage.run.orphan(keyOf({ rowId: "0", trial: 0 }))).toBe(true);
+  expect(stage.run.orphan(keyOf({ rowId: "8", trial: 0 }))).toBe(false);
+  expect(stage.sent.map(({ task }) => task.attempt)).toEqual([1, 2]);
+  stage.run.receive([endOf("0", { attempt: 2 })]);
+  await end;
+
+  const once = new Stage(1, { delivery: "at-most-once" });
+  const onceEnd = once.run.play(once);
+  once.becomeReady();
+  await once.sentRows(1);
+  once.run.orphan(keyOf({ rowId: "0", trial: 0 }));
+  expect((await onceEnd).complete).toBe(true);
+  expect(once.records).toMatchObject([{ id: "0", status: "lost", stop_reason: "lost" }]);
+  expect(once.counts).toEqual([{ ok: 0, failed: 0, lost: 1 }]);
+});
+
+test("rows that are recorded already are passed over, trial by trial", async () => {
+  const stage = new Stage(2, { trials: 2 });
+  stage.recorded.add(keyOf({ rowId: "0", trial: 1 }));
+  stage.recorded.add(keyOf({ rowId: "1", trial: 0 }));
+  const end = stage.run.play(stage);
+  stage.becomeReady();
+  await stage.sentRows(2);
+  expect(stage.sent.map(({ task }) => [task.rowId, task.trial])).toEqual([
+    ["0", 0],
+    ["1", 1],
+  ]);
+  stage.run.receive([endOf("0"), endOf("1", { trial: 1 })]);
+  expect((await end).complete).toBe(true);
+});
+
+test("no task begins while the budget has no room, and one does when a task has ended", async () => {
+  const asked: number[] = [];
+  const hasRoom = (inFlight: number) => {
+    asked.push(inFlight);
+    return inFlight === 0;
+  };
+  const stage = new Stage(2, { hasRoom });
+  const end = stage.run.play(stage);
+  stage.becomeReady();
+  await stage.sentRows(1);
+  await until(() => asked.includes(1), "room was asked for a second task");
+  expect(stage.sent).toHaveLength(1);
+  stage.run.receive([endOf("0")]);
+  await stage.sentRows(2);
+  stage.run.receive([endOf("1")]);
+  expect((await end).complete).toBe(true);
+});
+
+test("a step that reaches the sink is a bug", () => {
+  const stage = new Stage(0);
+  const { task } = endOf("0");
+  expect(() => stage.run.receive([{ kind: "step", task }])).toThrow("bug: a step for a");
+});
+
+test("the record takes the driver's time of admission, and the task's own where it was adopted", async () => {
+  const stage = new Stage(1);
+  stage.run.adopt(keyOf({ rowId: "7", trial: 0 }), 1);
+  const end = stage.run.play(stage);
+  stage.becomeReady();
+  await stage.sentRows(1);
+  stage.run.receive([endOf("0", { admittedAt: 40 }), endOf("7", { admittedAt: 40 })]);
+  await end;
+  expect(stage.records.map(({ timing }) => timing.total_ms)).toEqual([0, 60]);
+});
