@@ -216,7 +216,7 @@ export function simulatedError(
         `no answer from the simulated model within ${timeout} ms`,
       );
     case "malformed":
-      return new MatrixError("model_bad_answer", "the answer of the simulated model is no JSON");
+      return new MatrixError("model_bad_answer", "the answer of the simulated model is not JSON");
     case "lost":
       return new MatrixError("model_lost", "the answer of the simulated model broke off");
   }

@@ -1,14 +1,17 @@
 // An OpenAI-compatible endpoint that a test has in its hand: what it answers, when it vanishes, and that it comes back where it was.
 
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from "node:http";
 import type { AddressInfo } from "node:net";
-import type { OpenaiModelConfig } from "../../src/recipe/model-schema.ts";
 import type { JsonObject } from "../../src/task/json.ts";
-import { openModel } from "./opened.ts";
 
 export interface Asked {
   readonly body: JsonObject;
-  readonly host: string | undefined;
   readonly response: ServerResponse;
 }
 
@@ -47,9 +50,11 @@ export const stream =
 
 export class TestEndpoint implements AsyncDisposable {
   behaviour: Behaviour = answer();
-  /** Of completions, in order. */
+  /** Bodies of completions, in order, and the headers that they came with. */
   readonly asked: JsonObject[] = [];
-  readonly hosts: (string | undefined)[] = [];
+  readonly headers: IncomingHttpHeaders[] = [];
+  /** Method and path of every request. */
+  readonly urls: string[] = [];
   inFlight = 0;
   mostInFlight = 0;
   /** Requests for the list of models, and the status of their answers. */
@@ -71,7 +76,7 @@ export class TestEndpoint implements AsyncDisposable {
     return `http://127.0.0.1:${this.port}/v1`;
   }
 
-  /** On the port that it had before. */
+  /** Starts it on the port that it had before. */
   async start(): Promise<void> {
     const server = createServer((request, response) => void this.#serve(request, response));
     this.#server = server;
@@ -79,7 +84,7 @@ export class TestEndpoint implements AsyncDisposable {
     this.port = (server.address() as AddressInfo).port;
   }
 
-  /** At once, with everything that it was asked. */
+  /** Ends it at once, with every request that it has. */
   async vanish(): Promise<void> {
     const server = this.#server;
     this.#server = null;
@@ -94,6 +99,7 @@ export class TestEndpoint implements AsyncDisposable {
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    this.urls.push(`${request.method} ${request.url}`);
     if (request.method === "GET") {
       this.probes++;
       response.writeHead(this.probeStatus);
@@ -108,41 +114,7 @@ export class TestEndpoint implements AsyncDisposable {
     for await (const chunk of request) text += chunk;
     const body = JSON.parse(text) as JsonObject;
     this.asked.push(body);
-    this.hosts.push(request.headers.host);
-    await this.behaviour({ body, host: request.headers.host, response });
+    this.headers.push(request.headers);
+    await this.behaviour({ body, response });
   }
-}
-
-/** One request to an endpoint that is there for it alone: the answer or the error, and what the endpoint was asked. */
-export async function askEndpoint(behaviour: Behaviour, more: Partial<OpenaiModelConfig> = {}) {
-  await using endpoint = await TestEndpoint.start(behaviour);
-  const limits = {
-    timeout: 10_000,
-    connect_timeout: 1000,
-    retries: 2,
-    deadline: 10_000,
-    concurrency: 10,
-  };
-  const config = {
-    kind: "openai",
-    base_url: endpoint.url,
-    model: "x",
-    headers: {},
-    ...limits,
-    ...more,
-  } as OpenaiModelConfig;
-  const model = await openModel("m", config);
-  const request = {
-    messages: [{ role: "user" as const, content: "hi" }],
-    seed: 1,
-    sampling: {},
-    origin: null,
-  };
-  const given = await model
-    .chat(request, new AbortController().signal)
-    .catch((error: { code: string }) => error);
-  return {
-    given: given as Awaited<ReturnType<typeof model.chat>> & { code?: string },
-    asked: endpoint.asked,
-  };
 }

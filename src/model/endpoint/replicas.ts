@@ -47,11 +47,16 @@ export class Replicas implements Replicated {
   #finding: Promise<void> | null = null;
   #problem: string | null = null;
 
-  constructor(name: string, config: OpenaiModelConfig, parts: ReplicaParts) {
+  constructor(
+    name: string,
+    config: OpenaiModelConfig,
+    parts: ReplicaParts,
+    addresses = createAddresses(config.base_url),
+  ) {
     this.model = name;
     this.#config = config;
     this.#parts = parts;
-    this.#addresses = createAddresses(config.base_url);
+    this.#addresses = addresses;
   }
 
   get replicas(): readonly ReplicaState[] {

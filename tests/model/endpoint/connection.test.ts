@@ -63,7 +63,7 @@ test("a request carries its method, path, headers and body", async () => {
   const response = await connect()(url, get({ body: '{"a":1}', headers: { host: "named" } }));
   await response.text();
   expect(endpoint.asked).toEqual([{ a: 1 }]);
-  expect(endpoint.hosts).toEqual(["named"]);
+  expect(endpoint.headers.map(({ host }) => host)).toEqual(["named"]);
 });
 
 test("a connection is used again, and its requests may overlap", async () => {
@@ -86,7 +86,7 @@ test("the given address is connected to, whatever the name of the URL", async ()
   const send = connect({ ip: "127.0.0.1" });
   const response = await send(new URL(`http://nowhere.invalid:${endpoint.port}/v1`), get());
   expect(await response.text()).toBe("x");
-  expect(endpoint.hosts).toEqual([`nowhere.invalid:${endpoint.port}`]);
+  expect(endpoint.headers.map(({ host }) => host)).toEqual([`nowhere.invalid:${endpoint.port}`]);
 });
 
 test("a server that is not there is unavailable, and the message names the endpoint", async () => {

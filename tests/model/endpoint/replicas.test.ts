@@ -1,50 +1,272 @@
-// Replicas of a model that come and go, are overloaded, fail, cut their answers and stall: every request is answered all the
-// same, or ends with its code. The replicas are real servers that misbehave.
+// Replicas of a model that come and go, are full, fail, stall and are named anew: which of them a request gets, who waits, and that
+// every request is answered or ends with its code. The replicas are real servers that misbehave.
 
-import { describe, expect, test } from "bun:test";
-import { rename, rm, writeFile } from "node:fs/promises";
-import { type AddressInfo, createServer } from "node:net";
+import { expect, test } from "bun:test";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { type ErrorCode, MatrixError } from "../../../src/error.ts";
 import type { ChatRequest, Model } from "../../../src/model/contract.ts";
+import type { Addresses, Found } from "../../../src/model/endpoint/addresses.ts";
+import type { Replica } from "../../../src/model/endpoint/replica.ts";
+import { type PlaceRequest, Replicas } from "../../../src/model/endpoint/replicas.ts";
 import type { OpenaiModelConfig } from "../../../src/recipe/model-schema.ts";
 import { withFolder } from "../../parts/folder.ts";
 import { until } from "../../parts/until.ts";
-import { answer, completion, stream, TestEndpoint } from "../endpoint.ts";
+import { answer, stream, TestEndpoint } from "../endpoint.ts";
 import { openModel } from "../opened.ts";
+import { openaiConfig } from "./config.ts";
 
 const patient = new AbortController().signal;
+const range = (count: number) => Array.from({ length: count }, (_, i) => i);
+const at = (...urls: string[]) => urls.map((url) => ({ url, ip: null, label: url }));
 
-interface Made {
-  readonly model: Model;
-  readonly said: string[];
-}
+const [A, B, C] = ["http://a/v1", "http://b/v1", "http://c/v1"];
 
-async function modelAt(
-  base_url: OpenaiModelConfig["base_url"],
-  more: Partial<OpenaiModelConfig> = {},
-): Promise<Made> {
+/** Replicas that are never asked: only their places are taken and given. */
+function createReplicas(
+  urls: readonly string[],
+  { concurrency = 10, addresses }: { concurrency?: number; addresses?: Addresses } = {},
+) {
   const said: string[] = [];
-  const say = (level: string, what: string): void => void said.push(`${level}: ${what}`);
-  const limits = {
-    timeout: 20_000,
-    connect_timeout: 1000,
-    retries: 5,
-    deadline: 30_000,
-    concurrency: 1000,
+  const replicas = new Replicas(
+    "m",
+    openaiConfig({ base_url: [...urls], concurrency }),
+    { random: () => 0, say: (level, what) => said.push(`${level}: ${what}`) },
+    ...(addresses === undefined ? [] : [addresses]),
+  );
+  const take = (key: string, more: Partial<PlaceRequest> = {}) =>
+    replicas.take({ key, rank: 0, deadline: performance.now() + 30_000, signal: patient, ...more });
+  const fail = (replica: Replica, code: ErrorCode, retryAfterMs?: number) => {
+    const now = performance.now();
+    const options = retryAfterMs === undefined ? {} : { retryAfterMs };
+    replica.failed(new MatrixError(code, `${replica.label} ${code}`, options), now, now);
   };
-  const config = {
-    kind: "openai",
-    base_url,
-    model: "x",
-    headers: {},
-    ...limits,
-    ...more,
-  } as OpenaiModelConfig;
-  return {
-    model: await openModel("m", config, { say }),
-    said,
-  };
+  return { replicas, take, fail, said };
 }
+
+/** A key whose tasks prefer this replica. */
+async function keyFor(url: string, ...urls: readonly string[]): Promise<string> {
+  const { replicas, take } = createReplicas(urls);
+  for (let number = 0; ; number++) {
+    const replica = await take(`${number}`);
+    replicas.give(replica);
+    if (replica.label === url) return `${number}`;
+  }
+}
+
+test("a task gets the same replica each time, and all replicas have tasks", async () => {
+  const { replicas, take } = createReplicas([A, B, C]);
+  const labels = new Map<string, string>();
+  for (const round of range(3))
+    for (const key of range(60)) {
+      const replica = await take(`${key}`);
+      replicas.give(replica);
+      if (round === 0) labels.set(`${key}`, replica.label);
+      expect(replica.label).toBe(labels.get(`${key}`) as string);
+    }
+  for (const url of [A, B, C])
+    expect([...labels.values()].filter((label) => label === url).length).toBeGreaterThan(5);
+});
+
+test("the next rank is another replica, and the ranks go round", async () => {
+  const { replicas, take } = createReplicas([A, B, C]);
+  const labels: string[] = [];
+  for (const rank of range(6)) {
+    const replica = await take("1", { rank });
+    replicas.give(replica);
+    labels.push(replica.label);
+  }
+  expect(new Set(labels.slice(0, 3))).toEqual(new Set([A, B, C]));
+  expect(labels.slice(3)).toEqual(labels.slice(0, 3));
+});
+
+test("a task moves to the next replica in its order when its own is full, and few tasks move when one goes", async () => {
+  const { take } = createReplicas([A, B], { concurrency: 1 });
+  const key = await keyFor(A, A, B);
+  expect((await take(key)).label).toBe(A);
+  expect((await take(key)).label).toBe(B);
+  const { replicas: three, take: takeOfThree } = createReplicas([A, B, C]);
+  const { replicas: two, take: takeOfTwo } = createReplicas([A, B]);
+  for (const one of range(60)) {
+    const [before, after] = [await takeOfThree(`${one}`), await takeOfTwo(`${one}`)];
+    if (before.label !== C) expect(after.label).toBe(before.label);
+    three.give(before);
+    two.give(after);
+  }
+});
+
+test("a request waits when no replica has room, and gets the first place that is given back", async () => {
+  const { replicas, take } = createReplicas([A, B], { concurrency: 1 });
+  const [key, other] = [await keyFor(A, A, B), await keyFor(B, A, B)];
+  const [a, b] = [await take(key), await take(other)];
+  const gone: string[] = [];
+  const waiting = [key, other, key].map((name, index) =>
+    take(name).then((replica) => gone.push(`${index} ${replica.label}`)),
+  );
+  expect(replicas.waiting).toBe(3);
+  replicas.give(b);
+  await waiting[1];
+  // Both replicas can take, so each serves first what prefers it.
+  expect(gone).toEqual([`1 ${B}`]);
+  replicas.give(a);
+  await waiting[0];
+  replicas.give(b);
+  await waiting[2];
+  expect(gone).toEqual([`1 ${B}`, `0 ${A}`, `2 ${B}`]);
+  expect(replicas.waiting).toBe(0);
+  expect(replicas.replicas.map(({ inFlight }) => inFlight)).toEqual([1, 1]);
+});
+
+test("a request that gives up while it waits fails with its reason and leaves the line", async () => {
+  const { replicas, take } = createReplicas([A], { concurrency: 1 });
+  const a = await take("1");
+  const controller = new AbortController();
+  const waiting = take("2", { signal: controller.signal }).catch((reason: unknown) => reason);
+  const next = take("3");
+  controller.abort(new Error("stop"));
+  expect(await waiting).toEqual(new Error("stop"));
+  expect(replicas.waiting).toBe(1);
+  replicas.give(a);
+  expect((await next).label).toBe(A);
+  const over = take("4", { signal: AbortSignal.abort(new Error("over")) });
+  expect(await over.catch((reason: unknown) => reason)).toEqual(new Error("over"));
+});
+
+test("a replica that is down gets nothing, and the others get its tasks", async () => {
+  const { replicas, take, fail } = createReplicas([A, B]);
+  const key = await keyFor(A, A, B);
+  const a = await take(key);
+  expect(replicas.hasOther(a)).toBe(true);
+  fail(a, "model_unavailable");
+  expect((await take(key)).label).toBe(B);
+  const b = await take(key);
+  expect(b.label).toBe(B);
+  expect(replicas.hasOther(b)).toBe(false);
+  expect(replicas.replicas.map(({ replica, isUp }) => [replica, isUp])).toEqual([
+    [A, false],
+    [B, true],
+  ]);
+});
+
+test("a request fails at its deadline when no replica is up, with what went wrong at each", async () => {
+  const { take, fail } = createReplicas(["http://127.0.0.1:9/1", "http://127.0.0.1:9/2"]);
+  const [one, two] = [await take("1", { rank: 0 }), await take("1", { rank: 1 })];
+  fail(one, "model_unavailable");
+  fail(two, "model_unavailable");
+  const error = await take("1", { deadline: performance.now() }).catch((thrown) => thrown);
+  expect(error).toMatchObject({ code: "model_unavailable" });
+  expect(error.message.split("; ").sort()).toEqual([
+    "http://127.0.0.1:9/1 model_unavailable",
+    "http://127.0.0.1:9/2 model_unavailable",
+  ]);
+});
+
+test("a request fails at its deadline as overloaded when a replica is up and said to come back later", async () => {
+  const { take, fail } = createReplicas([A]);
+  fail(await take("1"), "model_overloaded", 60_000);
+  await expect(take("1", { deadline: performance.now() })).rejects.toMatchObject({
+    code: "model_overloaded",
+    message: `${A} model_overloaded`,
+  });
+});
+
+test("a request waits beyond its deadline for a replica that is up and full", async () => {
+  const { replicas, take } = createReplicas([A], { concurrency: 1 });
+  const a = await take("1");
+  const waiting = take("2", { deadline: performance.now() - 1000 });
+  const other = createReplicas([]);
+  // By the time that this one has failed, the first has been looked at as well.
+  await expect(other.take("1", { deadline: 0 })).rejects.toMatchObject({
+    code: "model_unavailable",
+    message: "models.m has no replicas",
+  });
+  replicas.give(a);
+  expect((await waiting).label).toBe(A);
+});
+
+/** Addresses that a test changes; they soon grow old. */
+class TestAddresses implements Addresses {
+  readonly maxAgeMs = 2;
+  found: Found = { addresses: at(A), problem: null };
+  finds = 0;
+  async find(): Promise<Found> {
+    this.finds++;
+    return this.found;
+  }
+}
+
+test("addresses are looked up before the first request, and again when they are old", async () => {
+  const addresses = new TestAddresses();
+  const { replicas, take } = createReplicas([], { addresses });
+  expect([replicas.replicas, addresses.finds]).toEqual([[], 0]);
+  expect((await take("1")).label).toBe(A);
+  expect(addresses.finds).toBe(1);
+  await until(async () => {
+    await take("1");
+    return addresses.finds > 1;
+  }, "the addresses are old");
+});
+
+test("a change of addresses is said, and a replica that stays keeps what it has in flight", async () => {
+  const addresses = new TestAddresses();
+  const { replicas, take, said } = createReplicas([], { addresses, concurrency: 100 });
+  addresses.found = { addresses: at(A, B), problem: null };
+  const key = await keyFor(A, A, B);
+  const a = await take(key);
+  addresses.found = { addresses: at(A, C), problem: null };
+  await until(async () => {
+    replicas.give(await take(key));
+    return said.length > 0;
+  }, "the change is said");
+  expect(said).toEqual([`info: models.m: the replicas changed, 2 now; new: ${C}; gone: ${B}`]);
+  expect(replicas.replicas[0]).toMatchObject({ replica: A, inFlight: 1 });
+  replicas.give(a);
+  expect(replicas.replicas[0]?.inFlight).toBe(0);
+});
+
+test("a problem with the addresses is said once, and again only when it was gone", async () => {
+  const addresses = new TestAddresses();
+  const { take, said } = createReplicas([], { addresses, concurrency: 1000 });
+  const problem = { addresses: [], problem: "no file" };
+  const findAgain = async (found: Found) => {
+    const { finds } = addresses;
+    addresses.found = found;
+    // Requests that no replica can take give up here.
+    await until(async () => {
+      void take("1", { signal: AbortSignal.timeout(1000) }).catch(() => undefined);
+      return addresses.finds > finds + 2;
+    }, "the addresses were found again");
+  };
+  await take("1");
+  await findAgain(problem);
+  expect(said).toEqual(["warning: models.m: no file"]);
+  await findAgain({ addresses: at(A), problem: null });
+  expect(said.slice(1)).toEqual([`info: models.m: the replicas changed, 1 now; new: ${A}`]);
+  await findAgain(problem);
+  expect(said.slice(2)).toEqual(["warning: models.m: no file"]);
+});
+
+test("an answer that teaches nothing leaves the replicas as they are", async () => {
+  const addresses = new TestAddresses();
+  const { replicas, take, said } = createReplicas([], { addresses, concurrency: 1000 });
+  await take("1");
+  addresses.found = { addresses: null, problem: "cannot resolve x" };
+  await until(async () => {
+    await take("1");
+    return said.length > 0;
+  }, "the problem is said");
+  expect(replicas.replicas.map(({ replica }) => replica)).toEqual([A]);
+});
+
+test("requests that wait get their places as soon as the first replica is found", async () => {
+  const addresses = new TestAddresses();
+  addresses.found = { addresses: [], problem: "none yet" };
+  const { replicas, take } = createReplicas([], { addresses });
+  const waiting = range(3).map((key) => take(`${key}`));
+  await until(() => replicas.waiting === 3, "they wait");
+  addresses.found = { addresses: at(A), problem: null };
+  expect((await Promise.all(waiting)).map(({ label }) => label)).toEqual([A, A, A]);
+});
 
 const request = (row: number, turn = 0): ChatRequest => ({
   messages: [{ role: "user", content: `row ${row}, turn ${turn}` }],
@@ -53,287 +275,91 @@ const request = (row: number, turn = 0): ChatRequest => ({
   origin: { row: String(row), trial: 0, attempt: 1, role: "r", turn },
 });
 
-const range = (count: number) => Array.from({ length: count }, (_, i) => i);
-const rowsAt = ({ asked }: TestEndpoint) =>
-  new Set(asked.map(({ seed }) => Math.floor((seed as number) / 100)));
-const codeOf = (error: unknown) => (error as { code: string }).code;
+/** A model whose servers are there. */
+async function modelAt(
+  base_url: OpenaiModelConfig["base_url"],
+  more: Partial<OpenaiModelConfig> = {},
+): Promise<Model> {
+  const limits = { retries: 5, deadline: 30_000, concurrency: 1000 };
+  return openModel("m", openaiConfig({ base_url, ...limits, ...more }), { say: () => undefined });
+}
 
-describe("requests of one task", () => {
-  test("stay at one replica, and all replicas have tasks", async () => {
-    await using a = await TestEndpoint.start();
-    await using b = await TestEndpoint.start();
-    await using c = await TestEndpoint.start();
-    const { model } = await modelAt([a.url, b.url, c.url]);
-    for (const turn of range(3))
-      await Promise.all(range(60).map((row) => model.chat(request(row, turn), patient)));
-    const rows = [a, b, c].map(rowsAt);
-    for (const one of rows) expect(one.size).toBeGreaterThan(5);
-    expect(rows.reduce((sum, one) => sum + one.size, 0)).toBe(60);
-  });
-
-  test("move when their replica goes from the file, and no others do", () =>
-    withFolder(async (folder) => {
-      await using a = await TestEndpoint.start();
-      await using b = await TestEndpoint.start();
-      await using c = await TestEndpoint.start();
-      const file = join(folder, "replicas.txt");
-      await writeFile(file, `# three\n${a.url}\n${b.url} # second\n\n${c.url}\n`);
-      const { model } = await modelAt({ file });
-      const askAll = () => Promise.all(range(60).map((row) => model.chat(request(row), patient)));
-      await askAll();
-      const [atA, atB] = [rowsAt(a), rowsAt(b)];
-      await writeFile(join(folder, "next"), `${a.url}\n${b.url}\n`);
-      await rename(join(folder, "next"), file);
-      await until(async () => {
-        await model.chat(request(1000), patient);
-        return model.replicas?.replicas.length === 2;
-      }, "the file is read again");
-      for (const endpoint of [a, b, c]) endpoint.asked.length = 0;
-      await askAll();
-      expect(c.asked).toHaveLength(0);
-      for (const row of atA) expect(rowsAt(a)).toContain(row);
-      for (const row of atB) expect(rowsAt(b)).toContain(row);
-    }));
-});
-
-describe("a replica", () => {
-  test("that vanishes with requests loses none, and has its tasks again when it is back", async () => {
-    await using a = await TestEndpoint.start();
-    await using b = await TestEndpoint.start();
-    const { model } = await modelAt([a.url, b.url]);
-    // Held until it vanishes.
-    a.behaviour = () => undefined;
-    const answers = range(100).map((row) => model.chat(request(row), patient));
-    await until(() => a.inFlight > 20 && b.asked.length > 20, "both have requests");
-    await a.vanish();
-    for (const { message } of await Promise.all(answers)) expect(message.content).toBe("yes");
-    expect(rowsAt(b).size).toBe(100);
-    a.behaviour = answer();
-    await a.start();
-    const before = a.asked.length;
-    await until(async () => {
-      await Promise.all(range(20).map((row) => model.chat(request(row), patient)));
-      return a.asked.length > before;
-    }, "it has requests again");
-  });
-
-  test("that is the only one is waited for while it is away, without a try that counts", async () => {
-    await using a = await TestEndpoint.start();
-    await a.vanish();
-    const { model, said } = await modelAt(a.url, { retries: 0 });
-    const answers = range(50).map((row) => model.chat(request(row), patient));
-    await until(() => said.length > 0, "it is said to be down");
-    expect(said).toEqual([
-      expect.stringMatching(
-        /^warning: http:\S+ is down, and is asked again from time to time: no connection to/,
-      ),
-    ]);
-    await a.start();
-    for (const { usage } of await Promise.all(answers))
-      expect(usage.requests).toBeLessThanOrEqual(2);
-    expect(a.asked).toHaveLength(50);
-    expect(said[1]).toContain("answers again");
-  });
-
-  test("that never comes ends its requests at the deadline, with their code", async () => {
-    await using a = await TestEndpoint.start();
-    await a.vanish();
-    const { model } = await modelAt(a.url, { deadline: 300 });
-    const errors = await Promise.all(
-      range(20).map((row) => model.chat(request(row), patient).catch((error: unknown) => error)),
-    );
-    expect(new Set(errors.map(codeOf))).toEqual(new Set(["model_unavailable"]));
-  });
-
-  test("that says when to come back is left alone until then, and the others are not", async () => {
-    await using a = await TestEndpoint.start(answer("{}", 429, { "retry-after": "60" }));
-    await using b = await TestEndpoint.start();
-    const { model } = await modelAt([a.url, b.url]);
-    await Promise.all(range(40).map((row) => model.chat(request(row), patient)));
-    const refused = a.asked.length;
-    await Promise.all(range(40).map((row) => model.chat(request(row), patient)));
-    expect(a.asked).toHaveLength(refused);
-    expect(b.asked).toHaveLength(80);
-  });
-
-  test("that is overloaded is given less, and every request is answered", async () => {
-    const capacity = 20;
-    await using a = await TestEndpoint.start();
-    a.behaviour = async ({ body, host, response }) => {
-      if (a.inFlight > capacity)
-        return answer({ error: { message: "too many" } }, 429)({ body, host, response });
-      await new Promise((resolve) => setTimeout(resolve, 5));
-      return answer()({ body, host, response });
-    };
-    const { model } = await modelAt(a.url);
-    const answers = await Promise.all(range(600).map((row) => model.chat(request(row), patient)));
-    expect(answers).toHaveLength(600);
-    expect(model.replicas?.replicas[0]?.window).toBeLessThan(capacity * 2);
-  });
-
-  test("that fails for a while gets nothing meanwhile, and fails no request", async () => {
-    let failures = 8;
-    await using a = await TestEndpoint.start((asked) =>
-      failures-- > 0 ? answer("{}", 500)(asked) : answer()(asked),
-    );
-    const { model } = await modelAt(a.url);
-    const answers = await Promise.all(range(30).map((row) => model.chat(request(row), patient)));
-    expect(answers).toHaveLength(30);
-  });
-
-  test("that cuts its answers is asked again, as often as is allowed", async () => {
-    let cuts = 2;
-    await using a = await TestEndpoint.start((asked) =>
-      cuts-- > 0 ? void asked.response.destroy() : answer()(asked),
-    );
-    const { model } = await modelAt(a.url, { retries: 2 });
-    expect((await model.chat(request(0), patient)).usage.requests).toBe(3);
-    cuts = 5;
-    expect(codeOf(await model.chat(request(1), patient).catch((error: unknown) => error))).toBe(
-      "model_lost",
-    );
-  });
-
-  test("that stalls is cut at the silence, and another one asked", async () => {
-    const first = { choices: [{ index: 0, delta: { role: "assistant", content: "y" } }] };
-    const last = { choices: [{ index: 0, delta: { content: "es" }, finish_reason: "stop" }] };
-    await using a = await TestEndpoint.start(stream([first], () => undefined));
-    await using b = await TestEndpoint.start(stream([first, last]));
-    const { model } = await modelAt([a.url, b.url], { first_token_timeout: 100 });
-    const answers = await Promise.all(range(20).map((row) => model.chat(request(row), patient)));
-    for (const { message } of answers) expect(message.content).toBe("yes");
-    await until(
-      () => a.abandoned === a.asked.length && a.asked.length > 0,
-      "what stalled was let go",
-    );
-  });
-
-  test("whose connections do not come about is unavailable, however long its answers may take", async () => {
-    // It takes connections and never says a word of TLS.
-    const server = createServer(() => undefined).listen(0, "127.0.0.1");
-    await until(() => server.listening, "it listens");
-    const { port } = server.address() as AddressInfo;
-    const { model } = await modelAt(`https://127.0.0.1:${port}/v1`, {
-      connect_timeout: 50,
-      deadline: 0,
-    });
-    const error = await model.chat(request(0), patient).catch((thrown: unknown) => thrown);
-    expect(error).toMatchObject({
-      code: "model_unavailable",
-      message: expect.stringContaining("no connection within 50 ms"),
-    });
-    server.close();
-  });
-});
-
-describe("a request that is no longer wanted", () => {
-  for (const first_token_timeout of [undefined, 10_000]) {
-    test(`ends at the server as well, ${first_token_timeout === undefined ? "whole" : "streamed"}`, async () => {
-      const chunk = { choices: [{ index: 0, delta: { role: "assistant", content: "y" } }] };
-      await using a = await TestEndpoint.start(
-        first_token_timeout === undefined ? () => undefined : stream([chunk], () => undefined),
-      );
-      const { model } = await modelAt(
-        a.url,
-        first_token_timeout === undefined ? {} : { first_token_timeout },
-      );
-      const controller = new AbortController();
-      const reason = new Error("stop");
-      const answers = range(10).map((row) =>
-        model.chat(request(row), controller.signal).catch((error: unknown) => error),
-      );
-      await until(() => a.inFlight === 10, "all are under way");
-      controller.abort(reason);
-      for (const error of await Promise.all(answers)) expect(error).toBe(reason);
-      await until(() => a.abandoned === 10, "the server sees it");
-    });
-  }
-});
-
-describe("replicas that are named elsewhere", () => {
-  test("are waited for until the file is there, and what is wrong with it is said once", () =>
-    withFolder(async (folder) => {
-      await using a = await TestEndpoint.start();
-      const file = join(folder, "replicas.txt");
-      const { model, said } = await modelAt({ file });
-      const answers = range(5).map((row) => model.chat(request(row), patient));
-      await until(() => said.length > 0, "it is said");
-      await writeFile(file, `localhost:8000\n${a.url}\n`);
-      await Promise.all(answers);
-      expect(said[0]).toEndWith("replicas.txt does not exist; requests wait for it");
-      await until(async () => {
-        await model.chat(request(9), patient);
-        return said.length > 1;
-      }, "the line is complained of");
-      expect(said).toEqual([
-        expect.anything(),
-        expect.stringContaining("has a line that is no URL: localhost:8000"),
-      ]);
-    }));
-
-  test("are said once when their file changes, goes and comes back", () =>
-    withFolder(async (folder) => {
-      await using a = await TestEndpoint.start();
-      await using b = await TestEndpoint.start();
-      const file = join(folder, "replicas.txt");
-      const replace = async (text: string) => {
-        await writeFile(join(folder, "next"), text);
-        await rename(join(folder, "next"), file);
-      };
-      await replace(a.url);
-      const { model, said } = await modelAt({ file });
-      const untilSaid = (count: number) =>
-        until(async () => {
-          void model.chat(request(0), AbortSignal.timeout(20_000)).catch(() => undefined);
-          return said.length >= count;
-        }, `${count} lines are said`);
-      await model.chat(request(0), patient);
-      await replace(b.url);
-      await untilSaid(1);
-      await rm(file);
-      await untilSaid(2);
-      await replace(b.url);
-      await untilSaid(3);
-      expect(said).toEqual([
-        `info: models.m: the replicas changed, 1 now; new: ${b.url}; gone: ${a.url}`,
-        `warning: models.m: ${file} does not exist; requests wait for it`,
-        `info: models.m: the replicas changed, 1 now; new: ${b.url}`,
-      ]);
-    }));
-
-  test("are the addresses of a name, which stays the Host", async () => {
-    await using a = await TestEndpoint.start();
-    const { model } = await modelAt({ dns: `http://localhost:${a.port}/v1` });
+test("a replica that vanishes with requests loses none, and has its tasks again when it is back", async () => {
+  await using a = await TestEndpoint.start();
+  await using b = await TestEndpoint.start();
+  const model = await modelAt([a.url, b.url]);
+  // Requests are held until it vanishes.
+  a.behaviour = () => undefined;
+  const answers = range(100).map((row) => model.chat(request(row), patient));
+  await until(() => a.inFlight > 20 && b.asked.length > 20, "both have requests");
+  await a.vanish();
+  for (const { message } of await Promise.all(answers)) expect(message.content).toBe("yes");
+  expect(new Set(b.asked.map(({ seed }) => seed)).size).toBe(100);
+  a.behaviour = answer();
+  await a.start();
+  const before = a.asked.length;
+  await until(async () => {
     await Promise.all(range(20).map((row) => model.chat(request(row), patient)));
-    expect(new Set(a.hosts)).toEqual(new Set([`localhost:${a.port}`]));
-    expect(model.replicas?.replicas.map(({ replica }) => replica)).toContain(
-      `http://127.0.0.1:${a.port}/v1`,
-    );
-  });
+    return a.asked.length > before;
+  }, "it has requests again");
 });
 
-test("what an endpoint adds by choice is kept in the message", async () => {
-  const logprobs = { content: [{ token: "yes", logprob: -0.1 }] };
-  await using a = await TestEndpoint.start(
-    answer(
-      completion(
-        { prompt_token_ids: [1, 2] },
-        {
-          logprobs,
-          token_ids: [3],
-          message: { role: "assistant", content: "yes", reasoning: "hm" },
-        },
-      ),
-    ),
+test("the only replica is waited for while it is away, without a try that counts", async () => {
+  await using a = await TestEndpoint.start();
+  await a.vanish();
+  const model = await modelAt(a.url, { retries: 0 });
+  const answers = range(50).map((row) => model.chat(request(row), patient));
+  await until(() => model.replicas?.replicas[0]?.isUp === false, "it is seen to be down");
+  await a.start();
+  for (const { usage } of await Promise.all(answers)) expect(usage.requests).toBeLessThanOrEqual(2);
+  expect(a.asked).toHaveLength(50);
+});
+
+test("an overloaded replica is given less, and every request is answered", async () => {
+  const capacity = 20;
+  await using a = await TestEndpoint.start();
+  a.behaviour = async ({ body, response }) => {
+    if (a.inFlight > capacity)
+      return answer({ error: { message: "too many" } }, 429)({ body, response });
+    await new Promise((resolve) => setTimeout(resolve, 2));
+    return answer()({ body, response });
+  };
+  const model = await modelAt(a.url);
+  const answers = await Promise.all(range(200).map((row) => model.chat(request(row), patient)));
+  expect(answers).toHaveLength(200);
+  expect(model.replicas?.replicas[0]?.window).toBeLessThan(capacity * 2);
+});
+
+test("a replica that stalls is cut at the silence, and another one asked", async () => {
+  const first = { choices: [{ index: 0, delta: { role: "assistant", content: "y" } }] };
+  const last = { choices: [{ index: 0, delta: { content: "es" }, finish_reason: "stop" }] };
+  await using a = await TestEndpoint.start(stream([first], () => undefined));
+  await using b = await TestEndpoint.start(stream([first, last]));
+  const model = await modelAt([a.url, b.url], { first_token_timeout: 100 });
+  const answers = await Promise.all(range(20).map((row) => model.chat(request(row), patient)));
+  for (const { message } of answers) expect(message.content).toBe("yes");
+  await until(
+    () => a.abandoned === a.asked.length && a.asked.length > 0,
+    "what stalled was let go",
   );
-  const { model } = await modelAt(a.url);
-  const { message } = await model.chat(request(0), patient);
-  expect(message).toEqual({
-    role: "assistant",
-    content: "yes",
-    reasoning: "hm",
-    logprobs,
-    token_ids: [3],
-    prompt_token_ids: [1, 2],
-  });
+});
+
+test("the replicas of a file are those that it names when the model is asked", () =>
+  withFolder(async (folder) => {
+    await using a = await TestEndpoint.start();
+    const file = join(folder, "replicas.txt");
+    await writeFile(file, a.url);
+    const model = await modelAt({ file });
+    expect((await model.chat(request(0), patient)).message.content).toBe("yes");
+    expect(model.replicas?.replicas.map(({ replica }) => replica)).toEqual([a.url]);
+  }));
+
+test("the replicas of a name are its addresses, and the name stays the Host", async () => {
+  await using a = await TestEndpoint.start();
+  const model = await modelAt({ dns: `http://localhost:${a.port}/v1` });
+  await Promise.all(range(20).map((row) => model.chat(request(row), patient)));
+  expect(new Set(a.headers.map(({ host }) => host))).toEqual(new Set([`localhost:${a.port}`]));
+  expect(model.replicas?.replicas.map(({ replica }) => replica)).toContain(
+    `http://127.0.0.1:${a.port}/v1`,
+  );
 });

@@ -1,0 +1,335 @@
+// Models of each kind, from a recipe's table: what they are called and cost, what they ask again and what they do not, and what
+// they report to the run.
+
+import { expect, test } from "bun:test";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { compileTemplate } from "../../src/agent/template.ts";
+import type { MatrixError } from "../../src/error.ts";
+import type { Answers, ModelContext } from "../../src/model/context.ts";
+import type { ChatAnswer, ChatRequest } from "../../src/model/contract.ts";
+import { keepsJournal, simulatedError } from "../../src/model/create.ts";
+import type { Failure } from "../../src/model/simulated.ts";
+import { loadModel } from "../../src/recipe/load.ts";
+import type { ModelConfig, SimulatedModelConfig } from "../../src/recipe/model-schema.ts";
+import { withFolder } from "../parts/folder.ts";
+import { until } from "../parts/until.ts";
+import { openaiConfig } from "./endpoint/config.ts";
+import { answer, completion, TestEndpoint } from "./endpoint.ts";
+import { openModel } from "./opened.ts";
+
+const simulatedConfig = (...settings: string[]): Promise<SimulatedModelConfig> =>
+  loadModel("m", {
+    env: {},
+    cwd: "/",
+    overrides: ["latency=0ms", ...settings].map((setting) => `models.m.${setting}`),
+  });
+const loadTemplate = async (source: unknown, name: string) =>
+  compileTemplate((source as { text: string }).text, name);
+
+const request = (content = "hello", more: Partial<ChatRequest> = {}): ChatRequest => ({
+  messages: [{ role: "user", content }],
+  seed: 1,
+  sampling: {},
+  origin: null,
+  ...more,
+});
+const patient = new AbortController().signal;
+const failure = (answering: Promise<unknown>) =>
+  answering.then(
+    () => expect.unreachable("it answered"),
+    (thrown: unknown) => thrown as MatrixError,
+  );
+
+/** Answers that are kept under the id of the model and the first message. */
+class TestAnswers implements Answers {
+  readonly kept = new Map<string, ChatAnswer>();
+  readonly found: string[] = [];
+  #key = (model: string, { messages }: ChatRequest) => `${model}: ${messages[0]?.content}`;
+  async find(model: string, given: ChatRequest) {
+    this.found.push(this.#key(model, given));
+    return this.kept.get(this.#key(model, given)) ?? null;
+  }
+  async keep(model: string, given: ChatRequest, answered: ChatAnswer) {
+    this.kept.set(this.#key(model, given), answered);
+  }
+}
+
+test("a model has its name, an id for records, its label and its price per million tokens", async () => {
+  await withFolder(async (folder) => {
+    const replies = join(folder, "script.jsonl");
+    await writeFile(replies, "");
+    const price = { prompt: 2, completion: 10 };
+    const models: readonly (readonly [ModelConfig, string, boolean])[] = [
+      [openaiConfig({ price }), "x", false],
+      [{ ...(await simulatedConfig()), price }, "simulated:m", true],
+      [
+        {
+          kind: "scripted",
+          replies,
+          latency: { kind: "constant", value: 0 },
+          concurrency: 1,
+          price,
+        } as ModelConfig,
+        "scripted:m",
+        true,
+      ],
+    ];
+    for (const [config, id, simulated] of models) {
+      const model = await openModel("m", config);
+      expect([model.name, model.id, model.simulated]).toEqual(["m", id, simulated]);
+      expect(model.costOf({ requests: 1, prompt_tokens: 1000, completion_tokens: 100 })).toBe(
+        0.003,
+      );
+      expect(model.replicas === null).toBe(config.kind !== "openai");
+    }
+  });
+  const free = await openModel("m", await simulatedConfig());
+  expect(free.costOf({ requests: 1, prompt_tokens: 1, completion_tokens: 1 })).toBeUndefined();
+});
+
+test("an endpoint's answers are kept in the journal unless the recipe says otherwise, and simulated ones are not", async () => {
+  const simulated = await simulatedConfig();
+  expect(keepsJournal(openaiConfig())).toBe(true);
+  expect(keepsJournal(openaiConfig({ journal: false }))).toBe(false);
+  expect(keepsJournal(simulated)).toBe(false);
+  expect(keepsJournal({ ...simulated, journal: true })).toBe(true);
+});
+
+test("an answer is spent once and kept in journal and cache, and given again from the journal first", async () => {
+  await using endpoint = await TestEndpoint.start();
+  const [journal, cache] = [new TestAnswers(), new TestAnswers()];
+  const spent: unknown[] = [];
+  const parts: Partial<ModelContext> = {
+    journal,
+    cache,
+    spend: (usage, cost) => void spent.push({ ...usage, cost }),
+  };
+  const price = { prompt: 1e6, completion: 3e6 };
+  const model = await openModel("m", openaiConfig({ base_url: endpoint.url, price }), parts);
+  const first = await model.chat(request(), patient);
+  expect(first.usage).toEqual({ requests: 1, prompt_tokens: 1, completion_tokens: 1 });
+  expect(journal.kept.get("x: hello")).toEqual(first);
+  expect(cache.kept.get("x: hello")).toEqual(first);
+  const second = await model.chat(request(), patient);
+  expect(second).toEqual(first);
+  expect(cache.found).toHaveLength(1);
+  journal.kept.clear();
+  const third = await model.chat(request(), patient);
+  expect(third).toEqual({
+    ...first,
+    usage: { requests: 0, prompt_tokens: 0, completion_tokens: 0 },
+  });
+  expect(endpoint.asked).toHaveLength(1);
+  expect(spent).toEqual([{ requests: 1, prompt_tokens: 1, completion_tokens: 1, cost: 4 }]);
+});
+
+test("a model without a price spends nothing but tokens", async () => {
+  const spent: number[] = [];
+  const parts = { spend: (_: unknown, cost: number) => void spent.push(cost) };
+  await (await openModel("m", await simulatedConfig(), parts)).chat(request(), patient);
+  expect(spent).toEqual([0]);
+});
+
+test("a simulated model looks up nothing, or in the journal alone when the recipe wants one", async () => {
+  const [journal, cache] = [new TestAnswers(), new TestAnswers()];
+  const config = await simulatedConfig();
+  await (await openModel("m", config, { journal, cache })).chat(request(), patient);
+  expect([journal.found, cache.found]).toEqual([[], []]);
+  const kept = await openModel("m", { ...config, journal: true }, { journal, cache });
+  await kept.chat(request(), patient);
+  expect([journal.found, cache.found]).toEqual([["simulated:m: hello"], []]);
+  expect(journal.kept.size).toBe(1);
+});
+
+test("tries are counted in the answer, failed ones included", async () => {
+  let calls = 0;
+  await using endpoint = await TestEndpoint.start((asked) =>
+    answer(...((calls++ < 2 ? ["{}", 500] : []) as [string, number]))(asked),
+  );
+  const config = openaiConfig({ base_url: endpoint.url, retries: 2 });
+  const { usage } = await (await openModel("m", config)).chat(request(), patient);
+  expect(usage.requests).toBe(3);
+});
+
+test("retries and the deadline are those of the recipe", async () => {
+  await using endpoint = await TestEndpoint.start(answer("{}", 500));
+  const asked = async (config: Partial<ModelConfig>) => {
+    endpoint.asked.length = 0;
+    const full = { ...openaiConfig({ base_url: endpoint.url }), ...config } as ModelConfig;
+    await failure((await openModel("m", full)).chat(request(), patient));
+    return endpoint.asked.length;
+  };
+  expect(await asked({ retries: 0 })).toBe(1);
+  expect(await asked({ retries: 1 })).toBe(2);
+  expect(await asked({ retries: 5, deadline: 0 })).toBe(1);
+});
+
+test("each try takes a permit for the estimate, and the last one is settled with what was used", async () => {
+  let calls = 0;
+  await using endpoint = await TestEndpoint.start((asked) =>
+    calls++ === 0
+      ? answer("{}", 500)(asked)
+      : answer(completion({ usage: { prompt_tokens: 30, completion_tokens: 12 } }))(asked),
+  );
+  const taken: number[] = [];
+  const settled: unknown[] = [];
+  const permits = {
+    take: async (_: string, estimate: () => number) => {
+      taken.push(estimate());
+      return 100 + taken.length;
+    },
+    settle: (...settling: unknown[]) => void settled.push(settling),
+  };
+  const config = openaiConfig({ base_url: endpoint.url, retries: 1 });
+  const model = await openModel("m", config, { permits });
+  const sampling = { max_tokens: 50 };
+  await model.chat(request("12345678", { sampling }), patient);
+  expect(taken).toEqual([52, 52]);
+  expect(settled).toEqual([["m", 102, 42]]);
+  await model.chat(request("12345678", { sampling }), patient);
+  expect(taken.at(-1)).toBe(2 + 12);
+});
+
+test("an endpoint that counts no tokens stays counted as estimated", async () => {
+  await using endpoint = await TestEndpoint.start(answer(completion({ usage: null })));
+  const settled: unknown[] = [];
+  const permits = {
+    take: async () => 7,
+    settle: (...settling: unknown[]) => void settled.push(settling),
+  };
+  const model = await openModel("m", openaiConfig({ base_url: endpoint.url }), { permits });
+  await model.chat(request(), patient);
+  expect(settled).toEqual([]);
+});
+
+test("a simulated model has no more requests at once than its concurrency", async () => {
+  let [running, most] = [0, 0];
+  const permits = {
+    take: async () => {
+      most = Math.max(most, ++running);
+      await new Promise((resolve) => setImmediate(resolve));
+      running--;
+      return 0;
+    },
+    settle: () => undefined,
+  };
+  const model = await openModel("m", await simulatedConfig("concurrency=3"), { permits });
+  await Promise.all(
+    Array.from({ length: 20 }, (_, number) => model.chat(request(`${number}`), patient)),
+  );
+  expect(most).toBe(3);
+});
+
+test("replies are a template over the request, or the default export of a module", async () => {
+  const config = await simulatedConfig("with={ name = 'Ann' }");
+  const text =
+    "{{ settings.name }} {{ last.content }} {{ seed }} {{ messages | length }}{% if random() < 1 %}!{% endif %}";
+  const byTemplate = await openModel("m", { ...config, replies: { text } }, { loadTemplate });
+  expect((await byTemplate.chat(request("you"), patient)).message.content).toBe("Ann you 1 1!");
+  const loaded: string[] = [];
+  const modules = (module: Record<string, unknown>) => ({
+    loadModule: async (path: string) => {
+      loaded.push(path);
+      return module;
+    },
+  });
+  const byModule = await openModel(
+    "m",
+    { ...config, replies: "a/replies.mts" },
+    modules({ default: () => "from a module" }),
+  );
+  expect((await byModule.chat(request(), patient)).message.content).toBe("from a module");
+  expect(loaded).toEqual(["a/replies.mts"]);
+  await expect(
+    openModel("m", { ...config, replies: "a.js" }, modules({ default: 5 })),
+  ).rejects.toMatchObject({ code: "module_invalid", message: "a.js does not export replies" });
+});
+
+const failures: readonly (readonly [Exclude<Failure, "context_length">, string, string])[] = [
+  ["rate_limited", "model_overloaded", "the simulated model answered 429"],
+  ["server_error", "model_failed", "the simulated model answered 500"],
+  ["timeout", "model_timeout", "no answer from the simulated model within 5 ms"],
+  ["stalled", "model_timeout", "no answer from the simulated model within 5 ms"],
+  ["malformed", "model_bad_answer", "the answer of the simulated model is not JSON"],
+  ["lost", "model_lost", "the answer of the simulated model broke off"],
+];
+for (const [name, code, message] of failures) {
+  test(`a simulated ${name} fails as an endpoint would: ${code}`, async () => {
+    const config = await simulatedConfig(`errors.${name}=1`, "timeout=5ms", "retry_after=7ms");
+    expect(simulatedError(name, config)).toMatchObject({ code, message });
+    expect(simulatedError(name, config).retryAfterMs).toBe(
+      (name === "rate_limited" ? 7 : undefined) as number,
+    );
+    const model = await openModel("m", { ...config, retries: 0, deadline: 0 });
+    expect(await failure(model.chat(request(), patient))).toMatchObject({ code, message });
+  });
+}
+
+test("a simulated answer that takes longer than the time-out is none, and one that takes just as long is", async () => {
+  const config = { ...(await simulatedConfig("timeout=5ms")), retries: 0 };
+  const slow = { ...config, latency: { kind: "constant", value: 6 } } as const;
+  expect((await failure((await openModel("m", slow)).chat(request(), patient))).code).toBe(
+    "model_timeout",
+  );
+  const timely = { ...config, latency: { kind: "constant", value: 5 } } as const;
+  expect((await (await openModel("m", timely)).chat(request(), patient)).finishReason).toBe("stop");
+});
+
+test("a simulated request that is too long is an outcome, asked for once", async () => {
+  const model = await openModel("m", await simulatedConfig("errors.context_length=1"));
+  expect(await model.chat(request(), patient)).toEqual({
+    message: {
+      role: "assistant",
+      content: null,
+      error: "the request is longer than the simulated model's maximum context length",
+    },
+    finishReason: "context_length",
+    usage: { requests: 1, prompt_tokens: 0, completion_tokens: 0 },
+  });
+});
+
+test("a scripted model waits its latency, drawn by the seed, and asks nothing twice", async () => {
+  await withFolder(async (folder) => {
+    const replies = join(folder, "script.jsonl");
+    await writeFile(replies, '{"id": "a", "replies": {"r": ["A"]}}\n');
+    const model = await openModel("m", {
+      kind: "scripted",
+      replies,
+      latency: { kind: "constant", value: 30 },
+      concurrency: 1,
+    } as ModelConfig);
+    const origin = { row: "a", trial: 0, attempt: 1, role: "r", turn: 0 };
+    const began = performance.now();
+    const said = await model.chat(request("x", { origin }), patient);
+    expect(said.message.content).toBe("A");
+    expect(said.usage.requests).toBe(1);
+    expect(performance.now() - began).toBeGreaterThanOrEqual(29);
+    const missing = { ...origin, turn: 1 };
+    expect((await failure(model.chat(request("x", { origin: missing }), patient))).code).toBe(
+      "model_refused_request",
+    );
+  });
+});
+
+test("a request ends at once with its signal, in a queue, in an answer and in a pause", async () => {
+  const reason = new Error("stop");
+  const slow = await openModel(
+    "m",
+    await simulatedConfig("latency=1h", "timeout=2h", "concurrency=1"),
+  );
+  const retrying = await openModel(
+    "m",
+    await simulatedConfig("errors.rate_limited=1", "retry_after=1h", "deadline=2h"),
+  );
+  await using endpoint = await TestEndpoint.start(() => undefined);
+  const remote = await openModel("m", openaiConfig({ base_url: endpoint.url }));
+  for (const models of [[slow, slow], [retrying], [remote]]) {
+    const controller = new AbortController();
+    const answers = models.map((model) => failure(model.chat(request(), controller.signal)));
+    if (models[0] === remote) await until(() => endpoint.inFlight === 1, "the request is there");
+    else await new Promise((resolve) => setImmediate(resolve));
+    controller.abort(reason);
+    for (const ended of await Promise.all(answers)) expect(ended as Error).toBe(reason);
+  }
+});

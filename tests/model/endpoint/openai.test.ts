@@ -1,0 +1,170 @@
+// One try of a model with replicas: which replica is asked, what it is told of the try, and what the retry loop is told.
+
+import { expect, test } from "bun:test";
+import type { MatrixError } from "../../../src/error.ts";
+import type { ChatRequest } from "../../../src/model/contract.ts";
+import { openReplicas } from "../../../src/model/endpoint/openai.ts";
+import type { Trying } from "../../../src/model/retry.ts";
+import type { OpenaiModelConfig } from "../../../src/recipe/model-schema.ts";
+import { until } from "../../parts/until.ts";
+import { answer, TestEndpoint } from "../endpoint.ts";
+import { openaiConfig } from "./config.ts";
+
+const request = (row: string | null, more: Partial<ChatRequest> = {}): ChatRequest => ({
+  messages: [{ role: "user", content: "hi" }],
+  seed: 1,
+  sampling: {},
+  origin: row === null ? null : { row, trial: 0, attempt: 1, role: "r", turn: 0 },
+  ...more,
+});
+const trying = (more: Partial<Trying> = {}): Trying => ({
+  tries: 0,
+  deadline: performance.now() + 30_000,
+  signal: new AbortController().signal,
+  permit: async () => undefined,
+  ...more,
+});
+
+function openAt(base_url: OpenaiModelConfig["base_url"], more: Partial<OpenaiModelConfig> = {}) {
+  return openReplicas("m", openaiConfig({ base_url, ...more }), { say: () => undefined });
+}
+const failure = (trying: Promise<unknown>) =>
+  trying.then(
+    () => expect.unreachable("it answered"),
+    (thrown: unknown) => thrown as MatrixError,
+  );
+
+test("a permit is awaited when the request has its place, and before it is sent", async () => {
+  await using endpoint = await TestEndpoint.start();
+  const { attempt, replicas } = openAt(endpoint.url);
+  const permit = async (): Promise<void> => {
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(replicas.replicas[0]?.inFlight).toBe(1);
+    expect(endpoint.asked).toHaveLength(0);
+  };
+  expect((await attempt(request("a"), trying({ permit }))).message.content).toBe("yes");
+  expect(replicas.replicas[0]?.inFlight).toBe(0);
+});
+
+test("a permit that fails gives the place back, and the replica hears nothing of it", async () => {
+  await using endpoint = await TestEndpoint.start();
+  const { attempt, replicas } = openAt(endpoint.url);
+  const permit = () => Promise.reject(new Error("no permit"));
+  expect(await failure(attempt(request("a"), trying({ permit })))).toMatchObject({
+    message: "no permit",
+  });
+  expect(replicas.replicas[0]).toMatchObject({ isUp: true, inFlight: 0 });
+  expect(endpoint.asked).toHaveLength(0);
+});
+
+test("requests of one task prefer one replica, a retry another, and the trial is part of the task", async () => {
+  await using a = await TestEndpoint.start();
+  await using b = await TestEndpoint.start();
+  const { attempt } = openAt([a.url, b.url]);
+  const asksOf = async (given: ChatRequest, tries = 0) => {
+    const before = a.asked.length;
+    await attempt(given, trying({ tries }));
+    return a.asked.length > before ? "a" : "b";
+  };
+  const rows = Array.from({ length: 20 }, (_, row) => `${row}`);
+  const first = await Promise.all(rows.map((row) => asksOf(request(row)).then(() => null)));
+  expect(first).toHaveLength(20);
+  const chosen: string[] = [];
+  for (const row of rows) chosen.push(await asksOf(request(row, { seed: 5 })));
+  expect(new Set(chosen)).toEqual(new Set(["a", "b"]));
+  for (const [index, row] of rows.entries()) {
+    expect(await asksOf(request(row, { seed: 6 }))).toBe(chosen[index] as string);
+    expect(await asksOf(request(row), 1)).not.toBe(chosen[index]);
+    expect(await asksOf(request(row), 2)).toBe(chosen[index] as string);
+  }
+  const trials: string[] = [];
+  for (let trial = 0; trial < 20; trial++)
+    trials.push(
+      await asksOf(request(null, { origin: { row: "0", trial, attempt: 1, role: "r", turn: 0 } })),
+    );
+  expect(new Set(trials).size).toBe(2);
+});
+
+test("requests that belong to no task are told apart by their seed", async () => {
+  await using a = await TestEndpoint.start();
+  await using b = await TestEndpoint.start();
+  const { attempt } = openAt([a.url, b.url]);
+  for (let seed = 0; seed < 20; seed++) await attempt(request(null, { seed }), trying());
+  expect(a.asked.length).toBeGreaterThan(0);
+  expect(b.asked.length).toBeGreaterThan(0);
+});
+
+test("a failure at the only replica keeps its Retry-After out of the loop: the next try waits for the replica itself", async () => {
+  await using endpoint = await TestEndpoint.start(answer("full", 429, { "retry-after": "60" }));
+  const { attempt, replicas } = openAt(endpoint.url);
+  const error = await failure(attempt(request("a"), trying()));
+  expect(error).toMatchObject({ code: "model_overloaded", retryNow: true });
+  expect(replicas.replicas[0]?.isUp).toBe(true);
+  const deadline = performance.now() + 50;
+  const waited = await failure(attempt(request("a"), trying({ tries: 1, deadline })));
+  expect(waited).toMatchObject({
+    code: "model_overloaded",
+    message: `${endpoint.url} answered 429: full`,
+  });
+  expect(endpoint.asked).toHaveLength(1);
+});
+
+test("a failure at the only replica, which stays usable, lets the loop wait", async () => {
+  await using endpoint = await TestEndpoint.start(answer("broken", 500));
+  const { attempt } = openAt(endpoint.url);
+  const error = await failure(attempt(request("a"), trying()));
+  expect(error).toMatchObject({ code: "model_failed", retryNow: false });
+});
+
+test("a failure at one of two replicas is tried again at once, at the other", async () => {
+  await using a = await TestEndpoint.start(answer("broken", 500));
+  await using b = await TestEndpoint.start(answer("broken", 500));
+  const { attempt } = openAt([a.url, b.url]);
+  for (const tries of [0, 1]) {
+    const error = await failure(attempt(request("a"), trying({ tries })));
+    expect(error).toMatchObject({
+      code: "model_failed",
+      message: expect.stringContaining("answered 500: broken"),
+      retryNow: true,
+    });
+  }
+  expect([a.asked.length, b.asked.length]).toEqual([1, 1]);
+});
+
+test("three failures take a replica down, and an answer brings it up", async () => {
+  await using endpoint = await TestEndpoint.start(answer("broken", 500));
+  const { attempt, replicas } = openAt(endpoint.url);
+  for (const isUp of [true, true, false]) {
+    await failure(attempt(request("a"), trying()));
+    expect(replicas.replicas[0]?.isUp).toBe(isUp);
+  }
+  endpoint.behaviour = answer();
+  await attempt(request("a"), trying());
+  expect(replicas.replicas[0]?.isUp).toBe(true);
+});
+
+test("overload makes the window smaller once, for all requests that were sent before it did", async () => {
+  const { promise: allThere, resolve: goOn } = Promise.withResolvers<void>();
+  await using endpoint = await TestEndpoint.start(async (asked) => {
+    if (endpoint.asked.length === 10) goOn();
+    await allThere;
+    answer("full", 429)(asked);
+  });
+  const { attempt, replicas } = openAt(endpoint.url, { concurrency: 10 });
+  await Promise.all(Array.from({ length: 10 }, () => failure(attempt(request("a"), trying()))));
+  // The third is one too many; two have given their places back by then.
+  expect(replicas.replicas[0]?.window).toBe(Math.floor(0.7 * 8));
+});
+
+test("a signal that aborts is no failure of the replica, and gives its place back", async () => {
+  await using endpoint = await TestEndpoint.start(() => undefined);
+  const { attempt, replicas } = openAt(endpoint.url);
+  const controller = new AbortController();
+  const asking = Array.from({ length: 4 }, () =>
+    failure(attempt(request("a"), trying({ signal: controller.signal }))),
+  );
+  await until(() => endpoint.inFlight === 4, "the requests are there");
+  controller.abort(new Error("stop"));
+  expect(await Promise.all(asking)).toEqual(Array(4).fill(new Error("stop")));
+  expect(replicas.replicas[0]).toMatchObject({ isUp: true, inFlight: 0 });
+});
