@@ -36,7 +36,10 @@ const OPTIONS: readonly Option[] = [
   new Option("-o, --output <path>", "a file, or a folder: one file a split, and a dataset card")
     .env("MATRIX_OUTPUT")
     .makeOptionMandatory(),
-  new Option("--filter <cel>", "only records for which it is true: score > 0.5 && row.lang == 'en'")
+  new Option(
+    "--filter <cel>",
+    "only records for which this is true: score > 0.5 && row.lang == 'en'",
+  )
     .env("MATRIX_FILTER")
     .argParser(expression),
   new Option("--min-score <n>", "only records with this score or a higher one")
@@ -45,7 +48,7 @@ const OPTIONS: readonly Option[] = [
   new Option("--include <reasons>", `also records that ended so: ${UNANSWERED.join(", ")}`)
     .env("MATRIX_INCLUDE")
     .argParser(reasons),
-  new Option("--dedupe <how>", "leave out conversations that are there already")
+  new Option("--dedupe <how>", "leave out conversations that were selected before")
     .env("MATRIX_DEDUPE")
     .choices(["exact", "near"]),
   new Option("--split <shares>", "train=0.9,test=0.1: by row, so that trials stay together")
@@ -54,7 +57,7 @@ const OPTIONS: readonly Option[] = [
     .default(WHOLE, "all in train"),
   new Option(
     "--as <roles>",
-    "student=assistant,teacher=user: who is who; roles not named are left out",
+    "student=assistant,teacher=user: the parts of roles; other roles are left out",
   )
     .env("MATRIX_AS")
     .argParser(parseParts),

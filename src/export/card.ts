@@ -1,31 +1,35 @@
-// The dataset card: README.md of an exported folder. Its head is what the hub and `datasets` read: files, splits, types of the
-// columns. The rest is for people: where it comes from, what was left out, and, first of all, whether a model was simulated.
+// The dataset card: README.md of an exported folder. The hub and the `datasets` library read its
+// head: files, splits and the types of the columns. The rest is for people: first of all a warning
+// if a model was simulated, then the runs that the records come from and what was left out.
 
 import { readFile, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { JsonObject } from "../task/json.ts";
 import { version } from "../version.ts";
 import type { Columns, ColumnType } from "./contract.ts";
-import type { Source, Tally } from "./select.ts";
+import type { Source } from "./sources.ts";
+import type { ExportTally } from "./tally.ts";
 
 export interface Card {
   readonly name: string;
-  /** As --to names it. */
+  /** The name of the format, as --to takes it. */
   readonly format: string;
   readonly columns: Columns | null;
-  /** Of the dataset; null: the user still has to say. */
+  /** The dataset's licence; null when the user has not stated one. */
   readonly license: string | null;
   readonly sources: readonly Source[];
   readonly splits: readonly CardSplit[];
-  readonly tally: Tally;
+  readonly tally: ExportTally;
 }
 
 export interface CardSplit {
   readonly name: string;
+  /** Its file, which is complete when the card is made. */
   readonly path: string;
   readonly examples: number;
 }
 
+/** The text of the card. */
 export async function renderCard(card: Card): Promise<string> {
   const head = await headOf(card);
   return [
@@ -37,7 +41,7 @@ export async function renderCard(card: Card): Promise<string> {
   ].join("\n");
 }
 
-/** JSON is YAML. */
+/** The head. Its values are written as JSON, which is YAML too. */
 async function headOf({ name, columns, license, splits, tally }: Card): Promise<JsonObject> {
   const sizes = await Promise.all(splits.map(async ({ path }) => (await stat(path)).size));
   const total = splits.reduce((sum, { examples }) => sum + examples, 0);
@@ -79,7 +83,7 @@ function featureOf(type: ColumnType): JsonObject {
     : { list: featureOf(type.list) };
 }
 
-/** The hub's own classes. */
+/** The size class of a dataset, as the hub names it. */
 function sizeCategory(examples: number): string {
   if (examples < 1000) return "n<1K";
   const names = ["1K", "10K", "100K", "1M", "10M", "100M", "1B"];
@@ -91,7 +95,8 @@ async function bodyOf(card: Card): Promise<string> {
   const { name, format, license, sources, splits, tally } = card;
   const simulated = tally.simulated
     ? [
-        "> **Simulated.** Answers in this dataset come from a simulated model. It is fit to try things out, not to train a model.",
+        "> **Simulated.** Answers in this dataset come from a simulated model. " +
+          "Use it to try things out and not to train a model.",
         "",
       ]
     : [];
@@ -143,17 +148,18 @@ function runRow({
   dataset,
   updated_at: at,
 }: Source["manifest"]): string {
-  return `| ${cell(name)} | ${ok + failed + lost} | ${seed} | ${trials} | ${dataset.rows} | ${at.slice(0, 10)} |`;
+  const cells = [cell(name), ok + failed + lost, seed, trials, dataset.rows, at.slice(0, 10)];
+  return `| ${cells.join(" | ")} |`;
 }
 
-function leftOut({ leftOut }: Tally): string {
+function leftOut({ leftOut }: ExportTally): string {
   const reasons = Object.entries(leftOut).filter(([, count]) => count > 0);
   return reasons.length === 0
     ? "none"
     : reasons.map(([reason, count]) => `${count} ${reason.replaceAll("_", " ")}`).join(", ");
 }
 
-/** Which role of the recipe speaks as whom. */
+/** A sentence about the parts of the recipe's roles; none for a format of whole records. */
 function partsOf({ manifest, perspective }: Source): string[] {
   if (perspective === null) return [];
   const parts = [...perspective.parts].map(([role, part]) => {
@@ -163,7 +169,10 @@ function partsOf({ manifest, perspective }: Source): string[] {
   return [`In ${manifest.name}, ${parts.join("; ")}.`, ""];
 }
 
-/** Its paths lead nowhere elsewhere, and would tell of the machine. */
+/**
+ * The recipe of a run. Absolute paths are cut to their last name: they lead nowhere on another
+ * machine and tell about this one.
+ */
 async function recipeOf({ directory, manifest }: Source): Promise<string[]> {
   const text = await readFile(join(directory, "recipe.toml"), "utf8").catch(() => "");
   const recipe = text.replace(/"\/(?:[^"\n]*\/)?([^"\n/]*)"/g, '"…/$1"');

@@ -1,5 +1,6 @@
-// What a format of `matrix export` is: a name in the table of formats, and a writer that takes one record after the other. A
-// format knows nothing of runs, filters, splits and cards; whoever calls it does.
+// The contract of a format of `matrix export`: an entry in the table of formats, and a writer that
+// takes one record after the other. A format knows nothing about filters, splits and cards;
+// exportRuns does.
 
 import type { ToolCall } from "../model/contract.ts";
 import type { Manifest } from "../records/manifest.ts";
@@ -7,61 +8,79 @@ import type { Json, JsonObject } from "../task/json.ts";
 import type { TrajectoryRecord } from "../task/record.ts";
 
 export interface ExportFormat {
-  /** A few words for --help. */
+  /** A description for --help, in a few words. */
   readonly about: string;
-  /** What its files may be named; those of a folder get the first. */
+  /** The endings that a file of this format may have. Files in a folder get the first. */
   readonly endings: readonly [string, ...string[]];
-  /** A folder, as it is nothing without its card, or a file, as it is no dataset; unset, what the user names. */
+  /**
+   * "folder" for a format that needs its card, "file" for one that has no splits and no card; unset
+   * when the user may choose.
+   */
   readonly only?: "folder" | "file";
-  /** Whether it is made of conversations between assistant and user, or of whole records whatever their roles. */
+  /**
+   * "conversations" for a format of turns between assistant and user; "records" for one that reads
+   * whole records, with any roles.
+   */
   readonly reads: "conversations" | "records";
-  /** What stands in its files; null where it is no table. */
+  /** The columns of its files; null for a format that is not a table. */
   columns(options: FormatOptions): Columns | null;
-  /** Writes to `path`, or to files beside it: of NAME.json, to NAME-PART.json. Fails with `storage_failed`, as the writer does. */
+  /**
+   * Opens a writer to `path`, or to files beside it: to NAME-PART.json when `path` is NAME.json.
+   * Both fail with `storage_failed`.
+   */
   open(path: string, options: FormatOptions): Promise<ExportWriter>;
 }
 
 export interface FormatOptions {
-  /** Whether only some of the assistant's turns are trained on, so that each example must say which. */
+  /**
+   * True when the user chose the roles to train on, so that each example must say which turns are
+   * trained on.
+   */
   readonly masked: boolean;
 }
 
 export interface ExportWriter {
-  /** Sees every record before the first is added, where a format chooses among the trials of a row. */
+  /**
+   * Sees every record before the first one is added. A format that chooses among the trials of a
+   * row has it.
+   */
   survey?(selected: Selected): void;
-  /** Answers how many examples came of it. */
+  /** Writes a record. Answers the number of examples that it gave. */
   add(selected: Selected): Promise<number>;
   close(): Promise<void>;
 }
 
-/** A record that no filter left out. */
+/** A record that no rule left out. */
 export interface Selected {
-  /** From 0, over all runs. */
+  /** Counts the records of all runs from 0, also those that were left out. */
   readonly number: number;
   readonly run: Manifest;
   readonly record: TrajectoryRecord;
-  /** Null for a format that reads records. */
+  /** May be null for a format that reads records. */
   readonly conversation: Conversation | null;
 }
 
 export interface Conversation {
   readonly turns: readonly Turn[];
-  /** In the OpenAI shape. */
+  /** Tools in the OpenAI shape. */
   readonly tools: readonly JsonObject[];
 }
 
-/** A message in the OpenAI shape. Arguments of tool calls are the text that the model wrote. */
+/** A message in the OpenAI shape. The arguments of tool calls are the text that the model wrote. */
 export interface Turn {
   readonly role: "system" | "user" | "assistant" | "tool";
   readonly content: string | null;
   readonly reasoning_content?: string;
   readonly tool_calls?: readonly ToolCall[];
   readonly tool_call_id?: string;
-  /** Whether a model shall learn to say it; only ever of the assistant. */
+  /** True when a model is to learn this turn. Only turns of the assistant are trained on. */
   readonly trained: boolean;
 }
 
-/** `json`: any JSON, kept as it is. Declared, so that no loader guesses a type from the first rows and adds null keys to the others. */
+/**
+ * The type of a column. `json` keeps any JSON as it is. Types are declared so that a loader does
+ * not guess one from the first rows and add null keys to the others.
+ */
 export type ColumnType =
   | "string"
   | "int64"
@@ -73,7 +92,7 @@ export type ColumnType =
 export type Columns = { readonly [name: string]: ColumnType };
 export type TableRow = { readonly [column: string]: Json };
 
-/** A file of a table. */
+/** A file of a table, in the making. */
 export interface RowFile {
   write(row: TableRow): Promise<void>;
   close(): Promise<void>;

@@ -1,5 +1,5 @@
-// From a record to the conversation that its assistant had: what the recipe's prompts told it, and who then said what. Ends
-// with the last turn that is trained on; what comes after it teaches nothing.
+// The conversation that the assistant of a record had: the recipe's prompts, and the turns after
+// them. It ends with the last turn that is trained on, because later turns teach nothing.
 
 import { messagesOf } from "../agent/conversation.ts";
 import { unansweredResult } from "../model/endpoint/stops.ts";
@@ -9,7 +9,7 @@ import type { Hop, Unanswered } from "../task/task.ts";
 import type { Conversation, Turn } from "./contract.ts";
 import type { Perspective } from "./perspective.ts";
 
-/** Null when there is no turn to train on. */
+/** The conversation of a record; null when it has no turn to train on. */
 export function conversationOf(
   record: TrajectoryRecord,
   perspective: Perspective,
@@ -25,7 +25,10 @@ export function conversationOf(
   return { turns: mergeNeighbours(turns.slice(0, end + 1)), tools: perspective.toolsOf(record) };
 }
 
-/** Why answers that would be trained on are no whole ones, where a role accepted them or the task ended with them. */
+/**
+ * The reasons why turns that would be trained on are not whole answers. A role may accept such an
+ * answer, and a task may end with one.
+ */
 export function unansweredIn(
   record: TrajectoryRecord,
   perspective: Perspective,
@@ -45,7 +48,7 @@ function isAssistant(hop: Hop, { parts }: Perspective): boolean {
   return parts.get(hop.role) === "assistant";
 }
 
-/** The prompts of the assistant's role as they were when it last spoke. */
+/** The prompts of the assistant's role, rendered as they were before its hop number `hop`. */
 function openingOf(
   record: TrajectoryRecord,
   hop: number,
@@ -89,13 +92,19 @@ function turnsOf(hop: Hop, perspective: Perspective): Turn[] {
   });
 }
 
-/** Of a refusal, or a result that is no chat message: code answers what it likes. */
+/**
+ * The text of a result without content: its refusal, or the result as JSON. A role of user code may
+ * answer any JSON.
+ */
 function textOf(result: Json): string {
   if (isJsonObject(result) && typeof result["refusal"] === "string") return result["refusal"];
   return typeof result === "string" ? result : JSON.stringify(result);
 }
 
-/** Chat templates want turns to alternate: neighbours of one speaker become one, unless only one of them is trained on. */
+/**
+ * Merges plain neighbours of one speaker, because chat templates require turns to alternate.
+ * Neighbours of which only one is trained on stay apart.
+ */
 function mergeNeighbours(turns: readonly Turn[]): Turn[] {
   const merged: Turn[] = [];
   for (const turn of turns) {
@@ -113,6 +122,7 @@ function mergeNeighbours(turns: readonly Turn[]): Turn[] {
   return merged;
 }
 
+/** True for a turn that is nothing but text. */
 function isPlain({
   role,
   content,

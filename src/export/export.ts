@@ -1,5 +1,6 @@
-// One export: the records of some run directories, one after the other, through selection and split into the files of a format.
-// Nothing stands at its place before it is whole.
+// One export: records of run directories are selected, divided into splits and written to the files
+// of a format. Files are written beside the output and moved to their place when all of them are
+// complete.
 
 import { existsSync } from "node:fs";
 import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
@@ -9,56 +10,47 @@ import { randomId } from "../random-id.ts";
 import { type Card, renderCard } from "./card.ts";
 import type { ExportFormat, ExportWriter, FormatOptions } from "./contract.ts";
 import type { PerspectiveOptions } from "./perspective.ts";
-import { openSources, type Source, selectRecords, Tally } from "./select.ts";
+import { selectRecords } from "./selected-records.ts";
 import type { LeftOut, SelectionRules } from "./selection.ts";
+import { openSources, type Source } from "./sources.ts";
 import { type Split, splitOf } from "./split.ts";
 import { storageFailed } from "./storage.ts";
+import { ExportTally } from "./tally.ts";
 
 export interface ExportOptions {
   readonly directories: readonly string[];
-  /** The name that --to takes. */
+  /** The name of the format, as --to takes it. */
   readonly formatName: string;
   readonly format: ExportFormat;
-  /** A file with one of the format's endings; anything else is a folder, with a file a split and a card. */
+  /**
+   * A file, if it has one of the format's endings; else a folder with a file for each split and a
+   * card.
+   */
   readonly output: string;
   readonly splits: readonly Split[];
   readonly rules: SelectionRules;
   readonly perspective: PerspectiveOptions;
-  /** An identifier of SPDX or of the hub, for the card. */
+  /** The dataset's licence for the card, by its identifier at SPDX or on the hub. */
   readonly license: string | null;
-  /** Replace what is there. */
+  /** True to replace files that exist. */
   readonly force: boolean;
 }
 
 export interface ExportSummary {
-  /** Those that were made, or the folder. */
+  /** The files that were written, or the folder. */
   readonly files: readonly string[];
   readonly records: number;
   readonly left_out: Readonly<Record<LeftOut, number>>;
-  /** By split. */
+  /** The number of examples in each split. */
   readonly examples: Readonly<Record<string, number>>;
   readonly simulated: boolean;
 }
 
-/** Fails with `usage` before anything is written, with `storage_failed` later. */
+/** Fails with `usage` before anything is written, and with `storage_failed` after that. */
 export async function exportRuns(options: ExportOptions): Promise<ExportSummary> {
-  const { format, output, splits, force } = options;
-  const ending = format.endings.find((known) => output.endsWith(known));
-  if (ending !== undefined && format.only === "folder")
-    throw new MatrixError("usage", `${output} is one file, but this format is a folder`, {
-      hint: "give a folder with -o",
-    });
-  if (ending === undefined && format.only === "file")
-    throw new MatrixError(
-      "usage",
-      `${output} is no ${format.endings.join(" or ")} file, as this format is`,
-      { hint: "name one with -o" },
-    );
-  if (ending !== undefined && splits.length > 1)
-    throw new MatrixError("usage", `${output} is one file, but there are ${splits.length} splits`, {
-      hint: "give a folder with -o",
-    });
-  if (existsSync(output) && !force) throw thereAlready(output);
+  const { format, output, splits } = options;
+  const ending = endingOf(options);
+  if (existsSync(output) && !options.force) throw existsAlready(output);
   const sources = await openSources(options);
   const folder = join(dirname(output), `.${basename(output)}.${randomId(8)}`);
   try {
@@ -70,9 +62,9 @@ export async function exportRuns(options: ExportOptions): Promise<ExportSummary>
       path: paths[index] ?? "",
       examples: examples[index] ?? 0,
     }));
-    if (ending === undefined) await writeCard(options, folder, { sources, tally, splits: parts });
+    if (ending === null) await writeCard(options, folder, { sources, tally, splits: parts });
     const moves =
-      ending === undefined
+      ending === null
         ? [{ from: folder, to: output }]
         : await movesOf(folder, paths[0] ?? "", output, ending);
     await moveAll(moves, options);
@@ -88,21 +80,45 @@ export async function exportRuns(options: ExportOptions): Promise<ExportSummary>
   }
 }
 
-/** One file a split. */
+/** The ending of the file that the output names; null for a folder. */
+function endingOf({ output, format, formatName, splits }: ExportOptions): string | null {
+  const ending = format.endings.find((known) => output.endsWith(known)) ?? null;
+  if (ending !== null && format.only === "folder")
+    throw new MatrixError("usage", `${output} names a file, but ${formatName} is a folder`, {
+      hint: "name a folder with -o",
+    });
+  if (ending === null && format.only === "file") {
+    const endings = format.endings.join(" or ");
+    throw new MatrixError("usage", `${output} does not name a ${endings} file`, {
+      hint: `${formatName} is written to such a file; name one with -o`,
+    });
+  }
+  if (ending !== null && splits.length > 1)
+    throw new MatrixError(
+      "usage",
+      `${output} is one file and cannot hold ${splits.length} splits`,
+      {
+        hint: "name a folder with -o",
+      },
+    );
+  return ending;
+}
+
+/** Writes one file for each split. */
 async function writeFiles(
   { format, splits, rules, perspective }: ExportOptions,
   sources: readonly Source[],
   paths: readonly string[],
-): Promise<{ tally: Tally; examples: readonly number[] }> {
+): Promise<{ tally: ExportTally; examples: readonly number[] }> {
   const how = optionsOf(perspective);
   const examples = splits.map(() => 0);
   const writers: ExportWriter[] = [];
-  const tally = new Tally();
+  const tally = new ExportTally();
   try {
     for (const path of paths) writers.push(await format.open(path, how));
     const writerOf = (rowId: string) => writers[splitOf(rowId, splits)];
     if (writers.some(({ survey }) => survey !== undefined)) {
-      for await (const batch of selectRecords(sources, format.reads, rules, new Tally()))
+      for await (const batch of selectRecords(sources, format.reads, rules, new ExportTally()))
         for (const selected of batch) writerOf(selected.record.id)?.survey?.(selected);
     }
     for await (const batch of selectRecords(sources, format.reads, rules, tally)) {
@@ -122,7 +138,10 @@ interface Move {
   readonly to: string;
 }
 
-/** What a format adds to the name of its file stays: train-PART.json becomes OUTPUT-PART.json. */
+/**
+ * A part that a format adds to the name of its file is kept: train-PART.json becomes
+ * OUTPUT-PART.json.
+ */
 async function movesOf(
   folder: string,
   path: string,
@@ -141,15 +160,15 @@ async function moveAll(
 ): Promise<void> {
   if (moves.length === 0)
     throw new MatrixError("usage", `no record of these runs can be exported to ${formatName}`);
-  for (const { to } of moves) if (existsSync(to) && !force) throw thereAlready(to);
+  for (const { to } of moves) if (existsSync(to) && !force) throw existsAlready(to);
   for (const { from, to } of moves) {
     await rm(to, { recursive: true, force: true });
     await rename(from, to).catch(storageFailed(to));
   }
 }
 
-function thereAlready(path: string): MatrixError {
-  return new MatrixError("usage", `${path} is there already`, { hint: "--force replaces it" });
+function existsAlready(path: string): MatrixError {
+  return new MatrixError("usage", `${path} exists already`, { hint: "--force replaces it" });
 }
 
 async function writeCard(

@@ -1,4 +1,4 @@
-// Every format of `matrix export`, by the name that --to takes.
+// The formats of `matrix export`, by the names that --to takes.
 
 import type { ExportFormat } from "./contract.ts";
 import { openai } from "./openai.ts";

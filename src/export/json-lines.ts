@@ -1,6 +1,7 @@
-// Rows as JSON lines, written in blocks. `datasets` guesses the types of such a file from its first 10 MiB: where messages have
-// the same keys there and a tool call comes later, it refuses the file. So a row that shows that a list holds objects of
-// several shapes is moved to the front, unless one stands near it anyhow.
+// Rows as JSON lines, written in blocks. The `datasets` library guesses the types of such a file
+// from its first 10 MiB. When all messages there have the same keys and a tool call comes later, it
+// refuses the file. So the first row that shows objects of several shapes in a column is moved to
+// the front, unless it is near the front already.
 
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { isJsonObject, type Json } from "../task/json.ts";
@@ -9,10 +10,13 @@ import { storageFailed } from "./storage.ts";
 
 const BLOCK_CHARACTERS = 1024 * 1024;
 const COPY_BYTES = 4 * 1024 * 1024;
-/** Well within what loaders look at. */
+/**
+ * A row that begins before this position need not be moved. Loaders look at more than twice as many
+ * bytes.
+ */
 const FRONT_BYTES = 4 * 1024 * 1024;
 
-/** Fails with `storage_failed`, as what it returns does. */
+/** Opens a new file. This function and the file that it returns fail with `storage_failed`. */
 export async function openJsonLines(path: string, columns: Columns): Promise<RowFile> {
   const file = await open(path, "wx").catch(storageFailed(path));
   return new JsonLines(path, file, columns);
@@ -20,7 +24,7 @@ export async function openJsonLines(path: string, columns: Columns): Promise<Row
 
 interface Range {
   readonly start: number;
-  /** After its newline. */
+  /** The position after its newline. */
   readonly end: number;
 }
 
@@ -45,7 +49,7 @@ class JsonLines implements RowFile {
     const line = `${JSON.stringify(row)}\n`;
     const start = this.#bytes;
     this.#bytes += Buffer.byteLength(line);
-    // Every column has to see the row: no short cut.
+    // Every column must see the row, so `some` would stop too early.
     const telling = this.#shapes.map((shapes) => shapes.becomeSeveral(row));
     if (telling.includes(true) && start > FRONT_BYTES)
       this.#forFront.push({ start, end: this.#bytes });
@@ -96,7 +100,7 @@ async function copy(source: FileHandle, target: FileHandle, { start, end }: Rang
   }
 }
 
-/** Which keys the objects in a column of lists have. */
+/** The shapes (sets of keys) of the objects in a column of lists. */
 class Shapes {
   readonly #column: string;
   #first: string | null = null;
@@ -106,7 +110,7 @@ class Shapes {
     this.#column = column;
   }
 
-  /** Whether this row is the first that shows it. */
+  /** True for the first row after which the column has objects of several shapes. */
   becomeSeveral(row: TableRow): boolean {
     if (this.#several) return false;
     const list: Json = row[this.#column] ?? null;

@@ -1,8 +1,9 @@
-// A turn as a message in the OpenAI shape, with only the keys that it has.
+// Turns and tools as formats in the OpenAI shape write them.
 
 import type { JsonObject } from "../task/json.ts";
 import type { Turn } from "./contract.ts";
 
+/** A turn as a message with only the keys that the turn has. */
 export function openaiMessage({
   role,
   content,
@@ -19,7 +20,10 @@ export function openaiMessage({
   };
 }
 
-/** Tools as JSON text: a column of one type, whatever the tools, also where there are none. TRL reads it so. */
+/**
+ * Tools as JSON text, "[]" for none. Text keeps the column at one type for any tools, and TRL reads
+ * it.
+ */
 export function toolsText(tools: readonly JsonObject[]): string {
   return JSON.stringify(tools);
 }

@@ -1,7 +1,10 @@
-// Near duplicates by MinHash (Broder 1997) and banding (Leskovec et al., Mining of Massive Datasets, 3.4): 112 hashes of
-// the text's word 5-grams, in 14 bands of 8, as FineWeb has them: two texts that share 3 of 4 grams meet with a probability of
-// 0.77, 9 of 10 with 0.9996, half of them with 0.05. Memory: 14 fingerprints a text. The libraries that there are multiply
-// in floating point, ten times slower, and draw other hashes each time: an export must repeat.
+// Near duplicates by MinHash (Broder 1997) and banding (Leskovec et al., Mining of Massive
+// Datasets, 3.4). Parameters are those of FineWeb: 112 hashes of the text's word 5-grams, in 14
+// bands of 8. Two texts that share 3 of 4 grams are found with a probability of 0.77, 9 of 10 grams
+// with 0.9996, and half of them with 0.05. Memory holds 14 fingerprints for each text.
+//
+// Existing libraries multiply in floating point, which is ten times slower, and draw other hashes
+// each time. An export must give the same result each time.
 
 import { IdSet } from "../task/id-set.ts";
 import { createRandom, hash64 } from "../task/seed.ts";
@@ -10,7 +13,7 @@ const BANDS = 14;
 const ROWS = 8;
 const HASHES = BANDS * ROWS;
 const GRAM_WORDS = 5;
-/** Scripts without spaces give a word a character. */
+/** A word. In scripts without spaces each character is a word. */
 const WORD =
   /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}]|[\p{L}\p{N}]+/gu;
 
@@ -18,7 +21,10 @@ export class NearDuplicates {
   readonly #bands = new IdSet();
   readonly #signature = new Uint32Array(HASHES);
 
-  /** False when a text like it was added before. */
+  /**
+   * Adds a text. Answers false when a similar text was added before. A text without words has no
+   * duplicates.
+   */
   add(text: string): boolean {
     const grams = gramsOf(text);
     if (grams.size === 0) return true;
@@ -32,6 +38,7 @@ export class NearDuplicates {
   }
 }
 
+/** Hashes of all runs of 5 words; of the whole text when it is shorter. */
 function gramsOf(text: string): Set<number> {
   const words = text.toLowerCase().match(WORD) ?? [];
   const grams = new Set<number>();
@@ -43,10 +50,10 @@ function gramsOf(text: string): Set<number> {
 const random = createRandom(HASHES);
 const draw = () => Math.floor(random() * 2 ** 32);
 const SALTS = Uint32Array.from({ length: HASHES }, draw);
-/** Odd, so that each multiplication is a permutation. */
+/** Odd numbers, so that each multiplication is a permutation of the 32-bit numbers. */
 const FACTORS = Uint32Array.from({ length: HASHES }, () => draw() | 1);
 
-/** The least value of each hash over the grams. */
+/** Writes the least value of each hash over the grams into `signature`. */
 function sign(grams: Iterable<number>, signature: Uint32Array): void {
   signature.fill(0xffffffff);
   for (const gram of grams) {

@@ -1,4 +1,5 @@
-// The format of OpenAI's fine-tuning: messages and tools as the chat API takes them, `weight` 0 on turns that are not trained on.
+// The format of OpenAI's fine-tuning: messages and tools as the chat API takes them. `weight` is 0
+// on assistant turns that are not trained on.
 
 import type { JsonObject } from "../task/json.ts";
 import type { Turn } from "./contract.ts";
@@ -7,7 +8,7 @@ import { tableFormat } from "./table.ts";
 
 export const openai = tableFormat({
   about: "chat fine-tuning of OpenAI: messages, tools, weight",
-  // Tools are a list there and no text: only JSON can hold it.
+  // Tools are a list of objects in this format, and not text. Parquet would need a type for them.
   endings: [".jsonl"],
   columns: () => ({ messages: { list: "json" }, tools: { list: "json" } }),
   rowsOf: ({ conversation: { turns, tools } }, { masked }) => [

@@ -1,18 +1,22 @@
-// Rows as Parquet, a row group at a time. What `datasets` has to know of the columns stands in the file as it writes it itself,
-// so that JSON columns load as the objects they were. Lists are three levels deep, as the format's specification has them.
+// Rows as Parquet, one row group at a time. The file carries the column types in the metadata key
+// that the `datasets` library itself writes, so that JSON columns load as objects. Lists have three
+// levels, as the specification of Parquet requires.
 
 import { fileWriter, ParquetWriter } from "hyparquet-writer";
 import type { Json, JsonObject } from "../task/json.ts";
 import type { Columns, ColumnType, RowFile, TableRow } from "./contract.ts";
 import { storageFailed } from "./storage.ts";
 
+/** The most rows of a row group. */
 const GROUP_ROWS = 1000;
-/** Of JSON, so that groups of large rows stay small. */
+/**
+ * A group with this many characters of JSON is written, so that groups of large rows stay small.
+ */
 const GROUP_CHARACTERS = 16 * 1024 * 1024;
 
 type SchemaElement = ConstructorParameters<typeof ParquetWriter>[0]["schema"][number];
 
-/** Fails with `storage_failed`, as what it returns does. */
+/** Opens a new file. This function and the file that it returns fail with `storage_failed`. */
 export async function openParquet(path: string, columns: Columns): Promise<RowFile> {
   try {
     return new ParquetFile(path, columns);
@@ -77,7 +81,7 @@ function wholeNumber(value: Json | undefined): bigint | null {
   return typeof value === "number" ? BigInt(Math.trunc(value)) : null;
 }
 
-/** Depth first, as Parquet lists its schema. */
+/** The schema elements of columns, depth first, in the order that Parquet requires. */
 function elementsOf(columns: Columns): SchemaElement[] {
   return Object.entries(columns).flatMap(([name, type]) => elementOf(name, type));
 }
@@ -110,6 +114,7 @@ const PRIMITIVES: Readonly<Record<Extract<ColumnType, string>, Omit<SchemaElemen
   bool: { type: "BOOLEAN" },
 };
 
+/** Column types as the `datasets` library writes them. */
 function featuresOf(columns: Columns): JsonObject {
   return Object.fromEntries(Object.entries(columns).map(([name, type]) => [name, featureOf(type)]));
 }

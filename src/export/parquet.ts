@@ -1,4 +1,5 @@
-// Parquet for analysis and for the Hugging Face hub: one row a record, its conversation and everything that its record counts.
+// Parquet for analysis and for the Hugging Face hub: one row for each record, with its conversation
+// and all counts of the record.
 
 import type { Columns, TableRow } from "./contract.ts";
 import { openaiMessage, toolsText } from "./messages.ts";
@@ -10,7 +11,7 @@ const COLUMNS: Columns = {
   trial: "int64",
   messages: { list: "json" },
   tools: "string",
-  /** Whether each message is trained on. */
+  /** True for each message that is trained on. */
   train: { list: "bool" },
   score: "float64",
   stop_reason: "string",
@@ -31,11 +32,11 @@ const ROWS: Pick<Table, "endings" | "columns" | "rowsOf"> = {
 };
 
 export const parquet = tableFormat({
-  about: "Parquet: a row a record, with conversation, score, usage and row",
+  about: "Parquet: one row for each record, with conversation, score, usage and row",
   ...ROWS,
 });
 
-/** The same, but never without its card. */
+/** The same rows in a folder with a card. */
 export const hub = tableFormat({
   about: "a folder for the Hugging Face hub: Parquet and a card",
   ...ROWS,

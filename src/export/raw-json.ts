@@ -1,7 +1,8 @@
-// JSON with parts that are JSON text already and must stay as they are: numbers in them may be written in a way that JavaScript
-// would not write again (1.0, 10 to the 30th), and to whoever reads them that is another value.
+// JSON with parts that are JSON text already and must stay as they are. Their numbers may be
+// written in a way that JavaScript would not write again (1.0, or an integer of 30 digits), and a
+// Python program would read another value.
 
-/** JSON text, not to be parsed. */
+/** JSON text that is written as it is. */
 export class RawJson {
   readonly text: string;
 
@@ -10,10 +11,12 @@ export class RawJson {
   }
 }
 
+/** A value as JSON. Like JSON.stringify, but RawJson parts keep their text. */
 export function encodeJson(value: unknown): string {
   if (value instanceof RawJson) return value.text;
   if (Array.isArray(value)) return `[${value.map(encodeJson).join(",")}]`;
   if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
   const entries = Object.entries(value).filter(([, part]) => part !== undefined);
-  return `{${entries.map(([key, part]) => `${JSON.stringify(key)}:${encodeJson(part)}`).join(",")}}`;
+  const members = entries.map(([key, part]) => `${JSON.stringify(key)}:${encodeJson(part)}`);
+  return `{${members.join(",")}}`;
 }

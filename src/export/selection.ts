@@ -1,5 +1,6 @@
-// Which records become examples: those that are ok and answered, pass the filter and the score, have a turn to train on, and are not
-// there already. Each that is left out counts under the first reason.
+// The rules by which records become examples. A record must be ok and wholly answered, pass the
+// filter and the score, have a turn to train on, and be no duplicate. A record that is left out
+// counts under the first reason that applies.
 
 import { MatrixError, messageOf } from "../error.ts";
 import type { Expression } from "../recipe/expression.ts";
@@ -11,15 +12,16 @@ import type { Conversation } from "./contract.ts";
 import { NearDuplicates } from "./near-duplicates.ts";
 
 export interface SelectionRules {
-  /** Why answers are not whole that are wanted all the same. */
+  /** Records whose answers are not whole for one of these reasons are selected too. */
   readonly include: ReadonlySet<Unanswered>;
-  /** Over the record. */
+  /** An expression over the record, which must be true. */
   readonly filter: Expression | null;
+  /** The least score of a record. A record without a score is left out too. Null for no limit. */
   readonly minScore: number | null;
   readonly dedupe: "exact" | "near" | null;
 }
 
-/** In the order in which they are looked at. */
+/** Reasons for leaving a record out, in the order in which they are checked. */
 export const LEFT_OUT = [
   "not_ok",
   "unanswered",
@@ -40,7 +42,7 @@ export class Selection {
     this.#rules = rules;
   }
 
-  /** By what the record says of itself. */
+  /** Judges a record by its own members. Answers the reason for leaving it out, or null. */
   judge(record: TrajectoryRecord): LeftOut | null {
     const { filter, minScore } = this.#rules;
     const { status, stop_reason: reason } = record;
@@ -52,12 +54,12 @@ export class Selection {
     return null;
   }
 
-  /** Whether each of these was asked for. */
+  /** True when the rules include each of these reasons. */
   takes(reasons: readonly Unanswered[]): boolean {
     return reasons.every((reason) => this.#rules.include.has(reason));
   }
 
-  /** By what was selected before: of duplicates, the first stays. */
+  /** Judges a conversation by those before it: the first of several duplicates stays. */
   admit(conversation: Conversation): LeftOut | null {
     const { dedupe } = this.#rules;
     if (dedupe === null) return null;
@@ -76,13 +78,13 @@ function passes(filter: Expression, record: TrajectoryRecord): boolean {
       `--filter cannot be evaluated for ${where}: ${messageOf(cause)}`,
       {
         cause,
-        hint: "has(row.name) tells whether a field is there",
+        hint: "has(row.name) is true when a row has the field",
       },
     );
   }
 }
 
-/** All that an example teaches; ids of calls, which are drawn at random, are no part of it. */
+/** Everything that an example teaches. Ids of calls are left out, because they are random. */
 function textOf({ turns, tools }: Conversation): string {
   const said = turns.map(({ role, content, tool_calls: calls, trained }) => [
     role,
@@ -93,7 +95,7 @@ function textOf({ turns, tools }: Conversation): string {
   return JSON.stringify([said, tools]);
 }
 
-/** Without the system prompt, which examples of one recipe share. */
+/** The text of all turns but the system prompt, which all examples of a recipe share. */
 function spokenText({ turns }: Conversation): string {
   const spoken = turns.filter(({ role }) => role !== "system");
   return spoken

@@ -1,4 +1,5 @@
-// ShareGPT as LLaMA-Factory and axolotl read it: `conversations` of {from, value}, the system prompt and the tools beside it.
+// ShareGPT as LLaMA-Factory and axolotl read it: `conversations` of {from, value}, with the system
+// prompt and the tools in columns of their own.
 
 import type { JsonObject } from "../task/json.ts";
 import type { Turn } from "./contract.ts";
@@ -50,12 +51,15 @@ function saidBy({ role, content, tool_calls: calls }: Turn): { from: string; val
   }
 }
 
-/** One call as an object, several as a list. */
+/** One call as an object, several calls as a list. */
 function callsText(calls: readonly JsonObject[]): string {
   return JSON.stringify(calls.length === 1 ? calls[0] : calls);
 }
 
-/** Inside a text nothing changes its type: arguments stand as JSON there where the model wrote JSON. */
+/**
+ * The arguments of a call as JSON, or as text when the model did not write JSON. They become part
+ * of a text, so their type may vary.
+ */
 function parsed(text: string): JsonObject | string {
   try {
     return JSON.parse(text) as JsonObject;

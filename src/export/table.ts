@@ -1,4 +1,5 @@
-// A file of rows, as JSON lines or Parquet, and the formats that are nothing but a way to make rows of a conversation.
+// A file of rows, as JSON lines or Parquet, and formats that do nothing but make rows of a
+// conversation.
 
 import type {
   Columns,
@@ -13,6 +14,7 @@ import type {
 import { openJsonLines } from "./json-lines.ts";
 import { openParquet } from "./parquet-file.ts";
 
+/** A format that makes rows of a conversation. */
 export interface Table {
   readonly about: string;
   readonly endings?: ExportFormat["endings"];
@@ -25,11 +27,12 @@ export type ConversationRecord = Selected & { readonly conversation: Conversatio
 
 export const TABLE_ENDINGS = [".jsonl", ".parquet"] as const;
 
-/** Fails with `storage_failed`. */
+/** Opens a file in the format of its ending. Fails with `storage_failed`. */
 export function openRows(path: string, columns: Columns): Promise<RowFile> {
   return path.endsWith(".parquet") ? openParquet(path, columns) : openJsonLines(path, columns);
 }
 
+/** The format of a table. */
 export function tableFormat({
   about,
   endings = TABLE_ENDINGS,
@@ -57,9 +60,10 @@ export function tableFormat({
   };
 }
 
+/** Asserts that the record has a conversation. */
 export function withConversation(selected: Selected): ConversationRecord {
   const { conversation } = selected;
   if (conversation === null)
-    throw new Error("bug: a format of conversations was given a record without one");
+    throw new Error("bug: a format of conversations was given a record without a conversation");
   return { ...selected, conversation };
 }

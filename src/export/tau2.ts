@@ -1,5 +1,6 @@
-// tau2's own results format, as its `Results.save` writes it, one file a domain: for its viewer, its metrics and its leaderboard.
-// Only scored tasks are in it. Its runner would count what failed as 0; here a failure of the environment is no score.
+// The results format of tau2 as its `Results.save` writes it, one file for each domain, for tau2's
+// viewer, metrics and leaderboard. It has only tasks with a score: tau2's own runner counts a
+// failed task as 0, but a failure of the environment is not a score.
 
 import { type FileHandle, open, rename } from "node:fs/promises";
 import { join, parse } from "node:path";
@@ -15,7 +16,7 @@ const SPEAKERS = { assistant: "assistant", user: "user-simulator" } as const;
 const NO_SCENARIO = "\n\n<scenario>";
 
 export const tau2: ExportFormat = {
-  about: "the official results of tau2, one file a domain: for its viewer, metrics and leaderboard",
+  about: "the results format of tau2, one file for each domain, for its viewer and leaderboard",
   endings: [".json"],
   only: "file",
   reads: "records",
@@ -23,10 +24,11 @@ export const tau2: ExportFormat = {
   open: async (path) => new Tau2Writer(path),
 };
 
-/** The results of a domain, in the making. */
+/** The results file of a domain, in the making. */
 interface DomainFile {
   readonly path: string;
   readonly file: FileHandle;
+  /** Tasks by id. They are written at the end of the file. */
   readonly tasks: Map<string, RawJson>;
 }
 
@@ -53,7 +55,7 @@ class Tau2Writer implements ExportWriter {
     return 1;
   }
 
-  /** Where there is one domain, its name adds nothing. */
+  /** Ends all files. A single domain takes the name without the domain. */
   async close(): Promise<void> {
     for (const { path, file, tasks } of this.#domains.values()) {
       await file
@@ -79,10 +81,11 @@ class Tau2Writer implements ExportWriter {
   }
 }
 
-/** Up to the first simulation. */
+/** The beginning of a file, up to the first simulation. */
 function headOf(record: TrajectoryRecord, run: Manifest, told: Told): string {
   const timestamp = JSON.stringify(naive(record.timing.admitted_at));
-  return `{"timestamp":${timestamp},\n"info":${encodeJson(infoOf(record, run, told))},\n"simulations":[\n`;
+  const info = encodeJson(infoOf(record, run, told));
+  return `{"timestamp":${timestamp},\n"info":${info},\n"simulations":[\n`;
 }
 
 function infoOf(
@@ -118,7 +121,7 @@ function infoOf(
   };
 }
 
-/** What the environment said when it loaded the task. */
+/** The environment's result when it loaded the task. */
 interface Told {
   readonly task: string;
   readonly system: { readonly assistant: string; readonly user: string | null };
@@ -131,7 +134,7 @@ function toldIn({ history }: TrajectoryRecord): Told | null {
   return isJsonObject(told) && isJsonObject(told["system"]) ? (told as unknown as Told) : null;
 }
 
-/** The official system prompt holds the policy between these tags. */
+/** The policy, which tau2's system prompt holds between these tags. */
 function policyIn(prompt: string): string {
   return prompt.slice(
     prompt.indexOf("<policy>\n") + "<policy>\n".length,
@@ -161,7 +164,7 @@ function simulationOf({ id, trial, seed, timing }: TrajectoryRecord, outcome: Js
   };
 }
 
-/** Arguments of calls are JSON text in records, and JSON here. */
+/** A message as tau2 writes it. Arguments of calls are text in records and JSON here. */
 function officialMessage(message: Json): object {
   if (!isJsonObject(message)) return {};
   const calls = message["tool_calls"];
@@ -175,7 +178,7 @@ function officialMessage(message: Json): object {
   };
 }
 
-/** As Python's isoformat writes a time without a zone. */
+/** A time without its zone, as Python's isoformat writes it. */
 function naive(iso: string): string {
   return iso.replace(/Z$/, "");
 }

@@ -1,5 +1,6 @@
-// TRL's DPOTrainer: for each row of the dataset the best of its trials against the worst, after what both have in common.
-// Which those are is known when every record was seen; then each waits for the other alone.
+// TRL's DPOTrainer: for each row of the dataset the best of its trials against the worst, after the
+// turns that both share. The survey finds the two trials of each row, so that one of them waits in
+// memory only until the other comes.
 
 import type {
   Columns,
@@ -32,7 +33,7 @@ export const trlDpo: ExportFormat = {
 };
 
 interface Scored {
-  /** Of the record. */
+  /** The record's number in the export. */
   readonly number: number;
   readonly score: number;
 }
@@ -45,7 +46,7 @@ interface Pair {
 class PairWriter implements ExportWriter {
   readonly #file: RowFile;
   readonly #pairs = new Map<string, Pair>();
-  /** The halves that were seen first, by row. */
+  /** Conversations of pairs whose other half has not come, by row. */
   readonly #waiting = new Map<string, Conversation>();
 
   constructor(file: RowFile) {
@@ -91,17 +92,17 @@ class PairWriter implements ExportWriter {
   }
 }
 
-/** What the trials of a row have in common, also in several run directories. */
+/** A key that the trials of a row share, also across run directories. */
 function rowOf(run: string, id: string): string {
   return `${run}/${id}`;
 }
 
-/** Null when they do not part at a turn of the assistant. */
+/** The example of two conversations; null when they do not part at a turn of the assistant. */
 function pairOf(chosen: Conversation, rejected: Conversation): TableRow | null {
   const limit = Math.min(chosen.turns.length, rejected.turns.length);
   let common = 0;
   while (common < limit && same(chosen.turns[common], rejected.turns[common])) common++;
-  // What is preferred begins where the assistant speaks, in both.
+  // The preference begins at a turn of the assistant in both conversations.
   while (common > 0 && !(speaks(chosen.turns[common]) && speaks(rejected.turns[common]))) common--;
   if (!speaks(chosen.turns[common]) || !speaks(rejected.turns[common])) return null;
   return {

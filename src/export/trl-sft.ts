@@ -1,5 +1,6 @@
-// TRL's SFTTrainer. Whole conversations; or, where only some turns of the assistant are trained on, one example a turn in
-// TRL's prompt-completion form, the only one in which it trains on a turn and not on another.
+// TRL's SFTTrainer. An example is a whole conversation. When only some of the assistant's turns are
+// trained on, each of them becomes an example in TRL's prompt-completion form, the only form in
+// which TRL trains on one turn and not on another.
 
 import type { TableRow } from "./contract.ts";
 import { openaiMessage, toolsText } from "./messages.ts";

@@ -286,7 +286,7 @@ describe("a conversation", () => {
         "--as names no assistant",
       );
       expect(await refused(folder, [...to, "--train-on", "teacher"])).toContain(
-        "--train-on teacher: it is no assistant",
+        "--train-on teacher: this role is not an assistant",
       );
       expect(await refused(folder, [...to, "--as", "teacher=boss"])).toContain("ROLE=assistant");
       const [row] = await exported(folder, ["--to", "openai", "--no-prompts"]);
@@ -520,7 +520,7 @@ describe("an export", () => {
       await writeRun(join(folder, "run"), DIALOGUE, TALK);
       await writeFile(join(folder, "out.jsonl"), "mine");
       const args = ["export", "run", "--to", "openai", "-o", "out.jsonl"];
-      expect((await matrix(args, { cwd: folder })).stderr).toContain("out.jsonl is there already");
+      expect((await matrix(args, { cwd: folder })).stderr).toContain("out.jsonl exists already");
       expect(await readFile(join(folder, "out.jsonl"), "utf8")).toBe("mine");
       await writeFile(join(folder, "run/trajectories.jsonl"), "{}\n{}\n");
       expect((await matrix([...args, "--force"], { cwd: folder })).stderr).toContain(
@@ -529,7 +529,7 @@ describe("an export", () => {
       expect(await readFile(join(folder, "out.jsonl"), "utf8")).toBe("mine");
       expect((await readdir(folder)).sort()).toEqual(["out.jsonl", "run"]);
       const split = await matrix([...args, "--force", "--split", "a=0.5,b=0.5"], { cwd: folder });
-      expect(split.stderr).toContain("out.jsonl is one file, but there are 2 splits");
+      expect(split.stderr).toContain("out.jsonl is one file and cannot hold 2 splits");
       for (const shares of ["a=0.5", "a=0.5,a=0.5", "a"])
         expect((await matrix([...args, "--split", shares], { cwd: folder })).code).toBe(2);
     }));
@@ -567,13 +567,11 @@ describe("an export", () => {
         info: { environment_info: { policy: "Be kind." } },
         simulations: [{ id: "1#0" }, { id: "3#0" }],
       });
-      expect((await matrix(args, { cwd: folder })).stderr).toContain(
-        "r-mock.json is there already",
-      );
+      expect((await matrix(args, { cwd: folder })).stderr).toContain("r-mock.json exists already");
       expect((await matrix([...args, "--force"], { cwd: folder })).code).toBe(0);
       expect(
         (await matrix(["export", "run", "--to", "tau2", "-o", "folder"], { cwd: folder })).stderr,
-      ).toContain("folder is no .json file");
+      ).toContain("folder does not name a .json file");
     }));
 
   test("of several runs takes their records one run after the other, each by its own recipe", () =>
@@ -593,6 +591,6 @@ describe("an export", () => {
       expect(
         (await matrix(["export", "nowhere", "--to", "openai", "-o", "x.jsonl"], { cwd: folder }))
           .stderr,
-      ).toContain("nowhere is no run directory");
+      ).toContain("nowhere is not a run directory");
     }));
 });

@@ -1,0 +1,68 @@
+// The parts of a run's roles when the user names none. The assistant is the role whose own view of
+// the task is most likely wanted. Its turns are the assistant's, and those of the other roles that
+// it was shown are the user's.
+
+import { defaultConversation } from "../agent/create.ts";
+import { MatrixError } from "../error.ts";
+import type { OrchestratorConfig } from "../recipe/orchestrator-schema.ts";
+import type { Recipe } from "../recipe/schema.ts";
+import type { Perspective } from "./perspective.ts";
+
+/**
+ * Fails with `usage` when the recipe does not tell who is the assistant, or what its model was
+ * shown.
+ */
+export function suggestParts(
+  recipe: Recipe,
+  directory: string,
+): Pick<Perspective, "parts" | "lastAnswerOnly"> {
+  const assistant = suggestAssistant(recipe);
+  const role = recipe.roles[assistant ?? ""];
+  const seen = role?.conversation ?? defaultConversation(assistant ?? "", recipe.orchestrator);
+  // A role with neither turns nor a prompt in the recipe does not tell what its model was shown.
+  if (assistant === null || (seen.length === 0 && role?.prompt === undefined)) {
+    const roles = Object.keys(recipe.roles).join(", ");
+    throw new MatrixError(
+      "usage",
+      `${directory}: its recipe does not tell which role is the assistant, or what it was shown`,
+      {
+        hint: `name the parts, for example --as NAME=assistant,NAME=user; roles: ${roles}`,
+      },
+    );
+  }
+  const others = seen.filter((name) => name !== assistant);
+  return {
+    parts: new Map([[assistant, "assistant"], ...others.map((name) => [name, "user"] as const)]),
+    lastAnswerOnly: !seen.includes(assistant),
+  };
+}
+
+/**
+ * The role named "assistant", or the only role that asks a model, or the most likely role of the
+ * pattern among those that do; null when there is none.
+ */
+function suggestAssistant({ roles, orchestrator }: Recipe): string | null {
+  if ("assistant" in roles) return "assistant";
+  const asking = (names: readonly string[]) => names.filter((name) => roles[name]?.agent === "llm");
+  const all = asking(Object.keys(roles));
+  if (all.length === 1) return all[0] ?? null;
+  return asking(speakersOf(orchestrator)).at(0) ?? null;
+}
+
+/** Roles of a pattern that may be the assistant, the most likely first. */
+function speakersOf(orchestrator: OrchestratorConfig): readonly string[] {
+  if (!("pattern" in orchestrator)) return [];
+  switch (orchestrator.pattern) {
+    case "dialogue":
+      return orchestrator.speakers;
+    case "tool-loop":
+      return [orchestrator.speaker];
+    case "sequence":
+    case "best-of-n":
+      return orchestrator.roles.toReversed();
+    case "fan-out":
+      return [...orchestrator.roles, ...orchestrator.after].toReversed();
+    case "pipeline":
+      return orchestrator.stages.map(({ role }) => role).toReversed();
+  }
+}

@@ -1,0 +1,33 @@
+// The counts of an export: records read, records left out by reason, and the models in the others.
+
+import type { TrajectoryRecord } from "../task/record.ts";
+import { LEFT_OUT, type LeftOut } from "./selection.ts";
+
+export class ExportTally {
+  /** All records that were read. */
+  records = 0;
+  /** True when an answer in a selected record came from a simulated model. */
+  simulated = false;
+  readonly leftOut = Object.fromEntries(LEFT_OUT.map((reason) => [reason, 0])) as Record<
+    LeftOut,
+    number
+  >;
+  /** Answers in the selected records, by model. */
+  readonly models = new Map<string, { answers: number; completionTokens: number }>();
+
+  /** Counts a selected record. */
+  add({ simulated, history }: TrajectoryRecord): void {
+    this.simulated ||= simulated;
+    for (const { model, usage } of history) {
+      if (model === undefined) continue;
+      const { answers, completionTokens } = this.models.get(model) ?? {
+        answers: 0,
+        completionTokens: 0,
+      };
+      this.models.set(model, {
+        answers: answers + 1,
+        completionTokens: completionTokens + (usage?.completion_tokens ?? 0),
+      });
+    }
+  }
+}
