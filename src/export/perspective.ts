@@ -17,18 +17,9 @@ import type { Manifest } from "../records/manifest.ts";
 import { isJsonObject, type JsonObject } from "../task/json.ts";
 import type { TrajectoryRecord } from "../task/record.ts";
 import type { Hop } from "../task/task.ts";
-import { suggestParts } from "./suggest-parts.ts";
+import { type Part, type Parts, suggestParts } from "./parts.ts";
 
-export type Part = "assistant" | "user";
-
-export interface Perspective {
-  /** The parts of the roles that speak in the conversation, by role. */
-  readonly parts: ReadonlyMap<string, Part>;
-  /**
-   * True when the assistant's model was never shown its earlier answers: then a conversation has
-   * only the last one.
-   */
-  readonly lastAnswerOnly: boolean;
+export interface Perspective extends Parts {
   /** Roles whose turns are trained on. */
   readonly trained: ReadonlySet<string>;
   /** The role whose prompts open the conversation. */

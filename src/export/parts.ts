@@ -1,21 +1,17 @@
-// The parts of a run's roles when the user names none. The assistant is the role whose own view of
-// the task is most likely wanted. Its turns are the assistant's, and those of the other roles that
-// it was shown are the user's.
+// The parts of a run's roles in the conversations of an export. When the user names none, the
+// assistant is the role whose own view of the task is most likely wanted. Its turns are the
+// assistant's, and those of the other roles that it was shown are the user's.
 
 import { defaultConversation } from "../agent/create.ts";
 import { MatrixError } from "../error.ts";
 import type { OrchestratorConfig } from "../recipe/orchestrator-schema.ts";
 import type { Recipe } from "../recipe/schema.ts";
-import type { Perspective } from "./perspective.ts";
 
 /**
  * Fails with `usage` when the recipe does not tell who is the assistant, or what its model was
  * shown.
  */
-export function suggestParts(
-  recipe: Recipe,
-  directory: string,
-): Pick<Perspective, "parts" | "lastAnswerOnly"> {
+export function suggestParts(recipe: Recipe, directory: string): Parts {
   const assistant = suggestAssistant(recipe);
   const role = recipe.roles[assistant ?? ""];
   const seen = role?.conversation ?? defaultConversation(assistant ?? "", recipe.orchestrator);
