@@ -7,9 +7,21 @@ import { MatrixError } from "../error.ts";
 import type { OrchestratorConfig } from "../recipe/orchestrator-schema.ts";
 import type { Recipe } from "../recipe/schema.ts";
 
+export type Part = "assistant" | "user";
+
+export interface Parts {
+  /** The roles that speak in the conversation, with their parts. */
+  readonly parts: ReadonlyMap<string, Part>;
+  /**
+   * True when the assistant's model was never shown its earlier answers: a conversation then has
+   * only the last one.
+   */
+  readonly lastAnswerOnly: boolean;
+}
+
 /**
- * Fails with `usage` when the recipe does not tell who is the assistant, or what its model was
- * shown.
+ * Suggests the parts. Fails with `usage` when the recipe does not tell which role is the assistant,
+ * or what its model was shown.
  */
 export function suggestParts(recipe: Recipe, directory: string): Parts {
   const assistant = suggestAssistant(recipe);
