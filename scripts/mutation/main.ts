@@ -26,6 +26,7 @@ import {
 } from "./report.ts";
 import { drawSamples } from "./sample.ts";
 import { copyProject, listProject } from "./tree.ts";
+import { createControls } from "./trial.ts";
 import { judge } from "./verdicts.ts";
 
 const USAGE = `Usage: scripts/mutate [options]
@@ -205,7 +206,10 @@ async function tryAll(sample: readonly Mutant[], tests: readonly TestFile[]): Pr
   }
   if (values["with-binary"]) tree.build();
   say(`trying ${sample.length} mutants`);
-  const court = { tree, graph, cache, tests, acceptedIds };
+  const controls = createControls(tree, (test) =>
+    say(`${test} fails without a mutant, and counts no more`),
+  );
+  const court = { tree, graph, cache, tests, controls, acceptedIds };
   const outcomes: Outcome[] = [];
   return inParallel(sample, async (mutant) => {
     const outcome = await judge(court, mutant);

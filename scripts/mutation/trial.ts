@@ -61,14 +61,42 @@ function withinBudget(mutant: Mutant, tests: readonly TestFile[]): TestFile[] {
   });
 }
 
+/** Test files of the copy that holds the mutants, run without one: each only when it first fails. */
+export interface Controls {
+  /** True where the file passes as long as no mutant is on. */
+  passes(test: TestFile): Promise<boolean>;
+}
+
+export function createControls(tree: Tree, report: (failing: string) => void): Controls {
+  const known = new Map<string, Promise<boolean>>();
+  const run = async (test: TestFile): Promise<boolean> => {
+    for (let attempt = 1; attempt <= CONTROL_ATTEMPTS; attempt++) {
+      if ((await runWith(tree, test, null)).end === "passed") return true;
+    }
+    report(test.path);
+    return false;
+  };
+  return {
+    passes: (test) => {
+      const passing = known.get(test.path) ?? run(test);
+      known.set(test.path, passing);
+      return passing;
+    },
+  };
+}
+
+/** On a busy machine a file may fail for want of time. */
+const CONTROL_ATTEMPTS = 3;
+
 export async function tryMutant(
   tree: Tree,
   mutant: Mutant,
   tests: readonly TestFile[],
+  controls: Controls,
 ): Promise<Verdict> {
   for (const test of tests) {
     const status = await tryTest(tree, mutant, test);
-    if (status) return { status, by: test.path };
+    if (status && (await controls.passes(test))) return { status, by: test.path };
   }
   return { status: tests.length > 0 ? "survived" : "not reached", by: null };
 }

@@ -6,13 +6,14 @@ import type { ImportGraph } from "./imports.ts";
 import type { Mutant } from "./instrument.ts";
 import type { Outcome } from "./report.ts";
 import type { Tree } from "./tree.ts";
-import { nearestFirst, tryMutant, type Verdict } from "./trial.ts";
+import { type Controls, nearestFirst, tryMutant, type Verdict } from "./trial.ts";
 
 export interface Court {
   readonly tree: Tree;
   readonly graph: ImportGraph;
   readonly cache: Cache;
   readonly tests: readonly TestFile[];
+  readonly controls: Controls;
   readonly acceptedIds: ReadonlySet<string>;
 }
 
@@ -26,7 +27,7 @@ export async function judge(court: Court, mutant: Mutant): Promise<Outcome> {
 
 /** An earlier verdict holds while the mutated file and the tests that decided it read the same. */
 async function findVerdict(
-  { tree, graph, cache }: Court,
+  { tree, graph, cache, controls }: Court,
   mutant: Mutant,
   tests: readonly TestFile[],
 ): Promise<Verdict> {
@@ -39,7 +40,7 @@ async function findVerdict(
   const testDigest = (path: string) => graph.digest(path, (file) => file.startsWith("tests/"));
   const known = cache.verdicts.get(key);
   if (known?.restsOn === restsOn(known?.by ?? null)) return known;
-  const verdict = await tryMutant(tree, mutant, tests);
+  const verdict = await tryMutant(tree, mutant, tests, controls);
   cache.verdicts.set(key, { ...verdict, restsOn: restsOn(verdict.by) });
   return verdict;
 }
