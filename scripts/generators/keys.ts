@@ -28,8 +28,8 @@ interface SchemaLike {
 }
 
 /**
- * Every key with a text, and after each table its own keys. A key without a text is an error,
- * except for literals.
+ * Every key of a table; the keys of an inner table follow it. A key without a description is an
+ * error, except for a literal.
  */
 export function keysOf(table: unknown, prefix = ""): readonly Key[] {
   return Object.entries(like(table).entries ?? {}).flatMap(([name, entry]) => {
@@ -52,14 +52,14 @@ export function keysOf(table: unknown, prefix = ""): readonly Key[] {
   });
 }
 
-/** The fixed value of a table's discriminator, such as `kind = "openai"`. */
+/** The key with a fixed value that tells one form of a table from another: `kind = "openai"`. */
 export function literalOf(table: unknown): readonly [name: string, value: unknown] | null {
   for (const [name, entry] of Object.entries(like(table).entries ?? {}))
     if (like(entry).type === "literal") return [name, like(entry).literal];
   return null;
 }
 
-/** The keys of a table, of the tables in a list, or of the one table that a union allows. */
+/** The keys of a table, of the tables in a list, or of the table in a union. */
 function innerKeys(schema: v.GenericSchema, path: string): readonly Key[] {
   const { type, item, options = [] } = like(schema);
   if (type === "strict_object") return keysOf(schema, `${path}.`);
@@ -68,7 +68,7 @@ function innerKeys(schema: v.GenericSchema, path: string): readonly Key[] {
   return table === undefined ? [] : keysOf(table, `${path}.`);
 }
 
-/** Templates and distributions are tables too, but kinds of values with a section of their own. */
+/** Tells a table of keys from templates and distributions, which the page describes as kinds. */
 function isDescribed(schema: unknown): boolean {
   const { type, entries = {} } = like(schema);
   return type === "strict_object" && Object.values(entries).every((entry) => like(entry).wrapped);

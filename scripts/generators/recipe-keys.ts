@@ -199,7 +199,7 @@ export function exampleOf(header: string | null, schema: unknown, keys: readonly
       lines.push(`${list} = ${toToml([elementOf(list, keys)])}`);
       continue;
     }
-    // A key whose table was given as a value cannot be given again, part by part.
+    // TOML refuses the keys of a table that already has a value as a whole.
     const table = path.slice(0, Math.max(0, path.lastIndexOf(".")));
     if (examples.length === 0 || written.has(table)) continue;
     written.add(path);

@@ -1,5 +1,5 @@
-// A bundle is a recipe on its way to a host: its text, every file that it names, and every file
-// that those import. The dataset stays with the driver. A bundle arrives from the network, so the
+// A bundle is a recipe on its way to a host: its text, the files that it names, and the files that
+// those import. The dataset stays with the driver. A bundle arrives from the network, so the
 // host checks names and sizes before it writes anything.
 
 import { mkdir, readdir, writeFile } from "node:fs/promises";
@@ -55,7 +55,7 @@ export async function createBundle(
   };
 }
 
-/** The text of a key after its file was renamed; the same text for a key that names no file. */
+/** The text of a key under its file's name in the bundle. A key without a file keeps its text. */
 function moved(key: string, text: string, name: string | undefined): string {
   if (name === undefined) return text;
   return key === "orchestrator.graph" ? moveGraphPath(text, name) : name;

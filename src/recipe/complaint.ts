@@ -1,4 +1,5 @@
-// A complaint is a problem of a recipe's key whose place is not known yet.
+// A complaint is a problem with a key of a recipe. It names the key but not yet the file and line
+// that wrote it.
 
 import { closest, distance } from "fastest-levenshtein";
 
@@ -34,7 +35,10 @@ export function unknownName(
   return wrongWord(key, `no ${what} is named "${name}"; ${known}`, name, names);
 }
 
-/** A word is near when a third of its letters, and always when two, would have to change. */
+/**
+ * The nearest word of a list. Up to two letters may differ, and up to a third of the letters of a
+ * longer word.
+ */
 function nearest(word: string, words: readonly string[]): string | undefined {
   if (words.length === 0) return undefined;
   const best = closest(word, [...words]);

@@ -113,8 +113,8 @@ function changesKind(path: string, below: JsonObject, above: JsonObject): boolea
 }
 
 /**
- * Whether a secret consists of references. A default would be a secret in plain text, so only an
- * empty one is allowed: it makes the secret optional.
+ * Tests that a secret consists of references. A default would be a secret in plain text, so only an
+ * empty one is allowed. It makes the secret optional.
  */
 function isReferenceOnly(text: string): boolean {
   const defaults = [...text.matchAll(REFERENCE)].map((match) => match[2] ?? "");
@@ -136,7 +136,7 @@ function fill(text: string, env: Environment): string {
 function isPath(key: string, text: string): boolean {
   if (matchesKey(key, "roles.*.agent") && BUILT_IN_AGENTS.includes(text)) return false;
   if (matchesKey(key, "sandboxes.*.image") && !isImagePath(text)) return false;
-  // A dataset of the hub is an address.
+  // A dataset of the hub is an address and not a path.
   if (text.startsWith("hf://")) return false;
   // An empty path stays empty, so that the schema refuses it.
   return text !== "" && PATH_KEYS.some((pattern) => matchesKey(key, pattern));

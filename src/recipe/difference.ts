@@ -1,6 +1,6 @@
-// The differences between two resolved recipes, and what each means for a continued run: it may
-// change the key, it may only raise it, or the recipe is that of another run. Two ways to write the
-// same value are no difference: a default written out, "90s" for "1.5m", another order of keys.
+// The differences between two resolved recipes, and what each means for a continued run: the run
+// may change the key, may only raise it, or may not change it. Two ways to write the same value do
+// not count as a difference: a default written out, "90s" for "1.5m", another order of keys.
 
 import { isDeepStrictEqual } from "node:util";
 import * as v from "valibot";
@@ -31,7 +31,8 @@ export function recipeDifferences(before: JsonObject, now: JsonObject): Differen
 }
 
 /**
- * The recipe with defaults and in base units. A table that is not a valid recipe stays as it is.
+ * The recipe with its defaults, in milliseconds and bytes. A table that is not a valid recipe stays
+ * as it is.
  */
 function meaningOf(table: JsonObject): unknown {
   const result = v.safeParse(recipeSchema, table);

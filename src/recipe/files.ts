@@ -22,8 +22,8 @@ export interface RecipeFile {
 const ENDINGS = [".ts", ".tsx", ".mts", ".cts", ".js", ".jsx", ".mjs", ".cjs", ".json"];
 
 /**
- * Where each runtime looks for the imports of a linked module: Bun beside the target, Deno beside
- * the link.
+ * The folders in which a runtime looks for the imports of a module behind a symbolic link, first
+ * choice first. Bun looks beside the target of the link, Deno beside the link.
  */
 const BESIDE = {
   bun: (target: string, link: string) => [target, link],
@@ -57,7 +57,7 @@ export function isModule(path: string): boolean {
 }
 
 /**
- * Reads a file and, of a module, all its imports; the file itself comes first. Fails with
+ * Reads a file, and all imports when it is a module. The file itself comes first. Fails with
  * `recipe_invalid`.
  */
 export async function readRecipeFile(path: string): Promise<readonly RecipeFile[]> {

@@ -1,5 +1,5 @@
-// Loads a recipe: from layers to one table, and from the table to a typed recipe. Every problem
-// names the file or the override that wrote the key.
+// Loads a recipe in two steps: from its layers to one table, and from the table to a typed recipe.
+// Every problem names the file or the override that wrote the key.
 
 import { MatrixError, type Problem } from "../error.ts";
 import type { JsonObject } from "../task/json.ts";
@@ -77,7 +77,7 @@ function compose(
   const resolved = layers.reduce((below, above) => mergeTables(below, above));
   const leaves = leafProblems(resolved, env);
   const { recipe, complaints } = validateRecipe(readNumbers(fillSecrets(resolved, env), sources));
-  // A value with an unresolved reference is reported once; what the schema says of it is not shown.
+  // A value with an unresolved reference is reported once, so the schema's complaint is dropped.
   const further = complaints.filter(({ key }) => !leaves.some((problem) => problem.key === key));
   return {
     recipe,
@@ -120,8 +120,8 @@ export async function loadModel(
 }
 
 /**
- * Reads values that are one reference alone, such as "${env:SEED}", as TOML where text is not
- * allowed.
+ * Turns a text that came from a single reference, such as "${env:SEED}", into a number or a truth
+ * value where the schema refuses text.
  */
 function readNumbers(table: JsonObject, sources: readonly Source[]): JsonObject {
   const { complaints } = validateRecipe(table);
@@ -150,7 +150,8 @@ function readNumbers(table: JsonObject, sources: readonly Source[]): JsonObject 
 function locate(sources: readonly Source[], { key, message, suggestion }: Complaint): Problem {
   const problem = { key, message, ...(suggestion === undefined ? {} : { suggestion }) };
   const parts = splitKey(key);
-  // The place is that of the longest part of the path that any layer wrote, in the last such layer.
+  // The place is that of the longest prefix of the path that any layer wrote, in the last such
+  // layer.
   for (let length = parts.length; length > 0; length--) {
     const path = parts.slice(0, length).reduce(joinKey, "");
     const source = sources.findLast(({ table }) => valueAt(table, path) !== undefined);

@@ -24,7 +24,7 @@ const price = v.strictObject({
   completion: described(fromZero, "The price of a million completion tokens.", 1.5),
 });
 
-/** Without values, the answers of a model of middle size. */
+/** The defaults describe a model of medium size. */
 const expectation = v.strictObject({
   output_tokens: v.optional(
     described(

@@ -30,7 +30,7 @@ export function withProcesses(
 
 const OWN = " (process)";
 
-/** The name of a program role's sandbox. No table can have it, as it contains a space. */
+/** The name of a program role's sandbox. It contains a space, so no table can have it. */
 function processesOf(role: string): string {
   return role + OWN;
 }

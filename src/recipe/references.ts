@@ -1,5 +1,5 @@
-// Checks that a schema cannot make: every name in a recipe refers to something, every file exists,
-// every expression parses, and every role and sandbox is used.
+// Checks what a schema cannot: every name in a recipe refers to something, every file exists, every
+// expression parses, and every role and sandbox is used.
 
 import { existsSync } from "node:fs";
 import { MatrixError } from "../error.ts";

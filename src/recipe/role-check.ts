@@ -1,5 +1,5 @@
-// Checks of one role: its model, sandbox and conversation exist, and its agent reads every key that
-// is set.
+// Checks one role: its model, its sandbox and the roles of its conversation exist, and its agent
+// reads every key that is set.
 
 import { type Complaint, unknownName } from "./complaint.ts";
 import { interpreterOf } from "./interpreter.ts";
@@ -28,7 +28,7 @@ export function checkRole(key: string, role: RoleConfig, recipe: Recipe): Compla
   ];
 }
 
-/** Keys that are set although the agent asks no model. */
+/** Complaints about keys of an llm role in a role of another agent. */
 function idleLlmKeys(key: string, role: RoleConfig): Complaint[] {
   const idle = [
     ...LLM_KEYS.filter((name) => role[name] !== undefined),
@@ -62,7 +62,7 @@ function checkLlm(key: string, role: RoleConfig, { roles, models }: Recipe): Com
   return complaints;
 }
 
-/** The place where the agent runs. At most one complaint for a role with a sandbox. */
+/** Checks the place where the agent runs. A role with a sandbox gets at most one complaint. */
 function checkPlace(key: string, role: RoleConfig, sandboxes: Recipe["sandboxes"]): Complaint[] {
   const { agent, sandbox, command, processes } = role;
   if (sandbox === undefined) return checkNoSandbox(key, role);
@@ -89,7 +89,7 @@ function checkPlace(key: string, role: RoleConfig, sandboxes: Recipe["sandboxes"
   return complain("agent", 'the name does not say how to start this program; set command = ["…"]');
 }
 
-/** Program roles have a sandbox by now, so a role without one is no program. */
+/** Every program role has a sandbox by now, so a role without one is not a program. */
 function checkNoSandbox(key: string, role: RoleConfig): Complaint[] {
   const idle = [
     ...(["command", "processes"] as const).filter((name) => role[name] !== undefined),

@@ -14,7 +14,7 @@ import {
   text,
 } from "./value-schema.ts";
 
-/** Agents that are no files. */
+/** Agents that are part of matrix. Every other agent is a file. */
 export const BUILT_IN_AGENTS: readonly string[] = ["llm", "exec", "language", "process"];
 
 export const roleSchema = v.strictObject({

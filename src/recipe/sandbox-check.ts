@@ -1,4 +1,4 @@
-// Checks of one sandbox: a role uses it, its files exist, and its engine can run its image.
+// Checks one sandbox: a role uses it, its files exist, and its engine can run its image.
 
 import { existsSync } from "node:fs";
 import type { Complaint } from "./complaint.ts";

@@ -112,7 +112,7 @@ export const sandbox = v.strictObject({
 /** The sandbox of programs that run without one: nothing isolates them, and they keep no state. */
 export const PLAIN_PROCESSES = v.parse(sandbox, { engine: "process", stateful: false });
 
-/** Whether an image is a path on disk. Any other image is a Docker reference. */
+/** Tells an image that is a path on disk from a Docker reference. */
 export function isImagePath(image: string): boolean {
   return /^\.{0,2}\//.test(image) || image.endsWith(".sif");
 }

@@ -1,9 +1,11 @@
-// Reads the allowed keys of a table from a schema: what an error message offers in place of an
+// Reads the allowed keys of a table from a schema. An error message offers them in place of an
 // unknown key.
 
 import { isJsonObject } from "../task/json.ts";
 
-/** The keys of the table at a path. `input` is the whole recipe, which decides among variants. */
+/**
+ * The keys of the table at a path. The values of `input`, the whole recipe, decide among variants.
+ */
 export function keysAt(root: unknown, path: readonly string[], input: unknown): string[] {
   let schema = root;
   let value = input;

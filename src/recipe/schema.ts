@@ -1,6 +1,6 @@
 // The tables of a recipe, put together from the schema of each. Every schema is strict: a key that
-// it does not name is an error. Types are inferred from the schemas. What each key means stands in
-// its schema too, and docs/recipe-keys.md is generated from there.
+// it does not name is an error. Types are inferred from the schemas. A schema also describes its
+// keys, and docs/recipe-keys.md is generated from these descriptions.
 
 import * as v from "valibot";
 import { dataset } from "./dataset-schema.ts";
@@ -26,7 +26,7 @@ export const recipeSchema = v.strictObject({
   orchestrator,
 });
 
-/** `extends` of a recipe file. It is followed and taken out before the recipe is checked. */
+/** The key `extends` of a file. It is followed, and removed before the recipe is checked. */
 export const extendsSchema = described(
   v.pipe(v.union([path, v.array(path)]), v.title("path, or list of paths")),
   "Recipes over which this one is laid, from left to right. Tables merge; lists and single " +

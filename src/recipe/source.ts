@@ -42,8 +42,8 @@ export async function readSources(path: string, chain: readonly string[] = []): 
 }
 
 /**
- * Reads `key.path=VALUE`. VALUE is TOML, or else taken as text, so that a shell needs no nested
- * quotes. Fails with `usage`.
+ * Reads `key.path=VALUE`. A VALUE that is not TOML is taken as text, so that a shell needs no
+ * nested quotes. Fails with `usage`.
  */
 export function readOverride(override: string, cwd: string): Source {
   const split = override.indexOf("=");

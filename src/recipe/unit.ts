@@ -9,7 +9,7 @@ const MS: Readonly<Record<string, number>> = {
   d: 86_400_000,
 };
 
-/** Milliseconds, or null for a text that is not a duration. A number without a unit is not one. */
+/** Milliseconds, or null for a text that is not a duration. A duration needs a unit. */
 export function parseDuration(text: string): number | null {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text.trim());
   const unit = match?.[2] === undefined ? undefined : MS[match[2]];

@@ -18,7 +18,7 @@ export function validateRecipe(table: JsonObject): {
   readonly complaints: readonly Complaint[];
 } {
   const unknown: Complaint[] = [];
-  /** Tables with an unknown key, and keys that were probably meant by one. */
+  /** Tables with an unknown key, and the keys that such a key probably meant. */
   const settled = new Set<string>();
   let input: JsonObject = table;
   for (;;) {
@@ -31,8 +31,8 @@ export function validateRecipe(table: JsonObject): {
       const others = issues.map(complaintOf).filter(({ key }) => !settled.has(key));
       return { recipe: null, complaints: [...unknown, ...others] };
     }
-    // The schema reports one unknown key of a table at a time, so each is removed and the table is
-    // checked again. A key that the table lacks as a result is not reported.
+    // The schema reports one unknown key of a table at a time. So each is removed, and the table is
+    // checked again. The key that was probably meant is not also reported as missing.
     const found = unknownKey(path, table);
     const inside = path.slice(0, -1).reduce(joinKey, "");
     unknown.push(found);
@@ -42,7 +42,7 @@ export function validateRecipe(table: JsonObject): {
   }
 }
 
-/** The issues of a union's branches that got into the value; they say more than the union's own. */
+/** Replaces the issue of a union by those of the branches that read part of the value. */
 function deepest(issue: v.BaseIssue<unknown>): Issue[] {
   const path = issue.path ?? [];
   const inner =

@@ -1,6 +1,6 @@
 // The kinds of values that keys share: durations, sizes, names, paths, templates, expressions and
 // distributions. A recipe writes durations and sizes as text; the program reads milliseconds and
-// bytes. Titles are what the reference page calls each kind.
+// bytes. The title of a kind is its name on the reference page.
 
 import * as v from "valibot";
 import { isJsonObject, type JsonObject } from "../task/json.ts";
@@ -65,7 +65,7 @@ export const fraction = v.pipe(
 );
 export const aboveZero = v.pipe(v.number(), v.gtValue(0), v.title("number above 0"));
 export const fromZero = v.pipe(v.number(), v.minValue(0), v.title("number from 0"));
-/** Free JSON that user code or a model reads. */
+/** A table that user code or a model reads, with any JSON in it. */
 export const settings = v.pipe(v.custom<JsonObject>(isJsonObject, "a table"), v.title("table"));
 /** A path, relative to the file that names it. The loader makes it absolute. */
 export const path = v.pipe(v.string("a path"), v.nonEmpty("a path"), v.title("path"));
@@ -86,7 +86,7 @@ export const someRoles = v.pipe(
 );
 export const variables = v.pipe(v.record(v.string(), v.string()), v.title("table of texts"));
 
-/** A constant, or a table that describes a distribution. */
+/** A single value, or a table that describes a distribution. */
 const distributionOf = <T extends v.GenericSchema<unknown, number>>(
   value: T,
   wanted: string,
@@ -120,7 +120,7 @@ const distributionOf = <T extends v.GenericSchema<unknown, number>>(
     ),
     v.title(`${kind} or distribution`),
   );
-/** In milliseconds. */
+/** A distribution of milliseconds. */
 export const durationDistribution = distributionOf(duration, DURATION, "duration");
 export const countDistribution = distributionOf(
   v.pipe(v.number(), v.minValue(0)),
