@@ -1,4 +1,5 @@
-// `matrix agent`: hosts of a run. This process watches over the ones that do the work, and replaces one that crashes.
+// `matrix agent` starts hosts of a run as workers, processes of their own, watches over them, and
+// replaces one that crashes.
 
 import { mkdtemp, rm } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
@@ -29,24 +30,24 @@ interface AgentFlags {
   readonly workers: number;
   readonly patience: string;
   readonly insecure?: boolean;
-  /** Of the process that does the work: see WorkerLives. */
+  /** Hidden flags that the watching process gives its workers: see WorkerLives. */
   readonly id?: string;
   readonly replaces?: string;
   readonly watcher?: string;
 }
 
-/** A worker finishes within the recipe's grace time; this much later it is taken to hang. */
+/** A worker that has not ended this long after SIGTERM is killed: it hangs, whatever the grace time. */
 const STOP_MS = 10 * 60_000;
 
 export function agentCommand(): Command {
   return new Command("agent")
     .description(
-      "serve roles of a run that `matrix drive --listen` began, until it is over (SIGTERM: hand over what is held and leave)",
+      "serve roles of a run that `matrix drive --listen` began, until the run is over (SIGTERM: hand over tasks and leave)",
     )
     .addOption(
       new Option(
         "--role <roles>",
-        "which roles, with commas between (default: all of the recipe)",
+        "roles to serve, separated by commas (default: all of the recipe)",
       ).env("MATRIX_ROLE"),
     )
     .addOption(
@@ -56,12 +57,14 @@ export function agentCommand(): Command {
     )
     .addOption(
       listenOption(
-        "where other hosts reach this one (default: a free port of the address that the driver sees)",
+        "host:port where other hosts reach this one (default: a free port at the address that the driver sees)",
       ),
     )
-    .addOption(new Option("--name <name>", "its name in records and logs").env("MATRIX_NAME"))
     .addOption(
-      new Option("--workers <n>", "processes")
+      new Option("--name <name>", "name of the host in records and logs").env("MATRIX_NAME"),
+    )
+    .addOption(
+      new Option("--workers <n>", "processes to start")
         .env("MATRIX_WORKERS")
         .argParser(wholeNumber)
         .default(1),
@@ -99,15 +102,15 @@ async function watchWorkers(flags: AgentFlags): Promise<number> {
   const { role, listen, insecure = false, patience, workers } = flags;
   const name = flags.name ?? `${hostname().split(".")[0]}-${process.pid}`;
   if (!isHostName(name))
-    throw new MatrixError("usage", `--name "${name}" is no name`, {
-      hint: "letters, digits, '_', '.' and '-'",
+    throw new MatrixError("usage", `--name "${name}" is not a name of a host`, {
+      hint: "a name has letters, digits, '_', '.' and '-'",
     });
   if (workers < 1) throw new MatrixError("usage", "--workers: at least 1");
   rolesOf(role);
   parsePatience(patience);
   const token = await readToken(process.env);
   const target = /^https?:/.test(flags.join) ? flags.join : resolve(flags.join);
-  // What is wrong with the target is said here, once, and not by each worker.
+  // A wrong target is reported here once, and not by each worker.
   createFinder(target, token, insecure);
   const lives = new WorkerLives({
     join: target,
@@ -152,11 +155,11 @@ function rolesOf(text: string | undefined): readonly string[] | null {
   if (text === undefined) return null;
   const roles = text.split(",").map((role) => role.trim());
   if (roles.some((role) => role === ""))
-    throw new MatrixError("usage", `--role "${text}": a name is missing`);
+    throw new MatrixError("usage", `--role "${text}": a name between commas is missing`);
   return roles;
 }
 
-/** What a watcher has to say goes to its terminal. */
+/** Warnings and errors about workers go to stderr. */
 const terminalLog: Log = {
   write: (level, message, fields = {}) => {
     if (level !== "info") console.error(formatLine(level, message, fields));

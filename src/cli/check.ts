@@ -1,6 +1,7 @@
-// `matrix check RECIPE`: everything wrong with it before anything is spent, or the plan: rows, roles, models, first prompts.
+// `matrix check RECIPE` prints everything that is wrong with a recipe, or else what the recipe would
+// do: rows, roles, models and the first prompts. It asks no model.
 
-import { Command, Option } from "commander";
+import { Command } from "commander";
 import { MatrixError } from "../error.ts";
 import type { ChatMessage } from "../model/contract.ts";
 import { createAddresses } from "../model/endpoint/addresses.ts";
@@ -12,9 +13,9 @@ import { prepare } from "../run/prepare.ts";
 import { previewFirstRow } from "../run/preview.ts";
 import { scanRows } from "../run/scan-rows.ts";
 import { unisolated } from "../sandbox/site.ts";
-import { type OverrideFlags, overrideOptions, overridesOf } from "./flags.ts";
-import { grouped } from "./panel.ts";
-import { printable } from "./printable.ts";
+import { jsonOption, type OverrideFlags, overrideOptions, overridesOf } from "./flags.ts";
+import { grouped } from "./text/figures.ts";
+import { renderPrompt } from "./text/prompt.ts";
 
 interface CheckedRecipe {
   readonly name: string;
@@ -27,7 +28,7 @@ interface CheckedRecipe {
   readonly roles: readonly RolePlan[];
   /** The role that acts first. */
   readonly first_role: string | null;
-  /** Without those of roles that are programs of their own. */
+  /** Sandboxes of the recipe, without those that roles with a program of their own are given. */
   readonly sandboxes: readonly {
     readonly name: string;
     readonly engine: string;
@@ -40,7 +41,7 @@ interface ModelPlan {
   readonly kind: string;
   readonly id: string;
   readonly endpoint: string | null;
-  /** What is the matter with its file of replicas, which a run reads again and again. */
+  /** What is wrong with the file of replicas now. A run reads the file again and again. */
   readonly problem: string | null;
 }
 
@@ -49,20 +50,20 @@ interface RolePlan {
   readonly agent: string;
   readonly model: string | null;
   readonly concurrency: number;
-  /** What an llm role's model is sent for the first row, before any other role has spoken. */
+  /** What the model of an llm role gets for the first row, before any other role has answered. */
   readonly first_prompt: readonly ChatMessage[] | null;
 }
 
 export function checkCommand(): Command {
   const command = new Command("check")
     .description(
-      "say everything that is wrong with a recipe and its dataset, or what it would do (exit 2: something is wrong)",
+      "print everything that is wrong with a recipe and its dataset, or what the recipe would do (exit 2: something is wrong)",
     )
-    .argument("<recipe>", "a recipe.toml")
+    .argument("<recipe>", "path of a recipe")
     .argument("[key=value...]", "recipe keys to override");
   for (const option of overrideOptions) command.addOption(option);
   return command
-    .addOption(new Option("--json", "one object on stdout").env("MATRIX_JSON"))
+    .addOption(jsonOption())
     .action(
       async (
         recipe: string,
@@ -132,11 +133,9 @@ async function problemOf(baseUrl: OpenaiModelConfig["base_url"]): Promise<string
   return (await createAddresses(baseUrl).find()).problem;
 }
 
-const PROMPT_LINES_MAX = 12;
-
 function textOf(plan: CheckedRecipe): string {
   const lines = [
-    `${plan.name}: ${grouped(plan.rows)} rows × ${plan.trials} trials = ${grouped(plan.expected)} tasks, ${grouped(plan.concurrency)} in flight`,
+    `${plan.name}: ${sizeOf(plan)}`,
     "",
     "models",
     ...plan.models.map(
@@ -147,7 +146,8 @@ function textOf(plan: CheckedRecipe): string {
     "roles",
     ...plan.roles.map(
       ({ name, agent, model, concurrency }) =>
-        `  ${name}: ${agent}${model === null ? "" : `, model ${model}`}, ${grouped(concurrency)} slots${name === plan.first_role ? " (acts first)" : ""}`,
+        `  ${name}: ${agent}${model === null ? "" : `, model ${model}`}, ${grouped(concurrency)} slots` +
+        (name === plan.first_role ? " (acts first)" : ""),
     ),
     ...(plan.sandboxes.length === 0 ? [] : ["", "sandboxes"]),
     ...plan.sandboxes.map(({ name, engine, image }) =>
@@ -171,15 +171,7 @@ function textOf(plan: CheckedRecipe): string {
   ].join("\n");
 }
 
-export function renderPrompt(prompt: readonly ChatMessage[]): string[] {
-  return prompt.flatMap(({ role, content }) =>
-    shortened(printable(`${role}: ${content}`)).map((line) => `  | ${line}`),
-  );
-}
-
-function shortened(text: string): string[] {
-  const lines = text.split("\n");
-  return lines.length <= PROMPT_LINES_MAX
-    ? lines
-    : [...lines.slice(0, PROMPT_LINES_MAX), `… ${lines.length - PROMPT_LINES_MAX} more lines`];
+function sizeOf({ rows, trials, expected, concurrency }: CheckedRecipe): string {
+  const tasks = `${grouped(rows)} rows × ${trials} trials = ${grouped(expected)} tasks`;
+  return `${tasks}, ${grouped(concurrency)} in flight`;
 }

@@ -1,4 +1,4 @@
-// `matrix drive RECIPE` runs a recipe, or goes on with it where its run directory stands.
+// `matrix drive RECIPE` runs a recipe, or continues the run in its run directory.
 
 import { join, resolve } from "node:path";
 import { Command, Option } from "commander";
@@ -14,6 +14,7 @@ import type { RunSettings } from "../run/settings.ts";
 import type { Summary } from "../run/summary.ts";
 import {
   insecureOption,
+  jsonOption,
   listenOption,
   metricsOption,
   type OverrideFlags,
@@ -22,12 +23,12 @@ import {
   patienceOption,
   wholeNumber,
 } from "./flags.ts";
-import { renderForecast } from "./forecast-text.ts";
 import { type HostsFlags, parseHosts } from "./hosts-flags.ts";
 import { catchInterrupts } from "./interrupts.ts";
 import { startProgress } from "./progress.ts";
 import { checkReplayFlags } from "./replay-flags.ts";
-import { renderSummary } from "./summary.ts";
+import { renderForecast } from "./text/forecast.ts";
+import { renderSummary } from "./text/summary.ts";
 
 interface DriveFlags extends OverrideFlags, HostsFlags {
   readonly metrics?: string;
@@ -35,7 +36,7 @@ interface DriveFlags extends OverrideFlags, HostsFlags {
   readonly dryRun?: boolean;
   readonly like?: string;
   readonly fresh?: boolean;
-  /** A run directory. */
+  /** Path of a run directory. */
   readonly replay?: string;
   readonly json?: boolean;
 }
@@ -43,9 +44,9 @@ interface DriveFlags extends OverrideFlags, HostsFlags {
 export function driveCommand(): Command {
   const command = new Command("drive")
     .description(
-      "run a recipe, or go on with it where its run directory stands (exit 0: complete, 1: too many failed, 3: stopped, can go on)",
+      "run a recipe, or continue the run in its run directory (exit 0: complete, 1: too many tasks failed, 3: stopped, can be continued)",
     )
-    .argument("<recipe>", "a recipe.toml")
+    .argument("<recipe>", "path of a recipe")
     .argument(
       "[key=value...]",
       "recipe keys to override: run.concurrency=500 dataset.path=mine.jsonl",
@@ -53,36 +54,38 @@ export function driveCommand(): Command {
   for (const option of overrideOptions) command.addOption(option);
   return command
     .addOption(
-      new Option("--workers <n>", "start so many local host processes")
+      new Option("--workers <n>", "start n host processes on this machine")
         .env("MATRIX_WORKERS")
         .argParser(wholeNumber),
     )
-    .addOption(listenOption("wait there for hosts: `matrix agent`"))
+    .addOption(listenOption("listen at host:port for hosts that `matrix agent` starts"))
     .addOption(insecureOption())
     .addOption(patienceOption())
     .addOption(metricsOption())
     .addOption(
-      new Option("--fresh", "begin anew; an earlier run directory is kept as DIR.1").env(
+      new Option("--fresh", "begin anew; an existing run directory is moved to DIR.1").env(
         "MATRIX_FRESH",
       ),
     )
     .addOption(
       new Option(
         "--replay <dir>",
-        "the records of another run once more, by this recipe's rules and without a model",
+        "run the recorded answers of another run through this recipe again, without asking a model",
       ).env("MATRIX_REPLAY"),
     )
     .addOption(
       new Option(
         "--dry-run",
-        "forecast requests, tokens, money and time; nothing is asked or written",
+        "forecast requests, tokens, money and time; ask nothing and write nothing",
       ).env("MATRIX_DRY_RUN"),
     )
     .addOption(
-      new Option("--like <dir>", "forecast from the records of another run").env("MATRIX_LIKE"),
+      new Option("--like <dir>", "with --dry-run: forecast from the records of another run").env(
+        "MATRIX_LIKE",
+      ),
     )
-    .addOption(new Option("--json", "the summary as one object on stdout").env("MATRIX_JSON"))
-    .addOption(new Option("-q, --quiet", "no progress").env("MATRIX_QUIET"))
+    .addOption(jsonOption("print the summary as one object on stdout"))
+    .addOption(new Option("-q, --quiet", "show no progress").env("MATRIX_QUIET"))
     .action(async (recipe: string, keyValues: readonly string[], flags: DriveFlags) => {
       process.exitCode = await drive(recipe, keyValues, flags);
     });
@@ -98,7 +101,7 @@ async function drive(
   const overrides = overridesOf(keyValues, flags);
   if (flags.dryRun === true) return forecast(recipePath, overrides, flags);
   if (flags.like !== undefined)
-    throw new MatrixError("usage", "--like is about a forecast: it needs --dry-run");
+    throw new MatrixError("usage", "--like is for a forecast: it needs --dry-run");
   const { env } = process;
   const metrics = flags.metrics === undefined ? null : parseAddress(flags.metrics);
   const token = await readToken(env);

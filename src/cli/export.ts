@@ -1,4 +1,5 @@
-// `matrix export DIR… --to FORMAT -o PATH`: the records of runs as the files that training programs load.
+// `matrix export DIR… --to FORMAT -o PATH` writes the records of runs as files that training programs
+// load.
 
 import { Command, InvalidArgumentError, Option } from "commander";
 import { MatrixError } from "../error.ts";
@@ -10,7 +11,8 @@ import { LEFT_OUT, type SelectionRules } from "../export/selection.ts";
 import { parseSplits, type Split, WHOLE } from "../export/split.ts";
 import { compileExpression, type Expression } from "../recipe/expression.ts";
 import { isUnanswered, UNANSWERED, type Unanswered } from "../task/task.ts";
-import { grouped } from "./panel.ts";
+import { jsonOption } from "./flags.ts";
+import { grouped } from "./text/figures.ts";
 
 interface ExportFlags {
   readonly to: string;
@@ -30,51 +32,57 @@ interface ExportFlags {
 }
 
 const OPTIONS: readonly Option[] = [
-  new Option("--to <format>", "what to make")
+  new Option("--to <format>", "the format to write")
     .env("MATRIX_TO")
     .choices(Object.keys(FORMATS))
     .makeOptionMandatory(),
-  new Option("-o, --output <path>", "a file, or a folder: one file a split, and a dataset card")
+  new Option("-o, --output <path>", "a file, or a folder for one file per split and a dataset card")
     .env("MATRIX_OUTPUT")
     .makeOptionMandatory(),
   new Option(
     "--filter <cel>",
-    "only records for which this is true: score > 0.5 && row.lang == 'en'",
+    "take only records for which this is true: score > 0.5 && row.lang == 'en'",
   )
     .env("MATRIX_FILTER")
     .argParser(expression),
-  new Option("--min-score <n>", "only records with this score or a higher one")
+  new Option("--min-score <n>", "take only records with at least this score")
     .env("MATRIX_MIN_SCORE")
     .argParser(number),
-  new Option("--include <reasons>", `also records that ended so: ${UNANSWERED.join(", ")}`)
+  new Option(
+    "--include <reasons>",
+    `also take records that ended for these reasons: ${UNANSWERED.join(", ")}`,
+  )
     .env("MATRIX_INCLUDE")
     .argParser(reasons),
-  new Option("--dedupe <how>", "leave out conversations that were selected before")
+  new Option("--dedupe <how>", "leave out conversations that repeat an earlier one")
     .env("MATRIX_DEDUPE")
     .choices(["exact", "near"]),
-  new Option("--split <shares>", "train=0.9,test=0.1: by row, so that trials stay together")
+  new Option(
+    "--split <shares>",
+    "train=0.9,test=0.1: shares of the rows; trials of a row stay together",
+  )
     .env("MATRIX_SPLIT")
     .argParser(parseSplits)
     .default(WHOLE, "all in train"),
   new Option(
     "--as <roles>",
-    "student=assistant,teacher=user: the parts of roles; other roles are left out",
+    "student=assistant,teacher=user: the part of each role; other roles are left out",
   )
     .env("MATRIX_AS")
     .argParser(parseParts),
-  new Option("--train-on <roles>", "of the assistants, only these are trained on")
+  new Option("--train-on <roles>", "train only on these of the roles that are assistants")
     .env("MATRIX_TRAIN_ON")
     .argParser(names),
   new Option(
     "--tools <cel>",
-    "the tools of a record, such as row.tools (default: those of the assistant's role)",
+    "where the tools of a record are, such as row.tools (default: the tools of the assistant's role)",
   )
     .env("MATRIX_TOOLS")
     .argParser(expression),
-  new Option("--no-prompts", "leave out what the recipe's prompts say").env("MATRIX_NO_PROMPTS"),
-  new Option("--license <id>", "of the dataset, for its card").env("MATRIX_LICENSE"),
-  new Option("--force", "replace what is there").env("MATRIX_FORCE"),
-  new Option("--json", "the summary as one object on stdout").env("MATRIX_JSON"),
+  new Option("--no-prompts", "leave out the prompts of the recipe").env("MATRIX_NO_PROMPTS"),
+  new Option("--license <id>", "license of the dataset, for its card").env("MATRIX_LICENSE"),
+  new Option("--force", "replace existing files").env("MATRIX_FORCE"),
+  jsonOption("print the summary as one object on stdout"),
 ];
 
 export function exportCommand(): Command {
@@ -124,8 +132,9 @@ function textOf({ files, records, left_out: leftOut, examples, simulated }: Expo
   const reasons = LEFT_OUT.filter((reason) => leftOut[reason] > 0).map(
     (reason) => `${reason.replaceAll("_", " ")} ${grouped(leftOut[reason])}`,
   );
+  const label = simulated ? " (simulated model)" : "";
   const lines = [
-    `${files.join(", ")}: ${parts.join(", ")}, from ${grouped(records)} records${simulated ? " (simulated model)" : ""}`,
+    `${files.join(", ")}: ${parts.join(", ")}, from ${grouped(records)} records${label}`,
   ];
   if (reasons.length > 0) lines.push(`left out: ${reasons.join(", ")}`);
   return lines.join("\n");
@@ -149,7 +158,9 @@ function number(text: string): number {
 function reasons(text: string): ReadonlySet<Unanswered> {
   const given = names(text);
   if (given.every(isUnanswered)) return new Set(given);
-  throw new InvalidArgumentError(`It must be of ${UNANSWERED.join(", ")}, with commas between.`);
+  throw new InvalidArgumentError(
+    `It must be some of ${UNANSWERED.join(", ")}, separated by commas.`,
+  );
 }
 
 function names(text: string): readonly string[] {
@@ -163,7 +174,7 @@ function parseParts(text: string): ReadonlyMap<string, Part> {
       if (role !== "" && more.length === 0 && (part === "assistant" || part === "user"))
         return [role, part];
       throw new InvalidArgumentError(
-        "It must be ROLE=assistant or ROLE=user, more with commas between.",
+        "It must be ROLE=assistant or ROLE=user, several separated by commas.",
       );
     }),
   );

@@ -1,10 +1,11 @@
-// Flags that several commands share, and how they become recipe overrides. Every flag also exists as MATRIX_… in the environment.
+// Flags that several commands share, and the recipe keys that some of them override. Every flag can
+// also be set in the environment, as MATRIX_….
 
 import { InvalidArgumentError, Option } from "commander";
 import { MatrixError } from "../error.ts";
 import { parseDuration } from "../recipe/unit.ts";
 
-/** Flags that stand for a recipe key. */
+/** The recipe key that each of these flags overrides. */
 const OVERRIDES = {
   output: "run.output",
   concurrency: "run.concurrency",
@@ -24,12 +25,12 @@ export const overrideOptions: readonly Option[] = [
     .env("MATRIX_TRIALS")
     .argParser(wholeNumber),
   new Option("--limit <n>", "rows at most").env("MATRIX_LIMIT").argParser(wholeNumber),
-  new Option("--seed <n>", "what everything random is derived from")
+  new Option("--seed <n>", "the seed of everything random")
     .env("MATRIX_SEED")
     .argParser(wholeNumber),
 ];
 
-/** `key=value` arguments and flags as overrides, flags last. */
+/** Lists overrides from `key=value` arguments, then from flags: a later one wins. */
 export function overridesOf(keyValues: readonly string[], flags: OverrideFlags): string[] {
   const fromFlags = Object.entries(OVERRIDES).flatMap(([flag, key]) => {
     const value = flags[flag as keyof typeof OVERRIDES];
@@ -40,6 +41,7 @@ export function overridesOf(keyValues: readonly string[], flags: OverrideFlags):
   return [...keyValues, ...fromFlags];
 }
 
+/** Parses the value of a flag. Fails with commander's error, which names the flag. */
 export function wholeNumber(text: string): number {
   const value = Number(text);
   if (!/^\d+$/.test(text) || !Number.isSafeInteger(value))
@@ -47,16 +49,17 @@ export function wholeNumber(text: string): number {
   return value;
 }
 
-/** How long a host waits for a driver that is gone. */
-export const PATIENCE = "10m";
+/** Default of --patience. */
+const PATIENCE = "10m";
 
+export const jsonOption = (text = "print one object on stdout") =>
+  new Option("--json", text).env("MATRIX_JSON");
 export const listenOption = (text: string) =>
   new Option("--listen <addr>", text).env("MATRIX_LISTEN");
 export const insecureOption = () =>
-  new Option(
-    "--insecure",
-    "no TLS between machines: whoever can read the network can read the data",
-  ).env("MATRIX_INSECURE");
+  new Option("--insecure", "no TLS between machines: data is readable on the network").env(
+    "MATRIX_INSECURE",
+  );
 export const patienceOption = () =>
   new Option("--patience <duration>", "how long hosts wait for a driver that is gone")
     .env("MATRIX_PATIENCE")
@@ -65,7 +68,7 @@ export const patienceOption = () =>
 export function parsePatience(text: string): number {
   const ms = parseDuration(text);
   if (ms === null)
-    throw new MatrixError("usage", `--patience: "${text}" is no duration`, {
+    throw new MatrixError("usage", `--patience: "${text}" is not a duration`, {
       hint: 'write "90s", "10m" or "2h"',
     });
   return ms;
@@ -74,5 +77,5 @@ export function parsePatience(text: string): number {
 export const metricsOption = () =>
   new Option(
     "--metrics <addr>",
-    "serve /metrics (Prometheus) and /healthz there, over HTTP/1.1",
+    "serve /metrics (Prometheus) and /healthz at host:port, over HTTP/1.1",
   ).env("MATRIX_METRICS");

@@ -1,4 +1,4 @@
-// Flags of `matrix drive` about hosts beside the driver.
+// Flags of `matrix drive` for hosts beside the driver.
 
 import { MatrixError } from "../error.ts";
 import { parseAddress } from "../http/address.ts";
@@ -12,12 +12,12 @@ export interface HostsFlags {
   readonly patience: string;
 }
 
-/** Null when no flag asks for hosts: the driver hosts every role itself. Fails with `usage`. */
+/** Null when no flag asks for hosts, so that the driver hosts every role. Fails with `usage`. */
 export function parseHosts(flags: HostsFlags): HostsSettings | null {
   const { workers, listen, insecure = false, patience } = flags;
   if (workers !== undefined && workers < 1) throw new MatrixError("usage", "--workers: at least 1");
   if (insecure && listen === undefined)
-    throw new MatrixError("usage", "--insecure is about other machines: it needs --listen", {
+    throw new MatrixError("usage", "--insecure is for hosts on other machines: it needs --listen", {
       hint: "local workers talk over loopback",
     });
   const patienceMs = parsePatience(patience);

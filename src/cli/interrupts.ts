@@ -1,5 +1,6 @@
-// Signals as two wishes: the first SIGINT or SIGTERM drains the run, the second one halts it.
+// What a user asks for with signals: the first SIGINT or SIGTERM drains the run, the second halts it.
 
+/** Two signals for a run, and the end of listening for them. */
 export interface Interrupts {
   readonly drain: AbortSignal;
   readonly halt: AbortSignal;

@@ -1,4 +1,4 @@
-// `matrix model serve`: the simulated model as an OpenAI-compatible endpoint.
+// `matrix model serve` serves the simulated model as an OpenAI-compatible endpoint.
 
 import { Command, Option } from "commander";
 import { loadTemplate } from "../agent/create.ts";
@@ -20,7 +20,7 @@ interface ServeFlags {
 const DEFAULT_ADDRESS = { ...LOOPBACK, port: 8000 };
 
 export function modelCommand(): Command {
-  const command = new Command("model").description("the simulated model");
+  const command = new Command("model").description("serve the simulated model");
   command
     .command("serve")
     .description(
@@ -28,17 +28,17 @@ export function modelCommand(): Command {
     )
     .argument(
       "[key=value...]",
-      "settings as in [models.NAME]: latency=200ms errors.rate_limited=0.1 (with --recipe, also name the --model)",
+      "keys of [models.NAME]: latency=200ms errors.rate_limited=0.1 (with --recipe they need --model)",
     )
     .addOption(
-      new Option("--listen <address>", "host:port; port 0 for a free one")
+      new Option("--listen <address>", "host:port to serve at; port 0 takes a free one")
         .env("MATRIX_LISTEN")
         .default(`${DEFAULT_ADDRESS.hostname}:${DEFAULT_ADDRESS.port}`),
     )
-    .addOption(new Option("--recipe <file>", "take the model from a recipe").env("MATRIX_RECIPE"))
     .addOption(
-      new Option("--model <name>", "which of its models, when it has several").env("MATRIX_MODEL"),
+      new Option("--recipe <file>", "serve a simulated model of this recipe").env("MATRIX_RECIPE"),
     )
+    .addOption(new Option("--model <name>", "name of the model in the recipe").env("MATRIX_MODEL"))
     .action(serveModel);
   return command;
 }
@@ -101,7 +101,7 @@ async function modelOf(
     {
       hint:
         names.length === 0
-          ? "name a recipe with a simulated model, or none"
+          ? "name a recipe that has a simulated model, or leave out --recipe"
           : `name one with --model: ${names.join(", ")}`,
     },
   );

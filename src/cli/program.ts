@@ -61,7 +61,7 @@ async function report(thrown: unknown): Promise<number> {
   if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? EXIT.complete : EXIT.refused;
   if (!(thrown instanceof MatrixError)) throw thrown;
   const { formatProblem } = await import("../recipe/problem.ts");
-  const { printable } = await import("./printable.ts");
+  const { printable } = await import("./text/printable.ts");
   console.error(`error: ${printable(thrown.message)}`);
   for (const problem of thrown.problems) {
     const text = printable(formatProblem(problem));

@@ -1,13 +1,14 @@
-// Progress on stderr: a bounded panel on a terminal, a plain line every few seconds elsewhere, nothing when quiet.
+// Progress on stderr: a panel on a terminal, a line every few seconds elsewhere, none with --quiet.
 
 import { createLogUpdate } from "log-update";
 import type { Display, Snapshot } from "../run/snapshot.ts";
-import { renderLine, renderPanel } from "./panel.ts";
+import { renderLine, renderPanel } from "./text/panel.ts";
 
 const PANEL_MS = 200;
 const LINE_MS = 5000;
 const COLUMNS_DEFAULT = 80;
 
+/** Shows the run until `stop`. `say` prints a line that stays, above the panel. */
 export function startProgress(snapshot: () => Snapshot, quiet: boolean): Display {
   const { stderr } = process;
   if (quiet) return { say: (line) => void stderr.write(`${line}\n`), stop: () => undefined };

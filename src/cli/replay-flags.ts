@@ -1,4 +1,4 @@
-// Flags of `matrix drive --replay` that contradict each other.
+// Flags that `matrix drive --replay` refuses.
 
 import { MatrixError } from "../error.ts";
 import type { OverrideFlags } from "./flags.ts";
@@ -8,12 +8,12 @@ export interface ReplayFlags extends HostsFlags, OverrideFlags {
   readonly dryRun?: boolean;
 }
 
-/** Fails with `usage` where flags mean nothing to a replay. */
+/** Fails with `usage` when a flag has no meaning for a replay. */
 export function checkReplayFlags(flags: ReplayFlags): void {
   if (flags.workers !== undefined || flags.listen !== undefined)
     throw new MatrixError(
       "usage",
-      "--replay runs in this process alone: it asks no model, so hosts have nothing to wait for",
+      "--replay runs in this process alone: it asks no model, so other hosts would not speed it up",
       {
         hint: "leave out --workers and --listen",
       },
@@ -26,7 +26,7 @@ export function checkReplayFlags(flags: ReplayFlags): void {
     if (flags[flag] !== undefined)
       throw new MatrixError(
         "usage",
-        "--replay makes one record of each that the other run has, whatever the dataset holds",
+        "--replay makes one record for each record of the other run, whatever the dataset holds",
         {
           hint: `leave out --${flag}`,
         },

@@ -1,4 +1,5 @@
-// `matrix sandbox check|build|ls|gc`: what this machine can do, images, what runs, and what dead hosts left behind.
+// `matrix sandbox check|build|ls|gc`: what this machine can run, its images, its sandboxes, and those
+// that dead hosts left behind.
 
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
@@ -22,27 +23,31 @@ import { Lease } from "../sandbox/lease.ts";
 import { findSandboxes, reap, type SandboxStatus } from "../sandbox/reaper.ts";
 import { chooseEngine } from "../sandbox/site.ts";
 import type { Log } from "../telemetry/log.ts";
+import { jsonOption } from "./flags.ts";
+import { renderTable } from "./text/table.ts";
 
 interface JsonFlag {
   readonly json?: boolean;
 }
 
 export function sandboxCommand(): Command {
-  const command = new Command("sandbox").description("the sandboxes of this machine");
+  const command = new Command("sandbox").description(
+    "check, build, list and clean up sandboxes on this machine",
+  );
   command
     .command("check")
     .description(
-      "say what this machine can do and what to fix; with an image, by starting it (exit 1: no engine can run sandboxes)",
+      "print what this machine can run and what to fix; an image is started once (exit 1: nothing can run)",
     )
     .argument("[image]", "a Docker reference, a SIF, or a folder with a Dockerfile")
-    .addOption(json())
+    .addOption(jsonOption(JSON_HELP))
     .action(check);
   command
     .command("build")
-    .description("build the image of a folder, and print what a recipe would name it by")
-    .argument("<name>", "a folder, or the name of one in sandboxes/")
+    .description("build the image of a folder, and print the name that a recipe uses for it")
+    .argument("<name>", "a folder, or the name of a folder in sandboxes/")
     .addOption(
-      new Option("--engine <engine>", "for which engine: a Docker image, or a SIF")
+      new Option("--engine <engine>", "build a Docker image, or a SIF for Apptainer")
         .choices(["auto", "docker", "apptainer"])
         .default("auto")
         .env("MATRIX_ENGINE"),
@@ -50,22 +55,20 @@ export function sandboxCommand(): Command {
     .action(build);
   command
     .command("ls")
-    .description("list the sandboxes that run here, of all runs")
-    .addOption(json())
+    .description("list the sandboxes of all runs on this machine")
+    .addOption(jsonOption(JSON_HELP))
     .action(list);
   command
     .command("gc")
     .description("remove sandboxes whose host is gone")
-    .addOption(json())
+    .addOption(jsonOption(JSON_HELP))
     .action(collect);
   return command;
 }
 
-function json(): Option {
-  return new Option("--json", "one object a line on stdout").env("MATRIX_JSON");
-}
+const JSON_HELP = "print one object a line on stdout";
 
-/** What the command line has to say beside its results. */
+/** Messages beside the results go to stderr. */
 const aloud: Log = {
   write: (_level, message) => console.error(message),
   close: async () => undefined,
@@ -74,7 +77,10 @@ const silent: Log = { write: () => undefined, close: async () => undefined };
 
 interface Checked extends EngineReport {
   readonly engine: EngineName;
-  /** Of a sandbox that was started: how long it took until a command had answered, or what went wrong. Null where none was. */
+  /**
+   * Milliseconds until a command in a started sandbox had answered, or why that failed. Null when no
+   * sandbox was started.
+   */
   readonly trial: { readonly ms: number } | { readonly failure: string } | null;
 }
 
@@ -201,16 +207,7 @@ function tableOf(found: readonly SandboxStatus[]): string {
       image,
     ]),
   ];
-  const widths =
-    rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
-  return rows
-    .map((row) =>
-      row
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join("  ")
-        .trimEnd(),
-    )
-    .join("\n");
+  return renderTable(rows, () => true);
 }
 
 async function collect(flags: JsonFlag): Promise<void> {

@@ -1,26 +1,28 @@
-// `matrix verify DIR…`: the accounting, from the files alone; of several directories, as the shards of one run.
+// `matrix verify DIR…` recomputes the accounting of a run from its files alone. Several directories
+// are taken as the shards of one run.
 
-import { Command, Option } from "commander";
+import { Command } from "commander";
 import { EXIT } from "../error.ts";
 import { type Verification, verifyRun } from "../records/verify.ts";
 import { type ShardsVerification, verifyShards } from "../records/verify-shards.ts";
+import { jsonOption } from "./flags.ts";
 
 export function verifyCommand(): Command {
   return new Command("verify")
     .description(
-      "recompute the accounting of a run from its files alone (exit 0: it holds, 1: it does not, 3: the run is not finished)",
+      "recompute the accounting of a run from its files alone (exit 0: it holds, 1: it does not, 3: unfinished)",
     )
-    .argument("<dir...>", "the run directory, or those of all shards of a run")
-    .addOption(new Option("--json", "one object on stdout").env("MATRIX_JSON"))
+    .argument("<dir...>", "the run directory, or the directories of all shards of a run")
+    .addOption(jsonOption())
     .action(async (directories: readonly string[], { json = false }: { json?: boolean }) => {
       const [directory = ""] = directories;
       if (directories.length === 1) {
         const verification = await verifyRun(directory);
-        console.log(json ? JSON.stringify(jsonOf(verification)) : textOf(verification));
+        console.log(json ? JSON.stringify(jsonOf(verification)) : renderVerification(verification));
         process.exitCode = exitCodeOf(verification.complete, isSound(verification));
       } else {
         const verification = await verifyShards(directories);
-        console.log(json ? JSON.stringify(jsonOfShards(verification)) : textOfShards(verification));
+        console.log(json ? JSON.stringify(jsonOfShards(verification)) : renderShards(verification));
         process.exitCode = exitCodeOf(verification.complete, areSound(verification));
       }
     });
@@ -39,7 +41,7 @@ function areSound({ shards, findings }: ShardsVerification): boolean {
   return findings.length === 0 && shards.every(({ verification }) => isSound(verification));
 }
 
-function textOf(verification: Verification): string {
+export function renderVerification(verification: Verification): string {
   const { manifest, complete } = verification;
   const lines = [
     `${nameOf(manifest)}: ${accountOf(manifest.expected, verification.counts, complete)}`,
@@ -54,12 +56,13 @@ function textOf(verification: Verification): string {
   return lines.join("\n");
 }
 
-function textOfShards(verification: ShardsVerification): string {
+export function renderShards(verification: ShardsVerification): string {
   const { shards, expected, counts, missing, complete, findings } = verification;
-  const lines = shards.flatMap(({ directory, verification }) => [
-    `${directory}: ${accountOf(verification.manifest.expected, verification.counts, verification.complete)}`,
-    ...findingsOf(verification),
-  ]);
+  const lines = shards.flatMap(({ directory, verification }) => {
+    const { manifest, counts, complete } = verification;
+    const account = accountOf(manifest.expected, counts, complete);
+    return [`${directory}: ${account}`, ...findingsOf(verification)];
+  });
   for (const message of findings) lines.push(`wrong: ${message}`);
   for (const shard of missing) lines.push(`missing: shard ${shard}`);
   const [first] = shards;

@@ -451,7 +451,7 @@ describe("an export", () => {
         ["export", "run", "--to", "openai", "-o", "o.jsonl", "--include", "short"],
         { cwd: folder },
       );
-      expect(stderr).toContain("It must be of context_length, refused, content_filtered, cut");
+      expect(stderr).toContain("It must be some of context_length, refused, content_filtered, cut");
     }));
 
   test("drops exact copies, and near ones where it is told to", () =>

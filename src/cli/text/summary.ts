@@ -1,51 +1,46 @@
-// The end of a run in a few lines: the accounting first, then what it cost, what failed, and what to type next.
+// The summary of a run in a few lines: the accounting first, then why tasks ended, what was used, and
+// what the user can do next.
 
-import { usedUp } from "../driver/ledger.ts";
-import { trajectoriesPath } from "../records/record-file.ts";
-import type { Summary } from "../run/summary.ts";
-import { isUnanswered, type Unanswered } from "../task/task.ts";
-import { formatDuration, grouped } from "./panel.ts";
+import { usedUp } from "../../driver/ledger.ts";
+import { trajectoriesPath } from "../../records/record-file.ts";
+import type { Summary } from "../../run/summary.ts";
+import { isUnanswered, type Unanswered } from "../../task/task.ts";
+import { formatDuration, grouped } from "./figures.ts";
 
 export function renderSummary(summary: Summary): string {
-  const {
-    name,
-    directory,
-    state,
-    simulated,
-    replayed,
-    expected,
-    ok,
-    failed,
-    lost,
-    recorded_before: before,
-  } = summary;
-  const recorded = ok + failed + lost;
-  const made = recorded - before;
-  const labels = [...(simulated ? ["simulated model"] : []), ...(replayed ? ["replayed"] : [])];
-  const label = labels.length === 0 ? "" : ` (${labels.join(", ")})`;
-  const lines: string[] = [];
-  if (state === "complete" && made === 0 && before > 0)
-    lines.push(`${name}: was complete already${label}`);
-  else
-    lines.push(
-      `${name}: ${state} after ${formatDuration(summary.elapsed_ms)}${label}, ${grouped(made)} records${before > 0 ? `, ${grouped(before)} from before` : ""}`,
-    );
-  if (state === "complete")
-    lines.push(
-      `expected ${grouped(expected)} = ok ${grouped(ok)} + failed ${grouped(failed)} + lost ${grouped(lost)}`,
-    );
-  else
-    lines.push(
-      `${grouped(recorded)} of ${grouped(expected)} recorded: ok ${grouped(ok)} + failed ${grouped(failed)} + lost ${grouped(lost)}`,
-    );
+  const { directory, state, recorded_before: before, spent, budget } = summary;
+  const made = recordedOf(summary) - before;
+  const lines = [titleOf(summary, made), accountOf(summary)];
   if (made > 0) lines.push(...detailsOf(summary));
   const unanswered = state === "complete" ? unansweredHint(summary.stop_reasons) : null;
   if (unanswered !== null) lines.push(unanswered);
   lines.push(`records: ${trajectoriesPath(directory)}`);
-  const used = summary.budget === null ? null : usedUp(summary.spent, summary.budget);
+  const used = budget === null ? null : usedUp(spent, budget);
   if (state === "stopped") lines.push(goOn(used));
   else if (used !== null) lines.push(`over run.budget: ${used}`);
   return lines.join("\n");
+}
+
+function recordedOf({ ok, failed, lost }: Summary): number {
+  return ok + failed + lost;
+}
+
+function titleOf(summary: Summary, made: number): string {
+  const { name, state, simulated, replayed, recorded_before: before, elapsed_ms } = summary;
+  const labels = [...(simulated ? ["simulated model"] : []), ...(replayed ? ["replayed"] : [])];
+  const label = labels.length === 0 ? "" : ` (${labels.join(", ")})`;
+  if (state === "complete" && made === 0 && before > 0)
+    return `${name}: was complete already${label}`;
+  const records = `${grouped(made)} records${before > 0 ? `, ${grouped(before)} from before` : ""}`;
+  return `${name}: ${state} after ${formatDuration(elapsed_ms)}${label}, ${records}`;
+}
+
+function accountOf(summary: Summary): string {
+  const { state, expected, ok, failed, lost } = summary;
+  const parts = `ok ${grouped(ok)} + failed ${grouped(failed)} + lost ${grouped(lost)}`;
+  return state === "complete"
+    ? `expected ${grouped(expected)} = ${parts}`
+    : `${grouped(recordedOf(summary))} of ${grouped(expected)} recorded: ${parts}`;
 }
 
 function goOn(used: string | null): string {
@@ -58,7 +53,7 @@ function detailsOf({ replayed, stop_reasons, errors, usage, cost, score }: Summa
   if (Object.keys(errors).length > 0) lines.push(`errors: ${listed(errors)}`);
   if (usage.requests > 0) {
     const money = cost === null ? "" : `, cost ${cost.toFixed(4)}`;
-    const used = `${grouped(usage.requests)} requests, ${grouped(usage.prompt_tokens)} tokens in, ${grouped(usage.completion_tokens)} out${money}`;
+    const used = `${grouped(usage.requests)} requests, ${tokensOf(usage)}${money}`;
     lines.push(replayed ? `no model was asked; recorded then: ${used}` : `model: ${used}`);
   }
   if (score !== null)
@@ -66,7 +61,11 @@ function detailsOf({ replayed, stop_reasons, errors, usage, cost, score }: Summa
   return lines;
 }
 
-/** What helps where a model gave no task a whole answer. */
+function tokensOf({ prompt_tokens: read, completion_tokens: written }: Summary["usage"]): string {
+  return `${grouped(read)} tokens in, ${grouped(written)} out`;
+}
+
+/** What the user can do when no task got a whole answer. */
 const UNANSWERED_HELP: Readonly<Record<Unanswered, string>> = {
   context_length: "shorten what is asked, or use a model that takes more",
   refused: 'ask otherwise, or let roles accept it (accepts = ["refused"])',
@@ -74,7 +73,7 @@ const UNANSWERED_HELP: Readonly<Record<Unanswered, string>> = {
   cut: 'raise max_tokens, or let roles accept it (accepts = ["cut"])',
 };
 
-/** By the most frequent reason. Null when any task ended otherwise. */
+/** Advice for the most frequent reason; null when any task ended for another kind of reason. */
 function unansweredHint(stopReasons: Summary["stop_reasons"]): string | null {
   const [reason = "", ...others] = inOrder(stopReasons).map(([name]) => name);
   if (!isUnanswered(reason) || !others.every(isUnanswered)) return null;

@@ -1,17 +1,22 @@
 // What progress looks like: pure functions from a snapshot of a run to lines of text.
 
-import type { Snapshot } from "../run/snapshot.ts";
+import type { Snapshot } from "../../run/snapshot.ts";
+import { formatDuration, grouped } from "./figures.ts";
 
+/** Roles that the panel lists. */
 const ROLES_MAX = 12;
+/** Characters of the bar, and what stands on its line beside it. */
 const BAR_MAX = 30;
+const BESIDE_BAR = 12;
 
+/** A few lines, none longer than `columns`. */
 export function renderPanel(snapshot: Snapshot, columns: number): string[] {
   const { name, simulated, stopping, roles, inFlight } = snapshot;
-  const done = doneOf(snapshot);
+  const done = doneOf(snapshot) / Math.max(1, snapshot.expected);
   const title = `${name}${simulated ? " · SIMULATED model" : ""}${stopping ? " · stopping" : ""}`;
   const lines = [
     title,
-    `${bar(done / Math.max(1, snapshot.expected), Math.min(BAR_MAX, columns - 12))} ${percent(snapshot)}`,
+    `${bar(done, Math.min(BAR_MAX, columns - BESIDE_BAR))} ${percent(snapshot)}`,
     `${countsOf(snapshot)} · in flight ${grouped(inFlight)}`,
     speedOf(snapshot),
     ...roleLines(roles.slice(0, ROLES_MAX)),
@@ -20,23 +25,17 @@ export function renderPanel(snapshot: Snapshot, columns: number): string[] {
   return lines.map((line) => (line.length > columns ? `${line.slice(0, columns - 1)}…` : line));
 }
 
+/** One line, for logs and pipes. */
 export function renderLine(snapshot: Snapshot): string {
   const { name, simulated, inFlight, stopping } = snapshot;
-  return `${name}${simulated ? " (simulated)" : ""}: ${percent(snapshot)} · ${countsOf(snapshot)} · in flight ${grouped(inFlight)} · ${speedOf(snapshot)}${stopping ? " · stopping" : ""}`;
-}
-
-/** 1,234,567 */
-export function grouped(value: number): string {
-  return Math.round(value).toLocaleString("en-US");
-}
-
-/** 950 ms, 3.2 s, 4 min 10 s, 2 h 5 min */
-export function formatDuration(ms: number): string {
-  if (ms < 1000) return `${Math.round(ms)} ms`;
-  if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`;
-  const minutes = Math.floor(ms / 60_000);
-  if (minutes < 60) return `${minutes} min ${Math.floor((ms % 60_000) / 1000)} s`;
-  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  const parts = [
+    percent(snapshot),
+    countsOf(snapshot),
+    `in flight ${grouped(inFlight)}`,
+    speedOf(snapshot),
+    ...(stopping ? ["stopping"] : []),
+  ];
+  return `${name}${simulated ? " (simulated)" : ""}: ${parts.join(" · ")}`;
 }
 
 function doneOf({ ok, failed, lost }: Snapshot): number {
@@ -46,21 +45,30 @@ function doneOf({ ok, failed, lost }: Snapshot): number {
 function countsOf(snapshot: Snapshot): string {
   const { ok, failed, lost, expected } = snapshot;
   const left = expected - doneOf(snapshot);
-  return `ok ${grouped(ok)} · failed ${grouped(failed)}${lost > 0 ? ` · lost ${grouped(lost)}` : ""} · left ${grouped(left)}`;
+  const parts = [
+    `ok ${grouped(ok)}`,
+    `failed ${grouped(failed)}`,
+    ...(lost > 0 ? [`lost ${grouped(lost)}`] : []),
+    `left ${grouped(left)}`,
+  ];
+  return parts.join(" · ");
 }
 
+/** Rate, time left, tokens and cost of what this start of the run has made. */
 function speedOf(snapshot: Snapshot): string {
   const { before, elapsedMs, expected, promptTokens, completionTokens, cost, waitedFor } = snapshot;
   const made = doneOf(snapshot) - before;
   const perSecond = elapsedMs > 0 ? made / (elapsedMs / 1000) : 0;
   const left = expected - doneOf(snapshot);
   const unknown = waitedFor.length > 0 ? `waiting for ${waitedFor.join(", ")}` : "no estimate yet";
-  const eta = perSecond > 0 ? `${formatDuration((left / perSecond) * 1000)} left` : unknown;
-  const tokens =
-    promptTokens + completionTokens > 0
-      ? ` · tokens ${grouped(promptTokens)} in, ${grouped(completionTokens)} out`
-      : "";
-  return `${perSecond < 10 ? perSecond.toFixed(1) : grouped(perSecond)}/s · ${eta}${tokens}${cost === null ? "" : ` · cost ${cost.toFixed(2)}`}`;
+  const parts = [
+    `${perSecond < 10 ? perSecond.toFixed(1) : grouped(perSecond)}/s`,
+    perSecond > 0 ? `${formatDuration((left / perSecond) * 1000)} left` : unknown,
+  ];
+  if (promptTokens + completionTokens > 0)
+    parts.push(`tokens ${grouped(promptTokens)} in, ${grouped(completionTokens)} out`);
+  if (cost !== null) parts.push(`cost ${cost.toFixed(2)}`);
+  return parts.join(" · ");
 }
 
 function percent(snapshot: Snapshot): string {

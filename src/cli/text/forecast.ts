@@ -1,16 +1,19 @@
-// A forecast as text: what the first prompts look like, which may be long; where the forecast is from and what it leaves out; what
-// each role uses; and last, so that they stay on the screen, the totals with their ranges.
+// A forecast as text: the first prompts, which may be long; what the forecast is based on and leaves
+// out; what each role uses; and last, so that they stay on the screen, the totals with their ranges.
 
-import { tokensOf } from "../driver/ledger.ts";
-import type { Range } from "../run/forecast.ts";
-import { type RunForecast, SELF } from "../run/forecast-run.ts";
-import { renderPrompt } from "./check.ts";
-import { formatDuration, grouped } from "./panel.ts";
+import { tokensOf } from "../../driver/ledger.ts";
+import type { Range } from "../../run/forecast.ts";
+import { type RunForecast, SELF } from "../../run/forecast-run.ts";
+import { formatDuration, grouped } from "./figures.ts";
+import { renderPrompt } from "./prompt.ts";
 import { renderTable } from "./table.ts";
+
+const LABEL_WIDTH = 10;
 
 export function renderForecast(result: RunForecast): string {
   const { name, simulated, tasks, recorded, cost, budget } = result;
-  const title = `${name}: a forecast for ${grouped(tasks)} tasks${recorded > 0 ? `, ${grouped(recorded)} are recorded` : ""}`;
+  const already = recorded > 0 ? `, ${grouped(recorded)} are recorded` : "";
+  const title = `${name}: a forecast for ${grouped(tasks)} tasks${already}`;
   const lines: string[] = [];
   for (const [role, prompt] of Object.entries(result.first_prompts)) {
     if (prompt !== null)
@@ -30,18 +33,25 @@ export function renderForecast(result: RunForecast): string {
     ...(cost === null ? [] : [["cost", cost, money] as [string, Range, typeof money]]),
     ["time", result.time_ms, formatDuration],
   ];
-  for (const [what, { expected, low, high }, show] of ranges)
-    lines.push(
-      `${what.padEnd(10)}  ${show(expected)}${show(low) === show(high) ? "" : ` (${show(low)} to ${show(high)}, nine times of ten)`}`,
-    );
-  lines.push(`${"bound by".padEnd(10)}  ${result.bound_by}`);
-  if (budget !== null) lines.push(`${"budget".padEnd(10)}  ${budgetLine(budget, result)}`);
+  for (const [what, range, show] of ranges) lines.push(labelled(what, rangeText(range, show)));
+  lines.push(labelled("bound by", result.bound_by));
+  if (budget !== null) lines.push(labelled("budget", budgetLine(budget, result)));
   const leftOut = Object.keys(result.source.left_out);
   if (leftOut.length > 0)
     lines.push(
-      `${"without".padEnd(10)}  ${leftOut.join(", ")} and what comes after: THESE FIGURES LEAVE IT OUT`,
+      labelled("without", `${leftOut.join(", ")} and what comes after: THESE FIGURES LEAVE IT OUT`),
     );
   return lines.join("\n");
+}
+
+function labelled(label: string, text: string): string {
+  return `${label.padEnd(LABEL_WIDTH)}  ${text}`;
+}
+
+/** The range is shown when it is visible at the precision of `show`. */
+function rangeText({ expected, low, high }: Range, show: (value: number) => string): string {
+  if (show(low) === show(high)) return show(expected);
+  return `${show(expected)} (${show(low)} to ${show(high)}, nine times of ten)`;
 }
 
 function sourceLines({
@@ -59,11 +69,11 @@ function sourceLines({
   for (const [name, how] of Object.entries(models)) lines.push(`  ${name} answers: ${how}`);
   if (Object.values(models).some((how) => how !== SELF))
     lines.push(
-      "  a token is taken to be four characters; what an answer says is drawn, so routes that go by it are guesses (better: --like DIR)",
+      "  a token is taken to be four characters; the text of answers is drawn, so routes that depend on it are guesses (better: --like DIR)",
     );
   for (const [role, count] of Object.entries(left_out))
     lines.push(
-      `  LEFT OUT: ${role} runs in a sandbox, which was not started; what comes after it in ${grouped(count)} of the tasks is missing (better: --like DIR)`,
+      `  LEFT OUT: ${role} runs in a sandbox, which was not started; ${grouped(count)} tasks end there in this forecast (better: --like DIR)`,
     );
   return lines;
 }

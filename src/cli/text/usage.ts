@@ -1,9 +1,9 @@
-// What a run used, from its records: a line a role and a line a model, with how long their steps took, and one of whole tasks.
-// Of any number of records in little memory: durations are counted, not kept.
+// What a run used, from its records: one line per role and per model with how long their steps took,
+// and one line for whole tasks. Memory does not grow with records: durations are counted by length.
 
-import type { TrajectoryRecord } from "../task/record.ts";
-import type { Usage } from "../task/task.ts";
-import { grouped } from "./panel.ts";
+import type { TrajectoryRecord } from "../../task/record.ts";
+import type { Usage } from "../../task/task.ts";
+import { grouped } from "./figures.ts";
 import { renderTable } from "./table.ts";
 
 export interface UsageReport {
@@ -14,11 +14,11 @@ export interface UsageReport {
 
 export interface UsageLine extends Usage {
   readonly name: string;
-  /** Hops of a role or a model; records. */
+  /** Hops of the role or model; records on the line of whole tasks. */
   readonly count: number;
-  /** Null where it has no price. */
+  /** Null when nothing of it has a price. */
   readonly cost: number | null;
-  /** From the start of the agent to its answer; of a task, from its admission to its end. */
+  /** Milliseconds from the start of the agent to its answer; for tasks, from admission to end. */
   readonly ms: { readonly p50: number; readonly p95: number; readonly p99: number };
 }
 
@@ -122,11 +122,11 @@ function lineOf(lines: Map<string, Line>, name: string): Line {
   return line;
 }
 
-/** Each step of the scale is so much longer than the one before: what a quantile may be off by. */
+/** Logarithm of the ratio between neighbours on the scale. Quantiles are off by half of it at most. */
 const STEP = Math.log(1.01);
 const SHORTEST_MS = 0.001;
 
-/** How many durations there are of each length, on a scale of lengths. */
+/** Counts durations on a logarithmic scale. */
 class Durations {
   readonly #counts = new Map<number, number>();
   #total = 0;
@@ -137,7 +137,7 @@ class Durations {
     this.#total++;
   }
 
-  /** Of no durations, 0. */
+  /** 0 when there are no durations. */
   quantile(share: number): number {
     let left = Math.ceil(share * this.#total);
     for (const [step, count] of [...this.#counts].sort(([a], [b]) => a - b)) {

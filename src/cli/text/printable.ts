@@ -1,9 +1,9 @@
-// Text of models and datasets on a terminal: it is shown, and steers nothing.
+// Text of models and datasets for a terminal, which it cannot steer.
 
-/** C0 and C1 but newline and tab, and DEL. */
+/** Control characters (C0, C1 and DEL) other than newline and tab. */
 const CONTROL = /(?![\n\t])\p{Cc}/gu;
 
-/** With control characters as JSON would escape them. */
+/** Escapes control characters as JSON does. */
 export function printable(text: string): string {
   return text.replace(
     CONTROL,

@@ -1,0 +1,126 @@
+// The summary of a run as text.
+
+import { expect, test } from "bun:test";
+import { renderSummary } from "../../../src/cli/text/summary.ts";
+import type { Summary } from "../../../src/run/summary.ts";
+
+const summary: Summary = {
+  name: "coral",
+  directory: "/runs/coral",
+  state: "complete",
+  simulated: true,
+  replayed: false,
+  expected: 40,
+  ok: 37,
+  failed: 2,
+  lost: 1,
+  recorded_before: 10,
+  abandoned: 0,
+  elapsed_ms: 3200,
+  hops: 300,
+  usage: { requests: 1100, prompt_tokens: 2000, completion_tokens: 500 },
+  cost: 0.0125,
+  spent: { requests: 130, prompt_tokens: 2600, completion_tokens: 700, cost: 0.0163 },
+  budget: null,
+  stop_reasons: { error: 2, agreed: 28 },
+  errors: { "model_timeout in student": 1, "agent_failed in judge": 1234 },
+  score: { scored: 28, mean: 0.5 },
+  wire_bytes: null,
+  error: null,
+};
+const linesOf = (more: Partial<Summary>) => renderSummary({ ...summary, ...more }).split("\n");
+
+test("a summary gives the accounting, why tasks ended, what was used, scores and the file", () => {
+  expect(linesOf({})).toEqual([
+    "coral: complete after 3.2 s (simulated model), 30 records, 10 from before",
+    "expected 40 = ok 37 + failed 2 + lost 1",
+    "ended: agreed 28, error 2",
+    "errors: agent_failed in judge 1,234, model_timeout in student 1",
+    "model: 1,100 requests, 2,000 tokens in, 500 out, cost 0.0125",
+    "score: mean 0.500 over 28",
+    "records: /runs/coral/trajectories.jsonl",
+  ]);
+});
+
+test("a summary leaves out errors, tokens, cost and score where there are none", () => {
+  const plain = { simulated: false, recorded_before: 0, errors: {}, cost: null, score: null };
+  expect(linesOf(plain)).toEqual([
+    "coral: complete after 3.2 s, 40 records",
+    "expected 40 = ok 37 + failed 2 + lost 1",
+    "ended: agreed 28, error 2",
+    "model: 1,100 requests, 2,000 tokens in, 500 out",
+    "records: /runs/coral/trajectories.jsonl",
+  ]);
+  const usage = { requests: 0, prompt_tokens: 0, completion_tokens: 0 };
+  expect(linesOf({ ...plain, usage }).filter((line) => line.startsWith("model"))).toEqual([]);
+});
+
+test("a stopped run counts what is recorded and says that the same command goes on", () => {
+  expect(linesOf({ state: "stopped", expected: 4000 })).toEqual([
+    "coral: stopped after 3.2 s (simulated model), 30 records, 10 from before",
+    "40 of 4,000 recorded: ok 37 + failed 2 + lost 1",
+    ...linesOf({}).slice(2),
+    "the same command goes on where it stands",
+  ]);
+});
+
+test("a replay says that no model was asked, and that the tokens were recorded then", () => {
+  const lines = linesOf({ replayed: true });
+  expect(lines[0]).toContain("(simulated model, replayed)");
+  expect(lines).toContain(
+    "no model was asked; recorded then: 1,100 requests, 2,000 tokens in, 500 out, cost 0.0125",
+  );
+});
+
+test("a run that was complete before it began claims no work", () => {
+  expect(linesOf({ recorded_before: 40 })).toEqual([
+    "coral: was complete already (simulated model)",
+    "expected 40 = ok 37 + failed 2 + lost 1",
+    "records: /runs/coral/trajectories.jsonl",
+  ]);
+});
+
+test("a run without rows is complete with no records", () => {
+  const none = { expected: 0, ok: 0, failed: 0, lost: 0, recorded_before: 0 };
+  expect(linesOf(none).slice(0, 2)).toEqual([
+    "coral: complete after 3.2 s (simulated model), 0 records",
+    "expected 0 = ok 0 + failed 0 + lost 0",
+  ]);
+});
+
+test.each([
+  ["context_length", "shorten what is asked, or use a model that takes more"],
+  ["refused", 'ask otherwise, or let roles accept it (accepts = ["refused"])'],
+  ["content_filtered", 'ask otherwise, or let roles accept it (accepts = ["content_filtered"])'],
+  ["cut", 'raise max_tokens, or let roles accept it (accepts = ["cut"])'],
+])(
+  "when no task has a whole answer, mostly because of %s, the summary says what helps",
+  (reason, help) => {
+    const other = reason === "cut" ? "refused" : "cut";
+    expect(linesOf({ stop_reasons: { [other]: 1, [reason]: 29 } })).toContain(
+      `no task has a whole answer: ${help}`,
+    );
+  },
+);
+
+test("no advice is given when one task has a whole answer, or when the run was stopped", () => {
+  const advice = (more: Partial<Summary>) =>
+    linesOf(more).filter((line) => line.includes("whole answer"));
+  expect(advice({ stop_reasons: { cut: 29, agreed: 1 } })).toEqual([]);
+  expect(advice({ stop_reasons: { agreed: 29, cut: 1 } })).toEqual([]);
+  expect(advice({ stop_reasons: {} })).toEqual([]);
+  expect(advice({ stop_reasons: { cut: 1 }, state: "stopped" })).toEqual([]);
+});
+
+test("a budget that is used up is named, and how to go on when the run was stopped", () => {
+  expect(linesOf({ budget: { money: 0.01 } }).at(-1)).toBe(
+    "over run.budget: 0.0163 of 0.01 in money",
+  );
+  expect(linesOf({ budget: { tokens: 3300 }, state: "stopped" }).at(-1)).toBe(
+    "run.budget is used up: 3,300 of 3,300 tokens; the same command with a higher budget goes on where it stands",
+  );
+  expect(linesOf({ budget: { tokens: 3301 }, state: "stopped" }).at(-1)).toBe(
+    "the same command goes on where it stands",
+  );
+  expect(linesOf({ budget: { money: 1 } }).at(-1)).toStartWith("records: ");
+});
