@@ -88,19 +88,26 @@ export function linksOf({ prose }: Page): readonly string[] {
   return written.map((match) => match[1] as string);
 }
 
-/** The anchors of a page's headings: the one that a heading states with {#…}, or as the site makes it. */
+/**
+ * The anchors of a page's headings. A heading states its own with {#…}; else the site and code hosts
+ * make one each, and only an anchor on which they agree leads there on both.
+ */
 export function anchorsOf({ prose }: Page): ReadonlySet<string> {
   const headings = [...prose.matchAll(/^#{1,6} (.+)$/gm)].map((match) => match[1] as string);
   return new Set(
-    headings.map(
-      (heading) =>
-        /\{#([\w-]+)\}$/.exec(heading)?.[1] ??
-        heading
-          .toLowerCase()
-          .replace(/[^\w\s-]/g, "")
-          .trim()
-          .replace(/\s+/g, "-"),
-    ),
+    headings.flatMap((heading) => {
+      const stated = /\{#([\w-]+)\}$/.exec(heading)?.[1];
+      if (stated !== undefined) return [stated];
+      const site = heading
+        .toLowerCase()
+        .replace(/[^\p{L}\p{N}]+/gu, "-")
+        .replace(/^-|-$/g, "");
+      const host = heading
+        .toLowerCase()
+        .replace(/[^\p{L}\p{N}\s_-]/gu, "")
+        .replace(/\s/g, "-");
+      return site === host ? [site] : [];
+    }),
   );
 }
 
