@@ -8,6 +8,7 @@ import { Command, Option } from "commander";
 import { EXIT, MatrixError } from "../error.ts";
 import { DEFAULT_PORT, parseAddress, urlOf } from "../http/address.ts";
 import { createFinder, readToken, runDirectoryOf } from "../run/join.ts";
+import { watchParent } from "../run/parent.ts";
 import { Supervisor } from "../run/supervisor.ts";
 import { runWorker } from "../run/worker.ts";
 import { LAST_ERROR, WorkerLives } from "../run/worker-command.ts";
@@ -82,19 +83,27 @@ export function agentCommand(): Command {
 
 async function work(flags: AgentFlags, watcher: string): Promise<number> {
   const { id = "", name = "", role, listen, replaces, patience, insecure = false } = flags;
-  return runWorker({
-    id,
-    name,
+  const { env } = process;
+  const patienceMs = parsePatience(patience);
+  const leaving = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => leaving.abort());
+  const parent = watcher === "driver" ? null : Number(watcher);
+  if (parent !== null) watchParent(parent, () => process.exit(EXIT.resumable));
+  await runWorker({
+    ...{ id, name, insecure, patienceMs, env },
     replaces: replaces ?? null,
-    lastError: process.env[LAST_ERROR] ?? "",
+    lastError: env[LAST_ERROR] ?? "",
     roles: rolesOf(role),
-    find: createFinder(flags.join, await readToken(process.env), insecure),
+    find: createFinder(flags.join, await readToken(env), insecure),
     runDirectory: () => runDirectoryOf(flags.join),
     listen: listen === undefined ? null : parseAddress(listen),
-    insecure,
-    patienceMs: parsePatience(patience),
-    parent: watcher === "driver" ? null : Number(watcher),
+    // A worker of a driver does not wait for it for ever: the driver may be dead.
+    joinPatienceMs: parent === null ? patienceMs : Number.POSITIVE_INFINITY,
+    cwd: process.cwd(),
+    show: (line) => void process.stderr.write(`${line}\n`),
+    leave: leaving.signal,
   });
+  return EXIT.complete;
 }
 
 /** Starts the workers and stays until the run is over or a signal comes. */

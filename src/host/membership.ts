@@ -26,13 +26,14 @@ export interface MembershipOptions {
   readonly onRated: (models: readonly string[]) => void;
   /** A task ended, wherever. */
   readonly onEnded: (rowId: string, trial: number) => void;
-  readonly onOver: () => void;
-  /** The driver was not heard of for so long. */
-  readonly onGone: () => void;
 }
 
 export class Membership {
+  /** Resolves when the run is over, or the driver was silent for longer than the host's patience. */
+  readonly ended: Promise<"over" | "gone">;
   readonly #options: MembershipOptions;
+  readonly #end: (why: "over" | "gone") => void;
+  #isOver = false;
   #known: ListVersion | null = null;
   #joining = "";
   readonly #patience: Patience;
@@ -41,9 +42,17 @@ export class Membership {
   #stopped = false;
 
   constructor(options: MembershipOptions) {
+    const { promise, resolve } = Promise.withResolvers<"over" | "gone">();
+    this.ended = promise;
+    this.#end = resolve;
     this.#options = options;
     this.#patience = new Patience(options.patienceMs, performance.now());
     this.#beating = this.#beatOn();
+  }
+
+  /** True when the driver has said that the run is over. */
+  get isOver(): boolean {
+    return this.#isOver;
   }
 
   /** Nothing new shall come here from now on. */
@@ -71,7 +80,7 @@ export class Membership {
   }
 
   async #beat(): Promise<void> {
-    const { run, host, spent, peer, driver, onRated, onEnded, onOver, onGone } = this.#options;
+    const { run, host, spent, peer, driver, onRated, onEnded } = this.#options;
     const beat = {
       run,
       host: { ...host, roles: [...host.roles], leaving: this.#leaving },
@@ -85,14 +94,17 @@ export class Membership {
       .catch(() => null);
     if (this.#stopped) return;
     if (heard === null) {
-      if (this.#patience.ask(performance.now()) === "give up") onGone();
+      if (this.#patience.ask(performance.now()) === "give up") this.#end("gone");
       return;
     }
     this.#patience.heard(performance.now());
     onRated(heard.rated);
     for (const [rowId, trial] of heard.ended) onEnded(rowId, trial);
-    if (heard.state === "over") onOver();
-    else this.#follow(heard);
+    if (heard.state !== "over") this.#follow(heard);
+    else {
+      this.#isOver = true;
+      this.#end("over");
+    }
   }
 
   #follow({ list, joining }: ReturnType<typeof decodeControl<"heard">>): void {

@@ -1,0 +1,226 @@
+// A host among its peers: the live parts of its roles, its place in the network, and its membership
+// in the run. It is opened when the run was joined, and stopped in peace or at once.
+
+import { messageOf } from "../error.ts";
+import type { DriverAddress, DriverCalls } from "../host/driver-calls.ts";
+import type { Host } from "../host/host.ts";
+import { Membership } from "../host/membership.ts";
+import type { Role } from "../host/role.ts";
+import {
+  type Address,
+  hostnameOf,
+  isLoopback,
+  isWildcard,
+  LOOPBACK,
+  needsTls,
+  urlOf,
+} from "../http/address.ts";
+import { PeerServer } from "../http/peer-server.ts";
+import { type PermitRequest, ProcessPermits } from "../model/permits.ts";
+import { Peer } from "../peer/peer.ts";
+import type { Environment } from "../recipe/compose.ts";
+import type { Recipe } from "../recipe/schema.ts";
+import { systemClock } from "../task/clock.ts";
+import { createMetrics } from "../telemetry/metrics.ts";
+import type { StreamedLog } from "../telemetry/streamed-log.ts";
+import { createTracing } from "../telemetry/tracing.ts";
+import { version } from "../version.ts";
+import { createHost, createRoles } from "./create-host.ts";
+import { ratesOf } from "./limits.ts";
+import { LogSender } from "./log-sender.ts";
+import type { LivePlan, Plan } from "./plan.ts";
+import { Spending } from "./spending.ts";
+
+export interface HostProcessOptions {
+  readonly plan: Plan;
+  /** Names the run, whatever driver it has. */
+  readonly run: string;
+  /** Id of this life of the host. */
+  readonly id: string;
+  readonly name: string;
+  readonly roles: readonly string[];
+  readonly driver: DriverCalls;
+  /** Where the driver is now. */
+  readonly found: DriverAddress;
+  /** Null: a free port, where the driver can see it. */
+  readonly listen: Address | null;
+  /** Cleartext between machines. */
+  readonly insecure: boolean;
+  readonly patienceMs: number;
+  /** The run directory; null where this process cannot reach it. */
+  readonly runDirectory: string | null;
+  /** OTEL_… variables. */
+  readonly env: Environment;
+  readonly log: StreamedLog;
+}
+
+/** Most messages that a host holds beyond those that run. It refuses more, and others take them. */
+const CAPACITY_MIN = 20_000;
+/** The driver answers within a second, if only with nothing. */
+const PERMITS_TIMEOUT_MS = 5000;
+const DRAIN_LOOK_MS = 25;
+
+export class HostProcess {
+  readonly membership: Membership;
+  readonly #options: HostProcessOptions;
+  readonly #host: Host;
+  readonly #peer: Peer;
+  readonly #logs: LogSender;
+  /** Releases what this host holds; called last to first. */
+  readonly #open: AsyncDisposableStack;
+
+  private constructor(
+    options: HostProcessOptions,
+    host: Host,
+    peer: Peer,
+    membership: Membership,
+    open: AsyncDisposableStack,
+  ) {
+    const { driver, name, log } = options;
+    this.#options = options;
+    this.#host = host;
+    this.#peer = peer;
+    this.membership = membership;
+    this.#open = open;
+    this.#logs = new LogSender(driver, name, log);
+  }
+
+  /** Opens sandboxes, models and agents, listens, and takes part from then on. */
+  static async open(options: HostProcessOptions): Promise<HostProcess> {
+    const { plan, run, id, name, roles, driver, env, log, patienceMs } = options;
+    const { recipe } = plan;
+    await using open = new AsyncDisposableStack();
+    const tracing = await createTracing(env, recipe.name, version);
+    open.defer(async () => tracing?.close());
+    const spending = new Spending();
+    const permits = new ProcessPermits(ratesOf(recipe).keys(), {
+      ask: (model, wanted) => askPermits(driver, model, wanted),
+    });
+    const live = await plan.open({
+      ...{ host: name, roles, permits, log },
+      spend: spending.add,
+      answers: { directory: options.runDirectory, writer: id },
+    });
+    open.defer(() => live.stop());
+    const served = createRoles(recipe, live.agents);
+    const peer = await openPeer(options, served, live);
+    open.defer(() => peer.stop());
+    const host = createHost({ plan, name, roles: served, transport: peer, tracing });
+    const described = { run: recipe.name, host: name, version };
+    const metrics = await createMetrics(env, described, () => ({
+      roles: served,
+      broker: peer.broker.counts,
+      refusedRequests: peer.server.refused,
+      tasks: null,
+      models: live.replicated,
+      tokens: host.tokens,
+    }));
+    open.defer(() => metrics.close());
+    peer.start({ receiver: host, routes: {}, metrics: () => metrics.render() });
+    const membership = new Membership({
+      run,
+      host: { id, name, roles, address: addressOf(options, peer) },
+      peer,
+      driver,
+      spent: () => spending.total,
+      patienceMs,
+      onRated: (models) => permits.addModels(models),
+      onEnded: (rowId, trial) => live.sandboxes.release(rowId, trial),
+    });
+    log.write("info", "joined", { run, roles: roles.join(","), pid: process.pid });
+    return new HostProcess(options, host, peer, membership, open.move());
+  }
+
+  /**
+   * Hands over what waits, finishes what runs, and answers for what other hosts keep, for at most
+   * `run.grace`.
+   */
+  async drain(): Promise<void> {
+    const { plan, log } = this.#options;
+    const { broker } = this.#peer;
+    log.write("info", "leaving: hands over what waits and finishes what runs");
+    this.membership.leave();
+    broker.leave();
+    const deadline = performance.now() + plan.recipe.run.grace;
+    while (!this.#isIdle && !this.membership.isOver && performance.now() < deadline) {
+      this.#host.receive(broker.relocate(this.#host.takeWaiting()));
+      await new Promise((resolve) => setTimeout(resolve, DRAIN_LOOK_MS));
+    }
+    const { held, sent } = broker.counts;
+    if (held + sent === 0) return;
+    const text = "left before its work was done (run.grace): other hosts take it over";
+    log.write("warning", text, { held, sent });
+  }
+
+  async stop(): Promise<void> {
+    await this.#logs.stop();
+    await this.membership.stop();
+    this.#host.stop();
+    await this.#open.disposeAsync();
+  }
+
+  get #isIdle(): boolean {
+    return this.#host.idle && this.#peer.broker.idle;
+  }
+}
+
+async function openPeer(
+  { plan, id, found, listen: asked, insecure, log }: HostProcessOptions,
+  roles: readonly Role[],
+  live: LivePlan,
+): Promise<Peer> {
+  const { run, store } = plan.recipe;
+  const listen = asked ?? listenBeside(found.url);
+  const server = await PeerServer.listen({
+    ...listen,
+    tls: needsTls(listen.hostname, insecure),
+    token: found.token,
+    self: id,
+    onBug: (error) =>
+      log.write("error", `bug: ${messageOf(error)}`, { stack: (error as Error).stack ?? "" }),
+  });
+  const slots = roles.reduce((sum, role) => sum + role.slots, 0);
+  return new Peer({
+    server,
+    token: found.token,
+    delivery: run.delivery,
+    maxAttempts: run.max_attempts,
+    store,
+    capacity: Math.max(CAPACITY_MIN, slots * 2),
+    roles,
+    isSink: false,
+    statefulSandboxOf: (role) => statefulSandboxOf(plan.recipe, role),
+    onLoss: () => live.answers.noteLoss(),
+    clock: systemClock,
+  });
+}
+
+/** The sandbox in which a role keeps state of its tasks between steps; null for most roles. */
+function statefulSandboxOf({ roles, sandboxes }: Recipe, role: string): string | null {
+  const { sandbox } = roles[role] ?? {};
+  return sandbox !== undefined && sandboxes[sandbox]?.stateful === true ? sandbox : null;
+}
+
+/** A host listens on loopback beside a driver that does; else on every address. */
+function listenBeside(driverUrl: string): Address {
+  return isLoopback(hostnameOf(driverUrl)) ? LOOPBACK : { hostname: "0.0.0.0", port: 0 };
+}
+
+/** Where other hosts reach this one. */
+function addressOf({ listen, found, driver }: HostProcessOptions, { server }: Peer): string {
+  const { hostname } = listen ?? listenBeside(found.url);
+  const seen = isWildcard(hostname) ? (driver.localAddress ?? hostname) : hostname;
+  return urlOf(seen, server.port, server.tls);
+}
+
+/** The driver gives permits for all hosts together. */
+async function askPermits(
+  driver: DriverCalls,
+  model: string,
+  { tokens, settled }: PermitRequest,
+): Promise<readonly number[]> {
+  const question = { model, tokens: [...tokens], settled };
+  const turns = await driver.call("permits", "permits", question, "turns", PERMITS_TIMEOUT_MS);
+  if (turns === null) throw new Error("there is no driver");
+  return turns.waits;
+}
