@@ -232,7 +232,7 @@ describe("the place of a problem", () => {
     withRecipes({}, async (folder) => {
       const file = join(folder, "base.toml");
       const { problemAt } = await load(file, ["run.seed=3"]);
-      expect(problemAt("roles.a.prompt", "wrong")).toEqual({
+      expect(problemAt("roles.a.prompt", "wrong")).toStrictEqual({
         file,
         line: 9,
         column: 10,

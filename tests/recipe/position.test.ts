@@ -34,6 +34,7 @@ test("a table is placed by its header, or by the first dotted key in it", () => 
   expect(at("run")).toEqual([2, 2, 2, 2]);
   expect(at("run.budget")).toEqual([4, 1, 4, 1]);
   expect(at("run.budget.money")).toEqual([4, 8, 4, 16]);
+  expect(at("a.b.c", "a.b.c = 1\n")).toEqual([1, 5, 1, 9]);
   expect(at("roles")).toEqual([5, 2, 5, 2]);
   expect(at('roles."x.y"')).toEqual([5, 2, 5, 2]);
 });
