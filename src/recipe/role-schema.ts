@@ -103,7 +103,8 @@ export const roleSchema = v.strictObject({
   attachments: v.optional(
     described(
       v.pipe(v.array(expression), v.minLength(1, "at least one expression")),
-      "Expressions over `row` that give images and audio for the prompt: a path, a URL or base64.",
+      "Expressions over `row` that give images and audio for the prompt: a path, the URL of an " +
+        "image, or base64.",
       ["row.image"],
     ),
   ),
