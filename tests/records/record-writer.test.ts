@@ -1,0 +1,105 @@
+// Appending records: order, size, what is cut before, and a storage that fails.
+
+import { expect, test } from "bun:test";
+import { constants } from "node:fs";
+import { open, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { RecordWriter } from "../../src/records/record-writer.ts";
+import { withFolder } from "../parts/folder.ts";
+
+const encoder = new TextEncoder();
+
+test("records are written in the order of their appends, however many appends wait, in text and in bytes", () =>
+  withFolder(async (folder) => {
+    const path = join(folder, "t.jsonl");
+    const writer = await RecordWriter.open(path, 0);
+    const lines = Array.from({ length: 500 }, (_, i) => JSON.stringify({ i, text: "ж".repeat(i) }));
+    await Promise.all(
+      lines.map((line, index) =>
+        writer.append([
+          index % 2 === 0 ? [line] : [line.slice(0, 3), encoder.encode(line.slice(3))],
+        ]),
+      ),
+    );
+    expect(await readFile(path, "utf8")).toBe(`${lines.join("\n")}\n`);
+    await writer.close();
+  }));
+
+test("an append of several records writes them one after the other, and of none nothing", () =>
+  withFolder(async (folder) => {
+    const path = join(folder, "t.jsonl");
+    const writer = await RecordWriter.open(path, 0);
+    await writer.append([["a"], ["b", "c"]]);
+    await writer.append([]);
+    await writer.close();
+    expect(await readFile(path, "utf8")).toBe("a\nbc\n");
+  }));
+
+test("records larger than the buffer, and those around them, are whole", () =>
+  withFolder(async (folder) => {
+    const path = join(folder, "t.jsonl");
+    const writer = await RecordWriter.open(path, 0);
+    const [small, large, larger] = ["a", "ж".repeat(2_000_000), "b".repeat(5_000_000)];
+    await writer.append([[small], [large], [small], [encoder.encode(larger)], [small]]);
+    await writer.append([[small]]);
+    await writer.close();
+    const written = (await readFile(path, "utf8")).split("\n");
+    expect(written.map(({ length }) => length)).toEqual([1, 2_000_000, 1, 5_000_000, 1, 1, 0]);
+    expect(written[1] === large && written[3] === larger).toBe(true);
+  }));
+
+test("the file is cut after the given bytes before it is appended to, and not when it ends there", () =>
+  withFolder(async (folder) => {
+    const path = join(folder, "t.jsonl");
+    await writeFile(path, "a\nb\ntorn");
+    for (const bytes of [4, 6]) {
+      const writer = await RecordWriter.open(path, bytes);
+      await writer.append([["c"]]);
+      await writer.close();
+    }
+    expect(await readFile(path, "utf8")).toBe("a\nb\nc\nc\n");
+  }));
+
+test("a file without room fails the append and every one after it, for good", () =>
+  withFolder(async (folder) => {
+    // /dev/full takes no byte; writes to it fail as a full disk does.
+    const path = join(folder, "t.jsonl");
+    await writeFile(path, "");
+    const full = await open("/dev/full", constants.O_WRONLY).catch(() => null);
+    if (full === null) return console.log("skipped: there is no /dev/full here");
+    await full.close();
+    const writer = await RecordWriter.open("/dev/full", 0);
+    const appends = [writer.append([["a"]]), writer.append([["b"]])];
+    for (const result of await Promise.allSettled(appends))
+      expect(result).toMatchObject({
+        status: "rejected",
+        reason: {
+          code: "storage_failed",
+          message: "cannot write /dev/full: the disk is full",
+          hint: "free some space and run the same command again; the run continues after its last record",
+        },
+      });
+    await expect(writer.append([["c"]])).rejects.toMatchObject({ code: "storage_failed" });
+    await writer.close();
+  }));
+
+test("a file that was deleted fails the appends after the next sync", () =>
+  withFolder(async (folder) => {
+    const path = join(folder, "t.jsonl");
+    const writer = await RecordWriter.open(path, 0);
+    await rm(path);
+    let failure: unknown;
+    while (failure === undefined) {
+      failure = await writer.append([["a"]]).then(
+        () => undefined,
+        (thrown: unknown) => thrown,
+      );
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    expect(failure).toMatchObject({
+      code: "storage_failed",
+      message: `cannot write ${path}: the file was deleted`,
+      hint: "run the same command again when the storage is back; the run continues after its last record",
+    });
+    await writer.close();
+  }));
