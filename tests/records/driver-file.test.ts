@@ -1,0 +1,84 @@
+// driver.json: who can read it, by which paths it is found, and what is said of a file that is none.
+
+import { expect, test } from "bun:test";
+import { chmod, mkdir, readdir, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import {
+  type DriverFile,
+  readDriverFile,
+  removeDriverFile,
+  writeDriverFile,
+} from "../../src/records/driver-file.ts";
+import { withFolder } from "../parts/folder.ts";
+
+const FILE: DriverFile = {
+  format: "matrix-driver-1",
+  url: "http://127.0.0.1:1",
+  token: "secret",
+  run: "r",
+  driver: { pid: 5, machine: "m" },
+  hosts: ["h1"],
+  workers: [
+    { name: "worker-1", id: "h1", pid: 6, startTime: "7" },
+    { name: "worker-2", id: "h2", pid: 8, startTime: null },
+  ],
+};
+
+test("a driver's file is found by its folder and by its own path, and only its owner can read it", () =>
+  withFolder(async (folder) => {
+    await writeDriverFile(folder, FILE);
+    expect(await readdir(folder)).toEqual(["driver.json"]);
+    expect((await stat(join(folder, "driver.json"))).mode & 0o777).toBe(0o600);
+    expect(await readDriverFile(folder)).toEqual(FILE);
+    expect(await readDriverFile(join(folder, "driver.json"))).toEqual(FILE);
+  }));
+
+test("a temporary file that was left open to all does not make the next one so", () =>
+  withFolder(async (folder) => {
+    const left = join(folder, "driver.json.tmp");
+    await writeFile(left, "");
+    await chmod(left, 0o644);
+    await writeDriverFile(folder, FILE);
+    expect((await stat(join(folder, "driver.json"))).mode & 0o777).toBe(0o600);
+  }));
+
+test("a folder, a path that is not there and a removed file have no driver", () =>
+  withFolder(async (folder) => {
+    expect(await readDriverFile(folder)).toBeNull();
+    expect(await readDriverFile(join(folder, "none"))).toBeNull();
+    await writeDriverFile(folder, FILE);
+    await removeDriverFile(folder);
+    await removeDriverFile(folder);
+    expect(await readDriverFile(folder)).toBeNull();
+  }));
+
+test("a file that is something else is named as such, with what is taken", () =>
+  withFolder(async (folder) => {
+    const path = join(folder, "driver.json");
+    for (const text of [
+      "{",
+      "null",
+      JSON.stringify({ ...FILE, format: "matrix-driver-2" }),
+      JSON.stringify({ ...FILE, token: "" }),
+      JSON.stringify({ ...FILE, more: 1 }),
+      JSON.stringify({ ...FILE, workers: [{}] }),
+    ]) {
+      await writeFile(path, text);
+      await expect(readDriverFile(folder)).rejects.toMatchObject({
+        code: "usage",
+        message: `${path} is not a driver's file`,
+        hint: "--join takes a URL, or the driver.json of a run directory",
+      });
+    }
+  }));
+
+test("a file that cannot be read is an error that says why", () =>
+  withFolder(async (folder) => {
+    const name = "x".repeat(300);
+    await expect(readDriverFile(join(folder, name))).rejects.toMatchObject({
+      code: "usage",
+      message: expect.stringMatching(/^cannot read .*ENAMETOOLONG/),
+    });
+    await mkdir(join(folder, "driver.json"));
+    expect(await readDriverFile(folder)).toBeNull();
+  }));
