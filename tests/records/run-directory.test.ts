@@ -1,0 +1,252 @@
+// The run directory: what opening it makes and refuses, what it counts, and what closing it leaves.
+
+import { expect, test } from "bun:test";
+import { appendFile, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { takeLock } from "../../src/records/lock.ts";
+import { readManifest } from "../../src/records/manifest.ts";
+import { type OpenOptions, RunDirectory } from "../../src/records/run-directory.ts";
+import { withFolder } from "../parts/folder.ts";
+import { until } from "../parts/until.ts";
+import { identityOf, recordOf, writeRun } from "./made.ts";
+
+const NOTHING = { ok: 0, failed: 0, lost: 0 };
+const open = (path: string, more: Partial<OpenOptions> = {}) =>
+  RunDirectory.open(path, {
+    identity: identityOf(),
+    recipeText: 'name = "made"\n',
+    checkpointDigest: "digest",
+    fresh: false,
+    ...more,
+  });
+const append = (directory: RunDirectory, ...ids: readonly string[]) =>
+  directory.append(
+    ids.map((id) => [JSON.stringify(recordOf(id))]),
+    { ...NOTHING, ok: ids.length },
+  );
+
+test("a new directory has the recipe, a manifest that runs, the records, the logs and the lock", () =>
+  withFolder(async (folder) => {
+    const path = join(folder, "deep/run");
+    const directory = await open(path);
+    expect((await readdir(path)).sort()).toEqual([
+      "lock.1",
+      "logs",
+      "manifest.json",
+      "recipe.toml",
+      "trajectories.jsonl",
+    ]);
+    expect(await readFile(join(path, "recipe.toml"), "utf8")).toBe('name = "made"\n');
+    const { created_at, updated_at, ...manifest } =
+      (await readManifest(path)) ?? expect.unreachable();
+    expect(manifest).toEqual({
+      ...identityOf(),
+      format: "matrix-manifest-1",
+      state: "running",
+      ...NOTHING,
+      spent: { requests: 0, prompt_tokens: 0, completion_tokens: 0, cost: 0, hosts: {} },
+    });
+    expect(created_at).toBe(updated_at);
+    expect(Date.parse(created_at)).toBeGreaterThan(Date.now() - 60_000);
+    expect([directory.path, directory.counts, directory.simulated]).toEqual([path, NOTHING, false]);
+    await directory.close("stopped");
+  }));
+
+test("appended records are counted by status, and the last manifest says how the run ended", () =>
+  withFolder(async (folder) => {
+    const directory = await open(folder);
+    await directory.append([[JSON.stringify(recordOf("a"))]], { ok: 1, failed: 2, lost: 3 });
+    await append(directory, "b");
+    expect(directory.counts).toEqual({ ok: 2, failed: 2, lost: 3 });
+    expect(directory.recorded.counts).toEqual(NOTHING);
+    await directory.close("complete");
+    expect(await readManifest(folder)).toMatchObject({
+      state: "complete",
+      ok: 2,
+      failed: 2,
+      lost: 3,
+    });
+    expect((await readFile(join(folder, "trajectories.jsonl"), "utf8")).split("\n")).toHaveLength(
+      3,
+    );
+  }));
+
+test("a continued run counts on from its records, cuts a torn one, and keeps when it was made", () =>
+  withFolder(async (folder) => {
+    const first = await open(folder);
+    await append(first, "a");
+    await first.close("stopped");
+    const before = await readManifest(folder);
+    await appendFile(join(folder, "trajectories.jsonl"), '{"torn');
+    const second = await open(folder, { recipeText: "# new\n" });
+    expect([second.recorded.ids.has("a"), second.recorded.tornBytes]).toEqual([true, 6]);
+    expect(second.counts).toEqual({ ok: 1, failed: 0, lost: 0 });
+    expect(await readManifest(folder)).toMatchObject({
+      state: "running",
+      ok: 1,
+      created_at: before?.created_at as string,
+    });
+    await append(second, "b");
+    await second.close("complete");
+    expect(await readManifest(folder)).toMatchObject({ state: "complete", ok: 2 });
+    expect(await readFile(join(folder, "recipe.toml"), "utf8")).toBe("# new\n");
+    const lines = (await readFile(join(folder, "trajectories.jsonl"), "utf8")).split("\n");
+    expect(lines.slice(0, -1).map((line) => JSON.parse(line).id)).toEqual(["a", "b"]);
+  }));
+
+test("a compressed run writes frames", () =>
+  withFolder(async (folder) => {
+    const recipe = { name: "made", run: { compress: true } };
+    const directory = await open(folder, { identity: identityOf({ recipe }) });
+    await append(directory, "a");
+    await directory.close("complete");
+    const bytes = await readFile(join(folder, "trajectories.jsonl.zst"));
+    expect(JSON.parse(Bun.zstdDecompressSync(bytes).toString())).toMatchObject({ id: "a" });
+  }));
+
+test("a simulated model labels the run, by the recipe, by a record or by a note", () =>
+  withFolder(async (folder) => {
+    const byRecipe = await open(join(folder, "a"), { identity: identityOf({ simulated: true }) });
+    expect(byRecipe.simulated).toBe(true);
+    await byRecipe.close("stopped");
+    await writeRun(join(folder, "b"), [recordOf("a", { simulated: true })], {
+      recipe: identityOf().recipe,
+    });
+    const byRecord = await open(join(folder, "b"));
+    expect(byRecord.simulated).toBe(true);
+    await byRecord.close("stopped");
+    const byNote = await open(join(folder, "c"));
+    expect(byNote.simulated).toBe(false);
+    byNote.noteSimulated();
+    await byNote.close("stopped");
+    expect((await readManifest(join(folder, "c")))?.simulated).toBe(true);
+  }));
+
+test("spending is noted when its requests changed, and a continued run knows it", () =>
+  withFolder(async (folder) => {
+    const first = await open(folder);
+    const host = { requests: 2, prompt_tokens: 3, completion_tokens: 4, cost: 0.5 };
+    const hosts = { h: host };
+    const spent = { ...host, hosts };
+    first.noteSpent(spent);
+    hosts.h = { ...host, requests: 9 };
+    expect(first.spent).toEqual({ ...host, hosts: { h: host } });
+    first.noteSpent({ ...spent, cost: 9 });
+    expect(first.spent.cost).toBe(0.5);
+    await first.close("stopped");
+    const second = await open(folder);
+    expect(second.spent).toEqual({ ...host, hosts: { h: host } });
+    await second.close("stopped");
+  }));
+
+test("the manifest follows the records while the run goes on, and stays as it is while nothing changes", () =>
+  withFolder(async (folder) => {
+    const directory = await open(folder);
+    const { updated_at } = (await readManifest(folder)) ?? expect.unreachable();
+    await append(directory, "a");
+    await until(async () => (await readManifest(folder))?.ok === 1, "the manifest follows");
+    const manifest = await readManifest(folder);
+    expect(manifest?.state).toBe("running");
+    expect(manifest?.updated_at).not.toBe(updated_at);
+    await directory.close("stopped");
+  }));
+
+test("a directory whose driver lives is refused, and stays as it was", () =>
+  withFolder(async (folder) => {
+    const lock = await takeLock(folder);
+    await expect(open(folder)).rejects.toMatchObject({
+      code: "run_refused",
+      message: expect.stringContaining("another driver runs in"),
+    });
+    expect(await readdir(folder)).toEqual(["lock.1"]);
+    await lock.release();
+  }));
+
+test("a closed directory can be opened again, and so can one that was refused", () =>
+  withFolder(async (folder) => {
+    await (await open(folder)).close("stopped");
+    await expect(
+      open(folder, { identity: identityOf({ recipe: { name: "other" } }) }),
+    ).rejects.toMatchObject({ code: "run_refused", message: `${folder} holds another run` });
+    await (await open(folder)).close("stopped");
+  }));
+
+test("a folder with files of the user is refused, with the first three of them", () =>
+  withFolder(async (folder) => {
+    for (const name of ["a", "b", "c", "d"]) await writeFile(join(folder, name), "");
+    await expect(open(folder)).rejects.toMatchObject({
+      code: "run_refused",
+      message: expect.stringMatching(
+        / is no run directory: it has no manifest\.json, but \w, \w, \w$/,
+      ),
+      hint: "choose another with -o",
+    });
+    expect((await readdir(folder)).filter((name) => !name.startsWith("lock"))).toHaveLength(4);
+  }));
+
+test("what a killed start left behind does not make a folder foreign", () =>
+  withFolder(async (folder) => {
+    await writeFile(join(folder, "manifest.json.tmp"), "{");
+    await writeFile(join(folder, "lock.x.tmp"), "");
+    await (await open(folder)).close("stopped");
+  }));
+
+test("a fresh start moves the old directory to the next free number, with everything in it but its lock", () =>
+  withFolder(async (folder) => {
+    const path = join(folder, "run");
+    for (const expected of [["run"], ["run", "run.1"], ["run", "run.1", "run.2"]]) {
+      const directory = await open(path, { fresh: true });
+      await append(directory, "a");
+      await directory.close("complete");
+      expect((await readdir(folder)).sort()).toEqual(expected);
+    }
+    expect((await readdir(join(folder, "run.1"))).sort()).toEqual([
+      "logs",
+      "manifest.json",
+      "recipe.toml",
+      "trajectories.jsonl",
+    ]);
+    expect((await readManifest(path))?.ok).toBe(1);
+  }));
+
+test("a fresh start in an empty folder moves nothing", () =>
+  withFolder(async (folder) => {
+    const path = join(folder, "run");
+    await mkdir(path);
+    await (await open(path, { fresh: true })).close("stopped");
+    expect(await readdir(folder)).toEqual(["run"]);
+  }));
+
+test("a path that is a file, or below one, is refused with the reason", () =>
+  withFolder(async (folder) => {
+    const file = join(folder, "file");
+    await writeFile(file, "");
+    await expect(open(file)).rejects.toMatchObject({
+      code: "run_refused",
+      message: `cannot make the run directory ${file}: it is a file`,
+      hint: "choose another with -o",
+    });
+    await expect(open(join(file, "run"))).rejects.toMatchObject({
+      code: "run_refused",
+      message: expect.stringMatching(/^cannot make the run directory .*ENOTDIR/),
+    });
+  }));
+
+test("a directory that cannot be written into is refused with the reason, and its lock is free again", () =>
+  withFolder(async (folder) => {
+    await mkdir(join(folder, "recipe.toml"));
+    await writeRun(folder, [], { recipe: identityOf().recipe });
+    await expect(open(folder)).rejects.toMatchObject({
+      code: "run_refused",
+      message: expect.stringContaining(`cannot write into ${folder}: `),
+    });
+    await (await takeLock(folder)).release();
+  }));
+
+test("closing a directory that was deleted fails, and says so", () =>
+  withFolder(async (folder) => {
+    const path = join(folder, "run");
+    const directory = await open(path);
+    await rm(path, { recursive: true });
+    await expect(directory.close("complete")).rejects.toMatchObject({ code: "storage_failed" });
+  }));
