@@ -40,7 +40,7 @@ Changes one small thing in src/ at a time, and counts how many changes the tests
   --seed TEXT       seed of the sample (0)
   --jobs N          test processes at a time (the number of cores)
   --min PERCENT     exit with 1 where a folder's share of noticed mutants is lower
-  --with-binary     run tests/e2e too, with a binary that holds the mutants
+  --with-binary     run the tests of tests/e2e/FOLDER too, with a binary that holds the mutants
   --output DIR      also write DIR/FOLDER.txt as soon as a folder is done
   --fresh           ask nothing from the cache of earlier runs
   --json            print one JSON object instead of the table and the list
@@ -169,8 +169,8 @@ async function observeTests(sample: readonly Mutant[]): Promise<TestFile[]> {
   const folders = new Set(sample.map(({ file }) => folderOf(file)));
   const paths = project.filter((path) => {
     if (!/^tests\/.*\.test\.ts$/.test(path)) return false;
-    // A test that starts the binary imports little of what it tests.
-    if (path.startsWith("tests/e2e/")) return values["with-binary"];
+    // A test that starts the binary imports little of what it tests: its folder has to tell.
+    if (path.startsWith("tests/e2e/")) return values["with-binary"] && folders.has(folderOf(path));
     return [...graph.distances(path).keys()].some((file) => mutated.has(file));
   });
   let total = 0;
