@@ -35,6 +35,7 @@ Changes one small thing in src/ at a time, and counts how many changes the tests
 
   --folder NAME     only this folder of src/; may be given several times ("src" is its own files)
   --file PATH       only this file; may be given several times
+  --mutant ID       only this mutant, as a report names it; may be given several times
   --changed         only files that differ from the main branch
   --per-folder N    mutants drawn from each folder (40)
   --seed TEXT       seed of the sample (0)
@@ -60,6 +61,7 @@ const { values } = parseArgs({
   options: {
     folder: { type: "string", multiple: true },
     file: { type: "string", multiple: true },
+    mutant: { type: "string", multiple: true },
     changed: { type: "boolean", default: false },
     "per-folder": { type: "string", default: "40" },
     seed: { type: "string", default: "0" },
@@ -150,6 +152,11 @@ function changedFiles(): ReadonlySet<string> {
 }
 
 async function draw(): Promise<Mutant[]> {
+  if (values.mutant) {
+    const named = mutants.filter(({ id }) => values.mutant?.includes(id));
+    if (named.length === 0) refuse(`there is no mutant ${values.mutant.join(", ")}`);
+    return named;
+  }
   say(
     `drawing ${perFolder} mutants a folder by seed ${values.seed}, and leaving out what tsc refuses`,
   );
