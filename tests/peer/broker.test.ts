@@ -1,0 +1,831 @@
+// The broker of one process, step by step: what it holds, sends, releases and gives up. The
+// promises of many brokers together are proved in simulation.test.ts.
+
+import { describe, expect, test } from "bun:test";
+import { positionOf } from "../../src/peer/parcel.ts";
+import type { EndMessage, Message } from "../../src/task/task.ts";
+import { batch, brief, createBroker, end, fork, member, parcel, step, task } from "./one-broker.ts";
+
+const A = member("a", ["work"]);
+const B = member("b", ["work"]);
+const away = { role: "work" };
+
+describe("holding", () => {
+  test("a message that arrives is delivered once, and held until its step is done", () => {
+    const { broker, members, receive, delivered, take } = createBroker();
+    members(A);
+    expect(broker.idle).toBe(true);
+    const message = step();
+    expect(receive("a", parcel(7, message))).toEqual({ refused: [] });
+    expect(delivered).toEqual([message]);
+    expect([broker.counts.held, broker.counts.sent, broker.idle]).toEqual([1, 0, false]);
+    expect(take("a")).toBeNull();
+  });
+
+  test("a batch of a sender that is not on the list is not taken, and gets no receipt", () => {
+    const { broker, members, receive, delivered } = createBroker();
+    members(A);
+    expect(receive("stranger", parcel(1, step()))).toBeNull();
+    expect([delivered, broker.idle]).toEqual([[], true]);
+  });
+
+  test("an end is released to its sender when the sink has written it, and not for another position", () => {
+    const { broker, members, receive, take } = createBroker();
+    members(A);
+    receive("a", parcel(3, end()));
+    broker.complete(end({ attempt: 2 }));
+    broker.complete(end({ rowId: "2" }));
+    expect([broker.counts.held, take("a")]).toEqual([1, null]);
+    broker.complete(end());
+    expect([broker.counts.held, take("a")]).toEqual([0, batch({ released: [3] })]);
+  });
+
+  test("a second copy from the same sender is dropped and counted, and releases nothing", () => {
+    const { broker, members, receive, delivered, take } = createBroker();
+    members(A);
+    receive("a", parcel(1, step()));
+    expect(receive("a", parcel(1, step()))).toEqual({ refused: [] });
+    expect([delivered.length, broker.counts.duplicates, take("a")]).toEqual([1, 1, null]);
+  });
+
+  test("a second copy from another sender releases the first one's, and its sender keeps the task", () => {
+    const { broker, members, receive, delivered, take } = createBroker();
+    members(A, B);
+    receive("a", parcel(1, end()));
+    receive("b", parcel(9, end()));
+    expect([delivered.length, take("a"), take("b")]).toEqual([1, batch({ released: [1] }), null]);
+    broker.complete(end());
+    expect([take("a"), take("b")]).toEqual([null, batch({ released: [9] })]);
+    receive("a", parcel(2, end({ rowId: "2" })));
+    receive("a", parcel(3, end({ rowId: "2" })));
+    expect(take("a")).toEqual(batch({ released: [2] }));
+  });
+
+  test("a copy of an earlier hop or attempt is dropped and released at once", () => {
+    const { broker, members, receive, delivered, take } = createBroker();
+    members(A);
+    receive("a", parcel(1, step({ hops: 2, attempt: 2 })));
+    receive(
+      "a",
+      parcel(2, step({ hops: 1, attempt: 2 })),
+      parcel(3, step({ hops: 5 })),
+      parcel(4, end()),
+    );
+    expect([delivered.length, broker.counts.duplicates]).toEqual([1, 3]);
+    expect(take("a")).toEqual(batch({ released: [2, 3, 4] }));
+  });
+
+  test("a copy of a step that was done here is dropped and released, also after its task went on", () => {
+    const { broker, members, receive, delivered, take } = createBroker();
+    members(A, B);
+    receive("a", parcel(1, step({ hops: 1 })));
+    broker.handOn(task({ hops: 1 }), end({ hops: 2 }));
+    receive("b", parcel(5, step({ hops: 1 })));
+    expect([delivered.length, broker.counts.duplicates, take("b")]).toEqual([
+      1,
+      1,
+      batch({ released: [5] }),
+    ]);
+  });
+
+  test("a newer copy overtakes the held one, whose sender is released and whose step leads nowhere", () => {
+    const { broker, members, receive, delivered, take } = createBroker();
+    members(A, B);
+    receive("a", parcel(1, step({ hops: 1 })));
+    receive("b", parcel(2, step({ hops: 3 })));
+    expect([delivered.length, broker.counts.held, take("a")]).toEqual([
+      2,
+      1,
+      batch({ released: [1] }),
+    ]);
+    broker.handOn(task({ hops: 1 }), end({ hops: 2 }));
+    expect([broker.counts.held, broker.counts.sent]).toEqual([1, 0]);
+    broker.handOn(task({ rowId: "unknown" }), end({ rowId: "unknown" }));
+    expect(broker.counts.sent).toBe(0);
+    broker.handOn(task({ hops: 3 }), end({ hops: 4 }));
+    expect(brief(take("driver"))).toEqual(["1 end 1/1 0.0"]);
+  });
+
+  test("a full host refuses a message that begins here, but takes branches and awaited ends", () => {
+    const { broker, members, receive } = createBroker({ capacity: 2 });
+    members(A);
+    const branch = { of: "self", id: 1 };
+    broker.submit(step({ rowId: "9", branch, ...away }));
+    expect(receive("a", parcel(1, step()), parcel(2, step({ rowId: "2" })))).toEqual({
+      refused: [],
+    });
+    expect(receive("a", parcel(3, step({ rowId: "3" })))).toEqual({ refused: [3] });
+    expect(receive("a", parcel(4, step({ rowId: "4", branch: { of: "a", id: 4 } })))).toEqual({
+      refused: [],
+    });
+    expect(receive("a", parcel(5, end({ rowId: "9", branch })))).toEqual({ refused: [] });
+    // A newer copy needs room like any other message.
+    expect(receive("a", parcel(6, step({ hops: 1 })))).toEqual({ refused: [6] });
+    expect([broker.counts.held, broker.counts.refused]).toEqual([4, 2]);
+  });
+
+  test("a host that leaves takes only what no other host can do, and the ends that it waits for", () => {
+    const { broker, members, receive } = createBroker({
+      pinnedTo: ({ task }) => (task.rowId === "pinned" ? "self" : null),
+    });
+    members(A);
+    const branch = { of: "self", id: 1 };
+    broker.submit(step({ rowId: "9", branch, ...away }));
+    broker.leave();
+    const refused = receive(
+      "a",
+      parcel(1, step()),
+      parcel(2, step({ rowId: "pinned" })),
+      parcel(3, step({ branch: { of: "a", id: 3 } })),
+      parcel(4, end({ rowId: "9", branch })),
+    );
+    expect(refused).toEqual({ refused: [1, 3] });
+  });
+});
+
+describe("sending", () => {
+  test("the sender of a task is released once the next host has it, and not before", () => {
+    const { broker, members, receive, take } = createBroker();
+    members(A, B);
+    receive("a", parcel(4, step()));
+    broker.handOn(task(), end({ hops: 1 }));
+    expect([broker.counts.held, broker.counts.sent, take("a")]).toEqual([0, 1, null]);
+    const taken = take("driver");
+    expect(brief(taken)).toEqual(["1 end 1/1 0.0"]);
+    expect([take("driver"), take("a")]).toEqual([null, null]);
+    broker.delivered("driver", taken ?? batch({}), { refused: [] });
+    expect(take("a")).toEqual(batch({ released: [4] }));
+    expect(broker.counts.sent).toBe(1);
+    broker.receive("driver", batch({ released: [1] }));
+    expect(broker.idle).toBe(true);
+  });
+
+  test("a copy is let go when its receiver handed the task on, and its sender is released then", () => {
+    const { broker, members, receive, take } = createBroker();
+    members(A, B);
+    receive("a", parcel(4, step()));
+    broker.handOn(task(), end({ hops: 1 }));
+    take("driver");
+    broker.receive("b", batch({ released: [1, 99] }));
+    expect(broker.counts.sent).toBe(1);
+    // The receipt was lost on its way.
+    broker.receive("driver", batch({ released: [1] }));
+    expect([broker.idle, take("a")]).toEqual([true, batch({ released: [4] })]);
+  });
+
+  test("a task that stays here for some hops is kept by the host that brought it until it leaves", () => {
+    const { broker, members, receive, delivered, deliver, take } = createBroker();
+    members(A);
+    receive("a", parcel(4, step()));
+    broker.handOn(task(), step({ hops: 1 }));
+    expect([delivered.length, broker.counts.held, take("a")]).toEqual([2, 1, null]);
+    broker.handOn(task({ hops: 1 }), end({ hops: 2 }));
+    deliver("driver");
+    expect(take("a")).toEqual(batch({ released: [4] }));
+  });
+
+  test("numbers of parcels count from 1, over all receivers", () => {
+    const { broker, members, take } = createBroker();
+    members(A);
+    broker.submit(step(away));
+    broker.submit(end({ rowId: "2" }));
+    expect([brief(take("a")), brief(take("driver"))]).toEqual([
+      ["1 step 1/1 0.0"],
+      ["2 end 2/1 0.0"],
+    ]);
+  });
+
+  test("a message for a role that no host serves is parked, and goes out when one comes", () => {
+    const { broker, members, take } = createBroker();
+    members();
+    broker.submit(step(away));
+    expect([broker.counts.parked, broker.counts.sent, broker.idle]).toEqual([1, 1, false]);
+    members(A);
+    expect([broker.counts.parked, brief(take("a"))]).toEqual([0, ["1 step 1/1 0.0"]]);
+  });
+
+  test("a refused parcel goes to another host, and the full one is passed over for 50 ms", () => {
+    const { broker, members, clock, take } = createBroker();
+    members(A);
+    broker.submit(step(away));
+    broker.delivered("a", take("a") ?? batch({}), { refused: [1] });
+    expect(broker.counts.parked).toBe(1);
+    clock.now += 49;
+    broker.tick();
+    expect(take("a")).toBeNull();
+    clock.now += 1;
+    broker.tick();
+    expect(brief(take("a"))).toEqual(["1 step 1/1 0.0"]);
+    broker.delivered("a", batch({ parcels: [parcel(1, step(away))] }), { refused: [1] });
+    members(A, B);
+    expect(brief(take("b"))).toEqual(["1 step 1/1 0.0"]);
+  });
+
+  test("a host that answers without refusing is not passed over any more", () => {
+    const { broker, members, take } = createBroker();
+    members(A);
+    broker.submit(step(away));
+    broker.undelivered("a", take("a") ?? batch({}), false);
+    expect(broker.counts.parked).toBe(1);
+    broker.delivered("a", batch({}), { refused: [] });
+    broker.tick();
+    expect(brief(take("a"))).toEqual(["1 step 1/1 0.0"]);
+  });
+
+  test("a host that does not know this process is asked again after 50 ms, with all of the batch", () => {
+    const { broker, members, clock, receive, take } = createBroker();
+    members(A);
+    receive("a", parcel(8, end()));
+    broker.complete(end());
+    broker.submit(step({ rowId: "2", ...away }));
+    const taken = take("a");
+    expect([brief(taken), taken?.released]).toEqual([["1 step 2/1 0.0"], [8]]);
+    broker.delivered("a", taken ?? batch({}), null);
+    clock.now += 49;
+    broker.tick();
+    expect(take("a")).toEqual(batch({ released: [8] }));
+    clock.now += 1;
+    broker.tick();
+    expect(brief(take("a"))).toEqual(["1 step 2/1 0.0"]);
+  });
+
+  test("a host that did not answer is passed over for a second, and its releases are said again", () => {
+    const { broker, members, clock, receive, take } = createBroker();
+    members(A);
+    receive("a", parcel(8, end()));
+    broker.complete(end());
+    broker.submit(step({ rowId: "2", ...away }));
+    broker.undelivered("a", take("a") ?? batch({}), false);
+    expect(take("a")).toEqual(batch({ released: [8] }));
+    clock.now += 999;
+    broker.tick();
+    expect(take("a")).toBeNull();
+    clock.now += 1;
+    broker.tick();
+    expect(brief(take("a"))).toEqual(["1 step 2/1 0.0"]);
+  });
+
+  test("a message that may have arrived counts as a crash when it is sent again", () => {
+    const { broker, members, take } = createBroker();
+    members(A);
+    broker.submit(step(away));
+    const taken = take("a");
+    members(A, B);
+    broker.undelivered("a", taken ?? batch({}), true);
+    expect(brief(take("b"))).toEqual(["1 step 1/1 1.0"]);
+  });
+
+  test("releases for a host that is gone are forgotten", () => {
+    const { broker, members, receive, take } = createBroker();
+    members(A);
+    receive("a", parcel(8, end()));
+    broker.complete(end());
+    const taken = take("a");
+    members();
+    broker.undelivered("a", taken ?? batch({}), false);
+    members(A);
+    expect(take("a")).toBeNull();
+  });
+
+  test("a tick wakes the links of peers that have something to take, and of no others", () => {
+    const { broker, members, woken, deliver } = createBroker();
+    members(A, B);
+    broker.submit(end());
+    expect(woken).toEqual(["driver"]);
+    broker.tick();
+    expect(woken).toEqual(["driver", "driver"]);
+    deliver("driver");
+    broker.tick();
+    expect(woken).toEqual(["driver", "driver"]);
+  });
+
+  /** Rows of which the first choice among this process and host c is c. */
+  const C = member("c", ["here"]);
+  const rowFor = (process: ReturnType<typeof createBroker>, to: string): string => {
+    for (let row = 0; ; row++) {
+      const destination = { kind: "role", role: "here" } as const;
+      if (process.routing.choose(destination, `0:${row}`, 0, () => false) === to) return `${row}`;
+    }
+  };
+
+  test("a message that no other host takes comes back to its sender, which holds it again", () => {
+    const process = createBroker();
+    const { broker, members, delivered, receive, take } = process;
+    members(A, C);
+    const rowId = rowFor(process, "c");
+    receive("a", parcel(1, step({ rowId })));
+    broker.handOn(task({ rowId }), step({ rowId, hops: 1 }));
+    expect(brief(take("c"))).toEqual([`1 step ${rowId}/1 0.0`]);
+    broker.delivered("c", batch({ parcels: [parcel(1, step({ rowId }))] }), { refused: [1] });
+    expect([broker.counts.held, broker.counts.sent, delivered.length]).toEqual([1, 0, 2]);
+    broker.handOn(task({ rowId, hops: 1 }), end({ rowId, hops: 2 }));
+    broker.delivered("driver", take("driver") ?? batch({}), { refused: [] });
+    expect(take("a")).toEqual(batch({ released: [1] }));
+  });
+
+  test("a message that comes back after it may have killed a host is a suspect", () => {
+    const process = createBroker();
+    const { broker, members, delivered, receive, take } = process;
+    members(A, C);
+    const rowId = rowFor(process, "c");
+    receive("a", parcel(1, step({ rowId })));
+    broker.handOn(task({ rowId }), step({ rowId, hops: 1 }));
+    broker.undelivered("c", take("c") ?? batch({}), true);
+    expect([delivered.length, take("a")?.starting]).toEqual([1, [[1, 1_000_001]]]);
+  });
+
+  test("a message that comes back when a newer copy is here is dropped, and its sender is released", () => {
+    const process = createBroker();
+    const { broker, members, delivered, receive, take } = process;
+    members(A, B, C);
+    const rowId = rowFor(process, "c");
+    receive("a", parcel(1, step({ rowId })));
+    broker.handOn(task({ rowId }), step({ rowId, hops: 1 }));
+    const taken = take("c") ?? batch({});
+    receive("b", parcel(2, step({ rowId, hops: 5 })));
+    broker.delivered("c", taken, { refused: [1] });
+    expect([delivered.length, broker.counts.held, broker.counts.sent]).toEqual([2, 1, 0]);
+    expect([broker.counts.duplicates, take("a")]).toEqual([1, batch({ released: [1] })]);
+  });
+});
+
+describe("delivery at most once", () => {
+  const options = { delivery: "at-most-once" } as const;
+
+  test("a message that was acknowledged is not kept, and its sender is not told", () => {
+    const { broker, members, receive, deliver, take } = createBroker(options);
+    members(A);
+    receive("a", parcel(4, step()));
+    broker.handOn(task(), end({ hops: 1 }));
+    deliver("driver");
+    expect([broker.idle, take("a")]).toEqual([true, null]);
+  });
+
+  test("a message that may have arrived is not sent again, and one that certainly did not is", () => {
+    const { broker, members, take } = createBroker(options);
+    members(A, B);
+    broker.submit(end({ rowId: "1" }));
+    broker.undelivered("driver", take("driver") ?? batch({}), true);
+    expect([broker.idle, broker.counts.redelivered]).toEqual([true, 0]);
+    broker.submit(end({ rowId: "2" }));
+    broker.undelivered("driver", take("driver") ?? batch({}), false);
+    expect(broker.counts.parked).toBe(1);
+  });
+
+  test("when a host dies, what was posted to it is given up, and what still waits goes elsewhere", () => {
+    const { broker, members, take } = createBroker(options);
+    members(A);
+    broker.submit(step({ rowId: "1", ...away }));
+    take("a");
+    broker.submit(step({ rowId: "2", ...away }));
+    members(B);
+    expect([broker.counts.sent, broker.counts.redelivered]).toEqual([1, 1]);
+    expect(brief(take("b"))).toEqual(["2 step 2/1 0.0"]);
+  });
+});
+
+describe("the death of a host", () => {
+  test("what it was sent is sent to another host, as a crash where it may have begun", () => {
+    const { broker, members, deliver, take } = createBroker();
+    members(A);
+    broker.submit(step({ rowId: "acknowledged", ...away }));
+    deliver("a");
+    broker.submit(step({ rowId: "posted", ...away }));
+    take("a");
+    broker.submit(step({ rowId: "waiting", ...away }));
+    members(B);
+    expect(brief(take("b"))).toEqual([
+      "1 step acknowledged/1 1.0",
+      "2 step posted/1 1.0",
+      "3 step waiting/1 0.0",
+    ]);
+    expect(broker.counts.redelivered).toBe(3);
+  });
+
+  test("what a host was sent that left in peace is sent again without a crash", () => {
+    const { broker, members, deliver, take } = createBroker();
+    members(A);
+    broker.submit(step(away));
+    deliver("a");
+    members(member("a", ["work"], { leaving: true }), B);
+    expect(take("b")).toBeNull();
+    members(B);
+    expect([brief(take("b")), broker.counts.redelivered]).toEqual([["1 step 1/1 0.0"], 1]);
+  });
+
+  test("an end that the dead host had is no suspect", () => {
+    const { broker, members, take } = createBroker();
+    members(A);
+    broker.submit(end({ branch: { of: "a", id: 1 } }));
+    take("a");
+    members();
+    members(A);
+    expect(brief(take("a"))).toEqual(["1 end 1/1 0.0"]);
+  });
+
+  test("the process is told of a loss before any step begins again, and of none when hosts leave", () => {
+    const { members, receive, losses, delivered } = createBroker();
+    members(A);
+    members(A, B);
+    expect(losses).toEqual([]);
+    members(B);
+    expect(losses).toEqual([0]);
+    receive("b", parcel(1, step(), 1), parcel(2, step({ rowId: "2" })));
+    expect([losses, delivered.length]).toEqual([[0, 0], 1]);
+    members(member("b", ["work"], { leaving: true }));
+    members();
+    expect(losses).toEqual([0, 0]);
+  });
+
+  test("a held message whose sender is gone is released to nobody", () => {
+    const { broker, members, receive, take } = createBroker();
+    members(A);
+    receive("a", parcel(1, end()));
+    members();
+    members(A);
+    broker.complete(end());
+    expect([broker.idle, take("a")]).toEqual([true, null]);
+  });
+
+  test("a sent message whose sender is gone is released to nobody", () => {
+    const { broker, members, receive, deliver, take } = createBroker();
+    members(A);
+    receive("a", parcel(1, step()));
+    broker.handOn(task(), end({ hops: 1 }));
+    members();
+    members(A);
+    deliver("driver");
+    expect(take("a")).toBeNull();
+  });
+});
+
+describe("suspects", () => {
+  test("a suspect starts once its sender has heard which step starts", () => {
+    const { broker, members, receive, delivered, take } = createBroker();
+    members(A);
+    receive("a", parcel(5, step({ hops: 3 }), 1));
+    const taken = take("a");
+    expect([delivered, taken]).toEqual([[], batch({ starting: [[5, 1_000_003]] })]);
+    // It is declared until the sender has answered.
+    expect(take("a")).toEqual(batch({ starting: [[5, 1_000_003]] }));
+    broker.delivered("a", taken ?? batch({}), { refused: [] });
+    expect([delivered.length, take("a")]).toEqual([1, null]);
+  });
+
+  test("a suspect starts when its sender is gone, and every suspect at once without an upstream", () => {
+    const { members, receive, delivered } = createBroker();
+    members(A);
+    receive("a", parcel(5, step(), 1));
+    expect(delivered).toEqual([]);
+    members();
+    expect(delivered).toHaveLength(1);
+    const once = createBroker({ delivery: "at-most-once" });
+    once.members(A);
+    once.receive("a", parcel(5, step(), 1));
+    expect(once.delivered).toHaveLength(1);
+  });
+
+  test("each further step of a suspect is declared too, and its end is not", () => {
+    const { broker, members, receive, delivered, deliver, take } = createBroker();
+    members(A);
+    receive("a", parcel(5, step(), 1, 2));
+    deliver("a");
+    broker.handOn(task(), step({ hops: 1 }));
+    expect([delivered.length, take("a")?.starting]).toEqual([1, [[5, 1_000_001]]]);
+    deliver("a");
+    expect(delivered).toHaveLength(2);
+    broker.handOn(task({ hops: 1 }), end({ hops: 2 }));
+    expect(brief(take("driver"))).toEqual(["1 end 1/1 0.0"]);
+  });
+
+  test("an end that comes with crashes is delivered at once", () => {
+    const { members, receive, delivered, take } = createBroker();
+    members(A);
+    receive("a", parcel(5, end(), 3, 1));
+    expect([delivered.length, take("a")]).toEqual([1, null]);
+  });
+
+  test("suspects with three strikes run one at a time, and the next starts when the first goes on", () => {
+    const { broker, members, receive, delivered, deliver } = createBroker();
+    members(A);
+    receive("a", parcel(1, step({ rowId: "1" }), 4, 3), parcel(2, step({ rowId: "2" }), 4, 3));
+    deliver("a");
+    expect(delivered.map(({ task }) => task.rowId)).toEqual(["1"]);
+    broker.handOn(task({ rowId: "1" }), end({ rowId: "1", hops: 1 }));
+    expect(delivered.map(({ task }) => task.rowId)).toEqual(["1", "2"]);
+  });
+
+  /** Lets hosts die one after the other, each at the step that it declared; the parcels they got. */
+  function dieAt(positions: readonly (number | null)[], maxAttempts: number) {
+    const process = createBroker({ maxAttempts });
+    const { broker, members, deliver, take } = process;
+    let name = 0;
+    members(member("host0", ["work"]));
+    broker.submit(step(away));
+    const seen = [brief(deliver("host0"))[0] ?? ""];
+    for (const position of positions) {
+      const host = `host${name++}`;
+      if (position !== null) broker.receive(host, batch({ starting: [[1, position]] }));
+      members(member(`host${name}`, ["work"]));
+      const taken = take(`host${name}`);
+      if (taken !== null) {
+        seen.push(brief(taken)[0] ?? "");
+        broker.delivered(`host${name}`, taken, { refused: [] });
+      }
+    }
+    return { ...process, seen: seen.map((one) => one.split(" ").at(-1)) };
+  }
+
+  test("strikes count deaths in a row at one step, and begin again at another step", () => {
+    expect(dieAt([null, 5, 5, 6, 6, 6, 5], 9).seen).toEqual([
+      "0.0",
+      "1.0",
+      "2.1",
+      "3.2",
+      "4.1",
+      "5.2",
+      "6.3",
+      "7.1",
+    ]);
+  });
+
+  test("a death at a step that was not declared strikes nobody", () => {
+    expect(dieAt([5, null, 5], 9).seen).toEqual(["0.0", "1.1", "2.1", "3.2"]);
+  });
+
+  test.each([1, 2, 3])(
+    "with max_attempts %d a task fails after so many deaths alone with it",
+    (most) => {
+      const deaths = 3 + most;
+      const before = dieAt(new Array(deaths - 1).fill(5), most);
+      expect([before.broker.counts.poisoned, before.seen.length]).toEqual([0, deaths]);
+      const { broker, take, seen } = dieAt(new Array(deaths).fill(5), most);
+      expect([broker.counts.poisoned, seen.length]).toEqual([1, deaths]);
+      const failed = take("driver")?.parcels[0]?.message as EndMessage;
+      expect(failed.ending).toMatchObject({ status: "failed", score: null, stopReason: "error" });
+      expect(failed.ending.error).toEqual({
+        code: "host_lost",
+        message: `${deaths} hosts died while work worked on this task, ${most} of them alone with it (run.max_attempts)`,
+        role: "work",
+        hop: 0,
+      });
+    },
+  );
+
+  test("a declared start is noted of the host that has the message, and of no other", () => {
+    const { broker, members, deliver, take } = createBroker();
+    members(A);
+    broker.submit(step(away));
+    deliver("a");
+    members(A, B);
+    broker.receive("b", batch({ starting: [[1, 5]] }));
+    members(B);
+    expect(brief(take("b"))).toEqual(["1 step 1/1 1.0"]);
+  });
+});
+
+describe("handing over what waits", () => {
+  const here = member("c", ["here"]);
+
+  test("a step goes to another host of its role, with its place in custody", () => {
+    const { broker, members, receive, deliver, take } = createBroker();
+    members(A, here);
+    receive("a", parcel(1, step()));
+    expect(broker.relocate([step()])).toEqual([]);
+    expect([broker.counts.held, broker.counts.sent]).toEqual([0, 1]);
+    expect(brief(deliver("c"))).toEqual(["1 step 1/1 0.0"]);
+    expect(take("a")).toEqual(batch({ released: [1] }));
+  });
+
+  test("a step stays that is pinned, or that no other host can do", () => {
+    const pinned = step({ rowId: "pinned" });
+    const { broker, members, receive } = createBroker({
+      pinnedTo: ({ task }) => (task.rowId === "pinned" ? "self" : null),
+    });
+    members(A);
+    receive("a", parcel(1, step()), parcel(2, pinned));
+    expect(broker.relocate([step()])).toEqual([step()]);
+    members(A, here);
+    expect(broker.relocate([pinned])).toEqual([pinned]);
+  });
+
+  test("a step that is not held any more, or was overtaken, is dropped", () => {
+    const { broker, members, receive } = createBroker();
+    members(A);
+    receive("a", parcel(1, step({ hops: 2 })));
+    expect(broker.relocate([step({ rowId: "unknown" }), step({ hops: 1 })])).toEqual([]);
+    expect([broker.counts.held, broker.counts.sent]).toEqual([1, 0]);
+  });
+
+  test("a suspect stays one, with its strikes", () => {
+    const { broker, members, receive, take, deliver } = createBroker();
+    members(A, here);
+    receive("a", parcel(1, step(), 5, 2));
+    deliver("a");
+    broker.relocate([step()]);
+    expect(brief(take("c"))).toEqual(["1 step 1/1 1.2"]);
+  });
+
+  test("a host that leaves sends its own next steps elsewhere", () => {
+    const { broker, members, receive, take } = createBroker();
+    members(A, here);
+    receive("a", parcel(1, step({ rowId: "1" })));
+    broker.leave();
+    broker.handOn(task({ rowId: "1" }), step({ rowId: "1", hops: 1 }));
+    expect(brief(take("c"))).toEqual(["1 step 1/1 0.0"]);
+  });
+});
+
+describe("pinned steps", () => {
+  const pinnedTo = ({ kind, task }: Message) =>
+    kind === "step" && task.rowId === "p" ? "a" : null;
+
+  test("a step goes to the process that holds its state, also where it serves another role", () => {
+    const { broker, members, take, clock } = createBroker({ pinnedTo });
+    members(A, B);
+    broker.submit(step({ rowId: "p", role: "other" }));
+    expect(brief(take("a"))).toEqual(["1 step p/1 0.0"]);
+    broker.undelivered("a", batch({ parcels: [parcel(1, step())] }), false);
+    expect(broker.counts.parked).toBe(1);
+    clock.now += 1000;
+    broker.tick();
+    expect(brief(take("a"))).toEqual(["1 step p/1 0.0"]);
+  });
+
+  test("a step whose process is gone ends as sandbox_lost, with the role and the hop", () => {
+    const { broker, members, take } = createBroker({ pinnedTo });
+    members(A);
+    broker.submit(step({ rowId: "p", role: "tools", hops: 4 }));
+    members();
+    const lost = take("driver")?.parcels[0]?.message as EndMessage;
+    const error = {
+      code: "sandbox_lost",
+      message: "the host that held the sandbox of tools is gone",
+      role: "tools",
+      hop: 4,
+    };
+    expect(lost.ending.error).toEqual(error);
+    expect(broker.counts.sent).toBe(1);
+    broker.submit(step({ rowId: "p", role: "tools", hops: 4, attempt: 2 }));
+    const again = take("driver")?.parcels[0]?.message as EndMessage;
+    expect(again.ending.error).toEqual(error);
+  });
+});
+
+describe("forks and branches", () => {
+  const branch = { of: "self", id: 7 };
+
+  test("a task that goes several ways at once waits where it is, and elsewhere when this host leaves", () => {
+    const { broker, members, receive, delivered, take } = createBroker();
+    members(A);
+    receive("a", parcel(1, step()));
+    broker.handOn(task(), fork({ hops: 1 }));
+    expect(delivered.map(({ kind }) => kind)).toEqual(["step", "fork"]);
+    broker.leave();
+    expect(broker.relocate([fork({ hops: 1 })])).toEqual([]);
+    expect(brief(take("a"))).toEqual(["1 fork 1/1 0.0"]);
+  });
+
+  test("the end of a branch is delivered while it is waited for, and released when it is settled", () => {
+    const { broker, members, receive, delivered, deliver, take } = createBroker();
+    members(A);
+    broker.submit(step({ branch, ...away }));
+    expect(brief(deliver("a"))).toEqual(["1 step 1/1 0.0"]);
+    receive("a", parcel(9, end({ branch, hops: 1 })));
+    expect([delivered.length, take("a")]).toEqual([1, null]);
+    broker.settle(task({ branch }));
+    expect(take("a")).toEqual(batch({ released: [9] }));
+    receive("a", parcel(10, end({ branch, attempt: 2 })));
+    expect([delivered.length, broker.counts.duplicates, take("a")]).toEqual([
+      1,
+      1,
+      batch({ released: [10] }),
+    ]);
+  });
+
+  test("settling a branch that is under way here does not take its step away", () => {
+    const { broker, members, delivered } = createBroker();
+    members(A);
+    broker.submit(step({ branch }));
+    broker.settle(task({ branch }));
+    expect([delivered.length, broker.counts.held]).toEqual([1, 1]);
+  });
+
+  test("a branch is sent out again as its next attempt when two processes are gone, and not one", () => {
+    const { broker, members, deliver, take } = createBroker();
+    members(A, B, member("c", ["other"]), member("d", ["other"]));
+    broker.submit(step({ branch, role: "other" }));
+    const first = brief(take("c")).length > 0 ? "c" : "d";
+    if (first === "d") deliver("d");
+    members(B, member("c", ["other"]), member("d", ["other"]));
+    expect([broker.counts.redelivered, broker.counts.sent]).toEqual([0, 1]);
+    members(member("c", ["other"]), member("d", ["other"]));
+    expect([broker.counts.redelivered, broker.counts.sent]).toEqual([1, 1]);
+    expect([...brief(take("c")), ...brief(take("d"))]).toEqual(["2 step 1/2 0.0"]);
+  });
+
+  test("a branch that is held here is not lost, whoever is gone", () => {
+    const { broker, members } = createBroker();
+    members(A, B);
+    broker.submit(step({ branch }));
+    members();
+    expect([broker.counts.redelivered, broker.counts.held]).toEqual([0, 1]);
+  });
+
+  test("after this host was given up, what is acknowledged is said again at once", () => {
+    const { broker, members, deliver, take } = createBroker();
+    members(A);
+    broker.submit(step({ rowId: "1", ...away }));
+    deliver("a");
+    broker.submit(step({ rowId: "2", ...away }));
+    take("a");
+    expect(take("a")).toBeNull();
+    broker.repeat();
+    expect(brief(take("a"))).toEqual(["1 step 1/1 0.0"]);
+  });
+
+  test("after this host was given up, branches that do not come back in 10 s are sent out again", () => {
+    const { broker, members, clock, deliver, take } = createBroker();
+    members(A);
+    broker.submit(step({ branch, rowId: "7", ...away }));
+    broker.submit(step({ branch: { of: "self", id: 8 }, rowId: "8", ...away }));
+    deliver("a");
+    broker.repeat();
+    deliver("a");
+    broker.settle(task({ branch: { of: "self", id: 8 } }));
+    clock.now += 9_999;
+    broker.tick();
+    expect(take("a")).toBeNull();
+    clock.now += 1;
+    broker.tick();
+    expect(brief(take("a"))).toEqual(["3 step 7/2 0.0"]);
+    clock.now += 60_000;
+    broker.tick();
+    expect(take("a")).toBeNull();
+  });
+
+  test("the end of a branch waits 10 s for a process that is not there, and is given up then", () => {
+    const { broker, members, clock, receive, take } = createBroker();
+    members(A, B);
+    receive("a", parcel(3, step({ branch: { of: "b", id: 1 } })));
+    members(A);
+    broker.handOn(
+      task({ branch: { of: "b", id: 1 } }),
+      end({ hops: 1, branch: { of: "b", id: 1 } }),
+    );
+    expect(broker.counts.parked).toBe(1);
+    clock.now += 10_000;
+    broker.tick();
+    expect([broker.counts.parked, take("a")]).toEqual([1, null]);
+    clock.now += 1;
+    broker.tick();
+    expect([broker.idle, take("a")]).toEqual([true, batch({ released: [3] })]);
+  });
+
+  test("any other message is parked for as long as it takes", () => {
+    const { broker, members, clock } = createBroker();
+    members();
+    broker.submit(step(away));
+    clock.now += 1e9;
+    broker.tick();
+    expect(broker.counts.parked).toBe(1);
+  });
+});
+
+describe("the census", () => {
+  test("finds what is held, sent and comes later, each with its latest attempt, until it is collected", () => {
+    const { broker, members, receive } = createBroker();
+    members(A);
+    receive("a", parcel(1, step({ rowId: "held", attempt: 2 })));
+    broker.submit(step({ rowId: "sent", ...away }));
+    broker.beginCensus(5);
+    receive("a", parcel(2, step({ rowId: "later" })));
+    receive("a", parcel(3, step({ rowId: "held", attempt: 3 })));
+    broker.handOn(task({ rowId: "later" }), step({ rowId: "later", hops: 1, ...away }));
+    broker.submit(step({ rowId: "branch", branch: { of: "self", id: 1 }, ...away }));
+    const found = { "0:held": 3, "0:sent": 1, "0:later": 1 };
+    expect(Object.fromEntries(broker.collectCensus(5) ?? [])).toEqual(found);
+    receive("a", parcel(4, step({ rowId: "too late" })));
+    expect(Object.fromEntries(broker.collectCensus(5) ?? [])).toEqual(found);
+    expect(broker.collectCensus(6)).toBeNull();
+  });
+});
+
+test("old positions are forgotten after a minute, so that custody does not grow with the run", () => {
+  const { broker, members, clock, receive, delivered } = createBroker();
+  members(A);
+  const message = end();
+  expect(positionOf(message)).toBe(1_999_999);
+  receive("a", parcel(1, message));
+  broker.complete(message);
+  for (const [passed, count] of [
+    [30_000, 1],
+    [29_999, 1],
+    [1, 2],
+  ] as const) {
+    clock.now += passed;
+    broker.tick();
+    receive("a", parcel(2, message));
+    expect(delivered).toHaveLength(count);
+  }
+});
