@@ -3,7 +3,14 @@
 
 import { MatrixError } from "../error.ts";
 import { EncodedTask, type Mark, type TaskHead, type Totals } from "../task/encoded.ts";
-import type { Branch, Ending, Message } from "../task/task.ts";
+import type { JsonObject } from "../task/json.ts";
+import {
+  type Branch,
+  type Ending,
+  type Message,
+  STOP_REASONS,
+  type TaskError,
+} from "../task/task.ts";
 import type { Load } from "./member.ts";
 import { unpack } from "./msgpack.ts";
 import {
@@ -18,6 +25,7 @@ import type { Known } from "./store.ts";
 import { PARCEL, PARCEL_FIELDS, TOTALS, TOTALS_FIELDS } from "./wire-format.ts";
 
 const NEWLINE = 0x0a;
+const STATUSES = ["ok", "failed", "lost"] as const;
 
 /** What this process has seen of a task up to a mark; null when it has let go of that. */
 export type FindKnown = (task: TaskKey, mark: number) => Known | null;
@@ -139,8 +147,35 @@ function decodePin(value: unknown): [sandbox: string, host: string] {
 
 function messageOf(kind: unknown, task: EncodedTask, ending: unknown): Message {
   if (kind === "step" || kind === "fork") return { kind, task };
-  if (kind === "end") return { kind, task, ending: json(ending) as unknown as Ending };
+  if (kind === "end") return { kind, task, ending: decodeEnding(ending) };
   throw invalid("no message has this kind");
+}
+
+function decodeEnding(value: unknown): Ending {
+  const { status, stopReason, score, outcome, error } = map(json(value));
+  return {
+    status: oneOf(STATUSES, status),
+    stopReason: oneOf(STOP_REASONS, stopReason),
+    score: score === null ? null : amount(score, Number.NEGATIVE_INFINITY),
+    outcome: outcome === null ? null : (map(outcome) as JsonObject),
+    error: error === null ? null : decodeError(map(error)),
+  };
+}
+
+function decodeError({
+  code,
+  message,
+  role,
+  hop,
+  stack,
+}: Readonly<Record<string, unknown>>): TaskError {
+  return {
+    code: text(code),
+    message: text(message),
+    role: role === null ? null : text(role),
+    hop: hop === null ? null : count(hop),
+    ...(stack === undefined ? {} : { stack: text(stack) }),
+  };
 }
 
 function decodeStarting(value: unknown): Starting {
@@ -188,6 +223,12 @@ function amount(value: unknown, min = 0): number {
   if (typeof value !== "number" || !Number.isFinite(value) || value < min)
     throw invalid("a number is no amount");
   return value;
+}
+
+function oneOf<T extends string>(names: readonly T[], value: unknown): T {
+  const name = names.find((one) => one === value);
+  if (name === undefined) throw invalid("a text is none of those that it can be");
+  return name;
 }
 
 function text(value: unknown): string {
