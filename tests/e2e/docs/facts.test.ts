@@ -1,4 +1,4 @@
-// Tables of the documentation that state what the program has: each is held against the program itself.
+// Tables of the documentation that state what the program has, held against the program itself.
 
 import { expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
@@ -187,7 +187,7 @@ test("dependencies.md gives a reason for every dependency, and only for those", 
   expect(given("For development")).toEqual(sorted(Object.keys(manifest.devDependencies)));
 });
 
-test("shipped.md lists every recipe that ships, and shows the orchestrator of Coral as it is", () => {
+test("shipped.md lists every recipe that ships, and shows the orchestrator of Coral", () => {
   const shipped = readdirSync(join(ROOT, "recipes")).filter((name) => name.endsWith(".toml"));
   expect(sorted(column("docs/shipped.md", "Recipes that ship"))).toEqual(sorted(shipped));
   const shown = readPage("docs/shipped.md").blocks.find(({ language }) => language === "toml");

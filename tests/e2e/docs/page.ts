@@ -1,5 +1,6 @@
-// A page of the documentation, taken apart: its fenced blocks with their marks, its links, its headings and its code spans.
-// Blocks inside an HTML comment count too: readers do not see them, and they set up what the visible blocks need.
+// A page of the documentation, taken apart: its fenced blocks with their marks, its links, its
+// headings and its code spans. Blocks inside an HTML comment count too: readers do not see them, and
+// they set up what the visible blocks need.
 
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -10,7 +11,7 @@ export interface Block {
   /** Line of the opening fence, from 1. */
   readonly line: number;
   readonly language: string;
-  /** The words after the language: `file=recipe.toml` is ["file", "recipe.toml"], `background` is ["background", ""]. */
+  /** The words after the language: `file=a.toml` is ["file", "a.toml"], `later` is ["later", ""]. */
   readonly marks: ReadonlyMap<string, string>;
   readonly text: string;
 }

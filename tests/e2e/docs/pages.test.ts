@@ -1,4 +1,5 @@
-// The README and every page of docs/ keep their word: their blocks run, their links lead somewhere, their files exist.
+// The README and every page of docs/ keep their word: their blocks run, their links lead somewhere,
+// their files exist.
 
 import { expect, test } from "bun:test";
 import { mkdir, rm, writeFile } from "node:fs/promises";
@@ -62,7 +63,7 @@ test("every file and folder of the project that the documentation names exists",
   expect(missing).toEqual([]);
 });
 
-test("every TypeScript block of the documentation fits the types of the package that modules import", async () => {
+test("every TypeScript block of the documentation fits the types of the package `matrix`", async () => {
   // Below the project, so that the package and its dependencies are found as in recipes/.
   const folder = join(ROOT, "dist/docs-blocks");
   await rm(folder, { recursive: true, force: true });

@@ -42,7 +42,7 @@ test("a line that the command does not print fails the page", async () => {
   ).rejects.toThrow('no line "one three"');
 });
 
-test("a block without a language, with an unknown mark, or skipped without a reason fails the page", async () => {
+test("a block without a language, with an unknown mark, or skipped without a reason fails", async () => {
   await expect(played(block("", "x"))).rejects.toThrow("no check for the language");
   await expect(played(block("sh soon", "true"))).rejects.toThrow('"soon" is not a mark');
   await expect(played(block("sh skip", "true"))).rejects.toThrow("skip needs a reason");

@@ -1,5 +1,5 @@
-// Plays a page's blocks in their order, in one folder: writes its files, checks its recipes, runs its commands.
-// docs/contributing.md says how an author marks a block.
+// Plays a page's blocks in their order, in one folder: writes its files, checks its recipes, runs
+// its commands. docs/contributing.md says how an author marks a block.
 
 import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
@@ -182,7 +182,7 @@ function environment(): Record<string, string> {
   return { ...Object.fromEntries(kept), PATH: `${dirname(BINARY)}:${process.env["PATH"]}` };
 }
 
-/** A whole recipe must pass `matrix check`; with `over=FILE`, what is shown is laid over that recipe first. */
+/** A recipe must pass `matrix check`; with `over=FILE` it is laid over that recipe first. */
 async function playRecipe(block: Block, text: string, scene: Scene): Promise<void> {
   parse(text);
   const over = block.marks.get("over");
