@@ -1,0 +1,27 @@
+import { expect, test } from "bun:test";
+import { FORMATS } from "../../src/export/formats.ts";
+
+test("the formats of an export, with their endings and forms, are a contract", () => {
+  const table = Object.entries(FORMATS).map(([name, { endings, only, reads }]) => [
+    name,
+    endings.join(" "),
+    only ?? "-",
+    reads,
+  ]);
+  expect(table).toEqual([
+    ["openai", ".jsonl", "-", "conversations"],
+    ["sharegpt", ".jsonl .parquet", "-", "conversations"],
+    ["trl-sft", ".jsonl .parquet", "-", "conversations"],
+    ["trl-dpo", ".jsonl .parquet", "-", "conversations"],
+    ["parquet", ".parquet", "-", "conversations"],
+    ["hf", ".parquet", "folder", "conversations"],
+    ["tau2", ".json", "file", "records"],
+  ]);
+});
+
+test("every format says in a line of help what it is for", () => {
+  for (const { about } of Object.values(FORMATS)) {
+    expect(about.length).toBeGreaterThan(20);
+    expect(about.length).toBeLessThan(90);
+  }
+});

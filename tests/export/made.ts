@@ -1,0 +1,159 @@
+// Records, turns and selected records as a test needs them, and the rows that a format writes of them.
+
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { readParquet } from "../../src/dataset/parquet.ts";
+import type { Conversation, ExportFormat, Selected, Turn } from "../../src/export/contract.ts";
+import type { Perspective } from "../../src/export/perspective.ts";
+import type { Manifest } from "../../src/records/manifest.ts";
+import type { Json, JsonObject } from "../../src/task/json.ts";
+import type { TrajectoryRecord } from "../../src/task/record.ts";
+import type { Hop } from "../../src/task/task.ts";
+import { withFolder } from "../parts/folder.ts";
+
+const AT = "2026-11-24T10:20:30.500Z";
+
+export function hopsOf(...results: readonly (readonly [role: string, result: Json])[]): Hop[] {
+  return results.map(([role, result], hop) => ({
+    hop,
+    role,
+    host: "h",
+    at: AT,
+    queue_ms: 0,
+    run_ms: 1,
+    result,
+  }));
+}
+
+export function recordOf(changes: Partial<TrajectoryRecord> = {}): TrajectoryRecord {
+  return {
+    format: "matrix-trajectory-1",
+    id: "1",
+    trial: 0,
+    seed: 1,
+    attempt: 1,
+    status: "ok",
+    stop_reason: "completed",
+    score: null,
+    outcome: null,
+    error: null,
+    simulated: false,
+    usage: { requests: 1, prompt_tokens: 10, completion_tokens: 5 },
+    cost: null,
+    timing: { admitted_at: AT, ended_at: AT, total_ms: 1.5, queue_ms: 0, run_ms: 1 },
+    trace_id: null,
+    row: { question: "Why?" },
+    history: [],
+    ...changes,
+  };
+}
+
+/** A manifest with the members that an export reads. */
+export function manifestOf(changes: Partial<Manifest> = {}): Manifest {
+  return {
+    name: "talk",
+    ok: 3,
+    failed: 2,
+    lost: 1,
+    seed: 9,
+    trials: 2,
+    dataset: { rows: 4, digest: "", ids_digest: "" },
+    updated_at: AT,
+    hashes: {},
+    recipe: {},
+    ...changes,
+  } as Manifest;
+}
+
+/** A perspective in which `student` is the trained assistant and `teacher` the user. */
+export function perspectiveOf(changes: Partial<Perspective> = {}): Perspective {
+  return {
+    parts: new Map([
+      ["student", "assistant"],
+      ["teacher", "user"],
+    ]),
+    lastAnswerOnly: false,
+    trained: new Set(["student"]),
+    assistant: "student",
+    system: null,
+    prompt: null,
+    hopsOf: ({ history }) => history,
+    toolsOf: () => [],
+    ...changes,
+  };
+}
+
+export const CALL = {
+  id: "c1",
+  type: "function",
+  function: { name: "find", arguments: '{"n":  1.0}' },
+} as const;
+export const TOOL: JsonObject = { type: "function", function: { name: "find" } };
+
+export const system = (content: string): Turn => ({ role: "system", content, trained: false });
+export const user = (content: string): Turn => ({ role: "user", content, trained: false });
+export const assistant = (content: string | null, more: Partial<Turn> = {}): Turn => ({
+  role: "assistant",
+  content,
+  trained: true,
+  ...more,
+});
+export const tool = (content: string): Turn => ({
+  role: "tool",
+  content,
+  tool_call_id: "c1",
+  trained: false,
+});
+
+/** A conversation with every kind of turn. */
+export const CONVERSATION: Conversation = {
+  turns: [
+    system("Be brief."),
+    user("Who?"),
+    assistant(null, { tool_calls: [CALL], reasoning_content: "I look.", trained: false }),
+    tool("Ann"),
+    assistant("Ann."),
+  ],
+  tools: [TOOL],
+};
+
+export function selectedOf(
+  conversation: Conversation | null,
+  record: Partial<TrajectoryRecord> = {},
+  number = 0,
+): Selected {
+  return { number, run: manifestOf(), record: recordOf(record), conversation };
+}
+
+export interface Written {
+  /** The answers of the writer to each record. */
+  readonly examples: readonly number[];
+  readonly rows: readonly JsonObject[];
+}
+
+/** Writes the records to a file with this ending, and reads it again. */
+export async function written(
+  format: ExportFormat,
+  selected: readonly Selected[],
+  { masked = false, ending = format.endings[0] }: { masked?: boolean; ending?: string } = {},
+): Promise<Written> {
+  return withFolder(async (folder) => {
+    const path = join(folder, `out${ending}`);
+    const writer = await format.open(path, { masked });
+    for (const one of selected) writer.survey?.(one);
+    const examples: number[] = [];
+    for (const one of selected) examples.push(await writer.add(one));
+    await writer.close();
+    if (ending !== ".parquet") return { examples, rows: linesOf(await readFile(path, "utf8")) };
+    const rows: JsonObject[] = [];
+    for await (const batch of readParquet(path, null)) rows.push(...batch);
+    return { examples, rows };
+  });
+}
+
+export function linesOf(text: string): JsonObject[] {
+  return text
+    .split("\n")
+    .slice(0, -1)
+    .map((line) => JSON.parse(line) as JsonObject);
+}
