@@ -1,4 +1,5 @@
-// Records, turns and selected records as a test needs them, and the rows that a format writes of them.
+// Records, turns and selected records as a test needs them, and the rows that a format writes of
+// them.
 
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";

@@ -5,7 +5,7 @@ import { createRandom } from "../../src/task/seed.ts";
 const PAIRS = 120;
 const SHARED_GRAMS = 60;
 
-test("two texts are near duplicates as often as the theory of banding says for what they share", () => {
+test("two texts are near duplicates as often as the theory of banding says", () => {
   const random = createRandom(7);
   const words = (count: number) =>
     Array.from({ length: count }, () => random().toString(36).slice(2, 10));

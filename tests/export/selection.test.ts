@@ -138,7 +138,7 @@ test("near duplicates are found when they are looked for, and exact ones are tol
   expect(judged("exact")).toEqual([null, "duplicate", null]);
 });
 
-test("near duplicates are compared by turns and arguments of calls, without the system prompt", () => {
+test("near duplicates are found by turns and arguments, without the system prompt", () => {
   const selection = selectionBy({ dedupe: "near" });
   const said = (prompt: string, text: string): Conversation => ({
     ...TALK,

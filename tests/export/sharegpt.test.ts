@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { sharegpt } from "../../src/export/sharegpt.ts";
 import { assistant, CALL, CONVERSATION, selectedOf, system, user, written } from "./made.ts";
 
-test("an example of ShareGPT names each speaker, with system prompt and tools beside the turns", async () => {
+test("an example of ShareGPT has turns by speaker, with system prompt and tools beside", async () => {
   expect(await written(sharegpt, [selectedOf(CONVERSATION)])).toEqual({
     examples: [1],
     rows: [
@@ -45,7 +45,7 @@ test("a system turn that is not the first stays among the turns of ShareGPT", as
   ]);
 });
 
-test("several calls of ShareGPT are a list, and arguments that are not JSON stay text", async () => {
+test("several calls of ShareGPT are a list; arguments that are not JSON stay text", async () => {
   const broken = { ...CALL, function: { name: "f", arguments: "{n" } };
   const turns = [assistant(null, { tool_calls: [CALL, broken] })];
   const { rows } = await written(sharegpt, [selectedOf({ turns, tools: [] })]);

@@ -18,7 +18,7 @@ function trial(id: string, score: number | null, turns: readonly Turn[], run = "
 const said = (...texts: readonly string[]): Turn[] =>
   texts.map((text, i) => (i % 2 === 0 ? user(text) : assistant(text)));
 
-test("a pair for DPOTrainer is the best trial of a row against its worst, after the shared turns", async () => {
+test("a pair for DPOTrainer is a row's best trial against its worst, after shared turns", async () => {
   const { examples, rows } = await written(trlDpo, [
     trial("1", 0.4, said("q", "middle")),
     trial("1", 0.2, said("q", "same", "hint", "bad")),
@@ -91,7 +91,7 @@ test("a pair that parts at the user goes back to the assistant's turn before", a
   ]);
 });
 
-test("a pair whose one trial is the beginning of the other goes back to the assistant's turn", async () => {
+test("a pair whose one trial begins the other goes back to the assistant's turn", async () => {
   const { rows } = await written(trlDpo, [
     trial("1", 1, said("q", "same")),
     trial("1", 0, said("q", "same", "more", "bad")),

@@ -17,7 +17,7 @@ test("an example for SFTTrainer is the whole conversation, with its tools as tex
   });
 });
 
-test("each trained turn is an example for SFTTrainer when only some turns are trained on", async () => {
+test("each trained turn is an example for SFTTrainer when only some are trained on", async () => {
   const turns = [user("1"), assistant("2"), user("3"), assistant("4", { trained: false })];
   const more = [...turns, user("5"), assistant("6")];
   const messages = more.map(openaiMessage);

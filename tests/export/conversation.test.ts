@@ -1,0 +1,214 @@
+import { expect, test } from "bun:test";
+import type { Conversation } from "../../src/export/contract.ts";
+import { conversationOf, unansweredIn } from "../../src/export/conversation.ts";
+import type { Perspective } from "../../src/export/perspective.ts";
+import type { Json, JsonObject } from "../../src/task/json.ts";
+import type { TrajectoryRecord } from "../../src/task/record.ts";
+import {
+  assistant,
+  CALL,
+  hopsOf,
+  perspectiveOf,
+  recordOf,
+  system,
+  TOOL,
+  tool,
+  user,
+} from "./made.ts";
+
+const said = (content: string, more: JsonObject = {}): JsonObject => ({
+  role: "assistant",
+  content,
+  ...more,
+});
+
+function conversation(
+  history: readonly (readonly [role: string, result: Json])[],
+  perspective: Partial<Perspective> = {},
+  record: Partial<TrajectoryRecord> = {},
+): Conversation | null {
+  const made = recordOf({ history: hopsOf(...history), ...record });
+  return conversationOf(made, perspectiveOf(perspective));
+}
+
+test("a conversation has the turns of its parts in order, and no other roles", () => {
+  expect(
+    conversation([
+      ["student", said("A?")],
+      ["judge", { agreed: false }],
+      ["teacher", said("B.")],
+      ["student", said("C.")],
+    ]),
+  ).toEqual({ turns: [assistant("A?"), user("B."), assistant("C.")], tools: [] });
+});
+
+test("a conversation ends with its last trained turn", () => {
+  const history: [string, Json][] = [
+    ["student", said("A")],
+    ["teacher", said("B")],
+  ];
+  expect(conversation(history)?.turns).toEqual([assistant("A")]);
+  expect(conversation(history, { trained: new Set() })).toBeNull();
+  expect(conversation([["teacher", said("B")]])).toBeNull();
+  expect(conversation([])).toBeNull();
+});
+
+test("assistants that are not trained on keep their part", () => {
+  const parts = new Map([
+    ["student", "assistant"],
+    ["teacher", "assistant"],
+  ] as const);
+  const history: [string, Json][] = [
+    ["student", said("A")],
+    ["teacher", said("B")],
+  ];
+  expect(conversation(history, { parts, trained: new Set(["teacher"]) })?.turns).toEqual([
+    assistant("A", { trained: false }),
+    assistant("B"),
+  ]);
+});
+
+test("the tools of a conversation are those of its record", () => {
+  const toolsOf = ({ id }: TrajectoryRecord) => (id === "7" ? [TOOL] : []);
+  const history: [string, Json][] = [["student", said("A")]];
+  expect(conversation(history, { toolsOf }, { id: "7" })?.tools).toEqual([TOOL]);
+});
+
+test("a conversation opens with the prompts as they were when the assistant spoke last", () => {
+  const seen: JsonObject[] = [];
+  const prompt = (variables: object): string => {
+    seen.push(variables as JsonObject);
+    return "Why?";
+  };
+  const history: [string, Json][] = [
+    ["student", said("A")],
+    ["judge", { n: 1 }],
+    ["student", said("B")],
+    ["judge", { n: 2 }],
+  ];
+  const record = { id: "7", trial: 2, row: { q: 1 } };
+  const made = conversation(history, { system: () => "Be brief.", prompt }, record);
+  expect(made?.turns.slice(0, 2)).toEqual([system("Be brief."), user("Why?")]);
+  expect(seen).toEqual([
+    {
+      row: { q: 1 },
+      state: null,
+      history: hopsOf(...history).slice(0, 2) as never,
+      last: { n: 1 },
+      role: "student",
+      id: "7",
+      trial: 2,
+    },
+  ]);
+});
+
+test("the prompts before the first hop see no history and no last result", () => {
+  const seen: JsonObject[] = [];
+  const prompt = (variables: object): string => {
+    seen.push(variables as JsonObject);
+    return "Why?";
+  };
+  conversation([["student", said("A")]], { prompt });
+  expect(seen[0]).toMatchObject({ history: [], last: null });
+});
+
+test("an assistant that was shown none of its answers has its last one alone", () => {
+  const history: [string, Json][] = [
+    ["student", said("A")],
+    ["teacher", said("B")],
+    ["student", said("C")],
+  ];
+  expect(conversation(history, { lastAnswerOnly: true })?.turns).toEqual([
+    user("B"),
+    assistant("C"),
+  ]);
+});
+
+test("a conversation is made of the hops that the perspective chooses", () => {
+  const hopsOfLast = ({ history }: TrajectoryRecord) => history.slice(-1);
+  const history: [string, Json][] = [
+    ["student", said("A")],
+    ["student", said("B")],
+  ];
+  expect(conversation(history, { hopsOf: hopsOfLast })?.turns).toEqual([assistant("B")]);
+});
+
+test("tool calls, tool results and reasoning are turns as they are", () => {
+  const parts = new Map([
+    ["student", "assistant"],
+    ["tools", "user"],
+  ] as const);
+  const calling = { role: "assistant", content: null, tool_calls: [CALL], reasoning_content: "r" };
+  const found = { role: "tool", tool_call_id: "c1", content: "Ann" };
+  const history: [string, Json][] = [
+    ["student", calling as unknown as Json],
+    ["tools", [found, found]],
+    ["student", said("Ann.", { reasoning_content: "found" })],
+  ];
+  expect(conversation(history, { parts })?.turns).toEqual([
+    assistant(null, { tool_calls: [CALL], reasoning_content: "r" }),
+    tool("Ann"),
+    tool("Ann"),
+    assistant("Ann.", { reasoning_content: "found" }),
+  ]);
+});
+
+test.each<[what: string, result: Json, content: string]>([
+  ["a refusal", { role: "assistant", content: null, refusal: "No." }, "No."],
+  ["text", "plain", "plain"],
+  ["any JSON", { note: "dull" }, '{"note":"dull"}'],
+  ["a number", 3, "3"],
+])("an assistant that answers %s says it as text", (_, result, content) => {
+  expect(conversation([["student", result]])?.turns).toEqual([assistant(content)]);
+});
+
+test("neighbours of one speaker become one turn", () => {
+  const history: [string, Json][] = [
+    ["teacher", said("1")],
+    ["teacher", said("2")],
+    ["teacher", said("3")],
+    ["student", said("4")],
+    ["student", said("5")],
+  ];
+  expect(conversation(history)?.turns).toEqual([user("1\n\n2\n\n3"), assistant("4\n\n5")]);
+  expect(conversation(history, { prompt: () => "0" })?.turns[0]).toEqual(user("0\n\n1\n\n2\n\n3"));
+});
+
+test("neighbours of which only one is trained on stay apart", () => {
+  const parts = new Map([
+    ["student", "assistant"],
+    ["teacher", "assistant"],
+  ] as const);
+  const history: [string, Json][] = [
+    ["teacher", said("1")],
+    ["student", said("2")],
+  ];
+  expect(conversation(history, { parts })?.turns).toHaveLength(2);
+});
+
+test.each<[what: string, result: JsonObject]>([
+  ["a tool call", { role: "assistant", content: "x", tool_calls: [CALL] as never }],
+  ["reasoning", said("x", { reasoning_content: "r" })],
+])("a turn with %s stays apart from its neighbours", (_, result) => {
+  const history: [string, Json][] = [
+    ["student", said("1")],
+    ["student", result],
+    ["student", said("3")],
+  ];
+  expect(conversation(history)?.turns).toHaveLength(3);
+});
+
+test("answers that are not whole are told when they would be trained on", () => {
+  const history = hopsOf(
+    ["student", said("A", { finish_reason: "length" })],
+    ["teacher", said("B", { finish_reason: "content_filter" })],
+    ["student", said("C")],
+    ["student", { role: "assistant", content: null, refusal: "No." }],
+  );
+  const record = recordOf({ history });
+  expect(unansweredIn(record, perspectiveOf())).toEqual(["cut", "refused"]);
+  expect(unansweredIn(record, perspectiveOf({ lastAnswerOnly: true }))).toEqual(["refused"]);
+  expect(unansweredIn(record, perspectiveOf({ trained: new Set(["teacher"]) }))).toEqual([
+    "content_filtered",
+  ]);
+});
