@@ -18,7 +18,7 @@ function trial(id: string, score: number | null, turns: readonly Turn[], run = "
 const said = (...texts: readonly string[]): Turn[] =>
   texts.map((text, i) => (i % 2 === 0 ? user(text) : assistant(text)));
 
-test("a pair for DPOTrainer is a row's best trial against its worst, after shared turns", async () => {
+test("a pair for DPOTrainer is a row's best trial against its worst", async () => {
   const { examples, rows } = await written(trlDpo, [
     trial("1", 0.4, said("q", "middle")),
     trial("1", 0.2, said("q", "same", "hint", "bad")),
