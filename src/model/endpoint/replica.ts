@@ -7,7 +7,7 @@
 //           answer to a real request may take minutes).
 // A replica that said when to come back (Retry-After) is up, but gets nothing until then.
 
-import { type ErrorCode, type MatrixError, messageOf } from "../../error.ts";
+import type { ErrorCode, MatrixError } from "../../error.ts";
 import type { OpenaiModelConfig } from "../../recipe/model-schema.ts";
 import { backoffMs } from "../retry.ts";
 import type { Address } from "./addresses.ts";
@@ -120,10 +120,7 @@ export class Replica {
   async probe(clock: () => number): Promise<void> {
     if (this.#health.is !== "down" || this.#health.until > clock()) return;
     this.#health = { is: "probed" };
-    const isThere = await this.endpoint.isThere().catch((thrown: unknown) => {
-      this.#trouble = messageOf(thrown);
-      return false;
-    });
+    const isThere = await this.endpoint.isThere();
     // An answer that was still under way has arrived meanwhile, and says more than the probe.
     if (!this.#isProbed()) return;
     if (isThere) this.#health = { is: "up", failures: 0 };

@@ -1,26 +1,13 @@
-// Kept answers: what was kept is found again by the request alone, whoever kept it and however its process ended.
+// Kept answers of many processes: what was kept is found again by the request alone, whoever kept it
+// and however its process ended.
 
-import { describe, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { appendFile, mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { AnswerFiles, type AnswerFilesOptions } from "../../../src/model/answers/answer-files.ts";
-import { requestKey, segmentName } from "../../../src/model/answers/answer-line.ts";
-import type { ChatAnswer, ChatRequest } from "../../../src/model/contract.ts";
+import { segmentName } from "../../../src/model/answers/answer-line.ts";
 import { withFolder } from "../../parts/folder.ts";
-
-function requestOf(row: string, turn = 0, attempt = 1): ChatRequest {
-  return {
-    messages: [{ role: "user", content: `${row}, turn ${turn}` }],
-    seed: turn,
-    sampling: { temperature: 1 },
-    origin: { row, trial: 0, attempt, role: "r", turn },
-  };
-}
-
-function answerOf(content: string): ChatAnswer {
-  const usage = { requests: 1, prompt_tokens: 3, completion_tokens: 2 };
-  return { message: { role: "assistant", content }, finishReason: "stop", usage };
-}
+import { answerOf, requestOf } from "./made.ts";
 
 async function withFiles(
   use: (
@@ -52,113 +39,83 @@ async function withFiles(
   });
 }
 
-describe("a journal", () => {
-  test("has what another process kept, also when that one was killed while it wrote", () =>
-    withFiles(async (open, folder, warnings) => {
-      const one = await open("one");
-      const kept = Array.from({ length: 500 }, (_, row) =>
-        one.keep("m", requestOf(`${row}`), answerOf(`said ${row} \u2028😀`)),
-      );
-      await Promise.all(kept);
-      await appendFile(join(folder, segmentName("one", 1)), '{"key":"torn');
-      const other = await open("other");
-      for (const row of [0, 77, 499])
-        expect(await other.find("m", requestOf(`${row}`))).toEqual(
-          answerOf(`said ${row} \u2028😀`),
-        );
-      expect(await other.find("m", requestOf("500"))).toBeNull();
-      expect(await other.find("another model", requestOf("0"))).toBeNull();
-      expect(warnings).toEqual([]);
-    }));
+test("a journal has what another process kept, also when that one was killed while it wrote", () =>
+  withFiles(async (open, folder, warnings) => {
+    const one = await open("one");
+    const kept = Array.from({ length: 500 }, (_, row) =>
+      one.keep("m", requestOf(`${row}`), answerOf(`said ${row} \u2028😀`)),
+    );
+    await Promise.all(kept);
+    await appendFile(join(folder, segmentName("one", 1)), '{"key":"torn');
+    const other = await open("other");
+    for (const row of [0, 77, 499])
+      expect(await other.find("m", requestOf(`${row}`))).toEqual(answerOf(`said ${row} \u2028😀`));
+    expect(await other.find("m", requestOf("500"))).toBeNull();
+    expect(await other.find("another model", requestOf("0"))).toBeNull();
+    expect(warnings).toEqual([]);
+  }));
 
-  test("passes over a line that is no answer, and says so once", () =>
-    withFiles(async (open, folder, warnings) => {
-      await mkdir(folder);
-      const one = await open("one");
-      await one.keep("m", requestOf("a"), answerOf("a"));
-      await appendFile(join(folder, segmentName("one", 1)), "garbage\n\n\0\0\0\n");
-      await one.keep("m", requestOf("b"), answerOf("b"));
-      const other = await open("other");
-      expect((await other.find("m", requestOf("b")))?.message.content).toBe("b");
-      expect(warnings).toHaveLength(1);
-    }));
+test("a journal skips a line that is no answer, and says so once", () =>
+  withFiles(async (open, folder, warnings) => {
+    await mkdir(folder);
+    const one = await open("one");
+    await one.keep("m", requestOf("a"), answerOf("a"));
+    await appendFile(join(folder, segmentName("one", 1)), "garbage\n\n\0\0\0\n");
+    await one.keep("m", requestOf("b"), answerOf("b"));
+    const other = await open("other");
+    expect((await other.find("m", requestOf("b")))?.message.content).toBe("b");
+    expect(warnings).toHaveLength(1);
+  }));
 
-  test("looks nothing up while no step can come twice, and everything when one may", () =>
-    withFiles(async (open) => {
-      const [one, other] = [await open("one"), await open("other")];
-      await other.keep("m", requestOf("a"), answerOf("a"));
-      expect(await one.find("m", requestOf("a"))).toBeNull();
-      // A row that was started again.
-      expect((await one.find("m", requestOf("a", 0, 2)))?.message.content).toBe("a");
-      await other.keep("m", requestOf("b"), answerOf("b"));
-      expect(await one.find("m", requestOf("b"))).toBeNull();
-      // A host that died, and its step came here with the same attempt.
-      one.noteLoss();
-      const found = await Promise.all([
-        one.find("m", requestOf("b")),
-        one.find("m", requestOf("a")),
-        one.find("m", requestOf("c")),
-      ]);
-      expect(found.map((answer) => answer?.message.content)).toEqual(["b", "a", undefined]);
-    }));
+test("a journal looks nothing up while no step can come twice, and everything when one may", () =>
+  withFiles(async (open) => {
+    const [one, other] = [await open("one"), await open("other")];
+    await other.keep("m", requestOf("a"), answerOf("a"));
+    expect(await one.find("m", requestOf("a"))).toBeNull();
+    // A row that was started again.
+    expect((await one.find("m", requestOf("a", 0, 2)))?.message.content).toBe("a");
+    await other.keep("m", requestOf("b"), answerOf("b"));
+    expect(await one.find("m", requestOf("b"))).toBeNull();
+    // A host that died, and its step came here with the same attempt.
+    one.noteLoss();
+    const found = await Promise.all([
+      one.find("m", requestOf("b")),
+      one.find("m", requestOf("a")),
+      one.find("m", requestOf("c")),
+    ]);
+    expect(found.map((answer) => answer?.message.content)).toEqual(["b", "a", undefined]);
+  }));
 
-  test("goes on in a new segment when one is full or cannot be written, and loses no answer that was kept", () =>
-    withFiles(async (open, folder, warnings) => {
-      const one = await open("one", { segmentBytes: 1000 });
-      for (let row = 0; row < 50; row++)
-        await one.keep("m", requestOf(`${row}`), answerOf("x".repeat(100)));
-      const names = await readdir(folder);
-      expect(names.length).toBeGreaterThan(10);
-      for (const name of names) expect((await stat(join(folder, name))).size).toBeLessThan(1500);
-      const other = await open("other");
-      for (let row = 0; row < 50; row++)
-        expect(await other.find("m", requestOf(`${row}`))).not.toBeNull();
-      // Its folder is gone: the answer is used all the same.
-      await rm(folder, { recursive: true });
-      for (let row = 0; row < 20; row++)
-        await one.keep("m", requestOf(`${row}`), answerOf("x".repeat(1000)));
-      expect(warnings).toHaveLength(1);
-      expect(warnings[0]).toContain("answers cannot be kept in the journal");
-    }));
-});
+test("a journal goes on in a new segment when one is full or cannot be written, and loses no answer that was kept", () =>
+  withFiles(async (open, folder, warnings) => {
+    const one = await open("one", { segmentBytes: 1000 });
+    for (let row = 0; row < 50; row++)
+      await one.keep("m", requestOf(`${row}`), answerOf("x".repeat(100)));
+    const names = await readdir(folder);
+    expect(names.length).toBeGreaterThan(10);
+    for (const name of names) expect((await stat(join(folder, name))).size).toBeLessThan(1500);
+    const other = await open("other");
+    for (let row = 0; row < 50; row++)
+      expect(await other.find("m", requestOf(`${row}`))).not.toBeNull();
+    // Its folder is gone: the answer is used all the same.
+    await rm(folder, { recursive: true });
+    for (let row = 0; row < 20; row++)
+      await one.keep("m", requestOf(`${row}`), answerOf("x".repeat(1000)));
+    expect(warnings).toHaveLength(1);
+    expect(warnings[0]).toContain("answers cannot be kept in the journal");
+  }));
 
-describe("a cache", () => {
-  test("is looked up always, by every process that shares it", () =>
-    withFiles(async (open) => {
-      const one = await open("one", { use: "cache" });
-      await one.keep("m", requestOf("a"), answerOf("a"));
-      const other = await open("other", { use: "cache" });
-      expect((await other.find("m", requestOf("a")))?.message.content).toBe("a");
-      expect(await other.find("m", { ...requestOf("a"), seed: 5 })).toBeNull();
-    }));
+test("a cache is looked up always, by every process that shares it", () =>
+  withFiles(async (open) => {
+    const one = await open("one", { use: "cache" });
+    await one.keep("m", requestOf("a"), answerOf("a"));
+    const other = await open("other", { use: "cache" });
+    expect((await other.find("m", requestOf("a")))?.message.content).toBe("a");
+    expect(await other.find("m", { ...requestOf("a"), seed: 5 })).toBeNull();
+  }));
 
-  test("that cannot be made is an error for whoever opens it", () =>
-    withFiles(async (open, folder) => {
-      await writeFile(folder, "a file");
-      await expect(open("one", { use: "cache" })).rejects.toThrow();
-    }));
-});
-
-describe("the key of a request", () => {
-  test("says what decides the answer, whatever the order of keys, and not who asks", () => {
-    const request = {
-      ...requestOf("a"),
-      sampling: { temperature: 1, stop: ["x"], extra: { a: 1, b: 2 } },
-    };
-    const same = {
-      ...request,
-      sampling: { extra: { b: 2, a: 1 }, stop: ["x"], temperature: 1 },
-      origin: null,
-    };
-    expect(requestKey("m", same)).toBe(requestKey("m", request));
-    const others: ChatRequest[] = [
-      { ...request, seed: 9 },
-      { ...request, sampling: { temperature: 1 } },
-      { ...request, tools: [] },
-      { ...request, schema: {} },
-      { ...request, messages: [{ role: "system", content: "a, turn 0" }] },
-    ];
-    expect(new Set([request, ...others].map((one) => requestKey("m", one))).size).toBe(6);
-    expect(requestKey("n", request)).not.toBe(requestKey("m", request));
-  });
-});
+test("a cache that cannot be made is an error when it is opened", () =>
+  withFiles(async (open, folder) => {
+    await writeFile(folder, "a file");
+    await expect(open("one", { use: "cache" })).rejects.toThrow();
+  }));
