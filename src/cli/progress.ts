@@ -8,24 +8,34 @@ const PANEL_MS = 200;
 const LINE_MS = 5000;
 const COLUMNS_DEFAULT = 80;
 
+/** What of a terminal the progress needs; `process.stderr` is one. */
+export type ProgressStream = NodeJS.WritableStream & {
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+};
+
 /** Shows the run until `stop`. `say` prints a line that stays, above the panel. */
-export function startProgress(snapshot: () => Snapshot, quiet: boolean): Display {
-  const { stderr } = process;
-  if (quiet) return { say: (line) => void stderr.write(`${line}\n`), stop: () => undefined };
-  if (!stderr.isTTY || process.env["TERM"] === "dumb") {
-    const timer = setInterval(() => void stderr.write(`${renderLine(snapshot())}\n`), LINE_MS);
+export function startProgress(
+  snapshot: () => Snapshot,
+  quiet: boolean,
+  stream: ProgressStream = process.stderr,
+): Display {
+  const say = (line: string): void => void stream.write(`${line}\n`);
+  if (quiet) return { say, stop: () => undefined };
+  if (stream.isTTY !== true || process.env["TERM"] === "dumb") {
+    const timer = setInterval(() => say(renderLine(snapshot())), LINE_MS);
     timer.unref();
-    return { say: (line) => void stderr.write(`${line}\n`), stop: () => clearInterval(timer) };
+    return { say, stop: () => clearInterval(timer) };
   }
-  const update = createLogUpdate(stderr);
+  const update = createLogUpdate(stream);
   const draw = (): void =>
-    update(renderPanel(snapshot(), stderr.columns ?? COLUMNS_DEFAULT).join("\n"));
+    update(renderPanel(snapshot(), stream.columns ?? COLUMNS_DEFAULT).join("\n"));
   const timer = setInterval(draw, PANEL_MS);
   timer.unref();
   return {
     say: (line) => {
       update.clear();
-      stderr.write(`${line}\n`);
+      say(line);
       draw();
     },
     stop: () => {

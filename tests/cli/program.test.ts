@@ -1,23 +1,41 @@
-// The command line of the binary: help, misspelt words, flags from the environment.
+// The program: its commands, their help, usage errors and flags from the environment.
 
 import { expect, test } from "bun:test";
+import { runProgram } from "../../src/cli/program.ts";
+import { version } from "../../src/version.ts";
 import { withFolder } from "../parts/folder.ts";
 import { matrix } from "../parts/program.ts";
 import { CORAL } from "../parts/repository.ts";
 
-test("matrix --version prints the version, and every command prints its help", async () => {
-  expect((await matrix(["--version"])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
-  for (const command of [
-    ["drive"],
-    ["check"],
-    ["verify"],
-    ["show"],
-    ["model"],
-    ["model", "serve"],
-  ]) {
-    const { code, stdout } = await matrix([...command, "--help"]);
-    expect(stdout).toStartWith(`Usage: matrix ${command.join(" ")}`);
-    expect(code).toBe(0);
+const COMMANDS = [
+  ...["drive", "agent", "check", "verify", "show", "sandbox", "export", "report", "model"],
+  ...["sandbox check", "sandbox build", "sandbox ls", "sandbox gc", "model serve"],
+];
+
+test.each(["--version", "-V"])("matrix %s prints the version", async (flag) => {
+  expect(await matrix([flag])).toEqual({ code: 0, stdout: `${version}\n`, stderr: "" });
+});
+
+test.each(COMMANDS)("matrix %s --help prints the usage", async (command) => {
+  const { code, stdout, stderr } = await matrix([...command.split(" "), "--help"]);
+  expect(stdout).toStartWith(`Usage: matrix ${command} `);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+});
+
+test("matrix --help lists the commands, and matrix alone prints the same", async () => {
+  const { code, stdout } = await matrix(["--help"]);
+  for (const command of COMMANDS.slice(0, 9)) expect(stdout).toContain(`\n  ${command} `);
+  expect(code).toBe(0);
+  expect((await matrix([])).stdout).toBe(stdout);
+});
+
+test("every option of every command can be set in the environment, and has a description", async () => {
+  for (const command of COMMANDS) {
+    const { stdout } = await matrix([...command.split(" "), "--help"]);
+    const [, options = ""] = stdout.split("\nOptions:\n");
+    const entries = options.split(/\n {2}(?=-)/).map((entry) => entry.replaceAll(/\s+/g, " "));
+    for (const entry of entries.filter((text) => !/-h, --help/.test(text)))
+      expect(`${command}: ${entry}`).toMatch(/env: MATRIX_[A-Z_]+\)/);
   }
 });
 
@@ -31,7 +49,25 @@ test("a misspelt command or flag exits with 2 and suggests the nearest one", asy
   expect([command.code, flag.code, value.code]).toEqual([2, 2, 2]);
 });
 
-test("every flag of drive can be set in the environment", () =>
+test("an error is printed with its hint and without control characters", async () => {
+  const { code, stderr } = await matrix(["verify", "no\u001bwhere"]);
+  expect(stderr).toStartWith("error: no\\u001bwhere is no run directory");
+  expect(code).toBe(2);
+});
+
+test("a bug is thrown", async () => {
+  const { log } = console;
+  console.log = () => {
+    throw new TypeError("a bug");
+  };
+  try {
+    await expect(runProgram(["--version"])).rejects.toThrow("a bug");
+  } finally {
+    console.log = log;
+  }
+});
+
+test("the flags of drive are read from the environment", () =>
   withFolder(async (folder) => {
     const env = {
       MATRIX_OUTPUT: "here",

@@ -10,16 +10,22 @@ let queue: Promise<unknown> = Promise.resolve();
 
 /** Runs one command to its end. */
 export function matrix(args: readonly string[], options: RunOptions = {}): Promise<Finished> {
-  const finished = queue.then(() => run(args, options));
+  return startMatrix(args, options).finished;
+}
+
+/** Starts a command whose output a test reads while it runs. */
+export function startMatrix(args: readonly string[], options: RunOptions = {}) {
+  const output = { stdout: "", stderr: "" };
+  const finished = queue.then(() => run(args, options, output));
   queue = finished.catch(() => undefined);
-  return finished;
+  return { output, finished };
 }
 
 async function run(
   args: readonly string[],
   { cwd = tmpdir(), env = {} }: RunOptions,
+  output: { stdout: string; stderr: string },
 ): Promise<Finished> {
-  const output = { stdout: "", stderr: "" };
   const restore = [replaceEnvironment(env), replaceFolder(cwd), captureOutput(output)];
   process.exitCode = 0;
   try {

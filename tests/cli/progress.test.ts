@@ -1,0 +1,76 @@
+// Progress on a stream: a panel on a terminal, nothing but what is said when it is quiet.
+
+import { afterEach, expect, test } from "bun:test";
+import { Writable } from "node:stream";
+import { startProgress } from "../../src/cli/progress.ts";
+import type { Display, Snapshot } from "../../src/run/snapshot.ts";
+import { until } from "../parts/until.ts";
+
+const snapshot: Snapshot = {
+  name: "coral",
+  simulated: false,
+  expected: 4,
+  ok: 1,
+  failed: 0,
+  lost: 0,
+  before: 0,
+  inFlight: 1,
+  elapsedMs: 1000,
+  roles: [],
+  promptTokens: 0,
+  completionTokens: 0,
+  cost: null,
+  stopping: false,
+  waitedFor: [],
+};
+
+function terminal(isTTY: boolean, columns?: number) {
+  let text = "";
+  const stream = new Writable({
+    write: (chunk, _encoding, done) => {
+      text += chunk;
+      done();
+    },
+  });
+  return {
+    stream: Object.assign(stream, columns === undefined ? { isTTY } : { isTTY, columns }),
+    text: () => text,
+  };
+}
+
+let display: Display | null = null;
+afterEach(() => display?.stop());
+
+test("a panel is drawn on a terminal in its width, with what is said above it, and goes at the end", async () => {
+  const { stream, text } = terminal(true, 20);
+  display = startProgress(() => snapshot, false, stream);
+  await until(() => text().includes("25%"), "the panel is drawn");
+  expect(text()).toContain("ok 1 · failed 0 · l…");
+  display.say("a warning");
+  expect(text()).toContain("a warning\n");
+  expect(text().indexOf("25%", text().indexOf("a warning"))).toBeGreaterThan(0);
+  display.stop();
+  const length = text().length;
+  await until(() => true, "stopped");
+  expect(text()).toHaveLength(length);
+});
+
+test("a terminal that does not tell its width has 80 columns", async () => {
+  const { stream, text } = terminal(true);
+  display = startProgress(() => ({ ...snapshot, name: "n".repeat(100) }), false, stream);
+  await until(() => text().includes("…"), "the panel is drawn");
+  expect(text()).toContain(`${"n".repeat(79)}…`);
+});
+
+test("a quiet run and a pipe show what is said", () => {
+  for (const [quiet, isTTY] of [
+    [true, true],
+    [false, false],
+  ] as const) {
+    const { stream, text } = terminal(isTTY, 80);
+    display = startProgress(() => snapshot, quiet, stream);
+    display.say("a warning");
+    display.stop();
+    expect(text()).toBe("a warning\n");
+  }
+});
