@@ -1,7 +1,11 @@
-// One error class for everything that can go wrong in operation, with a closed set of codes. An outcome (a wrong answer, a
-// filtered row) is data and never thrown; a bug is an assertion. A foreign error is translated once, where it enters.
+// The one error class for everything that can go wrong in operation, with a closed set of codes. An
+// outcome (a wrong answer, a filtered row) is data and is never thrown. A bug is an assertion. A
+// foreign error is translated once, where it enters.
 
-/** Codes of operating errors. `usage` to `run_refused` stop the program before anything is spent (exit 2). */
+/**
+ * Codes of operating errors. `usage` to `run_refused` stop the program before anything is spent
+ * (exit 2).
+ */
 export const ERROR_CODES = [
   "usage", // the command line
   "recipe_invalid",
@@ -21,15 +25,15 @@ export const ERROR_CODES = [
   "prompt_failed",
   "model_unavailable", // no connection
   "model_overloaded", // 429, 503
-  "model_lost", // it went while it answered
+  "model_lost", // the server went away while it answered
   "model_failed", // any other 5xx
   "model_timeout",
   "model_refused_request", // any other 4xx
   "model_bad_answer", // not JSON, not a completion, empty
-  "sandbox_invalid", // its image is not there, or is none
-  "sandbox_unavailable", // none could be started, or its engine failed
-  "sandbox_lost", // it went while it worked
-  "sandbox_bad_answer", // its agent answered what is no answer
+  "sandbox_invalid", // its image is missing, or is no image
+  "sandbox_unavailable", // no sandbox could be started, or the engine failed
+  "sandbox_lost", // the sandbox ended while it worked
+  "sandbox_bad_answer", // its agent does not speak the protocol
   "sandbox_fenced", // a stateful sandbox went on with a newer attempt of the task
   "host_lost", // hosts died with the task, or the one that held it (delivery = "at-most-once")
   "not_recorded", // a replay went on past what its record has
@@ -38,14 +42,17 @@ export const ERROR_CODES = [
 
 export type ErrorCode = (typeof ERROR_CODES)[number];
 
-/** What befell the place where a task was, and not the task: its row starts again, `run.max_attempts` times at the most. */
+/**
+ * Codes that say that the place of a task failed and not the task: its row starts again, up to
+ * `run.max_attempts` times.
+ */
 export const LOST_PLACE: ReadonlySet<string> = new Set<ErrorCode>([
   "sandbox_lost",
   "sandbox_unavailable",
   "sandbox_fenced",
 ]);
 
-/** What the program exits with (README, exit codes). */
+/** Exit codes of the program (docs/files.md). */
 export const EXIT = { complete: 0, failedAbove: 1, refused: 2, resumable: 3 } as const;
 
 const REFUSALS: ReadonlySet<ErrorCode> = new Set([
@@ -57,17 +64,17 @@ const REFUSALS: ReadonlySet<ErrorCode> = new Set([
   "sandbox_invalid",
 ]);
 
-/** One thing wrong in a file: where it is, and what would be right. */
+/** One problem in a file: where it is, and what would be right. */
 export interface Problem {
   readonly file?: string;
-  /** From 1, as editors count. */
+  /** Line, counted from 1 as editors do. */
   readonly line?: number;
   readonly column?: number;
   /** Dotted path of the recipe key, or "row 12". */
   readonly key?: string;
   /** A sentence without its full stop: what was found and what is allowed. */
   readonly message: string;
-  /** The nearest valid word, where one is near. */
+  /** The nearest valid word; left out when none is near. */
   readonly suggestion?: string;
 }
 
@@ -75,15 +82,15 @@ export interface MatrixErrorOptions {
   /** What the user can do about it, as a sentence. */
   readonly hint?: string;
   readonly cause?: unknown;
-  /** How long the other side asked us to wait, from Retry-After. */
+  /** How long the server asked the client to wait (Retry-After). */
   readonly retryAfterMs?: number;
-  /** The next try can begin at once: it goes elsewhere, or waits by itself. */
+  /** True when the next try can begin at once: it goes to another server, or waits by itself. */
   readonly retryNow?: boolean;
-  /** The HTTP status that a peer refused a request with; null when the peer did not answer. */
+  /** HTTP status with which a peer refused a request; null when the peer did not answer. */
   readonly status?: number | null;
-  /** A peer may have acted on the request, although no whole answer came. */
+  /** True when a peer may have acted on the request, although no whole answer came. */
   readonly maybeActed?: boolean;
-  /** Everything wrong at once, for recipes and datasets. */
+  /** All problems of a recipe or a dataset at once. */
   readonly problems?: readonly Problem[];
 }
 
@@ -113,7 +120,7 @@ export class MatrixError extends Error {
   }
 }
 
-/** The message of anything that was thrown: user code throws what it likes, also what cannot be printed. */
+/** The message of any thrown value. User code may throw values that cannot even be printed. */
 export function messageOf(thrown: unknown): string {
   try {
     return String(thrown instanceof Error ? thrown.message : thrown);

@@ -1,4 +1,5 @@
-// What differs between Bun, a compiled binary of it, and Deno. Everything else in the house runs on both unchanged.
+// The differences between Bun, a binary that it compiled, and Deno. All other source runs unchanged
+// on both.
 
 import { fileURLToPath } from "node:url";
 
@@ -9,7 +10,7 @@ interface HttpServer {
 
 interface ServeOptions {
   readonly hostname: string;
-  /** 0 for a free one. */
+  /** 0 takes a free port. */
   readonly port: number;
   readonly fetch: (request: Request) => Response | Promise<Response>;
 }
@@ -41,9 +42,9 @@ interface DenoLike {
   }): { close(): void };
 }
 
-/** Deno's own HTTP/2 (hyper). Also in cleartext, where both sides know that it is HTTP/2. */
+/** Deno's own HTTP/2 (hyper), over TLS and in cleartext with prior knowledge. */
 export interface Hyper {
-  /** Stops at once, whatever is under way. Throws when the address cannot be listened at. */
+  /** The server stops at once, whatever is under way. Throws when it cannot listen. */
   serve(
     options: ServeOptions & {
       readonly tls: { readonly key: string; readonly cert: string } | null;
@@ -52,7 +53,7 @@ export interface Hyper {
     readonly port: number;
     stop(): Promise<void>;
   };
-  /** A client whose connections all go to this Unix socket. */
+  /** Makes a client whose connections all go to this Unix socket. */
   createClient(socketPath: string): HyperClient;
 }
 
@@ -68,7 +69,7 @@ export const runtime: { readonly name: "bun" | "deno"; readonly version: string 
     ? { name: "bun", version: Bun.version }
     : { name: "deno", version: deno.version.deno };
 
-/** Serves HTTP/1.1 until stopped. */
+/** Serves HTTP/1.1 until it is stopped. */
 export function serve({ hostname, port, fetch }: ServeOptions): HttpServer {
   if (deno !== undefined) {
     const server = deno.serve({ hostname, port, onListen: () => undefined }, fetch);
@@ -76,7 +77,7 @@ export function serve({ hostname, port, fetch }: ServeOptions): HttpServer {
   }
   // Without an error handler Bun prints every broken stream with its stack.
   const error = () => new Response("internal error", { status: 500 });
-  // Unless it is told, Bun shares the port with whoever else listens there, when it is not in development.
+  // Without this Bun shares the port with other processes that listen there.
   const server = Bun.serve({
     hostname,
     port,
@@ -89,7 +90,10 @@ export function serve({ hostname, port, fetch }: ServeOptions): HttpServer {
   return { url: `http://${hostname}:${server.port}`, stop: () => server.stop(true) };
 }
 
-/** Null on Bun. Deno's node:http2 now and then takes the process down from inside, which nobody can catch (denoland/deno#36788). */
+/**
+ * Null on Bun. Deno's node:http2 sometimes ends the process from inside, which no code can catch
+ * (denoland/deno#36788).
+ */
 export const hyper: Hyper | null =
   deno === undefined
     ? null
@@ -118,7 +122,10 @@ export const hyper: Hyper | null =
         },
       };
 
-/** Runs what reads these variables as if they were not set: for Deno a Unix socket is a proxy, to be left out where they say so. */
+/**
+ * Runs code as if these variables were not set. To Deno a Unix socket is a proxy, which it leaves
+ * out where the variables say so.
+ */
 function withoutEnv<T>(names: readonly string[], run: () => T): T {
   const saved = names.map((name) => [name, process.env[name]] as const);
   for (const name of names) delete process.env[name];
@@ -129,7 +136,7 @@ function withoutEnv<T>(names: readonly string[], run: () => T): T {
   }
 }
 
-/** How this program starts itself: the compiled binary, or its source under the runtime that runs it now. */
+/** The command that starts this program: the binary, or its source under the present runtime. */
 export function ownCommand(): { readonly file: string; readonly args: readonly string[] } {
   const script = fileURLToPath(new URL("./main.ts", import.meta.url));
   if (deno !== undefined) return { file: process.execPath, args: ["run", "-A", script] };
@@ -137,12 +144,15 @@ export function ownCommand(): { readonly file: string; readonly args: readonly s
   return { file: process.execPath, args: script.startsWith("/$bunfs/") ? [] : [script] };
 }
 
-/** Makes `import … from "matrix"` in user modules give `sdk`. Under Deno the import map of deno.json does it. */
+/** Makes `import … from "matrix"` in user modules give `sdk`. On Deno deno.json does this. */
 export function provideSdk(sdk: Record<string, unknown>): void {
   provideModule("matrix", async () => sdk);
 }
 
-/** The same for any name. It is loaded when a module first imports it; `load` must import it by another name. */
+/**
+ * Provides a module under any name. It is loaded when a user module first imports it; `load` must
+ * import it by another name.
+ */
 export function provideModule(name: string, load: () => Promise<Record<string, unknown>>): void {
   if (deno !== undefined) return;
   Bun.plugin({

@@ -1,5 +1,6 @@
-// Which process is meant, and whether it still runs. A number alone does not say: it goes to another process one day, means
-// nothing on another machine, and keeps answering to signals while a dead process waits to be collected by its parent.
+// The identity of a process, and whether it still runs. A pid alone does not tell: it goes to
+// another process one day, it means nothing on another machine, and it keeps answering to signals
+// while a dead process waits for its parent to collect it.
 
 import { createHash } from "node:crypto";
 import { readFileSync, readlinkSync } from "node:fs";
@@ -7,16 +8,16 @@ import { hostname } from "node:os";
 
 export interface ProcessId {
   readonly pid: number;
-  /** Ticks since boot, from /proc; null where there is none. */
+  /** Start time in ticks since boot, from /proc; null where there is no /proc. */
   readonly startTime: string | null;
 }
 
-/** Of this machine; see `machineId`. */
+/** Tells whether a process of this machine runs; see `machineId`. */
 export function isRunning({ pid, startTime }: ProcessId): boolean {
   try {
     process.kill(pid, 0);
   } catch (cause) {
-    // EPERM: it runs, under another user.
+    // EPERM: the process runs, under another user.
     if ((cause as { code?: unknown }).code !== "EPERM") return false;
   }
   const stat = statOf(pid);
@@ -28,7 +29,7 @@ export function startTimeOf(pid: number): string | null {
   return statOf(pid)?.startTime ?? null;
 }
 
-/** Which kernel and which process namespace numbers of processes belong to. */
+/** Names the kernel and the process namespace in which pids have their meaning. */
 export function machineId(): string {
   const parts = [hostname()];
   try {
@@ -37,12 +38,14 @@ export function machineId(): string {
       readlinkSync("/proc/self/ns/pid"),
     );
   } catch {
-    // No /proc: the name of the machine has to do.
+    // Without /proc the name of the machine has to do.
   }
   return createHash("sha256").update(parts.join("\n")).digest("hex").slice(0, 16);
 }
 
-/** Fields 3 and 22 of /proc/PID/stat (proc(5)); the name before them may hold spaces and brackets. */
+/**
+ * Fields 3 and 22 of /proc/PID/stat (proc(5)). The name before them may hold spaces and brackets.
+ */
 function statOf(pid: number): { readonly isDead: boolean; readonly startTime: string } | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");

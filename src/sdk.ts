@@ -1,5 +1,5 @@
-// What a recipe's modules import from "matrix": the three things a user writes, an agent, an orchestrator and a request, and
-// their types.
+// The module that recipes import as "matrix": the three things that a user writes (an agent, an
+// orchestrator, a request) and their types.
 
 import type { CodeContext } from "./agent/code.ts";
 import type { ModelRequest, RequestContext } from "./agent/request.ts";
@@ -24,21 +24,30 @@ export {
 export type { Json, JsonObject } from "./task/json.ts";
 export type { Hop, Task, Usage } from "./task/task.ts";
 
-/** An agent's step: reads the task, answers JSON, at once or later. `S` is the type of the role's `with` table. */
+/**
+ * Defines an agent. Its step reads the task and answers with JSON, at once or later. `S` is the
+ * type of the role's `with` table.
+ */
 export function agent<S = JsonObject>(
   run: (task: Task, context: CodeContext<S>) => Json | Promise<Json>,
 ): (task: Task, context: CodeContext<S>) => Json | Promise<Json> {
   return run;
 }
 
-/** What an llm role's model is sent, in place of templates. `S` is the type of the role's `with` table. */
+/**
+ * Defines the request of an llm role, in place of templates. `S` is the type of the role's `with`
+ * table.
+ */
 export function request<S = JsonObject>(
   write: (task: Task, context: RequestContext<S>) => ModelRequest,
 ): (task: Task, context: RequestContext<S>) => ModelRequest {
   return write;
 }
 
-/** An orchestrator with state `S`. Both functions are pure. For settings, export a function of them that returns one. */
+/**
+ * Defines an orchestrator with state `S`. Both functions are pure. An orchestrator with settings is
+ * a function of the settings that returns one.
+ */
 export function orchestrator<S extends Json>(rule: Orchestrator<S>): Orchestrator<S> {
   return rule;
 }

@@ -1,5 +1,5 @@
-// Admission: draws rows, makes a task of each (row, trial) that is not recorded yet, and sends it on
-// its way when it has a token. Row by row, never in batches: each finished task admits the next.
+// Admission: draws rows, makes a task of each (row, trial) that is not recorded yet, and sends it
+// on its way when it has a token. Row by row, never in batches: each finished task admits the next.
 
 import type { RowStream } from "../dataset/open.ts";
 import type { Clock } from "../task/clock.ts";

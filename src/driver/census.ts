@@ -1,36 +1,40 @@
-// The census: which tasks in flight does nobody have any more? Asked only after a death. Every process is asked twice: first
-// to begin to note what is in its custody, and when all have begun, what it has noted. Custody overlaps from process to
-// process, so a task that lives was noted by somebody between the two questions, wherever it moved. A task that nobody noted
-// is gone. When the members change in between, it begins anew.
+// The census finds out which tasks in flight no process holds any more. It is taken only after a
+// death. Every process is asked twice: first to begin to note what is in its custody, and when all
+// have begun, what it has noted. Custody overlaps from process to process, so between the two
+// questions at least one process notes every task that lives, wherever it moves. A task that no
+// process noted is gone. When the members change in between, the census begins anew.
 
 import type { HostId } from "../peer/member.ts";
 import type { TaskKey } from "../peer/parcel.ts";
 
 export type CensusPhase = "begin" | "collect";
-/** Tasks with their latest attempt; null when the process cannot say. */
+/** Tasks by key, with their latest attempt; null when the process cannot say. */
 export type CensusAnswer = ReadonlyMap<TaskKey, number> | null;
 
 export interface CensusOptions {
-  /** Asks a process, the driver's own among them; the answer comes by `answer`, if it comes. */
+  /** Asks a process, the driver's own included. Its answer goes to `answer`, if it comes. */
   readonly ask: (host: HostId, number: number, phase: CensusPhase) => void;
   readonly hosts: () => readonly HostId[];
-  /** Tasks in flight. */
+  /** Keys of the tasks in flight. */
   readonly inFlight: () => Iterable<TaskKey>;
-  /** `missing` were in flight when the census began, and nobody has them. `found` is all that anybody has. */
+  /**
+   * Takes the result. `missing` are tasks that were in flight when the census began and that no
+   * process holds; `found` are all tasks that a process holds.
+   */
   readonly onResult: (missing: readonly TaskKey[], found: ReadonlyMap<TaskKey, number>) => void;
   /**
-   * Of the first question. No other driver of the run may have begun near it: a process that knows the number takes the
-   * question for one that it has answered.
+   * The number of the first census. It must be far from the numbers of every other driver of the
+   * run: a process takes a number that it knows for a question that it has answered.
    */
   readonly firstNumber: number;
-  /** How long to wait for an answer before the process is asked again. */
+  /** A process that does not answer for this long is asked again. */
   readonly patienceMs: number;
 }
 
 interface Round {
   phase: CensusPhase;
   readonly keys: readonly TaskKey[];
-  /** Those who have not answered this phase. */
+  /** Processes that have not answered in this phase. */
   waiting: Set<HostId>;
   readonly found: Map<TaskKey, number>;
   askedAt: number;
@@ -40,7 +44,7 @@ export class Census {
   readonly #options: CensusOptions;
   #number: number;
   #round: Round | null = null;
-  /** Another one was asked for meanwhile. */
+  /** True when another census was requested while this one runs. */
   #again = false;
 
   constructor(options: CensusOptions) {
@@ -57,7 +61,7 @@ export class Census {
     else this.#again = true;
   }
 
-  /** A process came or went: what was asked is void. */
+  /** A process came or went: the census begins anew. */
   hostsChanged(now: number): void {
     if (this.#round !== null) this.#start(now);
   }
@@ -116,7 +120,7 @@ export class Census {
 
   #askEach(hosts: readonly HostId[], phase: CensusPhase): void {
     const [round, number] = [this.#round, this.#number];
-    // An answer may come at once, and change everything.
+    // An answer may come at once and begin another round.
     for (const host of hosts)
       if (this.#round === round && this.#number === number) this.#options.ask(host, number, phase);
   }

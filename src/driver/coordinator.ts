@@ -2,9 +2,10 @@
 // Messages between roles never pass here. A pure state machine like the broker; the simulation in
 // tests/peer/simulation.test.ts proves the two together.
 //
-// It is *forming* while it waits for the hosts that an earlier driver knew. Then it is *adopting*: it
-// takes a census and takes over what hosts hold. From then on it is *running*: after each death it
-// takes a census, and a task that no process holds is an orphan. It is *over* when the run has ended.
+// It is *forming* while it waits for the hosts that an earlier driver knew. Then it is *adopting*:
+// it takes a census and takes over what hosts hold. From then on it is *running*: after each death
+// it takes a census, and a task that no process holds is an orphan. It is *over* when the run has
+// ended.
 
 import type { Broker } from "../peer/broker.ts";
 import type { HostId, Member } from "../peer/member.ts";

@@ -1,11 +1,11 @@
-// The tasks in flight, by identity: what the driver answers for until a record is written. This file
-// alone decides what becomes of a task that no process holds any more. A pure state machine: it
-// answers with the message to send, and sends nothing.
+// The tasks in flight, by identity: what the driver answers for until a record is written. This
+// file alone decides what becomes of a task that no process holds any more. A pure state machine:
+// it answers with the message to send, and sends nothing.
 //
-// A task is *admitted* with its row. A driver that goes on after another one *adopts* the tasks that
-// hosts hold: it knows them by name only, until it comes to their rows. A task is *orphaned* when the
-// census finds it nowhere, or when it lost its sandbox. With `delivery = "retry"` an orphan starts
-// again from its row with the next attempt; with "at-most-once" it ends as lost.
+// A task is *admitted* with its row. A driver that goes on after another one *adopts* the tasks
+// that hosts hold: it knows them by name only, until it comes to their rows. A task is *orphaned*
+// when the census finds it nowhere, or when it lost its sandbox. With `delivery = "retry"` an
+// orphan starts again from its row with the next attempt; with "at-most-once" it ends as lost.
 
 import { LOST_PLACE } from "../error.ts";
 import { type Admitted, type Rule, startTask } from "../orchestrator/advance.ts";
@@ -83,7 +83,9 @@ export class InFlight {
     this.#entries.set(key, { attempt, admitted: null, isOrphan: false });
   }
 
-  /** No process holds this task. Null: it goes on when its row is read, or it has ended meanwhile. */
+  /**
+   * No process holds this task. Null: it goes on when its row is read, or it has ended meanwhile.
+   */
   orphan(key: TaskKey): Message | null {
     const entry = this.#entries.get(key);
     if (entry === undefined) return null;

@@ -1,18 +1,19 @@
-// What a run has spent on models, over all its starts and hosts, and whether that is all it may (run.budget). Each process says
-// what it has spent since it began; the last word of one that died stands.
+// What a run has spent on models, over all its starts and hosts, and whether its budget
+// (run.budget) has room for more. Each process reports what it has spent since it began. The last
+// report of a process that died stands.
 
 import type { Recipe } from "../recipe/schema.ts";
 import type { RecordHead } from "../task/record.ts";
 import { addSpent, NOTHING_SPENT, type Spent, type SpentByHosts } from "../task/spent.ts";
 
-/** Within this hosts have told what they spent: twice the time between their beats, and a little. */
+/** Hosts report their spending within this time: twice the pause between beats, and a little. */
 const TOLD_MS = 600;
-/** Tasks in flight while no task has shown what it takes. */
+/** Most tasks in flight before the first one has ended and shown what a task takes. */
 const UNKNOWN_TASKS_MAX = 4;
 
 export type Budget = NonNullable<Recipe["run"]["budget"]>;
 
-/** Tasks that are over, of all starts, and what their records come to. */
+/** Number of tasks that have ended, over all starts, and the sum of their records. */
 export interface Finished {
   readonly tasks: number;
   readonly used: Spent;
@@ -21,14 +22,17 @@ export interface Finished {
 export class Ledger {
   readonly #budget: Budget;
   readonly #hosts: Map<string, Spent>;
-  /** Of all hosts that are no longer known by name. */
+  /** Spending of hosts that are no longer known by name. */
   readonly #before: Spent;
   readonly #spentUp = new AbortController();
-  /** Of the records of the last moments, of which hosts may not have told yet: of this one, and of the one before. */
+  /**
+   * Spending in recent records, which hosts may not have reported yet: that of the current period
+   * of TOLD_MS, and that of the period before.
+   */
   #untold = { since: 0, now: NOTHING_SPENT, before: NOTHING_SPENT };
   #held: Promise<void> | null = null;
 
-  /** `earlier`: of the starts before this one. */
+  /** `earlier` is the spending of the starts before this one. */
   constructor(earlier: SpentByHosts, budget: Budget = {}) {
     this.#budget = budget;
     this.#hosts = new Map(Object.entries(earlier.hosts));
@@ -39,31 +43,36 @@ export class Ledger {
     this.#look();
   }
 
-  /** Of a process, since it began. */
+  /** Takes a report of what a process has spent since it began. */
   report(host: string, spent: Spent): void {
     if (spent.requests === (this.#hosts.get(host)?.requests ?? 0)) return;
     this.#hosts.set(host, spent);
     this.#look();
   }
 
-  /** A task is over. `now`: milliseconds of a steady clock. */
+  /** Notes the record of a task that has ended. `now` is in milliseconds of a steady clock. */
   record({ usage, cost }: Pick<RecordHead, "usage" | "cost">, now: number): void {
     this.#forget(now);
     this.#untold.now = addSpent(this.#untold.now, { ...usage, cost: cost ?? 0 });
   }
 
   /**
-   * Whether the budget has room for one more task beside so many, if each of them yet takes what finished ones took. All that was
-   * spent is put down to those: the first to finish are the short ones. Hosts may not have told yet what records say.
+   * True when the budget has room for one more task beside those in flight. Each of them is taken
+   * to need as much again as the ended ones took on average. The average counts everything that was
+   * spent, because the first tasks to end are the short ones. Records count even where hosts have
+   * not reported their spending yet.
    */
   hasRoom(inFlight: number, { tasks, used }: Finished): boolean {
-    // The last of a budget is spent by one task after the other.
+    // The rest of a budget is spent by one task at a time.
     if (inFlight === 0) return true;
     if (tasks === 0) return inFlight < UNKNOWN_TASKS_MAX;
     return usedUp(times(atLeast(this.spent, used), 1 + inFlight / tasks), this.#budget) === null;
   }
 
-  /** Where that may have been the last of the budget: resolves when the hosts have told. No task may begin until then. */
+  /**
+   * Resolves when the hosts have reported, if recent records may have used up the budget; no task
+   * may begin until then. Null when the budget has room in any case.
+   */
   hold(now: number): Promise<void> | null {
     this.#forget(now);
     const all = [this.#untold.now, this.#untold.before].reduce(addSpent, this.spent);
@@ -107,7 +116,7 @@ export function tokensOf({ prompt_tokens, completion_tokens }: Spent): number {
   return prompt_tokens + completion_tokens;
 }
 
-/** What the budget has too little of for that, in words; null where it is enough. */
+/** What the budget has too little of for this spending, in words; null where it is enough. */
 export function usedUp(spent: Spent, { money, tokens }: Budget): string | null {
   if (money !== undefined && spent.cost >= money)
     return `${spent.cost.toFixed(4)} of ${money} in money`;
@@ -115,7 +124,7 @@ export function usedUp(spent: Spent, { money, tokens }: Budget): string | null {
   return `${tokensOf(spent).toLocaleString("en-US")} of ${tokens.toLocaleString("en-US")} tokens`;
 }
 
-/** A driver that was killed may not have noted down what its last records cost. */
+/** The larger of two sums. A killed driver may not have noted what its last records cost. */
 export function atLeast(noted: Spent, used: Spent): Spent {
   return {
     requests: Math.max(noted.requests, used.requests),

@@ -1,5 +1,5 @@
-// The fabric of a run in one process: one host with every role, and the sink, joined by the in-memory
-// transport.
+// The fabric of a run in one process: one host with every role, and the sink, joined by the
+// in-memory transport.
 
 import type { RoleLoad } from "../peer/member.ts";
 import type { MemoryTransport } from "../peer/memory-transport.ts";

@@ -1,5 +1,5 @@
-// The fabric of a run on many hosts: the place where they meet. Hosts join here, tell that they live,
-// learn of each other and send their ends; messages between roles never come by.
+// The fabric of a run on many hosts: the place where they meet. Hosts join here, tell that they
+// live, learn of each other and send their ends; messages between roles never come by.
 //
 // Ends that arrive before the coordinator has formed wait: only then is it known which tasks an
 // earlier driver's hosts hold, and so which ends are new to the sink.
@@ -20,7 +20,9 @@ import { HostCalls, type HostDesk } from "./host-calls.ts";
 import type { Rates } from "./rates.ts";
 import type { DriverTasks, DriverTransport, Fabric } from "./run.ts";
 
-/** A host that is silent for this long is given up. Longer than user code should block a process. */
+/**
+ * A host that is silent for this long is given up. Longer than user code should block a process.
+ */
 const SILENCE_MS = 5000;
 /** How long the driver waits for the hosts of an earlier driver. */
 const FORMING_MS = 5000;

@@ -1,18 +1,19 @@
-// Rates that hold for all hosts of a run together: the driver gives out turns, a short while ahead of their time, so that a host
-// needs one small request for many of them and can never hold enough of them to burst. Hosts that wait take turns.
+// Rates (rpm, tpm) that hold for all hosts of a run together. The driver gives out turns a short
+// while ahead of their time, so that a host gets many of them by one small request and never holds
+// enough of them to burst. Hosts that wait are served in rotation.
 
 import type { PermitRequest } from "../model/permits.ts";
 import { Pace, type Rate } from "../model/rate.ts";
 import { joinKey } from "../recipe/key-path.ts";
 
-/** How far ahead turns are given out: what a host that was stopped can be late with. */
+/** Turns are given out this far ahead. A host that was frozen uses turns at most this late. */
 const AHEAD_MS = 100;
-/** Time for the others to ask, too. */
+/** Pause in which other hosts can ask, too, before turns are given out. */
 const GATHER_MS = 10;
-/** An answer without a turn: who asks is heard of again, or was not there any more. */
+/** A host without a turn is answered after this long. If it still lives, it asks again. */
 const ANSWER_MS = 1000;
 
-/** Requests that a host has for a model, and who is to be told when they may go. */
+/** Requests of one host for one model, and the promise that answers when they may be sent. */
 interface Ask {
   readonly tokens: readonly number[];
   readonly waits: number[];
@@ -23,7 +24,7 @@ interface Ask {
 export class Rates {
   readonly #models: ReadonlyMap<string, ModelTurns>;
 
-  /** `rates`: by model. `now`: milliseconds of a steady clock. */
+  /** `rates` are by model. `now` answers with milliseconds of a steady clock. */
   constructor(rates: ReadonlyMap<string, Rate>, now: () => number = () => performance.now()) {
     this.#models = new Map(
       [...rates].map(([model, rate]) => [model, new ModelTurns(new Pace(rate), now)]),
@@ -34,7 +35,7 @@ export class Rates {
     return this.#models.keys();
   }
 
-  /** The keys that requests wait for just now. */
+  /** Recipe keys of the limits that hold requests back now. */
   get waitedFor(): string[] {
     return [...this.#models].flatMap(([model, turns]) => {
       const limit = turns.waitedFor;
@@ -42,13 +43,16 @@ export class Rates {
     });
   }
 
-  /** Resolves when some of what is wanted has its turn soon, or after a while with nothing. */
+  /**
+   * Resolves with the waits, in milliseconds from now, of the first requests that have their turn
+   * soon; after ANSWER_MS with none.
+   */
   async ask(model: string, wanted: PermitRequest): Promise<readonly number[]> {
-    // A host that was started by another driver may know other limits.
+    // A host of an earlier driver may ask for a model that has no rate any more.
     return (await this.#models.get(model)?.ask(wanted)) ?? wanted.tokens.map(() => 0);
   }
 
-  /** Nobody is kept waiting. */
+  /** Answers everything that waits. */
   stop(): void {
     for (const turns of this.#models.values()) turns.stop();
   }
@@ -57,7 +61,7 @@ export class Rates {
 class ModelTurns {
   readonly #pace: Pace;
   readonly #now: () => number;
-  /** One for each host that waits, the next turn's first. */
+  /** One entry for each request of a host that waits; the first gets the next turn. */
   #asks: Ask[] = [];
   #timer: NodeJS.Timeout | undefined;
 
@@ -93,7 +97,7 @@ class ModelTurns {
   #look(): void {
     if (this.#timer !== undefined || this.#asks.length === 0) return;
     const now = this.#now();
-    // Half of what is given out ahead is left when it is looked at again: the next answer is there in time.
+    // Half of the turns that were given out ahead are left by then, so the next answer is in time.
     const soon = this.#pace.next(now) - AHEAD_MS / 2 - now;
     const patience = (this.#asks[0]?.since ?? now) + ANSWER_MS - now;
     this.#timer = setTimeout(

@@ -1,7 +1,7 @@
 // A run as the driver sees it: admission at one end, the sink at the other, and the tasks in flight
 // between them. What carries the tasks is a fabric: one host in this process, or many over the
-// network. The run ends when every task is recorded, when it is told to stop, or when the output can
-// no longer be written.
+// network. The run ends when every task is recorded, when it is told to stop, or when the output
+// can no longer be written.
 
 import type { RowStream } from "../dataset/open.ts";
 import { type MatrixError, messageOf } from "../error.ts";
@@ -40,7 +40,9 @@ export interface Fabric {
 export interface DriverTasks {
   /** Keys of the tasks in flight. */
   keys(): Iterable<TaskKey>;
-  /** Takes over a task that hosts hold for an earlier driver. False when it needs no taking over. */
+  /**
+   * Takes over a task that hosts hold for an earlier driver. False when it needs no taking over.
+   */
   adopt(key: TaskKey, attempt: number): boolean;
   /** No process holds this task any more. False when it has ended meanwhile. */
   orphan(key: TaskKey): boolean;
@@ -67,7 +69,9 @@ export interface RunOptions {
   readonly halt: AbortSignal;
 }
 
-/** How a run ended. Tasks that were still in flight are not recorded; a continued run starts them. */
+/**
+ * How a run ended. Tasks that were still in flight are not recorded; a continued run starts them.
+ */
 export interface RunEnd {
   readonly complete: boolean;
   /** Number of tasks that were in flight. */

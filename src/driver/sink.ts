@@ -117,7 +117,10 @@ export class Sink {
   }
 }
 
-/** The record and its line. What JSON cannot carry (a BigInt, a cycle) came from user code and makes the task a failed one. */
+/**
+ * The record and its line. A value that JSON cannot carry (a BigInt, a cycle) came from user code
+ * and makes the task a failed one.
+ */
 function serialise(
   task: Task,
   record: RecordHead,
@@ -128,7 +131,7 @@ function serialise(
   } catch (cause) {
     const error = {
       code: "agent_failed",
-      message: `a result is no JSON: ${messageOf(cause)}`,
+      message: `a result is not JSON: ${messageOf(cause)}`,
       role: null,
       hop: null,
     };

@@ -1,4 +1,4 @@
-// The tally: what a run has made so far, for progress and for the summary at its end. Sums, never the records themselves.
+// The tally: sums over the records that a run has made so far, for its progress and its summary.
 
 import type { Counts, RecordHead } from "../task/record.ts";
 import type { StopReason, Usage } from "../task/task.ts";
@@ -6,12 +6,12 @@ import type { StopReason, Usage } from "../task/task.ts";
 export interface Tally {
   readonly counts: Counts;
   readonly stopReasons: Partial<Record<StopReason, number>>;
-  /** Of failed records: how many by error code and role. */
+  /** Number of failed records by error code and role: "CODE in ROLE". */
   readonly errors: Record<string, number>;
   readonly hops: number;
   readonly usage: Usage;
   readonly cost: number | null;
-  /** Of the scored records. */
+  /** Number and sum of the scores that are not null. */
   readonly score: { readonly count: number; readonly sum: number };
 }
 

@@ -1,9 +1,10 @@
-// The global semaphore: one token for each task in flight. Admission takes, the sink gives back, and nothing else bounds a run.
+// The global semaphore: one token for each task in flight. Admission takes tokens and the sink
+// gives them back. Nothing else bounds the number of tasks in flight.
 
 export class Tokens {
   readonly #total: number;
   #free: number;
-  /** Whoever waits for a change: admission for a free token, the run's end for all of them. */
+  /** Waits for a change: admission for a free token, the end of the run for all of them. */
   #waiting: (() => void)[] = [];
 
   constructor(total: number) {
@@ -22,7 +23,7 @@ export class Tokens {
     return true;
   }
 
-  /** For a task that is in flight already: there may be more of these than tokens. */
+  /** Takes a token for a task that is in flight already. There may be more of these than tokens. */
   takeAnyway(): void {
     this.#free--;
   }
@@ -42,7 +43,7 @@ export class Tokens {
     while (this.#free < this.#total) await this.changed();
   }
 
-  /** Lets whoever waits look again. */
+  /** Lets everything that waits look again. */
   wake(): void {
     const waiting = this.#waiting;
     this.#waiting = [];

@@ -1,5 +1,6 @@
-// What user code prints: lines of the log that name its role and its task, on whatever host it runs. Standard output stays
-// free for results. Prints of this program itself never come this way: it writes to its streams.
+// Lines that user code prints with `console` go to the log, with the role and the task that printed
+// them. Standard output stays free for results. This program itself never prints this way: it
+// writes to its streams.
 
 import { format } from "node:util";
 import type { Level, Log } from "../telemetry/log.ts";
@@ -16,7 +17,7 @@ const LEVELS: readonly (readonly [
   ["error", "error"],
 ];
 
-/** Until disposed. */
+/** Captures `console` until the returned function is called. */
 export function captureConsole(log: Log): () => void {
   const restore = LEVELS.map(([method, level]) => {
     const original = console[method];

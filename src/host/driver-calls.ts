@@ -1,10 +1,11 @@
-// A host's calls to the driver, wherever the driver is just now: it is looked for again after each call that failed.
+// A host's calls to the driver. After each call that failed the host looks for the driver again: it
+// may have moved.
 
 import { PeerSession } from "../http/session.ts";
 import { type Control, type ControlKind, decodeControl, encodeControl } from "../peer/control.ts";
 import type { HostId } from "../peer/member.ts";
 
-/** Where the driver is, and what proves membership. */
+/** Where the driver is, and the token that proves membership of the run. */
 export interface DriverAddress {
   readonly url: string;
   readonly token: string;
@@ -15,13 +16,13 @@ export class DriverCalls {
   readonly #find: () => Promise<DriverAddress | null>;
   #session: PeerSession | null = null;
 
-  /** `find`: null while there is no driver. */
+  /** `find` answers with null while there is no driver. */
   constructor(self: HostId, find: () => Promise<DriverAddress | null>) {
     this.#self = self;
     this.#find = find;
   }
 
-  /** Which of this machine's addresses the driver sees; null before the first call. */
+  /** The address of this machine that the driver sees; null before the first call. */
   get localAddress(): string | null {
     return this.#session?.localAddress ?? null;
   }
@@ -37,7 +38,7 @@ export class DriverCalls {
     if (this.#session === null) {
       const found = await this.#find();
       if (found === null) return null;
-      // Another call may have found it meanwhile.
+      // Another call may have found the driver meanwhile.
       this.#session ??= new PeerSession({ ...found, self: this.#self, peer: "" });
     }
     try {

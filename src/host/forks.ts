@@ -1,6 +1,7 @@
-// Tasks on a host that went several ways at once, and wait for their branches. Each branch is a task of its own, which travels,
-// is told apart and is delivered like any; its end comes back here. When the rule has enough of them the task goes on as the step
-// that it is, and what is still under way leads nowhere.
+// Tasks on a host that went several ways at once and wait for their branches. Each branch is a task
+// with an identity of its own: it travels and is delivered like any task, and its end comes back
+// here. When the rule has enough ends, the waiting task goes on, and branches that are still under
+// way lead nowhere.
 
 import type { Rule } from "../orchestrator/advance.ts";
 import { branchesOf, type Ended, joinMessage } from "../orchestrator/join.ts";
@@ -9,7 +10,7 @@ import { branchTask, hopCount } from "../task/encoded.ts";
 import { branchSeed } from "../task/seed.ts";
 import type { EndMessage, Message, Task } from "../task/task.ts";
 
-/** A task that waits. */
+/** A task that waits for its branches. */
 export interface Waiting {
   readonly task: Task;
   readonly branches: readonly Task[];
@@ -19,7 +20,7 @@ export interface Waiting {
 export class Forks {
   readonly #rule: Rule;
   readonly #transport: HostTransport;
-  /** By number of a branch. */
+  /** Open branches, by number. */
   readonly #branches = new Map<number, { readonly waiting: Waiting; readonly index: number }>();
   readonly #waiting = new Set<Waiting>();
   #next = 1;
@@ -53,7 +54,7 @@ export class Forks {
     for (const branch of branches) this.#transport.submit({ kind: "step", task: branch });
   }
 
-  /** A branch has come back. */
+  /** Takes the end of a branch. */
   end({ task, ending }: EndMessage): void {
     this.#transport.settle(task);
     const id = task.branch?.id ?? 0;
@@ -66,7 +67,7 @@ export class Forks {
     if (message !== null) this.finish(waiting, message);
   }
 
-  /** Lets a task go on, and forgets what has not come back. */
+  /** Lets a task go on, and gives up its branches that have not come back. */
   finish(waiting: Waiting, message: Message): void {
     this.#waiting.delete(waiting);
     for (const branch of waiting.branches) {

@@ -1,5 +1,6 @@
-// A host: it runs agents. A message comes in, waits for a slot of its role, the agent does the step, the rule says where the
-// task goes, and the message goes out. Nothing else is remembered of a task: its state travels with it.
+// A host runs agents. A message comes in and waits for a slot of its role; the agent does the step;
+// the rule says where the task goes; and the next message goes out. A host remembers nothing of a
+// task after that: the state of a task travels with it.
 
 import type { AgentAnswer } from "../agent/contract.ts";
 import { MatrixError } from "../error.ts";
@@ -18,15 +19,15 @@ import type { Role } from "./role.ts";
 import { Step } from "./step.ts";
 import { runOwned } from "./stray-error.ts";
 
-/** How often running steps are looked at for their deadlines: what a timeout may be late. */
+/** Pause between checks of deadlines: a timeout may be this late. */
 const DEADLINE_CHECK_MS = 50;
 
 export interface HostOptions {
-  /** Its name in records and logs. */
+  /** Name of the host in records and logs. */
   readonly id: string;
   readonly roles: readonly Role[];
   readonly rule: Rule;
-  /** Of a task, from its admission. */
+  /** Longest time of a task, from its admission (`run.timeout`). */
   readonly taskTimeoutMs: number;
   readonly transport: HostTransport;
   readonly clock: Clock;
@@ -39,7 +40,7 @@ export class Host implements Receiver {
   /** Steps whose agent has not answered yet. */
   readonly #running = new Set<Step>();
   readonly #forks: Forks;
-  /** Of all models that answered here. */
+  /** Tokens of all model answers on this host. */
   readonly tokens = { prompt: 0, completion: 0 };
   readonly #deadlines: NodeJS.Timeout;
   #stopped = false;
@@ -52,7 +53,7 @@ export class Host implements Receiver {
     this.#deadlines.unref();
   }
 
-  /** Nothing runs and nothing waits. */
+  /** True when no step runs or waits, and no task waits for branches. */
   get idle(): boolean {
     return (
       this.#forks.size === 0 &&
@@ -60,14 +61,14 @@ export class Host implements Receiver {
     );
   }
 
-  /** Gives back what waits for a slot. */
+  /** Takes every step that waits for a slot out of its queue. */
   takeWaiting(): Message[] {
     return [...this.#roles.values()]
       .flatMap((role) => role.takeWaiting())
       .map((task) => ({ kind: "step", task }));
   }
 
-  /** Queue and slots of each role. */
+  /** Roles with their queues and slots. */
   get roles(): readonly RoleLoad[] {
     return this.#options.roles;
   }
@@ -93,7 +94,7 @@ export class Host implements Receiver {
     }
   }
 
-  /** Ends every step at once. What was in flight is not handed on; a continued run starts it again. */
+  /** Ends every step at once. Their tasks are not handed on; a continued run starts them again. */
   stop(): void {
     this.#stopped = true;
     clearInterval(this.#deadlines);
@@ -103,7 +104,7 @@ export class Host implements Receiver {
     this.#running.clear();
   }
 
-  /** Starts what waits while slots are free. */
+  /** Starts waiting steps while slots are free. */
   #drain(role: Role): void {
     if (role.draining) return;
     role.draining = true;
@@ -146,7 +147,7 @@ export class Host implements Receiver {
     if (!this.#settle(step)) return;
     const endedAt = this.#options.clock();
     const { task } = step;
-    // Hops without a model all have one shape, which engines make and write fastest.
+    // Hops without a model have one object shape, which is the fastest to make and to serialise.
     const plain: Hop = {
       hop: hopCount(task),
       role: task.role,
@@ -170,7 +171,7 @@ export class Host implements Receiver {
     this.#hand(step, failTask(step.task, error));
   }
 
-  /** False when the step was settled before: an agent may answer after its deadline. */
+  /** False when the step was settled before. An agent may answer after its deadline. */
   #settle(step: Step): boolean {
     if (step.settled || this.#stopped) return false;
     step.settled = true;
@@ -178,7 +179,7 @@ export class Host implements Receiver {
     return true;
   }
 
-  /** Sends the message on and lets the next task have the slot. */
+  /** Hands the message on and gives the slot to the next step. */
   #hand(step: Step, message: Message): void {
     this.#options.transport.handOn(step.task, message);
     step.role.release();

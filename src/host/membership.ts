@@ -1,5 +1,6 @@
-// A host's membership: it tells the driver that it is there, follows the list of who else is, and waits when the driver is
-// gone. A driver that comes back, or another one that goes on with the run, is found where the first one was.
+// A host's membership in a run. The host tells the driver regularly that it lives (a beat), follows
+// the list of hosts in the answer, and waits when the driver is gone. A driver that comes back, or
+// one that goes on with the run, is found where the first one was.
 
 import type { decodeControl } from "../peer/control.ts";
 import type { Member } from "../peer/member.ts";
@@ -13,23 +14,25 @@ const BEAT_MS = 250;
 const BEAT_TIMEOUT_MS = 2000;
 
 export interface MembershipOptions {
-  /** Which one this host joined: its directory may be another run's one day. */
+  /** Name of the run that this host joined. Its directory may be another run's one day. */
   readonly run: string;
   readonly host: Omit<Member, "leaving" | "isSink">;
   readonly peer: Peer;
   readonly driver: DriverCalls;
-  /** On models, since this process began. */
+  /** Answers with what this process has spent on models since it began. */
   readonly spent: () => Spent;
   /** How long to wait for a driver that is gone. */
   readonly patienceMs: number;
-  /** Models whose requests wait for their turn, as the driver has it. */
+  /** Is told which models have a rate at the driver. */
   readonly onRated: (models: readonly string[]) => void;
-  /** A task ended, wherever. */
+  /** Is told of each task that has ended, on any host. */
   readonly onEnded: (rowId: string, trial: number) => void;
 }
 
 export class Membership {
-  /** Resolves when the run is over, or the driver was silent for longer than the host's patience. */
+  /**
+   * Resolves when the run is over, or the driver was silent for longer than the host's patience.
+   */
   readonly ended: Promise<"over" | "gone">;
   readonly #options: MembershipOptions;
   readonly #end: (why: "over" | "gone") => void;
@@ -55,7 +58,7 @@ export class Membership {
     return this.#isOver;
   }
 
-  /** Nothing new shall come here from now on. */
+  /** Tells the driver with the next beats that this host takes nothing new. */
   leave(): void {
     this.#leaving = true;
   }

@@ -1,7 +1,8 @@
-// How long a host bears the silence of its driver, which may be dead or about to be started again. Only time in which this
-// process ran counts: one that was stopped, or slept with its machine, has not waited.
+// The patience of a host with a silent driver, which may be dead or about to be started again. Only
+// time in which this process ran counts: a process that was stopped, or slept with its machine, has
+// not waited.
 
-/** The most that the time between two questions counts. */
+/** Most time between two questions that counts as waiting. */
 const STEP_MS_MAX = 5000;
 
 export class Patience {
@@ -9,19 +10,19 @@ export class Patience {
   #silentMs = 0;
   #askedAt: number;
 
-  /** Times in milliseconds of any steady clock. */
+  /** Times are milliseconds of any steady clock. */
   constructor(patienceMs: number, now: number) {
     this.#patienceMs = patienceMs;
     this.#askedAt = now;
   }
 
-  /** The driver has answered. */
+  /** Notes that the driver has answered. */
   heard(now: number): void {
     this.#silentMs = 0;
     this.#askedAt = now;
   }
 
-  /** To be asked about once a second. */
+  /** Tells whether to wait on; asked about once a second. */
   ask(now: number): "wait" | "give up" {
     this.#silentMs += Math.min(now - this.#askedAt, STEP_MS_MAX);
     this.#askedAt = now;

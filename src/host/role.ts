@@ -1,4 +1,5 @@
-// A role on a host: its agent, its queue, its slots. A step waits here until a slot is free; roles never wait for each other.
+// A role on a host: its agent, its queue and its slots. A step waits here until a slot is free.
+// Roles never wait for each other.
 
 import Queue from "yocto-queue";
 import type { Agent } from "../agent/contract.ts";
@@ -7,9 +8,9 @@ import type { Task } from "../task/task.ts";
 export interface RoleOptions {
   readonly name: string;
   readonly agent: Agent;
-  /** Slots: steps that run at once. */
+  /** Number of slots: steps that run at once. */
   readonly concurrency: number;
-  /** Of one step. */
+  /** Longest time of one step. */
   readonly timeoutMs: number;
 }
 
@@ -25,7 +26,10 @@ export class Role {
   readonly timeoutMs: number;
   readonly #queue = new Queue<Waiting>();
   #busy = 0;
-  /** Set by the host while it starts waiting steps, so that an agent that answers at once does not recurse. */
+  /**
+   * True while the host starts waiting steps. It keeps agents that answer at once from making the
+   * host call itself.
+   */
   draining = false;
 
   constructor({ name, agent, concurrency, timeoutMs }: RoleOptions) {
@@ -47,7 +51,10 @@ export class Role {
     this.#queue.enqueue({ task, arrivedAt });
   }
 
-  /** The longest waiting task, with a slot taken for it; undefined when none waits or no slot is free. */
+  /**
+   * Takes the task that has waited longest, and a slot for it. Undefined when no task waits or no
+   * slot is free.
+   */
   take(): Waiting | undefined {
     if (this.#busy >= this.slots) return undefined;
     const waiting = this.#queue.dequeue();

@@ -1,4 +1,5 @@
-// One step: a task in a slot of a role, from the start of the agent until it is settled, exactly once.
+// One step: a task in a slot of a role, from the start of the agent until it is settled, exactly
+// once.
 
 import type { AgentContext } from "../agent/contract.ts";
 import type { Task } from "../task/task.ts";
@@ -20,7 +21,7 @@ export class Step implements AgentContext {
     this.startedAt = startedAt;
   }
 
-  /** Made when an agent first asks for it: most steps end without one. */
+  /** Created when an agent first asks for the signal; most agents never do. */
   get signal(): AbortSignal {
     this.#controller ??= new AbortController();
     if (this.#abortReason !== null) this.#controller.abort(this.#abortReason);

@@ -1,5 +1,7 @@
-// Errors of user code that nobody awaits: a promise that was let go, a throw in a timer. Where the runtime says in whose step
-// they began, that step fails with them; otherwise they are logged. Never do they end the host. Our own do: they are bugs.
+// Stray errors of user code: a rejected promise that no code awaits, or a throw in a timer. Where
+// the runtime tells in which step the error began, that step fails with it; otherwise the error is
+// logged. A stray error of user code never ends the host. An error of this program does: it is a
+// bug.
 
 import { AsyncLocalStorage } from "node:async_hooks";
 import { dirname, sep } from "node:path";
@@ -7,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { messageOf } from "../error.ts";
 import type { Log } from "../telemetry/log.ts";
 
-/** Whoever runs user code and can still fail because of it. */
+/** A step whose user code runs, and which can still fail. */
 export interface Owner {
   readonly role: string;
   readonly task: string;
@@ -16,23 +18,26 @@ export interface Owner {
 
 const owners = new AsyncLocalStorage<Owner>();
 
-/** Runs user code; what it throws later, outside of what it returned, comes back to its owner. */
+/** Runs user code. An error that it throws later, outside of its answer, fails the owner. */
 export function runOwned<T>(owner: Owner, run: () => T): T {
   return owners.run(owner, run);
 }
 
-/** Whose code runs now, also after it awaited something; undefined outside of user code. */
+/** The owner of the user code that runs now, also after an await; undefined outside of it. */
 export function currentOwner(): Owner | undefined {
   return owners.getStore();
 }
 
-/** Until disposed. Bun forgets the owner of a promise that was let go, Deno that of a timer. */
+/**
+ * Catches stray errors until the returned function is called. Bun loses the owner of a promise that
+ * no code awaits, and Deno loses that of a timer.
+ */
 export function catchStrayErrors(log: Log): () => void {
   const onError = (thrown: unknown): void => {
     const owner = owners.getStore();
     if (owner === undefined && !isFromUserCode(thrown)) throw thrown;
     const whose = owner === undefined ? {} : { role: owner.role, task: owner.task };
-    log.write("error", `user code let an error go: ${messageOf(thrown)}`, {
+    log.write("error", `user code let an error escape: ${messageOf(thrown)}`, {
       ...whose,
       stack: (thrown as Error)?.stack ?? "",
     });
@@ -46,11 +51,11 @@ export function catchStrayErrors(log: Log): () => void {
   };
 }
 
-/** In a compiled binary this is a place that no user's file can have. */
+/** Folder of this program's source. In a compiled binary no user's file can lie there. */
 const OURS = dirname(dirname(fileURLToPath(import.meta.url)));
 
 function isFromUserCode(thrown: unknown): boolean {
-  // What is no error has no stack; none of ours is thrown.
+  // A thrown value that is no Error has no stack. This program throws only Errors.
   if (!(thrown instanceof Error)) return true;
   const places = (thrown.stack ?? "").match(/(?:file:\/\/)?\/[^\s()]+:\d+:\d+/g) ?? [];
   return places

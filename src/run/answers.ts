@@ -55,7 +55,9 @@ async function whyUnusable(folder: string): Promise<string | null> {
   }
 }
 
-/** Opens journal and cache. A run goes on without one that cannot be opened, and the log says so. */
+/**
+ * Opens journal and cache. A run goes on without one that cannot be opened, and the log says so.
+ */
 export async function openAnswers(
   recipe: Recipe,
   place: AnswerPlace | null,

@@ -1,19 +1,22 @@
-// A forecast: from what some tasks used to what all that are left will use, each figure with the range in which it lies nine
-// times of ten. Pure.
+// A forecast: from what some tasks used, it computes what all remaining tasks will use. Each figure
+// has a range in which it lies nine times of ten. Pure.
 
 import { createRandom } from "../task/seed.ts";
 import type { Hop, Usage } from "../task/task.ts";
 
-/** Standard deviations to either side: 90 % of a normal distribution. */
+/** Standard deviations to either side that hold 90 % of a normal distribution. */
 const SPREAD = 1.645;
-/** Runs of tasks that are drawn to see how long they take, and tasks in each at the most; what is more goes on at their pace. */
+/**
+ * Number of simulated runs that show how long the tasks take, and most tasks in each of them. More
+ * tasks are taken to go on at the same pace.
+ */
 const DRAWS = 40;
 const DRAWN_TASKS_MAX = 5000;
 
-/** What one task used. */
+/** The use of one task. */
 export interface Sample {
   readonly asks: readonly Ask[];
-  /** From its admission to its end, if nothing holds it up. */
+  /** Time from its admission to its end when nothing holds it up. */
   readonly ms: number;
 }
 
@@ -25,14 +28,14 @@ export interface Ask extends Usage {
 }
 
 export interface Workload {
-  /** Still to be done. */
+  /** Number of tasks that remain. */
   readonly tasks: number;
-  /** The samples are exact where they are all of the tasks. */
+  /** True when the samples are exact for the tasks that they stand for. */
   readonly isRepeatable: boolean;
   readonly concurrency: number;
   readonly roles: readonly PlannedRole[];
   readonly models: readonly PlannedModel[];
-  /** Processes that ask models. */
+  /** Number of processes that ask models. */
   readonly hosts: number;
 }
 
@@ -59,14 +62,14 @@ export interface Forecast {
   readonly requests: Range;
   readonly prompt_tokens: Range;
   readonly completion_tokens: Range;
-  /** Prompts and completions. */
+  /** Tokens of prompts and completions together. */
   readonly tokens: Range;
-  /** Null where no model has a price. */
+  /** Null when no model has a price. */
   readonly cost: Range | null;
   readonly time_ms: Range;
-  /** What the time comes of. */
+  /** The resource that decides the time, in words. */
   readonly bound_by: string;
-  /** Expected. */
+  /** Expected use of each role. */
   readonly roles: readonly RoleForecast[];
 }
 
@@ -75,7 +78,7 @@ export interface RoleForecast extends Usage {
   readonly cost: number | null;
 }
 
-/** Of at least one sample. */
+/** Computes the forecast. There must be at least one sample. */
 export function forecast(samples: readonly Sample[], plan: Workload): Forecast {
   const total = (of: (ask: Ask) => number): Range =>
     rangeOf(
@@ -115,7 +118,10 @@ export function forecast(samples: readonly Sample[], plan: Workload): Forecast {
   };
 }
 
-/** How long the steps of a task take one after the other; of branches that went at once, the longest. */
+/**
+ * Time of the steps of a task, one after the other. Of branches that run at once, the longest
+ * counts.
+ */
 export function durationOf(history: readonly Hop[]): number {
   let ms = 0;
   let branches: number[] = [];
@@ -128,7 +134,10 @@ export function durationOf(history: readonly Hop[]): number {
   return ms + Math.max(0, ...branches.filter((one) => one !== undefined));
 }
 
-/** Of a sum over all tasks, from some of them: those that were seen may not be like the others, and no two are alike. */
+/**
+ * The range of a sum over all tasks, from a sample of them. Its width has two causes: the sampled
+ * tasks may differ from the others, and tasks differ from each other.
+ */
 function rangeOf(values: readonly number[], { tasks, isRepeatable }: Workload): Range {
   const mean = sum(values, (value) => value) / values.length;
   const variance =
@@ -147,7 +156,7 @@ function rangeOf(values: readonly number[], { tasks, isRepeatable }: Workload): 
   };
 }
 
-/** Each thing that there is only so much of, and how long it takes with that. The run takes the longest of them. */
+/** The limited resources, each with the time that the run takes with it. The longest decides. */
 function boundsOf(samples: readonly Sample[], plan: Workload): [what: string, Range][] {
   const { models, roles, hosts, concurrency } = plan;
   const modelOf = new Map(roles.map(({ name, model }) => [name, model]));
@@ -189,7 +198,7 @@ function boundsOf(samples: readonly Sample[], plan: Workload): [what: string, Ra
   return bounds;
 }
 
-/** Tasks like the samples, so many at once: drawn a number of times. */
+/** Times of simulated runs with tasks like the samples, this many at once. */
 function makespan(
   samples: readonly Sample[],
   { tasks, concurrency, isRepeatable }: Workload,
@@ -200,7 +209,7 @@ function makespan(
   const drawn = Math.min(tasks, DRAWN_TASKS_MAX);
   const isAll = isRepeatable && samples.length === tasks;
   const spans = Array.from({ length: isAll ? 1 : DRAWS }, () => {
-    // The samples are drawn as well: they could have been others.
+    // The samples themselves are drawn again: they could have been others.
     const seen = isAll ? all : all.map(() => pick(all));
     const durations = isAll ? all : Array.from({ length: drawn }, () => pick(seen));
     const further = ((tasks - drawn) * sum(seen, (ms) => ms)) / seen.length / concurrency;
@@ -210,9 +219,9 @@ function makespan(
   return { expected: sum(spans, (span) => span) / spans.length, low: at(0.05), high: at(0.95) };
 }
 
-/** One after the other in so many places, each in the one that is free first. */
+/** Total time of tasks in this many places; each task takes the place that is free first. */
 function spanOf(durations: readonly number[], places: number): number {
-  // A heap: the place that is free first is at its top.
+  // A heap with the place that is free first at its top.
   const free = new Float64Array(Math.min(places, durations.length));
   let last = 0;
   for (const ms of durations) {

@@ -1,4 +1,4 @@
-// How a process finds the driver of a run, and the token that proves that it belongs there.
+// How a process finds the driver of a run, and the token that proves its membership.
 
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
@@ -9,7 +9,10 @@ import { hostnameOf, isLoopback } from "../http/address.ts";
 import { DRIVER_FILE, readDriverFile } from "../records/driver-file.ts";
 import { MANIFEST_FILE } from "../records/manifest.ts";
 
-/** From MATRIX_TOKEN, or the file that MATRIX_TOKEN_FILE names; null when neither is set. Never from the command line, which others can read. */
+/**
+ * The token in MATRIX_TOKEN, or in the file that MATRIX_TOKEN_FILE names; null when neither is set.
+ * It never stands on the command line, which other users can read.
+ */
 export async function readToken(
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<string | null> {
@@ -41,7 +44,10 @@ function checked(token: string, from: string): string {
   );
 }
 
-/** `join`: a URL, the driver's file, or the run directory that it is in. Answers null while there is no such file. */
+/**
+ * Makes a function that finds the driver. `join` is a URL, the driver's file, or the run directory
+ * that the file is in. The function answers with null while there is no such file.
+ */
 export function createFinder(
   join: string,
   token: string | null,
@@ -64,7 +70,7 @@ export function createFinder(
   return async () => address;
 }
 
-/** The run directory as this process reaches it; null where `join` does not lead there. */
+/** The run directory as this process reaches it; null when `join` does not lead there. */
 export function runDirectoryOf(join: string): string | null {
   return (
     [join, dirname(join)].find((folder) => existsSync(joinPath(folder, MANIFEST_FILE))) ?? null

@@ -1,4 +1,5 @@
-// The limits of a recipe: the rates of its models, and what is wrong with rates and budget before anything is spent.
+// The limits of a recipe: the rates of its models, and the problems of rates and budget that can be
+// known before anything is spent.
 
 import type { Problem } from "../error.ts";
 import type { Rate } from "../model/rate.ts";
@@ -7,7 +8,7 @@ import type { LoadedRecipe } from "../recipe/load.ts";
 import type { ModelConfig } from "../recipe/model-schema.ts";
 import type { Recipe } from "../recipe/schema.ts";
 
-/** Of the models that have one. */
+/** Rates by model, of the models that have one. */
 export function ratesOf({ models }: Recipe): ReadonlyMap<string, Rate> {
   const rates = Object.entries(models).flatMap(([name, config]) => {
     if (config.kind === "scripted" || (config.rpm === undefined && config.tpm === undefined))
@@ -17,7 +18,7 @@ export function ratesOf({ models }: Recipe): ReadonlyMap<string, Rate> {
   return new Map(rates);
 }
 
-/** Requests in flight from one host, to all replicas that the recipe lists. */
+/** Most requests in flight from one host to all replicas that the recipe lists. */
 export function requestsOf(config: ModelConfig): number {
   const replicas =
     config.kind === "openai" && Array.isArray(config.base_url) ? config.base_url.length : 1;
@@ -28,7 +29,7 @@ export function limitProblems(loaded: LoadedRecipe): Problem[] {
   return [...unpriced(loaded), ...tooSlow(loaded)];
 }
 
-/** A budget of money needs to know what each model costs. */
+/** A budget of money needs the price of each model. */
 function unpriced({ recipe, problemAt }: LoadedRecipe): Problem[] {
   if (recipe.run.budget?.money === undefined) return [];
   const used = new Set(Object.values(recipe.roles).map(({ model }) => model));
@@ -43,7 +44,7 @@ function unpriced({ recipe, problemAt }: LoadedRecipe): Problem[] {
     });
 }
 
-/** Steps that wait for their turn longer than they may take would fail, one after the other. */
+/** Steps that wait for a permit longer than their timeout would fail, one after the other. */
 function tooSlow({ recipe: { run, roles, models }, problemAt }: LoadedRecipe): Problem[] {
   return Object.entries(roles).flatMap(([name, { model = "", concurrency, timeout }]) => {
     const config = models[model];

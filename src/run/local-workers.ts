@@ -94,7 +94,9 @@ export function localWorkersOf(earlier: DriverFile | null): readonly Worker[] {
   return earlier !== null && earlier.driver.machine === machineId() ? earlier.workers : [];
 }
 
-/** Hosts that may still be there: those that the earlier driver knew and that are not known dead. */
+/**
+ * Hosts that may still be there: those that the earlier driver knew and that are not known dead.
+ */
 export function expectedHosts(earlier: DriverFile | null): ReadonlySet<string> {
   const dead = new Set(
     localWorkersOf(earlier)

@@ -1,5 +1,5 @@
-// A recipe that passed every check that costs nothing. Nothing runs yet: `open` makes the live parts
-// (kept answers, models, sandboxes, agents) for the roles of one process.
+// A recipe that passed every check that costs nothing. Nothing runs yet: `open` makes the live
+// parts (kept answers, models, sandboxes, agents) for the roles of one process.
 
 import type { Agent } from "../agent/contract.ts";
 import type { AgentPlan } from "../agent/create.ts";

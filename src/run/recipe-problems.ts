@@ -1,4 +1,5 @@
-// Problems of a recipe that its parts find when they are made, as problems with a place in the file.
+// Problems of a recipe that its parts find when they are made, as problems with a place in the
+// file.
 
 import { MatrixError, type Problem } from "../error.ts";
 import type { LoadedRecipe } from "../recipe/load.ts";

@@ -1,5 +1,6 @@
-// A rehearsal: some tasks of a run taken all the way by its real rule and code, with stand-ins for its models. What runs in a
-// sandbox is not started, and ends a task there. Nothing is written and nobody is asked.
+// A rehearsal takes some tasks of a run all the way by its real rule and code, with stand-ins for
+// its models. A role in a sandbox is not started: a task that reaches it ends there. Nothing is
+// written and no endpoint is asked.
 
 import type { Agent } from "../agent/contract.ts";
 import { openDataset } from "../dataset/open.ts";
@@ -16,17 +17,17 @@ import type { Hop, Message } from "../task/task.ts";
 import type { Plan } from "./plan.ts";
 import type { Scanned } from "./scan-rows.ts";
 
-/** Tasks that are rehearsed at the most, and for how long. */
+/** Most tasks that are rehearsed, and the longest time of the rehearsal. */
 const TASKS_MAX = 100;
 const REHEARSAL_MS = 30_000;
 
 export interface Rehearsed {
   readonly history: readonly Hop[];
-  /** The role that was not started; null where the task came to its end. */
+  /** The role at which the task stopped; null when it came to its end. */
   readonly stoppedAt: string | null;
 }
 
-/** Fewer where their code takes too long. */
+/** Rehearses up to TASKS_MAX tasks. Tasks that take too long are left out. */
 export async function rehearse(plan: Plan, scanned: Scanned): Promise<readonly Rehearsed[]> {
   const first = await drawTasks(plan, scanned);
   const ended: Rehearsed[] = [];
@@ -64,7 +65,7 @@ function rehearsedOf(end: Message): Rehearsed {
   };
 }
 
-/** The first messages of tasks that the run's seed chooses. */
+/** First messages of the tasks that the run's seed chooses. */
 async function drawTasks({ recipe, rule }: Plan, { source, scan }: Scanned): Promise<Message[]> {
   const { seed, trials } = recipe.run;
   const wanted = choose(scan.rows * trials, createRandom(deriveSeed(seed, "rehearsal")));
@@ -125,7 +126,7 @@ const absent: Agent = {
   },
 };
 
-/** With the time in its hop that its model would have taken. */
+/** The same agent, whose hops have the time that its model would have taken. */
 function timed(agent: Agent): Agent {
   return {
     run: async (task, context) => {

@@ -43,7 +43,9 @@ import { type Display, NO_DISPLAY, type Snapshot } from "./snapshot.ts";
 import { Spending } from "./spending.ts";
 import type { Summary } from "./summary.ts";
 
-/** How often spending is noted in the manifest: the most that a killed driver forgets of its own. */
+/**
+ * How often spending is noted in the manifest: the most that a killed driver forgets of its own.
+ */
 const SPENT_MS = 500;
 
 /**

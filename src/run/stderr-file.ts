@@ -1,5 +1,5 @@
-// What a worker process prints: a file, not a pipe, because a pipe breaks when its reader is killed and the worker must outlive
-// that. The file is bounded; its end says what a worker died of.
+// The file that a worker process prints to. It is no pipe: a pipe breaks when its reader is killed,
+// and the worker must outlive that. The file is bounded, and its end tells what a worker died of.
 
 import {
   closeSync,
@@ -18,16 +18,19 @@ const LINE_CHARS_MAX = 400;
 
 export class StderrFile {
   readonly #path: string;
-  /** Where the output of the process that writes now begins. */
+  /** Offset at which the output of the present process begins. */
   #begin = 0;
-  /** Where the next `takeNew` begins. */
+  /** Offset at which the next `takeNew` begins. */
   #taken = 0;
 
   constructor(path: string) {
     this.#path = path;
   }
 
-  /** A descriptor for a new process, to be closed by the caller; null when the file cannot be opened: it runs without. */
+  /**
+   * Opens a descriptor for a new process, which the caller closes. Null when the file cannot be
+   * opened: the process runs without it.
+   */
   open(): number | null {
     this.bound();
     try {
@@ -39,7 +42,7 @@ export class StderrFile {
     }
   }
 
-  /** Cuts all but the end of a file that has grown. What is written to it in that moment may be lost. */
+  /** Cuts a file that has grown down to its end. Output of that very moment may be lost. */
   bound(): void {
     try {
       if (statSync(this.#path).size <= FILE_BYTES_MAX) return;
@@ -48,11 +51,11 @@ export class StderrFile {
       writeFileSync(this.#path, tail, { flag: "a" });
       this.#begin = 0;
     } catch {
-      // There is none yet, or its disk is gone.
+      // There is no file yet, or its disk is gone.
     }
   }
 
-  /** What was printed since the last call, of 8 kB at most. */
+  /** Output since the last call, at most the last 8 kB of it. */
   takeNew(): string {
     try {
       const { size } = statSync(this.#path);
@@ -65,7 +68,7 @@ export class StderrFile {
     }
   }
 
-  /** The end of what this process printed, of 8 kB at most. */
+  /** End of the output of this process, at most 8 kB. */
   tail(): string {
     try {
       return this.#read(this.#begin).toString("utf8");
@@ -87,7 +90,7 @@ export class StderrFile {
   }
 }
 
-/** From the last line that looks like an error; without one, the last lines. */
+/** The output from the last line that looks like an error; without such a line, the last lines. */
 export function lastErrorOf(output: string): string {
   const lines = output.split("\n").filter((line) => line.trim() !== "");
   const last = lines.findLastIndex((line) =>

@@ -1,8 +1,10 @@
-// Worker processes of this machine: started, watched, replaced when they crash, stopped together. They outlive this process
-// when it is killed, so that the next one can adopt them.
+// The supervisor starts worker processes on this machine, watches them, replaces those that crash,
+// and stops them together. Workers outlive this process when it is killed, so that the next one can
+// adopt them.
 //
-// A worker *runs*, as a child of this process or adopted from one before it; *waits* to be started again; or is *over*: it left
-// on purpose (exit 0) and is not wanted back, cannot get better (exit 2), or was stopped.
+// A worker *runs*, as a child of this process or adopted from an earlier one. It *waits* to be
+// started again. Or it is *over*: it left on purpose (exit 0) and is not wanted back, it cannot get
+// better (exit 2), or it was stopped.
 
 import type { ChildProcess } from "node:child_process";
 import { closeSync } from "node:fs";
@@ -20,30 +22,35 @@ export interface WorkerProcess extends ProcessId {
 export interface WorkerCommand {
   readonly file: string;
   readonly args: readonly string[];
-  /** Added to this process's environment; `undefined` takes a variable away. */
+  /** Variables to add to this process's environment; `undefined` takes a variable away. */
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
 export interface WorkerDeath {
-  /** Both null for an adopted process: nobody tells how it ended. */
+  /** Exit code and signal. Both are null for an adopted process: its end is seen, not told. */
   readonly code: number | null;
   readonly signal: string | null;
-  /** The last error that it printed, of some lines; empty for none. */
+  /** The last error that the worker printed, of some lines; empty for none. */
   readonly lastError: string;
-  /** Null when it is not started again. */
+  /** Null when the worker is not started again. */
   readonly restartInMs: number | null;
 }
 
 export interface SupervisorOptions {
   readonly names: readonly string[];
   readonly command: (name: string) => WorkerCommand;
-  /** Processes of a driver that died before this one, of this machine: watched, and replaced when they die. */
+  /**
+   * Processes of this machine that an earlier driver started. They are watched and replaced, too.
+   */
   readonly adopted: readonly WorkerProcess[];
-  /** Whether one that left on purpose is wanted back: it was told to by somebody else, or did not hear of us for too long. */
+  /**
+   * True when a worker that left on purpose is started again: another process told it to leave, or
+   * it did not hear of this one for too long.
+   */
   readonly replacesLeavers?: boolean;
-  /** Where NAME.stderr is written: what workers print. */
+  /** Folder of the files NAME.stderr, which hold what workers print. */
   readonly logs: string;
-  /** Prints it here, too. */
+  /** Prints the output of workers here, too. */
   readonly echo?: (text: string) => void;
   readonly onStart: (worker: WorkerProcess) => void;
   readonly onDeath: (name: string, death: WorkerDeath) => void;
@@ -51,9 +58,11 @@ export interface SupervisorOptions {
 }
 
 const POLL_MS = 200;
-/** How long a killed process may take to be gone: one that waits for a dead disk takes for ever. */
+/**
+ * How long a killed process may take to be gone. A process that waits for a dead disk never goes.
+ */
 const KILL_MS = 5000;
-/** A worker that lived this long has not crashed in a loop. */
+/** A worker that lived this long does not crash in a loop. */
 const STEADY_MS = 5000;
 const RESTARTS_AT_ONCE = 2;
 const BACKOFF_FIRST_MS = 250;
@@ -74,15 +83,15 @@ type Child = Pick<ChildProcess, "unref">;
 interface Worker {
   readonly name: string;
   readonly stderr: StderrFile;
-  /** One that was adopted and is not wanted any more: it may stay as long as it lives. */
+  /** True for an adopted worker that is not wanted any more. It may stay as long as it lives. */
   readonly isSurplus: boolean;
   life: Life;
-  /** In a row, each soon after its start. */
+  /** Number of crashes in a row, each soon after the start. */
   crashes: number;
 }
 
 interface End extends Pick<WorkerDeath, "code" | "signal" | "lastError"> {
-  /** For the log. */
+  /** How it ended, in words for the log. */
   readonly how: string;
 }
 
@@ -125,12 +134,15 @@ export class Supervisor {
     this.#poll = setInterval(() => this.#look(), POLL_MS);
   }
 
-  /** Those that run now. */
+  /** Workers that run now. */
   get workers(): readonly WorkerProcess[] {
     return this.#workers.flatMap(({ life }) => (life.state === "runs" ? [life.process] : []));
   }
 
-  /** Asks all to go, kills those that have not within the grace time, resolves when none is left. Asks again when called again. */
+  /**
+   * Asks all workers to leave, kills those that stay longer than the grace time, and resolves when
+   * none is left. A second call asks again.
+   */
   async stop(graceMs: number): Promise<void> {
     this.#stopping = true;
     for (const worker of this.#workers) {
@@ -180,7 +192,7 @@ export class Supervisor {
     this.#options.onStart(process);
   }
 
-  /** Adopted processes are nobody's children here: that they are gone is seen, not told. */
+  /** Looks for adopted processes that have died: they are no children of this process. */
   #look(): void {
     for (const worker of this.#workers) {
       this.#echo(worker);
@@ -265,10 +277,10 @@ export class Supervisor {
     this.#gone.resolve();
   }
 
-  /** False when it does not run. */
+  /** Sends a signal. False when the worker does not run. */
   #signal({ life }: Worker, signal: "SIGTERM" | "SIGKILL"): boolean {
     if (life.state !== "runs" || !isRunning(life.process)) return false;
-    // Whoever has to be killed may have children that do not hear of it.
+    // A worker that has to be killed may have children that do not hear of it.
     return send(signal === "SIGKILL" ? -life.process.pid : life.process.pid, signal);
   }
 
@@ -278,9 +290,9 @@ export class Supervisor {
   }
 }
 
-/** In its own process group: Ctrl-C on the terminal is for this process alone. */
+/** Starts a worker in a process group of its own: Ctrl-C on the terminal is for this process. */
 function spawn({ file, args, env }: WorkerCommand, descriptor: number | null) {
-  // The package passes on any descriptor, but its types know no more than ten.
+  // The package passes on any descriptor, but its types end at ten.
   const output = (descriptor ?? "ignore") as 9 | "ignore";
   return execa(file, args, {
     env: env as Record<string, string>,
@@ -298,14 +310,17 @@ function notStarted(message: string): End {
   return { code: null, signal: null, how: "it could not be started", lastError: message };
 }
 
-/** How long to wait before a worker that has crashed so many times in a row is started again. */
+/** Pause before a worker with this many crashes in a row is started again. */
 export function restartDelayMs(crashes: number): number {
   return crashes <= RESTARTS_AT_ONCE
     ? 0
     : Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** (crashes - RESTARTS_AT_ONCE - 1));
 }
 
-/** What a dead worker started itself and left behind. While one of its group lives, its number goes to nobody else. */
+/**
+ * Kills what a dead worker has started and left behind. While a process of its group lives, no
+ * other group gets its number.
+ */
 function killGroup(pid: number): void {
   if (!isRunning({ pid, startTime: null })) send(-pid, "SIGKILL");
 }
@@ -314,7 +329,7 @@ function send(pid: number, signal: "SIGTERM" | "SIGKILL"): boolean {
   try {
     return process.kill(pid, signal);
   } catch {
-    // It has just gone.
+    // The group has just gone.
     return false;
   }
 }

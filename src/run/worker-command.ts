@@ -1,10 +1,13 @@
-// How a process starts another one of this program as a host that it watches over.
+// The command by which a process starts this program again as a host that it supervises.
 
 import { ownCommand } from "../platform.ts";
 import { randomId } from "../random-id.ts";
 import type { WorkerCommand } from "./supervisor.ts";
 
-/** Who watches over a worker: a driver, which may be followed by another, or a `matrix agent`, with which it ends. */
+/**
+ * The supervisor of a worker: a driver, which another driver may follow, or the pid of a `matrix
+ * agent`, with which the worker ends.
+ */
 export type Watcher = "driver" | number;
 
 export interface WorkerFlags {
@@ -17,7 +20,7 @@ export interface WorkerFlags {
   readonly watcher: Watcher;
 }
 
-/** Settings of whoever starts a worker that are not the worker's: it has flags of its own. */
+/** Variables of the supervisor that are not the worker's, which has flags of its own. */
 const NOT_INHERITED = [
   "MATRIX_LISTEN",
   "MATRIX_ROLE",
@@ -28,12 +31,12 @@ const NOT_INHERITED = [
   "MATRIX_INSECURE",
 ];
 
-/** The variable that carries the last words of a worker's life to the next. */
+/** The variable that carries the last error of a worker's life to the next life. */
 export const LAST_ERROR = "MATRIX_LAST_ERROR";
-/** Of an id, which is a name and something that no other life has. */
+/** Most characters of the name in an id. An id is a name and a random part. */
 const NAME_CHARS_MAX = 48;
 
-/** The command of each next life of a worker, with the id of that life and of the one before. */
+/** Makes the command of each next life of a worker, with the ids of that life and of the last. */
 export class WorkerLives {
   readonly #flags: Omit<WorkerFlags, "name">;
   readonly #ids = new Map<string, string>();
@@ -42,7 +45,7 @@ export class WorkerLives {
     this.#flags = flags;
   }
 
-  /** Of the latest life. */
+  /** Host id of the latest life of a worker. */
   idOf(name: string): string | undefined {
     return this.#ids.get(name);
   }
@@ -51,7 +54,7 @@ export class WorkerLives {
     this.#ids.set(name, id);
   }
 
-  /** `lastError`: what the life before this one printed last; the worker tells the driver. */
+  /** `lastError` is the last error of the life before. The worker tells the driver of it. */
   next(name: string, token: string | null, lastError = ""): WorkerCommand {
     const { join, role, listen, patienceMs, insecure, watcher } = this.#flags;
     const before = this.#ids.get(name);

@@ -121,7 +121,7 @@ test("errors that user code lets go end no run, change no other task, and are lo
       stack: expect.stringContaining("a.ts:4"),
     });
     const log = await readFile(join(folder, "run/logs/driver.log"), "utf8");
-    expect(log).toMatch(/error user code let an error go: nobody awaits me .*a\.ts:3/);
+    expect(log).toMatch(/error user code let an error escape: nobody awaits me .*a\.ts:3/);
   }));
 
 test("the first SIGINT lets tasks in flight finish, exits with 3 and says how to go on", () =>
