@@ -5,7 +5,7 @@ import { Command, Option } from "commander";
 import { EXIT, MatrixError } from "../error.ts";
 import { parseAddress } from "../http/address.ts";
 import { planStandIn } from "../model/stand-in.ts";
-import { forecastRun } from "../run/forecast-run.ts";
+import { forecastRun } from "../run/forecast/forecast-run.ts";
 import { readToken } from "../run/join.ts";
 import type { Plan } from "../run/plan.ts";
 import { prepare } from "../run/prepare.ts";

@@ -7,8 +7,8 @@ import { isRunning, machineId } from "../process.ts";
 import { type DriverFile, readDriverFile, removeDriverFile } from "../records/driver-file.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { HostsSettings } from "./settings.ts";
-import { Supervisor } from "./supervisor.ts";
-import { WorkerLives } from "./worker-command.ts";
+import { Supervisor } from "./worker/supervisor.ts";
+import { WorkerLives } from "./worker/worker-command.ts";
 
 type Worker = DriverFile["workers"][number];
 

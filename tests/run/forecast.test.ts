@@ -1,7 +1,12 @@
 // Forecasts as arithmetic: totals from samples, ranges that hold, and the time that the scarcest thing leaves.
 
 import { describe, expect, test } from "bun:test";
-import { durationOf, forecast, type Sample, type Workload } from "../../src/run/forecast.ts";
+import {
+  durationOf,
+  forecast,
+  type Sample,
+  type Workload,
+} from "../../src/run/forecast/forecast.ts";
 import { createRandom } from "../../src/task/seed.ts";
 import type { Hop } from "../../src/task/task.ts";
 

@@ -2,8 +2,8 @@
 // out; what each role uses; and last, so that they stay on the screen, the totals with their ranges.
 
 import { tokensOf } from "../../driver/ledger.ts";
-import type { Range } from "../../run/forecast.ts";
-import { type RunForecast, SELF } from "../../run/forecast-run.ts";
+import type { Range } from "../../run/forecast/forecast.ts";
+import { type RunForecast, SELF } from "../../run/forecast/forecast-run.ts";
 import { formatDuration, grouped } from "./figures.ts";
 import { renderPrompt } from "./prompt.ts";
 import { renderTable } from "./table.ts";

@@ -1,11 +1,11 @@
 // A host among its peers: the live parts of its roles, its place in the network, and its membership
 // in the run. It is opened when the run was joined, and stopped in peace or at once.
 
-import { messageOf } from "../error.ts";
-import type { DriverAddress, DriverCalls } from "../host/driver-calls.ts";
-import type { Host } from "../host/host.ts";
-import { Membership } from "../host/membership.ts";
-import type { Role } from "../host/role.ts";
+import { messageOf } from "../../error.ts";
+import type { DriverAddress, DriverCalls } from "../../host/driver-calls.ts";
+import type { Host } from "../../host/host.ts";
+import { Membership } from "../../host/membership.ts";
+import type { Role } from "../../host/role.ts";
 import {
   type Address,
   hostnameOf,
@@ -14,22 +14,22 @@ import {
   LOOPBACK,
   needsTls,
   urlOf,
-} from "../http/address.ts";
-import { PeerServer } from "../http/peer-server.ts";
-import { type PermitRequest, ProcessPermits } from "../model/permits.ts";
-import { Peer } from "../peer/peer.ts";
-import type { Environment } from "../recipe/compose.ts";
-import type { Recipe } from "../recipe/schema.ts";
-import { systemClock } from "../task/clock.ts";
-import { createMetrics } from "../telemetry/metrics.ts";
-import type { StreamedLog } from "../telemetry/streamed-log.ts";
-import { createTracing } from "../telemetry/tracing.ts";
-import { version } from "../version.ts";
-import { createHost, createRoles } from "./create-host.ts";
-import { ratesOf } from "./limits.ts";
+} from "../../http/address.ts";
+import { PeerServer } from "../../http/peer-server.ts";
+import { type PermitRequest, ProcessPermits } from "../../model/permits.ts";
+import { Peer } from "../../peer/peer.ts";
+import type { Environment } from "../../recipe/compose.ts";
+import type { Recipe } from "../../recipe/schema.ts";
+import { systemClock } from "../../task/clock.ts";
+import { createMetrics } from "../../telemetry/metrics.ts";
+import type { StreamedLog } from "../../telemetry/streamed-log.ts";
+import { createTracing } from "../../telemetry/tracing.ts";
+import { version } from "../../version.ts";
+import { createHost, createRoles } from "../create-host.ts";
+import { ratesOf } from "../limits.ts";
+import type { LivePlan, Plan } from "../plan.ts";
+import { Spending } from "../spending.ts";
 import { LogSender } from "./log-sender.ts";
-import type { LivePlan, Plan } from "./plan.ts";
-import { Spending } from "./spending.ts";
 
 export interface HostProcessOptions {
   readonly plan: Plan;

@@ -10,9 +10,9 @@ import type { ChildProcess } from "node:child_process";
 import { closeSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
-import { EXIT, messageOf } from "../error.ts";
-import { isRunning, type ProcessId, startTimeOf } from "../process.ts";
-import type { Log } from "../telemetry/log.ts";
+import { EXIT, messageOf } from "../../error.ts";
+import { isRunning, type ProcessId, startTimeOf } from "../../process.ts";
+import type { Log } from "../../telemetry/log.ts";
 import { lastErrorOf, StderrFile } from "./stderr-file.ts";
 
 export interface WorkerProcess extends ProcessId {

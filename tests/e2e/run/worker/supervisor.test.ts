@@ -3,17 +3,17 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { appendFileSync, existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { isRunning, startTimeOf } from "../../../src/process.ts";
+import { isRunning, startTimeOf } from "../../../../src/process.ts";
 import {
   restartDelayMs,
   Supervisor,
   type SupervisorOptions,
   type WorkerDeath,
   type WorkerProcess,
-} from "../../../src/run/supervisor.ts";
-import { findDeno } from "../../parts/deno.ts";
-import { withFolder } from "../../parts/folder.ts";
-import { until } from "../../parts/until.ts";
+} from "../../../../src/run/worker/supervisor.ts";
+import { findDeno } from "../../../parts/deno.ts";
+import { withFolder } from "../../../parts/folder.ts";
+import { until } from "../../../parts/until.ts";
 
 const WORKER = join(import.meta.dir, "fixtures/worker.ts");
 const SUPERVISE = join(import.meta.dir, "fixtures/supervise.ts");

@@ -1,7 +1,7 @@
 // The command by which a process starts this program again as a host that it supervises.
 
-import { ownCommand } from "../platform.ts";
-import { randomId } from "../random-id.ts";
+import { ownCommand } from "../../platform.ts";
+import { randomId } from "../../random-id.ts";
 import type { WorkerCommand } from "./supervisor.ts";
 
 /**

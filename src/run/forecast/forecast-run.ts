@@ -2,22 +2,22 @@
 // run itself or of another one, or by a rehearsal with stand-ins for the models. It makes no
 // directory, starts no sandbox and asks no endpoint.
 
-import { type Budget, usedUp } from "../driver/ledger.ts";
-import { MatrixError } from "../error.ts";
-import type { ChatMessage } from "../model/contract.ts";
-import { joinKey, valueAt } from "../recipe/key-path.ts";
-import { readManifest } from "../records/manifest.ts";
-import { readRecords } from "../records/read-records.ts";
-import { NOTHING_SPENT_BY_HOSTS, type Spent } from "../task/spent.ts";
-import type { Hop } from "../task/task.ts";
-import { checkCache } from "./answers.ts";
+import { type Budget, usedUp } from "../../driver/ledger.ts";
+import { MatrixError } from "../../error.ts";
+import type { ChatMessage } from "../../model/contract.ts";
+import { joinKey, valueAt } from "../../recipe/key-path.ts";
+import { readManifest } from "../../records/manifest.ts";
+import { readRecords } from "../../records/read-records.ts";
+import { NOTHING_SPENT_BY_HOSTS, type Spent } from "../../task/spent.ts";
+import type { Hop } from "../../task/task.ts";
+import { checkCache } from "../answers.ts";
+import { requestsOf } from "../limits.ts";
+import type { Plan } from "../plan.ts";
+import { previewFirstRow } from "../preview.ts";
+import { llmRolesOf } from "../replay.ts";
+import { scanRows } from "../scan-rows.ts";
 import { durationOf, type Forecast, forecast, type Sample, type Workload } from "./forecast.ts";
-import { requestsOf } from "./limits.ts";
-import type { Plan } from "./plan.ts";
-import { previewFirstRow } from "./preview.ts";
 import { rehearse } from "./rehearsal.ts";
-import { llmRolesOf } from "./replay.ts";
-import { scanRows } from "./scan-rows.ts";
 
 /** How a model is known that stands in for itself. */
 export const SELF = "itself, by seed";

@@ -1,10 +1,10 @@
 // How a host joins a run: it asks until there is a driver, and is given the recipe.
 
-import { MatrixError, messageOf } from "../error.ts";
-import type { DriverCalls } from "../host/driver-calls.ts";
-import { Patience } from "../host/patience.ts";
-import type { Control } from "../peer/control.ts";
-import { version } from "../version.ts";
+import { MatrixError, messageOf } from "../../error.ts";
+import type { DriverCalls } from "../../host/driver-calls.ts";
+import { Patience } from "../../host/patience.ts";
+import type { Control } from "../../peer/control.ts";
+import { version } from "../../version.ts";
 
 const JOIN_TIMEOUT_MS = 20_000;
 const PAUSE_MS = { first: 100, max: 2000 } as const;

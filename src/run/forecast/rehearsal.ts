@@ -2,20 +2,20 @@
 // its models. A role in a sandbox is not started: a task that reaches it ends there. Nothing is
 // written and no endpoint is asked.
 
-import type { Agent } from "../agent/contract.ts";
-import { openDataset } from "../dataset/open.ts";
-import { MatrixError } from "../error.ts";
-import { Host } from "../host/host.ts";
-import { Role } from "../host/role.ts";
-import { NO_RUN } from "../model/context.ts";
-import { countTime } from "../model/stand-in.ts";
-import { startTask } from "../orchestrator/advance.ts";
-import { MemoryTransport } from "../peer/memory-transport.ts";
-import { systemClock } from "../task/clock.ts";
-import { createRandom, deriveSeed } from "../task/seed.ts";
-import type { Hop, Message } from "../task/task.ts";
-import type { Plan } from "./plan.ts";
-import type { Scanned } from "./scan-rows.ts";
+import type { Agent } from "../../agent/contract.ts";
+import { openDataset } from "../../dataset/open.ts";
+import { MatrixError } from "../../error.ts";
+import { Host } from "../../host/host.ts";
+import { Role } from "../../host/role.ts";
+import { NO_RUN } from "../../model/context.ts";
+import { countTime } from "../../model/stand-in.ts";
+import { startTask } from "../../orchestrator/advance.ts";
+import { MemoryTransport } from "../../peer/memory-transport.ts";
+import { systemClock } from "../../task/clock.ts";
+import { createRandom, deriveSeed } from "../../task/seed.ts";
+import type { Hop, Message } from "../../task/task.ts";
+import type { Plan } from "../plan.ts";
+import type { Scanned } from "../scan-rows.ts";
 
 /** Most tasks that are rehearsed, and the longest time of the rehearsal. */
 const TASKS_MAX = 100;

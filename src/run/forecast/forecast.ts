@@ -1,8 +1,8 @@
 // A forecast: from what some tasks used, it computes what all remaining tasks will use. Each figure
 // has a range in which it lies nine times of ten. Pure.
 
-import { createRandom } from "../task/seed.ts";
-import type { Hop, Usage } from "../task/task.ts";
+import { createRandom } from "../../task/seed.ts";
+import type { Hop, Usage } from "../../task/task.ts";
 
 /** Standard deviations to either side that hold 90 % of a normal distribution. */
 const SPREAD = 1.645;

@@ -1,8 +1,8 @@
 // Sends the lines of a host's log to the driver. Lines that cannot be sent wait, and the oldest are
 // dropped when there are too many.
 
-import type { DriverCalls } from "../host/driver-calls.ts";
-import type { StreamedLog } from "../telemetry/streamed-log.ts";
+import type { DriverCalls } from "../../host/driver-calls.ts";
+import type { StreamedLog } from "../../telemetry/streamed-log.ts";
 
 const EVERY_MS = 250;
 const LINES_MAX = 500;

@@ -4,19 +4,19 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { MatrixError } from "../error.ts";
-import { captureConsole } from "../host/console.ts";
-import { type DriverAddress, DriverCalls } from "../host/driver-calls.ts";
-import { catchStrayErrors } from "../host/stray-error.ts";
-import type { Address } from "../http/address.ts";
-import { unpackBundle } from "../recipe/bundle.ts";
-import type { Environment } from "../recipe/compose.ts";
-import type { Recipe } from "../recipe/schema.ts";
-import { createStreamedLog, type StreamedLog } from "../telemetry/streamed-log.ts";
+import { MatrixError } from "../../error.ts";
+import { captureConsole } from "../../host/console.ts";
+import { type DriverAddress, DriverCalls } from "../../host/driver-calls.ts";
+import { catchStrayErrors } from "../../host/stray-error.ts";
+import type { Address } from "../../http/address.ts";
+import { unpackBundle } from "../../recipe/bundle.ts";
+import type { Environment } from "../../recipe/compose.ts";
+import type { Recipe } from "../../recipe/schema.ts";
+import { createStreamedLog, type StreamedLog } from "../../telemetry/streamed-log.ts";
+import type { Plan } from "../plan.ts";
+import { prepare } from "../prepare.ts";
 import { HostProcess } from "./host-process.ts";
 import { joinRun, type Welcome } from "./join-run.ts";
-import type { Plan } from "./plan.ts";
-import { prepare } from "./prepare.ts";
 
 export interface WorkerOptions {
   /** Id of this life of the host. */
