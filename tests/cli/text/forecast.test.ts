@@ -2,7 +2,7 @@
 
 import { expect, test } from "bun:test";
 import { renderForecast } from "../../../src/cli/text/forecast.ts";
-import { type RunForecast, SELF } from "../../../src/run/forecast-run.ts";
+import { type RunForecast, SELF } from "../../../src/run/forecast/forecast-run.ts";
 
 const range = (expected: number, low = expected, high = expected) => ({ expected, low, high });
 const forecast: RunForecast = {

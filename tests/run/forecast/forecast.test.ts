@@ -6,9 +6,9 @@ import {
   forecast,
   type Sample,
   type Workload,
-} from "../../src/run/forecast/forecast.ts";
-import { createRandom } from "../../src/task/seed.ts";
-import type { Hop } from "../../src/task/task.ts";
+} from "../../../src/run/forecast/forecast.ts";
+import { createRandom } from "../../../src/task/seed.ts";
+import type { Hop } from "../../../src/task/task.ts";
 
 const plan: Workload = {
   tasks: 1000,
