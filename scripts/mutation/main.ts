@@ -103,6 +103,9 @@ const mutants = [...instrumented.values()].flatMap((of) => of.mutants);
 
 const { ids: acceptedIds, stale } = matchAccepted(readAccepted(join(ROOT, ACCEPTED)), mutants);
 
+const named = values.mutant && mutants.filter(({ id }) => values.mutant?.includes(id));
+if (named?.length === 0) refuse(`there is no mutant ${values.mutant?.join(", ")}`);
+
 const tree = await copyProject(ROOT, project);
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   process.once(signal, async () => {
@@ -152,11 +155,7 @@ function changedFiles(): ReadonlySet<string> {
 }
 
 async function draw(): Promise<Mutant[]> {
-  if (values.mutant) {
-    const named = mutants.filter(({ id }) => values.mutant?.includes(id));
-    if (named.length === 0) refuse(`there is no mutant ${values.mutant.join(", ")}`);
-    return named;
-  }
+  if (named) return named;
   say(
     `drawing ${perFolder} mutants a folder by seed ${values.seed}, and leaving out what tsc refuses`,
   );

@@ -1,7 +1,7 @@
 // A temporary copy of the project, in which sources are replaced and tests run. The working tree is
 // never written to.
 
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync, readlinkSync } from "node:fs";
 import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -40,8 +40,24 @@ export async function copyProject(project: string, files: readonly string[]): Pr
       const { exitCode } = Bun.spawnSync(["scripts/build"], { cwd: root, stdout: "ignore" });
       if (exitCode !== 0) throw new Error(`the binary could not be built in ${root}`);
     },
-    [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
+    [Symbol.asyncDispose]: async () => {
+      endProcessesIn(folder);
+      await rm(folder, { recursive: true, force: true });
+    },
   };
+}
+
+/** Ends what tests left running in groups of their own, as a mutant may make them do. Linux only. */
+function endProcessesIn(folder: string): void {
+  const pids = existsSync("/proc/self/cwd") ? readdirSync("/proc").filter(Number) : [];
+  for (const pid of pids) {
+    try {
+      const isInside = readlinkSync(`/proc/${pid}/cwd`).startsWith(`${folder}/`);
+      if (isInside) process.kill(Number(pid), "SIGKILL");
+    } catch {
+      // It has ended, or belongs to another user.
+    }
+  }
 }
 
 /** Paths of the project's files, relative to `project`. */
