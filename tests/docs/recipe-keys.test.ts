@@ -12,6 +12,7 @@ import {
   SECTIONS,
 } from "../../scripts/generators/recipe-keys.ts";
 import { FREE_KEYS, GROWING_KEYS, PATH_KEYS } from "../../src/recipe/keys.ts";
+import { recipeSchema } from "../../src/recipe/schema.ts";
 import type { Json } from "../../src/task/json.ts";
 
 /**
@@ -23,6 +24,12 @@ const tableOf = (header: string | null) =>
 describe("docs/recipe-keys.md", () => {
   test("the page is what scripts/generate writes", () => {
     expect(readFileSync(PAGE, "utf8")).toBe(renderRecipeKeys());
+  });
+
+  test("every table of a recipe has a section", () => {
+    const tables = Object.keys(recipeSchema.entries).filter((key) => key !== "name");
+    const shown = new Set(SECTIONS.map(({ header }) => header?.split(".")[0]));
+    expect(tables.filter((table) => !shown.has(table))).toEqual([]);
   });
 
   test("every text of a key is one or more whole sentences", () => {

@@ -50,7 +50,7 @@ test("a program sees the user's environment, but not what belongs to matrix", ()
     NONE: undefined,
   };
   const { sandboxes } = withProcesses(recipeOf({ a: { agent: "/a.py" } }), env);
-  expect(sandboxes["a (process)"]?.env).toEqual({ HOME: "/h", MATRIX: "kept", EMPTY: "" });
+  expect(sandboxes["a (process)"]?.env).toStrictEqual({ HOME: "/h", MATRIX: "kept", EMPTY: "" });
 });
 
 test("the sandbox of a program role is told apart by its name", () => {

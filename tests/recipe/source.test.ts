@@ -98,6 +98,10 @@ describe("files", () => {
       message: "cannot read the recipe sub: it is a folder",
       hint: "recipes in sub: x.toml",
     });
+    const many = ["z", "k", "b", "x", "m", "a", "q", "d"].map((name) => `${name}.toml`);
+    expect(await failureOf(Object.fromEntries(many.map((name) => [name, ""])))).toMatchObject({
+      hint: `recipes in .: ${many.toSorted().join(", ")}`,
+    });
     expect(await failureOf({})).not.toHaveProperty("hint");
     expect(await failureOf({ "r.toml": new Uint8Array([0xff, 0xfe]) })).toMatchObject({
       message: "cannot read the recipe r.toml: it is not UTF-8 text",
