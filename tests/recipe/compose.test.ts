@@ -202,14 +202,17 @@ describe("problems before the schema", () => {
     ["a reference with an empty default", "${env:NONE:-}", []],
     ["a scheme and a reference", "Bearer ${env:KEY}", []],
     ["an empty text", "", []],
-  ])("as an API key, %s is judged", (_what, value, messages) => {
-    const table = { models: { m: { api_key: value } } };
-    expect(leafProblems(table, { KEY: "k" })).toEqual(
-      messages.map((message) => ({ key: "models.m.api_key", message })),
-    );
-  });
+  ])(
+    "as an API key, %s is accepted only when it holds no plain secret",
+    (_what, value, messages) => {
+      const table = { models: { m: { api_key: value } } };
+      expect(leafProblems(table, { KEY: "k" })).toEqual(
+        messages.map((message) => ({ key: "models.m.api_key", message })),
+      );
+    },
+  );
 
-  test("the same text is no problem under a key that holds no secret", () => {
+  test("a plain text is accepted under a key that holds no secret", () => {
     expect(leafProblems({ models: { m: { model: "sk-1" } } }, {})).toEqual([]);
     expect(leafProblems({ models: { m: { headers: { X: "sk-1" } } } }, {})).toHaveLength(1);
   });

@@ -16,7 +16,7 @@ const kindsOf = (before: JsonObject, now: JsonObject) =>
   Object.fromEntries(recipeDifferences(before, now).map(({ key, kind }) => [key, kind]));
 const withRun = (run: JsonObject) => ({ ...RECIPE, run });
 
-test("a key is free, may grow, or is a conflict", () => {
+test("a changed key is free, grows, or is a conflict", () => {
   const before = {
     run: { trials: 2, seed: 1, concurrency: 5 },
     dataset: { limit: 10 },

@@ -151,7 +151,7 @@ describe("the files of a module", () => {
       ]);
     }));
 
-  test("an import that is only beside the link is found there", () =>
+  test("an import that exists only beside a symbolic link is found there", () =>
     withFolder(async (folder) => {
       await writeTree(folder, {
         "real/a.ts": 'import "./b.ts"',

@@ -217,7 +217,7 @@ describe("the place of a problem", () => {
     );
   });
 
-  test("the last layer that wrote the key is named, be it a file or an override", async () => {
+  test("a problem names the last layer that wrote its key, a file or an override", async () => {
     const files = {
       "base.toml": `extends = "low.toml"\n${BASE}`,
       "low.toml": "run.seed = -1\nrun.trials = -1\n",
@@ -228,7 +228,7 @@ describe("the place of a problem", () => {
     ]);
   });
 
-  test("a problem that is found later is placed in the same way", () =>
+  test("a problem that is found after loading is placed at its key too", () =>
     withRecipes({}, async (folder) => {
       const file = join(folder, "base.toml");
       const { problemAt } = await load(file, ["run.seed=3"]);
@@ -278,7 +278,7 @@ describe("the place of a problem", () => {
 describe("a simulated model from overrides alone", () => {
   const options = (overrides: string[]) => ({ overrides, env: { MS: "5ms" }, cwd: "/here" });
 
-  test("its keys are those of [models.NAME], with paths from the current folder", async () => {
+  test("a model from overrides alone has the keys of [models.NAME], with paths from the current folder", async () => {
     const overrides = ["models.x.latency=${env:MS}", "models.x.replies=r.ts"];
     expect(await loadModel("x", options(overrides))).toMatchObject({
       kind: "simulated",
@@ -287,14 +287,14 @@ describe("a simulated model from overrides alone", () => {
     });
   });
 
-  test("a reference to a variable that is not set is refused", async () => {
+  test("a model from overrides alone is refused when a variable is not set", async () => {
     const text = 'models.x.replies={ text = "${env:NONE}" }';
     await expect(loadModel("x", options([text]))).rejects.toMatchObject({
       message: "the model: 1 problem",
     });
   });
 
-  test("a wrong key, a wrong value and another kind are refused", async () => {
+  test("a model from overrides alone is refused for a wrong key, value or kind", async () => {
     for (const override of ["models.x.latncy=1s", "models.x.latency=1", "models.x.kind=openai"])
       await expect(loadModel("x", options([override]))).rejects.toMatchObject({
         code: "recipe_invalid",

@@ -58,7 +58,7 @@ test("the sandbox of a program role is told apart by its name", () => {
   expect(["box", "process", "a(process)"].filter(isOfRole)).toEqual([]);
 });
 
-test("the recipe that is given is not changed", () => {
+test("adding the sandboxes of program roles leaves the given recipe unchanged", () => {
   const recipe = recipeOf({ a: { agent: "/a.py" } });
   withProcesses(recipe, {});
   expect(recipe.roles["a"]?.sandbox).toBeUndefined();

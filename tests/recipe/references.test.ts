@@ -46,7 +46,7 @@ test("a sound recipe has no complaints", () => {
 });
 
 describe("an llm role", () => {
-  test("needs a model that exists", () => {
+  test("an llm role needs a model that exists", () => {
     expect(ofRole({ agent: "llm", prompt: { text: "Q" } })).toEqual([
       "roles.b: an llm role needs a model, one of [models]",
     ]);
@@ -58,7 +58,7 @@ describe("an llm role", () => {
     ]);
   });
 
-  test("needs a prompt, a system message or a request, and one of them is enough", () => {
+  test("an llm role needs a prompt, a system message or a request, and one of them is enough", () => {
     const bare = { agent: "llm", model: "m" };
     expect(ofRole(bare)).toEqual([
       "roles.b: an llm role needs a prompt, a system message or a request",
@@ -67,7 +67,7 @@ describe("an llm role", () => {
     expect(ofRole({ ...bare, prompt: { text: "S" } })).toEqual([]);
   });
 
-  test("with a request module, every key that the module replaces has no effect", () =>
+  test("every key that a request module replaces is reported as without effect", () =>
     withFolder(async (folder) => {
       const path = (name: string) => join(folder, name);
       for (const name of ["r.ts", "t.json"]) await writeFile(path(name), "");
@@ -87,13 +87,13 @@ describe("an llm role", () => {
       expect(ofRole({ agent: "llm", model: "m", request: path("r.ts") })).toEqual([]);
     }));
 
-  test("sees only roles that exist", () => {
+  test("the conversation of an llm role names only roles that exist", () => {
     expect(ofRole({ ...LLM, conversation: ["a", "c", "b"] })).toEqual([
       'roles.b.conversation.1: no role is named "c"; roles: a, b (a)',
     ]);
   });
 
-  test("cannot run in a sandbox", () => {
+  test("an llm role cannot have a sandbox", () => {
     expect(ofRole({ ...LLM, sandbox: "box" }, BOX)).toEqual([
       "roles.b.sandbox: an llm role cannot have a sandbox: its model answers outside of it",
     ]);
@@ -139,7 +139,7 @@ describe("keys that an agent does not read", () => {
 });
 
 describe("a role in a sandbox", () => {
-  test("names a sandbox that exists", () => {
+  test("a role names only a sandbox that exists", () => {
     expect(ofRole({ agent: "exec", sandbox: "bx" }, BOX)).toContain(
       'roles.b.sandbox: no sandbox is named "bx"; sandboxes: box (box)',
     );
@@ -154,7 +154,7 @@ describe("a role in a sandbox", () => {
     ]);
   });
 
-  test("a language role cannot have one", () => {
+  test("a language role cannot have a sandbox", () => {
     expect(ofRole({ agent: "language", sandbox: "box" }, BOX)).toEqual([
       "roles.b.sandbox: a language role cannot have a sandbox: it is a part of matrix",
     ]);
@@ -189,11 +189,11 @@ describe("a sandbox", () => {
   const ofBox = (box: JsonObject) =>
     ofRole({ agent: "exec", sandbox: "box" }, { sandboxes: { box } });
 
-  test("is used by a role", () => {
+  test("a sandbox that no role uses is reported", () => {
     expect(complaintsOf(BOX)).toEqual(["sandboxes.box: no role uses this sandbox"]);
   });
 
-  test("needs an image that exists, unless it is plain processes", () => {
+  test("a sandbox needs an image that exists, unless it is plain processes", () => {
     expect(ofBox({})).toEqual([
       "sandboxes.box: a sandbox needs an image unless its engine is process",
     ]);
@@ -206,7 +206,7 @@ describe("a sandbox", () => {
     expect(ofBox({ image: "/" })).toEqual([]);
   });
 
-  test("cannot run a SIF by Docker", () =>
+  test("a sandbox cannot run a SIF by Docker", () =>
     withFolder(async (folder) => {
       const image = join(folder, "x.sif");
       await writeFile(image, "");
@@ -217,14 +217,14 @@ describe("a sandbox", () => {
       expect(ofBox({ image, engine: "apptainer" })).toEqual([]);
     }));
 
-  test("starts no more sandboxes early than it may have at once", () => {
+  test("warm is at most count", () => {
     expect(ofBox({ image: "i", warm: 3, count: 2 })).toEqual([
       "sandboxes.box.warm: found 3; allowed: at most count, which is 2",
     ]);
     expect(ofBox({ image: "i", warm: 2, count: 2 })).toEqual([]);
   });
 
-  test("mounts files that exist, and none as plain processes", () => {
+  test("a sandbox mounts only files that exist, and plain processes have no mounts", () => {
     const mounts = [
       { source: "/", target: "/a" },
       { source: "/nowhere", target: "/b" },

@@ -31,7 +31,7 @@ const failureOf = (files: Readonly<Record<string, string | Uint8Array>>, name = 
   });
 
 describe("files", () => {
-  test("bases come first, in the order of the list and depth first, and extends is taken out", () =>
+  test("the recipes that a recipe extends come before it, in the order of the list and depth first", () =>
     withFiles(
       {
         "r.toml": 'extends = ["a.toml", "sub/b.toml"]\nname = "r"\n',
@@ -56,7 +56,7 @@ describe("files", () => {
       expect((await readSources(join(folder, "r.toml")))[0]?.table).toEqual({ name: "r" });
     }));
 
-  test("a circle is refused, with its way", async () => {
+  test("recipes that extend each other are refused, with the whole circle", async () => {
     const files = { "r.toml": '\nextends = "a.toml"\n', "a.toml": 'extends = "r.toml"\n' };
     expect(await failureOf(files)).toMatchObject({
       code: "recipe_invalid",
@@ -121,7 +121,7 @@ describe("files", () => {
 describe("overrides", () => {
   const tableOf = (override: string) => readOverride(override, "/cwd").table;
 
-  test("a value is TOML, or else text", () => {
+  test("the value of an override is TOML, or else text", () => {
     expect(tableOf("run.seed=7")).toEqual({ run: { seed: 7 } });
     expect(tableOf(" run.seed = 7 ")).toEqual({ run: { seed: 7 } });
     expect(tableOf("a=[1, 2]")).toEqual({ a: [1, 2] });
@@ -140,7 +140,7 @@ describe("overrides", () => {
     });
   });
 
-  test("a text without a key, or with a wrong one, is refused with an example", () => {
+  test("an override without a key, or with a wrong one, is refused with an example", () => {
     const hint = "write key.path=value, for example run.concurrency=500";
     const failureOfOverride = (override: string) => {
       try {

@@ -31,7 +31,7 @@ describe("unknown keys", () => {
     ]);
   });
 
-  test("every unknown key is reported, and none makes a recipe", () => {
+  test("every unknown key is reported, and the recipe is refused", () => {
     const tables = { store: { x: 1, memry: 1 }, run: { sed: 1 } };
     expect(complaintsOf(tables).map((line) => line.split(":")[0])).toEqual([
       "run.sed",

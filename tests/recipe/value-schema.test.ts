@@ -55,12 +55,12 @@ test("a list of roles that must not be empty is refused when it is", () => {
 });
 
 describe("a distribution", () => {
-  test("a single value is a constant, in milliseconds for durations", () => {
+  test("a single value is a constant distribution, in milliseconds for durations", () => {
     expect(v.parse(kinds.durationDistribution, "2s")).toEqual({ kind: "constant", value: 2000 });
     expect(v.parse(kinds.countDistribution, 32)).toEqual({ kind: "constant", value: 32 });
   });
 
-  test("every kind has its own parameters", () => {
+  test("every kind of distribution has its own parameters", () => {
     const written = [
       { kind: "constant", value: "1s" },
       { kind: "uniform", min: "1s", max: "2s" },
@@ -79,7 +79,7 @@ describe("a distribution", () => {
     ]);
   });
 
-  test("parameters out of range, of another kind or unknown are refused", () => {
+  test("a distribution with wrong, missing or unknown parameters is refused", () => {
     const wrong = [
       { kind: "lognormal", median: "1s", sigma: -0.1 },
       { kind: "pareto", min: "1s", alpha: 0 },
@@ -93,7 +93,7 @@ describe("a distribution", () => {
     expect(takes(kinds.countDistribution, [-1, 0, 1])).toEqual([0, 1]);
   });
 
-  test("a value that is neither is refused with both ways to write it", () => {
+  test("a value that is neither a number nor a distribution is refused with both ways to write it", () => {
     expect(messageOf(kinds.countDistribution, "x")).toBe(
       'a number, or a distribution such as { kind = "lognormal", … }',
     );
