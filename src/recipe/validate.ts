@@ -87,13 +87,22 @@ function expectation(issue: Issue): string {
   if (!issue.message.startsWith("Invalid ")) return issue.message;
   if (issue.type === "integer") return "a whole number";
   if (issue.type === "non_empty") return "a text that is not empty";
-  const words: Readonly<Record<string, string>> = { Object: "a table", Array: "a list" };
   return (issue.expected ?? "another value")
     .split(" | ")
     .map((part) => part.replace(/^\(|\)$/g, ""))
-    .map((part) => words[part] ?? part)
+    .map((part) => EXPECTED[part] ?? part.replace(/^>=/, "at least ").replace(/^<=/, "at most "))
+    .map((part) => part.replace(/^>/, "more than "))
     .join(" or ");
 }
+
+/** The library's names for types, in words. */
+const EXPECTED: Readonly<Record<string, string>> = {
+  Object: "a table",
+  Array: "a list",
+  number: "a number",
+  boolean: "true or false",
+  string: "a text",
+};
 
 /** A copy of the value without the key at a path. */
 function without(value: unknown, [key = "", ...rest]: Path): unknown {

@@ -166,12 +166,12 @@ const RECIPES: readonly Broken[] = [
   {
     title: "a number is a text",
     recipe: overlay('[run]\ntrials = "three"\n'),
-    says: ['recipe.toml:3:10: run.trials: found "three"; allowed: number'],
+    says: ['recipe.toml:3:10: run.trials: found "three"; allowed: a number'],
   },
   {
     title: "a number is too small",
     recipe: overlay("[run]\ntrials = 0\n"),
-    says: ["recipe.toml:3:10: run.trials: found 0; allowed: >=1"],
+    says: ["recipe.toml:3:10: run.trials: found 0; allowed: at least 1"],
   },
   {
     title: "a whole number is broken",
@@ -181,7 +181,7 @@ const RECIPES: readonly Broken[] = [
   {
     title: "a fraction is above one",
     recipe: overlay("[run]\nfail_above = 5\n"),
-    says: ["run.fail_above: found 5; allowed: <=1"],
+    says: ["run.fail_above: found 5; allowed: at most 1"],
   },
   {
     title: "a duration has no unit",

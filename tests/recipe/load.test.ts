@@ -159,10 +159,10 @@ describe("a recipe", () => {
       expect(recipe.dataset.id).toBe("7");
     });
     expect(await problemsOf({}, ["run.seed=1${env:N}"], { N: "7" })).toMatchObject([
-      { key: "run.seed", message: 'found "17"; allowed: number' },
+      { key: "run.seed", message: 'found "17"; allowed: a number' },
     ]);
     expect(await problemsOf({}, ["run.seed=${env:N}"], { N: "x" })).toMatchObject([
-      { key: "run.seed", message: 'found "x"; allowed: number' },
+      { key: "run.seed", message: 'found "x"; allowed: a number' },
     ]);
   });
 
@@ -170,7 +170,7 @@ describe("a recipe", () => {
     const overrides = ["run.trials=0", "run.seed=${env:N}"];
     expect(await problemsOf({}, overrides, { N: "7" })).toMatchObject([{ key: "run.trials" }]);
     expect(await problemsOf({}, ['run.seed="7"'])).toMatchObject([
-      { key: "run.seed", message: 'found "7"; allowed: number' },
+      { key: "run.seed", message: 'found "7"; allowed: a number' },
     ]);
   });
 

@@ -50,7 +50,7 @@ describe("unknown keys", () => {
   test("a wrong value in a table with an unknown key is reported too", () => {
     expect(complaintsOf({ run: { sed: 1, trials: 0 } })).toEqual([
       expect.stringContaining('run.sed: unknown key "sed"'),
-      "run.trials: found 0; allowed: >=1",
+      "run.trials: found 0; allowed: at least 1",
     ]);
   });
 
@@ -136,7 +136,7 @@ describe("values", () => {
       "run.seed: found 1.5; allowed: a whole number",
     ]);
     expect(complaintsOf({ run: { seed: {} } })).toEqual([
-      "run.seed: found a table; allowed: number",
+      "run.seed: found a table; allowed: a number",
     ]);
     expect(complaintsOf({ run: 7 })).toEqual(["run: found 7; allowed: a table"]);
     expect(complaintsOf({ roles: { a: { agent: "llm", conversation: "a" } } })).toEqual([
@@ -145,11 +145,17 @@ describe("values", () => {
     expect(complaintsOf({ roles: { a: { agent: "" } } })).toEqual([
       'roles.a.agent: found ""; allowed: a text that is not empty',
     ]);
+    expect(complaintsOf({ run: { budget: { money: 0 } } })).toEqual([
+      "run.budget.money: found 0; allowed: more than 0",
+    ]);
+    expect(complaintsOf({ dataset: { path: "/d", id: 7 } })).toEqual([
+      "dataset.id: found 7; allowed: a text",
+    ]);
     expect(complaintsOf({ run: { compress: "yes" } })).toEqual([
-      'run.compress: found "yes"; allowed: boolean',
+      'run.compress: found "yes"; allowed: true or false',
     ]);
     expect(complaintsOf({ run: { fail_above: 1.1 } })).toEqual([
-      "run.fail_above: found 1.1; allowed: <=1",
+      "run.fail_above: found 1.1; allowed: at most 1",
     ]);
   });
 
