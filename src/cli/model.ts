@@ -51,10 +51,18 @@ async function serveModel(settings: readonly string[], flags: ServeFlags): Promi
   // The URL is the result: a script reads it from stdout.
   console.log(`${server.url}/v1`);
   console.error(`simulated model "${name}" at ${server.url}/v1; stop with Ctrl-C`);
-  await new Promise<void>((resolve) => {
-    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());
-  });
+  await signalled();
   await server.stop();
+}
+
+/** Resolves at the first SIGINT or SIGTERM. */
+async function signalled(): Promise<void> {
+  const signals = ["SIGINT", "SIGTERM"] as const;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const stop = () => resolve();
+  for (const signal of signals) process.on(signal, stop);
+  await promise;
+  for (const signal of signals) process.off(signal, stop);
 }
 
 function listen(
