@@ -3,19 +3,9 @@
 import { describe, expect, test } from "bun:test";
 import { createCodeAgent } from "../../src/agent/code.ts";
 import type { Task } from "../../src/task/task.ts";
+import { taskOf } from "../parts/task.ts";
 
-const task: Task = {
-  rowId: "1",
-  trial: 0,
-  row: { n: 2 },
-  seed: 1,
-  attempt: 1,
-  role: "a",
-  state: null,
-  history: [],
-  admittedAt: 0,
-  trace: null,
-};
+const task = taskOf({ row: { n: 2 } });
 const context = { signal: new AbortController().signal };
 
 const run = async (exported: unknown, settings = {}) =>

@@ -5,8 +5,8 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createLanguageAgent } from "../../src/agent/language.ts";
 import type { Json, JsonObject } from "../../src/task/json.ts";
-import type { Task } from "../../src/task/task.ts";
 import { ROOT } from "../parts/repository.ts";
+import { taskOf } from "../parts/task.ts";
 
 interface Document extends JsonObject {
   readonly text: string;
@@ -25,20 +25,13 @@ function documentsOf(path: string): Document[] {
 }
 
 async function identify(row: JsonObject, settings: JsonObject = {}): Promise<Json> {
-  const task: Task = {
+  const task = taskOf({
     ...{
       rowId: "1",
-      trial: 0,
-      seed: 1,
-      attempt: 1,
       role: "language",
-      state: null,
-      history: [],
-      admittedAt: 0,
-      trace: null,
     },
     row,
-  };
+  });
   return (await (await createLanguageAgent(settings)).run(task, context)).result;
 }
 

@@ -11,6 +11,7 @@ import type { Json, JsonObject } from "../../src/task/json.ts";
 import type { TrajectoryRecord } from "../../src/task/record.ts";
 import type { Hop } from "../../src/task/task.ts";
 import { withFolder } from "../parts/folder.ts";
+import { recordOf as madeRecord } from "../parts/record.ts";
 
 const AT = "2026-11-24T10:20:30.500Z";
 
@@ -27,26 +28,13 @@ export function hopsOf(...results: readonly (readonly [role: string, result: Jso
 }
 
 export function recordOf(changes: Partial<TrajectoryRecord> = {}): TrajectoryRecord {
-  return {
-    format: "matrix-trajectory-1",
+  return madeRecord({
     id: "1",
-    trial: 0,
-    seed: 1,
-    attempt: 1,
-    status: "ok",
-    stop_reason: "completed",
-    score: null,
-    outcome: null,
-    error: null,
-    simulated: false,
     usage: { requests: 1, prompt_tokens: 10, completion_tokens: 5 },
-    cost: null,
     timing: { admitted_at: AT, ended_at: AT, total_ms: 1.5, queue_ms: 0, run_ms: 1 },
-    trace_id: null,
     row: { question: "Why?" },
-    history: [],
     ...changes,
-  };
+  });
 }
 
 /** A manifest with the members that an export reads. */

@@ -7,6 +7,7 @@ import { Host } from "../../src/host/host.ts";
 import { Role } from "../../src/host/role.ts";
 import { done, to } from "../../src/orchestrator/contract.ts";
 import type { Message, Task } from "../../src/task/task.ts";
+import { taskOf } from "../parts/task.ts";
 
 const hosts: Host[] = [];
 afterEach(() => {
@@ -56,18 +57,7 @@ function createHost({ run, concurrency = 10, timeoutMs = 60_000, taskTimeoutMs =
 }
 
 function step(rowId: string): Message {
-  const task: Task = {
-    rowId,
-    trial: 0,
-    row: {},
-    seed: 1,
-    attempt: 1,
-    role: "a",
-    state: null,
-    history: [],
-    admittedAt: performance.now(),
-    trace: null,
-  };
+  const task = taskOf({ rowId, admittedAt: performance.now() });
   return { kind: "step", task };
 }
 

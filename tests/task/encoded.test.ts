@@ -13,6 +13,7 @@ import {
   totalsOf,
 } from "../../src/task/encoded.ts";
 import type { Hop, Task } from "../../src/task/task.ts";
+import { taskOf } from "../parts/task.ts";
 
 function hop(index: number, more: Partial<Hop> = {}): Hop {
   return {
@@ -27,18 +28,17 @@ function hop(index: number, more: Partial<Hop> = {}): Hop {
   };
 }
 
-const TASK: Task = {
+const TASK = taskOf({
   rowId: "7",
   trial: 2,
   row: { q: "warum? ü" },
   seed: 11,
   attempt: 3,
-  role: "a",
   state: { n: 1 },
   history: [hop(0), hop(1)],
   admittedAt: 5,
   trace: "00-t-s-01",
-};
+});
 
 /** The members that a task has in every form. */
 function plain(task: Task): Task {

@@ -1,20 +1,9 @@
 import { expect, test } from "bun:test";
 import { MatrixError } from "../../src/error.ts";
 import { failTask, taskErrorOf } from "../../src/task/failure.ts";
-import type { Task } from "../../src/task/task.ts";
+import { taskOf } from "../parts/task.ts";
 
-const TASK: Task = {
-  rowId: "7",
-  trial: 0,
-  row: {},
-  seed: 1,
-  attempt: 1,
-  role: "a",
-  state: null,
-  history: [],
-  admittedAt: 0,
-  trace: null,
-};
+const TASK = taskOf({ rowId: "7" });
 
 test.each<[code: string, stopReason: "timeout" | "max_hops" | "error"]>([
   ["agent_timeout", "timeout"],

@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { encodeTask } from "../../src/task/encoded.ts";
 import { chatContent, createHead, encodeRecord, isoTime, roundMs } from "../../src/task/record.ts";
 import type { Ending, Hop, Task } from "../../src/task/task.ts";
+import { taskOf } from "../parts/task.ts";
 
 const HOP: Hop = {
   hop: 0,
@@ -15,18 +16,17 @@ const HOP: Hop = {
   cost: 0.25,
   result: { role: "assistant", content: "ä" },
 };
-const TASK: Task = {
+const TASK = taskOf({
   rowId: "7",
   trial: 2,
   row: { q: "?" },
   seed: 11,
   attempt: 3,
-  role: "a",
   state: { n: 1 },
   history: [HOP],
   admittedAt: 5,
   trace: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-};
+});
 const ENDING: Ending = {
   status: "ok",
   stopReason: "agreed",

@@ -3,6 +3,15 @@
 
 const SAID = /said-\d+/g;
 
+/** The model of a recipe that asks the endpoint at $ENDPOINT. */
+export const SPEAKER = `[models.speaker]
+kind = "openai"
+base_url = "\${env:ENDPOINT}"
+model = "real"
+retries = 0
+price = { prompt = 1000, completion = 1000 }
+`;
+
 export interface Asked {
   /** Of the request as it was sent. */
   readonly body: string;

@@ -10,7 +10,7 @@ import { matrix, spawnMatrix } from "../../parts/binary.ts";
 import { withFolder } from "../../parts/folder.ts";
 import { readRecords } from "../../parts/records.ts";
 import { until } from "../../parts/until.ts";
-import { Endpoint } from "./endpoint.ts";
+import { Endpoint, SPEAKER } from "./endpoint.ts";
 
 const ROWS = 12;
 const TURNS = 6;
@@ -18,13 +18,7 @@ const TURNS = 6;
 const FREE = 3;
 const RECIPE = `name = "talk"
 dataset.path = "rows.jsonl"
-[models.speaker]
-kind = "openai"
-base_url = "\${env:ENDPOINT}"
-model = "real"
-retries = 0
-price = { prompt = 1000, completion = 1000 }
-[roles.left]
+${SPEAKER}[roles.left]
 agent = "llm"
 model = "speaker"
 system = { text = "left" }

@@ -8,7 +8,7 @@ import { withFolder } from "../../parts/folder.ts";
 import { comparable, readRecords } from "../../parts/records.ts";
 import { CORAL } from "../../parts/repository.ts";
 import { until } from "../../parts/until.ts";
-import { Endpoint } from "./endpoint.ts";
+import { Endpoint, SPEAKER } from "./endpoint.ts";
 
 const ROWS = 30;
 const RECIPE = `name = "talk"
@@ -16,13 +16,7 @@ dataset.path = "rows.jsonl"
 [run]
 trials = 2
 fail_above = 1
-[models.speaker]
-kind = "openai"
-base_url = "\${env:ENDPOINT}"
-model = "real"
-retries = 0
-price = { prompt = 1000, completion = 1000 }
-[roles.left]
+${SPEAKER}[roles.left]
 agent = "llm"
 model = "speaker"
 prompt = { text = "{{ row.n }}" }

@@ -2,11 +2,12 @@
 
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import http2, { type ServerHttp2Stream } from "node:http2";
+import http2 from "node:http2";
 import net, { type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
+import { MISBEHAVIOURS, startServer } from "../../http/misbehaving-server.ts";
 import { ask, goodHeaders, openSession, spawnPeer, startPeer, TOKEN } from "../../http/wire.ts";
 import { findDeno } from "../../parts/deno.ts";
 import { ROOT } from "../../parts/repository.ts";
@@ -60,33 +61,6 @@ function spawnSession(
       await child.exited;
     },
   };
-}
-
-/** A server that answers as no peer would, once it was asked whether it is there. */
-async function startServer(onStream: (stream: ServerHttp2Stream) => void) {
-  const server = http2.createServer();
-  server.on("sessionError", () => undefined);
-  server.on("session", (session) => session.on("error", () => undefined));
-  server.on("stream", (stream: ServerHttp2Stream, headers) => {
-    stream.on("error", () => undefined).resume();
-    if (headers[":path"] === "/healthz")
-      stream.respond({ ":status": 200, "content-length": 0 }, { endStream: true });
-    else onStream(stream);
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  return { url, [Symbol.asyncDispose]: async () => void server.close() };
-}
-
-/** Answers the first half of what it announces, and goes on once that is sent. */
-function answerHalf(stream: ServerHttp2Stream, then: () => void): void {
-  stream.respond({ ":status": 200, "content-length": 200 });
-  stream.write(Buffer.alloc(100), then);
-}
-
-function answerWithoutLength(stream: ServerHttp2Stream): void {
-  stream.respond({ ":status": 200 });
-  stream.end("abc");
 }
 
 /** A server that speaks bytes, or nothing. */
@@ -198,25 +172,7 @@ describe.skipIf(deno === null)("a session on Deno", () => {
     expect([maybeActed, status, peer.refused]).toEqual([false, null, {}]);
   });
 
-  test.each<[string, (stream: ServerHttp2Stream) => void]>([
-    ["the connection breaks", (stream) => stream.session?.destroy()],
-    ["the stream is reset", (stream) => stream.close(http2.constants.NGHTTP2_INTERNAL_ERROR)],
-    [
-      "the connection breaks within the answer",
-      (stream) => answerHalf(stream, () => stream.session?.destroy()),
-    ],
-    [
-      "the stream is reset within the answer",
-      (stream) => answerHalf(stream, () => stream.close(http2.constants.NGHTTP2_CANCEL)),
-    ],
-    ["the answer is shorter than it said", (stream) => answerHalf(stream, () => stream.end())],
-    ["the answer never ends", (stream) => answerHalf(stream, () => undefined)],
-    ["the answer has no length", answerWithoutLength],
-    [
-      "the answer has no sense",
-      (stream) => stream.respond({ ":status": 302, "content-length": 0 }, { endStream: true }),
-    ],
-  ])("says that the peer may have acted when %s", async (_, misbehave) => {
+  test.each(MISBEHAVIOURS)("says that the peer may have acted when %s", async (_, misbehave) => {
     await using server = await startServer(misbehave);
     await using session = spawnSession(server.url);
     const { isPeerError, maybeActed } = await session.request("echo", 100, 1500);
