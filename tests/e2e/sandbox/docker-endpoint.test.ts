@@ -1,5 +1,5 @@
-// The Docker engine is found where the `docker` command finds it, and spoken to over each way that leads there: the local socket,
-// TCP, and TLS with certificates of both sides. The engine is the real one, behind a proxy that only passes bytes on.
+// A sandbox starts over each way that leads to the Docker engine: TCP, TLS with certificates of both
+// sides, and a context. The engine is the real one, behind a proxy that only passes bytes on.
 
 import { describe, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
@@ -27,71 +27,6 @@ async function writeContext(folder: string, name: string, host: string): Promise
   );
   return join(folder, "contexts/tls", id, "docker");
 }
-
-describe("the Docker engine", () => {
-  test("is the one of DOCKER_HOST before that of any context", () =>
-    withFolder(async (folder) => {
-      await writeContext(folder, "lab", "tcp://lab:1");
-      const env = {
-        DOCKER_CONFIG: folder,
-        DOCKER_CONTEXT: "lab",
-        DOCKER_HOST: "tcp://127.0.0.1:4000",
-      };
-      expect(dockerEndpoint(env)).toEqual({
-        address: "tcp://127.0.0.1:4000",
-        remote: false,
-        options: { protocol: "http", host: "127.0.0.1", port: 4000 },
-      });
-    }));
-
-  test("is the one of DOCKER_CONTEXT, else of the context in use, else the local socket", () =>
-    withFolder(async (folder) => {
-      const env = { DOCKER_CONFIG: folder };
-      expect(dockerEndpoint(env).address).toStartWith("unix://");
-      await writeContext(folder, "lab", "unix:///lab.sock");
-      await writeContext(folder, "far", "ssh://me@far");
-      await writeFile(join(folder, "config.json"), '{"currentContext": "lab"}');
-      expect(dockerEndpoint(env).options).toEqual({ socketPath: "/lab.sock" });
-      expect(dockerEndpoint({ ...env, DOCKER_CONTEXT: "far" })).toMatchObject({
-        remote: true,
-        options: { protocol: "ssh", host: "far", port: 22, username: "me" },
-      });
-      expect(dockerEndpoint({ ...env, DOCKER_CONTEXT: "default" }).address).toStartWith("unix://");
-    }));
-
-  test("is said not to be found where a context or a certificate is not there", () =>
-    withFolder(async (folder) => {
-      expect(() => dockerEndpoint({ DOCKER_CONFIG: folder, DOCKER_CONTEXT: "lab" })).toThrow(
-        'cannot read the Docker context "lab"',
-      );
-      const env = {
-        DOCKER_HOST: "tcp://127.0.0.1",
-        DOCKER_TLS_VERIFY: "1",
-        DOCKER_CERT_PATH: folder,
-      };
-      expect(() => dockerEndpoint(env)).toThrow("cannot read the Docker engine's certificates");
-    }));
-
-  test("is spoken to with the certificates of the environment, or of its context", () =>
-    withFolder(async (folder) => {
-      const tls = await writeContext(folder, "lab", "tcp://127.0.0.1");
-      await mkdir(tls, { recursive: true });
-      for (const name of ["ca", "cert", "key"]) await writeFile(join(tls, `${name}.pem`), name);
-      const options = {
-        protocol: "https",
-        host: "127.0.0.1",
-        port: 2376,
-        ca: "ca",
-        cert: "cert",
-        key: "key",
-      };
-      expect(dockerEndpoint({ DOCKER_CONFIG: folder, DOCKER_CONTEXT: "lab" }).options).toEqual(
-        options as never,
-      );
-      const env = { DOCKER_HOST: "tcp://127.0.0.1", DOCKER_TLS_VERIFY: "1", DOCKER_CERT_PATH: tls };
-      expect(dockerEndpoint(env).options).toEqual(options as never);
-    }));
-});
 
 describe.skipIf(docker.image === null)("a sandbox by a Docker engine", () => {
   test(

@@ -1,0 +1,147 @@
+// Where the Docker engine is, from the environment and the files of the `docker` command.
+
+import { expect, test } from "bun:test";
+import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { dockerEndpoint } from "../../../src/sandbox/docker/endpoint.ts";
+import { withFolder } from "../../parts/folder.ts";
+
+/** Writes a context as `docker context create` does, and returns the folder of its certificates. */
+async function writeContext(folder: string, name: string, endpoints: unknown): Promise<string> {
+  const id = createHash("sha256").update(name).digest("hex");
+  const meta = join(folder, "contexts/meta", id);
+  await mkdir(meta, { recursive: true });
+  await writeFile(join(meta, "meta.json"), JSON.stringify({ Name: name, Endpoints: endpoints }));
+  return join(folder, "contexts/tls", id, "docker");
+}
+const at = (Host: string) => ({ docker: { Host } });
+
+async function writeCertificates(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  for (const name of ["ca", "cert", "key"]) await writeFile(join(folder, `${name}.pem`), name);
+}
+const PEMS = { ca: "ca", cert: "cert", key: "key" };
+
+test.each([
+  ["unix:///x/y.sock", false, { socketPath: "/x/y.sock" }],
+  ["tcp://127.0.0.1:4000", false, { protocol: "http", host: "127.0.0.1", port: 4000 }],
+  ["tcp://localhost", false, { protocol: "http", host: "localhost", port: 2375 }],
+  ["tcp://[::1]:1", false, { protocol: "http", host: "[::1]", port: 1 }],
+  ["tcp://lab:2375", true, { protocol: "http", host: "lab", port: 2375 }],
+  ["http://10.0.0.1:1", true, { protocol: "http", host: "10.0.0.1", port: 1 }],
+  ["https://lab", true, { protocol: "https", host: "lab", port: 2376 }],
+  ["ssh://me@far", true, { protocol: "ssh", host: "far", port: 22, username: "me" }],
+  ["ssh://far:2222", true, { protocol: "ssh", host: "far", port: 2222 }],
+])("DOCKER_HOST=%s is an endpoint (remote: %p)", (address, remote, options) => {
+  expect(dockerEndpoint({ DOCKER_HOST: address, DOCKER_CONFIG: "/no/such" })).toEqual({
+    address,
+    remote,
+    options: options as never,
+  });
+});
+
+test("DOCKER_HOST wins over DOCKER_CONTEXT, which wins over the context in use", () =>
+  withFolder(async (folder) => {
+    await writeContext(folder, "lab", at("unix:///lab.sock"));
+    await writeContext(folder, "far", at("ssh://me@far"));
+    await writeFile(join(folder, "config.json"), '{"currentContext": "lab"}');
+    const env = { DOCKER_CONFIG: folder };
+    expect(dockerEndpoint(env).address).toBe("unix:///lab.sock");
+    expect(dockerEndpoint({ ...env, DOCKER_CONTEXT: "far" }).address).toBe("ssh://me@far");
+    const all = { ...env, DOCKER_CONTEXT: "far", DOCKER_HOST: "tcp://x" };
+    expect(dockerEndpoint(all).address).toBe("tcp://x");
+    expect(dockerEndpoint({ ...env, DOCKER_HOST: "" }).address).toBe("unix:///lab.sock");
+  }));
+
+test.each([
+  ["a folder without settings", null],
+  ["settings without a context", "{}"],
+  ["settings with the default context", '{"currentContext": "default"}'],
+])("%s leads to the local socket", (_title, config) =>
+  withFolder(async (folder) => {
+    if (config !== null) await writeFile(join(folder, "config.json"), config);
+    const { address, remote, options } = dockerEndpoint({ DOCKER_CONFIG: folder });
+    expect(address).toMatch(/^unix:\/\/\/.*docker\.sock$/);
+    expect([remote, options]).toEqual([false, { socketPath: address.slice("unix://".length) }]);
+    expect(dockerEndpoint({ DOCKER_CONFIG: folder, DOCKER_CONTEXT: "default" }).address).toBe(
+      address,
+    );
+  }),
+);
+
+test("the machine's socket is taken before the user's, and named when there is none", () =>
+  withFolder(async (folder) => {
+    await writeFile(join(folder, "docker.sock"), "");
+    const { address } = dockerEndpoint({ DOCKER_CONFIG: folder, XDG_RUNTIME_DIR: folder });
+    const system = "/var/run/docker.sock";
+    expect(address).toBe(`unix://${existsSync(system) ? system : join(folder, "docker.sock")}`);
+    const without = dockerEndpoint({ DOCKER_CONFIG: folder, XDG_RUNTIME_DIR: "/no/such" });
+    expect(without.address).toStartWith("unix:///");
+  }));
+
+test("certificates come from DOCKER_CERT_PATH, or else from the folder of the settings", () =>
+  withFolder(async (folder) => {
+    const certificates = join(folder, "certs");
+    await writeCertificates(certificates);
+    const env = { DOCKER_HOST: "tcp://127.0.0.1", DOCKER_TLS_VERIFY: "1" };
+    const options = { protocol: "https", host: "127.0.0.1", port: 2376, ...PEMS } as const;
+    expect(dockerEndpoint({ ...env, DOCKER_CERT_PATH: certificates }).options).toEqual(options);
+    expect(dockerEndpoint({ ...env, DOCKER_CONFIG: certificates }).options).toEqual(options);
+    for (const verify of ["", undefined])
+      expect(
+        dockerEndpoint({
+          ...env,
+          DOCKER_TLS_VERIFY: verify,
+          DOCKER_CERT_PATH: certificates,
+        }).options,
+      ).toEqual({ protocol: "http", host: "127.0.0.1", port: 2375 });
+  }));
+
+test("a context brings its own certificates, where it has some", () =>
+  withFolder(async (folder) => {
+    const certificates = await writeContext(folder, "lab", at("tcp://lab:9"));
+    const env = { DOCKER_CONFIG: folder, DOCKER_CONTEXT: "lab" };
+    expect(dockerEndpoint(env).options).toEqual({ protocol: "http", host: "lab", port: 9 });
+    await writeCertificates(certificates);
+    expect(dockerEndpoint(env).options).toEqual({
+      protocol: "https",
+      host: "lab",
+      port: 9,
+      ...PEMS,
+    });
+  }));
+
+test("a context or certificate that is missing, broken or empty is named", () =>
+  withFolder(async (folder) => {
+    const env = { DOCKER_CONFIG: folder, DOCKER_CONTEXT: "lab" };
+    const errorOf = (given: Readonly<Record<string, string>>) => {
+      try {
+        return dockerEndpoint(given);
+      } catch (thrown) {
+        return thrown;
+      }
+    };
+    expect(errorOf(env)).toMatchObject({
+      code: "sandbox_unavailable",
+      message: expect.stringMatching(/^cannot read the Docker context "lab": .*ENOENT/),
+      hint: "check `docker context ls` and DOCKER_CERT_PATH",
+    });
+    await writeContext(folder, "lab", {});
+    expect(errorOf(env)).toMatchObject({
+      code: "sandbox_unavailable",
+      message: 'the Docker context "lab" names no engine (Endpoints.docker.Host)',
+    });
+    await writeFile(join(folder, "config.json"), "{");
+    expect(errorOf({ DOCKER_CONFIG: folder })).toMatchObject({
+      code: "sandbox_unavailable",
+      message: expect.stringContaining(
+        `cannot read Docker's settings: ${join(folder, "config.json")}: `,
+      ),
+    });
+    const tls = { DOCKER_HOST: "tcp://x", DOCKER_TLS_VERIFY: "1", DOCKER_CERT_PATH: folder };
+    expect(errorOf(tls)).toMatchObject({
+      message: expect.stringContaining("cannot read the Docker engine's certificates: "),
+    });
+  }));

@@ -1,0 +1,323 @@
+// Sandboxes by Docker: what the engine is asked for, how commands run and end, and what becomes of
+// them when the container goes.
+
+import { expect, test } from "bun:test";
+import type { PassThrough } from "node:stream";
+import { machineId } from "../../../src/process.ts";
+import type { Sandbox, SandboxSpec } from "../../../src/sandbox/contract.ts";
+import { DockerSandboxes } from "../../../src/sandbox/docker/sandboxes.ts";
+import { type ExecOptions, exec } from "../../../src/sandbox/exec.ts";
+import { HOLDER } from "../../../src/sandbox/holder.ts";
+import { Lease } from "../../../src/sandbox/lease.ts";
+import { DockerEngine } from "../../parts/docker-engine.ts";
+import { withEnv } from "../../parts/env.ts";
+import { withFolder } from "../../parts/folder.ts";
+import { keptLog } from "../../parts/kept-log.ts";
+import { SPEC } from "../../parts/sandbox-spec.ts";
+import { until } from "../../parts/until.ts";
+
+interface Parts {
+  readonly engine: DockerEngine;
+  readonly lease: Lease;
+  readonly sandboxes: DockerSandboxes;
+  readonly lines: readonly string[];
+}
+
+const within = (use: (parts: Parts) => Promise<void>) =>
+  withFolder((root) =>
+    DockerEngine.within(async (engine) => {
+      await using lease = await Lease.take({ run: "r", host: "h" }, { root });
+      const { log, lines } = keptLog();
+      await use({ engine, lease, lines, sandboxes: await DockerSandboxes.connect(lease, log) });
+    }),
+  );
+
+/** A started sandbox whose commands begin in the root folder. */
+const withSandbox = (use: (sandbox: Sandbox, parts: Parts) => Promise<void>) =>
+  within(async (parts) => {
+    await using sandbox = await parts.sandboxes.start({ ...SPEC, image: "x", workdir: "/" });
+    await use(sandbox, parts);
+  });
+
+const sh = async (sandbox: Sandbox, script: string, more: Partial<ExecOptions> = {}) => {
+  const args = ["/bin/sh", "-c", script];
+  const outcome = await exec(sandbox, { args, timeoutMs: 20_000, outputBytesMax: 9999, ...more });
+  const [out, err] = [outcome.stdout, outcome.stderr].map((part) => Buffer.from(part).toString());
+  return { ...outcome, out, err };
+};
+/** Opens a command and reads its output, as every caller must. */
+const open = async (sandbox: Sandbox, ...args: readonly string[]) => {
+  const running = await sandbox.open({ args });
+  running.stdout.resume();
+  running.stderr.resume();
+  return running;
+};
+const configOf = (engine: DockerEngine) =>
+  JSON.parse(engine.asked("POST /containers/create")[0]?.body.toString() ?? "null");
+
+const FULL: SandboxSpec = {
+  name: "box",
+  image: "team/x:1",
+  memoryBytes: 1001,
+  cpus: 1.5,
+  pids: 77,
+  network: "host",
+  readOnly: true,
+  mounts: [{ source: "/data", target: "/in", writable: true }],
+  env: { A: "b=c" },
+  workdir: "/work",
+};
+
+test("a container is created with the limits, mounts, labels and holder of its sandbox", () =>
+  within(async ({ engine, lease, sandboxes }) => {
+    await using sandbox = await sandboxes.start(FULL);
+    expect(sandboxes.engine).toBe("docker");
+    expect(sandbox).toMatchObject({ engine: "docker", unenforced: [], bridge: "/matrix" });
+    expect(sandbox.id).toMatch(/^matrix-[0-9a-f-]{36}$/);
+    expect(engine.asked("POST /containers/create")[0]?.query.get("name")).toBe(sandbox.id);
+    const { Env, ...config } = configOf(engine);
+    const tmpfs = "rw,exec,nosuid,nodev,mode=1777,size=500";
+    expect(config).toMatchObject({
+      Image: "team/x:1",
+      Entrypoint: ["/bin/sh"],
+      Cmd: ["-c", HOLDER, "matrix-holder", "/matrix/lease", "-"],
+      WorkingDir: "/work",
+      Labels: {
+        "matrix.sandbox": "box",
+        "matrix.run": "r",
+        "matrix.host": "h",
+        "matrix.lease": lease.folder,
+        "matrix.machine": machineId(),
+      },
+      OpenStdin: true,
+      StdinOnce: true,
+      AttachStdin: true,
+      HostConfig: {
+        AutoRemove: true,
+        Memory: 1001,
+        MemorySwap: 1001,
+        NanoCpus: 1_500_000_000,
+        PidsLimit: 77,
+        NetworkMode: "host",
+        ReadonlyRootfs: true,
+        Tmpfs: { "/tmp": tmpfs, "/work": tmpfs },
+        Mounts: [
+          { Type: "bind", Source: lease.bridge, Target: "/matrix", ReadOnly: true },
+          { Type: "bind", Source: "/data", Target: "/in", ReadOnly: false },
+        ],
+        CapDrop: ["ALL"],
+        CapAdd: ["CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "SETGID", "SETUID"],
+        SecurityOpt: ["no-new-privileges"],
+        LogConfig: { Type: "none", Config: {} },
+      },
+    });
+    expect(Env).toContain("A=b=c");
+    expect(Env).toContain(`MATRIX_SANDBOX=${sandbox.id}`);
+    expect(Env).toContain("MATRIX_SANDBOX_ENGINE=docker");
+    expect(Env).toContain("MATRIX_SANDBOX_IMAGE=team/x:1");
+    const routes = engine.requests.map(({ method, path }) => `${method} ${path}`);
+    expect(routes.slice(0, 3)).toEqual([
+      "POST /containers/create",
+      `POST /containers/${sandbox.id}/attach`,
+      `POST /containers/${sandbox.id}/start`,
+    ]);
+  }));
+
+test.each([
+  [{ readOnly: false, workdir: "/work" }, ["/work"]],
+  [{ readOnly: false, workdir: "/usr" }, []],
+  [{ readOnly: true, workdir: "/usr" }, ["/tmp"]],
+])("with %j the folders in memory are %j", (more, folders) =>
+  within(async ({ engine, sandboxes }) => {
+    await using _sandbox = await sandboxes.start({ ...FULL, ...more });
+    const { HostConfig } = configOf(engine);
+    expect(Object.keys(HostConfig.Tmpfs)).toEqual(folders);
+    expect(HostConfig.ReadonlyRootfs).toBe(more.readOnly);
+  }),
+);
+
+test("a command gives its output, its errors and its exit code", () =>
+  withSandbox(async (sandbox) => {
+    const stdin = Buffer.from("given");
+    const script = 'cat; echo "$OWN"; echo err >&2; exit 7';
+    const outcome = await sh(sandbox, script, { stdin, env: { OWN: "o" } });
+    expect(outcome).toMatchObject({
+      ending: "exit",
+      exitCode: 7,
+      out: "giveno\n",
+      err: "err\n",
+    });
+    expect((await sh(sandbox, "pwd")).out).toBe("/\n");
+    expect((await sh(sandbox, "pwd", { cwd: "/usr" })).out).toBe("/usr\n");
+  }));
+
+test("a missing program is exit 127, and a missing folder is exit 126", () =>
+  withSandbox(async (sandbox) => {
+    const options = { timeoutMs: 20_000, outputBytesMax: 999 };
+    expect(await exec(sandbox, { args: ["no-such-program"], ...options })).toMatchObject({
+      exitCode: 127,
+    });
+    expect((await sh(sandbox, "true", { cwd: "/no/such" })).exitCode).toBe(126);
+  }));
+
+test("a command past its time is killed by its mark, and the sandbox goes on", () =>
+  withSandbox(async (sandbox) => {
+    const outcome = await sh(sandbox, "echo begun; sleep 600 & sleep 600", { timeoutMs: 60 });
+    expect(outcome).toMatchObject({ ending: "timeout", exitCode: 137, out: "begun\n" });
+    expect((await sh(sandbox, "echo next")).out).toBe("next\n");
+  }));
+
+test("a command that was killed from inside ends with 137 while its container lives", () =>
+  withSandbox(async (sandbox) => {
+    expect(await sh(sandbox, "kill -KILL $$")).toMatchObject({ ending: "exit", exitCode: 137 });
+  }));
+
+test("a command that does not read its stdin ends", () =>
+  withSandbox(async (sandbox) => {
+    const stdin = Buffer.alloc(300_000, "x");
+    expect(await sh(sandbox, "exec <&-; true", { stdin })).toMatchObject({ exitCode: 0 });
+  }));
+
+test("when the container ends, its commands and later ones are lost with the reason", () =>
+  withSandbox(async (sandbox, { engine }) => {
+    const running = await open(sandbox, "sleep", "600");
+    engine.end(sandbox.id);
+    const lost = {
+      code: "sandbox_lost",
+      message: `sandbox ${sandbox.id} is gone: its container ended`,
+    };
+    expect(await sandbox.ended).toBe("its container ended");
+    await expect(running.exited).rejects.toMatchObject(lost);
+    await expect(sandbox.open({ args: ["true"] })).rejects.toMatchObject(lost);
+  }));
+
+test("a stopped sandbox is removed by force, and its commands are lost", () =>
+  withSandbox(async (sandbox, { engine }) => {
+    const running = await open(sandbox, "sleep", "600");
+    await sandbox.stop();
+    expect(await sandbox.ended).toBe("it was stopped");
+    await expect(running.exited).rejects.toThrow(`sandbox ${sandbox.id} is gone: it was stopped`);
+    const [removal] = engine.asked(`DELETE /containers/${sandbox.id}`);
+    expect(removal?.query.get("force")).toBe("true");
+    expect(engine.containers.size).toBe(0);
+    await sandbox.stop();
+  }));
+
+test("a command that the engine refuses to start is lost with the engine's words", () =>
+  withSandbox(async (sandbox, { engine }) => {
+    engine.replies.set(`POST /containers/${sandbox.id}/exec`, {
+      status: 500,
+      json: { message: "broken" },
+    });
+    await expect(sandbox.open({ args: ["true"] })).rejects.toMatchObject({
+      code: "sandbox_lost",
+      message: expect.stringMatching(
+        new RegExp(`^sandbox ${sandbox.id} cannot run a command: .*broken`),
+      ),
+      cause: expect.anything(),
+    });
+  }));
+
+test.each([
+  ["echo no more processes", "no more processes"],
+  ["true", "its engine gives no reason"],
+])(
+  "a command that never became a process is lost, and its output %j is the reason",
+  (script, why) =>
+    withSandbox(async (sandbox, { engine }) => {
+      engine.inspect = (exitCode) => ({ Running: exitCode === null, ExitCode: exitCode, Pid: 0 });
+      const running = await sandbox.open({ args: ["/bin/sh", "-c", script] });
+      running.stdin.end();
+      const lost = running.exited.catch((thrown) => thrown);
+      // Output that a reader took earlier is no part of the reason.
+      await until(() => (running.stdout as PassThrough).writableEnded, "the output is complete");
+      running.stdout.resume();
+      running.stderr.resume();
+      expect(await lost).toMatchObject({
+        code: "sandbox_lost",
+        message: `sandbox ${sandbox.id} starts no more commands: ${why}`,
+      });
+    }),
+);
+
+test("a command that died with its container is lost, though the engine reports an exit of 137", () =>
+  withSandbox(async (sandbox, { engine }) => {
+    const running = await open(sandbox, "/bin/sh", "-c", "kill -KILL $$");
+    engine.replies.set(`POST /containers/${sandbox.id}/exec`, {
+      status: 409,
+      json: { message: "not running" },
+    });
+    await expect(running.exited).rejects.toMatchObject({ code: "sandbox_lost" });
+  }));
+
+test("a command of a removed container ends although the engine reports it as running for ever", () =>
+  withSandbox(async (sandbox, { engine }) => {
+    engine.inspect = () => ({ Running: true, ExitCode: null, Pid: 1 });
+    const running = await open(sandbox, "true");
+    await until(() => engine.asked("GET /exec/").length > 1, "the end is asked for");
+    engine.end(sandbox.id);
+    await expect(running.exited).rejects.toMatchObject({ code: "sandbox_lost" });
+  }));
+
+test.each([
+  [
+    404,
+    "no such image",
+    {
+      code: "sandbox_invalid",
+      message: "Docker has no image team/x:1 (sandboxes.box.image)",
+      hint: "run `docker pull team/x:1`, or `matrix sandbox build` for a folder with a Dockerfile",
+    },
+  ],
+  [400, "invalid reference format", { code: "sandbox_invalid" }],
+  [
+    500,
+    "no space left",
+    {
+      code: "sandbox_unavailable",
+      message: expect.stringMatching(/^Docker cannot start sandbox box: .*no space left/),
+      hint: "run `matrix sandbox check` to see what this machine can do",
+    },
+  ],
+])("a creation that the engine answers with %d fails as it should", (status, message, error) =>
+  within(async ({ engine, sandboxes }) => {
+    engine.replies.set("POST /containers/create", { status, json: { message } });
+    await expect(sandboxes.start(FULL)).rejects.toMatchObject(error);
+    expect(engine.asked("DELETE")).toEqual([]);
+  }),
+);
+
+test("a container that does not start is removed", () =>
+  within(async ({ engine, sandboxes }) => {
+    engine.onCreate = (name) => {
+      const reply = { status: 500, json: { message: "cgroup" } };
+      engine.replies.set(`POST /containers/${name}/start`, reply);
+    };
+    await expect(sandboxes.start(FULL)).rejects.toMatchObject({ code: "sandbox_unavailable" });
+    expect(engine.asked("DELETE /containers/")).toHaveLength(1);
+    expect(engine.containers.size).toBe(0);
+  }));
+
+test("a start that is given up creates nothing, or removes what it created", () =>
+  within(async ({ engine, sandboxes }) => {
+    const before = AbortSignal.abort(new Error("before"));
+    await expect(sandboxes.start(FULL, before)).rejects.toThrow("before");
+    expect(engine.requests).toEqual([]);
+    const controller = new AbortController();
+    engine.onCreate = () => controller.abort(new Error("given up"));
+    await expect(sandboxes.start(FULL, controller.signal)).rejects.toThrow("given up");
+    expect(engine.containers.size).toBe(0);
+  }));
+
+test("an engine on another machine starts no sandbox, and says what to do", () =>
+  withFolder((root) =>
+    withEnv({ DOCKER_HOST: "tcp://far.example:2375" }, async () => {
+      await using lease = await Lease.take({ run: "r", host: "h" }, { root });
+      const sandboxes = await DockerSandboxes.connect(lease, keptLog().log);
+      await expect(sandboxes.start(FULL)).rejects.toMatchObject({
+        code: "sandbox_invalid",
+        message: "the Docker engine runs on another machine, where our files cannot be mounted",
+        hint: "start `matrix agent` on that machine, or use a local engine",
+      });
+    }),
+  ));
