@@ -1,8 +1,10 @@
-// Metrics as Prometheus scrapes them and as a collector receives them: from source, from a compiled binary, and under Deno.
+// Metrics as Prometheus scrapes them and as a collector receives them: every number under its name and its labels.
 
-import { describe, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
 import type { Observation } from "../../src/telemetry/observed-metrics.ts";
+import { until } from "../parts/until.ts";
+import { attributesOf, withCollector } from "./collector.ts";
 import { parseSamples } from "./samples.ts";
 
 const SOURCE = { run: "coral", host: "host-1", version: "1.2.3" };
@@ -14,61 +16,241 @@ const IDLE: Observation = {
   models: [],
   tokens: { prompt: 0, completion: 0 },
 };
+const BUSY: Observation = {
+  roles: [
+    { name: "student", busy: 1, queued: 2, slots: 3 },
+    { name: 'odd "role"\\', busy: 0, queued: 4, slots: 5 },
+  ],
+  broker: {
+    held: 11,
+    sent: 12,
+    parked: 13,
+    redelivered: 14,
+    duplicates: 15,
+    refused: 16,
+    poisoned: 17,
+  },
+  refusedRequests: { token: 21, version: 22 },
+  tasks: { inFlight: 31, ok: 32, failed: 33, lost: 34, expected: 130 },
+  models: [
+    {
+      model: "speaker",
+      waiting: 53,
+      replicas: [
+        { replica: "http://a/v1", isUp: true, inFlight: 51, window: 52 },
+        { replica: "http://b/v1", isUp: false, inFlight: 0, window: 1 },
+      ],
+    },
+    { model: "judge", waiting: 0, replicas: [] },
+  ],
+  tokens: { prompt: 41, completion: 42 },
+};
+const EXPECTED = {
+  'matrix_role_busy{role="student"}': 1,
+  'matrix_role_queued{role="student"}': 2,
+  'matrix_role_slots{role="student"}': 3,
+  'matrix_role_busy{role="odd \\"role\\"\\\\"}': 0,
+  'matrix_role_queued{role="odd \\"role\\"\\\\"}': 4,
+  'matrix_role_slots{role="odd \\"role\\"\\\\"}': 5,
+  'matrix_messages{state="held"}': 11,
+  'matrix_messages{state="sent"}': 12,
+  'matrix_messages{state="parked"}': 13,
+  matrix_messages_redelivered_total: 14,
+  matrix_messages_duplicate_total: 15,
+  matrix_messages_refused_total: 16,
+  matrix_messages_poisoned_total: 17,
+  'matrix_requests_refused_total{reason="token"}': 21,
+  'matrix_requests_refused_total{reason="version"}': 22,
+  'matrix_tasks_total{status="ok"}': 32,
+  'matrix_tasks_total{status="failed"}': 33,
+  'matrix_tasks_total{status="lost"}': 34,
+  matrix_tasks_in_flight: 31,
+  matrix_tasks_expected: 130,
+  'matrix_model_in_flight{model="speaker",replica="http://a/v1"}': 51,
+  'matrix_model_window{model="speaker",replica="http://a/v1"}': 52,
+  'matrix_model_up{model="speaker",replica="http://a/v1"}': 1,
+  'matrix_model_in_flight{model="speaker",replica="http://b/v1"}': 0,
+  'matrix_model_window{model="speaker",replica="http://b/v1"}': 1,
+  'matrix_model_up{model="speaker",replica="http://b/v1"}': 0,
+  'matrix_model_waiting{model="speaker"}': 53,
+  'matrix_model_waiting{model="judge"}': 0,
+  'matrix_tokens_total{type="input"}': 41,
+  'matrix_tokens_total{type="output"}': 42,
+};
+const DESCRIPTIONS: Readonly<Record<string, readonly [kind: string, help: string]>> = {
+  matrix_role_busy: ["gauge", "Steps that run."],
+  matrix_role_queued: ["gauge", "Steps that wait for a slot."],
+  matrix_role_slots: ["gauge", "Steps that can run at once."],
+  matrix_messages: ["gauge", "Messages in custody."],
+  matrix_messages_redelivered_total: ["counter", "Messages sent again because their host died."],
+  matrix_messages_duplicate_total: ["counter", "Messages dropped because they had arrived before."],
+  matrix_messages_refused_total: ["counter", "Messages refused because the host was full."],
+  matrix_messages_poisoned_total: ["counter", "Tasks given up because hosts died with them."],
+  matrix_requests_refused_total: [
+    "counter",
+    "Requests refused before anything in them was believed.",
+  ],
+  matrix_tasks_total: ["counter", "Tasks recorded."],
+  matrix_tasks_in_flight: ["gauge", "Tasks admitted and not yet recorded."],
+  matrix_tasks_expected: ["gauge", "Records that the finished run will have."],
+  matrix_model_in_flight: ["gauge", "Requests that a replica has."],
+  matrix_model_window: ["gauge", "Requests that a replica gets at once, found by use."],
+  matrix_model_up: ["gauge", "1 while a replica is there."],
+  matrix_model_waiting: ["gauge", "Requests that wait for a replica with room."],
+  matrix_tokens_total: ["counter", "Tokens of models."],
+  process_memory_usage: ["gauge", "Resident memory."],
+  matrix_event_loop_lag_seconds: ["histogram", "How late timers fire."],
+};
 
-describe("metrics", () => {
-  test("of a host say nothing of tasks, which the driver counts", async () => {
-    const metrics = await createMetrics({}, SOURCE, () => IDLE);
+test("every number of a process has its name, its labels, its kind and its description", async () => {
+  const metrics = await createMetrics({}, SOURCE, () => BUSY);
+  await until(async () => (await metrics.render()).includes("lag_seconds_count"), "lag is sampled");
+  const text = await metrics.render();
+  await metrics.close();
+  const samples = parseSamples(text);
+  const own = [...samples].filter(([name]) => !/lag_seconds|memory|target_info/.test(name));
+  expect(Object.fromEntries(own)).toEqual(EXPECTED);
+  expect(samples.get("process_memory_usage")).toBeGreaterThan(2 ** 20);
+  for (const [name, [kind, help]] of Object.entries(DESCRIPTIONS)) {
+    expect(text).toContain(`# HELP ${name} ${help}\n`);
+    expect(text).toContain(`# TYPE ${name} ${kind}\n`);
+  }
+  expect(text.match(/^# TYPE (?!target_info)/gm)).toHaveLength(Object.keys(DESCRIPTIONS).length);
+  for (const bound of ["0.001", "0.1", "10", "+Inf"])
+    expect(samples.has(`matrix_event_loop_lag_seconds_bucket{le="${bound}"}`)).toBe(true);
+});
+
+test("lateness is counted in seconds: a process that is held up for 300 ms is later than 100 ms once", async () => {
+  const metrics = await createMetrics({}, SOURCE, () => IDLE);
+  await metrics.render();
+  const held = performance.now() + 300;
+  while (performance.now() < held);
+  const lateOnes = async () => {
     const samples = parseSamples(await metrics.render());
-    await metrics.close();
-    expect([...samples.keys()].filter((name) => /task|messages|role/.test(name))).toEqual([]);
-    expect(samples.get('matrix_tokens_total{type="input"}')).toBe(0);
-  });
+    const name = "matrix_event_loop_lag_seconds";
+    const upTo = (bound: string) => samples.get(`${name}_bucket{le="${bound}"}`) ?? 0;
+    return upTo("10") - upTo("0.1");
+  };
+  await until(async () => (await lateOnes()) > 0, "the late timer is counted");
+  await metrics.close();
+});
 
-  test("are read afresh at each scrape, by several at once, and not at all before the first", async () => {
-    let scrapes = 0;
-    const observe = () => ({ ...IDLE, tokens: { prompt: ++scrapes, completion: 0 } });
-    const metrics = await createMetrics({}, SOURCE, observe);
-    expect(scrapes).toBe(0);
-    const texts = await Promise.all([metrics.render(), metrics.render(), metrics.render()]);
-    expect(scrapes).toBe(3);
-    expect(
-      texts.every((text) => (parseSamples(text).get('matrix_tokens_total{type="input"}') ?? 0) > 0),
-    ).toBe(true);
-    expect(parseSamples(await metrics.render()).get('matrix_tokens_total{type="input"}')).toBe(4);
-    await metrics.close();
-  });
+test("a process that is idle and no driver says nothing of roles, messages, tasks and models", async () => {
+  const metrics = await createMetrics({}, SOURCE, () => IDLE);
+  const samples = parseSamples(await metrics.render());
+  await metrics.close();
+  const own = [...samples.keys()].filter((name) => !/lag_seconds|memory|target_info/.test(name));
+  expect(own).toEqual(['matrix_tokens_total{type="input"}', 'matrix_tokens_total{type="output"}']);
+});
 
-  test("stay bounded, however many labels something makes up", async () => {
-    const refusedRequests = Object.fromEntries(
-      Array.from({ length: 5000 }, (_, i) => [`reason-${i}`, 1]),
+test("a process is observed afresh at each scrape, by several at once, and not before the first", async () => {
+  let scrapes = 0;
+  const observe = () => ({ ...IDLE, tokens: { prompt: ++scrapes, completion: 0 } });
+  const metrics = await createMetrics({}, SOURCE, observe);
+  expect(scrapes).toBe(0);
+  const texts = await Promise.all([metrics.render(), metrics.render(), metrics.render()]);
+  expect(scrapes).toBe(3);
+  for (const text of texts)
+    expect(parseSamples(text).get('matrix_tokens_total{type="input"}') ?? 0).toBeGreaterThan(0);
+  expect(parseSamples(await metrics.render()).get('matrix_tokens_total{type="input"}')).toBe(4);
+  await metrics.close();
+});
+
+test("one metric has a thousand series at most, however many labels something makes up", async () => {
+  const refusedRequests = Object.fromEntries(
+    Array.from({ length: 5000 }, (_, i) => [`reason-${i}`, 1]),
+  );
+  const metrics = await createMetrics({}, SOURCE, () => ({ ...IDLE, refusedRequests }));
+  const text = await metrics.render();
+  await metrics.close();
+  expect(
+    text.split("\n").filter((line) => line.startsWith("matrix_requests_refused_total{")),
+  ).toHaveLength(1000);
+});
+
+test("metrics are pushed a last time at the end, with the process that they are of", () =>
+  withCollector(async (env, pushes) => {
+    const metrics = await createMetrics(env, SOURCE, () => BUSY);
+    await metrics.close();
+    expect(pushes.map(({ path }) => path)).toEqual(["/v1/metrics"]);
+    const resources = (pushes[0]?.body["resourceMetrics"] ?? []) as never[] as {
+      resource: Parameters<typeof attributesOf>[0];
+      scopeMetrics: {
+        scope: { name: string; version: string };
+        metrics: {
+          name: string;
+          unit: string;
+          sum?: { isMonotonic: boolean; dataPoints: { asInt?: number; asDouble?: number }[] };
+        }[];
+      }[];
+    }[];
+    const [pushed = expect.unreachable()] = resources;
+    expect(attributesOf(pushed.resource)).toMatchObject({
+      "service.name": "matrix",
+      "service.version": "1.2.3",
+      "service.instance.id": "host-1",
+      "matrix.run": "coral",
+      "matrix.host": "host-1",
+    });
+    const [{ scope, metrics: all } = expect.unreachable()] = pushed.scopeMetrics;
+    expect(scope).toMatchObject({ name: "matrix", version: "1.2.3" });
+    const tasks = all.find(({ name }) => name === "matrix.tasks");
+    expect(tasks?.sum?.isMonotonic).toBe(true);
+    expect(tasks?.sum?.dataPoints.map(({ asInt, asDouble }) => asInt ?? asDouble)).toEqual([
+      32, 33, 34,
+    ]);
+    const units = Object.fromEntries(all.map(({ name, unit }) => [name, unit]));
+    expect(units).toMatchObject({
+      "matrix.role.busy": "{step}",
+      "matrix.messages": "{message}",
+      "matrix.messages.refused": "{message}",
+      "matrix.requests.refused": "{request}",
+      "matrix.tasks": "{task}",
+      "matrix.tasks.in_flight": "{task}",
+      "matrix.model.in_flight": "{request}",
+      "matrix.model.up": "1",
+      "matrix.model.waiting": "{request}",
+      "matrix.tokens": "{token}",
+      "process.memory.usage": "By",
+    });
+  }));
+
+test("metrics are pushed again and again, as often as the interval says, also with a longer time-out", () =>
+  withCollector(async (env, pushes) => {
+    const often = { ...env, OTEL_METRIC_EXPORT_INTERVAL: "20", OTEL_METRIC_EXPORT_TIMEOUT: "5000" };
+    const metrics = await createMetrics(often, SOURCE, () => IDLE);
+    await until(() => pushes.length >= 2, "metrics were pushed twice");
+    await metrics.close();
+  }));
+
+test("metrics that were never scraped nor pushed end without having been loaded", async () => {
+  let observed = 0;
+  const metrics = await createMetrics({}, SOURCE, () => {
+    observed++;
+    return IDLE;
+  });
+  await metrics.close();
+  expect(observed).toBe(0);
+});
+
+test("metrics are pushed only where the variables say so", async () => {
+  const endpoint = { OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:9" };
+  for (const env of [
+    {},
+    { ...endpoint, OTEL_METRICS_EXPORTER: "none" },
+    { ...endpoint, OTEL_SDK_DISABLED: "true" },
+  ]) {
+    let observed = 0;
+    const metrics = await createMetrics(
+      { ...env, OTEL_METRIC_EXPORT_INTERVAL: "1" },
+      SOURCE,
+      () => {
+        observed++;
+        return IDLE;
+      },
     );
-    const metrics = await createMetrics({}, SOURCE, () => ({ ...IDLE, refusedRequests }));
-    const text = await metrics.render();
-    expect(
-      text.split("\n").filter((line) => line.startsWith("matrix_requests_refused_total{")),
-    ).toHaveLength(1000);
+    await metrics.render();
     await metrics.close();
-  });
-
-  test("are pushed only where the variables say so", async () => {
-    const endpoint = { OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:9" };
-    for (const env of [
-      {},
-      { ...endpoint, OTEL_METRICS_EXPORTER: "none" },
-      { ...endpoint, OTEL_SDK_DISABLED: "true" },
-    ]) {
-      let observed = 0;
-      const metrics = await createMetrics(
-        { ...env, OTEL_METRIC_EXPORT_INTERVAL: "1" },
-        SOURCE,
-        () => {
-          observed++;
-          return IDLE;
-        },
-      );
-      await metrics.render();
-      await metrics.close();
-      expect(observed).toBe(1);
-    }
-  });
+    expect(observed).toBe(1);
+  }
 });
