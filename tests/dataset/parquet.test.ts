@@ -63,6 +63,18 @@ test("lists of Parquet become lists whose values are JSON", async () => {
   ]);
 });
 
+test("a time of Parquet beyond the calendar becomes null", async () => {
+  const schema: Written["schema"] = [
+    { name: "root", num_children: 1 },
+    { name: "v", type: "INT64", repetition_type: "REQUIRED", converted_type: "TIMESTAMP_MILLIS" },
+  ];
+  const data = [2n ** 62n, 0n];
+  expect(await rowsOf({ schema, columnData: [{ name: "v", data }] })).toEqual([
+    { v: null },
+    { v: "1970-01-01T00:00:00.000Z" },
+  ]);
+});
+
 test("Parquet is read in batches, one for each row group", () =>
   withFolder(async (folder) => {
     const path = join(folder, "d.parquet");

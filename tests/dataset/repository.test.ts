@@ -118,3 +118,8 @@ test("a folder without data files is refused", () => {
 test("a folder's name chooses no files of a folder whose name begins alike", () => {
   expect(refusalOf(["english/a.jsonl"], "en").message).toBe("root has no file, folder or split en");
 });
+
+test("a path that contains the characters of a glob is that file", () => {
+  const paths = ["a1.jsonl", "a[1].jsonl"];
+  expect(chooseFiles("root", paths, "a[1].jsonl")).toEqual(["a[1].jsonl"]);
+});

@@ -190,3 +190,13 @@ test("a dataset of several files is named by its first file and their number", (
       message: `there are no rows in ${join(folder, "a.jsonl")} and 2 more`,
     });
   }));
+
+test("of many ids that are used twice the first 20 are shown", async () => {
+  const ids = [...Array(25).keys()].map((n) => `{"k":"k${n}"}\n`).join("");
+  const refusal = await refusalOf(ids + ids, { idField: "k" });
+  expect(refusal.message).toBe("d.jsonl: 25 problems");
+  expect(refusal.hint).toBe("and 5 more");
+  expect(refusal.problems).toHaveLength(20);
+  expect(refusal.problems[0]).toBe('d.jsonl:26 the id "k0" is used twice, first at d.jsonl:1');
+  expect(refusal.problems[19]).toBe('d.jsonl:45 the id "k19" is used twice, first at d.jsonl:20');
+});

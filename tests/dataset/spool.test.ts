@@ -50,3 +50,29 @@ test("a removed spool leaves neither file nor folder, nor a listener on the proc
   expect(existsSync(dirname(spool.path))).toBe(false);
   expect(process.listenerCount("exit")).toBe(before);
 });
+
+test("a spool resolves drained() at once unless its stream is full", async () => {
+  const spool = await Spool.create();
+  try {
+    let drained = 0;
+    const ask = async () => {
+      await spool.drained();
+      drained++;
+    };
+    spool.write("short");
+    await ask();
+    spool.write("x".repeat(1_000_000));
+    spool.write("short");
+    const waiting = ask();
+    // The stream drains after a write to disk, which takes more than a few microtasks.
+    for (let i = 0; i < 10; i++) await Promise.resolve();
+    expect(drained).toBe(1);
+    await waiting;
+    expect(drained).toBe(2);
+    await ask();
+    expect(drained).toBe(3);
+    await spool.finish();
+  } finally {
+    await spool.remove();
+  }
+});

@@ -588,3 +588,46 @@ test("an export of several runs takes their records in order, each by its own re
         .stderr,
     ).toContain("nowhere is not a run directory");
   }));
+
+test("an export makes the folders above its output", () =>
+  withFolder(async (folder) => {
+    await writeRun(join(folder, "run"), DIALOGUE, TALK);
+    expect(await exported(folder, ["--to", "openai"], "deep/er/out.jsonl")).toHaveLength(1);
+    expect(await readdir(join(folder, "deep/er"))).toEqual(["out.jsonl"]);
+  }));
+
+test("an export to a folder has a file for each split and a card, and reports them", () =>
+  withFolder(async (folder) => {
+    await writeRun(join(folder, "run"), DIALOGUE, MANY);
+    const args = ["export", "run", "--to", "hf", "-o", "out/", "--json"];
+    const split = ["--split", "train=0.5,test=0.5", "--license", "mit"];
+    const { stdout } = await matrix([...args, ...split], { cwd: folder });
+    const { files, examples } = JSON.parse(stdout);
+    expect(files).toEqual(["out"]);
+    expect(examples.train + examples.test).toBe(399);
+    expect((await readdir(join(folder, "out"))).sort()).toEqual([
+      "README.md",
+      "test.parquet",
+      "train.parquet",
+    ]);
+    const card = await readFile(join(folder, "out/README.md"), "utf8");
+    expect(card).toContain("# out\n\n> **Simulated.**");
+    expect(card).toContain('license: "mit"');
+    expect(card).toContain("exported as `hf`");
+    expect(card).toContain(`| train | ${examples.train} |\n| test | ${examples.test} |`);
+    const file = await matrix(["export", "run", "--to", "hf", "-o", "out.parquet"], {
+      cwd: folder,
+    });
+    expect(file.stderr).toContain("out.parquet names a file, but hf is a folder");
+  }));
+
+test("an export without any example to tau2 is refused", () =>
+  withFolder(async (folder) => {
+    await writeRun(join(folder, "run"), DIALOGUE, TALK);
+    const { code, stderr } = await matrix(["export", "run", "--to", "tau2", "-o", "r.json"], {
+      cwd: folder,
+    });
+    expect(code).toBe(2);
+    expect(stderr).toContain("no record of these runs can be exported to tau2");
+    expect(await readdir(folder)).toEqual(["run"]);
+  }));

@@ -91,3 +91,19 @@ test("a file that exists is not opened again", () =>
       message: expect.stringContaining(`cannot write ${nowhere}`),
     });
   }));
+
+test.each([
+  [0, [0, 1]],
+  [1, [1, 0]],
+])(
+  "a row of another shape %p bytes behind the first 4 MiB gives the order %j",
+  async (more, order) => {
+    const row = { n: 0, messages: PLAIN, text: "" };
+    const text = "x".repeat(4 * MIB + more - (JSON.stringify(row).length + 1));
+    const found = await rowsAfter([
+      { ...row, text },
+      { n: 1, messages: CALLING },
+    ]);
+    expect(found.map(({ n }) => n)).toEqual(order);
+  },
+);

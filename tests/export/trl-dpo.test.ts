@@ -134,3 +134,11 @@ test("the columns for DPOTrainer are declared", () => {
     score_rejected: "float64",
   });
 });
+
+test("a pair may have no shared turn before the assistant's first one", async () => {
+  const { rows } = await written(trlDpo, [
+    trial("1", 1, [assistant("same"), user("x"), assistant("good")]),
+    trial("1", 0, [assistant("same"), user("y"), assistant("bad")]),
+  ]);
+  expect(rows).toMatchObject([{ prompt: [], chosen: { length: 3 }, rejected: { length: 3 } }]);
+});

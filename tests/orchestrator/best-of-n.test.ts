@@ -153,3 +153,20 @@ test("a candidate takes one hop for each role, or the number that it states", ()
   const candidates = [{}, { hops: 1 }, {}];
   expect([0, 1, 2, 3].map((count) => hopsOfFirst(candidates, count, 2))).toEqual([0, 2, 3, 5]);
 });
+
+test("best-of-n counts its candidates from 0 in accept and score", async () => {
+  const { route, ending } = await walkPattern(
+    { ...ONE, accept: "candidate == 0", score: "candidate" },
+    { a: (turn) => turn },
+  );
+  expect(route).toEqual(["a"]);
+  expect(ending).toMatchObject({ stopReason: "completed", score: 0 });
+});
+
+test("best-of-n chooses a whole answer without a score before a cut one", async () => {
+  const { ending } = await walkPattern(
+    { ...ONE, n: 2 },
+    { a: (turn) => (turn === 0 ? new Cut() : { turn }) },
+  );
+  expect(ending).toMatchObject({ stopReason: "completed", outcome: { chosen: 1, turn: 1 } });
+});

@@ -32,3 +32,14 @@ test("an empty set of ids has nothing", () => {
   expect(ids.size).toBe(0);
   expect(ids.has("a")).toBe(false);
 });
+
+test("a set of ids tells apart two ids that agree in one half of their fingerprints", () => {
+  for (const [a, b] of [
+    ["40626", "62881"], // the same high half
+    ["12023", "41344"], // the same low half
+  ] as const) {
+    const ids = new IdSet();
+    ids.add(a);
+    expect([ids.has(b), ids.add(b), ids.add(a), ids.size]).toEqual([false, true, false, 2]);
+  }
+});
