@@ -3,8 +3,8 @@
 
 import { expect, test } from "bun:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { matrix } from "../../parts/binary.ts";
 import { withFolder } from "../../parts/folder.ts";
+import { matrix } from "../../parts/program.ts";
 import { CORAL } from "../../parts/repository.ts";
 import { until } from "../../parts/until.ts";
 import { type Accounting, account, readFinished } from "./accounting.ts";

@@ -5,8 +5,9 @@ import { readFileSync } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { JsonObject } from "../../../src/task/json.ts";
-import { BINARY, matrix } from "../../parts/binary.ts";
+import { BINARY } from "../../parts/binary.ts";
 import { withFolder } from "../../parts/folder.ts";
+import { matrix } from "../../parts/program.ts";
 import {
   calls,
   DIALOGUE,

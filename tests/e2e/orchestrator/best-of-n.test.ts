@@ -5,8 +5,9 @@ import { expect, test } from "bun:test";
 import { existsSync, statSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { matrix, spawnMatrix } from "../../parts/binary.ts";
+import { spawnMatrix } from "../../parts/binary.ts";
 import { withFolder } from "../../parts/folder.ts";
+import { matrix } from "../../parts/program.ts";
 import { comparable, readRecords } from "../../parts/records.ts";
 import { until } from "../../parts/until.ts";
 

@@ -2,8 +2,8 @@
 
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import { matrix } from "../../parts/binary.ts";
 import { withFolder } from "../../parts/folder.ts";
+import { matrix } from "../../parts/program.ts";
 import { comparable, readRecords } from "../../parts/records.ts";
 import { ROOT } from "../../parts/repository.ts";
 import { python } from "./bridge.ts";
