@@ -4,6 +4,9 @@
 import { existsSync, readFileSync } from "node:fs";
 import { identityText, type Mutant } from "./instrument.ts";
 
+/** Stands in an entry that the program prints, until somebody gives the reason. */
+export const REASON_MISSING = "TODO";
+
 /** Names a mutant by what a reader sees of it, so that an edit elsewhere in the file does not matter. */
 export interface Accepted {
   readonly file: string;
@@ -24,7 +27,7 @@ export function readAccepted(path: string): Accepted[] {
   return accepted.map((entry) => {
     const { file, inside = "", operator, original, mutated, nth = 1, reason } = entry;
     const isWhole = file && operator && original !== undefined && mutated !== undefined;
-    if (!isWhole || !reason) {
+    if (!isWhole || !reason || reason === REASON_MISSING) {
       throw new Error(
         `${path}: an entry needs file, operator, original, mutated and reason: ${JSON.stringify(entry)}`,
       );

@@ -29,10 +29,12 @@ interface Stored {
   readonly verdicts: [string, KeptVerdict][];
 }
 
-export function openCache(path: string): Cache {
-  const stored: Stored = existsSync(path)
-    ? (JSON.parse(readFileSync(path, "utf8")) as Stored)
-    : { refused: [], dryRuns: [], verdicts: [] };
+/** `fresh` begins with nothing, and replaces what is kept. */
+export function openCache(path: string, fresh: boolean): Cache {
+  const stored: Stored =
+    !fresh && existsSync(path)
+      ? (JSON.parse(readFileSync(path, "utf8")) as Stored)
+      : { refused: [], dryRuns: [], verdicts: [] };
   const refused = new Map(stored.refused);
   const dryRuns = new Map(stored.dryRuns);
   const verdicts = new Map(stored.verdicts);

@@ -21,10 +21,10 @@ export interface Compiler {
 export function createCompiler(
   tree: Sources,
   tsc: string,
-  sources: ReadonlyMap<string, string>,
+  sources: ReadonlyMap<string, { readonly source: string }>,
   known: Map<string, boolean>,
 ): Compiler {
-  const textOf = (file: string) => sources.get(file) ?? "";
+  const textOf = (file: string) => sources.get(file)?.source ?? "";
   const keyOf = ({ id, file }: Mutant) => `${id} ${Bun.hash(textOf(file))}`;
   const check = async (mutants: readonly Mutant[]): Promise<void> => {
     const copies = new Map(

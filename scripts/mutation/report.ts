@@ -1,5 +1,6 @@
 // What a run prints: the table by folder, and the survivors with the line that changed.
 
+import { type Accepted, entryOf, formatEntry, REASON_MISSING } from "./accepted.ts";
 import { applyMutant, folderOf, type Mutant } from "./instrument.ts";
 import type { Status } from "./trial.ts";
 
@@ -10,6 +11,55 @@ export interface Outcome {
   readonly by: string | null;
   /** Test files that ran, or would have run had an earlier one not noticed. */
   readonly tests: readonly string[];
+}
+
+/** Texts of the sources, for the lines that changed. */
+export interface Sources {
+  readonly sources: ReadonlyMap<string, { readonly source: string }>;
+}
+
+export function formatReport(
+  heading: string,
+  outcomes: readonly Outcome[],
+  { sources }: Sources,
+): string {
+  const table = formatTable(countFolders(outcomes), countOutcomes("all", outcomes));
+  const survivors = sortSurvivors(outcomes).map((of) =>
+    formatSurvivor(of, sources.get(of.mutant.file)?.source ?? ""),
+  );
+  const list = survivors.length > 0 ? ["Survivors:", ...survivors] : [];
+  return [heading, table, ...list].join("\n\n");
+}
+
+export function formatJson(
+  seed: string,
+  outcomes: readonly Outcome[],
+  stale: readonly Accepted[],
+  { sources }: Sources,
+): string {
+  const survivors = sortSurvivors(outcomes).map(({ mutant, status, tests }) => ({
+    ...entryOf(mutant, ""),
+    id: mutant.id,
+    line: mutant.line,
+    status,
+    diff: diffLines(sources.get(mutant.file)?.source ?? "", mutant),
+    tests,
+  }));
+  const folders = countFolders(outcomes);
+  return JSON.stringify({ seed, folders, all: countOutcomes("all", outcomes), survivors, stale });
+}
+
+/** The survivors as entries of the list of accepted ones. */
+export function formatEntries(outcomes: readonly Outcome[]): string {
+  return sortSurvivors(outcomes)
+    .map(({ mutant }) => formatEntry(entryOf(mutant, REASON_MISSING)))
+    .join("\n");
+}
+
+function sortSurvivors(outcomes: readonly Outcome[]): Outcome[] {
+  return outcomes
+    .filter(isSurvivor)
+    .sort((a, b) => a.mutant.file.localeCompare(b.mutant.file) || a.mutant.line - b.mutant.line);
 }
 
 export interface FolderCounts {
@@ -78,7 +128,7 @@ export function isSurvivor({ status }: { readonly status: string }): boolean {
   return status === "survived" || status === "not reached";
 }
 
-export function formatSurvivor({ mutant, tests }: Outcome, source: string): string {
+function formatSurvivor({ mutant, tests }: Outcome, source: string): string {
   const { file, line, operator, inside, id } = mutant;
   const ran =
     tests.length === 0

@@ -59,15 +59,3 @@ function endProcessesIn(folder: string): void {
     }
   }
 }
-
-/** Paths of the project's files, relative to `project`. */
-export function listProject(project: string): string[] {
-  const { stdout, exitCode } = Bun.spawnSync(
-    ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
-    { cwd: project, stderr: "inherit" },
-  );
-  if (exitCode !== 0) throw new Error(`git could not list the files of ${project}`);
-  return [...new Set(stdout.toString().split("\0"))].filter(
-    (file) => file !== "" && existsSync(join(project, file)),
-  );
-}

@@ -44,7 +44,7 @@ test("mutants with type errors of their own are refused, and those of a class th
     const compiler = createCompiler(
       { root, write },
       tsc,
-      new Map(Object.entries(FILES)),
+      new Map(files.map((of) => [of.file, of])),
       new Map(),
     );
     const refused = await compiler.refused(mutants);

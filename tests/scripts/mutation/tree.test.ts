@@ -5,7 +5,8 @@ import { existsSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { createImportGraph } from "../../../scripts/mutation/imports.ts";
-import { copyProject, listProject } from "../../../scripts/mutation/tree.ts";
+import { listFiles } from "../../../scripts/mutation/project.ts";
+import { copyProject } from "../../../scripts/mutation/tree.ts";
 import { withFolder } from "../../parts/folder.ts";
 import { ROOT } from "../../parts/repository.ts";
 
@@ -42,7 +43,7 @@ test.skipIf(!existsSync("/proc/self/cwd"))(
 );
 
 test("the project's files are those that git tracks, and no packages or builds", () => {
-  const files = listProject(ROOT);
+  const files = listFiles(ROOT);
   expect(files).toContain("src/main.ts");
   expect(files.filter((file) => /^(?:node_modules|dist)\//.test(file))).toEqual([]);
 });
