@@ -1,6 +1,7 @@
 // Tasks that a test writes by hand.
 
-import type { Task } from "../../src/task/task.ts";
+import type { Json } from "../../src/task/json.ts";
+import type { Hop, Task } from "../../src/task/task.ts";
 
 /** A task of row 1, trial 0, that is at its first step, in role a. */
 export function taskOf(more: Partial<Task> = {}): Task {
@@ -17,4 +18,9 @@ export function taskOf(more: Partial<Task> = {}): Task {
     trace: null,
     ...more,
   };
+}
+
+/** A hop of a role with its result, and nothing else that matters. */
+export function hopOf(role: string, result: Json, more: Partial<Hop> = {}): Hop {
+  return { hop: 0, role, host: "h", at: "", queue_ms: 0, run_ms: 0, result, ...more };
 }

@@ -1,0 +1,213 @@
+// The exec agent over plain processes: its results, the tools of a model, and its limits.
+
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createExecAgent } from "../../src/agent/exec.ts";
+import type { RoleConfig } from "../../src/recipe/schema.ts";
+import { Lease } from "../../src/sandbox/lease.ts";
+import { ProcessSandboxes } from "../../src/sandbox/process.ts";
+import type { Json, JsonObject } from "../../src/task/json.ts";
+import type { Task } from "../../src/task/task.ts";
+import { poolOver } from "../parts/sandbox-pool.ts";
+import { SPEC } from "../parts/sandbox-spec.ts";
+import { hopOf, taskOf } from "../parts/task.ts";
+
+let root: string;
+let lease: Lease;
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), "matrix-exec-"));
+  lease = await Lease.take({ run: "exec", host: "test" }, { root });
+});
+afterAll(async () => {
+  await lease.release();
+  await rm(root, { recursive: true, force: true });
+});
+
+const signal = new AbortController().signal;
+
+async function withAgent(
+  use: (run: (task: Task) => Promise<Json>, calls: readonly { digest: string }[]) => Promise<void>,
+  settings: JsonObject = {},
+  timeoutMs = 20_000,
+): Promise<void> {
+  const { pool, calls } = poolOver(() => new ProcessSandboxes(lease).start(SPEC));
+  await using _pool = pool;
+  const config = { with: settings } as unknown as RoleConfig;
+  const role = { name: "x", config, neighbours: new Set(["x"]), cwd: null, timeoutMs, pool };
+  const agent = createExecAgent(role);
+  await use(async (task) => (await agent.run(task, { signal })).result, calls);
+}
+
+let rows = 0;
+const asking = (exec: Json, more: Partial<Task> = {}) =>
+  taskOf({ rowId: `row${rows++}`, state: { exec }, ...more });
+const calling = (...calls: readonly (readonly [name: string, args: string])[]) => {
+  const tool_calls = calls.map(([name, args], index) => ({
+    id: `c${index}`,
+    function: { name, arguments: args },
+  }));
+  return taskOf({
+    rowId: `row${rows++}`,
+    history: [hopOf("model", { content: null, tool_calls })],
+  });
+};
+
+test("a command's whole outcome is the result", () =>
+  withAgent(async (run) => {
+    const result = await run(
+      asking({ command: 'echo "$A"; cat >&2; exit 4', stdin: "ünd", env: { A: "1" } }),
+    );
+    expect(result).toEqual({
+      ending: "exit",
+      exit_code: 4,
+      stdout: "1\n",
+      stderr: "ünd",
+      dropped_bytes: 0,
+      duration_ms: expect.any(Number),
+    });
+    expect(Number.isInteger((result as JsonObject)["duration_ms"])).toBe(true);
+  }));
+
+test("a command given as words runs without a shell, in its folder", () =>
+  withAgent(async (run) => {
+    expect(await run(asking({ command: ["echo", "$A *"] }))).toMatchObject({ stdout: "$A *\n" });
+    expect(await run(asking({ command: "pwd", cwd: "/usr" }))).toMatchObject({ stdout: "/usr\n" });
+  }));
+
+test("a request without a command reads and writes files alone", () =>
+  withAgent(async (run) => {
+    const files = { "a b/c": "text ü", raw: { base64: "/wD+" } };
+    expect(await run(asking({ files, download: ["raw", "a b/c"] }))).toEqual({
+      files: { raw: { base64: "/wD+" }, "a b/c": "text ü" },
+    });
+    expect(await run(asking({}))).toEqual({});
+  }));
+
+test("text that begins with a byte order mark keeps it", () =>
+  withAgent(async (run) => {
+    const result = await run(asking({ files: { a: "\ufeffx" }, download: ["a"] }));
+    expect(result).toEqual({ files: { a: "\ufeffx" } });
+  }));
+
+test("changes are counted from the session's first call", () =>
+  withAgent(async (run) => {
+    const row = { rowId: "changing" };
+    const first = asking({ files: { a: "1" }, changes: true }, row);
+    expect(await run(first)).toEqual({ changes: [{ path: "a", change: "added" }] });
+    const history = [hopOf("x", null)];
+    const next = asking({ command: "echo 2 > b", changes: true }, { ...row, history });
+    expect(await run(next)).toMatchObject({
+      changes: [
+        { path: "a", change: "added" },
+        { path: "b", change: "added" },
+      ],
+    });
+  }));
+
+test.each([
+  ["50ms", 20_000],
+  ["10m", 50],
+  [undefined, 50],
+])("with a timeout of %p over %d ms, a slow command ends in time", (timeout, timeoutMs) =>
+  withAgent(
+    async (run) => {
+      const exec = {
+        command: "echo begun; sleep 600",
+        ...(timeout === undefined ? {} : { timeout }),
+      };
+      expect(await run(asking(exec))).toMatchObject({ ending: "timeout", exit_code: 137 });
+    },
+    {},
+    timeoutMs,
+  ),
+);
+
+test("a timeout that is no duration is refused", () =>
+  withAgent(async (run) => {
+    await expect(run(asking({ command: "true", timeout: "soon" }))).rejects.toMatchObject({
+      code: "agent_failed",
+      message: 'timeout "soon" is no duration such as "90s"',
+    });
+  }));
+
+test("output past output_bytes is dropped and counted", () =>
+  withAgent(async (run) => {
+    const exec = { command: "printf 12345678901", output_bytes: 10 };
+    expect(await run(asking(exec))).toMatchObject({ stdout: "1234567890", dropped_bytes: 1 });
+  }));
+
+test("a file larger than 16 MiB is not read", () =>
+  withAgent(async (run) => {
+    const command = "head -c 16777217 /dev/zero > big; head -c 16777216 /dev/zero > most";
+    await expect(run(asking({ command, download: ["big"] }))).rejects.toThrow(
+      "big is larger than 16777216 bytes",
+    );
+    await run(asking({ download: ["most"] }));
+  }));
+
+test("the same step is done once", () =>
+  withAgent(async (run, calls) => {
+    const task = asking({ command: "echo x >> count; wc -l < count" });
+    const [first, second] = await Promise.all([run(task), run(task)]);
+    expect(first).toMatchObject({ stdout: expect.stringMatching(/^\s*1\n$/) });
+    expect(second).toEqual(first as never);
+    expect(new Set(calls.map(({ digest }) => digest)).size).toBe(1);
+  }));
+
+test("a model's tools answer its calls in order", () =>
+  withAgent(
+    async (run) => {
+      const messages = (await run(
+        calling(
+          ["write_file", '{"path": "notes.txt", "content": "one\\n"}'],
+          ["run", '{"command": "cat notes.txt; echo $A; exit 2"}'],
+          ["read_file", '{"path": "notes.txt"}'],
+          ["changes", ""],
+          ["write_file", '{"path": "empty", "content": ""}'],
+        ),
+      )) as readonly { role: string; tool_call_id: string; content: string }[];
+      expect(messages.map(({ role, tool_call_id: id }) => `${role} ${id}`)).toEqual([
+        "tool c0",
+        "tool c1",
+        "tool c2",
+        "tool c3",
+        "tool c4",
+      ]);
+      const contents = messages.map(({ content }) => content);
+      expect([contents[0], contents[4]]).toEqual(["ok", "ok"]);
+      expect(JSON.parse(contents[1] ?? "")).toMatchObject({ exit_code: 2, stdout: "one\nset\n" });
+      expect(JSON.parse(contents[2] ?? "")).toEqual({ files: { "notes.txt": "one\n" } });
+      expect(Object.keys(JSON.parse(contents[3] ?? ""))).toEqual(["changes"]);
+    },
+    { env: { A: "set" } },
+  ));
+
+test.each([
+  ["read_file", '{"path": "missing.txt"}', "Error: cannot read missing.txt in sandbox "],
+  ["read_file", "{}", "Error: path is missing: it must be a text"],
+  ["read_file", '{"path": ""}', "Error: path is missing: it must be a text"],
+  ["write_file", '{"path": "a"}', "Error: content is missing: it must be a text"],
+  ["write_file", '{"path": 1, "content": "x"}', "Error: path is missing: it must be a text"],
+  ["run", "{not json", "Error: the arguments are no JSON: "],
+  ["run", "[1]", "Error: the arguments are no JSON object"],
+  ["run", '{"comand": "ls"}', "Error: the exec agent cannot read its request: "],
+  ["fly", "{}", 'Error: no tool is named "fly"; there are run, read_file, write_file and changes'],
+])("a model that calls %s with %s hears of its mistake", (name, args, answer) =>
+  withAgent(async (run) => {
+    const [message] = (await run(calling([name, args]))) as readonly { content: string }[];
+    expect(message?.content).toStartWith(answer);
+  }),
+);
+
+test("a sandbox that cannot be started is no answer to a model", async () => {
+  const { pool } = poolOver(() => Promise.reject(new Error("no engine")));
+  await using _pool = pool;
+  const config = { with: {} } as unknown as RoleConfig;
+  const role = { name: "x", config, neighbours: new Set<string>(), cwd: null, timeoutMs: 1, pool };
+  const task = calling(["run", '{"command": "ls"}']);
+  await expect(Promise.resolve(createExecAgent(role).run(task, { signal }))).rejects.toThrow(
+    "no engine",
+  );
+});

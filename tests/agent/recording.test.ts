@@ -1,0 +1,90 @@
+// Recorded answers, given again in order.
+
+import { expect, test } from "bun:test";
+import { Recordings } from "../../src/agent/recording.ts";
+import { branchSeed } from "../../src/task/seed.ts";
+import type { Hop, Task } from "../../src/task/task.ts";
+import { hopOf, taskOf } from "../parts/task.ts";
+
+const context = { signal: new AbortController().signal };
+const USAGE = { requests: 1, prompt_tokens: 2, completion_tokens: 3 };
+
+function recorded(history: readonly Hop[], accepts: readonly string[] = []) {
+  const row = { q: 1 };
+  const recordings = new Recordings();
+  recordings.add({ row, seed: 42, history });
+  const task = (more: Partial<Task> = {}) => taskOf({ row, seed: 42, ...more });
+  const ask = (role: string, given: Task = task()) =>
+    recordings.createAgent(role, new Set(accepts)).run(given, context);
+  return { ask, task };
+}
+
+test("each role gets its own answers in the order of the record, with model, usage and cost", () => {
+  const { ask } = recorded([
+    hopOf("a", "a1", { model: "m", usage: USAGE, cost: 0.5 }),
+    hopOf("b", "b1"),
+    hopOf("a", "a2"),
+  ]);
+  expect(ask("a")).toEqual({ result: "a1", model: "m", usage: USAGE, cost: 0.5 });
+  expect(ask("a")).toEqual({ result: "a2" });
+  expect(ask("b")).toEqual({ result: "b1" });
+});
+
+test("an answer that the record does not have is an error that names the role", () => {
+  const { ask } = recorded([hopOf("a", "a1")]);
+  ask("a");
+  for (const role of ["a", "c"])
+    expect(() => ask(role)).toThrow(
+      expect.objectContaining({
+        code: "not_recorded",
+        message: `the record has no further answer of ${role}: the task went on past the record`,
+      }),
+    );
+});
+
+test("a task finds its record by the very object of its row", () => {
+  const { ask, task } = recorded([hopOf("a", "a1")]);
+  expect(() => ask("a", task({ row: { q: 1 } }))).toThrow("no further answer of a");
+  expect(ask("a")).toEqual({ result: "a1" });
+});
+
+test("a new attempt begins with the first answer again", () => {
+  const { ask, task } = recorded([hopOf("a", "a1"), hopOf("a", "a2")]);
+  ask("a");
+  expect(ask("a", task({ attempt: 2 }))).toEqual({ result: "a1" });
+  expect(ask("a", task({ attempt: 2 }))).toEqual({ result: "a2" });
+});
+
+test("a branch gets the answers of its own branch, and the trunk those of none", () => {
+  const { ask, task } = recorded([
+    hopOf("a", "b1", { branch: 1 }),
+    hopOf("a", "trunk"),
+    hopOf("a", "b0", { branch: 0 }),
+    hopOf("a", "b0 again", { branch: 0 }),
+  ]);
+  const branch = (index: number) =>
+    task({ seed: branchSeed(42, index), branch: {} as NonNullable<Task["branch"]> });
+  expect(ask("a", branch(0))).toEqual({ result: "b0" });
+  expect(ask("a", branch(1))).toEqual({ result: "b1" });
+  expect(ask("a")).toEqual({ result: "trunk" });
+  expect(ask("a", branch(0))).toEqual({ result: "b0 again" });
+  expect(() => ask("a", branch(2))).toThrow("no further answer");
+});
+
+test.each([
+  ["length", "cut"],
+  ["content_filter", "content_filtered"],
+  ["stop", undefined],
+  [undefined, undefined],
+  [5, undefined],
+])(
+  "an answer that ended by %p ends the task with %p, unless the role accepts it",
+  (reason, stop) => {
+    const result = { content: "x", ...(reason === undefined ? {} : { finish_reason: reason }) };
+    const expected = stop === undefined ? { result } : { result, stop };
+    expect(recorded([hopOf("a", result)]).ask("a")).toEqual(expected as never);
+    expect(recorded([hopOf("a", result)], ["cut", "content_filtered"]).ask("a")).toEqual({
+      result,
+    });
+  },
+);

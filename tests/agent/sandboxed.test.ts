@@ -1,0 +1,242 @@
+// Agents in sandboxes: the request of a step, the program that answers it, and whose call it is.
+
+import { expect, test } from "bun:test";
+import {
+  agentMounts,
+  callerOf,
+  createSandboxedAgent,
+  digestOf,
+  roleInSandbox,
+  type SandboxedRole,
+} from "../../src/agent/sandboxed.ts";
+import type { Recipe, RoleConfig } from "../../src/recipe/schema.ts";
+import type { EngineName } from "../../src/sandbox/contract.ts";
+import type { JsonObject } from "../../src/task/json.ts";
+import { poolOver } from "../parts/sandbox-pool.ts";
+import { ScriptedSandbox } from "../parts/scripted-sandbox.ts";
+import { hopOf, taskOf } from "../parts/task.ts";
+
+const signal = new AbortController().signal;
+const config = (more: Partial<RoleConfig> = {}): RoleConfig =>
+  ({
+    agent: "/agents/solve.py",
+    with: { k: 1 },
+    history: true,
+    timeout: 5000,
+    ...more,
+  }) as RoleConfig;
+
+/** A role whose program answers with `answer`, and what it was asked. */
+function roleOver(
+  answer: string,
+  more: Partial<Omit<SandboxedRole, "pool">> = {},
+  engine: EngineName = "docker",
+) {
+  const asked: JsonObject[] = [];
+  const sandbox = new ScriptedSandbox("s", {
+    program: ({ stdin, stdout }) =>
+      stdin.on("data", (line: Buffer) => {
+        const request = JSON.parse(line.toString());
+        asked.push(request);
+        if ("id" in request) stdout.write(`{"id":${request.id},${answer}}\n`);
+      }),
+  });
+  Object.assign(sandbox, { engine });
+  const { pool, calls } = poolOver(async () => sandbox);
+  const role: SandboxedRole = {
+    name: "solver",
+    config: config(),
+    neighbours: new Set(["solver"]),
+    cwd: null,
+    timeoutMs: 5000,
+    pool,
+    ...more,
+  };
+  return { agent: createSandboxedAgent(role), asked, sandbox, calls };
+}
+
+const task = taskOf({
+  rowId: "r1",
+  trial: 2,
+  seed: 3,
+  attempt: 4,
+  role: "solver",
+  row: { q: "x" },
+  state: { s: 1 },
+  history: [hopOf("other", "first"), hopOf("other", { last: true })],
+});
+
+test("a step's request has the task, its last result, its history and the role's settings", async () => {
+  const { agent, asked, calls } = roleOver('"ok":true,"result":{"answer":5}');
+  expect(await agent.run(task, { signal })).toEqual({ result: { answer: 5 } });
+  expect(asked).toEqual([
+    {
+      op: "step",
+      id: 1,
+      session: expect.stringMatching(/^[0-9a-f]{16}$/),
+      settings: { k: 1 },
+      task: {
+        id: "r1",
+        trial: 2,
+        seed: 3,
+        attempt: 4,
+        hop: 2,
+        role: "solver",
+        row: { q: "x" },
+        state: { s: 1 },
+        last: { last: true },
+        history: task.history as never,
+      },
+    },
+  ]);
+  const { session: _session, id: _id, ...body } = asked[0] ?? {};
+  expect(calls).toEqual([
+    {
+      caller: { rowId: "r1", trial: 2, attempt: 4, hop: 2, continues: false },
+      digest: digestOf(body),
+    },
+  ]);
+});
+
+test("a role that reads no history is sent none, and null as the last result of a new task", async () => {
+  const { agent, asked } = roleOver('"ok":true', { config: config({ history: false }) });
+  expect(await agent.run(taskOf(), { signal })).toEqual({ result: null });
+  expect(asked[0]?.["task"]).not.toHaveProperty("history");
+  expect(asked[0]?.["task"]).toHaveProperty("last", null);
+});
+
+test.each([
+  [{ agent: "/agents/solve.py" }, "solve.py: ValueError: no such question"],
+  [
+    { agent: "process", command: ["python3", "x.py"] },
+    "python3 x.py: ValueError: no such question",
+  ],
+  [{ agent: "process" }, ": ValueError: no such question"],
+])(
+  "a failure of the program %j is the step's, with its name, kind and message",
+  async (more, message) => {
+    const failure = '"ok":false,"error":{"kind":"ValueError","message":"no such question"}';
+    const { agent } = roleOver(failure, { config: config(more) });
+    await expect(Promise.resolve(agent.run(task, { signal }))).rejects.toMatchObject({
+      code: "agent_failed",
+      message,
+    });
+  },
+);
+
+const PATH = 'export PYTHONPATH="$MATRIX_BRIDGE${PYTHONPATH:+:$PYTHONPATH}"; exec "$@"';
+
+test.each([
+  ["docker", {}, null, ["python3", "-u", "/agents/solver/solve.py"], "/agents/solver/solve.py"],
+  ["process", {}, null, ["python3", "-u", "/agents/solve.py"], "/agents/solve.py"],
+  ["docker", { command: ["bun", "x"] }, null, ["bun", "x"], "/agents/solver/solve.py"],
+  ["process", { agent: "process", command: ["sh", "-c", "y"] }, "/here", ["sh", "-c", "y"], null],
+  [
+    "docker",
+    { agent: "/a/solve.unknown" },
+    null,
+    ["/agents/solver/solve.unknown"],
+    "/agents/solver/solve.unknown",
+  ],
+] as const)(
+  "in %s with %j the program is started from its command",
+  async (engine, more, cwd, args, path) => {
+    const { agent, sandbox } = roleOver(
+      '"ok":true',
+      { config: config(more as Partial<RoleConfig>), cwd },
+      engine,
+    );
+    await agent.run(task, { signal });
+    expect(sandbox.commands).toEqual([
+      {
+        args: ["/bin/sh", "-c", PATH, "sh", ...args],
+        env: { MATRIX_BRIDGE: "/matrix", ...(path === null ? {} : { MATRIX_AGENT: path }) },
+        ...(cwd === null ? {} : { cwd }),
+      },
+    ]);
+  },
+);
+
+test("a step that is late fails with the role's timeout", async () => {
+  const { agent } = roleOver('"ok":true', { timeoutMs: 0 });
+  const slow = new ScriptedSandbox();
+  const { pool } = poolOver(async () => slow);
+  const role = {
+    name: "x",
+    config: config(),
+    neighbours: new Set<string>(),
+    cwd: null,
+    timeoutMs: 3,
+    pool,
+  };
+  await expect(
+    Promise.resolve(createSandboxedAgent(role).run(task, { signal })),
+  ).rejects.toMatchObject({
+    code: "agent_timeout",
+    message: "the agent in sandbox case did not reply within 3 ms",
+  });
+  expect(agent).toBeDefined();
+});
+
+test("a call continues its attempt once a role of the same sandbox has made a hop", () => {
+  const neighbours = new Set(["a", "b"]);
+  const after = (...roles: readonly string[]) =>
+    callerOf(taskOf({ history: roles.map((role) => hopOf(role, null)) }), neighbours).continues;
+  expect([after(), after("c"), after("a"), after("c", "b", "d")]).toEqual([
+    false,
+    false,
+    true,
+    true,
+  ]);
+});
+
+test("the digest of a call differs with what it asks", () => {
+  expect(digestOf({ a: 1 })).toBe(digestOf({ a: 1 }));
+  expect(digestOf({ a: 1 })).not.toBe(digestOf({ a: 2 }));
+  expect(digestOf({})).toMatch(/^[\w-]{43}$/);
+});
+
+const recipe = {
+  roles: {
+    one: config({ sandbox: "box" }),
+    two: config({ sandbox: "box", agent: "/other/two.mjs" }),
+    shell: config({ sandbox: "box", agent: "exec" }),
+    program: config({ sandbox: "box", agent: "process" }),
+    plain: config({ sandbox: "bare" }),
+    model: config({ agent: "llm" }),
+  },
+  sandboxes: { box: { engine: "auto", timeout: 77 }, bare: { engine: "process", timeout: 88 } },
+} as unknown as Recipe;
+
+test("roles with a file bring its folder into their sandbox, read-only", () => {
+  expect([...agentMounts(recipe)]).toEqual([
+    [
+      "box",
+      [
+        { source: "/agents", target: "/agents/one", writable: false },
+        { source: "/other", target: "/agents/two", writable: false },
+      ],
+    ],
+  ]);
+});
+
+test("a role in a sandbox has its neighbours and the sandbox's timeout", () => {
+  const { roles } = recipe;
+  const one = roles["one"] as RoleConfig;
+  expect(roleInSandbox("one", one, recipe, "/here")).toEqual({
+    name: "one",
+    config: one,
+    neighbours: new Set(["one", "two", "shell", "program"]),
+    cwd: null,
+    timeoutMs: 77,
+  });
+});
+
+test("a program with a sandbox of its own starts where matrix was started, with the role's timeout", () => {
+  const own = config({ sandbox: "solver (process)" });
+  const alone = { roles: { solver: own }, sandboxes: {} } as unknown as Recipe;
+  expect(roleInSandbox("solver", own, alone, "/here")).toMatchObject({
+    cwd: "/here",
+    timeoutMs: 5000,
+  });
+});

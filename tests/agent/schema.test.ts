@@ -1,0 +1,70 @@
+// Which texts count as an answer of a schema.
+
+import { expect, test } from "bun:test";
+import { createAnswerSchema } from "../../src/agent/schema.ts";
+
+const DEFINITION = {
+  type: "object",
+  required: ["n"],
+  properties: { n: { type: "integer" }, deep: { type: "object", properties: { x: { const: 1 } } } },
+};
+const schema = createAnswerSchema(DEFINITION);
+
+test("the schema itself is kept for the request", () => {
+  expect(schema.definition).toBe(DEFINITION);
+});
+
+test.each([
+  '{"n": 4}',
+  ' \n{"n": 4}\n',
+  '```json\n{"n": 4}\n```',
+  '```\n{"n": 4}\n```',
+  '  ```json  \n\n{"n": 4}\n  ```  \n',
+])("the text %j is an answer", (content) => {
+  expect(schema.check(content)).toEqual({ ok: true, value: { n: 4 } });
+  expect(schema.require(content)).toEqual({ n: 4 });
+});
+
+test.each([
+  [null, "it is no JSON ("],
+  ["", "it is no JSON ("],
+  ["four", "it is no JSON ("],
+  ['Here: {"n": 4}', "it is no JSON ("],
+  ['```python\n{"n": 4}\n```', "it is no JSON ("],
+  ['```json\n{"n": 4}', "it is no JSON ("],
+])("the text %j is no JSON", (content, problem) => {
+  const checked = schema.check(content);
+  expect(checked).toMatchObject({ ok: false, problem: expect.stringContaining(problem) });
+});
+
+test.each([
+  ['{"n": "4"}', "#/n"],
+  ["{}", "#: "],
+  ["[4]", "#: "],
+  ['{"n": 1, "deep": {"x": 2}}', "#/deep/x"],
+])("the JSON %s does not fit, and its problem names the place %s", (content, place) => {
+  const checked = schema.check(content);
+  expect(checked).toMatchObject({ ok: false, problem: expect.stringContaining(place) });
+  expect(() => schema.require(content)).toThrow(
+    expect.objectContaining({
+      code: "schema_mismatch",
+      message: expect.stringMatching(
+        /^the answer does not fit the schema, even after it was asked for again: #/,
+      ),
+    }),
+  );
+});
+
+test("at most three problems are shown, the innermost last", () => {
+  const many = createAnswerSchema({
+    type: "object",
+    properties: Object.fromEntries([..."abcdef"].map((key) => [key, { type: "integer" }])),
+  });
+  const checked = many.check(
+    JSON.stringify(Object.fromEntries([..."abcdef"].map((k) => [k, "x"]))),
+  );
+  expect(checked.ok).toBe(false);
+  const problem = checked.ok ? "" : checked.problem;
+  expect(problem.split("; ")).toHaveLength(3);
+  expect(problem.split("; ").at(-1)).toContain("#/f");
+});
