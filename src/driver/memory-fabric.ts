@@ -24,6 +24,7 @@ export function createMemoryFabric(options: MemoryFabricOptions): Fabric {
   const { transport, host, sink, settle } = options;
   return {
     roles: host.roles,
+    wireBytes: null,
     ready: Promise.resolve(),
     begin: () => transport.start(host, sink),
     settle,

@@ -27,6 +27,8 @@ export interface DriverTransport extends Transport {
 export interface Fabric {
   /** How busy each role is, over all hosts. */
   readonly roles: readonly RoleLoad[];
+  /** Bytes of request bodies that peers have sent to each other; null in one process. */
+  readonly wireBytes: number | null;
   /** Resolves when the first task may be admitted. */
   readonly ready: Promise<void>;
   /** Begins to carry messages. */

@@ -29,12 +29,11 @@ import { systemClock } from "../task/clock.ts";
 import type { Log } from "../telemetry/log.ts";
 import { isHostName, type LogSink } from "../telemetry/log-sink.ts";
 import { version } from "../version.ts";
+import { DRIVER_NAME } from "./driver-name.ts";
 import { expectedHosts, LocalWorkers, localWorkersOf } from "./local-workers.ts";
 import type { Plan } from "./plan.ts";
 import type { HostsSettings } from "./settings.ts";
-
-/** Name of the driver in records and logs. */
-export const DRIVER_NAME = "driver";
+import type { Stage } from "./stage.ts";
 
 export interface ClusterOptions {
   readonly hosts: HostsSettings;
@@ -63,11 +62,12 @@ interface Place {
   readonly earlier: DriverFile | null;
 }
 
-/** The driver's place in the network. It listens; it carries nothing until it is connected. */
-export class Cluster {
+/** The stage of a run on many hosts. It listens, and carries nothing until it is connected. */
+export class Cluster implements Stage {
   readonly peer: Peer;
   readonly transport: DriverTransport;
-  readonly url: string;
+  readonly models = [];
+  readonly invitation: string | null;
   readonly #options: ClusterOptions;
   readonly #place: Place;
 
@@ -75,7 +75,10 @@ export class Cluster {
     const { run, store } = options.plan.recipe;
     this.#options = options;
     this.#place = place;
-    this.url = place.url;
+    this.invitation =
+      options.hosts.listen === null
+        ? null
+        : `listening at ${place.url}; hosts join with: matrix agent --join ${options.directory}`;
     this.peer = new Peer({
       server: place.server,
       token: place.token,
@@ -118,8 +121,12 @@ export class Cluster {
     return new Cluster(options, { server, url, file, bundle, run, token, earlier });
   }
 
-  /** Makes the fabric that carries the tasks of a run. */
-  connect(run: Run): ClusterFabric {
+  /** A host writes to the journal under its id. */
+  isWriting(writer: string): boolean {
+    return this.peer.routing.has(writer);
+  }
+
+  connect(run: Run): Fabric {
     const { plan, rates, metrics, log } = this.#options;
     const { file, url, earlier } = this.#place;
     const fabric = new PeerFabric({
@@ -137,6 +144,9 @@ export class Cluster {
     });
     return new ClusterFabric(fabric, this.#createWorkers(run, fabric), file);
   }
+
+  /** The fabric stops what listens. */
+  async stop(): Promise<void> {}
 
   #desk(): HostDesk {
     const { plan, ledger, logSink } = this.#options;
@@ -163,7 +173,7 @@ export class Cluster {
 }
 
 /** A fabric of hosts, with the local workers among them. */
-export class ClusterFabric implements Fabric {
+class ClusterFabric implements Fabric {
   readonly #fabric: PeerFabric;
   readonly #workers: LocalWorkers | null;
   readonly #file: DriverFileKeeper;

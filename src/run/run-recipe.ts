@@ -3,45 +3,38 @@
 
 import { join } from "node:path";
 import type { RowStream } from "../dataset/open.ts";
-import { createMemoryFabric } from "../driver/memory-fabric.ts";
 import { Rates } from "../driver/rates.ts";
-import { type DriverTransport, type Fabric, onAbort, Run, type RunEnd } from "../driver/run.ts";
-import { MatrixError } from "../error.ts";
+import { type DriverTransport, onAbort, Run, type RunEnd } from "../driver/run.ts";
 import { captureConsole } from "../host/console.ts";
 import { catchStrayErrors } from "../host/stray-error.ts";
 import { serveMetrics } from "../http/metrics-server.ts";
-import type { Replicated } from "../model/contract.ts";
 import { ProcessPermits } from "../model/permits.ts";
-import { MemoryTransport } from "../peer/memory-transport.ts";
-import type { Peer } from "../peer/peer.ts";
 import { runtime } from "../platform.ts";
-import { randomId } from "../random-id.ts";
 import { JournalTrimmer, removeJournal } from "../records/journal.ts";
 import { readManifest } from "../records/manifest.ts";
 import { RunDirectory } from "../records/run-directory.ts";
 import { systemClock } from "../task/clock.ts";
 import type { RecordHead } from "../task/record.ts";
-import type { Message } from "../task/task.ts";
 import { type Log, openLog } from "../telemetry/log.ts";
 import { createLogSink, type LogSink } from "../telemetry/log-sink.ts";
 import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
-import type { Observation } from "../telemetry/observed-metrics.ts";
 import { createTracing, type Tracing } from "../telemetry/tracing.ts";
 import { version } from "../version.ts";
 import { wantsJournal } from "./answers.ts";
 import { Books } from "./books.ts";
-import { Cluster, type ClusterFabric, DRIVER_NAME } from "./cluster.ts";
-import { createHost, createRoles } from "./create-host.ts";
+import { Cluster } from "./cluster.ts";
+import { DRIVER_NAME } from "./driver-name.ts";
 import { identityOf } from "./identity.ts";
 import { ratesOf } from "./limits.ts";
-import { dismissWorkers } from "./local-workers.ts";
+import { LocalStage } from "./local-stage.ts";
 import type { Plan } from "./plan.ts";
 import { replayWork } from "./replay.ts";
 import { datasetWork, type Work } from "./run-rows.ts";
+import { observationOf, type Playing, type RunView, snapshotOf } from "./run-view.ts";
 import type { RunContext, RunSettings } from "./settings.ts";
-import { type Display, NO_DISPLAY, type Snapshot } from "./snapshot.ts";
-import { Spending } from "./spending.ts";
-import type { Summary } from "./summary.ts";
+import { type Display, NO_DISPLAY } from "./snapshot.ts";
+import type { Stage } from "./stage.ts";
+import { type Summary, summarise } from "./summary.ts";
 
 /**
  * How often spending is noted in the manifest: the most that a killed driver forgets of its own.
@@ -107,7 +100,7 @@ class RecipeRun {
     this.#rates = new Rates(ratesOf(recipe));
     const budget = isReplay ? null : (recipe.run.budget ?? null);
     this.#books = new Books({ directory, budget, isReplay, isAlone: this.#isAlone });
-    this.#display = display(() => this.#snapshot());
+    this.#display = display(() => snapshotOf(this.#view));
     const folder = join(directory.path, "logs");
     this.#log = openLog(join(folder, `${DRIVER_NAME}.log`), this.#display.say);
     this.#logSink = createLogSink({ folder, show: this.#display.say });
@@ -151,7 +144,10 @@ class RecipeRun {
     this.#log.write("info", state, { ...counts, abandoned: end.abandoned });
     await this.#log.close();
     const { abandoned } = end;
-    return this.#summary({ state, abandoned, elapsedMs, spent, error: end.error ?? closing });
+    const wireBytes = this.#playing?.fabric.wireBytes ?? null;
+    const error = end.error ?? closing;
+    const ended = { state, abandoned, elapsedMs, wireBytes, spent, error } as const;
+    return summarise(this.#work, this.#directory, this.#books, ended);
   }
 
   /** The user's wishes and the budget's, as two signals. */
@@ -186,14 +182,19 @@ class RecipeRun {
     const tracing = await createTracing(env, name, version);
     this.#open.defer(async () => tracing?.close());
     const described = { run: name, host: DRIVER_NAME, version };
-    const metrics = await createMetrics(env, described, () => this.#observation());
+    const metrics = await createMetrics(env, described, () => observationOf(this.#view));
     this.#open.defer(() => metrics.close());
     const rows = await this.#work.rows.open();
     this.#open.defer(() => rows.close());
     this.#serveMetrics(metrics);
-    return this.#isAlone
-      ? this.#playAlone(rows, tracing)
-      : this.#playOnHosts(rows, tracing, metrics);
+    const stage = await this.#openStage(metrics, tracing);
+    this.#open.defer(() => stage.stop());
+    this.#trimJournal(stage);
+    const run = this.#createRun(rows, stage.transport, tracing);
+    const fabric = stage.connect(run);
+    this.#playing = { run, fabric, stage };
+    if (stage.invitation !== null) this.#display.say(stage.invitation);
+    return run.play(fabric);
   }
 
   #serveMetrics(metrics: Metrics): void {
@@ -204,57 +205,25 @@ class RecipeRun {
     this.#display.say(`metrics at ${server.url}/metrics`);
   }
 
-  /** Plays with every role in this process. */
-  async #playAlone(rows: RowStream, tracing: Tracing | null): Promise<RunEnd> {
+  async #openStage(metrics: Metrics, tracing: Tracing | null): Promise<Stage> {
+    const { hosts = null, token = null, env = {} } = this.#settings;
     const { plan } = this.#work;
-    const directory = this.#directory.path;
-    await dismissWorkers(directory);
-    // Names this process among all that ever write to the journal.
-    const writer = `${DRIVER_NAME}-${randomId(10)}`;
-    const live = await plan.open({
-      host: DRIVER_NAME,
-      roles: Object.keys(plan.recipe.roles),
-      permits: new ProcessPermits(this.#rates.models, this.#rates),
-      spend: new Spending((total) => this.#books.ledger.report(DRIVER_NAME, total)).add,
-      answers: this.#work.rows.replay === null ? { directory, writer } : null,
-      log: this.#log,
-    });
-    this.#open.defer(() => live.stop());
-    this.#trimJournal((id) => id === writer);
-    const transport = new MemoryTransport();
-    const roles = createRoles(plan.recipe, live.agents);
-    const host = createHost({ plan, name: DRIVER_NAME, roles, transport, tracing });
-    const release = (): void => undefined;
-    const submit = (message: Message): void => transport.submit(message);
-    const run = this.#createRun(rows, { submit, release }, tracing);
-    const settle = (rowId: string, trial: number) => live.sandboxes.release(rowId, trial);
-    const fabric = createMemoryFabric({ transport, host, sink: run, settle });
-    this.#playing = { run, fabric, models: live.replicated, network: null };
-    return run.play(fabric);
-  }
-
-  /** Plays on hosts of their own. */
-  async #playOnHosts(rows: RowStream, tracing: Tracing | null, metrics: Metrics): Promise<RunEnd> {
-    const { hosts, token = null, env = {} } = this.#settings;
-    if (hosts == null) throw new Error("bug: a cluster without hosts");
-    const directory = this.#directory.path;
-    const cluster = await Cluster.listen({
-      ...{ hosts, token, env, directory },
-      plan: this.#work.plan,
-      log: this.#log,
+    const { path: directory } = this.#directory;
+    const { ledger } = this.#books;
+    const log = this.#log;
+    if (hosts === null)
+      return LocalStage.open({
+        ...{ plan, directory, log, tracing },
+        asksModels: this.#work.rows.replay === null,
+        permits: new ProcessPermits(this.#rates.models, this.#rates),
+        onSpent: (total) => ledger.report(DRIVER_NAME, total),
+      });
+    return Cluster.listen({
+      ...{ plan, directory, log, hosts, token, env, ledger },
       logSink: this.#logSink,
       metrics: () => metrics.render(),
       rates: this.#rates,
-      ledger: this.#books.ledger,
     });
-    const { peer, url } = cluster;
-    this.#trimJournal((id) => peer.routing.has(id));
-    const run = this.#createRun(rows, cluster.transport, tracing);
-    const fabric = cluster.connect(run);
-    this.#playing = { run, fabric, models: [], network: { peer, fabric } };
-    if (hosts.listen !== null)
-      this.#display.say(`listening at ${url}; hosts join with: matrix agent --join ${directory}`);
-    return run.play(fabric);
   }
 
   #createRun(rows: RowStream, transport: DriverTransport, tracing: Tracing | null): Run {
@@ -276,12 +245,24 @@ class RecipeRun {
     });
   }
 
-  #trimJournal(isWriting: (writer: string) => boolean): void {
+  get #view(): RunView {
+    return {
+      work: this.#work,
+      directory: this.#directory,
+      books: this.#books,
+      elapsedMs: performance.now() - this.#startedAt,
+      isStopping: this.#drain.aborted,
+      waitedFor: this.#rates.waitedFor,
+      playing: this.#playing,
+    };
+  }
+
+  #trimJournal(stage: Stage): void {
     if (!this.#keepsJournal) return;
     const journal = new JournalTrimmer({
       directory: this.#directory.path,
       isRecorded: (rowId, trial) => this.#directory.recorded.ids.has(rowId, trial),
-      isWriting,
+      isWriting: (writer) => stage.isWriting(writer),
     });
     this.#open.defer(() => journal.stop());
   }
@@ -315,86 +296,9 @@ class RecipeRun {
       version,
     });
   }
-
-  #snapshot(): Snapshot {
-    const { usage, cost } = this.#books.tally;
-    return {
-      name: this.#work.plan.recipe.name,
-      simulated: this.#directory.simulated,
-      expected: this.#work.rows.expected,
-      ...this.#directory.counts,
-      before: this.#books.before,
-      inFlight: this.#playing?.run.inFlight ?? 0,
-      elapsedMs: performance.now() - this.#startedAt,
-      roles: this.#playing?.fabric.roles ?? [],
-      promptTokens: usage.prompt_tokens,
-      completionTokens: usage.completion_tokens,
-      cost,
-      stopping: this.#drain.aborted,
-      waitedFor: this.#rates.waitedFor,
-    };
-  }
-
-  #observation(): Observation {
-    const { usage } = this.#books.tally;
-    const { expected } = this.#work.rows;
-    const peer = this.#playing?.network?.peer;
-    const inFlight = this.#playing?.run.inFlight ?? 0;
-    return {
-      roles: this.#playing?.fabric.roles ?? [],
-      broker: peer?.broker.counts ?? null,
-      refusedRequests: peer?.server.refused ?? {},
-      tasks: { inFlight, expected, ...this.#directory.counts },
-      models: this.#playing?.models ?? [],
-      tokens: { prompt: usage.prompt_tokens, completion: usage.completion_tokens },
-    };
-  }
-
-  #summary({ state, abandoned, elapsedMs, spent, error }: Ended): Summary {
-    const { hops, usage, cost, stopReasons, errors, score } = this.#books.tally;
-    return {
-      name: this.#work.plan.recipe.name,
-      directory: this.#directory.path,
-      state,
-      simulated: this.#directory.simulated,
-      replayed: this.#work.rows.replay !== null,
-      expected: this.#work.rows.expected,
-      ...this.#directory.counts,
-      recorded_before: this.#books.before,
-      abandoned,
-      elapsed_ms: Math.round(elapsedMs),
-      ...{ hops, usage, cost, spent },
-      budget: this.#books.budget,
-      stop_reasons: stopReasons,
-      errors,
-      score: score.count === 0 ? null : { scored: score.count, mean: score.sum / score.count },
-      wire_bytes: this.#playing?.network?.fabric.wireBytes ?? null,
-      error: toMatrixError(error),
-    };
-  }
-}
-
-/** What plays the tasks. */
-interface Playing {
-  readonly run: Run;
-  readonly fabric: Fabric;
-  /** Models that this process asks, for metrics. */
-  readonly models: readonly Replicated[];
-  /** Null in one process. */
-  readonly network: { readonly peer: Peer; readonly fabric: ClusterFabric } | null;
-}
-
-interface Ended extends Pick<Summary, "state" | "abandoned" | "spent"> {
-  readonly elapsedMs: number;
-  readonly error: unknown;
 }
 
 const NEVER = new AbortController().signal;
-
-function toMatrixError(error: unknown): MatrixError | null {
-  if (error === null || error instanceof MatrixError) return error;
-  return new MatrixError("storage_failed", String(error), { cause: error });
-}
 
 function logFailure(log: Log, { error, id, trial }: RecordHead): void {
   if (error === null) return;

@@ -1,9 +1,12 @@
 // The end of a run, in figures.
 
 import type { Budget } from "../driver/ledger.ts";
-import type { MatrixError } from "../error.ts";
+import { MatrixError } from "../error.ts";
+import type { RunDirectory } from "../records/run-directory.ts";
 import type { Spent } from "../task/spent.ts";
 import type { Usage } from "../task/task.ts";
+import type { Books } from "./books.ts";
+import type { Work } from "./run-rows.ts";
 
 /** As printed by --json. An error is printed on stderr as well, with its hint. */
 export interface Summary {
@@ -35,4 +38,47 @@ export interface Summary {
   readonly errors: Readonly<Record<string, number>>;
   readonly score: { readonly scored: number; readonly mean: number } | null;
   readonly error: MatrixError | null;
+}
+
+export interface Ended {
+  readonly state: Summary["state"];
+  readonly abandoned: number;
+  readonly elapsedMs: number;
+  readonly wireBytes: number | null;
+  readonly spent: Spent;
+  /** Null when nothing went wrong. */
+  readonly error: unknown;
+}
+
+export function summarise(
+  { plan, rows }: Work,
+  directory: RunDirectory,
+  books: Books,
+  { state, abandoned, elapsedMs, wireBytes, spent, error }: Ended,
+): Summary {
+  const { hops, usage, cost, stopReasons, errors, score } = books.tally;
+  return {
+    name: plan.recipe.name,
+    directory: directory.path,
+    state,
+    simulated: directory.simulated,
+    replayed: rows.replay !== null,
+    expected: rows.expected,
+    ...directory.counts,
+    recorded_before: books.before,
+    abandoned,
+    elapsed_ms: Math.round(elapsedMs),
+    wire_bytes: wireBytes,
+    ...{ hops, usage, cost, spent },
+    budget: books.budget,
+    stop_reasons: stopReasons,
+    errors,
+    score: score.count === 0 ? null : { scored: score.count, mean: score.sum / score.count },
+    error: toMatrixError(error),
+  };
+}
+
+function toMatrixError(error: unknown): MatrixError | null {
+  if (error === null || error instanceof MatrixError) return error;
+  return new MatrixError("storage_failed", String(error), { cause: error });
 }

@@ -12,6 +12,7 @@ import { endOf, ONE_STEP } from "./task-parts.ts";
 
 class Stage implements Fabric {
   readonly roles = [];
+  readonly wireBytes = null;
   readonly ready: Promise<void>;
   readonly sent: Message[] = [];
   readonly released: EndMessage[] = [];

@@ -1,0 +1,89 @@
+// The stage of a run in one process: it serves every role itself.
+
+import { createMemoryFabric } from "../driver/memory-fabric.ts";
+import type { DriverTransport, Fabric, Run } from "../driver/run.ts";
+import type { Permits } from "../model/context.ts";
+import type { Replicated } from "../model/contract.ts";
+import { MemoryTransport } from "../peer/memory-transport.ts";
+import { randomId } from "../random-id.ts";
+import type { Spent } from "../task/spent.ts";
+import type { Log } from "../telemetry/log.ts";
+import type { Tracing } from "../telemetry/tracing.ts";
+import { createHost, createRoles } from "./create-host.ts";
+import { DRIVER_NAME } from "./driver-name.ts";
+import { dismissWorkers } from "./local-workers.ts";
+import type { LivePlan, Plan } from "./plan.ts";
+import { Spending } from "./spending.ts";
+import type { Stage } from "./stage.ts";
+
+export interface LocalStageOptions {
+  readonly plan: Plan;
+  /** The run directory. */
+  readonly directory: string;
+  /** True when models are asked, and their answers kept. A replay asks none. */
+  readonly asksModels: boolean;
+  readonly permits: Permits;
+  /** Is told what this process has spent since it began, after each answer that was paid for. */
+  readonly onSpent: (total: Spent) => void;
+  readonly log: Log;
+  readonly tracing: Tracing | null;
+}
+
+export class LocalStage implements Stage {
+  readonly transport: DriverTransport;
+  readonly peer = null;
+  readonly invitation = null;
+  readonly #options: LocalStageOptions;
+  readonly #live: LivePlan;
+  readonly #writer: string;
+  readonly #memory = new MemoryTransport();
+
+  private constructor(options: LocalStageOptions, live: LivePlan, writer: string) {
+    this.#options = options;
+    this.#live = live;
+    this.#writer = writer;
+    this.transport = {
+      submit: (message) => this.#memory.submit(message),
+      release: () => undefined,
+    };
+  }
+
+  /** Opens sandboxes, models and agents. Workers of an earlier driver are told to go. */
+  static async open(options: LocalStageOptions): Promise<LocalStage> {
+    const { plan, directory, asksModels, permits, log, onSpent } = options;
+    await dismissWorkers(directory);
+    // Names this process among all that ever write to the journal.
+    const writer = `${DRIVER_NAME}-${randomId(10)}`;
+    const live = await plan.open({
+      host: DRIVER_NAME,
+      roles: Object.keys(plan.recipe.roles),
+      permits,
+      spend: new Spending(onSpent).add,
+      answers: asksModels ? { directory, writer } : null,
+      log,
+    });
+    return new LocalStage(options, live, writer);
+  }
+
+  get models(): readonly Replicated[] {
+    return this.#live.replicated;
+  }
+
+  isWriting(writer: string): boolean {
+    return writer === this.#writer;
+  }
+
+  connect(run: Run): Fabric {
+    const { plan, tracing } = this.#options;
+    const { agents, sandboxes } = this.#live;
+    const transport = this.#memory;
+    const roles = createRoles(plan.recipe, agents);
+    const host = createHost({ plan, name: DRIVER_NAME, roles, transport, tracing });
+    const settle = (rowId: string, trial: number) => sandboxes.release(rowId, trial);
+    return createMemoryFabric({ transport, host, sink: run, settle });
+  }
+
+  async stop(): Promise<void> {
+    await this.#live.stop();
+  }
+}
