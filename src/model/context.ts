@@ -3,7 +3,9 @@
 import type { Usage } from "../task/task.ts";
 import type { ChatAnswer, ChatRequest } from "./contract.ts";
 
-/** Limits that hold for all hosts of a run together. Every try is a request, also one that fails. */
+/**
+ * Limits that hold for all hosts of a run together. Every try is a request, also one that fails.
+ */
 export interface Permits {
   /**
    * Resolves when a request may be sent, with the number of tokens that were taken for it: the

@@ -171,7 +171,10 @@ export async function loadReplies(
     render({ messages, seed, settings, random, last: messages.at(-1) ?? null });
 }
 
-/** One try in this process. It waits as long as the answer would take and fails as an endpoint would. */
+/**
+ * One try in this process. It waits as long as the answer would take and fails as an endpoint
+ * would.
+ */
 function simulatedTry(config: SimulatedModelConfig, replies: Replies | null): Try {
   return async (request, { tries, signal, permit }): Promise<ChatAnswer> => {
     await permit();

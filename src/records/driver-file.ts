@@ -103,7 +103,7 @@ function parse(content: string, file: string): DriverFile {
   try {
     value = JSON.parse(content);
   } catch {
-    value = null;
+    // The schema refuses what is not JSON, too.
   }
   const result = v.safeParse(schema, value);
   if (result.success) return result.output;

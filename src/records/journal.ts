@@ -32,7 +32,7 @@ export function journalPath(directory: string): string {
 
 /** Removes the whole journal of a run that is complete. */
 export async function removeJournal(directory: string): Promise<void> {
-  await rm(journalPath(directory), { recursive: true, force: true }).catch(() => undefined);
+  await rm(journalPath(directory), { recursive: true }).catch(() => undefined);
 }
 
 export class JournalTrimmer {
@@ -76,7 +76,7 @@ export class JournalTrimmer {
       if (left === null) continue;
       this.#closed.set(name, left);
       if (left.length > 0) continue;
-      await rm(path, { force: true }).catch(() => undefined);
+      await rm(path).catch(() => undefined);
       this.#closed.delete(name);
     }
   }

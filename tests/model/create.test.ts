@@ -1,5 +1,5 @@
-// Models of each kind, from a recipe's table: what they are called and cost, what they ask again and what they do not, and what
-// they report to the run.
+// Models of each kind, from a recipe's table: what they are called and cost, what they ask again
+// and what they do not, and what they report to the run.
 
 import { expect, test } from "bun:test";
 import { writeFile } from "node:fs/promises";

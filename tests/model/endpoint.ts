@@ -1,4 +1,5 @@
-// An OpenAI-compatible endpoint that a test has in its hand: what it answers, when it vanishes, and that it comes back where it was.
+// An OpenAI-compatible endpoint that a test has in its hand: what it answers, when it vanishes, and
+// that it comes back where it was.
 
 import {
   createServer,

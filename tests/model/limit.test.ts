@@ -1,4 +1,5 @@
-// The semaphore in front of a model: who runs, in which order, and what becomes of those who give up.
+// The semaphore in front of a model: who runs, in which order, and what becomes of those who give
+// up.
 
 import { expect, test } from "bun:test";
 import { RequestLimit } from "../../src/model/limit.ts";

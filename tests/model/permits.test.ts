@@ -1,4 +1,5 @@
-// Permits of one process: what it asks its source for, who goes when, and that no settled token is lost while the source is away.
+// Permits of one process: what it asks its source for, who goes when, and that no settled token is
+// lost while the source is away.
 
 import { expect, test } from "bun:test";
 import { type PermitRequest, type PermitSource, ProcessPermits } from "../../src/model/permits.ts";
@@ -6,7 +7,10 @@ import { until } from "../parts/until.ts";
 
 const patient = new AbortController().signal;
 
-/** A source that notes what it is asked and answers as the test says; by default every request may go at once. */
+/**
+ * A source that notes what it is asked and answers as the test says; by default every request may
+ * go at once.
+ */
 class TestSource implements PermitSource {
   readonly asked: (PermitRequest & { readonly model: string })[] = [];
   answer: (request: PermitRequest) => readonly number[] | Promise<readonly number[]> = ({

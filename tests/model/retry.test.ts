@@ -1,5 +1,5 @@
-// The retry loop: which errors are tried again, how often, after how long and until when. `random` is 0 here, so the first pause
-// is 125 ms; errors that may be retried at once cost no time.
+// The retry loop: which errors are tried again, how often, after how long and until when. `random`
+// is 0 here, so the first pause is 125 ms; errors that may be retried at once cost no time.
 
 import { expect, test } from "bun:test";
 import { type ErrorCode, MatrixError, type MatrixErrorOptions } from "../../src/error.ts";
@@ -7,7 +7,10 @@ import { backoffMs, pause, type RetryOptions, retry } from "../../src/model/retr
 
 const patient = new AbortController().signal;
 
-/** Retries a call that fails with each of these errors in turn, then answers. Answers the tries and the end. */
+/**
+ * Retries a call that fails with each of these errors in turn, then answers. Answers the tries and
+ * the end.
+ */
 async function play(errors: readonly Error[], options: Partial<RetryOptions> = {}) {
   const tries: number[] = [];
   const end = await retry(

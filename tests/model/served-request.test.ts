@@ -1,4 +1,5 @@
-// Bodies of requests to the simulated endpoint: what is taken from them, and what is said of those that are wrong.
+// Bodies of requests to the simulated endpoint: what is taken from them, and what is said of those
+// that are wrong.
 
 import { expect, test } from "bun:test";
 import { parseServedRequest } from "../../src/model/served-request.ts";

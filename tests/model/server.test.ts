@@ -1,4 +1,5 @@
-// The simulated model behind HTTP: its answers whole and streamed, and each of its failures as a client sees it.
+// The simulated model behind HTTP: its answers whole and streamed, and each of its failures as a
+// client sees it.
 
 import { expect, test } from "bun:test";
 import { createModelServer } from "../../src/model/server.ts";

@@ -1,4 +1,5 @@
-// The simulated model: what a request decides, what the configuration decides, and what an answer looks like.
+// The simulated model: what a request decides, what the configuration decides, and what an answer
+// looks like.
 
 import { expect, test } from "bun:test";
 import { MatrixError } from "../../src/error.ts";

@@ -1,4 +1,5 @@
-// Stand-ins of a forecast: they answer at once what the model would, and count the time that it would take.
+// Stand-ins of a forecast: they answer at once what the model would, and count the time that it
+// would take.
 
 import { expect, test } from "bun:test";
 import { writeFile } from "node:fs/promises";

@@ -1,4 +1,5 @@
-// driver.json: who can read it, by which paths it is found, and what is said of a file that is none.
+// driver.json: who can read it, by which paths it is found, and what is said of a file that is
+// none.
 
 import { expect, test } from "bun:test";
 import { chmod, mkdir, readdir, stat, writeFile } from "node:fs/promises";

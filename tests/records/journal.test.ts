@@ -1,4 +1,5 @@
-// The journal as its driver keeps it: a segment goes when no process writes to it and all its tasks are recorded.
+// The journal as its driver keeps it: a segment goes when no process writes to it and all its tasks
+// are recorded.
 
 import { expect, test } from "bun:test";
 import { appendFile, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";

@@ -1,4 +1,5 @@
-// A run directory made by hand, sound by itself: records that add up, and the manifest that belongs to them.
+// A run directory made by hand, sound by itself: records that add up, and the manifest that belongs
+// to them.
 
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";

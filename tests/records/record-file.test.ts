@@ -1,4 +1,5 @@
-// The lines of a record file, plain and in frames: their places, the torn end of a killed write or a power cut, and damage.
+// The lines of a record file, plain and in frames: their places, the torn end of a killed write or
+// a power cut, and damage.
 
 import { expect, test } from "bun:test";
 import { statSync } from "node:fs";

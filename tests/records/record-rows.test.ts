@@ -1,4 +1,5 @@
-// Records as the rows of a replay: how many there are, what tells them from others, and how they come.
+// Records as the rows of a replay: how many there are, what tells them from others, and how they
+// come.
 
 import { expect, test } from "bun:test";
 import { createHash } from "node:crypto";

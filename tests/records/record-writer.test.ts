@@ -39,12 +39,12 @@ test("records larger than the buffer, and those around them, are whole", () =>
   withFolder(async (folder) => {
     const path = join(folder, "t.jsonl");
     const writer = await RecordWriter.open(path, 0);
-    const [small, large, larger] = ["a", "ж".repeat(2_000_000), "b".repeat(5_000_000)];
+    const [small, large, larger] = ["a", "ж".repeat(3_000_000), "b".repeat(5_000_000)];
     await writer.append([[small], [large], [small], [encoder.encode(larger)], [small]]);
     await writer.append([[small]]);
     await writer.close();
     const written = (await readFile(path, "utf8")).split("\n");
-    expect(written.map(({ length }) => length)).toEqual([1, 2_000_000, 1, 5_000_000, 1, 1, 0]);
+    expect(written.map(({ length }) => length)).toEqual([1, 3_000_000, 1, 5_000_000, 1, 1, 0]);
     expect(written[1] === large && written[3] === larger).toBe(true);
   }));
 

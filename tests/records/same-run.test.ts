@@ -1,4 +1,5 @@
-// Whether a directory belongs to the run that wants it: what may differ, and how each difference is told.
+// Whether a directory belongs to the run that wants it: what may differ, and how each difference is
+// told.
 
 import { expect, test } from "bun:test";
 import type { MatrixError } from "../../src/error.ts";

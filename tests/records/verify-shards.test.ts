@@ -1,4 +1,5 @@
-// The accounting of shards: their sums, those that are missing, and what makes them shards of different runs.
+// The accounting of shards: their sums, those that are missing, and what makes them shards of
+// different runs.
 
 import { expect, test } from "bun:test";
 import { join } from "node:path";
@@ -19,7 +20,10 @@ interface Shard {
   readonly manifest?: Partial<Manifest>;
 }
 
-/** Verifies run directories "0", "1" … with these shards; findings and missing ones speak of the names alone. */
+/**
+ * Verifies run directories "0", "1" … with these shards; findings and missing ones speak of the
+ * names alone.
+ */
 async function verify(...shards: readonly Shard[]): Promise<ShardsVerification> {
   return withFolder(async (folder) => {
     const paths = shards.map((_, index) => join(folder, String(index)));

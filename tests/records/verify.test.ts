@@ -1,4 +1,5 @@
-// The accounting from the files: a sound run has no findings, and every edit of its records or its manifest has one.
+// The accounting from the files: a sound run has no findings, and every edit of its records or its
+// manifest has one.
 
 import { expect, test } from "bun:test";
 import { appendFile, readFile, writeFile } from "node:fs/promises";

@@ -1,5 +1,5 @@
-// A collector of OTLP over HTTP that keeps what it is sent. The exporters read where it is from the environment of this process,
-// so the variables are set while a test uses it.
+// A collector of OTLP over HTTP that keeps what it is sent. The exporters read where it is from the
+// environment of this process, so the variables are set while a test uses it.
 
 import { serve } from "../../src/platform.ts";
 import type { JsonObject } from "../../src/task/json.ts";

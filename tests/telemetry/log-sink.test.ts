@@ -1,4 +1,5 @@
-// Where the logs of hosts arrive: a file for each host, a few lines on the terminal, and nothing believed that a host sends.
+// Where the logs of hosts arrive: a file for each host, a few lines on the terminal, and nothing
+// believed that a host sends.
 
 import { expect, test } from "bun:test";
 import { readdir, readFile, truncate, writeFile } from "node:fs/promises";

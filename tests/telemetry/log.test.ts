@@ -1,4 +1,5 @@
-// The program's log: its lines, its counting of what repeats, and that nothing in a line breaks the file or the terminal.
+// The program's log: its lines, its counting of what repeats, and that nothing in a line breaks the
+// file or the terminal.
 
 import { expect, test } from "bun:test";
 import { readFile, writeFile } from "node:fs/promises";

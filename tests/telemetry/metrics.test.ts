@@ -1,4 +1,5 @@
-// Metrics as Prometheus scrapes them and as a collector receives them: every number under its name and its labels.
+// Metrics as Prometheus scrapes them and as a collector receives them: every number under its name
+// and its labels.
 
 import { expect, test } from "bun:test";
 import { createMetrics } from "../../src/telemetry/metrics.ts";

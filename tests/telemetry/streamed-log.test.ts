@@ -1,4 +1,5 @@
-// The log of a host: its lines are taken in order, given back, bounded, and what is dropped is counted.
+// The log of a host: its lines are taken in order, given back, bounded, and what is dropped is
+// counted.
 
 import { expect, test } from "bun:test";
 import { createStreamedLog, type StreamedLogOptions } from "../../src/telemetry/streamed-log.ts";

@@ -1,5 +1,5 @@
-// Whole runs against model servers that misbehave, from the binary: every row has one record, what could be answered was, and
-// nothing is scored that was not.
+// Whole runs against model servers that misbehave, from the binary: every row has one record, what
+// could be answered was, and nothing is scored that was not.
 
 import { describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";

@@ -1,4 +1,5 @@
-// The index of kept answers: it reads what was added, believes no line that is not whole, and forgets segments that are gone.
+// The index of kept answers: it reads what was added, believes no line that is not whole, and
+// forgets segments that are gone.
 
 import { expect, test } from "bun:test";
 import { appendFile, mkdir, rm, writeFile } from "node:fs/promises";

@@ -57,7 +57,8 @@ test("a folder that cannot be written to fails no append, is said once, and is l
     await rm(folder, { recursive: true });
     await writer.append("a\n");
     expect(failures).toEqual([expect.stringContaining("ENOENT")]);
-    // The folder is back, but the writer pauses: it would otherwise fail at every answer on a full disk.
+    // The folder is back, but the writer pauses: it would otherwise fail at every answer on a full
+    // disk.
     await Bun.write(join(folder, "other"), "");
     await writer.append("b\n");
     await writer.append("c\n");

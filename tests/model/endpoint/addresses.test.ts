@@ -1,4 +1,5 @@
-// The addresses of replicas: from the recipe, from a file and from a name, and what is said of those that are wrong.
+// The addresses of replicas: from the recipe, from a file and from a name, and what is said of
+// those that are wrong.
 
 import { expect, test } from "bun:test";
 import { mkdir, rm, writeFile } from "node:fs/promises";

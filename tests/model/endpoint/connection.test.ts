@@ -1,4 +1,5 @@
-// Connections: what each way to fail is called, and what becomes of bodies that break off, are too large or come as events.
+// Connections: what each way to fail is called, and what becomes of bodies that break off, are too
+// large or come as events.
 
 import { expect, test } from "bun:test";
 import type { AddressInfo } from "node:net";

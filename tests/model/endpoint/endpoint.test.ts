@@ -1,4 +1,5 @@
-// One try against an endpoint: what it is asked, what its answers become whole and streamed, and what each of its oddities is called.
+// One try against an endpoint: what it is asked, what its answers become whole and streamed, and
+// what each of its oddities is called.
 
 import { expect, test } from "bun:test";
 import type { MatrixError } from "../../../src/error.ts";
@@ -20,7 +21,10 @@ const request = (more: Partial<ChatRequest> = {}): ChatRequest => ({
 const endpointAt = (url: string, more: Partial<OpenaiModelConfig> = {}) =>
   new Endpoint(openaiConfig(more), { url, ip: null, label: "http://a" });
 
-/** One try at an endpoint that is there for it alone: its answer or its error, and what the endpoint was asked. */
+/**
+ * One try at an endpoint that is there for it alone: its answer or its error, and what the endpoint
+ * was asked.
+ */
 async function ask(behaviour: Behaviour, more: Partial<OpenaiModelConfig> = {}) {
   await using endpoint = await TestEndpoint.start(behaviour);
   const given = await endpointAt(endpoint.url, more)

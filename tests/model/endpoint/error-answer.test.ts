@@ -1,4 +1,5 @@
-// What an endpoint says instead of an answer: each status and code has its own error, and some are outcomes of the task.
+// What an endpoint says instead of an answer: each status and code has its own error, and some are
+// outcomes of the task.
 
 import { expect, test } from "bun:test";
 import type { MatrixError } from "../../../src/error.ts";

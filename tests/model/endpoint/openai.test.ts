@@ -1,4 +1,5 @@
-// One try of a model with replicas: which replica is asked, what it is told of the try, and what the retry loop is told.
+// One try of a model with replicas: which replica is asked, what it is told of the try, and what
+// the retry loop is told.
 
 import { expect, test } from "bun:test";
 import type { MatrixError } from "../../../src/error.ts";

@@ -1,5 +1,5 @@
-// One replica: when it goes down, when it is paused, when it is asked whether it is there, and what the user hears of it. Times are
-// arguments; `random` is 0, so the first backoff is 125 ms.
+// One replica: when it goes down, when it is paused, when it is asked whether it is there, and what
+// the user hears of it. Times are arguments; `random` is 0, so the first backoff is 125 ms.
 
 import { expect, test } from "bun:test";
 import { type ErrorCode, MatrixError } from "../../../src/error.ts";

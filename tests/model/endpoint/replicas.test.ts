@@ -1,5 +1,6 @@
-// Replicas of a model that come and go, are full, fail, stall and are named anew: which of them a request gets, who waits, and that
-// every request is answered or ends with its code. The replicas are real servers that misbehave.
+// Replicas of a model that come and go, are full, fail, stall and are named anew: which of them a
+// request gets, who waits, and that every request is answered or ends with its code. The replicas
+// are real servers that misbehave.
 
 import { expect, test } from "bun:test";
 import { writeFile } from "node:fs/promises";

@@ -1,4 +1,5 @@
-// Streamed completions put together again: text, calls and lists in pieces, and what no piece may do.
+// Streamed completions put together again: text, calls and lists in pieces, and what no piece may
+// do.
 
 import { expect, test } from "bun:test";
 import fc from "fast-check";
