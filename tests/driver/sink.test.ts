@@ -1,0 +1,206 @@
+// The sink: which ends become records, in which order they are written, and when tokens come back.
+
+import { expect, test } from "bun:test";
+import { InFlight } from "../../src/driver/in-flight.ts";
+import { Sink } from "../../src/driver/sink.ts";
+import { Tokens } from "../../src/driver/tokens.ts";
+import { MatrixError } from "../../src/error.ts";
+import type { Counts, RecordHead, RecordLine } from "../../src/task/record.ts";
+import type { EndMessage, Task } from "../../src/task/task.ts";
+import type { Tracing } from "../../src/telemetry/tracing.ts";
+import { until } from "../parts/until.ts";
+import { admitted, endOf, ONE_STEP } from "./task-parts.ts";
+
+function createSink(tracing: Tracing | null = null) {
+  const inFlight = new InFlight({ rule: ONE_STEP, delivery: "retry", maxAttempts: 3 });
+  const tokens = new Tokens(10);
+  const happened: string[] = [];
+  const appended: { lines: readonly RecordLine[]; counts: Counts }[] = [];
+  const records: { record: RecordHead; hops: number }[] = [];
+  const errors: MatrixError[] = [];
+  const world = {
+    append: async () => undefined as undefined,
+    hold: null as Promise<void> | null,
+  };
+  const sink = new Sink({
+    keeper: {
+      append: async (lines, counts) => {
+        appended.push({ lines, counts });
+        await world.append();
+        happened.push(`appended ${lines.length}`);
+      },
+      wrote: (record, hops) => {
+        records.push({ record, hops });
+        happened.push(`wrote ${record.id}`);
+      },
+      hold: () => world.hold,
+    },
+    inFlight,
+    tokens,
+    clock: () => 100,
+    tracing,
+    release: (ends) => happened.push(`released ${ends.map(({ task }) => task.rowId).join(",")}`),
+    fail: (error) => errors.push(error),
+  });
+  const admit = (...rows: readonly string[]) => {
+    for (const row of rows) {
+      inFlight.admit(admitted(row, { admittedAt: 40 }));
+      tokens.take();
+    }
+  };
+  return { sink, inFlight, tokens, happened, appended, records, errors, world, admit };
+}
+
+const withHistory = (end: EndMessage, history: Task["history"]): EndMessage => ({
+  ...end,
+  task: { ...end.task, history },
+});
+const hop = { hop: 0, role: "a", host: "h", at: "", queue_ms: 2, run_ms: 3, result: "yes" };
+const parse = (line: RecordLine | undefined) => JSON.parse(String(line?.[0])) as unknown;
+
+test("a record is written before its end is released, told and its token given back", async () => {
+  const { sink, inFlight, tokens, happened, appended, records, admit } = createSink();
+  admit("x", "y");
+  sink.receive([withHistory(endOf("x"), [hop]), endOf("y", { code: "agent_failed" })]);
+  expect([inFlight.size, tokens.taken]).toEqual([0, 2]);
+  await tokens.allBack();
+  expect(happened).toEqual(["appended 2", "released x,y", "wrote x", "wrote y"]);
+  expect(appended[0]?.counts).toEqual({ ok: 1, failed: 1, lost: 0 });
+  expect(records.map(({ hops }) => hops)).toEqual([1, 0]);
+  expect(parse(appended[0]?.lines[0])).toEqual({
+    ...records[0]?.record,
+    row: { q: "x" },
+    history: [hop],
+  });
+  expect(records[0]?.record).toMatchObject({
+    id: "x",
+    status: "ok",
+    timing: {
+      admitted_at: new Date(40).toISOString(),
+      ended_at: new Date(100).toISOString(),
+      total_ms: 60,
+      queue_ms: 2,
+      run_ms: 3,
+    },
+  });
+  expect(records[1]?.record).toMatchObject({ id: "y", error: { code: "agent_failed" } });
+});
+
+test("an end whose task is not in flight is released at once, and not recorded", () => {
+  const { sink, tokens, happened, appended } = createSink();
+  sink.receive([endOf("x"), endOf("y")]);
+  expect([happened, appended, tokens.taken]).toEqual([["released x,y"], [], 0]);
+  sink.receive([]);
+  expect(happened).toEqual(["released x,y"]);
+});
+
+test("ends that are doubled in one batch are told apart from the first ones", async () => {
+  const { sink, tokens, happened, admit } = createSink();
+  admit("x");
+  sink.receive([endOf("x"), endOf("x")]);
+  await tokens.allBack();
+  expect(happened).toEqual(["released x", "appended 1", "released x", "wrote x"]);
+});
+
+test("a later batch is told only after the earlier one, though it was written first", async () => {
+  const { sink, tokens, happened, world, admit } = createSink();
+  admit("x", "y");
+  const first = Promise.withResolvers<undefined>();
+  world.append = () => first.promise;
+  sink.receive([endOf("x")]);
+  world.append = async () => undefined;
+  sink.receive([endOf("y")]);
+  await until(() => happened.length === 1, "the second batch is written");
+  expect(happened).toEqual(["appended 1"]);
+  first.resolve(undefined);
+  await tokens.allBack();
+  expect(happened.slice(1)).toEqual([
+    "appended 1",
+    "released x",
+    "wrote x",
+    "released y",
+    "wrote y",
+  ]);
+});
+
+test("tokens come back when the keeper's hold is over", async () => {
+  const { sink, tokens, happened, world, admit } = createSink();
+  admit("x", "y");
+  const held = Promise.withResolvers<void>();
+  world.hold = held.promise;
+  sink.receive([endOf("x"), endOf("y")]);
+  await until(() => happened.length === 4, "both records are written");
+  await new Promise(setImmediate);
+  expect(tokens.taken).toBe(2);
+  held.resolve();
+  await tokens.allBack();
+});
+
+test("a line that cannot be written fails the run, and gives back neither end nor token", async () => {
+  const { sink, tokens, happened, errors, world, admit } = createSink();
+  admit("x", "y", "z");
+  const cause = new Error("no space left on device");
+  world.append = () => Promise.reject(cause);
+  sink.receive([endOf("x")]);
+  await until(() => errors.length === 1, "the run has failed");
+  expect(errors[0]).toMatchObject({ code: "storage_failed", message: cause.message, cause });
+  const own = new MatrixError("run_refused", "the directory is another run's");
+  world.append = () => Promise.reject(own);
+  sink.receive([endOf("y")]);
+  await until(() => errors.length === 2, "the run has failed again");
+  expect(errors[1]).toBe(own);
+  expect([happened, tokens.taken]).toEqual([[], 3]);
+});
+
+test("a result that JSON cannot carry makes the task a failed one without a history", async () => {
+  const { sink, tokens, appended, records, admit } = createSink();
+  admit("x");
+  sink.receive([withHistory(endOf("x"), [{ ...hop, result: 1n as unknown as number }])]);
+  await tokens.allBack();
+  expect(appended[0]?.counts).toEqual({ ok: 0, failed: 1, lost: 0 });
+  const { record } = records[0] ?? {};
+  expect(record).toMatchObject({
+    id: "x",
+    status: "failed",
+    stop_reason: "error",
+    score: null,
+    error: {
+      code: "agent_failed",
+      message: expect.stringMatching(/^a result is not JSON: .*BigInt/),
+      role: null,
+      hop: null,
+    },
+    timing: { total_ms: 60 },
+  });
+  expect(parse(appended[0]?.lines[0])).toEqual({ ...record, row: { q: "x" }, history: [] });
+});
+
+test("the trace of a task ends with its record, and says why a task failed", async () => {
+  const traced: unknown[] = [];
+  const tracing: Tracing = {
+    startTask: () => "",
+    hop: () => undefined,
+    endTask: (trace, span) => void traced.push([trace, span]),
+    close: async () => undefined,
+  };
+  const { sink, tokens, admit } = createSink(tracing);
+  admit("x", "y", "z");
+  const withTrace = (end: EndMessage): EndMessage => ({
+    ...end,
+    task: { ...end.task, trace: `trace-of-${end.task.rowId}` },
+  });
+  sink.receive([
+    withTrace(endOf("x")),
+    withTrace(endOf("y", { code: "agent_failed" })),
+    endOf("z"),
+  ]);
+  await tokens.allBack();
+  const times = { startedAt: 40, endedAt: 100, trial: 0 };
+  expect(traced).toEqual([
+    ["trace-of-x", { rowId: "x", status: "ok", stopReason: "completed", ...times }],
+    [
+      "trace-of-y",
+      { rowId: "y", status: "failed", stopReason: "error", error: "agent_failed", ...times },
+    ],
+  ]);
+});
