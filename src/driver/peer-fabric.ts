@@ -9,7 +9,7 @@ import type { HostId, Member, RoleLoad } from "../peer/member.ts";
 import type { TaskKey } from "../peer/parcel.ts";
 import type { Peer } from "../peer/peer.ts";
 import type { Receiver } from "../peer/transport.ts";
-import { systemClock } from "../task/clock.ts";
+import type { Clock } from "../task/clock.ts";
 import { encodeTask } from "../task/encoded.ts";
 import type { EndMessage, Message } from "../task/task.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -73,6 +73,7 @@ export interface PeerFabricOptions {
   readonly rates: Rates;
   readonly metrics: () => Promise<string>;
   readonly log: Log;
+  readonly clock: Clock;
 }
 
 export class PeerFabric implements Fabric {
@@ -89,15 +90,17 @@ export class PeerFabric implements Fabric {
   #early: Message[] = [];
   /** Number of orphans since the log last said so. */
   #orphans = 0;
-  #lastEndAt = performance.now();
-  #saidUnservedAt = performance.now();
+  #lastEndAt: number;
+  #saidUnservedAt: number;
 
   constructor(options: PeerFabricOptions) {
-    const { peer, run, desk, rates, keepers } = options;
+    const { peer, run, desk, rates, keepers, clock } = options;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.ready = promise;
     this.#becomeReady = resolve;
     this.#options = options;
+    this.#lastEndAt = clock();
+    this.#saidUnservedAt = this.#lastEndAt;
     this.#ended = new EndedTasks(keepers);
     this.#coordinator = new Coordinator({
       self: { ...DRIVER, id: peer.self, name: peer.self, address: options.url },
@@ -111,7 +114,7 @@ export class PeerFabric implements Fabric {
       firstCensus: Math.floor(Math.random() * FIRST_CENSUS_MAX),
       ask: (host, number, phase) => void this.#askCensus(host, number, phase),
       watcher: this,
-      now: systemClock,
+      now: clock,
     });
     const coordinator = this.#coordinator;
     this.#calls = new HostCalls({ run, desk, coordinator, rates, ended: this.#ended });
@@ -142,7 +145,7 @@ export class PeerFabric implements Fabric {
   }
 
   settle(rowId: string, trial: number): void {
-    this.#lastEndAt = performance.now();
+    this.#lastEndAt = this.#options.clock();
     if (this.#options.keepers.size > 0) this.#ended.add(rowId, trial, this.#hosts);
   }
 
@@ -154,8 +157,9 @@ export class PeerFabric implements Fabric {
   async stop(): Promise<void> {
     this.#isOver = true;
     this.#coordinator.end();
-    const deadline = performance.now() + FAREWELL_MS;
-    while (this.#hosts.length > 0 && performance.now() < deadline)
+    const { clock } = this.#options;
+    const deadline = clock() + FAREWELL_MS;
+    while (this.#hosts.length > 0 && clock() < deadline)
       await new Promise((resolve) => setTimeout(resolve, TICK_MS));
     clearInterval(this.#ticking);
     this.#options.rates.stop();
@@ -220,7 +224,7 @@ export class PeerFabric implements Fabric {
     this.#coordinator.tick();
     if (!this.#isFormed || this.#isOver) return;
     this.#sayOrphans();
-    const now = performance.now();
+    const now = this.#options.clock();
     const unserved = this.#rolesWithoutHost();
     if (unserved.length === 0) this.#becomeReady();
     else this.#sayUnserved(unserved, now);

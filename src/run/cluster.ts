@@ -140,7 +140,7 @@ export class Cluster implements Stage {
       tasks: run,
       desk: this.#desk(),
       onHosts: (hosts) => file.save({ hosts: [...hosts] }),
-      ...{ rates, metrics, log },
+      ...{ rates, metrics, log, clock: systemClock },
     });
     return new ClusterFabric(fabric, this.#createWorkers(run, fabric), file);
   }
