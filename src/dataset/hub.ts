@@ -57,7 +57,7 @@ class Hub {
       `${this.#endpoint}/api/datasets/${this.#name}/revision/${encodeURIComponent(revision)}`,
     );
     const { sha } = (await this.#json(response)) as { readonly sha?: unknown };
-    // The commit becomes the name of a folder, so nothing but a hash is taken.
+    // The commit becomes the name of a folder, so only a hash is accepted.
     if (typeof sha === "string" && /^[0-9a-f]{7,64}$/.test(sha)) return sha;
     throw this.#failed("the hub did not answer with a commit");
   }

@@ -25,7 +25,7 @@ export interface DatasetScan {
   readonly rows: number;
   /**
    * sha256 over ids and contents of the rows, in order. In a shuffled dataset it covers the rows of
-   * all shards and takes no notice of a limit.
+   * all shards, with or without a limit.
    */
   readonly digest: string;
   /**
@@ -33,7 +33,7 @@ export interface DatasetScan {
    * it is `digest`.
    */
   readonly checkpointDigest: string | null;
-  /** The digest of every (row id, trial), whatever their order (IdDigest). */
+  /** The digest of every (row id, trial), which is the same in any order (IdDigest). */
   readonly idsDigest: string;
 }
 
@@ -80,7 +80,8 @@ export async function scanDataset(
   }
   if (twice.size > 0) await explainTwice(source, twice, problems);
   problems.throwIfAny(source);
-  // A shard of a small dataset may have no rows, and that is no problem: it has no work to do.
+  // A shard of a small dataset may have no rows. That is not a problem: the shard has no work to
+  // do.
   if (drawable === 0)
     throw new MatrixError(
       "dataset_invalid",

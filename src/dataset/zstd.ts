@@ -101,7 +101,8 @@ export class FrameWalker {
   #isLast = false;
 
   /**
-   * The number of bytes of the chunk that belong to the current frame, and where they leave off.
+   * The number of bytes of the chunk that belong to the current frame. `at` is "end" when the frame
+   * ends with them, and "foreign" when they are not Zstandard.
    */
   take(chunk: Uint8Array): { readonly bytes: number; readonly at: "inside" | "end" | "foreign" } {
     let bytes = 0;
@@ -123,7 +124,7 @@ export class FrameWalker {
     return { bytes, at: "inside" };
   }
 
-  /** False when the header is not one of Zstandard. */
+  /** False when it is not the header of a frame. */
   #readFrameHeader(): boolean {
     const header = Buffer.from(this.#header);
     if (header.length < MAGIC_BYTES) return true;

@@ -26,7 +26,7 @@ export interface ExportFormat {
   columns(options: FormatOptions): Columns | null;
   /**
    * Opens a writer to `path`, or to files beside it: to NAME-PART.json when `path` is NAME.json.
-   * Both fail with `storage_failed`.
+   * Opening and writing fail with `storage_failed`.
    */
   open(path: string, options: FormatOptions): Promise<ExportWriter>;
 }
@@ -41,8 +41,8 @@ export interface FormatOptions {
 
 export interface ExportWriter {
   /**
-   * Sees every record before the first one is added. A format that chooses among the trials of a
-   * row has it.
+   * Sees every record before the first one is added. Formats that choose among the trials of a row
+   * implement it.
    */
   survey?(selected: Selected): void;
   /** Writes a record. Answers the number of examples that it gave. */

@@ -46,7 +46,10 @@ export interface ExportSummary {
   readonly simulated: boolean;
 }
 
-/** Fails with `usage` before anything is written, and with `storage_failed` after that. */
+/**
+ * Exports the records. Fails with `usage` before anything is written, and with `storage_failed`
+ * after that.
+ */
 export async function exportRuns(options: ExportOptions): Promise<ExportSummary> {
   const { format, output, splits } = options;
   const ending = endingOf(options);

@@ -1,6 +1,6 @@
 // The rules by which records become examples. A record must be ok and wholly answered, pass the
-// filter and the score, have a turn to train on, and be no duplicate. A record that is left out
-// counts under the first reason that applies.
+// filter and the score, and have a turn to train on; duplicates are left out. A record that is left
+// out counts under the first reason that applies.
 
 import { MatrixError, messageOf } from "../error.ts";
 import type { Expression } from "../recipe/expression.ts";

@@ -20,7 +20,10 @@ export interface SourceOptions {
   readonly perspective: PerspectiveOptions;
 }
 
-/** Fails with `usage`. */
+/**
+ * Opens the run directories in order. Fails with `usage` when one is not a run directory or its
+ * records cannot be read from the perspective that the user chose.
+ */
 export async function openSources({
   directories,
   format,

@@ -55,7 +55,9 @@ class Tau2Writer implements ExportWriter {
     return 1;
   }
 
-  /** Ends all files. A single domain takes the name without the domain. */
+  /**
+   * Ends all files. With a single domain, the file has the user's name for it, without the domain.
+   */
   async close(): Promise<void> {
     for (const { path, file, tasks } of this.#domains.values()) {
       await file

@@ -1,5 +1,5 @@
 // The two pure steps of a task's life: how it starts, and how it goes on after a hop. Everything
-// that a rule can get wrong (it throws, it names no role) ends the task as failed, with its
+// that a rule can get wrong (it throws, it names an unknown role) ends the task as failed, with its
 // history.
 
 import { MatrixError, messageOf } from "../error.ts";

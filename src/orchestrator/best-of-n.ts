@@ -1,8 +1,8 @@
 // best-of-n: several candidates for one row. The same roles make each candidate in order, an
 // expression scores it, and the best one is chosen. An accepted candidate ends the task at once:
-// rejection sampling. Candidates come one after the other, so that nothing is spent after the
-// accepted one; or all at once in branches, and an accepted one makes the others idle. The record
-// keeps every candidate.
+// rejection sampling. Candidates are made one after the other, so that nothing is spent after the
+// accepted one; or in parallel, each in a branch, and then an accepted candidate makes the other
+// branches idle. The record keeps every candidate.
 
 import type { PatternConfig } from "../recipe/orchestrator-schema.ts";
 import type { Json, JsonObject } from "../task/json.ts";
@@ -161,8 +161,8 @@ function end(candidates: readonly (Candidate | null)[], chosen: number, outcome:
 }
 
 /**
- * The index of the accepted candidate. Without one: of the highest score, and the first of equals.
- * A candidate without a whole answer is chosen only when no candidate has one.
+ * The index of the accepted candidate, or of the one with the highest score; the first of equals. A
+ * candidate without a whole answer is chosen only when no candidate has one.
  */
 function bestOf(candidates: readonly (Candidate | null)[]): number {
   const accepted = candidates.findIndex(isAccepted);

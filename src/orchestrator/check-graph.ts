@@ -25,7 +25,7 @@ function faultsOf(graph: StateGraph, roles: readonly string[]): string[] {
   ];
 }
 
-/** Nodes and roles must be the same, but for inline nodes. */
+/** Faults between nodes and roles: they must be the same, except for inline nodes. */
 function roleFaults({ nodes }: StateGraph, roles: readonly string[]): string[] {
   const ofRoles = Object.keys(nodes).filter((name) => !isInline(nodes[name]));
   return [

@@ -14,7 +14,10 @@ import { compileOptional } from "./results.ts";
 import { createSequence } from "./sequence.ts";
 import { createToolLoop } from "./tool-loop.ts";
 
-/** Fails with `module_invalid` when the user's module or graph cannot be used. */
+/**
+ * Makes the orchestrator. Fails with `module_invalid` when the user's module or graph cannot be
+ * used.
+ */
 export async function createOrchestrator(
   config: OrchestratorConfig,
   loadModule: (path: string) => Promise<Record<string, unknown>>,
@@ -65,8 +68,7 @@ async function made(exported: unknown, settings: unknown, path: string): Promise
 }
 
 function createPattern(config: PatternConfig): Orchestrator {
-  // Only the pattern itself reads the state that it wrote, so the type of the state stays inside
-  // it.
+  // The type of a state stays inside its pattern, which alone reads it.
   return PATTERNS[config.pattern](config as never) as unknown as Orchestrator;
 }
 

@@ -1,5 +1,5 @@
-// The check of a rule's decision. A rule is user code and may return anything, so what it returned
-// is looked at before a task moves.
+// The check of a rule's decision. A rule is user code and may return anything, so its decision is
+// checked before the task moves.
 
 import type { Json } from "../task/json.ts";
 

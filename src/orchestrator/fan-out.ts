@@ -50,8 +50,8 @@ export function createFanOut({
 }
 
 /**
- * The answer in a branch's outcome. A value that is no object stands there under `result`, and here
- * by itself.
+ * The answer in a branch's outcome. A value that is not an object is kept there under `result`, and
+ * here by itself.
  */
 function sole(outcome: JsonObject) {
   return Object.keys(outcome).length === 1 &&

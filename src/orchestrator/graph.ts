@@ -1,7 +1,7 @@
 // graph: a StateGraph of LangGraph.js as a rule. LangGraph does not run: its nodes are roles, which
 // agents play on hosts. This file reads the edges, the conditions, and the functions by which a
 // node turns a result into state. All of them must be pure and answer at once. A node marked
-// `metadata: { inline: true }` is no role: its function runs where the task passes by.
+// `metadata: { inline: true }` is not a role: its function runs where the task passes by.
 
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import { checkGraph } from "./check-graph.ts";
@@ -43,8 +43,8 @@ export interface GraphOptions {
 type State = JsonObject;
 
 /**
- * Fails with `module_invalid` for an export that is no graph, and for a graph that no task can
- * walk.
+ * The rule of a graph. Fails with `module_invalid` for an export that is not a graph, and for a
+ * graph that no task can walk.
  */
 export function createGraph(exported: unknown, options: GraphOptions): Orchestrator<State> {
   const graph = graphOf(exported, options.path);

@@ -1,4 +1,4 @@
-// The join: what becomes of a task whose branches come back, one after the other.
+// The join: the next message of a task when one of its branches has come back.
 
 import { appendHop, hopCount, sizeOf } from "../task/encoded.ts";
 import { failTask } from "../task/failure.ts";

@@ -29,8 +29,7 @@ export function variablesOf(
 
 /**
  * The score of a finished task: the value of the `score` expression, or the `score` in the outcome
- * when no expression is set. A boolean counts as 1 or 0; null for any other value that is no
- * number.
+ * when no expression is set. A boolean counts as 1 or 0. Null for a value that is not a number.
  */
 export function scoreOf(
   score: Compiled,
@@ -43,8 +42,8 @@ export function scoreOf(
 }
 
 /**
- * A result as the outcome of a task: the parsed answer of a chat message, any other object as it
- * is, and any other value under `result`.
+ * A result as the outcome of a task: the parsed answer of a chat message, an object that is not a
+ * chat message as it is, and anything else under `result`.
  */
 export function outcomeOf(result: Json): JsonObject {
   if (!isJsonObject(result)) return { result };

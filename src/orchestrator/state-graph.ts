@@ -51,7 +51,7 @@ const MEMBERS = ["nodes", "edges", "branches", "channels", "waitingEdges"] as co
 
 /**
  * The graph that a module exports, compiled or not. Fails with `module_invalid` when the export is
- * no StateGraph.
+ * not a StateGraph.
  */
 export function graphOf(exported: unknown, path: string): StateGraph {
   const graph = (exported as { builder?: unknown } | null | undefined)?.builder ?? exported;
@@ -64,7 +64,7 @@ export function graphOf(exported: unknown, path: string): StateGraph {
   });
 }
 
-/** True for a node that is no role: its function runs where the task passes by. */
+/** True for a node that is not a role: its function runs where the task passes by. */
 export function isInline(node: Node | undefined): boolean {
   return node?.metadata?.inline === true;
 }

@@ -70,8 +70,8 @@ export interface Branch {
 }
 
 /**
- * A task on the wire: a step for a role to do, a fork whose branches a host waits for, or an end. An
- * end travels to the sink or, for a branch, to the process that waits for it.
+ * A task on the wire: a step for a role to do, a fork whose branches a host waits for, or an end.
+ * An end travels to the sink or, for a branch, to the process that waits for it.
  */
 export type Message = StepMessage | ForkMessage | EndMessage;
 

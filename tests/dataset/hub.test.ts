@@ -269,7 +269,7 @@ test.each<[status: number, token: boolean, hint: string]>([
   });
 });
 
-test("a list of files that is no list is refused", async () => {
+test("an answer that is not a list of files is refused", async () => {
   const answer = (path: string) => (path.includes("/tree/") ? Response.json({}) : COMMIT());
   expect((await refusalBy(answer)).message).toBe(
     `${CANNOT}the hub did not answer with a list of files`,

@@ -97,7 +97,7 @@ test("a folder with several splits is refused with the files and an example", ()
   });
 });
 
-test("files of a split beside files of none are several splits", () => {
+test("files with and without a split in their names are several splits", () => {
   expect(refusalOf(["a.jsonl", "train.jsonl"], "").hint).toBe("choose one, for example root/train");
 });
 

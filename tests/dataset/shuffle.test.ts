@@ -71,7 +71,7 @@ test("chosen columns of JSONL are shuffled with the columns alone", () =>
     expect(rows.every(({ row }) => !("a" in row))).toBe(true);
   }));
 
-test("a temporary file is gone when the rows are closed, and plain JSONL needs none", () =>
+test("closing shuffled rows removes their temporary file; plain JSONL has no such file", () =>
   withFolder(async (folder) => {
     await writeFile(join(folder, "d.jsonl"), JSONL);
     await writeFile(join(folder, "d.csv"), FILES["d.csv"] ?? "");

@@ -112,7 +112,7 @@ test("the prompts before the first hop see no history and no last result", () =>
   expect(seen[0]).toMatchObject({ history: [], last: null });
 });
 
-test("an assistant that was shown none of its answers has its last one alone", () => {
+test("an assistant that was never shown its answers has its last answer alone", () => {
   const history: [string, Json][] = [
     ["student", said("A")],
     ["teacher", said("B")],

@@ -531,7 +531,7 @@ test("an export replaces no file unless forced, and leaves no partial file behin
       expect((await matrix([...args, "--split", shares], { cwd: folder })).code).toBe(2);
   }));
 
-test("an export to tau2 has one file for each domain, and replaces none unless forced", () =>
+test("an export to tau2 has one file for each domain and replaces files only when forced", () =>
   withFolder(async (folder) => {
     const made = (domain: string, id: string): Made => ({
       id,

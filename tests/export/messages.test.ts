@@ -18,7 +18,7 @@ test("a turn becomes a message with only the keys that it has", () => {
   expect(Object.keys(openaiMessage(user("Who?")))).toEqual(["role", "content"]);
 });
 
-test("tools become JSON text, also when there are none", () => {
+test("tools become JSON text, and an empty list for no tools", () => {
   expect(toolsText([TOOL])).toBe('[{"type":"function","function":{"name":"find"}}]');
   expect(toolsText([])).toBe("[]");
 });

@@ -39,7 +39,7 @@ test("a text is a near duplicate of itself, also when it is shorter than five wo
   }
 });
 
-test("texts of different words are no near duplicates", () => {
+test("texts of different words are not near duplicates", () => {
   const texts = new NearDuplicates();
   expect([texts.add("a b c d e f"), texts.add("g h i j k l"), texts.add("f e d c b a")]).toEqual([
     true,

@@ -171,7 +171,7 @@ test("each domain has a file of its own, with each of its tasks once", async () 
   expect(retail.info.environment_info.domain_name).toBe("retail");
 });
 
-test("a file of tau2 is no table and has no columns", () => {
+test("a file of tau2 is not a table and has no columns", () => {
   expect(tau2.columns({ masked: false })).toBeNull();
 });
 

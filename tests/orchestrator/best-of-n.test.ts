@@ -47,7 +47,7 @@ for (const config of [CONFIG, PARALLEL]) {
     ]);
   });
 
-  test(`${form} ends as max_turns with the best candidate when none is accepted`, async () => {
+  test(`${form} ends as max_turns with the best candidate, unless one is accepted`, async () => {
     const { ending } = await walkPattern({ ...config, accept: "score > 0.9" }, SCRIPT);
     expect(ending).toMatchObject({ stopReason: "max_turns", score: 0.7, outcome: { chosen: 1 } });
   });
@@ -76,7 +76,7 @@ for (const config of [CONFIG, PARALLEL]) {
     ]);
   });
 
-  test(`${form} ends with the first candidate's reason when none has a whole answer`, async () => {
+  test(`${form} ends with the first candidate's reason when no answer is whole`, async () => {
     const { ending } = await walkPattern(
       { ...config, accept: "score > 0" },
       { ...SCRIPT, solver: (turn) => new Cut(turn === 0 ? "refused" : "cut") },
@@ -106,7 +106,7 @@ for (const config of [CONFIG, PARALLEL]) {
     expect(ending).toMatchObject({ score: null, outcome: { result: 1, chosen: 1 } });
   });
 
-  test(`${form} prefers a negative score to none, and else takes the first`, async () => {
+  test(`${form} prefers a negative score to a missing one, and else takes the first`, async () => {
     const scored = (scores: readonly (number | null)[]) =>
       walkPattern(
         { ...ONE, parallel: config.parallel },

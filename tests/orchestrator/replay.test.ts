@@ -17,7 +17,7 @@ import { matrix } from "../parts/program.ts";
 import { readRecords } from "../parts/records.ts";
 import { CORAL, ROOT } from "../parts/repository.ts";
 
-/** The end that the rule gives to a recorded history. Fails where the route leaves it. */
+/** The message that the rule gives after a recorded history. Fails at a hop of another role. */
 function replay(rule: Rule, { id, trial, row, seed, attempt, history }: TrajectoryRecord): Message {
   let message = startTask(rule, {
     rowId: id,
@@ -32,7 +32,7 @@ function replay(rule: Rule, { id, trial, row, seed, attempt, history }: Trajecto
     if (message.kind !== "step")
       throw new Error(`the rule ends at hop ${hop.hop}, the record went on`);
     expect(message.task.role).toBe(hop.role);
-    // What travels is JSON, so the state must survive it.
+    // Tasks travel as JSON, so the state must survive it.
     message = nextMessage(rule, JSON.parse(JSON.stringify(message.task)), hop);
   }
   return message;
@@ -43,7 +43,8 @@ export default orchestrator<{ left: number }>({
   start: (_, { seed }) => to("student", { left: 1 + (seed % 3) }),
   next: ({ left }, result, { role }) => {
     if (role === "student") return to("teacher", { left });
-    if (role === "teacher") return left > 1 ? to("student", { left: left - 1 }) : to("extractor", { left: 0 });
+    if (role === "teacher" && left > 1) return to("student", { left: left - 1 });
+    if (role === "teacher") return to("extractor", { left: 0 });
     if (role === "extractor") return to("matcher", { left: 0 });
     return done({ outcome: result as { agreed: boolean } });
   },
@@ -61,15 +62,11 @@ test("a recorded history takes the same route again through a pattern, a module 
       "models.speaker.retries=0",
       "models.speaker.deadline=0s",
     ];
+    const graph = join(ROOT, "recipes/coral/graph.ts#build");
     for (const [name, more] of [
       ["pattern", []],
       ["module", [`orchestrator.module=${join(folder, "route.ts")}`]],
-      [
-        "graph",
-        [
-          `orchestrator={graph="${join(ROOT, "recipes/coral/graph.ts#build")}", with={max_turns=8}}`,
-        ],
-      ],
+      ["graph", [`orchestrator={graph="${graph}", with={max_turns=8}}`]],
     ] as const) {
       await matrix(["drive", CORAL, "-o", name, "--trials", "3", ...fast, ...more], {
         cwd: folder,

@@ -34,7 +34,7 @@ test("an error of user code has its message, its place and its stack", () => {
   });
 });
 
-test("a thrown value that is no error has no stack", () => {
+test("a thrown value that is not an error has no stack", () => {
   expect(taskErrorOf("oh", null, null)).toEqual({
     code: "agent_failed",
     message: "oh",
@@ -71,7 +71,7 @@ test("an operating error of the runtime has no stack", () => {
   );
 });
 
-test("an error without a stack has none in the record", () => {
+test("an error without a stack is recorded without one", () => {
   const thrown = new Error("bare");
   delete thrown.stack;
   expect(taskErrorOf(thrown, "a", 0)).not.toHaveProperty("stack");
