@@ -5,7 +5,9 @@
 import { createHash } from "node:crypto";
 import { type babel, Instrumenter } from "@stryker-mutator/instrumenter";
 import { marksExpression } from "./coverage.ts";
+import { isMessage } from "./messages.ts";
 import { addOperators } from "./operators.ts";
+import { enclosing, nameOf, type Scope } from "./scopes.ts";
 
 export interface Mutant {
   /** Survives edits elsewhere in the file: it is made from the fields below except `line` and `at`. */
@@ -120,74 +122,6 @@ function ordinalsIn(ids: string): number[] {
   return [...ids.matchAll(/\d+/g)].map(([digits]) => Number(digits));
 }
 
-interface Scope {
-  readonly name: string;
-  readonly start: number;
-  readonly end: number;
-}
-
-type Node = babel.NodePath["node"];
-
-function nameOf(node: Node, parent: Node | undefined): string | null {
-  switch (node.type) {
-    case "FunctionDeclaration":
-    case "ClassDeclaration":
-      return node.id?.name ?? null;
-    case "ClassMethod":
-    case "ClassProperty":
-    case "ObjectMethod":
-    case "ObjectProperty":
-      return isCallable(node) && node.key.type === "Identifier" ? node.key.name : null;
-    case "ClassPrivateMethod":
-    case "ClassPrivateProperty":
-      return node.key.id.name;
-    case "VariableDeclarator":
-      if (node.id.type !== "Identifier" || !node.init) return null;
-      return isFunction(node.init) || isTopLevel(parent) ? node.id.name : null;
-    default:
-      return null;
-  }
-}
-
-function isCallable(node: Node): boolean {
-  return !("value" in node) || (typeof node.value === "object" && isFunction(node.value));
-}
-
-function isFunction(node: unknown): boolean {
-  const type = (node as Node | null)?.type;
-  return type === "ArrowFunctionExpression" || type === "FunctionExpression";
-}
-
-/** Constants at the left margin; those of a function are named after the function alone. */
-function isTopLevel(declaration: Node | undefined): boolean {
-  return (
-    declaration?.loc?.start.column === 0 || declaration?.loc?.start.column === "export ".length
-  );
-}
-
-/** An error's text and hint, and lines for a terminal: nobody counts changes inside them. */
-function isMessage(node: Node): boolean {
-  if (node.type === "NewExpression") {
-    return node.callee.type === "Identifier" && node.callee.name.endsWith("Error");
-  }
-  if (node.type === "ObjectProperty") {
-    return node.key.type === "Identifier" && MESSAGE_KEYS.has(node.key.name);
-  }
-  const call = node.type === "ExpressionStatement" ? node.expression : node;
-  if (call.type !== "CallExpression" || call.callee.type !== "MemberExpression") return false;
-  const { object, property } = call.callee;
-  const owner =
-    object.type === "Identifier"
-      ? object.name
-      : object.type === "MemberExpression" && object.property.type === "Identifier"
-        ? object.property.name
-        : "";
-  if (owner === "console") return true;
-  return owner === "log" && property.type === "Identifier" && property.name === "write";
-}
-
-const MESSAGE_KEYS = new Set(["hint", "message", "description", "help"]);
-
 interface Found {
   readonly id: string;
   readonly mutatorName: string;
@@ -235,14 +169,6 @@ function describe(
       ordinal: Number(mutant.id),
     };
   });
-}
-
-function enclosing(scopes: readonly Scope[], [start, end]: Mutant["at"]): string[] {
-  return scopes
-    .filter((scope) => scope.start <= start && end <= scope.end)
-    .sort((a, b) => a.start - b.start || b.end - a.end)
-    .map(({ name }) => name)
-    .filter((name, i, names) => name !== names[i - 1]);
 }
 
 const IDENTITY_CHARS_MAX = 100;
