@@ -28,7 +28,7 @@ export interface AgentPlan {
   open(live: LiveParts): Agent;
 }
 
-/** What agents work with while a run is open. */
+/** The models and sandboxes of an open run. */
 export interface LiveParts {
   /** The models that roles ask, by name. */
   readonly models: ReadonlyMap<string, Pick<Model, "id" | "costOf" | "chat">>;
@@ -71,7 +71,7 @@ function planInSandbox(
   return { render: null, open: ({ pool }) => create({ ...role, pool: pool(sandbox) }) };
 }
 
-/** A template's compiled form, from its file or its text. */
+/** Compiles a template from its file or its own text. */
 export async function loadTemplate(
   source: TemplateSource,
   name: string,
@@ -148,7 +148,7 @@ export function defaultConversation(
   return [];
 }
 
-/** Fails with `recipe_invalid`. */
+/** Reads a JSON list of tools. Fails with `recipe_invalid`. */
 export async function readTools(path: string): Promise<readonly JsonObject[]> {
   const tools = await readJson(path);
   if (Array.isArray(tools) && tools.every(isJsonObject)) return tools;

@@ -1,7 +1,7 @@
-// An agent that runs in a sandbox: a program there answers one request a step over its stdin and
-// stdout. The request is `{"op": "step", "session": …, "task": {id, trial, seed, attempt, hop,
-// role, row, state, last, history}, "settings": …}`, and its result is the step's.
-// sandboxes/matrix_agent.py and matrix-agent.mjs make such a program ten lines.
+// An agent that runs in a sandbox: a program there answers one request for each step, over its
+// stdin and stdout. The request is `{"op": "step", "session": …, "task": {id, trial, seed, attempt,
+// hop, role, row, state, last, history}, "settings": …}`, and its result is the step's. With
+// sandboxes/matrix_agent.py or matrix-agent.mjs, such a program has ten lines.
 
 import { createHash } from "node:crypto";
 import { basename, dirname } from "node:path";
@@ -19,7 +19,9 @@ import type { Agent } from "./contract.ts";
 export interface SandboxedRole {
   readonly name: string;
   readonly config: RoleConfig;
-  /** Roles of the same sandbox, this one included: what they did stands in the task's history. */
+  /**
+   * Roles of the same sandbox, this one included. Their hops in a task's history left state there.
+   */
   readonly neighbours: ReadonlySet<string>;
   /** Working folder of its program; null for the sandbox's own folder. */
   readonly cwd: string | null;
@@ -28,7 +30,7 @@ export interface SandboxedRole {
   readonly pool: SandboxPool;
 }
 
-/** Python finds our library beside whatever the image has on its path. */
+/** Puts our library before the image's own PYTHONPATH. */
 const WITH_BRIDGE = 'export PYTHONPATH="$MATRIX_BRIDGE${PYTHONPATH:+:$PYTHONPATH}"; exec "$@"';
 const LINE_BYTES_MAX = 256 * 2 ** 20;
 
@@ -61,7 +63,7 @@ export function createSandboxedAgent(role: SandboxedRole): Agent {
   };
 }
 
-/** Whose call a step is, to a sandbox that several roles share. */
+/** The caller of a step, for a sandbox that several roles share. */
 export function callerOf(task: Task, neighbours: ReadonlySet<string>): Caller {
   const { rowId, trial, attempt } = task;
   return {
@@ -78,7 +80,8 @@ export function digestOf(body: JsonObject): string {
 }
 
 /**
- * Folders that roles bring into their sandboxes, read-only: each with its agent's file. By sandbox.
+ * Folders that roles bring into their sandboxes, by sandbox. Each has the agent's file, and is
+ * mounted read-only.
  */
 export function agentMounts({ roles, sandboxes }: Recipe): ReadonlyMap<string, readonly Mount[]> {
   const mounts = new Map<string, readonly Mount[]>();
@@ -131,7 +134,7 @@ function commandOf({ name, config, cwd }: SandboxedRole, sandbox: Sandbox): Comm
   };
 }
 
-/** What errors call it. */
+/** The program's name in errors. */
 function programOf({ agent, command }: RoleConfig): string {
   return agent === "process" ? (command ?? []).join(" ") : basename(agent);
 }

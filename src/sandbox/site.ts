@@ -1,5 +1,5 @@
-// The sandboxes of one host: its lease, its engines and a pool for each name. Nothing is touched
-// before `begin`, so that a recipe can be checked without an engine.
+// The sandboxes of one host: its lease, its engines, and a pool for each name. The constructor
+// touches nothing of the machine, so that a recipe can be checked without an engine.
 
 import { availableParallelism, hostname } from "node:os";
 import { MatrixError } from "../error.ts";
@@ -23,18 +23,18 @@ export interface SiteOptions {
   readonly run: string;
   readonly host?: string;
   readonly log: Log;
-  /** How long a task may live. */
+  /** Upper bound of a task's life. */
   readonly taskMs: number;
   readonly configs: Readonly<Record<string, SandboxConfig>>;
-  /** What roles bring along, by sandbox. */
+  /** Folders that roles bring, by sandbox. */
   readonly mounts: ReadonlyMap<string, readonly Mount[]>;
 }
 
-/** Starts in progress at most: an engine is busy with each of them. */
+/** Upper bound of starts in progress: each keeps the engine busy. */
 const STARTS_PER_CORE = 4;
-/** An engine that is started anew is there again by then. */
+/** Time in which an engine that restarts is back. */
 const PATIENCE_MS = 45_000;
-/** What other hosts left behind when they died is looked for now and then. */
+/** Interval at which the host looks for sandboxes of dead hosts. */
 const REAP_MS = 2 * LEASE_MS;
 
 interface Ready {
@@ -58,7 +58,7 @@ export class SandboxSite implements AsyncDisposable {
     this.#starts = new Starts({ atOnceMax, log: options.log, clock: () => performance.now() });
   }
 
-  /** The pool of a name, made at its first use. */
+  /** The pool of a name, which is made at its first use. */
   pool(name: string): SandboxPool {
     const made = this.#pools.get(name);
     if (made !== undefined) return made;
@@ -79,15 +79,15 @@ export class SandboxSite implements AsyncDisposable {
   }
 
   /**
-   * Finds the engines of these sandboxes, makes their images, and starts what is to be warm. Fails
-   * with `sandbox_invalid` or `sandbox_unavailable` before any task has come.
+   * Finds the engines of these sandboxes, makes their images, and starts the warm ones. Fails with
+   * `sandbox_invalid` or `sandbox_unavailable`, before any task has come.
    */
   async begin(names: Iterable<string>): Promise<void> {
     for (const name of names) await this.#readyFor(name, this.#configOf(name));
     for (const name of names) if (this.#configOf(name).warm > 0) this.pool(name);
   }
 
-  /** A task is over, wherever it ended: no sandbox here is its own any more. */
+  /** Ends the task's sessions in every sandbox of this host, whichever host it ended on. */
   release(rowId: string, trial: number): void {
     for (const pool of this.#pools.values()) pool.release(rowId, trial);
   }
@@ -110,7 +110,7 @@ export class SandboxSite implements AsyncDisposable {
     return config;
   }
 
-  /** One that failed is tried again: an engine may come up, a disk get room. */
+  /** A failure is not kept: the engine may come up, or the disk get room. */
   #readyFor(name: string, config: SandboxConfig): Promise<Ready> {
     const known = this.#prepared.get(name);
     if (known !== undefined) return known;
@@ -128,7 +128,7 @@ export class SandboxSite implements AsyncDisposable {
       apptainer: (await this.#findApptainer()) ?? "apptainer",
     });
     const sandboxes = await this.#engine(chosen.engine);
-    // A program of a role's own was meant to be one.
+    // A program role always runs as a plain process, so that is no reason to warn.
     log.write(
       chosen.engine === "process" && !isOfRole(name) ? "warning" : "info",
       `sandbox ${name} runs by ${chosen.says}`,
@@ -173,7 +173,7 @@ export class SandboxSite implements AsyncDisposable {
   }
 }
 
-/** What a recipe gives up with the engine `process`. */
+/** The isolation that a recipe gives up with the engine `process`. */
 export function unisolated(image: string): string {
   const without = image === "" ? "" : `, and its image ${image} is not used`;
   return `nothing is isolated, nothing but time is limited${without}`;
@@ -185,8 +185,8 @@ interface Chosen {
 }
 
 /**
- * Docker before Apptainer where both are there; a SIF is Apptainer's. Fails with
- * `sandbox_unavailable`, and why each is not.
+ * Chooses Docker before Apptainer, and Apptainer for a SIF. Fails with `sandbox_unavailable` and
+ * the reason why each engine cannot be used.
  */
 export async function chooseEngine(
   wanted: SandboxConfig["engine"],
@@ -208,7 +208,7 @@ export async function chooseEngine(
     failures.push(says);
   }
   throw new MatrixError("sandbox_unavailable", failures.join("; "), {
-    hint: "`matrix sandbox check` says what this machine can do",
+    hint: "run `matrix sandbox check` to see what this machine can do",
   });
 }
 

@@ -1,6 +1,6 @@
 // Images and audio of a row in the request that an endpoint gets, and nothing else of the machine's files.
 
-import { describe, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createAttach } from "../../src/agent/attachments.ts";
@@ -28,89 +28,185 @@ const PROMPT: readonly ChatMessage[] = [
 const attached = async (row: JsonObject, folder: string | null = null, sources = ["row.media"]) =>
   (await createAttach(sources, folder)(PROMPT, row))[1]?.content;
 
-describe("attachments", () => {
-  test("stand beside the prompt, from base64, a data URL, a URL, a path, or as datasets has them", () =>
-    withFolder(async (folder) => {
-      await writeFile(join(folder, "a.bin"), PNG);
-      const text: ContentPart = { type: "text", text: "What is it?" };
-      const base64 = PNG.toString("base64");
-      for (const media of [
-        base64,
-        `data:image/png;base64,${base64}`,
-        "a.bin",
-        join(folder, "a.bin"),
-        { bytes: base64, path: "x.png" },
-        { path: "a.bin" },
-      ])
-        expect(await attached({ media }, folder)).toEqual([text, image]);
-      expect(await attached({ media: "https://example.org/a.png" })).toEqual([
-        text,
-        { type: "image_url", image_url: { url: "https://example.org/a.png" } },
-      ]);
-      expect(await attached({ media: [base64, WAV.toString("base64"), null] })).toEqual([
-        text,
-        image,
-        audio,
-      ]);
-      expect(await attached({ media: null })).toBe("What is it?");
-    }));
+const TEXT: ContentPart = { type: "text", text: "What is it?" };
 
-  test("are refused when they are no media, too large, or lead out of the folder", () =>
-    withFolder(async (folder) => {
-      const inside = join(folder, "inside");
-      await mkdir(inside);
-      await writeFile(join(folder, "secret.png"), PNG);
-      await writeFile(join(inside, "a.txt"), "text");
-      await writeFile(join(inside, "large.png"), Buffer.concat([PNG, Buffer.alloc(20 * 2 ** 20)]));
-      await symlink(join(folder, "secret.png"), join(inside, "link.png"));
-      const cases: readonly (readonly [JsonObject, string])[] = [
-        [{ media: "../secret.png" }, "leads out of"],
-        [{ media: join(folder, "secret.png") }, "leads out of"],
-        [{ media: "link.png" }, "leads out of"],
-        [{ media: "a.txt" }, "neither a PNG"],
-        [{ media: "none.png" }, "there is no file"],
-        [{ media: "large.png" }, "allowed: 20971520 (20 MiB)"],
-        [{ media: 5 }, "found 5; allowed: a path, a URL or base64"],
-        [{}, "attachment row.media"],
-      ];
-      for (const [row, message] of cases)
-        await expect(attached(row, inside)).rejects.toMatchObject({
-          code: "prompt_failed",
-          message: expect.stringContaining(message),
-        });
-      await expect(attached({ media: "a.png" })).rejects.toThrow("set attachment_folder");
-    }));
+test("an attachment comes from base64, a data URL, a path, or the form of datasets", () =>
+  withFolder(async (folder) => {
+    await writeFile(join(folder, "a.bin"), PNG);
+    const base64 = PNG.toString("base64");
+    for (const media of [
+      base64,
+      `data:image/png;base64,${base64}`,
+      `data:anything;base64,${base64}`,
+      "a.bin",
+      join(folder, "a.bin"),
+      { bytes: base64, path: "x.png" },
+      { bytes: null, path: "a.bin" },
+      { path: "a.bin" },
+      { url: base64 },
+    ])
+      expect(await attached({ media }, folder)).toEqual([TEXT, image]);
+  }));
 
-  test("reach the endpoint of a run, and only the reference stands in the record", () =>
-    withFolder(async (folder) => {
-      const bodies: { messages: unknown }[] = [];
-      const endpoint = Bun.serve({
-        hostname: "127.0.0.1",
-        port: 0,
-        fetch: async (request) => {
-          bodies.push((await request.json()) as { messages: unknown });
-          return Response.json({
-            choices: [{ message: { role: "assistant", content: "A cat." }, finish_reason: "stop" }],
-          });
-        },
-      });
-      try {
-        await mkdir(join(folder, "images"));
-        await writeFile(join(folder, "images/cat.png"), PNG);
-        await writeFile(join(folder, "d.jsonl"), '{"image":"cat.png"}\n');
-        await writeFile(
-          join(folder, "r.toml"),
-          `name = "v"\ndataset.path = "d.jsonl"\n[models.m]\nkind = "openai"\nbase_url = "${endpoint.url}v1"\nmodel = "vision"\n[roles.viewer]\nagent = "llm"\nmodel = "m"\nprompt = { text = "What is it?" }\nattachments = ["row.image"]\nattachment_folder = "images"\n[orchestrator]\npattern = "sequence"\nroles = ["viewer"]\n`,
-        );
-        const { stdout } = await matrix(["drive", "r.toml", "-q"], { cwd: folder });
-        expect(stdout).toContain("expected 1 = ok 1");
-        expect(bodies[0]?.messages).toEqual([
-          { role: "user", content: [{ type: "text", text: "What is it?" }, image] },
-        ]);
-        const shown = await matrix(["show", "runs/v", "--json"], { cwd: folder });
-        expect(shown.stdout).not.toContain("base64");
-      } finally {
-        await endpoint.stop(true);
-      }
-    }));
+test.each(["https://example.org/a.png", "HTTP://example.org/a"])(
+  "the URL %s is passed on without a download",
+  async (url) => {
+    expect(await attached({ media: url })).toEqual([
+      TEXT,
+      { type: "image_url", image_url: { url } },
+    ]);
+  },
+);
+
+test("a list attaches several, null attaches nothing, and several sources follow each other", async () => {
+  const [png, wav] = [PNG.toString("base64"), WAV.toString("base64")];
+  expect(await attached({ media: [png, wav, null] })).toEqual([TEXT, image, audio]);
+  expect(await attached({ media: null })).toBe("What is it?");
+  expect(await attached({ media: [] })).toBe("What is it?");
+  expect(await attached({ a: png, b: wav }, null, ["row.a", "row.b"])).toEqual([
+    TEXT,
+    image,
+    audio,
+  ]);
 });
+
+test("attachments go to the first message of the user, and the others stay", async () => {
+  const messages = await createAttach(["row.media"], null)(PROMPT, {
+    media: PNG.toString("base64"),
+  });
+  expect(messages).toEqual([
+    PROMPT[0] as ChatMessage,
+    { role: "user", content: [TEXT, image] },
+    PROMPT[2] as ChatMessage,
+  ]);
+  expect(PROMPT[1]?.content).toBe("What is it?");
+});
+
+test.each([[[{ role: "system", content: "s" }]], [[{ role: "user", content: [TEXT] }]], [[]]])(
+  "without a prompt of text there is nothing to attach to (%#)",
+  async (messages) => {
+    const attach = createAttach(["row.media"], null);
+    await expect(
+      attach(messages as unknown as ChatMessage[], { media: PNG.toString("base64") }),
+    ).rejects.toMatchObject({
+      code: "prompt_failed",
+      message: "there is no prompt that attachments could stand beside",
+    });
+  },
+);
+
+test.each([
+  ["\x89PNG\r\n\x1a\n", "data:image/png;base64,"],
+  ["\xff\xd8\xff\xe0", "data:image/jpeg;base64,"],
+  ["GIF89a", "data:image/gif;base64,"],
+  ["RIFF\x00\x00\x00\x00WEBPVP8 ", "data:image/webp;base64,"],
+])("the bytes %j are an image of their own format", async (head, prefix) => {
+  const bytes = Buffer.from(`${head}rest`, "latin1").toString("base64");
+  expect(await attached({ media: bytes })).toEqual([
+    TEXT,
+    { type: "image_url", image_url: { url: `${prefix}${bytes}` } },
+  ]);
+});
+
+test.each([
+  ["RIFF\x00\x00\x00\x00WAVEfmt ", "wav"],
+  ["ID3\x04", "mp3"],
+  ["\xff\xfb\x90\x64", "mp3"],
+  ["\xff\xf3\x90\x64", "mp3"],
+  ["\xff\xe2\x90\x64", "mp3"],
+])("the bytes %j are audio in the format %s", async (head, format) => {
+  const data = Buffer.from(`${head}rest`, "latin1").toString("base64");
+  expect(await attached({ media: data })).toEqual([
+    TEXT,
+    { type: "input_audio", input_audio: { data, format } },
+  ]);
+});
+
+test.each([
+  "\xff\xe0\x90\x64",
+  "\xff\xfd\x90\x64",
+  "\xfe\xfb\x90",
+  "RIFF\x00\x00\x00\x00AVI ",
+  "PNG",
+])("the bytes %j are neither image nor audio", async (head) => {
+  const data = Buffer.from(`${head}rest`, "latin1").toString("base64");
+  await expect(attached({ media: data })).rejects.toThrow("is no base64 of an image or audio");
+});
+
+test("a file of 20 MiB is attached, and one byte more is too large, as bytes too", () =>
+  withFolder(async (folder) => {
+    const most = Buffer.concat([PNG, Buffer.alloc(20 * 2 ** 20 - PNG.length)]);
+    const more = Buffer.concat([most, Buffer.alloc(1)]);
+    await writeFile(join(folder, "most.png"), most);
+    await writeFile(join(folder, "more.png"), more);
+    expect(await attached({ media: "most.png" }, folder)).toHaveLength(2);
+    const message = "attachment row.media: it has 20971521 bytes; allowed: 20971520 (20 MiB)";
+    for (const media of ["more.png", more.toString("base64")])
+      await expect(attached({ media }, folder)).rejects.toMatchObject({ message });
+  }));
+
+test("attachments that are no media, missing, or outside of the folder are refused", () =>
+  withFolder(async (folder) => {
+    const inside = join(folder, "inside");
+    await mkdir(inside);
+    await mkdir(join(folder, "inside-too"));
+    await writeFile(join(folder, "secret.png"), PNG);
+    await writeFile(join(folder, "inside-too/secret.png"), PNG);
+    await writeFile(join(inside, "a.txt"), "text");
+    await symlink(join(folder, "secret.png"), join(inside, "link.png"));
+    const long = "x".repeat(100);
+    const cases: readonly (readonly [JsonObject, string])[] = [
+      [{ media: "../secret.png" }, `"../secret.png" leads out of ${inside}`],
+      [{ media: join(folder, "secret.png") }, "leads out of"],
+      [{ media: "../inside-too/secret.png" }, "leads out of"],
+      [{ media: "link.png" }, "leads out of"],
+      [{ media: "a.txt" }, "it is neither a PNG, JPEG, GIF or WebP image nor WAV or MP3 audio"],
+      [{ media: "none.png" }, `there is no file "none.png" in ${inside}`],
+      [{ media: long }, `there is no file "${"x".repeat(80)}…" in ${inside}`],
+      [{ media: 5 }, "found 5; allowed: a path, a URL or base64"],
+      [{ media: {} }, "found false; allowed: a path, a URL or base64"],
+      [{}, "attachment row.media: "],
+    ];
+    for (const [row, message] of cases)
+      await expect(attached(row, inside)).rejects.toMatchObject({
+        code: "prompt_failed",
+        message: expect.stringContaining(message),
+        cause: expect.anything(),
+      });
+    await expect(attached({ media: "a.png" })).rejects.toThrow(
+      '"a.png" is no base64 of an image or audio; for paths, set attachment_folder',
+    );
+  }));
+
+test("attachments reach the endpoint of a run, and the record keeps only the reference", () =>
+  withFolder(async (folder) => {
+    const bodies: { messages: unknown }[] = [];
+    const endpoint = Bun.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      fetch: async (request) => {
+        bodies.push((await request.json()) as { messages: unknown });
+        return Response.json({
+          choices: [{ message: { role: "assistant", content: "A cat." }, finish_reason: "stop" }],
+        });
+      },
+    });
+    try {
+      await mkdir(join(folder, "images"));
+      await writeFile(join(folder, "images/cat.png"), PNG);
+      await writeFile(join(folder, "d.jsonl"), '{"image":"cat.png"}\n');
+      await writeFile(
+        join(folder, "r.toml"),
+        `name = "v"\ndataset.path = "d.jsonl"\n[models.m]\nkind = "openai"\nbase_url = "${endpoint.url}v1"\nmodel = "vision"\n[roles.viewer]\nagent = "llm"\nmodel = "m"\nprompt = { text = "What is it?" }\nattachments = ["row.image"]\nattachment_folder = "images"\n[orchestrator]\npattern = "sequence"\nroles = ["viewer"]\n`,
+      );
+      const { stdout } = await matrix(["drive", "r.toml", "-q"], { cwd: folder });
+      expect(stdout).toContain("expected 1 = ok 1");
+      expect(bodies[0]?.messages).toEqual([
+        { role: "user", content: [{ type: "text", text: "What is it?" }, image] },
+      ]);
+      const shown = await matrix(["show", "runs/v", "--json"], { cwd: folder });
+      expect(shown.stdout).not.toContain("base64");
+    } finally {
+      await endpoint.stop(true);
+    }
+  }));

@@ -1,48 +1,80 @@
 // Prompt templates: Jinja, and strict about holes.
 
-import { describe, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { compileTemplate } from "../../src/agent/template.ts";
 
 const render = (source: string, variables = {}) => compileTemplate(source, "t.md")(variables);
 
-describe("a prompt template", () => {
-  test("is Jinja over row, history and state, and a line of tags alone leaves no empty line", () => {
-    const source =
-      "{{ row.q }}\n{% for o in row.options %}\n{{ loop.index }}. {{ o | upper }}\n{% endfor %}\n{% if history %} again{% endif %}";
-    expect(render(source, { row: { q: "Which?", options: ["a", "b"] }, history: [] })).toBe(
-      "Which?\n1. A\n2. B\n",
-    );
-  });
+test("a template is Jinja over its variables, and a line of tags alone leaves no empty line", () => {
+  const source =
+    "{{ row.q }}\n{% for o in row.options %}\n{{ loop.index }}. {{ o | upper }}\n{% endfor %}\n{% if history %} again{% endif %}";
+  expect(render(source, { row: { q: "Which?", options: ["a", "b"] }, history: [] })).toBe(
+    "Which?\n1. A\n2. B\n",
+  );
+});
 
-  test("fails on a name or key that does not exist instead of leaving a hole", () => {
-    expect(() => render("{{ row.qestion }}", { row: {} })).toThrow(
-      "template t.md: `row.qestion` is undefined",
-    );
-    expect(() =>
-      render('{% if true %}{{ row["a b"].c }}{% endif %}', { row: { "a b": {} } }),
-    ).toThrow('`row["a b"].c` is undefined');
-    expect(() => render("{{ nothing }}")).toThrow("`nothing` is undefined");
-  });
+test("a compiled template renders again with other variables", () => {
+  const template = compileTemplate("{{ a }}{{ b }}", "t.md");
+  expect([template({ a: 1, b: 2 }), template({ a: "x", b: "y" })]).toEqual(["12", "xy"]);
+});
 
-  test("lets a hole be meant", () => {
-    expect(
-      render('{{ row.x | default("none") }}{% if row.y is defined %}y{% endif %}', { row: {} }),
-    ).toBe("none");
-  });
+test.each([
+  ["{{ row.qestion }}", "`row.qestion` is undefined"],
+  ["{{ nothing }}", "`nothing` is undefined"],
+  ['{{ row["a b"].c }}', '`row["a b"].c` is undefined'],
+  ["{{ row.list[1] }}", "`row.list[1]` is undefined"],
+  ["{{ row[key] }}", "`row[key]` is undefined"],
+  ["{% if true %}{{ nothing }}{% endif %}", "`nothing` is undefined"],
+  ["{% if false %}x{% else %}{{ nothing }}{% endif %}", "`nothing` is undefined"],
+  ["{% if false %}x{% elif true %}{{ nothing }}{% endif %}", "`nothing` is undefined"],
+  ["{% for i in [1] %}{{ nothing }}{% endfor %}", "`nothing` is undefined"],
+  ["{% for i in [] %}x{% else %}{{ nothing }}{% endfor %}", "`nothing` is undefined"],
+])("the template %s fails instead of leaving a hole", (source, message) => {
+  const variables = { row: { "a b": {}, list: [1] }, key: "k" };
+  expect(() => render(source, variables)).toThrow(
+    expect.objectContaining({ code: "prompt_failed", message: `template t.md: ${message}` }),
+  );
+});
 
-  test("says which template does not parse", () => {
-    expect(() => compileTemplate("{% if %}", "roles.a.prompt")).toThrow(
-      "template roles.a.prompt: ",
-    );
-  });
+test.each([
+  ['{{ row.x | default("none") }}', "none"],
+  ["{% if row.y is defined %}y{% endif %}", ""],
+  ["{% if row.y %}y{% else %}n{% endif %}", "n"],
+  ["{{ row.nil }}", ""],
+])("the template %s permits a hole", (source, text) => {
+  expect(render(source, { row: { nil: null } })).toBe(text);
+});
 
-  test("keeps Unicode and does not escape", () => {
-    expect(render("{{ row.q }}", { row: { q: '<b>"ж"\u2028😀' } })).toBe('<b>"ж"\u2028😀');
-  });
+test("a template that does not parse is named", () => {
+  expect(() => compileTemplate("{% if %}", "roles.a.prompt")).toThrow(
+    expect.objectContaining({
+      code: "recipe_invalid",
+      message: expect.stringMatching(/^template roles\.a\.prompt: ./),
+      cause: expect.anything(),
+    }),
+  );
+});
 
-  test("has Jinja's globals", () => {
-    expect(render("{% for i in range(1, 4) %}{{ i }}{% endfor %}{{ none is none }}")).toBe(
-      "123true",
-    );
-  });
+test("text keeps its letters and is not escaped", () => {
+  expect(render("{{ row.q }}", { row: { q: '<b>"ж"\u2028😀' } })).toBe('<b>"ж"\u2028😀');
+});
+
+test.each([
+  ["{% for i in range(3) %}{{ i }}{% endfor %}", "012"],
+  ["{% for i in range(1, 4) %}{{ i }}{% endfor %}", "123"],
+  ["{% for i in range(1, 6, 2) %}{{ i }}{% endfor %}", "135"],
+  ["{% for i in range(1, 7, 2) %}{{ i }}{% endfor %}", "135"],
+  ["{% for i in range(5, 1) %}{{ i }}{% endfor %}.", "."],
+  ["{% for i in range(3, 0, -1) %}{{ i }}{% endfor %}", "321"],
+  [
+    "{{ true == True }}{{ false == False }}{{ none is none }}{{ None is none }}",
+    "truetruetruetrue",
+  ],
+  ["{% if false or False %}x{% endif %}{% if true and True %}y{% endif %}", "y"],
+])("Jinja's globals are there: %s", (source, text) => {
+  expect(render(source)).toBe(text);
+});
+
+test("a variable hides a global of the same name", () => {
+  expect(render("{{ range }}", { range: "mine" })).toBe("mine");
 });
