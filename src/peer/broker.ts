@@ -92,6 +92,8 @@ export class Broker {
   readonly #census = new CensusNotes();
   #nextSeq = 1;
   #isLeaving = false;
+  /** The time at which peers are told once more what they have from here; null for never. */
+  #repeatAt: number | null = null;
   #redelivered = 0;
   #duplicates = 0;
   #refused = 0;
@@ -265,10 +267,16 @@ export class Broker {
    * each is told again what it has from here.
    */
   repeat(): void {
+    this.#repeatAcknowledged();
+    // A peer may hear only now that this host was gone, and let go of what it was to tell it. By
+    // then every peer has heard that this host is back.
+    this.#repeatAt = this.#options.now() + ABSENCE_MS;
+    this.#branches.doubt(this.#repeatAt);
+  }
+
+  #repeatAcknowledged(): void {
     for (const sent of this.#sent.values())
       if (sent.state === "acknowledged" && sent.to !== null) this.#post(sent, sent.to);
-    // Peers may have let go of ends for this host, and may do so until they hear that it is back.
-    this.#branches.doubt(this.#options.now() + ABSENCE_MS);
   }
 
   beginCensus(number: number): void {
@@ -289,6 +297,10 @@ export class Broker {
     const now = this.#options.now();
     this.#seen.turn(now);
     this.#unpark();
+    if (this.#repeatAt !== null && now >= this.#repeatAt) {
+      this.#repeatAt = null;
+      this.#repeatAcknowledged();
+    }
     for (const key of this.#branches.takeDoubtful(now)) this.#sendOutAgain(key);
     this.#outboxes.wakeAll();
   }

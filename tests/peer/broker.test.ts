@@ -744,6 +744,25 @@ describe("forks and branches", () => {
     expect(brief(take("a"))).toEqual(["1 step 1/1 0.0"]);
   });
 
+  test("after this host was given up, what is acknowledged is said once more 10 s later", () => {
+    const { broker, members, clock, deliver, take } = createBroker();
+    members(A);
+    broker.submit(step(away));
+    // It was posted when this host came back, so it was not said again.
+    const taken = take("a");
+    broker.repeat();
+    broker.delivered("a", taken ?? batch({}), { refused: [] });
+    clock.now += 9_999;
+    broker.tick();
+    expect(take("a")).toBeNull();
+    clock.now += 1;
+    broker.tick();
+    expect(brief(deliver("a"))).toEqual(["1 step 1/1 0.0"]);
+    clock.now += 60_000;
+    broker.tick();
+    expect(take("a")).toBeNull();
+  });
+
   test("after this host was given up, branches that do not come back in 10 s are sent out again", () => {
     const { broker, members, clock, deliver, take } = createBroker();
     members(A);
@@ -758,7 +777,8 @@ describe("forks and branches", () => {
     expect(take("a")).toBeNull();
     clock.now += 1;
     broker.tick();
-    expect(brief(take("a"))).toEqual(["3 step 7/2 0.0"]);
+    // The copy of the settled branch is said once more, as any other.
+    expect(brief(take("a"))).toEqual(["2 step 8/1 0.0", "3 step 7/2 0.0"]);
     clock.now += 60_000;
     broker.tick();
     expect(take("a")).toBeNull();
