@@ -1,7 +1,7 @@
 // A session to peers that are gone, slow, stopped, killed or no peers at all: every request ends within its time, with the whole
 // answer or with an error that says whether the peer may have acted.
 
-import { describe, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import http2, { type ServerHttp2Stream } from "node:http2";
 import net, { type AddressInfo } from "node:net";
 import { MatrixError } from "../../src/error.ts";
@@ -23,205 +23,196 @@ async function failure(
   return thrown as MatrixError;
 }
 
-describe("a session", () => {
-  test("carries more requests at once than its peer takes on one connection", async () => {
-    await using peer = await startPeer();
-    using session = openSession(peer.url);
-    const requests = Array.from({ length: 1000 }, () =>
-      session.request("echo", BODY, { timeoutMs: 50_000 }),
-    );
-    expect(new Set((await Promise.all(requests)).map(({ length }) => length))).toEqual(
-      new Set([100]),
-    );
-    expect(peer.refused).toEqual({});
-  });
-
-  test("carries large and small bodies at once", async () => {
-    await using peer = await startPeer();
-    using session = openSession(peer.url);
-    const sizes = [32 * 2 ** 20, 1, 16 * 2 ** 20, 100, 0, 32 * 2 ** 20, 7];
-    const answers = sizes.map((size) =>
-      session.request("echo", Buffer.alloc(size, size), { timeoutMs: 30_000 }),
-    );
-    expect((await Promise.all(answers)).map(({ length }) => length)).toEqual(sizes);
-  });
-
-  test("knows the address that it speaks from, once it has spoken", async () => {
-    await using peer = await startPeer();
-    using session = openSession(peer.url);
-    expect(session.localAddress).toBeNull();
-    await session.request("echo", BODY, { timeoutMs: 50_000 });
-    expect(session.localAddress).toBe("127.0.0.1");
-  });
-
-  test("opens again when its peer is back", async () => {
-    const first = await startPeer();
-    using session = openSession(first.url);
-    await session.request("echo", BODY, { timeoutMs: 50_000 });
-    await first.stop();
-    await until(async () => !(await failure(session)).maybeActed, "nobody is there");
-    await using _again = await startPeer({ port: first.port });
-    expect(await session.request("echo", BODY, { timeoutMs: 50_000 })).toHaveLength(100);
-  });
-
-  test("that was closed makes no more requests, and ends those under way", async () => {
-    const { route, asked } = hangingRoute();
-    await using peer = await startPeer({ routes: { hang: route } });
-    const session = openSession(peer.url);
-    const underWay = failure(session, "hang");
-    await asked;
-    session.close();
-    expect((await underWay).maybeActed).toBe(true);
-    expect((await failure(session)).maybeActed).toBe(false);
-  });
-});
-
-describe("a request that the peer did not act on says so", () => {
-  test("when nobody listens", async () => {
-    const peer = await startPeer();
-    await peer.stop();
-    using session = openSession(peer.url);
-    const { maybeActed, status, message } = await failure(session);
-    expect([maybeActed, status]).toEqual([false, null]);
-    expect(message).toContain(`echo to ${peer.url}: cannot connect: `);
-  });
-
-  test.each([
-    ["the token is another", { token: "another" }, 401, "echo"],
-    ["the receiver is another", { peer: "somebody" }, 421, "echo"],
-    ["the route is not there", {}, 404, "nowhere"],
-    ["the body is too large", {}, 413, "tiny"],
-    ["the body makes no sense", {}, 400, "picky"],
-  ])("when %s", async (_, options, status, route) => {
-    const picky = () => Promise.reject(new MatrixError("wire_invalid", "no"));
-    const routes = {
-      echo: { bytesMax: 100, run: () => BODY },
-      tiny: { bytesMax: 99, run: () => BODY },
-      picky: { bytesMax: 100, run: picky },
-    };
-    await using peer = await startPeer({ routes });
-    using session = openSession(peer.url, options);
-    const error = await failure(session, route);
-    expect([error.maybeActed, error.status]).toEqual([false, status]);
-  });
-
-  test("when the peer refuses its stream", async () => {
-    const settings = Buffer.from("000000040000000000", "hex");
-    const refusal = Buffer.from("00000403000000000100000007", "hex"); // RST_STREAM of stream 1, REFUSED_STREAM
-    using server = await startRaw((socket) => {
-      socket.write(settings);
-      onHeaders(socket, () => socket.write(refusal));
-    });
-    using session = openSession(server.url);
-    expect((await failure(session)).maybeActed).toBe(false);
-  });
-
-  test("when it was given up before there was a connection", async () => {
-    using silent = await startRaw(() => undefined);
-    using session = openSession(silent.url.replace("http:", "https:"));
-    expect((await failure(session, "echo", { timeoutMs: 100 })).maybeActed).toBe(false);
-    expect(
-      (await failure(session, "echo", { timeoutMs: 50_000, signal: AbortSignal.abort() }))
-        .maybeActed,
-    ).toBe(false);
-  });
-
-  test("when no connection comes about in the time for that", async () => {
-    using silent = await startRaw(() => undefined);
-    using session = openSession(silent.url.replace("http:", "https:"), { connectTimeoutMs: 100 });
-    expect((await failure(session)).message).toContain("no connection within 100 ms");
-    expect((await failure(session)).maybeActed).toBe(false);
-  });
-});
-
-describe("a request that the peer may have acted on says so", () => {
-  test("when its route breaks", async () => {
-    await using peer = await startPeer({
-      routes: { echo: { bytesMax: 100, run: () => Promise.reject(new Error("a bug")) } },
-    });
-    using session = openSession(peer.url);
-    const error = await failure(session);
-    expect([error.maybeActed, error.status]).toEqual([true, 500]);
-  });
-
-  test("when the peer is killed meanwhile", async () => {
-    await using peer = await spawnPeer();
-    using session = openSession(peer.url, { peer: "fixture" });
-    await session.request("echo", BODY, { timeoutMs: 50_000 });
-    const error = failure(session, "hang", { timeoutMs: 50_000 });
-    await session.request("echo", BODY, { timeoutMs: 50_000 });
-    peer.child.kill("SIGKILL");
-    expect((await error).maybeActed).toBe(true);
-    expect((await failure(session)).maybeActed).toBe(false);
-  });
-
-  test("when the peer is stopped: then within its time, and the next request finds it awake", async () => {
-    await using peer = await spawnPeer();
-    using session = openSession(peer.url, { peer: "fixture" });
-    await session.request("echo", BODY, { timeoutMs: 50_000 });
-    peer.child.kill("SIGSTOP");
-    const both = [
-      failure(session, "echo", { timeoutMs: 300 }),
-      // Longer than the test may take: it must end with the first.
-      failure(session, "echo", { timeoutMs: 600_000 }),
-    ];
-    expect((await Promise.all(both)).map(({ maybeActed }) => maybeActed)).toEqual([true, true]);
-    // The kernel takes a connection for it, but nothing was asked on that.
-    expect((await failure(session, "echo", { timeoutMs: 300 })).maybeActed).toBe(false);
-    peer.child.kill("SIGCONT");
-    expect(await session.request("echo", BODY, { timeoutMs: 50_000 })).toHaveLength(100);
-  });
-
-  test.each([...MISBEHAVIOURS, ["the peer says that it goes away, and does", goAway] as const])(
-    "when %s",
-    async (_, misbehave) => {
-      await using server = await startServer(misbehave);
-      using session = openSession(server.url);
-      expect((await failure(session, "echo", { timeoutMs: 500 })).maybeActed).toBe(true);
-    },
+test("a session carries more requests at once than its peer takes on one connection", async () => {
+  await using peer = await startPeer();
+  using session = openSession(peer.url);
+  const requests = Array.from({ length: 1000 }, () =>
+    session.request("echo", BODY, { timeoutMs: 50_000 }),
   );
-
-  test("when it is given up meanwhile, which harms no other", async () => {
-    const slow = Promise.withResolvers<Uint8Array>();
-    const { route, asked } = hangingRoute();
-    await using peer = await startPeer({
-      routes: { hang: route, slow: { bytesMax: 100, run: () => slow.promise } },
-    });
-    using session = openSession(peer.url);
-    const other = session.request("slow", BODY, { timeoutMs: 50_000 });
-    const controller = new AbortController();
-    const givenUp = failure(session, "hang", { timeoutMs: 50_000, signal: controller.signal });
-    await asked;
-    controller.abort(new Error("no longer wanted"));
-    const { maybeActed, message } = await givenUp;
-    expect([maybeActed, message]).toEqual([true, `hang to ${peer.url}: no longer wanted`]);
-    slow.resolve(BODY);
-    expect(await other).toHaveLength(100);
-  });
+  expect(new Set((await Promise.all(requests)).map(({ length }) => length))).toEqual(
+    new Set([100]),
+  );
+  expect(peer.refused).toEqual({});
 });
 
-describe("a peer that says it goes away", () => {
-  test("answers what it has, and is asked no more on that connection", async () => {
-    const held: ServerHttp2Stream[] = [];
-    let connections = 0;
-    await using server = await startServer((stream) => {
-      if (connections === 1) held.push(stream);
-      else stream.respond({ ":status": 200, "content-length": 0 }, { endStream: true });
-    });
-    server.http2.on("session", () => connections++);
-    using session = openSession(server.url);
-    const first = session.request("echo", BODY, { timeoutMs: 50_000 });
-    await until(() => held.length === 1, "the first request has arrived");
-    held[0]?.session?.close();
-    await until(
-      async () =>
-        (await session.request("echo", BODY, { timeoutMs: 300 }).catch(() => null)) !== null,
-      "there is a second connection",
-    );
-    held[0]?.respond({ ":status": 200, "content-length": 0 }, { endStream: true });
-    expect(await first).toHaveLength(0);
-    expect(connections).toBe(2);
+test("a session carries large and small bodies at once", async () => {
+  await using peer = await startPeer();
+  using session = openSession(peer.url);
+  const sizes = [32 * 2 ** 20, 1, 16 * 2 ** 20, 100, 0, 32 * 2 ** 20, 7];
+  const answers = sizes.map((size) =>
+    session.request("echo", Buffer.alloc(size, size), { timeoutMs: 30_000 }),
+  );
+  expect((await Promise.all(answers)).map(({ length }) => length)).toEqual(sizes);
+});
+
+test("a session knows the address that it speaks from, once it has spoken", async () => {
+  await using peer = await startPeer();
+  using session = openSession(peer.url);
+  expect(session.localAddress).toBeNull();
+  await session.request("echo", BODY, { timeoutMs: 50_000 });
+  expect(session.localAddress).toBe("127.0.0.1");
+});
+
+test("a session opens again when its peer is back", async () => {
+  const first = await startPeer();
+  using session = openSession(first.url);
+  await session.request("echo", BODY, { timeoutMs: 50_000 });
+  await first.stop();
+  await until(async () => !(await failure(session)).maybeActed, "nobody is there");
+  await using _again = await startPeer({ port: first.port });
+  expect(await session.request("echo", BODY, { timeoutMs: 50_000 })).toHaveLength(100);
+});
+
+test("a session that was closed makes no more requests, and ends those under way", async () => {
+  const { route, asked } = hangingRoute();
+  await using peer = await startPeer({ routes: { hang: route } });
+  const session = openSession(peer.url);
+  const underWay = failure(session, "hang");
+  await asked;
+  session.close();
+  expect((await underWay).maybeActed).toBe(true);
+  expect((await failure(session)).maybeActed).toBe(false);
+});
+
+test("a request was certainly not acted on when no process listens", async () => {
+  const peer = await startPeer();
+  await peer.stop();
+  using session = openSession(peer.url);
+  const { maybeActed, status, message } = await failure(session);
+  expect([maybeActed, status]).toEqual([false, null]);
+  expect(message).toContain(`echo to ${peer.url}: cannot connect: `);
+});
+
+test.each([
+  ["the token is another", { token: "another" }, 401, "echo"],
+  ["the receiver is another", { peer: "somebody" }, 421, "echo"],
+  ["the route is not there", {}, 404, "nowhere"],
+  ["the body is too large", {}, 413, "tiny"],
+  ["the body makes no sense", {}, 400, "picky"],
+])("a request was certainly not acted on when %s", async (_, options, status, route) => {
+  const picky = () => Promise.reject(new MatrixError("wire_invalid", "no"));
+  const routes = {
+    echo: { bytesMax: 100, run: () => BODY },
+    tiny: { bytesMax: 99, run: () => BODY },
+    picky: { bytesMax: 100, run: picky },
+  };
+  await using peer = await startPeer({ routes });
+  using session = openSession(peer.url, options);
+  const error = await failure(session, route);
+  expect([error.maybeActed, error.status]).toEqual([false, status]);
+});
+
+test("a request was certainly not acted on when the peer refuses its stream", async () => {
+  const settings = Buffer.from("000000040000000000", "hex");
+  const refusal = Buffer.from("00000403000000000100000007", "hex"); // RST_STREAM of stream 1, REFUSED_STREAM
+  using server = await startRaw((socket) => {
+    socket.write(settings);
+    onHeaders(socket, () => socket.write(refusal));
   });
+  using session = openSession(server.url);
+  expect((await failure(session)).maybeActed).toBe(false);
+});
+
+test("a request was certainly not acted on when it was given up before there was a connection", async () => {
+  using silent = await startRaw(() => undefined);
+  using session = openSession(silent.url.replace("http:", "https:"));
+  expect((await failure(session, "echo", { timeoutMs: 100 })).maybeActed).toBe(false);
+  expect(
+    (await failure(session, "echo", { timeoutMs: 50_000, signal: AbortSignal.abort() })).maybeActed,
+  ).toBe(false);
+});
+
+test("a request was certainly not acted on when no connection comes about in time", async () => {
+  using silent = await startRaw(() => undefined);
+  using session = openSession(silent.url.replace("http:", "https:"), { connectTimeoutMs: 100 });
+  expect((await failure(session)).message).toContain("no connection within 100 ms");
+  expect((await failure(session)).maybeActed).toBe(false);
+});
+
+test("a request may have been acted on when its route breaks", async () => {
+  await using peer = await startPeer({
+    routes: { echo: { bytesMax: 100, run: () => Promise.reject(new Error("a bug")) } },
+  });
+  using session = openSession(peer.url);
+  const error = await failure(session);
+  expect([error.maybeActed, error.status]).toEqual([true, 500]);
+});
+
+test("a request may have been acted on when the peer is killed meanwhile", async () => {
+  await using peer = await spawnPeer();
+  using session = openSession(peer.url, { peer: "fixture" });
+  await session.request("echo", BODY, { timeoutMs: 50_000 });
+  const error = failure(session, "hang", { timeoutMs: 50_000 });
+  await session.request("echo", BODY, { timeoutMs: 50_000 });
+  peer.child.kill("SIGKILL");
+  expect((await error).maybeActed).toBe(true);
+  expect((await failure(session)).maybeActed).toBe(false);
+});
+
+test("a request to a peer that is stopped ends in time, may have been acted on, and is followed by one that finds the peer awake", async () => {
+  await using peer = await spawnPeer();
+  using session = openSession(peer.url, { peer: "fixture" });
+  await session.request("echo", BODY, { timeoutMs: 50_000 });
+  peer.child.kill("SIGSTOP");
+  const both = [
+    failure(session, "echo", { timeoutMs: 300 }),
+    // Longer than the test may take: it must end with the first.
+    failure(session, "echo", { timeoutMs: 600_000 }),
+  ];
+  expect((await Promise.all(both)).map(({ maybeActed }) => maybeActed)).toEqual([true, true]);
+  // The kernel takes a connection for it, but nothing was asked on that.
+  expect((await failure(session, "echo", { timeoutMs: 300 })).maybeActed).toBe(false);
+  peer.child.kill("SIGCONT");
+  expect(await session.request("echo", BODY, { timeoutMs: 50_000 })).toHaveLength(100);
+});
+
+test.each([...MISBEHAVIOURS, ["the peer says that it goes away, and does", goAway] as const])(
+  "when %s",
+  async (_, misbehave) => {
+    await using server = await startServer(misbehave);
+    using session = openSession(server.url);
+    expect((await failure(session, "echo", { timeoutMs: 500 })).maybeActed).toBe(true);
+  },
+);
+
+test("a request that is given up may have been acted on, and harms no other", async () => {
+  const slow = Promise.withResolvers<Uint8Array>();
+  const { route, asked } = hangingRoute();
+  await using peer = await startPeer({
+    routes: { hang: route, slow: { bytesMax: 100, run: () => slow.promise } },
+  });
+  using session = openSession(peer.url);
+  const other = session.request("slow", BODY, { timeoutMs: 50_000 });
+  const controller = new AbortController();
+  const givenUp = failure(session, "hang", { timeoutMs: 50_000, signal: controller.signal });
+  await asked;
+  controller.abort(new Error("no longer wanted"));
+  const { maybeActed, message } = await givenUp;
+  expect([maybeActed, message]).toEqual([true, `hang to ${peer.url}: no longer wanted`]);
+  slow.resolve(BODY);
+  expect(await other).toHaveLength(100);
+});
+
+test("a peer that says it goes away answers what it has, and is asked no more on that connection", async () => {
+  const held: ServerHttp2Stream[] = [];
+  let connections = 0;
+  await using server = await startServer((stream) => {
+    if (connections === 1) held.push(stream);
+    else stream.respond({ ":status": 200, "content-length": 0 }, { endStream: true });
+  });
+  server.http2.on("session", () => connections++);
+  using session = openSession(server.url);
+  const first = session.request("echo", BODY, { timeoutMs: 50_000 });
+  await until(() => held.length === 1, "the first request has arrived");
+  held[0]?.session?.close();
+  await until(
+    async () =>
+      (await session.request("echo", BODY, { timeoutMs: 300 }).catch(() => null)) !== null,
+    "there is a second connection",
+  );
+  held[0]?.respond({ ":status": 200, "content-length": 0 }, { endStream: true });
+  expect(await first).toHaveLength(0);
+  expect(connections).toBe(2);
 });
 
 test.each([

@@ -1,6 +1,7 @@
-// TLS from the run's token alone: whoever has it proves so in both directions, whoever has another one gets nowhere.
+// TLS from the run's token alone: a process that has the token proves so in both directions, and one
+// that has another token gets nowhere.
 
-import { describe, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { createPublicKey, X509Certificate } from "node:crypto";
 import http2 from "node:http2";
 import type { AddressInfo } from "node:net";
@@ -11,112 +12,103 @@ import { ask, goodHeaders, openSession, spawnPeer, startPeer, TOKEN } from "./wi
 
 const LONG_TOKEN = "a-token-of-another-process";
 
-describe("hosts with the same token", () => {
-  test("speak over TLS, bodies of every size", async () => {
-    await using peer = await spawnPeer({ token: LONG_TOKEN, scheme: "https" });
-    using session = openSession(peer.url, { token: LONG_TOKEN, peer: "fixture" });
-    for (const bytes of [0, 1, 100_000, 64 * 2 ** 20]) {
-      expect(
-        await session.request("echo", new Uint8Array(bytes), { timeoutMs: 50_000 }),
-      ).toHaveLength(bytes);
-    }
-    expect(session.localAddress).toBe("127.0.0.1");
-    peer.child.kill("SIGKILL");
-    expect(await peer.said).toBe("");
-  });
-
-  test("need no clock that is right, and no name that is theirs", async () => {
-    const { ca, cert } = await tlsIdentity(LONG_TOKEN);
-    const [authority, own] = [new X509Certificate(ca), new X509Certificate(cert)];
-    expect(own.checkIssued(authority)).toBe(true);
-    expect(own.verify(createPublicKey(ca))).toBe(true);
-    expect([authority.ca, own.ca]).toEqual([true, false]);
-    expect(own.subjectAltName).toBe(`DNS:${TLS_NAME}`);
-    expect(new Date(own.validFrom).getFullYear()).toBeLessThan(2021);
-    expect(new Date(own.validTo).getFullYear()).toBeGreaterThan(2100);
-  });
+test("hosts with the same token speak over TLS, bodies of every size", async () => {
+  await using peer = await spawnPeer({ token: LONG_TOKEN, scheme: "https" });
+  using session = openSession(peer.url, { token: LONG_TOKEN, peer: "fixture" });
+  for (const bytes of [0, 1, 100_000, 64 * 2 ** 20]) {
+    expect(
+      await session.request("echo", new Uint8Array(bytes), { timeoutMs: 50_000 }),
+    ).toHaveLength(bytes);
+  }
+  expect(session.localAddress).toBe("127.0.0.1");
+  peer.child.kill("SIGKILL");
+  expect(await peer.said).toBe("");
 });
 
-describe("a server with another token", () => {
-  test("is found out before a request is sent", async () => {
-    await using peer = await startPeer({ tls: true, token: LONG_TOKEN });
-    using session = openSession(peer.url);
-    const error = await session
-      .request("echo", new Uint8Array(10), { timeoutMs: 50_000 })
-      .catch((error: unknown) => error);
-    expect(error).toMatchObject({ code: "peer_failed" });
-    expect([(error as MatrixError).maybeActed, (error as MatrixError).status]).toEqual([
-      false,
-      null,
-    ]);
-    expect(peer.refused).toEqual({});
-    // With its own token it would have been good.
-    using other = openSession(peer.url, { token: LONG_TOKEN });
-    expect(await other.request("echo", new Uint8Array(10), { timeoutMs: 50_000 })).toHaveLength(10);
-  });
+test("a certificate needs no clock that is right, and no name of its host", async () => {
+  const { ca, cert } = await tlsIdentity(LONG_TOKEN);
+  const [authority, own] = [new X509Certificate(ca), new X509Certificate(cert)];
+  expect(own.checkIssued(authority)).toBe(true);
+  expect(own.verify(createPublicKey(ca))).toBe(true);
+  expect([authority.ca, own.ca]).toEqual([true, false]);
+  expect(own.subjectAltName).toBe(`DNS:${TLS_NAME}`);
+  expect(new Date(own.validFrom).getFullYear()).toBeLessThan(2021);
+  expect(new Date(own.validTo).getFullYear()).toBeGreaterThan(2100);
+});
 
-  test("is found out although it shows the right authority with a certificate of its own", async () => {
-    const [right, wrong] = await Promise.all([tlsIdentity(TOKEN), tlsIdentity(LONG_TOKEN)]);
-    const server = http2.createSecureServer({ key: wrong.key, cert: `${wrong.cert}\n${right.ca}` });
-    server.on("tlsClientError", () => undefined).on("sessionError", () => undefined);
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    using session = openSession(`https://127.0.0.1:${(server.address() as AddressInfo).port}`);
+test("a server with another token is found out before a request is sent", async () => {
+  await using peer = await startPeer({ tls: true, token: LONG_TOKEN });
+  using session = openSession(peer.url);
+  const error = await session
+    .request("echo", new Uint8Array(10), { timeoutMs: 50_000 })
+    .catch((error: unknown) => error);
+  expect(error).toMatchObject({ code: "peer_failed" });
+  expect([(error as MatrixError).maybeActed, (error as MatrixError).status]).toEqual([false, null]);
+  expect(peer.refused).toEqual({});
+  // With its own token it would have been good.
+  using other = openSession(peer.url, { token: LONG_TOKEN });
+  expect(await other.request("echo", new Uint8Array(10), { timeoutMs: 50_000 })).toHaveLength(10);
+});
+
+test("a server with another token is found out although it shows the right authority with a certificate of its own", async () => {
+  const [right, wrong] = await Promise.all([tlsIdentity(TOKEN), tlsIdentity(LONG_TOKEN)]);
+  const server = http2.createSecureServer({ key: wrong.key, cert: `${wrong.cert}\n${right.ca}` });
+  server.on("tlsClientError", () => undefined).on("sessionError", () => undefined);
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  using session = openSession(`https://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  const error = await session
+    .request("echo", new Uint8Array(10), { timeoutMs: 50_000 })
+    .catch((error: unknown) => error);
+  expect((error as MatrixError).maybeActed).toBe(false);
+  server.close();
+});
+
+test("a client without the token is told 401 over TLS, whatever it trusts", async () => {
+  await using peer = await startPeer({ tls: true });
+  const headers = { ...goodHeaders(), authorization: "Bearer x" };
+  expect(
+    (await ask(peer.url, headers, new Uint8Array(3), { rejectUnauthorized: false })).status,
+  ).toBe(401);
+  expect(peer.refused).toEqual({ stranger: 1 });
+});
+
+test("a client in cleartext gets nowhere with a TLS server, nor a TLS client with one in cleartext", async () => {
+  for (const [isSecure, scheme] of [
+    [true, "http:"],
+    [false, "https:"],
+  ] as const) {
+    await using peer = await startPeer({ tls: isSecure });
+    using session = openSession(peer.url.replace(/^https?:/, scheme));
     const error = await session
       .request("echo", new Uint8Array(10), { timeoutMs: 50_000 })
       .catch((error: unknown) => error);
     expect((error as MatrixError).maybeActed).toBe(false);
-    server.close();
-  });
+  }
 });
 
-describe("a client of a TLS server", () => {
-  test("without the token is told 401, whatever it trusts", async () => {
-    await using peer = await startPeer({ tls: true });
-    const headers = { ...goodHeaders(), authorization: "Bearer x" };
-    expect(
-      (await ask(peer.url, headers, new Uint8Array(3), { rejectUnauthorized: false })).status,
-    ).toBe(401);
-    expect(peer.refused).toEqual({ stranger: 1 });
-  });
+test("a client must speak TLS 1.3", async () => {
+  await using peer = await startPeer({ tls: true });
+  const connect = (maxVersion: tls.SecureVersion) =>
+    new Promise<string | null>((resolve) => {
+      const options = {
+        port: peer.port,
+        host: "127.0.0.1",
+        rejectUnauthorized: false,
+        ALPNProtocols: ["h2"],
+        maxVersion,
+      };
+      const socket = tls
+        .connect(options, () => resolve(socket.getProtocol()))
+        .on("error", () => resolve(null));
+    });
+  expect([await connect("TLSv1.2"), await connect("TLSv1.3")]).toEqual([null, "TLSv1.3"]);
+});
 
-  test("that does not speak TLS gets nowhere, nor does TLS to a server in cleartext", async () => {
-    for (const [isSecure, scheme] of [
-      [true, "http:"],
-      [false, "https:"],
-    ] as const) {
-      await using peer = await startPeer({ tls: isSecure });
-      using session = openSession(peer.url.replace(/^https?:/, scheme));
-      const error = await session
-        .request("echo", new Uint8Array(10), { timeoutMs: 50_000 })
-        .catch((error: unknown) => error);
-      expect((error as MatrixError).maybeActed).toBe(false);
-    }
-  });
-
-  test("must speak TLS 1.3", async () => {
-    await using peer = await startPeer({ tls: true });
-    const connect = (maxVersion: tls.SecureVersion) =>
-      new Promise<string | null>((resolve) => {
-        const options = {
-          port: peer.port,
-          host: "127.0.0.1",
-          rejectUnauthorized: false,
-          ALPNProtocols: ["h2"],
-          maxVersion,
-        };
-        const socket = tls
-          .connect(options, () => resolve(socket.getProtocol()))
-          .on("error", () => resolve(null));
-      });
-    expect([await connect("TLSv1.2"), await connect("TLSv1.3")]).toEqual([null, "TLSv1.3"]);
-  });
-
-  test("that stalls in its handshake is put out in time", async () => {
-    await using peer = await startPeer({ tls: true, strangerTimeoutMs: 300 });
-    const socket = (await import("node:net"))
-      .connect(peer.port, "127.0.0.1")
-      .on("error", () => undefined)
-      .resume();
-    await new Promise((resolve) => socket.on("close", resolve));
-  });
+test("a client that stalls in its handshake is put out in time", async () => {
+  await using peer = await startPeer({ tls: true, strangerTimeoutMs: 300 });
+  const socket = (await import("node:net"))
+    .connect(peer.port, "127.0.0.1")
+    .on("error", () => undefined)
+    .resume();
+  await new Promise((resolve) => socket.on("close", resolve));
 });
