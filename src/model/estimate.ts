@@ -16,7 +16,7 @@ export class TokenEstimate {
   #completion: number | null = null;
 
   /**
-   * Answers a function that gives the estimate of the moment: a request that waits is estimated
+   * Returns a function that gives the estimate of the moment: a request that waits is estimated
    * again with what later answers taught. Models without a rate never call it.
    */
   of(request: ChatRequest): () => number {

@@ -13,7 +13,7 @@ const SETTLE_MS = 50;
 
 export interface PermitSource {
   /**
-   * Answers permits for the first requests of the list, in order: the milliseconds from now after
+   * Returns permits for the first requests of the list, in order: the milliseconds from now after
    * which each may be sent. The list is empty when it is too early for any.
    */
   ask(model: string, request: PermitRequest): Promise<readonly number[]>;

@@ -70,7 +70,7 @@ export class Script {
     };
   }
 
-  /** Answers what is wrong with the line, or null when it is sound. */
+  /** Returns what is wrong with the line, or null when it is sound. */
   #add(line: string): string | null {
     let value: unknown;
     try {

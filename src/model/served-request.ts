@@ -13,7 +13,7 @@ export interface ServedRequest {
   readonly streamUsage: boolean;
 }
 
-/** Answers the request, or a sentence that says what is wrong with it. */
+/** Returns the request, or a sentence that says what is wrong with it. */
 export function parseServedRequest(text: string, modelName: string): ServedRequest | string {
   let body: unknown;
   try {

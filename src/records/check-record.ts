@@ -56,7 +56,7 @@ const recordSchema = v.strictObject({
   trace_id: v.nullable(v.string()),
 });
 
-/** Answers the record, or a sentence that says why the line is none. */
+/** Returns the record, or a sentence that says why the line is none. */
 export function parseRecord(text: string): TrajectoryRecord | string {
   let value: unknown;
   try {
@@ -70,7 +70,7 @@ export function parseRecord(text: string): TrajectoryRecord | string {
   return `the line is no record: ${v.getDotPath(issue) ?? "it"}: ${issue.message}`;
 }
 
-/** Answers a sentence for each place where a record contradicts itself. */
+/** Returns a sentence for each place where a record contradicts itself. */
 export function contradictionsIn(record: TrajectoryRecord): string[] {
   const { status, error, score, history, usage } = record;
   const found: string[] = [];

@@ -31,7 +31,7 @@ const schema = v.strictObject({
 export type DriverFile = v.InferOutput<typeof schema>;
 
 /**
- * `path`: the file, or its folder. Answers null when there is no file. Fails with `usage` when the
+ * `path`: the file, or its folder. Returns null when there is no file. Fails with `usage` when the
  * file cannot be read or holds something else.
  */
 export async function readDriverFile(path: string): Promise<DriverFile | null> {

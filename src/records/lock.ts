@@ -77,7 +77,7 @@ export async function clearLock(directory: string): Promise<void> {
 }
 
 /**
- * Answers the number under which this process holds the lock, or null when another process was
+ * Returns the number under which this process holds the lock, or null when another process was
  * faster.
  */
 async function claim(mine: string, directory: string): Promise<number | null> {

@@ -73,7 +73,7 @@ export type RunIdentity = Omit<
 >;
 
 /**
- * Answers null when the directory has no manifest. Fails with `run_refused` when the manifest
+ * Returns null when the directory has no manifest. Fails with `run_refused` when the manifest
  * cannot be trusted.
  */
 export async function readManifest(directory: string): Promise<Manifest | null> {

@@ -40,7 +40,7 @@ export function openLog(path: string, show: (line: string) => void): Log {
 }
 
 /**
- * Answers the message at first, later the message with a count now and then, and otherwise null.
+ * Returns the message at first, later the message with a count now and then, and otherwise null.
  */
 export function createRepeatCounter(): (message: string) => string | null {
   const repeats = new Map<string, number>();

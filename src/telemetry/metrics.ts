@@ -26,7 +26,7 @@ export interface MetricsSource {
 }
 
 export interface Metrics {
-  /** Collects once and answers Prometheus' text format. */
+  /** Collects once and returns Prometheus' text format. */
   render(): Promise<string>;
   /** Pushes a last time when metrics are pushed. Never fails. */
   close(): Promise<void>;
@@ -139,7 +139,7 @@ function addObservedMetrics(meter: Meter, observe: () => Observation): void {
 }
 
 /**
- * Samples how late timers fire, and answers a function that stops it. The monitor of perf_hooks
+ * Samples how late timers fire, and returns a function that stops it. The monitor of perf_hooks
  * does not serve: Node.js adds its resolution to each delay, and Deno sees no delay at all.
  */
 function sampleLag(meter: Meter): () => void {

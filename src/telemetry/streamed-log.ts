@@ -14,7 +14,7 @@ export interface LogLine {
 }
 
 export interface StreamedLog extends Log {
-  /** Removes and answers the oldest lines. */
+  /** Removes and returns the oldest lines. */
   take(max: number): readonly LogLine[];
   /** Puts back lines that were taken and could not be sent. */
   giveBack(lines: readonly LogLine[]): void;

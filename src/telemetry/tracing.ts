@@ -1,6 +1,6 @@
 // Traces by OpenTelemetry: one trace for each task and a span for each hop; the context travels
-// inside the message (W3C traceparent). The SDK is loaded only when the usual OTEL_… variables ask
-// for an export; without them there is no tracing object.
+// inside the message (W3C traceparent). The SDK is loaded only when the OTEL_… variables ask for an
+// export; without them there is no tracing object.
 
 import type { Context, Span } from "@opentelemetry/api";
 import type { IdGenerator } from "@opentelemetry/sdk-trace-base";
@@ -11,7 +11,7 @@ import { createResource, type Environment, wantsOtlp } from "./otlp.ts";
 /** Times are milliseconds since the epoch. */
 export interface Tracing {
   /**
-   * Draws the ids of a task's trace and answers them as a traceparent, which travels with the task.
+   * Draws the ids of a task's trace and returns them as a traceparent, which travels with the task.
    */
   startTask(): string;
   hop(traceparent: string, hop: HopSpan): void;
@@ -47,7 +47,7 @@ export interface TaskSpan {
   readonly error?: string;
 }
 
-/** Answers null when the environment does not ask for traces. */
+/** Returns null when the environment does not ask for traces. */
 export async function createTracing(
   env: Environment,
   run: string,

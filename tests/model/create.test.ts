@@ -55,7 +55,7 @@ class TestAnswers implements Answers {
   }
 }
 
-test("a model has its name, an id for records, its label and its price per million tokens", async () => {
+test("a model has a name, an id for records, a label and a price", async () => {
   await withFolder(async (folder) => {
     const replies = join(folder, "script.jsonl");
     await writeFile(replies, "");
@@ -88,7 +88,7 @@ test("a model has its name, an id for records, its label and its price per milli
   expect(free.costOf({ requests: 1, prompt_tokens: 1, completion_tokens: 1 })).toBeUndefined();
 });
 
-test("an endpoint's answers are kept in the journal unless the recipe says otherwise, and simulated ones are not", async () => {
+test("only the answers of endpoints are kept in the journal by default", async () => {
   const simulated = await simulatedConfig();
   expect(keepsJournal(openaiConfig())).toBe(true);
   expect(keepsJournal(openaiConfig({ journal: false }))).toBe(false);
@@ -96,7 +96,7 @@ test("an endpoint's answers are kept in the journal unless the recipe says other
   expect(keepsJournal({ ...simulated, journal: true })).toBe(true);
 });
 
-test("an answer is spent once and kept in journal and cache, and given again from the journal first", async () => {
+test("an answer is spent once, and then comes from the journal or the cache", async () => {
   await using endpoint = await TestEndpoint.start();
   const [journal, cache] = [new TestAnswers(), new TestAnswers()];
   const spent: unknown[] = [];
@@ -131,7 +131,7 @@ test("a model without a price spends nothing but tokens", async () => {
   expect(spent).toEqual([0]);
 });
 
-test("a simulated model looks up nothing, or in the journal alone when the recipe wants one", async () => {
+test("a simulated model uses no cache, and a journal only when the recipe asks", async () => {
   const [journal, cache] = [new TestAnswers(), new TestAnswers()];
   const config = await simulatedConfig();
   await (await openModel("m", config, { journal, cache })).chat(request(), patient);
@@ -165,7 +165,7 @@ test("retries and the deadline are those of the recipe", async () => {
   expect(await asked({ retries: 5, deadline: 0 })).toBe(1);
 });
 
-test("each try takes a permit for the estimate, and the last one is settled with what was used", async () => {
+test("each try takes a permit, and the last permit is settled with the tokens used", async () => {
   let calls = 0;
   await using endpoint = await TestEndpoint.start((asked) =>
     calls++ === 0
@@ -266,7 +266,7 @@ for (const [name, code, message] of failures) {
   });
 }
 
-test("a simulated answer that takes longer than the time-out is none, and one that takes just as long is", async () => {
+test("a simulated answer may take the time-out, and not a millisecond longer", async () => {
   const config = { ...(await simulatedConfig("timeout=5ms")), retries: 0 };
   const slow = { ...config, latency: { kind: "constant", value: 6 } } as const;
   expect((await failure((await openModel("m", slow)).chat(request(), patient))).code).toBe(
@@ -312,7 +312,7 @@ test("a scripted model waits its latency, drawn by the seed, and asks nothing tw
   });
 });
 
-test("a request ends at once with its signal, in a queue, in an answer and in a pause", async () => {
+test("a signal ends a request in a queue, in an answer and in a pause", async () => {
   const reason = new Error("stop");
   const slow = await openModel(
     "m",

@@ -18,7 +18,7 @@ const used = (completion_tokens: number) => ({
 });
 const first = (more: Partial<ChatRequest>) => new TokenEstimate().of(request(more))();
 
-test("a first request counts a token for four characters of its prompt, and 256 for its answer", () => {
+test("a first request counts a token for four characters, and 256 for its answer", () => {
   expect(first({})).toBe(2 + 256);
   expect(first({ messages: [{ role: "user", content: "12345" }] })).toBe(2 + 256);
 });

@@ -19,7 +19,7 @@ function createTasks(limit: RequestLimit) {
   return { started, run, end: (name: string) => ends.get(name)?.(), settle };
 }
 
-test("no more tasks run at once than the limit allows, and the others start in order of arrival", async () => {
+test("a limit lets that many tasks run at once, in order of arrival", async () => {
   const { started, run, end, settle } = createTasks(new RequestLimit(2));
   const all = ["a", "b", "c", "d"].map((name) => run(name));
   await settle();
@@ -57,7 +57,7 @@ test("a task that fails gives its place back", async () => {
   expect(await limit.run(async () => "next", patient)).toBe("next");
 });
 
-test("a task that gives up while it waits fails with its reason, and its place goes to the next", async () => {
+test("a task that gives up fails with its reason, and the next one gets its place", async () => {
   const { started, run, end, settle } = createTasks(new RequestLimit(1));
   const controller = new AbortController();
   const first = run("a");

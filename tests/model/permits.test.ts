@@ -47,7 +47,7 @@ test("a permit takes the estimate rounded up, and names the model", async () => 
   expect(source.asked).toEqual([{ model: "m", tokens: [11], settled: 0 }]);
 });
 
-test("requests that wait are asked for together, in order of arrival, and estimated anew each time", async () => {
+test("waiting requests are asked for together, in order, and estimated anew", async () => {
   const source = new TestSource();
   const permits = new ProcessPermits(["m"], source);
   const answers: ((waits: readonly number[]) => void)[] = [];
@@ -136,7 +136,7 @@ test("requests wait while the source cannot be reached, and go when it is back",
   expect(source.wanted).toEqual([[3], [3]]);
 });
 
-test("tokens beyond the estimate are reported as one sum, more of them positive and fewer negative", async () => {
+test("tokens beyond the estimate are reported as one sum, which may be negative", async () => {
   const source = new TestSource();
   const permits = new ProcessPermits(["m"], source);
   permits.settle("m", 100, 130);
@@ -151,7 +151,7 @@ test("tokens beyond the estimate are reported as one sum, more of them positive 
   ]);
 });
 
-test("tokens that were settled while the source was away are reported when it is back, with the later ones", async () => {
+test("tokens settled while the source is away are reported when it is back", async () => {
   const source = new TestSource();
   const permits = new ProcessPermits(["m"], source);
   source.answer = () => {
@@ -176,7 +176,7 @@ test("an exact estimate leaves nothing to report", async () => {
   expect(source.settled).toEqual([1]);
 });
 
-test("models that are added later need permits from then on, and known models keep their line", async () => {
+test("added models need permits from then on, and known models keep their line", async () => {
   const source = new TestSource();
   const permits = new ProcessPermits(["m"], source);
   source.answer = () => new Promise(() => undefined);

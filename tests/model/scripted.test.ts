@@ -41,7 +41,7 @@ async function withScript<T>(
 const CALL =
   '{"id": "c", "type": "function", "function": {"name": "add", "arguments": "{\\"a\\": 1.0}"}}';
 
-test("a script has a reply for each row, role and turn, with arguments of calls to the letter", async () => {
+test("a script has a reply for each row, role and turn, kept to the letter", async () => {
   const script = `{"id": "a", "replies": {"student": ["A", {"tool_calls": [${CALL}]}], "teacher": ["no"]}}\n\n{"id": 7, "replies": {"student": ["B"]}}\n`;
   await withScript(script, async (create) => {
     const model = await create();
@@ -86,7 +86,7 @@ test("a scripted reply counts one request and the tokens of its text", async () 
   });
 });
 
-test("a reply that the script does not have fails at once, and the error says what it has", async () => {
+test("a reply that the script lacks is an error that says what it has", async () => {
   await withScript('{"id": "a", "replies": {"student": ["A"]}}', async (create) => {
     const model = await create();
     for (const [origin, words] of [
@@ -105,7 +105,7 @@ test("a reply that the script does not have fails at once, and the error says wh
   });
 });
 
-test("every wrong line of a script is named with its problem before anything is asked", async () => {
+test("every wrong line of a script is named with its problem", async () => {
   const lines = [
     "{",
     "[]",

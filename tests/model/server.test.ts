@@ -31,7 +31,7 @@ const eventsOf = async (response: Response) =>
     .filter((event) => event !== "")
     .map((event) => event.replace(/^data: /, ""));
 
-test("a completion has the client's model name, the message, the usage and the fingerprint of a simulation", async () => {
+test("a completion has the asked model's name, its message, usage and fingerprint", async () => {
   const response = await (await appOf()).fetch(post(BODY));
   const { created, ...completion } = (await response.json()) as { readonly created: number };
   expect(response.status).toBe(200);
@@ -53,7 +53,7 @@ test("a completion has the client's model name, the message, the usage and the f
   });
 });
 
-test("a stream has the role first, then pieces of four words, the finish reason, the usage when it is asked for, and its end", async () => {
+test("a stream has the role, pieces of four words, the finish reason and the usage", async () => {
   const app = await appOf();
   const frame = {
     id: "chatcmpl-simulated",
@@ -119,7 +119,7 @@ const failures: readonly (readonly [
   ],
 ];
 for (const [setting, status, type, message, code = null] of failures) {
-  test(`${setting} is answered with ${status} and the error in OpenAI's shape, whole and streamed`, async () => {
+  test(`${setting} is answered with ${status}, whole and streamed`, async () => {
     const app = await appOf([setting, "retry_after=1500ms", "timeout=5ms"]);
     for (const body of [BODY, { ...BODY, stream: true }]) {
       const response = await app.fetch(post(body));
@@ -130,7 +130,7 @@ for (const [setting, status, type, message, code = null] of failures) {
   });
 }
 
-test("a malformed answer is half of a body, and half of a stream with an event that is not JSON", async () => {
+test("a malformed answer is half of a body, or a stream with a broken event", async () => {
   const app = await appOf(["errors.malformed=1"]);
   const whole = await (await app.fetch(post(BODY))).text();
   expect(whole).toStartWith('{"id":"chatcmpl-simulated"');

@@ -34,7 +34,7 @@ const saying =
   () =>
     text;
 
-test("the same request is answered alike, and another seed, text or sampling differently", async () => {
+test("the same request has the same answer, and any other request another", async () => {
   const drawn = await configOf("latency={ kind='lognormal', median='1s', sigma=1.0 }");
   const answer = (given: ChatRequest) => simulate(drawn, null, given, 0);
   expect(answer(request())).toEqual(answer(request()));
@@ -169,7 +169,7 @@ test("replies that throw are a refused request, and a MatrixError of theirs stay
   expect(() => simulate(config, throwing, request(), 0)).toThrow(own);
 });
 
-test("an answer longer than max_tokens is cut there and says so, and one of just that length is whole", () => {
+test("an answer longer than max_tokens is cut there, and says so", () => {
   const cut = (max_tokens: number) =>
     simulate(config, saying("123456789"), request("x", { sampling: { max_tokens } }), 0);
   expect(cut(2)).toMatchObject({
@@ -218,7 +218,7 @@ test("the limit of an answer is max_completion_tokens, else max_tokens, else non
   expect(limitOf({})).toBe(Number.POSITIVE_INFINITY);
 });
 
-test("usage counts the text of all messages with four tokens for each, and parts as their JSON", () => {
+test("usage counts every message with four tokens more, and parts as their JSON", () => {
   const parts = [{ type: "text" as const, text: "1234" }];
   const messages: ChatRequest["messages"] = [
     { role: "system", content: "12345" },

@@ -34,7 +34,7 @@ const standInFor = async (config: ModelConfig): Promise<Model> =>
 const ask = (model: Model, more: Partial<ChatRequest> = {}) =>
   countTime(() => model.chat(request(more), patient).catch((thrown) => thrown));
 
-test("a stand-in has the name, the id, the label and the price of its model, and no replicas", async () => {
+test("a stand-in has the name, the id, the label and the price of its model", async () => {
   const price = { prompt: 1, completion: 2 };
   for (const config of [openaiConfig({ price }), { ...(await simulatedConfig()), price }]) {
     const [model, standIn] = [await openModel("m", config), await standInFor(config)];
@@ -77,7 +77,7 @@ test("a simulated model's stand-in gives the same answers, at once", async () =>
   expect(await ask(await standInFor(config))).toEqual({ value: real, ms: 1 });
 });
 
-test("failed tries are counted with half of the longest backoff between them, and their number is in the answer", async () => {
+test("failed tries take half of the longest backoff, and are counted in the answer", async () => {
   const config = await simulatedConfig("latency=10ms", "errors.server_error=0.5", "retries=50");
   const standIn = await standInFor(config);
   const seen = new Set<number>();
@@ -136,7 +136,7 @@ const tokensOf = async (config: ModelConfig, more: Partial<ChatRequest> = {}) =>
 const expecting = (output_tokens: number) =>
   openaiConfig({ expect: { output_tokens: { kind: "constant", value: output_tokens } } as never });
 
-test("an endpoint's stand-in says as many tokens as the recipe expects, cut at the request's limit", async () => {
+test("a stand-in says as many tokens as the recipe expects, up to the limit", async () => {
   expect(await tokensOf(expecting(40))).toEqual({ tokens: 40, finishReason: "stop" });
   expect(await tokensOf(expecting(0.2))).toEqual({ tokens: 1, finishReason: "stop" });
   expect(await tokensOf(expecting(40), { sampling: { max_tokens: 5 } })).toEqual({
@@ -145,7 +145,7 @@ test("an endpoint's stand-in says as many tokens as the recipe expects, cut at t
   });
 });
 
-test("a length that nobody stated is between 1 and 512 tokens, and ends no answer at the request's limit", async () => {
+test("an assumed length is between 1 and 512 tokens, and cuts no answer", async () => {
   const lengths: number[] = [];
   for (let seed = 0; seed < 50; seed++)
     lengths.push((await tokensOf(openaiConfig(), { seed })).tokens);

@@ -2,15 +2,17 @@
 // none.
 
 import { expect, test } from "bun:test";
-import { chmod, mkdir, readdir, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import {
   type DriverFile,
+  DriverFileKeeper,
   readDriverFile,
   removeDriverFile,
   writeDriverFile,
 } from "../../src/records/driver-file.ts";
 import { withFolder } from "../parts/folder.ts";
+import { until } from "../parts/until.ts";
 
 const FILE: DriverFile = {
   format: "matrix-driver-1",
@@ -25,7 +27,7 @@ const FILE: DriverFile = {
   ],
 };
 
-test("a driver's file is found by its folder and by its own path, and only its owner can read it", () =>
+test("a driver's file is found by folder and by path, for its owner alone", () =>
   withFolder(async (folder) => {
     await writeDriverFile(folder, FILE);
     expect(await readdir(folder)).toEqual(["driver.json"]);
@@ -82,4 +84,40 @@ test("a file that cannot be read is an error that says why", () =>
     });
     await mkdir(join(folder, "driver.json"));
     expect(await readDriverFile(folder)).toBeNull();
+  }));
+
+test("a kept file follows its changes in order, and is gone after them", () =>
+  withFolder(async (folder) => {
+    const keeper = await DriverFileKeeper.create(folder, FILE);
+    expect(await readDriverFile(folder)).toEqual(FILE);
+    for (let number = 0; number < 20; number++) keeper.save({ hosts: [`h${number}`] });
+    keeper.save({ url: "http://127.0.0.1:2" });
+    const expected = { ...FILE, hosts: ["h19"], url: "http://127.0.0.1:2" };
+    await until(
+      async () => (await readDriverFile(folder))?.url === expected.url,
+      "the last change is written",
+    );
+    expect(await readDriverFile(folder)).toEqual(expected);
+    keeper.save({ hosts: [] });
+    await keeper.remove();
+    expect(await readdir(folder)).toEqual([]);
+  }));
+
+test("a change that cannot be written is dropped, and the next one is written again", () =>
+  withFolder(async (folder) => {
+    const keeper = await DriverFileKeeper.create(folder, FILE);
+    await mkdir(join(folder, "driver.json.tmp"));
+    keeper.save({ hosts: ["lost"] });
+    keeper.save({ run: "lost, too" });
+    await keeper.remove();
+    expect(await readDriverFile(folder)).toBeNull();
+    await rm(join(folder, "driver.json.tmp"), { recursive: true });
+    keeper.save({ url: "http://again" });
+    await until(async () => (await readDriverFile(folder)) !== null, "the change is written");
+    expect(await readDriverFile(folder)).toMatchObject({ hosts: ["lost"], url: "http://again" });
+  }));
+
+test("a file that cannot be written in the first place is an error", () =>
+  withFolder(async (folder) => {
+    await expect(DriverFileKeeper.create(join(folder, "none"), FILE)).rejects.toThrow();
   }));

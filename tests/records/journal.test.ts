@@ -113,7 +113,7 @@ test("a segment that cannot be read stays for the next time", () =>
     expect(await trim()).toEqual(["a-1.jsonl"]);
   }));
 
-test("a journal that is not there can be trimmed and removed, and a removed one is gone whole", () =>
+test("a journal that is missing can be trimmed and removed", () =>
   withFolder(async (directory) => {
     const trimmer = new JournalTrimmer({
       directory,

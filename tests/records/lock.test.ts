@@ -61,7 +61,7 @@ test("a lock whose process lives is respected, and the error names the process",
     await lock.release();
   }));
 
-test("a released lock, and one whose process is dead, are taken under the next number, and the old file goes", () =>
+test("a released or dead lock is taken under the next number", () =>
   withFolder(async (folder) => {
     await (await takeLock(folder)).release();
     await (await takeLock(folder)).release();

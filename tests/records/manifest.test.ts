@@ -19,7 +19,7 @@ const MANIFEST = manifestOf([recordOf("a")], {
   },
 });
 
-test("a manifest is read as it was written, in lines that a person can read, and no other file is left", () =>
+test("a manifest is read as it was written, and no other file is left", () =>
   withFolder(async (folder) => {
     await writeManifest(folder, MANIFEST);
     expect(await readManifest(folder)).toEqual(MANIFEST);

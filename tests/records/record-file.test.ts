@@ -40,7 +40,7 @@ async function writeFrames(
   return ends;
 }
 
-test("the compressed file is the record file of a directory that has one, unless the caller says", () =>
+test("the record file is the compressed one where there is one", () =>
   withFolder(async (folder) => {
     const [plain, compressed] = [
       join(folder, "trajectories.jsonl"),
@@ -122,7 +122,7 @@ test("lines of a compressed file end where their frame ends", () =>
     });
   }));
 
-test("a compressed file is what any reader of Zstandard makes lines of, frames larger than one read included", () =>
+test("any reader of Zstandard reads a compressed file, large frames included", () =>
   withFolder(async (folder) => {
     const path = join(folder, "t.jsonl.zst");
     const large = Buffer.from(crypto.getRandomValues(new Uint8Array(60_000))).toString("hex");
@@ -134,7 +134,7 @@ test("a compressed file is what any reader of Zstandard makes lines of, frames l
     expect(lines.at(-1)?.end).toBe(end as number);
   }));
 
-test("a compressed file cut at any byte has the lines of its whole frames, and one torn line after them", () =>
+test("a compressed file cut at any byte has its whole frames and a torn line", () =>
   withFolder(async (folder) => {
     const path = join(folder, "t.jsonl.zst");
     const [first = 0, second = 0] = await writeFrames(path, ["a", "b"], ["c"]);

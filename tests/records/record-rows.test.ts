@@ -39,7 +39,7 @@ test("the digest at a checkpoint is that of as many records, and null when there
     expect(await at(4)).toBeNull();
   }));
 
-test("a record whose keys stand in another order is scanned all the same, and a torn one is not a row", () =>
+test("a record with its keys in another order is a row, and a torn one is not", () =>
   withFolder(async (folder) => {
     const path = join(folder, "trajectories.jsonl");
     await writeRun(folder, RECORDS.slice(0, 1));
@@ -70,7 +70,7 @@ test("a line that is no record fails the scan with its place", () =>
     });
   }));
 
-test("rows have the id, the trial and the row of their records, numbered in order, and each record is seen first", () =>
+test("rows have the id, trial and row of their records, which are seen first", () =>
   withFolder(async (folder) => {
     await writeRun(folder, RECORDS);
     const seen: string[] = [];

@@ -9,7 +9,7 @@ import { withFolder } from "../parts/folder.ts";
 
 const encoder = new TextEncoder();
 
-test("records are written in the order of their appends, however many appends wait, in text and in bytes", () =>
+test("records are written in the order of their appends, as text and as bytes", () =>
   withFolder(async (folder) => {
     const path = join(folder, "t.jsonl");
     const writer = await RecordWriter.open(path, 0);
@@ -48,7 +48,7 @@ test("records larger than the buffer, and those around them, are whole", () =>
     expect(written[1] === large && written[3] === larger).toBe(true);
   }));
 
-test("the file is cut after the given bytes before it is appended to, and not when it ends there", () =>
+test("a file is cut after the given bytes before it is appended to", () =>
   withFolder(async (folder) => {
     const path = join(folder, "t.jsonl");
     await writeFile(path, "a\nb\ntorn");

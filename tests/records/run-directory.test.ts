@@ -25,7 +25,7 @@ const append = (directory: RunDirectory, ...ids: readonly string[]) =>
     { ...NOTHING, ok: ids.length },
   );
 
-test("a new directory has the recipe, a manifest that runs, the records, the logs and the lock", () =>
+test("a new directory has the recipe, the manifest, the records, logs and a lock", () =>
   withFolder(async (folder) => {
     const path = join(folder, "deep/run");
     const directory = await open(path);
@@ -71,7 +71,7 @@ test("appended records are counted by status, and the last manifest says how the
     );
   }));
 
-test("a continued run counts on from its records, cuts a torn one, and keeps when it was made", () =>
+test("a continued run counts on from its records, and cuts a torn one", () =>
   withFolder(async (folder) => {
     const first = await open(folder);
     await append(first, "a");
@@ -139,7 +139,7 @@ test("spending is noted when its requests changed, and a continued run knows it"
     await second.close("stopped");
   }));
 
-test("the manifest follows the records while the run goes on, and stays as it is while nothing changes", () =>
+test("the manifest follows the records while the run goes on", () =>
   withFolder(async (folder) => {
     const directory = await open(folder);
     const { updated_at } = (await readManifest(folder)) ?? expect.unreachable();
@@ -191,7 +191,7 @@ test("what a killed start left behind does not make a folder foreign", () =>
     await (await open(folder)).close("stopped");
   }));
 
-test("a fresh start moves the old directory to the next free number, with everything in it but its lock", () =>
+test("a fresh start moves the old directory, without its lock, to the next number", () =>
   withFolder(async (folder) => {
     const path = join(folder, "run");
     for (const expected of [["run"], ["run", "run.1"], ["run", "run.1", "run.2"]]) {
@@ -232,7 +232,7 @@ test("a path that is a file, or below one, is refused with the reason", () =>
     });
   }));
 
-test("a directory that cannot be written into is refused with the reason, and its lock is free again", () =>
+test("a directory that cannot be written into is refused, and its lock is free", () =>
   withFolder(async (folder) => {
     await mkdir(join(folder, "recipe.toml"));
     await writeRun(folder, [], { recipe: identityOf().recipe });

@@ -79,7 +79,7 @@ test("a run that asks models and one that replays another are told apart", () =>
   expect(against({ replay: "runs/a" }, { earlier: { replay: "runs/a" } })).toBeNull();
 });
 
-test("a dataset that changed in the rows that the earlier run had is told, unless something else explains it", () => {
+test("a dataset that changed in the earlier rows is told, unless a file explains it", () => {
   for (const digest of ["other", null])
     expect(against({}, { digest })).toEqual(["the dataset has changed in its first 5 rows"]);
   expect(against({ hashes: { "p.md": "9" } }, { digest: "other" })).toEqual(["p.md has changed"]);

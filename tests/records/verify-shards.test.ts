@@ -90,7 +90,7 @@ test("a task that two shards recorded is found in the second", async () => {
   );
 });
 
-test("another recipe or another file than the first shard's is found, and another concurrency is not", async () => {
+test("a shard with another recipe or file is found, another concurrency is not", async () => {
   const { findings } = await verify(
     { shard: "0/3", ids: ["0"], manifest: { hashes: { "p.md": "1", "m.ts": "2" } } },
     {

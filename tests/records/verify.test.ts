@@ -98,7 +98,7 @@ test("a record of another row is found by the digest of the dataset", async () =
   ]);
 });
 
-test("a trial beyond the run's, and a seed that does not follow, are found at their line", async () => {
+test("a trial beyond the run's and a seed that does not follow are found", async () => {
   expect(await findingsOf([recordOf("0", { trial: 1 })])).toEqual([
     "1: trial 1 is not one of the run's 1",
   ]);
@@ -161,7 +161,7 @@ test("at most a hundred findings are listed, and the others counted", () =>
     expect([findings.length, more]).toEqual([100, 20]);
   }));
 
-test("a task that another shard has recorded is found, and this run's tasks are added to the known ones", () =>
+test("a task that another shard has recorded is found", () =>
   withFolder(async (folder) => {
     const elsewhere = new IdSet();
     elsewhere.add("1", 0);

@@ -16,7 +16,7 @@ const linesOf = async (path: string) =>
     .slice(0, -1)
     .map((line) => line.replace(STAMP, ""));
 
-test("a log has one line an event with its fields, and shows warnings and errors without their time", () =>
+test("a log has one line for each event, and shows warnings and errors", () =>
   withFolder(async (folder) => {
     const path = join(folder, "a.log");
     await writeFile(path, "before\n");
@@ -44,7 +44,7 @@ test("a log that cannot be written shows its warnings, and does not fail", async
   expect(shown).toEqual(["warning x"]);
 });
 
-test("a message that repeats is written twenty times, then at 100, 1000 and so on with its count", () => {
+test("a message that repeats is written twenty times, then at 100, 1000 and so on", () => {
   const count = createRepeatCounter();
   const said = Array.from({ length: 1234 }, () => count("again"));
   expect(said.filter((line) => line === "again")).toHaveLength(20);

@@ -103,7 +103,7 @@ const DESCRIPTIONS: Readonly<Record<string, readonly [kind: string, help: string
   matrix_event_loop_lag_seconds: ["histogram", "How late timers fire."],
 };
 
-test("every number of a process has its name, its labels, its kind and its description", async () => {
+test("every number has its name, its labels, its kind and its description", async () => {
   const metrics = await createMetrics({}, SOURCE, () => BUSY);
   await until(async () => (await metrics.render()).includes("lag_seconds_count"), "lag is sampled");
   const text = await metrics.render();
@@ -121,7 +121,7 @@ test("every number of a process has its name, its labels, its kind and its descr
     expect(samples.has(`matrix_event_loop_lag_seconds_bucket{le="${bound}"}`)).toBe(true);
 });
 
-test("lateness is counted in seconds: a process that is held up for 300 ms is later than 100 ms once", async () => {
+test("a timer that is 300 ms late is counted, in seconds", async () => {
   const metrics = await createMetrics({}, SOURCE, () => IDLE);
   await metrics.render();
   const held = performance.now() + 300;
@@ -136,7 +136,7 @@ test("lateness is counted in seconds: a process that is held up for 300 ms is la
   await metrics.close();
 });
 
-test("a process that is idle and no driver says nothing of roles, messages, tasks and models", async () => {
+test("an idle host says nothing of roles, messages, tasks and models", async () => {
   const metrics = await createMetrics({}, SOURCE, () => IDLE);
   const samples = parseSamples(await metrics.render());
   await metrics.close();
@@ -144,7 +144,7 @@ test("a process that is idle and no driver says nothing of roles, messages, task
   expect(own).toEqual(['matrix_tokens_total{type="input"}', 'matrix_tokens_total{type="output"}']);
 });
 
-test("a process is observed afresh at each scrape, by several at once, and not before the first", async () => {
+test("a process is observed at each scrape, and not before the first", async () => {
   let scrapes = 0;
   const observe = () => ({ ...IDLE, tokens: { prompt: ++scrapes, completion: 0 } });
   const metrics = await createMetrics({}, SOURCE, observe);
@@ -157,7 +157,7 @@ test("a process is observed afresh at each scrape, by several at once, and not b
   await metrics.close();
 });
 
-test("one metric has a thousand series at most, however many labels something makes up", async () => {
+test("one metric has a thousand series at most", async () => {
   const refusedRequests = Object.fromEntries(
     Array.from({ length: 5000 }, (_, i) => [`reason-${i}`, 1]),
   );
@@ -216,7 +216,7 @@ test("metrics are pushed a last time at the end, with the process that they are 
     });
   }));
 
-test("metrics are pushed again and again, as often as the interval says, also with a longer time-out", () =>
+test("metrics are pushed at the interval, even when the time-out is longer", () =>
   withCollector(async (env, pushes) => {
     const often = { ...env, OTEL_METRIC_EXPORT_INTERVAL: "20", OTEL_METRIC_EXPORT_TIMEOUT: "5000" };
     const metrics = await createMetrics(often, SOURCE, () => IDLE);

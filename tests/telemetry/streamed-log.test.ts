@@ -39,7 +39,7 @@ test("lines that could not be sent come again before the later ones", () => {
   expect(take()).toEqual(["a", "b", "c", "d"]);
 });
 
-test("the oldest lines are dropped beyond the limit of lines, and a notice in their place says how many", () => {
+test("the oldest lines beyond the limit are dropped, and a notice counts them", () => {
   const { log, write, take } = createLog({ linesMax: 3 });
   write("a", "b", "c");
   expect(log.take(0)).toEqual([]);
@@ -116,7 +116,7 @@ test("messages and fields are cut after 4096 characters", () => {
   expect(line?.fields).toEqual({ a: `${"y".repeat(4095)}…`, n: 5 });
 });
 
-test("a message that repeats is counted, and warnings and errors are shown where the host runs", () => {
+test("a message that repeats is counted, and warnings are shown where the host runs", () => {
   const { log, shown, take } = createLog();
   for (let i = 0; i < 100; i++) log.write("warning", "again", { n: 1 });
   log.write("info", "quiet");
@@ -129,7 +129,7 @@ test("a message that repeats is counted, and warnings and errors are shown where
   ]);
 });
 
-test("a log stays small under a hundred thousand lines that nobody takes, and counts every one", () => {
+test("a log stays small under a hundred thousand lines, and counts every one", () => {
   const { log } = createLog();
   for (let i = 0; i < 100_000; i++)
     log.write("error", `${i} ${"x".repeat(i % 1000 === 0 ? 100_000 : 10)}`);

@@ -52,7 +52,7 @@ const TASK = {
 };
 const nano = (ms: number) => `${ms}000000`;
 
-test("a task's span is the root of its trace, under the ids that its traceparent says", async () => {
+test("a task's span is the root of its trace, under the ids of its traceparent", async () => {
   let traceparent = "";
   const { spans, resources, scopes } = await spansOf((tracing) => {
     traceparent = tracing.startTask();
@@ -84,7 +84,7 @@ test("a task's span is the root of its trace, under the ids that its traceparent
   expect(scopes[0]?.scope).toMatchObject({ name: "matrix", version: "1.2.3" });
 });
 
-test("a hop of a model is a client's span below the task, with its model, its usage and its time in the queue", async () => {
+test("a hop of a model is a client's span below the task, with model and usage", async () => {
   let traceparent = "";
   const { spans } = await spansOf((tracing) => {
     traceparent = tracing.startTask();

@@ -56,7 +56,7 @@ export class AnswerIndex {
     for (const name of names) await this.#read(name);
   }
 
-  /** Answers null for an unknown key. */
+  /** Returns null for an unknown key. */
   async find(key: string): Promise<KeptAnswer | null> {
     const place = this.#places.get(slotOf(key));
     if (place === undefined) return null;
@@ -125,7 +125,7 @@ async function readFrom(path: string, from: number): Promise<Buffer> {
   }
 }
 
-/** Answers null for a line without its newline. */
+/** Returns null for a line without its newline. */
 async function readLine(path: string, from: number): Promise<string | null> {
   const file = await open(path, "r");
   try {

@@ -25,7 +25,7 @@ export function segmentName(writer: string, number: number): string {
   return `${writer}-${number}.jsonl`;
 }
 
-/** Answers null for a file that is no segment. */
+/** Returns null for a file that is no segment. */
 export function parseSegmentName(
   name: string,
 ): { readonly writer: string; readonly number: number } | null {
@@ -69,7 +69,7 @@ export function keyOfLine(line: Buffer): string | null {
 }
 const CLOSING_BRACE = 0x7d;
 
-/** Answers null when the line is no answer. */
+/** Returns null when the line is no answer. */
 export function parseAnswer(line: string): KeptAnswer | null {
   try {
     const value: unknown = JSON.parse(line);

@@ -181,7 +181,7 @@ async function* readEvents(
   if (isDone) message.resume();
 }
 
-/** Counts the bytes of a body. Once they are too many it ends the connection and answers true. */
+/** Counts the bytes of a body. Once they are too many it ends the connection and returns true. */
 function countBytes(message: IncomingMessage, bytesMax: number): (chunk: Uint8Array) => boolean {
   let bytes = 0;
   return (chunk) => {

@@ -17,7 +17,7 @@ export interface ErrorResponse {
 }
 
 /**
- * Answers the outcome that a response with an error status stands for, or throws. `label` names the
+ * Returns the outcome that a response with an error status stands for, or throws. `label` names the
  * endpoint.
  */
 export function outcomeOfResponse(
@@ -34,7 +34,7 @@ export function outcomeOfResponse(
   });
 }
 
-/** Answers the outcome that an error event in the middle of a stream stands for, or throws. */
+/** Returns the outcome that an error event in the middle of a stream stands for, or throws. */
 export function outcomeOfEvent(event: unknown, label: string): ChatAnswer {
   const { codes, said } = readError(event);
   if (unansweredError(codes, said) === "context_length") return emptyAnswer("context_length", said);

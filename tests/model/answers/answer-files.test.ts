@@ -86,7 +86,7 @@ test("a journal looks nothing up while no step can come twice, and everything wh
     expect(found.map((answer) => answer?.message.content)).toEqual(["b", "a", undefined]);
   }));
 
-test("a journal goes on in a new segment when one is full or cannot be written, and loses no answer that was kept", () =>
+test("a journal continues in a new segment when one is full or cannot be written", () =>
   withFiles(async (open, folder, warnings) => {
     const one = await open("one", { segmentBytes: 1000 });
     for (let row = 0; row < 50; row++)

@@ -25,7 +25,7 @@ async function withWriter(
 }
 const namesIn = async (folder: string) => (await readdir(folder)).sort();
 
-test("nothing is made before the first line, and lines are in the kernel's hands when their append ends", () =>
+test("an append makes the first segment, and ends when the kernel has the line", () =>
   withWriter(async (writer, folder) => {
     expect(await namesIn(folder)).toEqual([]);
     await writer.append("a\n");
@@ -52,7 +52,7 @@ test("a segment of that name that is there already is a failure and is left alon
     expect(failures).toEqual([expect.stringContaining("EEXIST")]);
   }));
 
-test("a folder that cannot be written to fails no append, is said once, and is left in peace for a while", () =>
+test("a folder that cannot be written to is reported once and left alone a while", () =>
   withWriter(async (writer, folder, failures) => {
     await rm(folder, { recursive: true });
     await writer.append("a\n");

@@ -17,7 +17,7 @@ test("URLs of the recipe stay as they are, each once, and never grow old", async
   expect(await many.find()).toEqual({ addresses: at("http://a/v1", "http://b/v1"), problem: null });
 });
 
-test("a file has a URL on each line, with comments and empty lines, and is read anew each time", () =>
+test("a file has a URL on each line, and is read anew each time", () =>
   withFolder(async (folder) => {
     const file = join(folder, "replicas.txt");
     const addresses = createAddresses({ file });

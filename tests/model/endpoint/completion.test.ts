@@ -68,7 +68,7 @@ test("content in parts becomes their text", () => {
   expect(said({ content }).content).toBe("ac");
 });
 
-test("calls keep their arguments to the letter, and a call without an id is named by its place", () => {
+test("calls keep their arguments, and a call without an id is named by its place", () => {
   const bare = { function: { name: "f", arguments: "{}" } };
   expect(said({ content: null, tool_calls: [call, bare, { ...bare, id: "" }] })).toEqual({
     role: "assistant",
@@ -145,7 +145,7 @@ test("an answer that the endpoint gave up is a failure", () => {
     );
 });
 
-test("counts of tokens are whole numbers from 0 to a thousand million, and anything else is 0", () => {
+test("a count of tokens that is no whole number from 0 to 1e9 is 0", () => {
   const usageOf = (prompt_tokens: unknown, completion_tokens: unknown) =>
     parse(
       { message: { content: "x" } },

@@ -124,7 +124,7 @@ test("an answer may take longer than a connection", async () => {
   expect(await (await send(new URL(endpoint.url), get())).text()).toBe("late");
 });
 
-test("a server that hangs up without a word is lost, as is one that changes the protocol", async () => {
+test("a server that hangs up or changes the protocol is lost", async () => {
   const upgrade = "HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n";
   for (const onSocket of [
     (socket: Socket) => socket.once("data", () => socket.destroy()),
@@ -163,7 +163,7 @@ test("a body that breaks off is lost, as text and as events", async () => {
   }
 });
 
-test("a body of the largest size is read, and one byte more is a bad answer, as text and as events", async () => {
+test("a body that is one byte larger than the limit is a bad answer", async () => {
   const bodyBytesMax = 2 ** 20;
   const largest = `data: ${"x".repeat(bodyBytesMax - 8)}\n\n`;
   for (const body of [largest, `${largest}\n`]) {
@@ -182,7 +182,7 @@ test("a body of the largest size is read, and one byte more is a bad answer, as 
   }
 });
 
-test("events end with [DONE], however they are cut into chunks, and the connection is used again", async () => {
+test("events end with [DONE] in any chunks, and the connection is used again", async () => {
   const text = 'data: {"a":\ndata: 1}\n\n: comment\n\ndata: ż\r\n\r\ndata: [DONE]\n\ndata: no\n\n';
   const ports = new Set<number | undefined>();
   await using endpoint = await TestEndpoint.start(async ({ response }) => {
@@ -211,7 +211,7 @@ test("events end with the body when there is no [DONE]", async () => {
   expect(events).toEqual(["1", "2"]);
 });
 
-test("a signal that aborts ends the request with its reason, before, during and after the head", async () => {
+test("a signal ends a request before, during and after its head", async () => {
   const reason = new Error("stop");
   await using endpoint = await TestEndpoint.start(() => undefined);
   const send = connect();

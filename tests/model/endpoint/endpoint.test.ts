@@ -43,7 +43,7 @@ const end = (finish_reason: string): JsonObject => ({
 const USED = { prompt_tokens: 3, completion_tokens: 4 };
 const usage: JsonObject = { choices: [], usage: USED };
 
-test("a request carries messages, seed, sampling, tools and schema as the API has them", async () => {
+test("a request has messages, seed, sampling, tools and schema in the API's shape", async () => {
   await using endpoint = await TestEndpoint.start();
   const tool = { type: "function", function: { name: "f" } };
   const full = request({
@@ -76,7 +76,7 @@ test("a streamed request asks for the stream and for its usage", async () => {
   expect(asked[0]).toMatchObject({ stream: true, stream_options: { include_usage: true } });
 });
 
-test("the key is in its header alone, an own header replaces another, and a model without a key sends none", async () => {
+test("the key is in its header alone, and the recipe's headers come last", async () => {
   await using endpoint = await TestEndpoint.start();
   const signal = new AbortController().signal;
   const headers = { "x-own": "1", "user-agent": "mine" };
@@ -233,7 +233,7 @@ test("an event that is not JSON or no object is a bad answer", async () => {
   });
 });
 
-test("an error in the middle of a stream is a failure, or the outcome of a request that was too long", async () => {
+test("an error in a stream is a failure, or the outcome of too long a request", async () => {
   const saying = (error: JsonObject) => stream([delta({ content: "y" }), { error }]);
   const broken = await ask(saying({ message: "CUDA out of memory", code: 500 }), streamed);
   expect(broken.given).toMatchObject({
@@ -316,7 +316,7 @@ test("a signal that aborts is the reason, whatever broke first", async () => {
   expect(await asking).toBe(reason);
 });
 
-test("an endpoint is there when anything below 500 answers, and not when nothing does", async () => {
+test("an endpoint is there when it answers with a status below 500", async () => {
   await using endpoint = await TestEndpoint.start();
   const at = endpointAt(endpoint.url);
   for (const [status, isThere] of [

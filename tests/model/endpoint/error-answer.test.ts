@@ -40,7 +40,7 @@ const codes: readonly (readonly [status: number, code: string])[] = [
   [302, "model_refused_request"],
 ];
 for (const [status, code] of codes) {
-  test(`status ${status} is ${code}, and its message names the endpoint, the status and the words`, () => {
+  test(`status ${status} is ${code}, with the endpoint and its words`, () => {
     const error = respond(status, { error: { message: "because" } });
     expect([error.code, error.message]).toEqual([code, `http://a answered ${status}: because`]);
   });
@@ -73,7 +73,7 @@ test("the words of an error are cut after 2000 characters", () => {
   expect(words).toBe(`http://a answered 500: ${"x".repeat(2000)}`);
 });
 
-test("a request that is too long or filtered is an outcome without usage, with the server's words", () => {
+test("a request that is too long or filtered is an outcome with the server's words", () => {
   const usage = { requests: 1, prompt_tokens: 0, completion_tokens: 0 };
   const outcome = (code: string) => respond(400, { error: { message: "why", code } });
   for (const [code, finishReason] of [

@@ -58,7 +58,7 @@ test("a permit that fails gives the place back, and the replica hears nothing of
   expect(endpoint.asked).toHaveLength(0);
 });
 
-test("requests of one task prefer one replica, a retry another, and the trial is part of the task", async () => {
+test("requests of one row and trial prefer one replica, and a retry another", async () => {
   await using a = await TestEndpoint.start();
   await using b = await TestEndpoint.start();
   const { attempt } = openAt([a.url, b.url]);
@@ -95,7 +95,7 @@ test("requests that belong to no task are told apart by their seed", async () =>
   expect(b.asked.length).toBeGreaterThan(0);
 });
 
-test("a failure at the only replica keeps its Retry-After out of the loop: the next try waits for the replica itself", async () => {
+test("a Retry-After of the only replica is waited for at the replica", async () => {
   await using endpoint = await TestEndpoint.start(answer("full", 429, { "retry-after": "60" }));
   const { attempt, replicas } = openAt(endpoint.url);
   const error = await failure(attempt(request("a"), trying()));
@@ -144,7 +144,7 @@ test("three failures take a replica down, and an answer brings it up", async () 
   expect(replicas.replicas[0]?.isUp).toBe(true);
 });
 
-test("overload makes the window smaller once, for all requests that were sent before it did", async () => {
+test("overload shrinks the window once for all requests that were sent before", async () => {
   const { promise: allThere, resolve: goOn } = Promise.withResolvers<void>();
   await using endpoint = await TestEndpoint.start(async (asked) => {
     if (endpoint.asked.length === 10) goOn();

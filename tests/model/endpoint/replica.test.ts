@@ -47,7 +47,7 @@ test("a replica that cannot be reached goes down at once, until its backoff is o
 });
 
 for (const code of ["model_lost", "model_failed", "model_timeout"] as const) {
-  test(`the third ${code} in a row takes a replica down, and an answer in between starts the count anew`, () => {
+  test(`the third ${code} in a row, without an answer between, takes a replica down`, () => {
     const { replica, fail } = createReplica();
     fail(code);
     fail(code);
@@ -62,7 +62,7 @@ for (const code of ["model_lost", "model_failed", "model_timeout"] as const) {
 }
 
 for (const code of ["model_refused_request", "model_bad_answer", "model_overloaded"] as const) {
-  test(`${code} says that a replica is there: it stays up, and the count of failures starts anew`, () => {
+  test(`${code} says that a replica is there, and starts the count anew`, () => {
     const { replica, fail } = createReplica();
     for (let i = 0; i < 5; i++) fail(code);
     expect(replica.isUp).toBe(true);
@@ -124,7 +124,7 @@ test("a Retry-After is respected for two minutes at most, with up to a quarter a
   expect(other.replica.changesAt(0)).toBe(120_000);
 });
 
-test("a failure of a replica that is down already changes neither its backoff nor its count", () => {
+test("a failure of a replica that is down changes nothing", () => {
   const { replica, fail } = createReplica();
   fail("model_unavailable", 0);
   fail("model_unavailable", 100);
@@ -140,7 +140,7 @@ test("an answer brings a replica up again at once", () => {
   expect(replica.changesAt(0)).toBe(125);
 });
 
-test("a replica is probed only when its backoff is over, and is up again when it answers", async () => {
+test("a replica is probed after its backoff, and is up when it answers", async () => {
   await using endpoint = await TestEndpoint.start();
   const { replica, fail } = createReplica({ url: endpoint.url });
   await replica.probe(() => 0);
@@ -152,7 +152,7 @@ test("a replica is probed only when its backoff is over, and is up again when it
   expect([endpoint.probes, replica.isUp, replica.changesAt(125)]).toEqual([1, true, null]);
 });
 
-test("a probe without an answer doubles the backoff, and the fourth time down is reported once", async () => {
+test("a failed probe doubles the backoff, and the fourth time down is reported", async () => {
   await using endpoint = await TestEndpoint.start();
   await endpoint.vanish();
   const { replica, said, fail } = createReplica({ url: endpoint.url });
@@ -194,7 +194,7 @@ test("an answer that arrives during a probe says more than the probe", async () 
   expect(replica.isUp).toBe(true);
 });
 
-test("a server that answers a probe with an error of its own is not there, and with a refusal it is", async () => {
+test("a server that answers a probe with 500 is not there, and with 404 it is", async () => {
   await using endpoint = await TestEndpoint.start();
   for (const [status, isUp] of [
     [500, false],

@@ -81,7 +81,7 @@ test("the next rank is another replica, and the ranks go round", async () => {
   expect(labels.slice(3)).toEqual(labels.slice(0, 3));
 });
 
-test("a task moves to the next replica in its order when its own is full, and few tasks move when one goes", async () => {
+test("a task moves to its next replica when its own is full or gone", async () => {
   const { take } = createReplicas([A, B], { concurrency: 1 });
   const key = await keyFor(A, A, B);
   expect((await take(key)).label).toBe(A);
@@ -96,7 +96,7 @@ test("a task moves to the next replica in its order when its own is full, and fe
   }
 });
 
-test("a request waits when no replica has room, and gets the first place that is given back", async () => {
+test("a request waits when no replica has room, and gets a place given back", async () => {
   const { replicas, take } = createReplicas([A, B], { concurrency: 1 });
   const [key, other] = [await keyFor(A, A, B), await keyFor(B, A, B)];
   const [a, b] = [await take(key), await take(other)];
@@ -118,7 +118,7 @@ test("a request waits when no replica has room, and gets the first place that is
   expect(replicas.replicas.map(({ inFlight }) => inFlight)).toEqual([1, 1]);
 });
 
-test("a request that gives up while it waits fails with its reason and leaves the line", async () => {
+test("a request that gives up fails with its reason and leaves the line", async () => {
   const { replicas, take } = createReplicas([A], { concurrency: 1 });
   const a = await take("1");
   const controller = new AbortController();
@@ -149,7 +149,7 @@ test("a replica that is down gets nothing, and the others get its tasks", async 
   ]);
 });
 
-test("a request fails at its deadline when no replica is up, with what went wrong at each", async () => {
+test("a request fails at its deadline with what went wrong at each replica", async () => {
   const { take, fail } = createReplicas(["http://127.0.0.1:9/1", "http://127.0.0.1:9/2"]);
   const [one, two] = [await take("1", { rank: 0 }), await take("1", { rank: 1 })];
   fail(one, "model_unavailable");
@@ -162,7 +162,7 @@ test("a request fails at its deadline when no replica is up, with what went wron
   ]);
 });
 
-test("a request fails at its deadline as overloaded when a replica is up and said to come back later", async () => {
+test("a request fails as overloaded when its only replica is paused", async () => {
   const { take, fail } = createReplicas([A]);
   fail(await take("1"), "model_overloaded", 60_000);
   await expect(take("1", { deadline: performance.now() })).rejects.toMatchObject({
@@ -208,7 +208,7 @@ test("addresses are looked up before the first request, and again when they are 
   }, "the addresses are old");
 });
 
-test("a change of addresses is said, and a replica that stays keeps what it has in flight", async () => {
+test("a change of addresses is reported, and a replica that stays keeps its requests", async () => {
   const addresses = new TestAddresses();
   const { replicas, take, said } = createReplicas([], { addresses, concurrency: 100 });
   addresses.found = { addresses: at(A, B), problem: null };
@@ -285,7 +285,7 @@ async function modelAt(
   return openModel("m", openaiConfig({ base_url, ...limits, ...more }), { say: () => undefined });
 }
 
-test("a replica that vanishes with requests loses none, and has its tasks again when it is back", async () => {
+test("a replica that vanishes loses no request, and has its tasks again when back", async () => {
   await using a = await TestEndpoint.start();
   await using b = await TestEndpoint.start();
   const model = await modelAt([a.url, b.url]);
