@@ -1,6 +1,7 @@
-// Broken recipes and datasets: each is refused with exit 2, the right place and the word that helps, before anything exists.
+// Broken recipes and datasets: each is refused with exit 2, its place and what would be right, before a
+// run directory exists.
 
-import { describe, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { withFolder } from "../parts/folder.ts";
@@ -459,7 +460,7 @@ async function refuse({ recipe, args = [], files = {}, says }: Broken): Promise<
   });
 }
 
-test("a recipe whose file of replicas is not there yet is sound, and that it is waited for is said", () =>
+test("a recipe whose file of replicas is not there yet is sound, and check says that requests wait for it", () =>
   withFolder(async (folder) => {
     await writeFile(join(folder, "good.toml"), GOOD);
     await writeFile(join(folder, "d.jsonl"), '{"q": 1}\n');
@@ -478,13 +479,11 @@ test("a recipe whose file of replicas is not there yet is sound, and that it is 
     expect((await check()).stdout).toEndWith("nothing is wrong with it\n");
   }));
 
-describe("a recipe is refused when", () => {
-  for (const broken of RECIPES) test(broken.title, () => refuse(broken));
-});
+for (const broken of RECIPES)
+  test(`a recipe is refused when ${broken.title}`, () => refuse(broken));
 
-describe("a dataset is refused when", () => {
-  for (const broken of DATASETS) test(broken.title, () => refuse(broken));
-});
+for (const broken of DATASETS)
+  test(`a dataset is refused when ${broken.title}`, () => refuse(broken));
 
 test("check prints every problem as JSON for programs", () =>
   withFolder(async (folder) => {

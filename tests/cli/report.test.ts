@@ -1,4 +1,4 @@
-// `matrix report` of any run: what each role and each model used, and how long it took.
+// `matrix report` of whole runs.
 
 import { expect, test } from "bun:test";
 import { writeFile } from "node:fs/promises";
@@ -23,7 +23,7 @@ interface Report {
   readonly tasks: Line;
 }
 
-test("a report gives usage, cost and latency of each role and model, which come to those of the whole run", () =>
+test("usage and cost of roles, models and tasks add up to those of the run", () =>
   withFolder(async (folder) => {
     const directory = join(folder, "run");
     const price = "models.speaker.price={ prompt = 1, completion = 3 }";
@@ -61,7 +61,7 @@ test("a report gives usage, cost and latency of each role and model, which come 
     );
   }));
 
-test("a report counts as failed what failed, and not what ended without a score", () =>
+test("a report counts failed tasks, and not tasks that ended without a score, as failed", () =>
   withFolder(async (folder) => {
     const broken = 'roles.matcher.agent="broken.ts"';
     await writeFile(

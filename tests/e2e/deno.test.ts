@@ -1,4 +1,4 @@
-// The same source under Deno: the same records as the compiled binary makes, but for times.
+// The same source under Deno makes the records that the compiled binary makes.
 
 import { expect, test } from "bun:test";
 import { join } from "node:path";

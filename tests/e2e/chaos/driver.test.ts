@@ -1,6 +1,6 @@
-// The driver may die: what hosts hold goes on where it was, nothing is doubled, and hosts do not wait for ever.
+// The driver may die: hosts keep what they hold, nothing is doubled, and hosts do not wait for ever.
 
-import { describe, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { withFolder } from "../../parts/folder.ts";
 import { matrix } from "../../parts/program.ts";
@@ -13,101 +13,96 @@ import { paced, undisturbedRecords } from "./round.ts";
 const TRIALS = 20;
 const RULES = { rows: 40, trials: TRIALS, delivery: "retry" } as const;
 
-describe("a driver that is killed at half of the run", () => {
-  test(
-    "and started again on the same directory goes on with what its workers held, every hop of it kept",
-    () =>
-      withFolder(async (folder) => {
-        await using cluster = new Cluster(folder);
-        const args = ["--workers", "3", ...paced({ trials: TRIALS })];
-        const first = cluster.drive(CORAL, args);
-        await until(
-          () => cluster.recordCount() >= (40 * TRIALS) / 2,
-          "half of the records are written",
-        );
-        const workers = cluster.workers();
-        const killedAt = Date.now();
-        first.signal("SIGKILL");
-        await first.ended;
-        // Long enough for hosts to do all they can without a driver.
-        await delay(1500);
-        expect(cluster.workers()).toEqual(workers);
-        const startedAt = Date.now();
-        const second = cluster.drive(CORAL, args);
-        await until(
-          () => cluster.joinFile()?.driver.pid === second.pid,
-          "the second driver says where it is",
-        );
-        expect(cluster.workers()).toEqual(workers);
-        expect(await second.ended).toBe(0);
-
-        const records = readFinished(cluster.directory);
-        const continued = records.filter(
-          ({ history, timing }) =>
-            Date.parse(history[0]?.at ?? "") < killedAt && Date.parse(timing.ended_at) >= startedAt,
-        );
-        console.log(`${continued.length} of ${records.length} tasks went on after the driver`);
-        expect(continued.length).toBeGreaterThan(10);
-        expect(
-          account(cluster.directory, { ...RULES, undisturbed: await undisturbedRecords(TRIALS) }),
-        ).toEqual({
-          ok: 40 * TRIALS,
-          failed: 0,
-          lost: 0,
-          restarted: 0,
-          attemptsMax: 1,
-          wrong: [],
-        });
-        expect((await matrix(["verify", cluster.directory])).code).toBe(0);
-        await cluster.gone();
-      }),
-    60_000,
-  );
-
-  test("and never started again is waited for as long as --patience says, and then no process is left", () =>
+test(
+  "a driver that is killed and restarted goes on with the tasks of its workers, every hop kept",
+  () =>
     withFolder(async (folder) => {
       await using cluster = new Cluster(folder);
-      const args = ["--workers", "2", "--patience", "1s", ...paced({ trials: TRIALS })];
-      const driver = cluster.drive(CORAL, args);
-      await until(() => cluster.recordCount() > 40, "records are written");
-      driver.signal("SIGKILL");
-      await driver.ended;
-      expect(cluster.alive().length).toBeGreaterThan(0);
-      await cluster.gone();
-      const again = cluster.drive(CORAL, args);
-      expect(await again.ended).toBe(0);
-      expect(
-        account(cluster.directory, { ...RULES, undisturbed: await undisturbedRecords(TRIALS) }),
-      ).toMatchObject({ wrong: [] });
-      await cluster.gone();
-    }));
-
-  test("is followed by another, which agents of other terminals find by its file", () =>
-    withFolder(async (folder) => {
-      await using cluster = new Cluster(folder);
-      const args = ["--listen", "127.0.0.1:0", ...paced({ trials: TRIALS })];
+      const args = ["--workers", "3", ...paced({ trials: TRIALS })];
       const first = cluster.drive(CORAL, args);
-      const agents = [
-        cluster.agent("student,extractor"),
-        cluster.agent("teacher,extractor,matcher"),
-      ];
-      await until(() => cluster.recordCount() >= 20 * TRIALS, "half of the records are written");
+      await until(
+        () => cluster.recordCount() >= (40 * TRIALS) / 2,
+        "half of the records are written",
+      );
+      const workers = cluster.workers();
+      const killedAt = Date.now();
       first.signal("SIGKILL");
       await first.ended;
+      // Long enough for hosts to do all they can without a driver.
+      await delay(1500);
+      expect(cluster.workers()).toEqual(workers);
+      const startedAt = Date.now();
       const second = cluster.drive(CORAL, args);
+      await until(
+        () => cluster.joinFile()?.driver.pid === second.pid,
+        "the second driver says where it is",
+      );
+      expect(cluster.workers()).toEqual(workers);
       expect(await second.ended).toBe(0);
+
+      const records = readFinished(cluster.directory);
+      const continued = records.filter(
+        ({ history, timing }) =>
+          Date.parse(history[0]?.at ?? "") < killedAt && Date.parse(timing.ended_at) >= startedAt,
+      );
+      console.log(`${continued.length} of ${records.length} tasks went on after the driver`);
+      expect(continued.length).toBeGreaterThan(10);
       expect(
         account(cluster.directory, { ...RULES, undisturbed: await undisturbedRecords(TRIALS) }),
-      ).toMatchObject({
+      ).toEqual({
+        ok: 40 * TRIALS,
+        failed: 0,
+        lost: 0,
         restarted: 0,
+        attemptsMax: 1,
         wrong: [],
       });
-      expect(await Promise.all(agents.map(({ ended }) => ended))).toEqual([0, 0]);
+      expect((await matrix(["verify", cluster.directory])).code).toBe(0);
       await cluster.gone();
-    }));
-});
+    }),
+  60_000,
+);
 
-test("a driver that was stopped for longer than its workers wait starts others and goes on", () =>
+test("workers wait for a dead driver as long as --patience says, and then no process is left", () =>
+  withFolder(async (folder) => {
+    await using cluster = new Cluster(folder);
+    const args = ["--workers", "2", "--patience", "1s", ...paced({ trials: TRIALS })];
+    const driver = cluster.drive(CORAL, args);
+    await until(() => cluster.recordCount() > 40, "records are written");
+    driver.signal("SIGKILL");
+    await driver.ended;
+    expect(cluster.alive().length).toBeGreaterThan(0);
+    await cluster.gone();
+    const again = cluster.drive(CORAL, args);
+    expect(await again.ended).toBe(0);
+    expect(
+      account(cluster.directory, { ...RULES, undisturbed: await undisturbedRecords(TRIALS) }),
+    ).toMatchObject({ wrong: [] });
+    await cluster.gone();
+  }));
+
+test("agents on other terminals find the next driver by its file", () =>
+  withFolder(async (folder) => {
+    await using cluster = new Cluster(folder);
+    const args = ["--listen", "127.0.0.1:0", ...paced({ trials: TRIALS })];
+    const first = cluster.drive(CORAL, args);
+    const agents = [cluster.agent("student,extractor"), cluster.agent("teacher,extractor,matcher")];
+    await until(() => cluster.recordCount() >= 20 * TRIALS, "half of the records are written");
+    first.signal("SIGKILL");
+    await first.ended;
+    const second = cluster.drive(CORAL, args);
+    expect(await second.ended).toBe(0);
+    expect(
+      account(cluster.directory, { ...RULES, undisturbed: await undisturbedRecords(TRIALS) }),
+    ).toMatchObject({
+      restarted: 0,
+      wrong: [],
+    });
+    expect(await Promise.all(agents.map(({ ended }) => ended))).toEqual([0, 0]);
+    await cluster.gone();
+  }));
+
+test("a driver that was stopped for longer than its workers wait starts other workers and goes on", () =>
   withFolder(async (folder) => {
     await using cluster = new Cluster(folder);
     const driver = cluster.drive(CORAL, [
@@ -128,7 +123,7 @@ test("a driver that was stopped for longer than its workers wait starts others a
     await cluster.gone();
   }));
 
-test("a driver that is told to end leaves no process, and what was not finished for the next", () =>
+test("a driver that is told to end leaves no process, and unfinished tasks for the next driver", () =>
   withFolder(async (folder) => {
     await using cluster = new Cluster(folder);
     const args = ["--workers", "3", ...paced({ trials: TRIALS })];

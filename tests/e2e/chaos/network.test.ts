@@ -1,5 +1,5 @@
-// Driver and hosts on machines of their own (network.ts), while the network between them is slow, loses packets, and is cut
-// and healed. Off loopback the hosts speak TLS.
+// Driver and hosts on machines of their own (network.ts), while the network between them is slow, loses
+// packets, and is cut and healed. Off loopback the hosts speak TLS.
 
 import { expect, test } from "bun:test";
 import { setTimeout as delay } from "node:timers/promises";
@@ -51,7 +51,7 @@ const NOTHING_WRONG = { failed: 0, lost: 0, wrong: [] } as const;
 const SCENARIOS: readonly Scenario[] = [
   {
     title:
-      "50 ms and 1 % of the packets lost on every way cost time alone: no host is given up, no row starts again",
+      "50 ms of delay and 1 % of lost packets cost only time: no host is given up, no row starts again",
     before: ({ network }) =>
       network.between(network.machines, network.machines, { delayMs: 50, loss: 0.01 }),
     expected: { ...NOTHING_WRONG, restarted: 0 },
@@ -66,7 +66,7 @@ const SCENARIOS: readonly Scenario[] = [
     expected: { ...NOTHING_WRONG },
   },
   {
-    title: "a host that nobody can reach is given up, and takes load again when healed",
+    title: "a host that no other host can reach is given up, and takes tasks again when healed",
     during: async ({ network, cluster, hostMachines: [one] }) => {
       if (one === undefined) return null;
       return cutAndHeal(cluster, GIVEN_UP_MS, (loss) =>
@@ -77,7 +77,7 @@ const SCENARIOS: readonly Scenario[] = [
     expected: { ...NOTHING_WRONG },
   },
   {
-    title: "a host that hears everybody and is heard by nobody doubles nothing",
+    title: "a host that hears the others but is not heard doubles nothing",
     during: async ({ network, cluster, driverMachine, hostMachines: [one, ...others] }) => {
       if (one === undefined) return null;
       return cutAndHeal(cluster, GIVEN_UP_MS, (loss) => {

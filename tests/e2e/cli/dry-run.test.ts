@@ -1,6 +1,6 @@
-// Forecasts of the compiled binary, beside what the runs then really used.
+// Forecasts, beside what the runs then really used.
 
-import { afterAll, describe, expect, test } from "bun:test";
+import { afterAll, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -57,166 +57,162 @@ const errorOf = ({ expected }: Range, used: number) => Math.abs(expected - used)
 const endpoints: CountingEndpoint[] = [];
 afterAll(() => Promise.all(endpoints.map((endpoint) => endpoint.stop())));
 
-describe("a dry run", () => {
-  test("of a simulated recipe with few rows forecasts exactly what it then uses, errors and all, and makes no directory", () =>
-    withFolder(async (folder) => {
-      const directory = join(folder, "run");
-      const errors = "models.speaker.errors={ rate_limited = 0.1, server_error = 0.05 }";
-      const forecast = await dryRun(
-        CORAL,
-        "-o",
-        directory,
-        PRICED,
-        errors,
-        'models.speaker.retry_after="10ms"',
-      );
-      expect(existsSync(directory)).toBe(false);
-      expect(forecast.source).toMatchObject({ kind: "rehearsal", samples: 40 });
-      expect(forecast.first_prompts["student"]?.[0]?.content).toContain("You are a student");
-      const { usage, cost } = await run(directory, errors, 'models.speaker.retry_after="10ms"');
-      expect(usage.requests).toBeGreaterThan(160);
-      expect(forecast.requests.expected).toBeCloseTo(usage.requests, 6);
-      expect(forecast.prompt_tokens.expected).toBeCloseTo(usage.prompt_tokens, 6);
-      expect(forecast.completion_tokens.expected).toBeCloseTo(usage.completion_tokens, 6);
-      expect(forecast.cost?.expected).toBeCloseTo(cost, 6);
-    }));
-
-  test(
-    "comes within 15 % from a sample, from records of another run, and from the first of its own",
-    () =>
-      withFolder(async (folder) => {
-        const [small, large] = [join(folder, "small"), join(folder, "large")];
-        const args = [CORAL, "-o", large, "--trials", "10", PRICED];
-        const sampled = await dryRun(...args);
-        expect(sampled.source).toMatchObject({ kind: "rehearsal", samples: 100 });
-        await run(small);
-        const alike = await dryRun(...args, "--like", small);
-        expect(alike.source).toMatchObject({ kind: "records", samples: 40 });
-        const first = await run(large, "--trials", "2");
-        const own = await dryRun(...args);
-        expect(own).toMatchObject({ tasks: 320, source: { kind: "records", samples: 80 } });
-        const rest = await run(large, "--trials", "10");
-        const tokens = rest.usage.prompt_tokens + first.usage.prompt_tokens;
-        expect(errorOf(sampled.prompt_tokens, tokens)).toBeLessThan(0.15);
-        expect(errorOf(alike.prompt_tokens, tokens)).toBeLessThan(0.15);
-        expect(errorOf(own.prompt_tokens, rest.usage.prompt_tokens)).toBeLessThan(0.15);
-        expect(errorOf(own.completion_tokens, rest.usage.completion_tokens)).toBeLessThan(0.15);
-      }),
-    60_000,
-  );
-
-  test("of a served model goes by what is stated of it, says what it assumes, and asks no endpoint", () =>
-    withFolder(async (folder) => {
-      const endpoint = serveCounting();
-      endpoints.push(endpoint);
-      const recipe = join(folder, "recipe.toml");
-      await writeFile(join(folder, "rows.jsonl"), '{"q": "one"}\n'.repeat(50));
-      const model = `kind = "openai"\nbase_url = "${endpoint.url}"\nmodel = "x"`;
-      const write = (more: string) =>
-        writeFile(
-          recipe,
-          `name = "served"\ndataset.path = "rows.jsonl"\nrun.concurrency = 10\n[models.m]\n${model}\n${more}\n[roles.a]\nagent = "llm"\nmodel = "m"\nprompt = { text = "{{ row.q }}" }\n[orchestrator]\npattern = "sequence"\nroles = ["a", "a"]\n`,
-        );
-      await write('expect = { output_tokens = 100, latency = "1s", tokens_per_second = 100 }');
-      const stated = await dryRun(recipe);
-      expect(stated.source.models).toEqual({ m: "as models.m.expect says" });
-      expect(stated.requests.expected).toBe(100);
-      // 50 tasks of two answers of two seconds each, ten at once.
-      expect(stated.time_ms.expected).toBeGreaterThan(18_000);
-      expect(stated.time_ms.expected).toBeLessThan(22_000);
-      expect(stated.bound_by).toBe("run.concurrency = 10");
-      await write("rpm = 60");
-      const limited = await dryRun(recipe);
-      expect(limited.source.models).toEqual({
-        m: "ASSUMED output_tokens, latency, tokens_per_second: state models.m.expect",
-      });
-      expect(limited).toMatchObject({
-        bound_by: "models.m.rpm = 60",
-        time_ms: { expected: 100_000 },
-      });
-      expect(endpoint.arrivals).toEqual([]);
-
-      // A length that nobody stated ends no task, and makes no budget enough.
-      await write("price = { prompt = 1, completion = 1 }");
-      const tight = [recipe, "roles.a.sampling.max_tokens=10", "run.budget.tokens=1"];
-      const assumed = await dryRun(...tight);
-      expect(assumed.requests.expected).toBe(100);
-      expect(assumed.completion_tokens.expected).toBeLessThanOrEqual(1000);
-      expect(assumed.budget?.over).toBeNull();
-      const { code, stdout } = await matrix(["drive", ...tight, "--dry-run"]);
-      expect(code).toBe(0);
-      expect(stdout).toContain("of 1 tokens: UNKNOWN (output_tokens assumed: set expect)");
-      // What is the same in every case is one number, and the figures come last.
-      expect(stdout).toMatch(/^requests {4}100$/m);
-      expect(stdout.indexOf("first prompt of a")).toBeLessThan(
-        stdout.indexOf("served: a forecast"),
-      );
-      await write("expect = { output_tokens = 100 }");
-      // One that is stated does: the first of two answers is cut.
-      expect((await dryRun(recipe, "roles.a.sampling.max_tokens=10")).requests.expected).toBe(50);
-    }));
-
-  test("is not made from records of other roles", () =>
-    withFolder(async (folder) => {
-      const directory = join(folder, "run");
-      await run(directory, "--limit", "5");
-      const other = [
-        "drive",
-        join(ROOT, "recipes/natural-reasoning.toml"),
-        "--dry-run",
-        "--like",
-        directory,
-      ];
-      const { code, stderr } = await matrix(other);
-      expect(code).toBe(2);
-      expect(stderr).toMatch(
-        /--like \S+ is a run of other roles: models speak there for student, teacher, here for /,
-      );
-    }));
-
-  test("says what it leaves out: sandboxes are not started", async () => {
-    const { source } = await dryRun(join(ROOT, "recipes/tau2.toml"), "--limit", "10");
-    expect(source.left_out).toEqual({ "tool-executor": 10 });
-    const { stdout } = await matrix([
-      "drive",
-      join(ROOT, "recipes/tau2.toml"),
-      "--limit",
-      "10",
-      "--dry-run",
-    ]);
-    expect(stdout.trimEnd()).toMatch(
-      /\nwithout {5}tool-executor and what comes after: THESE FIGURES LEAVE IT OUT$/,
+test("the forecast of a simulated run with few rows is exact, and makes no directory", () =>
+  withFolder(async (folder) => {
+    const directory = join(folder, "run");
+    const errors = "models.speaker.errors={ rate_limited = 0.1, server_error = 0.05 }";
+    const forecast = await dryRun(
+      CORAL,
+      "-o",
+      directory,
+      PRICED,
+      errors,
+      'models.speaker.retry_after="10ms"',
     );
-  });
+    expect(existsSync(directory)).toBe(false);
+    expect(forecast.source).toMatchObject({ kind: "rehearsal", samples: 40 });
+    expect(forecast.first_prompts["student"]?.[0]?.content).toContain("You are a student");
+    const { usage, cost } = await run(directory, errors, 'models.speaker.retry_after="10ms"');
+    expect(usage.requests).toBeGreaterThan(160);
+    expect(forecast.requests.expected).toBeCloseTo(usage.requests, 6);
+    expect(forecast.prompt_tokens.expected).toBeCloseTo(usage.prompt_tokens, 6);
+    expect(forecast.completion_tokens.expected).toBeCloseTo(usage.completion_tokens, 6);
+    expect(forecast.cost?.expected).toBeCloseTo(cost, 6);
+  }));
 
-  test("refuses a run that would go over its budget, with what it has spent already", () =>
+test(
+  "a forecast from a sample, from another run or from its own first records is within 15 %",
+  () =>
     withFolder(async (folder) => {
-      const directory = join(folder, "run");
-      const enough = await matrix([
-        "drive",
-        CORAL,
-        "--dry-run",
-        "-o",
-        directory,
-        PRICED,
-        "run.budget.money=0.06",
-      ]);
-      expect(enough.code).toBe(0);
-      expect(enough.stdout).toContain("0.0512 of 0.06 in money: enough");
-      await run(directory, "run.budget.money=0.06");
-      const more = await matrix([
-        "drive",
-        CORAL,
-        "--dry-run",
-        "-o",
-        directory,
-        PRICED,
-        "run.budget.money=0.06",
-        "--trials",
-        "2",
-      ]);
-      expect(more.code).toBe(2);
-      expect(more.stderr).toMatch(/the run would go over run\.budget: 0\.1\d+ of 0\.06 in money/);
-      expect(more.stderr).toContain("raise run.budget");
-    }));
+      const [small, large] = [join(folder, "small"), join(folder, "large")];
+      const args = [CORAL, "-o", large, "--trials", "10", PRICED];
+      const sampled = await dryRun(...args);
+      expect(sampled.source).toMatchObject({ kind: "rehearsal", samples: 100 });
+      await run(small);
+      const alike = await dryRun(...args, "--like", small);
+      expect(alike.source).toMatchObject({ kind: "records", samples: 40 });
+      const first = await run(large, "--trials", "2");
+      const own = await dryRun(...args);
+      expect(own).toMatchObject({ tasks: 320, source: { kind: "records", samples: 80 } });
+      const rest = await run(large, "--trials", "10");
+      const tokens = rest.usage.prompt_tokens + first.usage.prompt_tokens;
+      expect(errorOf(sampled.prompt_tokens, tokens)).toBeLessThan(0.15);
+      expect(errorOf(alike.prompt_tokens, tokens)).toBeLessThan(0.15);
+      expect(errorOf(own.prompt_tokens, rest.usage.prompt_tokens)).toBeLessThan(0.15);
+      expect(errorOf(own.completion_tokens, rest.usage.completion_tokens)).toBeLessThan(0.15);
+    }),
+  60_000,
+);
+
+test("the forecast for a served model uses what the recipe states, says what it assumes, and asks no endpoint", () =>
+  withFolder(async (folder) => {
+    const endpoint = serveCounting();
+    endpoints.push(endpoint);
+    const recipe = join(folder, "recipe.toml");
+    await writeFile(join(folder, "rows.jsonl"), '{"q": "one"}\n'.repeat(50));
+    const model = `kind = "openai"\nbase_url = "${endpoint.url}"\nmodel = "x"`;
+    const write = (more: string) =>
+      writeFile(
+        recipe,
+        `name = "served"\ndataset.path = "rows.jsonl"\nrun.concurrency = 10\n[models.m]\n${model}\n${more}\n[roles.a]\nagent = "llm"\nmodel = "m"\nprompt = { text = "{{ row.q }}" }\n[orchestrator]\npattern = "sequence"\nroles = ["a", "a"]\n`,
+      );
+    await write('expect = { output_tokens = 100, latency = "1s", tokens_per_second = 100 }');
+    const stated = await dryRun(recipe);
+    expect(stated.source.models).toEqual({ m: "as models.m.expect says" });
+    expect(stated.requests.expected).toBe(100);
+    // 50 tasks of two answers of two seconds each, ten at once.
+    expect(stated.time_ms.expected).toBeGreaterThan(18_000);
+    expect(stated.time_ms.expected).toBeLessThan(22_000);
+    expect(stated.bound_by).toBe("run.concurrency = 10");
+    await write("rpm = 60");
+    const limited = await dryRun(recipe);
+    expect(limited.source.models).toEqual({
+      m: "ASSUMED output_tokens, latency, tokens_per_second: state models.m.expect",
+    });
+    expect(limited).toMatchObject({
+      bound_by: "models.m.rpm = 60",
+      time_ms: { expected: 100_000 },
+    });
+    expect(endpoint.arrivals).toEqual([]);
+
+    // A length that nobody stated ends no task, and makes no budget enough.
+    await write("price = { prompt = 1, completion = 1 }");
+    const tight = [recipe, "roles.a.sampling.max_tokens=10", "run.budget.tokens=1"];
+    const assumed = await dryRun(...tight);
+    expect(assumed.requests.expected).toBe(100);
+    expect(assumed.completion_tokens.expected).toBeLessThanOrEqual(1000);
+    expect(assumed.budget?.over).toBeNull();
+    const { code, stdout } = await matrix(["drive", ...tight, "--dry-run"]);
+    expect(code).toBe(0);
+    expect(stdout).toContain("of 1 tokens: UNKNOWN (output_tokens assumed: set expect)");
+    // What is the same in every case is one number, and the figures come last.
+    expect(stdout).toMatch(/^requests {4}100$/m);
+    expect(stdout.indexOf("first prompt of a")).toBeLessThan(stdout.indexOf("served: a forecast"));
+    await write("expect = { output_tokens = 100 }");
+    // One that is stated does: the first of two answers is cut.
+    expect((await dryRun(recipe, "roles.a.sampling.max_tokens=10")).requests.expected).toBe(50);
+  }));
+
+test("records of a run with other roles are refused as the base of a forecast", () =>
+  withFolder(async (folder) => {
+    const directory = join(folder, "run");
+    await run(directory, "--limit", "5");
+    const other = [
+      "drive",
+      join(ROOT, "recipes/natural-reasoning.toml"),
+      "--dry-run",
+      "--like",
+      directory,
+    ];
+    const { code, stderr } = await matrix(other);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(
+      /--like \S+ is a run of other roles: models speak there for student, teacher, here for /,
+    );
+  }));
+
+test("a forecast starts no sandbox, and says which roles it leaves out", async () => {
+  const { source } = await dryRun(join(ROOT, "recipes/tau2.toml"), "--limit", "10");
+  expect(source.left_out).toEqual({ "tool-executor": 10 });
+  const { stdout } = await matrix([
+    "drive",
+    join(ROOT, "recipes/tau2.toml"),
+    "--limit",
+    "10",
+    "--dry-run",
+  ]);
+  expect(stdout.trimEnd()).toMatch(
+    /\nwithout {5}tool-executor and what comes after: THESE FIGURES LEAVE IT OUT$/,
+  );
 });
+
+test("a dry run exits with 2 when the forecast and what was spent exceed the budget", () =>
+  withFolder(async (folder) => {
+    const directory = join(folder, "run");
+    const enough = await matrix([
+      "drive",
+      CORAL,
+      "--dry-run",
+      "-o",
+      directory,
+      PRICED,
+      "run.budget.money=0.06",
+    ]);
+    expect(enough.code).toBe(0);
+    expect(enough.stdout).toContain("0.0512 of 0.06 in money: enough");
+    await run(directory, "run.budget.money=0.06");
+    const more = await matrix([
+      "drive",
+      CORAL,
+      "--dry-run",
+      "-o",
+      directory,
+      PRICED,
+      "run.budget.money=0.06",
+      "--trials",
+      "2",
+    ]);
+    expect(more.code).toBe(2);
+    expect(more.stderr).toMatch(/the run would go over run\.budget: 0\.1\d+ of 0\.06 in money/);
+    expect(more.stderr).toContain("raise run.budget");
+  }));

@@ -1,4 +1,4 @@
-// Rates of the compiled binary, as the endpoint sees them: hosts together keep below rpm, and a new driver changes nothing.
+// Rates as the endpoint sees them: hosts together keep below rpm, also when the driver is restarted.
 
 import { afterAll, expect, test } from "bun:test";
 import { writeFile } from "node:fs/promises";
@@ -34,7 +34,7 @@ async function writeRecipe(folder: string, model: string, rows: number): Promise
 }
 
 test(
-  "two hosts together do not exceed rpm by more than 2 %, also when the driver is killed and started again",
+  "two hosts together exceed rpm by 2 % at most, also when the driver is killed and restarted",
   () =>
     withFolder(async (folder) => {
       const endpoint = serveCounting();
@@ -68,7 +68,7 @@ test(
 );
 
 test(
-  "an endpoint that counts is never asked more than it allows, in tokens either, so that nothing is refused",
+  "an endpoint with limits on requests and tokens never has to refuse a request",
   () =>
     withFolder(async (folder) => {
       // 30 tokens and 1 request every 10 ms, and what one minute would hold is not there from the start.
@@ -93,7 +93,7 @@ test(
   60_000,
 );
 
-test("steps that would wait for their turn longer than they may take are refused before the run, with what to set", async () => {
+test("a recipe whose steps would time out waiting for their turn is refused with the keys to set", async () => {
   const { code, stderr } = await matrix(["check", CORAL, "models.speaker.rpm=2"]);
   expect(code).toBe(2);
   expect(stderr).toContain(

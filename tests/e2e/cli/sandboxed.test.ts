@@ -1,4 +1,4 @@
-// Runs whose roles live in sandboxes, through the binary: one process and many, containers killed on the way, hosts killed.
+// Runs whose roles live in sandboxes, in one process and in many, while containers and hosts are killed.
 
 import { describe, expect, test } from "bun:test";
 import { readFile, writeFile } from "node:fs/promises";
@@ -52,7 +52,7 @@ describe.each([docker, apptainer, plain].filter(({ image }) => image !== null))(
   "a run with sandboxes by $engine",
   (here) => {
     test(
-      "ends with a record for each row, and leaves nothing running",
+      "a run ends with a record for each row and leaves no sandbox running",
       () =>
         withFolder(async (folder) => {
           const name = `whole-${crypto.randomUUID()}`;
@@ -68,7 +68,7 @@ describe.each([docker, apptainer, plain].filter(({ image }) => image !== null))(
     );
 
     test(
-      "ends so with hosts of its own too",
+      "a run on hosts of its own ends with a record for each row and leaves no sandbox running",
       () =>
         withFolder(async (folder) => {
           const name = `workers-${crypto.randomUUID()}`;
@@ -88,7 +88,7 @@ describe.each([docker, apptainer, plain].filter(({ image }) => image !== null))(
     );
 
     test(
-      "is stopped by SIGKILL, leaves nothing running, and goes on",
+      "a run that is killed leaves no sandbox running, and goes on",
       () =>
         withFolder(async (folder) => {
           const name = `killed-${crypto.randomUUID()}`;
@@ -162,30 +162,24 @@ test(
   60_000,
 );
 
-describe("a recipe with an image", () => {
-  test(
-    "runs as plain processes where that is asked for by name, and is told so before and while it runs",
-    () =>
-      withFolder(async (folder) => {
-        await write(folder, { engine: "docker", image: "nowhere.invalid/none" }, "by-name");
-        const override = "sandboxes.box.engine=process";
-        const plan = await matrix(["check", "recipe.toml", override], { cwd: folder });
-        const loss =
-          "nothing is isolated, nothing but time is limited, and its image nowhere.invalid/none is not used";
-        expect(plan.stdout).toContain(`box: PLAIN PROCESSES: ${loss}`);
-        const { code, stderr } = await matrix(
-          ["drive", "recipe.toml", "-o", "run", "-q", override],
-          { cwd: folder },
-        );
-        expect([code, stderr]).toEqual([
-          0,
-          `warning sandbox box runs by plain processes: ${loss}\n`,
-        ]);
-        await expectWhole(folder);
-      }),
-    120_000,
-  );
-});
+test(
+  "sandboxes run as plain processes when the recipe says so, with a warning before and during the run",
+  () =>
+    withFolder(async (folder) => {
+      await write(folder, { engine: "docker", image: "nowhere.invalid/none" }, "by-name");
+      const override = "sandboxes.box.engine=process";
+      const plan = await matrix(["check", "recipe.toml", override], { cwd: folder });
+      const loss =
+        "nothing is isolated, nothing but time is limited, and its image nowhere.invalid/none is not used";
+      expect(plan.stdout).toContain(`box: PLAIN PROCESSES: ${loss}`);
+      const { code, stderr } = await matrix(["drive", "recipe.toml", "-o", "run", "-q", override], {
+        cwd: folder,
+      });
+      expect([code, stderr]).toEqual([0, `warning sandbox box runs by plain processes: ${loss}\n`]);
+      await expectWhole(folder);
+    }),
+  120_000,
+);
 
 const AGENT = `from matrix_agent import serve
 import os
@@ -207,7 +201,7 @@ describe.each([
   { where: "hosts of its own", more: ["--workers", "2"] },
 ])("the agents of a run in $where", ({ more }) => {
   test(
-    "hear of each task that ended, well or not, while the run goes on",
+    "agents in sandboxes are told of each task that ended, well or not, while the run goes on",
     () =>
       withFolder(async (folder) => {
         const rows = 400;

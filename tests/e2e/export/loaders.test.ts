@@ -1,6 +1,7 @@
-// Exports in the hands of the programs that they are for: what `datasets`, pyarrow and TRL load is what was written.
+// Exports in the hands of the programs that they are for: datasets, pyarrow and TRL load what was
+// written.
 
-import { describe, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
@@ -68,164 +69,160 @@ async function exportTo(
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
 }
 
-describe("an export as lines", () => {
-  for (const [format, more] of [
-    ["openai", []],
-    ["sharegpt", []],
-    ["trl-sft", []],
-    ["trl-sft", ["--train-on", "solver"]],
-  ] as const) {
-    test(`to ${[format, ...more].join(" ")} loads in datasets row for row, with no key added`, () =>
-      withFolder(async (folder) => {
-        await writeRun(join(folder, "run"), TOOL_LOOP, heterogeneous(300));
-        await exportTo(folder, format, "out.jsonl", more);
-        const loaded = await load<Loaded>(folder, "jsonl", join(folder, "out.jsonl"));
-        if (loaded !== null)
-          expect(loaded).toMatchObject({ rows: more.length === 0 ? 300 : 600, different: [] });
-      }));
-  }
-
-  test("loads also where the first call of a tool comes after more than loaders look at", () =>
+for (const [format, more] of [
+  ["openai", []],
+  ["sharegpt", []],
+  ["trl-sft", []],
+  ["trl-sft", ["--train-on", "solver"]],
+] as const) {
+  test(`an export to ${[format, ...more].join(" ")} loads in datasets row for row, with no key added`, () =>
     withFolder(async (folder) => {
-      await writeRun(join(folder, "run"), TOOL_LOOP, heterogeneous(30_003, 30_000));
-      await exportTo(folder, "trl-sft", "out.jsonl");
-      expect((await stat(join(folder, "out.jsonl"))).size).toBeGreaterThan(15 * 2 ** 20);
-      const lines = (await readFile(join(folder, "out.jsonl"), "utf8")).split("\n").slice(0, -1);
-      expect(new Set(lines).size).toBe(30_003);
+      await writeRun(join(folder, "run"), TOOL_LOOP, heterogeneous(300));
+      await exportTo(folder, format, "out.jsonl", more);
       const loaded = await load<Loaded>(folder, "jsonl", join(folder, "out.jsonl"));
       if (loaded !== null)
-        expect(loaded).toMatchObject({
-          rows: 30_003,
-          different: [],
-          features: { messages: "List(Json(decode=True))" },
-        });
+        expect(loaded).toMatchObject({ rows: more.length === 0 ? 300 : 600, different: [] });
     }));
+}
 
-  test("to trl-sft and trl-dpo is rendered by TRL with a chat template, tools and all", () =>
-    withFolder(async (folder) => {
-      await writeRun(join(folder, "run"), TOOL_LOOP, heterogeneous(20));
-      await exportTo(folder, "trl-sft", "sft.jsonl");
-      const sft = await load<{ rows: number; rendered: { text: string }[] }>(
-        folder,
-        "template",
-        join(folder, "sft.jsonl"),
-      );
-      if (sft === null) return;
-      expect(sft.rows).toBe(20);
-      expect(sft.rendered[1]?.text).toContain('{"name": "tool_1", "arguments": {"p1":"1"}}');
-      expect(sft.rendered[1]?.text).toContain("<|im_start|>system\nYou help.");
-      await exportTo(folder, "trl-sft", "masked.jsonl", ["--train-on", "solver"]);
-      const masked = await load<{ rendered: { prompt: string; completion: string }[] }>(
-        folder,
-        "template",
-        join(folder, "masked.jsonl"),
-      );
-      expect(masked?.rendered[0]?.completion).toContain("<tool_call>");
-      expect(masked?.rendered[0]?.prompt).toEndWith("<|im_start|>assistant\n");
-
-      await writeRun(
-        join(folder, "run"),
-        DIALOGUE,
-        Array.from({ length: 40 }, (_, i) => ({
-          id: String(i % 20),
-          trial: i < 20 ? 0 : 1,
-          score: i < 20 ? 0 : 1,
-          history: [["student", said(i < 20 ? "bad" : "good")] as const],
-        })),
-      );
-      await matrix(["export", "run", "--to", "trl-dpo", "-o", "dpo.jsonl"], { cwd: folder });
-      const dpo = await load<{ rows: number; rendered: { chosen: string; rejected: string }[] }>(
-        folder,
-        "template",
-        join(folder, "dpo.jsonl"),
-      );
-      expect(dpo?.rows).toBe(20);
-      expect(dpo?.rendered[0]).toMatchObject({
-        chosen: expect.stringContaining("good"),
-        rejected: expect.stringContaining("bad"),
-      });
-    }));
-});
-
-describe("an export as Parquet", () => {
-  test("gives datasets and pyarrow the messages that the lines have, typed, and the record's counts", () =>
-    withFolder(async (folder) => {
-      await writeRun(join(folder, "run"), TOOL_LOOP, heterogeneous(2500, 3));
-      await exportTo(folder, "trl-sft", "out.jsonl");
-      await exportTo(folder, "parquet", "out.parquet");
-      await exportTo(folder, "trl-sft", "sft.parquet");
-      type Arrow = Loaded & {
-        readonly schema: Readonly<Record<string, string>>;
-        readonly first: JsonObject;
-      };
-      const loaded = await load<Arrow>(
-        folder,
-        "parquet",
-        join(folder, "out.parquet"),
-        join(folder, "out.jsonl"),
-      );
-      if (loaded === null) return;
+test("an export loads although its first tool call comes after the rows that loaders sample", () =>
+  withFolder(async (folder) => {
+    await writeRun(join(folder, "run"), TOOL_LOOP, heterogeneous(30_003, 30_000));
+    await exportTo(folder, "trl-sft", "out.jsonl");
+    expect((await stat(join(folder, "out.jsonl"))).size).toBeGreaterThan(15 * 2 ** 20);
+    const lines = (await readFile(join(folder, "out.jsonl"), "utf8")).split("\n").slice(0, -1);
+    expect(new Set(lines).size).toBe(30_003);
+    const loaded = await load<Loaded>(folder, "jsonl", join(folder, "out.jsonl"));
+    if (loaded !== null)
       expect(loaded).toMatchObject({
-        rows: 2500,
+        rows: 30_003,
         different: [],
-        schema: { id: "string", trial: "int64", score: "double", simulated: "bool" },
-        first: {
-          id: "0",
-          trial: 0,
-          score: 0,
-          simulated: true,
-          row: { question: "Question 0?", k0: 0 },
-          train: [false, false, true],
-        },
+        features: { messages: "List(Json(decode=True))" },
       });
-      const { features } = (await load<Loaded>(
-        folder,
-        "jsonl",
-        join(folder, "sft.parquet"),
-        join(folder, "out.jsonl"),
-      )) ?? {
-        features: {},
-      };
-      expect(features).toEqual({ messages: "List(Json(decode=True))", tools: "Value('string')" });
-    }));
+  }));
 
-  test("in a folder loads by its card, split by split; the card says what is simulated, and nothing of the machine", () =>
-    withFolder(async (folder) => {
-      await writeRun(join(folder, "run"), TOOL_LOOP, heterogeneous(500));
-      const more = ["--split", "train=0.9,test=0.1", "--license", "cc-by-4.0"];
-      type Folder = {
-        splits: Record<string, number>;
-        ids: Record<string, string[]>;
-        tags: string[];
-        license: string;
-        features: JsonObject;
-      };
-      for (const [format, output] of [
-        ["hf", "hub"],
-        ["trl-sft", "lines"],
-        ["sharegpt", "turns"],
-      ] as const) {
-        await exportTo(folder, format, output, more);
-        const loaded = await load<Folder>(folder, "folder", join(folder, output));
-        if (loaded === null) return;
-        const { train = 0, test: held = 0 } = loaded.splits;
-        expect(train + held).toBe(500);
-        expect(Math.abs(held - 50)).toBeLessThan(25);
-        expect(loaded).toMatchObject({
-          license: "cc-by-4.0",
-          tags: ["synthetic", "matrix", "simulated"],
-        });
-        expect(loaded.ids["test"]?.filter((id) => loaded.ids["train"]?.includes(id))).toEqual([]);
-        const card = await readFile(join(folder, output, "README.md"), "utf8");
-        expect(card).toContain("> **Simulated.**");
-        expect(card).toContain("| simulated:m | 1500 | 7500 |");
-        expect(card).not.toContain("secret");
-      }
-    }));
-});
+test("TRL renders exports to trl-sft and trl-dpo with a chat template and tools", () =>
+  withFolder(async (folder) => {
+    await writeRun(join(folder, "run"), TOOL_LOOP, heterogeneous(20));
+    await exportTo(folder, "trl-sft", "sft.jsonl");
+    const sft = await load<{ rows: number; rendered: { text: string }[] }>(
+      folder,
+      "template",
+      join(folder, "sft.jsonl"),
+    );
+    if (sft === null) return;
+    expect(sft.rows).toBe(20);
+    expect(sft.rendered[1]?.text).toContain('{"name": "tool_1", "arguments": {"p1":"1"}}');
+    expect(sft.rendered[1]?.text).toContain("<|im_start|>system\nYou help.");
+    await exportTo(folder, "trl-sft", "masked.jsonl", ["--train-on", "solver"]);
+    const masked = await load<{ rendered: { prompt: string; completion: string }[] }>(
+      folder,
+      "template",
+      join(folder, "masked.jsonl"),
+    );
+    expect(masked?.rendered[0]?.completion).toContain("<tool_call>");
+    expect(masked?.rendered[0]?.prompt).toEndWith("<|im_start|>assistant\n");
+
+    await writeRun(
+      join(folder, "run"),
+      DIALOGUE,
+      Array.from({ length: 40 }, (_, i) => ({
+        id: String(i % 20),
+        trial: i < 20 ? 0 : 1,
+        score: i < 20 ? 0 : 1,
+        history: [["student", said(i < 20 ? "bad" : "good")] as const],
+      })),
+    );
+    await matrix(["export", "run", "--to", "trl-dpo", "-o", "dpo.jsonl"], { cwd: folder });
+    const dpo = await load<{ rows: number; rendered: { chosen: string; rejected: string }[] }>(
+      folder,
+      "template",
+      join(folder, "dpo.jsonl"),
+    );
+    expect(dpo?.rows).toBe(20);
+    expect(dpo?.rendered[0]).toMatchObject({
+      chosen: expect.stringContaining("good"),
+      rejected: expect.stringContaining("bad"),
+    });
+  }));
+
+test("an export as Parquet gives datasets and pyarrow the messages of the lines, typed, and counts", () =>
+  withFolder(async (folder) => {
+    await writeRun(join(folder, "run"), TOOL_LOOP, heterogeneous(2500, 3));
+    await exportTo(folder, "trl-sft", "out.jsonl");
+    await exportTo(folder, "parquet", "out.parquet");
+    await exportTo(folder, "trl-sft", "sft.parquet");
+    type Arrow = Loaded & {
+      readonly schema: Readonly<Record<string, string>>;
+      readonly first: JsonObject;
+    };
+    const loaded = await load<Arrow>(
+      folder,
+      "parquet",
+      join(folder, "out.parquet"),
+      join(folder, "out.jsonl"),
+    );
+    if (loaded === null) return;
+    expect(loaded).toMatchObject({
+      rows: 2500,
+      different: [],
+      schema: { id: "string", trial: "int64", score: "double", simulated: "bool" },
+      first: {
+        id: "0",
+        trial: 0,
+        score: 0,
+        simulated: true,
+        row: { question: "Question 0?", k0: 0 },
+        train: [false, false, true],
+      },
+    });
+    const { features } = (await load<Loaded>(
+      folder,
+      "jsonl",
+      join(folder, "sft.parquet"),
+      join(folder, "out.jsonl"),
+    )) ?? {
+      features: {},
+    };
+    expect(features).toEqual({ messages: "List(Json(decode=True))", tools: "Value('string')" });
+  }));
+
+test("a folder of Parquet loads by its card, split by split, and the card says what is simulated", () =>
+  withFolder(async (folder) => {
+    await writeRun(join(folder, "run"), TOOL_LOOP, heterogeneous(500));
+    const more = ["--split", "train=0.9,test=0.1", "--license", "cc-by-4.0"];
+    type Folder = {
+      splits: Record<string, number>;
+      ids: Record<string, string[]>;
+      tags: string[];
+      license: string;
+      features: JsonObject;
+    };
+    for (const [format, output] of [
+      ["hf", "hub"],
+      ["trl-sft", "lines"],
+      ["sharegpt", "turns"],
+    ] as const) {
+      await exportTo(folder, format, output, more);
+      const loaded = await load<Folder>(folder, "folder", join(folder, output));
+      if (loaded === null) return;
+      const { train = 0, test: held = 0 } = loaded.splits;
+      expect(train + held).toBe(500);
+      expect(Math.abs(held - 50)).toBeLessThan(25);
+      expect(loaded).toMatchObject({
+        license: "cc-by-4.0",
+        tags: ["synthetic", "matrix", "simulated"],
+      });
+      expect(loaded.ids["test"]?.filter((id) => loaded.ids["train"]?.includes(id))).toEqual([]);
+      const card = await readFile(join(folder, output, "README.md"), "utf8");
+      expect(card).toContain("> **Simulated.**");
+      expect(card).toContain("| simulated:m | 1500 | 7500 |");
+      expect(card).not.toContain("secret");
+    }
+  }));
 
 test(
-  "100,000 records of as many shapes are exported in less than 500 MB and load without an added key",
+  "100,000 records of many shapes are exported in less than 500 MB and load without an added key",
   () =>
     withFolder(async (folder) => {
       await writeRun(join(folder, "run"), TOOL_LOOP, heterogeneous(100_000, 20_000));

@@ -1,6 +1,6 @@
-// `matrix model serve` to clients that are not ours, and our client to a server that is not ours.
+// `matrix model serve` for clients of others, and our client at a server of others.
 
-import { describe, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -31,44 +31,43 @@ async function withServer<T>(
   }
 }
 
-describe("matrix model serve", () => {
-  test("serves the stock JavaScript client, whole and streamed", () =>
-    withServer(["latency=5ms"], async (baseURL) => {
-      const client = new OpenAI({ baseURL, apiKey: "none", maxRetries: 0 });
-      const messages = [{ role: "user" as const, content: "Say something." }];
-      const whole = await client.chat.completions.create({ model: "m", messages, seed: 4 });
-      let text = "";
-      let usage: OpenAI.CompletionUsage | null | undefined;
-      for await (const chunk of await client.chat.completions.create({
-        model: "m",
-        messages,
-        seed: 4,
-        stream: true,
-        stream_options: { include_usage: true },
-      })) {
-        text += chunk.choices[0]?.delta.content ?? "";
-        usage = chunk.usage ?? usage;
-      }
-      expect(text).toBe(whole.choices[0]?.message.content as string);
-      expect(usage).toEqual(whole.usage);
-      expect(whole.system_fingerprint).toBe("simulated");
-      expect((await client.models.list()).data[0]?.owned_by).toBe("simulated");
-    }));
+test("model serve serves the JavaScript client of OpenAI, whole and streamed", () =>
+  withServer(["latency=5ms"], async (baseURL) => {
+    const client = new OpenAI({ baseURL, apiKey: "none", maxRetries: 0 });
+    const messages = [{ role: "user" as const, content: "Say something." }];
+    const whole = await client.chat.completions.create({ model: "m", messages, seed: 4 });
+    let text = "";
+    let usage: OpenAI.CompletionUsage | null | undefined;
+    for await (const chunk of await client.chat.completions.create({
+      model: "m",
+      messages,
+      seed: 4,
+      stream: true,
+      stream_options: { include_usage: true },
+    })) {
+      text += chunk.choices[0]?.delta.content ?? "";
+      usage = chunk.usage ?? usage;
+    }
+    expect(text).toBe(whole.choices[0]?.message.content as string);
+    expect(usage).toEqual(whole.usage);
+    expect(whole.system_fingerprint).toBe("simulated");
+    expect((await client.models.list()).data[0]?.owned_by).toBe("simulated");
+  }));
 
-  test(
-    "serves the stock client of another language, Python",
-    () =>
-      withFolder(async (folder) => {
-        const python = join(folder, "venv/bin/python");
-        const made =
-          Bun.which("python3") !== null &&
-          Bun.spawnSync(["python3", "-m", "venv", join(folder, "venv")]).exitCode === 0 &&
-          Bun.spawnSync([python, "-m", "pip", "-q", "install", "openai"]).exitCode === 0;
-        if (!made || !existsSync(python)) {
-          console.log("skipped: Python 3 with venv and pip, which this needs, is not there");
-          return;
-        }
-        const script = `
+test(
+  "model serve serves the Python client of OpenAI",
+  () =>
+    withFolder(async (folder) => {
+      const python = join(folder, "venv/bin/python");
+      const made =
+        Bun.which("python3") !== null &&
+        Bun.spawnSync(["python3", "-m", "venv", join(folder, "venv")]).exitCode === 0 &&
+        Bun.spawnSync([python, "-m", "pip", "-q", "install", "openai"]).exitCode === 0;
+      if (!made || !existsSync(python)) {
+        console.log("skipped: Python 3 with venv and pip, which this needs, is not there");
+        return;
+      }
+      const script = `
 import sys, openai
 client = openai.OpenAI(base_url=sys.argv[1], api_key="none", max_retries=0)
 ask = dict(model="m", seed=3, messages=[{"role": "user", "content": "hi"}])
@@ -81,90 +80,87 @@ try:
 except openai.BadRequestError as error:
     print("refused:", error.body["message"])
 `;
-        await writeFile(join(folder, "ask.py"), script);
-        await withServer([], async (url) => {
-          const { stdout, stderr } = Bun.spawnSync([python, join(folder, "ask.py"), url]);
-          expect(`${stdout}${stderr}`).toContain(
-            "refused: messages must be a list with at least one message",
-          );
-        });
-      }),
-    300_000,
-  );
+      await writeFile(join(folder, "ask.py"), script);
+      await withServer([], async (url) => {
+        const { stdout, stderr } = Bun.spawnSync([python, join(folder, "ask.py"), url]);
+        expect(`${stdout}${stderr}`).toContain(
+          "refused: messages must be a list with at least one message",
+        );
+      });
+    }),
+  300_000,
+);
 
-  test("serves the model of a recipe: a whole run against it makes the records that it makes in process", () =>
-    withFolder(async (folder) => {
-      await withServer(
-        ["--recipe", CORAL, "--model", "speaker", "latency=1ms", "tokens_per_second=1000000"],
-        async (url) => {
-          const remote = [
-            "models.speaker.kind=openai",
-            `models.speaker.base_url=${url}`,
-            "models.speaker.model=speaker",
-          ];
-          expect(
-            (await matrix(["drive", CORAL, "-o", "remote", ...remote], { cwd: folder })).code,
-          ).toBe(0);
-        },
-      );
-      expect((await matrix(["drive", CORAL, "-o", "local"], { cwd: folder })).code).toBe(0);
-      const outcomes = async (name: string) =>
-        new Map((await readRecords(join(folder, name))).map(({ id, outcome }) => [id, outcome]));
-      expect(await outcomes("remote")).toEqual(await outcomes("local"));
-    }));
-
-  test("refuses settings that it does not know", async () => {
-    const { code, stderr } = await matrix(["model", "serve", "latncy=1s"]);
-    expect(stderr).toContain('did you mean "latency"?');
-    expect(code).toBe(2);
-  });
-});
-
-describe("a real server", () => {
-  const url = process.env["MATRIX_TEST_LLAMA_URL"];
-
-  test(
-    "answers a run of Coral, and every row is accounted for",
-    () =>
-      withFolder(async (folder) => {
-        if (url === undefined) {
-          console.log("skipped: no llama.cpp server (MATRIX_TEST_LLAMA_URL)");
-          return;
-        }
-        const model = [
+test("a run against the served model of a recipe makes the records that it makes in process", () =>
+  withFolder(async (folder) => {
+    await withServer(
+      ["--recipe", CORAL, "--model", "speaker", "latency=1ms", "tokens_per_second=1000000"],
+      async (url) => {
+        const remote = [
           "models.speaker.kind=openai",
           `models.speaker.base_url=${url}`,
-          "models.speaker.model=tiny-random",
+          "models.speaker.model=speaker",
         ];
-        const small = [
-          'roles.student={ sampling = { max_tokens = 16 }, accepts = ["cut"] }',
-          'roles.teacher={ sampling = { max_tokens = 16 }, accepts = ["cut"] }',
-          "orchestrator.max_turns=2",
-          "--limit",
-          "6",
-        ];
-        const { code, stdout, stderr } = await matrix(
-          ["drive", CORAL, "-o", "run", ...model, ...small],
-          { cwd: folder },
-        );
-        // A random model may say nothing at all, which is a failed row, never a scored one.
-        expect(stderr).not.toContain("error:");
-        expect([0, 1]).toContain(code as number);
-        expect(stdout).not.toContain("simulated");
-        const records = await readRecords(join(folder, "run"));
-        expect(records).toHaveLength(6);
-        for (const { status, usage, simulated, error } of records) {
-          expect(simulated).toBe(false);
-          if (status === "ok") expect(usage.completion_tokens).toBeGreaterThan(0);
-          else expect(error?.code).toBe("model_bad_answer");
-        }
-        expect((await matrix(["verify", "run"], { cwd: folder })).code).toBe(0);
-      }),
-    120_000,
-  );
+        expect(
+          (await matrix(["drive", CORAL, "-o", "remote", ...remote], { cwd: folder })).code,
+        ).toBe(0);
+      },
+    );
+    expect((await matrix(["drive", CORAL, "-o", "local"], { cwd: folder })).code).toBe(0);
+    const outcomes = async (name: string) =>
+      new Map((await readRecords(join(folder, name))).map(({ id, outcome }) => [id, outcome]));
+    expect(await outcomes("remote")).toEqual(await outcomes("local"));
+  }));
+
+test("model serve refuses unknown settings", async () => {
+  const { code, stderr } = await matrix(["model", "serve", "latncy=1s"]);
+  expect(stderr).toContain('did you mean "latency"?');
+  expect(code).toBe(2);
 });
 
-test("a run whose endpoint never comes ends in typed failures, and the summary says which", () =>
+const url = process.env["MATRIX_TEST_LLAMA_URL"];
+
+test(
+  "llama.cpp answers a run of Coral, and every row is accounted for",
+  () =>
+    withFolder(async (folder) => {
+      if (url === undefined) {
+        console.log("skipped: no llama.cpp server (MATRIX_TEST_LLAMA_URL)");
+        return;
+      }
+      const model = [
+        "models.speaker.kind=openai",
+        `models.speaker.base_url=${url}`,
+        "models.speaker.model=tiny-random",
+      ];
+      const small = [
+        'roles.student={ sampling = { max_tokens = 16 }, accepts = ["cut"] }',
+        'roles.teacher={ sampling = { max_tokens = 16 }, accepts = ["cut"] }',
+        "orchestrator.max_turns=2",
+        "--limit",
+        "6",
+      ];
+      const { code, stdout, stderr } = await matrix(
+        ["drive", CORAL, "-o", "run", ...model, ...small],
+        { cwd: folder },
+      );
+      // A random model may say nothing at all, which is a failed row, never a scored one.
+      expect(stderr).not.toContain("error:");
+      expect([0, 1]).toContain(code as number);
+      expect(stdout).not.toContain("simulated");
+      const records = await readRecords(join(folder, "run"));
+      expect(records).toHaveLength(6);
+      for (const { status, usage, simulated, error } of records) {
+        expect(simulated).toBe(false);
+        if (status === "ok") expect(usage.completion_tokens).toBeGreaterThan(0);
+        else expect(error?.code).toBe("model_bad_answer");
+      }
+      expect((await matrix(["verify", "run"], { cwd: folder })).code).toBe(0);
+    }),
+  120_000,
+);
+
+test("a run whose endpoint never answers ends in typed failures, and the summary names them", () =>
   withFolder(async (folder) => {
     const model = [
       "models.speaker.kind=openai",
