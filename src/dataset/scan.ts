@@ -2,7 +2,7 @@
 // and that every row has an id of its own, and it counts the rows of the run. Memory holds a
 // fingerprint for each id, and no rows.
 
-import { createHash, type Hash } from "node:crypto";
+import { createHash } from "node:crypto";
 import { MatrixError, type Problem } from "../error.ts";
 import { IdDigest } from "../task/id-digest.ts";
 import { IdSet } from "../task/id-set.ts";
@@ -37,64 +37,97 @@ export interface DatasetScan {
   readonly idsDigest: string;
 }
 
-/** Fails with `dataset_invalid` and the first problems. */
+/** Scans the dataset. Fails with `dataset_invalid` and the first problems. */
 export async function scanDataset(
   source: DatasetSource,
-  { trials, checkpoint, onProgress }: ScanOptions,
+  options: ScanOptions,
 ): Promise<DatasetScan> {
-  const hash = createHash("sha256");
-  const ids = new IdSet();
-  const idsDigest = new IdDigest();
-  const problems = new Problems();
-  const twice = new Map<string, Drawn>();
-  // A limited run of a shuffled dataset draws from all rows, and the order of each shard depends on
-  // all rows. So all are read.
-  const shuffled = source.shuffle !== null;
-  const limit = shuffled ? Number.POSITIVE_INFINITY : (source.limit ?? Number.POSITIVE_INFINITY);
-  let checkpointDigest = checkpoint === 0 ? digestOf(hash) : null;
-  let drawable = 0;
-  let rows = 0;
-
-  reading: for await (const batch of drawAll(source)) {
-    for (const drawn of batch) {
-      if (drawable >= limit) break reading;
-      if (drawn.row === null) {
-        problems.add(drawn.problem);
-        continue;
-      }
-      const { id, number } = drawn.row;
-      if (source.idField !== null && !ids.add(id)) {
-        if (twice.size < PROBLEMS_MAX) twice.set(id, drawn);
-        problems.more++;
-        continue;
-      }
-      drawable++;
-      const isOwn = isInShard(source, number);
-      if (isOwn || shuffled) hash.update(`${id}\n${drawn.item.text}\n`);
-      if (!isOwn) continue;
-      rows++;
-      if (rows === checkpoint) checkpointDigest = digestOf(hash);
-      for (let trial = 0; trial < trials; trial++) idsDigest.add(id, trial);
-    }
-    onProgress?.(rows);
+  const pass = new Pass(source, options);
+  await pass.read();
+  await pass.throwIfProblems();
+  // A shard of a small dataset may have no rows. That is not a problem: it has no work to do.
+  if (pass.drawable === 0) {
+    const filtered = source.filter === null ? "" : " that pass dataset.filter";
+    throw new MatrixError("dataset_invalid", `there are no rows in ${namesOf(source)}${filtered}`);
   }
-  if (twice.size > 0) await explainTwice(source, twice, problems);
-  problems.throwIfAny(source);
-  // A shard of a small dataset may have no rows. That is not a problem: the shard has no work to
-  // do.
-  if (drawable === 0)
-    throw new MatrixError(
-      "dataset_invalid",
-      `there are no rows in ${namesOf(source)}${source.filter === null ? "" : " that pass dataset.filter"}`,
-    );
-  const digest = digestOf(hash);
-  if (!shuffled) return { rows, digest, checkpointDigest, idsDigest: idsDigest.hex };
-  // The order depends on all rows, so a checkpoint within them cannot be compared.
+  const { rows, digest, checkpointDigest, idsDigest } = pass;
+  if (source.shuffle === null) return { rows, digest, checkpointDigest, idsDigest };
   const drawn =
-    drawable > (source.limit ?? drawable)
-      ? await countSelected(source, trials)
-      : { rows, idsDigest: idsDigest.hex };
+    pass.drawable > (source.limit ?? pass.drawable)
+      ? await countSelected(source, options.trials)
+      : { rows, idsDigest };
+  // The order depends on all rows, so a checkpoint within them cannot be compared.
   return { ...drawn, digest, checkpointDigest: digest };
+}
+
+/** The pass over the rows, with what it has found so far. */
+class Pass {
+  /** Rows of all shards. */
+  drawable = 0;
+  /** Rows of the run's shard. */
+  rows = 0;
+  checkpointDigest: string | null;
+  readonly #source: DatasetSource;
+  readonly #options: ScanOptions;
+  readonly #hash = createHash("sha256");
+  readonly #ids = new IdSet();
+  readonly #idsDigest = new IdDigest();
+  readonly #problems = new Problems();
+  /** The last row of each repeated id. */
+  readonly #twice = new Map<string, Drawn>();
+
+  constructor(source: DatasetSource, options: ScanOptions) {
+    this.#source = source;
+    this.#options = options;
+    this.checkpointDigest = options.checkpoint === 0 ? this.digest : null;
+  }
+
+  get digest(): string {
+    return this.#hash.copy().digest("hex");
+  }
+
+  get idsDigest(): string {
+    return this.#idsDigest.hex;
+  }
+
+  async read(): Promise<void> {
+    // A limited run of a shuffled dataset draws from all rows, and the order of each shard depends
+    // on all rows. So all are read.
+    const limit = this.#source.shuffle === null ? this.#source.limit : null;
+    for await (const batch of drawAll(this.#source)) {
+      for (const drawn of batch) {
+        if (this.drawable >= (limit ?? Number.POSITIVE_INFINITY)) return;
+        this.#take(drawn);
+      }
+      this.#options.onProgress?.(this.rows);
+    }
+  }
+
+  /** Fails with `dataset_invalid` when there was a problem. */
+  async throwIfProblems(): Promise<void> {
+    if (this.#twice.size > 0) await explainTwice(this.#source, this.#twice, this.#problems);
+    this.#problems.throwIfAny(this.#source);
+  }
+
+  #take({ row, problem, item }: Drawn): void {
+    if (row === null) {
+      this.#problems.add(problem);
+      return;
+    }
+    const { id, number } = row;
+    if (this.#source.idField !== null && !this.#ids.add(id)) {
+      if (this.#twice.size < PROBLEMS_MAX) this.#twice.set(id, { row, problem, item });
+      this.#problems.more++;
+      return;
+    }
+    this.drawable++;
+    const isOwn = isInShard(this.#source, number);
+    if (isOwn || this.#source.shuffle !== null) this.#hash.update(`${id}\n${item.text}\n`);
+    if (!isOwn) return;
+    this.rows++;
+    if (this.rows === this.#options.checkpoint) this.checkpointDigest = this.digest;
+    for (let trial = 0; trial < this.#options.trials; trial++) this.#idsDigest.add(id, trial);
+  }
 }
 
 /** The number of rows that a limit leaves of a shuffled dataset, and the digest of their ids. */
@@ -160,10 +193,6 @@ async function explainTwice(
     problems.more--;
     problems.add(problemAt(drawn.item, `the id ${JSON.stringify(id)} is used twice${where}`));
   }
-}
-
-function digestOf(hash: Hash): string {
-  return hash.copy().digest("hex");
 }
 
 function namesOf({ files }: DatasetSource): string {

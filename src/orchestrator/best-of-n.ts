@@ -14,6 +14,7 @@ import {
   type Orchestrator,
   type Route,
   type RouteContext,
+  type ToRole,
   to,
 } from "./contract.ts";
 import { compileOptional, outcomeOf, scoreOf, variablesOf } from "./results.ts";
@@ -43,64 +44,78 @@ interface State extends JsonObject {
 type Config = Extract<PatternConfig, { pattern: "best-of-n" }>;
 
 export function createBestOfN(config: Config): Orchestrator<State> {
-  const { roles, n, parallel } = config;
-  const judge = createJudge(config);
-  const [first = ""] = roles;
-  const begin = (candidate: number, candidates: readonly Candidate[]) =>
-    to<State>(first, { at: 0, candidate, candidates });
-  const unanswered = (reason: Unanswered): Candidate => ({
-    score: null,
-    accepted: config.accept === undefined ? null : false,
-    stop_reason: reason,
-  });
+  const candidate = createMaker(config);
+  return config.parallel ? inParallel(config.n, candidate) : inOrder(config, candidate);
+}
 
+/** The life of one candidate. */
+interface Maker {
+  begin(candidate: number, earlier: readonly Candidate[]): ToRole<State>;
   /** Moves a candidate to its next role, or judges it and calls `finish` after its last role. */
-  const step = (
+  step(
     state: State,
     result: Json,
     context: RouteContext,
     finish: (judged: Candidate) => Route<State>,
-  ): Route<State> => {
-    const following = roles[state.at + 1];
-    return following === undefined
-      ? finish(judge(result, context, state.candidate))
-      : to<State>(following, { ...state, at: state.at + 1 });
-  };
+  ): Route<State>;
+  /** The candidate that a model gave no whole answer for. */
+  unanswered(reason: Unanswered): Candidate;
+}
 
-  if (!parallel) {
-    const after = (state: State, judged: Candidate, { history }: RouteContext): Route<State> => {
-      const candidates = [...state.candidates, judged];
-      if (candidates.length < n && judged.accepted !== true)
-        return begin(candidates.length, candidates);
-      const chosen = bestOf(candidates);
-      return end(
-        candidates,
-        chosen,
-        outcomeOf(history[hopsOfFirst(candidates, chosen + 1, roles.length) - 1]?.result ?? null),
-      );
-    };
-    return {
-      start: () => begin(0, []),
-      next: (state, result, context) =>
-        step(state, result, context, (judged) => after(state, judged, context)),
-      unanswered: (state, reason, context) =>
-        after(state, { ...unanswered(reason), hops: state.at + 1 }, context),
-    };
-  }
+function createMaker(config: Config): Maker {
+  const { roles, accept } = config;
+  const judge = createJudge(config);
+  return {
+    begin: (candidate, candidates) => to<State>(roles[0] ?? "", { at: 0, candidate, candidates }),
+    step: (state, result, context, finish) => {
+      const following = roles[state.at + 1];
+      return following === undefined
+        ? finish(judge(result, context, state.candidate))
+        : to<State>(following, { ...state, at: state.at + 1 });
+    },
+    unanswered: (reason) => ({
+      score: null,
+      accepted: accept === undefined ? null : false,
+      stop_reason: reason,
+    }),
+  };
+}
+
+/** One candidate after the other. */
+function inOrder({ roles, n }: Config, candidate: Maker): Orchestrator<State> {
+  const after = (state: State, judged: Candidate, { history }: RouteContext): Route<State> => {
+    const candidates = [...state.candidates, judged];
+    if (candidates.length < n && judged.accepted !== true)
+      return candidate.begin(candidates.length, candidates);
+    const chosen = bestOf(candidates);
+    const last = history[hopsOfFirst(candidates, chosen + 1, roles.length) - 1];
+    return end(candidates, chosen, outcomeOf(last?.result ?? null));
+  };
+  return {
+    start: () => candidate.begin(0, []),
+    next: (state, result, context) =>
+      candidate.step(state, result, context, (judged) => after(state, judged, context)),
+    unanswered: (state, reason, context) =>
+      after(state, { ...candidate.unanswered(reason), hops: state.at + 1 }, context),
+  };
+}
+
+/** All candidates at once, each in a branch. */
+function inParallel(n: number, candidate: Maker): Orchestrator<State> {
   return {
     start: () =>
       fork<State>(
-        Array.from({ length: n }, (_, candidate) => begin(candidate, [])),
+        Array.from({ length: n }, (_, index) => candidate.begin(index, [])),
         { at: 0, candidate: 0, candidates: [] },
       ),
     next: (state, result, context) =>
-      step(state, result, context, ({ score, accepted }) =>
+      candidate.step(state, result, context, ({ score, accepted }) =>
         done({ score, outcome: { accepted, outcome: outcomeOf(result) } }),
       ),
     join: (_, ended) => {
       const candidates = ended.map((branch) =>
         branch !== null && isUnanswered(branch.done)
-          ? unanswered(branch.done)
+          ? candidate.unanswered(branch.done)
           : candidateOf(branch),
       );
       if (candidates.includes(null) && !candidates.some(isAccepted)) return null;
