@@ -21,7 +21,8 @@ export function createImportGraph(root: string): ImportGraph {
   const read = (file: string) => {
     const known = files.get(file);
     if (known) return known;
-    const text = readFileSync(join(root, file), "utf8");
+    // The transpiler does not read a first line such as "#!/usr/bin/env bun".
+    const text = readFileSync(join(root, file), "utf8").replace(/^#!.*/, "");
     const isCode = file.endsWith(".ts");
     const imports = isCode
       ? transpiler

@@ -13,7 +13,7 @@ test("no mutant is made in an error, a hint, or a line for the log or the termin
     "throw new MatrixError(`after ${1 + 2} tries`, { hint: a ? b : c });",
     "console.error(1 + 2);",
     "log.write('info', `${1 + 2} rows`);",
-    "this.#log.write('info', `${1 + 2} rows`);",
+    "class Run { #log; note() { this.#log.write('info', `${1 + 2} rows`); } }",
     "const problem = { message: `${1 + 2} rows` };",
     "const option = { help: 1 + 2 };",
   ];

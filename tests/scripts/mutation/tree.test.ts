@@ -70,7 +70,7 @@ test("a digest changes with the code of an imported file, and not with its comme
   withFolder(async (folder) => {
     const digest = () => createImportGraph(folder).digest("src/b.ts", () => true);
     await fill(folder, {
-      "src/b.ts": 'import { c } from "./c.ts";\nc();',
+      "src/b.ts": '#!/usr/bin/env bun\nimport { c } from "./c.ts";\nc();',
       "src/c.ts": "export const c = () => 1;",
     });
     const first = digest();
