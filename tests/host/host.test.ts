@@ -1,186 +1,395 @@
-// A host: slots, queues, timeouts, and that every message that came in goes out exactly once.
+// A host: slots, queues, deadlines, and that every message that came in goes out exactly once.
 
-import { afterEach, describe, expect, test } from "bun:test";
+import { afterEach, expect, test } from "bun:test";
 import type { AgentAnswer, AgentContext } from "../../src/agent/contract.ts";
 import { MatrixError } from "../../src/error.ts";
 import { Host } from "../../src/host/host.ts";
 import { Role } from "../../src/host/role.ts";
-import { done, to } from "../../src/orchestrator/contract.ts";
+import type { Rule } from "../../src/orchestrator/advance.ts";
+import { done, fork, to } from "../../src/orchestrator/contract.ts";
+import type { Json } from "../../src/task/json.ts";
 import type { Message, Task } from "../../src/task/task.ts";
-import { taskOf } from "../parts/task.ts";
+import type { HopSpan, Tracing } from "../../src/telemetry/tracing.ts";
+import { until } from "../parts/until.ts";
+import { task as taskOf } from "../peer/one-broker.ts";
 
 const hosts: Host[] = [];
 afterEach(() => {
   for (const host of hosts.splice(0)) host.stop();
 });
 
+type Run = (task: Task, context: AgentContext) => AgentAnswer | Promise<AgentAnswer>;
+
 interface Setup {
-  readonly run: (task: Task, context: AgentContext) => AgentAnswer | Promise<AgentAnswer>;
+  readonly run: Run;
+  /** The agent of a second role, `b`. */
+  readonly runB?: Run;
   readonly concurrency?: number;
   readonly timeoutMs?: number;
   readonly taskTimeoutMs?: number;
+  readonly orchestrator?: Partial<Rule["orchestrator"]>;
+  readonly tracing?: Tracing;
 }
 
-/** A host with one role `a`; `sent` is what it hands on, `settled(n)` waits for n messages. */
-function createHost({ run, concurrency = 10, timeoutMs = 60_000, taskTimeoutMs = 60_000 }: Setup) {
+/** A host of roles `a` and `b`, on a clock that the test sets. Tasks were admitted at 0. */
+function createHost({
+  run,
+  runB = () => ({ result: "b" }),
+  concurrency = 10,
+  timeoutMs = 60_000,
+  taskTimeoutMs = 1e9,
+  orchestrator = {},
+  tracing,
+}: Setup) {
   const sent: Message[] = [];
-  let waiting: { count: number; resolve: () => void } | null = null;
-  const rule = {
-    orchestrator: { start: () => to("a"), next: () => done() },
-    roles: new Set(["a"]),
-    maxHops: 9,
-  };
+  const done_: Task[] = [];
+  const branches: Message[] = [];
+  const settled: Task[] = [];
+  const clock = { now: 1000, reads: 0 };
   const host = new Host({
     id: "h1",
-    roles: [new Role({ name: "a", agent: { run }, concurrency, timeoutMs })],
-    rule,
+    roles: [
+      new Role({ name: "a", agent: { run }, concurrency, timeoutMs }),
+      new Role({ name: "b", agent: { run: runB }, concurrency: 1, timeoutMs: 60_000 }),
+    ],
+    rule: {
+      orchestrator: { start: () => to("a"), next: () => done(), ...orchestrator },
+      roles: new Set(["a", "b"]),
+      maxHops: 9,
+    },
     taskTimeoutMs,
     transport: {
       self: "h1",
-      settle: () => undefined,
-      submit: (message) => sent.push(message),
-      handOn: (_done, message) => {
+      settle: (branch) => void settled.push(branch),
+      submit: (message) => void branches.push(message),
+      handOn: (done, message) => {
+        done_.push(done);
         sent.push(message);
-        if (waiting !== null && sent.length >= waiting.count) waiting.resolve();
       },
     },
-    clock: () => performance.now(),
-    tracing: null,
+    clock: () => {
+      clock.reads++;
+      return clock.now;
+    },
+    tracing: tracing ?? null,
   });
   hosts.push(host);
-  const settled = (count: number) =>
-    new Promise<void>((resolve) => {
-      if (sent.length >= count) resolve();
-      waiting = { count, resolve };
-    });
-  return { host, sent, settled };
+  const sentAll = (count: number) =>
+    until(() => sent.length >= count, `${count} messages went out`);
+  /** Resolves when the host has looked for deadlines that are over. */
+  const looked = async () => {
+    const before = clock.reads;
+    await until(() => clock.reads > before, "the host has looked for deadlines");
+  };
+  return { host, sent, done: done_, branches, settled, clock, sentAll, looked };
 }
 
-function step(rowId: string): Message {
-  const task = taskOf({ rowId, admittedAt: performance.now() });
-  return { kind: "step", task };
+const step = (rowId: string, role = "a"): Message => ({
+  kind: "step",
+  task: taskOf({ rowId, role }),
+});
+const steps = (count: number) => Array.from({ length: count }, (_, index) => step(String(index)));
+const errorOf = (message: Message | undefined) =>
+  message?.kind === "end" ? message.ending.error : null;
+
+/** An agent that answers when the test says so. */
+function createGate() {
+  const open = new Map<string, (answer: AgentAnswer) => void>();
+  const started: string[] = [];
+  const signals = new Map<string, AbortSignal>();
+  const run: Run = ({ rowId }, { signal }) => {
+    started.push(rowId);
+    signals.set(rowId, signal);
+    return new Promise((resolve) => open.set(rowId, resolve));
+  };
+  const answer = (rowId: string, result: Json = rowId) => open.get(rowId)?.({ result });
+  return { run, started, signals, answer };
 }
 
-const steps = (count: number) => Array.from({ length: count }, (_, i) => step(String(i)));
+test("a host runs no more steps of a role at once than it has slots, and all of them in the end", async () => {
+  let running = 0;
+  let most = 0;
+  const { host, sent, sentAll } = createHost({
+    concurrency: 3,
+    run: async () => {
+      most = Math.max(most, ++running);
+      await new Promise((resolve) => setImmediate(resolve));
+      running--;
+      return { result: 1 };
+    },
+  });
+  host.receive(steps(50));
+  expect(host.roles[0]).toMatchObject({ busy: 3, queued: 47, slots: 3 });
+  await sentAll(50);
+  expect(most).toBe(3);
+  expect(new Set(sent.map(({ task }) => task.rowId)).size).toBe(50);
+  expect(host.roles[0]).toMatchObject({ busy: 0, queued: 0 });
+});
 
-describe("a host", () => {
-  test("runs no more steps of a role at once than it has slots, and all of them in the end", async () => {
-    let running = 0;
-    let most = 0;
-    const { host, sent, settled } = createHost({
-      concurrency: 3,
-      run: async () => {
-        most = Math.max(most, ++running);
-        await new Promise((resolve) => setImmediate(resolve));
-        running--;
-        return { result: 1 };
+test("steps that wait start in the order in which they came, each when a slot is free", async () => {
+  const gate = createGate();
+  const { host, sentAll } = createHost({ run: gate.run, concurrency: 2 });
+  host.receive(steps(4));
+  expect(gate.started).toEqual(["0", "1"]);
+  gate.answer("1");
+  await sentAll(1);
+  expect(gate.started).toEqual(["0", "1", "2"]);
+  gate.answer("0");
+  await sentAll(2);
+  expect(gate.started).toEqual(["0", "1", "2", "3"]);
+});
+
+test("a role that is full does not hold up another role", async () => {
+  const gate = createGate();
+  const { host, sent } = createHost({ run: gate.run, concurrency: 1 });
+  host.receive([step("0"), step("1"), step("2", "b")]);
+  expect(sent.map(({ task }) => task.rowId)).toEqual(["2"]);
+});
+
+test("a host takes a long queue of agents that answer at once without recursing", async () => {
+  const gate = Promise.withResolvers<AgentAnswer>();
+  const { host, sentAll } = createHost({
+    concurrency: 1,
+    run: (task) => (task.rowId === "0" ? gate.promise : { result: 1 }),
+  });
+  host.receive(steps(100_000));
+  gate.resolve({ result: 1 });
+  await sentAll(100_000);
+});
+
+test("a hop records its role, its host, its times, its result and what its model used", async () => {
+  const usage = { requests: 1, prompt_tokens: 20, completion_tokens: 3 };
+  const gate = Promise.withResolvers<AgentAnswer>();
+  const { host, sent, done, clock, sentAll } = createHost({
+    concurrency: 1,
+    run: ({ rowId }) =>
+      rowId === "0" ? gate.promise : { result: { x: 1 }, model: "m", usage, cost: 0.5 },
+  });
+  const second = step("1");
+  host.receive([step("0"), second]);
+  clock.now += 250;
+  gate.resolve({ result: "first" });
+  await sentAll(2);
+  const at = (ms: number) => new Date(ms).toISOString();
+  expect(sent[0]?.task.history).toEqual([
+    { hop: 0, role: "a", host: "h1", at: at(1000), queue_ms: 0, run_ms: 250, result: "first" },
+  ]);
+  expect(sent[1]?.task.history).toEqual([
+    {
+      ...{ hop: 0, role: "a", host: "h1", at: at(1250), queue_ms: 250, run_ms: 0 },
+      ...{ result: { x: 1 }, model: "m", usage, cost: 0.5 },
+    },
+  ]);
+  expect(done[1]).toBe(second.task);
+  expect(host.tokens).toEqual({ prompt: 20, completion: 3 });
+});
+
+test("the rule is given the result of each hop, and the next message follows it", () => {
+  const { host, sent } = createHost({
+    run: ({ history }) => ({ result: history.length }),
+    orchestrator: { next: (_state, result) => (result === 0 ? to("b", "on") : done()) },
+  });
+  host.receive([step("0")]);
+  expect(sent[0]).toMatchObject({ kind: "step", task: { rowId: "0", role: "b", state: "on" } });
+  host.receive([{ kind: "step", task: taskOf({ rowId: "1", role: "a", hops: 2 }) }]);
+  expect(sent[1]).toMatchObject({ kind: "end", ending: { status: "ok", stopReason: "completed" } });
+  expect(sent[1]?.task.history.map(({ hop }) => hop)).toEqual([0, 1, 2]);
+});
+
+test("an answer that a model did not finish ends the task with the model's reason", () => {
+  const { host, sent } = createHost({ run: () => ({ result: "", stop: "refused" }) });
+  host.receive([step("0")]);
+  expect(sent[0]).toMatchObject({ kind: "end", ending: { status: "ok", stopReason: "refused" } });
+  expect(sent[0]?.task.history[0]).not.toHaveProperty("stop");
+});
+
+test("a step whose agent does not answer in time ends its task, and its late answer counts for nothing", async () => {
+  const gate = createGate();
+  const { host, sent, clock, sentAll, looked } = createHost({
+    run: gate.run,
+    timeoutMs: 500,
+    concurrency: 1,
+  });
+  host.receive(steps(2));
+  clock.now += 499;
+  await looked();
+  expect(sent).toEqual([]);
+  clock.now += 1;
+  await sentAll(1);
+  expect(sent[0]).toMatchObject({
+    kind: "end",
+    ending: {
+      status: "failed",
+      stopReason: "timeout",
+      error: {
+        code: "agent_timeout",
+        message: "a did not answer within 500 ms (roles.a.timeout)",
+        role: "a",
+        hop: 0,
       },
-    });
-    host.receive(steps(50));
-    expect([...host.roles][0]).toMatchObject({ busy: 3, queued: 47, slots: 3 });
-    await settled(50);
-    expect(most).toBe(3);
-    expect(new Set(sent.map(({ task }) => task.rowId)).size).toBe(50);
-    expect([...host.roles][0]).toMatchObject({ busy: 0, queued: 0 });
+    },
   });
+  const reason = gate.signals.get("0")?.reason as MatrixError;
+  expect([reason.code, gate.signals.get("1")?.aborted]).toEqual(["agent_timeout", false]);
+  gate.answer("0");
+  gate.answer("1");
+  await sentAll(2);
+  await new Promise(setImmediate);
+  expect(sent).toHaveLength(2);
+  expect(host.roles[0]).toMatchObject({ busy: 0, queued: 0 });
+});
 
-  test("takes a long queue of agents that answer at once without recursing", async () => {
-    let release = (): void => undefined;
-    const gate = new Promise<void>((resolve) => {
-      release = resolve;
-    });
-    const { host, settled } = createHost({
-      concurrency: 1,
-      run: (task) => (task.rowId === "0" ? gate.then(() => ({ result: 1 })) : { result: 1 }),
-    });
-    host.receive(steps(100_000));
-    release();
-    await settled(100_000);
+test("a step ends when the time of its task is used up, counted from the task's admission", async () => {
+  const gate = createGate();
+  const { host, sent, clock, sentAll, looked } = createHost({ run: gate.run, taskTimeoutMs: 3000 });
+  host.receive([step("0")]);
+  clock.now = 2999;
+  await looked();
+  expect(sent).toEqual([]);
+  clock.now = 3000;
+  await sentAll(1);
+  expect(errorOf(sent[0])).toMatchObject({
+    code: "task_timeout",
+    message: "the task took longer than 3000 ms (run.timeout)",
+    role: "a",
+    hop: 0,
   });
+});
 
-  test("records queue and run time, the host and the result of a hop", async () => {
-    const { host, sent, settled } = createHost({
-      run: () => ({
-        result: { x: 1 },
-        model: "m",
-        usage: { requests: 1, prompt_tokens: 2, completion_tokens: 3 },
-      }),
-    });
-    host.receive([step("1")]);
-    await settled(1);
-    const [hop] = sent[0]?.task.history ?? [];
-    expect(hop).toMatchObject({ hop: 0, role: "a", host: "h1", model: "m", result: { x: 1 } });
-    expect(hop?.queue_ms).toBeGreaterThanOrEqual(0);
-    expect(hop?.run_ms).toBeGreaterThanOrEqual(0);
-  });
+test("a step does not begin when the time of its task is used up", () => {
+  const { host, sent, clock } = createHost({ run: () => ({ result: 1 }), taskTimeoutMs: 2000 });
+  clock.now = 1999;
+  host.receive([step("0")]);
+  clock.now = 2000;
+  host.receive([step("1")]);
+  expect(sent.map((message) => errorOf(message)?.code)).toEqual([undefined, "task_timeout"]);
+  expect(host.roles[0]?.busy).toBe(0);
+});
 
-  test("ends a task whose agent does not answer in time, tells the agent, and ignores its late answer", async () => {
-    let aborted: unknown = null;
-    let answerLate = (): void => undefined;
-    const { host, sent, settled } = createHost({
-      timeoutMs: 1,
-      run: (_, { signal }) =>
-        new Promise((resolve) => {
-          signal.addEventListener("abort", () => {
-            aborted = signal.reason;
-          });
-          answerLate = () => resolve({ result: "late" });
-        }),
-    });
-    host.receive([step("1")]);
-    await settled(1);
-    answerLate();
-    await new Promise((resolve) => setImmediate(resolve));
-    expect(sent).toHaveLength(1);
-    expect(sent[0]).toMatchObject({
-      kind: "end",
-      ending: {
-        status: "failed",
-        stopReason: "timeout",
-        error: { code: "agent_timeout", role: "a", hop: 0 },
-      },
-    });
-    expect(aborted).toBeInstanceOf(MatrixError);
+test("an error of an agent ends its own task alone, with its code", async () => {
+  const { host, sent, sentAll } = createHost({
+    run: (task) => {
+      if (task.rowId === "0") throw new Error("broken");
+      if (task.rowId === "1") return Promise.reject(new MatrixError("model_timeout", "too slow"));
+      return { result: 1 };
+    },
   });
+  host.receive(steps(3));
+  await sentAll(3);
+  const codes = sent.map((message) => [message.task.rowId, errorOf(message)?.code]);
+  expect(Object.fromEntries(codes)).toEqual({
+    "0": "agent_failed",
+    "1": "model_timeout",
+    "2": undefined,
+  });
+  expect(host.roles[0]).toMatchObject({ busy: 0, queued: 0 });
+});
 
-  test("ends a task that has used up its own time before its step begins", async () => {
-    const { host, sent, settled } = createHost({ taskTimeoutMs: 0, run: () => ({ result: 1 }) });
-    host.receive([step("1")]);
-    await settled(1);
-    expect(sent[0]).toMatchObject({
-      kind: "end",
-      ending: { stopReason: "timeout", error: { code: "task_timeout" } },
-    });
+test("a host that is stopped aborts its steps, hands nothing on and takes nothing new", async () => {
+  const gate = createGate();
+  const { host, sent } = createHost({ run: gate.run, concurrency: 1 });
+  host.receive(steps(2));
+  host.stop();
+  expect(gate.signals.get("0")?.reason).toMatchObject({
+    code: "agent_timeout",
+    message: "the run was stopped",
   });
+  gate.answer("0");
+  await new Promise(setImmediate);
+  host.receive([step("9")]);
+  expect([sent, gate.started]).toEqual([[], ["0"]]);
+});
 
-  test("turns whatever an agent throws into the end of that task alone", async () => {
-    const { host, sent, settled } = createHost({
-      run: (task) => {
-        if (task.rowId === "0") throw new Error("broken");
-        if (task.rowId === "1") return Promise.reject(new MatrixError("model_timeout", "too slow"));
-        return { result: 1 };
-      },
-    });
-    host.receive(steps(3));
-    await settled(3);
-    const codes = Object.fromEntries(
-      sent.map((message) => [
-        message.task.rowId,
-        message.kind === "end" ? message.ending.error?.code : null,
-      ]),
-    );
-    expect(codes).toEqual({ "0": "agent_failed", "1": "model_timeout", "2": undefined });
-  });
+test("a host is idle when no step runs or waits and no task waits for branches", async () => {
+  const gate = createGate();
+  const { host, sentAll } = createHost({ run: gate.run, concurrency: 1 });
+  expect(host.idle).toBe(true);
+  host.receive([step("0")]);
+  expect(host.idle).toBe(false);
+  gate.answer("0");
+  await sentAll(1);
+  expect(host.idle).toBe(true);
+  const forked = taskOf({ rowId: "1" });
+  const state = { branches: [{ to: "a", state: null }], state: null };
+  host.receive([{ kind: "fork", task: { ...forked, state } }]);
+  expect(host.idle).toBe(false);
+});
 
-  test("hands nothing on once it is stopped", async () => {
-    let answer = (): void => undefined;
-    const { host, sent } = createHost({
-      run: () => new Promise((resolve) => (answer = () => resolve({ result: 1 }))),
-    });
-    host.receive([step("1")]);
-    host.stop();
-    answer();
-    await new Promise((resolve) => setImmediate(resolve));
-    expect(sent).toHaveLength(0);
+test("steps that wait can be taken out of their queues, and those that run stay", async () => {
+  const gate = createGate();
+  const { host } = createHost({ run: gate.run, runB: gate.run, concurrency: 1 });
+  host.receive([step("0"), step("1"), step("2", "b"), step("3", "b"), step("4")]);
+  expect(host.takeWaiting()).toMatchObject([
+    { kind: "step", task: { rowId: "1", role: "a" } },
+    { kind: "step", task: { rowId: "4", role: "a" } },
+    { kind: "step", task: { rowId: "3", role: "b" } },
+  ]);
+  expect([host.takeWaiting(), gate.started]).toEqual([[], ["0", "2"]]);
+});
+
+test("a message for a role that the host does not serve is a bug", () => {
+  const { host } = createHost({ run: () => ({ result: 1 }) });
+  expect(() => host.receive([step("0", "c")])).toThrow("bug: a message for c reached host h1");
+});
+
+test("a task that waits for branches longer than its time ends, and its branches lead nowhere", async () => {
+  const { host, sent, branches, settled, clock, sentAll, looked } = createHost({
+    run: () => ({ result: 1 }),
+    taskTimeoutMs: 2000,
+    orchestrator: { start: () => fork([to("a")], null), join: () => null },
   });
+  const state = {
+    branches: [
+      { to: "a", state: null },
+      { to: "b", state: 1 },
+    ],
+    state: null,
+  };
+  host.receive([{ kind: "fork", task: { ...taskOf({ rowId: "1" }), state } }]);
+  expect(branches.map(({ task }) => task.role)).toEqual(["a", "b"]);
+  clock.now = 1999;
+  await looked();
+  expect(sent).toEqual([]);
+  clock.now = 2000;
+  await sentAll(1);
+  expect(errorOf(sent[0])).toMatchObject({
+    code: "task_timeout",
+    message: "the task took longer than 2000 ms (run.timeout)",
+    role: null,
+    hop: null,
+  });
+  expect(settled).toEqual(branches.map(({ task }) => task));
+});
+
+test("each hop of a traced task is a span with its times, its model and its error", async () => {
+  const spans: (readonly [string, HopSpan])[] = [];
+  const tracing: Tracing = {
+    startTask: () => "",
+    hop: (trace, span) => void spans.push([trace, span]),
+    endTask: () => undefined,
+    close: async () => undefined,
+  };
+  const usage = { requests: 1, prompt_tokens: 2, completion_tokens: 3 };
+  const gate = Promise.withResolvers<AgentAnswer>();
+  const { host, clock, sentAll } = createHost({
+    concurrency: 1,
+    tracing,
+    run: ({ rowId }) => {
+      if (rowId === "0") return gate.promise;
+      throw new MatrixError("model_failed", "no");
+    },
+  });
+  const traced = (rowId: string, hops = 0): Message => ({
+    kind: "step",
+    task: { ...taskOf({ rowId, role: "a", hops }), trace: `trace-${rowId}` },
+  });
+  host.receive([traced("0"), traced("1", 2), step("2")]);
+  clock.now += 30;
+  gate.resolve({ result: 1, model: "m", usage });
+  await sentAll(3);
+  const common = { role: "a", host: "h1", queuedAt: 1000, endedAt: 1030 };
+  expect(spans).toEqual([
+    ["trace-0", { ...common, hop: 0, startedAt: 1000, model: "m", usage }],
+    ["trace-1", { ...common, hop: 2, startedAt: 1030, error: "model_failed" }],
+  ]);
 });
