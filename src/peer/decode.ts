@@ -2,7 +2,7 @@
 // shape was checked, and a body that is wrong in one place is refused whole, with `wire_invalid`.
 
 import { MatrixError } from "../error.ts";
-import { EncodedTask, type Mark, type TaskHead, type Totals } from "../task/encoded.ts";
+import { EncodedTask, type Mark, type TaskHead } from "../task/encoded.ts";
 import type { JsonObject } from "../task/json.ts";
 import {
   type Branch,
@@ -11,6 +11,7 @@ import {
   STOP_REASONS,
   type TaskError,
 } from "../task/task.ts";
+import type { Totals } from "../task/totals.ts";
 import type { Load } from "./member.ts";
 import { unpack } from "./msgpack.ts";
 import {

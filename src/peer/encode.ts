@@ -1,7 +1,8 @@
 // Batches and answers as bytes. Encoding changes nothing: links.ts notes what the store keeps of the
 // tasks that are sent.
 
-import { type EncodedTask, encodeTask, type Mark, type Totals } from "../task/encoded.ts";
+import { type EncodedTask, encodeTask, type Mark } from "../task/encoded.ts";
+import type { Totals } from "../task/totals.ts";
 import type { HostId } from "./member.ts";
 import { pack } from "./msgpack.ts";
 import type { Answer, Batch, Parcel } from "./parcel.ts";

@@ -6,31 +6,8 @@
 // seen. The sender leaves that part out when it sends the task to them again (src/peer/store.ts).
 
 import type { JsonObject } from "./json.ts";
-import type { Branch, Hop, Task, Usage } from "./task.ts";
-
-/**
- * Sums over a history. A task carries them, so that no hop has to read the history to know them.
- */
-export interface Totals {
-  /** The length of the history. */
-  readonly hops: number;
-  readonly queueMs: number;
-  readonly runMs: number;
-  readonly usage: Usage;
-  /** In the currency of the recipe's prices; null when no hop had a price. */
-  readonly cost: number | null;
-  /** Names of the models that answered, each once, in the order in which they first did. */
-  readonly models: readonly string[];
-}
-
-const NO_TOTALS: Totals = {
-  hops: 0,
-  queueMs: 0,
-  runMs: 0,
-  usage: { requests: 0, prompt_tokens: 0, completion_tokens: 0 },
-  cost: null,
-  models: [],
-};
+import type { Branch, Hop, Task } from "./task.ts";
+import { addHops, NO_TOTALS, type Totals } from "./totals.ts";
 
 /**
  * Places of state that cannot move: from the name of a sandbox's table to the process that has it.
@@ -234,27 +211,4 @@ function joinHops(before: Uint8Array, hop: Uint8Array): Uint8Array {
   joined[before.length] = COMMA;
   joined.set(hop, before.length + 1);
   return joined;
-}
-
-function addHops(before: Totals, hops: readonly Hop[]): Totals {
-  let { queueMs, runMs, cost, models } = before;
-  let { requests, prompt_tokens, completion_tokens } = before.usage;
-  for (const hop of hops) {
-    queueMs += hop.queue_ms;
-    runMs += hop.run_ms;
-    if (hop.cost !== undefined) cost = (cost ?? 0) + hop.cost;
-    if (hop.model !== undefined && !models.includes(hop.model)) models = [...models, hop.model];
-    if (hop.usage === undefined) continue;
-    requests += hop.usage.requests;
-    prompt_tokens += hop.usage.prompt_tokens;
-    completion_tokens += hop.usage.completion_tokens;
-  }
-  return {
-    hops: before.hops + hops.length,
-    queueMs,
-    runMs,
-    usage: { requests, prompt_tokens, completion_tokens },
-    cost,
-    models,
-  };
 }
