@@ -1,4 +1,5 @@
-// Images and audio of a row in the request that an endpoint gets, and nothing else of the machine's files.
+// Images and audio of a row in the request that an endpoint gets, and nothing else of the machine's
+// files.
 
 import { expect, test } from "bun:test";
 import { mkdir, symlink, writeFile } from "node:fs/promises";

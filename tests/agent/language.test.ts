@@ -1,4 +1,5 @@
-// The language agent: what it says of texts in many languages, of mixed ones and of none, and how it does on labelled web pages.
+// The language agent: what it says of texts in many languages, of mixed ones and of none, and how
+// it does on labelled web pages.
 
 import { expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
@@ -124,6 +125,18 @@ test("the share counts windows of the main language among all windows with words
     share: 0.667,
   });
   expect(await identify({ text: window(english) })).toEqual({ language: "en", share: 1 });
+});
+
+test("a long text is judged by sixteen windows, from its beginning to its end", async () => {
+  const german =
+    "Es war die beste aller Zeiten, es war die schlimmste aller Zeiten und ein Alter. ";
+  const english = "It was the best of times, it was the worst of times, it was an age of wisdom. ";
+  const text = german.repeat(5).slice(0, 350) + english.repeat(200);
+  expect(await identify({ text })).toEqual({ language: "en", share: 0.938 });
+  expect(await identify({ text: english.repeat(200) + german.repeat(5).slice(-350) })).toEqual({
+    language: "en",
+    share: 0.938,
+  });
 });
 
 test("URLs are left out of a text before it is judged", async () => {

@@ -63,7 +63,7 @@ const task = taskOf({
   role: "solver",
   row: { q: "x" },
   state: { s: 1 },
-  history: [hopOf("other", "first"), hopOf("other", { last: true })],
+  history: [hopOf("other", "first"), hopOf("other", "second"), hopOf("other", { last: true })],
 });
 
 test("a step's request has the task, its last result, its history and the role's settings", async () => {
@@ -80,7 +80,7 @@ test("a step's request has the task, its last result, its history and the role's
         trial: 2,
         seed: 3,
         attempt: 4,
-        hop: 2,
+        hop: 3,
         role: "solver",
         row: { q: "x" },
         state: { s: 1 },
@@ -92,7 +92,7 @@ test("a step's request has the task, its last result, its history and the role's
   const { session: _session, id: _id, ...body } = asked[0] ?? {};
   expect(calls).toEqual([
     {
-      caller: { rowId: "r1", trial: 2, attempt: 4, hop: 2, continues: false },
+      caller: { rowId: "r1", trial: 2, attempt: 4, hop: 3, continues: false },
       digest: digestOf(body),
     },
   ]);

@@ -1,4 +1,5 @@
-// Tau2's rules in the form of the paper's graph beside their form as a module: the same requests, the same way, the same end.
+// Tau2's rules as the paper's graph and as a module make the same requests, go the same way and end
+// the same.
 
 import { describe, expect, test } from "bun:test";
 import { build } from "../../recipes/tau2/graph.ts";
@@ -49,7 +50,10 @@ function walk(orchestrator: Orchestrator, answer: (task: Task) => Json): Walked 
   return { steps, ending: message.ending };
 }
 
-/** Speakers, an environment and an evaluator that follow from the seed and the step alone, well-behaved or not. */
+/**
+ * Speakers, an environment and an evaluator that follow from the seed and the step alone,
+ * well-behaved or not.
+ */
 function answersOf(seed: number, solo: boolean): (task: Task) => Json {
   return ({ role, state, history }) => {
     const random = createRandom(seed * 1000 + history.length);
@@ -113,7 +117,7 @@ function loaded(random: () => number, solo: boolean): Json {
 }
 
 describe("tau2 as a graph", () => {
-  test("asks the same, goes the same way and ends the same as the module, whatever is said", () => {
+  test("tau2 as a graph asks the same, goes the same way and ends the same as the module, whatever is said", () => {
     const reasons = new Set<unknown>();
     for (let seed = 0; seed < 300; seed++) {
       const settings = {

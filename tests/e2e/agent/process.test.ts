@@ -1,4 +1,5 @@
-// Programs as agents, through the binary: any language, no sandbox, and whatever they do each task ends in its record.
+// Programs as agents, through the binary: any language, no sandbox, and whatever they do each task
+// ends in its record.
 
 import { describe, expect, test } from "bun:test";
 import { readFile, writeFile } from "node:fs/promises";
@@ -77,7 +78,7 @@ const python = Bun.which("python3");
 if (python === null) console.log("skipped: there is no python3 to write agents in");
 
 describe.skipIf(python === null)("a program as an agent", () => {
-  test("serves many tasks at once, and one that dies under a task is started again and loses none", () =>
+  test("a program serves many tasks at once, and one that dies is started again and loses none", () =>
     withFolder(async (folder) => {
       const rows = rowsOf(30).map((row, n) => (n === 7 ? { ...row, die: true } : row));
       const { code, stdout } = await drive(folder, rows);
@@ -91,7 +92,7 @@ describe.skipIf(python === null)("a program as an agent", () => {
       expect(log).toContain("info this goes to the log");
     }));
 
-  test("runs on a host of its own with the file that came with the recipe, several at a time", () =>
+  test("several processes of a program run on a host, from the file that came with the recipe", () =>
     withFolder(async (folder) => {
       const { stdout, stderr } = await drive(
         folder,
@@ -113,7 +114,7 @@ describe.skipIf(python === null)("a program as an agent", () => {
       expect(pids.size).toBe(3);
     }));
 
-  test("that raises, babbles or says nothing fails the task at hand with a code and its words", () =>
+  test("a program that raises, babbles or says nothing fails the task at hand with a code and its words", () =>
     withFolder(async (folder) => {
       const rows = [{ q: "a", fail: true }, { q: "b", silent: true }, { q: "c" }];
       const { stdout } = await drive(folder, rows, 'roles.second.timeout="3s"');
@@ -139,7 +140,7 @@ describe.skipIf(python === null)("a program as an agent", () => {
       });
     }));
 
-  test("ends with matrix, also when that is killed", () =>
+  test("a program ends with matrix, also when matrix is killed", () =>
     withFolder(async (folder) => {
       await drive(folder, rowsOf(1));
       const slow = FIRST.replace(
@@ -161,7 +162,7 @@ describe.skipIf(python === null)("a program as an agent", () => {
       await until(() => !isAlive(program), "the program is gone");
     }));
 
-  test("that cannot be started from what the recipe says is refused before anything runs", () =>
+  test("a program that the recipe cannot start is refused before anything runs", () =>
     withFolder(async (folder) => {
       await drive(folder, rowsOf(1));
       await writeFile(join(folder, "solver.rb"), "");

@@ -1,6 +1,7 @@
-// Agents in sandboxes, from a recipe's tables to their results: programs in Python and JavaScript, and commands.
+// Agents in sandboxes, from a recipe's tables to their results: programs in Python and JavaScript,
+// and commands.
 
-import { afterEach, describe, expect, test } from "bun:test";
+import { afterEach, expect, test } from "bun:test";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Agent } from "../../../src/agent/contract.ts";
@@ -148,180 +149,176 @@ const called = (calls: readonly (readonly [name: string, args: string])[], rowId
     },
   );
 
-describe("an agent in a sandbox", () => {
-  test("is ten lines of Python: it gets the task and its settings, and what it prints is not its answer", () =>
+test("an agent of ten lines of Python gets the task and its settings, and its printed text is not its answer", () =>
+  withFolder(async (folder) => {
+    const { solver } = await agentsOf(folder);
+    expect(await run(solver, task({ q: "grüße" }))).toEqual({
+      answer: "GRÜSSE!",
+      hop: 0,
+      seen: [],
+    });
+  }));
+
+test("an agent of ten lines of JavaScript gets the history only where the recipe says so", () =>
+  withFolder(async (folder) => {
+    const { scripted } = await agentsOf(folder);
+    expect(await run(scripted, task({}, { history: [hop("speaker", { text: "hello" })] }))).toEqual(
+      {
+        last: { text: "hello" },
+        history: "none",
+      },
+    );
+  }));
+
+test("an agent in a sandbox serves many tasks at once, each with its own answer", () =>
+  withFolder(async (folder) => {
+    const { solver } = await agentsOf(folder);
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, (_, n) => run(solver, task({ q: `q${n}` }, { rowId: `${n}` }))),
+    );
+    expect(answers).toEqual(
+      Array.from({ length: 50 }, (_, n) => ({ answer: `Q${n}!`, hop: 0, seen: [] })),
+    );
+  }));
+
+test("an agent that raises fails its own step with kind and message, and no other", () =>
+  withFolder(async (folder) => {
+    const { solver } = await agentsOf(folder);
+    expect(await failureOf(run(solver, task({ q: "x", fail: true })))).toEqual({
+      code: "agent_failed",
+      message: "solver.py: ValueError: no such questiön",
+    });
+    expect(await run(solver, task({ q: "x" }, { rowId: "next" }))).toMatchObject({
+      answer: "X!",
+    });
+  }));
+
+test("an agent that keeps dying under a task fails it as lost, and the next task has another agent", () =>
+  withFolder(async (folder) => {
+    const { solver } = await agentsOf(folder);
+    expect(await failureOf(run(solver, task({ q: "x", die: true })))).toMatchObject({
+      code: "sandbox_lost",
+    });
+    expect(await run(solver, task({ q: "x" }, { rowId: "next" }))).toMatchObject({
+      answer: "X!",
+    });
+  }));
+
+test(
+  "an agent runs by Docker as it runs by plain processes",
+  () =>
     withFolder(async (folder) => {
-      const { solver } = await agentsOf(folder);
+      if (docker.image === null) return;
+      const { solver } = await agentsOf(folder, [
+        "sandboxes.box.engine=docker",
+        `sandboxes.box.image="${docker.image}"`,
+      ]);
       expect(await run(solver, task({ q: "grüße" }))).toEqual({
         answer: "GRÜSSE!",
         hop: 0,
         seen: [],
       });
-    }));
+    }),
+  60_000,
+);
 
-  test("is ten lines of JavaScript, and gets the history only where the recipe says so", () =>
-    withFolder(async (folder) => {
-      const { scripted } = await agentsOf(folder);
-      expect(
-        await run(scripted, task({}, { history: [hop("speaker", { text: "hello" })] })),
-      ).toEqual({
-        last: { text: "hello" },
-        history: "none",
-      });
-    }));
+test("the exec agent runs the command that the state asks for, over the role's settings", () =>
+  withFolder(async (folder) => {
+    const { shell } = await agentsOf(folder, [
+      "roles.shell.with={ command = 'exit 9', env = { A = '1' } }",
+    ]);
+    const asked = task(
+      {},
+      { state: { exec: { command: 'echo "$A"; cat >&2; exit 4', stdin: "ünd" } } },
+    );
+    expect(await run(shell, asked)).toMatchObject({
+      ending: "exit",
+      exit_code: 4,
+      stdout: "1\n",
+      stderr: "ünd",
+      dropped_bytes: 0,
+    });
+    expect(await run(shell, task({}, { rowId: "other" }))).toMatchObject({ exit_code: 9 });
+  }));
 
-  test("serves many tasks at once, each its own answer", () =>
-    withFolder(async (folder) => {
-      const { solver } = await agentsOf(folder);
-      const answers = await Promise.all(
-        Array.from({ length: 50 }, (_, n) => run(solver, task({ q: `q${n}` }, { rowId: `${n}` }))),
-      );
-      expect(answers).toEqual(
-        Array.from({ length: 50 }, (_, n) => ({ answer: `Q${n}!`, hop: 0, seen: [] })),
-      );
-    }));
+test("the exec agent brings files in and out, text and bytes, and lists what changed", () =>
+  withFolder(async (folder) => {
+    const { shell } = await agentsOf(folder);
+    const exec = {
+      files: { "src/a b.txt": "text ü", "raw.bin": { base64: "/wD+" } },
+      command: ["sh", "-c", "cp raw.bin copy.bin; rm raw.bin; echo more >> 'src/a b.txt'"],
+      download: ["copy.bin", "src/a b.txt"],
+      changes: true,
+    };
+    expect(await run(shell, task({}, { state: { exec } }))).toMatchObject({
+      exit_code: 0,
+      files: { "copy.bin": { base64: "/wD+" }, "src/a b.txt": "text ümore\n" },
+      changes: [
+        { path: "copy.bin", change: "added" },
+        { path: "src/a b.txt", change: "added" },
+      ],
+    });
+  }));
 
-  test("that raises fails its step with kind and message, and no other", () =>
-    withFolder(async (folder) => {
-      const { solver } = await agentsOf(folder);
-      expect(await failureOf(run(solver, task({ q: "x", fail: true })))).toEqual({
-        code: "agent_failed",
-        message: "solver.py: ValueError: no such questiön",
-      });
-      expect(await run(solver, task({ q: "x" }, { rowId: "next" }))).toMatchObject({
-        answer: "X!",
-      });
-    }));
+test("the exec agent ends a command in its time, and cuts output that is too long", () =>
+  withFolder(async (folder) => {
+    const { shell } = await agentsOf(folder);
+    const slow = { command: "echo begun; sleep 600", timeout: "300ms" };
+    expect(await run(shell, task({}, { state: { exec: slow } }))).toMatchObject({
+      ending: "timeout",
+      exit_code: 137,
+      stdout: "begun\n",
+    });
+    const long = { command: "head -c 5000 /dev/zero | tr '\\0' x", output_bytes: 10 };
+    expect(await run(shell, task({}, { rowId: "b", state: { exec: long } }))).toMatchObject({
+      stdout: "x".repeat(10),
+      dropped_bytes: 4990,
+    });
+  }));
 
-  test("that dies under a task again and again fails it as lost; the next task has another", () =>
-    withFolder(async (folder) => {
-      const { solver } = await agentsOf(folder);
-      expect(await failureOf(run(solver, task({ q: "x", die: true })))).toMatchObject({
-        code: "sandbox_lost",
-      });
-      expect(await run(solver, task({ q: "x" }, { rowId: "next" }))).toMatchObject({
-        answer: "X!",
-      });
-    }));
+test("the exec agent answers each tool call in order, and tells the model its mistakes", () =>
+  withFolder(async (folder) => {
+    const { shell } = await agentsOf(folder);
+    const messages = (await run(
+      shell,
+      called([
+        ["write_file", '{"path": "notes.txt", "content": "one\\n"}'],
+        ["run", '{"command": "cat notes.txt; exit 2"}'],
+        ["read_file", '{"path": "notes.txt"}'],
+        ["read_file", '{"path": "missing.txt"}'],
+        ["run", "{not json"],
+        ["run", '{"comand": "ls"}'],
+        ["fly", "{}"],
+      ]),
+    )) as { role: string; tool_call_id: string; content: string }[];
+    expect(messages.map(({ role, tool_call_id }) => `${role} ${tool_call_id}`)).toEqual(
+      [0, 1, 2, 3, 4, 5, 6].map((n) => `tool c${n}`),
+    );
+    const contents = messages.map(({ content }) => content);
+    expect(contents[0]).toBe("ok");
+    expect(JSON.parse(contents[1] as string)).toMatchObject({ exit_code: 2, stdout: "one\n" });
+    expect(JSON.parse(contents[2] as string)).toEqual({ files: { "notes.txt": "one\n" } });
+    expect(contents[3]).toContain("Error: cannot read missing.txt");
+    expect(contents[4]).toContain("Error: the arguments are no JSON");
+    expect(contents[5]).toContain("comand");
+    expect(contents[6]).toBe(
+      'Error: no tool is named "fly"; there are run, read_file, write_file and changes',
+    );
+  }));
 
-  test(
-    "runs by Docker as it runs by plain processes",
-    () =>
-      withFolder(async (folder) => {
-        if (docker.image === null) return;
-        const { solver } = await agentsOf(folder, [
-          "sandboxes.box.engine=docker",
-          `sandboxes.box.image="${docker.image}"`,
-        ]);
-        expect(await run(solver, task({ q: "grüße" }))).toEqual({
-          answer: "GRÜSSE!",
-          hop: 0,
-          seen: [],
-        });
-      }),
-    60_000,
-  );
-});
+test("the exec agent does a step once when it comes twice", () =>
+  withFolder(async (folder) => {
+    const { shell } = await agentsOf(folder);
+    const asked = task({}, { state: { exec: { command: "echo x >> count; wc -l < count" } } });
+    const [first, second] = await Promise.all([run(shell, asked), run(shell, asked)]);
+    expect(first).toMatchObject({ stdout: "1\n" });
+    expect(second).toEqual(first as object);
+  }));
 
-describe("an exec agent", () => {
-  test("runs the command that the state asks for, over the role's own settings", () =>
-    withFolder(async (folder) => {
-      const { shell } = await agentsOf(folder, [
-        "roles.shell.with={ command = 'exit 9', env = { A = '1' } }",
-      ]);
-      const asked = task(
-        {},
-        { state: { exec: { command: 'echo "$A"; cat >&2; exit 4', stdin: "ünd" } } },
-      );
-      expect(await run(shell, asked)).toMatchObject({
-        ending: "exit",
-        exit_code: 4,
-        stdout: "1\n",
-        stderr: "ünd",
-        dropped_bytes: 0,
-      });
-      expect(await run(shell, task({}, { rowId: "other" }))).toMatchObject({ exit_code: 9 });
-    }));
-
-  test("brings files in and out, text and bytes, and says what changed", () =>
-    withFolder(async (folder) => {
-      const { shell } = await agentsOf(folder);
-      const exec = {
-        files: { "src/a b.txt": "text ü", "raw.bin": { base64: "/wD+" } },
-        command: ["sh", "-c", "cp raw.bin copy.bin; rm raw.bin; echo more >> 'src/a b.txt'"],
-        download: ["copy.bin", "src/a b.txt"],
-        changes: true,
-      };
-      expect(await run(shell, task({}, { state: { exec } }))).toMatchObject({
-        exit_code: 0,
-        files: { "copy.bin": { base64: "/wD+" }, "src/a b.txt": "text ümore\n" },
-        changes: [
-          { path: "copy.bin", change: "added" },
-          { path: "src/a b.txt", change: "added" },
-        ],
-      });
-    }));
-
-  test("ends a command in its time, and cuts what is too long", () =>
-    withFolder(async (folder) => {
-      const { shell } = await agentsOf(folder);
-      const slow = { command: "echo begun; sleep 600", timeout: "300ms" };
-      expect(await run(shell, task({}, { state: { exec: slow } }))).toMatchObject({
-        ending: "timeout",
-        exit_code: 137,
-        stdout: "begun\n",
-      });
-      const long = { command: "head -c 5000 /dev/zero | tr '\\0' x", output_bytes: 10 };
-      expect(await run(shell, task({}, { rowId: "b", state: { exec: long } }))).toMatchObject({
-        stdout: "x".repeat(10),
-        dropped_bytes: 4990,
-      });
-    }));
-
-  test("is the tools of a model: each call answered in order, mistakes told to the model", () =>
-    withFolder(async (folder) => {
-      const { shell } = await agentsOf(folder);
-      const messages = (await run(
-        shell,
-        called([
-          ["write_file", '{"path": "notes.txt", "content": "one\\n"}'],
-          ["run", '{"command": "cat notes.txt; exit 2"}'],
-          ["read_file", '{"path": "notes.txt"}'],
-          ["read_file", '{"path": "missing.txt"}'],
-          ["run", "{not json"],
-          ["run", '{"comand": "ls"}'],
-          ["fly", "{}"],
-        ]),
-      )) as { role: string; tool_call_id: string; content: string }[];
-      expect(messages.map(({ role, tool_call_id }) => `${role} ${tool_call_id}`)).toEqual(
-        [0, 1, 2, 3, 4, 5, 6].map((n) => `tool c${n}`),
-      );
-      const contents = messages.map(({ content }) => content);
-      expect(contents[0]).toBe("ok");
-      expect(JSON.parse(contents[1] as string)).toMatchObject({ exit_code: 2, stdout: "one\n" });
-      expect(JSON.parse(contents[2] as string)).toEqual({ files: { "notes.txt": "one\n" } });
-      expect(contents[3]).toContain("Error: cannot read missing.txt");
-      expect(contents[4]).toContain("Error: the arguments are no JSON");
-      expect(contents[5]).toContain("comand");
-      expect(contents[6]).toBe(
-        'Error: no tool is named "fly"; there are run, read_file, write_file and changes',
-      );
-    }));
-
-  test("does the same step once when it comes twice", () =>
-    withFolder(async (folder) => {
-      const { shell } = await agentsOf(folder);
-      const asked = task({}, { state: { exec: { command: "echo x >> count; wc -l < count" } } });
-      const [first, second] = await Promise.all([run(shell, asked), run(shell, asked)]);
-      expect(first).toMatchObject({ stdout: "1\n" });
-      expect(second).toEqual(first as object);
-    }));
-
-  test("refuses what it cannot do, and says why", () =>
-    withFolder(async (folder) => {
-      const { shell } = await agentsOf(folder);
-      const failure = await failureOf(run(shell, task({}, { state: { exec: { command: 7 } } })));
-      expect(failure).toMatchObject({ code: "agent_failed" });
-      expect((failure as { message: string }).message).toContain("command");
-    }));
-});
+test("the exec agent refuses a request that it cannot read, and says why", () =>
+  withFolder(async (folder) => {
+    const { shell } = await agentsOf(folder);
+    const failure = await failureOf(run(shell, task({}, { state: { exec: { command: 7 } } })));
+    expect(failure).toMatchObject({ code: "agent_failed" });
+    expect((failure as { message: string }).message).toContain("command");
+  }));

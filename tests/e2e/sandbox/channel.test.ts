@@ -1,6 +1,6 @@
-// The channel to agents that behave badly, each of them a real process: whatever it does, every request ends.
+// The channel to real processes that behave badly: whatever an agent does, every request ends.
 
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { Channel } from "../../../src/sandbox/channel.ts";
 import type { Sandbox } from "../../../src/sandbox/contract.ts";
 import { Lease } from "../../../src/sandbox/lease.ts";
@@ -51,88 +51,86 @@ const failureOf = (request: Promise<Reply>): Promise<{ code: string; message: st
     (thrown) => thrown,
   );
 
-describe("a channel", () => {
-  test("carries a request as it is, and its number is the channel's own", () =>
-    withAgent(ECHO, async (channel) => {
-      const reply = await channel.request(
-        { op: "x", id: "mine", text: "ü\n\u2028🎲", big: 9007199254740991 },
-        TIME,
-      );
-      expect(reply).toEqual({
-        ok: true,
-        result: { op: "x", id: 1, text: "ü\n\u2028🎲", big: 9007199254740991 },
+test("a channel carries a request unchanged, under a number of its own", () =>
+  withAgent(ECHO, async (channel) => {
+    const reply = await channel.request(
+      { op: "x", id: "mine", text: "ü\n\u2028🎲", big: 9007199254740991 },
+      TIME,
+    );
+    expect(reply).toEqual({
+      ok: true,
+      result: { op: "x", id: 1, text: "ü\n\u2028🎲", big: 9007199254740991 },
+    });
+  }));
+
+test("an agent's failure is a reply with its kind", () =>
+  withAgent(
+    'import json\nr = json.loads(input())\nprint(json.dumps({"id": r["id"], "ok": False, "error": {"kind": "ValueError", "message": "no"}}))\ninput()',
+    async (channel) => {
+      expect(await channel.request({ op: "x" }, TIME)).toEqual({
+        ok: false,
+        kind: "ValueError",
+        message: "no",
       });
-    }));
+    },
+  ));
 
-  test("gives an agent's failure as a reply, with its kind", () =>
-    withAgent(
-      'import json\nr = json.loads(input())\nprint(json.dumps({"id": r["id"], "ok": False, "error": {"kind": "ValueError", "message": "no"}}))\ninput()',
-      async (channel) => {
-        expect(await channel.request({ op: "x" }, TIME)).toEqual({
-          ok: false,
-          kind: "ValueError",
-          message: "no",
-        });
-      },
-    ));
-
-  test("fails all that wait when a line is no JSON, and shows the line", () =>
-    withAgent('input()\nprint("Loading weights…")\ninput()\ninput()', async (channel) => {
-      const failures = await Promise.all([
-        failureOf(channel.request({ op: "a" }, TIME)),
-        failureOf(channel.request({ op: "b" }, TIME)),
-      ]);
-      for (const { code, message } of failures) {
-        expect(code).toBe("sandbox_bad_answer");
-        expect(message).toContain("Loading weights…");
-      }
-      expect((await failureOf(channel.request({ op: "c" }, TIME))).code).toBe("sandbox_bad_answer");
-    }));
-
-  test("fails when an agent writes blank lines without end", () =>
-    withAgent("input()\nwhile True: print('\\n' * 65536)", async (channel) => {
-      const failed = await failureOf(channel.request({ op: "x" }, TIME));
-      expect(failed).toMatchObject({ code: "sandbox_bad_answer" });
-      expect(failed.message).toContain("nothing but blank lines");
-    }));
-
-  test("fails when JSON is no reply", () =>
-    withAgent("input()\nprint('[1, 2]')\ninput()", async (channel) => {
-      expect((await failureOf(channel.request({ op: "a" }, TIME))).code).toBe("sandbox_bad_answer");
-    }));
-
-  test("fails when a line is too long, also one that never ends", () =>
-    withAgent('import sys\ninput()\nwhile True: sys.stdout.write("x" * 65536)', async (channel) => {
-      const { code, message } = await failureOf(channel.request({ op: "a" }, TIME));
+test("a line that is no JSON fails every waiting request, and the error shows it", () =>
+  withAgent('input()\nprint("Loading weights…")\ninput()\ninput()', async (channel) => {
+    const failures = await Promise.all([
+      failureOf(channel.request({ op: "a" }, TIME)),
+      failureOf(channel.request({ op: "b" }, TIME)),
+    ]);
+    for (const { code, message } of failures) {
       expect(code).toBe("sandbox_bad_answer");
-      expect(message).toContain(`longer than ${LINE_BYTES_MAX} bytes`);
-    }));
+      expect(message).toContain("Loading weights…");
+    }
+    expect((await failureOf(channel.request({ op: "c" }, TIME))).code).toBe("sandbox_bad_answer");
+  }));
 
-  test("takes a reply just below the limit, and in pieces", () =>
-    withAgent(
-      `import sys, json, time
+test("an agent that writes blank lines without end is broken off", () =>
+  withAgent("input()\nwhile True: print('\\n' * 65536)", async (channel) => {
+    const failed = await failureOf(channel.request({ op: "x" }, TIME));
+    expect(failed).toMatchObject({ code: "sandbox_bad_answer" });
+    expect(failed.message).toContain("nothing but blank lines");
+  }));
+
+test("JSON that is no reply fails the waiting request", () =>
+  withAgent("input()\nprint('[1, 2]')\ninput()", async (channel) => {
+    expect((await failureOf(channel.request({ op: "a" }, TIME))).code).toBe("sandbox_bad_answer");
+  }));
+
+test("a line that never ends fails the waiting request at the limit", () =>
+  withAgent('import sys\ninput()\nwhile True: sys.stdout.write("x" * 65536)', async (channel) => {
+    const { code, message } = await failureOf(channel.request({ op: "a" }, TIME));
+    expect(code).toBe("sandbox_bad_answer");
+    expect(message).toContain(`longer than ${LINE_BYTES_MAX} bytes`);
+  }));
+
+test("a reply just below the limit is taken, in whatever pieces it comes", () =>
+  withAgent(
+    `import sys, json, time
 r = json.loads(input())
 text = json.dumps({"id": r["id"], "ok": True, "result": "ü" * 170000}) + "\\n"
 for i in range(0, len(text), 99991): sys.stdout.write(text[i:i + 99991]); sys.stdout.flush(); time.sleep(0.001)
 input()`,
-      async (channel) => {
-        const reply = await channel.request({ op: "a" }, TIME);
-        expect(reply.ok && (reply.result as string).length).toBe(170_000);
-      },
-    ));
+    async (channel) => {
+      const reply = await channel.request({ op: "a" }, TIME);
+      expect(reply.ok && (reply.result as string).length).toBe(170_000);
+    },
+  ));
 
-  test("refuses a request that is longer than a line may be, and goes on", () =>
-    withAgent(ECHO, async (channel) => {
-      expect(
-        (await failureOf(channel.request({ op: "a", text: "x".repeat(LINE_BYTES_MAX) }, TIME)))
-          .code,
-      ).toBe("agent_failed");
-      expect((await channel.request({ op: "b" }, TIME)).ok).toBe(true);
-    }));
+test("a request that is longer than a line may be is refused, and the channel goes on", () =>
+  withAgent(ECHO, async (channel) => {
+    expect(
+      (await failureOf(channel.request({ op: "a", text: "x".repeat(LINE_BYTES_MAX) }, TIME))).code,
+    ).toBe("agent_failed");
+    expect((await channel.request({ op: "b" }, TIME)).ok).toBe(true);
+  }));
 
-  test("ends a request in time, tells the agent, and drops its late reply", () =>
-    withAgent(
-      `import sys, json
+test("a late request fails in time, the agent is told, and its late reply is dropped", () =>
+  withAgent(
+    `import sys, json
 held = None
 for line in sys.stdin:
     r = json.loads(line)
@@ -141,66 +139,60 @@ for line in sys.stdin:
     else:
         print(json.dumps({"id": held, "ok": True, "result": "late"}), flush=True)
         print(json.dumps({"id": r["id"], "ok": True, "result": "in time"}), flush=True)`,
-      async (channel, heard) => {
-        expect((await failureOf(channel.request({ op: "a" }, { timeoutMs: 150 }))).code).toBe(
-          "agent_timeout",
-        );
-        await until(() => heard.includes("cancelled 1"), "the agent heard of it");
-        expect(await channel.request({ op: "b" }, TIME)).toEqual({ ok: true, result: "in time" });
-        expect(channel.waiting).toBe(0);
-      },
-    ));
-
-  test("ends a request that its caller gave up, with the caller's reason", () =>
-    withAgent("import sys\nfor line in sys.stdin: pass", async (channel) => {
-      const controller = new AbortController();
-      const waiting = failureOf(
-        channel.request({ op: "a" }, { ...TIME, signal: controller.signal }),
+    async (channel, heard) => {
+      expect((await failureOf(channel.request({ op: "a" }, { timeoutMs: 150 }))).code).toBe(
+        "agent_timeout",
       );
-      controller.abort(new Error("given up"));
-      expect((await waiting).message).toBe("given up");
-      expect(
-        (await failureOf(channel.request({ op: "b" }, { ...TIME, signal: controller.signal })))
-          .message,
-      ).toBe("given up");
-    }));
+      await until(() => heard.includes("cancelled 1"), "the agent heard of it");
+      expect(await channel.request({ op: "b" }, TIME)).toEqual({ ok: true, result: "in time" });
+      expect(channel.waiting).toBe(0);
+    },
+  ));
 
-  test("fails what waits when the agent is killed, and whatever comes after", () =>
-    withAgent(
-      "import os, signal\ninput()\nos.kill(os.getpid(), signal.SIGKILL)",
-      async (channel) => {
-        const { code, message } = await failureOf(channel.request({ op: "a" }, TIME));
-        expect([code, message]).toEqual(["sandbox_lost", "the agent ended with exit 137"]);
-        expect((await failureOf(channel.request({ op: "b" }, TIME))).code).toBe("sandbox_lost");
-      },
-    ));
+test("a caller that gives up hears its own reason", () =>
+  withAgent("import sys\nfor line in sys.stdin: pass", async (channel) => {
+    const controller = new AbortController();
+    const waiting = failureOf(channel.request({ op: "a" }, { ...TIME, signal: controller.signal }));
+    controller.abort(new Error("given up"));
+    expect((await waiting).message).toBe("given up");
+    expect(
+      (await failureOf(channel.request({ op: "b" }, { ...TIME, signal: controller.signal })))
+        .message,
+    ).toBe("given up");
+  }));
 
-  test("fails what waits when the agent closes its output and lives on", () =>
-    withAgent(
-      "import os, sys, time\ninput()\nos.close(1)\nos.close(2)\ntime.sleep(600)",
-      async (channel) => {
-        expect((await failureOf(channel.request({ op: "a" }, { timeoutMs: 500 }))).code).toBe(
-          "agent_timeout",
-        );
-      },
-    ));
+test("a killed agent fails the waiting request and every later one", () =>
+  withAgent("import os, signal\ninput()\nos.kill(os.getpid(), signal.SIGKILL)", async (channel) => {
+    const { code, message } = await failureOf(channel.request({ op: "a" }, TIME));
+    expect([code, message]).toEqual(["sandbox_lost", "the agent ended with exit 137"]);
+    expect((await failureOf(channel.request({ op: "b" }, TIME))).code).toBe("sandbox_lost");
+  }));
 
-  test("hears stderr line by line, whatever pieces it comes in", () =>
-    withAgent(
-      'import sys, time\nfor c in "first ünit\\nsecond\\n": sys.stderr.write(c); sys.stderr.flush()\nfor line in sys.stdin: pass',
-      async (_channel, heard) => {
-        await until(() => heard.length === 2, "both lines came");
-        expect(heard).toEqual(["first ünit", "second"]);
-      },
-    ));
-
-  test("carries a thousand requests at once", () =>
-    withAgent(ECHO, async (channel) => {
-      const replies = await Promise.all(
-        Array.from({ length: 1000 }, (_, n) => channel.request({ op: "x", n }, TIME)),
+test("an agent that closes its output and lives on fails the request by its timeout", () =>
+  withAgent(
+    "import os, sys, time\ninput()\nos.close(1)\nos.close(2)\ntime.sleep(600)",
+    async (channel) => {
+      expect((await failureOf(channel.request({ op: "a" }, { timeoutMs: 500 }))).code).toBe(
+        "agent_timeout",
       );
-      expect(replies.map((reply) => reply.ok && (reply.result as { n: number }).n)).toEqual(
-        Array.from({ length: 1000 }, (_, n) => n),
-      );
-    }));
-});
+    },
+  ));
+
+test("stderr is heard line by line, in whatever pieces it comes", () =>
+  withAgent(
+    'import sys, time\nfor c in "first ünit\\nsecond\\n": sys.stderr.write(c); sys.stderr.flush()\nfor line in sys.stdin: pass',
+    async (_channel, heard) => {
+      await until(() => heard.length === 2, "both lines came");
+      expect(heard).toEqual(["first ünit", "second"]);
+    },
+  ));
+
+test("a channel carries a thousand requests at once", () =>
+  withAgent(ECHO, async (channel) => {
+    const replies = await Promise.all(
+      Array.from({ length: 1000 }, (_, n) => channel.request({ op: "x", n }, TIME)),
+    );
+    expect(replies.map((reply) => reply.ok && (reply.result as { n: number }).n)).toEqual(
+      Array.from({ length: 1000 }, (_, n) => n),
+    );
+  }));

@@ -1,5 +1,5 @@
-// A sandbox starts over each way that leads to the Docker engine: TCP, TLS with certificates of both
-// sides, and a context. The engine is the real one, behind a proxy that only passes bytes on.
+// A sandbox starts over each way that leads to the Docker engine: TCP, TLS with certificates of
+// both sides, and a context. The engine is the real one, behind a proxy that only passes bytes on.
 
 import { describe, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
@@ -30,7 +30,7 @@ async function writeContext(folder: string, name: string, host: string): Promise
 
 describe.skipIf(docker.image === null)("a sandbox by a Docker engine", () => {
   test(
-    "at a TCP address starts, and answers",
+    "a sandbox starts over TCP, and answers",
     () =>
       withProxy(createServer({ allowHalfOpen: true }, passOn), (port) =>
         expectSandbox({ DOCKER_HOST: `tcp://127.0.0.1:${port}` }),
@@ -39,7 +39,7 @@ describe.skipIf(docker.image === null)("a sandbox by a Docker engine", () => {
   );
 
   test(
-    "behind TLS starts, and answers",
+    "a sandbox starts over TLS, and answers",
     () =>
       withFolder(async (folder) => {
         const certificates = await makeCertificates(folder);
@@ -59,7 +59,7 @@ describe.skipIf(docker.image === null)("a sandbox by a Docker engine", () => {
   );
 
   test(
-    "of a context starts, and answers",
+    "a sandbox starts by a context, and answers",
     () =>
       withFolder(async (folder) => {
         const { address } = dockerEndpoint(process.env);

@@ -1,4 +1,5 @@
-// The engines of this machine with an image each, found once; where one is missing, a line says so and its tests are skipped.
+// The engines of this machine with an image each, found once; where one is missing, a line says so
+// and its tests are skipped.
 
 import { findApptainer } from "../../../src/sandbox/apptainer/program.ts";
 import type { EngineName } from "../../../src/sandbox/contract.ts";

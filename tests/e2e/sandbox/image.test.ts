@@ -1,7 +1,7 @@
-// Images are made once, however many ask for them at once, and a half-made one is never seen.
+// Images that real engines build from folders.
 
 import { describe, expect, test } from "bun:test";
-import { chmod, mkdir, readdir, readFile, utimes, writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { findApptainer } from "../../../src/sandbox/apptainer/program.ts";
 import { ApptainerSandboxes } from "../../../src/sandbox/apptainer/sandboxes.ts";
@@ -15,97 +15,11 @@ import { quiet } from "../../parts/quiet.ts";
 import { SPEC } from "../../parts/sandbox-spec.ts";
 import { apptainer, docker } from "./engines.ts";
 
-/** A program that builds like Apptainer does, slowly, and counts; a source named `broken` fails. */
-const BUILDER = `#!/bin/sh
-case "$3" in *broken*) echo "FATAL: no such image" >&2; exit 255;; esac
-printf 'half' > "$2"
-sleep 0.3
-printf ' whole' >> "$2"
-echo built >> "$(dirname "$0")/count"
-`;
-
-async function withBuilder<T>(
-  use: (
-    options: { log: typeof quiet; apptainer: string; cache: string },
-    folder: string,
-  ) => Promise<T>,
-): Promise<T> {
-  return withFolder(async (folder) => {
-    const apptainer = join(folder, "apptainer");
-    await writeFile(apptainer, BUILDER);
-    await chmod(apptainer, 0o755);
-    return use({ log: quiet, apptainer, cache: join(folder, "cache") }, folder);
-  });
-}
-
-describe("a SIF", () => {
-  test(
-    "is built once when twenty ask for it at once, and found by whoever comes later",
-    () =>
-      withBuilder(async (options, folder) => {
-        const paths = await Promise.all(
-          Array.from({ length: 20 }, () =>
-            prepareImage("example.org/team/image:1", "apptainer", options),
-          ),
-        );
-        expect(new Set(paths)).toEqual(
-          new Set([join(folder, "cache", "example.org_team_image_1.sif")]),
-        );
-        expect(await prepareImage("example.org/team/image:1", "apptainer", options)).toBe(
-          paths[0] as string,
-        );
-        expect(await readFile(join(folder, "count"), "utf8")).toBe("built\n");
-        expect(await readFile(paths[0] as string, "utf8")).toBe("half whole");
-        expect(await readdir(join(folder, "cache"))).toEqual(["example.org_team_image_1.sif"]);
-      }),
-    20_000,
-  );
-
-  test("that cannot be built says why, and leaves nothing behind", () =>
-    withBuilder(async (options, folder) => {
-      const failure = await prepareImage("example.org/broken:1", "apptainer", options).catch(
-        (thrown) => thrown,
-      );
-      expect(failure.code).toBe("sandbox_unavailable");
-      expect(failure.message).toContain("FATAL: no such image");
-      expect(await readdir(join(folder, "cache"))).toEqual([]);
-    }));
-
-  test(
-    "is built by the next when its builder died",
-    () =>
-      withBuilder(async (options, folder) => {
-        const lock = join(folder, "cache", "example.org_image_1.sif.lock");
-        await mkdir(join(folder, "cache"));
-        await writeFile(lock, "1\n");
-        const past = new Date(Date.now() - 120_000);
-        await utimes(lock, past, past);
-        await prepareImage("example.org/image:1", "apptainer", options);
-        expect(await readFile(join(folder, "count"), "utf8")).toBe("built\n");
-      }),
-    20_000,
-  );
-
-  test("given by its path is taken as it is", async () => {
-    expect(
-      await prepareImage("/images/x.sif", "apptainer", { log: quiet, apptainer: "none" }),
-    ).toBe("/images/x.sif");
-  });
-
-  test("of a folder with neither Dockerfile nor definition is refused", () =>
-    withBuilder(async (options, folder) => {
-      const failure = await prepareImage(folder, "apptainer", options).catch((thrown) => thrown);
-      expect(failure.message).toContain(
-        "there is neither a Dockerfile nor a definition (*.def) in this folder",
-      );
-    }));
-});
-
 describe.skipIf(docker.image === null)("a folder with a Dockerfile", () => {
   const dockerfile = `FROM ${docker.image}\nCOPY note.txt /note.txt\nRUN echo built >> /note.txt\n`;
 
   test(
-    "becomes a Docker image, built again only when something in it changes",
+    "a folder with a Dockerfile becomes an image, which is built again only after a change",
     () =>
       withFolder(async (folder) => {
         const options = { log: quiet, apptainer: "none" };
@@ -141,7 +55,7 @@ describe.skipIf(docker.image === null)("a folder with a Dockerfile", () => {
   );
 
   test(
-    "that does not build says at which step",
+    "a Dockerfile that does not build fails with its step",
     () =>
       withFolder(async (folder) => {
         await writeFile(join(folder, "Dockerfile"), `FROM ${docker.image}\nRUN no-such-command\n`);
@@ -156,7 +70,9 @@ describe.skipIf(docker.image === null)("a folder with a Dockerfile", () => {
   );
 });
 
-/** The smallest root that a sandbox starts from: a shell and what it calls, with their libraries. */
+/**
+ * The smallest root that a sandbox starts from: a shell and what it calls, with their libraries.
+ */
 function makeRoot(folder: string): void {
   const copy =
     'for f in sh cat sleep env mkdir; do p=$(command -v $f); for l in $p $(ldd $p | grep -o "/[^ ]*"); do mkdir -p "$0$(dirname $l)"; cp -L $l "$0$l"; done; done';
@@ -171,7 +87,7 @@ function makeRoot(folder: string): void {
 
 describe.skipIf(apptainer.image === null)("a folder with an Apptainer definition", () => {
   test(
-    "becomes a SIF, with the files of the folder in it, wherever it is built from",
+    "a folder with a definition becomes a SIF with the folder's files",
     () =>
       withFolder(async (folder) => {
         const source = join(folder, "defined");
@@ -203,8 +119,4 @@ describe.skipIf(apptainer.image === null)("a folder with an Apptainer definition
       }),
     120_000,
   );
-});
-
-test("an engine in PATH is found, or said not to be there", async () => {
-  expect([null, "apptainer", "singularity"]).toContain(await findApptainer());
 });

@@ -44,7 +44,7 @@ async function startHost({ engine, image }: EngineHere): Promise<Killable> {
   throw new Error(`the host ended with ${await child.exited}`);
 }
 
-/** What is left of a sandbox, inside and outside of it. */
+/** Containers, processes and leases that are left of a sandbox. */
 async function remains({ sandbox, lease }: Killable): Promise<string[]> {
   const containers =
     docker.image === null
@@ -66,7 +66,7 @@ describe.each([docker, apptainer, plain].filter(({ image }) => image !== null))(
   "a sandbox by $engine",
   (here) => {
     test(
-      "ends when its host is killed, with all that ran in it and its lease",
+      "a sandbox ends when its host is killed, with its processes and its lease",
       async () => {
         const host = await startHost(here);
         expect((await remains(host)).length).toBeGreaterThan(1);
@@ -77,7 +77,7 @@ describe.each([docker, apptainer, plain].filter(({ image }) => image !== null))(
     );
 
     test(
-      "ends when its host and the guard are killed at once: by itself, or by whoever looks next",
+      "a sandbox ends when its host and the guard are killed at once: by itself, or by the next reaper",
       async () => {
         const host = await startHost(here);
         const guards = Bun.spawnSync([
@@ -99,7 +99,7 @@ describe.each([docker, apptainer, plain].filter(({ image }) => image !== null))(
             async () => (await remains(host)).every((left) => left === host.lease),
             "it ends by itself",
           );
-        // Nobody renews the lease; time passes.
+        // The lease is made old, as if its time had passed.
         const past = new Date(Date.now() - LEASE_MS - 1000);
         if (existsSync(join(host.lease, "bridge/lease")))
           await utimes(join(host.lease, "bridge/lease"), past, past);
@@ -111,7 +111,7 @@ describe.each([docker, apptainer, plain].filter(({ image }) => image !== null))(
     );
 
     test(
-      "is found, with whose it is",
+      "a sandbox is found with its run and host",
       async () => {
         const host = await startHost(here);
         try {
@@ -136,7 +136,7 @@ describe.each([docker, apptainer, plain].filter(({ image }) => image !== null))(
 
 describe.skipIf(docker.image === null)("a container", () => {
   test(
-    "ends when its host hangs and renews nothing, though every connection stands",
+    "a container ends when its host hangs and no longer renews the lease",
     async () => {
       const host = await startHost(docker);
       process.kill(host.pid, "SIGSTOP");
@@ -163,7 +163,7 @@ describe("the reaper", () => {
   afterAll(() => lease.release());
 
   test(
-    "leaves alone whose lease is renewed, what is not ours, and foreign containers",
+    "the reaper leaves renewed sandboxes and foreign containers alone",
     async () => {
       const living = await new ProcessSandboxes(lease).start(SPEC);
       const running = await living.open({ args: ["sleep", "3600"] });
@@ -202,7 +202,7 @@ describe("the reaper", () => {
     TEST_MS_MAX,
   );
 
-  test("removes leases that nobody renews, and no others", () =>
+  test("the reaper removes leases that are no longer renewed, and no others", () =>
     withFolder(async (root) => {
       for (const name of ["dead", "young"]) {
         await mkdir(join(root, name, "bridge"), { recursive: true });
@@ -228,7 +228,7 @@ describe("the reaper", () => {
 });
 
 test.skipIf(docker.image === null)(
-  "an engine that stops answering is unavailable, with what to do",
+  "an engine that does not answer is unavailable, with what to do",
   async () => {
     const before = process.env["DOCKER_HOST"];
     process.env["DOCKER_HOST"] = "unix:///no/such/docker.sock";

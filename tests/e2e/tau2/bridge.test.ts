@@ -1,4 +1,4 @@
-// The bridge alone: what it promises on the wire, and the official rewards of the reference solutions.
+// The tau2 bridge alone: its promises on the wire, and the official rewards of reference solutions.
 
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
@@ -28,7 +28,7 @@ const WITH_INTEGERS = goldScripts.find(
 
 for (const { engine, command, there } of engines) {
   describe.if(there)(`the bridge in ${engine}`, () => {
-    test("says which tau2 it runs: the domains, and the official bytes of the data", async () => {
+    test("the bridge says which tau2 it runs: its domains, and the official hashes of the data", async () => {
       await using bridge = new Bridge(command);
       const hello = await bridge.request("hello");
       expect(hello).toMatchObject({
@@ -49,7 +49,7 @@ for (const { engine, command, there } of engines) {
     });
 
     test(
-      "gives every reference solution the official reward: 1, but for the one task whose reference falls short",
+      "every reference solution gets the official reward: 1, except for the one task whose reference falls short",
       async () => {
         await using bridge = new Bridge(command);
         const rewards = await replayAll(bridge, chosen());
@@ -62,7 +62,7 @@ for (const { engine, command, there } of engines) {
 }
 
 describe.if(python !== null)("the bridge", () => {
-  test("has the task lists that the recipe ships", async () => {
+  test("the bridge has the task lists that the recipe ships", async () => {
     await using bridge = new Bridge(inProcess);
     const shipped = readFileSync(join(ROOT, "recipes/tau2/tasks.jsonl"), "utf8")
       .trimEnd()
@@ -92,7 +92,7 @@ describe.if(python !== null)("the bridge", () => {
     ).toHaveLength(2285);
   });
 
-  test("keeps whole numbers whole and fractions fractions, from the text of a call to the database", async () => {
+  test("whole numbers stay whole and fractions stay fractions, from the text of a call to the database", async () => {
     if (WITH_INTEGERS === undefined) throw new Error("no gold script has whole numbers");
     await using bridge = new Bridge(inProcess);
     const asFraction = JSON.parse(
@@ -102,7 +102,7 @@ describe.if(python !== null)("the bridge", () => {
     expect(await replay(bridge, asFraction)).toBe(0);
   });
 
-  test("never scores a trajectory that did not happen: a changed, a missing and a misnamed result are errors, and the next task works", async () => {
+  test("a trajectory that did not happen is never scored: a changed, a missing and a misnamed result are errors, and the next task works", async () => {
     await using bridge = new Bridge(inProcess);
     const script = goldScript("mock/create_task_1");
     const isTool = ({ role }: JsonObject) => role === "tool";
@@ -119,7 +119,7 @@ describe.if(python !== null)("the bridge", () => {
     expect(await replay(bridge, script)).toBe(1);
   });
 
-  test("answers a call that comes twice from memory, and refuses another call in its place", async () => {
+  test("a call that comes twice is answered from memory, and another call in its place is refused", async () => {
     await using bridge = new Bridge(inProcess);
     await bridge.request("load", { session: "s", domain: "mock", task_id: "create_task_1" });
     const call = {
@@ -144,7 +144,7 @@ describe.if(python !== null)("the bridge", () => {
     expect((await bridge.request("call", call))["content"]).toContain('"task_2"');
   });
 
-  test("says what is wrong with a request by its kind, and goes on", async () => {
+  test("a wrong request gets an error of its kind, and the bridge goes on", async () => {
     await using bridge = new Bridge(inProcess);
     await bridge.request("load", { session: "s", domain: "mock", task_id: "create_task_1" });
     const call = {
@@ -186,7 +186,7 @@ describe.if(python !== null)("the bridge", () => {
     expect(await bridge.request("close", { session: "s" })).toEqual({ closed: false });
   });
 
-  test("does a step of a task in the task's own session, and lets it go when it is told", async () => {
+  test("a step of a task is done in the task's own session, which ends when it is closed", async () => {
     await using bridge = new Bridge(inProcess);
     const step = <T>(hop: number, request: JsonObject) =>
       bridge.request<T>("step", {
@@ -227,7 +227,7 @@ describe.if(python !== null)("the bridge", () => {
     await expect(step(3, { op: "hello" })).rejects.toMatchObject({ kind: "bad_request" });
   });
 
-  test("lets a session go when its task has ended, however that was, and says nothing to it", async () => {
+  test("a session ends with its task, without an answer", async () => {
     await using bridge = new Bridge(inProcess);
     const step = (session: string, request: JsonObject) =>
       bridge.request("step", {
@@ -250,7 +250,7 @@ describe.if(python !== null)("the bridge", () => {
     expect(bridge.strays).toEqual([]);
   });
 
-  test("drops a reward that nobody waits for any more", async () => {
+  test("a cancelled reward is dropped", async () => {
     await using bridge = new Bridge(inProcess, { TAU2_REWARD_WORKERS: "1" });
     const task = {
       domain: "airline",
@@ -268,7 +268,7 @@ describe.if(python !== null)("the bridge", () => {
     expect(bridge.strays).toEqual([]);
   });
 
-  test("goes on when a process that evaluates is killed: its reward is an error, the next one is right", async () => {
+  test("a killed evaluating process makes its reward an error, and the next one is right", async () => {
     await using bridge = new Bridge(inProcess, { TAU2_REWARD_WORKERS: "1" });
     const script = goldScript("airline/0");
     const evaluated = replay(bridge, script);

@@ -1,5 +1,5 @@
-// The real bridge, as a local process or in its real image: a client of its lines. Where neither tau2 nor its image is on this
-// machine, tests that need them say so and are skipped.
+// A client of the real tau2 bridge, as a local process or in its real image. Where neither tau2 nor
+// its image is on this machine, a line says so and the tests that need them are skipped.
 
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -30,7 +30,10 @@ if (!hasImage)
   );
 
 export const inProcess: readonly string[] = [python ?? "python3", join(TAU2, "bridge.py")];
-/** As a recipe's sandbox runs it: no network, a root that cannot be written to, the bridge mounted read-only. */
+/**
+ * As a recipe's sandbox runs it: no network, a root that cannot be written to, the bridge mounted
+ * read-only.
+ */
 export const inContainer: readonly string[] = [
   ...[
     "docker",

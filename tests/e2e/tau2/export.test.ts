@@ -1,4 +1,5 @@
-// `matrix export --to tau2` and `matrix report` on runs of the recipe, judged by the official loader, evaluator and metrics.
+// `matrix export --to tau2` and `matrix report` on runs of the recipe, judged by the official
+// loader, evaluator and metrics.
 
 import { describe, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
@@ -68,11 +69,12 @@ async function run(folder: string, filter: string, lines: readonly object[]): Pr
 
 describe.if(python !== null)("the export to tau2", () => {
   test(
-    "loads officially, evaluates to the recorded rewards, passes the leaderboard's verification and has our report's metrics",
+    "an export loads officially, evaluates to the recorded rewards, passes the leaderboard's verification and has our report's metrics",
     () =>
       withFolder(async (folder) => {
-        // All of telecom, twice: some tasks are done both times, some once, most never. (Mock cannot be verified: two of its
-        // tasks have messages without times, and the official loader gives them others each time.)
+        // All of telecom, twice: some tasks are done both times, some once, most never. (Mock
+        // cannot be verified: two of its tasks have messages without times, and the official loader
+        // gives them others each time.)
         const telecom = goldScripts.filter(({ id }) => id.startsWith("telecom/"));
         const idle = { assistant: ["No."], "user-simulator": ["Hi", "###STOP###"] };
         const lines = telecom.flatMap((script, index) => [
@@ -130,7 +132,7 @@ describe.if(python !== null)("the export to tau2", () => {
   );
 
   test(
-    "writes one file a domain, leaves out what has no score, and keeps numbers as the model wrote them",
+    "an export writes one file for each domain, leaves out records without a score, and keeps numbers as the model wrote them",
     () =>
       withFolder(async (folder) => {
         const [first, second] = WITH_FRACTIONS as [GoldScript, GoldScript];
@@ -188,7 +190,7 @@ describe.if(python !== null)("the export to tau2", () => {
 });
 
 describe("an export", () => {
-  test("of a run that has nothing to do with tau2 is refused, and leaves no file", () =>
+  test("an export of a run without tau2 is refused, and leaves no file", () =>
     withFolder(async (folder) => {
       await matrix(
         ["drive", CORAL, "-o", "run", "-q", "--limit", "2", 'models.speaker.latency="0ms"'],

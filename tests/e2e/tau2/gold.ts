@@ -1,4 +1,5 @@
-// Gold scripts of the recipe, and their replay by hand: the bridge alone, without any rule or runtime of ours.
+// Gold scripts of the recipe, and their replay by hand over the bridge alone, without our rules and
+// runtime.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

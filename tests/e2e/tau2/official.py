@@ -1,7 +1,7 @@
 """The official orchestrator and evaluator with scripted speakers: the other side of the differential test.
 
-Cases come as JSON lines on stdin, their outcomes go as JSON lines to stdout. Only the function that asks a model is replaced;
-it also notes what each side's model would have been sent.
+Cases come as JSON lines on stdin, and outcomes go as JSON lines to stdout. Only the function that
+asks a model is replaced; it also notes the requests of each side.
 """
 
 import json
@@ -46,7 +46,7 @@ def speaker(side, replies, requests):
         )
         reply = left.pop(0)
         reply = {"content": reply} if isinstance(reply, str) else reply
-        # As the official function reads an answer.
+        # This is how the official function reads an answer.
         calls = [
             ToolCall(
                 id=call["id"],
@@ -108,7 +108,7 @@ def run(case):
 
 
 def plain(message):
-    """Without ids of runs, times and costs; arguments as text."""
+    """The message without ids of runs, times and costs, and with arguments as text."""
     kept = {
         name: getattr(message, name)
         for name in ("role", "content", "id", "requestor", "error")

@@ -1,5 +1,5 @@
-// The shipped recipe over bridges that are plain processes: the same roles, rules, requests and bridge, without the sandboxes
-// that keep them, for machines that have no engine.
+// The shipped recipe over bridges that are plain processes, for machines that have no engine: the
+// same roles, rules, requests and bridge, without the sandboxes.
 
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -8,7 +8,9 @@ import { ROOT } from "../../parts/repository.ts";
 const RECIPES = join(ROOT, "recipes");
 const STEP = join(import.meta.dir, "fixtures/step.ts");
 
-/** Writes tau2.toml and tau2-gold.toml into the folder; their paths still lead to the shipped files. */
+/**
+ * Writes tau2.toml and tau2-gold.toml into the folder; their paths still lead to the shipped files.
+ */
 export async function writeRecipes(
   folder: string,
 ): Promise<{ readonly tau2: string; readonly gold: string }> {

@@ -1,4 +1,5 @@
-"""A results file as the official code sees it: loaded, evaluated again, its metrics, and the leaderboard's own verification."""
+"""Prints what the official code makes of a results file: new rewards, metrics, and the verification
+of the leaderboard."""
 
 import json
 import os

@@ -1,5 +1,5 @@
-// Our rules beside the official orchestrator: the same scripted speakers, step for step the same trajectory, the same end, the
-// same reward, and the same requests to both models.
+// Our rules beside the official orchestrator: with the same scripted speakers they make the same
+// trajectory step by step, the same end, the same reward, and the same requests to both models.
 
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
@@ -208,7 +208,7 @@ const TELECOM_CASES: Readonly<Record<string, Case>> = {
 
 describe.if(python !== null)("our rules and the official orchestrator", () => {
   test(
-    "agree on cases of the mock domain",
+    "our rules and the official orchestrator agree on cases of the mock domain",
     async () => {
       const ended = await compare(Object.entries(CASES));
       expect(ended).toEqual({
@@ -223,7 +223,7 @@ describe.if(python !== null)("our rules and the official orchestrator", () => {
   );
 
   test(
-    "agree on cases of telecom, where users have tools",
+    "our rules and the official orchestrator agree on cases of telecom, where users have tools",
     async () =>
       expect(await compare(Object.entries(TELECOM_CASES))).toEqual({
         user_stop: 2,
@@ -234,7 +234,7 @@ describe.if(python !== null)("our rules and the official orchestrator", () => {
   );
 
   test(
-    `agree on ${RANDOM_CASES} random conversations (MATRIX_TAU2_SEED=${SEED})`,
+    `our rules and the official orchestrator agree on ${RANDOM_CASES} random conversations (MATRIX_TAU2_SEED=${SEED})`,
     async () => {
       const random = createRandom(SEED);
       const ended = await compare(
@@ -254,7 +254,7 @@ describe.if(python !== null)("our rules and the official orchestrator", () => {
     5 * MINUTES,
   );
 
-  test("a solo agent that does not call a tool ends the task at once, with nothing", async () => {
+  test("a solo agent that does not call a tool ends the task at once, with a score of 0", async () => {
     // The official solo agent cannot even say it: its class fails first.
     await using bridge = new Bridge(inProcess);
     const { ending } = await simulate(bridge, mock(["I will not."], [], { solo: true }));
@@ -265,7 +265,7 @@ describe.if(python !== null)("our rules and the official orchestrator", () => {
     });
   });
 
-  test("a message that is an error begins the simulation anew, and what was said stays in the record", async () => {
+  test("a wrong message begins the simulation anew, and the earlier messages stay in the record", async () => {
     await using bridge = new Bridge(inProcess);
     const replies = [create, "", call("create_task", "no JSON"), create, "Done."];
     const { ending, history } = await simulate(
@@ -282,7 +282,7 @@ describe.if(python !== null)("our rules and the official orchestrator", () => {
     expect(history.filter(({ role }) => role === "tool-executor")).toHaveLength(6);
   });
 
-  test("errors that do not end are a failure, never a score", async () => {
+  test("wrong messages without end are a failure, never a score", async () => {
     await using bridge = new Bridge(inProcess);
     const { ending } = await simulate(bridge, mock(["", ""], ["Make it", "Make it"]), {
       restarts: 1,
@@ -297,7 +297,7 @@ describe.if(python !== null)("our rules and the official orchestrator", () => {
     );
   });
 
-  test("a recipe may have errors fed back to their model, and the record says how many were", async () => {
+  test("a recipe may feed errors back to their model, and the record counts them", async () => {
     await using bridge = new Bridge(inProcess);
     const replies = ["", call("create_task", "no JSON"), create, "Done."];
     const { ending, requests } = await simulate(bridge, mock(replies, [" ", "Make it", STOP]), {
@@ -335,7 +335,7 @@ describe.if(python !== null)("our rules and the official orchestrator", () => {
     ]);
   });
 
-  test("errors that are fed back count as errors, so that they end", async () => {
+  test("errors that are fed back count towards the limit of errors", async () => {
     await using bridge = new Bridge(inProcess);
     const { ending } = await simulate(
       bridge,
@@ -369,7 +369,10 @@ interface Outcome {
   readonly requests: readonly JsonObject[];
 }
 
-/** What the cases came to, as the official orchestrator has it: how many ended for each reason, and how many it could not finish. */
+/**
+ * What the cases came to, as the official orchestrator has it: how many ended for each reason, and
+ * how many it could not finish.
+ */
 async function compare(
   cases: readonly (readonly [string, Case])[],
 ): Promise<Record<string, number>> {

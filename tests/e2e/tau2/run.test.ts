@@ -1,4 +1,5 @@
-// The shipped recipe through the compiled binary: real routing, real records, the real bridge and the official evaluator.
+// The shipped recipe through the compiled binary: real routing, real records, the real bridge and
+// the official evaluator.
 
 import { describe, expect, test } from "bun:test";
 import { appendFile, readFile, writeFile } from "node:fs/promises";
@@ -50,7 +51,7 @@ for (const { where, recipe, there } of [
 ])
   describe.if(there)(`gold replays over ${where}`, () => {
     test(
-      "are rewarded officially: 1 for every task, but for the one whose reference falls short",
+      "gold replays get the official reward: 1 for every task, except for the one whose reference falls short",
       () =>
         withFolder(async (folder) => {
           const env = { MATRIX_TAU2_BRIDGES: "2" };
@@ -80,10 +81,11 @@ for (const { where, recipe, there } of [
 
 describe.if(python !== null)("a tau2 run", () => {
   test(
-    "scores what was not done, not said or not finished with 0",
+    "a task that was not done, not said or not finished scores 0",
     () =>
       withFolder(async (folder) => {
-        // Pinned: a task with one mutating action, one with something to say, one with errors to make.
+        // Pinned: a task with one mutating action, one with something to say, one with errors to
+        // make.
         const dropped = "retail/0";
         const unsaid =
           goldScripts.find(
@@ -140,7 +142,7 @@ describe.if(python !== null)("a tau2 run", () => {
   );
 
   test(
-    "keeps the text of arguments from the model to the record, and numbers of either kind",
+    "the text of arguments stays the same from the model to the record, with numbers of either kind",
     () =>
       withFolder(async (folder) => {
         const text =
@@ -179,7 +181,7 @@ describe.if(python !== null)("a tau2 run", () => {
   );
 
   test(
-    "records a task that its environment cannot set up as failed, without a score, and goes on with the next",
+    "a task that its environment cannot set up is recorded as failed without a score, and the next one goes on",
     () =>
       withFolder(async (folder) => {
         const rows = join(folder, "rows.jsonl");
@@ -212,7 +214,7 @@ describe.if(python !== null)("a tau2 run", () => {
   );
 
   test(
-    "runs as it ships, with simulated speakers, to accounted records",
+    "the shipped recipe runs with simulated speakers, and every record is accounted for",
     () =>
       withFolder(async (folder) => {
         const { tau2 } = await writeRecipes(folder);
@@ -226,7 +228,8 @@ describe.if(python !== null)("a tau2 run", () => {
         expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
         const records = await readRecords(join(folder, "run"));
         expect(records).toHaveLength(2 * (9 + 20));
-        // Random calls can leave a database in which the official evaluator's own assertions break: a failure, and no score.
+        // Random calls can leave a database in which the official evaluator's own assertions break:
+        // a failure, and no score.
         const failed = records.filter(({ status }) => status !== "ok");
         for (const { status, score, error } of failed)
           expect({ status, score, role: error?.role }).toEqual({
@@ -251,7 +254,7 @@ const QUICK = goldScripts
 
 describe.if(hasImage)("gold replays in containers", () => {
   test(
-    "are rewarded the same when a container and a host are killed on the way",
+    "gold replays in containers get the same rewards when a container and a host are killed on the way",
     () =>
       withFolder(async (folder) => {
         const one = ["tau2", "tau2-rewards"].flatMap((name) => [
@@ -288,7 +291,7 @@ describe.if(hasImage)("gold replays in containers", () => {
   );
 
   test.if(apptainer.image !== null)(
-    "are rewarded the same by Apptainer",
+    "gold replays get the same rewards by Apptainer",
     () =>
       withFolder(async (folder) => {
         const engine = ["tau2", "tau2-rewards"].flatMap((name) => [

@@ -1,4 +1,5 @@
-// One simulation by our rules with scripted speakers, step by step, against the real bridge: no host, no models, nothing else.
+// One simulation by our rules with scripted speakers against the real bridge, step by step, without
+// a host and without models.
 
 import createRules from "../../../recipes/tau2/orchestrator.ts";
 import writeRequest from "../../../recipes/tau2/request.ts";
