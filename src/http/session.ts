@@ -69,6 +69,7 @@ export class PeerSession {
     const limit = new Limit("no answer", timeoutMs, signal);
     let call: Call | null = null;
     try {
+      if (this.#isClosed) throw new MatrixError("peer_failed", "the session was closed");
       const connection = await limit.race(this.#connect());
       call = connection.request(`/v1/${route}`, this.#headers(), body);
       const reply = await limit.race(call.reply);

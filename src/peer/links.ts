@@ -90,9 +90,9 @@ export class Links {
     }
   }
 
+  /** Closes all sessions for good. */
   close(): void {
     for (const { session } of this.#links.values()) session.close();
-    this.#links.clear();
   }
 
   #linkTo(to: HostId): Link | null {

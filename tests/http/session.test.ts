@@ -167,7 +167,7 @@ test("a request to a peer that is stopped ends in time, may have been acted on, 
 });
 
 test.each([...MISBEHAVIOURS, ["the peer says that it goes away, and does", goAway] as const])(
-  "when %s",
+  "a request may have been acted on when %s",
   async (_, misbehave) => {
     await using server = await startServer(misbehave);
     using session = openSession(server.url);

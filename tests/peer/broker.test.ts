@@ -287,6 +287,33 @@ describe("sending", () => {
     expect(take("a")).toBeNull();
   });
 
+  test("a late receipt of a host that lost the message to another changes nothing", () => {
+    for (const refused of [[], [1]]) {
+      const { broker, members, receive, take } = createBroker();
+      members(A, member("c", ["upstream"]));
+      receive("c", parcel(7, step()));
+      broker.handOn(task(), step({ hops: 1, ...away }));
+      const late = take("a");
+      members(B, member("c", ["upstream"]));
+      expect(brief(take("b"))).toEqual(["1 step 1/1 1.0"]);
+      broker.delivered("a", late ?? batch({}), { refused });
+      expect([take("b"), take("c"), broker.counts.parked]).toEqual([null, null, 0]);
+    }
+  });
+
+  test("a late failure of a host that lost the message to another changes nothing", () => {
+    const { broker, members, take } = createBroker();
+    members(A);
+    broker.submit(step(away));
+    const late = take("a");
+    members(B);
+    take("b");
+    broker.undelivered("a", late ?? batch({}), true);
+    expect([take("b"), broker.counts.parked]).toEqual([null, 0]);
+    members(A);
+    expect(brief(take("a"))).toEqual(["1 step 1/1 2.0"]);
+  });
+
   test("a tick wakes the links of peers that have something to take, and of no others", () => {
     const { broker, members, woken, deliver } = createBroker();
     members(A, B);
@@ -346,6 +373,20 @@ describe("sending", () => {
     broker.delivered("c", taken, { refused: [1] });
     expect([delivered.length, broker.counts.held, broker.counts.sent]).toEqual([2, 1, 0]);
     expect([broker.counts.duplicates, take("a")]).toEqual([1, batch({ released: [1] })]);
+  });
+
+  test("a message that comes back when the same one is here is dropped, and done once", () => {
+    const process = createBroker();
+    const { broker, members, delivered, receive, take } = process;
+    members(A, B, C);
+    const rowId = rowFor(process, "c");
+    receive("a", parcel(1, step({ rowId })));
+    broker.handOn(task({ rowId }), step({ rowId, hops: 1 }));
+    const taken = take("c") ?? batch({});
+    receive("b", parcel(2, step({ rowId, hops: 1 })));
+    broker.delivered("c", taken, { refused: [1] });
+    expect([delivered.length, broker.counts.duplicates, broker.counts.held]).toEqual([2, 1, 1]);
+    expect(take("a")).toEqual(batch({ released: [1] }));
   });
 });
 
@@ -701,6 +742,16 @@ describe("forks and branches", () => {
       1,
       batch({ released: [10] }),
     ]);
+  });
+
+  test("the end of a branch that was done where it is waited for stays there, also when that host leaves", () => {
+    const { broker, members, delivered } = createBroker();
+    members(A);
+    broker.submit(step({ branch }));
+    broker.leave();
+    broker.handOn(task({ branch }), end({ branch, hops: 1 }));
+    expect(delivered.map(({ kind }) => kind)).toEqual(["step", "end"]);
+    expect([broker.counts.held, broker.counts.sent]).toEqual([1, 0]);
   });
 
   test("settling a branch that is under way here does not take its step away", () => {

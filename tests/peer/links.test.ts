@@ -269,3 +269,15 @@ test("the session to a peer that is gone is closed, and one that stays is kept",
   links.prune();
   await expect(ask()).rejects.toMatchObject({ code: "peer_failed" });
 });
+
+test("a link that was closed opens no further session", async () => {
+  await using linked = await createLinks([batch({ parcels: [parcel(1, step())] })], () => NONE);
+  const { links, told } = linked;
+  const ask = () => links.request("peer", "echo", new Uint8Array(1), 50_000);
+  await ask();
+  links.close();
+  await expect(ask()).rejects.toMatchObject({ code: "peer_failed", maybeActed: false });
+  links.wake("peer");
+  await until(() => told.length > 0, "the broker is told");
+  expect(told).toEqual([{ to: "peer", seqs: [1], maybeTaken: false }]);
+});

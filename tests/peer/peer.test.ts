@@ -16,7 +16,7 @@ import { batch, end, fork, parcel, step, task } from "./one-broker.ts";
 const TOKEN = "the-token";
 const encoded = (message: Message): Message => ({ ...message, task: encodeTask(message.task) });
 
-async function createPeer(self: string, roles: readonly RoleLoad[]) {
+async function createPeer(self: string, roles: readonly RoleLoad[], clock = () => 1000) {
   const bugs: unknown[] = [];
   const server = await PeerServer.listen({
     hostname: "127.0.0.1",
@@ -36,7 +36,7 @@ async function createPeer(self: string, roles: readonly RoleLoad[]) {
     roles,
     isSink: roles.length === 0,
     statefulSandboxOf: (role) => (role === "tools" ? "box" : null),
-    clock: () => 1000,
+    clock,
   });
   const received: Message[] = [];
   peer.start({
@@ -284,4 +284,14 @@ test("a peer looks again on its own at what could not be sent, and at sessions t
   // The broker is not told: only its tick finds the host.
   peer.routing.update([self, host]);
   await until(() => late.received.length === 1, "the step came");
+});
+
+test("a peer that was stopped does not look any more", async () => {
+  const looks = { stopped: 0, running: 0 };
+  const { peer } = await createPeer("stopped", [], () => ++looks.stopped);
+  await using _running = await createPeer("running", [], () => ++looks.running);
+  await peer.stop();
+  const [stopped, running] = [looks.stopped, looks.running];
+  await until(() => looks.running > running + 3, "another peer looked several times");
+  expect(looks.stopped).toBe(stopped);
 });

@@ -26,6 +26,8 @@ import { type Fault, type Outcome, type Scenario, World } from "./world.ts";
 
 const only = process.env["MATRIX_SIM_SEED"];
 const seeds = Number(process.env["MATRIX_SIM_SEEDS"] ?? 1000);
+/** A thousand seeds take half a minute alone on a machine, and twenty times that on a busy one. */
+const TIMEOUT_MS = 900_000;
 const ALL_FAULTS: readonly Fault[] = [
   "kill",
   "kill-two",
@@ -92,7 +94,7 @@ test(
     prove(1, TROUBLE, (outcome) =>
       count(outcome, "ok") === TROUBLE.tasks ? null : "a task did not end well",
     ),
-  300_000,
+  TIMEOUT_MS,
 );
 
 test(
@@ -101,7 +103,7 @@ test(
     prove(1, { ...TROUBLE, forkRate: 0.5 }, (outcome) =>
       count(outcome, "ok") === TROUBLE.tasks ? null : "a task did not end well",
     ),
-  300_000,
+  TIMEOUT_MS,
 );
 
 test(
@@ -113,7 +115,7 @@ test(
       ({ restarts, redelivered }) =>
         restarts + redelivered > 0 ? `${restarts} restarts, ${redelivered} redelivered` : null,
     ),
-  300_000,
+  TIMEOUT_MS,
 );
 
 test(
@@ -124,7 +126,7 @@ test(
       { ...TROUBLE, hosts: 3, tasks: 300, inFlight: 300, forkRate: 1, faults: [] },
       (outcome) => (count(outcome, "ok") === 300 ? null : "a task did not end well"),
     ),
-  300_000,
+  TIMEOUT_MS,
 );
 
 test(
@@ -143,7 +145,7 @@ test(
       },
       (outcome) => (count(outcome, "ok") === TROUBLE.tasks ? null : "a task did not end well"),
     ),
-  300_000,
+  TIMEOUT_MS,
 );
 
 test(
@@ -155,7 +157,7 @@ test(
       ({ restarts, deaths }) =>
         restarts + deaths > 0 ? `${restarts} restarts, ${deaths} deaths` : null,
     ),
-  300_000,
+  TIMEOUT_MS,
 );
 
 test(
@@ -164,7 +166,7 @@ test(
     prove(0.2, { ...TROUBLE, forkRate: 1, faults: ["freeze", "cut"] }, (outcome) =>
       count(outcome, "ok") === TROUBLE.tasks ? null : "a task did not end well",
     ),
-  300_000,
+  TIMEOUT_MS,
 );
 
 test(
@@ -173,7 +175,7 @@ test(
     prove(0.5, { ...TROUBLE, delivery: "at-most-once" }, (outcome) =>
       count(outcome, "failed") === 0 ? null : "a task failed",
     ),
-  300_000,
+  TIMEOUT_MS,
 );
 
 test(
@@ -184,7 +186,7 @@ test(
       { ...TROUBLE, dropRate: 0.2, doubleRate: 0.2, faults: ["kill", "freeze"] },
       () => null,
     ),
-  300_000,
+  TIMEOUT_MS,
 );
 
 test(
@@ -204,7 +206,7 @@ test(
       (outcome) =>
         count(outcome, "ok") === TROUBLE.tasks ? null : `${count(outcome, "failed")} failed`,
     ),
-  300_000,
+  TIMEOUT_MS,
 );
 
 test(
@@ -213,7 +215,7 @@ test(
     prove(0.2, { ...TROUBLE, hosts: 3, tasks: 60 }, (outcome) =>
       count(outcome, "ok") === 60 ? null : "a task did not end well",
     ),
-  300_000,
+  TIMEOUT_MS,
 );
 
 test(
@@ -225,7 +227,7 @@ test(
       ({ restarts, deaths }) =>
         restarts + deaths > 0 ? `${restarts} restarts, ${deaths} deaths` : null,
     ),
-  300_000,
+  TIMEOUT_MS,
 );
 
 test(
@@ -243,7 +245,7 @@ test(
       },
       ({ restarts }) => (restarts > 0 ? `${restarts} rows started again` : null),
     ),
-  300_000,
+  TIMEOUT_MS,
 );
 
 test(
@@ -257,7 +259,7 @@ test(
           ? `${restarts} restarts, ${redelivered} redelivered, ${duplicates} duplicates`
           : null,
     ),
-  300_000,
+  TIMEOUT_MS,
 );
 
 test(
@@ -271,7 +273,7 @@ test(
       // Seven find it out; when both hosts that know of it die, its row starts again, and so does the finding out.
       return outcome.deaths <= 40 ? null : `${outcome.deaths} hosts died`;
     }),
-  300_000,
+  TIMEOUT_MS,
 );
 
 test("one seed gives the same run again", () => {
