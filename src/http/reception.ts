@@ -19,7 +19,7 @@ export interface Route {
   readonly run: (body: Uint8Array, from: string) => Uint8Array | Promise<Uint8Array>;
 }
 
-/** What members may ask of a process. */
+/** The requests that members may make of a process. */
 export interface PeerService {
   /** The routes by name: `batch` answers POST /v1/batch. */
   readonly routes: Readonly<Record<string, Route>>;
@@ -140,7 +140,7 @@ function requestOf(exchange: Exchange): Request {
   } as unknown as Request;
 }
 
-/** What is wrong with a member's headers; null when they are sound. */
+/** The first thing that is wrong with a member's headers; null when they are sound. */
 function problemOf(exchange: Exchange, self: string): Refusal | null {
   const to = exchange.header("matrix-to");
   if (exchange.header("matrix-protocol") !== PROTOCOL_VERSION) return "version";

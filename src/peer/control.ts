@@ -1,5 +1,5 @@
-// Control messages: what hosts and the driver say to each other beside batches, small and rare. Each
-// is a plain MessagePack map, checked against its schema before it is believed.
+// Control messages: what hosts and the driver say to each other beside batches, small and rare.
+// Each is a plain MessagePack map, checked against its schema before it is believed.
 //
 //     join     host → driver   A host asks to take part. The answer is the recipe with its files.
 //     beat     host → driver   A host tells that it is there and how busy it is. The answer says
@@ -29,7 +29,7 @@ const member = v.strictObject({ ...host.entries, isSink: v.boolean() });
 const load = v.record(v.string(), v.strictObject({ busy: count, queued: count, slots: count }));
 const version = v.strictObject({ driver: text, version: count });
 
-/** What a process has spent on models since it began. */
+/** The spending of a process on models since it began. */
 const spent = v.strictObject({
   requests: count,
   prompt_tokens: count,

@@ -28,7 +28,9 @@ import { PARCEL, PARCEL_FIELDS, TOTALS, TOTALS_FIELDS } from "./wire-format.ts";
 const NEWLINE = 0x0a;
 const STATUSES = ["ok", "failed", "lost"] as const;
 
-/** What this process has seen of a task up to a mark; null when it has let go of that. */
+/**
+ * Finds the part of a task that this process has seen, up to a mark; null when it has let go of it.
+ */
 export type FindKnown = (task: TaskKey, mark: number) => Known | null;
 
 export interface Decoded {

@@ -1,5 +1,5 @@
-// Batches and answers as bytes. Encoding changes nothing: links.ts notes what the store keeps of the
-// tasks that are sent.
+// Batches and answers as bytes. Encoding changes nothing: links.ts notes what the store keeps of
+// the tasks that are sent.
 
 import { type EncodedTask, encodeTask, type Mark } from "../task/encoded.ts";
 import type { Totals } from "../task/totals.ts";

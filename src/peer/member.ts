@@ -12,7 +12,7 @@ export interface Member {
   readonly roles: readonly string[];
   /** The driver takes the ends of tasks; hosts do not. */
   readonly isSink: boolean;
-  /** Where its peers reach it: http://… or https://… */
+  /** The URL at which its peers reach it: http://… or https://… */
   readonly address: string;
   /** It hands over what it has and takes nothing new. */
   readonly leaving: boolean;

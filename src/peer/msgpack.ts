@@ -1,5 +1,5 @@
-// Plain MessagePack (https://msgpack.org): objects are maps and bytes are bytes. Each body stands for
-// itself: nothing is learnt from one body for the next.
+// Plain MessagePack (https://msgpack.org): objects are maps and bytes are bytes. Each body stands
+// for itself: nothing is learnt from one body for the next.
 
 // The package's main entry loads a native addon, which crashes Deno; this one is JavaScript alone.
 import { Packr } from "msgpackr/pack";

@@ -1,6 +1,6 @@
-// How far each task was seen to be, remembered while a copy of an older message may still come. There
-// are two generations: a task that was not touched during a whole one is forgotten. So the size
-// follows the traffic of the last minute, not the length of the run.
+// How far each task was seen to be, remembered while a copy of an older message may still come.
+// There are two generations: a task that was not touched during a whole one is forgotten. So the
+// size follows the traffic of the last minute, not the length of the run.
 
 export class Recent<K> {
   readonly #generationMs: number;

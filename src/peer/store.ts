@@ -10,19 +10,19 @@ import { EncodedTask } from "../task/encoded.ts";
 import type { HostId } from "./member.ts";
 import { keyOf, type Parcel, type TaskKey } from "./parcel.ts";
 
-/** What a process knows of a task: its row, and its history up to the mark. */
+/** The part of a task that a process knows: its row, and its history up to the mark. */
 export interface Known {
   readonly mark: number;
   readonly row: Uint8Array;
   readonly history: Uint8Array;
 }
 
-/** What an entry takes beside its bytes: the key, the map and the views. An estimate. */
+/** An estimate of what an entry takes beside its bytes: the key, the map and the views. */
 const ENTRY_BYTES = 300;
 
 export class Store {
   readonly #bytesMax: number;
-  /** From the longest untouched to the latest. */
+  /** In the order in which they were kept, the oldest first. */
   readonly #known = new Map<TaskKey, Known>();
   #bytes = 0;
 
@@ -44,7 +44,7 @@ export class Store {
     }
   }
 
-  /** What is known of the task up to this mark; null when it is another, or none. */
+  /** The known part of the task; null when it ends at another mark, or nothing is known. */
   find(task: TaskKey, mark: number): Known | null {
     const known = this.#known.get(task);
     return known?.mark === mark ? known : null;

@@ -1,5 +1,5 @@
-// The parts of the peer protocol that run on Deno's HTTP/2, against stand-ins for it in this process
-// that speak HTTP/1.1. Deno itself runs them in tests/e2e/http/hyper.test.ts.
+// The parts of the peer protocol that run on Deno's HTTP/2, against stand-ins for it in this
+// process that speak HTTP/1.1. Deno itself runs them in tests/e2e/http/hyper.test.ts.
 
 import { expect, test } from "bun:test";
 import net, { type AddressInfo } from "node:net";

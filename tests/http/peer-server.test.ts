@@ -1,5 +1,5 @@
-// The server of a peer against members that err, strangers, port scanners and worse. What it refuses
-// costs it nothing.
+// The server of a peer against members that err, strangers, port scanners and worse. What it
+// refuses costs it nothing.
 
 import { expect, test } from "bun:test";
 import type { OutgoingHttpHeaders } from "node:http2";

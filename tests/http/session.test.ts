@@ -1,5 +1,6 @@
-// A session to peers that are gone, slow, stopped, killed or no peers at all: every request ends within its time, with the whole
-// answer or with an error that says whether the peer may have acted.
+// A session to peers that are gone, slow, stopped, killed or no peers at all: every request ends
+// within its time, with the whole answer or with an error that says whether the peer may have
+// acted.
 
 import { expect, test } from "bun:test";
 import http2, { type ServerHttp2Stream } from "node:http2";
@@ -12,7 +13,7 @@ import { hangingRoute, openSession, spawnPeer, startPeer } from "./wire.ts";
 
 const BODY = new Uint8Array(100);
 
-/** What a request fails with. */
+/** The error that a request fails with. */
 async function failure(
   session: PeerSession,
   route = "echo",

@@ -1,5 +1,5 @@
-// TLS from the run's token alone: a process that has the token proves so in both directions, and one
-// that has another token gets nowhere.
+// TLS from the run's token alone: a process that has the token proves so in both directions, and
+// one that has another token gets nowhere.
 
 import { expect, test } from "bun:test";
 import { createPublicKey, X509Certificate } from "node:crypto";

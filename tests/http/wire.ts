@@ -1,4 +1,5 @@
-// The wire for tests: peers in this process and in others, and requests that no PeerSession would make.
+// The wire for tests: peers in this process and in others, and requests that no PeerSession would
+// make.
 
 import http2, {
   type IncomingHttpHeaders,
@@ -15,7 +16,7 @@ import { ROOT } from "../parts/repository.ts";
 export const TOKEN = "the-token-of-this-run";
 
 const deno = findDeno();
-/** How each runtime starts a program; null where it is missing. */
+/** The command with which each runtime starts a program; null where it is missing. */
 export const RUNTIMES: Readonly<Record<string, readonly string[] | null>> = {
   Bun: [process.execPath],
   Deno:
@@ -23,7 +24,7 @@ export const RUNTIMES: Readonly<Record<string, readonly string[] | null>> = {
 };
 
 export interface Peer extends PeerServer, AsyncDisposable {
-  /** What routes threw that was no `wire_invalid`. */
+  /** Errors that routes threw, other than `wire_invalid`. */
   readonly bugs: unknown[];
 }
 
@@ -70,7 +71,7 @@ export function openSession(
   return Object.assign(session, { [Symbol.dispose]: () => session.close() });
 }
 
-/** What a client of HTTP/2 sends first. */
+/** The bytes that a client of HTTP/2 sends first. */
 export const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 
 /** A peer in another process: fixture-server.ts. */

@@ -556,7 +556,9 @@ describe("suspects", () => {
     expect(delivered.map(({ task }) => task.rowId)).toEqual(["1", "2"]);
   });
 
-  /** Lets hosts die one after the other, each at the step that it declared; the parcels they got. */
+  /**
+   * Lets hosts die one after the other, each at the step that it declared; the parcels they got.
+   */
   function dieAt(positions: readonly (number | null)[], maxAttempts: number) {
     const process = createBroker({ maxAttempts });
     const { broker, members, deliver, take } = process;

@@ -1,5 +1,5 @@
-// Batches on the wire, as one process sends them and another receives them: what arrives is what was
-// sent, and what the receiver has seen before is not sent again.
+// Batches on the wire, as one process sends them and another receives them: what arrives is what
+// was sent, and what the receiver has seen before is not sent again.
 
 import { expect, test } from "bun:test";
 import fc from "fast-check";
@@ -161,7 +161,8 @@ test("a host that has let go of its part of a task asks for the whole, and is se
 test("two executions of one hop are never mixed", () => {
   const [a, b, c] = [createProcess("a"), createProcess("b"), createProcess("c")];
   const start = onlyTask(a.receive(c.send("a", batchOf(parcel({ kind: "step", task })))).batch);
-  // The same hop is done twice by a, with other words; b has seen the first, c brings back the second.
+  // The same hop is done twice by a, with other words; b has seen the first, c brings back the
+  // second.
   const first = appendHop(start, hop(0, "one"));
   const second = appendHop(start, hop(0, "two"));
   b.receive(a.send("b", batchOf(parcel({ kind: "step", task: first }))));

@@ -1,5 +1,5 @@
-// The links of one process to a peer that is a real server: what it is sent in one request, and what
-// the broker is told of the answers.
+// The links of one process to a peer that is a real server: what it is sent in one request, and
+// what the broker is told of the answers.
 
 import { expect, test } from "bun:test";
 import { PeerServer } from "../../src/http/peer-server.ts";
@@ -25,8 +25,8 @@ interface Told {
 }
 
 /**
- * Links to `peer`, which answers each batch as `answer` says. `batches` are to be taken one after the
- * other; `taken` counts the calls that found one.
+ * Links to `peer`, which answers each batch as `answer` says. `batches` are to be taken one after
+ * the other; `taken` counts the calls that found one.
  */
 async function createLinks(
   batches: Batch[],

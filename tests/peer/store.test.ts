@@ -3,7 +3,7 @@ import { keepSent, Store } from "../../src/peer/store.ts";
 import { encodeTask } from "../../src/task/encoded.ts";
 import { end, parcel, step, task } from "./one-broker.ts";
 
-/** What an entry takes beside its bytes. */
+/** The bytes that an entry takes beside its content. */
 const ENTRY_BYTES = 300;
 
 const known = (mark: number, bytes: number) => ({

@@ -1,6 +1,6 @@
-// A simulated cluster: real brokers, a real coordinator and real rules, in virtual time on a network that drops, delays,
-// doubles and reorders, under hosts and a driver that are killed, frozen and cut off from each other. Everything that happens
-// follows from the seed.
+// A simulated cluster: real brokers, a real coordinator and real rules, in virtual time on a
+// network that drops, delays, doubles and reorders, under hosts and a driver that are killed,
+// frozen and cut off from each other. Everything that happens follows from the seed.
 
 import type { CensusPhase } from "../../src/driver/census.ts";
 import { Coordinator } from "../../src/driver/coordinator.ts";
@@ -23,14 +23,14 @@ export interface Scenario {
   readonly hosts: number;
   readonly tasks: number;
   readonly inFlight: number;
-  /** Rows that kill whatever host works on them. */
+  /** The number of rows that kill every host that works on them. */
   readonly poison: number;
-  /** The part of the rows that go several ways at once somewhere on their way. */
+  /** The share of rows that go several ways at once somewhere on their way. */
   readonly forkRate: number;
-  /** Per request: it, or its answer, is dropped; it arrives twice. */
+  /** The share of requests that are dropped, themselves or their answers, and that arrive twice. */
   readonly dropRate: number;
   readonly doubleRate: number;
-  /** Virtual milliseconds of trouble, and how often something happens in them. */
+  /** Virtual milliseconds of trouble, and between two faults in the mean. */
   readonly troubleMs: number;
   readonly faultEveryMs: number;
   readonly faults: readonly Fault[];
@@ -48,7 +48,7 @@ export type Fault =
   | "drain";
 
 export interface Outcome {
-  /** The record of each task: which attempt was written, and how it ended. */
+  /** The record of each task: the attempt that was written, and how it ended. */
   readonly records: ReadonlyMap<
     TaskKey,
     {
@@ -64,7 +64,7 @@ export interface Outcome {
   readonly virtualMs: number;
   readonly deaths: number;
   readonly restarts: number;
-  /** Of the processes that live at the end. */
+  /** Counted by the processes that live at the end. */
   readonly redelivered: number;
   readonly duplicates: number;
   readonly left: { readonly held: number; readonly sent: number; readonly inFlight: number };
@@ -120,7 +120,7 @@ interface Process {
   /** Its clock is off by this much. */
   readonly skewMs: number;
   alive: boolean;
-  /** What it would do while frozen waits here. */
+  /** Events that wait while the process is frozen; null while it is not. */
   frozen: (() => void)[] | null;
   known: ListVersion | null;
   joining: string;
@@ -340,7 +340,7 @@ export class World {
   }
 
   #startHost(index: number): void {
-    // Every role has hosts, most hosts serve one role, some all.
+    // Every role has hosts. Most hosts serve one role, and some serve all.
     const roles = index % 4 === 3 ? ROLES : [ROLES[index % ROLES.length] as string];
     const process = this.#createProcess(
       `h${index}.${this.#hostLives++}`,
@@ -451,12 +451,13 @@ export class World {
     });
     this.#driver = life;
     this.#every(process, TICK_MS, () => life.coordinator.tick());
-    // Deaths that no beat tells of are found by a count, as in a real driver when nothing has ended for long.
+    // Deaths that no beat tells of are found by a count, as in a real driver when nothing has ended
+    // for long.
     this.#every(process, 5000, () => life.coordinator.recount());
   }
 
   #noteHosts(life: DriverLife): void {
-    // Written to the run directory; a driver that has not yet formed keeps what it was told.
+    // The run directory has this list. A driver that has not formed keeps the one that it found.
     if (life.isAdmitting)
       this.#lastHosts = new Set(life.coordinator.hosts.map(({ member }) => member.id));
   }
@@ -523,7 +524,7 @@ export class World {
       process.broker.complete(message);
       return;
     }
-    // Written after a moment; what a driver dies with before that is not written.
+    // A record is written after a moment; a driver that dies before that has not written it.
     this.#after(this.#exponential(2), () =>
       this.#inside(process, () => {
         this.#record(life, keyOf(task), {
@@ -554,7 +555,7 @@ export class World {
     return this.#cuts.has(`${from}>${to}`);
   }
 
-  /** One way: whether it arrives, and when. */
+  /** Carries one way; returns false when it does not arrive. */
   #carry(from: HostId, to: HostId, arrive: () => void): boolean {
     if (this.#isCut(from, to) || this.random() < this.scenario.dropRate) return false;
     this.#after(this.#exponential(LATENCY_MS), arrive);
@@ -563,7 +564,7 @@ export class World {
     return true;
   }
 
-  /** A request and its answer. `failed(false)`: it cannot have arrived. */
+  /** Carries a request and its answer. `failed(false)` means that it cannot have arrived. */
   #request<A>(
     from: Process,
     to: HostId,
@@ -739,7 +740,10 @@ export class World {
     });
   }
 
-  /** SIGTERM: hands over what waits, finishes what runs, says goodbye when nothing is left or its grace is over. */
+  /**
+   * SIGTERM: hands over what waits, finishes what runs, says goodbye when nothing is left or its
+   * grace is over.
+   */
   #drain(process: Process): void {
     const deadline = this.#now + GRACE_MS;
     process.leaving = true;
@@ -782,7 +786,7 @@ interface DriverLife {
   coordinator: Coordinator;
 }
 
-/** What arrives shares nothing with what was sent. */
+/** A batch as it arrives: it shares nothing with the one that was sent. */
 function copyOf(batch: Batch): Batch {
   return {
     ...batch,
