@@ -52,9 +52,9 @@ const ABSENCE_MS = 10_000;
 export interface BrokerOptions {
   readonly self: HostId;
   readonly delivery: "retry" | "at-most-once";
-  /** A message that ran alone on this many hosts in a row, and these died, fails. */
+  /** A message fails when this many hosts in a row died while it ran alone on them. */
   readonly maxAttempts: number;
-  /** Messages held at once. Further ones are refused. */
+  /** The number of messages held at once. Further ones are refused. */
   readonly capacity: number;
   readonly routing: Routing;
   /** The only process that can do this step, where one holds state for it; null for any host. */
@@ -268,8 +268,9 @@ export class Broker {
    */
   repeat(): void {
     this.#repeatAcknowledged();
-    // A peer may hear only now that this host was gone, and let go of what it was to tell it. By
-    // then every peer has heard that this host is back.
+    // A peer may hear only after this that the host was gone, and forget then what to release to
+    // it. When ABSENCE_MS is over every peer knows that the host is back, so each is told once
+    // more.
     this.#repeatAt = this.#options.now() + ABSENCE_MS;
     this.#branches.doubt(this.#repeatAt);
   }

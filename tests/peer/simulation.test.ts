@@ -7,23 +7,19 @@
 //
 // Mistakes that it found:
 // - Releases rode on answers. When an answer was lost, a sender kept its copy for ever. Releases
-// ride
-//   on requests now.
+//   ride on requests now.
 // - A parcel of a host that its receiver did not know yet could never be released. Batches of
 //   strangers are refused now.
 // - "You were given up" was said once, in an answer that could be lost, so the host never repeated
 //   what its peers have from it. Joinings have names now.
 // - A census had the number of one by the driver before it, so hosts answered with what they had
-// had
-//   then. Numbers are random now.
+//   had then. Numbers are random now.
 // - Ends that came while the driver was forming were taken for old ones, and their tasks ran again.
 //   They wait now.
 // - A task was struck for its whole stay on a host, so hosts that were killed from outside made
-// long
-//   tasks fail. Strikes count by step now.
+//   long tasks fail. Strikes count by step now.
 // - A peer that heard late that a host was given up let go of what it was to release, after that
-// host
-//   had repeated itself: the host kept its copy for ever. Hosts repeat themselves once more now.
+//   host had repeated itself: the host kept its copy for ever. Hosts repeat themselves twice now.
 
 import { expect, test } from "bun:test";
 import { type Fault, type Outcome, type Scenario, World } from "./world.ts";
