@@ -232,3 +232,10 @@ test("a row without a chosen column is told with the fields that it has", async 
   ]);
   expect(items[0]).toMatchObject({ row: null, text: "", offset: 0, bytes: 0 });
 });
+
+test("a JSON array of several chunks gives each row once", async () => {
+  const rows = Array.from({ length: 5000 }, (_, n) => ({ n, text: "x".repeat(100) }));
+  const batches = await batchesOf("d.json", JSON.stringify(rows));
+  expect(batches.length).toBeGreaterThan(1);
+  expect(batches.flat().map(({ row }) => row)).toEqual(rows);
+});

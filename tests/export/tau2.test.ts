@@ -139,6 +139,12 @@ test.each<[what: string, selected: () => Selected]>([
   expect(await written([selected()])).toEqual({ examples: [0], files: {} });
 });
 
+test("an outcome without messages is exported to tau2 with an empty list", async () => {
+  const { messages: _, ...outcome } = OUTCOME;
+  const { files } = await written([made(outcome)]);
+  expect(JSON.parse(files["out.json"] ?? "").simulations[0].messages).toEqual([]);
+});
+
 test("a score of 0 is exported to tau2", async () => {
   expect((await written([made(OUTCOME, { score: 0 })])).examples).toEqual([1]);
 });
