@@ -8,23 +8,17 @@ import { EXIT, MatrixError, messageOf } from "../error.ts";
 import { isImagePath } from "../recipe/sandbox-schema.ts";
 import { findApptainer, reportApptainer } from "../sandbox/apptainer/program.ts";
 import { ApptainerSandboxes } from "../sandbox/apptainer/sandboxes.ts";
-import {
-  type EngineName,
-  type EngineReport,
-  LIMITS,
-  type Sandboxes,
-  type SandboxSpec,
-} from "../sandbox/contract.ts";
+import type { Sandboxes, SandboxSpec } from "../sandbox/contract.ts";
 import { reportDocker } from "../sandbox/docker/client.ts";
 import { DockerSandboxes } from "../sandbox/docker/sandboxes.ts";
 import { exec } from "../sandbox/exec.ts";
 import { prepareImage } from "../sandbox/image.ts";
 import { Lease } from "../sandbox/lease.ts";
-import { findSandboxes, reap, type SandboxStatus } from "../sandbox/reaper.ts";
+import { findSandboxes, reap } from "../sandbox/reaper.ts";
 import { chooseEngine } from "../sandbox/site.ts";
 import type { Log } from "../telemetry/log.ts";
 import { jsonOption } from "./flags.ts";
-import { renderTable } from "./text/table.ts";
+import { type CheckedEngine, renderEngine, renderSandboxes } from "./text/sandboxes.ts";
 
 interface JsonFlag {
   readonly json?: boolean;
@@ -75,18 +69,9 @@ const aloud: Log = {
 };
 const silent: Log = { write: () => undefined, close: async () => undefined };
 
-interface Checked extends EngineReport {
-  readonly engine: EngineName;
-  /**
-   * Milliseconds until a command in a started sandbox had answered, or why that failed. Null when no
-   * sandbox was started.
-   */
-  readonly trial: { readonly ms: number } | { readonly failure: string } | null;
-}
-
 async function check(image: string | undefined, flags: JsonFlag): Promise<void> {
   const reports = { docker: await reportDocker(), apptainer: await reportApptainer() };
-  const checked: Checked[] = [];
+  const checked: CheckedEngine[] = [];
   for (const engine of ["docker", "apptainer"] as const) {
     const report = reports[engine];
     const fits =
@@ -97,7 +82,7 @@ async function check(image: string | undefined, flags: JsonFlag): Promise<void> 
   if (flags.json === true)
     for (const one of checked)
       console.log(JSON.stringify({ ...one, auto: one.engine === chosen?.engine }));
-  else console.log(checked.map(textOf).join("\n"));
+  else console.log(checked.map(renderEngine).join("\n"));
   const failed = checked.some(({ trial }) => trial !== null && "failure" in trial);
   if (chosen === null) process.exitCode = EXIT.failedAbove;
   else if (image !== undefined && failed) process.exitCode = EXIT.failedAbove;
@@ -105,21 +90,6 @@ async function check(image: string | undefined, flags: JsonFlag): Promise<void> 
   console.log(
     chosen === null ? "no engine here can run sandboxes" : `engine = "auto" takes ${chosen.engine}`,
   );
-}
-
-function textOf({ engine, usable, says, unenforced, hints, trial }: Checked): string {
-  const enforced = LIMITS.filter((limit) => !unenforced.includes(limit));
-  return [
-    `${engine}: ${says}`,
-    ...(usable ? [`  limits ${enforced.join(", ")}`] : []),
-    ...(unenforced.length > 0 ? [`  cannot limit ${unenforced.join(", ")}`] : []),
-    ...(trial === null
-      ? []
-      : "ms" in trial
-        ? [`  started and answered within ${trial.ms} ms`]
-        : [`  failed: ${trial.failure}`]),
-    ...hints.map((hint) => `  hint: ${hint}`),
-  ].join("\n");
 }
 
 const TRIAL: Omit<SandboxSpec, "image"> = {
@@ -138,7 +108,7 @@ const TRIAL: Omit<SandboxSpec, "image"> = {
 async function tryImage(
   engine: "docker" | "apptainer",
   image: string,
-): Promise<NonNullable<Checked["trial"]>> {
+): Promise<NonNullable<CheckedEngine["trial"]>> {
   try {
     const apptainer = (await findApptainer()) ?? "apptainer";
     const prepared = await prepareImage(isImagePath(image) ? resolve(image) : image, engine, {
@@ -191,23 +161,7 @@ async function list(flags: JsonFlag): Promise<void> {
   const found = await findSandboxes();
   if (flags.json === true) for (const one of found) console.log(JSON.stringify(one));
   else if (found.length === 0) console.error("no sandbox of matrix runs here");
-  else console.log(tableOf(found));
-}
-
-function tableOf(found: readonly SandboxStatus[]): string {
-  const rows = [
-    ["SANDBOX", "ENGINE", "RUN", "HOST", "AGE", "STATE", "IMAGE"],
-    ...found.map(({ id, engine, run, host, startedAt, kept, ours, image }) => [
-      id,
-      engine,
-      run,
-      host,
-      `${Math.round((Date.now() - startedAt) / 1000)} s`,
-      kept ? "in use" : ours ? "left behind" : "another's",
-      image,
-    ]),
-  ];
-  return renderTable(rows, () => true);
+  else console.log(renderSandboxes(found, Date.now()));
 }
 
 async function collect(flags: JsonFlag): Promise<void> {

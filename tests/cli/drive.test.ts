@@ -239,3 +239,19 @@ test("a directory that cannot be written or holds foreign files is refused and l
       "cannot make the run directory",
     );
   }));
+
+test("drive draws its panel on a terminal, and none with --quiet", () =>
+  withFolder(async (folder) => {
+    const { isTTY } = process.stderr;
+    const shown = async (...flags: string[]) => {
+      const args = ["drive", CORAL, "-o", "run", "--fresh", 'models.speaker.latency="100ms"'];
+      return (await matrix([...args, ...flags], { cwd: folder })).stderr;
+    };
+    process.stderr.isTTY = true;
+    try {
+      expect(await shown()).toContain("coral · SIMULATED model");
+      expect(await shown("-q")).toBe("");
+    } finally {
+      process.stderr.isTTY = isTTY;
+    }
+  }));

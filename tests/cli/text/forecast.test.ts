@@ -60,6 +60,7 @@ test("cost and roles are left out where there are none, and recorded tasks are c
   expect(lines[0]).toBe(
     "coral: a forecast for 1,200 tasks, 1,000 are recorded (simulated model); nothing was asked",
   );
+  expect(linesOf({ recorded: 1 })[0]).toContain(", 1 are recorded; ");
   expect(lines.slice(3, 5)).toEqual(["", "requests    1,000"]);
   expect(lines.filter((line) => line.startsWith("cost"))).toEqual([]);
 });

@@ -54,6 +54,7 @@ test("a quantile is a duration that was there: of two, the lower one is the medi
   const { p50, p95 } = reportOf([recordOf({ timing: took(100) }), recordOf({ timing: took(1) })])
     .tasks.ms;
   expect([p50, Math.round(p95)]).toEqual([1, 100]);
+  expect(reportOf([recordOf({ timing: took(30) })]).tasks.ms.p50).toBe(30.055);
 });
 
 test("a duration of no time counts as a microsecond, and no durations as 0 ms", () => {
