@@ -328,7 +328,8 @@ test("an overloaded replica is given less, and every request is answered", async
   const model = await modelAt(a.url);
   const answers = await Promise.all(range(200).map((row) => model.chat(request(row), patient)));
   expect(answers).toHaveLength(200);
-  expect(model.replicas?.replicas[0]?.window).toBeLessThan(capacity * 2);
+  // It began at 128.
+  expect(model.replicas?.replicas[0]?.window).toBeLessThan(100);
 });
 
 test("a replica that stalls is cut at the silence, and another one asked", async () => {
