@@ -3,8 +3,9 @@
 
 import { expect, test } from "bun:test";
 import { statSync } from "node:fs";
-import { appendFile, readFile, writeFile } from "node:fs/promises";
+import { appendFile, readFile, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { encodeFrame } from "../../src/dataset/zstd.ts";
 import {
   type FileLine,
   isCompressed,
@@ -201,4 +202,26 @@ test("a damaged last frame is torn, and damage before it is refused with its pla
         hint: expect.stringContaining("--fresh"),
       });
     }
+  }));
+
+test("a frame whose last line has no newline makes that line torn", () =>
+  withFolder(async (folder) => {
+    const path = join(folder, "t.jsonl.zst");
+    await writeFile(path, await encodeFrame(Buffer.from("a\nb")));
+    expect((await linesOf(path)).lines.map(({ text, torn }) => [text, torn])).toEqual([
+      ["a", false],
+      ["b", true],
+    ]);
+  }));
+
+test("a file that is cut while it is read ends there", () =>
+  withFolder(async (folder) => {
+    const path = join(folder, "t.jsonl");
+    await writeFile(path, "a\nb\n");
+    const { lines, close } = await openRecordFile(path);
+    await truncate(path, 2);
+    const texts: string[] = [];
+    for await (const batch of lines) texts.push(...batch.map(({ text }) => text));
+    await close();
+    expect(texts).toEqual(["a"]);
   }));

@@ -23,11 +23,14 @@ export interface AnswerFilesOptions {
   readonly use: "journal" | "cache";
   readonly warn: (message: string, fields: Readonly<Record<string, string>>) => void;
   readonly segmentBytes?: number;
+  /** Milliseconds of a steady clock. */
+  readonly now?: () => number;
 }
 
 export class AnswerFiles implements Answers {
   readonly #use: AnswerFilesOptions["use"];
   readonly #index: AnswerIndex;
+  readonly #now: () => number;
   readonly #writer: AnswerWriter;
   /** True when a step may be one that was done before. */
   #mayKnow: boolean;
@@ -39,10 +42,18 @@ export class AnswerFiles implements Answers {
   #nextScan: Promise<void> | null = null;
 
   private constructor(
-    { folder, writer, use, warn, segmentBytes = SEGMENT_BYTES }: AnswerFilesOptions,
+    {
+      folder,
+      writer,
+      use,
+      warn,
+      segmentBytes = SEGMENT_BYTES,
+      now = () => performance.now(),
+    }: AnswerFilesOptions,
     isEmpty: boolean,
   ) {
     this.#use = use;
+    this.#now = now;
     this.#mayKnow = use === "cache" || !isEmpty;
     this.#isStale = !isEmpty;
     this.#index = new AnswerIndex({
@@ -95,7 +106,7 @@ export class AnswerFiles implements Answers {
   }
 
   #isDue(): boolean {
-    return this.#use === "cache" && performance.now() - this.#scannedAt > CACHE_SCAN_MS;
+    return this.#use === "cache" && this.#now() - this.#scannedAt > CACHE_SCAN_MS;
   }
 
   /** Resolves when a scan that began after this call is done. */
@@ -108,7 +119,7 @@ export class AnswerFiles implements Answers {
   #startScan(): Promise<void> {
     this.#nextScan = null;
     this.#isStale = false;
-    this.#scannedAt = performance.now();
+    this.#scannedAt = this.#now();
     this.#scanning = this.#index.scan().finally(() => {
       this.#scanning = null;
     });

@@ -119,3 +119,65 @@ test("a cache that cannot be made is an error when it is opened", () =>
     await writeFile(folder, "a file");
     await expect(open("one", { use: "cache" })).rejects.toThrow();
   }));
+
+test("a cache is scanned again for what others added when ten seconds have passed", () =>
+  withFiles(async (open) => {
+    let now = 0;
+    const one = await open("one", { use: "cache", now: () => now });
+    const other = await open("other", { use: "cache" });
+    const found = async () => (await one.find("m", requestOf("a")))?.message.content ?? null;
+    expect(await found()).toBeNull();
+    await other.keep("m", requestOf("a"), answerOf("a"));
+    now = 10_000;
+    expect(await found()).toBeNull();
+    now = 10_001;
+    expect(await found()).toBe("a");
+    await other.keep("m", requestOf("a"), answerOf("again"));
+    now = 20_001;
+    expect(await found()).toBe("a");
+    now = 20_002;
+    expect(await found()).toBe("again");
+  }));
+
+test("a journal is scanned when it has segments, and later only for a loss or a new attempt", () =>
+  withFiles(async (open) => {
+    let now = 0;
+    const other = await open("other");
+    await other.keep("m", requestOf("a"), answerOf("a"));
+    const one = await open("one", { now: () => now });
+    const found = async (row: string, attempt = 1) =>
+      (await one.find("m", requestOf(row, 0, attempt)))?.message.content ?? null;
+    expect(await found("a")).toBe("a");
+    await other.keep("m", requestOf("b"), answerOf("b"));
+    now = 1e9;
+    expect(await found("b")).toBeNull();
+    expect(await found("b", 2)).toBe("b");
+    await other.keep("m", requestOf("c"), answerOf("c"));
+    expect(await found("c")).toBeNull();
+    one.noteLoss();
+    expect(await found("c")).toBe("c");
+  }));
+
+test("a request during a scan waits for a scan that began after it, each time", () =>
+  withFiles(async (open) => {
+    const [one, other] = [await open("one"), await open("other")];
+    const found = async (row: string) =>
+      (await one.find("m", requestOf(row, 0, 2)))?.message.content ?? null;
+    for (const row of ["a", "b", "c"]) {
+      const early = found("none");
+      await other.keep("m", requestOf(row), answerOf(row));
+      const both = [found(row), found(row)];
+      expect(await Promise.all([early, ...both])).toEqual([null, row, row]);
+      const [first, second] = [found("none"), found(row)];
+      expect(await Promise.all([first, second])).toEqual([null, row]);
+    }
+  }));
+
+test("an answer is kept under its model, and found under no other", () =>
+  withFiles(async (open) => {
+    const one = await open("one", { use: "cache" });
+    await one.keep("m", requestOf("a"), answerOf("a"));
+    const other = await open("other", { use: "cache" });
+    expect(await other.find("n", requestOf("a"))).toBeNull();
+    expect(await other.find("m", requestOf("a"))).toEqual(answerOf("a"));
+  }));

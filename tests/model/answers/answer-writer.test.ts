@@ -74,7 +74,7 @@ test("a segment that was removed is left at the next sync, and the next line beg
       await writer.append("b\n");
       return (await namesIn(folder)).includes("w-2.jsonl");
     }, "the removal is noticed");
-  }));
+  }, 2 ** 20));
 
 test("a segment that is there stays in use after a sync", () =>
   withWriter(async (writer, folder) => {

@@ -123,3 +123,12 @@ test("a window is never less than one", () => {
   for (let now = 0; now < 5; now++) window.overloaded(now, 1, now);
   expect(window.size).toBe(1);
 });
+
+test("the count of requests that were turned away starts anew when the window has shrunk", () => {
+  const window = new Window(100);
+  for (let i = 0; i < 25; i++) window.overloaded(0, 100, 1);
+  for (let i = 0; i < 17; i++) window.overloaded(1, 100, 2);
+  expect(window.size).toBe(70);
+  window.overloaded(1, 100, 2);
+  expect(window.size).toBe(49);
+});
