@@ -40,10 +40,22 @@ const numericLiteral: Operator = {
   *mutate({ node, parent }) {
     if (node.type !== "NumericLiteral" || parent?.type === "TSLiteralType") return;
     if (parent?.type === "ObjectProperty" && parent.key === node) return;
+    if (isTuning(node, parent)) return;
     const mutated = mutateNumber(node.value);
     if (mutated !== null) yield numberNode(mutated);
   },
 };
+
+/** A size or a time that is a constant by itself, such as `const TIMEOUT_MS = 60_000` or `4 * 2 ** 20`. */
+function isTuning({ value }: { readonly value: number }, parent: Node | undefined): boolean {
+  if (parent?.type === "VariableDeclarator") return value > COUNT_MAX;
+  return parent?.type === "BinaryExpression" && isConstant(parent);
+}
+
+function isConstant(node: Node): boolean {
+  if (node.type === "NumericLiteral") return true;
+  return node.type === "BinaryExpression" && isConstant(node.left) && isConstant(node.right);
+}
 
 export function mutateNumber(value: number): number | null {
   const unit = UNITS.get(value);

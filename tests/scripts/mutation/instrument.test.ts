@@ -93,6 +93,24 @@ test("a number becomes its neighbour or the unit that it is taken for, and a lar
   ]);
 });
 
+test("a number that tunes is no mutant, and the same number in a formula or a table is one", async () => {
+  const { mutants } = await instrument(
+    "src/tuning.ts",
+    `const TIMEOUT_MS = 60_000;
+const BYTES_MAX = 4 * 1024 * 1024;
+const RETRIES = 3;
+const UNITS = { s: 1000 };
+const seconds = (ms: number) => ms / 1000;
+`,
+  );
+  const numbers = mutants.filter(({ operator }) => operator === "NumericLiteral");
+  expect(numbers.map(({ original, inside }) => `${inside}: ${original}`)).toEqual([
+    "RETRIES: 3",
+    "UNITS: 1000",
+    "seconds: 1000",
+  ]);
+});
+
 function find(mutants: readonly Mutant[], holds: (mutant: Mutant) => boolean): Mutant {
   const mutant = mutants.find(holds);
   if (!mutant) throw new Error("there is no such mutant");
