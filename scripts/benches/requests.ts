@@ -4,7 +4,7 @@
 import { parseArgs } from "node:util";
 import { NO_RUN } from "../../src/model/context.ts";
 import { planModel } from "../../src/model/create.ts";
-import type { OpenaiModelConfig } from "../../src/recipe/model-schema.ts";
+import type { OpenaiModelConfig } from "../../src/recipe/schema/model-schema.ts";
 import { printHead, printTable, quantile, type TableRow } from "./parts/report.ts";
 
 const BINARY = new URL("../../dist/matrix", import.meta.url).pathname;

@@ -5,9 +5,9 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as v from "valibot";
 import { FREE_KEYS, GROWING_KEYS } from "../../src/recipe/keys.ts";
-import { model } from "../../src/recipe/model-schema.ts";
-import { ORCHESTRATORS } from "../../src/recipe/orchestrator-schema.ts";
-import { extendsSchema, recipeSchema } from "../../src/recipe/schema.ts";
+import { model } from "../../src/recipe/schema/model-schema.ts";
+import { ORCHESTRATORS } from "../../src/recipe/schema/orchestrator-schema.ts";
+import { extendsSchema, recipeSchema } from "../../src/recipe/schema/schema.ts";
 import { type Key, keysOf, literalOf } from "./keys.ts";
 
 export const PAGE = join(import.meta.dir, "../../docs/recipe-keys.md");

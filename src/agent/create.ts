@@ -4,9 +4,9 @@
 import { readFile } from "node:fs/promises";
 import { MatrixError, messageOf } from "../error.ts";
 import type { ChatMessage, Model } from "../model/contract.ts";
-import type { OrchestratorConfig } from "../recipe/orchestrator-schema.ts";
-import type { Recipe, RoleConfig } from "../recipe/schema.ts";
-import type { TemplateSource } from "../recipe/value-schema.ts";
+import type { OrchestratorConfig } from "../recipe/schema/orchestrator-schema.ts";
+import type { Recipe, RoleConfig } from "../recipe/schema/schema.ts";
+import type { TemplateSource } from "../recipe/schema/value-schema.ts";
 import type { SandboxPool } from "../sandbox/pool.ts";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import type { Task } from "../task/task.ts";

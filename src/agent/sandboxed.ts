@@ -8,7 +8,7 @@ import { basename, dirname } from "node:path";
 import { MatrixError } from "../error.ts";
 import { interpreterOf } from "../recipe/interpreter.ts";
 import { isOfRole } from "../recipe/process-role.ts";
-import type { Recipe, RoleConfig } from "../recipe/schema.ts";
+import type { Recipe, RoleConfig } from "../recipe/schema/schema.ts";
 import type { Command, Mount, Sandbox } from "../sandbox/contract.ts";
 import type { Caller, SandboxPool } from "../sandbox/pool.ts";
 import { hopCount } from "../task/encoded.ts";

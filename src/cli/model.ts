@@ -9,7 +9,7 @@ import { loadReplies } from "../model/create.ts";
 import { createModelServer } from "../model/server.ts";
 import { serve } from "../platform.ts";
 import { loadModel, loadRecipe } from "../recipe/load.ts";
-import type { SimulatedModelConfig } from "../recipe/model-schema.ts";
+import type { SimulatedModelConfig } from "../recipe/schema/model-schema.ts";
 
 interface ServeFlags {
   readonly listen: string;

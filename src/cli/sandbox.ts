@@ -5,7 +5,7 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { Command, Option } from "commander";
 import { EXIT, MatrixError, messageOf } from "../error.ts";
-import { isImagePath } from "../recipe/sandbox-schema.ts";
+import { isImagePath } from "../recipe/schema/sandbox-schema.ts";
 import { findApptainer, reportApptainer } from "../sandbox/apptainer/program.ts";
 import { ApptainerSandboxes } from "../sandbox/apptainer/sandboxes.ts";
 import type { Sandboxes, SandboxSpec } from "../sandbox/contract.ts";

@@ -2,7 +2,7 @@
 // (run.budget) has room for more. Each process reports what it has spent since it began. The last
 // report of a process that died stands.
 
-import type { Recipe } from "../recipe/schema.ts";
+import type { Recipe } from "../recipe/schema/schema.ts";
 import type { RecordHead } from "../task/record.ts";
 import { addSpent, NOTHING_SPENT, type Spent, type SpentByHosts } from "../task/spent.ts";
 

@@ -4,8 +4,8 @@
 
 import { defaultConversation } from "../agent/create.ts";
 import { MatrixError } from "../error.ts";
-import type { OrchestratorConfig } from "../recipe/orchestrator-schema.ts";
-import type { Recipe } from "../recipe/schema.ts";
+import type { OrchestratorConfig } from "../recipe/schema/orchestrator-schema.ts";
+import type { Recipe } from "../recipe/schema/schema.ts";
 
 export type Part = "assistant" | "user";
 

@@ -6,8 +6,8 @@ import type {
   ModelConfig,
   ScriptedModelConfig,
   SimulatedModelConfig,
-} from "../recipe/model-schema.ts";
-import type { TemplateSource } from "../recipe/value-schema.ts";
+} from "../recipe/schema/model-schema.ts";
+import type { TemplateSource } from "../recipe/schema/value-schema.ts";
 import { createRandom, deriveSeed } from "../task/seed.ts";
 import type { Usage } from "../task/task.ts";
 import type { ModelContext, Permits } from "./context.ts";

@@ -1,6 +1,6 @@
 // Draws from the distributions that a recipe names: latencies in milliseconds, lengths in tokens.
 
-import type { Distribution } from "../recipe/value-schema.ts";
+import type { Distribution } from "../recipe/schema/value-schema.ts";
 
 /** One draw. It is never below zero. */
 export function sample(distribution: Distribution, random: () => number): number {

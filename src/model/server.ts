@@ -4,7 +4,7 @@
 import { type Context, Hono } from "hono";
 import { type SSEStreamingApi, streamSSE } from "hono/streaming";
 import { MatrixError, messageOf } from "../error.ts";
-import type { SimulatedModelConfig } from "../recipe/model-schema.ts";
+import type { SimulatedModelConfig } from "../recipe/schema/model-schema.ts";
 import type { JsonObject } from "../task/json.ts";
 import { deriveSeed } from "../task/seed.ts";
 import { pause } from "./retry.ts";

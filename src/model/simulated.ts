@@ -4,7 +4,7 @@
 // answers in process and behind `matrix model serve`.
 
 import { MatrixError, messageOf } from "../error.ts";
-import type { SimulatedModelConfig } from "../recipe/model-schema.ts";
+import type { SimulatedModelConfig } from "../recipe/schema/model-schema.ts";
 import type { JsonObject } from "../task/json.ts";
 import { createRandom, deriveSeed } from "../task/seed.ts";
 import type { Usage } from "../task/task.ts";

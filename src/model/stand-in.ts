@@ -8,7 +8,7 @@ import {
   type ModelConfig,
   PLAIN_SIMULATION,
   type SimulatedModelConfig,
-} from "../recipe/model-schema.ts";
+} from "../recipe/schema/model-schema.ts";
 import { createRandom, deriveSeed } from "../task/seed.ts";
 import { NO_RUN } from "./context.ts";
 import type { ChatAnswer, ChatRequest, Model } from "./contract.ts";

@@ -4,7 +4,7 @@
 // accepted one; or in parallel, each in a branch, and then an accepted candidate makes the other
 // branches idle. The record keeps every candidate.
 
-import type { PatternConfig } from "../recipe/orchestrator-schema.ts";
+import type { PatternConfig } from "../recipe/schema/orchestrator-schema.ts";
 import type { Json, JsonObject } from "../task/json.ts";
 import { isUnanswered, type Unanswered } from "../task/task.ts";
 import {

@@ -3,7 +3,7 @@
 
 import { MatrixError, messageOf } from "../error.ts";
 import { parseGraphPath } from "../recipe/graph-path.ts";
-import type { OrchestratorConfig, PatternConfig } from "../recipe/orchestrator-schema.ts";
+import type { OrchestratorConfig, PatternConfig } from "../recipe/schema/orchestrator-schema.ts";
 import { createBestOfN } from "./best-of-n.ts";
 import type { Orchestrator } from "./contract.ts";
 import { createDialogue } from "./dialogue.ts";

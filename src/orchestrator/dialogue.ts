@@ -2,7 +2,7 @@
 // the roles `between` act in order (an extractor, a judge). The last result is the outcome of the
 // task.
 
-import type { PatternConfig } from "../recipe/orchestrator-schema.ts";
+import type { PatternConfig } from "../recipe/schema/orchestrator-schema.ts";
 import type { Json, JsonObject } from "../task/json.ts";
 import {
   done,

@@ -1,7 +1,7 @@
 // fan-out: several roles act at once, each in a branch of its own. Then the roles `after` act in
 // order on all answers.
 
-import type { PatternConfig } from "../recipe/orchestrator-schema.ts";
+import type { PatternConfig } from "../recipe/schema/orchestrator-schema.ts";
 import { isJsonObject, type JsonObject } from "../task/json.ts";
 import { isUnanswered } from "../task/task.ts";
 import { done, fork, type Orchestrator, type Route, type RouteContext, to } from "./contract.ts";

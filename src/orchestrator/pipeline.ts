@@ -1,7 +1,7 @@
 // pipeline: stages act in order, and each may end the task early as `filtered`, as most rows of a
 // curation run do.
 
-import type { PatternConfig } from "../recipe/orchestrator-schema.ts";
+import type { PatternConfig } from "../recipe/schema/orchestrator-schema.ts";
 import { done, type Orchestrator, to } from "./contract.ts";
 import { compileOptional, outcomeOf, scoreOf, variablesOf } from "./results.ts";
 

@@ -1,6 +1,6 @@
 // sequence: roles act in order, each once. The last result is the outcome.
 
-import type { PatternConfig } from "../recipe/orchestrator-schema.ts";
+import type { PatternConfig } from "../recipe/schema/orchestrator-schema.ts";
 import { done, type Orchestrator, to } from "./contract.ts";
 import { compileOptional, outcomeOf, scoreOf, variablesOf } from "./results.ts";
 

@@ -1,7 +1,7 @@
 // tool-loop: a speaker and its tools act in turn until the speaker calls no tool, a condition
 // holds, or the turns are used up. Then the reward role acts, if there is one.
 
-import type { PatternConfig } from "../recipe/orchestrator-schema.ts";
+import type { PatternConfig } from "../recipe/schema/orchestrator-schema.ts";
 import type { Json } from "../task/json.ts";
 import { isJsonObject } from "../task/json.ts";
 import {

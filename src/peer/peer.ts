@@ -6,7 +6,7 @@
 import { MatrixError } from "../error.ts";
 import type { PeerServer } from "../http/peer-server.ts";
 import type { PeerService, Route } from "../http/reception.ts";
-import type { StoreConfig } from "../recipe/schema.ts";
+import type { StoreConfig } from "../recipe/schema/schema.ts";
 import type { Clock } from "../task/clock.ts";
 import { EncodedTask } from "../task/encoded.ts";
 import type { Message, Task } from "../task/task.ts";

@@ -6,8 +6,8 @@ import { resolve } from "node:path";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import { joinKey, matchesKey } from "./key-path.ts";
 import { isSecretKey, PATH_KEYS } from "./keys.ts";
-import { BUILT_IN_AGENTS } from "./role-schema.ts";
-import { isImagePath } from "./sandbox-schema.ts";
+import { BUILT_IN_AGENTS } from "./schema/role-schema.ts";
+import { isImagePath } from "./schema/sandbox-schema.ts";
 import type { Source } from "./source.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;

@@ -7,7 +7,7 @@ import * as v from "valibot";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import { joinKey, matchesKey, splitKey, valueAt } from "./key-path.ts";
 import { FREE_KEYS, GROWING_KEYS } from "./keys.ts";
-import { recipeSchema } from "./schema.ts";
+import { recipeSchema } from "./schema/schema.ts";
 
 export interface Difference {
   readonly key: string;

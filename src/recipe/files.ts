@@ -9,8 +9,8 @@ import { MatrixError, messageOf } from "../error.ts";
 import { runtime } from "../platform.ts";
 import { parseGraphPath } from "./graph-path.ts";
 import { joinKey } from "./key-path.ts";
-import { BUILT_IN_AGENTS } from "./role-schema.ts";
-import type { Recipe } from "./schema.ts";
+import { BUILT_IN_AGENTS } from "./schema/role-schema.ts";
+import type { Recipe } from "./schema/schema.ts";
 
 export interface RecipeFile {
   /** The path under which it is imported. Behind a symbolic link, that is the path of the link. */

@@ -13,12 +13,12 @@ import {
 } from "./compose.ts";
 import { filesOf } from "./files.ts";
 import { joinKey, splitKey, valueAt } from "./key-path.ts";
-import type { SimulatedModelConfig } from "./model-schema.ts";
 import { positionsOf } from "./position.ts";
 import { mayHoldSecret } from "./problem.ts";
 import { withProcesses } from "./process-role.ts";
 import { checkReferences } from "./references.ts";
-import type { Recipe } from "./schema.ts";
+import type { SimulatedModelConfig } from "./schema/model-schema.ts";
+import type { Recipe } from "./schema/schema.ts";
 import { readOverride, readSources, type Source, writeToml } from "./source.ts";
 import { validateRecipe } from "./validate.ts";
 

@@ -3,9 +3,9 @@
 // program role gets a sandbox of its own, one that isolates nothing.
 
 import { isModule } from "./files.ts";
-import { BUILT_IN_AGENTS } from "./role-schema.ts";
-import { PLAIN_PROCESSES } from "./sandbox-schema.ts";
-import type { Recipe, RoleConfig } from "./schema.ts";
+import { BUILT_IN_AGENTS } from "./schema/role-schema.ts";
+import { PLAIN_PROCESSES } from "./schema/sandbox-schema.ts";
+import type { Recipe, RoleConfig } from "./schema/schema.ts";
 
 /** Gives every program role its sandbox. `env` is the environment of the programs. */
 export function withProcesses(

@@ -7,10 +7,10 @@ import { type Complaint, unknownName } from "./complaint.ts";
 import { compileExpression } from "./expression.ts";
 import { filesOf } from "./files.ts";
 import { joinKey } from "./key-path.ts";
-import type { OrchestratorConfig, PatternConfig } from "./orchestrator-schema.ts";
 import { checkRole } from "./role-check.ts";
 import { checkSandbox } from "./sandbox-check.ts";
-import type { Recipe } from "./schema.ts";
+import type { OrchestratorConfig, PatternConfig } from "./schema/orchestrator-schema.ts";
+import type { Recipe } from "./schema/schema.ts";
 
 export function checkReferences(recipe: Recipe): Complaint[] {
   const { roles, sandboxes, orchestrator } = recipe;

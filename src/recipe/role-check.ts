@@ -4,7 +4,7 @@
 import { type Complaint, unknownName } from "./complaint.ts";
 import { interpreterOf } from "./interpreter.ts";
 import { isOfRole } from "./process-role.ts";
-import type { Recipe, RoleConfig } from "./schema.ts";
+import type { Recipe, RoleConfig } from "./schema/schema.ts";
 
 const LLM_KEYS = [
   "model",

@@ -2,8 +2,8 @@
 
 import { existsSync } from "node:fs";
 import type { Complaint } from "./complaint.ts";
-import { isImagePath, type SandboxConfig } from "./sandbox-schema.ts";
-import type { Recipe } from "./schema.ts";
+import { isImagePath, type SandboxConfig } from "./schema/sandbox-schema.ts";
+import type { Recipe } from "./schema/schema.ts";
 
 /** `key` is the path of the sandbox's table. */
 export function checkSandbox(

@@ -5,8 +5,8 @@ import * as v from "valibot";
 import { isJsonObject, type JsonObject } from "../task/json.ts";
 import { type Complaint, wrongWord } from "./complaint.ts";
 import { joinKey } from "./key-path.ts";
-import { type Recipe, recipeSchema } from "./schema.ts";
-import { keysAt } from "./schema-keys.ts";
+import { type Recipe, recipeSchema } from "./schema/schema.ts";
+import { keysAt } from "./schema/schema-keys.ts";
 
 /** The path of an issue begins at the root of the recipe. */
 type Issue = v.BaseIssue<unknown> & { readonly path: readonly { readonly key: unknown }[] };

@@ -9,7 +9,7 @@ import { AnswerFiles, type AnswerFilesOptions } from "../model/answers/answer-fi
 import type { Answers } from "../model/context.ts";
 import { keepsJournal } from "../model/create.ts";
 import type { LoadedRecipe } from "../recipe/load.ts";
-import type { Recipe } from "../recipe/schema.ts";
+import type { Recipe } from "../recipe/schema/schema.ts";
 import { journalPath } from "../records/journal.ts";
 import type { Log } from "../telemetry/log.ts";
 

@@ -23,7 +23,7 @@ import { isRunning, machineId } from "../process.ts";
 import { randomId } from "../random-id.ts";
 import { type Bundle, createBundle } from "../recipe/bundle.ts";
 import type { Environment } from "../recipe/compose.ts";
-import type { Recipe, RoleConfig } from "../recipe/schema.ts";
+import type { Recipe, RoleConfig } from "../recipe/schema/schema.ts";
 import { type DriverFile, DriverFileKeeper, readDriverFile } from "../records/driver-file.ts";
 import { systemClock } from "../task/clock.ts";
 import type { Log } from "../telemetry/log.ts";

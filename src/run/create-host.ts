@@ -4,7 +4,7 @@ import type { Agent } from "../agent/contract.ts";
 import { Host } from "../host/host.ts";
 import { Role } from "../host/role.ts";
 import type { HostTransport } from "../peer/transport.ts";
-import type { Recipe } from "../recipe/schema.ts";
+import type { Recipe } from "../recipe/schema/schema.ts";
 import { systemClock } from "../task/clock.ts";
 import type { Tracing } from "../telemetry/tracing.ts";
 import type { Plan } from "./plan.ts";

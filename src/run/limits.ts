@@ -5,8 +5,8 @@ import type { Problem } from "../error.ts";
 import type { Rate } from "../model/rate.ts";
 import { joinKey } from "../recipe/key-path.ts";
 import type { LoadedRecipe } from "../recipe/load.ts";
-import type { ModelConfig } from "../recipe/model-schema.ts";
-import type { Recipe } from "../recipe/schema.ts";
+import type { ModelConfig } from "../recipe/schema/model-schema.ts";
+import type { Recipe } from "../recipe/schema/schema.ts";
 
 /** Rates by model, of the models that have one. */
 export function ratesOf({ models }: Recipe): ReadonlyMap<string, Rate> {

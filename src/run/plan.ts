@@ -9,7 +9,7 @@ import type { Replicated } from "../model/contract.ts";
 import type { ModelPlan } from "../model/create.ts";
 import type { Rule } from "../orchestrator/advance.ts";
 import type { LoadedRecipe } from "../recipe/load.ts";
-import type { Recipe } from "../recipe/schema.ts";
+import type { Recipe } from "../recipe/schema/schema.ts";
 import { SandboxSite } from "../sandbox/site.ts";
 import type { Log } from "../telemetry/log.ts";
 import { type AnswerPlace, type KeptAnswers, openAnswers } from "./answers.ts";

@@ -4,7 +4,7 @@
 import { availableParallelism, hostname } from "node:os";
 import { MatrixError } from "../error.ts";
 import { isOfRole } from "../recipe/process-role.ts";
-import type { SandboxConfig } from "../recipe/sandbox-schema.ts";
+import type { SandboxConfig } from "../recipe/schema/sandbox-schema.ts";
 import type { Log } from "../telemetry/log.ts";
 import { findApptainer, reportApptainer } from "./apptainer/program.ts";
 import { ApptainerSandboxes } from "./apptainer/sandboxes.ts";

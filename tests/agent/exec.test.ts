@@ -5,7 +5,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createExecAgent } from "../../src/agent/exec.ts";
-import type { RoleConfig } from "../../src/recipe/schema.ts";
+import type { RoleConfig } from "../../src/recipe/schema/schema.ts";
 import { Lease } from "../../src/sandbox/lease.ts";
 import { ProcessSandboxes } from "../../src/sandbox/process.ts";
 import type { Json, JsonObject } from "../../src/task/json.ts";

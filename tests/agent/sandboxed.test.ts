@@ -9,7 +9,7 @@ import {
   roleInSandbox,
   type SandboxedRole,
 } from "../../src/agent/sandboxed.ts";
-import type { Recipe, RoleConfig } from "../../src/recipe/schema.ts";
+import type { Recipe, RoleConfig } from "../../src/recipe/schema/schema.ts";
 import type { EngineName } from "../../src/sandbox/contract.ts";
 import type { JsonObject } from "../../src/task/json.ts";
 import { poolOver } from "../parts/sandbox-pool.ts";

@@ -12,7 +12,7 @@ import {
   SECTIONS,
 } from "../../scripts/generators/recipe-keys.ts";
 import { FREE_KEYS, GROWING_KEYS, PATH_KEYS } from "../../src/recipe/keys.ts";
-import { recipeSchema } from "../../src/recipe/schema.ts";
+import { recipeSchema } from "../../src/recipe/schema/schema.ts";
 import type { Json } from "../../src/task/json.ts";
 
 /**

@@ -9,7 +9,7 @@ import { startTask } from "../../src/orchestrator/advance.ts";
 import { done, fork, type Orchestrator, to } from "../../src/orchestrator/contract.ts";
 import { createOrchestrator } from "../../src/orchestrator/create.ts";
 import { MemoryTransport } from "../../src/peer/memory-transport.ts";
-import type { PatternConfig } from "../../src/recipe/orchestrator-schema.ts";
+import type { PatternConfig } from "../../src/recipe/schema/orchestrator-schema.ts";
 import type { Json } from "../../src/task/json.ts";
 import type { Message, Task } from "../../src/task/task.ts";
 

@@ -11,7 +11,7 @@ import type { ChatAnswer, ChatRequest } from "../../src/model/contract.ts";
 import { keepsJournal, simulatedError } from "../../src/model/create.ts";
 import type { Failure } from "../../src/model/simulated.ts";
 import { loadModel } from "../../src/recipe/load.ts";
-import type { ModelConfig, SimulatedModelConfig } from "../../src/recipe/model-schema.ts";
+import type { ModelConfig, SimulatedModelConfig } from "../../src/recipe/schema/model-schema.ts";
 import { withFolder } from "../parts/folder.ts";
 import { until } from "../parts/until.ts";
 import { openaiConfig } from "./endpoint/config.ts";

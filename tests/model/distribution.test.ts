@@ -2,7 +2,7 @@
 
 import { expect, test } from "bun:test";
 import { sample } from "../../src/model/distribution.ts";
-import type { Distribution } from "../../src/recipe/value-schema.ts";
+import type { Distribution } from "../../src/recipe/schema/value-schema.ts";
 import { createRandom } from "../../src/task/seed.ts";
 
 /** A random source that gives these numbers, one after the other. */

@@ -3,7 +3,7 @@
 import { type ModelContext, NO_RUN } from "../../src/model/context.ts";
 import type { Model } from "../../src/model/contract.ts";
 import { planModel, type ReplyLoaders } from "../../src/model/create.ts";
-import type { ModelConfig } from "../../src/recipe/model-schema.ts";
+import type { ModelConfig } from "../../src/recipe/schema/model-schema.ts";
 
 /** Opens the model; `parts` replaces loaders of replies and parts of the context. */
 export async function openModel(

@@ -12,7 +12,7 @@ import {
   simulate,
 } from "../../src/model/simulated.ts";
 import { loadModel } from "../../src/recipe/load.ts";
-import type { SimulatedModelConfig } from "../../src/recipe/model-schema.ts";
+import type { SimulatedModelConfig } from "../../src/recipe/schema/model-schema.ts";
 
 const configOf = (...settings: string[]): Promise<SimulatedModelConfig> =>
   loadModel("m", {

@@ -8,7 +8,7 @@ import { NO_RUN } from "../../src/model/context.ts";
 import type { ChatRequest, Model } from "../../src/model/contract.ts";
 import { countTime, planStandIn } from "../../src/model/stand-in.ts";
 import { loadModel } from "../../src/recipe/load.ts";
-import type { ModelConfig, SimulatedModelConfig } from "../../src/recipe/model-schema.ts";
+import type { ModelConfig, SimulatedModelConfig } from "../../src/recipe/schema/model-schema.ts";
 import { withFolder } from "../parts/folder.ts";
 import { openaiConfig } from "./endpoint/config.ts";
 import { openModel } from "./opened.ts";

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { hopsOfFirst } from "../../src/orchestrator/best-of-n.ts";
-import type { PatternConfig } from "../../src/recipe/orchestrator-schema.ts";
+import type { PatternConfig } from "../../src/recipe/schema/orchestrator-schema.ts";
 import { Cut, type Script, walkPattern } from "./walk.ts";
 
 type Config = Extract<PatternConfig, { pattern: "best-of-n" }>;

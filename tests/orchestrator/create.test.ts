@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { Annotation, START, StateGraph } from "@langchain/langgraph";
 import { done, type Orchestrator, to } from "../../src/orchestrator/contract.ts";
 import { createOrchestrator } from "../../src/orchestrator/create.ts";
-import type { OrchestratorConfig } from "../../src/recipe/orchestrator-schema.ts";
+import type { OrchestratorConfig } from "../../src/recipe/schema/orchestrator-schema.ts";
 import { walkOrchestrator } from "./walk.ts";
 
 const RULE: Orchestrator = { start: () => to("a"), next: () => done() };

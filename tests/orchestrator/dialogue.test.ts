@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import type { PatternConfig } from "../../src/recipe/orchestrator-schema.ts";
+import type { PatternConfig } from "../../src/recipe/schema/orchestrator-schema.ts";
 import { walkPattern } from "./walk.ts";
 
 const CONFIG: PatternConfig = {

@@ -5,7 +5,7 @@ import { nextMessage, type Rule, startTask } from "../../src/orchestrator/advanc
 import type { Orchestrator } from "../../src/orchestrator/contract.ts";
 import { createOrchestrator } from "../../src/orchestrator/create.ts";
 import { branchesOf, type Ended, joinMessage } from "../../src/orchestrator/join.ts";
-import type { PatternConfig } from "../../src/recipe/orchestrator-schema.ts";
+import type { PatternConfig } from "../../src/recipe/schema/orchestrator-schema.ts";
 import type { Json, JsonObject } from "../../src/task/json.ts";
 import type { EndMessage, Hop, Message, Task, Unanswered } from "../../src/task/task.ts";
 

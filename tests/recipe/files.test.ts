@@ -4,7 +4,7 @@ import { describe, expect, test } from "bun:test";
 import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { filesOf, isModule, readRecipeFile } from "../../src/recipe/files.ts";
-import type { Recipe } from "../../src/recipe/schema.ts";
+import type { Recipe } from "../../src/recipe/schema/schema.ts";
 import { withFolder } from "../parts/folder.ts";
 
 async function writeTree(folder: string, files: Readonly<Record<string, string>>): Promise<void> {

@@ -2,7 +2,7 @@
 
 import { expect, test } from "bun:test";
 import { isOfRole, withProcesses } from "../../src/recipe/process-role.ts";
-import type { Recipe, RoleConfig } from "../../src/recipe/schema.ts";
+import type { Recipe, RoleConfig } from "../../src/recipe/schema/schema.ts";
 
 const recipeOf = (roles: Readonly<Record<string, Partial<RoleConfig>>>) =>
   ({ roles, sandboxes: { box: { image: "ubuntu" } } }) as unknown as Recipe;

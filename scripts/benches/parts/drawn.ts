@@ -10,7 +10,7 @@ import type { Model } from "../../../src/model/contract.ts";
 import { loadReplies } from "../../../src/model/create.ts";
 import { simulate } from "../../../src/model/simulated.ts";
 import { loadRecipe } from "../../../src/recipe/load.ts";
-import type { SimulatedModelConfig } from "../../../src/recipe/model-schema.ts";
+import type { SimulatedModelConfig } from "../../../src/recipe/schema/model-schema.ts";
 import type { TrajectoryRecord } from "../../../src/task/record.ts";
 
 /** The drawn latencies of a record's model steps, in milliseconds. */

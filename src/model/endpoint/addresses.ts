@@ -5,7 +5,7 @@ import { lookup } from "node:dns/promises";
 import { readFile } from "node:fs/promises";
 import { isIPv6 } from "node:net";
 import { messageOf } from "../../error.ts";
-import { isEndpointUrl, type OpenaiModelConfig } from "../../recipe/model-schema.ts";
+import { isEndpointUrl, type OpenaiModelConfig } from "../../recipe/schema/model-schema.ts";
 
 const FILE_AGE_MAX_MS = 1000;
 const NAME_AGE_MAX_MS = 5000;

@@ -3,7 +3,7 @@
 // of a request.
 
 import { MatrixError, messageOf } from "../../error.ts";
-import type { OpenaiModelConfig } from "../../recipe/model-schema.ts";
+import type { OpenaiModelConfig } from "../../recipe/schema/model-schema.ts";
 import { isJsonObject, type Json, type JsonObject } from "../../task/json.ts";
 import { version } from "../../version.ts";
 import type { ChatAnswer, ChatRequest } from "../contract.ts";

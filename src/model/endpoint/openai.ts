@@ -2,7 +2,7 @@
 // it how the try went.
 
 import { MatrixError } from "../../error.ts";
-import type { OpenaiModelConfig } from "../../recipe/model-schema.ts";
+import type { OpenaiModelConfig } from "../../recipe/schema/model-schema.ts";
 import type { ModelContext } from "../context.ts";
 import type { ChatRequest } from "../contract.ts";
 import type { Try } from "../retry.ts";

@@ -8,7 +8,7 @@
 // A replica that said when to come back (Retry-After) is up, but gets nothing until then.
 
 import type { ErrorCode, MatrixError } from "../../error.ts";
-import type { OpenaiModelConfig } from "../../recipe/model-schema.ts";
+import type { OpenaiModelConfig } from "../../recipe/schema/model-schema.ts";
 import { backoffMs } from "../retry.ts";
 import type { Address } from "./addresses.ts";
 import { Endpoint } from "./endpoint.ts";

@@ -4,7 +4,7 @@
 // no replica has room, requests wait here.
 
 import { MatrixError } from "../../error.ts";
-import type { OpenaiModelConfig } from "../../recipe/model-schema.ts";
+import type { OpenaiModelConfig } from "../../recipe/schema/model-schema.ts";
 import { hash64 } from "../../task/seed.ts";
 import type { ReplicaState, Replicated } from "../contract.ts";
 import { type Address, type Addresses, createAddresses } from "./addresses.ts";

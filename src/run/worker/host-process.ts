@@ -19,7 +19,7 @@ import { PeerServer } from "../../http/peer-server.ts";
 import { type PermitRequest, ProcessPermits } from "../../model/permits.ts";
 import { Peer } from "../../peer/peer.ts";
 import type { Environment } from "../../recipe/compose.ts";
-import type { Recipe } from "../../recipe/schema.ts";
+import type { Recipe } from "../../recipe/schema/schema.ts";
 import { systemClock } from "../../task/clock.ts";
 import { createMetrics } from "../../telemetry/metrics.ts";
 import type { StreamedLog } from "../../telemetry/streamed-log.ts";

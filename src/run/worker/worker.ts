@@ -11,7 +11,7 @@ import { catchStrayErrors } from "../../host/stray-error.ts";
 import type { Address } from "../../http/address.ts";
 import { unpackBundle } from "../../recipe/bundle.ts";
 import type { Environment } from "../../recipe/compose.ts";
-import type { Recipe } from "../../recipe/schema.ts";
+import type { Recipe } from "../../recipe/schema/schema.ts";
 import { createStreamedLog, type StreamedLog } from "../../telemetry/streamed-log.ts";
 import type { Plan } from "../plan.ts";
 import { prepare } from "../prepare.ts";

@@ -5,7 +5,7 @@
 import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import { MatrixError } from "../../error.ts";
-import { SCRATCH } from "../../recipe/sandbox-schema.ts";
+import { SCRATCH } from "../../recipe/schema/sandbox-schema.ts";
 import type { Log } from "../../telemetry/log.ts";
 import type { LimitName, Sandbox, Sandboxes, SandboxSpec } from "../contract.ts";
 import { BRIDGE, HOLDER, scriptOf } from "../holder.ts";

@@ -7,7 +7,7 @@ import { mkdir, readdir, rename, rm } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, join } from "node:path";
 import { MatrixError } from "../../error.ts";
-import { isImagePath } from "../../recipe/sandbox-schema.ts";
+import { isImagePath } from "../../recipe/schema/sandbox-schema.ts";
 import { buildOnce } from "../build-lock.ts";
 import { type DockerImageOptions, dockerImageId, prepareDockerImage } from "../docker/image.ts";
 import { hashFolder, imageNameOf, isFolder, noImage } from "../image-folder.ts";

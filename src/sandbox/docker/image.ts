@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { MatrixError, messageOf } from "../../error.ts";
-import { isImagePath } from "../../recipe/sandbox-schema.ts";
+import { isImagePath } from "../../recipe/schema/sandbox-schema.ts";
 import type { Log } from "../../telemetry/log.ts";
 import { filesIn, hashFolder, imageNameOf, isFolder, noImage } from "../image-folder.ts";
 import { connectDocker } from "./client.ts";

@@ -5,7 +5,7 @@ import { randomUUID } from "node:crypto";
 import type Docker from "dockerode";
 import { MatrixError, messageOf } from "../../error.ts";
 import { machineId } from "../../process.ts";
-import { SCRATCH } from "../../recipe/sandbox-schema.ts";
+import { SCRATCH } from "../../recipe/schema/sandbox-schema.ts";
 import type { Log } from "../../telemetry/log.ts";
 import type { Sandbox, Sandboxes, SandboxSpec } from "../contract.ts";
 import { BRIDGE, HOLDER } from "../holder.ts";

@@ -1,6 +1,6 @@
 // The configuration of an OpenAI-compatible model, as the schema would fill it in for tests.
 
-import type { OpenaiModelConfig } from "../../../src/recipe/model-schema.ts";
+import type { OpenaiModelConfig } from "../../../src/recipe/schema/model-schema.ts";
 
 export function openaiConfig(more: Partial<OpenaiModelConfig> = {}): OpenaiModelConfig {
   return {

@@ -5,7 +5,7 @@ import { expect, test } from "bun:test";
 import type { MatrixError } from "../../../src/error.ts";
 import type { ChatAnswer, ChatRequest } from "../../../src/model/contract.ts";
 import { Endpoint } from "../../../src/model/endpoint/endpoint.ts";
-import type { OpenaiModelConfig } from "../../../src/recipe/model-schema.ts";
+import type { OpenaiModelConfig } from "../../../src/recipe/schema/model-schema.ts";
 import type { JsonObject } from "../../../src/task/json.ts";
 import { until } from "../../parts/until.ts";
 import { answer, type Behaviour, completion, stream, TestEndpoint } from "../endpoint.ts";

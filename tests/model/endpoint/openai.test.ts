@@ -6,7 +6,7 @@ import type { MatrixError } from "../../../src/error.ts";
 import type { ChatRequest } from "../../../src/model/contract.ts";
 import { openReplicas } from "../../../src/model/endpoint/openai.ts";
 import type { Trying } from "../../../src/model/retry.ts";
-import type { OpenaiModelConfig } from "../../../src/recipe/model-schema.ts";
+import type { OpenaiModelConfig } from "../../../src/recipe/schema/model-schema.ts";
 import { until } from "../../parts/until.ts";
 import { answer, TestEndpoint } from "../endpoint.ts";
 import { openaiConfig } from "./config.ts";

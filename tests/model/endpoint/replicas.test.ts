@@ -10,7 +10,7 @@ import type { ChatRequest, Model } from "../../../src/model/contract.ts";
 import type { Addresses, Found } from "../../../src/model/endpoint/addresses.ts";
 import type { Replica } from "../../../src/model/endpoint/replica.ts";
 import { type PlaceRequest, Replicas } from "../../../src/model/endpoint/replicas.ts";
-import type { OpenaiModelConfig } from "../../../src/recipe/model-schema.ts";
+import type { OpenaiModelConfig } from "../../../src/recipe/schema/model-schema.ts";
 import { withFolder } from "../../parts/folder.ts";
 import { until } from "../../parts/until.ts";
 import { answer, stream, TestEndpoint } from "../endpoint.ts";

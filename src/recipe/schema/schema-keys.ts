@@ -1,7 +1,7 @@
 // Reads the allowed keys of a table from a schema. An error message offers them in place of an
 // unknown key.
 
-import { isJsonObject } from "../task/json.ts";
+import { isJsonObject } from "../../task/json.ts";
 
 /**
  * The keys of the table at a path. The values of `input`, the whole recipe, decide among variants.

@@ -2,10 +2,14 @@
 
 import { expect, test } from "bun:test";
 import * as v from "valibot";
-import { EXPECTED, isEndpointUrl, PLAIN_SIMULATION } from "../../src/recipe/model-schema.ts";
-import { isImagePath, PLAIN_PROCESSES } from "../../src/recipe/sandbox-schema.ts";
-import { recipeSchema } from "../../src/recipe/schema.ts";
-import type { JsonObject } from "../../src/task/json.ts";
+import {
+  EXPECTED,
+  isEndpointUrl,
+  PLAIN_SIMULATION,
+} from "../../../src/recipe/schema/model-schema.ts";
+import { isImagePath, PLAIN_PROCESSES } from "../../../src/recipe/schema/sandbox-schema.ts";
+import { recipeSchema } from "../../../src/recipe/schema/schema.ts";
+import type { JsonObject } from "../../../src/task/json.ts";
 
 const RECIPE = {
   name: "r",

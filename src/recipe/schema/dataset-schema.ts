@@ -1,7 +1,7 @@
 // [dataset]: where rows come from, and which of them a run has.
 
 import * as v from "valibot";
-import { parseShard, type Shard } from "./unit.ts";
+import { parseShard, type Shard } from "../unit.ts";
 import { count, described, expression, flag, path, text } from "./value-schema.ts";
 
 const SHARD = 'a shard "INDEX/COUNT" with INDEX from 0, such as "0/4"';

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "bun:test";
 import * as v from "valibot";
-import * as kinds from "../../src/recipe/value-schema.ts";
+import * as kinds from "../../../src/recipe/schema/value-schema.ts";
 
 const takes = (schema: v.GenericSchema, values: readonly unknown[]) =>
   values.filter((value) => v.safeParse(schema, value).success);

@@ -3,8 +3,8 @@
 // bytes. The title of a kind is its name on the reference page.
 
 import * as v from "valibot";
-import { isJsonObject, type JsonObject } from "../task/json.ts";
-import { parseDuration, parseSize } from "./unit.ts";
+import { isJsonObject, type JsonObject } from "../../task/json.ts";
+import { parseDuration, parseSize } from "../unit.ts";
 
 /**
  * A key's schema with its documentation: a text for the reference page and for editors, and
