@@ -11,8 +11,8 @@ import {
   readTools,
 } from "../../src/agent/create.ts";
 import type { ChatRequest } from "../../src/model/contract.ts";
-import type { OrchestratorConfig } from "../../src/recipe/orchestrator-schema.ts";
-import type { Recipe, RoleConfig } from "../../src/recipe/schema.ts";
+import type { OrchestratorConfig } from "../../src/recipe/schema/orchestrator-schema.ts";
+import type { Recipe, RoleConfig } from "../../src/recipe/schema/schema.ts";
 import type { SandboxPool } from "../../src/sandbox/pool.ts";
 import { withFolder } from "../parts/folder.ts";
 import { hopOf, taskOf } from "../parts/task.ts";

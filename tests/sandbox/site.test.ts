@@ -4,7 +4,7 @@ import { expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { SandboxConfig } from "../../src/recipe/sandbox-schema.ts";
+import type { SandboxConfig } from "../../src/recipe/schema/sandbox-schema.ts";
 import { exec } from "../../src/sandbox/exec.ts";
 import type { Caller, Place } from "../../src/sandbox/pool.ts";
 import { chooseEngine, SandboxSite, type SiteOptions, unisolated } from "../../src/sandbox/site.ts";
