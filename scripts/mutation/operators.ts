@@ -35,26 +35,36 @@ const ROUNDING: ReadonlyMap<string, string> = new Map([
   ["trunc", "ceil"],
 ]);
 
+/**
+ * Numbers in constants such as `4 * 2 ** 20`, noted when the traversal enters the whole of it: later the
+ * instrumenter has put switches between a number and its neighbours.
+ */
+const tuning = new WeakSet<Node>();
+
 const numericLiteral: Operator = {
   name: "NumericLiteral",
   *mutate({ node, parent }) {
-    if (node.type !== "NumericLiteral" || parent?.type === "TSLiteralType") return;
+    if (node.type === "BinaryExpression" && isConstant(node)) noteNumbers(node);
+    if (node.type !== "NumericLiteral" || tuning.has(node)) return;
+    if (parent?.type === "TSLiteralType") return;
     if (parent?.type === "ObjectProperty" && parent.key === node) return;
-    if (isTuning(node, parent)) return;
+    // A time or a size, such as `const TIMEOUT_MS = 60_000`.
+    if (parent?.type === "VariableDeclarator" && node.value > COUNT_MAX) return;
     const mutated = mutateNumber(node.value);
     if (mutated !== null) yield numberNode(mutated);
   },
 };
 
-/** A size or a time that is a constant by itself, such as `const TIMEOUT_MS = 60_000` or `4 * 2 ** 20`. */
-function isTuning({ value }: { readonly value: number }, parent: Node | undefined): boolean {
-  if (parent?.type === "VariableDeclarator") return value > COUNT_MAX;
-  return parent?.type === "BinaryExpression" && isConstant(parent);
-}
-
 function isConstant(node: Node): boolean {
   if (node.type === "NumericLiteral") return true;
   return node.type === "BinaryExpression" && isConstant(node.left) && isConstant(node.right);
+}
+
+function noteNumbers(node: Node): void {
+  if (node.type === "NumericLiteral") tuning.add(node);
+  if (node.type !== "BinaryExpression") return;
+  noteNumbers(node.left);
+  noteNumbers(node.right);
 }
 
 export function mutateNumber(value: number): number | null {
