@@ -289,28 +289,32 @@ test("a simulated request that is too long is an outcome, asked for once", async
   });
 });
 
-test("a scripted model waits its latency, drawn by the seed, and asks nothing twice", async () => {
-  await withFolder(async (folder) => {
+test("a scripted model waits for its latency, and asks nothing twice", () =>
+  withFolder(async (folder) => {
     const replies = join(folder, "script.jsonl");
     await writeFile(replies, '{"id": "a", "replies": {"r": ["A"]}}\n');
-    const model = await openModel("m", {
-      kind: "scripted",
-      replies,
-      latency: { kind: "constant", value: 30 },
-      concurrency: 1,
-    } as ModelConfig);
+    const scripted = (value: number) =>
+      openModel("m", {
+        kind: "scripted",
+        replies,
+        latency: { kind: "constant", value },
+        concurrency: 1,
+      } as ModelConfig);
     const origin = { row: "a", trial: 0, attempt: 1, role: "r", turn: 0 };
-    const began = performance.now();
-    const said = await model.chat(request("x", { origin }), patient);
-    expect(said.message.content).toBe("A");
-    expect(said.usage.requests).toBe(1);
-    expect(performance.now() - began).toBeGreaterThanOrEqual(29);
-    const missing = { ...origin, turn: 1 };
-    expect((await failure(model.chat(request("x", { origin: missing }), patient))).code).toBe(
+    const said = await (await scripted(1)).chat(request("x", { origin }), patient);
+    expect([said.message.content, said.usage.requests]).toEqual(["A", 1]);
+    const missing = request("x", { origin: { ...origin, turn: 1 } });
+    expect((await failure((await scripted(0)).chat(missing, patient))).code).toBe(
       "model_refused_request",
     );
-  });
-});
+    const controller = new AbortController();
+    const waiting = failure(
+      (await scripted(3_600_000)).chat(request("x", { origin }), controller.signal),
+    );
+    await new Promise((resolve) => setImmediate(resolve));
+    controller.abort(new Error("stop"));
+    expect(await waiting).toMatchObject({ message: "stop" });
+  }));
 
 test("a signal ends a request in a queue, in an answer and in a pause", async () => {
   const reason = new Error("stop");
