@@ -1,10 +1,11 @@
-// What models are opened with: the limits, the journal and the cache of the run that asks them.
+// The context that models are opened with: the limits, the journal and the cache of the run that asks
+// them.
 
 import type { Usage } from "../task/task.ts";
 import type { ChatAnswer, ChatRequest } from "./contract.ts";
 
 /**
- * Limits that hold for all hosts of a run together. Every try is a request, also one that fails.
+ * Limits that hold for all hosts of a run together. Every try is a request, failed ones included.
  */
 export interface Permits {
   /**
@@ -24,12 +25,12 @@ export interface Answers {
   keep(model: string, request: ChatRequest, answer: ChatAnswer): Promise<void>;
 }
 
-/** What the models of one process share with the run that asks them. */
+/** The parts that the models of one process share with the run that asks them. */
 export interface ModelContext {
   readonly permits: Permits | null;
-  /** Answers of this run (DESIGN 4). */
+  /** Answers that this run has paid for. */
   readonly journal: Answers | null;
-  /** Answers of all runs that name this folder: `run.cache`. */
+  /** Answers of all runs that share the folder `run.cache`. */
   readonly cache: Answers | null;
   /** Tells the user what happens to endpoints. */
   say(level: "info" | "warning", what: string): void;

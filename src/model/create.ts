@@ -1,5 +1,5 @@
-// From a recipe's [models.NAME] table to a model: kept answers around a limit around a retry loop
-// around one try, whatever answers.
+// Makes a model from a recipe's [models.NAME] table: kept answers around a limit around a retry loop
+// around one try. Only the try differs between the kinds of models.
 
 import { MatrixError } from "../error.ts";
 import type {
@@ -20,7 +20,7 @@ import { pause, retry, type Try } from "./retry.ts";
 import { Script } from "./scripted.ts";
 import { type Failure, type Replies, simulate, TOO_LONG } from "./simulated.ts";
 
-/** What a recipe's replies are loaded with. */
+/** Loads the module or the template that a recipe names for replies. */
 export interface ReplyLoaders {
   readonly loadModule: (path: string) => Promise<Record<string, unknown>>;
   readonly loadTemplate: (
@@ -89,7 +89,7 @@ export function keepsJournal(config: ModelConfig): boolean {
   return config.journal ?? config.kind === "openai";
 }
 
-/** One answer after as many tries as the model's limits allow. */
+/** Asks with as many tries as the model's limits allow. */
 function asking(
   name: string,
   config: ModelConfig,
@@ -133,7 +133,7 @@ function asking(
   };
 }
 
-/** What answers one try, and its replicas if it has any. */
+/** One try of a model, and its replicas if it has any. */
 interface Source {
   readonly attempt: Try;
   readonly replicas: Replicated | null;

@@ -35,7 +35,7 @@ export type Try = (request: ChatRequest, trying: Trying) => Promise<ChatAnswer>;
 export interface RetryOptions {
   /** Tries after the first. */
   readonly retries: number;
-  /** No try begins later than this after the first. */
+  /** No try begins later than this many milliseconds after the first. */
   readonly deadlineMs: number;
   readonly signal: AbortSignal;
   readonly random: () => number;
