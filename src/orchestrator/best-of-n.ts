@@ -182,18 +182,14 @@ function end(candidates: readonly (Candidate | null)[], chosen: number, outcome:
 function bestOf(candidates: readonly (Candidate | null)[]): number {
   const accepted = candidates.findIndex(isAccepted);
   if (accepted !== -1) return accepted;
-  const isAnswered = (candidate: Candidate | null) =>
-    candidate !== null && candidate.stop_reason === undefined;
-  const best = Math.max(
-    ...candidates
-      .filter(isAnswered)
-      .map((candidate) => candidate?.score ?? Number.NEGATIVE_INFINITY),
+  const scores = candidates.map((candidate) => candidate?.score ?? Number.NEGATIVE_INFINITY);
+  const best = Math.max(...scores);
+  const first = candidates.findIndex(
+    (candidate, index) => isAnswered(candidate) && scores[index] === best,
   );
-  return Math.max(
-    0,
-    candidates.findIndex(
-      (candidate) =>
-        isAnswered(candidate) && (candidate?.score ?? Number.NEGATIVE_INFINITY) === best,
-    ),
-  );
+  return Math.max(0, first);
+}
+
+function isAnswered(candidate: Candidate | null): boolean {
+  return candidate !== null && candidate.stop_reason === undefined;
 }
