@@ -6,7 +6,7 @@ import { freezeJson, type Json, type JsonObject } from "../task/json.ts";
 import type { Task } from "../task/task.ts";
 import type { Agent, AgentAnswer, AgentContext } from "./contract.ts";
 
-/** What the user's function gets beside the task. */
+/** The second argument of the user's function. */
 export interface CodeContext<S = JsonObject> extends AgentContext {
   /** The role's `with` table. */
   readonly settings: S;

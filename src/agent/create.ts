@@ -1,4 +1,4 @@
-// From a recipe's [roles.NAME] table to the plan of its agent: everything that the agent reads from
+// Makes the plan of an agent from a recipe's [roles.NAME] table: everything that the agent reads from
 // files is loaded and checked, and nothing is started.
 
 import { readFile } from "node:fs/promises";
@@ -135,7 +135,7 @@ async function under<T>(key: string, make: () => Promise<T>): Promise<T> {
   }
 }
 
-/** In a pattern with turns, the roles that take turns see each other's turns. */
+/** The conversation of a role by default: in a pattern with turns, the roles that take turns. */
 export function defaultConversation(
   name: string,
   orchestrator: OrchestratorConfig,

@@ -1,5 +1,5 @@
-// What a task asks of the exec agent: the tool calls of the last result, or else one request, which
-// is the state's `exec` over the role's `with` table.
+// The request of a task to the exec agent: the tool calls of the last result, or else one request,
+// which is the state's `exec` over the role's `with` table.
 
 import * as v from "valibot";
 import { MatrixError } from "../error.ts";

@@ -98,7 +98,7 @@ export interface EngineReport {
   readonly says: string;
   /** Limits that this engine cannot enforce here. */
   readonly unenforced: readonly LimitName[];
-  /** What the user can do about it, one sentence each. */
+  /** Advice for the user, one sentence each. */
   readonly hints: readonly string[];
 }
 

@@ -1,5 +1,5 @@
-// What an engine starts from: the image that a recipe names, in the form that the engine takes. A
-// recipe names a Docker reference, a SIF, or a folder with a Dockerfile or an Apptainer definition.
+// The image from which an engine starts, in the form that the engine takes. A recipe names a Docker
+// reference, a SIF, or a folder with a Dockerfile or an Apptainer definition.
 
 import { prepareSif, type SifOptions } from "./apptainer/sif.ts";
 import type { EngineName } from "./contract.ts";

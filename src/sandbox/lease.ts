@@ -128,7 +128,7 @@ export class Lease implements AsyncDisposable {
   async #renew(): Promise<void> {
     this.#renewals++;
     const next = join(this.folder, "lease.next");
-    // On a full disk the lease runs out and ends the sandboxes, which could not work either.
+    // A full disk lets the lease run out and ends the sandboxes, which could not work either.
     await writeFile(next, `${this.#renewals}\n`)
       .then(() => chmod(next, 0o644))
       .then(() => rename(next, join(this.bridge, "lease")))

@@ -1,4 +1,4 @@
-// What a task asks of the exec agent.
+// The request of a task to the exec agent.
 
 import { expect, test } from "bun:test";
 import { parseExecRequest, requestOf, toolCallsOf } from "../../src/agent/exec-request.ts";

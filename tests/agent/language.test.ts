@@ -17,7 +17,7 @@ interface Document extends JsonObject {
 const context = { signal: new AbortController().signal };
 const SAMPLE = join(ROOT, "recipes/natural-reasoning/documents.jsonl");
 const WEBDOCS = join(ROOT, "../shared/data/webdocs");
-/** As the recipe's first stage has it. */
+/** The bound of the recipe's first stage. */
 const SHARE_MIN = 0.85;
 
 function documentsOf(path: string): Document[] {
@@ -109,7 +109,7 @@ test("at least 98 % of the English pages are kept, and a page that is kept is En
     `English of ${documents.length} pages: precision ${precision.toFixed(3)} against the labels, recall ${recall.toFixed(3)}`,
   );
   expect(recall).toBeGreaterThan(0.98);
-  // A page of a manual bears the label of its edition, also where nobody has translated it yet.
+  // A page of a manual has the label of its edition, even when the page is not translated yet.
   expect(precision).toBeGreaterThan(0.9);
   const mistaken = kept.filter(({ text, lang }) => lang !== "en" && englishWords(text) < 0.15);
   expect(mistaken.map(({ url }) => url)).toEqual([]);

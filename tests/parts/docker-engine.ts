@@ -43,7 +43,7 @@ export class DockerEngine {
   readonly images = new Map<string, string>();
   /** Replies that replace the engine's own, by the beginning of `METHOD /path`. */
   readonly replies = new Map<string, ApiReply>();
-  /** What the engine reports of a command that ended; the default is its exit. */
+  /** The engine's report of a command. The default is its real state. */
   inspect: (exitCode: number | null) => unknown = (exitCode) => ({
     Running: exitCode === null,
     ExitCode: exitCode,
@@ -172,7 +172,7 @@ function run(exec: Exec, socket: Socket): void {
   child.stderr.on("data", (chunk) => socket.write(frame(2, chunk)));
   child.on("close", (code, signal) => {
     socket.end();
-    // As the real engine, a moment after the stream has ended.
+    // The real engine also knows the exit code a moment after the stream has ended.
     setTimeout(() => {
       exec.exitCode = code ?? (signal === "SIGKILL" ? 137 : 1);
     }, 2);

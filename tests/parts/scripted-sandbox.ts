@@ -27,7 +27,7 @@ export interface ScriptedProcess {
 export interface ScriptedSandboxOptions {
   /** Runs once for each command. The default reads stdin and never ends. */
   readonly program?: (process: ScriptedProcess) => void;
-  /** What a kill does to a command; the default ends it with 137. */
+  /** Reaction of a command to a kill. The default ends it with 137. */
   readonly onKill?: (process: ScriptedProcess, sandbox: ScriptedSandbox) => void;
 }
 

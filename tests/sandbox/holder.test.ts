@@ -4,6 +4,7 @@ import { expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import fc from "fast-check";
 import { BRIDGE, HOLDER, LEASE_MS, RENEWAL_MS, START, scriptOf } from "../../src/sandbox/holder.ts";
 import { endOf, runChild, spawnChild } from "../../src/sandbox/spawn.ts";
 import { withFolder } from "../parts/folder.ts";
@@ -53,6 +54,20 @@ test("a script sets its variables, enters its folder, and passes every word unch
       `${odd}\n${[env.ONE, env.TWO, ...WORDS].map((word) => `${word}|`).join("")}`,
     );
   }));
+
+test("a script passes any words and any value unchanged", () => {
+  const word = fc
+    .string({ unit: "binary" })
+    .map((text) => text.toWellFormed().replaceAll("\0", ""));
+  fc.assert(
+    fc.property(fc.array(word), word, (words, value) => {
+      const print = 'printf "%s|" "$VALUE" "$@"';
+      const script = scriptOf(["/bin/sh", "-c", print, "sh", ...words], "/", { VALUE: value });
+      expect(sh(script).stdout).toBe([value, ...words].map((one) => `${one}|`).join(""));
+    }),
+    { numRuns: 30 },
+  );
+});
 
 test("a script has one line for each variable, one for the folder and one for the command", () => {
   expect(scriptOf(["a", "b'c"], "/w", { X: "1", Y: "2" })).toBe(

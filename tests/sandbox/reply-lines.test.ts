@@ -1,6 +1,7 @@
 // Lines of an agent's stdout: which are replies, and which break the reader off.
 
 import { expect, test } from "bun:test";
+import fc from "fast-check";
 import { type Reply, ReplyLines } from "../../src/sandbox/reply-lines.ts";
 
 function reader(lineBytesMax = 1000) {
@@ -74,6 +75,32 @@ test("replies are the same whatever chunks they come in", () => {
       breaks: [],
     });
   }
+});
+
+test("any replies survive any cuts, and any other text breaks the reader off at most once", () => {
+  const reply = fc.record({ id: fc.nat(), ok: fc.constant(true), result: fc.jsonValue() });
+  const cuts = fc.array(fc.integer({ min: 1, max: 50 }), { minLength: 1 });
+  fc.assert(
+    fc.property(fc.array(reply), cuts, (sent, sizes) => {
+      const bytes = Buffer.from(sent.map((one) => `${JSON.stringify(one)}\n`).join(""));
+      const { lines, replies, breaks } = reader(10_000);
+      for (let at = 0, n = 0; at < bytes.length; n++) {
+        const size = sizes[n % sizes.length] ?? 1;
+        lines.push(bytes.subarray(at, at + size));
+        at += size;
+      }
+      const heard = replies.map(([id, { ok, ...rest }]) => ({ id, ok, ...rest }));
+      expect(JSON.stringify(heard)).toBe(JSON.stringify(sent));
+      expect(breaks).toEqual([]);
+    }),
+  );
+  fc.assert(
+    fc.property(fc.array(fc.uint8Array()), (chunks) => {
+      const { lines, breaks } = reader(20);
+      for (const chunk of chunks) lines.push(Buffer.from(chunk));
+      expect(breaks.length).toBeLessThan(2);
+    }),
+  );
 });
 
 test("a line may have as many bytes as the limit, and not one more", () => {

@@ -123,7 +123,7 @@ export class ApptainerSandbox implements Sandbox {
       stdout: relay.stdout,
       stderr: relay.stderr,
       exited,
-      // From outside, where no limit of the sandbox is in the way.
+      // The kill comes from outside, where no limit of the sandbox is in its way.
       kill: () => killUntil(`${MARK.command}=${mark}`, exited, () => this.stop()),
     };
   }

@@ -43,7 +43,7 @@ export async function prepareSif(image: string, options: SifOptions): Promise<st
 }
 
 interface SifSource {
-  /** What `apptainer build` reads. */
+  /** The source that `apptainer build` reads. */
   readonly source: string;
   /** The folder in which a definition's own paths begin. */
   readonly cwd?: string;

@@ -1,5 +1,5 @@
-// Where the Docker engine is that the `docker` command would talk to: DOCKER_HOST, the current
-// context or the local socket, and the certificates for it. It reads the environment and the files
+// The address of the Docker engine that the `docker` command would talk to: DOCKER_HOST, the current
+// context or the local socket, with its certificates. This file reads the environment and the files
 // that the command keeps, and connects to nothing.
 
 import { createHash } from "node:crypto";

@@ -17,7 +17,7 @@ import { quiet } from "../../parts/quiet.ts";
 import { SPEC } from "../../parts/sandbox-spec.ts";
 import { docker } from "./engines.ts";
 
-/** As `docker context create` writes one. */
+/** Writes a context as `docker context create` does. */
 async function writeContext(folder: string, name: string, host: string): Promise<string> {
   const id = createHash("sha256").update(name).digest("hex");
   await mkdir(join(folder, "contexts/meta", id), { recursive: true });

@@ -14,7 +14,7 @@ import { type GoldScript, goldScripts } from "./gold.ts";
 import { writeRecipes } from "./recipe.ts";
 
 const MINUTES = 60_000;
-/** Of telecom: reference calls with fractions, which JavaScript would write as whole numbers. */
+/** Reference calls of telecom with fractions, which JavaScript would write as whole numbers. */
 const WITH_FRACTIONS = goldScripts
   .filter(({ replies }) => JSON.stringify(replies).includes(".0}"))
   .slice(0, 2);

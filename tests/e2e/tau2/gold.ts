@@ -40,7 +40,7 @@ export function taskOf({ id }: GoldScript): { readonly domain: string; readonly 
   return { domain: id.slice(0, slash), task_id: id.slice(slash + 1) };
 }
 
-/** What a test does to a trajectory before it is evaluated. */
+/** A change to a trajectory before it is evaluated. */
 export type Tamper = (messages: JsonObject[]) => JsonObject[];
 
 /** The official reward of a script. */

@@ -35,7 +35,7 @@ function callAll(
   }));
   return { content, tool_calls };
 }
-/** As Python's json.dumps writes it, so that texts can be compared. */
+/** JSON in the form of Python's json.dumps, so that texts can be compared. */
 function pythonText(input: JsonObject): string {
   return `{${Object.entries(input)
     .map(([name, value]) => `${JSON.stringify(name)}: ${JSON.stringify(value)}`)
@@ -382,7 +382,7 @@ async function compare(
   for (const [index, [title, one]] of cases.entries()) {
     const theirs = official[index] as Outcome;
     const ours = await runOurs(bridge, one);
-    // What the official runner cannot finish we do not score either.
+    // A case that the official runner cannot finish has no score here either.
     if (theirs.error !== undefined)
       expect({ title, failed: ours }).toEqual({ title, failed: null });
     else expect({ title, ...ours }).toEqual({ title, ...theirs });
@@ -432,7 +432,7 @@ function plain({
     : { role: role ?? null, content, tool_calls };
 }
 
-/** As the official client words it: nothing that is null, the name of a call twice. */
+/** A request in the form of the official client: without nulls, and with a call's name twice. */
 function sent({ side, messages, tools, sampling = {} }: Simulated["requests"][number]): JsonObject {
   const worded = messages.map(({ tool_calls: calls, ...message }) => ({
     ...Object.fromEntries(Object.entries(message).filter(([, value]) => value !== null)),

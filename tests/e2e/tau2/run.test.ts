@@ -312,7 +312,7 @@ describe.if(hasImage)("gold replays in containers", () => {
   );
 });
 
-/** What the driver says of itself once the condition holds. */
+/** The run's name and workers, once the condition holds. */
 async function begun(folder: string, condition: () => Promise<boolean>) {
   await until(condition, "records are written", 3 * MINUTES);
   const { name } = JSON.parse(await readFile(join(folder, "run/manifest.json"), "utf8")) as {

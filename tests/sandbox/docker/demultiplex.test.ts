@@ -2,6 +2,7 @@
 
 import { expect, test } from "bun:test";
 import { PassThrough } from "node:stream";
+import fc from "fast-check";
 import { demultiplex } from "../../../src/sandbox/docker/demultiplex.ts";
 import { frame } from "../../parts/docker-engine.ts";
 import { settle } from "../../parts/scripted-sandbox.ts";
@@ -36,6 +37,30 @@ test("frames reach their outputs whatever chunks they come in", async () => {
     await settle();
     expect([size, out(), err()]).toEqual([size, "out üalso out.", `err${"x".repeat(300)}`]);
   }
+});
+
+test("any frames survive any cuts", async () => {
+  const frames = fc.array(fc.tuple(fc.constantFrom(1, 2), fc.uint8Array({ maxLength: 40 })));
+  const cuts = fc.array(fc.integer({ min: 1, max: 30 }), { minLength: 1 });
+  await fc.assert(
+    fc.asyncProperty(frames, cuts, async (sent, sizes) => {
+      const bytes = Buffer.concat(sent.map(([output, body]) => frame(output, Buffer.from(body))));
+      const { stream, stdout, stderr, done } = splitter();
+      const [out, err] = [collect(stdout), collect(stderr)];
+      for (let at = 0, n = 0; at < bytes.length; n++) {
+        const size = sizes[n % sizes.length] ?? 1;
+        stream.write(bytes.subarray(at, at + size));
+        at += size;
+      }
+      stream.end();
+      await done;
+      await settle();
+      const wanted = (wantedOutput: number) =>
+        Buffer.concat(sent.flatMap(([output, body]) => (output === wantedOutput ? [body] : [])));
+      expect([out(), err()]).toEqual([wanted(1).toString(), wanted(2).toString()]);
+    }),
+    { numRuns: 50 },
+  );
 });
 
 test("a frame may be longer than 64 KiB", async () => {

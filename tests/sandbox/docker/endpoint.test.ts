@@ -1,4 +1,4 @@
-// Where the Docker engine is, from the environment and the files of the `docker` command.
+// The address of the Docker engine, from the environment and the files of the `docker` command.
 
 import { expect, test } from "bun:test";
 import { createHash } from "node:crypto";
