@@ -169,8 +169,8 @@ class Limit {
     else signal?.addEventListener("abort", this.#abort);
   }
 
-  race<T>(work: Promise<T>): Promise<T> {
-    return Promise.race([work, this.#passed.promise]);
+  race<T>(outcome: Promise<T>): Promise<T> {
+    return Promise.race([outcome, this.#passed.promise]);
   }
 
   clear(): void {
