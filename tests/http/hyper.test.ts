@@ -2,7 +2,10 @@
 // process that speak HTTP/1.1. Deno itself runs them in tests/e2e/http/hyper.test.ts.
 
 import { expect, test } from "bun:test";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
 import net, { type AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { ANSWER_BYTES_MAX } from "../../src/http/connection.ts";
 import { type Exchange, UNWANTED_BYTES_MAX } from "../../src/http/exchange.ts";
 import { openHyper } from "../../src/http/hyper-connection.ts";
@@ -96,6 +99,7 @@ test("an answer with another status has no body, and a redirect is not followed"
 test.each([
   ["", "the answer has not the length that it announced"],
   ["3", "the answer has not the length that it announced"],
+  [`${ANSWER_BYTES_MAX}`, "the answer has not the length that it announced"],
   [`${ANSWER_BYTES_MAX + 1}`, `the answer is larger than ${ANSWER_BYTES_MAX} bytes`],
   ["4", null],
 ])("an answer of 4 bytes that announces %p ends with %p", async (length, message) => {
@@ -117,6 +121,24 @@ test("a request that is cancelled fails, and harms no other", async () => {
   await expect(call.reply).rejects.toThrow();
   waiting.resolve(new Response("late"));
 });
+
+test.each(["short", "x".repeat(80)])(
+  "a connection leaves nothing in the folder for temporary files, and needs no short one: %s",
+  async (name) => {
+    const before = process.env["TMPDIR"];
+    const folder = await mkdtemp(join(tmpdir(), name));
+    process.env["TMPDIR"] = folder;
+    try {
+      await using opened = await connect(() => new Response("ok"));
+      expect(opened.connection.isOpen).toBe(true);
+      expect(await readdir(folder)).toEqual([]);
+    } finally {
+      if (before === undefined) delete process.env["TMPDIR"];
+      else process.env["TMPDIR"] = before;
+      await rm(folder, { recursive: true });
+    }
+  },
+);
 
 test("a connection ends with its socket, and closes its client", async () => {
   await using opened = await connect(() => new Response("ok"));

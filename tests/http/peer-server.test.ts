@@ -108,6 +108,17 @@ test("a request that comes a second time is refused, also on another connection"
   expect(peer.refused).toEqual({ replayed: 1 });
 });
 
+test("an operating error of a route that is not of the wire is a bug, like any other error", async () => {
+  const run = () => Promise.reject(new MatrixError("storage_failed", "no space"));
+  await using peer = await startPeer({ routes: { full: { bytesMax: 10, run } } });
+  expect((await ask(peer.url, { ...goodHeaders(), ":path": "/v1/full" })).status).toBe(500);
+  expect([peer.refused, peer.bugs.length]).toEqual([{ bug: 1 }, 1]);
+});
+
+test("a server without a token is not made", async () => {
+  await expect(startPeer({ token: "" })).rejects.toThrow("an empty token proves nothing");
+});
+
 test("a request whose body makes no sense is refused with 400; a bug in its route answers 500 and is reported", async () => {
   const bug = new Error("a bug");
   const fail = (thrown: Error) => ({ bytesMax: 10, run: () => Promise.reject(thrown) });

@@ -36,6 +36,14 @@ test("a certificate needs no clock that is right, and no name of its host", asyn
   expect(new Date(own.validTo).getFullYear()).toBeGreaterThan(2100);
 });
 
+test("the limits of the authority's certificate are critical: it is one, and signs certificates alone", async () => {
+  const { ca } = await tlsIdentity(LONG_TOKEN);
+  const { raw } = new X509Certificate(ca);
+  const [basicConstraints, keyUsage] = ["0603551d130101ff", "0603551d0f0101ff"];
+  for (const critical of [basicConstraints, keyUsage])
+    expect(raw.includes(Buffer.from(critical, "hex"))).toBe(true);
+});
+
 test("a server with another token is found out before a request is sent", async () => {
   await using peer = await startPeer({ tls: true, token: LONG_TOKEN });
   using session = openSession(peer.url);
