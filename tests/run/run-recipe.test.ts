@@ -1,0 +1,357 @@
+// A run as a function: a program prepares a recipe, plays it, and has its summary and its records.
+
+import { expect, test } from "bun:test";
+import { readdir, readFile, truncate } from "node:fs/promises";
+import { join } from "node:path";
+import { readManifest } from "../../src/records/manifest.ts";
+import { prepare } from "../../src/run/prepare.ts";
+import { runRecipe } from "../../src/run/run-recipe.ts";
+import type { RunContext } from "../../src/run/settings.ts";
+import type { Snapshot } from "../../src/run/snapshot.ts";
+import type { Summary } from "../../src/run/summary.ts";
+import { withFolder } from "../parts/folder.ts";
+import { comparable, readRecords } from "../parts/records.ts";
+import { until } from "../parts/until.ts";
+import { prepareSmallRun, type SmallRun, writeSmallRun } from "./small-run.ts";
+
+test("a program prepares a recipe, runs it, and has its summary and its records", () =>
+  withFolder(async (folder) => {
+    // recipe.toml, rows.jsonl and grade.ts in the folder: see small-run.ts.
+    const recipe = await writeSmallRun(folder, { rows: 3 });
+    const plan = await prepare(recipe, { env: {}, cwd: folder });
+    const directory = join(folder, "run");
+
+    const summary = await runRecipe(plan, { directory });
+
+    expect(summary).toMatchObject({
+      ...{ name: "small", directory, state: "complete", simulated: true },
+      ...{ expected: 3, ok: 3, failed: 0, lost: 0, recorded_before: 0 },
+      stop_reasons: { completed: 3 },
+      score: { scored: 3, mean: 2 / 3 },
+      error: null,
+    });
+    const records = await readRecords(directory);
+    expect(records.map(({ id }) => id).sort()).toEqual(["0", "1", "2"]);
+    for (const { row, history, score, status } of records) {
+      expect(status).toBe("ok");
+      expect(history.map(({ role, host }) => [role, host])).toEqual([
+        ["student", "driver"],
+        ["grader", "driver"],
+      ]);
+      expect(score).toBe(row["n"] === 1 ? 0 : 1);
+    }
+  }));
+
+/** Runs a small run in `folder/run`. */
+async function play(folder: string, small: SmallRun = {}, context: RunContext = {}, more = {}) {
+  const plan = await prepareSmallRun(folder, small);
+  return runRecipe(plan, { directory: join(folder, "run"), ...more }, context);
+}
+
+/** A grader that waits until the test opens its gate, by the name of the test. */
+const gateOf = (name: string) => {
+  const gate = Promise.withResolvers<void>();
+  const arrived: number[] = [];
+  Object.assign(globalThis, { [name]: (n: number) => (arrived.push(n) > 0 ? gate.promise : null) });
+  const files = {
+    "grade.ts": `export default async ({ row }) => { await globalThis[${JSON.stringify(name)}](row.n); return { score: 1 }; };\n`,
+  };
+  return { files, arrived, open: gate.resolve };
+};
+
+const without = ({ elapsed_ms: _, directory: __, ...summary }: Summary) => summary;
+
+test("the summary counts hops, usage, cost and spending, and has no bytes of the wire in one process", () =>
+  withFolder(async (folder) => {
+    const overrides = ["models.m.price.prompt=1000", "models.m.price.completion=2000"];
+    const summary = await play(folder, { rows: 2, overrides });
+    const records = await readRecords(join(folder, "run"));
+    const sum = (of: (record: (typeof records)[0]) => number) =>
+      records.reduce((total, record) => total + of(record), 0);
+    const usage = {
+      requests: 2,
+      prompt_tokens: sum((record) => record.usage.prompt_tokens),
+      completion_tokens: sum((record) => record.usage.completion_tokens),
+    };
+    expect(usage.prompt_tokens).toBeGreaterThan(0);
+    const cost = (usage.prompt_tokens * 1000 + usage.completion_tokens * 2000) / 1e6;
+    expect(summary.cost).toBeCloseTo(cost, 9);
+    expect(summary.spent.cost).toBeCloseTo(cost, 9);
+    expect(without(summary)).toEqual({
+      ...{ name: "small", state: "complete", simulated: true, replayed: false },
+      ...{ expected: 2, ok: 2, failed: 0, lost: 0, recorded_before: 0, abandoned: 0 },
+      ...{ wire_bytes: null, hops: 4, usage, budget: null, errors: {}, error: null },
+      cost: summary.cost,
+      spent: { ...usage, cost: summary.spent.cost },
+      stop_reasons: { completed: 2 },
+      score: { scored: 2, mean: 0.5 },
+    });
+    expect(summary.elapsed_ms).toBe(Math.round(summary.elapsed_ms));
+  }));
+
+test("a run with the same seed makes the same records, and each trial is a task of its own", () =>
+  withFolder(async (folder) => {
+    const overrides = ["run.trials=2"];
+    const [first, second] = [join(folder, "a"), join(folder, "b")];
+    for (const one of [first, second]) {
+      const { expected, ok } = await play(one, { rows: 3, overrides });
+      expect([expected, ok]).toEqual([6, 6]);
+    }
+    const recordsOf = async (one: string) => comparable(await readRecords(join(one, "run")));
+    expect(await recordsOf(second)).toEqual(await recordsOf(first));
+  }));
+
+test("a run directory says what the run is, and has its recipe and a log", () =>
+  withFolder(async (folder) => {
+    await play(folder, { rows: 2, overrides: ["run.seed=7"] });
+    const manifest = await readManifest(join(folder, "run"));
+    expect(manifest).toMatchObject({
+      ...{ name: "small", state: "complete", expected: 2, ok: 2, failed: 0, lost: 0 },
+      ...{ seed: 7, trials: 1, simulated: true, dataset: { rows: 2 } },
+    });
+    expect(Object.keys(manifest?.hashes ?? {})).toEqual([join(folder, "grade.ts")]);
+    expect((await readdir(join(folder, "run"))).sort()).toEqual(
+      ["lock.1", "logs", "manifest.json", "recipe.toml", "trajectories.jsonl"].sort(),
+    );
+    const log = await readFile(join(folder, "run", "logs", "driver.log"), "utf8");
+    expect(log).toMatch(/begins .*run=small expected=2 recorded=0 runtime=bun/);
+    expect(log).toMatch(/complete ok=2 failed=0 lost=0 abandoned=0/);
+  }));
+
+test("a run that is drained finishes the tasks in flight, and goes on where it stood", () =>
+  withFolder(async (folder) => {
+    const gate = gateOf("drained");
+    const small: SmallRun = { rows: 5, files: gate.files, overrides: ["run.concurrency=2"] };
+    const drain = new AbortController();
+    const playing = play(folder, small, { drain: drain.signal });
+    await until(() => gate.arrived.length === 2, "two tasks are in flight");
+    drain.abort();
+    gate.open();
+    const stopped = await playing;
+    expect(stopped).toMatchObject({
+      state: "stopped",
+      expected: 5,
+      ok: 2,
+      abandoned: 0,
+      error: null,
+    });
+    expect(await readManifest(join(folder, "run"))).toMatchObject({ state: "stopped", ok: 2 });
+    const done = await play(folder, small);
+    expect(done).toMatchObject({ state: "complete", ok: 5, recorded_before: 2, hops: 6 });
+    const records = await readRecords(join(folder, "run"));
+    expect(new Set(records.map(({ id }) => id)).size).toBe(5);
+    expect(records).toHaveLength(5);
+    const log = await readFile(join(folder, "run", "logs", "driver.log"), "utf8");
+    expect(log).toMatch(/goes on .*expected=5 recorded=2/);
+  }));
+
+test("a run that is halted abandons the tasks in flight, which start again next time", () =>
+  withFolder(async (folder) => {
+    const gate = gateOf("halted");
+    const halt = new AbortController();
+    const small: SmallRun = { rows: 3, files: gate.files };
+    const playing = play(folder, small, { halt: halt.signal });
+    await until(() => gate.arrived.length === 3, "all tasks are in flight");
+    halt.abort();
+    expect(await playing).toMatchObject({ state: "stopped", ok: 0, abandoned: 3, error: null });
+    gate.open();
+    expect(await play(folder, small)).toMatchObject({ state: "complete", ok: 3, abandoned: 0 });
+  }));
+
+test("a run that is drained halts when run.grace is over", () =>
+  withFolder(async (folder) => {
+    const gate = gateOf("graced");
+    const drain = new AbortController();
+    const said: string[] = [];
+    const display = () => ({ say: (line: string) => void said.push(line), stop: () => undefined });
+    const small: SmallRun = { rows: 1, files: gate.files, overrides: ['run.grace="20ms"'] };
+    const playing = play(folder, small, { drain: drain.signal, display });
+    await until(() => gate.arrived.length === 1, "the task is in flight");
+    drain.abort();
+    expect(await playing).toMatchObject({ state: "stopped", ok: 0, abandoned: 1 });
+    gate.open();
+    expect(said.join("\n")).toContain(
+      "stopping: tasks in flight may finish within 0.02 s; a second signal stops at once",
+    );
+  }));
+
+test("a run stops when its budget is used up, and a larger budget lets it go on", () =>
+  withFolder(async (folder) => {
+    const small: SmallRun = { rows: 30 };
+    const overrides = (tokens: number) => [`run.budget.tokens=${tokens}`, "run.concurrency=1"];
+    const stopped = await play(folder, { ...small, overrides: overrides(100) });
+    expect(stopped).toMatchObject({ state: "stopped", budget: { tokens: 100 }, error: null });
+    const tokens = stopped.spent.prompt_tokens + stopped.spent.completion_tokens;
+    expect(tokens).toBeGreaterThanOrEqual(100);
+    expect(stopped.ok).toBeLessThan(30);
+    const log = await readFile(join(folder, "run", "logs", "driver.log"), "utf8");
+    expect(log).toContain(`run.budget is used up (${tokens} of 100 tokens)`);
+    const done = await play(folder, { ...small, overrides: overrides(1e6) });
+    expect(done).toMatchObject({ state: "complete", ok: 30, recorded_before: stopped.ok });
+    expect(done.spent.requests).toBe(30);
+  }));
+
+test("fresh moves an earlier run aside and begins anew", () =>
+  withFolder(async (folder) => {
+    await play(folder, { rows: 2 });
+    const again = await play(folder, { rows: 3 }, {}, { fresh: true });
+    expect(again).toMatchObject({ expected: 3, ok: 3, recorded_before: 0, hops: 6 });
+    expect(await readRecords(join(folder, "run.1"))).toHaveLength(2);
+  }));
+
+test("another recipe in the same directory is refused, and nothing there changes", () =>
+  withFolder(async (folder) => {
+    await play(folder, { rows: 2 });
+    const before = await readFile(join(folder, "run", "manifest.json"), "utf8");
+    const files = { "grade.ts": "export default () => ({ score: 0.25 });\n" };
+    await expect(play(folder, { rows: 2, files })).rejects.toMatchObject({ code: "run_refused" });
+    expect(await readFile(join(folder, "run", "manifest.json"), "utf8")).toBe(before);
+  }));
+
+test("more trials extend a run that was complete", () =>
+  withFolder(async (folder) => {
+    await play(folder, { rows: 2 });
+    const more = await play(folder, { rows: 2, overrides: ["run.trials=3"] });
+    expect(more).toMatchObject({ expected: 6, ok: 6, recorded_before: 2, state: "complete" });
+  }));
+
+test("a torn last line is cut and its task runs again", () =>
+  withFolder(async (folder) => {
+    await play(folder, { rows: 3 });
+    const path = join(folder, "run", "trajectories.jsonl");
+    const { length } = await readFile(path);
+    await truncate(path, length - 10);
+    const again = await play(folder, { rows: 3 });
+    expect(again).toMatchObject({ ok: 3, recorded_before: 2, state: "complete" });
+    const log = await readFile(join(folder, "run", "logs", "driver.log"), "utf8");
+    expect(log).toMatch(/warning +cut a torn last line: its task runs again bytes=\d+/);
+  }));
+
+test("an agent that throws fails its own row, with the reason in summary, record and log", () =>
+  withFolder(async (folder) => {
+    const files = {
+      "grade.ts": `export default ({ row }) => { if (row.n === 1) throw new Error("no marks"); return { score: 1 }; };\n`,
+    };
+    const summary = await play(folder, { rows: 3, files });
+    expect(summary).toMatchObject({
+      ...{ state: "complete", ok: 2, failed: 1, lost: 0 },
+      errors: { "agent_failed in grader": 1 },
+      stop_reasons: { completed: 2, error: 1 },
+      score: { scored: 2, mean: 1 },
+    });
+    const log = await readFile(join(folder, "run", "logs", "driver.log"), "utf8");
+    expect(log).toMatch(/failed: agent_failed: no marks row=1 trial=0 role=grader hop=1/);
+  }));
+
+test("a run without scores has none in its summary", () =>
+  withFolder(async (folder) => {
+    const files = { "grade.ts": "export default () => ({ fine: true });\n" };
+    expect((await play(folder, { rows: 2, files })).score).toBeNull();
+  }));
+
+test("a display is given snapshots of the run, and is stopped at its end", () =>
+  withFolder(async (folder) => {
+    const gate = gateOf("displayed");
+    let look: () => Snapshot = () => {
+      throw new Error("no display was opened");
+    };
+    let stops = 0;
+    const small: SmallRun = { rows: 3, files: gate.files, overrides: ["run.concurrency=2"] };
+    const playing = play(folder, small, {
+      display: (snapshot) => {
+        look = snapshot;
+        return { say: () => undefined, stop: () => void stops++ };
+      },
+    });
+    await until(() => gate.arrived.length === 2, "two tasks are in flight");
+    const during = look();
+    expect(during).toMatchObject({
+      ...{ name: "small", simulated: true, expected: 3, ok: 0, failed: 0, lost: 0 },
+      ...{ before: 0, inFlight: 2, cost: null, stopping: false, waitedFor: [] },
+      roles: [
+        { name: "student", queued: 0, busy: 0 },
+        { name: "grader", queued: 0, busy: 2 },
+      ],
+    });
+    expect(stops).toBe(0);
+    gate.open();
+    const summary = await playing;
+    expect(stops).toBe(1);
+    const after = look();
+    expect(after).toMatchObject({
+      ...{ ok: 3, inFlight: 0, promptTokens: summary.usage.prompt_tokens },
+      completionTokens: summary.usage.completion_tokens,
+    });
+    expect(after.elapsedMs).toBeGreaterThan(during.elapsedMs);
+  }));
+
+test("metrics are served while the run goes on, and the display says where", () =>
+  withFolder(async (folder) => {
+    const gate = gateOf("measured");
+    const said: string[] = [];
+    const display = () => ({ say: (line: string) => void said.push(line), stop: () => undefined });
+    const playing = play(
+      folder,
+      { rows: 2, files: gate.files },
+      { display },
+      { metrics: { hostname: "127.0.0.1", port: 0 } },
+    );
+    await until(() => gate.arrived.length === 2, "all tasks are in flight");
+    const url = /^metrics at (\S+)$/.exec(said[0] ?? "")?.[1] ?? "";
+    const text = await (await fetch(url)).text();
+    expect(text).toMatch(/matrix_tasks_in_flight\S* 2/);
+    expect(text).toMatch(/matrix_role_busy\{[^}]*role="grader"[^}]*\} 2/);
+    gate.open();
+    await playing;
+    await expect(fetch(url)).rejects.toThrow();
+  }));
+
+test("a dataset that is not there fails before a run directory is made", () =>
+  withFolder(async (folder) => {
+    const plan = await prepareSmallRun(folder, { overrides: ["dataset.path=none.jsonl"] });
+    await expect(runRecipe(plan, { directory: join(folder, "run") })).rejects.toMatchObject({
+      code: "dataset_invalid",
+    });
+    expect(await readdir(folder)).not.toContain("run");
+  }));
+
+test("a dataset that has lost rows is refused when a run goes on", () =>
+  withFolder(async (folder) => {
+    await play(folder, { rows: 3 });
+    await expect(play(folder, { rows: 2 })).rejects.toMatchObject({ code: "run_refused" });
+    const grown = await play(folder, { rows: 4 });
+    expect(grown).toMatchObject({ expected: 4, recorded_before: 3, state: "complete" });
+  }));
+
+test("a run that owns its process logs what user code prints", () =>
+  withFolder(async (folder) => {
+    const files = {
+      "grade.ts": `export default ({ row }) => { console.log("grades", row.n); return { score: 1 }; };\n`,
+    };
+    await play(folder, { rows: 1, files }, { ownsProcess: true });
+    const log = await readFile(join(folder, "run", "logs", "driver.log"), "utf8");
+    expect(log).toMatch(/grades 0 role=grader task=\S+/);
+  }));
+
+test("a replay takes the answers of another run, asks no model, and scores anew", () =>
+  withFolder(async (folder) => {
+    const first = await play(folder, { rows: 3 });
+    const files = { "strict.ts": "export default () => ({ score: 0.25 });\n" };
+    const overrides = ["roles.grader.agent=strict.ts"];
+    const plan = await prepareSmallRun(folder, { rows: 3, files, overrides });
+    const replay = join(folder, "run");
+    const again = await runRecipe(plan, { directory: join(folder, "again"), replay });
+    expect(again).toMatchObject({
+      ...{ state: "complete", replayed: true, simulated: true, expected: 3, ok: 3 },
+      score: { scored: 3, mean: 0.25 },
+      usage: first.usage,
+      spent: { requests: 0, prompt_tokens: 0, completion_tokens: 0, cost: 0 },
+      budget: null,
+    });
+    const answers = async (directory: string) =>
+      (await readRecords(directory))
+        .sort((a, b) => a.id.localeCompare(b.id))
+        .map(({ history }) => history[0]?.result);
+    expect(await answers(join(folder, "again"))).toEqual(await answers(replay));
+    expect(await readManifest(join(folder, "again"))).toMatchObject({ replay });
+  }));
