@@ -1,0 +1,28 @@
+// What a manifest says of a run.
+
+import { expect, test } from "bun:test";
+import { runtime } from "../../src/platform.ts";
+import { identityOf } from "../../src/run/identity.ts";
+import { datasetWork } from "../../src/run/run-rows.ts";
+import { version } from "../../src/version.ts";
+import { withFolder } from "../parts/folder.ts";
+import { prepareSmallRun } from "./small-run.ts";
+
+test("the identity of a run is its recipe, its files, its rows and its versions", () =>
+  withFolder(async (folder) => {
+    const overrides = ["run.trials=2", "run.seed=3"];
+    const plan = await prepareSmallRun(folder, { rows: 5, overrides });
+    const { rows } = await datasetWork(plan, undefined);
+    const identity = identityOf(plan, rows);
+    expect(identity).toEqual({
+      ...{ name: "small", expected: 10, simulated: true, seed: 3, trials: 2 },
+      dataset: { rows: 5, digest: rows.scan.digest, ids_digest: rows.scan.idsDigest },
+      recipe: plan.loaded.resolved,
+      hashes: plan.hashes,
+      versions: { matrix: version, runtime: `${runtime.name} ${runtime.version}` },
+    });
+    expect(identityOf(plan, { ...rows, replay: "/runs/a" })).toEqual({
+      ...identity,
+      replay: "/runs/a",
+    });
+  }));
