@@ -1,0 +1,117 @@
+// How a host joins a run at a driver over a real server.
+
+import { expect, test } from "bun:test";
+import { MatrixError } from "../../../src/error.ts";
+import { DriverCalls } from "../../../src/host/driver-calls.ts";
+import type { Control } from "../../../src/peer/control.ts";
+import { type JoinOptions, joinRun } from "../../../src/run/worker/join-run.ts";
+import { version } from "../../../src/version.ts";
+import { answering, createDriver, TOKEN } from "../../host/driver-server.ts";
+
+const WELCOME = { run: "r", roles: ["a"], bundle: { recipe: "", files: {}, secrets: {} } };
+
+function optionsOf(more: Partial<JoinOptions> = {}) {
+  const shown: string[] = [];
+  const options: JoinOptions = {
+    ...{ name: "worker-1", replaces: null, patienceMs: 60_000 },
+    show: (line) => void shown.push(line),
+    signal: new AbortController().signal,
+    ...more,
+  };
+  return { options, shown };
+}
+
+/** Calls to a driver that answers each join with the next of these, or is not to be found. */
+async function createCalls(answers: readonly (Control<"welcome"> | null)[], token = TOKEN) {
+  const asked: Control<"join">[] = [];
+  let finds = 0;
+  const found = answers.filter((answer) => answer !== null);
+  const driver = await createDriver({
+    join: answering("join", "welcome", (join) => {
+      asked.push(join);
+      return found[asked.length - 1] ?? WELCOME;
+    }),
+  });
+  const calls = new DriverCalls("host-1", async () =>
+    answers[finds++] === null ? null : { url: driver.url, token },
+  );
+  const stop = async () => {
+    calls.close();
+    await driver.stop();
+  };
+  return { calls, asked, driver, stop };
+}
+
+test.concurrent("a host tells its version, its name and the life that it replaces, and is given the recipe", async () => {
+  const { calls, asked, stop } = await createCalls([WELCOME]);
+  const { options, shown } = optionsOf({ replaces: "earlier" });
+  expect(await joinRun(calls, options)).toEqual(WELCOME);
+  expect(asked).toEqual([{ program: version, name: "worker-1", replaces: "earlier" }]);
+  expect(shown).toEqual([]);
+  await stop();
+});
+
+test.concurrent("a host asks again until there is a driver", async () => {
+  const { calls, asked, stop } = await createCalls([null, null, WELCOME]);
+  expect(await joinRun(calls, optionsOf().options)).toEqual(WELCOME);
+  expect(asked).toHaveLength(1);
+  await stop();
+});
+
+test.concurrent("a host that was refused fails with the driver's reason", async () => {
+  const { calls, stop } = await createCalls([{ refused: "no room" }]);
+  await expect(joinRun(calls, optionsOf().options)).rejects.toMatchObject({
+    code: "usage",
+    message: "the driver refused this host: no room",
+  });
+  await stop();
+});
+
+test.concurrent("a host with a wrong token fails at once, and says where the token is", async () => {
+  const { calls, asked, stop } = await createCalls([WELCOME], "another-token");
+  await expect(joinRun(calls, optionsOf().options)).rejects.toMatchObject({
+    code: "usage",
+    message: "the driver does not know this token",
+    hint: "take MATRIX_TOKEN from the run directory's driver.json",
+  });
+  expect(asked).toEqual([]);
+  await stop();
+});
+
+test.concurrent("a host gives up when its patience is over, and when it is told to", async () => {
+  const nowhere = new DriverCalls("host-1", async () => null);
+  expect(await joinRun(nowhere, optionsOf({ patienceMs: 0 }).options)).toBeNull();
+  expect(await joinRun(nowhere, optionsOf({ signal: AbortSignal.abort() }).options)).toBeNull();
+  let finds = 0;
+  const leave = new AbortController();
+  const calls = new DriverCalls("host-1", async () => {
+    if (++finds === 2) leave.abort();
+    return null;
+  });
+  expect(await joinRun(calls, optionsOf({ signal: leave.signal }).options)).toBeNull();
+  expect(finds).toBe(2);
+});
+
+test.concurrent("a driver that cannot be reached may come back, and the terminal says so after a second", async () => {
+  const leave = new AbortController();
+  const shown: string[] = [];
+  const gone = await createDriver({});
+  await gone.stop();
+  const calls = new DriverCalls("host-1", async () => ({ url: gone.url, token: TOKEN }));
+  const { options } = optionsOf({
+    signal: leave.signal,
+    show: (line) => {
+      shown.push(line);
+      leave.abort();
+    },
+  });
+  expect(await joinRun(calls, options)).toBeNull();
+  expect(shown).toHaveLength(1);
+  expect(shown[0]).toStartWith("worker-1: waiting for the driver: join to http://127.0.0.1:");
+});
+
+test.concurrent("a refusal of the driver's file is final", async () => {
+  const refusal = new MatrixError("usage", "driver.json is not a driver's file");
+  const calls = new DriverCalls("host-1", () => Promise.reject(refusal));
+  await expect(joinRun(calls, optionsOf().options)).rejects.toBe(refusal);
+});
