@@ -49,6 +49,8 @@ export class DockerEngine {
     ExitCode: exitCode,
     Pid: 1,
   });
+  /** Called with each request before it is answered. */
+  onRequest: (request: ApiRequest) => void = () => undefined;
   /** Called with the name of each container that is created. */
   onCreate: (name: string) => void = () => undefined;
   readonly #execs = new Map<string, Exec>();
@@ -96,6 +98,7 @@ export class DockerEngine {
       if (parsed === null) return;
       received = received.subarray(parsed.bytes);
       this.requests.push(parsed.request);
+      this.onRequest(parsed.request);
       if (this.#hijack(parsed.request, socket)) socket.off("data", read);
       else send(socket, this.#answer(parsed.request));
     };

@@ -101,6 +101,8 @@ async function buildImage(
     })) as Readable;
   const abort = () => stream.destroy(signal?.reason as Error);
   signal?.addEventListener("abort", abort, { once: true });
+  // The signal may have aborted while the engine took the request.
+  if (signal?.aborted === true) abort();
   try {
     for await (const line of createInterface({ input: stream })) {
       const { stream: text = "", error } = JSON.parse(line) as { stream?: string; error?: string };

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { prepareSif, type SifOptions } from "../../../src/sandbox/apptainer/sif.ts";
 import { prepareImage } from "../../../src/sandbox/image.ts";
 import { hashFolder } from "../../../src/sandbox/image-folder.ts";
+import type { Log } from "../../../src/telemetry/log.ts";
 import { DockerEngine } from "../../parts/docker-engine.ts";
 import { withEnv } from "../../parts/env.ts";
 import { withFolder } from "../../parts/folder.ts";
@@ -138,9 +139,12 @@ test("a build that fails gives its last five lines, says what to do, and leaves 
 test("a build that is given up ends with its caller's reason, and leaves nothing", () =>
   withBuilder(async ({ cache, options }) => {
     const controller = new AbortController();
-    const building = prepareSif("x/slow:1", { ...options, signal: controller.signal });
-    setTimeout(() => controller.abort(new Error("given up")), 20);
-    await expect(building).rejects.toThrow("given up");
+    const log: Log = {
+      write: () => void setImmediate(() => controller.abort(new Error("given up"))),
+      close: async () => undefined,
+    };
+    const given = { ...options, log, signal: controller.signal };
+    await expect(prepareSif("x/slow:1", given)).rejects.toThrow("given up");
     expect(await readdir(cache)).toEqual([]);
   }));
 

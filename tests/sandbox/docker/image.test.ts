@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { dockerImageId } from "../../../src/sandbox/docker/image.ts";
 import { prepareImage } from "../../../src/sandbox/image.ts";
 import { hashFolder } from "../../../src/sandbox/image-folder.ts";
+import type { Log } from "../../../src/telemetry/log.ts";
 import { DockerEngine } from "../../parts/docker-engine.ts";
 import { withEnv } from "../../parts/env.ts";
 import { withFolder } from "../../parts/folder.ts";
@@ -65,9 +66,10 @@ test("a pull that is given up ends with its caller's reason", () =>
   DockerEngine.within(async (engine) => {
     engine.replies.set("POST /images/create", { status: 200, lines: [{}], hangs: true });
     const controller = new AbortController();
-    const pulling = prepare("team/x:1", keptLog().log, controller.signal);
-    setTimeout(() => controller.abort(new Error("given up")), 20);
-    await expect(pulling).rejects.toThrow("given up");
+    engine.onRequest = ({ method }) => {
+      if (method === "POST") controller.abort(new Error("given up"));
+    };
+    await expect(prepare("team/x:1", keptLog().log, controller.signal)).rejects.toThrow("given up");
   }));
 
 const inFolder = (use: (folder: string, engine: DockerEngine) => Promise<void>) =>
@@ -122,13 +124,27 @@ test.each([
   }),
 );
 
-test("a build that is given up ends with its caller's reason", () =>
+test("a build that is given up while the engine takes the request ends with its caller's reason", () =>
   inFolder(async (folder, engine) => {
     engine.replies.set("POST /build", { status: 200, lines: [{ stream: "1" }], hangs: true });
     const controller = new AbortController();
-    const building = prepare(folder, keptLog().log, controller.signal);
-    setTimeout(() => controller.abort(new Error("given up")), 20);
-    await expect(building).rejects.toThrow("given up");
+    engine.onRequest = ({ method }) => {
+      if (method === "POST") controller.abort(new Error("given up"));
+    };
+    await expect(prepare(folder, keptLog().log, controller.signal)).rejects.toThrow("given up");
+  }));
+
+test("a build that is given up at one of its steps ends with its caller's reason", () =>
+  inFolder(async (folder, engine) => {
+    engine.replies.set("POST /build", { status: 200, lines: [{ stream: "1" }], hangs: true });
+    const controller = new AbortController();
+    const log: Log = {
+      write: (_level, message) => {
+        if (message === "1") controller.abort(new Error("given up"));
+      },
+      close: async () => undefined,
+    };
+    await expect(prepare(folder, log, controller.signal)).rejects.toThrow("given up");
   }));
 
 test.each([
