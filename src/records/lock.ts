@@ -14,6 +14,7 @@ import { MatrixError } from "../error.ts";
 import { isRunning, machineId, type ProcessId, startTimeOf } from "../process.ts";
 import { randomId } from "../random-id.ts";
 
+/** The holder touches its file this often. */
 const HEARTBEAT_MS = 10_000;
 /** A holder on another machine counts as dead when its file was not touched for this long. */
 const FOREIGN_STALE_MS = 60_000;
@@ -32,7 +33,7 @@ export interface Lock {
 }
 
 /** Fails with `run_refused` while another driver lives. */
-export async function takeLock(directory: string): Promise<Lock> {
+export async function takeLock(directory: string, heartbeatMs = HEARTBEAT_MS): Promise<Lock> {
   const mine = join(directory, `lock.${randomId(21)}.tmp`);
   const holder: Holder = {
     host: hostname(),
@@ -52,7 +53,7 @@ export async function takeLock(directory: string): Promise<Lock> {
   const path = join(directory, `lock.${number}`);
   const heartbeat = setInterval(
     () => void utimes(path, new Date(), new Date()).catch(() => undefined),
-    HEARTBEAT_MS,
+    heartbeatMs,
   );
   heartbeat.unref();
   return {

@@ -1,12 +1,13 @@
 // The lock of a run directory: who respects whose, and which files it leaves.
 
 import { expect, test } from "bun:test";
-import { readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
+import { readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { machineId, startTimeOf } from "../../src/process.ts";
 import { clearLock, takeLock } from "../../src/records/lock.ts";
 import { withFolder } from "../parts/folder.ts";
+import { until } from "../parts/until.ts";
 
 const holderIn = async (folder: string, number: number) =>
   JSON.parse(await readFile(join(folder, `lock.${number}`), "utf8"));
@@ -128,4 +129,15 @@ test("clearing removes every lock file and nothing else", () =>
       await writeFile(join(folder, name), "");
     await clearLock(folder);
     expect((await readdir(folder)).sort()).toEqual(["lock.3.tmp", "lock.x", "other"]);
+  }));
+
+test("a held lock is touched again and again, so that other machines see it alive", () =>
+  withFolder(async (folder) => {
+    const lock = await takeLock(folder, 5);
+    const touchedMs = async () => (await stat(join(folder, "lock.1"))).mtimeMs;
+    for (let beat = 0; beat < 2; beat++) {
+      await touch(folder, 100_000);
+      await until(async () => Date.now() - (await touchedMs()) < 50_000, "the lock is touched");
+    }
+    await lock.release();
   }));
