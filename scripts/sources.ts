@@ -1,5 +1,6 @@
-// A hash of everything that dist/matrix is built from. scripts/build keeps it beside the binary, and
-// the tests compare it, so that no test runs a binary of other sources. Prints the hash when run.
+// A hash of everything that dist/matrix is built from. scripts/build keeps it beside the binary,
+// and the tests compare it, so that no test runs a binary of other sources. Prints the hash when
+// run.
 
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";

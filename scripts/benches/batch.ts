@@ -1,6 +1,7 @@
-// Rows against batches: the same work on the same slots, scheduled row by row and in batches as the paper's Ray Data baseline does.
-// Algorithm 2 there: a batch ends when its last row does. Four rows of five are filtered early and latencies have a heavy tail.
-// Rows run in the binary; then both run in virtual time, on the very latencies that it drew.
+// Rows against batches: the same work on the same slots, scheduled row by row and in batches as the
+// paper's Ray Data baseline does. Algorithm 2 there: a batch ends when its last row does. Four rows
+// of five are filtered early and latencies have a heavy tail. Rows run in the binary; then both run
+// in virtual time, on the very latencies that it drew.
 
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,5 +1,6 @@
-// The runtime alone, no model behind it: 12 hops and 6 kB of history a task in one process, at 100, 1,000 and 10,000 in flight.
-// Beside it a plain loop that builds and writes the same records: the ceiling of the machine.
+// The runtime alone, no model behind it: 12 hops and 6 kB of history a task in one process, at 100,
+// 1,000 and 10,000 in flight. Beside it a plain loop that builds and writes the same records: the
+// ceiling of the machine.
 
 import { closeSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
@@ -68,7 +69,10 @@ console.log(
   "\nours: the share of a task's time that is neither in an agent nor in a role's queue. messages: hops and ends.",
 );
 
-/** What a loop without any runtime takes: it builds the same history hop by hop, makes the record and writes it. */
+/**
+ * What a loop without any runtime takes: it builds the same history hop by hop, makes the record
+ * and writes it.
+ */
 function ceilingSeconds(path: string, tasks: number): number {
   const row = JSON.parse(
     readFileSync("recipes/coral/questions.jsonl", "utf8").split("\n")[0] ?? "{}",

@@ -1,5 +1,6 @@
-// A host killed every 10 s: restarts, time to recover, what is lost or doubled, and throughput against undisturbed runs beside it.
-// Coral dialogues against a simulated model that takes 1 s in the median, as in the paper's tables 5 and 6; runs alternate.
+// A host killed every 10 s: restarts, time to recover, what is lost or doubled, and throughput
+// against undisturbed runs beside it. Coral dialogues against a simulated model that takes 1 s in
+// the median, as in the paper's tables 5 and 6; runs alternate.
 
 import { rmSync } from "node:fs";
 import { join } from "node:path";
@@ -49,7 +50,7 @@ interface Outcome {
   readonly lost: number;
   readonly failed: number;
   readonly doubled: number;
-  /** Of those that began again from their row. */
+  /** Tasks that began again from their row. */
   readonly restarted: number;
   readonly score: number;
   readonly tokens: number;

@@ -1,5 +1,6 @@
-// Orchestration's share of a task's time, and throughput from 400 to 10,000 in flight, with a model that takes 1 s in the median.
-// Coral dialogues against a simulated model in process with log-normal latencies, broken down as in the paper's tables 2 and 3.
+// Orchestration's share of a task's time, and throughput from 400 to 10,000 in flight, with a model
+// that takes 1 s in the median. Coral dialogues against a simulated model in process with
+// log-normal latencies, broken down as in the paper's tables 2 and 3.
 
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -134,7 +135,7 @@ async function measure(
   };
 }
 
-/** Of a sample of the tasks that ended in the steady part. */
+/** A sample of the tasks that ended in the steady part. */
 async function breakDown(
   output: string,
   ended: number,

@@ -1,5 +1,6 @@
-// Bytes between hosts with the store on and off: conversations as large as Tau2's, each role on a host of its own.
-// Of their contents 12 % are over 512 bytes, and the largest have 100 kB: drawn by seed, the same in both runs.
+// Bytes between hosts with the store on and off: conversations as large as Tau2's, each role on a
+// host of its own. Of their contents 12 % are over 512 bytes, and the largest have 100 kB: drawn by
+// seed, the same in both runs.
 
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

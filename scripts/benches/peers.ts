@@ -1,6 +1,7 @@
-// Host processes over the wire, two and four of them, no model behind them: 12 hops and 6 kB of history a task, to 10,000 in flight.
-// Once with all roles on each host, where tasks tend to stay, and once with the roles split, where every hop to a speaker and
-// back crosses from process to process.
+// Host processes over the wire, two and four of them, no model behind them: 12 hops and 6 kB of
+// history a task, to 10,000 in flight. Once with all roles on each host, where tasks tend to stay,
+// and once with the roles split, where every hop to a speaker and back crosses from process to
+// process.
 
 import { rmSync } from "node:fs";
 import { join } from "node:path";

@@ -1,5 +1,6 @@
-// Requests in flight from one process, against the simulated model behind its server. How many there were at once, how late timers
-// fired meanwhile, and what a request costs, whole and streamed.
+// Requests in flight from one process, against the simulated model behind its server. How many
+// there were at once, how late timers fired meanwhile, and what a request costs, whole and
+// streamed.
 
 import { parseArgs } from "node:util";
 import { NO_RUN } from "../../src/model/context.ts";

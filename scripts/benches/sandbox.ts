@@ -1,5 +1,6 @@
-// Sandboxes: from the start of one to its agent's first answer, a round trip over stdio, a command, and 200 starts in flight, by
-// every engine of this machine. What is missing is left out, with a line that says so.
+// Sandboxes: from the start of one to its agent's first answer, a round trip over stdio, a command,
+// and 200 starts in flight, by every engine of this machine. What is missing is left out, with a
+// line that says so.
 
 import { cpus, loadavg, totalmem } from "node:os";
 import { parseArgs } from "node:util";

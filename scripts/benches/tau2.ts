@@ -1,7 +1,9 @@
-// tau2 beside tau2: gold replays of one domain by the recipe, by tau2's own runner, and by the floor, which is the same
-// environment and evaluator calls made bare by as many Python processes as there are cores. One after another on one machine. Rates
-// are without start-up, which stands apart. The sandboxes are processes here, so that CPU and memory of all can be counted alike.
-// `served`: both sides ask `matrix model serve`, each through its own client, by HTTP. Needs scripts/tau2-python.
+// tau2 beside tau2: gold replays of one domain by the recipe, by tau2's own runner, and by the
+// floor, which is the same environment and evaluator calls made bare by as many Python processes as
+// there are cores. One after another on one machine. Rates are without start-up, which stands
+// apart. The sandboxes are processes here, so that CPU and memory of all can be counted alike.
+// `served`: both sides ask `matrix model serve`, each through its own client, by HTTP. Needs
+// scripts/tau2-python.
 
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
@@ -115,7 +117,10 @@ async function python(
   return { label, seconds: Number(stdout), ...spent };
 }
 
-/** As many Python processes at work as there are cores: one has the environments, the other's children do the rewards. */
+/**
+ * As many Python processes at work as there are cores: one has the environments, the other's
+ * children do the rewards.
+ */
 async function recipe(label: string, models: readonly string[]): Promise<Measured> {
   const output = join(folder, label);
   const filter = `dataset.filter="row.domain == '${domain}' && 'base' in row.splits"`;

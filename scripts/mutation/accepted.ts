@@ -7,7 +7,10 @@ import { identityText, type Mutant } from "./instrument.ts";
 /** Stands in an entry that the program prints, until somebody gives the reason. */
 export const REASON_MISSING = "TODO";
 
-/** Names a mutant by what a reader sees of it, so that an edit elsewhere in the file does not matter. */
+/**
+ * Names a mutant by what a reader sees of it, so that an edit elsewhere in the file does not
+ * matter.
+ */
 export interface Accepted {
   readonly file: string;
   readonly inside: string;

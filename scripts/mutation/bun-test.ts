@@ -75,7 +75,10 @@ export async function runTestFile(tree: Tree, file: string, run: TestRun): Promi
   };
 }
 
-/** Bun matches a pattern with the names of the enclosing `describe`s and the title, joined by spaces. */
+/**
+ * Bun matches a pattern with the names of the enclosing `describe`s and the title, joined by
+ * spaces.
+ */
 function patternWithout(titles: readonly string[]): string {
   const escaped = titles.map((title) => title.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
   return `^(?!(?:.* )?(?:${escaped.join("|")})$)`;

@@ -1,5 +1,5 @@
-// Which mutants the compiler already refuses. They are left out of the sample: `bun run check` notices
-// them, and no test has to.
+// Which mutants the compiler already refuses. They are left out of the sample: `bun run check`
+// notices them, and no test has to.
 
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -14,9 +14,9 @@ export interface Compiler {
 }
 
 /**
- * One run of the compiler checks all of them: each mutant gets a copy of its file, beside the original.
- * A copy without a mutant shows the errors that come from being a copy, such as a class that is not the
- * one that other files mean. `known` keeps what was found, by id and text.
+ * One run of the compiler checks all of them: each mutant gets a copy of its file, beside the
+ * original. A copy without a mutant shows the errors that come from being a copy, such as a class
+ * that is not the one that other files mean. `known` keeps what was found, by id and text.
  */
 export function createCompiler(
   tree: Sources,

@@ -41,10 +41,14 @@ interface Limits {
 }
 
 const MIRRORED: Limits = { testTimeoutMs: 60_000, deadlineMs: 600_000 };
-/** A file that takes longer than this would not fit into a mutant's time for other folders' tests. */
+/**
+ * A file that takes longer than this would not fit into a mutant's time for other folders' tests.
+ */
 const DISTANT: Limits = { testTimeoutMs: 30_000, deadlineMs: 100_000 };
 
-/** `isMirrored` tells that the file tests a folder of the sample: it may take longer than others. */
+/**
+ * `isMirrored` tells that the file tests a folder of the sample: it may take longer than others.
+ */
 export async function dryRun(
   tree: Tree,
   path: string,

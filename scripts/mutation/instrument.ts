@@ -1,6 +1,6 @@
 // Mutants of one source file, made by Stryker's instrumenter: the file's text with every mutant in
-// it, each behind a switch, and a description of each. Two texts come out of it: one that notes which
-// mutants are reached, and one that runs a chosen few.
+// it, each behind a switch, and a description of each. Two texts come out of it: one that notes
+// which mutants are reached, and one that runs a chosen few.
 
 import { createHash } from "node:crypto";
 import { type babel, Instrumenter } from "@stryker-mutator/instrumenter";
@@ -10,12 +10,16 @@ import { addOperators } from "./operators.ts";
 import { enclosing, nameOf, type Scope } from "./scopes.ts";
 
 export interface Mutant {
-  /** Survives edits elsewhere in the file: it is made from the fields below except `line` and `at`. */
+  /**
+   * Survives edits elsewhere in the file: it is made from the fields below except `line` and `at`.
+   */
   readonly id: string;
   /** Path from the root of the project. */
   readonly file: string;
   readonly operator: string;
-  /** Names of the enclosing class, function and constant, joined by dots; empty at the top level. */
+  /**
+   * Names of the enclosing class, function and constant, joined by dots; empty at the top level.
+   */
   readonly inside: string;
   /** Text of the mutated node, and what takes its place; whole, with line breaks. */
   readonly original: string;
@@ -114,7 +118,9 @@ export async function instrument(file: string, source: string): Promise<Instrume
   };
 }
 
-/** What the instrumenter writes before a mutant and before the original, except in its own header. */
+/**
+ * What the instrumenter writes before a mutant and before the original, except in its own header.
+ */
 const SWITCH = /stryMutAct_9fa48\("(\d+)"\)/g;
 const COVER = /stryCov_9fa48\(("[^)]*")\)/g;
 

@@ -1,9 +1,9 @@
-// Mutation testing: changes one small thing in src/ at a time and runs the nearest tests. A change that
-// no test notices is a survivor. Stryker's instrumenter puts all mutants of a sample into one copy of
-// the project, each behind a switch, so a trial costs one start of `bun test` and no build.
+// Mutation testing: changes one small thing in src/ at a time and runs the nearest tests. A change
+// that no test notices is a survivor. Stryker's instrumenter puts all mutants of a sample into one
+// copy of the project, each behind a switch, so a trial costs one start of `bun test` and no build.
 //
-// Usage: scripts/mutate [options]; --help lists them. docs/mutation-testing.md tells how to read the
-// result.
+// Usage: scripts/mutate [options]; --help lists them. docs/mutation-testing.md tells how to read
+// the result.
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";

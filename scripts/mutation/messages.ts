@@ -1,11 +1,13 @@
-// What in a source is text for people: mutants inside it are left out, because a test would only repeat
-// the text.
+// What in a source is text for people: mutants inside it are left out, because a test would only
+// repeat the text.
 
 import type { babel } from "@stryker-mutator/instrumenter";
 
 type Node = babel.NodePath["node"];
 
-/** Keys of texts. A `message` may also be a task on the wire, so it counts only where it is a text. */
+/**
+ * Keys of texts. A `message` may also be a task on the wire, so it counts only where it is a text.
+ */
 const TEXT_KEYS = new Set(["hint", "description", "help"]);
 const TEXTS = new Set(["StringLiteral", "TemplateLiteral"]);
 

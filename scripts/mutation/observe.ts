@@ -1,4 +1,5 @@
-// The dry runs of all test files that may reach a sample, in a copy whose sources mark what is reached.
+// The dry runs of all test files that may reach a sample, in a copy whose sources mark what is
+// reached.
 
 import type { Cache } from "./cache.ts";
 import { dryRun, type Layout, type LeftOut, type TestFile } from "./dry-run.ts";

@@ -36,8 +36,8 @@ const ROUNDING: ReadonlyMap<string, string> = new Map([
 ]);
 
 /**
- * Numbers in constants such as `4 * 2 ** 20`, noted when the traversal enters the whole of it: later the
- * instrumenter has put switches between a number and its neighbours.
+ * Numbers in constants such as `4 * 2 ** 20`, noted when the traversal enters the whole of it:
+ * later the instrumenter has put switches between a number and its neighbours.
  */
 const tuning = new WeakSet<Node>();
 

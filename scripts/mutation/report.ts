@@ -143,7 +143,9 @@ function formatSurvivor({ mutant, tests }: Outcome, source: string): string {
 
 const DIFF_CHARS_MAX = 160;
 
-/** The first line that changes, before and after; a node of several lines shows its first and "…". */
+/**
+ * The first line that changes, before and after; a node of several lines shows its first and "…".
+ */
 export function diffLines(source: string, mutant: Mutant): readonly [string, string] {
   const start = source.lastIndexOf("\n", mutant.at[0] - 1) + 1;
   const isLong = mutant.original.includes("\n");

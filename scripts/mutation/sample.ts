@@ -1,12 +1,13 @@
-// The seeded sample of each folder's mutants. A mutant's place in it depends on the seed and on its own
-// identity alone, so an edit elsewhere does not draw another sample.
+// The seeded sample of each folder's mutants. A mutant's place in it depends on the seed and on its
+// own identity alone, so an edit elsewhere does not draw another sample.
 
 import { createHash } from "node:crypto";
 import type { Mutant } from "./instrument.ts";
 
 /**
- * Of each folder the first `count` mutants in the seed's order that compile, at most one of each node.
- * `refused` returns the ids of those that do not compile; it is asked about all folders at once.
+ * Draws from each folder the first `count` mutants in the seed's order that compile, at most one of
+ * each node. `refused` returns the ids of those that do not compile; it is asked about all folders
+ * at once.
  */
 export async function drawSamples(
   folders: readonly (readonly Mutant[])[],

@@ -47,7 +47,9 @@ export async function copyProject(project: string, files: readonly string[]): Pr
   };
 }
 
-/** Ends what tests left running in groups of their own, as a mutant may make them do. Linux only. */
+/**
+ * Ends what tests left running in groups of their own, as a mutant may make them do. Linux only.
+ */
 function endProcessesIn(folder: string): void {
   const pids = existsSync("/proc/self/cwd") ? readdirSync("/proc").filter(Number) : [];
   for (const pid of pids) {

@@ -38,7 +38,9 @@ export function nearestFirst(
   );
 }
 
-/** Imports on the way from the test; a file of ten times the length counts as one import further. */
+/**
+ * Imports on the way from the test; a file of ten times the length counts as one import further.
+ */
 function rankOf(file: string, { path, ms }: TestFile, graph: ImportGraph): number {
   const distance = graph.distances(path).get(file) ?? 10;
   const slowness = Math.max(0, Math.log10(ms / 200));
@@ -61,7 +63,9 @@ function withinBudget(mutant: Mutant, tests: readonly TestFile[]): TestFile[] {
   });
 }
 
-/** Test files of the copy that holds the mutants, run without one: each only when it first fails. */
+/**
+ * Test files of the copy that holds the mutants, run without one: each only when it first fails.
+ */
 export interface Controls {
   /** True where the file passes as long as no mutant is on. */
   passes(test: TestFile): Promise<boolean>;

@@ -1,5 +1,5 @@
-// Makes the plan of an agent from a recipe's [roles.NAME] table: everything that the agent reads from
-// files is loaded and checked, and nothing is started.
+// Makes the plan of an agent from a recipe's [roles.NAME] table: everything that the agent reads
+// from files is loaded and checked, and nothing is started.
 
 import { readFile } from "node:fs/promises";
 import { MatrixError, messageOf } from "../error.ts";

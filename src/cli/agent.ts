@@ -37,7 +37,9 @@ interface AgentFlags {
   readonly watcher?: string;
 }
 
-/** A worker that has not ended this long after SIGTERM is killed: it hangs, whatever the grace time. */
+/**
+ * A worker that has not ended this long after SIGTERM is killed: it hangs, whatever the grace time.
+ */
 const STOP_MS = 10 * 60_000;
 
 export function agentCommand(): Command {

@@ -1,5 +1,5 @@
-// `matrix check RECIPE` prints everything that is wrong with a recipe, or else what the recipe would
-// do: rows, roles, models and the first prompts. It asks no model.
+// `matrix check RECIPE` prints everything that is wrong with a recipe, or else what the recipe
+// would do: rows, roles, models and the first prompts. It asks no model.
 
 import { Command } from "commander";
 import { MatrixError } from "../error.ts";

@@ -1,5 +1,5 @@
-// `matrix export DIR… --to FORMAT -o PATH` writes the records of runs as files that training programs
-// load.
+// `matrix export DIR… --to FORMAT -o PATH` writes the records of runs as files that training
+// programs load.
 
 import { Command, InvalidArgumentError, Option } from "commander";
 import { MatrixError } from "../error.ts";

@@ -1,4 +1,5 @@
-// What a user asks for with signals: the first SIGINT or SIGTERM drains the run, the second halts it.
+// What a user asks for with signals: the first SIGINT or SIGTERM drains the run, the second halts
+// it.
 
 /** Two signals for a run, and the end of listening for them. */
 export interface Interrupts {

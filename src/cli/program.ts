@@ -1,5 +1,5 @@
-// The program `matrix`: finds the command, loads only what that command needs, and turns every error
-// into a message and an exit code.
+// The program `matrix`: finds the command, loads only what that command needs, and turns every
+// error into a message and an exit code.
 
 import { Command, CommanderError } from "commander";
 import { EXIT, MatrixError } from "../error.ts";
@@ -49,7 +49,9 @@ async function createProgram(wanted: string | undefined): Promise<Command> {
   return program;
 }
 
-/** Makes the command and its subcommands throw usage errors, so that one place sets the exit code. */
+/**
+ * Makes the command and its subcommands throw usage errors, so that one place sets the exit code.
+ */
 function withExit(command: Command): Command {
   for (const nested of command.commands) withExit(nested);
   return command.exitOverride();

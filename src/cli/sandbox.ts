@@ -1,5 +1,5 @@
-// `matrix sandbox check|build|ls|gc`: what this machine can run, its images, its sandboxes, and those
-// that dead hosts left behind.
+// `matrix sandbox check|build|ls|gc`: what this machine can run, its images, its sandboxes, and
+// those that dead hosts left behind.
 
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";

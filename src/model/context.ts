@@ -1,5 +1,5 @@
-// The context that models are opened with: the limits, the journal and the cache of the run that asks
-// them.
+// The context that models are opened with: the limits, the journal and the cache of the run that
+// asks them.
 
 import type { Usage } from "../task/task.ts";
 import type { ChatAnswer, ChatRequest } from "./contract.ts";

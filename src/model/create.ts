@@ -1,5 +1,5 @@
-// Makes a model from a recipe's [models.NAME] table: kept answers around a limit around a retry loop
-// around one try. Only the try differs between the kinds of models.
+// Makes a model from a recipe's [models.NAME] table: kept answers around a limit around a retry
+// loop around one try. Only the try differs between the kinds of models.
 
 import { MatrixError } from "../error.ts";
 import type {

@@ -1,6 +1,6 @@
-// manifest.json: the identity of a run and its progress. It is written whole or not at all (temporary
-// file, fsync, rename), so a killed driver leaves the previous one. While a run goes on, its counts are
-// a lower bound; the records are the truth.
+// manifest.json: the identity of a run and its progress. It is written whole or not at all
+// (temporary file, fsync, rename), so a killed driver leaves the previous one. While a run goes on,
+// its counts are a lower bound; the records are the truth.
 
 import { open, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";

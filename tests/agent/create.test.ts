@@ -1,4 +1,5 @@
-// The plan of an agent from its role's table: what is read and checked, and what an open agent does.
+// The plan of an agent from its role's table: what is read and checked, and what an open agent
+// does.
 
 import { expect, test } from "bun:test";
 import { writeFile } from "node:fs/promises";

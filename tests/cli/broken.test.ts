@@ -1,5 +1,5 @@
-// Broken recipes and datasets: each is refused with exit 2, its place and what would be right, before a
-// run directory exists.
+// Broken recipes and datasets: each is refused with exit 2, its place and what would be right,
+// before a run directory exists.
 
 import { expect, test } from "bun:test";
 import { readdir, writeFile } from "node:fs/promises";

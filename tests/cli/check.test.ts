@@ -1,4 +1,5 @@
-// `matrix check` of a recipe that is sound: what it would do. tests/cli/broken.test.ts has the others.
+// `matrix check` of a recipe that is sound: what it would do. tests/cli/broken.test.ts has the
+// others.
 
 import { expect, test } from "bun:test";
 import { writeFile } from "node:fs/promises";

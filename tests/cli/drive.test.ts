@@ -27,7 +27,8 @@ test("drive turns the questions that ship with Coral into 40 accounted dialogues
     expect(stdout).toContain("simulated model");
     const records = await readRecords(join(folder, "run"));
     expect(records).toHaveLength(40);
-    // Dialogues of one to many turns, agreement on right and wrong answers, and no agreement all occur.
+    // Dialogues of one to many turns, agreement on right and wrong answers, and no agreement all
+    // occur.
     expect(new Set(records.map((record) => record.outcome?.["turns"])).size).toBeGreaterThan(3);
     expect(new Set(records.map((record) => record.stop_reason))).toEqual(
       new Set(["agreed", "max_turns"]),

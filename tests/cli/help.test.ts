@@ -1,4 +1,5 @@
-// The help of every command, word for word. `bun test -u tests/cli/help.test.ts` takes it as it is now.
+// The help of every command, word for word. `bun test -u tests/cli/help.test.ts` takes it as it is
+// now.
 
 import { expect, test } from "bun:test";
 import { matrix } from "../parts/program.ts";

@@ -1,5 +1,5 @@
-// Turns at a model for several hosts: how many a host gets, how they are shared, and what happens to
-// requests that are given up.
+// Turns at a model for several hosts: how many a host gets, how they are shared, and what happens
+// to requests that are given up.
 
 import { expect, test } from "bun:test";
 import { Rates } from "../../src/driver/rates.ts";

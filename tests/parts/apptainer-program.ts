@@ -1,12 +1,13 @@
-// An Apptainer program of a test's own: a script that notes its arguments, runs the container's first
-// process as a plain process, and gives it the pipes where it expects them.
+// An Apptainer program of a test's own: a script that notes its arguments, runs the container's
+// first process as a plain process, and gives it the pipes where it expects them.
 
 import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
 /**
- * Runs `exec … IMAGE /bin/sh -c SCRIPT` with the paths of the bridge and the pipes replaced by their
- * sources on this machine. A file `fail` beside the program holds what it writes and fails with, once.
+ * Runs `exec … IMAGE /bin/sh -c SCRIPT` with the paths of the bridge and the pipes replaced by
+ * their sources on this machine. A file `fail` beside the program holds what it writes and fails
+ * with, once.
  */
 const PROGRAM = `#!/bin/sh
 here=$(dirname "$0")

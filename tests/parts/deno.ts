@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { ROOT } from "./repository.ts";
 
 /**
- * The binary itself: the package's own launcher needs Node.js. Null, after a line that says so, where
- * the package has none for this machine.
+ * The binary itself: the package's own launcher needs Node.js. Null, after a line that says so,
+ * where the package has none for this machine.
  */
 export function findDeno(): string | null {
   const packages = join(ROOT, "node_modules/@deno");

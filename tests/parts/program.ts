@@ -1,6 +1,6 @@
 // The program in this process: the same commands as the binary's, without the time that a process
-// takes to start. Tests whose point is the process itself (signals, crashes, hosts) use binary.ts, and
-// so do tests that change a module between two runs: this process loads a module once.
+// takes to start. Tests whose point is the process itself (signals, crashes, hosts) use binary.ts,
+// and so do tests that change a module between two runs: this process loads a module once.
 
 import { tmpdir } from "node:os";
 import { runProgram } from "../../src/cli/program.ts";

@@ -1,4 +1,5 @@
-// A finished run directory, written by hand: what an export reads, without the time that a run takes.
+// A finished run directory, written by hand: what an export reads, without the time that a run
+// takes.
 
 import { createWriteStream } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";

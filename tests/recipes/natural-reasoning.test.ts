@@ -1,5 +1,5 @@
-// The recipe natural-reasoning: most documents end early and cheaply with a reason; the others become
-// questions.
+// The recipe natural-reasoning: most documents end early and cheaply with a reason; the others
+// become questions.
 
 import { expect, test } from "bun:test";
 import { join } from "node:path";

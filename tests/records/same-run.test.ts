@@ -1,4 +1,4 @@
-// Whether a directory belongs to the run that wants it: what may differ, and how each difference is
+// A directory and the run that wants it: what may differ, and how each difference is
 // told.
 
 import { expect, test } from "bun:test";

@@ -1,4 +1,4 @@
-// Whether the environment asks for an export, and what an export says of its process.
+// The environment that asks for an export, and what an export says of its process.
 
 import { expect, test } from "bun:test";
 import { createResource, type Environment, wantsOtlp } from "../../src/telemetry/otlp.ts";

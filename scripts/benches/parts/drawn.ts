@@ -1,5 +1,6 @@
-// What the simulated model drew: each model step of a record is asked again, of the same model without its waiting. Requests
-// follow from the record and latencies from requests, so this is exact, and what a step took beyond it is the program's doing.
+// What the simulated model drew: each model step of a record is asked again, of the same model
+// without its waiting. Requests follow from the record and latencies from requests, so this is
+// exact, and what a step took beyond it is the program's doing.
 
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";

@@ -1,5 +1,5 @@
-// One whole run of the compiled binary as a user would start it, with its processes watched: a driver alone, with workers, or
-// with agents of their own that join it.
+// One whole run of the compiled binary as a user would start it, with its processes watched: a
+// driver alone, with workers, or with agents of their own that join it.
 
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -15,7 +15,9 @@ export interface DriveOptions {
   readonly output: string;
   /** Flags and `key=value` overrides. */
   readonly args: readonly string[];
-  /** The roles of each `matrix agent` that joins the driver; none: the driver is started without. */
+  /**
+   * The roles of each `matrix agent` that joins the driver; none: the driver is started without.
+   */
   readonly agents?: readonly string[];
   /** Happens beside the run; what it returns is awaited after it. */
   readonly meanwhile?: (run: Running) => Promise<void>;

@@ -23,7 +23,10 @@ export class Kill {
     this.startMs = performance.timeOrigin + performance.now() - this.at;
   }
 
-  /** Looks whether the replacement did it: it has the name of the one before. Hops may come in any order. */
+  /**
+   * Looks whether the replacement did it: it has the name of the one before. Hops may come in any
+   * order.
+   */
   see({ host, at }: Hop): void {
     const afterMs = Date.parse(at) - this.at;
     if (host === this.worker && afterMs > 0)

@@ -1,4 +1,5 @@
-// What processes and their descendants use, sampled from outside: peak resident memory and processor time, from /proc.
+// What processes and their descendants use, sampled from outside: peak resident memory and
+// processor time, from /proc.
 
 import { readdirSync, readFileSync } from "node:fs";
 
@@ -12,7 +13,10 @@ export interface Used {
   readonly cpuMs: number;
 }
 
-/** Samples until it is stopped. Processes may come and go meanwhile; those that ended keep their last sample. */
+/**
+ * Samples until it is stopped. Processes may come and go meanwhile; those that ended keep their
+ * last sample.
+ */
 export class ProcessWatch {
   readonly #used = new Map<number, Used>();
   readonly #timers: readonly NodeJS.Timeout[];
@@ -68,7 +72,10 @@ function withDescendants(roots: readonly number[]): ReadonlySet<number> {
   return found;
 }
 
-/** The fields of proc(5) from the third on, the state: the second is the name in parentheses, which may hold anything. */
+/**
+ * The fields of proc(5) from the third on, the state: the second is the name in parentheses, which
+ * may hold anything.
+ */
 function statOf(pid: number): readonly string[] {
   return read(`/proc/${pid}/stat`).split(") ").at(-1)?.split(" ") ?? [];
 }

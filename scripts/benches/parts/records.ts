@@ -23,7 +23,10 @@ export function spanOf({ timing }: TrajectoryRecord): Span {
   return { start, end: start + timing.total_ms };
 }
 
-/** From the end of the first generation of tasks, which all begin at once, to the last admission, after which tokens lie idle. */
+/**
+ * From the end of the first generation of tasks, which all begin at once, to the last admission,
+ * after which tokens lie idle.
+ */
 export function steadyPart(spans: readonly Span[], inFlight: number): Span {
   const ends = sorted(spans.map(({ end }) => end));
   return {
@@ -32,7 +35,7 @@ export function steadyPart(spans: readonly Span[], inFlight: number): Span {
   };
 }
 
-/** Of all records. */
+/** Sums over all records. */
 export async function readTimes(output: string): Promise<TaskTimes> {
   const tasks: TaskTime[] = [];
   let first = Number.POSITIVE_INFINITY;

@@ -18,7 +18,10 @@ export function printHead(bench: string, seed: string): void {
     );
 }
 
-/** A label and its cells: numbers with the digits that the column asks for, texts as they are, nothing for null. */
+/**
+ * A label and its cells: numbers with the digits that the column asks for, texts as they are,
+ * nothing for null.
+ */
 export type TableRow = readonly [label: string, ...cells: readonly (number | string | null)[]];
 
 /** A column's head, and how many digits its numbers have after the point (0). */
@@ -53,7 +56,7 @@ function textOf(cell: number | string | null, column: Column): string {
   return cell.toFixed(typeof column === "string" ? 0 : column[1]);
 }
 
-/** Of sorted values; 0 when there are none. */
+/** A quantile of sorted values; 0 when there are none. */
 export function quantile(sorted: readonly number[], q: number): number {
   return sorted[Math.floor(q * (sorted.length - 1))] ?? 0;
 }

@@ -1,4 +1,5 @@
-// The paper's latency tables: what part of a task's time went where, in percent, the paper's numbers beside ours.
+// The paper's latency tables: what part of a task's time went where, in percent, the paper's
+// numbers beside ours.
 
 import { printTable, quantile, sorted, type TableRow } from "./report.ts";
 
@@ -18,7 +19,10 @@ export interface Stage<T> {
   readonly paper: readonly number[] | null;
 }
 
-/** The paper's three stages, with its numbers. Initialisation: ours is whatever is neither agent nor queue. */
+/**
+ * The paper's three stages, with its numbers. Initialisation: ours is whatever is neither agent nor
+ * queue.
+ */
 export function stages(
   agent: readonly number[],
   queuing: readonly number[],

@@ -1,5 +1,6 @@
-// The gold scripts as a model that is served: for `matrix model serve replies=…`. Which task is asked about follows from what the
-// official user's model is told; the user's texts then carry the task's name to the agent's model.
+// The gold scripts as a model that is served: for `matrix model serve replies=…`. Which task is
+// asked about follows from what the official user's model is told; the user's texts then carry the
+// task's name to the agent's model.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,5 +1,6 @@
-// A forecast as text: the first prompts, which may be long; what the forecast is based on and leaves
-// out; what each role uses; and last, so that they stay on the screen, the totals with their ranges.
+// A forecast as text: the first prompts, which may be long; what the forecast is based on and
+// leaves out; what each role uses; and last, so that they stay on the screen, the totals with their
+// ranges.
 
 import { tokensOf } from "../../driver/ledger.ts";
 import type { Range } from "../../run/forecast/forecast.ts";

@@ -1,11 +1,13 @@
-// What a run is worth, from its records: one line per domain with the mean reward, its standard error,
-// pass^k and why tasks ended. A task that failed or was not scored has no reward; it is never counted
-// as 0.
+// What a run is worth, from its records: one line per domain with the mean reward, its standard
+// error, pass^k and why tasks ended. A task that failed or was not scored has no reward; it is
+// never counted as 0.
 
 import type { TrajectoryRecord } from "../../task/record.ts";
 import { renderTable } from "./table.ts";
 
-/** A reward counts as success within this margin of 1, because rewards are products of fractions. */
+/**
+ * A reward counts as success within this margin of 1, because rewards are products of fractions.
+ */
 const SUCCESS_MARGIN = 1e-6;
 
 export interface RewardLine {
@@ -17,7 +19,9 @@ export interface RewardLine {
   readonly mean: number | null;
   /** Standard error of the mean over tasks; null for fewer than two scored tasks. */
   readonly error: number | null;
-  /** pass^1, pass^2, …: chance that k trials of a task all succeed (Yao et al., "τ-bench", 2024). */
+  /**
+   * pass^1, pass^2, …: chance that k trials of a task all succeed (Yao et al., "τ-bench", 2024).
+   */
   readonly pass: readonly number[];
   readonly ended: Readonly<Record<string, number>>;
 }

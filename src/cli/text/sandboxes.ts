@@ -7,8 +7,8 @@ import { renderTable } from "./table.ts";
 export interface CheckedEngine extends EngineReport {
   readonly engine: EngineName;
   /**
-   * Milliseconds until a command in a started sandbox had answered, or why that failed. Null when no
-   * sandbox was started.
+   * Milliseconds until a command in a started sandbox had answered, or why that failed. Null when
+   * no sandbox was started.
    */
   readonly trial: { readonly ms: number } | { readonly failure: string } | null;
 }

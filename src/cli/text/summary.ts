@@ -1,5 +1,5 @@
-// The summary of a run in a few lines: the accounting first, then why tasks ended, what was used, and
-// what the user can do next.
+// The summary of a run in a few lines: the accounting first, then why tasks ended, what was used,
+// and what the user can do next.
 
 import { usedUp } from "../../driver/ledger.ts";
 import { trajectoriesPath } from "../../records/record-file.ts";

@@ -1,6 +1,9 @@
 // A table in plain text, two spaces between columns that are as wide as their widest cell.
 
-/** `left` names the columns whose cells stand at the left, from 0; cells of others stand at the right. */
+/**
+ * `left` names the columns whose cells stand at the left, from 0; cells of others stand at the
+ * right.
+ */
 export function renderTable(
   rows: readonly (readonly string[])[],
   left: (column: number) => boolean = (column) => column === 0,

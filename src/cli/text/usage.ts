@@ -1,5 +1,6 @@
-// What a run used, from its records: one line per role and per model with how long their steps took,
-// and one line for whole tasks. Memory does not grow with records: durations are counted by length.
+// What a run used, from its records: one line per role and per model with how long their steps
+// took, and one line for whole tasks. Memory does not grow with records: durations are counted by
+// length.
 
 import type { TrajectoryRecord } from "../../task/record.ts";
 import type { Usage } from "../../task/task.ts";
@@ -122,7 +123,9 @@ function lineOf(lines: Map<string, Line>, name: string): Line {
   return line;
 }
 
-/** Logarithm of the ratio between neighbours on the scale. Quantiles are off by half of it at most. */
+/**
+ * Logarithm of the ratio between neighbours on the scale. Quantiles are off by half of it at most.
+ */
 const STEP = Math.log(1.01);
 const SHORTEST_MS = 0.001;
 

@@ -1,6 +1,6 @@
-// The address of the Docker engine that the `docker` command would talk to: DOCKER_HOST, the current
-// context or the local socket, with its certificates. This file reads the environment and the files
-// that the command keeps, and connects to nothing.
+// The address of the Docker engine that the `docker` command would talk to: DOCKER_HOST, the
+// current context or the local socket, with its certificates. This file reads the environment and
+// the files that the command keeps, and connects to nothing.
 
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";

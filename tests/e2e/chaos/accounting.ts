@@ -1,5 +1,5 @@
-// What the files of a run say, read without the program's own reader: how many records there are, which stand twice, which
-// are missing, and which differ from those of an undisturbed run.
+// What the files of a run say, read without the program's own reader: how many records there are,
+// which stand twice, which are missing, and which differ from those of an undisturbed run.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -27,7 +27,7 @@ export interface Rules {
 
 const WRONG_MAX = 10;
 
-/** Of a run that is over: everything must be there, once. */
+/** Accounting of a run that is over: everything must be there, once. */
 export function account(
   directory: string,
   { rows, trials, delivery, undisturbed }: Rules,
@@ -67,7 +67,7 @@ export function keyed(records: readonly TrajectoryRecord[]): ReadonlyMap<string,
   return new Map(records.map((record) => [keyOf(record), essence(record)]));
 }
 
-/** Of a run that nothing writes any more: its last line must be whole. */
+/** Records of a run that no process writes any more: the last line must be whole. */
 export function readFinished(directory: string): TrajectoryRecord[] {
   const text = readFileSync(join(directory, "trajectories.jsonl"), "utf8");
   if (text !== "" && !text.endsWith("\n")) throw new Error("the last line is torn");

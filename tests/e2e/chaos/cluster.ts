@@ -1,6 +1,7 @@
-// A run as its processes: a driver and hosts of the compiled binary (or of the source under another runtime), what the run
-// directory says of them, and signals to each. Whatever is started for a cluster, by whomever, carries its mark in the
-// environment: that is how its processes are found when nobody's child any more, and how nothing else is ever killed.
+// A run as its processes: a driver and hosts of the compiled binary (or of the source under another
+// runtime), what the run directory says of them, and signals to each. Whatever is started for a
+// cluster, by whomever, carries its mark in the environment: that is how its processes are found
+// when nobody's child any more, and how nothing else is ever killed.
 
 import {
   closeSync,
@@ -36,7 +37,10 @@ export interface StartOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** A command that was started. Its output goes to files: pipes would tie it to the fate of its own children. */
+/**
+ * A command that was started. Its output goes to files: pipes would tie it to the fate of its own
+ * children.
+ */
 export interface Started {
   readonly pid: number;
   /** The exit code, or the signal that ended it. */

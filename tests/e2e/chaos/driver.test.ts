@@ -1,4 +1,5 @@
-// The driver may die: hosts keep what they hold, nothing is doubled, and hosts do not wait for ever.
+// The driver may die: hosts keep what they hold, nothing is doubled, and hosts do not wait for
+// ever.
 
 import { expect, test } from "bun:test";
 import { setTimeout as delay } from "node:timers/promises";

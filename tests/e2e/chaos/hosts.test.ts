@@ -16,7 +16,7 @@ import { paced, undisturbedRecords } from "./round.ts";
 
 const ALL_ROLES = "student,teacher,extractor,matcher";
 const TRIALS = 10;
-/** Of runs that something happens to. */
+/** Trials of a run that is disturbed. */
 const LONG = 30;
 const SHORT = paced({ trials: TRIALS });
 const LISTEN = ["--listen", "127.0.0.1:0"];

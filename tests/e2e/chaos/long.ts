@@ -1,4 +1,5 @@
-// Hundreds of rounds of chaos (round.ts), one after the other, and one table of them: what scripts/chaos runs.
+// Hundreds of rounds of chaos (round.ts), one after the other, and one table of them: what
+// scripts/chaos runs.
 
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";

@@ -1,5 +1,5 @@
-// Driver and hosts on machines of their own (network.ts), while the network between them is slow, loses
-// packets, and is cut and healed. Off loopback the hosts speak TLS.
+// Driver and hosts on machines of their own (network.ts), while the network between them is slow,
+// loses packets, and is cut and healed. Off loopback the hosts speak TLS.
 
 import { expect, test } from "bun:test";
 import { setTimeout as delay } from "node:timers/promises";
@@ -19,7 +19,10 @@ const TEST_MS_MAX = 90_000;
 const FEW_RECORDS = 30;
 /** Longer than the driver waits for a host that is silent. */
 const GIVEN_UP_MS = 6000;
-/** Slow enough that the network is what is tested, also on a machine with little to spare: some 50 records a second. */
+/**
+ * Slow enough that the network is what is tested, also on a machine with little to spare: some 50
+ * records a second.
+ */
 const PACE = { trials: 15, inFlight: 60, latencyMs: 250 } as const;
 
 interface Stage {

@@ -1,5 +1,6 @@
-// Machines on one Linux: network namespaces joined by the wire of wire.ts, which is told here what each way does to packets.
-// Needs root, `ip` and /dev/net/tun. Everything it makes has a name of its own and is gone when it is disposed of.
+// Machines on one Linux: network namespaces joined by the wire of wire.ts, which is told here what
+// each way does to packets. Needs root, `ip` and /dev/net/tun. Everything it makes has a name of
+// its own and is gone when it is disposed of.
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";

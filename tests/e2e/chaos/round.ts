@@ -1,6 +1,7 @@
-// One round of chaos: a run of the compiled binary whose driver and hosts are killed, stopped and told to go at moments that a
-// seed chooses, while the driver is started again with the same command whenever it is gone. A round knows nothing of the
-// program but its command line and its files.
+// One round of chaos: a run of the compiled binary whose driver and hosts are killed, stopped and
+// told to go at moments that a seed chooses, while the driver is started again with the same
+// command whenever it is gone. A round knows nothing of the program but its command line and its
+// files.
 
 import { cp } from "node:fs/promises";
 import { join } from "node:path";
@@ -85,7 +86,10 @@ export function undisturbedRecords(trials: number): Promise<Rules["undisturbed"]
   return made;
 }
 
-/** Plays one round in a folder and throws, with the seed and what the processes said, where a promise is broken. */
+/**
+ * Plays one round in a folder and throws, with the seed and what the processes said, where a
+ * promise is broken.
+ */
 export async function playRound(options: RoundOptions): Promise<RoundResult> {
   const rules: Rules = {
     rows: ROWS,

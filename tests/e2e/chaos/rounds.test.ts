@@ -1,6 +1,6 @@
-// Rounds of chaos against the compiled binary (round.ts): hosts and driver are killed, stopped and ended
-// at random, and the driver is started again. MATRIX_TEST_SEED repeats them, MATRIX_CHAOS_ROUNDS sets
-// how many of each kind there are; scripts/chaos plays hundreds.
+// Rounds of chaos against the compiled binary (round.ts): hosts and driver are killed, stopped and
+// ended at random, and the driver is started again. MATRIX_TEST_SEED repeats them,
+// MATRIX_CHAOS_ROUNDS sets how many of each kind there are; scripts/chaos plays hundreds.
 
 import { test } from "bun:test";
 import { FAULTS, type Fault, playRound } from "./round.ts";

@@ -1,7 +1,8 @@
-// A network in user space: one TUN device for each machine, and between each two a direction that delays, loses or cuts packets.
-// It works where the kernel has no netem, and the same seed loses the same packets. Run as a process of its own:
-// `bun wire.ts SEED DEVICE…` makes the devices, prints "ready", obeys one JSON command a line on stdin until that closes, and
-// prints how many packets it carried and lost.
+// A network in user space: one TUN device for each machine, and between each two a direction that
+// delays, loses or cuts packets. It works where the kernel has no netem, and the same seed loses
+// the same packets. Run as a process of its own: `bun wire.ts SEED DEVICE…` makes the devices,
+// prints "ready", obeys one JSON command a line on stdin until that closes, and prints how many
+// packets it carried and lost.
 
 import { dlopen, ptr } from "bun:ffi";
 import { createRandom } from "../../../src/task/seed.ts";

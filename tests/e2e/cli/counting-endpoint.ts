@@ -1,4 +1,5 @@
-// An OpenAI-compatible endpoint that counts: when each request came, and 429 for what is more than it allows.
+// An OpenAI-compatible endpoint that counts: when each request came, and 429 for what is more than
+// it allows.
 
 import { serve } from "../../../src/platform.ts";
 

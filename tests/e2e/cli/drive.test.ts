@@ -1,5 +1,5 @@
-// `matrix drive` as a process: signals, kills, a full disk, files that vanish. Every (row, trial) ends
-// in exactly one record, whatever is killed.
+// `matrix drive` as a process: signals, kills, a full disk, files that vanish. Every (row, trial)
+// ends in exactly one record, whatever is killed.
 
 import { expect, test } from "bun:test";
 import { existsSync, statSync } from "node:fs";

@@ -1,5 +1,6 @@
-// An OpenAI-compatible endpoint that counts: how often each request was made, and how many are waiting at a gate. Its answers
-// never repeat, so that only an answer that was kept leads to the same requests again.
+// An OpenAI-compatible endpoint that counts: how often each request was made, and how many are
+// waiting at a gate. Its answers never repeat, so that only an answer that was kept leads to the
+// same requests again.
 
 const SAID = /said-\d+/g;
 
@@ -13,12 +14,12 @@ price = { prompt = 1000, completion = 1000 }
 `;
 
 export interface Asked {
-  /** Of the request as it was sent. */
+  /** The body of the request as it was sent. */
   readonly body: string;
-  /** How many answers of this endpoint stand in it. */
+  /** Number of this endpoint's answers that are in the request. */
   readonly turn: number;
   times: number;
-  /** What was answered, each time. */
+  /** Every answer to it, in order. */
   readonly said: string[];
 }
 
@@ -68,7 +69,7 @@ export class Endpoint {
     return this.asked.reduce((sum, asked) => sum + (asked.turn === turn ? asked.times : 0), 0);
   }
 
-  /** From now on, lets so many turns of a task through. */
+  /** Requests of turns from `turnsFree` on wait from now on. */
   close(turnsFree: number): void {
     this.#turnsFree = turnsFree;
   }

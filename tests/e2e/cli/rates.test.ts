@@ -1,4 +1,5 @@
-// Rates as the endpoint sees them: hosts together keep below rpm, also when the driver is restarted.
+// Rates as the endpoint sees them: hosts together keep below rpm, also when the driver is
+// restarted.
 
 import { afterAll, expect, test } from "bun:test";
 import { writeFile } from "node:fs/promises";
@@ -71,7 +72,8 @@ test(
   "an endpoint with limits on requests and tokens never has to refuse a request",
   () =>
     withFolder(async (folder) => {
-      // 30 tokens and 1 request every 10 ms, and what one minute would hold is not there from the start.
+      // 30 tokens and 1 request every 10 ms, and what one minute would hold is not there from the
+      // start.
       const endpoint = serveCounting({ perSecond: 105, completionTokens: 20 });
       endpoints.push(endpoint);
       const recipe = await writeRecipe(
@@ -86,7 +88,8 @@ test(
       });
       expect(code).toBe(0);
       expect(endpoint.refused).toBe(0);
-      // 200 requests of 30 tokens at 2,000 tokens a second take three seconds, those at the rate of requests alone two.
+      // 200 requests of 30 tokens at 2,000 tokens a second take three seconds, those at the rate of
+      // requests alone two.
       const [begin = 0, end = 0] = [endpoint.arrivals[0], endpoint.arrivals.at(-1)];
       expect(end - begin).toBeGreaterThan(2500);
     }),

@@ -1,4 +1,5 @@
-// Runs whose roles live in sandboxes, in one process and in many, while containers and hosts are killed.
+// Runs whose roles live in sandboxes, in one process and in many, while containers and hosts are
+// killed.
 
 import { describe, expect, test } from "bun:test";
 import { readFile, writeFile } from "node:fs/promises";
@@ -11,7 +12,10 @@ import { readRecords } from "../../parts/records.ts";
 import { until } from "../../parts/until.ts";
 import { apptainer, docker, type EngineHere, plain } from "../sandbox/engines.ts";
 
-/** Three steps that leave their traces in the sandbox: whoever loses one of them writes another outcome. */
+/**
+ * Three steps that leave their traces in the sandbox: whoever loses one of them writes another
+ * outcome.
+ */
 const RULE = `import { done, orchestrator, to } from "matrix";
 const NEXT = { a: "b", b: "c" };
 export default orchestrator({

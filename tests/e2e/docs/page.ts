@@ -1,6 +1,6 @@
 // A page of the documentation, taken apart: its fenced blocks with their marks, its links, its
-// headings and its code spans. Blocks inside an HTML comment count too: readers do not see them, and
-// they set up what the visible blocks need.
+// headings and its code spans. Blocks inside an HTML comment count too: readers do not see them,
+// and they set up what the visible blocks need.
 
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -11,7 +11,9 @@ export interface Block {
   /** Line of the opening fence, from 1. */
   readonly line: number;
   readonly language: string;
-  /** The words after the language: `file=a.toml` is ["file", "a.toml"], `later` is ["later", ""]. */
+  /**
+   * The words after the language: `file=a.toml` is ["file", "a.toml"], `later` is ["later", ""].
+   */
   readonly marks: ReadonlyMap<string, string>;
   readonly text: string;
 }
@@ -90,8 +92,8 @@ export function linksOf({ prose }: Page): readonly string[] {
 }
 
 /**
- * The anchors of a page's headings. A heading states its own with {#…}; else the site and code hosts
- * make one each, and only an anchor on which they agree leads there on both.
+ * The anchors of a page's headings. A heading states its own with {#…}; else the site and code
+ * hosts make one each, and only an anchor on which they agree leads there on both.
  */
 export function anchorsOf({ prose }: Page): ReadonlySet<string> {
   const headings = [...prose.matchAll(/^#{1,6} (.+)$/gm)].map((match) => match[1] as string);

@@ -26,7 +26,10 @@ interface Loaded {
   readonly features: Readonly<Record<string, string>>;
 }
 
-/** Rows whose tools, arguments and rows all have other keys and types; the first `plain` of them call no tool. */
+/**
+ * Rows whose tools, arguments and rows all have other keys and types; the first `plain` of them
+ * call no tool.
+ */
 function* heterogeneous(count: number, plain = 0): Generator<Made> {
   for (let i = 0; i < count; i++) {
     const name = `tool_${i % 50}`;
@@ -258,7 +261,10 @@ test(
   600_000,
 );
 
-/** Of its own memory. What the system says of a child that has ended counts its parent's, too: it began as a copy of that. */
+/**
+ * Peak of the process's own memory. What the system reports for a child that has ended includes its
+ * parent's memory, because the child began as a copy of its parent.
+ */
 async function peakBytesOf(pid: number, ended: Promise<unknown>): Promise<number> {
   let peak = 0;
   const look = (): void => {

@@ -6,7 +6,10 @@ import { ROOT } from "../../parts/repository.ts";
 
 const PYTHON = join(ROOT, ".tools/python/bin/python");
 
-/** What load.py prints for `args`; null, with a line that says so, where the environment is missing. `folder` is for its caches. */
+/**
+ * What load.py prints for `args`; null, with a line that says so, where the environment is missing.
+ * `folder` is for its caches.
+ */
 export async function load<T>(folder: string, ...args: readonly string[]): Promise<T | null> {
   if (!existsSync(PYTHON)) {
     console.log("skipped: no Python environment: run scripts/python-env");

@@ -1,4 +1,5 @@
-// A client as a process of its own, under Bun or Deno: fixture-client.ts URL TOKEN. Prints what became of its requests.
+// A client as a process of its own, under Bun or Deno: fixture-client.ts URL TOKEN. Prints what
+// became of its requests.
 
 import type { MatrixError } from "../../../src/error.ts";
 import { PeerSession } from "../../../src/http/session.ts";

@@ -1,4 +1,5 @@
-// Peers on Deno, which speak HTTP/2 by another implementation: what session.test.ts and server.test.ts promise holds there too.
+// Peers on Deno, which speak HTTP/2 by another implementation: what session.test.ts and
+// server.test.ts promise holds there too.
 
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";

@@ -139,7 +139,10 @@ function pump(
 
 const GIGABYTE = 2 ** 30;
 
-/** Sends bytes on a connection of their own and waits until the other side has had enough, or says nothing more. */
+/**
+ * Sends bytes on a connection of their own and waits until the other side has had enough, or says
+ * nothing more.
+ */
 async function knock(url: string, bytes: Buffer): Promise<void> {
   const socket = net.connect(Number(new URL(url).port), "127.0.0.1");
   const closed = new Promise<void>((resolve) => socket.on("close", () => resolve()));

@@ -1,5 +1,5 @@
-// Whole runs against model servers that misbehave: every row has one record, what could be answered was
-// answered, and nothing else is scored.
+// Whole runs against model servers that misbehave: every row has one record, what could be answered
+// was answered, and nothing else is scored.
 
 import { expect, test } from "bun:test";
 import { existsSync } from "node:fs";
@@ -322,7 +322,7 @@ roles = ["a"]
   60_000,
 );
 
-/** Of tokens that its grammar needs, this server tells the probabilities only whole. */
+/** This server gives probabilities of tokens that its grammar needs only in whole answers. */
 function saidIn(result: unknown) {
   const { content, parsed, logprobs } = result as {
     content: string;

@@ -1,4 +1,5 @@
-// Forecasts as arithmetic: totals from samples, ranges that hold, and the time that the scarcest thing leaves.
+// Forecasts as arithmetic: totals from samples, ranges that hold, and the time that the scarcest
+// thing leaves.
 
 import { describe, expect, test } from "bun:test";
 import {

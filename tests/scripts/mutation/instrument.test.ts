@@ -1,4 +1,5 @@
-// Mutants of a small file: which ones there are, what they are called, and that a switch turns one on.
+// Mutants of a small file: which ones there are, what they are called, and that a switch turns one
+// on.
 
 import { describe, expect, test } from "bun:test";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
