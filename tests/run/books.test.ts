@@ -20,7 +20,10 @@ const spent = (requests: number): Spent => ({ ...usageOf(requests), cost: reques
 const paid = (id: string, requests: number): TrajectoryRecord =>
   recordOf({ id, usage: usageOf(requests), cost: requests / 100 });
 
-/** A run directory of 4 rows with these records from an earlier start, whose driver had noted this much. */
+/**
+ * A run directory of 4 rows with these records from an earlier start, whose driver had noted this
+ * much.
+ */
 async function openDirectory(
   folder: string,
   records: readonly TrajectoryRecord[] = [],
