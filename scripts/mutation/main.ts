@@ -27,7 +27,7 @@ import {
 import { drawSamples } from "./sample.ts";
 import { copyProject, type Tree } from "./tree.ts";
 import { createControls } from "./trial.ts";
-import { type Court, judge } from "./verdicts.ts";
+import { findOutcome, type TrialContext } from "./verdicts.ts";
 
 const ROOT = resolve(import.meta.dir, "../..");
 const ACCEPTED = "scripts/mutation/accepted.toml";
@@ -67,12 +67,12 @@ async function measure(options: Options): Promise<number> {
     const controls = createControls(tree, (test) =>
       say(`${test} fails without a mutant, and does not count any more`),
     );
-    const court = { tree, graph: project.graph, cache, tests, controls, acceptedIds };
+    const context = { tree, graph: project.graph, cache, tests, controls, acceptedIds };
     const heading = () => {
       const minutes = ((performance.now() - startedAt) / 60_000).toFixed(1);
       return `mutation testing: seed ${options.seed}, commit ${describeCommit(ROOT)}, ${minutes} minutes`;
     };
-    const outcomes = await tryAll(project, court, sample, options, heading);
+    const outcomes = await tryAll(project, context, sample, options, heading);
     const formatted = {
       report: () => formatReport(heading(), outcomes, project),
       json: () => formatJson(options.seed, outcomes, stale, project),
@@ -109,7 +109,7 @@ async function draw(
 
 async function tryAll(
   { sources }: Project,
-  court: Court,
+  context: TrialContext,
   sample: readonly Mutant[],
   options: Options,
   heading: () => string,
@@ -117,18 +117,18 @@ async function tryAll(
   const ids = new Set(sample.map(({ id }) => id));
   const mutated = new Set(sample.map(({ file }) => file));
   for (const { file, source, switchText } of sources.values()) {
-    await court.tree.write(file, mutated.has(file) ? switchText(ids) : source);
+    await context.tree.write(file, mutated.has(file) ? switchText(ids) : source);
   }
-  if (options.withBinary) court.tree.build();
+  if (options.withBinary) context.tree.build();
   say(`trying ${sample.length} mutants`);
   const outcomes: Outcome[] = [];
   return inParallel(sample, options.jobs, async (mutant) => {
-    const outcome = await judge(court, mutant);
+    const outcome = await findOutcome(context, mutant);
     outcomes.push(outcome);
     if (outcomes.length % SAVE_EVERY === 0) {
       const survivors = outcomes.filter(isSurvivor).length;
       say(`${outcomes.length} of ${sample.length} tried, ${survivors} survived`);
-      await court.cache.save();
+      await context.cache.save();
     }
     const folder = folderOf(mutant.file);
     const done = outcomes.filter((of) => folderOf(of.mutant.file) === folder);

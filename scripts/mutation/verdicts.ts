@@ -8,7 +8,7 @@ import type { Outcome } from "./report.ts";
 import type { Tree } from "./tree.ts";
 import { type Controls, nearestFirst, tryMutant, type Verdict } from "./trial.ts";
 
-export interface Court {
+export interface TrialContext {
   readonly tree: Tree;
   readonly graph: ImportGraph;
   readonly cache: Cache;
@@ -17,17 +17,17 @@ export interface Court {
   readonly acceptedIds: ReadonlySet<string>;
 }
 
-export async function judge(court: Court, mutant: Mutant): Promise<Outcome> {
-  const tests = nearestFirst(mutant, court.tests, court.graph);
-  const { status, by } = court.acceptedIds.has(mutant.id)
+export async function findOutcome(context: TrialContext, mutant: Mutant): Promise<Outcome> {
+  const tests = nearestFirst(mutant, context.tests, context.graph);
+  const { status, by } = context.acceptedIds.has(mutant.id)
     ? ({ status: "accepted", by: null } as const)
-    : await findVerdict(court, mutant, tests);
+    : await findVerdict(context, mutant, tests);
   return { mutant, status, by, tests: tests.map(({ path }) => path) };
 }
 
 /** An earlier verdict holds while the mutated file and the tests that decided it read the same. */
 async function findVerdict(
-  { tree, graph, cache, controls }: Court,
+  { tree, graph, cache, controls }: TrialContext,
   mutant: Mutant,
   tests: readonly TestFile[],
 ): Promise<Verdict> {
