@@ -31,7 +31,13 @@ interface Container {
 }
 
 interface Exec {
-  readonly config: { readonly Cmd: readonly string[]; readonly Env: readonly string[] };
+  readonly config: {
+    readonly Cmd: readonly string[];
+    readonly Env: readonly string[];
+    readonly AttachStdin: boolean;
+    readonly AttachStdout: boolean;
+    readonly AttachStderr: boolean;
+  };
   child: ChildProcess | null;
   exitCode: number | null;
 }
@@ -164,15 +170,16 @@ export class DockerEngine {
 }
 
 function run(exec: Exec, socket: Socket): void {
-  const [program = "", ...args] = exec.config.Cmd;
-  const env = Object.fromEntries(exec.config.Env.map((entry) => entry.split(/=(.*)/s, 2)));
+  const { Cmd, Env, AttachStdin, AttachStdout, AttachStderr } = exec.config;
+  const [program = "", ...args] = Cmd;
+  const env = Object.fromEntries(Env.map((entry) => entry.split(/=(.*)/s, 2)));
   const child = spawn(program, args, { env: { PATH: process.env["PATH"], ...env } });
   exec.child = child;
   child.stdin.on("error", () => undefined);
-  socket.on("data", (chunk) => child.stdin.write(chunk));
+  socket.on("data", (chunk) => AttachStdin && child.stdin.write(chunk));
   socket.on("end", () => child.stdin.end());
-  child.stdout.on("data", (chunk) => socket.write(frame(1, chunk)));
-  child.stderr.on("data", (chunk) => socket.write(frame(2, chunk)));
+  child.stdout.on("data", (chunk) => AttachStdout && socket.write(frame(1, chunk)));
+  child.stderr.on("data", (chunk) => AttachStderr && socket.write(frame(2, chunk)));
   child.on("close", (code, signal) => {
     socket.end();
     // The real engine also knows the exit code a moment after the stream has ended.

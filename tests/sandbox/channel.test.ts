@@ -181,6 +181,15 @@ test("a stopped channel kills the agent, fails what waits, closes stdin and send
   expect(channel.waiting).toBe(0);
 });
 
+test("an agent's broken stdin is no error of its own", async () => {
+  const { channel, agent } = await open();
+  agent.stdin.destroy(new Error("EPIPE"));
+  await settle();
+  const answer = errorOf(channel.request({ op: "a" }, TIME));
+  agent.exit(1);
+  expect(await answer).toBe("sandbox_lost: the agent ended with exit 1");
+});
+
 test("the first reason why a channel is closed stays", async () => {
   const { channel, agent } = await open();
   agent.stdout.write("no\n");

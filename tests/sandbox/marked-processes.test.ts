@@ -45,7 +45,7 @@ test("a process with the mark is found and killed, and one with another mark is 
   expect(markedPids(one.mark)).toContain(one.child.pid as number);
   killMarked(one.mark);
   expect((await one.end).code).toBe(137);
-  expect(markedPids(one.mark)).toEqual([]);
+  await until(() => markedPids(one.mark).length === 0, "no process has the mark");
   expect(markedPids(other.mark).length).toBeGreaterThan(0);
   killMarked(other.mark);
   await other.end;
@@ -65,7 +65,7 @@ test("the mark must be a whole entry of the environment", async () => {
   expect(killMarked(mark.slice(0, -1))).toBe(true);
   killMarked(mark);
   await end;
-  expect(killMarked(mark)).toBe(true);
+  await until(() => killMarked(mark), "no process has the mark");
 });
 
 test("descendants in other sessions are killed too", async () => {

@@ -34,6 +34,8 @@ export interface ApptainerParts {
   readonly folder: string;
   readonly marks: Readonly<Record<string, string>>;
   readonly unenforced: readonly LimitName[];
+  readonly startTimeoutMs?: number;
+  readonly stopTimeoutMs?: number;
 }
 
 export class ApptainerSandbox implements Sandbox {
@@ -48,6 +50,8 @@ export class ApptainerSandbox implements Sandbox {
   readonly #child: Child;
   readonly #folder: string;
   readonly #marks: Readonly<Record<string, string>>;
+  readonly #startTimeoutMs: number;
+  readonly #stopTimeoutMs: number;
   /** Running commands by number, each with its relay and the receiver of its exit code. */
   readonly #commands = new Map<
     number,
@@ -60,7 +64,10 @@ export class ApptainerSandbox implements Sandbox {
   #stopping = false;
   #lastOutput = "";
 
-  constructor(id: string, spec: SandboxSpec, { child, folder, marks, unenforced }: ApptainerParts) {
+  constructor(id: string, spec: SandboxSpec, parts: ApptainerParts) {
+    const { child, folder, marks, unenforced } = parts;
+    this.#startTimeoutMs = parts.startTimeoutMs ?? START_TIMEOUT_MS;
+    this.#stopTimeoutMs = parts.stopTimeoutMs ?? STOP_TIMEOUT_MS;
     this.id = id;
     this.#spec = spec;
     this.#child = child;
@@ -86,8 +93,9 @@ export class ApptainerSandbox implements Sandbox {
     signal?.addEventListener("abort", abort, { once: true });
     if (signal?.aborted === true) abort();
     const timer = setTimeout(
-      () => this.#ready.reject(this.#unavailable(`it did not start within ${START_TIMEOUT_MS} ms`)),
-      START_TIMEOUT_MS,
+      () =>
+        this.#ready.reject(this.#unavailable(`it did not start within ${this.#startTimeoutMs} ms`)),
+      this.#startTimeoutMs,
     );
     try {
       const pipes = this.#makePipes(0).catch((cause: unknown) => {
@@ -136,7 +144,7 @@ export class ApptainerSandbox implements Sandbox {
       void killAllMarked(`${MARK.sandbox}=${this.id}`);
       killGroup(this.#child.pid);
       if (this.#child.pid !== undefined) killFileServers(this.#child.pid);
-    }, STOP_TIMEOUT_MS);
+    }, this.#stopTimeoutMs);
     await this.ended;
     clearTimeout(timer);
     await rm(this.#folder, { recursive: true, force: true });

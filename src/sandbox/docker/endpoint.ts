@@ -39,12 +39,13 @@ interface Place {
 
 type Env = Readonly<Record<string, string | undefined>>;
 
+const SYSTEM_SOCKET = "/var/run/docker.sock";
 const PORTS = { http: 2375, https: 2376, ssh: 22 } as const;
 const LOCAL = ["localhost", "127.0.0.1", "[::1]"];
 
 /** Fails with `sandbox_unavailable` when a named context or certificate is missing. */
-export function dockerEndpoint(env: Env): DockerEndpoint {
-  const { address, certificates } = placeOf(env);
+export function dockerEndpoint(env: Env, systemSocket = SYSTEM_SOCKET): DockerEndpoint {
+  const { address, certificates } = placeOf(env, systemSocket);
   if (address.startsWith("unix://"))
     return { address, remote: false, options: { socketPath: address.slice("unix://".length) } };
   const url = new URL(address.replace(/^tcp:/, "http:"));
@@ -64,8 +65,8 @@ export function dockerEndpoint(env: Env): DockerEndpoint {
   return { address, remote: !LOCAL.includes(url.hostname), options };
 }
 
-function placeOf(env: Env): Place {
-  const folder = env["DOCKER_CONFIG"] ?? join(homedir(), ".docker");
+function placeOf(env: Env, systemSocket: string): Place {
+  const folder = env["DOCKER_CONFIG"] ?? join(homeOf(env), ".docker");
   const host = env["DOCKER_HOST"] ?? "";
   if (host !== "")
     return {
@@ -75,7 +76,7 @@ function placeOf(env: Env): Place {
     };
   const context = env["DOCKER_CONTEXT"] ?? currentContext(folder);
   return context === "default"
-    ? { address: localSocket(env), certificates: null }
+    ? { address: localSocket(env, systemSocket), certificates: null }
     : placeOfContext(folder, context);
 }
 
@@ -110,15 +111,18 @@ function readCertificates(folder: string): Certificates {
   return { ca: read("ca"), cert: read("cert"), key: read("key") };
 }
 
-function localSocket(env: Env): string {
-  const mine = [
+/** The machine's socket before the user's own. */
+function localSocket(env: Env, systemSocket: string): string {
+  const sockets = [
+    systemSocket,
     join(env["XDG_RUNTIME_DIR"] ?? "/nonexistent", "docker.sock"),
-    join(homedir(), ".docker/run/docker.sock"),
+    join(homeOf(env), ".docker/run/docker.sock"),
   ];
-  const found = existsSync("/var/run/docker.sock")
-    ? "/var/run/docker.sock"
-    : mine.find((path) => existsSync(path));
-  return `unix://${found ?? "/var/run/docker.sock"}`;
+  return `unix://${sockets.find((path) => existsSync(path)) ?? systemSocket}`;
+}
+
+function homeOf(env: Env): string {
+  return env["HOME"] ?? homedir();
 }
 
 function readJson(path: string, what: string): unknown {

@@ -71,15 +71,37 @@ test.each([
   }),
 );
 
-test("the machine's socket is taken before the user's, and named when there is none", () =>
+test("the machine's socket is taken before those of the user, and named when there is none", () =>
   withFolder(async (folder) => {
-    await writeFile(join(folder, "docker.sock"), "");
-    const { address } = dockerEndpoint({ DOCKER_CONFIG: folder, XDG_RUNTIME_DIR: folder });
-    const system = "/var/run/docker.sock";
-    expect(address).toBe(`unix://${existsSync(system) ? system : join(folder, "docker.sock")}`);
-    const without = dockerEndpoint({ DOCKER_CONFIG: folder, XDG_RUNTIME_DIR: "/no/such" });
-    expect(without.address).toStartWith("unix:///");
+    const system = join(folder, "system.sock");
+    const own = join(folder, "docker.sock");
+    const home = join(folder, ".docker/run/docker.sock");
+    const env = { DOCKER_CONFIG: folder, HOME: folder, XDG_RUNTIME_DIR: folder };
+    const addressOf = (given: Readonly<Record<string, string>>) =>
+      dockerEndpoint(given, system).address;
+    expect(addressOf(env)).toBe(`unix://${system}`);
+    await mkdir(join(home, ".."), { recursive: true });
+    await writeFile(home, "");
+    expect(addressOf(env)).toBe(`unix://${home}`);
+    await writeFile(own, "");
+    expect(addressOf(env)).toBe(`unix://${own}`);
+    expect(addressOf({ DOCKER_CONFIG: folder, HOME: folder })).toBe(`unix://${home}`);
+    await writeFile(system, "");
+    expect(addressOf(env)).toBe(`unix://${system}`);
   }));
+
+test("the settings lie in the user's home folder by default", () =>
+  withFolder(async (folder) => {
+    await writeContext(join(folder, ".docker"), "lab", at("unix:///lab.sock"));
+    const env = { HOME: folder, DOCKER_CONTEXT: "lab" };
+    expect(dockerEndpoint(env).address).toBe("unix:///lab.sock");
+  }));
+
+test("the machine's socket is the one at which Docker listens by default", () => {
+  const { address } = dockerEndpoint({ DOCKER_CONFIG: "/no/such", XDG_RUNTIME_DIR: "/no/such" });
+  if (existsSync("/var/run/docker.sock")) expect(address).toBe("unix:///var/run/docker.sock");
+  else expect(address).toMatch(/^unix:\/\/\/.*docker\.sock$/);
+});
 
 test("certificates come from DOCKER_CERT_PATH, or else from the folder of the settings", () =>
   withFolder(async (folder) => {
