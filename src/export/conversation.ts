@@ -103,7 +103,7 @@ function textOf(result: Json): string {
 
 /**
  * Merges plain neighbours of one speaker, because chat templates require turns to alternate.
- * Neighbours of which only one is trained on stay apart.
+ * Neighbours stay apart when only one of them is trained on.
  */
 function mergeNeighbours(turns: readonly Turn[]): Turn[] {
   const merged: Turn[] = [];

@@ -143,10 +143,13 @@ test("a line that is not UTF-8 is told", async () => {
 test.each<[length: number, shown: string]>([
   [58, `"${"x".repeat(58)}"`],
   [59, `"${"x".repeat(59)}…`],
-])("a value of %p letters that is no row is shown up to 60 characters", async (length, shown) => {
-  const items = await itemsOf("d.jsonl", JSON.stringify("x".repeat(length)));
-  expect(problemsOf(items)).toEqual([`1: a row must be an object, found ${shown}`]);
-});
+])(
+  "a value of %p letters in place of a row is shown up to 60 characters",
+  async (length, shown) => {
+    const items = await itemsOf("d.jsonl", JSON.stringify("x".repeat(length)));
+    expect(problemsOf(items)).toEqual([`1: a row must be an object, found ${shown}`]);
+  },
+);
 
 test("a JSON file that is not an array of rows is refused with the other format", async () => {
   const [problem] = problemsOf(await itemsOf("d.json", '{"q": 1}\n{"q": 2}'));
@@ -161,7 +164,7 @@ test("a JSON array that is cut short gives the rows before, and the problem", as
   expect(problemsOf(items)).toEqual(["-: the JSON array is cut short"]);
 });
 
-test("a JSON array with values that are no rows tells each", async () => {
+test("a JSON array tells each value that is not a row", async () => {
   expect(problemsOf(await itemsOf("d.json", '[1, {"a": [2]}, null]'))).toEqual([
     "-: a row must be an object, found 1",
     "-: a row must be an object, found null",

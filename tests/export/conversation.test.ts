@@ -174,7 +174,7 @@ test("neighbours of one speaker become one turn", () => {
   expect(conversation(history, { prompt: () => "0" })?.turns[0]).toEqual(user("0\n\n1\n\n2\n\n3"));
 });
 
-test("neighbours of which only one is trained on stay apart", () => {
+test("neighbours stay apart when only one of them is trained on", () => {
   const parts = new Map([
     ["student", "assistant"],
     ["teacher", "assistant"],

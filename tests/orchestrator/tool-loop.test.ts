@@ -58,7 +58,7 @@ test.each<[answer: string, result: Json]>([
   ["text", "words"],
   ["a message without calls", WORD],
   ["a message with an empty list of calls", { role: "assistant", content: "", tool_calls: [] }],
-  ["a message whose calls are no list", { role: "assistant", content: "", tool_calls: "f" }],
+  ["a message whose calls are not a list", { role: "assistant", content: "", tool_calls: "f" }],
 ])("%s ends a tool loop", async (_, result) => {
   const { route } = await walkPattern(CONFIG, { s: () => result, t: () => null });
   expect(route).toEqual(["s"]);
