@@ -30,8 +30,10 @@ async function servedBy(
   await until(() => output.stderr.includes("stop with"), "the server listens");
   const url = output.stdout.trim();
   const { data } = (await (await fetch(`${url}/models`)).json()) as { data: { id: string }[] };
+  const listening = process.listenerCount(signal);
   process.emit(signal);
   const { code, stderr } = await finished;
+  expect(process.listenerCount(signal)).toBe(listening - 1);
   expect(stderr).toContain(` at ${url}; stop with Ctrl-C`);
   return { code, url, ids: data.map(({ id }) => id), stderr };
 }

@@ -16,7 +16,7 @@ const snapshot: Snapshot = {
   elapsedMs: 100_000,
   roles: [
     { name: "student", queued: 3, busy: 1000, slots: 1000 },
-    { name: "matcher", queued: 0, busy: 0, slots: 50 },
+    { name: "judge", queued: 0, busy: 0, slots: 50 },
   ],
   promptTokens: 1_500_000,
   completionTokens: 25_000,
@@ -35,7 +35,7 @@ test("the panel shows title, bar, counts, speed and a line for each role", () =>
     "ok 1,234,567 · failed 12 · left 765,421 · in flight 10,000",
     "2,346/s · 5 min 26 s left · tokens 1,500,000 in, 25,000 out · cost 12.50",
     "  student  busy 1,000/1,000  queued 3",
-    "  matcher  busy 0/50  queued 0",
+    "  judge    busy 0/50  queued 0",
   ]);
 });
 
@@ -97,6 +97,8 @@ test("the rate counts only the records of this start, with a decimal below ten",
     renderLine({ ...snapshot, ok: 1_000_000 + made, failed: 0, elapsedMs: 10_000 });
   expect(at(99)).toContain(" · 9.9/s · ");
   expect(at(100)).toContain(" · 10/s · ");
+  const first = { ...snapshot, before: 0, ok: 3, failed: 0, elapsedMs: 1 };
+  expect(renderLine(first)).toContain(" · 3,000/s · ");
 });
 
 test("before the first record there is no estimate, but the rate limits that are waited for", () => {
