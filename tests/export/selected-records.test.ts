@@ -4,12 +4,12 @@ import { expect, test } from "bun:test";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Selected } from "../../src/export/contract.ts";
-import { openai } from "../../src/export/openai.ts";
+import { openai } from "../../src/export/formats/openai.ts";
+import { tau2 } from "../../src/export/formats/tau2.ts";
 import { selectRecords } from "../../src/export/selected-records.ts";
 import type { SelectionRules } from "../../src/export/selection.ts";
 import { openSources, type Source } from "../../src/export/sources.ts";
 import { ExportTally } from "../../src/export/tally.ts";
-import { tau2 } from "../../src/export/tau2.ts";
 import { withFolder } from "../parts/folder.ts";
 import { DIALOGUE, type Made, said, TOOL_LOOP, writeRun } from "../parts/run-directory.ts";
 

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import { openai } from "../../src/export/openai.ts";
-import { CALL, CONVERSATION, selectedOf, TOOL, written } from "./made.ts";
+import { openai } from "../../../src/export/formats/openai.ts";
+import { CALL, CONVERSATION, selectedOf, TOOL, written } from "../made.ts";
 
 const CALLING = { role: "assistant", content: null, tool_calls: [CALL] };
 const OTHERS = [

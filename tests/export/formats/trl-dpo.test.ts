@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
-import type { Selected, Turn } from "../../src/export/contract.ts";
-import { openaiMessage } from "../../src/export/messages.ts";
-import { trlDpo } from "../../src/export/trl-dpo.ts";
-import { assistant, CALL, manifestOf, recordOf, TOOL, user, written } from "./made.ts";
+import type { Selected, Turn } from "../../../src/export/contract.ts";
+import { trlDpo } from "../../../src/export/formats/trl-dpo.ts";
+import { openaiMessage } from "../../../src/export/messages.ts";
+import { assistant, CALL, manifestOf, recordOf, TOOL, user, written } from "../made.ts";
 
 let count = 0;
 

@@ -1,9 +1,9 @@
 // Parquet for analysis and for the Hugging Face hub: one row for each record, with its conversation
 // and all counts of the record.
 
-import type { Columns, TableRow } from "./contract.ts";
-import { openaiMessage, toolsText } from "./messages.ts";
-import { type ConversationRecord, type Table, tableFormat } from "./table.ts";
+import type { Columns, TableRow } from "../contract.ts";
+import { openaiMessage, toolsText } from "../messages.ts";
+import { type ConversationRecord, type Table, tableFormat } from "../table.ts";
 
 const COLUMNS: Columns = {
   run: "string",

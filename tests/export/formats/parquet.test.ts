@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
-import { openaiMessage } from "../../src/export/messages.ts";
-import { hub, parquet } from "../../src/export/parquet.ts";
-import { CONVERSATION, hopsOf, selectedOf, written } from "./made.ts";
+import { hub, parquet } from "../../../src/export/formats/parquet.ts";
+import { openaiMessage } from "../../../src/export/messages.ts";
+import { CONVERSATION, hopsOf, selectedOf, written } from "../made.ts";
 
 test("a row of Parquet has the conversation and all counts of its record", async () => {
   const [first, second, third] = hopsOf(["a", 1], ["b", 2], ["a", 3]);

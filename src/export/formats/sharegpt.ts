@@ -1,10 +1,10 @@
 // ShareGPT as LLaMA-Factory and axolotl read it: `conversations` of {from, value}, with the system
 // prompt and the tools in columns of their own.
 
-import type { JsonObject } from "../task/json.ts";
-import type { Turn } from "./contract.ts";
-import { toolsText } from "./messages.ts";
-import { tableFormat } from "./table.ts";
+import type { JsonObject } from "../../task/json.ts";
+import type { Turn } from "../contract.ts";
+import { toolsText } from "../messages.ts";
+import { tableFormat } from "../table.ts";
 
 export const sharegpt = tableFormat({
   about: "ShareGPT of LLaMA-Factory and axolotl: conversations of {from, value}",

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import { sharegpt } from "../../src/export/sharegpt.ts";
-import { assistant, CALL, CONVERSATION, selectedOf, system, user, written } from "./made.ts";
+import { sharegpt } from "../../../src/export/formats/sharegpt.ts";
+import { assistant, CALL, CONVERSATION, selectedOf, system, user, written } from "../made.ts";
 
 test("an example of ShareGPT has turns, with system prompt and tools beside them", async () => {
   expect(await written(sharegpt, [selectedOf(CONVERSATION)])).toEqual({

@@ -2,9 +2,9 @@
 // trained on, each of them becomes an example in TRL's prompt-completion form, the only form in
 // which TRL trains on one turn and not on another.
 
-import type { TableRow } from "./contract.ts";
-import { openaiMessage, toolsText } from "./messages.ts";
-import { tableFormat } from "./table.ts";
+import type { TableRow } from "../contract.ts";
+import { openaiMessage, toolsText } from "../messages.ts";
+import { tableFormat } from "../table.ts";
 
 export const trlSft = tableFormat({
   about: "SFTTrainer of TRL: messages and tools; with --train-on, prompt and completion",

@@ -1,12 +1,12 @@
 import { expect, test } from "bun:test";
 import { mkdir, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Selected } from "../../src/export/contract.ts";
-import { tau2 } from "../../src/export/tau2.ts";
-import type { Json, JsonObject } from "../../src/task/json.ts";
-import type { TrajectoryRecord } from "../../src/task/record.ts";
-import { withFolder } from "../parts/folder.ts";
-import { hopsOf, manifestOf, recordOf } from "./made.ts";
+import type { Selected } from "../../../src/export/contract.ts";
+import { tau2 } from "../../../src/export/formats/tau2.ts";
+import type { Json, JsonObject } from "../../../src/task/json.ts";
+import type { TrajectoryRecord } from "../../../src/task/record.ts";
+import { withFolder } from "../../parts/folder.ts";
+import { hopsOf, manifestOf, recordOf } from "../made.ts";
 
 const TOLD = {
   task: '{"id":"1","n":1.0}',

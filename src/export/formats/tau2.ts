@@ -4,13 +4,13 @@
 
 import { type FileHandle, open, rename } from "node:fs/promises";
 import { join, parse } from "node:path";
-import { valueAt } from "../recipe/key-path.ts";
-import type { Manifest } from "../records/manifest.ts";
-import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
-import type { TrajectoryRecord } from "../task/record.ts";
-import type { ExportFormat, ExportWriter, Selected } from "./contract.ts";
-import { encodeJson, RawJson } from "./raw-json.ts";
-import { storageFailed } from "./storage.ts";
+import { valueAt } from "../../recipe/key-path.ts";
+import type { Manifest } from "../../records/manifest.ts";
+import { isJsonObject, type Json, type JsonObject } from "../../task/json.ts";
+import type { TrajectoryRecord } from "../../task/record.ts";
+import type { ExportFormat, ExportWriter, Selected } from "../contract.ts";
+import { encodeJson, RawJson } from "../raw-json.ts";
+import { storageFailed } from "../storage.ts";
 
 const SPEAKERS = { assistant: "assistant", user: "user-simulator" } as const;
 const NO_SCENARIO = "\n\n<scenario>";

@@ -1,10 +1,10 @@
 // The format of OpenAI's fine-tuning: messages and tools as the chat API takes them. `weight` is 0
 // on assistant turns that are not trained on.
 
-import type { JsonObject } from "../task/json.ts";
-import type { Turn } from "./contract.ts";
-import { openaiMessage } from "./messages.ts";
-import { tableFormat } from "./table.ts";
+import type { JsonObject } from "../../task/json.ts";
+import type { Turn } from "../contract.ts";
+import { openaiMessage } from "../messages.ts";
+import { tableFormat } from "../table.ts";
 
 export const openai = tableFormat({
   about: "chat fine-tuning of OpenAI: messages, tools, weight",

@@ -11,9 +11,9 @@ import type {
   Selected,
   TableRow,
   Turn,
-} from "./contract.ts";
-import { openaiMessage, toolsText } from "./messages.ts";
-import { openRows, TABLE_ENDINGS, withConversation } from "./table.ts";
+} from "../contract.ts";
+import { openaiMessage, toolsText } from "../messages.ts";
+import { openRows, TABLE_ENDINGS, withConversation } from "../table.ts";
 
 const COLUMNS: Columns = {
   prompt: { list: "json" },

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
-import { openaiMessage } from "../../src/export/messages.ts";
-import { trlSft } from "../../src/export/trl-sft.ts";
-import { assistant, CONVERSATION, selectedOf, user, written } from "./made.ts";
+import { trlSft } from "../../../src/export/formats/trl-sft.ts";
+import { openaiMessage } from "../../../src/export/messages.ts";
+import { assistant, CONVERSATION, selectedOf, user, written } from "../made.ts";
 
 const MESSAGES = CONVERSATION.turns.map(openaiMessage);
 const TOOLS = '[{"type":"function","function":{"name":"find"}}]';
