@@ -469,9 +469,7 @@ export class Broker {
 
   #unpark(): void {
     for (const sent of [...this.#parked]) {
-      const to = this.#choose(sent.message, sent.key, null);
-      if (to === null) this.#park(sent);
-      else this.#sendTo(sent, to);
+      this.#sendTo(sent, this.#choose(sent.message, sent.key, null));
     }
   }
 

@@ -4,6 +4,7 @@ import { expect, test } from "bun:test";
 import http2, { type ServerHttp2Stream } from "node:http2";
 import net, { type AddressInfo } from "node:net";
 import { UNWANTED_BYTES_MAX } from "../../src/http/exchange.ts";
+import { openHttp2 } from "../../src/http/http2-connection.ts";
 import { WINDOW_BYTES } from "../../src/http/http2-server.ts";
 import { until } from "../parts/until.ts";
 import { goodHeaders, openSession, startPeer } from "./wire.ts";
@@ -49,6 +50,16 @@ test("a peer that hangs up before it has spoken is no connection", async () => {
     maybeActed: false,
   });
   server.close();
+});
+
+test("an answer with another status than 200 has no body", async () => {
+  await using peer = await startPeer();
+  const { port } = new URL(peer.url);
+  const connection = await openHttp2(peer.url, net.connect(Number(port), "127.0.0.1"));
+  const { "content-length": _, ...headers } = goodHeaders();
+  const own = Object.entries(headers).filter(([name]) => !name.startsWith(":"));
+  const call = connection.request("/v1/nowhere", Object.fromEntries(own) as never, BODY);
+  expect(await call.reply).toEqual({ status: 404, body: new Uint8Array(0) });
 });
 
 test("two requests that find the connection broken share the next one", async () => {

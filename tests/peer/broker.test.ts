@@ -443,6 +443,17 @@ describe("the death of a host", () => {
     expect(broker.counts.redelivered).toBe(3);
   });
 
+  test("a message that was forwarded and still waits when its next host dies has crashed nothing", () => {
+    const { broker, members, take } = createBroker();
+    members(A);
+    broker.submit(step(away));
+    const taken = take("a");
+    members(A, B);
+    broker.undelivered("a", taken ?? batch({}), false);
+    members(A, member("c", ["work"]));
+    expect([...brief(take("a")), ...brief(take("c"))]).toEqual(["1 step 1/1 0.0"]);
+  });
+
   test("what a host was sent that left in peace is sent again without a crash", () => {
     const { broker, members, deliver, take } = createBroker();
     members(A);
@@ -727,6 +738,13 @@ describe("forks and branches", () => {
     broker.leave();
     expect(broker.relocate([fork({ hops: 1 })])).toEqual([]);
     expect(brief(take("a"))).toEqual(["1 fork 1/1 0.0"]);
+  });
+
+  test("no task that goes several ways at once is moved by the hash while this host stays", () => {
+    const { broker, members, delivered } = createBroker();
+    members(A, B, member("c", ["work"]));
+    for (let row = 0; row < 20; row++) broker.submit(fork({ rowId: `${row}` }));
+    expect([delivered.length, broker.counts.held]).toEqual([20, 20]);
   });
 
   test("the end of a branch is delivered while it is waited for, and released when it is settled", () => {
