@@ -35,9 +35,6 @@ const SHARED_PACKAGES: Readonly<Record<string, RegExp>> = {
   "fastest-levenshtein": /^(recipe\/validate|dataset\/files)\.ts$/,
 };
 
-/** A rule for which the last files are still being changed: it holds with MATRIX_HOUSE=strict. */
-const soon = test.if(process.env["MATRIX_HOUSE"] === "strict");
-
 const filesBelow = (folder: string): readonly string[] =>
   readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".ts"));
 const files = filesBelow(SRC);
@@ -125,7 +122,7 @@ test("no file is named for what is in every file", () => {
   expect(all.filter((file) => vague.test(basename(file)))).toEqual([]);
 });
 
-soon(`no folder of src has more than ${FILES_OF_FOLDER_MAX} files`, () => {
+test(`no folder of src has more than ${FILES_OF_FOLDER_MAX} files`, () => {
   const counts = new Map<string, number>();
   for (const file of files) counts.set(dirname(file), (counts.get(dirname(file)) ?? 0) + 1);
   expect([...counts].filter(([, count]) => count > FILES_OF_FOLDER_MAX)).toEqual([]);

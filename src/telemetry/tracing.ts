@@ -2,7 +2,7 @@
 // inside the message (W3C traceparent). The SDK is loaded only when the OTEL_… variables ask for an
 // export; without them there is no tracing object.
 
-import type { Context, Span } from "@opentelemetry/api";
+import type { Attributes, Context, Span } from "@opentelemetry/api";
 import type { IdGenerator } from "@opentelemetry/sdk-trace-base";
 import type { Usage } from "../task/task.ts";
 import { ATTRIBUTE, SPAN } from "./names.ts";
@@ -95,47 +95,20 @@ export async function createTracing(
         .spanContext();
       return `00-${traceId}-${spanId}-0${traceFlags}`;
     },
-    hop: (traceparent, { role, host, hop, queuedAt, startedAt, endedAt, model, usage, error }) => {
+    hop: (traceparent, hop) => {
       if (!parseTraceparent(traceparent).sampled) return;
-      const operation = model === undefined ? "invoke_agent" : "chat";
-      const attributes = {
-        [ATTRIBUTE.operation]: operation,
-        [ATTRIBUTE.agent]: role,
-        [ATTRIBUTE.hop]: hop,
-        [ATTRIBUTE.host]: host,
-        [ATTRIBUTE.queueMs]: startedAt - queuedAt,
-        ...(model === undefined ? {} : { [ATTRIBUTE.requestModel]: model }),
-        ...(usage === undefined
-          ? {}
-          : {
-              [ATTRIBUTE.inputTokens]: usage.prompt_tokens,
-              [ATTRIBUTE.outputTokens]: usage.completion_tokens,
-            }),
-      };
+      const { startedAt, endedAt, model, role, error } = hop;
+      const name = `${operationOf(hop)} ${model ?? role}`;
       const kind = model === undefined ? SpanKind.INTERNAL : SpanKind.CLIENT;
-      end(
-        tracer.startSpan(
-          `${operation} ${model ?? role}`,
-          { startTime: startedAt, kind, attributes },
-          parentOf(traceparent),
-        ),
-        endedAt,
-        error,
-      );
+      const options = { startTime: startedAt, kind, attributes: hopAttributes(hop) };
+      end(tracer.startSpan(name, options, parentOf(traceparent)), endedAt, error);
     },
-    endTask: (traceparent, { rowId, trial, status, stopReason, startedAt, endedAt, error }) => {
+    endTask: (traceparent, task) => {
       const { traceId, spanId, sampled } = parseTraceparent(traceparent);
       if (!sampled) return;
-      const attributes = {
-        [ATTRIBUTE.row]: rowId,
-        [ATTRIBUTE.trial]: trial,
-        [ATTRIBUTE.status]: status,
-        [ATTRIBUTE.stopReason]: stopReason,
-      };
-      const span = ids.with(traceId, spanId, () =>
-        tracer.startSpan(SPAN.task, { root: true, startTime: startedAt, attributes }),
-      );
-      end(span, endedAt, error);
+      const options = { root: true, startTime: task.startedAt, attributes: taskAttributes(task) };
+      const span = ids.with(traceId, spanId, () => tracer.startSpan(SPAN.task, options));
+      end(span, task.endedAt, task.error);
     },
     close: () =>
       provider
@@ -143,6 +116,37 @@ export async function createTracing(
         .catch((error: unknown) =>
           console.error(`warning: traces could not be exported: ${error}`),
         ),
+  };
+}
+
+function operationOf({ model }: HopSpan): "invoke_agent" | "chat" {
+  return model === undefined ? "invoke_agent" : "chat";
+}
+
+function hopAttributes(span: HopSpan): Attributes {
+  const { role, host, hop, queuedAt, startedAt, model, usage } = span;
+  return {
+    [ATTRIBUTE.operation]: operationOf(span),
+    [ATTRIBUTE.agent]: role,
+    [ATTRIBUTE.hop]: hop,
+    [ATTRIBUTE.host]: host,
+    [ATTRIBUTE.queueMs]: startedAt - queuedAt,
+    ...(model === undefined ? {} : { [ATTRIBUTE.requestModel]: model }),
+    ...(usage === undefined
+      ? {}
+      : {
+          [ATTRIBUTE.inputTokens]: usage.prompt_tokens,
+          [ATTRIBUTE.outputTokens]: usage.completion_tokens,
+        }),
+  };
+}
+
+function taskAttributes({ rowId, trial, status, stopReason }: TaskSpan): Attributes {
+  return {
+    [ATTRIBUTE.row]: rowId,
+    [ATTRIBUTE.trial]: trial,
+    [ATTRIBUTE.status]: status,
+    [ATTRIBUTE.stopReason]: stopReason,
   };
 }
 
