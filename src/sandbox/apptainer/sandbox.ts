@@ -102,6 +102,8 @@ export class ApptainerSandbox implements Sandbox {
         throw this.#unavailable(messageOf(cause));
       });
       await Promise.all([this.#ready.promise, pipes]);
+      // The sandbox may have become ready before the caller gave up, or in the same moment.
+      signal?.throwIfAborted();
     } finally {
       clearTimeout(timer);
       signal?.removeEventListener("abort", abort);

@@ -51,6 +51,7 @@ export class ApptainerSandboxes implements Sandboxes {
         `there is no SIF ${spec.image} (sandboxes.${spec.name}.image)`,
         { hint: "`matrix sandbox build` makes one" },
       );
+    signal?.throwIfAborted();
     const id = `matrix-${randomUUID()}`;
     const folder = await this.#lease.folderOf(id);
     const unenforced = this.#unenforced;
