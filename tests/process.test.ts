@@ -1,8 +1,10 @@
-// Which processes run: what the lock of a run directory and the adoption of workers rest on.
+// Which processes run: the lock of a run directory and the adoption of workers rest on it.
 
 import { expect, test } from "bun:test";
-import { existsSync, readFileSync } from "node:fs";
-import { isRunning, startTimeOf } from "../src/process.ts";
+import { existsSync, readFileSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
+import { isRunning, machineId, startTimeOf } from "../src/process.ts";
+import { withFolder } from "./parts/folder.ts";
 import { until } from "./parts/until.ts";
 
 test("a process runs under its number and start time, and under no other start time", () => {
@@ -34,4 +36,36 @@ test("a process that is dead does not run, though its parent has not collected i
   expect(isRunning({ pid, startTime: startTimeOf(pid) })).toBe(false);
   parent.kill("SIGKILL");
   await parent.exited;
+});
+
+test("a machine has one name, of 16 hexadecimal digits", () => {
+  expect(machineId()).toMatch(/^[0-9a-f]{16}$/);
+  expect(machineId()).toBe(machineId());
+});
+
+test("a start time counts ticks since boot, and a process that is gone has none", () => {
+  if (!existsSync("/proc/self/stat")) return;
+  expect(startTimeOf(process.pid)).toMatch(/^\d+$/);
+  expect(startTimeOf(2 ** 22 + 1)).toBeNull();
+});
+
+test("a start time is read past a process name with spaces and brackets", async () => {
+  if (!existsSync("/proc/self/stat")) return;
+  await withFolder(async (folder) => {
+    const path = join(folder, "a) (b 1 2");
+    symlinkSync("/bin/sleep", path);
+    const child = Bun.spawn([path, "60"]);
+    const nameOf = () => readFileSync(`/proc/${child.pid}/stat`, "utf8");
+    await until(() => nameOf().includes("(a) (b 1 2)"), "the program has begun");
+    const startTime = startTimeOf(child.pid);
+    expect(startTime).toMatch(/^\d{2,}$/);
+    expect(isRunning({ pid: child.pid, startTime })).toBe(true);
+    child.kill("SIGKILL");
+    await child.exited;
+    expect(isRunning({ pid: child.pid, startTime })).toBe(false);
+  });
+});
+
+test("process 1 runs, also for a user who may not send it a signal", () => {
+  expect(isRunning({ pid: 1, startTime: null })).toBe(true);
 });

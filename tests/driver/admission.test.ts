@@ -69,3 +69,29 @@ test("a row that is a record of another run stands for its own trial alone", asy
   const { sent } = await admit([{ id: "x", trial: 2 }], create(), 4);
   expect(sent.map(({ task }) => task.trial)).toEqual([2]);
 });
+
+test("each task of a traced run begins a trace of its own", async () => {
+  let traces = 0;
+  const sent: Message[] = [];
+  const left = ["x", "y"].map((id, number) => ({ number, id, row: { q: id } }));
+  await admitTasks({
+    rows: { next: async () => left.shift() ?? null, close: () => Promise.resolve() },
+    ...{ trials: 1, seed: 11, clock: () => 42 },
+    isRecorded: () => false,
+    tokens: new Tokens(10),
+    hasRoom: () => true,
+    inFlight: create(),
+    dispatch: (message) => void sent.push(message),
+    tracing: {
+      startTask: () => `trace-${++traces}`,
+      hop: () => undefined,
+      endTask: () => undefined,
+      close: async () => undefined,
+    },
+    signal: new AbortController().signal,
+  });
+  expect(sent.map(({ task }) => [task.row, task.trace])).toEqual([
+    [{ q: "x" }, "trace-1"],
+    [{ q: "y" }, "trace-2"],
+  ]);
+});

@@ -120,3 +120,11 @@ test("every other end is recorded: whole ones, failed ones, and those that came 
   atMostOnce.admit(admitted("x"));
   expect(atMostOnce.judge(endOf("x", { code: "sandbox_lost" }))).toBe("record");
 });
+
+test("a task in flight is known when its row is read again, and does not start anew", () => {
+  const inFlight = create();
+  inFlight.admit(admitted("x"));
+  expect(inFlight.readRow(admitted("x"))).toBe("known");
+  inFlight.orphan(key("x"));
+  expect(inFlight.readRow(admitted("x"))).toBe("known");
+});

@@ -179,3 +179,9 @@ test("the larger of two sums is taken member by member", () => {
     cost: 40,
   });
 });
+
+test("one task may begin alone, though the budget is used up by then", () => {
+  const ledger = new Ledger({ ...spent(100), hosts: {} }, { tokens: 1100 });
+  expect(ledger.hasRoom(0, { tasks: 10, used: spent(100) })).toBe(true);
+  expect(ledger.hasRoom(1, { tasks: 10, used: spent(100) })).toBe(false);
+});

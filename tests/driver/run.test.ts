@@ -2,7 +2,7 @@
 
 import { expect, test } from "bun:test";
 import type { DatasetRow } from "../../src/dataset/source.ts";
-import { type Fabric, Run, type RunOptions } from "../../src/driver/run.ts";
+import { type Fabric, onAbort, Run, type RunOptions } from "../../src/driver/run.ts";
 import { MatrixError } from "../../src/error.ts";
 import { keyOf } from "../../src/peer/parcel.ts";
 import type { Counts, RecordHead } from "../../src/task/record.ts";
@@ -242,6 +242,66 @@ test("a task that hosts hold is adopted once, takes a token, and is not sent aga
   stage.run.receive([endOf("0", { attempt: 2 }), endOf("1")]);
   expect((await end).complete).toBe(true);
   expect(stage.records).toHaveLength(2);
+});
+
+test("an adopted task holds back the next row when all tokens are taken", async () => {
+  let asked = 0;
+  const hasRoom = () => {
+    asked++;
+    return true;
+  };
+  const stage = new Stage(2, { concurrency: 1, hasRoom });
+  stage.run.adopt(keyOf({ rowId: "0", trial: 0 }), 1);
+  const end = stage.run.play(stage);
+  stage.becomeReady();
+  await until(() => asked > 0, "admission has asked for room");
+  expect(stage.sent).toEqual([]);
+  stage.run.receive([endOf("0")]);
+  expect(await stage.sentRows(1)).toEqual(["1"]);
+  stage.run.receive([endOf("1")]);
+  expect((await end).complete).toBe(true);
+});
+
+test("a run waits for its adopted tasks before it is complete", async () => {
+  const stage = new Stage(0);
+  stage.run.adopt(keyOf({ rowId: "0", trial: 0 }), 1);
+  const end = stage.run.play(stage);
+  stage.becomeReady();
+  expect(stage.run.inFlight).toBe(1);
+  stage.run.receive([endOf("0")]);
+  expect(await end).toEqual({ complete: true, abandoned: 0, error: null });
+});
+
+test("a run that fails ends at once with its error, and counts what was in flight", async () => {
+  const stage = new Stage(2);
+  const end = stage.run.play(stage);
+  stage.becomeReady();
+  await stage.sentRows(2);
+  const error = new MatrixError("host_lost", "no worker can run");
+  stage.run.fail(error);
+  expect(await end).toEqual({ complete: false, abandoned: 2, error });
+  expect(stage.hasStopped).toBe(true);
+});
+
+test("a signal that has aborted already is acted on at once, and one that aborts later then", async () => {
+  const acted: string[] = [];
+  await onAbort(AbortSignal.abort(), () => void acted.push("early"));
+  const later = new AbortController();
+  const done = onAbort(later.signal, () => void acted.push("late"));
+  expect(acted).toEqual(["early"]);
+  later.abort();
+  await done;
+  expect(acted).toEqual(["early", "late"]);
+});
+
+test("something thrown by the dataset that is no Error is the run's error in words", async () => {
+  const next = () => {
+    throw "gone";
+  };
+  const stage = new Stage(0, { rows: { next, close: async () => undefined } });
+  const end = stage.run.play(stage);
+  stage.becomeReady();
+  expect((await end).error).toEqual(new Error("gone"));
 });
 
 test("an orphan is sent again from its row, or recorded as lost at most once", async () => {

@@ -393,3 +393,34 @@ test("each hop of a traced task is a span with its times, its model and its erro
     ["trace-1", { ...common, hop: 2, startedAt: 1030, error: "model_failed" }],
   ]);
 });
+
+test("branches of a host are numbered from 1, over all tasks that fork", () => {
+  const { host, branches } = createHost({ run: () => ({ result: 1 }) });
+  const state = {
+    branches: [
+      { to: "a", state: "left" },
+      { to: "b", state: "right" },
+    ],
+    state: null,
+  };
+  for (const rowId of ["1", "2"])
+    host.receive([{ kind: "fork", task: { ...taskOf({ rowId, role: "" }), state } }]);
+  expect(branches.map(({ task }) => [task.rowId, task.role, task.state, task.branch])).toEqual([
+    ["1", "a", "left", { of: "h1", id: 1 }],
+    ["1", "b", "right", { of: "h1", id: 2 }],
+    ["2", "a", "left", { of: "h1", id: 3 }],
+    ["2", "b", "right", { of: "h1", id: 4 }],
+  ]);
+  expect(new Set(branches.map(({ task }) => task.seed)).size).toBe(2);
+});
+
+test("the end of a branch that leads nowhere any more is settled, and changes nothing", () => {
+  const { host, sent, settled } = createHost({ run: () => ({ result: 1 }) });
+  const late: Message = {
+    kind: "end",
+    task: { ...taskOf({ rowId: "1" }), branch: { of: "h1", id: 77 } },
+    ending: { status: "ok", stopReason: "completed", score: null, outcome: null, error: null },
+  };
+  host.receive([late]);
+  expect([settled, sent]).toEqual([[late.task], []]);
+});

@@ -45,3 +45,10 @@ test("of a pause between two questions, five seconds count", () => {
     "give up",
   ]);
 });
+
+test("an answer begins the wait anew, from the time of the answer", () => {
+  const patience = new Patience(1000, 0);
+  patience.ask(900);
+  patience.heard(1000);
+  expect([patience.ask(1999), patience.ask(2000)]).toEqual(["wait", "give up"]);
+});

@@ -1,0 +1,106 @@
+// What a process keeps of its models' answers, and where.
+
+import { expect, test } from "bun:test";
+import { mkdir, readdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { loadRecipe } from "../../src/recipe/load.ts";
+import { checkCache, openAnswers, wantsJournal } from "../../src/run/answers.ts";
+import { withFolder } from "../parts/folder.ts";
+import { keptLog } from "../parts/kept-log.ts";
+import { writeSmallRun } from "./small-run.ts";
+
+const load = async (folder: string, ...overrides: readonly string[]) =>
+  loadRecipe(await writeSmallRun(folder), { overrides, env: {}, cwd: folder });
+const SERVED = 'models.s={kind="openai", model="x", base_url="http://127.0.0.1:9/v1"}';
+
+test("a journal is kept when any model of the recipe keeps one", () =>
+  withFolder(async (folder) => {
+    const wanted = async (...overrides: readonly string[]) =>
+      wantsJournal((await load(folder, ...overrides)).recipe);
+    expect(await wanted()).toBe(false);
+    expect(await wanted(SERVED)).toBe(true);
+    expect(await wanted("models.m.journal=true")).toBe(true);
+  }));
+
+test("a cache may be a folder that is still to be made, and no folder is made to find out", () =>
+  withFolder(async (folder) => {
+    await checkCache(await load(folder));
+    await checkCache(await load(folder, "run.cache=a/b/c"));
+    await mkdir(join(folder, "there"));
+    await checkCache(await load(folder, "run.cache=there"));
+    expect(await readdir(folder)).not.toContain("a");
+  }));
+
+test("a cache in a file is refused, with the key and what to do", () =>
+  withFolder(async (folder) => {
+    const refused = async (cache: string) =>
+      expect(checkCache(await load(folder, `run.cache=${cache}`))).rejects.toMatchObject({
+        code: "recipe_invalid",
+        message: "answers cannot be kept in run.cache",
+        problems: [
+          {
+            key: "run.cache",
+            message: `${join(folder, "rows.jsonl")} is no folder: name a folder that can be written to`,
+          },
+        ],
+      });
+    await refused("rows.jsonl");
+    await refused("rows.jsonl/below");
+  }));
+
+test("journal and cache are opened where the run directory and the recipe say", () =>
+  withFolder(async (folder) => {
+    const { log, lines } = keptLog();
+    const { recipe } = await load(folder, SERVED, "run.cache=cache");
+    const kept = await openAnswers(recipe, { directory: folder, writer: "me" }, log);
+    expect([kept.journal === null, kept.cache === null]).toEqual([false, false]);
+    expect(await readdir(folder)).toContain("journal");
+    kept.noteLoss();
+    await kept.close();
+    expect(lines).toEqual([]);
+  }));
+
+test("nothing is kept for models that want no journal, without a cache, or by a process that asks none", () =>
+  withFolder(async (folder) => {
+    const { log, lines } = keptLog();
+    const place = { directory: folder, writer: "me" };
+    const plain = (await load(folder)).recipe;
+    const served = (await load(folder, SERVED, "run.cache=cache")).recipe;
+    for (const kept of [
+      await openAnswers(plain, place, log),
+      await openAnswers(served, null, log),
+    ]) {
+      expect([kept.journal, kept.cache]).toEqual([null, null]);
+      kept.noteLoss();
+      await kept.close();
+    }
+    expect(lines).toEqual([]);
+    expect(await readdir(folder)).not.toContain("journal");
+  }));
+
+test("a host that cannot reach the run directory keeps no journal, says so, and has the cache", () =>
+  withFolder(async (folder) => {
+    const { log, lines } = keptLog();
+    const { recipe } = await load(folder, SERVED, "run.cache=cache");
+    const kept = await openAnswers(recipe, { directory: null, writer: "me" }, log);
+    expect([kept.journal, kept.cache === null]).toEqual([null, false]);
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toStartWith(
+      "info this host joined by URL and cannot reach the run directory: it keeps no journal",
+    );
+    await kept.close();
+  }));
+
+test("a journal or a cache that cannot be opened is left out, and the log says why", () =>
+  withFolder(async (folder) => {
+    const { log, lines } = keptLog();
+    const { recipe } = await load(folder, SERVED, "run.cache=cache");
+    for (const name of ["journal", "cache"]) await writeFile(join(folder, name), "a file");
+    const kept = await openAnswers(recipe, { directory: folder, writer: "me" }, log);
+    expect([kept.journal, kept.cache]).toEqual([null, null]);
+    for (const [index, use] of ["journal", "cache"].entries())
+      expect(lines[index]).toStartWith(
+        `warning the ${use} cannot be opened: answers are not kept there {"folder":"${join(folder, use)}"`,
+      );
+    await kept.close();
+  }));
