@@ -1,21 +1,27 @@
 // A driver and its hosts, in one process over real servers: how hosts join, play and leave.
 
-import { expect, test } from "bun:test";
+import { afterEach, expect, test } from "bun:test";
 import { readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { DriverCalls } from "../../src/host/driver-calls.ts";
 import type { Control } from "../../src/peer/control.ts";
+import { createBundle } from "../../src/recipe/bundle.ts";
 import { readDriverFile } from "../../src/records/driver-file.ts";
 import { createFinder, runDirectoryOf } from "../../src/run/join.ts";
 import { runRecipe } from "../../src/run/run-recipe.ts";
 import type { RunContext, RunSettings } from "../../src/run/settings.ts";
-import { runWorker } from "../../src/run/worker/worker.ts";
+import { runWorker, type WorkerOptions } from "../../src/run/worker/worker.ts";
 import { version } from "../../src/version.ts";
+import { answering, createDriver, TOKEN } from "../host/driver-server.ts";
 import { withFolder } from "../parts/folder.ts";
 import { readRecords } from "../parts/records.ts";
 import { until } from "../parts/until.ts";
 import { prepareSmallRun, type SmallRun } from "./small-run.ts";
+
+// Each host captures the console. Hosts of one process give it back in any order.
+const { debug, log, info, warn, error } = console;
+afterEach(() => void Object.assign(console, { debug, log, info, warn, error }));
 
 const HOSTS = {
   workers: 0,
@@ -51,17 +57,20 @@ interface HostSetup {
   readonly name?: string;
   readonly roles?: readonly string[] | null;
   readonly leave?: AbortSignal;
+  readonly lastError?: string;
+  readonly find?: WorkerOptions["find"];
+  readonly patienceMs?: number;
 }
 
 /** A host of the run in this directory, as a process of its own would be. */
 function startHost(directory: string, folder: string, setup: HostSetup = {}) {
-  const { id = "host-1", name = id, roles = null } = setup;
+  const { id = "host-1", name = id, roles = null, lastError = "", patienceMs = 10_000 } = setup;
   const shown: string[] = [];
   const done = runWorker({
-    ...{ id, name, replaces: null, lastError: "", roles, listen: null, insecure: false },
-    find: createFinder(directory, null, false),
+    ...{ id, name, replaces: null, lastError, roles, listen: null, insecure: false },
+    find: setup.find ?? createFinder(directory, null, false),
     runDirectory: () => runDirectoryOf(directory),
-    ...{ patienceMs: 10_000, joinPatienceMs: 10_000, env: {}, cwd: folder },
+    ...{ patienceMs, joinPatienceMs: 10_000, env: {}, cwd: folder },
     show: (line) => void shown.push(line),
     leave: setup.leave ?? new AbortController().signal,
   });
@@ -90,8 +99,8 @@ test("a run on hosts waits for every role, plays on all hosts, and tells them wh
     }
     // What the driver wrote for hosts is gone with the run.
     expect(await readDriverFile(directory)).toBeNull();
-    const log = await readFile(join(directory, "logs", "g-name.log"), "utf8");
-    expect(log).toMatch(/info joined host=g-name run=\S+ roles=grader pid=\d+/);
+    const text = await readFile(join(directory, "logs", "g-name.log"), "utf8");
+    expect(text).toMatch(/info joined host=g-name run=\S+ roles=grader pid=\d+/);
   }));
 
 test("a host that is told to leave hands over what waits, and another host goes on", () =>
@@ -121,9 +130,38 @@ test("a host that is told to leave hands over what waits, and another host goes 
     const graders = records.map(({ history }) => history[1]?.host);
     expect(new Set(graders)).toEqual(new Set(["first", "second"]));
     expect(records.every(({ attempt }) => attempt === 1)).toBe(true);
-    const log = await readFile(join(directory, "logs", "first.log"), "utf8");
-    expect(log).toContain("leaving: hands over what waits and finishes what runs");
-    expect(log).not.toContain("left before its work was done");
+    const text = await readFile(join(directory, "logs", "first.log"), "utf8");
+    expect(text).toContain("leaving: hands over what waits and finishes what runs");
+    expect(text).not.toContain("left before its work was done");
+  }));
+
+test("a host that is told to leave does so when run.grace is over, and others take over its tasks", () =>
+  withFolder(async (folder) => {
+    const gate = Promise.withResolvers<void>();
+    const arrived: number[] = [];
+    Object.assign(globalThis, {
+      graceless: (n: number) => (arrived.push(n) > 0 ? gate.promise : null),
+    });
+    const files = {
+      "grade.ts":
+        "export default async ({ row }) => { await globalThis.graceless(row.n); return { score: 1 }; };\n",
+    };
+    const overrides = ['run.grace="30ms"'];
+    const { summary, directory } = await listen(folder, { rows: 3, files, overrides });
+    const leaving = new AbortController();
+    const first = startHost(directory, folder, { id: "first", leave: leaving.signal });
+    await until(() => arrived.length === 3, "all steps run on the first host");
+    leaving.abort();
+    await first.done;
+    gate.resolve();
+    const second = startHost(directory, folder, { id: "second" });
+    expect(await summary).toMatchObject({ state: "complete", ok: 3 });
+    await second.done;
+    for (const { history } of await readRecords(directory)) expect(history[1]?.host).toBe("second");
+    const text = await readFile(join(directory, "logs", "first.log"), "utf8");
+    expect(text).toMatch(
+      /left before its work was done \(run\.grace\): other hosts take it over .*held=3 sent=0/,
+    );
   }));
 
 test("a host that asks for a role that the recipe lacks is refused with the roles that there are", () =>
@@ -140,11 +178,7 @@ test("a host that asks for a role that the recipe lacks is refused with the role
     expect(await summary).toMatchObject({ state: "stopped", ok: 0 });
   }));
 
-test("the driver welcomes hosts of its version with the recipe, and refuses all others with a reason", () =>
-  withFolder(async (folder) => {
-    const drain = new AbortController();
-    const small: SmallRun = {
-      recipe: `
+const WITH_KEY = `
 name = "keys"
 [dataset]
 path = "rows.jsonl"
@@ -160,7 +194,13 @@ prompt = { text = "hi" }
 [orchestrator]
 pattern = "sequence"
 roles = ["student"]
-`,
+`;
+
+test("the driver welcomes hosts of its version with the recipe, and refuses all others with a reason", () =>
+  withFolder(async (folder) => {
+    const drain = new AbortController();
+    const small: SmallRun = {
+      recipe: WITH_KEY,
       env: { KEY: "sk-secret" },
     };
     const settings = { env: { KEY: "sk-secret" } };
@@ -252,4 +292,74 @@ test("a driver whose port is taken stops with usage, and says what to do", () =>
       hint: "another program may hold the port; port 0 takes a free one",
     });
     other.close();
+  }));
+
+test("a driver on every address tells hosts one that they can reach, over TLS, and plays there", () =>
+  withFolder(async (folder) => {
+    const hosts = { ...HOSTS, listen: { hostname: "0.0.0.0", port: 0 } };
+    const { summary, directory, file } = await listen(folder, { rows: 2 }, { hosts });
+    expect(file.url).toMatch(/^https:\/\/(?!0\.0\.0\.0)[\d.]+:\d+$/);
+    const host = startHost(directory, folder);
+    expect(await summary).toMatchObject({ state: "complete", ok: 2 });
+    await host.done;
+  }));
+
+test("secrets stay at a driver that other machines reach in cleartext", () =>
+  withFolder(async (folder) => {
+    const drain = new AbortController();
+    const hosts = { ...HOSTS, listen: { hostname: "0.0.0.0", port: 0 }, insecure: true };
+    const small: SmallRun = { recipe: WITH_KEY, env: { KEY: "sk-secret" } };
+    const settings = { hosts, env: { KEY: "sk-secret" } };
+    const context = { drain: drain.signal };
+    const { summary, directory, file } = await listen(folder, small, settings, context);
+    expect(file.url).toMatch(/^http:/);
+    const calls = new DriverCalls("host-1", createFinder(directory, null, true));
+    const question = { program: version, name: "worker-1", replaces: null };
+    const welcome = await calls.call("join", "join", question, "welcome", 10_000);
+    expect(welcome).toMatchObject({ bundle: { secrets: {} } });
+    calls.close();
+    drain.abort();
+    await summary;
+  }));
+
+test("a host tells the driver of the crash before it", () =>
+  withFolder(async (folder) => {
+    const { summary, directory } = await listen(folder, { rows: 1 });
+    const host = startHost(directory, folder, { lastError: "Error: the sky fell" });
+    await Promise.all([summary, host.done]);
+    const text = await readFile(join(directory, "logs", "host-1.log"), "utf8");
+    expect(text).toMatch(/error the process before this one crashed .*the sky fell/);
+  }));
+
+test("a host leaves when its driver was not heard of for longer than its patience", () =>
+  withFolder(async (folder) => {
+    const plan = await prepareSmallRun(folder);
+    const { recipe, files, secrets } = await createBundle(plan.loaded, {
+      env: {},
+      withSecrets: true,
+    });
+    let beats = 0;
+    const driver = await createDriver({
+      join: answering("join", "welcome", () => ({
+        ...{ run: "r", roles: ["student", "grader"] },
+        bundle: { recipe, files: { ...files }, secrets: { ...secrets } },
+      })),
+      beat: answering("beat", "heard", () => {
+        beats++;
+        return { state: "forming", joining: "d/1", rated: [], ended: [], list: null };
+      }),
+    });
+    const find = async () => ({ url: driver.url, token: TOKEN });
+    const host = startHost(folder, folder, { find, patienceMs: 100 });
+    await until(() => beats > 0, "the host beats");
+    await driver.stop();
+    await host.done;
+    expect(host.shown).toContain("the driver was not heard of for 0.1 s: leaving");
+  }));
+
+test("a host that is told to leave before there is a driver ends without a word", () =>
+  withFolder(async (folder) => {
+    const host = startHost(folder, folder, { leave: AbortSignal.abort() });
+    await host.done;
+    expect(host.shown).toEqual([]);
   }));

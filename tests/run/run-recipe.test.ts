@@ -1,7 +1,7 @@
 // A run as a function: a program prepares a recipe, plays it, and has its summary and its records.
 
 import { expect, test } from "bun:test";
-import { readdir, readFile, truncate } from "node:fs/promises";
+import { readdir, readFile, rm, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import { readManifest } from "../../src/records/manifest.ts";
 import { prepare } from "../../src/run/prepare.ts";
@@ -354,4 +354,73 @@ test("a replay takes the answers of another run, asks no model, and scores anew"
         .map(({ history }) => history[0]?.result);
     expect(await answers(join(folder, "again"))).toEqual(await answers(replay));
     expect(await readManifest(join(folder, "again"))).toMatchObject({ replay });
+  }));
+
+test("answers of a run that was halted are not asked for again, and its journal goes when it is complete", () =>
+  withFolder(async (folder) => {
+    const gate = gateOf("journalled");
+    const halt = new AbortController();
+    const small: SmallRun = {
+      ...{ rows: 3, files: gate.files },
+      overrides: ["models.m.journal=true"],
+    };
+    const playing = play(folder, small, { halt: halt.signal });
+    await until(() => gate.arrived.length === 3, "all models have answered");
+    halt.abort();
+    expect((await playing).spent.requests).toBe(3);
+    expect(await readdir(join(folder, "run"))).toContain("journal");
+    gate.open();
+    const done = await play(folder, small);
+    expect(done).toMatchObject({ state: "complete", ok: 3, spent: { requests: 3 } });
+    expect(await readdir(join(folder, "run"))).not.toContain("journal");
+  }));
+
+test("a display learns which rate holds requests back", () =>
+  withFolder(async (folder) => {
+    const halt = new AbortController();
+    let look: () => Snapshot | null = () => null;
+    const display = (snapshot: () => Snapshot) => {
+      look = snapshot;
+      return { say: () => undefined, stop: () => undefined };
+    };
+    const overrides = ["models.m.rpm=60", "run.concurrency=2"];
+    const playing = play(folder, { rows: 9, overrides }, { display, halt: halt.signal });
+    await until(() => look()?.waitedFor.length === 1, "requests wait for their turn");
+    expect(look()?.waitedFor).toEqual(["models.m.rpm"]);
+    halt.abort();
+    await playing;
+  }));
+
+test("spending is noted while a run goes on, so that a killed driver forgets little of it", () =>
+  withFolder(async (folder) => {
+    const gate = gateOf("noted");
+    const playing = play(folder, { rows: 2, files: gate.files });
+    await until(
+      async () => (await readManifest(join(folder, "run")))?.spent.requests === 2,
+      "the manifest has what was spent",
+    );
+    expect(await readManifest(join(folder, "run"))).toMatchObject({ state: "running", ok: 0 });
+    gate.open();
+    await playing;
+  }));
+
+test("a run whose directory vanishes ends with storage_failed", () =>
+  withFolder(async (folder) => {
+    const gate = gateOf("vanishing");
+    const playing = play(folder, { rows: 1, files: gate.files });
+    await until(() => gate.arrived.length === 1, "the task is in flight");
+    await rm(join(folder, "run"), { recursive: true });
+    gate.open();
+    expect((await playing).error).toMatchObject({ code: "storage_failed" });
+  }));
+
+test("tasks wait at most run.timeout, over all their steps", () =>
+  withFolder(async (folder) => {
+    const gate = gateOf("timed");
+    const overrides = ['run.timeout="30ms"'];
+    const summary = await play(folder, { rows: 2, files: gate.files, overrides });
+    expect(summary).toMatchObject({
+      ...{ state: "complete", ok: 0, failed: 2, stop_reasons: { timeout: 2 } },
+      errors: { "task_timeout in grader": 2 },
+    });
   }));
