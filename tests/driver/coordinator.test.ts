@@ -194,8 +194,10 @@ test("a host is given up when it is silent for longer than allowed, and is new w
 
 test("a census is taken on request only while the coordinator is running", () => {
   const { coordinator, asked, beat, count } = createCoordinator(["a"]);
+  beat("other");
   coordinator.recount();
   expect([asked, coordinator.censusRunning]).toEqual([[], false]);
+  coordinator.remove("other", "left");
   beat("a");
   coordinator.tick();
   count();

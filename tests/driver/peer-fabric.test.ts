@@ -165,7 +165,7 @@ async function pass(stage: Stage, ms: number, ...hosts: readonly { beat(): Promi
   }
 }
 
-test("a fabric is ready when every role has a host, and tells of each host that joins and leaves", async () => {
+test.concurrent("a fabric is ready when every role has a host, and tells of each host that joins and leaves", async () => {
   const stage = await createFabric({ roles: ["work", "judge"] });
   const worker = await createHost(stage, "w");
   const judge = await createHost(stage, "j", ["judge", "work"]);
@@ -197,7 +197,7 @@ test("a fabric is ready when every role has a host, and tells of each host that 
   await Promise.all([stage.stop(), worker.stop(), judge.stop()]);
 });
 
-test("the log names the roles without a host every 10 seconds, and a host ends that", async () => {
+test.concurrent("the log names the roles without a host every 10 seconds, and a host ends that", async () => {
   const stage = await createFabric({ roles: ["work", "judge"] });
   await formed(stage);
   stage.clock.now += 10_000;
@@ -216,7 +216,7 @@ test("the log names the roles without a host every 10 seconds, and a host ends t
   await stage.stop();
 });
 
-test("a host that is silent for more than 5 seconds is given up", async () => {
+test.concurrent("a host that is silent for more than 5 seconds is given up", async () => {
   const stage = await createFabric();
   const worker = await createHost(stage, "w");
   await formed(stage);
@@ -230,7 +230,7 @@ test("a host that is silent for more than 5 seconds is given up", async () => {
   await Promise.all([stage.stop(), worker.stop()]);
 });
 
-test("a fabric that expects hosts adopts what they hold, and gives ends that came early to the sink then", async () => {
+test.concurrent("a fabric that expects hosts adopts what they hold, and gives ends that came early to the sink then", async () => {
   const stage = await createFabric({ expected: ["w", "dead"] });
   const worker = await createHost(stage, "w");
   const dead = await createHost(stage, "dead");
@@ -254,7 +254,7 @@ test("a fabric that expects hosts adopts what they hold, and gives ends that cam
   await Promise.all([stage.stop(), worker.stop()]);
 });
 
-test("a fabric waits up to 5 seconds for the hosts that it expects", async () => {
+test.concurrent("a fabric waits up to 5 seconds for the hosts that it expects", async () => {
   const stage = await createFabric({ expected: ["gone"] });
   stage.clock.now += 4999;
   await stage.ticked();
@@ -265,7 +265,7 @@ test("a fabric waits up to 5 seconds for the hosts that it expects", async () =>
   await stage.stop();
 });
 
-test("steps go to a host, and their ends come to the sink until they are released", async () => {
+test.concurrent("steps go to a host, and their ends come to the sink until they are released", async () => {
   const stage = await createFabric();
   const worker = await createHost(stage, "w");
   await formed(stage);
@@ -291,7 +291,7 @@ for (const [delivery, then] of [
   ["retry", "their rows start again"],
   ["at-most-once", "they are recorded as lost"],
 ] as const)
-  test(`with delivery ${delivery} the log says of tasks that no process holds: ${then}`, async () => {
+  test.concurrent(`with delivery ${delivery} the log says of tasks that no process holds: ${then}`, async () => {
     const stage = await createFabric({ delivery });
     const worker = await createHost(stage, "w");
     await formed(stage);
@@ -310,7 +310,7 @@ for (const [delivery, then] of [
     await Promise.all([stage.stop(), worker.stop()]);
   });
 
-test("tasks are counted when none has ended for more than 15 seconds, and each end puts that off", async () => {
+test.concurrent("tasks are counted when none has ended for more than 15 seconds, and each end puts that off", async () => {
   const stage = await createFabric();
   const worker = await createHost(stage, "w");
   await formed(stage);
@@ -326,10 +326,16 @@ test("tasks are counted when none has ended for more than 15 seconds, and each e
   stage.clock.now += 1;
   await wrote(stage, "no process holds 1 of the tasks");
   expect(stage.tasks.inFlight.size).toBe(0);
+  // They are counted again only when another 15 seconds have passed.
+  stage.tasks.inFlight = new Set([key("z")]);
+  const { bytesSent } = stage.peer.links;
+  await stage.ticked();
+  await stage.ticked();
+  expect(stage.peer.links.bytesSent).toBe(bytesSent);
   await Promise.all([stage.stop(), worker.stop()]);
 });
 
-test("a host of a role that keeps something is told of ended tasks with its next beat, once", async () => {
+test.concurrent("a host of a role that keeps something is told of ended tasks with its next beat, once", async () => {
   const stage = await createFabric({ roles: ["work", "boxed"], keepers: ["boxed"] });
   const [worker, keeper] = [await createHost(stage, "w"), await createHost(stage, "k", ["boxed"])];
   await formed(stage);
@@ -346,7 +352,7 @@ test("a host of a role that keeps something is told of ended tasks with its next
   await Promise.all([stage.stop(), worker.stop(), keeper.stop()]);
 });
 
-test("a fabric that stops tells its hosts that the run is over, and waits until they have left", async () => {
+test.concurrent("a fabric that stops tells its hosts that the run is over, and waits until they have left", async () => {
   const stage = await createFabric();
   const worker = await createHost(stage, "w");
   await formed(stage);
@@ -365,7 +371,7 @@ test("a fabric that stops tells its hosts that the run is over, and waits until 
   await worker.stop();
 });
 
-test("a fabric that stops waits no longer than 3 seconds for its hosts", async () => {
+test.concurrent("a fabric that stops waits no longer than 3 seconds for its hosts", async () => {
   const stage = await createFabric();
   const worker = await createHost(stage, "w");
   await formed(stage);

@@ -424,3 +424,23 @@ test("the end of a branch that leads nowhere any more is settled, and changes no
   host.receive([late]);
   expect([settled, sent]).toEqual([[late.task], []]);
 });
+
+test("a branch whose end comes twice is joined and settled as if it came once", () => {
+  const { host, sent, branches, settled } = createHost({
+    run: () => ({ result: 1 }),
+    orchestrator: { start: () => fork([to("a")], null), join: () => done() },
+  });
+  const state = { branches: [{ to: "a", state: null }], state: null };
+  host.receive([{ kind: "fork", task: { ...taskOf({ rowId: "1", role: "" }), state } }]);
+  const [branch] = branches;
+  if (branch === undefined) throw new Error("the task has a branch");
+  const end: Message = {
+    kind: "end",
+    task: branch.task,
+    ending: { status: "ok", stopReason: "completed", score: null, outcome: null, error: null },
+  };
+  host.receive([end]);
+  expect([sent.length, settled.length, host.idle]).toEqual([1, 1, true]);
+  host.receive([end]);
+  expect([sent.length, settled.length]).toEqual([1, 2]);
+});

@@ -89,6 +89,11 @@ test("a start that goes on knows which tasks are recorded", () =>
     ),
   ));
 
+test("one record of an earlier start is known, too", () =>
+  withFolder((folder) =>
+    withBooks(folder, (books) => expect(books.isRecorded("0", 0)).toBe(true), {}, [paid("0", 1)]),
+  ));
+
 test("records add to the tally, and a simulated answer marks the run as simulated", () =>
   withFolder((folder) =>
     withBooks(folder, (books, directory) => {

@@ -1,6 +1,6 @@
 // A driver and its hosts, in one process over real servers: how hosts join, play and leave.
 
-import { afterEach, expect, test } from "bun:test";
+import { afterAll, expect, test } from "bun:test";
 import { readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
@@ -21,7 +21,7 @@ import { prepareSmallRun, type SmallRun } from "./small-run.ts";
 
 // Each host captures the console. Hosts of one process give it back in any order.
 const { debug, log, info, warn, error } = console;
-afterEach(() => void Object.assign(console, { debug, log, info, warn, error }));
+afterAll(() => void Object.assign(console, { debug, log, info, warn, error }));
 
 const HOSTS = {
   workers: 0,
@@ -77,7 +77,7 @@ function startHost(directory: string, folder: string, setup: HostSetup = {}) {
   return { shown, done };
 }
 
-test("a run on hosts waits for every role, plays on all hosts, and tells them when it is over", () =>
+test.concurrent("a run on hosts waits for every role, plays on all hosts, and tells them when it is over", () =>
   withFolder(async (folder) => {
     const { summary, directory, said, file } = await listen(folder, { rows: 12 });
     expect(said).toEqual([
@@ -103,7 +103,7 @@ test("a run on hosts waits for every role, plays on all hosts, and tells them wh
     expect(text).toMatch(/info joined host=g-name run=\S+ roles=grader pid=\d+/);
   }));
 
-test("a host that is told to leave hands over what waits, and another host goes on", () =>
+test.concurrent("a host that is told to leave hands over what waits, and another host goes on", () =>
   withFolder(async (folder) => {
     const gate = Promise.withResolvers<void>();
     const arrived: number[] = [];
@@ -119,6 +119,8 @@ test("a host that is told to leave hands over what waits, and another host goes 
     const leaving = new AbortController();
     const first = startHost(directory, folder, { id: "first", leave: leaving.signal });
     await until(() => arrived.length === 2, "two steps run on the first host");
+    // The next driver of the run would wait for this host.
+    expect((await readDriverFile(directory))?.hosts).toEqual(["first"]);
     leaving.abort();
     const second = startHost(directory, folder, { id: "second" });
     await until(() => arrived.length === 4, "two steps run on the second host");
@@ -135,7 +137,7 @@ test("a host that is told to leave hands over what waits, and another host goes 
     expect(text).not.toContain("left before its work was done");
   }));
 
-test("a host that is told to leave does so when run.grace is over, and others take over its tasks", () =>
+test.concurrent("a host that is told to leave does so when run.grace is over, and others take over its tasks", () =>
   withFolder(async (folder) => {
     const gate = Promise.withResolvers<void>();
     const arrived: number[] = [];
@@ -164,7 +166,7 @@ test("a host that is told to leave does so when run.grace is over, and others ta
     );
   }));
 
-test("a host that asks for a role that the recipe lacks is refused with the roles that there are", () =>
+test.concurrent("a host that asks for a role that the recipe lacks is refused with the roles that there are", () =>
   withFolder(async (folder) => {
     const drain = new AbortController();
     const { summary, directory } = await listen(folder, {}, {}, { drain: drain.signal });
@@ -196,7 +198,7 @@ pattern = "sequence"
 roles = ["student"]
 `;
 
-test("the driver welcomes hosts of its version with the recipe, and refuses all others with a reason", () =>
+test.concurrent("the driver welcomes hosts of its version with the recipe, and refuses all others with a reason", () =>
   withFolder(async (folder) => {
     const drain = new AbortController();
     const small: SmallRun = {
@@ -233,7 +235,7 @@ test("the driver welcomes hosts of its version with the recipe, and refuses all 
     await summary;
   }));
 
-test("a driver that goes on keeps the run's name, its token and its port", () =>
+test.concurrent("a driver that goes on keeps the run's name, its token and its port", () =>
   withFolder(async (folder) => {
     const earlier = {
       format: "matrix-driver-1",
@@ -266,7 +268,30 @@ test("a driver that goes on keeps the run's name, its token and its port", () =>
     await summary;
   }));
 
-test("a token that the user gives is the run's token", () =>
+test.concurrent("a driver listens at the port that the user asks for, whatever the driver before it had", () =>
+  withFolder(async (folder) => {
+    const drain = new AbortController();
+    const context = { drain: drain.signal };
+    const free = await listen(folder, {}, {}, context);
+    const port = Number(new URL(free.file.url).port);
+    drain.abort();
+    await free.summary;
+    const earlier = { ...free.file, url: "http://127.0.0.1:1" };
+    await writeFile(join(free.directory, "driver.json"), JSON.stringify(earlier));
+    const hosts = { ...HOSTS, listen: { hostname: "127.0.0.1", port } };
+    const plan = await prepareSmallRun(folder);
+    const next = new AbortController();
+    const settings = { directory: free.directory, hosts };
+    const summary = runRecipe(plan, settings, { drain: next.signal });
+    await until(
+      async () => (await readDriverFile(free.directory))?.url === free.file.url,
+      "the next driver listens at that port",
+    );
+    next.abort();
+    await summary;
+  }));
+
+test.concurrent("a token that the user gives is the run's token", () =>
   withFolder(async (folder) => {
     const drain = new AbortController();
     const token = "a-token-that-the-user-chose";
@@ -277,7 +302,7 @@ test("a token that the user gives is the run's token", () =>
     await summary;
   }));
 
-test("a driver whose port is taken stops with usage, and says what to do", () =>
+test.concurrent("a driver whose port is taken stops with usage, and says what to do", () =>
   withFolder(async (folder) => {
     const other = createServer();
     await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));
@@ -294,7 +319,7 @@ test("a driver whose port is taken stops with usage, and says what to do", () =>
     other.close();
   }));
 
-test("a driver on every address tells hosts one that they can reach, over TLS, and plays there", () =>
+test.concurrent("a driver on every address tells hosts one that they can reach, over TLS, and plays there", () =>
   withFolder(async (folder) => {
     const hosts = { ...HOSTS, listen: { hostname: "0.0.0.0", port: 0 } };
     const { summary, directory, file } = await listen(folder, { rows: 2 }, { hosts });
@@ -304,7 +329,7 @@ test("a driver on every address tells hosts one that they can reach, over TLS, a
     await host.done;
   }));
 
-test("secrets stay at a driver that other machines reach in cleartext", () =>
+test.concurrent("secrets stay at a driver that other machines reach in cleartext", () =>
   withFolder(async (folder) => {
     const drain = new AbortController();
     const hosts = { ...HOSTS, listen: { hostname: "0.0.0.0", port: 0 }, insecure: true };
@@ -322,7 +347,7 @@ test("secrets stay at a driver that other machines reach in cleartext", () =>
     await summary;
   }));
 
-test("a host tells the driver of the crash before it", () =>
+test.concurrent("a host tells the driver of the crash before it", () =>
   withFolder(async (folder) => {
     const { summary, directory } = await listen(folder, { rows: 1 });
     const host = startHost(directory, folder, { lastError: "Error: the sky fell" });
@@ -331,7 +356,7 @@ test("a host tells the driver of the crash before it", () =>
     expect(text).toMatch(/error the process before this one crashed .*the sky fell/);
   }));
 
-test("a host leaves when its driver was not heard of for longer than its patience", () =>
+test.concurrent("a host leaves when its driver was not heard of for longer than its patience", () =>
   withFolder(async (folder) => {
     const plan = await prepareSmallRun(folder);
     const { recipe, files, secrets } = await createBundle(plan.loaded, {
@@ -357,7 +382,7 @@ test("a host leaves when its driver was not heard of for longer than its patienc
     expect(host.shown).toContain("the driver was not heard of for 0.1 s: leaving");
   }));
 
-test("a host that is told to leave before there is a driver ends without a word", () =>
+test.concurrent("a host that is told to leave before there is a driver ends without a word", () =>
   withFolder(async (folder) => {
     const host = startHost(folder, folder, { leave: AbortSignal.abort() });
     await host.done;

@@ -1,10 +1,19 @@
 // Hosts and workers that an earlier driver left.
 
 import { expect, test } from "bun:test";
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { isRunning, machineId, startTimeOf } from "../../src/process.ts";
 import { type DriverFile, readDriverFile, writeDriverFile } from "../../src/records/driver-file.ts";
-import { dismissWorkers, expectedHosts, localWorkersOf } from "../../src/run/local-workers.ts";
+import {
+  dismissWorkers,
+  expectedHosts,
+  LocalWorkers,
+  localWorkersOf,
+} from "../../src/run/local-workers.ts";
+import type { HostsSettings } from "../../src/run/settings.ts";
 import { withFolder } from "../parts/folder.ts";
+import { quiet } from "../parts/quiet.ts";
 import { until } from "../parts/until.ts";
 
 const alive = { pid: process.pid, startTime: startTimeOf(process.pid) };
@@ -48,4 +57,62 @@ test("workers that are dismissed are told to go, and the driver's file goes with
     await child.exited;
     expect([child.signalCode, await readDriverFile(folder)]).toEqual(["SIGTERM", null]);
     await dismissWorkers(folder);
+  }));
+
+/** Workers of this program that join by a file which is no driver's file: they exit with 2. */
+async function refusedWorkers(folder: string, listen: HostsSettings["listen"]) {
+  await writeFile(join(folder, "driver.json"), "{}");
+  await mkdir(join(folder, "logs"));
+  const told: (readonly string[])[] = [];
+  const deaths: string[] = [];
+  const failures: string[] = [];
+  const workers = new LocalWorkers({
+    hosts: { workers: 2, listen, insecure: false, patienceMs: 1000 },
+    ...{ directory: folder, earlier: [], log: quiet },
+    onWorkers: (running) => void told.push(running.map(({ name, id }) => `${name} ${id}`)),
+    onDeath: (id) => void deaths.push(id),
+    onFailure: (why) => void failures.push(why),
+  });
+  workers.start();
+  await until(() => told.length === 4, "both workers have started and ended");
+  await workers.stop();
+  return { told, deaths, failures };
+}
+
+test("workers that cannot run fail the run when no other host will come", () =>
+  withFolder(async (folder) => {
+    const { told, deaths, failures } = await refusedWorkers(folder, null);
+    expect(told.map((names) => names.length)).toEqual([1, 2, 1, 0]);
+    expect(told[1]?.[0]).toMatch(/^worker-1 worker-1-[\w-]{10}$/);
+    expect(told[1]?.[1]).toMatch(/^worker-2 worker-2-[\w-]{10}$/);
+    expect(deaths.map((id) => id.slice(0, 8)).sort()).toEqual(["worker-1", "worker-2"]);
+    expect(failures).toHaveLength(1);
+    expect(failures[0]).toContain("driver.json is not a driver's file");
+  }));
+
+test("workers that cannot run fail no run that other hosts may join", () =>
+  withFolder(async (folder) => {
+    const { failures } = await refusedWorkers(folder, { hostname: "127.0.0.1", port: 0 });
+    expect(failures).toEqual([]);
+  }));
+
+test("a worker of an earlier driver is adopted under its id, and stays away when it is not wanted", () =>
+  withFolder(async (folder) => {
+    const child = Bun.spawn(["sleep", "60"]);
+    const worker = { name: "old", id: "old-1", pid: child.pid, startTime: startTimeOf(child.pid) };
+    const told: unknown[] = [];
+    const deaths: string[] = [];
+    const workers = new LocalWorkers({
+      hosts: { workers: 0, listen: null, insecure: false, patienceMs: 1000 },
+      ...{ directory: folder, earlier: [worker], log: quiet },
+      onWorkers: (running) => void told.push(running),
+      onDeath: (id) => void deaths.push(id),
+      onFailure: () => undefined,
+    });
+    workers.start();
+    child.kill("SIGKILL");
+    await child.exited;
+    await until(() => told.length > 0, "the death was seen");
+    expect([deaths, told]).toEqual([["old-1"], [[]]]);
+    await workers.stop();
   }));

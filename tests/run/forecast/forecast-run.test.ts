@@ -2,6 +2,7 @@
 
 import { expect, test } from "bun:test";
 import { existsSync } from "node:fs";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { planStandIn } from "../../../src/model/stand-in.ts";
 import { type ForecastOptions, forecastRun, SELF } from "../../../src/run/forecast/forecast-run.ts";
@@ -59,6 +60,16 @@ test("a forecast counts the tasks that are not recorded yet, or all of them for 
     expect(await foresee(folder, { rows: 2 })).toMatchObject({
       ...{ tasks: 0, recorded: 2, requests: { expected: 0, low: 0, high: 0 } },
     });
+  }));
+
+test("records that failed or were lost are no tasks any more", () =>
+  withFolder(async (folder) => {
+    await play(folder, { rows: 3 });
+    const path = join(folder, "run", "manifest.json");
+    const manifest = JSON.parse(await readFile(path, "utf8"));
+    await writeFile(path, JSON.stringify({ ...manifest, ok: 1, failed: 1, lost: 1 }));
+    const small = { rows: 3, overrides: ["run.trials=2"] };
+    expect(await foresee(folder, small)).toMatchObject({ tasks: 3, recorded: 3 });
   }));
 
 test("a forecast goes by five records of its own run, and by a rehearsal for fewer", () =>

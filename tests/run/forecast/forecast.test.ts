@@ -171,6 +171,7 @@ test("tasks in flight take the place that is free first", () => {
   expect(time([1, 2, 3, 4, 5, 6], 3)).toEqual(exact(9));
   expect(time([3, 1, 2, 9, 9, 9, 1, 1, 1], 4)).toEqual(exact(11));
   expect(time([7, 7], 100)).toEqual(exact(7));
+  expect(time([0.5], 1)).toEqual(exact(0.5));
 });
 
 test("tasks beyond 5000 go on at the pace of the samples", () => {

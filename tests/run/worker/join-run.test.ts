@@ -1,6 +1,7 @@
 // How a host joins a run at a driver over a real server.
 
 import { expect, test } from "bun:test";
+import { createServer } from "node:http2";
 import { MatrixError } from "../../../src/error.ts";
 import { DriverCalls } from "../../../src/host/driver-calls.ts";
 import type { Control } from "../../../src/peer/control.ts";
@@ -114,4 +115,21 @@ test.concurrent("a refusal of the driver's file is final", async () => {
   const refusal = new MatrixError("usage", "driver.json is not a driver's file");
   const calls = new DriverCalls("host-1", () => Promise.reject(refusal));
   await expect(joinRun(calls, optionsOf().options)).rejects.toBe(refusal);
+});
+
+test.concurrent("a driver with another version of the protocol is final, and the hint says what to do", async () => {
+  const server = createServer((_, response) => {
+    response.statusCode = 426;
+    response.end();
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as { port: number };
+  const url = `http://127.0.0.1:${port}`;
+  const calls = new DriverCalls("host-1", async () => ({ url, token: TOKEN }));
+  await expect(joinRun(calls, optionsOf().options)).rejects.toMatchObject({
+    code: "usage",
+    message: "the driver speaks another version of the protocol",
+    hint: "run the same matrix on every node",
+  });
+  server.close();
 });
