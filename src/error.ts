@@ -30,7 +30,7 @@ export const ERROR_CODES = [
   "model_timeout",
   "model_refused_request", // any other 4xx
   "model_bad_answer", // not JSON, not a completion, empty
-  "sandbox_invalid", // its image is missing, or is no image
+  "sandbox_invalid", // its image is missing, or is not an image
   "sandbox_unavailable", // no sandbox could be started, or the engine failed
   "sandbox_lost", // the sandbox ended while it worked
   "sandbox_bad_answer", // its agent does not speak the protocol

@@ -89,7 +89,7 @@ export function soloMessage(spoken: Spoken): Spoken {
 export function problemOf({ content, tool_calls: calls }: Spoken, solo: boolean): string | null {
   if (calls === null) return content === null || content.trim() === "" ? "is empty" : null;
   for (const { name, arguments: text } of calls)
-    if (!isObject(text)) return `calls ${name} with arguments that are no JSON object`;
+    if (!isObject(text)) return `calls ${name} with arguments that are not a JSON object`;
   const stopsAndCalls =
     solo && calls.every(({ name }) => name !== SOLO_STOP_TOOL) && content?.includes(STOP) === true;
   return stopsAndCalls ? "stops and calls tools at once" : null;

@@ -1,7 +1,7 @@
-// Rows against batches: the same work on the same slots, scheduled row by row and in batches as the
-// paper's Ray Data baseline does. Algorithm 2 there: a batch ends when its last row does. Four rows
-// of five are filtered early and latencies have a heavy tail. Rows run in the binary; then both run
-// in virtual time, on the very latencies that it drew.
+// Rows against batches: the same work on the same slots, row by row and in batches. The batches
+// follow the paper's Ray Data baseline (its algorithm 2): a batch ends when its last row
+// ends. A filter drops four rows of five early, and latencies have a heavy tail. The binary runs
+// the rows once. Both schedules are then computed in virtual time from the latencies of that run.
 
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -11,7 +11,7 @@ import { drive, withFolder } from "./parts/drive.ts";
 import { readRecords } from "./parts/records.ts";
 import { printHead, printTable, sum, type TableRow } from "./parts/report.ts";
 
-/** Into how many batches at a time the slots are cut: the baseline's `concurrency`. */
+/** Numbers of batches that share the slots at one time: the baseline's `concurrency`. */
 const BATCHES_AT_A_TIME = [1, 4, 10];
 
 /** The paper's table 9: Ray Data, Matrix. */
@@ -71,18 +71,18 @@ await withFolder(async (folder) => {
     [
       ["s", 1],
       ["rows/s", 0],
-      ["of the slots %", 1],
+      ["slots used %", 1],
       ["against rows", 2],
     ],
     [
-      line("what the slots allow", leastMs),
+      line("lower bound", leastMs),
       line("rows, this binary", summary.elapsed_ms),
       line("rows, virtual time", rowsElapsedMs),
       ...batches.map(({ label, elapsedMs }) => line(`${label}, virtual time`, elapsedMs)),
     ],
   );
   console.log(
-    "what rows leave of the slots is the end, when no row waits any more: virtual time shows it without any runtime.",
+    "rows leave slots idle only at the end, when no row waits any more. Virtual time has that idle end and no cost of the runtime.",
   );
 
   const whole = batches[0]?.elapsedMs ?? 0;
@@ -99,7 +99,7 @@ await withFolder(async (folder) => {
   ]);
 });
 
-/** What the model drew for each row, in the dataset's order. */
+/** Latencies that the model drew for each row, in milliseconds and in the dataset's order. */
 async function drawnByRow(output: string): Promise<number[][]> {
   const drawnOf = await createDrawnLatencies(output);
   const rows: number[][] = [];
@@ -107,7 +107,9 @@ async function drawnByRow(output: string): Promise<number[][]> {
   return rows;
 }
 
-/** How long work takes, in order, each piece on the first place that is free. */
+/**
+ * Time for all work, in milliseconds. Each piece goes, in order, to the place that is free first.
+ */
 function elapsed(work: readonly number[], places: number): number {
   const freeAt = new Array<number>(places).fill(0);
   for (const ms of work) {

@@ -1,5 +1,5 @@
-// The runtime alone, no model behind it: 12 hops and 6 kB of history a task in one process, at 100,
-// 1,000 and 10,000 in flight. Beside it a plain loop that builds and writes the same records: the
+// The runtime alone, without a model: tasks of 12 hops and 6 kB of history in one process, with
+// 100, 1,000 and 10,000 in flight. A plain loop that builds and writes the same records shows the
 // ceiling of the machine.
 
 import { closeSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
@@ -46,7 +46,7 @@ await withFolder(async (folder) => {
     ]);
   }
   printTable(
-    "no model, one process (paper, table 4 and text: 1,100 traj/s, 12,000 messages/s; agents 37 % of a task's time in the median)",
+    "no model, one process (paper, table 4 and text: 1,100 traj/s, 12,000 messages/s; agents take 37 % of a task's time in the median)",
     [
       "traj/s",
       "messages/s",
@@ -70,7 +70,7 @@ console.log(
 );
 
 /**
- * What a loop without any runtime takes: it builds the same history hop by hop, makes the record
+ * Seconds of a loop without any runtime that builds the same history hop by hop, makes the record
  * and writes it.
  */
 function ceilingSeconds(path: string, tasks: number): number {

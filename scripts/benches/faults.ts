@@ -1,6 +1,6 @@
-// A host killed every 10 s: restarts, time to recover, what is lost or doubled, and throughput
-// against undisturbed runs beside it. Coral dialogues against a simulated model that takes 1 s in
-// the median, as in the paper's tables 5 and 6; runs alternate.
+// A host is killed every 10 s: restarts, time to recover, lost and doubled tasks, and throughput
+// compared with undisturbed runs. The tasks are Coral dialogues with a simulated model that takes
+// 1 s in the median, as in the paper's tables 5 and 6. Disturbed and undisturbed runs alternate.
 
 import { rmSync } from "node:fs";
 import { join } from "node:path";
@@ -13,7 +13,9 @@ import { printHead, printTable, sum, type TableRow } from "./parts/report.ts";
 
 const RESTART_COLUMNS = ["restarts", ["start s", 3], ["serve s", 3], "lost"] as const;
 
-/** The paper's table 5: an actor killed every 10 minutes. Restarts, seconds, lost tasks. */
+/**
+ * The paper's table 5, where an actor is killed every 10 minutes: restarts, seconds, lost tasks.
+ */
 const PAPER_RESTARTS: readonly TableRow[] = [
   ["answer_extractor", 2, 0.322, null, 424],
   ["answer_matcher", 2, 0, null, 2],
@@ -33,11 +35,11 @@ const PAPER_IMPACT: readonly TableRow[] = [
 const { values } = parseArgs({
   options: {
     "in-flight": { type: "string", default: "1000" },
-    /** Tasks that each token runs, one after the other. */
+    /** Number of tasks that each token runs, one after the other. */
     generations: { type: "string", default: "12" },
     workers: { type: "string", default: "4" },
     "every-s": { type: "string", default: "10" },
-    /** Pairs of an undisturbed and a disturbed run. */
+    /** Number of pairs of an undisturbed and a disturbed run. */
     rounds: { type: "string", default: "2" },
     seed: { type: "string", default: "0" },
   },
@@ -50,7 +52,7 @@ interface Outcome {
   readonly lost: number;
   readonly failed: number;
   readonly doubled: number;
-  /** Tasks that began again from their row. */
+  /** Number of tasks that began again from their row. */
   readonly restarted: number;
   readonly score: number;
   readonly tokens: number;
@@ -67,7 +69,7 @@ await withFolder(async (folder) => {
   const calm: Outcome[] = [];
   const killed: Outcome[] = [];
   for (let round = 0; round < Number(values.rounds); round++) {
-    // Calm first, then killed first, so that a machine that slows down does not tell.
+    // The order alternates, so that a machine that slows down favours neither kind of run.
     const order = [false, true];
     for (const kills of round % 2 === 0 ? order : order.reverse())
       (kills ? killed : calm).push(await run(join(folder, "run"), kills));
@@ -77,14 +79,15 @@ await withFolder(async (folder) => {
   const columns = ["no crash", "with crash", ["%", 1]] as const;
   printTable("paper, table 6: impact of restarts", columns, PAPER_IMPACT);
   printTable(
-    `ours: impact of restarts, of ${values.rounds} runs each`,
+    `ours: impact of restarts, means of ${values.rounds} runs each`,
     columns,
     impact(calm, killed),
   );
 });
 console.log(`
-start: from the kill until the replacement's process was started. serve: from the kill until it began its first step, at worst.
-Per second: while all tokens were in use. Restarted: began again from their row; all others went on at the hop that they had reached.`);
+start: longest time from a kill until the replacement's process was started. serve: longest time until it began its first step.
+Rates count the time in which all tokens were in use. Restarted tasks began again from their row; all others continued at the hop
+that they had reached.`);
 
 async function run(output: string, isDisturbed: boolean): Promise<Outcome> {
   const kills: Kill[] = [];

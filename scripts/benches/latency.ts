@@ -1,6 +1,7 @@
-// Orchestration's share of a task's time, and throughput from 400 to 10,000 in flight, with a model
-// that takes 1 s in the median. Coral dialogues against a simulated model in process with
-// log-normal latencies, broken down as in the paper's tables 2 and 3.
+// Orchestration's share of a task's time, and throughput with 400 to 10,000 tasks in flight, when
+// the model takes 1 s in the median. The tasks are Coral dialogues with a simulated model in the
+// same process, whose latencies are log-normal. The breakdown is that of the paper's tables 2 and
+// 3.
 
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -12,11 +13,11 @@ import { printHead, printTable, sum, type TableRow } from "./parts/report.ts";
 import { printShares, type Stage, stages, type TaskTime } from "./parts/shares.ts";
 
 const IN_FLIGHT = [400, 1_000, 4_000, 10_000];
-/** Tasks whose latencies are drawn again: enough for a p99. */
+/** Number of tasks whose latencies are drawn again: enough for a p99. */
 const SAMPLED_TASKS = 2_000;
 const SLOWEST = 0.1;
 
-/** The paper's tables 2 and 3, and what the model was not told to take. */
+/** A stage beside those of the paper's tables 2 and 3: all time that the model did not draw. */
 const ORCHESTRATION: Stage<Breakdown> = {
   name: "orchestration",
   ms: ({ totalMs, drawnMs }) => totalMs - drawnMs,
@@ -34,7 +35,7 @@ const SLOW = [
 const { values } = parseArgs({
   options: {
     seed: { type: "string", default: "0" },
-    /** Tasks that each token runs, one after the other. */
+    /** Number of tasks that each token runs, one after the other. */
     generations: { type: "string", default: "6" },
     turns: { type: "string", default: "4" },
     workers: { type: "string" },
@@ -42,7 +43,7 @@ const { values } = parseArgs({
 });
 
 interface Breakdown extends TaskTime {
-  /** What the model was told to take. */
+  /** Latencies that the model drew, summed. */
   readonly drawnMs: number;
 }
 
@@ -50,9 +51,9 @@ interface Measured {
   readonly inFlight: number;
   readonly perSecond: number;
   readonly messagesPerSecond: number;
-  /** Share of the tokens' time in which a task held them. */
+  /** Share of time in which a task held the token, averaged over all tokens. */
   readonly tokensUsed: number;
-  /** Processors that driver and hosts kept busy. */
+  /** Number of processors that driver and hosts kept busy. */
   readonly cores: number;
   readonly cpuMsPerTask: number;
   readonly tasks: readonly Breakdown[];
@@ -83,10 +84,10 @@ await withFolder(async (folder) => {
     );
   }
   console.log(`
-initialisation: ours is whatever is neither agent nor queue. orchestration: all that the model was not told to take.
-of linear: time in the model per token against that at ${IN_FLIGHT[0]} in flight, free of what the draws differ by; traj/s a token: with it.
-in the model: share of the tokens' time that the model was told to take; the rest is orchestration, which makes steps late, too.
-Measured from the end of the first generation, which begins all at once, to the last admission.`);
+initialisation: time that is neither agent nor queue. orchestration: time beyond the latencies that the model drew.
+in the model: share of the tokens' time that the model drew as latency. The rest is orchestration, which also makes steps late.
+of linear: this share, compared with that at ${IN_FLIGHT[0]} in flight. Unlike traj/s a token, it does not depend on what was drawn.
+The measured part begins when the first generation, which starts all at once, has ended, and lasts until the last admission.`);
 });
 
 async function measure(
@@ -135,7 +136,7 @@ async function measure(
   };
 }
 
-/** A sample of the tasks that ended in the steady part. */
+/** Breaks down a sample of the tasks that ended in the steady part. */
 async function breakDown(
   output: string,
   ended: number,

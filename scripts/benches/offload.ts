@@ -1,6 +1,6 @@
-// Bytes between hosts with the store on and off: conversations as large as Tau2's, each role on a
-// host of its own. Of their contents 12 % are over 512 bytes, and the largest have 100 kB: drawn by
-// seed, the same in both runs.
+// Bytes between hosts with the store on and off. Conversations are as large as Tau2's, and each
+// role is on its own host. Of the contents, 12 % are larger than 512 bytes, and the largest have
+// 100 kB. Sizes are drawn by seed and are the same in both runs.
 
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -22,14 +22,14 @@ const { values } = parseArgs({
 const tasks = Number(values.tasks);
 
 interface Measured {
-  /** Bodies of requests between processes. */
+  /** Bytes in bodies of requests between processes. */
   readonly wireBytes: number;
   readonly hops: number;
   readonly perSecond: number;
 }
 
 printHead(
-  `offload: ${tasks} conversations, ${values["in-flight"]} in flight, 3 hosts with a role each`,
+  `offload: ${tasks} conversations, ${values["in-flight"]} in flight, 3 hosts with one role each`,
   values.seed,
 );
 await withFolder(async (folder) => {
@@ -58,7 +58,7 @@ await withFolder(async (folder) => {
   );
 });
 console.log(
-  "\nwire: bodies of all requests between processes. The paper measured a node's whole traffic, with that of its models.",
+  "\nwire: bytes in the bodies of all requests between processes. The paper measured all traffic of a node, including that of its models.",
 );
 
 async function run(folder: string, dataset: string, isOn: boolean): Promise<Measured> {

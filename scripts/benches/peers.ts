@@ -1,7 +1,6 @@
-// Host processes over the wire, two and four of them, no model behind them: 12 hops and 6 kB of
-// history a task, to 10,000 in flight. Once with all roles on each host, where tasks tend to stay,
-// and once with the roles split, where every hop to a speaker and back crosses from process to
-// process.
+// Two and four host processes over the wire, without a model: tasks of 12 hops and 6 kB of history,
+// with up to 10,000 in flight. In one layout each host has all roles, and tasks tend to stay on a
+// host. In the other the roles are split, and every hop to a speaker and back crosses processes.
 
 import { rmSync } from "node:fs";
 import { join } from "node:path";
@@ -31,7 +30,7 @@ const LAYOUTS: readonly Layout[] = [
     agents: ["student", "teacher", "extractor", "matcher"],
   },
 ];
-/** The paper's table 4, of dummy agents. */
+/** The paper's table 4, which measures dummy agents. */
 const STAGES = stages([36.72, 62.81, 82.63], [0.074, 1.13, 6.95], [0.768, 10.72, 24.51]);
 
 const { values } = parseArgs({
@@ -91,8 +90,9 @@ await withFolder(async (folder) => {
   for (const [title, times] of least) printShares(title, STAGES, times.tasks);
 });
 console.log(`
-In the labels: tasks in flight. messages: hops and ends. us: processor time, for each task. kB/task: peak memory of all processes above
-their own at rest, for each task in flight. wire kB: bodies of requests between processes, for each task.`);
+Each label ends with the number of tasks in flight. messages: hops and ends. us: processor time for each task.
+kB/task: peak memory of all processes, less their memory at rest, for each task in flight.
+wire kB: bodies of requests between processes, for each task.`);
 
 function run(
   folder: string,

@@ -1,6 +1,6 @@
-// Requests in flight from one process, against the simulated model behind its server. How many
-// there were at once, how late timers fired meanwhile, and what a request costs, whole and
-// streamed.
+// Requests in flight from one process to the simulated model behind its server: how many were in
+// flight at once, how late timers fired meanwhile, and the processor time of a request.
+// Whole and streamed answers are measured apart.
 
 import { parseArgs } from "node:util";
 import { NO_RUN } from "../../src/model/context.ts";
@@ -16,7 +16,7 @@ const { values } = parseArgs({
   options: {
     seed: { type: "string", default: "0" },
     in_flight: { type: "string", default: "10000" },
-    /** How often each place is used. */
+    /** Number of requests that each place in flight makes, one after the other. */
     rounds: { type: "string", default: "3" },
     latency: { type: "string", default: '{ kind = "lognormal", median = "4s", sigma = 0.5 }' },
   },
@@ -42,7 +42,7 @@ printTable("", columns, [
   await withServer((url) => measure("streamed", url, { first_token_timeout: 60_000 })),
 ]);
 
-/** One for each measurement: connections that stay open count for the next one, too. */
+/** Each measurement has its own server, so that open connections do not count for the next one. */
 async function withServer<T>(use: (url: string) => Promise<T>): Promise<T> {
   const args = [
     "model",

@@ -1,6 +1,6 @@
-// Sandboxes: from the start of one to its agent's first answer, a round trip over stdio, a command,
-// and 200 starts in flight, by every engine of this machine. What is missing is left out, with a
-// line that says so.
+// Sandboxes: the time from a start to the agent's first answer, of a round trip over stdio, of a
+// command, and of 200 starts in flight, with every engine of this machine. An engine that is
+// missing is left out, and a line says so.
 
 import { cpus, loadavg, totalmem } from "node:os";
 import { parseArgs } from "node:util";
@@ -30,7 +30,7 @@ const log: Log = {
   write: (_level, message) => console.error(message),
   close: async () => undefined,
 };
-/** Answers every line with itself, in the plainest program of the image. */
+/** A shell loop that replies to every request by its id; each image has a shell. */
 const ECHO = [
   "/bin/sh",
   "-c",
@@ -104,7 +104,7 @@ async function measure(
     await using sandbox = await sandboxes.start(spec);
     const channel = await openEcho(sandbox);
     await channel.request({ op: "x" }, { timeoutMs: 60_000 });
-    // The first one finds nothing in the page cache.
+    // The first start is not counted, because nothing is in the page cache yet.
     if (round > 0) startMs.push(performance.now() - startedAt);
   }
   await using sandbox = await sandboxes.start(spec);
@@ -136,7 +136,7 @@ async function timed(times: number, once: () => Promise<unknown>): Promise<numbe
   return taken;
 }
 
-/** All are asked for at once; each answers once and stays until the last has. */
+/** Starts all sandboxes at once. Each answers once and runs until the last one has answered. */
 async function startMany(
   sandboxes: Sandboxes,
   spec: SandboxSpec,
@@ -182,6 +182,6 @@ function print(rows: readonly Measured[]): void {
     console.log(engine.padEnd(12) + pair(startMs, 0) + pair(tripMs, 3) + pair(commandMs, 1) + many);
   }
   console.log(
-    "\nfirst answer: from the start of a sandbox to the first reply of an agent in it. starts: all asked for at once, each answers once.",
+    "\nfirst answer: time from the start of a sandbox to the first reply of its agent. starts: all are requested at once, and each answers once.",
   );
 }

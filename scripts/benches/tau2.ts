@@ -1,9 +1,9 @@
-// tau2 beside tau2: gold replays of one domain by the recipe, by tau2's own runner, and by the
-// floor, which is the same environment and evaluator calls made bare by as many Python processes as
-// there are cores. One after another on one machine. Rates are without start-up, which stands
-// apart. The sandboxes are processes here, so that CPU and memory of all can be counted alike.
-// `served`: both sides ask `matrix model serve`, each through its own client, by HTTP. Needs
-// scripts/tau2-python.
+// The tau2 recipe compared with tau2 itself: gold replays of one domain by the recipe, by tau2's
+// own runner, and by the floor. The floor makes the same environment and evaluator calls without
+// any runner, in one Python process for each core. All run one after another on one machine. Rates
+// leave out the start-up, which has its own column. The sandboxes are plain processes here, so that
+// CPU and memory are counted alike. In the `served` rows both sides ask `matrix model serve` over
+// HTTP, each through its own client. The bench needs scripts/tau2-python.
 
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
@@ -17,7 +17,8 @@ const MATRIX = join(ROOT, "dist/matrix");
 const OTHERS = join(import.meta.dir, "tau2_others.py");
 const PYTHON = join(ROOT, ".tools/tau2/bin");
 const SAMPLE_EVERY_MS = 500;
-const RUNNER_CONCURRENCY = 3; // its default
+/** The default of tau2's runner. */
+const RUNNER_CONCURRENCY = 3;
 
 const { values } = parseArgs({
   options: {
@@ -33,7 +34,7 @@ if (!existsSync(PYTHON)) throw new Error("no Python with tau2: run scripts/tau2-
 
 interface Measured {
   readonly label: string;
-  /** From the first task to the last. */
+  /** Time from the first task to the last. */
   readonly seconds: number;
   readonly wallSeconds: number;
   readonly cpuSeconds: number;
@@ -118,8 +119,8 @@ async function python(
 }
 
 /**
- * As many Python processes at work as there are cores: one has the environments, the other's
- * children do the rewards.
+ * Runs the recipe. One Python process has the environments, and the children of another compute the
+ * rewards, so that about one process for each core is at work.
  */
 async function recipe(label: string, models: readonly string[]): Promise<Measured> {
   const output = join(folder, label);
@@ -157,7 +158,7 @@ interface Timed {
   readonly history: readonly { readonly at: string; readonly run_ms: number }[];
 }
 
-/** From the first environment that stood to the last record. */
+/** Seconds from the moment when the first environment was ready to the last record. */
 function secondsOf(output: string): number {
   const records = readFileSync(join(output, "trajectories.jsonl"), "utf8")
     .trim()
@@ -179,7 +180,7 @@ interface Ran {
   readonly peakMb: number;
 }
 
-/** What a command prints, with the time and the peak memory of all its processes. */
+/** Runs a command. Returns its stdout, and the time and peak memory of all its processes. */
 async function run(command: readonly string[]): Promise<Ran> {
   const began = performance.now();
   const child = Bun.spawn([...command], { stdout: "pipe", stderr: "pipe", env });
@@ -203,7 +204,7 @@ async function run(command: readonly string[]): Promise<Ran> {
   return { stdout, wallSeconds, cpuSeconds: cpuMs / 1000, peakMb: peakKb / 1000 };
 }
 
-/** Memory of a process and all below it; pages that several share are counted once. */
+/** Memory of a process and its descendants in kB. Pages that several of them share count once. */
 function treeKb(root: number): number {
   const parents = new Map<number, number>();
   for (const name of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
@@ -218,7 +219,7 @@ function treeKb(root: number): number {
   return sizes.reduce((sum, size) => sum + size, 0);
 }
 
-/** Empty where the process has ended meanwhile. */
+/** Empty when the process has ended meanwhile. */
 function read(path: string): string {
   try {
     return readFileSync(path, "utf8");

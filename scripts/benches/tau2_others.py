@@ -1,10 +1,11 @@
-"""The others of `scripts/bench tau2`, on the gold scripts of recipes/tau2: the floor (the environment and evaluator calls alone,
-bare) and tau2's own runner. The runner asks the model that is served at URL through its own client, litellm, or else has its
-client replaced by the script. Prints the seconds from the first task to the last, without start-up.
+"""The competitors in `scripts/bench tau2`, which run the gold scripts of recipes/tau2: the floor (environment and evaluator
+calls without a runner) and tau2's own runner. With a URL, the runner asks the model served there through its own client,
+litellm; without one, the script replaces that client. Prints the seconds from the first task to the last, without start-up.
 
     tau2_others.py floor DOMAIN PROCESSES TASKS TRIALS
     tau2_others.py runner DOMAIN CONCURRENCY TASKS TRIALS [URL]
-    tau2_others.py prompts DOMAIN        by task, what the official user's model is told: how the served model knows a task
+    tau2_others.py prompts DOMAIN        prints the system prompt of the user's model for each task, by which the served model
+                                         finds the task
 """
 
 import json
@@ -50,7 +51,7 @@ def message_of(reply):
 
 
 def bare(job):
-    """What no runner can do without: one environment, its calls, the evaluation."""
+    """The work that every runner has to do: one environment, its calls, the evaluation."""
     domain, task, replies = job
     environment = registry.get_env_constructor(domain)()
     initial = task.initial_state

@@ -87,7 +87,9 @@ async function partOf(value: Json, folder: string | null): Promise<ContentPart> 
 async function readInside(path: string, folder: string | null): Promise<Buffer> {
   const shown = JSON.stringify(path.length > 80 ? `${path.slice(0, 80)}…` : path);
   if (folder === null)
-    throw new Error(`${shown} is no base64 of an image or audio; for paths, set attachment_folder`);
+    throw new Error(
+      `${shown} is not base64 of an image or audio; for paths, set attachment_folder`,
+    );
   const file = await realpath(resolve(folder, path)).catch(() => null);
   if (file === null) throw new Error(`there is no file ${shown} in ${folder}`);
   if (!file.startsWith((await realpath(folder)) + sep))

@@ -15,7 +15,7 @@ export interface CodeContext<S = JsonObject> extends AgentContext {
 export type CodeFunction = (task: Task, context: CodeContext) => Json | Promise<Json>;
 
 /**
- * Steps whose result and task are checked. A result that is no JSON and a changed history are
+ * Steps whose result and task are checked. A result that is not JSON and a changed history are
  * programming errors, and show in a role's first steps.
  */
 const STEPS_CHECKED = 16;

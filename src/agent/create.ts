@@ -152,7 +152,7 @@ export function defaultConversation(
 export async function readTools(path: string): Promise<readonly JsonObject[]> {
   const tools = await readJson(path);
   if (Array.isArray(tools) && tools.every(isJsonObject)) return tools;
-  throw new MatrixError("recipe_invalid", `${path} is no list of tools`, {
+  throw new MatrixError("recipe_invalid", `${path} is not a list of tools`, {
     hint: 'a JSON list of {"type": "function", "function": {…}}',
   });
 }
@@ -162,7 +162,7 @@ async function readSchema(source: string | JsonObject): Promise<JsonObject> {
   if (isJsonObject(schema)) return schema;
   throw new MatrixError(
     "recipe_invalid",
-    `${String(source)} is no JSON schema: it must hold an object`,
+    `${String(source)} is not a JSON schema: it must hold an object`,
   );
 }
 
@@ -171,7 +171,7 @@ async function readJson(path: string): Promise<Json> {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new MatrixError("recipe_invalid", `${path} is no JSON: ${messageOf(cause)}`, { cause });
+    throw new MatrixError("recipe_invalid", `${path} is not JSON: ${messageOf(cause)}`, { cause });
   }
 }
 

@@ -101,11 +101,11 @@ class ExecSteps {
   ): Promise<string> {
     try {
       const given: unknown = JSON.parse(text === "" ? "{}" : text);
-      if (!isJsonObject(given)) return "Error: the arguments are no JSON object";
+      if (!isJsonObject(given)) return "Error: the arguments are not a JSON object";
       return await this.#callTool(place, name, given, signal);
     } catch (thrown) {
       if (thrown instanceof SyntaxError)
-        return `Error: the arguments are no JSON: ${thrown.message}`;
+        return `Error: the arguments are not JSON: ${thrown.message}`;
       // A missing file is the model's mistake; a missing sandbox is not.
       if (thrown instanceof MatrixError && thrown.code === "agent_failed")
         return `Error: ${thrown.message}`;
@@ -156,7 +156,7 @@ class ExecSteps {
     if (wanted === undefined) return this.#role.timeoutMs;
     const ms = parseDuration(wanted);
     if (ms === null)
-      throw new MatrixError("agent_failed", `timeout "${wanted}" is no duration such as "90s"`);
+      throw new MatrixError("agent_failed", `timeout "${wanted}" is not a duration such as "90s"`);
     return Math.min(ms, this.#role.timeoutMs);
   }
 

@@ -48,7 +48,7 @@ export class Recordings {
   }
 }
 
-/** A message tells by its `finish_reason` and content why it is no whole answer. */
+/** A message tells by its `finish_reason` and content why it is not a whole answer. */
 function unansweredIn(result: Json): Unanswered | null {
   if (!isJsonObject(result)) return null;
   const { finish_reason: finishReason } = result;

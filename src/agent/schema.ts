@@ -25,7 +25,7 @@ export function createAnswerSchema(definition: JsonObject): AnswerSchema {
     try {
       value = JSON.parse(unfence(content ?? ""));
     } catch (cause) {
-      return { ok: false, problem: `it is no JSON (${messageOf(cause)})` };
+      return { ok: false, problem: `it is not JSON (${messageOf(cause)})` };
     }
     const { valid, errors } = validator.validate(value);
     if (valid) return { ok: true, value };

@@ -18,7 +18,10 @@ export function reportCommand(): Command {
     .action(async (directory: string, { json = false }: { json?: boolean }) => {
       const manifest = await readManifest(directory);
       if (manifest === null)
-        throw new MatrixError("usage", `${directory} is no run directory: it has no manifest.json`);
+        throw new MatrixError(
+          "usage",
+          `${directory} is not a run directory: it has no manifest.json`,
+        );
       const { name, simulated } = manifest;
       const rewards = new RewardTally(name);
       const usage = new UsageTally();

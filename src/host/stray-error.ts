@@ -55,7 +55,7 @@ export function catchStrayErrors(log: Log): () => void {
 const OURS = dirname(dirname(fileURLToPath(import.meta.url)));
 
 function isFromUserCode(thrown: unknown): boolean {
-  // A thrown value that is no Error has no stack. This program throws only Errors.
+  // A thrown value that is not an Error has no stack. This program throws only Errors.
   if (!(thrown instanceof Error)) return true;
   const places = (thrown.stack ?? "").match(/(?:file:\/\/)?\/[^\s()]+:\d+:\d+/g) ?? [];
   return places

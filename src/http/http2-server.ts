@@ -95,14 +95,14 @@ async function listen(server: Http2Server, port: number, hostname: string): Prom
   server.on("sessionError", ignore);
 }
 
-/** Widens the window of a connection that is no stranger any more; HTTP/2's default is small. */
+/** Widens the window of a connection once a member has used it; HTTP/2's default is small. */
 function admit(session: ServerHttp2Session, endpoint: string, strangers: Strangers): void {
   if (strangers.remove(endpoint) && !session.destroyed) session.setLocalWindowSize(WINDOW_BYTES);
 }
 
 /**
- * Connections on which no member's request came yet. One too many displaces the oldest, so
- * strangers cannot lock members out.
+ * Connections that have not brought a member's request yet. When there are too many, a new one
+ * displaces the oldest, so strangers cannot lock members out.
  */
 class Strangers {
   readonly #timeoutMs: number;
@@ -122,7 +122,7 @@ class Strangers {
     if (this.#waiting.size > STRANGERS_MAX) this.#displaceOldest();
   }
 
-  /** Returns false when the connection was no stranger. */
+  /** Returns false when the connection was not a stranger's. */
   remove(endpoint: string): boolean {
     clearTimeout(this.#waiting.get(endpoint)?.timer);
     return this.#waiting.delete(endpoint);

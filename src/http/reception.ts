@@ -172,6 +172,6 @@ function answer(
 
 function isEqual(given: string, expected: Buffer): boolean {
   const bytes = Buffer.from(given);
-  // The length of the token is no secret.
+  // The length of the token is not a secret.
   return bytes.length === expected.length && timingSafeEqual(bytes, expected);
 }

@@ -100,7 +100,7 @@ export class PeerSession {
     }
   }
 
-  /** Ends the session for good. */
+  /** Ends the session; it does not connect again. */
   close(): void {
     this.#isClosed = true;
     this.#socket?.destroy();

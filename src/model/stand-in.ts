@@ -86,7 +86,7 @@ function unlimited(request: ChatRequest): ChatRequest {
   return { ...request, sampling };
 }
 
-/** Words that count as exactly so many tokens. */
+/** Words that count as exactly the given number of tokens. */
 function drawTokens(tokens: number, random: () => number): string {
   const count = Math.max(1, Math.round(tokens));
   return drawWords(count, random)

@@ -457,7 +457,7 @@ export class Broker {
     const { routing, now } = this.#options;
     if (sent.parkedAt === null) sent.parkedAt = now();
     const destination = destinationOf(sent.message);
-    // The process that waits for this branch is gone for good.
+    // The process that waits for this branch is gone and will not return.
     if (
       destination.kind === "process" &&
       !routing.has(destination.id) &&

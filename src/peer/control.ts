@@ -117,6 +117,6 @@ export function decodeControl<K extends ControlKind>(kind: K, body: Uint8Array):
   const [issue] = result.issues;
   throw new MatrixError(
     "wire_invalid",
-    `the body is no ${kind}: ${v.getDotPath(issue) ?? "all of it"}: ${issue.message}`,
+    `the body is not a valid ${kind}: ${v.getDotPath(issue) ?? "all of it"}: ${issue.message}`,
   );
 }

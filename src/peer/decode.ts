@@ -218,13 +218,13 @@ function map(value: unknown): Readonly<Record<string, unknown>> {
 
 function count(value: unknown): number {
   if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0)
-    throw invalid("a number is no count");
+    throw invalid("a number is not a count");
   return value;
 }
 
 function amount(value: unknown, min = 0): number {
   if (typeof value !== "number" || !Number.isFinite(value) || value < min)
-    throw invalid("a number is no amount");
+    throw invalid("a number is not an amount");
   return value;
 }
 
@@ -244,7 +244,7 @@ function json(value: unknown) {
   try {
     return JSON.parse(source);
   } catch (cause) {
-    throw invalid("a text is no JSON", cause);
+    throw invalid("a text is not JSON", cause);
   }
 }
 

@@ -1,5 +1,5 @@
-// Where a message goes next. It is derived from the message alone, and it is no role's name: a role
-// of a recipe can have any.
+// The destination of a message: where it goes next, derived from the message alone. It is a tagged
+// value and never a bare role name, because a recipe may give a role any name.
 
 import type { Message } from "../task/task.ts";
 import type { HostId } from "./member.ts";

@@ -76,7 +76,7 @@ export class Links {
     timeoutMs: number,
   ): Promise<Uint8Array> {
     const link = this.#linkTo(to);
-    if (link === null) throw new MatrixError("peer_failed", `${to} is no member of the run`);
+    if (link === null) throw new MatrixError("peer_failed", `${to} is not a member of the run`);
     this.#bytes += body.length;
     return link.session.request(route, body, { timeoutMs });
   }
@@ -90,7 +90,7 @@ export class Links {
     }
   }
 
-  /** Closes all sessions for good. */
+  /** Closes all sessions. */
   close(): void {
     for (const { session } of this.#links.values()) session.close();
   }

@@ -58,7 +58,7 @@ export function keyOf({ rowId, trial, branch }: Pick<Task, "rowId" | "trial" | "
   return branch === undefined ? `${trial}:${rowId}` : `@${branch.of}:${branch.id}`;
 }
 
-/** The row and the trial of a task that is no branch. */
+/** The row and the trial of a task that is not a branch. */
 export function parseKey(key: TaskKey): { readonly rowId: string; readonly trial: number } {
   const colon = key.indexOf(":");
   return { trial: Number(key.slice(0, colon)), rowId: key.slice(colon + 1) };

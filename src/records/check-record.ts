@@ -67,7 +67,7 @@ export function parseRecord(text: string): TrajectoryRecord | string {
   const result = v.safeParse(recordSchema, value);
   if (result.success) return result.output as TrajectoryRecord;
   const [issue] = result.issues;
-  return `the line is no record: ${v.getDotPath(issue) ?? "it"}: ${issue.message}`;
+  return `the line is not a record: ${v.getDotPath(issue) ?? "it"}: ${issue.message}`;
 }
 
 /** Returns a sentence for each place where a record contradicts itself. */

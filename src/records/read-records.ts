@@ -5,7 +5,7 @@ import { MatrixError } from "../error.ts";
 import { RECORD_FORMAT, type TrajectoryRecord } from "../task/record.ts";
 import { openRecordFile, trajectoriesPath } from "./record-file.ts";
 
-/** Yields the whole records in batches. Fails with `run_refused` on a line that is no record. */
+/** Yields the whole records in batches. Fails with `run_refused` on a line that is not a record. */
 export async function* readRecords(directory: string): AsyncGenerator<readonly TrajectoryRecord[]> {
   const path = trajectoriesPath(directory);
   const { lines, close } = await openRecordFile(path);
@@ -50,7 +50,7 @@ export function parseHead(text: string, path: string, line: number): Head {
 export function damagedRecord(path: string, line: number, what: string): MatrixError {
   return new MatrixError(
     "run_refused",
-    `${path}:${line}: this line is no record of the run: ${what}`,
+    `${path}:${line}: this line is not a record of the run: ${what}`,
     {
       hint: "mend or remove the line, or start anew with --fresh (the old directory is kept aside)",
     },

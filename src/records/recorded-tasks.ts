@@ -22,7 +22,7 @@ export interface RecordedTasks {
 }
 
 /**
- * `path`: the file of the records. Fails with `run_refused` on a line that is no record, or is
+ * `path`: the file of the records. Fails with `run_refused` on a line that is not a record, or is
  * there twice.
  */
 export async function readRecordedTasks(path: string): Promise<RecordedTasks> {

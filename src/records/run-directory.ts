@@ -217,7 +217,7 @@ async function refuseForeignFolder(path: string): Promise<void> {
   const shown = others.slice(0, 3).join(", ");
   throw new MatrixError(
     "run_refused",
-    `${path} is no run directory: it has no ${MANIFEST_FILE}, but ${shown}`,
+    `${path} is not a run directory: it has no ${MANIFEST_FILE}, but ${shown}`,
     {
       hint: "choose another with -o",
     },

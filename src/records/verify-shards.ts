@@ -23,7 +23,7 @@ export interface ShardsVerification {
   readonly findings: readonly string[];
 }
 
-/** Fails with `usage` when one of the directories is no run directory. */
+/** Fails with `usage` when one of the directories is not a run directory. */
 export async function verifyShards(directories: readonly string[]): Promise<ShardsVerification> {
   const ids = new IdSet();
   const shards: VerifiedShard[] = [];
@@ -57,7 +57,7 @@ function compareNumbers(shards: readonly VerifiedShard[]): {
   for (const { directory, verification } of shards) {
     const shard = shardOf(verification.manifest);
     if (shard === null) {
-      findings.push(`${directory} is no shard: its recipe has no dataset.shard`);
+      findings.push(`${directory} is not a shard: its recipe has no dataset.shard`);
       continue;
     }
     const { index, count } = shard;

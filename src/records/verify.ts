@@ -33,12 +33,12 @@ export interface Verification {
 
 /**
  * `elsewhere`: tasks that other shards of the run have recorded; those of this run are added to it.
- * Fails with `usage` when `directory` is no run directory.
+ * Fails with `usage` when `directory` is not a run directory.
  */
 export async function verifyRun(directory: string, elsewhere = new IdSet()): Promise<Verification> {
   const manifest = await readManifest(directory);
   if (manifest === null)
-    throw new MatrixError("usage", `${directory} is no run directory: it has no manifest.json`);
+    throw new MatrixError("usage", `${directory} is not a run directory: it has no manifest.json`);
   const audit = new Audit(manifest, elsewhere);
   const { lines, close } = await openRecordFile(trajectoriesPath(directory));
   try {

@@ -46,7 +46,7 @@ export async function checkCache({ recipe, problemAt }: LoadedRecipe): Promise<v
 async function whyUnusable(folder: string): Promise<string | null> {
   const found = await stat(folder).catch(() => null);
   if (found === null && dirname(folder) !== folder) return await whyUnusable(dirname(folder));
-  if (found?.isDirectory() !== true) return `${folder} is no folder`;
+  if (found?.isDirectory() !== true) return `${folder} is not a folder`;
   try {
     await access(folder, constants.R_OK | constants.W_OK | constants.X_OK);
     return null;

@@ -35,7 +35,7 @@ export async function replayWork(plan: Plan, options: ReplayOptions): Promise<Wo
   if (source === null)
     throw new MatrixError(
       "usage",
-      `--replay ${replay} is no run directory: it has no manifest.json`,
+      `--replay ${replay} is not a run directory: it has no manifest.json`,
     );
   refuseOtherRoles(plan, source, replay);
   refuseOtherPrompts(plan, source, replay);

@@ -11,7 +11,7 @@
 /** The bridge folder, as a container sees it. */
 export const BRIDGE = "/matrix";
 
-/** The holder looks at its lease this often, and ends after so many looks without a change. */
+/** The holder looks at its lease this often, and ends after this many looks without a change. */
 const LOOKS_EVERY_S = 5;
 const LOOKS_IN_VAIN_MAX = 6;
 

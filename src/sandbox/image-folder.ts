@@ -39,5 +39,5 @@ export function isFolder(path: string): boolean {
 }
 
 export function noImage(image: string, why: string): MatrixError {
-  return new MatrixError("sandbox_invalid", `${image} is no image: ${why}`);
+  return new MatrixError("sandbox_invalid", `${image} is not an image: ${why}`);
 }

@@ -78,7 +78,7 @@ export class ReplyLines {
   #reply(line: Buffer): void {
     this.#blanks = 0;
     const parsed = parse(line);
-    if (parsed === null) this.#break("wrote a line that is no reply", line);
+    if (parsed === null) this.#break("wrote a line that is not a reply", line);
     else this.#options.onReply(parsed.id, parsed.reply);
   }
 

@@ -128,7 +128,7 @@ export class SandboxSite implements AsyncDisposable {
       apptainer: (await this.#findApptainer()) ?? "apptainer",
     });
     const sandboxes = await this.#engine(chosen.engine);
-    // A program role always runs as a plain process, so that is no reason to warn.
+    // A program role always runs as a plain process, so that is not a reason to warn.
     log.write(
       chosen.engine === "process" && !isOfRole(name) ? "warning" : "info",
       `sandbox ${name} runs by ${chosen.says}`,

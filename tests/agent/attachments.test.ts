@@ -131,7 +131,7 @@ test.each([
   "PNG",
 ])("the bytes %j are neither image nor audio", async (head) => {
   const data = Buffer.from(`${head}rest`, "latin1").toString("base64");
-  await expect(attached({ media: data })).rejects.toThrow("is no base64 of an image or audio");
+  await expect(attached({ media: data })).rejects.toThrow("is not base64 of an image or audio");
 });
 
 test("a file of 20 MiB is attached, and one byte more is too large, as bytes too", () =>
@@ -175,7 +175,7 @@ test("attachments that are no media, missing, or outside of the folder are refus
         cause: expect.anything(),
       });
     await expect(attached({ media: "a.png" })).rejects.toThrow(
-      '"a.png" is no base64 of an image or audio; for paths, set attachment_folder',
+      '"a.png" is not base64 of an image or audio; for paths, set attachment_folder',
     );
   }));
 

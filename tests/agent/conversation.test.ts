@@ -19,7 +19,7 @@ test.each([
     [{ role: "assistant", content: "hi" }],
   ],
   [
-    "a message with calls that are no list",
+    "a message with calls that are not a list",
     { content: "hi", tool_calls: "x" },
     [{ role: "assistant", content: "hi" }],
   ],

@@ -221,9 +221,9 @@ test.each([
 });
 
 test.each([
-  ["{", /x\.json is no JSON: /],
-  ["{}", /x\.json is no list of tools$/],
-  ["[1]", /x\.json is no list of tools$/],
+  ["{", /x\.json is not JSON: /],
+  ["{}", /x\.json is not a list of tools$/],
+  ["[1]", /x\.json is not a list of tools$/],
 ])("a file of tools that holds %j is refused", (text, message) =>
   withFolder(async (folder) => {
     const path = join(folder, "x.json");
@@ -242,13 +242,13 @@ test("a file of tools may be empty", () =>
     expect(await readTools(path)).toEqual([]);
   }));
 
-test("a schema that is no object is refused", () =>
+test("a schema that is not an object is refused", () =>
   withFolder(async (folder) => {
     const path = join(folder, "x.json");
     await writeFile(path, "[]");
     const { plan } = planning();
     await expect(plan("a", { schema: path } as Partial<RoleConfig>)).rejects.toThrow(
-      `${path} is no JSON schema: it must hold an object`,
+      `${path} is not a JSON schema: it must hold an object`,
     );
   }));
 

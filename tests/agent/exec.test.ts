@@ -124,11 +124,11 @@ test.each([
   ),
 );
 
-test("a timeout that is no duration is refused", () =>
+test("a timeout that is not a duration is refused", () =>
   withAgent(async (run) => {
     await expect(run(asking({ command: "true", timeout: "soon" }))).rejects.toMatchObject({
       code: "agent_failed",
-      message: 'timeout "soon" is no duration such as "90s"',
+      message: 'timeout "soon" is not a duration such as "90s"',
     });
   }));
 
@@ -190,8 +190,8 @@ test.each([
   ["read_file", '{"path": ""}', "Error: path is missing: it must be a text"],
   ["write_file", '{"path": "a"}', "Error: content is missing: it must be a text"],
   ["write_file", '{"path": 1, "content": "x"}', "Error: path is missing: it must be a text"],
-  ["run", "{not json", "Error: the arguments are no JSON: "],
-  ["run", "[1]", "Error: the arguments are no JSON object"],
+  ["run", "{not json", "Error: the arguments are not JSON: "],
+  ["run", "[1]", "Error: the arguments are not a JSON object"],
   ["run", '{"comand": "ls"}', "Error: the exec agent cannot read its request: "],
   ["fly", "{}", 'Error: no tool is named "fly"; there are run, read_file, write_file and changes'],
 ])("a model that calls %s with %s hears of its mistake", (name, args, answer) =>
@@ -201,7 +201,7 @@ test.each([
   }),
 );
 
-test("a sandbox that cannot be started is no answer to a model", async () => {
+test("a sandbox that cannot be started is not an answer to a model", async () => {
   const { pool } = poolOver(() => Promise.reject(new Error("no engine")));
   await using _pool = pool;
   const config = { with: {} } as unknown as RoleConfig;

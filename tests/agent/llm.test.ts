@@ -354,7 +354,7 @@ test("a request for a better answer repeats the request with the answer and the 
     {
       role: "user",
       content: expect.stringMatching(
-        /^That answer does not fit the schema: it is no JSON \(.*\)\. Answer again, with the JSON alone\.$/,
+        /^That answer does not fit the schema: it is not JSON \(.*\)\. Answer again, with the JSON alone\.$/,
       ),
     },
   ] as never);

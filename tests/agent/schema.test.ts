@@ -26,13 +26,13 @@ test.each([
 });
 
 test.each([
-  [null, "it is no JSON ("],
-  ["", "it is no JSON ("],
-  ["four", "it is no JSON ("],
-  ['Here: {"n": 4}', "it is no JSON ("],
-  ['```python\n{"n": 4}\n```', "it is no JSON ("],
-  ['```json\n{"n": 4}', "it is no JSON ("],
-])("the text %j is no JSON", (content, problem) => {
+  [null, "it is not JSON ("],
+  ["", "it is not JSON ("],
+  ["four", "it is not JSON ("],
+  ['Here: {"n": 4}', "it is not JSON ("],
+  ['```python\n{"n": 4}\n```', "it is not JSON ("],
+  ['```json\n{"n": 4}', "it is not JSON ("],
+])("the text %j is not JSON", (content, problem) => {
   const checked = schema.check(content);
   expect(checked).toMatchObject({ ok: false, problem: expect.stringContaining(problem) });
 });

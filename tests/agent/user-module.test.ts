@@ -39,7 +39,7 @@ test("an error at load time is reported with the place that threw it and the fir
     expect(error.cause).toBeInstanceOf(Error);
   }));
 
-test("a thrown value that is no error has no place", () =>
+test("a thrown value that is not an error has no place", () =>
   load("throw 'just text';\n", async (path, loaded) => {
     const error: MatrixError = await loaded.catch((thrown) => thrown);
     expect(error.problems).toEqual([{ file: path, message: "just text" }]);

@@ -229,7 +229,7 @@ test("a directory that cannot be written or holds foreign files is refused and l
     await writeFile(join(folder, "mine/recipe.toml"), "precious");
     expectRefused(
       await matrix(["drive", CORAL, "-o", "mine", "--fresh"], { cwd: folder }),
-      "is no run directory",
+      "is not a run directory",
     );
     expect(await readFile(join(folder, "mine/recipe.toml"), "utf8")).toBe("precious");
     if (process.getuid?.() === 0) return; // Root may write anywhere.

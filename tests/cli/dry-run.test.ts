@@ -64,7 +64,7 @@ test("recorded tasks are not forecast again, unless the run is to begin anew", (
     expect(await tasksIn(drive, "-o", "other")).toMatchObject({ tasks: 3, recorded: 0 });
   }));
 
-test("a forecast goes by the records of the run that --like names", () =>
+test("a forecast is computed from the records of the run that --like names", () =>
   withRecipe(async (folder, drive) => {
     expect((await drive("-q", "--trials", "4")).code).toBe(0);
     expect(await tasksIn(drive, "-o", "other", "--like", "runs/small")).toMatchObject({

@@ -150,7 +150,7 @@ test("verify names shards that are missing, doubled or of another run", () =>
     );
     await drive(folder, "whole", []);
     expect((await verify(folder, a, "whole")).stdout).toContain(
-      "wrong: whole is no shard: its recipe has no dataset.shard",
+      "wrong: whole is not a shard: its recipe has no dataset.shard",
     );
 
     await writeFile(join(folder, "a.ts"), "export default () => ({ score: 2 });\n");

@@ -65,7 +65,7 @@ test("an orphan that was adopted starts again when its row is read, and only the
   expect(inFlight.readRow(admitted("x"))).toBe("known");
 });
 
-test("a task that ended is no orphan", () => {
+test("a task that ended is not an orphan", () => {
   expect(create().orphan(key("x"))).toBeNull();
 });
 

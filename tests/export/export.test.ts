@@ -521,7 +521,7 @@ test("an export replaces no file unless forced, and leaves no partial file behin
     expect(await readFile(join(folder, "out.jsonl"), "utf8")).toBe("mine");
     await writeFile(join(folder, "run/trajectories.jsonl"), "{}\n{}\n");
     expect((await matrix([...args, "--force"], { cwd: folder })).stderr).toContain(
-      "this line is no record",
+      "this line is not a record",
     );
     expect(await readFile(join(folder, "out.jsonl"), "utf8")).toBe("mine");
     expect((await readdir(folder)).sort()).toEqual(["out.jsonl", "run"]);

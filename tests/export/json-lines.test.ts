@@ -23,7 +23,7 @@ async function rowsAfter(rows: Iterable<TableRow>, columns = COLUMNS): Promise<T
   });
 }
 
-/** Rows of one shape that take somewhat more than so many bytes. */
+/** Rows of one shape that take slightly more than the given number of bytes. */
 function* filling(bytes: number, messages: TableRow["messages"] = PLAIN): Generator<TableRow> {
   const text = "ä".repeat(MIB / 4);
   for (let n = 0; n * text.length * 2 < bytes; n++) yield { n, messages: messages ?? null, text };

@@ -69,7 +69,7 @@ test("an error of user code without a step is logged, and ends nothing", async (
   });
 });
 
-test("a thrown value that is no Error comes from user code", async () => {
+test("a thrown value that is not an Error comes from user code", async () => {
   await catching((stray, lines) => {
     stray("just text");
     expect(lines).toEqual(['error user code let an error escape: just text {"stack":""}']);

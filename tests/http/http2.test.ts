@@ -41,7 +41,7 @@ test("a client takes no pushed streams, and wide windows", async () => {
   server.close();
 });
 
-test("a peer that hangs up before it has spoken is no connection", async () => {
+test("a peer that hangs up before it has spoken is not a connection", async () => {
   const server = net.createServer((socket) => socket.on("error", () => undefined).end());
   const url = await listen(server);
   using session = openSession(url);

@@ -220,7 +220,7 @@ test.each([
   "HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n",
   "\0\0\0",
   "SSH-2.0-OpenSSH\r\n",
-])("what is no peer at all is no answer: %j", async (greeting) => {
+])("what is not a peer at all is not an answer: %j", async (greeting) => {
   using server = await startRaw((socket) => socket.end(greeting));
   using session = openSession(server.url);
   const { maybeActed, status } = await failure(session);

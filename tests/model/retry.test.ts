@@ -71,7 +71,7 @@ for (const code of ["model_refused_request", "agent_failed", "recipe_invalid"] a
   });
 }
 
-test("an error that is no MatrixError ends the loop as it is", async () => {
+test("an error that is not a MatrixError ends the loop as it is", async () => {
   const bug = new TypeError("a bug");
   expect(await play([bug])).toEqual({ tries: [0], end: bug });
 });

@@ -148,7 +148,7 @@ const wrongReplies: readonly unknown[] = [
   { tool_calls: [call({}), call({ function: "f" })] },
 ];
 for (const reply of wrongReplies) {
-  test(`a reply ${JSON.stringify(reply)} is no reply`, async () => {
+  test(`a reply ${JSON.stringify(reply)} is not a reply`, async () => {
     await withScript(message(reply), async (create) => {
       const failure = (await create().catch((thrown: unknown) => thrown)) as MatrixError;
       expect(failure.problems.map(({ message: problem }) => problem)).toEqual([

@@ -465,7 +465,7 @@ describe("the death of a host", () => {
     expect([brief(take("b")), broker.counts.redelivered]).toEqual([["1 step 1/1 0.0"], 1]);
   });
 
-  test("an end that the dead host had is no suspect", () => {
+  test("an end that the dead host had is not a suspect", () => {
     const { broker, members, take } = createBroker();
     members(A);
     broker.submit(end({ branch: { of: "a", id: 1 } }));
@@ -603,12 +603,12 @@ describe("suspects", () => {
     ]);
   });
 
-  test("a death at a step that was not declared strikes nobody", () => {
+  test("a death at a step that was not declared counts against no task", () => {
     expect(dieAt([5, null, 5], 9).seen).toEqual(["0.0", "1.1", "2.1", "3.2"]);
   });
 
   test.each([1, 2, 3])(
-    "with max_attempts %d a task fails after so many deaths alone with it",
+    "a task fails after three deaths and, with max_attempts %d, that many more while it runs alone",
     (most) => {
       const deaths = 3 + most;
       const before = dieAt(new Array(deaths - 1).fill(5), most);

@@ -107,8 +107,8 @@ test("a message that does not fit says which kind was expected, and where it goe
       return (thrown as Error).message;
     }
   };
-  expect(wrong({ number: 1, phase: "count" })).toMatch(/^the body is no census: phase: /);
-  expect(wrong(5)).toMatch(/^the body is no census: all of it: /);
+  expect(wrong({ number: 1, phase: "count" })).toMatch(/^the body is not a valid census: phase: /);
+  expect(wrong(5)).toMatch(/^the body is not a valid census: all of it: /);
 });
 
 test("bytes that are not MessagePack are refused", () => {

@@ -8,7 +8,7 @@ const turn = () => new Promise((resolve) => setImmediate(resolve));
 const rowsOf = (lots: readonly (readonly Message[])[]) =>
   lots.map((lot) => lot.map(({ task }) => task.rowId));
 
-/** An inbox that was given so many messages, and the lots that its receiver was handed. */
+/** An inbox that was given this many messages, and the lots that its receiver got. */
 function filled(count: number) {
   const inbox = new Inbox();
   const lots: (readonly Message[])[] = [];

@@ -204,7 +204,7 @@ test("a receiver that does not know the sender is told of as such, and not asked
   expect([told.map(({ receipt }) => receipt), batches.length]).toEqual([[null, null], 1]);
 });
 
-test("the load in an answer is what routing goes by", async () => {
+test("routing uses the load that an answer reports", async () => {
   const load = { work: { busy: 9, queued: 0, slots: 1 } };
   await using linked = await createLinks([batch({ parcels: [parcel(1, step())] })], () => ({
     ...NONE,
@@ -240,13 +240,13 @@ test("a peer that is not there has certainly not taken the batch", async () => {
   expect(told).toEqual([{ to: "peer", seqs: [1], maybeTaken: false }]);
 });
 
-test("a request to a process that is no member fails, and waking it does nothing", async () => {
+test("a request to a process that is not a member fails, and waking it does nothing", async () => {
   await using linked = await createLinks([batch({ released: [1] })], () => NONE);
   const { links, told } = linked;
   links.wake("stranger");
   await expect(links.request("stranger", "echo", new Uint8Array(1), 1000)).rejects.toMatchObject({
     code: "peer_failed",
-    message: "stranger is no member of the run",
+    message: "stranger is not a member of the run",
     maybeActed: false,
   });
   expect([told, links.bytesSent]).toEqual([[], 0]);

@@ -66,7 +66,7 @@ test("parcels and releases are taken once, and a declared start until it is conf
   expect([outboxes.take("a", 10, 1e6), outboxes.take("b", 10, 1e6)]).toEqual([null, null]);
 });
 
-test("a batch has at most so many parcels, and the next batch the others", () => {
+test("a batch is limited in parcels, and the next batch takes the rest", () => {
   const { outboxes } = createOutboxes();
   for (let seq = 1; seq <= 5; seq++) outboxes.post("a", sent(seq));
   const seqs = () => outboxes.take("a", 2, 1e6)?.parcels.map(({ seq }) => seq);

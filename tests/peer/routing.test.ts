@@ -49,7 +49,7 @@ test("a host that leaves takes no steps and no forks, but the ends that it waits
   expect(routing.choose({ kind: "process", id: "a" }, "0:1", 0, nobody)).toBe("a");
 });
 
-test("the driver takes no forks, and a process that is no member neither", () => {
+test("the driver takes no forks, and a process that is not a member neither", () => {
   const routing = routingOf(member("driver", [], { isSink: true }));
   expect([routing.takesForks("driver"), routing.takesForks("x")]).toEqual([false, false]);
 });

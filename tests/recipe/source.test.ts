@@ -76,7 +76,7 @@ describe("files", () => {
     });
   });
 
-  test("a base that does not exist, or is no path, is refused at its place", async () => {
+  test("a base that does not exist, or is not a path, is refused at its place", async () => {
     expect(await failureOf({ "r.toml": 'name = "r"\nextends = ["n.toml"]\n' })).toMatchObject({
       problems: [{ file: "r.toml", line: 2, column: 11, message: "no such file: n.toml" }],
     });

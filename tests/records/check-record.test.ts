@@ -30,9 +30,9 @@ test("a sound record is answered as it is, and has no contradictions", () => {
   }
 });
 
-test("a line that is not JSON, or JSON of another shape, is no record", () => {
+test("a line that is not JSON, or JSON of another shape, is not a record", () => {
   expect(parseRecord("{")).toBe("the line is not JSON");
-  expect(parseRecord("5")).toStartWith("the line is no record: it: ");
+  expect(parseRecord("5")).toStartWith("the line is not a record: it: ");
 });
 
 const wrong: readonly (readonly [field: string, more: object])[] = [
@@ -63,7 +63,7 @@ const wrong: readonly (readonly [field: string, more: object])[] = [
 ];
 for (const [field, more] of wrong) {
   test(`a record with ${JSON.stringify(more).slice(0, 60)} is none, because of ${field}`, () => {
-    expect(parse(more)).toStartWith(`the line is no record: ${field}: `);
+    expect(parse(more)).toStartWith(`the line is not a record: ${field}: `);
   });
 }
 

@@ -28,7 +28,7 @@ test("a manifest is read as it was written, and no other file is left", () =>
     expect(text).toBe(`${JSON.stringify(MANIFEST, null, 2)}\n`);
   }));
 
-test("a folder without a manifest has none, and so has a path that is no folder", () =>
+test("a folder without a manifest has none, and so has a path that is not a folder", () =>
   withFolder(async (folder) => {
     expect(await readManifest(folder)).toBeNull();
     await writeFile(join(folder, "file"), "");

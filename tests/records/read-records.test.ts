@@ -49,7 +49,7 @@ for (const [text, what] of wrong) {
     expect(() => parseHead(text, "t.jsonl", 3)).toThrow(
       expect.objectContaining({
         code: "run_refused",
-        message: `t.jsonl:3: this line is no record of the run: ${what}`,
+        message: `t.jsonl:3: this line is not a record of the run: ${what}`,
         hint: expect.stringContaining("mend or remove the line"),
       }),
     );
@@ -67,11 +67,11 @@ test("a head is the whole record, of which format, id, trial and status are chec
     } as never);
 });
 
-test("a line in the middle that is no record fails the reading with its number", () =>
+test("a line in the middle that is not a record fails the reading with its number", () =>
   withFolder(async (folder) => {
     const path = join(folder, "trajectories.jsonl");
     await writeFile(path, `${line({})}\n{"for\n${line({ id: "b" })}\n`);
     await expect(read(folder)).rejects.toMatchObject({
-      message: `${path}:2: this line is no record of the run: it is not JSON`,
+      message: `${path}:2: this line is not a record of the run: it is not JSON`,
     });
   }));

@@ -61,12 +61,12 @@ test("a record with its keys in another order is a row, and a torn one is not", 
     });
   }));
 
-test("a line that is no record fails the scan with its place", () =>
+test("a line that is not a record fails the scan with its place", () =>
   withFolder(async (folder) => {
     const path = join(folder, "trajectories.jsonl");
     await writeFile(path, `${TEXTS[0]}\n{"id":1}\n`);
     await expect(scanRecordRows(folder, undefined)).rejects.toMatchObject({
-      message: expect.stringContaining(`${path}:2: this line is no record of the run`),
+      message: expect.stringContaining(`${path}:2: this line is not a record of the run`),
     });
   }));
 

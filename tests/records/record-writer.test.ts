@@ -60,7 +60,7 @@ test("a file is cut after the given bytes before it is appended to", () =>
     expect(await readFile(path, "utf8")).toBe("a\nb\nc\nc\n");
   }));
 
-test("a file without room fails the append and every one after it, for good", () =>
+test("when the disk is full, the append and every later append fail", () =>
   withFolder(async (folder) => {
     // /dev/full takes no byte; writes to it fail as a full disk does.
     const path = join(folder, "t.jsonl");

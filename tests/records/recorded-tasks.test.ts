@@ -65,7 +65,7 @@ test("a task with two records is refused with the second's place", () =>
     await writeRun(folder, [recordOf("a"), recordOf("b"), recordOf("a")]);
     await expect(readRecordedTasks(path)).rejects.toMatchObject({
       code: "run_refused",
-      message: `${path}:3: this line is no record of the run: row a, trial 0 is there twice`,
+      message: `${path}:3: this line is not a record of the run: row a, trial 0 is there twice`,
     });
   }));
 

@@ -177,7 +177,7 @@ test("a folder with files of the user is refused, with the first three of them",
     await expect(open(folder)).rejects.toMatchObject({
       code: "run_refused",
       message: expect.stringMatching(
-        / is no run directory: it has no manifest\.json, but \w, \w, \w$/,
+        / is not a run directory: it has no manifest\.json, but \w, \w, \w$/,
       ),
       hint: "choose another with -o",
     });

@@ -79,7 +79,7 @@ test("two directories with one shard, another count or no shard are found", asyn
     (await verify({ shard: "0/2", ids: ["0"] }, { shard: "1/3", ids: ["1"] })).findings,
   ).toEqual(["1 is one of 3 shards, but 0 is one of 2"]);
   const none = await verify({ shard: null, ids: ["0"] }, { shard: "1/2", ids: ["1"] });
-  expect(none.findings).toEqual(["0 is no shard: its recipe has no dataset.shard"]);
+  expect(none.findings).toEqual(["0 is not a shard: its recipe has no dataset.shard"]);
   expect(none.missing).toEqual(["0/2"]);
 });
 
@@ -106,7 +106,7 @@ test("a shard with another recipe or file is found, another concurrency is not",
   expect(findings).toEqual(["seed is 5 in 1, and unset in 0", "1 had another p.md than 0"]);
 });
 
-test("a directory that is no run directory is a wrong usage", () =>
+test("a directory that is not a run directory is a wrong usage", () =>
   withFolder(async (folder) => {
     await expect(verifyShards([folder])).rejects.toMatchObject({ code: "usage" });
     expect(await verifyShards([])).toMatchObject({ expected: 0, missing: [], findings: [] });

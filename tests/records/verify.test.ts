@@ -117,7 +117,7 @@ test("a status that was changed is found in the record and in the counts", async
   ]);
 });
 
-test("a line that is no record is found, and its record is missed", async () => {
+test("a line that is not a record is found, and its record is missed", async () => {
   const found = await findingsOf(RECORDS, {}, async (path) => {
     const lines = (await readFile(path, "utf8")).split("\n");
     await writeFile(path, [lines[0], lines[1]?.slice(0, -1), ...lines.slice(2)].join("\n"));
@@ -184,10 +184,10 @@ test("a row number tells its shard, and an id of the dataset's own does not", as
   expect(shardOf(manifestOf([]))).toBeNull();
 });
 
-test("a folder that is no run directory is a wrong usage", () =>
+test("a folder that is not a run directory is a wrong usage", () =>
   withFolder(async (folder) => {
     await expect(verifyRun(folder)).rejects.toMatchObject({
       code: "usage",
-      message: `${folder} is no run directory: it has no manifest.json`,
+      message: `${folder} is not a run directory: it has no manifest.json`,
     });
   }));

@@ -59,7 +59,7 @@ test("only a run directory can be replayed", () =>
     const options = { replay: folder, directory: join(folder, "again"), checkpoint: undefined };
     await expect(replayWork(plan, options)).rejects.toMatchObject({
       code: "usage",
-      message: `--replay ${folder} is no run directory: it has no manifest.json`,
+      message: `--replay ${folder} is not a run directory: it has no manifest.json`,
     });
   }));
 

@@ -124,11 +124,11 @@ test("notices reach the agent without a number", async () => {
   expect(channel.waiting).toBe(0);
 });
 
-test("a line that is no reply fails every request, shows 200 characters, and kills the agent", async () => {
+test("a line that is not a reply fails every request, shows 200 characters, and kills the agent", async () => {
   const { channel, agent, sandbox } = await open();
   const answers = [channel.request({ op: "a" }, TIME), channel.request({ op: "b" }, TIME)];
   agent.stdout.write(`${"ü".repeat(300)}\n`);
-  const shown = `sandbox_bad_answer: the agent wrote a line that is no reply: "${"ü".repeat(200)}"`;
+  const shown = `sandbox_bad_answer: the agent wrote a line that is not a reply: "${"ü".repeat(200)}"`;
   expect(await Promise.all(answers.map(errorOf))).toEqual([shown, shown]);
   expect(await errorOf(channel.request({ op: "c" }, TIME))).toBe(shown);
   expect(sandbox.kills).toBe(1);
@@ -181,7 +181,7 @@ test("a stopped channel kills the agent, fails what waits, closes stdin and send
   expect(channel.waiting).toBe(0);
 });
 
-test("an agent's broken stdin is no error of its own", async () => {
+test("an agent's broken stdin is not an error of its own", async () => {
   const { channel, agent } = await open();
   agent.stdin.destroy(new Error("EPIPE"));
   await settle();

@@ -169,7 +169,7 @@ test("a sandbox that goes with its killed command is the command's end", async (
   expect([outcome.ending, outcome.exitCode]).toEqual(["timeout", 137]);
 });
 
-test("a sandbox that goes by itself is an error", async () => {
+test("a sandbox that ends by itself fails the command", async () => {
   await expect(run(({ lose }) => lose(lost()))).rejects.toMatchObject({ code: "sandbox_lost" });
 });
 

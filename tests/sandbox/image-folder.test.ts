@@ -59,9 +59,9 @@ test("a folder is told from a file and from nothing", () =>
     ]);
   }));
 
-test("a name that stands for no image is invalid for good, with the reason", () => {
+test("an image that cannot be used fails with sandbox_invalid and the reason", () => {
   expect(noImage("./x", "it is empty")).toMatchObject({
     code: "sandbox_invalid",
-    message: "./x is no image: it is empty",
+    message: "./x is not an image: it is empty",
   });
 });

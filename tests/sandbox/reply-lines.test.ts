@@ -51,11 +51,11 @@ test.each([
   '{"id":1,"ok":"yes"}',
   '{"id":1,"ok":1}',
   '{"id":1,"ok":true',
-])("the line %j is no reply and breaks the reader off", (line) => {
+])("the line %j is not a reply and breaks the reader off", (line) => {
   const { push, replies, breaks } = reader();
   push(`${line}\n{"id":2,"ok":true}\n`);
   push('{"id":3,"ok":true}\n');
-  expect(breaks).toEqual([["wrote a line that is no reply", line]]);
+  expect(breaks).toEqual([["wrote a line that is not a reply", line]]);
   expect(replies).toEqual([]);
 });
 
@@ -144,7 +144,7 @@ test("100,000 blank lines in a row are accepted, and one more is not", () => {
   expect(breaks).toEqual([["writes nothing but blank lines", ""]]);
 });
 
-test("a blank line of 100 bytes or more is no reply", () => {
+test("a blank line of 100 bytes or more is not a reply", () => {
   const accepted = reader();
   accepted.push(`${" ".repeat(99)}\n`);
   expect(accepted.breaks).toEqual([]);

@@ -70,7 +70,7 @@ test("a sandbox whose agent ends is stopped, with a warning", async () => {
   ]);
 });
 
-test("an agent that ends because its seat was stopped is no warning", async () => {
+test("an agent that ends because its seat was stopped is not a warning", async () => {
   const { seat, lines } = seatWith();
   await seat.channel(agent("a"));
   await seat.stop();

@@ -123,14 +123,14 @@ test("a short command is killed with its children when its signal aborts", async
   expect(code).toBe(137);
 });
 
-test("a group that is gone, or a child that never started, is no error to kill", async () => {
+test("a group that is gone, or a child that never started, is not an error to kill", async () => {
   const child = sh("exit 0");
   await endOf(child);
   killGroup(child.pid);
   killGroup(undefined);
 });
 
-test("a stream whose reader is gone is no error", async () => {
+test("a stream whose reader is gone is not an error", async () => {
   const child = sh("exec <&-; exit 0");
   child.stdin.write("x".repeat(1_000_000));
   expect((await endOf(child)).code).toBe(0);

@@ -102,7 +102,7 @@ test("lines under a wrong name, and lines that steer a terminal, do no harm", ()
     expect(shown).toEqual(['good: error a\\nb text="\\n"']);
   }));
 
-test("what is no line is left out, and the lines beside it are not", () =>
+test("what is not a line is left out, and the lines beside it are not", () =>
   withSink(async (sink, folder) => {
     const bad: readonly unknown[] = [
       null,

@@ -1,16 +1,16 @@
-// The Coral recipes as the benches run them.
+// Flags and overrides with which the benches run the Coral recipes.
 
-/** Rows of the dataset that ships with them: more tasks are more trials. */
+/** Rows of the dataset that ships with the recipes. More tasks than rows need more trials. */
 const QUESTIONS = 40;
 
-/** Flags for at least so many tasks. */
+/** Flags for a run of at least `tasks` tasks. */
 export function coralTasks(tasks: number): readonly string[] {
   return ["--trials", String(Math.ceil(tasks / QUESTIONS))];
 }
 
 const SECONDS_LONG = '{ kind = "lognormal", median = "1s", sigma = 0.5 }';
 
-/** Overrides for a model that takes 1 s in the median, whatever it writes. */
+/** Overrides for a model whose median latency is 1 s, independent of the length of its answers. */
 export function secondsLongAnswers(maxTurns: number): readonly string[] {
   return [
     `models.speaker.latency=${SECONDS_LONG}`,

@@ -1,6 +1,6 @@
-// What the simulated model drew: each model step of a record is asked again, of the same model
-// without its waiting. Requests follow from the record and latencies from requests, so this is
-// exact, and what a step took beyond it is the program's doing.
+// The latencies that the simulated model drew. Each model step of a record is asked again, from the
+// same model without its waiting. The record determines the requests, and a request determines its
+// latency, so the result is exact. All time of a step beyond it was spent by the program.
 
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
@@ -17,7 +17,7 @@ import type { TrajectoryRecord } from "../../../src/task/record.ts";
 /** The drawn latencies of a record's model steps, in milliseconds. */
 export type DrawnLatencies = (record: TrajectoryRecord) => Promise<number[]>;
 
-/** For the records of a run directory. */
+/** Reads the recipe of a run directory and returns the function for its records. */
 export async function createDrawnLatencies(output: string): Promise<DrawnLatencies> {
   const { recipe } = await loadRecipe(join(output, "recipe.toml"), {
     env: process.env,
@@ -55,7 +55,7 @@ export async function createDrawnLatencies(output: string): Promise<DrawnLatenci
       };
       const answer = await agent.run(task, { signal });
       if (!isDeepStrictEqual(answer.result, result))
-        throw new Error(`row ${id}, hop ${hop}: asked again, the model answers otherwise`);
+        throw new Error(`row ${id}, hop ${hop}: the model, asked again, gave another answer`);
     }
     return [...drawn];
   };

@@ -1,5 +1,5 @@
-// One whole run of the compiled binary as a user would start it, with its processes watched: a
-// driver alone, with workers, or with agents of their own that join it.
+// One whole run of the compiled binary as a user would start it: a driver alone, with workers, or
+// with `matrix agent` processes that join it. Memory and processor time of all are measured.
 
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -15,27 +15,25 @@ export interface DriveOptions {
   readonly output: string;
   /** Flags and `key=value` overrides. */
   readonly args: readonly string[];
-  /**
-   * The roles of each `matrix agent` that joins the driver; none: the driver is started without.
-   */
+  /** The roles of each `matrix agent` that joins the driver. */
   readonly agents?: readonly string[];
-  /** Happens beside the run; what it returns is awaited after it. */
+  /** Called when the run begins. Its promise is awaited after the run. */
   readonly meanwhile?: (run: Running) => Promise<void>;
 }
 
 export interface Running {
-  /** The driver's own, that run now. */
+  /** The driver's own workers that run now. */
   readonly workers: () => readonly Worker[];
   readonly ended: Promise<unknown>;
 }
 
-/** As the driver lists them in driver.json. */
+/** A worker as the driver lists it in driver.json. */
 export interface Worker {
   readonly name: string;
   readonly pid: number;
 }
 
-/** What the benches read of the summary that `matrix drive --json` prints. */
+/** The fields that the benches read from the summary of `matrix drive --json`. */
 export interface Summary {
   readonly ok: number;
   readonly failed: number;
@@ -44,7 +42,7 @@ export interface Summary {
   readonly hops: number;
   readonly usage: { readonly completion_tokens: number };
   readonly score: { readonly mean: number } | null;
-  /** Bodies of all requests between processes; null without hosts. */
+  /** Bytes in bodies of all requests between processes; null without hosts. */
   readonly wire_bytes: number | null;
 }
 
@@ -52,7 +50,7 @@ export interface Driven {
   readonly summary: Summary;
   readonly output: string;
   readonly driver: Used;
-  /** All other processes together. */
+  /** Sums over all other processes. */
   readonly hosts: Used;
 }
 
@@ -71,7 +69,7 @@ export async function drive({
   const watch = new ProcessWatch(all.map(({ pid }) => pid));
   const said = all.map(({ stderr }) => new Response(stderr).text());
   const beside = meanwhile?.({ workers: () => workersIn(driverFile), ended: driver.exited });
-  // The driver would wait for a host that cannot run.
+  // Without this, the driver would wait for a host that cannot run.
   for (const agent of joining) void agent.exited.then((code) => code !== 0 && driver.kill());
   const [text, code] = await Promise.all([new Response(driver.stdout).text(), driver.exited]);
   const { [driver.pid]: own = NOTHING, ...others } = Object.fromEntries(watch.stop());

@@ -1,4 +1,4 @@
-// Workers killed in turn, and how soon each was replaced.
+// Kills workers in turn and measures how soon each was replaced.
 
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Hop } from "../../../src/task/task.ts";
@@ -10,9 +10,9 @@ export class Kill {
   readonly worker: string;
   /** Milliseconds since the epoch, as in records. */
   readonly at = performance.timeOrigin + performance.now();
-  /** Until its replacement was started; null when the run ended before, as below. */
+  /** Time until its replacement was started; null when the run ended before that. */
   startMs: number | null = null;
-  /** Until its replacement began a step. */
+  /** Time until its replacement began a step; null when the run ended before that. */
   serveMs: number | null = null;
 
   constructor(worker: string) {
@@ -24,8 +24,8 @@ export class Kill {
   }
 
   /**
-   * Looks whether the replacement did it: it has the name of the one before. Hops may come in any
-   * order.
+   * Notes a hop that the replacement did; a replacement has the name of the killed worker. Hops may
+   * come in any order.
    */
   see({ host, at }: Hop): void {
     const afterMs = Date.parse(at) - this.at;
@@ -34,7 +34,7 @@ export class Kill {
   }
 }
 
-/** One worker after the other, by SIGKILL, until the run is over. */
+/** Kills one worker after the other with SIGKILL until the run is over. */
 export async function killInTurn(
   { workers, ended }: Running,
   everyMs: number,

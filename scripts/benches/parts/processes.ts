@@ -1,5 +1,4 @@
-// What processes and their descendants use, sampled from outside: peak resident memory and
-// processor time, from /proc.
+// Peak resident memory and processor time of processes and their descendants, sampled from /proc.
 
 import { readdirSync, readFileSync } from "node:fs";
 
@@ -14,8 +13,8 @@ export interface Used {
 }
 
 /**
- * Samples until it is stopped. Processes may come and go meanwhile; those that ended keep their
- * last sample.
+ * Samples until it is stopped. Processes may start and end meanwhile; the last sample of a process
+ * that ended is kept.
  */
 export class ProcessWatch {
   readonly #used = new Map<number, Used>();
@@ -32,7 +31,7 @@ export class ProcessWatch {
     this.#timers = [setInterval(look, DESCENDANTS_EVERY_MS), setInterval(sample, SAMPLE_EVERY_MS)];
   }
 
-  /** What each process used, by pid. */
+  /** Stops and returns the use of each process, by pid. */
   stop(): ReadonlyMap<number, Used> {
     for (const timer of this.#timers) clearInterval(timer);
     return this.#used;
@@ -73,8 +72,8 @@ function withDescendants(roots: readonly number[]): ReadonlySet<number> {
 }
 
 /**
- * The fields of proc(5) from the third on, the state: the second is the name in parentheses, which
- * may hold anything.
+ * The fields of /proc/PID/stat (proc(5)) from the third, the state. The second is the name in
+ * parentheses, which may hold spaces and parentheses itself.
  */
 function statOf(pid: number): readonly string[] {
   return read(`/proc/${pid}/stat`).split(") ").at(-1)?.split(" ") ?? [];

@@ -1,4 +1,4 @@
-// A run's records, and the part of it in which all tokens were in use.
+// Reads the records of a run and finds the part of the run in which all tokens were in use.
 
 import { createReadStream } from "node:fs";
 import { join } from "node:path";
@@ -12,7 +12,7 @@ export async function* readRecords(output: string): AsyncGenerator<TrajectoryRec
   for await (const line of lines) yield JSON.parse(line) as TrajectoryRecord;
 }
 
-/** When a task was in flight, in milliseconds since the epoch. */
+/** The time in which a task was in flight, in milliseconds since the epoch. */
 export interface Span {
   readonly start: number;
   readonly end: number;
@@ -24,8 +24,8 @@ export function spanOf({ timing }: TrajectoryRecord): Span {
 }
 
 /**
- * From the end of the first generation of tasks, which all begin at once, to the last admission,
- * after which tokens lie idle.
+ * The part from the end of the first generation of tasks, which all begin at once, to the last
+ * admission, after which tokens are idle.
  */
 export function steadyPart(spans: readonly Span[], inFlight: number): Span {
   const ends = sorted(spans.map(({ end }) => end));
@@ -59,7 +59,7 @@ export async function readTimes(output: string): Promise<TaskTimes> {
 
 export interface TaskTimes {
   readonly tasks: readonly TaskTime[];
-  /** From the first admission to the last end. */
+  /** Time from the first admission to the last end. */
   readonly elapsedMs: number;
   readonly p50Ms: number;
   readonly p99Ms: number;

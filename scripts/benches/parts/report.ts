@@ -1,9 +1,9 @@
-// What every bench prints: a head that names machine, date and seed, and tables.
+// The output of every bench: a head that names machine, date and seed, and tables.
 
 import { cpus, loadavg, totalmem } from "node:os";
 
 const CELL_CHARACTERS = 12;
-/** Processes that were ready to run in the last minute, on average: more is another's work. */
+/** Load average of the last minute above which other programs are at work on the machine. */
 const IDLE_LOAD = 0.5;
 
 export function printHead(bench: string, seed: string): void {
@@ -14,17 +14,17 @@ export function printHead(bench: string, seed: string): void {
   );
   if (load > IDLE_LOAD)
     console.log(
-      `the machine is not idle (load ${load.toFixed(1)} before): what depends on its speed comes out low`,
+      `the machine was not idle before this bench (load ${load.toFixed(1)}): rates are lower than on an idle one`,
     );
 }
 
 /**
- * A label and its cells: numbers with the digits that the column asks for, texts as they are,
- * nothing for null.
+ * A label and its cells. A number is printed with the digits of its column, a text as it is, and
+ * null as an empty cell.
  */
 export type TableRow = readonly [label: string, ...cells: readonly (number | string | null)[]];
 
-/** A column's head, and how many digits its numbers have after the point (0). */
+/** A column's head, and the number of digits after the point (default 0). */
 export type Column = string | readonly [head: string, digits: number];
 
 export function printTable(

@@ -1,11 +1,11 @@
-// The paper's latency tables: what part of a task's time went where, in percent, the paper's
-// numbers beside ours.
+// The paper's latency tables: the share of each stage in a task's time, in percent, with the
+// paper's numbers beside ours.
 
 import { printTable, quantile, sorted, type TableRow } from "./report.ts";
 
 const QUANTILES = [0.5, 0.9, 0.99];
 
-/** Milliseconds of one task. */
+/** Times of one task, in milliseconds. */
 export interface TaskTime {
   readonly totalMs: number;
   readonly runMs: number;
@@ -15,13 +15,13 @@ export interface TaskTime {
 export interface Stage<T> {
   readonly name: string;
   readonly ms: (task: T) => number;
-  /** The paper's percents at the median, p90 and p99; null where it has none. */
+  /** The paper's percentages at the median, p90 and p99; null where it has none. */
   readonly paper: readonly number[] | null;
 }
 
 /**
- * The paper's three stages, with its numbers. Initialisation: ours is whatever is neither agent nor
- * queue.
+ * The paper's three stages, with its numbers. Our initialisation is all time that is neither agent
+ * nor queue.
  */
 export function stages(
   agent: readonly number[],

@@ -1,6 +1,6 @@
-// The gold scripts as a model that is served: for `matrix model serve replies=…`. Which task is
-// asked about follows from what the official user's model is told; the user's texts then carry the
-// task's name to the agent's model.
+// The gold scripts as a served model, for `matrix model serve replies=…`. The system prompt of the
+// official user's model identifies the task. The user's texts then carry the task's name to the
+// agent's model.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -19,7 +19,7 @@ const scripts = new Map(
     .map((line) => JSON.parse(line))
     .map(({ id, replies }) => [id as string, replies as Record<string, Reply[]>]),
 );
-/** By system prompt, the task: `tau2_others.py prompts` writes it. */
+/** Tasks by the system prompt of the user's model, as `tau2_others.py prompts` writes them. */
 const tasks = JSON.parse(readFileSync(process.env["TAU2_GOLD_PROMPTS"] ?? "", "utf8")) as Readonly<
   Record<string, string>
 >;
@@ -33,7 +33,7 @@ export default function reply({ messages }: { readonly messages: readonly Messag
     const named = said
       .map(({ role, content }) => (role === "user" ? NAME.exec(content ?? "") : null))
       .find((match) => match !== null);
-    // The greeting is no reply.
+    // The agent's first message is a fixed greeting and not a reply of the script.
     return messageOf(scripts.get(named?.[1] ?? "")?.["assistant"]?.[own - 1]);
   }
   const answer = scripts.get(asUser)?.["user-simulator"]?.[own];
@@ -41,6 +41,6 @@ export default function reply({ messages }: { readonly messages: readonly Messag
 }
 
 function messageOf(reply: Reply | undefined) {
-  if (reply === undefined) throw new Error("the script says nothing here");
+  if (reply === undefined) throw new Error("the script has no reply for this turn");
   return typeof reply === "string" ? reply : { role: "assistant" as const, ...reply };
 }

@@ -59,7 +59,7 @@ export class AnswerFiles implements Answers {
     this.#index = new AnswerIndex({
       folder,
       onBadLine: (segment) =>
-        warn(`the ${use} has a line that is no answer; it is skipped`, { folder, segment }),
+        warn(`the ${use} has a line that is not an answer; it is skipped`, { folder, segment }),
     });
     this.#writer = new AnswerWriter({
       folder,

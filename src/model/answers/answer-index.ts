@@ -18,7 +18,7 @@ const SEGMENT_SPAN = 2 ** 32;
 
 export interface AnswerIndexOptions {
   readonly folder: string;
-  /** Called once, at the first whole line that is no answer. */
+  /** Called once, at the first whole line that is not an answer. */
   readonly onBadLine: (segment: string) => void;
 }
 

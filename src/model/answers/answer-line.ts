@@ -25,7 +25,7 @@ export function segmentName(writer: string, number: number): string {
   return `${writer}-${number}.jsonl`;
 }
 
-/** Returns null for a file that is no segment. */
+/** Returns null for a file that is not a segment. */
 export function parseSegmentName(
   name: string,
 ): { readonly writer: string; readonly number: number } | null {
@@ -61,7 +61,7 @@ export function encodeAnswer(
   return `${JSON.stringify(line)}\n`;
 }
 
-/** The key at the beginning of a line; null when the line is no answer. */
+/** The key at the beginning of a line; null when the line is not an answer. */
 export function keyOfLine(line: Buffer): string | null {
   if (line.length < KEY_FIRST.length + KEY_CHARS || line.at(-1) !== CLOSING_BRACE) return null;
   const start = line.toString("latin1", 0, KEY_FIRST.length + KEY_CHARS);
@@ -69,7 +69,7 @@ export function keyOfLine(line: Buffer): string | null {
 }
 const CLOSING_BRACE = 0x7d;
 
-/** Returns null when the line is no answer. */
+/** Returns null when the line is not an answer. */
 export function parseAnswer(line: string): KeptAnswer | null {
   try {
     const value: unknown = JSON.parse(line);

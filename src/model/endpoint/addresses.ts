@@ -56,7 +56,10 @@ async function readAddresses(path: string): Promise<Found> {
   const urls = written.filter(isEndpointUrl);
   const wrong = written.find((line) => !isEndpointUrl(line));
   if (wrong !== undefined)
-    return { addresses: addressesOf(urls), problem: `${path} has a line that is no URL: ${wrong}` };
+    return {
+      addresses: addressesOf(urls),
+      problem: `${path} has a line that is not a URL: ${wrong}`,
+    };
   return {
     addresses: addressesOf(urls),
     problem: urls.length === 0 ? `${path} names no replica; requests wait for one` : null,

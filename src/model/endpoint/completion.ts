@@ -12,9 +12,9 @@ const TOKENS_MAX = 1e9;
 const GIVEN_UP = ["abort", "error"];
 
 /**
- * Fails with `model_bad_answer` when it is no completion or an empty one, and with `model_failed`
- * when the endpoint gave the answer up. What `sampling` asked for beside the text (log
- * probabilities, token ids) is kept in the message.
+ * Fails with `model_bad_answer` when the value is not a completion or is an empty one, and with
+ * `model_failed` when the endpoint gave the answer up. The message keeps what `sampling` asked for
+ * beside the text (log probabilities, token ids).
  */
 export function parseCompletion(completion: unknown): ChatAnswer {
   const whole = isJsonObject(completion) ? completion : {};
@@ -51,7 +51,7 @@ export function parseCompletion(completion: unknown): ChatAnswer {
 
 /** The error for an answer that is JSON, but no completion. */
 export function badAnswer(what: string): MatrixError {
-  return new MatrixError("model_bad_answer", `the answer is no chat completion: ${what}`);
+  return new MatrixError("model_bad_answer", `the answer is not a chat completion: ${what}`);
 }
 
 /** Text, or the text of a list of parts; null when there is none. */
@@ -93,7 +93,7 @@ function usageOf(usage: Json | undefined): ChatAnswer["usage"] {
   };
 }
 
-/** A value that is no plausible count of tokens counts as 0. */
+/** A value that is not a plausible count of tokens counts as 0. */
 function tokensFrom(value: Json | undefined): number {
   return typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= TOKENS_MAX
     ? value

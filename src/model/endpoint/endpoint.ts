@@ -92,7 +92,7 @@ export class Endpoint {
     for await (const event of response.events()) {
       limits.heard();
       const chunk = this.#parse(event);
-      if (!isJsonObject(chunk)) throw badAnswer("an event of it is no object");
+      if (!isJsonObject(chunk)) throw badAnswer("an event of it is not an object");
       if (isJsonObject(chunk["error"])) return outcomeOfEvent(chunk, this.#label);
       assembly.add(chunk);
     }

@@ -5,7 +5,7 @@
 import { MatrixError } from "../../error.ts";
 import { isJsonObject, type Json, type JsonObject } from "../../task/json.ts";
 
-/** A tool call with an index of this or more is no valid answer. */
+/** A tool call with an index of this or more is not a valid answer. */
 const CALLS_MAX = 1024;
 
 type Call = { id: string; type: string; function: { name: string; arguments: string } };
@@ -54,7 +54,7 @@ export class Assembly {
     if (!Number.isInteger(at) || at < 0 || at >= CALLS_MAX)
       throw new MatrixError(
         "model_bad_answer",
-        `the answer is no chat completion: it has a tool call of index ${at}`,
+        `the answer is not a chat completion: it has a tool call of index ${at}`,
       );
     while (this.#calls.length <= at)
       this.#calls.push({ id: "", type: "function", function: { name: "", arguments: "" } });

@@ -1,6 +1,6 @@
-// The forecast of a run: what it would use, before anything is spent. It goes by the records of the
-// run itself or of another one, or by a rehearsal with stand-ins for the models. It makes no
-// directory, starts no sandbox and asks no endpoint.
+// The forecast of a run: what it would use, computed before anything is spent. It is based on the
+// records of the run itself or of another run, or on a rehearsal with stand-ins for the models. It
+// makes no directory, starts no sandbox and asks no endpoint.
 
 import { type Budget, usedUp } from "../../driver/ledger.ts";
 import { MatrixError } from "../../error.ts";
@@ -136,7 +136,7 @@ async function fromRecords(
   if (manifest === null)
     throw new MatrixError(
       "usage",
-      `--like ${directory} is no run directory: it has no manifest.json`,
+      `--like ${directory} is not a run directory: it has no manifest.json`,
     );
   const [theirs, ours] = [llmRolesOf(manifest.recipe), llmRolesOf(plan.loaded.resolved)].map(
     (roles) => roles.sort().join(", "),

@@ -1,5 +1,5 @@
-// The file that a worker process prints to. It is no pipe: a pipe breaks when its reader is killed,
-// and the worker must outlive that. The file is bounded, and its end tells what a worker died of.
+// The file that a worker process prints to. A pipe would break when its reader is killed, and the
+// worker must outlive its reader. The file is bounded, and its end tells why a worker died.
 
 import {
   closeSync,
@@ -18,7 +18,7 @@ const LINE_CHARS_MAX = 400;
 
 export class StderrFile {
   readonly #path: string;
-  /** Offset at which the output of the present process begins. */
+  /** Offset at which the output of the current process begins. */
   #begin = 0;
   /** Offset at which the next `takeNew` begins. */
   #taken = 0;

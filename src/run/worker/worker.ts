@@ -65,7 +65,7 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
   if (welcome === null) return;
   const plan = await unpack(welcome, join(folder, "recipe"), options);
   const why = await serve(plan, welcome, driver, options, log);
-  if (why === "gone") show(`the driver was not heard of for ${patienceMs / 1000} s: leaving`);
+  if (why === "gone") show(`no word from the driver for ${patienceMs / 1000} s: leaving`);
 }
 
 async function unpack(

@@ -36,7 +36,7 @@ const linesOf = (more: Partial<RunForecast>) =>
   renderForecast({ ...forecast, ...more }).split("\n");
 const spent = { requests: 0, prompt_tokens: 100, completion_tokens: 400, cost: 0.25, hosts: {} };
 
-test("a forecast says what it goes by, what each role uses, and totals with their ranges", () => {
+test("a forecast prints its basis, the use of each role, and totals with their ranges", () => {
   expect(linesOf({})).toEqual([
     "coral: a forecast for 1,200 tasks; nothing was asked",
     "",

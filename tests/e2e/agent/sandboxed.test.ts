@@ -299,7 +299,7 @@ test("the exec agent answers each tool call in order, and tells the model its mi
     expect(JSON.parse(contents[1] as string)).toMatchObject({ exit_code: 2, stdout: "one\n" });
     expect(JSON.parse(contents[2] as string)).toEqual({ files: { "notes.txt": "one\n" } });
     expect(contents[3]).toContain("Error: cannot read missing.txt");
-    expect(contents[4]).toContain("Error: the arguments are no JSON");
+    expect(contents[4]).toContain("Error: the arguments are not JSON");
     expect(contents[5]).toContain("comand");
     expect(contents[6]).toBe(
       'Error: no tool is named "fly"; there are run, read_file, write_file and changes',

@@ -261,7 +261,7 @@ test("a cache that cannot be written, or lies below a file, is refused before an
         );
         expect({ code, stderr }).toEqual({
           code: 2,
-          stderr: expect.stringContaining(`run.cache: ${join(folder, "file")} is no folder`),
+          stderr: expect.stringContaining(`run.cache: ${join(folder, "file")} is not a folder`),
         });
       }
     }

@@ -292,7 +292,7 @@ test("a replay is refused with hosts, in its source, without a source, and with 
       [["--replay", "run", "--trials", "3"], "leave out --trials"],
       [["--replay", "run", "--limit", "3"], "leave out --limit"],
       [["--replay", "run", "-o", "run", "--fresh"], "cannot be written there"],
-      [["--replay", "nowhere"], "is no run directory"],
+      [["--replay", "nowhere"], "is not a run directory"],
       [
         ["--replay", "run", "roles.left.prompt.text=other"],
         "roles.left.prompt: it is not what the recorded answers were made with",

@@ -159,7 +159,7 @@ describe.skipIf(deno === null)("a session on Deno", () => {
     "HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n",
     "\0\0\0",
     "SSH-2.0-OpenSSH\r\n",
-  ])("says that nobody acted when what answers is no peer: %j", async (greeting) => {
+  ])("says that nobody acted when what answers is not a peer: %j", async (greeting) => {
     using server = await startRaw(greeting);
     await using session = spawnSession(`http://127.0.0.1:${server.port}`);
     const { maybeActed, status } = await session.request("echo", 10);

@@ -75,7 +75,7 @@ test("an agent's failure is a reply with its kind", () =>
     },
   ));
 
-test("a line that is no JSON fails every waiting request, and the error shows it", () =>
+test("a line that is not JSON fails every waiting request, and the error shows it", () =>
   withAgent('input()\nprint("Loading weights…")\ninput()\ninput()', async (channel) => {
     const failures = await Promise.all([
       failureOf(channel.request({ op: "a" }, TIME)),
@@ -95,7 +95,7 @@ test("an agent that writes blank lines without end is broken off", () =>
     expect(failed.message).toContain("nothing but blank lines");
   }));
 
-test("JSON that is no reply fails the waiting request", () =>
+test("JSON that is not a reply fails the waiting request", () =>
   withAgent("input()\nprint('[1, 2]')\ninput()", async (channel) => {
     expect((await failureOf(channel.request({ op: "a" }, TIME))).code).toBe("sandbox_bad_answer");
   }));

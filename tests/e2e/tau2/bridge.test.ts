@@ -177,7 +177,7 @@ describe.if(python !== null)("the bridge", () => {
       { ok: false, error: { kind: "bad_request" } },
       { ok: false, error: { kind: "bad_request" } },
     ]);
-    // A tool that fails is no failure of the bridge but what the model is told.
+    // A tool that fails is not a failure of the bridge but what the model is told.
     expect(await bridge.request("call", { ...call, name: "fly" })).toMatchObject({
       error: true,
       content: "Error: Tool 'fly' not found.",

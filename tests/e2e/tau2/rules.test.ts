@@ -101,14 +101,14 @@ const CASES: Readonly<Record<string, Case>> = {
     [{ ...create, content: "I am making it." }, "Done."],
     ["Make it", STOP],
   ),
-  "the stop word inside a user's tool call, which is no stop": mock(
+  "the stop word inside a user's tool call, which is not a stop": mock(
     ["Go on.", create, "Done."],
     [call("get_users", {}, STOP), "Make it", STOP],
   ),
   "a user that calls a tool where it has none": mock(["Go on."], [call("get_users"), STOP]),
   "an empty message of the agent": mock([""], ["Make it"]),
   "a blank message of the user": mock([], [" \n"]),
-  "arguments that are no JSON": mock([call("create_task", "{user: 1")], ["Make it"]),
+  "arguments that are not JSON": mock([call("create_task", "{user: 1")], ["Make it"]),
   "arguments that are a list": mock([call("create_task", "[1]")], ["Make it"]),
   "arguments that are an empty text": mock([call("get_users", "")], ["Make it"]),
   "arguments of a wrong name": mock([call("create_task", { who: 1 }), "Done."], ["Make it", STOP]),
@@ -322,7 +322,7 @@ describe.if(python !== null)("our rules and the official orchestrator", () => {
       [
         "assistant",
         "user",
-        "Error: your message calls create_task with arguments that are no JSON object. Nothing of it was done.",
+        "Error: your message calls create_task with arguments that are not a JSON object. Nothing of it was done.",
       ],
     ]);
     expect(messagesOf(ending).map(({ role }) => role)).toEqual([

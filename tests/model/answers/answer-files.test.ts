@@ -55,7 +55,7 @@ test("a journal has what another process kept, also when that one was killed whi
     expect(warnings).toEqual([]);
   }));
 
-test("a journal skips a line that is no answer, and says so once", () =>
+test("a journal skips a line that is not an answer, and says so once", () =>
   withFiles(async (open, folder, warnings) => {
     await mkdir(folder);
     const one = await open("one");
@@ -97,7 +97,7 @@ test("a journal continues in a new segment when one is full or cannot be written
     const other = await open("other");
     for (let row = 0; row < 50; row++)
       expect(await other.find("m", requestOf(`${row}`))).not.toBeNull();
-    // Its folder is gone: the answer is used all the same.
+    // The folder is gone, but the answer is still used.
     await rm(folder, { recursive: true });
     for (let row = 0; row < 20; row++)
       await one.keep("m", requestOf(`${row}`), answerOf("x".repeat(1000)));

@@ -62,7 +62,7 @@ test("the last of two answers to one request is found", () =>
     expect([index.size, await said(index, "1")]).toEqual([1, "second"]);
   }));
 
-test("a line that is no answer is skipped, and the first one alone is reported", () =>
+test("a line that is not an answer is skipped, and the first one alone is reported", () =>
   withIndex(async (index, folder, bad) => {
     await writeFile(join(folder, "a-1.jsonl"), `garbage\n${lineOf("1")}\n\0\n`);
     await index.scan();

@@ -1,4 +1,4 @@
-// Lines of kept answers: what a key covers, what a line holds, and what is no line.
+// Lines of kept answers: what a key covers, what a line holds, and what is not a line.
 
 import { expect, test } from "bun:test";
 import fc from "fast-check";
@@ -102,7 +102,7 @@ test("a line without a whole answer is none", () => {
   expect(parseAnswer('{"answer":{"message":{},"usage":{}}}')).not.toBeNull();
 });
 
-test("the key of a line is read off its beginning, and a line that is no answer has none", () => {
+test("the key of a line is read off its beginning, and a line that is not an answer has none", () => {
   const line = encodeAnswer(KEY, "m", requestOf("a"), answerOf("x")).trimEnd();
   const keyOf = (text: string) => keyOfLine(Buffer.from(text));
   expect(keyOf(line)).toBe(KEY);

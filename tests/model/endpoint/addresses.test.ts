@@ -37,7 +37,7 @@ test("a file with a wrong line gives the others, and names the first wrong one",
     await writeFile(file, "http://a/v1\nlocalhost:8000\nwrong\n");
     expect(await createAddresses({ file }).find()).toEqual({
       addresses: at("http://a/v1"),
-      problem: `${file} has a line that is no URL: localhost:8000`,
+      problem: `${file} has a line that is not a URL: localhost:8000`,
     });
   }));
 

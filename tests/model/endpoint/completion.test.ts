@@ -97,7 +97,7 @@ for (const wrong of [
       expect.objectContaining({
         code: "model_bad_answer",
         message:
-          "the answer is no chat completion: its tool call 1 has no name, or its arguments are not text",
+          "the answer is not a chat completion: its tool call 1 has no name, or its arguments are not text",
       }),
     );
   });
@@ -113,11 +113,11 @@ for (const completion of [
   { choices: [{}] },
   { choices: {} },
 ]) {
-  test(`${JSON.stringify(completion)} is no completion`, () => {
+  test(`${JSON.stringify(completion)} is not a completion`, () => {
     expect(() => parseCompletion(completion)).toThrow(
       expect.objectContaining({
         code: "model_bad_answer",
-        message: "the answer is no chat completion: it has no choices",
+        message: "the answer is not a chat completion: it has no choices",
       }),
     );
   });
@@ -128,7 +128,7 @@ test("an empty message is a bad answer, unless its finish reason or a refusal ex
     expect(() => said(message)).toThrow(
       expect.objectContaining({
         code: "model_bad_answer",
-        message: "the answer is no chat completion: the message is empty",
+        message: "the answer is not a chat completion: the message is empty",
       }),
     );
   expect(parse({ message: { content: "" }, finish_reason: "length" }).message.content).toBeNull();
@@ -145,7 +145,7 @@ test("an answer that the endpoint gave up is a failure", () => {
     );
 });
 
-test("a count of tokens that is no whole number from 0 to 1e9 is 0", () => {
+test("a count of tokens that is not a whole number from 0 to 1e9 is 0", () => {
   const usageOf = (prompt_tokens: unknown, completion_tokens: unknown) =>
     parse(
       { message: { content: "x" } },

@@ -229,7 +229,7 @@ test("an event that is not JSON or no object is a bad answer", async () => {
   ]);
   expect((await ask(stream([5]), streamed)).given).toMatchObject({
     code: "model_bad_answer",
-    message: "the answer is no chat completion: an event of it is no object",
+    message: "the answer is not a chat completion: an event of it is not an object",
   });
 });
 

@@ -157,7 +157,7 @@ test("overload shrinks the window once for all requests that were sent before", 
   expect(replicas.replicas[0]?.window).toBe(Math.floor(0.7 * 8));
 });
 
-test("a signal that aborts is no failure of the replica, and gives its place back", async () => {
+test("a signal that aborts is not a failure of the replica, and gives its place back", async () => {
   await using endpoint = await TestEndpoint.start(() => undefined);
   const { attempt, replicas } = openAt(endpoint.url);
   const controller = new AbortController();

@@ -31,7 +31,7 @@ test("a refusal in words counts before the finish reason, and an empty one does 
   expect(answered("stop", { refusal: true })).toBeNull();
 });
 
-test("a result of a role is read in the same way, and one that is no object is whole", () => {
+test("a result of a role is read in the same way, and one that is not an object is whole", () => {
   expect(unansweredResult({ content: "x", finish_reason: "length" })).toBe("cut");
   expect(unansweredResult({ content: "x" })).toBeNull();
   expect(unansweredResult({ refusal: "no" })).toBe("refused");

@@ -21,7 +21,7 @@ const messageOf = (...chunks: readonly JsonObject[]) =>
   (assemble(...chunks, end()) as { choices: [{ message: JsonObject }] }).choices[0].message;
 const call = (piece: JsonObject) => delta({ tool_calls: [piece] });
 
-test("a stream without a finish reason is no completion", () => {
+test("a stream without a finish reason is not a completion", () => {
   expect(assemble()).toBeNull();
   expect(assemble(delta({ content: "x" }))).toBeNull();
   expect(assemble(delta({ content: "x" }), end("stop"))).not.toBeNull();
@@ -143,7 +143,7 @@ test("a call may be one of 1024, and no index may be outside of that", () => {
     expect(() => messageOf(call({ index, function: { name: "f" } }))).toThrow(
       expect.objectContaining({
         code: "model_bad_answer",
-        message: `the answer is no chat completion: it has a tool call of index ${index}`,
+        message: `the answer is not a chat completion: it has a tool call of index ${index}`,
       }),
     );
 });

@@ -71,7 +71,7 @@ test("output is taken from the beginning of a file that has become shorter", () 
   }));
 
 test("the last error is the output from the last line that looks like one", () => {
-  const stack = "TypeError: x is no function\n    at f (/a.ts:1:2)\n";
+  const stack = "TypeError: x is not a function\n    at f (/a.ts:1:2)\n";
   expect(lastErrorOf(`starts\nError: first\n  at a\n${stack}`)).toBe(stack.trimEnd());
   for (const line of [
     "error: no",

@@ -172,7 +172,7 @@ test("a container that ends fails its commands with its exit code and its last o
     });
   }));
 
-test("a missing SIF is invalid for good, with what to do", () =>
+test("a missing SIF fails with sandbox_invalid and says what makes one", () =>
   within(async ({ program, sandboxes, spec }) => {
     await expect(sandboxes.start({ ...spec, image: "/no/such.sif" })).rejects.toMatchObject({
       code: "sandbox_invalid",

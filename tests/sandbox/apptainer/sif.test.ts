@@ -116,11 +116,11 @@ test.each([
   ["/no/such/folder", "there is no such folder, and no SIF of that name"],
   ["/usr/bin/env", "there is no such folder, and no SIF of that name"],
   ["/usr/games", "there is neither a Dockerfile nor a definition (*.def) in this folder"],
-])("the path %s is no image: %s", (path, why) =>
+])("the path %s is not an image: %s", (path, why) =>
   withBuilder(async ({ options }) => {
     await expect(prepareSif(path, options)).rejects.toMatchObject({
       code: "sandbox_invalid",
-      message: `${path} is no image: ${why}`,
+      message: `${path} is not an image: ${why}`,
     });
   }),
 );

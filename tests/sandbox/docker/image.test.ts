@@ -151,11 +151,11 @@ test.each([
   ["./missing", "Docker takes an image's reference or a folder with a Dockerfile"],
   ["/usr/bin/env", "Docker takes an image's reference or a folder with a Dockerfile"],
   ["/usr/bin", "there is no Dockerfile in this folder"],
-])("the path %s is no image: %s", (path, why) =>
+])("the path %s is not an image: %s", (path, why) =>
   DockerEngine.within(async () => {
     await expect(prepare(path)).rejects.toMatchObject({
       code: "sandbox_invalid",
-      message: `${path} is no image: ${why}`,
+      message: `${path} is not an image: ${why}`,
     });
   }),
 );

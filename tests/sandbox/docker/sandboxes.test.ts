@@ -229,7 +229,7 @@ test.each([
       const running = await sandbox.open({ args: ["/bin/sh", "-c", script] });
       running.stdin.end();
       const lost = running.exited.catch((thrown) => thrown);
-      // Output that a reader took earlier is no part of the reason.
+      // Output that a reader took earlier is not part of the reason.
       await until(() => (running.stdout as PassThrough).writableEnded, "the output is complete");
       running.stdout.resume();
       running.stderr.resume();

@@ -94,7 +94,7 @@ test("a number becomes its neighbour or the unit that it is taken for, and a lar
   ]);
 });
 
-test("a number that tunes is no mutant, and the same number in a formula or a table is one", async () => {
+test("a number that tunes is not a mutant, and the same number in a formula or a table is one", async () => {
   const { mutants } = await instrument(
     "src/tuning.ts",
     `const TIMEOUT_MS = 60_000;
