@@ -79,10 +79,10 @@ export interface Problem {
 }
 
 export interface MatrixErrorOptions {
-  /** What the user can do about it, as a sentence. */
+  /** Advice for the user. */
   readonly hint?: string;
   readonly cause?: unknown;
-  /** How long the server asked the client to wait (Retry-After). */
+  /** Time for which the server asked the client to wait (Retry-After). */
   readonly retryAfterMs?: number;
   /** True when the next try can begin at once: it goes to another server, or waits by itself. */
   readonly retryNow?: boolean;

@@ -77,7 +77,7 @@ export function serve({ hostname, port, fetch }: ServeOptions): HttpServer {
   }
   // Without an error handler Bun prints every broken stream with its stack.
   const error = () => new Response("internal error", { status: 500 });
-  // Without this Bun shares the port with other processes that listen there.
+  // Without this option Bun shares the port with other processes that listen there.
   const server = Bun.serve({
     hostname,
     port,

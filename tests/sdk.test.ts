@@ -1,4 +1,4 @@
-// What recipes import as "matrix".
+// The module that recipes import as "matrix".
 
 import { expect, test } from "bun:test";
 import * as sdk from "../src/sdk.ts";

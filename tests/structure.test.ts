@@ -9,7 +9,10 @@ const SRC = join(ROOT, "src");
 const COLUMNS_MAX = 100;
 const FILES_OF_FOLDER_MAX = 24;
 
-/** From the top; what shares a line must not import each other. Files of src itself have names. */
+/**
+ * Layers from the top. Names on one line must not import each other. Files in src/ itself are
+ * named.
+ */
 const LAYERS: readonly (readonly string[])[] = [
   ["main.ts"],
   ["cli"],

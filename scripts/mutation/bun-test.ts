@@ -26,7 +26,7 @@ const SHORT = { MATRIX_SIM_SEEDS: "20" };
 let runs = 0;
 const live = new Set<number>();
 
-/** Ends whatever runs, when the program itself is ended. */
+/** Ends the running tests when the program itself is ended. */
 export function endTestRuns(): void {
   for (const pid of live) killGroup(pid);
 }
@@ -52,7 +52,7 @@ export async function runTestFile(tree: Tree, file: string, run: TestRun): Promi
       stdin: "ignore",
       stdout: Bun.file(log),
       stderr: Bun.file(log),
-      // A group of its own, so that whatever the tests started ends with them.
+      // The tests have their own process group, so that their child processes end with them.
       detached: true,
     },
   );

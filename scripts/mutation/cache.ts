@@ -1,4 +1,4 @@
-// What earlier runs found out, kept in a file that git ignores. Each entry says by its key what it
+// The findings of earlier runs, kept in a file that git ignores. Each entry says by its key what it
 // depends on, so nothing is ever wrong in it, only unused.
 
 import { existsSync, readFileSync } from "node:fs";

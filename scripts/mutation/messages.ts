@@ -1,4 +1,4 @@
-// What in a source is text for people: mutants inside it are left out, because a test would only
+// Finds the text for people in a source. Mutants inside it are left out, because a test would only
 // repeat the text.
 
 import type { babel } from "@stryker-mutator/instrumenter";

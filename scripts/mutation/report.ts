@@ -1,4 +1,4 @@
-// What a run prints: the table by folder, and the survivors with the line that changed.
+// The output of a run: the table by folder, and the survivors with the line that changed.
 
 import { type Accepted, entryOf, formatEntry, REASON_MISSING } from "./accepted.ts";
 import { applyMutant, folderOf, type Mutant } from "./instrument.ts";

@@ -16,7 +16,7 @@ export interface Verdict {
 
 /** Time that test files of other folders get for one mutant, by what they took in the dry run. */
 const DISTANT_BUDGET_MS = 60_000;
-/** How much slower than in the dry run a file may be before it counts as hanging. */
+/** A file counts as hanging when it is slower than in the dry run by this factor. */
 const SLOWNESS = 5;
 const GRACE_MS = 10_000;
 
@@ -89,7 +89,7 @@ export function createControls(tree: Tree, report: (failing: string) => void): C
   };
 }
 
-/** On a busy machine a file may fail for want of time. */
+/** A file may run out of time on a busy machine, so it gets this many attempts without a mutant. */
 const CONTROL_ATTEMPTS = 3;
 
 export async function tryMutant(
@@ -105,7 +105,7 @@ export async function tryMutant(
   return { status: tests.length > 0 ? "survived" : "not reached", by: null };
 }
 
-/** What the test file makes of the mutant; null where it passes. */
+/** The verdict of the test file on the mutant; null when it passes. */
 async function tryTest(tree: Tree, mutant: Mutant, test: TestFile): Promise<Status | null> {
   for (let attempt = 1; ; attempt++) {
     const { end, hadTimeout } = await runWith(tree, test, mutant.id);

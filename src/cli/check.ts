@@ -41,7 +41,7 @@ interface ModelPlan {
   readonly kind: string;
   readonly id: string;
   readonly endpoint: string | null;
-  /** What is wrong with the file of replicas now. A run reads the file again and again. */
+  /** The current problem of the replicas file, if any. A run reads the file again and again. */
   readonly problem: string | null;
 }
 
@@ -50,7 +50,7 @@ interface RolePlan {
   readonly agent: string;
   readonly model: string | null;
   readonly concurrency: number;
-  /** What the model of an llm role gets for the first row, before any other role has answered. */
+  /** The prompt that an llm role's model gets for the first row, before any other role answers. */
   readonly first_prompt: readonly ChatMessage[] | null;
 }
 

@@ -1,4 +1,4 @@
-// What a user asks for with signals: the first SIGINT or SIGTERM drains the run, the second halts
+// Signals of the user: the first SIGINT or SIGTERM drains the run, the second halts
 // it.
 
 /** Two signals for a run, and the end of listening for them. */

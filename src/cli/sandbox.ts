@@ -153,7 +153,7 @@ async function build(
     });
   const chosen = await chooseEngine(engine, folder);
   const apptainer = (await findApptainer()) ?? "apptainer";
-  // What is built is the result: a script reads it from stdout.
+  // A script reads the built image's name from stdout.
   console.log(await prepareImage(folder, chosen.engine, { log: aloud, apptainer }));
 }
 

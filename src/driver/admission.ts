@@ -17,8 +17,8 @@ export interface AdmissionOptions {
   readonly isRecorded: (rowId: string, trial: number) => boolean;
   readonly tokens: Tokens;
   /**
-   * True when one more task may begin beside those in flight. It is asked again whenever a task has
-   * ended.
+   * True when the budget has room for one more task beside those in flight (see ledger.ts). It is
+   * asked again whenever a task has ended.
    */
   readonly hasRoom: (inFlight: number) => boolean;
   readonly inFlight: InFlight;

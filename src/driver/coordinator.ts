@@ -16,7 +16,7 @@ import { Census, type CensusAnswer, type CensusPhase } from "./census.ts";
 import { Roster } from "./roster.ts";
 import type { DriverTasks } from "./run.ts";
 
-/** Is told how hosts come and go. */
+/** Notified when hosts come and go. */
 export interface CoordinatorWatcher {
   joined(host: Member): void;
   left(host: Member, why: "left" | "died"): void;
@@ -33,7 +33,7 @@ export interface CoordinatorOptions {
   readonly tasks: DriverTasks;
   /** Hosts that an earlier driver knew. */
   readonly expected: ReadonlySet<HostId>;
-  /** How long the coordinator waits for them. */
+  /** Milliseconds for which the coordinator waits for them. */
   readonly formingMs: number;
   /** A host that is silent for this long is given up. */
   readonly silenceMs: number;

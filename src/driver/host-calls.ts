@@ -1,5 +1,6 @@
-// What hosts ask the driver beside batches and the census: to join, to be counted as living (a
-// beat), for permits at models with a rate, to leave, and to take the lines of their logs.
+// Requests of hosts to the driver, other than batches and the census: to join, to be counted as
+// living (a beat), for permits at models with a rate, to leave, and to take the lines of their
+// logs.
 
 import type { Route } from "../http/reception.ts";
 import { type Control, decodeControl, encodeControl } from "../peer/control.ts";

@@ -1,6 +1,6 @@
 // The tasks in flight, by identity: what the driver answers for until a record is written. This
-// file alone decides what becomes of a task that no process holds any more. A pure state machine:
-// it answers with the message to send, and sends nothing.
+// file alone decides what becomes of a task that no process holds any more. It is a pure state
+// machine: it returns the message to send, and sends nothing.
 //
 // A task is *admitted* with its row. A driver that goes on after another one *adopts* the tasks
 // that hosts hold: it knows them by name only, until it comes to their rows. A task is *orphaned*
@@ -63,7 +63,7 @@ export class InFlight {
     return this.#entries.has(key);
   }
 
-  /** Tells what to do with a row, before it is admitted. */
+  /** Decides what becomes of a row before it is admitted. */
   readRow(admitted: Admitted): RowState {
     const key = keyOf(admitted);
     const entry = this.#entries.get(key);
@@ -84,7 +84,8 @@ export class InFlight {
   }
 
   /**
-   * No process holds this task. Null: it goes on when its row is read, or it has ended meanwhile.
+   * Handles a task that no process holds. Returns the message that starts or ends it; null when the
+   * task has to wait until its row is read, or has ended meanwhile.
    */
   orphan(key: TaskKey): Message | null {
     const entry = this.#entries.get(key);
@@ -94,7 +95,7 @@ export class InFlight {
     return null;
   }
 
-  /** Tells what to do with an end, before it is recorded. */
+  /** Decides what becomes of an end before it is recorded. */
   judge(end: EndMessage): EndState {
     const { delivery, maxAttempts } = this.#options;
     const lostItsPlace = LOST_PLACE.has(end.ending.error?.code ?? "");

@@ -1,5 +1,5 @@
-// What a run has spent on models, over all its starts and hosts, and whether its budget
-// (run.budget) has room for more. Each process reports what it has spent since it began. The last
+// The spending of a run on models, over all its starts and hosts, and the room that is left in its
+// budget (run.budget). Each process reports what it has spent since it began. The last
 // report of a process that died stands.
 
 import type { Recipe } from "../recipe/schema/schema.ts";
@@ -116,7 +116,7 @@ export function tokensOf({ prompt_tokens, completion_tokens }: Spent): number {
   return prompt_tokens + completion_tokens;
 }
 
-/** What the budget has too little of for this spending, in words; null where it is enough. */
+/** The part of the budget that this spending exceeds, in words; null when the budget is enough. */
 export function usedUp(spent: Spent, { money, tokens }: Budget): string | null {
   if (money !== undefined && spent.cost >= money)
     return `${spent.cost.toFixed(4)} of ${money} in money`;

@@ -16,7 +16,7 @@ export interface MemoryFabricOptions {
   readonly host: LocalHost;
   /** Takes the ends of tasks. */
   readonly sink: Receiver;
-  /** Lets go of what this process keeps for a task that has its record. */
+  /** Drops what this process keeps for a task that has its record. */
   readonly settle: (rowId: string, trial: number) => void;
 }
 

@@ -24,7 +24,7 @@ import type { DriverTasks, DriverTransport, Fabric } from "./run.ts";
  * A host that is silent for this long is given up. Longer than user code should block a process.
  */
 const SILENCE_MS = 5000;
-/** How long the driver waits for the hosts of an earlier driver. */
+/** The driver waits this long for the hosts of an earlier driver. */
 const FORMING_MS = 5000;
 const CENSUS_PATIENCE_MS = 1000;
 const FIRST_CENSUS_MAX = 2 ** 48;
@@ -33,7 +33,7 @@ const TICK_MS = 100;
 const STALL_MS = 15_000;
 /** The log says this often which roles have no host. */
 const UNSERVED_MS = 10_000;
-/** How long hosts have to learn that the run is over. */
+/** Hosts have this long to learn that the run is over. */
 const FAREWELL_MS = 3000;
 
 /** The driver's end of the network. */
@@ -55,7 +55,7 @@ export class PeerTransport implements DriverTransport {
 
 export interface PeerFabricOptions {
   readonly peer: Peer;
-  /** Where hosts reach the driver. */
+  /** The URL at which hosts reach the driver. */
   readonly url: string;
   /** Names the run, whatever driver it has. */
   readonly run: string;
@@ -68,7 +68,7 @@ export interface PeerFabricOptions {
   readonly delivery: "retry" | "at-most-once";
   readonly tasks: DriverTasks & Receiver & { readonly inFlight: number };
   readonly desk: HostDesk;
-  /** Is told which hosts are there, each time that changes. */
+  /** Called with the hosts that are present, each time they change. */
   readonly onHosts: (hosts: readonly HostId[]) => void;
   readonly rates: Rates;
   readonly metrics: () => Promise<string>;
@@ -257,5 +257,5 @@ export class PeerFabric implements Fabric {
   }
 }
 
-/** What every driver is to its peers. */
+/** The driver as a member that its peers know. */
 const DRIVER = { roles: [], isSink: true, leaving: false } as const;

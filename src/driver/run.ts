@@ -17,15 +17,15 @@ import { InFlight } from "./in-flight.ts";
 import { type RecordKeeper, Sink } from "./sink.ts";
 import { Tokens } from "./tokens.ts";
 
-/** How the driver sends messages, and says which ends are recorded. */
+/** The driver's way to send messages and to say which ends are recorded. */
 export interface DriverTransport extends Transport {
   /** No process need keep these ends any more. */
   release(ends: readonly EndMessage[]): void;
 }
 
-/** What carries tasks from admission through their roles to the sink. */
+/** The fabric carries tasks from admission through their roles to the sink. */
 export interface Fabric {
-  /** How busy each role is, over all hosts. */
+  /** The load of each role, summed over all hosts. */
   readonly roles: readonly RoleLoad[];
   /** Bytes of request bodies that peers have sent to each other; null in one process. */
   readonly wireBytes: number | null;
@@ -33,20 +33,21 @@ export interface Fabric {
   readonly ready: Promise<void>;
   /** Begins to carry messages. */
   begin(): void;
-  /** A task has its record: its hosts need not keep anything for it. */
+  /** Called when a task has its record, so that its hosts drop what they keep for it. */
   settle(rowId: string, trial: number): void;
   stop(): Promise<void>;
 }
 
-/** What the coordinator of a run on many hosts does with tasks. */
+/** The operations on tasks that the coordinator of a run on many hosts needs. */
 export interface DriverTasks {
   /** Keys of the tasks in flight. */
   keys(): Iterable<TaskKey>;
   /**
-   * Takes over a task that hosts hold for an earlier driver. False when it needs no taking over.
+   * Takes over a task that hosts hold for an earlier driver. Returns false for a task that this
+   * driver already has.
    */
   adopt(key: TaskKey, attempt: number): boolean;
-  /** No process holds this task any more. False when it has ended meanwhile. */
+  /** Handles a task that no process holds any more. Returns false when it has ended meanwhile. */
   orphan(key: TaskKey): boolean;
 }
 
@@ -155,7 +156,7 @@ export class Run implements Receiver, DriverTasks {
     return true;
   }
 
-  /** The run can no longer go on. */
+  /** Stops the run, which can no longer go on. */
   fail(error: MatrixError): void {
     this.#stop(error);
   }
@@ -190,7 +191,7 @@ export class Run implements Receiver, DriverTasks {
   }
 }
 
-/** Acts when the signal aborts, or at once when it did before. Resolves when it has acted. */
+/** Calls `act` when the signal aborts, or at once when it is aborted. Resolves after that. */
 export function onAbort(signal: AbortSignal, act: () => void): Promise<void> {
   return new Promise((resolve) => {
     const aborted = (): void => {

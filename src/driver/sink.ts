@@ -18,11 +18,11 @@ import type { Tracing } from "../telemetry/tracing.ts";
 import type { InFlight } from "./in-flight.ts";
 import type { Tokens } from "./tokens.ts";
 
-/** Where records go, and who is told of them. */
+/** Keeps the records. The run implements it with its run directory and its books. */
 export interface RecordKeeper {
   /** Resolves when the kernel has the lines. */
   append(lines: readonly RecordLine[], counts: Counts): Promise<void>;
-  /** Is told of each record after it was written. */
+  /** Called with each record after it was written. */
   wrote(record: RecordHead, hops: number): void;
   /**
    * Resolves when the tokens of the written tasks may be given back; null when they may at once.
@@ -36,9 +36,9 @@ export interface SinkOptions {
   readonly tokens: Tokens;
   readonly clock: Clock;
   readonly tracing: Tracing | null;
-  /** No process need keep these ends any more: they are recorded, now or before. */
+  /** Tells processes to drop these ends, because they are recorded. */
   readonly release: (ends: readonly EndMessage[]) => void;
-  /** The output can no longer be written: the run must stop. */
+  /** Stops the run when its output can no longer be written. */
   readonly fail: (error: MatrixError) => void;
 }
 
@@ -49,7 +49,7 @@ interface Accounted {
 
 export class Sink {
   readonly #options: SinkOptions;
-  /** Resolves when all that was received is written. */
+  /** Resolves when every received end is written. */
   #written: Promise<void> = Promise.resolve();
 
   constructor(options: SinkOptions) {
@@ -71,7 +71,7 @@ export class Sink {
         continue;
       }
       taken.push(end);
-      // Hosts have clocks of their own: the driver's time of admission wins where it is known.
+      // Clocks of hosts differ, so the driver's time of admission is used when it is known.
       const times = { admittedAt: known.admitted?.admittedAt ?? task.admittedAt, endedAt };
       const [line, record] = serialise(task, createHead(task, ending, times), times);
       lines.push(line);

@@ -35,9 +35,9 @@ export interface Perspective extends Parts {
 }
 
 export interface PerspectiveOptions {
-  /** Null to take what the recipe suggests. */
+  /** Null to use the role that the recipe suggests. */
   readonly as: ReadonlyMap<string, Part> | null;
-  /** Null to train on every assistant. */
+  /** Null to train on every assistant message. */
   readonly trainOn: readonly string[] | null;
   /**
    * An expression over a record that gives its tools; null to take the tools of the assistant's

@@ -21,11 +21,11 @@ export interface MembershipOptions {
   readonly driver: DriverCalls;
   /** Answers with what this process has spent on models since it began. */
   readonly spent: () => Spent;
-  /** How long to wait for a driver that is gone. */
+  /** The host waits this long for a driver that is gone. */
   readonly patienceMs: number;
-  /** Is told which models have a rate at the driver. */
+  /** Called with the models that have a rate at the driver. */
   readonly onRated: (models: readonly string[]) => void;
-  /** Is told of each task that has ended, on any host. */
+  /** Called for each task that has ended, on any host. */
   readonly onEnded: (rowId: string, trial: number) => void;
 }
 

@@ -27,8 +27,8 @@ export class Role {
   readonly #queue = new Queue<Waiting>();
   #busy = 0;
   /**
-   * True while the host starts waiting steps. It keeps agents that answer at once from making the
-   * host call itself.
+   * True while the host starts waiting steps. Without it, agents that answer at once would make the
+   * host recurse.
    */
   draining = false;
 

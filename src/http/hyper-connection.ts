@@ -74,7 +74,7 @@ class HyperConnection implements Connection {
     return !this.#isGoingAway && !this.#socket.destroyed;
   }
 
-  /** A server that takes connections need not be a peer: one request shows it. */
+  /** Makes one request, because a server that accepts connections may still not be a peer. */
   async hello(): Promise<void> {
     const { body } = await this.#client.fetch(`${ORIGIN}/healthz`, {});
     await body?.cancel();

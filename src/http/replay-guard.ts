@@ -13,7 +13,7 @@ interface Seen {
 }
 
 export class ReplayGuard {
-  /** In the order in which they were last heard of. */
+  /** Ordered by the time of each sender's last request, oldest first. */
   readonly #senders = new Map<string, Seen>();
 
   /** Returns false when the number came before, or is too old to tell. */

@@ -10,7 +10,7 @@ import { createECDH, hkdfSync } from "node:crypto";
 /** The name in every certificate: addresses of hosts change and prove nothing. */
 export const TLS_NAME = "matrix";
 const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
-/** So wide because clocks of hosts may be far apart; a run ends long before. */
+/** The time is wide because the clocks of hosts may be far apart; a run ends long before. */
 const VALIDITY = { notBefore: new Date("2020-01-01"), notAfter: new Date("2120-01-01") };
 /** The order of P-256. */
 const ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;

@@ -2,7 +2,7 @@
 
 import type { Distribution } from "../recipe/schema/value-schema.ts";
 
-/** One draw. It is never below zero. */
+/** Draws one value, which is never below zero. */
 export function sample(distribution: Distribution, random: () => number): number {
   switch (distribution.kind) {
     case "constant":

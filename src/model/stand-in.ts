@@ -62,7 +62,8 @@ export async function planStandIn(
         const most = isAssumed ? limitOf(request.sampling) : Number.POSITIVE_INFINITY;
         const replies: Replies = (_, { random }) =>
           drawTokens(Math.min(most, sample(length, random)), random);
-        // A schema asks for something else than words. An assumed length ends no answer.
+        // With a schema, the answer is an instance of it and not words. A length that is only
+        // assumed never cuts an answer off.
         return answerOf(
           expected,
           request.schema === undefined ? replies : null,

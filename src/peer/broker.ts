@@ -57,13 +57,13 @@ export interface BrokerOptions {
   /** The number of messages held at once. Further ones are refused. */
   readonly capacity: number;
   readonly routing: Routing;
-  /** The only process that can do this step, where one holds state for it; null for any host. */
+  /** Returns the only process that can do a step, the one with its state; null for any host. */
   readonly pinnedTo?: (message: Message) => HostId | null;
-  /** Has the message done here: by an agent, or by the sink. */
+  /** Hands the message to an agent or to the sink of this process. */
   readonly deliver: (message: Message) => void;
   /** Called when there is something to take for this peer. */
   readonly wake: (to: HostId) => void;
-  /** A process died. Steps that it did may be done here again; none of them begins before this. */
+  /** Called when a process died, before any step that it did begins here again. */
   readonly onLoss?: (() => void) | undefined;
   /** Milliseconds of any steady clock. */
   readonly now: () => number;
@@ -92,7 +92,7 @@ export class Broker {
   readonly #census = new CensusNotes();
   #nextSeq = 1;
   #isLeaving = false;
-  /** The time at which peers are told once more what they have from here; null for never. */
+  /** The time at which acknowledgements and releases are sent once more; null for never. */
   #repeatAt: number | null = null;
   #redelivered = 0;
   #duplicates = 0;
@@ -226,7 +226,8 @@ export class Broker {
     for (const { seq } of batch.parcels) {
       const sent = this.#sent.get(seq);
       if (sent === undefined || sent.to !== to) continue;
-      // At most once: a message that may have arrived is not sent again. The census finds out.
+      // With at-most-once delivery, a message that may have arrived is not sent again. The census
+      // finds out whether it is lost.
       if (maybeTaken && this.#options.delivery === "at-most-once") {
         this.#forget(sent);
         continue;
@@ -293,7 +294,7 @@ export class Broker {
     yield* this.#sent.values();
   }
 
-  /** To be called several times a second: looks again at what could not be sent. */
+  /** Tries again to send parked messages. The caller calls it several times a second. */
   tick(): void {
     const now = this.#options.now();
     this.#seen.turn(now);

@@ -30,7 +30,7 @@ export interface BeatAnswer {
    * peers again what they have from it (`Broker.repeat`).
    */
   readonly joining: string;
-  /** Null when the host knows the list, and while the driver is forming. */
+  /** Null when the host already knows the list, and while the driver is still forming it. */
   readonly list: MemberList | null;
 }
 

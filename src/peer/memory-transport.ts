@@ -1,6 +1,6 @@
 // The in-memory transport: one host and the sink in one process. It carries the messages that a
-// network would carry, in lots as a network does, so a run in one process takes the same way
-// through the code as a cluster.
+// network would carry, and in lots like a network, so a run in one process uses the same code as a
+// cluster.
 
 import type { Message, Task } from "../task/task.ts";
 import { Inbox } from "./inbox.ts";

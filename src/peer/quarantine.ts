@@ -10,7 +10,7 @@
 /** The number of suspects that run at once on a host, by their strikes. */
 const WIDTHS = [Number.POSITIVE_INFINITY, 16, 4, 1] as const;
 
-/** From this many strikes on a suspect runs alone. */
+/** A suspect with this many strikes or more runs alone. */
 export const STRIKES_ALONE = WIDTHS.length - 1;
 
 export interface Suspect {

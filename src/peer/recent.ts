@@ -1,6 +1,6 @@
-// How far each task was seen to be, remembered while a copy of an older message may still come.
-// There are two generations: a task that was not touched during a whole one is forgotten. So the
-// size follows the traffic of the last minute, not the length of the run.
+// The furthest position at which each task was seen, kept while a copy of an older message may
+// still arrive. There are two generations: a task that was not touched during a whole one is
+// forgotten. So the size follows the traffic of the last minute, not the length of the run.
 
 export class Recent<K> {
   readonly #generationMs: number;
@@ -21,7 +21,7 @@ export class Recent<K> {
     this.#young.set(key, value);
   }
 
-  /** To be called now and then: begins a new generation when it is time. */
+  /** Begins a new generation when it is due. The caller calls it now and then. */
   turn(now: number): void {
     if (now - this.#turnedAt < this.#generationMs) return;
     this.#turnedAt = now;

@@ -1,5 +1,5 @@
-// How a message goes on: a step to a host of the task's role, an end to the sink. The sender hands
-// it over and forgets it.
+// The transport carries each message on: a step to a host of the task's role, an end to the sink.
+// The sender hands it over and forgets it.
 
 import type { Message, Task } from "../task/task.ts";
 

@@ -82,7 +82,7 @@ function quotedIn(text: string): readonly string[] {
   return [...text.matchAll(/"([^"]*)"/g)].map((match) => match[1] as string);
 }
 
-/** What is allowed: the message of our own schemas, or the type that the library expected. */
+/** The allowed values: the message of our own schemas, or the type that the library expected. */
 function expectation(issue: Issue): string {
   if (!issue.message.startsWith("Invalid ")) return issue.message;
   if (issue.type === "integer") return "a whole number";

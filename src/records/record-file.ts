@@ -1,6 +1,6 @@
 // The file of a run's records: where it is, and its lines, plain or in Zstandard frames. A line
 // that was being written when the process died is the last one and is marked torn. Readers skip a
-// torn line, and a continued run cuts it off.
+// torn line, and a continued run cuts it off (`RecordWriter.open`).
 
 import { existsSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";

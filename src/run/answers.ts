@@ -1,4 +1,4 @@
-// What a process keeps of its models' answers: the journal of the run, so that no answer is paid
+// The answers of models that a process keeps: the journal of the run, so that no answer is paid
 // for twice, and the cache that the recipe names.
 
 import { constants } from "node:fs";
@@ -42,7 +42,7 @@ export async function checkCache({ recipe, problemAt }: LoadedRecipe): Promise<v
   });
 }
 
-/** Why the folder, or the nearest one above it that exists, cannot be written to. */
+/** The reason why the folder, or the nearest existing one above it, cannot be written to. */
 async function whyUnusable(folder: string): Promise<string | null> {
   const found = await stat(folder).catch(() => null);
   if (found === null && dirname(folder) !== folder) return await whyUnusable(dirname(folder));

@@ -56,7 +56,7 @@ export class Books {
     return this.#options.isAlone ? null : this.ledger.hold(performance.now());
   }
 
-  /** What is used up of the budget, in words; null while there is room. */
+  /** The part of the budget that is used up, in words; null while there is room. */
   usedUp(spent: Spent = this.ledger.spent): string | null {
     return usedUp(spent, this.budget ?? {});
   }
@@ -86,7 +86,7 @@ export class Books {
   }
 }
 
-/** What the starts before this one have spent. */
+/** The spending of earlier starts. */
 function earlierSpending({ directory, isReplay, isAlone }: BooksOptions) {
   const { spent, recorded } = directory;
   if (!isAlone) return spent;

@@ -1,4 +1,4 @@
-// How a process finds the driver of a run, and the token that proves its membership.
+// Finds the driver of a run, and the token that proves that a process belongs to it.
 
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";

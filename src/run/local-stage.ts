@@ -23,7 +23,7 @@ export interface LocalStageOptions {
   /** True when models are asked, and their answers kept. A replay asks none. */
   readonly asksModels: boolean;
   readonly permits: Permits;
-  /** Is told what this process has spent since it began, after each answer that was paid for. */
+  /** Called after each paid answer with all that this process has spent since it began. */
   readonly onSpent: (total: Spent) => void;
   readonly log: Log;
   readonly tracing: Tracing | null;
@@ -52,7 +52,7 @@ export class LocalStage implements Stage {
   static async open(options: LocalStageOptions): Promise<LocalStage> {
     const { plan, directory, asksModels, permits, log, onSpent } = options;
     await dismissWorkers(directory);
-    // Names this process among all that ever write to the journal.
+    // The name is unique among all processes that ever write to the journal.
     const writer = `${DRIVER_NAME}-${randomId(10)}`;
     const live = await plan.open({
       host: DRIVER_NAME,

@@ -22,9 +22,9 @@ export interface LocalWorkersOptions {
   /** Workers of the driver before this one. */
   readonly earlier: readonly Worker[];
   readonly log: Log;
-  /** Is told which workers run, each time that changes. */
+  /** Called with the workers that run, each time they change. */
   readonly onWorkers: (workers: readonly Worker[]) => void;
-  /** Is told of the death of a worker, by the host id of that life. */
+  /** Called when a worker dies, with the host id of that life. */
   readonly onDeath: (hostId: string) => void;
   /** No worker can run, and no other host will come. */
   readonly onFailure: (why: string) => void;

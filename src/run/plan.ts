@@ -28,7 +28,7 @@ export interface OpenContext extends Pick<ModelContext, "permits" | "spend"> {
   readonly host: string;
   /** Roles that this process serves. */
   readonly roles: readonly string[];
-  /** Where model answers are kept; null for a process that asks no model. */
+  /** The place of kept model answers; null for a process that asks no model. */
   readonly answers: AnswerPlace | null;
   readonly log: Log;
 }

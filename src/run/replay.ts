@@ -70,7 +70,7 @@ function refuseOtherRoles({ loaded }: Plan, source: Manifest, directory: string)
   const [there, here] = [recorded, wanted].map((names) => names.join(", ") || "none");
   throw new MatrixError(
     "run_refused",
-    `${directory} cannot be replayed with this recipe: models speak there for ${there}, here for ${here}`,
+    `${directory} cannot be replayed with this recipe: its llm roles are ${there}, those of the recipe are ${here}`,
     {
       hint: "a replay may change rules, code and scores; roles that ask models keep their names",
     },
@@ -106,10 +106,10 @@ function refuseOtherPrompts({ loaded, hashes }: Plan, source: Manifest, director
           meaning(key, source.recipe, source.hashes),
         ),
     )
-    .map((key) => loaded.problemAt(key, "it is not what the recorded answers were made with"));
+    .map((key) => loaded.problemAt(key, "it differs from the run whose answers are replayed"));
   if (problems.length === 0) return;
   throw new MatrixError("run_refused", `${directory} cannot be replayed with this recipe`, {
     problems,
-    hint: "a replay may change rules, code and scores; for other prompts, run it anew",
+    hint: "a replay may change rules, code and scores; for other prompts, start a new run",
   });
 }

@@ -37,7 +37,8 @@ import type { Stage } from "./stage.ts";
 import { type Summary, summarise } from "./summary.ts";
 
 /**
- * How often spending is noted in the manifest: the most that a killed driver forgets of its own.
+ * Interval at which the manifest notes spending. A killed driver forgets at most this much of its
+ * own.
  */
 const SPENT_MS = 500;
 
@@ -85,9 +86,9 @@ class RecipeRun {
   readonly #drain: AbortSignal;
   /** Aborted: the run stops at once. */
   readonly #halt: AbortSignal;
-  /** Releases what this start holds; called last to first. */
+  /** Everything that this start has to release, in reverse order. */
   readonly #open = new AsyncDisposableStack();
-  /** What plays the tasks; null while it is being opened. */
+  /** The parts that play the tasks; null while they are being opened. */
   #playing: Playing | null = null;
 
   constructor(directory: RunDirectory, work: Work, settings: RunSettings, context: RunContext) {
@@ -128,7 +129,7 @@ class RecipeRun {
     }
   }
 
-  /** Lets go of everything, whatever happened, and sums up. */
+  /** Releases everything and computes the summary, also after an error. */
   async close(end: RunEnd): Promise<Summary> {
     const elapsedMs = performance.now() - this.#startedAt;
     const state = end.complete ? "complete" : "stopped";
@@ -150,7 +151,7 @@ class RecipeRun {
     return summarise(this.#work, this.#directory, this.#books, ended);
   }
 
-  /** The user's wishes and the budget's, as two signals. */
+  /** Combines the signals of the user, the grace time and the budget into two. */
   #heed(context: RunContext): { readonly drain: AbortSignal; readonly halt: AbortSignal } {
     const { drain: asked = NEVER, halt: haltAsked = NEVER } = context;
     const { grace } = this.#work.plan.recipe.run;

@@ -1,4 +1,4 @@
-// What a run works on: the rows of a dataset, or the records of another run.
+// The rows that a run works on: the rows of a dataset, or the records of another run.
 
 import { openDataset, type RowStream } from "../dataset/open.ts";
 import type { DatasetScan } from "../dataset/scan.ts";

@@ -8,7 +8,7 @@ import type { Work } from "./run-rows.ts";
 import type { Snapshot } from "./snapshot.ts";
 import type { Stage } from "./stage.ts";
 
-/** What plays the tasks. */
+/** The parts that play the tasks. */
 export interface Playing {
   readonly run: Run;
   readonly fabric: Fabric;

@@ -1,4 +1,4 @@
-// How a run is to be played, in parsed values.
+// The settings of one start of a run, as parsed values.
 
 import type { Address } from "../http/address.ts";
 import type { Environment } from "../recipe/compose.ts";
@@ -8,11 +8,13 @@ import type { OpenDisplay } from "./snapshot.ts";
 export interface HostsSettings {
   /** Number of local host processes that the driver starts and supervises. */
   readonly workers: number;
-  /** Where the driver listens for hosts of other machines; null for loopback alone. */
+  /**
+   * The address at which the driver listens for hosts of other machines; null for loopback alone.
+   */
   readonly listen: Address | null;
   /** Cleartext between machines. */
   readonly insecure: boolean;
-  /** How long hosts wait for a driver that is gone. */
+  /** Hosts wait this long for a driver that is gone. */
   readonly patienceMs: number;
 }
 
@@ -23,9 +25,9 @@ export interface RunSettings {
   readonly fresh?: boolean;
   /** A run directory whose records are replayed in place of a dataset. */
   readonly replay?: string | null;
-  /** Null: the driver hosts every role itself. */
+  /** Null when the driver hosts every role itself. */
   readonly hosts?: HostsSettings | null;
-  /** Where /metrics is served over HTTP/1.1. */
+  /** The address at which /metrics is served over HTTP/1.1. */
   readonly metrics?: Address | null;
   /** Token of the run; null makes one. */
   readonly token?: string | null;

@@ -26,7 +26,7 @@ export interface Snapshot {
   readonly waitedFor: readonly string[];
 }
 
-/** Where a run shows its progress. */
+/** The display on which a run shows its progress. */
 export interface Display {
   /** Prints a line that stays. */
   say(line: string): void;

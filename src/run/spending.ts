@@ -1,4 +1,4 @@
-// What this process has spent on models since it began.
+// Sums up what this process has spent on models since it began.
 
 import { addSpent, NOTHING_SPENT, type Spent } from "../task/spent.ts";
 import type { Usage } from "../task/task.ts";

@@ -1,5 +1,5 @@
-// Where the tasks of a run are played: in this process, or on hosts of their own. A stage is opened
-// before the run begins, and makes the fabric for it.
+// The stage on which the tasks of a run are played: this process, or separate hosts. A stage is
+// opened before the run begins and makes its fabric.
 
 import type { DriverTransport, Fabric, Run } from "../driver/run.ts";
 import type { Replicated } from "../model/contract.ts";
@@ -11,9 +11,9 @@ export interface Stage {
   readonly models: readonly Replicated[];
   /** The driver among its peers; null in one process. */
   readonly peer: Pick<Peer, "broker" | "server"> | null;
-  /** What the user needs to know to add hosts; null for nothing. */
+  /** The message that tells the user how to add hosts; null for none. */
   readonly invitation: string | null;
-  /** True when the process of that name lives, and may write to the journal. */
+  /** True when the process of that name lives and may write to the journal. */
   isWriting(writer: string): boolean;
   /** Makes the fabric that carries the tasks of the run. */
   connect(run: Run): Fabric;

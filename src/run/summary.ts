@@ -1,4 +1,4 @@
-// The end of a run, in figures.
+// The summary of a run: its end in figures, as `--json` prints it.
 
 import type { Budget } from "../driver/ledger.ts";
 import { MatrixError } from "../error.ts";
@@ -8,7 +8,7 @@ import type { Usage } from "../task/task.ts";
 import type { Books } from "./books.ts";
 import type { Work } from "./run-rows.ts";
 
-/** As printed by --json. An error is printed on stderr as well, with its hint. */
+/** The object that --json prints. An error is also printed on stderr, with its hint. */
 export interface Summary {
   readonly name: string;
   readonly directory: string;

@@ -1,6 +1,6 @@
-// Lines of JSON that an agent writes to its stdout, read from whatever chunks they come in. The
-// first line that is too long or no reply breaks the reader off: an agent that leaves the protocol
-// once may also have torn other replies.
+// Reads the lines of JSON that an agent writes to its stdout, from chunks of any size. The reader
+// breaks off at the first line that is too long or is not a reply, because an agent that breaks the
+// protocol once may also have torn other replies.
 
 import { isJsonObject, type Json } from "../task/json.ts";
 
@@ -20,12 +20,12 @@ export interface ReplyLinesOptions {
 const NEWLINE = 0x0a;
 /** Blank lines in a row that are accepted. */
 const BLANKS_MAX = 100_000;
-/** A longer line is parsed without the test whether it is blank. */
+/** A line longer than this is parsed without a test for a blank line. */
 const BLANK_BYTES_MAX = 100;
 
 export class ReplyLines {
   readonly #options: ReplyLinesOptions;
-  /** Parts of a line whose end has not come. */
+  /** Parts of a line whose end has not arrived yet. */
   #parts: Buffer[] = [];
   #partsBytes = 0;
   /** Blank lines in a row. */

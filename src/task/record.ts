@@ -29,7 +29,7 @@ export interface TrajectoryRecord {
   readonly history: readonly Hop[];
 }
 
-/** How many records a run has of each status. */
+/** Number of records of a run by status. */
 export type Counts = Readonly<Record<Ending["status"], number>>;
 
 /**

@@ -43,7 +43,7 @@ export interface Task {
   readonly row: JsonObject;
   /** Derived from (run seed, row id, trial). */
   readonly seed: number;
-  /** How many times the row was started, this time included; from 1. */
+  /** Number of the start of the row, from 1. */
   readonly attempt: number;
   /**
    * The role that does the next step; empty before the first one, and while the task waits for

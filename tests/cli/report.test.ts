@@ -61,7 +61,7 @@ test("usage and cost of roles, models and tasks add up to those of the run", () 
     );
   }));
 
-test("a report counts failed tasks, and not tasks that ended without a score, as failed", () =>
+test("a report counts a task as failed only when it failed, not when it has no score", () =>
   withFolder(async (folder) => {
     const broken = 'roles.matcher.agent="broken.ts"';
     await writeFile(

@@ -91,7 +91,7 @@ test("shards show each directory, what is wrong or missing, and their sum", asyn
   ]);
 });
 
-test("verify exits with 1 when it finds something, also as JSON, which has every count", () =>
+test("verify exits with 1 when something is wrong, and its JSON has every count", () =>
   withFolder(async (folder) => {
     const run = join(folder, "run");
     await writeRun(run, DIALOGUE, [{ id: "1", history: [["student", said("x")]] }]);

@@ -1,4 +1,4 @@
-// What hosts are told of tasks that have their record.
+// Hosts are told of tasks that have their record.
 
 import { expect, test } from "bun:test";
 import { EndedTasks } from "../../src/driver/ended-tasks.ts";

@@ -1,4 +1,4 @@
-// What the driver answers to hosts, by the bytes of their requests.
+// The driver's answers to hosts, by the bytes of their requests.
 
 import { expect, test } from "bun:test";
 import { Coordinator } from "../../src/driver/coordinator.ts";

@@ -1,5 +1,5 @@
-// The ledger: each process is counted once, whatever dies and comes back, and no task begins on
-// money that may be spent already.
+// The ledger: each process is counted once, even when processes die and come back, and no task
+// begins on money that may be spent already.
 
 import { expect, test } from "bun:test";
 import { atLeast, Ledger, tokensOf, usedUp } from "../../src/driver/ledger.ts";
@@ -26,7 +26,7 @@ test("the ledger comes to what all processes spent, over drivers that are killed
       const name = `host-${Math.floor(random() * 5)}`;
       const requests = (hosts.get(name) ?? 0) + Math.floor(random() * 10);
       hosts.set(name, requests);
-      // What a host tells a driver that is about to be killed, it tells the next one, too.
+      // A host reports to the next driver again what it told the one that is killed.
       const noted = ledger.recorded;
       if (random() < 0.9) ledger.report(name, spent(requests));
       if (random() < 0.1)
@@ -59,7 +59,7 @@ test("a task may begin while the tasks in flight leave some of the budget, at wh
   ledger.report("host", spent(50));
   // 550 are left, and each of five tasks took 110.
   expect(roomBeside([0, 4, 5], 5)).toEqual([true, true, false]);
-  // What hosts have not reported yet is counted as well: each of ten took 88.
+  // Spending that hosts have not reported yet is counted as well: each of ten took 88.
   expect(roomBeside([0, 2, 3], 10, 80)).toEqual([true, true, false]);
   ledger.report("host", spent(99));
   expect(roomBeside([0, 10, 11], 1000)).toEqual([true, true, false]);

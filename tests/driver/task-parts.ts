@@ -1,4 +1,4 @@
-// What tests of the driver's parts share: a rule of one role, and tasks of it.
+// Shared by tests of the driver's parts: a rule of one role, and tasks of it.
 
 import type { Rule } from "../../src/orchestrator/advance.ts";
 import { done, to } from "../../src/orchestrator/contract.ts";

@@ -68,7 +68,7 @@ async function createMembership(
   };
   const rated: (readonly string[])[] = [];
   const ended: string[] = [];
-  /** What the host has done of earlier answers, at each answer. */
+  /** The effects of earlier answers on the host, at each answer. */
   const before: { readonly repeats: number; readonly members: readonly string[] }[] = [];
   const calls = new DriverCalls("host-1", async () => ({ url: driver.url, token: TOKEN }));
   const membership = new Membership({

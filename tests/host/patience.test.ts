@@ -1,4 +1,4 @@
-// How long a host waits for a silent driver.
+// The patience of a host with a silent driver.
 
 import { expect, test } from "bun:test";
 import { Patience } from "../../src/host/patience.ts";

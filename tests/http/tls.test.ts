@@ -53,7 +53,7 @@ test("a server with another token is found out before a request is sent", async 
   expect(error).toMatchObject({ code: "peer_failed" });
   expect([(error as MatrixError).maybeActed, (error as MatrixError).status]).toEqual([false, null]);
   expect(peer.refused).toEqual({});
-  // With its own token it would have been good.
+  // With the right token the same certificate is accepted.
   using other = openSession(peer.url, { token: LONG_TOKEN });
   expect(await other.request("echo", new Uint8Array(10), { timeoutMs: 50_000 })).toHaveLength(10);
 });

@@ -276,7 +276,7 @@ test("a simulated answer may take the time-out, and not a millisecond longer", a
   expect((await (await openModel("m", timely)).chat(request(), patient)).finishReason).toBe("stop");
 });
 
-test("a simulated request that is too long is an outcome, asked for once", async () => {
+test("a simulated request that is too long is an outcome and is not tried again", async () => {
   const model = await openModel("m", await simulatedConfig("errors.context_length=1"));
   expect(await model.chat(request(), patient)).toEqual({
     message: {

@@ -123,7 +123,7 @@ test("an answer that would come too late takes the time-out, and fails as one", 
   expect((await ask(await standInFor(timely))).ms).toBe(10_000);
 });
 
-test("a request that is too long is an outcome after its latency", async () => {
+test("a stand-in answers a request that is too long with an outcome, after its latency", async () => {
   const config = await simulatedConfig("latency=10ms", "errors.context_length=1");
   const { value, ms } = await ask(await standInFor(config));
   expect([value.finishReason, ms]).toEqual(["context_length", 10]);

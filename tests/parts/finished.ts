@@ -1,4 +1,4 @@
-// How a command ended, whether it ran in this process or in its own.
+// The end of a command, which ran in this process or in its own.
 
 export interface Finished {
   /** Null when a signal ended the process. */

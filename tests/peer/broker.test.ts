@@ -232,7 +232,7 @@ describe("sending", () => {
     expect(brief(take("a"))).toEqual(["1 step 1/1 0.0"]);
   });
 
-  test("a host that does not know this process is asked again after 50 ms, with all of the batch", () => {
+  test("a host that does not know this process gets the whole batch again after 50 ms", () => {
     const { broker, members, clock, receive, take } = createBroker();
     members(A);
     receive("a", parcel(8, end()));
@@ -249,7 +249,7 @@ describe("sending", () => {
     expect(brief(take("a"))).toEqual(["1 step 2/1 0.0"]);
   });
 
-  test("a host that did not answer is passed over for a second, and its releases are said again", () => {
+  test("a host that did not answer is passed over for a second, and then gets its releases again", () => {
     const { broker, members, clock, receive, take } = createBroker();
     members(A);
     receive("a", parcel(8, end()));
@@ -413,7 +413,7 @@ describe("delivery at most once", () => {
     expect(broker.counts.parked).toBe(1);
   });
 
-  test("when a host dies, what was posted to it is given up, and what still waits goes elsewhere", () => {
+  test("when a host dies, messages posted to it are given up, and waiting ones go elsewhere", () => {
     const { broker, members, take } = createBroker(options);
     members(A);
     broker.submit(step({ rowId: "1", ...away }));
@@ -426,7 +426,7 @@ describe("delivery at most once", () => {
 });
 
 describe("the death of a host", () => {
-  test("what it was sent is sent to another host, as a crash where it may have begun", () => {
+  test("after a host dies, its messages go to another host, as crashes where they may have begun", () => {
     const { broker, members, deliver, take } = createBroker();
     members(A);
     broker.submit(step({ rowId: "acknowledged", ...away }));
@@ -454,7 +454,7 @@ describe("the death of a host", () => {
     expect([...brief(take("a")), ...brief(take("c"))]).toEqual(["1 step 1/1 0.0"]);
   });
 
-  test("what a host was sent that left in peace is sent again without a crash", () => {
+  test("messages to a host that left in peace are sent again without a crash", () => {
     const { broker, members, deliver, take } = createBroker();
     members(A);
     broker.submit(step(away));
@@ -475,7 +475,7 @@ describe("the death of a host", () => {
     expect(brief(take("a"))).toEqual(["1 end 1/1 0.0"]);
   });
 
-  test("the process is told of a loss before any step begins again, and of none when hosts leave", () => {
+  test("a process learns of a loss before any step begins again, and of none when hosts leave", () => {
     const { members, receive, losses, delivered } = createBroker();
     members(A);
     members(A, B);
@@ -489,7 +489,7 @@ describe("the death of a host", () => {
     expect(losses).toEqual([0, 0]);
   });
 
-  test("a held message whose sender is gone is released to nobody", () => {
+  test("a held message whose sender is gone is released to no process", () => {
     const { broker, members, receive, take } = createBroker();
     members(A);
     receive("a", parcel(1, end()));
@@ -499,7 +499,7 @@ describe("the death of a host", () => {
     expect([broker.idle, take("a")]).toEqual([true, null]);
   });
 
-  test("a sent message whose sender is gone is released to nobody", () => {
+  test("a sent message whose sender is gone is released to no process", () => {
     const { broker, members, receive, deliver, take } = createBroker();
     members(A);
     receive("a", parcel(1, step()));
@@ -795,7 +795,7 @@ describe("forks and branches", () => {
     expect([...brief(take("c")), ...brief(take("d"))]).toEqual(["2 step 1/2 0.0"]);
   });
 
-  test("a branch that is held here is not lost, whoever is gone", () => {
+  test("a branch that is held here is never lost, no matter which processes are gone", () => {
     const { broker, members } = createBroker();
     members(A, B);
     broker.submit(step({ branch }));
@@ -803,7 +803,7 @@ describe("forks and branches", () => {
     expect([broker.counts.redelivered, broker.counts.held]).toEqual([0, 1]);
   });
 
-  test("after this host was given up, what is acknowledged is said again at once", () => {
+  test("after this host was given up, it repeats its acknowledgements at once", () => {
     const { broker, members, deliver, take } = createBroker();
     members(A);
     broker.submit(step({ rowId: "1", ...away }));
@@ -815,7 +815,7 @@ describe("forks and branches", () => {
     expect(brief(take("a"))).toEqual(["1 step 1/1 0.0"]);
   });
 
-  test("after this host was given up, what is acknowledged is said once more 10 s later", () => {
+  test("after this host was given up, it repeats its acknowledgements once more 10 s later", () => {
     const { broker, members, clock, deliver, take } = createBroker();
     members(A);
     broker.submit(step(away));
@@ -873,7 +873,7 @@ describe("forks and branches", () => {
     expect([broker.idle, take("a")]).toEqual([true, batch({ released: [3] })]);
   });
 
-  test("any other message is parked for as long as it takes", () => {
+  test("a message other than the end of a branch is parked without a time limit", () => {
     const { broker, members, clock } = createBroker();
     members();
     broker.submit(step(away));
@@ -884,7 +884,7 @@ describe("forks and branches", () => {
 });
 
 describe("the census", () => {
-  test("finds what is held, sent and comes later, each with its latest attempt, until it is collected", () => {
+  test("a census finds messages that are held, sent or come later, with their latest attempts, until it ends", () => {
     const { broker, members, receive } = createBroker();
     members(A);
     receive("a", parcel(1, step({ rowId: "held", attempt: 2 })));

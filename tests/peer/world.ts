@@ -801,7 +801,7 @@ interface Row {
   readonly id: string;
   readonly hops: number;
   readonly isPoison: boolean;
-  /** The hop at which it goes several ways at once; -1 for never. */
+  /** The hop at which the task forks; -1 for never. */
   readonly forks: number;
   readonly early: boolean;
 }

@@ -12,7 +12,7 @@ import { withFolder } from "../parts/folder.ts";
 
 const LLM = { agent: "llm", model: "m", prompt: { text: "Q" } };
 
-/** What is wrong with a recipe of these tables, as lines of key and message. */
+/** The problems of a recipe with these tables, as lines of key and message. */
 function complaintsOf(tables: JsonObject): string[] {
   const { recipe, complaints } = validateRecipe({
     name: "r",
@@ -185,7 +185,7 @@ describe("a role in a sandbox", () => {
 });
 
 describe("a sandbox", () => {
-  /** What is wrong with a sandbox in which a role runs. */
+  /** The problems of a sandbox in which a role runs. */
   const ofBox = (box: JsonObject) =>
     ofRole({ agent: "exec", sandbox: "box" }, { sandboxes: { box } });
 

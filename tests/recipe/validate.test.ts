@@ -1,4 +1,4 @@
-// What a table lacks, has too much of, or has wrong, in words on which a user can act.
+// Missing, unknown and wrong keys of a table, reported in words that a user can act on.
 
 import { describe, expect, test } from "bun:test";
 import { validateRecipe } from "../../src/recipe/validate.ts";

@@ -15,7 +15,7 @@ const RECIPE: JsonObject = {
 };
 const HASHES = { "p.md": "1", "m.ts": "2" };
 
-/** What is said against going on; null when nothing is. */
+/** The reason against continuing the run; null when there is none. */
 function against(
   now: Partial<RunIdentity> = {},
   { earlier = {}, digest = "digest" }: { earlier?: Partial<Manifest>; digest?: string | null } = {},

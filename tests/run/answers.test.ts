@@ -1,4 +1,4 @@
-// What a process keeps of its models' answers, and where.
+// The answers of models that a process keeps, and their place.
 
 import { expect, test } from "bun:test";
 import { mkdir, readdir, writeFile } from "node:fs/promises";

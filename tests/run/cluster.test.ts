@@ -97,7 +97,7 @@ test.concurrent("a run on hosts waits for every role, plays on all hosts, and te
         ["grader", "g-name"],
       ]);
     }
-    // What the driver wrote for hosts is gone with the run.
+    // The file that the driver wrote for hosts is removed at the end of the run.
     expect(await readDriverFile(directory)).toBeNull();
     const text = await readFile(join(directory, "logs", "g-name.log"), "utf8");
     expect(text).toMatch(/info joined host=g-name run=\S+ roles=grader pid=\d+/);

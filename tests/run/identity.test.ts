@@ -1,4 +1,4 @@
-// What a manifest says of a run.
+// The identity of a run in its manifest.
 
 import { expect, test } from "bun:test";
 import { runtime } from "../../src/platform.ts";

@@ -1,4 +1,4 @@
-// How a process finds the driver of a run, and proves that it belongs to it.
+// A process finds the driver of a run and proves that it belongs to the run.
 
 import { expect, test } from "bun:test";
 import { mkdir, writeFile } from "node:fs/promises";

@@ -67,7 +67,7 @@ test("a recipe whose roles that ask models all have other names is refused", () 
   withFolder(async (folder) => {
     await expect(replayed(folder, { overrides: RENAMED })).rejects.toMatchObject({
       code: "run_refused",
-      message: `${join(folder, "run")} cannot be replayed with this recipe: models speak there for student, here for pupil`,
+      message: `${join(folder, "run")} cannot be replayed with this recipe: its llm roles are student, those of the recipe are pupil`,
       hint: "a replay may change rules, code and scores; roles that ask models keep their names",
     });
   }));
@@ -76,7 +76,7 @@ test("a recipe without a role that asks a model cannot replay a run with one", (
   withFolder(async (folder) => {
     const overrides = ['roles.student={agent="grade.ts"}'];
     await expect(replayed(folder, { overrides })).rejects.toThrow(
-      "models speak there for student, here for none",
+      "its llm roles are student, those of the recipe are none",
     );
   }));
 
@@ -96,8 +96,8 @@ test("a changed prompt, schema or sampling is refused with its key", () =>
         ),
       ).resolves.toMatchObject({
         code: "run_refused",
-        problems: [{ key, message: "it is not what the recorded answers were made with" }],
-        hint: "a replay may change rules, code and scores; for other prompts, run it anew",
+        problems: [{ key, message: "it differs from the run whose answers are replayed" }],
+        hint: "a replay may change rules, code and scores; for other prompts, start a new run",
       });
     await refused(['roles.student.prompt={text="Else?"}'], "roles.student.prompt");
     await refused(['roles.student.system={text="Be short."}'], "roles.student.system");

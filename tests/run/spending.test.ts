@@ -1,4 +1,4 @@
-// What one process has spent on models.
+// The spending of one process on models.
 
 import { expect, test } from "bun:test";
 import { Spending } from "../../src/run/spending.ts";

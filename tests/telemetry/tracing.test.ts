@@ -16,7 +16,7 @@ interface OtlpSpan {
   readonly status: { readonly code?: number; readonly message?: string };
 }
 
-/** What a collector has after this; spans in the order in which they ended. */
+/** The spans that a collector gets from the traced code, in the order in which they ended. */
 async function spansOf(trace: (tracing: Tracing) => void) {
   return withCollector(async (env, pushes) => {
     const tracing = (await createTracing(env, "run-1", "1.2.3")) ?? expect.unreachable();

@@ -1,4 +1,4 @@
-// What progress looks like: pure functions from a snapshot of a run to lines of text.
+// The progress display: pure functions from a snapshot of a run to lines of text.
 
 import type { Snapshot } from "../../run/snapshot.ts";
 import { formatDuration, grouped } from "./figures.ts";

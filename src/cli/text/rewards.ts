@@ -1,4 +1,4 @@
-// What a run is worth, from its records: one line per domain with the mean reward, its standard
+// The rewards of a run, from its records: one line per domain with the mean reward, its standard
 // error, pass^k and why tasks ended. A task that failed or was not scored has no reward; it is
 // never counted as 0.
 

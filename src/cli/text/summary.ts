@@ -65,7 +65,7 @@ function tokensOf({ prompt_tokens: read, completion_tokens: written }: Summary["
   return `${grouped(read)} tokens in, ${grouped(written)} out`;
 }
 
-/** What the user can do when no task got a whole answer. */
+/** A hint for the user when no task got a whole answer. */
 const UNANSWERED_HELP: Readonly<Record<Unanswered, string>> = {
   context_length: "shorten what is asked, or use a model that takes more",
   refused: 'ask otherwise, or let roles accept it (accepts = ["refused"])',

@@ -1,4 +1,4 @@
-// What a run used, from its records: one line per role and per model with how long their steps
+// The usage of a run, from its records: one line per role and per model with how long their steps
 // took, and one line for whole tasks. Memory does not grow with records: durations are counted by
 // length.
 
@@ -17,7 +17,7 @@ export interface UsageLine extends Usage {
   readonly name: string;
   /** Hops of the role or model; records on the line of whole tasks. */
   readonly count: number;
-  /** Null when nothing of it has a price. */
+  /** Null when no model that it used has a price. */
   readonly cost: number | null;
   /** Milliseconds from the start of the agent to its answer; for tasks, from admission to end. */
   readonly ms: { readonly p50: number; readonly p95: number; readonly p99: number };

@@ -12,14 +12,14 @@ const NAME_AGE_MAX_MS = 5000;
 
 export interface Address {
   readonly url: string;
-  /** The address to connect to; null: wherever the name of the URL leads. */
+  /** The IP address to connect to; null to resolve the name of the URL. */
   readonly ip: string | null;
   /** Tells the address from others: the URL, with the IP in place of a name that has many. */
   readonly label: string;
 }
 
 export interface Found {
-  /** Null when nothing was learned; the known addresses then stay. */
+  /** Null when no address could be found; the known addresses then stay. */
   readonly addresses: readonly Address[] | null;
   /** A sentence that says what is wrong, or null. */
   readonly problem: string | null;

@@ -124,7 +124,7 @@ function lostError(label: string, cause: unknown): MatrixError {
   });
 }
 
-/** How a body may fail: by its size, or by breaking off. */
+/** Fails when the body is too large or breaks off. */
 interface BodyLimits {
   readonly bytesMax: number;
   readonly lost: (cause: unknown) => MatrixError;

@@ -146,7 +146,7 @@ export class Replicas implements Replicated {
   }
 
   /**
-   * Handles, while requests wait, whatever changes by time alone: addresses, backoffs, pauses,
+   * Handles changes that come with time alone while requests wait: addresses, backoffs, pauses and
    * deadlines.
    */
   #look(): void {

@@ -286,7 +286,7 @@ const scriptedModel = v.strictObject({
 
 export const model = v.variant("kind", [openaiModel, simulatedModel, scriptedModel]);
 
-/** What a forecast assumes of a model when the recipe states nothing. */
+/** Values that a forecast assumes for a model when the recipe states none. */
 export const EXPECTED = {
   ...v.parse(expectation, {}),
   output_tokens: v.parse(countDistribution, { kind: "uniform", min: 1, max: 512 }),

@@ -19,16 +19,16 @@ import { scanRows } from "../scan-rows.ts";
 import { durationOf, type Forecast, forecast, type Sample, type Workload } from "./forecast.ts";
 import { rehearse } from "./rehearsal.ts";
 
-/** How a model is known that stands in for itself. */
+/** The basis of a model that stands in for itself. */
 export const SELF = "itself, by seed";
 
-/** Where the samples come from. */
+/** The source of the samples. */
 interface Source {
   readonly kind: "records" | "rehearsal";
   /** The run directory that the records are from; null for a rehearsal. */
   readonly directory: string | null;
   readonly samples: readonly Sample[];
-  /** How the forecast knows the answers of each model. */
+  /** The basis of the forecast for each model's answers. */
   readonly models: Readonly<Record<string, string>>;
   /** True when the length of a model's answers is assumed, because the recipe states none. */
   readonly assumes_length: boolean;
@@ -144,7 +144,7 @@ async function fromRecords(
   if (isAsked && theirs !== ours)
     throw new MatrixError(
       "usage",
-      `--like ${directory} is a run of other roles: models speak there for ${theirs || "none"}, here for ${ours || "none"}`,
+      `--like ${directory} is a run of other roles: its llm roles are ${theirs || "none"}, those of the recipe are ${ours || "none"}`,
     );
   const samples: Sample[] = [];
   for await (const records of readRecords(directory)) {
@@ -198,7 +198,7 @@ function fromRehearsal(plan: Plan, rehearsed: Awaited<ReturnType<typeof rehearse
   };
 }
 
-/** What a history asked of models, at today's prices. */
+/** The requests of a history to models, at today's prices. */
 function asksOf(history: readonly Hop[], { recipe: { roles }, models }: Plan): Sample["asks"] {
   return history.flatMap(({ role, usage, cost = null, run_ms }) => {
     if (usage === undefined) return [];
@@ -213,7 +213,7 @@ function asksOf(history: readonly Hop[], { recipe: { roles }, models }: Plan): S
   });
 }
 
-/** What the budget has too little of, in words. Assumed lengths make no budget too small. */
+/** The part of the budget that is too small, in words. Assumed lengths make no budget too small. */
 function overBudget(
   budget: Budget,
   spent: Spent,

@@ -40,9 +40,9 @@ export interface HostProcessOptions {
   readonly name: string;
   readonly roles: readonly string[];
   readonly driver: DriverCalls;
-  /** Where the driver is now. */
+  /** The current URL of the driver. */
   readonly found: DriverAddress;
-  /** Null: a free port, where the driver can see it. */
+  /** Null for a free port: on loopback beside a driver that is there too, else on every address. */
   readonly listen: Address | null;
   /** Cleartext between machines. */
   readonly insecure: boolean;
@@ -201,12 +201,12 @@ function statefulSandboxOf({ roles, sandboxes }: Recipe, role: string): string |
   return sandbox !== undefined && sandboxes[sandbox]?.stateful === true ? sandbox : null;
 }
 
-/** A host listens on loopback beside a driver that does; else on every address. */
+/** Listens on loopback when the driver does, else on every address. */
 function listenBeside(driverUrl: string): Address {
   return isLoopback(hostnameOf(driverUrl)) ? LOOPBACK : { hostname: "0.0.0.0", port: 0 };
 }
 
-/** Where other hosts reach this one. */
+/** The URL at which other hosts reach this one. */
 function addressOf({ listen, found, driver }: HostProcessOptions, { server }: Peer): string {
   const { hostname } = listen ?? listenBeside(found.url);
   const seen = isWildcard(hostname) ? (driver.localAddress ?? hostname) : hostname;

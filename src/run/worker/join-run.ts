@@ -1,4 +1,4 @@
-// How a host joins a run: it asks until there is a driver, and is given the recipe.
+// Joins a run as a host: asks until there is a driver, and receives the recipe from it.
 
 import { MatrixError, messageOf } from "../../error.ts";
 import type { DriverCalls } from "../../host/driver-calls.ts";
@@ -18,7 +18,7 @@ export interface JoinOptions {
   readonly name: string;
   /** The life of this host before this one, which is known to be over. */
   readonly replaces: string | null;
-  /** How long to wait for a driver that is not there. */
+  /** The host waits this long for a driver that is not there. */
   readonly patienceMs: number;
   /** Prints a line on the terminal. */
   readonly show: (line: string) => void;

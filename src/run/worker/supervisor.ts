@@ -91,7 +91,7 @@ interface Worker {
 }
 
 interface End extends Pick<WorkerDeath, "code" | "signal" | "lastError"> {
-  /** How it ended, in words for the log. */
+  /** Words for the log on how the worker ended. */
   readonly how: string;
 }
 
@@ -290,9 +290,12 @@ export class Supervisor {
   }
 }
 
-/** Starts a worker in a process group of its own: Ctrl-C on the terminal is for this process. */
+/**
+ * Starts a worker in its own process group, so that Ctrl-C on the terminal reaches only this
+ * process.
+ */
 function spawn({ file, args, env }: WorkerCommand, descriptor: number | null) {
-  // The package passes on any descriptor, but its types end at ten.
+  // execa accepts any descriptor, but its types stop at 9.
   const output = (descriptor ?? "ignore") as 9 | "ignore";
   return execa(file, args, {
     env: env as Record<string, string>,

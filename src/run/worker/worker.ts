@@ -26,18 +26,18 @@ export interface WorkerOptions {
   readonly replaces: string | null;
   /** The last error that that life printed; empty for none. */
   readonly lastError: string;
-  /** Null: all roles of the recipe. */
+  /** Null for all roles of the recipe. */
   readonly roles: readonly string[] | null;
   /** Finds the driver; null while there is none. */
   readonly find: () => Promise<DriverAddress | null>;
   /** The run directory, once the run is joined; null where this process cannot reach it. */
   readonly runDirectory: () => string | null;
-  /** Null: a free port, where the driver can see it. */
+  /** Null for a free port: on loopback beside a driver that is there too, else on every address. */
   readonly listen: Address | null;
   readonly insecure: boolean;
-  /** How long to wait for a driver that is gone. */
+  /** The worker waits this long for a driver that is gone. */
   readonly patienceMs: number;
-  /** How long to wait for a driver that is not there yet. */
+  /** The worker waits this long for a driver that is not there yet. */
   readonly joinPatienceMs: number;
   /** Values of `${env:…}`, and OTEL_… variables. They come before the driver's. */
   readonly env: Environment;

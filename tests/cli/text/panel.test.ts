@@ -1,4 +1,4 @@
-// What progress looks like, on a terminal and elsewhere.
+// The progress display on a terminal and elsewhere.
 
 import { expect, test } from "bun:test";
 import { renderLine, renderPanel } from "../../../src/cli/text/panel.ts";

@@ -1,4 +1,4 @@
-// What a run is worth, by domain.
+// The rewards of a run by domain.
 
 import { expect, test } from "bun:test";
 import { RewardTally, renderRewards } from "../../../src/cli/text/rewards.ts";

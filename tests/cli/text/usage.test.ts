@@ -1,4 +1,4 @@
-// What a run used, by role and by model.
+// The usage of a run by role and by model.
 
 import { expect, test } from "bun:test";
 import { renderUsage, UsageTally } from "../../../src/cli/text/usage.ts";

@@ -1,5 +1,5 @@
-// What the files of a run say, read without the program's own reader: how many records there are,
-// which stand twice, which are missing, and which differ from those of an undisturbed run.
+// Accounts for the files of a run, read without the program's own reader: how many records there
+// are, which stand twice, which are missing, and which differ from those of an undisturbed run.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -13,7 +13,7 @@ export interface Accounting {
   /** Tasks whose row was started again. */
   readonly restarted: number;
   readonly attemptsMax: number;
-  /** What must not be, in words; few of them. */
+  /** Violations of the promises, in words; the list is cut short. */
   readonly wrong: readonly string[];
 }
 

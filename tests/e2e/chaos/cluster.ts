@@ -1,7 +1,7 @@
 // A run as its processes: a driver and hosts of the compiled binary (or of the source under another
 // runtime), what the run directory says of them, and signals to each. Whatever is started for a
 // cluster, by whomever, carries its mark in the environment: that is how its processes are found
-// when nobody's child any more, and how nothing else is ever killed.
+// when it is no process's child any more, and how nothing else is ever killed.
 
 import {
   closeSync,
@@ -30,7 +30,7 @@ export interface JoinFile {
 }
 
 export interface StartOptions {
-  /** What the command line begins with: the binary, unless it is to run elsewhere. */
+  /** The beginning of the command line: the binary, unless the process is to run elsewhere. */
   readonly program?: readonly string[];
   /** What that is run by: `ip netns exec …`. */
   readonly inside?: readonly string[];
@@ -102,7 +102,7 @@ export class Cluster implements AsyncDisposable {
     };
   }
 
-  /** What the driver says of itself; null while it says nothing. */
+  /** The driver's own account of itself; null while there is none. */
   joinFile(): JoinFile | null {
     try {
       return JSON.parse(readFileSync(this.joinPath, "utf8")) as JoinFile;
@@ -143,7 +143,7 @@ export class Cluster implements AsyncDisposable {
     });
   }
 
-  /** What each of them is, for a message. */
+  /** Describes each live process, for a message. */
   describeAlive(): string[] {
     return this.alive().map((pid) => `${pid} (${stateOf(pid)}) ${commandOf(pid)}`);
   }
@@ -188,7 +188,7 @@ export function signalTo(pid: number, signal: NodeJS.Signals): boolean {
   }
 }
 
-/** Neither ended nor a zombie. */
+/** True when the process has neither ended nor become a zombie. */
 export function isRunning(pid: number): boolean {
   return !["", "Z", "X"].includes(stateOf(pid));
 }

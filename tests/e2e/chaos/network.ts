@@ -11,11 +11,11 @@ const PREFIX_BITS = 24;
 export interface Machine {
   readonly place: number;
   readonly address: string;
-  /** What a command line begins with to run there. */
+  /** The beginning of a command line that runs there. */
   readonly inside: readonly string[];
 }
 
-/** Why there can be no network here; null when there can. */
+/** The reason why no network can be made here; null when one can. */
 export function networkMissing(): string | null {
   if (process.platform !== "linux") return "network namespaces need Linux";
   if (process.getuid?.() !== 0) return "network namespaces need root";
@@ -73,7 +73,7 @@ export class Network implements AsyncDisposable {
     return network;
   }
 
-  /** What happens to packets from one machine to another, one way. */
+  /** Sets what happens to packets from one machine to another, in one direction. */
   oneWay(
     from: Machine,
     to: Machine,
@@ -84,7 +84,7 @@ export class Network implements AsyncDisposable {
     this.#wire.stdin.flush();
   }
 
-  /** What happens between each machine of one side and each of the other, both ways. */
+  /** Sets what happens to packets between each machine of one side and each of the other. */
   between(
     one: readonly Machine[],
     other: readonly Machine[],

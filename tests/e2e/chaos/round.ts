@@ -34,7 +34,7 @@ export type Fault = keyof typeof FAULTS;
 export interface RoundOptions {
   readonly seed: number;
   readonly delivery: Rules["delivery"];
-  /** What the seed chooses from. */
+  /** The faults that the seed chooses from. */
   readonly faults: readonly Fault[];
   readonly faultCount: number;
   readonly workers: number;
@@ -44,7 +44,7 @@ export interface RoundOptions {
 }
 
 export interface RoundResult extends Accounting {
-  /** In the order in which they struck. */
+  /** The faults in the order in which they struck. */
   readonly faults: readonly Fault[];
   readonly seconds: number;
   readonly driverStarts: number;
@@ -167,7 +167,7 @@ class Round {
     };
   }
 
-  /** What the processes said last. */
+  /** The last words of the processes. */
   testimony(): string {
     const last = (text: string) => text.slice(-2000);
     return [

@@ -69,7 +69,7 @@ class Wire {
     this.#random = createRandom(seed);
   }
 
-  /** Until stdin closes. */
+  /** Waits until stdin closes. */
   run(): void {
     const stdin = 0;
     const polled = [stdin, ...this.#devices];
@@ -101,7 +101,7 @@ class Wire {
     if (direction === undefined) return;
     direction.delayMs = delayMs;
     direction.loss = loss;
-    // What is on its way when a wire is cut never arrives.
+    // Packets that are under way when a wire is cut never arrive.
     if (loss === 1) direction.packets = [];
   }
 
@@ -113,7 +113,7 @@ class Wire {
       if (count <= 0) return;
       const to = (this.#buffer[DESTINATION_OFFSET + 3] ?? 0) - 1;
       const direction = this.#directions[place]?.[to];
-      // Only IPv4 has a way; a machine also says things by IPv6 that nobody asked for.
+      // Only IPv4 is routed; a machine also sends unrequested IPv6 packets.
       if (direction === undefined || (this.#buffer[0] ?? 0) >> 4 !== 4) continue;
       if (this.#random() < direction.loss) {
         this.counts.lost++;

@@ -46,7 +46,7 @@ const drive = async (directory: string, ...more: string[]) => {
 const spentOf = async (directory: string) =>
   (JSON.parse(await readFile(join(directory, "manifest.json"), "utf8")) as { spent: Spent }).spent;
 
-/** What the records of a run come to: the same, where nothing was done twice. */
+/** The sums over a run's records, which are the run's spending when nothing was done twice. */
 const costOf = (records: readonly { readonly cost: number | null }[]) =>
   records.reduce((sum, { cost }) => sum + (cost ?? 0), 0);
 
@@ -143,13 +143,13 @@ test(
       const after = await spentOf(cluster.directory);
       const records = await readRecords(cluster.directory);
       expect(after.requests).toBeGreaterThan(before.requests);
-      // What workers did while there was no driver, and before it, is counted once.
+      // Steps that workers did before the driver died and while it was down are counted once.
       const recorded = records.reduce(
         (sum, { usage }) => sum + usage.prompt_tokens + usage.completion_tokens,
         0,
       );
       expect(after.prompt_tokens + after.completion_tokens).toBe(recorded);
-      // What was in flight when it was used up, and nothing that began after that.
+      // Only tasks that were in flight when the budget was used up, and none that began later.
       const largest = Math.max(
         ...records.map(({ usage }) => usage.prompt_tokens + usage.completion_tokens),
       );

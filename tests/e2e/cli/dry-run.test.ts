@@ -135,7 +135,7 @@ test("the forecast for a served model uses what the recipe states, says what it 
     });
     expect(endpoint.arrivals).toEqual([]);
 
-    // A length that nobody stated ends no task, and makes no budget enough.
+    // A length that the recipe does not state ends no task and makes no budget sufficient.
     await write("price = { prompt = 1, completion = 1 }");
     const tight = [recipe, "roles.a.sampling.max_tokens=10", "run.budget.tokens=1"];
     const assumed = await dryRun(...tight);
@@ -145,7 +145,7 @@ test("the forecast for a served model uses what the recipe states, says what it 
     const { code, stdout } = await matrix(["drive", ...tight, "--dry-run"]);
     expect(code).toBe(0);
     expect(stdout).toContain("of 1 tokens: UNKNOWN (output_tokens assumed: set expect)");
-    // What is the same in every case is one number, and the figures come last.
+    // A value that is the same in every case is one number, and the figures come last.
     expect(stdout).toMatch(/^requests {4}100$/m);
     expect(stdout.indexOf("first prompt of a")).toBeLessThan(stdout.indexOf("served: a forecast"));
     await write("expect = { output_tokens = 100 }");
@@ -167,7 +167,7 @@ test("records of a run with other roles are refused as the base of a forecast", 
     const { code, stderr } = await matrix(other);
     expect(code).toBe(2);
     expect(stderr).toMatch(
-      /--like \S+ is a run of other roles: models speak there for student, teacher, here for /,
+      /--like \S+ is a run of other roles: its llm roles are student, teacher, those of the recipe are /,
     );
   }));
 

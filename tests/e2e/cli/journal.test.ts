@@ -115,12 +115,12 @@ for (const more of [[], ["run.compress=true"]])
       const { code, stdout, stderr } = await matrix([...drive, ...more], options);
       expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
       expect(stdout).toContain(`expected ${ROWS} = ok ${ROWS} + failed 0 + lost 0`);
-      // What was paid for before the kill stands in the records like the rest.
+      // Answers that were paid for before the kill are in the records like the others.
       expect(stdout).toContain(
         `model: ${ROWS * TURNS} requests, ${ROWS * TURNS * 10} tokens in, ${ROWS * TURNS * 5} out, cost 1.0800`,
       );
       expectPaidOnce(endpoint);
-      // Also what was answered before the kill and not noted down by then.
+      // This includes answers that came before the kill but were not in the journal yet.
       const { spent } = JSON.parse(await readFile(join(folder, "run/manifest.json"), "utf8"));
       expect(spent.requests).toBeGreaterThanOrEqual(ROWS * TURNS);
       expect(spent.cost).toBeGreaterThanOrEqual(1.08 - 1e-9);

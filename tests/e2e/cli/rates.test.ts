@@ -55,7 +55,7 @@ test(
       expect(endpoint.arrivals.length).toBe(ROWS);
       const allowed = (RPM / 60_000) * WINDOW_MS * MORE_THAN_RATE;
       expect(endpoint.mostIn(WINDOW_MS)).toBeLessThanOrEqual(allowed);
-      // And it is used: both hosts had turns all the time that there was a driver.
+      // The rate is used in full: both hosts had turns as long as there was a driver.
       expect(endpoint.mostIn(WINDOW_MS / 3)).toBeGreaterThan(
         ((RPM / 60_000) * WINDOW_MS * 0.9) / 3,
       );

@@ -295,7 +295,7 @@ test("a replay is refused with hosts, in its source, without a source, and with 
       [["--replay", "nowhere"], "is not a run directory"],
       [
         ["--replay", "run", "roles.left.prompt.text=other"],
-        "roles.left.prompt: it is not what the recorded answers were made with",
+        "roles.left.prompt: it differs from the run whose answers are replayed",
       ],
     ] as const) {
       const { code, stderr } = await drive(...args);
@@ -309,10 +309,12 @@ test("a replay is refused with hosts, in its source, without a source, and with 
     const other = await matrix(["drive", "renamed.toml", "-q", "--replay", "run"], options);
     expect({ code: other.code, stderr: other.stderr }).toEqual({
       code: 2,
-      stderr: expect.stringContaining("models speak there for left, right, here for near, far"),
+      stderr: expect.stringContaining(
+        "its llm roles are left, right, those of the recipe are near, far",
+      ),
     });
     await writeFile(join(folder, "right.md"), "another prompt");
     expect((await drive("--replay", "run")).stderr).toContain(
-      "roles.right.prompt: it is not what the recorded answers were made with",
+      "roles.right.prompt: it differs from the run whose answers are replayed",
     );
   }));

@@ -12,10 +12,7 @@ import { readRecords } from "../../parts/records.ts";
 import { until } from "../../parts/until.ts";
 import { apptainer, docker, type EngineHere, plain } from "../sandbox/engines.ts";
 
-/**
- * Three steps that leave their traces in the sandbox: whoever loses one of them writes another
- * outcome.
- */
+/** Three steps that leave traces in the sandbox. A task that loses one has another outcome. */
 const RULE = `import { done, orchestrator, to } from "matrix";
 const NEXT = { a: "b", b: "c" };
 export default orchestrator({
@@ -226,7 +223,7 @@ describe.each([
         expect(records.filter(({ status }) => status === "failed")).toHaveLength(rows / 2);
         const told = (await readFile(join(folder, "told"), "utf8")).trim().split("\n");
         expect(new Set(told).size).toBe(told.length);
-        // Whatever ended last before the run was over needs not be told.
+        // Hosts need not be told of the last task that ended before the run was over.
         expect(
           told.some((id) => records.find((record) => record.id === id)?.status === "failed"),
         ).toBe(true);

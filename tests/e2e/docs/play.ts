@@ -33,7 +33,7 @@ interface Background {
   readonly output: { text: string };
 }
 
-/** What has happened on a page so far. */
+/** The state of a page after the blocks that have run so far. */
 interface Scene {
   readonly folder: string;
   readonly env: Record<string, string>;

@@ -1,5 +1,5 @@
-// Peers on Deno, which speak HTTP/2 by another implementation: what session.test.ts and
-// server.test.ts promise holds there too.
+// Peers on Deno, which has another implementation of HTTP/2. It keeps the promises that
+// session.test.ts and server.test.ts test on Bun.
 
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
@@ -64,7 +64,7 @@ function spawnSession(
   };
 }
 
-/** A server that speaks bytes, or nothing. */
+/** A server that greets with the given bytes, or stays silent for null. */
 async function startRaw(greeting: string | null) {
   const server = net.createServer((socket) => {
     socket.on("error", () => undefined).resume();
@@ -76,7 +76,7 @@ async function startRaw(greeting: string | null) {
 }
 
 describe.skipIf(deno === null)("a session on Deno", () => {
-  test("carries many requests at once, large and small, and knows the address that it speaks from", async () => {
+  test("a session on Deno carries large and small requests at once and knows its local address", async () => {
     await using peer = await startPeer();
     await using session = spawnSession(peer.url);
     const sizes = [
@@ -91,14 +91,14 @@ describe.skipIf(deno === null)("a session on Deno", () => {
     expect(peer.refused).toEqual({});
   });
 
-  test("opens again when its peer is back, and says meanwhile that nothing was asked", async () => {
+  test("a session on Deno connects again when its peer is back, and until then reports that no request was sent", async () => {
     const first = await startPeer();
     await using session = spawnSession(first.url);
     expect((await session.request("echo", 10)).length).toBe(10);
     await first.stop();
     await until(
       async () => (await session.request("echo", 10)).maybeActed === false,
-      "nobody is there",
+      "the peer is gone",
     );
     expect((await session.request("echo", 10)).message).toContain(
       `echo to ${first.url}: cannot connect: `,
@@ -107,7 +107,7 @@ describe.skipIf(deno === null)("a session on Deno", () => {
     expect((await session.request("echo", 10)).length).toBe(10);
   });
 
-  test("that is closed ends what is under way, and makes no more requests", async () => {
+  test("a closed session on Deno ends its requests under way and makes no more", async () => {
     const arrived = Promise.withResolvers<void>();
     const hang = () => {
       arrived.resolve();
@@ -128,7 +128,7 @@ describe.skipIf(deno === null)("a session on Deno", () => {
     ["the route is not there", {}, 404, "nowhere"],
     ["the body is too large", {}, 413, "tiny"],
   ])(
-    "says that the peer did not act when %s, also of a body that is still on its way",
+    "a session on Deno reports that the peer did not act when %s, even while a body is being sent",
     async (_, options, status, route) => {
       const run = (body: Uint8Array) => body;
       await using peer = await startPeer({
@@ -143,7 +143,7 @@ describe.skipIf(deno === null)("a session on Deno", () => {
   );
 
   test.each(["http", "https"])(
-    "says that the peer did not act when %s gets no answer at all",
+    "a session on Deno reports that the peer did not act when %s gets no answer at all",
     async (scheme) => {
       using silent = await startRaw(null);
       await using session = spawnSession(`${scheme}://127.0.0.1:${silent.port}`, {
@@ -159,28 +159,34 @@ describe.skipIf(deno === null)("a session on Deno", () => {
     "HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n",
     "\0\0\0",
     "SSH-2.0-OpenSSH\r\n",
-  ])("says that nobody acted when what answers is not a peer: %j", async (greeting) => {
-    using server = await startRaw(greeting);
-    await using session = spawnSession(`http://127.0.0.1:${server.port}`);
-    const { maybeActed, status } = await session.request("echo", 10);
-    expect([maybeActed, status]).toEqual([false, null]);
-  });
+  ])(
+    "a session on Deno reports that no peer acted when another program answers: %j",
+    async (greeting) => {
+      using server = await startRaw(greeting);
+      await using session = spawnSession(`http://127.0.0.1:${server.port}`);
+      const { maybeActed, status } = await session.request("echo", 10);
+      expect([maybeActed, status]).toEqual([false, null]);
+    },
+  );
 
-  test("says that nobody acted when a TLS server has another token", async () => {
+  test("a session on Deno reports that no peer acted when a TLS server has another token", async () => {
     await using peer = await startPeer({ tls: true, token: "a-token-of-another-run" });
     await using session = spawnSession(peer.url);
     const { maybeActed, status } = await session.request("echo", 10);
     expect([maybeActed, status, peer.refused]).toEqual([false, null, {}]);
   });
 
-  test.each(MISBEHAVIOURS)("says that the peer may have acted when %s", async (_, misbehave) => {
-    await using server = await startServer(misbehave);
-    await using session = spawnSession(server.url);
-    const { isPeerError, maybeActed } = await session.request("echo", 100, 1500);
-    expect([isPeerError, maybeActed]).toEqual([true, true]);
-  });
+  test.each(MISBEHAVIOURS)(
+    "a session on Deno reports that the peer may have acted when %s",
+    async (_, misbehave) => {
+      await using server = await startServer(misbehave);
+      await using session = spawnSession(server.url);
+      const { isPeerError, maybeActed } = await session.request("echo", 100, 1500);
+      expect([isPeerError, maybeActed]).toEqual([true, true]);
+    },
+  );
 
-  test("ends within its time when the peer is stopped, with all that waits there, and finds it awake again", async () => {
+  test("requests of a session on Deno to a stopped peer fail in time, and later ones reach it again", async () => {
     await using peer = await spawnPeer({ command });
     await using session = spawnSession(peer.url, { peer: "fixture" });
     expect((await session.request("echo", 10)).length).toBe(10);
@@ -204,7 +210,7 @@ describe.skipIf(deno === null)("a server on Deno", async () => {
   const url = peer?.url ?? "";
   const headers = (change: object) => ({ ...goodHeaders(), "matrix-to": "fixture", ...change });
 
-  test("tells strangers nothing", async () => {
+  test("a server on Deno tells strangers nothing", async () => {
     for (const path of ["/v1/echo", "/v1/nowhere", "/metrics", "/"]) {
       const { status, body } = await ask(
         url,
@@ -223,23 +229,26 @@ describe.skipIf(deno === null)("a server on Deno", async () => {
     [415, { "content-type": "text/plain" }],
     [421, { "matrix-to": "somebody" }],
     [426, { "matrix-protocol": "0" }],
-  ])("answers %i by the headers alone, before a body comes", async (status, change) => {
-    const session = http2.connect(url).on("error", () => undefined);
-    const stream = session.request(headers(change)).on("error", () => undefined);
-    const answered = await new Promise<number | undefined>((resolve) =>
-      stream.on("response", (answer) => resolve(answer[":status"])),
-    );
-    session.destroy();
-    expect(answered).toBe(status);
-  });
+  ])(
+    "a server on Deno answers %i by the headers alone, before a body comes",
+    async (status, change) => {
+      const session = http2.connect(url).on("error", () => undefined);
+      const stream = session.request(headers(change)).on("error", () => undefined);
+      const answered = await new Promise<number | undefined>((resolve) =>
+        stream.on("response", (answer) => resolve(answer[":status"])),
+      );
+      session.destroy();
+      expect(answered).toBe(status);
+    },
+  );
 
-  test("takes no request twice", async () => {
+  test("a server on Deno takes no request twice", async () => {
     const twice = headers({});
     expect((await ask(url, twice)).status).toBe(200);
     expect((await ask(url, twice)).status).toBe(409);
   });
 
-  test("answers a member whose unwanted body is on its way", async () => {
+  test("a server on Deno answers a member whose unwanted body is being sent", async () => {
     using session = openSession(url, { peer: "somebody" });
     const error = await session
       .request("echo", Buffer.alloc(6 * 2 ** 20), { timeoutMs: 50_000 })
@@ -247,12 +256,15 @@ describe.skipIf(deno === null)("a server on Deno", async () => {
     expect(error).toMatchObject({ maybeActed: false, status: 421 });
   });
 
-  test.each([2, 4])("never takes a body of %i bytes for one of 3", async (bytes) => {
-    const { status } = await ask(url, headers({ "content-length": 3 }), new Uint8Array(bytes));
-    expect(status).not.toBe(200);
-  });
+  test.each([2, 4])(
+    "a server on Deno never takes a body of %i bytes for one of 3",
+    async (bytes) => {
+      const { status } = await ask(url, headers({ "content-length": 3 }), new Uint8Array(bytes));
+      expect(status).not.toBe(200);
+    },
+  );
 
-  test("keeps nothing of what strangers pour in", async () => {
+  test("a server on Deno keeps no bytes that strangers send", async () => {
     const before = residentBytes(peer?.child.pid ?? 0);
     const body = Buffer.alloc(256 * 2 ** 20);
     const change = { authorization: "Bearer wrong", "content-length": body.length };
@@ -260,7 +272,7 @@ describe.skipIf(deno === null)("a server on Deno", async () => {
     expect(residentBytes(peer?.child.pid ?? 0) - before).toBeLessThan(128 * 2 ** 20);
   });
 
-  test("serves its members while a thousand connections say nothing", async () => {
+  test("a server on Deno serves its members while a thousand connections are silent", async () => {
     const { port, hostname } = new URL(url);
     const idle = await Promise.all(
       Array.from({ length: 1000 }, () => {

@@ -148,7 +148,7 @@ async function knock(url: string, bytes: Buffer): Promise<void> {
   const closed = new Promise<void>((resolve) => socket.on("close", () => resolve()));
   socket.on("error", () => undefined).resume();
   socket.end(bytes);
-  // What is half a request is answered by nothing but the hanging up of this side.
+  // Half a request gets no answer; the connection ends only when this side hangs up.
   const timer = setTimeout(() => socket.destroy(), 100);
   await closed;
   clearTimeout(timer);

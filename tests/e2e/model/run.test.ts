@@ -33,7 +33,7 @@ class ModelServer implements AsyncDisposable {
     await this.#child.exited;
   }
 
-  /** Where it was. */
+  /** Starts the server again at the same address. */
   async restart(): Promise<void> {
     this.#child = (await spawnServer(new URL(this.url).host, this.#settings)).child;
   }

@@ -67,7 +67,7 @@ test("a compressed output of a killed run goes on and ends with what an undistur
       cwd: folder,
     });
     expect(stdout).toContain("train 800");
-    // What was compressed stays so: another file beside it would be half a run.
+    // A compressed run stays compressed, because a second file would hold only half of the run.
     expect((await matrix([...args, "-o", join(folder, "run")])).stderr).toContain(
       "run.compress was true and is unset now",
     );

@@ -98,7 +98,7 @@ async function expectSandbox(env: Readonly<Record<string, string>>): Promise<voi
   }
 }
 
-/** To the engine's own socket. */
+/** Connects to the engine's own socket. */
 function passOn(client: Socket): void {
   const { options } = dockerEndpoint(
     process.env["DOCKER_HOST"]?.startsWith("tcp:") ? {} : process.env,

@@ -418,7 +418,7 @@ function messagesOf({ outcome }: Ending): readonly JsonObject[] {
   return (outcome as unknown as Outcome).messages;
 }
 
-/** Without times and costs. */
+/** The same messages without times and costs. */
 function plain({
   role,
   content = null,

@@ -132,7 +132,7 @@ describe.if(python !== null)("a tau2 run", () => {
           "mock/create_task_1": [0, "max_steps"],
           "mock/update_task_1": [0, "too_many_errors"],
         });
-        // For the reason that was meant.
+        // Each task scored 0 for the reason that this test set up.
         const infoOf = (id: string) =>
           records.find((record) => record.id === id)?.outcome?.["reward_info"] as JsonObject;
         expect(infoOf(dropped)["reward_breakdown"]).toMatchObject({ DB: 0 });

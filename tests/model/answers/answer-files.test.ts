@@ -1,5 +1,5 @@
-// Kept answers of many processes: what was kept is found again by the request alone, whoever kept
-// it and however its process ended.
+// Kept answers of many processes: what was kept is found again by the request alone, no matter
+// which process kept it and however its process ended.
 
 import { expect, test } from "bun:test";
 import { appendFile, mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";

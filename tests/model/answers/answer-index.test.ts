@@ -94,7 +94,7 @@ test("answers of a segment that is gone are forgotten, and those of the others s
     await writeFile(join(folder, "b-1.jsonl"), lineOf("2"));
     await index.scan();
     await rm(join(folder, "a-1.jsonl"));
-    // Until the next scan the place is known, and its line cannot be read.
+    // Until the next scan the index knows the place, but cannot read its line.
     expect([index.size, await said(index, "1")]).toEqual([3, null]);
     await index.scan();
     expect([index.size, await said(index, "2")]).toEqual([1, "2"]);

@@ -1,4 +1,4 @@
-// What an endpoint says instead of an answer: each status and code has its own error, and some are
+// Error answers of an endpoint: each status and code has its own error, and some are
 // outcomes of the task.
 
 import { expect, test } from "bun:test";

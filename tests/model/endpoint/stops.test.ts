@@ -1,4 +1,4 @@
-// How endpoints say that there is no whole answer, in the words of each server.
+// The words in which each kind of server says that an answer is not whole.
 
 import { expect, test } from "bun:test";
 import {

@@ -38,7 +38,7 @@ test("text of every field grows, and a message without content has null", () => 
   expect(messageOf(delta({}))).toEqual({ role: "assistant", content: null });
 });
 
-test("the role is that of an assistant, whatever the stream says", () => {
+test("a streamed message has the role assistant, also when the stream gives another", () => {
   expect(messageOf(delta({ role: "tool", content: "x" }))["role"]).toBe("assistant");
 });
 

@@ -118,7 +118,7 @@ test("another run is refused when it is none, has too few records or other roles
     );
     const silent = ['roles.student={agent="grade.ts"}', 'models.m={kind="simulated"}'];
     expect(await refusal(small, silent)).toBe(
-      `usage: --like ${small} is a run of other roles: models speak there for student, here for none`,
+      `usage: --like ${small} is a run of other roles: its llm roles are student, those of the recipe are none`,
     );
   }));
 

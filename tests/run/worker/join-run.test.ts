@@ -1,4 +1,4 @@
-// How a host joins a run at a driver over a real server.
+// A host joins a run at a driver over a real server.
 
 import { expect, test } from "bun:test";
 import { createServer } from "node:http2";

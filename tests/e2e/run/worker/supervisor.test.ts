@@ -95,8 +95,8 @@ function lineReader(stream: ReadableStream<Uint8Array>): () => Promise<unknown> 
   };
 }
 
-describe("a worker", () => {
-  test("that is killed is replaced at once", () =>
+describe("starting workers", () => {
+  test("a killed worker is replaced at once", () =>
     withFolder(async (logs) => {
       const { supervisor, started, deaths } = supervise({
         logs,
@@ -120,7 +120,7 @@ describe("a worker", () => {
       );
     }));
 
-  test("that crashes again and again is started more and more rarely, and the log says why", () =>
+  test("each further crash of a worker delays its next start, and the log says why", () =>
     withFolder(async (logs) => {
       const { deaths, lines } = supervise({ logs, args: ["throw"] });
       await until(() => deaths.length === 4, "four crashes");
@@ -128,7 +128,7 @@ describe("a worker", () => {
       expect(
         deaths.every(({ death }) => death.code === 1 && death.lastError.includes("the sky fell")),
       ).toBe(true);
-      // Its own last error, not those of the lives before it.
+      // The report has the last error of this life alone, and none of earlier lives.
       expect(deaths[3]?.death.lastError.match(/the sky fell/g)).toHaveLength(1);
       expect(lines).toContainEqual(
         expect.stringMatching(
@@ -142,13 +142,13 @@ describe("a worker", () => {
       );
     }));
 
-  test("waits 30 s at most for its next start", () => {
+  test("a crashed worker waits at most 30 s for its next start", () => {
     expect([1, 2, 3, 4, 9, 10, 100, 10_000].map(restartDelayMs)).toEqual([
       0, 0, 250, 500, 16_000, 30_000, 30_000, 30_000,
     ]);
   });
 
-  test("that refuses its recipe (exit 2) is not started again, and its error is reported", () =>
+  test("a worker that refuses its recipe (exit 2) is not started again, and its error is reported", () =>
     withFolder(async (logs) => {
       const { supervisor, started, deaths, lines } = supervise({ logs, args: ["refuse"] });
       await until(() => deaths.length === 1, "it refuses");
@@ -165,7 +165,7 @@ describe("a worker", () => {
       await supervisor.stop(1000);
     }));
 
-  test("that leaves on purpose (exit 0) is not started again", () =>
+  test("a worker that leaves with exit 0 is not started again", () =>
     withFolder(async (logs) => {
       const { deaths, lines } = supervise({ logs, args: ["leave"] });
       await until(() => deaths.length === 1, "it leaves");
@@ -173,7 +173,7 @@ describe("a worker", () => {
       expect(lines).toEqual(["info worker-1 has ended (exit 0)"]);
     }));
 
-  test("that leaves on purpose is started again by whoever wants it back", () =>
+  test("a supervisor that replaces leavers starts a worker again after exit 0", () =>
     withFolder(async (logs) => {
       const { supervisor, started, lines } = supervise({
         logs,
@@ -185,7 +185,7 @@ describe("a worker", () => {
       await supervisor.stop(1000);
     }));
 
-  test("whose program is missing is reported like one that crashes", () =>
+  test("a worker whose program is missing is reported like one that crashes", () =>
     withFolder(async (logs) => {
       const deaths: WorkerDeath[] = [];
       const supervisor = new Supervisor({
@@ -208,7 +208,7 @@ describe("a worker", () => {
       });
     }));
 
-  test("runs though there is no place for what it prints", () =>
+  test("a worker runs although the file for its output cannot be opened", () =>
     withFolder(async (folder) => {
       const { supervisor, lines } = supervise({ logs: join(folder, "nowhere"), args: ["serve"] });
       expect(supervisor.workers).toHaveLength(1);
@@ -217,7 +217,7 @@ describe("a worker", () => {
       ]);
     }));
 
-  test("leaves no process of its own behind when it is killed", () =>
+  test("a killed worker leaves no child process behind", () =>
     withFolder(async (logs) => {
       const path = join(logs, "child");
       const { started, deaths } = supervise({ logs, args: ["leave-child", path] });
@@ -228,12 +228,12 @@ describe("a worker", () => {
       await until(() => deaths.length === 1 && !lives(child), "its child is gone too");
     }));
 
-  test("may print without end: the end of it is kept, and the file stays small", () =>
+  test("a worker may print without end: its last lines are kept, and the file stays small", () =>
     withFolder(async (logs) => {
       const { deaths } = supervise({ logs, args: ["flood"] });
       await until(() => deaths.length === 3, "three floods");
       expect(deaths.map(({ death }) => death.lastError)).toEqual(Array(3).fill("error: drowned"));
-      // At its start and now and then the file is cut.
+      // The file is cut at each start and now and then.
       await until(
         () => statSync(join(logs, "worker-1.stderr")).size < 1024 * 1024,
         "the file is small",
@@ -241,8 +241,8 @@ describe("a worker", () => {
     }));
 });
 
-describe("stopping", () => {
-  test("lets workers leave in their own way", () =>
+describe("stopping workers", () => {
+  test("a stopped supervisor lets workers leave in their own way", () =>
     withFolder(async (logs) => {
       const { supervisor, started, deaths } = supervise({ logs, args: ["leave-on-sigterm"] });
       await until(() => stderrOf(logs).includes("listening"), "it listens");
@@ -254,7 +254,7 @@ describe("stopping", () => {
       expect(supervisor.workers).toEqual([]);
     }));
 
-  test("kills a worker that ignores SIGTERM when the grace time is over, also one that is frozen", () =>
+  test("a stopped supervisor kills deaf and frozen workers when the grace time is over", () =>
     withFolder(async (logs) => {
       const { supervisor, started, deaths, lines } = supervise({
         logs,
@@ -274,7 +274,7 @@ describe("stopping", () => {
       expect(lines).toContain("warning worker-1 did not end within 0.05 s and was killed");
     }));
 
-  test("ends at once when every worker waits to be started again, and starts none", () =>
+  test("a supervisor whose workers all wait for their next start stops at once and starts none", () =>
     withFolder(async (logs) => {
       const { supervisor, started, deaths } = supervise({ logs, args: ["throw"] });
       await until(() => deaths.length === 4, "it waits");
@@ -283,8 +283,8 @@ describe("stopping", () => {
     }));
 });
 
-describe("a supervisor that is killed", () => {
-  test("leaves its workers running, though they print; the next one adopts them, and replaces those that die", () =>
+describe("adopting workers", () => {
+  test("workers of a killed supervisor go on, and the next supervisor adopts and replaces them", () =>
     withFolder(async (logs) => {
       const { child, worker } = await spawnSupervisor(logs, "chatter");
       await until(() => stderrOf(logs).includes("still here"), "the worker prints");
@@ -315,7 +315,7 @@ describe("a supervisor that is killed", () => {
       expect(next.deaths[0]?.death.lastError).toContain("still here");
     }));
 
-  test("has its workers stopped by the next one, also those that are not wanted any more", () =>
+  test("a supervisor stops adopted workers, also those whose names it does not want", () =>
     withFolder(async (logs) => {
       const { child, worker } = await spawnSupervisor(logs, "ignore-sigterm");
       await until(() => stderrOf(logs).includes("deaf"), "the worker is deaf");
@@ -336,7 +336,7 @@ describe("a supervisor that is killed", () => {
       ]);
     }));
 
-  test("has no worker when another process has its number", () =>
+  test("a supervisor adopts no process that only has the pid of a worker", () =>
     withFolder(async (logs) => {
       const other = {
         name: "worker-1",
@@ -348,7 +348,7 @@ describe("a supervisor that is killed", () => {
       expect(supervisor.workers).toHaveLength(1);
     }));
 
-  test("takes a worker with it that watches its parent", () =>
+  test("a worker that watches its parent ends when its supervisor is killed", () =>
     withFolder(async (logs) => {
       const { child, worker } = await spawnSupervisor(logs, "watch-parent");
       await until(() => stderrOf(logs).includes("watching"), "the worker watches");
