@@ -294,7 +294,7 @@ test("a signal that has aborted already is acted on at once, and one that aborts
   expect(acted).toEqual(["early", "late"]);
 });
 
-test("something thrown by the dataset that is no Error is the run's error in words", async () => {
+test("something thrown by the dataset that is not an Error is the run's error in words", async () => {
   const next = () => {
     throw "gone";
   };

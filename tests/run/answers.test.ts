@@ -40,7 +40,7 @@ test("a cache in a file is refused, with the key and what to do", () =>
         problems: [
           {
             key: "run.cache",
-            message: `${join(folder, "rows.jsonl")} is no folder: name a folder that can be written to`,
+            message: `${join(folder, "rows.jsonl")} is not a folder: name a folder that can be written to`,
           },
         ],
       });

@@ -101,7 +101,7 @@ test("a forecast goes by another run's records at today's prices", () =>
     expect(made.prompt_tokens.high).toBeGreaterThanOrEqual(made.prompt_tokens.expected);
   }));
 
-test("another run is refused when it is none, has too few records or other roles", () =>
+test("a path without a run, and a run with too few records or other roles, is refused as --like", () =>
   withFolder(async (folder) => {
     const refusal = async (like: string, overrides: readonly string[] = []) =>
       foresee(folder, { overrides }, { like }).then(
@@ -109,7 +109,7 @@ test("another run is refused when it is none, has too few records or other roles
         ({ code, message }) => `${code}: ${message}`,
       );
     expect(await refusal(folder)).toBe(
-      `usage: --like ${folder} is no run directory: it has no manifest.json`,
+      `usage: --like ${folder} is not a run directory: it has no manifest.json`,
     );
     const small = join(folder, "small", "run");
     await play(join(folder, "small"), { rows: 4 });

@@ -82,7 +82,7 @@ test("a worker that crashes is started again, and the log says why", () =>
     expect(stage.lines[1]).toBe('info the last words of w {"stderr":"Error: no\\n  at a"}');
   }));
 
-test("a worker that leaves on purpose is not started again, and its output is no error", () =>
+test("a worker that leaves on purpose is not started again, and its output is not an error", () =>
   withFolder(async (logs) => {
     const stage = supervise(logs, "echo 'Error: no' >&2; exit 0");
     await ended(stage);
