@@ -12,8 +12,11 @@ import { createFinder, runDirectoryOf } from "../../src/run/join.ts";
 import { runRecipe } from "../../src/run/run-recipe.ts";
 import type { RunContext, RunSettings } from "../../src/run/settings.ts";
 import { runWorker, type WorkerOptions } from "../../src/run/worker/worker.ts";
+import type { JsonObject } from "../../src/task/json.ts";
+import type { Hop } from "../../src/task/task.ts";
 import { version } from "../../src/version.ts";
 import { answering, createDriver, TOKEN } from "../host/driver-server.ts";
+import { withEnv } from "../parts/env.ts";
 import { withFolder } from "../parts/folder.ts";
 import { readRecords } from "../parts/records.ts";
 import { until } from "../parts/until.ts";
@@ -120,7 +123,10 @@ test.concurrent("a host that is told to leave hands over what waits, and another
     const first = startHost(directory, folder, { id: "first", leave: leaving.signal });
     await until(() => arrived.length === 2, "two steps run on the first host");
     // The next driver of the run would wait for this host.
-    expect((await readDriverFile(directory))?.hosts).toEqual(["first"]);
+    await until(
+      async () => (await readDriverFile(directory))?.hosts.join() === "first",
+      "the driver's file names the host",
+    );
     leaving.abort();
     const second = startHost(directory, folder, { id: "second" });
     await until(() => arrived.length === 4, "two steps run on the second host");
@@ -327,7 +333,48 @@ test.concurrent("a driver on every address tells hosts one that they can reach, 
     const host = startHost(directory, folder);
     expect(await summary).toMatchObject({ state: "complete", ok: 2 });
     await host.done;
+    const address = await addressIn(directory);
+    expect(address).toStartWith("https://");
+    expect(new URL(address).hostname).toBe(new URL(file.url).hostname);
   }));
+
+/** The address at which the one host of a run was reached, as the driver's log has it. */
+async function addressIn(directory: string): Promise<string> {
+  const text = await readFile(join(directory, "logs", "driver.log"), "utf8");
+  return /host-1 joined .*address=(\S+)/.exec(text)?.[1] ?? "";
+}
+
+test.concurrent("a host beside a driver on loopback listens there, too", () =>
+  withFolder(async (folder) => {
+    const { summary, directory } = await listen(folder, { rows: 1 });
+    const host = startHost(directory, folder);
+    await summary;
+    await host.done;
+    expect(await addressIn(directory)).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
+  }));
+
+test.concurrent("a driver starts the workers that the user asks for, and they play the run", () =>
+  withFolder(async (folder) => {
+    const hosts = { ...HOSTS, workers: 1, listen: null };
+    const { summary, directory, said } = await listen(folder, { rows: 3 }, { hosts });
+    expect(await summary).toMatchObject({ state: "complete", ok: 3 });
+    expect(said).toEqual([]);
+    for (const { history } of await readRecords(directory))
+      expect(history.map(({ host }) => host)).toEqual(["worker-1", "worker-1"]);
+  }));
+
+test("a run whose workers cannot run fails with the reason of the first", () =>
+  withFolder(async (folder) =>
+    withEnv({ MATRIX_TOKEN: "weak" }, async () => {
+      const hosts = { ...HOSTS, workers: 1, listen: null };
+      const { summary } = await listen(folder, { rows: 1 }, { hosts });
+      expect(await summary).toMatchObject({ state: "stopped", ok: 0, abandoned: 0 });
+      const { error } = await summary;
+      expect(error?.code).toBe("host_lost");
+      expect(error?.message).toStartWith("no worker can run: ");
+      expect(error?.message).toContain("the token of MATRIX_TOKEN is too weak");
+    }),
+  ));
 
 test.concurrent("secrets stay at a driver that other machines reach in cleartext", () =>
   withFolder(async (folder) => {
@@ -387,4 +434,50 @@ test.concurrent("a host that is told to leave before there is a driver ends with
     const host = startHost(folder, folder, { leave: AbortSignal.abort() });
     await host.done;
     expect(host.shown).toEqual([]);
+  }));
+
+const BOXED = `
+name = "boxed"
+[dataset]
+path = "rows.jsonl"
+[run]
+concurrency = 30
+[sandboxes.box]
+engine = "process"
+[roles.first]
+agent = "exec"
+sandbox = "box"
+with = { command = ["sh", "-c", "pwd"] }
+[roles.second]
+agent = "exec"
+sandbox = "box"
+concurrency = 1
+with = { command = ["sh", "-c", "sleep 0.05; pwd"] }
+[roles.opener]
+agent = "grade.ts"
+[roles.closer]
+agent = "grade.ts"
+[orchestrator]
+pattern = "sequence"
+roles = ["opener", "first", "second", "closer"]
+`;
+
+const stdoutOf = (hop: Hop | undefined) => (hop?.result as JsonObject | undefined)?.["stdout"];
+
+test.concurrent("a task stays with the host that has its sandbox", () =>
+  withFolder(async (folder) => {
+    const { summary, directory } = await listen(folder, { rows: 60, recipe: BOXED });
+    // Each host has a role of its own, so the run begins when both are there.
+    const hosts = ["opener", "closer"].map((own) =>
+      startHost(directory, folder, { id: own, roles: [own, "first", "second"] }),
+    );
+    expect(await summary).toMatchObject({ state: "complete", ok: 60 });
+    await Promise.all(hosts.map(({ done }) => done));
+    const records = await readRecords(directory);
+    for (const { history } of records) {
+      const [, first, second] = history;
+      expect([second?.host, stdoutOf(second)]).toEqual([first?.host, stdoutOf(first)]);
+    }
+    // Hosts learn of each other by their beats. The later tasks are shared between them.
+    expect(new Set(records.map(({ history }) => history[1]?.host)).size).toBe(2);
   }));

@@ -116,3 +116,20 @@ test("a worker of an earlier driver is adopted under its id, and stays away when
     expect([deaths, told]).toEqual([["old-1"], [[]]]);
     await workers.stop();
   }));
+
+test("workers that are stopped are told to leave, adopted ones included", () =>
+  withFolder(async (folder) => {
+    const child = Bun.spawn(["sleep", "60"]);
+    const worker = { name: "worker-1", id: "old-1", ...alive, pid: child.pid };
+    const workers = new LocalWorkers({
+      hosts: { workers: 1, listen: null, insecure: false, patienceMs: 1000 },
+      directory: folder,
+      earlier: [{ ...worker, startTime: startTimeOf(child.pid) }],
+      log: quiet,
+      ...{ onWorkers: () => undefined, onDeath: () => undefined, onFailure: () => undefined },
+    });
+    workers.start();
+    await workers.stop();
+    await child.exited;
+    expect(child.signalCode).toBe("SIGTERM");
+  }));

@@ -138,6 +138,19 @@ test("a plan opens agents for the roles that it is asked for alone", () =>
     expect(lines).toEqual([]);
   }));
 
+test("a plan that is open lists the models that have replicas", () =>
+  withFolder(async (folder) => {
+    const served = 'models.m={kind="openai", model="x", base_url="http://127.0.0.1:9/v1"}';
+    const plan = await prepareSmallRun(folder, { overrides: [served] });
+    const { permits, spend } = NO_RUN;
+    const { log } = keptLog();
+    const live = await plan.open({
+      ...{ host: "h", roles: ["student"], answers: null, log, permits, spend },
+    });
+    expect(live.replicated).toHaveLength(1);
+    await live.stop();
+  }));
+
 test("models can be planned another way: a forecast has stand-ins", () =>
   withFolder(async (folder) => {
     const served = 'models.m={kind="openai", model="x", base_url="http://127.0.0.1:9/v1"}';

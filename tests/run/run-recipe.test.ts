@@ -3,6 +3,8 @@
 import { expect, test } from "bun:test";
 import { readdir, readFile, rm, truncate } from "node:fs/promises";
 import { join } from "node:path";
+import { machineId, startTimeOf } from "../../src/process.ts";
+import { writeDriverFile } from "../../src/records/driver-file.ts";
 import { readManifest } from "../../src/records/manifest.ts";
 import { prepare } from "../../src/run/prepare.ts";
 import { runRecipe } from "../../src/run/run-recipe.ts";
@@ -257,6 +259,7 @@ test("a display is given snapshots of the run, and is stopped at its end", () =>
     };
     let stops = 0;
     const small: SmallRun = { rows: 3, files: gate.files, overrides: ["run.concurrency=2"] };
+    const begunAt = performance.now();
     const playing = play(folder, small, {
       display: (snapshot) => {
         look = snapshot;
@@ -265,6 +268,7 @@ test("a display is given snapshots of the run, and is stopped at its end", () =>
     });
     await until(() => gate.arrived.length === 2, "two tasks are in flight");
     const during = look();
+    expect(during.elapsedMs).toBeLessThanOrEqual(performance.now() - begunAt);
     expect(during).toMatchObject({
       ...{ name: "small", simulated: true, expected: 3, ok: 0, failed: 0, lost: 0 },
       ...{ before: 0, inFlight: 2, cost: null, stopping: false, waitedFor: [] },
@@ -423,4 +427,20 @@ test("tasks wait at most run.timeout, over all their steps", () =>
       ...{ state: "complete", ok: 0, failed: 2, stop_reasons: { timeout: 2 } },
       errors: { "task_timeout in grader": 2 },
     });
+  }));
+
+test("a driver that hosts every role itself tells the workers of the driver before it to go", () =>
+  withFolder(async (folder) => {
+    await play(folder, { rows: 1 });
+    const child = Bun.spawn(["sleep", "60"]);
+    const worker = { name: "w", id: "w-1", pid: child.pid, startTime: startTimeOf(child.pid) };
+    await writeDriverFile(join(folder, "run"), {
+      ...{ format: "matrix-driver-1", url: "http://127.0.0.1:1", token: "t", run: "r" },
+      driver: { pid: 1, machine: machineId() },
+      ...{ hosts: [], workers: [worker] },
+    });
+    await play(folder, { rows: 1, overrides: ["run.trials=2"] });
+    await child.exited;
+    expect(child.signalCode).toBe("SIGTERM");
+    expect(await readdir(join(folder, "run"))).not.toContain("driver.json");
   }));

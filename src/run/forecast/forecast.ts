@@ -127,11 +127,16 @@ export function durationOf(history: readonly Hop[]): number {
   let branches: number[] = [];
   for (const { branch, run_ms } of history) {
     if (branch === undefined) {
-      ms += Math.max(0, ...branches) + run_ms;
+      ms += longestOf(branches) + run_ms;
       branches = [];
     } else branches[branch] = (branches[branch] ?? 0) + run_ms;
   }
-  return ms + Math.max(0, ...branches.filter((one) => one !== undefined));
+  return ms + longestOf(branches);
+}
+
+/** A branch without a hop is a hole in the list, which `reduce` passes over. */
+function longestOf(branches: readonly number[]): number {
+  return branches.reduce((longest, ms) => Math.max(longest, ms), 0);
 }
 
 /**

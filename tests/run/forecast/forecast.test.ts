@@ -111,6 +111,7 @@ test("branches at the end of a task count, and a task without a hop takes no tim
   expect(durationOf([hop(3), hop(4)])).toBe(7);
   // A branch whose number is higher than the number of branches that came back.
   expect(durationOf([hop(5, 2)])).toBe(5);
+  expect(durationOf([hop(5, 2), hop(10)])).toBe(15);
   expect(durationOf([hop(1, 0), hop(2, 1), hop(10), hop(1, 0), hop(3, 1)])).toBe(2 + 10 + 3);
 });
 
@@ -179,4 +180,37 @@ test("tasks beyond 5000 go on at the pace of the samples", () => {
     ...{ ...plan, roles: [], models: [], tasks: 10_000, concurrency: 10 },
   });
   expect(time_ms).toEqual({ expected: 10_000, low: 10_000, high: 10_000 });
+});
+
+test("an ask without a cost adds nothing to the cost of its role", () => {
+  const [priced] = sampleOf(100).asks;
+  if (priced === undefined) throw new Error("a sample has an ask");
+  const made = forecast([{ asks: [priced, { ...priced, cost: null }], ms: 1 }], plan);
+  expect(made.roles[0]?.cost).toBeCloseTo(1000 * 0.1, 6);
+  expect(made.cost?.expected).toBeCloseTo(1000 * 0.1, 6);
+});
+
+test("the slots of a role are held up by its own steps alone, and a model by its own requests", () => {
+  const ask = (role: string, ms: number) => ({
+    ...{ role, requests: 1, prompt_tokens: 90, completion_tokens: 10, cost: null, ms },
+  });
+  const samples = [{ asks: [ask("a", 1000), ask("b", 10)], ms: 1010 }];
+  const roles = [
+    { name: "a", model: "m", concurrency: 1000 },
+    { name: "b", model: "n", concurrency: 1 },
+  ];
+  const model = { concurrency: 1000, rpm: null, tpm: null };
+  const models = [
+    { ...model, name: "m" },
+    { ...model, name: "n", concurrency: 1, rpm: 6000, tpm: 600_000 },
+  ];
+  const made = forecast(samples, { ...plan, roles, models, tasks: 1000 });
+  expect([made.bound_by, made.time_ms.expected]).toEqual(["run.concurrency = 10", 101_000]);
+});
+
+test("the time of a run has a range when its tasks differ", () => {
+  const samples = [1000, 2000, 3000, 9000].map((ms) => sampleOf(1, ms));
+  const { time_ms } = forecast(samples, { ...plan, tasks: 50 });
+  expect(time_ms.low).toBeLessThan(time_ms.expected);
+  expect(time_ms.expected).toBeLessThan(time_ms.high);
 });

@@ -4,7 +4,7 @@ import { expect, test } from "bun:test";
 import { createServer } from "node:http2";
 import { MatrixError } from "../../../src/error.ts";
 import { DriverCalls } from "../../../src/host/driver-calls.ts";
-import type { Control } from "../../../src/peer/control.ts";
+import { type Control, encodeControl } from "../../../src/peer/control.ts";
 import { type JoinOptions, joinRun } from "../../../src/run/worker/join-run.ts";
 import { version } from "../../../src/version.ts";
 import { answering, createDriver, TOKEN } from "../../host/driver-server.ts";
@@ -132,4 +132,20 @@ test.concurrent("a driver with another version of the protocol is final, and the
     hint: "run the same matrix on every node",
   });
   server.close();
+});
+
+test.concurrent("a driver whose answer cannot be read is asked again", async () => {
+  let asked = 0;
+  const driver = await createDriver({
+    join: {
+      bytesMax: 1e6,
+      run: () =>
+        ++asked === 1 ? encodeControl("turns", { waits: [] }) : encodeControl("welcome", WELCOME),
+    },
+  });
+  const calls = new DriverCalls("host-1", async () => ({ url: driver.url, token: TOKEN }));
+  expect(await joinRun(calls, optionsOf().options)).toEqual(WELCOME);
+  expect(asked).toBe(2);
+  calls.close();
+  await driver.stop();
 });
