@@ -3,7 +3,7 @@
 
 import { Command, CommanderError } from "commander";
 import { EXIT, MatrixError } from "../error.ts";
-import { provideModule, provideSdk } from "../platform.ts";
+import { provideUserImports } from "../run/user-imports.ts";
 import { version } from "../version.ts";
 
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
@@ -27,9 +27,7 @@ export async function runProgram(args: readonly string[]): Promise<number> {
     }
     const program = await createProgram(args.find((arg) => !arg.startsWith("-")));
     if (args.length === 0) program.help();
-    provideSdk(await import("../sdk.ts"));
-    // This entry of the package leaves out what only Node.js needs.
-    provideModule("@langchain/langgraph", () => import("@langchain/langgraph/web"));
+    await provideUserImports();
     await program.parseAsync(args, { from: "user" });
     return typeof process.exitCode === "number" ? process.exitCode : EXIT.complete;
   } catch (thrown) {

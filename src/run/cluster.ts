@@ -29,11 +29,10 @@ import { systemClock } from "../task/clock.ts";
 import type { Log } from "../telemetry/log.ts";
 import { isHostName, type LogSink } from "../telemetry/log-sink.ts";
 import { version } from "../version.ts";
-import { DRIVER_NAME } from "./driver-name.ts";
 import { expectedHosts, LocalWorkers, localWorkersOf } from "./local-workers.ts";
 import type { Plan } from "./plan.ts";
 import type { HostsSettings } from "./settings.ts";
-import type { Stage } from "./stage.ts";
+import { DRIVER_NAME, type Stage } from "./stage.ts";
 
 export interface ClusterOptions {
   readonly hosts: HostsSettings;

@@ -10,11 +10,10 @@ import type { Spent } from "../task/spent.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Tracing } from "../telemetry/tracing.ts";
 import { createHost, createRoles } from "./create-host.ts";
-import { DRIVER_NAME } from "./driver-name.ts";
 import { dismissWorkers } from "./local-workers.ts";
 import type { LivePlan, Plan } from "./plan.ts";
 import { Spending } from "./spending.ts";
-import type { Stage } from "./stage.ts";
+import { DRIVER_NAME, type Stage } from "./stage.ts";
 
 export interface LocalStageOptions {
   readonly plan: Plan;

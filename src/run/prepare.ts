@@ -15,6 +15,7 @@ import { loadRecipe } from "../recipe/load.ts";
 import { limitProblems } from "./limits.ts";
 import { Plan } from "./plan.ts";
 import { problemsOf, recipeInvalid } from "./recipe-problems.ts";
+import { provideUserImports } from "./user-imports.ts";
 
 export interface PrepareOptions {
   /** `key=value` in TOML; the last one wins. */
@@ -30,6 +31,7 @@ export interface PrepareOptions {
 /** Fails with `recipe_invalid`, and with every problem that was found. */
 export async function prepare(recipePath: string, options: PrepareOptions): Promise<Plan> {
   const { overrides = [], env, cwd } = options;
+  await provideUserImports();
   const loaded = await loadRecipe(recipePath, { overrides, env, cwd });
   const { recipe } = loaded;
   const problems: Problem[] = [];

@@ -23,7 +23,6 @@ import { version } from "../version.ts";
 import { wantsJournal } from "./answers.ts";
 import { Books } from "./books.ts";
 import { Cluster } from "./cluster.ts";
-import { DRIVER_NAME } from "./driver-name.ts";
 import { identityOf } from "./identity.ts";
 import { ratesOf } from "./limits.ts";
 import { LocalStage } from "./local-stage.ts";
@@ -33,7 +32,7 @@ import { datasetWork, type Work } from "./run-rows.ts";
 import { observationOf, type Playing, type RunView, snapshotOf } from "./run-view.ts";
 import type { RunContext, RunSettings } from "./settings.ts";
 import { type Display, NO_DISPLAY } from "./snapshot.ts";
-import type { Stage } from "./stage.ts";
+import { DRIVER_NAME, type Stage } from "./stage.ts";
 import { type Summary, summarise } from "./summary.ts";
 
 /**

@@ -16,7 +16,6 @@ import {
 import { dirname, join } from "node:path";
 import { loadUserModule } from "../../src/agent/user-module.ts";
 import { startTask } from "../../src/orchestrator/advance.ts";
-import { provideSdk } from "../../src/platform.ts";
 import { type Bundle, createBundle, parseBundle, unpackBundle } from "../../src/recipe/bundle.ts";
 import { loadRecipe } from "../../src/recipe/load.ts";
 import type { Plan } from "../../src/run/plan.ts";
@@ -27,7 +26,6 @@ import { matrix } from "../parts/program.ts";
 import { comparable, readRecords } from "../parts/records.ts";
 import { ROOT } from "../parts/repository.ts";
 
-provideSdk(await import("../../src/sdk.ts"));
 
 const ENV = { API_KEY: "hunter2", TEAM: "seven" };
 const load = (path: string, env: Record<string, string> = {}) =>
