@@ -48,6 +48,28 @@ export function compileExpression(source: string): Expression {
   };
 }
 
+/** The keys of `variable` that an expression names, such as `judge` in `results.judge.score`. */
+export function keysNamed(source: string, variable: string): ReadonlySet<string> {
+  const found = new Set<string>();
+  const visit = (node: unknown): void => {
+    if (Array.isArray(node)) {
+      for (const child of node) visit(child);
+      return;
+    }
+    if (typeof node !== "object" || node === null || !("op" in node) || !("args" in node)) return;
+    const { op, args } = node;
+    if ((op === "." || op === "[]") && Array.isArray(args)) {
+      const [object, key] = args;
+      const name = op === "[]" && key?.op === "value" ? key.args : key;
+      if (object?.op === "id" && object.args === variable && typeof name === "string")
+        found.add(name);
+    }
+    visit(args);
+  };
+  visit(environment.parse(source).ast);
+  return found;
+}
+
 function arithmetic(operator: "+" | "-" | "*" | "/" | "%"): (a: number, b: number) => number {
   switch (operator) {
     case "+":

@@ -2,14 +2,16 @@
 // expression parses, and every role and sandbox is used.
 
 import { existsSync } from "node:fs";
+import { basename } from "node:path";
 import { MatrixError } from "../error.ts";
-import { type Complaint, unknownName } from "./complaint.ts";
-import { compileExpression } from "./expression.ts";
+import { type Complaint, unknownName, wrongWord } from "./complaint.ts";
+import { compileExpression, keysNamed } from "./expression.ts";
 import { filesOf } from "./files.ts";
 import { joinKey } from "./key-path.ts";
 import { checkRole } from "./role-check.ts";
 import { checkSandbox } from "./sandbox-check.ts";
 import type { OrchestratorConfig, PatternConfig } from "./schema/orchestrator-schema.ts";
+import { BUILT_IN_AGENTS } from "./schema/role-schema.ts";
 import type { Recipe } from "./schema/schema.ts";
 
 export function checkReferences(recipe: Recipe): Complaint[] {
@@ -22,11 +24,21 @@ export function checkReferences(recipe: Recipe): Complaint[] {
       checkSandbox(name, joinKey("sandboxes", name), sandbox, recipe),
     ),
     ...checkRoutes(orchestrator, Object.keys(roles)),
-    ...expressionsOf(recipe).flatMap(([key, source]) => checkExpression(key, source)),
+    ...expressionsOf(recipe).flatMap(([key, source]) =>
+      checkExpression(key, source, Object.keys(roles)),
+    ),
     ...filesOf(recipe)
       .filter(([, path]) => !existsSync(path))
-      .map(([key, path]) => ({ key, message: `no such file: ${path}` })),
+      .map(([key, path]) => missingFile(key, path)),
   ];
+}
+
+/** A misspelt name of a built-in agent is taken for the path of a program. */
+function missingFile(key: string, path: string): Complaint {
+  const message = `no such file: ${path}`;
+  return /^roles\..*\.agent$/.test(key)
+    ? wrongWord(key, message, basename(path), BUILT_IN_AGENTS)
+    : { key, message };
 }
 
 /** Only a pattern names its roles; modules and graphs are checked when they are loaded. */
@@ -100,12 +112,16 @@ function expressionsOf({
   return found;
 }
 
-function checkExpression(key: string, source: string): Complaint[] {
+function checkExpression(key: string, source: string, roles: readonly string[]): Complaint[] {
   try {
     compileExpression(source);
-    return [];
   } catch (thrown) {
     if (thrown instanceof MatrixError) return [{ key, message: thrown.message }];
     throw thrown;
   }
+  // Only the rule's expressions read `results`. It has the roles as its keys.
+  if (!key.startsWith("orchestrator.")) return [];
+  return [...keysNamed(source, "results")]
+    .filter((name) => !roles.includes(name))
+    .map((name) => unknownName(key, "role", name, roles));
 }

@@ -26,7 +26,6 @@ import { matrix } from "../parts/program.ts";
 import { comparable, readRecords } from "../parts/records.ts";
 import { ROOT } from "../parts/repository.ts";
 
-
 const ENV = { API_KEY: "hunter2", TEAM: "seven" };
 const load = (path: string, env: Record<string, string> = {}) =>
   loadRecipe(path, { env, cwd: "/" });

@@ -314,6 +314,29 @@ describe("expressions and files", () => {
     expect(wrongIn(rule({ graph: "/", score: bad }))).toEqual(["orchestrator.score"]);
   });
 
+  test("an expression of the rule must not read the result of a role that does not exist", () => {
+    const rule = (score: string) => ({
+      orchestrator: { pattern: "sequence", roles: ["a"], score },
+    });
+    expect(complaintsOf(rule("has(results.a) && results['a'].x > row.results.b.c"))).toEqual([]);
+    expect(
+      complaintsOf(rule("[1].exists(n, n < results.aa.n) || size(results['zzz']) > 0")),
+    ).toEqual([
+      'orchestrator.score: no role is named "aa"; roles: a (a)',
+      'orchestrator.score: no role is named "zzz"; roles: a',
+    ]);
+    expect(complaintsOf({ dataset: { path: "/d", filter: "results.zzz" } })).toEqual([]);
+  });
+
+  test("a misspelt built-in agent is reported with the name that was probably meant", () => {
+    expect(ofRole({ agent: "/no/lmm", command: ["x"] })).toEqual([
+      "roles.b.agent: no such file: /no/lmm (llm)",
+    ]);
+    expect(ofRole({ agent: "/no/grade.ts" })).toEqual([
+      "roles.b.agent: no such file: /no/grade.ts",
+    ]);
+  });
+
   test("a file that does not exist is reported under the key that names it", () => {
     expect(complaintsOf({ models: { m: { kind: "simulated", replies: "/no/r.ts" } } })).toEqual([
       "models.m.replies: no such file: /no/r.ts",
