@@ -55,7 +55,8 @@ async function findLine(
   { trial, status }: ShowFlags,
 ): Promise<string> {
   const { lines, size, close } = await openRecordFile(path);
-  const seen: string[] = [];
+  const ids = new Set<string>();
+  const statuses = new Set<string>();
   try {
     for await (const batch of lines) {
       for (const { text, torn } of batch) {
@@ -66,16 +67,19 @@ async function findLine(
             ? status === undefined || record.status === status
             : record.id === id && record.trial === trial;
         if (wanted) return text;
-        if (seen.length < IDS_SHOWN) seen.push(record.id);
+        statuses.add(record.status);
+        if (ids.size < IDS_SHOWN) ids.add(record.id);
       }
     }
   } finally {
     await close();
   }
   if (size === 0) throw new MatrixError("usage", `no records in ${path}`);
-  const what =
-    id === undefined ? `record with status ${status}` : `record of row ${id}, trial ${trial}`;
-  throw new MatrixError("usage", `no ${what} in ${path}`, {
-    hint: `it has rows like ${seen.join(", ")}`,
+  if (id === undefined)
+    throw new MatrixError("usage", `no record with status ${status} in ${path}`, {
+      hint: `its records have the status ${[...statuses].join(" or ")}`,
+    });
+  throw new MatrixError("usage", `no record of row ${id}, trial ${trial} in ${path}`, {
+    hint: `it has rows like ${[...ids].join(", ")}`,
   });
 }

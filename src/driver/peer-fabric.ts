@@ -57,6 +57,8 @@ export interface PeerFabricOptions {
   readonly peer: Peer;
   /** The URL at which hosts reach the driver. */
   readonly url: string;
+  /** What the log tells the user to give to `--join`: with the run directory no token is needed. */
+  readonly directory: string;
   /** Names the run, whatever driver it has. */
   readonly run: string;
   /** Roles of the recipe: each needs a host. */
@@ -246,8 +248,8 @@ export class PeerFabric implements Fabric {
   #sayUnserved(roles: readonly string[], now: number): void {
     if (now - this.#saidUnservedAt <= UNSERVED_MS) return;
     this.#saidUnservedAt = now;
-    const { log, url } = this.#options;
-    const command = `matrix agent --role ${roles.join(",")} --join ${url}`;
+    const { log, directory } = this.#options;
+    const command = `matrix agent --role ${roles.join(",")} --join ${directory}`;
     log.write("warning", `waiting for a host of ${roles.join(", ")} (${command})`);
   }
 

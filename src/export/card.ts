@@ -125,7 +125,8 @@ async function bodyOf(card: Card): Promise<string> {
         `| ${cell(model)} | ${answers} | ${completionTokens} |`,
     ),
     "",
-    ...sources.flatMap(partsOf),
+    // Runs of one recipe have the same parts, which are written once.
+    ...new Set(sources.flatMap(partsOf)),
     "## Licences",
     "",
     `- this dataset: ${license ?? "not stated yet"}`,
@@ -166,7 +167,7 @@ function partsOf({ manifest, perspective }: Source): string[] {
     const trained = perspective.trained.has(role) ? ", trained on" : "";
     return `\`${role}\` is the ${part}${trained}`;
   });
-  return [`In ${manifest.name}, ${parts.join("; ")}.`, ""];
+  return [`In ${manifest.name}, ${parts.join("; ")}.\n`];
 }
 
 /**

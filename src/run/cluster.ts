@@ -126,11 +126,12 @@ export class Cluster implements Stage {
   }
 
   connect(run: Run): Fabric {
-    const { plan, rates, metrics, log } = this.#options;
+    const { plan, directory, rates, metrics, log } = this.#options;
     const { file, url, earlier } = this.#place;
     const fabric = new PeerFabric({
       peer: this.peer,
       url,
+      directory,
       run: this.#place.run,
       roles: Object.keys(plan.recipe.roles),
       keepers: rolesInSandboxes(plan.recipe),

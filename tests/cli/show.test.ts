@@ -41,6 +41,7 @@ test("show --status prints the first record with that status", () =>
     const none = await show("--status", "lost");
     expect(none.code).toBe(2);
     expect(none.stderr).toContain("no record with status lost in ");
+    expect(none.stderr).toContain("hint: its records have the status ok or failed\n");
     expect((await show("--status", "odd")).stderr).toContain(
       "Allowed choices are ok, failed, lost",
     );
@@ -50,7 +51,7 @@ test("show names five ids when there is no such record", () =>
   withRun(async (show) => {
     const { code, stderr } = await show("a", "--trial", "7");
     expect(stderr).toContain("error: no record of row a, trial 7 in ");
-    expect(stderr).toContain("hint: it has rows like a, a, b, c, d\n");
+    expect(stderr).toContain("hint: it has rows like a, b, c, d, e\n");
     expect(code).toBe(2);
   }));
 

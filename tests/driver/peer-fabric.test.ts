@@ -62,6 +62,7 @@ async function createFabric({
   const fabric = new PeerFabric({
     peer,
     url: peer.server.url,
+    directory: "/runs/mine",
     run: "this-run",
     roles,
     keepers: new Set(keepers),
@@ -189,7 +190,7 @@ test.concurrent("a fabric is ready when every role has a host, and tells of each
   expect(stage.hosts).toEqual([[], ["w"], ["w", "j"], ["j"], []]);
   expect(stage.lines).toEqual([
     `info w-name joined {"roles":"work","address":"${worker.peer.server.url}"}`,
-    `warning waiting for a host of judge (matrix agent --role judge --join ${stage.peer.server.url})`,
+    "warning waiting for a host of judge (matrix agent --role judge --join /runs/mine)",
     `info j-name joined {"roles":"judge,work","address":"${judge.peer.server.url}"}`,
     "info w-name left",
     "warning j-name is gone: other hosts take over its tasks",
@@ -210,7 +211,7 @@ test.concurrent("the log names the roles without a host every 10 seconds, and a 
   expect(stage.lines).toHaveLength(1);
   stage.clock.now += 1;
   await stage.ticked();
-  const command = `matrix agent --role work,judge --join ${stage.peer.server.url}`;
+  const command = "matrix agent --role work,judge --join /runs/mine";
   const line = `warning waiting for a host of work, judge (${command})`;
   expect(stage.lines).toEqual([line, line]);
   await stage.stop();

@@ -178,6 +178,12 @@ test("a card's body has format, splits, runs, records left out, models and licen
   ]);
 });
 
+test("a card names the parts of two runs of one recipe once", async () => {
+  const source = { directory: "", manifest: manifestOf(), perspective: perspectiveOf() };
+  const lines = await linesOf({ sources: [source, source] });
+  expect(lines.filter((line) => line.startsWith("In talk, "))).toHaveLength(1);
+});
+
 test("a card says that no record was left out, and that no licence is stated", async () => {
   const lines = await linesOf();
   expect(lines).toContain("Of 0 records, left out: none.");

@@ -52,11 +52,18 @@ export function renderRecord(record: TrajectoryRecord, options: RecordOptions): 
   if (error !== null) {
     const where = error.role === null ? "" : ` (${error.role}, hop ${error.hop})`;
     lines.push(`${styled("red", `error ${error.code}:`)} ${printable(error.message)}${where}`);
+    lines.push(...framesOf(error.stack, full).map((frame) => styled("dim", frame)));
   }
   const { total_ms: total, run_ms: inAgents, queue_ms: inQueues } = timing;
   const times = `${total} ms, ${inAgents} in agents, ${inQueues} in queues`;
   lines.push(`${styled("dim", "time:")} ${times}`);
   return lines.join("\n");
+}
+
+/** Where user code threw: the first place in the stack, or all of them. */
+function framesOf(stack: string | undefined, full: boolean): string[] {
+  const frames = (stack ?? "").split("\n").filter((line) => line.startsWith("    at "));
+  return (full ? frames : frames.slice(0, 1)).map((line) => printable(line.slice(2)));
 }
 
 function renderHop(hop: Hop, full: boolean, styled: Style): string[] {

@@ -40,6 +40,18 @@ test("a record shows its row, a paragraph for each hop, its outcome and its time
   ]);
 });
 
+test("a failed record shows where user code threw, and its whole stack with full", () => {
+  const stack = "Error: no\n    at <anonymous> (/w/judge.ts:4:31)\n    at run (agent.ts:1:2)";
+  const error = { code: "agent_failed", message: "no", role: "judge", hop: 3, stack } as const;
+  const record = recordOf({ status: "failed", stop_reason: "error", error });
+  expect(renderRecord(record, plain)).toContain(
+    "error agent_failed: no (judge, hop 3)\n  at <anonymous> (/w/judge.ts:4:31)\ntime:",
+  );
+  expect(renderRecord(record, { ...plain, full: true })).toContain(
+    "\n  at <anonymous> (/w/judge.ts:4:31)\n  at run (agent.ts:1:2)\ntime:",
+  );
+});
+
 test("a failed record shows its error, with role and hop where it has them", () => {
   const error = { code: "agent_failed", message: "no\u001b", role: "judge", hop: 3 } as const;
   const record = recordOf({ status: "failed", stop_reason: "error", error });
