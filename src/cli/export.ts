@@ -85,6 +85,10 @@ const OPTIONS: readonly Option[] = [
   jsonOption("print the summary as one object on stdout"),
 ];
 
+const NO_PAIR =
+  "warning: the file is empty, because no row has two trials with different scores\n" +
+  "hint: matrix drive --trials 5 makes more trials of each row";
+
 export function exportCommand(): Command {
   const command = new Command("export")
     .description("write the records of runs as training data")
@@ -111,6 +115,8 @@ export function exportCommand(): Command {
       force: flags.force === true,
     });
     console.log(flags.json === true ? JSON.stringify(summary) : textOf(summary));
+    const isEmpty = Object.values(summary.examples).every((count) => count === 0);
+    if (flags.to === "trl-dpo" && isEmpty) console.error(NO_PAIR);
   });
 }
 

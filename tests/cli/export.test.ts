@@ -43,6 +43,15 @@ test("export prints files, examples and records, and what it left out for which 
     );
   }));
 
+test("export --to trl-dpo warns when no row has two trials with different scores", () =>
+  withRun(async (run) => {
+    const { code, stdout, stderr } = await run("--to", "trl-dpo");
+    expect(stdout).toStartWith("out.jsonl: train 0, from 5 records");
+    expect(stderr).toStartWith("warning: the file is empty, because no row has two trials");
+    expect(code).toBe(0);
+    expect((await run()).stderr).toBe("");
+  }));
+
 test("export --json prints the summary as one object", () =>
   withRun(async (run) => {
     expect(JSON.parse((await run("--json")).stdout)).toMatchObject({

@@ -54,7 +54,7 @@ async function ask(
   const question = { program: version, name, replaces };
   try {
     const welcome = await driver.call("join", "join", question, "welcome", JOIN_TIMEOUT_MS);
-    if (welcome === null) return "there is no driver yet";
+    if (welcome === null) return "no driver runs in the directory of --join now";
     if ("refused" in welcome)
       throw new MatrixError("usage", `the driver refused this host: ${welcome.refused}`);
     return welcome;
