@@ -16,8 +16,8 @@ const FILES_OF_FOLDER_MAX = 24;
 const LAYERS: readonly (readonly string[])[] = [
   ["main.ts"],
   ["cli"],
-  ["run", "sdk.ts"],
-  ["driver", "host", "export"],
+  ["run"],
+  ["driver", "host", "export", "sdk.ts"],
   ["records", "peer", "agent"],
   ["model", "sandbox", "dataset", "orchestrator"],
   ["http", "recipe", "telemetry"],
