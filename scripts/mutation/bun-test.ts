@@ -1,4 +1,4 @@
-// One test file in a process of its own, in a copy of the project, with a deadline.
+// One test file in its own process, in a copy of the project, with a deadline.
 
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";

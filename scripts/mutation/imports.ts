@@ -1,5 +1,6 @@
-// The import graph of tests/ and src/: which test file is how far from a source file, and a digest
-// of everything that a file imports. Type imports do not count, because they leave no code behind.
+// The import graph of tests/ and src/: the distance of each test file from a source file, and a
+// digest of everything that a file imports. Type imports do not count, because they leave no code
+// behind.
 
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";

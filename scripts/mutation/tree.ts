@@ -48,7 +48,7 @@ export async function copyProject(project: string, files: readonly string[]): Pr
 }
 
 /**
- * Ends what tests left running in groups of their own, as a mutant may make them do. Linux only.
+ * Ends what tests left running in their own groups, as a mutant may make them do. Linux only.
  */
 function endProcessesIn(folder: string): void {
   const pids = existsSync("/proc/self/cwd") ? readdirSync("/proc").filter(Number) : [];

@@ -38,7 +38,7 @@ export interface LiveParts {
 
 export interface PlanParts {
   readonly recipe: Recipe;
-  /** The working folder of programs that run without a sandbox of their own. */
+  /** The working folder of programs that run without their own sandbox. */
   readonly cwd: string;
   readonly loadModule: (path: string) => Promise<Record<string, unknown>>;
 }

@@ -63,7 +63,7 @@ class Recording {
   readonly #seed: number;
   /**
    * Index at which the search for the next answer begins, by branch and role. A new attempt of the
-   * row begins anew.
+   * row starts again.
    */
   #next = new Map<string, number>();
   #attempt = 1;

@@ -1,5 +1,5 @@
-// `matrix agent` starts hosts of a run as workers, processes of their own, watches over them, and
-// replaces one that crashes.
+// `matrix agent` starts hosts of a run as worker processes, watches over them, and replaces one
+// that crashes.
 
 import { mkdtemp, rm } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
@@ -99,7 +99,7 @@ async function work(flags: AgentFlags, watcher: string): Promise<number> {
     find: createFinder(flags.join, await readToken(env), insecure),
     runDirectory: () => runDirectoryOf(flags.join),
     listen: listen === undefined ? null : parseAddress(listen),
-    // A worker of a driver does not wait for it for ever: the driver may be dead.
+    // A worker does not wait for its driver without a limit, because the driver may be dead.
     joinPatienceMs: parent === null ? patienceMs : Number.POSITIVE_INFINITY,
     cwd: process.cwd(),
     show: (line) => void process.stderr.write(`${line}\n`),

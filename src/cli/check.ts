@@ -28,7 +28,7 @@ interface CheckedRecipe {
   readonly roles: readonly RolePlan[];
   /** The role that acts first. */
   readonly first_role: string | null;
-  /** Sandboxes of the recipe, without those that roles with a program of their own are given. */
+  /** Sandboxes of the recipe, without those that roles with their own program are given. */
   readonly sandboxes: readonly {
     readonly name: string;
     readonly engine: string;

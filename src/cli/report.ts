@@ -1,4 +1,4 @@
-// `matrix report DIR` prints what a run is worth, by domain, and what its roles and models used.
+// `matrix report DIR` prints the rewards of a run by domain, and the usage of its roles and models.
 
 import { Command } from "commander";
 import { MatrixError } from "../error.ts";

@@ -36,7 +36,7 @@ export function chooseFiles(
   const split = wanted.slice(wanted.lastIndexOf("/") + 1);
   const folder = wanted.slice(0, -split.length);
   const within = files.filter((path) => path.startsWith(folder));
-  // A split with a name of its own, such as train_sft, comes before the word "train" in that name.
+  // A split with its own name, such as train_sft, comes before the word "train" in that name.
   const named = within.filter((path) => nameOf(path) === split);
   const ofSplit =
     named.length > 0

@@ -1,6 +1,6 @@
 // One whole pass over a dataset before a run spends anything. It proves that every row can be read
-// and that every row has an id of its own, and it counts the rows of the run. Memory holds a
-// fingerprint for each id, and no rows.
+// and that every row has its own id, and it counts the rows of the run. Memory holds a fingerprint
+// for each id, and no rows.
 
 import { createHash } from "node:crypto";
 import { MatrixError, type Problem } from "../error.ts";

@@ -1,8 +1,8 @@
 // The census finds out which tasks in flight no process holds any more. It is taken only after a
-// death. Every process is asked twice: first to begin to note what is in its custody, and when all
-// have begun, what it has noted. Custody overlaps from process to process, so between the two
-// questions at least one process notes every task that lives, wherever it moves. A task that no
-// process noted is gone. When the members change in between, the census begins anew.
+// death. The driver asks every process twice: first to begin its notes of the tasks in its custody,
+// and, when all have begun, for these notes. Custody overlaps from process to process, so between
+// the two questions at least one process notes each task that lives, even while it moves. A task
+// that no process noted is gone. When the members change in between, the census starts again.
 
 import type { HostId } from "../peer/member.ts";
 import type { TaskKey } from "../peer/parcel.ts";
@@ -61,7 +61,7 @@ export class Census {
     else this.#again = true;
   }
 
-  /** A process came or went: the census begins anew. */
+  /** Starts the census again, because a process came or went. */
   hostsChanged(now: number): void {
     if (this.#round !== null) this.#start(now);
   }

@@ -20,9 +20,9 @@ import type { DriverTasks } from "./run.ts";
 export interface CoordinatorWatcher {
   joined(host: Member): void;
   left(host: Member, why: "left" | "died"): void;
-  /** Everything that could be taken over was; `adopted` is the number of tasks. */
+  /** Called when the tasks of the earlier driver are taken over; `adopted` is their number. */
   formed(adopted: number): void;
-  /** This many tasks are held by no process any more. */
+  /** Called with the number of tasks that no process holds any more. */
   orphaned(keys: readonly TaskKey[]): void;
 }
 
@@ -123,7 +123,7 @@ export class Coordinator {
     if (this.#state === "running") this.#census.request(this.#options.now());
   }
 
-  /** The run has ended: hosts are told so at their next beat. */
+  /** Ends the run. Hosts learn of it at their next beat. */
   end(): void {
     this.#state = "over";
   }

@@ -1,18 +1,18 @@
-// Tasks that have their record, for the hosts that keep something of them (a sandbox session, a
-// sandbox of their own). A host is told of them in the answer to its next beat.
+// Tasks that have their record, for the hosts that keep something for them, such as a sandbox
+// session. A host learns of them in the answer to its next beat.
 
 import type { HostId, Member } from "../peer/member.ts";
 
 type Ended = [rowId: string, trial: number];
 
-/** Most tasks that a host is told of at once. It finds out about the others by itself, later. */
+/** The most tasks in one answer. A host finds out about the others by itself, later. */
 const ENDED_MAX = 10_000;
 
 export class EndedTasks {
   readonly #keepers: ReadonlySet<string>;
   readonly #ended = new Map<HostId, Ended[]>();
 
-  /** `keepers` are the roles whose hosts keep something of a task until it has ended. */
+  /** `keepers` are the roles whose hosts keep something for a task until it has ended. */
   constructor(keepers: ReadonlySet<string>) {
     this.#keepers = keepers;
   }
@@ -26,14 +26,14 @@ export class EndedTasks {
     }
   }
 
-  /** Takes out what a host has not been told yet. */
+  /** Returns the ended tasks that a host has not learned of yet, once. */
   take(host: HostId): Ended[] {
     const ended = this.#ended.get(host) ?? [];
     this.#ended.delete(host);
     return ended;
   }
 
-  /** Drops what a host that is gone was to be told. */
+  /** Drops the news for a host that is gone. */
   forget(host: HostId): void {
     this.#ended.delete(host);
   }

@@ -30,14 +30,14 @@ interface Entry {
 }
 
 /**
- * What to do with a row that was read. `new`: admit it. `known`: hosts hold its task, or its task
- * has ended. A message: its task was orphaned, and this is how it goes on.
+ * The state of a row that was read. `new`: the row is to be admitted. `known`: hosts hold its task,
+ * or its task has ended. A message: its task was orphaned and goes on with this message.
  */
 export type RowState = "new" | "known" | Message;
 
 /**
- * What to do with an end. `record`: it is the first end of its task. `stale`: it belongs to an
- * earlier start of the row, and leads nowhere. A message: the row starts again with this one.
+ * The state of an end. `record`: it is the first end of its task. `stale`: it belongs to an earlier
+ * start of the row and is dropped. A message: the row starts again with this message.
  */
 export type EndState = "record" | "stale" | Message;
 
@@ -108,8 +108,8 @@ export class InFlight {
   }
 
   /**
-   * Takes a task out when its end is recorded. Answers with what is known of it, or null for an end
-   * that came twice.
+   * Takes a task out when its end is recorded. Returns its admission, or null for an end that came
+   * twice.
    */
   remove(task: Pick<Task, "rowId" | "trial">): Pick<Entry, "admitted"> | null {
     const key = keyOf(task);

@@ -1,7 +1,7 @@
-// Tasks on a host that went several ways at once and wait for their branches. Each branch is a task
-// with an identity of its own: it travels and is delivered like any task, and its end comes back
-// here. When the rule has enough ends, the waiting task goes on, and branches that are still under
-// way lead nowhere.
+// Tasks on a host that have forked and wait for their branches. Each branch is a task with its own
+// identity: it travels and is delivered like any task, and its end comes back here. When the rule
+// has enough ends, the waiting task goes on, and the ends of branches that are still under way are
+// dropped.
 
 import type { Rule } from "../orchestrator/advance.ts";
 import { branchesOf, type Ended, joinMessage } from "../orchestrator/join.ts";

@@ -40,7 +40,7 @@ class HyperExchange implements Exchange {
   }
 
   admit(): void {
-    // Deno does not count strangers.
+    // Under Deno, strangers are not counted.
   }
 
   async readBody(bytes: number): Promise<Uint8Array | null> {

@@ -1,6 +1,6 @@
 // The reception of a peer's server. It judges every request by its headers, and hands the bodies of
 // members to their routes without knowing what they mean. A client without the token learns nothing
-// at all. A member whose request does not fit learns from the status what is wrong with it.
+// at all. The status tells a member what is wrong with its request.
 //
 // A reception has no routes until it is started. Until then members are refused as "starting".
 
@@ -155,8 +155,8 @@ function isNumber(header: string | null): boolean {
 }
 
 /**
- * The response that hono wants for every request. The real one goes out by itself, which saves a
- * fifth of the server's time.
+ * The response that hono requires for every request. The real response is written directly, which
+ * saves a fifth of the server's time.
  */
 const ANSWERED = new Response(null);
 

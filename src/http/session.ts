@@ -18,20 +18,20 @@ export interface SessionOptions {
   readonly url: string;
   readonly token: string;
   readonly self: string;
-  /** "" for any process that is there. */
+  /** "" for any process at that address. */
   readonly peer: string;
   readonly connectTimeoutMs?: number;
 }
 
 export interface RequestOptions {
-  /** The time for all of it: connecting, sending and waiting. */
+  /** Time limit for connecting, sending and waiting together. */
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
 }
 
 /**
- * True when a request can be sent again without harm: its peer has certainly not acted on it. An
- * answer that cannot be read was still an answer.
+ * True when a request can be sent again without harm, because its peer has certainly not acted on
+ * it. An answer that cannot be read proves that it may have acted.
  */
 export function canRepeat(thrown: unknown): boolean {
   return thrown instanceof MatrixError && thrown.code === "peer_failed" && !thrown.maybeActed;
@@ -47,7 +47,9 @@ export class PeerSession {
   readonly #options: SessionOptions;
   #opening: Promise<Connection> | null = null;
   #connection: Connection | null = null;
-  /** The socket under the connection. It ends the session, since a GOAWAY has crashed peers. */
+  /**
+   * The socket under the connection. The session destroys it, because a GOAWAY has crashed peers.
+   */
   #socket: Socket | null = null;
   #isClosed = false;
   #localAddress: string | null = null;
@@ -150,7 +152,7 @@ export class PeerSession {
   }
 }
 
-/** A limit for what is waited for: its time, or a signal of its caller. */
+/** A limit for a wait: its time, or a signal of its caller. */
 class Limit {
   readonly #passed = Promise.withResolvers<never>();
   readonly #timer: ReturnType<typeof setTimeout>;

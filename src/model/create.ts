@@ -96,7 +96,7 @@ function asking(
   attempt: Try,
   permits: Permits | null,
 ): Model["chat"] {
-  // Replicas have limits of their own.
+  // Replicas have their own limits.
   const limit = new RequestLimit(
     config.kind === "openai" ? Number.POSITIVE_INFINITY : config.concurrency,
   );

@@ -1,5 +1,5 @@
-// fan-out: several roles act at once, each in a branch of its own. Then the roles `after` act in
-// order on all answers.
+// fan-out: several roles act at once, each in its own branch. Then the roles `after` act in order
+// on all answers.
 
 import type { PatternConfig } from "../recipe/schema/orchestrator-schema.ts";
 import { isJsonObject, type JsonObject } from "../task/json.ts";

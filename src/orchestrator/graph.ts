@@ -27,7 +27,7 @@ import {
   type StateGraph,
 } from "./state-graph.ts";
 
-/** A task that passes this many inline nodes between two roles goes round for ever. */
+/** A task that passes this many inline nodes between two roles is in an endless loop. */
 const INLINE_MAX = 1000;
 /** Channels of the state that say how the record ends, if the graph has them. */
 const ENDING = { reason: "stop_reason", score: "score", outcome: "outcome" } as const;
@@ -83,7 +83,7 @@ class Walk {
       [node, state] = [next, after];
     }
     throw new Error(
-      `after ${nameOf(from)} inline nodes go round for ever, and ${node} is one of them`,
+      `after ${nameOf(from)} inline nodes form an endless loop, and ${node} is one of them`,
     );
   }
 

@@ -1,6 +1,6 @@
-// The broker of a process: what is in its custody, and how that is handed on. It is a pure state
-// machine: time, randomness and transport come from outside. tests/peer/simulation.test.ts runs
-// thousands of brokers against each other.
+// The broker of a process: the messages in its custody, and how it hands them on. It is a pure
+// state machine: time, randomness and transport come from outside. tests/peer/simulation.test.ts
+// runs thousands of brokers against each other.
 //
 // A message that arrives is *held* until its step is done. The message that the step made is
 // *sent*: the broker keeps a copy until the receiver reports that it has handed the task on to a
@@ -130,7 +130,7 @@ export class Broker {
     this.#send(message, null, null);
   }
 
-  /** The end of a branch was taken, or the task no longer waits for it. */
+  /** Called when the end of a branch was taken, or when its task no longer waits for it. */
   settle(branch: Task): void {
     const key = keyOf(branch);
     this.#branches.delete(key);
@@ -139,8 +139,8 @@ export class Broker {
   }
 
   /**
-   * Sends the message that a step made of a delivered one. A copy may have overtaken the delivered
-   * one meanwhile; then the message leads nowhere.
+   * Sends the message that a step made of a delivered one. When a newer copy has overtaken the
+   * delivered message, the new message is dropped.
    */
   handOn(done: Task, next: Message): void {
     const held = this.#held.get(keyOf(done));
@@ -180,7 +180,7 @@ export class Broker {
   // — What peers say —
 
   receive(from: HostId, { parcels, released, starting }: Batch): Receipt {
-    // A sender that is not on the list could not be told what became of its parcels.
+    // The receiver could not tell a sender that is not on the list what became of its parcels.
     if (!this.#options.routing.has(from)) return null;
     for (const seq of released) this.#releasedBy(from, seq);
     for (const [seq, position] of starting) {
@@ -264,14 +264,13 @@ export class Broker {
   }
 
   /**
-   * The driver had given this host up, or is a new one. Peers may have taken this host for dead, so
-   * each is told again what it has from here.
+   * Called when the driver had given this host up, or is a new one. Peers may have taken this host
+   * for dead, so each gets its acknowledgements again.
    */
   repeat(): void {
     this.#repeatAcknowledged();
-    // A peer may hear only after this that the host was gone, and forget then what to release to
-    // it. When ABSENCE_MS is over every peer knows that the host is back, so each is told once
-    // more.
+    // A peer may learn only now that this host was given up, and forget its acknowledgements again.
+    // After ABSENCE_MS every peer knows that the host is back, so they are sent once more.
     this.#repeatAt = this.#options.now() + ABSENCE_MS;
     this.#branches.doubt(this.#repeatAt);
   }
@@ -520,8 +519,8 @@ export class Broker {
 
   /** Sends out a branch that may be lost, as its next attempt. */
   #sendOutAgain(key: TaskKey): void {
-    // A branch that is held here is not lost. A copy that was sent may be: a process that has seen
-    // it drops it, wherever the branch went from there.
+    // A branch that is held here is not lost. A branch that was sent may be. If it is not, a
+    // process that has seen it drops the copy.
     if (this.#held.has(key)) return;
     const message = this.#branches.restart(key);
     if (message === null) return;

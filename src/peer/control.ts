@@ -1,9 +1,9 @@
-// Control messages: what hosts and the driver say to each other beside batches, small and rare.
-// Each is a plain MessagePack map, checked against its schema before it is believed.
+// Control messages between hosts and the driver, which are small and rare, unlike batches. Each is
+// a plain MessagePack map that is checked against its schema.
 //
 //     join     host → driver   A host asks to take part. The answer is the recipe with its files.
-//     beat     host → driver   A host tells that it is there and how busy it is. The answer says
-//                              who else is there and which tasks have ended.
+//     beat     host → driver   A host reports that it lives and how busy it is. The answer lists
+//                              the other members and the tasks that have ended.
 //     permits  host → driver   Requests wait for their turn at a model. The answer says when the
 //                              first of them may go.
 //     leave    host → driver   A host is gone.

@@ -1,5 +1,5 @@
-// Membership: what a host tells the driver (a beat), what it is told, and how a process follows the
-// list of members. The driver keeps that list (src/driver/roster.ts).
+// Membership: a host's beat to the driver, the answer to it, and how a process follows the list of
+// members. The driver keeps that list (src/driver/roster.ts).
 
 import type { Broker } from "./broker.ts";
 import type { HostId, Load, Member } from "./member.ts";
@@ -26,8 +26,8 @@ export interface BeatAnswer {
    */
   readonly state: "forming" | "running" | "over";
   /**
-   * Names this joining of the host. When it changes, the host was given up meanwhile: it tells its
-   * peers again what they have from it (`Broker.repeat`).
+   * Identifies this joining of the host. When it changes, the host had been given up, and it
+   * repeats its acknowledgements to its peers (`Broker.repeat`).
    */
   readonly joining: string;
   /** Null when the host already knows the list, and while the driver is still forming it. */
@@ -40,7 +40,7 @@ export interface MemberList {
 }
 
 /**
- * Makes a process follow a list. A member that is gone without having said that it leaves is lost,
+ * Makes a process follow a list. A member that is gone and did not announce that it leaves is lost,
  * with the messages that it held.
  */
 export function followList(list: MemberList, routing: Routing, broker: Broker): void {

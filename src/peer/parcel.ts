@@ -38,7 +38,7 @@ export type Receipt = {
   readonly refused: readonly number[];
 } | null;
 
-/** The answer to a batch: the receipt, with what else the sender is told. */
+/** The answer to a batch: the receipt and further news for the sender. */
 export type Answer = {
   readonly refused: readonly number[];
   /** Parcels to send again, whole: the receiver no longer has the part that was left out. */
@@ -50,9 +50,8 @@ export type Answer = {
 export type TaskKey = string;
 
 /**
- * The key of a task, or of a branch, which has an identity of its own: it is delivered and told
- * apart like any task. A task's key begins with a digit and a branch's does not, so the two never
- * meet.
+ * The key of a task or of a branch, which is delivered like a task of its own. A task's key begins
+ * with a digit and a branch's key does not, so the two never collide.
  */
 export function keyOf({ rowId, trial, branch }: Pick<Task, "rowId" | "trial" | "branch">): TaskKey {
   return branch === undefined ? `${trial}:${rowId}` : `@${branch.of}:${branch.id}`;
@@ -67,8 +66,8 @@ export function parseKey(key: TaskKey): { readonly rowId: string; readonly trial
 const HOPS_MAX = 1_000_000;
 
 /**
- * (attempt, hop) as one number that grows along a task's life; its end comes after every hop of its
- * attempt.
+ * The position (attempt, hop) as one number, which grows during a task's life. An end comes after
+ * every hop of its attempt.
  */
 export function positionOf({ kind, task }: Message): number {
   return kind === "end" ? task.attempt * HOPS_MAX + HOPS_MAX - 1 : positionOfStep(task);

@@ -1,10 +1,9 @@
-// The store: what a process has seen of tasks that went on to others. A task that comes back brings
-// only what is new since it left; the rest is taken from here. So traffic grows with new content,
-// not with the square of the history.
+// The store: the parts of tasks that a process has seen before they went on to others. A task that
+// comes back brings only its new part; the rest is taken from here. So traffic grows with new
+// content, not with the square of the history.
 //
-// The store is a cache and no more. A sender has the whole task, and sends all of it to a receiver
-// that has let go of its part. So a crash costs no content, and a host that leaves owes its peers
-// nothing.
+// The store is only a cache. A sender has the whole task, and sends all of it to a receiver that
+// has dropped its part. So a crash loses no content, and a host may leave at any time.
 
 import { EncodedTask } from "../task/encoded.ts";
 import type { HostId } from "./member.ts";
@@ -17,7 +16,7 @@ export interface Known {
   readonly history: Uint8Array;
 }
 
-/** An estimate of what an entry takes beside its bytes: the key, the map and the views. */
+/** Estimated size of an entry beyond its bytes: the key, the map and the views. */
 const ENTRY_BYTES = 300;
 
 export class Store {
@@ -64,7 +63,7 @@ export class Store {
  */
 export function keepSent(store: Store, self: HostId, { message }: Parcel): void {
   const { task } = message;
-  // Any other task is encoded anew each time, with another mark.
+  // Any other task is encoded again each time, with another mark.
   if (!(task instanceof EncodedTask)) return;
   const key = keyOf(task);
   if (message.kind === "end") store.forget(key);

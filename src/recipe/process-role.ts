@@ -1,6 +1,6 @@
 // Program roles: `agent = "process"` with a command, or the path of a file that is not a module.
 // Such a program is started, watched and restarted like a program in a sandbox. Therefore each
-// program role gets a sandbox of its own, one that isolates nothing.
+// program role gets its own sandbox, one that isolates nothing.
 
 import { isModule } from "./files.ts";
 import { BUILT_IN_AGENTS } from "./schema/role-schema.ts";

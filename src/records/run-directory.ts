@@ -31,7 +31,7 @@ export interface OpenOptions {
   readonly recipeText: string;
   /** The dataset's digest after as many rows as the earlier run had; null when it has fewer now. */
   readonly checkpointDigest: string | null;
-  /** Moves an existing directory aside and begins anew. */
+  /** Moves an existing directory aside and starts a new run. */
   readonly fresh: boolean;
 }
 

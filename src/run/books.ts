@@ -1,5 +1,5 @@
-// The books of one start of a run: what is recorded, what it cost, and whether the budget has room
-// for more. Earlier starts count: their records and their spending are in the run directory.
+// The books of one start of a run: its records, their cost, and the room that is left in the
+// budget. Earlier starts count: their records and their spending are in the run directory.
 
 import { atLeast, type Budget, type Finished, Ledger, usedUp } from "../driver/ledger.ts";
 import type { RunEnd } from "../driver/run.ts";
@@ -13,7 +13,7 @@ export interface BooksOptions {
   /** Null for a run without a budget, and for a replay, which spends nothing. */
   readonly budget: Budget | null;
   readonly isReplay: boolean;
-  /** True when this process asks the models itself; hosts tell the driver what they spent. */
+  /** True when this process asks the models itself; otherwise hosts report what they spent. */
   readonly isAlone: boolean;
 }
 
@@ -22,7 +22,7 @@ export class Books {
   readonly tally = new RunningTally();
   readonly ledger: Ledger;
   readonly budget: Budget | null;
-  /** Number of records that were there before this start. */
+  /** Number of records of earlier starts. */
   readonly before: number;
   readonly #options: BooksOptions;
 
@@ -51,7 +51,9 @@ export class Books {
     return this.budget === null || this.ledger.hasRoom(inFlight, this.#finished);
   }
 
-  /** Resolves when the hosts have told what they spent; null when that need not be waited for. */
+  /**
+   * Resolves when the hosts have reported their spending; null when no task has to wait for that.
+   */
   hold(): Promise<void> | null {
     return this.#options.isAlone ? null : this.ledger.hold(performance.now());
   }
@@ -67,8 +69,8 @@ export class Books {
   }
 
   /**
-   * The spending of all starts, once the run has ended. A process that was killed may not have told
-   * what its last answers cost: where no process can tell any more, the records are believed.
+   * The spending of all starts, once the run has ended. A killed process may not have reported the
+   * cost of its last answers. When no process can report it any more, the records decide.
    */
   close({ complete }: Pick<RunEnd, "complete">): Spent {
     const { directory, isReplay, isAlone } = this.#options;
@@ -90,6 +92,6 @@ export class Books {
 function earlierSpending({ directory, isReplay, isAlone }: BooksOptions) {
   const { spent, recorded } = directory;
   if (!isAlone) return spent;
-  // No host of an earlier start is left that could add to what it has told.
+  // No host of an earlier start is left that could report more.
   return { ...atLeast(spent, isReplay ? NOTHING_SPENT : recorded.used), hosts: {} };
 }

@@ -4,7 +4,7 @@
 import { MatrixError, type Problem } from "../error.ts";
 import type { LoadedRecipe } from "../recipe/load.ts";
 
-/** A problem with a place of its own keeps it; any other gets the place of `key`. */
+/** A problem with its own place keeps it; any other gets the place of `key`. */
 export function problemsOf(thrown: unknown, key: string, loaded: LoadedRecipe): readonly Problem[] {
   if (!(thrown instanceof MatrixError)) throw thrown;
   if (thrown.problems.length > 0) {

@@ -1,5 +1,5 @@
-// A replay: the orchestration of a run once more, from its records. Roles that asked a model are
-// given the answers of that run; everything else runs anew. No model is asked.
+// A replay: the orchestration of a run once more, from its records. Roles that asked a model get
+// the recorded answers; everything else runs again. No model is asked.
 
 import { resolve } from "node:path";
 import { isDeepStrictEqual } from "node:util";

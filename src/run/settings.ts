@@ -21,7 +21,7 @@ export interface HostsSettings {
 export interface RunSettings {
   /** The run directory, as an absolute path. */
   readonly directory: string;
-  /** Moves an existing run directory aside and begins anew. */
+  /** Moves an existing run directory aside and starts a new run. */
   readonly fresh?: boolean;
   /** A run directory whose records are replayed in place of a dataset. */
   readonly replay?: string | null;

@@ -8,7 +8,7 @@ export interface Snapshot {
   readonly ok: number;
   readonly failed: number;
   readonly lost: number;
-  /** Number of records that were there when this start began. */
+  /** Number of records when this start began. */
   readonly before: number;
   readonly inFlight: number;
   readonly elapsedMs: number;

@@ -129,8 +129,8 @@ export class Channel {
   }
 
   #write(line: Buffer): void {
-    // A full pipe is buffered without a bound of its own: the tasks in flight bound the requests,
-    // and the line limit bounds their length.
+    // A full pipe is buffered without a limit here, because the tasks in flight limit the number of
+    // requests and the line limit their length.
     if (this.#dead === null) this.#running.stdin.write(line);
   }
 

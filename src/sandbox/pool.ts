@@ -116,7 +116,7 @@ export class SandboxPool implements AsyncDisposable {
 
   /**
    * Ends the sessions of tasks that are over. Tasks also end on other hosts, and this host may
-   * never hear of it. While other tasks wait for a sandbox of their own, the task that was silent
+   * never hear of it. While other tasks wait for their own sandbox, the task that was silent
    * longest gives its sandbox up.
    */
   evict(): void {

@@ -1,6 +1,6 @@
-// Plain processes of this machine in place of containers, each sandbox in a folder of its own. A
-// recipe must ask for them by name: only time and output are limited, and nothing is isolated. They
-// are for agents that the user trusts, and for tests.
+// Plain processes of this machine in place of containers, each sandbox in its own folder. A recipe
+// must ask for them by name: only time and output are limited, and nothing is isolated. They are
+// for agents that the user trusts, and for tests.
 
 import { randomUUID } from "node:crypto";
 import { rm } from "node:fs/promises";

@@ -32,7 +32,7 @@ export interface SiteOptions {
 
 /** Upper bound of starts in progress: each keeps the engine busy. */
 const STARTS_PER_CORE = 4;
-/** Time in which an engine that restarts is back. */
+/** Time that an engine may need to restart. */
 const PATIENCE_MS = 45_000;
 /** Interval at which the host looks for sandboxes of dead hosts. */
 const REAP_MS = 2 * LEASE_MS;

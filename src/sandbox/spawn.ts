@@ -21,7 +21,7 @@ export interface ChildEnd {
   readonly failure: string | null;
 }
 
-/** Starts a process in a session of its own, so that a Ctrl-C on our terminal does not reach it. */
+/** Starts a process in its own session, so that a Ctrl-C on our terminal does not reach it. */
 export function spawnChild(
   file: string,
   args: readonly string[],
@@ -54,7 +54,7 @@ const SILENCE_MS = 200;
 
 /**
  * Waits for both outputs of an ended command, and closes them. A background process that the
- * command left behind may keep the pipes open for ever, so silence counts as the end.
+ * command left behind may keep the pipes open without end, so silence counts as the end.
  */
 export async function outputEnd({
   stdout,

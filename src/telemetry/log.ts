@@ -16,7 +16,7 @@ export interface Log {
 
 /** The same message is written this often before it is only counted. */
 const REPEATS_MAX = 20;
-/** Messages whose repeats are counted. When there are more, counting starts anew. */
+/** Messages whose repeats are counted. When there are more, counting starts again. */
 const MESSAGES_KEPT = 10_000;
 /** Longer lines are cut. */
 const LINE_CHARS_MAX = 4096;

@@ -54,7 +54,7 @@ export const METRIC = {
   modelInFlight: "matrix.model.in_flight",
   /** Requests that a replica gets at once, found by use. */
   modelWindow: "matrix.model.window",
-  /** 1 while the replica is there, otherwise 0. */
+  /** 1 while the replica can be reached, otherwise 0. */
   modelUp: "matrix.model.up",
   /** Requests that wait for a replica with room, by model. */
   modelWaiting: "matrix.model.waiting",

@@ -69,7 +69,7 @@ test.each([
   [{ exec: "text" }, { command: "b", stdin: "s" }],
   [null, { command: "b", stdin: "s" }],
   [["exec"], { command: "b", stdin: "s" }],
-])("the state %j goes over the role's settings", (state, request) => {
+])("the state %j overrides the role's settings", (state, request) => {
   const settings = { command: "b", stdin: "s" };
   expect(requestOf(taskOf({ state: state as Json }), settings)).toMatchObject(request);
 });

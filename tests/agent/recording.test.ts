@@ -55,7 +55,7 @@ test("a new attempt begins with the first answer again", () => {
   expect(ask("a", task({ attempt: 2 }))).toEqual({ result: "a2" });
 });
 
-test("a branch gets the answers of its own branch, and the trunk those of none", () => {
+test("a branch gets the answers of its own branch, and the trunk those of no branch", () => {
   const { ask, task } = recorded([
     hopOf("a", "b1", { branch: 1 }),
     hopOf("a", "trunk"),

@@ -232,7 +232,7 @@ test("a role in a sandbox has its neighbours and the sandbox's timeout", () => {
   });
 });
 
-test("a program with a sandbox of its own starts where matrix was started, with the role's timeout", () => {
+test("a program with its own sandbox starts where matrix was started, with the role's timeout", () => {
   const own = config({ sandbox: "solver (process)" });
   const alone = { roles: { solver: own }, sandboxes: {} } as unknown as Recipe;
   expect(roleInSandbox("solver", own, alone, "/here")).toMatchObject({

@@ -1,4 +1,4 @@
-// Signals, as what a user asks for.
+// Signals with which a user drains or halts a run.
 
 import { expect, test } from "bun:test";
 import { catchInterrupts } from "../../src/cli/interrupts.ts";

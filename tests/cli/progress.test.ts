@@ -1,4 +1,4 @@
-// Progress on a stream: a panel on a terminal, nothing but what is said when it is quiet.
+// Progress on a stream: a panel on a terminal, and only messages when it is quiet.
 
 import { afterEach, expect, test } from "bun:test";
 import { Writable } from "node:stream";
@@ -41,7 +41,7 @@ function terminal(isTTY: boolean, columns?: number) {
 let display: Display | null = null;
 afterEach(() => display?.stop());
 
-test("a panel is drawn on a terminal in its width, with what is said above it, and goes at the end", async () => {
+test("a panel fills the width of its terminal, has messages above it, and disappears at the end", async () => {
   const { stream, text } = terminal(true, 20);
   display = startProgress(() => snapshot, false, stream);
   await until(() => text().includes("25%"), "the panel is drawn");

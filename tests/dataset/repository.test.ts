@@ -77,7 +77,7 @@ test.each(["trained.jsonl", "contest.jsonl", "values.jsonl", "devices.jsonl"])(
   },
 );
 
-test("a split with a name of its own comes before the word in that name", () => {
+test("a split with its own name comes before the word in that name", () => {
   const paths = [
     "data/train_sft-00000-of-00001-a1b2.parquet",
     "data/train_gen-00000-of-00001.parquet",

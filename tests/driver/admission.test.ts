@@ -57,7 +57,7 @@ test("an adopted task that was orphaned goes on when admission comes to its row"
   ]);
 });
 
-test("every trial of a row is a task with a seed of its own, admitted at the driver's time", async () => {
+test("every trial of a row is a task with its own seed, admitted at the driver's time", async () => {
   const { sent } = await admit([{ id: "x" }], create(), 2);
   expect(sent.map(({ task }) => [task.trial, task.seed, task.attempt, task.admittedAt])).toEqual([
     [0, deriveSeed(11, "x", 0), 1, 42],
@@ -70,7 +70,7 @@ test("a row that is a record of another run stands for its own trial alone", asy
   expect(sent.map(({ task }) => task.trial)).toEqual([2]);
 });
 
-test("each task of a traced run begins a trace of its own", async () => {
+test("each task of a traced run begins its own trace", async () => {
   let traces = 0;
   const sent: Message[] = [];
   const left = ["x", "y"].map((id, number) => ({ number, id, row: { q: id } }));

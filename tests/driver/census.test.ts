@@ -150,7 +150,7 @@ test("a process that has not answered within the patience is asked again, and no
   expect(take()).toEqual([]);
   census.tick(7000);
   expect(take()).toEqual(["b 101 begin"]);
-  // The second question has a patience of its own.
+  // The second question has its own patience.
   answer("b", 101, "begin", null, 7500);
   take();
   census.tick(8499);

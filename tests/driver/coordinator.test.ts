@@ -164,7 +164,7 @@ test("a census that finds every task tells nothing", () => {
   expect(takeTold()).toEqual([]);
 });
 
-test("a host that left is told as left, and a host that is unknown changes nothing", () => {
+test("a host that left is reported as left, and an unknown host changes nothing", () => {
   const { coordinator, run, takeTold, count, asked } = createCoordinator();
   run("a", "b");
   coordinator.remove("c", "died");

@@ -165,7 +165,7 @@ test("the tools of a record may be found by an expression over it", async () => 
 
 const HISTORY = hopsOf(["student", 0], ["judge", 1], ["student", 2], ["judge", 3], ["student", 4]);
 
-test("the hops of a record are all of its history", async () => {
+test("the conversation of a dialogue is made of the whole history, even with a field `chosen`", async () => {
   const { hopsOf } = await perspective(DIALOGUE);
   expect(hopsOf(recordOf({ history: HISTORY, outcome: { chosen: 1 } }))).toEqual(HISTORY);
 });

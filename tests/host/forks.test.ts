@@ -143,7 +143,7 @@ const config: PatternConfig = {
 };
 const judge: Step = ({ history }) => ({ score: history.at(-1)?.result ?? 0, says: "so" });
 
-test("best-of-n in parallel makes all candidates at once, from seeds of their own, and chooses the best", async () => {
+test("best-of-n in parallel makes all candidates at once, from their own seeds, and chooses the best", async () => {
   const seeds = new Set<number>();
   const orchestrator = await patternOf(config);
   const end = await run(orchestrator, {

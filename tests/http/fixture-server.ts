@@ -1,4 +1,4 @@
-// A peer as a process of its own, under Bun or Deno: fixture-server.ts TOKEN http|https. Prints its
+// A peer as a separate process, under Bun or Deno: fixture-server.ts TOKEN http|https. Prints its
 // port and serves until killed.
 
 import { PeerServer } from "../../src/http/peer-server.ts";

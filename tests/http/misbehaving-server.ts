@@ -1,4 +1,4 @@
-// A server that answers as no peer would, once it was asked whether it is there.
+// A server that answers the first probe, and then breaks the protocol as no peer would.
 
 import http2, { type ServerHttp2Stream } from "node:http2";
 import type { AddressInfo } from "node:net";

@@ -176,7 +176,7 @@ test.each([...MISBEHAVIOURS, ["the peer says that it goes away, and does", goAwa
   },
 );
 
-test("a request that is given up may have been acted on, and harms no other", async () => {
+test("a request that is aborted reports that the peer may have acted, and harms no other", async () => {
   const slow = Promise.withResolvers<Uint8Array>();
   const { route, asked } = hangingRoute();
   await using peer = await startPeer({

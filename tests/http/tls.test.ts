@@ -58,7 +58,7 @@ test("a server with another token is found out before a request is sent", async 
   expect(await other.request("echo", new Uint8Array(10), { timeoutMs: 50_000 })).toHaveLength(10);
 });
 
-test("a server with another token is found out although it shows the right authority with a certificate of its own", async () => {
+test("a server with another token is found out although it shows the right authority with its own certificate", async () => {
   const [right, wrong] = await Promise.all([tlsIdentity(TOKEN), tlsIdentity(LONG_TOKEN)]);
   const server = http2.createSecureServer({ key: wrong.key, cert: `${wrong.cert}\n${right.ca}` });
   server.on("tlsClientError", () => undefined).on("sessionError", () => undefined);

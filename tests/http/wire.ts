@@ -124,7 +124,7 @@ export interface RawAnswer {
   readonly body: string;
 }
 
-/** One request on a connection of its own. */
+/** One request on its own connection. */
 export async function ask(
   url: string,
   headers: OutgoingHttpHeaders,

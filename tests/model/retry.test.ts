@@ -28,7 +28,7 @@ const error = (code: ErrorCode, options: MatrixErrorOptions = { retryNow: true }
   new MatrixError(code, code, options);
 const times = (count: number, code: ErrorCode) => Array.from({ length: count }, () => error(code));
 
-test("an answer ends the loop at the first try, whose number is 0", async () => {
+test("an answer at the first try, which has number 0, ends the loop", async () => {
   expect(await play([])).toEqual({ tries: [0], end: "answer" });
 });
 

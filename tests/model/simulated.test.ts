@@ -55,7 +55,7 @@ test("who asks does not change the answer", () => {
   );
 });
 
-test("the number of the try changes the failure and nothing else", async () => {
+test("the number of the try decides the simulated failure and nothing else", async () => {
   const failing = await configOf("latency=0ms", "errors.server_error=0.5");
   const tries = Array.from({ length: 40 }, (_, number) =>
     simulate(failing, null, request(), number),
@@ -218,7 +218,7 @@ test("the limit of an answer is max_completion_tokens, else max_tokens, else non
   expect(limitOf({})).toBe(Number.POSITIVE_INFINITY);
 });
 
-test("usage counts every message with four tokens more, and parts as their JSON", () => {
+test("usage counts four more tokens for every message, and counts parts as their JSON", () => {
   const parts = [{ type: "text" as const, text: "1234" }];
   const messages: ChatRequest["messages"] = [
     { role: "system", content: "12345" },

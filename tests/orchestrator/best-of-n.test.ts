@@ -131,7 +131,7 @@ for (const config of [CONFIG, PARALLEL]) {
   });
 }
 
-test("best-of-n takes the chosen candidate's outcome, also after a cut second role", async () => {
+test("best-of-n takes the chosen candidate's outcome, even when its second role was cut off", async () => {
   const { ending } = await walkPattern(
     { ...CONFIG, n: 3 },
     { solver: (turn) => turn, judge: (turn) => (turn === 0 ? new Cut() : { score: turn, turn }) },

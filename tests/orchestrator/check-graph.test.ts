@@ -79,7 +79,7 @@ test.each<[changes: Partial<StateGraph>, roles: string[], fault: string]>([
   expect(faultsOf(changes, roles)).toEqual([fault]);
 });
 
-test("a node without subgraphs is not a graph of its own", () => {
+test("a node without subgraphs is not its own graph", () => {
   expect(faultsOf({ nodes: { a: PLAIN, b: { ...PLAIN, subgraphs: [] } } })).toEqual([]);
 });
 

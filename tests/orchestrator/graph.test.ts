@@ -196,7 +196,7 @@ test("a graph runs an inline node where the task passes by, without a hop", () =
     .addEdge("a", "a")
     .compile();
   expect(walk(ruleOf(round, []), ["b"], () => null).ending.error?.message).toBe(
-    "after the start inline nodes go round for ever, and a is one of them",
+    "after the start inline nodes form an endless loop, and a is one of them",
   );
 });
 

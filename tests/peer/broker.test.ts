@@ -651,7 +651,7 @@ describe("handing over what waits", () => {
     expect(take("a")).toEqual(batch({ released: [1] }));
   });
 
-  test("a step stays that is pinned, or that no other host can do", () => {
+  test("a leaving host keeps a step that is pinned, or that no other host can do", () => {
     const pinned = step({ rowId: "pinned" });
     const { broker, members, receive } = createBroker({
       pinnedTo: ({ task }) => (task.rowId === "pinned" ? "self" : null),

@@ -81,7 +81,7 @@ test("a batch ends before the parcel that would make it too large, but has at le
   expect([seqs(), seqs(), seqs(), seqs()]).toEqual([[0, 1], [2], [3], undefined]);
 });
 
-test("a parcel that is withdrawn is not taken, and each peer has an outbox of its own", () => {
+test("a parcel that is withdrawn is not taken, and each peer has its own outbox", () => {
   const { outboxes } = createOutboxes();
   const one = sent(1);
   outboxes.post("a", one);

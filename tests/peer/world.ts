@@ -30,7 +30,7 @@ export interface Scenario {
   /** The share of requests that are dropped, themselves or their answers, and that arrive twice. */
   readonly dropRate: number;
   readonly doubleRate: number;
-  /** Virtual milliseconds of trouble, and between two faults in the mean. */
+  /** Virtual milliseconds with faults, and the mean time between two faults. */
   readonly troubleMs: number;
   readonly faultEveryMs: number;
   readonly faults: readonly Fault[];
@@ -451,8 +451,8 @@ export class World {
     });
     this.#driver = life;
     this.#every(process, TICK_MS, () => life.coordinator.tick());
-    // Deaths that no beat tells of are found by a count, as in a real driver when nothing has ended
-    // for long.
+    // A census finds deaths that no beat reports, as in a real driver when no task has ended for
+    // long.
     this.#every(process, 5000, () => life.coordinator.recount());
   }
 

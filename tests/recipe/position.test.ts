@@ -24,7 +24,7 @@ const at = (path: string, text = TEXT) => {
     : [found.key.line, found.key.column, found.value.line, found.value.column];
 };
 
-test("a key and its value have positions of their own", () => {
+test("a key and its value have their own positions", () => {
   expect(at("name")).toEqual([1, 1, 1, 8]);
   expect(at("run.seed")).toEqual([3, 1, 3, 8]);
   expect(at('roles."x.y".with')).toEqual([8, 1, 8, 8]);
@@ -57,7 +57,7 @@ test("a header that comes after a dotted key does not move the table that the ke
   expect(at("a.c", "a.b = 1\n[a.c]\nd = 1\n")).toEqual([2, 2, 2, 2]);
 });
 
-test("a table keeps its first dotted key as its place, and a header of its own replaces that", () => {
+test("a table keeps its first dotted key as its place, and its own header replaces that", () => {
   expect(at("a", "a.b = 1\na.c = 2\n")).toEqual([1, 1, 1, 1]);
   expect(at("a", "[a.b]\nx = 1\n[a]\ny = 2\n")).toEqual([3, 2, 3, 2]);
 });

@@ -103,7 +103,7 @@ test("a kept file follows its changes in order, and is gone after them", () =>
     expect(await readdir(folder)).toEqual([]);
   }));
 
-test("a change that cannot be written is dropped, and the next one is written again", () =>
+test("a change that cannot be written to the driver's file is dropped, and the next one is written", () =>
   withFolder(async (folder) => {
     const keeper = await DriverFileKeeper.create(folder, FILE);
     await mkdir(join(folder, "driver.json.tmp"));

@@ -106,7 +106,7 @@ test("a shard with another recipe or file is found, another concurrency is not",
   expect(findings).toEqual(["seed is 5 in 1, and unset in 0", "1 had another p.md than 0"]);
 });
 
-test("a directory that is not a run directory is a wrong usage", () =>
+test("verifying shards fails with usage when a directory is not a run directory", () =>
   withFolder(async (folder) => {
     await expect(verifyShards([folder])).rejects.toMatchObject({ code: "usage" });
     expect(await verifyShards([])).toMatchObject({ expected: 0, missing: [], findings: [] });

@@ -184,7 +184,7 @@ test("a row number tells its shard, and an id of the dataset's own does not", as
   expect(shardOf(manifestOf([]))).toBeNull();
 });
 
-test("a folder that is not a run directory is a wrong usage", () =>
+test("verifying fails with usage when the folder is not a run directory", () =>
   withFolder(async (folder) => {
     await expect(verifyRun(folder)).rejects.toMatchObject({
       code: "usage",

@@ -65,7 +65,7 @@ interface HostSetup {
   readonly patienceMs?: number;
 }
 
-/** A host of the run in this directory, as a process of its own would be. */
+/** A host of the run in this directory, as a separate process would be. */
 function startHost(directory: string, folder: string, setup: HostSetup = {}) {
   const { id = "host-1", name = id, roles = null, lastError = "", patienceMs = 10_000 } = setup;
   const shown: string[] = [];

@@ -91,7 +91,7 @@ test("the summary counts hops, usage, cost and spending, and has no bytes of the
     expect(summary.elapsed_ms).toBe(Math.round(summary.elapsed_ms));
   }));
 
-test("a run with the same seed makes the same records, and each trial is a task of its own", () =>
+test("a run with the same seed makes the same records, and each trial is its own task", () =>
   withFolder(async (folder) => {
     const overrides = ["run.trials=2"];
     const [first, second] = [join(folder, "a"), join(folder, "b")];

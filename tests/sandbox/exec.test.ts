@@ -141,7 +141,7 @@ test("a caller that gives up while the command starts ends it too", async () => 
   expect(sandbox.kills).toBe(1);
 });
 
-test("a caller that gave up before opens no command", async () => {
+test("a command whose signal is already aborted is never started", async () => {
   const sandbox = new ScriptedSandbox();
   const signal = AbortSignal.abort(new Error("before"));
   await expect(

@@ -32,7 +32,7 @@ const withLease = (
   });
 const modeOf = (path: string) => (statSync(path).mode & 0o777).toString(8);
 
-test("a lease has a folder of its own below a root that is closed to other users", () =>
+test("a lease has its own folder below a root that is closed to other users", () =>
   withLease(async (lease, root) => {
     await using other = await Lease.take(OWNER, { root });
     expect(other.folder).not.toBe(lease.folder);

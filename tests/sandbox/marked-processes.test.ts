@@ -51,7 +51,7 @@ test("a process with the mark is found and killed, and one with another mark is 
   await other.end;
 });
 
-test("a kill of all ends when no process with the mark is left", async () => {
+test("killing all marked processes ends when none with the mark is left", async () => {
   const { mark, end } = await marked(crypto.randomUUID());
   expect(await killAllMarked(mark)).toBe(true);
   await end;

@@ -94,7 +94,7 @@ test("without a path of ours, a command has the usual one", () =>
     }),
   ));
 
-test("each command has a mark of its own, so that a kill ends it alone", () =>
+test("each command has its own mark, so that a kill ends it alone", () =>
   within(async (sandbox) => {
     const [one, other] = await Promise.all(
       [1, 2].map(() => sandbox.open({ args: ["/bin/sh", "-c", "sleep 600 & sleep 600"] })),

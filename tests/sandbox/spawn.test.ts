@@ -27,7 +27,7 @@ test("a child has the given environment and folder, and nothing of ours", async 
   expect((await runChild("/bin/pwd", [], { cwd: "/usr" })).stdout).toBe("/usr\n");
 });
 
-test("a child is in a session of its own", async () => {
+test("a child is in its own session", async () => {
   const child = sh("read -r line");
   const fields = readFileSync(`/proc/${child.pid}/stat`, "utf8").split(" ");
   expect([fields[4], fields[5]]).toEqual([String(child.pid), String(child.pid)]);

@@ -87,7 +87,7 @@ for (const [form, of] of FORMS) {
     expect(plain(moveTask(of(TASK), "b", [1]))).toEqual({ ...TASK, role: "b", state: [1] });
   });
 
-  test(`${form} branches with what it has and with changes of its own`, () => {
+  test(`${form} branches with what it has and with its own changes`, () => {
     const changes = { branch: { of: "h", id: 1 }, role: "b", state: null, seed: 99 };
     expect(plain(branchTask(of(TASK), changes))).toEqual({ ...TASK, ...changes });
   });

@@ -1,4 +1,4 @@
-// Seeds are stable for ever: run directories, replays and shards rest on the values pinned here.
+// Seeds must never change, because run directories, replays and shards rest on the values below.
 
 import { expect, test } from "bun:test";
 import { branchSeed, createRandom, deriveSeed, hash64 } from "../../src/task/seed.ts";

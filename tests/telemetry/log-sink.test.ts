@@ -19,7 +19,7 @@ const line = (message: string, rest: object = {}) => ({
   ...rest,
 });
 
-/** A sink on a folder of its own, and what it shows. */
+/** A sink on its own folder, and what it shows. */
 async function withSink(
   use: (sink: ReturnType<typeof createLogSink>, folder: string, shown: string[]) => Promise<void>,
   windowMs = 60_000,

@@ -142,7 +142,7 @@ test("an error is in the span's attributes and its status, for hops and for task
   }
 });
 
-test("each task has a trace of its own, and its hops have spans of their own", async () => {
+test("each task has its own trace, and its hops have their own spans", async () => {
   const { spans } = await spansOf((tracing) => {
     for (const _ of [1, 2]) {
       const traceparent = tracing.startTask();

@@ -5,7 +5,7 @@ export function grouped(value: number): string {
   return Math.round(value).toLocaleString("en-US");
 }
 
-/** 950 ms, 3.2 s, 4 min 10 s, 2 h 5 min. */
+/** Durations such as 950 ms, 3.2 s, 4 min 10 s and 2 h 5 min. */
 export function formatDuration(ms: number): string {
   if (ms < 1000) return `${Math.round(ms)} ms`;
   if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`;

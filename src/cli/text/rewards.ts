@@ -112,7 +112,7 @@ class Domain {
   }
 }
 
-/** pass^k for every k up to the smallest number of scored trials of a task. */
+/** The values pass^k for every k up to the smallest number of scored trials of a task. */
 function passes(byTask: readonly (readonly number[])[]): number[] {
   const trials = byTask.length === 0 ? 0 : Math.min(...byTask.map(({ length }) => length));
   return Array.from({ length: trials }, (_, index) =>

@@ -1,5 +1,5 @@
 // ShareGPT as LLaMA-Factory and axolotl read it: `conversations` of {from, value}, with the system
-// prompt and the tools in columns of their own.
+// prompt and the tools in their own columns.
 
 import type { JsonObject } from "../../task/json.ts";
 import type { Turn } from "../contract.ts";

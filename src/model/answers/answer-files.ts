@@ -1,5 +1,5 @@
-// Answers kept in a folder that many processes share, each with segments of its own: the journal of
-// a run, or a cache for many runs. The journal costs a step only its append: no process looks
+// Answers kept in a folder that many processes share, each with its own segments: the journal of a
+// run, or a cache for many runs. The journal costs a step only its append: no process looks
 // anything up until some step may come a second time.
 
 import { mkdir, readdir } from "node:fs/promises";

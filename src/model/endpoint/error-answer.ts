@@ -77,7 +77,8 @@ function codeOf(status: number, codes: readonly string[]): ErrorCode {
 }
 
 /**
- * Milliseconds. RFC 9110, section 10.2.3: seconds or a date; OpenAI also sends `retry-after-ms`.
+ * The wait in milliseconds. RFC 9110, section 10.2.3 allows seconds or a date; OpenAI also sends
+ * `retry-after-ms`.
  */
 function retryAfterOf(headers: ErrorResponse["headers"]): number | undefined {
   const ms = Number(headers["retry-after-ms"] ?? Number.NaN);

@@ -1,11 +1,11 @@
-// One replica of a model: whether it is there, and how many requests it takes. Both are learned
-// from use. Its states are
+// One replica of a model: its state, and the number of requests that it takes. Both are learned
+// from use. The states are
 //   up      it gets as many requests as its window allows; failures in a row are counted;
 //   down    it could not be reached, or failed too often in a row: it gets nothing until its
 //           backoff is over;
-//   probed  its backoff is over: a request that costs nothing asks whether it is there again (the
+//   probed  its backoff is over: a request that costs nothing asks whether it is back (the
 //           answer to a real request may take minutes).
-// A replica that said when to come back (Retry-After) is up, but gets nothing until then.
+// A replica that sent Retry-After is up, but gets nothing until that time.
 
 import type { ErrorCode, MatrixError } from "../../error.ts";
 import type { OpenaiModelConfig } from "../../recipe/schema/model-schema.ts";
@@ -110,18 +110,18 @@ export class Replica {
       this.#pausedUntil = Math.max(this.#pausedUntil, now + pauseMs);
     }
     if (this.#health.is !== "up") return;
-    // A server that refuses a request is there.
+    // A server that refuses a request can be reached.
     const failures = BROKEN.has(code) ? this.#health.failures + 1 : 0;
     this.#health = { is: "up", failures };
     if (code === "model_unavailable" || failures >= FAILURES_MAX) this.#goDown(now);
   }
 
-  /** Asks a replica whose backoff is over whether it is there again. */
+  /** Probes a replica whose backoff is over. */
   async probe(clock: () => number): Promise<void> {
     if (this.#health.is !== "down" || this.#health.until > clock()) return;
     this.#health = { is: "probed" };
     const isThere = await this.endpoint.isThere();
-    // An answer that was still under way has arrived meanwhile, and says more than the probe.
+    // An answer that was still under way has arrived, and it says more than the probe.
     if (!this.#isProbed()) return;
     if (isThere) this.#health = { is: "up", failures: 0 };
     else this.#goDown(clock());

@@ -73,8 +73,8 @@ export class Replicas implements Replicated {
   }
 
   /**
-   * Resolves with a place at a replica, to be given back with `give`. Fails with the signal's
-   * reason, or when no replica was usable until the deadline.
+   * Resolves with a place at a replica, which the caller returns with `give`. Fails with the
+   * signal's reason, or when no replica was usable until the deadline.
    */
   async take(request: PlaceRequest): Promise<Replica> {
     request.signal.throwIfAborted();

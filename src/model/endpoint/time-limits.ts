@@ -28,7 +28,7 @@ export class TimeLimits implements Disposable {
     return this.#passed;
   }
 
-  /** Starts the silence anew. */
+  /** Restarts the time of silence. */
   heard(): void {
     this.#timers[1]?.refresh();
   }

@@ -49,9 +49,9 @@ export class Window {
   }
 
   /**
-   * Shrinks the window at most once in a round trip: what was sent before it last shrank says
-   * nothing new. A replica that answers nothing at all (a storm, a restart) does not tell what it
-   * takes otherwise, so the threshold stays where it was.
+   * Shrinks the window at most once in a round trip, because requests from before the last shrink
+   * say nothing new. A replica that answers nothing at all (a storm, a restart) does not show how
+   * much it takes at other times, so the threshold stays where it was.
    */
   overloaded(sentAt: number, inFlight: number, now: number): void {
     if (sentAt < this.#round.startedAt) return;

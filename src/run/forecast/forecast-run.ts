@@ -157,7 +157,7 @@ async function fromRecords(
   if (isAsked)
     throw new MatrixError(
       "usage",
-      `--like ${directory} has ${samples.length} records: ${RECORDS_MIN} are the least to go by`,
+      `--like ${directory} has ${samples.length} records, and a forecast needs at least ${RECORDS_MIN}`,
     );
   return null;
 }

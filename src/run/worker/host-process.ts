@@ -42,7 +42,7 @@ export interface HostProcessOptions {
   readonly driver: DriverCalls;
   /** The current URL of the driver. */
   readonly found: DriverAddress;
-  /** Null for a free port: on loopback beside a driver that is there too, else on every address. */
+  /** Null for a free port: on loopback when the driver is there too, else on every address. */
   readonly listen: Address | null;
   /** Cleartext between machines. */
   readonly insecure: boolean;

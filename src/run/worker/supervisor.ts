@@ -3,8 +3,8 @@
 // adopt them.
 //
 // A worker *runs*, as a child of this process or adopted from an earlier one. It *waits* to be
-// started again. Or it is *over*: it left on purpose (exit 0) and is not wanted back, it cannot get
-// better (exit 2), or it was stopped.
+// started again. Or it is *over*: it left on purpose (exit 0) and is not replaced, it refused to
+// run (exit 2), or it was stopped.
 
 import type { ChildProcess } from "node:child_process";
 import { closeSync } from "node:fs";
@@ -59,7 +59,8 @@ export interface SupervisorOptions {
 
 const POLL_MS = 200;
 /**
- * How long a killed process may take to be gone. A process that waits for a dead disk never goes.
+ * Time that a killed process may take to disappear. A process that waits for a dead disk never
+ * does.
  */
 const KILL_MS = 5000;
 /** A worker that lived this long does not crash in a loop. */

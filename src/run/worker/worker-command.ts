@@ -20,7 +20,7 @@ export interface WorkerFlags {
   readonly watcher: Watcher;
 }
 
-/** Variables of the supervisor that are not the worker's, which has flags of its own. */
+/** Variables of the supervisor that are not the worker's, which has its own flags. */
 const NOT_INHERITED = [
   "MATRIX_LISTEN",
   "MATRIX_ROLE",

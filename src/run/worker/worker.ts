@@ -32,7 +32,7 @@ export interface WorkerOptions {
   readonly find: () => Promise<DriverAddress | null>;
   /** The run directory, once the run is joined; null where this process cannot reach it. */
   readonly runDirectory: () => string | null;
-  /** Null for a free port: on loopback beside a driver that is there too, else on every address. */
+  /** Null for a free port: on loopback when the driver is there too, else on every address. */
   readonly listen: Address | null;
   readonly insecure: boolean;
   /** The worker waits this long for a driver that is gone. */

@@ -145,7 +145,7 @@ export class DockerSandbox implements Sandbox {
 
   /** Polls, because the engine closes the stream a moment before it knows the exit code. */
   async #exitCodeOf(started: Docker.Exec, stdout: PassThrough): Promise<number> {
-    // The engine may report commands of a killed container as running for ever.
+    // The engine may report commands of a killed container as running without end.
     while (this.#gone === null) {
       const { Running, ExitCode, Pid } = await started.inspect({ abortSignal: this.#life.signal });
       if (!Running && ExitCode !== null) {

@@ -1,5 +1,5 @@
-// Driver and hosts on machines of their own (network.ts), while the network between them is slow,
-// loses packets, and is cut and healed. Off loopback the hosts speak TLS.
+// Driver and hosts on separate machines (network.ts), while the network between them is slow, loses
+// packets, and is cut and healed. Off loopback the hosts speak TLS.
 
 import { expect, test } from "bun:test";
 import { setTimeout as delay } from "node:timers/promises";

@@ -1,6 +1,6 @@
 // A network in user space: one TUN device for each machine, and between each two a direction that
 // delays, loses or cuts packets. It works where the kernel has no netem, and the same seed loses
-// the same packets. Run as a process of its own: `bun wire.ts SEED DEVICE…` makes the devices,
+// the same packets. It runs as a separate process: `bun wire.ts SEED DEVICE…` makes the devices,
 // prints "ready", obeys one JSON command a line on stdin until that closes, and prints how many
 // packets it carried and lost.
 

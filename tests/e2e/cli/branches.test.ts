@@ -1,4 +1,4 @@
-// Tasks that go several ways at once, on hosts of their own that are killed meanwhile.
+// Tasks that fork, on hosts in separate processes that are killed meanwhile.
 
 import { expect, test } from "bun:test";
 import { existsSync } from "node:fs";

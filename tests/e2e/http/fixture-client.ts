@@ -1,4 +1,4 @@
-// A client as a process of its own, under Bun or Deno: fixture-client.ts URL TOKEN. Prints what
+// A client as a separate process, under Bun or Deno: fixture-client.ts URL TOKEN. Prints what
 // became of its requests.
 
 import type { MatrixError } from "../../../src/error.ts";

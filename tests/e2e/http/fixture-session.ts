@@ -1,6 +1,6 @@
-// A session as a process of its own, for Deno: fixture-session.ts URL TOKEN PEER
-// CONNECT_TIMEOUT_MS. Makes the requests that its stdin names, a JSON line each, all at once, and
-// prints a line for each outcome.
+// A session as a separate process, for Deno: fixture-session.ts URL TOKEN PEER CONNECT_TIMEOUT_MS.
+// Makes the requests that its stdin names, a JSON line each, all at once, and prints a line for
+// each outcome.
 
 import { createInterface } from "node:readline";
 import type { MatrixError } from "../../../src/error.ts";

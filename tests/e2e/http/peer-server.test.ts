@@ -1,4 +1,4 @@
-// A peer in a process of its own against strangers, random bytes and a body of 1 GB.
+// A peer in its own process against strangers, random bytes and a body of 1 GB.
 
 import { expect, test } from "bun:test";
 import http2, { type OutgoingHttpHeaders } from "node:http2";
@@ -140,7 +140,7 @@ function pump(
 const GIGABYTE = 2 ** 30;
 
 /**
- * Sends bytes on a connection of their own and waits until the other side has had enough, or says
+ * Sends bytes on their own connection and waits until the other side has had enough, or says
  * nothing more.
  */
 async function knock(url: string, bytes: Buffer): Promise<void> {

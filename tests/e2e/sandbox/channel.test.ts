@@ -51,7 +51,7 @@ const failureOf = (request: Promise<Reply>): Promise<{ code: string; message: st
     (thrown) => thrown,
   );
 
-test("a channel carries a request unchanged, under a number of its own", () =>
+test("a channel carries a request unchanged, under its own number", () =>
   withAgent(ECHO, async (channel) => {
     const reply = await channel.request(
       { op: "x", id: "mine", text: "ü\n\u2028🎲", big: 9007199254740991 },
@@ -88,7 +88,7 @@ test("a line that is not JSON fails every waiting request, and the error shows i
     expect((await failureOf(channel.request({ op: "c" }, TIME))).code).toBe("sandbox_bad_answer");
   }));
 
-test("an agent that writes blank lines without end is broken off", () =>
+test("a channel breaks when an agent writes blank lines without end", () =>
   withAgent("input()\nwhile True: print('\\n' * 65536)", async (channel) => {
     const failed = await failureOf(channel.request({ op: "x" }, TIME));
     expect(failed).toMatchObject({ code: "sandbox_bad_answer" });

@@ -126,7 +126,7 @@ async function withProxy(server: Server, use: (port: number) => Promise<void>): 
   }
 }
 
-/** One certificate that is its own authority, for both sides. */
+/** A self-signed certificate for both sides. */
 async function makeCertificates(
   folder: string,
 ): Promise<{ readonly ca: Buffer; readonly cert: Buffer; readonly key: Buffer }> {

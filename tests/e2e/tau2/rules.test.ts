@@ -11,7 +11,7 @@ import { type Case, type Reply, type Simulated, simulate } from "./simulate.ts";
 
 const STOP = "###STOP###";
 const MINUTES = 60_000;
-// Each has a bridge of its own, whose start takes seconds on a busy machine.
+// Each has its own bridge, whose start takes seconds on a busy machine.
 setDefaultTimeout(MINUTES);
 const RANDOM_CASES = Number(process.env["MATRIX_TAU2_CASES"] ?? 150);
 const SEED = Number(process.env["MATRIX_TAU2_SEED"] ?? 1);
@@ -311,7 +311,7 @@ describe.if(python !== null)("our rules and the official orchestrator", () => {
       steps: 8,
     };
     expect(ending).toMatchObject({ status: "ok", score: 1, outcome });
-    // Each model hears of its own errors alone, and the official messages hold none of them.
+    // Each model hears its own errors alone, and the official messages hold no error.
     const told = requests.map(
       ({ side, messages }) =>
         [side, messages.at(-1)?.role, String(messages.at(-1)?.content)] as const,

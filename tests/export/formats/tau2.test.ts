@@ -149,7 +149,7 @@ test("a score of 0 is exported to tau2", async () => {
   expect((await written([made(OUTCOME, { score: 0 })])).examples).toEqual([1]);
 });
 
-test("each domain has a file of its own, with each of its tasks once", async () => {
+test("each domain has its own file, with each of its tasks once", async () => {
   const of = (domain: string, task: string, trial: number) =>
     made(
       { ...OUTCOME, domain, task_id: task },

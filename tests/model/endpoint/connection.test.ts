@@ -23,7 +23,7 @@ const get = (more: Partial<HttpRequest> = {}): HttpRequest => ({
 const connect = (more: Partial<ConnectionOptions> = {}) =>
   createConnection({ label: "http://a", ip: null, connectTimeoutMs: 1000, ...more });
 
-/** A server that treats the bytes of its connections as a test says. */
+/** A server on which the test handles the bytes of each connection itself. */
 async function withSocketServer<T>(
   onSocket: (socket: Socket) => void,
   use: (port: number) => Promise<T>,

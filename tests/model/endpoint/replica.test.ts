@@ -173,7 +173,7 @@ test("a failed probe doubles the backoff, and the fourth time down is reported",
   expect(said).toHaveLength(2);
 });
 
-test("a replica that was down three times at most is not reported when it answers", async () => {
+test("a replica that was down at most three times is not reported when it answers again", async () => {
   await using endpoint = await TestEndpoint.start();
   await endpoint.vanish();
   const { replica, said, fail } = createReplica({ url: endpoint.url });

@@ -1,4 +1,4 @@
-// Replicas of a model that come and go, are full, fail, stall and are named anew: which of them a
+// Replicas of a model that come and go, are full, fail, stall and are named again: which of them a
 // request gets, who waits, and that every request is answered or ends with its code. The replicas
 // are real servers that misbehave.
 
@@ -305,7 +305,7 @@ test("a replica that vanishes loses no request, and has its tasks again when bac
   }, "it has requests again");
 });
 
-test("the only replica is waited for while it is away, without a try that counts", async () => {
+test("a request waits while its only replica is away, and that does not count as a try", async () => {
   await using a = await TestEndpoint.start();
   await a.vanish();
   const model = await modelAt(a.url, { retries: 0 });

@@ -72,7 +72,7 @@ test("records that failed or were lost are no tasks any more", () =>
     expect(await foresee(folder, small)).toMatchObject({ tasks: 3, recorded: 3 });
   }));
 
-test("a forecast goes by five records of its own run, and by a rehearsal for fewer", () =>
+test("a forecast uses five records of its own run or more, and a rehearsal when there are fewer", () =>
   withFolder(async (folder) => {
     const kindOf = async (rows: number) => {
       const own = join(folder, String(rows));
@@ -114,7 +114,7 @@ test("a path without a run, and a run with too few records or other roles, is re
     const small = join(folder, "small", "run");
     await play(join(folder, "small"), { rows: 4 });
     expect(await refusal(small)).toBe(
-      `usage: --like ${small} has 4 records: 5 are the least to go by`,
+      `usage: --like ${small} has 4 records, and a forecast needs at least 5`,
     );
     const silent = ['roles.student={agent="grade.ts"}', 'models.m={kind="simulated"}'];
     expect(await refusal(small, silent)).toBe(

@@ -28,7 +28,7 @@ test("up to 100 tasks are rehearsed, each as long as its model would take", () =
     }
   }));
 
-test("of more than 100 tasks the run's seed draws 100, with trials that differ", () =>
+test("a rehearsal of more than 100 tasks plays 100 that the run's seed draws, with different trials", () =>
   withFolder(async (folder) => {
     const drawn = async (seed: number) => {
       const overrides = ["run.trials=2", `run.seed=${seed}`];

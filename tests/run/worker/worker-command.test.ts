@@ -17,7 +17,7 @@ const FLAGS: Omit<WorkerFlags, "name"> = {
 const OWN = ownCommand();
 const idIn = (args: readonly string[]) => args[args.indexOf("--id") + 1];
 
-test("the first life of a worker has its flags, an id of its own, and no life before it", () => {
+test("the first life of a worker has its flags, its own id, and no life before it", () => {
   const lives = new WorkerLives(FLAGS);
   expect(lives.idOf("worker-1")).toBeUndefined();
   const { file, args, env } = lives.next("worker-1", null);

@@ -80,7 +80,7 @@ test("a container is started with the limits, the mounts and the folder of its s
     expect(await sessionsOf(lease.folder)).toHaveLength(1);
   }));
 
-test("a host network, a writable root and the working folder have options of their own", () =>
+test("a host network, a writable root and the working folder have their own options", () =>
   within(async ({ program, sandboxes, spec }) => {
     const started = sandboxes.start({
       ...spec,

@@ -127,7 +127,7 @@ async function printed(path: string, env: Readonly<Record<string, string>>): Pro
   return new Response(child.stdout).text();
 }
 
-test("every mutant has a mark of its own, also in a file with mutants that are left out", async () => {
+test("every mutant has its own mark, also in a file with mutants that are left out", async () => {
   const source = `export const shout = (text: string) => text + "!";\nexport const two = () => 2;\n`;
   const { mutants, marks, coverageText } = await instrument("src/two.ts", source);
   expect(marks).toBeGreaterThan(mutants.length);

@@ -28,7 +28,7 @@ type Setup = Partial<Pick<SupervisorOptions, "names" | "adopted" | "replacesLeav
   readonly args: readonly string[];
 };
 
-/** Supervises workers that behave as the arguments say, and tells what happened. */
+/** Supervises workers that behave as `args` say, and collects their starts and deaths. */
 function supervise({
   logs,
   args,
