@@ -6,7 +6,7 @@
 // many as that.
 //
 // Mistakes that it found:
-// - Releases rode on answers. When an answer was lost, a sender kept its copy without end. Releases
+// - Releases rode on answers. When an answer was lost, a sender never dropped its copy. Releases
 //   ride on requests now.
 // - A parcel of a host that its receiver did not know yet could never be released. Batches of
 //   strangers are refused now.
@@ -19,7 +19,7 @@
 // - A task was struck for its whole stay on a host, so hosts that were killed from outside made
 //   long tasks fail. Strikes count by step now.
 // - A peer that heard late that a host was given up let go of what it was to release, after that
-//   host had repeated itself: the host kept its copy without end. Hosts repeat themselves twice now.
+//   host had repeated itself: the host never dropped its copy. Hosts repeat themselves twice now.
 
 import { expect, test } from "bun:test";
 import { type Fault, type Outcome, type Scenario, World } from "./world.ts";
