@@ -7,6 +7,9 @@ import { MatrixError, messageOf } from "../error.ts";
 
 export type CompiledTemplate = (variables: Readonly<Record<string, unknown>>) => string;
 
+/** Names that a message lists at most. */
+const NAMES_SHOWN = 10;
+
 type Node = Template["parsed"]["body"][number];
 
 /**
@@ -20,8 +23,10 @@ export function compileTemplate(source: string, name: string): CompiledTemplate 
   const names = identifiersIn(parsed);
   return (variables) => {
     try {
-      return new StrictInterpreter(outputs, environmentOf(variables, names)).run(parsed)
-        .value as string;
+      const undefinedAt = (source: string) =>
+        new Error(`\`${source}\` is undefined${thereIs(source, variables)}`);
+      const environment = environmentOf(variables, names);
+      return new StrictInterpreter(outputs, undefinedAt, environment).run(parsed).value as string;
     } catch (cause) {
       throw new MatrixError("prompt_failed", `template ${name}: ${messageOf(cause)}`, { cause });
     }
@@ -31,10 +36,16 @@ export function compileTemplate(source: string, name: string): CompiledTemplate 
 /** The library's interpreter prints undefined as nothing; this one fails instead. */
 class StrictInterpreter extends Interpreter {
   readonly #outputs: ReadonlyMap<Node, string>;
+  readonly #undefinedAt: (source: string) => Error;
 
-  constructor(outputs: ReadonlyMap<Node, string>, environment: Environment) {
+  constructor(
+    outputs: ReadonlyMap<Node, string>,
+    undefinedAt: (source: string) => Error,
+    environment: Environment,
+  ) {
     super(environment);
     this.#outputs = outputs;
+    this.#undefinedAt = undefinedAt;
   }
 
   override evaluate(
@@ -43,9 +54,24 @@ class StrictInterpreter extends Interpreter {
     const value = super.evaluate(node, environment);
     if (value.type !== "UndefinedValue" || node === undefined) return value;
     const source = this.#outputs.get(node);
-    if (source !== undefined) throw new Error(`\`${source}\` is undefined`);
+    if (source !== undefined) throw this.#undefinedAt(source);
     return value;
   }
+}
+
+/** The names that `x` or `row.x` could have had; "" for any other expression. */
+function thereIs(source: string, variables: Readonly<Record<string, unknown>>): string {
+  if (/^\w+$/.test(source)) return `; there is ${listed(Object.keys(variables))}`;
+  const [, root = ""] = /^(\w+)\.\w+$/.exec(source) ?? [];
+  const value = variables[root];
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return "";
+  return `; ${root} has ${listed(Object.keys(value))}`;
+}
+
+function listed(names: readonly string[]): string {
+  if (names.length === 0) return "nothing";
+  const more = names.length > NAMES_SHOWN ? ", …" : "";
+  return `${names.slice(0, NAMES_SHOWN).join(", ")}${more}`;
 }
 
 function parse(source: string, name: string): Template["parsed"] {

@@ -19,21 +19,38 @@ test("a compiled template renders again with other variables", () => {
 });
 
 test.each([
-  ["{{ row.qestion }}", "`row.qestion` is undefined"],
-  ["{{ nothing }}", "`nothing` is undefined"],
+  ["{{ row.qestion }}", "`row.qestion` is undefined; row has a b, list"],
+  ["{{ nothing }}", "`nothing` is undefined; there is row, key"],
   ['{{ row["a b"].c }}', '`row["a b"].c` is undefined'],
   ["{{ row.list[1] }}", "`row.list[1]` is undefined"],
   ["{{ row[key] }}", "`row[key]` is undefined"],
-  ["{% if true %}{{ nothing }}{% endif %}", "`nothing` is undefined"],
-  ["{% if false %}x{% else %}{{ nothing }}{% endif %}", "`nothing` is undefined"],
-  ["{% if false %}x{% elif true %}{{ nothing }}{% endif %}", "`nothing` is undefined"],
-  ["{% for i in [1] %}{{ nothing }}{% endfor %}", "`nothing` is undefined"],
-  ["{% for i in [] %}x{% else %}{{ nothing }}{% endfor %}", "`nothing` is undefined"],
+  ["{% if true %}{{ nothing }}{% endif %}", "`nothing` is undefined; there is row, key"],
+  [
+    "{% if false %}x{% else %}{{ nothing }}{% endif %}",
+    "`nothing` is undefined; there is row, key",
+  ],
+  [
+    "{% if false %}x{% elif true %}{{ nothing }}{% endif %}",
+    "`nothing` is undefined; there is row, key",
+  ],
+  ["{% for i in [1] %}{{ nothing }}{% endfor %}", "`nothing` is undefined; there is row, key"],
+  [
+    "{% for i in [] %}x{% else %}{{ nothing }}{% endfor %}",
+    "`nothing` is undefined; there is row, key",
+  ],
 ])("the template %s fails instead of leaving a hole", (source, message) => {
   const variables = { row: { "a b": {}, list: [1] }, key: "k" };
   expect(() => render(source, variables)).toThrow(
     expect.objectContaining({ code: "prompt_failed", message: `template t.md: ${message}` }),
   );
+});
+
+test("a template that fails names ten of the keys that are there", () => {
+  const row = Object.fromEntries(Array.from({ length: 11 }, (_, index) => [`k${index}`, index]));
+  expect(() => render("{{ row.x }}", { row })).toThrow(
+    "`row.x` is undefined; row has k0, k1, k2, k3, k4, k5, k6, k7, k8, k9, …",
+  );
+  expect(() => render("{{ row.x }}", { row: {} })).toThrow("`row.x` is undefined; row has nothing");
 });
 
 test.each([
