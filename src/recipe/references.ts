@@ -16,10 +16,16 @@ import type { Recipe } from "./schema/schema.ts";
 
 export function checkReferences(recipe: Recipe): Complaint[] {
   const { roles, sandboxes, orchestrator } = recipe;
+  const missing = filesOf(recipe)
+    .filter(([, path]) => !existsSync(path))
+    .map(([key, path]) => missingFile(key, path));
+  // Which keys fit such a role is known when its agent is spelt right.
+  const misspelt = new Set(missing.filter(({ suggestion }) => suggestion).map(({ key }) => key));
   return [
-    ...Object.entries(roles).flatMap(([name, role]) =>
-      checkRole(joinKey("roles", name), role, recipe),
-    ),
+    ...Object.entries(roles).flatMap(([name, role]) => {
+      const key = joinKey("roles", name);
+      return misspelt.has(`${key}.agent`) ? [] : checkRole(key, role, recipe);
+    }),
     ...Object.entries(sandboxes).flatMap(([name, sandbox]) =>
       checkSandbox(name, joinKey("sandboxes", name), sandbox, recipe),
     ),
@@ -27,9 +33,7 @@ export function checkReferences(recipe: Recipe): Complaint[] {
     ...expressionsOf(recipe).flatMap(([key, source]) =>
       checkExpression(key, source, Object.keys(roles)),
     ),
-    ...filesOf(recipe)
-      .filter(([, path]) => !existsSync(path))
-      .map(([key, path]) => missingFile(key, path)),
+    ...missing,
   ];
 }
 

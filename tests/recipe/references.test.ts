@@ -328,8 +328,8 @@ describe("expressions and files", () => {
     expect(complaintsOf({ dataset: { path: "/d", filter: "results.zzz" } })).toEqual([]);
   });
 
-  test("a misspelt built-in agent is reported with the name that was probably meant", () => {
-    expect(ofRole({ agent: "/no/lmm", command: ["x"] })).toEqual([
+  test("a misspelt built-in agent is one problem, with the name that was probably meant", () => {
+    expect(ofRole({ ...LLM, agent: "/no/lmm" })).toEqual([
       "roles.b.agent: no such file: /no/lmm (llm)",
     ]);
     expect(ofRole({ agent: "/no/grade.ts" })).toEqual([
