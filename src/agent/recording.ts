@@ -22,8 +22,9 @@ export class Recordings {
   }
 
   /**
-   * An agent that repeats what a role's model said, and fails with `not_recorded` when the record
-   * has no further answer. An incomplete answer ends the task, unless the role now `accepts` it.
+   * Makes an agent that repeats the answers of a role's model, and fails with `not_recorded` when
+   * the record has no further answer. An incomplete answer ends the task, unless the role now
+   * `accepts` it.
    */
   createAgent(role: string, accepts: ReadonlySet<string>): Agent {
     return { run: (task) => this.#answer(role, accepts, task) };
@@ -48,7 +49,7 @@ export class Recordings {
   }
 }
 
-/** A message tells by its `finish_reason` and content why it is not a whole answer. */
+/** The `finish_reason` and content of a message show why it is not a whole answer. */
 function unansweredIn(result: Json): Unanswered | null {
   if (!isJsonObject(result)) return null;
   const { finish_reason: finishReason } = result;

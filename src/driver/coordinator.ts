@@ -93,7 +93,7 @@ export class Coordinator {
     };
   }
 
-  /** A host said goodbye, or is known to be dead. */
+  /** Removes a host that said goodbye or is known to be dead. */
   remove(id: HostId, why: "left" | "died"): void {
     const host = this.#roster.hosts.find(({ member }) => member.id === id);
     if (host === undefined || !this.#roster.remove(id)) return;
@@ -118,7 +118,7 @@ export class Coordinator {
     this.#census.request(now);
   }
 
-  /** Takes a census without a death: nothing has ended for long. */
+  /** Takes a census without a death, because no task has ended for long. */
   recount(): void {
     if (this.#state === "running") this.#census.request(this.#options.now());
   }

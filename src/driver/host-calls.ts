@@ -13,9 +13,9 @@ import type { Rates } from "./rates.ts";
 const CONTROL_BYTES_MAX = 256 * 2 ** 10;
 const LOGS_BYTES_MAX = 2 * 2 ** 20;
 
-/** The driver's side of what hosts bring and want. */
+/** The operations of the driver that requests of hosts lead to. */
 export interface HostDesk {
-  /** Answers a host that wants to join: with the recipe, or with the reason why it may not. */
+  /** Answers a host that asks to join with the recipe, or with the reason why it may not. */
   welcome(join: Control<"join">): Control<"welcome">;
   /** Takes what a host has spent on models since it began. */
   spent(host: HostId, spent: Spent): void;
@@ -23,7 +23,7 @@ export interface HostDesk {
 }
 
 export interface HostCallsOptions {
-  /** Names the run, whatever driver it has. */
+  /** Identifies the run; every driver of the run has the same. */
   readonly run: string;
   readonly desk: HostDesk;
   readonly coordinator: Coordinator;

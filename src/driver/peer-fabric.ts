@@ -1,8 +1,9 @@
-// The fabric of a run on many hosts: the place where they meet. Hosts join here, tell that they
-// live, learn of each other and send their ends; messages between roles never come by.
+// The fabric of a run on many hosts: the driver as the place where they meet. Hosts join here,
+// report that they live, learn of each other and send their ends. Messages between roles go
+// directly from host to host.
 //
-// Ends that arrive before the coordinator has formed wait: only then is it known which tasks an
-// earlier driver's hosts hold, and so which ends are new to the sink.
+// Ends that arrive before the coordinator has formed have to wait. Only then does the driver know
+// which tasks an earlier driver's hosts hold, and so which ends are new to the sink.
 
 import { decodeControl, encodeControl } from "../peer/control.ts";
 import type { HostId, Member, RoleLoad } from "../peer/member.ts";
@@ -29,9 +30,9 @@ const FORMING_MS = 5000;
 const CENSUS_PATIENCE_MS = 1000;
 const FIRST_CENSUS_MAX = 2 ** 48;
 const TICK_MS = 100;
-/** When nothing has ended for this long, a census tells which tasks are still held. */
+/** When no task has ended for this long, a census finds out which tasks are still held. */
 const STALL_MS = 15_000;
-/** The log says this often which roles have no host. */
+/** Interval at which the log names the roles without a host. */
 const UNSERVED_MS = 10_000;
 /** Hosts have this long to learn that the run is over. */
 const FAREWELL_MS = 3000;
@@ -57,13 +58,13 @@ export interface PeerFabricOptions {
   readonly peer: Peer;
   /** The URL at which hosts reach the driver. */
   readonly url: string;
-  /** What the log tells the user to give to `--join`: with the run directory no token is needed. */
+  /** The value for `--join` that the log shows; with the run directory no token is needed. */
   readonly directory: string;
-  /** Names the run, whatever driver it has. */
+  /** Identifies the run; every driver of the run has the same. */
   readonly run: string;
   /** Roles of the recipe: each needs a host. */
   readonly roles: readonly string[];
-  /** Roles whose hosts keep something of a task until it has ended. */
+  /** Roles whose hosts keep something for a task until it has ended. */
   readonly keepers: ReadonlySet<string>;
   /** Hosts that an earlier driver knew. */
   readonly expected: ReadonlySet<HostId>;
@@ -90,7 +91,7 @@ export class PeerFabric implements Fabric {
   #isOver = false;
   /** Ends that arrived before the coordinator had formed. */
   #early: Message[] = [];
-  /** Number of orphans since the log last said so. */
+  /** Number of orphans since the log last reported them. */
   #orphans = 0;
   #lastEndAt: number;
   #saidUnservedAt: number;

@@ -1,5 +1,5 @@
-// The driver's roster: the hosts of the run. Each host tells the driver now and then that it is
-// there (a beat). A host that is silent for too long is given up, and joins again when it comes
+// The driver's roster: the hosts of the run. Each host tells the driver at short intervals that it
+// lives (a beat). A host that is silent for too long is given up, and joins again when it comes
 // back. Times are milliseconds of any steady clock.
 
 import type { HostId, Load, Member } from "../peer/member.ts";

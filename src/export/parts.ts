@@ -27,7 +27,7 @@ export function suggestParts(recipe: Recipe, directory: string): Parts {
   const assistant = suggestAssistant(recipe);
   const role = recipe.roles[assistant ?? ""];
   const seen = role?.conversation ?? defaultConversation(assistant ?? "", recipe.orchestrator);
-  // A role with neither turns nor a prompt in the recipe does not tell what its model was shown.
+  // A role without turns and without a prompt in the recipe does not show what its model saw.
   if (assistant === null || (seen.length === 0 && role?.prompt === undefined)) {
     const roles = Object.keys(recipe.roles).join(", ");
     throw new MatrixError(

@@ -48,9 +48,9 @@ export interface PerspectiveOptions {
 }
 
 /**
- * Reads the perspective of a run. Fails with `usage` when the recipe does not tell who is the
- * assistant, when options name a role that the recipe does not have, or when a prompt or tool file
- * has changed since the run.
+ * Reads the perspective of a run. Fails with `usage` when the recipe does not show which role is
+ * the assistant, when options name a role that the recipe does not have, or when a prompt or tool
+ * file has changed since the run.
  */
 export async function createPerspective(
   directory: string,

@@ -67,7 +67,7 @@ export class Forks {
     if (message !== null) this.finish(waiting, message);
   }
 
-  /** Lets a task go on, and gives up its branches that have not come back. */
+  /** Sends a task on, and gives up its branches that have not come back. */
   finish(waiting: Waiting, message: Message): void {
     this.#waiting.delete(waiting);
     for (const branch of waiting.branches) {

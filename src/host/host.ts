@@ -1,6 +1,6 @@
-// A host runs agents. A message comes in and waits for a slot of its role; the agent does the step;
-// the rule says where the task goes; and the next message goes out. A host remembers nothing of a
-// task after that: the state of a task travels with it.
+// A host runs agents. A message arrives and waits for a slot of its role; the agent does the step;
+// the rule decides where the task goes; and the host sends the next message. It then remembers
+// nothing of the task, because the state of a task travels with it.
 
 import type { AgentAnswer } from "../agent/contract.ts";
 import { MatrixError } from "../error.ts";

@@ -1,6 +1,6 @@
 // A host's membership in a run. The host tells the driver regularly that it lives (a beat), follows
-// the list of hosts in the answer, and waits when the driver is gone. A driver that comes back, or
-// one that goes on with the run, is found where the first one was.
+// the list of hosts in the answer, and waits when the driver is gone. It finds a driver that comes
+// back, or a new one that continues the run, at the address of the first one.
 
 import type { decodeControl } from "../peer/control.ts";
 import type { Member } from "../peer/member.ts";

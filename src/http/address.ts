@@ -47,7 +47,7 @@ export function needsTls(hostname: string, insecure: boolean): boolean {
   return !insecure && !isLoopback(hostname);
 }
 
-/** True for "every address of this machine", which is none that peers can be told. */
+/** True for "every address of this machine", at which peers cannot reach it. */
 export function isWildcard(hostname: string): boolean {
   return hostname === "0.0.0.0" || hostname === "::";
 }

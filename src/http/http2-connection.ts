@@ -17,10 +17,10 @@ export async function openHttp2(url: string, socket: Socket): Promise<Connection
     createConnection: () => socket,
   });
   await new Promise<void>((resolve, reject) => {
-    // A server that takes connections need not be a peer, and Bun heeds a peer's limits only once
-    // it has heard of them.
+    // A server that accepts connections may still not be a peer, and Bun respects a peer's limits
+    // only after it has received them.
     session.on("remoteSettings", () => resolve());
-    // Later errors reach the streams that wait.
+    // Later errors are passed to the waiting streams.
     session.on("error", reject);
     session.on("close", () => reject(new Error("the peer hung up")));
   });

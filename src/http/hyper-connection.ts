@@ -45,7 +45,7 @@ function connected(socket: Socket): Promise<void> {
   });
 }
 
-/** Carries the one connection that comes through it, both ways, until either end is gone. */
+/** Carries one connection, in both directions, until either end closes. */
 async function openDoor(path: string, socket: Socket): Promise<Server> {
   const door = net.createServer((near) => {
     door.close();

@@ -1,5 +1,5 @@
-// The server of a peer. It takes connections as soon as it listens, so its address can be told to
-// others, and answers requests once it is started.
+// The server of a peer. It accepts connections as soon as it listens, so other processes can learn
+// its address, and it answers requests once it is started.
 
 import { hyper } from "../platform.ts";
 import { urlOf } from "./address.ts";

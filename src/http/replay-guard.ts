@@ -1,6 +1,6 @@
 // The replay guard: no request of a sender is taken twice. Requests are numbered, and may overtake
-// each other within a window, as in RFC 4303 (IPsec). A sender that was not heard of for long is
-// forgotten.
+// each other within a window, as in RFC 4303 (IPsec). The guard forgets a sender after a long
+// silence.
 
 /** A request may come this far behind the highest number. */
 const WINDOW = 1024;
@@ -16,7 +16,7 @@ export class ReplayGuard {
   /** Ordered by the time of each sender's last request, oldest first. */
   readonly #senders = new Map<string, Seen>();
 
-  /** Returns false when the number came before, or is too old to tell. */
+  /** Returns false when the number was taken before, or is too old for the window. */
   accept(from: string, number: number): boolean {
     const seen = this.#senders.get(from) ?? {
       highest: -1,

@@ -100,7 +100,7 @@ function inOrder({ roles, n }: Config, candidate: Maker): Orchestrator<State> {
   };
 }
 
-/** All candidates at once, each in a branch. */
+/** Makes all candidates at once, each in a branch. */
 function inParallel(n: number, candidate: Maker): Orchestrator<State> {
   return {
     start: () =>

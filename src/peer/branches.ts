@@ -1,8 +1,8 @@
 // The branches that a process sent out and waits for. It keeps each one until its end comes back.
 //
-// Two processes know of a branch at any moment, so a branch is lost only when two processes are
-// gone since it was sent out. It is then sent out again as its next attempt. If it was not lost,
-// two attempts are under way, and the end that comes first counts.
+// Two processes have a copy of a branch at any moment, so a branch is lost only when two processes
+// have gone since it was sent out. It is then sent out again as its next attempt. If it was not
+// lost, two attempts are under way, and the end that arrives first counts.
 
 import { restartTask } from "../task/encoded.ts";
 import type { Message } from "../task/task.ts";
@@ -15,7 +15,9 @@ const KNOWN_TO = 2;
 export class Branches {
   readonly #waiting = new Map<TaskKey, { message: Message; gone: number }>();
   #members: ReadonlySet<HostId> = new Set();
-  /** Branches whose ends others may have let go of, and the time from which they count as lost. */
+  /**
+   * Branches whose ends other processes may have dropped, and the time at which they count as lost.
+   */
   #doubtful: { readonly keys: readonly TaskKey[]; readonly from: number } | null = null;
 
   add(message: Message): void {
@@ -30,7 +32,7 @@ export class Branches {
     this.#waiting.delete(key);
   }
 
-  /** Takes the members as they are now, and returns the branches that may be lost. */
+  /** Takes the current members, and returns the branches that may be lost. */
   follow(members: ReadonlySet<HostId>): readonly TaskKey[] {
     let left = 0;
     for (const id of this.#members) if (!members.has(id)) left++;

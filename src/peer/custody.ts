@@ -1,5 +1,5 @@
-// What a process has in its custody: the messages that it holds, and its copies of those that it
-// sent. The broker alone makes and changes them; an outbox only notes that it posted a copy.
+// The custody of a process: the messages that it holds, and its copies of messages that it sent.
+// The broker alone makes and changes them; an outbox only notes that it posted a copy.
 
 import type { Message } from "../task/task.ts";
 import type { HostId } from "./member.ts";
@@ -23,20 +23,20 @@ export interface Sent {
   readonly key: TaskKey;
   readonly message: Message;
   readonly position: number;
-  /** Null while no process can take it: it is parked. */
+  /** The receiver; null while no process can take the message, so that it is parked. */
   to: HostId | null;
-  /** The time since which it is parked; null when it is not. */
+  /** The time at which it was parked; null when it is not parked. */
   parkedAt: number | null;
   /**
    * Waiting in an outbox or parked; posted in a request that has no receipt yet; or acknowledged:
    * its receiver holds it.
    */
   state: "waiting" | "posted" | "acknowledged";
-  /** Told once the receiver has the message; null from then on. */
+  /** The process to notify once the receiver has the message; null from then on. */
   upstream: Upstream | null;
-  /** Hosts that died with it. */
+  /** Number of hosts that died while they had it. */
   crashes: number;
-  /** Hosts in a row that died at one step of it, after they had declared that they start it. */
+  /** Number of hosts in a row that died at one step, after they had declared its start. */
   strikes: number;
   /** The position of the step that its receiver declared; null before. */
   startedAt: number | null;
@@ -45,7 +45,8 @@ export interface Sent {
 }
 
 /**
- * The process that sent a message here, and its number for it. It keeps a copy until it is told.
+ * The process that sent a message here, and its number for it. It keeps a copy until it is
+ * released.
  */
 export interface Upstream {
   readonly from: HostId;

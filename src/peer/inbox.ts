@@ -1,6 +1,6 @@
-// The inbox of a process: messages that are for it, handed to their receiver in order, one lot a
-// turn of the event loop. So agents that answer at once never starve timers, sockets and the
-// writer, and a chain of them never becomes a recursion.
+// The inbox of a process hands its messages to their receiver in order, one lot in each turn of the
+// event loop. So agents that answer at once never starve timers, sockets and the writer, and a
+// chain of them never becomes a recursion.
 //
 // An inbox exists before its receiver does. It keeps what is pushed until it is started.
 
@@ -8,8 +8,8 @@ import type { Message } from "../task/task.ts";
 import type { Receiver } from "./transport.ts";
 
 /**
- * Messages of one lot. With more of them everything else would wait, and ten thousand tasks would
- * move in step.
+ * The most messages in one lot. With larger lots everything else would wait, and ten thousand tasks
+ * would move in step.
  */
 export const LOT_MESSAGES_MAX = 256;
 

@@ -1,7 +1,7 @@
-// A process that takes part in a run, as the others know it: what it serves, where it is, and how
-// busy it is.
+// A member is a process that takes part in a run, as the other processes know it: its roles, its
+// address and its load.
 
-/** Names one life of a process: a process that was started again has another. */
+/** Identifies one life of a process; a restarted process has a new id. */
 export type HostId = string;
 
 export interface Member {
@@ -10,11 +10,11 @@ export interface Member {
   readonly name: string;
   /** The roles that it serves; none for the driver. */
   readonly roles: readonly string[];
-  /** The driver takes the ends of tasks; hosts do not. */
+  /** True for the driver, which takes the ends of tasks. */
   readonly isSink: boolean;
   /** The URL at which its peers reach it: http://… or https://… */
   readonly address: string;
-  /** It hands over what it has and takes nothing new. */
+  /** True while it hands over its messages and takes no new ones. */
   readonly leaving: boolean;
 }
 

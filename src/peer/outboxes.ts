@@ -1,6 +1,6 @@
-// The outboxes of a process: for each peer, what the next request to it says. Parcels and releases
-// leave an outbox when they are taken; the broker puts back what did not arrive. A declared start
-// stays until the peer has confirmed it.
+// The outboxes of a process: for each peer, the content of the next request to it. Parcels and
+// releases leave an outbox when they are taken; the broker puts back what did not arrive. A
+// declared start stays until the peer has confirmed it.
 
 import { sizeOf } from "../task/encoded.ts";
 import type { Held, Sent, Upstream } from "./custody.ts";

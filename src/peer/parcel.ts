@@ -13,7 +13,7 @@ export interface Parcel {
    */
   readonly crashes: number;
   /**
-   * How many hosts in a row died at one step of it, after they had said that they start that step.
+   * Number of hosts in a row that died at one step, after they had declared its start.
    */
   readonly strikes: number;
 }

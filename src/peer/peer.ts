@@ -32,13 +32,13 @@ const TICK_MS = 50;
 
 export interface PeerOptions
   extends Pick<BrokerOptions, "delivery" | "maxAttempts" | "capacity" | "onLoss"> {
-  /** Listens already, and is not started yet. */
+  /** A server that listens already and is not started yet. */
   readonly server: PeerServer;
   readonly token: string;
   readonly store: StoreConfig;
-  /** The roles that this process serves, as busy as they are; none for the driver. */
+  /** The current load of the roles that this process serves; none for the driver. */
   readonly roles: readonly RoleLoad[];
-  /** The driver takes the ends of tasks. */
+  /** True for the driver, which takes the ends of tasks. */
   readonly isSink: boolean;
   /**
    * The sandbox in which a role keeps state of its tasks between steps, by the name of its table;
@@ -95,7 +95,7 @@ export class Peer implements HostTransport {
     });
   }
 
-  /** `routes`: what is asked of this process beside batches and the census. */
+  /** `routes` answer requests to this process other than batches and the census. */
   start({ receiver, routes, metrics }: PeerStart): void {
     this.#inbox.start(receiver);
     this.#ticking = setInterval(() => {

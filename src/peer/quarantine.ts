@@ -1,11 +1,10 @@
 // The quarantine of suspects: messages that were with a host when it died. Most of them were
 // bystanders; one may be the cause. A suspect declares its start before it starts, so its sender
-// can tell which ones ran when a host dies again. Those run among fewer others the next time, and
-// at last alone.
+// knows which suspects ran when a host dies again. Each such death is a strike. With more strikes a
+// suspect runs beside fewer others, and in the end alone.
 //
-// Only the death of a host on which a message ran alone proves anything. Where hosts are killed
-// from outside again and again, a bystander is struck now and then, but would need the same bad
-// luck every time.
+// Only the death of a host on which a message ran alone proves anything. When hosts are killed from
+// outside again and again, a bystander gets a strike now and then, but hardly every time.
 
 /** The number of suspects that run at once on a host, by their strikes. */
 const WIDTHS = [Number.POSITIVE_INFINITY, 16, 4, 1] as const;

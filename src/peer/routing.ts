@@ -1,8 +1,8 @@
-// The routing of a process: what it knows of the members of its run, and which of them a message
-// goes to. Of the hosts that can take it, two are candidates by the task's hash, and the less
-// loaded of these two is chosen. The hash ranks hosts the same way for every role, so a task tends
-// to stay where its content and its model's prefix are, and a host that joins or leaves moves only
-// its own share (rendezvous hashing; the power of two choices).
+// The routing of a process: it knows the members of the run and chooses the member that a message
+// goes to. The task's hash picks two candidates from the hosts that can take it, and the less
+// loaded of the two gets it. The hash ranks hosts the same way for every role, so a task tends to
+// stay where its content and its model's prefix are, and a host that joins or leaves moves only its
+// own share (rendezvous hashing; the power of two choices).
 
 import { hash64 } from "../task/seed.ts";
 import type { Destination } from "./destination.ts";
@@ -46,7 +46,7 @@ export class Routing {
     return this.#known.get(id)?.member.address ?? null;
   }
 
-  /** Takes the members as they are now. What is known of those that stay is kept. */
+  /** Takes the current members, and keeps what it knows of those that stay. */
   update(members: readonly Member[]): void {
     const before = this.#known;
     this.#known = new Map();

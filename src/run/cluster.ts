@@ -55,7 +55,7 @@ interface Place {
   readonly url: string;
   readonly file: DriverFileKeeper;
   readonly bundle: Bundle;
-  /** Names the run, whatever driver it has. */
+  /** Identifies the run; every driver of the run has the same. */
   readonly run: string;
   readonly token: string;
   readonly earlier: DriverFile | null;

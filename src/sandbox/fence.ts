@@ -1,8 +1,8 @@
 // Fencing: a stateful sandbox serves one lineage of a task. A message may come twice, late, or from
-// an attempt that was given up. What it asks must not be done twice, nor done to the state of a
-// newer attempt. This file only decides; the pool keeps sessions and answers.
+// an attempt that was given up. Its request must not be done twice, nor change the state of a newer
+// attempt. This file only decides; the pool keeps sessions and answers.
 
-/** One call of a task: its attempt, its hop, and a digest of what it asks. */
+/** One call of a task: its attempt, its hop, and a digest of its request. */
 export interface Call {
   readonly attempt: number;
   readonly hop: number;

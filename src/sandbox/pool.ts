@@ -1,6 +1,6 @@
-// Which task has which sandbox, for the sandboxes of one name on one host. A sandbox serves many
-// tasks as sessions, or one task. A task stays with its sandbox, because its state is there. When
-// the sandbox goes, a task with state in it fails with `sandbox_lost`, and a task without moves to
+// A pool assigns tasks to the sandboxes of one name on one host. A sandbox serves many tasks as
+// sessions, or one task. A task stays with its sandbox, because its state is there. When the
+// sandbox goes, a task with state in it fails with `sandbox_lost`, and a task without moves to
 // another sandbox. Calls of a stateful sandbox are fenced.
 
 import { createHash } from "node:crypto";
@@ -12,9 +12,9 @@ import type { AgentOptions, Seat } from "./seat.ts";
 import { Seats, type SeatsOptions } from "./seats.ts";
 
 export interface PoolOptions extends SeatsOptions {
-  /** A task leaves state in its sandbox between calls. */
+  /** True when a task leaves state in its sandbox between calls. */
   readonly stateful: boolean;
-  /** Upper bound of a task's life: a session that was silent for longer has no task any more. */
+  /** Longest life of a task. A session that was silent for longer has no task any more. */
   readonly taskMs: number;
 }
 
@@ -37,23 +37,23 @@ export interface Place {
   channel(agent: AgentOptions): Promise<Channel>;
 }
 
-/** Times that a call moves to another sandbox after its own was lost. */
+/** Number of times that a call moves to another sandbox after its own was lost. */
 const MOVES_MAX = 2;
-/** While other tasks wait, a task that was silent for this long gives its sandbox up. */
+/** A task that was silent for this long loses its sandbox when other tasks wait for one. */
 const SILENCE_MS = 60_000;
 const SWEEP_EVERY_MS = 5000;
 const SESSION_CHARS = 16;
 
 interface Session {
   readonly key: string;
-  /** The session as agents are told of it. */
+  /** The name of the session that agents get. */
   readonly told: {
     readonly session: string;
     readonly id: string;
     readonly trial: number;
     readonly attempt: number;
   };
-  /** Set at the first call, before the seat is there, so that the same call never begins twice. */
+  /** Set at the first call, before it has a seat, so that the same call never begins twice. */
   readonly seat: Promise<Seat>;
   last: Call;
   /** Answer of the last call. */

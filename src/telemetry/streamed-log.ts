@@ -42,7 +42,9 @@ export function createStreamedLog({
   now = Date.now,
 }: StreamedLogOptions): StreamedLog {
   const counted = createRepeatCounter();
-  /** Lines from `first` on wait. Those before it are gone, and are cut off now and then. */
+  /**
+   * Lines from `first` on wait. Earlier ones have been sent or dropped, and are cut off at times.
+   */
   let lines: LogLine[] = [];
   let first = 0;
   let chars = 0;

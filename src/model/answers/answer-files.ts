@@ -95,7 +95,7 @@ export class AnswerFiles implements Answers {
     return this.#writer.append(encodeAnswer(requestKey(model, request), model, request, answer));
   }
 
-  /** Notes that a process died: its steps come to other processes, which must look them up. */
+  /** Notes that a process died. Its steps may come here now, so their answers must be looked up. */
   noteLoss(): void {
     this.#mayKnow = true;
     this.#isStale = true;

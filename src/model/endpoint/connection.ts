@@ -176,12 +176,12 @@ async function* readEvents(
   } catch (thrown) {
     throw thrown instanceof MatrixError ? thrown : lost(thrown);
   }
-  // The rest is read to its end, so that the connection can be used again. This must come after the
-  // iterator has let go of the message.
+  // The rest is read to its end, so that the connection can be used again. The iterator must have
+  // released the message before that.
   if (isDone) message.resume();
 }
 
-/** Counts the bytes of a body. Once they are too many it ends the connection and returns true. */
+/** Counts the bytes of a body. When they are too many, it ends the connection and returns true. */
 function countBytes(message: IncomingMessage, bytesMax: number): (chunk: Uint8Array) => boolean {
   let bytes = 0;
   return (chunk) => {
@@ -203,7 +203,7 @@ function lookupOf(ip: string): LookupFunction {
 }
 
 /**
- * Ends a request whose connection does not come about in time, and tells whether it has come about.
+ * Ends a request that is not connected in time, and tells whether it has been connected.
  */
 function watchConnection(
   request: ClientRequest,
