@@ -51,7 +51,7 @@ test("a misspelt command or flag exits with 2 and suggests the nearest one", asy
 
 test("an error is printed with its hint and without control characters", async () => {
   const { code, stderr } = await matrix(["verify", "no\u001bwhere"]);
-  expect(stderr).toStartWith("error: no\\u001bwhere is no run directory");
+  expect(stderr).toStartWith("error: no\\u001bwhere is not a run directory");
   expect(code).toBe(2);
 });
 

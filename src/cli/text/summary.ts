@@ -48,9 +48,11 @@ function goOn(used: string | null): string {
   return `run.budget is used up: ${used}; the same command with a higher budget goes on where it stands`;
 }
 
-function detailsOf({ replayed, stop_reasons, errors, usage, cost, score }: Summary): string[] {
+function detailsOf(summary: Summary): string[] {
+  const { directory, failed, replayed, stop_reasons, errors, usage, cost, score } = summary;
   const lines = [`ended: ${listed(stop_reasons)}`];
   if (Object.keys(errors).length > 0) lines.push(`errors: ${listed(errors)}`);
+  if (failed > 0) lines.push(`a failed task: matrix show ${directory} --status failed`);
   if (usage.requests > 0) {
     const money = cost === null ? "" : `, cost ${cost.toFixed(4)}`;
     const used = `${grouped(usage.requests)} requests, ${tokensOf(usage)}${money}`;

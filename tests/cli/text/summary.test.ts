@@ -36,6 +36,7 @@ test("a summary gives the accounting, why tasks ended, what was used, scores and
     "expected 40 = ok 37 + failed 2 + lost 1",
     "ended: agreed 28, error 2",
     "errors: agent_failed in judge 1,234, model_timeout in student 1",
+    "a failed task: matrix show /runs/coral --status failed",
     "model: 1,100 requests, 2,000 tokens in, 500 out, cost 0.0125",
     "score: mean 0.500 over 28",
     "records: /runs/coral/trajectories.jsonl",
@@ -43,10 +44,17 @@ test("a summary gives the accounting, why tasks ended, what was used, scores and
 });
 
 test("a summary leaves out errors, tokens, cost and score where there are none", () => {
-  const plain = { simulated: false, recorded_before: 0, errors: {}, cost: null, score: null };
+  const plain = {
+    simulated: false,
+    recorded_before: 0,
+    failed: 0,
+    errors: {},
+    cost: null,
+    score: null,
+  };
   expect(linesOf(plain)).toEqual([
-    "coral: complete after 3.2 s, 40 records",
-    "expected 40 = ok 37 + failed 2 + lost 1",
+    "coral: complete after 3.2 s, 38 records",
+    "expected 40 = ok 37 + failed 0 + lost 1",
     "ended: agreed 28, error 2",
     "model: 1,100 requests, 2,000 tokens in, 500 out",
     "records: /runs/coral/trajectories.jsonl",
