@@ -326,7 +326,7 @@ describe("sending", () => {
     expect(woken).toEqual(["driver", "driver"]);
   });
 
-  /** Rows of which the first choice among this process and host c is c. */
+  /** Rows whose first choice among this process and host c is c. */
   const C = member("c", ["here"]);
   const rowFor = (process: ReturnType<typeof createBroker>, to: string): string => {
     for (let row = 0; ; row++) {

@@ -56,7 +56,7 @@ for (const [text, what] of wrong) {
   });
 }
 
-test("a head is the whole record, of which format, id, trial and status are checked", () => {
+test("a head is the whole record, whose format, id, trial and status are checked", () => {
   for (const status of ["ok", "failed", "lost"] as const)
     expect(parseHead(line({ status, more: 1 }), "t", 1)).toEqual({
       format: "matrix-trajectory-1",

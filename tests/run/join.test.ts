@@ -81,7 +81,7 @@ test("the driver is found by its run directory or its file, with the file's toke
     expect(await createFinder(folder, TOKEN, false)()).toEqual({ ...found, token: TOKEN });
   }));
 
-test("the driver is found by its URL, of which the origin counts, with a token alone", async () => {
+test("the driver is found by the origin of its URL, and only with a token", async () => {
   const find = createFinder("http://localhost:7400/v1?x=1", TOKEN, false);
   expect(await find()).toEqual({ url: "http://localhost:7400", token: TOKEN });
   expect(() => createFinder("http://localhost:7400", null, false)).toThrow(

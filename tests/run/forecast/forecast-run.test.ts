@@ -84,7 +84,7 @@ test("a forecast uses five records of its own run or more, and a rehearsal when 
     expect(await kindOf(5)).toEqual(["records", 5, true]);
   }));
 
-test("a forecast goes by another run's records at today's prices", () =>
+test("a forecast from another run's records uses today's prices", () =>
   withFolder(async (folder) => {
     const like = join(folder, "other", "run");
     const { usage } = await play(join(folder, "other"), { rows: 10 });
