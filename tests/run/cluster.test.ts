@@ -426,7 +426,7 @@ test.concurrent("a host leaves when its driver was not heard of for longer than 
     await until(() => beats > 0, "the host beats");
     await driver.stop();
     await host.done;
-    expect(host.shown).toContain("the driver was not heard of for 0.1 s: leaving");
+    expect(host.shown).toContain("no word from the driver for 0.1 s: leaving");
   }));
 
 test.concurrent("a host that is told to leave before there is a driver ends without a word", () =>
@@ -480,4 +480,80 @@ test.concurrent("a task stays with the host that has its sandbox", () =>
     }
     // Hosts learn of each other by their beats. The later tasks are shared between them.
     expect(new Set(records.map(({ history }) => history[1]?.host)).size).toBe(2);
+  }));
+
+const KEEPERS = `
+name = "keepers"
+[dataset]
+path = "rows.jsonl"
+[sandboxes.stateful]
+engine = "process"
+[sandboxes.own]
+engine = "process"
+stateful = false
+serves = "one"
+[sandboxes.shared]
+engine = "process"
+stateful = false
+[roles.a]
+agent = "exec"
+sandbox = "stateful"
+with = { command = ["true"] }
+[roles.b]
+agent = "exec"
+sandbox = "own"
+with = { command = ["true"] }
+[roles.c]
+agent = "exec"
+sandbox = "shared"
+with = { command = ["true"] }
+[roles.d]
+agent = "grade.ts"
+[orchestrator]
+pattern = "sequence"
+roles = ["a", "b", "c", "d"]
+`;
+
+/** Beats as a host of one role that is about to leave, until the run is over. Returns what ended. */
+async function watchEnds(directory: string, run: string, role: string): Promise<string[]> {
+  const calls = new DriverCalls(`watches-${role}`, createFinder(directory, null, false));
+  const ended: string[] = [];
+  const spent = { requests: 0, prompt_tokens: 0, completion_tokens: 0, cost: 0 };
+  const self = { id: `watches-${role}`, name: role, roles: [role], address: "http://127.0.0.1:9" };
+  const beat = {
+    ...{ run, host: { ...self, leaving: true }, load: {}, known: null, bytes: 0, spent },
+  };
+  await until(async () => {
+    const heard = await calls.call("beat", "beat", beat, "heard", 10_000);
+    for (const [rowId] of heard?.ended ?? []) ended.push(rowId);
+    return heard?.state === "over";
+  }, "the run is over");
+  const goodbye = { id: self.id, why: "left", spent } as const;
+  await calls.call("leave", "leave", goodbye, "done", 10_000);
+  calls.close();
+  return ended.sort();
+}
+
+test.concurrent("hosts of roles that keep something of a task in a sandbox are told of its end", () =>
+  withFolder(async (folder) => {
+    const gate = Promise.withResolvers<void>();
+    Object.assign(globalThis, { watched: () => gate.promise });
+    const files = {
+      "grade.ts": "export default async () => { await globalThis.watched(); return 1; };\n",
+    };
+    const small: SmallRun = { rows: 2, recipe: KEEPERS, files };
+    const { summary, directory, file } = await listen(folder, small);
+    const isKnown = (count: number) =>
+      until(
+        async () => (await readDriverFile(directory))?.hosts.length === count,
+        `the driver knows ${count} hosts`,
+      );
+    const host = startHost(directory, folder);
+    await isKnown(1);
+    const watching = ["a", "b", "c", "d"].map((role) => watchEnds(directory, file.run, role));
+    await isKnown(5);
+    gate.resolve();
+    expect(await summary).toMatchObject({ state: "complete", ok: 2 });
+    await host.done;
+    expect(await Promise.all(watching)).toEqual([["0", "1"], ["0", "1"], [], []]);
   }));

@@ -98,7 +98,11 @@ test.concurrent("a driver that cannot be reached may come back, and the terminal
   const shown: string[] = [];
   const gone = await createDriver({});
   await gone.stop();
-  const calls = new DriverCalls("host-1", async () => ({ url: gone.url, token: TOKEN }));
+  let finds = 0;
+  const calls = new DriverCalls("host-1", async () => {
+    finds++;
+    return { url: gone.url, token: TOKEN };
+  });
   const { options } = optionsOf({
     signal: leave.signal,
     show: (line) => {
@@ -108,6 +112,8 @@ test.concurrent("a driver that cannot be reached may come back, and the terminal
   });
   expect(await joinRun(calls, options)).toBeNull();
   expect(shown).toHaveLength(1);
+  // After pauses of 0.1, 0.2, 0.4 and 0.8 s.
+  expect(finds).toBeLessThanOrEqual(5);
   expect(shown[0]).toStartWith("worker-1: waiting for the driver: join to http://127.0.0.1:");
 });
 
