@@ -514,7 +514,7 @@ pattern = "sequence"
 roles = ["a", "b", "c", "d"]
 `;
 
-/** Beats as a host of one role that is about to leave, until the run is over. Returns what ended. */
+/** Beats as a leaving host of one role, until the run is over. Returns the rows that ended. */
 async function watchEnds(directory: string, run: string, role: string): Promise<string[]> {
   const calls = new DriverCalls(`watches-${role}`, createFinder(directory, null, false));
   const ended: string[] = [];
