@@ -403,7 +403,7 @@ test.concurrent("a host tells the driver of the crash before it", () =>
     expect(text).toMatch(/error the process before this one crashed .*the sky fell/);
   }));
 
-test.concurrent("a host leaves when its driver was not heard of for longer than its patience", () =>
+test.concurrent("a host leaves when its driver is silent for longer than its patience", () =>
   withFolder(async (folder) => {
     const plan = await prepareSmallRun(folder);
     const { recipe, files, secrets } = await createBundle(plan.loaded, {
