@@ -1,7 +1,9 @@
 // Which processes run: the lock of a run directory and the adoption of workers rest on it.
 
 import { expect, test } from "bun:test";
-import { existsSync, readFileSync, symlinkSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, readlinkSync, symlinkSync } from "node:fs";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { isRunning, machineId, startTimeOf } from "../src/process.ts";
 import { withFolder } from "./parts/folder.ts";
@@ -66,6 +68,44 @@ test("a start time is read past a process name with spaces and brackets", async 
   });
 });
 
-test("process 1 runs, also for a user who may not send it a signal", () => {
-  expect(isRunning({ pid: 1, startTime: null })).toBe(true);
+/** Lets `process.kill` answer so while `use` runs. */
+function withKill(kill: () => true, use: () => void): void {
+  const before = process.kill;
+  process.kill = kill;
+  try {
+    use();
+  } finally {
+    process.kill = before;
+  }
+}
+
+test("a process of another user runs, though it cannot be sent a signal", () => {
+  const refusing = (code: string) => () => {
+    throw Object.assign(new Error(code), { code });
+  };
+  const me = { pid: process.pid, startTime: startTimeOf(process.pid) };
+  withKill(refusing("EPERM"), () => expect(isRunning(me)).toBe(true));
+  withKill(refusing("ESRCH"), () => expect(isRunning(me)).toBe(false));
+});
+
+test("a process without an entry in /proc runs only where it never had one", () => {
+  const pid = 2 ** 22 + 1;
+  withKill(
+    () => true,
+    () => {
+      expect(isRunning({ pid, startTime: null })).toBe(true);
+      expect(isRunning({ pid, startTime: "5" })).toBe(false);
+    },
+  );
+});
+
+test("a machine is named for its host name, its boot and its process namespace", () => {
+  if (!existsSync("/proc/self/stat")) return;
+  const parts = [
+    hostname(),
+    readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim(),
+    readlinkSync("/proc/self/ns/pid"),
+  ];
+  const sha256 = createHash("sha256").update(parts.join("\n")).digest("hex");
+  expect(machineId()).toBe(sha256.slice(0, 16));
 });

@@ -5,7 +5,7 @@ import type { CensusPhase } from "../../src/driver/census.ts";
 import { Coordinator } from "../../src/driver/coordinator.ts";
 import type { HostId } from "../../src/peer/member.ts";
 import { keyOf } from "../../src/peer/parcel.ts";
-import { createBroker, member, step } from "../peer/one-broker.ts";
+import { batch, createBroker, end, member, parcel, step } from "../peer/one-broker.ts";
 
 const DRIVER = member("self", [], { isSink: true });
 const FORMING_MS = 5000;
@@ -139,6 +139,18 @@ test("what the driver itself holds counts in the census", () => {
   broker.submit(step({ rowId: "1", role: "work" }));
   tasks.inFlight = new Set([keyOf({ rowId: "1", trial: 0 }), "gone"]);
   coordinator.recount();
+  count();
+  expect(takeTold()).toEqual(["orphaned gone"]);
+});
+
+test("what the driver let go of after the census began was still there", () => {
+  const { coordinator, broker, tasks, run, count, takeTold } = createCoordinator();
+  run("a");
+  const held = end({ rowId: "1" });
+  broker.receive("a", batch({ parcels: [parcel(1, held)] }));
+  tasks.inFlight = new Set([keyOf({ rowId: "1", trial: 0 }), "gone"]);
+  coordinator.recount();
+  broker.complete(held);
   count();
   expect(takeTold()).toEqual(["orphaned gone"]);
 });

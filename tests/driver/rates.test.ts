@@ -175,3 +175,19 @@ test("a model that has no rate lets every request go at once", async () => {
   expect(await rates.ask("other", { tokens: [5, 5], settled: 9 })).toEqual([0, 0]);
   rates.stop();
 });
+
+test("a single token beyond the estimates counts, too", async () => {
+  const { rates, ask } = createRates({ tpm: 600 });
+  expect(await ask(0)).toEqual([0]);
+  await rates.ask("m", { tokens: [], settled: 1 });
+  expect(await ask(0)).toEqual([100]);
+  rates.stop();
+});
+
+test("hosts whose turn comes later are answered then, without asking again", async () => {
+  const rates = new Rates(new Map([["m", { rpm: 1200 }]]));
+  const ask = () => rates.ask("m", { tokens: [0], settled: 0 });
+  const answers = await Promise.all([ask(), ask(), ask(), ask(), ask()]);
+  expect(answers.map((waits) => waits.length)).toEqual([1, 1, 1, 1, 1]);
+  rates.stop();
+});

@@ -5,6 +5,7 @@ import type { AgentAnswer, AgentContext } from "../../src/agent/contract.ts";
 import { MatrixError } from "../../src/error.ts";
 import { Host } from "../../src/host/host.ts";
 import { Role } from "../../src/host/role.ts";
+import { currentOwner } from "../../src/host/stray-error.ts";
 import type { Rule } from "../../src/orchestrator/advance.ts";
 import { done, fork, to } from "../../src/orchestrator/contract.ts";
 import type { Json } from "../../src/task/json.ts";
@@ -443,4 +444,28 @@ test("a branch whose end comes twice is joined and settled as if it came once", 
   expect([sent.length, settled.length, host.idle]).toEqual([1, 1, true]);
   host.receive([end]);
   expect([sent.length, settled.length]).toEqual([1, 2]);
+});
+
+test("an error that user code lets go outside of its answer fails the step that it belongs to", async () => {
+  const { host, sent, sentAll } = createHost({
+    run: ({ rowId }) => {
+      if (rowId === "0") currentOwner()?.fail(new Error("it escaped"));
+      return new Promise(() => undefined);
+    },
+  });
+  host.receive(steps(2));
+  await sentAll(1);
+  expect(errorOf(sent[0])).toMatchObject({ code: "agent_failed", message: "it escaped" });
+  expect([sent.length, sent[0]?.task.rowId]).toEqual([1, "0"]);
+});
+
+test("the signal of a step that has answered does not abort at its deadline", async () => {
+  const gate = createGate();
+  const { host, clock, sentAll, looked } = createHost({ run: gate.run, timeoutMs: 500 });
+  host.receive(steps(1));
+  gate.answer("0");
+  await sentAll(1);
+  clock.now += 1000;
+  await looked();
+  expect(gate.signals.get("0")?.aborted).toBe(false);
 });

@@ -6,8 +6,9 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { DriverCalls } from "../../src/host/driver-calls.ts";
 import type { Control } from "../../src/peer/control.ts";
+import { machineId, startTimeOf } from "../../src/process.ts";
 import { createBundle } from "../../src/recipe/bundle.ts";
-import { readDriverFile } from "../../src/records/driver-file.ts";
+import { readDriverFile, writeDriverFile } from "../../src/records/driver-file.ts";
 import { createFinder, runDirectoryOf } from "../../src/run/join.ts";
 import { runRecipe } from "../../src/run/run-recipe.ts";
 import type { RunContext, RunSettings } from "../../src/run/settings.ts";
@@ -272,6 +273,33 @@ test.concurrent("a driver that goes on keeps the run's name, its token and its p
     expect(file).toMatchObject({ url, run: earlier.run, token: earlier.token, hosts: ["gone"] });
     drain.abort();
     await summary;
+  }));
+
+test.concurrent("a driver without workers of its own adopts those of the driver before it, and ends them", () =>
+  withFolder(async (folder) => {
+    const directory = join(folder, "run");
+    await runRecipe(await prepareSmallRun(folder, { rows: 1 }), { directory });
+    const child = Bun.spawn(["sleep", "60"]);
+    const worker = { name: "w", id: "w-1", pid: child.pid, startTime: startTimeOf(child.pid) };
+    await writeDriverFile(directory, {
+      ...{ format: "matrix-driver-1", url: "http://127.0.0.1:1", token: "t".repeat(16), run: "r" },
+      driver: { pid: 1, machine: machineId() },
+      ...{ hosts: [], workers: [worker] },
+    });
+    const drain = new AbortController();
+    const small: SmallRun = { rows: 1, overrides: ["run.trials=2"] };
+    const context = { drain: drain.signal };
+    const plan = await prepareSmallRun(folder, small);
+    const summary = runRecipe(plan, { directory, hosts: HOSTS }, context);
+    await until(
+      async () => (await readDriverFile(directory))?.driver.pid === process.pid,
+      "the next driver listens",
+    );
+    expect(child.signalCode).toBeNull();
+    drain.abort();
+    expect((await summary).state).toBe("stopped");
+    await child.exited;
+    expect(child.signalCode).toBe("SIGTERM");
   }));
 
 test.concurrent("a driver listens at the port that the user asks for, whatever the driver before it had", () =>

@@ -157,6 +157,13 @@ test("a served model whose expect table is not whole is assumed, and named with 
     ]);
   }));
 
+test("a model that no role asks is left out of a forecast", () =>
+  withFolder(async (folder) => {
+    const unused = served("").replace("models.m", "models.unused");
+    const { source } = await foresee(folder, { overrides: [unused] });
+    expect([source.models, source.assumes_length]).toEqual([{ m: SELF }, false]);
+  }));
+
 test("a forecast says by how much a budget is too small, unless lengths are assumed", () =>
   withFolder(async (folder) => {
     const over = async (budget: string, ...overrides: readonly string[]) => {

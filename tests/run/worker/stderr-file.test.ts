@@ -1,7 +1,7 @@
 // The file that a worker prints to: what is new in it, its end, its bound, and its last error.
 
 import { expect, test } from "bun:test";
-import { closeSync, writeSync } from "node:fs";
+import { closeSync, existsSync, readdirSync, readlinkSync, writeSync } from "node:fs";
 import { appendFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { lastErrorOf, StderrFile } from "../../../src/run/worker/stderr-file.ts";
@@ -69,6 +69,25 @@ test("output is taken from the beginning of a file that has become shorter", () 
     await writeFile(path, "short\n");
     expect(file.takeNew()).toBe("short\n");
   }));
+
+test("reading leaves no descriptor open", () =>
+  withFolder(async (folder) => {
+    if (!existsSync("/proc/self/fd")) return;
+    const path = join(folder, "w.stderr");
+    const file = new StderrFile(path);
+    await writeFile(path, "a line\n");
+    const isOpen = () =>
+      readdirSync("/proc/self/fd").some((descriptor) => targetOf(descriptor) === path);
+    expect([file.tail(), file.takeNew(), isOpen()]).toEqual(["a line\n", "a line\n", false]);
+  }));
+
+function targetOf(descriptor: string): string | null {
+  try {
+    return readlinkSync(`/proc/self/fd/${descriptor}`);
+  } catch {
+    return null;
+  }
+}
 
 test("the last error is the output from the last line that looks like one", () => {
   const stack = "TypeError: x is not a function\n    at f (/a.ts:1:2)\n";
