@@ -2,6 +2,7 @@
 // program under the real Deno is in tests/e2e/deno.test.ts.
 
 import { afterAll, expect, test } from "bun:test";
+import * as original from "../src/platform.ts";
 
 interface Served {
   readonly options: Record<string, unknown>;
@@ -47,12 +48,13 @@ world.Deno = {
 };
 // A copy of the module of its own: the other tests have the one that found no Deno.
 const copy = "../src/platform.ts?deno";
-const platform = (await import(copy)) as typeof import("../src/platform.ts");
+const platform = (await import(copy)) as typeof original;
 delete world.Deno;
 afterAll(() => expect(served.every(({ stopped }) => stopped)).toBe(true));
 
 test("under Deno the runtime is Deno, with its version", () => {
   expect(platform.runtime).toEqual({ name: "deno", version: "9.9.9" });
+  expect(original.runtime.name).toBe("bun");
 });
 
 test("under Deno a server is Deno's, and is shut down when it stops", async () => {

@@ -255,6 +255,19 @@ test.concurrent("a fabric that expects hosts adopts what they hold, and gives en
   await Promise.all([stage.stop(), worker.stop()]);
 });
 
+test.concurrent("a fabric says that it took over tasks, also when there is only one", async () => {
+  const stage = await createFabric({ expected: ["w"] });
+  const worker = await createHost(stage, "w");
+  const self = { id: "w", name: "w", roles: ["work"], address: worker.peer.server.url };
+  worker.peer.routing.update([{ ...self, isSink: false, leaving: false }]);
+  worker.peer.submit(encoded(step({ rowId: "held", role: "work" })));
+  await worker.beat();
+  await formed(stage);
+  expect(stage.tasks.adopted).toEqual([`${key("held")} 1`]);
+  expect(stage.lines.at(-1)).toBe('info took over the tasks that hosts held {"tasks":1}');
+  await Promise.all([stage.stop(), worker.stop()]);
+});
+
 test.concurrent("a fabric waits up to 5 seconds for the hosts that it expects", async () => {
   const stage = await createFabric({ expected: ["gone"] });
   stage.clock.now += 4999;

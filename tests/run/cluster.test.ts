@@ -92,6 +92,7 @@ test.concurrent("a run on hosts waits for every role, plays on all hosts, and te
     const ended = await summary;
     await Promise.all([student.done, grader.done]);
     expect(ended).toMatchObject({ state: "complete", expected: 12, ok: 12, error: null });
+    expect([student.shown, grader.shown]).toEqual([[], []]);
     expect(ended.wire_bytes).toBeGreaterThan(1000);
     expect(ended.spent.requests).toBe(12);
     for (const { history, status } of await readRecords(directory)) {

@@ -1,7 +1,7 @@
 // A run as a function: a program prepares a recipe, plays it, and has its summary and its records.
 
 import { expect, test } from "bun:test";
-import { readdir, readFile, rm, truncate } from "node:fs/promises";
+import { readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { machineId, startTimeOf } from "../../src/process.ts";
 import { writeDriverFile } from "../../src/records/driver-file.ts";
@@ -443,4 +443,32 @@ test("a driver that hosts every role itself tells the workers of the driver befo
     await child.exited;
     expect(child.signalCode).toBe("SIGTERM");
     expect(await readdir(join(folder, "run"))).not.toContain("driver.json");
+  }));
+
+test("a run in one process believes its records where the manifest noted less spending", () =>
+  withFolder(async (folder) => {
+    const { spent } = await play(folder, { rows: 2 });
+    const path = join(folder, "run", "manifest.json");
+    const manifest = JSON.parse(await readFile(path, "utf8"));
+    const nothing = { requests: 0, prompt_tokens: 0, completion_tokens: 0, cost: 0, hosts: {} };
+    await writeFile(path, JSON.stringify({ ...manifest, spent: nothing }));
+    const small: SmallRun = { rows: 2, overrides: ["run.trials=2"] };
+    const stopped = await play(folder, small, { drain: AbortSignal.abort() });
+    expect(stopped).toMatchObject({ state: "stopped", ok: 2, spent });
+  }));
+
+test("a replay keeps no answers of models", () =>
+  withFolder(async (folder) => {
+    const overrides = ["models.m.journal=true"];
+    await play(folder, { rows: 1, overrides });
+    const gate = gateOf("replayed");
+    const files = { "slow.ts": gate.files["grade.ts"] };
+    const small = { rows: 1, files, overrides: [...overrides, "roles.grader.agent=slow.ts"] };
+    const plan = await prepareSmallRun(folder, small);
+    const directory = join(folder, "again");
+    const playing = runRecipe(plan, { directory, replay: join(folder, "run") });
+    await until(() => gate.arrived.length === 1, "the task is in flight");
+    expect(await readdir(directory)).not.toContain("journal");
+    gate.open();
+    expect(await playing).toMatchObject({ state: "complete", ok: 1 });
   }));
