@@ -4,6 +4,7 @@
 
 import { randomUUID } from "node:crypto";
 import { rm } from "node:fs/promises";
+import { setTimeout as pause } from "node:timers/promises";
 import { MatrixError } from "../error.ts";
 import {
   type Command,
@@ -18,6 +19,9 @@ import { START } from "./holder.ts";
 import type { Lease } from "./lease.ts";
 import { killAllMarked, killUntil, MARK } from "./marked-processes.ts";
 import { endOf, outputEnd, spawnChild } from "./spawn.ts";
+
+/** A stopped sandbox waits this long for its commands: one that waits for a dead disk never ends. */
+const STOP_TIMEOUT_MS = 5000;
 
 export class ProcessSandboxes implements Sandboxes {
   readonly engine = "process";
@@ -42,6 +46,8 @@ class ProcessSandbox implements Sandbox {
   readonly #environment: Record<string, string>;
   readonly #folder: string;
   readonly #end = Promise.withResolvers<string>();
+  /** Ends of the commands that still run. */
+  readonly #running = new Set<Promise<unknown>>();
   #stopped = false;
 
   constructor(id: string, spec: SandboxSpec, lease: Lease, folder: string) {
@@ -71,6 +77,8 @@ class ProcessSandbox implements Sandbox {
       if (this.#stopped) throw new MatrixError("sandbox_lost", `sandbox ${this.id} was stopped`);
       return code;
     });
+    const ended = endOf(child).finally(() => this.#running.delete(ended));
+    this.#running.add(ended);
     exited.catch(() => undefined);
     return {
       stdin: child.stdin,
@@ -83,7 +91,12 @@ class ProcessSandbox implements Sandbox {
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    await killAllMarked(`${MARK.sandbox}=${this.id}`);
+    const mark = `${MARK.sandbox}=${this.id}`;
+    // A command that the kernel is just starting shows no mark yet: it is hunted until it has ended.
+    const gone = Promise.allSettled(this.#running);
+    const ended = Promise.race([gone, pause(STOP_TIMEOUT_MS, undefined, { ref: false })]);
+    await killUntil(mark, ended, () => Promise.resolve());
+    await killAllMarked(mark);
     await rm(this.#folder, { recursive: true, force: true });
     this.#end.resolve("it was stopped");
   }

@@ -110,6 +110,17 @@ test("each command has its own mark, so that a kill ends it alone", () =>
     expect(await other?.exited).toBe(137);
   }));
 
+test("a sandbox that is stopped while its commands start leaves none of them", async () => {
+  const sandbox = await new ProcessSandboxes(lease).start(SPEC);
+  const commands = await Promise.all(
+    Array.from({ length: 8 }, () => sandbox.open({ args: ["sleep", "600"] })),
+  );
+  await sandbox.stop();
+  for (const { exited } of commands)
+    await expect(exited).rejects.toMatchObject({ code: "sandbox_lost" });
+  expect(markedPids(`MATRIX_SANDBOX=${sandbox.id}`)).toEqual([]);
+});
+
 test("a stopped sandbox fails its commands, refuses more, and leaves neither processes nor folder", async () => {
   const sandbox = await new ProcessSandboxes(lease).start(SPEC);
   const running = await sandbox.open({ args: ["sleep", "600"] });
