@@ -20,7 +20,9 @@ import type { Lease } from "./lease.ts";
 import { killAllMarked, killUntil, MARK } from "./marked-processes.ts";
 import { endOf, outputEnd, spawnChild } from "./spawn.ts";
 
-/** A stopped sandbox waits this long for its commands: one that waits for a dead disk never ends. */
+/**
+ * A stopped sandbox waits this long for its commands: one that waits for a dead disk never ends.
+ */
 const STOP_TIMEOUT_MS = 5000;
 
 export class ProcessSandboxes implements Sandboxes {
@@ -92,7 +94,8 @@ class ProcessSandbox implements Sandbox {
   async stop(): Promise<void> {
     this.#stopped = true;
     const mark = `${MARK.sandbox}=${this.id}`;
-    // A command that the kernel is just starting shows no mark yet: it is hunted until it has ended.
+    // A command that the kernel is just starting shows no mark yet: it is hunted until it has
+    // ended.
     const gone = Promise.allSettled(this.#running);
     const ended = Promise.race([gone, pause(STOP_TIMEOUT_MS, undefined, { ref: false })]);
     await killUntil(mark, ended, () => Promise.resolve());
