@@ -21,6 +21,7 @@ import { withEnv } from "../parts/env.ts";
 import { withFolder } from "../parts/folder.ts";
 import { readRecords } from "../parts/records.ts";
 import { until } from "../parts/until.ts";
+import { unusedPort } from "../parts/unused-port.ts";
 import { prepareSmallRun, type SmallRun } from "./small-run.ts";
 
 // Each host captures the console. Hosts of one process give it back in any order.
@@ -258,7 +259,7 @@ test.concurrent("a driver that goes on keeps the run's name, its token and its p
     const host = startHost(first.directory, folder);
     await first.summary;
     await host.done;
-    const port = Number(new URL(first.file.url).port);
+    const port = await unusedPort();
     const url = `http://127.0.0.1:${port}`;
     await writeFile(join(first.directory, "driver.json"), JSON.stringify({ ...earlier, url }));
     const drain = new AbortController();
@@ -308,7 +309,7 @@ test.concurrent("a driver listens at the port that the user asks for, whatever t
     const drain = new AbortController();
     const context = { drain: drain.signal };
     const free = await listen(folder, {}, {}, context);
-    const port = Number(new URL(free.file.url).port);
+    const port = await unusedPort();
     drain.abort();
     await free.summary;
     const earlier = { ...free.file, url: "http://127.0.0.1:1" };
@@ -319,7 +320,7 @@ test.concurrent("a driver listens at the port that the user asks for, whatever t
     const settings = { directory: free.directory, hosts };
     const summary = runRecipe(plan, settings, { drain: next.signal });
     await until(
-      async () => (await readDriverFile(free.directory))?.url === free.file.url,
+      async () => (await readDriverFile(free.directory))?.url === `http://127.0.0.1:${port}`,
       "the next driver listens at that port",
     );
     next.abort();

@@ -59,7 +59,8 @@ test("a reference becomes a SIF of its name, which is built once and found again
     expect(await builds()).toEqual([`build docker://example.org/team/x:1 ${process.cwd()}`]);
     expect(await readFile(path, "utf8")).toBe("whole\n");
     expect(await readdir(cache)).toEqual(["example.org_team_x_1.sif"]);
-    expect(lines[0]).toBe(
+    // One of the others may say first that it waits.
+    expect(lines).toContain(
       `info building ${path} from docker://example.org/team/x:1; this can take minutes`,
     );
   }));
