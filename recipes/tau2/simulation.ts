@@ -13,8 +13,8 @@ export interface Settings {
   /** The most restarts of a simulation after malformed messages. */
   readonly restarts?: number;
   /**
-   * What a malformed message does: it restarts the simulation, as officially, or goes back to its
-   * model as an error.
+   * The effect of a malformed message: it restarts the simulation, as officially, or goes back to
+   * its model as an error.
    */
   readonly malformed?: "restart" | "feed-back";
 }

@@ -72,7 +72,7 @@ export interface Spent {
   readonly [name: string]: number;
 }
 
-/** What the model of a side used over the whole task. */
+/** Usage of the model of one side over the whole task. */
 export function spentBy(history: readonly Hop[], side: Side): Spent {
   const spent = { requests: 0, prompt_tokens: 0, completion_tokens: 0, cost: 0 };
   for (const { role, usage, cost } of history) {

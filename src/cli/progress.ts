@@ -8,7 +8,7 @@ const PANEL_MS = 200;
 const LINE_MS = 5000;
 const COLUMNS_DEFAULT = 80;
 
-/** What of a terminal the progress needs; `process.stderr` is one. */
+/** The part of a terminal that the progress needs; `process.stderr` is one. */
 export type ProgressStream = NodeJS.WritableStream & {
   readonly isTTY?: boolean;
   readonly columns?: number;

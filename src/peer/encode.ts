@@ -14,8 +14,8 @@ export interface Encoding {
   readonly self: HostId;
   readonly to: HostId;
   /**
-   * What the receiver has seen of a task is left out when that saves more bytes than this. With
-   * infinity nothing is left out.
+   * Parts of a task that the receiver has seen are left out when that saves more bytes than this.
+   * With infinity nothing is left out.
    */
   readonly above: number;
   /** Milliseconds since the epoch, by the clock of this process. */

@@ -19,7 +19,7 @@ export function checkReferences(recipe: Recipe): Complaint[] {
   const missing = filesOf(recipe)
     .filter(([, path]) => !existsSync(path))
     .map(([key, path]) => missingFile(key, path));
-  // Which keys fit such a role is known when its agent is spelt right.
+  // The keys that fit such a role are known when its agent is spelt right.
   const misspelt = new Set(missing.filter(({ suggestion }) => suggestion).map(({ key }) => key));
   return [
     ...Object.entries(roles).flatMap(([name, role]) => {

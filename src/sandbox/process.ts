@@ -74,13 +74,14 @@ class ProcessSandbox implements Sandbox {
       cwd: this.#folder,
       env,
     });
-    const exited = endOf(child).then(async ({ code }) => {
+    const end = endOf(child);
+    const exited = end.then(async ({ code }) => {
       await outputEnd(child);
       if (this.#stopped) throw new MatrixError("sandbox_lost", `sandbox ${this.id} was stopped`);
       return code;
     });
-    const ended = endOf(child).finally(() => this.#running.delete(ended));
-    this.#running.add(ended);
+    this.#running.add(end);
+    void end.then(() => this.#running.delete(end));
     exited.catch(() => undefined);
     return {
       stdin: child.stdin,
@@ -94,8 +95,7 @@ class ProcessSandbox implements Sandbox {
   async stop(): Promise<void> {
     this.#stopped = true;
     const mark = `${MARK.sandbox}=${this.id}`;
-    // A command that the kernel is just starting shows no mark yet: it is hunted until it has
-    // ended.
+    // The kernel shows no mark of a command that it is just starting, so one look is not enough.
     const gone = Promise.allSettled(this.#running);
     const ended = Promise.race([gone, pause(STOP_TIMEOUT_MS, undefined, { ref: false })]);
     await killUntil(mark, ended, () => Promise.resolve());
