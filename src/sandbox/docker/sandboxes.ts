@@ -67,7 +67,7 @@ export class DockerSandboxes implements Sandboxes {
     } catch (cause) {
       await container?.remove({ force: true }).catch(() => undefined);
       if (signal?.aborted === true) throw signal.reason;
-      throw unavailable(spec, cause);
+      throw container === null && hasNoImage(cause) ? noImage(spec, cause) : failed(spec, cause);
     }
   }
 
@@ -120,25 +120,28 @@ export class DockerSandboxes implements Sandboxes {
   }
 }
 
-function unavailable(spec: SandboxSpec, cause: unknown): MatrixError {
+/** Only a creation can lack its image: a later 404 is about a container that was just removed. */
+function hasNoImage(cause: unknown): boolean {
   const { statusCode } = cause as { statusCode?: number };
-  if (statusCode === 404 || /invalid reference/.test(messageOf(cause)))
-    return new MatrixError(
-      "sandbox_invalid",
-      `Docker has no image ${spec.image} (sandboxes.${spec.name}.image)`,
-      {
-        cause,
-        hint: `run \`docker pull ${spec.image}\`, or \`matrix sandbox build\` for a folder with a Dockerfile`,
-      },
-    );
+  return statusCode === 404 || /invalid reference/.test(messageOf(cause));
+}
+
+function noImage(spec: SandboxSpec, cause: unknown): MatrixError {
   return new MatrixError(
-    "sandbox_unavailable",
-    `Docker cannot start sandbox ${spec.name}: ${messageOf(cause)}`,
+    "sandbox_invalid",
+    `Docker has no image ${spec.image} (sandboxes.${spec.name}.image)`,
     {
       cause,
-      hint: hintFor(cause),
+      hint: `run \`docker pull ${spec.image}\`, or \`matrix sandbox build\` for a folder with a Dockerfile`,
     },
   );
+}
+
+function failed(spec: SandboxSpec, cause: unknown): MatrixError {
+  return new MatrixError("sandbox_unavailable", `Docker cannot start sandbox ${spec.name}:`, {
+    cause,
+    hint: hintFor(cause),
+  });
 }
 
 /** Folders in memory: /tmp beside a read-only root, and /work where commands start there. */

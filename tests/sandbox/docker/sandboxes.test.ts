@@ -287,16 +287,29 @@ test.each([
   }),
 );
 
-test("a container that does not start is removed", () =>
-  within(async ({ engine, sandboxes }) => {
-    engine.onCreate = (name) => {
-      const reply = { status: 500, json: { message: "cgroup" } };
-      engine.replies.set(`POST /containers/${name}/start`, reply);
-    };
-    await expect(sandboxes.start(FULL)).rejects.toMatchObject({ code: "sandbox_unavailable" });
-    expect(engine.asked("DELETE /containers/")).toHaveLength(1);
-    expect(engine.containers.size).toBe(0);
-  }));
+test.each([
+  ["attach", 500, "cgroup"],
+  ["start", 500, "cgroup"],
+  // Another process removed the container in between. Its image is there, so that a new start
+  // helps.
+  ["attach", 404, "no such container"],
+  ["start", 404, "no such container"],
+])(
+  "a container whose %s is answered with %d is removed, and may be started again",
+  (step, status, message) =>
+    within(async ({ engine, sandboxes }) => {
+      engine.onCreate = (name) =>
+        engine.replies.set(`POST /containers/${name}/${step}`, { status, json: { message } });
+      await expect(sandboxes.start(FULL)).rejects.toMatchObject({
+        code: "sandbox_unavailable",
+        message: expect.stringMatching(
+          new RegExp(`^Docker cannot start sandbox box: .*${message}`),
+        ),
+      });
+      expect(engine.asked("DELETE /containers/")).toHaveLength(1);
+      expect(engine.containers.size).toBe(0);
+    }),
+);
 
 test("a start that is given up creates nothing, or removes what it created", () =>
   within(async ({ engine, sandboxes }) => {
