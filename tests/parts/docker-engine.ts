@@ -55,6 +55,8 @@ export class DockerEngine {
     ExitCode: exitCode,
     Pid: 1,
   });
+  /** What the engine writes in place of a command that it cannot start; null starts commands. */
+  refusal: { readonly text: string; readonly exitCode: number } | null = null;
   /** Called with each request before it is answered. */
   onRequest: (request: ApiRequest) => void = () => undefined;
   /** Called with the name of each container that is created. */
@@ -164,9 +166,21 @@ export class DockerEngine {
         "Connection: Upgrade\r\nUpgrade: tcp\r\n\r\n",
     );
     if (container != null) container.socket = socket;
-    if (exec != null) run(exec, socket);
+    if (exec != null && this.refusal !== null) refuse(exec, socket, this.refusal);
+    else if (exec != null) run(exec, socket);
     return true;
   }
+}
+
+/** The real engine also writes the reason as if the command had written it, in pieces. */
+function refuse(
+  exec: Exec,
+  socket: Socket,
+  { text, exitCode }: { readonly text: string; readonly exitCode: number },
+): void {
+  for (const part of text.match(/.{1,50}/gs) ?? []) socket.write(frame(1, part));
+  socket.end();
+  exec.exitCode = exitCode;
 }
 
 function run(exec: Exec, socket: Socket): void {

@@ -2,19 +2,19 @@
 // 8 bytes (output, length) and a body. A slow reader holds the engine up, so that nothing piles up
 // in our memory.
 
-import type { PassThrough } from "node:stream";
+import type { Writable } from "node:stream";
 
 /** Resolves when the stream has ended or broken off. */
 export function demultiplex(
   stream: NodeJS.ReadableStream,
-  stdout: PassThrough,
-  stderr: PassThrough,
+  stdout: Writable,
+  stderr: Writable,
 ): Promise<void> {
   return new Promise((resolve) => {
     const head = Buffer.alloc(8);
     let headBytes = 0;
     let bodyLeft = 0;
-    const waiting = new Set<PassThrough>();
+    const waiting = new Set<Writable>();
     stream.on("data", (chunk: Buffer) => {
       let at = 0;
       while (at < chunk.length) {

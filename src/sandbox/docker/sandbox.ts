@@ -3,7 +3,7 @@
 // both.
 
 import { randomUUID } from "node:crypto";
-import { type Duplex, PassThrough, Writable } from "node:stream";
+import { type Duplex, PassThrough, type Transform, Writable } from "node:stream";
 import { finished } from "node:stream/promises";
 import { setTimeout as pause } from "node:timers/promises";
 import type Docker from "dockerode";
@@ -11,9 +11,10 @@ import { MatrixError, messageOf } from "../../error.ts";
 import type { Log } from "../../telemetry/log.ts";
 import type { Command, LimitName, Running, Sandbox, SandboxSpec } from "../contract.ts";
 import { exec } from "../exec.ts";
-import { BRIDGE, START } from "../holder.ts";
+import { BRIDGE } from "../holder.ts";
 import { MARK } from "../marked-processes.ts";
 import { demultiplex } from "./demultiplex.ts";
+import { ANNOUNCED, FirstLine } from "./first-line.ts";
 
 /** A command that is still there this long after it was killed takes its sandbox along. */
 const KILL_TIMEOUT_MS = 5000;
@@ -105,7 +106,7 @@ export class DockerSandbox implements Sandbox {
     const started = await this.#container.exec({
       abortSignal,
       // A shell exits with 127 for a missing program, where the engine would answer with an error.
-      Cmd: ["/bin/sh", "-c", START, "sh", cwd ?? this.#spec.workdir, ...args],
+      Cmd: ["/bin/sh", "-c", ANNOUNCED, "sh", mark, cwd ?? this.#spec.workdir, ...args],
       Env: Object.entries({ ...env, [MARK.command]: mark }).map(
         ([name, value]) => `${name}=${value}`,
       ),
@@ -114,13 +115,15 @@ export class DockerSandbox implements Sandbox {
       AttachStderr: true,
     });
     const stream = (await started.start({ abortSignal, hijack: true, stdin: true })) as Duplex;
-    const [stdout, stderr] = [new PassThrough(), new PassThrough()];
+    const [stdout, stderr] = [new FirstLine(mark), new PassThrough()];
     const complete = demultiplex(stream, stdout, stderr);
     let killed = false;
     const ended = complete.then(async () => {
-      const code = await this.#exitCodeOf(started, stdout);
+      const code = await this.#exitCodeOf(started);
+      if (killed) return code;
+      if (!stdout.begun) throw this.#notBegun(stdout.reason);
       // A command also dies with its container, a moment before the engine reports the container.
-      if (code === KILLED && !killed) await this.#proveAlive();
+      if (code === KILLED) await this.#proveAlive();
       return code;
     });
     const exited = Promise.race([this.#lost, ended]).finally(() =>
@@ -144,23 +147,21 @@ export class DockerSandbox implements Sandbox {
   }
 
   /** Polls, because the engine closes the stream a moment before it knows the exit code. */
-  async #exitCodeOf(started: Docker.Exec, stdout: PassThrough): Promise<number> {
+  async #exitCodeOf(started: Docker.Exec): Promise<number> {
     // The engine may report commands of a killed container as running without end.
     while (this.#gone === null) {
-      const { Running, ExitCode, Pid } = await started.inspect({ abortSignal: this.#life.signal });
-      if (!Running && ExitCode !== null) {
-        // Without a process, the engine could not start the command. It writes the reason as
-        // output.
-        if (Pid === 0)
-          throw new MatrixError(
-            "sandbox_lost",
-            `sandbox ${this.id} starts no more commands: ${textOf(stdout)}`,
-          );
-        return ExitCode;
-      }
+      const { Running, ExitCode } = await started.inspect({ abortSignal: this.#life.signal });
+      if (!Running && ExitCode !== null) return ExitCode;
       await pause(EXIT_POLL_MS);
     }
     return this.#lost;
+  }
+
+  #notBegun(reason: string): MatrixError {
+    return new MatrixError(
+      "sandbox_lost",
+      `sandbox ${this.id} starts no more commands: ${reason || "its engine gives no reason"}`,
+    );
   }
 
   /**
@@ -216,18 +217,13 @@ function inputOf(stream: Duplex): Writable {
 }
 
 /** Resolves when all output has been read. */
-async function closeOutputs(stream: Duplex, outputs: readonly PassThrough[]): Promise<void> {
+async function closeOutputs(stream: Duplex, outputs: readonly Transform[]): Promise<void> {
   const read = outputs.map((output) =>
     finished(output, { writable: false }).catch(() => undefined),
   );
   for (const output of outputs) output.end();
   stream.destroy();
   await Promise.all(read);
-}
-
-function textOf(output: PassThrough): string {
-  const text = String(output.read() ?? "").trim();
-  return text === "" ? "its engine gives no reason" : text;
 }
 
 async function within(ms: number, settled: Promise<unknown>): Promise<boolean> {

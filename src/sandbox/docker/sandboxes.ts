@@ -138,10 +138,11 @@ function noImage(spec: SandboxSpec, cause: unknown): MatrixError {
 }
 
 function failed(spec: SandboxSpec, cause: unknown): MatrixError {
-  return new MatrixError("sandbox_unavailable", `Docker cannot start sandbox ${spec.name}:`, {
-    cause,
-    hint: hintFor(cause),
-  });
+  return new MatrixError(
+    "sandbox_unavailable",
+    `Docker cannot start sandbox ${spec.name}: ${messageOf(cause)}`,
+    { cause, hint: hintFor(cause) },
+  );
 }
 
 /** Folders in memory: /tmp beside a read-only root, and /work where commands start there. */

@@ -2,8 +2,8 @@
 // them when the container goes.
 
 import { expect, test } from "bun:test";
-import type { PassThrough } from "node:stream";
 import { machineId } from "../../../src/process.ts";
+import { Channel } from "../../../src/sandbox/channel.ts";
 import type { Sandbox, SandboxSpec } from "../../../src/sandbox/contract.ts";
 import { DockerSandboxes } from "../../../src/sandbox/docker/sandboxes.ts";
 import { type ExecOptions, exec } from "../../../src/sandbox/exec.ts";
@@ -218,27 +218,68 @@ test("a command that the engine refuses to start is lost with the engine's words
     });
   }));
 
+const OCI =
+  "OCI runtime exec failed: exec failed: unable to start container process: error executing setns process: exit status 1";
 test.each([
-  ["echo no more processes", "no more processes"],
-  ["true", "its engine gives no reason"],
+  [`${OCI}\r\n`, 126, OCI],
+  ["", 137, "its engine gives no reason"],
+  ["x".repeat(5000), 128, "x".repeat(2000)],
 ])(
-  "a command that never became a process is lost, and its output %j is the reason",
-  (script, why) =>
+  "a command that never began is lost, and the text %.20j of its engine is the reason",
+  (text, exitCode, why) =>
     withSandbox(async (sandbox, { engine }) => {
-      engine.inspect = (exitCode) => ({ Running: exitCode === null, ExitCode: exitCode, Pid: 0 });
-      const running = await sandbox.open({ args: ["/bin/sh", "-c", script] });
-      running.stdin.end();
-      const lost = running.exited.catch((thrown) => thrown);
-      // Output that a reader took earlier is not part of the reason.
-      await until(() => (running.stdout as PassThrough).writableEnded, "the output is complete");
-      running.stdout.resume();
+      engine.refusal = { text, exitCode };
+      const running = await sandbox.open({ args: ["true"] });
+      let out = "";
+      running.stdout.on("data", (part) => {
+        out += part;
+      });
       running.stderr.resume();
-      expect(await lost).toMatchObject({
+      running.stdin.end();
+      const lost = await running.exited.catch((thrown) => thrown);
+      expect(lost).toMatchObject({
         code: "sandbox_lost",
         message: `sandbox ${sandbox.id} starts no more commands: ${why}`,
       });
+      expect(out).toBe("");
     }),
 );
+
+test("an agent that never began loses its sandbox, whatever its engine wrote", () =>
+  withSandbox(async (sandbox, { engine }) => {
+    engine.refusal = { text: `${OCI}\r\n`, exitCode: 126 };
+    const running = await sandbox.open({ args: ["true"] });
+    const channel = new Channel(running, { name: "box", lineBytesMax: 999, onStderr: () => {} });
+    const reply = channel.request({ op: "x" }, { timeoutMs: 20_000 });
+    await expect(reply).rejects.toMatchObject({
+      code: "sandbox_lost",
+      message: `box is gone: sandbox ${sandbox.id} starts no more commands: ${OCI}`,
+    });
+  }));
+
+test("a command that was killed before it began ends with 137, and the sandbox goes on", () =>
+  withSandbox(async (sandbox, { engine }) => {
+    engine.refusal = { text: "", exitCode: 137 };
+    const running = await open(sandbox, "true");
+    await running.kill();
+    expect(await running.exited).toBe(137);
+    engine.refusal = null;
+    expect((await sh(sandbox, "echo next")).out).toBe("next\n");
+  }));
+
+test("a command began when it printed the first line, though its engine reports no process", () =>
+  withSandbox(async (sandbox, { engine }) => {
+    engine.inspect = (exitCode) => ({ Running: exitCode === null, ExitCode: exitCode, Pid: 0 });
+    expect(await sh(sandbox, "echo out; exit 3")).toMatchObject({ out: "out\n", exitCode: 3 });
+  }));
+
+test("the output of a command is exact to the byte", () =>
+  withSandbox(async (sandbox) => {
+    const stdin = Buffer.from(Array.from({ length: 2048 }, (_, n) => n % 256));
+    const { stdout } = await sh(sandbox, "cat", { stdin });
+    expect(Buffer.from(stdout).equals(stdin)).toBe(true);
+    expect((await sh(sandbox, "true")).stdout).toHaveLength(0);
+  }));
 
 test("a command that died with its container is lost, though the engine reports an exit of 137", () =>
   withSandbox(async (sandbox, { engine }) => {
