@@ -49,7 +49,6 @@ export async function serveHttp2(options: Http2ServerOptions): Promise<RunningSe
   });
   server.on("session", (session) => {
     const endpoint = endpointOf(session.socket);
-    session.on("error", ignore);
     session.on("stream", (stream, headers) =>
       handle(new Http2Exchange(stream, headers, () => admit(session, endpoint, strangers))),
     );
@@ -92,7 +91,6 @@ async function listen(server: Http2Server, port: number, hostname: string): Prom
     server.listen(port, hostname, resolve);
   });
   server.on("error", ignore);
-  server.on("sessionError", ignore);
 }
 
 /** Widens the window of a connection once a member has used it; HTTP/2's default is small. */

@@ -99,7 +99,7 @@ function afterDiscarding(unwanted: Body, body: Uint8Array | string): ReadableStr
   return new ReadableStream({
     async pull(controller) {
       await readUpTo(unwanted, UNWANTED_BYTES_MAX, () => undefined);
-      if (body.length > 0) controller.enqueue(Buffer.from(body));
+      controller.enqueue(Buffer.from(body));
       controller.close();
     },
   });

@@ -7,7 +7,7 @@ import { UNWANTED_BYTES_MAX } from "../../src/http/exchange.ts";
 import { openHttp2 } from "../../src/http/http2-connection.ts";
 import { WINDOW_BYTES } from "../../src/http/http2-server.ts";
 import { until } from "../parts/until.ts";
-import { goodHeaders, openSession, startPeer } from "./wire.ts";
+import { ask, goodHeaders, openSession, PREFACE, startPeer } from "./wire.ts";
 
 const BODY = new Uint8Array(10);
 
@@ -114,3 +114,96 @@ test("a stranger who pours a body without end is cut off", async () => {
   expect(peer.refused).toEqual({ stranger: 1 });
   client.destroy();
 });
+
+/** A frame of HTTP/2. */
+interface Frame {
+  readonly type: number;
+  readonly stream: number;
+  readonly payload: Buffer;
+}
+
+/** The whole frames at the beginning of what a server sends. */
+function framesOf(bytes: Buffer): Frame[] {
+  const frames: Frame[] = [];
+  for (let at = 0; at + 9 <= bytes.length; ) {
+    const end = at + 9 + bytes.readUIntBE(at, 3);
+    if (end > bytes.length) break;
+    const [type, stream] = [bytes[at + 3] ?? -1, bytes.readUInt32BE(at + 5)];
+    frames.push({ type, stream, payload: bytes.subarray(at + 9, end) });
+    at = end;
+  }
+  return frames;
+}
+
+/** A way to a server that keeps the frames that the server sends. */
+async function tap(port: number) {
+  const chunks: Buffer[] = [];
+  const proxy = net.createServer((near) => {
+    const far = net.connect(port, "127.0.0.1").on("error", () => undefined);
+    far.on("data", (chunk: Buffer) => chunks.push(chunk));
+    near.on("error", () => undefined);
+    near.pipe(far).pipe(near);
+  });
+  const url = await listen(proxy);
+  const framesOfType = (type: number) =>
+    framesOf(Buffer.concat(chunks)).filter((frame) => frame.type === type);
+  return { url, framesOfType, [Symbol.dispose]: () => void proxy.close() };
+}
+
+const [SETTINGS, WINDOW_UPDATE] = [4, 8];
+
+test("a server announces a wide window for a stream, 256 streams, and 8 kB of headers", async () => {
+  await using peer = await startPeer();
+  using way = await tap(peer.port);
+  await ask(way.url, goodHeaders());
+  const { payload } = way.framesOfType(SETTINGS)[0] as Frame;
+  const settings = Array.from({ length: payload.length / 6 }, (_, index) => [
+    payload.readUInt16BE(index * 6),
+    payload.readUInt32BE(index * 6 + 2),
+  ]);
+  expect(Object.fromEntries(settings)).toEqual({ 3: 256, 4: 4 * 2 ** 20, 6: 8192 });
+});
+
+test("a connection gets a wide window at its first request of a member, and not before", async () => {
+  await using peer = await startPeer();
+  using way = await tap(peer.port);
+  const client = http2.connect(way.url).on("error", () => undefined);
+  const requestBy = (authorization: string) =>
+    new Promise((resolve) => {
+      const headers = { ...goodHeaders(), authorization };
+      const stream = client.request(headers).on("error", () => undefined);
+      stream.resume().on("close", resolve).end(Buffer.alloc(3));
+    });
+  const widenings = () =>
+    way
+      .framesOfType(WINDOW_UPDATE)
+      .filter(({ stream }) => stream === 0)
+      .map(({ payload }) => payload.readUInt32BE(0));
+  await requestBy("Bearer x");
+  expect(widenings()).toEqual([]);
+  const member = String(goodHeaders()["authorization"]);
+  await requestBy(member);
+  await requestBy(member);
+  // 65,535 bytes are the window that HTTP/2 begins with.
+  expect(widenings()).toEqual([WINDOW_BYTES - 65_535]);
+  client.destroy();
+});
+
+test.each([
+  ["speaks HTTP/1.1", [Buffer.from("GET / HTTP/1.1\r\n\r\n")]],
+  ["sends half a setting", [PREFACE, Buffer.from("0000050400000000000000000000", "hex")]],
+  ["sends a frame without end", [PREFACE, Buffer.from("ffffff010400000001", "hex")]],
+  ["says that it goes away for an error", [PREFACE, goAwayFrame()]],
+])("a client that %s is hung up on, and members are served on", async (_, pieces) => {
+  await using peer = await startPeer();
+  const socket = net.connect(peer.port, "127.0.0.1").on("error", () => undefined);
+  for (const piece of pieces) socket.write(piece);
+  await new Promise((resolve) => socket.resume().on("close", resolve));
+  using session = openSession(peer.url);
+  expect(await session.request("echo", BODY, { timeoutMs: 50_000 })).toHaveLength(10);
+  expect(peer.bugs).toEqual([]);
+});
+
+function goAwayFrame(): Buffer {
+  return Buffer.from("0000080700000000000000000000000001", "hex");
+}

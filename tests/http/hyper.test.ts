@@ -2,10 +2,10 @@
 // process that speak HTTP/1.1. Deno itself runs them in tests/e2e/http/hyper.test.ts.
 
 import { expect, test } from "bun:test";
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
 import net, { type AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { ANSWER_BYTES_MAX } from "../../src/http/connection.ts";
 import { type Exchange, UNWANTED_BYTES_MAX } from "../../src/http/exchange.ts";
 import { openHyper } from "../../src/http/hyper-connection.ts";
@@ -13,27 +13,34 @@ import { serveHyper } from "../../src/http/hyper-server.ts";
 import type { Hyper } from "../../src/platform.ts";
 import { until } from "../parts/until.ts";
 
-/** Deno's HTTP as this runtime has it; `closed` counts the clients that were closed. */
+/**
+ * Deno's HTTP as this runtime has it. `closed` counts the clients that were closed; `paths` are the
+ * Unix sockets that clients were made for.
+ */
 function createHyper() {
   const counts = { closed: 0 };
+  const paths: string[] = [];
   const hyper: Hyper = {
     serve: ({ hostname, port, fetch }) => {
       const server = Bun.serve({ hostname, port, fetch, idleTimeout: 0 });
       return { port: server.port ?? 0, stop: () => server.stop(true) };
     },
-    createClient: (unix) => ({
-      fetch: (url, init) => fetch(url, { ...init, unix } as RequestInit),
-      close: () => {
-        counts.closed++;
-      },
-    }),
+    createClient: (unix) => {
+      paths.push(unix);
+      return {
+        fetch: (url, init) => fetch(url, { ...init, unix } as RequestInit),
+        close: () => {
+          counts.closed++;
+        },
+      };
+    },
   };
-  return { hyper, counts };
+  return { hyper, counts, paths };
 }
 
 /** A connection to a server that answers as `answer` does. */
 async function connect(answer: (request: Request) => Response | Promise<Response>) {
-  const { hyper, counts } = createHyper();
+  const { hyper, counts, paths } = createHyper();
   const server = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: answer });
   const socket = net.connect(server.port ?? 0, "127.0.0.1");
   const connection = await openHyper(hyper, socket);
@@ -41,7 +48,7 @@ async function connect(answer: (request: Request) => Response | Promise<Response
     socket.destroy();
     await server.stop(true);
   };
-  return { connection, socket, counts, [Symbol.asyncDispose]: stop };
+  return { connection, socket, counts, paths, [Symbol.asyncDispose]: stop };
 }
 
 /** A connection whose client answers as `answer` does, without a server. */
@@ -122,20 +129,29 @@ test("a request that is cancelled fails, and harms no other", async () => {
   waiting.resolve(new Response("late"));
 });
 
-test.each(["short", "x".repeat(80)])(
-  "a connection leaves nothing in the folder for temporary files, and needs no short one: %s",
-  async (name) => {
+test.each([
+  [64, true],
+  [65, false],
+])(
+  "a connection uses a folder for temporary files of %d characters: %p, and leaves nothing in it",
+  async (length, uses) => {
     const before = process.env["TMPDIR"];
-    const folder = await mkdtemp(join(tmpdir(), name));
+    const outer = await mkdtemp("/tmp/matrix-test-");
+    const folder = join(outer, "x".repeat(length - outer.length - 1));
+    await mkdir(folder);
     process.env["TMPDIR"] = folder;
     try {
       await using opened = await connect(() => new Response("ok"));
       expect(opened.connection.isOpen).toBe(true);
+      expect(opened.paths).toEqual([
+        expect.stringMatching(new RegExp(`^${uses ? folder : "/tmp"}/matrix-peer-[^/]+/peer$`)),
+      ]);
       expect(await readdir(folder)).toEqual([]);
+      expect(existsSync(dirname(opened.paths[0] ?? ""))).toBe(false);
     } finally {
       if (before === undefined) delete process.env["TMPDIR"];
       else process.env["TMPDIR"] = before;
-      await rm(folder, { recursive: true });
+      await rm(outer, { recursive: true });
     }
   },
 );
@@ -147,6 +163,66 @@ test("a connection ends with its socket, and closes its client", async () => {
   socket.destroy();
   expect(connection.isOpen).toBe(false);
   await until(() => counts.closed === 1, "the client is closed");
+});
+
+/** True when a Unix socket takes a connection. */
+function isOpen(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = net.connect(path, () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on("error", () => resolve(false));
+  });
+}
+
+test("the way to a peer carries one connection, so no second one is mixed into it", async () => {
+  const echo = net.createServer((socket) => socket.on("error", () => undefined).pipe(socket));
+  await new Promise<void>((resolve) => echo.listen(0, "127.0.0.1", resolve));
+  const { port } = echo.address() as AddressInfo;
+  const { hyper } = createHyper();
+  const seen: unknown[] = [];
+  const createClient = (path: string) => ({
+    fetch: async () => {
+      const first = net.connect(path);
+      first.write("carried");
+      seen.push(await new Promise((resolve) => first.on("data", (chunk) => resolve(`${chunk}`))));
+      seen.push(await isOpen(path));
+      return new Response("ok");
+    },
+    close: () => undefined,
+  });
+  const socket = net.connect(port, "127.0.0.1");
+  await openHyper({ ...hyper, createClient }, socket);
+  expect(seen).toEqual(["carried", false]);
+  socket.destroy();
+  echo.close();
+});
+
+test("the way to a peer is closed when the peer hangs up before it was used", async () => {
+  const accepted = Promise.withResolvers<net.Socket>();
+  const listener = net.createServer((socket) => accepted.resolve(socket));
+  await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
+  const { hyper } = createHyper();
+  const ways: string[] = [];
+  let closed = 0;
+  const createClient = (path: string) => ({
+    fetch: async (): Promise<Response> => {
+      ways.push(path);
+      (await accepted.promise).destroy();
+      await until(() => closed > 0, "the client is closed");
+      ways.push((await isOpen(path)) ? "open" : "closed");
+      throw new Error("no answer");
+    },
+    close: () => {
+      closed++;
+    },
+  });
+  const socket = net.connect((listener.address() as AddressInfo).port, "127.0.0.1");
+  await expect(openHyper({ ...hyper, createClient }, socket)).rejects.toThrow("no answer");
+  expect(ways.slice(1)).toEqual(["closed"]);
+  expect(existsSync(dirname(ways[0] ?? ""))).toBe(false);
+  listener.close();
 });
 
 test("a socket that cannot connect fails, and so does one whose peer hangs up", async () => {

@@ -36,12 +36,12 @@ test("a certificate needs no clock that is right, and no name of its host", asyn
   expect(new Date(own.validTo).getFullYear()).toBeGreaterThan(2100);
 });
 
-test("the limits of the authority's certificate are critical: it is one, and signs certificates alone", async () => {
-  const { ca } = await tlsIdentity(LONG_TOKEN);
-  const { raw } = new X509Certificate(ca);
+test("the limits of both certificates are critical: the authority signs certificates alone, and the other none", async () => {
+  const { ca, cert } = await tlsIdentity(LONG_TOKEN);
   const [basicConstraints, keyUsage] = ["0603551d130101ff", "0603551d0f0101ff"];
-  for (const critical of [basicConstraints, keyUsage])
-    expect(raw.includes(Buffer.from(critical, "hex"))).toBe(true);
+  for (const { raw } of [new X509Certificate(ca), new X509Certificate(cert)])
+    for (const critical of [basicConstraints, keyUsage])
+      expect(raw.includes(Buffer.from(critical, "hex"))).toBe(true);
 });
 
 test("a server with another token is found out before a request is sent", async () => {
@@ -110,6 +110,15 @@ test("a client must speak TLS 1.3", async () => {
         .on("error", () => resolve(null));
     });
   expect([await connect("TLSv1.2"), await connect("TLSv1.3")]).toEqual([null, "TLSv1.3"]);
+});
+
+test("a client of TLS that does not ask for HTTP/2 is hung up on without a word", async () => {
+  await using peer = await startPeer({ tls: true });
+  const socket = tls.connect({ port: peer.port, host: "127.0.0.1", rejectUnauthorized: false });
+  const said: Buffer[] = [];
+  socket.on("error", () => undefined).on("data", (chunk: Buffer) => said.push(chunk));
+  await new Promise((resolve) => socket.on("close", resolve));
+  expect(Buffer.concat(said).toString()).toBe("");
 });
 
 test("a client that stalls in its handshake is put out in time", async () => {
