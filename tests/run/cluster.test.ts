@@ -9,10 +9,8 @@ import type { Control } from "../../src/peer/control.ts";
 import { machineId, startTimeOf } from "../../src/process.ts";
 import { createBundle } from "../../src/recipe/bundle.ts";
 import { readDriverFile, writeDriverFile } from "../../src/records/driver-file.ts";
-import { createFinder, runDirectoryOf } from "../../src/run/join.ts";
+import { createFinder } from "../../src/run/join.ts";
 import { runRecipe } from "../../src/run/run-recipe.ts";
-import type { RunContext, RunSettings } from "../../src/run/settings.ts";
-import { runWorker, type WorkerOptions } from "../../src/run/worker/worker.ts";
 import type { JsonObject } from "../../src/task/json.ts";
 import type { Hop } from "../../src/task/task.ts";
 import { version } from "../../src/version.ts";
@@ -22,69 +20,17 @@ import { withFolder } from "../parts/folder.ts";
 import { readRecords } from "../parts/records.ts";
 import { until } from "../parts/until.ts";
 import { unusedPort } from "../parts/unused-port.ts";
+import { HOSTS, listen, startHost } from "./small-cluster.ts";
 import { prepareSmallRun, type SmallRun } from "./small-run.ts";
 
 // Each host captures the console. Hosts of one process give it back in any order.
 const { debug, log, info, warn, error } = console;
 afterAll(() => void Object.assign(console, { debug, log, info, warn, error }));
 
-const HOSTS = {
-  workers: 0,
-  listen: { hostname: "127.0.0.1", port: 0 },
-  insecure: false,
-  patienceMs: 10_000,
-};
-
-/** Starts a run that waits for hosts, and resolves when its driver can be found. */
-async function listen(
-  folder: string,
-  small: SmallRun = {},
-  settings: Partial<RunSettings> = {},
-  context: RunContext = {},
-) {
-  const plan = await prepareSmallRun(folder, small);
-  const directory = join(folder, "run");
-  const said: string[] = [];
-  const display = () => ({ say: (line: string) => void said.push(line), stop: () => undefined });
-  const summary = runRecipe(
-    plan,
-    { directory, hosts: HOSTS, ...settings },
-    { display, ...context },
-  );
-  await until(async () => (await readDriverFile(directory)) !== null, "the driver listens");
-  const file = await readDriverFile(directory);
-  if (file === null) throw new Error("the driver listens");
-  return { summary, directory, said, file };
-}
-
-interface HostSetup {
-  readonly id?: string;
-  readonly name?: string;
-  readonly roles?: readonly string[] | null;
-  readonly leave?: AbortSignal;
-  readonly lastError?: string;
-  readonly find?: WorkerOptions["find"];
-  readonly patienceMs?: number;
-}
-
-/** A host of the run in this directory, as a separate process would be. */
-function startHost(directory: string, folder: string, setup: HostSetup = {}) {
-  const { id = "host-1", name = id, roles = null, lastError = "", patienceMs = 10_000 } = setup;
-  const shown: string[] = [];
-  const done = runWorker({
-    ...{ id, name, replaces: null, lastError, roles, listen: null, insecure: false },
-    find: setup.find ?? createFinder(directory, null, false),
-    runDirectory: () => runDirectoryOf(directory),
-    ...{ patienceMs, joinPatienceMs: 10_000, env: {}, cwd: folder },
-    show: (line) => void shown.push(line),
-    leave: setup.leave ?? new AbortController().signal,
-  });
-  return { shown, done };
-}
-
 test.concurrent("a run on hosts waits for every role, plays on all hosts, and tells them when it is over", () =>
   withFolder(async (folder) => {
     const { summary, directory, said, file } = await listen(folder, { rows: 12 });
+    expect(file.token).toMatch(/^[\w-]{32}$/);
     expect(said).toEqual([
       `listening at ${file.url}; hosts join with: matrix agent --join ${directory}`,
     ]);
@@ -144,6 +90,34 @@ test.concurrent("a host that is told to leave hands over what waits, and another
     const text = await readFile(join(directory, "logs", "first.log"), "utf8");
     expect(text).toContain("leaving: hands over what waits and finishes what runs");
     expect(text).not.toContain("left before its work was done");
+  }));
+
+test.concurrent("a host that has handed on its tasks stays until their next hosts have handed them on, too", () =>
+  withFolder(async (folder) => {
+    const gate = Promise.withResolvers<void>();
+    const arrived: number[] = [];
+    Object.assign(globalThis, {
+      keeping: (n: number) => (arrived.push(n) > 0 ? gate.promise : null),
+    });
+    const files = {
+      "grade.ts":
+        "export default async ({ row }) => { await globalThis.keeping(row.n); return { score: 1 }; };\n",
+    };
+    const { summary, directory } = await listen(folder, { rows: 3, files });
+    const leaving = new AbortController();
+    const roles = ["student"];
+    const student = startHost(directory, folder, { id: "s", roles, leave: leaving.signal });
+    const grader = startHost(directory, folder, { id: "g", roles: ["grader"] });
+    await until(() => arrived.length === 3, "all tasks are at the second host");
+    leaving.abort();
+    const path = join(directory, "logs", "s.log");
+    const read = () => readFile(path, "utf8").catch(() => "");
+    await until(async () => (await read()).includes("leaving: hands over"), "the host is leaving");
+    gate.resolve();
+    await student.done;
+    expect(await summary).toMatchObject({ state: "complete", ok: 3 });
+    await grader.done;
+    expect(await read()).not.toContain("left before its work was done");
   }));
 
 test.concurrent("a host that is told to leave does so when run.grace is over, and others take over its tasks", () =>

@@ -66,7 +66,9 @@ const without = ({ elapsed_ms: _, directory: __, ...summary }: Summary) => summa
 test("the summary counts hops, usage, cost and spending, and has no bytes of the wire in one process", () =>
   withFolder(async (folder) => {
     const overrides = ["models.m.price.prompt=1000", "models.m.price.completion=2000"];
+    const begunAt = performance.now();
     const summary = await play(folder, { rows: 2, overrides });
+    const tookMs = performance.now() - begunAt;
     const records = await readRecords(join(folder, "run"));
     const sum = (of: (record: (typeof records)[0]) => number) =>
       records.reduce((total, record) => total + of(record), 0);
@@ -89,6 +91,7 @@ test("the summary counts hops, usage, cost and spending, and has no bytes of the
       score: { scored: 2, mean: 0.5 },
     });
     expect(summary.elapsed_ms).toBe(Math.round(summary.elapsed_ms));
+    expect(summary.elapsed_ms).toBeLessThanOrEqual(Math.ceil(tookMs));
   }));
 
 test("a run with the same seed makes the same records, and each trial is its own task", () =>
@@ -287,6 +290,23 @@ test("a display is given snapshots of the run, and is stopped at its end", () =>
       completionTokens: summary.usage.completion_tokens,
     });
     expect(after.elapsedMs).toBeGreaterThan(during.elapsedMs);
+  }));
+
+test("a display that draws while a run is being opened shows no task in flight and no role", () =>
+  withFolder(async (folder) => {
+    await play(folder, { rows: 3 });
+    const path = join(folder, "run", "trajectories.jsonl");
+    await truncate(path, (await readFile(path)).length - 10);
+    let early: Snapshot | null = null;
+    // The warning of the torn line comes before anything plays.
+    const display = (snapshot: () => Snapshot) => ({
+      say: () => {
+        early ??= snapshot();
+      },
+      stop: () => undefined,
+    });
+    await play(folder, { rows: 3 }, { display });
+    expect(early).toMatchObject({ ok: 2, before: 2, inFlight: 0, roles: [], stopping: false });
   }));
 
 test("metrics are served while the run goes on, and the display says where", () =>

@@ -103,9 +103,7 @@ export function forecast(samples: readonly Sample[], plan: Workload): Forecast {
       };
     });
   const bounds = boundsOf(samples, plan);
-  const [slowest = ["", { expected: 0, low: 0, high: 0 }]] = bounds.sort(
-    ([, a], [, b]) => b.expected - a.expected,
-  );
+  const [slowest] = bounds.sort(([, a], [, b]) => b.expected - a.expected);
   return {
     requests: total(({ requests }) => requests),
     prompt_tokens: total((ask) => ask.prompt_tokens),
@@ -161,11 +159,15 @@ function rangeOf(values: readonly number[], { tasks, isRepeatable }: Workload): 
   };
 }
 
+type Bound = [what: string, time: Range];
+
 /** The limited resources, each with the time that the run takes with it. The longest decides. */
-function boundsOf(samples: readonly Sample[], plan: Workload): [what: string, Range][] {
+function boundsOf(samples: readonly Sample[], plan: Workload): [Bound, ...Bound[]] {
   const { models, roles, hosts, concurrency } = plan;
   const modelOf = new Map(roles.map(({ name, model }) => [name, model]));
-  const bounds: [string, Range][] = [[`run.concurrency = ${concurrency}`, makespan(samples, plan)]];
+  const bounds: [Bound, ...Bound[]] = [
+    [`run.concurrency = ${concurrency}`, makespan(samples, plan)],
+  ];
   const add = (what: string, msEach: number, of: (ask: Ask) => number): void => {
     bounds.push([
       what,

@@ -210,7 +210,7 @@ export class Supervisor {
   }
 
   #echo({ stderr }: Worker): void {
-    const text = this.#options.echo === undefined ? "" : stderr.takeNew();
+    const text = stderr.takeNew();
     if (text !== "") this.#options.echo?.(text);
   }
 

@@ -157,6 +157,25 @@ test("a served model whose expect table is not whole is assumed, and named with 
     ]);
   }));
 
+test("lengths are assumed when one model of several states none", () =>
+  withFolder(async (folder) => {
+    const stated = served(", expect={ output_tokens=9 }").replace("models.m=", "models.stated=");
+    const unstated = served("").replace("models.m=", "models.unstated=");
+    const asks = (model: string) =>
+      `roles.${model}={agent="llm", model="${model}", prompt={ text="hi" }}`;
+    const assumes = async (...models: readonly string[]) => {
+      const roles = ["student", "grader", ...models];
+      const overrides = [
+        ...[stated, unstated, ...models.map(asks)],
+        `orchestrator.roles=${JSON.stringify(roles)}`,
+      ];
+      return (await foresee(folder, { overrides })).source.assumes_length;
+    };
+    expect(await assumes("stated")).toBe(false);
+    expect(await assumes("unstated")).toBe(true);
+    expect(await assumes("stated", "unstated")).toBe(true);
+  }));
+
 test("a model that no role asks is left out of a forecast", () =>
   withFolder(async (folder) => {
     const unused = served("").replace("models.m", "models.unused");

@@ -214,3 +214,17 @@ test("the time of a run has a range when its tasks differ", () => {
   expect(time_ms.low).toBeLessThan(time_ms.expected);
   expect(time_ms.expected).toBeLessThan(time_ms.high);
 });
+
+test("the time of a run is exact when all its tasks were seen and repeat, and drawn otherwise", () => {
+  const time = (ms: readonly number[], tasks: number, isRepeatable: boolean) =>
+    forecast(
+      ms.map((one) => sampleOf(1, one)),
+      { ...plan, roles: [], models: [], tasks, isRepeatable, concurrency: 1 },
+    ).time_ms;
+  expect(time([10, 30], 2, true)).toEqual({ expected: 40, low: 40, high: 40 });
+  // The same number of tasks, but others than the samples.
+  const others = time([10, 30], 2, false);
+  expect([others.low, others.high]).toEqual([20, 60]);
+  // More tasks than samples.
+  expect(time([10, 10], 20, true)).toEqual({ expected: 200, low: 200, high: 200 });
+});

@@ -8,6 +8,8 @@ import { type Control, encodeControl } from "../../../src/peer/control.ts";
 import { type JoinOptions, joinRun } from "../../../src/run/worker/join-run.ts";
 import { version } from "../../../src/version.ts";
 import { answering, createDriver, TOKEN } from "../../host/driver-server.ts";
+import { timersLeftBy } from "../../parts/timers.ts";
+import { until } from "../../parts/until.ts";
 
 const WELCOME = { run: "r", roles: ["a"], bundle: { recipe: "", files: {}, secrets: {} } };
 
@@ -154,4 +156,16 @@ test.concurrent("a driver whose answer cannot be read is asked again", async () 
   expect(asked).toBe(2);
   calls.close();
   await driver.stop();
+});
+
+test("a host that gives up joining wakes from its pause, and leaves no timer behind", async () => {
+  const leave = new AbortController();
+  const nowhere = new DriverCalls("host-1", async () => null);
+  const left = await timersLeftBy(async (waiting) => {
+    const joining = joinRun(nowhere, optionsOf({ signal: leave.signal }).options);
+    await until(() => waiting().includes(200), "the second pause has begun");
+    leave.abort();
+    expect(await joining).toBeNull();
+  });
+  expect(left).toEqual([]);
 });

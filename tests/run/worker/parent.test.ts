@@ -2,15 +2,18 @@
 
 import { expect, test } from "bun:test";
 import { watchParent } from "../../../src/run/worker/parent.ts";
+import { timersLeftBy } from "../../parts/timers.ts";
 import { until } from "../../parts/until.ts";
 
-test("a process whose parent is another one is told once that its parent is gone", async () => {
+test("the watch over a parent ends when the parent is gone, and when it is told to end", async () => {
   let [gone, there] = [0, 0];
-  const stops = [
-    watchParent(process.ppid + 1, () => gone++),
-    watchParent(process.ppid, () => there++),
-  ];
-  await until(() => gone > 0, "the parent is gone");
-  expect([gone, there]).toEqual([1, 0]);
-  for (const stop of stops) stop();
+  const left = await timersLeftBy(async (waiting) => {
+    watchParent(process.ppid + 1, () => gone++);
+    const stop = watchParent(process.ppid, () => there++);
+    expect(waiting()).toEqual([1000, 1000]);
+    await until(() => gone > 0, "the parent is gone");
+    expect(waiting()).toEqual([1000]);
+    stop();
+  });
+  expect([gone, there, left]).toEqual([1, 0, []]);
 });

@@ -70,6 +70,19 @@ test("output is taken from the beginning of a file that has become shorter", () 
     expect(file.takeNew()).toBe("short\n");
   }));
 
+test("the tail of a process begins anew in a file that was emptied under it", () =>
+  withFolder(async (folder) => {
+    const path = join(folder, "w.stderr");
+    const file = new StderrFile(path);
+    print(file, "of the process before\n");
+    print(file, "second\n");
+    await writeFile(path, "emptied\n");
+    expect(file.tail()).toBe("emptied\n");
+    // A file that is exactly as long as it was has nothing new.
+    await writeFile(path, "x".repeat("of the process before\n".length));
+    expect(file.tail()).toBe("");
+  }));
+
 test("reading leaves no descriptor open", () =>
   withFolder(async (folder) => {
     if (!existsSync("/proc/self/fd")) return;

@@ -128,6 +128,30 @@ test("a program that is not there counts as a crash, with the reason", () =>
     expect(lines[0]).toStartWith("error w crashed (it could not be started) and is started again");
   }));
 
+test("a worker whose command cannot be made counts as a crash, with the reason", () =>
+  withFolder(async (logs) => {
+    const { log, lines } = keptLog();
+    const deaths: WorkerDeath[] = [];
+    const started: WorkerProcess[] = [];
+    let asked = 0;
+    const supervisor = new Supervisor({
+      ...{ names: ["w"], adopted: [], logs, log },
+      command: () => {
+        if (++asked === 1) throw new Error("no command today");
+        return { file: "/bin/sh", args: ["-c", "sleep 60"], env: {} };
+      },
+      onStart: (worker) => void started.push(worker),
+      onDeath: (_, death) => void deaths.push(death),
+    });
+    supervisors.push(supervisor);
+    supervisor.start();
+    await until(() => started.length > 0, "the worker runs at the second attempt");
+    expect(deaths).toEqual([deathOf({ lastError: "no command today", restartInMs: 0 })]);
+    expect(lines).toEqual([
+      "error w crashed (it could not be started) and is started again at once; its last words: no command today",
+    ]);
+  }));
+
 test("a worker that stays longer than the grace time is killed, with what it has started", () =>
   withFolder(async (logs) => {
     const seen: string[] = [];
@@ -161,6 +185,15 @@ test("output of workers is echoed once, as it comes", () =>
     });
     await ended(stage);
     expect(seen.join("")).toBe("I am w, A=1\n");
+  }));
+
+test("nothing is echoed when a worker has printed nothing new", () =>
+  withFolder(async (logs) => {
+    const seen: string[] = [];
+    const script = `[ -e ${logs}/told ] || { touch ${logs}/told; echo once; }; exit 1`;
+    const stage = supervise(logs, script, { echo: (text) => void seen.push(text) });
+    await ended(stage, 3);
+    expect(seen).toEqual(["once\n"]);
   }));
 
 test("a worker runs though there is no place for what it prints", () =>

@@ -1,0 +1,70 @@
+// Runs, hosts and forecasts leave no timer behind: one that stays would keep the process alive.
+
+import { expect, test } from "bun:test";
+import { join } from "node:path";
+import { planStandIn } from "../../src/model/stand-in.ts";
+import { forecastRun } from "../../src/run/forecast/forecast-run.ts";
+import { prepare } from "../../src/run/prepare.ts";
+import { runRecipe } from "../../src/run/run-recipe.ts";
+import type { RunContext } from "../../src/run/settings.ts";
+import { withFolder } from "../parts/folder.ts";
+import { timersLeftBy } from "../parts/timers.ts";
+import { listen, startHost } from "./small-cluster.ts";
+import { prepareSmallRun, type SmallRun, writeSmallRun } from "./small-run.ts";
+
+const play = async (folder: string, small: SmallRun = {}, context: RunContext = {}, more = {}) =>
+  runRecipe(
+    await prepareSmallRun(folder, small),
+    { directory: join(folder, "run"), ...more },
+    context,
+  );
+
+/** The interval at which the driver trims the journal. */
+const TRIM_MS = 5000;
+
+test("a run trims its journal now and then, if its models keep one, and leaves no timer behind", () =>
+  withFolder(async (folder) => {
+    const during = async (name: string, overrides: readonly string[], more = {}) => {
+      let seen: readonly number[] = [];
+      const left = await timersLeftBy((waiting) => {
+        const look = () => {
+          seen = waiting();
+          return { score: 1 };
+        };
+        Object.assign(globalThis, { looksAtTimers: look });
+        const files = { "grade.ts": "export default () => globalThis.looksAtTimers();\n" };
+        return play(join(folder, name), { rows: 1, files, overrides }, {}, more);
+      });
+      return [seen.filter((ms) => ms === TRIM_MS).length, left];
+    };
+    const journal = ["models.m.journal=true"];
+    expect(await during("with", journal)).toEqual([1, []]);
+    expect(await during("without", [])).toEqual([0, []]);
+    const replay = join(folder, "with", "run");
+    expect(await during("replay", journal, { replay })).toEqual([0, []]);
+  }));
+
+test("a run that is drained leaves no timer of its grace time behind", () =>
+  withFolder(async (folder) => {
+    const left = await timersLeftBy(() => play(folder, {}, { drain: AbortSignal.abort() }));
+    expect(left).toEqual([]);
+  }));
+
+test("a driver and its hosts leave no timer behind", () =>
+  withFolder(async (folder) => {
+    const left = await timersLeftBy(async () => {
+      const { summary, directory } = await listen(folder, { rows: 2 });
+      const host = startHost(directory, folder);
+      await summary;
+      await host.done;
+    });
+    expect(left).toEqual([]);
+  }));
+
+test("a rehearsal leaves no timer behind", () =>
+  withFolder(async (folder) => {
+    const path = await writeSmallRun(folder);
+    const plan = await prepare(path, { env: {}, cwd: folder, planModel: planStandIn });
+    const options = { directory: join(folder, "run"), like: null, hosts: 1, fresh: false };
+    expect(await timersLeftBy(() => forecastRun(plan, options))).toEqual([]);
+  }));
