@@ -31,7 +31,7 @@ export interface AgentPlan {
 /** The models and sandboxes of an open run. */
 export interface LiveParts {
   /** The models that roles ask, by name. */
-  readonly models: ReadonlyMap<string, Pick<Model, "id" | "costOf" | "chat">>;
+  readonly models: ReadonlyMap<string, Pick<Model, "id" | "chat">>;
   /** The running sandboxes of a name. */
   readonly pool: (sandbox: string) => SandboxPool;
 }

@@ -7,7 +7,7 @@ import { unansweredOf } from "../model/endpoint/stops.ts";
 import { hopCount } from "../task/encoded.ts";
 import type { JsonObject } from "../task/json.ts";
 import { deriveSeed } from "../task/seed.ts";
-import { addUsage } from "../task/spent.ts";
+import { addUsage, roundMoney } from "../task/spent.ts";
 import type { Task, Unanswered } from "../task/task.ts";
 import type { Attach } from "./attachments.ts";
 import type { Agent, AgentAnswer } from "./contract.ts";
@@ -22,7 +22,7 @@ const USUAL_ENDS: ReadonlySet<string> = new Set(["stop", "tool_calls"]);
 
 export interface LlmRole {
   readonly name: string;
-  readonly model: Pick<Model, "id" | "costOf" | "chat">;
+  readonly model: Pick<Model, "id" | "chat">;
   readonly system: CompiledTemplate | null;
   readonly prompt: CompiledTemplate | null;
   readonly conversation: ReadonlySet<string>;
@@ -123,11 +123,19 @@ async function askWithSchema(
     },
   ];
   const again = await role.model.chat({ ...request, messages: repair }, signal);
-  const second = { ...again, usage: addUsage(first.usage, again.usage) };
+  const second = both(first, again);
   const stop = stopOf(role, second);
   if (stop !== null) return answerOf(role.model, second, stop);
   const value = schema.require(second.message.content);
   return answerOf(role.model, second, null, { parsed: value });
+}
+
+/** The second answer, with the usage and the cost of both. */
+function both(first: ChatAnswer, again: ChatAnswer): ChatAnswer {
+  const usage = addUsage(first.usage, again.usage);
+  return first.cost === undefined && again.cost === undefined
+    ? { ...again, usage }
+    : { ...again, usage, cost: roundMoney((first.cost ?? 0) + (again.cost ?? 0)) };
 }
 
 /** The finish reason stays in the result unless it is a usual one. */
@@ -137,8 +145,7 @@ function answerOf(
   stop: Unanswered | null,
   more: JsonObject = {},
 ): AgentAnswer {
-  const { message, finishReason, simulated = false, usage } = answer;
-  const cost = model.costOf(usage);
+  const { message, finishReason, simulated = false, usage, cost } = answer;
   return {
     model: simulated ? `simulated:${model.id}` : model.id,
     usage,

@@ -4,7 +4,13 @@
 
 import type { Recipe } from "../recipe/schema/schema.ts";
 import type { RecordHead } from "../task/record.ts";
-import { addSpent, NOTHING_SPENT, type Spent, type SpentByHosts } from "../task/spent.ts";
+import {
+  addSpent,
+  combineSpent,
+  NOTHING_SPENT,
+  type Spent,
+  type SpentByHosts,
+} from "../task/spent.ts";
 
 /** Hosts report their spending within this time: twice the pause between beats, and a little. */
 const TOLD_MS = 600;
@@ -126,23 +132,13 @@ export function usedUp(spent: Spent, { money, tokens }: Budget): string | null {
 
 /** The larger of two sums. A killed driver may not have noted what its last records cost. */
 export function atLeast(noted: Spent, used: Spent): Spent {
-  return {
-    requests: Math.max(noted.requests, used.requests),
-    prompt_tokens: Math.max(noted.prompt_tokens, used.prompt_tokens),
-    completion_tokens: Math.max(noted.completion_tokens, used.completion_tokens),
-    cost: Math.max(noted.cost, used.cost),
-  };
+  return combineSpent(noted, used, Math.max);
 }
 
 function withoutHosts({ hosts: _, ...spent }: SpentByHosts): Spent {
   return spent;
 }
 
-function times({ requests, prompt_tokens, completion_tokens, cost }: Spent, factor: number): Spent {
-  return {
-    requests: factor * requests,
-    prompt_tokens: factor * prompt_tokens,
-    completion_tokens: factor * completion_tokens,
-    cost: factor * cost,
-  };
+function times(spent: Spent, factor: number): Spent {
+  return combineSpent(spent, NOTHING_SPENT, (amount) => factor * amount);
 }

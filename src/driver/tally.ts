@@ -1,6 +1,7 @@
 // The tally: sums over the records that a run has made so far, for its progress and its summary.
 
 import type { Counts, RecordHead } from "../task/record.ts";
+import { addUsage, NO_USAGE, roundMoney } from "../task/spent.ts";
 import type { StopReason, Usage } from "../task/task.ts";
 
 export interface Tally {
@@ -20,7 +21,7 @@ export class RunningTally implements Tally {
   readonly stopReasons: Partial<Record<StopReason, number>> = {};
   readonly errors: Record<string, number> = {};
   hops = 0;
-  readonly usage = { requests: 0, prompt_tokens: 0, completion_tokens: 0 };
+  usage = NO_USAGE;
   cost: number | null = null;
   readonly score = { count: 0, sum: 0 };
 
@@ -28,10 +29,8 @@ export class RunningTally implements Tally {
     this.counts[record.status]++;
     this.stopReasons[record.stop_reason] = (this.stopReasons[record.stop_reason] ?? 0) + 1;
     this.hops += hops;
-    this.usage.requests += record.usage.requests;
-    this.usage.prompt_tokens += record.usage.prompt_tokens;
-    this.usage.completion_tokens += record.usage.completion_tokens;
-    if (record.cost !== null) this.cost = (this.cost ?? 0) + record.cost;
+    this.usage = addUsage(this.usage, record.usage);
+    if (record.cost !== null) this.cost = roundMoney((this.cost ?? 0) + record.cost);
     if (record.score !== null) {
       this.score.count++;
       this.score.sum += record.score;

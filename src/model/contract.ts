@@ -65,6 +65,8 @@ export interface ChatAnswer {
   readonly simulated?: true;
   /** `requests` counts tries, failed ones included. */
   readonly usage: Usage;
+  /** In the currency of the recipe's prices; unset without a price. */
+  readonly cost?: number;
 }
 
 /** State of one replica of a model. */
@@ -93,7 +95,7 @@ export interface Model {
   readonly simulated: boolean;
   /** Null for a model that has no replicas. */
   readonly replicas: Replicated | null;
-  /** Price of a call, in the currency of the recipe's prices; undefined without a price. */
+  /** The cost of one answer by today's price; undefined without a price. */
   costOf(usage: Usage): number | undefined;
   /**
    * One completion, retried within the model's limits. Fails with a MatrixError whose code begins

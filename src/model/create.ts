@@ -9,16 +9,18 @@ import type {
 } from "../recipe/schema/model-schema.ts";
 import type { TemplateSource } from "../recipe/schema/value-schema.ts";
 import { createRandom, deriveSeed } from "../task/seed.ts";
-import type { Usage } from "../task/task.ts";
-import type { ModelContext, Permits } from "./context.ts";
+import { NO_USAGE } from "../task/spent.ts";
+import type { ModelContext } from "./context.ts";
 import type { ChatAnswer, Model, Replicated } from "./contract.ts";
 import { sample } from "./distribution.ts";
 import { openReplicas } from "./endpoint/openai.ts";
 import { TokenEstimate } from "./estimate.ts";
 import { RequestLimit } from "./limit.ts";
+import { type CostOf, planPricing } from "./price.ts";
 import { pause, retry, type Try } from "./retry.ts";
 import { Script } from "./scripted.ts";
 import { type Failure, type Replies, simulate, TOO_LONG } from "./simulated.ts";
+import { completeUsage } from "./uncounted.ts";
 
 /** Loads the module or the template that a recipe names for replies. */
 export interface ReplyLoaders {
@@ -31,6 +33,8 @@ export interface ReplyLoaders {
 
 /** A model of a recipe, checked and not opened yet: nothing was asked and nothing runs. */
 export interface ModelPlan extends Omit<Model, "chat" | "replicas"> {
+  /** The list that the price comes from; null for a price that the recipe states, or none. */
+  readonly priceSource: string | null;
   open(context: ModelContext): Model;
 }
 
@@ -40,22 +44,20 @@ export async function planModel(
   config: ModelConfig,
   loaders: ReplyLoaders,
 ): Promise<ModelPlan> {
-  const { price } = config;
+  const pricing = await planPricing(name, config);
   const openSource = await planSource(name, config, loaders);
   const described = {
     name,
     id: config.kind === "openai" ? config.model : `${config.kind}:${name}`,
     simulated: config.kind !== "openai",
-    costOf: ({ prompt_tokens, completion_tokens }: Usage) =>
-      price === undefined
-        ? undefined
-        : (prompt_tokens * price.prompt + completion_tokens * price.completion) / 1e6,
+    costOf: pricing.costOf,
+    priceSource: pricing.source,
   };
   return {
     ...described,
     open: (context) => {
       const { attempt, replicas } = openSource(context);
-      const ask = asking(name, config, attempt, context.permits);
+      const ask = asking(name, config, attempt, context);
       return { ...described, replicas, chat: paidOnce(config, described, ask, context) };
     },
   };
@@ -72,17 +74,25 @@ function paidOnce(
   const cache = config.kind === "openai" ? context.cache : null;
   return async (request, signal) => {
     const paid = await journal?.find(id, request);
-    if (paid != null) return paid;
+    if (paid != null) return priced(paid, costOf);
     const cached = await cache?.find(id, request);
-    if (cached != null) return { ...cached, usage: NO_USAGE };
-    const answer = await ask(request, signal);
-    context.spend(answer.usage, costOf(answer.usage) ?? 0);
+    if (cached != null) return free(cached, costOf);
+    const answer = priced(await ask(request, signal), costOf);
+    context.spend(answer.usage, answer.cost ?? 0);
     await Promise.all([journal?.keep(id, request, answer), cache?.keep(id, request, answer)]);
     return answer;
   };
 }
 
-const NO_USAGE: Usage = { requests: 0, prompt_tokens: 0, completion_tokens: 0 };
+/** An answer that has a cost keeps it: it was paid for at the price of its time. */
+function priced(answer: ChatAnswer, costOf: CostOf): ChatAnswer {
+  const cost = answer.cost ?? costOf(answer.usage);
+  return cost === undefined ? answer : { ...answer, cost };
+}
+
+function free({ cost: _, ...answer }: ChatAnswer, costOf: CostOf): ChatAnswer {
+  return priced({ ...answer, usage: NO_USAGE }, costOf);
+}
 
 /** Simulated models keep no journal by default: asking them again costs nothing. */
 export function keepsJournal(config: ModelConfig): boolean {
@@ -94,13 +104,14 @@ function asking(
   name: string,
   config: ModelConfig,
   attempt: Try,
-  permits: Permits | null,
+  { permits, say }: Pick<ModelContext, "permits" | "say">,
 ): Model["chat"] {
   // Replicas have their own limits.
   const limit = new RequestLimit(
     config.kind === "openai" ? Number.POSITIVE_INFINITY : config.concurrency,
   );
   const estimate = new TokenEstimate();
+  const complete = config.kind === "openai" ? completeUsage(name, say) : null;
   // A script would say the same again.
   const { retries, deadline: deadlineMs } =
     config.kind === "scripted" ? { retries: 0, deadline: 0 } : config;
@@ -115,20 +126,16 @@ function asking(
       };
       const answer = await retry(
         (tries, deadline) => attempt(request, { tries, deadline, signal, permit }),
-        {
-          retries,
-          deadlineMs,
-          signal,
-          random,
-        },
+        { retries, deadlineMs, signal, random },
       );
-      const used = answer.usage.prompt_tokens + answer.usage.completion_tokens;
-      // Failed tries, and endpoints that count no tokens, stay counted as estimated.
+      const usage = complete?.(request, answer) ?? answer.usage;
+      const used = usage.prompt_tokens + usage.completion_tokens;
+      // Failed tries stay counted as estimated.
       if (permits !== null && used > 0) {
         permits.settle(name, taken, used);
-        estimate.learn(answer.usage);
+        estimate.learn(usage);
       }
-      return { ...answer, usage: { ...answer.usage, requests } };
+      return { ...answer, usage: { ...usage, requests } };
     }, signal);
   };
 }

@@ -12,6 +12,7 @@
 
 import * as v from "valibot";
 import { MatrixError } from "../error.ts";
+import { spentEntries } from "../task/usage-schema.ts";
 import { pack, unpack } from "./msgpack.ts";
 
 const text = v.pipe(v.string(), v.maxLength(4096));
@@ -30,12 +31,7 @@ const load = v.record(v.string(), v.strictObject({ busy: count, queued: count, s
 const version = v.strictObject({ driver: text, version: count });
 
 /** The spending of a process on models since it began. */
-const spent = v.strictObject({
-  requests: count,
-  prompt_tokens: count,
-  completion_tokens: count,
-  cost: v.pipe(v.number(), v.minValue(0)),
-});
+const spent = v.strictObject(spentEntries);
 
 const SCHEMAS = {
   /** `replaces` is an earlier life of the host that is known to be over. */

@@ -4,12 +4,14 @@
 import { MatrixError } from "../error.ts";
 import { EncodedTask, type Mark, type TaskHead } from "../task/encoded.ts";
 import type { JsonObject } from "../task/json.ts";
+import { USAGE_DETAILS } from "../task/spent.ts";
 import {
   type Branch,
   type Ending,
   type Message,
   STOP_REASONS,
   type TaskError,
+  type Usage,
 } from "../task/task.ts";
 import type { Totals } from "../task/totals.ts";
 import type { Load } from "./member.ts";
@@ -132,10 +134,21 @@ function decodeTotals(value: unknown): Totals {
       requests: count(fields[TOTALS.requests]),
       prompt_tokens: count(fields[TOTALS.promptTokens]),
       completion_tokens: count(fields[TOTALS.completionTokens]),
+      ...decodeDetails(fields[TOTALS.details]),
     },
     cost: cost === null ? null : amount(cost),
     models: list(fields[TOTALS.models]).map(text),
   };
+}
+
+function decodeDetails(value: unknown): Partial<Usage> {
+  const amounts = list(value, USAGE_DETAILS.length);
+  return Object.fromEntries(
+    USAGE_DETAILS.map((name, index) => {
+      const read = name === "stated_cost" ? amount : count;
+      return [name, read(amounts[index])] as const;
+    }).filter(([, value]) => value > 0),
+  );
 }
 
 function decodeMark(value: unknown): Mark {

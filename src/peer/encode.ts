@@ -2,6 +2,7 @@
 // the tasks that are sent.
 
 import { type EncodedTask, encodeTask, type Mark } from "../task/encoded.ts";
+import { USAGE_DETAILS } from "../task/spent.ts";
 import type { Totals } from "../task/totals.ts";
 import type { HostId } from "./member.ts";
 import { pack } from "./msgpack.ts";
@@ -84,6 +85,7 @@ function encodeTotals({ hops, queueMs, runMs, usage, cost, models }: Totals): un
   fields[TOTALS.requests] = usage.requests;
   fields[TOTALS.promptTokens] = usage.prompt_tokens;
   fields[TOTALS.completionTokens] = usage.completion_tokens;
+  fields[TOTALS.details] = USAGE_DETAILS.map((name) => usage[name] ?? 0);
   fields[TOTALS.cost] = cost;
   fields[TOTALS.models] = models;
   return fields;

@@ -44,6 +44,7 @@ export const TOTALS = indexesOf([
   "requests",
   "promptTokens",
   "completionTokens",
+  "details", // a list in the order of USAGE_DETAILS
   "cost",
   "models",
 ]);

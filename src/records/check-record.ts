@@ -3,11 +3,13 @@
 
 import * as v from "valibot";
 import { RECORD_FORMAT, type TrajectoryRecord } from "../task/record.ts";
+import { addUsage, NO_USAGE, USAGE_DETAILS } from "../task/spent.ts";
 import { isUnanswered, STOP_REASONS } from "../task/task.ts";
+import { usageEntries } from "../task/usage-schema.ts";
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const amount = v.pipe(v.number(), v.minValue(0));
-const usage = v.strictObject({ requests: count, prompt_tokens: count, completion_tokens: count });
+const usage = v.strictObject(usageEntries);
 const object = v.record(v.string(), v.unknown());
 const hop = v.strictObject({
   hop: count,
@@ -70,6 +72,10 @@ export function parseRecord(text: string): TrajectoryRecord | string {
   return `the line is not a record: ${v.getDotPath(issue) ?? "it"}: ${issue.message}`;
 }
 
+const USAGE_NAMES = ["requests", "prompt_tokens", "completion_tokens", ...USAGE_DETAILS] as const;
+/** Records of older versions hold costs that were not rounded. */
+const COST_ERROR = 1e-9;
+
 /** Returns a sentence for each place where a record contradicts itself. */
 export function contradictionsIn(record: TrajectoryRecord): string[] {
   const { status, error, score, history, usage } = record;
@@ -81,10 +87,14 @@ export function contradictionsIn(record: TrajectoryRecord): string[] {
     found.push(`a record without a whole answer (${record.stop_reason}) has a score`);
   if (history.some(({ hop }, index) => hop !== index))
     found.push("the hops are not numbered 0, 1, 2 …: one is missing or moved");
-  for (const name of ["requests", "prompt_tokens", "completion_tokens"] as const) {
-    const sum = history.reduce((total, { usage }) => total + (usage?.[name] ?? 0), 0);
-    if (sum !== usage[name])
-      found.push(`usage.${name} is ${usage[name]}, but its hops add up to ${sum}`);
+  const sums = history.reduce((sum, hop) => addUsage(sum, hop.usage ?? NO_USAGE), NO_USAGE);
+  for (const name of USAGE_NAMES) {
+    const [stated, sum] = [usage[name] ?? 0, sums[name] ?? 0];
+    if (sum !== stated) found.push(`usage.${name} is ${stated}, but its hops add up to ${sum}`);
   }
+  const costs = history.flatMap(({ cost }) => cost ?? []);
+  const cost = costs.length === 0 ? null : costs.reduce((sum, cost) => sum + cost, 0);
+  if (Math.abs((record.cost ?? 0) - (cost ?? 0)) > COST_ERROR * (1 + costs.length))
+    found.push(`cost is ${record.cost}, but its hops add up to ${cost}`);
   return found;
 }

@@ -8,17 +8,12 @@ import * as v from "valibot";
 import { MatrixError, messageOf } from "../error.ts";
 import type { JsonObject } from "../task/json.ts";
 import { NOTHING_SPENT_BY_HOSTS } from "../task/spent.ts";
+import { spentEntries } from "../task/usage-schema.ts";
 
 export const MANIFEST_FORMAT = "matrix-manifest-1";
 export const MANIFEST_FILE = "manifest.json";
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
-const spentEntries = {
-  requests: count,
-  prompt_tokens: count,
-  completion_tokens: count,
-  cost: v.pipe(v.number(), v.minValue(0)),
-};
 const manifestSchema = v.strictObject({
   format: v.literal(MANIFEST_FORMAT),
   name: v.string(),
@@ -59,7 +54,12 @@ const manifestSchema = v.strictObject({
   recipe: v.custom<JsonObject>((value) => typeof value === "object" && value !== null),
   /** sha256 of prompts, modules, tools and schemas, by path. */
   hashes: v.record(v.string(), v.string()),
-  versions: v.strictObject({ matrix: v.string(), runtime: v.string() }),
+  /** `prices`: the list that prices come from, where the recipe leaves them to it. */
+  versions: v.strictObject({
+    matrix: v.string(),
+    runtime: v.string(),
+    prices: v.exactOptional(v.string()),
+  }),
   created_at: v.string(),
   updated_at: v.string(),
 });

@@ -7,10 +7,11 @@ import type { Plan } from "./plan.ts";
 import type { RunRows } from "./run-rows.ts";
 
 export function identityOf(
-  { loaded, hashes }: Plan,
+  { loaded, hashes, models }: Plan,
   { expected, trials, seed, simulated, scan, replay }: RunRows,
 ): RunIdentity {
   const { recipe, resolved } = loaded;
+  const prices = [...models.values()].find(({ priceSource }) => priceSource !== null)?.priceSource;
   return {
     name: recipe.name,
     expected,
@@ -21,6 +22,10 @@ export function identityOf(
     ...(replay === null ? {} : { replay }),
     recipe: resolved,
     hashes,
-    versions: { matrix: version, runtime: `${runtime.name} ${runtime.version}` },
+    versions: {
+      matrix: version,
+      runtime: `${runtime.name} ${runtime.version}`,
+      ...(prices == null ? {} : { prices }),
+    },
   };
 }

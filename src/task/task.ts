@@ -4,11 +4,26 @@
 
 import type { Json, JsonObject } from "./json.ts";
 
-/** Requests and tokens of model calls. The names are those of the OpenAI API. */
+/**
+ * Requests and tokens of model calls. The names are those of the OpenAI API. An optional member
+ * that is unset is 0.
+ */
 export interface Usage {
   readonly requests: number;
+  /** All tokens of the prompts, cached ones included. */
   readonly prompt_tokens: number;
+  /** All tokens of the answers, reasoning included. */
   readonly completion_tokens: number;
+  /** The part of `prompt_tokens` that the provider read from its cache. */
+  readonly cached_tokens?: number;
+  /** The part of `prompt_tokens` that the provider wrote to its cache. */
+  readonly cache_write_tokens?: number;
+  /** The part of `completion_tokens` that the model spent on reasoning. */
+  readonly reasoning_tokens?: number;
+  /** Requests whose tokens are estimates, because the endpoint did not count them. */
+  readonly estimated_requests?: number;
+  /** The part of the cost that the provider stated. The rest comes from the recipe's prices. */
+  readonly stated_cost?: number;
 }
 
 /**

@@ -1,5 +1,6 @@
 // Sums over a history. A task carries them, so that no hop has to read the history to know them.
 
+import { addUsage, NO_USAGE, roundMoney } from "./spent.ts";
 import type { Hop, Usage } from "./task.ts";
 
 export interface Totals {
@@ -19,30 +20,26 @@ export const NO_TOTALS: Totals = {
   hops: 0,
   queueMs: 0,
   runMs: 0,
-  usage: { requests: 0, prompt_tokens: 0, completion_tokens: 0 },
+  usage: NO_USAGE,
   cost: null,
   models: [],
 };
 
 /** The sums with further hops. */
 export function addHops(before: Totals, hops: readonly Hop[]): Totals {
-  let { queueMs, runMs, cost, models } = before;
-  let { requests, prompt_tokens, completion_tokens } = before.usage;
+  let { queueMs, runMs, usage, cost, models } = before;
   for (const hop of hops) {
     queueMs += hop.queue_ms;
     runMs += hop.run_ms;
-    if (hop.cost !== undefined) cost = (cost ?? 0) + hop.cost;
+    if (hop.cost !== undefined) cost = roundMoney((cost ?? 0) + hop.cost);
     if (hop.model !== undefined && !models.includes(hop.model)) models = [...models, hop.model];
-    if (hop.usage === undefined) continue;
-    requests += hop.usage.requests;
-    prompt_tokens += hop.usage.prompt_tokens;
-    completion_tokens += hop.usage.completion_tokens;
+    if (hop.usage !== undefined) usage = addUsage(usage, hop.usage);
   }
   return {
     hops: before.hops + hops.length,
     queueMs,
     runMs,
-    usage: { requests, prompt_tokens, completion_tokens },
+    usage,
     cost,
     models,
   };

@@ -19,7 +19,7 @@ function scriptedModel(...replies: readonly string[]): { model: Model; requests:
     id: "m-7b",
     simulated: true,
     replicas: null,
-    costOf: (usage) => usage.completion_tokens * 0.5,
+    costOf: () => undefined,
     chat: async (request) => {
       requests.push(request);
       const content = replies[requests.length - 1] ?? "";
@@ -27,6 +27,7 @@ function scriptedModel(...replies: readonly string[]): { model: Model; requests:
         message: { role: "assistant", content },
         finishReason: "stop",
         usage: { requests: 1, prompt_tokens: 10, completion_tokens: 2 },
+        cost: 1,
       };
     },
   };
@@ -384,8 +385,10 @@ test("the answer of a simulated endpoint is labelled, and a model without prices
   const { model } = scriptedModel("a");
   const simulated: Model = {
     ...model,
-    costOf: () => undefined,
-    chat: async (asked, signal) => ({ ...(await model.chat(asked, signal)), simulated: true }),
+    chat: async (asked, signal) => {
+      const { cost: _, ...free } = await model.chat(asked, signal);
+      return { ...free, simulated: true };
+    },
   };
   const answer = await createLlmAgent(role(simulated)).run(task(), context);
   expect(answer.model).toBe("simulated:m-7b");

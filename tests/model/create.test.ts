@@ -109,6 +109,7 @@ test("an answer is spent once, and then comes from the journal or the cache", as
   const model = await openModel("m", openaiConfig({ base_url: endpoint.url, price }), parts);
   const first = await model.chat(request(), patient);
   expect(first.usage).toEqual({ requests: 1, prompt_tokens: 1, completion_tokens: 1 });
+  expect(first.cost).toBe(4);
   expect(journal.kept.get("x: hello")).toEqual(first);
   expect(cache.kept.get("x: hello")).toEqual(first);
   const second = await model.chat(request(), patient);
@@ -119,9 +120,36 @@ test("an answer is spent once, and then comes from the journal or the cache", as
   expect(third).toEqual({
     ...first,
     usage: { requests: 0, prompt_tokens: 0, completion_tokens: 0 },
+    cost: 0,
   });
   expect(endpoint.asked).toHaveLength(1);
   expect(spent).toEqual([{ requests: 1, prompt_tokens: 1, completion_tokens: 1, cost: 4 }]);
+});
+
+test("an answer from the journal keeps the cost of its time, and one from the cache costs nothing", async () => {
+  await using endpoint = await TestEndpoint.start(
+    answer(completion({ usage: { prompt_tokens: 5, completion_tokens: 5, cost: 0.25 } })),
+  );
+  const journal = new TestAnswers();
+  const cache = new TestAnswers();
+  const config = openaiConfig({ base_url: endpoint.url });
+  const model = await openModel("m", config, { journal, cache });
+  const first = await model.chat(request(), patient);
+  expect([first.cost, first.usage.stated_cost]).toEqual([0.25, 0.25]);
+  const price = { prompt: 7e6, completion: 7e6 };
+  const dearer = await openModel("m", { ...config, price }, { journal, cache });
+  expect((await dearer.chat(request(), patient)).cost).toBe(0.25);
+  journal.kept.clear();
+  expect(await dearer.chat(request(), patient)).toMatchObject({
+    usage: { requests: 0, prompt_tokens: 0, completion_tokens: 0 },
+    cost: 0,
+  });
+  // An answer that an older version kept has no cost of its own.
+  const { cost: _, ...older } = first;
+  const usage = { requests: 1, prompt_tokens: 1, completion_tokens: 1 };
+  journal.kept.set("x: hello", { ...older, usage });
+  expect((await dearer.chat(request(), patient)).cost).toBe(14);
+  expect(endpoint.asked).toHaveLength(1);
 });
 
 test("a model without a price spends nothing but tokens", async () => {
@@ -191,7 +219,7 @@ test("each try takes a permit, and the last permit is settled with the tokens us
   expect(taken.at(-1)).toBe(2 + 12);
 });
 
-test("an endpoint that counts no tokens stays counted as estimated", async () => {
+test("the tokens of an endpoint that counts none are estimated", async () => {
   await using endpoint = await TestEndpoint.start(answer(completion({ usage: null })));
   const settled: unknown[] = [];
   const permits = {
@@ -199,8 +227,14 @@ test("an endpoint that counts no tokens stays counted as estimated", async () =>
     settle: (...settling: unknown[]) => void settled.push(settling),
   };
   const model = await openModel("m", openaiConfig({ base_url: endpoint.url }), { permits });
-  await model.chat(request(), patient);
-  expect(settled).toEqual([]);
+  const { usage } = await model.chat(request(), patient);
+  expect(usage).toEqual({
+    requests: 1,
+    prompt_tokens: 6,
+    completion_tokens: 1,
+    estimated_requests: 1,
+  });
+  expect(settled).toEqual([["m", 7, 7]]);
 });
 
 test("a simulated model has no more requests at once than its concurrency", async () => {

@@ -92,7 +92,12 @@ const plain = ({ rowId, trial, row, seed, attempt, role, state, history, trace }
 
 test("a batch arrives as it was sent, whatever its rows and results hold", () => {
   const [a, b] = [createProcess("a"), createProcess("b")];
-  const whole = { ...task, history: [hop(0), hop(1, { deep: [1, 1.5, "ü"] })] };
+  const details = { cached_tokens: 3, estimated_requests: 1, stated_cost: 0.0123 };
+  const paid = {
+    ...hop(0),
+    usage: { requests: 1, prompt_tokens: 10, completion_tokens: 20, ...details },
+  };
+  const whole = { ...task, history: [paid, hop(1, { deep: [1, 1.5, "ü"] })] };
   const ending = {
     status: "ok",
     stopReason: "agreed",
@@ -112,7 +117,7 @@ test("a batch arrives as it was sent, whatever its rows and results hold", () =>
   expect(end?.kind === "end" ? end.ending : null).toEqual(ending);
   expect(onlyTask(batch).totals).toMatchObject({
     hops: 2,
-    usage: { requests: 2, completion_tokens: 40 },
+    usage: { requests: 2, prompt_tokens: 20, completion_tokens: 40, ...details },
     cost: 0.25,
     models: ["m"],
   });
@@ -241,7 +246,14 @@ const anyHop: fc.Arbitrary<Hop> = fc.record({
   queue_ms: amount,
   run_ms: amount,
   model: text,
-  usage: fc.record({ requests: fc.nat(), prompt_tokens: fc.nat(), completion_tokens: fc.nat() }),
+  usage: fc.record(
+    {
+      ...{ requests: fc.nat(), prompt_tokens: fc.nat(), completion_tokens: fc.nat() },
+      ...{ cached_tokens: fc.nat(), cache_write_tokens: fc.nat(), reasoning_tokens: fc.nat() },
+      ...{ estimated_requests: fc.nat(), stated_cost: amount },
+    },
+    { requiredKeys: ["requests", "prompt_tokens", "completion_tokens"] },
+  ),
   cost: amount,
   result: fc.jsonValue().map((value) => JSON.parse(JSON.stringify(value))),
 });

@@ -20,7 +20,6 @@ test("a sound record is answered as it is, and has no contradictions", () => {
     recordOf("d", {
       stop_reason: "cut",
       score: null,
-      cost: null,
       trace_id: "f",
       outcome: { a: 1 },
     }),
@@ -83,12 +82,21 @@ const contradicting: readonly (readonly [more: Partial<TrajectoryRecord>, found:
       "usage.requests is 3, but its hops add up to 2",
       "usage.prompt_tokens is 30, but its hops add up to 20",
       "usage.completion_tokens is 12, but its hops add up to 7",
+      "cost is 0.5, but its hops add up to 0.3",
     ],
   ],
   [
     { usage: { requests: 3, prompt_tokens: 31, completion_tokens: 12 } },
     ["usage.prompt_tokens is 31, but its hops add up to 30"],
   ],
+  [
+    {
+      usage: { requests: 3, prompt_tokens: 30, completion_tokens: 12, cached_tokens: 1 },
+    },
+    ["usage.cached_tokens is 1, but its hops add up to 0"],
+  ],
+  [{ cost: null }, ["cost is null, but its hops add up to 0.5"]],
+  [{ cost: 0.5001 }, ["cost is 0.5001, but its hops add up to 0.5"]],
 ];
 for (const [more, found] of contradicting) {
   test(`a record contradicts itself: ${found[0]}`, () => {

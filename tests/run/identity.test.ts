@@ -1,6 +1,7 @@
 // The identity of a run in its manifest.
 
 import { expect, test } from "bun:test";
+import { PRICE_LIST } from "../../src/model/price.ts";
 import { runtime } from "../../src/platform.ts";
 import { identityOf } from "../../src/run/identity.ts";
 import { datasetWork } from "../../src/run/run-rows.ts";
@@ -20,6 +21,17 @@ test("the identity of a run is its recipe, its files, its rows and its versions"
       recipe: plan.loaded.resolved,
       hashes: plan.hashes,
       versions: { matrix: version, runtime: `${runtime.name} ${runtime.version}` },
+    });
+    const listed = await prepareSmallRun(folder, {
+      rows: 5,
+      overrides: [
+        ...overrides,
+        'models.m={kind="openai", base_url="https://api.openai.com/v1", model="gpt-4o", price="auto"}',
+      ],
+    });
+    expect(identityOf(listed, rows).versions).toEqual({
+      ...identity.versions,
+      prices: PRICE_LIST,
     });
     expect(identityOf(plan, { ...rows, replay: "/runs/a" })).toEqual({
       ...identity,

@@ -6,6 +6,7 @@ import { trajectoriesPath } from "../../records/record-file.ts";
 import type { Summary } from "../../run/summary.ts";
 import { isUnanswered, type Unanswered } from "../../task/task.ts";
 import { formatDuration, grouped } from "./figures.ts";
+import { originsOf } from "./usage.ts";
 
 export function renderSummary(summary: Summary): string {
   const { directory, state, recorded_before: before, spent, budget } = summary;
@@ -57,14 +58,20 @@ function detailsOf(summary: Summary): string[] {
     const money = cost === null ? "" : `, cost ${cost.toFixed(4)}`;
     const used = `${grouped(usage.requests)} requests, ${tokensOf(usage)}${money}`;
     lines.push(replayed ? `no model was asked; recorded then: ${used}` : `model: ${used}`);
+    lines.push(...originsOf(usage));
   }
   if (score !== null)
     lines.push(`score: mean ${score.mean.toFixed(3)} over ${grouped(score.scored)}`);
   return lines;
 }
 
-function tokensOf({ prompt_tokens: read, completion_tokens: written }: Summary["usage"]): string {
-  return `${grouped(read)} tokens in, ${grouped(written)} out`;
+function tokensOf(usage: Summary["usage"]): string {
+  const { prompt_tokens: read, completion_tokens: written } = usage;
+  const { cached_tokens: cached = 0, reasoning_tokens: thought = 0 } = usage;
+  return [
+    `${grouped(read)} tokens in${cached === 0 ? "" : ` (${grouped(cached)} cached)`}`,
+    `${grouped(written)} out${thought === 0 ? "" : ` (${grouped(thought)} reasoning)`}`,
+  ].join(", ");
 }
 
 /** A hint for the user when no task got a whole answer. */

@@ -3,6 +3,7 @@
 // length.
 
 import type { TrajectoryRecord } from "../../task/record.ts";
+import { addUsage, NO_USAGE, roundMoney } from "../../task/spent.ts";
 import type { Usage } from "../../task/task.ts";
 import { grouped } from "./figures.ts";
 import { renderTable } from "./table.ts";
@@ -54,6 +55,7 @@ export function renderUsage({ roles, models, tasks }: UsageReport): string {
     "hops",
     "requests",
     "tokens in",
+    "cached",
     "tokens out",
     "cost",
     "p50 ms",
@@ -62,13 +64,19 @@ export function renderUsage({ roles, models, tasks }: UsageReport): string {
   ];
   const row = (line: UsageLine): string[] => [
     line.name,
-    ...[line.count, line.requests, line.prompt_tokens, line.completion_tokens].map(grouped),
+    ...[
+      line.count,
+      line.requests,
+      line.prompt_tokens,
+      line.cached_tokens ?? 0,
+      line.completion_tokens,
+    ].map(grouped),
     line.cost === null ? "-" : line.cost.toFixed(4),
     ...[line.ms.p50, line.ms.p95, line.ms.p99].map((ms) =>
       ms < 100 ? ms.toFixed(1) : grouped(ms),
     ),
   ];
-  return renderTable([
+  const table = renderTable([
     ["role", ...head.slice(1)],
     ...roles.map(row),
     ["model"],
@@ -76,14 +84,22 @@ export function renderUsage({ roles, models, tasks }: UsageReport): string {
     ["whole tasks"],
     row(tasks),
   ]);
+  return [table, ...originsOf(tasks).map((origin) => `\n${origin}`)].join("\n");
+}
+
+/** The sources of tokens and cost, where they are not the counts and the prices alone. */
+export function originsOf(usage: Usage): readonly string[] {
+  const { stated_cost: stated = 0, estimated_requests: estimated = 0 } = usage;
+  return [
+    ...(stated === 0 ? [] : [`of the cost, ${stated.toFixed(4)} was stated by the endpoint`]),
+    ...(estimated === 0 ? [] : [`the tokens of ${grouped(estimated)} requests are estimates`]),
+  ];
 }
 
 class Line {
   readonly #name: string;
   #count = 0;
-  #requests = 0;
-  #promptTokens = 0;
-  #completionTokens = 0;
+  #usage = NO_USAGE;
   #cost: number | null = null;
   readonly #durations = new Durations();
 
@@ -93,10 +109,8 @@ class Line {
 
   add(usage: Usage | undefined, cost: number | undefined, ms: number): void {
     this.#count++;
-    this.#requests += usage?.requests ?? 0;
-    this.#promptTokens += usage?.prompt_tokens ?? 0;
-    this.#completionTokens += usage?.completion_tokens ?? 0;
-    if (cost !== undefined) this.#cost = (this.#cost ?? 0) + cost;
+    if (usage !== undefined) this.#usage = addUsage(this.#usage, usage);
+    if (cost !== undefined) this.#cost = roundMoney((this.#cost ?? 0) + cost);
     this.#durations.add(ms);
   }
 
@@ -104,9 +118,7 @@ class Line {
     return {
       name: this.#name,
       count: this.#count,
-      requests: this.#requests,
-      prompt_tokens: this.#promptTokens,
-      completion_tokens: this.#completionTokens,
+      ...this.#usage,
       cost: this.#cost,
       ms: {
         p50: this.#durations.quantile(0.5),

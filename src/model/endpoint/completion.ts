@@ -5,9 +5,8 @@ import { isJsonObject, type Json, type JsonObject } from "../../task/json.ts";
 import type { ChatAnswer } from "../contract.ts";
 import { SIMULATED_FINGERPRINT } from "../simulated.ts";
 import { unansweredOf } from "./stops.ts";
+import { usageOf } from "./usage.ts";
 
-/** A request that claims more tokens than this has counted none. */
-const TOKENS_MAX = 1e9;
 /** Finish reasons with which vLLM, SGLang and OpenRouter give an answer up. */
 const GIVEN_UP = ["abort", "error"];
 
@@ -46,7 +45,7 @@ export function parseCompletion(completion: unknown): ChatAnswer {
     throw badAnswer("the message is empty");
   const label =
     whole["system_fingerprint"] === SIMULATED_FINGERPRINT ? { simulated: true as const } : {};
-  return { message, finishReason, ...label, usage: usageOf(whole["usage"]) };
+  return { message, finishReason, ...label, usage: usageOf(whole, choice) };
 }
 
 /** The error for an answer that is JSON, but no completion. */
@@ -80,24 +79,6 @@ function callsFrom(calls: Json | undefined): JsonObject[] {
       type: "function",
     };
   });
-}
-
-function usageOf(usage: Json | undefined): ChatAnswer["usage"] {
-  const { prompt_tokens: prompt, completion_tokens: completion } = isJsonObject(usage)
-    ? usage
-    : ({} as JsonObject);
-  return {
-    requests: 1,
-    prompt_tokens: tokensFrom(prompt),
-    completion_tokens: tokensFrom(completion),
-  };
-}
-
-/** A value that is not a plausible count of tokens counts as 0. */
-function tokensFrom(value: Json | undefined): number {
-  return typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= TOKENS_MAX
-    ? value
-    : 0;
 }
 
 function withoutNulls(table: Readonly<Record<string, Json | undefined>>): Record<string, Json> {

@@ -13,6 +13,7 @@ import { createConnection, type HttpResponse, type Send } from "./connection.ts"
 import { outcomeOfEvent, outcomeOfResponse } from "./error-answer.ts";
 import { Assembly } from "./stream.ts";
 import { TimeLimits } from "./time-limits.ts";
+import { withHeaderCost } from "./usage.ts";
 
 const PROBE_TIMEOUT_MS = 5000;
 
@@ -74,9 +75,7 @@ export class Endpoint {
 
   async #askWhole(body: JsonObject, { signal }: TimeLimits): Promise<ChatAnswer> {
     const response = await this.#post(body, signal);
-    return isOk(response)
-      ? parseCompletion(this.#parse(await response.text()))
-      : await this.#outcomeOf(response);
+    return isOk(response) ? this.#whole(response) : await this.#outcomeOf(response);
   }
 
   async #askStreamed(body: JsonObject, limits: TimeLimits): Promise<ChatAnswer> {
@@ -86,8 +85,7 @@ export class Endpoint {
     );
     if (!isOk(response)) return this.#outcomeOf(response);
     // Some endpoints ignore `stream` and answer whole.
-    if (/\bjson\b/.test(response.headers["content-type"] ?? ""))
-      return parseCompletion(this.#parse(await response.text()));
+    if (/\bjson\b/.test(response.headers["content-type"] ?? "")) return this.#whole(response);
     const assembly = new Assembly();
     for await (const event of response.events()) {
       limits.heard();
@@ -98,7 +96,11 @@ export class Endpoint {
     }
     if (assembly.completion === null)
       throw new MatrixError("model_lost", `${this.#label} ended its stream before the answer`);
-    return parseCompletion(assembly.completion);
+    return withCost(parseCompletion(assembly.completion), response);
+  }
+
+  async #whole(response: HttpResponse): Promise<ChatAnswer> {
+    return withCost(parseCompletion(this.#parse(await response.text())), response);
   }
 
   #post(body: JsonObject, signal: AbortSignal): Promise<HttpResponse> {
@@ -126,6 +128,10 @@ export class Endpoint {
       );
     }
   }
+}
+
+function withCost(answer: ChatAnswer, { headers }: HttpResponse): ChatAnswer {
+  return { ...answer, usage: withHeaderCost(answer.usage, headers) };
 }
 
 function isOk({ status }: HttpResponse): boolean {

@@ -8,6 +8,16 @@ import { isJsonObject, type Json, type JsonObject } from "../../task/json.ts";
 /** A tool call with an index of this or more is not a valid answer. */
 const CALLS_MAX = 1024;
 
+/** Fields of a chunk whose last value is the completion's. */
+const KEPT = [
+  "usage",
+  "usageMetadata",
+  "x_groq",
+  "system_fingerprint",
+  "prompt_token_ids",
+  "prompt_logprobs",
+] as const;
+
 type Call = { id: string; type: string; function: { name: string; arguments: string } };
 
 export class Assembly {
@@ -17,8 +27,7 @@ export class Assembly {
   readonly #whole: Record<string, Json> = {};
 
   add(chunk: JsonObject): void {
-    for (const key of ["usage", "system_fingerprint", "prompt_token_ids", "prompt_logprobs"])
-      if (chunk[key] != null) this.#whole[key] = chunk[key];
+    for (const key of KEPT) if (chunk[key] != null) this.#whole[key] = chunk[key];
     const choices: readonly Json[] = Array.isArray(chunk["choices"]) ? chunk["choices"] : [];
     const choice = choices.filter(isJsonObject).find(({ index = 0 }) => index === 0);
     if (choice === undefined) return;

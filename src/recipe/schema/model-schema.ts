@@ -22,6 +22,29 @@ import {
 const price = v.strictObject({
   prompt: described(fromZero, "The price of a million prompt tokens, in any one currency.", 0.5),
   completion: described(fromZero, "The price of a million completion tokens.", 1.5),
+  cached: v.optional(
+    described(
+      fromZero,
+      "The price of a million prompt tokens that the provider read from its cache. Unset, the " +
+        "price of `prompt`.",
+      0.05,
+    ),
+  ),
+  cache_write: v.optional(
+    described(
+      fromZero,
+      "The price of a million prompt tokens that the provider wrote to its cache. Unset, the " +
+        "price of `prompt`.",
+      0.6,
+    ),
+  ),
+  reasoning: v.optional(
+    described(
+      fromZero,
+      "The price of a million completion tokens of reasoning. Unset, the price of `completion`.",
+      1.5,
+    ),
+  ),
 });
 
 /** The defaults describe a model of medium size. */
@@ -195,6 +218,18 @@ const openaiModel = v.strictObject({
     ),
   ),
   ...shared,
+  price: v.optional(
+    described(
+      v.pipe(
+        v.union([price, v.literal("auto")], 'a table with prompt and completion, or "auto"'),
+        v.title('table, or "auto"'),
+      ),
+      "What tokens cost, or `auto` for the price in the list that is part of the program. A cost " +
+        "that the endpoint states comes before it. Unset, answers have no other cost. A changed " +
+        "price applies to later answers.",
+      "auto",
+    ),
+  ),
 });
 
 const failure = (what: string) =>

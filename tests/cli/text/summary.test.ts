@@ -63,6 +63,20 @@ test("a summary leaves out errors, tokens, cost and score where there are none",
   expect(linesOf({ ...plain, usage }).filter((line) => line.startsWith("model"))).toEqual([]);
 });
 
+test("a summary says what was cached, thought, stated and estimated", () => {
+  const usage = {
+    ...summary.usage,
+    ...{ cached_tokens: 1990, reasoning_tokens: 1500 },
+    ...{ stated_cost: 0.01, estimated_requests: 1000 },
+  };
+  const from = linesOf({}).findIndex((line) => line.startsWith("model: "));
+  expect(linesOf({ usage }).slice(from, from + 3)).toEqual([
+    "model: 1,100 requests, 2,000 tokens in (1,990 cached), 500 out (1,500 reasoning), cost 0.0125",
+    "of the cost, 0.0100 was stated by the endpoint",
+    "the tokens of 1,000 requests are estimates",
+  ]);
+});
+
 test("a stopped run counts what is recorded and says that the same command goes on", () => {
   expect(linesOf({ state: "stopped", expected: 4000 })).toEqual([
     "coral: stopped after 3.2 s (simulated model), 30 records, 10 from before",

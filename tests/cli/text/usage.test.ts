@@ -70,11 +70,34 @@ test("the table has a part for roles, one for models and one for whole tasks", (
     tasks: { name: "tasks", ...line, cost: 2, ms: { p50: 1, p95: 2, p99: 3 } },
   });
   expect(text.split("\n")).toEqual([
-    "role          hops  requests  tokens in  tokens out    cost  p50 ms  p95 ms  p99 ms",
-    "student      1,200     1,300     14,000      15,000  1.2346    99.9     100   1,234",
+    "role          hops  requests  tokens in  cached  tokens out    cost  p50 ms  p95 ms  p99 ms",
+    "student      1,200     1,300     14,000       0      15,000  1.2346    99.9     100   1,234",
     "model",
-    "m            1,200     1,300     14,000      15,000       -     0.0     5.0    50.0",
+    "m            1,200     1,300     14,000       0      15,000       -     0.0     5.0    50.0",
     "whole tasks",
-    "tasks        1,200     1,300     14,000      15,000  2.0000     1.0     2.0     3.0",
+    "tasks        1,200     1,300     14,000       0      15,000  2.0000     1.0     2.0     3.0",
   ]);
+});
+
+test("a report shows cached tokens and says which costs were stated and which tokens estimated", () => {
+  const usage: Usage = { ...usageOf(3, 30, 4), cached_tokens: 1234 };
+  const line = { count: 1, cost: 2, ms: { p50: 1, p95: 2, p99: 3 } };
+  const lines = (more: Partial<Usage>) =>
+    renderUsage({
+      roles: [],
+      models: [],
+      tasks: { name: "tasks", ...usage, ...more, ...line },
+    }).split("\n");
+  expect(lines({}).at(-1)).toContain(" 1,234 ");
+  expect(lines({ stated_cost: 0.5, estimated_requests: 1000 }).slice(-4)).toEqual([
+    "",
+    "of the cost, 0.5000 was stated by the endpoint",
+    "",
+    "the tokens of 1,000 requests are estimates",
+  ]);
+  const paid = { model: "m", usage: { ...usage, reasoning_tokens: 2 }, cost: 0.1 };
+  const report = reportOf([
+    recordOf({ history: [hopOf("a", paid), hopOf("a", { ...paid, cost: 0.2 })], usage, cost: 0.3 }),
+  ]);
+  expect(report.roles[0]).toMatchObject({ cached_tokens: 2468, reasoning_tokens: 4, cost: 0.3 });
 });
