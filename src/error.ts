@@ -28,11 +28,13 @@ export const ERROR_CODES = [
   "model_lost", // the server went away while it answered
   "model_failed", // any other 5xx
   "model_timeout",
+  "model_denied", // 401, 402, 403, 404, a used-up quota: this key or model is turned away
   "model_refused_request", // any other 4xx
   "model_bad_answer", // not JSON, not a completion, empty
   "sandbox_invalid", // its image is missing, or is not an image
   "sandbox_unavailable", // no sandbox could be started, or the engine failed
   "sandbox_lost", // the sandbox ended while it worked
+  "program_failed", // the program in the sandbox ended before it answered anything
   "sandbox_bad_answer", // its agent does not speak the protocol
   "sandbox_fenced", // a stateful sandbox went on with a newer attempt of the task
   "host_lost", // hosts died with the task, or the one that held it (delivery = "at-most-once")
@@ -48,6 +50,7 @@ export type ErrorCode = (typeof ERROR_CODES)[number];
  */
 export const LOST_PLACE: ReadonlySet<string> = new Set<ErrorCode>([
   "sandbox_lost",
+  "program_failed",
   "sandbox_unavailable",
   "sandbox_fenced",
 ]);

@@ -13,6 +13,7 @@ import type { Clock } from "../task/clock.ts";
 import type { EndMessage, Message } from "../task/task.ts";
 import type { Tracing } from "../telemetry/tracing.ts";
 import { type AdmissionOptions, admitTasks } from "./admission.ts";
+import type { EarlyStop } from "./early-stop.ts";
 import { InFlight } from "./in-flight.ts";
 import { type RecordKeeper, Sink } from "./sink.ts";
 import { Tokens } from "./tokens.ts";
@@ -63,6 +64,8 @@ export interface RunOptions {
   readonly isRecorded: (rowId: string, trial: number) => boolean;
   readonly hasRoom: AdmissionOptions["hasRoom"];
   readonly keeper: RecordKeeper;
+  /** Decides which ends are held back, and when the run stops early. */
+  readonly earlyStop: EarlyStop;
   readonly transport: DriverTransport;
   readonly clock: Clock;
   readonly tracing: Tracing | null;
@@ -77,7 +80,7 @@ export interface RunOptions {
  */
 export interface RunEnd {
   readonly complete: boolean;
-  /** Number of tasks that were in flight. */
+  /** Number of tasks that were in flight, or ended without a record because the run stopped. */
   readonly abandoned: number;
   readonly error: Error | null;
 }
@@ -87,10 +90,13 @@ export class Run implements Receiver, DriverTasks {
   readonly #tokens: Tokens;
   readonly #inFlight: InFlight;
   readonly #sink: Sink;
+  /** Aborted: no further task is admitted. */
+  readonly #drain: AbortSignal;
   readonly #stopped = Promise.withResolvers<RunEnd>();
 
   constructor(options: RunOptions) {
     this.#options = options;
+    this.#drain = AbortSignal.any([options.drain, options.earlyStop.signal]);
     this.#tokens = new Tokens(options.concurrency);
     this.#inFlight = new InFlight(options);
     this.#sink = new Sink({
@@ -108,9 +114,9 @@ export class Run implements Receiver, DriverTasks {
 
   /** Plays the run on a fabric that was made for it, and stops the fabric. */
   async play(fabric: Fabric): Promise<RunEnd> {
-    const { drain, halt } = this.#options;
+    const { halt } = this.#options;
     void onAbort(halt, () => this.#stop(null));
-    const isDrained = onAbort(drain, () => this.#tokens.wake());
+    const isDrained = onAbort(this.#drain, () => this.#tokens.wake());
     try {
       fabric.begin();
       return await Promise.race([this.#toTheEnd(fabric.ready, isDrained), this.#stopped.promise]);
@@ -171,14 +177,18 @@ export class Run implements Receiver, DriverTasks {
         tokens: this.#tokens,
         inFlight: this.#inFlight,
         dispatch: (message) => this.#dispatch(message),
-        signal: this.#options.drain,
+        signal: this.#drain,
       });
     } catch (thrown) {
       // The rest of the dataset cannot be read. Tasks in flight can still finish.
       error = thrown instanceof Error ? thrown : new Error(messageOf(thrown));
     }
     await this.#tokens.allBack();
-    return { complete, abandoned: 0, error };
+    const { earlyStop } = this.#options;
+    if (complete) this.#sink.finish();
+    await this.#tokens.allBack();
+    complete &&= earlyStop.reason === null;
+    return { complete, abandoned: earlyStop.unrecorded, error };
   }
 
   #dispatch(message: Message): void {
@@ -187,7 +197,8 @@ export class Run implements Receiver, DriverTasks {
   }
 
   #stop(error: MatrixError | null): void {
-    this.#stopped.resolve({ complete: false, abandoned: this.#inFlight.size, error });
+    const abandoned = this.#inFlight.size + this.#options.earlyStop.unrecorded;
+    this.#stopped.resolve({ complete: false, abandoned, error });
   }
 }
 

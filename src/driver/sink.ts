@@ -15,6 +15,7 @@ import {
 } from "../task/record.ts";
 import type { EndMessage, Task } from "../task/task.ts";
 import type { Tracing } from "../telemetry/tracing.ts";
+import type { Arrived, EarlyStop } from "./early-stop.ts";
 import type { InFlight } from "./in-flight.ts";
 import type { Tokens } from "./tokens.ts";
 
@@ -24,6 +25,8 @@ export interface RecordKeeper {
   append(lines: readonly RecordLine[], counts: Counts): Promise<void>;
   /** Called with each record after it was written. */
   wrote(record: RecordHead, hops: number): void;
+  /** Called with a task that has ended and is not recorded, or not yet. */
+  heldBack(task: Pick<Task, "rowId" | "trial">): void;
   /**
    * Resolves when the tokens of the written tasks may be given back; null when they may at once.
    */
@@ -33,6 +36,7 @@ export interface RecordKeeper {
 export interface SinkOptions {
   readonly keeper: RecordKeeper;
   readonly inFlight: InFlight;
+  readonly earlyStop: EarlyStop;
   readonly tokens: Tokens;
   readonly clock: Clock;
   readonly tracing: Tracing | null;
@@ -57,38 +61,63 @@ export class Sink {
   }
 
   receive(ends: readonly EndMessage[]): void {
-    const { clock, inFlight, release } = this.#options;
+    const { clock, earlyStop, inFlight, release } = this.#options;
     const endedAt = clock();
-    const records: Accounted[] = [];
-    const lines: RecordLine[] = [];
-    const taken: EndMessage[] = [];
+    const record: Arrived[] = [];
     const doubled: EndMessage[] = [];
     for (const end of ends) {
-      const { task, ending } = end;
-      const known = inFlight.remove(task);
+      const known = inFlight.remove(end.task);
       if (known === null) {
         doubled.push(end);
         continue;
       }
-      taken.push(end);
       // Clocks of hosts differ, so the driver's time of admission is used when it is known.
-      const times = { admittedAt: known.admitted?.admittedAt ?? task.admittedAt, endedAt };
+      const admittedAt = known.admitted?.admittedAt ?? end.task.admittedAt;
+      const arrived = { end, times: { admittedAt, endedAt } };
+      const now = earlyStop.take(arrived);
+      this.#takeBack(now.filter((one) => one !== arrived));
+      if (!now.includes(arrived)) this.#holdBack(end);
+      record.push(...now);
+    }
+    if (doubled.length > 0) release(doubled);
+    if (record.length > 0) this.#written = this.#write(record);
+  }
+
+  /** Records the ends that are still held, unless the run stops for them. */
+  finish(): void {
+    const record = this.#options.earlyStop.finish();
+    this.#takeBack(record);
+    if (record.length > 0) this.#written = this.#write(record);
+  }
+
+  /**
+   * An end that is not recorded, or not yet, leaves nothing behind in any process, and has no
+   * token: the run has to find out whether further tasks end alike.
+   */
+  #holdBack(end: EndMessage): void {
+    const { keeper, tokens, release } = this.#options;
+    release([end]);
+    keeper.heldBack(end.task);
+    tokens.give(1);
+  }
+
+  /** Takes tokens again for held ends that are recorded after all. */
+  #takeBack(held: readonly Arrived[]): void {
+    for (const _ of held) this.#options.tokens.takeAnyway();
+  }
+
+  async #write(arrived: readonly Arrived[]): Promise<void> {
+    const { keeper, tokens, release, fail } = this.#options;
+    const before = this.#written;
+    const records: Accounted[] = [];
+    const lines: RecordLine[] = [];
+    for (const { end, times } of arrived) {
+      const { task, ending } = end;
       const [line, record] = serialise(task, createHead(task, ending, times), times);
       lines.push(line);
       records.push({ record, hops: hopCount(task) });
       this.#trace(task, record, times);
     }
-    if (doubled.length > 0) release(doubled);
-    if (records.length > 0) this.#written = this.#write(lines, records, taken);
-  }
-
-  async #write(
-    lines: readonly RecordLine[],
-    records: readonly Accounted[],
-    ends: readonly EndMessage[],
-  ): Promise<void> {
-    const { keeper, tokens, release, fail } = this.#options;
-    const before = this.#written;
     try {
       await keeper.append(lines, countStatus(records));
       await before;
@@ -96,7 +125,7 @@ export class Sink {
       fail(toStorageError(thrown));
       return;
     }
-    release(ends);
+    release(arrived.map(({ end }) => end));
     for (const { record, hops } of records) keeper.wrote(record, hops);
     const held = keeper.hold();
     if (held !== null) await held;

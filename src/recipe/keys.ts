@@ -43,6 +43,7 @@ export const FREE_KEYS: readonly string[] = [
   "run.concurrency",
   "run.output",
   "run.fail_above",
+  "run.stop_after",
   "run.grace",
   "run.cache",
   "run.budget",

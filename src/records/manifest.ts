@@ -14,6 +14,12 @@ export const MANIFEST_FORMAT = "matrix-manifest-1";
 export const MANIFEST_FILE = "manifest.json";
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
+/**
+ * Reasons why a start ended early: a signal of the user, a used-up budget, ends that no row can
+ * change (run.stop_after), or an error of the run itself.
+ */
+const STOPPED_BY = ["signal", "budget", "early_stop", "error"] as const;
+
 const manifestSchema = v.strictObject({
   format: v.literal(MANIFEST_FORMAT),
   name: v.string(),
@@ -22,6 +28,11 @@ const manifestSchema = v.strictObject({
    * continued. `running`: the run goes on, or its driver was killed.
    */
   state: v.picklist(["running", "stopped", "complete"]),
+  /**
+   * Why the last start ended before the run was complete; left out of a manifest whose `state` is
+   * another than `stopped`.
+   */
+  stopped: v.optional(v.strictObject({ why: v.picklist(STOPPED_BY), message: v.string() })),
   /** Equals ok + failed + lost once the run is complete. */
   expected: count,
   ok: count,
@@ -66,10 +77,13 @@ const manifestSchema = v.strictObject({
 
 export type Manifest = v.InferOutput<typeof manifestSchema>;
 
+/** Why a start of a run ended before the run was complete. */
+export type Stopped = NonNullable<Manifest["stopped"]>;
+
 /** The identity of a run: every field of the manifest that does not change while it runs. */
 export type RunIdentity = Omit<
   Manifest,
-  "format" | "state" | "ok" | "failed" | "lost" | "spent" | "created_at" | "updated_at"
+  "format" | "state" | "stopped" | "ok" | "failed" | "lost" | "spent" | "created_at" | "updated_at"
 >;
 
 /**

@@ -16,6 +16,7 @@ import {
   type Manifest,
   type RunIdentity,
   readManifest,
+  type Stopped,
   writeManifest,
 } from "./manifest.ts";
 import { trajectoriesPath } from "./record-file.ts";
@@ -86,12 +87,14 @@ export class RunDirectory {
       }
       const earlier = await readManifest(path);
       if (earlier === null) await refuseForeignFolder(path);
-      else refuseOtherRun(path, earlier, identity, checkpointDigest);
       const trajectories = trajectoriesPath(
         path,
         valueAt(identity.recipe, "run.compress") === true,
       );
       const recorded = await readRecordedTasks(trajectories);
+      // A start that stopped before its first record leaves nothing that another recipe could harm.
+      if (earlier !== null && (recorded.ids.size > 0 || earlier.state !== "stopped"))
+        refuseOtherRun(path, earlier, identity, checkpointDigest);
       const manifest = manifestOf(identity, recorded, earlier);
       // The manifest comes first: a folder with a manifest is a run directory, and any other folder
       // is refused.
@@ -141,11 +144,12 @@ export class RunDirectory {
   }
 
   /**
-   * Writes the last manifest and releases the lock. When the storage failed during the run, this
+   * Writes the last manifest and releases the lock. `stopped` says why a run stopped. When the storage failed during the run, this
    * may fail again with the same error, which the caller has reported already.
    */
-  async close(state: "stopped" | "complete"): Promise<void> {
+  async close(state: "stopped" | "complete", stopped?: Stopped): Promise<void> {
     clearInterval(this.#checkpoints);
+    if (stopped !== undefined) this.#manifest = { ...this.#manifest, stopped };
     try {
       await this.#writer.close();
       await this.#save(state);

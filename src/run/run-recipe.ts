@@ -3,15 +3,17 @@
 
 import { join } from "node:path";
 import type { RowStream } from "../dataset/open.ts";
+import { EarlyStop } from "../driver/early-stop.ts";
 import { Rates } from "../driver/rates.ts";
 import { type DriverTransport, onAbort, Run, type RunEnd } from "../driver/run.ts";
+import { messageOf } from "../error.ts";
 import { captureConsole } from "../host/console.ts";
 import { catchStrayErrors } from "../host/stray-error.ts";
 import { serveMetrics } from "../http/metrics-server.ts";
 import { ProcessPermits } from "../model/permits.ts";
 import { runtime } from "../platform.ts";
 import { JournalTrimmer, removeJournal } from "../records/journal.ts";
-import { readManifest } from "../records/manifest.ts";
+import { readManifest, type Stopped } from "../records/manifest.ts";
 import { RunDirectory } from "../records/run-directory.ts";
 import { systemClock } from "../task/clock.ts";
 import type { RecordHead } from "../task/record.ts";
@@ -78,6 +80,7 @@ class RecipeRun {
   readonly #startedAt = performance.now();
   readonly #rates: Rates;
   readonly #books: Books;
+  readonly #earlyStop: EarlyStop;
   readonly #display: Display;
   readonly #log: Log;
   readonly #logSink: LogSink;
@@ -100,6 +103,10 @@ class RecipeRun {
     this.#rates = new Rates(ratesOf(recipe));
     const budget = isReplay ? null : (recipe.run.budget ?? null);
     this.#books = new Books({ directory, budget, isReplay, isAlone: this.#isAlone });
+    this.#earlyStop = new EarlyStop({
+      after: isReplay ? 0 : recipe.run.stop_after,
+      hasSucceeded: directory.counts.ok > 0,
+    });
     this.#display = display(() => snapshotOf(this.#view));
     const folder = join(directory.path, "logs");
     this.#log = openLog(join(folder, `${DRIVER_NAME}.log`), this.#display.say);
@@ -132,36 +139,55 @@ class RecipeRun {
   async close(end: RunEnd): Promise<Summary> {
     const elapsedMs = performance.now() - this.#startedAt;
     const state = end.complete ? "complete" : "stopped";
+    const stopped = end.complete ? null : this.#stoppedBy(end.error);
     const spent = this.#books.close(end);
     await this.#open.disposeAsync();
     if (end.complete) await removeJournal(this.#directory.path);
     await this.#logSink.close();
-    const closing = await this.#directory.close(state).then(
+    const closing = await this.#directory.close(state, stopped ?? undefined).then(
       () => null,
       (failure: unknown) => failure,
     );
     const { counts } = this.#directory;
-    this.#log.write("info", state, { ...counts, abandoned: end.abandoned });
+    this.#log.write("info", state, {
+      ...counts,
+      abandoned: end.abandoned,
+    });
     await this.#log.close();
     const { abandoned } = end;
     const wireBytes = this.#playing?.fabric.wireBytes ?? null;
     const error = end.error ?? closing;
-    const ended = { state, abandoned, elapsedMs, wireBytes, spent, error } as const;
+    const ended = { stopped, abandoned, elapsedMs, wireBytes, spent, error } as const;
     return summarise(this.#work, this.#directory, this.#books, ended);
   }
 
-  /** Combines the signals of the user, the grace time and the budget into two. */
+  #stoppedBy(error: Error | null): Stopped {
+    if (error !== null) return { why: "error", message: messageOf(error) };
+    const { reason } = this.#earlyStop;
+    if (reason !== null) return { why: "early_stop", message: reason };
+    const used = this.#books.usedUp();
+    return used === null
+      ? { why: "signal", message: "the run was told to stop" }
+      : { why: "budget", message: `run.budget is used up: ${used}` };
+  }
+
+  /** Combines the signals of the user, the grace time, the budget and the early stop into two. */
   #heed(context: RunContext): { readonly drain: AbortSignal; readonly halt: AbortSignal } {
     const { drain: asked = NEVER, halt: haltAsked = NEVER } = context;
     const { grace } = this.#work.plan.recipe.run;
     const graceOver = new AbortController();
-    void onAbort(asked, () => {
-      this.#log.write(
-        "warning",
-        `stopping: tasks in flight may finish within ${grace / 1000} s; a second signal stops at once`,
-      );
+    const giveGrace = (): void => {
       const timer = setTimeout(() => graceOver.abort(), grace);
       this.#open.defer(() => clearTimeout(timer));
+    };
+    const within = `tasks in flight may finish within ${grace / 1000} s`;
+    void onAbort(asked, () => {
+      this.#log.write("warning", `stopping: ${within}; a second signal stops at once`);
+      giveGrace();
+    });
+    void onAbort(this.#earlyStop.signal, () => {
+      this.#log.write("error", `the run stops early: ${this.#earlyStop.reason}`);
+      giveGrace();
     });
     const { spentUp } = this.#books.ledger;
     void onAbort(spentUp, () =>
@@ -171,7 +197,7 @@ class RecipeRun {
       ),
     );
     return {
-      drain: AbortSignal.any([asked, spentUp]),
+      drain: AbortSignal.any([asked, spentUp, this.#earlyStop.signal]),
       halt: AbortSignal.any([haltAsked, graceOver.signal]),
     };
   }
@@ -237,8 +263,10 @@ class RecipeRun {
       keeper: {
         append: (lines, counts) => this.#directory.append(lines, counts),
         wrote: (record, hops) => this.#wrote(record, hops),
+        heldBack: ({ rowId, trial }) => this.#playing?.fabric.settle(rowId, trial),
         hold: () => this.#books.hold(),
       },
+      earlyStop: this.#earlyStop,
       clock: systemClock,
       drain: this.#drain,
       halt: this.#halt,

@@ -2,6 +2,7 @@
 
 import type { Budget } from "../driver/ledger.ts";
 import { MatrixError } from "../error.ts";
+import type { Stopped } from "../records/manifest.ts";
 import type { RunDirectory } from "../records/run-directory.ts";
 import type { Spent } from "../task/spent.ts";
 import type { Usage } from "../task/task.ts";
@@ -13,6 +14,8 @@ export interface Summary {
   readonly name: string;
   readonly directory: string;
   readonly state: "complete" | "stopped";
+  /** Why a run that is not complete has stopped. */
+  readonly stopped: Stopped | null;
   readonly simulated: boolean;
   /** True when the run was made of another run's records, without a model. */
   readonly replayed: boolean;
@@ -22,7 +25,10 @@ export interface Summary {
   readonly lost: number;
   /** Number of records that earlier starts of the run made. */
   readonly recorded_before: number;
-  /** Tasks that were in flight when the run stopped. A continued run starts them again. */
+  /**
+   * Tasks without a record when the run stopped: those in flight, and those that ended and made it
+   * stop early. A continued run starts them again.
+   */
   readonly abandoned: number;
   readonly elapsed_ms: number;
   /** Bytes that peers sent each other; null in one process. */
@@ -41,7 +47,8 @@ export interface Summary {
 }
 
 export interface Ended {
-  readonly state: Summary["state"];
+  /** Null when the run is complete. */
+  readonly stopped: Stopped | null;
   readonly abandoned: number;
   readonly elapsedMs: number;
   readonly wireBytes: number | null;
@@ -54,13 +61,14 @@ export function summarise(
   { plan, rows }: Work,
   directory: RunDirectory,
   books: Books,
-  { state, abandoned, elapsedMs, wireBytes, spent, error }: Ended,
+  { stopped, abandoned, elapsedMs, wireBytes, spent, error }: Ended,
 ): Summary {
   const { hops, usage, cost, stopReasons, errors, score } = books.tally;
   return {
     name: plan.recipe.name,
     directory: directory.path,
-    state,
+    state: stopped === null ? "complete" : "stopped",
+    stopped,
     simulated: directory.simulated,
     replayed: rows.replay !== null,
     expected: rows.expected,

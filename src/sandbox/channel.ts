@@ -33,6 +33,8 @@ interface Pending {
 
 /** Characters of a bad line that its error shows. */
 const SHOWN_CHARS = 200;
+/** Exit codes from here on say which signal ended a program. */
+const SIGNALLED = 128;
 
 export class Channel {
   /** Resolves when the channel can no longer be used, with the error that says why. */
@@ -44,6 +46,7 @@ export class Channel {
   readonly #stderr: StderrLines;
   readonly #pending = new Map<number, Pending>();
   #next = 1;
+  #hasReplied = false;
   #dead: MatrixError | null = null;
 
   constructor(running: Running, options: ChannelOptions) {
@@ -53,7 +56,10 @@ export class Channel {
     this.#replies = new ReplyLines({
       lineBytesMax: options.lineBytesMax,
       // A reply to a request that was cancelled is dropped.
-      onReply: (id, reply) => this.#pending.get(id)?.settle(reply),
+      onReply: (id, reply) => {
+        this.#hasReplied = true;
+        this.#pending.get(id)?.settle(reply);
+      },
       onBreak: (what, line) => this.#breakOff(what, line),
     });
     this.#stderr = new StderrLines(options.onStderr);
@@ -61,8 +67,8 @@ export class Channel {
     running.stdout.on("data", (chunk: Buffer) => this.#replies.push(chunk));
     running.stderr.on("data", (chunk: Buffer) => this.#stderr.push(chunk));
     running.exited.then(
-      (code) => this.#lose(`ended with exit ${code}`),
-      (thrown: unknown) => this.#lose(`is gone: ${messageOf(thrown)}`, thrown),
+      (code) => this.#lose(this.#codeOf(code), `ended with exit ${code}`),
+      (thrown: unknown) => this.#lose("sandbox_lost", `is gone: ${messageOf(thrown)}`, thrown),
     );
   }
 
@@ -72,8 +78,8 @@ export class Channel {
   }
 
   /**
-   * Fails with `sandbox_lost` or `sandbox_bad_answer` when the channel breaks, with `agent_timeout`
-   * when no reply comes in time, and with the signal's reason when it aborts. The agent is told of
+   * Fails with `sandbox_lost`, `program_failed` or `sandbox_bad_answer` when the channel breaks,
+   * with `agent_timeout` when no reply comes in time, and with the signal's reason when it aborts. The agent is told of
    * the last two, and goes on with other requests.
    */
   request(body: JsonObject, { timeoutMs, signal }: RequestOptions): Promise<Reply> {
@@ -149,11 +155,17 @@ export class Channel {
     void this.#running.kill();
   }
 
-  #lose(why: string, cause?: unknown): void {
+  /** A program that ends by itself and never answered does not work; a signal comes from outside. */
+  #codeOf(exit: number | null): "program_failed" | "sandbox_lost" {
+    const isOwn = exit !== null && exit < SIGNALLED;
+    return isOwn && !this.#hasReplied ? "program_failed" : "sandbox_lost";
+  }
+
+  #lose(code: "program_failed" | "sandbox_lost", why: string, cause?: unknown): void {
     const words = this.#stderr.lastWords;
     const tail = words === "" ? "" : `; its last words: ${words}`;
     const message = `${this.#options.name} ${why}${tail}`;
-    this.#die(new MatrixError("sandbox_lost", message, cause === undefined ? {} : { cause }));
+    this.#die(new MatrixError(code, message, cause === undefined ? {} : { cause }));
   }
 
   #die(error: MatrixError): void {

@@ -251,5 +251,6 @@ function keyOf(rowId: string, trial: number): string {
 }
 
 function isLost(thrown: unknown): thrown is MatrixError {
-  return thrown instanceof MatrixError && thrown.code === "sandbox_lost";
+  if (!(thrown instanceof MatrixError)) return false;
+  return thrown.code === "sandbox_lost" || thrown.code === "program_failed";
 }

@@ -2,6 +2,7 @@
 
 import { expect, test } from "bun:test";
 import type { DatasetRow } from "../../src/dataset/source.ts";
+import { EarlyStop } from "../../src/driver/early-stop.ts";
 import { type Fabric, onAbort, Run, type RunOptions } from "../../src/driver/run.ts";
 import { MatrixError } from "../../src/error.ts";
 import { keyOf } from "../../src/peer/parcel.ts";
@@ -21,6 +22,7 @@ class Stage implements Fabric {
   readonly drain = new AbortController();
   readonly halt = new AbortController();
   readonly recorded = new Set<string>();
+  readonly heldBack: string[] = [];
   readonly run: Run;
   appending: () => Promise<void> = async () => undefined;
   holding: Promise<void> | null = null;
@@ -53,8 +55,10 @@ class Stage implements Fabric {
           this.counts.push(counts);
         },
         wrote: (record) => void this.records.push(record),
+        heldBack: ({ rowId }) => void this.heldBack.push(rowId),
         hold: () => this.holding,
       },
+      earlyStop: new EarlyStop({ after: 0, hasSucceeded: false }),
       transport: {
         submit: (message) => void this.sent.push(message),
         release: (ends) => void this.released.push(...ends),
@@ -373,4 +377,46 @@ test("the record takes the driver's time of admission, and the task's own where 
   stage.run.receive([endOf("0", { admittedAt: 40 }), endOf("7", { admittedAt: 40 })]);
   await end;
   expect(stage.records.map(({ timing }) => timing.total_ms)).toEqual([0, 60]);
+});
+
+test("a run stops early: it admits no further row, and lets the tasks in flight end", async () => {
+  const earlyStop = new EarlyStop({ after: 2, hasSucceeded: false });
+  const stage = new Stage(9, { concurrency: 3, earlyStop });
+  const end = stage.run.play(stage);
+  stage.becomeReady();
+  expect(await stage.sentRows(3)).toEqual(["0", "1", "2"]);
+  const denied = { code: "model_denied" };
+  stage.run.receive([endOf("0", denied)]);
+  expect(await stage.sentRows(4)).toEqual(["0", "1", "2", "3"]);
+  stage.run.receive([endOf("1", denied), endOf("2"), endOf("3", denied)]);
+  expect(await end).toEqual({ complete: false, abandoned: 3, error: null });
+  expect(stage.records.map(({ id, status }) => [id, status])).toEqual([["2", "ok"]]);
+  expect(stage.heldBack).toEqual(["0", "1", "3"]);
+  expect(stage.sent).toHaveLength(4);
+  expect(earlyStop.reason).toContain("2 tasks ended alike");
+});
+
+test("a run of fewer rows than stop_after is not complete when nothing but a lasting error came", async () => {
+  const earlyStop = new EarlyStop({ after: 20, hasSucceeded: false });
+  const stage = new Stage(2, { earlyStop });
+  const end = stage.run.play(stage);
+  stage.becomeReady();
+  await stage.sentRows(2);
+  stage.run.receive([endOf("0", { code: "model_denied" }), endOf("1", { code: "model_denied" })]);
+  expect(await end).toEqual({ complete: false, abandoned: 2, error: null });
+  expect(stage.records).toEqual([]);
+});
+
+test("held ends are recorded at the end of a complete run, and given up by one that is drained", async () => {
+  for (const isDrained of [false, true]) {
+    const stage = new Stage(1, { earlyStop: new EarlyStop({ after: 20, hasSucceeded: true }) });
+    const end = stage.run.play(stage);
+    stage.becomeReady();
+    await stage.sentRows(1);
+    if (isDrained) stage.halt.abort();
+    stage.run.receive([endOf("0", { code: "model_denied" })]);
+    const expected = isDrained ? [false, 1, 0] : [true, 0, 1];
+    const { complete, abandoned } = await end;
+    expect([complete, abandoned, stage.records.length]).toEqual(expected as [boolean, ...number[]]);
+  }
 });

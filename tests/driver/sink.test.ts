@@ -1,6 +1,7 @@
 // The sink: which ends become records, in which order they are written, and when tokens come back.
 
 import { expect, test } from "bun:test";
+import { EarlyStop } from "../../src/driver/early-stop.ts";
 import { InFlight } from "../../src/driver/in-flight.ts";
 import { Sink } from "../../src/driver/sink.ts";
 import { Tokens } from "../../src/driver/tokens.ts";
@@ -11,13 +12,14 @@ import type { Tracing } from "../../src/telemetry/tracing.ts";
 import { until } from "../parts/until.ts";
 import { admitted, endOf, ONE_STEP } from "./task-parts.ts";
 
-function createSink(tracing: Tracing | null = null) {
+function createSink(tracing: Tracing | null = null, after = 0) {
   const inFlight = new InFlight({ rule: ONE_STEP, delivery: "retry", maxAttempts: 3 });
   const tokens = new Tokens(10);
   const happened: string[] = [];
   const appended: { lines: readonly RecordLine[]; counts: Counts }[] = [];
   const records: { record: RecordHead; hops: number }[] = [];
   const errors: MatrixError[] = [];
+  const earlyStop = new EarlyStop({ after, hasSucceeded: false });
   const world = {
     append: async () => undefined as undefined,
     hold: null as Promise<void> | null,
@@ -33,8 +35,10 @@ function createSink(tracing: Tracing | null = null) {
         records.push({ record, hops });
         happened.push(`wrote ${record.id}`);
       },
+      heldBack: ({ rowId }) => happened.push(`held back ${rowId}`),
       hold: () => world.hold,
     },
+    earlyStop,
     inFlight,
     tokens,
     clock: () => 100,
@@ -48,7 +52,7 @@ function createSink(tracing: Tracing | null = null) {
       tokens.take();
     }
   };
-  return { sink, inFlight, tokens, happened, appended, records, errors, world, admit };
+  return { sink, earlyStop, inFlight, tokens, happened, appended, records, errors, world, admit };
 }
 
 const withHistory = (end: EndMessage, history: Task["history"]): EndMessage => ({
@@ -203,4 +207,33 @@ test("the trace of a task ends with its record, and says why a task failed", asy
       { rowId: "y", status: "failed", stopReason: "error", error: "agent_failed", ...times },
     ],
   ]);
+});
+
+test("a held end is released, told and gives its token back; a later record takes one again", async () => {
+  const { sink, earlyStop, tokens, happened, appended, records, admit } = createSink(null, 3);
+  admit("x", "y");
+  sink.receive([endOf("x", { code: "model_denied" })]);
+  expect(happened).toEqual(["released x", "held back x"]);
+  expect([tokens.taken, appended.length, earlyStop.unrecorded]).toEqual([1, 0, 1]);
+  sink.receive([withHistory(endOf("y"), [{ ...hop, at: new Date(98).toISOString() }])]);
+  expect(tokens.taken).toBe(2);
+  await tokens.allBack();
+  expect(records.map(({ record }) => [record.id, record.status])).toEqual([
+    ["x", "failed"],
+    ["y", "ok"],
+  ]);
+  expect(appended.map(({ counts }) => counts)).toEqual([{ ok: 1, failed: 1, lost: 0 }]);
+  sink.finish();
+  expect([tokens.taken, appended.length]).toEqual([0, 1]);
+});
+
+test("held ends of a run that is over are written, and their tokens come back after that", async () => {
+  const { sink, tokens, records, admit } = createSink(null, 3);
+  admit("x");
+  sink.receive([endOf("x", { code: "model_unavailable" })]);
+  expect(tokens.taken).toBe(0);
+  sink.finish();
+  expect([tokens.taken, records.length]).toEqual([1, 0]);
+  await tokens.allBack();
+  expect(records).toMatchObject([{ record: { id: "x", timing: { total_ms: 60 } } }]);
 });

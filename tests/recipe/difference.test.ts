@@ -106,6 +106,7 @@ test("the keys that a continued run may change are these and no others", () => {
     "run.fail_above",
     "run.grace",
     "run.output",
+    "run.stop_after",
     "sandboxes.*.count",
     "sandboxes.*.cpus",
     "sandboxes.*.engine",

@@ -4,7 +4,7 @@ import { expect, test } from "bun:test";
 import { appendFile, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { takeLock } from "../../src/records/lock.ts";
-import { readManifest } from "../../src/records/manifest.ts";
+import { readManifest, writeManifest } from "../../src/records/manifest.ts";
 import { type OpenOptions, RunDirectory } from "../../src/records/run-directory.ts";
 import { withFolder } from "../parts/folder.ts";
 import { until } from "../parts/until.ts";
@@ -164,11 +164,35 @@ test("a directory whose driver lives is refused, and stays as it was", () =>
 
 test("a closed directory can be opened again, and so can one that was refused", () =>
   withFolder(async (folder) => {
-    await (await open(folder)).close("stopped");
+    const first = await open(folder);
+    await append(first, "a");
+    await first.close("stopped");
     await expect(
       open(folder, { identity: identityOf({ recipe: { name: "other" } }) }),
     ).rejects.toMatchObject({ code: "run_refused", message: `${folder} holds another run` });
     await (await open(folder)).close("stopped");
+  }));
+
+test("a run that stopped before its first record gives its directory to a changed recipe", () =>
+  withFolder(async (folder) => {
+    await (await open(folder)).close("stopped");
+    const other = identityOf({ recipe: { name: "other" } });
+    await (await open(folder, { identity: other })).close("stopped");
+    expect((await readManifest(folder))?.recipe).toEqual({ name: "other" });
+    const manifest = await readManifest(folder);
+    if (manifest !== null) await writeManifest(folder, { ...manifest, state: "running" });
+    await expect(open(folder)).rejects.toMatchObject({ code: "run_refused" });
+  }));
+
+test("the manifest says why a run stopped, and forgets it when the run goes on", () =>
+  withFolder(async (folder) => {
+    const stopped = { why: "early_stop", message: "20 tasks ended alike" } as const;
+    await (await open(folder)).close("stopped", stopped);
+    expect((await readManifest(folder))?.stopped).toEqual(stopped);
+    const again = await open(folder);
+    expect((await readManifest(folder))?.stopped).toBeUndefined();
+    await again.close("complete");
+    expect((await readManifest(folder))?.stopped).toBeUndefined();
   }));
 
 test("a folder with files of the user is refused, with the first three of them", () =>

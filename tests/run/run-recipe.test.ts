@@ -82,7 +82,7 @@ test("the summary counts hops, usage, cost and spending, and has no bytes of the
     expect(summary.cost).toBeCloseTo(cost, 9);
     expect(summary.spent.cost).toBeCloseTo(cost, 9);
     expect(without(summary)).toEqual({
-      ...{ name: "small", state: "complete", simulated: true, replayed: false },
+      ...{ name: "small", state: "complete", stopped: null, simulated: true, replayed: false },
       ...{ expected: 2, ok: 2, failed: 0, lost: 0, recorded_before: 0, abandoned: 0 },
       ...{ wire_bytes: null, hops: 4, usage, budget: null, errors: {}, error: null },
       cost: summary.cost,

@@ -142,7 +142,8 @@ test("an agent that ends fails every request with its exit code and its last wor
   const answer = errorOf(channel.request({ op: "a" }, TIME));
   agent.stderr.write("so long,\nünd danke\n");
   agent.exit(3);
-  const message = "sandbox_lost: the agent ended with exit 3; its last words: so long,\nünd danke";
+  const message =
+    "program_failed: the agent ended with exit 3; its last words: so long,\nünd danke";
   expect(await answer).toBe(message);
   expect(heard).toEqual(["so long,", "ünd danke"]);
   expect(await errorOf(channel.request({ op: "b" }, TIME))).toBe(message);
@@ -153,7 +154,25 @@ test("an agent that ends without a word leaves nothing after its exit code", asy
   const { channel, agent } = await open();
   const answer = errorOf(channel.request({ op: "a" }, TIME));
   agent.exit(0);
-  expect(await answer).toBe("sandbox_lost: the agent ended with exit 0");
+  expect(await answer).toBe("program_failed: the agent ended with exit 0");
+});
+
+test("an agent that answered once, or that a signal ended, was lost; any other one has failed", async () => {
+  const endOf = async (code: number, line: string | null) => {
+    const { channel, agent } = await open();
+    const answer = channel.request({ op: "a" }, TIME);
+    if (line !== null) agent.stdout.write(line);
+    await settle();
+    agent.exit(code);
+    await answer.catch(() => undefined);
+    return (await channel.closed).code;
+  };
+  expect(await endOf(1, null)).toBe("program_failed");
+  expect(await endOf(127, null)).toBe("program_failed");
+  expect(await endOf(128, null)).toBe("sandbox_lost");
+  expect(await endOf(137, null)).toBe("sandbox_lost");
+  expect(await endOf(1, '{"id":1,"ok":true}\n')).toBe("sandbox_lost");
+  expect(await endOf(1, '{"id":1,"ok":false}\n')).toBe("sandbox_lost");
 });
 
 test("a sandbox that goes fails every request with the cause", async () => {
@@ -187,7 +206,7 @@ test("an agent's broken stdin is not an error of its own", async () => {
   await settle();
   const answer = errorOf(channel.request({ op: "a" }, TIME));
   agent.exit(1);
-  expect(await answer).toBe("sandbox_lost: the agent ended with exit 1");
+  expect(await answer).toBe("program_failed: the agent ended with exit 1");
 });
 
 test("the first reason why a channel is closed stays", async () => {

@@ -1,15 +1,16 @@
 // The summary of a run in a few lines: the accounting first, then why tasks ended, what was used,
 // and what the user can do next.
 
+import { EARLY_STOP_HELP } from "../../driver/early-stop.ts";
 import { usedUp } from "../../driver/ledger.ts";
 import { trajectoriesPath } from "../../records/record-file.ts";
 import type { Summary } from "../../run/summary.ts";
-import { isUnanswered, type Unanswered } from "../../task/task.ts";
+import { isUnanswered } from "../../task/task.ts";
 import { formatDuration, grouped } from "./figures.ts";
 import { originsOf } from "./usage.ts";
 
 export function renderSummary(summary: Summary): string {
-  const { directory, state, recorded_before: before, spent, budget } = summary;
+  const { directory, state, stopped, recorded_before: before, spent, budget } = summary;
   const made = recordedOf(summary) - before;
   const lines = [titleOf(summary, made), accountOf(summary)];
   if (made > 0) lines.push(...detailsOf(summary));
@@ -17,6 +18,7 @@ export function renderSummary(summary: Summary): string {
   if (unanswered !== null) lines.push(unanswered);
   lines.push(`records: ${trajectoriesPath(directory)}`);
   const used = budget === null ? null : usedUp(spent, budget);
+  if (stopped?.why === "early_stop") lines.push(`stopped early: ${stopped.message}`);
   if (state === "stopped") lines.push(goOn(used));
   else if (used !== null) lines.push(`over run.budget: ${used}`);
   return lines.join("\n");
@@ -74,19 +76,11 @@ function tokensOf(usage: Summary["usage"]): string {
   ].join(", ");
 }
 
-/** A hint for the user when no task got a whole answer. */
-const UNANSWERED_HELP: Readonly<Record<Unanswered, string>> = {
-  context_length: "shorten what is asked, or use a model that takes more",
-  refused: 'ask otherwise, or let roles accept it (accepts = ["refused"])',
-  content_filtered: 'ask otherwise, or let roles accept it (accepts = ["content_filtered"])',
-  cut: 'raise max_tokens, or let roles accept it (accepts = ["cut"])',
-};
-
 /** Advice for the most frequent reason; null when any task ended for another kind of reason. */
 function unansweredHint(stopReasons: Summary["stop_reasons"]): string | null {
   const [reason = "", ...others] = inOrder(stopReasons).map(([name]) => name);
   if (!isUnanswered(reason) || !others.every(isUnanswered)) return null;
-  return `no task has a whole answer: ${UNANSWERED_HELP[reason]}`;
+  return `no task has a whole answer: ${EARLY_STOP_HELP[reason]}`;
 }
 
 function listed(counts: Readonly<Record<string, number>>): string {

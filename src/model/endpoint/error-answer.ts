@@ -29,7 +29,7 @@ export function outcomeOfResponse(
   if (unanswered !== null)
     return emptyAnswer(unanswered === "context_length" ? unanswered : "content_filter", said);
   const retryAfterMs = retryAfterOf(headers);
-  throw new MatrixError(codeOf(status, codes), `${label} answered ${status}: ${said}`, {
+  throw new MatrixError(codeOf(status, codes, said), `${label} answered ${status}: ${said}`, {
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
   });
 }
@@ -66,9 +66,24 @@ function readError(body: unknown): { readonly codes: readonly string[]; readonly
   };
 }
 
-function codeOf(status: number, codes: readonly string[]): ErrorCode {
+/** Codes with which an endpoint turns away a key, an account or a model, whatever the request is. */
+const DENIED_CODES: ReadonlySet<string> = new Set([
+  "insufficient_quota",
+  "billing_hard_limit_reached",
+  "billing_not_active",
+  "account_deactivated",
+  "invalid_api_key",
+  "model_not_found",
+]);
+/** The same in words, where the status is 400. */
+const DENIED_WORDS = /api key not valid|credit balance is too low/i; // Gemini; Anthropic
+const DENIED_STATUSES: ReadonlySet<number> = new Set([401, 402, 403, 404]);
+
+function codeOf(status: number, codes: readonly string[], said: string): ErrorCode {
   // A quota that is used up does not come back by waiting.
-  if (codes.includes("insufficient_quota")) return "model_refused_request";
+  if (codes.some((code) => DENIED_CODES.has(code))) return "model_denied";
+  if (DENIED_STATUSES.has(status) || (status === 400 && DENIED_WORDS.test(said)))
+    return "model_denied";
   if (status === 429 || status === 503 || status === 529) return "model_overloaded";
   if (status === 408 || status === 504) return "model_timeout";
   return status >= 500 || status === 409 || status === 425

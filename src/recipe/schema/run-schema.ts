@@ -78,6 +78,16 @@ export const run = v.strictObject({
     ),
     0.05,
   ),
+  stop_after: v.optional(
+    described(
+      count,
+      "The run stops early, and can go on, when this many tasks ended alike with an error that no " +
+        "row can change: a refused key, a model or program that is not there, no whole answer at " +
+        "all. None of them is recorded. 0 turns this off.",
+      20,
+    ),
+    20,
+  ),
   grace: v.optional(
     described(
       duration,

@@ -8,6 +8,7 @@ const summary: Summary = {
   name: "coral",
   directory: "/runs/coral",
   state: "complete",
+  stopped: null,
   simulated: true,
   replayed: false,
   expected: 40,

@@ -248,7 +248,7 @@ test("an error status is an error or an outcome, whole and streamed", async () =
   for (const config of [{}, streamed]) {
     const failing = await ask(answer({ error: { message: "no such model" } }, 404), config);
     expect(failing.given).toMatchObject({
-      code: "model_refused_request",
+      code: "model_denied",
       message: "http://a answered 404: no such model",
     });
     const full = await ask(answer("full", 429, { "retry-after": "7" }), config);

@@ -24,8 +24,11 @@ function respond(
 
 const codes: readonly (readonly [status: number, code: string])[] = [
   [400, "model_refused_request"],
-  [401, "model_refused_request"],
-  [404, "model_refused_request"],
+  [401, "model_denied"],
+  [402, "model_denied"],
+  [403, "model_denied"],
+  [404, "model_denied"],
+  [405, "model_refused_request"],
   [408, "model_timeout"],
   [409, "model_failed"],
   [413, "model_refused_request"],
@@ -46,10 +49,27 @@ for (const [status, code] of codes) {
   });
 }
 
-test("a quota that is used up is a refused request, with any status", () => {
-  expect(respond(429, { error: { message: "no", code: "insufficient_quota" } }).code).toBe(
-    "model_refused_request",
-  );
+test("a key, an account or a model that is turned away is told by the code, with any status", () => {
+  const codeOf = (status: number, code: string) => respond(status, { error: { code } }).code;
+  for (const code of [
+    "insufficient_quota",
+    "billing_hard_limit_reached",
+    "billing_not_active",
+    "account_deactivated",
+    "invalid_api_key",
+    "model_not_found",
+  ])
+    expect([codeOf(429, code), codeOf(400, code)]).toEqual(["model_denied", "model_denied"]);
+  expect(codeOf(429, "rate_limit_exceeded")).toBe("model_overloaded");
+});
+
+test("two providers refuse a key or an empty account with 400 and words alone", () => {
+  const codeOf = (status: number, message: string) => respond(status, { error: { message } }).code;
+  const words = ["API key not valid. Please pass one.", "Your credit balance is too low to go on."];
+  for (const message of words) {
+    expect(codeOf(400, message)).toBe("model_denied");
+    expect(codeOf(500, message)).toBe("model_failed");
+  }
 });
 
 test("the words of an error are found where each server has them", () => {

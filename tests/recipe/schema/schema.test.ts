@@ -31,6 +31,7 @@ test("a run has these defaults", () => {
     timeout: 3_600_000,
     max_hops: 200,
     fail_above: 0.05,
+    stop_after: 20,
     grace: 30_000,
     compress: false,
   });
