@@ -144,8 +144,9 @@ export class RunDirectory {
   }
 
   /**
-   * Writes the last manifest and releases the lock. `stopped` says why a run stopped. When the storage failed during the run, this
-   * may fail again with the same error, which the caller has reported already.
+   * Writes the last manifest and releases the lock. `stopped` says why a run stopped. When the
+   * storage failed during the run, this may fail again with the same error, which the caller has
+   * reported already.
    */
   async close(state: "stopped" | "complete", stopped?: Stopped): Promise<void> {
     clearInterval(this.#checkpoints);

@@ -79,8 +79,8 @@ export class Channel {
 
   /**
    * Fails with `sandbox_lost`, `program_failed` or `sandbox_bad_answer` when the channel breaks,
-   * with `agent_timeout` when no reply comes in time, and with the signal's reason when it aborts. The agent is told of
-   * the last two, and goes on with other requests.
+   * with `agent_timeout` when no reply comes in time, and with the signal's reason when it aborts.
+   * The agent is told of the last two, and goes on with other requests.
    */
   request(body: JsonObject, { timeoutMs, signal }: RequestOptions): Promise<Reply> {
     if (this.#dead !== null) return Promise.reject(this.#dead);
@@ -155,7 +155,7 @@ export class Channel {
     void this.#running.kill();
   }
 
-  /** A program that ends by itself and never answered does not work; a signal comes from outside. */
+  /** A program that ends by itself and never answered does not work. A signal is no word of it. */
   #codeOf(exit: number | null): "program_failed" | "sandbox_lost" {
     const isOwn = exit !== null && exit < SIGNALLED;
     return isOwn && !this.#hasReplied ? "program_failed" : "sandbox_lost";

@@ -66,7 +66,7 @@ function readError(body: unknown): { readonly codes: readonly string[]; readonly
   };
 }
 
-/** Codes with which an endpoint turns away a key, an account or a model, whatever the request is. */
+/** Codes of an endpoint that turns away a key, an account or a model, whatever the request is. */
 const DENIED_CODES: ReadonlySet<string> = new Set([
   "insufficient_quota",
   "billing_hard_limit_reached",
