@@ -57,5 +57,10 @@ test("an error that stops the program before anything is spent exits with 2, any
 });
 
 test("a task loses its place with its sandbox, and with nothing else", () => {
-  expect([...LOST_PLACE]).toEqual(["sandbox_lost", "sandbox_unavailable", "sandbox_fenced"]);
+  expect([...LOST_PLACE]).toEqual([
+    "sandbox_lost",
+    "program_failed",
+    "sandbox_unavailable",
+    "sandbox_fenced",
+  ]);
 });
