@@ -3,15 +3,17 @@
 // foreign error is translated once, where it enters.
 
 /**
- * Codes of operating errors. `usage` to `run_refused` stop the program before anything is spent
- * (exit 2).
+ * Codes of operating errors. `usage` to `run_busy` stop the program before anything is spent
+ * (exit 2, and 4 for a busy directory).
  */
 export const ERROR_CODES = [
   "usage", // the command line
   "recipe_invalid",
   "dataset_invalid",
   "module_invalid", // user code that does not load or does not export what it should
-  "run_refused", // the run directory belongs to another recipe, dataset or living driver
+  "run_refused", // the run directory belongs to another recipe or dataset
+  "run_busy", // another driver is at work in the run directory
+  "run_taken", // another driver took the run directory over while this one stood still
   "storage_failed", // full disk, lost directory: the run stops and can go on
   "dataset_gone", // the dataset changed or vanished under a run
   "peer_failed", // a request to another process of the run was refused or got no whole answer
@@ -56,7 +58,7 @@ export const LOST_PLACE: ReadonlySet<string> = new Set<ErrorCode>([
 ]);
 
 /** Exit codes of the program (docs/files.md). */
-export const EXIT = { complete: 0, failedAbove: 1, refused: 2, resumable: 3 } as const;
+export const EXIT = { complete: 0, failedAbove: 1, refused: 2, resumable: 3, busy: 4 } as const;
 
 const REFUSALS: ReadonlySet<ErrorCode> = new Set([
   "usage",
@@ -119,6 +121,7 @@ export class MatrixError extends Error {
   }
 
   get exitCode(): number {
+    if (this.code === "run_busy") return EXIT.busy;
     return REFUSALS.has(this.code) ? EXIT.refused : EXIT.resumable;
   }
 }

@@ -46,14 +46,18 @@ test("an error has the facts that it was made with, and plain ones for all other
   expect(new MatrixError("peer_failed", "no", facts)).toMatchObject(facts);
 });
 
-test("an error that stops the program before anything is spent exits with 2, any other with 3", () => {
+test("an error before anything is spent exits with 2, of a busy directory with 4, any other with 3", () => {
   const refusals = ERROR_CODES.filter((code) => new MatrixError(code, "").exitCode === 2);
   expect(refusals).toEqual([
     ...(["usage", "recipe_invalid", "dataset_invalid", "module_invalid", "run_refused"] as const),
     "sandbox_invalid",
   ]);
   expect(new MatrixError("storage_failed", "").exitCode).toBe(3);
-  expect(EXIT).toEqual({ complete: 0, failedAbove: 1, refused: 2, resumable: 3 });
+  expect(new MatrixError("run_taken", "").exitCode).toBe(3);
+  expect(ERROR_CODES.filter((code) => new MatrixError(code, "").exitCode === 4)).toEqual([
+    "run_busy",
+  ]);
+  expect(EXIT).toEqual({ complete: 0, failedAbove: 1, refused: 2, resumable: 3, busy: 4 });
 });
 
 test("a task loses its place with its sandbox, and with nothing else", () => {

@@ -22,7 +22,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["model", "sandbox", "dataset", "orchestrator"],
   ["http", "recipe", "telemetry"],
   ["task"],
-  ["error.ts", "platform.ts", "random-id.ts", "process.ts", "version.ts"],
+  ["error.ts", "durable-file.ts", "platform.ts", "random-id.ts", "process.ts", "version.ts"],
 ];
 
 /** Packages that more than one file may import. */
@@ -33,7 +33,7 @@ const SHARED_PACKAGES: Readonly<Record<string, RegExp>> = {
   hono: /^(model\/server|http\/(peer|metrics)-server)\.ts$/,
   // The borders where data enters.
   valibot:
-    /^(recipe\/(schema\/(\w+-)?schema|validate|difference)|task\/usage-schema|peer\/control|agent\/exec|records\/(manifest|check-record|driver-file))\.ts$/,
+    /^(recipe\/(schema\/(\w+-)?schema|validate|difference)|task\/usage-schema|peer\/control|agent\/exec|records\/(manifest|check-record|driver-file|holder))\.ts$/,
   "yocto-queue": /^(host\/role|model\/(limit|line))\.ts$/,
   "fastest-levenshtein": /^(recipe\/validate|dataset\/files)\.ts$/,
 };

@@ -119,6 +119,7 @@ async function play(plan: Plan, flags: DriveFlags, settings: RunSettings): Promi
   const summary = await runRecipe(plan, settings, {
     drain: interrupts.drain,
     halt: interrupts.halt,
+    say: (line) => console.error(line),
     display: (snapshot) => startProgress(snapshot, flags.quiet === true),
     ownsProcess: true,
   }).finally(() => interrupts.dispose());

@@ -164,6 +164,11 @@ export class PeerFabric implements Fabric {
     const deadline = clock() + FAREWELL_MS;
     while (this.#hosts.length > 0 && clock() < deadline)
       await new Promise((resolve) => setTimeout(resolve, TICK_MS));
+    await this.abandon();
+  }
+
+  /** Leaves the hosts without a word, as a driver that dies does. They look for the next one. */
+  async abandon(): Promise<void> {
     clearInterval(this.#ticking);
     this.#options.rates.stop();
     await this.#options.peer.stop();

@@ -117,11 +117,17 @@ export class Run implements Receiver, DriverTasks {
     const { halt } = this.#options;
     void onAbort(halt, () => this.#stop(null));
     const isDrained = onAbort(this.#drain, () => this.#tokens.wake());
+    fabric.begin();
+    const end = await Promise.race([
+      this.#toTheEnd(fabric.ready, isDrained),
+      this.#stopped.promise,
+    ]);
     try {
-      fabric.begin();
-      return await Promise.race([this.#toTheEnd(fabric.ready, isDrained), this.#stopped.promise]);
-    } finally {
       await fabric.stop();
+      return end;
+    } catch (thrown) {
+      // The error that ended the run says more than one that follows from it.
+      return { ...end, error: end.error ?? (thrown as Error) };
     }
   }
 

@@ -1,11 +1,15 @@
 // driver.json in the run directory: where the driver is, and the token that proves membership.
 // Hosts on a shared file system find their driver by it, and so does the next driver of the run. It
 // exists while a run has hosts, only its owner can read it, and it is written whole or not at all.
+// A power cut may leave it empty or full of zeros all the same: then there is no driver.
 
-import { open, readFile, rename, rm } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import * as v from "valibot";
+import { replaceFile } from "../durable-file.ts";
 import { MatrixError, messageOf } from "../error.ts";
+import type { Confirm } from "./held-lock.ts";
 
 export const DRIVER_FILE = "driver.json";
 const OWNER_ONLY = 0o600;
@@ -31,8 +35,8 @@ const schema = v.strictObject({
 export type DriverFile = v.InferOutput<typeof schema>;
 
 /**
- * `path`: the file, or its folder. Returns null when there is no file. Fails with `usage` when the
- * file cannot be read or holds something else.
+ * `path`: the file, or its folder. Returns null when there is no file, or an empty one. Fails with
+ * `usage` when the file cannot be read or holds something else.
  */
 export async function readDriverFile(path: string): Promise<DriverFile | null> {
   for (const file of [join(path, DRIVER_FILE), path]) {
@@ -44,21 +48,39 @@ export async function readDriverFile(path: string): Promise<DriverFile | null> {
       if (code === "ENOENT" || code === "ENOTDIR" || code === "EISDIR") continue;
       throw new MatrixError("usage", `cannot read ${file}: ${messageOf(cause)}`, { cause });
     }
-    return parse(content, file);
+    return /^[\0\s]*$/.test(content) ? null : parse(content, file);
   }
   return null;
 }
 
-export async function writeDriverFile(directory: string, file: DriverFile): Promise<void> {
-  const path = join(directory, DRIVER_FILE);
-  const handle = await open(`${path}.tmp`, "w", OWNER_ONLY);
+/**
+ * Reads the file of the driver before this one. A file that cannot be understood is a dead driver's
+ * and is reported with `warn`.
+ */
+export async function readEarlierDriver(
+  directory: string,
+  warn: (text: string) => void,
+): Promise<DriverFile | null> {
+  let why = `${join(directory, DRIVER_FILE)} is empty, as a power cut may leave it`;
   try {
-    await handle.chmod(OWNER_ONLY);
-    await handle.writeFile(`${JSON.stringify(file, null, 2)}\n`);
-  } finally {
-    await handle.close();
+    const found = await readDriverFile(directory);
+    if (found !== null || !existsSync(join(directory, DRIVER_FILE))) return found;
+  } catch (thrown) {
+    why = messageOf(thrown);
   }
-  await rename(`${path}.tmp`, path);
+  warn(`${why}: its driver counts as dead, and its hosts cannot be found`);
+  return null;
+}
+
+export async function writeDriverFile(
+  directory: string,
+  file: DriverFile,
+  confirm?: Confirm,
+): Promise<void> {
+  await replaceFile(join(directory, DRIVER_FILE), `${JSON.stringify(file, null, 2)}\n`, {
+    mode: OWNER_ONLY,
+    ...(confirm === undefined ? {} : { confirm }),
+  });
 }
 
 /** Removes the file at the end of a run, when no host needs to find the driver any more. */
@@ -69,18 +91,24 @@ export async function removeDriverFile(directory: string): Promise<void> {
 /** Keeps driver.json up to date while a driver lives. Writes never overlap. */
 export class DriverFileKeeper {
   readonly #directory: string;
+  readonly #confirm: Confirm | undefined;
   #file: DriverFile;
   #saved: Promise<void> = Promise.resolve();
 
-  private constructor(directory: string, file: DriverFile) {
+  private constructor(directory: string, file: DriverFile, confirm: Confirm | undefined) {
     this.#directory = directory;
     this.#file = file;
+    this.#confirm = confirm;
   }
 
   /** Writes the file. Fails when it cannot be written. */
-  static async create(directory: string, file: DriverFile): Promise<DriverFileKeeper> {
-    await writeDriverFile(directory, file);
-    return new DriverFileKeeper(directory, file);
+  static async create(
+    directory: string,
+    file: DriverFile,
+    confirm?: Confirm,
+  ): Promise<DriverFileKeeper> {
+    await writeDriverFile(directory, file, confirm);
+    return new DriverFileKeeper(directory, file, confirm);
   }
 
   /** Notes a change for the next driver. A full disk does not end the run here: the records do. */
@@ -88,12 +116,14 @@ export class DriverFileKeeper {
     this.#file = { ...this.#file, ...change };
     const file = this.#file;
     this.#saved = this.#saved.then(() =>
-      writeDriverFile(this.#directory, file).catch(() => undefined),
+      writeDriverFile(this.#directory, file, this.#confirm).catch(() => undefined),
     );
   }
 
+  /** Removes the file. Fails, and leaves it, when another driver has the directory. */
   async remove(): Promise<void> {
     await this.#saved;
+    await this.#confirm?.();
     await removeDriverFile(this.#directory);
   }
 }

@@ -7,6 +7,7 @@ import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { splitLines } from "../dataset/lines.ts";
 import { parseAnswer, parseSegmentName } from "../model/answers/answer-line.ts";
+import type { Confirm } from "./held-lock.ts";
 
 const TRIM_MS = 5000;
 
@@ -19,6 +20,8 @@ export interface JournalOptions {
    * segment.
    */
   readonly isWriting: (writer: string) => boolean;
+  /** Called before segments are removed; when it fails they stay. */
+  readonly confirm?: Confirm;
 }
 
 interface TaskName {
@@ -55,9 +58,11 @@ export class JournalTrimmer {
    * next time.
    */
   trim(): Promise<void> {
-    this.#running ??= this.#trim().finally(() => {
-      this.#running = null;
-    });
+    this.#running ??= this.#trim()
+      .catch(() => undefined)
+      .finally(() => {
+        this.#running = null;
+      });
     return this.#running;
   }
 
@@ -67,6 +72,7 @@ export class JournalTrimmer {
   }
 
   async #trim(): Promise<void> {
+    const { confirm } = this.#options;
     const names = await readdir(this.#folder).catch(() => []);
     for (const name of closedSegments(names, this.#options.isWriting)) {
       const path = join(this.#folder, name);
@@ -76,6 +82,7 @@ export class JournalTrimmer {
       if (left === null) continue;
       this.#closed.set(name, left);
       if (left.length > 0) continue;
+      await confirm?.();
       await rm(path).catch(() => undefined);
       this.#closed.delete(name);
     }

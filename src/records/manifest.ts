@@ -1,14 +1,16 @@
 // manifest.json: the identity of a run and its progress. It is written whole or not at all
-// (temporary file, fsync, rename), so a killed driver leaves the previous one. While a run goes on,
+// (src/durable-file.ts), so a killed driver leaves the previous one. While a run goes on,
 // its counts are a lower bound; the records are the truth.
 
-import { open, readFile, rename } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as v from "valibot";
+import { replaceFile } from "../durable-file.ts";
 import { MatrixError, messageOf } from "../error.ts";
 import type { JsonObject } from "../task/json.ts";
 import { NOTHING_SPENT_BY_HOSTS } from "../task/spent.ts";
 import { spentEntries } from "../task/usage-schema.ts";
+import type { Confirm } from "./held-lock.ts";
 
 export const MANIFEST_FORMAT = "matrix-manifest-1";
 export const MANIFEST_FILE = "manifest.json";
@@ -103,19 +105,18 @@ export async function readManifest(directory: string): Promise<Manifest | null> 
   return parseManifest(text, path);
 }
 
-/** Fails with `storage_failed`. */
-export async function writeManifest(directory: string, manifest: Manifest): Promise<void> {
+/** Fails with `storage_failed`, or as `confirm` does. */
+export async function writeManifest(
+  directory: string,
+  manifest: Manifest,
+  confirm?: Confirm,
+): Promise<void> {
   const path = join(directory, MANIFEST_FILE);
   try {
-    const file = await open(`${path}.tmp`, "w");
-    try {
-      await file.writeFile(`${JSON.stringify(manifest, null, 2)}\n`);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(`${path}.tmp`, path);
+    const options = confirm === undefined ? {} : { confirm };
+    await replaceFile(path, `${JSON.stringify(manifest, null, 2)}\n`, options);
   } catch (cause) {
+    if (cause instanceof MatrixError) throw cause;
     throw new MatrixError("storage_failed", `cannot write ${path}: ${messageOf(cause)}`, { cause });
   }
 }
@@ -124,6 +125,8 @@ function parseManifest(text: string, path: string): Manifest {
   const hint = {
     hint: "start anew with --fresh (the old directory is kept aside), or choose another with -o",
   };
+  if (isBlank(text))
+    throw new MatrixError("run_refused", `${path} is empty, as a power cut may leave it`, hint);
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -145,4 +148,9 @@ function parseManifest(text: string, path: string): Manifest {
     `${path}: ${v.getDotPath(issue) ?? "it"}: ${issue.message}`,
     hint,
   );
+}
+
+/** A file that had grown and was not written when the power went is full of zeros. */
+function isBlank(text: string): boolean {
+  return /^[\0\s]*$/.test(text);
 }

@@ -7,6 +7,7 @@ import { type FileHandle, open } from "node:fs/promises";
 import { encodeFrame } from "../dataset/zstd.ts";
 import { MatrixError, messageOf } from "../error.ts";
 import type { RecordLine } from "../task/record.ts";
+import type { Confirm } from "./held-lock.ts";
 import { isCompressed } from "./record-file.ts";
 
 const SYNC_MS = 1000;
@@ -25,6 +26,7 @@ export class RecordWriter {
   readonly #path: string;
   readonly #file: FileHandle;
   readonly #compressed: boolean;
+  readonly #confirm: Confirm;
   readonly #syncing: NodeJS.Timeout;
   /** Byte offset where the last whole record ends. */
   #bytes: number;
@@ -36,25 +38,34 @@ export class RecordWriter {
   #pending: Pending[] = [];
   #writing: Promise<void> | null = null;
   #dirty = false;
+  /** Chains the syncs, so that the last one waits for the one that is under way. */
+  #synced: Promise<void> = Promise.resolve();
   #failure: MatrixError | null = null;
 
-  private constructor(path: string, file: FileHandle, bytes: number) {
+  private constructor(path: string, file: FileHandle, bytes: number, confirm: Confirm) {
     this.#path = path;
     this.#file = file;
+    this.#confirm = confirm;
     this.#compressed = isCompressed(path);
     this.#bytes = bytes;
-    this.#syncing = setInterval(() => void this.#sync(), SYNC_MS);
+    this.#syncing = setInterval(() => {
+      if (this.#dirty) void this.#sync();
+    }, SYNC_MS);
     this.#syncing.unref();
   }
 
   /**
    * Opens the file for appending after its first `bytes` bytes, which end with a whole record. The
-   * rest is cut off.
+   * rest is cut off. `confirm` is called before each change of the file.
    */
-  static async open(path: string, bytes: number): Promise<RecordWriter> {
+  static async open(
+    path: string,
+    bytes: number,
+    confirm: Confirm = async () => undefined,
+  ): Promise<RecordWriter> {
     const file = await open(path, "a");
     if ((await file.stat()).size > bytes) await file.truncate(bytes);
-    return new RecordWriter(path, file, bytes);
+    return new RecordWriter(path, file, bytes, confirm);
   }
 
   /**
@@ -69,11 +80,21 @@ export class RecordWriter {
     });
   }
 
+  /**
+   * Resolves when the disk has every record. Fails with the error of the appends, or with that of
+   * the last sync.
+   */
   async close(): Promise<void> {
     clearInterval(this.#syncing);
     await this.#writing;
-    if (this.#failure === null) await this.#sync();
-    await this.#file.close();
+    // A file that was deleted after the last append is noticed here, too.
+    await this.#sync();
+    try {
+      await this.#file.close();
+    } catch (cause) {
+      this.#failure ??= storageFailed(this.#path, cause);
+    }
+    if (this.#failure !== null) throw this.#failure;
   }
 
   async #writeAll(): Promise<void> {
@@ -116,6 +137,7 @@ export class RecordWriter {
   async #write(used: number): Promise<void> {
     const lines = this.#buffer.subarray(0, used);
     const bytes = this.#compressed ? await encodeFrame(lines) : lines;
+    await this.#confirm();
     this.#dirty = true;
     // A write may be short, for example on a nearly full disk.
     for (let written = 0; written < bytes.length; ) {
@@ -126,21 +148,39 @@ export class RecordWriter {
 
   /** Cuts off what was written of the failed batch, and rejects everything that waits. */
   async #fail(cause: unknown, batch: readonly Pending[]): Promise<void> {
-    this.#failure = storageFailed(this.#path, cause);
-    await this.#file.truncate(this.#bytes).catch(() => undefined);
+    const failure = await this.#failureOf(cause);
+    this.#failure ??= failure;
+    // The file of another driver is not this one's to cut.
+    if (failure.code !== "run_taken") await this.#file.truncate(this.#bytes).catch(() => undefined);
     for (const { reject } of [...batch, ...this.#pending.splice(0)]) reject(this.#failure);
   }
 
-  async #sync(): Promise<void> {
-    if (!this.#dirty || this.#failure !== null) return;
+  #sync(): Promise<void> {
     this.#dirty = false;
+    this.#synced = this.#synced.then(() => this.#syncNow());
+    return this.#synced;
+  }
+
+  async #syncNow(): Promise<void> {
+    if (this.#failure !== null) return;
     try {
       await this.#file.datasync();
       // A deleted file still takes writes, but no later process can read them.
       if ((await this.#file.stat()).nlink === 0) throw new Error("the file was deleted");
     } catch (cause) {
-      this.#failure ??= storageFailed(this.#path, cause);
+      const failure = await this.#failureOf(cause);
+      this.#failure ??= failure;
     }
+  }
+
+  /** A driver that took the directory over is the cause of any other trouble with the file. */
+  async #failureOf(cause: unknown): Promise<MatrixError> {
+    try {
+      await this.#confirm();
+    } catch (thrown) {
+      if (thrown instanceof MatrixError) return thrown;
+    }
+    return storageFailed(this.#path, cause);
   }
 }
 

@@ -3,13 +3,18 @@
 // everything else about the run was checked.
 
 import { existsSync } from "node:fs";
-import { mkdir, readdir, rename, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rename } from "node:fs/promises";
 import { join } from "node:path";
+import { removeTemporaries, replaceFile, syncFolder } from "../durable-file.ts";
 import { MatrixError, messageOf } from "../error.ts";
 import { valueAt } from "../recipe/key-path.ts";
 import type { Counts, RecordLine } from "../task/record.ts";
 import { NOTHING_SPENT_BY_HOSTS, type SpentByHosts } from "../task/spent.ts";
-import { clearLock, type Lock, takeLock } from "./lock.ts";
+import { DRIVER_FILE } from "./driver-file.ts";
+import { fenceRecords, removeUnfinishedCopy } from "./fence-records.ts";
+import type { Confirm, Lock } from "./held-lock.ts";
+import { removeJournal } from "./journal.ts";
+import { clearLock, takeLock } from "./lock.ts";
 import {
   MANIFEST_FILE,
   MANIFEST_FORMAT,
@@ -34,12 +39,18 @@ export interface OpenOptions {
   readonly checkpointDigest: string | null;
   /** Moves an existing directory aside and starts a new run. */
   readonly fresh: boolean;
+  /** Aborted: a driver that waits for a silent one on another machine gives up. */
+  readonly signal?: AbortSignal;
+  /** Prints a line about that wait. */
+  readonly say?: (line: string) => void;
 }
 
 export class RunDirectory {
   readonly path: string;
   /** The tasks that had a record when the directory was opened. */
   readonly recorded: RecordedTasks;
+  /** Remarks for the log on what the opening found. */
+  readonly notes: readonly string[];
   readonly #lock: Lock;
   readonly #writer: RecordWriter;
   readonly #checkpoints: NodeJS.Timeout;
@@ -55,35 +66,36 @@ export class RunDirectory {
     writer: RecordWriter,
     recorded: RecordedTasks,
     manifest: Manifest,
+    notes: readonly string[],
   ) {
     this.path = path;
     this.recorded = recorded;
+    this.notes = notes;
     this.#lock = lock;
     this.#writer = writer;
     this.#counts = { ...recorded.counts };
     this.#manifest = manifest;
     this.#checkpoints = setInterval(() => {
-      if (this.#unsaved) void this.#save("running").catch(() => undefined);
+      const done = this.#unsaved ? this.#save("running") : this.#lock.confirm();
+      void done.catch(() => undefined);
     }, CHECKPOINT_MS);
     this.#checkpoints.unref();
   }
 
   /**
-   * Opens the directory for one driver. Fails with `run_refused`, and changes nothing, when the
-   * directory belongs to another run or another driver holds it.
+   * Opens the directory for one driver. Fails, and changes nothing, when the directory belongs to
+   * another run (`run_refused`) or another driver holds it (`run_busy`).
    */
-  static async open(
-    path: string,
-    { identity, recipeText, checkpointDigest, fresh }: OpenOptions,
-  ): Promise<RunDirectory> {
+  static async open(path: string, options: OpenOptions): Promise<RunDirectory> {
+    const { identity, recipeText, checkpointDigest, fresh } = options;
     await prepareFolder(path);
-    let lock = await lockFolder(path);
+    let lock = await lockFolder(path, options);
     try {
       if (fresh && existsSync(join(path, MANIFEST_FILE))) {
         await moveAside(path);
         await lock.release();
         await prepareFolder(path);
-        lock = await lockFolder(path);
+        lock = await lockFolder(path, options);
       }
       const earlier = await readManifest(path);
       if (earlier === null) await refuseForeignFolder(path);
@@ -91,6 +103,7 @@ export class RunDirectory {
         path,
         valueAt(identity.recipe, "run.compress") === true,
       );
+      const notes = [...lock.notes, ...(await expelSilent(path, trajectories, lock))];
       const recorded = await readRecordedTasks(trajectories);
       // A start that stopped before its first record leaves nothing that another recipe could harm.
       if (earlier !== null && (recorded.ids.size > 0 || earlier.state !== "stopped"))
@@ -100,13 +113,24 @@ export class RunDirectory {
       // is refused.
       await writeManifest(path, manifest);
       await mkdir(join(path, "logs"), { recursive: true });
-      await writeFile(join(path, "recipe.toml"), recipeText);
-      const writer = await RecordWriter.open(trajectories, recorded.bytes);
-      return new RunDirectory(path, lock, writer, recorded, manifest);
+      await replaceFile(join(path, "recipe.toml"), recipeText);
+      const writer = await RecordWriter.open(trajectories, recorded.bytes, lock.confirm);
+      await syncFolder(path);
+      return new RunDirectory(path, lock, writer, recorded, manifest, notes);
     } catch (thrown) {
       await lock.release();
       throw refused(path, thrown);
     }
+  }
+
+  /** Fails with `run_taken` when another driver has the directory; called before each change. */
+  get confirm(): Confirm {
+    return this.#lock.confirm;
+  }
+
+  /** Aborted, with the error as its reason, when another driver has taken the directory over. */
+  get lost(): AbortSignal {
+    return this.#lock.lost;
   }
 
   /** Records in the file, by status. */
@@ -144,9 +168,9 @@ export class RunDirectory {
   }
 
   /**
-   * Writes the last manifest and releases the lock. `stopped` says why a run stopped. When the
-   * storage failed during the run, this may fail again with the same error, which the caller has
-   * reported already.
+   * Writes the last manifest, removes the journal of a complete run and releases the lock.
+   * `stopped` says why a run stopped. Fails when the records are not all on the disk; the manifest
+   * then says that the run has stopped.
    */
   async close(state: "stopped" | "complete", stopped?: Stopped): Promise<void> {
     clearInterval(this.#checkpoints);
@@ -154,6 +178,12 @@ export class RunDirectory {
     try {
       await this.#writer.close();
       await this.#save(state);
+      if (state === "complete") await removeJournal(this.path);
+    } catch (failure) {
+      const reason = stopped ?? { why: "error", message: messageOf(failure) };
+      this.#manifest = { ...this.#manifest, stopped: reason };
+      await this.#save("stopped").catch(() => undefined);
+      throw failure;
     } finally {
       await this.#lock.release();
     }
@@ -168,7 +198,9 @@ export class RunDirectory {
       updated_at: new Date().toISOString(),
     };
     const manifest = this.#manifest;
-    const saved = this.#saved.catch(() => undefined).then(() => writeManifest(this.path, manifest));
+    const saved = this.#saved
+      .catch(() => undefined)
+      .then(() => writeManifest(this.path, manifest, this.#lock.confirm));
     this.#saved = saved;
     return saved;
   }
@@ -205,9 +237,28 @@ async function prepareFolder(path: string): Promise<void> {
   }
 }
 
-async function lockFolder(path: string): Promise<Lock> {
+/**
+ * Keeps a driver that may come to life again from writing: what it has open is not the run's any
+ * more.
+ */
+async function expelSilent(
+  path: string,
+  trajectories: string,
+  { isFromSilent }: Lock,
+): Promise<readonly string[]> {
+  const names = await readdir(path);
+  for (const file of [MANIFEST_FILE, DRIVER_FILE, "recipe.toml"])
+    await removeTemporaries(join(path, file), names);
+  await removeUnfinishedCopy(trajectories);
+  return isFromSilent ? await fenceRecords(trajectories) : [];
+}
+
+async function lockFolder(path: string, { signal, say }: OpenOptions): Promise<Lock> {
   try {
-    return await takeLock(path);
+    return await takeLock(path, {
+      ...(signal === undefined ? {} : { signal }),
+      ...(say === undefined ? {} : { say }),
+    });
   } catch (thrown) {
     throw refused(path, thrown);
   }

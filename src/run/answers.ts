@@ -18,6 +18,8 @@ export interface AnswerPlace {
   readonly directory: string | null;
   /** Names this process among all that ever take part in the run. */
   readonly writer: string;
+  /** Called before the journal is written to; an answer for which it fails is not kept. */
+  readonly confirm?: () => Promise<void>;
 }
 
 export interface KeptAnswers {
@@ -68,7 +70,9 @@ export async function openAnswers(
   const open = async (use: AnswerFilesOptions["use"], folder: string) => {
     const warn: AnswerFilesOptions["warn"] = (text, fields) => log.write("warning", text, fields);
     try {
-      return await AnswerFiles.open({ folder, writer, use, warn });
+      const { confirm } = use === "journal" ? place : {};
+      const guard = confirm === undefined ? {} : { confirm };
+      return await AnswerFiles.open({ folder, writer, use, warn, ...guard });
     } catch (cause) {
       const text = `the ${use} cannot be opened: answers are not kept there`;
       log.write("warning", text, { folder, why: messageOf(cause) });

@@ -24,7 +24,8 @@ import { randomId } from "../random-id.ts";
 import { type Bundle, createBundle } from "../recipe/bundle.ts";
 import type { Environment } from "../recipe/compose.ts";
 import type { Recipe, RoleConfig } from "../recipe/schema/schema.ts";
-import { type DriverFile, DriverFileKeeper, readDriverFile } from "../records/driver-file.ts";
+import { type DriverFile, DriverFileKeeper, readEarlierDriver } from "../records/driver-file.ts";
+import type { Lock } from "../records/held-lock.ts";
 import { systemClock } from "../task/clock.ts";
 import type { Log } from "../telemetry/log.ts";
 import { isHostName, type LogSink } from "../telemetry/log-sink.ts";
@@ -43,6 +44,7 @@ export interface ClusterOptions {
   readonly plan: Plan;
   /** The run directory. */
   readonly directory: string;
+  readonly lock: Pick<Lock, "confirm" | "lost">;
   readonly log: Log;
   readonly logSink: LogSink;
   readonly metrics: () => Promise<string>;
@@ -95,8 +97,8 @@ export class Cluster implements Stage {
 
   /** Listens, and writes driver.json. Fails with `usage` when it cannot listen. */
   static async listen(options: ClusterOptions): Promise<Cluster> {
-    const { hosts, plan, directory, env } = options;
-    const earlier = await readDriverFile(directory);
+    const { hosts, plan, directory, env, lock, log } = options;
+    const earlier = await readEarlierDriver(directory, (text) => log.write("warning", text));
     const token = options.token ?? earlier?.token ?? randomId(32);
     const run = earlier?.run ?? randomId(12);
     const asked = hosts.listen ?? LOOPBACK;
@@ -108,7 +110,7 @@ export class Cluster implements Stage {
     );
     const hostname = isWildcard(asked.hostname) ? ownAddress() : asked.hostname;
     const url = urlOf(hostname, server.port, server.tls);
-    const file = await DriverFileKeeper.create(directory, {
+    const content: DriverFile = {
       format: "matrix-driver-1",
       url,
       token,
@@ -116,7 +118,8 @@ export class Cluster implements Stage {
       driver: { pid: process.pid, machine: machineId() },
       hosts: [...expectedHosts(earlier)],
       workers: [...localWorkersOf(earlier)],
-    });
+    };
+    const file = await DriverFileKeeper.create(directory, content, lock.confirm);
     return new Cluster(options, { server, url, file, bundle, run, token, earlier });
   }
 
@@ -142,7 +145,8 @@ export class Cluster implements Stage {
       onHosts: (hosts) => file.save({ hosts: [...hosts] }),
       ...{ rates, metrics, log, clock: systemClock },
     });
-    return new ClusterFabric(fabric, this.#createWorkers(run, fabric), file);
+    const { lock } = this.#options;
+    return new ClusterFabric(fabric, this.#createWorkers(run, fabric), file, lock.lost, log);
   }
 
   /** The fabric stops what listens. */
@@ -159,12 +163,12 @@ export class Cluster implements Stage {
 
   /** Null when there are none to start and none to adopt. */
   #createWorkers(run: Run, fabric: PeerFabric): LocalWorkers | null {
-    const { hosts, directory, log } = this.#options;
+    const { hosts, directory, lock, log } = this.#options;
     const { file } = this.#place;
     const earlier = localWorkersOf(this.#place.earlier);
     if (hosts.workers === 0 && !earlier.some(isRunning)) return null;
     return new LocalWorkers({
-      ...{ hosts, directory, earlier, log },
+      ...{ hosts, directory, earlier, log, confirm: lock.confirm },
       onWorkers: (workers) => file.save({ workers: [...workers] }),
       onDeath: (id) => fabric.died(id),
       onFailure: (why) => run.fail(new MatrixError("host_lost", `no worker can run: ${why}`)),
@@ -177,11 +181,21 @@ class ClusterFabric implements Fabric {
   readonly #fabric: PeerFabric;
   readonly #workers: LocalWorkers | null;
   readonly #file: DriverFileKeeper;
+  readonly #lost: AbortSignal;
+  readonly #log: Log;
 
-  constructor(fabric: PeerFabric, workers: LocalWorkers | null, file: DriverFileKeeper) {
+  constructor(
+    fabric: PeerFabric,
+    workers: LocalWorkers | null,
+    file: DriverFileKeeper,
+    lost: AbortSignal,
+    log: Log,
+  ) {
     this.#fabric = fabric;
     this.#workers = workers;
     this.#file = file;
+    this.#lost = lost;
+    this.#log = log;
   }
 
   get roles(): Fabric["roles"] {
@@ -207,9 +221,18 @@ class ClusterFabric implements Fabric {
   }
 
   async stop(): Promise<void> {
+    if (this.#lost.aborted) {
+      // Hosts and workers belong to the driver that took over. They find it by themselves.
+      this.#workers?.abandon();
+      await this.#fabric.abandon();
+      return;
+    }
     // Together: an adopted worker that leaves because the run is over would be taken for a crash.
     await Promise.all([this.#fabric.stop(), this.#workers?.stop()]);
-    await this.#file.remove();
+    await this.#file.remove().catch((thrown: unknown) => {
+      const why = messageOf(thrown);
+      this.#log.write("warning", "the driver's file could not be removed", { why });
+    });
   }
 }
 

@@ -21,6 +21,8 @@ export interface LocalStageOptions {
   readonly directory: string;
   /** True when models are asked, and their answers kept. A replay asks none. */
   readonly asksModels: boolean;
+  /** Fails when another driver has the run directory; called before each change of it. */
+  readonly confirm: () => Promise<void>;
   readonly permits: Permits;
   /** Called after each paid answer with all that this process has spent since it began. */
   readonly onSpent: (total: Spent) => void;
@@ -49,8 +51,8 @@ export class LocalStage implements Stage {
 
   /** Opens sandboxes, models and agents. Workers of an earlier driver are told to go. */
   static async open(options: LocalStageOptions): Promise<LocalStage> {
-    const { plan, directory, asksModels, permits, log, onSpent } = options;
-    await dismissWorkers(directory);
+    const { plan, directory, asksModels, confirm, permits, log, onSpent } = options;
+    await dismissWorkers(directory, log);
     // The name is unique among all processes that ever write to the journal.
     const writer = `${DRIVER_NAME}-${randomId(10)}`;
     const live = await plan.open({
@@ -58,7 +60,7 @@ export class LocalStage implements Stage {
       roles: Object.keys(plan.recipe.roles),
       permits,
       spend: new Spending(onSpent).add,
-      answers: asksModels ? { directory, writer } : null,
+      answers: asksModels ? { directory, writer, confirm } : null,
       log,
     });
     return new LocalStage(options, live, writer);

@@ -4,7 +4,7 @@
 import { join } from "node:path";
 import { EXIT } from "../error.ts";
 import { isRunning, machineId } from "../process.ts";
-import { type DriverFile, readDriverFile, removeDriverFile } from "../records/driver-file.ts";
+import { type DriverFile, readEarlierDriver, removeDriverFile } from "../records/driver-file.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { HostsSettings } from "./settings.ts";
 import { Supervisor } from "./worker/supervisor.ts";
@@ -22,6 +22,8 @@ export interface LocalWorkersOptions {
   /** Workers of the driver before this one. */
   readonly earlier: readonly Worker[];
   readonly log: Log;
+  /** Fails when another driver has the run; called before a worker is started again. */
+  readonly confirm?: () => Promise<void>;
   /** Called with the workers that run, each time they change. */
   readonly onWorkers: (workers: readonly Worker[]) => void;
   /** Called when a worker dies, with the host id of that life. */
@@ -38,7 +40,7 @@ export class LocalWorkers {
   readonly #left: Set<string>;
 
   constructor(options: LocalWorkersOptions) {
-    const { hosts, directory, earlier, log } = options;
+    const { hosts, directory, earlier, log, confirm = async () => undefined } = options;
     this.#options = options;
     this.#lives = new WorkerLives({
       join: directory,
@@ -54,6 +56,7 @@ export class LocalWorkers {
       command: (name) => this.#lives.next(name, null),
       adopted: earlier,
       replacesLeavers: true,
+      confirm,
       logs: join(directory, "logs"),
       onStart: () => this.#tellWorkers(),
       onDeath: (name, { code, lastError, restartInMs }) => {
@@ -71,6 +74,11 @@ export class LocalWorkers {
 
   async stop(): Promise<void> {
     await this.#supervisor.stop(STOP_MS);
+  }
+
+  /** Leaves the workers alone: they belong to another driver now. */
+  abandon(): void {
+    this.#supervisor.abandon();
   }
 
   #giveUp(name: string, code: number | null, lastError: string): void {
@@ -110,8 +118,9 @@ export function expectedHosts(earlier: DriverFile | null): ReadonlySet<string> {
  * Tells the workers of an earlier driver to go. This driver hosts every role itself, and starts
  * again what they hold.
  */
-export async function dismissWorkers(directory: string): Promise<void> {
-  for (const worker of localWorkersOf(await readDriverFile(directory))) {
+export async function dismissWorkers(directory: string, log: Log): Promise<void> {
+  const earlier = await readEarlierDriver(directory, (text) => log.write("warning", text));
+  for (const worker of localWorkersOf(earlier)) {
     if (isRunning(worker)) process.kill(worker.pid, "SIGTERM");
   }
   await removeDriverFile(directory);

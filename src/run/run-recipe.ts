@@ -12,7 +12,7 @@ import { catchStrayErrors } from "../host/stray-error.ts";
 import { serveMetrics } from "../http/metrics-server.ts";
 import { ProcessPermits } from "../model/permits.ts";
 import { runtime } from "../platform.ts";
-import { JournalTrimmer, removeJournal } from "../records/journal.ts";
+import { JournalTrimmer } from "../records/journal.ts";
 import { readManifest, type Stopped } from "../records/manifest.ts";
 import { RunDirectory } from "../records/run-directory.ts";
 import { systemClock } from "../task/clock.ts";
@@ -59,6 +59,8 @@ export async function runRecipe(
     recipeText: recipe.loaded.text,
     checkpointDigest: work.rows.scan.checkpointDigest,
     fresh: settings.fresh === true,
+    signal: context.drain ?? NEVER,
+    say: context.say ?? (() => undefined),
   });
   const run = new RecipeRun(directory, work, settings, context);
   return run.close(await run.play());
@@ -109,8 +111,9 @@ class RecipeRun {
     });
     this.#display = display(() => snapshotOf(this.#view));
     const folder = join(directory.path, "logs");
-    this.#log = openLog(join(folder, `${DRIVER_NAME}.log`), this.#display.say);
-    this.#logSink = createLogSink({ folder, show: this.#display.say });
+    this.#log = openLog(join(folder, `${DRIVER_NAME}.log`), this.#display.say, directory.confirm);
+    const { confirm } = directory;
+    this.#logSink = createLogSink({ folder, show: this.#display.say, confirm });
     const wishes = this.#heed(context);
     this.#drain = wishes.drain;
     this.#halt = wishes.halt;
@@ -138,21 +141,21 @@ class RecipeRun {
   /** Releases everything and computes the summary, also after an error. */
   async close(end: RunEnd): Promise<Summary> {
     const elapsedMs = performance.now() - this.#startedAt;
-    const state = end.complete ? "complete" : "stopped";
-    const stopped = end.complete ? null : this.#stoppedBy(end.error);
     const spent = this.#books.close(end);
-    await this.#open.disposeAsync();
-    if (end.complete) await removeJournal(this.#directory.path);
-    await this.#logSink.close();
-    const closing = await this.#directory.close(state, stopped ?? undefined).then(
-      () => null,
-      (failure: unknown) => failure,
-    );
-    const { counts } = this.#directory;
-    this.#log.write("info", state, {
-      ...counts,
-      abandoned: end.abandoned,
+    await this.#open.disposeAsync().catch((thrown: unknown) => {
+      this.#log.write("warning", "cleaning up failed", { why: messageOf(thrown) });
     });
+    await this.#logSink.close();
+    const asked = end.complete ? "complete" : "stopped";
+    const stopping = end.complete ? null : this.#stoppedBy(end.error);
+    const closing = await this.#directory.close(asked, stopping ?? undefined).then(
+      () => null,
+      (failure: Error) => failure,
+    );
+    const stopped = stopping ?? (closing === null ? null : this.#stoppedBy(closing));
+    const { counts } = this.#directory;
+    const state = stopped === null ? "complete" : "stopped";
+    this.#log.write("info", state, { ...counts, abandoned: end.abandoned });
     await this.#log.close();
     const { abandoned } = end;
     const wireBytes = this.#playing?.fabric.wireBytes ?? null;
@@ -219,6 +222,8 @@ class RecipeRun {
     const run = this.#createRun(rows, stage.transport, tracing);
     const fabric = stage.connect(run);
     this.#playing = { run, fabric, stage };
+    const { lost } = this.#directory;
+    void onAbort(lost, () => run.fail(lost.reason));
     if (stage.invitation !== null) this.#display.say(stage.invitation);
     return run.play(fabric);
   }
@@ -241,11 +246,13 @@ class RecipeRun {
       return LocalStage.open({
         ...{ plan, directory, log, tracing },
         asksModels: this.#work.rows.replay === null,
+        confirm: this.#directory.confirm,
         permits: new ProcessPermits(this.#rates.models, this.#rates),
         onSpent: (total) => ledger.report(DRIVER_NAME, total),
       });
     return Cluster.listen({
       ...{ plan, directory, log, hosts, token, env, ledger },
+      lock: this.#directory,
       logSink: this.#logSink,
       metrics: () => metrics.render(),
       rates: this.#rates,
@@ -291,6 +298,7 @@ class RecipeRun {
       directory: this.#directory.path,
       isRecorded: (rowId, trial) => this.#directory.recorded.ids.has(rowId, trial),
       isWriting: (writer) => stage.isWriting(writer),
+      confirm: this.#directory.confirm,
     });
     this.#open.defer(() => journal.stop());
   }
@@ -312,6 +320,7 @@ class RecipeRun {
   }
 
   #sayBeginning(): void {
+    for (const note of this.#directory.notes) this.#log.write("warning", note);
     const { tornBytes } = this.#directory.recorded;
     if (tornBytes > 0)
       this.#log.write("warning", "cut a torn last line: its task runs again", { bytes: tornBytes });

@@ -41,6 +41,8 @@ export interface RunContext {
   readonly drain?: AbortSignal;
   /** Aborted: the run stops at once. */
   readonly halt?: AbortSignal;
+  /** Prints a line before there is a display. */
+  readonly say?: (line: string) => void;
   readonly display?: OpenDisplay;
   /**
    * True when this process does nothing but this run: what user code prints goes to the run's log,

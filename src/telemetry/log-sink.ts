@@ -13,6 +13,8 @@ export interface LogSinkOptions {
   readonly folder: string;
   /** Prints a line above whatever is drawn on the terminal. */
   readonly show: (line: string) => void;
+  /** Called before lines are written; lines for which it fails are dropped. */
+  readonly confirm?: () => Promise<void>;
   /** Milliseconds in which at most `SHOWN_PER_HOST_MAX` and `SHOWN_MAX` lines are shown. */
   readonly windowMs?: number;
 }
@@ -47,8 +49,13 @@ export function isHostName(name: string): boolean {
   return /^\w[\w.-]{0,127}$/.test(name);
 }
 
-export function createLogSink({ folder, show, windowMs = WINDOW_MS }: LogSinkOptions): LogSink {
-  const files = new Appender(folder);
+export function createLogSink({
+  folder,
+  show,
+  confirm = async () => undefined,
+  windowMs = WINDOW_MS,
+}: LogSinkOptions): LogSink {
+  const files = new Appender(folder, confirm);
   const screen = createScreen(show, windowMs);
   return {
     accept: (host, lines) => {
@@ -107,12 +114,14 @@ function inOrder({ host: _host, role, task, ...others }: LogFields): LogFields {
 /** Appends to many files. None of them is open for longer than a write. */
 class Appender {
   readonly #folder: string;
+  readonly #confirm: () => Promise<void>;
   readonly #waiting = new Map<string, Waiting>();
   #waitingChars = 0;
   #writing: Promise<void> | null = null;
 
-  constructor(folder: string) {
+  constructor(folder: string, confirm: () => Promise<void>) {
     this.#folder = folder;
+    this.#confirm = confirm;
   }
 
   append(host: string, text: string): void {
@@ -149,7 +158,9 @@ class Appender {
             `warning lines were dropped: the disk is slow host=${host} dropped=${dropped}\n`,
         );
       // A log that cannot be written must not end the run.
-      await appendBounded(join(this.#folder, `${host}.log`), texts.join("")).catch(() => undefined);
+      await this.#confirm()
+        .then(() => appendBounded(join(this.#folder, `${host}.log`), texts.join("")))
+        .catch(() => undefined);
       this.#waitingChars -= chars;
     }
     this.#writing = null;

@@ -21,21 +21,43 @@ const MESSAGES_KEPT = 10_000;
 /** Longer lines are cut. */
 const LINE_CHARS_MAX = 4096;
 
-/** `show` prints a line above whatever is drawn on the terminal. */
-export function openLog(path: string, show: (line: string) => void): Log {
+/**
+ * `show` prints a line above whatever is drawn on the terminal. `confirm` is called before lines
+ * are written; lines for which it fails are only shown.
+ */
+export function openLog(
+  path: string,
+  show: (line: string) => void,
+  confirm: () => Promise<void> = async () => undefined,
+): Log {
   const stream = createWriteStream(path, { flags: "a" });
   // A log that cannot be written must not end the run.
   stream.on("error", () => undefined);
   const counted = createRepeatCounter();
+  let waiting = "";
+  let written: Promise<void> = Promise.resolve();
+  const writeWaiting = async (): Promise<void> => {
+    const lines = waiting;
+    waiting = "";
+    if (lines === "") return;
+    await confirm().then(
+      () => void stream.write(lines),
+      () => undefined,
+    );
+  };
   return {
     write: (level, message, fields = {}) => {
       const said = counted(message);
       if (said === null) return;
       const line = formatLine(level, said, fields);
-      stream.write(`${new Date().toISOString()} ${line}\n`);
+      waiting += `${new Date().toISOString()} ${line}\n`;
+      written = written.then(writeWaiting);
       if (level !== "info") show(line);
     },
-    close: () => new Promise((resolve) => stream.end(() => resolve())),
+    close: async () => {
+      await written;
+      await new Promise<void>((resolve) => stream.end(() => resolve()));
+    },
   };
 }
 

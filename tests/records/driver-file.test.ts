@@ -2,12 +2,13 @@
 // none.
 
 import { expect, test } from "bun:test";
-import { chmod, mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import {
   type DriverFile,
   DriverFileKeeper,
   readDriverFile,
+  readEarlierDriver,
   removeDriverFile,
   writeDriverFile,
 } from "../../src/records/driver-file.ts";
@@ -34,15 +35,6 @@ test("a driver's file is found by folder and by path, for its owner alone", () =
     expect((await stat(join(folder, "driver.json"))).mode & 0o777).toBe(0o600);
     expect(await readDriverFile(folder)).toEqual(FILE);
     expect(await readDriverFile(join(folder, "driver.json"))).toEqual(FILE);
-  }));
-
-test("a temporary file that was left open to all does not make the next one so", () =>
-  withFolder(async (folder) => {
-    const left = join(folder, "driver.json.tmp");
-    await writeFile(left, "");
-    await chmod(left, 0o644);
-    await writeDriverFile(folder, FILE);
-    expect((await stat(join(folder, "driver.json"))).mode & 0o777).toBe(0o600);
   }));
 
 test("a folder, a path that is not there and a removed file have no driver", () =>
@@ -105,16 +97,53 @@ test("a kept file follows its changes in order, and is gone after them", () =>
 
 test("a change that cannot be written to the driver's file is dropped, and the next one is written", () =>
   withFolder(async (folder) => {
-    const keeper = await DriverFileKeeper.create(folder, FILE);
-    await mkdir(join(folder, "driver.json.tmp"));
+    let broken = false;
+    const keeper = await DriverFileKeeper.create(folder, FILE, async () => {
+      if (broken) throw new Error("no");
+    });
+    broken = true;
     keeper.save({ hosts: ["lost"] });
     keeper.save({ run: "lost, too" });
-    await keeper.remove();
-    expect(await readDriverFile(folder)).toBeNull();
-    await rm(join(folder, "driver.json.tmp"), { recursive: true });
+    await expect(keeper.remove()).rejects.toThrow("no");
+    expect(await readDriverFile(folder)).toEqual(FILE);
+    broken = false;
     keeper.save({ url: "http://again" });
-    await until(async () => (await readDriverFile(folder)) !== null, "the change is written");
-    expect(await readDriverFile(folder)).toMatchObject({ hosts: ["lost"], url: "http://again" });
+    await until(
+      async () => (await readDriverFile(folder))?.url === "http://again",
+      "the change is written",
+    );
+    expect(await readDriverFile(folder)).toMatchObject({ hosts: ["lost"], run: "lost, too" });
+    expect(await readdir(folder)).toEqual(["driver.json"]);
+  }));
+
+test("a driver's file that a power cut left empty or full of zeros is no driver's", () =>
+  withFolder(async (folder) => {
+    for (const text of ["", " \n", "\0".repeat(300)]) {
+      await writeFile(join(folder, "driver.json"), text);
+      expect(await readDriverFile(folder)).toBeNull();
+    }
+  }));
+
+test("the next driver goes on without a driver's file that it cannot understand, and says so", () =>
+  withFolder(async (folder) => {
+    const path = join(folder, "driver.json");
+    const warned: string[] = [];
+    const read = () => readEarlierDriver(folder, (text) => warned.push(text));
+    expect(await read()).toBeNull();
+    await writeDriverFile(folder, FILE);
+    expect(await read()).toEqual(FILE);
+    expect(warned).toEqual([]);
+    for (const text of ["", "\0\0", '{"format":"matrix-dri', "{}"]) {
+      await writeFile(path, text);
+      expect(await read()).toBeNull();
+    }
+    const then = "its driver counts as dead, and its hosts cannot be found";
+    expect(warned).toEqual([
+      `${path} is empty, as a power cut may leave it: ${then}`,
+      `${path} is empty, as a power cut may leave it: ${then}`,
+      `${path} is not a driver's file: ${then}`,
+      `${path} is not a driver's file: ${then}`,
+    ]);
   }));
 
 test("a file that cannot be written in the first place is an error", () =>

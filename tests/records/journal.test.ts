@@ -203,3 +203,10 @@ test("a journal stays bounded while records grow, and keeps what is in flight", 
     expect(await readFile(join(folder, "notes.txt"), "utf8")).toBe("not a segment");
     await Promise.all([one.close(), next.close(), journal.stop()]);
   }));
+
+test("a driver that lost its directory removes no segment", () =>
+  withSegments({ "a-1.jsonl": [requestOf("1")] }, async (trim) => {
+    const confirm = () => Promise.reject(new Error("lost"));
+    expect(await trim({ confirm })).toEqual(["a-1.jsonl"]);
+    expect(await trim({ confirm: async () => undefined })).toEqual([]);
+  }));

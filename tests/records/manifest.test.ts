@@ -47,6 +47,8 @@ test("a manifest of an earlier version, which says nothing of spending, spent no
 
 const damaged: readonly (readonly [text: string, what: string])[] = [
   ["{", " is not JSON"],
+  ["", " is empty, as a power cut may leave it"],
+  ["\0".repeat(40), " is empty, as a power cut may leave it"],
   ["null", " has the format undefined, not matrix-manifest-1"],
   [
     JSON.stringify({ ...MANIFEST, format: "matrix-manifest-2" }),
@@ -60,7 +62,7 @@ const damaged: readonly (readonly [text: string, what: string])[] = [
   [JSON.stringify({ ...MANIFEST, more: 1 }), ": more: "],
 ];
 for (const [text, what] of damaged) {
-  test(`a manifest that begins ${text.slice(0, 30)} is refused:${what}`, () =>
+  test(`a manifest that begins ${JSON.stringify(text.slice(0, 30))} is refused:${what}`, () =>
     withFolder(async (folder) => {
       const path = join(folder, "manifest.json");
       await writeFile(path, text);

@@ -2,8 +2,9 @@
 
 import { expect, test } from "bun:test";
 import { constants } from "node:fs";
-import { open, readFile, rm, writeFile } from "node:fs/promises";
+import { appendFile, open, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { MatrixError } from "../../src/error.ts";
 import { RecordWriter } from "../../src/records/record-writer.ts";
 import { withFolder } from "../parts/folder.ts";
 
@@ -80,7 +81,9 @@ test("when the disk is full, the append and every later append fail", () =>
         },
       });
     await expect(writer.append([["c"]])).rejects.toMatchObject({ code: "storage_failed" });
-    await writer.close();
+    await expect(writer.close()).rejects.toMatchObject({
+      message: "cannot write /dev/full: the disk is full",
+    });
   }));
 
 test("a file that was deleted fails the appends after the next sync", () =>
@@ -101,5 +104,76 @@ test("a file that was deleted fails the appends after the next sync", () =>
       message: `cannot write ${path}: the file was deleted`,
       hint: "run the same command again when the storage is back; the run continues after its last record",
     });
-    await writer.close();
+    await expect(writer.close()).rejects.toBe(failure);
+  }));
+
+test("a file that was deleted after the last append fails the close", () =>
+  withFolder(async (folder) => {
+    const path = join(folder, "t.jsonl");
+    for (const appended of [true, false]) {
+      const writer = await RecordWriter.open(path, 0);
+      if (appended) await writer.append([["a"]]);
+      await rm(path);
+      await expect(writer.close()).rejects.toMatchObject({
+        code: "storage_failed",
+        message: `cannot write ${path}: the file was deleted`,
+      });
+    }
+  }));
+
+test("a close waits for a sync that is under way, and fails with its error", () =>
+  withFolder(async (folder) => {
+    const path = join(folder, "t.jsonl");
+    const writer = await RecordWriter.open(path, 0);
+    await writer.append([["a"]]);
+    await rm(path);
+    const [first, second] = await Promise.allSettled([writer.close(), writer.close()]);
+    for (const result of [first, second]) expect(result.status).toBe("rejected");
+  }));
+
+const taken = new MatrixError("run_taken", "it is another driver's");
+
+test("a driver that lost its directory writes no byte more, and cuts nothing off", () =>
+  withFolder(async (folder) => {
+    const path = join(folder, "t.jsonl");
+    let lost = false;
+    let asked = 0;
+    const writer = await RecordWriter.open(path, 0, async () => {
+      asked++;
+      if (lost) throw taken;
+    });
+    await writer.append([["a"]]);
+    expect(asked).toBe(1);
+    lost = true;
+    // The driver that took over has appended meanwhile.
+    await appendFile(path, "theirs\n");
+    await expect(writer.append([["b"]])).rejects.toBe(taken);
+    await expect(writer.append([["c"]])).rejects.toBe(taken);
+    await expect(writer.close()).rejects.toBe(taken);
+    expect(await readFile(path, "utf8")).toBe("a\ntheirs\n");
+  }));
+
+test("a lost directory is the reason that is given, not the deleted file that follows from it", () =>
+  withFolder(async (folder) => {
+    const path = join(folder, "t.jsonl");
+    let lost = false;
+    const writer = await RecordWriter.open(path, 0, async () => {
+      if (lost) throw taken;
+    });
+    await writer.append([["a"]]);
+    lost = true;
+    await rm(path);
+    await expect(writer.close()).rejects.toBe(taken);
+  }));
+
+test("a lock that cannot be looked at fails the append as the storage does", () =>
+  withFolder(async (folder) => {
+    const path = join(folder, "t.jsonl");
+    const writer = await RecordWriter.open(path, 0, () => Promise.reject(new Error("EIO")));
+    await expect(writer.append([["a"]])).rejects.toMatchObject({
+      code: "storage_failed",
+      message: `cannot write ${path}: EIO`,
+    });
+    await writer.close().catch(() => undefined);
+    expect(await readFile(path, "utf8")).toBe("");
   }));

@@ -1,7 +1,17 @@
 // The run directory: what opening it makes and refuses, what it counts, and what closing it leaves.
 
 import { expect, test } from "bun:test";
-import { appendFile, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import {
+  appendFile,
+  mkdir,
+  open as openFile,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  utimes,
+  writeFile,
+} from "node:fs/promises";
 import { join } from "node:path";
 import { takeLock } from "../../src/records/lock.ts";
 import { readManifest, writeManifest } from "../../src/records/manifest.ts";
@@ -155,7 +165,7 @@ test("a directory whose driver lives is refused, and stays as it was", () =>
   withFolder(async (folder) => {
     const lock = await takeLock(folder);
     await expect(open(folder)).rejects.toMatchObject({
-      code: "run_refused",
+      code: "run_busy",
       message: expect.stringContaining("another driver runs in"),
     });
     expect(await readdir(folder)).toEqual(["lock.1"]);
@@ -273,4 +283,106 @@ test("closing a directory that was deleted fails, and says so", () =>
     const directory = await open(path);
     await rm(path, { recursive: true });
     await expect(directory.close("complete")).rejects.toMatchObject({ code: "storage_failed" });
+  }));
+
+test("a run whose records were deleted in the last moment is not complete", () =>
+  withFolder(async (folder) => {
+    const directory = await open(folder);
+    await append(directory, "a");
+    await mkdir(join(folder, "journal"));
+    await rm(join(folder, "trajectories.jsonl"));
+    await expect(directory.close("complete")).rejects.toMatchObject({
+      code: "storage_failed",
+      message: expect.stringContaining("the file was deleted"),
+    });
+    expect(await readManifest(folder)).toMatchObject({
+      state: "stopped",
+      stopped: { why: "error", message: expect.stringContaining("the file was deleted") },
+    });
+    expect(await readdir(folder)).toContain("journal");
+    await (await takeLock(folder)).release();
+  }));
+
+test("a complete run leaves no journal, and a stopped one does", () =>
+  withFolder(async (folder) => {
+    for (const [state, left] of [
+      ["stopped", true],
+      ["complete", false],
+    ] as const) {
+      const directory = await open(folder);
+      await mkdir(join(folder, "journal"), { recursive: true });
+      await directory.close(state);
+      expect((await readdir(folder)).includes("journal")).toBe(left);
+    }
+  }));
+
+/** Lets another machine take the directory over. */
+async function takeOver(folder: string): Promise<void> {
+  const holder = { host: "far", machine: "far", pid: 1, startTime: null, since: "2026" };
+  await writeFile(join(folder, "lock.2"), JSON.stringify(holder));
+  await rm(join(folder, "lock.1"));
+}
+
+test("a driver whose directory was taken over writes nothing more, and closes without a trace", () =>
+  withFolder(async (folder) => {
+    const directory = await open(folder);
+    await append(directory, "a");
+    await directory.confirm();
+    await takeOver(folder);
+    const snapshot = async () => {
+      const names = (await readdir(folder)).sort();
+      const files = names.filter((name) => name !== "logs");
+      return Promise.all(
+        files.map(async (name) => [name, await readFile(join(folder, name), "utf8")]),
+      );
+    };
+    const before = await snapshot();
+    await until(() => directory.lost.aborted, "the driver notices without a write");
+    await expect(append(directory, "b")).rejects.toMatchObject({ code: "run_taken" });
+    expect(directory.counts).toEqual({ ok: 1, failed: 0, lost: 0 });
+    await expect(directory.close("complete")).rejects.toMatchObject({ code: "run_taken" });
+    expect(await snapshot()).toEqual(before);
+  }));
+
+test("a late write of the driver before reaches no record of the driver that took over", () =>
+  withFolder(async (folder) => {
+    await (await open(folder)).close("stopped");
+    await rm(join(folder, "lock.1"));
+    await writeRun(folder, [recordOf("a")], { recipe: identityOf().recipe });
+    const path = join(folder, "trajectories.jsonl");
+    // The driver before has the file open, and is stopped right before its write.
+    const late = await openFile(path, "a");
+    await takeOver(folder).catch(() => undefined);
+    const at = new Date(Date.now() - 61_000);
+    await utimes(join(folder, "lock.2"), at, at);
+    for (const name of ["manifest.json.x.tmp", "driver.json.x.tmp", "trajectories.jsonl.copy"])
+      await writeFile(join(folder, name), "left");
+    const directory = await open(folder);
+    expect(directory.recorded.ids.has("a")).toBe(true);
+    expect(directory.notes).toEqual([expect.stringContaining("took over from process 1 on far")]);
+    await late.write("late\n");
+    await late.close();
+    await append(directory, "b");
+    await directory.close("complete");
+    const lines = (await readFile(path, "utf8")).trim().split("\n");
+    expect(lines.map((line) => JSON.parse(line).id)).toEqual(["a", "b"]);
+    expect((await readdir(folder)).sort()).toEqual([
+      "lock.3",
+      "logs",
+      "manifest.json",
+      "recipe.toml",
+      "trajectories.jsonl",
+    ]);
+  }));
+
+test("a directory whose last driver is dead or was released keeps the file of its records", () =>
+  withFolder(async (folder) => {
+    const first = await open(folder);
+    await append(first, "a");
+    await first.close("stopped");
+    const before = (await stat(join(folder, "trajectories.jsonl"))).ino;
+    const second = await open(folder);
+    expect((await stat(join(folder, "trajectories.jsonl"))).ino).toBe(before);
+    expect(second.notes).toEqual([]);
+    await second.close("stopped");
   }));

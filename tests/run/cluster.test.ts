@@ -1,7 +1,7 @@
 // A driver and its hosts, in one process over real servers: how hosts join, play and leave.
 
 import { afterAll, expect, test } from "bun:test";
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { DriverCalls } from "../../src/host/driver-calls.ts";
@@ -31,6 +31,7 @@ test.concurrent("a run on hosts waits for every role, plays on all hosts, and te
   withFolder(async (folder) => {
     const { summary, directory, said, file } = await listen(folder, { rows: 12 });
     expect(file.token).toMatch(/^[\w-]{32}$/);
+    await until(() => said.length > 0, "the driver tells how to join");
     expect(said).toEqual([
       `listening at ${file.url}; hosts join with: matrix agent --join ${directory}`,
     ]);
@@ -560,4 +561,36 @@ test.concurrent("hosts of roles that keep something of a task in a sandbox are t
     expect(await summary).toMatchObject({ state: "complete", ok: 2 });
     await host.done;
     expect(await Promise.all(watching)).toEqual([["0", "1"], ["0", "1"], [], []]);
+  }));
+
+test.concurrent("a driver whose directory was taken over leaves driver.json and the hosts to the next one", () =>
+  withFolder(async (folder) => {
+    const gate = Promise.withResolvers<void>();
+    const arrived: number[] = [];
+    Object.assign(globalThis, {
+      inherited: (n: number) => (arrived.push(n) > 0 ? gate.promise : null),
+    });
+    const files = {
+      "grade.ts":
+        "export default async ({ row }) => { await globalThis.inherited(row.n); return { score: 1 }; };\n",
+    };
+    const { summary, directory } = await listen(folder, { rows: 2, files });
+    const host = startHost(directory, folder);
+    await until(() => arrived.length === 2, "all tasks are in flight");
+    const before = await readFile(join(directory, "driver.json"), "utf8");
+    const holder = { host: "far", machine: "far", pid: 1, startTime: null, since: "2026" };
+    await writeFile(join(directory, "lock.2"), JSON.stringify(holder));
+    await rm(join(directory, "lock.1"));
+    expect(await summary).toMatchObject({ state: "stopped", error: { code: "run_taken" } });
+    expect(await readFile(join(directory, "driver.json"), "utf8")).toBe(before);
+    // The host was not told that the run is over: it goes on with the driver that comes next.
+    await writeFile(join(directory, "lock.2"), JSON.stringify({ ...holder, released: true }));
+    const plan = await prepareSmallRun(folder, { rows: 2, files });
+    const next = runRecipe(plan, { directory, hosts: HOSTS });
+    gate.resolve();
+    expect(await next).toMatchObject({ state: "complete", ok: 2, failed: 0 });
+    await host.done;
+    const records = await readRecords(directory);
+    expect(records.map(({ attempt }) => attempt)).toEqual([1, 1]);
+    expect(arrived).toHaveLength(2);
   }));

@@ -52,11 +52,11 @@ test("workers that are dismissed are told to go, and the driver's file goes with
     const child = Bun.spawn(["sleep", "60"]);
     const worker = { name: "a", id: "a-1", pid: child.pid, startTime: startTimeOf(child.pid) };
     await writeDriverFile(folder, fileOf({ workers: [worker, { name: "b", id: "b-1", ...dead }] }));
-    await dismissWorkers(folder);
+    await dismissWorkers(folder, quiet);
     await until(() => !isRunning(worker), "the worker has ended");
     await child.exited;
     expect([child.signalCode, await readDriverFile(folder)]).toEqual(["SIGTERM", null]);
-    await dismissWorkers(folder);
+    await dismissWorkers(folder, quiet);
   }));
 
 /** Workers of this program that join by a file which is no driver's file: they exit with 2. */

@@ -492,3 +492,55 @@ test("a replay keeps no answers of models", () =>
     gate.open();
     expect(await playing).toMatchObject({ state: "complete", ok: 1 });
   }));
+
+/** Another machine takes the run directory over, as after a minute of silence. */
+async function takeOver(directory: string): Promise<void> {
+  const holder = { host: "far", machine: "far", pid: 1, startTime: null, since: "2026" };
+  await writeFile(join(directory, "lock.2"), JSON.stringify(holder));
+  await rm(join(directory, "lock.1"));
+}
+
+test("a run whose directory another driver took over stops by itself and leaves it as it is", () =>
+  withFolder(async (folder) => {
+    const gate = gateOf("takenOver");
+    const playing = play(folder, { rows: 2, files: gate.files });
+    await until(() => gate.arrived.length === 2, "all tasks are in flight");
+    const directory = join(folder, "run");
+    const look = async () => {
+      const names = ["manifest.json", "recipe.toml", "trajectories.jsonl", "logs/driver.log"];
+      return Promise.all(names.map((name) => readFile(join(directory, name), "utf8")));
+    };
+    await takeOver(directory);
+    const before = await look();
+    const summary = await playing;
+    gate.open();
+    expect(summary).toMatchObject({ state: "stopped", ok: 0, error: { code: "run_taken" } });
+    expect(await look()).toEqual(before);
+    expect((await readdir(directory)).sort()).toContain("lock.2");
+  }));
+
+test("a run whose records were deleted in its last moment is stopped, with the error", () =>
+  withFolder(async (folder) => {
+    const gate = gateOf("deleted");
+    const playing = play(folder, { rows: 1, files: gate.files });
+    await until(() => gate.arrived.length === 1, "the task is in flight");
+    await rm(join(folder, "run", "trajectories.jsonl"));
+    gate.open();
+    expect(await playing).toMatchObject({
+      state: "stopped",
+      error: { code: "storage_failed", message: expect.stringContaining("the file was deleted") },
+    });
+    expect((await readManifest(join(folder, "run")))?.state).toBe("stopped");
+  }));
+
+test("a run that goes on from a lock which a power cut left torn says so in its log", () =>
+  withFolder(async (folder) => {
+    await play(folder, { rows: 2 });
+    const directory = join(folder, "run");
+    await writeFile(join(directory, "lock.1"), "\0".repeat(180));
+    await writeFile(join(directory, "driver.json"), "");
+    expect(await play(folder, { rows: 3 })).toMatchObject({ ok: 3, state: "complete" });
+    const log = await readFile(join(directory, "logs", "driver.log"), "utf8");
+    expect(log).toContain("lock.1 cannot be read, as after a power cut");
+    expect(log).toContain("driver.json is empty, as a power cut may leave it");
+  }));

@@ -245,3 +245,20 @@ test("logs that cannot be written do not fail", async () => {
   sink.accept("h", [line("x")]);
   await sink.close();
 });
+
+test("lines of hosts are dropped when the driver has lost its directory", () =>
+  withFolder(async (folder) => {
+    let lost = false;
+    const confirm = async () => {
+      if (lost) throw new Error("lost");
+    };
+    const sink = createLogSink({ folder, show: () => undefined, confirm });
+    sink.accept("a", [line("kept")]);
+    await sink.close();
+    lost = true;
+    sink.accept("a", [line("dropped")]);
+    sink.accept("b", [line("dropped")]);
+    await sink.close();
+    expect(await readdir(folder)).toEqual(["a.log"]);
+    expect(await linesOf(join(folder, "a.log"))).toHaveLength(1);
+  }));

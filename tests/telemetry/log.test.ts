@@ -120,3 +120,22 @@ test("no text makes a second line or a control character", () => {
     }),
   );
 });
+
+test("a log of a driver that lost its directory shows lines and writes none", () =>
+  withFolder(async (folder) => {
+    const path = join(folder, "a.log");
+    const shown: string[] = [];
+    let lost = false;
+    const confirm = async () => {
+      if (lost) throw new Error("lost");
+    };
+    const log = openLog(path, (text) => shown.push(text), confirm);
+    log.write("info", "first");
+    log.write("warning", "second");
+    while ((await linesOf(path).catch(() => [])).length < 2) await Promise.resolve();
+    lost = true;
+    log.write("error", "third");
+    await log.close();
+    expect(await linesOf(path)).toEqual(["info first", "warning second"]);
+    expect(shown).toEqual(["warning second", "error third"]);
+  }));

@@ -23,6 +23,8 @@ export interface AnswerFilesOptions {
   readonly use: "journal" | "cache";
   readonly warn: (message: string, fields: Readonly<Record<string, string>>) => void;
   readonly segmentBytes?: number;
+  /** Called before each write; an answer for which it fails is not kept. */
+  readonly confirm?: () => Promise<void>;
   /** Milliseconds of a steady clock. */
   readonly now?: () => number;
 }
@@ -48,6 +50,7 @@ export class AnswerFiles implements Answers {
       use,
       warn,
       segmentBytes = SEGMENT_BYTES,
+      confirm = async () => undefined,
       now = () => performance.now(),
     }: AnswerFilesOptions,
     isEmpty: boolean,
@@ -65,6 +68,7 @@ export class AnswerFiles implements Answers {
       folder,
       writer,
       segmentBytes,
+      confirm,
       onFailure: (why) =>
         warn(
           `answers cannot be kept in the ${use}; they are used, but may have to be asked for again`,

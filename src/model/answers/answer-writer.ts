@@ -5,6 +5,7 @@
 
 import { type FileHandle, open, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { syncFolder } from "../../durable-file.ts";
 import { messageOf } from "../../error.ts";
 import { segmentName } from "./answer-line.ts";
 
@@ -17,6 +18,8 @@ export interface AnswerWriterOptions {
   /** Names the process among all that ever write to the folder. */
   readonly writer: string;
   readonly segmentBytes: number;
+  /** Called before each write; an answer for which it fails is not kept. */
+  readonly confirm?: () => Promise<void>;
   /** Called once, with the reason, when answers cannot be kept. */
   readonly onFailure: (why: string) => void;
 }
@@ -25,6 +28,8 @@ interface Segment {
   readonly path: string;
   readonly file: FileHandle;
   bytes: number;
+  /** True when its name in the folder survives a power cut. */
+  isNamed: boolean;
 }
 
 export class AnswerWriter {
@@ -74,6 +79,7 @@ export class AnswerWriter {
 
   async #write(bytes: Buffer): Promise<void> {
     if (performance.now() < this.#pausedUntil) return;
+    if (!(await this.#mayWrite())) return;
     try {
       if (this.#segment !== null && this.#segment.bytes >= this.#options.segmentBytes)
         await this.#leave();
@@ -88,10 +94,19 @@ export class AnswerWriter {
     }
   }
 
+  async #mayWrite(): Promise<boolean> {
+    const { confirm } = this.#options;
+    if (confirm === undefined) return true;
+    return confirm().then(
+      () => true,
+      () => false,
+    );
+  }
+
   async #begin(): Promise<Segment> {
     this.#number++;
     const path = join(this.#options.folder, segmentName(this.#options.writer, this.#number));
-    return { path, file: await open(path, "ax"), bytes: 0 };
+    return { path, file: await open(path, "ax"), bytes: 0, isNamed: false };
   }
 
   /** Leaves the segment, which may end in the middle of a line. */
@@ -105,9 +120,12 @@ export class AnswerWriter {
 
   async #leave(): Promise<void> {
     const segment = this.#segment;
+    const isDirty = this.#dirty;
     this.#segment = null;
     this.#dirty = false;
-    await segment?.file.close().catch(() => undefined);
+    if (segment === null) return;
+    if (isDirty) await segment.file.datasync().catch(() => undefined);
+    await segment.file.close().catch(() => undefined);
   }
 
   async #sync(): Promise<void> {
@@ -116,16 +134,18 @@ export class AnswerWriter {
     this.#dirty = false;
     try {
       await segment.file.datasync();
+      if (!segment.isNamed) await syncFolder(this.#options.folder);
+      segment.isNamed = true;
       // A driver that took this process for dead has removed the segment, so no reader would find
       // what is written to it.
-      if (
-        (await segment.file.stat()).nlink === 0 &&
-        this.#segment === segment &&
-        this.#writing === null
-      )
-        await this.#leave();
-    } catch {
-      // The next write reports what is wrong.
+      if ((await segment.file.stat()).nlink === 0 && this.#isIdleIn(segment)) await this.#leave();
+    } catch (cause) {
+      // A write that is under way reports by itself what is wrong.
+      if (this.#isIdleIn(segment)) await this.#fail(cause);
     }
+  }
+
+  #isIdleIn(segment: Segment): boolean {
+    return this.#segment === segment && this.#writing === null;
   }
 }

@@ -48,6 +48,8 @@ export interface SupervisorOptions {
    * it did not hear of this one for too long.
    */
   readonly replacesLeavers?: boolean;
+  /** Called before a worker is started again; when it fails the worker is not. */
+  readonly confirm?: () => Promise<void>;
   /** Folder of the files NAME.stderr, which hold what workers print. */
   readonly logs: string;
   /** Prints the output of workers here, too. */
@@ -162,6 +164,26 @@ export class Supervisor {
     clearInterval(this.#poll);
   }
 
+  /** Neither stops nor watches the workers any longer. */
+  abandon(): void {
+    this.#stopping = true;
+    clearInterval(this.#poll);
+    for (const { life } of this.#workers) {
+      if (life.state === "waits") clearTimeout(life.timer);
+      if (life.state === "runs") life.child?.unref();
+    }
+  }
+
+  async #restart(worker: Worker): Promise<void> {
+    try {
+      await this.#options.confirm?.();
+      if (!this.#stopping) this.#start(worker);
+    } catch {
+      worker.life = { state: "over" };
+      this.#settle();
+    }
+  }
+
   #start(worker: Worker): void {
     const startedAt = performance.now();
     const descriptor = worker.stderr.open();
@@ -222,7 +244,7 @@ export class Supervisor {
     worker.life =
       restartInMs === null
         ? { state: "over" }
-        : { state: "waits", timer: setTimeout(() => this.#start(worker), restartInMs) };
+        : { state: "waits", timer: setTimeout(() => void this.#restart(worker), restartInMs) };
     this.#report(worker, end, restartInMs);
     const { code, signal, lastError } = end;
     this.#options.onDeath(worker.name, { code, signal, lastError, restartInMs });

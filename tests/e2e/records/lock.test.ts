@@ -57,6 +57,6 @@ test("of many processes that take over a dead lock at once, exactly one gets it"
         await starter.exited;
       }
       expect(answers.filter((answer) => answer === "taken")).toHaveLength(1);
-      expect(answers.filter((answer) => answer === "run_refused")).toHaveLength(5);
+      expect(answers.filter((answer) => answer === "run_busy")).toHaveLength(5);
     }
   }));

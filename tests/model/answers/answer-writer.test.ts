@@ -1,7 +1,7 @@
 // Appending answers: segments, their size, and a folder that cannot be written to.
 
 import { expect, test } from "bun:test";
-import { readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { AnswerWriter } from "../../../src/model/answers/answer-writer.ts";
 import { withFolder } from "../../parts/folder.ts";
@@ -90,4 +90,38 @@ test("closing twice and appending nothing leave no file", () =>
   withWriter(async (writer, folder) => {
     await writer.close();
     expect(await namesIn(folder)).toEqual([]);
+  }));
+
+test("an answer is not kept, and no failure reported, by a driver that lost its directory", () =>
+  withFolder(async (folder) => {
+    let lost = false;
+    const failures: string[] = [];
+    const writer = new AnswerWriter({
+      ...{ folder, writer: "w", segmentBytes: 1000 },
+      onFailure: (why) => failures.push(why),
+      confirm: async () => {
+        if (lost) throw new Error("lost");
+      },
+    });
+    await writer.append("a\n");
+    lost = true;
+    await writer.append("b\n");
+    await writer.close();
+    expect(await readFile(join(folder, "w-1.jsonl"), "utf8")).toBe("a\n");
+    expect(failures).toEqual([]);
+  }));
+
+test("a folder that is gone at the last sync is reported", () =>
+  withFolder(async (folder) => {
+    const failures: string[] = [];
+    const gone = join(folder, "journal");
+    await mkdir(gone);
+    const writer = new AnswerWriter({
+      ...{ folder: gone, writer: "w", segmentBytes: 1000 },
+      onFailure: (why) => failures.push(why),
+    });
+    await writer.append("a\n");
+    await rm(gone, { recursive: true });
+    await writer.close();
+    expect(failures).toEqual([expect.stringContaining("ENOENT")]);
   }));

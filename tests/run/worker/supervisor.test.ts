@@ -20,7 +20,9 @@ afterEach(async () => {
   for (const supervisor of supervisors.splice(0)) await supervisor.stop(0);
 });
 
-type Setup = Partial<Pick<SupervisorOptions, "names" | "adopted" | "replacesLeavers" | "echo">>;
+type Setup = Partial<
+  Pick<SupervisorOptions, "names" | "adopted" | "replacesLeavers" | "echo" | "confirm">
+>;
 
 /** Supervises workers that run this script. */
 function supervise(logs: string, script: string, setup: Setup = {}) {
@@ -230,4 +232,23 @@ test("living workers of an earlier driver are adopted, and those that are dead a
       "error w crashed (unseen) and is started again at once",
       "info surplus has ended (unseen)",
     ]);
+  }));
+
+test("a worker is not started again by a driver that lost its run", () =>
+  withFolder(async (logs) => {
+    const confirm = () => Promise.reject(new Error("lost"));
+    const stage = supervise(logs, "exit 1", { confirm });
+    await ended(stage);
+    await stage.supervisor.stop(10_000);
+    expect(stage.started).toHaveLength(1);
+  }));
+
+test("a supervisor that abandons its workers neither stops nor replaces them", () =>
+  withFolder(async (logs) => {
+    const stage = supervise(logs, "read line; exec sleep 60", { names: ["a", "b"] });
+    stage.supervisor.abandon();
+    for (const { pid } of stage.started) process.kill(pid, 0);
+    for (const { pid } of stage.started) process.kill(pid, "SIGKILL");
+    await ended(stage, 2);
+    expect(stage.started).toHaveLength(2);
   }));
