@@ -11,6 +11,7 @@ import { type Exchange, UNWANTED_BYTES_MAX } from "../../src/http/exchange.ts";
 import { openHyper } from "../../src/http/hyper-connection.ts";
 import { serveHyper } from "../../src/http/hyper-server.ts";
 import type { Hyper } from "../../src/platform.ts";
+import { withEnv } from "../parts/env.ts";
 import { until } from "../parts/until.ts";
 
 /**
@@ -129,18 +130,25 @@ test("a request that is cancelled fails, and harms no other", async () => {
   waiting.resolve(new Response("late"));
 });
 
+/** Runs with a folder for temporary files whose path has this length in characters. */
+async function withTemporaryFolder(
+  length: number,
+  use: (folder: string) => Promise<void>,
+): Promise<void> {
+  const outer = await mkdtemp("/tmp/matrix-test-");
+  const folder = join(outer, "x".repeat(length - outer.length - 1));
+  await mkdir(folder);
+  await withEnv({ TMPDIR: folder }, () => use(folder));
+  await rm(outer, { recursive: true });
+}
+
 test.each([
   [64, true],
   [65, false],
 ])(
   "a connection uses a folder for temporary files of %d characters: %p, and leaves nothing in it",
-  async (length, uses) => {
-    const before = process.env["TMPDIR"];
-    const outer = await mkdtemp("/tmp/matrix-test-");
-    const folder = join(outer, "x".repeat(length - outer.length - 1));
-    await mkdir(folder);
-    process.env["TMPDIR"] = folder;
-    try {
+  (length, uses) =>
+    withTemporaryFolder(length, async (folder) => {
       await using opened = await connect(() => new Response("ok"));
       expect(opened.connection.isOpen).toBe(true);
       expect(opened.paths).toEqual([
@@ -148,12 +156,7 @@ test.each([
       ]);
       expect(await readdir(folder)).toEqual([]);
       expect(existsSync(dirname(opened.paths[0] ?? ""))).toBe(false);
-    } finally {
-      if (before === undefined) delete process.env["TMPDIR"];
-      else process.env["TMPDIR"] = before;
-      await rm(outer, { recursive: true });
-    }
-  },
+    }),
 );
 
 test("a connection ends with its socket, and closes its client", async () => {

@@ -75,6 +75,14 @@ test("a session that was closed makes no more requests, and ends those under way
   expect((await failure(session)).maybeActed).toBe(false);
 });
 
+test("a request that was given up before it began fails once, also on a closed session", async () => {
+  const session = openSession("http://127.0.0.1:1");
+  session.close();
+  const signal = AbortSignal.abort(new Error("no longer wanted"));
+  const { message } = await failure(session, "echo", { timeoutMs: 50_000, signal });
+  expect(message).toBe("echo to http://127.0.0.1:1: the session was closed");
+});
+
 test("a request was certainly not acted on when no process listens", async () => {
   const peer = await startPeer();
   await peer.stop();

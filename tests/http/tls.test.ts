@@ -38,10 +38,17 @@ test("a certificate needs no clock that is right, and no name of its host", asyn
 
 test("the limits of both certificates are critical: the authority signs certificates alone, and the other none", async () => {
   const { ca, cert } = await tlsIdentity(LONG_TOKEN);
+  // Each in DER: the number of the extension, critical, and its value.
+  const has = (pem: string, ...limits: readonly string[]) =>
+    limits.map((limit) => new X509Certificate(pem).raw.includes(Buffer.from(limit, "hex")));
   const [basicConstraints, keyUsage] = ["0603551d130101ff", "0603551d0f0101ff"];
-  for (const { raw } of [new X509Certificate(ca), new X509Certificate(cert)])
-    for (const critical of [basicConstraints, keyUsage])
-      expect(raw.includes(Buffer.from(critical, "hex"))).toBe(true);
+  const [noAuthority, authorityOfNone] = ["04023000", "040830060101ff020100"];
+  const [signsCertificates, signsSessions] = ["040403020204", "040403020780"];
+  expect(has(ca, basicConstraints + authorityOfNone, keyUsage + signsCertificates)).toEqual([
+    true,
+    true,
+  ]);
+  expect(has(cert, basicConstraints + noAuthority, keyUsage + signsSessions)).toEqual([true, true]);
 });
 
 test("a server with another token is found out before a request is sent", async () => {

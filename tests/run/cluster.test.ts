@@ -594,3 +594,25 @@ test.concurrent("a driver whose directory was taken over leaves driver.json and 
     expect(records.map(({ attempt }) => attempt)).toEqual([1, 1]);
     expect(arrived).toHaveLength(2);
   }));
+
+test.concurrent("a driver has an id of its own in each of its lives, which hosts that join are told", () =>
+  withFolder(async (folder) => {
+    const drain = new AbortController();
+    const context = { drain: drain.signal };
+    const { summary, directory, file } = await listen(folder, {}, {}, context);
+    const calls = new DriverCalls("host-1", createFinder(directory, null, false));
+    const spent = { requests: 0, prompt_tokens: 0, completion_tokens: 0, cost: 0 };
+    const host = { id: "host-1", name: "h", roles: [], address: "http://127.0.0.1:9" };
+    const beat = {
+      ...{ run: file.run, host: { ...host, leaving: false } },
+      ...{ load: {}, known: null, bytes: 0, spent },
+    };
+    const heard = await calls.call("beat", "beat", beat, "heard", 10_000);
+    expect(heard).toMatchObject({ state: "forming", list: null });
+    expect(heard?.joining).toMatch(/^driver-[\w-]{10}\/\d+$/);
+    const goodbye = { id: host.id, why: "left", spent } as const;
+    await calls.call("leave", "leave", goodbye, "done", 10_000);
+    calls.close();
+    drain.abort();
+    await summary;
+  }));

@@ -26,7 +26,7 @@ test("a run trims its journal now and then, if its models keep one, and leaves n
   withFolder(async (folder) => {
     const during = async (name: string, overrides: readonly string[], more = {}) => {
       let seen: readonly number[] = [];
-      const left = await timersLeftBy((waiting) => {
+      const left = await timersLeftBy(({ waiting }) => {
         const look = () => {
           seen = waiting();
           return { score: 1 };
@@ -53,7 +53,8 @@ test("a run that is drained leaves no timer of its grace time behind", () =>
 test("a driver and its hosts leave no timer behind", () =>
   withFolder(async (folder) => {
     const left = await timersLeftBy(async () => {
-      const { summary, directory } = await listen(folder, { rows: 2 });
+      const overrides = ["models.m.journal=true"];
+      const { summary, directory } = await listen(folder, { rows: 2, overrides });
       const host = startHost(directory, folder);
       await summary;
       await host.done;

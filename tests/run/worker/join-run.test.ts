@@ -161,7 +161,7 @@ test.concurrent("a driver whose answer cannot be read is asked again", async () 
 test("a host that gives up joining wakes from its pause, and leaves no timer behind", async () => {
   const leave = new AbortController();
   const nowhere = new DriverCalls("host-1", async () => null);
-  const left = await timersLeftBy(async (waiting) => {
+  const left = await timersLeftBy(async ({ waiting }) => {
     const joining = joinRun(nowhere, optionsOf({ signal: leave.signal }).options);
     await until(() => waiting().includes(200), "the second pause has begun");
     leave.abort();
