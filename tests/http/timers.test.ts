@@ -70,7 +70,8 @@ async function serve(handle: (exchange: Exchange) => void) {
     },
   } as Hyper;
   await serveHyper(hyper, { hostname: "127.0.0.1", port: 0, tls: null, handle });
-  return (body: BodyInit) => take(new Request("http://127.0.0.1/", { method: "POST", body }));
+  return (body: string | ReadableStream) =>
+    take(new Request("http://127.0.0.1/", { method: "POST", body }));
 }
 
 const readFour = async (exchange: Exchange) => {
