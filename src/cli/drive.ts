@@ -5,6 +5,7 @@ import { Command, Option } from "commander";
 import { EXIT, MatrixError } from "../error.ts";
 import { parseAddress } from "../http/address.ts";
 import { planStandIn } from "../model/stand-in.ts";
+import { parseRetryChoice } from "../records/retry-choice.ts";
 import { forecastRun } from "../run/forecast/forecast-run.ts";
 import { readToken } from "../run/join.ts";
 import type { Plan } from "../run/plan.ts";
@@ -36,6 +37,8 @@ interface DriveFlags extends OverrideFlags, HostsFlags {
   readonly dryRun?: boolean;
   readonly like?: string;
   readonly fresh?: boolean;
+  /** Statuses, error codes and stop reasons. */
+  readonly retry?: string;
   /** Path of a run directory. */
   readonly replay?: string;
   readonly json?: boolean;
@@ -66,6 +69,12 @@ export function driveCommand(): Command {
       new Option("--fresh", "begin anew; an existing run directory is moved to DIR.1").env(
         "MATRIX_FRESH",
       ),
+    )
+    .addOption(
+      new Option(
+        "--retry <what>",
+        "run failed tasks again: failed, lost, error codes or stop reasons, with commas between them",
+      ).env("MATRIX_RETRY"),
     )
     .addOption(
       new Option(
@@ -102,6 +111,11 @@ async function drive(
   if (flags.dryRun === true) return forecast(recipePath, overrides, flags);
   if (flags.like !== undefined)
     throw new MatrixError("usage", "--like is for a forecast: it needs --dry-run");
+  const retry = flags.retry === undefined ? null : parseRetryChoice(flags.retry);
+  if (retry !== null && flags.fresh === true)
+    throw new MatrixError("usage", "--retry goes on with a run, and --fresh begins anew", {
+      hint: "leave out one of them",
+    });
   const { env } = process;
   const metrics = flags.metrics === undefined ? null : parseAddress(flags.metrics);
   const token = await readToken(env);
@@ -109,7 +123,7 @@ async function drive(
   const replay = flags.replay ?? null;
   const directory = directoryOf(plan, replay !== null);
   return play(plan, flags, {
-    ...{ directory, replay, hosts, metrics, token, env },
+    ...{ directory, retry, replay, hosts, metrics, token, env },
     fresh: flags.fresh === true,
   });
 }

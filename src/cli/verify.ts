@@ -50,10 +50,14 @@ export function renderVerification(verification: Verification): string {
   if (isSound(verification))
     lines.push(
       complete
-        ? "verified: every row and trial has exactly one record"
+        ? `verified: every row and trial has exactly one record${supersededOf(verification)}`
         : "incomplete: the same `matrix drive` goes on where it stands",
     );
   return lines.join("\n");
+}
+
+function supersededOf({ superseded }: Verification): string {
+  return superseded === 0 ? "" : `; retries moved ${superseded} older ones to superseded.jsonl`;
 }
 
 export function renderShards(verification: ShardsVerification): string {
@@ -103,7 +107,7 @@ function findingsOf({ findings, more }: Verification): string[] {
 }
 
 function jsonOf(verification: Verification): object {
-  const { manifest, counts, complete, findings, more } = verification;
+  const { manifest, counts, superseded, complete, findings, more } = verification;
   const { name, expected, simulated, state } = manifest;
   return {
     name,
@@ -111,6 +115,7 @@ function jsonOf(verification: Verification): object {
     simulated,
     expected,
     ...counts,
+    superseded,
     complete,
     verified: isSound(verification),
     findings,

@@ -2,8 +2,9 @@
 // on its way when it has a token. Row by row, never in batches: each finished task admits the next.
 
 import type { RowStream } from "../dataset/open.ts";
+import { type Beginning, FIRST_BEGINNING } from "../records/superseded.ts";
 import type { Clock } from "../task/clock.ts";
-import { deriveSeed } from "../task/seed.ts";
+import { taskSeed } from "../task/seed.ts";
 import type { Message } from "../task/task.ts";
 import type { Tracing } from "../telemetry/tracing.ts";
 import type { InFlight } from "./in-flight.ts";
@@ -15,6 +16,7 @@ export interface AdmissionOptions {
   readonly seed: number;
   /** True when the run directory has the record already. */
   readonly isRecorded: (rowId: string, trial: number) => boolean;
+  readonly beginningOf?: (rowId: string, trial: number) => Beginning;
   readonly tokens: Tokens;
   /**
    * True when the budget has room for one more task beside those in flight (see ledger.ts). It is
@@ -32,7 +34,8 @@ export interface AdmissionOptions {
 
 /** Admits until the rows are used up (true) or the signal aborts (false). */
 export async function admitTasks(options: AdmissionOptions): Promise<boolean> {
-  const { rows, trials, seed, isRecorded, inFlight, dispatch, clock, tracing } = options;
+  const { rows, trials, seed, isRecorded, beginningOf, inFlight, dispatch, clock, tracing } =
+    options;
   for (;;) {
     const drawn = rows.next();
     const row = drawn instanceof Promise ? await drawn : drawn;
@@ -41,8 +44,9 @@ export async function admitTasks(options: AdmissionOptions): Promise<boolean> {
     const end = row.trial === undefined ? trials : row.trial + 1;
     for (let trial = row.trial ?? 0; trial < end; trial++) {
       if (isRecorded(row.id, trial)) continue;
-      const identity = { rowId: row.id, trial, row: row.row, attempt: 1 };
-      const task = { ...identity, seed: deriveSeed(seed, row.id, trial) };
+      const { attempt, redraws } = beginningOf?.(row.id, trial) ?? FIRST_BEGINNING;
+      const identity = { rowId: row.id, trial, row: row.row, attempt };
+      const task = { ...identity, seed: taskSeed(seed, row.id, trial, redraws) };
       const state = inFlight.readRow({ ...task, admittedAt: clock(), trace: null });
       if (state === "new") {
         // A token that is free is taken without a turn of the event loop.

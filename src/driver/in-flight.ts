@@ -9,7 +9,8 @@
 
 import { LOST_PLACE } from "../error.ts";
 import { type Admitted, type Rule, startTask } from "../orchestrator/advance.ts";
-import { keyOf, type TaskKey } from "../peer/parcel.ts";
+import { keyOf, parseKey, type TaskKey } from "../peer/parcel.ts";
+import { type Beginning, FIRST_BEGINNING } from "../records/superseded.ts";
 import { failTask } from "../task/failure.ts";
 import type { EndMessage, Message, Task } from "../task/task.ts";
 
@@ -18,6 +19,11 @@ export interface InFlightOptions {
   readonly delivery: "retry" | "at-most-once";
   /** Most starts of a row that keeps losing its sandbox (`run.max_attempts`). */
   readonly maxAttempts: number;
+  /**
+   * The attempt with which a task begins, and the seeds that were given up before it. A retry
+   * begins after the attempts of the records that it replaces. By default no record was replaced.
+   */
+  readonly beginningOf?: (rowId: string, trial: number) => Beginning;
 }
 
 interface Entry {
@@ -78,9 +84,14 @@ export class InFlight {
     return startTask(this.#options.rule, admitted);
   }
 
-  /** Adds a task that hosts hold for an earlier driver. */
-  adopt(key: TaskKey, attempt: number): void {
+  /**
+   * Adds a task that hosts hold for an earlier driver. Returns false for one that is in flight
+   * already, and for an attempt whose record a retry has replaced.
+   */
+  adopt(key: TaskKey, attempt: number): boolean {
+    if (this.#entries.has(key) || attempt < this.#firstAttempt(parseKey(key))) return false;
     this.#entries.set(key, { attempt, admitted: null, isOrphan: false });
+    return true;
   }
 
   /**
@@ -98,10 +109,12 @@ export class InFlight {
   /** Decides what becomes of an end before it is recorded. */
   judge(end: EndMessage): EndState {
     const { delivery, maxAttempts } = this.#options;
+    const first = this.#firstAttempt(end.task);
+    if (end.task.attempt < first) return "stale";
     const lostItsPlace = LOST_PLACE.has(end.ending.error?.code ?? "");
     if (!lostItsPlace || delivery !== "retry") return "record";
     const entry = this.#entries.get(keyOf(end.task));
-    if (entry === undefined || end.task.attempt >= maxAttempts) return "record";
+    if (entry === undefined || end.task.attempt - first + 1 >= maxAttempts) return "record";
     // This start of the row was given up before.
     if (end.task.attempt < entry.attempt) return "stale";
     return this.orphan(keyOf(end.task)) ?? "stale";
@@ -118,6 +131,10 @@ export class InFlight {
     this.#entries.delete(key);
     if (entry.admitted === null) this.#endedUnread.add(key);
     return entry;
+  }
+
+  #firstAttempt({ rowId, trial }: Pick<Task, "rowId" | "trial">): number {
+    return (this.#options.beginningOf?.(rowId, trial) ?? FIRST_BEGINNING).attempt;
   }
 
   #goOn(entry: Entry, admitted: Admitted): Message {

@@ -9,6 +9,7 @@ import type { Rule } from "../orchestrator/advance.ts";
 import type { RoleLoad } from "../peer/member.ts";
 import { parseKey, type TaskKey } from "../peer/parcel.ts";
 import type { Receiver, Transport } from "../peer/transport.ts";
+import type { Beginning } from "../records/superseded.ts";
 import type { Clock } from "../task/clock.ts";
 import type { EndMessage, Message } from "../task/task.ts";
 import type { Tracing } from "../telemetry/tracing.ts";
@@ -62,6 +63,7 @@ export interface RunOptions {
   readonly maxAttempts: number;
   readonly rule: Rule;
   readonly isRecorded: (rowId: string, trial: number) => boolean;
+  readonly beginningOf?: (rowId: string, trial: number) => Beginning;
   readonly hasRoom: AdmissionOptions["hasRoom"];
   readonly keeper: RecordKeeper;
   /** Decides which ends are held back, and when the run stops early. */
@@ -155,8 +157,7 @@ export class Run implements Receiver, DriverTasks {
 
   adopt(key: TaskKey, attempt: number): boolean {
     const { rowId, trial } = parseKey(key);
-    if (this.#inFlight.has(key) || this.#options.isRecorded(rowId, trial)) return false;
-    this.#inFlight.adopt(key, attempt);
+    if (this.#options.isRecorded(rowId, trial) || !this.#inFlight.adopt(key, attempt)) return false;
     this.#tokens.takeAnyway();
     return true;
   }

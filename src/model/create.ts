@@ -11,7 +11,7 @@ import type { TemplateSource } from "../recipe/schema/value-schema.ts";
 import { createRandom, deriveSeed } from "../task/seed.ts";
 import { NO_USAGE } from "../task/spent.ts";
 import type { ModelContext } from "./context.ts";
-import type { ChatAnswer, Model, Replicated } from "./contract.ts";
+import type { ChatAnswer, ChatRequest, Model, Replicated } from "./contract.ts";
 import { sample } from "./distribution.ts";
 import { openReplicas } from "./endpoint/openai.ts";
 import { TokenEstimate } from "./estimate.ts";
@@ -189,7 +189,7 @@ function simulatedTry(config: SimulatedModelConfig, replies: Replies | null): Tr
       config,
       replies,
       request,
-      tries,
+      triesBefore(request) + tries,
     );
     const late = failure === "timeout" || failure === "stalled" || durationMs > config.timeout;
     await pause(late ? config.timeout : durationMs, signal);
@@ -198,6 +198,16 @@ function simulatedTry(config: SimulatedModelConfig, replies: Replies | null): Tr
     if (failure !== null) throw simulatedError(failure, config);
     return { message, finishReason, usage };
   };
+}
+
+/**
+ * Most tries of one request. The tries of a later attempt are numbered after those of an earlier
+ * one, so that a retry does not meet the same failure again.
+ */
+const TRIES_MAX = 1000;
+
+function triesBefore({ origin }: ChatRequest): number {
+  return ((origin?.attempt ?? 1) - 1) * TRIES_MAX;
 }
 
 function scriptedTry({ latency }: ScriptedModelConfig, script: Script): Try {

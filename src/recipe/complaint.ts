@@ -20,7 +20,7 @@ export function wrongWord(
   word: string,
   words: readonly string[],
 ): Complaint {
-  const suggestion = nearest(word, words);
+  const suggestion = nearestWord(word, words);
   return { key, message, ...(suggestion === undefined ? {} : { suggestion }) };
 }
 
@@ -39,7 +39,7 @@ export function unknownName(
  * The nearest word of a list. Up to two letters may differ, and up to a third of the letters of a
  * longer word.
  */
-function nearest(word: string, words: readonly string[]): string | undefined {
+export function nearestWord(word: string, words: readonly string[]): string | undefined {
   if (words.length === 0) return undefined;
   const best = closest(word, [...words]);
   return distance(word, best) <= Math.max(2, Math.floor(word.length / 3)) ? best : undefined;

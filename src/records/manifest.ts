@@ -40,6 +40,8 @@ const manifestSchema = v.strictObject({
   ok: count,
   failed: count,
   lost: count,
+  /** Number of records that retries moved to superseded.jsonl; left out when there are none. */
+  superseded: v.optional(count),
   /**
    * The sum that all drivers of the run spent on models. `hosts`: the part of it that each process
    * reported.
@@ -85,7 +87,16 @@ export type Stopped = NonNullable<Manifest["stopped"]>;
 /** The identity of a run: every field of the manifest that does not change while it runs. */
 export type RunIdentity = Omit<
   Manifest,
-  "format" | "state" | "stopped" | "ok" | "failed" | "lost" | "spent" | "created_at" | "updated_at"
+  | "format"
+  | "state"
+  | "stopped"
+  | "ok"
+  | "failed"
+  | "lost"
+  | "superseded"
+  | "spent"
+  | "created_at"
+  | "updated_at"
 >;
 
 /**

@@ -20,7 +20,12 @@ export async function* readRecords(directory: string): AsyncGenerator<readonly T
 }
 
 type Head = Pick<TrajectoryRecord, "id" | "trial" | "status"> &
-  Partial<Pick<TrajectoryRecord, "usage" | "cost" | "simulated">>;
+  Partial<
+    Pick<
+      TrajectoryRecord,
+      "attempt" | "stop_reason" | "error" | "usage" | "cost" | "simulated" | "history"
+    >
+  >;
 
 /** Parses a line and checks format, id, trial and status. The other fields are not looked at. */
 export function parseHead(text: string, path: string, line: number): Head {

@@ -4,13 +4,15 @@
 
 import { existsSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { splitLines } from "../dataset/lines.ts";
 import { decodeFrame, FrameWalker } from "../dataset/zstd.ts";
 import { MatrixError } from "../error.ts";
 
 const PLAIN_FILE = "trajectories.jsonl";
 const COMPRESSED_FILE = "trajectories.jsonl.zst";
+/** Records that a retry replaced, in the same form as the records of the run. */
+const SUPERSEDED_FILE = "superseded.jsonl";
 const CHUNK_BYTES = 1024 * 1024;
 
 export interface FileLine {
@@ -40,18 +42,26 @@ export function trajectoriesPath(
   return join(directory, compressed ? COMPRESSED_FILE : PLAIN_FILE);
 }
 
+export function supersededPath(trajectories: string): string {
+  const name = isCompressed(trajectories) ? `${SUPERSEDED_FILE}.zst` : SUPERSEDED_FILE;
+  return join(dirname(trajectories), name);
+}
+
 export function isCompressed(path: string): boolean {
   return path.endsWith(".zst");
 }
 
-/** Opens the file for reading. A missing file has no lines. */
-export async function openRecordFile(path: string): Promise<RecordFile> {
+/** Opens the first `bytes` bytes of the file for reading. A missing file has no lines. */
+export async function openRecordFile(
+  path: string,
+  bytes = Number.POSITIVE_INFINITY,
+): Promise<RecordFile> {
   const file = await open(path, "r").catch((cause: { code?: unknown }) => {
     if (cause.code === "ENOENT") return null;
     throw cause;
   });
   if (file === null) return { size: 0, lines: noLines(), close: async () => undefined };
-  const { size } = await file.stat();
+  const size = Math.min((await file.stat()).size, bytes);
   const lines = isCompressed(path) ? linesOfFrames(path, file, size) : plainLines(file, size);
   return { size, lines, close: () => file.close() };
 }

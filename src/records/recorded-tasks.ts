@@ -11,6 +11,8 @@ export interface RecordedTasks {
   /** Every (row id, trial) that has a record. */
   readonly ids: IdSet;
   readonly counts: { ok: number; failed: number; lost: number };
+  /** Number of failed and lost records by error code. */
+  readonly errors: Readonly<Record<string, number>>;
   /** True when any record says that a simulated model answered. */
   readonly simulated: boolean;
   /** Sum over the records: a lower bound of what the run has spent. */
@@ -28,6 +30,7 @@ export interface RecordedTasks {
 export async function readRecordedTasks(path: string): Promise<RecordedTasks> {
   const ids = new IdSet();
   const counts = { ok: 0, failed: 0, lost: 0 };
+  const errors: Record<string, number> = {};
   const { size, lines, close } = await openRecordFile(path);
   let simulated = false;
   let used = NOTHING_SPENT;
@@ -35,7 +38,7 @@ export async function readRecordedTasks(path: string): Promise<RecordedTasks> {
   try {
     for await (const batch of lines) {
       for (const { text, number, end, torn } of batch) {
-        if (torn) return { ids, counts, simulated, used, bytes, tornBytes: size - bytes };
+        if (torn) return { ids, counts, errors, simulated, used, bytes, tornBytes: size - bytes };
         const record = parseHead(text, path, number);
         if (!ids.add(record.id, record.trial))
           throw damagedRecord(
@@ -44,6 +47,7 @@ export async function readRecordedTasks(path: string): Promise<RecordedTasks> {
             `row ${record.id}, trial ${record.trial} is there twice`,
           );
         counts[record.status]++;
+        if (record.error != null) errors[record.error.code] = (errors[record.error.code] ?? 0) + 1;
         simulated ||= record.simulated === true;
         used = addSpent(used, { ...NOTHING_SPENT, ...record.usage, cost: record.cost ?? 0 });
         bytes = end;
@@ -52,5 +56,5 @@ export async function readRecordedTasks(path: string): Promise<RecordedTasks> {
   } finally {
     await close();
   }
-  return { ids, counts, simulated, used, bytes, tornBytes: size - bytes };
+  return { ids, counts, errors, simulated, used, bytes, tornBytes: size - bytes };
 }

@@ -4,7 +4,7 @@
 
 import { existsSync } from "node:fs";
 import { mkdir, readdir, rename } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { removeTemporaries, replaceFile, syncFolder } from "../durable-file.ts";
 import { MatrixError, messageOf } from "../error.ts";
 import { valueAt } from "../recipe/key-path.ts";
@@ -27,7 +27,10 @@ import {
 import { trajectoriesPath } from "./record-file.ts";
 import { RecordWriter } from "./record-writer.ts";
 import { type RecordedTasks, readRecordedTasks } from "./recorded-tasks.ts";
+import type { RetryChoice } from "./retry-choice.ts";
 import { refuseOtherRun } from "./same-run.ts";
+import { prepareMove, recoverMove } from "./supersede.ts";
+import { readSuperseded, type Superseded } from "./superseded.ts";
 
 /** The manifest is written this often while records arrive. */
 const CHECKPOINT_MS = 1000;
@@ -43,12 +46,17 @@ export interface OpenOptions {
   readonly signal?: AbortSignal;
   /** Prints a line about that wait. */
   readonly say?: (line: string) => void;
+  /** Records that move to superseded.jsonl before the run goes on; null for none. */
+  readonly retry?: RetryChoice | null;
 }
 
 export class RunDirectory {
   readonly path: string;
   /** The tasks that had a record when the directory was opened. */
   readonly recorded: RecordedTasks;
+  readonly superseded: Superseded;
+  /** Number of records that moved to superseded.jsonl when the directory was opened. */
+  readonly moved: number;
   /** Remarks for the log on what the opening found. */
   readonly notes: readonly string[];
   readonly #lock: Lock;
@@ -64,12 +72,12 @@ export class RunDirectory {
     path: string,
     lock: Lock,
     writer: RecordWriter,
-    recorded: RecordedTasks,
-    manifest: Manifest,
-    notes: readonly string[],
+    { recorded, superseded, moved, manifest, notes }: Found,
   ) {
     this.path = path;
     this.recorded = recorded;
+    this.superseded = superseded;
+    this.moved = moved;
     this.notes = notes;
     this.#lock = lock;
     this.#writer = writer;
@@ -87,7 +95,7 @@ export class RunDirectory {
    * another run (`run_refused`) or another driver holds it (`run_busy`).
    */
   static async open(path: string, options: OpenOptions): Promise<RunDirectory> {
-    const { identity, recipeText, checkpointDigest, fresh } = options;
+    const { identity, recipeText, checkpointDigest, fresh, retry = null } = options;
     await prepareFolder(path);
     let lock = await lockFolder(path, options);
     try {
@@ -104,11 +112,14 @@ export class RunDirectory {
         valueAt(identity.recipe, "run.compress") === true,
       );
       const notes = [...lock.notes, ...(await expelSilent(path, trajectories, lock))];
-      const recorded = await readRecordedTasks(trajectories);
+      let recorded = await readRecordedTasks(trajectories);
       // A start that stopped before its first record leaves nothing that another recipe could harm.
       if (earlier !== null && (recorded.ids.size > 0 || earlier.state !== "stopped"))
         refuseOtherRun(path, earlier, identity, checkpointDigest);
-      const manifest = manifestOf(identity, recorded, earlier);
+      const moved = earlier === null ? 0 : await moveRecords(trajectories, retry, earlier);
+      if (moved > 0) recorded = await readRecordedTasks(trajectories);
+      const superseded = await readSuperseded(trajectories);
+      const manifest = manifestOf(identity, recorded, superseded.count, earlier);
       // The manifest comes first: a folder with a manifest is a run directory, and any other folder
       // is refused.
       await writeManifest(path, manifest);
@@ -116,7 +127,8 @@ export class RunDirectory {
       await replaceFile(join(path, "recipe.toml"), recipeText);
       const writer = await RecordWriter.open(trajectories, recorded.bytes, lock.confirm);
       await syncFolder(path);
-      return new RunDirectory(path, lock, writer, recorded, manifest, notes);
+      const opened = { recorded, superseded, moved, manifest, notes };
+      return new RunDirectory(path, lock, writer, opened);
     } catch (thrown) {
       await lock.release();
       throw refused(path, thrown);
@@ -206,9 +218,36 @@ export class RunDirectory {
   }
 }
 
+/** What stood in the directory when it was opened. */
+interface Found {
+  readonly recorded: RecordedTasks;
+  readonly superseded: Superseded;
+  readonly moved: number;
+  readonly manifest: Manifest;
+}
+
+/** Moves the chosen records to superseded.jsonl, and returns their number. */
+async function moveRecords(
+  trajectories: string,
+  choice: RetryChoice | null,
+  earlier: Manifest,
+): Promise<number> {
+  if (choice === null) {
+    await recoverMove(trajectories);
+    return 0;
+  }
+  const move = await prepareMove(trajectories, choice);
+  if (move === null) return 0;
+  // A killed driver leaves this manifest. Its counts are a lower bound before and after the move.
+  await writeManifest(dirname(trajectories), { ...earlier, ...move.kept, state: "running" });
+  await move.commit();
+  return move.moved;
+}
+
 function manifestOf(
   identity: RunIdentity,
   { counts, simulated }: RecordedTasks,
+  superseded: number,
   earlier: Manifest | null,
 ): Manifest {
   const now = new Date().toISOString();
@@ -216,6 +255,7 @@ function manifestOf(
     format: MANIFEST_FORMAT,
     ...identity,
     ...counts,
+    ...(superseded === 0 ? {} : { superseded }),
     simulated: identity.simulated || simulated,
     spent: earlier?.spent ?? { ...NOTHING_SPENT_BY_HOSTS },
     state: "running",

@@ -7,10 +7,18 @@ import { parseShard, type Shard } from "../recipe/unit.ts";
 import { IdDigest } from "../task/id-digest.ts";
 import { IdSet } from "../task/id-set.ts";
 import type { Counts, TrajectoryRecord } from "../task/record.ts";
-import { deriveSeed } from "../task/seed.ts";
+import { taskSeed } from "../task/seed.ts";
 import { contradictionsIn, parseRecord } from "./check-record.ts";
 import { type Manifest, readManifest } from "./manifest.ts";
-import { openRecordFile, trajectoriesPath } from "./record-file.ts";
+import { type FileLine, openRecordFile, supersededPath, trajectoriesPath } from "./record-file.ts";
+import { countedBytes } from "./supersede.ts";
+import {
+  type Beginning,
+  FIRST_BEGINNING,
+  nextBeginning,
+  parseTaskName,
+  taskName,
+} from "./superseded.ts";
 
 /** Findings beyond this number are only counted. */
 const FINDINGS_MAX = 100;
@@ -24,6 +32,8 @@ export interface Finding {
 export interface Verification {
   readonly manifest: Manifest;
   readonly counts: Counts;
+  /** Number of records that retries replaced. */
+  readonly superseded: number;
   /** True when every (row, trial) has its record. */
   readonly complete: boolean;
   readonly findings: readonly Finding[];
@@ -40,18 +50,29 @@ export async function verifyRun(directory: string, elsewhere = new IdSet()): Pro
   if (manifest === null)
     throw new MatrixError("usage", `${directory} is not a run directory: it has no manifest.json`);
   const audit = new Audit(manifest, elsewhere);
-  const { lines, close } = await openRecordFile(trajectoriesPath(directory));
+  const path = trajectoriesPath(directory);
+  // What an unfinished retry has appended does not count: the next driver takes it back.
+  for await (const { text, number, torn } of linesOf(
+    supersededPath(path),
+    await countedBytes(path),
+  )) {
+    if (torn) audit.find(number, "the last line of superseded.jsonl is torn");
+    else audit.superseded(text, number);
+  }
+  for await (const { text, number, torn } of linesOf(path)) {
+    if (torn) audit.find(number, "the last line is torn; a continued run cuts it off");
+    else audit.record(text, number);
+  }
+  return audit.conclude();
+}
+
+async function* linesOf(path: string, bytes?: number): AsyncGenerator<FileLine> {
+  const { lines, close } = await openRecordFile(path, bytes);
   try {
-    for await (const batch of lines) {
-      for (const { text, number, torn } of batch) {
-        if (torn) audit.find(number, "the last line is torn; a continued run cuts it off");
-        else audit.record(text, number);
-      }
-    }
+    for await (const batch of lines) yield* batch;
   } finally {
     await close();
   }
-  return audit.conclude();
 }
 
 /** The shard of the dataset that a run has; null when it has the whole dataset. */
@@ -69,6 +90,9 @@ class Audit {
   readonly #ids = new IdSet();
   readonly #digest = new IdDigest();
   readonly #counts = { ok: 0, failed: 0, lost: 0 };
+  /** The beginnings of the tasks that have superseded records. */
+  readonly #beginnings = new Map<string, Beginning>();
+  #superseded = 0;
   #more = 0;
 
   constructor(manifest: Manifest, elsewhere: IdSet) {
@@ -82,6 +106,21 @@ class Audit {
     else this.#more++;
   }
 
+  /** Takes a record of superseded.jsonl. Those of one task follow each other there. */
+  superseded(text: string, line: number): void {
+    this.#superseded++;
+    const record = parseRecord(text);
+    if (typeof record === "string") {
+      this.find(line, `superseded.jsonl: ${record}`);
+      return;
+    }
+    const name = taskName(record.id, record.trial);
+    const beginning = this.#beginnings.get(name) ?? FIRST_BEGINNING;
+    this.#beginnings.set(name, nextBeginning(beginning, record));
+    for (const message of this.#wrongIn(record, beginning))
+      this.find(line, `superseded.jsonl: ${message}`);
+  }
+
   record(text: string, line: number): void {
     const record = parseRecord(text);
     if (typeof record === "string") this.find(line, record);
@@ -90,21 +129,30 @@ class Audit {
   }
 
   #count(record: TrajectoryRecord, line: number): void {
-    const { id, trial, seed, status } = record;
+    const { id, trial, status } = record;
     this.#digest.add(id, trial);
     this.#counts[status]++;
-    if (trial >= this.#manifest.trials)
-      this.find(line, `trial ${trial} is not one of the run's ${this.#manifest.trials}`);
-    if (seed !== deriveSeed(this.#manifest.seed, id, trial))
-      this.find(line, "the seed does not follow from the run's seed, the id and the trial");
     if (!this.#elsewhere.add(id, trial))
       this.find(line, `row ${id}, trial ${trial} is in another shard, too`);
-    if (this.#shard !== null && Number(id) % this.#shard.count !== this.#shard.index)
-      this.find(
-        line,
-        `row ${id} does not belong to shard ${this.#shard.index}/${this.#shard.count}`,
+    const beginning = this.#beginnings.get(taskName(id, trial)) ?? FIRST_BEGINNING;
+    for (const message of this.#wrongIn(record, beginning)) this.find(line, message);
+  }
+
+  /** What is wrong with a record by itself, and after those that it replaced. */
+  #wrongIn(record: TrajectoryRecord, { attempt, redraws }: Beginning): string[] {
+    const { id, trial, seed } = record;
+    const found: string[] = [];
+    if (trial >= this.#manifest.trials)
+      found.push(`trial ${trial} is not one of the run's ${this.#manifest.trials}`);
+    if (seed !== taskSeed(this.#manifest.seed, id, trial, redraws))
+      found.push("the seed does not follow from the run's seed, the id and the trial");
+    if (record.attempt < attempt)
+      found.push(
+        `row ${id}, trial ${trial} has attempt ${record.attempt}, but a superseded record has ${attempt - 1}`,
       );
-    for (const message of contradictionsIn(record)) this.find(line, message);
+    if (this.#shard !== null && Number(id) % this.#shard.count !== this.#shard.index)
+      found.push(`row ${id} does not belong to shard ${this.#shard.index}/${this.#shard.count}`);
+    return [...found, ...contradictionsIn(record)];
   }
 
   conclude(): Verification {
@@ -113,6 +161,7 @@ class Audit {
     const recorded = ok + failed + lost;
     this.#compareExpected();
     this.#compareCounts();
+    this.#compareSuperseded();
     if (recorded > expected)
       this.find(null, `there are ${recorded} records, but only ${expected} are expected`);
     const complete = recorded === expected;
@@ -126,6 +175,7 @@ class Audit {
     return {
       manifest: this.#manifest,
       counts: this.#counts,
+      superseded: this.#superseded,
       complete,
       findings: this.#findings,
       more: this.#more,
@@ -143,6 +193,20 @@ class Audit {
         null,
         `the manifest expects ${expected}, but ${rows} rows × ${trials} trials are ${product}`,
       );
+  }
+
+  /** Each superseded record has one that replaces it once the run is complete. */
+  #compareSuperseded(): void {
+    const { state, superseded: claimed = 0 } = this.#manifest;
+    const counted = this.#superseded;
+    if (state === "running" ? claimed > counted : claimed !== counted)
+      this.find(null, `the manifest counts ${claimed} superseded records, the file ${counted}`);
+    if (state !== "complete") return;
+    for (const name of this.#beginnings.keys()) {
+      const { rowId, trial } = parseTaskName(name);
+      if (!this.#ids.has(rowId, trial))
+        this.find(null, `row ${rowId}, trial ${trial} has a superseded record and no other`);
+    }
   }
 
   #compareCounts(): void {

@@ -5,6 +5,7 @@ import { atLeast, type Budget, type Finished, Ledger, usedUp } from "../driver/l
 import type { RunEnd } from "../driver/run.ts";
 import { RunningTally } from "../driver/tally.ts";
 import type { RunDirectory } from "../records/run-directory.ts";
+import { type Beginning, FIRST_BEGINNING, taskName } from "../records/superseded.ts";
 import type { RecordHead } from "../task/record.ts";
 import { addSpent, NOTHING_SPENT, type Spent } from "../task/spent.ts";
 
@@ -25,6 +26,7 @@ export class Books {
   /** Number of records of earlier starts. */
   readonly before: number;
   readonly #options: BooksOptions;
+  readonly #newErrors: Record<string, number> = {};
 
   constructor(options: BooksOptions) {
     const { directory, budget } = options;
@@ -38,10 +40,27 @@ export class Books {
     return this.before > 0 && this.#options.directory.recorded.ids.has(rowId, trial);
   }
 
+  /** The beginning of a task, which a retry may have moved on. */
+  beginningOf(rowId: string, trial: number): Beginning {
+    const { beginnings } = this.#options.directory.superseded;
+    if (beginnings.size === 0) return FIRST_BEGINNING;
+    return beginnings.get(taskName(rowId, trial)) ?? FIRST_BEGINNING;
+  }
+
+  /** Number of failed and lost records of the whole run, by error code. */
+  get errors(): Readonly<Record<string, number>> {
+    const errors = { ...this.#options.directory.recorded.errors };
+    for (const [code, count] of Object.entries(this.#newErrors))
+      errors[code] = (errors[code] ?? 0) + count;
+    return errors;
+  }
+
   /** Notes a record that was written. */
   record(record: RecordHead, hops: number): void {
     const { directory, isAlone } = this.#options;
     this.tally.add(record, hops);
+    if (record.error !== null)
+      this.#newErrors[record.error.code] = (this.#newErrors[record.error.code] ?? 0) + 1;
     if (record.simulated) directory.noteSimulated();
     if (!isAlone) this.ledger.record(record, performance.now());
   }
@@ -83,15 +102,22 @@ export class Books {
 
   get #finished(): Finished {
     const { counts, usage, cost } = this.tally;
-    const used = addSpent(this.#options.directory.recorded.used, { ...usage, cost: cost ?? 0 });
-    return { tasks: this.before + counts.ok + counts.failed + counts.lost, used };
+    const { directory } = this.#options;
+    const used = addSpent(usedBefore(directory), { ...usage, cost: cost ?? 0 });
+    const ended = counts.ok + counts.failed + counts.lost;
+    return { tasks: this.before + directory.superseded.count + ended, used };
   }
 }
 
 /** The spending of earlier starts. */
 function earlierSpending({ directory, isReplay, isAlone }: BooksOptions) {
-  const { spent, recorded } = directory;
+  const { spent } = directory;
   if (!isAlone) return spent;
   // No host of an earlier start is left that could report more.
-  return { ...atLeast(spent, isReplay ? NOTHING_SPENT : recorded.used), hosts: {} };
+  return { ...atLeast(spent, isReplay ? NOTHING_SPENT : usedBefore(directory)), hosts: {} };
+}
+
+/** Sum over the records of earlier starts, those that retries replaced included. */
+function usedBefore({ recorded, superseded }: RunDirectory): Spent {
+  return addSpent(recorded.used, superseded.used);
 }

@@ -6,7 +6,7 @@ import type { RowStream } from "../dataset/open.ts";
 import { EarlyStop } from "../driver/early-stop.ts";
 import { Rates } from "../driver/rates.ts";
 import { type DriverTransport, onAbort, Run, type RunEnd } from "../driver/run.ts";
-import { messageOf } from "../error.ts";
+import { MatrixError, messageOf } from "../error.ts";
 import { captureConsole } from "../host/console.ts";
 import { catchStrayErrors } from "../host/stray-error.ts";
 import { serveMetrics } from "../http/metrics-server.ts";
@@ -61,13 +61,19 @@ export async function runRecipe(
     fresh: settings.fresh === true,
     signal: context.drain ?? NEVER,
     say: context.say ?? (() => undefined),
+    retry: settings.retry ?? null,
   });
   const run = new RecipeRun(directory, work, settings, context);
   return run.close(await run.play());
 }
 
-async function openWork(plan: Plan, { directory, fresh, replay }: RunSettings): Promise<Work> {
+async function openWork(plan: Plan, settings: RunSettings): Promise<Work> {
+  const { directory, fresh, replay, retry = null } = settings;
   const earlier = fresh === true ? null : await readManifest(directory);
+  if (retry !== null && earlier === null)
+    throw new MatrixError("usage", `--retry: there is no run in ${directory}`, {
+      hint: "leave out --retry, or name the directory of the run with -o",
+    });
   const checkpoint = earlier?.dataset.rows;
   return replay == null
     ? datasetWork(plan, checkpoint)
@@ -160,7 +166,8 @@ class RecipeRun {
     const { abandoned } = end;
     const wireBytes = this.#playing?.fabric.wireBytes ?? null;
     const error = end.error ?? closing;
-    const ended = { stopped, abandoned, elapsedMs, wireBytes, spent, error } as const;
+    const isRetry = (this.#settings.retry ?? null) !== null;
+    const ended = { stopped, abandoned, isRetry, elapsedMs, wireBytes, spent, error } as const;
     return summarise(this.#work, this.#directory, this.#books, ended);
   }
 
@@ -266,6 +273,7 @@ class RecipeRun {
       ...{ rows, trials, seed, concurrency, delivery, maxAttempts, transport, tracing },
       rule: this.#work.plan.rule,
       isRecorded: (rowId, trial) => this.#books.isRecorded(rowId, trial),
+      beginningOf: (rowId, trial) => this.#books.beginningOf(rowId, trial),
       hasRoom: (inFlight) => this.#books.hasRoom(inFlight),
       keeper: {
         append: (lines, counts) => this.#directory.append(lines, counts),
@@ -324,6 +332,9 @@ class RecipeRun {
     const { tornBytes } = this.#directory.recorded;
     if (tornBytes > 0)
       this.#log.write("warning", "cut a torn last line: its task runs again", { bytes: tornBytes });
+    const { moved } = this.#directory;
+    if (moved > 0)
+      this.#log.write("info", "moved records to superseded: their tasks run again", { moved });
     const { before } = this.#books;
     this.#log.write("info", before > 0 ? "goes on" : "begins", {
       run: this.#work.plan.recipe.name,

@@ -2,6 +2,7 @@
 
 import type { Address } from "../http/address.ts";
 import type { Environment } from "../recipe/compose.ts";
+import type { RetryChoice } from "../records/retry-choice.ts";
 import type { OpenDisplay } from "./snapshot.ts";
 
 /** Hosts beside the driver. */
@@ -23,6 +24,8 @@ export interface RunSettings {
   readonly directory: string;
   /** Moves an existing run directory aside and starts a new run. */
   readonly fresh?: boolean;
+  /** Records of the run whose tasks run again; null for none. */
+  readonly retry?: RetryChoice | null;
   /** A run directory whose records are replayed in place of a dataset. */
   readonly replay?: string | null;
   /** Null when the driver hosts every role itself. */

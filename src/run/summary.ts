@@ -25,6 +25,8 @@ export interface Summary {
   readonly lost: number;
   /** Number of records that earlier starts of the run made. */
   readonly recorded_before: number;
+  /** Number of records that --retry moved to superseded.jsonl; null without --retry. */
+  readonly retried: number | null;
   /**
    * Tasks without a record when the run stopped: those in flight, and those that ended and made it
    * stop early. A continued run starts them again.
@@ -42,6 +44,8 @@ export interface Summary {
   readonly budget: Budget | null;
   readonly stop_reasons: Readonly<Record<string, number>>;
   readonly errors: Readonly<Record<string, number>>;
+  /** Failed and lost records of all starts, by error code. */
+  readonly all_errors: Readonly<Record<string, number>>;
   readonly score: { readonly scored: number; readonly mean: number } | null;
   readonly error: MatrixError | null;
 }
@@ -50,6 +54,8 @@ export interface Ended {
   /** Null when the run is complete. */
   readonly stopped: Stopped | null;
   readonly abandoned: number;
+  /** True for a start with --retry. */
+  readonly isRetry: boolean;
   readonly elapsedMs: number;
   readonly wireBytes: number | null;
   readonly spent: Spent;
@@ -61,7 +67,7 @@ export function summarise(
   { plan, rows }: Work,
   directory: RunDirectory,
   books: Books,
-  { stopped, abandoned, elapsedMs, wireBytes, spent, error }: Ended,
+  { stopped, abandoned, isRetry, elapsedMs, wireBytes, spent, error }: Ended,
 ): Summary {
   const { hops, usage, cost, stopReasons, errors, score } = books.tally;
   return {
@@ -74,6 +80,7 @@ export function summarise(
     expected: rows.expected,
     ...directory.counts,
     recorded_before: books.before,
+    retried: isRetry ? directory.moved : null,
     abandoned,
     elapsed_ms: Math.round(elapsedMs),
     wire_bytes: wireBytes,
@@ -81,6 +88,7 @@ export function summarise(
     budget: books.budget,
     stop_reasons: stopReasons,
     errors,
+    all_errors: books.errors,
     score: score.count === 0 ? null : { scored: score.count, mean: score.sum / score.count },
     error: toMatrixError(error),
   };

@@ -33,6 +33,16 @@ export function deriveSeed(...parts: readonly (string | number)[]): number {
 }
 
 /**
+ * The seed of a (row, trial). `redraws` counts the seeds that retries gave up: see
+ * src/records/superseded.ts.
+ */
+export function taskSeed(runSeed: number, rowId: string, trial: number, redraws = 0): number {
+  return redraws === 0
+    ? deriveSeed(runSeed, rowId, trial)
+    : deriveSeed(runSeed, rowId, trial, "redraw", redraws);
+}
+
+/**
  * The seed of a branch. Two branches to one role differ in it, so they do not get the same answer.
  */
 export function branchSeed(seed: number, index: number): number {

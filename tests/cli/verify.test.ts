@@ -17,6 +17,7 @@ async function verification(more: Partial<Verification> = {}): Promise<Verificat
     return {
       manifest: { ...manifest, expected: 4 },
       counts: { ok: 2, failed: 1, lost: 1 },
+      superseded: 0,
       complete: true,
       findings: [],
       more: 0,

@@ -1,11 +1,11 @@
 // Admission: which rows become tasks, with which seed and identity.
 
 import { expect, test } from "bun:test";
-import { admitTasks } from "../../src/driver/admission.ts";
+import { type AdmissionOptions, admitTasks } from "../../src/driver/admission.ts";
 import { InFlight } from "../../src/driver/in-flight.ts";
 import { Tokens } from "../../src/driver/tokens.ts";
 import { keyOf } from "../../src/peer/parcel.ts";
-import { deriveSeed } from "../../src/task/seed.ts";
+import { deriveSeed, taskSeed } from "../../src/task/seed.ts";
 import type { Message } from "../../src/task/task.ts";
 import { ONE_STEP } from "./task-parts.ts";
 
@@ -14,7 +14,12 @@ interface Drawn {
   readonly trial?: number;
 }
 
-async function admit(rows: readonly Drawn[], inFlight: InFlight, trials = 1) {
+async function admit(
+  rows: readonly Drawn[],
+  inFlight: InFlight,
+  trials = 1,
+  more: Pick<AdmissionOptions, "beginningOf"> = {},
+) {
   const left = rows.map((row, number) => ({ number, row: {}, ...row }));
   const sent: Message[] = [];
   const complete = await admitTasks({
@@ -29,6 +34,7 @@ async function admit(rows: readonly Drawn[], inFlight: InFlight, trials = 1) {
     clock: () => 42,
     tracing: null,
     signal: new AbortController().signal,
+    ...more,
   });
   return { complete, sent };
 }
@@ -93,5 +99,14 @@ test("each task of a traced run begins its own trace", async () => {
   expect(sent.map(({ task }) => [task.row, task.trace])).toEqual([
     [{ q: "x" }, "trace-1"],
     [{ q: "y" }, "trace-2"],
+  ]);
+});
+
+test("a task that is retried begins with its next attempt, and with another seed if one was given up", async () => {
+  const beginningOf = (rowId: string) => ({ attempt: Number(rowId), redraws: Number(rowId) - 2 });
+  const { sent } = await admit([{ id: "2" }, { id: "3" }], create(), 1, { beginningOf });
+  expect(sent.map(({ task }) => [task.attempt, task.seed])).toEqual([
+    [2, deriveSeed(11, "2", 0)],
+    [3, taskSeed(11, "3", 0, 1)],
   ]);
 });

@@ -128,3 +128,40 @@ test("a task in flight is known when its row is read again, and does not start a
   inFlight.orphan(key("x"));
   expect(inFlight.readRow(admitted("x"))).toBe("known");
 });
+
+/** Row x has a superseded record of its attempt 2. */
+const createRetried = (maxAttempts = 3) =>
+  new InFlight({
+    rule: ONE_STEP,
+    delivery: "retry",
+    maxAttempts,
+    beginningOf: (rowId) => ({ attempt: rowId === "x" ? 3 : 1, redraws: 0 }),
+  });
+
+test("what hosts hold of a superseded attempt is not adopted, and a later attempt is, once", () => {
+  const inFlight = createRetried();
+  expect(inFlight.adopt(key("x"), 2)).toBe(false);
+  expect(inFlight.size).toBe(0);
+  expect(inFlight.adopt(key("x"), 3)).toBe(true);
+  expect(inFlight.adopt(key("x"), 3)).toBe(false);
+  expect(inFlight.adopt(key("y"), 1)).toBe(true);
+  expect(inFlight.size).toBe(2);
+});
+
+test("an end of a superseded attempt is stale, and that of the retry is recorded", () => {
+  const inFlight = createRetried();
+  inFlight.admit(admitted("x", { attempt: 3 }));
+  expect(inFlight.judge(endOf("x", { attempt: 2 }))).toBe("stale");
+  expect(inFlight.judge(endOf("x", { attempt: 2, code: "sandbox_lost" }))).toBe("stale");
+  expect(inFlight.judge(endOf("x", { attempt: 3 }))).toBe("record");
+});
+
+test("a retry may lose its sandbox as often as a first start", () => {
+  const inFlight = createRetried(2);
+  inFlight.admit(admitted("x", { attempt: 3 }));
+  expect(inFlight.judge(endOf("x", { attempt: 3, code: "sandbox_lost" }))).toMatchObject({
+    kind: "step",
+    task: { attempt: 4 },
+  });
+  expect(inFlight.judge(endOf("x", { attempt: 4, code: "sandbox_lost" }))).toBe("record");
+});

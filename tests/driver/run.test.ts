@@ -420,3 +420,20 @@ test("held ends are recorded at the end of a complete run, and given up by one t
     expect([complete, abandoned, stage.records.length]).toEqual(expected as [boolean, ...number[]]);
   }
 });
+
+test("an end that hosts still hold of a superseded attempt is released, and its row runs again", async () => {
+  const beginningOf = () => ({ attempt: 2, redraws: 0 });
+  const stage = new Stage(1, { beginningOf });
+  const playing = stage.run.play(stage);
+  expect(stage.run.adopt(keyOf({ rowId: "0", trial: 0 }), 1)).toBe(false);
+  stage.run.receive([endOf("0", { attempt: 1 })]);
+  stage.becomeReady();
+  expect(await stage.sentRows(1)).toEqual(["0"]);
+  expect(stage.sent[0]?.task.attempt).toBe(2);
+  stage.run.receive([endOf("0", { attempt: 1, code: "agent_failed" })]);
+  expect(stage.released.map(({ task }) => task.attempt)).toEqual([1, 1]);
+  expect(stage.records).toEqual([]);
+  stage.run.receive([endOf("0", { attempt: 2 })]);
+  expect(await playing).toMatchObject({ complete: true });
+  expect(stage.records.map(({ attempt, status }) => [attempt, status])).toEqual([[2, "ok"]]);
+});

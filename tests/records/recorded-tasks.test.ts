@@ -19,6 +19,7 @@ test("records are counted by status, their usage and cost summed, and their task
     const { ids, ...rest } = await readRecordedTasks(path);
     expect(rest).toEqual({
       counts: { ok: 2, failed: 1, lost: 1 },
+      errors: { agent_failed: 1 },
       simulated: false,
       used: { requests: 12, prompt_tokens: 120, completion_tokens: 48, cost: 1.5 },
       bytes: (await stat(path)).size,

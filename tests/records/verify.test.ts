@@ -8,6 +8,7 @@ import type { Manifest } from "../../src/records/manifest.ts";
 import { shardOf, verifyRun } from "../../src/records/verify.ts";
 import { IdSet } from "../../src/task/id-set.ts";
 import type { TrajectoryRecord } from "../../src/task/record.ts";
+import { deriveSeed, taskSeed } from "../../src/task/seed.ts";
 import { withFolder } from "../parts/folder.ts";
 import { failedRecordOf, manifestOf, RUN_SEED, recordOf, writeRun } from "./made.ts";
 
@@ -35,6 +36,7 @@ test("a sound run is complete and has no findings", () =>
     const { manifest, ...verification } = await verifyRun(folder);
     expect(verification).toEqual({
       counts: { ok: 5, failed: 1, lost: 0 },
+      superseded: 0,
       complete: true,
       findings: [],
       more: 0,
@@ -191,3 +193,115 @@ test("verifying fails with usage when the folder is not a run directory", () =>
       message: `${folder} is not a run directory: it has no manifest.json`,
     });
   }));
+
+/** Findings about a run whose retries moved these records to superseded.jsonl. */
+async function findingsAfterRetries(
+  superseded: readonly TrajectoryRecord[],
+  records: readonly TrajectoryRecord[],
+  manifest: Partial<Manifest> = {},
+): Promise<string[]> {
+  return findingsOf(records, { superseded: superseded.length, ...manifest }, async (path) =>
+    writeFile(
+      path.replace("trajectories", "superseded"),
+      superseded.map((record) => `${JSON.stringify(record)}\n`).join(""),
+    ),
+  );
+}
+
+const FAILED_BEFORE = failedRecordOf("1", {
+  error: { code: "model_failed", message: "no", role: null, hop: null },
+});
+/** Row 1 ran again after a server had failed, then after an answer that did not fit. */
+const RETRIED = [
+  FAILED_BEFORE,
+  failedRecordOf("1", {
+    attempt: 2,
+    error: { code: "schema_mismatch", message: "no", role: null, hop: null },
+  }),
+];
+const MENDED = RECORDS.map((record) =>
+  record.id === "1" ? { ...record, attempt: 3, seed: taskSeed(RUN_SEED, "1", 0, 1) } : record,
+);
+
+/** The same after the server's failure alone. */
+const AGAIN = RECORDS.map((record) => (record.id === "1" ? { ...record, attempt: 2 } : record));
+
+test("a run whose rows ran again is sound, and its superseded records are counted", async () => {
+  expect(await findingsAfterRetries(RETRIED, MENDED)).toEqual([]);
+  await withFolder(async (folder) => {
+    await writeRun(folder, MENDED, { superseded: 2 });
+    await writeFile(
+      join(folder, "superseded.jsonl"),
+      RETRIED.map((record) => `${JSON.stringify(record)}\n`).join(""),
+    );
+    expect(await verifyRun(folder)).toMatchObject({ superseded: 2, complete: true, findings: [] });
+  });
+});
+
+test("a record that ran again must follow from those that it replaced", async () => {
+  const withOne = (more: Partial<TrajectoryRecord>) =>
+    MENDED.map((record) => (record.id === "1" ? { ...record, ...more } : record));
+  expect(await findingsAfterRetries(RETRIED, withOne({ attempt: 2 }))).toEqual([
+    "2: row 1, trial 0 has attempt 2, but a superseded record has 2",
+  ]);
+  expect(
+    await findingsAfterRetries(RETRIED, withOne({ seed: deriveSeed(RUN_SEED, "1", 0) })),
+  ).toEqual(["2: the seed does not follow from the run's seed, the id and the trial"]);
+});
+
+test("a superseded record that was doubled, edited or removed is found", async () => {
+  const [first, second] = RETRIED as [TrajectoryRecord, TrajectoryRecord];
+  expect(await findingsAfterRetries([first, first, second], MENDED)).toEqual([
+    "2: superseded.jsonl: row 1, trial 0 has attempt 1, but a superseded record has 1",
+  ]);
+  expect(await findingsAfterRetries([first, { ...second, seed: 1 }], MENDED)).toEqual([
+    "2: superseded.jsonl: the seed does not follow from the run's seed, the id and the trial",
+  ]);
+  expect(await findingsAfterRetries([first, { ...second, error: null }], MENDED)).toContain(
+    "2: superseded.jsonl: a failed record has no error",
+  );
+  expect(await findingsAfterRetries([first], AGAIN, { superseded: 2 })).toEqual([
+    "the manifest counts 2 superseded records, the file 1",
+  ]);
+  expect(await findingsAfterRetries(RETRIED, MENDED, { superseded: 1 })).toEqual([
+    "the manifest counts 1 superseded records, the file 2",
+  ]);
+  expect(await findingsOf(RECORDS, { superseded: 1 })).toEqual([
+    "the manifest counts 1 superseded records, the file 0",
+  ]);
+});
+
+test("a complete run has a record for each superseded one, and a stopped run may lack it", async () => {
+  const others = RECORDS.filter(({ id }) => id !== "1");
+  const run = { expected: 4, dataset: manifestOf(RECORDS).dataset } as const;
+  const findings = await findingsAfterRetries([FAILED_BEFORE], others, run);
+  expect(findings).toContain("row 1, trial 0 has a superseded record and no other");
+  expect(await findingsAfterRetries([FAILED_BEFORE], others, { ...run, state: "stopped" })).toEqual(
+    [],
+  );
+});
+
+test("while a run goes on, superseded.jsonl may be ahead of the manifest, and not behind it", async () => {
+  const running = { state: "running", ok: 0 } as const;
+  expect(await findingsAfterRetries(RETRIED, MENDED, { ...running, superseded: 1 })).toEqual([]);
+  expect(await findingsAfterRetries(RETRIED, MENDED, { ...running, superseded: 3 })).toEqual([
+    "the manifest counts 3 superseded records, the file 2",
+  ]);
+});
+
+test("what an unfinished retry has appended does not count, and a torn line is found", async () => {
+  const torn = (text: string, note: boolean) =>
+    findingsOf(RECORDS, {}, async (path) => {
+      const superseded = path.replace("trajectories", "superseded");
+      await writeFile(superseded, text);
+      if (!note) return;
+      await writeFile(`${path}.next`, "");
+      await writeFile(path.replace("trajectories.jsonl", "retry.json"), '{"bytes":0}');
+    });
+  expect(await torn('{"torn', true)).toEqual([]);
+  expect(await torn('{"torn', false)).toEqual(["1: the last line of superseded.jsonl is torn"]);
+  expect(await torn('{"a":1}\n', false)).toEqual([
+    expect.stringContaining("1: superseded.jsonl: the line is not a record"),
+    "the manifest counts 0 superseded records, the file 1",
+  ]);
+});

@@ -12,10 +12,11 @@ import { originsOf } from "./usage.ts";
 export function renderSummary(summary: Summary): string {
   const { directory, state, stopped, recorded_before: before, spent, budget } = summary;
   const made = recordedOf(summary) - before;
-  const lines = [titleOf(summary, made), accountOf(summary)];
+  const lines = [titleOf(summary, made), accountOf(summary), ...retriedOf(summary)];
   if (made > 0) lines.push(...detailsOf(summary));
   const unanswered = state === "complete" ? unansweredHint(summary.stop_reasons) : null;
   if (unanswered !== null) lines.push(unanswered);
+  lines.push(...retryHint(summary));
   lines.push(`records: ${trajectoriesPath(directory)}`);
   const used = budget === null ? null : usedUp(spent, budget);
   if (stopped?.why === "early_stop") lines.push(`stopped early: ${stopped.message}`);
@@ -33,9 +34,18 @@ function titleOf(summary: Summary, made: number): string {
   const labels = [...(simulated ? ["simulated model"] : []), ...(replayed ? ["replayed"] : [])];
   const label = labels.length === 0 ? "" : ` (${labels.join(", ")})`;
   if (state === "complete" && made === 0 && before > 0)
-    return `${name}: was complete already${label}`;
+    return `${name}: was complete already${label}${missedOf(summary)}`;
   const records = `${grouped(made)} records${before > 0 ? `, ${grouped(before)} from before` : ""}`;
   return `${name}: ${state} after ${formatDuration(elapsed_ms)}${label}, ${records}`;
+}
+
+/** How many tasks failed or were lost, and why. */
+function missedOf({ failed, lost, all_errors: errors }: Summary): string {
+  const parts = [
+    ...(failed > 0 ? [`${grouped(failed)} failed`] : []),
+    ...(lost > 0 ? [`${grouped(lost)} lost`] : []),
+  ];
+  return parts.length === 0 ? "" : `, but ${parts.join(" and ")}: ${listed(errors)}`;
 }
 
 function accountOf(summary: Summary): string {
@@ -44,6 +54,27 @@ function accountOf(summary: Summary): string {
   return state === "complete"
     ? `expected ${grouped(expected)} = ${parts}`
     : `${grouped(recordedOf(summary))} of ${grouped(expected)} recorded: ${parts}`;
+}
+
+/** How many records a retry took out. */
+function retriedOf({ retried }: Summary): string[] {
+  if (retried === null) return [];
+  if (retried === 0) return ["--retry: no record is of that kind"];
+  return [`run again: ${grouped(retried)}; their old records are in superseded.jsonl`];
+}
+
+/** How the failed and lost tasks of a complete run are run again. */
+function retryHint({ state, failed, lost, all_errors: errors }: Summary): string[] {
+  if (state !== "complete" || failed + lost === 0) return [];
+  const kinds = [...(failed > 0 ? ["failed"] : []), ...(lost > 0 ? ["lost"] : [])];
+  const one = Object.keys(errors).length > 1 ? ` (or one kind: --retry ${firstOf(errors)})` : "";
+  return [
+    `run ${kinds.join(" and ")} tasks again: the same command with --retry ${kinds.join(",")}${one}`,
+  ];
+}
+
+function firstOf(counts: Readonly<Record<string, number>>): string {
+  return inOrder(counts)[0]?.[0] ?? "";
 }
 
 function goOn(used: string | null): string {

@@ -16,6 +16,7 @@ const summary: Summary = {
   failed: 2,
   lost: 1,
   recorded_before: 10,
+  retried: null,
   abandoned: 0,
   elapsed_ms: 3200,
   hops: 300,
@@ -25,6 +26,7 @@ const summary: Summary = {
   budget: null,
   stop_reasons: { error: 2, agreed: 28 },
   errors: { "model_timeout in student": 1, "agent_failed in judge": 1234 },
+  all_errors: { host_lost: 1, agent_failed: 2 },
   score: { scored: 28, mean: 0.5 },
   wire_bytes: null,
   error: null,
@@ -40,6 +42,7 @@ test("a summary gives the accounting, why tasks ended, what was used, scores and
     "a failed task: matrix show /runs/coral --status failed",
     "model: 1,100 requests, 2,000 tokens in, 500 out, cost 0.0125",
     "score: mean 0.500 over 28",
+    "run failed and lost tasks again: the same command with --retry failed,lost (or one kind: --retry agent_failed)",
     "records: /runs/coral/trajectories.jsonl",
   ]);
 });
@@ -49,13 +52,14 @@ test("a summary leaves out errors, tokens, cost and score where there are none",
     simulated: false,
     recorded_before: 0,
     failed: 0,
+    lost: 0,
     errors: {},
     cost: null,
     score: null,
   };
   expect(linesOf(plain)).toEqual([
-    "coral: complete after 3.2 s, 38 records",
-    "expected 40 = ok 37 + failed 0 + lost 1",
+    "coral: complete after 3.2 s, 37 records",
+    "expected 40 = ok 37 + failed 0 + lost 0",
     "ended: agreed 28, error 2",
     "model: 1,100 requests, 2,000 tokens in, 500 out",
     "records: /runs/coral/trajectories.jsonl",
@@ -95,10 +99,11 @@ test("a replay says that no model was asked, and that the tokens were recorded t
   );
 });
 
-test("a run that was complete before it began claims no work", () => {
+test("a run that was complete before it began says how many tasks failed, why, and how they run again", () => {
   expect(linesOf({ recorded_before: 40 })).toEqual([
-    "coral: was complete already (simulated model)",
+    "coral: was complete already (simulated model), but 2 failed and 1 lost: agent_failed 2, host_lost 1",
     "expected 40 = ok 37 + failed 2 + lost 1",
+    "run failed and lost tasks again: the same command with --retry failed,lost (or one kind: --retry agent_failed)",
     "records: /runs/coral/trajectories.jsonl",
   ]);
 });
@@ -146,4 +151,31 @@ test("a budget that is used up is named, and how to go on when the run was stopp
     "the same command goes on where it stands",
   );
   expect(linesOf({ budget: { money: 1 } }).at(-1)).toStartWith("records: ");
+});
+
+test("a complete run without a failed or lost task names no way to run one again", () => {
+  const lines = linesOf({ recorded_before: 40, ok: 40, failed: 0, lost: 0, all_errors: {} });
+  expect(lines).toEqual([
+    "coral: was complete already (simulated model)",
+    "expected 40 = ok 40 + failed 0 + lost 0",
+    "records: /runs/coral/trajectories.jsonl",
+  ]);
+});
+
+test("a summary names the one kind of task that can run again, and codes only where there are two", () => {
+  const hintOf = (more: Partial<Summary>) =>
+    linesOf(more).filter((line) => line.startsWith("run "));
+  expect(hintOf({ lost: 0, all_errors: { agent_failed: 2 } })).toEqual([
+    "run failed tasks again: the same command with --retry failed",
+  ]);
+  expect(hintOf({ failed: 0, all_errors: { host_lost: 1 } })).toEqual([
+    "run lost tasks again: the same command with --retry lost",
+  ]);
+});
+
+test("a retry says how many records it replaced, and when there was none of that kind", () => {
+  expect(linesOf({ retried: 3 })[2]).toBe(
+    "run again: 3; their old records are in superseded.jsonl",
+  );
+  expect(linesOf({ retried: 0 })[2]).toBe("--retry: no record is of that kind");
 });

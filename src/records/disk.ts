@@ -1,0 +1,42 @@
+// The operations on files that change which records a run has. They stand behind one contract, so
+// that a test can end them at any step.
+
+import { open, rename, rm } from "node:fs/promises";
+
+export interface Disk {
+  /** Appends bytes to a file, which is made when it is missing. */
+  append(path: string, bytes: Uint8Array): Promise<void>;
+  /** Cuts a file off after `bytes` bytes. */
+  truncate(path: string, bytes: number): Promise<void>;
+  /** Resolves when a power cut can no longer undo what was written to the file or folder. */
+  sync(path: string): Promise<void>;
+  rename(from: string, to: string): Promise<void>;
+  /** Removes a file; a missing file is no error. */
+  remove(path: string): Promise<void>;
+}
+
+export const realDisk: Disk = {
+  append: (path, bytes) =>
+    withFile(path, "a", async (file) => {
+      // A write may be short, for example on a nearly full disk.
+      for (let written = 0; written < bytes.length; )
+        written += (await file.write(bytes, written, bytes.length - written)).bytesWritten;
+    }),
+  truncate: (path, bytes) => withFile(path, "r+", (file) => file.truncate(bytes)),
+  sync: (path) => withFile(path, "r", (file) => file.sync()),
+  rename: (from, to) => rename(from, to),
+  remove: (path) => rm(path, { force: true }),
+};
+
+async function withFile(
+  path: string,
+  flags: string,
+  use: (file: Awaited<ReturnType<typeof open>>) => Promise<void>,
+): Promise<void> {
+  const file = await open(path, flags);
+  try {
+    await use(file);
+  } finally {
+    await file.close();
+  }
+}
