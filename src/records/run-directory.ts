@@ -72,7 +72,7 @@ export class RunDirectory {
     path: string,
     lock: Lock,
     writer: RecordWriter,
-    { recorded, superseded, moved, manifest, notes }: Found,
+    { recorded, superseded, moved, manifest, notes }: Opened,
   ) {
     this.path = path;
     this.recorded = recorded;
@@ -112,23 +112,22 @@ export class RunDirectory {
         valueAt(identity.recipe, "run.compress") === true,
       );
       const notes = [...lock.notes, ...(await expelSilent(path, trajectories, lock))];
-      let recorded = await readRecordedTasks(trajectories);
+      let found = await readFound(trajectories);
       // A start that stopped before its first record leaves nothing that another recipe could harm.
-      if (earlier !== null && (recorded.ids.size > 0 || earlier.state !== "stopped"))
+      const hasRecords = found.recorded.ids.size + found.superseded.count > 0;
+      if (earlier !== null && (hasRecords || earlier.state !== "stopped"))
         refuseOtherRun(path, earlier, identity, checkpointDigest);
-      const moved = earlier === null ? 0 : await moveRecords(trajectories, retry, earlier);
-      if (moved > 0) recorded = await readRecordedTasks(trajectories);
-      const superseded = await readSuperseded(trajectories);
-      const manifest = manifestOf(identity, recorded, superseded.count, earlier);
+      const moved = earlier === null ? 0 : await moveRecords(trajectories, retry, earlier, lock.confirm);
+      if (moved > 0) found = await readFound(trajectories);
+      const manifest = manifestOf(identity, found, earlier);
       // The manifest comes first: a folder with a manifest is a run directory, and any other folder
       // is refused.
       await writeManifest(path, manifest);
       await mkdir(join(path, "logs"), { recursive: true });
       await replaceFile(join(path, "recipe.toml"), recipeText);
-      const writer = await RecordWriter.open(trajectories, recorded.bytes, lock.confirm);
+      const writer = await RecordWriter.open(trajectories, found.recorded.bytes, lock.confirm);
       await syncFolder(path);
-      const opened = { recorded, superseded, moved, manifest, notes };
-      return new RunDirectory(path, lock, writer, opened);
+      return new RunDirectory(path, lock, writer, { ...found, moved, manifest, notes });
     } catch (thrown) {
       await lock.release();
       throw refused(path, thrown);
@@ -218,12 +217,22 @@ export class RunDirectory {
   }
 }
 
-/** What stood in the directory when it was opened. */
 interface Found {
   readonly recorded: RecordedTasks;
   readonly superseded: Superseded;
+}
+
+interface Opened extends Found {
   readonly moved: number;
   readonly manifest: Manifest;
+  readonly notes: readonly string[];
+}
+
+async function readFound(trajectories: string): Promise<Found> {
+  return {
+    recorded: await readRecordedTasks(trajectories),
+    superseded: await readSuperseded(trajectories),
+  };
 }
 
 /** Moves the chosen records to superseded.jsonl, and returns their number. */
@@ -231,12 +240,14 @@ async function moveRecords(
   trajectories: string,
   choice: RetryChoice | null,
   earlier: Manifest,
+  confirm: Confirm,
 ): Promise<number> {
+  const disk = guarded(realDisk, confirm);
   if (choice === null) {
-    await recoverMove(trajectories);
+    await recoverMove(trajectories, disk);
     return 0;
   }
-  const move = await prepareMove(trajectories, choice);
+  const move = await prepareMove(trajectories, choice, disk);
   if (move === null) return 0;
   // A killed driver leaves this manifest. Its counts are a lower bound before and after the move.
   await writeManifest(dirname(trajectories), { ...earlier, ...move.kept, state: "running" });
@@ -246,8 +257,7 @@ async function moveRecords(
 
 function manifestOf(
   identity: RunIdentity,
-  { counts, simulated }: RecordedTasks,
-  superseded: number,
+  { recorded: { counts, simulated }, superseded: { count: superseded } }: Found,
   earlier: Manifest | null,
 ): Manifest {
   const now = new Date().toISOString();
