@@ -2,14 +2,18 @@
 // that a test can end them at any step.
 
 import { open, rename, rm } from "node:fs/promises";
+import { syncFolder } from "../durable-file.ts";
+import type { Confirm } from "./held-lock.ts";
 
 export interface Disk {
   /** Appends bytes to a file, which is made when it is missing. */
   append(path: string, bytes: Uint8Array): Promise<void>;
   /** Cuts a file off after `bytes` bytes. */
   truncate(path: string, bytes: number): Promise<void>;
-  /** Resolves when a power cut can no longer undo what was written to the file or folder. */
+  /** Resolves when a power cut can no longer undo what was written to the file. */
   sync(path: string): Promise<void>;
+  /** The same for the names in a folder. */
+  syncFolder(path: string): Promise<void>;
   rename(from: string, to: string): Promise<void>;
   /** Removes a file; a missing file is no error. */
   remove(path: string): Promise<void>;
@@ -24,9 +28,26 @@ export const realDisk: Disk = {
     }),
   truncate: (path, bytes) => withFile(path, "r+", (file) => file.truncate(bytes)),
   sync: (path) => withFile(path, "r", (file) => file.sync()),
+  syncFolder,
   rename: (from, to) => rename(from, to),
   remove: (path) => rm(path, { force: true }),
 };
+
+/** The same disk; `confirm` is called before each operation, and prevents it when it fails. */
+export function guarded(disk: Disk, confirm: Confirm): Disk {
+  const after = async (use: () => Promise<void>): Promise<void> => {
+    await confirm();
+    await use();
+  };
+  return {
+    append: (path, bytes) => after(() => disk.append(path, bytes)),
+    truncate: (path, bytes) => after(() => disk.truncate(path, bytes)),
+    sync: (path) => after(() => disk.sync(path)),
+    syncFolder: (path) => after(() => disk.syncFolder(path)),
+    rename: (from, to) => after(() => disk.rename(from, to)),
+    remove: (path) => after(() => disk.remove(path)),
+  };
+}
 
 async function withFile(
   path: string,

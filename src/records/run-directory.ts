@@ -10,6 +10,7 @@ import { MatrixError, messageOf } from "../error.ts";
 import { valueAt } from "../recipe/key-path.ts";
 import type { Counts, RecordLine } from "../task/record.ts";
 import { NOTHING_SPENT_BY_HOSTS, type SpentByHosts } from "../task/spent.ts";
+import { guarded, realDisk } from "./disk.ts";
 import { DRIVER_FILE } from "./driver-file.ts";
 import { fenceRecords, removeUnfinishedCopy } from "./fence-records.ts";
 import type { Confirm, Lock } from "./held-lock.ts";
@@ -117,7 +118,8 @@ export class RunDirectory {
       const hasRecords = found.recorded.ids.size + found.superseded.count > 0;
       if (earlier !== null && (hasRecords || earlier.state !== "stopped"))
         refuseOtherRun(path, earlier, identity, checkpointDigest);
-      const moved = earlier === null ? 0 : await moveRecords(trajectories, retry, earlier, lock.confirm);
+      const moved =
+        earlier === null ? 0 : await moveRecords(trajectories, retry, earlier, lock.confirm);
       if (moved > 0) found = await readFound(trajectories);
       const manifest = manifestOf(identity, found, earlier);
       // The manifest comes first: a folder with a manifest is a run directory, and any other folder
@@ -250,7 +252,9 @@ async function moveRecords(
   const move = await prepareMove(trajectories, choice, disk);
   if (move === null) return 0;
   // A killed driver leaves this manifest. Its counts are a lower bound before and after the move.
-  await writeManifest(dirname(trajectories), { ...earlier, ...move.kept, state: "running" });
+  const { stopped: _, ...rest } = earlier;
+  const manifest = { ...rest, ...move.kept, state: "running" } as const;
+  await writeManifest(dirname(trajectories), manifest, confirm);
   await move.commit();
   return move.moved;
 }

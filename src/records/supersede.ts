@@ -98,17 +98,18 @@ async function commit(trajectories: string, choice: RetryChoice, disk: Disk): Pr
     await disk.append(`${note}.tmp`, Buffer.from(`${JSON.stringify(before)}\n`));
     await disk.sync(`${note}.tmp`);
     await disk.rename(`${note}.tmp`, note);
-    await disk.sync(dirname(note));
+    await disk.syncFolder(dirname(note));
     const going = new Appender(superseded, isCompressed(superseded), disk);
     for await (const { text, isGoing } of linesOf(trajectories, choice))
       if (isGoing) await going.add(text);
     await going.finish();
-    await disk.sync(dirname(note));
+    await disk.syncFolder(dirname(note));
     await disk.rename(nextPath(trajectories), trajectories);
-    await disk.sync(dirname(note));
+    await disk.syncFolder(dirname(note));
     await disk.remove(note);
   } catch (cause) {
     await recoverMove(trajectories, disk).catch(() => undefined);
+    if (cause instanceof MatrixError) throw cause;
     throw new MatrixError(
       "storage_failed",
       `cannot move records to ${supersededPath(trajectories)}: ${messageOf(cause)}`,

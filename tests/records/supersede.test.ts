@@ -4,7 +4,8 @@ import { expect, test } from "bun:test";
 import { appendFile, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { encodeFrame, FrameWalker } from "../../src/dataset/zstd.ts";
-import { type Disk, realDisk } from "../../src/records/disk.ts";
+import { MatrixError } from "../../src/error.ts";
+import { type Disk, guarded, realDisk } from "../../src/records/disk.ts";
 import { openRecordFile, supersededPath } from "../../src/records/record-file.ts";
 import { readRecordedTasks } from "../../src/records/recorded-tasks.ts";
 import { countedBytes, prepareMove, recoverMove } from "../../src/records/supersede.ts";
@@ -48,6 +49,11 @@ class DyingDisk implements Disk {
   async sync(path: string): Promise<void> {
     this.#use();
     await realDisk.sync(path);
+  }
+
+  async syncFolder(path: string): Promise<void> {
+    this.#use();
+    await realDisk.syncFolder(path);
   }
 
   async rename(from: string, to: string): Promise<void> {
@@ -277,4 +283,25 @@ test("records that are larger than a batch move whole, in several frames of a co
       at: "end",
       bytes: bytes.length - first.bytes,
     });
+  }));
+
+test("a driver that lost its directory while it stood still ends its move, and changes nothing more", () =>
+  withFolder(async (folder) => {
+    const path = await makeRun(folder, "run", "trajectories.jsonl");
+    let left = 6;
+    const taken = new MatrixError("run_taken", "another driver has it");
+    const disk = guarded(realDisk, async () => {
+      if (left-- <= 0) throw taken;
+    });
+    const prepared = await prepareMove(path, FAILED, disk);
+    await expect(prepared?.commit()).rejects.toBe(taken);
+    expect((await readdir(join(folder, "run"))).sort()).toEqual([
+      "retry.json",
+      "superseded.jsonl",
+      "trajectories.jsonl",
+      "trajectories.jsonl.next",
+    ]);
+    expect(await stateOf(path)).toBe("before");
+    await recoverMove(path);
+    expect(await stateOf(path)).toBe("before");
   }));

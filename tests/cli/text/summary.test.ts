@@ -86,7 +86,9 @@ test("a stopped run counts what is recorded and says that the same command goes 
   expect(linesOf({ state: "stopped", expected: 4000 })).toEqual([
     "coral: stopped after 3.2 s (simulated model), 30 records, 10 from before",
     "40 of 4,000 recorded: ok 37 + failed 2 + lost 1",
-    ...linesOf({}).slice(2),
+    ...linesOf({ failed: 0, lost: 0 })
+      .slice(2)
+      .toSpliced(2, 0, "a failed task: matrix show /runs/coral --status failed"),
     "the same command goes on where it stands",
   ]);
 });
