@@ -131,11 +131,29 @@ test("a request was certainly not acted on when it was given up before there was
   ).toBe(false);
 });
 
-test("a request was certainly not acted on when no connection comes about in time", async () => {
-  using silent = await startRaw(() => undefined);
+test("a request was certainly not acted on when no connection comes about in time, and its socket is closed", async () => {
+  let open = 0;
+  using silent = await startRaw((socket) => {
+    open++;
+    socket.on("close", () => open--);
+  });
   using session = openSession(silent.url.replace("http:", "https:"), { connectTimeoutMs: 100 });
   expect((await failure(session)).message).toContain("no connection within 100 ms");
   expect((await failure(session)).maybeActed).toBe(false);
+  await until(() => open === 0, "both sockets are closed", 5000);
+});
+
+test("a request that failed tells the error of its stream as the last cause", async () => {
+  // RST_STREAM of stream 1, INTERNAL_ERROR
+  const reset = Buffer.from("00000403000000000100000002", "hex");
+  using server = await startRaw((socket) => {
+    socket.write(Buffer.from("000000040000000000", "hex"));
+    onHeaders(socket, () => socket.write(reset));
+  });
+  using session = openSession(server.url);
+  const { message, maybeActed, cause } = await failure(session);
+  expect([message, maybeActed]).toEqual([`echo to ${server.url}: the connection broke`, true]);
+  expect((cause as Error).cause).toMatchObject({ code: "ERR_HTTP2_STREAM_ERROR" });
 });
 
 test("a request may have been acted on when its route breaks", async () => {

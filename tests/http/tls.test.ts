@@ -120,7 +120,8 @@ test("a client must speak TLS 1.3", async () => {
 });
 
 test("a client of TLS that does not ask for HTTP/2 is hung up on without a word", async () => {
-  await using peer = await startPeer({ tls: true });
+  // A stranger could stay for ten minutes.
+  await using peer = await startPeer({ tls: true, strangerTimeoutMs: 600_000 });
   const socket = tls.connect({ port: peer.port, host: "127.0.0.1", rejectUnauthorized: false });
   const said: Buffer[] = [];
   socket.on("error", () => undefined).on("data", (chunk: Buffer) => said.push(chunk));
