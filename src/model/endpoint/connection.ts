@@ -3,22 +3,18 @@
 // a process, and cannot tell a server that does not accept connections from one that is thinking.
 // node:http can do both, on Bun and on Deno.
 
-import { Agent, type ClientRequest, request as httpRequest, type IncomingMessage } from "node:http";
-import { request as httpsRequest, Agent as SecureAgent } from "node:https";
-import { isIPv6, type LookupFunction } from "node:net";
-import { createParser } from "eventsource-parser";
+import { type ClientRequest, request as httpRequest, type IncomingMessage } from "node:http";
+import { request as httpsRequest } from "node:https";
 import { MatrixError, messageOf } from "../../error.ts";
+import { type BodyLimits, readEvents, readText } from "./body.ts";
+import { Pool, type PoolOptions } from "./pool.ts";
 
 /** Limit for the body of one answer. Streamed answers repeat much of their frame. */
 const BODY_BYTES_MAX = 256 * 2 ** 20;
 
-export interface ConnectionOptions {
+export interface ConnectionOptions extends Partial<Pick<PoolOptions, "tls" | "env">> {
   /** Names the endpoint in errors. */
   readonly label: string;
-  /**
-   * Connects to this address; TLS and the Host header keep the name of the URL. Null: wherever the
-   * name leads.
-   */
   readonly ip: string | null;
   readonly connectTimeoutMs: number;
   readonly bodyBytesMax?: number;
@@ -58,36 +54,32 @@ export function createConnection({
   ip,
   connectTimeoutMs,
   bodyBytesMax = BODY_BYTES_MAX,
+  tls = null,
+  env = process.env,
 }: ConnectionOptions): Send {
-  // A server that took ten thousand requests at once will take them again, so no socket is closed
-  // for being idle.
-  const pool = {
-    keepAlive: true,
-    maxSockets: Number.POSITIVE_INFINITY,
-    maxFreeSockets: Number.POSITIVE_INFINITY,
-    proxyEnv: process.env,
-  };
-  const [plain, secure] = [new Agent(pool), new SecureAgent(pool)];
-  const lookup = ip === null ? {} : { lookup: lookupOf(ip) };
+  const pool = { ip, tls, env };
+  const pools = { kept: new Pool(pool, true), fresh: new Pool(pool, false) };
   const lost = (cause: unknown) => lostError(label, cause);
   const limits = { bytesMax: bodyBytesMax, lost };
-  return (url, { method, headers, body, signal }) =>
-    new Promise((resolve, reject) => {
+  const attempt = (pool: Pool, url: URL, { method, headers, body, signal }: HttpRequest) =>
+    new Promise<HttpResponse>((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason);
       const isSecure = url.protocol === "https:";
-      const options = { method, headers, agent: isSecure ? secure : plain, ...lookup };
       let request: ClientRequest;
       try {
+        const options = { method, headers, ...pool.optionsFor(url) };
         request = (isSecure ? httpsRequest : httpRequest)(url, options);
       } catch (cause) {
-        // A header that cannot be sent.
-        return reject(lost(cause));
+        // A header that cannot be sent, or a proxy that is not supported.
+        return reject(cause instanceof MatrixError ? cause : lost(cause));
       }
       const connecting = watchConnection(
         request,
         isSecure ? "secureConnect" : "connect",
         connectTimeoutMs,
       );
+      const brokeOff = (cause: unknown) =>
+        request.reusedSocket ? new StaleError(lost(cause)) : lost(cause);
       const abort = (): void => {
         request.destroy(signal.reason);
         reject(signal.reason);
@@ -95,7 +87,7 @@ export function createConnection({
       signal.addEventListener("abort", abort, { once: true });
       request.on("close", () => {
         signal.removeEventListener("abort", abort);
-        reject(lost("the connection was closed"));
+        reject(brokeOff("the connection was closed"));
       });
       request.on("upgrade", (_, socket) => {
         socket.destroy();
@@ -105,11 +97,29 @@ export function createConnection({
         const wasSent =
           connecting.isDone() && (error as NodeJS.ErrnoException).syscall !== "connect";
         if (error === signal.reason) reject(error);
-        else reject(wasSent ? lost(error) : unreachableError(label, error));
+        else reject(wasSent ? brokeOff(error) : unreachableError(label, error));
       });
       request.on("response", (message) => resolve(responseOf(message, limits)));
       request.end(body);
     });
+  return async (url, request) => {
+    try {
+      return await attempt(pools.kept, url, request);
+    } catch (thrown) {
+      if (!(thrown instanceof StaleError)) throw thrown;
+      return attempt(pools.fresh, url, request);
+    }
+  };
+}
+
+/**
+ * A kept connection broke before the head of its response. Servers close idle connections, and a
+ * request may be under way at that moment. It is sent once more, over a new connection.
+ */
+class StaleError extends Error {
+  constructor(lost: MatrixError) {
+    super(lost.message, { cause: lost });
+  }
 }
 
 function unreachableError(label: string, cause: Error): MatrixError {
@@ -124,12 +134,6 @@ function lostError(label: string, cause: unknown): MatrixError {
   });
 }
 
-/** Fails when the body is too large or breaks off. */
-interface BodyLimits {
-  readonly bytesMax: number;
-  readonly lost: (cause: unknown) => MatrixError;
-}
-
 function responseOf(message: IncomingMessage, limits: BodyLimits): HttpResponse {
   return {
     status: message.statusCode ?? 500,
@@ -138,68 +142,6 @@ function responseOf(message: IncomingMessage, limits: BodyLimits): HttpResponse 
     events: () => readEvents(message, limits),
     discard: () => void message.resume(),
   };
-}
-
-function readText(message: IncomingMessage, { bytesMax, lost }: BodyLimits): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const chunks: Uint8Array[] = [];
-    const isTooLarge = countBytes(message, bytesMax);
-    message.on("data", (chunk: Uint8Array) => {
-      chunks.push(chunk);
-      if (isTooLarge(chunk)) reject(tooLargeError(bytesMax));
-    });
-    message.on("end", () => resolve(Buffer.concat(chunks).toString()));
-    message.on("error", (error) => reject(lost(error)));
-    message.on("close", () => reject(lost("the connection was closed")));
-  });
-}
-
-async function* readEvents(
-  message: IncomingMessage,
-  { bytesMax, lost }: BodyLimits,
-): AsyncGenerator<string> {
-  const decoder = new TextDecoder();
-  let events: string[] = [];
-  const parser = createParser({ onEvent: ({ data }) => void events.push(data) });
-  const isTooLarge = countBytes(message, bytesMax);
-  let isDone = false;
-  try {
-    for await (const chunk of message.iterator({ destroyOnReturn: false })) {
-      if (isTooLarge(chunk)) throw tooLargeError(bytesMax);
-      parser.feed(decoder.decode(chunk, { stream: true }));
-      const end = events.indexOf("[DONE]");
-      isDone = end !== -1;
-      yield* isDone ? events.slice(0, end) : events;
-      if (isDone) break;
-      events = [];
-    }
-  } catch (thrown) {
-    throw thrown instanceof MatrixError ? thrown : lost(thrown);
-  }
-  // The rest is read to its end, so that the connection can be used again. The iterator must have
-  // released the message before that.
-  if (isDone) message.resume();
-}
-
-/** Counts the bytes of a body. When they are too many, it ends the connection and returns true. */
-function countBytes(message: IncomingMessage, bytesMax: number): (chunk: Uint8Array) => boolean {
-  let bytes = 0;
-  return (chunk) => {
-    bytes += chunk.length;
-    if (bytes <= bytesMax) return false;
-    message.destroy();
-    return true;
-  };
-}
-
-function tooLargeError(bytesMax: number): MatrixError {
-  return new MatrixError("model_bad_answer", `the answer is larger than ${bytesMax / 2 ** 20} MiB`);
-}
-
-function lookupOf(ip: string): LookupFunction {
-  const family = isIPv6(ip) ? 6 : 4;
-  return (_, { all }, found) =>
-    all === true ? found(null, [{ address: ip, family }]) : found(null, ip, family);
 }
 
 /**

@@ -1,0 +1,206 @@
+// Bodies as servers send them: the end of a stream in a segment of its own or never, compressed
+// bodies, and connections that the server closes while they are idle.
+
+import { expect, test } from "bun:test";
+import { type AddressInfo, createServer, type Socket } from "node:net";
+import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from "node:zlib";
+import { createConnection, type Send } from "../../../src/model/endpoint/connection.ts";
+import { until } from "../../parts/until.ts";
+
+const HEAD =
+  "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+const END = "0\r\n\r\n";
+const chunkOf = (text: string) => `${text.length.toString(16)}\r\n${text}\r\n`;
+
+/** A server on which a test writes the bytes of each answer itself. */
+class RawServer implements AsyncDisposable {
+  /** All connections, and those that are open. */
+  accepted = 0;
+  readonly open = new Set<Socket>();
+  readonly #server;
+
+  /** `answer` is called once for each request, which must have the body "{}". */
+  constructor(answer: (socket: Socket, nth: number) => void) {
+    let requests = 0;
+    this.#server = createServer((socket) => {
+      this.accepted++;
+      this.open.add(socket);
+      let text = "";
+      socket.on("error", () => undefined);
+      socket.on("close", () => this.open.delete(socket));
+      socket.on("data", (bytes) => {
+        text += bytes;
+        if (!text.endsWith("\r\n\r\n{}")) return;
+        text = "";
+        answer(socket, requests++);
+      });
+    }).listen(0, "127.0.0.1");
+  }
+
+  async ask(send: Send): Promise<Awaited<ReturnType<Send>>> {
+    await until(() => this.#server.listening, "the server listens");
+    const url = new URL(`http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/`);
+    const { signal } = new AbortController();
+    return send(url, { method: "POST", headers: {}, body: "{}", signal });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const socket of this.open) socket.destroy();
+    this.#server.close();
+  }
+}
+
+const connect = () => createConnection({ label: "http://a", ip: null, connectTimeoutMs: 1000 });
+
+async function eventsOf(server: RawServer, send: Send): Promise<string[]> {
+  const events: string[] = [];
+  for await (const event of (await server.ask(send)).events()) events.push(event);
+  return events;
+}
+
+/** Writes each piece in a segment of its own. */
+function writeApart(socket: Socket, pieces: readonly string[]): void {
+  const [first, ...rest] = pieces;
+  if (first !== undefined) socket.write(first, () => setTimeout(() => writeApart(socket, rest), 2));
+}
+
+test("one connection is enough for many streams whose ends come in a segment of their own", async () => {
+  await using server = new RawServer((socket) =>
+    writeApart(socket, [
+      HEAD + chunkOf("data: 1\n\n"),
+      chunkOf("data: 2\n\n"),
+      chunkOf("data: [DONE]\n\n"),
+      END,
+    ]),
+  );
+  const send = connect();
+  for (let i = 0; i < 20; i++) expect(await eventsOf(server, send)).toEqual(["1", "2"]);
+  expect(server.accepted).toBe(1);
+});
+
+test("a stream that never ends after [DONE] is whole, and its connection is closed", async () => {
+  for (const rest of ["", chunkOf("data: 3\n\n"), "not a chunk"]) {
+    await using server = new RawServer((socket) =>
+      writeApart(socket, [HEAD + chunkOf("data: 1\n\n"), chunkOf("data: [DONE]\n\n"), rest]),
+    );
+    const send = connect();
+    for (let i = 0; i < 2; i++) expect(await eventsOf(server, send)).toEqual(["1"]);
+    await until(() => server.open.size === 0, "no connection is left open");
+    expect(server.accepted).toBe(2);
+  }
+});
+
+test("a stream whose connection breaks after [DONE] is whole", async () => {
+  await using server = new RawServer((socket) => {
+    socket.end(HEAD + chunkOf("data: 1\n\ndata: [DONE]\n\n"));
+  });
+  expect(await eventsOf(server, connect())).toEqual(["1"]);
+});
+
+test("a reader that stops in the middle of a stream closes its connection", async () => {
+  await using server = new RawServer((socket) => socket.write(HEAD + chunkOf("data: 1\n\n")));
+  for await (const event of (await server.ask(connect())).events()) {
+    expect(event).toBe("1");
+    break;
+  }
+  await until(() => server.open.size === 0, "the connection is closed");
+});
+
+const encodings = {
+  gzip: gzipSync,
+  "x-gzip": gzipSync,
+  GZIP: gzipSync,
+  deflate: deflateSync,
+  br: brotliCompressSync,
+  zstd: zstdCompressSync,
+};
+for (const [encoding, compress] of Object.entries(encodings)) {
+  test(`an answer in ${encoding} is decoded, as text and as events`, async () => {
+    const bytes = compress(Buffer.from("data: ż\n\ndata: [DONE]\n\n"));
+    const head = `HTTP/1.1 200 OK\r\ncontent-encoding: ${encoding}\r\ncontent-length: ${bytes.length}\r\n\r\n`;
+    await using server = new RawServer((socket) =>
+      socket.write(Buffer.concat([Buffer.from(head), bytes])),
+    );
+    const send = connect();
+    expect(await (await server.ask(send)).text()).toBe("data: ż\n\ndata: [DONE]\n\n");
+    expect(await eventsOf(server, send)).toEqual(["ż"]);
+    expect(server.accepted).toBe(1);
+  });
+}
+
+test("the events of a compressed stream arrive when the server flushes them", async () => {
+  const bytes = gzipSync(Buffer.from("data: 1\n\ndata: 2\n\n"), {
+    finishFlush: 2, // Z_SYNC_FLUSH: the stream goes on
+  });
+  await using server = new RawServer((socket) => {
+    socket.write("HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ntransfer-encoding: chunked\r\n\r\n");
+    socket.write(`${bytes.length.toString(16)}\r\n`);
+    socket.write(bytes);
+    socket.write("\r\n");
+  });
+  const events = (await server.ask(connect())).events();
+  expect([(await events.next()).value, (await events.next()).value]).toEqual(["1", "2"]);
+  await events.return(undefined);
+});
+
+test("a compressed body that is damaged or breaks off is lost, as text and as events", async () => {
+  const whole = gzipSync(Buffer.from("data: 1\n\n".repeat(1000)));
+  for (const bytes of [whole.subarray(0, 20), Buffer.from("not gzip at all")]) {
+    const head = `HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: ${bytes.length}\r\n\r\n`;
+    await using server = new RawServer((socket) =>
+      socket.write(Buffer.concat([Buffer.from(head), bytes])),
+    );
+    const lost = expect.objectContaining({ code: "model_lost" });
+    await expect((await server.ask(connect())).text()).rejects.toEqual(lost);
+    await expect(eventsOf(server, connect())).rejects.toEqual(lost);
+  }
+});
+
+test("a small body that decodes to more than the limit is a bad answer", async () => {
+  const bytes = gzipSync(Buffer.alloc(2 ** 20 + 1));
+  const head = `HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: ${bytes.length}\r\n\r\n`;
+  await using server = new RawServer((socket) =>
+    socket.write(Buffer.concat([Buffer.from(head), bytes])),
+  );
+  const send = createConnection({
+    ...{ label: "http://a", ip: null, connectTimeoutMs: 1000, bodyBytesMax: 2 ** 20 },
+  });
+  await expect((await server.ask(send)).text()).rejects.toMatchObject({
+    code: "model_bad_answer",
+    message: "the answer is larger than 1 MiB",
+  });
+});
+
+const OK = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+
+test("a kept connection that the server closes under a request costs no try", async () => {
+  for (const close of ["destroy", "resetAndDestroy"] as const) {
+    const used = new Set<Socket>();
+    await using server = new RawServer((socket) => {
+      if (used.has(socket)) socket[close]();
+      else socket.write(OK);
+      used.add(socket);
+    });
+    const send = connect();
+    for (let i = 1; i <= 3; i++) {
+      expect(await (await server.ask(send)).text()).toBe("ok");
+      // The new connection is not kept, so a second one that is idle cannot break as well.
+      expect(server.accepted).toBe(i);
+    }
+  }
+});
+
+test("a request that breaks every connection is sent twice at most", async () => {
+  let requests = 0;
+  await using server = new RawServer((socket, nth) => {
+    requests++;
+    if (nth === 0) socket.write(OK);
+    else socket.destroy();
+  });
+  const send = connect();
+  await (await server.ask(send)).text();
+  for (const total of [3, 4]) {
+    await expect(server.ask(send)).rejects.toMatchObject({ code: "model_lost" });
+    expect(requests).toBe(total);
+  }
+});
