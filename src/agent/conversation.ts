@@ -58,15 +58,20 @@ export function messagesOf({ result }: Hop, own: boolean): SpokenMessage[] {
 }
 
 /**
- * A model's reasoning, which goes back to it together with the tool calls that followed. Models
- * that think between calls demand it (DeepSeek, "Thinking mode": leaving it out is an error). With
- * any other answer the reasoning is not sent. Its name differs by endpoint.
+ * Fields with a model's reasoning, which goes back to it together with the tool calls that
+ * followed. Models that think between calls demand it (DeepSeek, "Thinking mode": leaving it out is
+ * an error). With any other answer the reasoning is not sent. Its name differs by endpoint:
+ * OpenRouter has `reasoning_details`, litellm `thinking_blocks`.
  */
-function reasoningOf({ reasoning_content, reasoning }: JsonObject): JsonObject {
-  return {
-    ...(reasoning_content === undefined ? {} : { reasoning_content }),
-    ...(reasoning === undefined ? {} : { reasoning }),
-  };
+const REASONING = ["reasoning_content", "reasoning", "reasoning_details", "thinking_blocks"];
+
+function reasoningOf(result: JsonObject): JsonObject {
+  return Object.fromEntries(
+    REASONING.flatMap((name) => {
+      const value = result[name];
+      return value === undefined ? [] : [[name, value] as const];
+    }),
+  );
 }
 
 function isToolMessage(value: Json): value is Json & SpokenMessage {

@@ -10,6 +10,7 @@ import { deriveSeed } from "../task/seed.ts";
 import { addUsage, roundMoney } from "../task/spent.ts";
 import type { Task, Unanswered } from "../task/task.ts";
 import type { Attach } from "./attachments.ts";
+import { withOwnCallIds } from "./call-ids.ts";
 import type { Agent, AgentAnswer } from "./contract.ts";
 import { conversationOf, mergeNeighbours } from "./conversation.ts";
 import type { ModelRequest, RequestWriter } from "./request.ts";
@@ -92,10 +93,12 @@ async function ask(role: LlmRole, task: Task, signal: AbortSignal): Promise<Agen
       turn: task.history.reduce((turns, hop) => turns + (hop.role === role.name ? 1 : 0), 0),
     },
   };
-  const first = await role.model.chat(request, signal);
+  const chat = async (asked: ChatRequest): Promise<ChatAnswer> =>
+    withOwnCallIds(await role.model.chat(asked, signal), asked.messages, task.history);
+  const first = await chat(request);
   const stop = stopOf(role, first);
   if (role.schema === null || stop !== null) return answerOf(role.model, first, stop);
-  return askWithSchema(role, role.schema, request, first, signal);
+  return askWithSchema(role, role.schema, request, first, chat);
 }
 
 /** The reason why the task ends with this answer; null when the task goes on. */
@@ -110,7 +113,7 @@ async function askWithSchema(
   schema: AnswerSchema,
   request: ChatRequest,
   first: ChatAnswer,
-  signal: AbortSignal,
+  chat: (request: ChatRequest) => Promise<ChatAnswer>,
 ): Promise<AgentAnswer> {
   const checked = schema.check(first.message.content);
   if (checked.ok) return answerOf(role.model, first, null, { parsed: checked.value });
@@ -122,7 +125,7 @@ async function askWithSchema(
       content: `That answer does not fit the schema: ${checked.problem}. Answer again, with the JSON alone.`,
     },
   ];
-  const again = await role.model.chat({ ...request, messages: repair }, signal);
+  const again = await chat({ ...request, messages: repair });
   const second = both(first, again);
   const stop = stopOf(role, second);
   if (stop !== null) return answerOf(role.model, second, stop);

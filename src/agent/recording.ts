@@ -3,12 +3,11 @@
 // finds the answers of the same branch.
 
 import { MatrixError } from "../error.ts";
-import type { ChatAnswer } from "../model/contract.ts";
-import { unansweredOf } from "../model/endpoint/stops.ts";
-import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
+import { unansweredResult } from "../model/endpoint/stops.ts";
+import type { JsonObject } from "../task/json.ts";
 import type { TrajectoryRecord } from "../task/record.ts";
 import { branchSeed } from "../task/seed.ts";
-import type { Hop, Task, Unanswered } from "../task/task.ts";
+import type { Hop, Task } from "../task/task.ts";
 import type { Agent, AgentAnswer } from "./contract.ts";
 
 type Recorded = Pick<TrajectoryRecord, "row" | "seed" | "history">;
@@ -38,7 +37,7 @@ export class Recordings {
         `the record has no further answer of ${role}: the task went on past the record`,
       );
     const { model, usage, cost, result } = hop;
-    const stop = unansweredIn(result);
+    const stop = unansweredResult(result);
     return {
       ...(stop === null || accepts.has(stop) ? {} : { stop }),
       ...(model === undefined ? {} : { model }),
@@ -47,16 +46,6 @@ export class Recordings {
       result,
     };
   }
-}
-
-/** The `finish_reason` and content of a message show why it is not a whole answer. */
-function unansweredIn(result: Json): Unanswered | null {
-  if (!isJsonObject(result)) return null;
-  const { finish_reason: finishReason } = result;
-  return unansweredOf({
-    message: result as ChatAnswer["message"],
-    finishReason: typeof finishReason === "string" ? finishReason : "stop",
-  });
 }
 
 class Recording {

@@ -52,6 +52,11 @@ export interface RequestOrigin {
   readonly turn: number;
 }
 
+/** Names the task of a request. Requests for one row share much of their prompts. */
+export function taskOf({ origin, seed }: Pick<ChatRequest, "origin" | "seed">): string {
+  return origin === null ? String(seed) : `${origin.row}\u0000${origin.trial}`;
+}
+
 export interface ChatAnswer {
   /**
    * `{role: "assistant", content, tool_calls?}`. Other fields of the endpoint, such as

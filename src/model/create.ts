@@ -14,6 +14,7 @@ import type { ModelContext } from "./context.ts";
 import type { ChatAnswer, ChatRequest, Model, Replicated } from "./contract.ts";
 import { sample } from "./distribution.ts";
 import { openReplicas } from "./endpoint/openai.ts";
+import { readCertificates } from "./endpoint/pool.ts";
 import { TokenEstimate } from "./estimate.ts";
 import { RequestLimit } from "./limit.ts";
 import { type CostOf, planPricing } from "./price.ts";
@@ -72,7 +73,10 @@ function paidOnce(
 ): Model["chat"] {
   const journal = keepsJournal(config) ? context.journal : null;
   const cache = config.kind === "openai" ? context.cache : null;
-  return async (request, signal) => {
+  const fields = config.kind === "openai" ? config.extra_body : {};
+  return async (asked, signal) => {
+    // The fields decide the answer, so kept answers are found by them, too.
+    const request = { ...asked, sampling: { ...fields, ...asked.sampling } };
     const paid = await journal?.find(id, request);
     if (paid != null) return priced(paid, costOf);
     const cached = await cache?.find(id, request);
@@ -151,7 +155,10 @@ async function planSource(
   config: ModelConfig,
   loaders: ReplyLoaders,
 ): Promise<(context: ModelContext) => Source> {
-  if (config.kind === "openai") return (context) => openReplicas(name, config, context);
+  if (config.kind === "openai") {
+    readCertificates(config.tls ?? null);
+    return (context) => openReplicas(name, config, context);
+  }
   const attempt =
     config.kind === "simulated"
       ? simulatedTry(config, await loadReplies(name, config, loaders))

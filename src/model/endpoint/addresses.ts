@@ -6,6 +6,7 @@ import { readFile } from "node:fs/promises";
 import { isIPv6 } from "node:net";
 import { messageOf } from "../../error.ts";
 import { isEndpointUrl, type OpenaiModelConfig } from "../../recipe/schema/model-schema.ts";
+import { publicUrl } from "./credentials.ts";
 
 const FILE_AGE_MAX_MS = 1000;
 const NAME_AGE_MAX_MS = 5000;
@@ -14,7 +15,10 @@ export interface Address {
   readonly url: string;
   /** The IP address to connect to; null to resolve the name of the URL. */
   readonly ip: string | null;
-  /** Tells the address from others: the URL, with the IP in place of a name that has many. */
+  /**
+   * Tells the address from others: the URL without its credentials, with the IP in place of a name
+   * that has many.
+   */
   readonly label: string;
 }
 
@@ -58,7 +62,7 @@ async function readAddresses(path: string): Promise<Found> {
   if (wrong !== undefined)
     return {
       addresses: addressesOf(urls),
-      problem: `${path} has a line that is not a URL: ${wrong}`,
+      problem: `${path} has a line that is not a URL: ${publicUrl(wrong)}`,
     };
   return {
     addresses: addressesOf(urls),
@@ -83,9 +87,15 @@ async function resolveName(base: string): Promise<Found> {
 function labelOf(url: URL, ip: string): string {
   const named = new URL(url);
   named.hostname = isIPv6(ip) ? `[${ip}]` : ip;
-  return named.href.replace(/\/$/, "");
+  return publicUrl(named.href.replace(/\/$/, ""));
 }
 
 function addressesOf(urls: readonly string[]): readonly Address[] {
-  return [...new Set(urls)].map((url) => ({ url, ip: null, label: url }));
+  const labels = new Map<string, number>();
+  return [...new Set(urls)].map((url) => {
+    const label = publicUrl(url);
+    const same = (labels.get(label) ?? 0) + 1;
+    labels.set(label, same);
+    return { url, ip: null, label: same === 1 ? label : `${label} (${same})` };
+  });
 }

@@ -2,42 +2,54 @@
 // streamed, and the time limits. The stock client is not used: it took half of the processor time
 // of a request.
 
+import { createHash } from "node:crypto";
 import { MatrixError, messageOf } from "../../error.ts";
 import type { OpenaiModelConfig } from "../../recipe/schema/model-schema.ts";
 import { isJsonObject, type Json, type JsonObject } from "../../task/json.ts";
 import { version } from "../../version.ts";
-import type { ChatAnswer, ChatRequest } from "../contract.ts";
+import { type ChatAnswer, type ChatRequest, taskOf } from "../contract.ts";
 import type { Address } from "./addresses.ts";
 import { badAnswer, parseCompletion } from "./completion.ts";
 import { createConnection, type HttpResponse, type Send } from "./connection.ts";
-import { outcomeOfEvent, outcomeOfResponse } from "./error-answer.ts";
+import { masking, readCredentials } from "./credentials.ts";
+import { errorIn, outcomeOfError, outcomeOfResponse, type Speaker } from "./error-answer.ts";
+import { endingOf, UNKNOWN_ENDING } from "./finish-reasons.ts";
 import { Assembly } from "./stream.ts";
 import { TimeLimits } from "./time-limits.ts";
 import { withHeaderCost } from "./usage.ts";
 
 const PROBE_TIMEOUT_MS = 5000;
+const STREAMED: JsonObject = { stream: true, stream_options: { include_usage: true } };
 
 export class Endpoint {
   readonly #config: OpenaiModelConfig;
-  readonly #label: string;
+  readonly #speaker: Speaker;
   readonly #send: Send;
   readonly #headers: Readonly<Record<string, string>>;
   readonly #completions: URL;
   readonly #models: URL;
+  readonly #notice: (what: string) => void;
 
-  constructor(config: OpenaiModelConfig, { url, ip, label }: Address) {
-    const { api_key: key = "", headers, connect_timeout: connectTimeoutMs } = config;
+  /** `notice` tells the user of something odd; it is called with the same words again and again. */
+  constructor(
+    config: OpenaiModelConfig,
+    { url, ip, label }: Address,
+    notice: (what: string) => void = () => undefined,
+  ) {
+    const { headers, connect_timeout: connectTimeoutMs } = config;
+    const { bare, authorization, secrets } = readCredentials(url, config);
     this.#config = config;
-    this.#label = label;
-    this.#send = createConnection({ label, ip, connectTimeoutMs });
+    this.#speaker = { label, mask: masking(secrets) };
+    this.#send = createConnection({ label, ip, connectTimeoutMs, tls: config.tls ?? null });
     this.#headers = {
       "content-type": "application/json",
       "user-agent": `matrix/${version}`,
-      ...(key === "" ? {} : { authorization: `Bearer ${key}` }),
+      ...(authorization === null ? {} : { authorization }),
       ...headers,
     };
-    this.#completions = urlBelow(url, "chat/completions");
-    this.#models = urlBelow(url, "models");
+    this.#completions = urlBelow(bare, "chat/completions");
+    this.#models = urlBelow(bare, "models");
+    this.#notice = notice;
   }
 
   /** Fails with a MatrixError, or with the signal's reason. */
@@ -45,14 +57,16 @@ export class Endpoint {
     const { timeout, first_token_timeout: silence } = this.#config;
     using limits = new TimeLimits(signal, timeout, silence ?? null);
     try {
-      const body = bodyOf(this.#config.model, request);
-      return silence === undefined
-        ? await this.#askWhole(body, limits)
-        : await this.#askStreamed(body, limits);
+      const answer =
+        silence === undefined
+          ? await this.#askWhole(request, limits)
+          : await this.#askStreamed(request, limits);
+      if (endingOf(answer.finishReason) === null) this.#notice(unknownReason(answer.finishReason));
+      return answer;
     } catch (thrown) {
       signal.throwIfAborted();
       if (limits.passed === null) throw thrown;
-      throw new MatrixError("model_timeout", `${this.#label} gave ${limits.passed}`, {
+      throw new MatrixError("model_timeout", `${this.#speaker.label} gave ${limits.passed}`, {
         cause: thrown,
       });
     }
@@ -73,48 +87,64 @@ export class Endpoint {
     }
   }
 
-  async #askWhole(body: JsonObject, { signal }: TimeLimits): Promise<ChatAnswer> {
-    const response = await this.#post(body, signal);
-    return isOk(response) ? this.#whole(response) : await this.#outcomeOf(response);
+  async #askWhole(request: ChatRequest, { signal }: TimeLimits): Promise<ChatAnswer> {
+    const response = await this.#post(request, signal, {});
+    return isOk(response) ? this.#readWhole(response) : this.#outcomeOf(response);
   }
 
-  async #askStreamed(body: JsonObject, limits: TimeLimits): Promise<ChatAnswer> {
-    const response = await this.#post(
-      { ...body, stream: true, stream_options: { include_usage: true } },
-      limits.signal,
-    );
+  async #askStreamed(request: ChatRequest, limits: TimeLimits): Promise<ChatAnswer> {
+    const response = await this.#post(request, limits.signal, STREAMED);
     if (!isOk(response)) return this.#outcomeOf(response);
     // Some endpoints ignore `stream` and answer whole.
-    if (/\bjson\b/.test(response.headers["content-type"] ?? "")) return this.#whole(response);
+    if (/\bjson\b/.test(response.headers["content-type"] ?? "")) return this.#readWhole(response);
     const assembly = new Assembly();
-    for await (const event of response.events()) {
-      limits.heard();
-      const chunk = this.#parse(event);
-      if (!isJsonObject(chunk)) throw badAnswer("an event of it is not an object");
-      if (isJsonObject(chunk["error"])) return outcomeOfEvent(chunk, this.#label);
-      assembly.add(chunk);
+    try {
+      for await (const event of response.events()) {
+        limits.heard();
+        const chunk = this.#parse(event);
+        if (!isJsonObject(chunk)) throw badAnswer("an event of it is not an object");
+        const error = errorIn(chunk);
+        if (error !== null) return outcomeOfError(error, "broke off its answer", this.#speaker);
+        assembly.add(chunk);
+      }
+    } catch (thrown) {
+      // After the finish reason only the usage can follow, and the answer is whole without it.
+      const isCutOff =
+        limits.passed !== null || (thrown instanceof MatrixError && thrown.code === "model_lost");
+      if (assembly.completion === null || !isCutOff) throw thrown;
     }
     if (assembly.completion === null)
-      throw new MatrixError("model_lost", `${this.#label} ended its stream before the answer`);
+      throw new MatrixError(
+        "model_lost",
+        `${this.#speaker.label} ended its stream before the answer: it gave no finish_reason`,
+      );
     return withCost(parseCompletion(assembly.completion), response);
   }
 
-  async #whole(response: HttpResponse): Promise<ChatAnswer> {
-    return withCost(parseCompletion(this.#parse(await response.text())), response);
+  async #readWhole(response: HttpResponse): Promise<ChatAnswer> {
+    const completion = this.#parse(await response.text());
+    const error = errorIn(completion);
+    return error === null
+      ? withCost(parseCompletion(completion), response)
+      : outcomeOfError(error, "answered with an error", this.#speaker);
   }
 
-  #post(body: JsonObject, signal: AbortSignal): Promise<HttpResponse> {
+  #post(request: ChatRequest, signal: AbortSignal, more: JsonObject): Promise<HttpResponse> {
+    const { affinity_header: affinity } = this.#config;
     return this.#send(this.#completions, {
       method: "POST",
-      headers: this.#headers,
-      body: JSON.stringify(body),
+      headers:
+        affinity === undefined
+          ? this.#headers
+          : { ...this.#headers, [affinity]: hashOf(taskOf(request)) },
+      body: JSON.stringify({ ...bodyOf(this.#config, request), ...more }),
       signal,
     });
   }
 
   async #outcomeOf(response: HttpResponse): Promise<ChatAnswer> {
     const { status, headers } = response;
-    return outcomeOfResponse({ status, headers, body: await response.text() }, this.#label);
+    return outcomeOfResponse({ status, headers, body: await response.text() }, this.#speaker);
   }
 
   #parse(text: string): unknown {
@@ -123,8 +153,7 @@ export class Endpoint {
     } catch (cause) {
       throw new MatrixError(
         "model_bad_answer",
-        `the answer of ${this.#label} is not JSON: ${messageOf(cause)}`,
-        { cause },
+        `the answer of ${this.#speaker.label} is not JSON: ${this.#speaker.mask(messageOf(cause))}`,
       );
     }
   }
@@ -145,15 +174,27 @@ function urlBelow(base: string, path: string): URL {
   return url;
 }
 
+/** The name of a task in requests: the same on every host, and for every request of the task. */
+function hashOf(task: string): string {
+  return createHash("sha256").update(task).digest("hex").slice(0, 32);
+}
+
+function unknownReason(reason: string): string {
+  return (
+    `the endpoint ended an answer with the finish_reason "${reason.slice(0, 100)}", which is not ` +
+    `known; such answers end their tasks with the stop reason "${UNKNOWN_ENDING}"`
+  );
+}
+
 function bodyOf(
-  model: string,
+  { model, seed: sendsSeed }: OpenaiModelConfig,
   { messages, seed, sampling, tools, schema }: ChatRequest,
 ): JsonObject {
   return {
     ...sampling,
     model,
     messages: messages as unknown as Json,
-    seed,
+    ...(sendsSeed ? { seed } : {}),
     ...(tools === undefined ? {} : { tools }),
     ...(schema === undefined
       ? {}

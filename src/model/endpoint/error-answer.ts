@@ -1,11 +1,12 @@
-// Errors that an endpoint sends, as a status or in the middle of a stream. Some of them are
-// outcomes of the task (src/model/endpoint/stops.ts) and become answers; the others become
-// MatrixErrors.
+// Errors that an endpoint sends: as a status, in the body of an answer with status 200, or in the
+// middle of a stream. Some of them are outcomes of the task (src/model/endpoint/stops.ts) and
+// become answers; the others become MatrixErrors.
 
 import { type ErrorCode, MatrixError } from "../../error.ts";
-import { isJsonObject } from "../../task/json.ts";
+import { isJsonObject, type Json, type JsonObject } from "../../task/json.ts";
 import type { ChatAnswer } from "../contract.ts";
 import { unansweredError } from "./stops.ts";
+import { waitOf } from "./waits.ts";
 
 /** The server's words are cut to this many characters in errors and records. */
 const SAID_CHARS_MAX = 2000;
@@ -16,29 +17,67 @@ export interface ErrorResponse {
   readonly body: string;
 }
 
-/**
- * Returns the outcome that a response with an error status stands for, or throws. `label` names the
- * endpoint.
- */
-export function outcomeOfResponse(
-  { status, headers, body }: ErrorResponse,
-  label: string,
-): ChatAnswer {
-  const { codes, said } = readError(body);
-  const unanswered = status <= 500 ? unansweredError(codes, said) : null;
-  if (unanswered !== null)
-    return emptyAnswer(unanswered === "context_length" ? unanswered : "content_filter", said);
-  const retryAfterMs = retryAfterOf(headers);
-  throw new MatrixError(codeOf(status, codes, said), `${label} answered ${status}: ${said}`, {
-    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-  });
+/** The endpoint as errors name it, and what hides its secrets in the words of the server. */
+export interface Speaker {
+  readonly label: string;
+  readonly mask: (text: string) => string;
 }
 
-/** Returns the outcome that an error event in the middle of a stream stands for, or throws. */
-export function outcomeOfEvent(event: unknown, label: string): ChatAnswer {
-  const { codes, said } = readError(event);
-  if (unansweredError(codes, said) === "context_length") return emptyAnswer("context_length", said);
-  throw new MatrixError("model_failed", `${label} broke off its answer: ${said}`);
+/** Returns the outcome that a response with an error status stands for, or throws. */
+export function outcomeOfResponse(
+  { status, headers, body }: ErrorResponse,
+  { label, mask }: Speaker,
+): ChatAnswer {
+  const error = readError(body, mask);
+  const code = codeOfStatus(status, error);
+  return outcomeOf(error, status, code, `${label} answered ${status}`, waitOf(headers, code));
+}
+
+/**
+ * Returns the outcome that an error stands for which came in place of an answer or of a part of it,
+ * or throws. `how` says how it came, such as "broke off its answer".
+ */
+export function outcomeOfError(error: Json, how: string, { label, mask }: Speaker): ChatAnswer {
+  const read = readError(error, mask);
+  const status = statusIn(read);
+  const code = status === null ? codeOfWords(read) : codeOfStatus(status, read);
+  return outcomeOf(read, status ?? 400, code, `${label} ${how}`, undefined);
+}
+
+/**
+ * The error in a body or an event; null when there is none. OpenAI has it under `error`, vLLM and
+ * SGLang at the top, OpenRouter also in a choice.
+ */
+export function errorIn(body: unknown): Json | null {
+  if (!isJsonObject(body)) return null;
+  const { error, object, choices, message, detail } = body;
+  if (isError(error)) return body;
+  if (object === "error") return body;
+  const [choice] = Array.isArray(choices) ? (choices as readonly Json[]) : [];
+  if (isJsonObject(choice)) return isError(choice["error"]) ? choice : null;
+  // FastAPI, and gateways that know no shape of their own.
+  if (choices === undefined && (typeof message === "string" || detail !== undefined)) return body;
+  return null;
+}
+
+function isError(error: Json | undefined): boolean {
+  return isJsonObject(error) ? Object.keys(error).length > 0 : Boolean(error);
+}
+
+function outcomeOf(
+  { codes, said }: ReadError,
+  status: number,
+  code: ErrorCode,
+  what: string,
+  retryAfterMs: number | undefined,
+): ChatAnswer {
+  const mayBeOutcome = status <= 500 && status !== 429;
+  const unanswered = mayBeOutcome ? unansweredError(codes, said) : null;
+  if (unanswered !== null)
+    return emptyAnswer(unanswered === "context_length" ? unanswered : "content_filter", said);
+  throw new MatrixError(code, `${what}: ${said}`, {
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+  });
 }
 
 /** An answer without content, with the endpoint's reason for it. */
@@ -47,23 +86,38 @@ function emptyAnswer(finishReason: string, error: string): ChatAnswer {
   return { message: { role: "assistant", content: null, error }, finishReason, usage };
 }
 
-/** OpenAI has code, type and message under `error`; vLLM and SGLang have them at the top. */
-function readError(body: unknown): { readonly codes: readonly string[]; readonly said: string } {
+interface ReadError {
+  readonly codes: readonly string[];
+  /** A number among the codes. */
+  readonly number: number | null;
+  readonly said: string;
+}
+
+function readError(body: unknown, mask: Speaker["mask"]): ReadError {
   let value = body;
   try {
     if (typeof body === "string") value = JSON.parse(body);
   } catch {
     // Plain words, or the page of a proxy.
   }
-  const outer = isJsonObject(value) ? value : {};
+  const outer: JsonObject = isJsonObject(value) ? value : {};
   const inner = isJsonObject(outer["error"]) ? outer["error"] : outer;
   const message = inner["message"] ?? inner["error"] ?? inner["detail"] ?? value;
   const text = typeof message === "string" ? message : JSON.stringify(message);
-  const said = text.slice(0, SAID_CHARS_MAX);
+  const said = mask(text).slice(0, SAID_CHARS_MAX);
+  // TGI has `error_type`, Gemini `status`.
+  const codes = [inner["code"], inner["type"], outer["error_type"], inner["status"]];
+  const number = codes.map(Number).find((code) => Number.isInteger(code) && code > 0);
   return {
-    codes: [inner["code"], inner["type"]].filter((code) => typeof code === "string"),
+    codes: codes.filter((code) => typeof code === "string"),
+    number: number ?? null,
     said: said === "" ? "nothing more" : said,
   };
+}
+
+/** The status that an error names which came with status 200. */
+function statusIn({ number }: ReadError): number | null {
+  return number !== null && number >= 400 && number < 600 ? number : null;
 }
 
 /** Codes of an endpoint that turns away a key, an account or a model, whatever the request is. */
@@ -79,29 +133,50 @@ const DENIED_CODES: ReadonlySet<string> = new Set([
 const DENIED_WORDS = /api key not valid|credit balance is too low/i; // Gemini; Anthropic
 const DENIED_STATUSES: ReadonlySet<number> = new Set([401, 402, 403, 404]);
 
-function codeOf(status: number, codes: readonly string[], said: string): ErrorCode {
+const OVERLOADED: ReadonlySet<number> = new Set([
+  429,
+  498, // Groq: no capacity for requests of the tier "flex"
+  503,
+  529, // Anthropic
+]);
+const TIMED_OUT: ReadonlySet<number> = new Set([408, 504]);
+/** Statuses below 500 that say nothing about the request itself. */
+const FAILED: ReadonlySet<number> = new Set([
+  409,
+  424, // TGI: the generation failed; Bedrock: the model did
+  425,
+  499, // nginx and Gemini: the request was cancelled on its way
+]);
+
+function codeOfStatus(status: number, { codes, said }: ReadError): ErrorCode {
   // A quota that is used up does not come back by waiting.
   if (codes.some((code) => DENIED_CODES.has(code))) return "model_denied";
   if (DENIED_STATUSES.has(status) || (status === 400 && DENIED_WORDS.test(said)))
     return "model_denied";
-  if (status === 429 || status === 503 || status === 529) return "model_overloaded";
-  if (status === 408 || status === 504) return "model_timeout";
-  return status >= 500 || status === 409 || status === 425
-    ? "model_failed"
-    : "model_refused_request";
+  if (OVERLOADED.has(status)) return "model_overloaded";
+  if (TIMED_OUT.has(status)) return "model_timeout";
+  return status >= 500 || FAILED.has(status) ? "model_failed" : "model_refused_request";
 }
 
-/**
- * The wait in milliseconds. RFC 9110, section 10.2.3 allows seconds or a date; OpenAI also sends
- * `retry-after-ms`.
- */
-function retryAfterOf(headers: ErrorResponse["headers"]): number | undefined {
-  const ms = Number(headers["retry-after-ms"] ?? Number.NaN);
-  if (Number.isFinite(ms)) return Math.max(0, ms);
-  const value = headers["retry-after"];
-  if (typeof value !== "string") return undefined;
-  const waitMs = /^\d+(\.\d+)?$/.test(value)
-    ? Number(value) * 1000
-    : Date.parse(value) - Date.now();
-  return Number.isFinite(waitMs) ? Math.max(0, waitMs) : undefined;
+/** Words by which errors without a status are told apart, in their types and messages. */
+const KINDS: readonly (readonly [words: RegExp, code: ErrorCode])[] = [
+  [/insufficient.?quota|billing|credit.?balance|api key not valid/i, "model_denied"],
+  [
+    /rate.?limit|too.?many.?requests|overload|throttl|resource.?exhausted|no.?capacity|unavailable/i,
+    "model_overloaded",
+  ],
+  [/time.?d?.?out|deadline.?exceeded/i, "model_timeout"],
+];
+/** Types of errors. Messages use these words for anything. */
+const TYPES: readonly (readonly [words: RegExp, code: ErrorCode])[] = [
+  [/auth|permission|forbidden|not.?found|invalid.?api.?key|deactivated/i, "model_denied"],
+  [/invalid.?request|bad.?request|validation|unprocessable/i, "model_refused_request"],
+];
+
+function codeOfWords({ codes, said }: ReadError): ErrorCode {
+  const types = codes.join(" ");
+  const known =
+    KINDS.find(([words]) => words.test(`${types} ${said}`)) ??
+    TYPES.find(([words]) => words.test(types));
+  return known?.[1] ?? "model_failed";
 }

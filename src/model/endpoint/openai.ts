@@ -4,17 +4,26 @@
 import { MatrixError } from "../../error.ts";
 import type { OpenaiModelConfig } from "../../recipe/schema/model-schema.ts";
 import type { ModelContext } from "../context.ts";
-import type { ChatRequest } from "../contract.ts";
+import { taskOf } from "../contract.ts";
 import type { Try } from "../retry.ts";
 import type { Replica } from "./replica.ts";
 import { Replicas } from "./replicas.ts";
+
+/** A server that makes something up for every answer is reported this often. */
+const NOTICES_MAX = 20;
 
 export function openReplicas(
   name: string,
   config: OpenaiModelConfig,
   { say }: Pick<ModelContext, "say">,
 ): { readonly attempt: Try; readonly replicas: Replicas } {
-  const replicas = new Replicas(name, config, { random: Math.random, say });
+  const noticed = new Set<string>();
+  const notice = (what: string): void => {
+    if (noticed.has(what) || noticed.size === NOTICES_MAX) return;
+    noticed.add(what);
+    say("warning", `models.${name}: ${what}`);
+  };
+  const replicas = new Replicas(name, config, { random: Math.random, say, notice });
   return { attempt: askOneOf(replicas), replicas };
 }
 
@@ -36,11 +45,6 @@ function askOneOf(replicas: Replicas): Try {
       replicas.give(replica);
     }
   };
-}
-
-/** Requests for one row share much of their prompts, which a replica's prefix cache remembers. */
-function taskOf({ origin, seed }: ChatRequest): string {
-  return origin === null ? String(seed) : `${origin.row}\u0000${origin.trial}`;
 }
 
 /**

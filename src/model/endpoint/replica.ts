@@ -41,6 +41,8 @@ export interface ReplicaParts {
   readonly random: () => number;
   /** Reports a change to the user. */
   readonly say: (level: "info" | "warning", what: string) => void;
+  /** Tells the user of something odd about answers, once for the model. */
+  readonly notice: (what: string) => void;
 }
 
 /** Times are milliseconds of performance.now(). */
@@ -59,7 +61,7 @@ export class Replica {
 
   constructor(config: OpenaiModelConfig, address: Address, parts: ReplicaParts) {
     this.label = address.label;
-    this.endpoint = new Endpoint(config, address);
+    this.endpoint = new Endpoint(config, address, parts.notice);
     this.#window = new Window(config.concurrency);
     this.#parts = parts;
   }

@@ -17,6 +17,20 @@ test("URLs of the recipe stay as they are, each once, and never grow old", async
   expect(await many.find()).toEqual({ addresses: at("http://a/v1", "http://b/v1"), problem: null });
 });
 
+test("labels have no credentials, and URLs that differ only in these have labels of their own", async () => {
+  const urls = ["http://u:p@a/v1", "http://a/v1?key=k", "http://b/v1"];
+  const { addresses } = await createAddresses(urls).find();
+  expect(addresses).toEqual([
+    { url: "http://u:p@a/v1", ip: null, label: "http://a/v1" },
+    { url: "http://a/v1?key=k", ip: null, label: "http://a/v1 (2)" },
+    { url: "http://b/v1", ip: null, label: "http://b/v1" },
+  ]);
+  const { addresses: named } = await createAddresses({ dns: "http://u:p@127.0.0.1/v1?k=v" }).find();
+  expect(named).toEqual([
+    { url: "http://u:p@127.0.0.1/v1?k=v", ip: "127.0.0.1", label: "http://127.0.0.1/v1" },
+  ]);
+});
+
 test("a file has a URL on each line, and is read anew each time", () =>
   withFolder(async (folder) => {
     const file = join(folder, "replicas.txt");
@@ -24,7 +38,7 @@ test("a file has a URL on each line, and is read anew each time", () =>
     expect(addresses.maxAgeMs).toBe(1000);
     await writeFile(file, "# two\nhttp://a/v1\n\n  http://b/v1#x # second\nhttp://a/v1\n");
     expect(await addresses.find()).toEqual({
-      addresses: at("http://a/v1", "http://b/v1#x"),
+      addresses: [...at("http://a/v1"), { url: "http://b/v1#x", ip: null, label: "http://b/v1" }],
       problem: null,
     });
     await writeFile(file, "http://c/v1");

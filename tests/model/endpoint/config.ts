@@ -8,6 +8,8 @@ export function openaiConfig(more: Partial<OpenaiModelConfig> = {}): OpenaiModel
     base_url: "http://127.0.0.1:9/v1",
     model: "x",
     headers: {},
+    extra_body: {},
+    seed: true,
     timeout: 10_000,
     connect_timeout: 1000,
     retries: 0,

@@ -18,8 +18,11 @@ const request = (more: Partial<ChatRequest> = {}): ChatRequest => ({
   origin: null,
   ...more,
 });
-const endpointAt = (url: string, more: Partial<OpenaiModelConfig> = {}) =>
-  new Endpoint(openaiConfig(more), { url, ip: null, label: "http://a" });
+const endpointAt = (
+  url: string,
+  more: Partial<OpenaiModelConfig> = {},
+  notice?: (what: string) => void,
+) => new Endpoint(openaiConfig(more), { url, ip: null, label: "http://a" }, notice);
 
 /**
  * One try at an endpoint that is there for it alone: its answer or its error, and what the endpoint
@@ -94,6 +97,77 @@ test("the key is in its header alone, and the recipe's headers come last", async
   expect(JSON.stringify(endpoint.asked)).not.toContain("k1");
 });
 
+test("user and password of the URL are sent as credentials, and the key goes before them", async () => {
+  await using endpoint = await TestEndpoint.start();
+  const { signal } = new AbortController();
+  const base = `127.0.0.1:${endpoint.port}/v1`;
+  await endpointAt(`http://us%40er:p%3Aw@${base}`).ask(request(), signal);
+  await endpointAt(`http://us%40er:p%3Aw@${base}`, { api_key: "k1" }).ask(request(), signal);
+  await endpointAt(`http://token@${base}`).ask(request(), signal);
+  expect(endpoint.headers.map(({ authorization }) => authorization)).toEqual([
+    `Basic ${btoa("us@er:p:w")}`,
+    "Bearer k1",
+    `Basic ${btoa("token:")}`,
+  ]);
+  expect(endpoint.urls[0]).toBe("POST /v1/chat/completions");
+});
+
+test("secrets that a server repeats are masked in errors and in what records keep", async () => {
+  const secrets = ["sk-secret", "pass word", "querykey", "headerkey"];
+  const said = `no ${secrets.join(", ")}`;
+  const echo = (status: number, body: unknown) => answer(body, status);
+  for (const [behaviour, config] of [
+    [echo(401, { error: { message: said } }), {}],
+    [echo(500, said), {}],
+    [echo(200, { error: said }), {}],
+    [echo(400, { error: { message: said, code: "context_length_exceeded" } }), {}],
+    [echo(200, `"${said}`), {}],
+    [stream([{ error: { message: said } }]), streamed],
+  ] as const) {
+    await using endpoint = await TestEndpoint.start(behaviour);
+    const url = `http://user:pass%20word@127.0.0.1:${endpoint.port}/v1?key=querykey`;
+    const headers = { "x-key": "Token headerkey", "x-short": "no" };
+    const at = endpointAt(url, { api_key: "sk-secret", headers, ...config });
+    const given = await at.ask(request(), new AbortController().signal).catch((error) => error);
+    const text = JSON.stringify([given, given.message]);
+    for (const secret of secrets) expect(text).not.toContain(secret);
+  }
+});
+
+test("a header names the task, the same in each of its requests and in no other's", async () => {
+  await using endpoint = await TestEndpoint.start();
+  const { signal } = new AbortController();
+  const at = endpointAt(endpoint.url, { affinity_header: "X-Session-ID" });
+  const origin = { row: "ż\n", trial: 0, attempt: 1, role: "r", turn: 0 };
+  for (const more of [{ turn: 1, role: "s", attempt: 2 }, {}, { trial: 1 }, { row: "b" }])
+    await at.ask(request({ origin: { ...origin, ...more } }), signal);
+  await endpointAt(endpoint.url).ask(request(), signal);
+  const ids = endpoint.headers.map((headers) => headers["x-session-id"]);
+  expect(ids[0]).toMatch(/^[0-9a-f]{32}$/);
+  expect(ids[1]).toBe(ids[0]);
+  expect(new Set(ids).size).toBe(4);
+  expect(ids[4]).toBeUndefined();
+});
+
+test("a model whose seed is off sends none", async () => {
+  await using endpoint = await TestEndpoint.start();
+  await endpointAt(endpoint.url, { seed: false }).ask(request(), new AbortController().signal);
+  expect(endpoint.asked).toEqual([{ model: "x", messages: [{ role: "user", content: "hi" }] }]);
+});
+
+test("a finish reason that is not known is noticed with its treatment, and known ones are not", async () => {
+  const noticed: string[] = [];
+  for (const finish_reason of ["stop", "MAX_TOKENS", "whatever"]) {
+    await using endpoint = await TestEndpoint.start(answer(completion({}, { finish_reason })));
+    const at = endpointAt(endpoint.url, {}, (what) => noticed.push(what));
+    await at.ask(request(), new AbortController().signal);
+  }
+  expect(noticed).toEqual([
+    'the endpoint ended an answer with the finish_reason "whatever", which is not known; such ' +
+      'answers end their tasks with the stop reason "cut"',
+  ]);
+});
+
 test("the paths are below the path of the URL, whose query stays", async () => {
   await using endpoint = await TestEndpoint.start();
   const at = endpointAt(`http://127.0.0.1:${endpoint.port}/deep/v1//?key=1`);
@@ -106,6 +180,7 @@ test("the paths are below the path of the URL, whose query stays", async () => {
 });
 
 const token = (text: string): JsonObject => ({ token: text, logprob: -0.5, top_logprobs: [] });
+const detail = (piece: JsonObject) => ({ reasoning_details: [piece] });
 const streams: readonly (readonly [
   what: string,
   chunks: readonly JsonObject[],
@@ -148,6 +223,72 @@ const streams: readonly (readonly [
         content: null,
         tool_calls: [
           { id: "a", type: "function", function: { name: "f", arguments: '{"x": 1.0}' } },
+        ],
+      },
+      finish_reason: "tool_calls",
+    },
+  ],
+  [
+    "thinking in parts",
+    [
+      delta({ content: [{ type: "thinking", thinking: [{ type: "text", text: "h" }] }] }),
+      delta({ content: [{ type: "thinking", thinking: [{ type: "text", text: "m" }] }] }),
+      delta({ content: "y" }),
+      delta({ content: [{ type: "text", text: "es" }] }),
+      end("stop"),
+      usage,
+    ],
+    {
+      message: {
+        role: "assistant",
+        content: [
+          { type: "thinking", thinking: [{ type: "text", text: "hm" }] },
+          { type: "text", text: "yes" },
+        ],
+      },
+      finish_reason: "stop",
+    },
+  ],
+  [
+    "details of reasoning",
+    [
+      delta(detail({ type: "reasoning.text", index: 0, format: "f", text: "h" })),
+      delta(detail({ type: "reasoning.text", index: 0, format: "f", text: "m" })),
+      delta(detail({ type: "reasoning.text", index: 0, text: null, signature: "s" })),
+      delta(detail({ type: "reasoning.encrypted", index: 1, data: "xy", id: "a" })),
+      delta(detail({ type: "reasoning.encrypted", index: 2, data: "z", id: "b" })),
+      delta({ content: "yes" }),
+      end("stop"),
+      usage,
+    ],
+    {
+      message: {
+        role: "assistant",
+        content: "yes",
+        reasoning_details: [
+          { type: "reasoning.text", index: 0, format: "f", text: "hm", signature: "s" },
+          { type: "reasoning.encrypted", index: 1, data: "xy", id: "a" },
+          { type: "reasoning.encrypted", index: 2, data: "z", id: "b" },
+        ],
+      },
+      finish_reason: "stop",
+    },
+  ],
+  [
+    "parallel calls with one index, and arguments as a table or none",
+    [
+      delta({ tool_calls: [{ index: 0, id: "a", function: { name: "f", arguments: { x: 1 } } }] }),
+      delta({ tool_calls: [{ index: 0, id: "b", function: { name: "g" } }] }),
+      end("tool_calls"),
+      usage,
+    ],
+    {
+      message: {
+        role: "assistant",
+        content: null,
+        tool_calls: [
+          { id: "a", type: "function", function: { name: "f", arguments: { x: 1 } } },
+          { id: "b", type: "function", function: { name: "g", arguments: null } },
         ],
       },
       finish_reason: "tool_calls",
@@ -206,7 +347,10 @@ test("an endpoint that is asked to stream and answers whole is understood", asyn
 test("a stream that ends or breaks off before its answer does is lost", async () => {
   const part = delta({ role: "assistant", content: "y" });
   for (const [stop, message] of [
-    [(response: { end(): void }) => response.end(), "http://a ended its stream before the answer"],
+    [
+      (response: { end(): void }) => response.end(),
+      "http://a ended its stream before the answer: it gave no finish_reason",
+    ],
     [
       (response: { destroy(): void }) => response.destroy(),
       expect.stringMatching(/^http:\/\/a broke off its answer: /),
@@ -214,6 +358,30 @@ test("a stream that ends or breaks off before its answer does is lost", async ()
   ] as const) {
     const { given } = await ask(stream([part], stop), streamed);
     expect([given.code, given.message as unknown]).toEqual(["model_lost", message]);
+  }
+});
+
+test("a stream whose finish reason is empty, null or missing is lost, and a later one counts", async () => {
+  for (const finish_reason of ["", null, "null"] as const) {
+    const part = delta({ content: "yes" }, { finish_reason });
+    expect((await ask(stream([part, part]), streamed)).given.code).toBe("model_lost");
+    expect((await ask(stream([part, end("length")]), streamed)).given.finishReason).toBe("length");
+    expect((await ask(stream([part, end("error")]), streamed)).given.code).toBe("model_failed");
+  }
+});
+
+test("an answer whose finish reason has come is whole when only its usage is missing", async () => {
+  const chunks = [delta({ content: "yes" }), end("stop")];
+  for (const stop of [
+    (response: { end(): void }) => response.end(),
+    (response: { destroy(): void }) => response.destroy(),
+    () => undefined,
+  ]) {
+    const { given } = await ask(stream(chunks, stop), { first_token_timeout: 50 });
+    expect([given.message as unknown, given.finishReason]).toEqual([
+      { role: "assistant", content: "yes" },
+      "stop",
+    ]);
   }
 });
 
@@ -242,6 +410,31 @@ test("an error in a stream is a failure, or the outcome of too long a request", 
   });
   const long = await ask(saying({ message: "why", code: "context_length_exceeded" }), streamed);
   expect(long.given.finishReason).toBe("context_length");
+});
+
+test("an error in an answer with status 200 is an error of its kind, whole and streamed", async () => {
+  const full = { error: { message: "slow down", type: "rate_limit_error" } };
+  const inChoice = { choices: [{ index: 0, error: { message: "slow down", code: 429 } }] };
+  for (const [body, config] of [
+    [answer(full), {}],
+    [answer(full), streamed],
+    [answer(inChoice), {}],
+    [answer(completion(full)), {}],
+    [stream([full]), streamed],
+    [stream([delta({ content: "y" }), full]), streamed],
+    [stream([delta({ content: "y" }), inChoice]), streamed],
+  ] as const) {
+    const { given } = await ask(body, config);
+    expect([given.code, given.message as unknown]).toEqual([
+      "model_overloaded",
+      expect.stringMatching(
+        /^http:\/\/a (broke off its answer|answered with an error): slow down$/,
+      ),
+    ]);
+  }
+  const long = { error: "Context size has been exceeded." };
+  for (const behaviour of [answer(long), stream([long])])
+    expect((await ask(behaviour, streamed)).given.finishReason).toBe("context_length");
 });
 
 test("an error status is an error or an outcome, whole and streamed", async () => {

@@ -5,9 +5,13 @@ import { expect, test } from "bun:test";
 import type { MatrixError } from "../../../src/error.ts";
 import {
   type ErrorResponse,
-  outcomeOfEvent,
+  errorIn,
+  outcomeOfError,
   outcomeOfResponse,
 } from "../../../src/model/endpoint/error-answer.ts";
+import type { JsonObject } from "../../../src/task/json.ts";
+
+const speaker = { label: "http://a", mask: (text: string) => text.replaceAll("sk-1", "…") };
 
 function respond(
   status: number,
@@ -16,7 +20,7 @@ function respond(
 ): { code?: string; message?: unknown; finishReason?: string; retryAfterMs?: number } {
   const text = typeof body === "string" ? body : JSON.stringify(body);
   try {
-    return outcomeOfResponse({ status, headers, body: text }, "http://a") as never;
+    return outcomeOfResponse({ status, headers, body: text }, speaker) as never;
   } catch (thrown) {
     return thrown as MatrixError as never;
   }
@@ -32,9 +36,13 @@ const codes: readonly (readonly [status: number, code: string])[] = [
   [408, "model_timeout"],
   [409, "model_failed"],
   [413, "model_refused_request"],
+  [424, "model_failed"],
   [425, "model_failed"],
+  [426, "model_refused_request"],
   [429, "model_overloaded"],
-  [499, "model_refused_request"],
+  [497, "model_refused_request"],
+  [498, "model_overloaded"],
+  [499, "model_failed"],
   [500, "model_failed"],
   [502, "model_failed"],
   [503, "model_overloaded"],
@@ -81,6 +89,7 @@ test("the words of an error are found where each server has them", () => {
     [{ detail: "d" }, "d"],
     [{ detail: [{ loc: ["body"] }] }, '[{"loc":["body"]}]'],
     [{ other: 1 }, '{"other":1}'],
+    [{ error: { message: "key sk-1 is wrong" } }, "key … is wrong"],
     ["<html>e</html>", "<html>e</html>"],
     ["", "nothing more"],
     ["5", "5"],
@@ -142,19 +151,139 @@ test("a Retry-After that is a date asks to wait until then", () => {
   expect(ms).toBeLessThanOrEqual(60_000);
 });
 
-test("an error in the middle of a stream is a failure, unless the request was too long", () => {
-  const event = (error: object) => () => outcomeOfEvent({ error }, "http://a");
-  expect(event({ message: "out of memory" })).toThrow(
-    expect.objectContaining({
-      code: "model_failed",
-      message: "http://a broke off its answer: out of memory",
-    }),
-  );
-  expect(event({ message: "why", code: "content_filter" })).toThrow(
-    expect.objectContaining({ code: "model_failed" }),
-  );
-  expect(event({ message: "why", code: "context_length_exceeded" })()).toMatchObject({
-    finishReason: "context_length",
-    message: { content: null, error: "why" },
+test("an error of a rate limit waits until the limit that is used up resets", () => {
+  const epochS = Math.floor(Date.now() / 1000) + 100;
+  for (const [headers, ms] of [
+    [{ "x-ratelimit-reset-tokens": "6m0s" }, 360_000],
+    [{ "x-ratelimit-reset-requests": "20ms" }, 20],
+    [{ "x-ratelimit-reset-requests": "1h2m3.5s" }, 3_723_500],
+    [{ "x-ratelimit-reset": "59.7" }, 59_700],
+    [{ "ratelimit-reset": "30" }, 30_000],
+    [{ "x-ratelimit-reset-requests": "1s", "x-ratelimit-reset-tokens": "9s" }, 1000],
+    [
+      {
+        "x-ratelimit-reset-requests": "1s",
+        "x-ratelimit-remaining-requests": "5",
+        "x-ratelimit-reset-tokens": "9s",
+        "x-ratelimit-remaining-tokens": "0",
+      },
+      9000,
+    ],
+    [
+      {
+        "x-ratelimit-reset-requests": "1s",
+        "x-ratelimit-remaining-requests": "0",
+        "x-ratelimit-reset-tokens": "9s",
+        "x-ratelimit-remaining-tokens": "0",
+      },
+      9000,
+    ],
+    [{ "x-ratelimit-reset": "5s", "retry-after": "2" }, 2000],
+    [{ "x-ratelimit-reset": "soon" }, undefined],
+    [{ "x-ratelimit-remaining-tokens": "0" }, undefined],
+  ] as const)
+    expect(respond(429, {}, headers).retryAfterMs).toBe(ms as number);
+  for (const reset of [
+    String(epochS),
+    String(epochS * 1000),
+    new Date(epochS * 1000).toISOString(),
+  ]) {
+    const ms = respond(429, {}, { "anthropic-ratelimit-requests-reset": reset }).retryAfterMs ?? 0;
+    expect(ms).toBeGreaterThan(90_000);
+    expect(ms).toBeLessThanOrEqual(100_000);
+  }
+});
+
+test("the limits that other errors state are not waited for, and their Retry-After is", () => {
+  expect(respond(500, {}, { "x-ratelimit-reset-tokens": "6m0s" }).retryAfterMs).toBeUndefined();
+  expect(respond(500, {}, { "retry-after": "3" }).retryAfterMs).toBe(3000);
+});
+
+test("a rate limit on tokens is no prompt that is too long", () => {
+  const body = { error: { message: "too many tokens: try later" } };
+  expect(respond(429, body).code).toBe("model_overloaded");
+  expect(respond(400, body).finishReason).toBe("context_length");
+});
+
+test("errors are found in bodies and events, and answers have none", () => {
+  const choice = { index: 0, error: { message: "no" } };
+  for (const [body, error] of [
+    [{ error: { message: "no" } }, { error: { message: "no" } }],
+    [
+      { error: "no", choices: [] },
+      { error: "no", choices: [] },
+    ],
+    [
+      { object: "error", message: "no" },
+      { object: "error", message: "no" },
+    ],
+    [
+      { type: "error", error: { type: "x" } },
+      { type: "error", error: { type: "x" } },
+    ],
+    [{ detail: "no" }, { detail: "no" }],
+    [{ message: "no" }, { message: "no" }],
+    [{ choices: [choice] }, choice],
+    [{ choices: [{ message: { content: "yes" } }], error: null }, null],
+    [{ choices: [{ message: { content: "yes" }, error: null }], error: {} }, null],
+    [{ choices: [], usage: {} }, null],
+    [{ choices: [], message: "x" }, null],
+    [{ message: { content: "x" } }, null],
+    [{}, null],
+    ["error", null],
+  ] as const)
+    expect(errorIn(body)).toEqual(error as never);
+});
+
+const inAnswers: readonly (readonly [error: object, code: string])[] = [
+  [{ message: "CUDA out of memory", code: 500 }, "model_failed"],
+  [{ message: "no", code: 429 }, "model_overloaded"],
+  [{ message: "no", code: "503" }, "model_overloaded"],
+  [{ message: "no", code: 400 }, "model_refused_request"],
+  [{ message: "no", code: 504 }, "model_timeout"],
+  [{ message: "no", code: 502 }, "model_failed"],
+  [{ message: "no", code: 1113 }, "model_failed"],
+  [{ message: "no", type: "rate_limit_error" }, "model_overloaded"],
+  [{ message: "no", type: "overloaded_error" }, "model_overloaded"],
+  [{ message: "no", status: "RESOURCE_EXHAUSTED" }, "model_overloaded"],
+  [{ message: "Rate limit reached, try again" }, "model_overloaded"],
+  [{ message: "no", type: "timeout_error" }, "model_timeout"],
+  [{ message: "Request timed out" }, "model_timeout"],
+  [{ message: "no", type: "invalid_request_error" }, "model_refused_request"],
+  [{ message: "no", type: "authentication_error" }, "model_denied"],
+  [{ message: "no", code: "insufficient_quota", type: "requests" }, "model_denied"],
+  [{ message: "no", code: "model_not_found" }, "model_denied"],
+  [{ message: "not found, permission and validation are only words" }, "model_failed"],
+  [{ message: "no", type: "server_error" }, "model_failed"],
+];
+for (const [error, code] of inAnswers) {
+  test(`the error ${JSON.stringify(error)} in an answer is ${code}`, () => {
+    expect(() => outcomeOfError({ error } as JsonObject, "broke off its answer", speaker)).toThrow(
+      expect.objectContaining({
+        code,
+        message: `http://a broke off its answer: ${(error as { message: string }).message}`,
+      }),
+    );
   });
+}
+
+test("an error of TGI has its type beside it, and one of a choice has its own code", () => {
+  expect(() =>
+    outcomeOfError({ error: "Model is overloaded", error_type: "overloaded" }, "said", speaker),
+  ).toThrow(expect.objectContaining({ code: "model_overloaded" }));
+  expect(() => outcomeOfError({ error: { message: "x", code: 502 } }, "said", speaker)).toThrow(
+    expect.objectContaining({ code: "model_failed", message: "http://a said: x" }),
+  );
+});
+
+test("an error in an answer that says the request is too long or filtered is an outcome", () => {
+  const outcome = (code: string) =>
+    outcomeOfError({ error: { message: "why sk-1", code } }, "said", speaker);
+  expect(outcome("context_length_exceeded")).toMatchObject({
+    finishReason: "context_length",
+    message: { content: null, error: "why …" },
+  });
+  expect(outcome("content_filter").finishReason).toBe("content_filter");
+  const saying = (message: string) => outcomeOfError({ error: message }, "said", speaker);
+  expect(saying("Context size has been exceeded.").finishReason).toBe("context_length");
 });

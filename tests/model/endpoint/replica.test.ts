@@ -12,7 +12,11 @@ function createReplica({ url = "http://127.0.0.1:9/v1", concurrency = 10, random
   const replica = new Replica(
     openaiConfig({ concurrency }),
     { url, ip: null, label: "http://a" },
-    { random: () => random, say: (level, what) => said.push(`${level}: ${what}`) },
+    {
+      random: () => random,
+      say: (level, what) => said.push(`${level}: ${what}`),
+      notice: () => undefined,
+    },
   );
   const fail = (code: ErrorCode, now = 0, retryAfterMs?: number) =>
     replica.failed(

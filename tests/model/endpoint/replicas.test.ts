@@ -32,7 +32,11 @@ function createReplicas(
   const replicas = new Replicas(
     "m",
     openaiConfig({ base_url: [...urls], concurrency }),
-    { random: () => 0, say: (level, what) => said.push(`${level}: ${what}`) },
+    {
+      random: () => 0,
+      say: (level, what) => said.push(`${level}: ${what}`),
+      notice: () => undefined,
+    },
     ...(addresses === undefined ? [] : [addresses]),
   );
   const take = (key: string, more: Partial<PlaceRequest> = {}) =>

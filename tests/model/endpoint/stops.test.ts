@@ -19,7 +19,13 @@ test("each finish reason of an answer that is not whole has its stop reason", ()
     content_filter: "content_filtered",
     refusal: "refused",
     context_length: "context_length",
-    whatever: null,
+    MAX_TOKENS: "cut",
+    SAFETY: "content_filtered",
+    end_turn: null,
+    // Not whole for all that is known, and errors that a user's program has kept.
+    whatever: "cut",
+    abort: "cut",
+    insufficient_system_resource: "cut",
   };
   for (const [finishReason, reason] of Object.entries(reasons))
     expect(answered(finishReason)).toBe(reason as Unanswered | null);
@@ -35,6 +41,8 @@ test("a result of a role is read in the same way, and one that is not an object 
   expect(unansweredResult({ content: "x", finish_reason: "length" })).toBe("cut");
   expect(unansweredResult({ content: "x" })).toBeNull();
   expect(unansweredResult({ refusal: "no" })).toBe("refused");
+  for (const finish_reason of [null, "", "null", 5])
+    expect(unansweredResult({ content: "x", finish_reason })).toBeNull();
   for (const result of [null, 5, "length", ["length"]]) expect(unansweredResult(result)).toBeNull();
 });
 
@@ -45,6 +53,8 @@ test("codes and types of errors are recognized, the first that is known", () => 
     ["model_context_window_exceeded", "context_length"],
     ["content_filter", "content_filtered"],
     ["content_policy_violation", "content_filtered"],
+    ["ContextWindowExceededError", "context_length"],
+    ["ContentPolicyViolationError", "content_filtered"],
     ["rate_limit_exceeded", null],
   ] as const)
     expect(unansweredError(["invalid_request_error", code], "why")).toBe(reason);
@@ -63,6 +73,32 @@ const tooLong = [
   "prompt is too long: 210000 tokens > 200000 maximum",
   "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).",
   "This model's maximum prompt length is 131072 but the request contains 140000 tokens.",
+  "litellm.BadRequestError: litellm.ContextWindowExceededError: OpenAIException - too long",
+  "Your input exceeds the context window of this model. Please adjust your input and try again.",
+  "input length and `max_tokens` exceed context limit: 199000 + 8192 > 200000",
+  "invalid params, context window exceeds limit (2013)",
+  "The number of tokens to keep from the initial prompt is greater than the context length.",
+  "Trying to keep the first 9000 tokens when context the overflows. However, the model is loaded with context length of only 4096 tokens, which is not enough.",
+  "Reached context length of 4096 tokens with model (arch: qwen3) that does not currently support mid-generation context overflow.",
+  "Context size has been exceeded.",
+  "Context length exceeded",
+  "prompt too long; exceeded max context length by 100918 tokens",
+  "the input length exceeds the context length",
+  "Input is too long for requested model.",
+  "Too many input tokens. Max input tokens: 8192, request input token count: 9000",
+  "prompt tokens (140000) exceed model maximum (131072)",
+  "Malformed input request: expected maxLength: 40960, actual: 50000, please reformat your input",
+  "too many tokens: total number of tokens in the prompt cannot exceed 4081 - received 5000.",
+  "`inputs` must have less than 1024 tokens. Given: 4000",
+  "Input length (265330 tokens) exceeds the maximum allowed length (262144 tokens).",
+  "Prompt contains 40000 tokens and 0 draft tokens, too large for model with 32768 maximum context length",
+  "Prompt has too many tokens",
+  "Please reduce the length of the messages or completion.",
+  "Current length is 9000 while limit is 8192",
+  "Range of input length should be [1, 129024]",
+  "Prompt exceeds max length",
+  "Your request exceeded model token limit: 131072 (requested: 200000)",
+  "prompt token count of 140000 exceeds the limit of 128000",
 ];
 for (const message of tooLong) {
   test(`"${message.slice(0, 60)}…" says that the request is too long`, () => {
@@ -77,6 +113,9 @@ test("messages that speak of tokens, length or prompts otherwise are errors", ()
     "the prompt is too long",
     "invalid context length",
     "rate limit of 1000 tokens per minute exceeded",
+    "ThrottlingException: Too many tokens, please wait before trying again.",
+    "Too many tokens: limit 6000 per minute, requested 7000",
+    "`max_new_tokens` must be strictly positive",
   ])
     expect(unansweredError([], message)).toBeNull();
 });
