@@ -2,10 +2,12 @@
 // would do: rows, roles, models and the first prompts. It asks no model.
 
 import { Command } from "commander";
-import { MatrixError } from "../error.ts";
+import { MatrixError, type Problem } from "../error.ts";
 import type { ChatMessage } from "../model/contract.ts";
 import { createAddresses } from "../model/endpoint/addresses.ts";
+import { publicUrl } from "../model/endpoint/credentials.ts";
 import { joinKey } from "../recipe/key-path.ts";
+import { formatProblem } from "../recipe/problem.ts";
 import { isOfRole } from "../recipe/process-role.ts";
 import type { OpenaiModelConfig } from "../recipe/schema/model-schema.ts";
 import { checkCache } from "../run/answers.ts";
@@ -26,6 +28,8 @@ interface CheckedRecipe {
   readonly concurrency: number;
   readonly models: readonly ModelPlan[];
   readonly roles: readonly RolePlan[];
+  /** Probable mistakes. */
+  readonly doubts: readonly Problem[];
   /** The role that acts first. */
   readonly first_role: string | null;
   /** Sandboxes of the recipe, without those that roles with their own program are given. */
@@ -97,6 +101,7 @@ async function describe(recipePath: string, overrides: readonly string[]): Promi
     trials: recipe.run.trials,
     expected: scan.rows * recipe.run.trials,
     concurrency: recipe.run.concurrency,
+    doubts: plan.loaded.doubts,
     models: await Promise.all(
       Object.entries(recipe.models).map(async ([name, config]) => ({
         name,
@@ -121,10 +126,11 @@ async function describe(recipePath: string, overrides: readonly string[]): Promi
 }
 
 function endpointOf(baseUrl: OpenaiModelConfig["base_url"]): string {
-  if (typeof baseUrl === "string" || Array.isArray(baseUrl)) return [baseUrl].flat().join(", ");
+  if (typeof baseUrl === "string" || Array.isArray(baseUrl))
+    return [baseUrl].flat().map(publicUrl).join(", ");
   return baseUrl.file !== undefined
     ? `the replicas in ${baseUrl.file}`
-    : `every address of ${baseUrl.dns}`;
+    : `every address of ${publicUrl(baseUrl.dns ?? "")}`;
 }
 
 async function problemOf(baseUrl: OpenaiModelConfig["base_url"]): Promise<string | null> {
@@ -160,9 +166,12 @@ function textOf(plan: CheckedRecipe): string {
     if (prompt === null) continue;
     lines.push("", `first prompt of ${name}, for the first row`, ...renderPrompt(prompt));
   }
-  const problems = plan.models.flatMap(({ name, problem }) =>
-    problem === null ? [] : [`  ${joinKey("models", name)}: ${problem}`],
-  );
+  const problems = [
+    ...plan.models.flatMap(({ name, problem }) =>
+      problem === null ? [] : [`  ${joinKey("models", name)}: ${problem}`],
+    ),
+    ...plan.doubts.map((doubt) => `  ${formatProblem(doubt).replaceAll("\n", "\n  ")}`),
+  ];
   return [
     ...lines,
     "",

@@ -5,7 +5,7 @@
 import { resolve } from "node:path";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import { joinKey, matchesKey } from "./key-path.ts";
-import { isSecretKey, PATH_KEYS } from "./keys.ts";
+import { hasCredentials, isOpenHeader, isSecretKey, isUrlKey, PATH_KEYS } from "./keys.ts";
 import { BUILT_IN_AGENTS } from "./schema/role-schema.ts";
 import { isImagePath } from "./schema/sandbox-schema.ts";
 import type { Source } from "./source.ts";
@@ -32,23 +32,28 @@ export function resolveLayer({ table, folder }: Source, env: Environment): JsonO
   return mapLeaves(table, "", (text, key) => {
     if (isSecretKey(key)) return text;
     const filled = fill(text, env);
+    if (isUrlKey(key) && hasCredentials(filled)) return text;
     return isPath(key, filled) ? resolve(folder, filled) : filled;
   });
 }
 
 /** The same table with its secrets filled in. */
 export function fillSecrets(table: JsonObject, env: Environment): JsonObject {
-  return mapLeaves(table, "", (text, key) => (isSecretKey(key) ? fill(text, env) : text));
+  return mapLeaves(table, "", (text, key) => (mayBeSecret(key) ? fill(text, env) : text));
 }
 
 /** Names of the environment variables to which the secrets of a table refer. */
 export function secretNames(table: JsonObject): readonly string[] {
   const names = new Set<string>();
   mapLeaves(table, "", (text, key) => {
-    if (isSecretKey(key)) for (const [, name = ""] of text.matchAll(REFERENCE)) names.add(name);
+    if (mayBeSecret(key)) for (const [, name = ""] of text.matchAll(REFERENCE)) names.add(name);
     return text;
   });
   return [...names];
+}
+
+function mayBeSecret(key: string): boolean {
+  return isSecretKey(key) || isUrlKey(key);
 }
 
 /**
@@ -82,7 +87,7 @@ export function leafProblems(value: Json, env: Environment, key = ""): LeafProbl
   if (typeof value === "number" && !Number.isFinite(value))
     return [{ key, message: `found ${value}; allowed: a finite number` }];
   if (typeof value !== "string") return [];
-  if (isSecretKey(key) && !isReferenceOnly(value)) return [{ key, message: SECRET_MESSAGE }];
+  if (isSecretInPlainText(key, value)) return [{ key, message: SECRET_MESSAGE }];
   const missing = [...value.matchAll(REFERENCE)].flatMap(([, name = "", fallback]) =>
     env[name] === undefined && fallback === undefined ? [name] : [],
   );
@@ -110,6 +115,12 @@ function changesKind(path: string, below: JsonObject, above: JsonObject): boolea
   const kindOf = KINDS.find(([table]) => matchesKey(path, table))?.[1];
   const [before, after] = [kindOf?.(below), kindOf?.(above)];
   return before !== undefined && after !== undefined && before !== after;
+}
+
+/** Defaults of references are plain text, too. */
+function isSecretInPlainText(key: string, text: string): boolean {
+  if (isUrlKey(key)) return hasCredentials(fill(text, {}).replace(REFERENCE, ""));
+  return isSecretKey(key) && !isOpenHeader(key, text) && !isReferenceOnly(text);
 }
 
 /**

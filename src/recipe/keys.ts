@@ -1,7 +1,7 @@
 // Groups of recipe keys that are treated alike: keys that hold paths, keys that hold secrets, and
 // keys that a continued run may change. `*` stands for any name.
 
-import { matchesKey } from "./key-path.ts";
+import { matchesKey, splitKey } from "./key-path.ts";
 
 /**
  * Keys whose values are paths. The loader resolves each from the folder of the file that wrote it.
@@ -13,6 +13,9 @@ export const PATH_KEYS: readonly string[] = [
   "run.cache",
   "models.*.replies",
   "models.*.base_url.file",
+  "models.*.tls.ca",
+  "models.*.tls.cert",
+  "models.*.tls.key",
   "sandboxes.*.image", // unless it is a Docker reference
   "sandboxes.*.mounts.*.source",
   "roles.*.agent", // unless it names a built-in agent
@@ -28,12 +31,40 @@ export const PATH_KEYS: readonly string[] = [
 
 /**
  * Keys that hold secrets. Secrets come from the environment and are never written to a run
- * directory.
+ * directory. A URL with credentials is a secret, too.
  */
 const SECRET_KEYS: readonly string[] = ["models.*.api_key", "models.*.headers.*"];
 
 export function isSecretKey(path: string): boolean {
   return SECRET_KEYS.some((pattern) => matchesKey(path, pattern));
+}
+
+/** Names and values of headers that are secrets. Other headers may be written down. */
+const SECRET_HEADER = /auth|key|token|secret|cookie|passw|cred|sign/i;
+const SECRET_VALUE = /^(?:bearer|basic|token) |^sk-/i;
+
+/** Tells whether a header may have its value in plain text. */
+export function isOpenHeader(path: string, value: string): boolean {
+  if (!matchesKey(path, "models.*.headers.*")) return false;
+  return !SECRET_HEADER.test(splitKey(path).at(-1) ?? "") && !SECRET_VALUE.test(value);
+}
+
+/** Keys of URLs, which are secrets when the URL has credentials in it. */
+const URL_KEYS: readonly string[] = ["models.*.base_url", "models.*.base_url.*"];
+
+export function isUrlKey(path: string): boolean {
+  return URL_KEYS.some((pattern) => matchesKey(path, pattern));
+}
+
+const CREDENTIALS = [
+  /:\/\/[^/?#@\s"']*:[^/?#@\s"']+@/, // user and password
+  /:\/\/[^/?#@:\s"']+@/, // a token in place of the user
+  /[?&][^=&#\s"']*(?:key|token|secret|sig|auth|pass|cred)[^=&#\s"']*=[^&#\s"']/i,
+];
+
+/** Tells whether a text has a URL with credentials in it. */
+export function hasCredentials(text: string): boolean {
+  return CREDENTIALS.some((pattern) => pattern.test(text));
 }
 
 /**
@@ -73,6 +104,8 @@ export const FREE_KEYS: readonly string[] = [
   "models.*.expect.*",
   "models.*.api_key",
   "models.*.headers",
+  "models.*.affinity_header",
+  "models.*.tls",
 ];
 
 /** Keys that a continued run may raise. An unset limit is the highest. */

@@ -11,6 +11,7 @@ import {
   mergeTables,
   resolveLayer,
 } from "./compose.ts";
+import { doubtsIn } from "./doubts.ts";
 import { filesOf } from "./files.ts";
 import { joinKey, splitKey, valueAt } from "./key-path.ts";
 import { positionsOf } from "./position.ts";
@@ -30,6 +31,8 @@ export interface LoadedRecipe {
   readonly text: string;
   /** Prompts, modules, programs, tools and schemas that the recipe names. */
   readonly files: readonly string[];
+  /** Probable mistakes with which the recipe can still be used. */
+  readonly doubts: readonly Problem[];
   /** A problem at the place that wrote the key. */
   problemAt(key: string, message: string): Problem;
 }
@@ -52,17 +55,19 @@ export async function loadRecipe(
     ...overrides.map((override) => readOverride(override, cwd)),
   ];
   const { recipe: written, resolved, problems } = compose(sources, env);
-  if (written === null) throw invalid(path, problems);
+  const doubts = doubtsIn(resolved).map((doubt) => locate(sources, doubt));
+  if (written === null) throw invalid(path, [...problems, ...doubts]);
   const recipe = withProcesses(written, env);
   const all = [
     ...problems,
     ...checkReferences(recipe).map((complaint) => locate(sources, complaint)),
   ];
-  if (all.length > 0) throw invalid(path, all);
+  if (all.length > 0) throw invalid(path, [...all, ...doubts]);
   return {
     recipe,
     resolved,
     text: writeToml(resolved),
+    doubts,
     files: [...new Set(filesOf(recipe).map(([, file]) => file))],
     problemAt: (key, message) => locate(sources, { key, message }),
   };

@@ -3,7 +3,7 @@
 
 import { readFileSync } from "node:fs";
 import type { Problem } from "../error.ts";
-import { isSecretKey } from "./keys.ts";
+import { hasCredentials, isSecretKey } from "./keys.ts";
 
 const SOURCE_LINE_MAX = 160;
 /** Words in a line that may hold a secret by mistake, for example under a misspelt key. */
@@ -32,7 +32,11 @@ export function formatProblem(problem: Problem): string {
 }
 
 export function mayHoldSecret(key: string | undefined, text: string): boolean {
-  return isSecretKey(key ?? "") || (SECRET_WORDS.test(text) && !SMALL_NUMBER.test(text));
+  return (
+    isSecretKey(key ?? "") ||
+    hasCredentials(text) ||
+    (SECRET_WORDS.test(text) && !SMALL_NUMBER.test(text))
+  );
 }
 
 function sourceLine(file: string, line: number): string | null {

@@ -5,6 +5,7 @@ import * as v from "valibot";
 import { isJsonObject, type JsonObject } from "../task/json.ts";
 import { type Complaint, wrongWord } from "./complaint.ts";
 import { joinKey } from "./key-path.ts";
+import { hasCredentials } from "./keys.ts";
 import { type Recipe, recipeSchema } from "./schema/schema.ts";
 import { keysAt } from "./schema/schema-keys.ts";
 
@@ -69,13 +70,19 @@ function unknownKey(path: Path, table: JsonObject): Complaint {
 function complaintOf(issue: Issue): Complaint {
   const key = issue.path.reduce((path, { key }) => joinKey(path, String(key)), "");
   if (issue.received === "undefined") return { key, message: "missing; it must be set" };
-  const found = isJsonObject(issue.input) ? "a table" : JSON.stringify(issue.input);
+  const found = foundIn(issue.input);
   if (issue.type === "picklist" || issue.type === "variant" || issue.type === "literal") {
     const options = quotedIn(issue.expected ?? "");
     const message = `found ${found}; allowed: ${options.join(", ")}`;
     return wrongWord(key, message, String(issue.input), options);
   }
   return { key, message: `found ${found}; allowed: ${expectation(issue)}` };
+}
+
+function foundIn(input: unknown): string {
+  if (isJsonObject(input)) return "a table";
+  const text = JSON.stringify(input);
+  return hasCredentials(text ?? "") ? "a URL with credentials" : text;
 }
 
 function quotedIn(text: string): readonly string[] {

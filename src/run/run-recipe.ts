@@ -12,6 +12,7 @@ import { catchStrayErrors } from "../host/stray-error.ts";
 import { serveMetrics } from "../http/metrics-server.ts";
 import { ProcessPermits } from "../model/permits.ts";
 import { runtime } from "../platform.ts";
+import { formatProblem } from "../recipe/problem.ts";
 import { JournalTrimmer } from "../records/journal.ts";
 import { readManifest, type Stopped } from "../records/manifest.ts";
 import { RunDirectory } from "../records/run-directory.ts";
@@ -329,6 +330,9 @@ class RecipeRun {
 
   #sayBeginning(): void {
     for (const note of this.#directory.notes) this.#log.write("warning", note);
+    const { doubts } = this.#work.plan.loaded;
+    for (const { file: _, line: __, ...doubt } of doubts)
+      this.#log.write("warning", formatProblem(doubt));
     const { tornBytes } = this.#directory.recorded;
     if (tornBytes > 0)
       this.#log.write("warning", "cut a torn last line: its task runs again", { bytes: tornBytes });

@@ -99,6 +99,7 @@ test("check --json prints the same as one object", async () => {
       trials: 3,
       expected: 6,
       concurrency: 5,
+      doubts: [],
       models: [
         { name: "m", kind: "simulated", id: "simulated:m", endpoint: null, problem: null },
         {
@@ -144,4 +145,23 @@ test("check --json prints the same as one object", async () => {
       ],
     },
   });
+});
+
+test("check warns of a field that looks misspelt, and shows no credentials of a URL", async () => {
+  const { stdout } = await withFolder(async (folder) => {
+    const recipe = RECIPE.replace(
+      'model = "m"\n',
+      'model = "m"\nsampling = { temprature = 1 }\n',
+    ).replace("http://models:8000/v1", "${env:MODELS_URL}");
+    await writeFile(join(folder, "r.toml"), recipe);
+    await writeFile(join(folder, "a.ts"), "export default () => 1;\n");
+    await writeFile(join(folder, "d.jsonl"), '{"q":"Why?"}\n');
+    const env = { MODELS_URL: "http://user:password@models:8000/v1?key=k" };
+    return matrix(["check", "r.toml"], { cwd: folder, env });
+  });
+  expect(stdout).toContain("  named: llama at every address of http://models:8000/v1\n");
+  expect(stdout).not.toContain("password");
+  expect(stdout.slice(stdout.indexOf("nothing is wrong with it, but"))).toContain(
+    'roles.asker.sampling.temprature: "temprature" is sent as it is; did you mean "temperature"?',
+  );
 });

@@ -9,7 +9,7 @@ import {
   resolveLayer,
   secretNames,
 } from "../../src/recipe/compose.ts";
-import type { JsonObject } from "../../src/task/json.ts";
+import type { Json, JsonObject } from "../../src/task/json.ts";
 
 const resolve = (table: JsonObject, env: Record<string, string> = {}) =>
   resolveLayer({ table, folder: "/here", origin: { override: "" } }, env);
@@ -214,7 +214,61 @@ describe("problems before the schema", () => {
 
   test("a plain text is accepted under a key that holds no secret", () => {
     expect(leafProblems({ models: { m: { model: "sk-1" } } }, {})).toEqual([]);
-    expect(leafProblems({ models: { m: { headers: { X: "sk-1" } } } }, {})).toHaveLength(1);
+  });
+
+  test("a header may be plain text unless its name or its value is that of a secret", () => {
+    const problems = (name: string, value: string) =>
+      leafProblems({ models: { m: { headers: { [name]: value } } } }, {});
+    for (const name of ["X-Team", "OpenAI-Organization", "x-session-id"])
+      expect(problems(name, "research")).toEqual([]);
+    for (const name of ["Authorization", "X-API-Key", "x-auth", "Cookie", "my_token", "X-Secret"])
+      expect(problems(name, "research")).toEqual([
+        { key: `models.m.headers.${name}`, message: secret },
+      ]);
+    for (const value of ["sk-1", "Bearer x", "basic x", "Token x"])
+      expect(problems("X-Team", value)).toHaveLength(1);
+  });
+
+  const urls: readonly (readonly [url: string, isSecret: boolean])[] = [
+    ["http://a/v1", false],
+    ["http://a/v1?api-version=2024", false],
+    ["http://user:pw@a/v1", true],
+    ["http://token@a/v1", true],
+    ["http://:pw@a/v1", true],
+    ["http://a/v1?key=k", true],
+    ["http://a/v1?x=1&access_token=k", true],
+    ["http://user:${env:PW}@a/v1", false],
+    ["http://a/v1?key=${env:PW}", false],
+    ["${env:URL}", false],
+    ["${env:URL:-http://user:pw@a/v1}", true],
+    ["http://user:${env:PW:-pw}@a/v1", true],
+  ];
+  test.each(urls)("as a base_url, %s holds a plain secret: %p", (url, isSecret) => {
+    const env = { PW: "p", URL: "http://user:pw@a/v1" };
+    for (const [base_url, key] of [
+      [url, "base_url"],
+      [[url], "base_url.0"],
+      [{ dns: url }, "base_url.dns"],
+    ] as const)
+      expect(leafProblems({ models: { m: { base_url: base_url as Json } } }, env)).toEqual(
+        isSecret ? [{ key: `models.m.${key}`, message: secret }] : [],
+      );
+  });
+
+  test("a URL with credentials stays a reference until secrets are filled in", () => {
+    const env = { PLAIN: "http://b/v1", SECRET: "http://u:p@a/v1", PW: "p" };
+    const base_url = ["${env:PLAIN}", "${env:SECRET}", "http://u:${env:PW}@c/v1"];
+    const resolved = resolveLayer(
+      { table: { models: { m: { base_url } } }, folder: "/", origin: { override: "" } },
+      env,
+    );
+    expect(resolved).toEqual({
+      models: { m: { base_url: ["http://b/v1", "${env:SECRET}", "http://u:${env:PW}@c/v1"] } },
+    });
+    expect(secretNames(resolved)).toEqual(["SECRET", "PW"]);
+    expect(fillSecrets(resolved, env)).toEqual({
+      models: { m: { base_url: ["http://b/v1", "http://u:p@a/v1", "http://u:p@c/v1"] } },
+    });
   });
 
   test("a reference to a variable that is not set is reported once for each variable", () => {

@@ -83,6 +83,7 @@ test("keys that are written alike are no difference beside a table that is not v
 
 test("the keys that a continued run may change are these and no others", () => {
   expect([...FREE_KEYS].sort()).toEqual([
+    "models.*.affinity_header",
     "models.*.api_key",
     "models.*.base_url",
     "models.*.concurrency",
@@ -97,6 +98,7 @@ test("the keys that a continued run may change are these and no others", () => {
     "models.*.retries",
     "models.*.rpm",
     "models.*.timeout",
+    "models.*.tls",
     "models.*.tpm",
     "roles.*.concurrency",
     "roles.*.processes",

@@ -66,12 +66,16 @@ test("a line that may hold a secret is not shown, whatever its key", async () =>
     'my_secret = "k"',
     'token = "k"',
     'access-token = "k"',
+    'base_url = "http://user:pw@a/v1"',
+    'base_url = "http://pw@a/v1"',
+    'base_url = "http://a/v1?sig=abc"',
   ])
     expect(await inFile("r.toml", line, 1, 1)).toBe("r.toml:1:1: run.x: wrong");
   expect(await inFile("r.toml", "k", 1, 1, "models.m.api_key")).not.toContain("| k");
 });
 
 test("words that only contain token, and small numbers, are not taken for secrets", () => {
+  expect(mayHoldSecret("run.x", 'base_url = "http://a/v1?api-version=1"')).toBe(false);
   for (const line of ["tokens_per_second = 50", "max_tokens = 512", "token = 123456789"])
     expect(mayHoldSecret("run.x", line)).toBe(false);
   expect(mayHoldSecret("run.x", "token = 1234567890")).toBe(true);

@@ -1,6 +1,7 @@
 // [models.NAME]: an OpenAI-compatible endpoint, the simulated model, or a script.
 
 import * as v from "valibot";
+import { requestFields } from "./request-schema.ts";
 import {
   aboveZero,
   count,
@@ -123,6 +124,28 @@ const patience = {
   ),
 };
 
+const tls = v.pipe(
+  v.strictObject({
+    ca: v.optional(
+      described(
+        path,
+        "A PEM file with the authorities that are trusted in place of the system's.",
+        "ca.pem",
+      ),
+    ),
+    cert: v.optional(
+      described(path, "A PEM file with the certificate of the client.", "client.pem"),
+    ),
+    key: v.optional(
+      described(path, "A PEM file with the key of that certificate.", "client-key.pem"),
+    ),
+  }),
+  v.check(
+    ({ cert, key }) => (cert === undefined) === (key === undefined),
+    "cert and key together, or neither",
+  ),
+);
+
 export function isEndpointUrl(text: string): boolean {
   return /^https?:\/\//i.test(text) && URL.canParse(text);
 }
@@ -130,7 +153,8 @@ export function isEndpointUrl(text: string): boolean {
 const URL_WANTED = "a URL that starts with http:// or https://";
 const endpointUrl = v.pipe(
   v.string(URL_WANTED),
-  v.check(isEndpointUrl, URL_WANTED),
+  // A URL with credentials stays a reference where the recipe is written down.
+  v.check((text) => isEndpointUrl(text) || text.includes("${env:"), URL_WANTED),
   v.title("URL"),
 );
 const REPLICAS = '{ file = "replicas.txt" } or { dns = "http://name:8000/v1" }';
@@ -187,11 +211,43 @@ const openaiModel = v.strictObject({
   headers: v.optional(
     described(
       variables,
-      "Further headers of each request. Their values are secrets: they must come from the " +
-        "environment.",
-      { "X-Team": "${env:TEAM:-}" },
+      "Further headers of each request. A secret, such as the value of `Authorization` or of " +
+        "`X-API-Key`, must come from the environment.",
+      { "X-Team": "research", "X-API-Key": "${env:GATEWAY_KEY:-}" },
     ),
     {},
+  ),
+  extra_body: v.optional(
+    described(
+      requestFields,
+      "Further fields of each request's body, sent as they are. A role's `sampling` goes before " +
+        "them.",
+      { chat_template_kwargs: { enable_thinking: false } },
+    ),
+    {},
+  ),
+  affinity_header: v.optional(
+    described(
+      text,
+      "The name of a header that is the same in all requests of a task, for routers that keep a " +
+        "session at one server. Unset, no such header is sent.",
+      "X-Session-ID",
+    ),
+  ),
+  seed: v.optional(
+    described(
+      flag,
+      "Sends the request's derived seed. Turn it off for an endpoint that refuses `seed`.",
+      false,
+    ),
+    true,
+  ),
+  tls: v.optional(
+    described(
+      tls,
+      "Certificates for `https`. Unset, the authorities of the system are trusted and the client " +
+        "has no certificate.",
+    ),
   ),
   connect_timeout: v.optional(
     described(duration, "The time until a replica has accepted the connection.", "10s"),

@@ -1,6 +1,7 @@
 // [roles.NAME]: the agent that does a role's steps, and what it reads.
 
 import * as v from "valibot";
+import { requestFields } from "./request-schema.ts";
 import {
   described,
   duration,
@@ -90,7 +91,7 @@ export const roleSchema = v.strictObject({
   ),
   sampling: v.optional(
     described(
-      settings,
+      requestFields,
       "Fields that are sent to the endpoint as they are, such as `temperature`, `top_p`, " +
         "`max_tokens` and `stop`.",
       { temperature: 0.8, max_tokens: 512 },

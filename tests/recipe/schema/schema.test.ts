@@ -58,6 +58,8 @@ test("an endpoint has these defaults", () => {
     base_url: "http://localhost:1/v1",
     model: "x",
     headers: {},
+    extra_body: {},
+    seed: true,
     connect_timeout: 10_000,
     timeout: 600_000,
     retries: 5,
