@@ -59,7 +59,7 @@ export class Coordinator {
   constructor(options: CoordinatorOptions) {
     this.#options = options;
     this.#roster = new Roster(options.self, options.silenceMs);
-    this.#formingUntil = options.now() + (options.expected.size === 0 ? 0 : options.formingMs);
+    this.#formingUntil = options.now() + options.formingMs;
     this.#census = new Census({
       ask: (host, number, phase) => this.#ask(host, number, phase),
       hosts: () => this.#roster.list.members.map(({ id }) => id),

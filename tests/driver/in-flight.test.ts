@@ -84,6 +84,17 @@ test("at most once, an orphan ends as lost, with the attempt that was lost", () 
   });
 });
 
+test("at most once, an adopted orphan ends as lost when its row is read, with the attempt that hosts had", () => {
+  const inFlight = create("at-most-once");
+  inFlight.adopt(key("x"), 2);
+  inFlight.orphan(key("x"));
+  expect(inFlight.readRow(admitted("x"))).toMatchObject({
+    kind: "end",
+    task: { rowId: "x", attempt: 2, row: { q: "x" } },
+    ending: { status: "lost" },
+  });
+});
+
 for (const code of ["sandbox_lost", "sandbox_unavailable", "sandbox_fenced"])
   test(`a row starts again when its task ended with ${code}, up to max_attempts`, () => {
     const inFlight = create("retry", 3);

@@ -287,6 +287,22 @@ test("a run that fails ends at once with its error, and counts what was in fligh
   expect(stage.hasStopped).toBe(true);
 });
 
+test("a fabric that cannot be stopped is the run's error, unless the run had another before", async () => {
+  const stuck = new Error("the fabric does not stop");
+  const first = new MatrixError("host_lost", "no worker can run");
+  for (const [cause, error] of [
+    [null, stuck],
+    [first, first],
+  ] as const) {
+    const stage = new Stage(0);
+    stage.stop = () => Promise.reject(stuck);
+    const end = stage.run.play(stage);
+    if (cause === null) stage.becomeReady();
+    else stage.run.fail(cause);
+    expect(await end).toEqual({ complete: cause === null, abandoned: 0, error });
+  }
+});
+
 test("a signal that has aborted already is acted on at once, and one that aborts later then", async () => {
   const acted: string[] = [];
   await onAbort(AbortSignal.abort(), () => void acted.push("early"));
