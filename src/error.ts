@@ -22,6 +22,7 @@ export const ERROR_CODES = [
   "agent_timeout",
   "task_timeout",
   "max_hops",
+  "task_limit", // run.task_limit
   "task_too_large",
   "orchestrator_failed",
   "prompt_failed",

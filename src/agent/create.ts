@@ -84,7 +84,7 @@ export async function loadTemplate(
 async function planLlm(
   name: string,
   config: RoleConfig,
-  { recipe: { orchestrator }, loadModule }: PlanParts,
+  { recipe: { orchestrator, run }, loadModule }: PlanParts,
 ): Promise<AgentPlan> {
   const { system, prompt, tools, schema, request, attachments, attachment_folder: folder } = config;
   const key = (part: string) => `roles.${name}.${part}`;
@@ -101,6 +101,7 @@ async function planLlm(
     conversation: new Set(config.conversation ?? defaultConversation(name, orchestrator)),
     sampling: config.sampling,
     accepts: new Set(config.accepts),
+    limit: run.task_limit ?? null,
     tools: tools === undefined ? null : await under(key("tools"), () => readTools(tools)),
     attach: attachments === undefined ? null : createAttach(attachments, folder ?? null),
     schema:

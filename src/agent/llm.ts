@@ -7,14 +7,16 @@ import { unansweredOf } from "../model/endpoint/stops.ts";
 import { hopCount } from "../task/encoded.ts";
 import type { JsonObject } from "../task/json.ts";
 import { deriveSeed } from "../task/seed.ts";
-import { addUsage, roundMoney } from "../task/spent.ts";
-import type { Task, Unanswered } from "../task/task.ts";
+import { addSpent, addUsage, roundMoney } from "../task/spent.ts";
+import type { Task, TaskLimit, Unanswered } from "../task/task.ts";
+import { spentBy } from "../task/task-limit.ts";
 import type { Attach } from "./attachments.ts";
 import { withOwnCallIds } from "./call-ids.ts";
 import type { Agent, AgentAnswer } from "./contract.ts";
 import { conversationOf, mergeNeighbours } from "./conversation.ts";
 import type { ModelRequest, RequestWriter } from "./request.ts";
 import type { AnswerSchema } from "./schema.ts";
+import { requireRoom } from "./task-limit.ts";
 import type { CompiledTemplate } from "./template.ts";
 
 /** Endpoints take seeds of different width; every endpoint takes 31 bits. */
@@ -32,6 +34,8 @@ export interface LlmRole {
   readonly schema: AnswerSchema | null;
   /** Incomplete answers with which the task goes on. */
   readonly accepts: ReadonlySet<Unanswered>;
+  /** The limit of each task; null without one. */
+  readonly limit: TaskLimit | null;
   /** A module that replaces system, prompt, conversation and tools. */
   readonly request: RequestWriter | null;
   /** Puts the row's images and audio beside the prompt. */
@@ -98,7 +102,12 @@ async function ask(role: LlmRole, task: Task, signal: AbortSignal): Promise<Agen
   const first = await chat(request);
   const stop = stopOf(role, first);
   if (role.schema === null || stop !== null) return answerOf(role.model, first, stop);
-  return askWithSchema(role, role.schema, request, first, chat);
+  return askWithSchema(role, role.schema, request, first, (repair) => {
+    const { usage, cost = 0 } = first;
+    if (role.limit !== null)
+      requireRoom(role.limit, task, addSpent(spentBy(task), { ...usage, cost }));
+    return chat(repair);
+  });
 }
 
 /** The reason why the task ends with this answer; null when the task goes on. */

@@ -9,6 +9,7 @@ import type { HostTransport } from "../peer/transport.ts";
 import { branchTask, hopCount } from "../task/encoded.ts";
 import { branchSeed } from "../task/seed.ts";
 import type { EndMessage, Message, Task } from "../task/task.ts";
+import { shareOf, spentBy } from "../task/task-limit.ts";
 
 /** A task that waits for its branches. */
 export interface Waiting {
@@ -39,9 +40,15 @@ export class Forks {
   }
 
   begin(task: Task): void {
-    const branches = branchesOf(task).map(({ to, state }, index) =>
+    const { limit } = this.#rule;
+    const spent = spentBy(task);
+    const branches = branchesOf(task).map(({ to, state }, index, { length }) =>
       branchTask(task, {
-        branch: { of: this.#transport.self, id: this.#next++ },
+        branch: {
+          of: this.#transport.self,
+          id: this.#next++,
+          ...(limit === undefined ? {} : { limit: shareOf(limit, spent, index, length) }),
+        },
         role: to,
         state,
         seed: branchSeed(task.seed, index),

@@ -139,7 +139,8 @@ function asking(
         permits.settle(name, taken, used);
         estimate.learn(usage);
       }
-      return { ...answer, usage: { ...usage, requests } };
+      const failed = requests > 1 ? { failed_requests: requests - 1 } : {};
+      return { ...answer, usage: { ...usage, requests, ...failed } };
     }, signal);
   };
 }

@@ -12,6 +12,7 @@ import {
   isUnanswered,
   type Message,
   type Task,
+  type TaskLimit,
   type Unanswered,
 } from "../task/task.ts";
 import {
@@ -29,6 +30,8 @@ export interface Rule {
   /** Roles of the recipe: a task may be sent to these and to no other. */
   readonly roles: ReadonlySet<string>;
   readonly maxHops: number;
+  /** The limit of each task; branches get a share of it. */
+  readonly limit?: TaskLimit | undefined;
 }
 
 /** The members of a task that are known before its first step. */

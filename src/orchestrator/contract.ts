@@ -47,10 +47,13 @@ export interface Done {
   readonly outcome: JsonObject | null;
 }
 
-/** The stop reasons that a rule can give. The runtime alone gives the others. */
-export type EndReason = Exclude<StopReason, "error" | "timeout" | "max_hops" | "lost">;
+/** Stop reasons that the runtime alone gives. */
+const OWN_ENDS = ["error", "timeout", "max_hops", "task_limit", "lost"] as const;
+
+/** The stop reasons that a rule can give. */
+export type EndReason = Exclude<StopReason, (typeof OWN_ENDS)[number]>;
 export const END_REASONS: readonly EndReason[] = STOP_REASONS.filter(
-  (reason): reason is EndReason => !["error", "timeout", "max_hops", "lost"].includes(reason),
+  (reason): reason is EndReason => !(OWN_ENDS as readonly string[]).includes(reason),
 );
 
 export interface Orchestrator<S extends Json = Json> {

@@ -1,5 +1,6 @@
 // The join: the next message of a task when one of its branches has come back.
 
+import type { ErrorCode } from "../error.ts";
 import { appendHop, hopCount, sizeOf } from "../task/encoded.ts";
 import { failTask } from "../task/failure.ts";
 import type { Ending, Hop, Message, Task } from "../task/task.ts";
@@ -27,12 +28,12 @@ export function joinMessage(
   all: readonly (Ended | null)[],
 ): Message | null {
   // A run records nothing of a branch that another one made idle. In a replay such a branch never
-  // ends.
-  const ended = all.map((branch) => (isUnrecorded(branch) ? null : branch));
+  // ends. A branch that has used up its share is missed only where the others do not suffice.
+  const ended = all.map((branch) => (isMissing(branch) ? null : branch));
   const failed = ended.find((branch) => branch !== null && branch.ending.status !== "ok");
   let after = task;
-  for (const [index, branch] of ended.entries())
-    for (const hop of branch?.hops ?? [])
+  for (const [index, branch] of all.entries())
+    for (const hop of codeOf(branch) === "not_recorded" ? [] : (branch?.hops ?? []))
       after = appendHop(after, { ...hop, hop: hopCount(after), branch: index });
   if (failed?.ending.error != null) return failTask(after, failed.ending.error);
   if (sizeOf(after) > TASK_BYTES_MAX) {
@@ -49,12 +50,18 @@ export function joinMessage(
   });
   if (!isUndecided) return message;
   if (all.includes(null)) return null;
-  const error = all.find(isUnrecorded)?.ending.error;
+  const error = all.find(isMissing)?.ending.error;
   return error == null ? message : failTask(after, error);
 }
 
-function isUnrecorded(branch: Ended | null): boolean {
-  return branch?.ending.error?.code === "not_recorded";
+function isMissing(branch: Ended | null): boolean {
+  return MISSING.has(codeOf(branch) ?? "");
+}
+
+const MISSING: ReadonlySet<string> = new Set<ErrorCode>(["not_recorded", "task_limit"]);
+
+function codeOf(branch: Ended | null): string | null {
+  return branch?.ending.error?.code ?? null;
 }
 
 function doneOf({ stopReason, score, outcome }: Ending): Done {

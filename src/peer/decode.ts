@@ -11,6 +11,7 @@ import {
   type Message,
   STOP_REASONS,
   type TaskError,
+  type TaskLimit,
   type Usage,
 } from "../task/task.ts";
 import type { Totals } from "../task/totals.ts";
@@ -119,8 +120,16 @@ function decodeHead(fields: readonly unknown[], now: number): TaskHead {
 
 function decodeBranch(value: unknown): { readonly branch?: Branch } {
   if (value === null) return {};
-  const [of, id] = list(value, 2);
-  return { branch: { of: text(of), id: count(id) } };
+  const [of, id, limit] = list(value, 3);
+  const shared = limit === null ? {} : { limit: decodeLimit(limit) };
+  return { branch: { of: text(of), id: count(id), ...shared } };
+}
+
+function decodeLimit(value: unknown): TaskLimit {
+  const [tokens, cost, calls] = list(value, 3).map((limit) =>
+    limit === null ? undefined : amount(limit),
+  );
+  return { tokens, cost, calls };
 }
 
 function decodeTotals(value: unknown): Totals {

@@ -3,6 +3,7 @@
 
 import { type EncodedTask, encodeTask, type Mark } from "../task/encoded.ts";
 import { USAGE_DETAILS } from "../task/spent.ts";
+import type { Branch } from "../task/task.ts";
 import type { Totals } from "../task/totals.ts";
 import type { HostId } from "./member.ts";
 import { pack } from "./msgpack.ts";
@@ -61,8 +62,13 @@ function encodeParcel(
   fields[PARCEL.history] =
     since === null ? task.historyBytes : task.historyBytes.subarray(since.bytes);
   fields[PARCEL.ending] = message.kind === "end" ? JSON.stringify(message.ending) : null;
-  fields[PARCEL.branch] = task.branch === undefined ? null : [task.branch.of, task.branch.id];
+  fields[PARCEL.branch] = task.branch === undefined ? null : encodeBranch(task.branch);
   return fields;
+}
+
+function encodeBranch({ of, id, limit }: Branch): unknown[] {
+  const amounts = limit && [limit.tokens ?? null, limit.cost ?? null, limit.calls ?? null];
+  return [of, id, amounts ?? null];
 }
 
 /** The receiver's mark in the task; null where leaving out what it has seen saves too little. */

@@ -33,7 +33,7 @@ export const PARCEL = indexesOf([
   "row", // JSON bytes; none after a mark
   "history", // JSON bytes, those after the mark
   "ending", // JSON text; null unless the kind is end
-  "branch", // [of, id], or null
+  "branch", // [of, id, limit], or null; the limit is [tokens, cost, calls], or null
 ]);
 
 /** The fields of a parcel's totals, which are sums over its history. */

@@ -78,6 +78,7 @@ export const FREE_KEYS: readonly string[] = [
   "run.grace",
   "run.cache",
   "run.budget",
+  "run.task_limit",
   "store.enabled",
   "store.above",
   "store.memory",

@@ -1,6 +1,7 @@
 // The host of one process: its roles with their agents, as the recipe configures them.
 
 import type { Agent } from "../agent/contract.ts";
+import { withTaskLimit } from "../agent/task-limit.ts";
 import { Host } from "../host/host.ts";
 import { Role } from "../host/role.ts";
 import type { HostTransport } from "../peer/transport.ts";
@@ -30,10 +31,21 @@ export function createHost({ plan, name, roles, transport, tracing }: HostParts)
   });
 }
 
-export function createRoles({ roles }: Recipe, agents: ReadonlyMap<string, Agent>): Role[] {
+export function createRoles(recipe: Recipe, agents: ReadonlyMap<string, Agent>): Role[] {
   return [...agents].map(([name, agent]) => {
-    const config = roles[name];
+    const config = recipe.roles[name];
     if (config === undefined) throw new Error(`bug: the recipe has no role ${name}`);
-    return new Role({ name, agent, concurrency: config.concurrency, timeoutMs: config.timeout });
+    return new Role({
+      name,
+      agent: limitAgent(recipe, name, agent),
+      concurrency: config.concurrency,
+      timeoutMs: config.timeout,
+    });
   });
+}
+
+/** The agent of a role, which heeds `run.task_limit` where the role asks a model. */
+export function limitAgent({ run, roles }: Recipe, role: string, agent: Agent): Agent {
+  const asksModel = roles[role]?.model !== undefined;
+  return asksModel && run.task_limit !== undefined ? withTaskLimit(agent, run.task_limit) : agent;
 }

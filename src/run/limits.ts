@@ -29,9 +29,11 @@ export function limitProblems(loaded: LoadedRecipe): Problem[] {
   return [...unpriced(loaded), ...tooSlow(loaded)];
 }
 
-/** A budget of money needs the price of each model. */
+/** A limit of money needs the price of each model. */
 function unpriced({ recipe, problemAt }: LoadedRecipe): Problem[] {
-  if (recipe.run.budget?.money === undefined) return [];
+  const { budget, task_limit: limit } = recipe.run;
+  if (budget?.money === undefined && limit?.cost === undefined) return [];
+  const what = budget?.money === undefined ? "run.task_limit.cost" : "run.budget.money";
   const used = new Set(Object.values(recipe.roles).map(({ model }) => model));
   return Object.entries(recipe.models)
     .filter(([name, { price }]) => used.has(name) && price === undefined)
@@ -39,7 +41,7 @@ function unpriced({ recipe, problemAt }: LoadedRecipe): Problem[] {
       const key = joinKey("models", name);
       return problemAt(
         key,
-        `run.budget.money needs the price of every model in use: set ${joinKey(key, "price")} = { prompt = …, completion = … }`,
+        `${what} needs the price of every model in use: set ${joinKey(key, "price")} = { prompt = …, completion = … }`,
       );
     });
 }

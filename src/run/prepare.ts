@@ -68,7 +68,8 @@ export async function prepare(recipePath: string, options: PrepareOptions): Prom
   problems.push(...limitProblems(loaded));
   if (orchestrator === null || problems.length > 0) throw recipeInvalid(recipePath, problems);
 
-  const rule = { orchestrator, roles: new Set(agents.keys()), maxHops: recipe.run.max_hops };
+  const { max_hops: maxHops, task_limit: limit } = recipe.run;
+  const rule = { orchestrator, roles: new Set(agents.keys()), maxHops, limit };
   return new Plan({ loaded, models, agents, rule, hashes: await hashFiles(loaded.files) });
 }
 

@@ -47,5 +47,5 @@ function shortStack(stack: string): string {
 
 function stopReasonOf(code: string): Ending["stopReason"] {
   if (code === "agent_timeout" || code === "task_timeout") return "timeout";
-  return code === "max_hops" ? "max_hops" : "error";
+  return code === "max_hops" || code === "task_limit" ? code : "error";
 }

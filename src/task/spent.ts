@@ -16,6 +16,7 @@ export const USAGE_DETAILS = [
   "cached_tokens",
   "cache_write_tokens",
   "reasoning_tokens",
+  "failed_requests",
   "estimated_requests",
   "stated_cost",
 ] as const;

@@ -20,6 +20,8 @@ export interface Usage {
   readonly cache_write_tokens?: number;
   /** The part of `completion_tokens` that the model spent on reasoning. */
   readonly reasoning_tokens?: number;
+  /** Requests that failed and were followed by another try. */
+  readonly failed_requests?: number;
   /** Requests whose tokens are estimates, because the endpoint did not count them. */
   readonly estimated_requests?: number;
   /** The part of the cost that the provider stated. The rest comes from the recipe's prices. */
@@ -82,6 +84,17 @@ export interface Branch {
   readonly of: string;
   /** The number of the branch in that process, which is never used again. */
   readonly id: number;
+  /** The share of the branch in its task's limit; unset without a limit. */
+  readonly limit?: TaskLimit;
+}
+
+/** The most that one task may use. A member that is unset does not limit. */
+export interface TaskLimit {
+  /** Tokens of prompts and answers together. */
+  readonly tokens?: number | undefined;
+  readonly cost?: number | undefined;
+  /** Requests that were answered. Failed tries are not the task's doing. */
+  readonly calls?: number | undefined;
 }
 
 /**
@@ -137,6 +150,7 @@ export const STOP_REASONS = [
   "error", // the record's `error` says which
   "timeout",
   "max_hops",
+  "task_limit", // the task has used what run.task_limit allows
   "lost", // only with delivery = "at-most-once"
 ] as const;
 export type StopReason = (typeof STOP_REASONS)[number];

@@ -12,6 +12,7 @@ export const usageEntries = {
   cached_tokens: v.exactOptional(count),
   cache_write_tokens: v.exactOptional(count),
   reasoning_tokens: v.exactOptional(count),
+  failed_requests: v.exactOptional(count),
   estimated_requests: v.exactOptional(count),
   stated_cost: v.exactOptional(money),
 };

@@ -28,6 +28,7 @@ function planning(modules: Readonly<Record<string, unknown>> = {}) {
   const loaded: string[] = [];
   const recipe = {
     orchestrator: DIALOGUE,
+    run: { task_limit: { calls: 2 } },
     roles: {},
     sandboxes: { box: { engine: "process", timeout: 9 } },
   } as unknown as Recipe;

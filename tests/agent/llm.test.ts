@@ -43,6 +43,7 @@ const role = (model: Model, more: Partial<LlmRole> = {}): LlmRole => ({
   sampling: { temperature: 0 },
   tools: null,
   schema: null,
+  limit: null,
   request: null,
   attach: null,
   accepts: new Set(),

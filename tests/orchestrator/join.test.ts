@@ -159,6 +159,22 @@ test("a task that waits for a branch without records fails with that branch's er
   });
 });
 
+test("a branch that has used up its share ends its task only where the others do not suffice", () => {
+  const enough = ruleWith((_, ended) => (ended[1] == null ? null : done()));
+  const limited = failed("task_limit");
+  expect(join(enough, [limited, null])).toBeNull();
+  expect(join(enough, [limited, ok("b", 1)])).toMatchObject({
+    ending: { status: "ok" },
+    task: { history: [{ branch: 0 }, { branch: 1 }] },
+  });
+  const never = ruleWith(() => null);
+  expect(join(never, [limited, null])).toBeNull();
+  expect(join(never, [limited, ok("b", 1)])).toMatchObject({
+    ending: { status: "failed", stopReason: "task_limit", error: { code: "task_limit" } },
+    task: { history: [{ branch: 0 }, { branch: 1 }] },
+  });
+});
+
 test("branches that make a task larger than 64 MiB fail it, without their hops", () => {
   const rule = ruleWith(() => done());
   const forked = forkedBy(rule);

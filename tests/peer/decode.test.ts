@@ -106,7 +106,18 @@ test.each([
     [[], [["a", 1, 2]]],
     [null, {}, [["a", 1]], [[1, 1, 2]], [["a", -1, 2]], [["a", 1, 1.5]], [["a", 1, 2, 3]]],
   ],
-  ["branch", [null, ["a", 1]], [undefined, [], ["a"], ["a", -1], [1, 1], ["a", 1, 2], "a"]],
+  [
+    "branch",
+    [null, ["a", 1, null], ["a", 1, [null, 0.5, 3]], ["a", 1, [7, null, null]]],
+    [
+      ...[undefined, [], ["a"], ["a", 1], ["a", -1, null], [1, 1, null], ["a", 1, 2], "a"],
+      ...[
+        ["a", 1, [1, 2]],
+        ["a", 1, [-1, null, null]],
+        ["a", 1, ["1", null, null]],
+      ],
+    ],
+  ],
 ] as const)(
   "a parcel's %s is read when it fits, and refused when it does not",
   (name, fit, wrong) => {

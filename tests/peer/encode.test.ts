@@ -269,7 +269,21 @@ const anyTask: fc.Arbitrary<Task> = fc
     history: fc.array(anyHop, { maxLength: 3 }),
     admittedAt: fc.integer(),
     trace: fc.option(text),
-    branch: fc.option(fc.record({ of: text, id: fc.nat() }), { nil: undefined }),
+    branch: fc.option(
+      fc.record(
+        {
+          of: text,
+          id: fc.nat(),
+          limit: fc.record({
+            tokens: fc.option(fc.nat(), { nil: undefined }),
+            cost: fc.option(amount, { nil: undefined }),
+            calls: fc.option(fc.nat(), { nil: undefined }),
+          }),
+        },
+        { requiredKeys: ["of", "id"] },
+      ),
+      { nil: undefined },
+    ),
   })
   .map(({ branch, ...task }) => (branch === undefined ? task : { ...task, branch }));
 const anyMessage: fc.Arbitrary<Message> = fc

@@ -67,6 +67,9 @@ test("two ways to write the same value are no difference", () => {
   expect(kindsOf(withRun({ max_hops: 200 }), RECIPE)).toEqual({});
   expect(kindsOf(RECIPE, withRun({ max_hops: 200 }))).toEqual({});
   expect(kindsOf(withRun({ seed: 1, trials: 2 }), withRun({ trials: 2, seed: 1 }))).toEqual({});
+  expect(kindsOf(withRun({ task_limit: { calls: 3 } }), RECIPE)).toEqual({
+    "run.task_limit.calls": "free",
+  });
   expect(kindsOf(withRun({ max_hops: 201 }), RECIPE)).toEqual({ "run.max_hops": "conflict" });
 });
 
@@ -109,6 +112,7 @@ test("the keys that a continued run may change are these and no others", () => {
     "run.grace",
     "run.output",
     "run.stop_after",
+    "run.task_limit",
     "sandboxes.*.count",
     "sandboxes.*.cpus",
     "sandboxes.*.engine",

@@ -5,6 +5,7 @@ import { MemoryTransport } from "../../src/peer/memory-transport.ts";
 import { createHost, createRoles } from "../../src/run/create-host.ts";
 import type { Message } from "../../src/task/task.ts";
 import { withFolder } from "../parts/folder.ts";
+import { hopOf, taskOf } from "../parts/task.ts";
 import { until } from "../parts/until.ts";
 import { task } from "../peer/one-broker.ts";
 import { prepareSmallRun } from "./small-run.ts";
@@ -22,6 +23,24 @@ test("a role has the slots and the timeout of the recipe", () =>
     expect(roles[0]?.agent).toBe(agent);
     expect(() => createRoles(recipe, new Map([["judge", agent]]))).toThrow(
       "bug: the recipe has no role judge",
+    );
+  }));
+
+test("only roles that ask a model heed run.task_limit", () =>
+  withFolder(async (folder) => {
+    const { recipe } = await prepareSmallRun(folder, { overrides: ["run.task_limit.calls=1"] });
+    const agents = new Map([
+      ["student", agent],
+      ["grader", agent],
+    ]);
+    const [student, grader] = createRoles(recipe, agents);
+    expect(grader?.agent).toBe(agent);
+    const usage = { requests: 1, prompt_tokens: 1, completion_tokens: 1 };
+    const history = [hopOf("student", "", { usage })];
+    const context = { signal: new AbortController().signal };
+    expect(student?.agent.run(taskOf(), context)).toEqual({ result: 1 });
+    expect(() => student?.agent.run(taskOf({ history }), context)).toThrow(
+      "the task has used 1 of 1 calls (run.task_limit) and would ask a model again",
     );
   }));
 

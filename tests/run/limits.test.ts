@@ -56,6 +56,13 @@ test("a budget of money needs the price of each model that a role asks", () =>
         "run.budget.money needs the price of every model in use: set models.m.price = { prompt = …, completion = … }",
       ],
     ]);
+    expect(await problems("run.task_limit.cost=1", served(""))).toEqual([
+      [
+        "models.m",
+        "run.task_limit.cost needs the price of every model in use: set models.m.price = { prompt = …, completion = … }",
+      ],
+    ]);
+    expect(await problems("run.task_limit.calls=1", served(""))).toEqual([]);
     expect(await problems("run.budget.money=1", "models.m.price={prompt=0, completion=1}")).toEqual(
       [],
     );

@@ -5,11 +5,12 @@ import { taskOf } from "../parts/task.ts";
 
 const TASK = taskOf({ rowId: "7" });
 
-test.each<[code: string, stopReason: "timeout" | "max_hops" | "error"]>([
+test.each<[code: string, stopReason: "timeout" | "max_hops" | "task_limit" | "error"]>([
   ["agent_timeout", "timeout"],
   ["task_timeout", "timeout"],
   ["model_timeout", "error"],
   ["max_hops", "max_hops"],
+  ["task_limit", "task_limit"],
   ["agent_failed", "error"],
 ])(
   "a task that failed with %s ends with %s, its task and its error, and without a score",

@@ -15,6 +15,7 @@ test("the list of stop reasons is a contract of the record", () => {
     "error",
     "timeout",
     "max_hops",
+    "task_limit",
     "lost",
   ]);
 });

@@ -37,6 +37,37 @@ const budget = v.pipe(
   ),
 );
 
+const taskLimit = v.pipe(
+  v.strictObject({
+    tokens: v.optional(
+      described(
+        positive,
+        "The most tokens that a task may use, of prompts and completions together.",
+        50_000,
+      ),
+    ),
+    cost: v.optional(
+      described(
+        aboveZero,
+        "The most that a task may cost, in the currency of the models' prices. Every model in use " +
+          "then needs a `price`.",
+        0.05,
+      ),
+    ),
+    calls: v.optional(
+      described(
+        positive,
+        "The most answers of models that a task may get. Failed tries do not count.",
+        40,
+      ),
+    ),
+  }),
+  v.check(
+    ({ tokens, cost, calls }) => tokens !== undefined || cost !== undefined || calls !== undefined,
+    "a table with tokens, cost, calls or several of them",
+  ),
+);
+
 export const run = v.strictObject({
   concurrency: v.optional(
     described(positive, "Tasks in flight at once, over all hosts.", 500),
@@ -114,6 +145,13 @@ export const run = v.strictObject({
       budget,
       "What all starts of the run may spend together: `money`, `tokens`, or both. " +
         "Unset, there is no bound.",
+    ),
+  ),
+  task_limit: v.optional(
+    described(
+      taskLimit,
+      "What one task may use: `tokens`, `cost`, `calls`, or several of them. A task that has used " +
+        "it fails when it would ask a model again. Unset, there is no limit.",
     ),
   ),
 });

@@ -14,6 +14,7 @@ import { MemoryTransport } from "../../peer/memory-transport.ts";
 import { systemClock } from "../../task/clock.ts";
 import { createRandom, deriveSeed } from "../../task/seed.ts";
 import type { Hop, Message } from "../../task/task.ts";
+import { limitAgent } from "../create-host.ts";
 import type { Plan } from "../plan.ts";
 import type { Scanned } from "../scan-rows.ts";
 
@@ -110,7 +111,7 @@ function rolesOf({ recipe, agents, models }: Plan): Role[] {
   };
   return [...agents].map(([name, { open, render }]) => {
     const inSandbox = recipe.roles[name]?.sandbox !== undefined;
-    const agent = inSandbox ? absent : open({ models: standIns, pool });
+    const agent = inSandbox ? absent : limitAgent(recipe, name, open({ models: standIns, pool }));
     return new Role({
       name,
       agent: render === null ? agent : timed(agent),
