@@ -104,3 +104,21 @@ test("a journal or a cache that cannot be opened is left out, and the log says w
       );
     await kept.close();
   }));
+
+test("before an answer goes to the journal the driver confirms its lock, and the cache needs no lock", () =>
+  withFolder(async (folder) => {
+    const { log } = keptLog();
+    const { recipe } = await load(folder, SERVED, "run.cache=cache");
+    let confirmed = 0;
+    const confirm = async () => void confirmed++;
+    const kept = await openAnswers(recipe, { directory: folder, writer: "me", confirm }, log);
+    const request = { messages: [], seed: 1, sampling: {}, origin: null };
+    const usage = { requests: 1, prompt_tokens: 1, completion_tokens: 1 };
+    const message = { role: "assistant", content: "yes" } as const;
+    const answer = { message, finishReason: "stop", usage } as const;
+    await kept.cache?.keep("s", request, answer);
+    expect(confirmed).toBe(0);
+    await kept.journal?.keep("s", request, answer);
+    expect(confirmed).toBe(1);
+    await kept.close();
+  }));

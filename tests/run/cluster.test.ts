@@ -1,7 +1,7 @@
 // A driver and its hosts, in one process over real servers: how hosts join, play and leave.
 
 import { afterAll, expect, test } from "bun:test";
-import { readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { DriverCalls } from "../../src/host/driver-calls.ts";
@@ -380,6 +380,19 @@ test("a run whose workers cannot run fails with the reason of the first", () =>
       expect(error?.message).toContain("the token of MATRIX_TOKEN is too weak");
     }),
   ));
+
+test("a host leaves nothing in the folder for temporary files", () =>
+  withFolder(async (folder) => {
+    const temporary = join(folder, "temporary");
+    await mkdir(temporary);
+    await withEnv({ TMPDIR: temporary }, async () => {
+      const { summary, directory } = await listen(folder, { rows: 1 });
+      const host = startHost(directory, folder);
+      await summary;
+      await host.done;
+      expect(await readdir(temporary)).toEqual([]);
+    });
+  }));
 
 test.concurrent("secrets stay at a driver that other machines reach in cleartext", () =>
   withFolder(async (folder) => {

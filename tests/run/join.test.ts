@@ -37,9 +37,10 @@ test("a token has at least 16 visible ASCII characters", () =>
         hint: "openssl rand -hex 32",
       });
       await writeFile(path, weak);
-      await expect(readToken({ MATRIX_TOKEN_FILE: path })).rejects.toThrow(
-        `the token of ${path} is too weak`,
-      );
+      await expect(readToken({ MATRIX_TOKEN_FILE: path })).rejects.toMatchObject({
+        message: `the token of ${path} is too weak: it needs at least 16 visible ASCII characters`,
+        hint: "openssl rand -hex 32",
+      });
     }
   }));
 

@@ -96,6 +96,23 @@ test("workers that cannot run fail no run that other hosts may join", () =>
     expect(failures).toEqual([]);
   }));
 
+test("a worker that leaves because it finds no driver is started again", () =>
+  withFolder(async (folder) => {
+    await mkdir(join(folder, "logs"));
+    const deaths: string[] = [];
+    const workers = new LocalWorkers({
+      hosts: { workers: 1, listen: null, insecure: false, patienceMs: 0 },
+      ...{ directory: folder, earlier: [], log: quiet },
+      onWorkers: () => undefined,
+      onDeath: (id) => void deaths.push(id),
+      onFailure: () => undefined,
+    });
+    workers.start();
+    await until(() => deaths.length === 2, "the worker has left twice");
+    await workers.stop();
+    expect(new Set(deaths).size).toBeGreaterThan(1);
+  }));
+
 test("a worker of an earlier driver is adopted under its id, and stays away when it is not wanted", () =>
   withFolder(async (folder) => {
     const child = Bun.spawn(["sleep", "60"]);

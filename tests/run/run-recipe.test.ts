@@ -249,6 +249,29 @@ test("an agent that throws fails its own row, with the reason in summary, record
     expect(log).toMatch(/failed: agent_failed: no marks row=1 trial=0 role=grader hop=1/);
   }));
 
+test("a run whose model denies every request stops early, unless a task of it has succeeded before", () =>
+  withFolder(async (folder) => {
+    let status = 401;
+    const content = { choices: [{ message: { role: "assistant", content: "4" } }] };
+    const server = Bun.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      fetch: () => Response.json(status === 200 ? content : { error: "no" }, { status }),
+    });
+    const url = `http://127.0.0.1:${server.port}/v1`;
+    const served = `models.m={kind="openai", model="x", base_url="${url}"}`;
+    const small = { rows: 1, overrides: [served] };
+    expect(await play(folder, small)).toMatchObject({
+      ...{ state: "stopped", ok: 0, failed: 0, abandoned: 1 },
+    });
+    status = 200;
+    expect(await play(folder, small)).toMatchObject({ state: "complete", ok: 1 });
+    status = 401;
+    const more = { rows: 1, overrides: [served, "run.trials=2"] };
+    expect(await play(folder, more)).toMatchObject({ state: "complete", ok: 1, failed: 1 });
+    await server.stop(true);
+  }));
+
 test("a run without scores has none in its summary", () =>
   withFolder(async (folder) => {
     const files = { "grade.ts": "export default () => ({ fine: true });\n" };

@@ -5,6 +5,7 @@ import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { planStandIn } from "../../../src/model/stand-in.ts";
+import type { Range } from "../../../src/run/forecast/forecast.ts";
 import { type ForecastOptions, forecastRun, SELF } from "../../../src/run/forecast/forecast-run.ts";
 import { prepare } from "../../../src/run/prepare.ts";
 import { runRecipe } from "../../../src/run/run-recipe.ts";
@@ -82,6 +83,28 @@ test("a forecast uses five records of its own run or more, and a rehearsal when 
     };
     expect(await kindOf(4)).toEqual(["rehearsal", 8, false]);
     expect(await kindOf(5)).toEqual(["records", 5, true]);
+  }));
+
+test("a forecast is exact only for tasks that were rehearsed with models that repeat", () =>
+  withFolder(async (folder) => {
+    const questions = ["a", "a b", "a b c", "a b c d", "a b c d e"];
+    const files = {
+      "rows.jsonl": questions.map((question, n) => `${JSON.stringify({ n, question })}\n`).join(""),
+    };
+    const isExact = ({ prompt_tokens: { low, high } }: { prompt_tokens: Range }) => low === high;
+    expect(isExact(await foresee(folder, { files }))).toBe(true);
+    const stated = served(", expect={ output_tokens=9 }").replace("models.m=", "models.s=");
+    const overrides = [
+      stated,
+      'roles.second={agent="llm", model="s", prompt={ text="{{ row.question }}" }}',
+      'orchestrator.roles=["student", "second", "grader"]',
+    ];
+    expect(isExact(await foresee(folder, { files, overrides }))).toBe(false);
+    await play(folder, { files });
+    const trials = { files, overrides: ["run.trials=2"] };
+    const recorded = await foresee(folder, trials);
+    expect(recorded).toMatchObject({ source: { kind: "records", samples: 5 }, tasks: 5 });
+    expect(isExact(recorded)).toBe(false);
   }));
 
 test("a forecast from another run's records uses today's prices", () =>

@@ -165,6 +165,7 @@ test("a host that gives up joining wakes from its pause, and leaves no timer beh
     const joining = joinRun(nowhere, optionsOf({ signal: leave.signal }).options);
     await until(() => waiting().includes(200), "the second pause has begun");
     leave.abort();
+    expect(waiting()).toEqual([]);
     expect(await joining).toBeNull();
   });
   expect(left).toEqual([]);
