@@ -14,6 +14,18 @@
 
 import { createInterface } from "node:readline";
 
+/** An error for the record. `fatal: true` ends the step; `retryAfterMs` asks for a later try. */
+function failureOf(error) {
+  const { name = "Error", message, stack, fatal, retryAfterMs } = Object(error);
+  return {
+    kind: name,
+    message: String(message ?? error),
+    ...(typeof stack === "string" ? { stack } : {}),
+    ...(fatal === true ? { fatal } : {}),
+    ...(typeof retryAfterMs === "number" ? { retry_after: retryAfterMs / 1000 } : {}),
+  };
+}
+
 /** Answers requests until stdin closes. */
 export function serve(step, { end = () => undefined, ...ops } = {}) {
   console.log = console.info = console.debug = console.error;
@@ -39,7 +51,7 @@ export function serve(step, { end = () => undefined, ...ops } = {}) {
       reply({
         id,
         ok: false,
-        error: { kind: error?.name ?? "Error", message: String(error?.message ?? error) },
+        error: failureOf(error),
       });
     } finally {
       running.delete(id);

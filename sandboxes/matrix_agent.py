@@ -18,6 +18,9 @@ Options of `serve`:
 - `threads` is the number of requests that run at once. The default, 1, runs them one after another,
   in the order of their arrival.
 
+A step that raised is tried again as often as `retries` of its role says. `FatalError`, or any error
+with `fatal = True`, ends it at once; `retry_after` of an error is a pause in seconds.
+
 Printed text goes to the log: only replies reach the real stdout. Python 3.8 or newer.
 """
 
@@ -27,6 +30,34 @@ import sys
 import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+
+
+class FatalError(Exception):
+    """An error that no further try of the step (`roles.NAME.retries`) can mend."""
+
+    fatal = True
+
+
+def failure(error):
+    """An error for the record. Attributes that HTTP clients use ask for a later try."""
+    told = {
+        "kind": type(error).__name__,
+        "message": str(error),
+        "stack": traceback.format_exc(),
+    }
+    if getattr(error, "fatal", False) is True:
+        told["fatal"] = True
+    seconds = getattr(error, "retry_after", None)
+    headers = getattr(getattr(error, "response", None), "headers", None)
+    if seconds is None and hasattr(headers, "get"):
+        seconds = headers.get("retry-after", headers.get("Retry-After"))
+    try:
+        seconds = float(seconds)
+    except (TypeError, ValueError):
+        return told  # A date, or nothing: the usual pause is made.
+    if 0 <= seconds < float("inf"):
+        told["retry_after"] = seconds
+    return told
 
 
 def serve(step=None, *, threads=1, end=lambda task: None, **ops):
@@ -65,13 +96,7 @@ def serve(step=None, *, threads=1, end=lambda task: None, **ops):
             os._exit(0)
         except BaseException as error:  # SystemExit too: a step must not end the agent
             traceback.print_exc()
-            reply(
-                {
-                    "id": number,
-                    "ok": False,
-                    "error": {"kind": type(error).__name__, "message": str(error)},
-                }
-            )
+            reply({"id": number, "ok": False, "error": failure(error)})
 
     def hear_end(task):
         try:

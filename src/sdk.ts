@@ -24,6 +24,12 @@ export {
 export type { Json, JsonObject } from "./task/json.ts";
 export type { Hop, Task, Usage } from "./task/task.ts";
 
+/** An error that ends its step at once, whatever `retries` of the role says. */
+export class FatalError extends Error {
+  override readonly name = "FatalError";
+  readonly fatal = true;
+}
+
 /**
  * Defines an agent. Its step reads the task and answers with JSON, at once or later. `S` is the
  * type of the role's `with` table.

@@ -7,7 +7,7 @@ import type { Task } from "../task/task.ts";
 import type { Agent, AgentAnswer, AgentContext } from "./contract.ts";
 
 /** The second argument of the user's function. */
-export interface CodeContext<S = JsonObject> extends AgentContext {
+export interface CodeContext<S = JsonObject> extends Pick<AgentContext, "signal"> {
   /** The role's `with` table. */
   readonly settings: S;
 }

@@ -15,6 +15,13 @@ export interface Agent {
 export interface AgentContext {
   /** Aborts at the role's timeout, at the task's timeout, and when the run is stopped. */
   readonly signal: AbortSignal;
+  /** Number of this try of the step, from 1 (`roles.NAME.retries`). */
+  readonly tries: number;
+  /**
+   * Notes an answer of a model that was paid for and cannot be used. It stays in the record, also
+   * when the step fails later.
+   */
+  missed(answer: AgentAnswer, problem: string): void;
 }
 
 export interface AgentAnswer {

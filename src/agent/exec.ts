@@ -34,12 +34,12 @@ const FILE_BYTES_MAX = 16 * 2 ** 20;
 export function createExecAgent(role: SandboxedRole): Agent {
   const steps = new ExecSteps(role);
   return {
-    run: async (task, { signal }) => {
+    run: async (task, { signal, tries }) => {
       const calls = toolCallsOf(task);
       const request = calls === null ? requestOf(task, role.config.with) : null;
       const asked = (calls ?? [request]) as readonly JsonObject[];
       const result = await role.pool.call(
-        callerOf(task, role.neighbours),
+        callerOf(task, tries, role.neighbours),
         digestOf({ asked }),
         (place) =>
           request === null

@@ -2,6 +2,7 @@
 // from prompt templates over the task, or from a user's module. With a schema, the answer is
 // checked, and asked for once more when it does not fit.
 
+import { MatrixError } from "../error.ts";
 import type { ChatAnswer, ChatMessage, ChatRequest, Model } from "../model/contract.ts";
 import { unansweredOf } from "../model/endpoint/stops.ts";
 import { hopCount } from "../task/encoded.ts";
@@ -12,7 +13,7 @@ import type { Task, TaskLimit, Unanswered } from "../task/task.ts";
 import { spentBy } from "../task/task-limit.ts";
 import type { Attach } from "./attachments.ts";
 import { withOwnCallIds } from "./call-ids.ts";
-import type { Agent, AgentAnswer } from "./contract.ts";
+import type { Agent, AgentAnswer, AgentContext } from "./contract.ts";
 import { conversationOf, mergeNeighbours } from "./conversation.ts";
 import type { ModelRequest, RequestWriter } from "./request.ts";
 import type { AnswerSchema } from "./schema.ts";
@@ -43,7 +44,7 @@ export interface LlmRole {
 }
 
 export function createLlmAgent(role: LlmRole): Agent {
-  return { run: (task, context) => ask(role, task, context.signal) };
+  return { run: (task, context) => ask(role, task, context) };
 }
 
 /** The request for a task in its present state. */
@@ -80,7 +81,7 @@ function renderMessages(
   ]);
 }
 
-async function ask(role: LlmRole, task: Task, signal: AbortSignal): Promise<AgentAnswer> {
+async function ask(role: LlmRole, task: Task, context: AgentContext): Promise<AgentAnswer> {
   const written = renderRequest(role, task);
   const request: ChatRequest = {
     sampling: role.sampling,
@@ -98,16 +99,17 @@ async function ask(role: LlmRole, task: Task, signal: AbortSignal): Promise<Agen
     },
   };
   const chat = async (asked: ChatRequest): Promise<ChatAnswer> =>
-    withOwnCallIds(await role.model.chat(asked, signal), asked.messages, task.history);
+    withOwnCallIds(await role.model.chat(asked, context.signal), asked.messages, task.history);
   const first = await chat(request);
   const stop = stopOf(role, first);
   if (role.schema === null || stop !== null) return answerOf(role.model, first, stop);
-  return askWithSchema(role, role.schema, request, first, (repair) => {
+  const again = (repair: ChatRequest): Promise<ChatAnswer> => {
     const { usage, cost = 0 } = first;
     if (role.limit !== null)
       requireRoom(role.limit, task, addSpent(spentBy(task), { ...usage, cost }));
     return chat(repair);
-  });
+  };
+  return askWithSchema(role, role.schema, request, first, again, context);
 }
 
 /** The reason why the task ends with this answer; null when the task goes on. */
@@ -123,9 +125,11 @@ async function askWithSchema(
   request: ChatRequest,
   first: ChatAnswer,
   chat: (request: ChatRequest) => Promise<ChatAnswer>,
+  context: AgentContext,
 ): Promise<AgentAnswer> {
   const checked = schema.check(first.message.content);
   if (checked.ok) return answerOf(role.model, first, null, { parsed: checked.value });
+  context.missed(answerOf(role.model, first, null), checked.problem);
   const repair: ChatMessage[] = [
     ...request.messages,
     { role: "assistant", content: first.message.content ?? "" },
@@ -138,8 +142,13 @@ async function askWithSchema(
   const second = both(first, again);
   const stop = stopOf(role, second);
   if (stop !== null) return answerOf(role.model, second, stop);
-  const value = schema.require(second.message.content);
-  return answerOf(role.model, second, null, { parsed: value });
+  const value = schema.check(second.message.content);
+  if (value.ok) return answerOf(role.model, second, null, { parsed: value.value });
+  context.missed(answerOf(role.model, again, null), value.problem);
+  throw new MatrixError(
+    "schema_mismatch",
+    `the answer does not fit the schema, even after it was asked for again: ${value.problem}`,
+  );
 }
 
 /** The second answer, with the usage and the cost of both. */

@@ -2,15 +2,16 @@
 // record by its row, which is one object for as long as the task stays in this process. A branch
 // finds the answers of the same branch.
 
-import { MatrixError } from "../error.ts";
+import { type ErrorCode, MatrixError } from "../error.ts";
 import { unansweredResult } from "../model/endpoint/stops.ts";
 import type { JsonObject } from "../task/json.ts";
 import type { TrajectoryRecord } from "../task/record.ts";
 import { branchSeed } from "../task/seed.ts";
 import type { Hop, Task } from "../task/task.ts";
-import type { Agent, AgentAnswer } from "./contract.ts";
+import type { Agent, AgentAnswer, AgentContext } from "./contract.ts";
 
-type Recorded = Pick<TrajectoryRecord, "row" | "seed" | "history">;
+type Recorded = Pick<TrajectoryRecord, "row" | "seed" | "history"> &
+  Partial<Pick<TrajectoryRecord, "error">>;
 
 export class Recordings {
   readonly #byRow = new WeakMap<JsonObject, Recording>();
@@ -26,17 +27,27 @@ export class Recordings {
    * `accepts` it.
    */
   createAgent(role: string, accepts: ReadonlySet<string>): Agent {
-    return { run: (task) => this.#answer(role, accepts, task) };
+    return { run: (task, context) => this.#answer(role, accepts, task, context) };
   }
 
-  #answer(role: string, accepts: ReadonlySet<string>, task: Task): AgentAnswer {
-    const hop = this.#byRow.get(task.row)?.next(role, task) ?? null;
+  #answer(
+    role: string,
+    accepts: ReadonlySet<string>,
+    task: Task,
+    context: AgentContext,
+  ): AgentAnswer {
+    const recording = this.#byRow.get(task.row);
+    const hop = recording?.next(role, task) ?? null;
     if (hop === null)
       throw new MatrixError(
         "not_recorded",
         `the record has no further answer of ${role}: the task went on past the record`,
       );
-    const { model, usage, cost, result } = hop;
+    const { model, usage, cost, result, missed = [], error } = hop;
+    for (const { problem, ...answer } of missed)
+      context.missed(model === undefined ? answer : { ...answer, model }, problem);
+    if (error !== undefined)
+      throw new MatrixError(error as ErrorCode, recording?.error ?? "the recorded step failed");
     const stop = unansweredResult(result);
     return {
       ...(stop === null || accepts.has(stop) ? {} : { stop }),
@@ -51,6 +62,8 @@ export class Recordings {
 class Recording {
   readonly #history: readonly Hop[];
   readonly #seed: number;
+  /** The message of the error with which the recorded task failed; null for one that did not. */
+  readonly error: string | null;
   /**
    * Index at which the search for the next answer begins, by branch and role. A new attempt of the
    * row starts again.
@@ -58,9 +71,10 @@ class Recording {
   #next = new Map<string, number>();
   #attempt = 1;
 
-  constructor({ history, seed }: Recorded) {
+  constructor({ history, seed, error }: Recorded) {
     this.#history = history;
     this.#seed = seed;
+    this.error = error?.message ?? null;
   }
 
   next(role: string, task: Task): Hop | null {

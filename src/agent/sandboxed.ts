@@ -11,6 +11,7 @@ import { isOfRole } from "../recipe/process-role.ts";
 import type { Recipe, RoleConfig } from "../recipe/schema/schema.ts";
 import type { Command, Mount, Sandbox } from "../sandbox/contract.ts";
 import type { Caller, SandboxPool } from "../sandbox/pool.ts";
+import type { Reply } from "../sandbox/reply-lines.ts";
 import { hopCount } from "../task/encoded.ts";
 import type { JsonObject } from "../task/json.ts";
 import type { Task } from "../task/task.ts";
@@ -37,14 +38,14 @@ const LINE_BYTES_MAX = 256 * 2 ** 20;
 export function createSandboxedAgent(role: SandboxedRole): Agent {
   const { config, timeoutMs } = role;
   return {
-    run: async (task, { signal }) => {
+    run: async (task, { signal, tries }) => {
       const body: JsonObject = {
         op: "step",
         task: taskOf(task, config.history),
         settings: config.with,
       };
       const reply = await role.pool.call(
-        callerOf(task, role.neighbours),
+        callerOf(task, tries, role.neighbours),
         digestOf(body),
         async (place) => {
           const agent = { command: commandOf(role, place.sandbox), lineBytesMax: LINE_BYTES_MAX };
@@ -53,24 +54,28 @@ export function createSandboxedAgent(role: SandboxedRole): Agent {
         },
         signal,
       );
-      if (!reply.ok)
-        throw new MatrixError(
-          "agent_failed",
-          `${programOf(config)}: ${reply.kind}: ${reply.message}`,
-        );
+      if (!reply.ok) throw failureOf(programOf(config), reply);
       return { result: reply.result };
     },
   };
 }
 
+/** The error of a program, with what it says of its place and of further tries. */
+function failureOf(program: string, reply: Extract<Reply, { ok: false }>): MatrixError {
+  const { kind, message, ...more } = reply;
+  const cause = Object.assign(new Error(message), { stack: "" }, more);
+  return new MatrixError("agent_failed", `${program}: ${kind}: ${message}`, { cause });
+}
+
 /** The caller of a step, for a sandbox that several roles share. */
-export function callerOf(task: Task, neighbours: ReadonlySet<string>): Caller {
+export function callerOf(task: Task, tries: number, neighbours: ReadonlySet<string>): Caller {
   const { rowId, trial, attempt } = task;
   return {
     rowId,
     trial,
     attempt,
     hop: hopCount(task),
+    tries,
     continues: task.history.some(({ role }) => neighbours.has(role)),
   };
 }

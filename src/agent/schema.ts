@@ -1,7 +1,7 @@
 // The JSON schema of an answer: which texts count as an answer, and what is wrong with the others.
 
 import { Validator } from "@cfworker/json-schema";
-import { MatrixError, messageOf } from "../error.ts";
+import { messageOf } from "../error.ts";
 import type { Json, JsonObject } from "../task/json.ts";
 
 const PROBLEMS_SHOWN = 3;
@@ -14,8 +14,6 @@ export interface AnswerSchema {
   /** The schema itself, for `response_format`. */
   readonly definition: JsonObject;
   check(content: string | null): Checked;
-  /** Returns the value, or fails with `schema_mismatch`. */
-  require(content: string | null): Json;
 }
 
 export function createAnswerSchema(definition: JsonObject): AnswerSchema {
@@ -38,14 +36,6 @@ export function createAnswerSchema(definition: JsonObject): AnswerSchema {
   return {
     definition,
     check,
-    require: (content) => {
-      const checked = check(content);
-      if (checked.ok) return checked.value;
-      throw new MatrixError(
-        "schema_mismatch",
-        `the answer does not fit the schema, even after it was asked for again: ${checked.problem}`,
-      );
-    },
   };
 }
 

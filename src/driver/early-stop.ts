@@ -131,7 +131,8 @@ export class EarlyStop {
       if (role === null) return isWhole;
       const since = held[0]?.times.endedAt ?? 0;
       return task.history.some(
-        (hop) => hop.role === role && Date.parse(hop.at) + hop.run_ms >= since,
+        (hop) =>
+          hop.role === role && hop.error === undefined && Date.parse(hop.at) + hop.run_ms >= since,
       );
     });
   }

@@ -9,12 +9,13 @@ import type { RoleLoad } from "../peer/member.ts";
 import { keyOf } from "../peer/parcel.ts";
 import type { HostTransport, Receiver } from "../peer/transport.ts";
 import type { Clock } from "../task/clock.ts";
-import { hopCount } from "../task/encoded.ts";
+import { appendHop, hopCount } from "../task/encoded.ts";
 import { failTask, taskErrorOf } from "../task/failure.ts";
 import { isoTime, roundMs } from "../task/record.ts";
 import type { Hop, Message, Task } from "../task/task.ts";
 import type { Tracing } from "../telemetry/tracing.ts";
 import { Forks } from "./forks.ts";
+import { pauseBeforeRetry } from "./retry-step.ts";
 import type { Role } from "./role.ts";
 import { Step } from "./step.ts";
 import { runOwned } from "./stray-error.ts";
@@ -39,6 +40,8 @@ export class Host implements Receiver {
   readonly #roles: ReadonlyMap<string, Role>;
   /** Steps whose agent has not answered yet. */
   readonly #running = new Set<Step>();
+  /** Failed steps that keep their slot and are tried again, with the time of the next try. */
+  readonly #pausing = new Map<Step, number>();
   readonly #forks: Forks;
   /** Tokens of all model answers on this host. */
   readonly tokens = { prompt: 0, completion: 0 };
@@ -102,6 +105,7 @@ export class Host implements Receiver {
     const reason = new MatrixError("agent_timeout", "the run was stopped");
     for (const step of this.#running) step.abort(reason);
     this.#running.clear();
+    this.#pausing.clear();
   }
 
   /** Starts waiting steps while slots are free. */
@@ -113,8 +117,8 @@ export class Host implements Receiver {
     role.draining = false;
   }
 
-  #start(task: Task, role: Role, arrivedAt: number): void {
-    const step = new Step(task, role, arrivedAt, this.#options.clock());
+  #start(task: Task, role: Role, arrivedAt: number, earlier?: Step): void {
+    const step = new Step(task, role, arrivedAt, this.#options.clock(), earlier);
     if (step.startedAt >= this.#taskDeadline(task)) {
       this.#fail(step, taskTimeout(this.#options.taskTimeoutMs));
       return;
@@ -152,12 +156,14 @@ export class Host implements Receiver {
       hop: hopCount(task),
       role: task.role,
       host: this.#options.id,
-      at: isoTime(step.startedAt),
-      queue_ms: roundMs(step.startedAt - step.arrivedAt),
-      run_ms: roundMs(endedAt - step.startedAt),
+      at: isoTime(step.begunAt),
+      queue_ms: roundMs(step.begunAt - step.arrivedAt),
+      run_ms: roundMs(endedAt - step.begunAt),
       result: answer.result,
     };
-    const hop = answer.model === undefined ? plain : hopOf(plain, answer);
+    const { history } = step;
+    const told = history === null ? plain : { ...plain, ...history };
+    const hop = answer.model === undefined ? told : hopOf(told, answer);
     this.tokens.prompt += answer.usage?.prompt_tokens ?? 0;
     this.tokens.completion += answer.usage?.completion_tokens ?? 0;
     this.#trace(step, endedAt, hop, null);
@@ -166,9 +172,35 @@ export class Host implements Receiver {
 
   #fail(step: Step, thrown: unknown): void {
     if (!this.#settle(step)) return;
-    const error = taskErrorOf(thrown, step.task.role, hopCount(step.task));
-    this.#trace(step, this.#options.clock(), null, error.code);
-    this.#hand(step, failTask(step.task, error));
+    const { task } = step;
+    const now = this.#options.clock();
+    const pauseMs = pauseBeforeRetry(step, thrown);
+    if (pauseMs !== null && now + pauseMs < this.#taskDeadline(task)) {
+      this.#pausing.set(step, now + pauseMs);
+      return;
+    }
+    const error = taskErrorOf(thrown, task.role, hopCount(task));
+    const hop = this.#failedHop(step, now, error.code);
+    this.#trace(step, now, hop, error.code);
+    this.#hand(step, failTask(hop === null ? task : appendHop(task, hop), error));
+  }
+
+  /** The hop of a failed step that has something to tell: its tries, or answers that were paid. */
+  #failedHop(step: Step, endedAt: number, error: string): Hop | null {
+    const { task, begunAt, arrivedAt, history, paid } = step;
+    if (history === null) return null;
+    return {
+      hop: hopCount(task),
+      role: task.role,
+      host: this.#options.id,
+      at: isoTime(begunAt),
+      queue_ms: roundMs(begunAt - arrivedAt),
+      run_ms: roundMs(endedAt - begunAt),
+      ...paid,
+      ...history,
+      error,
+      result: null,
+    };
   }
 
   /** False when the step was settled before. An agent may answer after its deadline. */
@@ -188,6 +220,11 @@ export class Host implements Receiver {
 
   #expire(): void {
     const now = this.#options.clock();
+    for (const [step, dueAt] of this.#pausing) {
+      if (now < dueAt) continue;
+      this.#pausing.delete(step);
+      this.#start(step.task, step.role, step.arrivedAt, step);
+    }
     for (const step of this.#running) {
       const { task, role, startedAt } = step;
       const late = now >= startedAt + role.timeoutMs;

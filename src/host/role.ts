@@ -10,8 +10,10 @@ export interface RoleOptions {
   readonly agent: Agent;
   /** Number of slots: steps that run at once. */
   readonly concurrency: number;
-  /** Longest time of one step. */
+  /** Longest time of one try of a step. */
   readonly timeoutMs: number;
+  /** Tries of a step after its first. */
+  readonly retries: number;
 }
 
 interface Waiting {
@@ -24,6 +26,7 @@ export class Role {
   readonly agent: Agent;
   readonly slots: number;
   readonly timeoutMs: number;
+  readonly retries: number;
   readonly #queue = new Queue<Waiting>();
   #busy = 0;
   /**
@@ -32,11 +35,12 @@ export class Role {
    */
   draining = false;
 
-  constructor({ name, agent, concurrency, timeoutMs }: RoleOptions) {
+  constructor({ name, agent, concurrency, timeoutMs, retries }: RoleOptions) {
     this.name = name;
     this.agent = agent;
     this.slots = concurrency;
     this.timeoutMs = timeoutMs;
+    this.retries = retries;
   }
 
   get busy(): number {

@@ -79,7 +79,11 @@ export function nextMessage(
   }
   if (sizeOf(after) > TASK_BYTES_MAX) {
     const message = `this result makes the task larger than ${TASK_BYTES_MAX / 2 ** 20} MiB`;
-    return failTask(task, { code: "task_too_large", message, role: task.role, hop: hop.hop });
+    const error = { code: "task_too_large", message, role: task.role, hop: hop.hop };
+    // The record keeps what the answer cost.
+    const { missed: _, ...paid } = hop;
+    const bare = hop.usage === undefined ? task : appendHop(task, withoutResult(paid, error.code));
+    return failTask(bare, error);
   }
   const { orchestrator } = rule;
   if (stop === null)
@@ -93,6 +97,10 @@ export function nextMessage(
     task.role,
     (context) => orchestrator.unanswered?.(task.state, stop, context) ?? ended,
   );
+}
+
+function withoutResult(hop: Hop, error: string): Hop {
+  return { ...hop, error, result: null };
 }
 
 /**

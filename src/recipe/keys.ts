@@ -84,6 +84,7 @@ export const FREE_KEYS: readonly string[] = [
   "store.memory",
   "roles.*.concurrency",
   "roles.*.processes",
+  "roles.*.retries",
   "sandboxes.*.engine",
   "sandboxes.*.count",
   "sandboxes.*.warm",

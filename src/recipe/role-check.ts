@@ -24,8 +24,19 @@ const WRITTEN_KEYS = ["system", "prompt", "conversation", "tools"] as const;
 export function checkRole(key: string, role: RoleConfig, recipe: Recipe): Complaint[] {
   return [
     ...checkPlace(key, role, recipe.sandboxes),
+    ...checkRetries(key, role),
     ...(role.agent === "llm" ? checkLlm(key, role, recipe) : idleLlmKeys(key, role)),
   ];
+}
+
+/** Steps of user code alone are tried again as a whole. */
+function checkRetries(key: string, { agent, retries, model = "NAME" }: RoleConfig): Complaint[] {
+  if (retries === 0 || (agent !== "llm" && agent !== "language")) return [];
+  const message =
+    agent === "llm"
+      ? `an llm role does not read this key; set models.${model}.retries`
+      : "a language role does not read this key: it answers the same each time";
+  return [{ key: `${key}.retries`, message }];
 }
 
 /** Complaints about keys of an llm role in a role of another agent. */

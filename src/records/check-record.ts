@@ -11,6 +11,12 @@ const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const amount = v.pipe(v.number(), v.minValue(0));
 const usage = v.strictObject(usageEntries);
 const object = v.record(v.string(), v.unknown());
+const missed = v.strictObject({
+  problem: v.string(),
+  usage,
+  cost: v.optional(amount),
+  result: v.unknown(),
+});
 const hop = v.strictObject({
   hop: count,
   role: v.string(),
@@ -22,6 +28,9 @@ const hop = v.strictObject({
   model: v.optional(v.string()),
   usage: v.optional(usage),
   cost: v.optional(amount),
+  tries: v.optional(v.pipe(count, v.minValue(2))),
+  missed: v.optional(v.array(missed)),
+  error: v.optional(v.string()),
   result: v.unknown(),
 });
 const recordSchema = v.strictObject({

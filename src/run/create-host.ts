@@ -35,12 +35,9 @@ export function createRoles(recipe: Recipe, agents: ReadonlyMap<string, Agent>):
   return [...agents].map(([name, agent]) => {
     const config = recipe.roles[name];
     if (config === undefined) throw new Error(`bug: the recipe has no role ${name}`);
-    return new Role({
-      name,
-      agent: limitAgent(recipe, name, agent),
-      concurrency: config.concurrency,
-      timeoutMs: config.timeout,
-    });
+    const { concurrency, timeout: timeoutMs, retries } = config;
+    const limited = limitAgent(recipe, name, agent);
+    return new Role({ name, agent: limited, concurrency, timeoutMs, retries });
   });
 }
 

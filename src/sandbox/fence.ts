@@ -2,10 +2,11 @@
 // an attempt that was given up. Its request must not be done twice, nor change the state of a newer
 // attempt. This file only decides; the pool keeps sessions and answers.
 
-/** One call of a task: its attempt, its hop, and a digest of its request. */
+/** One call of a task: its attempt, its hop, the try of this hop, and a digest of its request. */
 export interface Call {
   readonly attempt: number;
   readonly hop: number;
+  readonly tries: number;
   readonly digest: string;
 }
 
@@ -20,6 +21,7 @@ export type Verdict = "begin" | "go-on" | "repeat" | "refuse";
 export function judge(last: Call | null, call: Call): Verdict {
   if (last === null || call.attempt > last.attempt) return "begin";
   if (call.attempt < last.attempt || call.hop < last.hop) return "refuse";
-  if (call.hop > last.hop) return "go-on";
+  if (call.hop > last.hop || call.tries > last.tries) return "go-on";
+  if (call.tries < last.tries) return "refuse";
   return call.digest === last.digest ? "repeat" : "refuse";
 }

@@ -24,6 +24,8 @@ export interface Caller {
   readonly trial: number;
   readonly attempt: number;
   readonly hop: number;
+  /** Number of this try of the hop, from 1. */
+  readonly tries: number;
   /** True when this attempt has called before, so that its session must exist. */
   readonly continues: boolean;
 }
@@ -94,7 +96,8 @@ export class SandboxPool implements AsyncDisposable {
     signal: AbortSignal,
   ): Promise<T> {
     const key = keyOf(caller.rowId, caller.trial);
-    const call: Call = { attempt: caller.attempt, hop: caller.hop, digest };
+    const { attempt, hop, tries } = caller;
+    const call: Call = { attempt, hop, tries, digest };
     for (let moves = 0; ; moves++) {
       const isFirst = !this.#sessions.has(key) && !caller.continues;
       try {

@@ -5,9 +5,17 @@
 import { isJsonObject, type Json } from "../task/json.ts";
 
 /** The agent's answer to a request. A failure of the agent's own is an outcome of the request. */
-export type Reply =
-  | { readonly ok: true; readonly result: Json }
-  | { readonly ok: false; readonly kind: string; readonly message: string };
+export type Reply = { readonly ok: true; readonly result: Json } | Failure;
+
+/** `fatal`: a further try would fail, too. `retryAfterMs`: a further try should wait this long. */
+export interface Failure {
+  readonly ok: false;
+  readonly kind: string;
+  readonly message: string;
+  readonly stack?: string;
+  readonly fatal?: true;
+  readonly retryAfterMs?: number;
+}
 
 export interface ReplyLinesOptions {
   /** Upper bound of a line in bytes, without its newline. */
@@ -108,13 +116,17 @@ function parse(line: Buffer): { readonly id: number; readonly reply: Reply } | n
   // An agent that could not read a request answers without its number. No request has number 0.
   const id = typeof value["id"] === "number" ? value["id"] : 0;
   if (ok) return { id, reply: { ok, result } };
-  const { kind, message } = isJsonObject(error) ? error : {};
+  return { id, reply: failureFrom(error) };
+}
+
+function failureFrom(error: Json | undefined): Failure {
+  const { kind, message, stack, fatal, retry_after: seconds } = isJsonObject(error) ? error : {};
   return {
-    id,
-    reply: {
-      ok,
-      kind: typeof kind === "string" ? kind : "error",
-      message: typeof message === "string" ? message : JSON.stringify(error ?? null),
-    },
+    ok: false,
+    kind: typeof kind === "string" ? kind : "error",
+    message: typeof message === "string" ? message : JSON.stringify(error ?? null),
+    ...(typeof stack === "string" ? { stack } : {}),
+    ...(fatal === true ? { fatal } : {}),
+    ...(typeof seconds === "number" && seconds >= 0 ? { retryAfterMs: seconds * 1000 } : {}),
   };
 }

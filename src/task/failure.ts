@@ -3,8 +3,10 @@
 import { MatrixError, messageOf } from "../error.ts";
 import type { Ending, EndMessage, Task, TaskError } from "./task.ts";
 
-/** A stack in a record has at most this many lines. */
+/** A stack in a record has at most this many lines and characters. */
 const STACK_LINES_MAX = 12;
+const TRACEBACK_LINES_MAX = 24;
+const STACK_CHARS_MAX = 8000;
 
 /** The end message of a task that could not go on. */
 export function failTask(task: Task, error: TaskError): EndMessage {
@@ -31,7 +33,8 @@ export function taskErrorOf(thrown: unknown, role: string | null, hop: number | 
   const withStack =
     (code === "agent_failed" || code === "orchestrator_failed") &&
     origin instanceof Error &&
-    origin.stack !== undefined;
+    origin.stack !== undefined &&
+    origin.stack !== "";
   return {
     code,
     message: messageOf(thrown),
@@ -41,8 +44,14 @@ export function taskErrorOf(thrown: unknown, role: string | null, hop: number | 
   };
 }
 
+/** The innermost calls. A traceback of Python has them, and its error, at its end. */
 function shortStack(stack: string): string {
-  return stack.split("\n").slice(0, STACK_LINES_MAX).join("\n");
+  const lines = stack.trimEnd().split("\n");
+  const [first = ""] = lines;
+  if (!first.startsWith("Traceback "))
+    return lines.slice(0, STACK_LINES_MAX).join("\n").slice(0, STACK_CHARS_MAX);
+  const last = lines.slice(1).slice(-TRACEBACK_LINES_MAX).join("\n");
+  return `${first}\n${last.slice(-STACK_CHARS_MAX)}`;
 }
 
 function stopReasonOf(code: string): Ending["stopReason"] {

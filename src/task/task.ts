@@ -49,7 +49,25 @@ export interface Hop {
   readonly usage?: Usage;
   /** In the currency of the recipe's prices; set for models that have a price. */
   readonly cost?: number;
-  /** A chat message in the OpenAI shape for an LLM role, any JSON for another. */
+  /** Number of tries of the step (`roles.NAME.retries`); unset for one. */
+  readonly tries?: number;
+  /** Answers of the model that did not fit the schema, in order; unset for none. */
+  readonly missed?: readonly MissedAnswer[];
+  /** Set for the last hop of a failed task whose step failed: the code of the error. */
+  readonly error?: string;
+  /**
+   * A chat message in the OpenAI shape for an LLM role, any JSON for another; null for a step that
+   * failed.
+   */
+  readonly result: Json;
+}
+
+/** An answer that a step could not use. Its usage and cost are a part of the hop's. */
+export interface MissedAnswer {
+  /** What is wrong with it. */
+  readonly problem: string;
+  readonly usage: Usage;
+  readonly cost?: number;
   readonly result: Json;
 }
 

@@ -4,10 +4,11 @@ import { expect, test } from "bun:test";
 import { createCodeAgent } from "../../src/agent/code.ts";
 import { MatrixError } from "../../src/error.ts";
 import type { Task } from "../../src/task/task.ts";
+import { agentContext } from "../parts/agent-context.ts";
 import { hopOf, taskOf } from "../parts/task.ts";
 
 const task = taskOf({ row: { n: 2 } });
-const context = { signal: new AbortController().signal };
+const context = agentContext();
 
 const run = async (exported: unknown, settings = {}) =>
   createCodeAgent("a.ts", exported, settings).run(task, context);

@@ -15,10 +15,11 @@ import type { ChatRequest } from "../../src/model/contract.ts";
 import type { OrchestratorConfig } from "../../src/recipe/schema/orchestrator-schema.ts";
 import type { Recipe, RoleConfig } from "../../src/recipe/schema/schema.ts";
 import type { SandboxPool } from "../../src/sandbox/pool.ts";
+import { agentContext } from "../parts/agent-context.ts";
 import { withFolder } from "../parts/folder.ts";
 import { hopOf, taskOf } from "../parts/task.ts";
 
-const context = { signal: new AbortController().signal };
+const context = agentContext();
 const DIALOGUE = { pattern: "dialogue", speakers: ["a", "b"] } as unknown as OrchestratorConfig;
 
 const role = (more: Partial<RoleConfig>): RoleConfig =>

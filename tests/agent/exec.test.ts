@@ -10,6 +10,7 @@ import { Lease } from "../../src/sandbox/lease.ts";
 import { ProcessSandboxes } from "../../src/sandbox/process.ts";
 import type { Json, JsonObject } from "../../src/task/json.ts";
 import type { Task } from "../../src/task/task.ts";
+import { agentContext } from "../parts/agent-context.ts";
 import { poolOver } from "../parts/sandbox-pool.ts";
 import { SPEC } from "../parts/sandbox-spec.ts";
 import { hopOf, taskOf } from "../parts/task.ts";
@@ -37,7 +38,7 @@ async function withAgent(
   const config = { with: settings } as unknown as RoleConfig;
   const role = { name: "x", config, neighbours: new Set(["x"]), cwd: null, timeoutMs, pool };
   const agent = createExecAgent(role);
-  await use(async (task) => (await agent.run(task, { signal })).result, calls);
+  await use(async (task) => (await agent.run(task, agentContext(signal))).result, calls);
 }
 
 let rows = 0;
@@ -207,7 +208,7 @@ test("a sandbox that cannot be started is not an answer to a model", async () =>
   const config = { with: {} } as unknown as RoleConfig;
   const role = { name: "x", config, neighbours: new Set<string>(), cwd: null, timeoutMs: 1, pool };
   const task = calling(["run", '{"command": "ls"}']);
-  await expect(Promise.resolve(createExecAgent(role).run(task, { signal }))).rejects.toThrow(
-    "no engine",
-  );
+  await expect(
+    Promise.resolve(createExecAgent(role).run(task, agentContext(signal))),
+  ).rejects.toThrow("no engine");
 });

@@ -6,6 +6,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createLanguageAgent } from "../../src/agent/language.ts";
 import type { Json, JsonObject } from "../../src/task/json.ts";
+import { agentContext } from "../parts/agent-context.ts";
 import { ROOT } from "../parts/repository.ts";
 import { taskOf } from "../parts/task.ts";
 
@@ -14,7 +15,7 @@ interface Document extends JsonObject {
   readonly lang: string;
 }
 
-const context = { signal: new AbortController().signal };
+const context = agentContext();
 const SAMPLE = join(ROOT, "recipes/natural-reasoning/documents.jsonl");
 const WEBDOCS = join(ROOT, "../shared/data/webdocs");
 /** The bound of the recipe's first stage. */

@@ -11,6 +11,7 @@ import type { ChatRequest, Model } from "../../src/model/contract.ts";
 import type { Json, JsonObject } from "../../src/task/json.ts";
 import { deriveSeed } from "../../src/task/seed.ts";
 import type { Hop, Task } from "../../src/task/task.ts";
+import { agentContext } from "../parts/agent-context.ts";
 
 function scriptedModel(...replies: readonly string[]): { model: Model; requests: ChatRequest[] } {
   const requests: ChatRequest[] = [];
@@ -76,7 +77,7 @@ function task(history: readonly Hop[] = [], rowId = "1"): Task {
   };
 }
 
-const context = { signal: new AbortController().signal };
+const context = agentContext();
 
 test("an llm role sends system, prompt and conversation: own turns as assistant, others' as user, other roles hidden", async () => {
   const { model, requests } = scriptedModel("B");
@@ -156,6 +157,7 @@ test("an answer that does not fit its schema is asked for once more, and both ca
     properties: { n: { type: "integer" } },
   });
   const { model, requests } = scriptedModel('{"n": "four"}', '{"n": 4}');
+  const context = agentContext();
   const answer = await createLlmAgent(role(model, { schema })).run(task(), context);
   expect(answer).toMatchObject({
     result: { parsed: { n: 4 } },
@@ -168,8 +170,23 @@ test("an answer that does not fit its schema is asked for once more, and both ca
 test("a second answer that does not fit fails the step with schema_mismatch", async () => {
   const schema = createAnswerSchema({ type: "object", required: ["n"] });
   const { model, requests } = scriptedModel("no", "still no");
+  const context = agentContext();
   const answer = Promise.resolve(createLlmAgent(role(model, { schema })).run(task(), context));
-  await expect(answer).rejects.toMatchObject({ code: "schema_mismatch" });
+  await expect(answer).rejects.toMatchObject({
+    code: "schema_mismatch",
+    message: expect.stringMatching(
+      /^the answer does not fit the schema, even after it was asked for again: it is not JSON/,
+    ),
+  });
+  const usage = { requests: 1, prompt_tokens: 10, completion_tokens: 2 };
+  expect(context.noted.map(([{ model, usage, cost }]) => [model, usage, cost])).toEqual([
+    ["m-7b", usage, 1],
+    ["m-7b", usage, 1],
+  ]);
+  for (const [{ result }, problem] of context.noted) {
+    expect(result).toMatchObject({ role: "assistant", content: expect.any(String) });
+    expect(problem).toStartWith("it is not JSON (");
+  }
   expect(requests).toHaveLength(2);
 });
 

@@ -4,9 +4,10 @@ import { expect, test } from "bun:test";
 import { Recordings } from "../../src/agent/recording.ts";
 import { branchSeed } from "../../src/task/seed.ts";
 import type { Hop, Task } from "../../src/task/task.ts";
+import { agentContext } from "../parts/agent-context.ts";
 import { hopOf, taskOf } from "../parts/task.ts";
 
-const context = { signal: new AbortController().signal };
+const context = agentContext();
 const USAGE = { requests: 1, prompt_tokens: 2, completion_tokens: 3 };
 
 function recorded(history: readonly Hop[], accepts: readonly string[] = []) {
@@ -88,3 +89,26 @@ test.each([
     });
   },
 );
+
+test("a replay repeats the answers that were not used, and the error of a step that failed", async () => {
+  const usage = { requests: 1, prompt_tokens: 1, completion_tokens: 1 };
+  const missed = [{ problem: "not JSON", usage, cost: 2, result: "x" }];
+  const base = { hop: 0, role: "a", host: "h", at: "", queue_ms: 0, run_ms: 0, model: "m", missed };
+  const replay = async (hop: Hop, message?: string) => {
+    const recordings = new Recordings();
+    const task = taskOf({ row: {} });
+    const error = message === undefined ? null : { code: "x", message, role: "a", hop: 0 };
+    recordings.add({ row: task.row, seed: task.seed, history: [hop], error });
+    const context = agentContext();
+    const answer = await Promise.resolve()
+      .then(() => recordings.createAgent("a", new Set()).run(task, context))
+      .catch((thrown: unknown) => thrown);
+    return { answer, noted: context.noted };
+  };
+  const noted = [[{ usage, cost: 2, result: "x", model: "m" }, "not JSON"]];
+  const ok = await replay({ ...base, result: "y" });
+  expect(ok).toEqual({ answer: { model: "m", result: "y" }, noted } as never);
+  const failed = await replay({ ...base, error: "schema_mismatch", result: null }, "it misses");
+  expect(failed.answer).toMatchObject({ code: "schema_mismatch", message: "it misses" });
+  expect(failed.noted).toEqual(noted as never);
+});

@@ -12,6 +12,7 @@ import {
 import type { Recipe, RoleConfig } from "../../src/recipe/schema/schema.ts";
 import type { EngineName } from "../../src/sandbox/contract.ts";
 import type { JsonObject } from "../../src/task/json.ts";
+import { agentContext } from "../parts/agent-context.ts";
 import { poolOver } from "../parts/sandbox-pool.ts";
 import { ScriptedSandbox } from "../parts/scripted-sandbox.ts";
 import { hopOf, taskOf } from "../parts/task.ts";
@@ -68,7 +69,7 @@ const task = taskOf({
 
 test("a step's request has the task, its last result, its history and the role's settings", async () => {
   const { agent, asked, calls } = roleOver('"ok":true,"result":{"answer":5}');
-  expect(await agent.run(task, { signal })).toEqual({ result: { answer: 5 } });
+  expect(await agent.run(task, agentContext(signal))).toEqual({ result: { answer: 5 } });
   expect(asked).toEqual([
     {
       op: "step",
@@ -92,7 +93,7 @@ test("a step's request has the task, its last result, its history and the role's
   const { session: _session, id: _id, ...body } = asked[0] ?? {};
   expect(calls).toEqual([
     {
-      caller: { rowId: "r1", trial: 2, attempt: 4, hop: 3, continues: false },
+      caller: { rowId: "r1", trial: 2, attempt: 4, hop: 3, tries: 1, continues: false },
       digest: digestOf(body),
     },
   ]);
@@ -100,7 +101,7 @@ test("a step's request has the task, its last result, its history and the role's
 
 test("a role that reads no history is sent none, and null as the last result of a new task", async () => {
   const { agent, asked } = roleOver('"ok":true', { config: config({ history: false }) });
-  expect(await agent.run(taskOf(), { signal })).toEqual({ result: null });
+  expect(await agent.run(taskOf(), agentContext(signal))).toEqual({ result: null });
   expect(asked[0]?.["task"]).not.toHaveProperty("history");
   expect(asked[0]?.["task"]).toHaveProperty("last", null);
 });
@@ -117,7 +118,7 @@ test.each([
   async (more, message) => {
     const failure = '"ok":false,"error":{"kind":"ValueError","message":"no such question"}';
     const { agent } = roleOver(failure, { config: config(more) });
-    await expect(Promise.resolve(agent.run(task, { signal }))).rejects.toMatchObject({
+    await expect(Promise.resolve(agent.run(task, agentContext(signal)))).rejects.toMatchObject({
       code: "agent_failed",
       message,
     });
@@ -146,7 +147,7 @@ test.each([
       { config: config(more as Partial<RoleConfig>), cwd },
       engine,
     );
-    await agent.run(task, { signal });
+    await agent.run(task, agentContext(signal));
     expect(sandbox.commands).toEqual([
       {
         args: ["/bin/sh", "-c", PATH, "sh", ...args],
@@ -170,7 +171,7 @@ test("a step that is late fails with the role's timeout", async () => {
     pool,
   };
   await expect(
-    Promise.resolve(createSandboxedAgent(role).run(task, { signal })),
+    Promise.resolve(createSandboxedAgent(role).run(task, agentContext(signal))),
   ).rejects.toMatchObject({
     code: "agent_timeout",
     message: "the agent in sandbox case did not reply within 3 ms",
@@ -181,7 +182,7 @@ test("a step that is late fails with the role's timeout", async () => {
 test("a call continues its attempt once a role of the same sandbox has made a hop", () => {
   const neighbours = new Set(["a", "b"]);
   const after = (...roles: readonly string[]) =>
-    callerOf(taskOf({ history: roles.map((role) => hopOf(role, null)) }), neighbours).continues;
+    callerOf(taskOf({ history: roles.map((role) => hopOf(role, null)) }), 1, neighbours).continues;
   expect([after(), after("c"), after("a"), after("c", "b", "d")]).toEqual([
     false,
     false,

@@ -34,7 +34,8 @@ async function run(
     run: async (task: Task): Promise<AgentAnswer> => ({ result: await step(task) }),
   });
   const roles = Object.entries(steps).map(
-    ([name, step]) => new Role({ name, agent: agentOf(step), concurrency: 10, timeoutMs: 60_000 }),
+    ([name, step]) =>
+      new Role({ name, agent: agentOf(step), concurrency: 10, timeoutMs: 60_000, retries: 0 }),
   );
   const transport = new MemoryTransport();
   const host = new Host({

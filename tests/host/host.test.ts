@@ -28,6 +28,7 @@ interface Setup {
   readonly concurrency?: number;
   readonly timeoutMs?: number;
   readonly taskTimeoutMs?: number;
+  readonly retries?: number;
   readonly orchestrator?: Partial<Rule["orchestrator"]>;
   readonly tracing?: Tracing;
 }
@@ -39,6 +40,7 @@ function createHost({
   concurrency = 10,
   timeoutMs = 60_000,
   taskTimeoutMs = 1e9,
+  retries = 0,
   orchestrator = {},
   tracing,
 }: Setup) {
@@ -50,8 +52,8 @@ function createHost({
   const host = new Host({
     id: "h1",
     roles: [
-      new Role({ name: "a", agent: { run }, concurrency, timeoutMs }),
-      new Role({ name: "b", agent: { run: runB }, concurrency: 1, timeoutMs: 60_000 }),
+      new Role({ name: "a", agent: { run }, concurrency, timeoutMs, retries }),
+      new Role({ name: "b", agent: { run: runB }, concurrency: 1, timeoutMs: 60_000, retries: 0 }),
     ],
     rule: {
       orchestrator: { start: () => to("a"), next: () => done(), ...orchestrator },
@@ -284,6 +286,138 @@ test("an error of an agent ends its own task alone, with its code", async () => 
     "2": undefined,
   });
   expect(host.roles[0]).toMatchObject({ busy: 0, queued: 0 });
+});
+
+test("a failed step is tried again in its slot, each try with its own time limit", async () => {
+  const tried: number[] = [];
+  const { host, sent, clock, sentAll, looked } = createHost({
+    run: (task, { tries, signal }) => {
+      if (task.rowId === "1") return { result: "other" };
+      tried.push(tries);
+      if (tries === 1) throw new Error("ECONNRESET");
+      if (tries === 2)
+        return new Promise((_, reject) => {
+          signal.addEventListener("abort", () => reject(signal.reason));
+        });
+      return { result: "ok" };
+    },
+    ...{ timeoutMs: 500, retries: 2, concurrency: 1 },
+  });
+  host.receive(steps(2));
+  expect([tried, sent.length, host.roles[0]?.busy, host.idle]).toEqual([[1], 0, 1, false]);
+  clock.now += 250;
+  await until(() => tried.length === 2, "the second try began");
+  clock.now += 499;
+  await looked();
+  expect(tried).toEqual([1, 2]);
+  clock.now += 1;
+  await looked();
+  clock.now += 500;
+  await sentAll(2);
+  expect(tried).toEqual([1, 2, 3]);
+  const [hop] = sent[0]?.task.history ?? [];
+  expect(hop).toMatchObject({ result: "ok", tries: 3, queue_ms: 0, run_ms: 1250 });
+  expect(hop?.at).toBe(new Date(1000).toISOString());
+  expect(sent[1]?.task.history[0]).not.toHaveProperty("tries");
+  expect(host.idle).toBe(true);
+});
+
+test("a step that failed in every try ends its task, and its last hop says how often it was tried", async () => {
+  const { host, sent, clock, sentAll, looked } = createHost({
+    run: () => Promise.reject(new Error("down")),
+    retries: 1,
+  });
+  host.receive([step("0")]);
+  await new Promise(setImmediate);
+  clock.now += 250;
+  await looked();
+  await sentAll(1);
+  expect(errorOf(sent[0])).toMatchObject({ code: "agent_failed", message: "down", hop: 0 });
+  expect(sent[0]?.task.history).toEqual([
+    {
+      ...{ hop: 0, role: "a", host: "h1", at: new Date(1000).toISOString() },
+      ...{ queue_ms: 0, run_ms: 250, tries: 2, error: "agent_failed", result: null },
+    },
+  ]);
+});
+
+test("a step without time for its next try ends with the error of the last one", () => {
+  const { host, sent } = createHost({
+    run: () => {
+      throw new Error("down");
+    },
+    ...{ retries: 5, taskTimeoutMs: 1125 },
+  });
+  host.receive([step("0")]);
+  expect(errorOf(sent[0])).toMatchObject({ code: "agent_failed", message: "down" });
+  expect(sent[0]?.task.history).toEqual([]);
+});
+
+test("a stopped host does not try a failed step again", async () => {
+  let tries = 0;
+  const { host, sent, clock, looked } = createHost({
+    run: () => {
+      tries++;
+      throw new Error("down");
+    },
+    retries: 5,
+  });
+  host.receive([step("0")]);
+  host.stop();
+  clock.now += 10_000;
+  await new Promise(setImmediate);
+  expect([tries, sent.length]).toEqual([1, 0]);
+  expect(looked).toBeDefined();
+});
+
+test("answers that a step could not use are in its hop, and make the hop of a step that failed", async () => {
+  const usage = { requests: 1, prompt_tokens: 5, completion_tokens: 3 };
+  const both = { requests: 2, prompt_tokens: 10, completion_tokens: 6 };
+  const given = { model: "m", usage, cost: 0.1, result: { content: "not json {" } };
+  const missed = { problem: "not JSON", usage, cost: 0.1, result: { content: "not json {" } };
+  const { host, sent, sentAll } = createHost({
+    run: (task, context) => {
+      context.missed(given, "not JSON");
+      if (task.rowId === "0") return { model: "m", usage: both, cost: 0.2, result: "yes" };
+      context.missed(given, "not JSON");
+      throw new MatrixError("schema_mismatch", "it does not fit");
+    },
+  });
+  host.receive(steps(2));
+  await sentAll(2);
+  expect(sent[0]?.task.history[0]).toMatchObject({ usage: both, missed: [missed], result: "yes" });
+  expect(sent[0]?.task.history[0]).not.toHaveProperty("error");
+  expect(sent[1]?.task.history).toMatchObject([
+    {
+      ...{ hop: 0, role: "a", model: "m", usage: both, cost: 0.2 },
+      ...{ missed: [missed, missed], error: "schema_mismatch", result: null },
+    },
+  ]);
+});
+
+test("a step that is cut off by its time limit still says what was paid", async () => {
+  const { host, sent, clock, sentAll } = createHost({
+    run: (_, context) => {
+      context.missed(
+        { model: "m", usage: { requests: 1, prompt_tokens: 5, completion_tokens: 3 }, result: 1 },
+        "no",
+      );
+      return new Promise(() => undefined);
+    },
+    timeoutMs: 500,
+  });
+  host.receive([step("0")]);
+  clock.now += 500;
+  await sentAll(1);
+  expect(sent[0]?.task.history).toMatchObject([
+    {
+      model: "m",
+      usage: { prompt_tokens: 5 },
+      missed: [{ problem: "no" }],
+      error: "agent_timeout",
+    },
+  ]);
+  expect(sent[0]?.task.history[0]).not.toHaveProperty("cost");
 });
 
 test("a host that is stopped aborts its steps, hands nothing on and takes nothing new", async () => {

@@ -6,7 +6,7 @@ import { task } from "../peer/one-broker.ts";
 
 const agent = { run: () => ({ result: null }) };
 const createRole = (concurrency: number) =>
-  new Role({ name: "a", agent, concurrency, timeoutMs: 7000 });
+  new Role({ name: "a", agent, concurrency, timeoutMs: 7000, retries: 0 });
 
 test("a role has the name, the agent, the slots and the timeout that it was made with", () => {
   const role = createRole(3);

@@ -6,7 +6,7 @@ import { Step } from "../../src/host/step.ts";
 import { task } from "../peer/one-broker.ts";
 
 const agent = { run: () => ({ result: null }) };
-const role = new Role({ name: "a", agent, concurrency: 1, timeoutMs: 1 });
+const role = new Role({ name: "a", agent, concurrency: 1, timeoutMs: 1, retries: 0 });
 const createStep = () => new Step(task(), role, 5, 8);
 
 test("a step knows its task, its role and its times, and is not settled", () => {

@@ -105,6 +105,7 @@ test("the keys that a continued run may change are these and no others", () => {
     "models.*.tpm",
     "roles.*.concurrency",
     "roles.*.processes",
+    "roles.*.retries",
     "run.budget",
     "run.cache",
     "run.concurrency",

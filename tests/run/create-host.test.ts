@@ -4,6 +4,7 @@ import { expect, test } from "bun:test";
 import { MemoryTransport } from "../../src/peer/memory-transport.ts";
 import { createHost, createRoles } from "../../src/run/create-host.ts";
 import type { Message } from "../../src/task/task.ts";
+import { agentContext } from "../parts/agent-context.ts";
 import { withFolder } from "../parts/folder.ts";
 import { hopOf, taskOf } from "../parts/task.ts";
 import { until } from "../parts/until.ts";
@@ -37,7 +38,7 @@ test("only roles that ask a model heed run.task_limit", () =>
     expect(grader?.agent).toBe(agent);
     const usage = { requests: 1, prompt_tokens: 1, completion_tokens: 1 };
     const history = [hopOf("student", "", { usage })];
-    const context = { signal: new AbortController().signal };
+    const context = agentContext();
     expect(student?.agent.run(taskOf(), context)).toEqual({ result: 1 });
     expect(() => student?.agent.run(taskOf({ history }), context)).toThrow(
       "the task has used 1 of 1 calls (run.task_limit) and would ask a model again",

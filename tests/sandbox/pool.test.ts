@@ -40,6 +40,7 @@ const caller = (rowId: string, hop = 0, more: Partial<Caller> = {}): Caller => (
   trial: 0,
   attempt: 1,
   hop,
+  tries: 1,
   continues: hop > 0,
   ...more,
 });

@@ -26,6 +26,16 @@ test.each([
     1,
     { ok: false, kind: "ValueError", message: "no" },
   ],
+  [
+    '{"id":1,"ok":false,"error":{"kind":"E","message":"m","stack":"s","fatal":true,"retry_after":1.5}}',
+    1,
+    { ok: false, kind: "E", message: "m", stack: "s", fatal: true, retryAfterMs: 1500 },
+  ],
+  [
+    '{"id":1,"ok":false,"error":{"kind":"E","message":"m","stack":1,"fatal":1,"retry_after":-1}}',
+    1,
+    { ok: false, kind: "E", message: "m" },
+  ],
   ['{"id":1,"ok":false,"error":{}}', 1, { ok: false, kind: "error", message: "{}" }],
   [
     '{"id":1,"ok":false,"error":{"kind":1,"message":2}}',

@@ -67,6 +67,7 @@ const caller = (rowId: string): Caller => ({
   trial: 0,
   attempt: 1,
   hop: 0,
+  tries: 1,
   continues: false,
 });
 const signal = new AbortController().signal;

@@ -84,3 +84,20 @@ test("a record keeps the first 12 lines of a stack", () => {
   thrown.stack = lines.join("\n");
   expect(taskErrorOf(thrown, "a", 0).stack).toBe(lines.slice(0, 12).join("\n"));
 });
+
+test("a stack keeps its 12 innermost lines, and a traceback of Python its first and its last 24", () => {
+  const stackOf = (stack: string) => {
+    const cause = Object.assign(new Error("no"), { stack });
+    return taskErrorOf(new MatrixError("agent_failed", "no", { cause }), "a", 0).stack;
+  };
+  const lines = (count: number) => Array.from({ length: count }, (_, n) => `  line ${n}`);
+  expect(stackOf(lines(12).join("\n"))?.split("\n")).toEqual(lines(12));
+  expect(stackOf(lines(13).join("\n"))?.split("\n")).toEqual(lines(12));
+  const traceback = (count: number) => ["Traceback (most recent call last):", ...lines(count)];
+  expect(stackOf(`${traceback(24).join("\n")}\n`)?.split("\n")).toEqual(traceback(24));
+  const [head = "", , ...last] = traceback(25);
+  expect(stackOf(traceback(25).join("\n"))?.split("\n")).toEqual([head, ...last]);
+  expect(stackOf("x".repeat(9000))).toHaveLength(8000);
+  expect(stackOf(`Traceback \n${"x".repeat(9000)}y`)?.slice(-3)).toBe("xxy");
+  expect(stackOf("")).toBeUndefined();
+});

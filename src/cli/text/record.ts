@@ -52,7 +52,7 @@ export function renderRecord(record: TrajectoryRecord, options: RecordOptions): 
   if (error !== null) {
     const where = error.role === null ? "" : ` (${error.role}, hop ${error.hop})`;
     lines.push(`${styled("red", `error ${error.code}:`)} ${printable(error.message)}${where}`);
-    lines.push(...framesOf(error.stack, full).map((frame) => styled("dim", frame)));
+    lines.push(...framesOf(error.stack).map((frame) => styled("dim", frame)));
   }
   const { total_ms: total, run_ms: inAgents, queue_ms: inQueues } = timing;
   const times = `${total} ms, ${inAgents} in agents, ${inQueues} in queues`;
@@ -60,16 +60,41 @@ export function renderRecord(record: TrajectoryRecord, options: RecordOptions): 
   return lines.join("\n");
 }
 
-/** Where user code threw: the first place in the stack, or all of them. */
-function framesOf(stack: string | undefined, full: boolean): string[] {
-  const frames = (stack ?? "").split("\n").filter((line) => line.startsWith("    at "));
-  return (full ? frames : frames.slice(0, 1)).map((line) => printable(line.slice(2)));
+/** Where user code threw. The first line of a JavaScript stack repeats the message. */
+function framesOf(stack: string | undefined): string[] {
+  if (stack === undefined) return [];
+  const lines = stack.split("\n");
+  const first = lines.findIndex((line) => line.startsWith("    at "));
+  const indented = first === -1 ? lines.map((line) => `  ${line}`) : dedented(lines.slice(first));
+  return indented.map((line) => printable(line.trimEnd()));
+}
+
+function dedented(frames: readonly string[]): readonly string[] {
+  return frames.map((line) => line.slice(2));
 }
 
 function renderHop(hop: Hop, full: boolean, styled: Style): string[] {
-  const { role, run_ms: runMs, usage, result } = hop;
-  const tokens = usage === undefined ? "" : ` · ${usage.completion_tokens} tokens`;
-  const title = `${styled("cyan", role)} ${styled("dim", `· ${Math.round(runMs)} ms${tokens}`)}`;
+  const { role, run_ms: runMs, usage, result, tries, missed = [], error } = hop;
+  const about = [
+    `${Math.round(runMs)} ms`,
+    ...(usage === undefined ? [] : [`${usage.completion_tokens} tokens`]),
+    ...(tries === undefined ? [] : [`${tries} tries`]),
+  ].join(" · ");
+  const title = `${styled("cyan", role)} ${styled("dim", `· ${about}`)}`;
+  const unused = missed.flatMap((answer) => [
+    `  ${styled("red", "not used:")} ${printable(answer.problem)}`,
+    `    ${cut(inline(chatContent(answer.result) ?? answer.result), full)}`,
+  ]);
+  return [...resultLines(title, result, full, error), ...unused];
+}
+
+function resultLines(
+  title: string,
+  result: Json,
+  full: boolean,
+  error: string | undefined,
+): string[] {
+  if (error !== undefined) return [`${title}  failed: ${printable(error)}`];
   const content = chatContent(result);
   const calls = isJsonObject(result) ? result["tool_calls"] : undefined;
   if (content === null && calls === undefined) return [`${title}  ${cut(inline(result), full)}`];

@@ -3,6 +3,7 @@
 import * as v from "valibot";
 import { requestFields } from "./request-schema.ts";
 import {
+  count,
   described,
   duration,
   expression,
@@ -139,5 +140,14 @@ export const roleSchema = v.strictObject({
     described(positive, "Steps of this role at once, on each host.", 1000),
     1000,
   ),
-  timeout: v.optional(described(duration, "The time for one step.", "15m"), "15m"),
+  timeout: v.optional(described(duration, "The time for one try of a step.", "15m"), "15m"),
+  retries: v.optional(
+    described(
+      count,
+      "How often a step is tried again when the code, the program or the command of this role " +
+        "failed or took too long. An `llm` role has the `retries` of its model instead.",
+      2,
+    ),
+    0,
+  ),
 });

@@ -117,6 +117,7 @@ function rolesOf({ recipe, agents, models }: Plan): Role[] {
       agent: render === null ? agent : timed(agent),
       concurrency: TASKS_MAX,
       timeoutMs: REHEARSAL_MS,
+      retries: 0,
     });
   });
 }

@@ -40,15 +40,44 @@ test("a record shows its row, a paragraph for each hop, its outcome and its time
   ]);
 });
 
-test("a failed record shows where user code threw, and its whole stack with full", () => {
+test("a failed record shows the stack of user code, in JavaScript without the repeated message", () => {
   const stack = "Error: no\n    at <anonymous> (/w/judge.ts:4:31)\n    at run (agent.ts:1:2)";
   const error = { code: "agent_failed", message: "no", role: "judge", hop: 3, stack } as const;
   const record = recordOf({ status: "failed", stop_reason: "error", error });
+  for (const full of [false, true])
+    expect(renderRecord(record, { ...plain, full })).toContain(
+      "error agent_failed: no (judge, hop 3)\n  at <anonymous> (/w/judge.ts:4:31)\n" +
+        "  at run (agent.ts:1:2)\ntime:",
+    );
+});
+
+test("a failed record shows the traceback of a Python program as it is", () => {
+  const stack = 'Traceback (most recent call last):\n  File "a.py", line 4\nValueError: no\u001b\n';
+  const error = { code: "agent_failed", message: "no", role: null, hop: null, stack } as const;
+  const record = recordOf({ status: "failed", stop_reason: "error", error });
   expect(renderRecord(record, plain)).toContain(
-    "error agent_failed: no (judge, hop 3)\n  at <anonymous> (/w/judge.ts:4:31)\ntime:",
+    'error agent_failed: no\n  Traceback (most recent call last):\n    File "a.py", line 4\n' +
+      "  ValueError: no\\u001b\n",
   );
-  expect(renderRecord(record, { ...plain, full: true })).toContain(
-    "\n  at <anonymous> (/w/judge.ts:4:31)\n  at run (agent.ts:1:2)\ntime:",
+});
+
+test("a hop shows its tries, the answers that were not used, and the error of its step", () => {
+  const usage = { requests: 1, prompt_tokens: 2, completion_tokens: 3 };
+  const missed = [
+    { problem: "it is not JSON", usage, result: { role: "assistant", content: "no\njson" } },
+    { problem: "#/n", usage, result: 7 },
+  ];
+  const base = { hop: 0, role: "a", host: "h", at: "", queue_ms: 0, run_ms: 5 };
+  const failed = { ...base, model: "m", usage, tries: 2, missed, error: "schema_mismatch" };
+  const record = recordOf({ history: [{ ...failed, result: null }] });
+  expect(renderRecord(record, plain)).toContain(
+    "a · 5 ms · 3 tokens · 2 tries  failed: schema_mismatch\n" +
+      "  not used: it is not JSON\n    no\njson\n  not used: #/n\n    7\n",
+  );
+  const { error: _, ...ok } = failed;
+  const used = recordOf({ history: [{ ...ok, missed: missed.slice(1), result: { x: 1 } }] });
+  expect(renderRecord(used, plain)).toContain(
+    'a · 5 ms · 3 tokens · 2 tries  {"x":1}\n  not used: #/n\n    7\n',
   );
 });
 

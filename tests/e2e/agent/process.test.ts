@@ -126,6 +126,7 @@ describe.skipIf(python === null)("a program as an agent", () => {
         "0": expect.objectContaining({
           code: "agent_failed",
           message: "first.py: ValueError: no such questiön",
+          stack: expect.stringMatching(/^Traceback .*first\.py".*\nValueError: no such questiön$/s),
           role: "first",
           hop: 0,
         }),

@@ -11,6 +11,7 @@ import { loadRecipe } from "../../../src/recipe/load.ts";
 import { SandboxSite } from "../../../src/sandbox/site.ts";
 import type { Json } from "../../../src/task/json.ts";
 import type { Hop, Task } from "../../../src/task/task.ts";
+import { agentContext } from "../../parts/agent-context.ts";
 import { withFolder } from "../../parts/folder.ts";
 import { docker, quiet } from "../sandbox/engines.ts";
 
@@ -126,7 +127,7 @@ const task = (row: Record<string, Json>, more: Partial<Task> = {}): Task => ({
   ...more,
 });
 const run = async (agent: Agent | undefined, given: Task): Promise<unknown> =>
-  (await agent?.run(given, { signal }))?.result;
+  (await agent?.run(given, agentContext(signal)))?.result;
 const failureOf = (answer: Promise<unknown>) =>
   answer.catch((thrown) => ({ code: thrown.code, message: thrown.message }));
 /** A task that a model sent to its tools. */

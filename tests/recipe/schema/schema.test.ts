@@ -48,6 +48,7 @@ test("a role has these defaults", () => {
     accepts: [],
     concurrency: 1000,
     timeout: 900_000,
+    retries: 0,
   });
 });
 
