@@ -385,6 +385,24 @@ test.concurrent("a fabric that stops tells its hosts that the run is over, and w
   await worker.stop();
 });
 
+test.concurrent("a fabric that stops asks for no further hosts while it waits for the last ones", async () => {
+  const stage = await createFabric({ roles: ["work", "judge"] });
+  const worker = await createHost(stage, "w");
+  await formed(stage);
+  for (const ms of [0, 4000, 4000, 2000]) {
+    stage.clock.now += ms;
+    await worker.beat();
+  }
+  const said = stage.lines.length;
+  const stopping = stage.fabric.stop();
+  stage.clock.now += 1;
+  for (let look = 0; look < 3; look++) await stage.ticked();
+  expect(stage.lines.slice(said)).toEqual([]);
+  stage.clock.now += 3000;
+  await stopping;
+  await worker.stop();
+});
+
 test.concurrent("a fabric that stops waits no longer than 3 seconds for its hosts", async () => {
   const stage = await createFabric();
   const worker = await createHost(stage, "w");
