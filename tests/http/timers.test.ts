@@ -6,6 +6,7 @@ import net, { type AddressInfo } from "node:net";
 import type { Exchange } from "../../src/http/exchange.ts";
 import { serveHyper } from "../../src/http/hyper-server.ts";
 import type { Hyper } from "../../src/platform.ts";
+import { listenersOn } from "../parts/listeners.ts";
 import { timersLeftBy, withTimers } from "../parts/timers.ts";
 import { until } from "../parts/until.ts";
 import { ask, goodHeaders, hangingRoute, openSession, startPeer } from "./wire.ts";
@@ -29,7 +30,7 @@ test("a request under way has a timer, which goes when the request is given up",
     giveUp.abort();
     await Promise.all([request, second]);
   });
-  expect(after).toEqual([]);
+  expect([after, listenersOn(giveUp.signal)]).toEqual([[], 0]);
 });
 
 test("requests that were answered leave no timer behind, at either side", async () => {

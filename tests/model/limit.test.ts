@@ -3,6 +3,7 @@
 
 import { expect, test } from "bun:test";
 import { RequestLimit } from "../../src/model/limit.ts";
+import { listenersOn } from "../parts/listeners.ts";
 
 const patient = new AbortController().signal;
 
@@ -86,4 +87,17 @@ test("a task whose signal has aborted already does not start and takes no place"
   expect(started).toEqual(["b"]);
   end("b");
   await second;
+});
+
+test("a task that ran leaves no listener on its signal, whether it waited or not", async () => {
+  const { run, end, settle } = createTasks(new RequestLimit(1));
+  const { signal } = new AbortController();
+  const both = [run("a", signal), run("b", signal)];
+  await settle();
+  expect(listenersOn(signal)).toBe(1);
+  end("a");
+  await settle();
+  end("b");
+  await Promise.all(both);
+  expect(listenersOn(signal)).toBe(0);
 });

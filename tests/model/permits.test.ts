@@ -3,6 +3,7 @@
 
 import { expect, test } from "bun:test";
 import { type PermitRequest, type PermitSource, ProcessPermits } from "../../src/model/permits.ts";
+import { listenersOn } from "../parts/listeners.ts";
 import { until } from "../parts/until.ts";
 
 const patient = new AbortController().signal;
@@ -190,4 +191,13 @@ test("added models need permits from then on, and known models keep their line",
     ["m", [1]],
     ["later", [3]],
   ]);
+});
+
+test("a request that has its permit leaves no listener on its signal", async () => {
+  const permits = new ProcessPermits(["m"], new TestSource());
+  const { signal } = new AbortController();
+  const taking = permits.take("m", () => 1, signal);
+  expect(listenersOn(signal)).toBe(1);
+  await taking;
+  expect(listenersOn(signal)).toBe(0);
 });

@@ -2,7 +2,9 @@
 
 import { expect, test } from "bun:test";
 import { Channel } from "../../src/sandbox/channel.ts";
+import { listenersOn } from "../parts/listeners.ts";
 import { type ScriptedProcess, ScriptedSandbox, settle } from "../parts/scripted-sandbox.ts";
+import { timersLeftBy } from "../parts/timers.ts";
 
 const TIME = { timeoutMs: 10_000 };
 
@@ -215,4 +217,16 @@ test("the first reason why a channel is closed stays", async () => {
   await settle();
   await channel.stop();
   expect((await channel.closed).code).toBe("sandbox_bad_answer");
+});
+
+test("a request with its reply leaves no timer, and no listener on its signal", async () => {
+  const { channel, agent } = await open();
+  const { signal } = new AbortController();
+  const left = await timersLeftBy(async () => {
+    const answer = channel.request({ op: "x" }, { ...TIME, signal });
+    expect(listenersOn(signal)).toBe(1);
+    agent.stdout.write('{"id":1,"ok":true}\n');
+    await answer;
+  });
+  expect([left, listenersOn(signal)]).toEqual([[], 0]);
 });

@@ -3,12 +3,14 @@
 import { expect, test } from "bun:test";
 import { MatrixError } from "../../src/error.ts";
 import { type ExecOptions, exec } from "../../src/sandbox/exec.ts";
+import { listenersOn } from "../parts/listeners.ts";
 import {
   type ScriptedProcess,
   ScriptedSandbox,
   type ScriptedSandboxOptions,
   settle,
 } from "../parts/scripted-sandbox.ts";
+import { timersLeftBy } from "../parts/timers.ts";
 
 const GIB = 2 ** 30;
 
@@ -213,4 +215,10 @@ test.each([
   const sandbox = new ScriptedSandbox("s", { program: ({ exit }) => exit(0) });
   expect(await run(() => undefined, options, {}, sandbox)).toMatchObject({ exitCode: 0 });
   expect(sandbox.commands).toMatchObject([options]);
+});
+
+test("a command that has ended leaves no timer, and no listener on its signal", async () => {
+  const { signal } = new AbortController();
+  const left = await timersLeftBy(() => run(({ exit }) => exit(0), { signal }));
+  expect([left, listenersOn(signal)]).toEqual([[], 0]);
 });

@@ -5,6 +5,7 @@ import { MatrixError } from "../../src/error.ts";
 import { Seats, type SeatsOptions } from "../../src/sandbox/seats.ts";
 import { Starts } from "../../src/sandbox/starts.ts";
 import { keptLog } from "../parts/kept-log.ts";
+import { listenersOn } from "../parts/listeners.ts";
 import { quiet } from "../parts/quiet.ts";
 import { SPEC } from "../parts/sandbox-spec.ts";
 import { ScriptedEngine, settle } from "../parts/scripted-sandbox.ts";
@@ -304,4 +305,11 @@ test("a failed start is not tried again once the pool is stopped", async () => {
   gate.resolve();
   await settle();
   expect([engine.attempts, time.pauses]).toEqual([1, []]);
+});
+
+test("a task that got its seat leaves no listener on its signal", async () => {
+  const { seats } = seatsWith();
+  const { signal } = new AbortController();
+  await seats.take(signal);
+  expect(listenersOn(signal)).toBe(0);
 });

@@ -12,6 +12,8 @@ import {
   spawnChild,
 } from "../../src/sandbox/spawn.ts";
 import { withEnv } from "../parts/env.ts";
+import { listenersOn } from "../parts/listeners.ts";
+import { timersLeftBy } from "../parts/timers.ts";
 
 const env = { PATH: process.env["PATH"] ?? "" };
 const sh = (script: string, cwd?: string) =>
@@ -134,4 +136,10 @@ test("a stream whose reader is gone is not an error", async () => {
   const child = sh("exec <&-; exit 0");
   child.stdin.write("x".repeat(1_000_000));
   expect((await endOf(child)).code).toBe(0);
+});
+
+test("a short command that has ended leaves no timer, and no listener on its signal", async () => {
+  const { signal } = new AbortController();
+  const left = await timersLeftBy(() => runChild("/bin/sh", ["-c", "echo x"], { signal }));
+  expect([left, listenersOn(signal)]).toEqual([[], 0]);
 });

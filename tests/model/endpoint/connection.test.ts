@@ -9,6 +9,8 @@ import {
   createConnection,
   type HttpRequest,
 } from "../../../src/model/endpoint/connection.ts";
+import { listenersOn } from "../../parts/listeners.ts";
+import { timersLeftBy } from "../../parts/timers.ts";
 import { until } from "../../parts/until.ts";
 import { type Behaviour, TestEndpoint } from "../endpoint.ts";
 
@@ -248,4 +250,15 @@ test("a discarded response frees its connection", async () => {
     (await send(new URL(endpoint.url), get())).discard();
     return ports.size < endpoint.asked.length;
   }, "a connection is used again");
+});
+
+test("a request leaves no listener on its signal, and no timer, once its answer was read", async () => {
+  await using endpoint = await TestEndpoint.start(({ response }) => void response.end("whole"));
+  const { signal } = new AbortController();
+  const left = await timersLeftBy(async () => {
+    const response = await connect()(new URL(endpoint.url), get({ signal }));
+    expect(await response.text()).toBe("whole");
+    await until(() => listenersOn(signal) === 0, "no listener is left", 5000);
+  });
+  expect(left).toEqual([]);
 });

@@ -2,6 +2,8 @@
 
 import { expect, test } from "bun:test";
 import { TimeLimits } from "../../../src/model/endpoint/time-limits.ts";
+import { listenersOn } from "../../parts/listeners.ts";
+import { timersLeftBy } from "../../parts/timers.ts";
 import { until } from "../../parts/until.ts";
 
 const patient = () => new AbortController().signal;
@@ -57,4 +59,14 @@ test("a disposed limit neither passes nor follows the outer signal", async () =>
   await until(() => other.signal.aborted, "a later limit has passed");
   controller.abort();
   expect([limits.passed, limits.signal.aborted]).toEqual([null, false]);
+});
+
+test("limits that are disposed leave no timer and no listener behind", async () => {
+  const outer = patient();
+  const left = await timersLeftBy(({ waiting }) => {
+    const limits = new TimeLimits(outer, 60_000, 50);
+    expect([waiting(), listenersOn(outer)]).toEqual([[60_000, 50], 1]);
+    limits[Symbol.dispose]();
+  });
+  expect([left, listenersOn(outer)]).toEqual([[], 0]);
 });
