@@ -30,7 +30,7 @@ const SHARED_PACKAGES: Readonly<Record<string, RegExp>> = {
   dockerode: /^sandbox\/docker\//,
   // The command line.
   commander: /^cli\//,
-  hono: /^(model\/server|http\/(peer|metrics)-server)\.ts$/,
+  hono: /^(model\/served\/server|http\/(peer|metrics)-server)\.ts$/,
   // The borders where data enters.
   valibot:
     /^(recipe\/(schema\/(\w+-)?schema|validate|difference)|task\/usage-schema|peer\/control|agent\/exec|records\/(manifest|check-record|driver-file|holder))\.ts$/,

@@ -6,7 +6,7 @@ import { loadUserModule } from "../agent/user-module.ts";
 import { MatrixError } from "../error.ts";
 import { LOOPBACK, parseAddress } from "../http/address.ts";
 import { loadReplies } from "../model/create.ts";
-import { createModelServer } from "../model/server.ts";
+import { createModelServer } from "../model/served/server.ts";
 import { serve } from "../platform.ts";
 import { loadModel, loadRecipe } from "../recipe/load.ts";
 import type { SimulatedModelConfig } from "../recipe/schema/model-schema.ts";
@@ -26,10 +26,7 @@ export function modelCommand(): Command {
     .description(
       "serve the simulated model as an OpenAI-compatible endpoint, until SIGINT or SIGTERM",
     )
-    .argument(
-      "[key=value...]",
-      "keys of [models.NAME]: latency=200ms errors.rate_limited=0.1 (with --recipe they need --model)",
-    )
+    .argument("[key=value...]", "keys of [models.NAME]: latency=200ms errors.rate_limited=0.1")
     .addOption(
       new Option("--listen <address>", "host:port to serve at; port 0 takes a free one")
         .env("MATRIX_LISTEN")
@@ -84,20 +81,23 @@ async function modelOf(
   settings: readonly string[],
   { recipe: path, model: wanted }: ServeFlags,
 ): Promise<{ name: string; config: SimulatedModelConfig }> {
-  const at = wanted ?? "simulated";
-  const overrides = settings.map((setting) => `models.${at}.${setting}`);
   const where = { env: process.env, cwd: process.cwd() };
-  if (path === undefined) return { name: at, config: await loadModel(at, { ...where, overrides }) };
-  const { recipe } = await loadRecipe(path, {
-    ...where,
-    overrides: wanted === undefined ? [] : overrides,
-  });
+  const overridesOf = (name: string) => settings.map((setting) => `models.${name}.${setting}`);
+  if (path === undefined) {
+    const name = wanted ?? "simulated";
+    return { name, config: await loadModel(name, { ...where, overrides: overridesOf(name) }) };
+  }
+  // The settings belong to the only simulated model when no name is given.
+  const { recipe } = await loadRecipe(path, where);
   const simulated = Object.entries(recipe.models).filter(
     ([name, { kind }]) => kind === "simulated" && (wanted === undefined || name === wanted),
   );
-  const [name, config] = simulated[0] ?? [];
-  if (simulated.length === 1 && name !== undefined && config?.kind === "simulated")
-    return { name, config };
+  const [name] = simulated[0] ?? [];
+  if (simulated.length === 1 && name !== undefined) {
+    const { recipe: set } = await loadRecipe(path, { ...where, overrides: overridesOf(name) });
+    const config = set.models[name];
+    if (config?.kind === "simulated") return { name, config };
+  }
   const names = Object.entries(recipe.models)
     .filter(([, { kind }]) => kind === "simulated")
     .map(([name]) => name);

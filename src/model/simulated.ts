@@ -5,7 +5,7 @@
 
 import { MatrixError, messageOf } from "../error.ts";
 import type { SimulatedModelConfig } from "../recipe/schema/model-schema.ts";
-import type { JsonObject } from "../task/json.ts";
+import { isJsonObject, type JsonObject } from "../task/json.ts";
 import { createRandom, deriveSeed } from "../task/seed.ts";
 import type { Usage } from "../task/task.ts";
 import type { ChatAnswer, ChatRequest } from "./contract.ts";
@@ -146,7 +146,11 @@ function write(
   request: ChatRequest,
   random: () => number,
 ): ChatAnswer["message"] {
-  if (replies === null) return { role: "assistant", content: drawReply(config, request, random) };
+  const tool = wantedTool(request, random);
+  if (replies === null)
+    return tool === null
+      ? { role: "assistant", content: drawReply(config, request, random) }
+      : callOf(tool, random);
   let reply: ReturnType<Replies>;
   try {
     reply = replies(request, { random, settings: config.with });
@@ -158,14 +162,50 @@ function write(
       { cause },
     );
   }
-  return typeof reply === "string" ? { role: "assistant", content: reply } : reply;
+  const message =
+    typeof reply === "string" ? { role: "assistant" as const, content: reply } : reply;
+  return tool === null || "tool_calls" in message ? message : callOf(tool, random);
+}
+
+/** The tool that the request demands by `tool_choice`; null when the model may answer in words. */
+function wantedTool(
+  { tools = [], sampling }: ChatRequest,
+  random: () => number,
+): JsonObject | null {
+  const { tool_choice: choice } = sampling;
+  const functions = tools.map((tool) => tool["function"]).filter(isJsonObject);
+  if (choice === "required") return functions[Math.floor(random() * functions.length)] ?? null;
+  const chosen = isJsonObject(choice) ? choice["function"] : undefined;
+  if (!isJsonObject(chosen)) return null;
+  return functions.find(({ name }) => name === chosen["name"]) ?? null;
+}
+
+/** A call with arguments that fit the parameters of the tool. */
+function callOf({ name, parameters }: JsonObject, random: () => number): ChatAnswer["message"] {
+  const drawn = drawInstance(
+    { type: "object", ...(isJsonObject(parameters) ? parameters : {}) },
+    random,
+    () => drawWords(3, random),
+  );
+  const id = `call_${Math.floor(random() * 2 ** 32)
+    .toString(16)
+    .padStart(8, "0")}`;
+  const called = { name: String(name), arguments: JSON.stringify(drawn) };
+  return {
+    role: "assistant",
+    content: null,
+    tool_calls: [{ id, type: "function", function: called }],
+  };
 }
 
 function drawReply(
   config: SimulatedModelConfig,
-  { schema }: ChatRequest,
+  { schema, sampling }: ChatRequest,
   random: () => number,
 ): string {
+  const { response_format: format } = sampling;
+  if (schema === undefined && isJsonObject(format) && format["type"] === "json_object")
+    return JSON.stringify({ answer: drawWords(5, random) });
   if (schema !== undefined)
     return JSON.stringify(drawInstance(schema, random, () => drawWords(5, random)));
   return drawWords(Math.max(1, Math.round(sample(config.output_tokens, random))), random);

@@ -60,6 +60,19 @@ test("the only simulated model of a recipe is served, or the one that --model na
     expect((await servedBy(named, folder)).ids).toEqual(["n"]);
   }));
 
+test("settings belong to the only simulated model of a recipe, also without --model", () =>
+  withFolder(async (folder) => {
+    await writeFile(join(folder, "one.toml"), recipe('models.m.kind = "simulated"'));
+    const args = ["--listen", "127.0.0.1:0", "--recipe", "one.toml", "errors.server_error=1"];
+    const { output, finished } = startMatrix(["model", "serve", ...args], { cwd: folder });
+    await until(() => output.stderr.includes("stop with"), "the server listens");
+    const body = JSON.stringify({ messages: [{ role: "user", content: "hi" }] });
+    const url = `${output.stdout.trim()}/chat/completions`;
+    expect((await fetch(url, { method: "POST", body })).status).toBe(500);
+    process.emit("SIGTERM");
+    expect((await finished).code).toBe(0);
+  }));
+
 test("a choice that is not clear is refused with the models that there are", () =>
   withFolder(async (folder) => {
     const two = 'models.m.kind = "simulated"\nmodels.n.kind = "simulated"';
@@ -82,6 +95,8 @@ test("a choice that is not clear is refused with the models that there are", () 
       "error: none.toml has 0 simulated models\nhint: name a recipe that has a simulated model, or leave out --recipe\n",
     );
     expect(await refused("latencies=1ms")).toContain("latencies");
+    await writeFile(join(folder, "one.toml"), recipe('models.m.kind = "simulated"'));
+    expect(await refused("--recipe", "one.toml", "latencies=1ms")).toContain("latencies");
     expect(await refused("--listen", "a:b:c")).toContain('"a:b:c" is not an address');
   }));
 

@@ -36,7 +36,7 @@ test("model serve serves the JavaScript client of OpenAI, whole and streamed", (
     const client = new OpenAI({ baseURL, apiKey: "none", maxRetries: 0 });
     const messages = [{ role: "user" as const, content: "Say something." }];
     const whole = await client.chat.completions.create({ model: "m", messages, seed: 4 });
-    let text = "";
+    let said = "";
     let usage: OpenAI.CompletionUsage | null | undefined;
     for await (const chunk of await client.chat.completions.create({
       model: "m",
@@ -45,13 +45,28 @@ test("model serve serves the JavaScript client of OpenAI, whole and streamed", (
       stream: true,
       stream_options: { include_usage: true },
     })) {
-      text += chunk.choices[0]?.delta.content ?? "";
+      said += chunk.choices[0]?.delta.content ?? "";
       usage = chunk.usage ?? usage;
     }
-    expect(text).toBe(whole.choices[0]?.message.content as string);
+    expect(said).toBe(whole.choices[0]?.message.content as string);
     expect(usage).toEqual(whole.usage);
     expect(whole.system_fingerprint).toBe("simulated");
     expect((await client.models.list()).data[0]?.owned_by).toBe("simulated");
+    expect((await client.models.retrieve("simulated")).owned_by).toBe("simulated");
+    const tool = { type: "function" as const, function: { name: "look", parameters: {} } };
+    const called = await client.chat.completions.create({
+      ...{ model: "m", messages, tools: [tool], tool_choice: "required", n: 2 },
+      ...{ logprobs: true, top_logprobs: 1 },
+    });
+    expect(called.choices.map(({ message }) => message.tool_calls?.length)).toEqual([1, 1]);
+    const { data } = await client.embeddings.create({ model: "m", input: "hi", dimensions: 8 });
+    expect(data[0]?.embedding).toHaveLength(8);
+    const text = await client.completions.create({ model: "m", prompt: "hi" });
+    expect(text.choices[0]?.text).not.toBe("");
+    const bad = await client.chat.completions
+      .create({ model: "m", messages, n: 0 })
+      .catch((error: unknown) => error);
+    expect(bad).toMatchObject({ status: 400, param: "n" });
   }));
 
 test(
