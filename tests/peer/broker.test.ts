@@ -59,6 +59,10 @@ describe("holding", () => {
     receive("a", parcel(2, end({ rowId: "2" })));
     receive("a", parcel(3, end({ rowId: "2" })));
     expect(take("a")).toEqual(batch({ released: [2] }));
+    // Each sender counts for itself, so two of them may have the same number for it.
+    receive("a", parcel(4, end({ rowId: "3" })));
+    receive("b", parcel(4, end({ rowId: "3" })));
+    expect([take("a"), take("b")]).toEqual([batch({ released: [4] }), null]);
   });
 
   test("a copy of an earlier hop or attempt is dropped and released at once", () => {

@@ -161,6 +161,20 @@ test("a process takes messages for its roles, forks and its own branches, and re
   ]);
 });
 
+test("a branch stays in custody until its end was taken by the process that waits for it", async () => {
+  await using pair = await createPair();
+  const { peer, received } = pair.host;
+  const branch = { of: "host", id: 1 };
+  peer.submit(encoded(step({ role: "work", branch })));
+  await until(() => received.length === 1, "the step came");
+  const done = received[0]?.task as Task;
+  peer.handOn(done, { ...end({ hops: 1, branch }), task: done });
+  await until(() => received.length === 2, "the end came");
+  expect(peer.broker.counts).toMatchObject({ held: 1, sent: 0 });
+  peer.settle(received[1]?.task as Task);
+  expect(peer.broker.idle).toBe(true);
+});
+
 test("the answer to a batch tells the load of the host, by role", async () => {
   await using pair = await createPair();
   const { driver, host } = pair;
