@@ -255,6 +255,17 @@ test("a look at the lock counts for less than 50 ms, forward and backward", () =
     await expect(lock.confirm()).rejects.toMatchObject({ code: "run_taken" });
   }));
 
+test("each look counts anew for less than 50 ms", () =>
+  withHeld(async ({ lock, clock, takeOver }) => {
+    clock.now += 100;
+    await lock.confirm();
+    await takeOver();
+    clock.now += 49;
+    await lock.confirm();
+    clock.now += 1;
+    await expect(lock.confirm()).rejects.toMatchObject({ code: "run_taken" });
+  }));
+
 test("a look is repeated when it took as long as a takeover may take, and not below", () =>
   withFolder(async (folder) => {
     // The clock is asked when the lock is taken, and before and after each look.

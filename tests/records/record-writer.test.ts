@@ -166,6 +166,23 @@ test("a lost directory is the reason that is given, not the deleted file that fo
     await expect(writer.close()).rejects.toBe(taken);
   }));
 
+test("an append that fails leaves every record that was written before it", () =>
+  withFolder(async (folder) => {
+    const path = join(folder, "t.jsonl");
+    await writeFile(path, "earlier\n");
+    let isSeen = true;
+    const confirm = async () => {
+      if (!isSeen) throw new Error("EIO");
+    };
+    const writer = await RecordWriter.open(path, 8, confirm);
+    await writer.append([["first"], ["second"]]);
+    await writer.append([["third"]]);
+    isSeen = false;
+    await expect(writer.append([["fourth"]])).rejects.toMatchObject({ code: "storage_failed" });
+    await writer.close().catch(() => undefined);
+    expect(await readFile(path, "utf8")).toBe("earlier\nfirst\nsecond\nthird\n");
+  }));
+
 test("a lock that cannot be looked at fails the append as the storage does", () =>
   withFolder(async (folder) => {
     const path = join(folder, "t.jsonl");
