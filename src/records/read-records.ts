@@ -19,11 +19,12 @@ export async function* readRecords(directory: string): AsyncGenerator<readonly T
   }
 }
 
-type Head = Pick<TrajectoryRecord, "id" | "trial" | "status"> &
+/** The members of a record that are read from its line. */
+export type Head = Pick<TrajectoryRecord, "id" | "trial" | "status"> &
   Partial<
     Pick<
       TrajectoryRecord,
-      "attempt" | "stop_reason" | "error" | "usage" | "cost" | "simulated" | "history"
+      "attempt" | "stop_reason" | "error" | "usage" | "cost" | "score" | "simulated" | "history"
     >
   >;
 

@@ -3,20 +3,19 @@
 // behind.
 
 import { IdSet } from "../task/id-set.ts";
-import { addSpent, NOTHING_SPENT, type Spent } from "../task/spent.ts";
-import { damagedRecord, parseHead } from "./read-records.ts";
+import { NO_USAGE } from "../task/spent.ts";
+import { RunningTally } from "../task/tally.ts";
+import { damagedRecord, type Head, parseHead } from "./read-records.ts";
 import { openRecordFile } from "./record-file.ts";
 
 export interface RecordedTasks {
   /** Every (row id, trial) that has a record. */
   readonly ids: IdSet;
-  readonly counts: { ok: number; failed: number; lost: number };
+  readonly tally: RunningTally;
   /** Number of failed and lost records by error code. */
   readonly errors: Readonly<Record<string, number>>;
   /** True when any record says that a simulated model answered. */
   readonly simulated: boolean;
-  /** Sum over the records: a lower bound of what the run has spent. */
-  readonly used: Spent;
   /** Byte offset where the last whole record ends. */
   readonly bytes: number;
   /** Bytes after it: a record that was being written when the process died. */
@@ -29,16 +28,18 @@ export interface RecordedTasks {
  */
 export async function readRecordedTasks(path: string): Promise<RecordedTasks> {
   const ids = new IdSet();
-  const counts = { ok: 0, failed: 0, lost: 0 };
+  const tally = new RunningTally();
   const errors: Record<string, number> = {};
   const { size, lines, close } = await openRecordFile(path);
   let simulated = false;
-  let used = NOTHING_SPENT;
   let bytes = 0;
+  const read = (): RecordedTasks => {
+    return { ids, tally, errors, simulated, bytes, tornBytes: size - bytes };
+  };
   try {
     for await (const batch of lines) {
       for (const { text, number, end, torn } of batch) {
-        if (torn) return { ids, counts, errors, simulated, used, bytes, tornBytes: size - bytes };
+        if (torn) return read();
         const record = parseHead(text, path, number);
         if (!ids.add(record.id, record.trial))
           throw damagedRecord(
@@ -46,15 +47,22 @@ export async function readRecordedTasks(path: string): Promise<RecordedTasks> {
             number,
             `row ${record.id}, trial ${record.trial} is there twice`,
           );
-        counts[record.status]++;
+        addTo(tally, record);
         if (record.error != null) errors[record.error.code] = (errors[record.error.code] ?? 0) + 1;
         simulated ||= record.simulated === true;
-        used = addSpent(used, { ...NOTHING_SPENT, ...record.usage, cost: record.cost ?? 0 });
         bytes = end;
       }
     }
   } finally {
     await close();
   }
-  return { ids, counts, errors, simulated, used, bytes, tornBytes: size - bytes };
+  return read();
+}
+
+/** Members that a record of an older version does not have count as nothing. */
+function addTo(tally: RunningTally, record: Head): void {
+  const { status, stop_reason = "completed", usage, cost, score, error, history } = record;
+  const known = { cost: cost ?? null, score: score ?? null, error: error ?? null };
+  const hops = Array.isArray(history) ? history.length : 0;
+  tally.add({ status, stop_reason, usage: { ...NO_USAGE, ...usage }, ...known }, hops);
 }

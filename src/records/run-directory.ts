@@ -82,7 +82,7 @@ export class RunDirectory {
     this.notes = notes;
     this.#lock = lock;
     this.#writer = writer;
-    this.#counts = { ...recorded.counts };
+    this.#counts = { ...recorded.tally.counts };
     this.#manifest = manifest;
     this.#checkpoints = setInterval(() => {
       const done = this.#unsaved ? this.#save("running") : this.#lock.confirm();
@@ -261,14 +261,14 @@ async function moveRecords(
 
 function manifestOf(
   identity: RunIdentity,
-  { recorded: { counts, simulated }, superseded: { count: superseded } }: Found,
+  { recorded: { tally, simulated }, superseded: { count: superseded } }: Found,
   earlier: Manifest | null,
 ): Manifest {
   const now = new Date().toISOString();
   return {
     format: MANIFEST_FORMAT,
     ...identity,
-    ...counts,
+    ...tally.counts,
     ...(superseded === 0 ? {} : { superseded }),
     simulated: identity.simulated || simulated,
     spent: earlier?.spent ?? { ...NOTHING_SPENT_BY_HOSTS },

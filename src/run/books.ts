@@ -3,11 +3,11 @@
 
 import { atLeast, type Budget, type Finished, Ledger, usedUp } from "../driver/ledger.ts";
 import type { RunEnd } from "../driver/run.ts";
-import { RunningTally } from "../driver/tally.ts";
 import type { RunDirectory } from "../records/run-directory.ts";
 import { type Beginning, FIRST_BEGINNING, taskName } from "../records/superseded.ts";
 import type { RecordHead } from "../task/record.ts";
 import { addSpent, NOTHING_SPENT, type Spent } from "../task/spent.ts";
+import { RunningTally } from "../task/tally.ts";
 
 export interface BooksOptions {
   readonly directory: RunDirectory;
@@ -21,6 +21,8 @@ export interface BooksOptions {
 export class Books {
   /** Sums of this start. */
   readonly tally = new RunningTally();
+  /** Sums of all starts: the records that were there, and those of this start. */
+  readonly whole: RunningTally;
   readonly ledger: Ledger;
   readonly budget: Budget | null;
   /** Number of records of earlier starts. */
@@ -33,6 +35,7 @@ export class Books {
     this.#options = options;
     this.budget = budget;
     this.before = directory.recorded.ids.size;
+    this.whole = directory.recorded.tally;
     this.ledger = new Ledger(earlierSpending(options), budget ?? undefined);
   }
 
@@ -59,6 +62,7 @@ export class Books {
   record(record: RecordHead, hops: number): void {
     const { directory, isAlone } = this.#options;
     this.tally.add(record, hops);
+    this.whole.add(record, hops);
     if (record.error !== null)
       this.#newErrors[record.error.code] = (this.#newErrors[record.error.code] ?? 0) + 1;
     if (record.simulated) directory.noteSimulated();
@@ -101,11 +105,10 @@ export class Books {
   }
 
   get #finished(): Finished {
-    const { counts, usage, cost } = this.tally;
-    const { directory } = this.#options;
-    const used = addSpent(usedBefore(directory), { ...usage, cost: cost ?? 0 });
-    const ended = counts.ok + counts.failed + counts.lost;
-    return { tasks: this.before + directory.superseded.count + ended, used };
+    const { counts } = this.whole;
+    const { superseded } = this.#options.directory;
+    const tasks = counts.ok + counts.failed + counts.lost + superseded.count;
+    return { tasks, used: addSpent(this.whole.spent, superseded.used) };
   }
 }
 
@@ -119,5 +122,5 @@ function earlierSpending({ directory, isReplay, isAlone }: BooksOptions) {
 
 /** Sum over the records of earlier starts, those that retries replaced included. */
 function usedBefore({ recorded, superseded }: RunDirectory): Spent {
-  return addSpent(recorded.used, superseded.used);
+  return addSpent(recorded.tally.spent, superseded.used);
 }

@@ -35,8 +35,9 @@ export interface Summary {
   readonly elapsed_ms: number;
   /** Bytes that peers sent each other; null in one process. */
   readonly wire_bytes: number | null;
-  /** Hops of this start. Usage, cost, stop reasons, errors and score are of this start, too. */
+  /** Hops of this start, which took `elapsed_ms`. */
   readonly hops: number;
+  /** Sum over all records of the run. Cost, stop reasons, errors and score are of all, too. */
   readonly usage: Usage;
   readonly cost: number | null;
   /** Spent by all starts, including what had to be done again. */
@@ -69,7 +70,7 @@ export function summarise(
   books: Books,
   { stopped, abandoned, isRetry, elapsedMs, wireBytes, spent, error }: Ended,
 ): Summary {
-  const { hops, usage, cost, stopReasons, errors, score } = books.tally;
+  const { usage, cost, stopReasons, errors, score } = books.whole;
   return {
     name: plan.recipe.name,
     directory: directory.path,
@@ -84,7 +85,8 @@ export function summarise(
     abandoned,
     elapsed_ms: Math.round(elapsedMs),
     wire_bytes: wireBytes,
-    ...{ hops, usage, cost, spent },
+    hops: books.tally.hops,
+    ...{ usage, cost, spent },
     budget: books.budget,
     stop_reasons: stopReasons,
     errors,

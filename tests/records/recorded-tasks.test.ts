@@ -16,12 +16,20 @@ test("records are counted by status, their usage and cost summed, and their task
       failedRecordOf("b"),
       recordOf("c", { status: "lost", stop_reason: "lost" }),
     ]);
-    const { ids, ...rest } = await readRecordedTasks(path);
-    expect(rest).toEqual({
+    const { ids, tally, ...rest } = await readRecordedTasks(path);
+    expect({ ...tally, spent: tally.spent }).toEqual({
       counts: { ok: 2, failed: 1, lost: 1 },
+      stopReasons: { completed: 2, error: 1, lost: 1 },
+      errors: { "agent_failed in a": 1 },
+      hops: 12,
+      usage: { requests: 12, prompt_tokens: 120, completion_tokens: 48 },
+      cost: 1.5,
+      score: { count: 3, sum: 3 },
+      spent: { requests: 12, prompt_tokens: 120, completion_tokens: 48, cost: 1.5 },
+    });
+    expect(rest).toEqual({
       errors: { agent_failed: 1 },
       simulated: false,
-      used: { requests: 12, prompt_tokens: 120, completion_tokens: 48, cost: 1.5 },
       bytes: (await stat(path)).size,
       tornBytes: 0,
     });
@@ -41,8 +49,8 @@ test("a torn last record is not counted, and its bytes are known", () =>
     await writeRun(folder, [recordOf("a")]);
     const whole = (await stat(path)).size;
     await appendFile(path, JSON.stringify(recordOf("b")));
-    const { counts, bytes, tornBytes, ids } = await readRecordedTasks(path);
-    expect({ counts, bytes, tornBytes, size: ids.size }).toEqual({
+    const { tally, bytes, tornBytes, ids } = await readRecordedTasks(path);
+    expect({ counts: tally.counts, bytes, tornBytes, size: ids.size }).toEqual({
       counts: { ok: 1, failed: 0, lost: 0 },
       bytes: whole,
       tornBytes: JSON.stringify(recordOf("b")).length,
@@ -53,8 +61,7 @@ test("a torn last record is not counted, and its bytes are known", () =>
 test("a file that is not there has no tasks", () =>
   withFolder(async (folder) => {
     expect(await readRecordedTasks(join(folder, "none.jsonl"))).toMatchObject({
-      counts: { ok: 0, failed: 0, lost: 0 },
-      used: { requests: 0, cost: 0 },
+      tally: { counts: { ok: 0, failed: 0, lost: 0 }, hops: 0, cost: null },
       bytes: 0,
       tornBytes: 0,
     });
@@ -77,6 +84,10 @@ test("a record without usage, cost and label counts nothing of them", () =>
     await writeFile(path, `${JSON.stringify(head)}\n`);
     expect(await readRecordedTasks(path)).toMatchObject({
       simulated: false,
-      used: { requests: 0, prompt_tokens: 0, completion_tokens: 0, cost: 0 },
+      tally: {
+        counts: { ok: 1, failed: 0, lost: 0 },
+        ...{ stopReasons: {}, errors: {}, hops: 0, cost: null, score: { count: 0, sum: 0 } },
+        usage: { requests: 0, prompt_tokens: 0, completion_tokens: 0 },
+      },
     });
   }));

@@ -68,7 +68,7 @@ test("appended records are counted by status, and the last manifest says how the
     await directory.append([[JSON.stringify(recordOf("a"))]], { ok: 1, failed: 2, lost: 3 });
     await append(directory, "b");
     expect(directory.counts).toEqual({ ok: 2, failed: 2, lost: 3 });
-    expect(directory.recorded.counts).toEqual(NOTHING);
+    expect(directory.recorded.tally.counts).toEqual(NOTHING);
     await directory.close("complete");
     expect(await readManifest(folder)).toMatchObject({
       state: "complete",

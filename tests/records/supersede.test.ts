@@ -103,7 +103,7 @@ async function stateOf(path: string): Promise<"before" | "after"> {
   const seen = [
     await textOf(path),
     await textOf(supersededPath(path), await countedBytes(path)),
-    (await readRecordedTasks(path)).counts,
+    (await readRecordedTasks(path)).tally.counts,
     (await readSuperseded(path)).count,
   ];
   const before = [ALL, OLD, { ok: 2, failed: 2, lost: 0 }, 1];

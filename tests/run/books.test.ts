@@ -106,6 +106,26 @@ test("records add to the tally, and a simulated answer marks the run as simulate
     }),
   ));
 
+test("the whole tally has the records of earlier starts, and those of this one", () =>
+  withFolder((folder) =>
+    withBooks(
+      folder,
+      (books) => {
+        books.record({ ...paid("1", 3), score: 1 }, 2);
+        const { counts, usage, hops, score } = books.whole;
+        expect([counts.ok, usage, hops, score]).toEqual([
+          2,
+          usageOf(8),
+          2,
+          { count: 2, sum: 1 + (paid("0", 5).score ?? 0) },
+        ]);
+        expect(books.tally.counts.ok).toBe(1);
+      },
+      {},
+      [{ ...paid("0", 5), score: paid("0", 5).score ?? 0 }],
+    ),
+  ));
+
 test("a process that is alone takes the larger of what was noted and what records say", () =>
   withFolder(async (folder) => {
     const records = [paid("0", 5)];

@@ -144,6 +144,12 @@ test("a run that is drained finishes the tasks in flight, and goes on where it s
     expect(await readManifest(join(folder, "run"))).toMatchObject({ state: "stopped", ok: 2 });
     const done = await play(folder, small);
     expect(done).toMatchObject({ state: "complete", ok: 5, recorded_before: 2, hops: 6 });
+    // The summary speaks of the records of both starts.
+    expect(done).toMatchObject({
+      stop_reasons: { completed: 5 },
+      usage: { requests: 5 },
+      score: { scored: 5, mean: 1 },
+    });
     const records = await readRecords(join(folder, "run"));
     expect(new Set(records.map(({ id }) => id)).size).toBe(5);
     expect(records).toHaveLength(5);

@@ -13,7 +13,7 @@ export function renderSummary(summary: Summary): string {
   const { directory, state, stopped, recorded_before: before, spent, budget } = summary;
   const made = recordedOf(summary) - before;
   const lines = [titleOf(summary, made), accountOf(summary), ...retriedOf(summary)];
-  if (made > 0) lines.push(...detailsOf(summary));
+  if (made > 0 || (state === "stopped" && before > 0)) lines.push(...detailsOf(summary));
   const unanswered = state === "complete" ? unansweredHint(summary.stop_reasons) : null;
   if (unanswered !== null) lines.push(unanswered);
   lines.push(...retryHint(summary));

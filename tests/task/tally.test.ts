@@ -1,7 +1,7 @@
 // Sums over the records of a run.
 
 import { expect, test } from "bun:test";
-import { RunningTally } from "../../src/driver/tally.ts";
+import { RunningTally } from "../../src/task/tally.ts";
 import { recordOf } from "../parts/record.ts";
 
 test("a tally of no record is all zeros, without a cost", () => {

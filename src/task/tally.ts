@@ -1,8 +1,14 @@
 // The tally: sums over the records that a run has made so far, for its progress and its summary.
 
-import type { Counts, RecordHead } from "../task/record.ts";
-import { addUsage, NO_USAGE, roundMoney } from "../task/spent.ts";
-import type { StopReason, Usage } from "../task/task.ts";
+import type { Counts, RecordHead } from "./record.ts";
+import { addSpent, addUsage, NO_USAGE, NOTHING_SPENT, roundMoney, type Spent } from "./spent.ts";
+import type { StopReason, Usage } from "./task.ts";
+
+/** The members of a record that are summed. */
+export type Tallied = Pick<
+  RecordHead,
+  "status" | "stop_reason" | "usage" | "cost" | "score" | "error"
+>;
 
 export interface Tally {
   readonly counts: Counts;
@@ -25,7 +31,12 @@ export class RunningTally implements Tally {
   cost: number | null = null;
   readonly score = { count: 0, sum: 0 };
 
-  add(record: RecordHead, hops: number): void {
+  /** What the records say was spent; their cost is 0 without a price. */
+  get spent(): Spent {
+    return addSpent(NOTHING_SPENT, { ...this.usage, cost: this.cost ?? 0 });
+  }
+
+  add(record: Tallied, hops: number): void {
     this.counts[record.status]++;
     this.stopReasons[record.stop_reason] = (this.stopReasons[record.stop_reason] ?? 0) + 1;
     this.hops += hops;
