@@ -25,6 +25,13 @@ export interface Answers {
   keep(model: string, request: ChatRequest, answer: ChatAnswer): Promise<void>;
 }
 
+/** Windows of replicas that were found by use, kept over the starts of a run. */
+export interface FoundWindows {
+  /** The most requests at once that the replica took; null when that is not known. */
+  find(replica: string): number | null;
+  note(replica: string, size: number | null): void;
+}
+
 /** The parts that the models of one process share with the run that asks them. */
 export interface ModelContext {
   readonly permits: Permits | null;
@@ -32,6 +39,7 @@ export interface ModelContext {
   readonly journal: Answers | null;
   /** Answers of all runs that share the folder `run.cache`. */
   readonly cache: Answers | null;
+  readonly windows: FoundWindows | null;
   /** Tells the user what happens to endpoints. */
   say(level: "info" | "warning", what: string): void;
   /** Counts an answer that was paid for. Answers from journal or cache cost nothing. */
@@ -43,6 +51,7 @@ export const NO_RUN: ModelContext = {
   permits: null,
   journal: null,
   cache: null,
+  windows: null,
   say: (level, what) => console.error(`${level}: ${what}`),
   spend: () => undefined,
 };

@@ -76,7 +76,7 @@ export class Plan {
     const models = new Map(
       [...this.models].map(([name, model]) => [
         name,
-        model.open({ permits, journal, cache, say, spend }),
+        model.open({ permits, journal, cache, windows: null, say, spend }),
       ]),
     );
     const pool = (name: string) => sandboxes.pool(name);

@@ -3,9 +3,11 @@
 
 import { MatrixError } from "../../error.ts";
 import type { OpenaiModelConfig } from "../../recipe/schema/model-schema.ts";
+import { type Clock, SYSTEM_CLOCK } from "../clock.ts";
 import type { ModelContext } from "../context.ts";
 import { taskOf } from "../contract.ts";
 import type { Try } from "../retry.ts";
+import { Endpoint } from "./endpoint.ts";
 import type { Replica } from "./replica.ts";
 import { Replicas } from "./replicas.ts";
 
@@ -15,7 +17,7 @@ const NOTICES_MAX = 20;
 export function openReplicas(
   name: string,
   config: OpenaiModelConfig,
-  { say }: Pick<ModelContext, "say">,
+  { say, windows }: Pick<ModelContext, "say" | "windows">,
 ): { readonly attempt: Try; readonly replicas: Replicas } {
   const noticed = new Set<string>();
   const notice = (what: string): void => {
@@ -23,35 +25,51 @@ export function openReplicas(
     noticed.add(what);
     say("warning", `models.${name}: ${what}`);
   };
-  const replicas = new Replicas(name, config, { random: Math.random, say, notice });
-  return { attempt: askOneOf(replicas), replicas };
+  const replicas = new Replicas(name, config, {
+    random: Math.random,
+    clock: SYSTEM_CLOCK,
+    windows,
+    say,
+    connect: (address) => new Endpoint(config, address, notice),
+  });
+  return { attempt: askOneOf(replicas, SYSTEM_CLOCK), replicas };
 }
 
-function askOneOf(replicas: Replicas): Try {
+export function askOneOf(replicas: Replicas, clock: Clock): Try {
   return async (request, { tries, deadline, signal, permit }) => {
-    const replica = await replicas.take({ key: taskOf(request), rank: tries, deadline, signal });
-    let sentAt = performance.now();
+    const place = await replicas.take({ key: taskOf(request), rank: tries, deadline, signal });
+    const { replica } = place;
+    const isTrial = replica.isEjected;
+    let sentAt = clock.now();
     try {
       await permit();
-      sentAt = performance.now();
+      sentAt = clock.now();
       const answer = await replica.endpoint.ask(request, signal);
-      replica.answered();
+      replicas.answered(place, sentAt);
       return answer;
     } catch (thrown) {
       if (signal.aborted || !(thrown instanceof MatrixError)) throw thrown;
-      replica.failed(thrown, sentAt, performance.now());
-      throw withRetryNow(thrown, replica, replicas);
+      replicas.failed(place, thrown, sentAt);
+      const isAlone = isTrial || replicas.anotherDoesWell(replica);
+      throw withRetryNow(isAlone ? blamed(thrown, isTrial) : thrown, replica, replicas);
     } finally {
-      replicas.give(replica);
+      replicas.give(place);
     }
   };
 }
 
-/**
- * The next try need not wait when it goes to another replica, or when it will wait in `take` for
- * this one.
- */
+/** The next try need not wait for itself when it goes to another replica or waits in `take`. */
 function withRetryNow(error: MatrixError, replica: Replica, replicas: Replicas): MatrixError {
-  if (replica.isUsable(performance.now()) && !replicas.hasOther(replica)) return error;
+  if (!replicas.canRetryNow(replica)) return error;
   return new MatrixError(error.code, error.message, { cause: error.cause, retryNow: true });
+}
+
+/**
+ * The error as the fault of its replica, which another one does not share, so that the request is
+ * tried again. A request that the server refuses may be to blame itself, except in a trial.
+ */
+function blamed(error: MatrixError, isTrial: boolean): MatrixError {
+  const { code, message } = error;
+  if (code !== "model_denied" && !(isTrial && code === "model_refused_request")) return error;
+  return new MatrixError("model_failed", message, { cause: error });
 }

@@ -1,73 +1,79 @@
-// One replica of a model: its state, and the number of requests that it takes. Both are learned
-// from use. The states are
-//   up      it gets as many requests as its window allows; failures in a row are counted;
-//   down    it could not be reached, or failed too often in a row: it gets nothing until its
-//           backoff is over;
-//   probed  its backoff is over: a request that costs nothing asks whether it is back (the
-//           answer to a real request may take minutes).
-// A replica that sent Retry-After is up, but gets nothing until that time.
+// One replica of a model: its endpoint, and what was learned of it from use: how much it takes
+// (window.ts), how busy it is (load.ts) and whether it is well (health.ts).
 
 import type { ErrorCode, MatrixError } from "../../error.ts";
 import type { OpenaiModelConfig } from "../../recipe/schema/model-schema.ts";
-import { backoffMs } from "../retry.ts";
+import type { Clock } from "../clock.ts";
+import type { FoundWindows } from "../context.ts";
+import { retryAfterMs } from "../retry.ts";
 import type { Address } from "./addresses.ts";
-import { Endpoint } from "./endpoint.ts";
+import type { Candidate } from "./choice.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { type Failing, type Failure, Health } from "./health.ts";
+import { type Begun, Load } from "./load.ts";
 import { Window } from "./window.ts";
 
-/** A replica that can be reached goes down after this many failures in a row. */
-const FAILURES_MAX = 3;
-/** A replica that goes down more often than this, without an answer in between, is reported. */
-const DOWNS_UNREPORTED_MAX = 3;
-
-/** No Retry-After is respected for longer than this. */
-const RETRY_AFTER_MAX_MS = 120_000;
-/** The largest share of a Retry-After that is added to it at random. */
-const RETRY_AFTER_JITTER = 0.25;
+/** A replica that failed this many probes since it last answered is reported. */
+const PROBES_UNREPORTED_MAX = 3;
 
 const OVERLOADED: ReadonlySet<ErrorCode> = new Set(["model_overloaded", "model_timeout"]);
-const BROKEN: ReadonlySet<ErrorCode> = new Set([
-  "model_unavailable",
-  "model_lost",
-  "model_failed",
-  "model_timeout",
-]);
-
-type Health =
-  | { readonly is: "up"; readonly failures: number }
-  | { readonly is: "down"; readonly until: number }
-  | { readonly is: "probed" };
+const FAILURES: Readonly<Partial<Record<ErrorCode, Failure>>> = {
+  model_unavailable: "unreachable",
+  model_lost: "broken",
+  model_failed: "broken",
+  model_timeout: "broken",
+  model_bad_answer: "unusable",
+  model_denied: "unusable",
+  model_refused_request: "unusable",
+};
 
 export interface ReplicaParts {
   readonly random: () => number;
+  readonly clock: Clock;
+  /** The windows that earlier starts of the run found. */
+  readonly windows: FoundWindows | null;
   /** Reports a change to the user. */
   readonly say: (level: "info" | "warning", what: string) => void;
-  /** Tells the user of something odd about answers, once for the model. */
-  readonly notice: (what: string) => void;
+  readonly connect: (address: Address) => Pick<Endpoint, "ask" | "isThere">;
 }
 
-/** Times are milliseconds of performance.now(). */
 export class Replica {
   readonly label: string;
-  readonly endpoint: Endpoint;
-  inFlight = 0;
+  readonly endpoint: Pick<Endpoint, "ask" | "isThere">;
   readonly #parts: ReplicaParts;
   readonly #window: Window;
-  #health: Health = { is: "up", failures: 0 };
-  #pausedUntil = 0;
-  /** Counts how often it went down since it last answered. */
-  #downs = 0;
+  readonly #load = new Load();
+  readonly #health: Health;
+  /** Probes that failed since it last answered. */
+  #probes = 0;
+  #isProbing = false;
+  #isReported = false;
   /** The last thing that went wrong. */
   #trouble = "";
 
   constructor(config: OpenaiModelConfig, address: Address, parts: ReplicaParts) {
     this.label = address.label;
-    this.endpoint = new Endpoint(config, address, parts.notice);
-    this.#window = new Window(config.concurrency);
+    this.endpoint = parts.connect(address);
     this.#parts = parts;
+    const found = parts.windows?.find(this.label) ?? null;
+    this.#window = new Window(config.concurrency, parts.random, found);
+    this.#health = new Health(parts.random);
   }
 
   get isUp(): boolean {
     return this.#health.is === "up";
+  }
+
+  get isEjected(): boolean {
+    return this.#health.is === "ejected";
+  }
+
+  get doesWell(): boolean {
+    return this.#health.doesWell;
+  }
+
+  get inFlight(): number {
+    return this.#load.inFlight;
   }
 
   get window(): number {
@@ -78,67 +84,96 @@ export class Replica {
     return this.#trouble;
   }
 
-  /** True when it is up and not paused by a Retry-After. */
+  /** True when it may be sent requests now, if it has room. */
   isUsable(now: number): boolean {
-    return this.isUp && now >= this.#pausedUntil;
+    return this.#health.admits(now) && !this.#window.isPaused(now);
   }
 
   hasRoom(now: number): boolean {
-    return this.isUsable(now) && this.inFlight < this.#window.size;
+    return this.#health.admits(now) && this.#window.hasRoom(this.#load.inFlight, now);
   }
 
-  /** The time at which its state changes without any answer; null when it does not. */
+  asCandidate(now: number): Candidate & { readonly replica: Replica } {
+    return {
+      replica: this,
+      hasRoom: this.hasRoom(now),
+      isKnown: this.#load.isKnown,
+      isStale: this.#load.isStale(now),
+      expectedMs: (ahead) => this.#load.expectedMs(ahead, now),
+    };
+  }
+
+  /** The time at which it may take more without any answer; null when there is none. */
   changesAt(now: number): number | null {
-    if (this.#health.is === "down") return this.#health.until;
-    return now < this.#pausedUntil ? this.#pausedUntil : null;
+    // A probe that is under way tells by itself how it ended.
+    if (this.#isProbing) return null;
+    return this.#health.changesAt ?? this.#window.changesAt(now);
   }
 
-  answered(): void {
+  /** Ends an ejection: a replica that fails is better than none. */
+  readmit(): void {
+    this.#health.readmit();
+  }
+
+  begin(now: number): Begun {
+    this.#health.admitted(now);
+    return this.#load.begin(now);
+  }
+
+  end(begun: Begun, now: number): void {
+    this.#load.end(begun, now);
+  }
+
+  answered(begun: Begun, sentAt: number, now: number): void {
     this.#window.answered(this.inFlight);
-    if (this.#downs > DOWNS_UNREPORTED_MAX) this.#parts.say("info", `${this.label} answers again`);
-    this.#health = { is: "up", failures: 0 };
-    this.#downs = 0;
+    this.#load.answered(begun, now - sentAt);
+    this.#health.answered(sentAt);
+    this.#noteWindow();
+    if (!this.isUp) return;
+    this.#probes = 0;
+    if (this.#isReported) this.#parts.say("info", `${this.label} answers again`);
+    this.#isReported = false;
   }
 
   /** Notes a try that brought no answer. */
-  failed({ code, message, retryAfterMs }: MatrixError, sentAt: number, now: number): void {
-    this.#trouble = message;
-    if (OVERLOADED.has(code)) this.#window.overloaded(sentAt, this.inFlight, now);
-    // The jitter keeps hosts that were sent away together from coming back together.
-    if (retryAfterMs !== undefined) {
-      const pauseMs =
-        Math.min(retryAfterMs, RETRY_AFTER_MAX_MS) *
-        (1 + RETRY_AFTER_JITTER * this.#parts.random());
-      this.#pausedUntil = Math.max(this.#pausedUntil, now + pauseMs);
+  failed(error: MatrixError, begun: Begun, how: Omit<Failing, "inFlight">): void {
+    const { code } = error;
+    const { inFlight } = this;
+    const { sentAt, now } = how;
+    this.#trouble = error.message;
+    if (code === "model_timeout") this.#load.answered(begun, now - sentAt);
+    if (OVERLOADED.has(code)) {
+      const wait = retryAfterMs(error, this.#parts.random) ?? 0;
+      this.#window.refused({ inFlight, afterMs: now - sentAt, retryAfterMs: wait, now });
+      this.#noteWindow();
     }
-    if (this.#health.is !== "up") return;
-    // A server that refuses a request can be reached.
-    const failures = BROKEN.has(code) ? this.#health.failures + 1 : 0;
-    this.#health = { is: "up", failures };
-    if (code === "model_unavailable" || failures >= FAILURES_MAX) this.#goDown(now);
+    const failure = FAILURES[code];
+    if (failure === undefined) return;
+    this.#health.failed(failure, { ...how, inFlight });
+    if (this.isEjected) this.#report(`fails, and gets few requests until it is well`);
   }
 
-  /** Probes a replica whose backoff is over. */
-  async probe(clock: () => number): Promise<void> {
-    if (this.#health.is !== "down" || this.#health.until > clock()) return;
-    this.#health = { is: "probed" };
+  /** Asks a replica that is down whether it is there, when it is time for that. */
+  async probe(): Promise<void> {
+    const { clock } = this.#parts;
+    if (this.#isProbing || !this.#health.isProbeDue(clock.now())) return;
+    this.#isProbing = true;
     const isThere = await this.endpoint.isThere();
-    // An answer that was still under way has arrived, and it says more than the probe.
-    if (!this.#isProbed()) return;
-    if (isThere) this.#health = { is: "up", failures: 0 };
-    else this.#goDown(clock());
+    this.#isProbing = false;
+    this.#health.probed(isThere, clock.now());
+    // The requests that wait do not all come in one moment.
+    if (isThere) this.#window.restart(this.inFlight);
+    else if (this.#probes++ === PROBES_UNREPORTED_MAX)
+      this.#report("is down, and is asked again from time to time");
   }
 
-  #isProbed(): boolean {
-    return this.#health.is === "probed";
+  #report(what: string): void {
+    if (this.#isReported) return;
+    this.#isReported = true;
+    this.#parts.say("warning", `${this.label} ${what}: ${this.#trouble}`);
   }
 
-  #goDown(now: number): void {
-    this.#health = { is: "down", until: now + backoffMs(this.#downs, this.#parts.random) };
-    if (this.#downs++ === DOWNS_UNREPORTED_MAX)
-      this.#parts.say(
-        "warning",
-        `${this.label} is down, and is asked again from time to time: ${this.#trouble}`,
-      );
+  #noteWindow(): void {
+    this.#parts.windows?.note(this.label, this.#window.found);
   }
 }

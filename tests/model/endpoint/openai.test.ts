@@ -27,7 +27,10 @@ const trying = (more: Partial<Trying> = {}): Trying => ({
 });
 
 function openAt(base_url: OpenaiModelConfig["base_url"], more: Partial<OpenaiModelConfig> = {}) {
-  return openReplicas("m", openaiConfig({ base_url, ...more }), { say: () => undefined });
+  return openReplicas("m", openaiConfig({ base_url, ...more }), {
+    say: () => undefined,
+    windows: null,
+  });
 }
 const failure = (trying: Promise<unknown>) =>
   trying.then(
@@ -132,29 +135,88 @@ test("a failure at one of two replicas is tried again at once, at the other", as
   expect([a.asked.length, b.asked.length]).toEqual([1, 1]);
 });
 
-test("three failures take a replica down, and an answer brings it up", async () => {
+test("eight failures in a row take the only replica down, and an answer brings it up", async () => {
   await using endpoint = await TestEndpoint.start(answer("broken", 500));
   const { attempt, replicas } = openAt(endpoint.url);
-  for (const isUp of [true, true, false]) {
+  for (let failures = 1; failures <= 8; failures++) {
     await failure(attempt(request("a"), trying()));
-    expect(replicas.replicas[0]?.isUp).toBe(isUp);
+    expect(replicas.replicas[0]?.isUp).toBe(failures < 8);
   }
   endpoint.behaviour = answer();
   await attempt(request("a"), trying());
   expect(replicas.replicas[0]?.isUp).toBe(true);
 });
 
-test("overload shrinks the window once for all requests that were sent before", async () => {
+test("a replica that answers with garbage is ejected when another does well", async () => {
+  await using a = await TestEndpoint.start(answer("not json"));
+  await using b = await TestEndpoint.start();
+  const { attempt, replicas } = openAt([a.url, b.url]);
+  const rows = Array.from({ length: 60 }, (_, row) => `${row}`);
+  const ends: string[] = [];
+  for (const row of rows)
+    ends.push(
+      await attempt(request(row), trying()).then(
+        () => "answered",
+        ({ code }: MatrixError) => code,
+      ),
+    );
+  expect(ends.filter((end) => end !== "answered")).toEqual(Array(8).fill("model_bad_answer"));
+  expect(a.asked).toHaveLength(8);
+  expect(replicas.replicas.map(({ isUp }) => isUp)).toEqual([false, true]);
+});
+
+test("a refusal by an ejected replica does not fail the task that tried it", async () => {
+  await using a = await TestEndpoint.start(answer("not like this", 400));
+  await using b = await TestEndpoint.start();
+  const { attempt, replicas } = openAt([a.url, b.url]);
+  const endOf = (row: number) =>
+    attempt(request(`${row}`), trying()).then(
+      () => "answered",
+      ({ code }: MatrixError) => code,
+    );
+  let row = 0;
+  const ends: string[] = [];
+  do ends.push(await endOf(row++));
+  while (replicas.replicas[0]?.isUp === true);
+  expect(ends.filter((end) => end !== "answered")).toEqual(Array(8).fill("model_refused_request"));
+  await until(async () => {
+    const end = await endOf(row++);
+    if (a.asked.length > 8) expect(end).toBe("model_failed");
+    return a.asked.length > 8;
+  }, "it is tried again");
+});
+
+test("a replica that denies what another one answers fails no task", async () => {
+  await using a = await TestEndpoint.start(answer("no such model", 404));
+  await using b = await TestEndpoint.start();
+  const { attempt } = openAt([a.url, b.url]);
+  for (let row = 0; row < 40; row++) {
+    const expected = b.asked.length === 0 ? "model_denied" : "model_failed";
+    await attempt(request(`${row}`), trying()).catch(({ code, message }: MatrixError) => {
+      expect(code).toBe(expected);
+      expect(message).toContain("no such model");
+    });
+  }
+  expect(a.asked.length).toBeGreaterThan(0);
+});
+
+test("a window is left with what the server kept of a burst", async () => {
   const { promise: allThere, resolve: goOn } = Promise.withResolvers<void>();
   await using endpoint = await TestEndpoint.start(async (asked) => {
-    if (endpoint.asked.length === 10) goOn();
+    const { length } = endpoint.asked;
+    if (length === 40) goOn();
     await allThere;
-    answer("full", 429)(asked);
+    if (length > 12) answer("full", 429)(asked);
   });
-  const { attempt, replicas } = openAt(endpoint.url, { concurrency: 10 });
-  await Promise.all(Array.from({ length: 10 }, () => failure(attempt(request("a"), trying()))));
-  // The third is one too many; two have given their places back by then.
-  expect(replicas.replicas[0]?.window).toBe(Math.floor(0.7 * 8));
+  const { attempt, replicas } = openAt(endpoint.url, { concurrency: 100 });
+  const controller = new AbortController();
+  const asking = Array.from({ length: 40 }, (_, row) =>
+    failure(attempt(request(`${row}`), trying({ signal: controller.signal }))),
+  );
+  await until(() => replicas.replicas[0]?.inFlight === 12, "the others were turned away");
+  expect(replicas.replicas[0]?.window).toBe(12);
+  controller.abort(new Error("stop"));
+  await Promise.all(asking);
 });
 
 test("a signal that aborts is not a failure of the replica, and gives its place back", async () => {

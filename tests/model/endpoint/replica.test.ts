@@ -1,214 +1,237 @@
-// One replica: when it goes down, when it is paused, when it is asked whether it is there, and what
-// the user hears of it. Times are arguments; `random` is 0, so the first backoff is 125 ms.
+// One replica: which of its parts hears of what, when it is asked whether it is there, and what the
+// user hears of it. Times are those of a virtual clock; `random` is 0.
 
 import { expect, test } from "bun:test";
 import { type ErrorCode, MatrixError } from "../../../src/error.ts";
 import { Replica } from "../../../src/model/endpoint/replica.ts";
-import { TestEndpoint } from "../endpoint.ts";
 import { openaiConfig } from "./config.ts";
+import { VirtualClock } from "./virtual.ts";
 
-function createReplica({ url = "http://127.0.0.1:9/v1", concurrency = 10, random = 0 } = {}) {
+function createReplica({ concurrency = 10, random = 0, found = null as number | null } = {}) {
   const said: string[] = [];
+  const clock = new VirtualClock();
+  const server = { isThere: true, probes: 0 };
+  const noted: [string, number | null][] = [];
   const replica = new Replica(
     openaiConfig({ concurrency }),
-    { url, ip: null, label: "http://a" },
+    { url: "http://a/v1", ip: null, label: "http://a" },
     {
       random: () => random,
+      clock,
+      windows: { find: () => found, note: (...note) => noted.push(note) },
       say: (level, what) => said.push(`${level}: ${what}`),
-      notice: () => undefined,
+      connect: () => ({
+        ask: () => Promise.reject(new Error("not asked")),
+        isThere: async () => {
+          server.probes++;
+          return server.isThere;
+        },
+      }),
     },
   );
-  const fail = (code: ErrorCode, now = 0, retryAfterMs?: number) =>
-    replica.failed(
-      new MatrixError(code, `it said ${code}`, retryAfterMs === undefined ? {} : { retryAfterMs }),
-      now,
-      now,
-    );
-  return { replica, said, fail };
+  const begin = (count = 1) =>
+    Array.from({ length: count }, () => replica.begin(clock.now())).at(-1) ??
+    replica.begin(clock.now());
+  /** A request that is begun and fails at once; others may be in flight. */
+  const fail = (code: ErrorCode, { retryAfterMs = 0, mayEject = false, afterMs = 0 } = {}) => {
+    const begun = begin();
+    const now = clock.now();
+    const error = new MatrixError(code, `it said ${code}`, { retryAfterMs });
+    replica.failed(error, begun, { sentAt: now - afterMs, now, mayEject });
+    replica.end(begun, now);
+  };
+  const answer = (afterMs = 0) => {
+    const begun = begin();
+    replica.answered(begun, clock.now() - afterMs, clock.now());
+    replica.end(begun, clock.now());
+  };
+  return { replica, said, clock, server, noted, begin, fail, answer };
 }
 
 test("a new replica is up, has room for its window and changes by no time", () => {
-  const { replica } = createReplica({ concurrency: 2 });
-  expect([replica.isUp, replica.window, replica.trouble]).toEqual([true, 2, ""]);
+  const { replica, begin } = createReplica({ concurrency: 2 });
+  expect([replica.isUp, replica.isEjected, replica.window, replica.trouble]).toEqual([
+    true,
+    false,
+    2,
+    "",
+  ]);
   expect(replica.changesAt(0)).toBeNull();
   const room = [0, 1, 2].map((inFlight) => {
-    replica.inFlight = inFlight;
-    return replica.hasRoom(0);
+    if (inFlight > 0) begin();
+    return [replica.inFlight, replica.hasRoom(0)];
   });
-  expect(room).toEqual([true, true, false]);
-});
-
-test("a replica that cannot be reached goes down at once, until its backoff is over", () => {
-  const { replica, fail } = createReplica();
-  fail("model_unavailable", 1000);
-  expect([replica.isUp, replica.isUsable(1000), replica.hasRoom(1000)]).toEqual([
-    false,
-    false,
-    false,
+  expect(room).toEqual([
+    [0, true],
+    [1, true],
+    [2, false],
   ]);
-  expect(replica.changesAt(1000)).toBe(1125);
-  expect(replica.trouble).toBe("it said model_unavailable");
 });
 
-for (const code of ["model_lost", "model_failed", "model_timeout"] as const) {
-  test(`the third ${code} in a row, without an answer between, takes a replica down`, () => {
-    const { replica, fail } = createReplica();
-    fail(code);
-    fail(code);
-    expect(replica.isUp).toBe(true);
-    replica.answered();
-    fail(code);
-    fail(code);
-    expect(replica.isUp).toBe(true);
-    fail(code);
-    expect(replica.isUp).toBe(false);
-  });
-}
+test("a replica begins with the window that an earlier start found, and notes its own", () => {
+  const { replica, noted, begin, fail } = createReplica({ concurrency: 100, found: 20 });
+  expect(replica.window).toBe(20);
+  begin(4);
+  for (let i = 0; i < 5; i++) fail("model_overloaded");
+  expect(noted.at(-1)).toEqual(["http://a", 4]);
+});
 
-for (const code of ["model_refused_request", "model_bad_answer", "model_overloaded"] as const) {
-  test(`${code} says that a replica is there, and starts the count anew`, () => {
-    const { replica, fail } = createReplica();
+for (const [code, window] of [
+  ["model_overloaded", 5],
+  ["model_timeout", 5],
+  ["model_failed", 10],
+  ["model_lost", 10],
+  ["model_bad_answer", 10],
+  ["model_refused_request", 10],
+] as const) {
+  test(`five times ${code} leave a window of ${window} out of ten`, () => {
+    const { replica, begin, fail } = createReplica();
+    begin(9);
     for (let i = 0; i < 5; i++) fail(code);
-    expect(replica.isUp).toBe(true);
-    fail("model_failed");
-    fail("model_failed");
-    fail(code);
-    fail("model_failed");
-    fail("model_failed");
-    expect(replica.isUp).toBe(true);
+    expect(replica.window).toBe(window);
   });
 }
 
-test("overload and time-outs make the window smaller, and other failures do not", () => {
-  for (const [code, window] of [
-    ["model_overloaded", 7],
-    ["model_timeout", 7],
-    ["model_failed", 10],
-    ["model_lost", 10],
-    ["model_refused_request", 10],
-  ] as const) {
-    const { replica, fail } = createReplica();
-    replica.inFlight = 10;
-    for (let i = 0; i < 3; i++) fail(code);
-    expect(`${code} ${replica.window}`).toBe(`${code} ${window}`);
-  }
+test("a time-out counts as a slow answer, and a refusal does not", () => {
+  const { replica, begin, fail } = createReplica();
+  begin(2);
+  fail("model_overloaded", { afterMs: 7000 });
+  expect(replica.asCandidate(0).expectedMs(0)).toBe(0);
+  fail("model_timeout", { afterMs: 7000 });
+  expect(replica.asCandidate(0).expectedMs(0)).toBe(7000);
 });
 
-test("an answer makes the window larger", () => {
-  const { replica } = createReplica({ concurrency: 1000 });
-  replica.inFlight = 128;
-  replica.answered();
-  expect(replica.window).toBe(129);
+test("a candidate shows the room of its replica, whether it is known and how slow it is", async () => {
+  const { replica, clock, begin, answer } = createReplica({ concurrency: 1 });
+  await clock.run(100);
+  expect(replica.asCandidate(100)).toMatchObject({
+    replica,
+    hasRoom: true,
+    isKnown: false,
+    isStale: true,
+  });
+  answer(30);
+  begin();
+  const candidate = replica.asCandidate(100);
+  expect(candidate).toMatchObject({ hasRoom: false, isKnown: true, isStale: false });
+  expect(candidate.expectedMs(0)).toBe(30);
 });
 
-test("a replica that says when to come back is up but gets nothing until then", () => {
+test("a replica that turns its only request away is up but not usable until its Retry-After", () => {
   const { replica, fail } = createReplica();
-  fail("model_overloaded", 1000, 5000);
-  expect([replica.isUp, replica.isUsable(5999), replica.isUsable(6000)]).toEqual([
+  fail("model_overloaded", { retryAfterMs: 5000 });
+  expect([replica.isUp, replica.isUsable(4999), replica.isUsable(5000)]).toEqual([
     true,
     false,
     true,
   ]);
-  expect([replica.changesAt(5999), replica.changesAt(6000)]).toEqual([6000, null]);
+  expect(replica.changesAt(0)).toBe(5000);
 });
 
-test("a shorter Retry-After does not end a longer one", () => {
-  const { replica, fail } = createReplica();
-  fail("model_overloaded", 1000, 5000);
-  fail("model_overloaded", 2000, 1000);
-  expect([replica.isUsable(5999), replica.isUsable(6000)]).toEqual([false, true]);
+test("a Retry-After of one request among many makes no other one wait", () => {
+  const { replica, begin, fail } = createReplica();
+  begin(5);
+  fail("model_overloaded", { retryAfterMs: 60_000 });
+  expect([replica.isUsable(0), replica.hasRoom(0), replica.window]).toEqual([true, true, 9]);
 });
 
 test("a Retry-After is respected for two minutes at most, with up to a quarter added", () => {
   const { replica, fail } = createReplica({ random: 1 });
-  fail("model_overloaded", 0, 120_000);
+  fail("model_overloaded", { retryAfterMs: 1e9 });
   expect(replica.changesAt(0)).toBe(150_000);
-  const other = createReplica();
-  other.fail("model_overloaded", 0, 1e9);
-  expect(other.replica.changesAt(0)).toBe(120_000);
 });
 
-test("a failure of a replica that is down changes nothing", () => {
-  const { replica, fail } = createReplica();
-  fail("model_unavailable", 0);
-  fail("model_unavailable", 100);
-  expect(replica.changesAt(100)).toBe(125);
+test("a replica that is down is probed when it is time, once at a time, until it is there", async () => {
+  const { replica, clock, server, fail } = createReplica();
+  fail("model_unavailable");
+  expect([replica.isUp, replica.hasRoom(0), replica.changesAt(0)]).toEqual([false, false, 250]);
+  expect(replica.trouble).toBe("it said model_unavailable");
+  await clock.run(249);
+  await replica.probe();
+  expect(server.probes).toBe(0);
+  server.isThere = false;
+  await clock.run(250);
+  await Promise.all([replica.probe(), replica.probe()]);
+  expect([server.probes, replica.isUp, replica.changesAt(250)]).toEqual([1, false, 500]);
+  server.isThere = true;
+  await clock.run(500);
+  await replica.probe();
+  expect([server.probes, replica.isUp]).toEqual([2, true]);
 });
 
-test("an answer brings a replica up again at once", () => {
-  const { replica, fail } = createReplica();
-  fail("model_unavailable", 0);
-  replica.answered();
-  expect([replica.isUp, replica.changesAt(0)]).toEqual([true, null]);
-  fail("model_unavailable", 0);
-  expect(replica.changesAt(0)).toBe(125);
+test("a replica that is back gets one request at first, and not all that wait", async () => {
+  const { replica, clock, begin, fail } = createReplica({ concurrency: 1000 });
+  fail("model_unavailable");
+  await clock.run(250);
+  await replica.probe();
+  expect([replica.window, replica.hasRoom(250)]).toEqual([1, true]);
+  begin();
+  expect([replica.hasRoom(250), replica.hasRoom(500), replica.window]).toEqual([false, true, 2]);
 });
 
-test("a replica is probed after its backoff, and is up when it answers", async () => {
-  await using endpoint = await TestEndpoint.start();
-  const { replica, fail } = createReplica({ url: endpoint.url });
-  await replica.probe(() => 0);
-  expect(endpoint.probes).toBe(0);
-  fail("model_unavailable", 0);
-  await replica.probe(() => 124);
-  expect([endpoint.probes, replica.isUp]).toEqual([0, false]);
-  await replica.probe(() => 125);
-  expect([endpoint.probes, replica.isUp, replica.changesAt(125)]).toEqual([1, true, null]);
-});
-
-test("a failed probe doubles the backoff, and the fourth time down is reported", async () => {
-  await using endpoint = await TestEndpoint.start();
-  await endpoint.vanish();
-  const { replica, said, fail } = createReplica({ url: endpoint.url });
-  fail("model_unavailable", 0);
-  const changes: (number | null)[] = [replica.changesAt(0)];
-  for (const now of [1000, 2000, 3000, 4000]) {
-    await replica.probe(() => now);
-    changes.push(replica.changesAt(now));
-    if (now === 2000) expect(said).toEqual([]);
+test("the fourth probe that fails is reported, and the next answer", async () => {
+  const { replica, clock, server, said, fail, answer } = createReplica();
+  server.isThere = false;
+  fail("model_unavailable");
+  for (const now of [250, 500, 750]) {
+    await clock.run(now);
+    await replica.probe();
   }
-  expect(changes).toEqual([125, 1250, 2500, 4000, 6000]);
+  expect(said).toEqual([]);
+  for (const now of [1000, 1250]) {
+    await clock.run(now);
+    await replica.probe();
+  }
   expect(said).toEqual([
     "warning: http://a is down, and is asked again from time to time: it said model_unavailable",
   ]);
-  replica.answered();
+  answer();
+  expect(said).toHaveLength(1);
+  server.isThere = true;
+  await clock.run(1500);
+  await replica.probe();
+  answer();
+  answer();
   expect(said.slice(1)).toEqual(["info: http://a answers again"]);
-  replica.answered();
-  expect(said).toHaveLength(2);
-});
-
-test("a replica that was down at most three times is not reported when it answers again", async () => {
-  await using endpoint = await TestEndpoint.start();
-  await endpoint.vanish();
-  const { replica, said, fail } = createReplica({ url: endpoint.url });
-  fail("model_unavailable", 0);
-  for (const now of [1000, 2000]) await replica.probe(() => now);
-  replica.answered();
-  expect(said).toEqual([]);
-});
-
-test("an answer that arrives during a probe says more than the probe", async () => {
-  await using endpoint = await TestEndpoint.start();
-  await endpoint.vanish();
-  const { replica, fail } = createReplica({ url: endpoint.url });
-  fail("model_unavailable", 0);
-  const probing = replica.probe(() => 1000);
-  replica.answered();
-  await probing;
   expect(replica.isUp).toBe(true);
 });
 
-test("a server that answers a probe with 500 is not there, and with 404 it is", async () => {
-  await using endpoint = await TestEndpoint.start();
-  for (const [status, isUp] of [
-    [500, false],
-    [499, true],
-    [404, true],
-  ] as const) {
-    endpoint.probeStatus = status;
-    const { replica, fail } = createReplica({ url: endpoint.url });
-    fail("model_unavailable", 0);
-    await replica.probe(() => 1000);
-    expect(`${status} ${replica.isUp}`).toBe(`${status} ${isUp}`);
+test("probes are counted anew after an answer", async () => {
+  const { replica, clock, server, said, fail, answer } = createReplica();
+  for (let round = 0; round < 2; round++) {
+    fail("model_unavailable");
+    for (let probe = 0; probe < 4; probe++) {
+      server.isThere = probe === 3;
+      await clock.run(clock.now() + 250);
+      await replica.probe();
+    }
+    answer();
   }
+  expect(said).toEqual([]);
+});
+
+test("an ejection is reported once, until the replica answers again", async () => {
+  const { replica, clock, said, fail, answer } = createReplica();
+  for (let i = 0; i < 8; i++) fail("model_bad_answer", { mayEject: true });
+  expect([replica.isUp, replica.isEjected, replica.changesAt(0)]).toEqual([false, true, 1000]);
+  await clock.run(1000);
+  fail("model_bad_answer", { mayEject: true });
+  expect(said).toEqual([
+    "warning: http://a fails, and gets few requests until it is well: it said model_bad_answer",
+  ]);
+  await clock.run(5000);
+  answer();
+  expect(said.slice(1)).toEqual(["info: http://a answers again"]);
+  expect([replica.isEjected, replica.doesWell]).toEqual([false, false]);
+});
+
+test("an answer to a request from before the ejection is not reported as one after it", async () => {
+  const { replica, clock, said, begin, fail } = createReplica();
+  const early = begin();
+  await clock.run(10);
+  for (let i = 0; i < 8; i++) fail("model_failed", { mayEject: true });
+  replica.answered(early, 0, 10);
+  expect([replica.isEjected, said.length]).toEqual([true, 1]);
+  replica.readmit();
+  expect(replica.isUp).toBe(true);
 });

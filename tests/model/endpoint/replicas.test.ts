@@ -6,10 +6,11 @@ import { expect, test } from "bun:test";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type ErrorCode, MatrixError } from "../../../src/error.ts";
+import { SYSTEM_CLOCK } from "../../../src/model/clock.ts";
 import type { ChatRequest, Model } from "../../../src/model/contract.ts";
 import type { Addresses, Found } from "../../../src/model/endpoint/addresses.ts";
-import type { Replica } from "../../../src/model/endpoint/replica.ts";
-import { type PlaceRequest, Replicas } from "../../../src/model/endpoint/replicas.ts";
+import { Endpoint } from "../../../src/model/endpoint/endpoint.ts";
+import { type Place, type PlaceRequest, Replicas } from "../../../src/model/endpoint/replicas.ts";
 import type { OpenaiModelConfig } from "../../../src/recipe/schema/model-schema.ts";
 import { withFolder } from "../../parts/folder.ts";
 import { until } from "../../parts/until.ts";
@@ -29,22 +30,25 @@ function createReplicas(
   { concurrency = 10, addresses }: { concurrency?: number; addresses?: Addresses } = {},
 ) {
   const said: string[] = [];
+  const config = openaiConfig({ base_url: [...urls], concurrency });
   const replicas = new Replicas(
     "m",
-    openaiConfig({ base_url: [...urls], concurrency }),
+    config,
     {
       random: () => 0,
+      clock: SYSTEM_CLOCK,
+      windows: null,
       say: (level, what) => said.push(`${level}: ${what}`),
-      notice: () => undefined,
+      connect: (address) => new Endpoint(config, address, () => undefined),
     },
     ...(addresses === undefined ? [] : [addresses]),
   );
   const take = (key: string, more: Partial<PlaceRequest> = {}) =>
     replicas.take({ key, rank: 0, deadline: performance.now() + 30_000, signal: patient, ...more });
-  const fail = (replica: Replica, code: ErrorCode, retryAfterMs?: number) => {
-    const now = performance.now();
+  const fail = (place: Place, code: ErrorCode, retryAfterMs?: number) => {
     const options = retryAfterMs === undefined ? {} : { retryAfterMs };
-    replica.failed(new MatrixError(code, `${replica.label} ${code}`, options), now, now);
+    const error = new MatrixError(code, `${place.replica.label} ${code}`, options);
+    replicas.failed(place, error, performance.now());
   };
   return { replicas, take, fail, said };
 }
@@ -53,9 +57,9 @@ function createReplicas(
 async function keyFor(url: string, ...urls: readonly string[]): Promise<string> {
   const { replicas, take } = createReplicas(urls);
   for (let number = 0; ; number++) {
-    const replica = await take(`${number}`);
-    replicas.give(replica);
-    if (replica.label === url) return `${number}`;
+    const place = await take(`${number}`);
+    replicas.give(place);
+    if (place.replica.label === url) return `${number}`;
   }
 }
 
@@ -64,10 +68,11 @@ test("a task gets the same replica each time, and all replicas have tasks", asyn
   const labels = new Map<string, string>();
   for (const round of range(3))
     for (const key of range(60)) {
-      const replica = await take(`${key}`);
-      replicas.give(replica);
-      if (round === 0) labels.set(`${key}`, replica.label);
-      expect(replica.label).toBe(labels.get(`${key}`) as string);
+      const place = await take(`${key}`);
+      const { label } = place.replica;
+      replicas.give(place);
+      if (round === 0) labels.set(`${key}`, label);
+      expect(label).toBe(labels.get(`${key}`) as string);
     }
   for (const url of [A, B, C])
     expect([...labels.values()].filter((label) => label === url).length).toBeGreaterThan(5);
@@ -77,9 +82,9 @@ test("the next rank is another replica, and the ranks go round", async () => {
   const { replicas, take } = createReplicas([A, B, C]);
   const labels: string[] = [];
   for (const rank of range(6)) {
-    const replica = await take("1", { rank });
-    replicas.give(replica);
-    labels.push(replica.label);
+    const place = await take("1", { rank });
+    replicas.give(place);
+    labels.push(place.replica.label);
   }
   expect(new Set(labels.slice(0, 3))).toEqual(new Set([A, B, C]));
   expect(labels.slice(3)).toEqual(labels.slice(0, 3));
@@ -88,13 +93,13 @@ test("the next rank is another replica, and the ranks go round", async () => {
 test("a task moves to its next replica when its own is full or gone", async () => {
   const { take } = createReplicas([A, B], { concurrency: 1 });
   const key = await keyFor(A, A, B);
-  expect((await take(key)).label).toBe(A);
-  expect((await take(key)).label).toBe(B);
+  expect((await take(key)).replica.label).toBe(A);
+  expect((await take(key)).replica.label).toBe(B);
   const { replicas: three, take: takeOfThree } = createReplicas([A, B, C]);
   const { replicas: two, take: takeOfTwo } = createReplicas([A, B]);
   for (const one of range(60)) {
     const [before, after] = [await takeOfThree(`${one}`), await takeOfTwo(`${one}`)];
-    if (before.label !== C) expect(after.label).toBe(before.label);
+    if (before.replica.label !== C) expect(after.replica.label).toBe(before.replica.label);
     three.give(before);
     two.give(after);
   }
@@ -106,7 +111,7 @@ test("a request waits when no replica has room, and gets a place given back", as
   const [a, b] = [await take(key), await take(other)];
   const gone: string[] = [];
   const waiting = [key, other, key].map((name, index) =>
-    take(name).then((replica) => gone.push(`${index} ${replica.label}`)),
+    take(name).then(({ replica }) => gone.push(`${index} ${replica.label}`)),
   );
   expect(replicas.waiting).toBe(3);
   replicas.give(b);
@@ -132,7 +137,7 @@ test("a request that gives up fails with its reason and leaves the line", async 
   expect(await waiting).toEqual(new Error("stop"));
   expect(replicas.waiting).toBe(1);
   replicas.give(a);
-  expect((await next).label).toBe(A);
+  expect((await next).replica.label).toBe(A);
   const over = take("4", { signal: AbortSignal.abort(new Error("over")) });
   expect(await over.catch((reason: unknown) => reason)).toEqual(new Error("over"));
 });
@@ -141,12 +146,12 @@ test("a replica that is down gets nothing, and the others get its tasks", async 
   const { replicas, take, fail } = createReplicas([A, B]);
   const key = await keyFor(A, A, B);
   const a = await take(key);
-  expect(replicas.hasOther(a)).toBe(true);
+  expect(replicas.canRetryNow(a.replica)).toBe(true);
   fail(a, "model_unavailable");
-  expect((await take(key)).label).toBe(B);
+  expect((await take(key)).replica.label).toBe(B);
   const b = await take(key);
-  expect(b.label).toBe(B);
-  expect(replicas.hasOther(b)).toBe(false);
+  expect(b.replica.label).toBe(B);
+  expect(replicas.canRetryNow(b.replica)).toBe(false);
   expect(replicas.replicas.map(({ replica, isUp }) => [replica, isUp])).toEqual([
     [A, false],
     [B, true],
@@ -166,9 +171,10 @@ test("a request fails at its deadline with what went wrong at each replica", asy
   ]);
 });
 
-test("a request fails as overloaded when its only replica is paused", async () => {
-  const { take, fail } = createReplicas([A]);
+test("a request fails as overloaded when its only replica turns everything away", async () => {
+  const { replicas, take, fail } = createReplicas([A]);
   fail(await take("1"), "model_overloaded", 60_000);
+  expect(replicas.replicas[0]).toMatchObject({ isUp: true, window: 1 });
   await expect(take("1", { deadline: performance.now() })).rejects.toMatchObject({
     code: "model_overloaded",
     message: `${A} model_overloaded`,
@@ -186,7 +192,7 @@ test("a request waits beyond its deadline for a replica that is up and full", as
     message: "models.m has no replicas",
   });
   replicas.give(a);
-  expect((await waiting).label).toBe(A);
+  expect((await waiting).replica.label).toBe(A);
 });
 
 /** Addresses that a test changes; they soon grow old. */
@@ -204,7 +210,7 @@ test("addresses are looked up before the first request, and again when they are 
   const addresses = new TestAddresses();
   const { replicas, take } = createReplicas([], { addresses });
   expect([replicas.replicas, addresses.finds]).toEqual([[], 0]);
-  expect((await take("1")).label).toBe(A);
+  expect((await take("1")).replica.label).toBe(A);
   expect(addresses.finds).toBe(1);
   await until(async () => {
     await take("1");
@@ -270,7 +276,7 @@ test("requests that wait get their places as soon as the first replica is found"
   const waiting = range(3).map((key) => take(`${key}`));
   await until(() => replicas.waiting === 3, "they wait");
   addresses.found = { addresses: at(A), problem: null };
-  expect((await Promise.all(waiting)).map(({ label }) => label)).toEqual([A, A, A]);
+  expect((await Promise.all(waiting)).map(({ replica }) => replica.label)).toEqual([A, A, A]);
 });
 
 const request = (row: number, turn = 0): ChatRequest => ({
@@ -332,7 +338,7 @@ test("an overloaded replica is given less, and every request is answered", async
   const model = await modelAt(a.url);
   const answers = await Promise.all(range(200).map((row) => model.chat(request(row), patient)));
   expect(answers).toHaveLength(200);
-  // It began at 128.
+  // It began at 1,000.
   expect(model.replicas?.replicas[0]?.window).toBeLessThan(100);
 });
 

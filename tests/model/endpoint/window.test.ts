@@ -1,134 +1,208 @@
-// The window of a replica: how it finds what a server takes, and finds it again after a storm.
+// The window of a replica, step by step: how a refusal takes its place away, and how places come
+// back. `random` is 0, so a replica that turns everything away is tried after 250 ms.
 
 import { expect, test } from "bun:test";
 import { Window } from "../../../src/model/endpoint/window.ts";
-import { createRandom } from "../../../src/task/seed.ts";
 
-/**
- * A round in which the whole window is sent and a server takes `capacity` of it. Answers the window
- * after it.
- */
-function round(window: Window, capacity: number, now: number): number {
-  const sent = window.size;
-  for (let i = 0; i < sent; i++) {
-    if (i < capacity) window.answered(sent);
-    else window.overloaded(now, sent, now + 1);
-  }
-  return window.size;
+const create = (max: number, start: number | null = null) => new Window(max, () => 0, start);
+
+/** One refusal after 5 ms, with nothing said of when to come back. */
+function refuse(
+  window: Window,
+  inFlight: number,
+  { now = 0, afterMs = 5, retryAfterMs = 0 } = {},
+): void {
+  window.refused({ inFlight, afterMs, retryAfterMs, now });
 }
 
-test("a window doubles with every round of answers, up to its limit", () => {
-  const window = new Window(1000);
-  expect([
-    window.size,
-    round(window, 1e6, 0),
-    round(window, 1e6, 10),
-    round(window, 1e6, 20),
-  ]).toEqual([128, 256, 512, 1000]);
-});
+/** All of `sent` requests come, and the server keeps `capacity` of them. */
+function burst(window: Window, sent: number, capacity: number, now = 0): void {
+  for (let inFlight = sent; inFlight > capacity; inFlight--) refuse(window, inFlight, { now });
+}
 
-test("a window shrinks once a round trip, however many requests were turned away in it", () => {
-  const window = new Window(128);
-  for (let i = 0; i < 100; i++) window.overloaded(0, 128, 1);
-  expect(window.size).toBe(89);
-  for (let i = 0; i < 89; i++) window.overloaded(2, 89, 3);
-  expect(window.size).toBe(62);
-});
-
-test("a window does not shrink for the few requests that are turned away whatever it sends", () => {
-  const window = new Window(1000);
-  const random = createRandom(7);
-  for (let now = 0; now < 60; now++) {
-    const sent = window.size;
-    for (let i = 0; i < sent; i++)
-      random() < 0.15 ? window.overloaded(now, sent, now + 1) : window.answered(sent);
-  }
-  expect(window.size).toBeGreaterThan(900);
-});
-
-test("a window stays around what the server takes", () => {
-  const window = new Window(10_000);
-  const sizes = Array.from({ length: 200 }, (_, i) => round(window, 300, i * 10));
-  for (const size of sizes.slice(20)) {
-    expect(size).toBeGreaterThan(200);
-    expect(size).toBeLessThan(420);
-  }
-});
-
-test("a window comes back within a few rounds after a storm took it down to one", () => {
-  const window = new Window(1000);
-  for (let i = 0; i < 4; i++) round(window, 1e6, i);
-  for (let now = 100; now < 130; now++) round(window, 0, now);
-  expect(window.size).toBe(1);
-  let rounds = 0;
-  while (window.size < 600) round(window, 1e6, 1000 + rounds++);
-  expect(rounds).toBeLessThan(12);
-});
-
-test("a window does not grow while it is not used", () => {
-  const window = new Window(1000);
-  for (let i = 0; i < 5000; i++) window.answered(10);
-  expect(window.size).toBe(128);
-});
-
-test("a window shrinks from what was in flight, not from what might have been", () => {
-  const window = new Window(1000);
-  for (let i = 0; i < 4; i++) round(window, 1e6, i);
-  for (let i = 0; i < 50; i++) window.overloaded(100, 50, 101);
-  expect(window.size).toBe(35);
-});
-
-test("a window begins at 128, or at its limit when that is less", () => {
-  expect([new Window(127).size, new Window(128).size, new Window(1000).size]).toEqual([
-    127, 128, 128,
+test("a window begins at its limit, or at what an earlier start found when that is less", () => {
+  expect([create(1000).size, create(1000, 300).size, create(200, 300).size]).toEqual([
+    1000, 300, 200,
   ]);
 });
 
-test("a window that is half used grows, and one that is less used does not", () => {
-  const window = new Window(1000);
-  window.answered(63);
-  expect(window.size).toBe(128);
-  window.answered(64);
-  expect(window.size).toBe(129);
+test("a window has room for as many requests as its size", () => {
+  const window = create(3);
+  expect([0, 2, 3].map((inFlight) => window.hasRoom(inFlight, 0))).toEqual([true, true, false]);
+  expect(window.changesAt(0)).toBeNull();
 });
 
-test("beyond the size that was too much, a round adds a twentieth of the window", () => {
-  const window = new Window(1000);
-  for (let i = 0; i < 32; i++) window.overloaded(0, 128, 1);
-  const threshold = window.size;
-  expect(threshold).toBe(89);
-  for (let i = 0; i < threshold; i++) window.answered(threshold);
-  expect(window.size).toBe(Math.floor(128 * 0.7 + 89 * 0.05));
+test("a burst that is too large leaves a window of what the server kept", () => {
+  const window = create(5000);
+  expect(window.found).toBeNull();
+  burst(window, 5000, 100);
+  expect([window.size, window.found]).toEqual([100, 100]);
+  const other = create(100_000);
+  burst(other, 130, 100);
+  expect([other.size, other.found]).toEqual([100_000 - 30, null]);
+  burst(other, 150, 100);
+  expect([other.size, other.found]).toEqual([100, 100]);
 });
 
-test("a quarter of a window that is turned away is too much, and less is not", () => {
-  const window = new Window(100);
-  for (let i = 0; i < 24; i++) window.overloaded(0, 100, 1);
+test("a third of a window that is turned away is too much, and less is not", () => {
+  const window = create(1000);
+  burst(window, 90, 68);
+  expect([window.size, window.found]).toEqual([978, null]);
+  refuse(window, 68);
+  expect([window.size, window.found]).toEqual([67, 67]);
+});
+
+test("four refusals may be chance, however few requests are in flight, and five are not", () => {
+  const window = create(10);
+  for (let i = 0; i < 4; i++) refuse(window, 3);
+  expect([window.size, window.found]).toEqual([6, null]);
+  refuse(window, 3);
+  expect([window.size, window.found]).toEqual([2, 2]);
+});
+
+test("refusals of different rounds are not added up", () => {
+  const window = create(100);
+  for (let i = 0; i < 500; i++) i % 4 === 0 ? refuse(window, 100) : window.answered(100);
+  expect([window.size, window.found]).toEqual([100, null]);
+});
+
+test("an answer makes a window larger by one, up to its limit", () => {
+  const window = create(100);
+  burst(window, 100, 98);
+  const sizes = [1, 2, 3].map(() => {
+    window.answered(98);
+    return window.size;
+  });
+  expect(sizes).toEqual([99, 100, 100]);
+});
+
+test("a window that is half used grows with an answer, and one that is less used does not", () => {
+  const window = create(100);
+  burst(window, 100, 90);
+  window.answered(44);
+  expect(window.size).toBe(90);
+  window.answered(45);
+  expect(window.size).toBe(91);
+});
+
+test("beyond the size that was too much, a window grows by one in twenty answers", () => {
+  const window = create(1000);
+  burst(window, 1000, 100);
+  for (let i = 0; i < 19; i++) window.answered(100);
   expect(window.size).toBe(100);
-  window.overloaded(0, 100, 1);
-  expect(window.size).toBe(70);
+  for (let i = 0; i < 2; i++) window.answered(100);
+  expect(window.size).toBe(101);
 });
 
-test("requests that were turned away in different rounds are not added up", () => {
-  const window = new Window(100);
-  for (let round = 0; round < 5; round++) {
-    for (let i = 0; i < 20; i++) window.overloaded(round, 100, round);
-    for (let i = 0; i < 80; i++) window.answered(100);
+test("a window forgets the size that was too much when it has outgrown it by a quarter", () => {
+  const window = create(1000);
+  burst(window, 1000, 100);
+  for (let i = 0; i < 499; i++) window.answered(100);
+  expect([window.size, window.found]).toEqual([124, 100]);
+  for (let i = 0; i < 3; i++) window.answered(125);
+  expect(window.found).toBeNull();
+  const { size } = window;
+  window.answered(125);
+  expect(window.size).toBe(size + 1);
+});
+
+test("requests that are turned away though the window shrank do not hold it down", () => {
+  const window = create(1000);
+  burst(window, 1000, 100);
+  const round = (refusals: number) => {
+    for (let i = 0; i < refusals; i++) refuse(window, 100);
+    for (let i = refusals; i < 100; i++) window.answered(100);
+    return window.found;
+  };
+  // The first round ends with its first answer, because it has the burst in it.
+  expect([round(0), round(10), round(0)]).toEqual([100, 100, 100]);
+  expect(round(12)).toBe(125);
+});
+
+test("a full window doubles after 250 ms without a refusal, and needs no answer", () => {
+  const window = create(1000, 100);
+  expect(window.hasRoom(100, 1000)).toBe(false);
+  expect(window.changesAt(1000)).toBe(1250);
+  expect(window.hasRoom(100, 1249)).toBe(false);
+  expect(window.hasRoom(100, 1250)).toBe(true);
+  expect(window.size).toBe(200);
+  expect(window.hasRoom(200, 1499)).toBe(false);
+  expect(window.hasRoom(200, 1500)).toBe(true);
+  for (const now of [1750, 2000]) window.hasRoom(window.size, now);
+  expect([window.size, window.changesAt(2000)]).toEqual([1000, null]);
+});
+
+test("a refusal begins the 250 ms anew, and slow refusals make them longer", () => {
+  const window = create(1000, 100);
+  window.hasRoom(100, 0);
+  refuse(window, 100, { now: 200, afterMs: 300 });
+  expect(window.changesAt(200)).toBeNull();
+  expect(window.hasRoom(99, 240)).toBe(false);
+  expect(window.changesAt(240)).toBe(840);
+  expect([window.hasRoom(99, 839), window.hasRoom(99, 840)]).toEqual([false, true]);
+});
+
+test("a window does not double beyond the size that was too much", () => {
+  const window = create(1000);
+  burst(window, 1000, 100);
+  refuse(window, 80);
+  expect(window.size).toBe(79);
+  expect(window.found).toBe(79);
+  expect([window.hasRoom(79, 0), window.hasRoom(79, 10_000)]).toEqual([false, false]);
+  expect(window.changesAt(10_000)).toBeNull();
+});
+
+test("a replica that turns everything away gets one request after 250 ms, and its size back", () => {
+  const window = create(1000);
+  burst(window, 1000, 300);
+  // Rounds in which 300 are answered make this the lasting size.
+  for (let i = 0; i < 700; i++) window.answered(300);
+  const lasting = window.found;
+  burst(window, 300, 0, 5000);
+  expect([window.size, window.found]).toEqual([1, lasting]);
+  expect([window.isPaused(5249), window.isPaused(5250)]).toEqual([true, false]);
+  expect([window.hasRoom(0, 5249), window.hasRoom(0, 5250)]).toEqual([false, true]);
+  expect(window.changesAt(5000)).toBe(5250);
+  let now = 5250;
+  const sizes: number[] = [];
+  for (; window.size < 300; now += 250) {
+    window.hasRoom(window.size, now);
+    sizes.push(window.size);
   }
-  expect(window.size).toBe(100);
+  expect(sizes).toEqual([1, 2, 4, 8, 16, 32, 64, 128, 256, 300]);
+  expect(now - 5250).toBe(2500);
+});
+
+test("the last refusal of a storm says how long to wait, and a shorter one does not end it", () => {
+  const window = create(10);
+  refuse(window, 2, { retryAfterMs: 60_000 });
+  expect(window.isPaused(0)).toBe(false);
+  refuse(window, 1, { retryAfterMs: 5000 });
+  expect([window.isPaused(4999), window.isPaused(5000)]).toEqual([true, false]);
+  refuse(window, 1, { now: 100, retryAfterMs: 1000 });
+  expect(window.changesAt(100)).toBe(5000);
+});
+
+test("the time between two requests that try a replica has up to 250 ms of chance", () => {
+  const window = new Window(10, () => 1, null);
+  refuse(window, 1);
+  expect(window.changesAt(0)).toBe(500);
 });
 
 test("a window is never less than one", () => {
-  const window = new Window(1);
-  for (let now = 0; now < 5; now++) window.overloaded(now, 1, now);
+  const window = create(1);
+  for (let now = 0; now < 5; now++) refuse(window, 1, { now });
   expect(window.size).toBe(1);
 });
 
-test("the count of requests that were turned away starts anew when the window has shrunk", () => {
-  const window = new Window(100);
-  for (let i = 0; i < 25; i++) window.overloaded(0, 100, 1);
-  for (let i = 0; i < 17; i++) window.overloaded(1, 100, 2);
-  expect(window.size).toBe(70);
-  window.overloaded(1, 100, 2);
-  expect(window.size).toBe(49);
+test("a window that restarts holds what is in flight, and doubles from there", () => {
+  const window = create(1000);
+  window.restart(0);
+  expect([window.size, window.hasRoom(0, 0), window.hasRoom(1, 0)]).toEqual([1, true, false]);
+  expect(window.hasRoom(1, 250)).toBe(true);
+  window.restart(7);
+  expect(window.size).toBe(2);
+  const other = create(1000);
+  other.restart(7);
+  expect(other.size).toBe(7);
 });
