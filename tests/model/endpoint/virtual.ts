@@ -145,19 +145,17 @@ export function createWorld(
   {
     tasks,
     turns = 1,
-    seed = 1,
     windows = null,
     ...config
   }: {
     tasks: number;
     /** Requests of one row. */
     turns?: number;
-    seed?: number;
     windows?: FoundWindows | null;
   } & Partial<OpenaiModelConfig>,
 ): World {
   const clock = new VirtualClock();
-  const random = createRandom(seed);
+  const random = createRandom(1);
   const servers = options.map((one) => new VirtualServer(one, clock, random));
   const urls = options.map((_, index) => `http://${index}`);
   const said: string[] = [];
