@@ -4,8 +4,8 @@
 import { Command } from "commander";
 import { MatrixError, type Problem } from "../error.ts";
 import type { ChatMessage } from "../model/contract.ts";
-import { createAddresses } from "../model/endpoint/addresses.ts";
 import { publicUrl } from "../model/endpoint/credentials.ts";
+import { createAddresses } from "../model/replica/addresses.ts";
 import { joinKey } from "../recipe/key-path.ts";
 import { formatProblem } from "../recipe/problem.ts";
 import { isOfRole } from "../recipe/process-role.ts";

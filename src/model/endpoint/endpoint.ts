@@ -8,7 +8,7 @@ import type { OpenaiModelConfig } from "../../recipe/schema/model-schema.ts";
 import { isJsonObject, type Json, type JsonObject } from "../../task/json.ts";
 import { version } from "../../version.ts";
 import { type ChatAnswer, type ChatRequest, taskOf } from "../contract.ts";
-import type { Address } from "./addresses.ts";
+import type { Address } from "../replica/addresses.ts";
 import { badAnswer, parseCompletion } from "./completion.ts";
 import { createConnection, type HttpResponse, type Send } from "./connection.ts";
 import { masking, readCredentials } from "./credentials.ts";

@@ -8,15 +8,15 @@ import { join } from "node:path";
 import { type ErrorCode, MatrixError } from "../../../src/error.ts";
 import { SYSTEM_CLOCK } from "../../../src/model/clock.ts";
 import type { ChatRequest, Model } from "../../../src/model/contract.ts";
-import type { Addresses, Found } from "../../../src/model/endpoint/addresses.ts";
 import { Endpoint } from "../../../src/model/endpoint/endpoint.ts";
-import { type Place, type PlaceRequest, Replicas } from "../../../src/model/endpoint/replicas.ts";
+import type { Addresses, Found } from "../../../src/model/replica/addresses.ts";
+import { type Place, type PlaceRequest, Replicas } from "../../../src/model/replica/replicas.ts";
 import type { OpenaiModelConfig } from "../../../src/recipe/schema/model-schema.ts";
 import { withFolder } from "../../parts/folder.ts";
 import { until } from "../../parts/until.ts";
+import { openaiConfig } from "../endpoint/config.ts";
 import { answer, stream, TestEndpoint } from "../endpoint.ts";
 import { openModel } from "../opened.ts";
-import { openaiConfig } from "./config.ts";
 
 const patient = new AbortController().signal;
 const range = (count: number) => Array.from({ length: count }, (_, i) => i);

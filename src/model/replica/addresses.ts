@@ -6,7 +6,7 @@ import { readFile } from "node:fs/promises";
 import { isIPv6 } from "node:net";
 import { messageOf } from "../../error.ts";
 import { isEndpointUrl, type OpenaiModelConfig } from "../../recipe/schema/model-schema.ts";
-import { publicUrl } from "./credentials.ts";
+import { publicUrl } from "../endpoint/credentials.ts";
 
 const FILE_AGE_MAX_MS = 1000;
 const NAME_AGE_MAX_MS = 5000;

@@ -3,8 +3,8 @@
 
 import { expect, test } from "bun:test";
 import { type ErrorCode, MatrixError } from "../../../src/error.ts";
-import { Replica } from "../../../src/model/endpoint/replica.ts";
-import { openaiConfig } from "./config.ts";
+import { Replica } from "../../../src/model/replica/replica.ts";
+import { openaiConfig } from "../endpoint/config.ts";
 import { VirtualClock } from "./virtual.ts";
 
 function createReplica({ concurrency = 10, random = 0, found = null as number | null } = {}) {

@@ -1,7 +1,7 @@
 // The load of a replica: what is in flight, and the expected time to the next answer.
 
 import { expect, test } from "bun:test";
-import { Load } from "../../../src/model/endpoint/load.ts";
+import { Load } from "../../../src/model/replica/load.ts";
 
 /** Requests that are begun one after the other at these times. */
 const begin = (load: Load, ...times: number[]) => times.map((now) => load.begin(now));

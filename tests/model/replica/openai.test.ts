@@ -4,12 +4,12 @@
 import { expect, test } from "bun:test";
 import type { MatrixError } from "../../../src/error.ts";
 import type { ChatRequest } from "../../../src/model/contract.ts";
-import { openReplicas } from "../../../src/model/endpoint/openai.ts";
+import { openReplicas } from "../../../src/model/replica/openai.ts";
 import type { Trying } from "../../../src/model/retry.ts";
 import type { OpenaiModelConfig } from "../../../src/recipe/schema/model-schema.ts";
 import { until } from "../../parts/until.ts";
+import { openaiConfig } from "../endpoint/config.ts";
 import { answer, TestEndpoint } from "../endpoint.ts";
-import { openaiConfig } from "./config.ts";
 
 const request = (row: string | null, more: Partial<ChatRequest> = {}): ChatRequest => ({
   messages: [{ role: "user", content: "hi" }],

@@ -6,8 +6,8 @@ import type { OpenaiModelConfig } from "../../recipe/schema/model-schema.ts";
 import { type Clock, SYSTEM_CLOCK } from "../clock.ts";
 import type { ModelContext } from "../context.ts";
 import { taskOf } from "../contract.ts";
+import { Endpoint } from "../endpoint/endpoint.ts";
 import type { Try } from "../retry.ts";
-import { Endpoint } from "./endpoint.ts";
 import type { Replica } from "./replica.ts";
 import { Replicas } from "./replicas.ts";
 

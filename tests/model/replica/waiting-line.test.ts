@@ -1,7 +1,7 @@
 // Who gets the next place at a replica, and in which order.
 
 import { expect, test } from "bun:test";
-import { WaitingLine } from "../../../src/model/endpoint/waiting-line.ts";
+import { WaitingLine } from "../../../src/model/replica/waiting-line.ts";
 
 class Item {
   isOver = false;

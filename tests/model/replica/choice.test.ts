@@ -1,7 +1,7 @@
 // The choice among replicas: the first in the order of the task, unless another is much sooner.
 
 import { expect, test } from "bun:test";
-import { type Candidate, choose, isWorth, limitMs } from "../../../src/model/endpoint/choice.ts";
+import { type Candidate, choose, isWorth, limitMs } from "../../../src/model/replica/choice.ts";
 
 interface Named extends Candidate {
   readonly name: string;

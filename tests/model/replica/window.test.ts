@@ -2,7 +2,7 @@
 // back. `random` is 0, so a replica that turns everything away is tried after 250 ms.
 
 import { expect, test } from "bun:test";
-import { Window } from "../../../src/model/endpoint/window.ts";
+import { Window } from "../../../src/model/replica/window.ts";
 
 const create = (max: number, start: number | null = null) => new Window(max, () => 0, start);
 

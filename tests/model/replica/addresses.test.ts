@@ -4,7 +4,7 @@
 import { expect, test } from "bun:test";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { createAddresses } from "../../../src/model/endpoint/addresses.ts";
+import { createAddresses } from "../../../src/model/replica/addresses.ts";
 import { withFolder } from "../../parts/folder.ts";
 
 const at = (...urls: string[]) => urls.map((url) => ({ url, ip: null, label: url }));

@@ -2,7 +2,7 @@
 // ejection lasts one second.
 
 import { expect, test } from "bun:test";
-import { type Failing, type Failure, Health } from "../../../src/model/endpoint/health.ts";
+import { type Failing, type Failure, Health } from "../../../src/model/replica/health.ts";
 
 function create(random = 0) {
   const health = new Health(() => random);

@@ -7,13 +7,13 @@ import { type ErrorCode, MatrixError } from "../../../src/error.ts";
 import type { Clock } from "../../../src/model/clock.ts";
 import type { FoundWindows } from "../../../src/model/context.ts";
 import type { ChatAnswer, ChatRequest } from "../../../src/model/contract.ts";
-import { askOneOf } from "../../../src/model/endpoint/openai.ts";
-import { Replicas } from "../../../src/model/endpoint/replicas.ts";
 import { RequestLimit } from "../../../src/model/limit.ts";
+import { askOneOf } from "../../../src/model/replica/openai.ts";
+import { Replicas } from "../../../src/model/replica/replicas.ts";
 import { pause, retry } from "../../../src/model/retry.ts";
 import type { OpenaiModelConfig } from "../../../src/recipe/schema/model-schema.ts";
 import { createRandom } from "../../../src/task/seed.ts";
-import { openaiConfig } from "./config.ts";
+import { openaiConfig } from "../endpoint/config.ts";
 
 /** Time that passes only in `run`. */
 export class VirtualClock implements Clock {
