@@ -379,7 +379,7 @@ test("answers that a step could not use are in its hop, and make the hop of a st
     run: (task, context) => {
       context.missed(given, "not JSON");
       if (task.rowId === "0") return { model: "m", usage: both, cost: 0.2, result: "yes" };
-      context.missed(given, "not JSON");
+      context.missed({ ...given, model: "a later one" }, "not JSON");
       throw new MatrixError("schema_mismatch", "it does not fit");
     },
   });
@@ -387,9 +387,10 @@ test("answers that a step could not use are in its hop, and make the hop of a st
   await sentAll(2);
   expect(sent[0]?.task.history[0]).toMatchObject({ usage: both, missed: [missed], result: "yes" });
   expect(sent[0]?.task.history[0]).not.toHaveProperty("error");
+  for (const message of sent) expect(message.task.history[0]).not.toHaveProperty("tries");
   expect(sent[1]?.task.history).toMatchObject([
     {
-      ...{ hop: 0, role: "a", model: "m", usage: both, cost: 0.2 },
+      ...{ hop: 0, role: "a", model: "a later one", usage: both, cost: 0.2 },
       ...{ missed: [missed, missed], error: "schema_mismatch", result: null },
     },
   ]);
@@ -431,8 +432,8 @@ test("a host that is stopped aborts its steps, hands nothing on and takes nothin
   });
   gate.answer("0");
   await new Promise(setImmediate);
-  host.receive([step("9")]);
-  expect([sent, gate.started]).toEqual([[], ["0"]]);
+  host.receive([step("9"), step("9", "b")]);
+  expect([sent, gate.started, host.roles.map(({ queued }) => queued)]).toEqual([[], ["0"], [0, 0]]);
 });
 
 test("a host is idle when no step runs or waits and no task waits for branches", async () => {
