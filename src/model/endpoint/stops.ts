@@ -40,8 +40,8 @@ const TOO_LONG: readonly RegExp[] = [
   /too many input tokens(?!.*per minute)/i, // Bedrock
   /prompt tokens \(\d+\) exceed model maximum/i, // Bedrock (Mantle)
   /expected maxLength: \d+/i, // Bedrock, of the length of a prompt in characters
-  // Cohere: "too many tokens: total number of tokens in the prompt cannot exceed …". Limits on rates
-  // speak of a minute, or ask to wait.
+  // Cohere: "too many tokens: total number of tokens in the prompt cannot exceed …". Limits on
+  // rates speak of a minute, or ask to wait.
   /too many tokens: (?!.*(?:per minute|\bwait\b))/i,
   /(?:inputs` tokens \+ `max_new_tokens`|`inputs`) must (?:be|have less than)/i, // TGI
   /input length \(?\d+(?: tokens)?\)? exceeds/i, // SGLang; Poolside
