@@ -1,5 +1,5 @@
-// What a process keeps of the models that it asks: their answers, in the journal of the run, so that
-// no answer is paid for twice, and in the cache that the recipe names; and the windows of replicas.
+// What a process keeps of the models that it asks: their answers, in the journal of the run, so
+// that none is paid for twice, and in the cache that the recipe names; and windows of replicas.
 
 import { constants } from "node:fs";
 import { access, stat } from "node:fs/promises";
