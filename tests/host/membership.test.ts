@@ -33,17 +33,19 @@ async function createMembership(
 ) {
   const beats: { readonly beat: Control<"beat">; readonly from: string }[] = [];
   const goodbyes: Control<"leave">[] = [];
-  const world = { isAway: false };
+  const world = { isAway: false, answers: Promise.resolve() };
   const driver = await createDriver({
-    beat: answering("beat", "heard", (beat, from) => {
+    beat: answering("beat", "heard", async (beat, from) => {
       if (world.isAway) throw new Error("away");
       beats.push({ beat, from });
+      await world.answers;
       return { ...RUNNING, ...answers[Math.min(beats.length, answers.length) - 1] };
     }),
     leave: answering("leave", "done", (leave) => {
       goodbyes.push(leave);
       return null;
     }),
+    logs: answering("logs", "done", () => null),
   });
   const server = await PeerServer.listen({
     ...{ hostname: "127.0.0.1", port: 0, token: TOKEN, tls: false, self: "host-1" },
@@ -93,7 +95,7 @@ async function createMembership(
     await peer.stop();
     await driver.stop();
   };
-  return { membership, peer, beats, goodbyes, world, rated, ended, before, heard, stop };
+  return { membership, peer, calls, beats, goodbyes, world, rated, ended, before, heard, stop };
 }
 
 test.concurrent("a beat tells who the host is, how busy it is, what it has spent and which list it knows", async () => {
@@ -199,4 +201,22 @@ test.concurrent("a host that stops says goodbye with its last spending, and beat
   expect(goodbyes).toEqual([{ id: "host-1", why: "left", spent: SPENT }]);
   await stop();
   expect(beats.length).toBe(count);
+});
+
+test.concurrent("a host says goodbye when its last beat was answered, so that no beat follows", async () => {
+  const parts = await createMembership([{}]);
+  const { membership, calls, world, beats, goodbyes, heard, stop } = parts;
+  await heard(1);
+  const answers = Promise.withResolvers<void>();
+  world.answers = answers.promise;
+  const before = beats.length;
+  await until(() => beats.length > before, "a beat waits for its answer");
+  const stopping = membership.stop();
+  // A goodbye would have overtaken this call, which goes over the same session.
+  await calls.call("logs", "logs", { name: "worker-1", lines: [] }, "done", 10_000);
+  expect(goodbyes).toEqual([]);
+  answers.resolve();
+  await stopping;
+  expect([goodbyes.length, beats.length]).toEqual([1, before + 1]);
+  await stop();
 });

@@ -120,6 +120,10 @@ test("a lease that cannot be made says where and what to do", () =>
 
 test("leases lie in a folder of this user below the folder for temporary files", async () => {
   expect(leaseRoot()).toBe(join(tmpdir(), `matrix-sandboxes-${process.getuid?.()}`));
+  const { getuid } = process;
+  process.getuid = () => 1234;
+  expect(leaseRoot()).toBe(join(tmpdir(), "matrix-sandboxes-1234"));
+  Object.assign(process, { getuid });
   expect(await allLeases("/no/such/root")).toEqual([]);
 });
 

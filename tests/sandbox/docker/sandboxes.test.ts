@@ -347,7 +347,8 @@ test.each([
           new RegExp(`^Docker cannot start sandbox box: .*${message}`),
         ),
       });
-      expect(engine.asked("DELETE /containers/")).toHaveLength(1);
+      const removals = engine.asked("DELETE /containers/");
+      expect(removals.map(({ query }) => query.get("force"))).toEqual(["true"]);
       expect(engine.containers.size).toBe(0);
     }),
 );
