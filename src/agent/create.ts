@@ -19,6 +19,7 @@ import { createLlmAgent, type LlmRole, renderRequest } from "./llm.ts";
 import { createRequestWriter } from "./request.ts";
 import { createSandboxedAgent, roleInSandbox } from "./sandboxed.ts";
 import { createAnswerSchema } from "./schema.ts";
+import { startProgram } from "./start-program.ts";
 import { type CompiledTemplate, compileTemplate } from "./template.ts";
 
 /** An agent of a recipe, checked and not opened yet: its files are read, and nothing runs. */
@@ -26,6 +27,8 @@ export interface AgentPlan {
   /** Renders the first messages for a task; null for a role that asks no model. */
   readonly render: ((task: Task) => readonly ChatMessage[]) | null;
   open(live: LiveParts): Agent;
+  /** Starts the agent's program once; set for programs alone. Fails with `module_invalid`. */
+  start?(pool: LiveParts["pool"]): Promise<void>;
 }
 
 /** The models and sandboxes of an open run. */
@@ -67,8 +70,14 @@ function planInSandbox(
   { recipe, cwd }: PlanParts,
 ): AgentPlan {
   const role = roleInSandbox(name, config, recipe, cwd);
-  const create = config.agent === "exec" ? createExecAgent : createSandboxedAgent;
-  return { render: null, open: ({ pool }) => create({ ...role, pool: pool(sandbox) }) };
+  const roleOver = (pool: LiveParts["pool"]) => ({ ...role, pool: pool(sandbox) });
+  if (config.agent === "exec")
+    return { render: null, open: ({ pool }) => createExecAgent(roleOver(pool)) };
+  return {
+    render: null,
+    open: ({ pool }) => createSandboxedAgent(roleOver(pool)),
+    start: (pool) => startProgram(roleOver(pool)),
+  };
 }
 
 /** Compiles a template from its file or its own text. */

@@ -125,7 +125,8 @@ function folderOf(role: string): string {
   return `/agents/${role}`;
 }
 
-function commandOf({ name, config, cwd }: SandboxedRole, sandbox: Sandbox): Command {
+/** The command that starts a role's program in this sandbox. */
+export function commandOf({ name, config, cwd }: SandboxedRole, sandbox: Sandbox): Command {
   const path =
     sandbox.engine === "process" ? config.agent : `${folderOf(name)}/${basename(config.agent)}`;
   const args = config.command ?? [...(interpreterOf(config.agent) ?? []), path];
@@ -140,7 +141,7 @@ function commandOf({ name, config, cwd }: SandboxedRole, sandbox: Sandbox): Comm
 }
 
 /** The program's name in errors. */
-function programOf({ agent, command }: RoleConfig): string {
+export function programOf({ agent, command }: RoleConfig): string {
   return agent === "process" ? (command ?? []).join(" ") : basename(agent);
 }
 

@@ -13,6 +13,7 @@ import type { OpenaiModelConfig } from "../recipe/schema/model-schema.ts";
 import { checkCache } from "../run/answers.ts";
 import { prepare } from "../run/prepare.ts";
 import { previewFirstRow } from "../run/preview.ts";
+import { checkPrograms } from "../run/probe/programs.ts";
 import { scanRows } from "../run/scan-rows.ts";
 import { unisolated } from "../sandbox/site.ts";
 import { jsonOption, type OverrideFlags, overrideOptions, overridesOf } from "./flags.ts";
@@ -89,6 +90,7 @@ export function checkCommand(): Command {
 
 async function describe(recipePath: string, overrides: readonly string[]): Promise<CheckedRecipe> {
   const plan = await prepare(recipePath, { overrides, env: process.env, cwd: process.cwd() });
+  await checkPrograms(plan);
   const scanned = await scanRows(plan, undefined);
   const { firstRole, prompts } = await previewFirstRow(plan, scanned);
   await checkCache(plan.loaded);

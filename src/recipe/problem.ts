@@ -41,7 +41,7 @@ export function mayHoldSecret(key: string | undefined, text: string): boolean {
 
 function sourceLine(file: string, line: number): string | null {
   // Datasets can be of any size, so only lines of recipes, prompts and modules are read.
-  if (!/\.(toml|md|[cm]?[jt]s|txt|jinja2?)$/.test(file)) return null;
+  if (!/\.(toml|md|[cm]?[jt]s|py|txt|jinja2?)$/.test(file)) return null;
   try {
     return (
       readFileSync(file, "utf8")

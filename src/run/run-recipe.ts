@@ -30,6 +30,7 @@ import { identityOf } from "./identity.ts";
 import { ratesOf } from "./limits.ts";
 import { LocalStage } from "./local-stage.ts";
 import type { Plan } from "./plan.ts";
+import { checkPrograms } from "./probe/programs.ts";
 import { replayWork } from "./replay.ts";
 import { datasetWork, type Work } from "./run-rows.ts";
 import { observationOf, type Playing, type RunView, snapshotOf } from "./run-view.ts";
@@ -75,6 +76,8 @@ async function openWork(plan: Plan, settings: RunSettings): Promise<Work> {
     throw new MatrixError("usage", `--retry: there is no run in ${directory}`, {
       hint: "leave out --retry, or name the directory of the run with -o",
     });
+  // Hosts on other machines may have what this one lacks.
+  if (settings.hosts?.listen == null) await checkPrograms(plan);
   const checkpoint = earlier?.dataset.rows;
   return replay == null
     ? datasetWork(plan, checkpoint)

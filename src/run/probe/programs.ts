@@ -1,0 +1,42 @@
+// Starts the programs of a recipe once each, on this machine, before a run begins.
+
+import { agentMounts } from "../../agent/sandboxed.ts";
+import { joinKey } from "../../recipe/key-path.ts";
+import type { Recipe } from "../../recipe/schema/schema.ts";
+import { SandboxSite } from "../../sandbox/site.ts";
+import type { Log } from "../../telemetry/log.ts";
+import type { Plan } from "../plan.ts";
+import { problemsOf, recipeInvalid } from "../recipe-problems.ts";
+
+/**
+ * Fails with `recipe_invalid` and every program that does not start. Programs in containers are not
+ * started: a container costs seconds.
+ */
+export async function checkPrograms({ recipe, agents, loaded }: Plan): Promise<void> {
+  const programs = [...agents].filter(([name]) => isPlain(recipe, name));
+  if (programs.length === 0) return;
+  await using site = new SandboxSite({
+    ...{ run: recipe.name, host: "check", log: SILENT, taskMs: recipe.run.timeout },
+    ...{ configs: recipe.sandboxes, mounts: agentMounts(recipe) },
+  });
+  const pool = (name: string) => site.pool(name);
+  const problems = await Promise.all(
+    programs.map(async ([name, { start }]) => {
+      try {
+        await start?.(pool);
+        return [];
+      } catch (thrown) {
+        return problemsOf(thrown, joinKey("roles", name), loaded);
+      }
+    }),
+  );
+  if (problems.flat().length > 0) throw recipeInvalid("the programs", problems.flat());
+}
+
+/** True for a role whose agent is a program that runs as a plain process. */
+function isPlain({ roles, sandboxes }: Recipe, name: string): boolean {
+  const { agent, sandbox = "" } = roles[name] ?? {};
+  return agent !== "exec" && sandboxes[sandbox]?.engine === "process";
+}
+
+const SILENT: Log = { write: () => undefined, close: () => Promise.resolve() };
