@@ -1,7 +1,7 @@
 // Starts the program of a role once, before anything is spent, as modules of TypeScript are loaded:
 // a program that cannot start is a problem with its file and line. A program ends when its stdin
-// closes, so one that works ends at once with exit 0. One that cannot bear a closed stdin is started
-// again with an open one, and works when it stays.
+// closes, so one that works ends with exit 0. One that cannot bear a closed stdin is started again
+// with an open one, and works when it stays.
 
 import { readFile } from "node:fs/promises";
 import { MatrixError, type Problem } from "../error.ts";
