@@ -94,6 +94,7 @@ async function ask(role: LlmRole, task: Task, context: AgentContext): Promise<Ag
       row: task.rowId,
       trial: task.trial,
       attempt: task.attempt,
+      mayRepeat: task.mayRepeat ?? false,
       role: role.name,
       turn: task.history.reduce((turns, hop) => turns + (hop.role === role.name ? 1 : 0), 0),
     },

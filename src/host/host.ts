@@ -113,8 +113,14 @@ export class Host implements Receiver {
     if (role.draining) return;
     role.draining = true;
     for (let waiting = role.take(); waiting !== undefined; waiting = role.take())
-      this.#start(waiting.task, role, waiting.arrivedAt);
+      this.#begin(waiting.task, role, waiting.arrivedAt);
     role.draining = false;
+  }
+
+  #begin(queued: Task, role: Role, arrivedAt: number): void {
+    const task = this.#options.transport.begin(queued);
+    if (task === null) role.release();
+    else this.#start(task, role, arrivedAt);
   }
 
   #start(task: Task, role: Role, arrivedAt: number, earlier?: Step): void {

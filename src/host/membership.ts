@@ -119,7 +119,8 @@ export class Membership {
       this.#known = list.version;
       followList(list, peer.routing, peer.broker);
     }
-    if (this.#joining !== joining) peer.broker.repeat();
+    // A host that has just begun has nothing from its peers.
+    if (this.#joining !== "" && this.#joining !== joining) peer.broker.repeat();
     this.#joining = joining;
   }
 }

@@ -28,16 +28,30 @@ export interface Answers {
 /** Windows of replicas that were found by use, kept over the starts of a run. */
 export interface FoundWindows {
   /** The most requests at once that the replica took; null when that is not known. */
-  find(model: string, replica: string): number | null;
-  /** `size`: null when the replica no longer turns requests away. */
-  note(model: string, replica: string, size: number | null): void;
+  find(replica: string): number | null;
+  note(replica: string, size: number | null): void;
+}
+
+/** Answers of one run, whose processes also know which of them makes a request now. */
+export interface Journal extends Answers {
+  /**
+   * Waits for a process that makes this request now. With null, this process has the claim and is
+   * to ask, and then to keep the answer or to drop the claim.
+   */
+  findOrClaim(
+    model: string,
+    request: ChatRequest,
+    signal?: AbortSignal,
+  ): Promise<ChatAnswer | null>;
+  /** No answer to the claimed request will be kept. */
+  drop(model: string, request: ChatRequest): void;
 }
 
 /** The parts that the models of one process share with the run that asks them. */
 export interface ModelContext {
   readonly permits: Permits | null;
   /** Answers that this run has paid for. */
-  readonly journal: Answers | null;
+  readonly journal: Journal | null;
   /** Answers of all runs that share the folder `run.cache`. */
   readonly cache: Answers | null;
   readonly windows: FoundWindows | null;

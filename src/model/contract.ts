@@ -47,6 +47,8 @@ export interface RequestOrigin {
   readonly trial: number;
   /** Attempt of the task, from 1. Answers to an earlier attempt may be in the journal. */
   readonly attempt: number;
+  /** True when the journal may have an answer to this attempt, which another process wrote. */
+  readonly mayRepeat?: boolean;
   readonly role: string;
   /** Hops of the role before this one. */
   readonly turn: number;

@@ -77,11 +77,20 @@ function paidOnce(
   return async (asked, signal) => {
     // The fields decide the answer, so kept answers are found by them, too.
     const request = { ...asked, sampling: { ...fields, ...asked.sampling } };
-    const paid = await journal?.find(id, request);
+    const paid = await journal?.findOrClaim(id, request, signal);
     if (paid != null) return priced(paid, costOf);
-    const cached = await cache?.find(id, request);
-    if (cached != null) return free(cached, costOf);
-    const answer = priced(await ask(request, signal), costOf);
+    let answer: ChatAnswer;
+    try {
+      const cached = await cache?.find(id, request);
+      if (cached != null) {
+        journal?.drop(id, request);
+        return free(cached, costOf);
+      }
+      answer = priced(await ask(request, signal), costOf);
+    } catch (thrown) {
+      journal?.drop(id, request);
+      throw thrown;
+    }
     context.spend(answer.usage, answer.cost ?? 0);
     await Promise.all([journal?.keep(id, request, answer), cache?.keep(id, request, answer)]);
     return answer;

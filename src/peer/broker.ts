@@ -15,7 +15,7 @@
 // seen before is dropped. When both processes that know of a task die, the driver's census finds
 // that out, and the row starts again as its next attempt.
 
-import { hopCount } from "../task/encoded.ts";
+import { hopCount, repeatTask } from "../task/encoded.ts";
 import { failTask } from "../task/failure.ts";
 import type { EndMessage, Message, Task } from "../task/task.ts";
 import { Branches } from "./branches.ts";
@@ -48,6 +48,11 @@ const RECENT_MS = 30_000;
  * by mistake is back sooner, and so is the news of it.
  */
 const ABSENCE_MS = 10_000;
+/**
+ * A process that did nothing for this long may have stood still, so that others gave it up and do
+ * its steps. It finds that out with its next beat.
+ */
+const STANDSTILL_MS = 300;
 
 export interface BrokerOptions {
   readonly self: HostId;
@@ -63,8 +68,6 @@ export interface BrokerOptions {
   readonly deliver: (message: Message) => void;
   /** Called when there is something to take for this peer. */
   readonly wake: (to: HostId) => void;
-  /** Called when a process died, before any step that it did begins here again. */
-  readonly onLoss?: (() => void) | undefined;
   /** Milliseconds of any steady clock. */
   readonly now: () => number;
 }
@@ -94,6 +97,10 @@ export class Broker {
   #isLeaving = false;
   /** The time at which acknowledgements and releases are sent once more; null for never. */
   #repeatAt: number | null = null;
+  /** The time of the last call that shows that this process runs. */
+  #awakeAt: number;
+  /** Until this time, others may do the steps of what this process has. */
+  #doubtedUntil = Number.NEGATIVE_INFINITY;
   #redelivered = 0;
   #duplicates = 0;
   #refused = 0;
@@ -103,6 +110,7 @@ export class Broker {
     this.#options = options;
     this.#outboxes = new Outboxes(options.wake);
     this.#seen = new Recent(RECENT_MS, options.now());
+    this.#awakeAt = options.now();
   }
 
   get counts(): BrokerCounts {
@@ -139,6 +147,17 @@ export class Broker {
   }
 
   /**
+   * The step of a delivered message begins. Returns its task, with a note where another process may
+   * have done the step; null when a newer copy has overtaken the message.
+   */
+  begin(task: Task): Task | null {
+    this.#wakeUp();
+    const held = this.#held.get(keyOf(task));
+    if (held === undefined || held.position !== positionOfStep(task)) return null;
+    return held.mayRepeat ? repeatTask(task) : task;
+  }
+
+  /**
    * Sends the message that a step made of a delivered one. When a newer copy has overtaken the
    * delivered message, the new message is dropped.
    */
@@ -146,7 +165,7 @@ export class Broker {
     const held = this.#held.get(keyOf(done));
     if (held === undefined || held.position !== positionOfStep(done)) return;
     this.#held.delete(held.key);
-    this.#send(next, held.upstream, held.suspect);
+    this.#send(held.mayRepeat ? repeated(next) : next, held.upstream, held.suspect);
   }
 
   /** The sink has written an end. */
@@ -180,6 +199,7 @@ export class Broker {
   // — What peers say —
 
   receive(from: HostId, { parcels, released, starting }: Batch): Receipt {
+    this.#wakeUp();
     // The receiver could not tell a sender that is not on the list what became of its parcels.
     if (!this.#options.routing.has(from)) return null;
     for (const seq of released) this.#releasedBy(from, seq);
@@ -232,8 +252,11 @@ export class Broker {
         this.#forget(sent);
         continue;
       }
-      // The message may be the reason why there was no answer.
-      if (maybeTaken) sent.crashes++;
+      if (maybeTaken) {
+        // The message may be the reason why there was no answer.
+        sent.crashes++;
+        sent.message = repeated(sent.message);
+      }
       this.#forward(sent, to);
     }
     if (this.#options.routing.has(to)) this.#outboxes.putBack(to, batch.released);
@@ -246,14 +269,18 @@ export class Broker {
    * peace.
    */
   hostsChanged(lost: ReadonlySet<HostId>): void {
-    const { routing, onLoss } = this.#options;
-    if (lost.size > 0) onLoss?.();
+    const { routing } = this.#options;
     for (const to of this.#outboxes.peers)
       if (!routing.has(to)) for (const held of this.#outboxes.drop(to)) this.#start(held);
     const members = new Set(routing.members.map(({ id }) => id));
     for (const key of this.#branches.follow(members)) this.#sendOutAgain(key);
     for (const held of this.#held.values())
-      if (held.upstream !== null && !members.has(held.upstream.from)) held.upstream = null;
+      if (held.upstream !== null && !members.has(held.upstream.from)) {
+        held.upstream = null;
+        // The process before the sender may send its own copy to a third one.
+        held.mayRepeat = true;
+      }
+    this.#doubtBranches();
     for (const sent of [...this.#sent.values()]) {
       if (sent.upstream !== null && !members.has(sent.upstream.from)) sent.upstream = null;
       if (this.#isStranded(sent.message)) this.#strand(sent);
@@ -268,6 +295,7 @@ export class Broker {
    * for dead, so each gets its acknowledgements again.
    */
   repeat(): void {
+    this.#doubt();
     this.#repeatAcknowledged();
     // A peer may learn only now that this host was given up, and forget its acknowledgements again.
     // After ABSENCE_MS every peer knows that the host is back, so they are sent once more.
@@ -278,6 +306,19 @@ export class Broker {
   #repeatAcknowledged(): void {
     for (const sent of this.#sent.values())
       if (sent.state === "acknowledged" && sent.to !== null) this.#post(sent, sent.to);
+  }
+
+  #wakeUp(): void {
+    const now = this.#options.now();
+    if (now - this.#awakeAt > STANDSTILL_MS) this.#doubt();
+    this.#awakeAt = now;
+  }
+
+  /** Other processes may do, or have done, the steps of all that this one has. */
+  #doubt(): void {
+    this.#doubtedUntil = this.#options.now() + ABSENCE_MS;
+    for (const held of this.#held.values()) held.mayRepeat = true;
+    for (const sent of this.#sent.values()) sent.message = repeated(sent.message);
   }
 
   beginCensus(number: number): void {
@@ -295,7 +336,8 @@ export class Broker {
 
   /** Tries again to send parked messages. The caller calls it several times a second. */
   tick(): void {
-    const now = this.#options.now();
+    this.#wakeUp();
+    const now = this.#awakeAt;
     this.#seen.turn(now);
     this.#unpark();
     if (this.#repeatAt !== null && now >= this.#repeatAt) {
@@ -315,6 +357,7 @@ export class Broker {
     const upstream = this.#options.delivery === "retry" ? { from, seq } : null;
     const held = this.#held.get(key);
     if (held !== undefined && held.position === position) {
+      held.mayRepeat ||= message.task.mayRepeat === true;
       this.#follow(held, upstream);
       this.#duplicates++;
       return true;
@@ -332,11 +375,20 @@ export class Broker {
     if (!this.#hasRoomFor(message, isEndOfBranch)) return false;
     // A copy of the task was faster than the one here.
     if (held !== undefined) this.#letGo(held);
-    // The sender may have heard of the death before the driver's list came here.
-    if (crashes > 0) this.#options.onLoss?.();
     const suspect = crashes > 0 && canKill(message) ? this.#suspect(message, strikes) : null;
     this.#hold({ key, message, position, upstream, suspect });
     return true;
+  }
+
+  /**
+   * When a process is gone, the one that waits for a branch may send it out again, and so may the
+   * one that takes the place of a dead one.
+   */
+  #doubtBranches(): void {
+    for (const held of this.#held.values())
+      if (held.message.task.branch !== undefined) held.mayRepeat = true;
+    for (const sent of this.#sent.values())
+      if (sent.message.task.branch !== undefined) sent.message = repeated(sent.message);
   }
 
   /** Another copy of a held message came: from now on its sender is the one that keeps a copy. */
@@ -356,7 +408,12 @@ export class Broker {
     return message.task.branch !== undefined || this.#held.size < this.#options.capacity;
   }
 
-  #hold(held: Held): void {
+  #hold(message: Omit<Held, "mayRepeat">): void {
+    const isDoubted = this.#awakeAt < this.#doubtedUntil;
+    const held: Held = {
+      ...message,
+      mayRepeat: isDoubted || message.message.task.mayRepeat === true,
+    };
     this.#held.set(held.key, held);
     this.#seen.set(held.key, held.position);
     this.#census.note(held);
@@ -419,7 +476,7 @@ export class Broker {
   }
 
   #createSent(
-    { key, message, position, upstream }: Omit<Held, "suspect">,
+    { key, message, position, upstream }: Omit<Held, "suspect" | "mayRepeat">,
     suspect: Suspect | null,
   ): Sent {
     const sent: Sent = {
@@ -506,6 +563,7 @@ export class Broker {
       return;
     }
     this.#redelivered++;
+    if (sent.state !== "waiting") sent.message = repeated(sent.message);
     if (hasDied && sent.state !== "waiting" && canKill(sent.message)) {
       sent.crashes++;
       strike(sent);
@@ -597,6 +655,11 @@ export class Broker {
   #passOver(to: HostId, ms: number): void {
     this.#options.routing.passOver(to, this.#options.now() + ms);
   }
+}
+
+/** The message for a receiver that may not be its first. */
+function repeated(message: Message): Message {
+  return { ...message, task: repeatTask(message.task) };
 }
 
 /** An end kills no host, since it is only taken or written, and neither does a task that waits. */

@@ -15,13 +15,15 @@ export interface Held {
   upstream: Upstream | null;
   /** Set while the message may be what killed a host. */
   readonly suspect: Suspect | null;
+  /** True when another process may have done the step, or may do it now. */
+  mayRepeat: boolean;
 }
 
 /** The copy of a message that went to another process, kept until that process handed it on. */
 export interface Sent {
   readonly seq: number;
   readonly key: TaskKey;
-  readonly message: Message;
+  message: Message;
   readonly position: number;
   /** The receiver; null while no process can take the message, so that it is parked. */
   to: HostId | null;

@@ -115,6 +115,7 @@ function decodeHead(fields: readonly unknown[], now: number): TaskHead {
     admittedAt: now - amount(fields[PARCEL.ageMs], Number.NEGATIVE_INFINITY),
     trace: trace === null ? null : text(trace),
     ...decodeBranch(fields[PARCEL.branch]),
+    mayRepeat: truth(fields[PARCEL.mayRepeat]),
   };
 }
 
@@ -247,6 +248,11 @@ function count(value: unknown): number {
 function amount(value: unknown, min = 0): number {
   if (typeof value !== "number" || !Number.isFinite(value) || value < min)
     throw invalid("a number is not an amount");
+  return value;
+}
+
+function truth(value: unknown): boolean {
+  if (typeof value !== "boolean") throw invalid("a value is neither true nor false");
   return value;
 }
 

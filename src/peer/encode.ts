@@ -63,6 +63,7 @@ function encodeParcel(
     since === null ? task.historyBytes : task.historyBytes.subarray(since.bytes);
   fields[PARCEL.ending] = message.kind === "end" ? JSON.stringify(message.ending) : null;
   fields[PARCEL.branch] = task.branch === undefined ? null : encodeBranch(task.branch);
+  fields[PARCEL.mayRepeat] = task.mayRepeat;
   return fields;
 }
 

@@ -27,6 +27,10 @@ export class MemoryTransport implements HostTransport {
     this.#inbox.push(message);
   }
 
+  begin(task: Task): Task {
+    return task;
+  }
+
   handOn(_done: Task, next: Message): void {
     this.#inbox.push(next);
   }

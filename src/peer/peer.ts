@@ -30,8 +30,7 @@ const BATCH_BYTES_MAX = 80 * 2 ** 20;
 const CONTROL_BYTES_MAX = 64 * 2 ** 10;
 const TICK_MS = 50;
 
-export interface PeerOptions
-  extends Pick<BrokerOptions, "delivery" | "maxAttempts" | "capacity" | "onLoss"> {
+export interface PeerOptions extends Pick<BrokerOptions, "delivery" | "maxAttempts" | "capacity"> {
   /** A server that listens already and is not started yet. */
   readonly server: PeerServer;
   readonly token: string;
@@ -66,7 +65,7 @@ export class Peer implements HostTransport {
   #ticking: NodeJS.Timeout | undefined;
 
   constructor(options: PeerOptions) {
-    const { server, token, delivery, maxAttempts, capacity, store, onLoss, clock } = options;
+    const { server, token, delivery, maxAttempts, capacity, store, clock } = options;
     this.self = server.self;
     this.server = server;
     this.#options = options;
@@ -81,7 +80,6 @@ export class Peer implements HostTransport {
       pinnedTo: (message) => pinOf(message, options.statefulSandboxOf),
       deliver: (message) => this.#inbox.push(message),
       wake: (to) => this.links.wake(to),
-      onLoss,
       now: clock,
     });
     this.links = new Links({
@@ -111,6 +109,10 @@ export class Peer implements HostTransport {
 
   submit(message: Message): void {
     this.broker.submit(message);
+  }
+
+  begin(task: Task): Task | null {
+    return this.broker.begin(task);
   }
 
   handOn(done: Task, next: Message): void {

@@ -12,6 +12,11 @@ export interface Transport {
 export interface HostTransport extends Transport {
   /** The process as others know it: the ends of its branches come back to it. */
   readonly self: string;
+  /**
+   * Called when the step of a delivered task begins. Returns the task as the step is to see it, or
+   * null when a newer copy of it has overtaken this one, so that the step would be in vain.
+   */
+  begin(task: Task): Task | null;
   /** Sends the message that a step made. `done` is the task as the step was given it. */
   handOn(done: Task, next: Message): void;
   /**

@@ -34,6 +34,7 @@ export const PARCEL = indexesOf([
   "history", // JSON bytes, those after the mark
   "ending", // JSON text; null unless the kind is end
   "branch", // [of, id, limit], or null; the limit is [tokens, cost, calls], or null
+  "mayRepeat", // true or false
 ]);
 
 /** The fields of a parcel's totals, which are sums over its history. */

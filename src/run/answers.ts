@@ -1,14 +1,13 @@
-// What a process keeps of the models that it asks: their answers, in the journal of the run, so
-// that none is paid for twice, and in the cache that the recipe names; and windows of replicas.
+// The answers of models that a process keeps: the journal of the run, so that no answer is paid
+// for twice, and the cache that the recipe names.
 
 import { constants } from "node:fs";
 import { access, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { MatrixError, messageOf } from "../error.ts";
 import { AnswerFiles, type AnswerFilesOptions } from "../model/answers/answer-files.ts";
-import type { Answers, FoundWindows } from "../model/context.ts";
+import type { Answers, Journal } from "../model/context.ts";
 import { keepsJournal } from "../model/create.ts";
-import { FoundWindowsFile } from "../model/replica/found-windows.ts";
 import type { LoadedRecipe } from "../recipe/load.ts";
 import type { Recipe } from "../recipe/schema/schema.ts";
 import { journalPath } from "../records/journal.ts";
@@ -21,14 +20,13 @@ export interface AnswerPlace {
   readonly writer: string;
   /** Called before the journal is written to; an answer for which it fails is not kept. */
   readonly confirm?: () => Promise<void>;
+  /** Tells whether the process of that name takes part in the run now. */
+  readonly isWriting: (writer: string) => boolean;
 }
 
 export interface KeptAnswers {
-  readonly journal: Answers | null;
+  readonly journal: Journal | null;
   readonly cache: Answers | null;
-  readonly windows: FoundWindows | null;
-  /** A process died. From now on its answers are looked up here, too. */
-  noteLoss(): void;
   close(): Promise<void>;
 }
 
@@ -68,13 +66,13 @@ export async function openAnswers(
   log: Log,
 ): Promise<KeptAnswers> {
   if (place === null) return KEEPS_NOTHING;
-  const { directory, writer } = place;
+  const { directory, writer, isWriting } = place;
   const open = async (use: AnswerFilesOptions["use"], folder: string) => {
     const warn: AnswerFilesOptions["warn"] = (text, fields) => log.write("warning", text, fields);
     try {
       const { confirm } = use === "journal" ? place : {};
       const guard = confirm === undefined ? {} : { confirm };
-      return await AnswerFiles.open({ folder, writer, use, warn, ...guard });
+      return await AnswerFiles.open({ folder, writer, use, warn, isWriting, ...guard });
     } catch (cause) {
       const text = `the ${use} cannot be opened: answers are not kept there`;
       log.write("warning", text, { folder, why: messageOf(cause) });
@@ -90,21 +88,15 @@ export async function openAnswers(
   const journal =
     isWanted && directory !== null ? await open("journal", journalPath(directory)) : null;
   const cache = recipe.run.cache === undefined ? null : await open("cache", recipe.run.cache);
-  const windows = directory === null ? null : await FoundWindowsFile.open(directory, writer);
   return {
     journal,
     cache,
-    windows,
-    noteLoss: () => journal?.noteLoss(),
-    close: async () =>
-      void (await Promise.all([journal?.close(), cache?.close(), windows?.close()])),
+    close: async () => void (await Promise.all([journal?.close(), cache?.close()])),
   };
 }
 
 const KEEPS_NOTHING: KeptAnswers = {
   journal: null,
   cache: null,
-  windows: null,
-  noteLoss: () => undefined,
   close: () => Promise.resolve(),
 };

@@ -60,7 +60,9 @@ export class LocalStage implements Stage {
       roles: Object.keys(plan.recipe.roles),
       permits,
       spend: new Spending(onSpent).add,
-      answers: asksModels ? { directory, writer, confirm } : null,
+      answers: asksModels
+        ? { directory, writer, confirm, isWriting: (other) => other === writer }
+        : null,
       log,
     });
     return new LocalStage(options, live, writer);

@@ -36,6 +36,7 @@ export class EncodedTask implements Task {
   readonly admittedAt: number;
   readonly trace: string | null;
   readonly branch?: Branch;
+  readonly mayRepeat: boolean;
   readonly totals: Totals;
   /** The row as JSON. */
   readonly rowBytes: Uint8Array;
@@ -65,6 +66,7 @@ export class EncodedTask implements Task {
     this.admittedAt = head.admittedAt;
     this.trace = head.trace;
     if (head.branch !== undefined) this.branch = head.branch;
+    this.mayRepeat = head.mayRepeat ?? false;
     this.rowBytes = rowBytes;
     this.historyBytes = historyBytes;
     this.totals = totals;
@@ -110,6 +112,11 @@ export class EncodedTask implements Task {
       ...this.pins,
       [sandbox]: host,
     });
+  }
+
+  /** The task with a note that its next steps may have been done before. */
+  repeated(): EncodedTask {
+    return this.#copy({ ...this, mayRepeat: true }, this.historyBytes, this.totals, this.#history);
   }
 
   /**
@@ -168,6 +175,12 @@ export function branchTask(
   changes: Required<Pick<Task, "branch" | "role" | "state" | "seed">>,
 ): Task {
   return task instanceof EncodedTask ? task.branched(changes) : { ...task, ...changes };
+}
+
+/** The task with a note that its next steps may have been done before. */
+export function repeatTask(task: Task): Task {
+  if (task.mayRepeat === true) return task;
+  return task instanceof EncodedTask ? task.repeated() : { ...task, mayRepeat: true };
 }
 
 /** The same task as its next attempt. */

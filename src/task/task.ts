@@ -94,6 +94,11 @@ export interface Task {
   readonly trace: string | null;
   /** Set for a branch: its task waits for it and for its siblings. */
   readonly branch?: Branch;
+  /**
+   * True when another process may have done some of the next steps before, because one that had the
+   * task was given up. What comes of the task inherits this.
+   */
+  readonly mayRepeat?: boolean;
 }
 
 /** The identity of a branch in the run, and the process whose task waits for it. */

@@ -6,7 +6,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { compileTemplate } from "../../src/agent/template.ts";
 import type { MatrixError } from "../../src/error.ts";
-import type { Answers, ModelContext } from "../../src/model/context.ts";
+import type { Journal, ModelContext } from "../../src/model/context.ts";
 import type { ChatAnswer, ChatRequest } from "../../src/model/contract.ts";
 import { keepsJournal, simulatedError } from "../../src/model/create.ts";
 import type { Failure } from "../../src/model/simulated.ts";
@@ -42,13 +42,20 @@ const failure = (answering: Promise<unknown>) =>
   );
 
 /** Answers that are kept under the id of the model and the first message. */
-class TestAnswers implements Answers {
+class TestAnswers implements Journal {
   readonly kept = new Map<string, ChatAnswer>();
   readonly found: string[] = [];
   #key = (model: string, { messages }: ChatRequest) => `${model}: ${messages[0]?.content}`;
   async find(model: string, given: ChatRequest) {
     this.found.push(this.#key(model, given));
     return this.kept.get(this.#key(model, given)) ?? null;
+  }
+  readonly dropped: string[] = [];
+  findOrClaim(model: string, given: ChatRequest) {
+    return this.find(model, given);
+  }
+  drop(model: string, given: ChatRequest) {
+    this.dropped.push(this.#key(model, given));
   }
   async keep(model: string, given: ChatRequest, answered: ChatAnswer) {
     this.kept.set(this.#key(model, given), answered);
@@ -124,31 +131,6 @@ test("an answer is spent once, and then comes from the journal or the cache", as
   });
   expect(endpoint.asked).toHaveLength(1);
   expect(spent).toEqual([{ requests: 1, prompt_tokens: 1, completion_tokens: 1, cost: 4 }]);
-});
-
-test("extra_body is sent below the sampling, and kept answers are found by both", async () => {
-  await using endpoint = await TestEndpoint.start();
-  const found: ChatRequest[] = [];
-  const journal: Answers = {
-    find: async (_, given) => {
-      found.push(given);
-      return null;
-    },
-    keep: async (_, given) => void found.push(given),
-  };
-  const extra_body = { provider: { order: ["a"] }, temperature: 1 };
-  const model = await openModel("m", openaiConfig({ base_url: endpoint.url, extra_body }), {
-    journal,
-  });
-  await model.chat(request("hello", { sampling: { temperature: 0 } }), patient);
-  const sent = { provider: { order: ["a"] }, temperature: 0 };
-  expect(endpoint.asked[0]).toMatchObject(sent);
-  expect(found.map(({ sampling }) => sampling)).toEqual([sent, sent]);
-});
-
-test("a certificate that cannot be read is a problem of the recipe", async () => {
-  const config = openaiConfig({ tls: { ca: "/nowhere/ca.pem" } });
-  await expect(openModel("m", config)).rejects.toMatchObject({ code: "recipe_invalid" });
 });
 
 test("an answer from the journal keeps the cost of its time, and one from the cache costs nothing", async () => {
@@ -395,4 +377,19 @@ test("a signal ends a request in a queue, in an answer and in a pause", async ()
     controller.abort(reason);
     for (const ended of await Promise.all(answers)) expect(ended as Error).toBe(reason);
   }
+});
+
+test("a request that fails, or that the cache answers, drops its claim, and an answer does not", async () => {
+  await using endpoint = await TestEndpoint.start();
+  const [journal, cache] = [new TestAnswers(), new TestAnswers()];
+  const config = openaiConfig({ base_url: endpoint.url, retries: 0 });
+  const model = await openModel("m", config, { journal, cache });
+  await model.chat(request(), patient);
+  expect(journal.dropped).toEqual([]);
+  journal.kept.clear();
+  await model.chat(request(), patient);
+  expect(journal.dropped).toEqual(["x: hello"]);
+  cache.kept.clear();
+  await expect(model.chat(request(), AbortSignal.abort(new Error("over")))).rejects.toThrow();
+  expect(journal.dropped).toEqual(["x: hello", "x: hello"]);
 });

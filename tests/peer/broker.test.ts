@@ -3,8 +3,19 @@
 
 import { describe, expect, test } from "bun:test";
 import { positionOf } from "../../src/peer/parcel.ts";
-import type { EndMessage, Message } from "../../src/task/task.ts";
-import { batch, brief, createBroker, end, fork, member, parcel, step, task } from "./one-broker.ts";
+import type { EndMessage, Message, Task } from "../../src/task/task.ts";
+import {
+  batch,
+  brief,
+  createBroker,
+  end,
+  fork,
+  member,
+  parcel,
+  SELF,
+  step,
+  task,
+} from "./one-broker.ts";
 
 const A = member("a", ["work"]);
 const B = member("b", ["work"]);
@@ -479,18 +490,126 @@ describe("the death of a host", () => {
     expect(brief(take("a"))).toEqual(["1 end 1/1 0.0"]);
   });
 
-  test("a process learns of a loss before any step begins again, and of none when hosts leave", () => {
-    const { members, receive, losses, delivered } = createBroker();
+  test("a message that goes to a second host, and what comes of it, may repeat steps", () => {
+    const { broker, members, receive, take, deliver, delivered } = createBroker();
+    const repeats = (to: string) =>
+      take(to)?.parcels.map(({ message }) => message.task.mayRepeat ?? false);
     members(A);
-    members(A, B);
-    expect(losses).toEqual([]);
+    broker.submit(step({ role: "work" }));
+    deliver("a");
     members(B);
-    expect(losses).toEqual([0]);
-    receive("b", parcel(1, step(), 1), parcel(2, step({ rowId: "2" })));
-    expect([losses, delivered.length]).toEqual([[0, 0], 1]);
-    members(member("b", ["work"], { leaving: true }));
-    members();
-    expect(losses).toEqual([0, 0]);
+    expect(repeats("b")).toEqual([true]);
+    // Here the message comes as it was marked, and its step is begun and handed on so.
+    receive("b", parcel(1, step({ rowId: "2", mayRepeat: true })));
+    const [message] = delivered;
+    const done = broker.begin(message?.task as Task);
+    expect(done?.mayRepeat).toBe(true);
+    broker.handOn(done as Task, step({ rowId: "2", role: "work", mayRepeat: true, hops: 1 }));
+    expect(repeats("b")).toEqual([true]);
+  });
+
+  test("a message that its first host never had, or did not take, repeats nothing", () => {
+    const { broker, members, take } = createBroker();
+    members(A);
+    broker.submit(step({ role: "work" }));
+    members(B);
+    const taken = take("b") ?? batch({});
+    expect(taken.parcels.map(({ message }) => message.task.mayRepeat ?? false)).toEqual([false]);
+    members(A, B);
+    broker.undelivered("b", taken, false);
+    expect(take("a")?.parcels.map(({ message }) => message.task.mayRepeat ?? false)).toEqual([
+      false,
+    ]);
+  });
+
+  test("a message whose host may have taken it may repeat steps at the next", () => {
+    const { broker, members, take } = createBroker();
+    members(A);
+    broker.submit(step({ role: "work" }));
+    const taken = take("a") ?? batch({});
+    members(A, B);
+    broker.undelivered("a", taken, true);
+    expect(take("b")?.parcels.map(({ message }) => message.task.mayRepeat)).toEqual([true]);
+  });
+
+  test("a held step may be a repetition once its sender is gone, also when the step has begun", () => {
+    const { broker, members, receive, delivered, take } = createBroker();
+    members(A, B);
+    receive("a", parcel(1, step()));
+    const task = delivered[0]?.task as Task;
+    expect(broker.begin(task)?.mayRepeat ?? false).toBe(false);
+    members(B);
+    expect(broker.begin(task)?.mayRepeat).toBe(true);
+    broker.handOn(task, step({ role: "work", hops: 1 }));
+    expect(take("b")?.parcels.map(({ message }) => message.task.mayRepeat)).toEqual([true]);
+  });
+
+  test("a step may be a repetition when a copy that may be one has come", () => {
+    const { broker, members, receive, delivered } = createBroker();
+    members(A, B);
+    receive("a", parcel(1, step()));
+    receive("b", parcel(1, step({ mayRepeat: true })));
+    expect(broker.begin(delivered[0]?.task as Task)?.mayRepeat).toBe(true);
+  });
+
+  test("a branch may be a repetition once any process is gone", () => {
+    const { broker, members, receive, delivered, take } = createBroker();
+    const branch = { of: "a", id: 1 };
+    members(A, B, member("c", ["work"]));
+    receive("a", parcel(1, step({ branch })), parcel(2, step({ rowId: "2" })));
+    broker.submit(step({ role: "work", branch: { of: SELF, id: 2 } }));
+    members(A, B);
+    const [inBranch, outside] = delivered.map(({ task }) => broker.begin(task)?.mayRepeat ?? false);
+    expect([inBranch, outside]).toEqual([true, false]);
+    const sent = ["a", "b"].flatMap((to) => take(to)?.parcels ?? []);
+    expect(sent.map(({ message }) => message.task.mayRepeat)).toEqual([true]);
+  });
+
+  test("a step that a newer copy has overtaken, or that was handed over, does not begin", () => {
+    const { broker, members, receive, delivered } = createBroker();
+    members(A);
+    receive("a", parcel(1, step()));
+    const old = delivered[0]?.task as Task;
+    receive("a", parcel(2, step({ hops: 3 })));
+    expect(broker.begin(old)).toBeNull();
+    expect(broker.begin(delivered[1]?.task as Task)).not.toBeNull();
+    expect(broker.begin(step({ rowId: "other" }).task)).toBeNull();
+  });
+
+  test("a process that stood still takes all that it has for a repetition, until its news is told", () => {
+    for (const [pauseMs, mayRepeat] of [
+      [300, false],
+      [301, true],
+    ] as const) {
+      const { broker, members, receive, delivered, clock } = createBroker();
+      members(A);
+      receive("a", parcel(1, step()));
+      clock.now += pauseMs;
+      receive("a", parcel(2, step({ rowId: "2" })));
+      for (const { task } of delivered)
+        expect(broker.begin(task)?.mayRepeat ?? false).toBe(mayRepeat);
+      if (!mayRepeat) continue;
+      for (let waited = 0; waited < 9900; waited += 100) {
+        clock.now += 100;
+        broker.tick();
+      }
+      receive("a", parcel(3, step({ rowId: "3" })));
+      clock.now += 100;
+      receive("a", parcel(4, step({ rowId: "4" })));
+      const later = delivered.slice(2).map(({ task }) => broker.begin(task)?.mayRepeat ?? false);
+      expect(later).toEqual([true, false]);
+    }
+  });
+
+  test("a process that was given up takes what it has and sends again for a repetition", () => {
+    const { broker, members, receive, delivered, deliver, take } = createBroker();
+    members(A);
+    receive("a", parcel(1, step()));
+    broker.submit(step({ rowId: "2", role: "work" }));
+    deliver("a");
+    broker.repeat();
+    expect(broker.begin(delivered[0]?.task as Task)?.mayRepeat).toBe(true);
+    expect(take("a")?.parcels.map(({ message }) => message.task.mayRepeat)).toEqual([true]);
   });
 
   test("a held message whose sender is gone is released to no process", () => {

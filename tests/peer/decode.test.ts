@@ -118,6 +118,7 @@ test.each([
       ],
     ],
   ],
+  ["mayRepeat", [true, false], [undefined, null, 0, 1, "true"]],
 ] as const)(
   "a parcel's %s is read when it fits, and refused when it does not",
   (name, fit, wrong) => {

@@ -220,7 +220,7 @@ test("a branch travels under its own name, and says where its end belongs", () =
     createProcess("a").send(
       "b",
       batchOf(
-        parcel({ kind: "step", task: { ...task, branch } }),
+        parcel({ kind: "step", task: { ...task, branch, mayRepeat: true } }),
         parcel({ kind: "end", task: { ...task, branch }, ending }, 2),
       ),
     ),
@@ -228,6 +228,7 @@ test("a branch travels under its own name, and says where its end belongs", () =
   const [step, end] = batch.parcels.map(({ message }) => message);
   if (step === undefined || end === undefined) throw new Error("not all arrived");
   expect([step, end].map(({ task }) => task.branch)).toEqual([branch, branch]);
+  expect([step, end].map(({ task }) => task.mayRepeat)).toEqual([true, false]);
   expect([keyOf(step.task), destinationOf(step), destinationOf(end)]).toEqual([
     "@a:7",
     { kind: "role", role: task.role },

@@ -25,7 +25,6 @@ export function createBroker(options: Partial<BrokerOptions> = {}) {
   const routing = new Routing();
   const delivered: Message[] = [];
   const woken: HostId[] = [];
-  const losses: number[] = [];
   const broker = new Broker({
     self: SELF,
     delivery: "retry",
@@ -34,7 +33,6 @@ export function createBroker(options: Partial<BrokerOptions> = {}) {
     routing,
     deliver: (message) => delivered.push(message),
     wake: (to) => woken.push(to),
-    onLoss: () => losses.push(delivered.length),
     now: () => clock.now,
     ...options,
   });
@@ -55,7 +53,7 @@ export function createBroker(options: Partial<BrokerOptions> = {}) {
     broker.delivered(to, taken, { refused: [] });
     return taken;
   };
-  return { broker, routing, clock, delivered, woken, losses, members, receive, take, deliver };
+  return { broker, routing, clock, delivered, woken, members, receive, take, deliver };
 }
 
 export function batch(parts: Partial<Batch>): Batch {
@@ -72,6 +70,7 @@ interface TaskParts {
   readonly hops?: number;
   readonly attempt?: number;
   readonly branch?: Branch;
+  readonly mayRepeat?: boolean;
 }
 
 export function task({
@@ -80,6 +79,7 @@ export function task({
   hops = 0,
   attempt = 1,
   branch,
+  mayRepeat,
 }: TaskParts = {}): Task {
   const hop = { role: "x", host: "h", at: "", queue_ms: 0, run_ms: 0, result: null };
   return {
@@ -94,6 +94,7 @@ export function task({
     admittedAt: 0,
     trace: null,
     ...(branch === undefined ? {} : { branch }),
+    ...(mayRepeat === undefined ? {} : { mayRepeat }),
   };
 }
 

@@ -30,7 +30,7 @@ function sent(seq: number, bytes = 100): Sent {
 }
 
 function held(position: number): Held {
-  return { key: "0:1", message: step(), position, upstream: null, suspect: null };
+  return { key: "0:1", message: step(), position, upstream: null, suspect: null, mayRepeat: false };
 }
 
 test("a batch holds parcels in the order of posting, with releases and declared starts", () => {

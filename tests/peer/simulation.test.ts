@@ -107,6 +107,34 @@ test(
 );
 
 test(
+  "a turn that is finished is not done again when hosts or the driver die or leave",
+  () => {
+    for (const [share, faults] of [
+      [0.3, ["kill"]],
+      [0.1, ["kill", "kill-driver", "kill-all"]],
+      [0.1, ["drain", "kill"]],
+    ] as const)
+      prove(
+        share,
+        { ...TROUBLE, forkRate: 0.5, dropRate: 0, doubleRate: 0, faults },
+        ({ paidTwice }) => (paidTwice.length > 0 ? `done again: ${paidTwice.join(", ")}` : null),
+      );
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  "a turn that a living host does is not done by another one, when hosts die under tasks without branches",
+  () =>
+    prove(
+      0.2,
+      { ...TROUBLE, dropRate: 0, doubleRate: 0, stepMs: 100, faults: ["kill"] },
+      ({ paidAtOnce }) => (paidAtOnce.length > 0 ? `done at once: ${paidAtOnce}` : null),
+    ),
+  TIMEOUT_MS,
+);
+
+test(
   "without trouble no branch is sent out twice",
   () =>
     prove(

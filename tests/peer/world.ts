@@ -59,6 +59,10 @@ export interface Outcome {
     }
   >;
   readonly doubled: readonly TaskKey[];
+  /** Turns that were begun again after they were finished, each with the process that did so. */
+  readonly paidTwice: readonly string[];
+  /** Turns that two living processes did at the same time. */
+  readonly paidAtOnce: readonly string[];
   /** Tasks that ended well with other hops than their rows ask for. */
   readonly misrouted: readonly TaskKey[];
   readonly virtualMs: number;
@@ -79,6 +83,7 @@ const BEAT_MS = 100;
 const SILENCE_MS = 1000;
 const TICK_MS = 50;
 const STEP_MS = 30;
+const LOOK_MS = 20;
 const LIMIT_MS = 600_000;
 const GRACE_MS = 20_000;
 
@@ -108,6 +113,16 @@ const rule: Rule = {
   maxHops: 100,
 };
 
+/** True when the process looks in the journal before it does the step. */
+function looksUp({ looksUp }: Process, { attempt, mayRepeat = false }: Task): boolean {
+  return looksUp || attempt > 1 || mayRepeat;
+}
+
+/** Names a turn by what its request to a model would hold. */
+function turnOf({ rowId, seed, history, state, role }: Task): string {
+  return `${rowId} ${seed} ${history.length} ${JSON.stringify(state)} ${role}`;
+}
+
 function branchesOf(hop: number): ToRole[] {
   return ["a", "b", "a"].map((role, index) => to<Json>(role, `${hop}${index}`));
 }
@@ -125,6 +140,8 @@ interface Process {
   known: ListVersion | null;
   joining: string;
   leaving: boolean;
+  /** True for a process that began when the journal had answers: it looks up every turn. */
+  readonly looksUp: boolean;
   readonly queue: Message[];
   busy: number;
   readonly flushing: Set<HostId>;
@@ -150,6 +167,12 @@ export class World {
     { status: Ending["status"]; attempt: number; hops: number; code: string | null }
   >();
   readonly doubled: TaskKey[] = [];
+  /** The finished turns, as in the journal of a run. */
+  readonly #journal = new Set<string>();
+  /** The processes that do a turn now. */
+  readonly #turns = new Map<string, Set<Process>>();
+  readonly #paidTwice: string[] = [];
+  readonly #paidAtOnce: string[] = [];
   deaths = 0;
   restarts = 0;
 
@@ -194,6 +217,8 @@ export class World {
     return {
       records: this.records,
       doubled: this.doubled,
+      paidTwice: this.#paidTwice,
+      paidAtOnce: this.#paidAtOnce,
       misrouted: this.#rows
         .filter((row) => !this.#isWhole(row))
         .map(({ id }) => keyOf({ rowId: id, trial: 0 })),
@@ -318,6 +343,7 @@ export class World {
       known: null,
       joining: "",
       leaving: false,
+      looksUp: this.#journal.size > 0,
       queue: [],
       busy: 0,
       flushing: new Set(),
@@ -358,6 +384,7 @@ export class World {
     const forks = new Forks(rule, {
       self: process.id,
       submit: (message) => broker.submit(message),
+      begin: (task) => broker.begin(task),
       handOn: (done, message) => broker.handOn(done, message),
       settle: (branch) => broker.settle(branch),
     });
@@ -368,29 +395,71 @@ export class World {
     while (process.busy < 4) {
       const message = process.queue.shift();
       if (message === undefined) return;
+      const task = process.broker.begin(message.task);
+      if (task === null) continue;
       process.busy++;
-      this.#after(this.#exponential(this.scenario.stepMs ?? STEP_MS), () =>
-        this.#inside(process, () => {
-          process.busy--;
-          const { task } = message;
-          if (task.row["poison"] === true && task.history.length === 1) {
-            this.#kill(process);
-            return;
-          }
-          const hop: Hop = {
-            hop: task.history.length,
-            role: task.role,
-            host: process.id,
-            at: "",
-            queue_ms: 0,
-            run_ms: 0,
-            result: null,
-          };
-          process.broker.handOn(task, nextMessage(rule, task, hop));
-          this.#work(process);
-        }),
-      );
+      this.#step(process, task);
     }
+  }
+
+  #step(process: Process, task: Task): void {
+    if (this.#isDoneElsewhere(process, task)) {
+      this.#after(LOOK_MS, () => this.#inside(process, () => this.#step(process, task)));
+      return;
+    }
+    const isKnown = this.#beginTurn(process, task);
+    this.#after(isKnown ? 0 : this.#exponential(this.scenario.stepMs ?? STEP_MS), () =>
+      this.#inside(process, () => {
+        process.busy--;
+        if (task.row["poison"] === true && task.history.length === 1) {
+          this.#kill(process);
+          return;
+        }
+        const hop: Hop = {
+          hop: task.history.length,
+          role: task.role,
+          host: process.id,
+          at: "",
+          queue_ms: 0,
+          run_ms: 0,
+          result: null,
+        };
+        this.#endTurn(process, task);
+        process.broker.handOn(task, nextMessage(rule, task, hop));
+        this.#work(process);
+      }),
+    );
+  }
+
+  /** True when the process looks the turn up, and waits for another one that does it now. */
+  #isDoneElsewhere(process: Process, task: Task): boolean {
+    const turn = turnOf(task);
+    return (
+      looksUp(process, task) &&
+      !this.#journal.has(turn) &&
+      [...(this.#turns.get(turn) ?? [])].some(
+        ({ id, alive }) => process.routing.has(id) && (alive || id !== process.id),
+      )
+    );
+  }
+
+  /** Returns true when the turn's answer is in the journal and the process looks it up. */
+  #beginTurn(process: Process, task: Task): boolean {
+    const turn = turnOf(task);
+    const isFinished = this.#journal.has(turn);
+    if (isFinished && looksUp(process, task)) return true;
+    const others = [...(this.#turns.get(turn) ?? [])].filter(({ alive }) => alive);
+    if (isFinished) this.#paidTwice.push(`${turn} on ${process.id}`);
+    else if (others.length > 0)
+      this.#paidAtOnce.push(`${turn} on ${others.map(({ id }) => id)} and ${process.id}`);
+    this.#turns.set(turn, new Set([...others, process]));
+    return false;
+  }
+
+  #endTurn(process: Process, task: Task): void {
+    const turn = turnOf(task);
+    this.#journal.add(turn);
+    this.#turns.get(turn)?.delete(process);
   }
 
   #kill(process: Process): void {
@@ -470,7 +539,7 @@ export class World {
         rowId: row.id,
         trial: 0,
         row: { hops: row.hops, poison: row.isPoison, forks: row.forks, early: row.early },
-        seed: 1,
+        seed: Number(row.id),
         attempt: 1,
         admittedAt: this.#now,
         trace: null,
@@ -662,7 +731,7 @@ export class World {
           process.known = list.version;
           followList(list, process.routing, process.broker);
         }
-        if (joining !== process.joining) process.broker.repeat();
+        if (process.joining !== "" && joining !== process.joining) process.broker.repeat();
         process.joining = joining;
       },
       () => undefined,

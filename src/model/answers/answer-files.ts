@@ -3,17 +3,17 @@
 // anything up until some step may come a second time.
 
 import { mkdir, readdir } from "node:fs/promises";
-import type { Answers } from "../context.ts";
+import type { Journal } from "../context.ts";
 import type { ChatAnswer, ChatRequest } from "../contract.ts";
 import { AnswerIndex } from "./answer-index.ts";
 import { encodeAnswer, parseSegmentName, requestKey } from "./answer-line.ts";
 import { AnswerWriter } from "./answer-writer.ts";
+import { Claims } from "./claims.ts";
 
 /** Segments stay small, because each is removed as a whole and its new part is read at once. */
 const SEGMENT_BYTES = 8 * 2 ** 20;
 /** A cache is scanned again after this time for what other runs have added. */
 const CACHE_SCAN_MS = 10_000;
-
 export interface AnswerFilesOptions {
   /** Made when it is missing. */
   readonly folder: string;
@@ -25,18 +25,21 @@ export interface AnswerFilesOptions {
   readonly segmentBytes?: number;
   /** Called before each write; an answer for which it fails is not kept. */
   readonly confirm?: () => Promise<void>;
+  /** Tells whether the process of that name lives, so that an answer may come from it. */
+  readonly isWriting?: (writer: string) => boolean;
   /** Milliseconds of a steady clock. */
   readonly now?: () => number;
 }
 
-export class AnswerFiles implements Answers {
+export class AnswerFiles implements Journal {
   readonly #use: AnswerFilesOptions["use"];
   readonly #index: AnswerIndex;
   readonly #now: () => number;
   readonly #writer: AnswerWriter;
-  /** True when a step may be one that was done before. */
-  #mayKnow: boolean;
-  /** True when the index may lack answers that others wrote. */
+  readonly #claims: Claims;
+  /** True when every request is looked up, and not only one of a step that may be a repetition. */
+  readonly #mayKnow: boolean;
+  /** True until the first scan of a folder that had answers when it was opened. */
   #isStale: boolean;
   #scannedAt = Number.NEGATIVE_INFINITY;
   /** The scan that is under way, and the one that begins after it. */
@@ -50,7 +53,8 @@ export class AnswerFiles implements Answers {
       use,
       warn,
       segmentBytes = SEGMENT_BYTES,
-      confirm = async () => undefined,
+      confirm,
+      isWriting = () => false,
       now = () => performance.now(),
     }: AnswerFilesOptions,
     isEmpty: boolean,
@@ -68,12 +72,20 @@ export class AnswerFiles implements Answers {
       folder,
       writer,
       segmentBytes,
-      confirm,
+      ...(confirm === undefined ? {} : { confirm }),
       onFailure: (why) =>
         warn(
           `answers cannot be kept in the ${use}; they are used, but may have to be asked for again`,
           { folder, why },
         ),
+    });
+    this.#claims = new Claims({
+      self: writer,
+      index: this.#index,
+      scan: () => this.#scan(),
+      append: (line) => void this.#writer.append(line),
+      isWriting,
+      now,
     });
   }
 
@@ -85,32 +97,41 @@ export class AnswerFiles implements Answers {
   }
 
   async find(model: string, request: ChatRequest): Promise<ChatAnswer | null> {
-    const isAgain = (request.origin?.attempt ?? 1) > 1;
-    if (!this.#mayKnow && !isAgain) return null;
-    // The process that ran an earlier attempt may have written since the last scan.
-    if (this.#isStale || isAgain || this.#isDue()) await this.#scan();
+    const isDue = this.#use === "cache" && this.#now() - this.#scannedAt > CACHE_SCAN_MS;
+    if (this.#isStale || isDue) await this.#scan();
     else await this.#scanning;
-    return this.#index.size === 0
-      ? null
-      : ((await this.#index.find(requestKey(model, request)))?.answer ?? null);
+    return (await this.#index.find(requestKey(model, request)))?.answer ?? null;
   }
 
-  keep(model: string, request: ChatRequest, answer: ChatAnswer): Promise<void> {
-    return this.#writer.append(encodeAnswer(requestKey(model, request), model, request, answer));
+  async findOrClaim(
+    model: string,
+    request: ChatRequest,
+    signal?: AbortSignal,
+  ): Promise<ChatAnswer | null> {
+    const { attempt = 1, mayRepeat = false } = request.origin ?? {};
+    const key = requestKey(model, request);
+    if (attempt > 1 || mayRepeat) {
+      // The process that did this step before may have written since the last scan.
+      await this.#scan();
+      return await this.#claims.settle(key, signal);
+    }
+    const kept = this.#mayKnow ? await this.find(model, request) : null;
+    if (kept === null) this.#claims.claim(key);
+    return kept;
   }
 
-  /** Notes that a process died. Its steps may come here now, so their answers must be looked up. */
-  noteLoss(): void {
-    this.#mayKnow = true;
-    this.#isStale = true;
+  drop(model: string, request: ChatRequest): void {
+    this.#claims.drop(requestKey(model, request));
+  }
+
+  async keep(model: string, request: ChatRequest, answer: ChatAnswer): Promise<void> {
+    const key = requestKey(model, request);
+    await this.#writer.append(encodeAnswer(key, model, request, answer));
+    this.#claims.fulfil(key);
   }
 
   async close(): Promise<void> {
     await this.#writer.close();
-  }
-
-  #isDue(): boolean {
-    return this.#use === "cache" && this.#now() - this.#scannedAt > CACHE_SCAN_MS;
   }
 
   /** Resolves when a scan that began after this call is done. */

@@ -4,7 +4,13 @@
 
 import { open, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { type KeptAnswer, keyOfLine, parseAnswer, parseSegmentName } from "./answer-line.ts";
+import {
+  type KeptAnswer,
+  keyOfLine,
+  noteOfLine,
+  parseAnswer,
+  parseSegmentName,
+} from "./answer-line.ts";
 
 const NEWLINE = 0x0a;
 const CHUNK_BYTES = 64 * 2 ** 10;
@@ -37,6 +43,8 @@ export class AnswerIndex {
    * request.
    */
   readonly #places = new Map<number, number>();
+  /** Segments of the processes that make a request, by the slot of its key. */
+  readonly #asked = new Map<number, Set<number>>();
   #badLines = 0;
 
   constructor(options: AnswerIndexOptions) {
@@ -49,9 +57,10 @@ export class AnswerIndex {
 
   /** Reads what was added since the last scan. */
   async scan(): Promise<void> {
-    const names = (await readdir(this.#options.folder).catch(() => [])).filter(
-      (name) => parseSegmentName(name) !== null,
-    );
+    // A claim may be dropped in a later segment than it was made in.
+    const names = (await readdir(this.#options.folder).catch(() => []))
+      .filter((name) => parseSegmentName(name) !== null)
+      .sort((a, b) => numberOf(a) - numberOf(b));
     this.#forget(new Set(names));
     for (const name of names) await this.#read(name);
   }
@@ -68,6 +77,11 @@ export class AnswerIndex {
     return kept?.key === key ? kept : null;
   }
 
+  /** The processes that began the request, and have neither kept nor dropped it. */
+  askersOf(key: string): readonly string[] {
+    return [...(this.#asked.get(slotOf(key)) ?? [])].map((segment) => this.#writerOf(segment));
+  }
+
   #forget(present: ReadonlySet<string>): void {
     const gone = new Set(
       [...this.#segments].filter(([name]) => !present.has(name)).map(([, { number }]) => number),
@@ -76,6 +90,10 @@ export class AnswerIndex {
     for (const name of this.#segments.keys()) if (!present.has(name)) this.#segments.delete(name);
     for (const [slot, place] of this.#places)
       if (gone.has(Math.floor(place / SEGMENT_SPAN))) this.#places.delete(slot);
+    for (const [slot, segments] of this.#asked) {
+      for (const segment of segments) if (gone.has(segment)) segments.delete(segment);
+      if (segments.size === 0) this.#asked.delete(slot);
+    }
   }
 
   async #read(name: string): Promise<void> {
@@ -89,17 +107,54 @@ export class AnswerIndex {
     );
     let start = 0;
     for (let end = bytes.indexOf(NEWLINE); end !== -1; end = bytes.indexOf(NEWLINE, start)) {
-      const key = keyOfLine(bytes.subarray(start, end));
-      if (key !== null)
-        this.#places.set(slotOf(key), segment.number * SEGMENT_SPAN + segment.read + start);
-      else if (this.#badLines++ === 0) this.#options.onBadLine(name);
+      const line = bytes.subarray(start, end);
+      if (!this.#take(line, segment.number, segment.read + start) && this.#badLines++ === 0)
+        this.#options.onBadLine(name);
       start = end + 1;
     }
     segment.read += start;
   }
+
+  /** Returns false for a line that is neither an answer nor a note. */
+  #take(line: Buffer, segment: number, at: number): boolean {
+    const key = keyOfLine(line);
+    if (key === null) return false;
+    const slot = slotOf(key);
+    const note = noteOfLine(line);
+    if (note === "asked") this.#ask(slot, segment);
+    else if (note === "dropped") this.#drop(slot, segment);
+    else {
+      this.#places.set(slot, segment * SEGMENT_SPAN + at);
+      this.#asked.delete(slot);
+    }
+    return true;
+  }
+
+  #ask(slot: number, segment: number): void {
+    const segments = this.#asked.get(slot);
+    if (segments === undefined) this.#asked.set(slot, new Set([segment]));
+    else segments.add(segment);
+  }
+
+  /** The process may have begun the request in an earlier segment. */
+  #drop(slot: number, dropping: number): void {
+    const segments = this.#asked.get(slot);
+    const writer = this.#writerOf(dropping);
+    for (const segment of segments ?? [])
+      if (this.#writerOf(segment) === writer) segments?.delete(segment);
+    if (segments?.size === 0) this.#asked.delete(slot);
+  }
+
+  #writerOf(segment: number): string {
+    return parseSegmentName(this.#names[segment] ?? "")?.writer ?? "";
+  }
 }
 
 const NOTHING = Buffer.alloc(0);
+
+function numberOf(name: string): number {
+  return parseSegmentName(name)?.number ?? 0;
+}
 
 function slotOf(key: string): number {
   return Buffer.from(key, "base64url").readUIntBE(0, SLOT_BYTES);

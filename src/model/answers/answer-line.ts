@@ -14,6 +14,16 @@ export interface KeptAnswer {
   readonly answer: ChatAnswer;
 }
 
+/**
+ * What a process notes of a request that it makes: `asked` when it begins, and `dropped` when no
+ * answer will come of it. The answer itself comes in a line of its own.
+ */
+export type Note = "asked" | "dropped";
+const NOTE_ENDS: readonly (readonly [end: string, note: Note])[] = [
+  ['","note":"asked"}', "asked"],
+  ['","note":"dropped"}', "dropped"],
+];
+
 /** The key comes first in a line, so that the index need not parse the rest. */
 const KEY_FIRST = '{"key":"';
 /** Length of a sha256 in base64url. */
@@ -33,10 +43,18 @@ export function parseSegmentName(
   return writer === undefined ? null : { writer, number: Number(number) };
 }
 
-export function requestKey(
-  model: string,
-  { messages, sampling, tools, schema, seed }: ChatRequest,
-): string {
+/** Keys of requests under way: a key costs as much as all that it covers is long. */
+const known = new WeakMap<ChatRequest, { readonly model: string; readonly key: string }>();
+
+export function requestKey(model: string, request: ChatRequest): string {
+  const before = known.get(request);
+  if (before?.model === model) return before.key;
+  const key = hashOf(model, request);
+  known.set(request, { model, key });
+  return key;
+}
+
+function hashOf(model: string, { messages, sampling, tools, schema, seed }: ChatRequest): string {
   const text = JSON.stringify(
     [model, messages, sampling, tools ?? null, schema ?? null, seed],
     sortKeys,
@@ -59,6 +77,22 @@ export function encodeAnswer(
     answer,
   };
   return `${JSON.stringify(line)}\n`;
+}
+
+/** The line of a note, with its newline. */
+export function encodeNote(key: string, note: Note): string {
+  return `${JSON.stringify({ key, note })}\n`;
+}
+
+/** The note that a line is, by its end; null for any other line. */
+export function noteOfLine(line: Buffer): Note | null {
+  for (const [end, note] of NOTE_ENDS)
+    if (
+      line.length === KEY_FIRST.length + KEY_CHARS + end.length &&
+      line.toString("latin1", line.length - end.length) === end
+    )
+      return note;
+  return null;
 }
 
 /** The key at the beginning of a line; null when the line is not an answer. */

@@ -2,13 +2,18 @@
 // append() resolves, so a killed process loses none; fsync once a second bounds the loss of a power
 // cut. An answer that cannot be kept is still used: a full disk costs requests that are made again,
 // not the run.
+//
+// Writes are synchronous. An asynchronous one waits until the event loop comes back to it, which
+// takes long under a burst of answers, and a process that is killed meanwhile loses all of them.
 
-import { type FileHandle, open, rm } from "node:fs/promises";
+import { closeSync, fdatasync, fstatSync, openSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { syncFolder } from "../../durable-file.ts";
 import { messageOf } from "../../error.ts";
 import { segmentName } from "./answer-line.ts";
 
+const syncData = promisify(fdatasync);
 const SYNC_MS = 1000;
 /** After a failure, no segment is tried for this long. */
 const PAUSE_MS = 10_000;
@@ -26,7 +31,7 @@ export interface AnswerWriterOptions {
 
 interface Segment {
   readonly path: string;
-  readonly file: FileHandle;
+  readonly file: number;
   bytes: number;
   /** True when its name in the folder survives a power cut. */
   isNamed: boolean;
@@ -37,7 +42,7 @@ export class AnswerWriter {
   readonly #syncing: NodeJS.Timeout;
   #segment: Segment | null = null;
   #number = 0;
-  #pending: { readonly line: string; readonly resolve: () => void }[] = [];
+  #pending: string[] = [];
   #writing: Promise<void> | null = null;
   #dirty = false;
   #pausedUntil = 0;
@@ -51,81 +56,69 @@ export class AnswerWriter {
 
   /** Resolves when the kernel has the line, or the line cannot be kept. */
   append(line: string): Promise<void> {
-    return new Promise((resolve) => {
-      this.#pending.push({ line, resolve });
-      this.#writing ??= this.#writeAll();
-    });
+    this.#pending.push(line);
+    // Answers that arrive in this turn of the event loop go out in the same write.
+    this.#writing ??= this.#writeAll();
+    return this.#writing;
   }
 
   async close(): Promise<void> {
     clearInterval(this.#syncing);
     await this.#writing;
     await this.#sync();
-    await this.#leave();
+    this.#leave();
   }
 
-  /** Writes everything that waits with one write, until nothing waits. */
   async #writeAll(): Promise<void> {
-    // Answers that arrive in this turn of the event loop go out in the same write.
-    await Promise.resolve();
-    while (this.#pending.length > 0) {
-      const batch = this.#pending;
+    const { confirm } = this.#options;
+    await confirm?.().catch(() => {
       this.#pending = [];
-      await this.#write(Buffer.from(batch.map(({ line }) => line).join("")));
-      for (const { resolve } of batch) resolve();
-    }
+    });
+    if (confirm === undefined) await Promise.resolve();
     this.#writing = null;
+    const bytes = Buffer.from(this.#pending.join(""));
+    this.#pending = [];
+    if (bytes.length > 0 && performance.now() >= this.#pausedUntil) this.#write(bytes);
   }
 
-  async #write(bytes: Buffer): Promise<void> {
-    if (performance.now() < this.#pausedUntil) return;
-    if (!(await this.#mayWrite())) return;
+  #write(bytes: Buffer): void {
     try {
       if (this.#segment !== null && this.#segment.bytes >= this.#options.segmentBytes)
-        await this.#leave();
-      this.#segment ??= await this.#begin();
-      const { file } = this.#segment;
+        this.#leave();
+      this.#segment ??= this.#begin();
       for (let written = 0; written < bytes.length; )
-        written += (await file.write(bytes, written, bytes.length - written)).bytesWritten;
+        written += writeSync(this.#segment.file, bytes, written);
       this.#segment.bytes += bytes.length;
       this.#dirty = true;
     } catch (cause) {
-      await this.#fail(cause);
+      this.#fail(cause);
     }
   }
 
-  async #mayWrite(): Promise<boolean> {
-    const { confirm } = this.#options;
-    if (confirm === undefined) return true;
-    return confirm().then(
-      () => true,
-      () => false,
-    );
-  }
-
-  async #begin(): Promise<Segment> {
+  #begin(): Segment {
     this.#number++;
     const path = join(this.#options.folder, segmentName(this.#options.writer, this.#number));
-    return { path, file: await open(path, "ax"), bytes: 0, isNamed: false };
+    return { path, file: openSync(path, "ax"), bytes: 0, isNamed: false };
   }
 
   /** Leaves the segment, which may end in the middle of a line. */
-  async #fail(cause: unknown): Promise<void> {
+  #fail(cause: unknown): void {
     this.#pausedUntil = performance.now() + PAUSE_MS;
     const segment = this.#segment;
-    await this.#leave();
-    if (segment?.bytes === 0) await rm(segment.path, { force: true }).catch(() => undefined);
+    this.#leave();
+    if (segment?.bytes === 0) removeQuietly(segment.path);
     if (this.#failures++ === 0) this.#options.onFailure(messageOf(cause));
   }
 
-  async #leave(): Promise<void> {
+  #leave(): void {
     const segment = this.#segment;
     const isDirty = this.#dirty;
     this.#segment = null;
     this.#dirty = false;
     if (segment === null) return;
-    if (isDirty) await segment.file.datasync().catch(() => undefined);
-    await segment.file.close().catch(() => undefined);
+    const close = () => closeQuietly(segment.file);
+    if (isDirty) void syncData(segment.file).then(close, close);
+    else close();
   }
 
   async #sync(): Promise<void> {
@@ -133,19 +126,27 @@ export class AnswerWriter {
     if (segment === null || !this.#dirty) return;
     this.#dirty = false;
     try {
-      await segment.file.datasync();
+      await syncData(segment.file);
       if (!segment.isNamed) await syncFolder(this.#options.folder);
       segment.isNamed = true;
       // A driver that took this process for dead has removed the segment, so no reader would find
       // what is written to it.
-      if ((await segment.file.stat()).nlink === 0 && this.#isIdleIn(segment)) await this.#leave();
+      if (this.#segment === segment && fstatSync(segment.file).nlink === 0) this.#leave();
     } catch (cause) {
-      // A write that is under way reports by itself what is wrong.
-      if (this.#isIdleIn(segment)) await this.#fail(cause);
+      if (this.#segment === segment) this.#fail(cause);
     }
   }
+}
 
-  #isIdleIn(segment: Segment): boolean {
-    return this.#segment === segment && this.#writing === null;
-  }
+/** The failure that led here is the one to report. */
+function removeQuietly(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {}
+}
+
+function closeQuietly(file: number): void {
+  try {
+    closeSync(file);
+  } catch {}
 }

@@ -28,8 +28,7 @@ export function openReplicas(
   const replicas = new Replicas(name, config, {
     random: Math.random,
     clock: SYSTEM_CLOCK,
-    findWindow: (replica) => windows?.find(name, replica) ?? null,
-    noteWindow: (replica, size) => windows?.note(name, replica, size),
+    windows,
     say,
     connect: (address) => new Endpoint(config, address, notice),
   });

@@ -4,6 +4,7 @@
 import type { ErrorCode, MatrixError } from "../../error.ts";
 import type { OpenaiModelConfig } from "../../recipe/schema/model-schema.ts";
 import type { Clock } from "../clock.ts";
+import type { FoundWindows } from "../context.ts";
 import type { Endpoint } from "../endpoint/endpoint.ts";
 import { retryAfterMs } from "../retry.ts";
 import type { Address } from "./addresses.ts";
@@ -29,9 +30,8 @@ const FAILURES: Readonly<Partial<Record<ErrorCode, Failure>>> = {
 export interface ReplicaParts {
   readonly random: () => number;
   readonly clock: Clock;
-  /** The window that an earlier start of the run found; null when it found none. */
-  readonly findWindow: (replica: string) => number | null;
-  readonly noteWindow: (replica: string, size: number | null) => void;
+  /** The windows that earlier starts of the run found. */
+  readonly windows: FoundWindows | null;
   /** Reports a change to the user. */
   readonly say: (level: "info" | "warning", what: string) => void;
   readonly connect: (address: Address) => Pick<Endpoint, "ask" | "isThere">;
@@ -44,7 +44,6 @@ export class Replica {
   readonly #window: Window;
   readonly #load = new Load();
   readonly #health: Health;
-  #noted: number | null;
   /** Probes that failed since it last answered. */
   #probes = 0;
   #isProbing = false;
@@ -56,8 +55,8 @@ export class Replica {
     this.label = address.label;
     this.endpoint = parts.connect(address);
     this.#parts = parts;
-    this.#noted = parts.findWindow(this.label);
-    this.#window = new Window(config.concurrency, parts.random, this.#noted);
+    const found = parts.windows?.find(this.label) ?? null;
+    this.#window = new Window(config.concurrency, parts.random, found);
     this.#health = new Health(parts.random);
   }
 
@@ -175,9 +174,6 @@ export class Replica {
   }
 
   #noteWindow(): void {
-    const { found } = this.#window;
-    if (found === this.#noted) return;
-    this.#noted = found;
-    this.#parts.noteWindow(this.label, found);
+    this.#parts.windows?.note(this.label, this.#window.found);
   }
 }

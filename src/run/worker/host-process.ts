@@ -27,7 +27,7 @@ import { createTracing } from "../../telemetry/tracing.ts";
 import { version } from "../../version.ts";
 import { createHost, createRoles } from "../create-host.ts";
 import { ratesOf } from "../limits.ts";
-import type { LivePlan, Plan } from "../plan.ts";
+import type { Plan } from "../plan.ts";
 import { Spending } from "../spending.ts";
 import { LogSender } from "./log-sender.ts";
 
@@ -99,11 +99,16 @@ export class HostProcess {
     const live = await plan.open({
       ...{ host: name, roles, permits, log },
       spend: spending.add,
-      answers: { directory: options.runDirectory, writer: id },
+      answers: {
+        directory: options.runDirectory,
+        writer: id,
+        // The first step comes only when the peer is there.
+        isWriting: (writer) => peer.routing.has(writer),
+      },
     });
     open.defer(() => live.stop());
     const served = createRoles(recipe, live.agents);
-    const peer = await openPeer(options, served, live);
+    const peer = await openPeer(options, served);
     open.defer(() => peer.stop());
     const host = createHost({ plan, name, roles: served, transport: peer, tracing });
     const described = { run: recipe.name, host: name, version };
@@ -167,7 +172,6 @@ export class HostProcess {
 async function openPeer(
   { plan, id, found, listen: asked, insecure, log }: HostProcessOptions,
   roles: readonly Role[],
-  live: LivePlan,
 ): Promise<Peer> {
   const { run, store } = plan.recipe;
   const listen = asked ?? listenBeside(found.url);
@@ -190,7 +194,6 @@ async function openPeer(
     roles,
     isSink: false,
     statefulSandboxOf: (role) => statefulSandboxOf(plan.recipe, role),
-    onLoss: () => live.answers.noteLoss(),
     clock: systemClock,
   });
 }

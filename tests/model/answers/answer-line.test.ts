@@ -4,7 +4,9 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import {
   encodeAnswer,
+  encodeNote,
   keyOfLine,
+  noteOfLine,
   parseAnswer,
   parseSegmentName,
   requestKey,
@@ -111,6 +113,27 @@ test("the key of a line is read off its beginning, and a line that is not an ans
   expect(keyOf(`{"key":"${"k".repeat(42)}}`)).toBe(`${"k".repeat(42)}}`);
   expect(keyOf(`{"key":"${"k".repeat(41)}}`)).toBeNull();
   expect(keyOf("")).toBeNull();
+});
+
+test("a note of a request is told from an answer by its whole line", () => {
+  for (const note of ["asked", "dropped"] as const) {
+    const line = encodeNote(KEY, note);
+    expect(line).toBe(`{"key":"${KEY}","note":"${note}"}\n`);
+    expect([keyOfLine(Buffer.from(line.trimEnd())), parseAnswer(line)]).toEqual([KEY, null]);
+    expect(noteOfLine(Buffer.from(line.trimEnd()))).toBe(note);
+    expect(noteOfLine(Buffer.from(` ${line.trimEnd()}`))).toBeNull();
+  }
+  for (const text of ["", `{"key":"${KEY}","note":"other"}`, `{"key":"${KEY}","note":"askeD"}`])
+    expect(noteOfLine(Buffer.from(text))).toBeNull();
+  const answer = encodeAnswer(KEY, "m", requestOf("a"), answerOf('","note":"asked"}'));
+  expect(noteOfLine(Buffer.from(answer.trimEnd()))).toBeNull();
+});
+
+test("a key is computed once for a request, and again for another model", () => {
+  const request = requestOf("a");
+  expect(requestKey("m", request)).toBe(requestKey("m", { ...request }));
+  expect(requestKey("n", request)).toBe(requestKey("n", { ...request }));
+  expect(requestKey("m", request)).not.toBe(requestKey("n", request));
 });
 
 test("segments are named by their writer and their number, and other files are none", () => {

@@ -2,12 +2,12 @@
 
 import type { ChatAnswer, ChatRequest } from "../../../src/model/contract.ts";
 
-export function requestOf(row: string, turn = 0, attempt = 1): ChatRequest {
+export function requestOf(row: string, turn = 0, attempt = 1, mayRepeat = false): ChatRequest {
   return {
     messages: [{ role: "user", content: `${row}, turn ${turn}` }],
     seed: turn,
     sampling: { temperature: 1 },
-    origin: { row, trial: 0, attempt, role: "r", turn },
+    origin: { row, trial: 0, attempt, mayRepeat, role: "r", turn },
   };
 }
 

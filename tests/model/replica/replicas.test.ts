@@ -37,8 +37,7 @@ function createReplicas(
     {
       random: () => 0,
       clock: SYSTEM_CLOCK,
-      findWindow: () => null,
-      noteWindow: () => undefined,
+      windows: null,
       say: (level, what) => said.push(`${level}: ${what}`),
       connect: (address) => new Endpoint(config, address, () => undefined),
     },

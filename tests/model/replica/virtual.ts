@@ -5,6 +5,7 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { type ErrorCode, MatrixError } from "../../../src/error.ts";
 import type { Clock } from "../../../src/model/clock.ts";
+import type { FoundWindows } from "../../../src/model/context.ts";
 import type { ChatAnswer, ChatRequest } from "../../../src/model/contract.ts";
 import { RequestLimit } from "../../../src/model/limit.ts";
 import { askOneOf } from "../../../src/model/replica/openai.ts";
@@ -144,16 +145,13 @@ export function createWorld(
   {
     tasks,
     turns = 1,
-    found = null,
-    noted = [],
+    windows = null,
     ...config
   }: {
     tasks: number;
     /** Requests of one row. */
     turns?: number;
-    /** The window that each replica begins with, and those that it finds. */
-    found?: number | null;
-    noted?: (number | null)[];
+    windows?: FoundWindows | null;
   } & Partial<OpenaiModelConfig>,
 ): World {
   const clock = new VirtualClock();
@@ -168,8 +166,7 @@ export function createWorld(
     {
       random,
       clock,
-      findWindow: () => found,
-      noteWindow: (_, size) => noted.push(size),
+      windows,
       say: (level, what) => said.push(`${level}: ${what}`),
       connect: ({ label }) => servers[urls.indexOf(label)] as VirtualServer,
     },

@@ -1,0 +1,114 @@
+// Claims: which process makes a request now. Each process notes in the journal that it begins a
+// request, and so a step that may be a repetition waits for the answer of a living process instead
+// of paying for a second one.
+//
+// Two processes that begin at the same moment see each other's notes a little later, and the one
+// whose name comes first goes on.
+
+import { setTimeout as pause } from "node:timers/promises";
+import type { ChatAnswer } from "../contract.ts";
+import type { AnswerIndex } from "./answer-index.ts";
+import { encodeNote } from "./answer-line.ts";
+
+/** Interval of looks for the answer to a request that another process makes. */
+const LOOK_MS = 100;
+/** After this time, processes that began at the same moment have written their notes. */
+const SETTLE_MS = 20;
+/**
+ * The longest wait for the answer of a living process. It may be unable to keep the answer, and
+ * then a second request is better than none.
+ */
+const WAIT_MS_MAX = 60_000;
+/** A process that is not on the list is dead, unless it joined so recently. */
+const UNKNOWN_MS_MAX = 500;
+
+export interface ClaimsOptions {
+  /** The name of this process. */
+  readonly self: string;
+  readonly index: AnswerIndex;
+  /** Brings the index up to date. */
+  readonly scan: () => Promise<void>;
+  readonly append: (line: string) => void;
+  /** Tells whether the process of that name takes part in the run. */
+  readonly isWriting: (writer: string) => boolean;
+  /** Milliseconds of a steady clock. */
+  readonly now: () => number;
+}
+
+export class Claims {
+  readonly #options: ClaimsOptions;
+  /** Requests that this process makes. */
+  readonly #own = new Set<string>();
+
+  constructor(options: ClaimsOptions) {
+    this.#options = options;
+  }
+
+  /** Notes that this process makes the request. */
+  claim(key: string): void {
+    this.#own.add(key);
+    this.#options.append(encodeNote(key, "asked"));
+  }
+
+  /** Notes that this process will keep no answer to the request. */
+  drop(key: string): void {
+    this.#own.delete(key);
+    this.#options.append(encodeNote(key, "dropped"));
+  }
+
+  /** This process has kept the answer. */
+  fulfil(key: string): void {
+    this.#own.delete(key);
+  }
+
+  /** Resolves with the kept answer, or with null when this process has the claim. */
+  async settle(key: string, signal: AbortSignal | undefined): Promise<ChatAnswer | null> {
+    const { index, scan, now } = this.#options;
+    const since = now();
+    for (;;) {
+      const kept = await index.find(key);
+      if (kept !== null) return kept.answer;
+      if (!this.#own.has(key) && this.#rivals(key, since).length === 0) {
+        const outcome = await this.#tryToClaim(key, since, signal);
+        if (outcome !== "outbid") return outcome;
+      }
+      await pause(LOOK_MS, undefined, withSignal(signal));
+      await scan();
+    }
+  }
+
+  async #tryToClaim(
+    key: string,
+    since: number,
+    signal: AbortSignal | undefined,
+  ): Promise<ChatAnswer | null | "outbid"> {
+    const { self, index, scan } = this.#options;
+    this.claim(key);
+    try {
+      await pause(SETTLE_MS, undefined, withSignal(signal));
+      await scan();
+      const kept = await index.find(key);
+      if (kept === null && this.#rivals(key, since).every((rival) => rival > self)) return null;
+      this.drop(key);
+      return kept?.answer ?? "outbid";
+    } catch (thrown) {
+      this.drop(key);
+      throw thrown;
+    }
+  }
+
+  /** Other processes whose answer may still come. */
+  #rivals(key: string, since: number): readonly string[] {
+    const { self, index, isWriting, now } = this.#options;
+    const waitedMs = now() - since;
+    return index
+      .askersOf(key)
+      .filter(
+        (asker) => asker !== self && waitedMs < (isWriting(asker) ? WAIT_MS_MAX : UNKNOWN_MS_MAX),
+      );
+  }
+}
+
+function withSignal(signal: AbortSignal | undefined): { readonly signal?: AbortSignal } {
+  return signal === undefined ? {} : { signal };
+}
