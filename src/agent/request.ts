@@ -4,6 +4,7 @@
 
 import { MatrixError, messageOf } from "../error.ts";
 import type { ChatMessage } from "../model/contract.ts";
+import { insteadOf } from "../recipe/schema/request-schema.ts";
 import { isJsonObject, type JsonObject } from "../task/json.ts";
 import type { Task } from "../task/task.ts";
 
@@ -39,8 +40,16 @@ export function createRequestWriter(
     } catch (cause) {
       throw new MatrixError("prompt_failed", `${path}: ${messageOf(cause)}`, { cause });
     }
-    if (isJsonObject(written) && Array.isArray(written["messages"]))
-      return written as unknown as ModelRequest;
-    throw new MatrixError("prompt_failed", `${path} did not return { messages: […] }`);
+    if (!isJsonObject(written) || !Array.isArray(written["messages"]))
+      throw new MatrixError("prompt_failed", `${path} did not return { messages: […] }`);
+    for (const field of Object.keys(isJsonObject(written["sampling"]) ? written["sampling"] : {})) {
+      const instead = insteadOf(field);
+      if (instead !== null)
+        throw new MatrixError(
+          "prompt_failed",
+          `${path} returned sampling.${field}, which matrix writes itself: ${instead}`,
+        );
+    }
+    return written as unknown as ModelRequest;
   };
 }

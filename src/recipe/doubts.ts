@@ -4,7 +4,7 @@
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import { type Complaint, wrongWord } from "./complaint.ts";
 import { joinKey } from "./key-path.ts";
-import { isWritten, KNOWN_FIELDS } from "./schema/request-schema.ts";
+import { insteadOf, KNOWN_FIELDS } from "./schema/request-schema.ts";
 
 /** Tables of fields that are sent to endpoints: `sampling` of roles and `extra_body` of models. */
 const TABLES = [
@@ -17,7 +17,7 @@ export function doubtsIn(table: JsonObject): readonly Complaint[] {
   return TABLES.flatMap(([section, fields]) =>
     entriesOf(table[section]).flatMap(([name, part]) =>
       entriesOf(isJsonObject(part) ? part[fields] : undefined).flatMap(([field]) => {
-        if (KNOWN_FIELDS.includes(field) || isWritten(field)) return [];
+        if (KNOWN_FIELDS.includes(field) || insteadOf(field) !== null) return [];
         const key = [section, name, fields, field].reduce(joinKey, "");
         const doubt = wrongWord(key, `"${field}" is sent as it is`, field, KNOWN_FIELDS);
         return doubt.suggestion === undefined ? [] : [doubt];

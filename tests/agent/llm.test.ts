@@ -311,6 +311,21 @@ test("a request module that throws or returns no messages fails with prompt_fail
   );
 });
 
+test("a request module may set any sampling but the fields that matrix writes", () => {
+  const write = (sampling: JsonObject) =>
+    createRequestWriter("request.ts", () => ({ messages: [], sampling }), {})(task());
+  expect(write({ temperature: 1, my_field: 2 }).sampling).toEqual({ temperature: 1, my_field: 2 });
+  for (const field of ["n", "stream", "messages", "model", "seed", "tools"])
+    expect(() => write({ temperature: 1, [field]: 2 })).toThrow(
+      expect.objectContaining({
+        code: "prompt_failed",
+        message: expect.stringMatching(
+          new RegExp(`^request.ts returned sampling.${field}, which matrix writes itself: .`),
+        ),
+      }),
+    );
+});
+
 test("a request says which step asks: row, trial, attempt, role, and its turn", async () => {
   const { model, requests } = scriptedModel("a", "b");
   const agent = createLlmAgent(role(model));

@@ -11,7 +11,7 @@ import type { Unanswered } from "../../task/task.ts";
  * code of an error, which the retries look at).
  */
 export type Ending = "whole" | Unanswered | EndedByError;
-type EndedByError = Extract<ErrorCode, "model_failed" | "model_overloaded" | "model_bad_answer">;
+type EndedByError = Extract<ErrorCode, "model_failed" | "model_bad_answer">;
 
 /** The ending of an answer whose finish reason is not in the table. */
 export const UNKNOWN_ENDING: Unanswered = "cut";
@@ -46,8 +46,8 @@ const REASONS: readonly Reasons[] = [
   },
   // Mistral: Chat Completions API, `finish_reason`
   { whole: "stop tool_calls", cut: "length model_length", model_failed: "error" },
-  // DeepSeek: Chat Completions API, `finish_reason`. The server has no room for the request.
-  { model_overloaded: "insufficient_system_resource" },
+  // DeepSeek: Chat Completions API, `finish_reason`. The server interrupted the answer.
+  { model_failed: "insufficient_system_resource" },
   // Cohere: Chat API v2, `finish_reason`; v1, ERROR_TOXIC, ERROR_LIMIT and USER_CANCEL
   {
     whole: "complete stop_sequence tool_call",

@@ -44,7 +44,10 @@ export function pieceFrame(served: ServedRequest): JsonObject {
 /** The pieces of one choice, the finish reason last. */
 export function piecesOf(served: ServedRequest, choice: Choice): readonly JsonObject[] {
   const { index, answer } = choice;
-  const { content: _, ...rest } = answer.message;
+  const { content: _, tool_calls: calls, ...rest } = answer.message;
+  const numbered = Array.isArray(calls)
+    ? { tool_calls: (calls as readonly JsonObject[]).map((call, index) => ({ index, ...call })) }
+    : {};
   const isChat = served.kind === "chat";
   const said = textPieces(served, choice).map(({ text, logprobs }) => ({
     index,
@@ -54,7 +57,9 @@ export function piecesOf(served: ServedRequest, choice: Choice): readonly JsonOb
   }));
   const last = { index, ...(isChat ? { delta: {} } : { text: "" }) };
   return [
-    ...(isChat ? [{ index, delta: { ...rest, content: "" }, finish_reason: null }] : []),
+    ...(isChat
+      ? [{ index, delta: { ...rest, ...numbered, content: "" }, finish_reason: null }]
+      : []),
     ...said,
     { ...last, finish_reason: answer.finishReason },
   ];

@@ -70,9 +70,9 @@ const WRITTEN: Readonly<Record<string, string>> = {
 /** Names of fields that endpoints are known to take. */
 export const KNOWN_FIELDS: readonly string[] = Object.keys(KNOWN);
 
-/** Tells whether matrix writes the field itself. */
-export function isWritten(field: string): boolean {
-  return Object.hasOwn(WRITTEN, field);
+/** What to set in place of a field that matrix writes itself; null for any other field. */
+export function insteadOf(field: string): string | null {
+  return Object.hasOwn(WRITTEN, field) ? (WRITTEN[field] ?? null) : null;
 }
 
 /** A table of fields. Its issues name each field. */
@@ -95,7 +95,8 @@ export const requestFields = v.pipe(
 
 /** Says which values are allowed; null for a field that can be sent. */
 function wrongField(key: string, value: Json): string | null {
-  if (isWritten(key)) return `nothing, because matrix writes this field: ${WRITTEN[key]}`;
+  const instead = insteadOf(key);
+  if (instead !== null) return `nothing, because matrix writes this field: ${instead}`;
   const kinds = Object.hasOwn(KNOWN, key) ? KNOWN[key] : undefined;
   if (kinds === undefined || kinds.some((kind) => isOf(kind, value))) return null;
   return kinds.map((kind) => WORDS[kind]).join(" or ");

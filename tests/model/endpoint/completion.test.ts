@@ -123,7 +123,7 @@ test("an answer that the endpoint gave up is an error of its kind", () => {
     ["abort", "model_failed"],
     ["error", "model_failed"],
     ["load", "model_failed"],
-    ["insufficient_system_resource", "model_overloaded"],
+    ["insufficient_system_resource", "model_failed"],
     ["MALFORMED_FUNCTION_CALL", "model_bad_answer"],
   ] as const)
     expect(() => parse({ message: { content: "yes" }, finish_reason })).toThrow(

@@ -43,7 +43,7 @@ const words: Readonly<Record<string, Readonly<Record<string, Ending>>>> = {
     TOO_MANY_TOOL_CALLS: "model_bad_answer",
   },
   Mistral: { stop: "whole", length: "cut", model_length: "cut", error: "model_failed" },
-  DeepSeek: { insufficient_system_resource: "model_overloaded" },
+  DeepSeek: { insufficient_system_resource: "model_failed" },
   Cohere: {
     COMPLETE: "whole",
     STOP_SEQUENCE: "whole",

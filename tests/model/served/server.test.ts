@@ -94,7 +94,7 @@ test("calls of tools are in the first piece of a stream", async () => {
   const [first, last] = await eventsOf(await app.fetch(post({ ...BODY, stream: true })));
   expect(JSON.parse(first ?? "").choices[0].delta).toEqual({
     role: "assistant",
-    tool_calls: calls,
+    tool_calls: calls.map((call) => ({ index: 0, ...call })),
     content: "",
   });
   expect(JSON.parse(last ?? "").choices[0].finish_reason).toBe("tool_calls");
