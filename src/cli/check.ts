@@ -11,6 +11,7 @@ import { formatProblem } from "../recipe/problem.ts";
 import { isOfRole } from "../recipe/process-role.ts";
 import type { OpenaiModelConfig } from "../recipe/schema/model-schema.ts";
 import { checkCache } from "../run/answers.ts";
+import { type Bound, boundOf } from "../run/limits.ts";
 import { prepare } from "../run/prepare.ts";
 import { previewFirstRow } from "../run/preview.ts";
 import { checkPrograms } from "../run/probe/programs.ts";
@@ -55,6 +56,8 @@ interface RolePlan {
   readonly agent: string;
   readonly model: string | null;
   readonly concurrency: number;
+  /** The limit that keeps it from working at all tasks in flight at once, if there is one. */
+  readonly bound: Bound | null;
   /** The prompt that an llm role's model gets for the first row, before any other role answers. */
   readonly first_prompt: readonly ChatMessage[] | null;
 }
@@ -118,6 +121,7 @@ async function describe(recipePath: string, overrides: readonly string[]): Promi
       agent: config.agent,
       model: config.model ?? null,
       concurrency: config.concurrency,
+      bound: boundOf(recipe, name),
       first_prompt: prompts.get(name) ?? null,
     })),
     first_role: firstRole,
@@ -153,9 +157,10 @@ function textOf(plan: CheckedRecipe): string {
     "",
     "roles",
     ...plan.roles.map(
-      ({ name, agent, model, concurrency }) =>
+      ({ name, agent, model, concurrency, bound }) =>
         `  ${name}: ${agent}${model === null ? "" : `, model ${model}`}, ${grouped(concurrency)} slots` +
-        (name === plan.first_role ? " (acts first)" : ""),
+        (name === plan.first_role ? " (acts first)" : "") +
+        boundText(bound, plan.concurrency),
     ),
     ...(plan.sandboxes.length === 0 ? [] : ["", "sandboxes"]),
     ...plan.sandboxes.map(({ name, engine, image }) =>
@@ -180,6 +185,11 @@ function textOf(plan: CheckedRecipe): string {
     problems.length === 0 ? "nothing is wrong with it" : "nothing is wrong with it, but",
     ...problems,
   ].join("\n");
+}
+
+function boundText(bound: Bound | null, inFlight: number): string {
+  if (bound === null) return "";
+  return `; at most ${grouped(bound.steps)} of ${grouped(inFlight)} tasks at once on each host (${bound.key})`;
 }
 
 function sizeOf({ rows, trials, expected, concurrency }: CheckedRecipe): string {

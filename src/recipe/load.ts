@@ -11,6 +11,7 @@ import {
   mergeTables,
   resolveLayer,
 } from "./compose.ts";
+import { withConcurrency } from "./concurrency.ts";
 import { doubtsIn } from "./doubts.ts";
 import { filesOf } from "./files.ts";
 import { joinKey, splitKey, valueAt } from "./key-path.ts";
@@ -57,7 +58,7 @@ export async function loadRecipe(
   const { recipe: written, resolved, problems } = compose(sources, env);
   const doubts = doubtsIn(resolved).map((doubt) => locate(sources, doubt));
   if (written === null) throw invalid(path, [...problems, ...doubts]);
-  const recipe = withProcesses(written, env);
+  const recipe = withProcesses(withConcurrency(written, resolved), env);
   const all = [
     ...problems,
     ...checkReferences(recipe).map((complaint) => locate(sources, complaint)),

@@ -25,6 +25,37 @@ export function requestsOf(config: ModelConfig): number {
   return replicas * config.concurrency;
 }
 
+export interface Bound {
+  /** Steps of the role at once, on one host. */
+  readonly steps: number;
+  /** The key that sets this number. */
+  readonly key: string;
+}
+
+/**
+ * The limit that keeps a role from working at all tasks in flight at once; null when none does. A
+ * task that takes several ways at once may have more than one step of a role.
+ */
+export function boundOf({ run, roles, models }: Recipe, role: string): Bound | null {
+  const { concurrency = run.concurrency, model = "" } = roles[role] ?? {};
+  const config = models[model];
+  const bounds = [
+    { steps: run.concurrency, key: null },
+    { steps: concurrency, key: `${joinKey("roles", role)}.concurrency` },
+    // How many replicas a file or a name has shows only in the run.
+    ...(config === undefined || isFound(config)
+      ? []
+      : [{ steps: requestsOf(config), key: `${joinKey("models", model)}.concurrency` }]),
+  ];
+  const { steps, key } = bounds.reduce((least, one) => (one.steps < least.steps ? one : least));
+  return key === null ? null : { steps, key };
+}
+
+function isFound(config: ModelConfig): boolean {
+  const { base_url: url = "" } = config.kind === "openai" ? config : {};
+  return typeof url !== "string" && !Array.isArray(url);
+}
+
 export function limitProblems(loaded: LoadedRecipe): Problem[] {
   return [...unpriced(loaded), ...tooSlow(loaded)];
 }

@@ -2,7 +2,7 @@
 
 import { expect, test } from "bun:test";
 import { loadRecipe } from "../../src/recipe/load.ts";
-import { limitProblems, ratesOf, requestsOf } from "../../src/run/limits.ts";
+import { boundOf, limitProblems, ratesOf, requestsOf } from "../../src/run/limits.ts";
 import { withFolder } from "../parts/folder.ts";
 import { prepareSmallRun, writeSmallRun } from "./small-run.ts";
 
@@ -45,6 +45,44 @@ test("a host sends each replica that the recipe lists as many requests as the mo
     );
     expect(await of("models.m.concurrency=3", "m")).toBe(3);
   }));
+
+for (const [name, overrides, bound] of [
+  ["by no limit that it does not state", [], null],
+  ["by no limit that is as large", ["roles.student.concurrency=5000"], null],
+  [
+    "by its own limit",
+    ["roles.student.concurrency=4999"],
+    { steps: 4999, key: "roles.student.concurrency" },
+  ],
+  ["by its model's limit", ["models.m.concurrency=7"], { steps: 7, key: "models.m.concurrency" }],
+  [
+    "by the lower limit of the two",
+    ["models.m.concurrency=7", "roles.student.concurrency=6"],
+    { steps: 6, key: "roles.student.concurrency" },
+  ],
+  [
+    "by the limits of all replicas that are listed",
+    [
+      'models.s={kind="openai", model="x", base_url=["http://a/v1", "http://b/v1"], concurrency=20}',
+      'roles.student.model="s"',
+    ],
+    { steps: 40, key: "models.s.concurrency" },
+  ],
+  [
+    "by no limit of replicas that are found in the run",
+    [
+      'models.s={kind="openai", model="x", base_url={ dns = "http://a/v1" }, concurrency=20}',
+      'roles.student.model="s"',
+    ],
+    null,
+  ],
+] as const) {
+  test(`a role of a run with 5,000 tasks in flight is bound ${name}`, () =>
+    withFolder(async (folder) => {
+      const { recipe } = await load(folder, "run.concurrency=5000", ...overrides);
+      expect(boundOf(recipe, "student")).toEqual(bound);
+    }));
+}
 
 test("a budget of money needs the price of each model that a role asks", () =>
   withFolder(async (folder) => {

@@ -263,7 +263,12 @@ const openaiModel = v.strictObject({
   ),
   ...patience,
   concurrency: v.optional(
-    described(positive, "The most requests in flight from one host to one replica.", 1000),
+    described(
+      positive,
+      "The most requests in flight from one host to one replica. Unset, 1,000, or " +
+        "`run.concurrency` when that is more.",
+      1000,
+    ),
     1000,
   ),
   ...rate,

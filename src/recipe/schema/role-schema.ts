@@ -137,7 +137,12 @@ export const roleSchema = v.strictObject({
     [],
   ),
   concurrency: v.optional(
-    described(positive, "Steps of this role at once, on each host.", 1000),
+    described(
+      positive,
+      "Steps of this role at once, on each host. Unset, 1,000, or `run.concurrency` when that is " +
+        "more.",
+      1000,
+    ),
     1000,
   ),
   timeout: v.optional(described(duration, "The time for one try of a step.", "15m"), "15m"),
