@@ -7,6 +7,7 @@ import { join, resolve } from "node:path";
 import { Command, Option } from "commander";
 import { EXIT, MatrixError } from "../error.ts";
 import { DEFAULT_PORT, parseAddress, urlOf } from "../http/address.ts";
+import { exitNow } from "../process.ts";
 import { createFinder, readToken, runDirectoryOf } from "../run/join.ts";
 import { watchParent } from "../run/worker/parent.ts";
 import { Supervisor } from "../run/worker/supervisor.ts";
@@ -90,7 +91,7 @@ async function work(flags: AgentFlags, watcher: string): Promise<number> {
   const leaving = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => leaving.abort());
   const parent = watcher === "driver" ? null : Number(watcher);
-  if (parent !== null) watchParent(parent, () => process.exit(EXIT.resumable));
+  if (parent !== null) watchParent(parent, () => exitNow(EXIT.resumable));
   await runWorker({
     ...{ id, name, insecure, patienceMs, env },
     replaces: replaces ?? null,

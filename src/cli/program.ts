@@ -3,6 +3,7 @@
 
 import { Command, CommanderError } from "commander";
 import { EXIT, MatrixError } from "../error.ts";
+import { catchExits } from "../host/exit-trap.ts";
 import { provideUserImports } from "../run/user-imports.ts";
 import { version } from "../version.ts";
 
@@ -28,7 +29,8 @@ export async function runProgram(args: readonly string[]): Promise<number> {
     const program = await createProgram(args.find((arg) => !arg.startsWith("-")));
     if (args.length === 0) program.help();
     await provideUserImports();
-    await program.parseAsync(args, { from: "user" });
+    const release = catchExits();
+    await program.parseAsync(args, { from: "user" }).finally(release);
     return typeof process.exitCode === "number" ? process.exitCode : EXIT.complete;
   } catch (thrown) {
     return report(thrown);

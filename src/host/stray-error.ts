@@ -9,6 +9,9 @@ import { fileURLToPath } from "node:url";
 import { messageOf } from "../error.ts";
 import type { Log } from "../telemetry/log.ts";
 
+/** An error that this program throws for something that user code did. */
+export class UserError extends Error {}
+
 /** A step whose user code runs, and which can still fail. */
 export interface Owner {
   readonly role: string;
@@ -56,7 +59,7 @@ const OURS = dirname(dirname(fileURLToPath(import.meta.url)));
 
 function isFromUserCode(thrown: unknown): boolean {
   // A thrown value that is not an Error has no stack. This program throws only Errors.
-  if (!(thrown instanceof Error)) return true;
+  if (!(thrown instanceof Error) || thrown instanceof UserError) return true;
   const places = (thrown.stack ?? "").match(/(?:file:\/\/)?\/[^\s()]+:\d+:\d+/g) ?? [];
   return places
     .map((place) => place.replace(/^file:\/\//, ""))

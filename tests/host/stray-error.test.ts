@@ -1,7 +1,7 @@
 // Stray errors of user code: which step they fail, and which of them end the process.
 
 import { expect, test } from "bun:test";
-import { catchStrayErrors, currentOwner, runOwned } from "../../src/host/stray-error.ts";
+import { catchStrayErrors, currentOwner, runOwned, UserError } from "../../src/host/stray-error.ts";
 import { keptLog } from "../parts/kept-log.ts";
 
 /** Catches stray errors while `use` runs, with a way to report one as the runtime does. */
@@ -100,4 +100,15 @@ test("errors are caught until the catching ends, promises that no code awaits in
   expect(count()).toEqual(before.map((one) => one + 1));
   stop();
   expect(count()).toEqual(before);
+});
+
+test("an error about what user code did is logged, although its stack names no file of the user", async () => {
+  await catching((stray, lines) => {
+    const error = new UserError("user code called process.exit(0)");
+    error.stack = `Error\n    at f (${SOURCE}host/exit-trap.ts:1:2)`;
+    stray(error);
+    expect(lines).toEqual([
+      `error user code let an error escape: user code called process.exit(0) ${JSON.stringify({ stack: error.stack })}`,
+    ]);
+  });
 });
