@@ -58,6 +58,9 @@ export const LOST_PLACE: ReadonlySet<string> = new Set<ErrorCode>([
   "sandbox_fenced",
 ]);
 
+/** Exit code with which a worker tells its watcher that it lost its patience with its driver. */
+export const EXIT_GONE = 64;
+
 /** Exit codes of the program (docs/files.md). */
 export const EXIT = { complete: 0, failedAbove: 1, refused: 2, resumable: 3, busy: 4 } as const;
 

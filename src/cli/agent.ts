@@ -1,18 +1,19 @@
 // `matrix agent` starts hosts of a run as worker processes, watches over them, and replaces one
 // that crashes.
 
-import { mkdtemp, rm } from "node:fs/promises";
-import { hostname, tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { rm } from "node:fs/promises";
+import { hostname } from "node:os";
+import { resolve } from "node:path";
 import { Command, Option } from "commander";
-import { EXIT, MatrixError } from "../error.ts";
+import { EXIT, EXIT_GONE, MatrixError } from "../error.ts";
 import { DEFAULT_PORT, parseAddress, urlOf } from "../http/address.ts";
 import { exitNow } from "../process.ts";
-import { createFinder, readToken, runDirectoryOf } from "../run/join.ts";
+import { createFinder, isComplete, readToken, runDirectoryOf } from "../run/join.ts";
 import { watchParent } from "../run/worker/parent.ts";
 import { Supervisor } from "../run/worker/supervisor.ts";
 import { runWorker } from "../run/worker/worker.ts";
 import { LAST_ERROR, WorkerLives } from "../run/worker/worker-command.ts";
+import { makeTemporaryFolder } from "../task/temporary-folder.ts";
 import type { Log } from "../telemetry/log.ts";
 import { formatLine } from "../telemetry/log.ts";
 import { isHostName } from "../telemetry/log-sink.ts";
@@ -23,6 +24,7 @@ import {
   patienceOption,
   wholeNumber,
 } from "./flags.ts";
+import { onInterrupt } from "./interrupts.ts";
 
 interface AgentFlags {
   readonly role?: string;
@@ -89,10 +91,10 @@ async function work(flags: AgentFlags, watcher: string): Promise<number> {
   const { env } = process;
   const patienceMs = parsePatience(patience);
   const leaving = new AbortController();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => leaving.abort());
+  onInterrupt(() => leaving.abort());
   const parent = watcher === "driver" ? null : Number(watcher);
   if (parent !== null) watchParent(parent, () => exitNow(EXIT.resumable));
-  await runWorker({
+  const why = await runWorker({
     ...{ id, name, insecure, patienceMs, env },
     replaces: replaces ?? null,
     lastError: env[LAST_ERROR] ?? "",
@@ -100,13 +102,12 @@ async function work(flags: AgentFlags, watcher: string): Promise<number> {
     find: createFinder(flags.join, await readToken(env), insecure),
     runDirectory: () => runDirectoryOf(flags.join),
     listen: listen === undefined ? null : parseAddress(listen),
-    // A worker does not wait for its driver without a limit, because the driver may be dead.
-    joinPatienceMs: parent === null ? patienceMs : Number.POSITIVE_INFINITY,
+    isComplete: () => isComplete(flags.join),
     cwd: process.cwd(),
     show: (line) => void process.stderr.write(`${line}\n`),
     leave: leaving.signal,
   });
-  return EXIT.complete;
+  return why === "gone" ? EXIT_GONE : EXIT.complete;
 }
 
 /** Starts the workers and stays until the run is over or a signal comes. */
@@ -132,8 +133,8 @@ async function watchWorkers(flags: AgentFlags): Promise<number> {
     insecure,
     watcher: process.pid,
   });
-  const folder = await mkdtemp(join(tmpdir(), "matrix-agent-"));
-  let refused = false;
+  const folder = await makeTemporaryFolder("matrix-agent-");
+  let worst: number = EXIT.complete;
   const over = Promise.withResolvers<void>();
   const names =
     workers === 1 ? [name] : Array.from({ length: workers }, (_, index) => `${name}-${index + 1}`);
@@ -148,19 +149,21 @@ async function watchWorkers(flags: AgentFlags): Promise<number> {
     onStart: () => undefined,
     onDeath: (worker, { code, lastError, restartInMs }) => {
       lastErrors.set(worker, lastError);
-      if (code === EXIT.refused) refused = true;
+      // A worker that cannot run counts for more than one that lost its patience.
+      if (code === EXIT.refused) worst = code;
+      else if (code === EXIT_GONE && worst === EXIT.complete) worst = EXIT.resumable;
       if (restartInMs === null) left.delete(worker);
       if (left.size === 0) over.resolve();
     },
     log: terminalLog,
   });
   const onSignal = (): void => void supervisor.stop(STOP_MS).then(over.resolve);
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, onSignal);
+  onInterrupt(onSignal);
   supervisor.start();
   await over.promise;
   await supervisor.stop(0);
   await rm(folder, { recursive: true, force: true });
-  return refused ? EXIT.refused : EXIT.complete;
+  return worst;
 }
 
 function rolesOf(text: string | undefined): readonly string[] | null {

@@ -20,28 +20,41 @@ export function startProgress(
   quiet: boolean,
   stream: ProgressStream = process.stderr,
 ): Display {
-  const say = (line: string): void => void stream.write(`${line}\n`);
+  stream.on("error", () => undefined);
+  const say = (line: string): void => whileOpen(() => void stream.write(`${line}\n`));
   if (quiet) return { say, stop: () => undefined };
-  if (stream.isTTY !== true || process.env["TERM"] === "dumb") {
+  // A terminal without a size, as some programs make them, has no room for a panel.
+  if (stream.isTTY !== true || stream.columns === 0 || process.env["TERM"] === "dumb") {
     const timer = setInterval(() => say(renderLine(snapshot())), LINE_MS);
     timer.unref();
     return { say, stop: () => clearInterval(timer) };
   }
   const update = createLogUpdate(stream);
   const draw = (): void =>
-    update(renderPanel(snapshot(), stream.columns ?? COLUMNS_DEFAULT).join("\n"));
+    whileOpen(() => update(renderPanel(snapshot(), stream.columns ?? COLUMNS_DEFAULT).join("\n")));
   const timer = setInterval(draw, PANEL_MS);
   timer.unref();
   return {
     say: (line) => {
-      update.clear();
+      whileOpen(() => update.clear());
       say(line);
       draw();
     },
     stop: () => {
       clearInterval(timer);
-      update.clear();
-      update.done();
+      whileOpen(() => {
+        update.clear();
+        update.done();
+      });
     },
   };
+}
+
+/** Writes to a terminal. One that was closed takes nothing more, which must not end the run. */
+function whileOpen(write: () => void): void {
+  try {
+    write();
+  } catch {
+    // The log in the run directory has the lines that matter.
+  }
 }

@@ -2,9 +2,9 @@
 
 import { once } from "node:events";
 import { createWriteStream, existsSync, unlinkSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { makeTemporaryFolder } from "../task/temporary-folder.ts";
 
 export class Spool {
   readonly path: string;
@@ -24,7 +24,7 @@ export class Spool {
   }
 
   static async create(): Promise<Spool> {
-    return new Spool(join(await mkdtemp(join(tmpdir(), "matrix-shuffle-")), "rows.jsonl"));
+    return new Spool(join(await makeTemporaryFolder("matrix-shuffle-"), "rows.jsonl"));
   }
 
   /** Writes a row. Answers its place in the file, newline excluded. */

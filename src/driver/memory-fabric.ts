@@ -25,6 +25,7 @@ export function createMemoryFabric(options: MemoryFabricOptions): Fabric {
   return {
     roles: host.roles,
     wireBytes: null,
+    canFinish: true,
     ready: Promise.resolve(),
     begin: () => transport.start(host, sink),
     settle,

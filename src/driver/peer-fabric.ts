@@ -147,6 +147,11 @@ export class PeerFabric implements Fabric {
     return this.#calls.bytesSent + this.#options.peer.links.bytesSent;
   }
 
+  /** Until the coordinator has formed, hosts of an earlier driver may still come. */
+  get canFinish(): boolean {
+    return !this.#isFormed || this.#hosts.length > 0;
+  }
+
   settle(rowId: string, trial: number): void {
     this.#lastEndAt = this.#options.clock();
     if (this.#options.keepers.size > 0) this.#ended.add(rowId, trial, this.#hosts);

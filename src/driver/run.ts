@@ -31,6 +31,8 @@ export interface Fabric {
   readonly roles: readonly RoleLoad[];
   /** Bytes of request bodies that peers have sent to each other; null in one process. */
   readonly wireBytes: number | null;
+  /** False when there is no host that could do a step of any task. */
+  readonly canFinish: boolean;
   /** Resolves when the first task may be admitted. */
   readonly ready: Promise<void>;
   /** Begins to carry messages. */

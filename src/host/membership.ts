@@ -12,6 +12,8 @@ import { Patience } from "./patience.ts";
 
 const BEAT_MS = 250;
 const BEAT_TIMEOUT_MS = 2000;
+/** A silence of the driver is told after this time. */
+const SILENT_MS = 5000;
 
 export interface MembershipOptions {
   /** Name of the run that this host joined. Its directory may be another run's one day. */
@@ -23,6 +25,10 @@ export interface MembershipOptions {
   readonly spent: () => Spent;
   /** The host waits this long for a driver that is gone. */
   readonly patienceMs: number;
+  /** Called once for each silence of the driver that has lasted for some seconds. */
+  readonly onSilent: () => void;
+  /** Tells, while the driver is silent, whether the files of the run say that it is complete. */
+  readonly isComplete: () => Promise<boolean>;
   /** Called with the models that have a rate at the driver. */
   readonly onRated: (models: readonly string[]) => void;
   /** Called for each task that has ended, on any host. */
@@ -40,6 +46,7 @@ export class Membership {
   #known: ListVersion | null = null;
   #joining = "";
   readonly #patience: Patience;
+  #saidSilent = false;
   #leaving = false;
   #beating: Promise<void>;
   #stopped = false;
@@ -97,17 +104,29 @@ export class Membership {
       .catch(() => null);
     if (this.#stopped) return;
     if (heard === null) {
-      if (this.#patience.ask(performance.now()) === "give up") this.#end("gone");
+      // A host that was cut off when the run ended was not told of the end.
+      if (await this.#options.isComplete()) this.#finish();
+      else if (this.#patience.ask(performance.now()) === "give up") this.#end("gone");
+      else this.#saySilent();
       return;
     }
+    this.#saidSilent = false;
     this.#patience.heard(performance.now());
     onRated(heard.rated);
     for (const [rowId, trial] of heard.ended) onEnded(rowId, trial);
     if (heard.state !== "over") this.#follow(heard);
-    else {
-      this.#isOver = true;
-      this.#end("over");
-    }
+    else this.#finish();
+  }
+
+  #saySilent(): void {
+    if (this.#saidSilent || this.#patience.silentMs < SILENT_MS) return;
+    this.#saidSilent = true;
+    this.#options.onSilent();
+  }
+
+  #finish(): void {
+    this.#isOver = true;
+    this.#end("over");
   }
 
   #follow({ list, joining }: ReturnType<typeof decodeControl<"heard">>): void {

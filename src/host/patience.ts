@@ -22,6 +22,11 @@ export class Patience {
     this.#askedAt = now;
   }
 
+  /** Milliseconds of silence so far. */
+  get silentMs(): number {
+    return this.#silentMs;
+  }
+
   /** Tells whether to wait on; asked about once a second. */
   ask(now: number): "wait" | "give up" {
     this.#silentMs += Math.min(now - this.#askedAt, STEP_MS_MAX);

@@ -145,11 +145,25 @@ export class PeerSession {
       return this.#connection;
     } catch (cause) {
       socket.destroy();
+      if (hasOtherToken(cause))
+        throw new MatrixError("peer_failed", "cannot connect: the peer has another token", {
+          status: REFUSALS.stranger,
+          cause,
+        });
       throw new MatrixError("peer_failed", `cannot connect: ${messageOf(cause)}`, { cause });
     } finally {
       limit.clear();
     }
   }
+}
+
+/**
+ * Tells whether the certificate of the peer bears the name of our authority and not its signature:
+ * the peer derives the authority from another token. Bun and Deno word it differently.
+ */
+function hasOtherToken(cause: unknown): boolean {
+  const { code } = cause as { code?: unknown };
+  return code === "CERT_SIGNATURE_FAILURE" || /\bBadSignature\b/.test(messageOf(cause));
 }
 
 /** A limit for a wait: its time, or a signal of its caller. */

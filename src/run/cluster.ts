@@ -71,6 +71,8 @@ export class Cluster implements Stage {
   readonly invitation: string | null;
   readonly #options: ClusterOptions;
   readonly #place: Place;
+  /** Ids of all hosts that have taken part. */
+  readonly #joined = new Set<string>();
 
   private constructor(options: ClusterOptions, place: Place) {
     const { run, store } = options.plan.recipe;
@@ -142,7 +144,10 @@ export class Cluster implements Stage {
       delivery: plan.recipe.run.delivery,
       tasks: run,
       desk: this.#desk(),
-      onHosts: (hosts) => file.save({ hosts: [...hosts] }),
+      onHosts: (hosts) => {
+        for (const id of hosts) this.#joined.add(id);
+        file.save({ hosts: [...hosts] });
+      },
       ...{ rates, metrics, log, clock: systemClock },
     });
     const { lock } = this.#options;
@@ -170,6 +175,7 @@ export class Cluster implements Stage {
     return new LocalWorkers({
       ...{ hosts, directory, earlier, log, confirm: lock.confirm },
       onWorkers: (workers) => file.save({ workers: [...workers] }),
+      hasJoined: (id) => this.#joined.has(id),
       onDeath: (id) => fabric.died(id),
       onFailure: (why) => run.fail(new MatrixError("host_lost", `no worker can run: ${why}`)),
     });
@@ -200,6 +206,10 @@ class ClusterFabric implements Fabric {
 
   get roles(): Fabric["roles"] {
     return this.#fabric.roles;
+  }
+
+  get canFinish(): boolean {
+    return this.#fabric.canFinish;
   }
 
   get ready(): Promise<void> {

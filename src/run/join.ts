@@ -7,7 +7,7 @@ import { MatrixError, messageOf } from "../error.ts";
 import type { DriverAddress } from "../host/driver-calls.ts";
 import { hostnameOf, isLoopback } from "../http/address.ts";
 import { DRIVER_FILE, readDriverFile } from "../records/driver-file.ts";
-import { MANIFEST_FILE } from "../records/manifest.ts";
+import { MANIFEST_FILE, readManifest } from "../records/manifest.ts";
 
 /**
  * The token in MATRIX_TOKEN, or in the file that MATRIX_TOKEN_FILE names; null when neither is set.
@@ -75,6 +75,22 @@ export function runDirectoryOf(join: string): string | null {
   return (
     [join, dirname(join)].find((folder) => existsSync(joinPath(folder, MANIFEST_FILE))) ?? null
   );
+}
+
+/**
+ * Tells whether the run that `join` leads to is complete and no driver is at work in its directory.
+ * Never true for a URL, which leads to no files.
+ */
+export async function isComplete(join: string): Promise<boolean> {
+  const directory = runDirectoryOf(join);
+  if (directory === null) return false;
+  try {
+    if ((await readDriverFile(directory)) !== null) return false;
+    return (await readManifest(directory))?.state === "complete";
+  } catch {
+    // A file that is being replaced is looked at again.
+    return false;
+  }
 }
 
 function allowed(address: DriverAddress, insecure: boolean): DriverAddress {

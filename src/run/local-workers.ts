@@ -2,7 +2,6 @@
 // that it adopts from the driver before it.
 
 import { join } from "node:path";
-import { EXIT } from "../error.ts";
 import { isRunning, machineId } from "../process.ts";
 import { type DriverFile, readEarlierDriver, removeDriverFile } from "../records/driver-file.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -26,6 +25,8 @@ export interface LocalWorkersOptions {
   readonly confirm?: () => Promise<void>;
   /** Called with the workers that run, each time they change. */
   readonly onWorkers: (workers: readonly Worker[]) => void;
+  /** Tells whether the host of this id has ever taken part in the run. */
+  readonly hasJoined?: (hostId: string) => boolean;
   /** Called when a worker dies, with the host id of that life. */
   readonly onDeath: (hostId: string) => void;
   /** No worker can run, and no other host will come. */
@@ -38,6 +39,7 @@ export class LocalWorkers {
   readonly #supervisor: Supervisor;
   /** Workers that are still wanted. */
   readonly #left: Set<string>;
+  #isStopping = false;
 
   constructor(options: LocalWorkersOptions) {
     const { hosts, directory, earlier, log, confirm = async () => undefined } = options;
@@ -57,12 +59,14 @@ export class LocalWorkers {
       adopted: earlier,
       replacesLeavers: true,
       confirm,
+      hasJoined: (name) => options.hasJoined?.(this.#lives.idOf(name) ?? "") === true,
       logs: join(directory, "logs"),
       onStart: () => this.#tellWorkers(),
-      onDeath: (name, { code, lastError, restartInMs }) => {
+      onDeath: (name, { code, signal, lastError, restartInMs }) => {
         const id = this.#lives.idOf(name);
         if (id !== undefined) options.onDeath(id);
-        if (restartInMs === null) this.#giveUp(name, code, lastError);
+        if (restartInMs === null)
+          this.#giveUp(name, lastError || `it ended with ${signal ?? `exit code ${code}`}`);
       },
       log,
     });
@@ -73,6 +77,7 @@ export class LocalWorkers {
   }
 
   async stop(): Promise<void> {
+    this.#isStopping = true;
     await this.#supervisor.stop(STOP_MS);
   }
 
@@ -81,12 +86,13 @@ export class LocalWorkers {
     this.#supervisor.abandon();
   }
 
-  #giveUp(name: string, code: number | null, lastError: string): void {
+  #giveUp(name: string, why: string): void {
     const { hosts, onFailure } = this.#options;
-    this.#left.delete(name);
+    const wasWanted = this.#left.delete(name);
     this.#tellWorkers();
-    if (code === EXIT.refused && this.#left.size === 0 && hosts.listen === null)
-      onFailure(lastError.split("\n")[0] ?? "");
+    // Workers that end because the run is over are not given up.
+    const isLast = wasWanted && this.#left.size === 0 && hosts.listen === null;
+    if (isLast && !this.#isStopping) onFailure(why);
   }
 
   #tellWorkers(): void {

@@ -44,6 +44,8 @@ import { type Summary, summarise } from "./summary.ts";
  * own.
  */
 const SPENT_MS = 500;
+/** A run that is to stop looks this often whether any host is left that could finish its tasks. */
+const HOSTS_LOOK_MS = 250;
 
 /**
  * Plays a run to its end, or as far as it goes. Fails only before the run directory was opened or
@@ -192,7 +194,13 @@ class RecipeRun {
     const graceOver = new AbortController();
     const giveGrace = (): void => {
       const timer = setTimeout(() => graceOver.abort(), grace);
-      this.#open.defer(() => clearTimeout(timer));
+      const looks = setInterval(() => {
+        if (this.#playing?.fabric.canFinish === false) graceOver.abort();
+      }, HOSTS_LOOK_MS);
+      this.#open.defer(() => {
+        clearTimeout(timer);
+        clearInterval(looks);
+      });
     };
     const within = `tasks in flight may finish within ${grace / 1000} s`;
     void onAbort(asked, () => {

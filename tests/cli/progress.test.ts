@@ -74,3 +74,27 @@ test("a quiet run and a pipe show what is said", () => {
     expect(text()).toBe("a warning\n");
   }
 });
+
+test("a terminal without a size has no panel, and shows what is said", () => {
+  const { stream, text } = terminal(true, 0);
+  display = startProgress(() => snapshot, false, stream);
+  display.say("a warning");
+  display.stop();
+  expect(text()).toBe("a warning\n");
+});
+
+test("a terminal that was closed ends neither the display nor its messages", () => {
+  for (const isTTY of [true, false]) {
+    const stream = Object.assign(new Writable(), { isTTY, columns: 20 });
+    let writes = 0;
+    stream.write = () => {
+      writes++;
+      throw new Error("EIO");
+    };
+    display = startProgress(() => snapshot, false, stream);
+    display.say("a warning");
+    display.stop();
+    expect(writes).toBeGreaterThan(0);
+    stream.emit("error", new Error("EIO"));
+  }
+});

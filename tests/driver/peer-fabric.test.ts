@@ -170,7 +170,10 @@ test.concurrent("a fabric is ready when every role has a host, and tells of each
   const stage = await createFabric({ roles: ["work", "judge"] });
   const worker = await createHost(stage, "w");
   const judge = await createHost(stage, "j", ["judge", "work"]);
+  // Hosts of an earlier driver may come until then.
+  expect(stage.fabric.canFinish).toBe(true);
   await formed(stage);
+  expect(stage.fabric.canFinish).toBe(false);
   expect(stage.fabric.roles).toEqual([
     { name: "work", busy: 0, queued: 0, slots: 0 },
     { name: "judge", busy: 0, queued: 0, slots: 0 },
@@ -186,7 +189,9 @@ test.concurrent("a fabric is ready when every role has a host, and tells of each
     { name: "judge", busy: 1, queued: 2, slots: 3 },
   ]);
   await worker.leave();
+  expect(stage.fabric.canFinish).toBe(true);
   stage.fabric.died("j");
+  expect(stage.fabric.canFinish).toBe(false);
   expect(stage.hosts).toEqual([[], ["w"], ["w", "j"], ["j"], []]);
   expect(stage.lines).toEqual([
     `info w-name joined {"roles":"work","address":"${worker.peer.server.url}"}`,

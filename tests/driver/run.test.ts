@@ -12,6 +12,7 @@ import { until } from "../parts/until.ts";
 import { endOf, ONE_STEP } from "./task-parts.ts";
 
 class Stage implements Fabric {
+  readonly canFinish = true;
   readonly roles = [];
   readonly wireBytes = null;
   readonly ready: Promise<void>;

@@ -80,6 +80,8 @@ async function createMembership(
     driver: calls,
     spent: () => SPENT,
     patienceMs: 60_000,
+    onSilent: () => undefined,
+    isComplete: async () => false,
     onRated: (models) => {
       rated.push(models);
       before.push({ repeats, members: peer.routing.members.map(({ id }) => id) });
@@ -218,5 +220,18 @@ test.concurrent("a host says goodbye when its last beat was answered, so that no
   answers.resolve();
   await stopping;
   expect([goodbyes.length, beats.length]).toEqual([1, before + 1]);
+  await stop();
+});
+
+test.concurrent("a membership is over when the driver is silent and the files say that the run is complete", async () => {
+  let complete = false;
+  const setup = { isComplete: async () => complete };
+  const { membership, world, heard, stop } = await createMembership([{}], setup);
+  await heard(1);
+  expect(membership.isOver).toBe(false);
+  world.isAway = true;
+  complete = true;
+  expect(await membership.ended).toBe("over");
+  expect(membership.isOver).toBe(true);
   await stop();
 });

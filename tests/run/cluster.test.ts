@@ -444,7 +444,7 @@ test.concurrent("a host leaves when its driver is silent for longer than its pat
     await until(() => beats > 0, "the host beats");
     await driver.stop();
     await host.done;
-    expect(host.shown).toContain("no word from the driver for 0.1 s: leaving");
+    expect(host.shown).toContain("host-1: no word from the driver for 0.1 s (--patience): leaving");
   }));
 
 test.concurrent("a host that is told to leave before there is a driver ends without a word", () =>

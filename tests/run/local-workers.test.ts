@@ -150,3 +150,28 @@ test("workers that are stopped are told to leave, adopted ones included", () =>
     await child.exited;
     expect(child.signalCode).toBe("SIGTERM");
   }));
+
+test("workers that end at every start fail the run with their last words", () =>
+  withFolder(async (folder) => {
+    await mkdir(join(folder, "logs"));
+    await writeFile(join(folder, "logs", "worker-1.stderr"), "");
+    const failures: string[] = [];
+    const before = process.env["BUN_OPTIONS"];
+    // A module that ends each life before the program begins.
+    const broken = join(folder, "broken.ts");
+    await writeFile(broken, 'console.error("Error: broken from the start"); process.exit(9);');
+    process.env["BUN_OPTIONS"] = `--preload ${broken}`;
+    const workers = new LocalWorkers({
+      hosts: { workers: 1, listen: null, insecure: false, patienceMs: 1000 },
+      ...{ directory: folder, earlier: [], log: quiet },
+      hasJoined: () => false,
+      ...{ onWorkers: () => undefined, onDeath: () => undefined },
+      onFailure: (why) => void failures.push(why),
+    });
+    workers.start();
+    await until(() => failures.length > 0, "the workers are given up");
+    if (before === undefined) delete process.env["BUN_OPTIONS"];
+    else process.env["BUN_OPTIONS"] = before;
+    await workers.stop();
+    expect(failures).toEqual(["Error: broken from the start"]);
+  }));

@@ -2,7 +2,7 @@
 
 import { join } from "node:path";
 import { readDriverFile } from "../../src/records/driver-file.ts";
-import { createFinder, runDirectoryOf } from "../../src/run/join.ts";
+import { createFinder, isComplete, runDirectoryOf } from "../../src/run/join.ts";
 import { runRecipe } from "../../src/run/run-recipe.ts";
 import type { RunContext, RunSettings } from "../../src/run/settings.ts";
 import { runWorker, type WorkerOptions } from "../../src/run/worker/worker.ts";
@@ -33,6 +33,8 @@ export async function listen(
     { display, ...context },
   );
   await until(async () => (await readDriverFile(directory)) !== null, "the driver listens");
+  const { hosts = HOSTS } = settings;
+  if (hosts?.listen != null) await until(() => said.length > 0, "the driver takes requests");
   const file = await readDriverFile(directory);
   if (file === null) throw new Error("the driver listens");
   return { summary, directory, said, file };
@@ -56,7 +58,8 @@ export function startHost(directory: string, folder: string, setup: HostSetup = 
     ...{ id, name, replaces: null, lastError, roles, listen: null, insecure: false },
     find: setup.find ?? createFinder(directory, null, false),
     runDirectory: () => runDirectoryOf(directory),
-    ...{ patienceMs, joinPatienceMs: 10_000, env: {}, cwd: folder },
+    isComplete: () => isComplete(directory),
+    ...{ patienceMs, env: {}, cwd: folder },
     show: (line) => void shown.push(line),
     leave: setup.leave ?? new AbortController().signal,
   });

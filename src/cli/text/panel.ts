@@ -16,7 +16,7 @@ export function renderPanel(snapshot: Snapshot, columns: number): string[] {
   const title = `${name}${simulated ? " · SIMULATED model" : ""}${stopping ? " · stopping" : ""}`;
   const lines = [
     title,
-    `${bar(done, Math.min(BAR_MAX, columns - BESIDE_BAR))} ${percent(snapshot)}`,
+    `${bar(done, Math.max(0, Math.min(BAR_MAX, columns - BESIDE_BAR)))} ${percent(snapshot)}`,
     `${countsOf(snapshot)} · in flight ${grouped(inFlight)}`,
     speedOf(snapshot),
     ...roleLines(roles.slice(0, ROLES_MAX)),

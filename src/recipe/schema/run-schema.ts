@@ -122,10 +122,10 @@ export const run = v.strictObject({
   grace: v.optional(
     described(
       duration,
-      "The time that tasks in flight may still take after the first Ctrl-C or SIGTERM.",
-      "30s",
+      "The time that tasks in flight may still take after the first Ctrl-C, SIGTERM or SIGHUP.",
+      "20s",
     ),
-    "30s",
+    "20s",
   ),
   output: v.optional(described(path, "The run directory. Unset, it is `runs/NAME`.", "runs/mine")),
   compress: v.optional(

@@ -47,6 +47,10 @@ export interface HostProcessOptions {
   /** Cleartext between machines. */
   readonly insecure: boolean;
   readonly patienceMs: number;
+  /** Called once for each silence of the driver that has lasted for some seconds. */
+  readonly onSilent: () => void;
+  /** Tells whether the files of the run say that it is complete. */
+  readonly isComplete: () => Promise<boolean>;
   /** The run directory; null where this process cannot reach it. */
   readonly runDirectory: string | null;
   /** OTEL_… variables. */
@@ -87,7 +91,8 @@ export class HostProcess {
 
   /** Opens sandboxes, models and agents, listens, and takes part from then on. */
   static async open(options: HostProcessOptions): Promise<HostProcess> {
-    const { plan, run, id, name, roles, driver, env, log, patienceMs } = options;
+    const { plan, run, id, name, roles, driver, env, log, patienceMs, onSilent, isComplete } =
+      options;
     const { recipe } = plan;
     await using open = new AsyncDisposableStack();
     const tracing = await createTracing(env, recipe.name, version);
@@ -128,7 +133,7 @@ export class HostProcess {
       peer,
       driver,
       spent: () => spending.total,
-      patienceMs,
+      ...{ patienceMs, onSilent, isComplete },
       onRated: (models) => permits.addModels(models),
       onEnded: (rowId, trial) => live.sandboxes.release(rowId, trial),
     });

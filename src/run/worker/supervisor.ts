@@ -3,14 +3,14 @@
 // adopt them.
 //
 // A worker *runs*, as a child of this process or adopted from an earlier one. It *waits* to be
-// started again. Or it is *over*: it left on purpose (exit 0) and is not replaced, it refused to
-// run (exit 2), or it was stopped.
+// started again. Or it is *over*: it left on purpose (exit 0, or out of patience) and is
+// not replaced, it refused to run (exit 2), it failed to start again and again, or it was stopped.
 
 import type { ChildProcess } from "node:child_process";
 import { closeSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
-import { EXIT, messageOf } from "../../error.ts";
+import { EXIT, EXIT_GONE, messageOf } from "../../error.ts";
 import { isRunning, type ProcessId, startTimeOf } from "../../process.ts";
 import type { Log } from "../../telemetry/log.ts";
 import { lastErrorOf, StderrFile } from "./stderr-file.ts";
@@ -54,6 +54,8 @@ export interface SupervisorOptions {
   readonly logs: string;
   /** Prints the output of workers here, too. */
   readonly echo?: (text: string) => void;
+  /** Tells whether this life of a worker has taken part in the run. */
+  readonly hasJoined?: (name: string) => boolean;
   readonly onStart: (worker: WorkerProcess) => void;
   readonly onDeath: (name: string, death: WorkerDeath) => void;
   readonly log: Log;
@@ -67,6 +69,8 @@ const POLL_MS = 200;
 const KILL_MS = 5000;
 /** A worker that lived this long does not crash in a loop. */
 const STEADY_MS = 5000;
+/** A worker that ends this often in the same way before it takes part in the run always would. */
+export const STARTS_MAX = 6;
 const RESTARTS_AT_ONCE = 2;
 const BACKOFF_FIRST_MS = 250;
 const BACKOFF_MAX_MS = 30_000;
@@ -91,6 +95,10 @@ interface Worker {
   life: Life;
   /** Number of crashes in a row, each soon after the start. */
   crashes: number;
+  /** Number of lives in a row that ended in the same way before they took part in the run. */
+  failedStarts: number;
+  /** How the last of them ended; null for a life that took part. */
+  startFailure: string | null;
 }
 
 interface End extends Pick<WorkerDeath, "code" | "signal" | "lastError"> {
@@ -123,6 +131,8 @@ export class Supervisor {
         isSurplus,
         life,
         crashes: 0,
+        failedStarts: 0,
+        startFailure: null,
       };
       this.#workers.push(worker);
       if (process === undefined) this.#start(worker);
@@ -205,7 +215,7 @@ export class Supervisor {
     void child.then(({ exitCode: code = null, signal = null, originalMessage = "" }) => {
       if (pid === undefined) this.#ended(worker, startedAt, notStarted(originalMessage));
       else {
-        const lastError = code === EXIT.complete ? "" : lastErrorOf(worker.stderr.tail());
+        const lastError = isLeaver(code) ? "" : lastErrorOf(worker.stderr.tail());
         this.#ended(worker, startedAt, { code, signal, how: signal ?? `exit ${code}`, lastError });
       }
     });
@@ -240,6 +250,7 @@ export class Supervisor {
     this.#echo(worker);
     if (worker.life.state === "runs") killGroup(worker.life.process.pid);
     worker.crashes = performance.now() - startedAt >= STEADY_MS ? 1 : worker.crashes + 1;
+    this.#countStart(worker, startedAt, end);
     const restartInMs = this.#isDone(worker, end) ? null : restartDelayMs(worker.crashes);
     worker.life =
       restartInMs === null
@@ -251,13 +262,24 @@ export class Supervisor {
     this.#settle();
   }
 
+  /** Words of an error may differ between lives, so only the exit code or the signal counts. */
+  #countStart(worker: Worker, startedAt: number, { code, how }: End): void {
+    const hasJoined =
+      this.#options.hasJoined?.(worker.name) ?? performance.now() - startedAt >= STEADY_MS;
+    const failure = hasJoined || isLeaver(code) ? null : how;
+    const isSame = failure !== null && failure === worker.startFailure;
+    worker.failedStarts = isSame ? worker.failedStarts + 1 : 1;
+    worker.startFailure = failure;
+  }
+
   #isDone(worker: Worker, { code }: End): boolean {
+    if (worker.failedStarts >= STARTS_MAX) return true;
     if (this.#stopping || worker.isSurplus || code === EXIT.refused) return true;
-    return code === EXIT.complete && this.#options.replacesLeavers !== true;
+    return isLeaver(code) && this.#options.replacesLeavers !== true;
   }
 
   #report(
-    { name, crashes }: Worker,
+    { name, crashes, failedStarts }: Worker,
     { code, how, lastError }: End,
     restartInMs: number | null,
   ): void {
@@ -269,11 +291,16 @@ export class Supervisor {
         restartInMs === 0
           ? "at once"
           : `in ${restartInMs / 1000} s, after ${crashes} crashes in a row`;
-      if (code === EXIT.complete)
+      if (isLeaver(code))
         log.write("warning", `${name} left (${how}) and is started again ${when}`);
       else log.write("error", `${name} crashed (${how}) and is started again ${when}${words}`);
     } else if (code === EXIT.refused)
       log.write("error", `${name} cannot run (${how}) and is not started again${words}`);
+    else if (failedStarts >= STARTS_MAX)
+      log.write(
+        "error",
+        `${name} failed to start ${failedStarts} times in the same way and is not started again${words}`,
+      );
     else log.write("info", `${name} has ended (${how})`);
     if (lastError.includes("\n"))
       log.write("info", `the last words of ${name}`, { stderr: lastError });
@@ -330,6 +357,11 @@ function spawn({ file, args, env }: WorkerCommand, descriptor: number | null) {
     cleanup: false,
     reject: false,
   });
+}
+
+/** True for a worker that left on purpose: with its run, when told to, or out of patience. */
+function isLeaver(code: number | null): boolean {
+  return code === EXIT.complete || code === EXIT_GONE;
 }
 
 function notStarted(message: string): End {

@@ -1,8 +1,7 @@
 // A host of a run as a process: it joins, unpacks the recipe, serves its roles among its peers, and
 // leaves when the run is over, when it is told to, or when its driver is gone for too long.
 
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { MatrixError } from "../../error.ts";
 import { captureConsole } from "../../host/console.ts";
@@ -12,11 +11,12 @@ import type { Address } from "../../http/address.ts";
 import { unpackBundle } from "../../recipe/bundle.ts";
 import type { Environment } from "../../recipe/compose.ts";
 import type { Recipe } from "../../recipe/schema/schema.ts";
+import { makeTemporaryFolder } from "../../task/temporary-folder.ts";
 import { createStreamedLog, type StreamedLog } from "../../telemetry/streamed-log.ts";
 import type { Plan } from "../plan.ts";
 import { prepare } from "../prepare.ts";
 import { HostProcess } from "./host-process.ts";
-import { joinRun, type Welcome } from "./join-run.ts";
+import { joinRun, type Welcome, waitsFor } from "./join-run.ts";
 
 export interface WorkerOptions {
   /** Id of this life of the host. */
@@ -35,10 +35,10 @@ export interface WorkerOptions {
   /** Null for a free port: on loopback when the driver is there too, else on every address. */
   readonly listen: Address | null;
   readonly insecure: boolean;
-  /** The worker waits this long for a driver that is gone. */
+  /** The worker waits this long for a driver that is not there yet, or is gone. */
   readonly patienceMs: number;
-  /** The worker waits this long for a driver that is not there yet. */
-  readonly joinPatienceMs: number;
+  /** Tells whether the files of the run say that it is complete. */
+  readonly isComplete: () => Promise<boolean>;
   /** Values of `${env:…}`, and OTEL_… variables. They come before the driver's. */
   readonly env: Environment;
   readonly cwd: string;
@@ -48,8 +48,12 @@ export interface WorkerOptions {
   readonly leave: AbortSignal;
 }
 
-/** Fails with `usage` when the driver refuses the host, or the recipe has no such role. */
-export async function runWorker(options: WorkerOptions): Promise<void> {
+/**
+ * Resolves when the host has left: `over` with the run, `told` to leave, or `gone` because there
+ * was no driver for longer than its patience. Fails with `usage` when the driver refuses the host,
+ * or the recipe has no such role.
+ */
+export async function runWorker(options: WorkerOptions): Promise<"over" | "told" | "gone"> {
   const { show, patienceMs } = options;
   const log = createStreamedLog({ show });
   await using open = new AsyncDisposableStack();
@@ -57,15 +61,18 @@ export async function runWorker(options: WorkerOptions): Promise<void> {
   open.defer(captureConsole(log));
   const driver = new DriverCalls(options.id, options.find);
   open.defer(() => driver.close());
-  const folder = await mkdtemp(join(tmpdir(), "matrix-host-"));
+  const runDirectory = options.runDirectory();
+  const places = runDirectory === null ? [] : [runDirectory];
+  const folder = await makeTemporaryFolder("matrix-host-", places);
   open.defer(() => rm(folder, { recursive: true, force: true }));
 
-  const asked = { patienceMs: options.joinPatienceMs, show, signal: options.leave };
-  const welcome = await joinRun(driver, { ...options, ...asked });
-  if (welcome === null) return;
-  const plan = await unpack(welcome, join(folder, "recipe"), options);
-  const why = await serve(plan, welcome, driver, options, log);
-  if (why === "gone") show(`no word from the driver for ${patienceMs / 1000} s: leaving`);
+  const welcome = await joinRun(driver, { ...options, signal: options.leave });
+  const why =
+    typeof welcome === "string" ? welcome : await serve(welcome, folder, driver, options, log);
+  const seconds = patienceMs / 1000;
+  if (why === "gone")
+    show(`${options.name}: no word from the driver for ${seconds} s (--patience): leaving`);
+  return why;
 }
 
 async function unpack(
@@ -77,24 +84,27 @@ async function unpack(
   return prepare(recipe, { env: { ...bundle.secrets, ...env }, cwd });
 }
 
-/** Serves until the run is over, the driver is gone, or this host is told to leave. */
+/** Serves its roles until the run is over, the driver is gone, or this host is told to leave. */
 async function serve(
-  plan: Plan,
-  { run }: Welcome,
+  welcome: Welcome,
+  folder: string,
   driver: DriverCalls,
   options: WorkerOptions,
   log: StreamedLog,
 ): Promise<"told" | "over" | "gone"> {
-  const { find, runDirectory, lastError, leave } = options;
+  const { run } = welcome;
+  const { name, find, runDirectory, lastError, leave, show, patienceMs } = options;
+  const plan = await unpack(welcome, join(folder, "recipe"), options);
   if (lastError !== "")
     log.write("error", "the process before this one crashed", { stderr: lastError });
   const roles = checkRoles(plan.recipe, options.roles);
   const found = await find();
   if (found === null)
-    throw new MatrixError("usage", "the driver has gone before this host was ready");
+    throw new MatrixError("peer_failed", "the driver has gone before this host was ready");
   const directory = runDirectory();
   const host = await HostProcess.open({
     ...options,
+    onSilent: () => show(`${name}: the driver is silent: ${waitsFor(patienceMs)}`),
     ...{ plan, run, roles, driver, found, log, runDirectory: directory },
   });
   const why = await Promise.race([host.membership.ended, told(leave)]);

@@ -32,7 +32,7 @@ test("a run has these defaults", () => {
     max_hops: 200,
     fail_above: 0.05,
     stop_after: 20,
-    grace: 30_000,
+    grace: 20_000,
     compress: false,
   });
   expect(parse().store).toEqual({ enabled: true, above: 512, memory: 67_108_864 });

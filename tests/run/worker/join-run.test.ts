@@ -4,6 +4,7 @@ import { expect, test } from "bun:test";
 import { createServer } from "node:http2";
 import { MatrixError } from "../../../src/error.ts";
 import { DriverCalls } from "../../../src/host/driver-calls.ts";
+import { PeerServer } from "../../../src/http/peer-server.ts";
 import { type Control, encodeControl } from "../../../src/peer/control.ts";
 import { type JoinOptions, joinRun } from "../../../src/run/worker/join-run.ts";
 import { version } from "../../../src/version.ts";
@@ -17,6 +18,7 @@ function optionsOf(more: Partial<JoinOptions> = {}) {
   const shown: string[] = [];
   const options: JoinOptions = {
     ...{ name: "worker-1", replaces: null, patienceMs: 60_000 },
+    isComplete: async () => false,
     show: (line) => void shown.push(line),
     signal: new AbortController().signal,
     ...more,
@@ -74,7 +76,7 @@ test.concurrent("a host with a wrong token fails at once, and says where the tok
   const { calls, asked, stop } = await createCalls([WELCOME], "another-token");
   await expect(joinRun(calls, optionsOf().options)).rejects.toMatchObject({
     code: "usage",
-    message: "the driver does not know this token",
+    message: "the driver does not know this token: it is wrong, or that of another run",
     hint: "take MATRIX_TOKEN from the run directory's driver.json",
   });
   expect(asked).toEqual([]);
@@ -83,15 +85,15 @@ test.concurrent("a host with a wrong token fails at once, and says where the tok
 
 test.concurrent("a host gives up when its patience is over, and when it is told to", async () => {
   const nowhere = new DriverCalls("host-1", async () => null);
-  expect(await joinRun(nowhere, optionsOf({ patienceMs: 0 }).options)).toBeNull();
-  expect(await joinRun(nowhere, optionsOf({ signal: AbortSignal.abort() }).options)).toBeNull();
+  expect(await joinRun(nowhere, optionsOf({ patienceMs: 0 }).options)).toBe("gone");
+  expect(await joinRun(nowhere, optionsOf({ signal: AbortSignal.abort() }).options)).toBe("told");
   let finds = 0;
   const leave = new AbortController();
   const calls = new DriverCalls("host-1", async () => {
     if (++finds === 2) leave.abort();
     return null;
   });
-  expect(await joinRun(calls, optionsOf({ signal: leave.signal }).options)).toBeNull();
+  expect(await joinRun(calls, optionsOf({ signal: leave.signal }).options)).toBe("told");
   expect(finds).toBe(2);
 });
 
@@ -112,11 +114,12 @@ test.concurrent("a driver that cannot be reached may come back, and the terminal
       leave.abort();
     },
   });
-  expect(await joinRun(calls, options)).toBeNull();
+  expect(await joinRun(calls, options)).toBe("told");
   expect(shown).toHaveLength(1);
   // After pauses of 0.1, 0.2, 0.4 and 0.8 s.
   expect(finds).toBeLessThanOrEqual(5);
   expect(shown[0]).toStartWith("worker-1: waiting for the driver: join to http://127.0.0.1:");
+  expect(shown[0]).toEndWith("; this host waits for up to 60 s (--patience)");
 });
 
 test.concurrent("a refusal of the driver's file is final", async () => {
@@ -166,7 +169,36 @@ test("a host that gives up joining wakes from its pause, and leaves no timer beh
     await until(() => waiting().includes(200), "the second pause has begun");
     leave.abort();
     expect(waiting()).toEqual([]);
-    expect(await joining).toBeNull();
+    expect(await joining).toBe("told");
   });
   expect(left).toEqual([]);
+});
+
+test.concurrent("a host that finds a complete run and no driver leaves when it has waited for one", async () => {
+  const nowhere = new DriverCalls("host-1", async () => null);
+  const { options, shown } = optionsOf({ patienceMs: 150, isComplete: async () => true });
+  expect(await joinRun(nowhere, options)).toBe("over");
+  expect(shown).toEqual(["worker-1: the run is complete: leaving"]);
+  // A driver that comes before that time is joined.
+  const { calls, stop } = await createCalls([null, WELCOME]);
+  expect(await joinRun(calls, optionsOf({ isComplete: async () => true }).options)).toEqual(
+    WELCOME,
+  );
+  await stop();
+});
+
+test.concurrent("a host with the token of another run fails at once over TLS, too", async () => {
+  const server = await PeerServer.listen({
+    ...{ hostname: "127.0.0.1", port: 0, tls: true, token: TOKEN, self: "driver" },
+    onBug: () => undefined,
+  });
+  const url = `https://127.0.0.1:${server.port}`;
+  const calls = new DriverCalls("host-1", async () => ({ url, token: "another-token-of-a-run" }));
+  await expect(joinRun(calls, optionsOf().options)).rejects.toMatchObject({
+    code: "usage",
+    exitCode: 2,
+    message: "the driver does not know this token: it is wrong, or that of another run",
+  });
+  calls.close();
+  await server.stop();
 });

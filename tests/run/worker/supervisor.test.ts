@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { isRunning, startTimeOf } from "../../../src/process.ts";
 import {
   restartDelayMs,
+  STARTS_MAX,
   Supervisor,
   type SupervisorOptions,
   type WorkerDeath,
@@ -21,7 +22,10 @@ afterEach(async () => {
 });
 
 type Setup = Partial<
-  Pick<SupervisorOptions, "names" | "adopted" | "replacesLeavers" | "echo" | "confirm">
+  Pick<
+    SupervisorOptions,
+    "names" | "adopted" | "replacesLeavers" | "echo" | "confirm" | "hasJoined"
+  >
 >;
 
 /** Supervises workers that run this script. */
@@ -251,4 +255,26 @@ test("a supervisor that abandons its workers neither stops nor replaces them", (
     for (const { pid } of stage.started) process.kill(pid, "SIGKILL");
     await ended(stage, 2);
     expect(stage.started).toHaveLength(2);
+  }));
+
+test("a worker that ends six times in the same way before it takes part is not started again", () =>
+  withFolder(async (logs) => {
+    const stage = supervise(logs, "echo Error: no $$ >&2; exit 1", { hasJoined: () => false });
+    await until(() => stage.deaths.at(-1)?.[1].restartInMs === null, "the worker is given up");
+    expect(stage.started).toHaveLength(STARTS_MAX);
+    const last = stage.lines.filter((line) => line.startsWith("error")).at(-1);
+    expect(last).toMatch(
+      /^error w failed to start 6 times in the same way and is not started again; its last words: Error: no \d+$/,
+    );
+  }));
+
+test("a worker that took part, or ends in another way each time, is started again", () =>
+  withFolder(async (logs) => {
+    const joined = supervise(logs, "exit 1", { hasJoined: () => true });
+    const script = "echo x >> count; exit $((10 + $(wc -l < count)))";
+    const varied = supervise(logs, `cd ${logs}; ${script}`, { hasJoined: () => false });
+    await ended(joined, STARTS_MAX + 1);
+    await ended(varied, STARTS_MAX + 1);
+    for (const { deaths } of [joined, varied])
+      expect(deaths.map(([, { restartInMs }]) => restartInMs)).not.toContain(null);
   }));
