@@ -74,6 +74,10 @@ test.each([
   [() => ({ f: () => 1 }), "a.ts: result.f is function, which JSON cannot carry"],
   [() => ({ b: 1n }), "a.ts: result.b is bigint, which JSON cannot carry"],
   [() => new Map(), "a.ts: result is a Map, which JSON cannot carry"],
+  [
+    () => ({ f: Object.setPrototypeOf(() => 1, null) }),
+    "a.ts: result.f is function, which JSON cannot carry",
+  ],
   [() => ({ s: Symbol("x") }), "a.ts: result.s is symbol, which JSON cannot carry"],
 ])("a result that is not JSON is named with its place (%#)", async (agent, message) => {
   await expect(run(agent)).rejects.toMatchObject({ code: "agent_failed", message });

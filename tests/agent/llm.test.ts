@@ -167,6 +167,24 @@ test("an answer that does not fit its schema is asked for once more, and both ca
   expect(requests[1]?.messages.at(-1)?.content).toContain("#/n");
 });
 
+test("an answer that was asked for again has the cost of both, where either has one", async () => {
+  const schema = createAnswerSchema({ type: "object" });
+  const costOf = async (...costs: readonly (number | undefined)[]) => {
+    const { model, requests } = scriptedModel("no", "{}");
+    const chat: Model["chat"] = async (asked, signal) => {
+      const { cost: _, ...free } = await model.chat(asked, signal);
+      const cost = costs[requests.length - 1];
+      return { ...free, ...(cost === undefined ? {} : { cost }) };
+    };
+    const answer = await createLlmAgent(role({ ...model, chat }, { schema })).run(task(), context);
+    return "cost" in answer ? answer.cost : "none";
+  };
+  expect(await costOf(undefined, undefined)).toBe("none");
+  expect(await costOf(0.1, undefined)).toBe(0.1);
+  expect(await costOf(undefined, 0.2)).toBe(0.2);
+  expect(await costOf(0.1, 0.2)).toBe(0.3);
+});
+
 test("a second answer that does not fit fails the step with schema_mismatch", async () => {
   const schema = createAnswerSchema({ type: "object", required: ["n"] });
   const { model, requests } = scriptedModel("no", "still no");

@@ -27,8 +27,8 @@ test("each role gets its own answers in the order of the record, with model, usa
     hopOf("a", "a2"),
   ]);
   expect(ask("a")).toEqual({ result: "a1", model: "m", usage: USAGE, cost: 0.5 });
-  expect(ask("a")).toEqual({ result: "a2" });
-  expect(ask("b")).toEqual({ result: "b1" });
+  expect(ask("a")).toStrictEqual({ result: "a2" });
+  expect(ask("b")).toStrictEqual({ result: "b1" });
 });
 
 test("an answer that the record does not have is an error that names the role", () => {
@@ -58,6 +58,7 @@ test("a new attempt begins with the first answer again", () => {
 
 test("a branch gets the answers of its own branch, and the trunk those of no branch", () => {
   const { ask, task } = recorded([
+    hopOf("a", "b2", { branch: 2 }),
     hopOf("a", "b1", { branch: 1 }),
     hopOf("a", "trunk"),
     hopOf("a", "b0", { branch: 0 }),
@@ -67,9 +68,10 @@ test("a branch gets the answers of its own branch, and the trunk those of no bra
     task({ seed: branchSeed(42, index), branch: {} as NonNullable<Task["branch"]> });
   expect(ask("a", branch(0))).toEqual({ result: "b0" });
   expect(ask("a", branch(1))).toEqual({ result: "b1" });
+  expect(ask("a", branch(2))).toEqual({ result: "b2" });
   expect(ask("a")).toEqual({ result: "trunk" });
   expect(ask("a", branch(0))).toEqual({ result: "b0 again" });
-  expect(() => ask("a", branch(2))).toThrow("no further answer");
+  expect(() => ask("a", branch(3))).toThrow("no further answer");
 });
 
 test.each([

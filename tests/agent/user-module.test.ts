@@ -30,6 +30,15 @@ test("a syntax error is reported with file, line and column", () =>
     expect(error.problems[0]?.column).toBeGreaterThan(0);
   }));
 
+test("a syntax error in an imported module is reported with the file that has it", () =>
+  withFolder(async (folder) => {
+    const [path, other] = [join(folder, "a.ts"), join(folder, "b.ts")];
+    await writeFile(path, 'import { b } from "./b.ts";\nexport default b;\n');
+    await writeFile(other, "export const b = ;\n");
+    const error: MatrixError = await loadUserModule(path).catch((thrown) => thrown);
+    expect(error.problems[0]).toMatchObject({ file: other, line: 1 });
+  }));
+
 test("an error at load time is reported with the place that threw it and the first line of its message", () =>
   load("\n\nthrow new Error('no key\\nmore');\n", async (path, loaded) => {
     const error: MatrixError = await loaded.catch((thrown) => thrown);

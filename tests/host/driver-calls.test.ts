@@ -1,8 +1,11 @@
 // A host's calls to the driver: how it finds the driver, and finds it again after a failure.
 
 import { expect, test } from "bun:test";
+import { createServer } from "node:http2";
+import type { AddressInfo } from "node:net";
 import { DriverCalls } from "../../src/host/driver-calls.ts";
 import { encodeControl } from "../../src/peer/control.ts";
+import { until } from "../parts/until.ts";
 import { answering, createDriver, TOKEN } from "./driver-server.ts";
 
 const LINES = { name: "worker-1", lines: [] };
@@ -81,4 +84,46 @@ test("a driver that does not answer in time fails the call", async () => {
   await expect(calls.call("logs", "logs", LINES, "done", 20)).rejects.toMatchObject({
     code: "peer_failed",
   });
+});
+
+test("two calls that look for the driver at once go to the one that was found first", async () => {
+  const asked: string[] = [];
+  const logs = (name: string) => ({
+    logs: answering("logs", "done", () => {
+      asked.push(name);
+      return null;
+    }),
+  });
+  await using first = await createDriver(logs("first"));
+  await using second = await createDriver(logs("second"));
+  const found = [first, second];
+  const calls = new DriverCalls("host-1", async () => ({
+    url: found.shift()?.url ?? "",
+    token: TOKEN,
+  }));
+  const call = () => calls.call("logs", "logs", LINES, "done", NOW);
+  await Promise.all([call(), call()]);
+  expect(asked).toEqual(["first", "first"]);
+  calls.close();
+});
+
+test("a host that closes its calls hangs up on the driver", async () => {
+  let open = 0;
+  const server = createServer((_, response) => {
+    const body = encodeControl("done", null);
+    response.writeHead(200, { "content-length": body.length }).end(body);
+  });
+  server.on("session", (session) => {
+    open++;
+    session.on("close", () => open--);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  const url = `http://127.0.0.1:${port}`;
+  const calls = new DriverCalls("host-1", async () => ({ url, token: TOKEN }));
+  expect(await calls.call("logs", "logs", LINES, "done", NOW)).toBeNull();
+  expect(open).toBe(1);
+  calls.close();
+  await until(() => open === 0, "the connection is closed", 5000);
+  server.close();
 });

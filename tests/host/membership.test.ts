@@ -207,19 +207,21 @@ test.concurrent("a host that stops says goodbye with its last spending, and beat
 
 test.concurrent("a host says goodbye when its last beat was answered, so that no beat follows", async () => {
   const parts = await createMembership([{}]);
-  const { membership, calls, world, beats, goodbyes, heard, stop } = parts;
+  const { membership, calls, world, beats, goodbyes, rated, heard, stop } = parts;
   await heard(1);
   const answers = Promise.withResolvers<void>();
   world.answers = answers.promise;
   const before = beats.length;
   await until(() => beats.length > before, "a beat waits for its answer");
-  const stopping = membership.stop();
+  const [stopping, known] = [membership.stop(), rated.length];
   // A goodbye would have overtaken this call, which goes over the same session.
   await calls.call("logs", "logs", { name: "worker-1", lines: [] }, "done", 10_000);
   expect(goodbyes).toEqual([]);
   answers.resolve();
   await stopping;
   expect([goodbyes.length, beats.length]).toEqual([1, before + 1]);
+  // A host that leaves no longer follows what it is told.
+  expect(rated).toHaveLength(known);
   await stop();
 });
 
