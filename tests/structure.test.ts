@@ -27,6 +27,10 @@ const LAYERS: readonly (readonly string[])[] = [
 
 /** Packages that more than one file may import. */
 const SHARED_PACKAGES: Readonly<Record<string, RegExp>> = {
+  "@opentelemetry/api": /^telemetry\/(tracing|recorded-series)\.ts$/,
+  "@opentelemetry/resources": /^telemetry\/(otlp|recorded-series)\.ts$/,
+  "@opentelemetry/sdk-metrics": /^telemetry\/(otlp|metrics|recorded-series)\.ts$/,
+  "@opentelemetry/sdk-trace-base": /^telemetry\/(otlp|tracing)\.ts$/,
   dockerode: /^sandbox\/docker\//,
   // The command line.
   commander: /^cli\//,

@@ -3,6 +3,7 @@
 
 import type { Json } from "../task/json.ts";
 import type { Task, Unanswered, Usage } from "../task/task.ts";
+import type { Asked } from "../telemetry/tracing.ts";
 
 export interface Agent {
   /**
@@ -30,6 +31,8 @@ export interface AgentAnswer {
   readonly model?: string;
   readonly usage?: Usage;
   readonly cost?: number;
+  /** The way in which the model answered, for traces. It is not recorded. */
+  readonly asked?: Asked;
   /** The reason why the task ends here: the model gave no whole answer. */
   readonly stop?: Unanswered;
 }

@@ -167,11 +167,16 @@ function answerOf(
   stop: Unanswered | null,
   more: JsonObject = {},
 ): AgentAnswer {
-  const { message, finishReason, simulated = false, usage, cost } = answer;
+  const { message, finishReason, simulated = false, usage, cost, responseModel, server } = answer;
   return {
     model: simulated ? `simulated:${model.id}` : model.id,
     usage,
     ...(cost === undefined ? {} : { cost }),
+    asked: {
+      finishReasons: [finishReason],
+      ...(responseModel === undefined ? {} : { responseModel }),
+      ...(server === undefined ? {} : { server }),
+    },
     result: {
       ...message,
       ...more,

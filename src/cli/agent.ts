@@ -17,6 +17,7 @@ import { makeTemporaryFolder } from "../task/temporary-folder.ts";
 import type { Log } from "../telemetry/log.ts";
 import { formatLine } from "../telemetry/log.ts";
 import { isHostName } from "../telemetry/log-sink.ts";
+import { checkOtlp } from "../telemetry/otlp.ts";
 import {
   insecureOption,
   listenOption,
@@ -81,6 +82,7 @@ export function agentCommand(): Command {
     .addOption(new Option("--replaces <id>").hideHelp())
     .addOption(new Option("--watcher <who>").hideHelp())
     .action(async (flags: AgentFlags) => {
+      checkOtlp(process.env);
       process.exitCode =
         flags.watcher === undefined ? await watchWorkers(flags) : await work(flags, flags.watcher);
     });

@@ -15,6 +15,7 @@ import { isoTime, roundMs } from "../task/record.ts";
 import type { Hop, Message, Task } from "../task/task.ts";
 import type { Tracing } from "../telemetry/tracing.ts";
 import { Forks } from "./forks.ts";
+import type { HopMeter } from "./hop-meter.ts";
 import { pauseBeforeRetry } from "./retry-step.ts";
 import type { Role } from "./role.ts";
 import { Step } from "./step.ts";
@@ -33,6 +34,24 @@ export interface HostOptions {
   readonly transport: HostTransport;
   readonly clock: Clock;
   readonly tracing: Tracing | null;
+  /** Takes the times of steps. */
+  readonly meter?: HopMeter;
+  /** The models that roles ask. */
+  readonly models?: ReadonlyMap<string, AskedModel>;
+}
+
+/** A model by its id in records, and its provider. */
+export interface AskedModel {
+  readonly id: string;
+  readonly provider: string;
+}
+
+/** The end of a step, as its span tells it. */
+interface Traced {
+  readonly hop?: Hop;
+  readonly asked?: AgentAnswer["asked"] | undefined;
+  /** The code of the error that ended the step. */
+  readonly error?: string;
 }
 
 export class Host implements Receiver {
@@ -43,8 +62,6 @@ export class Host implements Receiver {
   /** Failed steps that keep their slot and are tried again, with the time of the next try. */
   readonly #pausing = new Map<Step, number>();
   readonly #forks: Forks;
-  /** Tokens of all model answers on this host. */
-  readonly tokens = { prompt: 0, completion: 0 };
   readonly #deadlines: NodeJS.Timeout;
   #stopped = false;
 
@@ -170,9 +187,7 @@ export class Host implements Receiver {
     const { history } = step;
     const told = history === null ? plain : { ...plain, ...history };
     const hop = answer.model === undefined ? told : hopOf(told, answer);
-    this.tokens.prompt += answer.usage?.prompt_tokens ?? 0;
-    this.tokens.completion += answer.usage?.completion_tokens ?? 0;
-    this.#trace(step, endedAt, hop, null);
+    this.#trace(step, endedAt, { hop, asked: answer.asked });
     this.#hand(step, nextMessage(this.#options.rule, task, hop, answer.stop ?? null));
   }
 
@@ -187,7 +202,7 @@ export class Host implements Receiver {
     }
     const error = taskErrorOf(thrown, task.role, hopCount(task));
     const hop = this.#failedHop(step, now, error.code);
-    this.#trace(step, now, hop, error.code);
+    this.#trace(step, now, { ...(hop === null ? {} : { hop }), error: error.code });
     this.#hand(step, failTask(hop === null ? task : appendHop(task, hop), error));
   }
 
@@ -252,25 +267,31 @@ export class Host implements Receiver {
     return task.admittedAt + this.#options.taskTimeoutMs;
   }
 
-  #trace(step: Step, endedAt: number, hop: Hop | null, error: string | null): void {
-    const { tracing, id } = this.#options;
-    if (tracing === null || step.task.trace === null) return;
-    const { task, arrivedAt, startedAt } = step;
+  #trace(step: Step, endedAt: number, { hop, asked, error }: Traced): void {
+    const { tracing, id, meter, models } = this.#options;
+    const { task, arrivedAt, begunAt } = step;
+    meter?.record(task.role, begunAt - arrivedAt, endedAt - begunAt, error ?? "ok");
+    if (tracing === null || task.trace === null) return;
+    const asks = models?.get(task.role);
+    const model = hop?.model ?? asks?.id;
+    const provider = asks?.provider;
     tracing.hop(task.trace as string, {
       role: task.role,
       host: id,
       hop: hopCount(task),
       queuedAt: arrivedAt,
-      startedAt,
+      startedAt: begunAt,
       endedAt,
-      ...(hop?.model === undefined ? {} : { model: hop.model }),
+      ...(model === undefined ? {} : { model }),
+      ...(provider === undefined ? {} : { provider }),
+      ...(asked === undefined ? {} : { asked }),
       ...(hop?.usage === undefined ? {} : { usage: hop.usage }),
-      ...(error === null ? {} : { error }),
+      ...(error === undefined ? {} : { error }),
     });
   }
 }
 
-function hopOf(plain: Hop, { stop: _, ...answer }: AgentAnswer): Hop {
+function hopOf(plain: Hop, { stop: _, asked: __, ...answer }: AgentAnswer): Hop {
   return { ...plain, ...answer };
 }
 

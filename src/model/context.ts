@@ -2,6 +2,7 @@
 // asks them.
 
 import type { Usage } from "../task/task.ts";
+import { Recorder } from "../telemetry/recorder.ts";
 import type { ChatAnswer, ChatRequest } from "./contract.ts";
 
 /**
@@ -59,6 +60,8 @@ export interface ModelContext {
   say(level: "info" | "warning", what: string): void;
   /** Counts an answer that was paid for. Answers from journal or cache cost nothing. */
   spend(usage: Usage, cost: number): void;
+  /** Takes the metrics of requests and answers. */
+  readonly recorder: Recorder;
 }
 
 /** Models outside of any run ask without limits and keep nothing. */
@@ -69,4 +72,5 @@ export const NO_RUN: ModelContext = {
   windows: null,
   say: (level, what) => console.error(`${level}: ${what}`),
   spend: () => undefined,
+  recorder: new Recorder(),
 };

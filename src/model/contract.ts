@@ -74,6 +74,10 @@ export interface ChatAnswer {
   readonly usage: Usage;
   /** In the currency of the recipe's prices; unset without a price. */
   readonly cost?: number;
+  /** The model that answered, by the name that the endpoint gives it. */
+  readonly responseModel?: string;
+  /** The server that answered. */
+  readonly server?: { readonly address: string; readonly port: number };
 }
 
 /** State of one replica of a model. */
@@ -100,6 +104,8 @@ export interface Model {
   /** Id in records: the name that the endpoint knows, or "simulated:NAME" or "scripted:NAME". */
   readonly id: string;
   readonly simulated: boolean;
+  /** The provider in the words of OpenTelemetry's conventions, such as "openai". */
+  readonly provider: string;
   /** Null for a model that has no replicas. */
   readonly replicas: Replicated | null;
   /** The cost of one answer by today's price; undefined without a price. */

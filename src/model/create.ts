@@ -14,9 +14,11 @@ import type { ModelContext } from "./context.ts";
 import type { ChatAnswer, ChatRequest, Model, Replicated } from "./contract.ts";
 import { sample } from "./distribution.ts";
 import { readCertificates } from "./endpoint/pool.ts";
+import { providerOf } from "./endpoint/provider.ts";
 import { TokenEstimate } from "./estimate.ts";
 import { RequestLimit } from "./limit.ts";
-import { type CostOf, planPricing } from "./price.ts";
+import { metered, recordSpent } from "./metered.ts";
+import { type CostOf, planPricing, urlOf } from "./price.ts";
 import { openReplicas } from "./replica/openai.ts";
 import { pause, retry, type Try } from "./retry.ts";
 import { Script } from "./scripted.ts";
@@ -51,6 +53,7 @@ export async function planModel(
     name,
     id: config.kind === "openai" ? config.model : `${config.kind}:${name}`,
     simulated: config.kind !== "openai",
+    provider: config.kind === "openai" ? providerOf(urlOf(config)) : config.kind,
     costOf: pricing.costOf,
     priceSource: pricing.source,
   };
@@ -58,7 +61,8 @@ export async function planModel(
     ...described,
     open: (context) => {
       const { attempt, replicas } = openSource(context);
-      const ask = asking(name, config, attempt, context);
+      const tried = metered(attempt, described, context.recorder);
+      const ask = asking(name, config, tried, context);
       return { ...described, replicas, chat: paidOnce(config, described, ask, context) };
     },
   };
@@ -67,10 +71,11 @@ export async function planModel(
 /** Asks only for what neither this run (journal) nor another one (cache) has paid for. */
 function paidOnce(
   config: ModelConfig,
-  { id, costOf }: Pick<Model, "id" | "costOf">,
+  model: Pick<Model, "name" | "id" | "provider" | "costOf">,
   ask: Model["chat"],
   context: ModelContext,
 ): Model["chat"] {
+  const { id, costOf } = model;
   const journal = keepsJournal(config) ? context.journal : null;
   const cache = config.kind === "openai" ? context.cache : null;
   const fields = config.kind === "openai" ? config.extra_body : {};
@@ -92,6 +97,7 @@ function paidOnce(
       throw thrown;
     }
     context.spend(answer.usage, answer.cost ?? 0);
+    recordSpent(context.recorder, model, answer);
     await Promise.all([journal?.keep(id, request, answer), cache?.keep(id, request, answer)]);
     return answer;
   };

@@ -58,12 +58,10 @@ function priceFrom(price: PriceTable): CostOf {
 }
 
 /** Looks a model up by its endpoint, then by its name alone, as behind a proxy. */
-async function listedPrice(
-  name: string,
-  { model, base_url: baseUrl }: OpenaiModelConfig,
-): Promise<CostOf> {
+async function listedPrice(name: string, config: OpenaiModelConfig): Promise<CostOf> {
+  const { model } = config;
   const { calcPrice } = await import("@pydantic/genai-prices");
-  const url = typeof baseUrl === "string" ? baseUrl : Array.isArray(baseUrl) ? baseUrl[0] : null;
+  const url = urlOf(config);
   const [vendor = "", ...rest] = model.split("/");
   const lookups = [
     { model, ...(url == null ? {} : { options: { providerApiUrl: url } }) },
@@ -82,6 +80,12 @@ async function listedPrice(
   throw new MatrixError("recipe_invalid", message, {
     problems: [{ key: `${joinKey("models", name)}.price`, message }],
   });
+}
+
+/** The first URL that the recipe lists; null where a file or a name has them. */
+export function urlOf({ base_url: baseUrl }: OpenaiModelConfig): string | null {
+  if (typeof baseUrl === "string") return baseUrl;
+  return Array.isArray(baseUrl) ? (baseUrl[0] ?? null) : (baseUrl.dns ?? null);
 }
 
 const NOTHING = { input_tokens: 0, output_tokens: 0 };

@@ -2,11 +2,13 @@
 
 import type { Agent } from "../agent/contract.ts";
 import { withTaskLimit } from "../agent/task-limit.ts";
-import { Host } from "../host/host.ts";
+import { HopMeter } from "../host/hop-meter.ts";
+import { type AskedModel, Host } from "../host/host.ts";
 import { Role } from "../host/role.ts";
 import type { HostTransport } from "../peer/transport.ts";
 import type { Recipe } from "../recipe/schema/schema.ts";
 import { systemClock } from "../task/clock.ts";
+import type { Recorder } from "../telemetry/recorder.ts";
 import type { Tracing } from "../telemetry/tracing.ts";
 import type { Plan } from "./plan.ts";
 
@@ -17,9 +19,11 @@ export interface HostParts {
   readonly roles: readonly Role[];
   readonly transport: HostTransport;
   readonly tracing: Tracing | null;
+  readonly recorder: Recorder;
 }
 
-export function createHost({ plan, name, roles, transport, tracing }: HostParts): Host {
+export function createHost(parts: HostParts): Host {
+  const { plan, name, roles, transport, tracing, recorder } = parts;
   return new Host({
     id: name,
     roles,
@@ -28,7 +32,18 @@ export function createHost({ plan, name, roles, transport, tracing }: HostParts)
     transport,
     clock: systemClock,
     tracing,
+    meter: new HopMeter(recorder),
+    models: modelsOf(plan),
   });
+}
+
+/** The models of the roles that ask one. */
+function modelsOf({ recipe, models }: Plan): ReadonlyMap<string, AskedModel> {
+  const asked = Object.entries(recipe.roles).flatMap(([role, { model }]) => {
+    const plan = models.get(model ?? "");
+    return plan === undefined ? [] : [[role, plan] as const];
+  });
+  return new Map(asked);
 }
 
 export function createRoles(recipe: Recipe, agents: ReadonlyMap<string, Agent>): Role[] {

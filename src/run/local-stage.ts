@@ -8,6 +8,7 @@ import { MemoryTransport } from "../peer/memory-transport.ts";
 import { randomId } from "../random-id.ts";
 import type { Spent } from "../task/spent.ts";
 import type { Log } from "../telemetry/log.ts";
+import type { Recorder } from "../telemetry/recorder.ts";
 import type { Tracing } from "../telemetry/tracing.ts";
 import { createHost, createRoles } from "./create-host.ts";
 import { dismissWorkers } from "./local-workers.ts";
@@ -28,6 +29,7 @@ export interface LocalStageOptions {
   readonly onSpent: (total: Spent) => void;
   readonly log: Log;
   readonly tracing: Tracing | null;
+  readonly recorder: Recorder;
 }
 
 export class LocalStage implements Stage {
@@ -51,7 +53,7 @@ export class LocalStage implements Stage {
 
   /** Opens sandboxes, models and agents. Workers of an earlier driver are told to go. */
   static async open(options: LocalStageOptions): Promise<LocalStage> {
-    const { plan, directory, asksModels, confirm, permits, log, onSpent } = options;
+    const { plan, directory, asksModels, confirm, permits, log, onSpent, recorder } = options;
     await dismissWorkers(directory, log);
     // The name is unique among all processes that ever write to the journal.
     const writer = `${DRIVER_NAME}-${randomId(10)}`;
@@ -60,6 +62,7 @@ export class LocalStage implements Stage {
       roles: Object.keys(plan.recipe.roles),
       permits,
       spend: new Spending(onSpent).add,
+      recorder,
       answers: asksModels
         ? { directory, writer, confirm, isWriting: (other) => other === writer }
         : null,
@@ -77,11 +80,11 @@ export class LocalStage implements Stage {
   }
 
   connect(run: Run): Fabric {
-    const { plan, tracing } = this.#options;
+    const { plan, tracing, recorder } = this.#options;
     const { agents, sandboxes } = this.#live;
     const transport = this.#memory;
     const roles = createRoles(plan.recipe, agents);
-    const host = createHost({ plan, name: DRIVER_NAME, roles, transport, tracing });
+    const host = createHost({ plan, name: DRIVER_NAME, roles, transport, tracing, recorder });
     const settle = (rowId: string, trial: number) => sandboxes.release(rowId, trial);
     return createMemoryFabric({ transport, host, sink: run, settle });
   }

@@ -23,7 +23,7 @@ export interface PlanParts {
   readonly hashes: Readonly<Record<string, string>>;
 }
 
-export interface OpenContext extends Pick<ModelContext, "permits" | "spend"> {
+export interface OpenContext extends Pick<ModelContext, "permits" | "spend" | "recorder"> {
   /** Name of this process in records and logs. */
   readonly host: string;
   /** Roles that this process serves. */
@@ -68,7 +68,7 @@ export class Plan {
    * come; what was opened by then is stopped again.
    */
   async open(context: OpenContext): Promise<LivePlan> {
-    const { host, roles, log, permits, spend } = context;
+    const { host, roles, log, permits, spend, recorder } = context;
     const sandboxes = await this.#openSandboxes(host, roles, log);
     const answers = await openAnswers(this.recipe, context.answers, log);
     const { journal, cache } = answers;
@@ -76,7 +76,7 @@ export class Plan {
     const models = new Map(
       [...this.models].map(([name, model]) => [
         name,
-        model.open({ permits, journal, cache, windows: null, say, spend }),
+        model.open({ permits, journal, cache, windows: null, say, spend, recorder }),
       ]),
     );
     const pool = (name: string) => sandboxes.pool(name);

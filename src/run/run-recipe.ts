@@ -21,6 +21,9 @@ import type { RecordHead } from "../task/record.ts";
 import { type Log, openLog } from "../telemetry/log.ts";
 import { createLogSink, type LogSink } from "../telemetry/log-sink.ts";
 import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
+import { LABEL, METRIC } from "../telemetry/names.ts";
+import { checkOtlp } from "../telemetry/otlp.ts";
+import { Recorder } from "../telemetry/recorder.ts";
 import { createTracing, type Tracing } from "../telemetry/tracing.ts";
 import { version } from "../version.ts";
 import { wantsJournal } from "./answers.ts";
@@ -57,6 +60,7 @@ export async function runRecipe(
   settings: RunSettings,
   context: RunContext = {},
 ): Promise<Summary> {
+  checkOtlp(settings.env ?? {});
   const work = await openWork(recipe, settings);
   const directory = await RunDirectory.open(settings.directory, {
     identity: identityOf(recipe, work.rows),
@@ -92,6 +96,7 @@ class RecipeRun {
   readonly #work: Work;
   readonly #settings: RunSettings;
   readonly #startedAt = performance.now();
+  readonly #recorder = new Recorder();
   readonly #rates: Rates;
   readonly #books: Books;
   readonly #earlyStop: EarlyStop;
@@ -230,8 +235,10 @@ class RecipeRun {
     const tracing = await createTracing(env, name, version);
     this.#open.defer(async () => tracing?.close());
     const described = { run: name, host: DRIVER_NAME, version };
-    const metrics = await createMetrics(env, described, () => observationOf(this.#view));
-    this.#open.defer(() => metrics.close());
+    const observe = () => observationOf(this.#view);
+    const metrics = await createMetrics(env, described, observe, this.#recorder);
+    // Both at once, because each waits for its collector.
+    this.#open.defer(async () => void (await Promise.all([metrics.close(), tracing?.close()])));
     const rows = await this.#work.rows.open();
     this.#open.defer(() => rows.close());
     this.#serveMetrics(metrics);
@@ -263,7 +270,7 @@ class RecipeRun {
     const log = this.#log;
     if (hosts === null)
       return LocalStage.open({
-        ...{ plan, directory, log, tracing },
+        ...{ plan, directory, log, tracing, recorder: this.#recorder },
         asksModels: this.#work.rows.replay === null,
         confirm: this.#directory.confirm,
         permits: new ProcessPermits(this.#rates.models, this.#rates),
@@ -326,6 +333,9 @@ class RecipeRun {
   /** Notes a record that was written. */
   #wrote(record: RecordHead, hops: number): void {
     this.#books.record(record, hops);
+    this.#recorder
+      .histogram(METRIC.taskDuration, { [LABEL.status]: record.status })
+      .record(record.timing.total_ms / 1000);
     if (this.#keepsJournal) this.#directory.recorded.ids.add(record.id, record.trial);
     this.#playing?.fabric.settle(record.id, record.trial);
     logFailure(this.#log, record);

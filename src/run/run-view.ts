@@ -49,7 +49,6 @@ export function snapshotOf(view: RunView): Snapshot {
 }
 
 export function observationOf({ work, directory, books, playing }: RunView): Observation {
-  const { usage } = books.tally;
   const { expected } = work.rows;
   const peer = playing?.stage.peer;
   const inFlight = playing?.run.inFlight ?? 0;
@@ -59,6 +58,6 @@ export function observationOf({ work, directory, books, playing }: RunView): Obs
     refusedRequests: peer?.server.refused ?? {},
     tasks: { inFlight, expected, ...directory.counts },
     models: playing?.stage.models ?? [],
-    tokens: { prompt: usage.prompt_tokens, completion: usage.completion_tokens },
+    spent: books.ledger.spent,
   };
 }

@@ -3,10 +3,13 @@
 // when metrics are pushed.
 
 import type { PrometheusExporter, PrometheusSerializer } from "@opentelemetry/exporter-prometheus";
-import type { MeterProvider, MetricReader } from "@opentelemetry/sdk-metrics";
+import type { MeterProvider, MetricProducer, MetricReader } from "@opentelemetry/sdk-metrics";
 import { ATTRIBUTE, METRIC } from "./names.ts";
 import { OBSERVED_METRICS, type Observation } from "./observed-metrics.ts";
-import { createResource, type Environment, wantsOtlp } from "./otlp.ts";
+import { createMetricExporter, createResource, type Environment, wantsOtlp } from "./otlp.ts";
+import { WatchedExport } from "./patient-export.ts";
+import { createProducer } from "./recorded-series.ts";
+import { Recorder } from "./recorder.ts";
 
 /**
  * Series of one instrument; the SDK counts any more of them together. Roles and reasons stay far
@@ -38,10 +41,11 @@ export async function createMetrics(
   env: Environment,
   source: MetricsSource,
   observe: () => Observation,
+  recorder = new Recorder(),
 ): Promise<Metrics> {
   let started: Promise<Started> | null = null;
   const start = () => {
-    started ??= startMetrics(env, source, observe);
+    started ??= startMetrics(env, source, observe, recorder);
     return started;
   };
   if (wantsOtlp(env, "METRICS")) await start();
@@ -52,13 +56,9 @@ export async function createMetrics(
     },
     close: async () => {
       if (started === null) return;
-      const { provider, stopSampling } = await started;
+      const { provider, pushed, stopSampling } = await started;
       stopSampling();
-      await provider
-        .shutdown()
-        .catch((error: unknown) =>
-          console.error(`warning: metrics could not be exported: ${error}`),
-        );
+      await pushed.close(() => provider.shutdown());
     },
   };
 }
@@ -67,6 +67,7 @@ interface Started {
   readonly provider: MeterProvider;
   readonly prometheus: PrometheusExporter;
   readonly serializer: PrometheusSerializer;
+  readonly pushed: WatchedExport;
   readonly stopSampling: () => void;
 }
 
@@ -74,19 +75,26 @@ async function startMetrics(
   env: Environment,
   { run, host, version }: MetricsSource,
   observe: () => Observation,
+  recorder: Recorder,
 ): Promise<Started> {
-  const [{ MeterProvider }, { PrometheusExporter, PrometheusSerializer }, resource, push] =
+  const pushed = new WatchedExport("metrics");
+  const described = {
+    "service.instance.id": host,
+    [ATTRIBUTE.run]: run,
+    [ATTRIBUTE.host]: host,
+  };
+  const [{ MeterProvider }, { PrometheusExporter, PrometheusSerializer }, resource, producer] =
     await Promise.all([
       import("@opentelemetry/sdk-metrics"),
       import("@opentelemetry/exporter-prometheus"),
-      createResource(env, version, {
-        "service.instance.id": host,
-        [ATTRIBUTE.run]: run,
-        [ATTRIBUTE.host]: host,
-      }),
-      wantsOtlp(env, "METRICS") ? createPush(env) : null,
+      createResource(version, described),
+      createProducer(recorder, { name: "matrix", version }),
     ]);
-  const prometheus = new PrometheusExporter({ preventServerStart: true });
+  const push = wantsOtlp(env, "METRICS") ? await createPush(env, pushed, producer) : null;
+  const prometheus = new PrometheusExporter({
+    preventServerStart: true,
+    metricProducers: [producer],
+  });
   const provider = new MeterProvider({
     resource,
     readers: push === null ? [prometheus] : [prometheus, push],
@@ -97,22 +105,28 @@ async function startMetrics(
   return {
     provider,
     prometheus,
+    pushed,
     serializer: new PrometheusSerializer("", false, /^matrix\./, false, true),
     stopSampling: sampleLag(meter),
   };
 }
 
-async function createPush(env: Environment): Promise<MetricReader> {
-  const [{ PeriodicExportingMetricReader }, { OTLPMetricExporter }] = await Promise.all([
+async function createPush(
+  env: Environment,
+  pushed: WatchedExport,
+  producer: MetricProducer,
+): Promise<MetricReader> {
+  const [{ PeriodicExportingMetricReader }, exporter] = await Promise.all([
     import("@opentelemetry/sdk-metrics"),
-    import("@opentelemetry/exporter-metrics-otlp-http"),
+    createMetricExporter(env),
   ]);
   const exportIntervalMillis = Number(env["OTEL_METRIC_EXPORT_INTERVAL"]) || PUSH_INTERVAL_MS;
   const timeoutMs = Number(env["OTEL_METRIC_EXPORT_TIMEOUT"]) || PUSH_TIMEOUT_MS;
   // The reader refuses a time-out that is longer than its interval.
   const exportTimeoutMillis = Math.min(timeoutMs, exportIntervalMillis);
   return new PeriodicExportingMetricReader({
-    exporter: new OTLPMetricExporter(),
+    exporter: pushed.watch(exporter),
+    metricProducers: [producer],
     exportIntervalMillis,
     exportTimeoutMillis,
   });

@@ -10,9 +10,17 @@ export const SPAN = {
 export const ATTRIBUTE = {
   operation: "gen_ai.operation.name",
   agent: "gen_ai.agent.name",
+  provider: "gen_ai.provider.name",
   requestModel: "gen_ai.request.model",
+  responseModel: "gen_ai.response.model",
+  finishReasons: "gen_ai.response.finish_reasons",
   inputTokens: "gen_ai.usage.input_tokens",
   outputTokens: "gen_ai.usage.output_tokens",
+  cachedTokens: "gen_ai.usage.cache_read.input_tokens",
+  cacheWriteTokens: "gen_ai.usage.cache_creation.input_tokens",
+  reasoningTokens: "gen_ai.usage.reasoning.output_tokens",
+  serverAddress: "server.address",
+  serverPort: "server.port",
   errorType: "error.type",
   run: "matrix.run",
   row: "matrix.row.id",
@@ -48,8 +56,26 @@ export const METRIC = {
   tasks: "matrix.tasks",
   tasksInFlight: "matrix.tasks.in_flight",
   tasksExpected: "matrix.tasks.expected",
-  /** Tokens of models, by type: input, output. */
+  /** Money that the run has spent, over all its starts and hosts. */
+  runCost: "matrix.run.cost",
+  /** Tokens that the run has used, over all its starts and hosts, by type: input, output. */
+  runTokens: "matrix.run.tokens",
+  /** Tokens that this process spent, by model and type: input, cached, cache_write, and so on. */
   tokens: "matrix.tokens",
+  /** Money that this process spent, by model. */
+  cost: "matrix.cost",
+  /** Tries of requests to models, by model and code: ok, or the code of the error. */
+  modelRequests: "matrix.model.requests",
+  /** Seconds of a try of a request, a convention of OpenTelemetry. */
+  operationDuration: "gen_ai.client.operation.duration",
+  /** Tokens of an answer by type, a convention of OpenTelemetry. */
+  tokenUsage: "gen_ai.client.token.usage",
+  /** Seconds of a step in its agent, by role and code. */
+  hopDuration: "matrix.hop.duration_seconds",
+  /** Seconds of a step in the queue of its role. */
+  hopQueue: "matrix.hop.queue_seconds",
+  /** Seconds from the admission of a task to its end, by status. */
+  taskDuration: "matrix.task.duration_seconds",
   /** Requests that a replica of a model has, by model and replica. */
   modelInFlight: "matrix.model.in_flight",
   /** Requests that a replica gets at once, found by use. */
@@ -71,5 +97,7 @@ export const LABEL = {
   status: "status",
   type: "type",
   model: "model",
+  code: "code",
   replica: "replica",
+  tokenType: "gen_ai.token.type",
 } as const;

@@ -34,7 +34,8 @@ export interface Observation {
       readonly window: number;
     }>;
   }>;
-  readonly tokens: { readonly prompt: number; readonly completion: number };
+  /** The spending of the run; null in a process that is not the driver. */
+  readonly spent: Readonly<Record<"cost" | "prompt_tokens" | "completion_tokens", number>> | null;
 }
 
 type Labels = Readonly<Record<string, string>>;
@@ -127,13 +128,22 @@ export const OBSERVED_METRICS: Readonly<Record<string, ObservedMetric>> = {
       for (const { model, waiting } of models) report(waiting, { [LABEL.model]: model });
     },
   },
-  [METRIC.tokens]: {
+  [METRIC.runTokens]: {
     kind: "counter",
     unit: "{token}",
-    description: "Tokens of models.",
-    read: ({ tokens }, report) => {
-      report(tokens.prompt, { [LABEL.type]: "input" });
-      report(tokens.completion, { [LABEL.type]: "output" });
+    description: "Tokens that the run has used, over all starts and hosts.",
+    read: ({ spent }, report) => {
+      if (spent === null) return;
+      report(spent.prompt_tokens, { [LABEL.type]: "input" });
+      report(spent.completion_tokens, { [LABEL.type]: "output" });
+    },
+  },
+  [METRIC.runCost]: {
+    kind: "counter",
+    unit: "1",
+    description: "Money that the run has spent, over all starts and hosts.",
+    read: ({ spent }, report) => {
+      if (spent !== null) report(spent.cost);
     },
   },
   [METRIC.memory]: {

@@ -2,11 +2,12 @@
 // inside the message (W3C traceparent). The SDK is loaded only when the OTEL_… variables ask for an
 // export; without them there is no tracing object.
 
-import type { Attributes, Context, Span } from "@opentelemetry/api";
+import type { Attributes, AttributeValue, Context, Span } from "@opentelemetry/api";
 import type { IdGenerator } from "@opentelemetry/sdk-trace-base";
 import type { Usage } from "../task/task.ts";
 import { ATTRIBUTE, SPAN } from "./names.ts";
-import { createResource, type Environment, wantsOtlp } from "./otlp.ts";
+import { createResource, createSpanExporter, type Environment, wantsOtlp } from "./otlp.ts";
+import { WatchedExport } from "./patient-export.ts";
 
 /** Times are milliseconds since the epoch. */
 export interface Tracing {
@@ -31,10 +32,20 @@ export interface HopSpan {
   readonly queuedAt: number;
   readonly startedAt: number;
   readonly endedAt: number;
+  /** Set where a model was asked, even in vain. */
   readonly model?: string;
+  readonly provider?: string;
+  readonly asked?: Asked;
   readonly usage?: Usage;
   /** The code of the error that ended the hop. */
   readonly error?: string;
+}
+
+/** The way in which a model answered, as far as its endpoint says. */
+export interface Asked {
+  readonly finishReasons: readonly string[];
+  readonly responseModel?: string;
+  readonly server?: { readonly address: string; readonly port: number };
 }
 
 export interface TaskSpan {
@@ -54,17 +65,18 @@ export async function createTracing(
   version: string,
 ): Promise<Tracing | null> {
   if (!wantsOtlp(env, "TRACES")) return null;
-  const [api, sdk, { OTLPTraceExporter }, resource] = await Promise.all([
+  const [api, sdk, exporter, resource] = await Promise.all([
     import("@opentelemetry/api"),
     import("@opentelemetry/sdk-trace-base"),
-    import("@opentelemetry/exporter-trace-otlp-http"),
-    createResource(env, version, { [ATTRIBUTE.run]: run }),
+    createSpanExporter(env),
+    createResource(version, { [ATTRIBUTE.run]: run }),
   ]);
+  const exported = new WatchedExport("traces");
   const ids = new PresetIds(new sdk.RandomIdGenerator());
   const provider = new sdk.BasicTracerProvider({
     resource,
     idGenerator: ids,
-    spanProcessors: [new sdk.BatchSpanProcessor(new OTLPTraceExporter())],
+    spanProcessors: [new sdk.BatchSpanProcessor(exported.watch(exporter))],
   });
   const tracer = provider.getTracer("matrix", version);
   const { ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } = api;
@@ -110,12 +122,7 @@ export async function createTracing(
       const span = ids.with(traceId, spanId, () => tracer.startSpan(SPAN.task, options));
       end(span, task.endedAt, task.error);
     },
-    close: () =>
-      provider
-        .shutdown()
-        .catch((error: unknown) =>
-          console.error(`warning: traces could not be exported: ${error}`),
-        ),
+    close: () => exported.close(() => provider.shutdown()),
   };
 }
 
@@ -124,21 +131,29 @@ function operationOf({ model }: HopSpan): "invoke_agent" | "chat" {
 }
 
 function hopAttributes(span: HopSpan): Attributes {
-  const { role, host, hop, queuedAt, startedAt, model, usage } = span;
+  const { role, host, hop, queuedAt, startedAt, model, provider, asked, usage } = span;
   return {
     [ATTRIBUTE.operation]: operationOf(span),
     [ATTRIBUTE.agent]: role,
     [ATTRIBUTE.hop]: hop,
     [ATTRIBUTE.host]: host,
     [ATTRIBUTE.queueMs]: startedAt - queuedAt,
-    ...(model === undefined ? {} : { [ATTRIBUTE.requestModel]: model }),
-    ...(usage === undefined
-      ? {}
-      : {
-          [ATTRIBUTE.inputTokens]: usage.prompt_tokens,
-          [ATTRIBUTE.outputTokens]: usage.completion_tokens,
-        }),
+    ...given(ATTRIBUTE.provider, provider),
+    ...given(ATTRIBUTE.requestModel, model),
+    ...given(ATTRIBUTE.responseModel, asked?.responseModel),
+    ...given(ATTRIBUTE.finishReasons, asked && [...asked.finishReasons]),
+    ...given(ATTRIBUTE.serverAddress, asked?.server?.address),
+    ...given(ATTRIBUTE.serverPort, asked?.server?.port),
+    ...given(ATTRIBUTE.inputTokens, usage?.prompt_tokens),
+    ...given(ATTRIBUTE.outputTokens, usage?.completion_tokens),
+    ...given(ATTRIBUTE.cachedTokens, usage?.cached_tokens),
+    ...given(ATTRIBUTE.cacheWriteTokens, usage?.cache_write_tokens),
+    ...given(ATTRIBUTE.reasoningTokens, usage?.reasoning_tokens),
   };
+}
+
+function given(name: string, value: AttributeValue | undefined): Attributes {
+  return value === undefined ? {} : { [name]: value };
 }
 
 function taskAttributes({ rowId, trial, status, stopReason }: TaskSpan): Attributes {

@@ -20,6 +20,7 @@ function scriptedModel(...replies: readonly string[]): { model: Model; requests:
     id: "m-7b",
     simulated: true,
     replicas: null,
+    provider: "simulated",
     costOf: () => undefined,
     chat: async (request) => {
       requests.push(request);
@@ -99,6 +100,7 @@ test("an llm role sends system, prompt and conversation: own turns as assistant,
     model: "m-7b",
     usage: { requests: 1, prompt_tokens: 10, completion_tokens: 2 },
     cost: 1,
+    asked: { finishReasons: ["stop"] },
   });
 });
 
@@ -427,6 +429,7 @@ test("an incomplete second answer ends the task with the usage of both", async (
     model: "m-7b",
     usage: { requests: 2, prompt_tokens: 20, completion_tokens: 4 },
     cost: 2,
+    asked: { finishReasons: ["length"] },
     result: { role: "assistant", content: "still", finish_reason: "length" },
     stop: "cut",
   });

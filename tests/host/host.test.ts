@@ -3,7 +3,8 @@
 import { afterEach, expect, test } from "bun:test";
 import type { AgentAnswer, AgentContext } from "../../src/agent/contract.ts";
 import { MatrixError } from "../../src/error.ts";
-import { Host } from "../../src/host/host.ts";
+import type { HopMeter } from "../../src/host/hop-meter.ts";
+import { type AskedModel, Host } from "../../src/host/host.ts";
 import { Role } from "../../src/host/role.ts";
 import { currentOwner } from "../../src/host/stray-error.ts";
 import type { Rule } from "../../src/orchestrator/advance.ts";
@@ -33,6 +34,8 @@ interface Setup {
   readonly tracing?: Tracing;
   /** Rows whose tasks a newer copy has overtaken. */
   readonly overtaken?: readonly string[];
+  readonly meter?: HopMeter;
+  readonly models?: ReadonlyMap<string, AskedModel>;
 }
 
 /** A host of roles `a` and `b`, on a clock that the test sets. Tasks were admitted at 0. */
@@ -46,6 +49,8 @@ function createHost({
   orchestrator = {},
   tracing,
   overtaken = [],
+  meter,
+  models,
 }: Setup) {
   const sent: Message[] = [];
   const done_: Task[] = [];
@@ -79,6 +84,8 @@ function createHost({
       return clock.now;
     },
     tracing: tracing ?? null,
+    ...(meter === undefined ? {} : { meter }),
+    ...(models === undefined ? {} : { models }),
   });
   hosts.push(host);
   const sentAll = (count: number) =>
@@ -188,7 +195,6 @@ test("a hop records its role, its host, its times, its result and what its model
     },
   ]);
   expect(done[1]).toBe(second.task);
-  expect(host.tokens).toEqual({ prompt: 20, completion: 3 });
 });
 
 test("the rule is given the result of each hop, and the next message follows it", () => {
@@ -530,6 +536,43 @@ test("each hop of a traced task is a span with its times, its model and its erro
   expect(spans).toEqual([
     ["trace-0", { ...common, hop: 0, startedAt: 1000, model: "m", usage }],
     ["trace-1", { ...common, hop: 2, startedAt: 1030, error: "model_failed" }],
+  ]);
+});
+
+test("the span of a role's model has its provider, also where the model gave no answer, and steps are timed", async () => {
+  const spans: HopSpan[] = [];
+  const tracing: Tracing = {
+    startTask: () => "",
+    hop: (_, span) => void spans.push(span),
+    endTask: () => undefined,
+    close: async () => undefined,
+  };
+  const timed: unknown[] = [];
+  const meter = {
+    record: (...times: unknown[]) => void timed.push(times),
+  } as unknown as HopMeter;
+  const asked = { finishReasons: ["stop"] };
+  const { host, sent, sentAll } = createHost({
+    ...{ tracing, meter, models: new Map([["a", { id: "gpt", provider: "openai" }]]) },
+    run: ({ rowId }) => {
+      if (rowId === "1") throw new MatrixError("model_failed", "no");
+      return { result: 1, model: "simulated:gpt", asked };
+    },
+  });
+  const traced = (rowId: string): Message => ({
+    kind: "step",
+    task: { ...taskOf({ rowId, role: "a" }), trace: "trace" },
+  });
+  host.receive([traced("0"), traced("1")]);
+  await sentAll(2);
+  expect(spans).toMatchObject([
+    { model: "simulated:gpt", provider: "openai", asked },
+    { model: "gpt", provider: "openai", error: "model_failed" },
+  ]);
+  expect(sent[0]?.task.history[0]).not.toHaveProperty("asked");
+  expect(timed).toEqual([
+    ["a", 0, 0, "ok"],
+    ["a", 0, 0, "model_failed"],
   ]);
 });
 

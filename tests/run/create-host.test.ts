@@ -4,6 +4,7 @@ import { expect, test } from "bun:test";
 import { MemoryTransport } from "../../src/peer/memory-transport.ts";
 import { createHost, createRoles } from "../../src/run/create-host.ts";
 import type { Message } from "../../src/task/task.ts";
+import { Recorder } from "../../src/telemetry/recorder.ts";
 import { agentContext } from "../parts/agent-context.ts";
 import { withFolder } from "../parts/folder.ts";
 import { hopOf, taskOf } from "../parts/task.ts";
@@ -56,7 +57,14 @@ test("a host has its name, the plan's rule and the timeout of tasks", () =>
         ["grader", agent],
       ]),
     );
-    const host = createHost({ plan, name: "h", roles, transport, tracing: null });
+    const host = createHost({
+      plan,
+      name: "h",
+      roles,
+      transport,
+      tracing: null,
+      recorder: new Recorder(),
+    });
     const ends: Message[] = [];
     transport.start(host, { receive: (messages) => void ends.push(...messages) });
     const now = performance.timeOrigin + performance.now();

@@ -128,9 +128,9 @@ test("a plan opens agents for the roles that it is asked for alone", () =>
   withFolder(async (folder) => {
     const plan = await prepareSmallRun(folder);
     const { log, lines } = keptLog();
-    const { permits, spend } = NO_RUN;
+    const { permits, spend, recorder } = NO_RUN;
     const live = await plan.open({
-      ...{ host: "h", roles: ["grader", "unknown"], answers: null, log, permits, spend },
+      ...{ host: "h", roles: ["grader", "unknown"], answers: null, log, permits, spend, recorder },
     });
     expect([...live.agents.keys()]).toEqual(["grader"]);
     expect([live.replicated, live.answers.journal, live.answers.cache]).toEqual([[], null, null]);
@@ -142,10 +142,10 @@ test("a plan that is open lists the models that have replicas", () =>
   withFolder(async (folder) => {
     const served = 'models.m={kind="openai", model="x", base_url="http://127.0.0.1:9/v1"}';
     const plan = await prepareSmallRun(folder, { overrides: [served] });
-    const { permits, spend } = NO_RUN;
+    const { permits, spend, recorder } = NO_RUN;
     const { log } = keptLog();
     const live = await plan.open({
-      ...{ host: "h", roles: ["student"], answers: null, log, permits, spend },
+      ...{ host: "h", roles: ["student"], answers: null, log, permits, spend, recorder },
     });
     expect(live.replicated).toHaveLength(1);
     await live.stop();

@@ -3,7 +3,9 @@
 
 import { expect, test } from "bun:test";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
+import { METRIC } from "../../src/telemetry/names.ts";
 import type { Observation } from "../../src/telemetry/observed-metrics.ts";
+import { Recorder } from "../../src/telemetry/recorder.ts";
 import { until } from "../parts/until.ts";
 import { attributesOf, withCollector } from "./collector.ts";
 import { parseSamples } from "./samples.ts";
@@ -15,7 +17,7 @@ const IDLE: Observation = {
   refusedRequests: {},
   tasks: null,
   models: [],
-  tokens: { prompt: 0, completion: 0 },
+  spent: null,
 };
 const BUSY: Observation = {
   roles: [
@@ -44,7 +46,7 @@ const BUSY: Observation = {
     },
     { model: "judge", waiting: 0, replicas: [] },
   ],
-  tokens: { prompt: 41, completion: 42 },
+  spent: { prompt_tokens: 41, completion_tokens: 42, cost: 1.5 },
 };
 const EXPECTED = {
   'matrix_role_busy{role="student"}': 1,
@@ -75,8 +77,9 @@ const EXPECTED = {
   'matrix_model_up{model="speaker",replica="http://b/v1"}': 0,
   'matrix_model_waiting{model="speaker"}': 53,
   'matrix_model_waiting{model="judge"}': 0,
-  'matrix_tokens_total{type="input"}': 41,
-  'matrix_tokens_total{type="output"}': 42,
+  'matrix_run_tokens_total{type="input"}': 41,
+  'matrix_run_tokens_total{type="output"}': 42,
+  matrix_run_cost_total: 1.5,
 };
 const DESCRIPTIONS: Readonly<Record<string, readonly [kind: string, help: string]>> = {
   matrix_role_busy: ["gauge", "Steps that run."],
@@ -98,7 +101,8 @@ const DESCRIPTIONS: Readonly<Record<string, readonly [kind: string, help: string
   matrix_model_window: ["gauge", "Requests that a replica gets at once, found by use."],
   matrix_model_up: ["gauge", "1 while a replica is there."],
   matrix_model_waiting: ["gauge", "Requests that wait for a replica with room."],
-  matrix_tokens_total: ["counter", "Tokens of models."],
+  matrix_run_tokens_total: ["counter", "Tokens that the run has used, over all starts and hosts."],
+  matrix_run_cost_total: ["counter", "Money that the run has spent, over all starts and hosts."],
   process_memory_usage: ["gauge", "Resident memory."],
   matrix_event_loop_lag_seconds: ["histogram", "How late timers fire."],
 };
@@ -123,6 +127,38 @@ test("every number has its name, its labels, its kind and its description", asyn
   expect(bounds.join(" ")).toBe("0.001 0.0025 0.005 0.01 0.025 0.05 0.1 0.25 0.5 1 2.5 5 10 +Inf");
 });
 
+test("what was recorded before the first scrape is scraped, with its buckets, and is pushed", () =>
+  withCollector(async (env, pushes) => {
+    const recorder = new Recorder();
+    recorder.counter(METRIC.tokens, { model: "m", type: "cached" }).add(7);
+    const hop = recorder.histogram(METRIC.hopDuration, { role: "a", code: "ok" });
+    for (const seconds of [0.001, 0.02, 5000]) hop.record(seconds);
+    recorder
+      .histogram(METRIC.operationDuration, { "gen_ai.request.model": "x", "server.port": 80 })
+      .record(0.5);
+    const metrics = await createMetrics(env, SOURCE, () => IDLE, recorder);
+    const text = await metrics.render();
+    const samples = parseSamples(text);
+    const name = "matrix_hop_duration_seconds";
+    const upTo = (bound: string) => samples.get(`${name}_bucket{role="a",code="ok",le="${bound}"}`);
+    expect(samples.get('matrix_tokens_total{model="m",type="cached"}')).toBe(7);
+    expect([upTo("0.001"), upTo("0.01"), upTo("0.025"), upTo("3600"), upTo("+Inf")]).toEqual([
+      1, 1, 2, 2, 3,
+    ]);
+    expect(samples.get(`${name}_sum{role="a",code="ok"}`)).toBe(5000.021);
+    expect(samples.get(`${name}_count{role="a",code="ok"}`)).toBe(3);
+    const labels = 'gen_ai_request_model="x",server_port="80"';
+    expect(samples.get(`gen_ai_client_operation_duration_count{${labels}}`)).toBe(1);
+    expect(text).toContain("# TYPE matrix_tokens_total counter\n");
+    expect(text).toContain(`# TYPE ${name} histogram\n`);
+    expect(text).toContain(`# HELP ${name} Time of each step in its agent.\n`);
+    await metrics.close();
+    const pushed = JSON.stringify(pushes.at(-1)?.body);
+    expect(pushed).toContain('"name":"matrix.hop.duration_seconds"');
+    expect(pushed).toContain('"bucketCounts":[1,0,0,0,1,');
+    expect(pushed).toContain('"name":"matrix.tokens"');
+  }));
+
 test("a timer that is 300 ms late is counted, in seconds", async () => {
   const metrics = await createMetrics({}, SOURCE, () => IDLE);
   await metrics.render();
@@ -143,19 +179,20 @@ test("an idle host says nothing of roles, messages, tasks and models", async () 
   const samples = parseSamples(await metrics.render());
   await metrics.close();
   const own = [...samples.keys()].filter((name) => !/lag_seconds|memory|target_info/.test(name));
-  expect(own).toEqual(['matrix_tokens_total{type="input"}', 'matrix_tokens_total{type="output"}']);
+  expect(own).toEqual([]);
 });
 
 test("a process is observed at each scrape, and not before the first", async () => {
   let scrapes = 0;
-  const observe = () => ({ ...IDLE, tokens: { prompt: ++scrapes, completion: 0 } });
+  const spent = { prompt_tokens: 0, completion_tokens: 0 };
+  const observe = () => ({ ...IDLE, spent: { ...spent, cost: ++scrapes } });
   const metrics = await createMetrics({}, SOURCE, observe);
   expect(scrapes).toBe(0);
   const texts = await Promise.all([metrics.render(), metrics.render(), metrics.render()]);
   expect(scrapes).toBe(3);
   for (const text of texts)
-    expect(parseSamples(text).get('matrix_tokens_total{type="input"}') ?? 0).toBeGreaterThan(0);
-  expect(parseSamples(await metrics.render()).get('matrix_tokens_total{type="input"}')).toBe(4);
+    expect(parseSamples(text).get("matrix_run_cost_total") ?? 0).toBeGreaterThan(0);
+  expect(parseSamples(await metrics.render()).get("matrix_run_cost_total")).toBe(4);
   await metrics.close();
 });
 
@@ -213,7 +250,8 @@ test("metrics are pushed a last time at the end, with the process that they are 
       "matrix.model.in_flight": "{request}",
       "matrix.model.up": "1",
       "matrix.model.waiting": "{request}",
-      "matrix.tokens": "{token}",
+      "matrix.run.tokens": "{token}",
+      "matrix.run.cost": "1",
       "process.memory.usage": "By",
     });
   }));

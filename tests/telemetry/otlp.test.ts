@@ -1,7 +1,12 @@
 // The environment that asks for an export, and what an export says of its process.
 
 import { expect, test } from "bun:test";
-import { createResource, type Environment, wantsOtlp } from "../../src/telemetry/otlp.ts";
+import {
+  checkOtlp,
+  createResource,
+  type Environment,
+  wantsOtlp,
+} from "../../src/telemetry/otlp.ts";
 
 const endpoint = { OTEL_EXPORTER_OTLP_ENDPOINT: "http://a" };
 const cases: readonly (readonly [env: Environment, traces: boolean, metrics: boolean])[] = [
@@ -26,12 +31,55 @@ for (const [env, traces, metrics] of cases) {
 }
 
 test("a resource has the name of the service, its version and what else is given", async () => {
-  const { attributes } = await createResource({}, "1.2", { "matrix.run": "r" });
+  const { attributes } = await createResource("1.2", { "matrix.run": "r" });
   expect(attributes).toEqual({
     "service.name": "matrix",
     "service.version": "1.2",
     "matrix.run": "r",
   });
-  const named = await createResource({ OTEL_SERVICE_NAME: "mine" }, "1.2", {});
-  expect(named.attributes["service.name"]).toBe("mine");
+  const within = async (variables: Readonly<Record<string, string>>) => {
+    const before = { ...process.env };
+    Object.assign(process.env, variables);
+    try {
+      return (await createResource("1.2", { "matrix.run": "r" })).attributes;
+    } finally {
+      for (const name of Object.keys(variables)) delete process.env[name];
+      Object.assign(process.env, before);
+    }
+  };
+  expect((await within({ OTEL_SERVICE_NAME: "mine" }))["service.name"]).toBe("mine");
+  const listed =
+    "service.name=ours,service.version=9,deployment.environment.name=lab%20a,matrix.run=other";
+  expect(await within({ OTEL_RESOURCE_ATTRIBUTES: listed })).toEqual({
+    "service.name": "ours",
+    "service.version": "9",
+    "deployment.environment.name": "lab a",
+    "matrix.run": "r",
+  });
+  const both = { OTEL_RESOURCE_ATTRIBUTES: listed, OTEL_SERVICE_NAME: "mine" };
+  expect((await within(both))["service.name"]).toBe("mine");
+});
+
+test("a protocol that OTLP does not have is refused where an export is asked for, and the variable of one signal wins", () => {
+  for (const protocol of ["http/json", "http/protobuf", "grpc", "", " grpc "])
+    checkOtlp({ ...endpoint, OTEL_EXPORTER_OTLP_PROTOCOL: protocol });
+  checkOtlp({ OTEL_EXPORTER_OTLP_PROTOCOL: "udp" });
+  expect(() => checkOtlp({ ...endpoint, OTEL_EXPORTER_OTLP_PROTOCOL: "udp" })).toThrow(
+    expect.objectContaining({
+      code: "usage",
+      message: 'OTEL_EXPORTER_OTLP_PROTOCOL is "udp", which is no protocol of OTLP',
+      hint: "set it to http/json, http/protobuf or grpc",
+    }),
+  );
+  const metrics = { OTEL_EXPORTER_OTLP_METRICS_PROTOCOL: "HTTP" };
+  expect(() => checkOtlp({ ...endpoint, ...metrics })).toThrow(
+    "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL",
+  );
+  checkOtlp({ ...endpoint, ...metrics, OTEL_METRICS_EXPORTER: "none" });
+  const traces = { OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: "grpc" };
+  checkOtlp({
+    OTEL_TRACES_EXPORTER: "otlp",
+    ...traces,
+    OTEL_EXPORTER_OTLP_PROTOCOL: "udp",
+  });
 });

@@ -116,6 +116,37 @@ test("a hop of a model is a client's span below the task, with model and usage",
   });
 });
 
+test("a hop of a model says who answered and what it used, by the conventions", async () => {
+  const { spans } = await spansOf((tracing) => {
+    const usage = {
+      ...{ requests: 1, prompt_tokens: 30, completion_tokens: 12 },
+      ...{ cached_tokens: 20, cache_write_tokens: 5, reasoning_tokens: 7 },
+    };
+    const asked = {
+      finishReasons: ["tool_calls"],
+      responseModel: "gpt-2026",
+      server: { address: "api.example.org", port: 443 },
+    };
+    tracing.hop(tracing.startTask(), { ...HOP, model: "gpt", provider: "openai", asked, usage });
+  });
+  const [span = expect.unreachable()] = spans;
+  expect(attributesOf(span)).toMatchObject({
+    "gen_ai.operation.name": "chat",
+    "gen_ai.provider.name": "openai",
+    "gen_ai.request.model": "gpt",
+    "gen_ai.response.model": "gpt-2026",
+    "gen_ai.usage.input_tokens": 30,
+    "gen_ai.usage.output_tokens": 12,
+    "gen_ai.usage.cache_read.input_tokens": 20,
+    "gen_ai.usage.cache_creation.input_tokens": 5,
+    "gen_ai.usage.reasoning.output_tokens": 7,
+    "server.address": "api.example.org",
+    "server.port": 443,
+  });
+  const reasons = span.attributes.find(({ key }) => key === "gen_ai.response.finish_reasons");
+  expect(reasons?.value).toEqual({ arrayValue: { values: [{ stringValue: "tool_calls" }] } });
+});
+
 test("a hop without a model is an internal span of its role", async () => {
   const { spans } = await spansOf((tracing) => tracing.hop(tracing.startTask(), HOP));
   const [span = expect.unreachable()] = spans;

@@ -72,6 +72,7 @@ async function createInstantModel(
     id: name,
     simulated: true,
     replicas: null,
+    provider: "simulated",
     costOf: () => undefined,
     chat: async (request) => {
       const answer = simulate(config, replies, request, 0);

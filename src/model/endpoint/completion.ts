@@ -44,7 +44,9 @@ export function parseCompletion(completion: unknown): ChatAnswer {
     throw badAnswer("the message is empty");
   const label =
     whole["system_fingerprint"] === SIMULATED_FINGERPRINT ? { simulated: true as const } : {};
-  return { message, finishReason, ...label, usage: usageOf(whole, choice) };
+  const { model } = whole;
+  const named = typeof model === "string" && model !== "" ? { responseModel: model } : {};
+  return { message, finishReason, ...label, usage: usageOf(whole, choice), ...named };
 }
 
 /** The error for an answer that is JSON, but no completion. */

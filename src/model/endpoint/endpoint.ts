@@ -118,15 +118,22 @@ export class Endpoint {
         "model_lost",
         `${this.#speaker.label} ended its stream before the answer: it gave no finish_reason`,
       );
-    return withCost(parseCompletion(assembly.completion), response);
+    return this.#complete(assembly.completion, response);
   }
 
   async #readWhole(response: HttpResponse): Promise<ChatAnswer> {
     const completion = this.#parse(await response.text());
     const error = errorIn(completion);
     return error === null
-      ? withCost(parseCompletion(completion), response)
+      ? this.#complete(completion, response)
       : outcomeOfError(error, "answered with an error", this.#speaker);
+  }
+
+  #complete(completion: unknown, { headers }: HttpResponse): ChatAnswer {
+    const answer = parseCompletion(completion);
+    const { hostname, port, protocol } = this.#completions;
+    const server = { address: hostname, port: Number(port) || (protocol === "https:" ? 443 : 80) };
+    return { ...answer, usage: withHeaderCost(answer.usage, headers), server };
   }
 
   #post(request: ChatRequest, signal: AbortSignal, more: JsonObject): Promise<HttpResponse> {
@@ -157,10 +164,6 @@ export class Endpoint {
       );
     }
   }
-}
-
-function withCost(answer: ChatAnswer, { headers }: HttpResponse): ChatAnswer {
-  return { ...answer, usage: withHeaderCost(answer.usage, headers) };
 }
 
 function isOk({ status }: HttpResponse): boolean {

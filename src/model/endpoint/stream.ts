@@ -11,6 +11,7 @@ const KEPT = [
   "usage",
   "usageMetadata",
   "x_groq",
+  "model",
   "system_fingerprint",
   "prompt_token_ids",
   "prompt_logprobs",

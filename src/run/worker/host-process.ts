@@ -22,6 +22,7 @@ import type { Environment } from "../../recipe/compose.ts";
 import type { Recipe } from "../../recipe/schema/schema.ts";
 import { systemClock } from "../../task/clock.ts";
 import { createMetrics } from "../../telemetry/metrics.ts";
+import { Recorder } from "../../telemetry/recorder.ts";
 import type { StreamedLog } from "../../telemetry/streamed-log.ts";
 import { createTracing } from "../../telemetry/tracing.ts";
 import { version } from "../../version.ts";
@@ -98,12 +99,13 @@ export class HostProcess {
     const tracing = await createTracing(env, recipe.name, version);
     open.defer(async () => tracing?.close());
     const spending = new Spending();
+    const recorder = new Recorder();
     const permits = new ProcessPermits(ratesOf(recipe).keys(), {
       ask: (model, wanted) => askPermits(driver, model, wanted),
     });
     const live = await plan.open({
       ...{ host: name, roles, permits, log },
-      spend: spending.add,
+      ...{ spend: spending.add, recorder },
       answers: {
         directory: options.runDirectory,
         writer: id,
@@ -115,17 +117,19 @@ export class HostProcess {
     const served = createRoles(recipe, live.agents);
     const peer = await openPeer(options, served);
     open.defer(() => peer.stop());
-    const host = createHost({ plan, name, roles: served, transport: peer, tracing });
+    const host = createHost({ plan, name, roles: served, transport: peer, tracing, recorder });
     const described = { run: recipe.name, host: name, version };
-    const metrics = await createMetrics(env, described, () => ({
+    const observe = () => ({
       roles: served,
       broker: peer.broker.counts,
       refusedRequests: peer.server.refused,
       tasks: null,
       models: live.replicated,
-      tokens: host.tokens,
-    }));
-    open.defer(() => metrics.close());
+      spent: null,
+    });
+    const metrics = await createMetrics(env, described, observe, recorder);
+    // Both at once, because each waits for its collector.
+    open.defer(async () => void (await Promise.all([metrics.close(), tracing?.close()])));
     peer.start({ receiver: host, routes: {}, metrics: () => metrics.render() });
     const membership = new Membership({
       run,

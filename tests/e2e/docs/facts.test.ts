@@ -8,6 +8,8 @@ import { ERROR_CODES } from "../../../src/error.ts";
 import { STOP_REASONS } from "../../../src/task/task.ts";
 import { createMetrics } from "../../../src/telemetry/metrics.ts";
 import { ATTRIBUTE } from "../../../src/telemetry/names.ts";
+import { RECORDED_METRICS } from "../../../src/telemetry/recorded-metrics.ts";
+import { Recorder } from "../../../src/telemetry/recorder.ts";
 import { matrix } from "../../parts/binary.ts";
 import { withFolder } from "../../parts/folder.ts";
 import { readRecords } from "../../parts/records.ts";
@@ -144,7 +146,10 @@ async function commandsIn(path: readonly string[]): Promise<readonly string[]> {
 
 test("seeing.md lists every metric, and only those", async () => {
   const source = { run: "r", host: "h", version: "1" };
-  const metrics = await createMetrics({}, source, () => EVERYTHING);
+  const recorder = new Recorder();
+  for (const [name, { kind }] of Object.entries(RECORDED_METRICS))
+    recorder[kind](name as keyof typeof RECORDED_METRICS, {});
+  const metrics = await createMetrics({}, source, () => EVERYTHING, recorder);
   let rendered = "";
   // The lag of the event loop shows when a timer has fired.
   await until(async () => {
@@ -171,7 +176,7 @@ const EVERYTHING: ReturnType<Parameters<typeof createMetrics>[2]> = {
       replicas: [{ replica: "r", isUp: true, inFlight: 1, window: 1 }],
     },
   ],
-  tokens: { prompt: 1, completion: 1 },
+  spent: { prompt_tokens: 1, completion_tokens: 1, cost: 1.5 },
 };
 
 test("seeing.md lists every attribute of spans, and only those", () => {

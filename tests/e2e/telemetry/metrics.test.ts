@@ -115,7 +115,7 @@ async function checkFixture(
     const text = await runFixture(command, { ...env, OTEL_EXPORTER_OTLP_ENDPOINT: url });
     const samples = parseSamples(text);
     expect(Object.fromEntries(samples)).toMatchObject({
-      'target_info{service_name="matrix",service_version="1.2.3",service_instance_id="host-1"}': 1,
+      'target_info{service_instance_id="host-1",service_name="matrix",service_version="1.2.3"}': 1,
       'matrix_role_busy{role="student"}': 1,
       'matrix_role_queued{role="student"}': 2,
       'matrix_role_slots{role="student"}': 3,
@@ -138,8 +138,8 @@ async function checkFixture(
       'matrix_tasks_total{status="failed"}': 33,
       'matrix_tasks_total{status="lost"}': 34,
       matrix_tasks_expected: 130,
-      'matrix_tokens_total{type="input"}': 41,
-      'matrix_tokens_total{type="output"}': 42,
+      'matrix_run_tokens_total{type="input"}': 41,
+      'matrix_run_tokens_total{type="output"}': 42,
     });
     const late =
       (samples.get("matrix_event_loop_lag_seconds_count") ?? 0) -

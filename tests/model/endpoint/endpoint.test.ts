@@ -335,7 +335,9 @@ for (const [what, chunks, choice, whole] of streams) {
   test(`${what}: a streamed answer is what it would be whole`, async () => {
     const inPieces = await ask(stream(chunks), streamed);
     const atOnce = await ask(answer(completion({ usage: USED, ...whole }, choice)));
-    expect(inPieces.given).toEqual(atOnce.given);
+    // The two endpoints have ports of their own.
+    const without = ({ given }: typeof atOnce) => ({ ...given, server: null }) as object;
+    expect(without(inPieces)).toEqual(without(atOnce));
     expect(inPieces.given.usage).toEqual({ requests: 1, ...USED });
   });
 }
