@@ -5,6 +5,7 @@ import * as sdk from "../src/sdk.ts";
 
 test("the module has what users write, and the decisions of a rule", () => {
   expect(Object.keys(sdk).sort()).toEqual([
+    "FatalError",
     ...["agent", "done", "fork", "orchestrator", "request", "to"],
   ]);
 });

@@ -57,7 +57,7 @@ test("usage and cost of roles, models and tasks add up to those of the run", () 
 
     const text = (await matrix(["report", directory])).stdout;
     expect(text).toMatch(
-      /^student +\d+ +\d+ +[\d,]+ +[\d,]+ +0\.\d{4} +[\d.,]+ +[\d.,]+ +[\d.,]+$/m,
+      /^student +\d+ +\d+ +[\d,]+ +0 +[\d,]+ +0\.\d{4} +[\d.,]+ +[\d.,]+ +[\d.,]+$/m,
     );
   }));
 

@@ -38,10 +38,20 @@ test("a line without a column is shown without a caret", async () => {
   );
 });
 
-test("lines are shown of recipes, prompts and modules only", async () => {
-  for (const name of ["a.toml", "a.md", "a.ts", "a.mjs", "a.cts", "a.txt", "a.jinja", "a.jinja2"])
+test("lines are shown of recipes, prompts, modules and programs only", async () => {
+  for (const name of [
+    "a.toml",
+    "a.md",
+    "a.ts",
+    "a.mjs",
+    "a.cts",
+    "a.txt",
+    "a.jinja",
+    "a.jinja2",
+    "a.py",
+  ])
     expect(await inFile(name, "x", 1)).toBe(`${name}:1: run.x: wrong\n1 | x`);
-  for (const name of ["a.jsonl", "a.csv", "a.py", "toml"])
+  for (const name of ["a.jsonl", "a.csv", "toml"])
     expect(await inFile(name, "x", 1)).toBe(`${name}:1: run.x: wrong`);
 });
 

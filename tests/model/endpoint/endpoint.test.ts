@@ -379,7 +379,7 @@ test("an answer whose finish reason has come is whole when only its usage is mis
     (response: { destroy(): void }) => response.destroy(),
     () => undefined,
   ]) {
-    const { given } = await ask(stream(chunks, stop), { first_token_timeout: 50 });
+    const { given } = await ask(stream(chunks, stop), { first_token_timeout: 1000 });
     expect([given.message as unknown, given.finishReason]).toEqual([
       { role: "assistant", content: "yes" },
       "stop",
