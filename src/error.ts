@@ -37,7 +37,7 @@ export const ERROR_CODES = [
   "sandbox_invalid", // its image is missing, or is not an image
   "sandbox_unavailable", // no sandbox could be started, or the engine failed
   "sandbox_lost", // the sandbox ended while it worked
-  "program_failed", // the program in the sandbox ended before it answered anything
+  "program_failed", // the program in the sandbox does not start
   "sandbox_bad_answer", // its agent does not speak the protocol
   "sandbox_fenced", // a stateful sandbox went on with a newer attempt of the task
   "host_lost", // hosts died with the task, or the one that held it (delivery = "at-most-once")
@@ -53,7 +53,6 @@ export type ErrorCode = (typeof ERROR_CODES)[number];
  */
 export const LOST_PLACE: ReadonlySet<string> = new Set<ErrorCode>([
   "sandbox_lost",
-  "program_failed",
   "sandbox_unavailable",
   "sandbox_fenced",
 ]);

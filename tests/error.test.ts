@@ -61,10 +61,5 @@ test("an error before anything is spent exits with 2, of a busy directory with 4
 });
 
 test("a task loses its place with its sandbox, and with nothing else", () => {
-  expect([...LOST_PLACE]).toEqual([
-    "sandbox_lost",
-    "program_failed",
-    "sandbox_unavailable",
-    "sandbox_fenced",
-  ]);
+  expect([...LOST_PLACE]).toEqual(["sandbox_lost", "sandbox_unavailable", "sandbox_fenced"]);
 });

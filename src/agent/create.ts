@@ -19,7 +19,7 @@ import { createLlmAgent, type LlmRole, renderRequest } from "./llm.ts";
 import { createRequestWriter } from "./request.ts";
 import { createSandboxedAgent, roleInSandbox } from "./sandboxed.ts";
 import { createAnswerSchema } from "./schema.ts";
-import { startProgram } from "./start-program.ts";
+import { startProgram, withTrueEnd } from "./start-program.ts";
 import { type CompiledTemplate, compileTemplate } from "./template.ts";
 
 /** An agent of a recipe, checked and not opened yet: its files are read, and nothing runs. */
@@ -75,8 +75,11 @@ function planInSandbox(
     return { render: null, open: ({ pool }) => createExecAgent(roleOver(pool)) };
   return {
     render: null,
-    open: ({ pool }) => createSandboxedAgent(roleOver(pool)),
-    start: (pool) => startProgram(roleOver(pool)),
+    open: ({ pool }) => {
+      const own = roleOver(pool);
+      return withTrueEnd(own, createSandboxedAgent(own));
+    },
+    start: (pool) => startProgram(roleOver(pool), new AbortController().signal),
   };
 }
 

@@ -8,6 +8,7 @@ import { MatrixError, type Problem } from "../error.ts";
 import type { Running } from "../sandbox/contract.ts";
 import type { Caller } from "../sandbox/pool.ts";
 import { StderrLines } from "../sandbox/stderr-lines.ts";
+import type { Agent } from "./contract.ts";
 import { commandOf, programOf, type SandboxedRole } from "./sandboxed.ts";
 
 export interface StartLimits {
@@ -22,8 +23,12 @@ const LIMITS: StartLimits = { loadMs: 20_000, stayMs: 3000 };
 /** The pool gives a program to a task only. */
 const CALLER: Caller = { rowId: "", trial: 0, attempt: 1, hop: 0, tries: 1, continues: false };
 
-/** Fails with `module_invalid` when the program does not start. */
-export function startProgram(role: SandboxedRole, limits: StartLimits = LIMITS): Promise<void> {
+/** Fails with `module_invalid` when the program does not start, or with the signal's reason. */
+export async function startProgram(
+  role: SandboxedRole,
+  signal: AbortSignal,
+  limits: StartLimits = LIMITS,
+): Promise<void> {
   const start = async (sandbox: Parameters<typeof commandOf>[1]): Promise<void> => {
     const command = commandOf(role, sandbox);
     const closed = await sandbox.open(command);
@@ -33,7 +38,42 @@ export function startProgram(role: SandboxedRole, limits: StartLimits = LIMITS):
     const failed = await endOf(await sandbox.open(command), limits.stayMs);
     if (failed !== null) throw await startError(role, failed);
   };
-  return role.pool.call(CALLER, "", ({ sandbox }) => start(sandbox), new AbortController().signal);
+  try {
+    await role.pool.call(CALLER, "", ({ sandbox }) => start(sandbox), signal);
+  } finally {
+    role.pool.release(CALLER.rowId, CALLER.trial);
+  }
+}
+
+/**
+ * The agent with the true error of a program that ended before it answered anything:
+ * `program_failed` when it cannot start, and `sandbox_lost` when a task ended it.
+ */
+export function withTrueEnd(role: SandboxedRole, agent: Agent): Agent {
+  return {
+    run: async (task, context) => {
+      try {
+        return await agent.run(task, context);
+      } catch (thrown) {
+        if (!(thrown instanceof MatrixError) || thrown.code !== "program_failed") throw thrown;
+        throw await trueEnd(role, thrown, context.signal);
+      }
+    },
+  };
+}
+
+async function trueEnd(
+  role: SandboxedRole,
+  ended: MatrixError,
+  signal: AbortSignal,
+): Promise<MatrixError> {
+  try {
+    await startProgram(role, signal);
+    return new MatrixError("sandbox_lost", ended.message, { cause: ended });
+  } catch (thrown) {
+    if (!(thrown instanceof MatrixError) || thrown.code !== "module_invalid") throw thrown;
+    return new MatrixError("program_failed", thrown.message, { cause: thrown });
+  }
 }
 
 interface End {

@@ -3,12 +3,14 @@
 import { expect, test } from "bun:test";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { SandboxedRole } from "../../src/agent/sandboxed.ts";
-import { type StartLimits, startProgram } from "../../src/agent/start-program.ts";
+import { createSandboxedAgent, type SandboxedRole } from "../../src/agent/sandboxed.ts";
+import { type StartLimits, startProgram, withTrueEnd } from "../../src/agent/start-program.ts";
 import type { RoleConfig } from "../../src/recipe/schema/schema.ts";
+import { agentContext } from "../parts/agent-context.ts";
 import { withFolder } from "../parts/folder.ts";
 import { poolOver } from "../parts/sandbox-pool.ts";
 import { type ScriptedProcess, ScriptedSandbox } from "../parts/scripted-sandbox.ts";
+import { taskOf } from "../parts/task.ts";
 
 const PATIENT: StartLimits = { loadMs: 60_000, stayMs: 60_000 };
 const HASTY: StartLimits = { loadMs: 1, stayMs: 1 };
@@ -21,7 +23,16 @@ async function start(
 ) {
   const left = [...starts];
   const sandbox = new ScriptedSandbox("s", { program: (process) => left.shift()?.(process) });
-  const role: SandboxedRole = {
+  const role = roleIn(sandbox, agent);
+  const error = await startProgram(role, new AbortController().signal, limits).then(
+    () => null,
+    (thrown: unknown) => thrown,
+  );
+  return { error, sandbox };
+}
+
+function roleIn(sandbox: ScriptedSandbox, agent = "/agents/solve.py"): SandboxedRole {
+  return {
     name: "solver",
     config: { agent, with: {}, history: true } as unknown as RoleConfig,
     neighbours: new Set(["solver"]),
@@ -29,11 +40,6 @@ async function start(
     timeoutMs: 1,
     pool: poolOver(async () => sandbox).pool,
   };
-  const error = await startProgram(role, limits).then(
-    () => null,
-    (thrown: unknown) => thrown,
-  );
-  return { error, sandbox };
 }
 
 /** A program that ends with this code, at once or when its stdin closes. */
@@ -119,4 +125,26 @@ test.each([
 test("a place in another file than the program's own is no place of the problem", async () => {
   const { error } = await start([ends(1), ends(1, '  File "/lib/x.py", line 3\nValueError: no')]);
   expect(error).toMatchObject({ problems: [], message: expect.stringContaining("ValueError: no") });
+});
+
+test("a program that ended before any answer has failed when it cannot start, and else was lost", async () => {
+  const endOf = async (program: (process: ScriptedProcess) => void) => {
+    const pool = poolOver(async () => new ScriptedSandbox("s", { program })).pool;
+    const role = { ...roleIn(new ScriptedSandbox()), pool };
+    const agent = withTrueEnd(role, createSandboxedAgent(role));
+    return Promise.resolve(agent.run(taskOf(), agentContext())).catch((thrown: unknown) => thrown);
+  };
+  expect(await endOf(ends(1, "no such module"))).toMatchObject({
+    code: "program_failed",
+    message: "solve.py does not start: it ended with exit 1 with these last words:\nno such module",
+  });
+  const diesOfARequest = ({ stdin, exit }: ScriptedProcess) =>
+    void stdin.on("data", () => exit(3)).on("end", () => exit(0));
+  expect(await endOf(diesOfARequest)).toMatchObject({
+    code: "sandbox_lost",
+    message: "the agent in sandbox case ended with exit 3",
+  });
+  const answers = ({ stdin, stdout }: ScriptedProcess) =>
+    void stdin.on("data", () => stdout.write('{"id":1,"ok":true,"result":5}\n'));
+  expect(await endOf(answers)).toEqual({ result: 5 });
 });
