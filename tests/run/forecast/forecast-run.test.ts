@@ -63,6 +63,17 @@ test("a forecast counts the tasks that are not recorded yet, or all of them for 
     });
   }));
 
+test("a forecast of a shard without a row is nothing at all", () =>
+  withFolder(async (folder) => {
+    const made = await foresee(folder, { rows: 1, overrides: ['dataset.shard="1/2"', ...PRICE] });
+    const nothing = { expected: 0, low: 0, high: 0 };
+    expect(made).toMatchObject({
+      ...{ tasks: 0, recorded: 0, source: { kind: "rehearsal", samples: 0 }, cost: null },
+      ...{ requests: nothing, tokens: nothing, time_ms: nothing },
+      roles: [{ name: "student", requests: 0, prompt_tokens: 0, completion_tokens: 0 }],
+    });
+  }));
+
 test("records that failed or were lost are no tasks any more", () =>
   withFolder(async (folder) => {
     await play(folder, { rows: 3 });
