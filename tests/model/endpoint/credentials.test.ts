@@ -9,6 +9,7 @@ test("a URL that people see has no user, password, query or fragment", () => {
     ["http://a:8000/v1/", "http://a:8000/v1/"],
     ["http://user:pass@a:8000/v1", "http://a:8000/v1"],
     ["http://token@a/", "http://a"],
+    ["http://:pass@a/v1", "http://a/v1"],
     ["https://a/v1?key=k", "https://a/v1"],
     ["https://a/v1#k", "https://a/v1"],
     ["http//user:pass@a/v1?key=k", "http//a/v1"],
