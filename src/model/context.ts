@@ -29,8 +29,9 @@ export interface Answers {
 /** Windows of replicas that were found by use, kept over the starts of a run. */
 export interface FoundWindows {
   /** The most requests at once that the replica took; null when that is not known. */
-  find(replica: string): number | null;
-  note(replica: string, size: number | null): void;
+  find(model: string, replica: string): number | null;
+  /** `size`: null when the replica no longer turns requests away. */
+  note(model: string, replica: string, size: number | null): void;
 }
 
 /** Answers of one run, whose processes also know which of them makes a request now. */

@@ -1,13 +1,14 @@
-// The answers of models that a process keeps: the journal of the run, so that no answer is paid
-// for twice, and the cache that the recipe names.
+// What a process keeps of the models that it asks: their answers, in the journal of the run, so
+// that none is paid for twice, and in the cache that the recipe names; and windows of replicas.
 
 import { constants } from "node:fs";
 import { access, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { MatrixError, messageOf } from "../error.ts";
 import { AnswerFiles, type AnswerFilesOptions } from "../model/answers/answer-files.ts";
-import type { Answers, Journal } from "../model/context.ts";
+import type { Answers, FoundWindows, Journal } from "../model/context.ts";
 import { keepsJournal } from "../model/create.ts";
+import { FoundWindowsFile } from "../model/replica/found-windows.ts";
 import type { LoadedRecipe } from "../recipe/load.ts";
 import type { Recipe } from "../recipe/schema/schema.ts";
 import { journalPath } from "../records/journal.ts";
@@ -27,6 +28,7 @@ export interface AnswerPlace {
 export interface KeptAnswers {
   readonly journal: Journal | null;
   readonly cache: Answers | null;
+  readonly windows: FoundWindows | null;
   close(): Promise<void>;
 }
 
@@ -88,15 +90,19 @@ export async function openAnswers(
   const journal =
     isWanted && directory !== null ? await open("journal", journalPath(directory)) : null;
   const cache = recipe.run.cache === undefined ? null : await open("cache", recipe.run.cache);
+  const windows = directory === null ? null : await FoundWindowsFile.open(directory, writer);
   return {
     journal,
     cache,
-    close: async () => void (await Promise.all([journal?.close(), cache?.close()])),
+    windows,
+    close: async () =>
+      void (await Promise.all([journal?.close(), cache?.close(), windows?.close()])),
   };
 }
 
 const KEEPS_NOTHING: KeptAnswers = {
   journal: null,
   cache: null,
+  windows: null,
   close: () => Promise.resolve(),
 };

@@ -71,12 +71,12 @@ export class Plan {
     const { host, roles, log, permits, spend, recorder } = context;
     const sandboxes = await this.#openSandboxes(host, roles, log);
     const answers = await openAnswers(this.recipe, context.answers, log);
-    const { journal, cache } = answers;
+    const { journal, cache, windows } = answers;
     const say: ModelContext["say"] = (level, what) => log.write(level, what);
     const models = new Map(
       [...this.models].map(([name, model]) => [
         name,
-        model.open({ permits, journal, cache, windows: null, say, spend, recorder }),
+        model.open({ permits, journal, cache, windows, say, spend, recorder }),
       ]),
     );
     const pool = (name: string) => sandboxes.pool(name);

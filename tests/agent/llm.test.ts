@@ -128,6 +128,41 @@ test("an llm role sends tool calls and tool results in the OpenAI shape, with th
   expect(requests[0]?.messages.slice(2)).toEqual([call, ...results] as never);
 });
 
+test("calls that a model numbers anew in each turn have ids of their own, also in what it is sent", async () => {
+  const calling = (id: string) => ({
+    content: null,
+    tool_calls: [{ id, type: "function", function: { name: "f", arguments: "{}" } }],
+  });
+  const { model, requests } = scriptedModel();
+  const numbering: Model = {
+    ...model,
+    chat: async (request, signal) => {
+      const answer = await model.chat(request, signal);
+      return { ...answer, message: { role: "assistant", ...calling("call_0") } };
+    },
+  };
+  const agent = createLlmAgent(role(numbering, { conversation: new Set(["student", "tools"]) }));
+  const answered = (tool_call_id: string) => ({ role: "tool", tool_call_id, content: "x" });
+  const history = [
+    hop(0, "student", calling("call_0")),
+    hop(1, "tools", answered("call_0")),
+    hop(2, "student", calling("call_1")),
+    hop(3, "tools", answered("call_1")),
+  ];
+  const { result } = await agent.run(task(history), context);
+  expect(result).toMatchObject({ tool_calls: [{ id: "call_2" }] });
+  const sent = requests[0]?.messages.map(({ tool_calls, tool_call_id }) => ({
+    calls: tool_calls?.map(({ id }) => id),
+    tool_call_id,
+  }));
+  expect(sent?.slice(2)).toEqual([
+    { calls: ["call_0"], tool_call_id: undefined },
+    { calls: undefined, tool_call_id: "call_0" },
+    { calls: ["call_1"], tool_call_id: undefined },
+    { calls: undefined, tool_call_id: "call_1" },
+  ]);
+});
+
 test("the seed of a request is derived from task, role and hop, and repeats", async () => {
   const { model, requests } = scriptedModel();
   const agent = createLlmAgent(role(model));

@@ -6,7 +6,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { compileTemplate } from "../../src/agent/template.ts";
 import type { MatrixError } from "../../src/error.ts";
-import type { Journal, ModelContext } from "../../src/model/context.ts";
+import type { Answers, Journal, ModelContext } from "../../src/model/context.ts";
 import type { ChatAnswer, ChatRequest } from "../../src/model/contract.ts";
 import { keepsJournal, simulatedError } from "../../src/model/create.ts";
 import type { Failure } from "../../src/model/simulated.ts";
@@ -131,6 +131,31 @@ test("an answer is spent once, and then comes from the journal or the cache", as
   });
   expect(endpoint.asked).toHaveLength(1);
   expect(spent).toEqual([{ requests: 1, prompt_tokens: 1, completion_tokens: 1, cost: 4 }]);
+});
+
+test("extra_body is sent below the sampling, and kept answers are found by both", async () => {
+  await using endpoint = await TestEndpoint.start();
+  const found: ChatRequest[] = [];
+  const cache: Answers = {
+    find: async (_, given) => {
+      found.push(given);
+      return null;
+    },
+    keep: async (_, given) => void found.push(given),
+  };
+  const extra_body = { provider: { order: ["a"] }, temperature: 1 };
+  const model = await openModel("m", openaiConfig({ base_url: endpoint.url, extra_body }), {
+    cache,
+  });
+  await model.chat(request("hello", { sampling: { temperature: 0 } }), patient);
+  const sent = { provider: { order: ["a"] }, temperature: 0 };
+  expect(endpoint.asked[0]).toMatchObject(sent);
+  expect(found.map(({ sampling }) => sampling)).toEqual([sent, sent]);
+});
+
+test("a certificate that cannot be read is a problem of the recipe", async () => {
+  const config = openaiConfig({ tls: { ca: "/nowhere/ca.pem" } });
+  await expect(openModel("m", config)).rejects.toMatchObject({ code: "recipe_invalid" });
 });
 
 test("an answer from the journal keeps the cost of its time, and one from the cache costs nothing", async () => {

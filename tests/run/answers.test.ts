@@ -57,8 +57,12 @@ test("journal and cache are opened where the run directory and the recipe say", 
     const kept = await openAnswers(recipe, { directory: folder, writer: "me", isWriting }, log);
     expect([kept.journal === null, kept.cache === null]).toEqual([false, false]);
     expect(await readdir(folder)).toContain("journal");
+    kept.windows?.note("m", "http://a/v1", 7);
     await kept.close();
     expect(lines).toEqual([]);
+    const again = await openAnswers(recipe, { directory: folder, writer: "you", isWriting }, log);
+    expect(again.windows?.find("m", "http://a/v1")).toBe(7);
+    await again.close();
   }));
 
 test("nothing is kept for models that want no journal, without a cache, or by a process that asks none", () =>
@@ -72,6 +76,7 @@ test("nothing is kept for models that want no journal, without a cache, or by a 
       await openAnswers(served, null, log),
     ]) {
       expect([kept.journal, kept.cache]).toEqual([null, null]);
+      if (kept.windows !== null) expect(kept.windows.find("m", "http://a/v1")).toBeNull();
       await kept.close();
     }
     expect(lines).toEqual([]);

@@ -19,12 +19,18 @@ import { TimeLimits } from "./time-limits.ts";
 import { withHeaderCost } from "./usage.ts";
 
 const PROBE_TIMEOUT_MS = 5000;
+/**
+ * A probe that is not connected by then is sent anew: the kernel knocks at an address that drops
+ * its packets after one second and then after ever longer ones.
+ */
+const PROBE_CONNECT_MS = 1500;
 const STREAMED: JsonObject = { stream: true, stream_options: { include_usage: true } };
 
 export class Endpoint {
   readonly #config: OpenaiModelConfig;
   readonly #speaker: Speaker;
   readonly #send: Send;
+  readonly #probe: Send;
   readonly #headers: Readonly<Record<string, string>>;
   readonly #completions: URL;
   readonly #models: URL;
@@ -40,7 +46,12 @@ export class Endpoint {
     const { bare, authorization, secrets } = readCredentials(url, config);
     this.#config = config;
     this.#speaker = { label, mask: masking(secrets) };
-    this.#send = createConnection({ label, ip, connectTimeoutMs, tls: config.tls ?? null });
+    const connection = { label, ip, connectTimeoutMs, tls: config.tls ?? null };
+    this.#send = createConnection(connection);
+    this.#probe = createConnection({
+      ...connection,
+      connectTimeoutMs: Math.min(connectTimeoutMs, PROBE_CONNECT_MS),
+    });
     this.#headers = {
       "content-type": "application/json",
       "user-agent": `matrix/${version}`,
@@ -75,7 +86,7 @@ export class Endpoint {
   /** Tells whether a server answers there, even if it has no list of models. */
   async isThere(): Promise<boolean> {
     try {
-      const response = await this.#send(this.#models, {
+      const response = await this.#probe(this.#models, {
         method: "GET",
         headers: this.#headers,
         signal: AbortSignal.timeout(PROBE_TIMEOUT_MS),

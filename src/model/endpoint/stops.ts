@@ -37,11 +37,12 @@ const TOO_LONG: readonly RegExp[] = [
   /context (?:size|length|window) (?:(?:has been|was) )?exceeded/i,
   /prompt too long; exceeded (?:max )?context length/i, // Ollama
   /input is too long/i, // Bedrock, Replicate
-  /too many input tokens/i, // Bedrock
+  /too many input tokens(?!.*per minute)/i, // Bedrock
   /prompt tokens \(\d+\) exceed model maximum/i, // Bedrock (Mantle)
   /expected maxLength: \d+/i, // Bedrock, of the length of a prompt in characters
-  // Cohere: "too many tokens: total number of tokens in the prompt cannot exceed …"
-  /too many tokens: /i,
+  // Cohere: "too many tokens: total number of tokens in the prompt cannot exceed …". Limits on
+  // rates speak of a minute, or ask to wait.
+  /too many tokens: (?!.*(?:per minute|\bwait\b))/i,
   /(?:inputs` tokens \+ `max_new_tokens`|`inputs`) must (?:be|have less than)/i, // TGI
   /input length \(?\d+(?: tokens)?\)? exceeds/i, // SGLang; Poolside
   /prompt is too long: /i, // Anthropic
@@ -55,9 +56,6 @@ const TOO_LONG: readonly RegExp[] = [
   /exceeded model token limit/i, // Moonshot
   /prompt token count of \d+ exceeds the limit/i, // GitHub Copilot
 ];
-
-/** Words of a limit on the rate of tokens, which waiting helps against. */
-const RATE_LIMITED = /per (?:minute|hour|day)|rate.?limit|throttl|\bwait\b/i;
 
 /**
  * The reason why an answer is not whole; null for a whole answer. A result whose finish reason is an
@@ -86,7 +84,5 @@ export function unansweredResult(result: Json): Unanswered | null {
 export function unansweredError(codes: readonly string[], message: string): Unanswered | null {
   const known = codes.map((code) => CODES[code]).find((reason) => reason !== undefined);
   if (known !== undefined) return known;
-  const isTooLong =
-    TOO_LONG.some((pattern) => pattern.test(message)) && !RATE_LIMITED.test(message);
-  return isTooLong ? "context_length" : null;
+  return TOO_LONG.some((pattern) => pattern.test(message)) ? "context_length" : null;
 }

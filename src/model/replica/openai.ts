@@ -28,7 +28,8 @@ export function openReplicas(
   const replicas = new Replicas(name, config, {
     random: Math.random,
     clock: SYSTEM_CLOCK,
-    windows,
+    findWindow: (replica) => windows?.find(name, replica) ?? null,
+    noteWindow: (replica, size) => windows?.note(name, replica, size),
     say,
     connect: (address) => new Endpoint(config, address, notice),
   });

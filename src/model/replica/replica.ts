@@ -4,7 +4,6 @@
 import type { ErrorCode, MatrixError } from "../../error.ts";
 import type { OpenaiModelConfig } from "../../recipe/schema/model-schema.ts";
 import type { Clock } from "../clock.ts";
-import type { FoundWindows } from "../context.ts";
 import type { Endpoint } from "../endpoint/endpoint.ts";
 import { retryAfterMs } from "../retry.ts";
 import type { Address } from "./addresses.ts";
@@ -30,8 +29,9 @@ const FAILURES: Readonly<Partial<Record<ErrorCode, Failure>>> = {
 export interface ReplicaParts {
   readonly random: () => number;
   readonly clock: Clock;
-  /** The windows that earlier starts of the run found. */
-  readonly windows: FoundWindows | null;
+  /** The window that an earlier start of the run found; null when it found none. */
+  readonly findWindow: (replica: string) => number | null;
+  readonly noteWindow: (replica: string, size: number | null) => void;
   /** Reports a change to the user. */
   readonly say: (level: "info" | "warning", what: string) => void;
   readonly connect: (address: Address) => Pick<Endpoint, "ask" | "isThere">;
@@ -44,6 +44,7 @@ export class Replica {
   readonly #window: Window;
   readonly #load = new Load();
   readonly #health: Health;
+  #noted: number | null;
   /** Probes that failed since it last answered. */
   #probes = 0;
   #isProbing = false;
@@ -55,8 +56,8 @@ export class Replica {
     this.label = address.label;
     this.endpoint = parts.connect(address);
     this.#parts = parts;
-    const found = parts.windows?.find(this.label) ?? null;
-    this.#window = new Window(config.concurrency, parts.random, found);
+    this.#noted = parts.findWindow(this.label);
+    this.#window = new Window(config.concurrency, parts.random, this.#noted);
     this.#health = new Health(parts.random);
   }
 
@@ -174,6 +175,9 @@ export class Replica {
   }
 
   #noteWindow(): void {
-    this.#parts.windows?.note(this.label, this.#window.found);
+    const { found } = this.#window;
+    if (found === this.#noted) return;
+    this.#noted = found;
+    this.#parts.noteWindow(this.label, found);
   }
 }

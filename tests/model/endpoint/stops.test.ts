@@ -93,6 +93,7 @@ const tooLong = [
   "Input length (265330 tokens) exceeds the maximum allowed length (262144 tokens).",
   "Prompt contains 40000 tokens and 0 draft tokens, too large for model with 32768 maximum context length",
   "Prompt has too many tokens",
+  "This model's maximum context length is 8192 tokens. A rate limit of 5 per minute is left.",
   "Please reduce the length of the messages or completion.",
   "Current length is 9000 while limit is 8192",
   "Range of input length should be [1, 129024]",
@@ -115,6 +116,8 @@ test("messages that speak of tokens, length or prompts otherwise are errors", ()
     "rate limit of 1000 tokens per minute exceeded",
     "ThrottlingException: Too many tokens, please wait before trying again.",
     "Too many tokens: limit 6000 per minute, requested 7000",
+    "too many tokens: please wait before trying again",
+    "Too many input tokens: the limit is 6000 per minute",
     "`max_new_tokens` must be strictly positive",
   ])
     expect(unansweredError([], message)).toBeNull();

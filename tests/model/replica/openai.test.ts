@@ -9,7 +9,7 @@ import type { Trying } from "../../../src/model/retry.ts";
 import type { OpenaiModelConfig } from "../../../src/recipe/schema/model-schema.ts";
 import { until } from "../../parts/until.ts";
 import { openaiConfig } from "../endpoint/config.ts";
-import { answer, TestEndpoint } from "../endpoint.ts";
+import { answer, completion, TestEndpoint } from "../endpoint.ts";
 
 const request = (row: string | null, more: Partial<ChatRequest> = {}): ChatRequest => ({
   messages: [{ role: "user", content: "hi" }],
@@ -48,6 +48,23 @@ test("a permit is awaited when the request has its place, and before it is sent"
   };
   expect((await attempt(request("a"), trying({ permit }))).message.content).toBe("yes");
   expect(replicas.replicas[0]?.inFlight).toBe(0);
+});
+
+test("each unknown finish reason of a model is said once, and not more than 20 of them", async () => {
+  const said: string[] = [];
+  await using endpoint = await TestEndpoint.start();
+  const say = (level: string, what: string) => void said.push(`${level}: ${what}`);
+  const base_url = [endpoint.url, `${endpoint.url}/`];
+  const { attempt } = openReplicas("m", openaiConfig({ base_url }), { say, windows: null });
+  for (let number = 0; number < 44; number++) {
+    const finish_reason = `odd ${Math.floor(number / 2)}`;
+    endpoint.behaviour = answer(completion({}, { finish_reason }));
+    await attempt(request(`${number}`), trying());
+  }
+  expect(said).toHaveLength(20);
+  expect(said[0]).toStartWith(
+    'warning: models.m: the endpoint ended an answer with the finish_reason "odd 0"',
+  );
 });
 
 test("a permit that fails gives the place back, and the replica hears nothing of it", async () => {

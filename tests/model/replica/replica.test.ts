@@ -18,7 +18,8 @@ function createReplica({ concurrency = 10, random = 0, found = null as number | 
     {
       random: () => random,
       clock,
-      windows: { find: () => found, note: (...note) => noted.push(note) },
+      findWindow: () => found,
+      noteWindow: (...note) => noted.push(note),
       say: (level, what) => said.push(`${level}: ${what}`),
       connect: () => ({
         ask: () => Promise.reject(new Error("not asked")),

@@ -37,7 +37,8 @@ function createReplicas(
     {
       random: () => 0,
       clock: SYSTEM_CLOCK,
-      windows: null,
+      findWindow: () => null,
+      noteWindow: () => undefined,
       say: (level, what) => said.push(`${level}: ${what}`),
       connect: (address) => new Endpoint(config, address, () => undefined),
     },

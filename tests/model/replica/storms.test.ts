@@ -225,13 +225,13 @@ test("a run that begins with too much finds what the server takes before its fir
 
 test("a run that begins with what an earlier start found grows before its first answer", async () => {
   const noted: (number | null)[] = [];
-  const windows = { find: () => 400, note: (_: string, size: number | null) => noted.push(size) };
-  const world = createWorld([{ capacity: 400, answerMs: () => 60_000 }], { tasks: 5000, windows });
+  const kept = { found: 400, noted };
+  const world = createWorld([{ capacity: 400, answerMs: () => 60_000 }], { tasks: 5000, ...kept });
   await world.clock.run(100);
   expect([inFlight(world), world.servers[0]?.refused]).toEqual([[400], 0]);
   const larger = createWorld([{ capacity: 3000, answerMs: () => 60_000 }], {
     tasks: 5000,
-    windows,
+    ...kept,
   });
   await larger.clock.run(2000);
   expect(inFlight(larger)[0]).toBeGreaterThanOrEqual(3000);

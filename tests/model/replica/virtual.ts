@@ -5,7 +5,6 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { type ErrorCode, MatrixError } from "../../../src/error.ts";
 import type { Clock } from "../../../src/model/clock.ts";
-import type { FoundWindows } from "../../../src/model/context.ts";
 import type { ChatAnswer, ChatRequest } from "../../../src/model/contract.ts";
 import { RequestLimit } from "../../../src/model/limit.ts";
 import { askOneOf } from "../../../src/model/replica/openai.ts";
@@ -145,13 +144,16 @@ export function createWorld(
   {
     tasks,
     turns = 1,
-    windows = null,
+    found = null,
+    noted = [],
     ...config
   }: {
     tasks: number;
     /** Requests of one row. */
     turns?: number;
-    windows?: FoundWindows | null;
+    /** The window that each replica begins with, and those that it finds. */
+    found?: number | null;
+    noted?: (number | null)[];
   } & Partial<OpenaiModelConfig>,
 ): World {
   const clock = new VirtualClock();
@@ -166,7 +168,8 @@ export function createWorld(
     {
       random,
       clock,
-      windows,
+      findWindow: () => found,
+      noteWindow: (_, size) => noted.push(size),
       say: (level, what) => said.push(`${level}: ${what}`),
       connect: ({ label }) => servers[urls.indexOf(label)] as VirtualServer,
     },
