@@ -18,7 +18,6 @@ function isExcluded(url: URL, ip: string | null, list: string): boolean {
   const port = url.port === "" ? (url.protocol === "https:" ? "443" : "80") : url.port;
   return list
     .split(/[\s,]+/)
-    .filter((entry) => entry !== "")
     .some((entry) => hosts.some((host) => fits(entry.toLowerCase(), host, port)));
 }
 

@@ -55,6 +55,17 @@ test("a scan reads what was added since the last one, a torn line when it is who
     expect([index.size, bad]).toEqual([3, []]);
   }));
 
+test("a segment that has become shorter is left as it was read, and no scan fails for it", () =>
+  withIndex(async (index, folder, bad) => {
+    const path = join(folder, "a-1.jsonl");
+    await writeFile(path, lineOf("1") + lineOf("2"));
+    await index.scan();
+    await writeFile(path, lineOf("1"));
+    await writeFile(join(folder, "b-1.jsonl"), lineOf("3"));
+    await index.scan();
+    expect([await said(index, "1"), await said(index, "3"), bad]).toEqual(["1", "3", []]);
+  }));
+
 test("the last of two answers to one request is found", () =>
   withIndex(async (index, folder) => {
     await writeFile(join(folder, "a-1.jsonl"), lineOf("1", "first") + lineOf("1", "second"));

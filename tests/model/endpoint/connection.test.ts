@@ -2,6 +2,7 @@
 // large or come as events.
 
 import { expect, test } from "bun:test";
+import { createServer as createHttpServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createServer, type Socket } from "node:net";
 import {
@@ -90,6 +91,21 @@ test("the given address is connected to, whatever the name of the URL", async ()
   const response = await send(new URL(`http://nowhere.invalid:${endpoint.port}/v1`), get());
   expect(await response.text()).toBe("x");
   expect(endpoint.headers.map(({ host }) => host)).toEqual([`nowhere.invalid:${endpoint.port}`]);
+});
+
+test("an address of IPv6 is connected to like any other", async () => {
+  const server = createHttpServer((_, response) => void response.end("six"));
+  const listening = new Promise<boolean>((resolve) => {
+    server.once("error", () => resolve(false));
+    server.listen(0, "::1", () => resolve(true));
+  });
+  if (!(await listening)) return console.log("skipped: this machine has no IPv6");
+  const { port } = server.address() as AddressInfo;
+  const send = connect({ ip: "::1" });
+  const response = await send(new URL(`http://nowhere.invalid:${port}/v1`), get());
+  expect(await response.text()).toBe("six");
+  server.closeAllConnections();
+  server.close();
 });
 
 test("a server that is not there is unavailable, and the message names the endpoint", async () => {

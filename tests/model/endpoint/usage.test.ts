@@ -237,3 +237,8 @@ test("a cost in the header of a litellm proxy counts where the answer states non
   expect(withHeaderCost(usage, {})).toBe(usage);
   expect(withHeaderCost(usage, { "x-litellm-response-cost": ["1", "2"] })).toBe(usage);
 });
+
+test.each([-1, 1.5, "7", null, 1e15])("%p is no count of tokens, and counts as none", (value) => {
+  const usage = { prompt_tokens: value, completion_tokens: 20 };
+  expect(read(usage)).toMatchObject({ prompt_tokens: 0, completion_tokens: 20 });
+});

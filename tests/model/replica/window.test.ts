@@ -206,3 +206,12 @@ test("a window that restarts holds what is in flight, and doubles from there", (
   other.restart(7);
   expect(other.size).toBe(7);
 });
+
+test("a window that was full before it restarts has to be full anew before it grows", () => {
+  const window = create(1000, 3);
+  window.restart(2);
+  expect(window.hasRoom(2, 0)).toBe(false);
+  window.restart(2);
+  expect([window.changesAt(250), window.hasRoom(2, 250), window.size]).toEqual([null, false, 2]);
+  expect([window.hasRoom(2, 499), window.hasRoom(2, 500)]).toEqual([false, true]);
+});
