@@ -2,12 +2,14 @@
 // orchestrator, a request) and their types.
 
 import type { CodeContext } from "./agent/code.ts";
+import type { PromptTask } from "./agent/prompt-task.ts";
 import type { ModelRequest, RequestContext } from "./agent/request.ts";
 import type { Orchestrator } from "./orchestrator/contract.ts";
 import type { Json, JsonObject } from "./task/json.ts";
 import type { Task } from "./task/task.ts";
 
 export type { CodeContext } from "./agent/code.ts";
+export type { PromptHop, PromptTask } from "./agent/prompt-task.ts";
 export type { ModelRequest, RequestContext } from "./agent/request.ts";
 export type { ChatMessage, ToolCall } from "./model/contract.ts";
 export {
@@ -42,11 +44,11 @@ export function agent<S = JsonObject>(
 
 /**
  * Defines the request of an llm role, in place of templates. `S` is the type of the role's `with`
- * table.
+ * table. The task has no times, hosts and attempts, so that a repeated step makes the same request.
  */
 export function request<S = JsonObject>(
-  write: (task: Task, context: RequestContext<S>) => ModelRequest,
-): (task: Task, context: RequestContext<S>) => ModelRequest {
+  write: (task: PromptTask, context: RequestContext<S>) => ModelRequest,
+): (task: PromptTask, context: RequestContext<S>) => ModelRequest {
   return write;
 }
 

@@ -4,7 +4,7 @@
 // is the assistant of its own conversation. With `malformed = "feed-back"` a malformed answer comes
 // back to its own model as an error; the other side does not see it.
 
-import { type ChatMessage, type Hop, type JsonObject, request } from "matrix";
+import { type ChatMessage, type JsonObject, type PromptHop, request } from "matrix";
 import { type Message, problemOf, type Side, SPEAKERS, type Spoken, spokenBy } from "./message.ts";
 import { loadedIn, messagesOfHop, sideOf } from "./trajectory.ts";
 
@@ -32,7 +32,7 @@ export default request(({ role, state, history }) => {
 });
 
 /** A malformed answer of this side with its error; null for any other hop. */
-function fedBack(side: Side, { role, result }: Hop, solo: boolean): ChatMessage[] | null {
+function fedBack(side: Side, { role, result }: PromptHop, solo: boolean): ChatMessage[] | null {
   if (sideOf(role) !== side) return null;
   const spoken = spokenBy(side, result);
   const problem = problemOf(spoken, solo);

@@ -2,7 +2,7 @@
 // and the results of the tools. Timestamps increase with each message, because the official loader
 // sorts by them.
 
-import type { Hop, Json, JsonObject } from "matrix";
+import type { Hop, Json, JsonObject, PromptHop } from "matrix";
 import {
   type Loaded,
   type Message,
@@ -20,7 +20,7 @@ const MICROSECONDS = 1000;
  * The messages since the hop that loaded the task. After a restart, earlier simulations lie before
  * that hop.
  */
-export function messagesOf(history: readonly Hop[], from: number, solo: boolean): Message[] {
+export function messagesOf(history: readonly PromptHop[], from: number, solo: boolean): Message[] {
   const loaded = loadedIn(history, from);
   return [
     ...loaded.messages,
@@ -28,7 +28,7 @@ export function messagesOf(history: readonly Hop[], from: number, solo: boolean)
   ];
 }
 
-export function loadedIn(history: readonly Hop[], from: number): Loaded {
+export function loadedIn(history: readonly PromptHop[], from: number): Loaded {
   return history[from]?.result as unknown as Loaded;
 }
 
@@ -86,7 +86,7 @@ export function spentBy(history: readonly Hop[], side: Side): Spent {
 }
 
 /** The messages that a hop added to the simulation. */
-export function messagesOfHop(hop: Hop, solo: boolean): readonly Message[] {
+export function messagesOfHop(hop: PromptHop, solo: boolean): readonly Message[] {
   const side = sideOf(hop.role);
   // Only answers of the executor that are lists hold messages.
   if (side === null)

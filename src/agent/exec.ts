@@ -181,14 +181,14 @@ class ExecSteps {
 }
 
 function outcomeOf(outcome: ExecOutcome): JsonObject {
-  const { ending, exitCode, stdout, stderr, droppedBytes, durationMs } = outcome;
+  // The duration is left out: a model reads this, and a request must repeat exactly.
+  const { ending, exitCode, stdout, stderr, droppedBytes } = outcome;
   return {
     ending,
     exit_code: exitCode,
     stdout: Buffer.from(stdout).toString("utf8"),
     stderr: Buffer.from(stderr).toString("utf8"),
     dropped_bytes: droppedBytes,
-    duration_ms: Math.round(durationMs),
   };
 }
 

@@ -15,6 +15,7 @@ import type { Attach } from "./attachments.ts";
 import { withOwnCallIds } from "./call-ids.ts";
 import type { Agent, AgentAnswer, AgentContext } from "./contract.ts";
 import { conversationOf, mergeNeighbours } from "./conversation.ts";
+import { promptTask } from "./prompt-task.ts";
 import type { ModelRequest, RequestWriter } from "./request.ts";
 import type { AnswerSchema } from "./schema.ts";
 import { requireRoom } from "./task-limit.ts";
@@ -63,11 +64,12 @@ function renderMessages(
   role: Pick<LlmRole, "name" | "system" | "prompt" | "conversation">,
   task: Task,
 ): ChatMessage[] {
+  const { history } = promptTask(task);
   const variables = {
     row: task.row,
     state: task.state,
-    history: task.history,
-    last: task.history.at(-1)?.result ?? null,
+    history,
+    last: history.at(-1)?.result ?? null,
     role: role.name,
     id: task.rowId,
     trial: task.trial,

@@ -7,6 +7,7 @@ import type { ChatMessage } from "../model/contract.ts";
 import { insteadOf } from "../recipe/schema/request-schema.ts";
 import { isJsonObject, type JsonObject } from "../task/json.ts";
 import type { Task } from "../task/task.ts";
+import { type PromptTask, promptTask } from "./prompt-task.ts";
 
 /** Messages, tools and sampling for a role's model. The recipe's sampling wins over this one. */
 export interface ModelRequest {
@@ -32,11 +33,11 @@ export function createRequestWriter(
     throw new MatrixError("module_invalid", `${path} does not export a request function`, {
       hint: "export default request((task, { settings }) => ({ messages: […], tools: […] }))",
     });
-  const write = exported as (task: Task, context: RequestContext) => unknown;
+  const write = exported as (task: PromptTask, context: RequestContext) => unknown;
   return (task) => {
     let written: unknown;
     try {
-      written = write(task, { settings });
+      written = write(promptTask(task), { settings });
     } catch (cause) {
       throw new MatrixError("prompt_failed", `${path}: ${messageOf(cause)}`, { cause });
     }

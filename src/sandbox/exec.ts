@@ -27,7 +27,6 @@ export interface ExecOutcome {
   readonly stderr: Uint8Array;
   /** Bytes of output that were dropped. */
   readonly droppedBytes: number;
-  readonly durationMs: number;
 }
 
 /** A command that wrote this much more than is kept will not stop by itself. */
@@ -73,7 +72,6 @@ export async function exec(sandbox: Sandbox, options: ExecOptions): Promise<Exec
       stdout: stdout.bytes,
       stderr: stderr.bytes,
       droppedBytes: stdout.dropped + stderr.dropped,
-      durationMs: performance.now() - startedAt,
     };
   } finally {
     clearTimeout(timer);

@@ -103,5 +103,5 @@ async function execOrFail(
     outcome.ending === "exit"
       ? said || `exit ${outcome.exitCode}`
       : `it took longer than ${options.timeoutMs} ms`;
-  throw new MatrixError("agent_failed", `cannot ${what} in sandbox ${sandbox.id}: ${why}`);
+  throw new MatrixError("agent_failed", `cannot ${what} in the sandbox: ${why}`);
 }

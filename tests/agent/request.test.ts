@@ -1,6 +1,7 @@
 // A user's module that writes the request of an llm role.
 
 import { expect, test } from "bun:test";
+import { promptTask } from "../../src/agent/prompt-task.ts";
 import { createRequestWriter } from "../../src/agent/request.ts";
 import { taskOf } from "../parts/task.ts";
 
@@ -17,7 +18,7 @@ test("the module's function gets the task and the role's settings, and its reque
   );
   const task = taskOf();
   expect(write(task)).toBe(written as never);
-  expect(seen).toEqual([task, { settings: { k: 1 } }]);
+  expect(seen).toEqual([promptTask(task), { settings: { k: 1 } }]);
 });
 
 test.each([undefined, null, {}, "text", 5])("a module that exports %p is refused", (exported) => {

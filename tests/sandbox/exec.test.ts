@@ -35,9 +35,7 @@ test("a command's exit code, output and time come back", async () => {
     stdout: "out",
     stderr: "err",
     droppedBytes: 0,
-    durationMs: expect.any(Number),
   });
-  expect(outcome.durationMs).toBeWithin(0, 5000);
 });
 
 test.each([
@@ -118,7 +116,6 @@ test("a command past its time is killed once, and what it wrote is kept", async 
     "begun",
   ]);
   expect(sandbox.kills).toBe(1);
-  expect(outcome.durationMs).toBeGreaterThan(3);
 });
 
 test("a caller that gives up hears its own reason once the command is killed", async () => {

@@ -24,13 +24,15 @@ const HUNT = {
   args: [
     "/bin/sh",
     "-c",
-    `kill -KILL $(grep -las "$1" /proc/[0-9]*/environ | tr -dc '0-9\\n')`,
+    `kill -KILL $(grep -lasF "$1" /proc/[0-9]*/environ | tr -dc '0-9\\n')`,
     "sh",
   ],
   cwd: "/",
   timeoutMs: 10 * KILL_TIMEOUT_MS,
   outputBytesMax: 0,
 } as const;
+/** The marks of the container differ from one to the next, and no command needs them. */
+const NO_MARKS = Object.fromEntries(Object.values(MARK).map((name) => [name, ""]));
 const EXIT_POLL_MS = 5;
 const KILLED = 137;
 
@@ -50,6 +52,8 @@ export class DockerSandbox implements Sandbox {
   /** Aborts with the container, because the engine may never answer requests about it. */
   readonly #life = new AbortController();
   #gone: string | null = null;
+  /** Number of commands that were started, which names the next one. */
+  #commands = 0;
 
   constructor(
     id: string,
@@ -101,13 +105,14 @@ export class DockerSandbox implements Sandbox {
   }
 
   async #start({ args, cwd, env }: Command): Promise<Running> {
-    const mark = randomUUID();
+    const begins = randomUUID();
+    const mark = `${this.#commands++}.`;
     const abortSignal = this.#life.signal;
     const started = await this.#container.exec({
       abortSignal,
       // A shell exits with 127 for a missing program, where the engine would answer with an error.
-      Cmd: ["/bin/sh", "-c", ANNOUNCED, "sh", mark, cwd ?? this.#spec.workdir, ...args],
-      Env: Object.entries({ ...env, [MARK.command]: mark }).map(
+      Cmd: ["/bin/sh", "-c", ANNOUNCED, "sh", begins, cwd ?? this.#spec.workdir, ...args],
+      Env: Object.entries({ ...NO_MARKS, ...env, [MARK.command]: mark }).map(
         ([name, value]) => `${name}=${value}`,
       ),
       AttachStdin: true,
@@ -115,7 +120,7 @@ export class DockerSandbox implements Sandbox {
       AttachStderr: true,
     });
     const stream = (await started.start({ abortSignal, hijack: true, stdin: true })) as Duplex;
-    const [stdout, stderr] = [new FirstLine(mark), new PassThrough()];
+    const [stdout, stderr] = [new FirstLine(begins), new PassThrough()];
     const complete = demultiplex(stream, stdout, stderr);
     let killed = false;
     const ended = complete.then(async () => {

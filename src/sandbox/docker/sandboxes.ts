@@ -18,6 +18,7 @@ import { DockerSandbox } from "./sandbox.ts";
  */
 const tmpfs = (memoryBytes: number) =>
   `rw,exec,nosuid,nodev,mode=1777,size=${Math.floor(memoryBytes / 2)}`;
+const HOSTNAME = "sandbox";
 /** Powers that root keeps over files and users of its own container. None reaches outside. */
 const CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "SETGID", "SETUID"];
 
@@ -81,6 +82,8 @@ export class DockerSandboxes implements Sandboxes {
       Cmd: ["-c", HOLDER, "matrix-holder", `${BRIDGE}/lease`, "-"],
       Env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
       WorkingDir: spec.workdir,
+      // By default it is the container's id, which a command could tell a model.
+      Hostname: HOSTNAME,
       Labels: {
         [LABEL.sandbox]: spec.name,
         [LABEL.run]: owner.run,

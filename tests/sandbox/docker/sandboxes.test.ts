@@ -82,6 +82,7 @@ test("a container is created with the limits, mounts, labels and holder of its s
       Entrypoint: ["/bin/sh"],
       Cmd: ["-c", HOLDER, "matrix-holder", "/matrix/lease", "-"],
       WorkingDir: "/work",
+      Hostname: "sandbox",
       Labels: {
         "matrix.sandbox": "box",
         "matrix.run": "r",
@@ -149,6 +150,18 @@ test("a command gives its output, its errors and its exit code", () =>
     });
     expect((await sh(sandbox, "pwd")).out).toBe("/\n");
     expect((await sh(sandbox, "pwd", { cwd: "/usr" })).out).toBe("/usr\n");
+  }));
+
+test("a command sees nothing that differs from one sandbox to the next", () =>
+  withSandbox(async (one, { sandboxes }) => {
+    await using other = await sandboxes.start({ ...SPEC, image: "x", workdir: "/" });
+    expect(other.id).not.toBe(one.id);
+    const seen = async (sandbox: Sandbox) => [
+      (await sh(sandbox, "env | grep MATRIX | sort")).out,
+      (await sh(sandbox, "env | grep COMMAND")).out,
+    ];
+    expect(await seen(one)).toEqual(await seen(other));
+    expect(await seen(one)).not.toEqual(await seen(other).then(([first]) => [first, ""]));
   }));
 
 test("a missing program is exit 127, and a missing folder is exit 126", () =>
