@@ -12,7 +12,7 @@ export function wasExportGivenUp(): boolean {
 }
 
 /** Time without a successful export after which the rest is given up. */
-const SILENCE_MAX_MS = 700;
+const SILENCE_MAX_MS = 600;
 const LOOK_MS = 20;
 
 interface ExportResult {
@@ -68,7 +68,6 @@ export class WatchedExport {
       await Promise.race([over, new Promise((resolve) => setTimeout(resolve, LOOK_MS))]);
     givenUp ||= !isOver;
     const why = isOver ? this.#failure : (this.#failure ?? "the collector does not answer");
-    if (why !== null)
-      console.error(`warning: ${this.#what} could not be exported to the end: ${why}`);
+    if (why !== null) console.warn(`${this.#what} could not be exported to the end: ${why}`);
   }
 }

@@ -19,7 +19,7 @@ function createExporter() {
 }
 
 async function warningsOf(act: () => Promise<void>): Promise<unknown[]> {
-  const said = spyOn(console, "error").mockImplementation(() => undefined);
+  const said = spyOn(console, "warn").mockImplementation(() => undefined);
   try {
     await act();
     return said.mock.calls.map(([line]) => line);
@@ -47,7 +47,7 @@ test("an export that failed says why, once", async () => {
     await watched.close(async () => undefined);
     await watched.close(async () => expect.unreachable("it was closed before"));
   });
-  expect(warnings).toEqual(["warning: metrics could not be exported to the end: 503"]);
+  expect(warnings).toEqual(["metrics could not be exported to the end: 503"]);
 });
 
 test("a failure before the last success is forgotten, and one without a reason is told", async () => {
@@ -62,14 +62,14 @@ test("a failure before the last success is forgotten, and one without a reason i
   other.export("a", () => undefined);
   other.waiting[0]?.({ code: 1 });
   expect(await warningsOf(() => silent.close(async () => undefined))).toEqual([
-    "warning: traces could not be exported to the end: no reason was given",
+    "traces could not be exported to the end: no reason was given",
   ]);
 });
 
 test("a shutdown that fails is a warning and no error", async () => {
   const watched = new WatchedExport("traces");
   const warnings = await warningsOf(() => watched.close(() => Promise.reject(new Error("no"))));
-  expect(warnings).toEqual(["warning: traces could not be exported to the end: Error: no"]);
+  expect(warnings).toEqual(["traces could not be exported to the end: Error: no"]);
 });
 
 test("an export goes on while its collector takes something, and is given up when it is silent", async () => {
@@ -90,7 +90,7 @@ test("an export goes on while its collector takes something, and is given up whe
   expect(isClosed).toBe(false);
   await until(() => isClosed, "the silent collector is given up");
   expect(await warnings).toEqual([
-    "warning: traces could not be exported to the end: the collector does not answer",
+    "traces could not be exported to the end: the collector does not answer",
   ]);
   expect(wasExportGivenUp()).toBe(true);
 });
