@@ -24,6 +24,7 @@ export const ERROR_CODES = [
   "max_hops",
   "task_limit", // run.task_limit
   "task_too_large",
+  "task_too_deep", // a row or a result is nested too deeply to be written as JSON
   "orchestrator_failed",
   "prompt_failed",
   "model_unavailable", // no connection

@@ -2,6 +2,7 @@
 // promise.
 
 import { MatrixError, messageOf } from "../error.ts";
+import { isTooDeep, TOO_DEEP } from "../task/depth.ts";
 import { freezeJson, type Json, type JsonObject } from "../task/json.ts";
 import type { Task } from "../task/task.ts";
 import type { Agent, AgentAnswer, AgentContext } from "./contract.ts";
@@ -36,6 +37,10 @@ export function createCodeAgent(path: string, exported: unknown, settings: JsonO
       );
     if (checks > 0) {
       checks--;
+      if (isTooDeep(result))
+        throw new MatrixError("task_too_deep", `what ${path} returned ${TOO_DEEP}`, {
+          hint: "a value that contains itself is nested without end",
+        });
       assertJson(result, path, "result");
     }
     return { result };

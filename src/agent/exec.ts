@@ -17,6 +17,7 @@ import {
   upload,
 } from "../sandbox/files.ts";
 import type { Place } from "../sandbox/pool.ts";
+import { isTooDeep, TOO_DEEP } from "../task/depth.ts";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import type { Agent } from "./contract.ts";
 import {
@@ -102,6 +103,7 @@ class ExecSteps {
     try {
       const given: unknown = JSON.parse(text === "" ? "{}" : text);
       if (!isJsonObject(given)) return "Error: the arguments are not a JSON object";
+      if (isTooDeep(given)) return `Error: the argument ${TOO_DEEP}`;
       return await this.#callTool(place, name, given, signal);
     } catch (thrown) {
       if (thrown instanceof SyntaxError)

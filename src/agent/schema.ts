@@ -2,6 +2,7 @@
 
 import { Validator } from "@cfworker/json-schema";
 import { messageOf } from "../error.ts";
+import { isTooDeep, TOO_DEEP } from "../task/depth.ts";
 import type { Json, JsonObject } from "../task/json.ts";
 
 const PROBLEMS_SHOWN = 3;
@@ -25,6 +26,7 @@ export function createAnswerSchema(definition: JsonObject): AnswerSchema {
     } catch (cause) {
       return { ok: false, problem: `it is not JSON (${messageOf(cause)})` };
     }
+    if (isTooDeep(value)) return { ok: false, problem: `it ${TOO_DEEP}` };
     const { valid, errors } = validator.validate(value);
     if (valid) return { ok: true, value };
     // The validator reports from the outside in, so the last errors name the exact place.

@@ -7,6 +7,7 @@ import { createGunzip } from "node:zlib";
 import { JSONParser } from "@streamparser/json";
 import { CsvError, parse as parseCsv } from "csv-parse";
 import { messageOf } from "../error.ts";
+import { cutDepth, DEPTH_MAX, isTooDeep } from "../task/depth.ts";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import type { DataFile } from "./files.ts";
 import { splitLines } from "./lines.ts";
@@ -167,14 +168,16 @@ function headerOf(names: string[]): string[] {
 }
 
 function itemOf(file: DataFile, line: number | undefined, value: Json, text: string | null): Item {
-  if (!isJsonObject(value))
-    return broken(file, line, `a row must be an object, found ${shorten(JSON.stringify(value))}`);
+  // One level too many stays, so that the task of this row fails and no other.
+  const row = isTooDeep(value) ? cutDepth(value, DEPTH_MAX + 1) : value;
+  if (!isJsonObject(row))
+    return broken(file, line, `a row must be an object, found ${shorten(JSON.stringify(row))}`);
   return {
     file: file.path,
     line,
-    row: value,
+    row,
     problem: null,
-    text: text ?? JSON.stringify(value),
+    text: text ?? JSON.stringify(row),
     offset: 0,
     bytes: 0,
   };

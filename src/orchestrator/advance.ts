@@ -3,6 +3,7 @@
 // history.
 
 import { MatrixError, messageOf } from "../error.ts";
+import { cutDepth, isTooDeep, TOO_DEEP } from "../task/depth.ts";
 import { appendHop, hopCount, moveTask, sizeOf } from "../task/encoded.ts";
 import { failTask, taskErrorOf } from "../task/failure.ts";
 import type { Json, JsonObject } from "../task/json.ts";
@@ -12,6 +13,7 @@ import {
   isUnanswered,
   type Message,
   type Task,
+  type TaskError,
   type TaskLimit,
   type Unanswered,
 } from "../task/task.ts";
@@ -56,6 +58,11 @@ export interface Forked extends JsonObject {
 /** The first message of a task. */
 export function startTask(rule: Rule, admitted: Admitted): Message {
   const task: Task = { ...admitted, role: "", state: null, history: [] };
+  if (isTooDeep(task.row)) {
+    const message = `the row ${TOO_DEEP}; its record has those levels of it`;
+    const bare = { ...task, row: cutDepth(task.row) };
+    return failTask(bare, { code: "task_too_deep", message, role: null, hop: null });
+  }
   return route(rule, task, null, (context) => rule.orchestrator.start(task.row, context));
 }
 
@@ -69,6 +76,10 @@ export function nextMessage(
   hop: Hop,
   stop: Unanswered | null = null,
 ): Message {
+  if (isTooDeep(hop.result)) {
+    const message = `this result ${TOO_DEEP}`;
+    return failWithout(task, hop, { code: "task_too_deep", message });
+  }
   let after: Task;
   try {
     after = appendHop(task, hop);
@@ -79,11 +90,7 @@ export function nextMessage(
   }
   if (sizeOf(after) > TASK_BYTES_MAX) {
     const message = `this result makes the task larger than ${TASK_BYTES_MAX / 2 ** 20} MiB`;
-    const error = { code: "task_too_large", message, role: task.role, hop: hop.hop };
-    // The record keeps what the answer cost.
-    const { missed: _, ...paid } = hop;
-    const bare = hop.usage === undefined ? task : appendHop(task, withoutResult(paid, error.code));
-    return failTask(bare, error);
+    return failWithout(task, hop, { code: "task_too_large", message });
   }
   const { orchestrator } = rule;
   if (stop === null)
@@ -97,6 +104,16 @@ export function nextMessage(
     task.role,
     (context) => orchestrator.unanswered?.(task.state, stop, context) ?? ended,
   );
+}
+
+/** Ends a task whose last result cannot be kept. The record keeps what the answer cost. */
+function failWithout(
+  task: Task,
+  { missed: _, ...paid }: Hop,
+  { code, message }: Pick<TaskError, "code" | "message">,
+): EndMessage {
+  const bare = paid.usage === undefined ? task : appendHop(task, withoutResult(paid, code));
+  return failTask(bare, { code, message, role: task.role, hop: paid.hop });
 }
 
 function withoutResult(hop: Hop, error: string): Hop {
@@ -131,6 +148,10 @@ export function route(
   });
   if (problem !== null)
     return failTask(task, { code: "orchestrator_failed", message: problem, role, hop });
+  if (isTooDeep(decided)) {
+    const message = `the state or outcome of the rule ${TOO_DEEP}`;
+    return failTask(task, { code: "task_too_deep", message, role, hop });
+  }
   if ("done" in decided) return finish(task, decided);
   if ("fork" in decided) {
     const state: Forked = {

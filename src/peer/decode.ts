@@ -2,6 +2,7 @@
 // shape was checked, and a body that is wrong in one place is refused whole, with `wire_invalid`.
 
 import { MatrixError } from "../error.ts";
+import { DEPTH_MAX, isTooDeep } from "../task/depth.ts";
 import { EncodedTask, type Mark, type TaskHead } from "../task/encoded.ts";
 import type { JsonObject } from "../task/json.ts";
 import { USAGE_DETAILS } from "../task/spent.ts";
@@ -29,6 +30,8 @@ import type { Known } from "./store.ts";
 import { PARCEL, PARCEL_FIELDS, TOTALS, TOTALS_FIELDS } from "./wire-format.ts";
 
 const NEWLINE = 0x0a;
+/** The state of a task that waits for its branches holds states of the rule. */
+const STATE_DEPTH_MAX = DEPTH_MAX + 8;
 const STATUSES = ["ok", "failed", "lost"] as const;
 
 /**
@@ -269,6 +272,12 @@ function text(value: unknown): string {
 
 function json(value: unknown) {
   const source = text(value);
+  const parsed = parseJson(source);
+  if (isTooDeep(parsed, STATE_DEPTH_MAX)) throw invalid("a text is nested too deeply");
+  return parsed;
+}
+
+function parseJson(source: string) {
   try {
     return JSON.parse(source);
   } catch (cause) {

@@ -5,6 +5,7 @@ import { createCodeAgent } from "../../src/agent/code.ts";
 import { MatrixError } from "../../src/error.ts";
 import type { Task } from "../../src/task/task.ts";
 import { agentContext } from "../parts/agent-context.ts";
+import { nested } from "../parts/nested.ts";
 import { hopOf, taskOf } from "../parts/task.ts";
 
 const task = taskOf({ row: { n: 2 } });
@@ -141,4 +142,16 @@ test.each([undefined, null, {}, "text"])("a module that exports %p is refused", 
       hint: "export default agent((task, { signal, settings }) => result)",
     }),
   );
+});
+
+test("a result that is nested too deeply, or contains itself, fails with a code of its own", async () => {
+  const loop: Record<string, unknown> = {};
+  loop["self"] = loop;
+  for (const result of [nested(257), loop])
+    await expect(run(() => result)).rejects.toMatchObject({
+      code: "task_too_deep",
+      message: expect.stringMatching(/^what .* returned is nested more than 256 levels deep$/),
+      hint: "a value that contains itself is nested without end",
+    });
+  expect(await run(() => nested(256))).toMatchObject({ result: nested(256) });
 });

@@ -207,6 +207,11 @@ test.each([
   ["write_file", '{"path": "a"}', "Error: content is missing: it must be a text"],
   ["write_file", '{"path": 1, "content": "x"}', "Error: path is missing: it must be a text"],
   ["run", "{not json", "Error: the arguments are not JSON: "],
+  [
+    "run",
+    `{"command":${"[".repeat(50_000)}${"]".repeat(50_000)}}`,
+    "Error: the argument is nested more than 256 levels deep",
+  ],
   ["run", "[1]", "Error: the arguments are not a JSON object"],
   ["run", '{"comand": "ls"}', "Error: the exec agent cannot read its request: "],
   ["fly", "{}", 'Error: no tool is named "fly"; there are run, read_file, write_file and changes'],

@@ -59,3 +59,13 @@ test("at most three problems are shown, the innermost last", () => {
   expect(problem.split("; ")).toHaveLength(3);
   expect(problem.split("; ").at(-1)).toContain("#/f");
 });
+
+test("an answer that is nested too deeply does not fit, whatever the schema says", () => {
+  const any = createAnswerSchema({});
+  const text = (levels: number) => "[".repeat(levels) + "]".repeat(levels);
+  expect(any.check(text(256)).ok).toBe(true);
+  expect(any.check(text(50_000))).toEqual({
+    ok: false,
+    problem: "it is nested more than 256 levels deep",
+  });
+});

@@ -6,6 +6,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { findFiles } from "../../src/dataset/files.ts";
 import { type Item, readItems } from "../../src/dataset/read.ts";
+import { DEPTH_MAX, isTooDeep } from "../../src/task/depth.ts";
 import { withFolder } from "../parts/folder.ts";
 
 /** The batches of items of a file with this content. */
@@ -241,4 +242,23 @@ test("a JSON array of several chunks gives each row once", async () => {
   const batches = await batchesOf("d.json", JSON.stringify(rows));
   expect(batches.length).toBeGreaterThan(1);
   expect(batches.flat().map(({ row }) => row)).toEqual(rows);
+});
+
+test("a row that is nested too deeply is read with one level too many, in every format", async () => {
+  const deep = `{"id":"x","d":${"[".repeat(50_000)}${"]".repeat(50_000)}}`;
+  for (const [name, content] of [
+    ["d.jsonl", `{"id":"a"}\n${deep}\n`],
+    ["d.json", `[{"id":"a"},${deep}]`],
+  ] as const) {
+    const [first, second] = await itemsOf(name, content);
+    expect(first?.row).toEqual({ id: "a" });
+    expect(second).toMatchObject({ problem: null, row: { id: "x" } });
+    expect([isTooDeep(second?.row), isTooDeep(second?.row, DEPTH_MAX + 1)]).toEqual([true, false]);
+    const picked = await itemsOf(name, content.replaceAll('{"id":"a"}', '{"id":"a","d":1}'), ["d"]);
+    expect(Object.keys(picked[1]?.row ?? {})).toEqual(["d"]);
+  }
+  const lists = `${"[".repeat(50_000)}${"]".repeat(50_000)}`;
+  expect(problemsOf(await itemsOf("d.jsonl", lists))[0]).toStartWith(
+    "1: a row must be an object, found [[[",
+  );
 });

@@ -9,8 +9,11 @@ import {
   TASK_BYTES_MAX,
 } from "../../src/orchestrator/advance.ts";
 import { done, fork, type Orchestrator, to } from "../../src/orchestrator/contract.ts";
+import { cutDepth, isTooDeep } from "../../src/task/depth.ts";
 import { EncodedTask, encodeTask } from "../../src/task/encoded.ts";
+import type { JsonObject } from "../../src/task/json.ts";
 import type { Message, Task } from "../../src/task/task.ts";
+import { nested } from "../parts/nested.ts";
 import { ADMITTED, hopOf } from "./walk.ts";
 
 const HOP = hopOf("a", "r");
@@ -248,4 +251,54 @@ test.each([
     hop: 0,
   });
   expect(message.task).toBe(task);
+});
+
+test("a row of 256 levels starts, and a deeper one ends its task with the upper levels of it", () => {
+  const rule = ruleWith(() => to("b"));
+  const start = (levels: number) =>
+    startTask(rule, { ...ADMITTED, row: { d: nested(levels - 1) } as JsonObject });
+  expect(start(256).kind).toBe("step");
+  const message = start(257);
+  if (message.kind !== "end") throw new Error("the task went on");
+  expect(message.ending).toEqual({
+    ...{ status: "failed", stopReason: "error", score: null, outcome: null },
+    error: {
+      code: "task_too_deep",
+      message: "the row is nested more than 256 levels deep; its record has those levels of it",
+      role: null,
+      hop: null,
+    },
+  });
+  expect(message.task.row).toEqual(cutDepth({ d: nested(256) } as JsonObject));
+  expect(isTooDeep(message.task.row)).toBe(false);
+});
+
+test("a result of 256 levels goes on, and a deeper one ends the task with what it cost", () => {
+  const rule = ruleWith(() => to("b"));
+  const task = started(rule);
+  const usage = { requests: 1, prompt_tokens: 2, completion_tokens: 3 };
+  expect(nextMessage(rule, task, hopOf("a", nested(256))).kind).toBe("step");
+  for (const [more, hops] of [
+    [{}, []],
+    [{ usage }, [{ ...HOP, usage, error: "task_too_deep", result: null }]],
+  ] as const) {
+    const message = nextMessage(rule, task, { ...hopOf("a", nested(257)), ...more });
+    if (message.kind !== "end") throw new Error("the task went on");
+    expect(message.ending.error).toEqual({
+      code: "task_too_deep",
+      message: "this result is nested more than 256 levels deep",
+      role: "a",
+      hop: 0,
+    });
+    expect(message.task.history).toEqual([...hops]);
+  }
+});
+
+test("a state or an outcome that is nested too deeply ends the task", () => {
+  const text =
+    "task_too_deep: the state or outcome of the rule is nested more than 256 levels deep";
+  expect(errorOf(after(ruleWith(() => to("b", { d: nested(300) }))))).toBe(text);
+  const outcome = { d: nested(300) } as JsonObject;
+  expect(errorOf(after(ruleWith(() => done({ outcome }))))).toBe(text);
+  expect(after(ruleWith(() => to("b", { d: nested(200) }))).kind).toBe("step");
 });

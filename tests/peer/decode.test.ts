@@ -294,3 +294,12 @@ test.each(readers)("%s from any bytes, or any value, is read or refused", (_name
     { numRuns: 200 },
   );
 });
+
+test("a state that is nested too deeply is refused, and so is a body of nothing but lists", () => {
+  const text = (levels: number) => "[".repeat(levels) + "]".repeat(levels);
+  expect(fieldCode({ [PARCEL.state]: text(264) })).toBe("read");
+  expect(fieldCode({ [PARCEL.state]: text(265) })).toBe("wire_invalid");
+  expect(fieldCode({ [PARCEL.state]: text(50_000) })).toBe("wire_invalid");
+  // 0x91 begins a list of one.
+  expect(codeOf(() => decode(Buffer.alloc(1_000_000, 0x91)))).toBe("wire_invalid");
+});

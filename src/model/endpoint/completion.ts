@@ -1,6 +1,7 @@
 // From the body of a chat completion, which may be anything, to a ChatAnswer or a MatrixError.
 
 import { MatrixError } from "../../error.ts";
+import { isTooDeep, TOO_DEEP } from "../../task/depth.ts";
 import { isJsonObject, type Json } from "../../task/json.ts";
 import { isUnanswered } from "../../task/task.ts";
 import type { ChatAnswer } from "../contract.ts";
@@ -17,6 +18,7 @@ import { usageOf } from "./usage.ts";
  * beside the text (log probabilities, token ids).
  */
 export function parseCompletion(completion: unknown): ChatAnswer {
+  if (isTooDeep(completion)) throw badAnswer(`it ${TOO_DEEP}`);
   const whole = isJsonObject(completion) ? completion : {};
   const choice = Array.isArray(whole["choices"]) ? whole["choices"][0] : undefined;
   if (!isJsonObject(choice) || !isJsonObject(choice["message"]))

@@ -3,6 +3,7 @@
 import { expect, test } from "bun:test";
 import { parseCompletion } from "../../../src/model/endpoint/completion.ts";
 import type { JsonObject } from "../../../src/task/json.ts";
+import { nested } from "../../parts/nested.ts";
 
 const parse = (choice: JsonObject, whole: JsonObject = {}) =>
   parseCompletion({ choices: [choice], ...whole });
@@ -163,4 +164,10 @@ test("only the fingerprint of a simulation labels an answer as simulated", () =>
     parse({ message: { content: "x" } }, { system_fingerprint });
   expect(answer("simulated").simulated).toBe(true);
   expect(answer("fp_1")).not.toHaveProperty("simulated");
+});
+
+test("an answer that is nested too deeply is a bad one", () => {
+  expect(() => said({ content: "x", more: nested(300) })).toThrow(
+    "the answer is not a chat completion: it is nested more than 256 levels deep",
+  );
 });

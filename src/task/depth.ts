@@ -1,0 +1,36 @@
+// The depth of JSON. What writes JSON, packs messages, renders templates and checks schemas follows
+// a value into its parts by recursion, and a value that is nested ten thousand times ends the
+// process there. So each value that enters a task is bounded.
+
+import type { Json } from "./json.ts";
+
+/** Most levels of lists and objects inside each other. Python's JSON reads 1,000. */
+export const DEPTH_MAX = 256;
+
+export const TOO_DEEP = `is nested more than ${DEPTH_MAX} levels deep`;
+
+/** Tells whether a value has more levels than `max`. A value that contains itself has. */
+export function isTooDeep(value: unknown, max = DEPTH_MAX): boolean {
+  if (typeof value !== "object" || value === null || ArrayBuffer.isView(value)) return false;
+  if (max === 0) return true;
+  if (Array.isArray(value)) {
+    for (const part of value) if (isTooDeep(part, max - 1)) return true;
+    return false;
+  }
+  for (const key in value)
+    if (isTooDeep((value as Record<string, unknown>)[key], max - 1)) return true;
+  return false;
+}
+
+/** A copy with the first `max` levels of a value. `null` stands for each part below them. */
+export function cutDepth<T extends Json>(value: T, max = DEPTH_MAX): T {
+  return cut(value, max) as T;
+}
+
+function cut(value: Json, levels: number): Json {
+  if (typeof value !== "object" || value === null) return value;
+  if (levels === 0) return null;
+  if (Array.isArray(value)) return value.map((part) => cut(part, levels - 1));
+  const parts = Object.entries(value).map(([key, part]) => [key, cut(part, levels - 1)] as const);
+  return Object.fromEntries(parts);
+}
