@@ -48,7 +48,7 @@ test("tokens are taken for a text, alone or in a list", () => {
 });
 
 test("a body without input, or with a wrong field, is refused", () => {
-  for (const input of [undefined, "", [], 5, ["a", ""], ["a", 5], [[]]])
+  for (const input of [undefined, "", [], 5, ["a", ""], ["a", 5], [[]], [[1, "x"]]])
     expect(embed({ input }).wrong).toEqual({
       message: "input must be a text, a list of texts, or tokens, and not empty",
       param: "input",

@@ -176,6 +176,26 @@ for (const [message, param, what] of wrongMessages) {
   });
 }
 
+test("numbers at their bounds are taken", () => {
+  for (const fields of [
+    { n: 1 },
+    { n: 128 },
+    { temperature: 0 },
+    { temperature: 2 },
+    { top_p: 0 },
+    { top_p: 1 },
+    { presence_penalty: -2 },
+    { presence_penalty: 2 },
+    { frequency_penalty: -2 },
+    { frequency_penalty: 2 },
+    { max_tokens: 1 },
+    { logprobs: true, top_logprobs: 20 },
+  ])
+    expect(chat({ messages, ...fields })).not.toHaveProperty("wrong");
+  for (const fields of [{ frequency_penalty: 2.1 }, { frequency_penalty: -2.1 }, { top_p: 1.1 }])
+    expect(chat({ messages, ...fields })).toHaveProperty("wrong");
+});
+
 test("messages of every role are taken, with text, parts or calls", () => {
   for (const message of [
     { role: "system", content: "x" },
@@ -216,7 +236,7 @@ test("a text request has a choice for each prompt, and 16 tokens unless it says 
 });
 
 test("a text request without a prompt, or with a wrong field, is refused", () => {
-  for (const prompt of [undefined, 5, [], [5, "x"], [[]], {}])
+  for (const prompt of [undefined, 5, [], [5, "x"], [[]], [[1, "x"]], {}])
     expect(text({ prompt })).toEqual({
       wrong: {
         message: "prompt must be a text, a list of texts, or tokens, and not empty",

@@ -322,6 +322,40 @@ test("a tool that must be called is called with arguments that fit it", async ()
     expect(await callOf(choice)).toMatchObject({ call: undefined, finish_reason: "stop" });
 });
 
+test("any of the tools is called when one must be", async () => {
+  const app = await appOf([], null);
+  const names = new Set<string | undefined>();
+  for (let seed = 0; seed < 20; seed++) {
+    const body = { ...BODY, seed, tools: TOOLS, tool_choice: "required" };
+    const [choice] = (await answerTo(app, PATH, body)).choices;
+    names.add(choice.message.tool_calls?.[0]?.function.name);
+  }
+  expect(names).toEqual(new Set(["look", "wait"]));
+});
+
+test("log probabilities of a long text are the same whole and in pieces, at their places", async () => {
+  const app = await appOf([], () => "0123456789abcdefghijklmnopqrstuvwxyz");
+  const body = { prompt: "a", logprobs: 1 };
+  const { logprobs } = (await answerTo(app, "/v1/completions", body)).choices[0];
+  expect(logprobs.text_offset).toEqual([0, 4, 8, 12, 16, 20, 24, 28, 32]);
+  const chunks = await chunksOf(await ask(app, "/v1/completions", { ...body, stream: true }));
+  const parts = chunks.flatMap(
+    ({ choices }) => (choices[0]?.logprobs as Choice["logprobs"] | undefined) ?? [],
+  );
+  expect(parts).toHaveLength(3);
+  for (const field of ["tokens", "token_logprobs", "top_logprobs", "text_offset"] as const)
+    expect(parts.flatMap((part) => part[field] as unknown[])).toEqual([...logprobs[field]]);
+});
+
+test("a body above the limit is refused at each path", async () => {
+  const app = await appOf();
+  const large = JSON.stringify({ input: "x".repeat(64 * 2 ** 20) });
+  for (const path of [PATH, "/v1/completions", "/v1/embeddings"]) {
+    const request = new Request(`http://host${path}`, { method: "POST", body: large });
+    expect((await app.fetch(request)).status).toBe(413);
+  }
+});
+
 test("a reply with a call of its own is kept, and words give way to a call that is demanded", async () => {
   const calls = [{ id: "c", type: "function", function: { name: "wait", arguments: "{}" } }];
   const replying = await appOf([], () => ({ role: "assistant", content: null, tool_calls: calls }));
