@@ -27,7 +27,7 @@ import {
 import { type HostsFlags, parseHosts } from "./hosts-flags.ts";
 import { catchInterrupts } from "./interrupts.ts";
 import { startProgress } from "./progress.ts";
-import { checkReplayFlags } from "./replay-flags.ts";
+import { checkReplayFlags, mendOptions, rolesToAsk } from "./replay-flags.ts";
 import { renderForecast } from "./text/forecast.ts";
 import { renderSummary } from "./text/summary.ts";
 
@@ -41,6 +41,10 @@ interface DriveFlags extends OverrideFlags, HostsFlags {
   readonly retry?: string;
   /** Path of a run directory. */
   readonly replay?: string;
+  /** Roles with commas between them. */
+  readonly ask?: string;
+  /** A role, or the number of a hop. */
+  readonly from?: string;
   readonly json?: boolean;
 }
 
@@ -55,7 +59,7 @@ export function driveCommand(): Command {
       "recipe keys to override: run.concurrency=500 dataset.path=mine.jsonl",
     );
   for (const option of overrideOptions) command.addOption(option);
-  return command
+  command
     .addOption(
       new Option("--workers <n>", "start n host processes on this machine")
         .env("MATRIX_WORKERS")
@@ -69,19 +73,9 @@ export function driveCommand(): Command {
       new Option("--fresh", "begin anew; an existing run directory is moved to DIR.1").env(
         "MATRIX_FRESH",
       ),
-    )
-    .addOption(
-      new Option(
-        "--retry <what>",
-        "run failed tasks again: failed, lost, error codes or stop reasons, with commas between them",
-      ).env("MATRIX_RETRY"),
-    )
-    .addOption(
-      new Option(
-        "--replay <dir>",
-        "run the recorded answers of another run through this recipe again, without asking a model",
-      ).env("MATRIX_REPLAY"),
-    )
+    );
+  for (const option of mendOptions) command.addOption(option);
+  return command
     .addOption(
       new Option(
         "--dry-run",
@@ -106,7 +100,7 @@ async function drive(
   flags: DriveFlags,
 ): Promise<number> {
   const hosts = parseHosts(flags);
-  if (flags.replay !== undefined) checkReplayFlags(flags);
+  checkReplayFlags(flags);
   const overrides = overridesOf(keyValues, flags);
   if (flags.dryRun === true) return forecast(recipePath, overrides, flags);
   if (flags.like !== undefined)
@@ -124,6 +118,7 @@ async function drive(
   const directory = directoryOf(plan, replay !== null);
   return play(plan, flags, {
     ...{ directory, retry, replay, hosts, metrics, token, env },
+    ...{ ask: rolesToAsk(flags), from: flags.from ?? null },
     fresh: flags.fresh === true,
   });
 }

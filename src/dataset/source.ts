@@ -29,6 +29,8 @@ export interface DatasetRow {
   readonly row: JsonObject;
   /** The only trial of the row to run; unset for all trials of the run. */
   readonly trial?: number;
+  /** The seed of that trial; unset where it follows from the run's seed. */
+  readonly seed?: number;
 }
 
 /** A row with its place in the files, or the problem with it. */

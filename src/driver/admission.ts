@@ -46,7 +46,7 @@ export async function admitTasks(options: AdmissionOptions): Promise<boolean> {
       if (isRecorded(row.id, trial)) continue;
       const { attempt, redraws } = beginningOf?.(row.id, trial) ?? FIRST_BEGINNING;
       const identity = { rowId: row.id, trial, row: row.row, attempt };
-      const task = { ...identity, seed: taskSeed(seed, row.id, trial, redraws) };
+      const task = { ...identity, seed: row.seed ?? taskSeed(seed, row.id, trial, redraws) };
       const state = inFlight.readRow({ ...task, admittedAt: clock(), trace: null });
       if (state === "new") {
         // A token that is free is taken without a turn of the event loop.

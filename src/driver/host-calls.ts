@@ -20,6 +20,8 @@ export interface HostDesk {
   /** Takes what a host has spent on models since it began. */
   spent(host: HostId, spent: Spent): void;
   logs(name: string, lines: Control<"logs">["lines"]): void;
+  /** Answers a host of a replay with the record of a task. */
+  recorded(task: Control<"recorded">): Promise<Control<"recording">>;
 }
 
 export interface HostCallsOptions {
@@ -52,6 +54,7 @@ export class HostCalls {
       permits: { bytesMax: CONTROL_BYTES_MAX, run: (body) => this.#permits(body) },
       leave: { bytesMax: CONTROL_BYTES_MAX, run: (body) => this.#leave(body) },
       logs: { bytesMax: LOGS_BYTES_MAX, run: (body) => this.#logs(body) },
+      recorded: { bytesMax: CONTROL_BYTES_MAX, run: (body) => this.#recorded(body) },
     };
   }
 
@@ -100,6 +103,11 @@ export class HostCalls {
     desk.spent(id, spent);
     coordinator.remove(id, why);
     return encodeControl("done", null);
+  }
+
+  async #recorded(body: Uint8Array): Promise<Uint8Array> {
+    const task = decodeControl("recorded", body);
+    return encodeControl("recording", await this.#options.desk.recorded(task));
   }
 
   #logs(body: Uint8Array): Uint8Array {

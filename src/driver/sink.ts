@@ -24,7 +24,7 @@ export interface RecordKeeper {
   /** Resolves when the kernel has the lines. */
   append(lines: readonly RecordLine[], counts: Counts): Promise<void>;
   /** Called with each record after it was written. */
-  wrote(record: RecordHead, hops: number): void;
+  wrote(record: RecordHead, hops: number, task: Task): void;
   /** Called with a task that has ended and is not recorded, or not yet. */
   heldBack(task: Pick<Task, "rowId" | "trial">): void;
   /**
@@ -49,6 +49,7 @@ export interface SinkOptions {
 interface Accounted {
   readonly record: RecordHead;
   readonly hops: number;
+  readonly task: Task;
 }
 
 export class Sink {
@@ -115,7 +116,7 @@ export class Sink {
       const { task, ending } = end;
       const [line, record] = serialise(task, createHead(task, ending, times), times);
       lines.push(line);
-      records.push({ record, hops: hopCount(task) });
+      records.push({ record, hops: hopCount(task), task });
       this.#trace(task, record, times);
     }
     try {
@@ -126,7 +127,7 @@ export class Sink {
       return;
     }
     release(arrived.map(({ end }) => end));
-    for (const { record, hops } of records) keeper.wrote(record, hops);
+    for (const { record, hops, task } of records) keeper.wrote(record, hops, task);
     const held = keeper.hold();
     if (held !== null) await held;
     tokens.give(records.length);

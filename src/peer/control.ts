@@ -9,6 +9,7 @@
 //     leave    host → driver   A host is gone.
 //     census   driver → host   The driver asks which tasks a host has (src/driver/census.ts).
 //     logs     host → driver   Lines of a host's log.
+//     recorded host → driver   A host asks for the record of a task that is replayed.
 
 import * as v from "valibot";
 import { MatrixError } from "../error.ts";
@@ -43,6 +44,15 @@ const SCHEMAS = {
       run: text,
       /** The roles of the recipe. */
       roles: v.array(text),
+      /** Which steps of a replay ask models (src/agent/replay-wish.ts); unset for other runs. */
+      replay: v.optional(
+        v.strictObject({
+          roles: v.array(text),
+          ask: v.array(text),
+          from: v.nullable(v.union([text, count])),
+          salt: count,
+        }),
+      ),
       bundle: v.strictObject({
         recipe: v.string(),
         files: v.record(v.string(), bytes),
@@ -92,6 +102,17 @@ const SCHEMAS = {
         message: v.string(),
         fields: v.record(v.string(), v.union([v.string(), v.number()])),
       }),
+    ),
+  }),
+  recorded: v.strictObject({ row: v.string(), trial: count }),
+  /**
+   * The record of a task that is replayed, null when there is none. `history` is JSON. `redraws`
+   * counts the seeds that retries of the replay gave up.
+   */
+  recording: v.strictObject({
+    redraws: count,
+    record: v.nullable(
+      v.strictObject({ seed: count, history: bytes, error: v.nullable(v.string()) }),
     ),
   }),
   done: v.null(),

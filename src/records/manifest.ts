@@ -65,6 +65,9 @@ const manifestSchema = v.strictObject({
   }),
   /** The run directory that this run replays. Each of its records is one row of this run. */
   replay: v.optional(v.string()),
+  /** Roles that the replay asks anew, and the hop or the role from which on it asks every role. */
+  replay_ask: v.optional(v.array(v.string())),
+  replay_from: v.optional(v.union([v.string(), count])),
   /** The resolved recipe as JSON. A continued run is compared with it. */
   recipe: v.custom<JsonObject>((value) => typeof value === "object" && value !== null),
   /** sha256 of prompts, modules, tools and schemas, by path. */

@@ -7,7 +7,7 @@ import type { DatasetScan } from "../dataset/scan.ts";
 import type { DatasetRow } from "../dataset/source.ts";
 import { IdDigest } from "../task/id-digest.ts";
 import type { TrajectoryRecord } from "../task/record.ts";
-import { parseHead, readRecords } from "./read-records.ts";
+import { parseHead, quickHeadOf, readRecords } from "./read-records.ts";
 import { openRecordFile, trajectoriesPath } from "./record-file.ts";
 
 /**
@@ -58,14 +58,6 @@ async function* rowsOf(
   for await (const records of readRecords(directory)) {
     records.forEach(onRow);
     if (records.length > 0)
-      yield records.map(({ id, trial, row }) => ({ id, number: number++, row, trial }));
+      yield records.map(({ id, trial, seed, row }) => ({ id, number: number++, row, trial, seed }));
   }
-}
-
-/** The beginning of a line as this program writes it. It saves parsing the rest of the line. */
-const HEAD = /^\{"format":"matrix-trajectory-1","id":("(?:[^"\\]|\\.)*"),"trial":(\d+),/;
-
-function quickHeadOf(text: string): { readonly id: string; readonly trial: number } | null {
-  const [, id, trial] = HEAD.exec(text) ?? [];
-  return id === undefined ? null : { id: JSON.parse(id) as string, trial: Number(trial) };
 }

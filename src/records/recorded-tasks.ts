@@ -3,7 +3,7 @@
 // behind.
 
 import { IdSet } from "../task/id-set.ts";
-import { NO_USAGE } from "../task/spent.ts";
+import { addSpent, NO_USAGE, NOTHING_SPENT, type Spent } from "../task/spent.ts";
 import { RunningTally } from "../task/tally.ts";
 import { damagedRecord, type Head, parseHead } from "./read-records.ts";
 import { openRecordFile } from "./record-file.ts";
@@ -16,25 +16,41 @@ export interface RecordedTasks {
   readonly errors: Readonly<Record<string, number>>;
   /** True when any record says that a simulated model answered. */
   readonly simulated: boolean;
+  /** Sum of what the run has paid for the records: a lower bound of what it has spent. */
+  readonly used: Spent;
   /** Byte offset where the last whole record ends. */
   readonly bytes: number;
   /** Bytes after it: a record that was being written when the process died. */
   readonly tornBytes: number;
 }
 
+/** The part of a record's usage and cost that this run has paid for. */
+export type PaidFor = (record: Head) => Spent;
+
+/** All of it. A replay takes answers from records that another run has paid for. */
+export const costOf: PaidFor = ({ usage, cost }) => ({
+  ...NOTHING_SPENT,
+  ...usage,
+  cost: cost ?? 0,
+});
+
 /**
  * `path`: the file of the records. Fails with `run_refused` on a line that is not a record, or is
  * there twice.
  */
-export async function readRecordedTasks(path: string): Promise<RecordedTasks> {
+export async function readRecordedTasks(
+  path: string,
+  paidFor: PaidFor = costOf,
+): Promise<RecordedTasks> {
   const ids = new IdSet();
   const tally = new RunningTally();
   const errors: Record<string, number> = {};
   const { size, lines, close } = await openRecordFile(path);
   let simulated = false;
+  let used = NOTHING_SPENT;
   let bytes = 0;
   const read = (): RecordedTasks => {
-    return { ids, tally, errors, simulated, bytes, tornBytes: size - bytes };
+    return { ids, tally, errors, simulated, used, bytes, tornBytes: size - bytes };
   };
   try {
     for await (const batch of lines) {
@@ -50,6 +66,7 @@ export async function readRecordedTasks(path: string): Promise<RecordedTasks> {
         addTo(tally, record);
         if (record.error != null) errors[record.error.code] = (errors[record.error.code] ?? 0) + 1;
         simulated ||= record.simulated === true;
+        used = addSpent(used, paidFor(record));
         bytes = end;
       }
     }

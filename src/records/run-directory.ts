@@ -27,7 +27,7 @@ import {
 } from "./manifest.ts";
 import { trajectoriesPath } from "./record-file.ts";
 import { RecordWriter } from "./record-writer.ts";
-import { type RecordedTasks, readRecordedTasks } from "./recorded-tasks.ts";
+import { costOf, type PaidFor, type RecordedTasks, readRecordedTasks } from "./recorded-tasks.ts";
 import type { RetryChoice } from "./retry-choice.ts";
 import { refuseOtherRun } from "./same-run.ts";
 import { prepareMove, recoverMove } from "./supersede.ts";
@@ -49,6 +49,7 @@ export interface OpenOptions {
   readonly say?: (line: string) => void;
   /** Records that move to superseded.jsonl before the run goes on; null for none. */
   readonly retry?: RetryChoice | null;
+  readonly paidFor?: PaidFor;
 }
 
 export class RunDirectory {
@@ -96,7 +97,14 @@ export class RunDirectory {
    * another run (`run_refused`) or another driver holds it (`run_busy`).
    */
   static async open(path: string, options: OpenOptions): Promise<RunDirectory> {
-    const { identity, recipeText, checkpointDigest, fresh, retry = null } = options;
+    const {
+      identity,
+      recipeText,
+      checkpointDigest,
+      fresh,
+      retry = null,
+      paidFor = costOf,
+    } = options;
     await prepareFolder(path);
     let lock = await lockFolder(path, options);
     try {
@@ -113,14 +121,14 @@ export class RunDirectory {
         valueAt(identity.recipe, "run.compress") === true,
       );
       const notes = [...lock.notes, ...(await expelSilent(path, trajectories, lock))];
-      let found = await readFound(trajectories);
+      let found = await readFound(trajectories, paidFor);
       // A start that stopped before its first record leaves nothing that another recipe could harm.
       const hasRecords = found.recorded.ids.size + found.superseded.count > 0;
       if (earlier !== null && (hasRecords || earlier.state !== "stopped"))
         refuseOtherRun(path, earlier, identity, checkpointDigest);
       const moved =
         earlier === null ? 0 : await moveRecords(trajectories, retry, earlier, lock.confirm);
-      if (moved > 0) found = await readFound(trajectories);
+      if (moved > 0) found = await readFound(trajectories, paidFor);
       const manifest = manifestOf(identity, found, earlier);
       // The manifest comes first: a folder with a manifest is a run directory, and any other folder
       // is refused.
@@ -230,10 +238,10 @@ interface Opened extends Found {
   readonly notes: readonly string[];
 }
 
-async function readFound(trajectories: string): Promise<Found> {
+async function readFound(trajectories: string, paidFor: PaidFor): Promise<Found> {
   return {
-    recorded: await readRecordedTasks(trajectories),
-    superseded: await readSuperseded(trajectories),
+    recorded: await readRecordedTasks(trajectories, paidFor),
+    superseded: await readSuperseded(trajectories, paidFor),
   };
 }
 

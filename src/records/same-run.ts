@@ -24,7 +24,7 @@ export function refuseOtherRun(
     const before = earlier.hashes[file];
     if (before !== undefined && before !== hash) lines.push(`${file} has changed`);
   }
-  if (earlier.replay !== now.replay)
+  if (sourceOfAnswers(earlier) !== sourceOfAnswers(now))
     lines.push(`it ${sourceOfAnswers(earlier)}, and this run ${sourceOfAnswers(now)}`);
   // A changed recipe or file explains a changed dataset, so the dataset is named only by itself.
   if (lines.length === 0 && checkpointDigest !== earlier.dataset.digest)
@@ -36,8 +36,14 @@ export function refuseOtherRun(
   });
 }
 
-function sourceOfAnswers({ replay }: Pick<Manifest, "replay">): string {
-  return replay === undefined ? "asks models" : `replays ${replay}`;
+function sourceOfAnswers({
+  replay,
+  replay_ask: ask,
+  replay_from: from,
+}: Pick<Manifest, "replay" | "replay_ask" | "replay_from">): string {
+  if (replay === undefined) return "asks models";
+  const asked = ask === undefined ? "" : ` --ask ${ask.join(",")}`;
+  return `replays ${replay}${asked}${from === undefined ? "" : ` --from ${from}`}`;
 }
 
 function describeDifference({ key, before, now, kind }: Difference): string {

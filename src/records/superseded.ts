@@ -11,6 +11,7 @@ import type { ErrorCode } from "../error.ts";
 import { addSpent, NOTHING_SPENT, type Spent } from "../task/spent.ts";
 import { parseHead } from "./read-records.ts";
 import { openRecordFile, supersededPath } from "./record-file.ts";
+import { costOf, type PaidFor } from "./recorded-tasks.ts";
 import type { Choosable } from "./retry-choice.ts";
 import { countedBytes } from "./supersede.ts";
 
@@ -77,7 +78,10 @@ export function nextBeginning(
 }
 
 /** Fails with `run_refused` on a line that is not a record. */
-export async function readSuperseded(trajectories: string): Promise<Superseded> {
+export async function readSuperseded(
+  trajectories: string,
+  paidFor: PaidFor = costOf,
+): Promise<Superseded> {
   const path = supersededPath(trajectories);
   const { lines, close } = await openRecordFile(path, await countedBytes(trajectories));
   const beginnings = new Map<string, Beginning>();
@@ -90,7 +94,7 @@ export async function readSuperseded(trajectories: string): Promise<Superseded> 
         const head = parseHead(text, path, number);
         const name = taskName(head.id, head.trial);
         beginnings.set(name, nextBeginning(beginnings.get(name) ?? FIRST_BEGINNING, head));
-        used = addSpent(used, { ...NOTHING_SPENT, ...head.usage, cost: head.cost ?? 0 });
+        used = addSpent(used, paidFor(head));
         count++;
       }
     }

@@ -23,6 +23,9 @@ import {
 /** Findings beyond this number are only counted. */
 const FINDINGS_MAX = 100;
 
+/** Seeds of one task that are compared with that of a replayed record. */
+const REDRAWS_MAX = 100;
+
 export interface Finding {
   /** Line of the record file, from 1; null for a finding about the whole run. */
   readonly line: number | null;
@@ -140,11 +143,11 @@ class Audit {
 
   /** What is wrong with a record by itself, and after those that it replaced. */
   #wrongIn(record: TrajectoryRecord, { attempt, redraws }: Beginning): string[] {
-    const { id, trial, seed } = record;
+    const { id, trial } = record;
     const found: string[] = [];
     if (trial >= this.#manifest.trials)
       found.push(`trial ${trial} is not one of the run's ${this.#manifest.trials}`);
-    if (seed !== taskSeed(this.#manifest.seed, id, trial, redraws))
+    if (!this.#isSeedOf(record, redraws))
       found.push("the seed does not follow from the run's seed, the id and the trial");
     if (record.attempt < attempt)
       found.push(
@@ -153,6 +156,15 @@ class Audit {
     if (this.#shard !== null && Number(id) % this.#shard.count !== this.#shard.index)
       found.push(`row ${id} does not belong to shard ${this.#shard.index}/${this.#shard.count}`);
     return [...found, ...contradictionsIn(record)];
+  }
+
+  /** A task of a replay has the seed of its record, which may be one that a retry has drawn. */
+  #isSeedOf({ id, trial, seed }: TrajectoryRecord, redraws: number): boolean {
+    const { seed: runSeed, replay } = this.#manifest;
+    if (replay === undefined) return seed === taskSeed(runSeed, id, trial, redraws);
+    for (let redrawn = 0; redrawn <= REDRAWS_MAX; redrawn++)
+      if (seed === taskSeed(runSeed, id, trial, redrawn)) return true;
+    return false;
   }
 
   conclude(): Verification {

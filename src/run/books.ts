@@ -3,6 +3,7 @@
 
 import { atLeast, type Budget, type Finished, Ledger, usedUp } from "../driver/ledger.ts";
 import type { RunEnd } from "../driver/run.ts";
+import { costOf } from "../records/recorded-tasks.ts";
 import type { RunDirectory } from "../records/run-directory.ts";
 import { type Beginning, FIRST_BEGINNING, taskName } from "../records/superseded.ts";
 import type { RecordHead } from "../task/record.ts";
@@ -11,9 +12,8 @@ import { RunningTally } from "../task/tally.ts";
 
 export interface BooksOptions {
   readonly directory: RunDirectory;
-  /** Null for a run without a budget, and for a replay, which spends nothing. */
+  /** Null for a run without a budget, and for a replay that asks no model. */
   readonly budget: Budget | null;
-  readonly isReplay: boolean;
   /** True when this process asks the models itself; otherwise hosts report what they spent. */
   readonly isAlone: boolean;
 }
@@ -29,6 +29,8 @@ export class Books {
   readonly before: number;
   readonly #options: BooksOptions;
   readonly #newErrors: Record<string, number> = {};
+  /** What this start has paid for the records that it made. */
+  #paid: Spent = NOTHING_SPENT;
 
   constructor(options: BooksOptions) {
     const { directory, budget } = options;
@@ -58,15 +60,21 @@ export class Books {
     return errors;
   }
 
-  /** Notes a record that was written. */
-  record(record: RecordHead, hops: number): void {
+  /** Notes a record that was written, and the part of its cost that this run has paid for. */
+  record(record: RecordHead, hops: number, paid = costOf(record)): void {
     const { directory, isAlone } = this.#options;
     this.tally.add(record, hops);
     this.whole.add(record, hops);
+    this.#paid = addSpent(this.#paid, paid);
     if (record.error !== null)
       this.#newErrors[record.error.code] = (this.#newErrors[record.error.code] ?? 0) + 1;
     if (record.simulated) directory.noteSimulated();
-    if (!isAlone) this.ledger.record(record, performance.now());
+    if (!isAlone) this.ledger.record({ usage: paid, cost: paid.cost }, performance.now());
+  }
+
+  /** What all starts have paid for the records of the run, without those that were replaced. */
+  get paid(): Spent {
+    return addSpent(this.#options.directory.recorded.used, this.#paid);
   }
 
   /** True when the budget has room for one more task beside those in flight. */
@@ -96,8 +104,8 @@ export class Books {
    * cost of its last answers. When no process can report it any more, the records decide.
    */
   close({ complete }: Pick<RunEnd, "complete">): Spent {
-    const { directory, isReplay, isAlone } = this.#options;
-    const isAllTold = !isReplay && (complete || isAlone);
+    const { directory, isAlone } = this.#options;
+    const isAllTold = complete || isAlone;
     const { spent, recorded } = this.ledger;
     const sum = isAllTold ? atLeast(spent, this.#finished.used) : spent;
     directory.noteSpent({ ...recorded, ...sum });
@@ -106,21 +114,21 @@ export class Books {
 
   get #finished(): Finished {
     const { counts } = this.whole;
-    const { superseded } = this.#options.directory;
-    const tasks = counts.ok + counts.failed + counts.lost + superseded.count;
-    return { tasks, used: addSpent(this.whole.spent, superseded.used) };
+    const { directory } = this.#options;
+    const tasks = counts.ok + counts.failed + counts.lost + directory.superseded.count;
+    return { tasks, used: addSpent(usedBefore(directory), this.#paid) };
   }
 }
 
 /** The spending of earlier starts. */
-function earlierSpending({ directory, isReplay, isAlone }: BooksOptions) {
+function earlierSpending({ directory, isAlone }: BooksOptions) {
   const { spent } = directory;
   if (!isAlone) return spent;
   // No host of an earlier start is left that could report more.
-  return { ...atLeast(spent, isReplay ? NOTHING_SPENT : usedBefore(directory)), hosts: {} };
+  return { ...atLeast(spent, usedBefore(directory)), hosts: {} };
 }
 
 /** Sum over the records of earlier starts, those that retries replaced included. */
 function usedBefore({ recorded, superseded }: RunDirectory): Spent {
-  return addSpent(recorded.tally.spent, superseded.used);
+  return addSpent(recorded.used, superseded.used);
 }

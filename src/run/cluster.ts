@@ -2,6 +2,7 @@
 // it starts or adopts, and what the next driver of the run must know (driver.json).
 
 import { networkInterfaces } from "node:os";
+import type { ReplayWish } from "../agent/replay-wish.ts";
 import type { HostDesk } from "../driver/host-calls.ts";
 import type { Ledger } from "../driver/ledger.ts";
 import { PeerFabric, PeerTransport } from "../driver/peer-fabric.ts";
@@ -32,10 +33,14 @@ import { isHostName, type LogSink } from "../telemetry/log-sink.ts";
 import { version } from "../version.ts";
 import { expectedHosts, LocalWorkers, localWorkersOf } from "./local-workers.ts";
 import type { Plan } from "./plan.ts";
+import { recordingOf } from "./replay/remote-source.ts";
+import type { Replay } from "./replay/replay-source.ts";
 import type { HostsSettings } from "./settings.ts";
 import { DRIVER_NAME, type Stage } from "./stage.ts";
 
 export interface ClusterOptions {
+  /** Null for a run of a dataset. */
+  readonly replay: Replay | null;
   readonly hosts: HostsSettings;
   /** Token of the run; null takes the earlier driver's, or makes one. */
   readonly token: string | null;
@@ -158,9 +163,14 @@ export class Cluster implements Stage {
   async stop(): Promise<void> {}
 
   #desk(): HostDesk {
-    const { plan, ledger, logSink } = this.#options;
+    const { plan, replay, ledger, logSink } = this.#options;
+    const wish = replay?.wish ?? null;
     return {
-      welcome: (join) => welcome(join, this.#place, Object.keys(plan.recipe.roles)),
+      welcome: (join) => welcome(join, this.#place, Object.keys(plan.recipe.roles), wish),
+      recorded: (task) =>
+        replay === null
+          ? Promise.resolve({ redraws: 0, record: null })
+          : recordingOf(replay.source, replay.wish.roles, task),
       spent: (host, spent) => ledger.report(host, spent),
       logs: (name, lines) => logSink.accept(name, lines),
     };
@@ -290,6 +300,7 @@ function welcome(
   { program, name }: Control<"join">,
   { run, bundle }: Place,
   roles: string[],
+  wish: ReplayWish | null,
 ): Control<"welcome"> {
   if (program !== version)
     return {
@@ -298,7 +309,10 @@ function welcome(
   if (!isHostName(name) || name === DRIVER_NAME)
     return { refused: `"${name}" cannot be the name of a host` };
   const { recipe, files, secrets } = bundle;
-  return { run, roles, bundle: { recipe, files: { ...files }, secrets: { ...secrets } } };
+  const replay =
+    wish === null ? {} : { replay: { ...wish, roles: [...wish.roles], ask: [...wish.ask] } };
+  const contents = { recipe, files: { ...files }, secrets: { ...secrets } };
+  return { run, roles, ...replay, bundle: contents };
 }
 
 /** An address of this machine that others can reach. */

@@ -4,6 +4,7 @@ import { runtime } from "../platform.ts";
 import type { RunIdentity } from "../records/manifest.ts";
 import { version } from "../version.ts";
 import type { Plan } from "./plan.ts";
+import type { Replay } from "./replay/replay-source.ts";
 import type { RunRows } from "./run-rows.ts";
 
 export function identityOf(
@@ -19,7 +20,7 @@ export function identityOf(
     seed,
     trials,
     dataset: { rows: scan.rows, digest: scan.digest, ids_digest: scan.idsDigest },
-    ...(replay === null ? {} : { replay }),
+    ...(replay === null ? {} : sourceOf(replay)),
     recipe: resolved,
     hashes,
     versions: {
@@ -27,5 +28,13 @@ export function identityOf(
       runtime: `${runtime.name} ${runtime.version}`,
       ...(prices == null ? {} : { prices }),
     },
+  };
+}
+
+function sourceOf({ directory, wish: { ask, from } }: Replay) {
+  return {
+    replay: directory,
+    ...(ask.length === 0 ? {} : { replay_ask: [...ask].sort() }),
+    ...(from === null ? {} : { replay_from: from }),
   };
 }

@@ -20,7 +20,7 @@ export interface LocalStageOptions {
   readonly plan: Plan;
   /** The run directory. */
   readonly directory: string;
-  /** True when models are asked, and their answers kept. A replay asks none. */
+  /** True when models are asked, and their answers kept. A replay may ask none. */
   readonly asksModels: boolean;
   /** Fails when another driver has the run directory; called before each change of it. */
   readonly confirm: () => Promise<void>;

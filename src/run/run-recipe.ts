@@ -2,6 +2,7 @@
 // summary. It reads no flags, no environment and no signals, and draws nothing: `RunContext` does.
 
 import { join } from "node:path";
+import { asksAny } from "../agent/replay-wish.ts";
 import type { RowStream } from "../dataset/open.ts";
 import { EarlyStop } from "../driver/early-stop.ts";
 import { Rates } from "../driver/rates.ts";
@@ -18,6 +19,7 @@ import { readManifest, type Stopped } from "../records/manifest.ts";
 import { RunDirectory } from "../records/run-directory.ts";
 import { systemClock } from "../task/clock.ts";
 import type { RecordHead } from "../task/record.ts";
+import type { Task } from "../task/task.ts";
 import { type Log, openLog } from "../telemetry/log.ts";
 import { createLogSink, type LogSink } from "../telemetry/log-sink.ts";
 import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
@@ -34,8 +36,8 @@ import { ratesOf } from "./limits.ts";
 import { LocalStage } from "./local-stage.ts";
 import type { Plan } from "./plan.ts";
 import { checkPrograms } from "./probe/programs.ts";
-import { replayWork } from "./replay.ts";
-import { datasetWork, type Work } from "./run-rows.ts";
+import { replayWork } from "./replay/replay-work.ts";
+import { datasetWork, paidFor, type Work } from "./run-rows.ts";
 import { observationOf, type Playing, type RunView, snapshotOf } from "./run-view.ts";
 import type { RunContext, RunSettings } from "./settings.ts";
 import { type Display, NO_DISPLAY } from "./snapshot.ts";
@@ -70,13 +72,14 @@ export async function runRecipe(
     signal: context.drain ?? NEVER,
     say: context.say ?? (() => undefined),
     retry: settings.retry ?? null,
+    paidFor: (record) => paidFor(work.rows, record),
   });
   const run = new RecipeRun(directory, work, settings, context);
   return run.close(await run.play());
 }
 
 async function openWork(plan: Plan, settings: RunSettings): Promise<Work> {
-  const { directory, fresh, replay, retry = null } = settings;
+  const { directory, fresh, replay, ask = [], from = null, retry = null } = settings;
   const earlier = fresh === true ? null : await readManifest(directory);
   if (retry !== null && earlier === null)
     throw new MatrixError("usage", `--retry: there is no run in ${directory}`, {
@@ -87,7 +90,7 @@ async function openWork(plan: Plan, settings: RunSettings): Promise<Work> {
   const checkpoint = earlier?.dataset.rows;
   return replay == null
     ? datasetWork(plan, checkpoint)
-    : replayWork(plan, { replay, directory, checkpoint });
+    : replayWork(plan, { replay, directory, checkpoint, ask, from });
 }
 
 /** One start of a run: made, played once, and closed. */
@@ -115,15 +118,14 @@ class RecipeRun {
   constructor(directory: RunDirectory, work: Work, settings: RunSettings, context: RunContext) {
     const { display = NO_DISPLAY, ownsProcess = false } = context;
     const { recipe } = work.plan;
-    const isReplay = work.rows.replay !== null;
     this.#directory = directory;
     this.#work = work;
     this.#settings = settings;
     this.#rates = new Rates(ratesOf(recipe));
-    const budget = isReplay ? null : (recipe.run.budget ?? null);
-    this.#books = new Books({ directory, budget, isReplay, isAlone: this.#isAlone });
+    const budget = this.#asksModels ? (recipe.run.budget ?? null) : null;
+    this.#books = new Books({ directory, budget, isAlone: this.#isAlone });
     this.#earlyStop = new EarlyStop({
-      after: isReplay ? 0 : recipe.run.stop_after,
+      after: this.#asksModels ? recipe.run.stop_after : 0,
       hasSucceeded: directory.counts.ok > 0,
     });
     this.#display = display(() => snapshotOf(this.#view));
@@ -239,6 +241,8 @@ class RecipeRun {
     const metrics = await createMetrics(env, described, observe, this.#recorder);
     // Both at once, because each waits for its collector.
     this.#open.defer(async () => void (await Promise.all([metrics.close(), tracing?.close()])));
+    const { replay } = this.#work.rows;
+    this.#open.defer(async () => replay?.source.close());
     const rows = await this.#work.rows.open();
     this.#open.defer(() => rows.close());
     this.#serveMetrics(metrics);
@@ -271,7 +275,7 @@ class RecipeRun {
     if (hosts === null)
       return LocalStage.open({
         ...{ plan, directory, log, tracing, recorder: this.#recorder },
-        asksModels: this.#work.rows.replay === null,
+        asksModels: this.#asksModels,
         confirm: this.#directory.confirm,
         permits: new ProcessPermits(this.#rates.models, this.#rates),
         onSpent: (total) => ledger.report(DRIVER_NAME, total),
@@ -279,6 +283,7 @@ class RecipeRun {
     return Cluster.listen({
       ...{ plan, directory, log, hosts, token, env, ledger },
       lock: this.#directory,
+      replay: this.#work.rows.replay,
       logSink: this.#logSink,
       metrics: () => metrics.render(),
       rates: this.#rates,
@@ -296,7 +301,7 @@ class RecipeRun {
       hasRoom: (inFlight) => this.#books.hasRoom(inFlight),
       keeper: {
         append: (lines, counts) => this.#directory.append(lines, counts),
-        wrote: (record, hops) => this.#wrote(record, hops),
+        wrote: (record, hops, task) => this.#wrote(record, hops, task),
         heldBack: ({ rowId, trial }) => this.#playing?.fabric.settle(rowId, trial),
         hold: () => this.#books.hold(),
       },
@@ -331,8 +336,12 @@ class RecipeRun {
   }
 
   /** Notes a record that was written. */
-  #wrote(record: RecordHead, hops: number): void {
-    this.#books.record(record, hops);
+  #wrote(record: RecordHead, hops: number, task: Task): void {
+    const { rows } = this.#work;
+    // The history of a task that came over the wire is parsed only where it is looked at.
+    const head = rows.replay === null ? record : { ...record, history: task.history };
+    this.#books.record(record, hops, paidFor(rows, head));
+    rows.replay?.source.release(record.id, record.trial);
     this.#recorder
       .histogram(METRIC.taskDuration, { [LABEL.status]: record.status })
       .record(record.timing.total_ms / 1000);
@@ -342,7 +351,13 @@ class RecipeRun {
   }
 
   get #keepsJournal(): boolean {
-    return this.#work.rows.replay === null && wantsJournal(this.#work.plan.recipe);
+    return this.#asksModels && wantsJournal(this.#work.plan.recipe);
+  }
+
+  /** True unless every answer comes from records. */
+  get #asksModels(): boolean {
+    const { replay } = this.#work.rows;
+    return replay === null || asksAny(replay.wish);
   }
 
   get #isAlone(): boolean {

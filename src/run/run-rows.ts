@@ -2,9 +2,13 @@
 
 import { openDataset, type RowStream } from "../dataset/open.ts";
 import type { DatasetScan } from "../dataset/scan.ts";
+import { costOf, type PaidFor } from "../records/recorded-tasks.ts";
+import { combineSpent, NOTHING_SPENT, type Spent } from "../task/spent.ts";
+import type { Hop } from "../task/task.ts";
 import { checkCache } from "./answers.ts";
 import type { Plan } from "./plan.ts";
 import { previewFirstRow } from "./preview.ts";
+import type { Replay } from "./replay/replay-source.ts";
 import { scanRows } from "./scan-rows.ts";
 
 export interface RunRows {
@@ -15,9 +19,11 @@ export interface RunRows {
   /** True when the recipe says that answers are simulated; an endpoint may say so later. */
   readonly simulated: boolean;
   readonly scan: DatasetScan;
-  /** The run directory whose records are replayed; null for a dataset. */
-  readonly replay: string | null;
+  /** Null for a dataset. */
+  readonly replay: Replay | null;
   readonly open: () => Promise<RowStream>;
+  /** The part of a record's usage and cost that was paid for by another run. */
+  readonly reusedIn: (history: readonly Hop[]) => Spent;
 }
 
 /** Rows, and the plan that works on them. */
@@ -39,5 +45,13 @@ export async function datasetWork(plan: Plan, checkpoint: number | undefined): P
   const open = () => openDataset(source, scan.rows);
   const expected = scan.rows * trials;
   const { simulated } = plan;
-  return { plan, rows: { expected, trials, seed, simulated, scan, replay: null, open } };
+  const reusedIn = () => NOTHING_SPENT;
+  return { plan, rows: { expected, trials, seed, simulated, scan, replay: null, open, reusedIn } };
+}
+
+/** The part of a record's usage and cost that this run has paid for. */
+export function paidFor({ replay, reusedIn }: RunRows, record: Parameters<PaidFor>[0]): Spent {
+  const all = costOf(record);
+  if (replay === null) return all;
+  return combineSpent(all, reusedIn(record.history ?? []), (a, b) => Math.max(0, a - b));
 }

@@ -28,6 +28,10 @@ export interface RunSettings {
   readonly retry?: RetryChoice | null;
   /** A run directory whose records are replayed in place of a dataset. */
   readonly replay?: string | null;
+  /** Roles that a replay asks anew. */
+  readonly ask?: readonly string[];
+  /** The role, or the number of the hop, from which on a replay asks every role anew. */
+  readonly from?: string | null;
   /** Null when the driver hosts every role itself. */
   readonly hosts?: HostsSettings | null;
   /** The address at which /metrics is served over HTTP/1.1. */

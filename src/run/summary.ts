@@ -17,8 +17,10 @@ export interface Summary {
   /** Why a run that is not complete has stopped. */
   readonly stopped: Stopped | null;
   readonly simulated: boolean;
-  /** True when the run was made of another run's records, without a model. */
+  /** True when the run was made of another run's records. */
   readonly replayed: boolean;
+  /** What a replay has paid for, over all starts; null for a run of a dataset. */
+  readonly asked: Spent | null;
   readonly expected: number;
   readonly ok: number;
   readonly failed: number;
@@ -78,6 +80,7 @@ export function summarise(
     stopped,
     simulated: directory.simulated,
     replayed: rows.replay !== null,
+    asked: rows.replay === null ? null : books.paid,
     expected: rows.expected,
     ...directory.counts,
     recorded_before: books.before,

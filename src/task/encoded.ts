@@ -169,6 +169,11 @@ export function moveTask(task: Task, role: string, state: Task["state"]): Task {
   return task instanceof EncodedTask ? task.moved(role, state) : { ...task, role, state };
 }
 
+/** The same task with another seed, for a step that must not repeat an earlier answer. */
+export function withSeed(task: Task, seed: number): Task {
+  return task instanceof EncodedTask ? task.branched({ seed }) : { ...task, seed };
+}
+
 /** A branch of a task: it begins with the row and the history of the task. */
 export function branchTask(
   task: Task,

@@ -56,6 +56,10 @@ function createCalls() {
       },
       spent: (host, spent) => void told.push(["spent", host, spent]),
       logs: (name, lines) => void told.push(["logs", name, lines]),
+      recorded: async ({ row, trial }) => {
+        const history = Buffer.from(`["${row}"]`);
+        return { redraws: trial, record: row === "none" ? null : { seed: 7, history, error: "no" } };
+      },
     },
     ...{ coordinator, rates, ended },
   });
@@ -97,6 +101,7 @@ test("each route takes bodies up to its limit: 256 KiB, and 2 MiB of log lines",
     permits: 262_144,
     leave: 262_144,
     logs: 2_097_152,
+    recorded: 262_144,
   });
 });
 
@@ -218,4 +223,16 @@ test("a body that is no such call is refused as wire_invalid", async () => {
       );
     expect([name, error]).toMatchObject([name, { code: "wire_invalid" }]);
   }
+});
+
+test("a host is given the record of a task that is replayed, or none", async () => {
+  const { ask } = createCalls();
+  expect(await ask("recorded", "recorded", { row: "a", trial: 1 }, "recording")).toEqual({
+    redraws: 1,
+    record: { seed: 7, history: Buffer.from('["a"]'), error: "no" },
+  });
+  expect(await ask("recorded", "recorded", { row: "none", trial: 0 }, "recording")).toEqual({
+    redraws: 0,
+    record: null,
+  });
 });

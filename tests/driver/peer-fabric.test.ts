@@ -81,6 +81,7 @@ async function createFabric({
       welcome: () => ({ refused: "no" }),
       spent: () => undefined,
       logs: () => undefined,
+      recorded: async () => ({ redraws: 0, record: null }),
     },
     onHosts: (ids) => void hosts.push(ids),
     rates,

@@ -22,6 +22,16 @@ const MESSAGES: { readonly [K in ControlKind]: readonly [good: Control<K>, ...ba
     { run: 1 },
     { roles: [1] },
     { bundle: { ...bundle, files: { a: "text" } } },
+    { replay: { roles: ["a"], ask: ["a"], from: -1, salt: 0 } },
+    { replay: { roles: ["a"], ask: "a", from: null, salt: 0 } },
+  ],
+  recorded: [{ row: "x".repeat(5000), trial: 2 }, { row: 1 }, { trial: -1 }],
+  recording: [
+    { redraws: 1, record: { seed: 2 ** 53 - 1, history: Buffer.from("[]"), error: null } },
+    { redraws: -1 },
+    { record: { seed: 1, history: "[]", error: null } },
+    { record: { seed: 1, history: Buffer.from("[]"), error: 1 } },
+    { record: {} },
   ],
   beat: [
     { run: "r", host, load, known: version, bytes: 5, spent },

@@ -81,6 +81,8 @@ test("rows have the id, trial and row of their records, which are seen first", (
       rows.push(row);
     }
     await stream.close();
-    expect(rows).toEqual(RECORDS.map(({ id, trial, row }, number) => ({ id, trial, row, number })));
+    expect(rows).toEqual(
+      RECORDS.map(({ id, trial, seed, row }, number) => ({ id, trial, seed, row, number })),
+    );
     expect(seen).toEqual(RECORDS.map(({ id }) => id));
   }));

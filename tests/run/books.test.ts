@@ -58,10 +58,7 @@ async function withBooks(
   ...earlier: [records?: readonly TrajectoryRecord[], noted?: Parameters<typeof openDirectory>[2]]
 ) {
   const directory = await openDirectory(folder, ...earlier);
-  await use(
-    new Books({ directory, budget: null, isReplay: false, isAlone: true, ...options }),
-    directory,
-  );
+  await use(new Books({ directory, budget: null, isAlone: true, ...options }), directory);
   await directory.close("stopped");
 }
 
@@ -229,12 +226,10 @@ test("spending is noted in the manifest while the run goes on", () =>
 test("at its end a complete run, and one that was alone, believes records that tell of more", () =>
   withFolder(async (folder) => {
     const cases = [
-      [{ isAlone: true, isReplay: false, complete: false }, 9],
-      [{ isAlone: false, isReplay: false, complete: true }, 9],
+      [{ isAlone: true, complete: false }, 9],
+      [{ isAlone: false, complete: true }, 9],
       // Hosts that live on may still tell what they spent.
-      [{ isAlone: false, isReplay: false, complete: false }, 2],
-      // The records of a replay tell what the first run spent.
-      [{ isAlone: true, isReplay: true, complete: true }, 2],
+      [{ isAlone: false, complete: false }, 2],
     ] as const;
     for (const [index, [{ complete, ...options }, requests]] of cases.entries())
       await withBooks(

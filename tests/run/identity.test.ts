@@ -4,6 +4,7 @@ import { expect, test } from "bun:test";
 import { PRICE_LIST } from "../../src/model/price.ts";
 import { runtime } from "../../src/platform.ts";
 import { identityOf } from "../../src/run/identity.ts";
+import { ReplaySource } from "../../src/run/replay/replay-source.ts";
 import { datasetWork } from "../../src/run/run-rows.ts";
 import { version } from "../../src/version.ts";
 import { withFolder } from "../parts/folder.ts";
@@ -33,8 +34,14 @@ test("the identity of a run is its recipe, its files, its rows and its versions"
       ...identity.versions,
       prices: PRICE_LIST,
     });
-    expect(identityOf(plan, { ...rows, replay: "/runs/a" })).toEqual({
-      ...identity,
-      replay: "/runs/a",
-    });
+    const replayed = (ask: readonly string[], from: string | number | null) => {
+      const wish = { roles: ["student"], ask, from, salt: 0 };
+      const source = new ReplaySource(folder, "/runs/a");
+      return identityOf(plan, { ...rows, replay: { directory: "/runs/a", wish, source } });
+    };
+    const replay = "/runs/a";
+    expect(replayed([], null)).toEqual({ ...identity, replay });
+    expect(replayed(["b", "a"], null)).toEqual({ ...identity, replay, replay_ask: ["a", "b"] });
+    expect(replayed([], 0)).toEqual({ ...identity, replay, replay_from: 0 });
+    expect(replayed([], "a")).toEqual({ ...identity, replay, replay_from: "a" });
   }));

@@ -5,6 +5,7 @@ import { EARLY_STOP_HELP } from "../../driver/early-stop.ts";
 import { usedUp } from "../../driver/ledger.ts";
 import { trajectoriesPath } from "../../records/record-file.ts";
 import type { Summary } from "../../run/summary.ts";
+import { combineSpent } from "../../task/spent.ts";
 import { isUnanswered } from "../../task/task.ts";
 import { formatDuration, grouped } from "./figures.ts";
 import { originsOf } from "./usage.ts";
@@ -83,19 +84,31 @@ function goOn(used: string | null): string {
 }
 
 function detailsOf(summary: Summary): string[] {
-  const { directory, failed, replayed, stop_reasons, errors, usage, cost, score } = summary;
+  const { directory, failed, asked, stop_reasons, errors, usage, cost, score } = summary;
   const lines = [`ended: ${listed(stop_reasons)}`];
   if (Object.keys(errors).length > 0) lines.push(`errors: ${listed(errors)}`);
   if (failed > 0) lines.push(`a failed task: matrix show ${directory} --status failed`);
   if (usage.requests > 0) {
-    const money = cost === null ? "" : `, cost ${cost.toFixed(4)}`;
-    const used = `${grouped(usage.requests)} requests, ${tokensOf(usage)}${money}`;
-    lines.push(replayed ? `no model was asked; recorded then: ${used}` : `model: ${used}`);
+    const all = usedText(usage, cost);
+    if (asked === null) lines.push(`model: ${all}`);
+    else if (asked.requests === 0) lines.push(`no model was asked; recorded then: ${all}`);
+    else {
+      const then = combineSpent({ ...usage, cost: cost ?? 0 }, asked, (a, b) => a - b);
+      lines.push(
+        `asked: ${usedText(asked, cost === null ? null : asked.cost)}`,
+        `recorded then: ${usedText(then, cost === null ? null : then.cost)}`,
+      );
+    }
     lines.push(...originsOf(usage));
   }
   if (score !== null)
     lines.push(`score: mean ${score.mean.toFixed(3)} over ${grouped(score.scored)}`);
   return lines;
+}
+
+function usedText(usage: Summary["usage"], cost: number | null): string {
+  const money = cost === null ? "" : `, cost ${cost.toFixed(4)}`;
+  return `${grouped(usage.requests)} requests, ${tokensOf(usage)}${money}`;
 }
 
 function tokensOf(usage: Summary["usage"]): string {

@@ -14,7 +14,7 @@ import { checkCache } from "../answers.ts";
 import { requestsOf } from "../limits.ts";
 import type { Plan } from "../plan.ts";
 import { previewFirstRow } from "../preview.ts";
-import { llmRolesOf } from "../replay.ts";
+import { llmRolesOf } from "../replay/llm-roles.ts";
 import { scanRows } from "../scan-rows.ts";
 import { durationOf, type Forecast, forecast, type Sample, type Workload } from "./forecast.ts";
 import { rehearse } from "./rehearsal.ts";

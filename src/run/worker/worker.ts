@@ -15,6 +15,8 @@ import { makeTemporaryFolder } from "../../task/temporary-folder.ts";
 import { createStreamedLog, type StreamedLog } from "../../telemetry/streamed-log.ts";
 import type { Plan } from "../plan.ts";
 import { prepare } from "../prepare.ts";
+import { recordedPlan } from "../replay/recorded-plan.ts";
+import { RemoteSource } from "../replay/remote-source.ts";
 import { HostProcess } from "./host-process.ts";
 import { joinRun, type Welcome, waitsFor } from "./join-run.ts";
 
@@ -92,9 +94,11 @@ async function serve(
   options: WorkerOptions,
   log: StreamedLog,
 ): Promise<"told" | "over" | "gone"> {
-  const { run } = welcome;
+  const { run, replay } = welcome;
   const { name, find, runDirectory, lastError, leave, show, patienceMs } = options;
-  const plan = await unpack(welcome, join(folder, "recipe"), options);
+  const recipe = await unpack(welcome, join(folder, "recipe"), options);
+  const plan =
+    replay === undefined ? recipe : recordedPlan(recipe, replay, new RemoteSource(driver));
   if (lastError !== "")
     log.write("error", "the process before this one crashed", { stderr: lastError });
   const roles = checkRoles(plan.recipe, options.roles);

@@ -4,6 +4,7 @@ import { expect, test } from "bun:test";
 import { renderSummary } from "../../../src/cli/text/summary.ts";
 import type { Summary } from "../../../src/run/summary.ts";
 
+const NOTHING_SPENT = { requests: 0, prompt_tokens: 0, completion_tokens: 0, cost: 0 };
 const summary: Summary = {
   name: "coral",
   directory: "/runs/coral",
@@ -11,6 +12,7 @@ const summary: Summary = {
   stopped: null,
   simulated: true,
   replayed: false,
+  asked: null,
   expected: 40,
   ok: 37,
   failed: 2,
@@ -94,7 +96,7 @@ test("a stopped run counts what is recorded and says that the same command goes 
 });
 
 test("a replay says that no model was asked, and that the tokens were recorded then", () => {
-  const lines = linesOf({ replayed: true });
+  const lines = linesOf({ replayed: true, asked: NOTHING_SPENT });
   expect(lines[0]).toContain("(simulated model, replayed)");
   expect(lines).toContain(
     "no model was asked; recorded then: 1,100 requests, 2,000 tokens in, 500 out, cost 0.0125",
@@ -180,4 +182,14 @@ test("a retry says how many records it replaced, and when there was none of that
     "run again: 3; their old records are in superseded.jsonl",
   );
   expect(linesOf({ retried: 0 })[2]).toBe("--retry: no record is of that kind");
+});
+
+test("a replay that asked models tells what was asked from what was recorded then", () => {
+  const asked = { requests: 100, prompt_tokens: 500, completion_tokens: 200, cost: 0.0025 };
+  const lines = linesOf({ replayed: true, asked });
+  expect(lines).toContain("asked: 100 requests, 500 tokens in, 200 out, cost 0.0025");
+  expect(lines).toContain("recorded then: 1,000 requests, 1,500 tokens in, 300 out, cost 0.0100");
+  const unpriced = linesOf({ replayed: true, asked: { ...asked, cost: 0 }, cost: null });
+  expect(unpriced).toContain("asked: 100 requests, 500 tokens in, 200 out");
+  expect(unpriced).toContain("recorded then: 1,000 requests, 1,500 tokens in, 300 out");
 });

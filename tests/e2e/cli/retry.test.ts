@@ -1,5 +1,5 @@
-// `matrix drive --retry`: exactly the failed rows are asked again, on any number of hosts, and a kill
-// at any moment loses and doubles nothing.
+// `matrix drive --retry`: exactly the failed rows are asked again, on any number of hosts, and a
+// kill at any moment loses and doubles nothing.
 
 import { expect, test } from "bun:test";
 import { existsSync } from "node:fs";
