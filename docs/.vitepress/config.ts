@@ -55,7 +55,7 @@ export default defineConfig({
           { text: "Commands", link: "/commands" },
           { text: "Files and exit codes", link: "/files" },
           { text: "Data out", link: "/data-out" },
-          { text: "Judge a run again", link: "/replay" },
+          { text: "Replay a run", link: "/replay" },
           { text: "Troubleshooting", link: "/troubleshooting" },
         ],
       },

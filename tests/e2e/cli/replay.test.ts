@@ -286,9 +286,9 @@ test("a replay is refused with hosts, in its source, without a source, and with 
   withRun(async (folder, drive) => {
     await drive("-o", "run");
     for (const [args, text] of [
-      [["--replay", "run", "--workers", "2"], "--replay runs in this process alone"],
-      [["--replay", "run", "--listen", "127.0.0.1:0"], "--replay runs in this process alone"],
-      [["--replay", "run", "--dry-run"], "there is nothing to forecast"],
+      [["--replay", "run", "--workers", "2"], "runs in this process alone"],
+      [["--replay", "run", "--listen", "127.0.0.1:0"], "runs in this process alone"],
+      [["--replay", "run", "--dry-run"], "--plan counts what a replay would reuse and ask"],
       [["--replay", "run", "--trials", "3"], "leave out --trials"],
       [["--replay", "run", "--limit", "3"], "leave out --limit"],
       [["--replay", "run", "-o", "run", "--fresh"], "cannot be written there"],
@@ -310,7 +310,7 @@ test("a replay is refused with hosts, in its source, without a source, and with 
     expect({ code: other.code, stderr: other.stderr }).toEqual({
       code: 2,
       stderr: expect.stringContaining(
-        "its llm roles are left, right, those of the recipe are near, far",
+        "run has no answer of near, far: its llm roles are left, right",
       ),
     });
     await writeFile(join(folder, "right.md"), "another prompt");
@@ -318,3 +318,54 @@ test("a replay is refused with hosts, in its source, without a source, and with 
       "roles.right.prompt: it differs from the run whose answers are replayed",
     );
   }));
+
+const GRADER = `${RECIPE}[roles.grader]
+agent = "llm"
+model = "speaker"
+prompt = { text = "grade {{ id }} {{ trial }}: {{ history | length }}" }
+`;
+const FAN_OUT =
+  'orchestrator={ pattern = "fan-out", roles = ["left", "right"], after = ["judge", "left", "grader"] }';
+
+for (const hosts of [[], ["--workers", "2"]] as const)
+  test(`a new judge is asked once for each record, whatever is killed in between: drive ${hosts.join(" ")}`, () =>
+    withRun(async (folder, drive, endpoint) => {
+      await writeFile(
+        join(folder, "mild.ts"),
+        "export default async () => { await new Promise((go) => setTimeout(go, 20)); return { score: 1 }; };\n",
+      );
+      const mild = "roles.judge.agent=mild.ts";
+      await drive("-o", "run", mild, ...PATTERNS["fan-out"]);
+      const before = new Set(endpoint.asked.map(({ body }) => body));
+      await writeFile(join(folder, "judged.toml"), GRADER);
+      const args = ["drive", "judged.toml", "-q", "--replay", "run", "-o", "judged", "-n", "8"];
+      args.push(mild, FAN_OUT);
+      const options = { cwd: folder, env: { ENDPOINT: endpoint.url } };
+      const refused = await matrix(args, options);
+      expect({ code: refused.code, stderr: refused.stderr }).toEqual({
+        code: 2,
+        stderr: expect.stringContaining("--ask grader asks the model of a new role"),
+      });
+      args.push("--ask", "grader", ...hosts);
+      const recorded = async () =>
+        (await readFile(join(folder, "judged/trajectories.jsonl"), "utf8").catch(() => "")).split(
+          "\n",
+        ).length - 1;
+      for (const records of [5, 25]) {
+        const { child, finished } = spawnMatrix(args, options);
+        await until(async () => (await recorded()) >= records, `${records} records are there`);
+        child.kill("SIGKILL");
+        await finished;
+      }
+      const { stdout, code } = await matrix(args, options);
+      expect(code).toBe(0);
+      expect(stdout).toContain("expected 60 = ok 60 + failed 0 + lost 0");
+      const asked = endpoint.asked.filter(({ body }) => !before.has(body));
+      expect(asked).toHaveLength(2 * ROWS);
+      expect(asked.every(({ body }) => body.includes("grade "))).toBe(true);
+      expect(endpoint.paidTwice).toBe(0);
+      // A driver that hosts the roles itself takes at most its requests in flight with it.
+      const calls = asked.reduce((sum, { times }) => sum + times, 0);
+      expect(calls).toBeLessThanOrEqual(2 * ROWS + (hosts.length === 0 ? 2 * 8 : 0));
+      expect((await matrix(["verify", "judged"], { cwd: folder })).code).toBe(0);
+    }));
