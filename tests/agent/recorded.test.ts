@@ -6,9 +6,10 @@ import { createReplayAgent, type Recorded, type RecordedTasks } from "../../src/
 import type { ReplayWish } from "../../src/agent/replay-wish.ts";
 import { branchSeed, deriveSeed } from "../../src/task/seed.ts";
 import type { Hop, Task } from "../../src/task/task.ts";
+import { agentContext } from "../parts/agent-context.ts";
 import { hopOf, taskOf } from "../parts/task.ts";
 
-const context = { signal: new AbortController().signal };
+const context = agentContext();
 const USAGE = { requests: 1, prompt_tokens: 2, completion_tokens: 3 };
 const NO_WISH: ReplayWish = { roles: ["a", "b"], ask: [], from: null, salt: 9 };
 const BRANCH = { of: "h", id: 1 };
@@ -17,13 +18,14 @@ interface Replayed {
   readonly accepts?: readonly string[];
   readonly wish?: Partial<ReplayWish>;
   readonly redraws?: number;
+  readonly error?: string;
   /** True for records that have to be fetched. */
   readonly isFar?: boolean;
 }
 
 function recorded(history: readonly Hop[], replayed: Replayed = {}) {
-  const { accepts = [], wish = {}, redraws = 0, isFar = false } = replayed;
-  const record: Recorded = { seed: 42, history };
+  const { accepts = [], wish = {}, redraws = 0, isFar = false, error = null } = replayed;
+  const record: Recorded = { seed: 42, history, error };
   const found: RecordedTasks = {
     find: ({ rowId }) => {
       const one = rowId === "1" ? record : null;
@@ -179,4 +181,20 @@ test("a step that is asked in a retry draws another seed, if the last answer was
   const unblamed = recorded([], { wish: { ask: ["a"] } });
   await unblamed.ask("a", { attempt: 2 });
   expect(unblamed.asked.map(({ seed }) => seed)).toEqual([42]);
+});
+
+test("a replay repeats the answers that were not used, and the error of a step that failed", () => {
+  const usage = { requests: 1, prompt_tokens: 1, completion_tokens: 1 };
+  const missed = [{ problem: "not JSON", usage, cost: 2, result: "x" }];
+  const hop = hopOf("a", "y", { model: "m", missed });
+  context.noted.length = 0;
+  expect(recorded([hop]).ask("a")).toEqual({ model: "m", result: "y" });
+  const noted = [{ usage, cost: 2, result: "x", model: "m" }, "not JSON"] as const;
+  expect(context.noted).toEqual([noted]);
+  const failed = { ...hop, error: "schema_mismatch", result: null };
+  expect(() => recorded([failed], { error: "it misses" }).ask("a")).toThrow(
+    expect.objectContaining({ code: "schema_mismatch", message: "it misses" }),
+  );
+  expect(context.noted).toEqual([noted, noted]);
+  expect(() => recorded([failed]).ask("a")).toThrow("the recorded step failed");
 });

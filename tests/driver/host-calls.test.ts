@@ -58,7 +58,10 @@ function createCalls() {
       logs: (name, lines) => void told.push(["logs", name, lines]),
       recorded: async ({ row, trial }) => {
         const history = Buffer.from(`["${row}"]`);
-        return { redraws: trial, record: row === "none" ? null : { seed: 7, history, error: "no" } };
+        return {
+          redraws: trial,
+          record: row === "none" ? null : { seed: 7, history, error: "no" },
+        };
       },
     },
     ...{ coordinator, rates, ended },

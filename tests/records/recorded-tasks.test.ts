@@ -29,6 +29,7 @@ test("records are counted by status, their usage and cost summed, and their task
     });
     expect(rest).toEqual({
       errors: { agent_failed: 1 },
+      used: { requests: 12, prompt_tokens: 120, completion_tokens: 48, cost: 1.5 },
       simulated: false,
       bytes: (await stat(path)).size,
       tornBytes: 0,

@@ -24,14 +24,14 @@ function driverOf(...answers: readonly (Control<"recording"> | Error | null)[]) 
 
 const recording = (redraws: number, history: unknown = []): Control<"recording"> => ({
   redraws,
-  record: { seed: 3, history: Buffer.from(JSON.stringify(history)) },
+  record: { seed: 3, history: Buffer.from(JSON.stringify(history)), error: null },
 });
 
 test("a host asks the driver for a record once, and answers at once from then on", async () => {
   const { asked, driver } = driverOf(recording(2, HISTORY));
   const source = new RemoteSource(driver);
   const task = taskOf({ rowId: "r", trial: 4 });
-  const recorded = { seed: 3, history: HISTORY };
+  const recorded = { seed: 3, history: HISTORY, error: null };
   expect(await source.find(task, signal)).toEqual(recorded);
   expect(source.find(task, signal)).toEqual(recorded);
   expect(await source.redraws(task, signal)).toBe(2);
@@ -88,11 +88,11 @@ test("a record that is larger than the room serves its own steps", async () => {
 
 test("the driver sends results of llm roles alone, with the place of every hop", async () => {
   const found = {
-    find: () => ({ seed: 3, history: HISTORY }),
+    find: () => ({ seed: 3, history: HISTORY, error: "no" }),
     redraws: async () => 7,
   };
   const { redraws, record } = await recordingOf(found, ["a"], { row: "r", trial: 0 });
-  expect([redraws, record?.seed]).toEqual([7, 3]);
+  expect([redraws, record?.seed, record?.error]).toEqual([7, 3, "no"]);
   expect(JSON.parse(Buffer.from(record?.history ?? []).toString())).toEqual([
     HISTORY[0],
     { ...HISTORY[1], result: null },

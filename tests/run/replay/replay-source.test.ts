@@ -8,7 +8,7 @@ import { withFolder } from "../../parts/folder.ts";
 import { failedRecordOf, recordOf, writeRun } from "../../records/made.ts";
 
 const RECORD = recordOf("a", { trial: 1, seed: 5 });
-const RECORDED = { seed: 5, history: RECORD.history };
+const RECORDED = { seed: 5, history: RECORD.history, error: null };
 const TASK = { rowId: "a", trial: 1 };
 
 test("a record that is held is there at once, and no file is read for it", async () => {
@@ -29,6 +29,17 @@ test("a record that is not held any more, or not yet, is read from the disk", ()
     expect(found).toBeInstanceOf(Promise);
     expect(await found).toMatchObject(RECORDED);
     expect(await source.find({ rowId: "a", trial: 0 })).toBeNull();
+    await source.close();
+  }));
+
+test("a record of a failed task has the message of its error", () =>
+  withFolder(async (folder) => {
+    const failed = failedRecordOf("a", { trial: 1 });
+    await writeRun(folder, [failed]);
+    const source = new ReplaySource("/nowhere", folder);
+    expect(await source.find(TASK)).toMatchObject({ error: "no" });
+    source.hold(failed);
+    expect(source.find(TASK)).toMatchObject({ error: "no" });
     await source.close();
   }));
 
