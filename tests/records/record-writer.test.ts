@@ -49,6 +49,31 @@ test("records larger than the buffer, and those around them, are whole", () =>
     expect(written[1] === large && written[3] === larger).toBe(true);
   }));
 
+test("a record that fills the buffer to its last byte keeps its newline", () =>
+  withFolder(async (folder) => {
+    const path = join(folder, "t.jsonl");
+    const writer = await RecordWriter.open(path, 0);
+    for (const bytes of [2 ** 22 - 1, 2 ** 22, 2 ** 22 + 1])
+      await writer.append([[encoder.encode("x".repeat(bytes))], ["y"]]);
+    await writer.close();
+    const lines = (await readFile(path, "utf8")).split("\n").map(({ length }) => length);
+    expect(lines).toEqual([2 ** 22 - 1, 1, 2 ** 22, 1, 2 ** 22 + 1, 1, 0]);
+  }));
+
+test("a close waits for every append before it", () =>
+  withFolder(async (folder) => {
+    const path = join(folder, "t.jsonl");
+    const gate = Promise.withResolvers<void>();
+    const writer = await RecordWriter.open(path, 0, () => gate.promise);
+    const appends = ["a", "b", "c"].map((line) => writer.append([[line]]));
+    const closing = writer.close();
+    // The disk has time for a sync and a close, if they did not wait.
+    for (let look = 0; look < 20; look++) await readFile(path);
+    gate.resolve();
+    await Promise.all([...appends, closing]);
+    expect(await readFile(path, "utf8")).toBe("a\nb\nc\n");
+  }));
+
 test("a file is cut after the given bytes before it is appended to", () =>
   withFolder(async (folder) => {
     const path = join(folder, "t.jsonl");

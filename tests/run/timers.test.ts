@@ -90,6 +90,12 @@ test("a run that is drained leaves no timer of its grace time behind", () =>
     expect(left).toEqual([]);
   }));
 
+test("a fresh start leaves no timer of the run that it moved aside", () =>
+  withFolder(async (folder) => {
+    await play(folder);
+    expect(await timersLeftBy(() => play(folder, {}, {}, { fresh: true }))).toEqual([]);
+  }));
+
 test("a driver and its hosts leave no timer behind", () =>
   withFolder(async (folder) => {
     const left = await timersLeftBy(async () => {
