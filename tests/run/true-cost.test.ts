@@ -95,3 +95,24 @@ test("the costs of hops, records, report, summary and manifest agree exactly, al
     expect(noted).toEqual(byHops);
     expect(second.spent).toEqual(byHops);
   }));
+
+test("a budget holds with an endpoint that counts no tokens, by estimates", () =>
+  withFolder(async (folder) => {
+    await using endpoint = await TestEndpoint.start(answer(completion({ usage: null })));
+    const path = await writeSmallRun(folder, { recipe: RECIPE, rows: 30 });
+    const overrides = [
+      `models.m.base_url="${endpoint.url}"`,
+      ...["run.budget.tokens=60", "run.concurrency=1"],
+    ];
+    const plan = await prepare(path, { overrides, env: {}, cwd: folder });
+    const { state, ok, spent, usage } = await runRecipe(plan, { directory: join(folder, "run") });
+    // Two requests of a task: prompts of 5 and 6 tokens, and an answer of one token each.
+    expect([state, ok]).toEqual(["stopped", 5]);
+    expect(spent.prompt_tokens + spent.completion_tokens).toBe(65);
+    expect(usage).toEqual({
+      requests: 10,
+      prompt_tokens: 55,
+      completion_tokens: 10,
+      estimated_requests: 10,
+    });
+  }));
