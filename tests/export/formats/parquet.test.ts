@@ -8,8 +8,9 @@ test("a row of Parquet has the conversation and all counts of its record", async
   const history = [{ ...first, model: "m" }, { ...second }, { ...third, model: "m" }];
   const record = { id: "7", trial: 2, score: 0.5, outcome: { x: 1 }, history: history as never };
   for (const format of [parquet, hub]) {
+    const usage = { requests: 1, prompt_tokens: 10, completion_tokens: 5, cached_tokens: 4 };
     const { examples, rows } = await written(format, [
-      selectedOf(CONVERSATION, { ...record, cost: 0.25, simulated: true }),
+      selectedOf(CONVERSATION, { ...record, usage, cost: 0.25, simulated: true }),
     ]);
     expect(examples).toEqual([1]);
     expect(rows).toEqual([
@@ -26,6 +27,9 @@ test("a row of Parquet has the conversation and all counts of its record", async
         models: ["m"],
         prompt_tokens: 10,
         completion_tokens: 5,
+        cached_tokens: 4,
+        cache_write_tokens: 0,
+        reasoning_tokens: 0,
         cost: 0.25,
         total_ms: 1.5,
         row: { question: "Why?" },
