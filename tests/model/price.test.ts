@@ -74,6 +74,13 @@ test("the list of prices has prices of its own for cached and written tokens", a
   expect([plain, read, written]).toEqual([0.3, 0.03, 0.375]);
 });
 
+test("the list of prices has prices of its own for reasoning", async () => {
+  const usage = { requests: 1, prompt_tokens: 0, completion_tokens: 1e6 };
+  const research = (more: Partial<Usage>) =>
+    listed("sonar-deep-research", "https://api.perplexity.ai", { ...usage, ...more });
+  expect([await research({}), await research({ reasoning_tokens: 1e6 })]).toEqual([8, 3]);
+});
+
 test("a model that the list of prices does not know is a problem with a way out", async () => {
   const thrown = await listed("my-model", "http://localhost:8000/v1").then(
     () => expect.unreachable("it has a price"),

@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import {
   addSpent,
   addUsage,
+  combineSpent,
   NOTHING_SPENT,
   NOTHING_SPENT_BY_HOSTS,
   roundMoney,
@@ -46,6 +47,16 @@ test("details of a usage are added, and a detail that is 0 is left out", () => {
     completion_tokens: 400,
     reasoning_tokens: 2,
     cache_write_tokens: 3,
+  });
+});
+
+test("a difference of usages keeps a detail that is below 0", () => {
+  const less = { ...a, cached_tokens: 2, stated_cost: 0.3 };
+  const more = { ...a, cached_tokens: 5, stated_cost: 0.1 };
+  expect(combineSpent(less, more, (x, y) => x - y)).toEqual({
+    ...NOTHING_SPENT,
+    cached_tokens: -3,
+    stated_cost: 0.2,
   });
 });
 
