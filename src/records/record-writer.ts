@@ -64,7 +64,13 @@ export class RecordWriter {
     confirm: Confirm = async () => undefined,
   ): Promise<RecordWriter> {
     const file = await open(path, "a");
-    if ((await file.stat()).size > bytes) await file.truncate(bytes);
+    try {
+      await confirm();
+      if ((await file.stat()).size > bytes) await file.truncate(bytes);
+    } catch (cause) {
+      await file.close();
+      throw cause;
+    }
     return new RecordWriter(path, file, bytes, confirm);
   }
 

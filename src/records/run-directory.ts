@@ -132,9 +132,10 @@ export class RunDirectory {
       const manifest = manifestOf(identity, found, earlier);
       // The manifest comes first: a folder with a manifest is a run directory, and any other folder
       // is refused.
-      await writeManifest(path, manifest);
+      // Reading the records may have taken long: another driver may hold the directory by now.
+      await writeManifest(path, manifest, lock.confirm);
       await mkdir(join(path, "logs"), { recursive: true });
-      await replaceFile(join(path, "recipe.toml"), recipeText);
+      await replaceFile(join(path, "recipe.toml"), recipeText, { confirm: lock.confirm });
       const writer = await RecordWriter.open(trajectories, found.recorded.bytes, lock.confirm);
       await syncFolder(path);
       return new RunDirectory(path, lock, writer, { ...found, moved, manifest, notes });

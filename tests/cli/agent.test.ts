@@ -1,6 +1,7 @@
 // `matrix agent` refuses what it cannot do before it starts a process.
 
 import { expect, test } from "bun:test";
+import { withFolder } from "../parts/folder.ts";
 import { matrix } from "../parts/program.ts";
 
 test.each([
@@ -20,3 +21,11 @@ test("help does not show the flags that only workers are given", async () => {
   expect(stdout).toContain("--workers <n>");
   for (const hidden of ["--id", "--replaces", "--watcher"]) expect(stdout).not.toContain(hidden);
 });
+
+test("a host for which no driver comes leaves when its patience is over, with exit code 3", () =>
+  withFolder(async (folder) => {
+    const args = ["agent", "--join", "none", "--name", "waits", "--patience", "50ms"];
+    const { code, stderr } = await matrix(args, { cwd: folder });
+    expect(stderr).toContain("waits: no word from the driver for 0.05 s (--patience): leaving");
+    expect(code).toBe(3);
+  }));

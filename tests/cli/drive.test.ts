@@ -256,3 +256,29 @@ test("drive draws its panel on a terminal, and none with --quiet", () =>
       process.stderr.isTTY = isTTY;
     }
   }));
+
+test("a step that calls process.exit fails alone, and its record names role, row and place", () =>
+  withFolder(async (folder) => {
+    const files = {
+      "recipe.toml":
+        'name = "exits"\ndataset.path = "rows.jsonl"\nroles.leaver = { agent = "leave.ts" }\n' +
+        'orchestrator = { pattern = "sequence", roles = ["leaver"] }\n',
+      "rows.jsonl": '{"n":1}\n{"n":2}\n{"n":3}\n',
+      "leave.ts":
+        "export default ({ row }) => {\n  if (row.n === 2) process.exit(0);\n  return row.n;\n};\n",
+    };
+    for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
+    const { code, stdout } = await matrix(["drive", "recipe.toml", "-o", "run"], { cwd: folder });
+    expect(code).toBe(1);
+    expect(stdout).toContain("expected 3 = ok 2 + failed 1 + lost 0");
+    const failed = (await readRecords(join(folder, "run"))).find(({ error }) => error !== null);
+    expect(failed).toMatchObject({
+      id: "1",
+      error: {
+        code: "agent_failed",
+        message: expect.stringContaining("user code called process.exit(0)"),
+        role: "leaver",
+        stack: expect.stringContaining("leave.ts:2"),
+      },
+    });
+  }));

@@ -167,8 +167,9 @@ test("a driver that lost its directory writes no byte more, and cuts nothing off
       asked++;
       if (lost) throw taken;
     });
-    await writer.append([["a"]]);
     expect(asked).toBe(1);
+    await writer.append([["a"]]);
+    expect(asked).toBe(2);
     lost = true;
     // The driver that took over has appended meanwhile.
     await appendFile(path, "theirs\n");
@@ -211,11 +212,22 @@ test("an append that fails leaves every record that was written before it", () =
 test("a lock that cannot be looked at fails the append as the storage does", () =>
   withFolder(async (folder) => {
     const path = join(folder, "t.jsonl");
-    const writer = await RecordWriter.open(path, 0, () => Promise.reject(new Error("EIO")));
+    let asked = 0;
+    const writer = await RecordWriter.open(path, 0, async () => {
+      if (asked++ > 0) throw new Error("EIO");
+    });
     await expect(writer.append([["a"]])).rejects.toMatchObject({
       code: "storage_failed",
       message: `cannot write ${path}: EIO`,
     });
     await writer.close().catch(() => undefined);
     expect(await readFile(path, "utf8")).toBe("");
+  }));
+
+test("a driver that lost its directory while it read the records cuts none of them off", () =>
+  withFolder(async (folder) => {
+    const path = join(folder, "t.jsonl");
+    await writeFile(path, "a\ntheirs\n");
+    await expect(RecordWriter.open(path, 2, () => Promise.reject(taken))).rejects.toBe(taken);
+    expect(await readFile(path, "utf8")).toBe("a\ntheirs\n");
   }));
