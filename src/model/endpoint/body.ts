@@ -55,7 +55,10 @@ export async function* readEvents(
 ): AsyncGenerator<string> {
   const decoder = new TextDecoder();
   let events: string[] = [];
-  const parser = createParser({ onEvent: ({ data }) => void events.push(data) });
+  const parser = createParser({
+    // Some servers keep a connection alive with events that are empty.
+    onEvent: ({ data }) => void (data.trim() === "" || events.push(data)),
+  });
   const isTooLarge = countBytes(message, limits.bytesMax);
   let end: NodeJS.Timeout | null = null;
   try {
@@ -63,11 +66,14 @@ export async function* readEvents(
       if (isTooLarge(chunk)) throw tooLargeError(limits);
       if (end !== null) continue;
       parser.feed(decoder.decode(chunk, { stream: true }));
-      const done = events.indexOf("[DONE]");
+      const done = events.findIndex((event) => event.trim() === "[DONE]");
       yield* done === -1 ? events : events.slice(0, done);
       events = [];
       if (done !== -1) end = setTimeout(() => message.destroy(), END_WAIT_MS);
     }
+    // The last event may lack the empty line after it.
+    if (end === null) parser.feed("\n\n");
+    yield* events.filter((event) => event.trim() !== "[DONE]");
   } catch (thrown) {
     // The answer is whole once its end has come, whatever becomes of the connection.
     if (end === null) throw thrown instanceof MatrixError ? thrown : limits.lost(thrown);

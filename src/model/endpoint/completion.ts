@@ -37,8 +37,11 @@ export function parseCompletion(completion: unknown): ChatAnswer {
     prompt_token_ids,
     prompt_logprobs,
   });
-  const calls = callsFrom(kept["tool_calls"]);
+  const { function_call: older } = kept;
+  // The call of older endpoints, which have one at most and give it no id.
+  const calls = callsFrom(kept["tool_calls"] ?? (older === undefined ? [] : [{ function: older }]));
   delete kept["tool_calls"];
+  delete kept["function_call"];
   if (calls.length > 0) kept["tool_calls"] = calls;
   const content = isText(kept["content"]) ? kept["content"] : null;
   const message = { ...kept, role: "assistant" as const, content };

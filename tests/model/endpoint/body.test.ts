@@ -90,6 +90,24 @@ test("a stream that never ends after [DONE] is whole, and its connection is clos
   }
 });
 
+test("events are read without a last empty line, with spaces around [DONE], and without empty ones", async () => {
+  for (const [text, events] of [
+    ["data: 1\n\ndata: 2", ["1", "2"]],
+    ["data: 1\n\ndata: 2\n", ["1", "2"]],
+    ["data: 1\n\ndata: [DONE]", ["1"]],
+    ["data: 1\n\ndata:[DONE] \n\ndata: 2\n\n", ["1"]],
+    ["data: \n\n: ping\n\ndata: 1\n\ndata:\n\n", ["1"]],
+    ["data: 1\r\n\r\ndata: 2\r\n\r\n", ["1", "2"]],
+    ["event: x\nid: 5\ndata: 1\n\n", ["1"]],
+    ["", []],
+  ] as const) {
+    await using server = new RawServer((socket) =>
+      socket.write(HEAD + (text === "" ? "" : chunkOf(text)) + END),
+    );
+    expect(await eventsOf(server, connect())).toEqual([...events]);
+  }
+});
+
 test("a stream whose connection breaks after [DONE] is whole", async () => {
   await using server = new RawServer((socket) => {
     socket.end(HEAD + chunkOf("data: 1\n\ndata: [DONE]\n\n"));

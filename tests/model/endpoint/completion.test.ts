@@ -83,6 +83,17 @@ test("calls keep their arguments, and a call without an id is named by its place
   });
 });
 
+test("the call of an older endpoint becomes a call of a tool", () => {
+  const older = { name: "f", arguments: '{"x":1}' };
+  expect(said({ content: null, function_call: older })).toEqual({
+    role: "assistant",
+    content: null,
+    tool_calls: [{ id: "call_0", type: "function", function: older }],
+  });
+  const both = said({ content: null, tool_calls: [call], function_call: older });
+  expect(both).toEqual({ role: "assistant", content: null, tool_calls: [call] });
+});
+
 test("an empty list of calls is dropped", () => {
   expect(said({ content: "yes", tool_calls: [] })).toEqual({ role: "assistant", content: "yes" });
 });
