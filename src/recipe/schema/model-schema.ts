@@ -228,7 +228,11 @@ const openaiModel = v.strictObject({
   ),
   affinity_header: v.optional(
     described(
-      text,
+      v.pipe(
+        v.string(),
+        v.regex(/^[!#$%&'*+.^_`|~\w-]+$/, "the name of a header, such as X-Session-ID"),
+        v.title("text"),
+      ),
       "The name of a header that is the same in all requests of a task, for routers that keep a " +
         "session at one server. Unset, no such header is sent.",
       "X-Session-ID",

@@ -69,6 +69,27 @@ test("an endpoint has these defaults", () => {
   });
 });
 
+test("an endpoint takes names of headers, and a certificate only with its key", () => {
+  const endpoint = (more: JsonObject) =>
+    takes({
+      models: { m: { kind: "openai", base_url: "http://a/v1", model: "x", ...more } },
+    });
+  for (const affinity_header of ["X-Session-ID", "x_session", "a"])
+    expect(endpoint({ affinity_header })).toBe(true);
+  for (const affinity_header of ["", "X Session", "x:y", "ż", 5])
+    expect(endpoint({ affinity_header })).toBe(false);
+  for (const tls of [
+    {},
+    { ca: "/a" },
+    { cert: "/a", key: "/b" },
+    { ca: "/a", cert: "/a", key: "/b" },
+  ])
+    expect(endpoint({ tls })).toBe(true);
+  for (const tls of [{ cert: "/a" }, { key: "/b" }, { ca: 5 }, { other: "/a" }])
+    expect(endpoint({ tls })).toBe(false);
+  expect(endpoint({ seed: "false" })).toBe(false);
+});
+
 test("a simulated model, a scripted model and an expectation have these defaults", () => {
   expect(PLAIN_SIMULATION).toEqual({
     kind: "simulated",
