@@ -237,7 +237,7 @@ export class Broker {
       if (isRefused.has(seq)) this.#forward(sent, to);
       else this.#acknowledge(sent);
     }
-    for (const held of this.#outboxes.confirm(to, batch.starting)) this.#start(held);
+    for (const held of this.#outboxes.confirm(to, batch.starting)) this.#deliver(held);
   }
 
   /** The request failed. `maybeTaken`: the peer may still have taken the batch. */
@@ -271,7 +271,7 @@ export class Broker {
   hostsChanged(lost: ReadonlySet<HostId>): void {
     const { routing } = this.#options;
     for (const to of this.#outboxes.peers)
-      if (!routing.has(to)) for (const held of this.#outboxes.drop(to)) this.#start(held);
+      if (!routing.has(to)) for (const held of this.#outboxes.drop(to)) this.#deliver(held);
     const members = new Set(routing.members.map(({ id }) => id));
     for (const key of this.#branches.follow(members)) this.#sendOutAgain(key);
     for (const held of this.#held.values())
@@ -375,8 +375,8 @@ export class Broker {
     if (!this.#hasRoomFor(message, isEndOfBranch)) return false;
     // A copy of the task was faster than the one here.
     if (held !== undefined) this.#letGo(held);
-    const suspect = crashes > 0 && canKill(message) ? this.#suspect(message, strikes) : null;
-    this.#hold({ key, message, position, upstream, suspect });
+    const isSuspect = crashes > 0 && canKill(message);
+    this.#hold({ key, message, position, upstream }, isSuspect ? strikes : null);
     return true;
   }
 
@@ -408,30 +408,41 @@ export class Broker {
     return message.task.branch !== undefined || this.#held.size < this.#options.capacity;
   }
 
-  #hold(message: Omit<Held, "mayRepeat">): void {
+  /**
+   * `strikes` are those of a suspect, a message that was with a host when it died; null for any
+   * other message. `before` is the suspect whose step made the message here.
+   */
+  #hold(
+    arrived: Omit<Held, "suspect" | "mayRepeat">,
+    strikes: number | null,
+    before: Suspect | null = null,
+  ): void {
     const isDoubted = this.#awakeAt < this.#doubtedUntil;
     const held: Held = {
-      ...message,
-      mayRepeat: isDoubted || message.message.task.mayRepeat === true,
+      ...arrived,
+      suspect: strikes === null ? null : { strikes, start: () => this.#start(held) },
+      mayRepeat: isDoubted || arrived.message.task.mayRepeat === true,
     };
     this.#held.set(held.key, held);
     this.#seen.set(held.key, held.position);
     this.#census.note(held);
-    const { suspect, upstream } = held;
-    if (suspect === null) this.#options.deliver(held.message);
-    else if (upstream === null || !this.#options.routing.has(upstream.from)) this.#start(held);
+    if (held.suspect === null) this.#options.deliver(held.message);
+    else if (before === null) this.#quarantine.add(held.suspect);
+    else this.#quarantine.replace(before, held.suspect);
+  }
+
+  /**
+   * It is the turn of a suspect. It starts when its sender knows that, so that the death of this
+   * host counts against it, and not against those that wait.
+   */
+  #start(held: Held): void {
+    const { upstream } = held;
+    if (upstream === null || !this.#options.routing.has(upstream.from)) this.#deliver(held);
     else this.#outboxes.declare(upstream, held);
   }
 
-  /** A message that was with a host when it died runs with few others, or alone. */
-  #suspect(message: Message, strikes: number): Suspect {
-    return { strikes, start: () => this.#options.deliver(message) };
-  }
-
-  /** Starts a suspect: its start was declared, or its sender is gone. */
-  #start(held: Held): void {
-    if (held.suspect !== null && this.#held.get(held.key) === held)
-      this.#quarantine.add(held.suspect);
+  #deliver(held: Held): void {
+    if (this.#held.get(held.key) === held) this.#options.deliver(held.message);
   }
 
   #drop(held: Held): void {
@@ -458,21 +469,19 @@ export class Broker {
     const key = keyOf(message.task);
     const position = positionOf(message);
     const to = this.#choose(message, key, null);
-    if (suspect !== null) this.#quarantine.remove(suspect);
     if (to !== this.#options.self) {
+      if (suspect !== null) this.#quarantine.remove(suspect);
       this.#post(this.#createSent({ key, message, position, upstream }, null), to);
       return;
     }
     // Each step of a suspect is declared. The upstream still has the message that brought the task
     // here, and must know at which step this host died.
-    const again = suspect !== null && canKill(message);
-    this.#hold({
-      key,
-      message,
-      position,
-      upstream,
-      suspect: again ? this.#suspect(message, suspect.strikes) : null,
-    });
+    if (suspect !== null && canKill(message)) {
+      this.#hold({ key, message, position, upstream }, suspect.strikes, suspect);
+      return;
+    }
+    if (suspect !== null) this.#quarantine.remove(suspect);
+    this.#hold({ key, message, position, upstream }, null);
   }
 
   #createSent(
@@ -552,8 +561,8 @@ export class Broker {
       return;
     }
     if (held !== undefined) this.#letGo(held);
-    const suspect = crashes > 0 ? this.#suspect(message, strikes) : null;
-    this.#hold({ key, message, position, upstream, suspect });
+    const isSuspect = crashes > 0 && canKill(message);
+    this.#hold({ key, message, position, upstream }, isSuspect ? strikes : null);
   }
 
   /** The host of a sent message is gone. */

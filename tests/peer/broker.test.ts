@@ -680,14 +680,44 @@ describe("suspects", () => {
     expect([delivered.length, take("a")]).toEqual([1, null]);
   });
 
-  test("suspects with three strikes run one at a time, and the next starts when the first goes on", () => {
+  test("suspects with three strikes run one at a time, and one that waits its turn is not declared", () => {
     const { broker, members, receive, delivered, deliver } = createBroker();
     members(A);
     receive("a", parcel(1, step({ rowId: "1" }), 4, 3), parcel(2, step({ rowId: "2" }), 4, 3));
-    deliver("a");
+    expect(deliver("a").starting).toEqual([[1, 1_000_000]]);
     expect(delivered.map(({ task }) => task.rowId)).toEqual(["1"]);
+    // The first goes on here, and keeps its turn.
+    broker.handOn(task({ rowId: "1" }), step({ rowId: "1", hops: 1 }));
+    expect(deliver("a").starting).toEqual([[1, 1_000_001]]);
+    broker.handOn(task({ rowId: "1", hops: 1 }), end({ rowId: "1", hops: 2 }));
+    expect(deliver("a").starting).toEqual([[2, 1_000_000]]);
+    expect(delivered.map(({ task }) => [task.rowId, task.history.length])).toEqual([
+      ["1", 0],
+      ["1", 1],
+      ["2", 0],
+    ]);
+  });
+
+  test("a suspect whose turn comes after its sender is gone starts at once", () => {
+    const { broker, members, receive, delivered, deliver } = createBroker();
+    members(A, B);
+    receive("a", parcel(1, step({ rowId: "1" }), 4, 3));
+    receive("b", parcel(2, step({ rowId: "2" }), 4, 3));
+    deliver("a");
+    members(A);
+    expect(delivered).toHaveLength(1);
     broker.handOn(task({ rowId: "1" }), end({ rowId: "1", hops: 1 }));
     expect(delivered.map(({ task }) => task.rowId)).toEqual(["1", "2"]);
+  });
+
+  test("a suspect that was declared and then overtaken is not delivered", () => {
+    const { broker, members, receive, delivered, take } = createBroker();
+    members(A, B);
+    receive("a", parcel(1, step(), 1));
+    const taken = take("a") ?? batch({});
+    receive("b", parcel(2, step({ hops: 1 })));
+    broker.delivered("a", taken, { refused: [] });
+    expect(delivered.map(({ task }) => task.history.length)).toEqual([1]);
   });
 
   /**

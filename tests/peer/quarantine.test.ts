@@ -27,10 +27,42 @@ test.each([
   expect(started).toEqual(Array.from({ length: width }, (_, index) => `${index}`));
 });
 
-test("lanes of other strikes do not wait for each other", () => {
+test.each([
+  [[3, 0], ["3"]],
+  [[0, 3], ["0"]],
+  [
+    [0, 0, 3, 0],
+    ["0", "0"],
+  ],
+  [
+    [2, 2, 2, 2, 0],
+    ["2", "2", "2", "2"],
+  ],
+  [
+    [0, 0, 0, 2, 2],
+    ["0", "0", "0", "2"],
+  ],
+  [
+    [0, 0, 0, 0, 2],
+    ["0", "0", "0", "0"],
+  ],
+])(
+  "of suspects with strikes %j the first %j run at once, beside no more than any of them allows",
+  (all, running) => {
+    const { quarantine, started, suspect } = createQuarantine();
+    for (const strikes of all) quarantine.add(suspect(`${strikes}`, strikes));
+    expect(started).toEqual([...running]);
+  },
+);
+
+test("a suspect that goes on keeps its place, and the next one starts when it is over", () => {
   const { quarantine, started, suspect } = createQuarantine();
-  for (const strikes of [3, 3, 2, 0]) quarantine.add(suspect(`${strikes}`, strikes));
-  expect(started).toEqual(["3", "2", "0"]);
+  const [first, step, other] = [suspect("1", 3), suspect("1 goes on", 3), suspect("2", 3)];
+  for (const one of [first, other]) quarantine.add(one);
+  quarantine.replace(first, step);
+  expect(started).toEqual(["1", "1 goes on"]);
+  quarantine.remove(step);
+  expect(started).toEqual(["1", "1 goes on", "2"]);
 });
 
 test("suspects with three strikes and with more share the lane of those that run alone", () => {

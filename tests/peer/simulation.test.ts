@@ -290,20 +290,29 @@ test(
   TIMEOUT_MS,
 );
 
-test(
-  "a row that kills its hosts fails after a few, and takes no other row with it",
-  () =>
-    prove(0.1, { ...TROUBLE, poison: 1, dropRate: 0, doubleRate: 0, faults: [] }, (outcome) => {
-      const codes = ["0:0", "0:1"].map((key) => outcome.records.get(key)?.code ?? "ok");
-      const expected = codes.every((code) => code === "host_lost" || code === "ok");
-      if (!expected || count(outcome, "failed") > 2)
-        return `${count(outcome, "failed")} failed, the poison rows with ${codes}`;
-      // Seven find it out; when both hosts that know of it die, its row starts again, and so does
-      // the finding out.
-      return outcome.deaths <= 40 ? null : `${outcome.deaths} hosts died`;
-    }),
-  TIMEOUT_MS,
-);
+for (const [poison, forkRate, hosts] of [
+  [1, 0, 12],
+  [2, 0.5, 12],
+  [1, 0, 3],
+] as const)
+  test(
+    `${poison} of the rows on ${hosts} hosts kill each host that works on them, and fail alone (branches: ${forkRate})`,
+    () =>
+      prove(
+        0.1,
+        { ...TROUBLE, hosts, poison, forkRate, dropRate: 0, doubleRate: 0, faults: [] },
+        (outcome) => {
+          const failed = [...outcome.records].filter(([, { status }]) => status !== "ok");
+          const guilty = Array.from({ length: poison }, (_, row) => `0:${row} host_lost`);
+          const found = failed.map(([key, { code }]) => `${key} ${code}`).sort();
+          if (found.join() !== guilty.join()) return `failed: ${found.join(", ")}`;
+          // Seven find it out; when both hosts that know of it die, its row starts again, and so
+          // does the finding out.
+          return outcome.deaths <= 60 * poison ? null : `${outcome.deaths} hosts died`;
+        },
+      ),
+    TIMEOUT_MS,
+  );
 
 test("one seed gives the same run again", () => {
   const run = () => new World({ ...TROUBLE, seed: 7 }).run();

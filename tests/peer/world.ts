@@ -181,9 +181,13 @@ export class World {
     this.random = createRandom(scenario.seed);
     this.#rows = Array.from({ length: scenario.tasks }, (_, i) => ({
       id: String(i),
-      hops: 1 + Math.floor(this.random() * 8),
+      // A poison row lives to its second step.
+      hops: (i < scenario.poison ? 3 : 1) + Math.floor(this.random() * 8),
       isPoison: i < scenario.poison,
-      forks: this.random() < scenario.forkRate ? Math.floor(this.random() * 4) : -1,
+      forks:
+        i >= scenario.poison && this.random() < scenario.forkRate
+          ? Math.floor(this.random() * 4)
+          : -1,
       early: this.random() < 0.3,
     }));
   }
