@@ -1,5 +1,5 @@
-// Windows and replicas against real servers in bad weather, and the ramp of a run beside a bare loop.
-// Each row names what the servers allow, and how much of it was reached. Rates are answers a second.
+// Models against real servers that are full, slow, broken or gone, and whole runs beside a bare loop.
+// Each row has the rate that the servers allow and the one that was reached, in answers a second.
 
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { Agent, request } from "node:http";
@@ -68,7 +68,7 @@ class Server implements AsyncDisposable {
   }
 }
 
-/** Requests of as many callers as are in flight, one after the other, until the callback has ended. */
+/** Callers ask one request after the other, until the callback has ended. */
 async function asking<T>(
   servers: readonly Server[],
   inFlight: number,
@@ -125,8 +125,13 @@ async function storm(retryAfter: number | null): Promise<TableRow> {
     const seconds = (performance.now() - endedAt) / 1000;
     await Bun.sleep(6000);
     const rate = await rateOf([server], 10_000);
-    const label = `20 s of 429, ${retryAfter === null ? "no Retry-After" : `Retry-After ${retryAfter}`}`;
-    return [label, 600 / 4.5, rate, `95 % in flight again after ${seconds.toFixed(1)} s`];
+    const header = retryAfter === null ? "no Retry-After" : `Retry-After ${retryAfter}`;
+    return [
+      `20 s of 429, ${header}`,
+      600 / 4.5,
+      rate,
+      `95 % in flight again after ${seconds.toFixed(1)} s`,
+    ];
   });
 }
 
