@@ -1,5 +1,6 @@
-// Models against real servers that are full, slow, broken or gone, and whole runs beside a bare loop.
-// Each row has the rate that the servers allow and the one that was reached, in answers a second.
+// Models against real servers that are full, slow, broken or gone, and whole runs beside a bare
+// loop. Each row has the rate that the servers allow and the one that was reached, in answers a
+// second.
 
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { Agent, request } from "node:http";
