@@ -1,7 +1,7 @@
 // `matrix check RECIPE` prints everything that is wrong with a recipe, or else what the recipe
-// would do: rows, roles, models and the first prompts. It asks no model.
+// would do: rows, roles, models and the first prompts. It asks no model without --probe.
 
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { MatrixError, type Problem } from "../error.ts";
 import type { ChatMessage } from "../model/contract.ts";
 import { publicUrl } from "../model/endpoint/credentials.ts";
@@ -14,7 +14,9 @@ import { checkCache } from "../run/answers.ts";
 import { type Bound, boundOf } from "../run/limits.ts";
 import { prepare } from "../run/prepare.ts";
 import { previewFirstRow } from "../run/preview.ts";
+import { probeEndpoints } from "../run/probe/endpoints.ts";
 import { checkPrograms } from "../run/probe/programs.ts";
+import { recipeInvalid } from "../run/recipe-problems.ts";
 import { scanRows } from "../run/scan-rows.ts";
 import { unisolated } from "../sandbox/site.ts";
 import { jsonOption, type OverrideFlags, overrideOptions, overridesOf } from "./flags.ts";
@@ -62,6 +64,11 @@ interface RolePlan {
   readonly first_prompt: readonly ChatMessage[] | null;
 }
 
+interface CheckFlags extends OverrideFlags {
+  readonly probe?: boolean;
+  readonly json?: boolean;
+}
+
 export function checkCommand(): Command {
   const command = new Command("check")
     .description(
@@ -71,32 +78,41 @@ export function checkCommand(): Command {
     .argument("[key=value...]", "recipe keys to override");
   for (const option of overrideOptions) command.addOption(option);
   return command
+    .addOption(
+      new Option(
+        "--probe",
+        "ask each endpoint in use for one token, and say what it refuses: the key, the model, the connection",
+      ).env("MATRIX_PROBE"),
+    )
     .addOption(jsonOption())
-    .action(
-      async (
-        recipe: string,
-        keyValues: readonly string[],
-        flags: OverrideFlags & { readonly json?: boolean },
-      ) => {
-        try {
-          const plan = await describe(recipe, overridesOf(keyValues, flags));
-          console.log(flags.json === true ? JSON.stringify({ valid: true, plan }) : textOf(plan));
-        } catch (thrown) {
-          if (flags.json !== true || !(thrown instanceof MatrixError)) throw thrown;
-          const { code, message, problems, hint = null } = thrown;
-          console.log(JSON.stringify({ valid: false, code, message, problems, hint }));
-          process.exitCode = thrown.exitCode;
-        }
-      },
-    );
+    .action(async (recipe: string, keyValues: readonly string[], flags: CheckFlags) => {
+      try {
+        const overrides = overridesOf(keyValues, flags);
+        const plan = await describe(recipe, overrides, flags.probe === true);
+        console.log(flags.json === true ? JSON.stringify({ valid: true, plan }) : textOf(plan));
+      } catch (thrown) {
+        if (flags.json !== true || !(thrown instanceof MatrixError)) throw thrown;
+        const { code, message, problems, hint = null } = thrown;
+        console.log(JSON.stringify({ valid: false, code, message, problems, hint }));
+        process.exitCode = thrown.exitCode;
+      }
+    });
 }
 
-async function describe(recipePath: string, overrides: readonly string[]): Promise<CheckedRecipe> {
+async function describe(
+  recipePath: string,
+  overrides: readonly string[],
+  isProbed: boolean,
+): Promise<CheckedRecipe> {
   const plan = await prepare(recipePath, { overrides, env: process.env, cwd: process.cwd() });
   await checkPrograms(plan);
   const scanned = await scanRows(plan, undefined);
   const { firstRole, prompts } = await previewFirstRow(plan, scanned);
   await checkCache(plan.loaded);
+  if (isProbed) {
+    const problems = await probeEndpoints(plan, "ask", new AbortController().signal);
+    if (problems.length > 0) throw recipeInvalid("the endpoints", problems);
+  }
   const { scan } = scanned;
   const { recipe } = plan;
   return {

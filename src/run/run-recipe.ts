@@ -35,6 +35,7 @@ import { identityOf } from "./identity.ts";
 import { ratesOf } from "./limits.ts";
 import { LocalStage } from "./local-stage.ts";
 import type { Plan } from "./plan.ts";
+import { probeEndpoints } from "./probe/endpoints.ts";
 import { checkPrograms } from "./probe/programs.ts";
 import { replayWork } from "./replay/replay-work.ts";
 import { datasetWork, paidFor, type Work } from "./run-rows.ts";
@@ -246,6 +247,7 @@ class RecipeRun {
     const rows = await this.#work.rows.open();
     this.#open.defer(() => rows.close());
     this.#serveMetrics(metrics);
+    this.#probeEndpoints();
     const stage = await this.#openStage(metrics, tracing);
     this.#open.defer(() => stage.stop());
     this.#trimJournal(stage);
@@ -256,6 +258,27 @@ class RecipeRun {
     void onAbort(lost, () => run.fail(lost.reason));
     if (stage.invitation !== null) this.#display.say(stage.invitation);
     return run.play(fabric);
+  }
+
+  /**
+   * Tells the user at once what an endpoint refuses. The run does not wait for the answer, because
+   * a server may come later.
+   */
+  #probeEndpoints(): void {
+    const { plan, rows } = this.#work;
+    const isAsked = this.#asksModels && this.#books.before < rows.expected;
+    if (!isAsked || this.#settings.hosts?.listen != null) return;
+    const over = new AbortController();
+    this.#open.defer(() => over.abort());
+    void probeEndpoints(plan, "list", over.signal).then(
+      (problems) => {
+        for (const { key, file, line, message } of problems) {
+          const place = file === undefined || line === undefined ? "" : ` (${file}:${line})`;
+          this.#log.write("warning", `${key}${place}: ${message}`);
+        }
+      },
+      () => undefined,
+    );
   }
 
   #serveMetrics(metrics: Metrics): void {

@@ -37,7 +37,7 @@ function roleIn(sandbox: ScriptedSandbox, agent = "/agents/solve.py"): Sandboxed
     config: { agent, with: {}, history: true } as unknown as RoleConfig,
     neighbours: new Set(["solver"]),
     cwd: null,
-    timeoutMs: 1,
+    timeoutMs: 60_000,
     pool: poolOver(async () => sandbox).pool,
   };
 }

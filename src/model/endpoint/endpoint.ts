@@ -24,6 +24,8 @@ const PROBE_TIMEOUT_MS = 5000;
  * its packets after one second and then after ever longer ones.
  */
 const PROBE_CONNECT_MS = 1500;
+/** Statuses with which a server refuses a key. */
+const REFUSED: ReadonlySet<number> = new Set([401, 402, 403]);
 const STREAMED: JsonObject = { stream: true, stream_options: { include_usage: true } };
 
 export class Endpoint {
@@ -95,6 +97,30 @@ export class Endpoint {
       return response.status < 500;
     } catch {
       return false;
+    }
+  }
+
+  /**
+   * The names of the models that the server lists; null for a server that has no list. Fails with a
+   * MatrixError when it cannot be reached or refuses the key, or with the signal's reason.
+   */
+  async listModels(signal: AbortSignal): Promise<readonly string[] | null> {
+    // Nothing is asked here again soon, so the connection is not kept.
+    const headers = { ...this.#headers, connection: "close" };
+    const response = await this.#send(this.#models, { method: "GET", headers, signal });
+    if (REFUSED.has(response.status)) await this.#outcomeOf(response);
+    if (!isOk(response)) {
+      response.discard();
+      return null;
+    }
+    const text = await response.text();
+    try {
+      const list: unknown = JSON.parse(text);
+      const models = isJsonObject(list) ? list["data"] : null;
+      if (!Array.isArray(models)) return null;
+      return models.flatMap((model) => (isJsonObject(model) ? [String(model["id"])] : []));
+    } catch {
+      return null;
     }
   }
 

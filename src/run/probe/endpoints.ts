@@ -1,0 +1,23 @@
+// Asks each endpoint that a role of the recipe uses once, on this machine.
+
+import type { Problem } from "../../error.ts";
+import { type ProbeKind, probeModel } from "../../model/replica/probe.ts";
+import { joinKey } from "../../recipe/key-path.ts";
+import type { Plan } from "../plan.ts";
+
+/** Problems of the endpoints, each with its place in the recipe. Fails with the signal's reason. */
+export async function probeEndpoints(
+  { recipe, loaded }: Plan,
+  kind: ProbeKind,
+  signal: AbortSignal,
+): Promise<readonly Problem[]> {
+  const used = new Set(Object.values(recipe.roles).map(({ model }) => model));
+  const probes = Object.entries(recipe.models).map(async ([name, config]) => {
+    if (config.kind !== "openai" || !used.has(name)) return [];
+    const problems = await probeModel(config, kind, signal);
+    return problems.map(({ key, message }) =>
+      loaded.problemAt(`${joinKey("models", name)}.${key}`, message),
+    );
+  });
+  return (await Promise.all(probes)).flat();
+}
