@@ -169,3 +169,17 @@ test("check warns of a field that looks misspelt, and shows no credentials of a 
     'roles.asker.sampling.temprature: "temprature" is sent as it is; did you mean "temperature"?',
   );
 });
+
+test("check starts each program once, and names one that cannot start", () =>
+  withFolder(async (folder) => {
+    const program = 'roles.checker = { agent = "process", command = ["./none"] }';
+    const recipe = RECIPE.replace('[roles.checker]\nagent = "a.ts"', "").replace(
+      "run.trials = 2",
+      `run.trials = 2\n${program}`,
+    );
+    await writeFile(join(folder, "r.toml"), recipe);
+    await writeFile(join(folder, "d.jsonl"), '{"q":"Why?"}\n');
+    const { code, stderr } = await matrix(["check", "r.toml"], { cwd: folder });
+    expect(code).toBe(2);
+    expect(stderr).toContain("./none");
+  }));

@@ -80,3 +80,9 @@ test.each([
     expect(code).toBe(2);
   }),
 );
+
+test("names between commas may have spaces around them", () =>
+  withRun(async (run) => {
+    const { code, stderr } = await run("--include", " cut , refused ");
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  }));

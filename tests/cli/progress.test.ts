@@ -4,6 +4,7 @@ import { afterEach, expect, test } from "bun:test";
 import { Writable } from "node:stream";
 import { startProgress } from "../../src/cli/progress.ts";
 import type { Display, Snapshot } from "../../src/run/snapshot.ts";
+import { withTimers } from "../parts/timers.ts";
 import { until } from "../parts/until.ts";
 
 const snapshot: Snapshot = {
@@ -98,3 +99,17 @@ test("a terminal that was closed ends neither the display nor its messages", () 
     stream.emit("error", new Error("EIO"));
   }
 });
+
+test("a pipe shows the run as a line each five seconds, until it is stopped", () =>
+  withTimers(({ waiting, ring }) => {
+    const { stream, text } = terminal(false);
+    display = startProgress(() => snapshot, false, stream);
+    expect(text()).toBe("");
+    ring(5000);
+    ring(5000);
+    const [first = "", second, rest] = text().split("\n");
+    expect(first).toContain("ok 1");
+    expect([second, rest]).toEqual([first, ""]);
+    display.stop();
+    expect(waiting()).toEqual([]);
+  }));

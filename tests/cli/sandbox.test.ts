@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { LEASE_MS } from "../../src/sandbox/holder.ts";
 import { Lease } from "../../src/sandbox/lease.ts";
 import { ProcessSandboxes } from "../../src/sandbox/process.ts";
+import { DockerEngine } from "../parts/docker-engine.ts";
 import { withFolder } from "../parts/folder.ts";
 import { matrix } from "../parts/program.ts";
 import { SPEC } from "../parts/sandbox-spec.ts";
@@ -103,4 +104,25 @@ test("sandbox gc removes a sandbox whose lease has expired, and prints how many"
     const three = await leaveBehind("gc-3");
     expect((await matrix(["sandbox", "gc"], { env })).stdout).toBe("removed 1 sandbox\n");
     await three.exited;
+  }));
+
+test("sandbox check tries an image with each engine that is there and can run it", () =>
+  DockerEngine.within(async () => {
+    const trialsOf = async (image: string) => {
+      const args = ["sandbox", "check", image, "--json"];
+      const { stdout } = await matrix(args, { env: { PATH: "/nowhere" } });
+      const checked = stdout.trim().split("\n");
+      return checked.map((line) => {
+        const { engine, usable, trial } = JSON.parse(line);
+        return [engine, usable, trial === null];
+      });
+    };
+    expect(await trialsOf("none:1")).toEqual([
+      ["docker", true, false],
+      ["apptainer", false, true],
+    ]);
+    expect(await trialsOf("image.sif")).toEqual([
+      ["docker", true, true],
+      ["apptainer", false, true],
+    ]);
   }));

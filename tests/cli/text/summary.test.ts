@@ -193,3 +193,13 @@ test("a replay that asked models tells what was asked from what was recorded the
   expect(unpriced).toContain("asked: 100 requests, 500 tokens in, 200 out");
   expect(unpriced).toContain("recorded then: 1,000 requests, 1,500 tokens in, 300 out");
 });
+
+test("a run that stopped before its first record has nothing to count", () => {
+  const none = { ok: 0, failed: 0, lost: 0, recorded_before: 0, all_errors: {} };
+  expect(linesOf({ ...none, state: "stopped" })).toEqual([
+    "coral: stopped after 3.2 s (simulated model), 0 records",
+    "0 of 40 recorded: ok 0 + failed 0 + lost 0",
+    "records: /runs/coral/trajectories.jsonl",
+    "the same command goes on where it stands",
+  ]);
+});
