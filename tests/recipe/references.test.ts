@@ -124,6 +124,15 @@ describe("keys that an agent does not read", () => {
     expect(ofRole({ agent: "language", sampling: {}, accepts: [] })).toEqual([]);
   });
 
+  test("retries are reported where no user code could fail: in llm roles and in language roles", () => {
+    const llm = "an llm role does not read this key; set models.m.retries";
+    const language = "a language role does not read this key: it answers the same each time";
+    expect(ofRole({ ...LLM, retries: 2 })).toEqual([`roles.b.retries: ${llm}`]);
+    expect(ofRole({ agent: "language", retries: 1 })).toEqual([`roles.b.retries: ${language}`]);
+    expect(ofRole({ ...LLM, retries: 0 })).toEqual([]);
+    expect(ofRole({ agent: "/a.ts", retries: 2 })).toEqual([]);
+  });
+
   test("keys of programs are reported for an agent that is not a program", () => {
     const message = "only a program reads this key; the agent of this role is not a program";
     const keys = { command: ["x"], processes: 2, history: false };
