@@ -6,7 +6,7 @@
 import { open, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { replaceFile } from "../durable-file.ts";
-import { MatrixError } from "../error.ts";
+import { MatrixError, messageOf } from "../error.ts";
 import { describeHolder, type Holder, parseHolder } from "./holder.ts";
 
 /** Makes sure that this process still has the run directory; fails with `run_taken` when not. */
@@ -91,7 +91,9 @@ export class HeldLock implements Lock {
   /** Fails when the lock is another's, or nothing can be seen. */
   async #look(): Promise<void> {
     const { directory, number } = this.#options;
-    const numbers = await lockNumbers(directory);
+    const numbers = await lockNumbers(directory).catch((cause: unknown) => {
+      throw unseen(directory, cause);
+    });
     const highest = Math.max(0, ...numbers);
     // A user may have deleted the lock files. Then no other process has the directory either.
     if (highest === number || highest === 0) return;
@@ -127,6 +129,17 @@ export async function lockNumbers(directory: string): Promise<number[]> {
     const number = LOCK_FILE.exec(name)?.[1];
     return number === undefined ? [] : [Number(number)];
   });
+}
+
+function unseen(directory: string, cause: unknown): MatrixError {
+  const isGone = (cause as { code?: unknown }).code === "ENOENT";
+  return new MatrixError(
+    "storage_failed",
+    isGone
+      ? `the run directory ${directory} is gone`
+      : `cannot look into the run directory ${directory}: ${messageOf(cause)}`,
+    { cause, hint: "run the same command again when the storage is back" },
+  );
 }
 
 function taken(directory: string, by: Holder | null): MatrixError {

@@ -310,6 +310,10 @@ test("a lock in a folder that is gone cannot be confirmed, and is not lost", () 
   withHeld(async ({ folder, lock, clock }) => {
     await rm(folder, { recursive: true });
     clock.now += 60;
-    await expect(lock.confirm()).rejects.toThrow("ENOENT");
+    await expect(lock.confirm()).rejects.toMatchObject({
+      code: "storage_failed",
+      message: `the run directory ${folder} is gone`,
+      hint: "run the same command again when the storage is back",
+    });
     expect(lock.lost.aborted).toBe(false);
   }));

@@ -64,7 +64,10 @@ test("a close waits for every append before it", () =>
   withFolder(async (folder) => {
     const path = join(folder, "t.jsonl");
     const gate = Promise.withResolvers<void>();
-    const writer = await RecordWriter.open(path, 0, () => gate.promise);
+    let isOpen = false;
+    const confirm = async () => (isOpen ? gate.promise : undefined);
+    const writer = await RecordWriter.open(path, 0, confirm);
+    isOpen = true;
     const appends = ["a", "b", "c"].map((line) => writer.append([[line]]));
     const closing = writer.close();
     // The disk has time for a sync and a close, if they did not wait.
