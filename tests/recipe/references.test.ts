@@ -130,7 +130,7 @@ describe("keys that an agent does not read", () => {
     expect(ofRole({ ...LLM, retries: 2 })).toEqual([`roles.b.retries: ${llm}`]);
     expect(ofRole({ agent: "language", retries: 1 })).toEqual([`roles.b.retries: ${language}`]);
     expect(ofRole({ ...LLM, retries: 0 })).toEqual([]);
-    expect(ofRole({ agent: "/a.ts", retries: 2 })).toEqual([]);
+    expect(ofRole({ agent: "exec", sandbox: "box", retries: 2 }, BOX)).toEqual([]);
   });
 
   test("keys of programs are reported for an agent that is not a program", () => {
