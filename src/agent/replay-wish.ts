@@ -50,7 +50,7 @@ export function reusedIn(wish: ReplayWish, history: readonly Hop[]): Spent {
  * Each hop with the history that its task had before it. A branch had the hops before its fork and
  * its own, and not those of its siblings, which stand in the record before it.
  */
-function* stepsOf(history: readonly Hop[]): Generator<{ hop: Hop; before: Steps }> {
+export function* stepsOf(history: readonly Hop[]): Generator<{ hop: Hop; before: Steps }> {
   let fork = 0;
   for (const [index, hop] of history.entries()) {
     const { branch } = hop;

@@ -5,11 +5,12 @@ import { Command, Option } from "commander";
 import { EXIT, MatrixError } from "../error.ts";
 import { parseAddress } from "../http/address.ts";
 import { planStandIn } from "../model/stand-in.ts";
-import { parseRetryChoice } from "../records/retry-choice.ts";
+import { parseRetryChoice, type RetryChoice } from "../records/retry-choice.ts";
 import { forecastRun } from "../run/forecast/forecast-run.ts";
 import { readToken } from "../run/join.ts";
 import type { Plan } from "../run/plan.ts";
 import { prepare } from "../run/prepare.ts";
+import { planMend } from "../run/replay/mend-plan.ts";
 import { runRecipe } from "../run/run-recipe.ts";
 import type { RunSettings } from "../run/settings.ts";
 import type { Summary } from "../run/summary.ts";
@@ -29,6 +30,7 @@ import { catchInterrupts } from "./interrupts.ts";
 import { startProgress } from "./progress.ts";
 import { checkReplayFlags, mendOptions, rolesToAsk } from "./replay-flags.ts";
 import { renderForecast } from "./text/forecast.ts";
+import { renderMendPlan } from "./text/mend-plan.ts";
 import { renderSummary } from "./text/summary.ts";
 
 interface DriveFlags extends OverrideFlags, HostsFlags {
@@ -45,6 +47,7 @@ interface DriveFlags extends OverrideFlags, HostsFlags {
   readonly ask?: string;
   /** A role, or the number of a hop. */
   readonly from?: string;
+  readonly plan?: boolean;
   readonly json?: boolean;
 }
 
@@ -110,6 +113,7 @@ async function drive(
     throw new MatrixError("usage", "--retry goes on with a run, and --fresh begins anew", {
       hint: "leave out one of them",
     });
+  if (flags.plan === true) return planOnly(recipePath, overrides, flags, retry);
   const { env } = process;
   const metrics = flags.metrics === undefined ? null : parseAddress(flags.metrics);
   const token = await readToken(env);
@@ -162,6 +166,26 @@ async function forecast(
   throw new MatrixError("run_refused", `the run would go over run.budget: ${result.budget.over}`, {
     hint: "raise run.budget, or make fewer tasks with --limit or --trials",
   });
+}
+
+/** `--plan`. */
+async function planOnly(
+  recipePath: string,
+  overrides: readonly string[],
+  flags: DriveFlags,
+  retry: RetryChoice | null,
+): Promise<number> {
+  const { env } = process;
+  const options = { overrides, env, cwd: process.cwd(), planModel: planStandIn };
+  const plan = await prepare(recipePath, options);
+  const replay = flags.replay === undefined ? null : resolve(flags.replay);
+  const result = await planMend(plan, {
+    directory: directoryOf(plan, replay !== null),
+    ...{ retry, replay, ask: rolesToAsk(flags), from: flags.from ?? null },
+    fresh: flags.fresh === true,
+  });
+  console.log(flags.json === true ? JSON.stringify(result) : renderMendPlan(result));
+  return EXIT.complete;
 }
 
 function directoryOf({ recipe }: Plan, isReplay: boolean): string {

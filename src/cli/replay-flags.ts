@@ -23,6 +23,10 @@ export const mendOptions: readonly Option[] = [
     "--from <role|hop>",
     "with --replay: keep each task up to this role or hop, and make the rest anew",
   ).env("MATRIX_FROM"),
+  new Option(
+    "--plan",
+    "with --retry or --replay: count what would be reused and asked; ask nothing and write nothing",
+  ).env("MATRIX_PLAN"),
 ];
 
 export interface ReplayFlags extends HostsFlags, OverrideFlags {
@@ -30,6 +34,8 @@ export interface ReplayFlags extends HostsFlags, OverrideFlags {
   /** Roles with commas between them. */
   readonly ask?: string;
   readonly from?: string;
+  readonly retry?: string;
+  readonly plan?: boolean;
   readonly dryRun?: boolean;
 }
 
@@ -39,6 +45,14 @@ export function rolesToAsk({ ask }: Pick<ReplayFlags, "ask">): string[] {
 
 /** Fails with `usage` when a flag has no meaning for a replay. */
 export function checkReplayFlags(flags: ReplayFlags): void {
+  if (flags.plan === true && flags.retry === undefined && flags.replay === undefined)
+    throw new MatrixError("usage", "--plan is for --retry and --replay", {
+      hint: "--dry-run forecasts a run of the dataset",
+    });
+  if (flags.dryRun === true && flags.retry !== undefined)
+    throw new MatrixError("usage", "--dry-run forecasts a new run, and --retry mends one", {
+      hint: "--plan counts what a retry would ask",
+    });
   const asks = flags.ask !== undefined || flags.from !== undefined;
   if (flags.replay === undefined) {
     if (!asks) return;

@@ -55,3 +55,22 @@ test("the roles to ask stand in one flag with commas between them", () => {
   expect(rolesToAsk({ ask: "judge" })).toEqual(["judge"]);
   expect(rolesToAsk({ ask: "judge, teacher" })).toEqual(["judge", "teacher"]);
 });
+
+test("--plan needs a retry or a replay, and takes the place of --dry-run for them", () => {
+  for (const wanted of [{ replay }, { retry: "failed" }])
+    expect(() => checkReplayFlags({ patience, plan: true, ...wanted })).not.toThrow();
+  expect(() => checkReplayFlags({ patience, plan: true })).toThrow(
+    expect.objectContaining({
+      code: "usage",
+      message: "--plan is for --retry and --replay",
+      hint: "--dry-run forecasts a run of the dataset",
+    }),
+  );
+  expect(() => checkReplayFlags({ patience, retry: "failed", dryRun: true })).toThrow(
+    expect.objectContaining({
+      code: "usage",
+      message: "--dry-run forecasts a new run, and --retry mends one",
+      hint: "--plan counts what a retry would ask",
+    }),
+  );
+});

@@ -30,7 +30,14 @@ export interface Rehearsed {
 
 /** Rehearses up to TASKS_MAX tasks. Tasks that take too long are left out. */
 export async function rehearse(plan: Plan, scanned: Scanned): Promise<readonly Rehearsed[]> {
-  const first = await drawTasks(plan, scanned);
+  return rehearseTasks(plan, await drawTasks(plan, scanned));
+}
+
+/** Rehearses the tasks of these messages. */
+export async function rehearseTasks(
+  plan: Plan,
+  first: readonly Message[],
+): Promise<readonly Rehearsed[]> {
   const ended: Rehearsed[] = [];
   const over = Promise.withResolvers<void>();
   if (first.length === 0) return [];
