@@ -25,8 +25,9 @@ export interface MembershipOptions {
   readonly spent: () => Spent;
   /** The host waits this long for a driver that is gone. */
   readonly patienceMs: number;
-  /** Called once for each silence of the driver that has lasted for some seconds. */
+  /** Called once for each silence of the driver that has lasted for `silentMs`. */
   readonly onSilent: () => void;
+  readonly silentMs?: number;
   /** Tells, while the driver is silent, whether the files of the run say that it is complete. */
   readonly isComplete: () => Promise<boolean>;
   /** Called with the models that have a rate at the driver. */
@@ -119,9 +120,10 @@ export class Membership {
   }
 
   #saySilent(): void {
-    if (this.#saidSilent || this.#patience.silentMs < SILENT_MS) return;
+    const { onSilent, silentMs = SILENT_MS } = this.#options;
+    if (this.#saidSilent || this.#patience.silentMs < silentMs) return;
     this.#saidSilent = true;
-    this.#options.onSilent();
+    onSilent();
   }
 
   #finish(): void {

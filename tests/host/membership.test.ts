@@ -237,3 +237,20 @@ test.concurrent("a membership is over when the driver is silent and the files sa
   expect(membership.isOver).toBe(true);
   await stop();
 });
+
+test.concurrent("a host says once in each silence of its driver that it waits, and again in the next", async () => {
+  let silences = 0;
+  const setup = { onSilent: () => void silences++, silentMs: 30 };
+  const { world, rated, heard, stop } = await createMembership([{}], setup);
+  await heard(1);
+  expect(silences).toBe(0);
+  for (const count of [1, 2]) {
+    world.isAway = true;
+    await until(() => silences === count, "the silence is told");
+    const before = rated.length;
+    world.isAway = false;
+    await heard(before + 1);
+    expect(silences).toBe(count);
+  }
+  await stop();
+});

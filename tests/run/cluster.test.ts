@@ -628,3 +628,17 @@ test.concurrent("a driver has an id of its own in each of its lives, which hosts
     drain.abort();
     await summary;
   }));
+
+test.concurrent("a driver's file that cannot be removed at the end is a warning, not the end of a run", () =>
+  withFolder(async (folder) => {
+    const { summary, directory, said, file } = await listen(folder, { rows: 2 });
+    // Nothing removes a folder in the place of the file.
+    await rm(join(directory, "driver.json"));
+    await mkdir(join(directory, "driver.json", "in the way"), { recursive: true });
+    const host = startHost(directory, folder, { find: async () => file });
+    expect(await summary).toMatchObject({ state: "complete", ok: 2, error: null });
+    await host.done;
+    expect(said.join("\n")).toContain("the driver's file could not be removed");
+    const manifest = JSON.parse(await readFile(join(directory, "manifest.json"), "utf8"));
+    expect(manifest.state).toBe("complete");
+  }));

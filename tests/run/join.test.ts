@@ -1,11 +1,12 @@
 // A process finds the driver of a run and proves that it belongs to the run.
 
 import { expect, test } from "bun:test";
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { writeDriverFile } from "../../src/records/driver-file.ts";
-import { createFinder, readToken, runDirectoryOf } from "../../src/run/join.ts";
+import { createFinder, isComplete, readToken, runDirectoryOf } from "../../src/run/join.ts";
 import { withFolder } from "../parts/folder.ts";
+import { writeRun } from "../parts/run-directory.ts";
 
 const TOKEN = "0123456789abcdef";
 
@@ -116,4 +117,23 @@ test("the run directory is the folder of a manifest, whether it or a file in it 
     expect(runDirectoryOf(run)).toBe(run);
     expect(runDirectoryOf(join(run, "driver.json"))).toBe(run);
     expect(runDirectoryOf("http://127.0.0.1:7400")).toBeNull();
+  }));
+
+test("a run is complete for a host when its manifest says so and no driver is at work there", () =>
+  withFolder(async (folder) => {
+    expect(await isComplete(folder)).toBe(false);
+    await writeRun(folder, {}, []);
+    expect(await isComplete(folder)).toBe(true);
+    // A host may have joined by the driver's file, which is removed at the end.
+    expect(await isComplete(join(folder, "driver.json"))).toBe(true);
+    expect(await isComplete("http://127.0.0.1:7400")).toBe(false);
+    await writeFile(join(folder, "driver.json"), "{");
+    expect(await isComplete(folder)).toBe(false);
+    await rm(join(folder, "driver.json"));
+    const path = join(folder, "manifest.json");
+    const complete = await readFile(path, "utf8");
+    for (const text of [complete.replace('"complete"', '"running"'), ""]) {
+      await writeFile(path, text);
+      expect(await isComplete(folder)).toBe(false);
+    }
   }));

@@ -235,3 +235,21 @@ test("a killed agent leaves no worker behind, and another host does its work", (
     } as const;
     expect(account(cluster.directory, rules)).toMatchObject({ wrong: [] });
   }));
+
+test("a driver that is to stop does so at once when its hosts are dead", () =>
+  withFolder(async (folder) => {
+    await using cluster = new Cluster(folder);
+    const slow = ['models.speaker.latency="10m"', 'models.speaker.timeout="1h"', 'run.grace="1h"'];
+    const driver = cluster.drive(CORAL, [...LISTEN, ...slow]);
+    const agent = cluster.agent(ALL_ROLES, ["--name", "only"]);
+    await until(() => driver.stderr().includes("listening") || driver.end() !== null, "it listens");
+    const log = () => readFile(join(cluster.directory, "logs", "driver.log"), "utf8");
+    await until(
+      async () => (await log().catch(() => "")).includes("only joined"),
+      "the host joined",
+    );
+    agent.signal("SIGKILL");
+    await until(async () => (await log()).includes("only is gone"), "the host is given up");
+    driver.signal("SIGTERM");
+    expect(await driver.ended).toBe(3);
+  }));
