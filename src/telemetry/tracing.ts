@@ -2,7 +2,7 @@
 // inside the message (W3C traceparent). The SDK is loaded only when the OTEL_… variables ask for an
 // export; without them there is no tracing object.
 
-import type { Attributes, AttributeValue, Context, Span } from "@opentelemetry/api";
+import type { Attributes, Context, Span } from "@opentelemetry/api";
 import type { IdGenerator } from "@opentelemetry/sdk-trace-base";
 import type { Usage } from "../task/task.ts";
 import { ATTRIBUTE, SPAN } from "./names.ts";
@@ -138,22 +138,19 @@ function hopAttributes(span: HopSpan): Attributes {
     [ATTRIBUTE.hop]: hop,
     [ATTRIBUTE.host]: host,
     [ATTRIBUTE.queueMs]: startedAt - queuedAt,
-    ...given(ATTRIBUTE.provider, provider),
-    ...given(ATTRIBUTE.requestModel, model),
-    ...given(ATTRIBUTE.responseModel, asked?.responseModel),
-    ...given(ATTRIBUTE.finishReasons, asked && [...asked.finishReasons]),
-    ...given(ATTRIBUTE.serverAddress, asked?.server?.address),
-    ...given(ATTRIBUTE.serverPort, asked?.server?.port),
-    ...given(ATTRIBUTE.inputTokens, usage?.prompt_tokens),
-    ...given(ATTRIBUTE.outputTokens, usage?.completion_tokens),
-    ...given(ATTRIBUTE.cachedTokens, usage?.cached_tokens),
-    ...given(ATTRIBUTE.cacheWriteTokens, usage?.cache_write_tokens),
-    ...given(ATTRIBUTE.reasoningTokens, usage?.reasoning_tokens),
+    // The SDK leaves out what is undefined.
+    [ATTRIBUTE.provider]: provider,
+    [ATTRIBUTE.requestModel]: model,
+    [ATTRIBUTE.responseModel]: asked?.responseModel,
+    [ATTRIBUTE.finishReasons]: asked && [...asked.finishReasons],
+    [ATTRIBUTE.serverAddress]: asked?.server?.address,
+    [ATTRIBUTE.serverPort]: asked?.server?.port,
+    [ATTRIBUTE.inputTokens]: usage?.prompt_tokens,
+    [ATTRIBUTE.outputTokens]: usage?.completion_tokens,
+    [ATTRIBUTE.cachedTokens]: usage?.cached_tokens,
+    [ATTRIBUTE.cacheWriteTokens]: usage?.cache_write_tokens,
+    [ATTRIBUTE.reasoningTokens]: usage?.reasoning_tokens,
   };
-}
-
-function given(name: string, value: AttributeValue | undefined): Attributes {
-  return value === undefined ? {} : { [name]: value };
 }
 
 function taskAttributes({ rowId, trial, status, stopReason }: TaskSpan): Attributes {

@@ -3,7 +3,9 @@
 import { expect, test } from "bun:test";
 import {
   checkOtlp,
+  createMetricExporter,
   createResource,
+  createSpanExporter,
   type Environment,
   wantsOtlp,
 } from "../../src/telemetry/otlp.ts";
@@ -82,4 +84,30 @@ test("a protocol that OTLP does not have is refused where an export is asked for
     ...traces,
     OTEL_EXPORTER_OTLP_PROTOCOL: "udp",
   });
+});
+
+test("each protocol has its exporters, and JSON by HTTP is the default", async () => {
+  const packages = (protocol: Record<string, string>) => ({
+    metrics: createMetricExporter(protocol),
+    traces: createSpanExporter(protocol),
+  });
+  for (const [protocol, name] of [
+    ["http/json", "http"],
+    ["http/protobuf", "proto"],
+    ["grpc", "grpc"],
+  ] as const) {
+    const load = async (signal: string): Promise<Record<string, new () => object>> => {
+      const path = `@opentelemetry/exporter-${signal}-otlp-${name}`;
+      return name === "grpc" ? require(path) : await import(path);
+    };
+    const { metrics, traces } = packages({ OTEL_EXPORTER_OTLP_PROTOCOL: protocol });
+    expect((await metrics).constructor).toBe(
+      (await load("metrics"))["OTLPMetricExporter"] as never,
+    );
+    expect((await traces).constructor).toBe((await load("trace"))["OTLPTraceExporter"] as never);
+  }
+  const { metrics, traces } = packages({});
+  const json = packages({ OTEL_EXPORTER_OTLP_PROTOCOL: "http/json" });
+  expect((await metrics).constructor).toBe((await json.metrics).constructor);
+  expect((await traces).constructor).toBe((await json.traces).constructor);
 });
