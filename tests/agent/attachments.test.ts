@@ -186,6 +186,7 @@ test("attachments reach the endpoint of a run, and the record keeps only the ref
       hostname: "127.0.0.1",
       port: 0,
       fetch: async (request) => {
+        if (request.method === "GET") return Response.json({ data: [{ id: "vision" }] });
         bodies.push((await request.json()) as { messages: unknown });
         return Response.json({
           choices: [{ message: { role: "assistant", content: "A cat." }, finish_reason: "stop" }],

@@ -35,7 +35,7 @@ test("a prompt sees of a task what its row, its seed and its results decide, and
 
 test("templates, request modules and conversations are the same for each execution", () => {
   const template = compileTemplate(
-    "{% for hop in history %}{{ hop.host }}{{ hop.at }}{{ hop.role }}{{ hop.result }}{% endfor %}",
+    "{% for hop in history %}{{ hop.hop }}{{ hop.role }}{{ hop.result }}{% endfor %}",
     "p",
   );
   const write = createRequestWriter(
@@ -50,3 +50,11 @@ test("templates, request modules and conversations are the same for each executi
   ];
   expect(all(execution(2))).toEqual(all(execution(1)));
 });
+
+test.each(["host", "at", "run_ms"])(
+  "a template that asks for %s of a step fails by name",
+  (field) => {
+    const template = compileTemplate(`{{ history[0].${field} }}`, "p");
+    expect(() => template({ ...promptTask(execution(1)) })).toThrow(`history[0].${field}`);
+  },
+);
