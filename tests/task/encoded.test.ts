@@ -11,6 +11,7 @@ import {
   restartTask,
   sizeOf,
   totalsOf,
+  withSeed,
 } from "../../src/task/encoded.ts";
 import type { Hop, Task } from "../../src/task/task.ts";
 import { taskOf } from "../parts/task.ts";
@@ -222,4 +223,14 @@ test("a task that moves or grows keeps its trail and pins; a branch keeps the pi
   expect(branch.pins).toEqual({ s: "h1" });
   expect(branch.totals).toBe(totals);
   expect(restartTask(task)).toMatchObject({ attempt: 4, trail: [], pins: { s: "h1" } });
+});
+
+test("a task with another seed is the same task otherwise, encoded or not", () => {
+  const plain = taskOf({ seed: 7, rowId: "r" });
+  expect(withSeed(plain, 9)).toEqual({ ...plain, seed: 9 });
+  const encoded = encodeTask(plain);
+  const other = withSeed(encoded, 9);
+  expect(other).toBeInstanceOf(EncodedTask);
+  expect([other.seed, other.rowId, other.role, other.row]).toEqual([9, "r", plain.role, plain.row]);
+  expect(encoded.seed).toBe(7);
 });

@@ -94,6 +94,7 @@ test("a stack keeps its 12 innermost lines, and a traceback of Python its first 
   expect(stackOf(lines(12).join("\n"))?.split("\n")).toEqual(lines(12));
   expect(stackOf(lines(13).join("\n"))?.split("\n")).toEqual(lines(12));
   const traceback = (count: number) => ["Traceback (most recent call last):", ...lines(count)];
+  expect(stackOf(`${traceback(2).join("\n")}\n`)?.split("\n")).toEqual(traceback(2));
   expect(stackOf(`${traceback(24).join("\n")}\n`)?.split("\n")).toEqual(traceback(24));
   const [head = "", , ...last] = traceback(25);
   expect(stackOf(traceback(25).join("\n"))?.split("\n")).toEqual([head, ...last]);

@@ -203,6 +203,18 @@ test("lines beyond what may wait for one host are dropped and counted in its fil
     expect(await linesOf(join(folder, "other.log"))).toHaveLength(1);
   }));
 
+test("a single line that was dropped is counted, too", () =>
+  withSink(async (sink, folder) => {
+    const chars = "2027-01-15T08:00:00.000Z info  host=h\n".length + 4000;
+    const kept = 1 + Math.floor((2 * 1024 * 1024) / chars);
+    const lines = Array.from({ length: kept + 1 }, () => line("x".repeat(4000), { level: "info" }));
+    sink.accept("h", lines);
+    await sink.close();
+    const written = await linesOf(join(folder, "h.log"));
+    expect(written).toHaveLength(kept + 1);
+    expect(written.join("\n")).toContain("the disk is slow host=h dropped=1");
+  }));
+
 test("lines beyond what may wait for all hosts together are dropped", () =>
   withSink(async (sink, folder) => {
     const long = Array.from({ length: 500 }, () => line("x".repeat(4000), { level: "info" }));

@@ -6,6 +6,7 @@ import { createMetrics } from "../../src/telemetry/metrics.ts";
 import { METRIC } from "../../src/telemetry/names.ts";
 import type { Observation } from "../../src/telemetry/observed-metrics.ts";
 import { Recorder } from "../../src/telemetry/recorder.ts";
+import { timersLeftBy, withTimers } from "../parts/timers.ts";
 import { until } from "../parts/until.ts";
 import { attributesOf, withCollector } from "./collector.ts";
 import { parseSamples } from "./samples.ts";
@@ -295,3 +296,43 @@ test("metrics are pushed only where the variables say so", async () => {
     expect(observed).toBe(1);
   }
 });
+
+test("metrics set no timer before they are scraped, and leave none behind", async () => {
+  const left = await timersLeftBy(async ({ waiting }) => {
+    const metrics = await createMetrics({}, SOURCE, () => IDLE);
+    expect(waiting()).toEqual([]);
+    await metrics.render();
+    expect(waiting()).toEqual([100]);
+    await metrics.close();
+  });
+  expect(left).toEqual([]);
+});
+
+test("a timer that is late makes the next one no later", () =>
+  withTimers(async ({ ring }) => {
+    const metrics = await createMetrics({}, SOURCE, () => IDLE);
+    await metrics.render();
+    const held = performance.now() + 250;
+    while (performance.now() < held);
+    for (let count = 0; count < 3; count++) ring(100);
+    const samples = parseSamples(await metrics.render());
+    const upTo = (bound: string) =>
+      samples.get(`matrix_event_loop_lag_seconds_bucket{le="${bound}"}`) ?? 0;
+    expect(upTo("10") - upTo("0.1")).toBe(1);
+    await metrics.close();
+  }));
+
+test("what was recorded is pushed with the time from which it counts, and the time of the push", () =>
+  withCollector(async (env, pushes) => {
+    const begun = Date.now();
+    const recorder = new Recorder();
+    recorder.counter(METRIC.tokens, { model: "m", type: "cached" }).add(7);
+    const metrics = await createMetrics(env, SOURCE, () => IDLE, recorder);
+    await metrics.close();
+    const pushed = JSON.stringify(pushes.at(-1)?.body);
+    const point = pushed.slice(pushed.indexOf('"name":"matrix.tokens"'));
+    const timeOf = (field: string) =>
+      Number(new RegExp(`"${field}":"(\\d+)\\d{6}"`).exec(point)?.[1]);
+    expect(timeOf("startTimeUnixNano")).toBeWithin(begun - 1000, Date.now() + 1);
+    expect(timeOf("timeUnixNano")).toBeWithin(begun, Date.now() + 1);
+  }));
