@@ -24,11 +24,18 @@ export interface InFlightOptions {
    * begins after the attempts of the records that it replaces. By default no record was replaced.
    */
   readonly beginningOf?: (rowId: string, trial: number) => Beginning;
+  /**
+   * The attempt with which an earlier driver sent the task out; 0 when none did. By default there
+   * was no earlier driver.
+   */
+  readonly attemptBefore?: (rowId: string, trial: number) => number;
 }
 
 interface Entry {
   /** Number of the latest start of the row, from 1. */
   attempt: number;
+  /** The attempt from which starts of the row are counted against `maxAttempts`. */
+  readonly first: number;
   /** Null until the row was read. */
   admitted: Admitted | null;
   /** True for a task that was orphaned before its row was read. */
@@ -78,10 +85,20 @@ export class InFlight {
     return entry.isOrphan ? this.#goOn(entry, entry.admitted) : "known";
   }
 
-  /** Adds a task of a new row and answers with its first message. */
-  admit(admitted: Admitted): Message {
-    this.#entries.set(keyOf(admitted), { attempt: admitted.attempt, admitted, isOrphan: false });
-    return startTask(this.#options.rule, admitted);
+  /**
+   * Adds a task of a new row and answers with its first message. A task that an earlier driver sent
+   * out, and that no host holds any more, may have been begun: it is an orphan.
+   */
+  admit(read: Admitted): Message {
+    const { rule, delivery, attemptBefore } = this.#options;
+    const before = attemptBefore?.(read.rowId, read.trial) ?? 0;
+    // The record of an earlier attempt was replaced by a retry.
+    const isOrphan = before >= read.attempt;
+    const isLost = isOrphan && delivery === "at-most-once";
+    const attempt = isOrphan ? before + (isLost ? 0 : 1) : read.attempt;
+    const admitted = { ...read, attempt };
+    this.#entries.set(keyOf(read), { attempt, first: attempt, admitted, isOrphan: false });
+    return isLost ? lost(admitted) : startTask(rule, admitted);
   }
 
   /**
@@ -89,8 +106,9 @@ export class InFlight {
    * already, and for an attempt whose record a retry has replaced.
    */
   adopt(key: TaskKey, attempt: number): boolean {
-    if (this.#entries.has(key) || attempt < this.#firstAttempt(parseKey(key))) return false;
-    this.#entries.set(key, { attempt, admitted: null, isOrphan: false });
+    const first = this.#firstAttempt(parseKey(key));
+    if (this.#entries.has(key) || attempt < first) return false;
+    this.#entries.set(key, { attempt, first, admitted: null, isOrphan: false });
     return true;
   }
 
@@ -109,12 +127,11 @@ export class InFlight {
   /** Decides what becomes of an end before it is recorded. */
   judge(end: EndMessage): EndState {
     const { delivery, maxAttempts } = this.#options;
-    const first = this.#firstAttempt(end.task);
-    if (end.task.attempt < first) return "stale";
+    if (end.task.attempt < this.#firstAttempt(end.task)) return "stale";
     const lostItsPlace = LOST_PLACE.has(end.ending.error?.code ?? "");
     if (!lostItsPlace || delivery !== "retry") return "record";
     const entry = this.#entries.get(keyOf(end.task));
-    if (entry === undefined || end.task.attempt - first + 1 >= maxAttempts) return "record";
+    if (entry === undefined || end.task.attempt - entry.first + 1 >= maxAttempts) return "record";
     // This start of the row was given up before.
     if (end.task.attempt < entry.attempt) return "stale";
     return this.orphan(keyOf(end.task)) ?? "stale";

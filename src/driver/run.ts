@@ -11,7 +11,7 @@ import { parseKey, type TaskKey } from "../peer/parcel.ts";
 import type { Receiver, Transport } from "../peer/transport.ts";
 import type { Beginning } from "../records/superseded.ts";
 import type { Clock } from "../task/clock.ts";
-import type { EndMessage, Message } from "../task/task.ts";
+import type { EndMessage, Message, Task } from "../task/task.ts";
 import type { Tracing } from "../telemetry/tracing.ts";
 import { type AdmissionOptions, admitTasks } from "./admission.ts";
 import type { EarlyStop } from "./early-stop.ts";
@@ -55,6 +55,14 @@ export interface DriverTasks {
   orphan(key: TaskKey): boolean;
 }
 
+/** Notes of the tasks that have left the driver (src/records/admissions.ts). */
+export interface AdmissionNotes {
+  /** The attempt with which an earlier driver sent the task out; 0 when none did. */
+  attemptBefore(rowId: string, trial: number): number;
+  /** Returns when the notes survive this process. Fails with `storage_failed`. */
+  note(tasks: readonly Pick<Task, "rowId" | "trial" | "attempt">[]): void;
+}
+
 export interface RunOptions {
   readonly rows: RowStream;
   readonly trials: number;
@@ -66,6 +74,8 @@ export interface RunOptions {
   readonly rule: Rule;
   readonly isRecorded: (rowId: string, trial: number) => boolean;
   readonly beginningOf?: (rowId: string, trial: number) => Beginning;
+  /** Keeps which tasks have left the driver; null where no later driver will ask. */
+  readonly admissions?: AdmissionNotes | null;
   readonly hasRoom: AdmissionOptions["hasRoom"];
   readonly keeper: RecordKeeper;
   /** Decides which ends are held back, and when the run stops early. */
@@ -97,12 +107,20 @@ export class Run implements Receiver, DriverTasks {
   /** Aborted: no further task is admitted. */
   readonly #drain: AbortSignal;
   readonly #stopped = Promise.withResolvers<RunEnd>();
+  /** Messages that are sent out at the end of this turn. */
+  #leaving: Message[] = [];
 
   constructor(options: RunOptions) {
     this.#options = options;
     this.#drain = AbortSignal.any([options.drain, options.earlyStop.signal]);
     this.#tokens = new Tokens(options.concurrency);
-    this.#inFlight = new InFlight(options);
+    const { admissions } = options;
+    this.#inFlight = new InFlight({
+      ...options,
+      ...(admissions == null
+        ? {}
+        : { attemptBefore: (rowId, trial) => admissions.attemptBefore(rowId, trial) }),
+    });
     this.#sink = new Sink({
       ...options,
       inFlight: this.#inFlight,
@@ -201,8 +219,31 @@ export class Run implements Receiver, DriverTasks {
   }
 
   #dispatch(message: Message): void {
-    if (message.kind === "end") this.#sink.receive([message]);
-    else this.#options.transport.submit(message);
+    if (message.kind === "end") {
+      this.#sink.receive([message]);
+      return;
+    }
+    if (this.#options.admissions == null) {
+      this.#options.transport.submit(message);
+      return;
+    }
+    // All tasks of one turn of the event loop are noted with one write.
+    if (this.#leaving.length === 0) queueMicrotask(() => this.#sendOut());
+    this.#leaving.push(message);
+  }
+
+  /** A task leaves only when its admission is noted. */
+  #sendOut(): void {
+    const { admissions, transport } = this.#options;
+    const leaving = this.#leaving;
+    this.#leaving = [];
+    try {
+      admissions?.note(leaving.map(({ task }) => task));
+    } catch (thrown) {
+      this.fail(thrown as MatrixError);
+      return;
+    }
+    for (const message of leaving) transport.submit(message);
   }
 
   #stop(error: MatrixError | null): void {

@@ -14,6 +14,7 @@ import { serveMetrics } from "../http/metrics-server.ts";
 import { ProcessPermits } from "../model/permits.ts";
 import { runtime } from "../platform.ts";
 import { formatProblem } from "../recipe/problem.ts";
+import { Admissions } from "../records/admissions.ts";
 import { JournalTrimmer } from "../records/journal.ts";
 import { readManifest, type Stopped } from "../records/manifest.ts";
 import { RunDirectory } from "../records/run-directory.ts";
@@ -251,7 +252,11 @@ class RecipeRun {
     const stage = await this.#openStage(metrics, tracing);
     this.#open.defer(() => stage.stop());
     this.#trimJournal(stage);
-    const run = this.#createRun(rows, stage.transport, tracing);
+    const admissions = await Admissions.open(this.#directory.path, (rowId, trial) =>
+      this.#books.isRecorded(rowId, trial),
+    );
+    this.#open.defer(() => admissions.close());
+    const run = this.#createRun(rows, stage.transport, tracing, admissions);
     const fabric = stage.connect(run);
     this.#playing = { run, fabric, stage };
     const { lost } = this.#directory;
@@ -313,11 +318,16 @@ class RecipeRun {
     });
   }
 
-  #createRun(rows: RowStream, transport: DriverTransport, tracing: Tracing | null): Run {
+  #createRun(
+    rows: RowStream,
+    transport: DriverTransport,
+    tracing: Tracing | null,
+    admissions: Admissions,
+  ): Run {
     const { concurrency, delivery, max_attempts: maxAttempts } = this.#work.plan.recipe.run;
     const { trials, seed } = this.#work.rows;
     return new Run({
-      ...{ rows, trials, seed, concurrency, delivery, maxAttempts, transport, tracing },
+      ...{ rows, trials, seed, concurrency, delivery, maxAttempts, transport, tracing, admissions },
       rule: this.#work.plan.rule,
       isRecorded: (rowId, trial) => this.#books.isRecorded(rowId, trial),
       beginningOf: (rowId, trial) => this.#books.beginningOf(rowId, trial),

@@ -176,3 +176,50 @@ test("a retry may lose its sandbox as often as a first start", () => {
   });
   expect(inFlight.judge(endOf("x", { attempt: 4, code: "sandbox_lost" }))).toBe("record");
 });
+
+const after = (attempt: number, delivery: "retry" | "at-most-once" = "retry", first = 1) =>
+  new InFlight({
+    rule: ONE_STEP,
+    delivery,
+    maxAttempts: 2,
+    attemptBefore: (rowId) => (rowId === "x" ? attempt : 0),
+    beginningOf: () => ({ attempt: first, redraws: 0 }),
+  });
+
+test("a row that an earlier driver sent out starts again as its next attempt", () => {
+  for (const attempt of [1, 3]) {
+    const inFlight = after(attempt);
+    expect(inFlight.readRow(admitted("x"))).toBe("new");
+    const next = { kind: "step", task: { rowId: "x", attempt: attempt + 1 } };
+    expect(inFlight.admit(admitted("x"))).toMatchObject(next);
+    expect(inFlight.admit(admitted("y"))).toMatchObject({ task: { attempt: 1 } });
+  }
+});
+
+test("a row that an earlier driver sent out is lost with delivery at most once", () => {
+  const inFlight = after(2, "at-most-once");
+  expect(inFlight.admit(admitted("x"))).toMatchObject({
+    kind: "end",
+    task: { rowId: "x", attempt: 2 },
+    ending: { status: "lost", stopReason: "lost", error: { code: "host_lost" } },
+  });
+  expect(inFlight.has(key("x"))).toBe(true);
+  expect(inFlight.admit(admitted("y"))).toMatchObject({ kind: "step" });
+});
+
+test("a note of an attempt whose record a retry has replaced counts no more", () => {
+  for (const delivery of ["retry", "at-most-once"] as const) {
+    const stale = after(2, delivery, 3).admit(admitted("x", { attempt: 3 }));
+    expect(stale).toMatchObject({ kind: "step", task: { attempt: 3 } });
+  }
+  const inFlight = after(3, "retry", 3);
+  expect(inFlight.admit(admitted("x", { attempt: 3 }))).toMatchObject({ task: { attempt: 4 } });
+});
+
+test("starts by earlier drivers do not count against max_attempts", () => {
+  const inFlight = after(5);
+  inFlight.admit(admitted("x"));
+  const lostPlace = (attempt: number) => endOf("x", { attempt, code: "sandbox_lost" });
+  expect(inFlight.judge(lostPlace(6))).toMatchObject({ kind: "step", task: { attempt: 7 } });
+  expect(inFlight.judge(lostPlace(7))).toBe("record");
+});

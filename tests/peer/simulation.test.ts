@@ -207,6 +207,18 @@ test(
 );
 
 test(
+  "with delivery at most once, no step is begun twice, whatever dies, also the driver",
+  () =>
+    prove(
+      0.3,
+      { ...TROUBLE, delivery: "at-most-once", doubleRate: 0 },
+      // A request that arrives twice is not of this world: HTTP/2 sends none again.
+      ({ begunAgain }) => (begunAgain.length > 0 ? `begun again: ${begunAgain.join(", ")}` : null),
+    ),
+  TIMEOUT_MS,
+);
+
+test(
   "a network that loses a fifth of everything loses no task",
   () =>
     prove(

@@ -59,6 +59,8 @@ export interface Outcome {
     }
   >;
   readonly doubled: readonly TaskKey[];
+  /** Turns that were begun more than once, whether or not anything was paid for. */
+  readonly begunAgain: readonly string[];
   /** Turns that were begun again after they were finished, each with the process that did so. */
   readonly paidTwice: readonly string[];
   /** Turns that two living processes did at the same time. */
@@ -167,6 +169,10 @@ export class World {
     { status: Ending["status"]; attempt: number; hops: number; code: string | null }
   >();
   readonly doubled: TaskKey[] = [];
+  /** The latest attempt of each task that left a driver. */
+  readonly #admissions = new Map<TaskKey, number>();
+  /** The number of times that each turn was begun. */
+  readonly #begun = new Map<string, number>();
   /** The finished turns, as in the journal of a run. */
   readonly #journal = new Set<string>();
   /** The processes that do a turn now. */
@@ -221,6 +227,7 @@ export class World {
     return {
       records: this.records,
       doubled: this.doubled,
+      begunAgain: [...this.#begun].flatMap(([turn, count]) => (count > 1 ? [turn] : [])),
       paidTwice: this.#paidTwice,
       paidAtOnce: this.#paidAtOnce,
       misrouted: this.#rows
@@ -451,6 +458,7 @@ export class World {
   #beginTurn(process: Process, task: Task): boolean {
     const turn = turnOf(task);
     const isFinished = this.#journal.has(turn);
+    this.#begun.set(turn, (this.#begun.get(turn) ?? 0) + 1);
     if (isFinished && looksUp(process, task)) return true;
     const others = [...(this.#turns.get(turn) ?? [])].filter(({ alive }) => alive);
     if (isFinished) this.#paidTwice.push(`${turn} on ${process.id}`);
@@ -477,8 +485,15 @@ export class World {
   // — The driver —
 
   #startDriver(): void {
+    // The run directory has these notes.
+    const before = new Map(this.#admissions);
     const life: DriverLife = {
-      inFlight: new InFlight({ rule, delivery: this.scenario.delivery, maxAttempts: 3 }),
+      inFlight: new InFlight({
+        rule,
+        delivery: this.scenario.delivery,
+        maxAttempts: 3,
+        attemptBefore: (rowId, trial) => before.get(keyOf({ rowId, trial })) ?? 0,
+      }),
       next: 0,
       tokens: this.scenario.inFlight,
       isAdmitting: false,
@@ -573,6 +588,7 @@ export class World {
 
   #dispatch(life: DriverLife, message: Message): void {
     if (message.kind !== "end") {
+      this.#admissions.set(keyOf(message.task), message.task.attempt);
       life.process.broker.submit(message);
       return;
     }
