@@ -23,6 +23,11 @@ export function asksAny({ ask, from }: ReplayWish): boolean {
   return ask.length > 0 || from !== null;
 }
 
+/** The roles that may ask their models in some step. */
+export function askedRoles({ roles, ask, from }: ReplayWish): readonly string[] {
+  return from === null ? ask : roles;
+}
+
 /** True when the role asks its model in the next step of the task. */
 export function isAsked(wish: ReplayWish, role: string, task: Steps): boolean {
   return wish.ask.includes(role) || isAnew(wish, role, task);

@@ -2,7 +2,7 @@
 // summary. It reads no flags, no environment and no signals, and draws nothing: `RunContext` does.
 
 import { join } from "node:path";
-import { asksAny } from "../agent/replay-wish.ts";
+import { askedRoles, asksAny } from "../agent/replay-wish.ts";
 import type { RowStream } from "../dataset/open.ts";
 import { EarlyStop } from "../driver/early-stop.ts";
 import { Rates } from "../driver/rates.ts";
@@ -275,7 +275,8 @@ class RecipeRun {
     if (!isAsked || this.#settings.hosts?.listen != null) return;
     const over = new AbortController();
     this.#open.defer(() => over.abort());
-    void probeEndpoints(plan, "list", over.signal).then(
+    const roles = rows.replay === null ? undefined : askedRoles(rows.replay.wish);
+    void probeEndpoints(plan, "list", over.signal, roles).then(
       (problems) => {
         for (const { key, file, line, message } of problems) {
           const place = file === undefined || line === undefined ? "" : ` (${file}:${line})`;

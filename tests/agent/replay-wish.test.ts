@@ -2,6 +2,7 @@
 
 import { expect, test } from "bun:test";
 import {
+  askedRoles,
   asksAny,
   isAnew,
   isAsked,
@@ -23,6 +24,13 @@ test("a replay asks a model only where a role, a hop or a beginning is named", (
   expect(asksAny(wishOf({ from: 0 }))).toBe(true);
   expect(asksAny(wishOf({ from: "a" }))).toBe(true);
   expect(isAsked(wishOf(), "a", at("a"))).toBe(false);
+});
+
+test("the roles that may ask are those that are named, and all of them from some step on", () => {
+  expect(askedRoles(wishOf())).toEqual([]);
+  expect(askedRoles(wishOf({ ask: ["b"] }))).toEqual(["b"]);
+  expect(askedRoles(wishOf({ ask: ["b"], from: 3 }))).toEqual(["a", "b"]);
+  expect(askedRoles(wishOf({ from: "x" }))).toEqual(["a", "b"]);
 });
 
 test("a role that is named is asked in every step, and makes none of them anew", () => {

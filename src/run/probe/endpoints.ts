@@ -5,13 +5,17 @@ import { type ProbeKind, probeModel } from "../../model/replica/probe.ts";
 import { joinKey } from "../../recipe/key-path.ts";
 import type { Plan } from "../plan.ts";
 
-/** Problems of the endpoints, each with its place in the recipe. Fails with the signal's reason. */
+/**
+ * Problems of the endpoints that these roles use, each with its place in the recipe. Fails with the
+ * signal's reason.
+ */
 export async function probeEndpoints(
   { recipe, loaded }: Plan,
   kind: ProbeKind,
   signal: AbortSignal,
+  roles: readonly string[] = Object.keys(recipe.roles),
 ): Promise<readonly Problem[]> {
-  const used = new Set(Object.values(recipe.roles).map(({ model }) => model));
+  const used = new Set(roles.map((name) => recipe.roles[name]?.model));
   const probes = Object.entries(recipe.models).map(async ([name, config]) => {
     if (config.kind !== "openai" || !used.has(name)) return [];
     const problems = await probeModel(config, kind, signal);

@@ -223,3 +223,29 @@ test("a failed task of a replay runs again, and asks past its last answer when t
     expect(again).toMatchObject({ ok: 4, failed: 0, retried: 4, spent: { requests: 8 } });
     expect((await verifyRun(join(folder, "judged"))).findings).toEqual([]);
   }));
+
+test("the endpoint of a role whose answers are recorded gets no request of any kind", () =>
+  withFolder(async (folder) => {
+    const requests: string[] = [];
+    const server = Bun.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      fetch: (request) => {
+        requests.push(new URL(request.url).pathname);
+        return Response.json({
+          choices: [{ finish_reason: "stop", message: { role: "assistant", content: "said" } }],
+          usage: { prompt_tokens: 10, completion_tokens: 5 },
+        });
+      },
+    });
+    const far = (name: string) =>
+      `models.${name}={kind="openai", base_url="http://127.0.0.1:${server.port}/${name}", model="far"}`;
+    await play(folder, "run", {});
+    const overrides = [far("m"), ...JUDGE, far("j")];
+    const wish = { replay: join(folder, "run"), ask: ["judge"] };
+    const summary = await play(folder, "judged", { overrides }, wish);
+    await server.stop(true);
+    expect(summary).toMatchObject({ ok: 4, asked: { requests: 4 } });
+    expect(requests.filter((path) => path === "/j/chat/completions")).toHaveLength(4);
+    expect(requests.filter((path) => !path.startsWith("/j/"))).toEqual([]);
+  }));
