@@ -44,7 +44,7 @@ export class Load {
 
   end({ at }: Begun, now: number): void {
     this.#inFlight--;
-    this.#begins = this.#inFlight === 0 ? 0 : this.#begins - at;
+    this.#begins -= at;
     this.#lastEndAt = now;
   }
 

@@ -109,6 +109,8 @@ test("what was sent before an ejection changes nothing", () => {
   fail("broken", 1, { now: 200, sentAt: 99 });
   answer(1, 99);
   expect([health.is, health.changesAt]).toEqual(["ejected", 1100]);
+  answer(1, 100);
+  expect(health.is).toBe("up");
 });
 
 test("an answer to a request that tried it brings a replica back, and four failures end that", () => {

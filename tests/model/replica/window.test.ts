@@ -189,8 +189,28 @@ test("the time between two requests that try a replica has up to 250 ms of chanc
   expect(window.changesAt(0)).toBe(500);
 });
 
+test("a window that outgrew its limit is full for 250 ms before it doubles", () => {
+  const window = create(1000);
+  burst(window, 1000, 100);
+  expect(window.hasRoom(100, 0)).toBe(false);
+  for (let i = 0; i < 510; i++) window.answered(125);
+  expect(window.found).toBeNull();
+  const { size } = window;
+  expect([1000, 1249, 1250].map((now) => window.hasRoom(size, now))).toEqual([false, false, true]);
+});
+
+test("a round in which too many were turned away does not count as chance", () => {
+  const window = create(10);
+  burst(window, 10, 5);
+  expect(window.found).toBe(5);
+  for (let i = 0; i < 16; i++) window.answered(5);
+  expect(window.found).toBe(5);
+});
+
 test("a window is never less than one", () => {
   const window = create(1);
+  refuse(window, 2);
+  expect(window.size).toBe(1);
   for (let now = 0; now < 5; now++) refuse(window, 1, { now });
   expect(window.size).toBe(1);
 });
