@@ -119,18 +119,21 @@ test("a worker of an earlier driver is adopted under its id, and stays away when
     const worker = { name: "old", id: "old-1", pid: child.pid, startTime: startTimeOf(child.pid) };
     const told: unknown[] = [];
     const deaths: string[] = [];
+    const failures: string[] = [];
     const workers = new LocalWorkers({
       hosts: { workers: 0, listen: null, insecure: false, patienceMs: 1000 },
       ...{ directory: folder, earlier: [worker], log: quiet },
       onWorkers: (running) => void told.push(running),
       onDeath: (id) => void deaths.push(id),
-      onFailure: () => undefined,
+      onFailure: (why) => void failures.push(why),
     });
     workers.start();
     child.kill("SIGKILL");
     await child.exited;
     await until(() => told.length > 0, "the death was seen");
     expect([deaths, told]).toEqual([["old-1"], [[]]]);
+    // It was not wanted, so its death leaves nothing undone.
+    expect(failures).toEqual([]);
     await workers.stop();
   }));
 
