@@ -1,6 +1,7 @@
 // Small files that are replaced whole, and the temporary files on the way.
 
 import { expect, test } from "bun:test";
+import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { isTemporaryOf, removeTemporaries, replaceFile, syncFolder } from "../src/durable-file.ts";
@@ -58,3 +59,8 @@ test("a folder is synced, and one that is not there is an error", () =>
     await syncFolder(folder);
     await expect(syncFolder(join(folder, "none"))).rejects.toThrow("ENOENT");
   }));
+
+test("a folder of a file system that cannot sync folders is left alone, and one that is missing is not", async () => {
+  if (existsSync("/proc/self")) await syncFolder("/proc");
+  await expect(syncFolder("/no/such/folder")).rejects.toMatchObject({ code: "ENOENT" });
+});
