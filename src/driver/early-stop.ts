@@ -76,12 +76,15 @@ export class EarlyStop {
   readonly #stopped = new AbortController();
   /** True when any task of the run ended ok with whole answers. */
   #hasSucceeded: boolean;
+  /** True when any task of the run got a whole answer of a model. */
+  #hasAnswers: boolean;
   #reason: string | null = null;
   #unrecorded = 0;
 
   constructor({ after, hasSucceeded }: EarlyStopOptions) {
     this.#after = after;
     this.#hasSucceeded = hasSucceeded;
+    this.#hasAnswers = hasSucceeded;
   }
 
   /** Why the run stops, in words; null while it goes on. */
@@ -99,8 +102,11 @@ export class EarlyStop {
     return this.#unrecorded;
   }
 
-  /** Takes an end. Returns the ends that are to be recorded now, in the order of their arrival. */
-  take(arrived: Arrived): readonly Arrived[] {
+  /**
+   * Takes an end while `inFlight` other tasks are in flight. Returns the ends that are to be
+   * recorded now, in the order of their arrival.
+   */
+  take(arrived: Arrived, inFlight: number): readonly Arrived[] {
     if (this.#after === 0) return [arrived];
     const freed = this.#freeDisproved(arrived.end);
     const cause = this.#causeOf(arrived.end);
@@ -110,7 +116,9 @@ export class EarlyStop {
     const group = this.#groups.get(cause.key) ?? { held: [], role: cause.role };
     this.#groups.set(cause.key, group);
     group.held.push(arrived);
-    if (group.held.length >= this.#after) this.#stop(group);
+    // Tasks without an answer end before the others do, so these are waited for.
+    const enough = group.role === null ? Math.max(this.#after, inFlight) : this.#after;
+    if (group.held.length >= enough) this.#stop(group);
     return freed;
   }
 
@@ -124,11 +132,11 @@ export class EarlyStop {
 
   /** Frees the ends whose role has answered since the first of them arrived. */
   #freeDisproved({ task, ending }: EndMessage): Arrived[] {
-    const isWhole = ending.status === "ok" && !isUnanswered(ending.stopReason);
-    this.#hasSucceeded ||= isWhole;
+    this.#hasSucceeded ||= ending.status === "ok" && !isUnanswered(ending.stopReason);
+    this.#hasAnswers ||= this.#hasSucceeded || hasWholeAnswer(task, ending);
     if (this.#groups.size === 0) return [];
     return this.#free(({ role, held }) => {
-      if (role === null) return isWhole;
+      if (role === null) return this.#hasAnswers;
       const since = held[0]?.times.endedAt ?? 0;
       return task.history.some(
         (hop) =>
@@ -153,7 +161,7 @@ export class EarlyStop {
     const { code = "", role = null } = ending.error ?? {};
     if (HOPELESS.has(code)) return { key: `${code} in ${role}`, role };
     const isUnansweredTask = isUnanswered(ending.stopReason) || NO_ANSWER.has(code);
-    return isUnansweredTask && !this.#hasSucceeded ? { key: UNANSWERED, role: null } : null;
+    return isUnansweredTask && !this.#hasAnswers ? { key: UNANSWERED, role: null } : null;
   }
 
   #stop(group: Group): void {
@@ -161,6 +169,12 @@ export class EarlyStop {
     this.#groups.clear();
     this.#stopped.abort();
   }
+}
+
+/** True when a model answered before the step that ended the task without an answer. */
+function hasWholeAnswer({ history }: EndMessage["task"], { stopReason }: EndMessage["ending"]) {
+  const answers = history.filter(({ model, error }) => model !== undefined && error === undefined);
+  return answers.length > (isUnanswered(stopReason) ? 1 : 0);
 }
 
 function reasonOf({ held, role }: Group): string {

@@ -75,7 +75,7 @@ export class Sink {
       // Clocks of hosts differ, so the driver's time of admission is used when it is known.
       const admittedAt = known.admitted?.admittedAt ?? end.task.admittedAt;
       const arrived = { end, times: { admittedAt, endedAt } };
-      const now = earlyStop.take(arrived);
+      const now = earlyStop.take(arrived, inFlight.size);
       this.#takeBack(now.filter((one) => one !== arrived));
       if (!now.includes(arrived)) this.#holdBack(end);
       record.push(...now);

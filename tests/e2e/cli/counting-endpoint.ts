@@ -42,7 +42,8 @@ export function serveCounting({
   const server = serve({
     hostname: "127.0.0.1",
     port: 0,
-    fetch: () => {
+    fetch: (request) => {
+      if (request.method === "GET") return new Response("", { status: 404 });
       const now = performance.now();
       arrivals.push(now);
       if (arrivals.filter((at) => at > now - 1000).length <= perSecond)

@@ -108,6 +108,7 @@ function openEndpoint() {
     port: 0,
     idleTimeout: 0,
     fetch: async (request) => {
+      if (request.method === "GET") return new Response("", { status: 404 });
       const n = Number(/row (\d+)/.exec(await request.text())?.[1]);
       state.asked.set(n, (state.asked.get(n) ?? 0) + 1);
       if (state.isBroken && n % 2 === 1) return new Response("down", { status: 500 });
