@@ -56,7 +56,7 @@ test("each role gets its own answers in the order of the record, with model, usa
     hopOf("a", "a2"),
   ]);
   expect(ask("a")).toEqual({ result: "a1", model: "m", usage: USAGE, cost: 0.5 });
-  expect(ask("a", { history: [hopOf("a", ""), hopOf("c", "")] })).toEqual({ result: "a2" });
+  expect(ask("a", { history: [hopOf("a", ""), hopOf("c", "")] })).toStrictEqual({ result: "a2" });
   expect(ask("b", { history: [hopOf("a", ""), hopOf("a", "")] })).toEqual({ result: "b1" });
 });
 

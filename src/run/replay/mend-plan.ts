@@ -13,7 +13,7 @@ import { isChosen, type RetryChoice } from "../../records/retry-choice.ts";
 import { refuseOtherRun } from "../../records/same-run.ts";
 import { taskName } from "../../records/superseded.ts";
 import type { TrajectoryRecord } from "../../task/record.ts";
-import { addSpent, NOTHING_SPENT, type Spent } from "../../task/spent.ts";
+import { addSpent, NO_USAGE, NOTHING_SPENT, type Spent } from "../../task/spent.ts";
 import type { Hop, Message, Usage } from "../../task/task.ts";
 import { rehearse, rehearseTasks } from "../forecast/rehearsal.ts";
 import { identityOf } from "../identity.ts";
@@ -148,7 +148,7 @@ class Tally {
         continue;
       }
       const sum = this.asked.get(role) ?? { steps: 0, spent: NOTHING_SPENT, isPriced: false };
-      const { prompt_tokens = 0, completion_tokens = 0, requests = 0 } = usage ?? {};
+      const { prompt_tokens, completion_tokens, requests } = usage ?? NO_USAGE;
       const cost =
         usage === undefined ? undefined : plan.models.get(config.model ?? "")?.costOf(usage);
       const all = { requests, prompt_tokens, completion_tokens, cost: cost ?? 0 };
