@@ -32,6 +32,12 @@ export function startTimeOf(pid: number): string | null {
   return statOf(pid)?.startTime ?? null;
 }
 
+/** Processor time of a process of this machine; null where there is no /proc or no process. */
+export function cpuMsOf(pid: number): number | null {
+  const ticks = statOf(pid)?.cpuTicks;
+  return ticks === undefined ? null : ticks * TICK_MS;
+}
+
 /** Names the kernel and the process namespace in which pids have their meaning. */
 export function machineId(): string {
   const parts = [hostname()];
@@ -46,14 +52,26 @@ export function machineId(): string {
   return createHash("sha256").update(parts.join("\n")).digest("hex").slice(0, 16);
 }
 
+/** Linux reports processor time in hundredths of a second on all machines (USER_HZ). */
+const TICK_MS = 10;
+
 /**
- * Fields 3 and 22 of /proc/PID/stat (proc(5)). The name before them may hold spaces and brackets.
+ * Fields 3, 14, 15 and 22 of /proc/PID/stat (proc(5)). The name before them may hold spaces and
+ * brackets.
  */
-function statOf(pid: number): { readonly isDead: boolean; readonly startTime: string } | null {
+function statOf(pid: number): {
+  readonly isDead: boolean;
+  readonly startTime: string;
+  readonly cpuTicks: number;
+} | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return { isDead: fields[0] === "Z" || fields[0] === "X", startTime: fields[19] ?? "" };
+    return {
+      isDead: fields[0] === "Z" || fields[0] === "X",
+      startTime: fields[19] ?? "",
+      cpuTicks: Number(fields[11]) + Number(fields[12]),
+    };
   } catch {
     return null;
   }

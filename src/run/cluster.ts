@@ -78,6 +78,8 @@ export class Cluster implements Stage {
   readonly #place: Place;
   /** Ids of all hosts that have taken part. */
   readonly #joined = new Set<string>();
+  /** Hosts that the driver hears from now. */
+  #present: ReadonlySet<string> = new Set();
 
   private constructor(options: ClusterOptions, place: Place) {
     const { run, store } = options.plan.recipe;
@@ -150,6 +152,7 @@ export class Cluster implements Stage {
       tasks: run,
       desk: this.#desk(),
       onHosts: (hosts) => {
+        this.#present = new Set(hosts);
         for (const id of hosts) this.#joined.add(id);
         file.save({ hosts: [...hosts] });
       },
@@ -186,6 +189,7 @@ export class Cluster implements Stage {
       ...{ hosts, directory, earlier, log, confirm: lock.confirm },
       onWorkers: (workers) => file.save({ workers: [...workers] }),
       hasJoined: (id) => this.#joined.has(id),
+      isPresent: (id) => this.#present.has(id),
       onDeath: (id) => fabric.died(id),
       onFailure: (why) => run.fail(new MatrixError("host_lost", `no worker can run: ${why}`)),
     });

@@ -2,10 +2,12 @@
 // that it adopts from the driver before it.
 
 import { join } from "node:path";
-import { isRunning, machineId } from "../process.ts";
+import { cpuMsOf, isRunning, machineId } from "../process.ts";
 import { type DriverFile, readEarlierDriver, removeDriverFile } from "../records/driver-file.ts";
+import { sendKill } from "../sandbox/spawn.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { HostsSettings } from "./settings.ts";
+import { BlockedWorkers } from "./worker/blocked-workers.ts";
 import { Supervisor } from "./worker/supervisor.ts";
 import { WorkerLives } from "./worker/worker-command.ts";
 
@@ -13,6 +15,8 @@ type Worker = DriverFile["workers"][number];
 
 /** Workers learn that the run is over within this time, and have nothing left to do. */
 const STOP_MS = 5000;
+/** Interval of looks for workers that a step blocks for good. */
+const LOOK_MS = 1000;
 
 export interface LocalWorkersOptions {
   readonly hosts: HostsSettings;
@@ -27,6 +31,8 @@ export interface LocalWorkersOptions {
   readonly onWorkers: (workers: readonly Worker[]) => void;
   /** Tells whether the host of this id has ever taken part in the run. */
   readonly hasJoined?: (hostId: string) => boolean;
+  /** Tells whether the driver hears from the host of this id now. */
+  readonly isPresent?: (hostId: string) => boolean;
   /** Called when a worker dies, with the host id of that life. */
   readonly onDeath: (hostId: string) => void;
   /** No worker can run, and no other host will come. */
@@ -40,6 +46,8 @@ export class LocalWorkers {
   /** Workers that are still wanted. */
   readonly #left: Set<string>;
   #isStopping = false;
+  readonly #blocked = new BlockedWorkers(cpuMsOf);
+  readonly #looking: NodeJS.Timeout;
 
   constructor(options: LocalWorkersOptions) {
     const { hosts, directory, earlier, log, confirm = async () => undefined } = options;
@@ -70,6 +78,8 @@ export class LocalWorkers {
       },
       log,
     });
+    this.#looking = setInterval(() => this.#endBlocked(), LOOK_MS);
+    this.#looking.unref();
   }
 
   start(): void {
@@ -78,12 +88,30 @@ export class LocalWorkers {
 
   async stop(): Promise<void> {
     this.#isStopping = true;
+    clearInterval(this.#looking);
     await this.#supervisor.stop(STOP_MS);
   }
 
   /** Leaves the workers alone: they belong to another driver now. */
   abandon(): void {
+    clearInterval(this.#looking);
     this.#supervisor.abandon();
+  }
+
+  /** Kills workers that a step blocks for good; the supervisor replaces them. */
+  #endBlocked(): void {
+    const { hasJoined, isPresent, log } = this.#options;
+    const running = this.#supervisor.workers.flatMap(({ name, pid }) => {
+      const id = this.#lives.idOf(name) ?? name;
+      // A worker that starts has not been heard of yet.
+      if (hasJoined?.(id) !== true) return [];
+      return [{ name, id, pid, isPresent: isPresent?.(id) ?? true }];
+    });
+    for (const { name, pid } of this.#blocked.look(running)) {
+      const text = `${name} is killed: it is silent and burns processor time, so a step of user code never yields`;
+      log.write("warning", text, { pid });
+      sendKill(pid);
+    }
   }
 
   #giveUp(name: string, why: string): void {
