@@ -19,6 +19,8 @@ export type Admission = Pick<Task, "rowId" | "trial" | "attempt">;
 
 const FILE = "admitted.jsonl";
 const SYNC_MS = 1000;
+/** The attempt in a note that takes the earlier notes of its task back. */
+const WITHDRAWN = 0;
 
 export class Admissions {
   readonly #path: string;
@@ -40,7 +42,8 @@ export class Admissions {
       const note = parse(line);
       if (note === null || isRecorded(note.rowId, note.trial)) continue;
       const key = keyFor(note.rowId, note.trial);
-      if (note.attempt > (before.get(key)?.attempt ?? 0)) before.set(key, note);
+      if (note.attempt === WITHDRAWN) before.delete(key);
+      else if (note.attempt > (before.get(key)?.attempt ?? 0)) before.set(key, note);
     }
     const admissions = new Admissions(path, before);
     if (text !== "") admissions.#rewrite();
@@ -74,6 +77,15 @@ export class Admissions {
         `cannot write to ${this.#path}: ${messageOf(cause)}`,
         { cause },
       );
+    }
+  }
+
+  /** Notes that a task has ended without a record and begins anew (run.stop_after). */
+  withdraw(task: Pick<Admission, "rowId" | "trial">): void {
+    try {
+      this.note([{ ...task, attempt: WITHDRAWN }]);
+    } catch {
+      // The earlier note stays, and the next record reports what is wrong with the storage.
     }
   }
 

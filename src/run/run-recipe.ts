@@ -336,7 +336,10 @@ class RecipeRun {
       keeper: {
         append: (lines, counts) => this.#directory.append(lines, counts),
         wrote: (record, hops, task) => this.#wrote(record, hops, task),
-        heldBack: ({ rowId, trial }) => this.#playing?.fabric.settle(rowId, trial),
+        heldBack: ({ rowId, trial }) => {
+          admissions.withdraw({ rowId, trial });
+          this.#playing?.fabric.settle(rowId, trial);
+        },
         hold: () => this.#books.hold(),
       },
       earlyStop: this.#earlyStop,

@@ -76,3 +76,16 @@ test("a note that cannot be written fails with storage_failed and the file", () 
     );
     notes.close();
   }));
+
+test("a task that was withdrawn begins anew, unless it was sent out again after that", () =>
+  withFolder(async (folder) => {
+    const first = await Admissions.open(folder, noneRecorded);
+    first.note([task("a"), task("b", 2), task("c")]);
+    first.withdraw({ rowId: "a", trial: 0 });
+    first.withdraw({ rowId: "b", trial: 0 });
+    first.note([task("b", 1)]);
+    first.close();
+    const second = await Admissions.open(folder, noneRecorded);
+    expect(["a", "b", "c"].map((row) => second.attemptBefore(row, 0))).toEqual([0, 1, 1]);
+    second.close();
+  }));
