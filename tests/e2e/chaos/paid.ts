@@ -46,6 +46,11 @@ export class CountingEndpoint implements AsyncDisposable {
   private constructor(latencyMs: number) {
     this.#latencyMs = latencyMs;
     this.#server = createServer((request, response) => {
+      if (request.method === "GET") {
+        // The driver asks for the models before it begins.
+        response.end(JSON.stringify({ object: "list", data: [{ id: "x", object: "model" }] }));
+        return;
+      }
       const parts: Buffer[] = [];
       request.on("data", (part: Buffer) => parts.push(part));
       request.on("end", async () => {
