@@ -23,3 +23,8 @@ export function comparable(records: readonly TrajectoryRecord[]): unknown[] {
     }))
     .sort((a, b) => a.id.localeCompare(b.id) || a.trial - b.trial);
 }
+
+/** The same for a run that was killed and went on: a row that began again has a later attempt. */
+export function comparableAfterKill(records: readonly TrajectoryRecord[]): unknown[] {
+  return comparable(records.map((record) => ({ ...record, attempt: 1 })));
+}

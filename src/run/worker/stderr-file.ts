@@ -4,11 +4,11 @@
 import {
   closeSync,
   fstatSync,
+  ftruncateSync,
   openSync,
   readSync,
   statSync,
-  truncateSync,
-  writeFileSync,
+  writeSync,
 } from "node:fs";
 
 const FILE_BYTES_MAX = 1024 * 1024;
@@ -45,13 +45,22 @@ export class StderrFile {
   /** Cuts a file that has grown down to its end. Output of that very moment may be lost. */
   bound(): void {
     try {
-      if (statSync(this.#path).size <= FILE_BYTES_MAX) return;
-      const tail = this.#read(0);
-      truncateSync(this.#path);
-      writeFileSync(this.#path, tail, { flag: "a" });
-      this.#begin = 0;
+      if (statSync(this.#path).size > FILE_BYTES_MAX) this.#cut();
     } catch {
       // There is no file yet, or its disk is gone.
+    }
+  }
+
+  /** Writes the end over the beginning before it shortens the file: later output comes after it. */
+  #cut(): void {
+    const tail = this.#read(0);
+    const descriptor = openSync(this.#path, "r+");
+    try {
+      writeSync(descriptor, tail, 0, tail.length, 0);
+      ftruncateSync(descriptor, tail.length);
+      this.#begin = 0;
+    } finally {
+      closeSync(descriptor);
     }
   }
 

@@ -4,7 +4,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { TrajectoryRecord } from "../../../src/task/record.ts";
-import { comparable } from "../../parts/records.ts";
+import { comparableAfterKill } from "../../parts/records.ts";
 
 export interface Accounting {
   readonly ok: number;
@@ -81,7 +81,7 @@ const keyOf = ({ id, trial }: TrajectoryRecord) => `row ${id}, trial ${trial}`;
 
 /** All of a record but times, hosts and how often it was started. */
 function essence(record: TrajectoryRecord): string {
-  return JSON.stringify(comparable([{ ...record, attempt: 1 }]));
+  return JSON.stringify(comparableAfterKill([record]));
 }
 
 function whyNotOk(record: TrajectoryRecord, delivery: Rules["delivery"]): string[] {

@@ -5,7 +5,7 @@ import { appendFile, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { matrix, spawnMatrix } from "../../parts/binary.ts";
 import { withFolder } from "../../parts/folder.ts";
-import { comparable, readRecords } from "../../parts/records.ts";
+import { comparable, comparableAfterKill, readRecords } from "../../parts/records.ts";
 import { CORAL } from "../../parts/repository.ts";
 import { until } from "../../parts/until.ts";
 import { Endpoint, SPEAKER } from "./endpoint.ts";
@@ -208,7 +208,9 @@ test("a killed replay goes on, and another source is refused in its directory", 
     const { stdout } = await drive(...slow);
     expect(stdout).toMatch(/records, \d+ from before/);
     const judged = async (run: string) =>
-      comparable((await readRecords(join(folder, run))).filter(({ status }) => status === "ok"));
+      comparableAfterKill(
+        (await readRecords(join(folder, run))).filter(({ status }) => status === "ok"),
+      );
     expect(await judged("again")).toEqual(await judged("run"));
     const unlike = await drive("-o", "again", "roles.judge.agent=slow.ts");
     expect({ code: unlike.code, stderr: unlike.stderr }).toEqual({

@@ -600,15 +600,27 @@ for line in sys.stdin: threading.Thread(target=answer, args=[json.loads(line)]).
   }, 30_000);
 
   test("an agent that dies fails the waiting requests with its last words", async () => {
-    const agent = "import sys; sys.stdin.readline(); sys.exit('so long, ünd danke')";
-    const channel = new Channel(await shared.open({ args: ["python3", "-c", agent] }), {
-      name: "mortal",
-      lineBytesMax: MIB,
-      onStderr: () => undefined,
-    });
-    const failure = await channel.request({ op: "x" }, TIME).catch((thrown) => thrown);
-    expect(failure.code).toBe("sandbox_lost");
-    expect(failure.message).toContain("exit 1; its last words: so long, ünd danke");
+    const answer = "print(json.dumps({'id': json.loads(input())['id'], 'ok': True, 'result': 1}))";
+    const dies = "input(); sys.exit('so long, ünd danke')";
+    for (const [lines, code] of [
+      [[answer, "sys.stdout.flush()", dies], "sandbox_lost"],
+      // A program that never answered cannot work at all.
+      [[dies], "program_failed"],
+    ] as const) {
+      const agent = ["import json, sys", ...lines].join("\n");
+      const channel = new Channel(await shared.open({ args: ["python3", "-c", agent] }), {
+        name: "mortal",
+        lineBytesMax: MIB,
+        onStderr: () => undefined,
+      });
+      const ask = () => channel.request({ op: "x" }, TIME).catch((thrown) => thrown);
+      if (lines.length > 1) expect(await ask()).toMatchObject({ ok: true });
+      expect(await ask()).toMatchObject({
+        code,
+        message: expect.stringContaining("exit 1; its last words: so long, ünd danke"),
+      });
+      await channel.stop();
+    }
   });
 
   test("a missing image is refused as invalid, with what to do", async () => {
