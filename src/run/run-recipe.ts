@@ -16,7 +16,7 @@ import { runtime } from "../platform.ts";
 import { formatProblem } from "../recipe/problem.ts";
 import { Admissions } from "../records/admissions.ts";
 import { JournalTrimmer } from "../records/journal.ts";
-import { readManifest, type Stopped } from "../records/manifest.ts";
+import { readManifest } from "../records/manifest.ts";
 import { RunDirectory } from "../records/run-directory.ts";
 import { systemClock } from "../task/clock.ts";
 import type { RecordHead } from "../task/record.ts";
@@ -36,7 +36,7 @@ import { identityOf } from "./identity.ts";
 import { ratesOf } from "./limits.ts";
 import { LocalStage } from "./local-stage.ts";
 import type { Plan } from "./plan.ts";
-import { probeEndpoints } from "./probe/endpoints.ts";
+import { warnOfEndpoints } from "./probe/endpoints.ts";
 import { checkPrograms } from "./probe/programs.ts";
 import { replayWork } from "./replay/replay-work.ts";
 import { datasetWork, paidFor, type Work } from "./run-rows.ts";
@@ -44,6 +44,7 @@ import { observationOf, type Playing, type RunView, snapshotOf } from "./run-vie
 import type { RunContext, RunSettings } from "./settings.ts";
 import { type Display, NO_DISPLAY } from "./snapshot.ts";
 import { DRIVER_NAME, type Stage } from "./stage.ts";
+import { NEVER, Stopping } from "./stopping.ts";
 import { type Summary, summarise } from "./summary.ts";
 
 /**
@@ -51,8 +52,6 @@ import { type Summary, summarise } from "./summary.ts";
  * own.
  */
 const SPENT_MS = 500;
-/** A run that is to stop looks this often whether any host is left that could finish its tasks. */
-const HOSTS_LOOK_MS = 250;
 
 /**
  * Plays a run to its end, or as far as it goes. Fails only before the run directory was opened or
@@ -108,10 +107,7 @@ class RecipeRun {
   readonly #display: Display;
   readonly #log: Log;
   readonly #logSink: LogSink;
-  /** Aborted: no further task begins. */
-  readonly #drain: AbortSignal;
-  /** Aborted: the run stops at once. */
-  readonly #halt: AbortSignal;
+  readonly #stopping: Stopping;
   /** Everything that this start has to release, in reverse order. */
   readonly #open = new AsyncDisposableStack();
   /** The parts that play the tasks; null while they are being opened. */
@@ -135,9 +131,16 @@ class RecipeRun {
     this.#log = openLog(join(folder, `${DRIVER_NAME}.log`), this.#display.say, directory.confirm);
     const { confirm } = directory;
     this.#logSink = createLogSink({ folder, show: this.#display.say, confirm });
-    const wishes = this.#heed(context);
-    this.#drain = wishes.drain;
-    this.#halt = wishes.halt;
+    this.#stopping = new Stopping({
+      wishes: context,
+      graceMs: recipe.run.grace,
+      spentUp: this.#books.ledger.spentUp,
+      usedUp: () => this.#books.usedUp(),
+      earlyStop: this.#earlyStop,
+      log: this.#log,
+      canFinish: () => this.#playing?.fabric.canFinish ?? true,
+    });
+    this.#open.defer(() => this.#stopping.close());
     this.#open.defer(() => this.#display.stop());
     this.#open.defer(() => this.#rates.stop());
     const noting = setInterval(() => this.#books.noteSpent(), SPENT_MS);
@@ -168,12 +171,12 @@ class RecipeRun {
     });
     await this.#logSink.close();
     const asked = end.complete ? "complete" : "stopped";
-    const stopping = end.complete ? null : this.#stoppedBy(end.error);
+    const stopping = end.complete ? null : this.#stopping.reason(end.error);
     const closing = await this.#directory.close(asked, stopping ?? undefined).then(
       () => null,
       (failure: Error) => failure,
     );
-    const stopped = stopping ?? (closing === null ? null : this.#stoppedBy(closing));
+    const stopped = stopping ?? (closing === null ? null : this.#stopping.reason(closing));
     const { counts } = this.#directory;
     const state = stopped === null ? "complete" : "stopped";
     this.#log.write("info", state, { ...counts, abandoned: end.abandoned });
@@ -186,61 +189,13 @@ class RecipeRun {
     return summarise(this.#work, this.#directory, this.#books, ended);
   }
 
-  #stoppedBy(error: Error | null): Stopped {
-    if (error !== null) return { why: "error", message: messageOf(error) };
-    const { reason } = this.#earlyStop;
-    if (reason !== null) return { why: "early_stop", message: reason };
-    const used = this.#books.usedUp();
-    return used === null
-      ? { why: "signal", message: "the run was told to stop" }
-      : { why: "budget", message: `run.budget is used up: ${used}` };
-  }
-
-  /** Combines the signals of the user, the grace time, the budget and the early stop into two. */
-  #heed(context: RunContext): { readonly drain: AbortSignal; readonly halt: AbortSignal } {
-    const { drain: asked = NEVER, halt: haltAsked = NEVER } = context;
-    const { grace } = this.#work.plan.recipe.run;
-    const graceOver = new AbortController();
-    const giveGrace = (): void => {
-      const timer = setTimeout(() => graceOver.abort(), grace);
-      const looks = setInterval(() => {
-        if (this.#playing?.fabric.canFinish === false) graceOver.abort();
-      }, HOSTS_LOOK_MS);
-      this.#open.defer(() => {
-        clearTimeout(timer);
-        clearInterval(looks);
-      });
-    };
-    const within = `tasks in flight may finish within ${grace / 1000} s`;
-    void onAbort(asked, () => {
-      this.#log.write("warning", `stopping: ${within}; a second signal stops at once`);
-      giveGrace();
-    });
-    void onAbort(this.#earlyStop.signal, () => {
-      this.#log.write("error", `the run stops early: ${this.#earlyStop.reason}`);
-      giveGrace();
-    });
-    const { spentUp } = this.#books.ledger;
-    void onAbort(spentUp, () =>
-      this.#log.write(
-        "warning",
-        `run.budget is used up (${this.#books.usedUp()}): no further task begins, tasks in flight may finish`,
-      ),
-    );
-    return {
-      drain: AbortSignal.any([asked, spentUp, this.#earlyStop.signal]),
-      halt: AbortSignal.any([haltAsked, graceOver.signal]),
-    };
-  }
-
   async #play(): Promise<RunEnd> {
     const { env = {} } = this.#settings;
     const { name } = this.#work.plan.recipe;
-    const tracing = await createTracing(env, name, version);
-    this.#open.defer(async () => tracing?.close());
     const described = { run: name, host: DRIVER_NAME, version };
     const observe = () => observationOf(this.#view);
     const metrics = await createMetrics(env, described, observe, this.#recorder);
+    const tracing = await createTracing(env, name, version);
     // Both at once, because each waits for its collector.
     this.#open.defer(async () => void (await Promise.all([metrics.close(), tracing?.close()])));
     const { replay } = this.#work.rows;
@@ -265,26 +220,13 @@ class RecipeRun {
     return run.play(fabric);
   }
 
-  /**
-   * Tells the user at once what an endpoint refuses. The run does not wait for the answer, because
-   * a server may come later.
-   */
+  /** Tells the user at once what an endpoint refuses. */
   #probeEndpoints(): void {
     const { plan, rows } = this.#work;
     const isAsked = this.#asksModels && this.#books.before < rows.expected;
     if (!isAsked || this.#settings.hosts?.listen != null) return;
-    const over = new AbortController();
-    this.#open.defer(() => over.abort());
     const roles = rows.replay === null ? undefined : askedRoles(rows.replay.wish);
-    void probeEndpoints(plan, "list", over.signal, roles).then(
-      (problems) => {
-        for (const { key, file, line, message } of problems) {
-          const place = file === undefined || line === undefined ? "" : ` (${file}:${line})`;
-          this.#log.write("warning", `${key}${place}: ${message}`);
-        }
-      },
-      () => undefined,
-    );
+    this.#open.defer(warnOfEndpoints(plan, this.#log, roles));
   }
 
   #serveMetrics(metrics: Metrics): void {
@@ -344,8 +286,8 @@ class RecipeRun {
       },
       earlyStop: this.#earlyStop,
       clock: systemClock,
-      drain: this.#drain,
-      halt: this.#halt,
+      drain: this.#stopping.drain,
+      halt: this.#stopping.halt,
     });
   }
 
@@ -355,7 +297,7 @@ class RecipeRun {
       directory: this.#directory,
       books: this.#books,
       elapsedMs: performance.now() - this.#startedAt,
-      isStopping: this.#drain.aborted,
+      isStopping: this.#stopping.drain.aborted,
       waitedFor: this.#rates.waitedFor,
       playing: this.#playing,
     };
@@ -422,8 +364,6 @@ class RecipeRun {
     });
   }
 }
-
-const NEVER = new AbortController().signal;
 
 function logFailure(log: Log, { error, id, trial }: RecordHead): void {
   if (error === null) return;

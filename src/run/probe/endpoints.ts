@@ -3,6 +3,7 @@
 import type { Problem } from "../../error.ts";
 import { type ProbeKind, probeModel } from "../../model/replica/probe.ts";
 import { joinKey } from "../../recipe/key-path.ts";
+import type { Log } from "../../telemetry/log.ts";
 import type { Plan } from "../plan.ts";
 
 /**
@@ -24,4 +25,22 @@ export async function probeEndpoints(
     );
   });
   return (await Promise.all(probes)).flat();
+}
+
+/**
+ * Logs what endpoints refuse as soon as they do. The caller does not wait, because a server may
+ * come later; it calls the result to give up.
+ */
+export function warnOfEndpoints(plan: Plan, log: Log, roles?: readonly string[]): () => void {
+  const over = new AbortController();
+  void probeEndpoints(plan, "list", over.signal, roles).then(
+    (problems) => {
+      for (const { key, file, line, message } of problems) {
+        const place = file === undefined || line === undefined ? "" : ` (${file}:${line})`;
+        log.write("warning", `${key}${place}: ${message}`);
+      }
+    },
+    () => undefined,
+  );
+  return () => over.abort();
 }
