@@ -20,7 +20,7 @@ export function startProgress(
   quiet: boolean,
   stream: ProgressStream = process.stderr,
 ): Display {
-  stream.on("error", () => undefined);
+  if (!stream.listeners("error").includes(ignore)) stream.on("error", ignore);
   const say = (line: string): void => whileOpen(() => void stream.write(`${line}\n`));
   if (quiet) return { say, stop: () => undefined };
   // A terminal without a size, as some programs make them, has no room for a panel.
@@ -49,6 +49,9 @@ export function startProgress(
     },
   };
 }
+
+/** Stays on the stream, because the errors of a terminal that was closed may come after `stop`. */
+function ignore(): void {}
 
 /** Writes to a terminal. One that was closed takes nothing more, which must not end the run. */
 function whileOpen(write: () => void): void {

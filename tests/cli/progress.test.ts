@@ -100,6 +100,12 @@ test("a terminal that was closed ends neither the display nor its messages", () 
   }
 });
 
+test("many runs on one terminal hear its errors once", () => {
+  const { stream } = terminal(false);
+  for (let run = 0; run < 20; run++) startProgress(() => snapshot, run % 2 === 0, stream).stop();
+  expect(stream.listenerCount("error")).toBe(1);
+});
+
 test("a pipe shows the run as a line each five seconds, until it is stopped", () =>
   withTimers(({ waiting, ring }) => {
     const { stream, text } = terminal(false);
