@@ -2,6 +2,7 @@
 // on both.
 
 import { fileURLToPath } from "node:url";
+import { Worker } from "node:worker_threads";
 
 interface HttpServer {
   readonly url: string;
@@ -160,4 +161,60 @@ export function provideModule(name: string, load: () => Promise<Record<string, u
     setup: (build) =>
       void build.module(name, async () => ({ exports: await load(), loader: "object" })),
   });
+}
+
+/**
+ * Starts the thread that watches the event loop (src/host/watch/thread.ts), with these data. It
+ * does not keep the process alive.
+ */
+export function startWatchThread(data: unknown): { stop(): void } {
+  // scripts/build puts this file into the binary by its path from here.
+  const thread = new Worker(new URL("./host/watch/thread.ts", import.meta.url), {
+    workerData: data,
+  });
+  thread.unref();
+  // A host runs without the thread where it cannot start.
+  thread.on("error", () => undefined);
+  return { stop: () => void thread.terminate() };
+}
+
+/** The C library with glibc, with musl, and on macOS. */
+const LIBC = ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1", "libSystem.B.dylib"];
+/** More bytes than a `struct sigaction` has on any system. */
+const SIGACTION_BYTES = 512;
+
+/**
+ * Lets signals that this process catches end it at once, as the system does it: while its event
+ * loop is blocked it cannot hear them. Returns a function that lets the process catch them again.
+ */
+export type Uncatch = (signals: readonly number[]) => () => void;
+
+/** Callable in any thread. Null where the runtime cannot reach the C library (Deno). */
+export async function loadUncatch(): Promise<Uncatch | null> {
+  if (deno !== undefined) return null;
+  const { dlopen, ptr } = await import("bun:ffi");
+  const declared = { sigaction: { args: ["i32", "ptr", "ptr"], returns: "i32" } } as const;
+  for (const name of LIBC) {
+    try {
+      const { sigaction } = dlopen(name, declared).symbols;
+      return (signals) => {
+        const caught = signals.flatMap((signal) => {
+          const before = new Uint8Array(SIGACTION_BYTES);
+          sigaction(signal, null, ptr(before));
+          // The address of the handler comes first; 0 is the default, and 1 ignores the signal.
+          const [handler = 0n] = new BigUint64Array(before.buffer, 0, 1);
+          return handler > 1n ? [{ signal, before }] : [];
+        });
+        // A struct of zeros is the default action.
+        const byDefault = new Uint8Array(SIGACTION_BYTES);
+        for (const { signal } of caught) sigaction(signal, ptr(byDefault), null);
+        return () => {
+          for (const { signal, before } of caught) sigaction(signal, ptr(before), null);
+        };
+      };
+    } catch {
+      // This system has no library of that name.
+    }
+  }
+  return null;
 }

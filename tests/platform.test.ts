@@ -1,10 +1,19 @@
 // The differences between runtimes, as this one shows them.
 
 import { expect, test } from "bun:test";
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
+import { constants } from "node:os";
 import { join } from "node:path";
-import { hyper, ownCommand, provideModule, provideSdk, runtime, serve } from "../src/platform.ts";
+import {
+  hyper,
+  loadUncatch,
+  ownCommand,
+  provideModule,
+  provideSdk,
+  runtime,
+  serve,
+} from "../src/platform.ts";
 import { to } from "../src/sdk.ts";
 import { withFolder } from "./parts/folder.ts";
 
@@ -71,3 +80,28 @@ test("user modules import the provided modules by name, which are loaded only th
     expect(((await import(path)) as { default: unknown }).default).toEqual(to("a", 2));
     expect(loads).toBe(1);
   }));
+
+test("a caught signal has its default action until it is caught again, and others keep theirs", async () => {
+  if (process.platform !== "linux") return;
+  const caught = async () => {
+    const status = await readFile("/proc/self/status", "utf8");
+    const mask = BigInt(`0x${/^SigCgt:\s*(\w+)$/m.exec(status)?.[1]}`);
+    return [constants.signals.SIGUSR2, constants.signals.SIGURG].map(
+      (signal) => ((mask >> BigInt(signal - 1)) & 1n) === 1n,
+    );
+  };
+  const heard = Promise.withResolvers<void>();
+  process.on("SIGUSR2", heard.resolve);
+  try {
+    const uncatch = await loadUncatch();
+    expect(await caught()).toEqual([true, false]);
+    const catchAgain = uncatch?.([constants.signals.SIGUSR2, constants.signals.SIGURG]);
+    expect(await caught()).toEqual([false, false]);
+    catchAgain?.();
+    expect(await caught()).toEqual([true, false]);
+    process.kill(process.pid, "SIGUSR2");
+    await heard.promise;
+  } finally {
+    process.off("SIGUSR2", heard.resolve);
+  }
+});

@@ -20,6 +20,7 @@ import { pauseBeforeRetry } from "./retry-step.ts";
 import type { Role } from "./role.ts";
 import { Step } from "./step.ts";
 import { runOwned } from "./stray-error.ts";
+import type { Watchdog } from "./watch/watchdog.ts";
 
 /** Pause between checks of deadlines: a timeout may be this late. */
 const DEADLINE_CHECK_MS = 50;
@@ -36,6 +37,8 @@ export interface HostOptions {
   readonly tracing: Tracing | null;
   /** Takes the times of steps. */
   readonly meter?: HopMeter;
+  /** Is told which steps run. */
+  readonly watchdog?: Watchdog | undefined;
   /** The models that roles ask. */
   readonly models?: ReadonlyMap<string, AskedModel>;
 }
@@ -146,15 +149,19 @@ export class Host implements Receiver {
       this.#fail(step, taskTimeout(this.#options.taskTimeoutMs));
       return;
     }
+    const { watchdog } = this.#options;
     let answer: AgentAnswer | Promise<AgentAnswer>;
     try {
+      watchdog?.begin(step);
       const owner = {
         role: role.name,
         task: keyOf(task),
         fail: (thrown: unknown) => this.#fail(step, thrown),
       };
       answer = runOwned(owner, () => role.agent.run(task, step));
+      watchdog?.returned();
     } catch (thrown) {
+      watchdog?.returned();
       this.#fail(step, thrown);
       return;
     }
@@ -164,6 +171,7 @@ export class Host implements Receiver {
 
   #await(step: Step, answer: Promise<AgentAnswer>): void {
     this.#running.add(step);
+    this.#options.watchdog?.keep(step);
     answer.then(
       (value) => this.#succeed(step, value),
       (thrown: unknown) => this.#fail(step, thrown),
@@ -229,6 +237,7 @@ export class Host implements Receiver {
     if (step.settled || this.#stopped) return false;
     step.settled = true;
     this.#running.delete(step);
+    this.#options.watchdog?.drop(step);
     return true;
   }
 

@@ -5,6 +5,7 @@ import { withTaskLimit } from "../agent/task-limit.ts";
 import { HopMeter } from "../host/hop-meter.ts";
 import { type AskedModel, Host } from "../host/host.ts";
 import { Role } from "../host/role.ts";
+import type { Watchdog } from "../host/watch/watchdog.ts";
 import type { HostTransport } from "../peer/transport.ts";
 import type { Recipe } from "../recipe/schema/schema.ts";
 import { systemClock } from "../task/clock.ts";
@@ -20,10 +21,11 @@ export interface HostParts {
   readonly transport: HostTransport;
   readonly tracing: Tracing | null;
   readonly recorder: Recorder;
+  readonly watchdog?: Watchdog | undefined;
 }
 
 export function createHost(parts: HostParts): Host {
-  const { plan, name, roles, transport, tracing, recorder } = parts;
+  const { plan, name, roles, transport, tracing, recorder, watchdog } = parts;
   return new Host({
     id: name,
     roles,
@@ -33,6 +35,7 @@ export function createHost(parts: HostParts): Host {
     clock: systemClock,
     tracing,
     meter: new HopMeter(recorder),
+    watchdog,
     models: modelsOf(plan),
   });
 }

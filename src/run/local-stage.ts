@@ -2,6 +2,7 @@
 
 import { createMemoryFabric } from "../driver/memory-fabric.ts";
 import type { DriverTransport, Fabric, Run } from "../driver/run.ts";
+import { Watchdog } from "../host/watch/watchdog.ts";
 import type { Permits } from "../model/context.ts";
 import type { Replicated } from "../model/contract.ts";
 import { MemoryTransport } from "../peer/memory-transport.ts";
@@ -22,6 +23,8 @@ export interface LocalStageOptions {
   readonly directory: string;
   /** True when models are asked, and their answers kept. A replay may ask none. */
   readonly asksModels: boolean;
+  /** True when this process does nothing but this run. */
+  readonly ownsProcess: boolean;
   /** Fails when another driver has the run directory; called before each change of it. */
   readonly confirm: () => Promise<void>;
   readonly permits: Permits;
@@ -40,11 +43,13 @@ export class LocalStage implements Stage {
   readonly #live: LivePlan;
   readonly #writer: string;
   readonly #memory = new MemoryTransport();
+  readonly #watchdog: Watchdog | undefined;
 
   private constructor(options: LocalStageOptions, live: LivePlan, writer: string) {
     this.#options = options;
     this.#live = live;
     this.#writer = writer;
+    this.#watchdog = options.ownsProcess ? new Watchdog("run", DRIVER_NAME) : undefined;
     this.transport = {
       submit: (message) => this.#memory.submit(message),
       release: () => undefined,
@@ -84,12 +89,16 @@ export class LocalStage implements Stage {
     const { agents, sandboxes } = this.#live;
     const transport = this.#memory;
     const roles = createRoles(plan.recipe, agents);
-    const host = createHost({ plan, name: DRIVER_NAME, roles, transport, tracing, recorder });
+    const host = createHost({
+      ...{ plan, name: DRIVER_NAME, roles, transport, tracing, recorder },
+      watchdog: this.#watchdog,
+    });
     const settle = (rowId: string, trial: number) => sandboxes.release(rowId, trial);
     return createMemoryFabric({ transport, host, sink: run, settle });
   }
 
   async stop(): Promise<void> {
+    this.#watchdog?.stop();
     await this.#live.stop();
   }
 }

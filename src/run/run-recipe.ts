@@ -111,6 +111,7 @@ class RecipeRun {
   /** Everything that this start has to release, in reverse order. */
   readonly #open = new AsyncDisposableStack();
   /** The parts that play the tasks; null while they are being opened. */
+  readonly #ownsProcess: boolean;
   #playing: Playing | null = null;
 
   constructor(directory: RunDirectory, work: Work, settings: RunSettings, context: RunContext) {
@@ -145,6 +146,7 @@ class RecipeRun {
     this.#open.defer(() => this.#rates.stop());
     const noting = setInterval(() => this.#books.noteSpent(), SPENT_MS);
     this.#open.defer(() => clearInterval(noting));
+    this.#ownsProcess = ownsProcess;
     if (ownsProcess) {
       this.#open.defer(captureConsole(this.#log));
       this.#open.defer(catchStrayErrors(this.#log));
@@ -247,6 +249,7 @@ class RecipeRun {
       return LocalStage.open({
         ...{ plan, directory, log, tracing, recorder: this.#recorder },
         asksModels: this.#asksModels,
+        ownsProcess: this.#ownsProcess,
         confirm: this.#directory.confirm,
         permits: new ProcessPermits(this.#rates.models, this.#rates),
         onSpent: (total) => ledger.report(DRIVER_NAME, total),

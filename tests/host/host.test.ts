@@ -7,6 +7,8 @@ import type { HopMeter } from "../../src/host/hop-meter.ts";
 import { type AskedModel, Host } from "../../src/host/host.ts";
 import { Role } from "../../src/host/role.ts";
 import { currentOwner } from "../../src/host/stray-error.ts";
+import { readSteps } from "../../src/host/watch/steps.ts";
+import { type WatchData, Watchdog } from "../../src/host/watch/watchdog.ts";
 import type { Rule } from "../../src/orchestrator/advance.ts";
 import { done, fork, to } from "../../src/orchestrator/contract.ts";
 import type { Json } from "../../src/task/json.ts";
@@ -35,6 +37,7 @@ interface Setup {
   /** Rows whose tasks a newer copy has overtaken. */
   readonly overtaken?: readonly string[];
   readonly meter?: HopMeter;
+  readonly watchdog?: Watchdog;
   readonly models?: ReadonlyMap<string, AskedModel>;
 }
 
@@ -50,6 +53,7 @@ function createHost({
   tracing,
   overtaken = [],
   meter,
+  watchdog,
   models,
 }: Setup) {
   const sent: Message[] = [];
@@ -85,6 +89,7 @@ function createHost({
     },
     tracing: tracing ?? null,
     ...(meter === undefined ? {} : { meter }),
+    watchdog,
     ...(models === undefined ? {} : { models }),
   });
   hosts.push(host);
@@ -664,4 +669,40 @@ test("a step that a newer copy has overtaken does not begin, and its slot goes t
   host.receive([step("1"), step("2")]);
   await sentAll(1);
   expect([ran, sent.map((message) => message.task.rowId), host.idle]).toEqual([["2"], ["2"], true]);
+});
+
+test("the watchdog knows the step whose agent is called, and those that have not answered yet", async () => {
+  const started: WatchData[] = [];
+  const watchdog = new Watchdog("run", "h1", (data) => {
+    started.push(data as WatchData);
+    return { stop: () => undefined };
+  });
+  const read = () => {
+    const [data] = started;
+    if (data === undefined) throw new Error("the watchdog has no thread");
+    return readSteps(data.memory);
+  };
+  const gate = createGate();
+  const called: (string | null)[] = [];
+  const { host, sentAll } = createHost({
+    run: (task, context) => {
+      called.push(read().running);
+      if (task.rowId === "bad") throw new Error("no");
+      return task.rowId === "quick" ? { result: 1 } : gate.run(task, context);
+    },
+    watchdog,
+  });
+  expect(started).toEqual([]);
+  host.receive([step("quick"), step("bad"), step("slow")]);
+  expect(called).toEqual([
+    "role a, row quick, trial 0",
+    "role a, row bad, trial 0",
+    "role a, row slow, trial 0",
+  ]);
+  expect(started).toMatchObject([{ kind: "run", name: "h1" }]);
+  expect(read()).toMatchObject({ running: null, waiting: ["role a, row slow, trial 0"] });
+  gate.answer("slow");
+  await sentAll(3);
+  expect(read()).toMatchObject({ running: null, waiting: [] });
+  watchdog.stop();
 });

@@ -6,6 +6,7 @@ import type { DriverAddress, DriverCalls } from "../../host/driver-calls.ts";
 import type { Host } from "../../host/host.ts";
 import { Membership } from "../../host/membership.ts";
 import type { Role } from "../../host/role.ts";
+import { Watchdog } from "../../host/watch/watchdog.ts";
 import {
   type Address,
   hostnameOf,
@@ -117,7 +118,11 @@ export class HostProcess {
     const served = createRoles(recipe, live.agents);
     const peer = await openPeer(options, served);
     open.defer(() => peer.stop());
-    const host = createHost({ plan, name, roles: served, transport: peer, tracing, recorder });
+    const watchdog = new Watchdog("worker", name);
+    open.defer(() => watchdog.stop());
+    const host = createHost({
+      ...{ plan, name, roles: served, transport: peer, tracing, recorder, watchdog },
+    });
     const described = { run: recipe.name, host: name, version };
     const observe = () => ({
       roles: served,

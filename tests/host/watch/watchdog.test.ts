@@ -1,0 +1,39 @@
+// The beats of a watchdog, from the first step to its end.
+
+import { expect, test } from "bun:test";
+import { Role } from "../../../src/host/role.ts";
+import { Step } from "../../../src/host/step.ts";
+import { readSteps } from "../../../src/host/watch/steps.ts";
+import { type WatchData, Watchdog } from "../../../src/host/watch/watchdog.ts";
+import { taskOf } from "../../parts/task.ts";
+import { until } from "../../parts/until.ts";
+
+test("a watchdog starts one thread with the first step, beats, and ends the thread", async () => {
+  const started: WatchData[] = [];
+  let stopped = 0;
+  const watchdog = new Watchdog("worker", "w1", (data) => {
+    started.push(data as WatchData);
+    return { stop: () => void stopped++ };
+  });
+  const agent = { run: () => ({ result: 1 }) };
+  const limits = { concurrency: 1, timeoutMs: 1, retries: 0 };
+  const role = new Role({ name: "solver", agent, ...limits });
+  const step = new Step(taskOf({ role: "solver", rowId: "r7", trial: 2 }), role, 0, 0);
+  watchdog.begin(step);
+  watchdog.begin(step);
+  const [data] = started;
+  if (data === undefined) throw new Error("there is no thread");
+  expect(started).toEqual([{ memory: data.memory, kind: "worker", name: "w1" }]);
+  expect(readSteps(data.memory).running).toBe("role solver, row r7, trial 2");
+  await until(() => readSteps(data.memory).beats >= 2, "the watchdog has beaten twice");
+  expect(stopped).toBe(0);
+  watchdog.stop();
+  expect(stopped).toBe(1);
+});
+
+test("a watchdog that never saw a step has nothing to stop", () => {
+  const watchdog = new Watchdog("run", "driver", () => {
+    throw new Error("a thread was started");
+  });
+  watchdog.stop();
+});
