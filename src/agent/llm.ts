@@ -3,12 +3,18 @@
 // checked, and asked for once more when it does not fit.
 
 import { MatrixError } from "../error.ts";
-import type { ChatAnswer, ChatMessage, ChatRequest, Model } from "../model/contract.ts";
+import type {
+  ChatAnswer,
+  ChatMessage,
+  ChatRequest,
+  Model,
+  RejectedAnswer,
+} from "../model/contract.ts";
 import { unansweredOf } from "../model/endpoint/stops.ts";
 import { hopCount } from "../task/encoded.ts";
 import type { JsonObject } from "../task/json.ts";
 import { deriveSeed } from "../task/seed.ts";
-import { addSpent, addUsage, roundMoney } from "../task/spent.ts";
+import { addSpent, sumPaid } from "../task/spent.ts";
 import type { Task, TaskLimit, Unanswered } from "../task/task.ts";
 import { spentBy } from "../task/task-limit.ts";
 import type { Attach } from "./attachments.ts";
@@ -101,19 +107,35 @@ async function ask(role: LlmRole, task: Task, context: AgentContext): Promise<Ag
       turn: task.history.reduce((turns, hop) => turns + (hop.role === role.name ? 1 : 0), 0),
     },
   };
-  const chat = async (asked: ChatRequest): Promise<ChatAnswer> =>
-    withOwnCallIds(await role.model.chat(asked, context.signal), asked.messages, task.history);
-  const first = await chat(request);
-  const stop = stopOf(role, first);
-  if (role.schema === null || stop !== null) return answerOf(role.model, first, stop);
+  const missed: AgentAnswer[] = [];
+  const miss: Miss = (answer, problem) => {
+    const unused = answerOf(role.model, answer, null);
+    missed.push(unused);
+    context.missed(unused, problem);
+  };
+  const chat = async (asked: ChatRequest): Promise<ChatAnswer> => {
+    const answer = await role.model.chat(asked, context.signal, (rejected) =>
+      miss(rejected, rejected.problem),
+    );
+    return withOwnCallIds(answer, asked.messages, task.history);
+  };
   const again = (repair: ChatRequest): Promise<ChatAnswer> => {
-    const { usage, cost = 0 } = first;
+    const { usage, cost = 0 } = sumPaid(missed);
     if (role.limit !== null)
       requireRoom(role.limit, task, addSpent(spentBy(task), { ...usage, cost }));
     return chat(repair);
   };
-  return askWithSchema(role, role.schema, request, first, again, context);
+  const first = await chat(request);
+  const stop = stopOf(role, first);
+  const answer =
+    role.schema === null || stop !== null
+      ? answerOf(role.model, first, stop)
+      : await askWithSchema(role, role.schema, request, first, again, miss);
+  return missed.length === 0 ? answer : { ...answer, ...sumPaid([...missed, answer]) };
 }
+
+/** Notes an answer that was paid for and cannot be used. */
+type Miss = (answer: ChatAnswer | RejectedAnswer, problem: string) => void;
 
 /** The reason why the task ends with this answer; null when the task goes on. */
 function stopOf({ accepts }: LlmRole, answer: ChatAnswer): Unanswered | null {
@@ -128,11 +150,11 @@ async function askWithSchema(
   request: ChatRequest,
   first: ChatAnswer,
   chat: (request: ChatRequest) => Promise<ChatAnswer>,
-  context: AgentContext,
+  miss: Miss,
 ): Promise<AgentAnswer> {
   const checked = schema.check(first.message.content);
   if (checked.ok) return answerOf(role.model, first, null, { parsed: checked.value });
-  context.missed(answerOf(role.model, first, null), checked.problem);
+  miss(first, checked.problem);
   const repair: ChatMessage[] = [
     ...request.messages,
     { role: "assistant", content: first.message.content ?? "" },
@@ -141,31 +163,22 @@ async function askWithSchema(
       content: `That answer does not fit the schema: ${checked.problem}. Answer again, with the JSON alone.`,
     },
   ];
-  const again = await chat({ ...request, messages: repair });
-  const second = both(first, again);
+  const second = await chat({ ...request, messages: repair });
   const stop = stopOf(role, second);
   if (stop !== null) return answerOf(role.model, second, stop);
   const value = schema.check(second.message.content);
   if (value.ok) return answerOf(role.model, second, null, { parsed: value.value });
-  context.missed(answerOf(role.model, again, null), value.problem);
+  miss(second, value.problem);
   throw new MatrixError(
     "schema_mismatch",
     `the answer does not fit the schema, even after it was asked for again: ${value.problem}`,
   );
 }
 
-/** The second answer, with the usage and the cost of both. */
-function both(first: ChatAnswer, again: ChatAnswer): ChatAnswer {
-  const usage = addUsage(first.usage, again.usage);
-  return first.cost === undefined && again.cost === undefined
-    ? { ...again, usage }
-    : { ...again, usage, cost: roundMoney((first.cost ?? 0) + (again.cost ?? 0)) };
-}
-
 /** The finish reason stays in the result unless it is a usual one. */
 function answerOf(
   model: LlmRole["model"],
-  answer: ChatAnswer,
+  answer: Omit<ChatAnswer, "rejected">,
   stop: Unanswered | null,
   more: JsonObject = {},
 ): AgentAnswer {

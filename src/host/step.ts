@@ -2,7 +2,7 @@
 // exactly once. A step that is tried again is a new Step with the same task, slot and arrival.
 
 import type { AgentAnswer, AgentContext } from "../agent/contract.ts";
-import { addUsage, NO_USAGE, roundMoney } from "../task/spent.ts";
+import { NO_USAGE, sumPaid } from "../task/spent.ts";
 import type { Hop, MissedAnswer, Task } from "../task/task.ts";
 import type { Role } from "./role.ts";
 
@@ -53,14 +53,7 @@ export class Step implements AgentContext {
   get paid(): Pick<Hop, "model" | "usage" | "cost"> {
     const answers = this.#missed.map(({ answer }) => answer);
     const model = answers.at(-1)?.model;
-    if (model === undefined) return {};
-    const usage = answers.reduce(
-      (sum, answer) => addUsage(sum, answer.usage ?? NO_USAGE),
-      NO_USAGE,
-    );
-    const costs = answers.flatMap(({ cost }) => cost ?? []);
-    const cost = roundMoney(costs.reduce((sum, one) => sum + one, 0));
-    return { model, usage, ...(costs.length === 0 ? {} : { cost }) };
+    return model === undefined ? {} : { model, ...sumPaid(answers) };
   }
 
   abort(reason: Error): void {

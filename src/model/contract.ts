@@ -70,7 +70,7 @@ export interface ChatAnswer {
   readonly finishReason: string;
   /** Set when the endpoint says that it is simulated, as `matrix model serve` does. */
   readonly simulated?: true;
-  /** `requests` counts tries, failed ones included. */
+  /** `requests` counts tries, failed ones included, without those of `rejected`. */
   readonly usage: Usage;
   /** In the currency of the recipe's prices; unset without a price. */
   readonly cost?: number;
@@ -78,7 +78,18 @@ export interface ChatAnswer {
   readonly responseModel?: string;
   /** The server that answered. */
   readonly server?: { readonly address: string; readonly port: number };
+  /** Set in the journal alone: answers to earlier tries that were paid for and are no use. */
+  readonly rejected?: readonly RejectedAnswer[];
 }
+
+/** An answer that is an error of the endpoint, and states tokens or a cost. */
+export interface RejectedAnswer
+  extends Pick<ChatAnswer, "message" | "finishReason" | "simulated" | "usage" | "cost"> {
+  /** What is wrong with it. */
+  readonly problem: string;
+}
+
+export type OnRejected = (answer: RejectedAnswer) => void;
 
 /** State of one replica of a model. */
 export interface ReplicaState {
@@ -111,8 +122,9 @@ export interface Model {
   /** The cost of one answer by today's price; undefined without a price. */
   costOf(usage: Usage): number | undefined;
   /**
-   * One completion, retried within the model's limits. Fails with a MatrixError whose code begins
+   * One completion, retried within the model's limits. `onRejected` is called for each answer that
+   * was paid for and is no use, at once: the request may still succeed or fail. Fails with a MatrixError whose code begins
    * with `model_`.
    */
-  chat(request: ChatRequest, signal: AbortSignal): Promise<ChatAnswer>;
+  chat(request: ChatRequest, signal: AbortSignal, onRejected?: OnRejected): Promise<ChatAnswer>;
 }

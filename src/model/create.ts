@@ -10,8 +10,16 @@ import type {
 import type { TemplateSource } from "../recipe/schema/value-schema.ts";
 import { createRandom, deriveSeed } from "../task/seed.ts";
 import { NO_USAGE } from "../task/spent.ts";
+import type { Usage } from "../task/task.ts";
 import type { ModelContext } from "./context.ts";
-import type { ChatAnswer, ChatRequest, Model, Replicated } from "./contract.ts";
+import type {
+  ChatAnswer,
+  ChatRequest,
+  Model,
+  OnRejected,
+  RejectedAnswer,
+  Replicated,
+} from "./contract.ts";
 import { sample } from "./distribution.ts";
 import { readCertificates } from "./endpoint/pool.ts";
 import { providerOf } from "./endpoint/provider.ts";
@@ -72,18 +80,34 @@ export async function planModel(
 function paidOnce(
   config: ModelConfig,
   model: Pick<Model, "name" | "id" | "provider" | "costOf">,
-  ask: Model["chat"],
+  ask: Ask,
   context: ModelContext,
 ): Model["chat"] {
   const { id, costOf } = model;
   const journal = keepsJournal(config) ? context.journal : null;
   const cache = config.kind === "openai" ? context.cache : null;
   const fields = config.kind === "openai" ? config.extra_body : {};
-  return async (asked, signal) => {
+  const count = <Answer extends Paid>(unpriced: Answer): Answer => {
+    const answer = priced(unpriced, costOf);
+    context.spend(answer.usage, answer.cost ?? 0);
+    recordSpent(context.recorder, model, answer);
+    return answer;
+  };
+  return async (asked, signal, onRejected = () => undefined) => {
     // The fields decide the answer, so kept answers are found by them, too.
     const request = { ...asked, sampling: { ...fields, ...asked.sampling } };
     const paid = await journal?.findOrClaim(id, request, signal);
-    if (paid != null) return priced(paid, costOf);
+    if (paid != null) {
+      const { rejected: before = [], ...answer } = paid;
+      for (const one of before) onRejected(one);
+      return priced(answer, costOf);
+    }
+    const rejected: RejectedAnswer[] = [];
+    const reject: OnRejected = (unpriced) => {
+      const answer = count(unpriced);
+      rejected.push(answer);
+      onRejected(answer);
+    };
     let answer: ChatAnswer;
     try {
       const cached = await cache?.find(id, request);
@@ -91,20 +115,22 @@ function paidOnce(
         journal?.drop(id, request);
         return free(cached, costOf);
       }
-      answer = priced(await ask(request, signal), costOf);
+      answer = count(await ask(request, signal, reject));
     } catch (thrown) {
       journal?.drop(id, request);
       throw thrown;
     }
-    context.spend(answer.usage, answer.cost ?? 0);
-    recordSpent(context.recorder, model, answer);
-    await Promise.all([journal?.keep(id, request, answer), cache?.keep(id, request, answer)]);
+    const whole = rejected.length === 0 ? answer : { ...answer, rejected };
+    await Promise.all([journal?.keep(id, request, whole), cache?.keep(id, request, answer)]);
     return answer;
   };
 }
 
+type Paid = Pick<ChatAnswer, "usage" | "cost">;
+type Ask = (...asked: Required<Parameters<Model["chat"]>>) => Promise<ChatAnswer>;
+
 /** An answer that has a cost keeps it: it was paid for at the price of its time. */
-function priced(answer: ChatAnswer, costOf: CostOf): ChatAnswer {
+function priced<Answer extends Paid>(answer: Answer, costOf: CostOf): Answer {
   const cost = answer.cost ?? costOf(answer.usage);
   return cost === undefined ? answer : { ...answer, cost };
 }
@@ -124,7 +150,7 @@ function asking(
   config: ModelConfig,
   attempt: Try,
   { permits, say }: Pick<ModelContext, "permits" | "say">,
-): Model["chat"] {
+): Ask {
   // Replicas have their own limits.
   const limit = new RequestLimit(
     config.kind === "openai" ? Number.POSITIVE_INFINITY : config.concurrency,
@@ -134,22 +160,29 @@ function asking(
   // A script would say the same again.
   const { retries, deadline: deadlineMs } =
     config.kind === "scripted" ? { retries: 0, deadline: 0 } : config;
-  return (request, signal) => {
+  return (request, signal, onRejected) => {
     const random = createRandom(deriveSeed(request.seed, "retry"));
     return limit.run(async () => {
       let requests = 0;
       let taken = 0;
+      const reject: OnRejected = (answer) => {
+        requests--;
+        const used = tokensOf(answer.usage);
+        if (used > 0) permits?.settle(name, taken, used);
+        onRejected(answer);
+      };
       const permit = async (): Promise<void> => {
         taken = (await permits?.take(name, estimate.of(request), signal)) ?? 0;
         requests++;
       };
       const answer = await retry(
-        (tries, deadline) => attempt(request, { tries, deadline, signal, permit }),
+        (tries, deadline) =>
+          attempt(request, { tries, deadline, signal, permit, onRejected: reject }),
         { retries, deadlineMs, signal, random },
       );
       const usage = complete?.(request, answer) ?? answer.usage;
-      const used = usage.prompt_tokens + usage.completion_tokens;
-      // Failed tries stay counted as estimated.
+      const used = tokensOf(usage);
+      // Tries that failed without an answer stay counted as estimated.
       if (permits !== null && used > 0) {
         permits.settle(name, taken, used);
         estimate.learn(usage);
@@ -158,6 +191,10 @@ function asking(
       return { ...answer, usage: { ...usage, requests, ...failed } };
     }, signal);
   };
+}
+
+function tokensOf({ prompt_tokens: prompt, completion_tokens: completion }: Usage): number {
+  return prompt + completion;
 }
 
 /** One try of a model, and its replicas if it has any. */

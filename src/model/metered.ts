@@ -44,7 +44,7 @@ export function metered(attempt: Try, model: Described, recorder: Recorder): Try
 export function recordSpent(
   recorder: Recorder,
   model: Described,
-  { usage, cost = 0, ...answer }: ChatAnswer,
+  { usage, cost = 0, ...answer }: Omit<ChatAnswer, "message" | "finishReason">,
 ): void {
   for (const [type, tokens] of Object.entries(partsOf(usage)))
     if (tokens > 0)

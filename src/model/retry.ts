@@ -3,7 +3,7 @@
 
 import { type ErrorCode, MatrixError } from "../error.ts";
 import { type Clock, SYSTEM_CLOCK } from "./clock.ts";
-import type { ChatAnswer, ChatRequest } from "./contract.ts";
+import type { ChatAnswer, ChatRequest, OnRejected } from "./contract.ts";
 
 const BACKOFF_BASE_MS = 250;
 const BACKOFF_MAX_MS = 30_000;
@@ -31,6 +31,7 @@ export interface Trying {
   readonly signal: AbortSignal;
   /** Must be awaited just before the request is sent. */
   readonly permit: () => Promise<void>;
+  readonly onRejected: OnRejected;
 }
 
 /** Fails with a MatrixError. */

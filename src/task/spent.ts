@@ -37,6 +37,17 @@ export function addSpent(a: Spent, b: Spent): Spent {
   return combineSpent(a, b, (x, y) => x + y);
 }
 
+/** The sum of answers. It has a cost where one of them has. */
+export function sumPaid(answers: readonly { readonly usage?: Usage; readonly cost?: number }[]): {
+  readonly usage: Usage;
+  readonly cost?: number;
+} {
+  const usage = answers.reduce((sum, { usage: own = NO_USAGE }) => addUsage(sum, own), NO_USAGE);
+  const costs = answers.flatMap(({ cost }) => cost ?? []);
+  if (costs.length === 0) return { usage };
+  return { usage, cost: roundMoney(costs.reduce((sum, cost) => sum + cost, 0)) };
+}
+
 /** Combines two sums, member by member. */
 export function combineSpent(a: Spent, b: Spent, combine: (a: number, b: number) => number): Spent {
   return { ...combineUsage(a, b, combine), cost: roundMoney(combine(a.cost, b.cost)) };

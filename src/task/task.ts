@@ -20,7 +20,7 @@ export interface Usage {
   readonly cache_write_tokens?: number;
   /** The part of `completion_tokens` that the model spent on reasoning. */
   readonly reasoning_tokens?: number;
-  /** Requests that failed and were followed by another try. */
+  /** Requests that failed: another try followed, or the answer that was paid for was no use. */
   readonly failed_requests?: number;
   /** Requests whose tokens are estimates, because the endpoint did not count them. */
   readonly estimated_requests?: number;
@@ -51,7 +51,7 @@ export interface Hop {
   readonly cost?: number;
   /** Number of tries of the step (`roles.NAME.retries`); unset for one. */
   readonly tries?: number;
-  /** Answers of the model that did not fit the schema, in order; unset for none. */
+  /** Answers of the model that were paid for and not used, in order; unset for none. */
   readonly missed?: readonly MissedAnswer[];
   /** Set for the last hop of a failed task whose step failed: the code of the error. */
   readonly error?: string;

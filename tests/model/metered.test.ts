@@ -99,6 +99,7 @@ test("the time of a try begins when its request may be sent, and a try that was 
     deadline: 0,
     signal,
     permit: () => new Promise<void>((resolve) => setTimeout(resolve, 30)),
+    onRejected: () => undefined,
   });
   await tried(request, trying(patient)).catch(() => undefined);
   const [[, series] = expect.unreachable()] = [...recorder.metrics].filter(

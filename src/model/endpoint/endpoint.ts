@@ -7,16 +7,16 @@ import { MatrixError, messageOf } from "../../error.ts";
 import type { OpenaiModelConfig } from "../../recipe/schema/model-schema.ts";
 import { isJsonObject, type Json, type JsonObject } from "../../task/json.ts";
 import { version } from "../../version.ts";
-import { type ChatAnswer, type ChatRequest, taskOf } from "../contract.ts";
+import { type ChatAnswer, type ChatRequest, type OnRejected, taskOf } from "../contract.ts";
 import type { Address } from "../replica/addresses.ts";
 import { badAnswer, parseCompletion } from "./completion.ts";
 import { createConnection, type HttpResponse, type Send } from "./connection.ts";
 import { masking, readCredentials } from "./credentials.ts";
 import { errorIn, outcomeOfError, outcomeOfResponse, type Speaker } from "./error-answer.ts";
 import { endingOf, UNKNOWN_ENDING } from "./finish-reasons.ts";
+import { Received } from "./received.ts";
 import { Assembly } from "./stream.ts";
 import { TimeLimits } from "./time-limits.ts";
-import { withHeaderCost } from "./usage.ts";
 
 const PROBE_TIMEOUT_MS = 5000;
 /**
@@ -65,23 +65,44 @@ export class Endpoint {
     this.#notice = notice;
   }
 
-  /** Fails with a MatrixError, or with the signal's reason. */
-  async ask(request: ChatRequest, signal: AbortSignal): Promise<ChatAnswer> {
+  /**
+   * Fails with a MatrixError, or with the signal's reason. `onRejected` is called before that when
+   * the answer stated tokens or a cost.
+   */
+  async ask(
+    request: ChatRequest,
+    signal: AbortSignal,
+    onRejected: OnRejected = () => undefined,
+  ): Promise<ChatAnswer> {
+    const received = new Received();
+    const reject = (why: unknown): void => {
+      const answer = received.rejected(messageOf(why));
+      if (answer !== null) onRejected(answer);
+    };
+    // A step that is cut off is recorded at once, so it must hear of its answer before that.
+    const giveUp = (): void => reject(signal.reason);
+    signal.addEventListener("abort", giveUp, { once: true });
     const { timeout, first_token_timeout: silence } = this.#config;
     using limits = new TimeLimits(signal, timeout, silence ?? null);
     try {
       const answer =
         silence === undefined
-          ? await this.#askWhole(request, limits)
-          : await this.#askStreamed(request, limits);
+          ? await this.#askWhole(request, limits, received)
+          : await this.#askStreamed(request, limits, received);
       if (endingOf(answer.finishReason) === null) this.#notice(unknownReason(answer.finishReason));
       return answer;
     } catch (thrown) {
       signal.throwIfAborted();
-      if (limits.passed === null) throw thrown;
-      throw new MatrixError("model_timeout", `${this.#speaker.label} gave ${limits.passed}`, {
-        cause: thrown,
-      });
+      const error =
+        limits.passed === null
+          ? thrown
+          : new MatrixError("model_timeout", `${this.#speaker.label} gave ${limits.passed}`, {
+              cause: thrown,
+            });
+      reject(error);
+      throw error;
+    } finally {
+      signal.removeEventListener("abort", giveUp);
     }
   }
 
@@ -124,24 +145,39 @@ export class Endpoint {
     }
   }
 
-  async #askWhole(request: ChatRequest, { signal }: TimeLimits): Promise<ChatAnswer> {
+  async #askWhole(
+    request: ChatRequest,
+    { signal }: TimeLimits,
+    received: Received,
+  ): Promise<ChatAnswer> {
     const response = await this.#post(request, signal, {});
-    return isOk(response) ? this.#readWhole(response) : this.#outcomeOf(response);
+    return isOk(response)
+      ? this.#readWhole(response, received)
+      : this.#outcomeOf(response, received);
   }
 
-  async #askStreamed(request: ChatRequest, limits: TimeLimits): Promise<ChatAnswer> {
+  async #askStreamed(
+    request: ChatRequest,
+    limits: TimeLimits,
+    received: Received,
+  ): Promise<ChatAnswer> {
     const response = await this.#post(request, limits.signal, STREAMED);
-    if (!isOk(response)) return this.#outcomeOf(response);
+    if (!isOk(response)) return this.#outcomeOf(response, received);
     // Some endpoints ignore `stream` and answer whole.
-    if (/\bjson\b/.test(response.headers["content-type"] ?? "")) return this.#readWhole(response);
+    if (/\bjson\b/.test(response.headers["content-type"] ?? ""))
+      return this.#readWhole(response, received);
     const assembly = new Assembly();
+    received.begin(response, () => assembly.partial);
     try {
       for await (const event of response.events()) {
         limits.heard();
         const chunk = this.#parse(event);
         if (!isJsonObject(chunk)) throw badAnswer("an event of it is not an object");
         const error = errorIn(chunk);
-        if (error !== null) return outcomeOfError(error, "broke off its answer", this.#speaker);
+        if (error !== null) {
+          assembly.note(chunk);
+          return received.count(outcomeOfError(error, "broke off its answer", this.#speaker));
+        }
         assembly.add(chunk);
       }
     } catch (thrown) {
@@ -155,22 +191,24 @@ export class Endpoint {
         "model_lost",
         `${this.#speaker.label} ended its stream before the answer: it gave no finish_reason`,
       );
-    return this.#complete(assembly.completion, response);
+    return this.#complete(assembly.completion, received);
   }
 
-  async #readWhole(response: HttpResponse): Promise<ChatAnswer> {
+  async #readWhole(response: HttpResponse, received: Received): Promise<ChatAnswer> {
+    received.begin(response);
     const completion = this.#parse(await response.text());
+    received.begin(response, () => completion);
     const error = errorIn(completion);
     return error === null
-      ? this.#complete(completion, response)
-      : outcomeOfError(error, "answered with an error", this.#speaker);
+      ? this.#complete(completion, received)
+      : received.count(outcomeOfError(error, "answered with an error", this.#speaker));
   }
 
-  #complete(completion: unknown, { headers }: HttpResponse): ChatAnswer {
+  #complete(completion: unknown, received: Received): ChatAnswer {
     const answer = parseCompletion(completion);
     const { hostname, port, protocol } = this.#completions;
     const server = { address: hostname, port: Number(port) || (protocol === "https:" ? 443 : 80) };
-    return { ...answer, usage: withHeaderCost(answer.usage, headers), server };
+    return { ...received.count(answer), server };
   }
 
   #post(request: ChatRequest, signal: AbortSignal, more: JsonObject): Promise<HttpResponse> {
@@ -186,9 +224,11 @@ export class Endpoint {
     });
   }
 
-  async #outcomeOf(response: HttpResponse): Promise<ChatAnswer> {
+  async #outcomeOf(response: HttpResponse, received = new Received()): Promise<ChatAnswer> {
     const { status, headers } = response;
-    return outcomeOfResponse({ status, headers, body: await response.text() }, this.#speaker);
+    const body = await response.text();
+    received.begin(response, () => parsed(body));
+    return received.count(outcomeOfResponse({ status, headers, body }, this.#speaker));
   }
 
   #parse(text: string): unknown {
@@ -200,6 +240,15 @@ export class Endpoint {
         `the answer of ${this.#speaker.label} is not JSON: ${this.#speaker.mask(messageOf(cause))}`,
       );
     }
+  }
+}
+
+/** The body of an error; null for plain words, or for the page of a proxy. */
+function parsed(body: string): unknown {
+  try {
+    return JSON.parse(body);
+  } catch {
+    return null;
   }
 }
 

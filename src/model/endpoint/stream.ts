@@ -24,8 +24,13 @@ export class Assembly {
   readonly #whole: Record<string, Json> = {};
   #finishReason: string | null = null;
 
-  add(chunk: JsonObject): void {
+  /** Keeps what a chunk says of the whole answer, such as its usage. */
+  note(chunk: JsonObject): void {
     for (const key of KEPT) if (chunk[key] != null) this.#whole[key] = chunk[key];
+  }
+
+  add(chunk: JsonObject): void {
+    this.note(chunk);
     const choices: readonly Json[] = Array.isArray(chunk["choices"]) ? chunk["choices"] : [];
     const choice = choices.filter(isJsonObject).find(({ index = 0 }) => index === 0);
     if (choice === undefined) return;
@@ -42,7 +47,11 @@ export class Assembly {
 
   /** The whole completion; null when the stream ended before the answer did. */
   get completion(): JsonObject | null {
-    if (this.#finishReason === null) return null;
+    return this.#finishReason === null ? null : this.partial;
+  }
+
+  /** The completion as far as it has come. */
+  get partial(): JsonObject {
     const { calls } = this.#calls;
     const message: JsonObject = {
       role: "assistant",

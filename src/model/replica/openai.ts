@@ -37,7 +37,7 @@ export function openReplicas(
 }
 
 export function askOneOf(replicas: Replicas, clock: Clock): Try {
-  return async (request, { tries, deadline, signal, permit }) => {
+  return async (request, { tries, deadline, signal, permit, onRejected }) => {
     const place = await replicas.take({ key: taskOf(request), rank: tries, deadline, signal });
     const { replica } = place;
     const isTrial = replica.isEjected;
@@ -45,7 +45,7 @@ export function askOneOf(replicas: Replicas, clock: Clock): Try {
     try {
       await permit();
       sentAt = clock.now();
-      const answer = await replica.endpoint.ask(request, signal);
+      const answer = await replica.endpoint.ask(request, signal, onRejected);
       replicas.answered(place, sentAt);
       return answer;
     } catch (thrown) {

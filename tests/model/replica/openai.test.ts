@@ -23,6 +23,7 @@ const trying = (more: Partial<Trying> = {}): Trying => ({
   deadline: performance.now() + 30_000,
   signal: new AbortController().signal,
   permit: async () => undefined,
+  onRejected: () => undefined,
   ...more,
 });
 

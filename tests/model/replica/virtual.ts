@@ -184,7 +184,11 @@ export function createWorld(
         const request = { messages: [], seed: row, sampling: {}, origin: { ...origin, turn } };
         await retry(
           (tries, deadline) =>
-            attempt(request, { tries, deadline, signal, permit: () => Promise.resolve() }),
+            attempt(request, {
+              ...{ tries, deadline, signal },
+              permit: () => Promise.resolve(),
+              onRejected: () => undefined,
+            }),
           { retries: 5, deadlineMs: 600_000, signal, random, clock },
         ).catch((error: MatrixError) => failed.push(error.code));
       }
