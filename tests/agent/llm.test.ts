@@ -7,6 +7,7 @@ import { createLlmAgent, type LlmRole } from "../../src/agent/llm.ts";
 import { createRequestWriter } from "../../src/agent/request.ts";
 import { createAnswerSchema } from "../../src/agent/schema.ts";
 import { compileTemplate } from "../../src/agent/template.ts";
+import type { MatrixError } from "../../src/error.ts";
 import type { ChatRequest, Model } from "../../src/model/contract.ts";
 import type { Json, JsonObject } from "../../src/task/json.ts";
 import { deriveSeed } from "../../src/task/seed.ts";
@@ -202,6 +203,57 @@ test("an answer that does not fit its schema is asked for once more, and both ca
   });
   expect(requests[1]?.messages.at(-1)?.content).toContain("does not fit the schema");
   expect(requests[1]?.messages.at(-1)?.content).toContain("#/n");
+});
+
+test("answers that an endpoint billed and that are no use are noted, and count with those that are", async () => {
+  const rejected = {
+    message: { role: "assistant", content: "half" },
+    finishReason: "error",
+    problem: "it broke",
+    usage: { requests: 1, prompt_tokens: 7, completion_tokens: 1, failed_requests: 1 },
+    cost: 0.5,
+  } as const;
+  const bad = [
+    {
+      model: "m-7b",
+      ...{ usage: rejected.usage, cost: 0.5, asked: { finishReasons: ["error"] } },
+      result: { role: "assistant", content: "half", finish_reason: "error" },
+    },
+    "it broke",
+  ];
+  const play = async (replies: readonly string[], more: Partial<LlmRole> = {}) => {
+    const { model, requests } = scriptedModel(...replies);
+    const chat: Model["chat"] = (asked, signal, onRejected) => {
+      onRejected?.(rejected);
+      return model.chat(asked, signal);
+    };
+    const context = agentContext();
+    const ran = createLlmAgent(role({ ...model, chat }, more)).run(task(), context);
+    const answer = await Promise.resolve(ran).catch((error: unknown) => error as MatrixError);
+    return { answer, noted: context.noted, asked: requests.length };
+  };
+  const one = await play(["yes"]);
+  expect(one.noted as unknown).toEqual([bad]);
+  expect(one.answer).toMatchObject({
+    result: { content: "yes" },
+    usage: { requests: 2, prompt_tokens: 17, completion_tokens: 3, failed_requests: 1 },
+    cost: 1.5,
+  });
+  const schema = createAnswerSchema({ type: "object" });
+  const two = await play(["no", "{}"], { schema });
+  expect(two.noted.map(([, problem]) => problem)).toEqual([
+    "it broke",
+    expect.stringContaining("not JSON"),
+    "it broke",
+  ]);
+  expect(two.answer).toMatchObject({
+    result: { parsed: {} },
+    usage: { requests: 4, prompt_tokens: 34, completion_tokens: 6, failed_requests: 2 },
+    cost: 3,
+  });
+  const limit = { tokens: 20 };
+  const three = await play(["no", "{}"], { schema, limit });
+  expect([three.asked, three.answer]).toMatchObject([1, { code: "task_limit" }]);
 });
 
 test("an answer that was asked for again has the cost of both, where either has one", async () => {

@@ -7,11 +7,13 @@ import { join } from "node:path";
 import { compileTemplate } from "../../src/agent/template.ts";
 import type { MatrixError } from "../../src/error.ts";
 import type { Answers, Journal, ModelContext } from "../../src/model/context.ts";
-import type { ChatAnswer, ChatRequest } from "../../src/model/contract.ts";
+import type { ChatAnswer, ChatRequest, RejectedAnswer } from "../../src/model/contract.ts";
 import { keepsJournal, simulatedError } from "../../src/model/create.ts";
 import type { Failure } from "../../src/model/simulated.ts";
 import { loadModel } from "../../src/recipe/load.ts";
 import type { ModelConfig, SimulatedModelConfig } from "../../src/recipe/schema/model-schema.ts";
+import { METRIC } from "../../src/telemetry/names.ts";
+import { Recorder } from "../../src/telemetry/recorder.ts";
 import { withFolder } from "../parts/folder.ts";
 import { until } from "../parts/until.ts";
 import { openaiConfig } from "./endpoint/config.ts";
@@ -131,6 +133,68 @@ test("an answer is spent once, and then comes from the journal or the cache", as
   });
   expect(endpoint.asked).toHaveLength(1);
   expect(spent).toEqual([{ requests: 1, prompt_tokens: 1, completion_tokens: 1, cost: 4 }]);
+});
+
+test("answers that are no use are spent, told and kept in the journal with the one that is", async () => {
+  const bodies = [
+    completion({ usage: { prompt_tokens: 5, completion_tokens: 2 } }, { finish_reason: "error" }),
+    "{}",
+    completion({ usage: { prompt_tokens: 5, cost: 0.5 } }, { message: { content: "" } }),
+    completion({ usage: { prompt_tokens: 5, completion_tokens: 3 } }),
+  ];
+  let asked = 0;
+  await using endpoint = await TestEndpoint.start((request) => {
+    const body = bodies[asked++];
+    return answer(body, body === "{}" ? 500 : 200)(request);
+  });
+  const [journal, cache] = [new TestAnswers(), new TestAnswers()];
+  const spent: unknown[] = [];
+  const settled: unknown[] = [];
+  let taken = 0;
+  const recorder = new Recorder();
+  const parts: Partial<ModelContext> = {
+    ...{ journal, cache, recorder },
+    spend: (usage, cost) => void spent.push({ ...usage, cost }),
+    permits: {
+      take: async () => ++taken,
+      settle: (...settling: unknown[]) => void settled.push(settling),
+    },
+  };
+  const price = { prompt: 1e6, completion: 1e6 };
+  const config = openaiConfig({ base_url: endpoint.url, price, retries: 3 });
+  const model = await openModel("m", config, parts);
+  const told: RejectedAnswer[] = [];
+  const given = await model.chat(request(), patient, (one) => void told.push(one));
+  const failed = { requests: 1, prompt_tokens: 5, failed_requests: 1 };
+  const bills = [
+    { ...failed, completion_tokens: 2, cost: 7 },
+    { ...failed, completion_tokens: 0, stated_cost: 0.5, cost: 0.5 },
+    { requests: 2, prompt_tokens: 5, completion_tokens: 3, failed_requests: 1, cost: 8 },
+  ];
+  expect(spent).toEqual(bills);
+  expect(told.map(({ usage, cost }) => ({ ...usage, cost }))).toEqual(bills.slice(0, 2));
+  expect({ ...given.usage, cost: given.cost }).toEqual(bills[2]);
+  expect(settled).toEqual([
+    ["m", 1, 7],
+    ["m", 3, 5],
+    ["m", 4, 8],
+  ]);
+  const series = [...recorder.metrics].find(([name]) => name === METRIC.tokens)?.[1] ?? [];
+  expect([...series].map(({ labels, data }) => [labels, "value" in data && data.value])).toEqual([
+    [{ model: "m", type: "input" }, 15],
+    [{ model: "m", type: "output" }, 5],
+  ]);
+  expect(given).not.toHaveProperty("rejected");
+  expect(cache.kept.get("x: hello")).toEqual(given);
+  expect(journal.kept.get("x: hello")).toEqual({ ...given, rejected: told });
+  const again: RejectedAnswer[] = [];
+  expect(await model.chat(request(), patient, (one) => void again.push(one))).toEqual(given);
+  expect(again).toEqual(told);
+  journal.kept.clear();
+  const free: RejectedAnswer[] = [];
+  const cached = await model.chat(request(), patient, (one) => void free.push(one));
+  expect([cached.cost, free]).toEqual([0, []]);
+  expect([endpoint.asked.length, spent.length]).toEqual([4, 3]);
 });
 
 test("extra_body is sent below the sampling, and kept answers are found by both", async () => {
