@@ -139,7 +139,7 @@ test("answers that are no use are spent, told and kept in the journal with the o
   const bodies = [
     completion({ usage: { prompt_tokens: 5, completion_tokens: 2 } }, { finish_reason: "error" }),
     "{}",
-    completion({ usage: { prompt_tokens: 5, cost: 0.5 } }, { message: { content: "" } }),
+    completion({ usage: { cost: 0.5 } }, { message: { content: "" } }),
     completion({ usage: { prompt_tokens: 5, completion_tokens: 3 } }),
   ];
   let asked = 0;
@@ -165,10 +165,10 @@ test("answers that are no use are spent, told and kept in the journal with the o
   const model = await openModel("m", config, parts);
   const told: RejectedAnswer[] = [];
   const given = await model.chat(request(), patient, (one) => void told.push(one));
-  const failed = { requests: 1, prompt_tokens: 5, failed_requests: 1 };
+  const failed = { requests: 1, failed_requests: 1 };
   const bills = [
-    { ...failed, completion_tokens: 2, cost: 7 },
-    { ...failed, completion_tokens: 0, stated_cost: 0.5, cost: 0.5 },
+    { ...failed, prompt_tokens: 5, completion_tokens: 2, cost: 7 },
+    { ...failed, prompt_tokens: 0, completion_tokens: 0, stated_cost: 0.5, cost: 0.5 },
     { requests: 2, prompt_tokens: 5, completion_tokens: 3, failed_requests: 1, cost: 8 },
   ];
   expect(spent).toEqual(bills);
@@ -176,12 +176,11 @@ test("answers that are no use are spent, told and kept in the journal with the o
   expect({ ...given.usage, cost: given.cost }).toEqual(bills[2]);
   expect(settled).toEqual([
     ["m", 1, 7],
-    ["m", 3, 5],
     ["m", 4, 8],
   ]);
   const series = [...recorder.metrics].find(([name]) => name === METRIC.tokens)?.[1] ?? [];
   expect([...series].map(({ labels, data }) => [labels, "value" in data && data.value])).toEqual([
-    [{ model: "m", type: "input" }, 15],
+    [{ model: "m", type: "input" }, 10],
     [{ model: "m", type: "output" }, 5],
   ]);
   expect(given).not.toHaveProperty("rejected");

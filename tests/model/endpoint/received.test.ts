@@ -190,6 +190,22 @@ test("a request that is given up tells of its bill before the reason is heard el
   expect(rejected).toMatchObject([{ problem: "too late", usage: USAGE }]);
 });
 
+test("an answer is told once, or not at all, when its request is given up later", async () => {
+  for (const [content, times] of [
+    ["", 1],
+    ["yes", 0],
+  ] as const) {
+    await using endpoint = await TestEndpoint.start(whole(message(content)));
+    const controller = new AbortController();
+    const rejected: RejectedAnswer[] = [];
+    await new Endpoint(openaiConfig(), { url: endpoint.url, ip: null, label: "a" })
+      .ask(REQUEST, controller.signal, (one) => void rejected.push(one))
+      .catch(() => undefined);
+    controller.abort();
+    expect(rejected).toHaveLength(times);
+  }
+});
+
 test("texts of an answer that is no use are kept within limits, tool calls as text", async () => {
   const tool_calls = [{ id: "1" }];
   const long = { reasoning_content: "r".repeat(20_001), tool_calls };
@@ -207,7 +223,7 @@ test("texts of an answer that is no use are kept within limits, tool calls as te
 
 test("a deeply nested answer is billed and its text is left out", async () => {
   let deep: Json = "x";
-  for (let level = 0; level < 300; level++) deep = [deep];
+  for (let level = 0; level < 300; level++) deep = [{ type: "text", text: deep }];
   const { rejected } = await ask(whole(message(deep)));
   expect(rejected).toMatchObject([{ message: { content: null }, usage: USAGE }]);
 });
