@@ -123,8 +123,8 @@ export interface Model {
   costOf(usage: Usage): number | undefined;
   /**
    * One completion, retried within the model's limits. `onRejected` is called for each answer that
-   * was paid for and is no use, at once: the request may still succeed or fail. Fails with a MatrixError whose code begins
-   * with `model_`.
+   * was paid for and is no use, at once: the request may still succeed or fail. Fails with a
+   * MatrixError whose code begins with `model_`.
    */
   chat(request: ChatRequest, signal: AbortSignal, onRejected?: OnRejected): Promise<ChatAnswer>;
 }
