@@ -38,6 +38,13 @@ test("a loop that beats again after it was blocked is told so once, and is block
   expect(look()).toBe("blocked");
 });
 
+test("a loop that beats at the first look after it was found blocked goes on, too", () => {
+  const { look } = createWatch();
+  look();
+  for (let seconds = 1; seconds <= 10; seconds++) look();
+  expect(look(LOOK_MS, 0, 1)).toBe("again");
+});
+
 test("a loop that was silent for less than ten seconds just beats", () => {
   const { look } = createWatch();
   look();
@@ -71,6 +78,9 @@ test("a beat takes back what was burned, and a loop that sleeps burns nothing", 
   expect(look(LOOK_MS, LOOK_MS, 1)).toBe("again");
   const verdicts = Array.from({ length: 100 }, () => look());
   expect(verdicts.filter((verdict) => verdict !== "still")).toEqual(["blocked"]);
+  const burning = Array.from({ length: 29 }, () => look(LOOK_MS, LOOK_MS));
+  expect(burning).not.toContain("burned");
+  expect(look(LOOK_MS, LOOK_MS)).toBe("burned");
 });
 
 test("processor time of other threads does not count beyond the time that passes", () => {

@@ -8,6 +8,8 @@ import { type WatchData, Watchdog } from "../../../src/host/watch/watchdog.ts";
 import { taskOf } from "../../parts/task.ts";
 import { until } from "../../parts/until.ts";
 
+const beatsNow = (data: WatchData | undefined) => (data ? readSteps(data.memory).beats : 0);
+
 test("a watchdog starts one thread with the first step, beats, and ends the thread", async () => {
   const started: WatchData[] = [];
   let stopped = 0;
@@ -25,10 +27,20 @@ test("a watchdog starts one thread with the first step, beats, and ends the thre
   if (data === undefined) throw new Error("there is no thread");
   expect(started).toEqual([{ memory: data.memory, kind: "worker", name: "w1" }]);
   expect(readSteps(data.memory).running).toBe("role solver, row r7, trial 2");
-  await until(() => readSteps(data.memory).beats >= 2, "the watchdog has beaten twice");
+  await until(() => beatsNow(data) >= 2, "the watchdog has beaten twice");
   expect(stopped).toBe(0);
+  const before = beatsNow(data);
   watchdog.stop();
   expect(stopped).toBe(1);
+  // A second watchdog beats at the same pace, and the first one no longer.
+  const other = new Watchdog("worker", "w2", (second) => {
+    started.push(second as WatchData);
+    return { stop: () => undefined };
+  });
+  other.begin(step);
+  await until(() => beatsNow(started.at(-1)) >= 2, "the second watchdog has beaten twice");
+  other.stop();
+  expect(beatsNow(data)).toBe(before);
 });
 
 test("a watchdog that never saw a step has nothing to stop", () => {
