@@ -44,9 +44,15 @@ export function taskErrorOf(thrown: unknown, role: string | null, hop: number | 
   };
 }
 
+/** Files inside the compiled binary, whose frames tell a user nothing. */
+const OWN_FRAME = /\/\$bunfs\//;
+
 /** The innermost calls. A traceback of Python has them, and its error, at its end. */
 function shortStack(stack: string): string {
-  const lines = stack.trimEnd().split("\n");
+  const lines = stack
+    .trimEnd()
+    .split("\n")
+    .filter((line) => !OWN_FRAME.test(line));
   const [first = ""] = lines;
   if (!first.startsWith("Traceback "))
     return lines.slice(0, STACK_LINES_MAX).join("\n").slice(0, STACK_CHARS_MAX);

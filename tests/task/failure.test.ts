@@ -78,6 +78,15 @@ test("an error without a stack is recorded without one", () => {
   expect(taskErrorOf(thrown, "a", 0)).not.toHaveProperty("stack");
 });
 
+test("a stack has no frames of the compiled program", () => {
+  const error = new Error("boom");
+  error.stack =
+    "Error: boom\n    at a (/home/u/a.ts:1:2)\n    at #l (/$bunfs/root/matrix:9:1)\n    at /$bunfs/root/matrix:3:4\n    at b (/home/u/b.ts:3:4)";
+  expect(taskErrorOf(error, "r", 0).stack).toBe(
+    "Error: boom\n    at a (/home/u/a.ts:1:2)\n    at b (/home/u/b.ts:3:4)",
+  );
+});
+
 test("a record keeps the first 12 lines of a stack", () => {
   const thrown = new Error("deep");
   const lines = Array.from({ length: 13 }, (_, i) => `line ${i}`);

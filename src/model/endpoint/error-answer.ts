@@ -128,9 +128,24 @@ const DENIED_CODES: ReadonlySet<string> = new Set([
   "account_deactivated",
   "invalid_api_key",
   "model_not_found",
+  "invalid_model", // Mistral
+  "budget_exceeded", // litellm
+  "Arrearage", // Qwen
+  "exceeded_current_quota_error", // Moonshot
+  "1113", // Zhipu: the account is in arrears
 ]);
-/** The same in words, where the status is 400. */
-const DENIED_WORDS = /api key not valid|credit balance is too low/i; // Gemini; Anthropic
+/** The same in words, where the status is below 500 and is not 429, which may pass by itself. */
+const DENIED_WORDS = new RegExp(
+  [
+    "api key not valid", // Gemini
+    "(?:incorrect|invalid) api key", // xAI
+    "credit balance is too low", // Anthropic
+    "budget has been exceeded", // litellm
+    "spending limit", // Fireworks
+    "in arrears",
+  ].join("|"),
+  "i",
+);
 const DENIED_STATUSES: ReadonlySet<number> = new Set([401, 402, 403, 404]);
 
 const OVERLOADED: ReadonlySet<number> = new Set([
@@ -151,7 +166,7 @@ const FAILED: ReadonlySet<number> = new Set([
 function codeOfStatus(status: number, { codes, said }: ReadError): ErrorCode {
   // A quota that is used up does not come back by waiting.
   if (codes.some((code) => DENIED_CODES.has(code))) return "model_denied";
-  if (DENIED_STATUSES.has(status) || (status === 400 && DENIED_WORDS.test(said)))
+  if (DENIED_STATUSES.has(status) || (status < 500 && status !== 429 && DENIED_WORDS.test(said)))
     return "model_denied";
   if (OVERLOADED.has(status)) return "model_overloaded";
   if (TIMED_OUT.has(status)) return "model_timeout";

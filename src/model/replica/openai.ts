@@ -72,5 +72,9 @@ function withRetryNow(error: MatrixError, replica: Replica, replicas: Replicas):
 function blamed(error: MatrixError, isTrial: boolean): MatrixError {
   const { code, message } = error;
   if (code !== "model_denied" && !(isTrial && code === "model_refused_request")) return error;
-  return new MatrixError("model_failed", message, { cause: error });
+  const { retryAfterMs } = error;
+  return new MatrixError("model_failed", message, {
+    cause: error,
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+  });
 }

@@ -29,10 +29,25 @@ const mount = v.strictObject({
 /** The folder in which commands start by default. It is empty at first and always writable. */
 export const SCRATCH = "/work";
 
+/** One part of a repository's name. */
+const NAME = "[a-z0-9]+(?:(?:[.]|_|__|-+)[a-z0-9]+)*";
+/** References as registries and engines read them (github.com/distribution/reference). */
+const REFERENCE = new RegExp(
+  `^(?:[\\w.-]+(?::\\d+)?/)?${NAME}(?:/${NAME})*(?::\\w[\\w.-]{0,127})?(?:@[A-Za-z0-9+._-]+:[0-9a-fA-F]{32,})?$`,
+);
+const REFERENCE_WORDS =
+  "a reference such as python:3.12-slim (lowercase, without spaces), or a path that begins with " +
+  "./ or ends in .sif";
+
 export const sandbox = v.strictObject({
   image: v.optional(
     described(
-      v.pipe(v.string(), v.nonEmpty("an image"), v.title("image")),
+      v.pipe(
+        v.string(),
+        v.nonEmpty("an image"),
+        v.check((image) => isImagePath(image) || REFERENCE.test(image), REFERENCE_WORDS),
+        v.title("image"),
+      ),
       "A Docker reference, the path of a `.sif`, or a folder with a `Dockerfile` or a `*.def`. " +
         "A path begins with `/`, `./` or `../`, or ends in `.sif`. Only `process` needs no image.",
       "python:3.12-slim",

@@ -66,17 +66,33 @@ test("a key, an account or a model that is turned away is told by the code, with
     "account_deactivated",
     "invalid_api_key",
     "model_not_found",
+    "invalid_model",
+    "budget_exceeded",
+    "Arrearage",
+    "exceeded_current_quota_error",
+    "1113",
   ])
     expect([codeOf(429, code), codeOf(400, code)]).toEqual(["model_denied", "model_denied"]);
   expect(codeOf(429, "rate_limit_exceeded")).toBe("model_overloaded");
 });
 
-test("two providers refuse a key or an empty account with 400 and words alone", () => {
+test("some providers refuse a key or an empty account in words alone", () => {
   const codeOf = (status: number, message: string) => respond(status, { error: { message } }).code;
-  const words = ["API key not valid. Please pass one.", "Your credit balance is too low to go on."];
+  const words = [
+    "API key not valid. Please pass one.",
+    "Incorrect API key provided: xai-1.",
+    "Invalid API key.",
+    "Your credit balance is too low to go on.",
+    "Budget has been exceeded! Current cost: 10.2, Max budget: 10.0",
+    "Account a is suspended: it reached its spending limit.",
+    "Your account is in arrears.",
+  ];
   for (const message of words) {
-    expect(codeOf(400, message)).toBe("model_denied");
-    expect(codeOf(500, message)).toBe("model_failed");
+    expect([codeOf(400, message), codeOf(412, message)]).toEqual(["model_denied", "model_denied"]);
+    expect([codeOf(429, message), codeOf(500, message)]).toEqual([
+      "model_overloaded",
+      "model_failed",
+    ]);
   }
 });
 

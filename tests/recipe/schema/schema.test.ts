@@ -278,6 +278,28 @@ test("paths in a sandbox are absolute", () => {
   expect(box({ image: "" })).toBe(false);
 });
 
+test("an image is a path, or a reference that every engine can read", () => {
+  const box = (image: string) => takes({ sandboxes: { s: { image } } });
+  const digest = `sha256:${"0f".repeat(32)}`;
+  const good = [
+    ...["python:3.12-slim", "a/b/c", "registry:5000/a", "localhost/a:V1.0_x", "GHCR.io/a__b/c-d.e"],
+    ...[
+      `a@${digest}`,
+      `a:1@${digest}`,
+      digest,
+      "./My Folder",
+      "/My Images/x.sif",
+      `a:${"t".repeat(128)}`,
+    ],
+  ];
+  expect(good.filter((image) => !box(image))).toEqual([]);
+  const bad = [
+    ...["my image", "Python:3.12", "a b", "a:", "a:-1", "a//b", "-a", "a_", "a@sha256:12", "a:1:2"],
+    ...["http://a/b", "a\nb", "ü", `a:${"t".repeat(129)}`],
+  ];
+  expect(bad.filter(box)).toEqual([]);
+});
+
 test("an image is a path when it begins with a dot or a slash, or ends in .sif", () => {
   const paths = ["/a", "./a", "../a", "a.sif", "a/b.sif"];
   const references = ["a", "a/b", "a.b/c:1", ".../a", "a.sif.x", "registry:5000/a"];
