@@ -15,6 +15,7 @@ const HOPELESS: ReadonlySet<string> = new Set<ErrorCode>([
   "sandbox_invalid",
   "sandbox_unavailable",
   "program_failed",
+  "not_recorded",
 ]);
 
 /**
@@ -48,6 +49,7 @@ export const EARLY_STOP_HELP: Readonly<Record<Unanswered, string>> & Record<stri
   model_refused_request: "check the role's sampling and what the model supports",
   sandbox_invalid: "check the image of the sandbox",
   sandbox_unavailable: "start the sandbox engine, or free its resources",
+  not_recorded: "ask this role anew with --ask, or replay with the rule that made the records",
   program_failed: "mend the program; its last words are above and in the log",
 };
 

@@ -76,6 +76,7 @@ test.each([
   "sandbox_invalid",
   "sandbox_unavailable",
   "program_failed",
+  "not_recorded",
 ] as const)("%s is an error that no row can change, also late in a run", (code) => {
   const stop = stopAfter(2, true);
   stop.take(failed("1", code), 0);
