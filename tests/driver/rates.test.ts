@@ -191,3 +191,24 @@ test("hosts whose turn comes later are answered then, without asking again", asy
   expect(answers.map((waits) => waits.length)).toEqual([1, 1, 1, 1, 1]);
   rates.stop();
 });
+
+test("the driver looks at no clock for a model while no host waits", async () => {
+  const { rates, clock, ask } = createRates({ rpm: 6000 });
+  await ask(0);
+  const { reads } = clock;
+  const others = createRates({ rpm: 6000 });
+  // The other model gives out turns twice, each time after hosts could gather.
+  for (let turn = 0; turn < 2; turn++) await others.ask(0);
+  expect(clock.reads).toBe(reads);
+  others.rates.stop();
+  rates.stop();
+});
+
+test("hosts that ask while turns are gathered wait for one look together", async () => {
+  const { rates, clock, ask } = createRates({ rpm: 6000 });
+  const before = clock.reads;
+  await Promise.all([ask(0), ask(0), ask(0)]);
+  // Each ask reads the clock, the timer is set once, and it gives out turns once.
+  expect(clock.reads - before).toBe(5);
+  rates.stop();
+});

@@ -18,6 +18,8 @@ class Stage implements Fabric {
   readonly ready: Promise<void>;
   readonly sent: Message[] = [];
   readonly released: EndMessage[] = [];
+  /** The number of ends in each release. */
+  readonly releases: number[] = [];
   readonly records: RecordHead[] = [];
   readonly counts: Counts[] = [];
   readonly drain = new AbortController();
@@ -62,7 +64,10 @@ class Stage implements Fabric {
       earlyStop: new EarlyStop({ after: 0, hasSucceeded: false }),
       transport: {
         submit: (message) => void this.sent.push(message),
-        release: (ends) => void this.released.push(...ends),
+        release: (ends) => {
+          this.releases.push(ends.length);
+          this.released.push(...ends);
+        },
       },
       clock: () => 100,
       tracing: null,
@@ -109,6 +114,7 @@ test("a run sends every row, records every end and is complete", async () => {
     { ok: 1, failed: 0, lost: 0 },
   ]);
   expect(stage.released.map(({ task }) => task.rowId)).toEqual(["1", "0", "2"]);
+  expect(stage.releases).toEqual([2, 1]);
   expect([stage.hasStopped, stage.run.inFlight]).toEqual([true, 0]);
 });
 
@@ -120,7 +126,7 @@ test("an end that comes twice is recorded once, and released both times", async 
   stage.run.receive([endOf("0"), endOf("0")]);
   expect((await end).complete).toBe(true);
   expect(stage.records).toHaveLength(1);
-  expect(stage.released).toHaveLength(2);
+  expect(stage.releases).toEqual([1, 1]);
 });
 
 test("a late end of an earlier attempt that lost its sandbox is released and never recorded", async () => {

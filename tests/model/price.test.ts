@@ -81,6 +81,20 @@ test("the list of prices has prices of its own for reasoning", async () => {
   expect([await research({}), await research({ reasoning_tokens: 1e6 })]).toEqual([8, 3]);
 });
 
+test("the list of prices counts a single token of each kind", async () => {
+  const usage = { requests: 1, prompt_tokens: 1, completion_tokens: 0 };
+  const sonnet = (more: Partial<Usage>) =>
+    listed("claude-sonnet-4-5", "https://api.anthropic.com/v1", { ...usage, ...more });
+  expect([
+    await sonnet({}),
+    await sonnet({ cached_tokens: 1 }),
+    await sonnet({ cache_write_tokens: 1 }),
+    await sonnet({ completion_tokens: 1 }),
+  ]).toEqual([3e-6, 0.3e-6, 3.75e-6, 18e-6]);
+  const thought = { ...usage, prompt_tokens: 0, completion_tokens: 1, reasoning_tokens: 1 };
+  expect(await listed("sonar-deep-research", "https://api.perplexity.ai", thought)).toBe(3e-6);
+});
+
 test("a model that the list of prices does not know is a problem with a way out", async () => {
   const thrown = await listed("my-model", "http://localhost:8000/v1").then(
     () => expect.unreachable("it has a price"),

@@ -29,6 +29,19 @@ test("a sound record is answered as it is, and has no contradictions", () => {
   }
 });
 
+test.each([
+  [0, 0.9e-9, 1.1e-9],
+  [3, 3.9e-9, 4.1e-9],
+])("with costs at %d hops, a cost may differ by %d and not by %d", (count, near, far) => {
+  const { history } = recordOf("a");
+  const hops = history.map(({ cost: _, ...hop }, index) =>
+    index < count ? { ...hop, cost: 0.25 } : hop,
+  );
+  const found = (difference: number) =>
+    contradictionsIn(recordOf("a", { history: hops, cost: count * 0.25 + difference })).length;
+  expect([near, -near, far, -far].map(found)).toEqual([0, 0, 1, 1]);
+});
+
 test("a line that is not JSON, or JSON of another shape, is not a record", () => {
   expect(parseRecord("{")).toBe("the line is not JSON");
   expect(parseRecord("5")).toStartWith("the line is not a record: it: ");

@@ -43,6 +43,36 @@ test("a repetition waits for the living process that makes the request, and take
     expect(await waiting).toBe("said");
   }));
 
+test.each([
+  ["before", "a"],
+  ["after", "z"],
+])(
+  "a process whose name comes %s that of the asking one keeps waiting, and claims nothing",
+  (_, name) => {
+    let reads = 0;
+    const now = () => {
+      reads++;
+      return 0;
+    };
+    return withJournal(async (open) => {
+      const [one, other] = [await open("m"), await open(name)];
+      expect(await one.findOrClaim("m", requestOf("a"))).toBeNull();
+      const before = reads;
+      const waiting = textOf(other.findOrClaim("m", again("a")));
+      let isOver = false;
+      void waiting.then(() => {
+        isOver = true;
+      });
+      await until(() => isOver || reads >= before + 4, "the journal was looked at three times");
+      expect(isOver).toBe(false);
+      // A note of the one that waits would make a third process wait for it.
+      one.drop("m", requestOf("a"));
+      await one.keep("m", requestOf("a"), answerOf("said"));
+      expect(await waiting).toBe("said");
+    }, now);
+  },
+);
+
 test("a repetition goes on when the process that asked drops the request, or is gone", () =>
   withJournal(async (open, members) => {
     const [one, other] = [await open("one"), await open("other")];

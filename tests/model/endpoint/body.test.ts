@@ -2,8 +2,11 @@
 // bodies, and connections that the server closes while they are idle.
 
 import { expect, test } from "bun:test";
-import { type AddressInfo, createServer, type Socket } from "node:net";
+import { IncomingMessage } from "node:http";
+import { type AddressInfo, createServer, Socket } from "node:net";
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from "node:zlib";
+import { MatrixError } from "../../../src/error.ts";
+import { readEvents, readText } from "../../../src/model/endpoint/body.ts";
 import { createConnection, type Send } from "../../../src/model/endpoint/connection.ts";
 import { until } from "../../parts/until.ts";
 
@@ -173,6 +176,50 @@ test("a compressed body that is damaged or breaks off is lost, as text and as ev
     await expect(eventsOf(server, connect())).rejects.toEqual(lost);
   }
 });
+
+test.each([
+  ["with the error of its connection", new Error("reset"), "Error: reset"],
+  ["without an error", undefined, "the connection was closed"],
+])("a text that breaks off %s is lost, and says why", async (_, error, why) => {
+  const message = new IncomingMessage(new Socket());
+  const lost = (cause: unknown) => new MatrixError("model_lost", String(cause));
+  const reading = readText(message, { bytesMax: 10, lost });
+  message.push("half");
+  message.destroy(error);
+  await expect(reading).rejects.toMatchObject({ code: "model_lost", message: why });
+});
+
+test.each([
+  [10, "0123456789"],
+  [9, null],
+])(
+  "a limit of %d bytes counts every part of a body of 10, as text and as events",
+  async (bytesMax, whole) => {
+    const limits = {
+      bytesMax,
+      lost: (cause: unknown) => new MatrixError("model_lost", `${cause}`),
+    };
+    const messageOf = (...parts: readonly string[]) => {
+      const message = new IncomingMessage(new Socket());
+      for (const part of [...parts, null]) message.push(part);
+      return message;
+    };
+    const textOf = () => readText(messageOf("01234", "56789"), limits);
+    const eventsOfText = async () => {
+      const events: string[] = [];
+      for await (const event of readEvents(messageOf("data", ": 12\n\n"), limits))
+        events.push(event);
+      return events;
+    };
+    if (whole !== null) {
+      expect(await textOf()).toBe(whole);
+      expect(await eventsOfText()).toEqual(["12"]);
+      return;
+    }
+    await expect(textOf()).rejects.toMatchObject({ code: "model_bad_answer" });
+    await expect(eventsOfText()).rejects.toMatchObject({ code: "model_bad_answer" });
+  },
+);
 
 test("a small body that decodes to more than the limit is a bad answer", async () => {
   const bytes = gzipSync(Buffer.alloc(2 ** 20 + 1));

@@ -70,6 +70,51 @@ const shapes: readonly (readonly [provider: string, usage: JsonObject, expected:
     counted({ cached_tokens: 60 }),
   ],
   [
+    "a proxy whose longer prompt leaves out what was cached, as its total shows",
+    {
+      prompt_tokens: 70,
+      completion_tokens: 20,
+      total_tokens: 120,
+      prompt_tokens_details: { cached_tokens: 20, cache_write_tokens: 10 },
+    },
+    counted({ cached_tokens: 20, cache_write_tokens: 10 }),
+  ],
+  [
+    "an endpoint whose total is beyond its parts by another number than what was cached",
+    {
+      prompt_tokens: 100,
+      completion_tokens: 5,
+      total_tokens: 120,
+      prompt_tokens_details: { cached_tokens: 14 },
+    },
+    counted({ cached_tokens: 14, reasoning_tokens: 15 }),
+  ],
+  [
+    "an endpoint whose whole prompt was cached",
+    { prompt_tokens: 100, completion_tokens: 20, prompt_tokens_details: { cached_tokens: 100 } },
+    counted({ cached_tokens: 100 }),
+  ],
+  [
+    "an endpoint whose total is less than its parts",
+    { prompt_tokens: 100, completion_tokens: 20, total_tokens: 60, cached_tokens: 60 },
+    counted({ cached_tokens: 60 }),
+  ],
+  [
+    "an endpoint that states exactly as much reasoning as answer",
+    { prompt_tokens: 100, completion_tokens: 20, reasoning_tokens: 20 },
+    counted({ reasoning_tokens: 20 }),
+  ],
+  [
+    "Anthropic, whose prompt was only read from the cache",
+    { input_tokens: 60, output_tokens: 20, cache_read_input_tokens: 40 },
+    counted({ cached_tokens: 40 }),
+  ],
+  [
+    "Anthropic, whose prompt was only written to the cache",
+    { input_tokens: 60, output_tokens: 20, cache_creation_input_tokens: 40 },
+    counted({ cache_write_tokens: 40 }),
+  ],
+  [
     "a proxy whose prompt is shorter than what was cached",
     { prompt_tokens: 1, completion_tokens: 20, cache_read_input_tokens: 99 },
     counted({ cached_tokens: 99 }),

@@ -159,6 +159,17 @@ test("a replica that is down gets nothing, and the others get its tasks", async 
   ]);
 });
 
+test("a replica is not its own witness that another one does well", async () => {
+  const { replicas, take } = createReplicas([A, B]);
+  const [a, b] = [await take(await keyFor(A, A, B)), await take(await keyFor(B, A, B))];
+  const witnesses = () => [a, b].map(({ replica }) => replicas.anotherDoesWell(replica));
+  expect(witnesses()).toEqual([false, false]);
+  replicas.answered(a, performance.now());
+  expect(witnesses()).toEqual([false, true]);
+  replicas.answered(b, performance.now());
+  expect(witnesses()).toEqual([true, true]);
+});
+
 test("a request fails at its deadline with what went wrong at each replica", async () => {
   const { take, fail } = createReplicas(["http://127.0.0.1:9/1", "http://127.0.0.1:9/2"]);
   const [one, two] = [await take("1", { rank: 0 }), await take("1", { rank: 1 })];

@@ -37,6 +37,29 @@ test("a program that does not start is a problem of its role", () =>
     });
   }));
 
+const PLAIN = 'sandboxes.named.engine="process"';
+const BOX = 'sandboxes.named.image="alpine:3"';
+const NAMED = 'roles.grader.sandbox="named"';
+const COMMAND = 'roles.grader.command=["/bin/cat"]';
+test.each([
+  ["a program in a plain process", ["grader"], program("exit 0")],
+  ["a program in plain processes of a name", ["grader"], [PLAIN, NAMED, COMMAND]],
+  ["a program in a container", [], [BOX, NAMED, COMMAND]],
+  ["an agent that runs commands", [], [PLAIN, 'roles.grader.agent="exec"', NAMED]],
+  ["code in the program itself", [], []],
+])("the check of %s starts the programs of %j", (_, expected, overrides) =>
+  withFolder(async (folder) => {
+    const plan = await prepareSmallRun(folder, { overrides });
+    const started: string[] = [];
+    const agents = [...plan.agents].map(([name, agent]) => {
+      const start = async () => void started.push(name);
+      return [name, { ...agent, start }] as const;
+    });
+    await checkPrograms(plan.withAgents(new Map(agents)));
+    expect(started).toEqual([...expected]);
+  }),
+);
+
 test("a run whose program does not start is refused before its directory is made", () =>
   withFolder(async (folder) => {
     const plan = await prepareSmallRun(folder, { overrides: program("exit 4") });
