@@ -1,5 +1,5 @@
-// Which steps of a replay ask their models anew. Every other step of an llm role takes the answer
-// of the record.
+// The choice of the steps of a replay that ask their models anew. Every other step of an llm role
+// takes the answer of the record.
 
 import { addSpent, NOTHING_SPENT, type Spent } from "../task/spent.ts";
 import type { Hop, Task } from "../task/task.ts";

@@ -37,7 +37,7 @@ const NO_ANSWER: ReadonlySet<string> = new Set<ErrorCode>([
 /** The group of all tasks without a whole answer. */
 const UNANSWERED = "no whole answer";
 
-/** What the user can do about ends of this kind. */
+/** Advice for the user about ends of this kind. */
 export const EARLY_STOP_HELP: Readonly<Record<Unanswered, string>> & Record<string, string> = {
   context_length: "shorten what is asked, or use a model that takes more",
   refused: 'ask otherwise, or let roles accept it (accepts = ["refused"])',

@@ -1,5 +1,6 @@
-// Which failed steps are tried again (roles.NAME.retries), and after how long. A request to a model
-// has its own retries (src/model/retry.ts). A task that lost its sandbox starts again from its row.
+// The choice of failed steps that are tried again (roles.NAME.retries), and the pause before each
+// try. A request to a model has its own retries (src/model/retry.ts). A task that lost its sandbox
+// starts again from its row.
 
 import { type ErrorCode, MatrixError } from "../error.ts";
 import { waitOf } from "../model/endpoint/waits.ts";

@@ -85,7 +85,7 @@ export interface ChatAnswer {
 /** An answer that is an error of the endpoint, and states tokens or a cost. */
 export interface RejectedAnswer
   extends Pick<ChatAnswer, "message" | "finishReason" | "simulated" | "usage" | "cost"> {
-  /** What is wrong with it. */
+  /** The fault of the answer, in words. */
   readonly problem: string;
 }
 

@@ -44,7 +44,7 @@ const SCHEMAS = {
       run: text,
       /** The roles of the recipe. */
       roles: v.array(text),
-      /** Which steps of a replay ask models (src/agent/replay-wish.ts); unset for other runs. */
+      /** The steps of a replay that ask models (src/agent/replay-wish.ts); unset for other runs. */
       replay: v.optional(
         v.strictObject({
           roles: v.array(text),

@@ -141,7 +141,7 @@ class Audit {
     for (const message of this.#wrongIn(record, beginning)) this.find(line, message);
   }
 
-  /** What is wrong with a record by itself, and after those that it replaced. */
+  /** Faults of a record, taken by itself and as the successor of those that it replaced. */
   #wrongIn(record: TrajectoryRecord, { attempt, redraws }: Beginning): string[] {
     const { id, trial } = record;
     const found: string[] = [];

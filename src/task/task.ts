@@ -64,7 +64,7 @@ export interface Hop {
 
 /** An answer that a step could not use. Its usage and cost are a part of the hop's. */
 export interface MissedAnswer {
-  /** What is wrong with it. */
+  /** The fault of the answer, in words. */
   readonly problem: string;
   readonly usage: Usage;
   readonly cost?: number;

@@ -1,4 +1,4 @@
-// What a retry or a replay would reuse and ask, as text.
+// The plan of a retry or a replay as text: the steps that it would reuse, and those that it asks.
 
 import { tokensOf } from "../../driver/ledger.ts";
 import { joinKey } from "../../recipe/key-path.ts";

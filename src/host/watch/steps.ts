@@ -58,12 +58,15 @@ export class WatchedSteps {
     this.#counts[1] = 0;
   }
 
-  /** The agent has returned a promise; `step` is any object that stands for the step. */
-  keep(step: object, name: string): void {
+  /**
+   * The agent has returned a promise; `step` is any object that stands for the step. Thousands may
+   * wait, so the name is made only for a step that gets a place.
+   */
+  keep(step: object, name: () => string): void {
     const slot = this.#free.pop();
     this.#slots.set(step, slot ?? FURTHER);
     if (slot === undefined) Atomics.add(this.#counts, FURTHER, 1);
-    else this.#write(slot, name);
+    else this.#write(slot, name());
   }
 
   /** The step is settled. */

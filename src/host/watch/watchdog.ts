@@ -11,7 +11,7 @@ const BEAT_MS = 500;
 /** The data of the thread. */
 export interface WatchData {
   readonly memory: SharedArrayBuffer;
-  /** What becomes of the process when a step blocks it for good. */
+  /** A step that blocks it for good ends a worker, and lets the user end a run. */
   readonly kind: "run" | "worker";
   /** Name of the host. */
   readonly name: string;
@@ -42,7 +42,7 @@ export class Watchdog {
 
   /** The agent has returned a promise. */
   keep(step: Step): void {
-    this.#steps.keep(step, nameOf(step.task));
+    this.#steps.keep(step, () => nameOf(step.task));
   }
 
   /** The step is settled. */

@@ -15,8 +15,8 @@ export interface KeptAnswer {
 }
 
 /**
- * What a process notes of a request that it makes: `asked` when it begins, and `dropped` when no
- * answer will come of it. The answer itself comes in a line of its own.
+ * The note of a process about a request that it makes: `asked` when it begins, and `dropped` when
+ * no answer will come of it. The answer itself comes in a line of its own.
  */
 export type Note = "asked" | "dropped";
 const NOTE_ENDS: readonly (readonly [end: string, note: Note])[] = [

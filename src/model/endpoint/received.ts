@@ -63,7 +63,7 @@ function choiceOf({ choices }: JsonObject): JsonObject {
   return isJsonObject(choice) ? choice : {};
 }
 
-/** What the model said, within limits. Tool calls stay as text: they may be the fault. */
+/** The model's message, within limits. Tool calls stay as text: they may be at fault. */
 function messageOf({ message: given }: JsonObject): ChatAnswer["message"] {
   const message = isJsonObject(given) && !isTooDeep(given) ? withTextContent(given) : {};
   const { tool_calls: calls } = message;

@@ -1,6 +1,6 @@
-// Which replica a request goes to: the first in the order of its task that has room and is not
-// overloaded. A replica is overloaded when its answer is expected much later than that of the best
-// one, even if the best one has no room and the request has to wait for it. Pure.
+// The choice of a replica. A request goes to the first one in the order of its task that has room
+// and is not overloaded. A replica is overloaded when its answer is expected much later than that
+// of the best one, even if the best one has no room and the request has to wait for it. Pure.
 
 /** Factor and time by which a replica may be slower than the best, for its warm prefix cache. */
 const SLOWER_MAX = 2;

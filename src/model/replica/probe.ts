@@ -20,7 +20,7 @@ export interface ProbeProblem {
 }
 
 const LIMIT_MS = { list: 5000, ask: 60_000 } as const;
-/** What the user can do. */
+/** Advice for the user. */
 const HELP: Readonly<Record<ProbeProblem["key"], string>> = {
   api_key: "set a key that this endpoint takes",
   model: "set the name of a model that this endpoint has",

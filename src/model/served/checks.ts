@@ -4,7 +4,7 @@
 
 import { isJsonObject, type Json, type JsonObject } from "../../task/json.ts";
 
-/** What is wrong with a request, and with which of its fields. */
+/** A fault of a request, and the field that has it. */
 export interface Wrong {
   readonly message: string;
   readonly param: string | null;

@@ -35,7 +35,7 @@ export function wholeOf(served: ServedRequest, choices: readonly Choice[]): Json
   };
 }
 
-/** What every piece of a stream has beside its choices. */
+/** The members of a piece of a stream beside its choices, the same in every piece. */
 export function pieceFrame(served: ServedRequest): JsonObject {
   const object = served.kind === "chat" ? "chat.completion.chunk" : "text_completion";
   return { ...frameOf(served, 0), object };

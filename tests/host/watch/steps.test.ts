@@ -24,7 +24,7 @@ test("each beat is counted", () => {
 test("eight steps that wait are named until they are settled, and their places are used again", () => {
   const steps = new WatchedSteps();
   const all = Array.from({ length: 9 }, (_, index) => ({ name: `step ${index}` }));
-  for (const step of all) steps.keep(step, step.name);
+  for (const step of all) steps.keep(step, () => step.name);
   const names = all.map(({ name }) => name);
   expect(readSteps(steps.memory).waiting).toEqual(names.slice(0, 8));
   expect(readSteps(steps.memory).running).toBeNull();
@@ -33,16 +33,16 @@ test("eight steps that wait are named until they are settled, and their places a
   for (const step of all.slice(1)) steps.drop(step);
   expect(readSteps(steps.memory)).toMatchObject({ waiting: ["step 0"], further: 0 });
   const next = {};
-  steps.keep(next, "next");
+  steps.keep(next, () => "next");
   expect(readSteps(steps.memory).waiting.toSorted()).toEqual(["next", "step 0"]);
   for (const step of [next, next, all[0] ?? {}]) steps.drop(step);
-  for (const step of all) steps.keep(step, step.name);
+  for (const step of all) steps.keep(step, () => step.name);
   expect(readSteps(steps.memory).waiting.toSorted()).toEqual(names.slice(0, 8));
 });
 
 test("a name is cut after 200 characters and does not run into the next one", () => {
   const steps = new WatchedSteps();
-  steps.keep({}, "waits");
+  steps.keep({}, () => "waits");
   steps.begin("x".repeat(200));
   expect(readSteps(steps.memory).running).toBe("x".repeat(200));
   steps.begin(`${"y".repeat(200)}z`);
