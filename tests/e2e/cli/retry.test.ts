@@ -90,7 +90,6 @@ kind = "openai"
 base_url = "\${env:ENDPOINT}"
 model = "real"
 retries = 0
-deadline = "0s"
 [roles.a]
 agent = "llm"
 model = "m"
