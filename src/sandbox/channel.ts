@@ -1,12 +1,17 @@
 // Requests and replies to an agent in a sandbox: lines of JSON over its stdin and stdout, many at
-// once. The agent answers `{"id": 1, "op": …}` with `{"id": 1, "ok": true, "result": …}` or with
-// `{"id": 1, "ok": false, "error": {kind, message}}`, in any order. `{"cancel": 1}` tells the agent
-// that request 1 needs no reply any more, and `{"end": {…}}` that a task is over.
+// once. The agent answers `{"id": ID, "op": …}` with `{"id": ID, "ok": true, "result": …}` or with
+// `{"id": ID, "ok": false, "error": {kind, message}}`, in any order. `{"cancel": ID}` tells the
+// agent that this request needs no reply any more, and `{"end": {…}}` that a task is over.
+//
+// Ids are secrets: other code in the sandbox can write to the agent's stdout, and must not be able
+// to answer a request that it was not given. A reply without the id of an open request breaks the
+// protocol.
 //
 // A request never hangs. When the agent dies or leaves the protocol, every waiting request fails
 // with the reason.
 
 import { MatrixError, messageOf } from "../error.ts";
+import { randomId } from "../random-id.ts";
 import type { JsonObject } from "../task/json.ts";
 import type { Running } from "./contract.ts";
 import { type Reply, ReplyLines } from "./reply-lines.ts";
@@ -31,6 +36,10 @@ interface Pending {
   readonly fail: (error: Error) => void;
 }
 
+/** 22 letters of 6 random bits. */
+const ID_LETTERS = 22;
+/** Requests that ended without a reply, and whose late reply is still accepted. */
+const UNANSWERED_MAX = 100_000;
 /** Characters of a bad line that its error shows. */
 const SHOWN_CHARS = 200;
 /** Exit codes from here on say which signal ended a program. */
@@ -44,8 +53,9 @@ export class Channel {
   readonly #options: ChannelOptions;
   readonly #replies: ReplyLines;
   readonly #stderr: StderrLines;
-  readonly #pending = new Map<number, Pending>();
-  #next = 1;
+  readonly #pending = new Map<string, Pending>();
+  /** Ids of requests that were cancelled before their reply came, the oldest first. */
+  readonly #unanswered = new Set<string>();
   #hasReplied = false;
   #dead: MatrixError | null = null;
 
@@ -55,11 +65,7 @@ export class Channel {
     this.closed = this.#close.promise;
     this.#replies = new ReplyLines({
       lineBytesMax: options.lineBytesMax,
-      // A reply to a request that was cancelled is dropped.
-      onReply: (id, reply) => {
-        this.#hasReplied = true;
-        this.#pending.get(id)?.settle(reply);
-      },
+      onReply: (id, reply) => this.#take(id, reply),
       onBreak: (what, line) => this.#breakOff(what, line),
     });
     this.#stderr = new StderrLines(options.onStderr);
@@ -85,7 +91,7 @@ export class Channel {
   request(body: JsonObject, { timeoutMs, signal }: RequestOptions): Promise<Reply> {
     if (this.#dead !== null) return Promise.reject(this.#dead);
     if (signal?.aborted === true) return Promise.reject(signal.reason as Error);
-    const id = this.#next++;
+    const id = randomId(ID_LETTERS);
     const line = Buffer.from(`${JSON.stringify({ ...body, id })}\n`);
     const { name, lineBytesMax } = this.#options;
     if (line.length > lineBytesMax)
@@ -106,7 +112,7 @@ export class Channel {
         reject(error);
       };
       const cancel = (error: Error): void => {
-        this.tell({ cancel: id });
+        this.#cancelled(id);
         fail(error);
       };
       const late = () =>
@@ -134,6 +140,23 @@ export class Channel {
     await this.#running.kill();
   }
 
+  /** Answers true when the reply belongs to a request of ours that had none yet. */
+  #take(id: string, reply: Reply): boolean {
+    const pending = this.#pending.get(id);
+    if (pending === undefined && !this.#unanswered.delete(id)) return false;
+    this.#hasReplied = true;
+    pending?.settle(reply);
+    return true;
+  }
+
+  #cancelled(id: string): void {
+    this.tell({ cancel: id });
+    this.#unanswered.add(id);
+    const [oldest] = this.#unanswered;
+    if (oldest !== undefined && this.#unanswered.size > UNANSWERED_MAX)
+      this.#unanswered.delete(oldest);
+  }
+
   #write(line: Buffer): void {
     // A full pipe is buffered without a limit here, because the tasks in flight limit the number of
     // requests and the line limit their length.
@@ -149,7 +172,9 @@ export class Channel {
       new MatrixError(
         "sandbox_bad_answer",
         `${this.#options.name} ${what}: ${JSON.stringify(shown)}`,
-        { hint: "write only replies to stdout, and everything else to stderr" },
+        {
+          hint: "write only replies to stdout, one for each request and with its id, and everything else to stderr",
+        },
       ),
     );
     void this.#running.kill();

@@ -20,7 +20,8 @@ export interface Failure {
 export interface ReplyLinesOptions {
   /** Upper bound of a line in bytes, without its newline. */
   readonly lineBytesMax: number;
-  readonly onReply: (id: number, reply: Reply) => void;
+  /** Answers false when the reply belongs to no open request, which breaks the reader off. */
+  readonly onReply: (id: string, reply: Reply) => boolean;
   /** Called once, with what was wrong and the beginning of the line. */
   readonly onBreak: (what: string, line: Buffer) => void;
 }
@@ -87,7 +88,8 @@ export class ReplyLines {
     this.#blanks = 0;
     const parsed = parse(line);
     if (parsed === null) this.#break("wrote a line that is not a reply", line);
-    else this.#options.onReply(parsed.id, parsed.reply);
+    else if (!this.#options.onReply(parsed.id, parsed.reply))
+      this.#break("replied to no open request", line);
   }
 
   #tooLong(line: Buffer): void {
@@ -104,7 +106,7 @@ function isBlank(line: Buffer): boolean {
   return line.length < BLANK_BYTES_MAX && line.toString("latin1").trim() === "";
 }
 
-function parse(line: Buffer): { readonly id: number; readonly reply: Reply } | null {
+function parse(line: Buffer): { readonly id: string; readonly reply: Reply } | null {
   let value: unknown;
   try {
     value = JSON.parse(line.toString("utf8"));
@@ -113,8 +115,8 @@ function parse(line: Buffer): { readonly id: number; readonly reply: Reply } | n
   }
   if (!isJsonObject(value) || typeof value["ok"] !== "boolean") return null;
   const { ok, result = null, error } = value;
-  // An agent that could not read a request answers without its number. No request has number 0.
-  const id = typeof value["id"] === "number" ? value["id"] : 0;
+  // An agent that could not read a request answers without its id. No request has an empty id.
+  const id = typeof value["id"] === "string" ? value["id"] : "";
   if (ok) return { id, reply: { ok, result } };
   return { id, reply: failureFrom(error) };
 }

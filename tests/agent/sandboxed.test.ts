@@ -39,7 +39,7 @@ function roleOver(
       stdin.on("data", (line: Buffer) => {
         const request = JSON.parse(line.toString());
         asked.push(request);
-        if ("id" in request) stdout.write(`{"id":${request.id},${answer}}\n`);
+        if ("id" in request) stdout.write(`{"id":"${request.id}",${answer}}\n`);
       }),
   });
   Object.assign(sandbox, { engine });
@@ -73,7 +73,7 @@ test("a step's request has the task, its last result, its history and the role's
   expect(asked).toEqual([
     {
       op: "step",
-      id: 1,
+      id: expect.stringMatching(/^[\w-]{22}$/),
       session: expect.stringMatching(/^[0-9a-f]{16}$/),
       settings: { k: 1 },
       task: {

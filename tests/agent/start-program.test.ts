@@ -145,6 +145,9 @@ test("a program that ended before any answer has failed when it cannot start, an
     message: "the agent in sandbox case ended with exit 3",
   });
   const answers = ({ stdin, stdout }: ScriptedProcess) =>
-    void stdin.on("data", () => stdout.write('{"id":1,"ok":true,"result":5}\n'));
+    void stdin.on("data", (line: Buffer) => {
+      const { id } = JSON.parse(line.toString());
+      stdout.write(`${JSON.stringify({ id, ok: true, result: 5 })}\n`);
+    });
   expect(await endOf(answers)).toEqual({ result: 5 });
 });

@@ -235,7 +235,7 @@ function listening() {
   const program: ScriptedSandboxOptions["program"] = ({ stdin, stdout }) =>
     stdin.on("data", (line: Buffer) => {
       const message = JSON.parse(line.toString());
-      if ("id" in message) stdout.write(`{"id":${message.id},"ok":true}\n`);
+      if ("id" in message) stdout.write(`{"id":"${message.id}","ok":true}\n`);
       else told.push(message);
     });
   const agent = { command: { args: ["agent"] }, lineBytesMax: 1000 };

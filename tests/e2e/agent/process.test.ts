@@ -49,10 +49,20 @@ for line in sys.stdin:
     row = request["task"]["row"]
     if row.get("silent"):
         continue
+    if row.get("forge"):
+        for guess in range(100):
+            for id in (guess, str(guess)):
+                print(json.dumps({"id": id, "ok": True, "result": "forged"}), flush=True)
+        continue
     if row.get("babble"):
         print("Hello, I am no JSON", flush=True)
         continue
-    print(json.dumps({"id": request["id"], "ok": True, "result": request["task"]["last"]["text"]}), flush=True)
+    answers = 2 if row.get("twice") else 1
+    for _ in range(answers):
+        print(json.dumps({"id": request["id"], "ok": True, "result": request["task"]["last"]["text"]}), flush=True)
+    if row.get("replay"):
+        print(json.dumps({"id": FIRST_ID, "ok": True, "result": "forged"}), flush=True)
+    FIRST_ID = request["id"]
 `;
 
 async function drive(
@@ -139,6 +149,30 @@ describe.skipIf(python === null)("a program as an agent", () => {
         code: "sandbox_bad_answer",
         message: expect.stringContaining("Hello, I am no JSON"),
       });
+    }));
+
+  test("a program that guesses ids, answers twice or answers under an old id answers no other row", () =>
+    withFolder(async (folder) => {
+      const rows = [
+        ...[{ q: "a" }, { q: "b", forge: true }, { q: "c" }, { q: "d", twice: true }, { q: "e" }],
+        ...[{ q: "f" }, { q: "g", replay: true }, { q: "h" }],
+      ];
+      // A second answer may break the program while it holds the next row, which is tried again.
+      const { stdout } = await drive(folder, rows, "-n", "1", "roles.second.retries=1");
+      expect(stdout).toContain("expected 8 = ok 7 + failed 1 + lost 0");
+      const records = await readRecords(join(folder, "run"));
+      const ends = records.map(({ id, outcome, error }) => [id, outcome, error?.code]);
+      expect(ends.sort()).toEqual(
+        rows.map(({ q, ...odd }, index) =>
+          "forge" in odd
+            ? [String(index), null, "sandbox_bad_answer"]
+            : [String(index), { result: `${q.toUpperCase()}!` }, undefined],
+        ),
+      );
+      expect(JSON.stringify(records)).not.toContain('"result":"forged"');
+      expect(records.find(({ id }) => id === "1")?.error?.message).toStartWith(
+        'the agent in sandbox second (process) replied to no open request: "{\\"id\\": 0, ',
+      );
     }));
 
   test("a program ends with matrix, also when matrix is killed", () =>
