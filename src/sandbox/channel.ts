@@ -39,7 +39,7 @@ interface Pending {
 /** 22 letters of 6 random bits. */
 const ID_LETTERS = 22;
 /** Requests that ended without a reply, and whose late reply is still accepted. */
-const UNANSWERED_MAX = 100_000;
+const UNANSWERED_MAX = 10_000;
 /** Characters of a bad line that its error shows. */
 const SHOWN_CHARS = 200;
 /** Exit codes from here on say which signal ended a program. */

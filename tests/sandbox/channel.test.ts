@@ -138,12 +138,13 @@ test("a request that is late fails, the agent is told, and its late reply is dro
   expect(await last).toStartWith("sandbox_bad_answer: ");
 });
 
-test("the last 100,000 cancelled requests may still be answered, and an older one may not", async () => {
+test("the last 10,000 cancelled requests may still be answered, and an older one may not", async () => {
   const { channel, agent, idOf } = await open();
-  const controller = new AbortController();
-  const options = { ...TIME, signal: controller.signal };
-  const answers = Array.from({ length: 100_001 }, () => errorOf(channel.request({}, options)));
-  controller.abort(new Error("given up"));
+  const controllers = Array.from({ length: 10_001 }, () => new AbortController());
+  const answers = controllers.map(({ signal }) =>
+    errorOf(channel.request({}, { ...TIME, signal })),
+  );
+  for (const controller of controllers) controller.abort(new Error("given up"));
   await Promise.all(answers);
   await settle();
   const last = errorOf(channel.request({}, TIME));
