@@ -22,8 +22,8 @@ export function reportCommand(): Command {
           "usage",
           `${directory} is not a run directory: it has no manifest.json`,
         );
-      const { name, simulated } = manifest;
-      const rewards = new RewardTally(name);
+      const { name, simulated, trials } = manifest;
+      const rewards = new RewardTally(name, trials);
       const usage = new UsageTally();
       for await (const records of readRecords(directory)) {
         for (const record of records) {

@@ -3,9 +3,13 @@
 
 import { Command } from "commander";
 import { EXIT } from "../error.ts";
-import { type Verification, verifyRun } from "../records/verify.ts";
+import type { Shard } from "../recipe/unit.ts";
+import { shardOf, type Verification, verifyRun } from "../records/verify.ts";
 import { type ShardsVerification, verifyShards } from "../records/verify-shards.ts";
 import { jsonOption } from "./flags.ts";
+
+/** Missing shards that are named; further ones are only counted. */
+const MISSING_SHOWN = 10;
 
 export function verifyCommand(): Command {
   return new Command("verify")
@@ -43,6 +47,8 @@ function areSound({ shards, findings }: ShardsVerification): boolean {
 
 export function renderVerification(verification: Verification): string {
   const { manifest, complete } = verification;
+  const shard = shardOf(manifest);
+  const rows = shard === null ? "" : ` of shard ${shard.index}/${shard.count}`;
   const lines = [
     `${nameOf(manifest)}: ${accountOf(manifest.expected, verification.counts, complete)}`,
     ...findingsOf(verification),
@@ -50,10 +56,28 @@ export function renderVerification(verification: Verification): string {
   if (isSound(verification))
     lines.push(
       complete
-        ? `verified: every row and trial has exactly one record${supersededOf(verification)}`
+        ? `verified: every row and trial${rows} has exactly one record${supersededOf(verification)}`
         : "incomplete: the same `matrix drive` goes on where it stands",
     );
-  return lines.join("\n");
+  return [...lines, ...othersOf(shard)].join("\n");
+}
+
+/** The shards beside a single one, and how the whole run is verified. */
+function othersOf(shard: Shard | null): string[] {
+  if (shard === null || shard.count === 1) return [];
+  const { index, count } = shard;
+  const others = Math.min(count - 1, MISSING_SHOWN);
+  const names = Array.from({ length: others }, (_, at) => `${at < index ? at : at + 1}/${count}`);
+  return [
+    `this is one of ${count} shards of the run; missing here: ${listed(names, count - 1)}`,
+    `to verify the whole run: matrix verify with the directories of all ${count} shards`,
+  ];
+}
+
+function listed(names: readonly string[], total: number): string {
+  const shown = names.slice(0, MISSING_SHOWN);
+  const more = total > shown.length ? ` and ${total - shown.length} more` : "";
+  return shown.join(", ") + more;
 }
 
 function supersededOf({ superseded }: Verification): string {
@@ -68,7 +92,10 @@ export function renderShards(verification: ShardsVerification): string {
     return [`${directory}: ${account}`, ...findingsOf(verification)];
   });
   for (const message of findings) lines.push(`wrong: ${message}`);
-  for (const shard of missing) lines.push(`missing: shard ${shard}`);
+  if (missing.length > 0)
+    lines.push(
+      `missing: shard${missing.length === 1 ? "" : "s"} ${listed(missing, missing.length)}`,
+    );
   const [first] = shards;
   const name = first === undefined ? "" : nameOf(first.verification.manifest);
   const of =
@@ -109,10 +136,12 @@ function findingsOf({ findings, more }: Verification): string[] {
 function jsonOf(verification: Verification): object {
   const { manifest, counts, superseded, complete, findings, more } = verification;
   const { name, expected, simulated, state } = manifest;
+  const shard = shardOf(manifest);
   return {
     name,
     state,
     simulated,
+    shard: shard === null ? null : `${shard.index}/${shard.count}`,
     expected,
     ...counts,
     superseded,

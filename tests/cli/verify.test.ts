@@ -56,6 +56,37 @@ test("findings are listed with their lines, and those beyond the list are counte
   expect(renderVerification(await verification({ findings, more: 5 }))).toEndWith("\nand 5 more");
 });
 
+/** A sound verification of a run whose recipe has this shard. */
+async function ofShard(shard: string, more: Partial<Verification> = {}): Promise<Verification> {
+  const { manifest } = await verification();
+  const recipe = { ...manifest.recipe, dataset: { path: "d.jsonl", shard } };
+  return verification({ manifest: { ...manifest, expected: 4, recipe }, ...more });
+}
+
+test("a single shard says that it is one of several, and how the whole run is verified", async () => {
+  expect(renderVerification(await ofShard("1/4")).split("\n")).toEqual([
+    "talk (simulated): expected 4 = ok 2 + failed 1 + lost 1",
+    "verified: every row and trial of shard 1/4 has exactly one record",
+    "this is one of 4 shards of the run; missing here: 0/4, 2/4, 3/4",
+    "to verify the whole run: matrix verify with the directories of all 4 shards",
+  ]);
+  const finding = { line: 3, message: "odd" };
+  const unsound = renderVerification(await ofShard("0/2", { findings: [finding] }));
+  expect(unsound.split("\n").slice(1)).toEqual([
+    "wrong: line 3: odd",
+    "this is one of 2 shards of the run; missing here: 1/2",
+    "to verify the whole run: matrix verify with the directories of all 2 shards",
+  ]);
+  expect(renderVerification(await ofShard("0/1")).split("\n")).toHaveLength(2);
+});
+
+test.each<[shard: string, missing: string]>([
+  ["10/11", "0/11, 1/11, 2/11, 3/11, 4/11, 5/11, 6/11, 7/11, 8/11, 9/11"],
+  ["0/12", "1/12, 2/12, 3/12, 4/12, 5/12, 6/12, 7/12, 8/12, 9/12, 10/12 and 1 more"],
+])("of the shards beside %s, ten are named", async (shard, missing) => {
+  expect(renderVerification(await ofShard(shard))).toContain(`; missing here: ${missing}\n`);
+});
+
 test("shards show each directory, what is wrong or missing, and their sum", async () => {
   const one = await verification();
   const part = await verification({ complete: false, findings: [{ line: 1, message: "odd" }] });
@@ -103,6 +134,7 @@ test("verify exits with 1 when something is wrong, and its JSON has every count"
       name: "talk",
       state: "complete",
       simulated: true,
+      shard: null,
       expected: 1,
       ok: 1,
       failed: 0,
@@ -127,4 +159,12 @@ test("verify exits with 1 when something is wrong, and its JSON has every count"
         { directory: run, expected: 1 },
       ],
     });
+  }));
+
+test("the JSON of a single shard names it", () =>
+  withFolder(async (folder) => {
+    const recipe = { ...DIALOGUE, dataset: { path: "d.jsonl", shard: "1/3" } };
+    await writeRun(folder, recipe, []);
+    const { stdout } = await matrix(["verify", folder, "--json"]);
+    expect(JSON.parse(stdout)).toMatchObject({ shard: "1/3" });
   }));

@@ -1,43 +1,48 @@
 // The rewards of a run, from its records: one line per domain with the mean reward, its standard
 // error, pass^k and why tasks ended. A task that failed or was not scored has no reward; it is
-// never counted as 0.
+// never counted as 0. Memory does not grow with records.
 
 import type { TrajectoryRecord } from "../../task/record.ts";
+import { printable } from "./printable.ts";
+import { RowScores, type ScoreReport } from "./row-scores.ts";
 import { renderTable } from "./table.ts";
 
 /**
- * A reward counts as success within this margin of 1, because rewards are products of fractions.
+ * Names beyond these numbers share one line or count: rows may carry the name of a web site as
+ * their domain.
  */
-const SUCCESS_MARGIN = 1e-6;
+const DOMAINS_MAX = 1000;
+const REASONS_MAX = 100;
+const OTHER_DOMAINS = "other domains";
+const OTHER_REASONS = "other reasons";
 
-export interface RewardLine {
+export interface RewardLine extends Omit<ScoreReport, "rows"> {
   readonly domain: string;
   readonly tasks: number;
-  readonly scored: number;
   /** Records that failed or were lost. */
   readonly failed: number;
-  readonly mean: number | null;
-  /** Standard error of the mean over tasks; null for fewer than two scored tasks. */
-  readonly error: number | null;
-  /**
-   * pass^1, pass^2, …: chance that k trials of a task all succeed (Yao et al., "τ-bench", 2024).
-   */
-  readonly pass: readonly number[];
   readonly ended: Readonly<Record<string, number>>;
 }
 
 export class RewardTally {
   readonly #run: string;
+  readonly #trials: number;
   readonly #domains = new Map<string, Domain>();
 
-  /** `run` names the tasks that have no domain. */
-  constructor(run: string) {
+  /** `run` names the tasks that have no domain; `trials` is the number of trials of each row. */
+  constructor(run: string, trials: number) {
     this.#run = run;
+    this.#trials = trials;
   }
 
   add(record: TrajectoryRecord): void {
-    const name = domainOf(record) ?? this.#run;
-    const domain = this.#domains.get(name) ?? new Domain();
+    const name = knownName(
+      this.#domains,
+      domainOf(record) ?? this.#run,
+      DOMAINS_MAX,
+      OTHER_DOMAINS,
+    );
+    const domain = this.#domains.get(name) ?? new Domain(this.#trials);
     this.#domains.set(name, domain);
     domain.add(record);
   }
@@ -47,12 +52,22 @@ export class RewardTally {
   }
 }
 
+/** The name, or `other` for a new one when there are as many names as there may be. */
+function knownName(
+  names: ReadonlyMap<string, unknown>,
+  name: string,
+  max: number,
+  other: string,
+): string {
+  return names.has(name) || names.size < max ? name : other;
+}
+
 export function renderRewards(
   name: string,
   simulated: boolean,
   lines: readonly RewardLine[],
 ): string {
-  const most = Math.max(0, ...lines.map(({ pass }) => pass.length));
+  const shown = shownTrials(lines.reduce((most, { pass }) => Math.max(most, pass.length), 0));
   const head = [
     "domain",
     "tasks",
@@ -60,15 +75,16 @@ export function renderRewards(
     "failed",
     "reward",
     "±",
-    ...Array.from({ length: most }, (_, k) => `pass^${k + 1}`),
+    ...shown.map((k) => `pass^${k}`),
     "ended",
   ];
   const rows = lines.map(({ domain, tasks, scored, failed, mean, error, pass, ended }) => [
-    ...[domain, String(tasks), String(scored), String(failed), fraction(mean), fraction(error)],
-    ...Array.from({ length: most }, (_, k) => fraction(pass[k] ?? null)),
+    ...[printable(domain), String(tasks), String(scored), String(failed)],
+    ...[fraction(mean), fraction(error)],
+    ...shown.map((k) => fraction(pass[k - 1] ?? null)),
     Object.entries(ended)
       .sort(([, a], [, b]) => b - a)
-      .map(([reason, count]) => `${reason} ${count}`)
+      .map(([reason, count]) => `${printable(reason)} ${count}`)
       .join(", "),
   ]);
   const last = head.length - 1;
@@ -78,74 +94,39 @@ export function renderRewards(
     renderTable([head, ...rows], (column) => column === 0 || column === last),
     "",
     "±: standard error over tasks",
+    ...(shown.length < 2 ? [] : ["pass^k: chance that k trials of a task all succeed"]),
   ].join("\n");
 }
 
-/** Rewards by task, and how often tasks ended for each reason. */
+/** The values of k that the table has: 1, 2, 4, 8 and so on, and all trials. */
+function shownTrials(most: number): number[] {
+  const shown: number[] = [];
+  for (let k = 1; k < most; k *= 2) shown.push(k);
+  return most === 0 ? [] : [...shown, most];
+}
+
+/** Scores by task, and how often tasks ended for each reason. */
 class Domain {
-  readonly #rewards = new Map<string, number[]>();
-  readonly #ended: Record<string, number> = {};
+  readonly #scores: RowScores;
+  readonly #ended = new Map<string, number>();
   #failed = 0;
 
+  constructor(trials: number) {
+    this.#scores = new RowScores(trials);
+  }
+
   add(record: TrajectoryRecord): void {
-    const rewards = this.#rewards.get(record.id) ?? [];
-    this.#rewards.set(record.id, rewards);
+    this.#scores.add(record.id, record.score);
     if (record.status !== "ok") this.#failed++;
-    if (record.score !== null) rewards.push(record.score);
-    const reason = reasonOf(record);
-    this.#ended[reason] = (this.#ended[reason] ?? 0) + 1;
+    const reason = knownName(this.#ended, reasonOf(record), REASONS_MAX, OTHER_REASONS);
+    this.#ended.set(reason, (this.#ended.get(reason) ?? 0) + 1);
   }
 
   line(domain: string): RewardLine {
-    const byTask = [...this.#rewards.values()].filter((rewards) => rewards.length > 0);
-    const all = byTask.flat();
-    return {
-      domain,
-      tasks: this.#rewards.size,
-      scored: all.length,
-      failed: this.#failed,
-      mean: all.length === 0 ? null : mean(all),
-      error: standardError(byTask.map(mean)),
-      pass: passes(byTask),
-      ended: this.#ended,
-    };
+    const { rows, ...scores } = this.#scores.report;
+    const ended = Object.fromEntries(this.#ended);
+    return { domain, tasks: rows, failed: this.#failed, ...scores, ended };
   }
-}
-
-/** The values pass^k for every k up to the smallest number of scored trials of a task. */
-function passes(byTask: readonly (readonly number[])[]): number[] {
-  const trials = byTask.length === 0 ? 0 : Math.min(...byTask.map(({ length }) => length));
-  return Array.from({ length: trials }, (_, index) =>
-    mean(
-      byTask.map(
-        (rewards) =>
-          choose(rewards.filter(isSuccess).length, index + 1) / choose(rewards.length, index + 1),
-      ),
-    ),
-  );
-}
-
-function isSuccess(reward: number): boolean {
-  return Math.abs(reward - 1) <= SUCCESS_MARGIN;
-}
-
-/** Binomial coefficient; 0 when k is larger than n. */
-function choose(n: number, k: number): number {
-  let ways = 1;
-  for (let i = 0; i < k; i++) ways *= (n - i) / (i + 1);
-  return Math.max(0, Math.round(ways));
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
-function standardError(values: readonly number[]): number | null {
-  if (values.length < 2) return null;
-  const centre = mean(values);
-  const variance =
-    values.reduce((sum, value) => sum + (value - centre) ** 2, 0) / (values.length - 1);
-  return Math.sqrt(variance / values.length);
 }
 
 function domainOf({ outcome, row }: TrajectoryRecord): string | null {

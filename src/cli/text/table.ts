@@ -8,10 +8,10 @@ export function renderTable(
   rows: readonly (readonly string[])[],
   left: (column: number) => boolean = (column) => column === 0,
 ): string {
-  const columns = Math.max(0, ...rows.map(({ length }) => length));
-  const widths = Array.from({ length: columns }, (_, column) =>
-    Math.max(...rows.map((row) => row[column]?.length ?? 0)),
-  );
+  const widths: number[] = [];
+  for (const row of rows)
+    for (const [column, cell] of row.entries())
+      widths[column] = Math.max(widths[column] ?? 0, cell.length);
   const padded = (cell: string, column: number) =>
     left(column) ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0);
   return rows.map((row) => row.map(padded).join("  ").trimEnd()).join("\n");

@@ -5,8 +5,8 @@ import { RewardTally, renderRewards } from "../../../src/cli/text/rewards.ts";
 import type { TrajectoryRecord } from "../../../src/task/record.ts";
 import { recordOf } from "../../parts/record.ts";
 
-const linesOf = (records: readonly Partial<TrajectoryRecord>[]) => {
-  const tally = new RewardTally("coral");
+const linesOf = (records: readonly Partial<TrajectoryRecord>[], trials = 4) => {
+  const tally = new RewardTally("coral", trials);
   for (const record of records) tally.add(recordOf(record));
   return tally.lines;
 };
@@ -35,30 +35,6 @@ test("a line counts tasks, scored trials and failures, and gives the mean of all
   ]);
 });
 
-test("the standard error is over tasks, and needs two that are scored", () => {
-  expect(linesOf(scored([1, 1], [0, 1], [0, 0]))[0]?.error).toBeCloseTo(Math.sqrt(0.25 / 3), 12);
-  expect(linesOf(scored([1, 0, 0]))[0]?.error).toBeNull();
-  expect(linesOf(scored([1], [null]))[0]?.error).toBeNull();
-});
-
-test("pass^k is the chance that k trials succeed, for as many k as each task has trials", () => {
-  // 3 of 4, and 1 of 2: C(3,k)/C(4,k) and C(1,k)/C(2,k).
-  expect(linesOf(scored([1, 1, 0, 1], [0, 1]))[0]?.pass).toEqual([
-    (3 / 4 + 1 / 2) / 2,
-    (3 / 6 + 0) / 2,
-  ]);
-  expect(linesOf(scored([1, 1, 1]))[0]?.pass).toEqual([1, 1, 1]);
-  expect(linesOf(scored([null]))[0]?.pass).toEqual([]);
-});
-
-test("a reward within a millionth of 1 is a success", () => {
-  const pass = (reward: number) => linesOf(scored([reward]))[0]?.pass;
-  expect(pass(1 - 0.9e-6)).toEqual([1]);
-  expect(pass(1 + 0.9e-6)).toEqual([1]);
-  expect(pass(1 - 1.1e-6)).toEqual([0]);
-  expect(pass(1.5)).toEqual([0]);
-});
-
 test("the domain is the outcome's, else the row's, else the name of the run", () => {
   const lines = linesOf([
     { outcome: { domain: "retail" }, row: { domain: "airline" } },
@@ -83,24 +59,65 @@ test("a task ended for its termination reason, else its error, else its stop rea
   expect(line?.ended).toEqual({ user_stop: 1, agent_failed: 1, max_turns: 1 });
 });
 
-test("the table has a column for each pass^k, and a dash where a value is missing", () => {
+test("the table has pass^k for powers of two and for all trials, and a dash where one is missing", () => {
   const line = { tasks: 10, scored: 20, failed: 0, ended: { stopped: 1, error: 12 } };
+  const ended = "error 12, stopped 1";
   const text = renderRewards("tau2", true, [
-    { ...line, domain: "retail", mean: 0.5, error: 0.0257, pass: [0.5, 0.25] },
-    { ...line, domain: "mock", mean: null, error: null, pass: [] },
+    { ...line, domain: "retail", mean: 0.5, error: 0.0257, pass: [0.5, 0.25, 0.2, 0.15, 0.1] },
+    { ...line, domain: "mo\u001bck", mean: null, error: null, pass: [] },
   ]);
   expect(text.split("\n")).toEqual([
     "tau2 (simulated model)",
     "",
-    "domain  tasks  scored  failed  reward      ±  pass^1  pass^2  ended",
-    "retail     10      20       0   0.500  0.026   0.500   0.250  error 12, stopped 1",
-    "mock       10      20       0       -      -       -       -  error 12, stopped 1",
+    "domain      tasks  scored  failed  reward      ±  pass^1  pass^2  pass^4  pass^5  ended",
+    `retail         10      20       0   0.500  0.026   0.500   0.250   0.150   0.100  ${ended}`,
+    `mo\\u001bck     10      20       0       -      -       -       -       -       -  ${ended}`,
     "",
     "±: standard error over tasks",
+    "pass^k: chance that k trials of a task all succeed",
   ]);
-  expect(renderRewards("tau2", false, []).split("\n").slice(0, 3)).toEqual([
+  expect(renderRewards("tau2", false, []).split("\n")).toEqual([
     "tau2",
     "",
     "domain  tasks  scored  failed  reward  ±  ended",
+    "",
+    "±: standard error over tasks",
   ]);
+});
+
+test.each<[most: number, columns: readonly number[]]>([
+  [1, [1]],
+  [2, [1, 2]],
+  [3, [1, 2, 3]],
+  [4, [1, 2, 4]],
+  [8, [1, 2, 4, 8]],
+  [9, [1, 2, 4, 8, 9]],
+])("a report of %p trials has the columns pass^k for k = %j", (most, columns) => {
+  const line = { domain: "d", tasks: 1, scored: most, failed: 0, mean: 1, error: null, ended: {} };
+  const [, , head = ""] = renderRewards("r", false, [
+    { ...line, pass: new Array<number>(most).fill(1) },
+  ]).split("\n");
+  expect(head.match(/pass\^\d+/g)).toEqual(columns.map((k) => `pass^${k}`));
+});
+
+test("domains beyond 1,000 and reasons beyond 100 share one line and one count", () => {
+  const records = Array.from({ length: 1002 }, (_, i) => ({
+    id: String(i),
+    row: { domain: `site-${i}` },
+  }));
+  const lines = linesOf([...records, { id: "again", row: { domain: "site-0" } }], 1);
+  expect(lines).toHaveLength(1001);
+  expect(lines.slice(-2).map(({ domain, tasks }) => [domain, tasks])).toEqual([
+    ["site-999", 1],
+    ["other domains", 2],
+  ]);
+  expect(lines[0]).toMatchObject({ domain: "site-0", tasks: 2 });
+  const reasons = Array.from({ length: 103 }, (_, i) => ({
+    id: String(i),
+    outcome: { termination_reason: `reason ${i}` },
+  }));
+  const ended = linesOf(reasons, 1)[0]?.ended ?? {};
+  expect(Object.keys(ended)).toHaveLength(101);
+  expect(ended["other reasons"]).toBe(3);
+  expect(ended["reason 99"]).toBe(1);
 });

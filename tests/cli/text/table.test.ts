@@ -24,3 +24,9 @@ test("columns that are named stand at the left, and no line ends with spaces", (
 test("a table without rows is empty", () => {
   expect(renderTable([])).toBe("");
 });
+
+test("a table of 200,000 rows has columns as wide as its widest cells", () => {
+  const rows = Array.from({ length: 200_000 }, (_, i) => ["a", String(i)]);
+  const lines = renderTable(rows).split("\n");
+  expect([lines[0], lines.at(-1)]).toEqual(["a       0", "a  199999"]);
+});
