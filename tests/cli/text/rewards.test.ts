@@ -97,7 +97,7 @@ test.each<[most: number, columns: readonly number[]]>([
   const [, , head = ""] = renderRewards("r", false, [
     { ...line, pass: new Array<number>(most).fill(1) },
   ]).split("\n");
-  expect(head.match(/pass\^\d+/g)).toEqual(columns.map((k) => `pass^${k}`));
+  expect([...(head.match(/pass\^\d+/g) ?? [])]).toEqual(columns.map((k) => `pass^${k}`));
 });
 
 test("domains beyond 1,000 and reasons beyond 100 share one line and one count", () => {
