@@ -54,7 +54,7 @@ interface DriveFlags extends OverrideFlags, HostsFlags {
 export function driveCommand(): Command {
   const command = new Command("drive")
     .description(
-      "run a recipe, or continue the run in its run directory (exit 0: complete, 1: too many tasks failed, 3: stopped, can be continued)",
+      "run a recipe, or continue the run in its run directory (exit 0: complete, 1: too many tasks failed, 2: refused, nothing started, 3: stopped, can be continued, 4: another driver works in the run directory)",
     )
     .argument("<recipe>", "path of a recipe")
     .argument(

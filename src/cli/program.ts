@@ -19,6 +19,25 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   model: async () => (await import("./model.ts")).modelCommand(),
 };
 
+/** Words of other tools for a command of this one. */
+const SYNONYMS: Readonly<Record<string, string>> = {
+  run: "drive",
+  start: "drive",
+  go: "drive",
+  generate: "drive",
+  resume: "drive",
+  retry: "drive --retry failed",
+  worker: "agent",
+  join: "agent",
+  validate: "check",
+  lint: "check",
+  list: "show",
+  ls: "show",
+  cat: "show",
+  serve: "model serve",
+  stats: "report",
+};
+
 /** Runs one command and resolves to the exit code. Bugs are thrown. */
 export async function runProgram(args: readonly string[]): Promise<number> {
   try {
@@ -42,11 +61,21 @@ async function createProgram(wanted: string | undefined): Promise<Command> {
     .description("Generate synthetic data with many LLM agents at once, peer to peer.")
     .version(version, "-V, --version")
     .exitOverride();
-  const only = wanted === undefined ? undefined : COMMANDS[wanted];
+  refuseSynonym(wanted);
+  const only =
+    wanted !== undefined && Object.hasOwn(COMMANDS, wanted) ? COMMANDS[wanted] : undefined;
   // Help and suggestions for misspelt commands need all commands; a run needs one.
   for (const create of only === undefined ? Object.values(COMMANDS) : [only])
     program.addCommand(withExit(await create()));
   return program;
+}
+
+/** Fails with `usage` for a word that other tools use for one of the commands. */
+function refuseSynonym(wanted: string | undefined): void {
+  if (wanted === undefined || !Object.hasOwn(SYNONYMS, wanted)) return;
+  throw new MatrixError("usage", `unknown command '${wanted}'`, {
+    hint: `did you mean "matrix ${SYNONYMS[wanted]}"?`,
+  });
 }
 
 /**

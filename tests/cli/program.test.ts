@@ -49,6 +49,27 @@ test("a misspelt command or flag exits with 2 and suggests the nearest one", asy
   expect([command.code, flag.code, value.code]).toEqual([2, 2, 2]);
 });
 
+test.each([
+  ["run", "drive"],
+  ["start", "drive"],
+  ["go", "drive"],
+  ["validate", "check"],
+  ["ls", "show"],
+  ["serve", "model serve"],
+])("matrix %s exits with 2 and names the command that was meant, %s", async (word, command) => {
+  expect(await matrix([word, "x.toml"])).toEqual({
+    code: 2,
+    stdout: "",
+    stderr: `error: unknown command '${word}'\nhint: did you mean "matrix ${command}"?\n`,
+  });
+});
+
+test("the name of a property of every object is an unknown command like any other", async () => {
+  const { code, stderr } = await matrix(["constructor", "x.toml"]);
+  expect(code).toBe(2);
+  expect(stderr).toStartWith("error: unknown command 'constructor'");
+});
+
 test("an error is printed with its hint and without control characters", async () => {
   const { code, stderr } = await matrix(["verify", "no\u001bwhere"]);
   expect(stderr).toStartWith("error: no\\u001bwhere is not a run directory");
