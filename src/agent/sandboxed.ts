@@ -28,6 +28,8 @@ export interface SandboxedRole {
   readonly cwd: string | null;
   /** Longest time of one request. */
   readonly timeoutMs: number;
+  /** Starts of a row after which a lost sandbox ends its task. */
+  readonly attemptsMax: number;
   readonly pool: SandboxPool;
 }
 
@@ -110,7 +112,7 @@ export function agentMounts({ roles, sandboxes }: Recipe): ReadonlyMap<string, r
 export function roleInSandbox(
   name: string,
   config: RoleConfig,
-  { roles, sandboxes }: Recipe,
+  { roles, sandboxes, run }: Recipe,
   cwd: string,
 ): Omit<SandboxedRole, "pool"> {
   const { sandbox = "" } = config;
@@ -118,7 +120,8 @@ export function roleInSandbox(
     Object.keys(roles).filter((other) => roles[other]?.sandbox === sandbox),
   );
   const timeoutMs = sandboxes[sandbox]?.timeout ?? config.timeout;
-  return { name, config, neighbours, cwd: isOfRole(sandbox) ? cwd : null, timeoutMs };
+  const attemptsMax = run.delivery === "retry" ? run.max_attempts : 1;
+  return { name, config, neighbours, cwd: isOfRole(sandbox) ? cwd : null, timeoutMs, attemptsMax };
 }
 
 function folderOf(role: string): string {

@@ -46,8 +46,10 @@ export async function startProgram(
 }
 
 /**
- * The agent with the true error of a program that ended before it answered anything:
- * `program_failed` when it cannot start, and `sandbox_lost` when a task ended it.
+ * The agent with the true error of a program that ended before it answered anything. It is
+ * `program_failed` for a program that cannot start, and for one that ended at every start of the
+ * row. Otherwise it is `sandbox_lost`: another task may have ended the program, so the row starts
+ * again.
  */
 export function withTrueEnd(role: SandboxedRole, agent: Agent): Agent {
   return {
@@ -56,7 +58,7 @@ export function withTrueEnd(role: SandboxedRole, agent: Agent): Agent {
         return await agent.run(task, context);
       } catch (thrown) {
         if (!(thrown instanceof MatrixError) || thrown.code !== "program_failed") throw thrown;
-        throw await trueEnd(role, thrown, context.signal);
+        throw await trueEnd(role, thrown, task.attempt, context.signal);
       }
     },
   };
@@ -65,11 +67,14 @@ export function withTrueEnd(role: SandboxedRole, agent: Agent): Agent {
 async function trueEnd(
   role: SandboxedRole,
   ended: MatrixError,
+  attempt: number,
   signal: AbortSignal,
 ): Promise<MatrixError> {
   try {
     await startProgram(role, signal);
-    return new MatrixError("sandbox_lost", ended.message, { cause: ended });
+    const isLast = attempt >= role.attemptsMax;
+    const message = `${programOf(role.config)} starts, and ended when it was asked: ${ended.message}`;
+    return new MatrixError(isLast ? "program_failed" : "sandbox_lost", message, { cause: ended });
   } catch (thrown) {
     if (!(thrown instanceof MatrixError) || thrown.code !== "module_invalid") throw thrown;
     return new MatrixError("program_failed", thrown.message, { cause: thrown });

@@ -14,6 +14,8 @@ const HOPELESS: ReadonlySet<string> = new Set<ErrorCode>([
   "model_unavailable",
   "sandbox_invalid",
   "sandbox_unavailable",
+  "sandbox_lost", // ends a task only after run.max_attempts starts of its row
+  "sandbox_bad_answer",
   "program_failed",
   "not_recorded",
 ]);
@@ -49,6 +51,8 @@ export const EARLY_STOP_HELP: Readonly<Record<Unanswered, string>> & Record<stri
   model_refused_request: "check the role's sampling and what the model supports",
   sandbox_invalid: "check the image of the sandbox",
   sandbox_unavailable: "start the sandbox engine, or free its resources",
+  sandbox_lost: "see what ends the sandbox: its last words, its memory, its image",
+  sandbox_bad_answer: "let the program write only replies to stdout",
   not_recorded: "ask this role anew with --ask, or replay with the rule that made the records",
   program_failed: "mend the program; its last words are above and in the log",
 };

@@ -1,5 +1,6 @@
 // One running sandbox of a pool: the agents in it, and how many tasks have it.
 
+import { MatrixError } from "../error.ts";
 import type { JsonObject } from "../task/json.ts";
 import type { Log } from "../telemetry/log.ts";
 import { Channel } from "./channel.ts";
@@ -60,10 +61,15 @@ export class Seat {
     const name = `the agent in sandbox ${this.#name}`;
     const fields = { sandbox: this.#name, id: this.sandbox.id };
     const onStderr = (line: string) => this.#log.write("info", line, fields);
-    const channel = new Channel(await this.sandbox.open(command), { name, lineBytesMax, onStderr });
+    const running = await this.sandbox.open(command).catch((thrown: unknown) => {
+      // The first reason says more than the engine, which has just stopped the sandbox.
+      throw this.gone === null ? thrown : new MatrixError("sandbox_lost", this.gone);
+    });
+    const channel = new Channel(running, { name, lineBytesMax, onStderr });
     // The state of the agent's sessions is gone with the agent, so the sandbox is of no more use.
     void channel.closed.then((error) => {
       if (this.gone === null) this.#log.write("warning", error.message, fields);
+      this.gone ??= error.message;
       return this.stop();
     });
     return channel;

@@ -36,7 +36,15 @@ async function withAgent(
   const { pool, calls } = poolOver(() => new ProcessSandboxes(lease).start(SPEC));
   await using _pool = pool;
   const config = { with: settings } as unknown as RoleConfig;
-  const role = { name: "x", config, neighbours: new Set(["x"]), cwd: null, timeoutMs, pool };
+  const role = {
+    name: "x",
+    config,
+    neighbours: new Set(["x"]),
+    cwd: null,
+    timeoutMs,
+    attemptsMax: 3,
+    pool,
+  };
   const agent = createExecAgent(role);
   await use(async (task) => (await agent.run(task, agentContext(signal))).result, calls);
 }
@@ -226,7 +234,15 @@ test("a sandbox that cannot be started is not an answer to a model", async () =>
   const { pool } = poolOver(() => Promise.reject(new Error("no engine")));
   await using _pool = pool;
   const config = { with: {} } as unknown as RoleConfig;
-  const role = { name: "x", config, neighbours: new Set<string>(), cwd: null, timeoutMs: 1, pool };
+  const role = {
+    name: "x",
+    config,
+    neighbours: new Set<string>(),
+    cwd: null,
+    timeoutMs: 1,
+    attemptsMax: 3,
+    pool,
+  };
   const task = calling(["run", '{"command": "ls"}']);
   await expect(
     Promise.resolve(createExecAgent(role).run(task, agentContext(signal))),

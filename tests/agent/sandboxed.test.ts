@@ -207,6 +207,7 @@ const recipe = {
     model: config({ agent: "llm" }),
   },
   sandboxes: { box: { engine: "auto", timeout: 77 }, bare: { engine: "process", timeout: 88 } },
+  run: { delivery: "retry", max_attempts: 5 },
 } as unknown as Recipe;
 
 test("roles with a file bring its folder into their sandbox, read-only", () => {
@@ -230,12 +231,20 @@ test("a role in a sandbox has its neighbours and the sandbox's timeout", () => {
     neighbours: new Set(["one", "two", "shell", "program"]),
     cwd: null,
     timeoutMs: 77,
+    attemptsMax: 5,
   });
+});
+
+test("a row whose delivery is at-most-once starts one time in a sandbox", () => {
+  const run = { delivery: "at-most-once", max_attempts: 5 };
+  const role = roleInSandbox("one", config(), { ...recipe, run } as unknown as Recipe, "/here");
+  expect(role.attemptsMax).toBe(1);
 });
 
 test("a program with its own sandbox starts where matrix was started, with the role's timeout", () => {
   const own = config({ sandbox: "solver (process)" });
-  const alone = { roles: { solver: own }, sandboxes: {} } as unknown as Recipe;
+  const { run } = recipe;
+  const alone = { roles: { solver: own }, sandboxes: {}, run } as unknown as Recipe;
   expect(roleInSandbox("solver", own, alone, "/here")).toMatchObject({
     cwd: "/here",
     timeoutMs: 5000,

@@ -38,6 +38,7 @@ function roleIn(sandbox: ScriptedSandbox, agent = "/agents/solve.py"): Sandboxed
     neighbours: new Set(["solver"]),
     cwd: null,
     timeoutMs: 60_000,
+    attemptsMax: 3,
     pool: poolOver(async () => sandbox).pool,
   };
 }
@@ -128,11 +129,13 @@ test("a place in another file than the program's own is no place of the problem"
 });
 
 test("a program that ended before any answer has failed when it cannot start, and else was lost", async () => {
-  const endOf = async (program: (process: ScriptedProcess) => void) => {
+  const endOf = async (program: (process: ScriptedProcess) => void, attempt = 1) => {
     const pool = poolOver(async () => new ScriptedSandbox("s", { program })).pool;
     const role = { ...roleIn(new ScriptedSandbox()), pool };
     const agent = withTrueEnd(role, createSandboxedAgent(role));
-    return Promise.resolve(agent.run(taskOf(), agentContext())).catch((thrown: unknown) => thrown);
+    return Promise.resolve(agent.run(taskOf({ attempt }), agentContext())).catch(
+      (thrown: unknown) => thrown,
+    );
   };
   expect(await endOf(ends(1, "no such module"))).toMatchObject({
     code: "program_failed",
@@ -142,8 +145,17 @@ test("a program that ended before any answer has failed when it cannot start, an
     void stdin.on("data", () => exit(3)).on("end", () => exit(0));
   expect(await endOf(diesOfARequest)).toMatchObject({
     code: "sandbox_lost",
-    message: "the agent in sandbox case ended with exit 3",
+    message:
+      "solve.py starts, and ended when it was asked: the agent in sandbox case ended with exit 3",
   });
+  // The row has been started as often as it may be, so there is no further start to hope for.
+  expect((await endOf(diesOfARequest, 2)) as object).toMatchObject({ code: "sandbox_lost" });
+  for (const attempt of [3, 4])
+    expect(await endOf(diesOfARequest, attempt)).toMatchObject({
+      code: "program_failed",
+      message:
+        "solve.py starts, and ended when it was asked: the agent in sandbox case ended with exit 3",
+    });
   const answers = ({ stdin, stdout }: ScriptedProcess) =>
     void stdin.on("data", (line: Buffer) => {
       const { id } = JSON.parse(line.toString());

@@ -75,6 +75,8 @@ test.each([
   "model_unavailable",
   "sandbox_invalid",
   "sandbox_unavailable",
+  "sandbox_lost",
+  "sandbox_bad_answer",
   "program_failed",
   "not_recorded",
 ] as const)("%s is an error that no row can change, also late in a run", (code) => {
@@ -89,7 +91,7 @@ test.each([
   "agent_timeout",
   "schema_mismatch",
   "prompt_failed",
-  "sandbox_lost",
+  "sandbox_fenced",
   "model_failed",
   "model_overloaded",
   "max_hops",

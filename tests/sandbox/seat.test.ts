@@ -63,8 +63,10 @@ test("a sandbox whose agent ends is stopped, with a warning", async () => {
   });
   await seat.channel(agent("a"));
   await settle();
-  expect(seat.gone).toBe("it was stopped");
+  expect(seat.gone).toBe("the agent in sandbox box ended with exit 3; its last words: oh");
   expect(sandbox.stops).toBe(1);
+  // A task that comes after the end hears the same reason.
+  await expect(seat.channel(agent("b"))).rejects.toThrow("its last words: oh");
   expect(lines).toEqual([
     'warning the agent in sandbox box ended with exit 3; its last words: oh {"sandbox":"box","id":"id-1"}',
   ]);
