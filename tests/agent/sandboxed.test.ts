@@ -48,6 +48,7 @@ function roleOver(
     name: "solver",
     config: config(),
     neighbours: new Set(["solver"]),
+    attemptsMax: 3,
     cwd: null,
     timeoutMs: 5000,
     pool,
@@ -168,6 +169,7 @@ test("a step that is late fails with the role's timeout", async () => {
     neighbours: new Set<string>(),
     cwd: null,
     timeoutMs: 3,
+    attemptsMax: 3,
     pool,
   };
   await expect(
