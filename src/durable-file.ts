@@ -12,12 +12,13 @@ export interface ReplaceOptions {
   readonly confirm?: () => Promise<void>;
 }
 
-const OWNER_AND_OTHERS = 0o666;
+/** Other users of the machine may not read records, recipes and tokens. */
+const OWNER_ONLY = 0o600;
 
 export async function replaceFile(
   path: string,
   content: string,
-  { mode = OWNER_AND_OTHERS, confirm }: ReplaceOptions = {},
+  { mode = OWNER_ONLY, confirm }: ReplaceOptions = {},
 ): Promise<void> {
   const temporary = `${path}.${randomUUID()}.tmp`;
   await confirm?.();

@@ -13,6 +13,7 @@ export const ERROR_CODES = [
   "module_invalid", // user code that does not load or does not export what it should
   "run_refused", // the run directory belongs to another recipe or dataset
   "run_busy", // another driver is at work in the run directory
+  "not_private", // a file or folder of the program is another user's, or a link
   "run_taken", // another driver took the run directory over while this one stood still
   "storage_failed", // full disk, lost directory: the run stops and can go on
   "dataset_gone", // the dataset changed or vanished under a run
@@ -70,6 +71,7 @@ const REFUSALS: ReadonlySet<ErrorCode> = new Set([
   "dataset_invalid",
   "module_invalid",
   "run_refused",
+  "not_private",
   "sandbox_invalid",
 ]);
 

@@ -50,6 +50,7 @@ test("an error before anything is spent exits with 2, of a busy directory with 4
   const refusals = ERROR_CODES.filter((code) => new MatrixError(code, "").exitCode === 2);
   expect(refusals).toEqual([
     ...(["usage", "recipe_invalid", "dataset_invalid", "module_invalid", "run_refused"] as const),
+    "not_private",
     "sandbox_invalid",
   ]);
   expect(new MatrixError("storage_failed", "").exitCode).toBe(3);

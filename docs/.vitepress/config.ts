@@ -57,6 +57,7 @@ export default defineConfig({
           { text: "Data out", link: "/data-out" },
           { text: "Replay a run", link: "/replay" },
           { text: "Troubleshooting", link: "/troubleshooting" },
+          { text: "Security", link: "/security" },
         ],
       },
       {

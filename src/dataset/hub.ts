@@ -11,6 +11,7 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { MatrixError, messageOf } from "../error.ts";
 import { randomId } from "../random-id.ts";
+import { makeOwnFolder, OWN_FILE } from "../task/own-files.ts";
 import { chooseFiles } from "./repository.ts";
 
 export const HUB_PREFIX = "hf://";
@@ -30,7 +31,9 @@ export async function fetchFromHub(address: string, env: Environment): Promise<r
   const commit = await hub.commitOf(revision);
   const sizes = await hub.list(commit);
   const files = chooseFiles(`${HUB_PREFIX}${name}`, [...sizes.keys()], path.replace(/\/$/, ""));
-  const folder = join(cacheFolder(env), "hub", name, commit);
+  const cache = cacheFolder(env);
+  await makeOwnFolder(cache);
+  const folder = join(cache, "hub", name, commit);
   const paths = files.map((file) => join(folder, file));
   for (const [index, file] of files.entries())
     await hub.fetch(commit, file, { path: paths[index] ?? "", size: sizes.get(file) ?? 0 });
@@ -100,7 +103,7 @@ class Hub {
       if (response.body === null) throw new Error("the answer is empty");
       await pipeline(
         Readable.fromWeb(response.body as Parameters<typeof Readable.fromWeb>[0]),
-        createWriteStream(part),
+        createWriteStream(part, { flags: "wx", mode: OWN_FILE }),
       );
       const { size: came } = await stat(part);
       if (came !== size) throw new Error(`only ${came} of ${size} bytes arrived`);

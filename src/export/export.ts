@@ -187,7 +187,10 @@ async function writeCard(
     license,
     ...rest,
   });
-  await writeFile(join(folder, "README.md"), card).catch(storageFailed(folder));
+  const path = join(folder, "README.md");
+  // A link that stands there is replaced, and not followed.
+  await rm(path, { force: true });
+  await writeFile(path, card, { flag: "wx" }).catch(storageFailed(folder));
 }
 
 function optionsOf({ trainOn }: PerspectiveOptions): FormatOptions {

@@ -7,11 +7,12 @@
 // when note() returns, so a killed driver loses none; fsync once a second bounds what a power cut
 // can cost.
 
-import { closeSync, fdatasync, mkdirSync, openSync, renameSync, writeSync } from "node:fs";
+import { closeSync, fdatasync, mkdirSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { MatrixError, messageOf } from "../error.ts";
 import { isJsonObject } from "../task/json.ts";
+import { OWN_FILE, OWN_FOLDER, openOwnSync } from "../task/own-files.ts";
 import type { Task } from "../task/task.ts";
 import { journalPath } from "./journal.ts";
 
@@ -66,8 +67,8 @@ export class Admissions {
   note(tasks: readonly Admission[]): void {
     try {
       if (this.#file === null) {
-        mkdirSync(join(this.#path, ".."), { recursive: true });
-        this.#file = openSync(this.#path, "a");
+        mkdirSync(join(this.#path, ".."), { recursive: true, mode: OWN_FOLDER });
+        this.#file = openOwnSync(this.#path, "a");
       }
       write(this.#file, tasks);
       this.#dirty = true;
@@ -98,7 +99,8 @@ export class Admissions {
   /** Keeps what is still in flight, so that the notes do not grow from start to start. */
   #rewrite(): void {
     const draft = `${this.#path}.new`;
-    const file = openSync(draft, "w");
+    rmSync(draft, { force: true });
+    const file = openSync(draft, "wx", OWN_FILE);
     write(file, [...this.#before.values()]);
     closeSync(file);
     renameSync(draft, this.#path);

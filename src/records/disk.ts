@@ -1,8 +1,9 @@
 // The operations on files that change which records a run has. They stand behind one contract, so
 // that a test can end them at any step.
 
-import { open, rename, rm } from "node:fs/promises";
+import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { syncFolder } from "../durable-file.ts";
+import { openOwn } from "../task/own-files.ts";
 import type { Confirm } from "./held-lock.ts";
 
 export interface Disk {
@@ -21,13 +22,13 @@ export interface Disk {
 
 export const realDisk: Disk = {
   append: (path, bytes) =>
-    withFile(path, "a", async (file) => {
+    withFile(openOwn(path, "a"), async (file) => {
       // A write may be short, for example on a nearly full disk.
       for (let written = 0; written < bytes.length; )
         written += (await file.write(bytes, written, bytes.length - written)).bytesWritten;
     }),
-  truncate: (path, bytes) => withFile(path, "r+", (file) => file.truncate(bytes)),
-  sync: (path) => withFile(path, "r", (file) => file.sync()),
+  truncate: (path, bytes) => withFile(openOwn(path, "r+"), (file) => file.truncate(bytes)),
+  sync: (path) => withFile(open(path, "r"), (file) => file.sync()),
   syncFolder,
   rename: (from, to) => rename(from, to),
   remove: (path) => rm(path, { force: true }),
@@ -50,11 +51,10 @@ export function guarded(disk: Disk, confirm: Confirm): Disk {
 }
 
 async function withFile(
-  path: string,
-  flags: string,
-  use: (file: Awaited<ReturnType<typeof open>>) => Promise<void>,
+  opening: Promise<FileHandle>,
+  use: (file: FileHandle) => Promise<void>,
 ): Promise<void> {
-  const file = await open(path, flags);
+  const file = await opening;
   try {
     await use(file);
   } finally {

@@ -9,11 +9,12 @@ import { join } from "node:path";
 import * as v from "valibot";
 import { replaceFile } from "../durable-file.ts";
 import { MatrixError, messageOf } from "../error.ts";
+import { refuseOthers } from "../task/own-files.ts";
 import type { Confirm } from "./held-lock.ts";
 
 export const DRIVER_FILE = "driver.json";
-const OWNER_ONLY = 0o600;
 
+const OTHERS_WRITE = 0o022;
 const text = v.pipe(v.string(), v.nonEmpty());
 const schema = v.strictObject({
   format: v.literal("matrix-driver-1"),
@@ -43,7 +44,9 @@ export async function readDriverFile(path: string): Promise<DriverFile | null> {
     let content: string;
     try {
       content = await readFile(file, "utf8");
+      await refuseForged(file);
     } catch (cause) {
+      if (cause instanceof MatrixError) throw cause;
       const code = (cause as { code?: unknown }).code;
       if (code === "ENOENT" || code === "ENOTDIR" || code === "EISDIR") continue;
       throw new MatrixError("usage", `cannot read ${file}: ${messageOf(cause)}`, { cause });
@@ -51,6 +54,15 @@ export async function readDriverFile(path: string): Promise<DriverFile | null> {
     return /^[\0\s]*$/.test(content) ? null : parse(content, file);
   }
   return null;
+}
+
+/** A host runs what its driver sends, so the file that names the driver must be this user's. */
+async function refuseForged(file: string): Promise<void> {
+  const { mode } = await refuseOthers(file);
+  if ((mode & OTHERS_WRITE) === 0) return;
+  throw new MatrixError("not_private", `other users may write to ${file}`, {
+    hint: `if you trust its content: chmod 600 ${file}`,
+  });
 }
 
 /**
@@ -77,10 +89,9 @@ export async function writeDriverFile(
   file: DriverFile,
   confirm?: Confirm,
 ): Promise<void> {
-  await replaceFile(join(directory, DRIVER_FILE), `${JSON.stringify(file, null, 2)}\n`, {
-    mode: OWNER_ONLY,
-    ...(confirm === undefined ? {} : { confirm }),
-  });
+  const content = `${JSON.stringify(file, null, 2)}\n`;
+  const options = confirm === undefined ? {} : { confirm };
+  await replaceFile(join(directory, DRIVER_FILE), content, options);
 }
 
 /** Removes the file at the end of a run, when no host needs to find the driver any more. */

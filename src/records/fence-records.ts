@@ -18,7 +18,7 @@ export async function removeUnfinishedCopy(path: string): Promise<void> {
 export async function fenceRecords(path: string): Promise<readonly string[]> {
   const copy = copyOf(path);
   try {
-    await copyFile(path, copy, constants.COPYFILE_FICLONE);
+    await copyFile(path, copy, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
     const file = await open(copy, "r+");
     try {
       await file.sync();

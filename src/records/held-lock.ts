@@ -3,10 +3,11 @@
 // stopped process, a paused machine, a stalled file system) may have been taken for dead meanwhile,
 // and must not write any more.
 
-import { open, readdir, readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { replaceFile } from "../durable-file.ts";
 import { MatrixError, messageOf } from "../error.ts";
+import { openOwn } from "../task/own-files.ts";
 import { describeHolder, type Holder, parseHolder } from "./holder.ts";
 
 /** Makes sure that this process still has the run directory; fails with `run_taken` when not. */
@@ -111,7 +112,7 @@ export class HeldLock implements Lock {
   async #touch(): Promise<void> {
     try {
       await this.confirm();
-      const file = await open(this.#path, "r+");
+      const file = await openOwn(this.#path, "r+");
       try {
         await file.write(JSON.stringify(this.#options.holder), 0);
       } finally {

@@ -3,9 +3,10 @@
 // resolves, so a killed process loses none; fsync once a second bounds the loss of a power cut. A
 // compressed file gets one whole frame for each write, so the same holds for it.
 
-import { type FileHandle, open } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import { encodeFrame } from "../dataset/zstd.ts";
 import { MatrixError, messageOf } from "../error.ts";
+import { openOwn } from "../task/own-files.ts";
 import type { RecordLine } from "../task/record.ts";
 import type { Confirm } from "./held-lock.ts";
 import { isCompressed } from "./record-file.ts";
@@ -63,7 +64,7 @@ export class RecordWriter {
     bytes: number,
     confirm: Confirm = async () => undefined,
   ): Promise<RecordWriter> {
-    const file = await open(path, "a");
+    const file = await openOwn(path, "a");
     try {
       await confirm();
       if ((await file.stat()).size > bytes) await file.truncate(bytes);

@@ -3,11 +3,12 @@
 // everything else about the run was checked.
 
 import { existsSync } from "node:fs";
-import { mkdir, readdir, rename } from "node:fs/promises";
+import { readdir, rename } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { removeTemporaries, replaceFile, syncFolder } from "../durable-file.ts";
 import { MatrixError, messageOf } from "../error.ts";
 import { valueAt } from "../recipe/key-path.ts";
+import { makeOwnFolder } from "../task/own-files.ts";
 import type { Counts, RecordLine } from "../task/record.ts";
 import { NOTHING_SPENT_BY_HOSTS, type SpentByHosts } from "../task/spent.ts";
 import { guarded, realDisk } from "./disk.ts";
@@ -134,7 +135,7 @@ export class RunDirectory {
       // is refused.
       // Reading the records may have taken long: another driver may hold the directory by now.
       await writeManifest(path, manifest, lock.confirm);
-      await mkdir(join(path, "logs"), { recursive: true });
+      await makeOwnFolder(join(path, "logs"));
       await replaceFile(join(path, "recipe.toml"), recipeText, { confirm: lock.confirm });
       const writer = await RecordWriter.open(trajectories, found.recorded.bytes, lock.confirm);
       await syncFolder(path);
@@ -289,8 +290,9 @@ function manifestOf(
 
 async function prepareFolder(path: string): Promise<void> {
   try {
-    await mkdir(path, { recursive: true });
+    await makeOwnFolder(path);
   } catch (cause) {
+    if (cause instanceof MatrixError) throw cause;
     const what =
       (cause as { code?: unknown }).code === "EEXIST" ? "it is a file" : messageOf(cause);
     throw new MatrixError("run_refused", `cannot make the run directory ${path}: ${what}`, {

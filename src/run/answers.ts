@@ -90,7 +90,7 @@ export async function openAnswers(
   const journal =
     isWanted && directory !== null ? await open("journal", journalPath(directory)) : null;
   const cache = recipe.run.cache === undefined ? null : await open("cache", recipe.run.cache);
-  const windows = directory === null ? null : await FoundWindowsFile.open(directory, writer);
+  const windows = directory === null ? null : await FoundWindowsFile.open(directory);
   return {
     journal,
     cache,

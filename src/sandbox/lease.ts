@@ -11,6 +11,7 @@ import { join } from "node:path";
 import pythonAgent from "../../sandboxes/matrix_agent.py" with { type: "text" };
 import bunAgent from "../../sandboxes/matrix-agent.mjs" with { type: "text" };
 import { MatrixError, messageOf } from "../error.ts";
+import { makeOwnFolder, refuseOthers } from "../task/own-files.ts";
 import type { EngineName } from "./contract.ts";
 import { LEASE_MS, RENEWAL_MS } from "./holder.ts";
 import { MARK } from "./marked-processes.ts";
@@ -47,7 +48,7 @@ export class Lease implements AsyncDisposable {
     const folder = join(root, randomUUID());
     try {
       // Closed to other users: inside a container the mount itself opens the folder.
-      await mkdir(root, { recursive: true, mode: 0o700 });
+      await makeOwnFolder(root);
       const bridge = join(folder, "bridge");
       await mkdir(bridge, { recursive: true });
       const files = { lease: "0\n", "matrix_agent.py": pythonAgent, "matrix-agent.mjs": bunAgent };
@@ -56,6 +57,7 @@ export class Lease implements AsyncDisposable {
       for (const path of [bridge, ...Object.keys(files).map((name) => join(bridge, name))])
         await chmod(path, path === bridge ? 0o755 : 0o644);
     } catch (cause) {
+      if (cause instanceof MatrixError) throw cause;
       throw new MatrixError(
         "sandbox_unavailable",
         `cannot prepare sandboxes in ${root}: ${messageOf(cause)}`,
@@ -179,9 +181,12 @@ export function leaseRoot(): string {
   return join(tmpdir(), `matrix-sandboxes-${process.getuid?.() ?? 0}`);
 }
 
-/** Folders of this user's leases on this machine. */
+/** Folders of this user's leases on this machine; none where other users may write. */
 export async function allLeases(root: string = leaseRoot()): Promise<string[]> {
-  const names = await readdir(root).catch(() => []);
+  const names = await refuseOthers(root).then(
+    () => readdir(root),
+    () => [],
+  );
   return names.map((name) => join(root, name));
 }
 

@@ -3,8 +3,9 @@
 // the number of the others. Hosts are not trusted: every line is checked, bounded and made
 // harmless. No file stays open, and a slow disk costs lines, never memory.
 
-import { open, rename } from "node:fs/promises";
+import { rename } from "node:fs/promises";
 import { join } from "node:path";
+import { openOwn } from "../task/own-files.ts";
 import { formatLine, type Level, type LogFields } from "./log.ts";
 import type { LogLine } from "./streamed-log.ts";
 
@@ -169,7 +170,7 @@ class Appender {
 
 /** A file that has grown too large becomes PATH.1 and replaces the one before it. */
 async function appendBounded(path: string, text: string): Promise<void> {
-  const file = await open(path, "a");
+  const file = await openOwn(path, "a");
   try {
     await file.appendFile(text);
     if ((await file.stat()).size > FILE_BYTES_MAX) await rename(path, `${path}.1`);

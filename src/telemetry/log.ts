@@ -3,8 +3,9 @@
 // repeated. A line may hold text from anywhere, so it is made harmless: it can neither begin a
 // second line nor control a terminal.
 
-import { createWriteStream } from "node:fs";
+import { createWriteStream, type WriteStream } from "node:fs";
 import { stripVTControlCharacters } from "node:util";
+import { openOwnSync } from "../task/own-files.ts";
 
 export type Level = "info" | "warning" | "error";
 export type LogFields = Readonly<Record<string, string | number>>;
@@ -30,9 +31,9 @@ export function openLog(
   show: (line: string) => void,
   confirm: () => Promise<void> = async () => undefined,
 ): Log {
-  const stream = createWriteStream(path, { flags: "a" });
+  const stream = openStream(path);
   // A log that cannot be written must not end the run.
-  stream.on("error", () => undefined);
+  stream?.on("error", () => undefined);
   const counted = createRepeatCounter();
   let waiting = "";
   let written: Promise<void> = Promise.resolve();
@@ -41,7 +42,7 @@ export function openLog(
     waiting = "";
     if (lines === "") return;
     await confirm().then(
-      () => void stream.write(lines),
+      () => void stream?.write(lines),
       () => undefined,
     );
   };
@@ -56,9 +57,17 @@ export function openLog(
     },
     close: async () => {
       await written;
-      await new Promise<void>((resolve) => stream.end(() => resolve()));
+      if (stream !== null) await new Promise<void>((resolve) => stream.end(() => resolve()));
     },
   };
+}
+
+function openStream(path: string): WriteStream | null {
+  try {
+    return createWriteStream(path, { fd: openOwnSync(path, "a") });
+  } catch {
+    return null;
+  }
 }
 
 /**

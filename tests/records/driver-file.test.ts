@@ -2,7 +2,7 @@
 // none.
 
 import { expect, test } from "bun:test";
-import { mkdir, readdir, stat, writeFile } from "node:fs/promises";
+import { chmod, chown, mkdir, readdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import {
   type DriverFile,
@@ -13,6 +13,7 @@ import {
   writeDriverFile,
 } from "../../src/records/driver-file.ts";
 import { withFolder } from "../parts/folder.ts";
+import { withForeignFolder } from "../parts/foreign-folder.ts";
 import { until } from "../parts/until.ts";
 
 const FILE: DriverFile = {
@@ -35,6 +36,32 @@ test("a driver's file is found by folder and by path, for its owner alone", () =
     expect((await stat(join(folder, "driver.json"))).mode & 0o777).toBe(0o600);
     expect(await readDriverFile(folder)).toEqual(FILE);
     expect(await readDriverFile(join(folder, "driver.json"))).toEqual(FILE);
+  }));
+
+test.each([0o620, 0o602, 0o666])("a file that others may write to (%o) names no driver", (mode) =>
+  withFolder(async (folder) => {
+    await writeDriverFile(folder, FILE);
+    const path = join(folder, "driver.json");
+    await chmod(path, mode);
+    await expect(readDriverFile(folder)).rejects.toMatchObject({
+      code: "not_private",
+      message: `other users may write to ${path}`,
+      hint: `if you trust its content: chmod 600 ${path}`,
+    });
+    await chmod(path, 0o644);
+    expect(await readDriverFile(folder)).toEqual(FILE);
+  }),
+);
+
+test("a file of another user names no driver, so that no host runs what that user sends", () =>
+  withForeignFolder(async (theirs) => {
+    // Root may write there. Any other user has /proc/1, whose files are root's.
+    const path = process.getuid?.() === 0 ? join(theirs, "driver.json") : "/proc/1/cmdline";
+    if (process.getuid?.() === 0) {
+      await writeDriverFile(theirs, FILE);
+      await chown(path, 65_534, 65_534);
+    }
+    await expect(readDriverFile(path)).rejects.toMatchObject({ code: "not_private" });
   }));
 
 test("a folder, a path that is not there and a removed file have no driver", () =>

@@ -9,6 +9,7 @@ import {
   readFile,
   rm,
   stat,
+  symlink,
   utimes,
   writeFile,
 } from "node:fs/promises";
@@ -17,6 +18,7 @@ import { takeLock } from "../../src/records/lock.ts";
 import { readManifest, writeManifest } from "../../src/records/manifest.ts";
 import { type OpenOptions, RunDirectory } from "../../src/records/run-directory.ts";
 import { withFolder } from "../parts/folder.ts";
+import { withForeignFolder } from "../parts/foreign-folder.ts";
 import { until } from "../parts/until.ts";
 import { identityOf, recordOf, writeRun } from "./made.ts";
 
@@ -249,6 +251,42 @@ test("a fresh start in an empty folder moves nothing", () =>
     await mkdir(path);
     await (await open(path, { fresh: true })).close("stopped");
     expect(await readdir(folder)).toEqual(["run"]);
+  }));
+
+test("a directory and all that is in it are closed to other users, whatever the umask", () =>
+  withFolder(async (folder) => {
+    const path = join(folder, "run");
+    await mkdir(path, { mode: 0o777 });
+    const umask = process.umask(0);
+    try {
+      const directory = await open(path);
+      await append(directory, "a");
+      await directory.close("stopped");
+    } finally {
+      process.umask(umask);
+    }
+    const modes = async (...names: readonly string[]) =>
+      Promise.all(names.map(async (name) => (await stat(join(path, name))).mode & 0o777));
+    expect(await modes(".", "logs")).toEqual([0o700, 0o700]);
+    const files = (await readdir(path)).filter((name) => name !== "logs");
+    expect(files.length).toBeGreaterThan(3);
+    expect(await modes(...files)).toEqual(files.map(() => 0o600));
+  }));
+
+test("a directory of another user is refused", () =>
+  withForeignFolder(async (theirs) => {
+    await expect(open(theirs)).rejects.toMatchObject({ code: "not_private" });
+  }));
+
+test("records are never written through a link, and its target stays as it is", () =>
+  withFolder(async (folder) => {
+    await writeFile(join(folder, "theirs"), "theirs");
+    const path = join(folder, "run");
+    await (await open(path)).close("stopped");
+    await rm(join(path, "trajectories.jsonl"));
+    await symlink(join(folder, "theirs"), join(path, "trajectories.jsonl"));
+    await expect(open(path)).rejects.toMatchObject({ code: "not_private" });
+    expect(await readFile(join(folder, "theirs"), "utf8")).toBe("theirs");
   }));
 
 test("a path that is a file, or below one, is refused with the reason", () =>

@@ -17,6 +17,7 @@ import {
 import { markedPids } from "../../src/sandbox/marked-processes.ts";
 import { endOf, spawnChild } from "../../src/sandbox/spawn.ts";
 import { withFolder } from "../parts/folder.ts";
+import { withForeignFolder } from "../parts/foreign-folder.ts";
 import { until } from "../parts/until.ts";
 
 const OWNER = { run: "a run", host: "a host" };
@@ -39,6 +40,22 @@ test("a lease has its own folder below a root that is closed to other users", ()
     expect((await allLeases(root)).sort()).toEqual([lease.folder, other.folder].sort());
     expect(lease.owner).toEqual(OWNER);
     expect(modeOf(root)).toBe("700");
+  }));
+
+test("a root that another user made first is refused, and no lease is looked for in it", () =>
+  withForeignFolder(async (root) => {
+    await expect(Lease.take(OWNER, { root })).rejects.toMatchObject({
+      code: "not_private",
+      hint: expect.stringContaining("TMPDIR"),
+    });
+    expect(await allLeases(root)).toEqual([]);
+  }));
+
+test("a root of this user that was open to others is closed", () =>
+  withFolder(async (folder) => {
+    await chmod(folder, 0o777);
+    await using _lease = await Lease.take(OWNER, { root: folder });
+    expect(modeOf(folder)).toBe("700");
   }));
 
 test("the bridge of a lease holds the counter and both libraries, readable by every user", () =>

@@ -2,7 +2,8 @@
 // run, or a cache for many runs. The journal costs a step only its append: no process looks
 // anything up until some step may come a second time.
 
-import { mkdir, readdir } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
+import { makeOwnFolder } from "../../task/own-files.ts";
 import type { Journal } from "../context.ts";
 import type { ChatAnswer, ChatRequest } from "../contract.ts";
 import { AnswerIndex } from "./answer-index.ts";
@@ -89,9 +90,9 @@ export class AnswerFiles implements Journal {
     });
   }
 
-  /** Fails when the folder cannot be made. */
+  /** Fails when the folder cannot be made, or other users may write to it. */
   static async open(options: AnswerFilesOptions): Promise<AnswerFiles> {
-    await mkdir(options.folder, { recursive: true });
+    await makeOwnFolder(options.folder);
     const names = await readdir(options.folder);
     return new AnswerFiles(options, !names.some((name) => parseSegmentName(name) !== null));
   }

@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { syncFolder } from "../../durable-file.ts";
 import { messageOf } from "../../error.ts";
+import { OWN_FILE } from "../../task/own-files.ts";
 import { segmentName } from "./answer-line.ts";
 
 const syncData = promisify(fdatasync);
@@ -98,7 +99,7 @@ export class AnswerWriter {
   #begin(): Segment {
     this.#number++;
     const path = join(this.#options.folder, segmentName(this.#options.writer, this.#number));
-    return { path, file: openSync(path, "ax"), bytes: 0, isNamed: false };
+    return { path, file: openSync(path, "ax", OWN_FILE), bytes: 0, isNamed: false };
   }
 
   /** Leaves the segment, which may end in the middle of a line. */

@@ -3,8 +3,9 @@
 // writes it; the last one wins, which is as good as any. A file that cannot be read or written
 // costs nothing but that: windows are found again by use.
 
-import { readFile, rename, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { replaceFile } from "../../durable-file.ts";
 import { isJsonObject, type Json } from "../../task/json.ts";
 import type { FoundWindows } from "../context.ts";
 
@@ -14,21 +15,18 @@ const WRITE_MS = 1000;
 
 export class FoundWindowsFile implements FoundWindows {
   readonly #path: string;
-  /** Names this process among all that write the file. */
-  readonly #writer: string;
   readonly #sizes: Map<string, number>;
   #timer: NodeJS.Timeout | null = null;
   #writing: Promise<void> = Promise.resolve();
 
-  private constructor(path: string, writer: string, sizes: Map<string, number>) {
+  private constructor(path: string, sizes: Map<string, number>) {
     this.#path = path;
-    this.#writer = writer;
     this.#sizes = sizes;
   }
 
-  static async open(directory: string, writer: string): Promise<FoundWindowsFile> {
+  static async open(directory: string): Promise<FoundWindowsFile> {
     const path = join(directory, FILE);
-    return new FoundWindowsFile(path, writer, await readSizes(path));
+    return new FoundWindowsFile(path, await readSizes(path));
   }
 
   find(model: string, replica: string): number | null {
@@ -53,11 +51,7 @@ export class FoundWindowsFile implements FoundWindows {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
     const text = `${JSON.stringify(Object.fromEntries(this.#sizes), null, 2)}\n`;
-    const draft = `${this.#path}.${this.#writer}`;
-    this.#writing = this.#writing
-      .then(() => writeFile(draft, text))
-      .then(() => rename(draft, this.#path))
-      .catch(() => undefined);
+    this.#writing = this.#writing.then(() => replaceFile(this.#path, text)).catch(() => undefined);
   }
 }
 

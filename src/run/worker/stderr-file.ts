@@ -10,6 +10,7 @@ import {
   statSync,
   writeSync,
 } from "node:fs";
+import { openOwnSync } from "../../task/own-files.ts";
 
 const FILE_BYTES_MAX = 1024 * 1024;
 const TAIL_BYTES_MAX = 8192;
@@ -34,7 +35,7 @@ export class StderrFile {
   open(): number | null {
     this.bound();
     try {
-      const descriptor = openSync(this.#path, "a");
+      const descriptor = openOwnSync(this.#path, "a");
       this.#begin = fstatSync(descriptor).size;
       return descriptor;
     } catch {
@@ -54,7 +55,7 @@ export class StderrFile {
   /** Writes the end over the beginning before it shortens the file: later output comes after it. */
   #cut(): void {
     const tail = this.#read(0);
-    const descriptor = openSync(this.#path, "r+");
+    const descriptor = openOwnSync(this.#path, "r+");
     try {
       writeSync(descriptor, tail, 0, tail.length, 0);
       ftruncateSync(descriptor, tail.length);

@@ -3,11 +3,12 @@
 
 import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, readdir, rename, rm } from "node:fs/promises";
+import { readdir, rename, rm } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, join } from "node:path";
 import { MatrixError } from "../../error.ts";
 import { isImagePath } from "../../recipe/schema/sandbox-schema.ts";
+import { makeOwnFolder } from "../../task/own-files.ts";
 import { buildOnce } from "../build-lock.ts";
 import { type DockerImageOptions, dockerImageId, prepareDockerImage } from "../docker/image.ts";
 import { hashFolder, imageNameOf, isFolder, noImage } from "../image-folder.ts";
@@ -30,9 +31,10 @@ export async function prepareSif(image: string, options: SifOptions): Promise<st
     ? await sourceOfFolder(image, options)
     : await sourceOfReference(image);
   const folder = options.cache ?? sifCache();
+  // What runs in a sandbox comes from here, so no other user may write to it.
+  await makeOwnFolder(folder);
   const path = join(folder, `${key}.sif`);
   if (existsSync(path)) return path;
-  await mkdir(folder, { recursive: true });
   await buildOnce(
     `${path}.lock`,
     () => existsSync(path),

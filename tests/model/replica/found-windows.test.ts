@@ -11,14 +11,14 @@ const A = "http://a/v1";
 
 test("the next start finds what the last one noted, by model and replica", () =>
   withFolder(async (folder) => {
-    const first = await FoundWindowsFile.open(folder, "one");
+    const first = await FoundWindowsFile.open(folder);
     expect(first.find("m", A)).toBeNull();
     first.note("m", A, 300);
     first.note("other", A, 20);
     expect(first.find("m", A)).toBe(300);
     await first.close();
     expect(await readdir(folder)).toEqual(["windows.json"]);
-    const second = await FoundWindowsFile.open(folder, "two");
+    const second = await FoundWindowsFile.open(folder);
     expect([second.find("m", A), second.find("other", A), second.find("m", "http://b")]).toEqual([
       300,
       20,
@@ -34,7 +34,7 @@ test("the next start finds what the last one noted, by model and replica", () =>
 test("a change is written while the run goes on, and what is as it was is not", () =>
   withFolder(async (folder) => {
     await using stack = new AsyncDisposableStack();
-    const windows = await FoundWindowsFile.open(folder, "one");
+    const windows = await FoundWindowsFile.open(folder);
     stack.defer(() => windows.close());
     windows.note("m", A, null);
     await windows.close();
@@ -51,14 +51,14 @@ for (const [name, text] of [
   test(`a file that is ${name} is as good as none`, () =>
     withFolder(async (folder) => {
       await writeFile(join(folder, "windows.json"), text);
-      const windows = await FoundWindowsFile.open(folder, "one");
+      const windows = await FoundWindowsFile.open(folder);
       for (const replica of [A, "b", "c", "d"]) expect(windows.find("m", replica)).toBeNull();
     }));
 }
 
 test("a folder that is gone costs nothing", () =>
   withFolder(async (folder) => {
-    const windows = await FoundWindowsFile.open(join(folder, "gone"), "one");
+    const windows = await FoundWindowsFile.open(join(folder, "gone"));
     windows.note("m", A, 7);
     await windows.close();
     expect(windows.find("m", A)).toBe(7);

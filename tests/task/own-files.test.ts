@@ -1,0 +1,130 @@
+// Folders and files that no other user can prepare, read or lead elsewhere.
+
+import { expect, test } from "bun:test";
+import { closeSync } from "node:fs";
+import { chmod, link, mkdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { MatrixError } from "../../src/error.ts";
+import { runChild } from "../../src/sandbox/spawn.ts";
+import {
+  makeOwnFolder,
+  OWN_FILE,
+  OWN_FOLDER,
+  openOwn,
+  openOwnSync,
+  refuseOthers,
+} from "../../src/task/own-files.ts";
+import { withFolder } from "../parts/folder.ts";
+import { withForeignFolder } from "../parts/foreign-folder.ts";
+
+const modeOf = async (path: string): Promise<number> => (await stat(path)).mode & 0o7777;
+const refusal = (thrown: unknown): MatrixError => thrown as MatrixError;
+
+test("a folder of ours is made with its parents and is closed to other users", () =>
+  withFolder(async (folder) => {
+    const path = join(folder, "a", "b");
+    await makeOwnFolder(path);
+    await makeOwnFolder(path);
+    expect([OWN_FOLDER, await modeOf(path)]).toEqual([0o700, 0o700]);
+  }));
+
+test.each([0o755, 0o777, 0o770, 0o701])("a folder of ours with mode %o is closed", (mode) =>
+  withFolder(async (folder) => {
+    await chmod(folder, mode);
+    await makeOwnFolder(folder);
+    expect(await modeOf(folder)).toBe(0o700);
+  }),
+);
+
+test("a folder that only we can use keeps its mode", () =>
+  withFolder(async (folder) => {
+    await chmod(folder, 0o500);
+    await makeOwnFolder(folder);
+    expect(await modeOf(folder)).toBe(0o500);
+    await chmod(folder, 0o700);
+  }));
+
+test("a link of our own leads to a folder, which is closed", () =>
+  withFolder(async (folder) => {
+    const far = join(folder, "far");
+    await mkdir(far, { mode: 0o755 });
+    await symlink(far, join(folder, "near"));
+    await makeOwnFolder(join(folder, "near"));
+    expect(await modeOf(far)).toBe(0o700);
+  }));
+
+test("a file in the place of a folder is an error", () =>
+  withFolder(async (folder) => {
+    await writeFile(join(folder, "file"), "");
+    await expect(makeOwnFolder(join(folder, "file"))).rejects.toMatchObject({ code: "EEXIST" });
+  }));
+
+test("a place of another user is refused by name, with the user and what to do", () =>
+  withForeignFolder(async (theirs, uid) => {
+    for (const refuse of [makeOwnFolder, refuseOthers]) {
+      const thrown = refusal(await refuse(theirs).catch((error: unknown) => error));
+      expect([thrown.code, thrown.message, thrown.exitCode]).toEqual([
+        "not_private",
+        `${theirs} is not this user's alone: it belongs to user ${uid}`,
+        2,
+      ]);
+      expect(thrown.hint).toContain("choose a place that only you can write to");
+    }
+  }));
+
+for (const [name, opened] of [
+  ["opened", async (path: string) => void (await (await openOwn(path, "a")).close())],
+  ["opened at once", async (path: string) => closeSync(openOwnSync(path, "a"))],
+] as const) {
+  test(`a file that is ${name} is made for us alone, and grows`, () =>
+    withFolder(async (folder) => {
+      const path = join(folder, "file");
+      await opened(path);
+      expect([OWN_FILE, await modeOf(path)]).toEqual([0o600, 0o600]);
+      await writeFile(path, "kept");
+      await opened(path);
+      expect(await readFile(path, "utf8")).toBe("kept");
+    }));
+
+  test(`a link is not followed by a file that is ${name}, also where it leads nowhere`, () =>
+    withFolder(async (folder) => {
+      await writeFile(join(folder, "theirs"), "theirs");
+      for (const target of ["theirs", "nowhere"]) {
+        const path = join(folder, `to-${target}`);
+        await symlink(join(folder, target), path);
+        await expect(opened(path)).rejects.toMatchObject({
+          code: "not_private",
+          message: `${path} is not this user's alone: it is a link`,
+        });
+      }
+      expect(await readFile(join(folder, "theirs"), "utf8")).toBe("theirs");
+      await expect(stat(join(folder, "nowhere"))).rejects.toThrow("ENOENT");
+    }));
+
+  test(`a pipe and a folder are not ${name} as a file, and hold nothing up`, () =>
+    withFolder(async (folder) => {
+      const pipe = join(folder, "pipe");
+      await runChild("mkfifo", [pipe]);
+      await expect(opened(pipe)).rejects.toThrow();
+      await expect(opened(folder)).rejects.toThrow();
+    }));
+}
+
+test("a file is changed in place, and one that is missing is not made", () =>
+  withFolder(async (folder) => {
+    const path = join(folder, "file");
+    await expect(openOwn(path, "r+")).rejects.toMatchObject({ code: "ENOENT" });
+    expect(() => openOwnSync(path, "r+")).toThrow("ENOENT");
+    await writeFile(path, "abc");
+    const file = await openOwn(path, "r+");
+    await file.write("X", 0);
+    await file.close();
+    expect(await readFile(path, "utf8")).toBe("Xbc");
+  }));
+
+test("a hard link is a file like any other: backups make them", () =>
+  withFolder(async (folder) => {
+    await writeFile(join(folder, "one"), "");
+    await link(join(folder, "one"), join(folder, "two"));
+    await (await openOwn(join(folder, "two"), "a")).close();
+  }));
