@@ -3,6 +3,7 @@
 
 import { MatrixError, messageOf } from "../error.ts";
 import { isTooDeep, TOO_DEEP } from "../task/depth.ts";
+import { ExactNumber } from "../task/exact.ts";
 import { freezeJson, type Json, type JsonObject } from "../task/json.ts";
 import type { Task } from "../task/task.ts";
 import type { Agent, AgentAnswer, AgentContext } from "./contract.ts";
@@ -105,6 +106,8 @@ function assertJson(value: unknown, module: string, path: string): void {
     value === null ||
     type === "string" ||
     type === "boolean" ||
+    type === "bigint" ||
+    value instanceof ExactNumber ||
     (type === "number" && Number.isFinite(value))
   )
     return;

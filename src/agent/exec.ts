@@ -18,6 +18,7 @@ import {
 } from "../sandbox/files.ts";
 import type { Place } from "../sandbox/pool.ts";
 import { isTooDeep, TOO_DEEP } from "../task/depth.ts";
+import { parseJson } from "../task/exact.ts";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import type { Agent } from "./contract.ts";
 import {
@@ -101,7 +102,7 @@ class ExecSteps {
     signal: AbortSignal,
   ): Promise<string> {
     try {
-      const given: unknown = JSON.parse(text === "" ? "{}" : text);
+      const given = parseJson(text === "" ? "{}" : text);
       if (!isJsonObject(given)) return "Error: the arguments are not a JSON object";
       if (isTooDeep(given)) return `Error: the argument ${TOO_DEEP}`;
       return await this.#callTool(place, name, given, signal);

@@ -3,6 +3,7 @@
 import { Validator } from "@cfworker/json-schema";
 import { messageOf } from "../error.ts";
 import { isTooDeep, TOO_DEEP } from "../task/depth.ts";
+import { parseJson } from "../task/exact.ts";
 import type { Json, JsonObject } from "../task/json.ts";
 
 const PROBLEMS_SHOWN = 3;
@@ -21,13 +22,17 @@ export function createAnswerSchema(definition: JsonObject): AnswerSchema {
   const validator = new Validator(definition, "2020-12", false);
   const check = (content: string | null): Checked => {
     let value: Json;
+    // The validator knows the numbers of JavaScript alone.
+    let plain: unknown;
     try {
-      value = JSON.parse(unfence(content ?? ""));
+      const text = unfence(content ?? "");
+      value = parseJson(text) as Json;
+      plain = JSON.parse(text);
     } catch (cause) {
       return { ok: false, problem: `it is not JSON (${messageOf(cause)})` };
     }
     if (isTooDeep(value)) return { ok: false, problem: `it ${TOO_DEEP}` };
-    const { valid, errors } = validator.validate(value);
+    const { valid, errors } = validator.validate(plain);
     if (valid) return { ok: true, value };
     // The validator reports from the outside in, so the last errors name the exact place.
     const shown = errors

@@ -4,6 +4,7 @@
 
 import { Environment, Interpreter, Template } from "@huggingface/jinja";
 import { MatrixError, messageOf } from "../error.ts";
+import { ExactNumber } from "../task/exact.ts";
 
 export type CompiledTemplate = (variables: Readonly<Record<string, unknown>>) => string;
 
@@ -92,8 +93,45 @@ function environmentOf(
 ): Environment {
   const environment = new Environment();
   for (const [name, value] of Object.entries({ ...GLOBALS, ...variables }))
-    if (names.has(name)) environment.set(name, value);
+    if (names.has(name)) environment.setVariable(name, runtimeValue(value));
   return environment;
+}
+
+type RuntimeValue = ReturnType<Environment["set"]>;
+
+const scratch = new Environment();
+
+/** The library's own conversion. */
+function converted(input: unknown): RuntimeValue {
+  const value = scratch.set("", input);
+  scratch.variables.delete("");
+  return value;
+}
+
+/** The class of a value, which the library does not export. */
+function classOf<T>(example: unknown): new (value: T) => RuntimeValue {
+  return converted(example).constructor as new (
+    value: T,
+  ) => RuntimeValue;
+}
+
+const IntegerValue = classOf<bigint>(1);
+const FloatValue = classOf<ExactNumber>(0.5);
+const ListValue = classOf<readonly RuntimeValue[]>([]);
+const ObjectValue = classOf<ReadonlyMap<string, RuntimeValue>>({});
+
+/**
+ * A value as the library's interpreter has it. The library's conversion refuses the numbers that a
+ * double cannot hold. Here they are numbers that print as their digits.
+ */
+function runtimeValue(input: unknown): RuntimeValue {
+  if (typeof input === "bigint") return new IntegerValue(input);
+  if (typeof input !== "object" || input === null) return converted(input);
+  if (input instanceof ExactNumber) return new FloatValue(input);
+  if (Array.isArray(input)) return new ListValue(input.map(runtimeValue));
+  return new ObjectValue(
+    new Map(Object.entries(input).map(([key, value]) => [key, runtimeValue(value)])),
+  );
 }
 
 /** Every name that occurs in a template, in whatever meaning. */

@@ -3,6 +3,7 @@
 import { Command, Option } from "commander";
 import { MatrixError } from "../error.ts";
 import { openRecordFile, trajectoriesPath } from "../records/record-file.ts";
+import { parseJson } from "../task/exact.ts";
 import type { TrajectoryRecord } from "../task/record.ts";
 import { jsonOption, wholeNumber } from "./flags.ts";
 import { renderRecord } from "./text/record.ts";
@@ -41,7 +42,7 @@ export function showCommand(): Command {
       console.log(
         flags.json === true
           ? line
-          : renderRecord(JSON.parse(line) as TrajectoryRecord, {
+          : renderRecord(parseJson(line) as TrajectoryRecord, {
               full: flags.full === true,
               colour,
             }),

@@ -8,6 +8,7 @@ import { JSONParser } from "@streamparser/json";
 import { CsvError, parse as parseCsv } from "csv-parse";
 import { messageOf } from "../error.ts";
 import { cutDepth, DEPTH_MAX, isTooDeep } from "../task/depth.ts";
+import { exactNumber, parseJson } from "../task/exact.ts";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import type { DataFile } from "./files.ts";
 import { splitLines } from "./lines.ts";
@@ -92,7 +93,7 @@ async function* readJsonLines(file: DataFile, bytes: Readable): AsyncGenerator<r
 
 function parseLine(file: DataFile, line: number, text: string): Item {
   try {
-    return itemOf(file, line, JSON.parse(text) as Json, text);
+    return itemOf(file, line, parseJson(text) as Json, text);
   } catch (cause) {
     return broken(file, line, `the line is not JSON: ${messageOf(cause)}`);
   }
@@ -102,6 +103,7 @@ async function* readJsonArray(file: DataFile, bytes: Readable): AsyncGenerator<r
   let items: Item[] = [];
   let started = false;
   const parser = new JSONParser({ paths: ["$.*"], keepStack: false });
+  parser["tokenizer"].parseNumber = exactNumber as (token: string) => number;
   parser.onValue = ({ value }) => void items.push(itemOf(file, undefined, value as Json, null));
   parser.onError = (error) => {
     throw error;

@@ -3,6 +3,7 @@
 // to a temporary file as JSONL.
 
 import { type FileHandle, open } from "node:fs/promises";
+import { parseJson } from "../task/exact.ts";
 import type { JsonObject } from "../task/json.ts";
 import { RowIndex } from "./row-index.ts";
 import { type DatasetRow, type DatasetSource, datasetGone, drawAll, isInShard } from "./source.ts";
@@ -85,6 +86,6 @@ async function readAt(
 }
 
 function rowOf(text: string, number: number, idField: string | null): DatasetRow {
-  const row = JSON.parse(text.replace(/^\ufeff/, "")) as JsonObject;
+  const row = parseJson(text.replace(/^\ufeff/, "")) as JsonObject;
   return { id: String(idField === null ? number : row[idField]), number, row };
 }

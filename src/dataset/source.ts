@@ -3,6 +3,7 @@
 
 import { MatrixError, messageOf, type Problem } from "../error.ts";
 import type { Shard } from "../recipe/unit.ts";
+import { ExactNumber } from "../task/exact.ts";
 import type { JsonObject } from "../task/json.ts";
 import type { DataFile } from "./files.ts";
 import { type Item, readItems } from "./read.ts";
@@ -75,7 +76,12 @@ function draw(
   if (idField === null)
     return { item, row: { id: String(number), number, row: item.row }, problem: null };
   const id = item.row[idField];
-  if ((typeof id === "string" && id !== "") || typeof id === "number")
+  if (
+    (typeof id === "string" && id !== "") ||
+    typeof id === "number" ||
+    typeof id === "bigint" ||
+    id instanceof ExactNumber
+  )
     return { item, row: { id: String(id), number, row: item.row }, problem: null };
   const found =
     id === undefined

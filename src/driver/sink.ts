@@ -148,7 +148,7 @@ export class Sink {
 }
 
 /**
- * The record and its line. A value that JSON cannot carry (a BigInt, a cycle) came from user code
+ * The record and its line. A value that JSON cannot carry (a symbol, a cycle) came from user code
  * and makes the task a failed one.
  */
 function serialise(

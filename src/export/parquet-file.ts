@@ -78,6 +78,7 @@ class ParquetFile implements RowFile {
 }
 
 function wholeNumber(value: Json | undefined): bigint | null {
+  if (typeof value === "bigint") return value;
   return typeof value === "number" ? BigInt(Math.trunc(value)) : null;
 }
 

@@ -2,6 +2,8 @@
 // written in a way that JavaScript would not write again (1.0, or an integer of 30 digits), and a
 // Python program would read another value.
 
+import { ExactNumber } from "../task/exact.ts";
+
 /** JSON text that is written as it is. */
 export class RawJson {
   readonly text: string;
@@ -15,7 +17,8 @@ export class RawJson {
 export function encodeJson(value: unknown): string {
   if (value instanceof RawJson) return value.text;
   if (Array.isArray(value)) return `[${value.map(encodeJson).join(",")}]`;
-  if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
+  if (typeof value !== "object" || value === null || value instanceof ExactNumber)
+    return JSON.stringify(value) ?? "null";
   const entries = Object.entries(value).filter(([, part]) => part !== undefined);
   const members = entries.map(([key, part]) => `${JSON.stringify(key)}:${encodeJson(part)}`);
   return `{${members.join(",")}}`;

@@ -4,6 +4,7 @@
 
 import { readFile } from "node:fs/promises";
 import { MatrixError, messageOf, type Problem } from "../error.ts";
+import { parseJson } from "../task/exact.ts";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import type { ChatAnswer, ChatRequest } from "./contract.ts";
 import { estimateUsage } from "./simulated.ts";
@@ -74,13 +75,14 @@ export class Script {
   #add(line: string): string | null {
     let value: unknown;
     try {
-      value = JSON.parse(line);
+      value = parseJson(line);
     } catch (cause) {
       return `it is not JSON: ${messageOf(cause)}`;
     }
     if (!isJsonObject(value)) return "it is not an object";
     const { id, trial = null, replies } = value;
-    if (typeof id !== "string" && typeof id !== "number") return "it has no id of a row";
+    if (!(typeof id === "string" || typeof id === "number" || typeof id === "bigint"))
+      return "it has no id of a row";
     if (trial !== null && typeof trial !== "number") return "trial is not a number";
     if (!isJsonObject(replies)) return "it has no replies by role";
     const key = keyOf(String(id), trial);

@@ -84,7 +84,7 @@ export function nextMessage(
   try {
     after = appendHop(task, hop);
   } catch (cause) {
-    // A value that JSON cannot carry (a BigInt, a cycle) came from user code.
+    // A value that JSON cannot carry (a symbol, a cycle) came from user code.
     const message = `the result is not JSON: ${messageOf(cause)}`;
     return failTask(task, { code: "agent_failed", message, role: task.role, hop: hop.hop });
   }

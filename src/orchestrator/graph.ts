@@ -3,6 +3,7 @@
 // node turns a result into state. All of them must be pure and answer at once. A node marked
 // `metadata: { inline: true }` is not a role: its function runs where the task passes by.
 
+import { ExactNumber } from "../task/exact.ts";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import { checkGraph } from "./check-graph.ts";
 import {
@@ -228,6 +229,7 @@ function asJson(value: unknown, path: string): Json {
   if (
     isObject &&
     !Array.isArray(value) &&
+    !(value instanceof ExactNumber) &&
     ![Object.prototype, null].includes(Object.getPrototypeOf(value))
   )
     throw new Error(

@@ -4,7 +4,8 @@
 import { MatrixError } from "../error.ts";
 import { DEPTH_MAX, isTooDeep } from "../task/depth.ts";
 import { EncodedTask, type Mark, type TaskHead } from "../task/encoded.ts";
-import type { JsonObject } from "../task/json.ts";
+import { parseMarked } from "../task/exact.ts";
+import type { Json, JsonObject } from "../task/json.ts";
 import { USAGE_DETAILS } from "../task/spent.ts";
 import {
   type Branch,
@@ -279,7 +280,7 @@ function json(value: unknown) {
 
 function parseJson(source: string) {
   try {
-    return JSON.parse(source);
+    return parseMarked(source) as Json;
   } catch (cause) {
     throw invalid("a text is not JSON", cause);
   }

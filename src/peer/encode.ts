@@ -2,6 +2,7 @@
 // the tasks that are sent.
 
 import { type EncodedTask, encodeTask, type Mark } from "../task/encoded.ts";
+import { markedJson } from "../task/exact.ts";
 import { USAGE_DETAILS } from "../task/spent.ts";
 import type { Branch } from "../task/task.ts";
 import type { Totals } from "../task/totals.ts";
@@ -51,7 +52,7 @@ function encodeParcel(
   fields[PARCEL.seed] = task.seed;
   fields[PARCEL.attempt] = task.attempt;
   fields[PARCEL.role] = task.role;
-  fields[PARCEL.state] = JSON.stringify(task.state);
+  fields[PARCEL.state] = markedJson(task.state);
   fields[PARCEL.ageMs] = now - task.admittedAt;
   fields[PARCEL.trace] = task.trace;
   fields[PARCEL.totals] = encodeTotals(task.totals);
@@ -61,7 +62,7 @@ function encodeParcel(
   fields[PARCEL.row] = since === null ? task.rowBytes : NOTHING;
   fields[PARCEL.history] =
     since === null ? task.historyBytes : task.historyBytes.subarray(since.bytes);
-  fields[PARCEL.ending] = message.kind === "end" ? JSON.stringify(message.ending) : null;
+  fields[PARCEL.ending] = message.kind === "end" ? markedJson(message.ending) : null;
   fields[PARCEL.branch] = task.branch === undefined ? null : encodeBranch(task.branch);
   fields[PARCEL.mayRepeat] = task.mayRepeat;
   return fields;

@@ -4,6 +4,7 @@
 
 import { Environment } from "@marcbachmann/cel-js";
 import { MatrixError, messageOf } from "../error.ts";
+import { ExactNumber } from "../task/exact.ts";
 import type { Json, JsonObject } from "../task/json.ts";
 
 export type Expression = (variables: JsonObject) => Json;
@@ -21,6 +22,7 @@ for (const operator of ["+", "-", "*", "/", "%"] as const) {
     apply(Number(a), b),
   );
 }
+registerExactNumbers();
 
 /**
  * Fails with `recipe_invalid` when the text does not parse. The compiled expression fails with
@@ -70,6 +72,44 @@ export function keysNamed(source: string, variable: string): ReadonlySet<string>
   return found;
 }
 
+/**
+ * A fraction with more digits than a double is computed with and ordered as the nearest double. It
+ * equals no double.
+ */
+function registerExactNumbers(): void {
+  environment.registerType("ExactNumber", ExactNumber);
+  environment.registerFunction("double(ExactNumber): double", (a: ExactNumber) => Number(a));
+  environment.registerFunction("string(ExactNumber): string", (a: ExactNumber) => String(a));
+  environment.registerOperator("ExactNumber == ExactNumber", (a: ExactNumber, b: ExactNumber) =>
+    Boolean(String(a) === String(b)),
+  );
+  type Side = ExactNumber | bigint | number;
+  const sides = ["ExactNumber", "int", "double"];
+  for (const [left, right] of sides.flatMap((side) => [
+    ["ExactNumber", side],
+    ...(side === "ExactNumber" ? [] : [[side, "ExactNumber"]]),
+  ])) {
+    for (const operator of ["+", "-", "*", "/", "%"] as const) {
+      const apply = arithmetic(operator);
+      environment.registerOperator(`${left} ${operator} ${right}: double`, (a: Side, b: Side) =>
+        apply(Number(a), Number(b)),
+      );
+    }
+    const order = { "<": isLess, ">": (a: Side, b: Side) => isLess(b, a) };
+    for (const [operator, holds] of Object.entries(order)) {
+      environment.registerOperator(`${left} ${operator} ${right}: bool`, holds);
+      environment.registerOperator(
+        `${left} ${operator}= ${right}: bool`,
+        (a: Side, b: Side) => holds(a, b) || Number(a) === Number(b),
+      );
+    }
+  }
+}
+
+function isLess(a: ExactNumber | bigint | number, b: ExactNumber | bigint | number): boolean {
+  return Number(a) < Number(b);
+}
+
 function arithmetic(operator: "+" | "-" | "*" | "/" | "%"): (a: number, b: number) => number {
   switch (operator) {
     case "+":
@@ -91,5 +131,6 @@ function firstLine(cause: unknown): string {
 }
 
 function toJson(value: unknown): Json {
-  return typeof value === "bigint" ? Number(value) : (value as Json);
+  if (typeof value !== "bigint") return value as Json;
+  return Number.isSafeInteger(Number(value)) ? Number(value) : value;
 }

@@ -2,6 +2,7 @@
 // record is an error that names its place; a torn last line is skipped.
 
 import { MatrixError } from "../error.ts";
+import { parseJson } from "../task/exact.ts";
 import { RECORD_FORMAT, type TrajectoryRecord } from "../task/record.ts";
 import { openRecordFile, trajectoriesPath } from "./record-file.ts";
 
@@ -32,7 +33,7 @@ export type Head = Pick<TrajectoryRecord, "id" | "trial" | "status"> &
 export function parseHead(text: string, path: string, line: number): Head {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseJson(text);
   } catch {
     throw damagedRecord(path, line, "it is not JSON");
   }

@@ -3,6 +3,7 @@
 
 import { type FileHandle, open } from "node:fs/promises";
 import { decodeFrame } from "../dataset/zstd.ts";
+import { parseJson } from "../task/exact.ts";
 import type { TrajectoryRecord } from "../task/record.ts";
 import { deriveSeed } from "../task/seed.ts";
 import { parseHead, quickHeadOf } from "./read-records.ts";
@@ -69,7 +70,7 @@ export class RecordLookup {
     const content = this.#compressed ? decodeFrame(bytes) : bytes;
     for (const text of content?.toString("utf8").split("\n") ?? []) {
       if (text === "") continue;
-      const record = JSON.parse(text) as TrajectoryRecord;
+      const record = parseJson(text) as TrajectoryRecord;
       if (record.id === rowId && record.trial === trial) return record;
     }
     return null;

@@ -2,6 +2,7 @@
 // breaks off at the first line that is too long or is not a reply, because an agent that breaks the
 // protocol once may also have torn other replies.
 
+import { parseJson } from "../task/exact.ts";
 import { isJsonObject, type Json } from "../task/json.ts";
 
 /** The agent's answer to a request. A failure of the agent's own is an outcome of the request. */
@@ -109,7 +110,7 @@ function isBlank(line: Buffer): boolean {
 function parse(line: Buffer): { readonly id: string; readonly reply: Reply } | null {
   let value: unknown;
   try {
-    value = JSON.parse(line.toString("utf8"));
+    value = parseJson(line.toString("utf8"));
   } catch {
     return null;
   }

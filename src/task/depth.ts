@@ -2,6 +2,7 @@
 // a value into its parts by recursion, and a value that is nested ten thousand times ends the
 // process there. So each value that enters a task is bounded.
 
+import { ExactNumber } from "./exact.ts";
 import type { Json } from "./json.ts";
 
 /** Most levels of lists and objects inside each other. Python's JSON reads 1,000. */
@@ -11,7 +12,8 @@ export const TOO_DEEP = `is nested more than ${DEPTH_MAX} levels deep`;
 
 /** Tells whether a value has more levels than `max`. A value that contains itself has. */
 export function isTooDeep(value: unknown, max = DEPTH_MAX): boolean {
-  if (typeof value !== "object" || value === null || ArrayBuffer.isView(value)) return false;
+  if (typeof value !== "object" || value === null) return false;
+  if (ArrayBuffer.isView(value) || value instanceof ExactNumber) return false;
   if (max === 0) return true;
   if (Array.isArray(value)) {
     for (const part of value) if (isTooDeep(part, max - 1)) return true;
@@ -28,7 +30,7 @@ export function cutDepth<T extends Json>(value: T, max = DEPTH_MAX): T {
 }
 
 function cut(value: Json, levels: number): Json {
-  if (typeof value !== "object" || value === null) return value;
+  if (typeof value !== "object" || value === null || value instanceof ExactNumber) return value;
   if (levels === 0) return null;
   if (Array.isArray(value)) return value.map((part) => cut(part, levels - 1));
   const parts = Object.entries(value).map(([key, part]) => [key, cut(part, levels - 1)] as const);

@@ -5,6 +5,7 @@
 // The trail says which processes had the task before, and how much of the history each of them has
 // seen. The sender leaves that part out when it sends the task to them again (src/peer/store.ts).
 
+import { markedJson, parseMarked } from "./exact.ts";
 import type { JsonObject } from "./json.ts";
 import type { Branch, Hop, Task } from "./task.ts";
 import { addHops, NO_TOTALS, type Totals } from "./totals.ts";
@@ -75,12 +76,12 @@ export class EncodedTask implements Task {
   }
 
   get row(): JsonObject {
-    this.#row ??= JSON.parse(decoder.decode(this.rowBytes)) as JsonObject;
+    this.#row ??= parseMarked(decoder.decode(this.rowBytes)) as JsonObject;
     return this.#row;
   }
 
   get history(): readonly Hop[] {
-    this.#history ??= JSON.parse(`[${decoder.decode(this.historyBytes)}]`) as Hop[];
+    this.#history ??= parseMarked(`[${decoder.decode(this.historyBytes)}]`) as Hop[];
     return this.#history;
   }
 
@@ -210,7 +211,7 @@ export function totalsOf(task: Task): Totals {
 
 export function encodeTask(task: Task): EncodedTask {
   if (task instanceof EncodedTask) return task;
-  const historyBytes = encoder.encode(task.history.map((hop) => JSON.stringify(hop)).join(","));
+  const historyBytes = encoder.encode(task.history.map((hop) => markedJson(hop)).join(","));
   return new EncodedTask(task, encodeJson(task.row), historyBytes, totalsOf(task), [], {});
 }
 
@@ -219,7 +220,7 @@ const decoder = new TextDecoder();
 const COMMA = 0x2c;
 
 function encodeJson(value: unknown): Uint8Array {
-  return encoder.encode(JSON.stringify(value));
+  return encoder.encode(markedJson(value));
 }
 
 function joinHops(before: Uint8Array, hop: Uint8Array): Uint8Array {

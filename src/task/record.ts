@@ -2,6 +2,7 @@
 // spelled as they stand in the file.
 
 import { EncodedTask, totalsOf } from "./encoded.ts";
+import { withoutMarks } from "./exact.ts";
 import type { Json, JsonObject } from "./json.ts";
 import type { Ending, Hop, StopReason, Task, TaskError, Usage } from "./task.ts";
 
@@ -94,9 +95,9 @@ export function encodeRecord(head: RecordHead, task: Task): RecordLine {
     return [JSON.stringify({ ...head, row: task.row, history: task.history })];
   return [
     `${JSON.stringify(head).slice(0, -1)},"row":`,
-    task.rowBytes,
+    withoutMarks(task.rowBytes),
     ',"history":[',
-    task.historyBytes,
+    withoutMarks(task.historyBytes),
     "]}",
   ];
 }

@@ -69,3 +69,10 @@ test("an answer that is nested too deeply does not fit, whatever the schema says
     problem: "it is nested more than 256 levels deep",
   });
 });
+
+test("an answer keeps a number beyond a double, and the schema checks its value", () => {
+  const text = '{"n": 1234567890123456789}';
+  expect(schema.check(text)).toEqual({ ok: true, value: { n: 1234567890123456789n } });
+  const small = createAnswerSchema({ properties: { n: { maximum: 5 } } });
+  expect(small.check(text).ok).toBe(false);
+});

@@ -2,6 +2,7 @@
 
 import { expect, test } from "bun:test";
 import { compileTemplate } from "../../src/agent/template.ts";
+import { parseJson } from "../../src/task/exact.ts";
 
 const render = (source: string, variables = {}) => compileTemplate(source, "t.md")(variables);
 
@@ -94,4 +95,24 @@ test.each([
 
 test("a variable hides a global of the same name", () => {
   expect(render("{{ range }}", { range: "mine" })).toBe("mine");
+});
+
+test.each([
+  [
+    "{{ row.id }} {{ row.price }} {{ row.list }}",
+    "1234567890123456789 0.1000000000000000055 [1e400]",
+  ],
+  ["{{ row.list | tojson }} {{ row.one | tojson }}", '[1e400] {"id": 18446744073709551616}'],
+  ["{{ row.id ~ '!' }} {{ row.price < 1 }} {{ row.id > 3 }}", "1234567890123456789! true true"],
+  ["{{ row.id is number }} {{ row.price is number }} {{ row.n + 1 }}", "true true 2"],
+])("numbers beyond a double print as their digits: %s", (source, text) => {
+  const row = parseJson(
+    '{"id":1234567890123456789,"price":0.1000000000000000055,"list":[1e400],' +
+      '"one":{"id":18446744073709551616},"n":1}',
+  );
+  expect(render(source, { row })).toBe(text);
+});
+
+test("arithmetic with a whole number beyond a double is refused in a template", () => {
+  expect(() => render("{{ row.id + 1 }}", { row: { id: 2n ** 60n } })).toThrow("BigInt");
 });

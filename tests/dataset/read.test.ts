@@ -262,3 +262,16 @@ test("a row that is nested too deeply is read with one level too many, in every 
     "1: a row must be an object, found [[[",
   );
 });
+
+test.each([
+  ["d.jsonl", '{"id":1234567890123456789,"x":0.1000000000000000055,"y":[1e400,1.5]}\n'],
+  ["d.json", '[{"id":1234567890123456789,"x":0.1000000000000000055,"y":[1e400,1.5]}]'],
+])("numbers that a double cannot hold stay exact in %s", async (name, content) => {
+  const [item] = await itemsOf(name, content);
+  expect(item?.row?.["id"]).toBe(1234567890123456789n);
+  expect(JSON.stringify(item?.row)).toBe(
+    '{"id":1234567890123456789,"x":0.1000000000000000055,"y":[1e400,1.5]}',
+  );
+  const [picked] = await itemsOf(name, content, ["x", "id"]);
+  expect(picked?.text).toBe('{"x":0.1000000000000000055,"id":1234567890123456789}');
+});

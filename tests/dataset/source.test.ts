@@ -10,7 +10,7 @@ import {
   problemAt,
 } from "../../src/dataset/source.ts";
 import { withFolder } from "../parts/folder.ts";
-import { sourceOf } from "./rows.ts";
+import { readRows, sourceOf } from "./rows.ts";
 
 async function drawnOf(text: string, more: Partial<DatasetSource> = {}): Promise<Drawn[]> {
   return withFolder(async (folder) => {
@@ -117,3 +117,17 @@ test("a dataset that changed is an error with its cause and what to do", () => {
   });
   expect(datasetGone("it shrank").cause).toBeUndefined();
 });
+
+test.each([null, 7])(
+  "ids beyond a double are exact and different, shuffled by %p",
+  async (shuffle) => {
+    await withFolder(async (folder) => {
+      const path = join(folder, "d.jsonl");
+      const ids = ["1234567890123456789", "1234567890123456790", "0.10000000000000000001", "1e400"];
+      await writeFile(path, ids.map((id) => `{"id":${id}}\n`).join(""));
+      const rows = await readRows(await sourceOf(path, { idField: "id", shuffle }));
+      expect(rows.map(({ id }) => id).sort()).toEqual(ids.toSorted());
+      for (const { id, row } of rows) expect(JSON.stringify(row)).toBe(`{"id":${id}}`);
+    });
+  },
+);

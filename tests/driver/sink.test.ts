@@ -156,10 +156,16 @@ test("a line that cannot be written fails the run, and gives back neither end no
   expect([happened, tokens.taken]).toEqual([[], 3]);
 });
 
+const UNWRITABLE = {
+  toJSON: () => {
+    throw new Error("no JSON of this");
+  },
+};
+
 test("a result that JSON cannot carry makes the task a failed one without a history", async () => {
   const { sink, tokens, appended, records, admit } = createSink();
   admit("x");
-  sink.receive([withHistory(endOf("x"), [{ ...hop, result: 1n as unknown as number }])]);
+  sink.receive([withHistory(endOf("x"), [{ ...hop, result: UNWRITABLE as never }])]);
   await tokens.allBack();
   expect(appended[0]?.counts).toEqual({ ok: 0, failed: 1, lost: 0 });
   const { record } = records[0] ?? {};
@@ -170,7 +176,7 @@ test("a result that JSON cannot carry makes the task a failed one without a hist
     score: null,
     error: {
       code: "agent_failed",
-      message: expect.stringMatching(/^a result is not JSON: .*BigInt/),
+      message: expect.stringMatching(/^a result is not JSON: .*no JSON of this/),
       role: null,
       hop: null,
     },

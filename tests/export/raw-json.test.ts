@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { encodeJson, RawJson } from "../../src/export/raw-json.ts";
+import { ExactNumber } from "../../src/task/exact.ts";
 
 const VALUES = [
   null,
@@ -10,6 +11,8 @@ const VALUES = [
   [],
   {},
   [1, [null], { a: [] }],
+  1234567890123456789n,
+  { x: [new ExactNumber("1e400")] },
   { 'a"b': { c: null }, d: "e" },
 ];
 

@@ -223,10 +223,16 @@ test("a task that goes on past max_hops fails, but a task may end on its last ho
   });
 });
 
+const UNWRITABLE = {
+  toJSON: () => {
+    throw new Error("no JSON of this");
+  },
+};
+
 test("a result that JSON cannot carry fails the task, which keeps the history before it", () => {
   const rule = ruleWith(() => done());
   const task = encodeTask(started(rule));
-  const message = nextMessage(rule, task, hopOf("a", 1n as never));
+  const message = nextMessage(rule, task, hopOf("a", UNWRITABLE as never));
   expect(message).toMatchObject({ ending: { status: "failed", error: { role: "a", hop: 0 } } });
   expect(errorOf(message)).toStartWith("agent_failed: the result is not JSON: ");
   expect(message.task.history).toEqual([]);

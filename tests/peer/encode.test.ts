@@ -11,6 +11,7 @@ import { type Batch, keyOf, type Parcel } from "../../src/peer/parcel.ts";
 import { keepSent, Store } from "../../src/peer/store.ts";
 import { PARCEL } from "../../src/peer/wire-format.ts";
 import { appendHop, EncodedTask, encodeTask, moveTask } from "../../src/task/encoded.ts";
+import { ExactNumber } from "../../src/task/exact.ts";
 import type { JsonObject } from "../../src/task/json.ts";
 import type { Hop, Message, Task } from "../../src/task/task.ts";
 
@@ -22,12 +23,14 @@ const task: Task = {
     big: 9_007_199_254_740_991,
     tiny: 5e-324,
     float: 1.5,
+    id: 1234567890123456789n,
+    price: new ExactNumber("0.1000000000000000055"),
     nested: [null, true, { "": "" }],
   },
   seed: 123,
   attempt: 2,
   role: "teacher",
-  state: { turn: 1, __proto__x: "y" },
+  state: { turn: 1, id: 2n ** 64n, __proto__x: "y" },
   history: [],
   admittedAt: 1000,
   trace: null,

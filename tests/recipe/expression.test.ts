@@ -2,7 +2,8 @@
 
 import { expect, test } from "bun:test";
 import { compileExpression } from "../../src/recipe/expression.ts";
-import type { JsonObject } from "../../src/task/json.ts";
+import { parseJson } from "../../src/task/exact.ts";
+import type { Json, JsonObject } from "../../src/task/json.ts";
 
 const evaluate = (source: string, variables: JsonObject = {}) =>
   compileExpression(source)(variables);
@@ -58,4 +59,30 @@ test("an expression that cannot be evaluated fails with orchestrator_failed", ()
     thrown = error;
   }
   expect(thrown).toMatchObject({ code: "orchestrator_failed" });
+});
+
+test.each([
+  ["row.id == 1234567890123456789", true],
+  ["row.id == 1234567890123456788", false],
+  ["row.id > 5 && row.id >= 5.5 && 5 < row.id", true],
+  ["row.id in [1, 1234567890123456789]", true],
+  ["row.id % 10", 9],
+  ["row.id + 1", 1234567890123456790n],
+  ["{'id': row.id}", { id: 1234567890123456789n }],
+  ["9007199254740990 + 1", 9007199254740991],
+  ["9007199254740991 + 1", 9007199254740992n],
+  ["string(row.price)", "0.1000000000000000055"],
+  ["double(row.price)", 0.1],
+  ["row.price == 0.1", false],
+  ["row.price == row.price && row.price != row.huge", true],
+  ["row.price < 1 && row.price <= 0.1 && row.price < row.huge", true],
+  ["1 > row.price && 0.1 >= row.price && row.huge > row.price", true],
+  ["row.price > 1 || row.price >= 0.11 || row.huge < row.price || 0.09 >= row.price", false],
+  ["row.price > row.price || row.price < 0.1 || 0.1 < row.price || 0.1 > row.price", false],
+  ["row.price >= row.price && 0.1 <= row.price && 0 <= row.price", true],
+  ["row.price + 1 == 1.1 && 1 - row.price == 0.9 && row.price * 10.0 == 1.0", true],
+  ["row.price + row.price == 0.2 && row.price / 1 == 0.1 && 1 % row.price < 0.1", true],
+])("numbers beyond a double are exact in an expression: %s", (source, value) => {
+  const row = parseJson('{"id":1234567890123456789,"price":0.1000000000000000055,"huge":1e400}');
+  expect(evaluate(source, { row: row as JsonObject })).toEqual(value as Json);
 });

@@ -23,6 +23,11 @@ test.each([
   ['{"ok":true,"result":1}', "", { ok: true, result: 1 }],
   ['{"id":7,"ok":true}', "", { ok: true, result: null }],
   [
+    '{"id":"7","ok":true,"result":{"id":1234567890123456789}}',
+    "7",
+    { ok: true, result: { id: 1234567890123456789n } },
+  ],
+  [
     '{"id":"1","ok":false,"error":{"kind":"ValueError","message":"no"}}',
     "1",
     { ok: false, kind: "ValueError", message: "no" },

@@ -6,6 +6,7 @@ import { MatrixError } from "../../error.ts";
 import type { DriverCalls } from "../../host/driver-calls.ts";
 import type { Control } from "../../peer/control.ts";
 import { taskName } from "../../records/superseded.ts";
+import { markedJson, parseMarked } from "../../task/exact.ts";
 import type { Hop, Task } from "../../task/task.ts";
 
 const CALL_TIMEOUT_MS = 20_000;
@@ -71,7 +72,7 @@ export class RemoteSource implements RecordedTasks {
       recorded:
         record === null
           ? null
-          : { ...record, history: JSON.parse(decoder.decode(record.history)) as Hop[] },
+          : { ...record, history: parseMarked(decoder.decode(record.history)) as Hop[] },
       redraws,
       bytes: record?.history.length ?? 0,
     };
@@ -104,7 +105,7 @@ export async function recordingOf(
   const history = recorded.history.map((hop) =>
     roles.includes(hop.role) ? hop : { ...hop, result: null },
   );
-  const bytes = encoder.encode(JSON.stringify(history));
+  const bytes = encoder.encode(markedJson(history));
   return { redraws, record: { ...recorded, history: bytes } };
 }
 
