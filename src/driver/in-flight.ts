@@ -96,7 +96,7 @@ export class InFlight {
     const isOrphan = before >= read.attempt;
     const isLost = isOrphan && delivery === "at-most-once";
     const attempt = isOrphan ? before + (isLost ? 0 : 1) : read.attempt;
-    const admitted = { ...read, attempt };
+    const admitted = attempt === read.attempt ? read : { ...read, attempt };
     this.#entries.set(keyOf(read), { attempt, first: attempt, admitted, isOrphan: false });
     return isLost ? lost(admitted) : startTask(rule, admitted);
   }

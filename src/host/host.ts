@@ -19,7 +19,7 @@ import type { HopMeter } from "./hop-meter.ts";
 import { pauseBeforeRetry } from "./retry-step.ts";
 import type { Role } from "./role.ts";
 import { Step } from "./step.ts";
-import { runOwned } from "./stray-error.ts";
+import { type Owner, runOwned } from "./stray-error.ts";
 import type { Watchdog } from "./watch/watchdog.ts";
 
 /** Pause between checks of deadlines: a timeout may be this late. */
@@ -66,6 +66,7 @@ export class Host implements Receiver {
   readonly #pausing = new Map<Step, number>();
   readonly #forks: Forks;
   readonly #deadlines: NodeJS.Timeout;
+  readonly #failStep = (step: Step, thrown: unknown): void => this.#fail(step, thrown);
   #stopped = false;
 
   constructor(options: HostOptions) {
@@ -153,11 +154,7 @@ export class Host implements Receiver {
     let answer: AgentAnswer | Promise<AgentAnswer>;
     try {
       watchdog?.begin(step);
-      const owner = {
-        role: role.name,
-        task: keyOf(task),
-        fail: (thrown: unknown) => this.#fail(step, thrown),
-      };
+      const owner = new StepOwner(step, this.#failStep);
       answer = runOwned(owner, () => role.agent.run(task, step));
       watchdog?.returned();
     } catch (thrown) {
@@ -297,6 +294,29 @@ export class Host implements Receiver {
       ...(hop?.usage === undefined ? {} : { usage: hop.usage }),
       ...(error === undefined ? {} : { error }),
     });
+  }
+}
+
+/** Names its step only when an error is told, for steps take microseconds. */
+class StepOwner implements Owner {
+  readonly #step: Step;
+  readonly #failStep: (step: Step, thrown: unknown) => void;
+
+  constructor(step: Step, failStep: (step: Step, thrown: unknown) => void) {
+    this.#step = step;
+    this.#failStep = failStep;
+  }
+
+  get role(): string {
+    return this.#step.role.name;
+  }
+
+  get task(): string {
+    return keyOf(this.#step.task);
+  }
+
+  fail(thrown: unknown): void {
+    this.#failStep(this.#step, thrown);
   }
 }
 

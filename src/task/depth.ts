@@ -12,15 +12,25 @@ export const TOO_DEEP = `is nested more than ${DEPTH_MAX} levels deep`;
 
 /** Tells whether a value has more levels than `max`. A value that contains itself has. */
 export function isTooDeep(value: unknown, max = DEPTH_MAX): boolean {
-  if (typeof value !== "object" || value === null) return false;
+  return isNested(value) && isDeeper(value, max);
+}
+
+function isNested(value: unknown): value is object {
+  return typeof value === "object" && value !== null;
+}
+
+/** Every step asks, so leaves cost no call. */
+function isDeeper(value: object, max: number): boolean {
   if (ArrayBuffer.isView(value) || value instanceof ExactNumber) return false;
   if (max === 0) return true;
   if (Array.isArray(value)) {
-    for (const part of value) if (isTooDeep(part, max - 1)) return true;
+    for (const part of value) if (isNested(part) && isDeeper(part, max - 1)) return true;
     return false;
   }
-  for (const key in value)
-    if (isTooDeep((value as Record<string, unknown>)[key], max - 1)) return true;
+  for (const key in value) {
+    const part = (value as Record<string, unknown>)[key];
+    if (isNested(part) && isDeeper(part, max - 1)) return true;
+  }
   return false;
 }
 

@@ -48,7 +48,7 @@ export interface Series {
 }
 
 export class Recorder {
-  /** Series by their labels as JSON, of each metric. */
+  /** Series of each metric, by the text of their labels. */
   readonly #metrics = new Map<RecordedName, Map<string, Series>>();
   /** Milliseconds since the epoch. */
   readonly startedAt = Date.now();
@@ -68,16 +68,20 @@ export class Recorder {
   #series(name: RecordedName, labels: Labels): Counter | Histogram {
     const all = this.#metrics.get(name) ?? new Map<string, Series>();
     this.#metrics.set(name, all);
-    const known = all.get(keyOf(labels));
+    const key = keyOf(labels);
+    const known = all.get(key);
     if (known !== undefined) return known.data;
     if (all.size >= SERIES_MAX && labels !== OVERFLOW) return this.#series(name, OVERFLOW);
     const metric = RECORDED_METRICS[name];
     const data = metric.kind === "counter" ? new Counter() : new Histogram(metric.bounds);
-    all.set(keyOf(labels), { labels, data });
+    all.set(key, { labels, data });
     return data;
   }
 }
 
+/** Every step and every record asks for a series, so this is faster than JSON. */
 function keyOf(labels: Labels): string {
-  return JSON.stringify(labels);
+  let key = "";
+  for (const name in labels) key += `${name}\u0000${labels[name]}\u0000`;
+  return key;
 }

@@ -2,7 +2,6 @@
 // which step blocks the loop, and makes signals of the user work meanwhile.
 
 import { startWatchThread } from "../../platform.ts";
-import type { Task } from "../../task/task.ts";
 import type { Step } from "../step.ts";
 import { WatchedSteps } from "./steps.ts";
 
@@ -32,7 +31,7 @@ export class Watchdog {
   /** The agent of a step is called. The thread starts with the first step. */
   begin(step: Step): void {
     if (this.#thread === null) this.#start();
-    this.#steps.begin(nameOf(step.task));
+    this.#steps.begin(step.task);
   }
 
   /** The agent has returned. */
@@ -42,7 +41,7 @@ export class Watchdog {
 
   /** The agent has returned a promise. */
   keep(step: Step): void {
-    this.#steps.keep(step, () => nameOf(step.task));
+    this.#steps.keep(step, step.task);
   }
 
   /** The step is settled. */
@@ -60,8 +59,4 @@ export class Watchdog {
     this.#beating = setInterval(() => this.#steps.beat(), BEAT_MS);
     this.#beating.unref();
   }
-}
-
-function nameOf({ role, rowId, trial }: Task): string {
-  return `role ${role}, row ${rowId}, trial ${trial}`;
 }
