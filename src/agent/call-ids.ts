@@ -20,7 +20,7 @@ export function withOwnCallIds(
   if (!Array.isArray(calls)) return answer;
   const used = new Set([
     ...messages.flatMap((message) => idsOf(message.tool_calls)),
-    ...history.flatMap(({ result }) => (isJsonObject(result) ? idsOf(result["tool_calls"]) : [])),
+    ...history.flatMap(callIdsOf),
   ]);
   const own = (calls as readonly Json[]).map((call) => {
     if (!isJsonObject(call) || typeof call["id"] !== "string") return call;
@@ -29,6 +29,11 @@ export function withOwnCallIds(
     return { ...call, id };
   });
   return { ...answer, message: { ...answer.message, tool_calls: own } };
+}
+
+/** Ids of the tool calls that a step's result makes. */
+export function callIdsOf({ result }: Hop): string[] {
+  return isJsonObject(result) ? idsOf(result["tool_calls"]) : [];
 }
 
 function idsOf(calls: unknown): string[] {

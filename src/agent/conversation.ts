@@ -1,14 +1,32 @@
 // A task's history as messages for one role's model: the role's own results as assistant, those of
 // others as user, and tool results as tool. A role sees only the roles of its conversation, so that
-// the notes of an extractor or a judge stay hidden.
+// the notes of an extractor or a judge stay hidden. Without a list of roles it has its own view.
 
 import type { ChatMessage } from "../model/contract.ts";
+import type { OrchestratorConfig } from "../recipe/schema/orchestrator-schema.ts";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import { chatContent } from "../task/record.ts";
 import type { Hop } from "../task/task.ts";
+import { callIdsOf } from "./call-ids.ts";
 
 /** A message of the history. It never has attachments, which belong to the row. */
-type SpokenMessage = ChatMessage & { readonly content: string | null };
+export type SpokenMessage = ChatMessage & { readonly content: string | null };
+
+/**
+ * The roles that a role sees by default: in a pattern with turns, those that take turns; in any
+ * other pattern, none; null for the own view, which modules and graphs give.
+ */
+export function defaultConversation(
+  name: string,
+  orchestrator: OrchestratorConfig,
+): readonly string[] | null {
+  if (!("pattern" in orchestrator)) return null;
+  if (orchestrator.pattern === "dialogue")
+    return orchestrator.speakers.includes(name) ? orchestrator.speakers : [];
+  if (orchestrator.pattern === "tool-loop")
+    return orchestrator.speaker === name ? [orchestrator.speaker, orchestrator.tools] : [];
+  return [];
+}
 
 export function conversationOf(
   history: readonly Hop[],
@@ -20,6 +38,38 @@ export function conversationOf(
     if (members.has(hop.role)) messages.push(...messagesOf(hop, hop.role === role));
   }
   return messages;
+}
+
+/**
+ * The own view of a role, as messages of each hop: its results, the tool results that answer its
+ * calls, and the results with which other roles handed the task back to it. The prompt takes the
+ * place of what was said to it before its first turn.
+ */
+export function ownView(
+  history: readonly Hop[],
+  role: string,
+  hasPrompt: boolean,
+): readonly (readonly SpokenMessage[])[] {
+  const calls = new Set<string>();
+  let hears = !hasPrompt;
+  return history.map((hop, index) => {
+    const messages = messagesOf(hop, hop.role === role);
+    if (hop.role === role) {
+      hears = true;
+      for (const id of callIdsOf(hop)) calls.add(id);
+      return messages;
+    }
+    if (messages.some((message) => message.role === "tool"))
+      return messages.filter((message) => answers(message, calls));
+    // The task is at this role now when no hop follows.
+    const receiver = history[index + 1]?.role ?? role;
+    return hears && receiver === role ? messages : [];
+  });
+}
+
+/** True for a tool result that answers one of these calls. */
+export function answers(message: SpokenMessage, calls: ReadonlySet<string>): boolean {
+  return message.tool_call_id !== undefined && calls.has(message.tool_call_id);
 }
 
 /**

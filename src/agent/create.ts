@@ -4,7 +4,6 @@
 import { readFile } from "node:fs/promises";
 import { MatrixError, messageOf } from "../error.ts";
 import type { ChatMessage, Model } from "../model/contract.ts";
-import type { OrchestratorConfig } from "../recipe/schema/orchestrator-schema.ts";
 import type { Recipe, RoleConfig } from "../recipe/schema/schema.ts";
 import type { TemplateSource } from "../recipe/schema/value-schema.ts";
 import type { SandboxPool } from "../sandbox/pool.ts";
@@ -13,6 +12,7 @@ import type { Task } from "../task/task.ts";
 import { createAttach } from "./attachments.ts";
 import { createCodeAgent } from "./code.ts";
 import type { Agent } from "./contract.ts";
+import { defaultConversation } from "./conversation.ts";
 import { createExecAgent } from "./exec.ts";
 import { createLanguageAgent } from "./language.ts";
 import { createLlmAgent, type LlmRole, renderRequest } from "./llm.ts";
@@ -100,6 +100,7 @@ async function planLlm(
 ): Promise<AgentPlan> {
   const { system, prompt, tools, schema, request, attachments, attachment_folder: folder } = config;
   const key = (part: string) => `roles.${name}.${part}`;
+  const members = config.conversation ?? defaultConversation(name, orchestrator);
   const role: Omit<LlmRole, "model"> = {
     name,
     system:
@@ -110,7 +111,7 @@ async function planLlm(
       prompt === undefined
         ? null
         : await under(key("prompt"), () => loadTemplate(prompt, key("prompt"))),
-    conversation: new Set(config.conversation ?? defaultConversation(name, orchestrator)),
+    conversation: members === null ? null : new Set(members),
     sampling: config.sampling,
     accepts: new Set(config.accepts),
     limit: run.task_limit ?? null,
@@ -146,19 +147,6 @@ async function under<T>(key: string, make: () => Promise<T>): Promise<T> {
       problems: [{ key, message: thrown.message }],
     });
   }
-}
-
-/** The conversation of a role by default: in a pattern with turns, the roles that take turns. */
-export function defaultConversation(
-  name: string,
-  orchestrator: OrchestratorConfig,
-): readonly string[] {
-  if (!("pattern" in orchestrator)) return [];
-  if (orchestrator.pattern === "dialogue")
-    return orchestrator.speakers.includes(name) ? orchestrator.speakers : [];
-  if (orchestrator.pattern === "tool-loop")
-    return orchestrator.speaker === name ? [orchestrator.speaker, orchestrator.tools] : [];
-  return [];
 }
 
 /** Reads a JSON list of tools. Fails with `recipe_invalid`. */

@@ -20,7 +20,7 @@ import { spentBy } from "../task/task-limit.ts";
 import type { Attach } from "./attachments.ts";
 import { withOwnCallIds } from "./call-ids.ts";
 import type { Agent, AgentAnswer, AgentContext } from "./contract.ts";
-import { conversationOf, mergeNeighbours } from "./conversation.ts";
+import { conversationOf, mergeNeighbours, ownView } from "./conversation.ts";
 import { promptTask } from "./prompt-task.ts";
 import type { ModelRequest, RequestWriter } from "./request.ts";
 import type { AnswerSchema } from "./schema.ts";
@@ -36,7 +36,8 @@ export interface LlmRole {
   readonly model: Pick<Model, "id" | "chat">;
   readonly system: CompiledTemplate | null;
   readonly prompt: CompiledTemplate | null;
-  readonly conversation: ReadonlySet<string>;
+  /** The roles that the role sees; null for its own view. */
+  readonly conversation: ReadonlySet<string> | null;
   readonly sampling: JsonObject;
   readonly tools: readonly JsonObject[] | null;
   readonly schema: AnswerSchema | null;
@@ -83,10 +84,11 @@ function renderMessages(
   const messages: ChatMessage[] = [];
   if (role.system !== null) messages.push({ role: "system", content: role.system(variables) });
   if (role.prompt !== null) messages.push({ role: "user", content: role.prompt(variables) });
-  return mergeNeighbours([
-    ...messages,
-    ...conversationOf(task.history, role.name, role.conversation),
-  ]);
+  const shown =
+    role.conversation === null
+      ? ownView(task.history, role.name, role.prompt !== null).flat()
+      : conversationOf(task.history, role.name, role.conversation);
+  return mergeNeighbours([...messages, ...shown]);
 }
 
 async function ask(role: LlmRole, task: Task, context: AgentContext): Promise<AgentAnswer> {

@@ -1,7 +1,8 @@
 // The conversation that the assistant of a record had: the recipe's prompts, and the turns after
 // them. It ends with the last turn that is trained on, because later turns teach nothing.
 
-import { messagesOf } from "../agent/conversation.ts";
+import { callIdsOf } from "../agent/call-ids.ts";
+import { answers, messagesOf, ownView, type SpokenMessage } from "../agent/conversation.ts";
 import { unansweredResult } from "../model/endpoint/stops.ts";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import type { TrajectoryRecord } from "../task/record.ts";
@@ -16,9 +17,10 @@ export function conversationOf(
 ): Conversation | null {
   const hops = hopsOf(record, perspective);
   const last = hops.findLast((hop) => isAssistant(hop, perspective))?.hop ?? 0;
+  const shown = shownIn(hops, perspective);
   const turns = [
     ...openingOf(record, last, perspective),
-    ...hops.flatMap((hop) => turnsOf(hop, perspective)),
+    ...hops.flatMap((hop, index) => turnsOf(hop, shown[index] ?? [], perspective)),
   ];
   const end = turns.findLastIndex(({ trained }) => trained);
   if (end === -1) return null;
@@ -71,10 +73,22 @@ function openingOf(
   return turns;
 }
 
-function turnsOf(hop: Hop, perspective: Perspective): Turn[] {
-  const { parts, trained } = perspective;
-  if (!parts.has(hop.role)) return [];
-  return messagesOf(hop, isAssistant(hop, perspective)).map((message) => {
+/** Messages of each hop. The results of an assistant's calls belong to it, from any role. */
+function shownIn(
+  hops: readonly Hop[],
+  perspective: Perspective,
+): readonly (readonly SpokenMessage[])[] {
+  const { parts, ownView: own, assistant } = perspective;
+  if (own !== null) return ownView(hops, assistant, own.hasPrompt);
+  const calls = new Set(hops.filter((hop) => isAssistant(hop, perspective)).flatMap(callIdsOf));
+  return hops.map((hop) => {
+    const messages = messagesOf(hop, isAssistant(hop, perspective));
+    return parts.has(hop.role) ? messages : messages.filter((message) => answers(message, calls));
+  });
+}
+
+function turnsOf(hop: Hop, messages: readonly SpokenMessage[], { trained }: Perspective): Turn[] {
+  return messages.map((message) => {
     if (message.role !== "assistant") return { ...message, trained: false };
     const reasoning = isJsonObject(hop.result)
       ? (hop.result as JsonObject)["reasoning_content"]

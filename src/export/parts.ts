@@ -2,7 +2,7 @@
 // assistant is the role whose own view of the task is most likely wanted. Its turns are the
 // assistant's, and those of the other roles that it was shown are the user's.
 
-import { defaultConversation } from "../agent/create.ts";
+import { defaultConversation } from "../agent/conversation.ts";
 import { MatrixError } from "../error.ts";
 import type { OrchestratorConfig } from "../recipe/schema/orchestrator-schema.ts";
 import type { Recipe } from "../recipe/schema/schema.ts";
@@ -17,6 +17,8 @@ export interface Parts {
    * only the last one.
    */
   readonly lastAnswerOnly: boolean;
+  /** Set when the assistant had the own view of its role, which needs no list of roles. */
+  readonly ownView: { readonly hasPrompt: boolean } | null;
 }
 
 /**
@@ -25,10 +27,8 @@ export interface Parts {
  */
 export function suggestParts(recipe: Recipe, directory: string): Parts {
   const assistant = suggestAssistant(recipe);
-  const role = recipe.roles[assistant ?? ""];
-  const seen = role?.conversation ?? defaultConversation(assistant ?? "", recipe.orchestrator);
-  // A role without turns and without a prompt in the recipe does not show what its model saw.
-  if (assistant === null || (seen.length === 0 && role?.prompt === undefined)) {
+  const parts = assistant === null ? null : partsFor(assistant, recipe);
+  if (parts === null) {
     const roles = Object.keys(recipe.roles).join(", ");
     throw new MatrixError(
       "usage",
@@ -38,10 +38,26 @@ export function suggestParts(recipe: Recipe, directory: string): Parts {
       },
     );
   }
+  return parts;
+}
+
+/** The parts by what one role was shown; null when the recipe does not tell it. */
+export function partsFor(assistant: string, { roles, orchestrator }: Recipe): Parts | null {
+  const { agent, request, prompt, conversation } = roles[assistant] ?? {};
+  const seen = conversation ?? defaultConversation(assistant, orchestrator);
+  if (seen === null && agent === "llm" && request === undefined)
+    return {
+      parts: new Map([[assistant, "assistant"]]),
+      lastAnswerOnly: false,
+      ownView: { hasPrompt: prompt !== undefined },
+    };
+  // A role without turns and without a prompt in the recipe does not show what its model saw.
+  if (seen === null || (seen.length === 0 && prompt === undefined)) return null;
   const others = seen.filter((name) => name !== assistant);
   return {
     parts: new Map([[assistant, "assistant"], ...others.map((name) => [name, "user"] as const)]),
     lastAnswerOnly: !seen.includes(assistant),
+    ownView: null,
   };
 }
 

@@ -17,7 +17,7 @@ import type { Manifest } from "../records/manifest.ts";
 import { isJsonObject, type JsonObject } from "../task/json.ts";
 import type { TrajectoryRecord } from "../task/record.ts";
 import type { Hop } from "../task/task.ts";
-import { type Part, type Parts, suggestParts } from "./parts.ts";
+import { type Part, type Parts, partsFor, suggestParts } from "./parts.ts";
 
 export interface Perspective extends Parts {
   /** Roles whose turns are trained on. */
@@ -63,10 +63,8 @@ export async function createPerspective(
       "usage",
       `${directory}: this version of matrix cannot read the recipe in its manifest.json`,
     );
-  const { parts, lastAnswerOnly } =
-    options.as === null
-      ? suggestParts(recipe, directory)
-      : { parts: options.as, lastAnswerOnly: false };
+  const { parts, lastAnswerOnly, ownView } =
+    options.as === null ? suggestParts(recipe, directory) : namedParts(options.as, recipe);
   for (const role of [...parts.keys(), ...(options.trainOn ?? [])])
     checkRole(role, recipe, directory);
   const assistants = [...parts].filter(([, part]) => part === "assistant").map(([role]) => role);
@@ -88,6 +86,7 @@ export async function createPerspective(
   return {
     parts,
     lastAnswerOnly,
+    ownView,
     trained: new Set(options.trainOn ?? assistants),
     assistant,
     system: await template(system, "system"),
@@ -95,6 +94,13 @@ export async function createPerspective(
     hopsOf: (record) => chosenHops(record, recipe.orchestrator),
     toolsOf: options.tools === null ? () => own : toolsBy(options.tools),
   };
+}
+
+/** The user's parts. A role that is named alone keeps the own view that its model had. */
+function namedParts(parts: Parts["parts"], recipe: Recipe): Parts {
+  const [first] = parts;
+  const own = parts.size === 1 && first?.[1] === "assistant" ? partsFor(first[0], recipe) : null;
+  return { parts, lastAnswerOnly: false, ownView: own?.ownView ?? null };
 }
 
 function checkRole(role: string, { roles }: Recipe, directory: string): void {

@@ -1,8 +1,15 @@
 // A task's history as the messages that one role's model sees.
 
 import { expect, test } from "bun:test";
-import { conversationOf, mergeNeighbours, messagesOf } from "../../src/agent/conversation.ts";
+import {
+  conversationOf,
+  defaultConversation,
+  mergeNeighbours,
+  messagesOf,
+  ownView,
+} from "../../src/agent/conversation.ts";
 import type { ChatMessage } from "../../src/model/contract.ts";
+import type { OrchestratorConfig } from "../../src/recipe/schema/orchestrator-schema.ts";
 import type { Json } from "../../src/task/json.ts";
 import { hopOf } from "../parts/task.ts";
 
@@ -77,6 +84,87 @@ test("a conversation has the hops of its members in order, and hides the others"
     { role: "assistant", content: "3" },
   ]);
   expect(conversationOf(history, "a", new Set())).toEqual([]);
+});
+
+const orchestrator = (config: unknown) => config as OrchestratorConfig;
+const TALK = orchestrator({ pattern: "dialogue", speakers: ["a", "b"], between: ["c"] });
+const LOOP = orchestrator({ pattern: "tool-loop", speaker: "a", tools: "t" });
+
+test.each([
+  ["a", TALK, ["a", "b"]],
+  ["c", TALK, []],
+  ["a", LOOP, ["a", "t"]],
+  ["t", LOOP, []],
+  ["a", orchestrator({ pattern: "sequence", roles: ["a"] }), []],
+  ["a", orchestrator({ pattern: "best-of-n", roles: ["a"], n: 2 }), []],
+  ["a", orchestrator({ pattern: "pipeline", stages: [{ role: "a" }] }), []],
+  ["a", orchestrator({ pattern: "fan-out", roles: ["a"], after: [] }), []],
+  ["a", orchestrator({ module: "m.ts" }), null],
+  ["a", orchestrator({ graph: "g.ts" }), null],
+])(
+  "the role %s of %j sees the roles %j by default, where null is its own view",
+  (name, config, roles) => {
+    expect(defaultConversation(name, config)).toEqual(roles);
+  },
+);
+
+const calling = (...ids: string[]) => ({
+  content: null,
+  tool_calls: ids.map((id) => ({ ...CALL, id })),
+});
+const answer = (id: string) => ({ role: "tool", tool_call_id: id, content: `of ${id}` });
+const own = (content: string) => ({ role: "assistant", content });
+
+test("the own view has a role's results, the answers to its calls, and what was handed back to it", () => {
+  const history = [
+    hopOf("planner", { content: "before its first turn" }),
+    hopOf("me", calling("c1", "c2")),
+    hopOf("tools", [answer("c1"), answer("c2")]),
+    hopOf("me", { content: "first" }),
+    hopOf("notes", { content: "for the critic" }),
+    hopOf("critic", { content: "for me" }),
+    hopOf("me", { content: "second" }),
+    hopOf("checker", { passed: false }),
+  ];
+  const later = [
+    [{ role: "assistant", ...calling("c1", "c2") }],
+    [answer("c1"), answer("c2")],
+    [own("first")],
+    [],
+    [{ role: "user", content: "for me" }],
+    [own("second")],
+    [{ role: "user", content: '{"passed":false}' }],
+  ];
+  expect(ownView(history, "me", true)).toEqual([[], ...later] as never);
+  const heard = [{ role: "user", content: "before its first turn" }];
+  expect(ownView(history, "me", false)).toEqual([heard, ...later] as never);
+});
+
+test("the own view hides tool results of other roles' calls, also beside answers to its own", () => {
+  const history = [
+    hopOf("user", calling("u1")),
+    hopOf("tools", [answer("u1")]),
+    hopOf("me", calling("c1")),
+    hopOf("tools", [answer("u1"), answer("c1")]),
+    hopOf("me", { content: "done" }),
+    hopOf("tools", answer("u1")),
+  ];
+  expect(ownView(history, "me", true)).toEqual([
+    [],
+    [],
+    [{ role: "assistant", ...calling("c1") }],
+    [answer("c1")],
+    [own("done")],
+    [],
+  ] as never);
+});
+
+test("the own view of a role's first turn is empty, and that of a role that acts in a row ends with its results", () => {
+  const before = [hopOf("planner", { content: "a plan" })];
+  expect(ownView(before, "me", true)).toEqual([[]]);
+  expect(ownView([], "me", false)).toEqual([]);
+  const twice = [hopOf("me", { content: "1" }), hopOf("me", { content: "2" })];
+  expect(ownView(twice, "me", true).flat()).toEqual([own("1"), own("2")] as never);
 });
 
 const user = (content: string): ChatMessage => ({ role: "user", content });

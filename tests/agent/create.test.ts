@@ -4,13 +4,7 @@
 import { expect, test } from "bun:test";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import {
-  defaultConversation,
-  type LiveParts,
-  loadTemplate,
-  planAgent,
-  readTools,
-} from "../../src/agent/create.ts";
+import { type LiveParts, loadTemplate, planAgent, readTools } from "../../src/agent/create.ts";
 import type { ChatRequest } from "../../src/model/contract.ts";
 import type { OrchestratorConfig } from "../../src/recipe/schema/orchestrator-schema.ts";
 import type { Recipe, RoleConfig } from "../../src/recipe/schema/schema.ts";
@@ -265,16 +259,3 @@ test("a template comes from a file, which names it, or from its own text", () =>
       loadTemplate({ text: "{{ x }}" }, "roles.a.prompt").then((own) => own({})),
     ).rejects.toThrow("template roles.a.prompt: ");
   }));
-
-const orchestrator = (config: unknown) => config as OrchestratorConfig;
-
-test.each([
-  ["a", DIALOGUE, ["a", "b"]],
-  ["c", DIALOGUE, []],
-  ["a", orchestrator({ pattern: "tool-loop", speaker: "a", tools: "t" }), ["a", "t"]],
-  ["t", orchestrator({ pattern: "tool-loop", speaker: "a", tools: "t" }), []],
-  ["a", orchestrator({ pattern: "sequence", roles: ["a"] }), []],
-  ["a", orchestrator({ module: "m.ts" }), []],
-])("the role %s of %j sees the turns of %j", (name, config, roles) => {
-  expect(defaultConversation(name, config)).toEqual(roles);
-});

@@ -129,6 +129,38 @@ test("an llm role sends tool calls and tool results in the OpenAI shape, with th
   expect(requests[0]?.messages.slice(2)).toEqual([call, ...results] as never);
 });
 
+test("without roles of its conversation, an llm role sends its prompt first, and then its own view", async () => {
+  const { model, requests } = scriptedModel("B");
+  const call = {
+    role: "assistant",
+    content: null,
+    tool_calls: [{ id: "c1", type: "function", function: { name: "add", arguments: "{}" } }],
+  };
+  const history = [
+    hop(0, "planner", said("a plan")),
+    hop(1, "student", call),
+    hop(2, "tools", [{ role: "tool", tool_call_id: "c1", content: "4" }]),
+    hop(3, "student", said("A")),
+    hop(4, "teacher", said("no")),
+  ];
+  const sees = async (before: number, more: Partial<LlmRole> = {}) => {
+    await createLlmAgent(role(model, { conversation: null, ...more })).run(
+      task(history.slice(0, before)),
+      context,
+    );
+    return requests.at(-1)?.messages;
+  };
+  const system = { role: "system", content: "You are student." };
+  const prompt = { role: "user", content: "Q: 2+2?" };
+  expect(await sees(1)).toEqual([system, prompt] as never);
+  const answered = [call, { role: "tool", tool_call_id: "c1", content: "4" }];
+  expect(await sees(3)).toEqual([system, prompt, ...answered] as never);
+  const turned = [...answered, said("A"), { role: "user", content: "no" }];
+  expect(await sees(5)).toEqual([system, prompt, ...turned] as never);
+  const heard = { role: "user", content: "a plan" };
+  expect(await sees(5, { prompt: null })).toEqual([system, heard, ...turned] as never);
+});
+
 test("calls that a model numbers anew in each turn have ids of their own, also in what it is sent", async () => {
   const calling = (id: string) => ({
     content: null,

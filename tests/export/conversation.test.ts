@@ -42,6 +42,48 @@ test("a conversation has the turns of its parts in order, and no other roles", (
   ).toEqual({ turns: [assistant("A?"), user("B."), assistant("C.")], tools: [] });
 });
 
+test("a conversation of the own view has the turns, the tool results and the words that the model was shown", () => {
+  const history: [string, Json][] = [
+    ["teacher", said("a task")],
+    ["student", { role: "assistant", content: null, tool_calls: [CALL] }],
+    ["tools", [{ role: "tool", tool_call_id: "c1", content: "1" }]],
+    ["student", said("A")],
+    ["notes", said("hidden")],
+    ["teacher", said("wrong")],
+    ["student", said("B")],
+    ["teacher", said("right")],
+  ];
+  const parts = new Map([["student", "assistant"]] as const);
+  const turns = (hasPrompt: boolean) =>
+    conversation(history, { parts, ownView: { hasPrompt } })?.turns;
+  const shown = [
+    assistant(null, { tool_calls: [CALL] }),
+    tool("1"),
+    assistant("A"),
+    user("wrong"),
+    assistant("B"),
+  ];
+  expect(turns(true)).toEqual(shown);
+  expect(turns(false)).toEqual([user("a task"), ...shown]);
+});
+
+test("a conversation has the results of an assistant's calls, also when their role has no part", () => {
+  const other = { ...CALL, id: "c2" };
+  const history: [string, Json][] = [
+    ["teacher", { role: "assistant", content: null, tool_calls: [other] }],
+    ["tools", [{ role: "tool", tool_call_id: "c2", content: "of the teacher" }]],
+    ["student", { role: "assistant", content: null, tool_calls: [CALL] }],
+    ["tools", [{ role: "tool", tool_call_id: "c1", content: "1" }]],
+    ["student", said("A")],
+  ];
+  const parts = new Map([["student", "assistant"]] as const);
+  expect(conversation(history, { parts })?.turns).toEqual([
+    assistant(null, { tool_calls: [CALL] }),
+    tool("1"),
+    assistant("A"),
+  ]);
+});
+
 test("a conversation ends with its last trained turn", () => {
   const history: [string, Json][] = [
     ["student", said("A")],

@@ -169,6 +169,7 @@ test("a role that is shown no turns is exported as its last prompt and answer", 
       agent: "llm",
       model: "m",
       prompt: { text: "{{ row.question }}{% if last %} Better than: {{ last.note }}{% endif %}" },
+      conversation: [],
     };
     const recipe = {
       ...DIALOGUE,
@@ -203,7 +204,7 @@ test("a role that is shown no turns is exported as its last prompt and answer", 
     const silent = {
       ...recipe,
       roles: {
-        speaker: { agent: "llm", model: "m", system: { text: "s" } },
+        speaker: { agent: "llm", model: "m", request: "request.ts" },
         critic: { agent: "c.ts" },
       },
     };

@@ -62,6 +62,7 @@ export function perspectiveOf(changes: Partial<Perspective> = {}): Perspective {
       ["teacher", "user"],
     ]),
     lastAnswerOnly: false,
+    ownView: null,
     trained: new Set(["student"]),
     assistant: "student",
     system: null,

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { type Part, suggestParts } from "../../src/export/parts.ts";
+import { type Part, type Parts, suggestParts } from "../../src/export/parts.ts";
 import { validateRecipe } from "../../src/recipe/validate.ts";
 import type { JsonObject } from "../../src/task/json.ts";
 
@@ -9,7 +9,7 @@ const CODE = { agent: "c.ts" };
 function suggested(
   roles: Readonly<Record<string, JsonObject>>,
   orchestrator: JsonObject,
-): { parts: readonly (readonly [string, Part])[]; lastAnswerOnly: boolean } {
+): Omit<Parts, "parts"> & { parts: readonly (readonly [string, Part])[] } {
   const { recipe } = validateRecipe({
     name: "r",
     dataset: { path: "d.jsonl" },
@@ -18,8 +18,8 @@ function suggested(
     orchestrator,
   });
   if (recipe === null) throw new Error("the recipe is not valid");
-  const { parts, lastAnswerOnly } = suggestParts(recipe, "run");
-  return { parts: [...parts], lastAnswerOnly };
+  const { parts, ...more } = suggestParts(recipe, "run");
+  return { parts: [...parts], ...more };
 }
 
 const MODULE = { module: "route.ts" };
@@ -32,6 +32,7 @@ test("a dialogue is seen by its first speaker, with the other speakers as users"
       ["a", "user"],
     ],
     lastAnswerOnly: false,
+    ownView: null,
   });
 });
 
@@ -43,6 +44,7 @@ test("a tool loop is seen by its speaker, with its tools as user", () => {
       ["t", "user"],
     ],
     lastAnswerOnly: false,
+    ownView: null,
   });
 });
 
@@ -55,6 +57,7 @@ test.each<[pattern: string, orchestrator: JsonObject, assistant: string]>([
   expect(suggested({ a: ASKING, b: ASKING, c: CODE }, orchestrator)).toEqual({
     parts: [[assistant, "assistant"]],
     lastAnswerOnly: true,
+    ownView: null,
   });
 });
 
@@ -75,6 +78,26 @@ test("the only role that asks a model is the assistant of any orchestrator", () 
   expect(suggested({ a: CODE, b: ASKING }, MODULE).parts).toEqual([["b", "assistant"]]);
 });
 
+test.each([
+  ["with a prompt", ASKING, true],
+  ["without a prompt", { agent: "llm", model: "m", system: { text: "s" } }, false],
+])("a role %s that a module or a graph routes to has its own view", (_, role, hasPrompt) => {
+  for (const orchestrator of [MODULE, { graph: "graph.ts" }])
+    expect(suggested({ a: role, b: CODE }, orchestrator)).toEqual({
+      parts: [["a", "assistant"]],
+      lastAnswerOnly: false,
+      ownView: { hasPrompt },
+    });
+});
+
+test("a role that sees no role, not even itself, has its last answer alone", () => {
+  expect(suggested({ a: { ...ASKING, conversation: [] }, b: CODE }, MODULE)).toEqual({
+    parts: [["a", "assistant"]],
+    lastAnswerOnly: true,
+    ownView: null,
+  });
+});
+
 test("a role's own conversation decides whom it hears, and whether it hears itself", () => {
   const hears = (conversation: string[]) =>
     suggested({ a: { ...ASKING, conversation }, b: CODE, c: CODE }, MODULE);
@@ -84,6 +107,7 @@ test("a role's own conversation decides whom it hears, and whether it hears itse
       ["b", "user"],
     ],
     lastAnswerOnly: false,
+    ownView: null,
   });
   expect(hears(["c"])).toEqual({
     parts: [
@@ -91,6 +115,7 @@ test("a role's own conversation decides whom it hears, and whether it hears itse
       ["c", "user"],
     ],
     lastAnswerOnly: true,
+    ownView: null,
   });
 });
 
@@ -109,6 +134,9 @@ test("a recipe that does not tell who is the assistant is refused with its roles
   };
   expect(refused({ a: ASKING, b: ASKING })).toMatchObject(refusal);
   expect(refused({ a: CODE, b: CODE })).toMatchObject(refusal);
-  const silent = { agent: "llm", model: "m", system: { text: "s" } };
+  const unseen = { agent: "llm", model: "m", request: "request.ts" };
+  expect(refused({ a: unseen, b: CODE })).toMatchObject(refusal);
+  const silent = { agent: "llm", model: "m", system: { text: "s" }, conversation: [] };
   expect(refused({ a: silent, b: CODE })).toMatchObject(refusal);
+  expect(refused({ assistant: CODE, b: CODE })).toMatchObject({ code: "usage" });
 });

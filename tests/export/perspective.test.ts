@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { createHash } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { Part } from "../../src/export/parts.ts";
 import {
   createPerspective,
   type Perspective,
@@ -62,6 +63,23 @@ test("a perspective takes the user's parts, and the prompts of the first assista
   expect([...found.trained]).toEqual(["teacher", "student"]);
   const picked = await perspective(DIALOGUE, { as, trainOn: ["student"] });
   expect([...picked.trained]).toEqual(["student"]);
+});
+
+test("a role that is named alone keeps its own view, and with other roles it has none", async () => {
+  const roles = DIALOGUE["roles"] as JsonObject;
+  const recipe = { ...DIALOGUE, roles, orchestrator: { module: "route.ts" } };
+  const viewOf = async (...as: readonly (readonly [string, Part])[]) => {
+    const { ownView, lastAnswerOnly } = await perspective(recipe, { as: new Map(as) });
+    return { ownView, lastAnswerOnly };
+  };
+  expect(await viewOf(["student", "assistant"])).toEqual({
+    ownView: { hasPrompt: true },
+    lastAnswerOnly: false,
+  });
+  const none = { ownView: null, lastAnswerOnly: false };
+  expect(await viewOf(["student", "assistant"], ["teacher", "user"])).toEqual(none);
+  const inDialogue = await perspective(DIALOGUE, { as: new Map([["student", "assistant"]]) });
+  expect(inDialogue).toMatchObject(none);
 });
 
 test("an export without prompts needs no prompt", async () => {

@@ -78,7 +78,9 @@ export const roleSchema = v.strictObject({
       roles,
       "The roles whose results follow the prompt as messages: the role's own as assistant, those " +
         "of others as user, tool results as tool. Unset, a speaker of a dialogue sees all " +
-        "speakers, the speaker of a tool loop sees itself and its tools, and other roles see none.",
+        "speakers, the speaker of a tool loop sees itself and its tools, and other roles of a " +
+        "pattern see none. Unset under a module or a graph, a role sees its own results, the " +
+        "tool results that answer its calls, and what other roles handed back to it.",
       ["speaker", "critic"],
     ),
   ),
