@@ -19,17 +19,33 @@ export type Attach = (
   row: JsonObject,
 ) => Promise<readonly ChatMessage[]>;
 
+/** Reads a row's attachments. Fails with `prompt_failed` for other media. */
+export type ReadAttachments = (row: JsonObject) => Promise<readonly AttachmentPart[]>;
+
+export type AttachmentPart = Exclude<ContentPart, { readonly type: "text" }>;
+
+export function createAttach(sources: readonly string[], folder: string | null): Attach {
+  const read = createReadAttachments(sources, folder);
+  return async (messages, row) => {
+    const parts = await read(row);
+    return parts.length === 0 ? messages : withParts(messages, parts);
+  };
+}
+
 /**
  * `sources` are CEL expressions over `row`: null attaches nothing, and a list attaches several.
  * Files must be in `folder`, because a row may come from anywhere.
  */
-export function createAttach(sources: readonly string[], folder: string | null): Attach {
+export function createReadAttachments(
+  sources: readonly string[],
+  folder: string | null,
+): ReadAttachments {
   const expressions = sources.map((source): readonly [string, Expression] => [
     source,
     compileExpression(source),
   ]);
-  return async (messages, row) => {
-    const parts: ContentPart[] = [];
+  return async (row) => {
+    const parts: AttachmentPart[] = [];
     for (const [source, expression] of expressions) {
       try {
         for (const value of [expression({ row })].flat())
@@ -40,7 +56,7 @@ export function createAttach(sources: readonly string[], folder: string | null):
         });
       }
     }
-    return parts.length === 0 ? messages : withParts(messages, parts);
+    return parts;
   };
 }
 
@@ -62,7 +78,7 @@ function withParts(
   });
 }
 
-async function partOf(value: Json, folder: string | null): Promise<ContentPart> {
+async function partOf(value: Json, folder: string | null): Promise<AttachmentPart> {
   if (isJsonObject(value))
     return partOf(value["bytes"] ?? value["path"] ?? value["url"] ?? false, folder);
   if (typeof value !== "string")

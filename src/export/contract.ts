@@ -70,7 +70,10 @@ export interface Conversation {
 export interface Turn {
   readonly role: "system" | "user" | "assistant" | "tool";
   readonly content: string | null;
+  /** The model's reasoning, by whatever name the endpoint gave it; unset for none. */
   readonly reasoning_content?: string;
+  /** Fields of the answer that describe the reasoning by more than text; unset for none. */
+  readonly reasoning_details?: JsonObject;
   readonly tool_calls?: readonly ToolCall[];
   readonly tool_call_id?: string;
   /** True when a model is to learn this turn. Only turns of the assistant are trained on. */

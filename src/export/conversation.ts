@@ -4,11 +4,12 @@
 import { callIdsOf } from "../agent/call-ids.ts";
 import { answers, messagesOf, ownView, type SpokenMessage } from "../agent/conversation.ts";
 import { unansweredResult } from "../model/endpoint/stops.ts";
-import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
+import { isJsonObject, type Json } from "../task/json.ts";
 import type { TrajectoryRecord } from "../task/record.ts";
 import type { Hop, Unanswered } from "../task/task.ts";
 import type { Conversation, Turn } from "./contract.ts";
 import type { Perspective } from "./perspective.ts";
+import { reasoningOf } from "./reasoning.ts";
 
 /** The conversation of a record; null when it has no turn to train on. */
 export function conversationOf(
@@ -89,30 +90,39 @@ function shownIn(
 
 function turnsOf(hop: Hop, messages: readonly SpokenMessage[], { trained }: Perspective): Turn[] {
   return messages.map((message) => {
-    if (message.role !== "assistant") return { ...message, trained: false };
-    const reasoning = isJsonObject(hop.result)
-      ? (hop.result as JsonObject)["reasoning_content"]
-      : undefined;
+    if (message.role !== "assistant")
+      return { ...message, content: plainText(message.content), trained: false };
     const content =
       message.content === null && message.tool_calls === undefined
         ? textOf(hop.result)
         : message.content;
+    const { tool_calls: calls } = message;
     return {
-      ...message,
+      role: "assistant",
       content,
+      ...(calls === undefined ? {} : { tool_calls: calls }),
+      ...reasoningOf(hop.result),
       trained: trained.has(hop.role),
-      ...(typeof reasoning === "string" ? { reasoning_content: reasoning } : {}),
     };
   });
 }
 
 /**
- * The text of a result without content: its refusal, or the result as JSON. A role of user code may
- * answer any JSON.
+ * The text of a result without content: its refusal, nothing for a message that has only reasoning,
+ * or the result as JSON. A role of user code may answer any JSON.
  */
 function textOf(result: Json): string {
-  if (isJsonObject(result) && typeof result["refusal"] === "string") return result["refusal"];
-  return typeof result === "string" ? result : JSON.stringify(result);
+  if (isJsonObject(result)) {
+    if (typeof result["refusal"] === "string") return result["refusal"];
+    if (result["role"] === "assistant" && (result["content"] ?? null) === null) return "";
+  }
+  return plainText(result);
+}
+
+/** User code that runs tools may answer with any JSON as the content. */
+function plainText(content: Json): string {
+  if (content === null) return "";
+  return typeof content === "string" ? content : JSON.stringify(content);
 }
 
 /**
@@ -137,11 +147,12 @@ function mergeNeighbours(turns: readonly Turn[]): Turn[] {
 }
 
 /** True for a turn that is nothing but text. */
-function isPlain({
-  role,
-  content,
-  tool_calls: calls,
-  reasoning_content: reasoning,
-}: Turn): boolean {
-  return role !== "tool" && content !== null && calls === undefined && reasoning === undefined;
+function isPlain({ role, content, tool_calls: calls, ...turn }: Turn): boolean {
+  return (
+    role !== "tool" &&
+    content !== null &&
+    calls === undefined &&
+    turn.reasoning_content === undefined &&
+    turn.reasoning_details === undefined
+  );
 }

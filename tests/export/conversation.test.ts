@@ -195,9 +195,43 @@ test("tool calls, tool results and reasoning are turns as they are", () => {
   ]);
 });
 
+test("reasoning is a part of a turn, by whatever name the endpoint gave it", () => {
+  const details = [{ type: "reasoning.encrypted", data: "x9" }];
+  const results: readonly JsonObject[] = [
+    { role: "assistant", content: null, tool_calls: [CALL] as never, reasoning: "r" },
+    said("x", { reasoning: "s", reasoning_content: null }),
+    said("y", { reasoning_details: details }),
+    { role: "assistant", content: null, reasoning: "t" },
+  ];
+  expect(conversation(results.map((result) => ["student", result]))?.turns).toEqual([
+    assistant(null, { tool_calls: [CALL], reasoning_content: "r" }),
+    assistant("x", { reasoning_content: "s" }),
+    assistant("y", { reasoning_details: { reasoning_details: details } }),
+    assistant("", { reasoning_content: "t" }),
+  ]);
+});
+
+test.each<[what: string, content: Json, text: string]>([
+  ["an object", { found: 1 }, '{"found":1}'],
+  ["a list", ["a"], '["a"]'],
+  ["nothing", null, ""],
+])("a tool that answers %s answers with text", (_, content, text) => {
+  const parts = new Map([
+    ["student", "assistant"],
+    ["tools", "user"],
+  ] as const);
+  const history: [string, Json][] = [
+    ["tools", [{ role: "tool", tool_call_id: "c1", content }]],
+    ["student", said("x")],
+  ];
+  expect(conversation(history, { parts })?.turns[0]).toEqual(tool(text));
+});
+
 test.each<[what: string, result: Json, content: string]>([
   ["a refusal", { role: "assistant", content: null, refusal: "No." }, "No."],
+  ["nothing but reasoning by a field that is empty", { role: "assistant", content: null }, ""],
   ["text", "plain", "plain"],
+  ["any JSON with content", { content: null, note: 1 }, '{"content":null,"note":1}'],
   ["any JSON", { note: "dull" }, '{"note":"dull"}'],
   ["a number", 3, "3"],
 ])("an assistant that answers %s says it as text", (_, result, content) => {
@@ -231,6 +265,7 @@ test("neighbours stay apart when only one of them is trained on", () => {
 test.each<[what: string, result: JsonObject]>([
   ["a tool call", { role: "assistant", content: "x", tool_calls: [CALL] as never }],
   ["reasoning", said("x", { reasoning_content: "r" })],
+  ["details", said("x", { reasoning_details: [{ type: "reasoning.encrypted", data: "x9" }] })],
 ])("a turn with %s stays apart from its neighbours", (_, result) => {
   const history: [string, Json][] = [
     ["student", said("1")],

@@ -214,7 +214,7 @@ test("a role that is shown no turns is exported as its last prompt and answer", 
     );
   }));
 
-test("the arguments of a tool call stay the text that the model wrote", () =>
+test("the arguments of tool calls are objects for TRL and LLaMA-Factory", () =>
   withFolder(async (folder) => {
     await writeRun(join(folder, "run"), TOOL_LOOP, ASKED);
     const [sft] = await exported(folder, ["--to", "trl-sft"]);
@@ -224,17 +224,22 @@ test("the arguments of a tool call stay the text that the model wrote", () =>
         { role: "user", content: "Question 1?" },
         {
           role: "assistant",
-          content: null,
+          content: "",
           tool_calls: [
             {
               id: "c1",
               type: "function",
-              function: { name: "find", arguments: '{"name": "Ann",  "limit": 10}' },
+              function: { name: "find", arguments: { name: "Ann", limit: 10 } },
             },
           ],
         },
         { role: "tool", tool_call_id: "c1", content: "found" },
-        { role: "assistant", content: "Ann it is.", reasoning_content: "She was found." },
+        {
+          role: "assistant",
+          content: "Ann it is.",
+          reasoning_content: "She was found.",
+          thinking: "She was found.",
+        },
       ],
       tools: "[]",
     });

@@ -12,7 +12,7 @@ import type {
   TableRow,
   Turn,
 } from "../contract.ts";
-import { openaiMessage, toolsText } from "../messages.ts";
+import { templateMessage, toolsText } from "../messages.ts";
 import { openRows, TABLE_ENDINGS, withConversation } from "../table.ts";
 
 const COLUMNS: Columns = {
@@ -106,9 +106,9 @@ function pairOf(chosen: Conversation, rejected: Conversation): TableRow | null {
   while (common > 0 && !(speaks(chosen.turns[common]) && speaks(rejected.turns[common]))) common--;
   if (!speaks(chosen.turns[common]) || !speaks(rejected.turns[common])) return null;
   return {
-    prompt: chosen.turns.slice(0, common).map(openaiMessage),
-    chosen: chosen.turns.slice(common).map(openaiMessage),
-    rejected: rejected.turns.slice(common).map(openaiMessage),
+    prompt: chosen.turns.slice(0, common).map(templateMessage),
+    chosen: chosen.turns.slice(common).map(templateMessage),
+    rejected: rejected.turns.slice(common).map(templateMessage),
     tools: toolsText(chosen.tools),
   };
 }
@@ -117,7 +117,7 @@ function same(a: Turn | undefined, b: Turn | undefined): boolean {
   return (
     a !== undefined &&
     b !== undefined &&
-    JSON.stringify(openaiMessage(a)) === JSON.stringify(openaiMessage(b))
+    JSON.stringify(templateMessage(a)) === JSON.stringify(templateMessage(b))
   );
 }
 

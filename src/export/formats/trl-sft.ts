@@ -3,7 +3,7 @@
 // which TRL trains on one turn and not on another.
 
 import type { TableRow } from "../contract.ts";
-import { openaiMessage, toolsText } from "../messages.ts";
+import { templateMessage, toolsText } from "../messages.ts";
 import { tableFormat } from "../table.ts";
 
 export const trlSft = tableFormat({
@@ -13,7 +13,7 @@ export const trlSft = tableFormat({
       ? { prompt: { list: "json" }, completion: { list: "json" }, tools: "string" }
       : { messages: { list: "json" }, tools: "string" },
   rowsOf: ({ conversation: { turns, tools } }, { masked }) => {
-    const messages = turns.map(openaiMessage);
+    const messages = turns.map(templateMessage);
     const text = toolsText(tools);
     if (!masked) return [{ messages, tools: text }];
     return turns.flatMap((turn, index): TableRow[] =>

@@ -76,9 +76,16 @@ def check_folder(path):
     }
 
 
-def tokenizer():
-    """A tokenizer of bytes with the chat template that TRL trains Qwen3 with."""
+def templates():
+    """Paths of the chat templates that TRL ships, by their names."""
     import trl
+
+    folder = os.path.join(os.path.dirname(trl.__file__), "chat_templates")
+    return {name[:-6]: os.path.join(folder, name) for name in sorted(os.listdir(folder)) if name.endswith(".jinja")}
+
+
+def tokenizer(template="qwen3_training"):
+    """A tokenizer of bytes with a chat template, by default the one that TRL trains Qwen3 with."""
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
@@ -86,9 +93,8 @@ def tokenizer():
     model = models.BPE(vocab={letter: number for number, letter in enumerate(sorted(alphabet))}, merges=[])
     bare = Tokenizer(model)
     bare.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    fast = PreTrainedTokenizerFast(tokenizer_object=bare)
-    template = os.path.join(os.path.dirname(trl.__file__), "chat_templates", "qwen3_training.jinja")
-    with open(template, encoding="utf-8") as file:
+    fast = PreTrainedTokenizerFast(tokenizer_object=bare, bos_token="<s>", eos_token="</s>")
+    with open(templates()[template], encoding="utf-8") as file:
         fast.chat_template = file.read()
     return fast
 
@@ -106,7 +112,31 @@ def check_template(path):
     return {"rows": len(rendered), "rendered": rendered[:3]}
 
 
+VISION = ("idefics3", "smolvlm", "llava_next")
+"""Models whose templates take lists of parts alone. TRL prepares their messages."""
+
+
+def check_templates(path):
+    """What each template of TRL makes of every example after its question, or the error that it raises."""
+    from jinja2.exceptions import TemplateError
+    from trl.data_utils import apply_chat_template, prepare_multimodal_messages
+
+    def rendered(name, example):
+        messages = example["messages"]
+        question = next(turn["content"] for turn in messages if turn["role"] == "user")
+        if name.removesuffix("_training") in VISION:
+            messages = prepare_multimodal_messages(messages)
+        try:
+            text = apply_chat_template({"messages": messages}, tokenizer(name), tools=json.loads(example["tools"]) or None)["text"]
+        except (TemplateError, TypeError) as error:
+            return f"{type(error).__name__}: {error}"
+        return text.split(question)[1]
+
+    examples = list(dataset(path))
+    return {name: [rendered(name, example) for example in examples] for name in templates()}
+
+
 if __name__ == "__main__":
     how, *arguments = sys.argv[1:]
-    checks = {"jsonl": check_jsonl, "parquet": check_parquet, "folder": check_folder, "template": check_template}
+    checks = {"jsonl": check_jsonl, "parquet": check_parquet, "folder": check_folder, "template": check_template, "templates": check_templates}
     print(json.dumps(checks[how](*arguments)))

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import type { Selected, Turn } from "../../../src/export/contract.ts";
 import { trlDpo } from "../../../src/export/formats/trl-dpo.ts";
-import { openaiMessage } from "../../../src/export/messages.ts";
+import { templateMessage } from "../../../src/export/messages.ts";
 import { assistant, CALL, manifestOf, recordOf, TOOL, user, written } from "../made.ts";
 
 let count = 0;
@@ -27,7 +27,7 @@ test("a pair for DPOTrainer is a row's best trial against its worst", async () =
   expect(examples).toEqual([0, 0, 1]);
   expect(rows).toEqual([
     {
-      prompt: said("q", "same", "hint").map(openaiMessage),
+      prompt: said("q", "same", "hint").map(templateMessage),
       chosen: [{ role: "assistant", content: "good" }],
       rejected: [{ role: "assistant", content: "bad" }],
       tools: JSON.stringify([TOOL]),
@@ -107,7 +107,9 @@ test("turns with other calls are not shared", async () => {
     trial("1", 1, [user("q"), assistant(null, { tool_calls: [CALL] })]),
     trial("1", 0, [user("q"), assistant(null, { tool_calls: [other] })]),
   ]);
-  expect(rows).toMatchObject([{ prompt: [{ content: "q" }], chosen: [{ tool_calls: [CALL] }] }]);
+  expect(rows).toMatchObject([
+    { prompt: [{ content: "q" }], chosen: [{ tool_calls: [{ id: "c1" }] }] },
+  ]);
 });
 
 test("rows in several run directories of one run are paired", async () => {

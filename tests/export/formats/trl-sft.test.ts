@@ -1,9 +1,10 @@
 import { expect, test } from "bun:test";
 import { trlSft } from "../../../src/export/formats/trl-sft.ts";
-import { openaiMessage } from "../../../src/export/messages.ts";
+import { templateMessage } from "../../../src/export/messages.ts";
 import { assistant, CONVERSATION, selectedOf, user, written } from "../made.ts";
 
-const MESSAGES = CONVERSATION.turns.map(openaiMessage);
+// As they stand in a file: numbers keep their text only there.
+const MESSAGES = JSON.parse(JSON.stringify(CONVERSATION.turns.map(templateMessage)));
 const TOOLS = '[{"type":"function","function":{"name":"find"}}]';
 
 test("an example for SFTTrainer is the whole conversation, with its tools as text", async () => {
@@ -20,7 +21,7 @@ test("an example for SFTTrainer is the whole conversation, with its tools as tex
 test("each trained turn is an example for SFTTrainer when only some are trained on", async () => {
   const turns = [user("1"), assistant("2"), user("3"), assistant("4", { trained: false })];
   const more = [...turns, user("5"), assistant("6")];
-  const messages = more.map(openaiMessage);
+  const messages = more.map(templateMessage);
   expect(await written(trlSft, [selectedOf({ turns: more, tools: [] })], { masked: true })).toEqual(
     {
       examples: [2],
