@@ -26,8 +26,8 @@ export function openaiMessage({
  * - Arguments of calls are objects.
  * - A turn without text has empty text, because some templates fail without a content.
  * - Reasoning stands in `reasoning_content`, which most templates read, and in `thinking`, which
- *   those of gpt-oss and LFM2.5 read. The one of gpt-oss refuses `thinking` beside text and calls, so
- *   it is empty there; transformers would fill it if it were missing.
+ *   those of gpt-oss and LFM2.5 read. The one of gpt-oss refuses `thinking` beside text and calls,
+ *   so it is empty there; transformers would fill it if it were missing.
  */
 export function templateMessage(turn: Turn): JsonObject {
   const { content, reasoning_content: reasoning, tool_calls: calls } = turn;

@@ -3,6 +3,7 @@
 // levels, as the specification of Parquet requires.
 
 import { fileWriter, ParquetWriter } from "hyparquet-writer";
+import { ExactNumber } from "../task/exact.ts";
 import type { Json, JsonObject } from "../task/json.ts";
 import type { Columns, ColumnType, RowFile, TableRow } from "./contract.ts";
 import { storageFailed } from "./storage.ts";
@@ -61,7 +62,7 @@ class ParquetFile implements RowFile {
     if (rows.length === 0) return;
     const columnData = Object.entries(this.#columns).map(([name, type]) => ({
       name,
-      data: rows.map((row) => (type === "int64" ? wholeNumber(row[name]) : (row[name] ?? null))),
+      data: rows.map((row) => cellOf(row[name] ?? null, type)),
     }));
     this.#attempt(() => this.#writer.write({ columnData, rowGroupSize: rows.length }));
     this.#rows = [];
@@ -77,9 +78,43 @@ class ParquetFile implements RowFile {
   }
 }
 
-function wholeNumber(value: Json | undefined): bigint | null {
+/** A value as the library writes it. */
+function cellOf(value: Json, type: ColumnType): unknown {
+  if (value === null) return null;
+  if (type === "int64") return wholeNumber(value);
+  if (type === "json") return withRawNumbers(value);
+  if (typeof type === "string") return value;
+  if ("list" in type)
+    return Array.isArray(value) ? value.map((item) => cellOf(item, type.list)) : null;
+  const struct = value as JsonObject;
+  return Object.fromEntries(
+    Object.entries(type.struct).map(([name, member]) => [
+      name,
+      cellOf(struct[name] ?? null, member),
+    ]),
+  );
+}
+
+function wholeNumber(value: Json): bigint | null {
   if (typeof value === "bigint") return value;
   return typeof value === "number" ? BigInt(Math.trunc(value)) : null;
+}
+
+/**
+ * The library copies a value member by member before it writes JSON. The copy rounds numbers that a
+ * double cannot hold, unless they are raw JSON, which it does not look into.
+ */
+function withRawNumbers(value: Json): unknown {
+  if (Array.isArray(value)) return value.map(withRawNumbers);
+  if (typeof value === "bigint" || value instanceof ExactNumber) return rawJson(String(value));
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, member]) => [name, withRawNumbers(member)]),
+  );
+}
+
+function rawJson(text: string): unknown {
+  return (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON(text);
 }
 
 /** The schema elements of columns, depth first, in the order that Parquet requires. */

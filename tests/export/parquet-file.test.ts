@@ -5,6 +5,8 @@ import { parquetMetadata, parquetSchema } from "hyparquet";
 import { readParquet } from "../../src/dataset/parquet.ts";
 import type { Columns, TableRow } from "../../src/export/contract.ts";
 import { openParquet } from "../../src/export/parquet-file.ts";
+import { argumentsOf } from "../../src/export/tool-arguments.ts";
+import { ExactNumber, parseJson } from "../../src/task/exact.ts";
 import type { JsonObject } from "../../src/task/json.ts";
 import { withFolder } from "../parts/folder.ts";
 
@@ -57,6 +59,24 @@ const ROW: TableRow = {
 
 test("a row of every column type is read as it was written", async () => {
   expect((await fileOf(COLUMNS, [ROW])).rows).toEqual([ROW]);
+});
+
+test("JSON in a file has its numbers as they were read, whatever their size", async () => {
+  await withFolder(async (folder) => {
+    const path = join(folder, "out.parquet");
+    const file = await openParquet(path, { row: "json", parts: { list: "json" } });
+    const text = '{"id":12345678901234567890,"real":1.50,"deep":[{"n":-9007199254740993}]}';
+    const row = parseJson(text) as JsonObject;
+    await file.write({
+      row: { ...row, real: new ExactNumber("1.50") },
+      parts: [{ function: { arguments: argumentsOf('{"n": 1.0}') } }, 2n ** 80n],
+    });
+    await file.close();
+    const bytes = await readFile(path, "latin1");
+    expect(bytes).toContain(text);
+    expect(bytes).toContain('{"function":{"arguments":{"n":1.0}}}');
+    expect(bytes).toContain("1208925819614629174706176");
+  });
 });
 
 test("missing values are null, and numbers of whole columns lose their fraction", async () => {
