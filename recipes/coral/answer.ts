@@ -4,8 +4,8 @@
 export type AnswerKind = "letter" | "number";
 export type Answer = string | number | null;
 
-const LETTER = /answer(?:\s+is)?\s*:?\s*\*{0,2}\(?([A-Za-z])\b\)?/gi;
-const NUMBER = /answer(?:\s+is)?\s*:?\s*\*{0,2}\(?([-+]?[$€£]?\s?\d[\d,]*(?:\.\d+)?)/gi;
+const LETTER = /answer(?:\s+is)?\s*(?::\s*)?\*{0,2}\(?([A-Za-z])\b\)?/gi;
+const NUMBER = /answer(?:\s+is)?\s*(?::\s*)?\*{0,2}\(?([-+]?[$€£]?\s?\d[\d,]*(?:\.\d+)?)/gi;
 
 /** The last answer that a message states ("The answer is (B)." or "The answer is $1,200."). */
 export function statedAnswer(text: string, kind: AnswerKind): Answer {

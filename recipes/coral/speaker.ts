@@ -21,7 +21,7 @@ export default function reply(
   { random, settings }: Simulation,
 ): string {
   const question = messages.find(({ role }) => role === "user")?.content ?? "";
-  const options = [...question.matchAll(/^\s*([A-Z])\)/gm)].map((match) => match[1] as string);
+  const options = [...question.matchAll(/^[^\S\n]*([A-Z])\)/gm)].map((match) => match[1] as string);
   const kind: AnswerKind = options.length > 0 ? "letter" : "number";
   const candidates = options.length > 0 ? options : candidateNumbers(question);
 

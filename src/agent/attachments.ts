@@ -7,7 +7,7 @@ import { readFile, realpath, stat } from "node:fs/promises";
 import { resolve, sep } from "node:path";
 import { MatrixError, messageOf } from "../error.ts";
 import type { ChatMessage, ContentPart } from "../model/contract.ts";
-import { compileExpression, type Expression } from "../recipe/expression.ts";
+import { compileExpression, type Expression } from "../recipe/expression/expression.ts";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 
 /** The approximate upper bound of what endpoints accept. */

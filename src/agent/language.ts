@@ -3,7 +3,7 @@
 // the text instead of its beginning.
 
 import { MatrixError, messageOf } from "../error.ts";
-import { compileExpression } from "../recipe/expression.ts";
+import { compileExpression } from "../recipe/expression/expression.ts";
 import type { Json, JsonObject } from "../task/json.ts";
 import type { Agent } from "./contract.ts";
 

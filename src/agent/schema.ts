@@ -5,8 +5,11 @@ import { messageOf } from "../error.ts";
 import { isTooDeep, TOO_DEEP } from "../task/depth.ts";
 import { parseJson } from "../task/exact.ts";
 import type { Json, JsonObject } from "../task/json.ts";
+import { boundSchema, PATTERN_FORMAT } from "./bounded-schema.ts";
 
 const PROBLEMS_SHOWN = 3;
+/** Longer texts are told their first problem alone: a list of all may be larger than memory. */
+const EXPLAINED_CHARS_MAX = 2 ** 20;
 
 export type Checked =
   | { readonly ok: true; readonly value: Json }
@@ -18,27 +21,30 @@ export interface AnswerSchema {
   check(content: string | null): Checked;
 }
 
+/** Fails with `recipe_invalid` for a schema with a pattern that cannot be checked. */
 export function createAnswerSchema(definition: JsonObject): AnswerSchema {
-  const validator = new Validator(definition, "2020-12", false);
+  const bounded = boundSchema(definition);
+  let checker: { readonly schema: JsonObject; readonly validator: Validator } | null = null;
   const check = (content: string | null): Checked => {
     let value: Json;
     // The validator knows the numbers of JavaScript alone.
-    let plain: unknown;
+    let plain: Json;
     try {
       const text = unfence(content ?? "");
       value = parseJson(text) as Json;
-      plain = JSON.parse(text);
+      plain = JSON.parse(text) as Json;
     } catch (cause) {
       return { ok: false, problem: `it is not JSON (${messageOf(cause)})` };
     }
     if (isTooDeep(value)) return { ok: false, problem: `it ${TOO_DEEP}` };
-    const { valid, errors } = validator.validate(plain);
+    const schema = bounded(plain);
+    if (typeof schema === "string") return { ok: false, problem: schema };
+    if (checker?.schema !== schema)
+      checker = { schema, validator: new Validator(schema, "2020-12", true) };
+    const { valid, errors } = checker.validator.validate(plain);
     if (valid) return { ok: true, value };
-    // The validator reports from the outside in, so the last errors name the exact place.
-    const shown = errors
-      .slice(-PROBLEMS_SHOWN)
-      .map(({ instanceLocation, error }) => `${instanceLocation}: ${error}`);
-    return { ok: false, problem: shown.join("; ") };
+    const isLong = (content ?? "").length > EXPLAINED_CHARS_MAX;
+    return { ok: false, problem: explain(isLong ? errors : allErrors(schema, plain)) };
   };
   return {
     definition,
@@ -46,7 +52,39 @@ export function createAnswerSchema(definition: JsonObject): AnswerSchema {
   };
 }
 
+type Problems = ReturnType<Validator["validate"]>["errors"];
+
+function allErrors(schema: JsonObject, value: Json): Problems {
+  return new Validator(schema, "2020-12", false).validate(value).errors;
+}
+
+/** The validator reports from the outside in, so the last errors name the exact place. */
+function explain(errors: Problems): string {
+  return errors
+    .slice(-PROBLEMS_SHOWN)
+    .map(({ instanceLocation, error }) => `${instanceLocation}: ${worded(error)}`)
+    .join("; ");
+}
+
+function worded(error: string): string {
+  const [, pattern] = error.split(`format "${PATTERN_FORMAT}`);
+  return pattern === undefined ? error : `String does not match pattern "${pattern}`;
+}
+
 /** Takes the JSON out of a Markdown fence, in which models like to wrap it. */
 function unfence(content: string): string {
-  return /^\s*```(?:json)?\s*\n([\s\S]*?)\n\s*```\s*$/.exec(content)?.[1] ?? content;
+  const text = content.trim();
+  if (!text.startsWith("```") || !text.endsWith("```")) return content;
+  const inside = text.slice(text.startsWith("```json") ? 7 : 3, -3);
+  const isFenced = startsLine(inside) && endsLine(inside);
+  return isFenced ? inside.trim() : content;
+}
+
+/** True when nothing but white space stands before the first line break. */
+function startsLine(text: string): boolean {
+  return text.slice(0, text.length - text.trimStart().length).includes("\n");
+}
+
+function endsLine(text: string): boolean {
+  return text.slice(text.trimEnd().length).includes("\n");
 }

@@ -9,7 +9,7 @@ import type { Part } from "../export/parts.ts";
 import type { PerspectiveOptions } from "../export/perspective.ts";
 import { LEFT_OUT, type SelectionRules } from "../export/selection.ts";
 import { parseSplits, type Split, WHOLE } from "../export/split.ts";
-import { compileExpression, type Expression } from "../recipe/expression.ts";
+import { compileExpression, type Expression } from "../recipe/expression/expression.ts";
 import { isUnanswered, UNANSWERED, type Unanswered } from "../task/task.ts";
 import { jsonOption } from "./flags.ts";
 import { grouped } from "./text/figures.ts";

@@ -168,7 +168,7 @@ class Hub {
  * not read, because that server would receive the token.
  */
 function nextPage(response: Response, current: string): string | null {
-  const next = /<([^>]+)>;\s*rel="next"/.exec(response.headers.get("link") ?? "")?.[1];
+  const next = /<([^<>]+)>;\s*rel="next"/.exec(response.headers.get("link") ?? "")?.[1];
   if (next === undefined) return null;
   const url = new URL(next, current);
   return url.origin === new URL(current).origin ? url.href : null;

@@ -63,7 +63,11 @@ function onlySplit(root: string, files: readonly string[]): readonly string[] {
  * train_sft-00000-of-00003.parquet.
  */
 function nameOf(path: string): string {
-  return path.slice(path.lastIndexOf("/") + 1).replace(/(?:-\d+-of-\d+.*)?\.[^-]*$/, "");
+  const name = path.slice(path.lastIndexOf("/") + 1);
+  const dot = name.indexOf(".", name.lastIndexOf("-"));
+  const stem = dot === -1 ? name : name.slice(0, dot);
+  const shard = /-\d+-of-\d+/.exec(stem)?.index ?? stem.length;
+  return dot === -1 ? name : stem.slice(0, shard);
 }
 
 /**

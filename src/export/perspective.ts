@@ -8,7 +8,7 @@ import { loadTemplate, readTools } from "../agent/create.ts";
 import type { CompiledTemplate } from "../agent/template.ts";
 import { MatrixError, messageOf } from "../error.ts";
 import { hopsOfFirst } from "../orchestrator/best-of-n.ts";
-import type { Expression } from "../recipe/expression.ts";
+import type { Expression } from "../recipe/expression/expression.ts";
 import type { OrchestratorConfig } from "../recipe/schema/orchestrator-schema.ts";
 import type { Recipe } from "../recipe/schema/schema.ts";
 import type { TemplateSource } from "../recipe/schema/value-schema.ts";

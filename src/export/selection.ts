@@ -3,7 +3,7 @@
 // out counts under the first reason that applies.
 
 import { MatrixError, messageOf } from "../error.ts";
-import type { Expression } from "../recipe/expression.ts";
+import type { Expression } from "../recipe/expression/expression.ts";
 import { IdSet } from "../task/id-set.ts";
 import type { JsonObject } from "../task/json.ts";
 import type { TrajectoryRecord } from "../task/record.ts";

@@ -60,8 +60,18 @@ const OURS = dirname(dirname(fileURLToPath(import.meta.url)));
 function isFromUserCode(thrown: unknown): boolean {
   // A thrown value that is not an Error has no stack. This program throws only Errors.
   if (!(thrown instanceof Error) || thrown instanceof UserError) return true;
-  const places = (thrown.stack ?? "").match(/(?:file:\/\/)?\/[^\s()]+:\d+:\d+/g) ?? [];
-  return places
-    .map((place) => place.replace(/^file:\/\//, ""))
-    .some((place) => !place.startsWith(`${OURS}${sep}`) && !place.includes("/node_modules/"));
+  return placesIn(thrown.stack ?? "").some(
+    (place) => !place.startsWith(`${OURS}${sep}`) && !place.includes("/node_modules/"),
+  );
 }
+
+/** Absolute paths with line and column, such as `/app/x.ts:3:7`. The message may be of any length. */
+function placesIn(stack: string): string[] {
+  return stack
+    .split(/[\s()]+/)
+    .filter((word) => word.includes("/") && /:\d{1,9}:\d{1,9}$/.test(word.slice(-PLACE_END_CHARS)))
+    .map((word) => word.slice(word.indexOf("/")).replace(/^\/{2}(?=\/)/, ""));
+}
+
+/** Most characters of `:line:column`. */
+const PLACE_END_CHARS = 20;

@@ -1,7 +1,7 @@
 // Variables of the expressions in patterns, and the score and outcome of a finished task. The last
 // result of each role is read from the history, so that the state need not carry it again.
 
-import { compileExpression, type Expression } from "../recipe/expression.ts";
+import { compileExpression, type Expression } from "../recipe/expression/expression.ts";
 import type { Json, JsonObject } from "../task/json.ts";
 import { isJsonObject } from "../task/json.ts";
 import type { RouteContext } from "./contract.ts";

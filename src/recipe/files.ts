@@ -92,7 +92,7 @@ export async function readRecipeFile(path: string): Promise<readonly RecipeFile[
 const IMPORTS = [
   // from "./x.ts", import "./x.ts", import("./x.ts"), require("./x.ts"),
   // import.meta.resolve("./x.ts")
-  /\b(?:from|import|require|import\.meta\.resolve)\s*\(?\s*["'`](\.{1,2}(?:\/[^"'`]*)?)["'`]/g,
+  /\b(?:from|import|require|import\.meta\.resolve)\s*(?:\(\s*)?["'`](\.{1,2}(?:\/[^"'`]*)?)["'`]/g,
   // new URL("./x.txt", import.meta.url)
   /\bURL\s*\(\s*["'`](\.{1,2}\/[^"'`]+)["'`]\s*,\s*import\.meta\.url/g,
 ];

@@ -5,7 +5,7 @@ import { existsSync } from "node:fs";
 import { basename } from "node:path";
 import { MatrixError } from "../error.ts";
 import { type Complaint, unknownName, wrongWord } from "./complaint.ts";
-import { compileExpression, keysNamed } from "./expression.ts";
+import { compileExpression, keysNamed } from "./expression/expression.ts";
 import { filesOf } from "./files.ts";
 import { joinKey } from "./key-path.ts";
 import { checkRole } from "./role-check.ts";

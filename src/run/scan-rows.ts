@@ -3,7 +3,7 @@
 import { findFiles } from "../dataset/files.ts";
 import { type DatasetScan, scanDataset } from "../dataset/scan.ts";
 import type { DatasetSource } from "../dataset/source.ts";
-import { compileExpression } from "../recipe/expression.ts";
+import { compileExpression } from "../recipe/expression/expression.ts";
 import type { Plan } from "./plan.ts";
 
 export interface Scanned {

@@ -8,7 +8,7 @@ import {
   type Perspective,
   type PerspectiveOptions,
 } from "../../src/export/perspective.ts";
-import { compileExpression } from "../../src/recipe/expression.ts";
+import { compileExpression } from "../../src/recipe/expression/expression.ts";
 import type { JsonObject } from "../../src/task/json.ts";
 import { withFolder } from "../parts/folder.ts";
 import { BEST_OF_THREE, DIALOGUE, TOOL_LOOP } from "../parts/run-directory.ts";

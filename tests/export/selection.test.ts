@@ -6,7 +6,7 @@ import {
   Selection,
   type SelectionRules,
 } from "../../src/export/selection.ts";
-import { compileExpression } from "../../src/recipe/expression.ts";
+import { compileExpression } from "../../src/recipe/expression/expression.ts";
 import type { TrajectoryRecord } from "../../src/task/record.ts";
 import { assistant, CALL, recordOf, system, TOOL, user } from "./made.ts";
 

@@ -5,7 +5,7 @@ import { expect, test } from "bun:test";
 import { Annotation, Command, END, START, StateGraph } from "@langchain/langgraph";
 import { done, type Orchestrator, to } from "../../src/orchestrator/contract.ts";
 import { createGraph } from "../../src/orchestrator/graph.ts";
-import { compileExpression } from "../../src/recipe/expression.ts";
+import { compileExpression } from "../../src/recipe/expression/expression.ts";
 import type { Json, JsonObject } from "../../src/task/json.ts";
 import { createRandom } from "../../src/task/seed.ts";
 import { type Walked, walkOrchestrator } from "./walk.ts";
