@@ -1,6 +1,6 @@
 // The JSON schema of an answer: which texts count as an answer, and what is wrong with the others.
 
-import { Validator } from "@cfworker/json-schema";
+import { format, Validator } from "@cfworker/json-schema";
 import { messageOf } from "../error.ts";
 import { isTooDeep, TOO_DEEP } from "../task/depth.ts";
 import { parseJson } from "../task/exact.ts";
@@ -23,7 +23,7 @@ export interface AnswerSchema {
 
 /** Fails with `recipe_invalid` for a schema with a pattern that cannot be checked. */
 export function createAnswerSchema(definition: JsonObject): AnswerSchema {
-  const bounded = boundSchema(definition);
+  const bounded = boundSchema(definition, format);
   let checker: { readonly schema: JsonObject; readonly validator: Validator } | null = null;
   const check = (content: string | null): Checked => {
     let value: Json;

@@ -65,7 +65,7 @@ function isFromUserCode(thrown: unknown): boolean {
   );
 }
 
-/** Absolute paths with line and column, such as `/app/x.ts:3:7`. The message may be of any length. */
+/** Absolute paths with line and column, such as `/app/x.ts:3:7`. A message has any length. */
 function placesIn(stack: string): string[] {
   return stack
     .split(/[\s()]+/)

@@ -9,7 +9,7 @@ test.each([
   ["(x+x+)+y", "x".repeat(100_000)],
   ["^(a|a)*b$", "a".repeat(100_000)],
   [String.raw`^\s*(\s*,)*$`, `${" ".repeat(100_000)}x`],
-  [String.raw`(?<=a+)(b|b)+c`, `a${"b".repeat(10_000)}`],
+  ["(?<=a+)(b|b)+c", `a${"b".repeat(10_000)}`],
 ])("the pattern %s answers at once about a text with very many ways to match", (pattern, text) => {
   expect(compilePattern(pattern)(text)).toBe(false);
   expect(matchesPattern(text, pattern)).toBe(false);

@@ -3,17 +3,10 @@
 // fractions may be mixed here, as in JSON.
 
 import { Environment } from "@marcbachmann/cel-js";
-import { MatrixError, messageOf } from "../error.ts";
-import { ExactNumber } from "../task/exact.ts";
-import type { Json, JsonObject } from "../task/json.ts";
-import { matchesPattern } from "../task/linear-pattern.ts";
-
-/** Most turns of the loops of one evaluation (`map`, `filter`, `all`, `exists`). */
-const TURNS_MAX = 1_000_000;
-/** Most characters of a text, and most items of a list, that an expression makes. */
-const CHARS_MAX = 64 * 2 ** 20;
-const ITEMS_MAX = 10_000_000;
-const DURATION_CHARS_MAX = 100;
+import { MatrixError, messageOf } from "../../error.ts";
+import { ExactNumber } from "../../task/exact.ts";
+import type { Json, JsonObject } from "../../task/json.ts";
+import { addBounds, bound, inPlainNames, requireSize } from "./bounds.ts";
 
 export type Expression = (variables: JsonObject) => Json;
 
@@ -31,20 +24,7 @@ for (const operator of ["+", "-", "*", "/", "%"] as const) {
   );
 }
 registerExactNumbers();
-
-/**
- * Functions of the library that do not end, or not in this memory, for some texts. Calls of them go
- * to functions of another name, because the library does not let its own be replaced.
- */
-const BOUNDED: ReadonlyMap<string, string> = new Map([
-  ["matches", "matchesLinearly"],
-  ["join", "joinBounded"],
-]);
-environment.registerFunction("string.matchesLinearly(string): bool", matchesLinearly);
-environment.registerFunction("list.joinBounded(): string", joinBounded);
-environment.registerFunction("list.joinBounded(string): string", joinBounded);
-
-environment.registerFunction("shortText(string): string", shortText);
+addBounds(environment);
 
 /**
  * Fails with `recipe_invalid` when the text does not parse. The compiled expression fails with
@@ -55,7 +35,7 @@ export function compileExpression(source: string): Expression {
   let evaluate: (variables: JsonObject) => unknown;
   try {
     const parsed = environment.parse(source);
-    bound(parsed.ast, budget);
+    bound(environment, parsed.ast, budget);
     evaluate = parsed;
   } catch (cause) {
     throw new MatrixError("recipe_invalid", `the expression does not parse: ${firstLine(cause)}`, {
@@ -74,95 +54,6 @@ export function compileExpression(source: string): Expression {
       );
     }
   };
-}
-
-/** A loop of the library: it asks `condition` before each turn, and gives `result` at its end. */
-interface Loop {
-  condition?: (accumulated: unknown) => boolean;
-  result: (accumulated: unknown) => unknown;
-}
-
-/** Bounds what the expression below `node` can do. */
-function bound(node: unknown, budget: { turns: number }, seen = new Set<unknown>()): void {
-  if (typeof node !== "object" || node === null || seen.has(node)) return;
-  seen.add(node);
-  if (Array.isArray(node)) for (const part of node) bound(part, budget, seen);
-  const { op, args, meta } = node as Partial<Node>;
-  if (op === undefined) return;
-  if (op === "rcall") args[0] = BOUNDED.get(args[0]) ?? args[0];
-  // The library reads a duration in time that grows with the third power of its length.
-  if (op === "call" && args[0] === "duration") args[1] = args[1].map(asShortText);
-  if (op === "comprehension") {
-    boundLoop(args, budget);
-    for (const part of Object.values(args)) bound(part, budget, seen);
-  }
-  bound(args, budget, seen);
-  bound(meta?.alternate, budget, seen);
-}
-
-/** A node of the library's tree. Each operation has another shape of `args`. */
-interface Node {
-  readonly op: string;
-  // biome-ignore lint/suspicious/noExplicitAny: the types of the library leave its loops out
-  readonly args: any;
-  readonly meta: { readonly alternate?: unknown };
-}
-
-function boundLoop(loop: Loop, budget: { turns: number }): void {
-  const { condition, result } = loop;
-  loop.condition = (accumulated) => {
-    budget.turns++;
-    if (budget.turns > TURNS_MAX) throw new Error(`its loops take more than ${TURNS_MAX} turns`);
-    requireLast(accumulated);
-    return condition?.(accumulated) ?? true;
-  };
-  loop.result = (accumulated) => result(requireLast(accumulated));
-}
-
-/** The value, whose latest item is no larger than a value may be. */
-function requireLast<T>(accumulated: T): T {
-  if (Array.isArray(accumulated)) requireSize(accumulated.at(-1));
-  return accumulated;
-}
-
-/** The value, which an expression has made. Fails when it is too large. */
-function requireSize<T>(value: T): T {
-  if (typeof value === "string" && value.length > CHARS_MAX)
-    throw new Error(`it makes a text of more than ${CHARS_MAX} characters`);
-  if (Array.isArray(value) && value.length > ITEMS_MAX)
-    throw new Error(`it makes a list of more than ${ITEMS_MAX} items`);
-  return value;
-}
-
-function matchesLinearly(text: string, pattern: string): boolean {
-  try {
-    return matchesPattern(text, pattern);
-  } catch (cause) {
-    throw new Error(`the regular expression ${pattern} is not valid (RE2): ${messageOf(cause)}`);
-  }
-}
-
-/** The call `shortText(node)`. */
-function asShortText(node: unknown): unknown {
-  const call = environment.parse("shortText(text)").ast as unknown as { args: unknown[] };
-  call.args[1] = [node];
-  return call;
-}
-
-function shortText(text: string): string {
-  if (text.length > DURATION_CHARS_MAX)
-    throw new Error(`duration() takes a text of at most ${DURATION_CHARS_MAX} characters`);
-  return text;
-}
-
-function joinBounded(items: readonly unknown[], separator = ""): string {
-  let chars = separator.length * Math.max(0, items.length - 1);
-  for (const item of items) {
-    if (typeof item !== "string") throw new Error("join() takes a list of texts");
-    chars += item.length;
-  }
-  if (chars > CHARS_MAX) throw new Error(`it makes a text of more than ${CHARS_MAX} characters`);
-  return items.join(separator);
 }
 
 /** The keys of `variable` that an expression names, such as `judge` in `results.judge.score`. */
@@ -242,9 +133,7 @@ function arithmetic(operator: "+" | "-" | "*" | "/" | "%"): (a: number, b: numbe
 
 /** The message without the library's further lines, which repeat the expression with a caret. */
 function firstLine(cause: unknown): string {
-  let line = messageOf(cause).split("\n")[0] ?? "";
-  for (const [known, own] of BOUNDED) line = line.replaceAll(own, known);
-  return line;
+  return inPlainNames(messageOf(cause).split("\n")[0] ?? "");
 }
 
 function toJson(value: unknown): Json {

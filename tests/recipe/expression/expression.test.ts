@@ -1,9 +1,9 @@
 // CEL expressions: one kind of number, strict about keys, and errors that name the expression.
 
 import { expect, test } from "bun:test";
-import { compileExpression } from "../../src/recipe/expression/expression.ts";
-import { parseJson } from "../../src/task/exact.ts";
-import type { Json, JsonObject } from "../../src/task/json.ts";
+import { compileExpression } from "../../../src/recipe/expression/expression.ts";
+import { parseJson } from "../../../src/task/exact.ts";
+import type { Json, JsonObject } from "../../../src/task/json.ts";
 
 const evaluate = (source: string, variables: JsonObject = {}) =>
   compileExpression(source)(variables);
