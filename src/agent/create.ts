@@ -101,30 +101,28 @@ async function planLlm(
   const { system, prompt, tools, schema, request, attachments, attachment_folder: folder } = config;
   const key = (part: string) => `roles.${name}.${part}`;
   const members = config.conversation ?? defaultConversation(name, orchestrator);
+  const template = (part: string, source: TemplateSource | undefined) =>
+    ifSet(source, (set) => under(key(part), () => loadTemplate(set, key(part))));
+  const attach = attachments === undefined ? null : createAttach(attachments, folder ?? null);
+  const read = await together({
+    system: template("system", system),
+    prompt: template("prompt", prompt),
+    tools: ifSet(tools, (path) => under(key("tools"), () => readTools(path))),
+    schema: ifSet(schema, (source) =>
+      under(key("schema"), async () => createAnswerSchema(await readSchema(source))),
+    ),
+    request: ifSet(request, async (path) =>
+      createRequestWriter(path, (await loadModule(path))["default"], config.with),
+    ),
+  });
   const role: Omit<LlmRole, "model"> = {
+    ...read,
     name,
-    system:
-      system === undefined
-        ? null
-        : await under(key("system"), () => loadTemplate(system, key("system"))),
-    prompt:
-      prompt === undefined
-        ? null
-        : await under(key("prompt"), () => loadTemplate(prompt, key("prompt"))),
     conversation: members === null ? null : new Set(members),
     sampling: config.sampling,
     accepts: new Set(config.accepts),
     limit: run.task_limit ?? null,
-    tools: tools === undefined ? null : await under(key("tools"), () => readTools(tools)),
-    attach: attachments === undefined ? null : createAttach(attachments, folder ?? null),
-    schema:
-      schema === undefined
-        ? null
-        : await under(key("schema"), async () => createAnswerSchema(await readSchema(schema))),
-    request:
-      request === undefined
-        ? null
-        : createRequestWriter(request, (await loadModule(request))["default"], config.with),
+    attach,
   };
   return {
     render: (task) => renderRequest(role, task).messages,
@@ -134,6 +132,34 @@ async function planLlm(
       return createLlmAgent({ ...role, model });
     },
   };
+}
+
+function ifSet<T, R>(value: T | undefined, make: (value: T) => Promise<R>): Promise<R | null> {
+  return value === undefined ? Promise.resolve(null) : make(value);
+}
+
+type AllAwaited<T> = { readonly [K in keyof T]: Awaited<T[K]> };
+
+/** Waits for all parts. Fails with the problems of every part that failed. */
+async function together<T extends Readonly<Record<string, Promise<unknown>>>>(
+  parts: T,
+): Promise<AllAwaited<T>> {
+  const settled = await Promise.allSettled(Object.values(parts));
+  const failures = settled.flatMap((one) => (one.status === "rejected" ? [one.reason] : []));
+  const [first] = failures;
+  if (failures.length === 0)
+    return Object.fromEntries(
+      Object.keys(parts).map((name, index) => [
+        name,
+        (settled[index] as { value?: unknown }).value,
+      ]),
+    ) as AllAwaited<T>;
+  if (failures.length === 1 || !failures.every((one) => one instanceof MatrixError)) throw first;
+  throw new MatrixError("recipe_invalid", "parts of the role are wrong", {
+    problems: failures.flatMap(({ problems, message }) =>
+      problems.length > 0 ? problems : [{ message }],
+    ),
+  });
 }
 
 /** Reports what goes wrong in `make` under this key of the recipe. */

@@ -10,14 +10,8 @@ import { joinKey } from "../recipe/key-path.ts";
 import { formatProblem } from "../recipe/problem.ts";
 import { isOfRole } from "../recipe/process-role.ts";
 import type { OpenaiModelConfig } from "../recipe/schema/model-schema.ts";
-import { checkCache } from "../run/answers.ts";
+import { checkRecipe } from "../run/check/check-recipe.ts";
 import { type Bound, boundOf } from "../run/limits.ts";
-import { prepare } from "../run/prepare.ts";
-import { previewFirstRow } from "../run/preview.ts";
-import { probeEndpoints } from "../run/probe/endpoints.ts";
-import { checkPrograms } from "../run/probe/programs.ts";
-import { recipeInvalid } from "../run/recipe-problems.ts";
-import { scanRows } from "../run/scan-rows.ts";
 import { unisolated } from "../sandbox/site.ts";
 import { jsonOption, type OverrideFlags, overrideOptions, overridesOf } from "./flags.ts";
 import { grouped } from "./text/figures.ts";
@@ -104,15 +98,10 @@ async function describe(
   overrides: readonly string[],
   isProbed: boolean,
 ): Promise<CheckedRecipe> {
-  const plan = await prepare(recipePath, { overrides, env: process.env, cwd: process.cwd() });
-  await checkPrograms(plan);
-  const scanned = await scanRows(plan, undefined);
-  const { firstRole, prompts } = await previewFirstRow(plan, scanned);
-  await checkCache(plan.loaded);
-  if (isProbed) {
-    const problems = await probeEndpoints(plan, "ask", new AbortController().signal);
-    if (problems.length > 0) throw recipeInvalid("the endpoints", problems);
-  }
+  const { plan, scanned, preview } = await checkRecipe(recipePath, {
+    ...{ overrides, env: process.env, cwd: process.cwd(), isProbed },
+  });
+  const { firstRole, prompts } = preview;
   const { scan } = scanned;
   const { recipe } = plan;
   return {

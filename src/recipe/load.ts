@@ -15,6 +15,7 @@ import { withConcurrency } from "./concurrency.ts";
 import { doubtsIn } from "./doubts.ts";
 import { filesOf } from "./files.ts";
 import { joinKey, splitKey, valueAt } from "./key-path.ts";
+import type { Soundness } from "./mending.ts";
 import { positionsOf } from "./position.ts";
 import { mayHoldSecret } from "./problem.ts";
 import { withProcesses } from "./process-role.ts";
@@ -46,49 +47,67 @@ export interface LoadOptions {
   readonly cwd: string;
 }
 
+/** A recipe with its problems, for checks that go on over what is sound. */
+export interface ExaminedRecipe {
+  /** The sound part of the recipe. It is the whole recipe when there are no problems. */
+  readonly loaded: LoadedRecipe;
+  readonly problems: readonly Problem[];
+  readonly soundness: Soundness;
+}
+
 /** Fails with `recipe_invalid`, which lists all problems at once. */
-export async function loadRecipe(
+export async function loadRecipe(path: string, options: LoadOptions): Promise<LoadedRecipe> {
+  const { loaded, problems } = await examineRecipe(path, options);
+  if (problems.length > 0) throw invalid(path, [...problems, ...loaded.doubts]);
+  return loaded;
+}
+
+/** Fails with `recipe_invalid` when there is no table to look at. */
+export async function examineRecipe(
   path: string,
   { overrides = [], env, cwd }: LoadOptions,
-): Promise<LoadedRecipe> {
+): Promise<ExaminedRecipe> {
   const sources = [
     ...(await readSources(path)),
     ...overrides.map((override) => readOverride(override, cwd)),
   ];
-  const { recipe: written, resolved, problems } = compose(sources, env);
-  const doubts = doubtsIn(resolved).map((doubt) => locate(sources, doubt));
-  if (written === null) throw invalid(path, [...problems, ...doubts]);
-  const recipe = withProcesses(withConcurrency(written, resolved), env);
-  const all = [
-    ...problems,
-    ...checkReferences(recipe).map((complaint) => locate(sources, complaint)),
-  ];
-  if (all.length > 0) throw invalid(path, [...all, ...doubts]);
-  return {
+  const { mended, resolved, problems, soundness } = compose(sources, env);
+  const at = (complaint: Complaint) =>
+    locate(sources, { ...complaint, key: soundness.writtenAs(complaint.key) });
+  const recipe = withProcesses(withConcurrency(mended, resolved), env);
+  const loaded: LoadedRecipe = {
     recipe,
     resolved,
     text: writeToml(resolved),
-    doubts,
+    doubts: doubtsIn(resolved).map((doubt) => locate(sources, doubt)),
     files: [...new Set(filesOf(recipe).map(([, file]) => file))],
-    problemAt: (key, message) => locate(sources, { key, message }),
+    problemAt: (key, message) => at({ key, message }),
   };
+  const all = [...problems, ...checkReferences(recipe, soundness).map(at)];
+  return { loaded, problems: all, soundness };
+}
+
+interface Composed {
+  readonly recipe: Recipe | null;
+  readonly mended: Recipe;
+  readonly resolved: JsonObject;
+  readonly problems: readonly Problem[];
+  readonly soundness: Soundness;
 }
 
 /** Makes one table of the layers, and a recipe when the table has no problem. */
-function compose(
-  sources: readonly Source[],
-  env: Environment,
-): { recipe: Recipe | null; resolved: JsonObject; problems: readonly Problem[] } {
+function compose(sources: readonly Source[], env: Environment): Composed {
   const layers = sources.map((source) => resolveLayer(source, env));
   const resolved = layers.reduce((below, above) => mergeTables(below, above));
   const leaves = leafProblems(resolved, env);
-  const { recipe, complaints } = validateRecipe(readNumbers(fillSecrets(resolved, env), sources));
+  const filled = readNumbers(fillSecrets(resolved, env), sources);
+  const { recipe, mended, soundness, complaints } = validateRecipe(filled);
   // A value with an unresolved reference is reported once, so the schema's complaint is dropped.
   const further = complaints.filter(({ key }) => !leaves.some((problem) => problem.key === key));
   return {
-    recipe,
-    resolved,
+    ...{ recipe: leaves.length === 0 ? recipe : null, mended, resolved },
     problems: [...leaves, ...further].map((complaint) => locate(sources, complaint)),
+    soundness: soundness.without(leaves.map(({ key }) => key)),
   };
 }
 

@@ -8,33 +8,61 @@ import { type Complaint, unknownName, wrongWord } from "./complaint.ts";
 import { compileExpression, keysNamed } from "./expression/expression.ts";
 import { filesOf } from "./files.ts";
 import { joinKey } from "./key-path.ts";
-import { checkRole } from "./role-check.ts";
+import { Soundness } from "./mending.ts";
+import { checkNames, checkRole, type KnownNames } from "./role-check.ts";
 import { checkSandbox } from "./sandbox-check.ts";
 import type { OrchestratorConfig, PatternConfig } from "./schema/orchestrator-schema.ts";
 import { BUILT_IN_AGENTS } from "./schema/role-schema.ts";
 import type { Recipe } from "./schema/schema.ts";
 
-export function checkReferences(recipe: Recipe): Complaint[] {
+/**
+ * Complaints about a recipe, or about the sound parts of one. Nothing is said about what may be the
+ * consequence of a part that was taken out.
+ */
+export function checkReferences(recipe: Recipe, soundness = new Soundness()): Complaint[] {
   const { roles, sandboxes, orchestrator } = recipe;
+  const { whole, known } = soundPartOf(recipe, soundness);
   const missing = filesOf(recipe)
     .filter(([, path]) => !existsSync(path))
     .map(([key, path]) => missingFile(key, path));
   // The keys that fit such a role are known when its agent is spelt right.
   const misspelt = new Set(missing.filter(({ suggestion }) => suggestion).map(({ key }) => key));
-  return [
+  const complaints = [
     ...Object.entries(roles).flatMap(([name, role]) => {
       const key = joinKey("roles", name);
-      return misspelt.has(`${key}.agent`) ? [] : checkRole(key, role, recipe);
+      if (misspelt.has(`${key}.agent`)) return [];
+      const names = checkNames(key, role, known);
+      return whole.roles.has(name) ? [...names, ...checkRole(key, role, recipe)] : names;
     }),
-    ...Object.entries(sandboxes).flatMap(([name, sandbox]) =>
-      checkSandbox(name, joinKey("sandboxes", name), sandbox, recipe),
-    ),
-    ...checkRoutes(orchestrator, Object.keys(roles)),
-    ...expressionsOf(recipe).flatMap(([key, source]) =>
-      checkExpression(key, source, Object.keys(roles)),
-    ),
+    ...Object.entries(sandboxes).flatMap(([name, sandbox]) => {
+      const key = joinKey("sandboxes", name);
+      const isIdle = !Object.values(roles).some((role) => role.sandbox === name);
+      return [
+        ...checkSandbox(key, sandbox),
+        ...(isIdle && whole.allRoles ? [{ key, message: "no role uses this sandbox" }] : []),
+      ];
+    }),
+    ...checkRoutes(orchestrator, known.roles, soundness.isWhole("orchestrator")),
+    ...expressionsOf(recipe).flatMap(([key, source]) => checkExpression(key, source, known.roles)),
     ...missing,
   ];
+  return complaints.filter(({ key }) => soundness.isWhole(key));
+}
+
+/** Roles that were left as they are, and the names to which others may refer. */
+function soundPartOf({ roles, models, sandboxes }: Recipe, soundness: Soundness) {
+  const whole = new Set(
+    Object.keys(roles).filter((name) => soundness.isWhole(joinKey("roles", name))),
+  );
+  const namesIn = (section: string, table: object) =>
+    soundness.isSound(section) ? Object.keys(table) : null;
+  const known: KnownNames = {
+    roles: namesIn("roles", roles),
+    models: namesIn("models", models),
+    sandboxes: namesIn("sandboxes", sandboxes),
+  };
+  const allRoles = known.roles !== null && whole.size === known.roles.length;
+  return { whole: { roles: whole, allRoles }, known };
 }
 
 /** A misspelt name of a built-in agent is taken for the path of a program. */
@@ -46,8 +74,12 @@ function missingFile(key: string, path: string): Complaint {
 }
 
 /** Only a pattern names its roles; modules and graphs are checked when they are loaded. */
-function checkRoutes(orchestrator: OrchestratorConfig, roles: readonly string[]): Complaint[] {
-  if (!("pattern" in orchestrator)) return [];
+function checkRoutes(
+  orchestrator: OrchestratorConfig,
+  roles: readonly string[] | null,
+  isWhole: boolean,
+): Complaint[] {
+  if (!("pattern" in orchestrator) || roles === null) return [];
   const routed = routedRoles(orchestrator);
   const reached = new Set(routed.map(([, role]) => role));
   return [
@@ -55,7 +87,7 @@ function checkRoutes(orchestrator: OrchestratorConfig, roles: readonly string[])
       .filter(([, role]) => !roles.includes(role))
       .map(([key, role]) => unknownName(key, "role", role, roles)),
     ...roles
-      .filter((role) => !reached.has(role))
+      .filter((role) => isWhole && !reached.has(role))
       .map((role) => ({
         key: joinKey("roles", role),
         message: "no task reaches this role: the orchestrator does not name it",
@@ -116,7 +148,11 @@ function expressionsOf({
   return found;
 }
 
-function checkExpression(key: string, source: string, roles: readonly string[]): Complaint[] {
+function checkExpression(
+  key: string,
+  source: string,
+  roles: readonly string[] | null,
+): Complaint[] {
   try {
     compileExpression(source);
   } catch (thrown) {
@@ -124,7 +160,7 @@ function checkExpression(key: string, source: string, roles: readonly string[]):
     throw thrown;
   }
   // Only the rule's expressions read `results`. It has the roles as its keys.
-  if (!key.startsWith("orchestrator.")) return [];
+  if (!key.startsWith("orchestrator.") || roles === null) return [];
   return [...keysNamed(source, "results")]
     .filter((name) => !roles.includes(name))
     .map((name) => unknownName(key, "role", name, roles));

@@ -20,12 +20,41 @@ const LLM_KEYS = [
 /** Keys whose place is taken by a module that writes the whole request. */
 const WRITTEN_KEYS = ["system", "prompt", "conversation", "tools"] as const;
 
+/** Names of a recipe's tables; null for a section of which the names are not known. */
+export interface KnownNames {
+  readonly roles: readonly string[] | null;
+  readonly models: readonly string[] | null;
+  readonly sandboxes: readonly string[] | null;
+}
+
+/** Complaints about names in a role that refer to nothing. */
+export function checkNames(
+  key: string,
+  { agent, model, sandbox, conversation = [] }: RoleConfig,
+  { roles, models, sandboxes }: KnownNames,
+): Complaint[] {
+  const unknown = (
+    part: string,
+    what: "role" | "model" | "sandbox",
+    name: string | undefined,
+    names: readonly string[] | null,
+  ): Complaint[] =>
+    name === undefined || names === null || names.includes(name)
+      ? []
+      : [unknownName(`${key}.${part}`, what, name, names)];
+  return [
+    ...unknown("model", "model", agent === "llm" ? model : undefined, models),
+    ...unknown("sandbox", "sandbox", sandbox, sandboxes),
+    ...conversation.flatMap((name, index) => unknown(`conversation.${index}`, "role", name, roles)),
+  ];
+}
+
 /** `key` is the path of the role's table. */
 export function checkRole(key: string, role: RoleConfig, recipe: Recipe): Complaint[] {
   return [
     ...checkPlace(key, role, recipe.sandboxes),
     ...checkRetries(key, role),
-    ...(role.agent === "llm" ? checkLlm(key, role, recipe) : idleLlmKeys(key, role)),
+    ...(role.agent === "llm" ? checkLlm(key, role) : idleLlmKeys(key, role)),
   ];
 }
 
@@ -50,13 +79,11 @@ function idleLlmKeys(key: string, role: RoleConfig): Complaint[] {
   return idle.map((name) => ({ key: `${key}.${name}`, message }));
 }
 
-function checkLlm(key: string, role: RoleConfig, { roles, models }: Recipe): Complaint[] {
-  const { model, system, prompt, request, conversation = [] } = role;
+function checkLlm(key: string, role: RoleConfig): Complaint[] {
+  const { model, system, prompt, request } = role;
   const complaints: Complaint[] = [];
   if (model === undefined)
     complaints.push({ key, message: "an llm role needs a model, one of [models]" });
-  else if (!(model in models))
-    complaints.push(unknownName(`${key}.model`, "model", model, Object.keys(models)));
   if (request === undefined && prompt === undefined && system === undefined)
     complaints.push({ key, message: "an llm role needs a prompt, a system message or a request" });
   if (request !== undefined)
@@ -65,11 +92,6 @@ function checkLlm(key: string, role: RoleConfig, { roles, models }: Recipe): Com
         key: `${key}.${name}`,
         message: "this key has no effect: the role's request module writes the whole request",
       });
-  for (const [index, name] of conversation.entries())
-    if (!(name in roles))
-      complaints.push(
-        unknownName(`${key}.conversation.${index}`, "role", name, Object.keys(roles)),
-      );
   return complaints;
 }
 
@@ -80,8 +102,8 @@ function checkPlace(key: string, role: RoleConfig, sandboxes: Recipe["sandboxes"
   const complain = (name: string, message: string): Complaint[] => [
     { key: `${key}.${name}`, message },
   ];
-  if (!(sandbox in sandboxes))
-    return [unknownName(`${key}.sandbox`, "sandbox", sandbox, Object.keys(sandboxes))];
+  // The name is complained of already.
+  if (!(sandbox in sandboxes)) return [];
   if (agent === "llm")
     return complain(
       "sandbox",

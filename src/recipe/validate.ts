@@ -6,6 +6,7 @@ import { isJsonObject, type JsonObject } from "../task/json.ts";
 import { type Complaint, wrongWord } from "./complaint.ts";
 import { joinKey } from "./key-path.ts";
 import { hasCredentials } from "./keys.ts";
+import { Mending, type Soundness } from "./mending.ts";
 import { type Recipe, recipeSchema } from "./schema/schema.ts";
 import { keysAt } from "./schema/schema-keys.ts";
 
@@ -13,33 +14,50 @@ import { keysAt } from "./schema/schema-keys.ts";
 type Issue = v.BaseIssue<unknown> & { readonly path: readonly { readonly key: unknown }[] };
 type Path = readonly string[];
 
-/** The recipe is null when there are complaints. */
-export function validateRecipe(table: JsonObject): {
+export interface Validated {
+  /** Null when there are complaints. */
   readonly recipe: Recipe | null;
+  /** The recipe without everything that is wrong. Checks look at it; it is never run. */
+  readonly mended: Recipe;
+  readonly soundness: Soundness;
   readonly complaints: readonly Complaint[];
-} {
+}
+
+export function validateRecipe(table: JsonObject): Validated {
   const unknown: Complaint[] = [];
-  /** Tables with an unknown key, and the keys that such a key probably meant. */
+  const others = new Map<string, Complaint>();
+  /** Tables with an unknown key that stands for no other. */
   const settled = new Set<string>();
-  let input: JsonObject = table;
+  const mending = new Mending(table);
   for (;;) {
-    const result = v.safeParse(recipeSchema, input);
-    if (result.success)
-      return { recipe: unknown.length === 0 ? result.output : null, complaints: unknown };
+    const result = v.safeParse(recipeSchema, mending.table);
+    const { soundness } = mending;
+    mending.beginRound();
+    if (result.success) {
+      const complaints = [...unknown, ...others.values()];
+      const recipe = complaints.length === 0 ? result.output : null;
+      return { recipe, mended: result.output, soundness, complaints };
+    }
     const issues = result.issues.flatMap(deepest);
     const path = issues.find(isUnknownKey)?.path.map(({ key }) => String(key));
-    if (path === undefined) {
-      const others = issues.map(complaintOf).filter(({ key }) => !settled.has(key));
-      return { recipe: null, complaints: [...unknown, ...others] };
+    if (path !== undefined) {
+      // The schema reports one unknown key of a table at a time. So each is taken out, and the
+      // table is checked again.
+      const found = unknownKey(path, mending.table);
+      mending.rename(path, found.suggestion);
+      unknown.push({ ...found, key: soundness.writtenAs(found.key) });
+      if (found.suggestion === undefined) settled.add(path.slice(0, -1).reduce(joinKey, ""));
+      continue;
     }
-    // The schema reports one unknown key of a table at a time. So each is removed, and the table is
-    // checked again. The key that was probably meant is not also reported as missing.
-    const found = unknownKey(path, table);
-    const inside = path.slice(0, -1).reduce(joinKey, "");
-    unknown.push(found);
-    settled.add(inside);
-    if (found.suggestion !== undefined) settled.add(joinKey(inside, found.suggestion));
-    input = without(input, path) as JsonObject;
+    for (const issue of issues) {
+      const complaint = complaintOf(issue);
+      const key = soundness.writtenAs(complaint.key);
+      const isNew = soundness.isWhole(complaint.key) && !settled.has(complaint.key);
+      if (isNew && !others.has(key)) others.set(key, { ...complaint, key });
+      const at = issue.path.map((part) => String(part.key));
+      if (issue.received === "undefined") mending.takeOut(at);
+      else mending.replace(at, complaint.suggestion);
+    }
   }
 }
 
@@ -110,14 +128,3 @@ const EXPECTED: Readonly<Record<string, string>> = {
   boolean: "true or false",
   string: "a text",
 };
-
-/** A copy of the value without the key at a path. */
-function without(value: unknown, [key = "", ...rest]: Path): unknown {
-  if (Array.isArray(value))
-    return value.flatMap((element, index) =>
-      String(index) !== key ? [element] : rest.length === 0 ? [] : [without(element, rest)],
-    );
-  if (!isJsonObject(value)) return value;
-  const { [key]: inner, ...others } = value;
-  return rest.length === 0 ? others : { ...others, [key]: without(inner, rest) };
-}

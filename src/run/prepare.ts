@@ -3,6 +3,7 @@
 // reported at once, each with its place.
 
 import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
 import { type AgentPlan, loadTemplate, planAgent } from "../agent/create.ts";
 import { hashUserModule, loadUserModule } from "../agent/user-module.ts";
 import type { Problem } from "../error.ts";
@@ -11,7 +12,8 @@ import { createOrchestrator } from "../orchestrator/create.ts";
 import type { Environment } from "../recipe/compose.ts";
 import { isModule, readRecipeFile } from "../recipe/files.ts";
 import { joinKey } from "../recipe/key-path.ts";
-import { loadRecipe } from "../recipe/load.ts";
+import { type ExaminedRecipe, examineRecipe, type LoadedRecipe } from "../recipe/load.ts";
+import type { Soundness } from "../recipe/mending.ts";
 import { limitProblems } from "./limits.ts";
 import { Plan } from "./plan.ts";
 import { problemsOf, recipeInvalid } from "./recipe-problems.ts";
@@ -28,49 +30,102 @@ export interface PrepareOptions {
   readonly planModel?: typeof planModel;
 }
 
+/** A recipe with everything that is wrong with it. */
+export interface Examined {
+  /** The sound part of the recipe. It is the whole recipe when there are no problems. */
+  readonly loaded: LoadedRecipe;
+  /** The sound parts of the plan; null without a rule. */
+  readonly plan: Plan | null;
+  readonly problems: readonly Problem[];
+  readonly soundness: Soundness;
+}
+
 /** Fails with `recipe_invalid`, and with every problem that was found. */
 export async function prepare(recipePath: string, options: PrepareOptions): Promise<Plan> {
+  const { loaded, plan, problems } = await examine(recipePath, options);
+  if (plan !== null && problems.length === 0) return plan;
+  throw recipeInvalid(recipePath, [...problems, ...loaded.doubts]);
+}
+
+/** Checks every part that can be looked at. Fails when there is no recipe to look at. */
+export async function examine(recipePath: string, options: PrepareOptions): Promise<Examined> {
   const { overrides = [], env, cwd } = options;
   await provideUserImports();
-  const loaded = await loadRecipe(recipePath, { overrides, env, cwd });
+  const examined = await examineRecipe(recipePath, { overrides, env, cwd });
+  const { loaded, soundness } = examined;
+  const problems = new Problems(examined);
   const { recipe } = loaded;
-  const problems: Problem[] = [];
-  /** Makes one part, or notes what is wrong with it under its key. */
-  const attempt = async <T>(key: string, make: () => Promise<T>): Promise<T | null> => {
-    try {
-      return await make();
-    } catch (thrown) {
-      problems.push(...problemsOf(thrown, key, loaded));
-      return null;
-    }
-  };
-
   const models = new Map<string, ModelPlan>();
   const loaders = { loadModule: loadUserModule, loadTemplate };
   for (const [name, config] of Object.entries(recipe.models)) {
     const make = () => (options.planModel ?? planModel)(name, config, loaders);
-    const model = await attempt(joinKey("models", name), make);
+    const model = await problems.attempt(joinKey("models", name), make);
     if (model !== null) models.set(name, model);
   }
   const agents = new Map<string, AgentPlan>();
   const parts = { recipe, cwd, loadModule: loadUserModule };
   for (const [name, config] of Object.entries(recipe.roles)) {
-    // A role whose model failed has been reported already.
-    if (config.agent === "llm" && !models.has(config.model ?? "")) continue;
-    const agent = await attempt(joinKey("roles", name), () => planAgent(name, config, parts));
+    const key = joinKey("roles", name);
+    if (!soundness.isSound(`${key}.agent`)) continue;
+    const agent = await problems.attempt(key, () => planAgent(name, config, parts));
     if (agent !== null) agents.set(name, agent);
   }
-  const orchestrator = await attempt("orchestrator", () =>
-    createOrchestrator(recipe.orchestrator, loadUserModule, Object.keys(recipe.roles)),
-  );
+  const isOut = problems.all.some(({ key }) => key?.startsWith("orchestrator"));
+  const orchestrator = isOut
+    ? null
+    : await problems.attempt("orchestrator", () =>
+        createOrchestrator(recipe.orchestrator, loadUserModule, Object.keys(recipe.roles)),
+      );
   if (orchestrator?.join !== undefined && recipe.run.delivery === "at-most-once")
-    problems.push(loaded.problemAt("run.delivery", FORKS_NEED_RETRY));
-  problems.push(...limitProblems(loaded));
-  if (orchestrator === null || problems.length > 0) throw recipeInvalid(recipePath, problems);
-
+    problems.add([loaded.problemAt("run.delivery", FORKS_NEED_RETRY)]);
+  problems.add(limitProblems(loaded));
   const { max_hops: maxHops, task_limit: limit } = recipe.run;
-  const rule = { orchestrator, roles: new Set(agents.keys()), maxHops, limit };
-  return new Plan({ loaded, models, agents, rule, hashes: await hashFiles(loaded.files) });
+  const roles = new Set(Object.keys(recipe.roles));
+  const hashes = problems.all.length > 0 ? {} : await hashFiles(loaded.files);
+  const rule = orchestrator === null ? null : { orchestrator, roles, maxHops, limit };
+  const plan = rule === null ? null : new Plan({ loaded, models, agents, rule, hashes });
+  return { loaded, plan, problems: problems.all, soundness };
+}
+
+/** The problems of a recipe, each once. */
+class Problems {
+  readonly #examined: ExaminedRecipe;
+  readonly #all: Problem[];
+  /** Files that the checked names refer to and that do not exist. */
+  readonly #missing: readonly string[];
+
+  constructor(examined: ExaminedRecipe) {
+    this.#examined = examined;
+    this.#all = [...examined.problems];
+    this.#missing = examined.loaded.files.filter((path) => !existsSync(path));
+  }
+
+  get all(): readonly Problem[] {
+    return this.#all;
+  }
+
+  /** Leaves out what was said before, and what may be the consequence of an earlier problem. */
+  add(problems: readonly Problem[]): void {
+    for (const problem of problems) if (this.#isNew(problem)) this.#all.push(problem);
+  }
+
+  #isNew({ key, file, line, message }: Problem): boolean {
+    const { soundness, problems } = this.#examined;
+    if (this.#missing.some((path) => path === file || message.includes(path))) return false;
+    if (key !== undefined)
+      return soundness.isWhole(key) && !problems.some((other) => other.key === key);
+    return !this.#all.some((o) => o.file === file && o.line === line && o.message === message);
+  }
+
+  /** Makes one part, or notes what is wrong with it under its key. */
+  async attempt<T>(key: string, make: () => Promise<T>): Promise<T | null> {
+    try {
+      return await make();
+    } catch (thrown) {
+      this.add(problemsOf(thrown, key, this.#examined.loaded));
+      return null;
+    }
+  }
 }
 
 const FORKS_NEED_RETRY =

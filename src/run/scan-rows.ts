@@ -12,8 +12,10 @@ export interface Scanned {
 }
 
 /** Reads the whole dataset once. `checkpoint` is the number of rows that an earlier start had. */
-export async function scanRows(plan: Plan, checkpoint: number | undefined): Promise<Scanned> {
-  const { dataset, run } = plan.recipe;
+export async function scanRows(
+  { recipe: { dataset, run } }: Pick<Plan, "recipe">,
+  checkpoint: number | undefined,
+): Promise<Scanned> {
   const filter = dataset.filter === undefined ? null : compileExpression(dataset.filter);
   const source: DatasetSource = {
     files: await findFiles([dataset.path].flat(), dataset.format),

@@ -92,8 +92,9 @@ const RECIPES: readonly Broken[] = [
     title: "a key of the budget is misspelt",
     recipe: overlay("[run.budget]\nmony = 3\n"),
     says: [
-      "recipe.toml: 1 problem\n",
+      "recipe.toml: 2 problems\n",
       'run.budget.mony: unknown key "mony"; allowed: money, tokens; did you mean "money"?',
+      "models.m: run.budget.money needs the price of every model in use",
     ],
   },
   {
@@ -485,8 +486,73 @@ for (const broken of RECIPES)
 for (const broken of DATASETS)
   test(`a dataset is refused when ${broken.title}`, () => refuse(broken));
 
+test("check says in one round what is wrong with keys, names, files, code, rows and prompts", () =>
+  withFolder(async (folder) => {
+    const files = {
+      "d.jsonl": '{"q":1}\n',
+      "grade.ts": "export default 5;\n",
+      "tools.json": "{",
+      "recipe.toml": `name = "many"
+dataset = { path = "d.jsonl", limt = 1 }
+run = { trials = "two", cache = "d.jsonl" }
+[models.m]
+kind = "simulatd"
+replies = { text = "{% if %}" }
+[roles.a]
+agent = "llm"
+modle = "m"
+prompt = { text = "{{ row.quest }}" }
+[roles.b]
+agent = "grade.ts"
+[roles.c]
+agent = "llm"
+model = "n"
+prompt = "none.md"
+system = { text = "{% for %}" }
+tools = "tools.json"
+[orchestrator]
+pattern = "sequence"
+roles = ["a", "b", "c", "d"]
+score = "1 +"
+`,
+    };
+    for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
+    const found = async (...args: string[]) => {
+      const { stdout } = await matrix(["check", "recipe.toml", "--json", ...args], { cwd: folder });
+      const { problems } = JSON.parse(stdout) as { problems: { key?: string; message: string }[] };
+      return problems.map(({ key, message }) => `${key}: ${message}`);
+    };
+    const begins = (...texts: string[]) => texts.map((text) => expect.stringContaining(text));
+    expect(await found()).toEqual(
+      begins(
+        'dataset.limt: unknown key "limt"',
+        'roles.a.modle: unknown key "modle"',
+        'run.trials: found "two"; allowed: a number',
+        'models.m.kind: found "simulatd"',
+        'roles.c.model: no model is named "n"; models: m',
+        'orchestrator.roles.3: no role is named "d"; roles: a, b, c',
+        "orchestrator.score: the expression does not parse",
+        "roles.c.prompt: no such file",
+        "models.m: template models.m.replies",
+        "roles.b: ",
+        "roles.c.system: template roles.c.system",
+        "roles.c.tools: ",
+        "run.cache: ",
+      ),
+    );
+    // With a sound rule, the first row comes as far as the first prompt.
+    const rule = ['orchestrator.roles=["a", "b", "c"]', 'orchestrator.score="1"'];
+    expect(await found(...rule)).toEqual(
+      expect.arrayContaining(begins("`row.quest` is undefined", 'run.trials: found "two"')),
+    );
+    expect(await found("dataset.path=gone.jsonl")).toEqual(
+      expect.arrayContaining(begins("there is no dataset at", 'run.trials: found "two"')),
+    );
+  }));
+
 test("check prints every problem as JSON for programs", () =>
   withFolder(async (folder) => {
+    await writeFile(join(folder, "d.jsonl"), '{"q":1}\n');
     await writeFile(
       join(folder, "recipe.toml"),
       GOOD.replace('kind = "simulated"', 'kind = "simulatd"'),

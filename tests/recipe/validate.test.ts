@@ -37,6 +37,7 @@ describe("unknown keys", () => {
       "run.sed",
       "store.x",
       "store.memry",
+      "store.memry",
     ]);
     expect(validateRecipe({ ...RECIPE, store: { x: 1 } }).recipe).toBe(null);
   });
@@ -125,6 +126,8 @@ describe("values", () => {
     ]);
     expect(complaintsOf({ models: { m: { kind: "opnai" } } })).toEqual([
       'models.m.kind: found "opnai"; allowed: openai, simulated, scripted (openai)',
+      "models.m.base_url: missing; it must be set",
+      "models.m.model: missing; it must be set",
     ]);
     expect(complaintsOf({ orchestrator: { pattern: "seq" } })).toEqual([
       'orchestrator.pattern: found "seq"; allowed: sequence, pipeline, dialogue, tool-loop, best-of-n, fan-out',

@@ -3,6 +3,7 @@
 import type { Problem } from "../../error.ts";
 import { type ProbeKind, probeModel } from "../../model/replica/probe.ts";
 import { joinKey } from "../../recipe/key-path.ts";
+import type { LoadedRecipe } from "../../recipe/load.ts";
 import type { Log } from "../../telemetry/log.ts";
 import type { Plan } from "../plan.ts";
 
@@ -11,11 +12,12 @@ import type { Plan } from "../plan.ts";
  * signal's reason.
  */
 export async function probeEndpoints(
-  { recipe, loaded }: Plan,
+  loaded: LoadedRecipe,
   kind: ProbeKind,
   signal: AbortSignal,
-  roles: readonly string[] = Object.keys(recipe.roles),
+  roles: readonly string[] = Object.keys(loaded.recipe.roles),
 ): Promise<readonly Problem[]> {
+  const { recipe } = loaded;
   const used = new Set(roles.map((name) => recipe.roles[name]?.model));
   const probes = Object.entries(recipe.models).map(async ([name, config]) => {
     if (config.kind !== "openai" || !used.has(name)) return [];
@@ -33,7 +35,7 @@ export async function probeEndpoints(
  */
 export function warnOfEndpoints(plan: Plan, log: Log, roles?: readonly string[]): () => void {
   const over = new AbortController();
-  void probeEndpoints(plan, "list", over.signal, roles).then(
+  void probeEndpoints(plan.loaded, "list", over.signal, roles).then(
     (problems) => {
       for (const { key, file, line, message } of problems) {
         const place = file === undefined || line === undefined ? "" : ` (${file}:${line})`;

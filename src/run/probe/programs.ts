@@ -12,7 +12,11 @@ import { problemsOf, recipeInvalid } from "../recipe-problems.ts";
  * Fails with `recipe_invalid` and every program that does not start. Programs in containers are not
  * started: a container costs seconds.
  */
-export async function checkPrograms({ recipe, agents, loaded }: Plan): Promise<void> {
+export async function checkPrograms({
+  agents,
+  loaded,
+}: Pick<Plan, "agents" | "loaded">): Promise<void> {
+  const { recipe } = loaded;
   const programs = [...agents].filter(([name]) => isPlain(recipe, name));
   if (programs.length === 0) return;
   await using site = new SandboxSite({

@@ -16,7 +16,7 @@ test("an endpoint that a role uses is asked, at the place in the recipe that nam
   withFolder(async (folder) => {
     const plan = await prepareSmallRun(folder, { overrides: [endpoint("m"), endpoint("idle")] });
     for (const kind of ["list", "ask"] as const)
-      expect(await probeEndpoints(plan, kind, never)).toMatchObject([
+      expect(await probeEndpoints(plan.loaded, kind, never)).toMatchObject([
         {
           key: "models.m.base_url",
           file: expect.stringMatching(/^override models\.m=/),
@@ -27,7 +27,7 @@ test("an endpoint that a role uses is asked, at the place in the recipe that nam
 
 test("a recipe with simulated models has no endpoint to ask", () =>
   withFolder(async (folder) => {
-    expect(await probeEndpoints(await prepareSmallRun(folder), "ask", never)).toEqual([]);
+    expect(await probeEndpoints((await prepareSmallRun(folder)).loaded, "ask", never)).toEqual([]);
   }));
 
 test("the start of a run says that an endpoint cannot be reached, and the run goes on", () =>
