@@ -1,5 +1,5 @@
-// A table without what is wrong with it: words that were meant, values that were taken out, and what
-// may still be said of the rest.
+// A table without what is wrong with it: words that were meant, values that were taken out, and
+// what may still be said of the rest.
 
 import { expect, test } from "bun:test";
 import { Mending, Soundness } from "../../src/recipe/mending.ts";
