@@ -1,14 +1,15 @@
 // The files of a dataset. Paths, folders, globs and names on the hub become a list of files, each
 // with its format and compression.
 
-import { existsSync, readdirSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { glob } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 import { closest } from "fastest-levenshtein";
 import { MatrixError } from "../error.ts";
-import { type Compression, describeName, type Format } from "./format.ts";
+import { type Compression, describeName, type Format, isDataFile } from "./format.ts";
 import { fetchFromHub, HUB_PREFIX } from "./hub.ts";
-import { chooseFiles } from "./repository.ts";
+import { CARD_FILES, type Card, parseCard } from "./layout/card.ts";
+import { chooseFiles } from "./layout/choose.ts";
 
 export interface DataFile {
   readonly path: string;
@@ -32,22 +33,62 @@ export async function findFiles(
 
 async function expand(path: string): Promise<readonly string[]> {
   if (path.startsWith(HUB_PREFIX)) return fetchFromHub(path, process.env);
-  if (existsSync(path)) return statSync(path).isDirectory() ? filesOfFolder(path, "") : [path];
+  if (existsSync(path)) return statSync(path).isDirectory() ? filesOfFolder(path) : [path];
   if (/[*?[{]/.test(path)) {
     const found: string[] = [];
     for await (const file of glob(path)) found.push(file);
     if (found.length > 0) return found.sort();
     throw new MatrixError("dataset_invalid", `no file matches ${path}`, nearbyHint(path));
   }
-  // A name without an ending may be a split: its files are in the folder above.
-  if (/^[\w-]+$/.test(basename(path)) && existsSync(dirname(path)))
-    return filesOfFolder(dirname(path), basename(path));
+  // A name without an ending may be a split or a config: its files are in a folder above.
+  if (!isDataFile(path)) {
+    const above = withConfigs(path);
+    if (above !== null) return chosen(above.root, path, above.card);
+    if (/^[\w-]+$/.test(basename(path)) && existsSync(dirname(path)))
+      return chosen(dirname(path), path, null);
+  }
   throw new MatrixError("dataset_invalid", `there is no dataset at ${path}`, nearbyHint(path));
 }
 
-function filesOfFolder(folder: string, wanted: string): readonly string[] {
-  const names = readdirSync(folder, { recursive: true, encoding: "utf8" });
-  return chooseFiles(folder, names, wanted).map((name) => join(folder, name));
+/** The files of a folder, which may be a config of a folder above it. */
+function filesOfFolder(folder: string): readonly string[] {
+  const own = cardOf(folder);
+  const above = own === null ? withConfigs(folder) : null;
+  if (above === null) return chosen(folder, folder, own);
+  const below = relative(above.root, folder);
+  const isConfig = above.card.configs.some(
+    ({ name }) => below === name || below.startsWith(`${name}/`),
+  );
+  return isConfig ? chosen(above.root, folder, above.card) : chosen(folder, folder, null);
+}
+
+/** Parts of a path that may stand for a config and a split. */
+const PARTS_MAX = 3;
+
+/** The nearest folder above a path whose card has configs. */
+function withConfigs(path: string): { readonly root: string; readonly card: Card } | null {
+  let root = path;
+  for (let parts = 0; parts < PARTS_MAX; parts++) {
+    if (dirname(root) === root) return null;
+    root = dirname(root);
+    const card = existsSync(root) ? cardOf(root) : null;
+    if (card !== null) return { root, card };
+  }
+  return null;
+}
+
+function cardOf(folder: string): Card | null {
+  const texts = new Map<string, string>();
+  for (const file of CARD_FILES) {
+    const path = join(folder, file);
+    if (existsSync(path) && statSync(path).isFile()) texts.set(file, readFileSync(path, "utf8"));
+  }
+  return parseCard(folder, texts);
+}
+
+function chosen(root: string, path: string, card: Card | null): readonly string[] {
+  const paths = readdirSync(root, { recursive: true, encoding: "utf8" });
+  return chooseFiles({ root, paths, card }, relative(root, path)).map((file) => join(root, file));
 }
 
 function describe(path: string, format: Format | undefined): DataFile {

@@ -1,10 +1,9 @@
-// Datasets on the Hugging Face hub: `hf://OWNER/NAME[@REVISION][/PATH or split]`. The chosen files
-// are fetched once and whole into a cache, under the commit that they belong to, and then read like
-// local files. So a continued run reads the rows that it began with. HF_ENDPOINT is the address of
-// the hub, and HF_TOKEN identifies the user.
+// Datasets on the Hugging Face hub: `hf://OWNER/NAME[@REVISION][/PATH, config or split]`. The
+// chosen files are fetched once and whole into a cache, under the commit that they belong to, and
+// then read like local files. So a continued run reads the rows that it began with.
 
 import { createWriteStream, existsSync } from "node:fs";
-import { mkdir, rename, rm, stat } from "node:fs/promises";
+import { mkdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { Readable } from "node:stream";
@@ -12,11 +11,13 @@ import { pipeline } from "node:stream/promises";
 import { MatrixError, messageOf } from "../error.ts";
 import { randomId } from "../random-id.ts";
 import { makeOwnFolder, OWN_FILE } from "../task/own-files.ts";
-import { chooseFiles } from "./repository.ts";
+import { type HubAccess, hubAccess } from "./hub-access.ts";
+import { CARD_FILES, parseCard } from "./layout/card.ts";
+import { chooseFiles } from "./layout/choose.ts";
 
 export const HUB_PREFIX = "hf://";
-const HUB = "https://huggingface.co";
-const ADDRESS = /^hf:\/\/(?<name>[\w.-]+\/[\w.-]+)(?:@(?<revision>[^/]+))?(?:\/(?<path>.*))?$/;
+const ADDRESS =
+  /^hf:\/\/(?:datasets\/)?(?<name>[\w.-]+\/[\w.-]+)(?:@(?<revision>[^/]+))?(?:\/(?<path>.*))?$/;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -25,18 +26,26 @@ export async function fetchFromHub(address: string, env: Environment): Promise<r
   const { name, revision = "main", path = "" } = ADDRESS.exec(address)?.groups ?? {};
   if (name === undefined)
     throw new MatrixError("dataset_invalid", `${address} is not the name of a dataset on the hub`, {
-      hint: "write hf://OWNER/NAME, or hf://OWNER/NAME/SPLIT",
+      hint: "write hf://OWNER/NAME, hf://OWNER/NAME/SPLIT or hf://OWNER/NAME/CONFIG/SPLIT",
     });
-  const hub = new Hub(address, name, env);
+  const hub = new Hub(address, name, await hubAccess(env));
   const commit = await hub.commitOf(revision);
   const sizes = await hub.list(commit);
-  const files = chooseFiles(`${HUB_PREFIX}${name}`, [...sizes.keys()], path.replace(/\/$/, ""));
   const cache = cacheFolder(env);
   await makeOwnFolder(cache);
   const folder = join(cache, "hub", name, commit);
-  const paths = files.map((file) => join(folder, file));
-  for (const [index, file] of files.entries())
-    await hub.fetch(commit, file, { path: paths[index] ?? "", size: sizes.get(file) ?? 0 });
+  const fetched = async (file: string): Promise<string> => {
+    const path = join(folder, file);
+    await hub.fetch(commit, file, { path, size: sizes.get(file) ?? 0 });
+    return path;
+  };
+  const root = `${HUB_PREFIX}${name}`;
+  const texts = new Map<string, string>();
+  for (const file of CARD_FILES)
+    if (sizes.has(file)) texts.set(file, await readFile(await fetched(file), "utf8"));
+  const layout = { root, paths: [...sizes.keys()], card: parseCard(root, texts) };
+  const paths: string[] = [];
+  for (const file of chooseFiles(layout, path.replace(/\/$/, ""))) paths.push(await fetched(file));
   return paths;
 }
 
@@ -46,12 +55,11 @@ class Hub {
   readonly #endpoint: string;
   readonly #headers: Readonly<Record<string, string>>;
 
-  constructor(address: string, name: string, env: Environment) {
+  constructor(address: string, name: string, { endpoint, token }: HubAccess) {
     this.#address = address;
     this.#name = name;
-    this.#endpoint = (env["HF_ENDPOINT"] || HUB).replace(/\/+$/, "");
-    const token = env["HF_TOKEN"] ?? "";
-    this.#headers = token === "" ? {} : { authorization: `Bearer ${token}` };
+    this.#endpoint = endpoint;
+    this.#headers = token === null ? {} : { authorization: `Bearer ${token}` };
   }
 
   /** The commit that a branch, a tag or a commit of the dataset stands for. */

@@ -69,7 +69,7 @@ test("a split is found in the folder above its name", () =>
   withFiles(["en/train-0.jsonl", "en/test.jsonl"], async (folder) => {
     expect(await namesIn(folder, ["en/train"])).toEqual(["en/train-0.jsonl"]);
     await expect(namesIn(folder, ["en/validation"])).rejects.toMatchObject({
-      message: `${join(folder, "en")} has no file, folder or split validation`,
+      message: `${join(folder, "en")} has no file, folder, config or split validation`,
     });
   }));
 
@@ -120,4 +120,37 @@ test("Parquet that is compressed as a file is refused", () =>
       message: `${join(folder, "d.parquet.gz")} is a compressed Parquet file, which cannot be read`,
     });
     expect(await namesIn(folder, ["d.parquet.gz"], "jsonl")).toEqual(["d.parquet.gz"]);
+  }));
+
+const CARD =
+  "---\nconfigs:\n- {config_name: en, data_dir: english}\n- {config_name: fr, data_files: 'f/*'}\n---\n";
+
+test("a folder with a card gives the files of a config, also where no folder has its name", () =>
+  withFiles(["set/english/train.csv", "set/english/dev.csv", "set/f/x.csv"], async (folder) => {
+    await writeFile(join(folder, "set/README.md"), CARD);
+    expect(await namesIn(folder, ["set/fr"])).toEqual(["set/f/x.csv"]);
+    expect(await namesIn(folder, ["set/en/validation"])).toEqual(["set/english/dev.csv"]);
+    expect(await namesIn(folder, ["set/english/train.csv"])).toEqual(["set/english/train.csv"]);
+    expect(await namesIn(folder, ["set/f"])).toEqual(["set/f/x.csv"]);
+    await expect(namesIn(folder, ["set"])).rejects.toMatchObject({
+      message: `${join(folder, "set")} has several configs: en, fr`,
+      hint: `choose one, for example ${join(folder, "set/en")}`,
+    });
+    await expect(namesIn(folder, ["set/en"])).rejects.toMatchObject({
+      hint: `choose one, for example ${join(folder, "set/en/train")}`,
+    });
+    await expect(namesIn(folder, ["set/en/test"])).rejects.toMatchObject({
+      hint: "the config en has the splits train, validation",
+    });
+  }));
+
+test("a folder that is also a config of the card above it is read as the config", () =>
+  withFiles(["set/en/a.csv", "set/en/b.csv", "set/de/train.csv", "README.md"], async (folder) => {
+    await writeFile(
+      join(folder, "set/README.md"),
+      "---\nconfigs: [{config_name: en, data_files: en/b.csv}]\n---\n",
+    );
+    expect(await namesIn(folder, ["set/en"])).toEqual(["set/en/b.csv"]);
+    expect(await namesIn(folder, ["set/de"])).toEqual(["set/de/train.csv"]);
+    expect(await namesIn(folder, ["set"])).toEqual(["set/en/b.csv"]);
   }));

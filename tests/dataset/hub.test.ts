@@ -123,15 +123,15 @@ test("files on the hub are fetched by split, path or glob, and only once", () =>
     expect(
       await contents(await fetchFromHub("hf://acme/questions/odd name #1.jsonl", env)),
     ).toEqual(['{"q":7}\n']);
-    expect(stored).toHaveLength(3);
+    // The card is fetched, too.
+    expect(stored).toHaveLength(4);
     expect(
       (await readdir(folder, { recursive: true })).filter(
         (name) => name.includes("escaped") || name.endsWith(".part"),
       ),
     ).toEqual([]);
-    await expect(fetchFromHub("hf://acme/questions", env)).rejects.toMatchObject({
-      message: expect.stringContaining("several splits"),
-    });
+    // Shards in data/ are the whole dataset, as `datasets` reads it.
+    expect(await fetchFromHub("hf://datasets/acme/questions", env)).toEqual(train);
   }));
 
 test("a dataset on the hub stays what it was at its commit when the branch moves", () =>
@@ -148,7 +148,10 @@ test("the hub receives the token, and a server that it redirects to does not", (
     expect(new Set(asked.map(({ authorization }) => authorization))).toEqual(
       new Set(["Bearer secret"]),
     );
-    expect(stored).toEqual([{ path: "/data/test.jsonl", authorization: null }]);
+    expect(stored).toEqual([
+      { path: "/README.md", authorization: null },
+      { path: "/data/test.jsonl", authorization: null },
+    ]);
   }));
 
 test("a file of the hub that arrives in part is not kept", () =>
@@ -341,7 +344,56 @@ test.each(["hf://acme", "hf://", "hf://a b/c", "hf:///acme/questions"])(
     await expect(fetchFromHub(address, {})).rejects.toMatchObject({
       code: "dataset_invalid",
       message: `${address} is not the name of a dataset on the hub`,
-      hint: "write hf://OWNER/NAME, or hf://OWNER/NAME/SPLIT",
+      hint: "write hf://OWNER/NAME, hf://OWNER/NAME/SPLIT or hf://OWNER/NAME/CONFIG/SPLIT",
     });
   },
 );
+
+/** The texts of the files that an address chooses in a hub with these files. */
+async function readFrom(
+  files: Readonly<Record<string, string>>,
+  address: string,
+): Promise<readonly string[]> {
+  const hub = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    fetch: ({ url }) => {
+      const path = decodeURIComponent(new URL(url).pathname);
+      if (path.includes("/revision/")) return COMMIT();
+      if (path.includes("/tree/"))
+        return Response.json(
+          Object.entries(files).map(([path, { length: size }]) => ({ type: "file", path, size })),
+        );
+      return new Response(files[path.split(FIRST).at(-1)?.slice(1) ?? ""]);
+    },
+  });
+  try {
+    return await withFolder(async (folder) =>
+      contents(await fetchFromHub(address, { HF_ENDPOINT: hub.url.href, XDG_CACHE_HOME: folder })),
+    );
+  } finally {
+    await hub.stop(true);
+  }
+}
+
+test("the card of a dataset on the hub tells its configs, which are not mixed", async () => {
+  const files = {
+    "README.md":
+      "---\nconfigs:\n- {config_name: en, data_dir: en}\n- {config_name: fr, data_files: fr/*}\n---\n",
+    "en/train.csv": "en train",
+    "en/test.csv": "en test",
+    "fr/a.csv": "fr",
+  };
+  expect(await readFrom(files, "hf://acme/questions/fr")).toEqual(["fr"]);
+  expect(await readFrom(files, "hf://acme/questions/en/test")).toEqual(["en test"]);
+  await expect(readFrom(files, "hf://acme/questions")).rejects.toMatchObject({
+    message: "hf://acme/questions has several configs: en, fr",
+    hint: "choose one, for example hf://acme/questions/en",
+  });
+  await expect(readFrom(files, "hf://acme/questions/en")).rejects.toMatchObject({
+    hint: "choose one, for example hf://acme/questions/en/train",
+  });
+  const yaml = ".huggingface.yaml";
+  const alone = { ...files, "README.md": "", [yaml]: "configs: [{config_name: x, data_dir: fr}]" };
+  expect(await readFrom(alone, "hf://acme/questions")).toEqual(["fr"]);
+});

@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { ROOT } from "../../parts/repository.ts";
 
-const PYTHON = join(ROOT, ".tools/python/bin/python");
+export const PYTHON = join(ROOT, ".tools/python/bin/python");
 
 /**
  * What load.py prints for `args`; null, with a line that says so, where the environment is missing.
