@@ -28,7 +28,7 @@ def splits_of(folder, config):
 def configs_of(folder):
     try:
         module = LocalDatasetModuleFactory(folder).get_module()
-        return [config.name for config in module.builder_configs_parameters.builder_configs]
+        return list(module.builder_configs_parameters.metadata_configs or [])
     except Exception:
         return []
 
@@ -41,7 +41,7 @@ def look(layout):
     for path, text in layout["texts"].items():
         with open(os.path.join(folder, path), "w", encoding="utf-8") as file:
             file.write(text)
-    configs = configs_of(folder) if layout["texts"] else []
+    configs = configs_of(folder)
     found = {"default": splits_of(folder, None), "configs": {name: splits_of(folder, name) for name in configs}}
     shutil.rmtree(folder)
     return found
