@@ -10,6 +10,7 @@ import { createModelServer } from "../model/served/server.ts";
 import { serve } from "../platform.ts";
 import { loadModel, loadRecipe } from "../recipe/load.ts";
 import type { SimulatedModelConfig } from "../recipe/schema/model-schema.ts";
+import { onInterrupt } from "./interrupts.ts";
 
 interface ServeFlags {
   readonly listen: string;
@@ -24,7 +25,7 @@ export function modelCommand(): Command {
   command
     .command("serve")
     .description(
-      "serve the simulated model as an OpenAI-compatible endpoint, until SIGINT or SIGTERM",
+      "serve the simulated model as an OpenAI-compatible endpoint, until Ctrl-C or SIGTERM",
     )
     .argument("[key=value...]", "keys of [models.NAME]: latency=200ms errors.rate_limited=0.1")
     .addOption(
@@ -52,14 +53,12 @@ async function serveModel(settings: readonly string[], flags: ServeFlags): Promi
   await server.stop();
 }
 
-/** Resolves at the first SIGINT or SIGTERM. */
+/** Resolves at the first signal that asks this process to end. */
 async function signalled(): Promise<void> {
-  const signals = ["SIGINT", "SIGTERM"] as const;
   const { promise, resolve } = Promise.withResolvers<void>();
-  const stop = () => resolve();
-  for (const signal of signals) process.on(signal, stop);
+  const dispose = onInterrupt(resolve);
   await promise;
-  for (const signal of signals) process.off(signal, stop);
+  dispose();
 }
 
 function listen(

@@ -18,7 +18,7 @@ export function renderMendPlan(plan: MendPlan): string {
   if (roles.length > 0) {
     const head = ["role", "reused", "asked", "requests", "tokens in", "tokens out", "cost"];
     lines.push(renderTable([head, ...roles.map(rowOf)]), "");
-  }
+  } else lines.push("no role asks a model, so nothing is paid", "");
   lines.push(`cost    ${cost === null ? "-" : cost.toFixed(4)}`);
   if (plan.budget !== null) lines.push(`budget  ${budgetLine(plan, plan.budget)}`);
   for (const model of plan.assumed)

@@ -238,9 +238,16 @@ export class Endpoint {
       throw new MatrixError(
         "model_bad_answer",
         `the answer of ${this.#speaker.label} is not JSON: ${this.#speaker.mask(messageOf(cause))}`,
+        isPage(text) ? { hint: PAGE_HINT } : {},
       );
     }
   }
+}
+
+const PAGE_HINT = "it is a web page: base_url must lead to the API, mostly with /v1 at its end";
+
+function isPage(text: string): boolean {
+  return text.trimStart().startsWith("<");
 }
 
 /** The body of an error; null for plain words, or for the page of a proxy. */

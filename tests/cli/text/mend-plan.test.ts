@@ -45,6 +45,8 @@ test("a plan of a retry says how many tasks run again, and that no record is reu
     "talk: a plan for 1,000 tasks, 10 of them again; nothing was asked",
     "counted on 990 tasks that ended well or were rehearsed; no answer is reused from a record",
     "",
+    "no role asks a model, so nothing is paid",
+    "",
     "cost    -",
   ]);
 });

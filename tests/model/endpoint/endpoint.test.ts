@@ -461,11 +461,15 @@ test("any status from 200 to 299 is an answer, and those next to it are not", as
   expect((await ask(answer(completion(), 300))).given.code).toBe("model_refused_request");
 });
 
-test("a body that is not JSON is a bad answer that says where", async () => {
-  expect((await ask(answer("<html>"))).given).toMatchObject({
-    code: "model_bad_answer",
-    message: expect.stringMatching(/^the answer of http:\/\/a is not JSON: /),
-  });
+test("a body that is not JSON is a bad answer that says where, and what a web page means", async () => {
+  for (const [body, hint] of [
+    ["{", undefined],
+    ["\n <html>", "it is a web page: base_url must lead to the API, mostly with /v1 at its end"],
+  ] as const) {
+    const { code, message, hint: given } = (await ask(answer(body))).given as MatrixError;
+    expect(message).toMatch(/^the answer of http:\/\/a is not JSON: /);
+    expect([code, given]).toEqual(["model_bad_answer", hint]);
+  }
 });
 
 test("an answer that takes longer than the time-out is cut, and the server sees it", async () => {
