@@ -1,97 +1,120 @@
-// Rows of a Parquet file, read one row group at a time, so that memory holds the largest group and
-// not the file. Values become JSON: a whole number that JSON cannot hold exactly becomes text, a
-// time becomes RFC 3339, and bytes become text if they are UTF-8 and base64 if they are not.
+// Rows of a Parquet file, in batches. Two columns of one name are refused, because a row could hold
+// only one of them.
 
-import { isUtf8 } from "node:buffer";
 import { type FileHandle, open } from "node:fs/promises";
 import {
   type AsyncBuffer,
+  type FileMetaData,
   parquetMetadataAsync,
-  parquetReadObjects,
   parquetSchema,
+  type RowGroup,
+  type SchemaTree,
 } from "hyparquet";
-import { compressors } from "hyparquet-compressors";
-import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
+import { messageOf } from "../error.ts";
+import type { JsonObject } from "../task/json.ts";
+import { ColumnReader } from "./parquet-column.ts";
+import { type Convert, converterOf, rawSchema } from "./parquet-values.ts";
+
+/** A batch has at most so many rows, and fewer where rows are large. */
+const BATCH_ROWS = 256;
+const BATCH_BYTES = 4 * 2 ** 20;
+
+interface Column {
+  readonly name: string;
+  /** Its schema, with which values are read. */
+  readonly node: SchemaTree;
+  readonly convert: Convert;
+}
 
 /**
- * Batches of rows, one for each row group. `columns` names the columns to read; null for all. Rows
- * have them in the order of the file.
+ * Batches of rows. A text in the place of a row says what is wrong with it. `columns` names the
+ * columns to read; null for all. Rows have them in the order of the file.
  */
 export async function* readParquet(
   path: string,
   columns: readonly string[] | null,
-): AsyncGenerator<readonly JsonObject[]> {
-  const handle = await open(path);
+): AsyncGenerator<readonly (JsonObject | string)[]> {
+  const file = await open(path);
   try {
-    const file = await bufferOf(handle);
-    const metadata = await parquetMetadataAsync(file);
-    const names = parquetSchema(metadata).children.map(({ element }) => element.name);
-    const missing = columns?.find((column) => !names.includes(column));
-    if (missing !== undefined)
-      throw new Error(`the file has no column "${missing}"; columns: ${names.join(", ")}`);
-    let rowStart = 0;
-    for (const { num_rows: rows } of metadata.row_groups) {
-      const rowEnd = rowStart + Number(rows);
-      const selection = columns === null ? {} : { columns: [...columns] };
-      const read = await parquetReadObjects({
-        file,
-        metadata,
-        rowStart,
-        rowEnd,
-        compressors,
-        utf8: false,
-        ...selection,
-      });
-      yield read.map((row) => jsonOf(row) as JsonObject);
-      rowStart = rowEnd;
+    const metadata = await parquetMetadataAsync(await bufferOf(file), { geoparquet: false });
+    const root = parquetSchema({ ...metadata, schema: rawSchema(metadata.schema) });
+    const chosen = chooseColumns(metadata, root, columns);
+    for (const group of metadata.row_groups) {
+      const readers = chosen.map(({ node }) => new ColumnReader(file, root, node, group));
+      const most = batchRows(group);
+      for (let left = Number(group.num_rows); left > 0; left -= most) {
+        const count = Math.min(left, most);
+        const values: ArrayLike<unknown>[] = [];
+        for (const reader of readers) values.push(await reader.take(count));
+        yield Array.from({ length: count }, (_, i) => rowOf(chosen, values, i));
+      }
     }
   } finally {
-    await handle.close();
+    await file.close();
   }
 }
 
-async function bufferOf(handle: FileHandle): Promise<AsyncBuffer> {
-  const { size } = await handle.stat();
+function batchRows({ num_rows: rows, total_byte_size: bytes }: RowGroup): number {
+  const fitting = Math.floor((Number(rows) * BATCH_BYTES) / Math.max(Number(bytes), 1));
+  return Math.min(Math.max(fitting, 1), BATCH_ROWS);
+}
+
+function rowOf(
+  columns: readonly Column[],
+  values: readonly ArrayLike<unknown>[],
+  i: number,
+): JsonObject | string {
+  try {
+    return Object.fromEntries(
+      columns.map(({ name, convert }, c) => [name, convert(values[c]?.[i])]),
+    );
+  } catch (cause) {
+    return messageOf(cause);
+  }
+}
+
+function chooseColumns(
+  metadata: FileMetaData,
+  { children }: SchemaTree,
+  columns: readonly string[] | null,
+): Column[] {
+  const described = parquetSchema(metadata);
+  refuseTwice(described);
+  const names = described.children.map(({ element }) => element.name);
+  const missing = columns?.find((column) => !names.includes(column));
+  if (missing !== undefined)
+    throw new Error(`the file has no column "${missing}"; columns: ${names.join(", ")}`);
+  return described.children.flatMap((description, i) => {
+    const { name } = description.element;
+    const node = children[i];
+    return node !== undefined && (columns === null || columns.includes(name))
+      ? [{ name, node, convert: converterOf(description) }]
+      : [];
+  });
+}
+
+function refuseTwice({ children, path }: SchemaTree): void {
+  const names = children.map(({ element }) => element.name);
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice !== undefined) {
+    const where = path.length === 0 ? "the file" : `"${path.join(".")}"`;
+    throw new Error(
+      `${where} has the column "${twice}" more than once; columns: ${names.join(", ")}. ` +
+        "Give each column a name of its own",
+    );
+  }
+  children.forEach(refuseTwice);
+}
+
+async function bufferOf(file: FileHandle): Promise<AsyncBuffer> {
+  const { size } = await file.stat();
   return {
     byteLength: size,
     slice: async (start, end = size) => {
-      const bytes = new ArrayBuffer(end - start);
-      for (let at = 0; at < bytes.byteLength; ) {
-        const { bytesRead } = await handle.read(
-          new Uint8Array(bytes),
-          at,
-          bytes.byteLength - at,
-          start + at,
-        );
-        if (bytesRead === 0) throw new Error("the file is cut short");
-        at += bytesRead;
-      }
-      return bytes;
+      const bytes = new Uint8Array(end - start);
+      const { bytesRead } = await file.read(bytes, 0, bytes.length, start);
+      if (bytesRead < bytes.length) throw new Error("the file is cut short");
+      return bytes.buffer;
     },
   };
-}
-
-function jsonOf(value: unknown): Json {
-  switch (typeof value) {
-    case "bigint":
-      return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
-    case "number":
-      // JSON has neither NaN nor infinities.
-      return Number.isFinite(value) ? value : null;
-    case "string":
-    case "boolean":
-      return value;
-  }
-  if (value instanceof Date) return Number.isNaN(value.getTime()) ? null : value.toISOString();
-  if (value instanceof Uint8Array)
-    return textOf(Buffer.from(value.buffer, value.byteOffset, value.byteLength));
-  if (ArrayBuffer.isView(value)) return Array.from(value as unknown as ArrayLike<unknown>, jsonOf);
-  if (Array.isArray(value)) return value.map(jsonOf);
-  if (isJsonObject(value))
-    return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, jsonOf(part)]));
-  return null;
-}
-
-function textOf(bytes: Buffer): string {
-  return bytes.toString(isUtf8(bytes) ? "utf8" : "base64");
 }

@@ -147,7 +147,9 @@ async function* readParquetRows(
 ): AsyncGenerator<readonly Item[]> {
   let line = 0;
   for await (const rows of readParquet(file.path, columns))
-    yield rows.map((row) => itemOf(file, ++line, row, null));
+    yield rows.map((row) =>
+      typeof row === "string" ? broken(file, ++line, row) : itemOf(file, ++line, row, null),
+    );
 }
 
 /** The item with the named fields alone, in that order. */

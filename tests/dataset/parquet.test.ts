@@ -18,7 +18,8 @@ async function rowsOf(written: Written): Promise<readonly JsonObject[]> {
     const path = join(folder, "d.parquet");
     await writeFile(path, new Uint8Array(parquetWriteBuffer(written)));
     const rows: JsonObject[] = [];
-    for await (const batch of readParquet(path, null)) rows.push(...batch);
+    for await (const batch of readParquet(path, null))
+      rows.push(...(batch as readonly JsonObject[]));
     return rows;
   });
 }
@@ -27,7 +28,7 @@ test.each<[type: string, data: readonly unknown[], values: readonly Json[]]>([
   [
     "INT64",
     [2n ** 53n - 1n, 2n ** 53n, -(2n ** 53n) + 1n, -(2n ** 53n), 0n],
-    [9007199254740991, "9007199254740992", -9007199254740991, "-9007199254740992", 0],
+    [9007199254740991, 9007199254740992n, -9007199254740991, -9007199254740992n, 0],
   ],
   ["DOUBLE", [1.5, Number.NaN, Number.POSITIVE_INFINITY, -0.5], [1.5, null, null, -0.5]],
   ["BOOLEAN", [true, false, null], [true, false, null]],
@@ -58,28 +59,166 @@ test("lists of Parquet become lists whose values are JSON", async () => {
   ];
   const data = [[1n, null, 2n ** 60n], []];
   expect(await rowsOf({ schema, columnData: [{ name: "v", data }] })).toEqual([
-    { v: [1, null, "1152921504606846976"] },
+    { v: [1, null, 1152921504606846976n] },
     { v: [] },
   ]);
 });
 
-test("a time of Parquet beyond the calendar becomes null", async () => {
+/** The values of one column of this schema, in the order of `data`. */
+async function valuesOf(
+  element: Partial<NonNullable<Written["schema"]>[number]>,
+  data: readonly unknown[],
+): Promise<readonly unknown[]> {
   const schema: Written["schema"] = [
     { name: "root", num_children: 1 },
-    { name: "v", type: "INT64", repetition_type: "REQUIRED", converted_type: "TIMESTAMP_MILLIS" },
+    { name: "v", repetition_type: "OPTIONAL", ...element },
   ];
-  const data = [2n ** 62n, 0n];
-  expect(await rowsOf({ schema, columnData: [{ name: "v", data }] })).toEqual([
+  const rows = await rowsOf({ schema, columnData: [{ name: "v", data: [...data] }] });
+  return rows.map(({ v }) => v);
+}
+
+const utc = { type: "TIMESTAMP", isAdjustedToUTC: true } as const;
+const local = { type: "TIMESTAMP", isAdjustedToUTC: false } as const;
+
+test.each<
+  [name: string, element: Parameters<typeof valuesOf>[0], pairs: readonly [unknown, Json][]]
+>([
+  [
+    "microseconds of an instant",
+    { type: "INT64", logical_type: { ...utc, unit: "MICROS" } },
+    [
+      [1n, "1970-01-01T00:00:00.000001Z"],
+      [-1n, "1969-12-31T23:59:59.999999Z"],
+      [1_709_210_096_123_456n, "2024-02-29T12:34:56.123456Z"],
+    ],
+  ],
+  [
+    "nanoseconds without a time zone",
+    { type: "INT64", logical_type: { ...local, unit: "NANOS" } },
+    [
+      [1n, "1970-01-01T00:00:00.000000001"],
+      [2n ** 63n - 1n, "2262-04-11T23:47:16.854775807"],
+      [-(2n ** 63n), "1677-09-21T00:12:43.145224192"],
+    ],
+  ],
+  [
+    "milliseconds of old files",
+    { type: "INT64", converted_type: "TIMESTAMP_MILLIS" },
+    [
+      [0n, "1970-01-01T00:00:00.000Z"],
+      [-62_167_219_200_001n, "-000001-12-31T23:59:59.999Z"],
+      [253_402_300_800_000n, "+010000-01-01T00:00:00.000Z"],
+      [2n ** 62n, "+146140482-04-24T15:36:27.904Z"],
+    ],
+  ],
+  [
+    "microseconds of old files",
+    { type: "INT64", converted_type: "TIMESTAMP_MICROS" },
+    [[5n, "1970-01-01T00:00:00.000005Z"]],
+  ],
+  [
+    "dates",
+    { type: "INT32", converted_type: "DATE" },
+    [
+      [0, "1970-01-01"],
+      [-1, "1969-12-31"],
+      [11_016, "2000-02-29"],
+      [11_017, "2000-03-01"],
+      [-25_508, "1900-03-01"],
+      [-25_509, "1900-02-28"],
+      [-719_528, "0000-01-01"],
+    ],
+  ],
+  [
+    "times of a day in milliseconds",
+    { type: "INT32", converted_type: "TIME_MILLIS" },
+    [
+      [0, "00:00:00.000"],
+      [86_399_999, "23:59:59.999"],
+    ],
+  ],
+  [
+    "times of a day in microseconds",
+    { type: "INT64", converted_type: "TIME_MICROS" },
+    [[3_723_000_004n, "01:02:03.000004"]],
+  ],
+  [
+    "times of a day in nanoseconds",
+    { type: "INT64", logical_type: { type: "TIME", isAdjustedToUTC: true, unit: "NANOS" } },
+    [[3_723_000_000_005n, "01:02:03.000000005"]],
+  ],
+  [
+    "decimals in 4 bytes",
+    { type: "INT32", converted_type: "DECIMAL", scale: 2, precision: 9 },
+    [
+      [1n, "0.01"],
+      [-1n, "-0.01"],
+      [0n, "0.00"],
+      [-123_456n, "-1234.56"],
+    ],
+  ],
+  [
+    "decimals in 8 bytes",
+    { type: "INT64", converted_type: "DECIMAL", scale: 18, precision: 18 },
+    [
+      [1n, "0.000000000000000001"],
+      [123_456_789_012_345_678n, "0.123456789012345678"],
+    ],
+  ],
+  [
+    "decimals of many digits",
+    {
+      ...{ type: "FIXED_LEN_BYTE_ARRAY", type_length: 16 },
+      ...{ converted_type: "DECIMAL", scale: 1, precision: 38 },
+    },
+    [
+      [2n ** 127n - 1n, "17014118346046923173168730371588410572.7"],
+      [-1n, "-0.1"],
+    ],
+  ],
+  [
+    "decimals without a fraction",
+    { type: "INT64", converted_type: "DECIMAL", scale: 0, precision: 18 },
+    [[-999_999_999_999_999_999n, "-999999999999999999"]],
+  ],
+])("Parquet keeps %s exact", async (_, element, pairs) => {
+  const values = await valuesOf(element, [...pairs.map(([value]) => value), null]);
+  expect(values).toEqual([...pairs.map(([, text]) => text), null]);
+});
+
+test("text of Parquet that is not UTF-8 is a problem of its row alone", async () => {
+  const schema: Written["schema"] = [
+    { name: "root", num_children: 1 },
+    { name: "v", repetition_type: "OPTIONAL", type: "BYTE_ARRAY", converted_type: "UTF8" },
+  ];
+  const data = ["ä", new Uint8Array([0xff]), null];
+  const rows = await rowsOf({ schema, columnData: [{ name: "v", data }] });
+  expect(rows).toEqual([
+    { v: "ä" },
+    'the text of the column "v" is not UTF-8' as never,
     { v: null },
-    { v: "1970-01-01T00:00:00.000Z" },
   ]);
+});
+
+test("a Parquet file with two columns of one name is refused with all names", async () => {
+  const leaf = { type: "INT64", repetition_type: "REQUIRED" } as const;
+  const twice: Written["schema"] = [
+    { name: "root", num_children: 3 },
+    { name: "a", ...leaf },
+    { name: "b", ...leaf },
+    { name: "a", ...leaf },
+  ];
+  const columnData = ["a", "b", "a"].map((name) => ({ name, data: [1n] }));
+  await expect(rowsOf({ schema: twice, columnData })).rejects.toThrow(
+    'the file has the column "a" more than once; columns: a, b, a. Give each column a name',
+  );
 });
 
 test("Parquet is read in batches, one for each row group", () =>
   withFolder(async (folder) => {
     const path = join(folder, "d.parquet");
     writeTexts(path, 3, (row) => `text ${row}`);
-    const batches: (readonly JsonObject[])[] = [];
+    const batches: (readonly unknown[])[] = [];
     for await (const batch of readParquet(path, null)) batches.push(batch);
     expect(batches.map(({ length }) => length)).toEqual([100, 100, 100]);
     expect(batches.flat()).toEqual(

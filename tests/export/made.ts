@@ -136,7 +136,8 @@ export async function written(
     await writer.close();
     if (ending !== ".parquet") return { examples, rows: linesOf(await readFile(path, "utf8")) };
     const rows: JsonObject[] = [];
-    for await (const batch of readParquet(path, null)) rows.push(...batch);
+    for await (const batch of readParquet(path, null))
+      rows.push(...(batch as readonly JsonObject[]));
     return { examples, rows };
   });
 }

@@ -25,11 +25,12 @@ async function fileOf(columns: Columns, rows: Iterable<TableRow>): Promise<File>
     const bytes = await readFile(path);
     const whole = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length);
     const batches: (readonly JsonObject[])[] = [];
-    for await (const batch of readParquet(path, null)) batches.push(batch);
+    for await (const batch of readParquet(path, null)) batches.push(batch as readonly JsonObject[]);
+    const metadata = parquetMetadata(whole as ArrayBuffer);
     return {
-      groups: batches.map(({ length }) => length),
+      groups: metadata.row_groups.map(({ num_rows: count }) => Number(count)),
       rows: batches.flat(),
-      metadata: parquetMetadata(whole as ArrayBuffer),
+      metadata,
     };
   });
 }

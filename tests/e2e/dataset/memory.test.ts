@@ -27,6 +27,15 @@ test("300 MB of compressed lines are read in less than 150 MiB", () =>
     expect(mostMiB).toBeLessThan(150);
   }));
 
+test("a Parquet row group of 300 MB is read in less than half of its size", () =>
+  withFolder(async (folder) => {
+    const path = join(folder, "large.parquet");
+    writeTexts(path, 1, (row) => `${row} ${"x".repeat(3_000_000)}`);
+    const { rows, mostMiB } = await scanInMemory(await sourceOf(path), 8);
+    expect(rows).toBe(100);
+    expect(mostMiB).toBeLessThan(150);
+  }));
+
 test("300 MB of Parquet are read in the memory of the largest row group", () =>
   withFolder(async (folder) => {
     const path = join(folder, "large.parquet");
