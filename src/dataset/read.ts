@@ -12,7 +12,7 @@ import { exactNumber, parseJson } from "../task/exact.ts";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import type { DataFile } from "./files.ts";
 import { splitLines } from "./lines.ts";
-import { readParquet } from "./parquet.ts";
+import { readParquet } from "./parquet/read-parquet.ts";
 import { decompress } from "./zstd.ts";
 
 const CHUNK_BYTES = 256 * 1024;

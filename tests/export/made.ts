@@ -3,7 +3,7 @@
 
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { readParquet } from "../../src/dataset/parquet.ts";
+import { readParquet } from "../../src/dataset/parquet/read-parquet.ts";
 import type { Conversation, ExportFormat, Selected, Turn } from "../../src/export/contract.ts";
 import type { Perspective } from "../../src/export/perspective.ts";
 import type { Manifest } from "../../src/records/manifest.ts";

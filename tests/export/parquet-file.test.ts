@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parquetMetadata, parquetSchema } from "hyparquet";
-import { readParquet } from "../../src/dataset/parquet.ts";
+import { readParquet } from "../../src/dataset/parquet/read-parquet.ts";
 import type { Columns, TableRow } from "../../src/export/contract.ts";
 import { openParquet } from "../../src/export/parquet-file.ts";
 import { argumentsOf } from "../../src/export/tool-arguments.ts";

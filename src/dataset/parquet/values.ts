@@ -5,8 +5,8 @@
 
 import { isUtf8 } from "node:buffer";
 import type { SchemaElement, SchemaTree } from "hyparquet";
-import { parseJson } from "../task/exact.ts";
-import type { Json } from "../task/json.ts";
+import { parseJson } from "../../task/exact.ts";
+import type { Json } from "../../task/json.ts";
 
 export type Convert = (value: unknown) => Json;
 

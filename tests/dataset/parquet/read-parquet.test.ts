@@ -2,13 +2,13 @@ import { expect, test } from "bun:test";
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { parquetWriteBuffer } from "hyparquet-writer";
-import { readParquet } from "../../src/dataset/parquet.ts";
-import { scanDataset } from "../../src/dataset/scan.ts";
-import type { Json, JsonObject } from "../../src/task/json.ts";
-import { withFolder } from "../parts/folder.ts";
-import { matrix } from "../parts/program.ts";
-import { writeTexts } from "./parquet-file.ts";
-import { readRows, sourceOf } from "./rows.ts";
+import { readParquet } from "../../../src/dataset/parquet/read-parquet.ts";
+import { scanDataset } from "../../../src/dataset/scan.ts";
+import type { Json, JsonObject } from "../../../src/task/json.ts";
+import { withFolder } from "../../parts/folder.ts";
+import { matrix } from "../../parts/program.ts";
+import { writeTexts } from "../parquet-file.ts";
+import { readRows, sourceOf } from "../rows.ts";
 
 type Written = Parameters<typeof parquetWriteBuffer>[0];
 

@@ -10,10 +10,10 @@ import {
   type RowGroup,
   type SchemaTree,
 } from "hyparquet";
-import { messageOf } from "../error.ts";
-import type { JsonObject } from "../task/json.ts";
-import { ColumnReader } from "./parquet-column.ts";
-import { type Convert, converterOf, rawSchema } from "./parquet-values.ts";
+import { messageOf } from "../../error.ts";
+import type { JsonObject } from "../../task/json.ts";
+import { ColumnReader } from "./column-reader.ts";
+import { type Convert, converterOf, rawSchema } from "./values.ts";
 
 /** A batch has at most so many rows, and fewer where rows are large. */
 const BATCH_ROWS = 256;
