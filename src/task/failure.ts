@@ -37,11 +37,17 @@ export function taskErrorOf(thrown: unknown, role: string | null, hop: number | 
     origin.stack !== "";
   return {
     code,
-    message: messageOf(thrown),
+    message: adviceOf(thrown),
     role,
     hop,
     ...(withStack ? { stack: shortStack(origin.stack ?? "") } : {}),
   };
+}
+
+/** The message with its hint. A record has no other place for what the user can do. */
+function adviceOf(thrown: unknown): string {
+  const hint = thrown instanceof MatrixError ? thrown.hint : undefined;
+  return hint === undefined ? messageOf(thrown) : `${messageOf(thrown)} (${hint})`;
 }
 
 /** Files inside the compiled binary, whose frames tell a user nothing. */

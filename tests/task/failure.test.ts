@@ -35,6 +35,13 @@ test("an error of user code has its message, its place and its stack", () => {
   });
 });
 
+test("an operating error tells its hint, for a record has no other place for it", () => {
+  const thrown = new MatrixError("task_too_deep", "it is deep", { hint: "make it flat" });
+  expect(taskErrorOf(thrown, "a", 3)).toEqual({
+    ...{ code: "task_too_deep", message: "it is deep (make it flat)", role: "a", hop: 3 },
+  });
+});
+
 test("a thrown value that is not an error has no stack", () => {
   expect(taskErrorOf("oh", null, null)).toEqual({
     code: "agent_failed",
