@@ -9,6 +9,8 @@ import type { Task } from "../task/task.ts";
 /** Default bound of stdout, and of stderr, in bytes. */
 const OUTPUT_BYTES = 64 * 2 ** 10;
 const OUTPUT_BYTES_MAX = 64 * 2 ** 20;
+/** Default bound of a patch in bytes. */
+const PATCH_BYTES = 2 ** 20;
 
 /** Text, or bytes in base64. */
 const content = v.union(
@@ -36,8 +38,13 @@ const execRequest = v.strictObject({
   ),
   /** Paths of files that are read last. */
   download: v.optional(v.array(v.string()), []),
-  /** Asks which files of the working directory changed since the task's first call. */
+  /** Asks what the task changed in the working directory since its first call. */
   changes: v.optional(v.boolean(), false),
+  /** Bound of the patch in bytes. */
+  patch_bytes: v.optional(
+    v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(OUTPUT_BYTES_MAX)),
+    PATCH_BYTES,
+  ),
 });
 
 export type ExecRequest = v.InferOutput<typeof execRequest>;

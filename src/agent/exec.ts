@@ -1,21 +1,16 @@
 // The exec agent does in a sandbox what a task asks for: it writes files, runs a command with
-// limits of time and output, reads files, and lists what changed since the task came. How a command
-// ends is the step's result, never an error.
+// limits of time and output, reads files, and tells what the task changed so far, by all roles of
+// the sandbox. How a command ends is the step's result, never an error.
 //
 // Tool calls of a model (`run`, `read_file`, `write_file`, `changes`) are answered by a list of
 // tool messages; any other request by one object.
 
 import { MatrixError } from "../error.ts";
 import { parseDuration } from "../recipe/unit.ts";
+import { compareTrees } from "../sandbox/changes/changes.ts";
+import { takeTree } from "../sandbox/changes/tree.ts";
 import { type ExecOutcome, exec } from "../sandbox/exec.ts";
-import {
-  compareSnapshots,
-  download,
-  type FileOptions,
-  type Snapshot,
-  takeSnapshot,
-  upload,
-} from "../sandbox/files.ts";
+import { download, type FileOptions, upload } from "../sandbox/files.ts";
 import type { Place } from "../sandbox/pool.ts";
 import { isTooDeep, TOO_DEEP } from "../task/depth.ts";
 import { parseJson } from "../task/exact.ts";
@@ -56,8 +51,6 @@ export function createExecAgent(role: SandboxedRole): Agent {
 
 class ExecSteps {
   readonly #role: SandboxedRole;
-  /** Files of the working directory when each session began. They are dropped with the sandbox. */
-  readonly #before = new WeakMap<object, Map<string, Snapshot>>();
 
   constructor(role: SandboxedRole) {
     this.#role = role;
@@ -65,7 +58,6 @@ class ExecSteps {
 
   async perform(place: Place, request: ExecRequest, signal: AbortSignal): Promise<JsonObject> {
     const limits = { timeoutMs: this.#timeoutMs(request.timeout), signal };
-    const before = request.changes ? await this.#snapshotOf(place, limits) : null;
     for (const [path, text] of Object.entries(request.files))
       await upload(place.sandbox, path, bytesOf(text), limits);
     const outcome =
@@ -75,11 +67,10 @@ class ExecSteps {
     const files: Record<string, Json> = {};
     for (const path of request.download)
       files[path] = textOf(await download(place.sandbox, path, FILE_BYTES_MAX, limits));
-    const changes = before === null ? null : await this.#changesSince(place, before, limits);
     return {
       ...outcome,
       ...(request.download.length === 0 ? {} : { files }),
-      ...(changes === null ? {} : { changes }),
+      ...(request.changes ? await changesIn(place, request.patch_bytes, limits) : {}),
     };
   }
 
@@ -137,7 +128,7 @@ class ExecSteps {
         });
         return "ok";
       case "changes":
-        return perform({ changes: true });
+        return perform({ ...patchBytes(this.#role.config.with), changes: true });
       default:
         return `Error: no tool is named ${JSON.stringify(name)}; there are run, read_file, write_file and changes`;
     }
@@ -162,25 +153,23 @@ class ExecSteps {
       throw new MatrixError("agent_failed", `timeout "${wanted}" is not a duration such as "90s"`);
     return Math.min(ms, this.#role.timeoutMs);
   }
+}
 
-  async #snapshotOf({ sandbox, session }: Place, limits: FileOptions): Promise<Snapshot> {
-    const sessions = this.#before.get(sandbox) ?? new Map<string, Snapshot>();
-    this.#before.set(sandbox, sessions);
-    const known = sessions.get(session);
-    if (known !== undefined) return known;
-    const snapshot = await takeSnapshot(sandbox, ".", limits);
-    sessions.set(session, snapshot);
-    return snapshot;
-  }
+/** What the task changed in the working directory, with the patch. */
+async function changesIn(
+  place: Place,
+  patchBytesMax: number,
+  limits: FileOptions,
+): Promise<JsonObject> {
+  const before = await place.before();
+  const after = await takeTree(place.sandbox, ".", { ...limits, keep: (content) => content });
+  const { changes, ...more } = compareTrees(before, after, patchBytesMax);
+  return { changes: changes.map((change) => ({ ...change })), ...more };
+}
 
-  async #changesSince(
-    { sandbox }: Place,
-    before: Snapshot,
-    limits: FileOptions,
-  ): Promise<readonly JsonObject[]> {
-    const changes = compareSnapshots(before, await takeSnapshot(sandbox, ".", limits));
-    return changes.map(({ path, change }) => ({ path, change }));
-  }
+/** The limit of a patch that the role sets for the tools of its model. */
+function patchBytes({ patch_bytes: bytes }: JsonObject): JsonObject {
+  return bytes === undefined ? {} : { patch_bytes: bytes };
 }
 
 function outcomeOf(outcome: ExecOutcome): JsonObject {

@@ -108,6 +108,15 @@ export function agentMounts({ roles, sandboxes }: Recipe): ReadonlyMap<string, r
   return mounts;
 }
 
+/** Sandboxes with an exec role, which may be asked what a task changed. */
+export function watchedSandboxes({ roles }: Recipe): ReadonlySet<string> {
+  return new Set(
+    Object.values(roles).flatMap(({ agent, sandbox }) =>
+      agent === "exec" && sandbox !== undefined ? [sandbox] : [],
+    ),
+  );
+}
+
 /** Everything about a role in a sandbox but the running sandboxes themselves. */
 export function roleInSandbox(
   name: string,

@@ -3,7 +3,7 @@
 
 import type { Agent } from "../agent/contract.ts";
 import type { AgentPlan } from "../agent/create.ts";
-import { agentMounts } from "../agent/sandboxed.ts";
+import { agentMounts, watchedSandboxes } from "../agent/sandboxed.ts";
 import type { ModelContext } from "../model/context.ts";
 import type { Replicated } from "../model/contract.ts";
 import type { ModelPlan } from "../model/create.ts";
@@ -92,9 +92,9 @@ export class Plan {
 
   async #openSandboxes(host: string, roles: readonly string[], log: Log): Promise<SandboxSite> {
     const { name, run, sandboxes, roles: configs } = this.recipe;
-    const mounts = agentMounts(this.recipe);
+    const [mounts, watched] = [agentMounts(this.recipe), watchedSandboxes(this.recipe)];
     const site = new SandboxSite({
-      ...{ run: name, host, log, taskMs: run.timeout, configs: sandboxes, mounts },
+      ...{ run: name, host, log, taskMs: run.timeout, configs: sandboxes, mounts, watched },
     });
     try {
       await site.begin(new Set(roles.flatMap((role) => configs[role]?.sandbox ?? [])));

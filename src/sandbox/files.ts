@@ -1,4 +1,4 @@
-// Files in a sandbox are written, read and compared by commands, so that every engine does it
+// Files in a sandbox are written and read by commands, so that every engine does it
 // alike. It works with a read-only root, and on temporary file systems that an engine's own copy
 // command does not reach.
 
@@ -11,15 +11,6 @@ export interface FileOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Size and checksum of each file as `cksum` prints them, by path from the folder. */
-export type Snapshot = ReadonlyMap<string, string>;
-
-export interface Change {
-  readonly path: string;
-  readonly change: "added" | "changed" | "removed";
-}
-
-const SNAPSHOT_BYTES_MAX = 64 * 2 ** 20;
 const MESSAGE_BYTES_MAX = 4096;
 
 /** Writes a file and makes the folders above it. Fails with `agent_failed` when it cannot. */
@@ -53,38 +44,6 @@ export async function download(
   if (droppedBytes > 0)
     throw new MatrixError("agent_failed", `${path} is larger than ${bytesMax} bytes`);
   return stdout;
-}
-
-/** Takes the sizes and checksums of all files under a folder. */
-export async function takeSnapshot(
-  sandbox: Sandbox,
-  folder: string,
-  options: FileOptions,
-): Promise<Snapshot> {
-  const script = 'cd -- "$1" || exit 1; find . -xdev -type f -exec cksum {} + 2>/dev/null || :';
-  const { stdout } = await execOrFail(sandbox, `list ${folder}`, {
-    ...options,
-    args: sh(script, folder),
-    outputBytesMax: SNAPSHOT_BYTES_MAX,
-  });
-  const files = new Map<string, string>();
-  for (const line of Buffer.from(stdout).toString("utf8").split("\n")) {
-    const [, sum, path] = /^(\d+ \d+) \.\/(.*)$/.exec(line) ?? [];
-    if (sum !== undefined && path !== undefined) files.set(path, sum);
-  }
-  return files;
-}
-
-/** Changes between two snapshots, sorted by path. */
-export function compareSnapshots(before: Snapshot, after: Snapshot): readonly Change[] {
-  const changes: Change[] = [];
-  for (const [path, sum] of after) {
-    const earlier = before.get(path);
-    if (earlier !== sum)
-      changes.push({ path, change: earlier === undefined ? "added" : "changed" });
-  }
-  for (const path of before.keys()) if (!after.has(path)) changes.push({ path, change: "removed" });
-  return changes.sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
 function sh(script: string, argument: string): readonly string[] {

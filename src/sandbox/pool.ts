@@ -5,6 +5,8 @@
 
 import { createHash } from "node:crypto";
 import { MatrixError } from "../error.ts";
+import { SharedTexts } from "./changes/shared-texts.ts";
+import { type Tree, takeTree } from "./changes/tree.ts";
 import type { Channel } from "./channel.ts";
 import type { Sandbox } from "./contract.ts";
 import { type Call, judge } from "./fence.ts";
@@ -14,6 +16,8 @@ import { Seats, type SeatsOptions } from "./seats.ts";
 export interface PoolOptions extends SeatsOptions {
   /** True when a task leaves state in its sandbox between calls. */
   readonly stateful: boolean;
+  /** True when a role may ask what a task changed. Then the files are read when a task begins. */
+  readonly watches: boolean;
   /** Longest life of a task. A session that was silent for longer has no task any more. */
   readonly taskMs: number;
 }
@@ -35,6 +39,11 @@ export interface Place {
   readonly sandbox: Sandbox;
   /** Name of the task's session in the sandbox, another one for each attempt. */
   readonly session: string;
+  /**
+   * The files of the working directory before the task's first call, by any role. Fails with
+   * `agent_failed` when they could not be read.
+   */
+  before(): Promise<Tree>;
   /** The channel to an agent in the sandbox, which is started at its first use. */
   channel(agent: AgentOptions): Promise<Channel>;
 }
@@ -45,6 +54,8 @@ const MOVES_MAX = 2;
 const SILENCE_MS = 60_000;
 const SWEEP_EVERY_MS = 5000;
 const SESSION_CHARS = 16;
+/** Longest time in which the files of a beginning task are read. */
+const BEFORE_MS = 60_000;
 
 interface Session {
   readonly key: string;
@@ -57,6 +68,8 @@ interface Session {
   };
   /** Set at the first call, before it has a seat, so that the same call never begins twice. */
   readonly seat: Promise<Seat>;
+  /** The files before the first call; null in a pool that does not watch. */
+  readonly before: Promise<Tree> | null;
   last: Call;
   /** Answer of the last call. */
   answer: Promise<unknown>;
@@ -70,6 +83,7 @@ export class SandboxPool implements AsyncDisposable {
   readonly #seats: Seats;
   readonly #sessions = new Map<string, Session>();
   readonly #sweep: NodeJS.Timeout;
+  readonly #texts = new SharedTexts();
 
   constructor(options: PoolOptions) {
     this.#options = options;
@@ -182,10 +196,17 @@ export class SandboxPool implements AsyncDisposable {
     const told = { session: digest.slice(0, SESSION_CHARS), id, trial, attempt };
     const seat = this.#seats.take(signal);
     const usedAt = this.#options.clock();
-    const session: Session = { key, told, seat, last: call, answer: seat, busy: 0, usedAt };
+    const before = this.#options.watches ? seat.then((own) => this.#filesOf(own)) : null;
+    // Only a role that asks for changes hears of it.
+    before?.catch(() => undefined);
+    const session: Session = { key, told, seat, before, last: call, answer: seat, busy: 0, usedAt };
     this.#sessions.set(key, session);
     seat.catch(() => this.#forget(session));
     return session;
+  }
+
+  #filesOf({ sandbox }: Seat): Promise<Tree> {
+    return takeTree(sandbox, ".", { timeoutMs: BEFORE_MS, keep: this.#texts.keep });
   }
 
   async #use<T>(session: Session, use: (place: Place) => Promise<T>): Promise<T> {
@@ -196,9 +217,11 @@ export class SandboxPool implements AsyncDisposable {
         this.#forget(session);
         throw this.#seats.lost(seat.gone);
       }
+      await session.before?.catch(() => undefined);
       return await use({
         sandbox: seat.sandbox,
         session: session.told.session,
+        before: () => session.before ?? Promise.reject(new Error("bug: this pool does not watch")),
         channel: (agent) => seat.channel(agent),
       }).catch((thrown: unknown) => {
         // Until the engine reports the end, rows would start again in this sandbox and be lost

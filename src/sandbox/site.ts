@@ -28,6 +28,8 @@ export interface SiteOptions {
   readonly configs: Readonly<Record<string, SandboxConfig>>;
   /** Folders that roles bring, by sandbox. */
   readonly mounts: ReadonlyMap<string, readonly Mount[]>;
+  /** Sandboxes with a role that may ask what a task changed. */
+  readonly watched: ReadonlySet<string>;
 }
 
 /** Upper bound of starts in progress: each keeps the engine busy. */
@@ -66,6 +68,7 @@ export class SandboxSite implements AsyncDisposable {
     const { serves, count, warm, stateful } = config;
     const pool = new SandboxPool({
       ...{ serves, count, warm, stateful },
+      watches: this.#options.watched.has(name),
       taskMs: this.#options.taskMs,
       patienceMs: PATIENCE_MS,
       spec: specOf(name, config, this.#options.mounts.get(name) ?? []),

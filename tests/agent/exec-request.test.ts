@@ -13,6 +13,7 @@ test("an empty request has defaults", () => {
     output_bytes: 65_536,
     download: [],
     changes: false,
+    patch_bytes: 1_048_576,
   });
 });
 
@@ -27,6 +28,7 @@ test("a full request is taken as it is", () => {
     output_bytes: 1,
     download: ["c"],
     changes: true,
+    patch_bytes: 7,
   };
   expect(parseExecRequest(request)).toEqual(request);
 });
@@ -40,6 +42,8 @@ test.each([
   [{ output_bytes: -1 }, "output_bytes"],
   [{ output_bytes: 67_108_865 }, "output_bytes"],
   [{ output_bytes: 1.5 }, "output_bytes"],
+  [{ patch_bytes: -1 }, "patch_bytes"],
+  [{ patch_bytes: 67_108_865 }, "patch_bytes"],
   [{ comand: "ls" }, "comand"],
   [{ files: { a: 1 } }, "files.a: text, or { base64"],
   [{ files: { a: { base64: "", x: 1 } } }, "files.a"],

@@ -4,12 +4,14 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Agent } from "../../src/agent/contract.ts";
 import { createExecAgent } from "../../src/agent/exec.ts";
+import type { SandboxedRole } from "../../src/agent/sandboxed.ts";
 import type { RoleConfig } from "../../src/recipe/schema/schema.ts";
 import { Lease } from "../../src/sandbox/lease.ts";
 import { ProcessSandboxes } from "../../src/sandbox/process.ts";
 import type { Json, JsonObject } from "../../src/task/json.ts";
-import type { Task } from "../../src/task/task.ts";
+import type { Hop, Task } from "../../src/task/task.ts";
 import { agentContext } from "../parts/agent-context.ts";
 import { poolOver } from "../parts/sandbox-pool.ts";
 import { SPEC } from "../parts/sandbox-spec.ts";
@@ -33,7 +35,9 @@ async function withAgent(
   settings: JsonObject = {},
   timeoutMs = 20_000,
 ): Promise<void> {
-  const { pool, calls } = poolOver(() => new ProcessSandboxes(lease).start(SPEC));
+  const { pool, calls } = poolOver(() => new ProcessSandboxes(lease).start(SPEC), {
+    watches: true,
+  });
   await using _pool = pool;
   const config = { with: settings } as unknown as RoleConfig;
   const role = {
@@ -98,20 +102,78 @@ test("text that begins with a byte order mark keeps it", () =>
     expect(result).toEqual({ files: { a: "\ufeffx" } });
   }));
 
-test("changes are counted from the session's first call", () =>
+test("changes are those of the whole task, also when it is asked for them late", () =>
   withAgent(async (run) => {
     const row = { rowId: "changing" };
-    const first = asking({ files: { a: "1" }, changes: true }, row);
-    expect(await run(first)).toEqual({ changes: [{ path: "a", change: "added" }] });
-    const history = [hopOf("x", null)];
-    const next = asking({ command: "echo 2 > b", changes: true }, { ...row, history });
-    expect(await run(next)).toMatchObject({
+    const next = (hops: number, exec: Json) =>
+      asking(exec, { ...row, history: Array.from({ length: hops }, () => hopOf("x", null)) });
+    await run(
+      next(0, { files: { a: "1\n" }, command: "mkdir __pycache__; touch __pycache__/a.pyc" }),
+    );
+    await run(next(1, { command: "echo 2 > b; echo 3 >> a" }));
+    const asked = await run(next(2, { changes: true }));
+    expect(asked).toEqual({
       changes: [
         { path: "a", change: "added" },
         { path: "b", change: "added" },
       ],
+      patch: expect.stringMatching(
+        /^diff --git a\/a b\/a\nnew file .*\+1\n\+3\ndiff --git a\/b b\/b\nnew file .*\+2\n$/s,
+      ),
     });
+    // The changes of a step are those after its command.
+    const after = await run(next(3, { command: "rm a b", changes: true }));
+    expect(after).toMatchObject({ exit_code: 0, changes: [], patch: "" });
   }));
+
+test("changes include the work of every role of the sandbox, from the first call on", async () => {
+  const { pool } = poolOver(() => new ProcessSandboxes(lease).start(SPEC), { watches: true });
+  await using _pool = pool;
+  const roleOf = (name: string): SandboxedRole => ({
+    name,
+    config: { with: {} } as unknown as RoleConfig,
+    neighbours: new Set(["first", "second"]),
+    cwd: null,
+    timeoutMs: 20_000,
+    attemptsMax: 3,
+    pool,
+  });
+  const [first, second] = ["first", "second"].map((name) => createExecAgent(roleOf(name)));
+  const step = (agent: Agent | undefined, exec: Json, history: readonly Hop[] = []) =>
+    agent?.run(asking(exec, { rowId: "shared", history }), agentContext(signal));
+  await step(first, { command: "echo 1 > a" });
+  const worked = hopOf("first", null);
+  expect(await step(second, { command: "echo 2 > b", changes: true }, [worked])).toMatchObject({
+    result: {
+      changes: [
+        { path: "a", change: "added" },
+        { path: "b", change: "added" },
+      ],
+    },
+  });
+});
+
+test("a patch is as long as the role or the request allows", () =>
+  withAgent(
+    async (run) => {
+      const left_out = "the patch would be longer than 10 bytes";
+      const files = { a: "1\n" };
+      expect(await run(asking({ files, changes: true }))).toEqual({
+        changes: [{ path: "a", change: "added", left_out }],
+        patch: "",
+      });
+      const [written, changes] = (await run(
+        calling(["write_file", '{"path": "a", "content": "1"}'], ["changes", "{}"]),
+      )) as readonly { content: string }[];
+      expect(written?.content).toBe("ok");
+      expect(JSON.parse(changes?.content ?? "").changes).toMatchObject([{ left_out }]);
+      expect(await run(asking({ files, changes: true, patch_bytes: 1000 }))).toMatchObject({
+        changes: [{ path: "a", change: "changed" }],
+        patch: expect.stringContaining("+1\n"),
+      });
+    },
+    { patch_bytes: 10 },
+  ));
 
 test.each([
   ["50ms", 20_000],
@@ -186,7 +248,7 @@ test("a model's tools answer its calls in order", () =>
       expect([contents[0], contents[4]]).toEqual(["ok", "ok"]);
       expect(JSON.parse(contents[1] ?? "")).toMatchObject({ exit_code: 2, stdout: "one\nset\n" });
       expect(JSON.parse(contents[2] ?? "")).toEqual({ files: { "notes.txt": "one\n" } });
-      expect(Object.keys(JSON.parse(contents[3] ?? ""))).toEqual(["changes"]);
+      expect(Object.keys(JSON.parse(contents[3] ?? ""))).toEqual(["changes", "patch"]);
     },
     { env: { A: "set" } },
   ));

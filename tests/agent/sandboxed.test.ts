@@ -8,6 +8,7 @@ import {
   digestOf,
   roleInSandbox,
   type SandboxedRole,
+  watchedSandboxes,
 } from "../../src/agent/sandboxed.ts";
 import type { Recipe, RoleConfig } from "../../src/recipe/schema/schema.ts";
 import type { EngineName } from "../../src/sandbox/contract.ts";
@@ -222,6 +223,10 @@ test("roles with a file bring its folder into their sandbox, read-only", () => {
       ],
     ],
   ]);
+});
+
+test("a sandbox with an exec role is watched, and others are not", () => {
+  expect([...watchedSandboxes(recipe)]).toEqual(["box"]);
 });
 
 test("a role in a sandbox has its neighbours and the sandbox's timeout", () => {

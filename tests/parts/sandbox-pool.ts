@@ -1,7 +1,7 @@
 // A pool of one sandbox that a test brings: every call gets the same place.
 
 import type { Sandbox } from "../../src/sandbox/contract.ts";
-import { type Caller, SandboxPool } from "../../src/sandbox/pool.ts";
+import { type Caller, type PoolOptions, SandboxPool } from "../../src/sandbox/pool.ts";
 import { Starts } from "../../src/sandbox/starts.ts";
 import { quiet } from "./quiet.ts";
 import { SPEC } from "./sandbox-spec.ts";
@@ -12,7 +12,10 @@ export interface PoolCall {
 }
 
 /** A pool over `start`, with a note of each call. */
-export function poolOver(start: () => Promise<Sandbox>): {
+export function poolOver(
+  start: () => Promise<Sandbox>,
+  more: Partial<Pick<PoolOptions, "watches">> = {},
+): {
   readonly pool: SandboxPool;
   readonly calls: readonly PoolCall[];
 } {
@@ -30,11 +33,13 @@ export function poolOver(start: () => Promise<Sandbox>): {
     count: 1,
     warm: 0,
     stateful: true,
+    watches: false,
     taskMs: 60_000,
     patienceMs: 0,
     starts: new Starts({ atOnceMax: 1, log: quiet, clock: () => 0 }),
     log: quiet,
     clock: () => 0,
+    ...more,
   });
   return { pool, calls };
 }

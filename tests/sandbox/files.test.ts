@@ -5,8 +5,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Sandbox } from "../../src/sandbox/contract.ts";
-import { exec } from "../../src/sandbox/exec.ts";
-import { compareSnapshots, download, takeSnapshot, upload } from "../../src/sandbox/files.ts";
+import { download, upload } from "../../src/sandbox/files.ts";
 import { Lease } from "../../src/sandbox/lease.ts";
 import { ProcessSandboxes } from "../../src/sandbox/process.ts";
 import { SPEC } from "../parts/sandbox-spec.ts";
@@ -29,9 +28,6 @@ afterAll(async () => {
 
 const text = async (path: string, bytesMax = 1000) =>
   Buffer.from(await download(sandbox, path, bytesMax, TIME)).toString("utf8");
-const sh = (script: string) =>
-  exec(sandbox, { args: ["/bin/sh", "-c", script], outputBytesMax: 100, ...TIME });
-
 test.each(["plain", "deep/er/file", "-rf", "with space", "it's", "$(id)", 'a"b', "ü/漢字"])(
   "a file named %j is written with its folders, and read back",
   async (path) => {
@@ -67,47 +63,6 @@ test("a file that cannot be written is refused", async () => {
   await expect(upload(sandbox, "file/below", new Uint8Array(), TIME)).rejects.toThrow(
     /^cannot write file\/below in the sandbox: /,
   );
-});
-
-test("a snapshot has every file below the folder by its path, with size and checksum", async () => {
-  await sh(
-    "mkdir -p tree/sub; cd tree; printf a > kept; printf bb > 'sub/a file'; ln -s kept link",
-  );
-  const snapshot = await takeSnapshot(sandbox, "tree", TIME);
-  expect([...snapshot.keys()].sort()).toEqual(["kept", "sub/a file"]);
-  expect(snapshot.get("kept")).toMatch(/^\d+ 1$/);
-  expect(snapshot.get("sub/a file")).toMatch(/^\d+ 2$/);
-  await sh("printf A > tree/kept");
-  expect((await takeSnapshot(sandbox, "tree", TIME)).get("kept")).not.toBe(
-    snapshot.get("kept") as string,
-  );
-});
-
-test("a snapshot of a missing folder is refused", async () => {
-  await expect(takeSnapshot(sandbox, "nowhere", TIME)).rejects.toThrow(
-    /^cannot list nowhere in the sandbox: /,
-  );
-});
-
-test("changes are added, changed and removed files, sorted by path", () => {
-  const before = new Map([
-    ["b", "1 1"],
-    ["d", "1 1"],
-    ["same", "1 1"],
-  ]);
-  const after = new Map([
-    ["same", "1 1"],
-    ["e", "1 1"],
-    ["b", "2 1"],
-    ["a", "1 1"],
-  ]);
-  expect(compareSnapshots(before, after)).toEqual([
-    { path: "a", change: "added" },
-    { path: "b", change: "changed" },
-    { path: "d", change: "removed" },
-    { path: "e", change: "added" },
-  ]);
-  expect(compareSnapshots(before, before)).toEqual([]);
 });
 
 const played = (program: (process: ScriptedProcess) => void) =>

@@ -25,6 +25,7 @@ async function withPool<T>(
     count: 1,
     warm: 0,
     stateful: true,
+    watches: false,
     taskMs: HOUR_MS,
     patienceMs: 0,
     starts: new Starts({ atOnceMax: 8, log: quiet, clock: () => 0 }),
@@ -379,3 +380,46 @@ test("a stopped pool stops its sandboxes and refuses calls", () =>
       "sandbox_lost: sandbox case: the run was stopped",
     );
   }));
+
+test("a pool that watches reads the files once a session, before its first call", () => {
+  const begun: string[] = [];
+  const program: ScriptedSandboxOptions["program"] = ({ command, stdout, exit }) => {
+    begun.push(command.args[0] === "agent" ? "agent" : "files");
+    if (command.args[0] === "agent") return;
+    stdout.write("\0\0");
+    exit(0);
+  };
+  const open = async ({ sandbox, before }: Place) => {
+    await sandbox.open({ args: ["agent"] });
+    return before();
+  };
+  return withPool(
+    { watches: true },
+    async (pool) => {
+      const first = await pool.call(caller("a"), "x", open, never);
+      expect(first.size).toBe(0);
+      expect(begun).toEqual(["files", "agent"]);
+      expect(await pool.call(caller("a", 1, { continues: true }), "y", open, never)).toBe(first);
+      expect(begun).toEqual(["files", "agent", "agent"]);
+      await pool.call(caller("b"), "x", open, never);
+      expect(begun.slice(3)).toEqual(["files", "agent"]);
+    },
+    { program },
+  );
+});
+
+test("files that cannot be read fail only the call that asks for changes", () =>
+  withPool(
+    { watches: true },
+    async (pool) => {
+      expect(await pool.call(caller("a"), "x", idOf, never)).toBe("s0");
+      const asking = ({ before }: Place) => before();
+      await expect(
+        pool.call(caller("a", 1, { continues: true }), "y", asking, never),
+      ).rejects.toMatchObject({
+        code: "agent_failed",
+        message: "cannot list . in the sandbox: exit 1",
+      });
+    },
+    { program: ({ exit }) => exit(1) },
+  ));

@@ -56,6 +56,7 @@ const withSite = (
         taskMs: 60_000,
         configs,
         mounts: new Map(),
+        watched: new Set(),
         ...more,
       });
       await use(site, lines, () => readdir(root).catch(() => []));

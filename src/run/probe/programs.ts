@@ -21,7 +21,7 @@ export async function checkPrograms({
   if (programs.length === 0) return;
   await using site = new SandboxSite({
     ...{ run: recipe.name, host: "check", log: SILENT, taskMs: recipe.run.timeout },
-    ...{ configs: recipe.sandboxes, mounts: agentMounts(recipe) },
+    ...{ configs: recipe.sandboxes, mounts: agentMounts(recipe), watched: new Set() },
   });
   const pool = (name: string) => site.pool(name);
   const problems = await Promise.all(

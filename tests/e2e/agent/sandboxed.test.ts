@@ -6,7 +6,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Agent } from "../../../src/agent/contract.ts";
 import { planAgent } from "../../../src/agent/create.ts";
-import { agentMounts } from "../../../src/agent/sandboxed.ts";
+import { agentMounts, watchedSandboxes } from "../../../src/agent/sandboxed.ts";
 import { loadRecipe } from "../../../src/recipe/load.ts";
 import { SandboxSite } from "../../../src/sandbox/site.ts";
 import type { Json } from "../../../src/task/json.ts";
@@ -89,6 +89,7 @@ async function agentsOf(
     taskMs: 60_000,
     configs: recipe.sandboxes,
     mounts: agentMounts(recipe),
+    watched: watchedSandboxes(recipe),
   });
   site = opened;
   const loadModule = async () => ({ default: () => null });
