@@ -5,7 +5,14 @@
 import { resolve } from "node:path";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import { joinKey, matchesKey } from "./key-path.ts";
-import { hasCredentials, isOpenHeader, isSecretKey, isUrlKey, PATH_KEYS } from "./keys.ts";
+import {
+  hasCredentials,
+  isOpenText,
+  isSecretKey,
+  isUrlKey,
+  mayNameVariable,
+  PATH_KEYS,
+} from "./keys.ts";
 import { BUILT_IN_AGENTS } from "./schema/role-schema.ts";
 import { isImagePath } from "./schema/sandbox-schema.ts";
 import type { Source } from "./source.ts";
@@ -22,6 +29,10 @@ const REFERENCE = /\$\{env:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}/g;
 /** Text that a secret may have before its reference: the scheme of an Authorization header. */
 const SCHEME = /^([A-Za-z]+ )?$/;
 
+const REFUSED_MESSAGE =
+  "a variable of the environment cannot stand here, because its value would get into prompts or " +
+  "records; write the value, or give it on the command line as key=value";
+
 export const SECRET_MESSAGE = 'a secret must come from the environment: "${env:NAME}"';
 
 /**
@@ -30,7 +41,7 @@ export const SECRET_MESSAGE = 'a secret must come from the environment: "${env:N
  */
 export function resolveLayer({ table, folder }: Source, env: Environment): JsonObject {
   return mapLeaves(table, "", (text, key) => {
-    if (isSecretKey(key)) return text;
+    if (isSecretKey(key) || !mayNameVariable(key)) return text;
     const filled = fill(text, env);
     if (isUrlKey(key) && hasCredentials(filled)) return text;
     return isPath(key, filled) ? resolve(folder, filled) : filled;
@@ -40,6 +51,33 @@ export function resolveLayer({ table, folder }: Source, env: Environment): JsonO
 /** The same table with its secrets filled in. */
 export function fillSecrets(table: JsonObject, env: Environment): JsonObject {
   return mapLeaves(table, "", (text, key) => (mayBeSecret(key) ? fill(text, env) : text));
+}
+
+/** A variable of the environment that a recipe names. */
+export interface Reference {
+  readonly variable: string;
+  readonly key: string;
+  /** True when the value stays a reference where the recipe is written down. */
+  readonly isSecret: boolean;
+}
+
+/** Every reference of a table that was not resolved yet. */
+export function referencesIn(table: JsonObject, env: Environment): readonly Reference[] {
+  const references: Reference[] = [];
+  mapLeaves(table, "", (text, key) => {
+    const isSecret = isSecretKey(key) || (isUrlKey(key) && hasCredentials(fill(text, env)));
+    for (const [, variable = ""] of text.matchAll(REFERENCE))
+      if (mayNameVariable(key)) references.push({ variable, key, isSecret });
+    return text;
+  });
+  return references;
+}
+
+/** The value of a text that is a single reference; null for any other text. */
+export function singleReference(text: unknown, env: Environment): string | null {
+  if (typeof text !== "string" || !/^\$\{env:[^}]*\}$/.test(text)) return null;
+  const value = fill(text, env);
+  return value === text ? null : value;
 }
 
 /** Names of the environment variables to which the secrets of a table refer. */
@@ -88,6 +126,8 @@ export function leafProblems(value: Json, env: Environment, key = ""): LeafProbl
     return [{ key, message: `found ${value}; allowed: a finite number` }];
   if (typeof value !== "string") return [];
   if (isSecretInPlainText(key, value)) return [{ key, message: SECRET_MESSAGE }];
+  if (!mayNameVariable(key) && value.search(REFERENCE) !== -1)
+    return [{ key, message: REFUSED_MESSAGE }];
   const missing = [...value.matchAll(REFERENCE)].flatMap(([, name = "", fallback]) =>
     env[name] === undefined && fallback === undefined ? [name] : [],
   );
@@ -120,7 +160,7 @@ function changesKind(path: string, below: JsonObject, above: JsonObject): boolea
 /** Defaults of references are plain text, too. */
 function isSecretInPlainText(key: string, text: string): boolean {
   if (isUrlKey(key)) return hasCredentials(fill(text, {}).replace(REFERENCE, ""));
-  return isSecretKey(key) && !isOpenHeader(key, text) && !isReferenceOnly(text);
+  return isSecretKey(key) && !isOpenText(key, text) && !isReferenceOnly(text);
 }
 
 /**

@@ -33,7 +33,29 @@ export const PATH_KEYS: readonly string[] = [
  * Keys that hold secrets. Secrets come from the environment and are never written to a run
  * directory. A URL with credentials is a secret, too.
  */
-const SECRET_KEYS: readonly string[] = ["models.*.api_key", "models.*.headers.*"];
+const SECRET_KEYS: readonly string[] = [
+  "models.*.api_key",
+  "models.*.headers.*",
+  "sandboxes.*.env.*",
+];
+
+/**
+ * Keys that may also take a variable of the environment in plain text: settings of a run and its
+ * machine. The values of all other texts get into prompts, requests or records.
+ */
+const PLAIN_KEYS: readonly string[] = [
+  ...PATH_KEYS,
+  ...["format", "id", "limit", "shuffle", "shard", "columns.*"].map((key) => `dataset.${key}`),
+  ...["run.*", "run.budget.*", "run.task_limit.*", "store.*"],
+  ...["*", "base_url.*", "price.*", "expect.*", "tls.*"].map((key) => `models.*.${key}`),
+  ...["*", "mounts.*.*"].map((key) => `sandboxes.*.${key}`),
+  ...["model", "sandbox", "command.*", "timeout"].map((key) => `roles.*.${key}`),
+];
+
+/** Tells whether a text may have a variable of the environment in it. */
+export function mayNameVariable(path: string): boolean {
+  return isSecretKey(path) || PLAIN_KEYS.some((pattern) => matchesKey(path, pattern));
+}
 
 export function isSecretKey(path: string): boolean {
   return SECRET_KEYS.some((pattern) => matchesKey(path, pattern));
@@ -43,8 +65,9 @@ export function isSecretKey(path: string): boolean {
 const SECRET_HEADER = /auth|key|token|secret|cookie|passw|cred|sign/i;
 const SECRET_VALUE = /^(?:bearer|basic|token) |^sk-/i;
 
-/** Tells whether a header may have its value in plain text. */
-export function isOpenHeader(path: string, value: string): boolean {
+/** Tells whether a header, or a variable of a sandbox, may have its value in plain text. */
+export function isOpenText(path: string, value: string): boolean {
+  if (matchesKey(path, "sandboxes.*.env.*")) return true;
   if (!matchesKey(path, "models.*.headers.*")) return false;
   return !SECRET_HEADER.test(splitKey(path).at(-1) ?? "") && !SECRET_VALUE.test(value);
 }

@@ -9,7 +9,10 @@ import {
   fillSecrets,
   leafProblems,
   mergeTables,
+  type Reference,
+  referencesIn,
   resolveLayer,
+  singleReference,
 } from "./compose.ts";
 import { withConcurrency } from "./concurrency.ts";
 import { doubtsIn } from "./doubts.ts";
@@ -31,6 +34,8 @@ export interface LoadedRecipe {
   readonly resolved: JsonObject;
   /** `resolved` as TOML, which is itself a recipe. */
   readonly text: string;
+  /** Variables of the environment that the recipe names. */
+  readonly references: readonly Reference[];
   /** Prompts, modules, programs, tools and schemas that the recipe names. */
   readonly files: readonly string[];
   /** Probable mistakes with which the recipe can still be used. */
@@ -71,13 +76,14 @@ export async function examineRecipe(
     ...(await readSources(path)),
     ...overrides.map((override) => readOverride(override, cwd)),
   ];
-  const { mended, resolved, problems, soundness } = compose(sources, env);
+  const { mended, resolved, references, problems, soundness } = compose(sources, env);
   const at = (complaint: Complaint) =>
     locate(sources, { ...complaint, key: soundness.writtenAs(complaint.key) });
   const recipe = withProcesses(withConcurrency(mended, resolved), env);
   const loaded: LoadedRecipe = {
     recipe,
     resolved,
+    references,
     text: writeToml(resolved),
     doubts: doubtsIn(resolved).map((doubt) => locate(sources, doubt)),
     files: [...new Set(filesOf(recipe).map(([, file]) => file))],
@@ -91,6 +97,7 @@ interface Composed {
   readonly recipe: Recipe | null;
   readonly mended: Recipe;
   readonly resolved: JsonObject;
+  readonly references: readonly Reference[];
   readonly problems: readonly Problem[];
   readonly soundness: Soundness;
 }
@@ -98,14 +105,17 @@ interface Composed {
 /** Makes one table of the layers, and a recipe when the table has no problem. */
 function compose(sources: readonly Source[], env: Environment): Composed {
   const layers = sources.map((source) => resolveLayer(source, env));
-  const resolved = layers.reduce((below, above) => mergeTables(below, above));
+  const merge = (tables: readonly JsonObject[]) =>
+    tables.reduce((below, above) => mergeTables(below, above));
+  const resolved = readNumbers(merge(layers), sources, env);
   const leaves = leafProblems(resolved, env);
-  const filled = readNumbers(fillSecrets(resolved, env), sources);
+  const filled = fillSecrets(resolved, env);
   const { recipe, mended, soundness, complaints } = validateRecipe(filled);
   // A value with an unresolved reference is reported once, so the schema's complaint is dropped.
   const further = complaints.filter(({ key }) => !leaves.some((problem) => problem.key === key));
   return {
     ...{ recipe: leaves.length === 0 ? recipe : null, mended, resolved },
+    references: referencesIn(merge(sources.map(({ table }) => table)), env),
     problems: [...leaves, ...further].map((complaint) => locate(sources, complaint)),
     soundness: soundness.without(leaves.map(({ key }) => key)),
   };
@@ -148,20 +158,15 @@ export async function loadModel(
  * Turns a text that came from a single reference, such as "${env:SEED}", into a number or a truth
  * value where the schema refuses text.
  */
-function readNumbers(table: JsonObject, sources: readonly Source[]): JsonObject {
+function readNumbers(table: JsonObject, sources: readonly Source[], env: Environment): JsonObject {
   const { complaints } = validateRecipe(table);
   let read = table;
   for (const { key } of complaints) {
     const written = sources
       .map((source) => valueAt(source.table, key))
       .findLast((value) => value !== undefined);
-    const value = valueAt(table, key);
-    if (
-      typeof written !== "string" ||
-      !/^\$\{env:[^}]*\}$/.test(written) ||
-      typeof value !== "string"
-    )
-      continue;
+    const value = singleReference(written, env);
+    if (value === null) continue;
     try {
       read = mergeTables(read, readOverride(`${key}=${value}`, "/").table);
     } catch {

@@ -6,6 +6,7 @@ import {
   leafProblems,
   mapLeaves,
   mergeTables,
+  referencesIn,
   resolveLayer,
   secretNames,
 } from "../../src/recipe/compose.ts";
@@ -16,26 +17,93 @@ const resolve = (table: JsonObject, env: Record<string, string> = {}) =>
 
 describe("references", () => {
   test("a reference is replaced anywhere in a text, by the variable before the default", () => {
-    const table = { name: "${env:A}-${env:B:-b}-${env:_C9:-}", run: { list: ["${env:A}", 7] } };
+    const table = {
+      dataset: { id: "${env:A}-${env:B:-b}-${env:_C9:-}", columns: ["${env:A}", 7] },
+    };
     expect(resolve(table, { A: "x", _C9: "" })).toEqual({
-      name: "x-b-",
-      run: { list: ["x", 7] },
+      dataset: { id: "x-b-", columns: ["x", 7] },
     });
-    expect(resolve(table, { A: "x", B: "y", _C9: "z" })).toMatchObject({ name: "x-y-z" });
+    expect(resolve(table, { A: "x", B: "y", _C9: "z" })).toMatchObject({
+      dataset: { id: "x-y-z" },
+    });
   });
 
   test("a variable that is set to nothing wins over the default", () => {
-    expect(resolve({ name: "a${env:B:-b}" }, { B: "" })).toEqual({ name: "a" });
+    const table = { dataset: { id: "a${env:B:-b}" } };
+    expect(resolve(table, { B: "" })).toEqual({ dataset: { id: "a" } });
   });
 
   test("a reference to a variable that is not set stays as it is", () => {
-    expect(resolve({ name: "${env:A}", id: "${env:B:-:-x y}" })).toEqual({
-      name: "${env:A}",
-      id: ":-x y",
+    expect(resolve({ dataset: { format: "${env:A}", id: "${env:B:-:-x y}" } })).toEqual({
+      dataset: { format: "${env:A}", id: ":-x y" },
     });
-    expect(resolve({ name: "${env:9A:-x} ${ENV:A:-x}" })).toEqual({
-      name: "${env:9A:-x} ${ENV:A:-x}",
+    expect(resolve({ dataset: { id: "${env:9A:-x} ${ENV:A:-x}" } })).toEqual({
+      dataset: { id: "${env:9A:-x} ${ENV:A:-x}" },
     });
+  });
+
+  test.each([
+    ["name", { name: "${env:A}" }],
+    ["dataset.filter", { dataset: { filter: "row.x == '${env:A}'" } }],
+    ["models.m.extra_body.user", { models: { m: { extra_body: { user: "${env:A:-}" } } } }],
+    ["models.m.replies.text", { models: { m: { replies: { text: "${env:A}" } } } }],
+    ["models.m.with.x", { models: { m: { with: { x: "${env:A}" } } } }],
+    ["roles.r.prompt.text", { roles: { r: { prompt: { text: "say ${env:A}" } } } }],
+    ["roles.r.system.text", { roles: { r: { system: { text: "${env:A}" } } } }],
+    ["roles.r.with.deep.0", { roles: { r: { with: { deep: ["${env:A}"] } } } }],
+    ["roles.r.sampling.user", { roles: { r: { sampling: { user: "${env:A}" } } } }],
+    ["roles.r.schema.title", { roles: { r: { schema: { title: "${env:A}" } } } }],
+    ["orchestrator.score", { orchestrator: { score: "${env:A}" } }],
+    ["orchestrator.with.x", { orchestrator: { with: { x: "${env:A}" } } }],
+  ] as const)("a variable is refused in %s, and its value is not filled in", (key, table) => {
+    const resolved = resolve(table as JsonObject, { A: "value-of-a" });
+    expect(JSON.stringify(resolved)).not.toContain("value-of-a");
+    expect(fillSecrets(resolved, { A: "value-of-a" })).toEqual(resolved);
+    expect(leafProblems(resolved, { A: "value-of-a" })).toEqual([
+      { key, message: expect.stringContaining("a variable of the environment cannot stand here") },
+    ]);
+    expect(referencesIn(table as JsonObject, {})).toEqual([]);
+  });
+
+  test.each([
+    ["run.output", { run: { output: "/${env:A}" } }],
+    ["run.budget.money", { run: { budget: { money: "${env:A}" } } }],
+    ["models.m.model", { models: { m: { model: "${env:A}" } } }],
+    ["models.m.timeout", { models: { m: { timeout: "${env:A}" } } }],
+    ["models.m.tls.ca", { models: { m: { tls: { ca: "/${env:A}" } } } }],
+    ["sandboxes.s.image", { sandboxes: { s: { image: "${env:A}" } } }],
+    ["sandboxes.s.mounts.0.source", { sandboxes: { s: { mounts: [{ source: "/${env:A}" }] } } }],
+    ["roles.r.command.0", { roles: { r: { command: ["${env:A}"] } } }],
+    ["roles.r.agent", { roles: { r: { agent: "/${env:A}" } } }],
+    ["orchestrator.module", { orchestrator: { module: "/${env:A}" } }],
+  ] as const)("a variable may stand in %s, in plain text", (key, table) => {
+    const resolved = resolve(table as JsonObject, { A: "value-of-a" });
+    expect(JSON.stringify(resolved)).toContain("value-of-a");
+    expect(leafProblems(resolved, {})).toEqual([]);
+    expect(referencesIn(table as JsonObject, {})).toEqual([
+      { variable: "A", key, isSecret: false },
+    ]);
+  });
+
+  test("variables of a sandbox stay references, beside others in plain text", () => {
+    const table = { sandboxes: { s: { env: { TOKEN: "t-${env:A}", LANG: "C" } } } };
+    const resolved = resolve(table, { A: "value-of-a" });
+    expect(resolved).toEqual(table);
+    expect(leafProblems(resolved, { A: "a" })).toEqual([]);
+    expect(fillSecrets(resolved, { A: "a" })).toEqual({
+      sandboxes: { s: { env: { TOKEN: "t-a", LANG: "C" } } },
+    });
+    expect(secretNames(resolved)).toEqual(["A"]);
+    expect(referencesIn(table, {})).toEqual([
+      { variable: "A", key: "sandboxes.s.env.TOKEN", isSecret: true },
+    ]);
+  });
+
+  test("a reference in a URL is a secret when the URL has credentials", () => {
+    const table = { models: { m: { base_url: "${env:A}" } } };
+    const isSecret = (A: string) => referencesIn(table, { A }).map((one) => one.isSecret);
+    expect(isSecret("http://a/v1")).toEqual([false]);
+    expect(isSecret("http://user:password@a/v1")).toEqual([true]);
   });
 
   test("secrets stay references until they are filled in", () => {
@@ -272,10 +340,10 @@ describe("problems before the schema", () => {
   });
 
   test("a reference to a variable that is not set is reported once for each variable", () => {
-    const table = { run: { list: ["${env:A} ${env:B:-b} ${env:C}"] } };
+    const table = { dataset: { columns: ["${env:A} ${env:B:-b} ${env:C}"] } };
     expect(leafProblems(table, { C: "" })).toEqual([
       {
-        key: "run.list.0",
+        key: "dataset.columns.0",
         message: "the variable A is not set; set it or write ${env:A:-default}",
       },
     ]);

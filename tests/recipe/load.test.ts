@@ -135,7 +135,8 @@ describe("a recipe", () => {
       const overrides = [
         "run.seed=${env:SEED}",
         "run.compress=${env:FLAG:-true}",
-        "name=run-${env:WHO:-nobody}",
+        "dataset.id=${env:WHO:-nobody}",
+        "models.m.concurrency=${env:SEED}",
         "models.m.kind=openai",
         "models.m.base_url=http://localhost:1/v1",
         "models.m.model=x",
@@ -144,7 +145,12 @@ describe("a recipe", () => {
       ];
       const env = { SEED: "7", KEY: "hunter2" };
       const { recipe, text } = await load(join(folder, "base.toml"), overrides, env);
-      expect(recipe).toMatchObject({ name: "run-nobody", run: { seed: 7, compress: true } });
+      expect(recipe).toMatchObject({
+        dataset: { id: "nobody" },
+        run: { seed: 7, compress: true },
+      });
+      // A continued run reads numbers, not texts.
+      expect(text).toContain("seed = 7");
       expect(recipe.models["m"]).toMatchObject({
         api_key: "hunter2",
         headers: { Authorization: "Bearer hunter2" },
