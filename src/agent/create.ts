@@ -21,6 +21,7 @@ import { createSandboxedAgent, roleInSandbox } from "./sandboxed.ts";
 import { createAnswerSchema } from "./schema.ts";
 import { startProgram, withTrueEnd } from "./start-program.ts";
 import { type CompiledTemplate, compileTemplate } from "./template.ts";
+import { CodeLeftOut } from "./user-module.ts";
 
 /** An agent of a recipe, checked and not opened yet: its files are read, and nothing runs. */
 export interface AgentPlan {
@@ -145,7 +146,10 @@ async function together<T extends Readonly<Record<string, Promise<unknown>>>>(
   parts: T,
 ): Promise<AllAwaited<T>> {
   const settled = await Promise.allSettled(Object.values(parts));
-  const failures = settled.flatMap((one) => (one.status === "rejected" ? [one.reason] : []));
+  const reasons = settled.flatMap((one) => (one.status === "rejected" ? [one.reason] : []));
+  // What is wrong with a part is said, also when another part was left out.
+  const wrong = reasons.filter((reason) => !(reason instanceof CodeLeftOut));
+  const failures = wrong.length > 0 ? wrong : reasons.slice(0, 1);
   const [first] = failures;
   if (failures.length === 0)
     return Object.fromEntries(

@@ -7,6 +7,18 @@ import { pathToFileURL } from "node:url";
 import { MatrixError, messageOf, type Problem } from "../error.ts";
 import { readRecipeFile } from "../recipe/files.ts";
 
+/** Stands for a module that is not loaded, because the recipe's code must not run. */
+export class CodeLeftOut extends Error {
+  constructor(path: string) {
+    super(`${path} was not loaded`);
+  }
+}
+
+/** Takes the place of `loadUserModule` where no code of the recipe may run. */
+export function leaveOutCode(path: string): Promise<never> {
+  return Promise.reject(new CodeLeftOut(path));
+}
+
 /** The module's exports. A process loads a module once. */
 export async function loadUserModule(path: string): Promise<Record<string, unknown>> {
   try {

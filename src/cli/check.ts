@@ -4,21 +4,31 @@
 import { Command, Option } from "commander";
 import { MatrixError, type Problem } from "../error.ts";
 import type { ChatMessage } from "../model/contract.ts";
-import { publicUrl } from "../model/endpoint/credentials.ts";
 import { createAddresses } from "../model/replica/addresses.ts";
 import { joinKey } from "../recipe/key-path.ts";
 import { formatProblem } from "../recipe/problem.ts";
 import { isOfRole } from "../recipe/process-role.ts";
 import type { OpenaiModelConfig } from "../recipe/schema/model-schema.ts";
 import { checkRecipe } from "../run/check/check-recipe.ts";
+import { answerCodePart, isCodePart } from "../run/check/code-part.ts";
+import { endpointsOf, type Reach } from "../run/check/reach.ts";
 import { type Bound, boundOf } from "../run/limits.ts";
 import { unisolated } from "../sandbox/site.ts";
-import { jsonOption, type OverrideFlags, overrideOptions, overridesOf } from "./flags.ts";
+import {
+  jsonOption,
+  noCodeOption,
+  type OverrideFlags,
+  overrideOptions,
+  overridesOf,
+} from "./flags.ts";
 import { grouped } from "./text/figures.ts";
 import { renderPrompt } from "./text/prompt.ts";
+import { renderReach } from "./text/reach.ts";
 
-interface CheckedRecipe {
+interface Described {
   readonly name: string;
+  /** Says whether modules were loaded and programs were started. */
+  readonly code: "checked" | "left out";
   readonly simulated: boolean;
   readonly rows: number;
   readonly trials: number;
@@ -59,6 +69,8 @@ interface RolePlan {
 }
 
 interface CheckFlags extends OverrideFlags {
+  /** False with --no-code. */
+  readonly code: boolean;
   readonly probe?: boolean;
   readonly json?: boolean;
 }
@@ -78,46 +90,65 @@ export function checkCommand(): Command {
         "ask each endpoint in use for one token, and say what it refuses: the key, the model, the connection",
       ).env("MATRIX_PROBE"),
     )
+    .addOption(noCodeOption("load no module and start no program of the recipe"))
     .addOption(jsonOption())
     .action(async (recipe: string, keyValues: readonly string[], flags: CheckFlags) => {
-      try {
-        const overrides = overridesOf(keyValues, flags);
-        const plan = await describe(recipe, overrides, flags.probe === true);
-        console.log(flags.json === true ? JSON.stringify({ valid: true, plan }) : textOf(plan));
-      } catch (thrown) {
-        if (flags.json !== true || !(thrown instanceof MatrixError)) throw thrown;
-        const { code, message, problems, hint = null } = thrown;
-        console.log(JSON.stringify({ valid: false, code, message, problems, hint }));
-        process.exitCode = thrown.exitCode;
-      }
+      if (isCodePart(process.env)) return console.log(await answerCodePart(process.env));
+      await check(recipe, overridesOf(keyValues, flags), flags);
     });
+}
+
+async function check(
+  recipe: string,
+  overrides: readonly string[],
+  flags: CheckFlags,
+): Promise<void> {
+  let reach: Reach | null = null;
+  const isJson = flags.json === true;
+  const onReach = (found: Reach): void => {
+    reach = found;
+    if (!isJson) console.log(`${renderReach(found)}\n`);
+  };
+  try {
+    const plan = await describe(recipe, overrides, flags, onReach);
+    console.log(isJson ? JSON.stringify({ valid: true, reach, plan }) : textOf(plan));
+  } catch (thrown) {
+    if (!isJson || !(thrown instanceof MatrixError)) throw thrown;
+    const { code, message, problems, hint = null } = thrown;
+    console.log(JSON.stringify({ valid: false, code, message, problems, hint, reach }));
+    process.exitCode = thrown.exitCode;
+  }
 }
 
 async function describe(
   recipePath: string,
   overrides: readonly string[],
-  isProbed: boolean,
-): Promise<CheckedRecipe> {
-  const { plan, scanned, preview } = await checkRecipe(recipePath, {
-    ...{ overrides, env: process.env, cwd: process.cwd(), isProbed },
+  { probe = false, code: withCode }: CheckFlags,
+  onReach: (reach: Reach) => void,
+): Promise<Described> {
+  const { loaded, models, scanned, preview } = await checkRecipe(recipePath, {
+    ...{ overrides, env: process.env, cwd: process.cwd(), isProbed: probe, withCode, onReach },
   });
-  const { firstRole, prompts } = preview;
   const { scan } = scanned;
-  const { recipe } = plan;
+  const { recipe, doubts } = loaded;
+  const used = new Set(Object.values(recipe.roles).map(({ model }) => model));
   return {
     name: recipe.name,
-    simulated: plan.simulated,
+    code: withCode ? "checked" : "left out",
+    simulated: Object.entries(recipe.models).some(
+      ([name, { kind }]) => kind !== "openai" && used.has(name),
+    ),
     rows: scan.rows,
     trials: recipe.run.trials,
     expected: scan.rows * recipe.run.trials,
     concurrency: recipe.run.concurrency,
-    doubts: plan.loaded.doubts,
+    doubts,
     models: await Promise.all(
       Object.entries(recipe.models).map(async ([name, config]) => ({
         name,
         kind: config.kind,
-        id: plan.models.get(name)?.id ?? name,
-        endpoint: config.kind === "openai" ? endpointOf(config.base_url) : null,
+        id: models.get(name)?.id ?? `${config.kind}:${name}`,
+        endpoint: config.kind === "openai" ? endpointsOf(config.base_url).join(", ") : null,
         problem: config.kind === "openai" ? await problemOf(config.base_url) : null,
       })),
     ),
@@ -127,21 +158,13 @@ async function describe(
       model: config.model ?? null,
       concurrency: config.concurrency,
       bound: boundOf(recipe, name),
-      first_prompt: prompts.get(name) ?? null,
+      first_prompt: preview?.prompts.get(name) ?? null,
     })),
-    first_role: firstRole,
+    first_role: preview?.firstRole ?? null,
     sandboxes: Object.entries(recipe.sandboxes)
       .filter(([name]) => !isOfRole(name))
       .map(([name, { engine, image = null }]) => ({ name, engine, image })),
   };
-}
-
-function endpointOf(baseUrl: OpenaiModelConfig["base_url"]): string {
-  if (typeof baseUrl === "string" || Array.isArray(baseUrl))
-    return [baseUrl].flat().map(publicUrl).join(", ");
-  return baseUrl.file !== undefined
-    ? `the replicas in ${baseUrl.file}`
-    : `every address of ${publicUrl(baseUrl.dns ?? "")}`;
 }
 
 async function problemOf(baseUrl: OpenaiModelConfig["base_url"]): Promise<string | null> {
@@ -150,7 +173,7 @@ async function problemOf(baseUrl: OpenaiModelConfig["base_url"]): Promise<string
   return (await createAddresses(baseUrl).find()).problem;
 }
 
-function textOf(plan: CheckedRecipe): string {
+function textOf(plan: Described): string {
   const lines = [
     `${plan.name}: ${sizeOf(plan)}`,
     "",
@@ -187,6 +210,9 @@ function textOf(plan: CheckedRecipe): string {
   return [
     ...lines,
     "",
+    ...(plan.code === "checked"
+      ? []
+      : ["no module was loaded and no program was started (--no-code)"]),
     problems.length === 0 ? "nothing is wrong with it" : "nothing is wrong with it, but",
     ...problems,
   ].join("\n");
@@ -197,7 +223,7 @@ function boundText(bound: Bound | null, inFlight: number): string {
   return `; at most ${grouped(bound.steps)} of ${grouped(inFlight)} tasks at once on each host (${bound.key})`;
 }
 
-function sizeOf({ rows, trials, expected, concurrency }: CheckedRecipe): string {
+function sizeOf({ rows, trials, expected, concurrency }: Described): string {
   const tasks = `${grouped(rows)} rows × ${trials} trials = ${grouped(expected)} tasks`;
   return `${tasks}, ${grouped(concurrency)} in flight`;
 }

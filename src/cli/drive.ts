@@ -19,6 +19,7 @@ import {
   jsonOption,
   listenOption,
   metricsOption,
+  noCodeOption,
   type OverrideFlags,
   overrideOptions,
   overridesOf,
@@ -34,6 +35,8 @@ import { renderMendPlan } from "./text/mend-plan.ts";
 import { renderSummary } from "./text/summary.ts";
 
 interface DriveFlags extends OverrideFlags, HostsFlags {
+  /** False with --no-code. */
+  readonly code: boolean;
   readonly metrics?: string;
   readonly quiet?: boolean;
   readonly dryRun?: boolean;
@@ -90,6 +93,7 @@ export function driveCommand(): Command {
         "MATRIX_LIKE",
       ),
     )
+    .addOption(noCodeOption("with --dry-run or --plan: load no module of the recipe"))
     .addOption(jsonOption("print the summary as one object on stdout"))
     .addOption(new Option("-q, --quiet", "show no progress").env("MATRIX_QUIET"))
     .action(async (recipe: string, keyValues: readonly string[], flags: DriveFlags) => {
@@ -105,6 +109,14 @@ async function drive(
   const hosts = parseHosts(flags);
   checkReplayFlags(flags);
   const overrides = overridesOf(keyValues, flags);
+  if (!flags.code && flags.dryRun !== true && flags.plan !== true)
+    throw new MatrixError(
+      "usage",
+      "--no-code is for a look at a recipe, and a run needs its code",
+      {
+        hint: "use it with --dry-run or --plan, or with `matrix check`",
+      },
+    );
   if (flags.dryRun === true) return forecast(recipePath, overrides, flags);
   if (flags.like !== undefined)
     throw new MatrixError("usage", "--like is for a forecast: it needs --dry-run");
@@ -153,7 +165,13 @@ async function forecast(
   flags: DriveFlags,
 ): Promise<number> {
   const { env } = process;
-  const options = { overrides, env, cwd: process.cwd(), planModel: planStandIn };
+  const options = {
+    overrides,
+    env,
+    cwd: process.cwd(),
+    planModel: planStandIn,
+    withCode: flags.code,
+  };
   const plan = await prepare(recipePath, options);
   const result = await forecastRun(plan, {
     directory: directoryOf(plan, false),
@@ -162,6 +180,7 @@ async function forecast(
     fresh: flags.fresh === true,
   });
   console.log(flags.json === true ? JSON.stringify(result) : renderForecast(result));
+  sayCode(flags);
   if (result.budget?.over == null) return EXIT.complete;
   throw new MatrixError("run_refused", `the run would go over run.budget: ${result.budget.over}`, {
     hint: "raise run.budget, or make fewer tasks with --limit or --trials",
@@ -176,7 +195,13 @@ async function planOnly(
   retry: RetryChoice | null,
 ): Promise<number> {
   const { env } = process;
-  const options = { overrides, env, cwd: process.cwd(), planModel: planStandIn };
+  const options = {
+    overrides,
+    env,
+    cwd: process.cwd(),
+    planModel: planStandIn,
+    withCode: flags.code,
+  };
   const plan = await prepare(recipePath, options);
   const replay = flags.replay === undefined ? null : resolve(flags.replay);
   const result = await planMend(plan, {
@@ -185,7 +210,12 @@ async function planOnly(
     fresh: flags.fresh === true,
   });
   console.log(flags.json === true ? JSON.stringify(result) : renderMendPlan(result));
+  sayCode(flags);
   return EXIT.complete;
+}
+
+function sayCode({ code }: DriveFlags): void {
+  if (!code) console.error("no module of the recipe was loaded (--no-code)");
 }
 
 function directoryOf({ recipe }: Plan, isReplay: boolean): string {

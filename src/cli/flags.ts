@@ -54,6 +54,8 @@ const PATIENCE = "10m";
 
 export const jsonOption = (text = "print one object on stdout") =>
   new Option("--json", text).env("MATRIX_JSON");
+/** `flags.code` is false with it. */
+export const noCodeOption = (text: string) => new Option("--no-code", text).env("MATRIX_NO_CODE");
 export const listenOption = (text: string) =>
   new Option("--listen <addr>", text).env("MATRIX_LISTEN");
 export const insecureOption = () =>

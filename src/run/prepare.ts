@@ -5,8 +5,8 @@
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { type AgentPlan, loadTemplate, planAgent } from "../agent/create.ts";
-import { hashUserModule, loadUserModule } from "../agent/user-module.ts";
-import type { Problem } from "../error.ts";
+import { CodeLeftOut, hashUserModule, leaveOutCode, loadUserModule } from "../agent/user-module.ts";
+import { MatrixError, type Problem } from "../error.ts";
 import { type ModelPlan, planModel } from "../model/create.ts";
 import { createOrchestrator } from "../orchestrator/create.ts";
 import type { Environment } from "../recipe/compose.ts";
@@ -28,12 +28,16 @@ export interface PrepareOptions {
   readonly cwd: string;
   /** Makes other models than the recipe's: a forecast has stand-ins. */
   readonly planModel?: typeof planModel;
+  /** False: no module of the recipe is loaded, and the parts that need one are left out. */
+  readonly withCode?: boolean;
 }
 
 /** A recipe with everything that is wrong with it. */
 export interface Examined {
   /** The sound part of the recipe. It is the whole recipe when there are no problems. */
   readonly loaded: LoadedRecipe;
+  readonly models: Plan["models"];
+  readonly agents: Plan["agents"];
   /** The sound parts of the plan; null without a rule. */
   readonly plan: Plan | null;
   readonly problems: readonly Problem[];
@@ -44,26 +48,31 @@ export interface Examined {
 export async function prepare(recipePath: string, options: PrepareOptions): Promise<Plan> {
   const { loaded, plan, problems } = await examine(recipePath, options);
   if (plan !== null && problems.length === 0) return plan;
+  if (problems.length === 0)
+    throw new MatrixError("usage", "the rule of this recipe is code, which --no-code leaves out", {
+      hint: "leave out --no-code, once you trust the recipe",
+    });
   throw recipeInvalid(recipePath, [...problems, ...loaded.doubts]);
 }
 
 /** Checks every part that can be looked at. Fails when there is no recipe to look at. */
 export async function examine(recipePath: string, options: PrepareOptions): Promise<Examined> {
-  const { overrides = [], env, cwd } = options;
+  const { overrides = [], env, cwd, withCode = true } = options;
+  const loadModule = withCode ? loadUserModule : leaveOutCode;
   await provideUserImports();
   const examined = await examineRecipe(recipePath, { overrides, env, cwd });
   const { loaded, soundness } = examined;
   const problems = new Problems(examined);
   const { recipe } = loaded;
   const models = new Map<string, ModelPlan>();
-  const loaders = { loadModule: loadUserModule, loadTemplate };
+  const loaders = { loadModule, loadTemplate };
   for (const [name, config] of Object.entries(recipe.models)) {
     const make = () => (options.planModel ?? planModel)(name, config, loaders);
     const model = await problems.attempt(joinKey("models", name), make);
     if (model !== null) models.set(name, model);
   }
   const agents = new Map<string, AgentPlan>();
-  const parts = { recipe, cwd, loadModule: loadUserModule };
+  const parts = { recipe, cwd, loadModule };
   for (const [name, config] of Object.entries(recipe.roles)) {
     const key = joinKey("roles", name);
     if (!soundness.isSound(`${key}.agent`)) continue;
@@ -74,7 +83,7 @@ export async function examine(recipePath: string, options: PrepareOptions): Prom
   const orchestrator = isOut
     ? null
     : await problems.attempt("orchestrator", () =>
-        createOrchestrator(recipe.orchestrator, loadUserModule, Object.keys(recipe.roles)),
+        createOrchestrator(recipe.orchestrator, loadModule, Object.keys(recipe.roles)),
       );
   if (orchestrator?.join !== undefined && recipe.run.delivery === "at-most-once")
     problems.add([loaded.problemAt("run.delivery", FORKS_NEED_RETRY)]);
@@ -84,7 +93,7 @@ export async function examine(recipePath: string, options: PrepareOptions): Prom
   const hashes = problems.all.length > 0 ? {} : await hashFiles(loaded.files);
   const rule = orchestrator === null ? null : { orchestrator, roles, maxHops, limit };
   const plan = rule === null ? null : new Plan({ loaded, models, agents, rule, hashes });
-  return { loaded, plan, problems: problems.all, soundness };
+  return { loaded, models, agents, plan, problems: problems.all, soundness };
 }
 
 /** The problems of a recipe, each once. */
@@ -122,7 +131,8 @@ class Problems {
     try {
       return await make();
     } catch (thrown) {
-      this.add(problemsOf(thrown, key, this.#examined.loaded));
+      if (!(thrown instanceof CodeLeftOut))
+        this.add(problemsOf(thrown, key, this.#examined.loaded));
       return null;
     }
   }

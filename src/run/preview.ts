@@ -1,6 +1,6 @@
 // A look at the first row: which role acts first, and what models would be asked.
 
-import { openDataset } from "../dataset/open.ts";
+import { openDataset, type RowStream } from "../dataset/open.ts";
 import type { ChatMessage } from "../model/contract.ts";
 import { startTask } from "../orchestrator/advance.ts";
 import { joinKey } from "../recipe/key-path.ts";
@@ -17,17 +17,26 @@ export interface Preview {
   readonly prompts: ReadonlyMap<string, readonly ChatMessage[] | null>;
 }
 
-/**
- * Takes the first row to its first role. Fails with `recipe_invalid` when the rule cannot start it
- * or the first prompt does not render.
- */
-export async function previewFirstRow(
-  { loaded, agents, rule }: Plan,
-  { source, scan }: Scanned,
-): Promise<Preview> {
+/** A row, as a dataset gives it. */
+export type FirstRow = Pick<NonNullable<Awaited<ReturnType<RowStream["next"]>>>, "id" | "row">;
+
+export async function previewFirstRow(plan: Plan, scanned: Scanned): Promise<Preview> {
+  return previewRow(plan, await firstRowOf(scanned));
+}
+
+/** Null for a dataset without a row. */
+export async function firstRowOf({ source, scan }: Scanned): Promise<FirstRow | null> {
   const rows = await openDataset(source, scan.rows);
   const first = await rows.next();
   await rows.close();
+  return first;
+}
+
+/**
+ * Takes a row to its first role. Fails with `recipe_invalid` when the rule cannot start it or the
+ * first prompt does not render.
+ */
+export function previewRow({ loaded, agents, rule }: Plan, first: FirstRow | null): Preview {
   if (first === null) return { firstRole: null, prompts: new Map() };
   const { seed } = loaded.recipe.run;
   const message = startTask(rule, {

@@ -534,9 +534,9 @@ score = "1 +"
         "orchestrator.score: the expression does not parse",
         "roles.c.prompt: no such file",
         "models.m: template models.m.replies",
-        "roles.b: ",
         "roles.c.system: template roles.c.system",
         "roles.c.tools: ",
+        "roles.b: ",
         "run.cache: ",
       ),
     );

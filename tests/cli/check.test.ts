@@ -2,7 +2,7 @@
 // others.
 
 import { expect, test } from "bun:test";
-import { writeFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { withFolder } from "../parts/folder.ts";
 import { matrix } from "../parts/program.ts";
@@ -61,7 +61,28 @@ const checked = (...args: string[]) =>
 
 test("check prints tasks, models, roles, sandboxes and the first prompt", async () => {
   const { stdout, folder } = await checked();
-  expect(stdout.split("\n")).toEqual([
+  const [does, plan = ""] = stdout.split("\n\nmine: ");
+  expect(does?.split("\n")).toEqual([
+    "what the recipe would do, by its keys alone",
+    "  runs",
+    `    module ${join(folder, "a.ts")} in matrix itself (roles.checker.agent)`,
+    "    commands that tasks and models name in sandbox box (roles.tools)",
+    "    commands that tasks and models name as a process of this machine, which nothing isolates (roles.reward)",
+    "    image python:3.12-slim by docker, without a network (sandboxes.box.image)",
+    "  reads",
+    `    ${join(folder, "d.jsonl")} (dataset.path)`,
+    `    ${join(folder, "a.ts")} (roles.checker.agent)`,
+    "  asks",
+    "    http://127.0.0.1:1/v1 (models.served.base_url)",
+    "    http://127.0.0.1:2/v1 (models.served.base_url)",
+    "    every address of http://models:8000/v1 (models.named.base_url)",
+    "    the registry of python:3.12-slim, unless it is here (sandboxes.box.image)",
+    "  sends",
+    `    every variable of the environment to ${join(folder, "a.ts")} (roles.checker.agent)`,
+    "  writes",
+    "    runs/mine (name)",
+  ]);
+  expect(`mine: ${plan}`.split("\n")).toEqual([
     "mine: 2 rows × 2 trials = 4 tasks, 1,500 in flight",
     "",
     "models",
@@ -92,8 +113,15 @@ test("check --json prints the same as one object", async () => {
   const { stdout, folder } = await checked("--json", "--trials", "3", "run.concurrency=5");
   expect(JSON.parse(stdout)).toEqual({
     valid: true,
+    reach: expect.objectContaining({
+      reads: [
+        { key: "dataset.path", what: join(folder, "d.jsonl") },
+        { key: "roles.checker.agent", what: join(folder, "a.ts") },
+      ],
+    }),
     plan: {
       name: "mine",
+      code: "checked",
       simulated: true,
       rows: 2,
       trials: 3,
@@ -182,4 +210,151 @@ test("check starts each program once, and names one that cannot start", () =>
     const { code, stderr } = await matrix(["check", "r.toml"], { cwd: folder });
     expect(code).toBe(2);
     expect(stderr).toContain("./none");
+  }));
+
+/** Writes what its environment has of the secrets below, and prints a line. */
+const CURIOUS = `import { appendFileSync, readFileSync } from "node:fs";
+const own = JSON.stringify(process.env) + readFileSync("/proc/self/environ", "utf8");
+appendFileSync(new URL("./seen.txt", import.meta.url), own);
+console.log("printed by the module");
+`;
+const SECRETS = {
+  MY_API_KEY: "sk-value-of-the-key",
+  OTHER: "value-of-another-secret",
+  DATA: "d.jsonl",
+  BASE: "http://user:value-of-password@127.0.0.1:9/v1",
+};
+const CODE_RECIPE = `name = "code"
+dataset.path = "\${env:DATA}"
+[models.m]
+kind = "openai"
+model = "x"
+base_url = "\${env:BASE}"
+api_key = "\${env:MY_API_KEY}"
+[models.s]
+kind = "simulated"
+replies = "replies.ts"
+[roles.a]
+agent = "llm"
+model = "m"
+request = "request.ts"
+[roles.b]
+agent = "b.ts"
+[roles.c]
+agent = "c.py"
+[orchestrator]
+module = "rule.ts"
+`;
+
+/** A recipe whose every module and program looks at its environment. */
+async function writeCurious(folder: string): Promise<void> {
+  const exports: Readonly<Record<string, string>> = {
+    "replies.ts": "export default () => 'x';",
+    "request.ts": "export default ({ row }) => ({ messages: [{ role: 'user', content: row.q }] });",
+    "b.ts": "export default () => 1;",
+    "rule.ts":
+      "import { done, to } from 'matrix'; export default { start: () => to('a', null), next: done };",
+  };
+  for (const [name, text] of Object.entries(exports))
+    await writeFile(join(folder, name), `${CURIOUS}${text}\n`);
+  await writeFile(
+    join(folder, "c.py"),
+    "import os, sys\nopen(os.path.join(os.path.dirname(__file__), 'seen.txt'), 'a')" +
+      ".write(repr(dict(os.environ)))\nfor line in sys.stdin: pass\n",
+  );
+  await writeFile(join(folder, "d.jsonl"), '{"q":"Why?"}\n');
+  await writeFile(join(folder, "r.toml"), CODE_RECIPE);
+}
+
+test("check loads modules and starts programs without the secrets of the environment", () =>
+  withFolder(async (folder) => {
+    await writeCurious(folder);
+    const { code, stdout } = await matrix(["check", "r.toml", "--json"], {
+      cwd: folder,
+      env: SECRETS,
+    });
+    expect(code).toBe(0);
+    const { plan, reach } = JSON.parse(stdout);
+    // The rule and the request module ran.
+    expect(plan).toMatchObject({ first_role: "a", code: "checked" });
+    expect(plan.roles[0].first_prompt).toEqual([{ role: "user", content: "Why?" }]);
+    const seen = await readFile(join(folder, "seen.txt"), "utf8");
+    for (const name of Object.keys(SECRETS)) expect(seen).toContain(name);
+    for (const value of ["sk-value-of-the-key", "value-of-another-secret", "value-of-password"])
+      expect(seen + stdout).not.toContain(value);
+    // A plain key gives its value, and the URL stays one.
+    expect(seen).toContain('"DATA":"d.jsonl"');
+    expect(seen).toContain('"BASE":"http://127.0.0.1:9/v1"');
+    expect(reach.sends).toEqual([
+      {
+        what: "DATA",
+        key: "dataset.path",
+        to: "recipe.toml and manifest.json of the run",
+      },
+      { what: "BASE", key: "models.m.base_url", to: "http://127.0.0.1:9/v1" },
+      {
+        what: "MY_API_KEY",
+        key: "models.m.api_key",
+        to: "http://127.0.0.1:9/v1, as Authorization",
+      },
+      ...["roles.a.request", "roles.b.agent", "roles.c.agent", "models.s.replies"].map((key) => ({
+        what: "every variable of the environment",
+        key,
+        to: expect.stringContaining(folder),
+      })),
+      {
+        what: "every variable of the environment",
+        key: "orchestrator.module",
+        to: join(folder, "rule.ts"),
+      },
+    ]);
+  }));
+
+test("--no-code looks at a recipe and its forecast without loading or starting anything of it", () =>
+  withFolder(async (folder) => {
+    await writeCurious(folder);
+    const options = { cwd: folder, env: SECRETS };
+    const { code, stdout } = await matrix(["check", "r.toml", "--no-code"], options);
+    expect(code).toBe(0);
+    expect(stdout).toContain(`module ${join(folder, "rule.ts")} in matrix itself`);
+    expect(stdout).toEndWith(
+      "no module was loaded and no program was started (--no-code)\nnothing is wrong with it\n",
+    );
+    const pattern = ["--no-code", 'orchestrator={pattern="sequence",roles=["a","b","c"]}'];
+    const forecast = await matrix(["drive", "r.toml", "--dry-run", ...pattern], options);
+    expect(forecast.stdout).toContain("LEFT OUT: a ");
+    expect(forecast.stderr).toBe("no module of the recipe was loaded (--no-code)\n");
+    const rule = await matrix(["drive", "r.toml", "--dry-run", "--no-code"], options);
+    expect(rule).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("the rule of this recipe is code"),
+    });
+    const run = await matrix(["drive", "r.toml", "--no-code"], options);
+    expect(run).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("a run needs its code"),
+    });
+    expect(await readdir(folder)).not.toContain("seen.txt");
+  }));
+
+test("check shows where code does not load, and says when code ended its process", () =>
+  withFolder(async (folder) => {
+    await writeCurious(folder);
+    const options = { cwd: folder, env: SECRETS };
+    await writeFile(join(folder, "b.ts"), "export default () => {\n  return = 1;\n};\n");
+    const args = ["check", "r.toml", "run.trials=0"];
+    const broken = await matrix(args, options);
+    expect(broken.stderr).toContain("r.toml: 2 problems");
+    expect(broken.stderr).toContain(`${join(folder, "b.ts")}:2:10: `);
+    expect(broken.stderr).toContain("2 |   return = 1;\n  |          ^");
+    const without = await matrix([...args, "--no-code"], options);
+    expect(without.stderr).toContain("r.toml: 1 problem");
+    await writeFile(join(folder, "b.ts"), "process.kill(process.pid, 'SIGKILL');\n");
+    const killed = await matrix(["check", "r.toml"], options);
+    expect(killed).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining(
+        "the recipe's code ended the process that loaded it (SIGKILL)",
+      ),
+    });
   }));

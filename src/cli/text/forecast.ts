@@ -74,7 +74,7 @@ function sourceLines({
     );
   for (const [role, count] of Object.entries(left_out))
     lines.push(
-      `  LEFT OUT: ${role} runs in a sandbox, which was not started; ${grouped(count)} tasks end there in this forecast (better: --like DIR)`,
+      `  LEFT OUT: ${role} runs in a sandbox or was left out as code, and was not started; ${grouped(count)} tasks end there in this forecast (better: --like DIR)`,
     );
   return lines;
 }

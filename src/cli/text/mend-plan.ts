@@ -27,7 +27,7 @@ export function renderMendPlan(plan: MendPlan): string {
     );
   for (const [role, count] of Object.entries(leftOut))
     lines.push(
-      `LEFT OUT: ${role} runs in a sandbox, which was not started; ${grouped(count)} tasks end there in this plan`,
+      `LEFT OUT: ${role} runs in a sandbox or was left out as code, and was not started; ${grouped(count)} tasks end there in this plan`,
     );
   return lines.join("\n");
 }

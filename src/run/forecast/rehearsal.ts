@@ -1,6 +1,6 @@
 // A rehearsal takes some tasks of a run all the way by its real rule and code, with stand-ins for
-// its models. A role in a sandbox is not started: a task that reaches it ends there. Nothing is
-// written and no endpoint is asked.
+// its models. A role in a sandbox is not started, and neither is one whose code was left out: a
+// task that reaches it ends there. Nothing is written and no endpoint is asked.
 
 import type { Agent } from "../../agent/contract.ts";
 import { openDataset } from "../../dataset/open.ts";
@@ -109,19 +109,23 @@ function choose(total: number, random: () => number): ReadonlySet<number> {
   return chosen;
 }
 
-const NOT_STARTED = "not started: it runs in a sandbox";
+const NOT_STARTED = "not started: it runs in a sandbox, or its code was left out";
 
 function rolesOf({ recipe, agents, models }: Plan): Role[] {
   const standIns = new Map([...models].map(([name, model]) => [name, model.open(NO_RUN)]));
   const pool = (name: string): never => {
     throw new Error(`bug: a rehearsal opened sandbox ${name}`);
   };
-  return [...agents].map(([name, { open, render }]) => {
-    const inSandbox = recipe.roles[name]?.sandbox !== undefined;
-    const agent = inSandbox ? absent : limitAgent(recipe, name, open({ models: standIns, pool }));
+  return Object.entries(recipe.roles).map(([name, { sandbox, model }]) => {
+    const plan = agents.get(name);
+    const isCode = plan === undefined || (model !== undefined && !standIns.has(model));
+    const agent =
+      isCode || sandbox !== undefined
+        ? absent
+        : limitAgent(recipe, name, plan.open({ models: standIns, pool }));
     return new Role({
       name,
-      agent: render === null ? agent : timed(agent),
+      agent: plan?.render == null ? agent : timed(agent),
       concurrency: TASKS_MAX,
       timeoutMs: REHEARSAL_MS,
       retries: 0,

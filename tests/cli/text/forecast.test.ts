@@ -101,8 +101,8 @@ test("a rehearsal names the stand-in of each model, and what is guessed about se
 test("roles that were not started are named above and below the figures", () => {
   const lines = linesOf(rehearsal({ left_out: { tools: 1234, reward: 1 } }));
   expect(lines.slice(3, 5)).toEqual([
-    "  LEFT OUT: tools runs in a sandbox, which was not started; 1,234 tasks end there in this forecast (better: --like DIR)",
-    "  LEFT OUT: reward runs in a sandbox, which was not started; 1 tasks end there in this forecast (better: --like DIR)",
+    "  LEFT OUT: tools runs in a sandbox or was left out as code, and was not started; 1,234 tasks end there in this forecast (better: --like DIR)",
+    "  LEFT OUT: reward runs in a sandbox or was left out as code, and was not started; 1 tasks end there in this forecast (better: --like DIR)",
   ]);
   expect(lines.at(-1)).toBe(
     "without     tools, reward and what comes after: THESE FIGURES LEAVE IT OUT",

@@ -56,7 +56,7 @@ test("a plan names a part that was counted, models without a known length, and w
   expect(lines[1]).toStartWith("counted on 100 of them, played");
   expect(lines.slice(-2)).toEqual([
     "ASSUMED: how long answers of far are; state models.far.expect.output_tokens",
-    "LEFT OUT: tool runs in a sandbox, which was not started; 1,200 tasks end there in this plan",
+    "LEFT OUT: tool runs in a sandbox or was left out as code, and was not started; 1,200 tasks end there in this plan",
   ]);
 });
 
