@@ -110,7 +110,12 @@ export const sandbox = v.strictObject({
     [],
   ),
   env: v.optional(
-    described(variables, "Environment variables of commands in the sandbox.", { LANG: "C.UTF-8" }),
+    described(
+      variables,
+      "Environment variables of commands in the sandbox. A value from the environment of matrix, " +
+        "`${env:NAME}`, is never written down.",
+      { LANG: "C.UTF-8" },
+    ),
     {},
   ),
   workdir: v.optional(
