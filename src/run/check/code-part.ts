@@ -1,6 +1,6 @@
 // The part of a check that runs code of the recipe. It happens in a process of its own, whose
-// environment has no secrets (src/run/check/environment.ts): modules are imported there, the rule is
-// made, and the first row goes as far as its first prompt. The process gets the row on stdin and
+// environment has no secrets (src/run/check/environment.ts): modules are imported there, the rule
+// is made, and the first row goes as far as its first prompt. The process gets the row on stdin and
 // writes its answer as the last line of stdout. What the code prints goes to stderr.
 
 import { spawn } from "node:child_process";
