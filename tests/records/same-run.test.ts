@@ -56,7 +56,8 @@ test("the same recipe, files and dataset go on, with another concurrency and mor
 
 test("every key that makes another run, or shrinks this one, is told with both values", () => {
   const other = recipe({ path: "e.jsonl", limit: 4 }, { trials: 2 }, { name: "other", seed: 1 });
-  expect(against(other)?.toSorted()).toEqual([
+  const dataset = { rows: 4, digest: "", ids_digest: "" };
+  expect(against({ ...other, dataset })?.toSorted()).toEqual([
     "dataset.limit was 5 and is 4 now (it can only grow)",
     'dataset.path was "d.jsonl" and is "e.jsonl" now',
     'name was "made" and is "other" now',
@@ -64,6 +65,34 @@ test("every key that makes another run, or shrinks this one, is told with both v
   ]);
   const unset = recipe({ path: "d.jsonl", limit: 5 }, {});
   expect(against(unset)).toEqual(["run.trials was 2 and is unset now (it can only grow)"]);
+});
+
+test.each<[before: number | undefined, now: number, rows: number, refused: boolean]>([
+  [undefined, 5, 5, false],
+  [undefined, 6, 5, false],
+  [undefined, 4, 4, true],
+  [9, 5, 5, false],
+  [9, 4, 4, true],
+])(
+  "a limit of %p that becomes %p over 5 rows leaves %p: refused %p",
+  (before, limit, rows, refused) => {
+    const path = "d.jsonl";
+    const earlier = {
+      recipe: { ...RECIPE, dataset: before === undefined ? { path } : { path, limit: before } },
+    };
+    const dataset = { rows, digest: "digest", ids_digest: "" };
+    const found = against({ ...recipe({ path, limit }, { trials: 2 }), dataset }, { earlier });
+    expect(found).toEqual(
+      refused
+        ? [`dataset.limit was ${before ?? "unset"} and is ${limit} now (it can only grow)`]
+        : null,
+    );
+  },
+);
+
+test("trials that shrink are refused where no row is left out", () => {
+  const fewer = { ...recipe({ path: "d.jsonl", limit: 5 }, { trials: 1 }) };
+  expect(against(fewer)).toEqual(["run.trials was 2 and is 1 now (it can only grow)"]);
 });
 
 test("a file that changed is told, and one that came or went is not", () => {
