@@ -6,6 +6,7 @@ import { glob } from "node:fs/promises";
 import { basename, dirname, join, relative } from "node:path";
 import { closest } from "fastest-levenshtein";
 import { MatrixError } from "../error.ts";
+import type { CsvSettings } from "./csv.ts";
 import { type Compression, describeName, type Format, isDataFile } from "./format.ts";
 import { fetchFromHub, HUB_PREFIX } from "./hub.ts";
 import { CARD_FILES, type Card, parseCard } from "./layout/card.ts";
@@ -15,6 +16,8 @@ export interface DataFile {
   readonly path: string;
   readonly format: Format;
   readonly compression: Compression;
+  /** Set for a file of CSV or TSV where the recipe has settings for it. */
+  readonly csv?: CsvSettings;
 }
 
 /**
@@ -24,10 +27,11 @@ export interface DataFile {
 export async function findFiles(
   paths: readonly string[],
   format: Format | undefined,
+  csv?: CsvSettings,
 ): Promise<readonly DataFile[]> {
   const files: DataFile[] = [];
   for (const path of paths)
-    for (const file of await expand(path)) files.push(describe(file, format));
+    for (const file of await expand(path)) files.push(describe(file, format, csv));
   return files;
 }
 
@@ -91,7 +95,7 @@ function chosen(root: string, path: string, card: Card | null): readonly string[
   return chooseFiles({ root, paths, card }, relative(root, path)).map((file) => join(root, file));
 }
 
-function describe(path: string, format: Format | undefined): DataFile {
+function describe(path: string, format: Format | undefined, csv?: CsvSettings): DataFile {
   const { format: named, compression } = describeName(path);
   const found = format ?? named;
   if (found === "parquet" && compression !== null)
@@ -100,7 +104,10 @@ function describe(path: string, format: Format | undefined): DataFile {
       `${path} is a compressed Parquet file, which cannot be read`,
       { hint: "decompress it; Parquet compresses its columns itself" },
     );
-  if (found !== null) return { path, format: found, compression };
+  if (found !== null) {
+    const isCsv = found === "csv" || found === "tsv";
+    return { path, format: found, compression, ...(isCsv && csv !== undefined ? { csv } : {}) };
+  }
   throw new MatrixError("dataset_invalid", `cannot tell the format of ${path} from its name`, {
     hint:
       "name it .jsonl, .json, .csv (each also with .gz or .zst) or .parquet, " +

@@ -2,7 +2,7 @@
 
 import { basename } from "node:path";
 
-export type Format = "jsonl" | "json" | "csv" | "parquet";
+export type Format = "jsonl" | "json" | "csv" | "tsv" | "parquet";
 export type Compression = "gz" | "zst" | null;
 
 const FORMATS: Readonly<Record<string, Format>> = {
@@ -10,6 +10,7 @@ const FORMATS: Readonly<Record<string, Format>> = {
   ndjson: "jsonl",
   json: "json",
   csv: "csv",
+  tsv: "tsv",
   parquet: "parquet",
 };
 

@@ -5,18 +5,18 @@ import { createReadStream } from "node:fs";
 import { Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
 import { JSONParser } from "@streamparser/json";
-import { CsvError, parse as parseCsv } from "csv-parse";
 import { messageOf } from "../error.ts";
 import { cutDepth, DEPTH_MAX, isTooDeep } from "../task/depth.ts";
 import { exactNumber, parseJson } from "../task/exact.ts";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
+import { CSV_DEFAULTS, readCsvRows } from "./csv.ts";
 import type { DataFile } from "./files.ts";
 import { splitLines } from "./lines.ts";
 import { readParquet } from "./parquet/read-parquet.ts";
+import { decodeText, LineError } from "./text.ts";
 import { decompress } from "./zstd.ts";
 
 const CHUNK_BYTES = 256 * 1024;
-const BATCH_ROWS = 256;
 
 /** One item of a file: a row, or the problem with it. */
 export interface Item {
@@ -45,13 +45,10 @@ export async function* readItems(
     try {
       if (file.format === "parquet") yield* readParquetRows(file, columns);
       else
-        for await (const items of READERS[file.format](file, open(file)))
+        for await (const items of READERS[file.format](file))
           yield columns === null ? items : items.map((item) => pick(item, columns));
     } catch (cause) {
-      const line =
-        cause instanceof CsvError && typeof cause["lines"] === "number"
-          ? cause["lines"]
-          : undefined;
+      const line = cause instanceof LineError ? cause.line : undefined;
       yield [broken(file, line, explain(cause, file))];
     }
   }
@@ -69,18 +66,19 @@ function open({ path, compression }: DataFile): Readable {
 const READERS: Readonly<
   Record<
     Exclude<DataFile["format"], "parquet">,
-    (file: DataFile, bytes: Readable) => AsyncGenerator<readonly Item[]>
+    (file: DataFile) => AsyncGenerator<readonly Item[]>
   >
 > = {
   jsonl: readJsonLines,
   json: readJsonArray,
   csv: readCsv,
+  tsv: readCsv,
 };
 
 const BYTE_ORDER_MARK = "\ufeff";
 
-async function* readJsonLines(file: DataFile, bytes: Readable): AsyncGenerator<readonly Item[]> {
-  for await (const lines of splitLines(bytes)) {
+async function* readJsonLines(file: DataFile): AsyncGenerator<readonly Item[]> {
+  for await (const lines of splitLines(open(file))) {
     const items: Item[] = [];
     for (const { text, number, offset, bytes, valid } of lines) {
       const bare = number === 1 && text.startsWith(BYTE_ORDER_MARK) ? text.slice(1) : text;
@@ -99,7 +97,7 @@ function parseLine(file: DataFile, line: number, text: string): Item {
   }
 }
 
-async function* readJsonArray(file: DataFile, bytes: Readable): AsyncGenerator<readonly Item[]> {
+async function* readJsonArray(file: DataFile): AsyncGenerator<readonly Item[]> {
   let items: Item[] = [];
   let started = false;
   const parser = new JSONParser({ paths: ["$.*"], keepStack: false });
@@ -108,9 +106,7 @@ async function* readJsonArray(file: DataFile, bytes: Readable): AsyncGenerator<r
   parser.onError = (error) => {
     throw error;
   };
-  const decoder = new TextDecoder("utf-8", { fatal: true });
-  for await (const chunk of bytes as AsyncIterable<Buffer>) {
-    const text = decoder.decode(chunk, { stream: true });
+  for await (const text of decodeText(() => open(file), "utf-8", "convert it to UTF-8")) {
     if (!started && text.trim() !== "") {
       started = true;
       if (!text.trimStart().startsWith("["))
@@ -125,20 +121,13 @@ async function* readJsonArray(file: DataFile, bytes: Readable): AsyncGenerator<r
   if (started && !parser.isEnded) throw new Error("the JSON array is cut short");
 }
 
-async function* readCsv(file: DataFile, bytes: Readable): AsyncGenerator<readonly Item[]> {
-  const parser = parseCsv({ bom: true, columns: headerOf, info: true, skip_empty_lines: true });
-  bytes.on("error", (error) => parser.destroy(error));
-  let items: Item[] = [];
-  for await (const { record, info } of bytes.pipe(parser) as AsyncIterable<{
-    record: JsonObject;
-    info: { lines: number };
-  }>) {
-    items.push(itemOf(file, info.lines, record, null));
-    if (items.length < BATCH_ROWS) continue;
-    yield items;
-    items = [];
-  }
-  if (items.length > 0) yield items;
+async function* readCsv(file: DataFile): AsyncGenerator<readonly Item[]> {
+  const settings = file.csv ?? CSV_DEFAULTS;
+  const delimiter = settings.delimiter ?? (file.format === "tsv" ? "\t" : ",");
+  for await (const rows of readCsvRows(() => open(file), delimiter, settings))
+    yield rows.map(({ line, row }) =>
+      typeof row === "string" ? broken(file, line, row) : itemOf(file, line, row, null),
+    );
 }
 
 async function* readParquetRows(
@@ -163,12 +152,6 @@ function pick(item: Item, columns: readonly string[]): Item {
   }
   const picked = Object.fromEntries(columns.map((column) => [column, row[column] as Json]));
   return { ...item, row: picked, text: JSON.stringify(picked) };
-}
-
-function headerOf(names: string[]): string[] {
-  const twice = names.find((name, index) => names.indexOf(name) !== index);
-  if (twice !== undefined) throw new Error(`the header names the column "${twice}" twice`);
-  return names;
 }
 
 function itemOf(file: DataFile, line: number | undefined, value: Json, text: string | null): Item {

@@ -18,7 +18,7 @@ export async function scanRows(
 ): Promise<Scanned> {
   const filter = dataset.filter === undefined ? null : compileExpression(dataset.filter);
   const source: DatasetSource = {
-    files: await findFiles([dataset.path].flat(), dataset.format),
+    files: await findFiles([dataset.path].flat(), dataset.format, dataset.csv),
     columns: dataset.columns ?? null,
     idField: dataset.id ?? null,
     filter: filter === null ? null : (row) => filter({ row }) === true,

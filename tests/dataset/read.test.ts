@@ -182,9 +182,13 @@ test("a JSON array that is not UTF-8 gives its problem", async () => {
   expect(problemsOf(await itemsOf("d.json", bytes))).toHaveLength(1);
 });
 
-test("a ragged row of CSV ends the file with its line", async () => {
-  const [problem] = problemsOf(await itemsOf("d.csv", "a,b\n1,2\n1,2,3\n"));
-  expect(problem).toStartWith("3: Invalid Record Length");
+test("a ragged row of CSV is a problem with its line, and the rows after it are read", async () => {
+  const items = await itemsOf("d.csv", "a,b\n1,2\n1,2,3\n4\n5,6\n");
+  expect(problemsOf(items)).toEqual([
+    "3: the row has 3 fields and the header 2",
+    "4: the row has 1 field and the header 2",
+  ]);
+  expect(items.map(({ row }) => row)).toEqual([{ a: "1", b: "2" }, null, null, { a: "5", b: "6" }]);
 });
 
 test("a CSV header that names a column twice is refused", async () => {

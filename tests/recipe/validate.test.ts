@@ -44,7 +44,7 @@ describe("unknown keys", () => {
 
   test("a misspelt key is not also reported as missing", () => {
     expect(complaintsOf({ dataset: { pth: "/d" } })).toEqual([
-      'dataset.pth: unknown key "pth"; allowed: path, format, columns, id, limit, shuffle, filter, shard (path)',
+      'dataset.pth: unknown key "pth"; allowed: path, format, csv, columns, id, limit, shuffle, filter, shard (path)',
     ]);
   });
 

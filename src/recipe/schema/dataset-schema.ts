@@ -22,6 +22,60 @@ const shard = v.pipe(
   v.title("`INDEX/COUNT`"),
 );
 
+const ENCODING = 'an encoding such as "utf-8", "latin1" or "shift_jis"';
+
+const csv = v.pipe(
+  v.strictObject({
+    delimiter: v.optional(
+      described(
+        v.pipe(v.string(), v.nonEmpty("a text of at least one character"), v.title("text")),
+        "What stands between two fields. Unset, a comma, and a tab in files of TSV.",
+        ";",
+      ),
+    ),
+    quote: v.optional(
+      described(
+        v.pipe(v.string(), v.maxLength(1, "one character, or none"), v.title("text")),
+        "The character around fields, which is doubled within them. Empty, fields have no quotes.",
+        "'",
+      ),
+      '"',
+    ),
+    encoding: v.optional(
+      described(
+        v.pipe(v.string(), v.check(isEncoding, ENCODING), v.title("text")),
+        "The encoding of the files: a label of the Encoding Standard (encoding.spec.whatwg.org).",
+        "latin1",
+      ),
+      "utf-8",
+    ),
+    header: v.optional(
+      described(
+        v.pipe(
+          v.union(
+            [v.boolean(), v.pipe(v.array(text), v.minLength(1, "at least one name"))],
+            "true, false, or a list of names",
+          ),
+          v.title("true, false, or list of texts"),
+        ),
+        "True when the first line names the columns. Otherwise the first line is a row, and the " +
+          "list names the columns; with false their names are 0, 1, 2 and so on.",
+        ["question", "answer"],
+      ),
+      true,
+    ),
+  }),
+  v.description("How files of CSV and TSV are written. See [CSV](data-in.md#csv)."),
+);
+
+function isEncoding(label: string): boolean {
+  try {
+    return new TextDecoder(label as ConstructorParameters<typeof TextDecoder>[0]).encoding !== "";
+  } catch {
+    return false;
+  }
+}
+
 export const dataset = v.strictObject({
   path: described(
     v.pipe(
@@ -36,11 +90,12 @@ export const dataset = v.strictObject({
   ),
   format: v.optional(
     described(
-      v.picklist(["jsonl", "json", "csv", "parquet"]),
+      v.picklist(["jsonl", "json", "csv", "tsv", "parquet"]),
       "The format of the files. Unset, the name of each file tells it.",
       "jsonl",
     ),
   ),
+  csv: v.optional(csv),
   columns: v.optional(
     described(
       v.pipe(v.array(text), v.minLength(1, "at least one column")),
