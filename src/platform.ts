@@ -16,6 +16,11 @@ interface ServeOptions {
   readonly fetch: (request: Request) => Response | Promise<Response>;
 }
 
+interface ClientAddress {
+  readonly hostname: string;
+  readonly port: number;
+}
+
 interface DenoServeOptions {
   readonly hostname: string;
   readonly port: number;
@@ -29,7 +34,10 @@ interface DenoLike {
   readonly version: { readonly deno: string };
   serve(
     options: DenoServeOptions,
-    fetch: ServeOptions["fetch"],
+    fetch: (
+      request: Request,
+      info: { readonly remoteAddr: ClientAddress },
+    ) => Response | Promise<Response>,
   ): {
     readonly addr: { readonly port: number };
     readonly finished: Promise<void>;
@@ -47,7 +55,8 @@ interface DenoLike {
 export interface Hyper {
   /** The server stops at once, whatever is under way. Throws when it cannot listen. */
   serve(
-    options: ServeOptions & {
+    options: Omit<ServeOptions, "fetch"> & {
+      readonly fetch: (request: Request, client: ClientAddress) => Response | Promise<Response>;
       readonly tls: { readonly key: string; readonly cert: string } | null;
     },
   ): {
@@ -103,7 +112,7 @@ export const hyper: Hyper | null =
           const stopping = new AbortController();
           const server = deno.serve(
             { hostname, port, ...tls, signal: stopping.signal, onListen: () => undefined },
-            fetch,
+            (request, { remoteAddr }) => fetch(request, remoteAddr),
           );
           const stop = (): Promise<void> => {
             stopping.abort();

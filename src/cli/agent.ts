@@ -7,12 +7,13 @@ import { resolve } from "node:path";
 import { Command, Option } from "commander";
 import { EXIT, EXIT_GONE, MatrixError } from "../error.ts";
 import { DEFAULT_PORT, parseAddress, urlOf } from "../http/address.ts";
+import { createIdentity, type Identity } from "../http/identity.ts";
 import { exitNow } from "../process.ts";
 import { createFinder, isComplete, readToken, runDirectoryOf } from "../run/join.ts";
 import { watchParent } from "../run/worker/parent.ts";
 import { Supervisor } from "../run/worker/supervisor.ts";
 import { runWorker } from "../run/worker/worker.ts";
-import { LAST_ERROR, WorkerLives } from "../run/worker/worker-command.ts";
+import { HOST_KEY, LAST_ERROR, WorkerLives } from "../run/worker/worker-command.ts";
 import { makeTemporaryFolder } from "../task/temporary-folder.ts";
 import type { Log } from "../telemetry/log.ts";
 import { formatLine } from "../telemetry/log.ts";
@@ -98,6 +99,7 @@ async function work(flags: AgentFlags, watcher: string): Promise<number> {
   if (parent !== null) watchParent(parent, () => exitNow(EXIT.resumable));
   const why = await runWorker({
     ...{ id, name, insecure, patienceMs, env },
+    identity: identityOf(id, takeKey(env)),
     replaces: replaces ?? null,
     lastError: env[LAST_ERROR] ?? "",
     roles: rolesOf(role),
@@ -110,6 +112,17 @@ async function work(flags: AgentFlags, watcher: string): Promise<number> {
     leave: leaving.signal,
   });
   return why === "gone" ? EXIT_GONE : EXIT.complete;
+}
+
+/** The secret is this process's alone: programs that it starts do not inherit it. */
+function takeKey(env: NodeJS.ProcessEnv): string | undefined {
+  const key = env[HOST_KEY];
+  delete env[HOST_KEY];
+  return key;
+}
+
+function identityOf(id: string, key: string | undefined): Identity | null {
+  return key === undefined ? null : createIdentity(id.replace(/\.[^.]*$/, ""), key);
 }
 
 /** Starts the workers and stays until the run is over or a signal comes. */

@@ -5,6 +5,7 @@ import { loadTemplate } from "../agent/create.ts";
 import { loadUserModule } from "../agent/user-module.ts";
 import { MatrixError } from "../error.ts";
 import { LOOPBACK, parseAddress } from "../http/address.ts";
+import { refuseForeignPages } from "../http/browser-guard.ts";
 import { loadReplies } from "../model/create.ts";
 import { createModelServer } from "../model/served/server.ts";
 import { serve } from "../platform.ts";
@@ -45,7 +46,9 @@ async function serveModel(settings: readonly string[], flags: ServeFlags): Promi
   const { name, config } = await modelOf(settings, flags);
   const replies = await loadReplies(name, config, { loadModule: loadUserModule, loadTemplate });
   const { hostname, port } = parseAddress(flags.listen, DEFAULT_ADDRESS);
-  const server = listen(hostname, port, createModelServer({ name, config, replies }).fetch);
+  const app = createModelServer({ name, config, replies });
+  const fetch = refuseForeignPages(hostname, (request) => app.fetch(request));
+  const server = listen(hostname, port, fetch);
   // The URL is the result: a script reads it from stdout.
   console.log(`${server.url}/v1`);
   console.error(`simulated model "${name}" at ${server.url}/v1; stop with Ctrl-C`);

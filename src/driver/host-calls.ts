@@ -1,13 +1,17 @@
 // Requests of hosts to the driver, other than batches and the census: to join, to be counted as
 // living (a beat), for permits at models with a rate, to leave, and to take the lines of their
-// logs.
+// logs. A host speaks for itself alone: its id is that of the connection, which the host has proved
+// to be its own.
 
+import { MatrixError } from "../error.ts";
+import { fingerprintIn } from "../http/identity.ts";
 import type { Route } from "../http/reception.ts";
 import { type Control, decodeControl, encodeControl } from "../peer/control.ts";
 import type { HostId, Load } from "../peer/member.ts";
 import type { Spent } from "../task/spent.ts";
 import type { Coordinator } from "./coordinator.ts";
 import type { EndedTasks } from "./ended-tasks.ts";
+import { HostNames, isSameKey } from "./host-names.ts";
 import type { Rates } from "./rates.ts";
 
 const CONTROL_BYTES_MAX = 256 * 2 ** 10;
@@ -37,9 +41,12 @@ export class HostCalls {
   readonly #options: HostCallsOptions;
   /** Bytes of request bodies that each host has sent to its peers. */
   readonly #bytesSent = new Map<HostId, number>();
+  readonly #names: HostNames;
 
   constructor(options: HostCallsOptions) {
     this.#options = options;
+    const { coordinator } = options;
+    this.#names = new HostNames((id) => coordinator.hosts.some(({ member }) => member.id === id));
   }
 
   /** Bytes of request bodies that all hosts have sent. */
@@ -49,19 +56,22 @@ export class HostCalls {
 
   get routes(): Record<string, Route> {
     return {
-      join: { bytesMax: CONTROL_BYTES_MAX, run: (body) => this.#join(body) },
+      join: { bytesMax: CONTROL_BYTES_MAX, run: (body, from) => this.#join(body, from) },
       beat: { bytesMax: CONTROL_BYTES_MAX, run: (body, from) => this.#beat(body, from) },
       permits: { bytesMax: CONTROL_BYTES_MAX, run: (body) => this.#permits(body) },
-      leave: { bytesMax: CONTROL_BYTES_MAX, run: (body) => this.#leave(body) },
-      logs: { bytesMax: LOGS_BYTES_MAX, run: (body) => this.#logs(body) },
+      leave: { bytesMax: CONTROL_BYTES_MAX, run: (body, from) => this.#leave(body, from) },
+      logs: { bytesMax: LOGS_BYTES_MAX, run: (body, from) => this.#logs(body, from) },
       recorded: { bytesMax: CONTROL_BYTES_MAX, run: (body) => this.#recorded(body) },
     };
   }
 
-  #join(body: Uint8Array): Uint8Array {
+  #join(body: Uint8Array, from: HostId): Uint8Array {
     const join = decodeControl("join", body);
     const { coordinator, desk } = this.#options;
-    if (join.replaces !== null) coordinator.remove(join.replaces, "died");
+    this.#names.note(from, join.name);
+    // A host of another key is found dead by its silence, and not by what others say of it.
+    if (join.replaces !== null && mayReplace(from, join.replaces))
+      coordinator.remove(join.replaces, "died");
     return encodeControl("welcome", desk.welcome(join));
   }
 
@@ -71,6 +81,7 @@ export class HostCalls {
     // The host belongs to a run that had this directory before.
     if (run !== this.#options.run) return encodeControl("heard", RUN_IS_OVER);
     this.#bytesSent.set(from, bytes);
+    this.#names.note(from, host.name);
     desk.spent(from, spent);
     const { state, joining, list } = coordinator.beat({
       member: { ...host, id: from, isSink: false },
@@ -97,11 +108,12 @@ export class HostCalls {
     return encodeControl("turns", { waits: [...(await this.#options.rates.ask(model, wanted))] });
   }
 
-  #leave(body: Uint8Array): Uint8Array {
+  #leave(body: Uint8Array, from: HostId): Uint8Array {
     const { id, why, spent } = decodeControl("leave", body);
     const { coordinator, desk } = this.#options;
-    desk.spent(id, spent);
-    coordinator.remove(id, why);
+    if (id !== from) throw new MatrixError("wire_invalid", `${from} speaks for ${id}`);
+    desk.spent(from, spent);
+    coordinator.remove(from, why);
     return encodeControl("done", null);
   }
 
@@ -110,11 +122,19 @@ export class HostCalls {
     return encodeControl("recording", await this.#options.desk.recorded(task));
   }
 
-  #logs(body: Uint8Array): Uint8Array {
-    const { name, lines } = decodeControl("logs", body);
+  #logs(body: Uint8Array, from: HostId): Uint8Array {
+    const { lines } = decodeControl("logs", body);
+    const name = this.#names.nameOf(from);
+    // The host keeps the lines, and sends them again after its next beat.
+    if (name === null) throw new MatrixError("wire_invalid", `${from} has not joined`);
     this.#options.desk.logs(name, lines);
     return encodeControl("done", null);
   }
+}
+
+/** Any member may use an id without a fingerprint, so such an id protects no host. */
+function mayReplace(from: HostId, replaced: HostId): boolean {
+  return fingerprintIn(replaced) === null || isSameKey(from, replaced);
 }
 
 const RUN_IS_OVER: Control<"heard"> = {

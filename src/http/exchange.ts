@@ -3,12 +3,15 @@
 // is thrown away as it comes, since a reset would cost the client its answer; a body that is too
 // long for that has its connection cut.
 
+import type { Endpoints } from "./proof.ts";
+
 /** The time that a body may take. */
 export const BODY_MS_MAX = 120_000;
 /** The bytes of an unwanted body that are thrown away before its connection is cut. */
 export const UNWANTED_BYTES_MAX = 8 * 2 ** 20;
 
 export interface Exchange {
+  readonly connection: Endpoints;
   readonly method: string;
   /** The path with its query. */
   readonly path: string;

@@ -2,15 +2,23 @@
 
 import http2, { type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
 import { BODY_MS_MAX, type Exchange, joined, UNWANTED_BYTES_MAX } from "./exchange.ts";
+import type { Endpoints } from "./proof.ts";
 
 export class Http2Exchange implements Exchange {
   readonly admit: () => void;
+  readonly connection: Endpoints;
   readonly #stream: ServerHttp2Stream;
   readonly #headers: IncomingHttpHeaders;
 
-  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, admit: () => void) {
+  constructor(
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+    connection: Endpoints,
+    admit: () => void,
+  ) {
     this.#stream = stream;
     this.#headers = headers;
+    this.connection = connection;
     this.admit = admit;
     stream.on("error", () => undefined); // "close" follows
   }

@@ -48,10 +48,18 @@ export async function serveHttp2(options: Http2ServerOptions): Promise<RunningSe
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
   });
   server.on("session", (session) => {
+    const { remoteAddress = "", remotePort = 0 } = session.socket;
     const endpoint = endpointOf(session.socket);
-    session.on("stream", (stream, headers) =>
-      handle(new Http2Exchange(stream, headers, () => admit(session, endpoint, strangers))),
-    );
+    const connection = {
+      tls: tls !== null,
+      clientAddress: remoteAddress,
+      clientPort: remotePort,
+      serverPort: (server.address() as AddressInfo).port,
+    };
+    session.on("stream", (stream, headers) => {
+      const enter = () => admit(session, endpoint, strangers);
+      handle(new Http2Exchange(stream, headers, connection, enter));
+    });
   });
   await listen(server, port, hostname);
   const stop = async () => {

@@ -4,6 +4,7 @@
 import type { Hyper } from "../platform.ts";
 import { BODY_MS_MAX, type Exchange, joined, UNWANTED_BYTES_MAX } from "./exchange.ts";
 import type { Http2ServerOptions, RunningServer } from "./http2-server.ts";
+import type { Endpoints } from "./proof.ts";
 
 type Body = NonNullable<Request["body"]>;
 
@@ -11,18 +12,30 @@ export async function serveHyper(
   hyper: Hyper,
   { handle, ...options }: Http2ServerOptions,
 ): Promise<RunningServer> {
-  return hyper.serve({
+  const server = hyper.serve({
     ...options,
-    fetch: (request) => new Promise((resolve) => handle(new HyperExchange(request, resolve))),
+    fetch: (request, { hostname, port }) =>
+      new Promise((resolve) => {
+        const connection = {
+          tls: options.tls !== null,
+          clientAddress: hostname,
+          clientPort: port,
+          serverPort: server.port,
+        };
+        handle(new HyperExchange(request, connection, resolve));
+      }),
   });
+  return server;
 }
 
 class HyperExchange implements Exchange {
+  readonly connection: Endpoints;
   readonly #request: Request;
   readonly #respond: (response: Response) => void;
 
-  constructor(request: Request, respond: (response: Response) => void) {
+  constructor(request: Request, connection: Endpoints, respond: (response: Response) => void) {
     this.#request = request;
+    this.connection = connection;
     this.#respond = respond;
   }
 

@@ -1,16 +1,17 @@
 // The reception of a peer's server. It judges every request by its headers, and hands the bodies of
-// members to their routes without knowing what they mean. A client without the token learns nothing
-// at all. The status tells a member what is wrong with its request.
+// members to their routes without knowing what they mean. A client without the token gets a
+// greeting (proof.ts) and learns nothing else. The status tells a member what is wrong with its
+// request.
 //
 // A reception has no routes until it is started. Until then members are refused as "starting".
 
-import { timingSafeEqual } from "node:crypto";
 import { type Context, Hono } from "hono";
 import { MatrixError } from "../error.ts";
 import type { Exchange } from "./exchange.ts";
+import { CHALLENGE, GREETING_PATH, Greeter, isEqual, isPeerId, metricsToken } from "./proof.ts";
 import { ReplayGuard } from "./replay-guard.ts";
 
-export const PROTOCOL_VERSION = "1";
+export const PROTOCOL_VERSION = "2";
 export const CONTENT_TYPE = "application/msgpack";
 
 export interface Route {
@@ -60,7 +61,8 @@ export class Reception {
   /** Requests that were refused, by reason. */
   readonly refused: Partial<Record<Refusal, number>> = {};
   readonly #options: ReceptionOptions;
-  readonly #proof: Buffer;
+  readonly #greeter: Greeter;
+  readonly #metricsToken: string;
   readonly #replays = new ReplayGuard();
   readonly #app: Hono<{ Bindings: Exchange }>;
   #service: PeerService | null = null;
@@ -68,7 +70,8 @@ export class Reception {
   constructor(options: ReceptionOptions) {
     if (options.token === "") throw new Error("an empty token proves nothing");
     this.#options = options;
-    this.#proof = Buffer.from(`Bearer ${options.token}`);
+    this.#greeter = new Greeter(options.token, options.self);
+    this.#metricsToken = metricsToken(options.token);
     this.#app = this.#createApp();
   }
 
@@ -83,17 +86,18 @@ export class Reception {
   #createApp(): Hono<{ Bindings: Exchange }> {
     const app = new Hono<{ Bindings: Exchange }>();
     app.get("/healthz", ({ env }) => answer(env, 200, "text/plain", "ok"));
+    app.post(GREETING_PATH, (context) => this.#greet(context));
     app.use(async (context, next) => {
-      if (!isEqual(context.env.header("authorization") ?? "", this.#proof))
+      const { env } = context;
+      const authorization = env.header("authorization") ?? "";
+      const from = env.header("matrix-from") ?? "";
+      if (env.method === "GET" && isEqual(authorization, `Bearer ${this.#metricsToken}`))
+        return this.#answerMetrics(context);
+      if (!this.#greeter.isMember(authorization, from, env.connection))
         return this.#refuse(context, "stranger");
-      context.env.admit();
+      env.admit();
       return next();
     });
-    app.get("/metrics", async (context) =>
-      this.#service === null
-        ? this.#refuse(context, "starting")
-        : answer(context.env, 200, "text/plain; version=0.0.4", await this.#service.metrics()),
-    );
     app.all("/v1/:route", (context) => this.#takeCall(context));
     app.notFound((context) => this.#refuse(context, "path"));
     app.onError((thrown, context) => {
@@ -103,6 +107,21 @@ export class Reception {
       return this.#refuse(context, "bug");
     });
     return app;
+  }
+
+  #greet(context: PeerContext): Response {
+    const { env } = context;
+    if (env.header("matrix-protocol") !== PROTOCOL_VERSION) return this.#refuse(context, "version");
+    const greeting = this.#greeter.greet(env.header(CHALLENGE) ?? "", env.connection);
+    if (greeting === null) return this.#refuse(context, "stranger");
+    return answer(env, 200, "text/plain", greeting);
+  }
+
+  async #answerMetrics(context: PeerContext): Promise<Response> {
+    if (context.req.path !== "/metrics") return this.#refuse(context, "path");
+    if (this.#service === null) return this.#refuse(context, "starting");
+    const metrics = await this.#service.metrics();
+    return answer(context.env, 200, "text/plain; version=0.0.4", metrics);
   }
 
   async #takeCall(context: PeerContext): Promise<Response> {
@@ -143,7 +162,7 @@ function problemOf(exchange: Exchange, self: string): Refusal | null {
   const to = exchange.header("matrix-to");
   if (exchange.header("matrix-protocol") !== PROTOCOL_VERSION) return "version";
   if (to !== "" && to !== self) return "addressee";
-  if (!/^[\w-]{1,64}$/.test(exchange.header("matrix-from") ?? "")) return "sender";
+  if (!isPeerId(exchange.header("matrix-from") ?? "")) return "sender";
   if (exchange.method !== "POST") return "method";
   if (exchange.header("content-type") !== CONTENT_TYPE) return "content_type";
   if (!isNumber(exchange.header("content-length"))) return "length";
@@ -168,10 +187,4 @@ function answer(
 ): Response {
   exchange.answer(status, contentType, body);
   return ANSWERED;
-}
-
-function isEqual(given: string, expected: Buffer): boolean {
-  const bytes = Buffer.from(given);
-  // The length of the token is not a secret.
-  return bytes.length === expected.length && timingSafeEqual(bytes, expected);
 }

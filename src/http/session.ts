@@ -8,16 +8,21 @@ import { hyper } from "../platform.ts";
 import type { Call, Connection } from "./connection.ts";
 import { openHttp2 } from "./http2-connection.ts";
 import { openHyper } from "./hyper-connection.ts";
+import type { Identity } from "./identity.ts";
+import { CHALLENGE, GREETING_PATH, Greeted, serverOf } from "./proof.ts";
 import { CONTENT_TYPE, PROTOCOL_VERSION, REFUSALS } from "./reception.ts";
 import { openSocket } from "./socket.ts";
 
 const CONNECT_TIMEOUT_MS = 5000;
+const GREETING_BYTES_MAX = 512;
 
 export interface SessionOptions {
   /** http:// for cleartext, https:// for TLS. */
   readonly url: string;
   readonly token: string;
   readonly self: string;
+  /** Proves that this process may use the id `self`; null for an id without a fingerprint. */
+  readonly identity?: Identity | null;
   /** "" for any process at that address. */
   readonly peer: string;
   readonly connectTimeoutMs?: number;
@@ -43,9 +48,15 @@ export function canRepeat(thrown: unknown): boolean {
  */
 let lastRequest = Date.now() * 64;
 
+/** A connection whose server has proved that it belongs to the run. */
+interface Proved {
+  readonly connection: Connection;
+  readonly authorization: string;
+}
+
 export class PeerSession {
   readonly #options: SessionOptions;
-  #opening: Promise<Connection> | null = null;
+  #opening: Promise<Proved> | null = null;
   #connection: Connection | null = null;
   /**
    * The socket under the connection. The session destroys it, because a GOAWAY has crashed peers.
@@ -53,6 +64,7 @@ export class PeerSession {
   #socket: Socket | null = null;
   #isClosed = false;
   #localAddress: string | null = null;
+  #peerId: string | null = null;
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -61,6 +73,11 @@ export class PeerSession {
   /** This side's address of the last connection; null before the first one. */
   get localAddress(): string | null {
     return this.#localAddress;
+  }
+
+  /** The id that the server of the last connection gave; null before the first one. */
+  get peerId(): string | null {
+    return this.#peerId;
   }
 
   async request(
@@ -72,8 +89,8 @@ export class PeerSession {
     let call: Call | null = null;
     try {
       if (this.#isClosed) throw new MatrixError("peer_failed", "the session was closed");
-      const connection = await limit.race(this.#connect());
-      call = connection.request(`/v1/${route}`, this.#headers(), body);
+      const { connection, authorization } = await limit.race(this.#connect());
+      call = connection.request(`/v1/${route}`, this.#headers(authorization), body);
       const reply = await limit.race(call.reply);
       if (reply === "refused") throw new MatrixError("peer_failed", "the peer refused the request");
       const { status } = reply;
@@ -108,10 +125,10 @@ export class PeerSession {
     this.#socket?.destroy();
   }
 
-  #headers(): Record<string, string> {
-    const { token, self, peer } = this.#options;
+  #headers(authorization: string): Record<string, string> {
+    const { self, peer } = this.#options;
     return {
-      authorization: `Bearer ${token}`,
+      authorization,
       "content-type": CONTENT_TYPE,
       "matrix-protocol": PROTOCOL_VERSION,
       "matrix-from": self,
@@ -120,7 +137,7 @@ export class PeerSession {
     };
   }
 
-  #connect(): Promise<Connection> {
+  #connect(): Promise<Proved> {
     if (this.#opening !== null && this.#connection?.isOpen !== false) return this.#opening;
     this.#connection = null;
     const opening = this.#open();
@@ -131,30 +148,63 @@ export class PeerSession {
     return opening;
   }
 
-  async #open(): Promise<Connection> {
+  async #open(): Promise<Proved> {
     const { url, token, connectTimeoutMs = CONNECT_TIMEOUT_MS } = this.#options;
     const socket = await openSocket(url, token);
     const limit = new Limit("no connection", connectTimeoutMs, undefined);
     this.#socket = socket;
     try {
       if (this.#isClosed) throw new Error("the session was closed");
-      this.#connection = await limit.race(
+      const connection = await limit.race(
         hyper === null ? openHttp2(url, socket) : openHyper(hyper, socket),
       );
       this.#localAddress = socket.localAddress ?? null;
-      return this.#connection;
+      const authorization = await limit.race(this.#greet(connection, socket));
+      this.#connection = connection;
+      return { connection, authorization };
     } catch (cause) {
       socket.destroy();
-      if (hasOtherToken(cause))
-        throw new MatrixError("peer_failed", "cannot connect: the peer has another token", {
-          status: REFUSALS.stranger,
-          cause,
-        });
+      if (hasOtherToken(cause)) throw anotherToken(cause);
+      if (cause instanceof MatrixError) throw cause;
       throw new MatrixError("peer_failed", `cannot connect: ${messageOf(cause)}`, { cause });
     } finally {
       limit.clear();
     }
   }
+
+  /** Sends nothing but a challenge until the server has proved that it knows the token. */
+  async #greet(connection: Connection, socket: Socket): Promise<string> {
+    const { token, self, identity = null, url, peer } = this.#options;
+    const greeted = new Greeted(token, {
+      tls: new URL(url).protocol === "https:",
+      clientAddress: socket.localAddress ?? "",
+      clientPort: socket.localPort ?? 0,
+      serverPort: socket.remotePort ?? 0,
+    });
+    const headers = { [CHALLENGE]: greeted.challenge, "matrix-protocol": PROTOCOL_VERSION };
+    const reply = await connection.request(GREETING_PATH, headers, new Uint8Array(0)).reply;
+    if (reply === "refused") throw new Error("the peer refused the greeting");
+    const { status } = reply;
+    if (status !== 200)
+      throw new MatrixError("peer_failed", `cannot connect: the peer answered with ${status}`, {
+        status,
+      });
+    const greeting = new TextDecoder().decode(reply.body.subarray(0, GREETING_BYTES_MAX));
+    const authorization = greeted.authorization(greeting, self, identity);
+    if (authorization === null) throw anotherToken();
+    // Another member could pass the greeting on, and speak as this process.
+    if (peer !== "" && serverOf(greeting) !== peer)
+      throw new MatrixError("peer_failed", `cannot connect: ${serverOf(greeting)} answers there`, {
+        status: REFUSALS.addressee,
+      });
+    this.#peerId = serverOf(greeting);
+    return authorization;
+  }
+}
+
+function anotherToken(cause?: unknown): MatrixError {
+  const message = "cannot connect: the peer has another token";
+  return new MatrixError("peer_failed", message, { status: REFUSALS.stranger, cause });
 }
 
 /**

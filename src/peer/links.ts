@@ -3,6 +3,7 @@
 // further messages wait and make the next request larger.
 
 import { MatrixError } from "../error.ts";
+import type { Identity } from "../http/identity.ts";
 import { canRepeat, PeerSession } from "../http/session.ts";
 import type { Clock } from "../task/clock.ts";
 import { EncodedTask } from "../task/encoded.ts";
@@ -27,6 +28,8 @@ const WHOLE = Number.POSITIVE_INFINITY;
 export interface LinksOptions {
   readonly self: HostId;
   readonly token: string;
+  /** Proves `self` to peers; null for an id without a fingerprint. */
+  readonly identity: Identity | null;
   readonly routing: Routing;
   readonly broker: Pick<Broker, "take" | "delivered" | "undelivered">;
   /** Keeps what peers then need not send back; null where whole tasks travel. */
@@ -98,10 +101,10 @@ export class Links {
   #linkTo(to: HostId): Link | null {
     const known = this.#links.get(to);
     if (known !== undefined) return known;
-    const { self, token, routing } = this.#options;
+    const { self, token, identity, routing } = this.#options;
     const url = routing.addressOf(to);
     if (url === null) return null;
-    const session = new PeerSession({ url, token, self, peer: to });
+    const session = new PeerSession({ url, token, self, identity, peer: to });
     const link: Link = { session, requests: 0, isScheduled: false };
     this.#links.set(to, link);
     return link;

@@ -4,6 +4,7 @@
 // A peer is complete when it is made, and begins to take part when it is started.
 
 import { MatrixError } from "../error.ts";
+import type { Identity } from "../http/identity.ts";
 import type { PeerServer } from "../http/peer-server.ts";
 import type { PeerService, Route } from "../http/reception.ts";
 import type { StoreConfig } from "../recipe/schema/schema.ts";
@@ -34,6 +35,8 @@ export interface PeerOptions extends Pick<BrokerOptions, "delivery" | "maxAttemp
   /** A server that listens already and is not started yet. */
   readonly server: PeerServer;
   readonly token: string;
+  /** Proves the id of the server to peers; null for an id without a fingerprint. */
+  readonly identity?: Identity | null;
   readonly store: StoreConfig;
   /** The current load of the roles that this process serves; none for the driver. */
   readonly roles: readonly RoleLoad[];
@@ -50,6 +53,8 @@ export interface PeerOptions extends Pick<BrokerOptions, "delivery" | "maxAttemp
 export interface PeerStart extends PeerService {
   /** Takes the messages for this process: steps and forks on a host, ends on the driver. */
   readonly receiver: Receiver;
+  /** Tells whether this peer is the driver, which alone takes the census. Default: any peer is. */
+  readonly isDriver?: (id: HostId) => boolean;
 }
 
 export class Peer implements HostTransport {
@@ -66,6 +71,7 @@ export class Peer implements HostTransport {
 
   constructor(options: PeerOptions) {
     const { server, token, delivery, maxAttempts, capacity, store, clock } = options;
+    const { identity = null } = options;
     this.self = server.self;
     this.server = server;
     this.#options = options;
@@ -85,6 +91,7 @@ export class Peer implements HostTransport {
     this.links = new Links({
       self: this.self,
       token,
+      identity,
       routing: this.routing,
       broker: this.broker,
       store: store.enabled ? this.#store : null,
@@ -94,13 +101,13 @@ export class Peer implements HostTransport {
   }
 
   /** `routes` answer requests to this process other than batches and the census. */
-  start({ receiver, routes, metrics }: PeerStart): void {
+  start({ receiver, routes, metrics, isDriver = () => true }: PeerStart): void {
     this.#inbox.start(receiver);
     this.#ticking = setInterval(() => {
       this.links.prune();
       this.broker.tick();
     }, TICK_MS);
-    this.server.start({ routes: { ...routes, ...this.#routes() }, metrics });
+    this.server.start({ routes: { ...routes, ...this.#routes(isDriver) }, metrics });
   }
 
   get load(): Load {
@@ -132,10 +139,16 @@ export class Peer implements HostTransport {
     await this.server.stop();
   }
 
-  #routes(): Record<string, Route> {
+  #routes(isDriver: (id: HostId) => boolean): Record<string, Route> {
     return {
       batch: { bytesMax: BATCH_BYTES_MAX, run: (body, from) => this.#takeBatch(body, from) },
-      census: { bytesMax: CONTROL_BYTES_MAX, run: (body) => this.#answerCensus(body) },
+      census: {
+        bytesMax: CONTROL_BYTES_MAX,
+        run: (body, from) => {
+          if (!isDriver(from)) throw new MatrixError("wire_invalid", `${from} is not the driver`);
+          return this.#answerCensus(body);
+        },
+      },
     };
   }
 

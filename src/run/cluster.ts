@@ -17,6 +17,7 @@ import {
   needsTls,
   urlOf,
 } from "../http/address.ts";
+import { createIdentity, type Identity } from "../http/identity.ts";
 import { PeerServer } from "../http/peer-server.ts";
 import type { Control } from "../peer/control.ts";
 import { Peer } from "../peer/peer.ts";
@@ -65,6 +66,8 @@ interface Place {
   /** Identifies the run; every driver of the run has the same. */
   readonly run: string;
   readonly token: string;
+  /** This process among its peers. */
+  readonly identity: Identity;
   readonly earlier: DriverFile | null;
 }
 
@@ -92,6 +95,7 @@ export class Cluster implements Stage {
     this.peer = new Peer({
       server: place.server,
       token: place.token,
+      identity: place.identity,
       delivery: run.delivery,
       maxAttempts: run.max_attempts,
       store,
@@ -113,9 +117,10 @@ export class Cluster implements Stage {
     const asked = hosts.listen ?? LOOPBACK;
     // Secrets do not cross a network in cleartext.
     const withSecrets = isLoopback(asked.hostname) || !hosts.insecure;
+    const identity = createIdentity(`driver-${randomId(10)}`);
     const bundle = await createBundle(plan.loaded, { env, withSecrets });
     const server = await listenAgain(asked, earlier, (address) =>
-      listen(address, token, hosts.insecure, options.log),
+      listen(address, { token, self: identity.id, insecure: hosts.insecure, log }),
     );
     const hostname = isWildcard(asked.hostname) ? ownAddress() : asked.hostname;
     const url = urlOf(hostname, server.port, server.tls);
@@ -129,7 +134,7 @@ export class Cluster implements Stage {
       workers: [...localWorkersOf(earlier)],
     };
     const file = await DriverFileKeeper.create(directory, content, lock.confirm);
-    return new Cluster(options, { server, url, file, bundle, run, token, earlier });
+    return new Cluster(options, { server, url, file, bundle, run, token, identity, earlier });
   }
 
   /** A host writes to the journal under its id. */
@@ -282,12 +287,25 @@ async function listenAgain(
   }
 }
 
-function listen(address: Address, token: string, insecure: boolean, log: Log): Promise<PeerServer> {
+function listen(
+  address: Address,
+  {
+    token,
+    self,
+    insecure,
+    log,
+  }: {
+    readonly token: string;
+    readonly self: string;
+    readonly insecure: boolean;
+    readonly log: Log;
+  },
+): Promise<PeerServer> {
   return PeerServer.listen({
     ...address,
     tls: needsTls(address.hostname, insecure),
     token,
-    self: `driver-${randomId(10)}`,
+    self,
     onBug: (error) =>
       log.write("error", `bug: ${messageOf(error)}`, { stack: (error as Error).stack ?? "" }),
   });

@@ -5,6 +5,7 @@ import { Coordinator } from "../../src/driver/coordinator.ts";
 import { EndedTasks } from "../../src/driver/ended-tasks.ts";
 import { HostCalls } from "../../src/driver/host-calls.ts";
 import { Rates } from "../../src/driver/rates.ts";
+import { createIdentity, createSeed } from "../../src/http/identity.ts";
 import {
   type Control,
   type ControlKind,
@@ -66,14 +67,15 @@ function createCalls() {
     },
     ...{ coordinator, rates, ended },
   });
-  /** Asks as the host `a`. */
+  /** Asks as the host `a`, or another one. */
   const ask = async <Q extends ControlKind, A extends ControlKind>(
     route: string,
     question: Q,
     value: Control<Q>,
     answer: A,
+    from = "a",
   ): Promise<Control<A>> => {
-    const body = await calls.routes[route]?.run(encodeControl(question, value), "a");
+    const body = await calls.routes[route]?.run(encodeControl(question, value), from);
     return decodeControl(answer, body ?? new Uint8Array());
   };
   const beat = (more: Partial<Control<"beat">> = {}) =>
@@ -206,8 +208,68 @@ test("a host that leaves tells its last spending, and is removed for the reason 
   }
 });
 
+test("a host cannot say that another one has left, nor what that one has spent", async () => {
+  const { ask, beat, takeTold } = createCalls();
+  await beat();
+  takeTold();
+  const goodbye = { id: "a", why: "died", spent: SPENT } as const;
+  await expect(ask("leave", "leave", goodbye, "done", "b")).rejects.toMatchObject({
+    code: "wire_invalid",
+    message: "b speaks for a",
+  });
+  expect(takeTold()).toEqual([]);
+});
+
+test("a host that joins replaces an earlier life with its own key, and no other host", async () => {
+  const { ask, coordinator, takeTold } = createCalls();
+  const seed = createSeed();
+  const [before, now] = [createIdentity("w-1", seed).id, createIdentity("w-2", seed).id];
+  const other = createIdentity("w-1").id;
+  const load = {};
+  const beat = { run: "this-run", host: HOST, load, known: null, bytes: 0, spent: SPENT };
+  const join = (from: string) =>
+    ask("join", "join", { program: "1", name: "w", replaces: before }, "welcome", from);
+  await ask("beat", "beat", beat, "heard", before);
+  for (const stranger of [other, "plain"]) {
+    await join(stranger);
+    expect(coordinator.hosts.map(({ member }) => member.id)).toEqual([before]);
+  }
+  takeTold();
+  await join(now);
+  expect(coordinator.hosts).toEqual([]);
+  expect(takeTold()[0]).toEqual(["died", before]);
+});
+
+test("lines of a host that takes the name of a present one go under its id", async () => {
+  const { ask, beat, takeTold } = createCalls();
+  await beat();
+  const join = { program: "1", name: "worker-1", replaces: null };
+  await ask("join", "join", join, "welcome", "thief");
+  takeTold();
+  for (const from of ["thief", "a"])
+    await ask("logs", "logs", { name: "worker-1", lines: [] }, "done", from);
+  expect(takeTold()).toEqual([
+    ["logs", "thief", []],
+    ["logs", "worker-1", []],
+  ]);
+});
+
+test("lines of a host that has not joined are refused, so that it sends them again", async () => {
+  const { ask, beat, takeTold } = createCalls();
+  await expect(ask("logs", "logs", { name: "w", lines: [] }, "done")).rejects.toMatchObject({
+    code: "wire_invalid",
+    message: "a has not joined",
+  });
+  await beat();
+  takeTold();
+  await ask("logs", "logs", { name: "claimed", lines: [] }, "done");
+  expect(takeTold()).toEqual([["logs", "worker-1", []]]);
+});
+
 test("lines of a host's log go to the desk under the host's name", async () => {
-  const { ask, takeTold } = createCalls();
+  const { ask, beat, takeTold } = createCalls();
+  await beat();
+  takeTold();
   const line = { at: 5, level: "warning", message: "it is warm", fields: { role: "a", hop: 1 } };
   const lines = [{ ...line, level: "warning" as const }];
   expect(await ask("logs", "logs", { name: "worker-1", lines }, "done")).toBeNull();

@@ -4,7 +4,9 @@ import { expect, test } from "bun:test";
 import { createServer } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { DriverCalls } from "../../src/host/driver-calls.ts";
+import { GREETING_PATH } from "../../src/http/proof.ts";
 import { encodeControl } from "../../src/peer/control.ts";
+import { answerGreeting } from "../http/misbehaving-server.ts";
 import { until } from "../parts/until.ts";
 import { answering, createDriver, TOKEN } from "./driver-server.ts";
 
@@ -24,12 +26,12 @@ test("a call goes to the driver that was found, as this host, and is answered by
     finds++;
     return { url: driver.url, token: TOKEN };
   });
-  expect(calls.localAddress).toBeNull();
+  expect([calls.localAddress, calls.driverId]).toEqual([null, null]);
   const question = { model: "m", tokens: [1], settled: 0 };
   const call = () => calls.call("permits", "permits", question, "turns", NOW);
   expect(await Promise.all([call(), call()])).toEqual([{ waits: [5] }, { waits: [5] }]);
   expect(asked).toEqual(Array(2).fill([question, "host-1"]));
-  expect(calls.localAddress).toBe("127.0.0.1");
+  expect([calls.localAddress, calls.driverId]).toEqual(["127.0.0.1", "driver"]);
   const found = finds;
   await call();
   expect(finds).toBe(found);
@@ -109,7 +111,9 @@ test("two calls that look for the driver at once go to the one that was found fi
 
 test("a host that closes its calls hangs up on the driver", async () => {
   let open = 0;
-  const server = createServer((_, response) => {
+  const server = createServer((request, response) => {
+    if (request.url === GREETING_PATH)
+      return answerGreeting(request.stream, request.headers, { token: TOKEN });
     const body = encodeControl("done", null);
     response.writeHead(200, { "content-length": body.length }).end(body);
   });

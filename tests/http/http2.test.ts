@@ -6,8 +6,10 @@ import net, { type AddressInfo } from "node:net";
 import { UNWANTED_BYTES_MAX } from "../../src/http/exchange.ts";
 import { openHttp2 } from "../../src/http/http2-connection.ts";
 import { WINDOW_BYTES } from "../../src/http/http2-server.ts";
+import { GREETING_PATH } from "../../src/http/proof.ts";
 import { until } from "../parts/until.ts";
-import { ask, goodHeaders, openSession, PREFACE, startPeer } from "./wire.ts";
+import { answerGreeting } from "./misbehaving-server.ts";
+import { ask, goodHeaders, openSession, PREFACE, proofOn, startPeer } from "./wire.ts";
 
 const BODY = new Uint8Array(10);
 
@@ -59,7 +61,7 @@ test("an answer with another status than 200 has no body", async () => {
   const { "content-length": _, ...headers } = goodHeaders();
   const own = Object.entries(headers).filter(([name]) => !name.startsWith(":"));
   const call = connection.request("/v1/nowhere", Object.fromEntries(own) as never, BODY);
-  expect(await call.reply).toEqual({ status: 404, body: new Uint8Array(0) });
+  expect(await call.reply).toEqual({ status: 401, body: new Uint8Array(0) });
 });
 
 test("two requests that find the connection broken share the next one", async () => {
@@ -79,9 +81,10 @@ test("two requests that find the connection broken share the next one", async ()
   let connections = 0;
   const server = http2.createServer();
   server.on("session", () => connections++);
-  server.on("stream", (stream: ServerHttp2Stream) => {
+  server.on("stream", (stream: ServerHttp2Stream, headers) => {
     stream.on("error", () => undefined);
-    stream.respond({ ":status": 200, "content-length": 0 }, { endStream: true });
+    if (headers[":path"] === GREETING_PATH) answerGreeting(stream, headers);
+    else stream.respond({ ":status": 200, "content-length": 0 }, { endStream: true });
   });
   await new Promise<void>((resolve) => server.listen(first.port, "127.0.0.1", resolve));
   await Promise.all([ask(), ask(), ask()]);
@@ -138,8 +141,12 @@ function framesOf(bytes: Buffer): Frame[] {
 /** A way to a server that keeps the frames that the server sends. */
 async function tap(port: number) {
   const chunks: Buffer[] = [];
+  let farPort = 0;
   const proxy = net.createServer((near) => {
     const far = net.connect(port, "127.0.0.1").on("error", () => undefined);
+    far.on("connect", () => {
+      farPort = far.localPort ?? 0;
+    });
     far.on("data", (chunk: Buffer) => chunks.push(chunk));
     near.on("error", () => undefined);
     near.pipe(far).pipe(near);
@@ -147,7 +154,8 @@ async function tap(port: number) {
   const url = await listen(proxy);
   const framesOfType = (type: number) =>
     framesOf(Buffer.concat(chunks)).filter((frame) => frame.type === type);
-  return { url, framesOfType, [Symbol.dispose]: () => void proxy.close() };
+  const endpoints = () => ({ clientPort: farPort, serverPort: port });
+  return { url, framesOfType, endpoints, [Symbol.dispose]: () => void proxy.close() };
 }
 
 const [SETTINGS, WINDOW_UPDATE] = [4, 8];
@@ -181,7 +189,7 @@ test("a connection gets a wide window at its first request of a member, and not 
       .map(({ payload }) => payload.readUInt32BE(0));
   await requestBy("Bearer x");
   expect(widenings()).toEqual([]);
-  const member = String(goodHeaders()["authorization"]);
+  const member = await proofOn(client, way.endpoints());
   await requestBy(member);
   await requestBy(member);
   // 65,535 bytes are the window that HTTP/2 begins with.

@@ -23,7 +23,13 @@ function createHyper() {
   const paths: string[] = [];
   const hyper: Hyper = {
     serve: ({ hostname, port, fetch }) => {
-      const server = Bun.serve({ hostname, port, fetch, idleTimeout: 0 });
+      const server = Bun.serve({
+        ...{ hostname, port, idleTimeout: 0 },
+        fetch: (request, bun) => {
+          const { address = "", port = 0 } = bun.requestIP(request) ?? {};
+          return fetch(request, { hostname: address, port });
+        },
+      });
       return { port: server.port ?? 0, stop: () => server.stop(true) };
     },
     createClient: (unix) => {

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { serveMetrics } from "../../src/http/metrics-server.ts";
+import { metricsToken } from "../../src/http/proof.ts";
 
 const LOOPBACK = { hostname: "127.0.0.1", port: 0 };
 const EVERYWHERE = { hostname: "0.0.0.0", port: 0 };
@@ -33,10 +34,11 @@ test("on loopback the metrics are served to anybody, in the Prometheus text form
   expect((await asked(LOOPBACK, "token", "/metrics")).status).toBe(200);
 });
 
-test("off loopback the metrics are served with the token alone", async () => {
+test("off loopback the metrics are served with the metrics token alone, which is not the run's", async () => {
   const ask = async (headers: Record<string, string>) =>
     (await asked(EVERYWHERE, "token", "/metrics", headers)).status;
-  expect(await ask({ authorization: "Bearer token" })).toBe(200);
+  expect(await ask({ authorization: `Bearer ${metricsToken("token")}` })).toBe(200);
+  expect(await ask({ authorization: "Bearer token" })).toBe(401);
   expect(await ask({ authorization: "Bearer other" })).toBe(401);
   expect(await ask({})).toBe(401);
   expect((await asked(EVERYWHERE, "token", "/metrics")).text).toBe("");
@@ -45,6 +47,14 @@ test("off loopback the metrics are served with the token alone", async () => {
 test("the health is served without the token, and other paths are not there", async () => {
   expect(await asked(EVERYWHERE, "token", "/healthz")).toMatchObject({ status: 200, text: "ok" });
   expect((await asked(LOOPBACK, null, "/other")).status).toBe(404);
+});
+
+test("on loopback no page of a browser is told the metrics, by whatever name it comes", async () => {
+  const ask = async (headers: Record<string, string>) =>
+    (await asked(LOOPBACK, null, "/metrics", headers)).status;
+  expect(await ask({ host: "attacker.example" })).toBe(403);
+  expect(await ask({ origin: "https://attacker.example" })).toBe(403);
+  expect(await ask({ host: "localhost:9400" })).toBe(200);
 });
 
 test("off loopback a token must be there", () => {

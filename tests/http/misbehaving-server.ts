@@ -2,6 +2,8 @@
 
 import http2, { type ServerHttp2Stream } from "node:http2";
 import type { AddressInfo } from "node:net";
+import { CHALLENGE, GREETING_PATH, Greeter } from "../../src/http/proof.ts";
+import { TOKEN } from "./wire.ts";
 
 export type Misbehaviour = (stream: ServerHttp2Stream) => void;
 
@@ -26,6 +28,24 @@ export const MISBEHAVIOURS: readonly (readonly [what: string, misbehave: Misbeha
   ],
 ];
 
+/** Answers the greeting as a member does. */
+export function answerGreeting(
+  stream: ServerHttp2Stream,
+  headers: http2.IncomingHttpHeaders,
+  { self = "receiver", token = TOKEN } = {},
+): void {
+  const { remoteAddress = "", remotePort = 0, localPort = 0 } = stream.session?.socket ?? {};
+  const connection = {
+    tls: false,
+    clientAddress: remoteAddress,
+    clientPort: remotePort,
+    serverPort: localPort,
+  };
+  const greeting = new Greeter(token, self).greet(String(headers[CHALLENGE]), connection) ?? "";
+  stream.respond({ ":status": 200, "content-length": greeting.length });
+  stream.end(greeting);
+}
+
 export async function startServer(misbehave: Misbehaviour) {
   const server = http2.createServer();
   server.on("sessionError", () => undefined);
@@ -34,6 +54,7 @@ export async function startServer(misbehave: Misbehaviour) {
     stream.on("error", () => undefined).resume();
     if (headers[":path"] === "/healthz")
       stream.respond({ ":status": 200, "content-length": 0 }, { endStream: true });
+    else if (headers[":path"] === GREETING_PATH) answerGreeting(stream, headers);
     else misbehave(stream);
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

@@ -6,6 +6,7 @@ import type { OutgoingHttpHeaders } from "node:http2";
 import net from "node:net";
 import { MatrixError } from "../../src/error.ts";
 import { PeerServer } from "../../src/http/peer-server.ts";
+import { metricsToken } from "../../src/http/proof.ts";
 import { until } from "../parts/until.ts";
 import { ask, goodHeaders, hangingRoute, openSession, PREFACE, startPeer, TOKEN } from "./wire.ts";
 
@@ -50,7 +51,7 @@ test("a route is told who sent a request, and a request can leave its receiver o
 });
 
 const wrong: readonly [string, OutgoingHttpHeaders, number, string][] = [
-  ["of another protocol version", { "matrix-protocol": "2" }, 426, "version"],
+  ["of another protocol version", { "matrix-protocol": "1" }, 426, "version"],
   ["for another host", { "matrix-to": "somebody" }, 421, "addressee"],
   ["from a host whose name is none", { "matrix-from": "no name" }, 400, "sender"],
   ["from a host with a name without end", { "matrix-from": "a".repeat(65) }, 400, "sender"],
@@ -133,12 +134,16 @@ test("a request whose body makes no sense is refused with 400; a bug in its rout
   expect(peer.refused).toEqual({ malformed: 1, bug: 1 });
 });
 
-test("a member is told the metrics, and anybody the health", async () => {
+test("the holder of the metrics token is told the metrics and nothing else, and anybody the health", async () => {
   await using peer = await startPeer();
   const get = (path: string, more: OutgoingHttpHeaders) =>
     ask(peer.url, { ":method": "GET", ":path": path, ...more }, null);
-  expect((await get("/metrics", { authorization: `Bearer ${TOKEN}` })).body).toBe("tasks 1\n");
+  const authorization = `Bearer ${metricsToken(TOKEN)}`;
+  expect((await get("/metrics", { authorization })).body).toBe("tasks 1\n");
   expect((await get("/metrics", {})).status).toBe(401);
+  expect((await get("/metrics", { authorization: `Bearer ${TOKEN}` })).status).toBe(401);
+  expect((await get("/v1/echo", { authorization })).status).toBe(404);
+  expect((await ask(peer.url, { ...goodHeaders(), authorization })).status).toBe(401);
   expect((await get("/healthz", {})).body).toBe("ok");
 });
 

@@ -152,8 +152,10 @@ test("a request that failed tells the error of its stream as the last cause", as
   });
   using session = openSession(server.url);
   const { message, maybeActed, cause } = await failure(session);
-  expect([message, maybeActed]).toEqual([`echo to ${server.url}: the connection broke`, true]);
-  expect((cause as Error).cause).toMatchObject({ code: "ERR_HTTP2_STREAM_ERROR" });
+  const why = "cannot connect: the connection broke";
+  expect([message, maybeActed]).toEqual([`echo to ${server.url}: ${why}`, false]);
+  const broken = (cause as Error).cause as Error;
+  expect(broken.cause).toMatchObject({ code: "ERR_HTTP2_STREAM_ERROR" });
 });
 
 test("a request may have been acted on when its route breaks", async () => {

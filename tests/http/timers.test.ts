@@ -9,7 +9,7 @@ import type { Hyper } from "../../src/platform.ts";
 import { listenersOn } from "../parts/listeners.ts";
 import { timersLeftBy, withTimers } from "../parts/timers.ts";
 import { until } from "../parts/until.ts";
-import { ask, goodHeaders, hangingRoute, openSession, startPeer } from "./wire.ts";
+import { ask, goodHeaders, hangingRoute, openSession, proven, startPeer } from "./wire.ts";
 
 const BODY = new Uint8Array(10);
 
@@ -72,7 +72,10 @@ async function serve(handle: (exchange: Exchange) => void) {
   } as Hyper;
   await serveHyper(hyper, { hostname: "127.0.0.1", port: 0, tls: null, handle });
   return (body: string | ReadableStream) =>
-    take(new Request("http://127.0.0.1/", { method: "POST", body }));
+    take(new Request("http://127.0.0.1/", { method: "POST", body }), {
+      hostname: "127.0.0.1",
+      port: 2,
+    });
 }
 
 const readFour = async (exchange: Exchange) => {
@@ -109,7 +112,7 @@ test("a body that takes more than two minutes is given up, and counted as cut", 
   withTimers(async ({ waiting, ring }) => {
     await using peer = await startPeer();
     const client = http2.connect(peer.url).on("error", () => undefined);
-    const stream = client.request(goodHeaders()).on("error", () => undefined);
+    const stream = client.request(await proven(client, goodHeaders())).on("error", () => undefined);
     stream.write("bo");
     await until(() => waiting().includes(120_000), "the body is being read");
     ring(120_000);

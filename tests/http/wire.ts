@@ -2,13 +2,15 @@
 // make.
 
 import http2, {
+  type ClientHttp2Session,
   type IncomingHttpHeaders,
   type IncomingHttpStatusHeader,
   type OutgoingHttpHeaders,
 } from "node:http2";
 import { join } from "node:path";
 import { PeerServer, type PeerServerOptions } from "../../src/http/peer-server.ts";
-import type { PeerService, Route } from "../../src/http/reception.ts";
+import { CHALLENGE, GREETING_PATH, Greeted } from "../../src/http/proof.ts";
+import { type PeerService, PROTOCOL_VERSION, type Route } from "../../src/http/reception.ts";
 import { PeerSession, type SessionOptions } from "../../src/http/session.ts";
 import { findDeno } from "../parts/deno.ts";
 import { ROOT } from "../parts/repository.ts";
@@ -101,16 +103,45 @@ export async function spawnPeer({
 
 let number = 0;
 
+/** Stands for the proof of a connection, which `ask` fetches. */
+const PROOF = "the proof of this connection";
+const SENDER = "raw-sender";
+
+/** The value of `authorization` for requests of a member on this connection. */
+export async function proofOn(
+  client: ClientHttp2Session,
+  { from = SENDER, tls = false, token = TOKEN, clientPort = 0, serverPort = 0 } = {},
+): Promise<string> {
+  await new Promise<void>((resolve) => {
+    if (!client.connecting) resolve();
+    client.on("connect", () => resolve()).on("close", () => resolve());
+  });
+  const { localAddress = "", localPort = 0, remotePort = 0 } = client.socket ?? {};
+  const greeted = new Greeted(token, {
+    tls,
+    clientAddress: localAddress,
+    clientPort: clientPort || localPort,
+    serverPort: serverPort || remotePort,
+  });
+  const path = { ":method": "POST", ":path": GREETING_PATH, "content-length": 0 };
+  const { body } = await send(
+    client,
+    { ...path, "matrix-protocol": PROTOCOL_VERSION, [CHALLENGE]: greeted.challenge },
+    null,
+  );
+  return greeted.authorization(body, from, null) ?? "no proof";
+}
+
 /** Headers of a good request, to be spoilt. */
 export function goodHeaders(): OutgoingHttpHeaders {
   return {
     ":method": "POST",
     ":path": "/v1/echo",
-    authorization: `Bearer ${TOKEN}`,
+    authorization: PROOF,
     "content-type": "application/msgpack",
     "content-length": 3,
-    "matrix-protocol": "1",
-    "matrix-from": "raw-sender",
+    "matrix-protocol": PROTOCOL_VERSION,
+    "matrix-from": SENDER,
     "matrix-to": "receiver",
     "matrix-request": ++number,
   };
@@ -134,22 +165,41 @@ export async function ask(
   const session = http2.connect(url, options);
   session.on("error", () => undefined);
   try {
-    return await new Promise((resolve) => {
-      const stream = session.request(headers, { endStream: body === null });
-      let answered: IncomingHttpHeaders & IncomingHttpStatusHeader = {};
-      const chunks: Uint8Array[] = [];
-      stream.on("response", (headers) => {
-        answered = headers;
-      });
-      stream.on("data", (chunk: Uint8Array) => chunks.push(chunk));
-      stream.on("error", () => undefined);
-      stream.on("close", () => {
-        const headers = Object.fromEntries(Object.entries(answered));
-        resolve({ status: answered[":status"], headers, body: Buffer.concat(chunks).toString() });
-      });
-      if (body !== null) stream.end(body);
-    });
+    return await send(session, await proven(session, headers, url.startsWith("https:")), body);
   } finally {
     session.destroy();
   }
+}
+
+/** The headers with the proof of this connection, unless a test has spoilt that. */
+export async function proven(
+  session: ClientHttp2Session,
+  headers: OutgoingHttpHeaders,
+  tls = false,
+): Promise<OutgoingHttpHeaders> {
+  if (headers["authorization"] !== PROOF) return headers;
+  const from = String(headers["matrix-from"]);
+  return { ...headers, authorization: await proofOn(session, { from, tls }) };
+}
+
+function send(
+  session: ClientHttp2Session,
+  headers: OutgoingHttpHeaders,
+  body: Uint8Array | null,
+): Promise<RawAnswer> {
+  return new Promise((resolve) => {
+    const stream = session.request(headers, { endStream: body === null });
+    let answered: IncomingHttpHeaders & IncomingHttpStatusHeader = {};
+    const chunks: Uint8Array[] = [];
+    stream.on("response", (headers) => {
+      answered = headers;
+    });
+    stream.on("data", (chunk: Uint8Array) => chunks.push(chunk));
+    stream.on("error", () => undefined);
+    stream.on("close", () => {
+      const headers = Object.fromEntries(Object.entries(answered));
+      resolve({ status: answered[":status"], headers, body: Buffer.concat(chunks).toString() });
+    });
+    if (body !== null) stream.end(body);
+  });
 }

@@ -72,6 +72,7 @@ async function createLinks(
   const links = new Links({
     self: "self",
     token: TOKEN,
+    identity: null,
     routing,
     broker,
     store,

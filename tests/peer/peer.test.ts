@@ -7,7 +7,7 @@ import { decodeControl, encodeControl } from "../../src/peer/control.ts";
 import { encodeBatch } from "../../src/peer/encode.ts";
 import type { RoleLoad } from "../../src/peer/member.ts";
 import { followList } from "../../src/peer/membership.ts";
-import { Peer } from "../../src/peer/peer.ts";
+import { Peer, type PeerStart } from "../../src/peer/peer.ts";
 import { EncodedTask, encodeTask } from "../../src/task/encoded.ts";
 import type { Message, Task } from "../../src/task/task.ts";
 import { until } from "../parts/until.ts";
@@ -16,7 +16,12 @@ import { batch, end, fork, parcel, step, task } from "./one-broker.ts";
 const TOKEN = "the-token";
 const encoded = (message: Message): Message => ({ ...message, task: encodeTask(message.task) });
 
-async function createPeer(self: string, roles: readonly RoleLoad[], clock = () => 1000) {
+async function createPeer(
+  self: string,
+  roles: readonly RoleLoad[],
+  clock = () => 1000,
+  more: Partial<PeerStart> = {},
+) {
   const bugs: unknown[] = [];
   const server = await PeerServer.listen({
     hostname: "127.0.0.1",
@@ -43,6 +48,7 @@ async function createPeer(self: string, roles: readonly RoleLoad[], clock = () =
     receiver: { receive: (messages) => received.push(...messages) },
     routes: { echo: { bytesMax: 10, run: (body) => body } },
     metrics: () => "metrics of the peer",
+    ...more,
   });
   return { peer, received, bugs, [Symbol.asyncDispose]: () => peer.stop() };
 }
@@ -50,8 +56,9 @@ async function createPeer(self: string, roles: readonly RoleLoad[], clock = () =
 const role = (name: string) => ({ name, busy: 1, queued: 2, slots: 3 });
 
 /** A driver and a host that know each other. */
-async function createPair(roles = [role("work"), role("tools")]) {
-  const [driver, host] = [await createPeer("driver", []), await createPeer("host", roles)];
+async function createPair(roles = [role("work"), role("tools")], more: Partial<PeerStart> = {}) {
+  const driver = await createPeer("driver", []);
+  const host = await createPeer("host", roles, undefined, more);
   const members = [driver, host].map(({ peer }) => ({
     id: peer.self,
     name: peer.self,
@@ -217,6 +224,13 @@ test("a host answers the two questions of a census", async () => {
   expect(await ask(7, "collect")).toBeNull();
   expect(await ask(7, "begin")).toBeNull();
   expect(await ask(7, "collect")).toEqual([["0:1", 2]]);
+});
+
+test("a host answers the census of the driver alone", async () => {
+  await using pair = await createPair(undefined, { isDriver: (id) => id === "another driver" });
+  const body = encodeControl("census", { number: 1, phase: "begin" });
+  const asked = pair.driver.peer.links.request("host", "census", body, 5000);
+  await expect(asked).rejects.toMatchObject({ code: "peer_failed", status: 400 });
 });
 
 test("a peer answers its own routes and /metrics beside those of delivery", async () => {

@@ -621,7 +621,7 @@ test.concurrent("a driver has an id of its own in each of its lives, which hosts
       ...{ load: {}, known: null, bytes: 0, spent },
     };
     const heard = await calls.call("beat", "beat", beat, "heard", 10_000);
-    expect(heard?.joining).toMatch(/^driver-[\w-]{10}\/\d+$/);
+    expect(heard?.joining).toMatch(/^driver-[\w-]{10}\.[\w-]{15}\/\d+$/);
     const goodbye = { id: host.id, why: "left", spent } as const;
     await calls.call("leave", "leave", goodbye, "done", 10_000);
     calls.close();

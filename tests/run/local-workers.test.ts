@@ -83,8 +83,8 @@ test("workers that cannot run fail the run when no other host will come", () =>
   withFolder(async (folder) => {
     const { told, deaths, failures } = await refusedWorkers(folder, null);
     expect(told.map((names) => names.length)).toEqual([1, 2, 1, 0]);
-    expect(told[1]?.[0]).toMatch(/^worker-1 worker-1-[\w-]{10}$/);
-    expect(told[1]?.[1]).toMatch(/^worker-2 worker-2-[\w-]{10}$/);
+    expect(told[1]?.[0]).toMatch(/^worker-1 worker-1-[\w-]{10}\.[\w-]{15}$/);
+    expect(told[1]?.[1]).toMatch(/^worker-2 worker-2-[\w-]{10}\.[\w-]{15}$/);
     expect(deaths.map((id) => id.slice(0, 8)).sort()).toEqual(["worker-1", "worker-2"]);
     expect(failures).toHaveLength(1);
     expect(failures[0]).toContain("driver.json is not a driver's file");

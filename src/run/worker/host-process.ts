@@ -16,6 +16,7 @@ import {
   needsTls,
   urlOf,
 } from "../../http/address.ts";
+import type { Identity } from "../../http/identity.ts";
 import { PeerServer } from "../../http/peer-server.ts";
 import { type PermitRequest, ProcessPermits } from "../../model/permits.ts";
 import { Peer } from "../../peer/peer.ts";
@@ -40,6 +41,8 @@ export interface HostProcessOptions {
   /** Id of this life of the host. */
   readonly id: string;
   readonly name: string;
+  /** Proves `id` to peers; null for an id without a fingerprint. */
+  readonly identity?: Identity | null;
   readonly roles: readonly string[];
   readonly driver: DriverCalls;
   /** The current URL of the driver. */
@@ -135,7 +138,10 @@ export class HostProcess {
     const metrics = await createMetrics(env, described, observe, recorder);
     // Both at once, because each waits for its collector.
     open.defer(async () => void (await Promise.all([metrics.close(), tracing?.close()])));
-    peer.start({ receiver: host, routes: {}, metrics: () => metrics.render() });
+    peer.start({
+      ...{ receiver: host, routes: {}, metrics: () => metrics.render() },
+      isDriver: (peerId) => peerId === driver.driverId,
+    });
     const membership = new Membership({
       run,
       host: { id, name, roles, address: addressOf(options, peer) },
@@ -184,7 +190,7 @@ export class HostProcess {
 }
 
 async function openPeer(
-  { plan, id, found, listen: asked, insecure, log }: HostProcessOptions,
+  { plan, id, identity = null, found, listen: asked, insecure, log }: HostProcessOptions,
   roles: readonly Role[],
 ): Promise<Peer> {
   const { run, store } = plan.recipe;
@@ -201,6 +207,7 @@ async function openPeer(
   return new Peer({
     server,
     token: found.token,
+    identity,
     delivery: run.delivery,
     maxAttempts: run.max_attempts,
     store,

@@ -1,5 +1,6 @@
 // The command by which a process starts this program again as a host that it supervises.
 
+import { createIdentity, createSeed } from "../../http/identity.ts";
 import { ownCommand } from "../../platform.ts";
 import { randomId } from "../../random-id.ts";
 import type { WorkerCommand } from "./supervisor.ts";
@@ -33,13 +34,17 @@ const NOT_INHERITED = [
 
 /** The variable that carries the last error of a worker's life to the next life. */
 export const LAST_ERROR = "MATRIX_LAST_ERROR";
-/** Most characters of the name in an id. An id is a name and a random part. */
-const NAME_CHARS_MAX = 48;
+/** The variable that carries the secret with which a worker proves its id. */
+export const HOST_KEY = "MATRIX_HOST_KEY";
+/** Most characters of the name in an id: an id is a name, a random part and a fingerprint. */
+const NAME_CHARS_MAX = 37;
 
 /** Makes the command of each next life of a worker, with the ids of that life and of the last. */
 export class WorkerLives {
   readonly #flags: Omit<WorkerFlags, "name">;
   readonly #ids = new Map<string, string>();
+  /** All lives of a worker have one key, so that each can tell of the end of the last. */
+  readonly #keys = new Map<string, string>();
 
   constructor(flags: Omit<WorkerFlags, "name">) {
     this.#flags = flags;
@@ -58,7 +63,10 @@ export class WorkerLives {
   next(name: string, token: string | null, lastError = ""): WorkerCommand {
     const { join, role, listen, patienceMs, insecure, watcher } = this.#flags;
     const before = this.#ids.get(name);
-    const id = `${name.replace(/[^\w-]/g, "-").slice(0, NAME_CHARS_MAX)}-${randomId(10)}`;
+    const key = this.#keys.get(name) ?? createSeed();
+    this.#keys.set(name, key);
+    const plain = name.replace(/[^\w-]/g, "-").slice(0, NAME_CHARS_MAX);
+    const { id } = createIdentity(`${plain}-${randomId(10)}`, key);
     this.#ids.set(name, id);
     const { file, args } = ownCommand();
     const flags: [string, string | undefined][] = [
@@ -83,6 +91,7 @@ export class WorkerLives {
         ...Object.fromEntries(NOT_INHERITED.map((name) => [name, undefined])),
         ...(token === null ? {} : { MATRIX_TOKEN: token }),
         [LAST_ERROR]: lastError,
+        [HOST_KEY]: key,
       },
     };
   }

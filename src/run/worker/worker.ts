@@ -8,6 +8,7 @@ import { captureConsole } from "../../host/console.ts";
 import { type DriverAddress, DriverCalls } from "../../host/driver-calls.ts";
 import { catchStrayErrors } from "../../host/stray-error.ts";
 import type { Address } from "../../http/address.ts";
+import type { Identity } from "../../http/identity.ts";
 import { unpackBundle } from "../../recipe/bundle.ts";
 import type { Environment } from "../../recipe/compose.ts";
 import type { Recipe } from "../../recipe/schema/schema.ts";
@@ -24,6 +25,8 @@ export interface WorkerOptions {
   /** Id of this life of the host. */
   readonly id: string;
   readonly name: string;
+  /** Proves `id` to peers; null for an id without a fingerprint. */
+  readonly identity?: Identity | null;
   /** The life before this one, which is known to be over. */
   readonly replaces: string | null;
   /** The last error that that life printed; empty for none. */
@@ -61,7 +64,7 @@ export async function runWorker(options: WorkerOptions): Promise<"over" | "told"
   await using open = new AsyncDisposableStack();
   open.defer(catchStrayErrors(log));
   open.defer(captureConsole(log));
-  const driver = new DriverCalls(options.id, options.find);
+  const driver = new DriverCalls(options.id, options.find, options.identity);
   open.defer(() => driver.close());
   const runDirectory = options.runDirectory();
   const places = runDirectory === null ? [] : [runDirectory];

@@ -9,7 +9,15 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
 import { MISBEHAVIOURS, startServer } from "../../http/misbehaving-server.ts";
-import { ask, goodHeaders, openSession, spawnPeer, startPeer, TOKEN } from "../../http/wire.ts";
+import {
+  ask,
+  goodHeaders,
+  openSession,
+  proven,
+  spawnPeer,
+  startPeer,
+  TOKEN,
+} from "../../http/wire.ts";
 import { findDeno } from "../../parts/deno.ts";
 import { ROOT } from "../../parts/repository.ts";
 import { until } from "../../parts/until.ts";
@@ -233,7 +241,8 @@ describe.skipIf(deno === null)("a server on Deno", async () => {
     "a server on Deno answers %i by the headers alone, before a body comes",
     async (status, change) => {
       const session = http2.connect(url).on("error", () => undefined);
-      const stream = session.request(headers(change)).on("error", () => undefined);
+      const request = await proven(session, headers(change));
+      const stream = session.request(request).on("error", () => undefined);
       const answered = await new Promise<number | undefined>((resolve) =>
         stream.on("response", (answer) => resolve(answer[":status"])),
       );

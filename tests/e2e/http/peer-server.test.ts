@@ -4,7 +4,7 @@ import { expect, test } from "bun:test";
 import http2, { type OutgoingHttpHeaders } from "node:http2";
 import net from "node:net";
 import { createRandom } from "../../../src/task/seed.ts";
-import { goodHeaders, openSession, PREFACE, RUNTIMES, spawnPeer } from "../../http/wire.ts";
+import { goodHeaders, openSession, PREFACE, proven, RUNTIMES, spawnPeer } from "../../http/wire.ts";
 import { residentBytes } from "../../parts/memory.ts";
 import { until } from "../../parts/until.ts";
 
@@ -109,16 +109,17 @@ async function recordedRequest(): Promise<Buffer> {
 }
 
 /** Pours a body until all of it is gone or the other side has had enough. */
-function pump(
+async function pump(
   url: string,
   headers: OutgoingHttpHeaders,
   bytes: number,
 ): Promise<{ readonly status: number | undefined; readonly sent: number }> {
   const chunk = Buffer.alloc(2 ** 18);
   const session = http2.connect(url).on("error", () => undefined);
+  const request = await proven(session, headers);
   return new Promise((resolve) => {
     let [sent, status]: [number, number | undefined] = [0, undefined];
-    const stream = session.request(headers).on("error", () => undefined);
+    const stream = session.request(request).on("error", () => undefined);
     const pour = () => {
       while (sent < bytes && !stream.destroyed) {
         sent += chunk.length;

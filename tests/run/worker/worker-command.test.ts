@@ -1,8 +1,10 @@
 // The command of each life of a worker.
 
 import { expect, test } from "bun:test";
+import { createIdentity } from "../../../src/http/identity.ts";
 import { ownCommand } from "../../../src/platform.ts";
 import {
+  HOST_KEY,
   LAST_ERROR,
   type WorkerFlags,
   WorkerLives,
@@ -22,7 +24,7 @@ test("the first life of a worker has its flags, its own id, and no life before i
   expect(lives.idOf("worker-1")).toBeUndefined();
   const { file, args, env } = lives.next("worker-1", null);
   const id = idIn(args) ?? "";
-  expect(id).toMatch(/^worker-1-[\w-]{10}$/);
+  expect(id).toMatch(/^worker-1-[\w-]{10}\.[\w-]{15}$/);
   expect(lives.idOf("worker-1")).toBe(id);
   expect(file).toBe(OWN.file);
   expect(args).toEqual([
@@ -39,6 +41,7 @@ test("the first life of a worker has its flags, its own id, and no life before i
     MATRIX_PATIENCE: undefined,
     MATRIX_INSECURE: undefined,
     [LAST_ERROR]: "",
+    [HOST_KEY]: expect.stringMatching(/^[\w-]{43}$/),
   });
 });
 
@@ -50,6 +53,17 @@ test("every next life replaces the one before it, and is told how that one ended
   expect(idIn(args)).not.toBe(first);
   expect(lives.idOf("w")).toBe(idIn(args));
   expect(env[LAST_ERROR]).toBe("it broke");
+});
+
+test("the lives of one worker have one key, which proves their ids, and no other worker has it", () => {
+  const lives = new WorkerLives(FLAGS);
+  const [one, two, other] = [lives.next("w", null), lives.next("w", null), lives.next("x", null)];
+  for (const { args, env } of [one, two]) {
+    const id = idIn(args) ?? "";
+    expect(createIdentity(id.split(".")[0] ?? "", env[HOST_KEY]).id).toBe(id);
+  }
+  expect(two.env[HOST_KEY]).toBe(one.env[HOST_KEY] as string);
+  expect(other.env[HOST_KEY]).not.toBe(one.env[HOST_KEY]);
 });
 
 test("the life after an adopted one replaces that one", () => {
@@ -69,9 +83,9 @@ test("roles, an address, cleartext, a parent and a token are passed on when they
   expect(env["MATRIX_TOKEN"]).toBe("the-token");
 });
 
-test("an id has the first 48 characters of the name, with a dash for each that an id cannot have", () => {
+test("an id has the first 37 characters of the name, with a dash for each that an id cannot have", () => {
   const lives = new WorkerLives(FLAGS);
-  expect(idIn(lives.next("node 7.a/b", null).args)).toMatch(/^node-7-a-b-[\w-]{10}$/);
+  expect(idIn(lives.next("node 7.a/b", null).args)).toMatch(/^node-7-a-b-[\w-]{10}\.[\w-]{15}$/);
   const long = idIn(lives.next("x".repeat(60), null).args) ?? "";
-  expect(long).toMatch(/^x{48}-[\w-]{10}$/);
+  expect(long).toMatch(/^x{37}-[\w-]{10}\.[\w-]{15}$/);
 });
