@@ -7,7 +7,7 @@ import { type ExportSummary, exportRuns } from "../export/export.ts";
 import { FORMATS } from "../export/formats.ts";
 import type { Part } from "../export/parts.ts";
 import type { PerspectiveOptions } from "../export/perspective.ts";
-import { LEFT_OUT, type SelectionRules } from "../export/selection.ts";
+import type { SelectionRules } from "../export/selection.ts";
 import { parseSplits, type Split, WHOLE } from "../export/split.ts";
 import { compileExpression, type Expression } from "../recipe/expression/expression.ts";
 import { isUnanswered, UNANSWERED, type Unanswered } from "../task/task.ts";
@@ -27,6 +27,9 @@ interface ExportFlags {
   readonly tools?: Expression;
   readonly prompts: boolean;
   readonly license?: string;
+  readonly structs?: boolean;
+  readonly goodScore: number;
+  readonly groundTruth?: Expression;
   readonly force?: boolean;
   readonly json?: boolean;
 }
@@ -79,6 +82,20 @@ const OPTIONS: readonly Option[] = [
   )
     .env("MATRIX_TOOLS")
     .argParser(expression),
+  new Option(
+    "--ground-truth <cel>",
+    "where the right answer of a record is (default: row.ground_truth, answer, solution, label or target)",
+  )
+    .env("MATRIX_GROUND_TRUTH")
+    .argParser(expression),
+  new Option("--good-score <n>", "the score from which on trl-kto calls an answer good")
+    .env("MATRIX_GOOD_SCORE")
+    .argParser(number)
+    .default(0.5),
+  new Option(
+    "--structs",
+    "write columns of plain structs and text in place of JSON, for datasets before 4.7 and for SQL",
+  ).env("MATRIX_STRUCTS"),
   new Option("--no-prompts", "leave out the prompts of the recipe").env("MATRIX_NO_PROMPTS"),
   new Option("--license <id>", "license of the dataset, for its card").env("MATRIX_LICENSE"),
   new Option("--force", "replace existing files").env("MATRIX_FORCE"),
@@ -86,7 +103,7 @@ const OPTIONS: readonly Option[] = [
 ];
 
 const NO_PAIR =
-  "warning: the file is empty, because no row has two trials with different scores\n" +
+  "warning: the file is empty, because no row has two answers with other scores and other texts\n" +
   "hint: matrix drive --trials 5 makes more trials of each row";
 
 export function exportCommand(): Command {
@@ -96,7 +113,7 @@ export function exportCommand(): Command {
     .addHelpText(
       "after",
       `\nFormats:\n${Object.entries(FORMATS)
-        .map(([name, { about }]) => `  ${name.padEnd(10)} ${about}`)
+        .map(([name, { about }]) => `  ${name.padEnd(11)} ${about}`)
         .join("\n")}`,
     );
   for (const option of OPTIONS) command.addOption(option);
@@ -113,6 +130,9 @@ export function exportCommand(): Command {
       perspective: perspectiveOf(flags),
       license: flags.license ?? null,
       force: flags.force === true,
+      structs: flags.structs === true,
+      goodScore: flags.goodScore,
+      groundTruth: flags.groundTruth ?? null,
     });
     console.log(flags.json === true ? JSON.stringify(summary) : textOf(summary));
     const isEmpty = Object.values(summary.examples).every((count) => count === 0);
@@ -133,17 +153,22 @@ function perspectiveOf({ as, trainOn, tools, prompts }: ExportFlags): Perspectiv
   return { as: as ?? null, trainOn: trainOn ?? null, tools: tools ?? null, withPrompts: prompts };
 }
 
-function textOf({ files, records, left_out: leftOut, examples, simulated }: ExportSummary): string {
+function textOf(summary: ExportSummary): string {
+  const { files, records, left_out: leftOut, omitted, examples, simulated } = summary;
   const parts = Object.entries(examples).map(([name, count]) => `${name} ${grouped(count)}`);
-  const reasons = LEFT_OUT.filter((reason) => leftOut[reason] > 0).map(
-    (reason) => `${reason.replaceAll("_", " ")} ${grouped(leftOut[reason])}`,
-  );
   const label = simulated ? " (simulated model)" : "";
-  const lines = [
+  return [
     `${files.join(", ")}: ${parts.join(", ")}, from ${grouped(records)} records${label}`,
-  ];
-  if (reasons.length > 0) lines.push(`left out: ${reasons.join(", ")}`);
-  return lines.join("\n");
+    ...countsText("left out", leftOut),
+    ...countsText("no place in this format", omitted),
+  ].join("\n");
+}
+
+/** A line with the counts that are not 0; none without any. */
+function countsText(title: string, counts: Readonly<Record<string, number>>): string[] {
+  const found = Object.entries(counts).filter(([, count]) => count > 0);
+  const texts = found.map(([name, count]) => `${name.replaceAll("_", " ")} ${grouped(count)}`);
+  return texts.length === 0 ? [] : [`${title}: ${texts.join(", ")}`];
 }
 
 function expression(source: string): Expression {

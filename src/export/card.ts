@@ -46,7 +46,7 @@ async function headOf({ name, columns, license, splits, tally }: Card): Promise<
   const sizes = await Promise.all(splits.map(async ({ path }) => (await stat(path)).size));
   const total = splits.reduce((sum, { examples }) => sum + examples, 0);
   const info = {
-    features: columns === null ? [] : featuresOf(columns),
+    features: columns === null ? [] : featuresOf(inFiles(columns, splits)),
     splits: splits.map(({ name, examples }, index) => ({
       name,
       num_bytes: sizes[index] ?? 0,
@@ -70,17 +70,35 @@ async function headOf({ name, columns, license, splits, tally }: Card): Promise<
   };
 }
 
+/** The columns as a file holds them: JSON lines have media as text. */
+function inFiles(columns: Columns, [first]: readonly CardSplit[]): Columns {
+  if (first?.path.endsWith(".parquet")) return columns;
+  const isMedia = (type: ColumnType) =>
+    typeof type === "object" && "list" in type && (type.list === "image" || type.list === "audio");
+  return Object.fromEntries(
+    Object.entries(columns).map(([name, type]) => [
+      name,
+      isMedia(type) ? { list: "string" } : type,
+    ]),
+  );
+}
+
 function featuresOf(columns: Columns): JsonObject[] {
   return Object.entries(columns).map(([name, type]) => ({ name, ...featureOf(type) }));
 }
 
 function featureOf(type: ColumnType): JsonObject {
-  if (typeof type === "string") return { dtype: type };
+  if (typeof type === "string") return { dtype: dtypeOf(type) };
   if ("struct" in type) return { struct: featuresOf(type.struct) };
-  if (typeof type.list === "string") return { list: type.list };
+  if (type.list === "audio") return { list: { audio: { decode: false } } };
+  if (typeof type.list === "string") return { list: dtypeOf(type.list) };
   return "struct" in type.list
     ? { list: featuresOf(type.list.struct) }
     : { list: featureOf(type.list) };
+}
+
+function dtypeOf(type: Extract<ColumnType, string>): string {
+  return type === "message" ? "json" : type;
 }
 
 /** The size class of a dataset, as the hub names it. */
@@ -116,7 +134,8 @@ async function bodyOf(card: Card): Promise<string> {
     "| --- | ---: | ---: | ---: | ---: | --- |",
     ...sources.map(({ manifest }) => runRow(manifest)),
     "",
-    `Of ${tally.records} records, left out: ${leftOut(tally)}.`,
+    `Of ${tally.records} records, left out: ${countsText(tally.leftOut)}.`,
+    ...omittedText(tally),
     "",
     "| model | answers | tokens |",
     "| --- | ---: | ---: |",
@@ -153,8 +172,14 @@ function runRow({
   return `| ${cells.join(" | ")} |`;
 }
 
-function leftOut({ leftOut }: ExportTally): string {
-  const reasons = Object.entries(leftOut).filter(([, count]) => count > 0);
+/** A sentence on what the format has no place for; none when it holds all. */
+function omittedText({ omitted }: ExportTally): string[] {
+  const counts = countsText(omitted);
+  return counts === "none" ? [] : [`Without a place in this format: ${counts}.`];
+}
+
+function countsText(counts: Readonly<Record<string, number>>): string {
+  const reasons = Object.entries(counts).filter(([, count]) => count > 0);
   return reasons.length === 0
     ? "none"
     : reasons.map(([reason, count]) => `${count} ${reason.replaceAll("_", " ")}`).join(", ");

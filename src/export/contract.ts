@@ -3,6 +3,7 @@
 // exportRuns does.
 
 import type { ToolCall } from "../model/contract.ts";
+import type { Expression } from "../recipe/expression/expression.ts";
 import type { Manifest } from "../records/manifest.ts";
 import type { Json, JsonObject } from "../task/json.ts";
 import type { TrajectoryRecord } from "../task/record.ts";
@@ -22,6 +23,8 @@ export interface ExportFormat {
    * whole records, with any roles.
    */
   readonly reads: "conversations" | "records";
+  /** True when `structs` changes its columns. */
+  readonly structs: boolean;
   /** The columns of its files; null for a format that is not a table. */
   columns(options: FormatOptions): Columns | null;
   /**
@@ -37,7 +40,42 @@ export interface FormatOptions {
    * trained on.
    */
   readonly masked: boolean;
+  /** True for columns of plain structs and text in place of columns of JSON. */
+  readonly structs: boolean;
+  /** Kinds of the media in the conversations to come. */
+  readonly media: ReadonlySet<Medium["kind"]>;
+  /** An example with at least this score is a good one, for formats that label examples. */
+  readonly goodScore: number;
+  /** An expression over a record that gives the right answer; null to look for one in the row. */
+  readonly groundTruth: Expression | null;
+  /**
+   * The name of the only file without its ending; null in a folder, where files have the names of
+   * their splits.
+   */
+  readonly outputName: string | null;
+  /** Counts parts of the examples that the format has no place for. */
+  omit(part: Omitted, count: number): void;
 }
+
+/**
+ * Parts of examples that a format may have no place for. `masks` are turns that are trained on
+ * although the user chose other roles, and `prompts` are whole examples that begin with an answer
+ * where a format needs a prompt. The others are reasons why a row gives no pair.
+ */
+export const OMITTED = [
+  "reasoning",
+  "reasoning_details",
+  "images",
+  "audio",
+  "tools",
+  "masks",
+  "prompts",
+  "rows_with_one_answer",
+  "rows_with_equal_scores",
+  "rows_with_equal_texts",
+  "rows_with_other_prompts",
+] as const;
+export type Omitted = (typeof OMITTED)[number];
 
 export interface ExportWriter {
   /**
@@ -58,12 +96,28 @@ export interface Selected {
   readonly record: TrajectoryRecord;
   /** May be null for a format that reads records. */
   readonly conversation: Conversation | null;
+  /** All candidates of a record of best-of-n; for another record, its conversation alone. */
+  candidates(): readonly Candidate[];
+}
+
+export interface Candidate {
+  /** Null for a candidate that was not scored. */
+  readonly score: number | null;
+  readonly conversation: Conversation;
 }
 
 export interface Conversation {
   readonly turns: readonly Turn[];
   /** Tools in the OpenAI shape. */
   readonly tools: readonly JsonObject[];
+  /** Attachments of the prompt, when the prompt is not a part of the conversation. */
+  readonly unplaced?: readonly Medium[];
+}
+
+/** An image or a recording, as a `data:` URL or the address where it is. */
+export interface Medium {
+  readonly kind: "image" | "audio";
+  readonly url: string;
 }
 
 /** A message in the OpenAI shape. The arguments of tool calls are the text that the model wrote. */
@@ -76,13 +130,17 @@ export interface Turn {
   readonly reasoning_details?: JsonObject;
   readonly tool_calls?: readonly ToolCall[];
   readonly tool_call_id?: string;
+  /** Media that follow the text of a user's turn; unset for none. */
+  readonly media?: readonly Medium[];
   /** True when a model is to learn this turn. Only turns of the assistant are trained on. */
   readonly trained: boolean;
 }
 
 /**
- * The type of a column. `json` keeps any JSON as it is. Types are declared so that a loader does
- * not guess one from the first rows and add null keys to the others.
+ * The type of a column. `json` keeps any JSON as it is. `message` is a chat message: JSON, or a
+ * struct with the members that all messages have. `image` and `audio` are URLs in a row, and bytes
+ * in Parquet. Types are declared so that a loader does not guess one from the first rows and add
+ * null keys to the others.
  */
 export type ColumnType =
   | "string"
@@ -90,6 +148,9 @@ export type ColumnType =
   | "float64"
   | "bool"
   | "json"
+  | "message"
+  | "image"
+  | "audio"
   | { readonly list: ColumnType }
   | { readonly struct: Columns };
 export type Columns = { readonly [name: string]: ColumnType };

@@ -7,7 +7,7 @@ import { unansweredResult } from "../model/endpoint/stops.ts";
 import { isJsonObject, type Json } from "../task/json.ts";
 import type { TrajectoryRecord } from "../task/record.ts";
 import type { Hop, Unanswered } from "../task/task.ts";
-import type { Conversation, Turn } from "./contract.ts";
+import type { Candidate, Conversation, Medium, Turn } from "./contract.ts";
 import type { Perspective } from "./perspective.ts";
 import { reasoningOf } from "./reasoning.ts";
 
@@ -15,9 +15,34 @@ import { reasoningOf } from "./reasoning.ts";
 export function conversationOf(
   record: TrajectoryRecord,
   perspective: Perspective,
+  media: readonly Medium[] = [],
 ): Conversation | null {
-  const hops = hopsOf(record, perspective);
-  const last = hops.findLast((hop) => isAssistant(hop, perspective))?.hop ?? 0;
+  return conversationIn(record, perspective.hopsOf(record), perspective, media);
+}
+
+/** All candidates of a record that have a turn to train on, or its conversation alone. */
+export function candidatesIn(
+  record: TrajectoryRecord,
+  perspective: Perspective,
+  media: readonly Medium[] = [],
+): readonly Candidate[] {
+  const candidates = perspective.candidatesOf(record) ?? [
+    { score: record.score, hops: perspective.hopsOf(record) },
+  ];
+  return candidates.flatMap(({ score, hops }) => {
+    const conversation = conversationIn(record, hops, perspective, media);
+    return conversation === null ? [] : [{ score, conversation }];
+  });
+}
+
+function conversationIn(
+  record: TrajectoryRecord,
+  all: readonly Hop[],
+  perspective: Perspective,
+  media: readonly Medium[],
+): Conversation | null {
+  const hops = seenHops(all, perspective);
+  const last = hops.findLast((hop) => isAssistant(hop, perspective));
   const shown = shownIn(hops, perspective);
   const turns = [
     ...openingOf(record, last, perspective),
@@ -25,7 +50,22 @@ export function conversationOf(
   ];
   const end = turns.findLastIndex(({ trained }) => trained);
   if (end === -1) return null;
-  return { turns: mergeNeighbours(turns.slice(0, end + 1)), tools: perspective.toolsOf(record) };
+  const tools = perspective.toolsOf(record);
+  return withMedia({ turns: mergeNeighbours(turns.slice(0, end + 1)), tools }, perspective, media);
+}
+
+/** Adds attachments to the first message of the user, beside which the model was shown them. */
+function withMedia(
+  conversation: Conversation,
+  { withPrompts }: Perspective,
+  media: readonly Medium[],
+): Conversation {
+  if (media.length === 0) return conversation;
+  const { turns } = conversation;
+  const index = turns.findIndex(({ role }) => role === "user");
+  const prompt = turns[index];
+  if (!withPrompts || prompt === undefined) return { ...conversation, unplaced: media };
+  return { ...conversation, turns: turns.with(index, { ...prompt, media }) };
 }
 
 /**
@@ -36,12 +76,13 @@ export function unansweredIn(
   record: TrajectoryRecord,
   perspective: Perspective,
 ): readonly Unanswered[] {
-  const trained = hopsOf(record, perspective).filter(({ role }) => perspective.trained.has(role));
+  const hops = seenHops(perspective.hopsOf(record), perspective);
+  const trained = hops.filter(({ role }) => perspective.trained.has(role));
   return trained.map(({ result }) => unansweredResult(result)).filter((reason) => reason !== null);
 }
 
-function hopsOf(record: TrajectoryRecord, perspective: Perspective): readonly Hop[] {
-  const all = perspective.hopsOf(record);
+/** The hops of a conversation whose earlier answers the model may not have been shown. */
+function seenHops(all: readonly Hop[], perspective: Perspective): readonly Hop[] {
   if (!perspective.lastAnswerOnly) return all;
   const last = all.findLast((hop) => isAssistant(hop, perspective));
   return all.filter((hop) => hop === last || !isAssistant(hop, perspective));
@@ -51,19 +92,18 @@ function isAssistant(hop: Hop, { parts }: Perspective): boolean {
   return parts.get(hop.role) === "assistant";
 }
 
-/** The prompts of the assistant's role, rendered as they were before its hop number `hop`. */
+/** The prompts of the assistant's role, rendered as they were before its last hop. */
 function openingOf(
   record: TrajectoryRecord,
-  hop: number,
+  last: Hop | undefined,
   { assistant, system, prompt }: Perspective,
 ): Turn[] {
-  const history = record.history.slice(0, hop);
-  const last = history.at(-1)?.result ?? null;
+  const history = historyBefore(record, last);
   const variables = {
     row: record.row,
     state: null,
     history,
-    last,
+    last: history.at(-1)?.result ?? null,
     role: assistant,
     id: record.id,
     trial: record.trial,
@@ -72,6 +112,14 @@ function openingOf(
   if (system !== null) turns.push({ role: "system", content: system(variables), trained: false });
   if (prompt !== null) turns.push({ role: "user", content: prompt(variables), trained: false });
   return turns;
+}
+
+/** The history that a hop was shown: a branch does not see its siblings. */
+function historyBefore({ history }: TrajectoryRecord, last: Hop | undefined): readonly Hop[] {
+  const before = history.slice(0, last?.hop ?? 0);
+  return last?.branch === undefined
+    ? before
+    : before.filter(({ branch }) => branch === undefined || branch === last.branch);
 }
 
 /** Messages of each hop. The results of an assistant's calls belong to it, from any role. */

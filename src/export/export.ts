@@ -8,28 +8,16 @@ import { basename, dirname, join, resolve } from "node:path";
 import { MatrixError } from "../error.ts";
 import { randomId } from "../random-id.ts";
 import { type Card, renderCard } from "./card.ts";
-import type { ExportFormat, ExportWriter, FormatOptions } from "./contract.ts";
-import type { PerspectiveOptions } from "./perspective.ts";
-import { selectRecords } from "./selected-records.ts";
-import type { LeftOut, SelectionRules } from "./selection.ts";
-import { openSources, type Source } from "./sources.ts";
-import { type Split, splitOf } from "./split.ts";
-import { storageFailed } from "./storage.ts";
-import { ExportTally } from "./tally.ts";
+import type { Omitted } from "./contract.ts";
+import { storageFailed } from "./files/storage.ts";
+import type { LeftOut } from "./selection.ts";
+import { openSources } from "./sources.ts";
+import { type WriteOptions, writeFiles } from "./write-files.ts";
 
-export interface ExportOptions {
+export interface ExportOptions extends WriteOptions {
   readonly directories: readonly string[];
   /** The name of the format, as --to takes it. */
   readonly formatName: string;
-  readonly format: ExportFormat;
-  /**
-   * A file, if it has one of the format's endings; else a folder with a file for each split and a
-   * card.
-   */
-  readonly output: string;
-  readonly splits: readonly Split[];
-  readonly rules: SelectionRules;
-  readonly perspective: PerspectiveOptions;
   /** The dataset's licence for the card, by its identifier at SPDX or on the hub. */
   readonly license: string | null;
   /** True to replace files that exist. */
@@ -41,6 +29,8 @@ export interface ExportSummary {
   readonly files: readonly string[];
   readonly records: number;
   readonly left_out: Readonly<Record<LeftOut, number>>;
+  /** Parts of the examples that the format has no place for. */
+  readonly omitted: Readonly<Record<Omitted, number>>;
   /** The number of examples in each split. */
   readonly examples: Readonly<Record<string, number>>;
   readonly simulated: boolean;
@@ -54,18 +44,29 @@ export async function exportRuns(options: ExportOptions): Promise<ExportSummary>
   const { format, output, splits } = options;
   const ending = endingOf(options);
   if (existsSync(output) && !options.force) throw existsAlready(output);
+  if (options.structs && !format.structs)
+    throw new MatrixError(
+      "usage",
+      `${options.formatName} has no columns of JSON: leave out --structs`,
+    );
   const sources = await openSources(options);
   const folder = join(dirname(output), `.${basename(output)}.${randomId(8)}`);
   try {
     await mkdir(folder, { recursive: true }).catch(storageFailed(folder));
     const paths = splits.map(({ name }) => join(folder, `${name}${ending ?? format.endings[0]}`));
-    const { tally, examples } = await writeFiles(options, sources, paths);
+    const { tally, examples, how } = await writeFiles(options, sources, paths);
     const parts = splits.map(({ name }, index) => ({
       name,
       path: paths[index] ?? "",
       examples: examples[index] ?? 0,
     }));
-    if (ending === null) await writeCard(options, folder, { sources, tally, splits: parts });
+    if (ending === null)
+      await writeCard(options, folder, {
+        columns: format.columns(how),
+        sources,
+        tally,
+        splits: parts,
+      });
     const moves =
       ending === null
         ? [{ from: folder, to: output }]
@@ -75,6 +76,7 @@ export async function exportRuns(options: ExportOptions): Promise<ExportSummary>
       files: moves.map(({ to }) => to),
       records: tally.records,
       left_out: tally.leftOut,
+      omitted: tally.omitted,
       examples: Object.fromEntries(parts.map(({ name, examples }) => [name, examples])),
       simulated: tally.simulated,
     };
@@ -105,35 +107,6 @@ function endingOf({ output, format, formatName, splits }: ExportOptions): string
       },
     );
   return ending;
-}
-
-/** Writes one file for each split. */
-async function writeFiles(
-  { format, splits, rules, perspective }: ExportOptions,
-  sources: readonly Source[],
-  paths: readonly string[],
-): Promise<{ tally: ExportTally; examples: readonly number[] }> {
-  const how = optionsOf(perspective);
-  const examples = splits.map(() => 0);
-  const writers: ExportWriter[] = [];
-  const tally = new ExportTally();
-  try {
-    for (const path of paths) writers.push(await format.open(path, how));
-    const writerOf = (rowId: string) => writers[splitOf(rowId, splits)];
-    if (writers.some(({ survey }) => survey !== undefined)) {
-      for await (const batch of selectRecords(sources, format.reads, rules, new ExportTally()))
-        for (const selected of batch) writerOf(selected.record.id)?.survey?.(selected);
-    }
-    for await (const batch of selectRecords(sources, format.reads, rules, tally)) {
-      for (const selected of batch) {
-        const index = splitOf(selected.record.id, splits);
-        examples[index] = (examples[index] ?? 0) + ((await writers[index]?.add(selected)) ?? 0);
-      }
-    }
-  } finally {
-    for (const writer of writers) await writer.close();
-  }
-  return { tally, examples };
 }
 
 interface Move {
@@ -175,24 +148,14 @@ function existsAlready(path: string): MatrixError {
 }
 
 async function writeCard(
-  { output, formatName, format, license, perspective }: ExportOptions,
+  { output, formatName, license }: ExportOptions,
   folder: string,
-  rest: Pick<Card, "sources" | "tally" | "splits">,
+  rest: Pick<Card, "columns" | "sources" | "tally" | "splits">,
 ): Promise<void> {
-  const columns = format.columns(optionsOf(perspective));
-  const card = await renderCard({
-    name: basename(resolve(output)),
-    format: formatName,
-    columns,
-    license,
-    ...rest,
-  });
+  const name = basename(resolve(output));
+  const card = await renderCard({ name, format: formatName, license, ...rest });
   const path = join(folder, "README.md");
   // A link that stands there is replaced, and not followed.
   await rm(path, { force: true });
   await writeFile(path, card, { flag: "wx" }).catch(storageFailed(folder));
-}
-
-function optionsOf({ trainOn }: PerspectiveOptions): FormatOptions {
-  return { masked: trainOn !== null };
 }

@@ -1,24 +1,32 @@
 // Turns and tools as formats in the OpenAI shape write them.
 
 import type { JsonObject } from "../task/json.ts";
-import type { Turn } from "./contract.ts";
+import type { FormatOptions, Turn } from "./contract.ts";
 import { argumentsOf } from "./tool-arguments.ts";
 
-/** A turn as a message with only the keys that the turn has. */
-export function openaiMessage({
-  role,
-  content,
-  reasoning_content: reasoning,
-  tool_calls: calls,
-  tool_call_id: id,
-}: Turn): JsonObject {
+/**
+ * A turn as a message with only the keys that the turn has. Media stand as parts that name their
+ * kind, and a column of the file has them.
+ */
+export function openaiMessage(turn: Turn): JsonObject {
+  const { role, reasoning_content: reasoning, tool_calls: calls, tool_call_id: id } = turn;
   return {
     role,
-    content,
+    content: contentOf(turn),
     ...(reasoning === undefined ? {} : { reasoning_content: reasoning }),
     ...(calls === undefined ? {} : { tool_calls: calls as unknown as readonly JsonObject[] }),
     ...(id === undefined ? {} : { tool_call_id: id }),
   };
+}
+
+function contentOf({ content, media }: Turn): string | null | readonly JsonObject[] {
+  if (media === undefined) return content;
+  return [{ type: "text", text: content ?? "" }, ...media.map(({ kind }) => ({ type: kind }))];
+}
+
+/** A turn as a message, with all that the endpoint said of its reasoning. */
+export function wholeMessage(turn: Turn): JsonObject {
+  return { ...openaiMessage(turn), ...turn.reasoning_details };
 }
 
 /**
@@ -34,7 +42,7 @@ export function templateMessage(turn: Turn): JsonObject {
   const refused = calls !== undefined && content !== null && content !== "";
   return {
     ...openaiMessage(turn),
-    content: content ?? "",
+    content: contentOf(turn) ?? "",
     ...(reasoning === undefined ? {} : { thinking: refused ? "" : reasoning }),
     ...(calls === undefined
       ? {}
@@ -46,6 +54,32 @@ export function templateMessage(turn: Turn): JsonObject {
           })),
         }),
   };
+}
+
+/**
+ * Messages for chat templates. Only the text of reasoning has a place there, and images, but no
+ * audio.
+ */
+export function templateMessages(
+  turns: readonly Turn[],
+  options: Pick<FormatOptions, "omit">,
+): readonly JsonObject[] {
+  omitDetails(turns, options);
+  return turns.map((turn) => {
+    const images = turn.media?.filter(({ kind }) => kind === "image") ?? [];
+    const { media: _, ...rest } = turn;
+    return templateMessage(images.length === 0 ? rest : { ...turn, media: images });
+  });
+}
+
+/** Counts the turns whose reasoning has no place in the format. */
+export function omitReasoning(turns: readonly Turn[], { omit }: Pick<FormatOptions, "omit">): void {
+  omit("reasoning", turns.filter(({ reasoning_content: text }) => text !== undefined).length);
+}
+
+/** Counts the turns whose reasoning says more than the text that the format has. */
+export function omitDetails(turns: readonly Turn[], { omit }: Pick<FormatOptions, "omit">): void {
+  omit("reasoning_details", turns.filter((turn) => turn.reasoning_details !== undefined).length);
 }
 
 /**

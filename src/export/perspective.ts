@@ -4,12 +4,11 @@
 
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
+import { createReadAttachments } from "../agent/attachments.ts";
 import { loadTemplate, readTools } from "../agent/create.ts";
 import type { CompiledTemplate } from "../agent/template.ts";
 import { MatrixError, messageOf } from "../error.ts";
-import { hopsOfFirst } from "../orchestrator/best-of-n.ts";
 import type { Expression } from "../recipe/expression/expression.ts";
-import type { OrchestratorConfig } from "../recipe/schema/orchestrator-schema.ts";
 import type { Recipe } from "../recipe/schema/schema.ts";
 import type { TemplateSource } from "../recipe/schema/value-schema.ts";
 import { validateRecipe } from "../recipe/validate.ts";
@@ -17,6 +16,9 @@ import type { Manifest } from "../records/manifest.ts";
 import { isJsonObject, type JsonObject } from "../task/json.ts";
 import type { TrajectoryRecord } from "../task/record.ts";
 import type { Hop } from "../task/task.ts";
+import { type CandidateHops, candidatesOf, chosenHops } from "./candidates.ts";
+import type { Medium } from "./contract.ts";
+import { mediumOf } from "./media.ts";
 import { type Part, type Parts, partsFor, suggestParts } from "./parts.ts";
 
 export interface Perspective extends Parts {
@@ -31,6 +33,12 @@ export interface Perspective extends Parts {
    * one.
    */
   hopsOf(record: TrajectoryRecord): readonly Hop[];
+  /** All candidates of a record; null when its pattern makes none. */
+  candidatesOf(record: TrajectoryRecord): readonly CandidateHops[] | null;
+  /** Reads the attachments of a record's prompt; null when the role has none. */
+  readonly mediaOf: ((record: TrajectoryRecord) => Promise<readonly Medium[]>) | null;
+  /** False when the user wants no prompts. */
+  readonly withPrompts: boolean;
   toolsOf(record: TrajectoryRecord): readonly JsonObject[];
 }
 
@@ -92,6 +100,9 @@ export async function createPerspective(
     system: await template(system, "system"),
     prompt: await template(prompt, "prompt"),
     hopsOf: (record) => chosenHops(record, recipe.orchestrator),
+    candidatesOf: (record) => candidatesOf(record, recipe.orchestrator),
+    mediaOf: readMedia(assistant, recipe),
+    withPrompts: options.withPrompts,
     toolsOf: options.tools === null ? () => own : toolsBy(options.tools),
   };
 }
@@ -164,21 +175,19 @@ async function readPrompt(
   };
 }
 
-function chosenHops(
-  { history, outcome }: TrajectoryRecord,
-  orchestrator: OrchestratorConfig,
-): readonly Hop[] {
-  const chosen = outcome?.["chosen"];
-  if (
-    !("pattern" in orchestrator) ||
-    orchestrator.pattern !== "best-of-n" ||
-    typeof chosen !== "number"
-  )
-    return history;
-  if (orchestrator.parallel) return history.filter(({ branch }) => branch === chosen);
-  const candidates = (outcome?.["candidates"] ?? []) as readonly { readonly hops?: number }[];
-  const upTo = (count: number) => hopsOfFirst(candidates, count, orchestrator.roles.length);
-  return history.slice(upTo(chosen), upTo(chosen + 1));
+function readMedia(assistant: string, { roles }: Recipe): Perspective["mediaOf"] {
+  const { attachments, attachment_folder: folder } = roles[assistant] ?? {};
+  if (attachments === undefined) return null;
+  const read = createReadAttachments(attachments, folder ?? null);
+  return async ({ row, id }) => {
+    const parts = await read(row).catch((cause: unknown) => {
+      throw new MatrixError("usage", `row ${id}: ${messageOf(cause)}`, {
+        cause,
+        hint: "restore the file; an export reads attachments again, as it renders prompts again",
+      });
+    });
+    return parts.map(mediumOf);
+  };
 }
 
 function toolsBy(expression: Expression): Perspective["toolsOf"] {

@@ -3,7 +3,7 @@
 import { readRecords } from "../records/read-records.ts";
 import type { TrajectoryRecord } from "../task/record.ts";
 import type { ExportFormat, Selected } from "./contract.ts";
-import { conversationOf, unansweredIn } from "./conversation.ts";
+import { candidatesIn, conversationOf, unansweredIn } from "./conversation.ts";
 import type { Perspective } from "./perspective.ts";
 import { type LeftOut, Selection, type SelectionRules } from "./selection.ts";
 import type { Source } from "./sources.ts";
@@ -22,11 +22,11 @@ export async function* selectRecords(
       const batch: Selected[] = [];
       for (const record of records) {
         const number = tally.records++;
-        const judged = judge(record, perspective, reads, selection);
+        const judged = await judge(record, perspective, reads, selection);
         if (typeof judged === "string") tally.leftOut[judged]++;
         else {
           tally.add(record);
-          batch.push({ number, run: manifest, record, conversation: judged });
+          batch.push({ number, run: manifest, record, ...judged });
         }
       }
       yield batch;
@@ -34,22 +34,24 @@ export async function* selectRecords(
   }
 }
 
-/**
- * The conversation of a record, null when none is needed, or the reason for leaving the record out.
- */
-function judge(
+type Judged = Pick<Selected, "conversation" | "candidates">;
+
+/** The conversations of a record, none when none is needed, or the reason for leaving it out. */
+async function judge(
   record: TrajectoryRecord,
   perspective: Perspective | null,
   reads: ExportFormat["reads"],
   selection: Selection,
-): Selected["conversation"] | LeftOut {
+): Promise<Judged | LeftOut> {
   const reason = selection.judge(record);
   if (reason !== null) return reason;
-  if (perspective === null) return null;
+  if (perspective === null) return { conversation: null, candidates: () => [] };
   if (reads === "conversations" && !selection.takes(unansweredIn(record, perspective)))
     return "unanswered";
-  const conversation = conversationOf(record, perspective);
+  const media = perspective.mediaOf === null ? [] : await perspective.mediaOf(record);
+  const conversation = conversationOf(record, perspective, media);
   // A record without a conversation has nothing by which it could be a duplicate.
-  if (conversation === null) return reads === "conversations" ? "no_trained_turn" : null;
-  return selection.admit(conversation) ?? conversation;
+  if (conversation === null && reads === "conversations") return "no_trained_turn";
+  const duplicate = conversation === null ? null : selection.admit(conversation);
+  return duplicate ?? { conversation, candidates: () => candidatesIn(record, perspective, media) };
 }

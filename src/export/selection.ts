@@ -8,7 +8,7 @@ import { IdSet } from "../task/id-set.ts";
 import type { JsonObject } from "../task/json.ts";
 import type { TrajectoryRecord } from "../task/record.ts";
 import { isUnanswered, type Unanswered } from "../task/task.ts";
-import type { Conversation } from "./contract.ts";
+import type { Conversation, Turn } from "./contract.ts";
 import { NearDuplicates } from "./near-duplicates.ts";
 
 export interface SelectionRules {
@@ -84,15 +84,16 @@ function passes(filter: Expression, record: TrajectoryRecord): boolean {
   }
 }
 
-/** Everything that an example teaches. Ids of calls are left out, because they are random. */
+/** Everything that an example teaches. */
 function textOf({ turns, tools }: Conversation): string {
-  const said = turns.map(({ role, content, tool_calls: calls, trained }) => [
-    role,
-    content,
-    calls?.map(({ function: call }) => call),
-    trained,
-  ]);
-  return JSON.stringify([said, tools]);
+  return JSON.stringify([turns.map((turn) => [taughtBy(turn), turn.trained]), tools]);
+}
+
+/** Everything that a turn says. Ids of calls are left out, because they are random. */
+export function taughtBy(turn: Turn): string {
+  const { role, content, reasoning_content: reasoning, tool_calls: calls, media } = turn;
+  const called = calls?.map(({ function: call }) => call);
+  return JSON.stringify([role, content, reasoning, called, media?.map(({ url }) => url)]);
 }
 
 /** The text of all turns but the system prompt, which all examples of a recipe share. */

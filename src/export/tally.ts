@@ -1,6 +1,8 @@
-// The counts of an export: records read, records left out by reason, and the models in the others.
+// The counts of an export: records read, records left out by reason, the models in the others, and
+// the parts of them that the format has no place for.
 
 import type { TrajectoryRecord } from "../task/record.ts";
+import { OMITTED, type Omitted } from "./contract.ts";
 import { LEFT_OUT, type LeftOut } from "./selection.ts";
 
 export class ExportTally {
@@ -10,6 +12,11 @@ export class ExportTally {
   simulated = false;
   readonly leftOut = Object.fromEntries(LEFT_OUT.map((reason) => [reason, 0])) as Record<
     LeftOut,
+    number
+  >;
+  /** Parts of the examples that the format has no place for. */
+  readonly omitted = Object.fromEntries(OMITTED.map((part) => [part, 0])) as Record<
+    Omitted,
     number
   >;
   /** Answers in the selected records, by model. */

@@ -4,6 +4,7 @@ import { expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { OMITTED } from "../../src/export/contract.ts";
 import type { JsonObject } from "../../src/task/json.ts";
 import type { StopReason } from "../../src/task/task.ts";
 import { withFolder } from "../parts/folder.ts";
@@ -117,6 +118,7 @@ test("--as names the parts of roles, and --train-on the assistants that are trai
     expect(sharegpt?.["conversations"]).toEqual([
       { from: "human", value: "Question 1?", train: false },
       { from: "gpt", value: "A?", train: false },
+      { from: "human", value: "", train: false },
       { from: "gpt", value: "B.", train: true },
     ]);
     const sft = await exported(folder, [
@@ -249,7 +251,7 @@ test("the arguments of tool calls are objects for TRL and LLaMA-Factory", () =>
         { from: "human", value: "Question 1?" },
         { from: "function_call", value: '{"name":"find","arguments":{"name":"Ann","limit":10}}' },
         { from: "observation", value: "found" },
-        { from: "gpt", value: "Ann it is." },
+        { from: "gpt", value: "<think>\nShe was found.\n</think>\n\nAnn it is." },
       ],
       system: "You help.",
       tools: "",
@@ -382,6 +384,7 @@ test("an export leaves out failed, filtered and low records, and counts each rea
         duplicate: 0,
         near_duplicate: 0,
       },
+      omitted: Object.fromEntries(OMITTED.map((part) => [part, 0])),
       examples: { train: 80 },
       simulated: true,
     });

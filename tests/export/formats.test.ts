@@ -13,6 +13,12 @@ test("the formats of an export, with their endings and forms, are a contract", (
     ["sharegpt", ".jsonl .parquet", "-", "conversations"],
     ["trl-sft", ".jsonl .parquet", "-", "conversations"],
     ["trl-dpo", ".jsonl .parquet", "-", "conversations"],
+    ["trl-kto", ".jsonl .parquet", "-", "conversations"],
+    ["trl-prompt", ".jsonl .parquet", "-", "conversations"],
+    ["verl", ".parquet", "-", "conversations"],
+    ["verl-sft", ".parquet", "-", "conversations"],
+    ["openrlhf", ".jsonl .parquet", "-", "conversations"],
+    ["ms-swift", ".jsonl .parquet", "-", "conversations"],
     ["parquet", ".parquet", "-", "conversations"],
     ["hf", ".parquet", "folder", "conversations"],
     ["tau2", ".json", "file", "records"],
@@ -24,4 +30,18 @@ test("every format says in a line of help what it is for", () => {
     expect(about.length).toBeGreaterThan(20);
     expect(about.length).toBeLessThan(90);
   }
+});
+
+test("--structs changes the formats whose columns may hold JSON", () => {
+  const names = Object.entries(FORMATS).filter(([, { structs }]) => structs);
+  expect(names.map(([name]) => name)).toEqual([
+    "trl-sft",
+    "trl-dpo",
+    "trl-kto",
+    "trl-prompt",
+    "openrlhf",
+    "ms-swift",
+    "parquet",
+    "hf",
+  ]);
 });

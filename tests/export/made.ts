@@ -4,7 +4,13 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { readParquet } from "../../src/dataset/parquet/read-parquet.ts";
-import type { Conversation, ExportFormat, Selected, Turn } from "../../src/export/contract.ts";
+import type {
+  Conversation,
+  ExportFormat,
+  FormatOptions,
+  Selected,
+  Turn,
+} from "../../src/export/contract.ts";
 import type { Perspective } from "../../src/export/perspective.ts";
 import type { Manifest } from "../../src/records/manifest.ts";
 import type { Json, JsonObject } from "../../src/task/json.ts";
@@ -68,6 +74,9 @@ export function perspectiveOf(changes: Partial<Perspective> = {}): Perspective {
     system: null,
     prompt: null,
     hopsOf: ({ history }) => history,
+    candidatesOf: () => null,
+    mediaOf: null,
+    withPrompts: true,
     toolsOf: () => [],
     ...changes,
   };
@@ -112,33 +121,65 @@ export function selectedOf(
   record: Partial<TrajectoryRecord> = {},
   number = 0,
 ): Selected {
-  return { number, run: manifestOf(), record: recordOf(record), conversation };
+  const made = recordOf(record);
+  return {
+    number,
+    run: manifestOf(),
+    record: made,
+    conversation,
+    candidates: () => (conversation === null ? [] : [{ score: made.score, conversation }]),
+  };
+}
+
+/** Options of a format, and the counts of what the format has omitted. */
+export function formatOptions(
+  changes: Partial<FormatOptions> = {},
+  omitted: Record<string, number> = {},
+): FormatOptions {
+  return {
+    masked: false,
+    structs: false,
+    media: new Set(),
+    goodScore: 0.5,
+    groundTruth: null,
+    outputName: null,
+    omit: (part, count) => {
+      if (count > 0) omitted[part] = (omitted[part] ?? 0) + count;
+    },
+    ...changes,
+  };
 }
 
 export interface Written {
   /** The answers of the writer to each record. */
   readonly examples: readonly number[];
   readonly rows: readonly JsonObject[];
+  /** Set when the format had no place for something. */
+  readonly omitted?: Readonly<Record<string, number>>;
 }
 
 /** Writes the records to a file with this ending, and reads it again. */
 export async function written(
   format: ExportFormat,
   selected: readonly Selected[],
-  { masked = false, ending = format.endings[0] }: { masked?: boolean; ending?: string } = {},
+  {
+    ending = format.endings[0],
+    ...changes
+  }: Partial<FormatOptions> & { readonly ending?: string } = {},
 ): Promise<Written> {
   return withFolder(async (folder) => {
-    const path = join(folder, `out${ending}`);
-    const writer = await format.open(path, { masked });
+    const path = join(folder, `train${ending}`);
+    const omitted: Record<string, number> = {};
+    const writer = await format.open(path, formatOptions(changes, omitted));
     for (const one of selected) writer.survey?.(one);
     const examples: number[] = [];
     for (const one of selected) examples.push(await writer.add(one));
     await writer.close();
-    if (ending !== ".parquet") return { examples, rows: linesOf(await readFile(path, "utf8")) };
     const rows: JsonObject[] = [];
-    for await (const batch of readParquet(path, null))
-      rows.push(...(batch as readonly JsonObject[]));
-    return { examples, rows };
+    if (ending !== ".parquet") rows.push(...linesOf(await readFile(path, "utf8")));
+    else for await (const batch of readParquet(path, null))
+        rows.push(...(batch as readonly JsonObject[]));
+    return { examples, rows, ...(Object.keys(omitted).length === 0 ? {} : { omitted }) };
   });
 }
 

@@ -2,14 +2,15 @@
 // and all counts of the record.
 
 import type { Columns, TableRow } from "../contract.ts";
-import { openaiMessage, toolsText } from "../messages.ts";
-import { type ConversationRecord, type Table, tableFormat } from "../table.ts";
+import { type ConversationRecord, type Table, tableFormat } from "../files/table.ts";
+import { mediaCells, mediaColumns } from "../media.ts";
+import { omitDetails, toolsText, wholeMessage } from "../messages.ts";
 
 const COLUMNS: Columns = {
   run: "string",
   id: "string",
   trial: "int64",
-  messages: { list: "json" },
+  messages: { list: "message" },
   tools: "string",
   /** True for each message that is trained on. */
   train: { list: "bool" },
@@ -30,8 +31,13 @@ const COLUMNS: Columns = {
 
 const ROWS: Pick<Table, "endings" | "columns" | "rowsOf"> = {
   endings: [".parquet"],
-  columns: () => COLUMNS,
-  rowsOf: (selected) => [rowOf(selected)],
+  columns: (options) => ({ ...COLUMNS, ...mediaColumns(options, ["image", "audio"]) }),
+  rowsOf: async (selected, options) => {
+    const { turns } = selected.conversation;
+    // A struct has no place for what only some endpoints say.
+    if (options.structs) omitDetails(turns, options);
+    return [{ ...rowOf(selected), ...(await mediaCells(turns, options, ["image", "audio"])) }];
+  },
 };
 
 export const parquet = tableFormat({
@@ -52,7 +58,7 @@ function rowOf({ run, record, conversation: { turns, tools } }: ConversationReco
     run: run.name,
     id: record.id,
     trial: record.trial,
-    messages: turns.map(openaiMessage),
+    messages: turns.map(wholeMessage),
     tools: toolsText(tools),
     train: turns.map(({ trained }) => trained),
     score: record.score,

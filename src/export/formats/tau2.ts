@@ -9,8 +9,8 @@ import type { Manifest } from "../../records/manifest.ts";
 import { isJsonObject, type Json, type JsonObject } from "../../task/json.ts";
 import type { TrajectoryRecord } from "../../task/record.ts";
 import type { ExportFormat, ExportWriter, Selected } from "../contract.ts";
-import { encodeJson, RawJson } from "../raw-json.ts";
-import { storageFailed } from "../storage.ts";
+import { encodeJson, RawJson } from "../files/raw-json.ts";
+import { storageFailed } from "../files/storage.ts";
 
 const SPEAKERS = { assistant: "assistant", user: "user-simulator" } as const;
 const NO_SCENARIO = "\n\n<scenario>";
@@ -20,6 +20,7 @@ export const tau2: ExportFormat = {
   endings: [".json"],
   only: "file",
   reads: "records",
+  structs: false,
   columns: () => null,
   open: async (path) => new Tau2Writer(path),
 };

@@ -3,29 +3,36 @@
 // which TRL trains on one turn and not on another.
 
 import type { TableRow } from "../contract.ts";
-import { templateMessage, toolsText } from "../messages.ts";
-import { tableFormat } from "../table.ts";
+import { tableFormat } from "../files/table.ts";
+import { mediaCells, mediaColumns } from "../media.ts";
+import { templateMessages, toolsText } from "../messages.ts";
 
 export const trlSft = tableFormat({
   about: "SFTTrainer of TRL: messages and tools; with --train-on, prompt and completion",
-  columns: ({ masked }) =>
-    masked
-      ? { prompt: { list: "json" }, completion: { list: "json" }, tools: "string" }
-      : { messages: { list: "json" }, tools: "string" },
-  rowsOf: ({ conversation: { turns, tools } }, { masked }) => {
-    const messages = turns.map(templateMessage);
-    const text = toolsText(tools);
-    if (!masked) return [{ messages, tools: text }];
-    return turns.flatMap((turn, index): TableRow[] =>
-      turn.trained
-        ? [
-            {
-              prompt: messages.slice(0, index),
-              completion: messages.slice(index, index + 1),
-              tools: text,
-            },
-          ]
-        : [],
-    );
+  columns: (options) => ({
+    ...(options.masked
+      ? { prompt: { list: "message" }, completion: { list: "message" } }
+      : { messages: { list: "message" } }),
+    tools: "string",
+    ...mediaColumns(options, ["image"]),
+  }),
+  rowsOf: async ({ conversation: { turns, tools } }, options) => {
+    const messages = templateMessages(turns, options);
+    const rest = { tools: toolsText(tools), ...(await mediaCells(turns, options, ["image"])) };
+    if (!options.masked) return [{ messages, ...rest }];
+    return turns.flatMap((turn, index): TableRow[] => {
+      if (!turn.trained) return [];
+      if (index === 0) {
+        options.omit("prompts", 1);
+        return [];
+      }
+      return [
+        {
+          prompt: messages.slice(0, index),
+          completion: messages.slice(index, index + 1),
+          ...rest,
+        },
+      ];
+    });
   },
 });

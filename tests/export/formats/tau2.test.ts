@@ -6,7 +6,7 @@ import { tau2 } from "../../../src/export/formats/tau2.ts";
 import type { Json, JsonObject } from "../../../src/task/json.ts";
 import type { TrajectoryRecord } from "../../../src/task/record.ts";
 import { withFolder } from "../../parts/folder.ts";
-import { hopsOf, manifestOf, recordOf } from "../made.ts";
+import { formatOptions, hopsOf, manifestOf, recordOf } from "../made.ts";
 
 const TOLD = {
   task: '{"id":"1","n":1.0}',
@@ -35,6 +35,7 @@ function made(
     }),
     record: recordOf({ score: 1, outcome, history: history as never, ...record }),
     conversation: null,
+    candidates: () => [],
   };
 }
 
@@ -54,7 +55,7 @@ async function written(
   selected: readonly Selected[],
 ): Promise<{ examples: number[]; files: Record<string, string> }> {
   return withFolder(async (folder) => {
-    const writer = await tau2.open(join(folder, "out.json"), { masked: false });
+    const writer = await tau2.open(join(folder, "out.json"), formatOptions());
     const examples: number[] = [];
     for (const one of selected) examples.push(await writer.add(one));
     await writer.close();
@@ -178,12 +179,12 @@ test("each domain has its own file, with each of its tasks once", async () => {
 });
 
 test("a file of tau2 is not a table and has no columns", () => {
-  expect(tau2.columns({ masked: false })).toBeNull();
+  expect(tau2.columns(formatOptions({ masked: false }))).toBeNull();
 });
 
 test("a file of a domain that exists already is a storage error", () =>
   withFolder(async (folder) => {
     await mkdir(join(folder, "out-retail.json"));
-    const writer = await tau2.open(join(folder, "out.json"), { masked: false });
+    const writer = await tau2.open(join(folder, "out.json"), formatOptions());
     await expect(writer.add(made(OUTCOME))).rejects.toMatchObject({ code: "storage_failed" });
   }));

@@ -2,16 +2,28 @@ import { expect, test } from "bun:test";
 import type { Selected, Turn } from "../../../src/export/contract.ts";
 import { trlDpo } from "../../../src/export/formats/trl-dpo.ts";
 import { templateMessage } from "../../../src/export/messages.ts";
-import { assistant, CALL, manifestOf, recordOf, TOOL, user, written } from "../made.ts";
+import {
+  assistant,
+  CALL,
+  formatOptions,
+  manifestOf,
+  recordOf,
+  TOOL,
+  tool,
+  user,
+  written,
+} from "../made.ts";
 
 let count = 0;
 
 function trial(id: string, score: number | null, turns: readonly Turn[], run = "talk"): Selected {
+  const conversation = { turns, tools: [TOOL] };
   return {
     number: count++,
     run: manifestOf({ name: run }),
     record: recordOf({ id, score }),
-    conversation: { turns, tools: [TOOL] },
+    conversation,
+    candidates: () => [{ score, conversation }],
   };
 }
 
@@ -59,22 +71,131 @@ test("of equal trials the first one is taken", async () => {
   ]);
 });
 
-test.each<[what: string, trials: () => Selected[]]>([
-  ["of one trial", () => [trial("1", 1, said("q", "a"))]],
-  ["of equal scores", () => [trial("1", 1, said("q", "a")), trial("1", 1, said("q", "b"))]],
-  ["with one score", () => [trial("1", 1, said("q", "a")), trial("1", null, said("q", "b"))]],
-  ["that parts at the user", () => [trial("1", 1, said("q", "a")), trial("1", 0, said("p", "a"))]],
-  ["of two rows", () => [trial("1", 1, said("q", "a")), trial("2", 0, said("q", "b"))]],
+test.each<[what: string, omitted: Record<string, number>, trials: () => Selected[]]>([
+  ["of one trial", { rows_with_one_answer: 1 }, () => [trial("1", 1, said("q", "a"))]],
+  [
+    "of equal scores",
+    { rows_with_equal_scores: 1 },
+    () => [trial("1", 1, said("q", "a")), trial("1", 1, said("q", "b"))],
+  ],
+  [
+    "with one score",
+    { rows_with_one_answer: 1 },
+    () => [trial("1", 1, said("q", "a")), trial("1", null, said("q", "b"))],
+  ],
+  [
+    "of equal texts",
+    { rows_with_equal_texts: 1 },
+    () => [trial("1", 1, said("q", "a")), trial("1", 0, said("q", "a"))],
+  ],
+  [
+    "whose tools alone differ",
+    { rows_with_equal_texts: 1 },
+    () =>
+      ["x", "y"].map((found, score) =>
+        trial("1", score, [
+          user("q"),
+          assistant(null, { tool_calls: [CALL] }),
+          tool(found),
+          assistant("a"),
+        ]),
+      ),
+  ],
+  [
+    "that parts at the user",
+    { rows_with_other_prompts: 1 },
+    () => [trial("1", 1, said("q", "a")), trial("1", 0, said("p", "b"))],
+  ],
+  [
+    "without a prompt",
+    { rows_with_other_prompts: 1 },
+    () => [trial("1", 1, [assistant("a")]), trial("1", 0, [assistant("b")])],
+  ],
+  [
+    "of two rows",
+    { rows_with_one_answer: 2 },
+    () => [trial("1", 1, said("q", "a")), trial("2", 0, said("q", "b"))],
+  ],
   [
     "of two runs of other names",
+    { rows_with_one_answer: 2 },
     () => [trial("1", 1, said("q", "a")), trial("1", 0, said("q", "b"), "other")],
   ],
-])("a row %s gives no pair", async (_, trials) => {
+])("a row %s gives no pair, and the reason is counted", async (_, omitted, trials) => {
   const selected = trials();
   expect(await written(trlDpo, selected)).toEqual({
     examples: selected.map(() => 0),
     rows: [],
+    omitted,
   });
+});
+
+test("the worst answer that says something else is taken against the best", async () => {
+  const { rows } = await written(trlDpo, [
+    trial("1", 0.1, said("q", "same")),
+    trial("1", 1, said("q", "same")),
+    trial("1", 0.5, said("q", "other")),
+    trial("1", 0.7, said("q", "third")),
+  ]);
+  expect(rows).toMatchObject([
+    { chosen: [{ content: "same" }], rejected: [{ content: "other" }], score_rejected: 0.5 },
+  ]);
+});
+
+test("the best candidate of a row is paired with its worst, over all trials", async () => {
+  const candidate = (score: number | null, text: string) => ({
+    score,
+    conversation: { turns: said("q", text), tools: [] },
+  });
+  const [first, second] = [trial("1", 3, said("q", "c")), trial("1", 9, said("q", "e"))];
+  const candidates = [candidate(3, "c"), candidate(null, "cut"), candidate(2, "b")];
+  const one = await written(trlDpo, [{ ...first, candidates: () => candidates }]);
+  expect(one.examples).toEqual([1]);
+  expect(one.rows).toMatchObject([
+    { chosen: [{ content: "c" }], rejected: [{ content: "b" }], score_chosen: 3 },
+  ]);
+  const both = await written(trlDpo, [
+    { ...first, candidates: () => candidates },
+    { ...second, candidates: () => [candidate(5, "d"), candidate(9, "e")] },
+  ]);
+  expect(both.examples).toEqual([0, 1]);
+  expect(both.rows).toMatchObject([
+    { chosen: [{ content: "e" }], rejected: [{ content: "b" }], score_rejected: 2 },
+  ]);
+});
+
+test("turns before the last answer are the prompt, whatever the ids of their calls", async () => {
+  const turns = (id: string, last: string) => [
+    user("q"),
+    assistant(null, { tool_calls: [{ ...CALL, id }], reasoning_content: "r" }),
+    { ...tool("Ann"), tool_call_id: id },
+    assistant(last),
+  ];
+  const { rows } = await written(trlDpo, [
+    trial("1", 0, turns("c7", "bad")),
+    trial("1", 1, turns("c1", "good")),
+  ]);
+  expect(rows).toMatchObject([
+    {
+      prompt: [{}, { tool_calls: [{ id: "c1" }] }, { tool_call_id: "c1" }],
+      chosen: [{ role: "assistant", content: "good" }],
+      rejected: [{ role: "assistant", content: "bad" }],
+    },
+  ]);
+});
+
+test("turns with other reasoning are not shared", async () => {
+  const turns = (reasoning: string) => [
+    user("q"),
+    assistant("a", { reasoning_content: reasoning }),
+  ];
+  const { rows } = await written(trlDpo, [
+    trial("1", 1, turns("short")),
+    trial("1", 0, turns("long")),
+  ]);
+  expect(rows).toMatchObject([
+    { chosen: [{ reasoning_content: "short" }], rejected: [{ reasoning_content: "long" }] },
+  ]);
 });
 
 test("a pair that parts at the user goes back to the assistant's turn before", async () => {
@@ -102,7 +223,7 @@ test("a pair whose one trial begins the other goes back to the assistant's turn"
 });
 
 test("turns with other calls are not shared", async () => {
-  const other = { ...CALL, id: "c2" };
+  const other = { ...CALL, function: { name: "find", arguments: "{}" } };
   const { rows } = await written(trlDpo, [
     trial("1", 1, [user("q"), assistant(null, { tool_calls: [CALL] })]),
     trial("1", 0, [user("q"), assistant(null, { tool_calls: [other] })]),
@@ -127,20 +248,23 @@ test("rows in several run directories of one run are paired", async () => {
 });
 
 test("the columns for DPOTrainer are declared", () => {
-  expect(trlDpo.columns({ masked: false })).toEqual({
-    prompt: { list: "json" },
-    chosen: { list: "json" },
-    rejected: { list: "json" },
+  expect(trlDpo.columns(formatOptions({ masked: false }))).toEqual({
+    prompt: { list: "message" },
+    chosen: { list: "message" },
+    rejected: { list: "message" },
     tools: "string",
     score_chosen: "float64",
     score_rejected: "float64",
   });
 });
 
-test("a pair may have no shared turn before the assistant's first one", async () => {
-  const { rows } = await written(trlDpo, [
-    trial("1", 1, [assistant("same"), user("x"), assistant("good")]),
-    trial("1", 0, [assistant("same"), user("y"), assistant("bad")]),
+test("a pair in columns of structs has messages of one shape", async () => {
+  const { rows } = await written(
+    trlDpo,
+    [trial("1", 1, said("q", "good")), trial("1", 0, said("q", "bad"))],
+    { structs: true },
+  );
+  expect(rows).toMatchObject([
+    { chosen: [{ role: "assistant", content: "good", tool_calls: null, tool_call_id: null }] },
   ]);
-  expect(rows).toMatchObject([{ prompt: [], chosen: { length: 3 }, rejected: { length: 3 } }]);
 });

@@ -2,10 +2,12 @@
 // that the `datasets` library itself writes, so that JSON columns load as objects. Lists have three
 // levels, as the specification of Parquet requires.
 
+import { createHash } from "node:crypto";
 import { fileWriter, ParquetWriter } from "hyparquet-writer";
-import { ExactNumber } from "../task/exact.ts";
-import type { Json, JsonObject } from "../task/json.ts";
-import type { Columns, ColumnType, RowFile, TableRow } from "./contract.ts";
+import { ExactNumber } from "../../task/exact.ts";
+import type { Json, JsonObject } from "../../task/json.ts";
+import type { Columns, ColumnType, RowFile, TableRow } from "../contract.ts";
+import { contentOf } from "../media.ts";
 import { storageFailed } from "./storage.ts";
 
 /** The most rows of a row group. */
@@ -14,6 +16,8 @@ const GROUP_ROWS = 1000;
  * A group with this many characters of JSON is written, so that groups of large rows stay small.
  */
 const GROUP_CHARACTERS = 16 * 1024 * 1024;
+
+const DIGEST_DIGITS = 16;
 
 type SchemaElement = ConstructorParameters<typeof ParquetWriter>[0]["schema"][number];
 
@@ -82,7 +86,8 @@ class ParquetFile implements RowFile {
 function cellOf(value: Json, type: ColumnType): unknown {
   if (value === null) return null;
   if (type === "int64") return wholeNumber(value);
-  if (type === "json") return withRawNumbers(value);
+  if (type === "json" || type === "message") return withRawNumbers(value);
+  if (type === "image" || type === "audio") return mediumCell(String(value));
   if (typeof type === "string") return value;
   if ("list" in type)
     return Array.isArray(value) ? value.map((item) => cellOf(item, type.list)) : null;
@@ -93,6 +98,18 @@ function cellOf(value: Json, type: ColumnType): unknown {
       cellOf(struct[name] ?? null, member),
     ]),
   );
+}
+
+/** A medium as `datasets` stores it: its bytes with a name, or its address. */
+function mediumCell(url: string): { readonly bytes: Uint8Array | null; readonly path: string } {
+  const content = contentOf(url);
+  return content === null
+    ? { bytes: null, path: url }
+    : { bytes: content.bytes, path: `${digestOf(content.bytes)}.${content.ending}` };
+}
+
+function digestOf(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex").slice(0, DIGEST_DIGITS);
 }
 
 function wholeNumber(value: Json): bigint | null {
@@ -123,6 +140,12 @@ function elementsOf(columns: Columns): SchemaElement[] {
 }
 
 function elementOf(name: string, type: ColumnType): SchemaElement[] {
+  if (type === "image" || type === "audio")
+    return [
+      { name, repetition_type: "OPTIONAL", num_children: 2 },
+      { name: "bytes", repetition_type: "OPTIONAL", type: "BYTE_ARRAY" },
+      ...elementOf("path", "string"),
+    ];
   if (typeof type === "string") return [{ name, repetition_type: "OPTIONAL", ...PRIMITIVES[type] }];
   if ("struct" in type) return [group(name, "OPTIONAL", type.struct), ...elementsOf(type.struct)];
   return [
@@ -142,9 +165,16 @@ function group(name: string, repetition: "REQUIRED" | "OPTIONAL", columns: Colum
   return { name, repetition_type: repetition, num_children: Object.keys(columns).length };
 }
 
-const PRIMITIVES: Readonly<Record<Extract<ColumnType, string>, Omit<SchemaElement, "name">>> = {
+const JSON_ELEMENT: Omit<SchemaElement, "name"> = {
+  type: "BYTE_ARRAY",
+  converted_type: "JSON",
+  logical_type: { type: "JSON" },
+};
+type Primitive = Exclude<Extract<ColumnType, string>, "image" | "audio">;
+const PRIMITIVES: Readonly<Record<Primitive, Omit<SchemaElement, "name">>> = {
   string: { type: "BYTE_ARRAY", converted_type: "UTF8", logical_type: { type: "STRING" } },
-  json: { type: "BYTE_ARRAY", converted_type: "JSON", logical_type: { type: "JSON" } },
+  json: JSON_ELEMENT,
+  message: JSON_ELEMENT,
   int64: { type: "INT64" },
   float64: { type: "DOUBLE" },
   bool: { type: "BOOLEAN" },
@@ -156,7 +186,10 @@ function featuresOf(columns: Columns): JsonObject {
 }
 
 function featureOf(type: ColumnType): Json {
-  if (type === "json") return { _type: "Json" };
+  if (type === "json" || type === "message") return { _type: "Json" };
+  if (type === "image") return { _type: "Image" };
+  // Without decoding, audio needs no package beside `datasets`.
+  if (type === "audio") return { decode: false, _type: "Audio" };
   if (typeof type === "string") return { dtype: type, _type: "Value" };
   return "struct" in type
     ? featuresOf(type.struct)

@@ -2,7 +2,7 @@
 // written in a way that JavaScript would not write again (1.0, or an integer of 30 digits), and a
 // Python program would read another value.
 
-import { ExactNumber } from "../task/exact.ts";
+import { ExactNumber } from "../../task/exact.ts";
 
 /** JSON text that is written as it is. */
 export class RawJson {

@@ -4,8 +4,8 @@
 // the front, unless it is near the front already.
 
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
-import { isJsonObject, type Json } from "../task/json.ts";
-import type { Columns, RowFile, TableRow } from "./contract.ts";
+import { isJsonObject, type Json } from "../../task/json.ts";
+import type { Columns, ColumnType, RowFile, TableRow } from "../contract.ts";
 import { storageFailed } from "./storage.ts";
 
 const BLOCK_CHARACTERS = 1024 * 1024;
@@ -41,7 +41,7 @@ class JsonLines implements RowFile {
     this.#path = path;
     this.#file = file;
     this.#shapes = Object.entries(columns).flatMap(([name, type]) =>
-      typeof type === "object" && "list" in type && type.list === "json" ? [new Shapes(name)] : [],
+      typeof type === "object" && "list" in type && isJson(type.list) ? [new Shapes(name)] : [],
     );
   }
 
@@ -88,6 +88,10 @@ class JsonLines implements RowFile {
     await rm(this.#path);
     await rename(moved, this.#path);
   }
+}
+
+function isJson(type: ColumnType): boolean {
+  return type === "json" || type === "message";
 }
 
 async function copy(source: FileHandle, target: FileHandle, { start, end }: Range): Promise<void> {

@@ -1,10 +1,10 @@
 import { expect, test } from "bun:test";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Columns, TableRow } from "../../src/export/contract.ts";
-import { openJsonLines } from "../../src/export/json-lines.ts";
-import { withFolder } from "../parts/folder.ts";
-import { linesOf } from "./made.ts";
+import type { Columns, TableRow } from "../../../src/export/contract.ts";
+import { openJsonLines } from "../../../src/export/files/json-lines.ts";
+import { withFolder } from "../../parts/folder.ts";
+import { linesOf } from "../made.ts";
 
 const COLUMNS: Columns = { messages: { list: "json" }, n: "int64" };
 const MIB = 1024 * 1024;

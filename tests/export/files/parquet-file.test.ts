@@ -2,13 +2,13 @@ import { expect, test } from "bun:test";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parquetMetadata, parquetSchema } from "hyparquet";
-import { readParquet } from "../../src/dataset/parquet/read-parquet.ts";
-import type { Columns, TableRow } from "../../src/export/contract.ts";
-import { openParquet } from "../../src/export/parquet-file.ts";
-import { argumentsOf } from "../../src/export/tool-arguments.ts";
-import { ExactNumber, parseJson } from "../../src/task/exact.ts";
-import type { JsonObject } from "../../src/task/json.ts";
-import { withFolder } from "../parts/folder.ts";
+import { readParquet } from "../../../src/dataset/parquet/read-parquet.ts";
+import type { Columns, TableRow } from "../../../src/export/contract.ts";
+import { openParquet } from "../../../src/export/files/parquet-file.ts";
+import { argumentsOf } from "../../../src/export/tool-arguments.ts";
+import { ExactNumber, parseJson } from "../../../src/task/exact.ts";
+import type { JsonObject } from "../../../src/task/json.ts";
+import { withFolder } from "../../parts/folder.ts";
 
 interface File {
   readonly groups: readonly number[];

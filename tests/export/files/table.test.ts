@@ -7,9 +7,9 @@ import {
   type Table,
   tableFormat,
   withConversation,
-} from "../../src/export/table.ts";
-import { withFolder } from "../parts/folder.ts";
-import { CONVERSATION, selectedOf, written } from "./made.ts";
+} from "../../../src/export/files/table.ts";
+import { withFolder } from "../../parts/folder.ts";
+import { CONVERSATION, selectedOf, written } from "../made.ts";
 
 const PAIRS: Table = {
   about: "two rows for each conversation",

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import { encodeJson, RawJson } from "../../src/export/raw-json.ts";
-import { ExactNumber } from "../../src/task/exact.ts";
+import { encodeJson, RawJson } from "../../../src/export/files/raw-json.ts";
+import { ExactNumber } from "../../../src/task/exact.ts";
 
 const VALUES = [
   null,

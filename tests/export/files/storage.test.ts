@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { storageFailed } from "../../src/export/storage.ts";
+import { storageFailed } from "../../../src/export/files/storage.ts";
 
 test("a failed write is a storage error with the path and the cause", () => {
   const cause = new Error("disk full");

@@ -1,0 +1,90 @@
+// verl's Parquet: prompts with a right answer for reinforcement learning, and conversations for its
+// multi-turn fine-tuning. verl reads plain structs, and takes the place of an image from the text.
+
+import { parse } from "node:path";
+import type { JsonObject } from "../../task/json.ts";
+import type { Columns, Conversation, FormatOptions, Turn } from "../contract.ts";
+import { tableFormat } from "../files/table.ts";
+import { markedText, mediaCells, mediaColumns } from "../media.ts";
+import { omitDetails, openaiMessage } from "../messages.ts";
+import { groundTruthOf, promptOf } from "../prompts.ts";
+
+const PROMPT: Columns = { role: "string", content: "string" };
+
+export const verl = tableFormat({
+  about: "reinforcement learning of verl: prompt, reward_model and extra_info, once for each row",
+  endings: [".parquet"],
+  structs: "always",
+  once: true,
+  columns: (options) => ({
+    data_source: "string",
+    prompt: { list: { struct: PROMPT } },
+    ability: "string",
+    reward_model: { struct: { style: "string", ground_truth: "string" } },
+    extra_info: { struct: { split: "string", index: "int64", id: "string", row: "json" } },
+    ...mediaColumns(options, ["image", "audio"]),
+  }),
+  rowsOf: async ({ number, run, record, conversation }, options, path) => {
+    const turns = promptOf(conversation);
+    if (turns.length === 0) {
+      options.omit("prompts", 1);
+      return [];
+    }
+    const { row, id } = record;
+    const truth = groundTruthOf(record, options);
+    // verl takes tools from a file of its own.
+    if (conversation.tools.length > 0) options.omit("tools", 1);
+    return [
+      {
+        data_source: textIn(row, "data_source") ?? run.name,
+        prompt: turns.map((turn) => ({ role: turn.role, content: markedText(turn) })),
+        ability: textIn(row, "ability") ?? "",
+        reward_model: { style: truth === null ? "model" : "rule", ground_truth: truth ?? "" },
+        extra_info: { split: parse(path).name, index: number, id, row },
+        ...(await mediaCells(turns, options, ["image", "audio"])),
+      },
+    ];
+  },
+});
+
+export const verlSft = tableFormat({
+  about: "multi-turn fine-tuning of verl: messages as structs, images",
+  endings: [".parquet"],
+  structs: "always",
+  columns: (options) => ({
+    messages: { list: "message" },
+    ...mediaColumns(options, ["image"]),
+  }),
+  rowsOf: async ({ conversation }, options) => {
+    const { turns } = conversation;
+    omitUnread(conversation, options);
+    return [
+      {
+        messages: turns.map(sftMessage),
+        ...(await mediaCells(turns, options, ["image"])),
+      },
+    ];
+  },
+});
+
+/** verl trains on every answer, and its tools would need one struct for the parameters of all. */
+function omitUnread({ turns, tools }: Conversation, options: FormatOptions): void {
+  omitDetails(turns, options);
+  if (tools.length > 0) options.omit("tools", 1);
+  options.omit("masks", turns.filter(isMasked).length);
+}
+
+function isMasked({ role, trained }: Turn): boolean {
+  return role === "assistant" && !trained;
+}
+
+function sftMessage(turn: Turn): JsonObject {
+  const images = turn.media?.filter(({ kind }) => kind === "image") ?? [];
+  const { media: _, ...rest } = turn;
+  return { ...openaiMessage(rest), content: markedText({ ...rest, media: images }) };
+}
+
+function textIn(row: JsonObject, name: string): string | null {
+  const value = row[name];
+  return typeof value === "string" ? value : null;
+}
