@@ -1,6 +1,8 @@
 // Parts of a conversation that several formats divide it into, and the right answer of its row.
 
-import type { JsonObject } from "../task/json.ts";
+import { MatrixError, messageOf } from "../error.ts";
+import type { Expression } from "../recipe/expression.ts";
+import type { Json, JsonObject } from "../task/json.ts";
 import type { TrajectoryRecord } from "../task/record.ts";
 import type { Conversation, FormatOptions, Turn } from "./contract.ts";
 
@@ -21,6 +23,19 @@ export function groundTruthOf(
   const value =
     groundTruth === null
       ? (TRUTHS.map((name) => record.row[name]).find((found) => (found ?? null) !== null) ?? null)
-      : groundTruth(record as unknown as JsonObject);
+      : evaluated(groundTruth, record);
   return value === null || typeof value === "string" ? value : JSON.stringify(value);
+}
+
+function evaluated(expression: Expression, record: TrajectoryRecord): Json {
+  try {
+    return expression(record as unknown as JsonObject);
+  } catch (cause) {
+    const where = `row ${record.id}, trial ${record.trial}`;
+    throw new MatrixError(
+      "usage",
+      `--ground-truth cannot be evaluated for ${where}: ${messageOf(cause)}`,
+      { cause, hint: "has(row.name) ? row.name : null is null where a row lacks the field" },
+    );
+  }
 }

@@ -28,3 +28,13 @@ test("an expression finds the right answer of a record anywhere", () => {
   const record = recordOf({ row: { answer: "no" }, outcome: { key: "yes" } });
   expect(groundTruthOf(record, options)).toBe("yes");
 });
+
+test("an expression that fails for a record is a mistake of the user, which names the record", () => {
+  const options = formatOptions({ groundTruth: compileExpression("row.gone") });
+  expect(() => groundTruthOf(recordOf({ id: "7", trial: 2 }), options)).toThrow(
+    expect.objectContaining({
+      code: "usage",
+      message: expect.stringContaining("--ground-truth cannot be evaluated for row 7, trial 2: "),
+    }),
+  );
+});
