@@ -1,7 +1,7 @@
 // Parts of a conversation that several formats divide it into, and the right answer of its row.
 
 import { MatrixError, messageOf } from "../error.ts";
-import type { Expression } from "../recipe/expression.ts";
+import type { Expression } from "../recipe/expression/expression.ts";
 import type { Json, JsonObject } from "../task/json.ts";
 import type { TrajectoryRecord } from "../task/record.ts";
 import type { Conversation, FormatOptions, Turn } from "./contract.ts";

@@ -177,7 +177,8 @@ export async function written(
     await writer.close();
     const rows: JsonObject[] = [];
     if (ending !== ".parquet") rows.push(...linesOf(await readFile(path, "utf8")));
-    else for await (const batch of readParquet(path, null))
+    else
+      for await (const batch of readParquet(path, null))
         rows.push(...(batch as readonly JsonObject[]));
     return { examples, rows, ...(Object.keys(omitted).length === 0 ? {} : { omitted }) };
   });
