@@ -2,6 +2,7 @@
 // on its way when it has a token. Row by row, never in batches: each finished task admits the next.
 
 import type { RowStream } from "../dataset/open.ts";
+import type { Later } from "../orchestrator/later.ts";
 import { type Beginning, FIRST_BEGINNING } from "../records/superseded.ts";
 import type { Clock } from "../task/clock.ts";
 import { taskSeed } from "../task/seed.ts";
@@ -25,7 +26,7 @@ export interface AdmissionOptions {
   readonly hasRoom: (inFlight: number) => boolean;
   readonly inFlight: InFlight;
   /** Sends a message on its way: a step to a host, an end to the sink. */
-  readonly dispatch: (message: Message) => void;
+  readonly dispatch: (message: Later<Message>) => void;
   readonly clock: Clock;
   readonly tracing: Tracing | null;
   /** Aborted: no further task is admitted. The aborter also wakes the tokens. */

@@ -1,6 +1,7 @@
 // The tasks in flight, by identity: what the driver answers for until a record is written. This
 // file alone decides what becomes of a task that no process holds any more. It is a pure state
-// machine: it returns the message to send, and sends nothing.
+// machine: it returns the message to send, and sends nothing. Where the rule decides later, it
+// returns a promise of the message.
 //
 // A task is *admitted* with its row. A driver that goes on after another one *adopts* the tasks
 // that hosts hold: it knows them by name only, until it comes to their rows. A task is *orphaned*
@@ -9,6 +10,7 @@
 
 import { LOST_PLACE } from "../error.ts";
 import { type Admitted, type Rule, startTask } from "../orchestrator/advance.ts";
+import type { Later } from "../orchestrator/later.ts";
 import { keyOf, parseKey, type TaskKey } from "../peer/parcel.ts";
 import { type Beginning, FIRST_BEGINNING } from "../records/superseded.ts";
 import { failTask } from "../task/failure.ts";
@@ -40,19 +42,21 @@ interface Entry {
   admitted: Admitted | null;
   /** True for a task that was orphaned before its row was read. */
   isOrphan: boolean;
+  /** True while the rule decides about the first step: no process holds the task yet. */
+  isDeciding: boolean;
 }
 
 /**
  * The state of a row that was read. `new`: the row is to be admitted. `known`: hosts hold its task,
  * or its task has ended. A message: its task was orphaned and goes on with this message.
  */
-export type RowState = "new" | "known" | Message;
+export type RowState = "new" | "known" | Later<Message>;
 
 /**
  * The state of an end. `record`: it is the first end of its task. `stale`: it belongs to an earlier
  * start of the row and is dropped. A message: the row starts again with this message.
  */
-export type EndState = "record" | "stale" | Message;
+export type EndState = "record" | "stale" | Later<Message>;
 
 export class InFlight {
   readonly #options: InFlightOptions;
@@ -89,16 +93,20 @@ export class InFlight {
    * Adds a task of a new row and answers with its first message. A task that an earlier driver sent
    * out, and that no host holds any more, may have been begun: it is an orphan.
    */
-  admit(read: Admitted): Message {
-    const { rule, delivery, attemptBefore } = this.#options;
+  admit(read: Admitted): Later<Message> {
+    const { delivery, attemptBefore } = this.#options;
     const before = attemptBefore?.(read.rowId, read.trial) ?? 0;
     // The record of an earlier attempt was replaced by a retry.
     const isOrphan = before >= read.attempt;
     const isLost = isOrphan && delivery === "at-most-once";
     const attempt = isOrphan ? before + (isLost ? 0 : 1) : read.attempt;
     const admitted = attempt === read.attempt ? read : { ...read, attempt };
-    this.#entries.set(keyOf(read), { attempt, first: attempt, admitted, isOrphan: false });
-    return isLost ? lost(admitted) : startTask(rule, admitted);
+    const entry: Entry = {
+      ...{ attempt, first: attempt, admitted },
+      ...{ isOrphan: false, isDeciding: false },
+    };
+    this.#entries.set(keyOf(read), entry);
+    return isLost ? lost(admitted) : this.#start(entry, admitted);
   }
 
   /**
@@ -108,17 +116,20 @@ export class InFlight {
   adopt(key: TaskKey, attempt: number): boolean {
     const first = this.#firstAttempt(parseKey(key));
     if (this.#entries.has(key) || attempt < first) return false;
-    this.#entries.set(key, { attempt, first, admitted: null, isOrphan: false });
+    this.#entries.set(key, {
+      ...{ attempt, first, admitted: null },
+      ...{ isOrphan: false, isDeciding: false },
+    });
     return true;
   }
 
   /**
    * Handles a task that no process holds. Returns the message that starts or ends it; null when the
-   * task has to wait until its row is read, or has ended meanwhile.
+   * task has to wait until its row is read, is about to start, or has ended meanwhile.
    */
-  orphan(key: TaskKey): Message | null {
+  orphan(key: TaskKey): Later<Message> | null {
     const entry = this.#entries.get(key);
-    if (entry === undefined) return null;
+    if (entry === undefined || entry.isDeciding) return null;
     if (entry.admitted !== null) return this.#goOn(entry, entry.admitted);
     entry.isOrphan = true;
     return null;
@@ -154,12 +165,22 @@ export class InFlight {
     return (this.#options.beginningOf?.(rowId, trial) ?? FIRST_BEGINNING).attempt;
   }
 
-  #goOn(entry: Entry, admitted: Admitted): Message {
+  #goOn(entry: Entry, admitted: Admitted): Later<Message> {
     entry.isOrphan = false;
     if (this.#options.delivery === "at-most-once") return lost(admitted);
     entry.attempt++;
     entry.admitted = { ...admitted, attempt: entry.attempt };
-    return startTask(this.#options.rule, entry.admitted);
+    return this.#start(entry, entry.admitted);
+  }
+
+  #start(entry: Entry, admitted: Admitted): Later<Message> {
+    const message = startTask(this.#options.rule, admitted);
+    if (!(message instanceof Promise)) return message;
+    entry.isDeciding = true;
+    return message.then((decided) => {
+      entry.isDeciding = false;
+      return decided;
+    });
   }
 }
 

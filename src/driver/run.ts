@@ -6,6 +6,7 @@
 import type { RowStream } from "../dataset/open.ts";
 import { type MatrixError, messageOf } from "../error.ts";
 import type { Rule } from "../orchestrator/advance.ts";
+import type { Later } from "../orchestrator/later.ts";
 import type { RoleLoad } from "../peer/member.ts";
 import { parseKey, type TaskKey } from "../peer/parcel.ts";
 import type { Receiver, Transport } from "../peer/transport.ts";
@@ -157,7 +158,7 @@ export class Run implements Receiver, DriverTasks {
   receive(messages: readonly Message[]): void {
     const ends: EndMessage[] = [];
     const settled: EndMessage[] = [];
-    const next: Message[] = [];
+    const next: Later<Message>[] = [];
     for (const message of messages) {
       if (message.kind !== "end")
         throw new Error(`bug: a ${message.kind} for ${message.task.role} reached the sink`);
@@ -218,7 +219,12 @@ export class Run implements Receiver, DriverTasks {
     return { complete, abandoned: earlyStop.unrecorded, error };
   }
 
-  #dispatch(message: Message): void {
+  #dispatch(message: Later<Message>): void {
+    if (message instanceof Promise) void message.then((decided) => this.#send(decided));
+    else this.#send(message);
+  }
+
+  #send(message: Message): void {
     if (message.kind === "end") {
       this.#sink.receive([message]);
       return;

@@ -16,6 +16,8 @@ export interface Waiting {
   readonly task: Task;
   readonly branches: readonly Task[];
   readonly ended: (Ended | null)[];
+  /** The questions to a rule that decides later: one after another, as the branches ended. */
+  deciding: Promise<void> | null;
 }
 
 export class Forks {
@@ -54,7 +56,7 @@ export class Forks {
         seed: branchSeed(task.seed, index),
       }),
     );
-    const waiting: Waiting = { task, branches, ended: branches.map(() => null) };
+    const waiting: Waiting = { task, branches, ended: branches.map(() => null), deciding: null };
     this.#waiting.add(waiting);
     for (const [index, { branch }] of branches.entries())
       this.#branches.set(branch?.id ?? 0, { waiting, index });
@@ -70,8 +72,26 @@ export class Forks {
     this.#branches.delete(id);
     const { waiting, index } = known;
     waiting.ended[index] = { hops: task.history.slice(hopCount(waiting.task)), ending };
-    const message = joinMessage(this.#rule, waiting.task, waiting.ended);
-    if (message !== null) this.finish(waiting, message);
+    // More branches may end while the rule decides about these.
+    const ended = [...waiting.ended];
+    if (waiting.deciding === null) this.#decide(waiting, ended);
+    else waiting.deciding = waiting.deciding.then(() => this.#decide(waiting, ended));
+  }
+
+  #decide(waiting: Waiting, ended: Waiting["ended"]): Promise<void> | undefined {
+    if (!this.#waiting.has(waiting)) return undefined;
+    const decided = joinMessage(this.#rule, waiting.task, ended);
+    if (decided instanceof Promise) {
+      const taken = decided.then((message) => this.#take(waiting, message));
+      waiting.deciding ??= taken;
+      return taken;
+    }
+    this.#take(waiting, decided);
+    return undefined;
+  }
+
+  #take(waiting: Waiting, message: Message | null): void {
+    if (message !== null && this.#waiting.has(waiting)) this.finish(waiting, message);
   }
 
   /** Sends a task on, and gives up its branches that have not come back. */

@@ -193,7 +193,14 @@ export class Host implements Receiver {
     const told = history === null ? plain : { ...plain, ...history };
     const hop = answer.model === undefined ? told : hopOf(told, answer);
     this.#trace(step, endedAt, { hop, asked: answer.asked });
-    this.#hand(step, nextMessage(this.#options.rule, task, hop, answer.stop ?? null));
+    const message = nextMessage(this.#options.rule, task, hop, answer.stop ?? null);
+    if (message instanceof Promise) void message.then((decided) => this.#handLater(step, decided));
+    else this.#hand(step, message);
+  }
+
+  /** A task whose rule was asked when the host stopped stays where it is. */
+  #handLater(step: Step, message: Message): void {
+    if (!this.#stopped) this.#hand(step, message);
   }
 
   #fail(step: Step, thrown: unknown): void {

@@ -22,13 +22,15 @@ import {
   type Done,
   done,
   type Orchestrator,
+  type RemoteOrchestrator,
   type Route,
   type RouteContext,
 } from "./contract.ts";
 import { problemOf } from "./decision.ts";
+import { type Later, whenHere } from "./later.ts";
 
 export interface Rule {
-  readonly orchestrator: Orchestrator;
+  readonly orchestrator: Orchestrator | RemoteOrchestrator;
   /** Roles of the recipe: a task may be sent to these and to no other. */
   readonly roles: ReadonlySet<string>;
   readonly maxHops: number;
@@ -56,7 +58,7 @@ export interface Forked extends JsonObject {
 }
 
 /** The first message of a task. */
-export function startTask(rule: Rule, admitted: Admitted): Message {
+export function startTask(rule: Rule, admitted: Admitted): Later<Message> {
   const task: Task = { ...admitted, role: "", state: null, history: [] };
   if (isTooDeep(task.row)) {
     const message = `the row ${TOO_DEEP}; its record has those levels of it`;
@@ -75,7 +77,7 @@ export function nextMessage(
   task: Task,
   hop: Hop,
   stop: Unanswered | null = null,
-): Message {
+): Later<Message> {
   if (isTooDeep(hop.result)) {
     const message = `this result ${TOO_DEEP}`;
     return failWithout(task, hop, { code: "task_too_deep", message });
@@ -128,26 +130,80 @@ export function route(
   rule: Rule,
   task: Task,
   role: string | null,
-  decide: (context: RouteContext) => Route,
-): Message {
-  const hop = role === null ? null : hopCount(task) - 1;
-  let decided: Route;
+  decide: (context: RouteContext) => Later<Route>,
+): Later<Message> {
+  return whenHere(ask(rule, task, role, decide), (decided) => take(rule, task, role, decided));
+}
+
+/** The same for a rule that may answer null, which is passed on. */
+export function routeOrWait(
+  rule: Rule,
+  task: Task,
+  decide: (context: RouteContext) => Later<Route | null>,
+): Later<Message | null> {
+  return whenHere(ask(rule, task, null, decide), (decided) =>
+    decided === null ? null : take(rule, task, null, decided),
+  );
+}
+
+/** A decision, or the end of a task whose rule failed. A rule in this process must not wait. */
+function ask<R>(
+  rule: Rule,
+  task: Task,
+  role: string | null,
+  decide: (context: RouteContext) => Later<R>,
+): Later<R | Failed> {
   try {
-    decided = decide(contextOf(task, role));
+    const decided = decide(contextOf(task, role));
+    if (!(decided instanceof Promise)) return decided;
+    const refused = "isRemote" in rule.orchestrator ? null : refuse(rule, task, role, decided);
+    if (refused !== null) return new Failed(refused);
+    return decided.catch((cause) => new Failed(ruleFailed(task, role, cause)));
   } catch (cause) {
-    const error =
-      cause instanceof MatrixError
-        ? cause
-        : new MatrixError("orchestrator_failed", messageOf(cause), { cause });
-    return failTask(task, { ...taskErrorOf(error, role, hop), code: "orchestrator_failed" });
+    return new Failed(ruleFailed(task, role, cause));
   }
-  const problem = problemOf(decided, role, {
+}
+
+class Failed {
+  readonly end: EndMessage;
+
+  constructor(end: EndMessage) {
+    this.end = end;
+  }
+}
+
+function ruleFailed(task: Task, role: string | null, cause: unknown): EndMessage {
+  const error =
+    cause instanceof MatrixError
+      ? cause
+      : new MatrixError("orchestrator_failed", messageOf(cause), { cause });
+  return failTask(task, {
+    ...taskErrorOf(error, role, hopOf(task, role)),
+    code: "orchestrator_failed",
+  });
+}
+
+function hopOf(task: Task, role: string | null): number | null {
+  return role === null ? null : hopCount(task) - 1;
+}
+
+/** The end of a task whose rule decided on something that is no decision; null where it is one. */
+function refuse(rule: Rule, task: Task, role: string | null, decided: unknown): EndMessage | null {
+  const message = problemOf(decided, role, {
     roles: rule.roles,
     canJoin: rule.orchestrator.join !== undefined,
     isBranch: task.branch !== undefined,
   });
-  if (problem !== null)
-    return failTask(task, { code: "orchestrator_failed", message: problem, role, hop });
+  if (message === null) return null;
+  return failTask(task, { code: "orchestrator_failed", message, role, hop: hopOf(task, role) });
+}
+
+/** Checks a decision and turns it into a message. */
+function take(rule: Rule, task: Task, role: string | null, decided: Route | Failed): Message {
+  if (decided instanceof Failed) return decided.end;
+  const refused = refuse(rule, task, role, decided);
+  if (refused !== null) return refused;
+  const hop = hopOf(task, role);
   if (isTooDeep(decided)) {
     const message = `the state or outcome of the rule ${TOO_DEEP}`;
     return failTask(task, { code: "task_too_deep", message, role, hop });

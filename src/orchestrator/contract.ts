@@ -73,6 +73,15 @@ export interface Orchestrator<S extends Json = Json> {
   join?(state: S, ended: readonly (Done | null)[], context: RouteContext): Route<S> | null;
 }
 
+/** A rule in another process, which decides later. It is as pure as one in this process. */
+export interface RemoteOrchestrator {
+  readonly isRemote: true;
+  start(row: JsonObject, context: RouteContext): Promise<Route>;
+  next(state: Json, result: Json, context: RouteContext): Promise<Route>;
+  unanswered?(state: Json, reason: Unanswered, context: RouteContext): Promise<Route>;
+  join?(state: Json, ended: readonly (Done | null)[], context: RouteContext): Promise<Route | null>;
+}
+
 /** The decision to go to a role. */
 export function to<S extends Json = null>(
   role: string,

@@ -4,8 +4,9 @@ import type { ErrorCode } from "../error.ts";
 import { appendHop, hopCount, sizeOf } from "../task/encoded.ts";
 import { failTask } from "../task/failure.ts";
 import type { Ending, Hop, Message, Task } from "../task/task.ts";
-import { type Forked, type Rule, route, TASK_BYTES_MAX } from "./advance.ts";
+import { type Forked, type Rule, route, routeOrWait, TASK_BYTES_MAX } from "./advance.ts";
 import { type Done, done } from "./contract.ts";
+import { type Later, whenHere } from "./later.ts";
 
 /** A branch that has come back: the hops that it added to the history, and its ending. */
 export interface Ended {
@@ -26,7 +27,7 @@ export function joinMessage(
   rule: Rule,
   task: Task,
   all: readonly (Ended | null)[],
-): Message | null {
+): Later<Message | null> {
   // A run records nothing of a branch that another one made idle. In a replay such a branch never
   // ends. A branch that has used up its share is missed only where the others do not suffice.
   const ended = all.map((branch) => (isMissing(branch) ? null : branch));
@@ -42,16 +43,17 @@ export function joinMessage(
   }
   const results = ended.map((branch) => (branch === null ? null : doneOf(branch.ending)));
   const { state } = task.state as Forked;
-  let isUndecided = false;
-  const message = route(rule, after, null, (context) => {
-    const decided = rule.orchestrator.join?.(state, results, context) ?? null;
-    isUndecided = decided === null;
-    return decided ?? done();
+  const decided = routeOrWait(
+    rule,
+    after,
+    (context) => rule.orchestrator.join?.(state, results, context) ?? null,
+  );
+  return whenHere(decided, (message) => {
+    if (message !== null || all.includes(null)) return message;
+    // A rule that waits for branches when each has ended leaves the task to its end.
+    const error = all.find(isMissing)?.ending.error;
+    return error == null ? route(rule, after, null, () => done()) : failTask(after, error);
   });
-  if (!isUndecided) return message;
-  if (all.includes(null)) return null;
-  const error = all.find(isMissing)?.ending.error;
-  return error == null ? message : failTask(after, error);
 }
 
 function isMissing(branch: Ended | null): boolean {

@@ -39,7 +39,7 @@ export async function firstRowOf({ source, scan }: Scanned): Promise<FirstRow | 
 export function previewRow({ loaded, agents, rule }: Plan, first: FirstRow | null): Preview {
   if (first === null) return { firstRole: null, prompts: new Map() };
   const { seed } = loaded.recipe.run;
-  const message = startTask(rule, {
+  const message = await startTask(rule, {
     rowId: first.id,
     trial: 0,
     row: first.row,

@@ -7,6 +7,7 @@ import { Tokens } from "../../src/driver/tokens.ts";
 import { keyOf } from "../../src/peer/parcel.ts";
 import { deriveSeed, taskSeed } from "../../src/task/seed.ts";
 import type { Message } from "../../src/task/task.ts";
+import { atOnce } from "../parts/at-once.ts";
 import { ONE_STEP } from "./task-parts.ts";
 
 interface Drawn {
@@ -30,7 +31,7 @@ async function admit(
     tokens: new Tokens(10),
     hasRoom: () => true,
     inFlight,
-    dispatch: (message) => void sent.push(message),
+    dispatch: (message) => void sent.push(atOnce(message)),
     clock: () => 42,
     tracing: null,
     signal: new AbortController().signal,
@@ -87,7 +88,7 @@ test("each task of a traced run begins its own trace", async () => {
     tokens: new Tokens(10),
     hasRoom: () => true,
     inFlight: create(),
-    dispatch: (message) => void sent.push(message),
+    dispatch: (message) => void sent.push(atOnce(message)),
     tracing: {
       startTask: () => `trace-${++traces}`,
       hop: () => undefined,

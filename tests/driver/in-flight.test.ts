@@ -2,6 +2,7 @@
 
 import { expect, test } from "bun:test";
 import { InFlight } from "../../src/driver/in-flight.ts";
+import { done, type RemoteOrchestrator, type Route, to } from "../../src/orchestrator/contract.ts";
 import { keyOf } from "../../src/peer/parcel.ts";
 import { admitted, endOf, ONE_STEP } from "./task-parts.ts";
 
@@ -222,4 +223,23 @@ test("starts by earlier drivers do not count against max_attempts", () => {
   const lostPlace = (attempt: number) => endOf("x", { attempt, code: "sandbox_lost" });
   expect(inFlight.judge(lostPlace(6))).toMatchObject({ kind: "step", task: { attempt: 7 } });
   expect(inFlight.judge(lostPlace(7))).toBe("record");
+});
+
+test("a task whose rule decides later is in flight, and is no orphan before it has started", async () => {
+  const decisions: ((route: Route) => void)[] = [];
+  const orchestrator: RemoteOrchestrator = {
+    isRemote: true,
+    start: () => new Promise((resolve) => decisions.push(resolve)),
+    next: async () => done(),
+  };
+  const rule = { ...ONE_STEP, orchestrator };
+  const inFlight = new InFlight({ rule, delivery: "retry", maxAttempts: 3 });
+  const first = inFlight.admit(admitted("x"));
+  expect([inFlight.size, inFlight.orphan(key("x"))]).toEqual([1, null]);
+  decisions[0]?.(to("a"));
+  expect(await first).toMatchObject({ kind: "step", task: { role: "a", attempt: 1 } });
+  const second = inFlight.orphan(key("x"));
+  expect(inFlight.orphan(key("x"))).toBeNull();
+  decisions[1]?.(to("a"));
+  expect(await second).toMatchObject({ kind: "step", task: { role: "a", attempt: 2 } });
 });

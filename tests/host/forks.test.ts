@@ -6,7 +6,13 @@ import type { AgentAnswer } from "../../src/agent/contract.ts";
 import { Host } from "../../src/host/host.ts";
 import { Role } from "../../src/host/role.ts";
 import { startTask } from "../../src/orchestrator/advance.ts";
-import { done, fork, type Orchestrator, to } from "../../src/orchestrator/contract.ts";
+import {
+  done,
+  fork,
+  type Orchestrator,
+  type RemoteOrchestrator,
+  to,
+} from "../../src/orchestrator/contract.ts";
 import { createOrchestrator } from "../../src/orchestrator/create.ts";
 import { MemoryTransport } from "../../src/peer/memory-transport.ts";
 import type { PatternConfig } from "../../src/recipe/schema/orchestrator-schema.ts";
@@ -23,7 +29,7 @@ afterEach(() => {
 
 /** Runs one task to its end, and a moment longer for what else might come. */
 async function run(
-  orchestrator: Orchestrator,
+  orchestrator: Orchestrator | RemoteOrchestrator,
   steps: Readonly<Record<string, Step>>,
   { taskTimeoutMs = 60_000, maxHops = 50 } = {},
 ): Promise<End> {
@@ -63,7 +69,7 @@ async function run(
     admittedAt: performance.now(),
     trace: null,
   };
-  transport.submit(startTask(rule, admitted));
+  transport.submit(await startTask(rule, admitted));
   await first.promise;
   await new Promise((resolve) => setImmediate(resolve));
   expect(ends).toHaveLength(1);
@@ -241,4 +247,43 @@ test("a task fails with its own timeout when its branches do not come back", asy
     stopReason: "timeout",
     error: { code: "task_timeout" },
   });
+});
+
+test("a rule in another process is asked after each end of a branch, in their order, one after another", async () => {
+  const asked: (readonly number[])[] = [];
+  let open = 0;
+  const orchestrator: RemoteOrchestrator = {
+    isRemote: true,
+    start: async () => fork([to("a"), to("b"), to("c")], null),
+    next: async (_state, result) => done({ score: result as number }),
+    join: async (_state, ended) => {
+      asked.push(ended.map((end) => end?.score ?? 0));
+      expect(++open).toBe(1);
+      await new Promise((resolve) => setImmediate(resolve));
+      open--;
+      return ended.includes(null) ? null : done({ score: 6 });
+    },
+  };
+  const { ending } = await run(orchestrator, { a: () => 1, b: () => 2, c: () => 3 });
+  expect(ending).toMatchObject({ status: "ok", score: 6 });
+  expect(asked).toEqual([
+    [1, 0, 0],
+    [1, 2, 0],
+    [1, 2, 3],
+  ]);
+});
+
+test("a join that decides before all branches have ended is asked no more", async () => {
+  let asked = 0;
+  const orchestrator: RemoteOrchestrator = {
+    isRemote: true,
+    start: async () => fork([to("a"), to("b")], null),
+    next: async () => done({ score: 1 }),
+    join: async () => {
+      asked++;
+      return done({ score: 9 });
+    },
+  };
+  const { ending } = await run(orchestrator, { a: () => 1, b: () => 2 });
+  expect([ending.score, asked]).toEqual([9, 1]);
 });

@@ -9,8 +9,13 @@ import { Role } from "../../src/host/role.ts";
 import { currentOwner } from "../../src/host/stray-error.ts";
 import { readSteps } from "../../src/host/watch/steps.ts";
 import { type WatchData, Watchdog } from "../../src/host/watch/watchdog.ts";
-import type { Rule } from "../../src/orchestrator/advance.ts";
-import { done, fork, to } from "../../src/orchestrator/contract.ts";
+import {
+  done,
+  fork,
+  type Orchestrator,
+  type RemoteOrchestrator,
+  to,
+} from "../../src/orchestrator/contract.ts";
 import type { Json } from "../../src/task/json.ts";
 import type { Message, Task } from "../../src/task/task.ts";
 import type { HopSpan, Tracing } from "../../src/telemetry/tracing.ts";
@@ -32,7 +37,7 @@ interface Setup {
   readonly timeoutMs?: number;
   readonly taskTimeoutMs?: number;
   readonly retries?: number;
-  readonly orchestrator?: Partial<Rule["orchestrator"]>;
+  readonly orchestrator?: Partial<Orchestrator> | RemoteOrchestrator;
   readonly tracing?: Tracing;
   /** Rows whose tasks a newer copy has overtaken. */
   readonly overtaken?: readonly string[];
@@ -68,7 +73,10 @@ function createHost({
       new Role({ name: "b", agent: { run: runB }, concurrency: 1, timeoutMs: 60_000, retries: 0 }),
     ],
     rule: {
-      orchestrator: { start: () => to("a"), next: () => done(), ...orchestrator },
+      orchestrator:
+        "isRemote" in orchestrator
+          ? orchestrator
+          : { start: () => to("a"), next: () => done(), ...orchestrator },
       roles: new Set(["a", "b"]),
       maxHops: 9,
     },
@@ -705,4 +713,35 @@ test("the watchdog knows the step whose agent is called, and those that have not
   await sentAll(3);
   expect(read()).toMatchObject({ running: null, waiting: [] });
   watchdog.stop();
+});
+
+test("a slot stays taken until a rule in another process has decided, and a stopped host sends nothing", async () => {
+  const decisions = new Map<string, (role: string) => void>();
+  const {
+    host,
+    sent,
+    done: handed,
+    sentAll,
+  } = createHost({
+    run: () => ({ result: "said" }),
+    concurrency: 1,
+    orchestrator: {
+      isRemote: true,
+      start: () => Promise.reject(new Error("never asked")),
+      next: (_state, _result, { id }) =>
+        new Promise((resolve) => decisions.set(id, (role) => resolve(to(role)))),
+    },
+  });
+  host.receive(steps(2));
+  expect([[...decisions.keys()], host.idle]).toEqual([["0"], false]);
+  decisions.get("0")?.("b");
+  await sentAll(1);
+  expect(sent).toMatchObject([{ kind: "step", task: { rowId: "0", role: "b" } }]);
+  expect(sent[0]?.task.history).toMatchObject([{ hop: 0, role: "a", result: "said" }]);
+  expect(handed.map(({ rowId }) => rowId)).toEqual(["0"]);
+  expect([...decisions.keys()]).toEqual(["0", "1"]);
+  host.stop();
+  decisions.get("1")?.("b");
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(sent).toHaveLength(1);
 });

@@ -2,17 +2,13 @@
 // an error that says so, and keeps the history.
 
 import { expect, test } from "bun:test";
-import {
-  nextMessage,
-  type Rule,
-  startTask,
-  TASK_BYTES_MAX,
-} from "../../src/orchestrator/advance.ts";
+import { type Rule, TASK_BYTES_MAX } from "../../src/orchestrator/advance.ts";
 import { done, fork, type Orchestrator, to } from "../../src/orchestrator/contract.ts";
 import { cutDepth, isTooDeep } from "../../src/task/depth.ts";
 import { EncodedTask, encodeTask } from "../../src/task/encoded.ts";
 import type { JsonObject } from "../../src/task/json.ts";
 import type { Message, Task } from "../../src/task/task.ts";
+import { nextMessage, startTask } from "../parts/at-once.ts";
 import { nested } from "../parts/nested.ts";
 import { ADMITTED, hopOf } from "./walk.ts";
 

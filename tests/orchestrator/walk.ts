@@ -1,13 +1,14 @@
 // Walks a task through a rule by hand: roles answer from a script, and the branches of a fork are
 // walked one after the other. State travels as JSON, as it does between hosts.
 
-import { nextMessage, type Rule, startTask } from "../../src/orchestrator/advance.ts";
+import type { Rule } from "../../src/orchestrator/advance.ts";
 import type { Orchestrator } from "../../src/orchestrator/contract.ts";
 import { createOrchestrator } from "../../src/orchestrator/create.ts";
-import { branchesOf, type Ended, joinMessage } from "../../src/orchestrator/join.ts";
+import { branchesOf, type Ended } from "../../src/orchestrator/join.ts";
 import type { PatternConfig } from "../../src/recipe/schema/orchestrator-schema.ts";
 import type { Json, JsonObject } from "../../src/task/json.ts";
 import type { EndMessage, Hop, Message, Task, Unanswered } from "../../src/task/task.ts";
+import { joinMessage, nextMessage, startTask } from "../parts/at-once.ts";
 
 export const ADMITTED = {
   rowId: "7",

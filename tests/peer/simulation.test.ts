@@ -54,17 +54,17 @@ const TROUBLE: Omit<Scenario, "seed"> = {
 };
 
 /** Runs many seeds and fails with the first that breaks a promise. */
-function prove(
+async function prove(
   share: number,
   scenario: Omit<Scenario, "seed">,
   check: (outcome: Outcome) => string | null,
-): void {
+): Promise<void> {
   const list =
     only === undefined
       ? Array.from({ length: Math.ceil(seeds * share) }, (_, i) => i + 1)
       : [Number(only)];
   for (const seed of list) {
-    const outcome = new World({ ...scenario, seed }).run();
+    const outcome = await new World({ ...scenario, seed }).run();
     const broken = brokenPromise(scenario, outcome) ?? check(outcome);
     if (broken !== null)
       throw new Error(`seed ${seed}: ${broken} (MATRIX_SIM_SEED=${seed} repeats it)`);
@@ -101,6 +101,15 @@ test(
   "every task that goes several ways at once ends once and well, whatever dies, freezes or is cut off",
   () =>
     prove(1, { ...TROUBLE, forkRate: 0.5 }, (outcome) =>
+      count(outcome, "ok") === TROUBLE.tasks ? null : "a task did not end well",
+    ),
+  TIMEOUT_MS,
+);
+
+test(
+  "every task ends once and well when its rule is in another process and decides later",
+  () =>
+    prove(0.03, { ...TROUBLE, forkRate: 0.3, decidesLater: true }, (outcome) =>
       count(outcome, "ok") === TROUBLE.tasks ? null : "a task did not end well",
     ),
   TIMEOUT_MS,
@@ -326,7 +335,7 @@ for (const [poison, forkRate, hosts] of [
     TIMEOUT_MS,
   );
 
-test("one seed gives the same run again", () => {
+test("one seed gives the same run again", async () => {
   const run = () => new World({ ...TROUBLE, seed: 7 }).run();
-  expect(run()).toEqual(run());
+  expect(await run()).toEqual(await run());
 });

@@ -7,7 +7,15 @@ import { Coordinator } from "../../src/driver/coordinator.ts";
 import { InFlight } from "../../src/driver/in-flight.ts";
 import { Forks } from "../../src/host/forks.ts";
 import { nextMessage, type Rule } from "../../src/orchestrator/advance.ts";
-import { done, fork, type ToRole, to } from "../../src/orchestrator/contract.ts";
+import {
+  done,
+  fork,
+  type Orchestrator,
+  type RemoteOrchestrator,
+  type ToRole,
+  to,
+} from "../../src/orchestrator/contract.ts";
+import type { Later } from "../../src/orchestrator/later.ts";
 import { Broker } from "../../src/peer/broker.ts";
 import type { HostId, Load, Member } from "../../src/peer/member.ts";
 import { type Beat, followList, type ListVersion } from "../../src/peer/membership.ts";
@@ -36,6 +44,8 @@ export interface Scenario {
   readonly faults: readonly Fault[];
   /** Virtual milliseconds of a step in the mean. */
   readonly stepMs?: number;
+  /** True when the rule is in another process. */
+  readonly decidesLater?: boolean;
 }
 export type Fault =
   | "kill"
@@ -145,6 +155,7 @@ interface Process {
   /** True for a process that began when the journal had answers: it looks up every turn. */
   readonly looksUp: boolean;
   readonly queue: Message[];
+  rule: Rule;
   busy: number;
   readonly flushing: Set<HostId>;
   readonly requests: Map<HostId, number>;
@@ -198,7 +209,7 @@ export class World {
     }));
   }
 
-  run(): Outcome {
+  async run(): Promise<Outcome> {
     this.#startDriver();
     for (let i = 0; i < this.scenario.hosts; i++) this.#startHost(i);
     if (this.scenario.faults.length > 0)
@@ -212,6 +223,9 @@ export class World {
       }
       this.#now = event.at;
       event.run();
+      // Promises that wait for a decision are followed to their end.
+      if (this.scenario.decidesLater === true)
+        await new Promise((resolve) => setImmediate(resolve));
     }
     let held = 0;
     let sent = 0;
@@ -273,6 +287,27 @@ export class World {
       );
     const missing = this.#rows.filter(({ id }) => !this.records.has(`0:${id}`)).map(({ id }) => id);
     return `missing rows ${missing.join(",")}; in flight ${[...(this.#driver?.inFlight.keys() ?? [])]}\n${lines.join("\n")}`;
+  }
+
+  // — The rule —
+
+  /** The rule of a process. In another process than the rule's own, decisions come later. */
+  #ruleOf(process: () => Process): Rule {
+    if (this.scenario.decidesLater !== true) return rule;
+    const later = <T>(decision: T): Promise<T> =>
+      new Promise((resolve) => {
+        this.#after(this.#exponential(LATENCY_MS), () =>
+          this.#inside(process(), () => resolve(decision)),
+        );
+      });
+    const { start, next, join } = rule.orchestrator as Orchestrator;
+    const orchestrator: RemoteOrchestrator = {
+      isRemote: true,
+      start: (row, context) => later(start(row, context)),
+      next: (state, result, context) => later(next(state, result, context)),
+      join: (state, ended, context) => later(join?.(state, ended, context) ?? null),
+    };
+    return { ...rule, orchestrator };
   }
 
   // — Time —
@@ -356,6 +391,7 @@ export class World {
       leaving: false,
       looksUp: this.#journal.size > 0,
       queue: [],
+      rule,
       busy: 0,
       flushing: new Set(),
       requests: new Map(),
@@ -392,7 +428,9 @@ export class World {
       },
     );
     const { broker } = process;
-    const forks = new Forks(rule, {
+    const own = this.#ruleOf(() => process);
+    process.rule = own;
+    const forks = new Forks(own, {
       self: process.id,
       submit: (message) => broker.submit(message),
       begin: (task) => broker.begin(task),
@@ -421,7 +459,6 @@ export class World {
     const isKnown = this.#beginTurn(process, task);
     this.#after(isKnown ? 0 : this.#exponential(this.scenario.stepMs ?? STEP_MS), () =>
       this.#inside(process, () => {
-        process.busy--;
         if (task.row["poison"] === true && task.history.length === 1) {
           this.#kill(process);
           return;
@@ -436,8 +473,14 @@ export class World {
           result: null,
         };
         this.#endTurn(process, task);
-        process.broker.handOn(task, nextMessage(rule, task, hop));
-        this.#work(process);
+        const message = nextMessage(process.rule, task, hop);
+        const handOn = (decided: Message): void => {
+          process.busy--;
+          process.broker.handOn(task, decided);
+          this.#work(process);
+        };
+        if (message instanceof Promise) void message.then(handOn);
+        else handOn(message);
       }),
     );
   }
@@ -489,7 +532,7 @@ export class World {
     const before = new Map(this.#admissions);
     const life: DriverLife = {
       inFlight: new InFlight({
-        rule,
+        rule: this.#ruleOf(() => life.process),
         delivery: this.scenario.delivery,
         maxAttempts: 3,
         attemptBefore: (rowId, trial) => before.get(keyOf({ rowId, trial })) ?? 0,
@@ -586,7 +629,12 @@ export class World {
     return true;
   }
 
-  #dispatch(life: DriverLife, message: Message): void {
+  #dispatch(life: DriverLife, message: Later<Message>): void {
+    if (message instanceof Promise) void message.then((decided) => this.#send(life, decided));
+    else this.#send(life, message);
+  }
+
+  #send(life: DriverLife, message: Message): void {
     if (message.kind !== "end") {
       this.#admissions.set(keyOf(message.task), message.task.attempt);
       life.process.broker.submit(message);

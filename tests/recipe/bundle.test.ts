@@ -15,12 +15,12 @@ import {
 } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { loadUserModule } from "../../src/agent/user-module.ts";
-import { startTask } from "../../src/orchestrator/advance.ts";
 import { type Bundle, createBundle, parseBundle, unpackBundle } from "../../src/recipe/bundle.ts";
 import { loadRecipe } from "../../src/recipe/load.ts";
 import type { Plan } from "../../src/run/plan.ts";
 import { prepare } from "../../src/run/prepare.ts";
 import type { JsonObject } from "../../src/task/json.ts";
+import { startTask } from "../parts/at-once.ts";
 import { withFolder } from "../parts/folder.ts";
 import { matrix } from "../parts/program.ts";
 import { comparable, readRecords } from "../parts/records.ts";

@@ -4,12 +4,13 @@
 import { describe, expect, test } from "bun:test";
 import { build } from "../../recipes/tau2/graph.ts";
 import createRules from "../../recipes/tau2/orchestrator.ts";
-import { nextMessage, type Rule, startTask } from "../../src/orchestrator/advance.ts";
+import type { Rule } from "../../src/orchestrator/advance.ts";
 import type { Orchestrator } from "../../src/orchestrator/contract.ts";
 import { createGraph } from "../../src/orchestrator/graph.ts";
 import type { Json, JsonObject } from "../../src/task/json.ts";
 import { createRandom } from "../../src/task/seed.ts";
 import type { Ending, Task } from "../../src/task/task.ts";
+import { nextMessage, startTask } from "../parts/at-once.ts";
 
 const ROLES = ["user-simulator", "assistant", "tool-executor", "reward-calculator"];
 const _MINUTES = 60_000;

@@ -92,7 +92,7 @@ async function drawTasks({ recipe, rule }: Plan, { source, scan }: Scanned): Pro
           seed: deriveSeed(seed, row.id, trial),
           attempt: 1,
         };
-        messages.push(startTask(rule, { ...drawn, admittedAt: systemClock(), trace: null }));
+        messages.push(await startTask(rule, { ...drawn, admittedAt: systemClock(), trace: null }));
       }
     }
   } finally {

@@ -6,6 +6,7 @@ import { isAsked, type ReplayWish, stepsOf } from "../../agent/replay-wish.ts";
 import { type Budget, usedUp } from "../../driver/ledger.ts";
 import { MatrixError } from "../../error.ts";
 import { startTask } from "../../orchestrator/advance.ts";
+import type { Later } from "../../orchestrator/later.ts";
 import { joinKey, valueAt } from "../../recipe/key-path.ts";
 import { readManifest } from "../../records/manifest.ts";
 import { readRecords } from "../../records/read-records.ts";
@@ -179,7 +180,7 @@ async function countReplay(
     for (const record of pending) source.hold(record);
     const ended = await rehearseTasks(
       plan,
-      pending.map((record) => firstOf(plan, record)),
+      await Promise.all(pending.map((record) => firstOf(plan, record))),
     );
     samples += ended.length;
     for (const { history, stoppedAt } of ended) {
@@ -192,7 +193,7 @@ async function countReplay(
   return { tasks, samples, isFromRecords: false, histories, leftOut };
 }
 
-function firstOf({ rule }: Plan, { id, trial, row, seed }: TrajectoryRecord): Message {
+function firstOf({ rule }: Plan, { id, trial, row, seed }: TrajectoryRecord): Later<Message> {
   const drawn = { rowId: id, trial, row, seed, attempt: 1, admittedAt: 0, trace: null };
   return startTask(rule, drawn);
 }

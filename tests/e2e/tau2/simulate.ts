@@ -5,11 +5,12 @@ import createRules from "../../../recipes/tau2/orchestrator.ts";
 import writeRequest from "../../../recipes/tau2/request.ts";
 import type { Settings } from "../../../recipes/tau2/simulation.ts";
 import type { ModelRequest } from "../../../src/agent/request.ts";
-import { nextMessage, type Rule, startTask } from "../../../src/orchestrator/advance.ts";
+import type { Rule } from "../../../src/orchestrator/advance.ts";
 import type { Orchestrator } from "../../../src/orchestrator/contract.ts";
 import type { Json, JsonObject } from "../../../src/task/json.ts";
 import { isoTime } from "../../../src/task/record.ts";
 import type { Ending, Hop } from "../../../src/task/task.ts";
+import { nextMessage, startTask } from "../../parts/at-once.ts";
 import type { Bridge } from "./bridge.ts";
 
 export type Reply = string | JsonObject;
