@@ -36,7 +36,10 @@ export async function firstRowOf({ source, scan }: Scanned): Promise<FirstRow | 
  * Takes a row to its first role. Fails with `recipe_invalid` when the rule cannot start it or the
  * first prompt does not render.
  */
-export function previewRow({ loaded, agents, rule }: Plan, first: FirstRow | null): Preview {
+export async function previewRow(
+  { loaded, agents, rule }: Plan,
+  first: FirstRow | null,
+): Promise<Preview> {
   if (first === null) return { firstRole: null, prompts: new Map() };
   const { seed } = loaded.recipe.run;
   const message = await startTask(rule, {

@@ -89,7 +89,7 @@ export async function answerCodePart(env: PrepareOptions["env"]): Promise<string
   let preview = NOTHING;
   const found = [...problems];
   try {
-    if (plan !== null && isPreviewed) preview = previewRow(plan, row);
+    if (plan !== null && isPreviewed) preview = await previewRow(plan, row);
   } catch (thrown) {
     found.push(...problemsOf(thrown, "orchestrator", loaded));
   }
