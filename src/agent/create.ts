@@ -17,6 +17,7 @@ import { createExecAgent } from "./exec.ts";
 import { createLanguageAgent } from "./language.ts";
 import { createLlmAgent, type LlmRole, renderRequest } from "./llm.ts";
 import { createRequestWriter } from "./request.ts";
+import { readRoleFiles } from "./role-files.ts";
 import { createSandboxedAgent, roleInSandbox } from "./sandboxed.ts";
 import { createAnswerSchema } from "./schema.ts";
 import { startProgram, withTrueEnd } from "./start-program.ts";
@@ -64,13 +65,14 @@ export async function planAgent(
   return { render: null, open: () => agent };
 }
 
-function planInSandbox(
+async function planInSandbox(
   name: string,
   config: RoleConfig,
   sandbox: string,
   { recipe, cwd }: PlanParts,
-): AgentPlan {
-  const role = roleInSandbox(name, config, recipe, cwd);
+): Promise<AgentPlan> {
+  const { program } = await readRoleFiles(config);
+  const role = roleInSandbox(name, config, recipe, { cwd, program });
   const roleOver = (pool: LiveParts["pool"]) => ({ ...role, pool: pool(sandbox) });
   if (config.agent === "exec")
     return { render: null, open: ({ pool }) => createExecAgent(roleOver(pool)) };

@@ -4,18 +4,19 @@
 // sandboxes/matrix_agent.py or matrix-agent.mjs, such a program has ten lines.
 
 import { createHash } from "node:crypto";
-import { basename, dirname } from "node:path";
+import { basename } from "node:path";
 import { MatrixError } from "../error.ts";
 import { interpreterOf } from "../recipe/interpreter.ts";
 import { isOfRole } from "../recipe/process-role.ts";
 import type { Recipe, RoleConfig } from "../recipe/schema/schema.ts";
-import type { Command, Mount, Sandbox } from "../sandbox/contract.ts";
+import type { Command, Sandbox } from "../sandbox/contract.ts";
 import type { Caller, SandboxPool } from "../sandbox/pool.ts";
 import type { Reply } from "../sandbox/reply-lines.ts";
 import { hopCount } from "../task/encoded.ts";
 import type { JsonObject } from "../task/json.ts";
 import type { Task } from "../task/task.ts";
 import type { Agent } from "./contract.ts";
+import { folderOf } from "./role-files.ts";
 
 export interface SandboxedRole {
   readonly name: string;
@@ -26,6 +27,8 @@ export interface SandboxedRole {
   readonly neighbours: ReadonlySet<string>;
   /** Working folder of its program; null for the sandbox's own folder. */
   readonly cwd: string | null;
+  /** Path of its program from the folder of its files; null for `exec` and `process`. */
+  readonly program: string | null;
   /** Longest time of one request. */
   readonly timeoutMs: number;
   /** Starts of a row after which a lost sandbox ends its task. */
@@ -86,28 +89,6 @@ export function digestOf(body: JsonObject): string {
   return createHash("sha256").update(JSON.stringify(body)).digest("base64url");
 }
 
-/**
- * Folders that roles bring into their sandboxes, by sandbox. Each has the agent's file, and is
- * mounted read-only.
- */
-export function agentMounts({ roles, sandboxes }: Recipe): ReadonlyMap<string, readonly Mount[]> {
-  const mounts = new Map<string, readonly Mount[]>();
-  for (const [name, { agent, sandbox }] of Object.entries(roles)) {
-    if (
-      sandbox === undefined ||
-      agent === "exec" ||
-      agent === "process" ||
-      sandboxes[sandbox]?.engine === "process"
-    )
-      continue;
-    mounts.set(sandbox, [
-      ...(mounts.get(sandbox) ?? []),
-      { source: dirname(agent), target: folderOf(name), writable: false },
-    ]);
-  }
-  return mounts;
-}
-
 /** Sandboxes with an exec role, which may be asked what a task changed. */
 export function watchedSandboxes({ roles }: Recipe): ReadonlySet<string> {
   return new Set(
@@ -122,7 +103,7 @@ export function roleInSandbox(
   name: string,
   config: RoleConfig,
   { roles, sandboxes, run }: Recipe,
-  cwd: string,
+  { cwd, program }: { readonly cwd: string; readonly program: string | null },
 ): Omit<SandboxedRole, "pool"> {
   const { sandbox = "" } = config;
   const neighbours = new Set(
@@ -130,17 +111,19 @@ export function roleInSandbox(
   );
   const timeoutMs = sandboxes[sandbox]?.timeout ?? config.timeout;
   const attemptsMax = run.delivery === "retry" ? run.max_attempts : 1;
-  return { name, config, neighbours, cwd: isOfRole(sandbox) ? cwd : null, timeoutMs, attemptsMax };
-}
-
-function folderOf(role: string): string {
-  return `/agents/${role}`;
+  const folder = isOfRole(sandbox) ? cwd : null;
+  return { name, config, neighbours, cwd: folder, program, timeoutMs, attemptsMax };
 }
 
 /** The command that starts a role's program in this sandbox. */
-export function commandOf({ name, config, cwd }: SandboxedRole, sandbox: Sandbox): Command {
+export function commandOf(
+  { name, config, cwd, program }: SandboxedRole,
+  sandbox: Sandbox,
+): Command {
   const path =
-    sandbox.engine === "process" ? config.agent : `${folderOf(name)}/${basename(config.agent)}`;
+    sandbox.engine === "process" || program === null
+      ? config.agent
+      : `${folderOf(name)}/${program}`;
   const args = config.command ?? [...(interpreterOf(config.agent) ?? []), path];
   return {
     args: ["/bin/sh", "-c", WITH_BRIDGE, "sh", ...args],

@@ -95,10 +95,12 @@ async function check(image: string | undefined, flags: JsonFlag): Promise<void> 
 const TRIAL: Omit<SandboxSpec, "image"> = {
   name: "check",
   memoryBytes: 256 * 2 ** 20,
+  diskBytes: null,
   cpus: 1,
   pids: 64,
   network: "none",
   readOnly: true,
+  user: "caller",
   mounts: [],
   env: {},
   workdir: "/work",

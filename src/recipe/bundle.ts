@@ -7,7 +7,7 @@ import { dirname, join, relative, sep } from "node:path";
 import { MatrixError, messageOf } from "../error.ts";
 import { isJsonObject } from "../task/json.ts";
 import { type Environment, mapLeaves, secretNames } from "./compose.ts";
-import { filesOf, readRecipeFile } from "./files.ts";
+import { commonFolder, filesOf, isFolder, readRecipeFile } from "./files.ts";
 import { moveGraphPath } from "./graph-path.ts";
 import type { LoadedRecipe } from "./load.ts";
 import { writeToml } from "./source.ts";
@@ -40,7 +40,10 @@ export async function createBundle(
 ): Promise<Bundle> {
   const contents = await readContents(loaded);
   // Modules import each other by relative paths, so the tree must keep its shape.
-  const folder = commonFolder([...contents.keys()]);
+  const folder = commonFolder([
+    ...contents.keys(),
+    ...filesOf(loaded.recipe).map(([, path]) => (isFolder(path) ? join(path, "-") : path)),
+  ]);
   const nameOf = (path: string) => [FILES_FOLDER, ...relative(folder, path).split(sep)].join("/");
   const names = new Map(filesOf(loaded.recipe).map(([key, path]) => [key, nameOf(path)]));
   const secrets = secretNames(loaded.resolved).flatMap((name) =>
@@ -150,16 +153,6 @@ async function readContents({
       `the recipe reads ${contents.size} files; allowed: ${BUNDLE_FILES_MAX}`,
     );
   return contents;
-}
-
-/** The deepest folder that contains all of the files. */
-function commonFolder(paths: readonly string[]): string {
-  const folders = paths.map((path) => dirname(path).split(sep));
-  const [first = []] = folders;
-  const differs = first.findIndex((part, index) =>
-    folders.some((folder) => folder[index] !== part),
-  );
-  return (differs === -1 ? first : first.slice(0, differs)).join(sep) || sep;
 }
 
 function isSafeName(name: string): boolean {

@@ -1,14 +1,15 @@
 // The files that a recipe names, and the files that those need: a module brings every file that it
-// imports by a relative path. These files are hashed, so that a continued run notices changed user
-// code, and they are sent to hosts.
+// imports from beside it, and a folder the files in it. These files are hashed, so that a continued
+// run notices changed user code. They are sent to hosts, and sandboxes see no others.
 
 import { existsSync, realpathSync, statSync } from "node:fs";
-import { readFile } from "node:fs/promises";
-import { dirname, resolve } from "node:path";
+import { readdir, readFile } from "node:fs/promises";
+import { dirname, join, resolve, sep } from "node:path";
 import { MatrixError, messageOf } from "../error.ts";
 import { runtime } from "../platform.ts";
 import { parseGraphPath } from "./graph-path.ts";
 import { joinKey } from "./key-path.ts";
+import { isPython, pythonImports } from "./python-imports.ts";
 import { BUILT_IN_AGENTS } from "./schema/role-schema.ts";
 import type { Recipe } from "./schema/schema.ts";
 
@@ -44,6 +45,8 @@ export function filesOf({
     if (!BUILT_IN_AGENTS.includes(role.agent)) add(`${joinKey("roles", name)}.agent`, role.agent);
     for (const key of ["system", "prompt", "tools", "schema", "request"] as const)
       add(`${joinKey("roles", name)}.${key}`, role[key]);
+    for (const [index, path] of role.files.entries())
+      add(`${joinKey("roles", name)}.files.${index}`, path);
   }
   for (const [name, model] of Object.entries(models))
     if (model.kind !== "openai") add(`${joinKey("models", name)}.replies`, model.replies);
@@ -52,15 +55,53 @@ export function filesOf({
   return files;
 }
 
+export function isFolder(path: string): boolean {
+  return existsSync(path) && statSync(path).isDirectory();
+}
+
+/** The deepest folder that contains all of the files. */
+export function commonFolder(paths: readonly string[]): string {
+  const folders = paths.map((path) => dirname(path).split(sep));
+  const [first = []] = folders;
+  const differs = first.findIndex((part, index) =>
+    folders.some((folder) => folder[index] !== part),
+  );
+  return (differs === -1 ? first : first.slice(0, differs)).join(sep) || sep;
+}
+
 export function isModule(path: string): boolean {
   return /\.[cm]?[jt]sx?$/.test(path);
 }
 
+/** Folders that tools keep beside the files of a user. */
+const LEFT_OUT = new Set(["__pycache__", ".git"]);
+
 /**
- * Reads a file, and all imports when it is a module. The file itself comes first. Fails with
- * `recipe_invalid`.
+ * Reads a file, and all imports when it is a module. The file itself comes first. Of a folder, it
+ * reads every file, and follows no symbolic link. Fails with `recipe_invalid`.
  */
 export async function readRecipeFile(path: string): Promise<readonly RecipeFile[]> {
+  try {
+    return isFolder(path) ? await readTree(path) : await readWithImports(path);
+  } catch (cause) {
+    throw new MatrixError("recipe_invalid", `cannot read ${path}: ${messageOf(cause)}`, { cause });
+  }
+}
+
+async function readTree(folder: string): Promise<readonly RecipeFile[]> {
+  const entries = await readdir(folder, { withFileTypes: true });
+  entries.sort((a, b) => (a.name < b.name ? -1 : 1));
+  const files: RecipeFile[] = [];
+  for (const entry of entries) {
+    const path = join(folder, entry.name);
+    if (entry.isFile()) files.push({ path, bytes: await readFile(path) });
+    else if (entry.isDirectory() && !LEFT_OUT.has(entry.name))
+      files.push(...(await readTree(path)));
+  }
+  return files;
+}
+
+async function readWithImports(path: string): Promise<readonly RecipeFile[]> {
   const files: RecipeFile[] = [];
   const seen = new Set<string>();
   /** `at` is the path of the import, `from` the path of the bytes. */
@@ -70,6 +111,9 @@ export async function readRecipeFile(path: string): Promise<readonly RecipeFile[
     seen.add(once);
     const bytes = await readFile(from);
     files.push({ path: at, bytes });
+    if (isPython(at))
+      for (const found of pythonImports(bytes.toString("utf8"), at, dirname(path)))
+        await visit(found, realpathSync(found));
     if (!isModule(at)) return;
     for (const specifier of relativeImports(bytes.toString("utf8"))) {
       const folder = BESIDE[runtime.name](dirname(from), dirname(at)).find(
@@ -81,11 +125,7 @@ export async function readRecipeFile(path: string): Promise<readonly RecipeFile[
         await visit(resolve(dirname(at), found), realpathSync(resolve(folder, found)));
     }
   };
-  try {
-    await visit(path, realpathSync(path));
-  } catch (cause) {
-    throw new MatrixError("recipe_invalid", `cannot read ${path}: ${messageOf(cause)}`, { cause });
-  }
+  await visit(path, realpathSync(path));
   return files;
 }
 

@@ -54,6 +54,7 @@ export function checkRole(key: string, role: RoleConfig, recipe: Recipe): Compla
   return [
     ...checkPlace(key, role, recipe.sandboxes),
     ...checkRetries(key, role),
+    ...checkFiles(key, role),
     ...(role.agent === "llm" ? checkLlm(key, role) : idleLlmKeys(key, role)),
   ];
 }
@@ -66,6 +67,12 @@ function checkRetries(key: string, { agent, retries, model = "NAME" }: RoleConfi
       ? `an llm role does not read this key; set models.${model}.retries`
       : "a language role does not read this key: it answers the same each time";
   return [{ key: `${key}.retries`, message }];
+}
+
+/** Only code of the user reads files of its own. */
+function checkFiles(key: string, { agent, files }: RoleConfig): Complaint[] {
+  if (files.length === 0 || (agent !== "llm" && agent !== "language")) return [];
+  return [{ key: `${key}.files`, message: `a role of the agent ${agent} does not read this key` }];
 }
 
 /** Complaints about keys of an llm role in a role of another agent. */

@@ -3,7 +3,8 @@
 
 import type { Agent } from "../agent/contract.ts";
 import type { AgentPlan } from "../agent/create.ts";
-import { agentMounts, watchedSandboxes } from "../agent/sandboxed.ts";
+import { filesIn } from "../agent/role-files.ts";
+import { watchedSandboxes } from "../agent/sandboxed.ts";
 import type { ModelContext } from "../model/context.ts";
 import type { Replicated } from "../model/contract.ts";
 import type { ModelPlan } from "../model/create.ts";
@@ -92,9 +93,10 @@ export class Plan {
 
   async #openSandboxes(host: string, roles: readonly string[], log: Log): Promise<SandboxSite> {
     const { name, run, sandboxes, roles: configs } = this.recipe;
-    const [mounts, watched] = [agentMounts(this.recipe), watchedSandboxes(this.recipe)];
+    const watched = watchedSandboxes(this.recipe);
     const site = new SandboxSite({
-      ...{ run: name, host, log, taskMs: run.timeout, configs: sandboxes, mounts, watched },
+      ...{ run: name, host, log, taskMs: run.timeout, configs: sandboxes, watched },
+      filesOf: (sandbox) => filesIn(this.recipe, sandbox),
     });
     try {
       await site.begin(new Set(roles.flatMap((role) => configs[role]?.sandbox ?? [])));

@@ -10,7 +10,7 @@ import type { Readable, Writable } from "node:stream";
 export const ENGINES = ["docker", "apptainer", "process"] as const;
 export type EngineName = (typeof ENGINES)[number];
 
-export const LIMITS = ["memory", "cpus", "pids", "network", "read_only"] as const;
+export const LIMITS = ["memory", "cpus", "pids", "disk", "network", "read_only"] as const;
 /** A limit that an engine can hold a sandbox to. */
 export type LimitName = (typeof LIMITS)[number];
 
@@ -27,11 +27,18 @@ export interface SandboxSpec {
   readonly image: string;
   readonly memoryBytes: number;
   readonly cpus: number;
+  /**
+   * Room for files in /tmp, and as much in the working directory `/work`. It is memory on top of
+   * `memoryBytes`. Null takes a quarter of `memoryBytes` for each.
+   */
+  readonly diskBytes: number | null;
   /** Upper bound of processes and threads together. */
   readonly pids: number;
   readonly network: "none" | "host";
   /** True for a read-only root file system. /tmp and the working directory stay writable. */
   readonly readOnly: boolean;
+  /** `root` has a few powers over the files and users of its own container. */
+  readonly user: "caller" | "root";
   readonly mounts: readonly Mount[];
   readonly env: Readonly<Record<string, string>>;
   /** The folder in which commands start. */

@@ -1,7 +1,6 @@
 // A folder from which an image is built: its files, a hash of them, and a name for the image.
 
 import { createHash } from "node:crypto";
-import { existsSync, statSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { basename, join, relative } from "node:path";
 import { MatrixError } from "../error.ts";
@@ -32,10 +31,6 @@ export function imageNameOf(folder: string): string {
   return basename(folder)
     .toLowerCase()
     .replaceAll(/[^a-z0-9_.-]+/g, "-");
-}
-
-export function isFolder(path: string): boolean {
-  return existsSync(path) && statSync(path).isDirectory();
 }
 
 export function noImage(image: string, why: string): MatrixError {

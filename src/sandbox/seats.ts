@@ -4,14 +4,22 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { MatrixError } from "../error.ts";
 import type { Log } from "../telemetry/log.ts";
-import type { Sandbox, Sandboxes, SandboxSpec } from "./contract.ts";
+import type { Mount, Sandbox, Sandboxes, SandboxSpec } from "./contract.ts";
 import { Seat } from "./seat.ts";
 import type { Starts } from "./starts.ts";
 
+/** The parts of a start that are made once. */
+export interface Prepared {
+  readonly sandboxes: Sandboxes;
+  readonly image: string;
+  /** Mounts of the files that roles bring. */
+  readonly mounts: readonly Mount[];
+}
+
 export interface SeatsOptions {
   readonly spec: SandboxSpec;
-  /** Finds the engine and makes the image, at the first start. */
-  readonly prepare: () => Promise<{ readonly sandboxes: Sandboxes; readonly image: string }>;
+  /** Finds the engine, makes the image and copies the files of roles, at the first start. */
+  readonly prepare: () => Promise<Prepared>;
   /** Tasks that one sandbox serves at a time. */
   readonly serves: "many" | "one";
   /** Upper bound of sandboxes. */
@@ -161,8 +169,8 @@ export class Seats {
     for (let pauseMs: number = START_PAUSE_MS.first; ; pauseMs *= 2) {
       try {
         return await starts.run(async () => {
-          const { sandboxes, image } = await prepare();
-          return sandboxes.start({ ...spec, image });
+          const { sandboxes, image, mounts } = await prepare();
+          return sandboxes.start({ ...spec, image, mounts: [...spec.mounts, ...mounts] });
         });
       } catch (thrown) {
         const isTransient = thrown instanceof MatrixError && thrown.code === "sandbox_unavailable";

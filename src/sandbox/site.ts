@@ -1,14 +1,16 @@
 // The sandboxes of one host: its lease, its engines, and a pool for each name. The constructor
 // touches nothing of the machine, so that a recipe can be checked without an engine.
 
+import { randomUUID } from "node:crypto";
 import { availableParallelism, hostname } from "node:os";
+import { join } from "node:path";
 import { MatrixError } from "../error.ts";
 import { isOfRole } from "../recipe/process-role.ts";
 import type { SandboxConfig } from "../recipe/schema/sandbox-schema.ts";
 import type { Log } from "../telemetry/log.ts";
 import { findApptainer, reportApptainer } from "./apptainer/program.ts";
 import { ApptainerSandboxes } from "./apptainer/sandboxes.ts";
-import type { EngineName, Mount, Sandboxes, SandboxSpec } from "./contract.ts";
+import type { EngineName, Sandboxes, SandboxSpec } from "./contract.ts";
 import { reportDocker } from "./docker/client.ts";
 import { DockerSandboxes } from "./docker/sandboxes.ts";
 import { LEASE_MS } from "./holder.ts";
@@ -17,6 +19,8 @@ import { Lease } from "./lease.ts";
 import { SandboxPool } from "./pool.ts";
 import { ProcessSandboxes } from "./process.ts";
 import { reap } from "./reaper.ts";
+import type { Prepared } from "./seats.ts";
+import { type Brought, stage } from "./staging.ts";
 import { Starts } from "./starts.ts";
 
 export interface SiteOptions {
@@ -26,8 +30,8 @@ export interface SiteOptions {
   /** Upper bound of a task's life. */
   readonly taskMs: number;
   readonly configs: Readonly<Record<string, SandboxConfig>>;
-  /** Folders that roles bring, by sandbox. */
-  readonly mounts: ReadonlyMap<string, readonly Mount[]>;
+  /** Reads the files that roles bring into a sandbox. */
+  readonly filesOf: (sandbox: string) => Promise<readonly Brought[]>;
   /** Sandboxes with a role that may ask what a task changed. */
   readonly watched: ReadonlySet<string>;
 }
@@ -39,16 +43,11 @@ const PATIENCE_MS = 45_000;
 /** Interval at which the host looks for sandboxes of dead hosts. */
 const REAP_MS = 2 * LEASE_MS;
 
-interface Ready {
-  readonly sandboxes: Sandboxes;
-  readonly image: string;
-}
-
 export class SandboxSite implements AsyncDisposable {
   readonly #options: SiteOptions;
   readonly #starts: Starts;
   readonly #pools = new Map<string, SandboxPool>();
-  readonly #prepared = new Map<string, Promise<Ready>>();
+  readonly #prepared = new Map<string, Promise<Prepared>>();
   readonly #engines = new Map<EngineName, Promise<Sandboxes>>();
   #lease: Promise<Lease> | null = null;
   #reaping: NodeJS.Timeout | null = null;
@@ -71,7 +70,7 @@ export class SandboxSite implements AsyncDisposable {
       watches: this.#options.watched.has(name),
       taskMs: this.#options.taskMs,
       patienceMs: PATIENCE_MS,
-      spec: specOf(name, config, this.#options.mounts.get(name) ?? []),
+      spec: specOf(name, config),
       starts: this.#starts,
       log: this.#options.log,
       clock: () => performance.now(),
@@ -114,7 +113,7 @@ export class SandboxSite implements AsyncDisposable {
   }
 
   /** A failure is not kept: the engine may come up, or the disk get room. */
-  #readyFor(name: string, config: SandboxConfig): Promise<Ready> {
+  #readyFor(name: string, config: SandboxConfig): Promise<Prepared> {
     const known = this.#prepared.get(name);
     if (known !== undefined) return known;
     const ready = this.#ready(name, config);
@@ -123,7 +122,7 @@ export class SandboxSite implements AsyncDisposable {
     return ready;
   }
 
-  async #ready(name: string, { image = "", engine }: SandboxConfig): Promise<Ready> {
+  async #ready(name: string, { image = "", engine }: SandboxConfig): Promise<Prepared> {
     const { log } = this.#options;
     const chosen = await chooseEngine(engine, image);
     const prepared = await prepareImage(image, chosen.engine, {
@@ -136,7 +135,10 @@ export class SandboxSite implements AsyncDisposable {
       chosen.engine === "process" && !isOfRole(name) ? "warning" : "info",
       `sandbox ${name} runs by ${chosen.says}`,
     );
-    return { sandboxes, image: prepared };
+    const brought = await this.#options.filesOf(name);
+    const lease = await this.#takeLease();
+    const mounts = await stage(brought, join(lease.folder, "files", randomUUID()));
+    return { sandboxes, image: prepared, mounts };
   }
 
   #engine(engine: EngineName): Promise<Sandboxes> {
@@ -215,18 +217,11 @@ export async function chooseEngine(
   });
 }
 
-function specOf(name: string, config: SandboxConfig, mounts: readonly Mount[]): SandboxSpec {
-  const { image = "", memory, cpus, pids, network, read_only: readOnly, env, workdir } = config;
+function specOf(name: string, config: SandboxConfig): SandboxSpec {
+  const { image = "", memory, disk = null, cpus, pids, network, read_only: readOnly } = config;
+  const { env, mounts, user, workdir } = config;
   return {
-    name,
-    image,
-    memoryBytes: memory,
-    cpus,
-    pids,
-    network,
-    readOnly,
-    env,
-    workdir,
-    mounts: [...config.mounts, ...mounts],
+    ...{ name, image, memoryBytes: memory, diskBytes: disk, cpus, pids, network, readOnly, user },
+    ...{ env, mounts, workdir },
   };
 }

@@ -88,7 +88,7 @@ export interface Finished extends ChildEnd {
 export async function runChild(
   file: string,
   args: readonly string[],
-  options: { readonly cwd?: string; readonly signal?: AbortSignal } = {},
+  options: Partial<SpawnOptions> & { readonly signal?: AbortSignal } = {},
 ): Promise<Finished> {
   const { signal, ...where } = options;
   const child = spawnChild(file, args, { env: environment(), ...where });

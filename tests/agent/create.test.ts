@@ -162,7 +162,7 @@ test("a language role needs neither a model nor a module", async () => {
   });
 });
 
-test.each(["exec", "/agents/solve.py"])(
+test.each(["exec", import.meta.path])(
   "a role in a sandbox with the agent %s asks the sandbox's pool",
   async (agent) => {
     const { plan } = planning();
@@ -170,6 +170,7 @@ test.each(["exec", "/agents/solve.py"])(
       agent,
       sandbox: "box",
       history: true,
+      files: [],
     } as Partial<RoleConfig>);
     const asked: unknown[] = [];
     const pool = {

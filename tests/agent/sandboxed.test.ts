@@ -2,7 +2,6 @@
 
 import { expect, test } from "bun:test";
 import {
-  agentMounts,
   callerOf,
   createSandboxedAgent,
   digestOf,
@@ -51,6 +50,7 @@ function roleOver(
     neighbours: new Set(["solver"]),
     attemptsMax: 3,
     cwd: null,
+    program: "solve.py",
     timeoutMs: 5000,
     pool,
     ...more,
@@ -141,12 +141,14 @@ test.each([
     ["/agents/solver/solve.unknown"],
     "/agents/solver/solve.unknown",
   ],
+  ["docker", {}, null, ["python3", "-u", "/agents/solver/in/a.py"], "/agents/solver/in/a.py"],
 ] as const)(
   "in %s with %j the program is started from its command",
   async (engine, more, cwd, args, path) => {
+    const program = path?.replace("/agents/solver/", "") ?? null;
     const { agent, sandbox } = roleOver(
       '"ok":true',
-      { config: config(more as Partial<RoleConfig>), cwd },
+      { config: config(more as Partial<RoleConfig>), cwd, program },
       engine,
     );
     await agent.run(task, agentContext(signal));
@@ -169,6 +171,7 @@ test("a step that is late fails with the role's timeout", async () => {
     config: config(),
     neighbours: new Set<string>(),
     cwd: null,
+    program: "solve.py",
     timeoutMs: 3,
     attemptsMax: 3,
     pool,
@@ -213,18 +216,6 @@ const recipe = {
   run: { delivery: "retry", max_attempts: 5 },
 } as unknown as Recipe;
 
-test("roles with a file bring its folder into their sandbox, read-only", () => {
-  expect([...agentMounts(recipe)]).toEqual([
-    [
-      "box",
-      [
-        { source: "/agents", target: "/agents/one", writable: false },
-        { source: "/other", target: "/agents/two", writable: false },
-      ],
-    ],
-  ]);
-});
-
 test("a sandbox with an exec role is watched, and others are not", () => {
   expect([...watchedSandboxes(recipe)]).toEqual(["box"]);
 });
@@ -232,11 +223,12 @@ test("a sandbox with an exec role is watched, and others are not", () => {
 test("a role in a sandbox has its neighbours and the sandbox's timeout", () => {
   const { roles } = recipe;
   const one = roles["one"] as RoleConfig;
-  expect(roleInSandbox("one", one, recipe, "/here")).toEqual({
+  expect(roleInSandbox("one", one, recipe, { cwd: "/here", program: "in/one.py" })).toEqual({
     name: "one",
     config: one,
     neighbours: new Set(["one", "two", "shell", "program"]),
     cwd: null,
+    program: "in/one.py",
     timeoutMs: 77,
     attemptsMax: 5,
   });
@@ -244,7 +236,8 @@ test("a role in a sandbox has its neighbours and the sandbox's timeout", () => {
 
 test("a row whose delivery is at-most-once starts one time in a sandbox", () => {
   const run = { delivery: "at-most-once", max_attempts: 5 };
-  const role = roleInSandbox("one", config(), { ...recipe, run } as unknown as Recipe, "/here");
+  const once = { ...recipe, run } as unknown as Recipe;
+  const role = roleInSandbox("one", config(), once, { cwd: "/here", program: null });
   expect(role.attemptsMax).toBe(1);
 });
 
@@ -252,7 +245,7 @@ test("a program with its own sandbox starts where matrix was started, with the r
   const own = config({ sandbox: "solver (process)" });
   const { run } = recipe;
   const alone = { roles: { solver: own }, sandboxes: {}, run } as unknown as Recipe;
-  expect(roleInSandbox("solver", own, alone, "/here")).toMatchObject({
+  expect(roleInSandbox("solver", own, alone, { cwd: "/here", program: "solve.py" })).toMatchObject({
     cwd: "/here",
     timeoutMs: 5000,
   });

@@ -37,6 +37,7 @@ function roleIn(sandbox: ScriptedSandbox, agent = "/agents/solve.py"): Sandboxed
     config: { agent, with: {}, history: true } as unknown as RoleConfig,
     neighbours: new Set(["solver"]),
     cwd: null,
+    program: null,
     timeoutMs: 60_000,
     attemptsMax: 3,
     pool: poolOver(async () => sandbox).pool,

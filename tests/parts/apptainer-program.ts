@@ -12,6 +12,7 @@ import { join } from "node:path";
 const PROGRAM = `#!/bin/sh
 here=$(dirname "$0")
 if [ "$1" = --version ]; then echo "apptainer version 9.9"; exit 0; fi
+if [ "$1" = buildcfg ]; then echo "APPTAINER_SUID_INSTALL=0"; exit 0; fi
 printf '%s\\n' "$@" > "$here/arguments"
 echo x >> "$here/starts"
 if [ -f "$here/fail" ]; then cat "$here/fail" >&2; rm "$here/fail"; exit 255; fi
@@ -24,6 +25,7 @@ for argument in "$@"; do
   last=$argument
 done
 script=$(printf '%s' "$last" | sed -e "s#'/matrix/lease'#'$bridge/lease'#" -e "s#'/matrix-pipes'#'$pipes'#")
+env > "$here/environment"
 exec /bin/sh -c "$script"
 `;
 
@@ -31,6 +33,8 @@ export interface ApptainerProgram {
   readonly path: string;
   /** Arguments of the last start. */
   arguments(): Promise<readonly string[]>;
+  /** Variables of the last start, as `NAME=value`. */
+  environment(): Promise<readonly string[]>;
   starts(): Promise<number>;
   /** Makes the next start fail with this text on stderr. */
   fail(text: string): Promise<void>;
@@ -45,6 +49,7 @@ export async function writeApptainer(folder: string): Promise<ApptainerProgram> 
   return {
     path,
     arguments: async () => (await read("arguments")).split("\n"),
+    environment: async () => (await read("environment")).split("\n"),
     starts: async () => (await read("starts")).split("\n").length - 1,
     fail: (text) => writeFile(join(folder, "fail"), text),
   };

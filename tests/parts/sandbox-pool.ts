@@ -28,7 +28,7 @@ export function poolOver(
   }
   const pool = new NotingPool({
     spec: SPEC,
-    prepare: async () => ({ sandboxes: { engine: "process", start }, image: "" }),
+    prepare: async () => ({ sandboxes: { engine: "process", start }, image: "", mounts: [] }),
     serves: "many",
     count: 1,
     warm: 0,

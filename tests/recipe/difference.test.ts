@@ -116,6 +116,7 @@ test("the keys that a continued run may change are these and no others", () => {
     "run.task_limit",
     "sandboxes.*.count",
     "sandboxes.*.cpus",
+    "sandboxes.*.disk",
     "sandboxes.*.engine",
     "sandboxes.*.memory",
     "sandboxes.*.pids",

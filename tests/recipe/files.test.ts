@@ -3,7 +3,13 @@
 import { describe, expect, test } from "bun:test";
 import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { filesOf, isModule, readRecipeFile } from "../../src/recipe/files.ts";
+import {
+  commonFolder,
+  filesOf,
+  isFolder,
+  isModule,
+  readRecipeFile,
+} from "../../src/recipe/files.ts";
 import type { Recipe } from "../../src/recipe/schema/schema.ts";
 import { withFolder } from "../parts/folder.ts";
 
@@ -31,10 +37,18 @@ test("a file is a module when its name ends as those of JavaScript and TypeScrip
 test("roles, models and the orchestrator name files, each under its key", () => {
   const recipe = {
     roles: {
-      a: { agent: "/a.ts" },
-      "b.c": { agent: "llm", system: "/s", prompt: "/p", tools: "/t", schema: "/j", request: "/r" },
-      d: { agent: "llm", prompt: { text: "x" }, schema: { type: "object" } },
-      e: { agent: "process" },
+      a: { agent: "/a.ts", files: ["/x", "/y"] },
+      "b.c": {
+        agent: "llm",
+        system: "/s",
+        prompt: "/p",
+        tools: "/t",
+        schema: "/j",
+        request: "/r",
+        files: [],
+      },
+      d: { agent: "llm", prompt: { text: "x" }, schema: { type: "object" }, files: [] },
+      e: { agent: "process", files: [] },
     },
     models: {
       m: { kind: "openai", replies: "/never" },
@@ -46,6 +60,8 @@ test("roles, models and the orchestrator name files, each under its key", () => 
   } as unknown as Recipe;
   expect(filesOf(recipe)).toEqual([
     ["roles.a.agent", "/a.ts"],
+    ["roles.a.files.0", "/x"],
+    ["roles.a.files.1", "/y"],
     ['roles."b.c".system', "/s"],
     ['roles."b.c".prompt', "/p"],
     ['roles."b.c".tools', "/t"],
@@ -171,4 +187,41 @@ describe("the files of a module", () => {
       message: expect.stringContaining("cannot read /nowhere/a.ts: "),
     });
   });
+});
+
+test("a Python file brings what it imports from beside it, and those what they import", async () => {
+  const files = {
+    "a.py": "import b, os",
+    "b.py": "from p import c",
+    "p/c.py": "import a",
+    "d.py": "",
+  };
+  expect(await namesFrom(files, "a.py")).toEqual(["a.py", "b.py", "p/c.py"]);
+});
+
+test("a folder brings its files in order, and neither caches nor links", () =>
+  withFolder(async (folder) => {
+    await writeTree(folder, {
+      ...{ "f/b": "", "f/a/c": "", "f/.hidden": "", "f/__pycache__/x": "", "f/.git/x": "" },
+      secret: "",
+    });
+    await symlink(join(folder, "secret"), join(folder, "f/link"));
+    const read = await readRecipeFile(join(folder, "f"));
+    expect(read.map(({ path }) => path.slice(folder.length + 1))).toEqual([
+      ...["f/.hidden", "f/a/c", "f/b"],
+    ]);
+    expect([folder, join(folder, "secret"), join(folder, "none")].map(isFolder)).toEqual([
+      ...[true, false, false],
+    ]);
+  }));
+
+test.each([
+  [["/a/b/c", "/a/b/d"], "/a/b"],
+  [["/a/b/c", "/a/d"], "/a"],
+  [["/a/b"], "/a"],
+  [["/a", "/b"], "/"],
+  [["/ab/x", "/abc/x"], "/"],
+  [[], "/"],
+])("the common folder of %j is %s", (paths, folder) => {
+  expect(commonFolder(paths)).toBe(folder);
 });

@@ -3,13 +3,7 @@
 import { expect, test } from "bun:test";
 import { mkdir, rename, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import {
-  filesIn,
-  hashFolder,
-  imageNameOf,
-  isFolder,
-  noImage,
-} from "../../src/sandbox/image-folder.ts";
+import { filesIn, hashFolder, imageNameOf, noImage } from "../../src/sandbox/image-folder.ts";
 import { withFolder } from "../parts/folder.ts";
 
 async function write(folder: string, ...names: readonly string[]): Promise<void> {
@@ -48,16 +42,6 @@ test.each([
 ])("the image of the folder %s is named %s", (folder, name) => {
   expect(imageNameOf(folder)).toBe(name);
 });
-
-test("a folder is told from a file and from nothing", () =>
-  withFolder(async (folder) => {
-    await write(folder, "file");
-    expect([folder, join(folder, "file"), join(folder, "none")].map(isFolder)).toEqual([
-      true,
-      false,
-      false,
-    ]);
-  }));
 
 test("an image that cannot be used fails with sandbox_invalid and the reason", () => {
   expect(noImage("./x", "it is empty")).toMatchObject({

@@ -20,7 +20,7 @@ async function withPool<T>(
   const time = { now: 0 };
   await using pool = new SandboxPool({
     spec: SPEC,
-    prepare: async () => ({ sandboxes: engine, image: "" }),
+    prepare: async () => ({ sandboxes: engine, image: "", mounts: [] }),
     serves: "many",
     count: 1,
     warm: 0,

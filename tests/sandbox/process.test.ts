@@ -47,7 +47,7 @@ test("the engine says that it enforces no limit, and where its bridge is", () =>
     expect(new ProcessSandboxes(lease).engine).toBe("process");
     expect(sandbox).toMatchObject({
       engine: "process",
-      unenforced: ["memory", "cpus", "pids", "network", "read_only"],
+      unenforced: ["memory", "cpus", "pids", "disk", "network", "read_only"],
       bridge: lease.bridge,
       id: expect.stringMatching(/^matrix-[0-9a-f-]{36}$/),
     });

@@ -10,6 +10,7 @@ import { quiet } from "../parts/quiet.ts";
 import { SPEC } from "../parts/sandbox-spec.ts";
 import { ScriptedEngine, settle } from "../parts/scripted-sandbox.ts";
 
+const BROUGHT = { source: "/copy", target: "/agents/a", writable: false };
 const never = new AbortController().signal;
 const out = (retryAfterMs?: number) =>
   new MatrixError(
@@ -25,7 +26,7 @@ function seatsWith(options: Partial<SeatsOptions> = {}, failures: readonly Error
   const time = { now: 1000, pauses: [] as number[] };
   const seats = new Seats({
     spec: SPEC,
-    prepare: async () => ({ sandboxes: engine, image: "prepared" }),
+    prepare: async () => ({ sandboxes: engine, image: "prepared", mounts: [BROUGHT] }),
     serves: "many",
     count: 1,
     warm: 0,
@@ -53,7 +54,7 @@ test("a sandbox starts with the specification and the prepared image", async () 
   const { seats, engine } = seatsWith();
   const seat = await seats.take(never);
   expect(seat.sessions).toBe(1);
-  expect(engine.specs).toEqual([{ ...SPEC, image: "prepared" }]);
+  expect(engine.specs).toEqual([{ ...SPEC, image: "prepared", mounts: [BROUGHT] }]);
   expect(seats.size).toBe(1);
 });
 

@@ -2,7 +2,7 @@
 
 import { expect, test } from "bun:test";
 import { existsSync } from "node:fs";
-import { readdir, writeFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { SandboxConfig } from "../../src/recipe/schema/sandbox-schema.ts";
 import { exec } from "../../src/sandbox/exec.ts";
@@ -27,6 +27,7 @@ const config = (more: Partial<SandboxConfig> = {}): SandboxConfig => ({
   timeout: 60_000,
   network: "none",
   read_only: true,
+  user: "caller",
   mounts: [],
   env: {},
   workdir: "/work",
@@ -55,7 +56,7 @@ const withSite = (
         log,
         taskMs: 60_000,
         configs,
-        mounts: new Map(),
+        filesOf: async () => [],
         watched: new Set(),
         ...more,
       });
@@ -203,7 +204,7 @@ test("a role's folders are mounted beside those of the table", () =>
       engine.images.set("x", "sha256:1");
       await writeFile(join(folder, "f"), "");
       const own = { source: folder, target: "/own", writable: true };
-      const role = { source: "/usr", target: "/agents/a", writable: false };
+      const files = { target: "/agents/a", contents: new Map([["a.py", Buffer.from("code")]]) };
       await withSite(
         {
           box: config({
@@ -237,10 +238,11 @@ test("a role's folders are mounted beside those of the table", () =>
           });
           expect(HostConfig.Mounts.slice(1)).toEqual([
             { Type: "bind", Source: folder, Target: "/own", ReadOnly: false },
-            { Type: "bind", Source: "/usr", Target: "/agents/a", ReadOnly: true },
+            { Type: "bind", Source: expect.any(String), Target: "/agents/a", ReadOnly: true },
           ]);
+          expect(await readFile(join(HostConfig.Mounts[2].Source, "a.py"), "utf8")).toBe("code");
         },
-        { mounts: new Map([["box", [role]]]) },
+        { filesOf: async (name) => (name === "box" ? [files] : []) },
       );
       expect(existsSync(folder)).toBe(true);
     }),

@@ -41,6 +41,15 @@ export const roleSchema = v.strictObject({
       ["python3", "score.py"],
     ),
   ),
+  files: v.optional(
+    described(
+      v.pipe(v.array(path), v.title("list of paths")),
+      "Files and folders that the agent needs beside its own file and the modules that this file " +
+        "imports. A program in a sandbox sees no others.",
+      ["lexicon.json", "rules"],
+    ),
+    [],
+  ),
   processes: v.optional(
     described(
       positive,

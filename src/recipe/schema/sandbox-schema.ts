@@ -86,6 +86,14 @@ export const sandbox = v.strictObject({
     0,
   ),
   memory: v.optional(described(size, "The memory of a sandbox, without swap.", "2GiB"), "2GiB"),
+  disk: v.optional(
+    described(
+      size,
+      "Room for files in `/tmp`, and as much in `/work`. It is memory on top of `memory`. Unset, " +
+        "each takes a quarter of `memory`.",
+      "10GiB",
+    ),
+  ),
   cpus: v.optional(described(aboveZero, "The processors of a sandbox.", 1), 1),
   pids: v.optional(described(positive, "Processes and threads in a sandbox at once.", 256), 256),
   timeout: v.optional(described(duration, "The time for one request or command.", "10m"), "10m"),
@@ -104,6 +112,15 @@ export const sandbox = v.strictObject({
       true,
     ),
     true,
+  ),
+  user: v.optional(
+    described(
+      v.picklist(["caller", "root"]),
+      "The user of programs in the sandbox: the `caller` of matrix, without any special power, or " +
+        "`root` of the container, for an image whose programs install or own things.",
+      "caller",
+    ),
+    "caller",
   ),
   mounts: v.optional(
     described(v.array(mount), "Files and folders of the host's machine in the sandbox."),

@@ -4,7 +4,7 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { agentMounts } from "../../agent/sandboxed.ts";
+import { folderOf, namedFiles } from "../../agent/role-files.ts";
 import { publicUrl } from "../../model/endpoint/credentials.ts";
 import type { Environment } from "../../recipe/compose.ts";
 import { filesOf, isModule, readRecipeFile } from "../../recipe/files.ts";
@@ -149,15 +149,18 @@ async function readsOf(recipe: Recipe): Promise<readonly Deed[]> {
 }
 
 function mountsOf(recipe: Recipe): readonly Mounting[] {
-  const brought = agentMounts(recipe);
   return Object.entries(recipe.sandboxes).flatMap(([sandbox, { engine, mounts }]) => {
     if (engine === "process") return [];
     const key = joinKey("sandboxes", sandbox);
     const roles = Object.entries(recipe.roles).filter(([, role]) => role.sandbox === sandbox);
-    const ofRoles = roles.map(([name]) => joinKey("roles", name)).join(", ");
     return [
       ...mounts.map((mount, index) => ({ ...mount, key: `${key}.mounts.${index}` })),
-      ...(brought.get(sandbox) ?? []).map((mount) => ({ ...mount, key: ofRoles })),
+      // Copies, with the modules that they import.
+      ...roles.flatMap(([name, role]) =>
+        namedFiles(name, role).map(([from, source]) => ({
+          ...{ source, target: folderOf(name), writable: false, key: from },
+        })),
+      ),
     ].map(({ key, source, target, writable }) => ({
       key,
       what: source,

@@ -1,6 +1,6 @@
 // Starts the programs of a recipe once each, on this machine, before a run begins.
 
-import { agentMounts } from "../../agent/sandboxed.ts";
+import { filesIn } from "../../agent/role-files.ts";
 import { joinKey } from "../../recipe/key-path.ts";
 import type { Recipe } from "../../recipe/schema/schema.ts";
 import { SandboxSite } from "../../sandbox/site.ts";
@@ -21,7 +21,8 @@ export async function checkPrograms({
   if (programs.length === 0) return;
   await using site = new SandboxSite({
     ...{ run: recipe.name, host: "check", log: SILENT, taskMs: recipe.run.timeout },
-    ...{ configs: recipe.sandboxes, mounts: agentMounts(recipe), watched: new Set() },
+    ...{ configs: recipe.sandboxes, watched: new Set() },
+    filesOf: (name) => filesIn(recipe, name),
   });
   const pool = (name: string) => site.pool(name);
   const problems = await Promise.all(

@@ -3,17 +3,36 @@
 import { existsSync } from "node:fs";
 import type { EngineReport, LimitName } from "../contract.ts";
 import { runChild } from "../spawn.ts";
+import { runEnvironment } from "./environment.ts";
 
 /** Limits that need control groups. */
 export const GROUP_LIMITS: readonly LimitName[] = ["memory", "cpus", "pids"];
 
+const NO_GROUPS =
+  "limits of memory, CPU and processes need root, or control groups v2 that systemd " +
+  "delegates to this user; the limits of a batch system still hold";
+const NO_DISK =
+  "the size of /tmp and /work is the administrator's (`sessiondir max size`), because Apptainer is " +
+  "installed setuid";
+
 /** The name of the program in PATH, or null. */
 export async function findApptainer(): Promise<string | null> {
   for (const program of ["apptainer", "singularity"]) {
-    const { code } = await runChild(program, ["--version"]);
+    const { code } = await runChild(program, ["--version"], { env: runEnvironment() });
     if (code === 0) return program;
   }
   return null;
+}
+
+export function isRoot(): boolean {
+  return process.getuid?.() === 0;
+}
+
+/** Root may name a configuration, and so may the user of a program that is not installed setuid. */
+export async function takesConfiguration(program: string): Promise<boolean> {
+  if (isRoot()) return true;
+  const { stdout } = await runChild(program, ["buildcfg"], { env: runEnvironment() });
+  return /_SUID_INSTALL=0$/m.test(stdout);
 }
 
 export async function reportApptainer(): Promise<EngineReport> {
@@ -25,23 +44,20 @@ export async function reportApptainer(): Promise<EngineReport> {
       unenforced: [],
       hints: ["install Apptainer 1.1 or newer"],
     };
-  const { stdout } = await runChild(program, ["--version"]);
-  const says = stdout.trim();
-  if (hasControlGroups()) return { usable: true, says, unenforced: [], hints: [] };
+  const { stdout } = await runChild(program, ["--version"], { env: runEnvironment() });
+  const hasGroups = hasControlGroups();
+  const hasDisk = await takesConfiguration(program);
   return {
     usable: true,
-    says,
-    unenforced: GROUP_LIMITS,
-    hints: [
-      "limits of memory, CPU and processes need root, or control groups v2 that systemd " +
-        "delegates to this user; the limits of a batch system still hold",
-    ],
+    says: stdout.trim(),
+    unenforced: [...(hasGroups ? [] : GROUP_LIMITS), ...(hasDisk ? [] : (["disk"] as const))],
+    hints: [...(hasGroups ? [] : [NO_GROUPS]), ...(hasDisk ? [] : [NO_DISK])],
   };
 }
 
 /** Root may use control groups of either version; another user needs version 2 and systemd. */
 function hasControlGroups(): boolean {
-  if (process.getuid?.() === 0) return true;
+  if (isRoot()) return true;
   const bus = process.env["DBUS_SESSION_BUS_ADDRESS"] ?? process.env["XDG_RUNTIME_DIR"];
   return existsSync("/sys/fs/cgroup/cgroup.controllers") && bus !== undefined;
 }

@@ -20,8 +20,10 @@ import {
   spawnChild,
 } from "../spawn.ts";
 
-/** The folder of named pipes, as the sandbox sees it. */
-export const PIPES = "/matrix-pipes";
+/** Marks that name files of this machine or differ from one sandbox to the next. */
+const NO_MARKS = Object.fromEntries(
+  [MARK.run, MARK.host, MARK.image, MARK.startedAt].map((name) => [name, ""]),
+);
 const START_TIMEOUT_MS = 60_000;
 /** A holder that has not ended by itself after this time is killed. */
 const STOP_TIMEOUT_MS = 2000;
@@ -163,7 +165,7 @@ export class ApptainerSandbox implements Sandbox {
     { args, cwd, env }: Command,
     mark: string,
   ): Promise<void> {
-    const variables = { ...env, [MARK.command]: mark };
+    const variables = { ...NO_MARKS, ...env, [MARK.command]: mark };
     const script = scriptOf(args, cwd ?? this.#spec.workdir, variables);
     try {
       await Promise.all([

@@ -7,12 +7,14 @@ import { readdir, rename, rm } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, join } from "node:path";
 import { MatrixError } from "../../error.ts";
+import { isFolder } from "../../recipe/files.ts";
 import { isImagePath } from "../../recipe/schema/sandbox-schema.ts";
 import { makeOwnFolder } from "../../task/own-files.ts";
 import { buildOnce } from "../build-lock.ts";
 import { type DockerImageOptions, dockerImageId, prepareDockerImage } from "../docker/image.ts";
-import { hashFolder, imageNameOf, isFolder, noImage } from "../image-folder.ts";
+import { hashFolder, imageNameOf, noImage } from "../image-folder.ts";
 import { runChild } from "../spawn.ts";
+import { buildEnvironment } from "./environment.ts";
 
 export interface SifOptions extends DockerImageOptions {
   /** The Apptainer program. */
@@ -95,6 +97,7 @@ async function buildSif(
   try {
     const { code, stderr } = await runChild(apptainer, ["build", made, source], {
       ...where,
+      env: buildEnvironment(),
       ...(signal === undefined ? {} : { signal }),
     });
     signal?.throwIfAborted();

@@ -24,6 +24,13 @@ export interface DockerConnection {
   readonly remote: boolean;
 }
 
+/** The kind of engine that answers. It decides how users outside and inside belong together. */
+export interface EngineKind {
+  readonly podman: boolean;
+  /** True for an engine that runs as the caller and maps root inside to the caller. */
+  readonly rootless: boolean;
+}
+
 export async function connectDocker(): Promise<DockerConnection> {
   const { options, address, remote } = dockerEndpoint(process.env);
   // Imported on first use: loading it takes a tenth of a second.
@@ -64,8 +71,10 @@ export async function reportDocker(): Promise<EngineReport> {
     const { docker, address, remote } = await connectDocker();
     at = ` at ${address}`;
     const { Version } = await withTimeout(docker.version());
+    const { podman, rootless } = await withTimeout(kindOf(docker));
     const unenforced = unenforcedBy(await withTimeout(docker.info()));
-    const says = `Docker ${Version}${at}`;
+    const name = podman ? "Podman" : "Docker";
+    const says = `${rootless ? `rootless ${name}` : name} ${Version}${at}`;
     if (!remote) return { usable: true, says, unenforced, hints: [] };
     return {
       usable: false,
@@ -81,6 +90,16 @@ export async function reportDocker(): Promise<EngineReport> {
       hints: [hintFor(thrown)],
     };
   }
+}
+
+/** Podman answers the same requests, and says so among its components. */
+export async function kindOf(docker: Docker): Promise<EngineKind> {
+  const { Components = [] } = (await docker.version()) as { Components?: { Name?: string }[] };
+  const { SecurityOptions = [] } = (await docker.info()) as { SecurityOptions?: string[] };
+  return {
+    podman: Components.some(({ Name }) => Name === "Podman Engine"),
+    rootless: SecurityOptions.includes("name=rootless"),
+  };
 }
 
 /** The advice for an engine that did not answer. */

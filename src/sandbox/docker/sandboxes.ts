@@ -4,23 +4,12 @@
 import { randomUUID } from "node:crypto";
 import type Docker from "dockerode";
 import { MatrixError, messageOf } from "../../error.ts";
-import { machineId } from "../../process.ts";
-import { SCRATCH } from "../../recipe/schema/sandbox-schema.ts";
 import type { Log } from "../../telemetry/log.ts";
 import type { Sandbox, Sandboxes, SandboxSpec } from "../contract.ts";
-import { BRIDGE, HOLDER } from "../holder.ts";
 import type { Lease } from "../lease.ts";
-import { connectDocker, hintFor, LABEL } from "./client.ts";
+import { connectDocker, type EngineKind, hintFor, kindOf } from "./client.ts";
 import { DockerSandbox } from "./sandbox.ts";
-
-/**
- * Mount options of writable folders on a read-only root. They live in memory, and get half of it.
- */
-const tmpfs = (memoryBytes: number) =>
-  `rw,exec,nosuid,nodev,mode=1777,size=${Math.floor(memoryBytes / 2)}`;
-const HOSTNAME = "sandbox";
-/** Powers that root keeps over files and users of its own container. None reaches outside. */
-const CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "SETGID", "SETUID"];
+import { settingsOf } from "./settings.ts";
 
 export class DockerSandboxes implements Sandboxes {
   readonly engine = "docker";
@@ -28,6 +17,8 @@ export class DockerSandboxes implements Sandboxes {
   readonly #lease: Lease;
   readonly #log: Log;
   readonly #remote: boolean;
+  /** Asked of the engine at the first start. */
+  #kind: Promise<EngineKind> | null = null;
 
   static async connect(lease: Lease, log: Log): Promise<DockerSandboxes> {
     const { docker, remote } = await connectDocker();
@@ -54,7 +45,8 @@ export class DockerSandboxes implements Sandboxes {
     let container: Docker.Container | null = null;
     try {
       signal?.throwIfAborted();
-      container = await this.#docker.createContainer({ name: id, ...this.#settings(id, spec) });
+      const settings = settingsOf(id, spec, this.#lease, await this.#kindOfEngine());
+      container = await this.#docker.createContainer({ name: id, ...settings });
       const streams = await container.attach({
         stream: true,
         hijack: true,
@@ -72,54 +64,14 @@ export class DockerSandboxes implements Sandboxes {
     }
   }
 
-  #settings(id: string, spec: SandboxSpec): Docker.ContainerCreateOptions {
-    const { owner, folder, bridge } = this.#lease;
-    const env = { ...spec.env, ...this.#lease.marksOf(id, "docker", spec.image) };
-    const mounts = [{ source: bridge, target: BRIDGE, writable: false }, ...spec.mounts];
-    return {
-      Image: spec.image,
-      Entrypoint: ["/bin/sh"],
-      Cmd: ["-c", HOLDER, "matrix-holder", `${BRIDGE}/lease`, "-"],
-      Env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
-      WorkingDir: spec.workdir,
-      // By default it is the container's id, which a command could tell a model.
-      Hostname: HOSTNAME,
-      Labels: {
-        [LABEL.sandbox]: spec.name,
-        [LABEL.run]: owner.run,
-        [LABEL.host]: owner.host,
-        [LABEL.lease]: folder,
-        [LABEL.machine]: machineId(),
-      },
-      OpenStdin: true,
-      // Closes the holder's stdin when our connection ends.
-      StdinOnce: true,
-      AttachStdin: true,
-      HostConfig: {
-        AutoRemove: true,
-        Memory: spec.memoryBytes,
-        // Equal to the memory, so that there is no swap.
-        MemorySwap: spec.memoryBytes,
-        NanoCpus: Math.round(spec.cpus * 1e9),
-        PidsLimit: spec.pids,
-        NetworkMode: spec.network,
-        ReadonlyRootfs: spec.readOnly,
-        Tmpfs: Object.fromEntries(
-          writablePlaces(spec).map((place) => [place, tmpfs(spec.memoryBytes)]),
-        ),
-        Mounts: mounts.map(({ source, target, writable }) => ({
-          Type: "bind",
-          Source: source,
-          Target: target,
-          ReadOnly: !writable,
-        })),
-        CapDrop: ["ALL"],
-        CapAdd: CAPABILITIES,
-        SecurityOpt: ["no-new-privileges"],
-        // The engine keeps no copy of the output.
-        LogConfig: { Type: "none", Config: {} },
-      },
-    };
+  #kindOfEngine(): Promise<EngineKind> {
+    if (this.#kind !== null) return this.#kind;
+    const kind = kindOf(this.#docker);
+    this.#kind = kind;
+    kind.catch(() => {
+      this.#kind = null;
+    });
+    return kind;
   }
 }
 
@@ -146,9 +98,4 @@ function failed(spec: SandboxSpec, cause: unknown): MatrixError {
     `Docker cannot start sandbox ${spec.name}: ${messageOf(cause)}`,
     { cause, hint: hintFor(cause) },
   );
-}
-
-/** Folders in memory: /tmp beside a read-only root, and /work where commands start there. */
-function writablePlaces({ readOnly, workdir }: SandboxSpec): readonly string[] {
-  return [...(readOnly ? ["/tmp"] : []), ...(workdir === SCRATCH ? [SCRATCH] : [])];
 }

@@ -6,7 +6,8 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Agent } from "../../../src/agent/contract.ts";
 import { planAgent } from "../../../src/agent/create.ts";
-import { agentMounts, watchedSandboxes } from "../../../src/agent/sandboxed.ts";
+import { filesIn } from "../../../src/agent/role-files.ts";
+import { watchedSandboxes } from "../../../src/agent/sandboxed.ts";
 import { loadRecipe } from "../../../src/recipe/load.ts";
 import { SandboxSite } from "../../../src/sandbox/site.ts";
 import type { Json } from "../../../src/task/json.ts";
@@ -88,7 +89,7 @@ async function agentsOf(
     log: quiet,
     taskMs: 60_000,
     configs: recipe.sandboxes,
-    mounts: agentMounts(recipe),
+    filesOf: (name) => filesIn(recipe, name),
     watched: watchedSandboxes(recipe),
   });
   site = opened;

@@ -42,6 +42,7 @@ test("a run has these defaults", () => {
 test("a role has these defaults", () => {
   expect(parse().roles["a"]).toEqual({
     agent: "llm",
+    files: [],
     history: true,
     with: {},
     sampling: {},
@@ -141,6 +142,7 @@ test("a sandbox is locked up unless the recipe says otherwise", () => {
     timeout: 600_000,
     network: "none",
     read_only: true,
+    user: "caller",
     mounts: [],
     env: {},
     workdir: "/work",

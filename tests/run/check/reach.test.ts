@@ -3,7 +3,6 @@
 import { expect, test } from "bun:test";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { agentMounts } from "../../../src/agent/sandboxed.ts";
 import { examineRecipe } from "../../../src/recipe/load.ts";
 import { hasModules, reachOf } from "../../../src/run/check/reach.ts";
 import { withFolder } from "../../parts/folder.ts";
@@ -91,13 +90,12 @@ test("mounts are those of the recipe and those that roles bring, exactly", () =>
     const overrides = [
       "roles.grader.agent=g.py",
       "roles.grader.sandbox=box",
+      'roles.grader.files=["words"]',
       'sandboxes.box={ image = "ubuntu", mounts = [{ source = "a", target = "/a", writable = true }] }',
       'sandboxes.plain={ engine = "process" }',
       'roles.student={ agent = "s.py", sandbox = "plain" }',
     ];
-    const { mounts, writes, recipe } = await reach(folder, overrides);
-    const brought = agentMounts(recipe).get("box") ?? [];
-    expect(brought.length).toBeGreaterThan(0);
+    const { mounts, writes } = await reach(folder, overrides);
     expect(mounts).toEqual([
       {
         key: "sandboxes.box.mounts.0",
@@ -106,8 +104,11 @@ test("mounts are those of the recipe and those that roles bring, exactly", () =>
         sandbox: "box",
         writable: true,
       },
-      ...brought.map(({ source, target, writable }) => ({
-        ...{ key: "roles.grader", what: source, target, sandbox: "box", writable },
+      ...[
+        ["roles.grader.agent", join(folder, "g.py")] as const,
+        ["roles.grader.files.0", join(folder, "words")] as const,
+      ].map(([key, what]) => ({
+        ...{ key, what, target: "/agents/grader", sandbox: "box", writable: false },
       })),
     ]);
     expect(writes).toEqual([

@@ -5,6 +5,7 @@ import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { findApptainer, reportApptainer } from "../../../src/sandbox/apptainer/program.ts";
 import { writeApptainer } from "../../parts/apptainer-program.ts";
+import { asUser } from "../../parts/as-user.ts";
 import { withEnv } from "../../parts/env.ts";
 import { withFolder } from "../../parts/folder.ts";
 
@@ -48,16 +49,6 @@ test("a machine without the program says what to install", () =>
     });
   }));
 
-const asUser = async (uid: number, use: () => Promise<void>): Promise<void> => {
-  const before = process.getuid;
-  process.getuid = () => uid;
-  try {
-    await use();
-  } finally {
-    if (before !== undefined) process.getuid = before;
-  }
-};
-
 test("root enforces every limit", () =>
   withPrograms(["apptainer"], () =>
     asUser(0, async () => {
@@ -82,4 +73,15 @@ test("a plain user without systemd cannot enforce the limits of control groups, 
         });
       }),
     ),
+  ));
+
+test("a plain user of a setuid installation cannot choose the size of writable places", () =>
+  withPrograms(["apptainer"], (bin) =>
+    asUser(1000, async () => {
+      await writeFile(join(bin, "apptainer"), "#!/bin/sh\necho APPTAINER_SUID_INSTALL=1\n");
+      const { unenforced, hints } = await reportApptainer();
+      expect(unenforced).toContain("disk");
+      expect(hints.at(-1)).toContain("`sessiondir max size`");
+      await asUser(0, async () => expect((await reportApptainer()).unenforced).toEqual([]));
+    }),
   ));

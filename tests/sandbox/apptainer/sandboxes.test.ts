@@ -3,14 +3,16 @@
 
 import { expect, test } from "bun:test";
 import { existsSync } from "node:fs";
-import { readdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { ApptainerSandboxes } from "../../../src/sandbox/apptainer/sandboxes.ts";
 import type { Sandbox, SandboxSpec } from "../../../src/sandbox/contract.ts";
 import { type ExecOptions, exec } from "../../../src/sandbox/exec.ts";
 import { Lease, sessionsOf } from "../../../src/sandbox/lease.ts";
 import { markedPids } from "../../../src/sandbox/marked-processes.ts";
 import { type ApptainerProgram, writeApptainer } from "../../parts/apptainer-program.ts";
+import { asUser } from "../../parts/as-user.ts";
+import { withEnv } from "../../parts/env.ts";
 import { withFolder } from "../../parts/folder.ts";
 import { keptLog } from "../../parts/kept-log.ts";
 import { SPEC } from "../../parts/sandbox-spec.ts";
@@ -32,7 +34,10 @@ const within = (use: (parts: Parts) => Promise<void>) =>
     await using lease = await Lease.take({ run: "r", host: "h" }, { root: join(folder, "leases") });
     const { log, lines } = keptLog();
     const sandboxes = new ApptainerSandboxes(program.path, lease, log);
-    await use({ program, lease, lines, sandboxes, spec: { ...SPEC, image, workdir: "/" } });
+    // A plain user needs no mounts of our own, which a test may not make.
+    await asUser(1000, () =>
+      use({ program, lease, lines, sandboxes, spec: { ...SPEC, image, workdir: "/" } }),
+    );
   });
 
 const withSandbox = (use: (sandbox: Sandbox, parts: Parts) => Promise<void>) =>
@@ -48,53 +53,53 @@ const sh = async (sandbox: Sandbox, script: string, more: Partial<ExecOptions> =
   return { ...outcome, out, err };
 };
 
+/** Folders of a lease. Its files are shared by sandboxes. */
+async function foldersIn({ folder }: Lease): Promise<readonly string[]> {
+  const entries = await readdir(folder, { withFileTypes: true });
+  return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+}
+
 /** Arguments up to the image. */
 async function optionsOf(program: ApptainerProgram, image: string): Promise<readonly string[]> {
   const args = await program.arguments();
   return args.slice(0, args.indexOf(image));
 }
 
-test("a container is started with the limits, the mounts and the folder of its sandbox", () =>
+test("a container is started with a configuration of ours, and its session is noted", () =>
   within(async ({ program, lease, sandboxes, spec }) => {
-    await using sandbox = await sandboxes.start({
-      ...spec,
-      cpus: 1.5,
-      mounts: [
-        { source: "/data", target: "/in", writable: true },
-        { source: '/a, "b"', target: "/c d", writable: false },
-      ],
-    });
+    await using sandbox = await sandboxes.start(spec);
     expect(sandboxes.engine).toBe("apptainer");
     expect(sandbox).toMatchObject({ engine: "apptainer", unenforced: [], bridge: "/matrix" });
-    const folder = join(lease.folder, sandbox.id);
-    expect(await optionsOf(program, spec.image)).toEqual([
-      ...["exec", "--containall", "--cleanenv", "--no-home", "--no-privs", "--pid", "--no-init"],
-      ...["--net", "--network", "none", "--pwd", "/"],
-      ...["--mount", `type=bind,source=${lease.bridge},destination=/matrix,ro`],
-      ...["--mount", `type=bind,source=${folder},destination=/matrix-pipes,ro`],
-      ...["--mount", "type=bind,source=/data,destination=/in"],
-      ...["--mount", 'type=bind,"source=/a, ""b""",destination=/c d,ro'],
-      ...["--memory", "268435456", "--memory-swap", "268435456"],
-      ...["--cpus", "1.5", "--pids-limit", "64"],
-    ]);
+    const options = await optionsOf(program, spec.image);
+    expect(options.slice(0, 2)).toEqual(["--quiet", "--config"]);
+    expect(dirname(options[2] ?? "")).toBe(lease.folder);
     expect(await sessionsOf(lease.folder)).toHaveLength(1);
   }));
 
-test("a host network, a writable root and the working folder have their own options", () =>
+test("variables of the caller that would add mounts or variables do not reach Apptainer", () =>
+  withEnv(
+    {
+      ...{ APPTAINER_BIND: "/etc:/leak", SINGULARITY_BINDPATH: "/etc:/leak" },
+      ...{ APPTAINERENV_LEAK: "1", SINGULARITYENV_LEAK: "1", APPTAINER_NV: "1", LEAK: "1" },
+      ...{ APPTAINER_DOCKER_PASSWORD: "leak", http_proxy: "http://leak", LANG: "C.UTF-8" },
+    },
+    () =>
+      withSandbox(async (_sandbox, { program }) => {
+        const names = (await program.environment()).map((entry) => entry.split("=")[0] ?? "");
+        expect(names).toContain("LANG");
+        expect(names).toContain("PATH");
+        const leaked = /^(?:APPTAINER|SINGULARITY|LEAK|http_proxy)/;
+        expect(names.filter((name) => leaked.test(name))).toEqual([]);
+      }),
+  ));
+
+test("a sandbox of a setuid installation says that the size of its places is not enforced", () =>
   within(async ({ program, sandboxes, spec }) => {
-    const started = sandboxes.start({
-      ...spec,
-      network: "host",
-      readOnly: false,
-      workdir: "/work",
-    });
-    await using _sandbox = await started;
-    const options = (await optionsOf(program, spec.image)).join(" ");
-    const root = process.getuid?.() === 0 ? "" : " --fakeroot";
-    expect(options).toContain(
-      ` --no-init --writable-tmpfs${root} --scratch /work --pwd /work --mount `,
-    );
-    expect(options).not.toContain("--net");
+    const script = await readFile(program.path, "utf8");
+    await writeFile(program.path, script.replace("SUID_INSTALL=0", "SUID_INSTALL=1"));
+    await using sandbox = await sandboxes.start(spec);
+    expect(sandbox.unenforced).toEqual(["disk"]);
+    expect(await optionsOf(program, spec.image)).not.toContain("--config");
   }));
 
 test("a command gives its output, its errors and its exit code, and leaves no pipes", () =>
@@ -191,7 +196,7 @@ test("a container that does not start is unavailable with its last output, and l
         "Apptainer cannot start sandbox case: its container ended with exit 255; its last output: FATAL: no namespace",
       hint: "run `matrix sandbox check` to see what this machine can do",
     });
-    expect(await readdir(lease.folder)).toEqual(["bridge"]);
+    expect(await foldersIn(lease)).toEqual(["bridge"]);
     expect(await program.starts()).toBe(1);
   }));
 
@@ -226,5 +231,5 @@ test("a start that is given up ends with its caller's reason, and leaves nothing
   within(async ({ lease, sandboxes, spec }) => {
     const signal = AbortSignal.abort(new Error("given up"));
     await expect(sandboxes.start(spec, signal)).rejects.toThrow("given up");
-    expect(await readdir(lease.folder)).toEqual(["bridge"]);
+    expect(await foldersIn(lease)).toEqual(["bridge"]);
   }));

@@ -9,6 +9,7 @@ import { DockerSandboxes } from "../../../src/sandbox/docker/sandboxes.ts";
 import { type ExecOptions, exec } from "../../../src/sandbox/exec.ts";
 import { HOLDER } from "../../../src/sandbox/holder.ts";
 import { Lease } from "../../../src/sandbox/lease.ts";
+import { asUser } from "../../parts/as-user.ts";
 import { DockerEngine } from "../../parts/docker-engine.ts";
 import { withEnv } from "../../parts/env.ts";
 import { withFolder } from "../../parts/folder.ts";
@@ -59,10 +60,12 @@ const FULL: SandboxSpec = {
   name: "box",
   image: "team/x:1",
   memoryBytes: 1001,
+  diskBytes: null,
   cpus: 1.5,
   pids: 77,
   network: "host",
   readOnly: true,
+  user: "caller",
   mounts: [{ source: "/data", target: "/in", writable: true }],
   env: { A: "b=c" },
   workdir: "/work",
@@ -76,11 +79,12 @@ test("a container is created with the limits, mounts, labels and holder of its s
     expect(sandbox.id).toMatch(/^matrix-[0-9a-f-]{36}$/);
     expect(engine.asked("POST /containers/create")[0]?.query.get("name")).toBe(sandbox.id);
     const { Env, ...config } = configOf(engine);
-    const tmpfs = "rw,exec,nosuid,nodev,mode=1777,size=500";
+    const tmpfs = "rw,exec,nosuid,nodev,mode=1777,size=250";
     expect(config).toMatchObject({
       Image: "team/x:1",
       Entrypoint: ["/bin/sh"],
       Cmd: ["-c", HOLDER, "matrix-holder", "/matrix/lease", "-"],
+      User: `${process.getuid?.()}:${process.getgid?.()}`,
       WorkingDir: "/work",
       Hostname: "sandbox",
       Labels: {
@@ -99,6 +103,7 @@ test("a container is created with the limits, mounts, labels and holder of its s
         MemorySwap: 1001,
         NanoCpus: 1_500_000_000,
         PidsLimit: 77,
+        ShmSize: 125,
         NetworkMode: "host",
         ReadonlyRootfs: true,
         Tmpfs: { "/tmp": tmpfs, "/work": tmpfs },
@@ -107,22 +112,87 @@ test("a container is created with the limits, mounts, labels and holder of its s
           { Type: "bind", Source: "/data", Target: "/in", ReadOnly: false },
         ],
         CapDrop: ["ALL"],
-        CapAdd: ["CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "SETGID", "SETUID"],
         SecurityOpt: ["no-new-privileges"],
         LogConfig: { Type: "none", Config: {} },
       },
     });
+    expect(config.HostConfig.CapAdd).toBeUndefined();
     expect(Env).toContain("A=b=c");
+    expect(Env).toContain("HOME=/tmp");
     expect(Env).toContain(`MATRIX_SANDBOX=${sandbox.id}`);
     expect(Env).toContain("MATRIX_SANDBOX_ENGINE=docker");
     expect(Env).toContain("MATRIX_SANDBOX_IMAGE=team/x:1");
     const routes = engine.requests.map(({ method, path }) => `${method} ${path}`);
-    expect(routes.slice(0, 3)).toEqual([
+    expect(routes.slice(0, 5)).toEqual([
+      "GET /version",
+      "GET /info",
       "POST /containers/create",
       `POST /containers/${sandbox.id}/attach`,
       `POST /containers/${sandbox.id}/start`,
     ]);
   }));
+
+const PODMAN = { Version: "4.3.1", Components: [{ Name: "Podman Engine" }, { Name: "OCI" }] };
+const ROOTLESS = { SecurityOptions: ["name=seccomp", "name=rootless"] };
+const POWERS = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "SETGID", "SETUID"];
+test.each([
+  ["caller", {}, {}, { User: "1000:1000" }],
+  ["root", {}, {}, { User: "0:0", CapAdd: POWERS }],
+  ["caller", {}, ROOTLESS, { User: "0:0" }],
+  ["caller", PODMAN, {}, { User: "1000:1000" }],
+  ["caller", PODMAN, ROOTLESS, { User: "1000:1000", UsernsMode: "keep-id" }],
+  ["root", PODMAN, ROOTLESS, { User: "0:0", CapAdd: POWERS }],
+] as const)("programs of the %s run under %j and %j as %j", (user, version, info, expected) =>
+  within(async ({ engine, sandboxes }) => {
+    engine.replies.set("GET /version", { status: 200, json: version });
+    engine.replies.set("GET /info", { status: 200, json: info });
+    await asUser(1000, async () => {
+      await using _sandbox = await sandboxes.start({ ...FULL, user });
+      await using _other = await sandboxes.start({ ...FULL, user });
+    });
+    const { User, HostConfig } = configOf(engine);
+    const { CapDrop, CapAdd, UsernsMode, SecurityOpt } = HostConfig;
+    expect(JSON.parse(JSON.stringify({ User, CapAdd, UsernsMode }))).toEqual({ ...expected });
+    expect([CapDrop, SecurityOpt]).toEqual([["ALL"], ["no-new-privileges"]]);
+    expect(engine.asked("GET /info")).toHaveLength(1);
+  }),
+);
+
+test("an engine that tells nothing of itself at first is asked again", () =>
+  within(async ({ engine, sandboxes }) => {
+    engine.replies.set("GET /info", { status: 500, json: { message: "not yet" } });
+    await expect(sandboxes.start(FULL)).rejects.toMatchObject({ code: "sandbox_unavailable" });
+    engine.replies.clear();
+    await using sandbox = await sandboxes.start(FULL);
+    expect(engine.containers.has(sandbox.id)).toBe(true);
+  }));
+
+test.each([
+  [{ diskBytes: 5000 }, 5000, 1001 + 10_000, 125],
+  [{ diskBytes: 5000, workdir: "/usr" }, 5000, 1001 + 5000, 125],
+  [{ memoryBytes: 8 * 2 ** 30 }, 2 * 2 ** 30, 8 * 2 ** 30, 64 * 2 ** 20],
+])("with %j each place has %d bytes, the container %d, and shared memory %d", (more, ...bytes) =>
+  within(async ({ engine, sandboxes }) => {
+    await using _sandbox = await sandboxes.start({ ...FULL, ...more });
+    const { Memory, MemorySwap, Tmpfs, ShmSize } = configOf(engine).HostConfig;
+    const place = Number(/size=(\d+)$/.exec(Tmpfs["/tmp"])?.[1]);
+    expect([place, Memory, ShmSize]).toEqual(bytes);
+    expect(MemorySwap).toBe(Memory);
+  }),
+);
+
+test.each([
+  [{ user: "root", readOnly: false }, "HOME=/root"],
+  [{ user: "root", readOnly: true }, "HOME=/tmp"],
+  [{ user: "caller", readOnly: false }, "HOME=/tmp"],
+  [{ env: { HOME: "/own" } }, "HOME=/own"],
+] as const)("with %j the home folder is %s", (more, home) =>
+  within(async ({ engine, sandboxes }) => {
+    await using _sandbox = await sandboxes.start({ ...FULL, ...more });
+    const { Env } = configOf(engine) as { Env: string[] };
+    expect(Env.filter((entry) => entry.startsWith("HOME="))).toEqual([home]);
+  }),
+);
 
 test.each([
   [{ readOnly: false, workdir: "/work" }, ["/work"]],
