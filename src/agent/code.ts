@@ -2,9 +2,10 @@
 // promise.
 
 import { MatrixError, messageOf } from "../error.ts";
-import { isTooDeep, TOO_DEEP } from "../task/depth.ts";
+import { TOO_DEEP } from "../task/depth.ts";
 import { ExactNumber } from "../task/exact.ts";
 import { freezeJson, type Json, type JsonObject } from "../task/json.ts";
+import { TOO_HEAVY_DEPTH, WEIGHT_MAX, weigh } from "../task/size.ts";
 import type { Task } from "../task/task.ts";
 import type { Agent, AgentAnswer, AgentContext } from "./contract.ts";
 
@@ -38,7 +39,11 @@ export function createCodeAgent(path: string, exported: unknown, settings: JsonO
       );
     if (checks > 0) {
       checks--;
-      if (isTooDeep(result))
+      const weight = weigh(result);
+      // The host fails the task of a result that is this large. It may share its parts, and then
+      // has more of them than can be visited.
+      if (weight > WEIGHT_MAX) return { result };
+      if (weight === TOO_HEAVY_DEPTH)
         throw new MatrixError("task_too_deep", `what ${path} returned ${TOO_DEEP}`, {
           hint: "a value that contains itself is nested without end",
         });

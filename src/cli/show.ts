@@ -2,6 +2,7 @@
 
 import { Command, Option } from "commander";
 import { MatrixError } from "../error.ts";
+import { recordOf } from "../records/read-records.ts";
 import { openRecordFile, trajectoriesPath } from "../records/record-file.ts";
 import { parseJson } from "../task/exact.ts";
 import type { TrajectoryRecord } from "../task/record.ts";
@@ -60,14 +61,14 @@ async function findLine(
   const statuses = new Set<string>();
   try {
     for await (const batch of lines) {
-      for (const { text, torn } of batch) {
-        if (torn) continue;
-        const record = JSON.parse(text) as TrajectoryRecord;
+      for (const line of batch) {
+        if (line.torn) continue;
+        const record = recordOf(line, path);
         const wanted =
           id === undefined
             ? status === undefined || record.status === status
             : record.id === id && record.trial === trial;
-        if (wanted) return text;
+        if (wanted) return line.overlong === undefined ? line.text : JSON.stringify(record);
         statuses.add(record.status);
         if (ids.size < IDS_SHOWN) ids.add(record.id);
       }

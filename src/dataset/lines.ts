@@ -4,7 +4,7 @@
 import { isUtf8 } from "node:buffer";
 
 const NEWLINE = 0x0a;
-const LINE_BYTES_MAX = 256 * 2 ** 20;
+export const LINE_BYTES_MAX = 256 * 2 ** 20;
 
 export interface Line {
   /** The line without its newline, decoded as UTF-8. */
@@ -17,11 +17,14 @@ export interface Line {
   readonly bytes: number;
   /** False when the bytes are not UTF-8. The text then holds replacement characters. */
   readonly valid: boolean;
+  /** True for a line that is too long to be held. The text is its beginning. */
+  readonly overlong: boolean;
 }
 
-/**
- * Batches of lines, one for each chunk that ends a line. Throws at a line of more than `bytesMax`.
- */
+/** The part of an overlong line that is kept. */
+const BEGINNING_BYTES = 64 * 2 ** 10;
+
+/** Batches of lines, one for each chunk that ends a line. A line of more than `bytesMax` is cut. */
 export async function* splitLines(
   chunks: AsyncIterable<Buffer>,
   bytesMax = LINE_BYTES_MAX,
@@ -29,19 +32,32 @@ export async function* splitLines(
   let number = 0;
   let offset = 0;
   let pieces: Buffer[] = [];
-  let pieceBytes = 0;
+  /** Bytes of the line so far, with those that were dropped. */
+  let lineBytes = 0;
+  let overlong = false;
+  const keep = (piece: Buffer): void => {
+    lineBytes += piece.length;
+    if (overlong) return;
+    pieces.push(piece);
+    if (lineBytes <= bytesMax) return;
+    overlong = true;
+    pieces = [Buffer.concat(pieces, Math.min(lineBytes, BEGINNING_BYTES))];
+  };
   const take = (rest: Buffer): Line => {
-    const bytes = pieces.length === 0 ? rest : Buffer.concat([...pieces, rest]);
-    pieces = [];
-    pieceBytes = 0;
+    keep(rest);
+    const bytes = pieces.length === 1 ? (pieces[0] ?? rest) : Buffer.concat(pieces);
     const line = {
       text: bytes.toString("utf8"),
       number: ++number,
       offset,
-      bytes: bytes.length,
+      bytes: lineBytes,
       valid: isUtf8(bytes),
+      overlong,
     };
-    offset += bytes.length + 1;
+    offset += lineBytes + 1;
+    pieces = [];
+    lineBytes = 0;
+    overlong = false;
     return line;
   };
   for await (const chunk of chunks) {
@@ -53,12 +69,9 @@ export async function* splitLines(
     }
     if (start < chunk.length) {
       // The stream may reuse its buffer, so the beginning of a line is copied.
-      pieces.push(Buffer.from(chunk.subarray(start)));
-      pieceBytes += chunk.length - start;
-      if (pieceBytes > bytesMax)
-        throw new Error(`line ${number + 1} is longer than ${bytesMax} bytes`);
+      keep(Buffer.from(chunk.subarray(start)));
     }
     if (lines.length > 0) yield lines;
   }
-  if (pieceBytes > 0) yield [take(Buffer.alloc(0))];
+  if (lineBytes > 0) yield [take(Buffer.alloc(0))];
 }

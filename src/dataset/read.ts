@@ -11,7 +11,7 @@ import { exactNumber, parseJson } from "../task/exact.ts";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import { CSV_DEFAULTS, readCsvRows } from "./csv.ts";
 import type { DataFile } from "./files.ts";
-import { splitLines } from "./lines.ts";
+import { LINE_BYTES_MAX, splitLines } from "./lines.ts";
 import { readParquet } from "./parquet/read-parquet.ts";
 import { decodeText, LineError } from "./text.ts";
 import { decompress } from "./zstd.ts";
@@ -75,14 +75,16 @@ const READERS: Readonly<
   tsv: readCsv,
 };
 
+const TOO_LONG = `more than the ${LINE_BYTES_MAX / 2 ** 20} MiB that a row may have`;
 const BYTE_ORDER_MARK = "\ufeff";
 
 async function* readJsonLines(file: DataFile): AsyncGenerator<readonly Item[]> {
   for await (const lines of splitLines(open(file))) {
     const items: Item[] = [];
-    for (const { text, number, offset, bytes, valid } of lines) {
+    for (const { text, number, offset, bytes, valid, overlong } of lines) {
       const bare = number === 1 && text.startsWith(BYTE_ORDER_MARK) ? text.slice(1) : text;
-      if (!valid) items.push(broken(file, number, "the line is not UTF-8"));
+      if (overlong) items.push(broken(file, number, `the line has ${bytes} bytes, ${TOO_LONG}`));
+      else if (!valid) items.push(broken(file, number, "the line is not UTF-8"));
       else if (bare.trim() !== "") items.push({ ...parseLine(file, number, bare), offset, bytes });
     }
     if (items.length > 0) yield items;

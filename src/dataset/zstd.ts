@@ -18,6 +18,9 @@ const CONTENT_SIZE_BYTES = [0, 2, 4, 8] as const;
 const RLE_BLOCK = 1;
 const RESERVED_BLOCK = 3;
 
+/** The content of a frame of records holds a few megabytes, or one record that is larger. */
+const FRAME_BYTES_MAX = 2 ** 30;
+
 const compress = promisify(zstdCompress);
 
 /** A frame with a checksum. */
@@ -25,10 +28,10 @@ export function encodeFrame(bytes: Uint8Array): Promise<Uint8Array> {
   return compress(bytes, { params: { [constants.ZSTD_c_checksumFlag]: 1 } });
 }
 
-/** The content of one whole frame; null when it is damaged. */
-export function decodeFrame(frame: Uint8Array): Buffer | null {
+/** The content of one whole frame; null when it is damaged, or has more than `bytesMax`. */
+export function decodeFrame(frame: Uint8Array, bytesMax = FRAME_BYTES_MAX): Buffer | null {
   try {
-    return zstdDecompressSync(frame);
+    return zstdDecompressSync(frame, { maxOutputLength: bytesMax });
   } catch {
     return null;
   }

@@ -1,7 +1,7 @@
 // The sink: the last hop. It takes the first end of each task and writes its record, and only then
 // gives the token back. So a killed process loses nothing that was counted.
 
-import { MatrixError, messageOf } from "../error.ts";
+import { type ErrorCode, MatrixError, messageOf } from "../error.ts";
 import type { Clock } from "../task/clock.ts";
 import { hopCount } from "../task/encoded.ts";
 import { failTask } from "../task/failure.ts";
@@ -9,6 +9,8 @@ import {
   type Counts,
   createHead,
   encodeRecord,
+  isTooLong,
+  RECORD_BYTES_MAX,
   type RecordHead,
   type RecordLine,
   type Times,
@@ -148,8 +150,8 @@ export class Sink {
 }
 
 /**
- * The record and its line. A value that JSON cannot carry (a symbol, a cycle) came from user code
- * and makes the task a failed one.
+ * The record and its line. A value that JSON cannot carry (a cycle) came from user code and makes
+ * the task a failed one, and so does a line that no reader could hold.
  */
 function serialise(
   task: Task,
@@ -157,18 +159,25 @@ function serialise(
   times: Times,
 ): readonly [line: RecordLine, record: RecordHead] {
   try {
-    return [encodeRecord(record, task), record];
+    const line = encodeRecord(record, task);
+    if (!isTooLong(line)) return [line, record];
+    const message = `the record is larger than ${RECORD_BYTES_MAX / 2 ** 20} MiB`;
+    return recordFailure({ ...task, row: {}, history: [] }, "task_too_large", message, times);
   } catch (cause) {
-    const error = {
-      code: "agent_failed",
-      message: `a result is not JSON: ${messageOf(cause)}`,
-      role: null,
-      hop: null,
-    };
-    const failed = failTask({ ...task, history: [] }, error);
-    const without = createHead(failed.task, failed.ending, times);
-    return [encodeRecord(without, failed.task), without];
+    const message = `a result is not JSON: ${messageOf(cause)}`;
+    return recordFailure({ ...task, history: [] }, "agent_failed", message, times);
   }
+}
+
+function recordFailure(
+  task: Task,
+  code: ErrorCode,
+  message: string,
+  times: Times,
+): readonly [line: RecordLine, record: RecordHead] {
+  const failed = failTask(task, { code, message, role: null, hop: null });
+  const record = createHead(failed.task, failed.ending, times);
+  return [encodeRecord(record, failed.task), record];
 }
 
 function toStorageError(thrown: unknown): MatrixError {

@@ -12,6 +12,7 @@ import type { Clock } from "../task/clock.ts";
 import { appendHop, hopCount } from "../task/encoded.ts";
 import { failTask, taskErrorOf } from "../task/failure.ts";
 import { isoTime, roundMs } from "../task/record.ts";
+import { isTooLarge } from "../task/size.ts";
 import type { Hop, Message, Task } from "../task/task.ts";
 import type { Tracing } from "../telemetry/tracing.ts";
 import { Forks } from "./forks.ts";
@@ -215,7 +216,7 @@ export class Host implements Receiver {
     const error = taskErrorOf(thrown, task.role, hopCount(task));
     const hop = this.#failedHop(step, now, error.code);
     this.#trace(step, now, { ...(hop === null ? {} : { hop }), error: error.code });
-    this.#hand(step, failTask(hop === null ? task : appendHop(task, hop), error));
+    this.#hand(step, failTask(hop === null ? task : withFailedHop(task, hop), error));
   }
 
   /** The hop of a failed step that has something to tell: its tries, or answers that were paid. */
@@ -325,6 +326,14 @@ class StepOwner implements Owner {
   fail(thrown: unknown): void {
     this.#failStep(this.#step, thrown);
   }
+}
+
+/** The task with the hop, which tells its unused answers only where the task has room for them. */
+function withFailedHop(task: Task, hop: Hop): Task {
+  const after = appendHop(task, hop);
+  if (!isTooLarge(after, hop, 0)) return after;
+  const { missed: _, ...bare } = hop;
+  return appendHop(task, bare);
 }
 
 function hopOf(plain: Hop, { stop: _, asked: __, ...answer }: AgentAnswer): Hop {

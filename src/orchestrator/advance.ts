@@ -3,10 +3,20 @@
 // history.
 
 import { MatrixError, messageOf } from "../error.ts";
-import { cutDepth, isTooDeep, TOO_DEEP } from "../task/depth.ts";
-import { appendHop, hopCount, moveTask, sizeOf } from "../task/encoded.ts";
+import { cutDepth, TOO_DEEP } from "../task/depth.ts";
+import { appendHop, hopCount, moveTask } from "../task/encoded.ts";
 import { failTask, taskErrorOf } from "../task/failure.ts";
 import type { Json, JsonObject } from "../task/json.ts";
+import {
+  isRowTooLarge,
+  isStateTooLarge,
+  isTooLarge,
+  STATE_BYTES_MAX,
+  TASK_BYTES_MAX,
+  TOO_HEAVY_DEPTH,
+  WEIGHT_MAX,
+  weigh,
+} from "../task/size.ts";
 import {
   type EndMessage,
   type Hop,
@@ -44,11 +54,7 @@ export type Admitted = Pick<
   "rowId" | "trial" | "row" | "seed" | "attempt" | "admittedAt" | "trace"
 >;
 
-/**
- * The limit of a task's row and history on the wire. A hop that would exceed it is left out and
- * ends the task.
- */
-export const TASK_BYTES_MAX = 64 * 2 ** 20;
+const TOO_LARGE = `larger than ${TASK_BYTES_MAX / 2 ** 20} MiB`;
 
 /** The state of a task that waits for its branches. */
 export interface Forked extends JsonObject {
@@ -60,12 +66,21 @@ export interface Forked extends JsonObject {
 /** The first message of a task. */
 export function startTask(rule: Rule, admitted: Admitted): Later<Message> {
   const task: Task = { ...admitted, role: "", state: null, history: [] };
-  if (isTooDeep(task.row)) {
+  const weight = weigh(task.row);
+  if (weight === TOO_HEAVY_DEPTH) {
     const message = `the row ${TOO_DEEP}; its record has those levels of it`;
     const bare = { ...task, row: cutDepth(task.row) };
+    if (isRowTooLarge(bare, weigh(bare.row))) return failLargeRow(task);
     return failTask(bare, { code: "task_too_deep", message, role: null, hop: null });
   }
+  if (isRowTooLarge(task, weight)) return failLargeRow(task);
   return route(rule, task, null, (context) => rule.orchestrator.start(task.row, context));
+}
+
+function failLargeRow(task: Task): EndMessage {
+  const message = `the row is ${TOO_LARGE}; its record leaves it out`;
+  const bare = { ...task, row: {} };
+  return failTask(bare, { code: "task_too_large", message, role: null, hop: null });
 }
 
 /**
@@ -78,10 +93,17 @@ export function nextMessage(
   hop: Hop,
   stop: Unanswered | null = null,
 ): Later<Message> {
-  if (isTooDeep(hop.result)) {
+  const weight = weigh(hop.result);
+  if (weight === TOO_HEAVY_DEPTH) {
     const message = `this result ${TOO_DEEP}`;
     return failWithout(task, hop, { code: "task_too_deep", message });
   }
+  const tooLarge = {
+    code: "task_too_large",
+    message: `this result makes the task ${TOO_LARGE}`,
+  } as const;
+  // A result that shares its parts with itself may be too large to be written even once.
+  if (weight > WEIGHT_MAX) return failWithout(task, hop, tooLarge);
   let after: Task;
   try {
     after = appendHop(task, hop);
@@ -90,10 +112,7 @@ export function nextMessage(
     const message = `the result is not JSON: ${messageOf(cause)}`;
     return failTask(task, { code: "agent_failed", message, role: task.role, hop: hop.hop });
   }
-  if (sizeOf(after) > TASK_BYTES_MAX) {
-    const message = `this result makes the task larger than ${TASK_BYTES_MAX / 2 ** 20} MiB`;
-    return failWithout(task, hop, { code: "task_too_large", message });
-  }
+  if (isTooLarge(after, hop, weight)) return failWithout(task, hop, tooLarge);
   const { orchestrator } = rule;
   if (stop === null)
     return route(rule, after, task.role, (context) =>
@@ -204,10 +223,8 @@ function take(rule: Rule, task: Task, role: string | null, decided: Route | Fail
   const refused = refuse(rule, task, role, decided);
   if (refused !== null) return refused;
   const hop = hopOf(task, role);
-  if (isTooDeep(decided)) {
-    const message = `the state or outcome of the rule ${TOO_DEEP}`;
-    return failTask(task, { code: "task_too_deep", message, role, hop });
-  }
+  const unfit = unfitDecision(decided);
+  if (unfit !== null) return failTask(task, { ...unfit, role, hop });
   if ("done" in decided) return finish(task, decided);
   if ("fork" in decided) {
     const state: Forked = {
@@ -221,6 +238,16 @@ function take(rule: Rule, task: Task, role: string | null, decided: Route | Fail
     return failTask(task, { code: "max_hops", message, role, hop });
   }
   return { kind: "step", task: moveTask(task, decided.to, decided.state) };
+}
+
+/** The reason why no message and no record can hold a decision; null when they can. */
+function unfitDecision(decided: Route): Pick<TaskError, "code" | "message"> | null {
+  const weight = weigh(decided);
+  const what = "the state or outcome of the rule";
+  if (weight === TOO_HEAVY_DEPTH) return { code: "task_too_deep", message: `${what} ${TOO_DEEP}` };
+  if (!isStateTooLarge(decided, weight)) return null;
+  const message = `${what} is larger than ${STATE_BYTES_MAX / 2 ** 20} MiB`;
+  return { code: "task_too_large", message };
 }
 
 function finish(task: Task, { done: stopReason, score, outcome }: Done): EndMessage {

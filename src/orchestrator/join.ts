@@ -1,10 +1,11 @@
 // The join: the next message of a task when one of its branches has come back.
 
 import type { ErrorCode } from "../error.ts";
-import { appendHop, hopCount, sizeOf } from "../task/encoded.ts";
+import { appendHop, hopCount } from "../task/encoded.ts";
 import { failTask } from "../task/failure.ts";
+import { isJoinTooLarge, TASK_BYTES_MAX } from "../task/size.ts";
 import type { Ending, Hop, Message, Task } from "../task/task.ts";
-import { type Forked, type Rule, route, routeOrWait, TASK_BYTES_MAX } from "./advance.ts";
+import { type Forked, type Rule, route, routeOrWait } from "./advance.ts";
 import { type Done, done } from "./contract.ts";
 import { type Later, whenHere } from "./later.ts";
 
@@ -36,11 +37,11 @@ export function joinMessage(
   for (const [index, branch] of all.entries())
     for (const hop of codeOf(branch) === "not_recorded" ? [] : (branch?.hops ?? []))
       after = appendHop(after, { ...hop, hop: hopCount(after), branch: index });
-  if (failed?.ending.error != null) return failTask(after, failed.ending.error);
-  if (sizeOf(after) > TASK_BYTES_MAX) {
+  if (isJoinTooLarge(after)) {
     const message = `the branches make the task larger than ${TASK_BYTES_MAX / 2 ** 20} MiB`;
     return failTask(task, { code: "task_too_large", message, role: null, hop: null });
   }
+  if (failed?.ending.error != null) return failTask(after, failed.ending.error);
   const results = ended.map((branch) => (branch === null ? null : doneOf(branch.ending)));
   const { state } = task.state as Forked;
   const decided = routeOrWait(

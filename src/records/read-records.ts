@@ -4,7 +4,8 @@
 import { MatrixError } from "../error.ts";
 import { parseJson } from "../task/exact.ts";
 import { RECORD_FORMAT, type TrajectoryRecord } from "../task/record.ts";
-import { openRecordFile, trajectoriesPath } from "./record-file.ts";
+import { NO_USAGE } from "../task/spent.ts";
+import { type FileLine, openRecordFile, trajectoriesPath } from "./record-file.ts";
 
 /** Yields the whole records in batches. Fails with `run_refused` on a line that is not a record. */
 export async function* readRecords(directory: string): AsyncGenerator<readonly TrajectoryRecord[]> {
@@ -13,11 +14,18 @@ export async function* readRecords(directory: string): AsyncGenerator<readonly T
   try {
     for await (const batch of lines) {
       const whole = batch.filter(({ torn }) => !torn);
-      yield whole.map(({ text, number }) => parseHead(text, path, number) as TrajectoryRecord);
+      yield whole.map((line) => recordOf(line, path));
     }
   } finally {
     await close();
   }
+}
+
+/** The record of a line, or a failed one in the place of a record that is too long to be read. */
+export function recordOf(line: FileLine, path: string): TrajectoryRecord {
+  return line.overlong === undefined
+    ? (parseHead(line, path) as TrajectoryRecord)
+    : standInFor(line, path);
 }
 
 /** The members of a record that are read from its line. */
@@ -29,8 +37,15 @@ export type Head = Pick<TrajectoryRecord, "id" | "trial" | "status"> &
     >
   >;
 
-/** Parses a line and checks format, id, trial and status. The other fields are not looked at. */
-export function parseHead(text: string, path: string, line: number): Head {
+/**
+ * Parses a line and checks format, id, trial and status. The other fields are not looked at. A line
+ * that is too long to be read gives what stands at its beginning.
+ */
+export function parseHead(
+  { text, number: line, overlong }: Pick<FileLine, "text" | "number" | "overlong">,
+  path: string,
+): Head {
+  if (overlong !== undefined) return beginningOf(text, path, line);
   let value: unknown;
   try {
     value = parseJson(text);
@@ -52,6 +67,45 @@ export function parseHead(text: string, path: string, line: number): Head {
     throw damagedRecord(path, line, "it has no id, trial and status");
   }
   return value as Head;
+}
+
+/** Parses the members that come first in a line of this program. */
+function beginningOf(text: string, path: string, line: number): BeginningOfRecord {
+  const [, head] = BEGINNING.exec(text) ?? [];
+  if (head === undefined)
+    throw damagedRecord(path, line, "it is too long to be read, and does not begin as a record");
+  return parseHead({ text: `${head}}`, number: line }, path) as BeginningOfRecord;
+}
+
+const BEGINNING =
+  /^(\{"format":"[^"]*","id":"(?:[^"\\]|\\.)*","trial":\d+,"seed":\d+,"attempt":\d+,"status":"\w+","stop_reason":"\w+"),/;
+type BeginningOfRecord = Pick<
+  TrajectoryRecord,
+  "format" | "id" | "trial" | "seed" | "attempt" | "status" | "stop_reason"
+>;
+
+function standInFor({ text, number, overlong = 0 }: FileLine, path: string): TrajectoryRecord {
+  const mebibytes = Math.ceil(overlong / 2 ** 20);
+  const message = `${path}:${number}: the record has ${mebibytes} MiB and is too long to be read`;
+  const ending = {
+    status: "failed",
+    stop_reason: "error",
+    score: null,
+    outcome: null,
+    error: { code: "task_too_large", message, role: null, hop: null },
+  } as const;
+  const began = new Date(0).toISOString();
+  return {
+    ...beginningOf(text, path, number),
+    ...ending,
+    simulated: false,
+    row: {},
+    history: [],
+    usage: NO_USAGE,
+    cost: null,
+    timing: { admitted_at: began, ended_at: began, total_ms: 0, queue_ms: 0, run_ms: 0 },
+    trace_id: null,
+  };
 }
 
 /** The beginning of a line as this program writes it. It saves parsing the rest of the line. */

@@ -5,7 +5,7 @@
 import { existsSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { splitLines } from "../dataset/lines.ts";
+import { type Line, splitLines } from "../dataset/lines.ts";
 import { decodeFrame, FrameWalker } from "../dataset/zstd.ts";
 import { MatrixError } from "../error.ts";
 
@@ -14,6 +14,11 @@ const COMPRESSED_FILE = "trajectories.jsonl.zst";
 /** Records that a retry replaced, in the same form as the records of the run. */
 const SUPERSEDED_FILE = "superseded.jsonl";
 const CHUNK_BYTES = 1024 * 1024;
+/**
+ * The longest line that is read. This program writes none of more than RECORD_BYTES_MAX, but another
+ * one may have.
+ */
+const LINE_BYTES_MAX = 512 * 2 ** 20;
 
 export interface FileLine {
   readonly text: string;
@@ -25,6 +30,8 @@ export interface FileLine {
    */
   readonly end: number;
   readonly torn: boolean;
+  /** The bytes of a line that is too long to be read, of which the text is the beginning. */
+  readonly overlong?: number;
 }
 
 export interface RecordFile {
@@ -70,11 +77,15 @@ async function* noLines(): AsyncGenerator<readonly FileLine[]> {}
 
 /** A line without its newline is torn, even if it parses. */
 async function* plainLines(file: FileHandle, size: number): AsyncGenerator<readonly FileLine[]> {
-  for await (const batch of splitLines(chunksOf(file, size)))
-    yield batch.map(({ text, number, offset, bytes }) => {
-      const end = offset + bytes + 1;
-      return { text, number, end, torn: end > size };
+  for await (const batch of splitLines(chunksOf(file, size), LINE_BYTES_MAX))
+    yield batch.map((line) => {
+      const end = line.offset + line.bytes + 1;
+      return fileLine(line, end, end > size);
     });
+}
+
+function fileLine({ text, number, bytes, overlong }: Line, end: number, torn: boolean): FileLine {
+  return { text, number, end, torn, ...(overlong ? { overlong: bytes } : {}) };
 }
 
 async function* linesOfFrames(
@@ -84,16 +95,13 @@ async function* linesOfFrames(
 ): AsyncGenerator<readonly FileLine[]> {
   const frames = new Frames(path, file, size);
   let last = 0;
-  for await (const batch of splitLines(frames.contents())) {
+  for await (const batch of splitLines(frames.contents(), LINE_BYTES_MAX)) {
     last = batch.at(-1)?.number ?? last;
     // The next frame is read only after this batch was taken, so `frames.end` still belongs to the
     // batch's frame.
-    yield batch.map(({ text, number, offset, bytes }) => ({
-      text,
-      number,
-      end: frames.end,
-      torn: offset + bytes + 1 > frames.contentBytes,
-    }));
+    yield batch.map((line) =>
+      fileLine(line, frames.end, line.offset + line.bytes + 1 > frames.contentBytes),
+    );
   }
   if (frames.end < size) yield [{ text: "", number: last + 1, end: size, torn: true }];
 }

@@ -45,10 +45,11 @@ export class RecordLookup {
     let span: Span = { start: 0, end: 0 };
     try {
       for await (const batch of lines) {
-        for (const { text, number, end, torn } of batch) {
-          if (torn) continue;
+        for (const line of batch) {
+          const { text, end, torn, overlong } = line;
+          if (torn || overlong !== undefined) continue;
           if (end !== span.end) span = { start: span.end, end };
-          const { id, trial } = quickHeadOf(text) ?? parseHead(text, path, number);
+          const { id, trial } = quickHeadOf(text) ?? parseHead(line, path);
           const print = fingerprint(id, trial);
           if (spans.has(print)) others.set(taskName(id, trial), span);
           else spans.set(print, span);

@@ -27,9 +27,10 @@ export async function scanRecordRows(
   let checkpointDigest = checkpoint === 0 ? digestNow() : null;
   try {
     for await (const batch of lines) {
-      for (const { text, number, torn } of batch) {
+      for (const line of batch) {
+        const { text, torn } = line;
         if (torn) continue;
-        const { id, trial } = quickHeadOf(text) ?? parseHead(text, path, number);
+        const { id, trial } = quickHeadOf(text) ?? parseHead(line, path);
         ids.add(id, trial);
         hash.update(text);
         if (++rows === checkpoint) checkpointDigest = digestNow();

@@ -32,8 +32,8 @@ export class RecordWriter {
   /** Byte offset where the last whole record ends. */
   #bytes: number;
   /**
-   * Encoded records on their way to the file. One buffer serves the whole run; it grows only for a
-   * larger record.
+   * Encoded records on their way to the file. One buffer serves the whole run; it grows for a
+   * larger record, and shrinks after it.
    */
   #buffer = Buffer.allocUnsafe(BUFFER_BYTES);
   #pending: Pending[] = [];
@@ -138,6 +138,7 @@ export class RecordWriter {
       this.#buffer[used++] = NEWLINE;
     }
     await this.#write(used);
+    if (this.#buffer.length > BUFFER_BYTES) this.#buffer = Buffer.allocUnsafe(BUFFER_BYTES);
   }
 
   /** Writes the first `used` bytes of the buffer. */

@@ -54,9 +54,10 @@ export async function readRecordedTasks(
   };
   try {
     for await (const batch of lines) {
-      for (const { text, number, end, torn } of batch) {
+      for (const line of batch) {
+        const { number, end, torn } = line;
         if (torn) return read();
-        const record = parseHead(text, path, number);
+        const record = parseHead(line, path);
         if (!ids.add(record.id, record.trial))
           throw damagedRecord(
             path,

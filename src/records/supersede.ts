@@ -17,7 +17,7 @@ import { encodeFrame } from "../dataset/zstd.ts";
 import { MatrixError, messageOf } from "../error.ts";
 import type { Counts } from "../task/record.ts";
 import { type Disk, realDisk } from "./disk.ts";
-import { parseHead } from "./read-records.ts";
+import { damagedRecord, parseHead } from "./read-records.ts";
 import { isCompressed, openRecordFile, supersededPath } from "./record-file.ts";
 import { isChosen, type RetryChoice } from "./retry-choice.ts";
 
@@ -158,9 +158,12 @@ async function* linesOf(trajectories: string, choice: RetryChoice) {
   const { lines, close } = await openRecordFile(trajectories);
   try {
     for await (const batch of lines) {
-      for (const { text, number, torn } of batch) {
+      for (const line of batch) {
+        const { text, number, torn, overlong } = line;
         if (torn) continue;
-        const head = parseHead(text, trajectories, number);
+        if (overlong !== undefined)
+          throw damagedRecord(trajectories, number, "it is too long to be copied");
+        const head = parseHead(line, trajectories);
         yield { text, status: head.status, isGoing: isChosen(choice, head) };
       }
     }

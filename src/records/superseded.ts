@@ -89,9 +89,9 @@ export async function readSuperseded(
   let used = NOTHING_SPENT;
   try {
     for await (const batch of lines) {
-      for (const { text, number, torn } of batch) {
-        if (torn) continue;
-        const head = parseHead(text, path, number);
+      for (const line of batch) {
+        if (line.torn) continue;
+        const head = parseHead(line, path);
         const name = taskName(head.id, head.trial);
         beginnings.set(name, nextBeginning(beginnings.get(name) ?? FIRST_BEGINNING, head));
         used = addSpent(used, paidFor(head));

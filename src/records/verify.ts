@@ -10,6 +10,7 @@ import type { Counts, TrajectoryRecord } from "../task/record.ts";
 import { taskSeed } from "../task/seed.ts";
 import { contradictionsIn, parseRecord } from "./check-record.ts";
 import { type Manifest, readManifest } from "./manifest.ts";
+import { type Head, parseHead } from "./read-records.ts";
 import { type FileLine, openRecordFile, supersededPath, trajectoriesPath } from "./record-file.ts";
 import { countedBytes } from "./supersede.ts";
 import {
@@ -62,8 +63,10 @@ export async function verifyRun(directory: string, elsewhere = new IdSet()): Pro
     if (torn) audit.find(number, "the last line of superseded.jsonl is torn");
     else audit.superseded(text, number);
   }
-  for await (const { text, number, torn } of linesOf(path)) {
+  for await (const line of linesOf(path)) {
+    const { text, number, torn, overlong } = line;
     if (torn) audit.find(number, "the last line is torn; a continued run cuts it off");
+    else if (overlong !== undefined) audit.overlong(parseHead(line, path), number, overlong);
     else audit.record(text, number);
   }
   return audit.conclude();
@@ -129,6 +132,14 @@ class Audit {
     if (typeof record === "string") this.find(line, record);
     else if (this.#ids.add(record.id, record.trial)) this.#count(record, line);
     else this.find(line, `row ${record.id}, trial ${record.trial} is there twice`);
+  }
+
+  /** Takes a record that cannot be read whole. Its task is accounted for. */
+  overlong({ id, trial, status }: Head, line: number, bytes: number): void {
+    this.find(line, `the record of row ${id}, trial ${trial} has ${bytes} bytes: too long to read`);
+    if (!this.#ids.add(id, trial)) return;
+    this.#digest.add(id, trial);
+    this.#counts[status]++;
   }
 
   #count(record: TrajectoryRecord, line: number): void {

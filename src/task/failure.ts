@@ -7,6 +7,8 @@ import type { Ending, EndMessage, Task, TaskError } from "./task.ts";
 const STACK_LINES_MAX = 12;
 const TRACEBACK_LINES_MAX = 24;
 const STACK_CHARS_MAX = 8000;
+/** A message in a record, which may quote what a model or a program said. */
+const MESSAGE_CHARS_MAX = 20_000;
 
 /** The end message of a task that could not go on. */
 export function failTask(task: Task, error: TaskError): EndMessage {
@@ -18,9 +20,15 @@ export function failTask(task: Task, error: TaskError): EndMessage {
       stopReason: stopReasonOf(error.code),
       score: null,
       outcome: null,
-      error,
+      error: withShortMessage(error),
     },
   };
+}
+
+function withShortMessage(error: TaskError): TaskError {
+  const { message } = error;
+  if (message.length <= MESSAGE_CHARS_MAX) return error;
+  return { ...error, message: `${message.slice(0, MESSAGE_CHARS_MAX)}…` };
 }
 
 /**
@@ -63,7 +71,7 @@ function shortStack(stack: string): string {
   if (!first.startsWith("Traceback "))
     return lines.slice(0, STACK_LINES_MAX).join("\n").slice(0, STACK_CHARS_MAX);
   const last = lines.slice(1).slice(-TRACEBACK_LINES_MAX).join("\n");
-  return `${first}\n${last.slice(-STACK_CHARS_MAX)}`;
+  return `${first.slice(0, STACK_CHARS_MAX)}\n${last.slice(-STACK_CHARS_MAX)}`;
 }
 
 function stopReasonOf(code: string): Ending["stopReason"] {

@@ -89,6 +89,19 @@ export function createHead(task: Task, ending: Ending, times: Times): RecordHead
 /** A line of trajectories.jsonl without its newline, in parts: text, or bytes of UTF-8. */
 export type RecordLine = readonly (string | Uint8Array)[];
 
+/**
+ * No longer line is written. Row and history, outcome and error have limits of their own, which are
+ * smaller together.
+ */
+export const RECORD_BYTES_MAX = 128 * 2 ** 20;
+const BYTES_PER_UNIT_MAX = 3;
+
+export function isTooLong(line: RecordLine): boolean {
+  const upTo = line.reduce((sum, { length }) => sum + length * BYTES_PER_UNIT_MAX, 0);
+  if (upTo <= RECORD_BYTES_MAX) return false;
+  return line.reduce((sum, part) => sum + Buffer.byteLength(part), 0) > RECORD_BYTES_MAX;
+}
+
 /** The line of a record. An encoded task gives its bytes as they are. */
 export function encodeRecord(head: RecordHead, task: Task): RecordLine {
   if (!(task instanceof EncodedTask))

@@ -23,10 +23,10 @@ test("lines are the same for any cut of the bytes into chunks", async () => {
   const bytes = Buffer.from("a\r\nжж😀\u2028b\n\nlast");
   for (let size = 1; size <= bytes.length; size++)
     expect(await linesOf(cut(bytes, size))).toEqual([
-      { text: "a\r", number: 1, offset: 0, bytes: 2, valid: true },
-      { text: "жж😀\u2028b", number: 2, offset: 3, bytes: 12, valid: true },
-      { text: "", number: 3, offset: 16, bytes: 0, valid: true },
-      { text: "last", number: 4, offset: 17, bytes: 4, valid: true },
+      { text: "a\r", number: 1, offset: 0, bytes: 2, valid: true, overlong: false },
+      { text: "жж😀\u2028b", number: 2, offset: 3, bytes: 12, valid: true, overlong: false },
+      { text: "", number: 3, offset: 16, bytes: 0, valid: true, overlong: false },
+      { text: "last", number: 4, offset: 17, bytes: 4, valid: true, overlong: false },
     ]);
 });
 
@@ -55,10 +55,35 @@ test("the beginning of a line survives when the stream reuses its buffer", async
   expect(lines.map(({ text }) => text)).toEqual(["abc"]);
 });
 
-test("a line may have as many bytes as allowed, and one more ends the stream", async () => {
-  const ok = [Buffer.from("x\n"), Buffer.from("12"), Buffer.from("345")];
-  expect((await linesOf(ok, 5)).at(-1)?.text).toBe("12345");
-  await expect(linesOf([...ok, Buffer.from("6")], 5)).rejects.toThrow(
-    "line 2 is longer than 5 bytes",
-  );
+test("a line may have as many bytes as allowed, and one more makes it overlong", async () => {
+  const bytes = Buffer.from("x\n12345\n123456\nlast\n1234567");
+  for (let size = 1; size <= bytes.length; size++)
+    expect(
+      (await linesOf(cut(bytes, size), 5)).map(({ text, offset, bytes, overlong }) => [
+        text.slice(0, 6),
+        offset,
+        bytes,
+        overlong,
+      ]),
+    ).toEqual([
+      ["x", 0, 1, false],
+      ["12345", 2, 5, false],
+      ["123456", 8, 6, true],
+      ["last", 15, 4, false],
+      ["123456", 20, 7, true],
+    ]);
+});
+
+test("64 KiB of an overlong line are kept", async () => {
+  const chunk = Buffer.alloc(100_000, "a");
+  const [line, next] = await linesOf([chunk, chunk, chunk, Buffer.from("b\nc")], 150_000);
+  expect(line).toEqual({
+    text: "a".repeat(65_536),
+    number: 1,
+    offset: 0,
+    bytes: 300_001,
+    valid: true,
+    overlong: true,
+  });
+  expect(next).toMatchObject({ text: "c", number: 2, offset: 300_002, overlong: false });
 });

@@ -6,7 +6,12 @@ import { InFlight } from "../../src/driver/in-flight.ts";
 import { Sink } from "../../src/driver/sink.ts";
 import { Tokens } from "../../src/driver/tokens.ts";
 import { MatrixError } from "../../src/error.ts";
-import type { Counts, RecordHead, RecordLine } from "../../src/task/record.ts";
+import {
+  type Counts,
+  RECORD_BYTES_MAX,
+  type RecordHead,
+  type RecordLine,
+} from "../../src/task/record.ts";
 import type { EndMessage, Task } from "../../src/task/task.ts";
 import type { Tracing } from "../../src/telemetry/tracing.ts";
 import { until } from "../parts/until.ts";
@@ -242,4 +247,28 @@ test("held ends of a run that is over are written, and their tokens come back af
   expect([tokens.taken, records.length]).toEqual([1, 0]);
   await tokens.allBack();
   expect(records).toMatchObject([{ record: { id: "x", timing: { total_ms: 60 } } }]);
+});
+
+test("a record that no reader could hold is a failed one without its content", async () => {
+  const { sink, tokens, appended, records, admit } = createSink();
+  admit("x", "y");
+  const long = (bytes: number) => ({ ...hop, result: "é".repeat(bytes / 2) });
+  const half = RECORD_BYTES_MAX / 2;
+  sink.receive([withHistory(endOf("x"), [long(half), long(half)])]);
+  sink.receive([withHistory(endOf("y"), [long(half), long(half - 2048)])]);
+  await tokens.allBack();
+  const [x, y] = records.map(({ record }) => record);
+  expect(x).toMatchObject({
+    status: "failed",
+    stop_reason: "error",
+    error: {
+      code: "task_too_large",
+      message: "the record is larger than 128 MiB",
+      role: null,
+      hop: null,
+    },
+  });
+  expect(parse(appended[0]?.lines[0])).toEqual({ ...x, row: {}, history: [] });
+  expect(appended[0]?.counts).toEqual({ ok: 0, failed: 1, lost: 0 });
+  expect(y).toMatchObject({ status: "ok" });
 });

@@ -17,6 +17,7 @@ import {
   to,
 } from "../../src/orchestrator/contract.ts";
 import type { Json } from "../../src/task/json.ts";
+import { TASK_BYTES_MAX } from "../../src/task/size.ts";
 import type { Message, Task } from "../../src/task/task.ts";
 import type { HopSpan, Tracing } from "../../src/telemetry/tracing.ts";
 import { until } from "../parts/until.ts";
@@ -744,4 +745,20 @@ test("a slot stays taken until a rule in another process has decided, and a stop
   decisions.get("1")?.("b");
   await new Promise((resolve) => setImmediate(resolve));
   expect(sent).toHaveLength(1);
+});
+
+test("a failed step leaves its unused answers out when the task has no room for them", async () => {
+  const usage = { requests: 1, prompt_tokens: 5, completion_tokens: 3 };
+  const run: Run = async ({ rowId }, context) => {
+    const result = "x".repeat(rowId === "0" ? TASK_BYTES_MAX : 100_000);
+    context.missed({ model: "m", usage, result }, "no");
+    throw new MatrixError("schema_mismatch", "no");
+  };
+  const { host, sent, sentAll } = createHost({ run });
+  host.receive(steps(2));
+  await sentAll(2);
+  const [large, small] = sent.map(({ task }) => task.history[0]);
+  expect(large).toMatchObject({ usage, error: "schema_mismatch", result: null });
+  expect(large).not.toHaveProperty("missed");
+  expect(small?.missed).toHaveLength(1);
 });

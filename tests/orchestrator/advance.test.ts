@@ -2,11 +2,12 @@
 // an error that says so, and keeps the history.
 
 import { expect, test } from "bun:test";
-import { type Rule, TASK_BYTES_MAX } from "../../src/orchestrator/advance.ts";
+import type { Rule } from "../../src/orchestrator/advance.ts";
 import { done, fork, type Orchestrator, to } from "../../src/orchestrator/contract.ts";
 import { cutDepth, isTooDeep } from "../../src/task/depth.ts";
 import { EncodedTask, encodeTask } from "../../src/task/encoded.ts";
-import type { JsonObject } from "../../src/task/json.ts";
+import type { Json, JsonObject } from "../../src/task/json.ts";
+import { STATE_BYTES_MAX, TASK_BYTES_MAX } from "../../src/task/size.ts";
 import type { Message, Task } from "../../src/task/task.ts";
 import { nextMessage, startTask } from "../parts/at-once.ts";
 import { nested } from "../parts/nested.ts";
@@ -253,6 +254,109 @@ test.each([
     hop: 0,
   });
   expect(message.task).toBe(task);
+});
+
+/** A hop that makes the started task exactly `extra` bytes larger than a task may be. */
+function hopOfSize(task: Task, extra: number): ReturnType<typeof hopOf> {
+  const frame = JSON.stringify(hopOf("a", "")).length + JSON.stringify(task.row).length;
+  return hopOf("a", "x".repeat(TASK_BYTES_MAX - frame + extra));
+}
+
+test.each([
+  ["in one process", (task: Task) => task],
+  ["from the wire", (task: Task) => encodeTask(task)],
+])("a task %s holds 64 MiB and not a byte more", (_place, held) => {
+  const rule = ruleWith(() => to("b"));
+  const task = held(started(rule));
+  const largest = nextMessage(rule, task, hopOfSize(task, 0));
+  expect(largest.kind).toBe("step");
+  expect(errorOf(nextMessage(rule, task, hopOfSize(task, 1)))).toBe(
+    "task_too_large: this result makes the task larger than 64 MiB",
+  );
+  // The next hop does not fit, however small it is.
+  const more = nextMessage(rule, largest.task, HOP);
+  expect(errorOf(more)).toBe("task_too_large: this result makes the task larger than 64 MiB");
+  expect(more.task).toBe(largest.task);
+});
+
+test("a task in one process is as large as its JSON: what is escaped counts with its escapes", () => {
+  const rule = ruleWith(() => to("b"));
+  const task = started(rule);
+  const frame = JSON.stringify(hopOf("a", "")).length + JSON.stringify(task.row).length;
+  const text = (extra: number) => "\u0001".repeat(Math.floor((TASK_BYTES_MAX - frame) / 6) + extra);
+  expect(nextMessage(rule, task, hopOf("a", text(0))).kind).toBe("step");
+  expect(nextMessage(rule, task, hopOf("a", text(1))).kind).toBe("end");
+});
+
+test("answers that were not used count for the size of a task in one process", () => {
+  const rule = ruleWith(() => to("b"));
+  const usage = { requests: 1, prompt_tokens: 1, completion_tokens: 1 };
+  const missed = { problem: "no", usage, result: "x".repeat(TASK_BYTES_MAX) };
+  const message = nextMessage(rule, started(rule), { ...HOP, missed: [missed] });
+  expect(errorOf(message)).toStartWith("task_too_large: ");
+  expect(message.task.history).toEqual([]);
+});
+
+test("many small hops together reach the limit of a task in one process", () => {
+  const rule = ruleWith(() => to("b"), 20_000);
+  let message = startTask(rule, ADMITTED);
+  const hop = hopOf("a", "x".repeat(8000));
+  const bytes = JSON.stringify(hop).length;
+  let hops = 0;
+  for (; message.kind === "step"; hops++) message = nextMessage(rule, message.task, hop);
+  expect(errorOf(message)).toStartWith("task_too_large: ");
+  expect(message.task.history).toHaveLength(hops - 1);
+  expect(hops - 1).toBe(Math.floor((TASK_BYTES_MAX - 10) / (bytes + 1)));
+});
+
+test("a row of more than 64 MiB ends its task, and its record leaves the row out", () => {
+  const rule = ruleWith(() => to("b"));
+  const start = (bytes: number) =>
+    startTask(rule, { ...ADMITTED, row: { q: "x".repeat(bytes - '{"q":""}'.length) } });
+  expect(start(TASK_BYTES_MAX).kind).toBe("step");
+  const message = start(TASK_BYTES_MAX + 1);
+  if (message.kind !== "end") throw new Error("the task went on");
+  expect(message.task.row).toEqual({});
+  expect(message.ending).toEqual({
+    ...{ status: "failed", stopReason: "error", score: null, outcome: null },
+    error: {
+      code: "task_too_large",
+      message: "the row is larger than 64 MiB; its record leaves it out",
+      role: null,
+      hop: null,
+    },
+  });
+});
+
+test("a row that is nested too deeply and is too large is left out, too", () => {
+  const row = { d: nested(300), q: "x".repeat(TASK_BYTES_MAX) } as JsonObject;
+  const message = startTask(
+    ruleWith(() => to("b")),
+    { ...ADMITTED, row },
+  );
+  expect(errorOf(message)).toStartWith("task_too_large: ");
+  expect(message.task.row).toEqual({});
+});
+
+test("a state or an outcome has 8 MiB at most", () => {
+  const text = (chars: number) => "x".repeat(chars);
+  const room = STATE_BYTES_MAX - JSON.stringify(to("b", "")).length;
+  expect(after(ruleWith(() => to("b", text(room)))).kind).toBe("step");
+  const words = "task_too_large: the state or outcome of the rule is larger than 8 MiB";
+  expect(errorOf(after(ruleWith(() => to("b", text(room + 1)))))).toBe(words);
+  const outcome = { text: text(STATE_BYTES_MAX) };
+  expect(errorOf(after(ruleWith(() => done({ outcome }))))).toBe(words);
+  expect(errorOf(after(ruleWith(() => to("b", "\u0001".repeat(STATE_BYTES_MAX / 6)))))).toBe(words);
+});
+
+test("a result that shares its parts with itself is weighed as what JSON makes of it", () => {
+  let shared: unknown = "text";
+  for (let level = 0; level < 60; level++) shared = [shared, shared];
+  const rule = ruleWith(() => to("b"));
+  for (const task of [started(rule), encodeTask(started(rule))])
+    expect(errorOf(nextMessage(rule, task, hopOf("a", shared as Json)))).toBe(
+      "task_too_large: this result makes the task larger than 64 MiB",
+    );
 });
 
 test("a row of 256 levels starts, and a deeper one ends its task with the upper levels of it", () => {

@@ -1,9 +1,10 @@
 import { expect, test } from "bun:test";
-import { type Rule, TASK_BYTES_MAX } from "../../src/orchestrator/advance.ts";
+import type { Rule } from "../../src/orchestrator/advance.ts";
 import { type Done, done, fork, type Orchestrator, to } from "../../src/orchestrator/contract.ts";
 import { branchesOf, type Ended } from "../../src/orchestrator/join.ts";
 import { EncodedTask, encodeTask } from "../../src/task/encoded.ts";
 import { failTask } from "../../src/task/failure.ts";
+import { TASK_BYTES_MAX } from "../../src/task/size.ts";
 import type { Ending, Message, Task } from "../../src/task/task.ts";
 import { joinMessage, startTask } from "../parts/at-once.ts";
 import { ADMITTED, hopOf } from "./walk.ts";

@@ -118,3 +118,16 @@ test("a stack keeps its 12 innermost lines, and a traceback of Python its first 
   expect(stackOf(`Traceback \n${"x".repeat(9000)}y`)?.slice(-3)).toBe("xxy");
   expect(stackOf("")).toBeUndefined();
 });
+
+test("a message in a record is cut after 20,000 characters, and so is a traceback's first line", () => {
+  const error = { code: "agent_failed", message: "m".repeat(20_000), role: "a", hop: 3 };
+  expect(failTask(TASK, error).ending.error).toBe(error);
+  const longer = { ...error, message: "m".repeat(20_001) };
+  expect(failTask(TASK, longer).ending.error).toEqual({
+    ...error,
+    message: `${"m".repeat(20_000)}…`,
+  });
+  const thrown = new Error("x");
+  thrown.stack = `Traceback ${"t".repeat(9000)}\nend`;
+  expect(taskErrorOf(thrown, "a", 0).stack).toBe(`Traceback ${"t".repeat(7990)}\nend`);
+});
