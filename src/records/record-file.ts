@@ -15,8 +15,8 @@ const COMPRESSED_FILE = "trajectories.jsonl.zst";
 const SUPERSEDED_FILE = "superseded.jsonl";
 const CHUNK_BYTES = 1024 * 1024;
 /**
- * The longest line that is read. This program writes none of more than RECORD_BYTES_MAX, but another
- * one may have.
+ * The longest line that is read. This program writes none of more than RECORD_BYTES_MAX, but
+ * another one may have.
  */
 const LINE_BYTES_MAX = 512 * 2 ** 20;
 
