@@ -87,17 +87,39 @@ export function soloMessage(spoken: Spoken): Spoken {
  * Why the official runner treats a message as an error and not as a turn; null for a sound message.
  */
 export function problemOf({ content, tool_calls: calls }: Spoken, solo: boolean): string | null {
-  if (calls === null) return content === null || content.trim() === "" ? "is empty" : null;
+  if (calls === null && isBlank(content)) return "is empty";
+  if (calls === null) return solo ? "calls no tool" : null;
   for (const { name, arguments: text } of calls)
-    if (!isObject(text)) return `calls ${name} with arguments that are not a JSON object`;
+    if (!isObject(text))
+      return `calls ${name === "" ? "a tool without a name" : name} with arguments that are not a JSON object`;
   const stopsAndCalls =
     solo && calls.every(({ name }) => name !== SOLO_STOP_TOOL) && content?.includes(STOP) === true;
   return stopsAndCalls ? "stops and calls tools at once" : null;
 }
 
+/** The white space of Python's `strip`, which differs from that of JavaScript. */
+const SPACES: ReadonlySet<string> = new Set(
+  "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006" +
+    "\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000",
+);
+
+export function isBlank(content: string | null): boolean {
+  return content === null || Array.from(content).every((letter) => SPACES.has(letter));
+}
+
+/** A text, which may lack its end; one of Python's words that are not JSON; a number. */
+const TOKENS = /"(?:[^"\\]|\\[\s\S])*(?:"|$)|NaN|-?Infinity|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
+/** Python reads no whole number with more digits than 4,300. */
+const TOO_LONG_NUMBER = /^-?\d{4301}\d*$/;
+
+/** True for the text of an object, as Python's `json.loads` reads it. */
 function isObject(text: string): boolean {
+  const strict = text.replaceAll(TOKENS, (token) => {
+    if (/^(?:NaN|-?Infinity)$/.test(token)) return "null";
+    return TOO_LONG_NUMBER.test(token) ? "?" : token;
+  });
   try {
-    const value: unknown = JSON.parse(text);
+    const value: unknown = JSON.parse(strict);
     return typeof value === "object" && value !== null && !Array.isArray(value);
   } catch {
     return false;

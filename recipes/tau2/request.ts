@@ -5,7 +5,15 @@
 // back to its own model as an error; the other side does not see it.
 
 import { type ChatMessage, type JsonObject, type PromptHop, request } from "matrix";
-import { type Message, problemOf, type Side, SPEAKERS, type Spoken, spokenBy } from "./message.ts";
+import {
+  isBlank,
+  type Message,
+  problemOf,
+  type Side,
+  SPEAKERS,
+  type Spoken,
+  spokenBy,
+} from "./message.ts";
 import { loadedIn, messagesOfHop, sideOf } from "./trajectory.ts";
 
 export default request(({ role, state, history }) => {
@@ -42,13 +50,12 @@ function fedBack(side: Side, { role, result }: PromptHop, solo: boolean): ChatMe
     role: "user",
     content: `Error: your message ${problem}. Nothing of it was done.`,
   };
-  if (calls === null) return [error];
   // The calls are written as text, because servers refuse arguments that are not JSON.
-  const called = [
-    ...(content === null ? [] : [content]),
-    ...calls.map(({ name, arguments: text }) => `${name}(${text})`),
+  const said = [
+    ...(content === null || isBlank(content) ? [] : [content]),
+    ...(calls ?? []).map(({ name, arguments: text }) => `${name}(${text})`),
   ];
-  return [{ role: "assistant", content: called.join("\n") }, error];
+  return said.length === 0 ? [error] : [{ role: "assistant", content: said.join("\n") }, error];
 }
 
 function seenBy(side: Side, message: Message): ChatMessage[] {

@@ -75,10 +75,12 @@ export function outcomeOf(
   };
 }
 
-/** Why a message without calls ends the task; null when it does not. Only a solo agent can stop. */
+/**
+ * Why a message without calls ends the task; null when it does not. A solo agent has no other
+ * message without calls than its stop, and an agent with a user cannot stop.
+ */
 export function stopOf({ role, content }: Spoken, solo: boolean): string | null {
   if (role === "user")
     return USER_STOPS.some((word) => content?.includes(word)) ? "user_stop" : null;
-  if (!solo) return null;
-  return content?.includes(STOP) ? "agent_stop" : "agent_error";
+  return solo ? "agent_stop" : null;
 }

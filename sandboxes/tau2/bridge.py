@@ -43,6 +43,7 @@ import hashlib
 import inspect
 import itertools
 import json
+import math
 import os
 import pickle
 import platform
@@ -182,12 +183,12 @@ class Bridge:
 
     def call(self, request: dict) -> dict:
         session = self.session(request)
-        requestor, name, call_id = (
-            text(request, "requestor"),
-            text(request, "name"),
-            text(request, "call_id"),
+        requestor = text(request, "requestor")
+        # A model may name no tool and give no id; the environment answers as it would officially.
+        name, call_id, arguments_json = (
+            text(request, field, may_be_empty=True)
+            for field in ("name", "call_id", "arguments_json")
         )
-        arguments_json = text(request, "arguments_json")
         if requestor not in ("assistant", "user"):
             raise Refusal(
                 "bad_request", f"requestor is {requestor!r}; it must be 'assistant' or 'user'"
@@ -509,7 +510,7 @@ def parse_arguments(given: Any) -> dict:
         return given
     try:
         arguments = json.loads(given)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise Refusal("bad_arguments", f"the arguments are no JSON: {error}") from error
     if not isinstance(arguments, dict):
         raise Refusal(
@@ -518,9 +519,9 @@ def parse_arguments(given: Any) -> dict:
     return arguments
 
 
-def text(request: dict, name: str) -> str:
+def text(request: dict, name: str, may_be_empty: bool = False) -> str:
     value = request.get(name)
-    if not isinstance(value, str) or value == "":
+    if not isinstance(value, str) or (value == "" and not may_be_empty):
         raise Refusal("bad_request", f"{name} must be text; found {value!r}")
     return value
 
@@ -729,9 +730,22 @@ class Loop:
         self.write({"id": request_id, "ok": False, "error": {"kind": kind, "message": message}})
 
     def write(self, reply: dict) -> None:
-        line = memoryview(json.dumps(reply, default=str).encode() + b"\n")
+        try:
+            written = json.dumps(reply, default=str, allow_nan=False)
+        except ValueError:
+            written = json.dumps(finite(reply), default=str)
+        line = memoryview(written.encode() + b"\n")
         while line:
             line = line[os.write(self.stdout, line) :]
+
+
+def finite(value: Any) -> Any:
+    """The value with null in place of NaN and infinities, which JSON lacks."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: finite(part) for key, part in value.items()}
+    return [finite(part) for part in value] if isinstance(value, (list, tuple)) else value
 
 
 def workers_wanted() -> int:

@@ -1,12 +1,13 @@
 // Ids of tool calls are made unique within a task. Some endpoints number the calls of each answer
 // from `call_0`, so a conversation of several turns would have the same id many times, and a result
-// could not be told from that of another call. The new id goes into the result of the step. So it
-// is what tools answer to, and what the model is sent later.
+// could not be told from that of another call. A call with an empty id gets one. The new id goes
+// into the result of the step. So it is what tools answer to, and what the model is sent later.
 
 import type { ChatAnswer, ChatMessage } from "../model/contract.ts";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import type { Hop } from "../task/task.ts";
 
+const FIRST_ID = "call_0";
 /** Only so many digits at the end of an id are counted up. */
 const ENDING = /^(.*?)(\d{0,9})$/s;
 
@@ -24,7 +25,7 @@ export function withOwnCallIds(
   ]);
   const own = (calls as readonly Json[]).map((call) => {
     if (!isJsonObject(call) || typeof call["id"] !== "string") return call;
-    const id = freeId(call["id"], used);
+    const id = freeId(call["id"] === "" ? FIRST_ID : call["id"], used);
     used.add(id);
     return { ...call, id };
   });

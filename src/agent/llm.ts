@@ -41,8 +41,8 @@ export interface LlmRole {
   readonly sampling: JsonObject;
   readonly tools: readonly JsonObject[] | null;
   readonly schema: AnswerSchema | null;
-  /** Incomplete answers with which the task goes on. */
-  readonly accepts: ReadonlySet<Unanswered>;
+  /** Incomplete and malformed answers with which the task goes on. */
+  readonly accepts: ReadonlySet<Unanswered | "malformed">;
   /** The limit of each task; null without one. */
   readonly limit: TaskLimit | null;
   /** A module that replaces system, prompt, conversation and tools. */
@@ -100,6 +100,7 @@ async function ask(role: LlmRole, task: Task, context: AgentContext): Promise<Ag
       role.attach === null ? written.messages : await role.attach(written.messages, task.row),
     seed: deriveSeed(task.seed, role.name, hopCount(task)) % SEED_MODULUS,
     ...(role.schema === null ? {} : { schema: role.schema.definition }),
+    ...(role.accepts.has("malformed") ? { takesMalformed: true } : {}),
     origin: {
       row: task.rowId,
       trial: task.trial,

@@ -38,6 +38,11 @@ export interface ChatRequest {
   readonly tools?: readonly JsonObject[];
   /** A JSON schema that the answer must fit (`response_format`). */
   readonly schema?: JsonObject;
+  /**
+   * Takes what a model may write wrongly: an empty message, when every try gave one, and calls
+   * without a name or without arguments. It is not sent. Otherwise these are errors of the model.
+   */
+  readonly takesMalformed?: boolean;
   /** The step that asks; it is not sent. Null for a request that belongs to no task. */
   readonly origin: RequestOrigin | null;
 }

@@ -21,6 +21,7 @@ import type {
   Replicated,
 } from "./contract.ts";
 import { sample } from "./distribution.ts";
+import { EmptyMessage } from "./endpoint/completion.ts";
 import { readCertificates } from "./endpoint/pool.ts";
 import { providerOf } from "./endpoint/provider.ts";
 import { TokenEstimate } from "./estimate.ts";
@@ -179,8 +180,10 @@ function asking(
         (tries, deadline) =>
           attempt(request, { tries, deadline, signal, permit, onRejected: reject }),
         { retries, deadlineMs, signal, random },
-      );
-      const usage = complete?.(request, answer) ?? answer.usage;
+      ).catch((thrown: unknown) => emptyAnswer(request, thrown));
+      // The tokens of an empty answer were counted when it came.
+      const isEmpty = answer.usage === NO_USAGE;
+      const usage = isEmpty ? NO_USAGE : (complete?.(request, answer) ?? answer.usage);
       const used = tokensOf(usage);
       // Tries that failed without an answer stay counted as estimated.
       if (permits !== null && used > 0) {
@@ -191,6 +194,13 @@ function asking(
       return { ...answer, usage: { ...usage, requests, ...failed } };
     }, signal);
   };
+}
+
+/** The last answer, which is empty, where the request takes one. Fails with the error otherwise. */
+function emptyAnswer({ takesMalformed }: ChatRequest, thrown: unknown): ChatAnswer {
+  const isEmpty = thrown instanceof MatrixError && thrown.cause instanceof EmptyMessage;
+  if (!isEmpty || takesMalformed !== true) throw thrown;
+  return { ...(thrown.cause as EmptyMessage).said, usage: NO_USAGE };
 }
 
 function tokensOf({ prompt_tokens: prompt, completion_tokens: completion }: Usage): number {

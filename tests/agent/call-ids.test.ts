@@ -47,6 +47,11 @@ test("an id of the conversation, of the history or of the answer itself is count
   ]);
 });
 
+test("an empty id becomes one, and another one beside it", () => {
+  expect(idsOf(answer(call(""), call("")))).toEqual(["call_0", "call_1"]);
+  expect(idsOf(answer(call("")), [asked("call_0")])).toEqual(["call_1"]);
+});
+
 test("a number keeps its width, and an id without a number gets one", () => {
   for (const [id, next] of [
     ["functions.f:0", "functions.f:1"],

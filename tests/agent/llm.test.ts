@@ -329,6 +329,14 @@ test("a second answer that does not fit fails the step with schema_mismatch", as
   expect(requests).toHaveLength(2);
 });
 
+test("a role that accepts malformed messages asks for them, and another one does not", async () => {
+  const { model, requests } = scriptedModel("B");
+  await createLlmAgent(role(model, { accepts: new Set(["malformed"]) })).run(task(), context);
+  await createLlmAgent(role(model, { accepts: new Set(["cut"]) })).run(task(), context);
+  expect(requests[0]?.takesMalformed).toBe(true);
+  expect(requests[1]).not.toHaveProperty("takesMalformed");
+});
+
 test("an incomplete answer ends the task with its reason, unless the role accepts it", async () => {
   const { model } = scriptedModel();
   const schema = createAnswerSchema({ type: "object", required: ["n"] });

@@ -196,6 +196,55 @@ test("answers that are no use are spent, told and kept in the journal with the o
   expect([endpoint.asked.length, spent.length]).toEqual([4, 3]);
 });
 
+test("a request that takes malformed messages gets an empty one after the last try, paid once", async () => {
+  const usage = { prompt_tokens: 5, completion_tokens: 2 };
+  await using endpoint = await TestEndpoint.start(
+    answer(completion({ usage }, { message: { content: "" } })),
+  );
+  const [journal, spent, told] = [new TestAnswers(), [] as unknown[], [] as RejectedAnswer[]];
+  const config = openaiConfig({ base_url: endpoint.url, retries: 1 });
+  const model = await openModel("m", config, {
+    journal,
+    spend: (used) => void spent.push(used),
+  });
+  const takes = request("taken", { takesMalformed: true });
+  const given = await model.chat(takes, patient, (one) => void told.push(one));
+  expect(given).toEqual({
+    message: { role: "assistant", content: null },
+    finishReason: "stop",
+    usage: { requests: 0, prompt_tokens: 0, completion_tokens: 0 },
+  });
+  expect(endpoint.asked).toHaveLength(2);
+  const failed = { requests: 1, failed_requests: 1, ...usage };
+  expect(told.map((one) => one.usage)).toEqual([failed, failed]);
+  expect(spent).toEqual([failed, failed, given.usage]);
+  expect(journal.kept.get("x: taken")).toEqual({ ...given, rejected: told });
+  expect(endpoint.asked[0]?.body).not.toHaveProperty("takesMalformed");
+  expect((await failure(model.chat(request(), patient))).code).toBe("model_bad_answer");
+  expect(endpoint.asked).toHaveLength(4);
+});
+
+test("an empty message without tokens is a request of its answer", async () => {
+  await using endpoint = await TestEndpoint.start(
+    answer(JSON.stringify({ choices: [{ message: { content: null } }] })),
+  );
+  const model = await openModel("m", openaiConfig({ base_url: endpoint.url, retries: 1 }));
+  const given = await model.chat(request("x", { takesMalformed: true }), patient);
+  expect(given.usage).toEqual({
+    requests: 2,
+    failed_requests: 1,
+    prompt_tokens: 0,
+    completion_tokens: 0,
+  });
+});
+
+test("another fault is an error also of a request that takes malformed messages", async () => {
+  await using endpoint = await TestEndpoint.start(answer("{}"));
+  const model = await openModel("m", openaiConfig({ base_url: endpoint.url, retries: 0 }));
+  const failed = await failure(model.chat(request("x", { takesMalformed: true }), patient));
+  expect(failed.code).toBe("model_bad_answer");
+});
+
 test("extra_body is sent below the sampling, and kept answers are found by both", async () => {
   await using endpoint = await TestEndpoint.start();
   const found: ChatRequest[] = [];

@@ -154,7 +154,7 @@ describe("tau2 as a graph", () => {
       new Set([
         "user_stop",
         "agent_stop",
-        "agent_error",
+
         "max_steps",
         "too_many_errors",
         "orchestrator_failed",

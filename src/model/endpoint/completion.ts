@@ -17,7 +17,7 @@ import { usageOf } from "./usage.ts";
  * `model_failed` when the endpoint gave the answer up. The message keeps what `sampling` asked for
  * beside the text (log probabilities, token ids).
  */
-export function parseCompletion(completion: unknown): ChatAnswer {
+export function parseCompletion(completion: unknown, takesMalformed = false): ChatAnswer {
   if (isTooDeep(completion)) throw badAnswer(`it ${TOO_DEEP}`);
   const whole = isJsonObject(completion) ? completion : {};
   const choice = Array.isArray(whole["choices"]) ? whole["choices"][0] : undefined;
@@ -39,14 +39,17 @@ export function parseCompletion(completion: unknown): ChatAnswer {
   });
   const { function_call: older } = kept;
   // The call of older endpoints, which have one at most and give it no id.
-  const calls = callsFrom(kept["tool_calls"] ?? (older === undefined ? [] : [{ function: older }]));
+  const calls = callsFrom(
+    kept["tool_calls"] ?? (older === undefined ? [] : [{ function: older }]),
+    takesMalformed,
+  );
   delete kept["tool_calls"];
   delete kept["function_call"];
   if (calls.length > 0) kept["tool_calls"] = calls;
   const content = isText(kept["content"]) ? kept["content"] : null;
   const message = { ...kept, role: "assistant" as const, content };
   if (content === null && calls.length === 0 && unansweredOf({ message, finishReason }) === null)
-    throw badAnswer("the message is empty");
+    throw badAnswer("the message is empty", new EmptyMessage({ message, finishReason }));
   const label =
     whole["system_fingerprint"] === SIMULATED_FINGERPRINT ? { simulated: true as const } : {};
   const { model } = whole;
@@ -54,9 +57,23 @@ export function parseCompletion(completion: unknown): ChatAnswer {
   return { message, finishReason, ...label, usage: usageOf(whole, choice), ...named };
 }
 
+/** The cause of the error for a message that is empty. */
+export class EmptyMessage extends Error {
+  readonly said: Pick<ChatAnswer, "message" | "finishReason">;
+
+  constructor(said: EmptyMessage["said"]) {
+    super("the message is empty");
+    this.said = said;
+  }
+}
+
 /** The error for an answer that is JSON, but no completion. */
-export function badAnswer(what: string): MatrixError {
-  return new MatrixError("model_bad_answer", `the answer is not a chat completion: ${what}`);
+export function badAnswer(what: string, cause?: EmptyMessage): MatrixError {
+  return new MatrixError(
+    "model_bad_answer",
+    `the answer is not a chat completion: ${what}`,
+    cause === undefined ? {} : { cause },
+  );
 }
 
 function isText(value: Json | undefined): value is string {

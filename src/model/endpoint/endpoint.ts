@@ -152,7 +152,7 @@ export class Endpoint {
   ): Promise<ChatAnswer> {
     const response = await this.#post(request, signal, {});
     return isOk(response)
-      ? this.#readWhole(response, received)
+      ? this.#readWhole(request, response, received)
       : this.#outcomeOf(response, received);
   }
 
@@ -165,7 +165,7 @@ export class Endpoint {
     if (!isOk(response)) return this.#outcomeOf(response, received);
     // Some endpoints ignore `stream` and answer whole.
     if (/\bjson\b/.test(response.headers["content-type"] ?? ""))
-      return this.#readWhole(response, received);
+      return this.#readWhole(request, response, received);
     const assembly = new Assembly();
     received.begin(response, () => assembly.partial);
     try {
@@ -191,21 +191,25 @@ export class Endpoint {
         "model_lost",
         `${this.#speaker.label} ended its stream before the answer: it gave no finish_reason`,
       );
-    return this.#complete(assembly.completion, received);
+    return this.#complete(request, assembly.completion, received);
   }
 
-  async #readWhole(response: HttpResponse, received: Received): Promise<ChatAnswer> {
+  async #readWhole(
+    request: ChatRequest,
+    response: HttpResponse,
+    received: Received,
+  ): Promise<ChatAnswer> {
     received.begin(response);
     const completion = this.#parse(await response.text());
     received.begin(response, () => completion);
     const error = errorIn(completion);
     return error === null
-      ? this.#complete(completion, received)
+      ? this.#complete(request, completion, received)
       : received.count(outcomeOfError(error, "answered with an error", this.#speaker));
   }
 
-  #complete(completion: unknown, received: Received): ChatAnswer {
-    const answer = parseCompletion(completion);
+  #complete({ takesMalformed }: ChatRequest, completion: unknown, received: Received): ChatAnswer {
+    const answer = parseCompletion(completion, takesMalformed);
     const { hostname, port, protocol } = this.#completions;
     const server = { address: hostname, port: Number(port) || (protocol === "https:" ? 443 : 80) };
     return { ...received.count(answer), server };

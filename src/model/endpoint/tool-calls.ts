@@ -10,19 +10,27 @@ import { grow } from "./growth.ts";
 const CALLS_MAX = 1024;
 const NO_ARGUMENTS = "{}";
 
-/** Calls of a message. A call without an id gets `call_N`. Fails with `model_bad_answer`. */
-export function callsFrom(calls: Json | undefined): JsonObject[] {
+/**
+ * Calls of a message. A call without an id gets `call_N`. Fails with `model_bad_answer`; with
+ * `takesMalformed`, a name may be empty, and blank arguments stay as they are.
+ */
+export function callsFrom(calls: Json | undefined, takesMalformed = false): JsonObject[] {
   return (Array.isArray(calls) ? (calls as readonly Json[]) : []).map((call, at) => {
     const called = isJsonObject(call) ? call["function"] : undefined;
     const given = isJsonObject(called) ? argumentsFrom(called["arguments"]) : null;
-    if (!isJsonObject(call) || !isJsonObject(called) || !isText(called["name"]) || given === null)
+    const isNamed = isJsonObject(called) && (isText(called["name"]) || takesMalformed);
+    if (!isJsonObject(call) || !isJsonObject(called) || !isNamed || given === null)
       throw badCall(`its tool call ${at} has no name, or its arguments are not a table`);
     const { index: _, ...kept } = call;
     return {
       ...kept,
       id: isText(call["id"]) ? call["id"] : `call_${at}`,
       type: "function",
-      function: { ...called, arguments: given.trim() === "" ? NO_ARGUMENTS : given },
+      function: {
+        ...called,
+        name: isText(called["name"]) ? called["name"] : "",
+        arguments: given.trim() === "" && !takesMalformed ? NO_ARGUMENTS : given,
+      },
     };
   });
 }

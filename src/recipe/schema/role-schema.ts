@@ -141,8 +141,9 @@ export const roleSchema = v.strictObject({
   ),
   accepts: v.optional(
     described(
-      v.array(v.picklist(["refused", "content_filtered", "cut"])),
-      "Reasons for a missing answer with which the task goes on. Other reasons end it.",
+      v.array(v.picklist(["refused", "content_filtered", "cut", "malformed"])),
+      "Reasons for a missing answer with which the task goes on. Other reasons end it. " +
+        "`malformed` is an empty message, when every try gave one, and a tool call without a name.",
       ["cut"],
     ),
     [],

@@ -7,6 +7,8 @@ asks a model is replaced; it also notes the requests of each side.
 import json
 import os
 import sys
+from copy import deepcopy
+from functools import cache
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 stdout = os.fdopen(os.dup(1), "w")
@@ -66,11 +68,14 @@ def speaker(side, replies, requests):
     return generate
 
 
+@cache
+def tasks_of(domain):
+    return {task.id: task for task in registry.get_tasks_loader(domain)(None)}
+
+
 def run(case):
     domain, solo, requests = case["domain"], case["solo"], []
-    task = next(
-        task for task in registry.get_tasks_loader(domain)(None) if task.id == case["task_id"]
-    )
+    task = deepcopy(tasks_of(domain)[case["task_id"]])
     llm_agent.generate = speaker("assistant", case["replies"]["assistant"], requests)
     user_simulator.generate = speaker("user", case["replies"]["user-simulator"], requests)
     environment = registry.get_env_constructor(domain)(solo_mode=solo)
@@ -122,6 +127,16 @@ def plain(message):
     return {**kept, "tool_calls": calls}
 
 
+def written(text):
+    """Arguments as Python writes them, so that two texts can be compared; null when it cannot."""
+    try:
+        return json.dumps(json.loads(text))
+    except (ValueError, RecursionError):
+        return None
+
+
 for line in sys.stdin:
-    stdout.write(json.dumps(run(json.loads(line))) + "\n")
+    case = json.loads(line)
+    outcome = [written(text) for text in case["texts"]] if "texts" in case else run(case)
+    stdout.write(json.dumps(outcome) + "\n")
     stdout.flush()

@@ -7,13 +7,14 @@ import type { JsonObject } from "../../../src/task/json.ts";
 import { createRandom } from "../../../src/task/seed.ts";
 import type { Ending } from "../../../src/task/task.ts";
 import { Bridge, inProcess, python } from "./bridge.ts";
+import { drawCase, KINDS } from "./draw.ts";
 import { type Case, type Reply, type Simulated, simulate } from "./simulate.ts";
 
 const STOP = "###STOP###";
 const MINUTES = 60_000;
 // Each has its own bridge, whose start takes seconds on a busy machine.
 setDefaultTimeout(MINUTES);
-const RANDOM_CASES = Number(process.env["MATRIX_TAU2_CASES"] ?? 150);
+const RANDOM_CASES = Number(process.env["MATRIX_TAU2_CASES"] ?? 36);
 const SEED = Number(process.env["MATRIX_TAU2_SEED"] ?? 1);
 
 let calls = 0;
@@ -40,6 +41,11 @@ function pythonText(input: JsonObject): string {
   return `{${Object.entries(input)
     .map(([name, value]) => `${JSON.stringify(name)}: ${JSON.stringify(value)}`)
     .join(", ")}}`;
+}
+
+function withIds(message: JsonObject, id: string): JsonObject {
+  const calls = message["tool_calls"] as readonly JsonObject[];
+  return { ...message, tool_calls: calls.map((one) => ({ ...one, id })) };
 }
 
 const create = call("create_task", { user_id: "user_1", title: "Important Meeting" });
@@ -112,6 +118,32 @@ const CASES: Readonly<Record<string, Case>> = {
   "arguments that are a list": mock([call("create_task", "[1]")], ["Make it"]),
   "arguments that are an empty text": mock([call("get_users", "")], ["Make it"]),
   "arguments of a wrong name": mock([call("create_task", { who: 1 }), "Done."], ["Make it", STOP]),
+  "a call without a name": mock([call("", { far: 1 }), create, "Done."], ["Make it", STOP]),
+  "calls with empty ids": mock(
+    [withIds(create, ""), withIds(call("get_users"), ""), "Done."],
+    ["Make it", STOP],
+  ),
+  "arguments that Python alone reads": mock(
+    [
+      callAll([
+        ["create_task", '{"user_id": "user_1", "title": NaN}'],
+        ["get_task", '{"task_id": -Infinity, "more": Infinity}'],
+      ]),
+      "Done.",
+    ],
+    ["Make it", STOP],
+  ),
+  "a whole number with 4,300 digits": mock(
+    [call("get_task", `{"task_id": ${"9".repeat(4300)}}`), "Done."],
+    ["Make it", STOP],
+  ),
+  "a whole number with 4,301 digits, which Python does not read": mock(
+    [call("get_task", `{"task_id": -${"9".repeat(4301)}}`)],
+    ["Make it"],
+  ),
+  "arguments with a minus before NaN": mock([call("get_task", '{"task_id": -NaN}')], ["Make it"]),
+  "white space that is blank to Python alone": mock(["\x1c\x85"], ["Make it"]),
+  "a byte order mark, which is no blank to Python": mock(["\ufeff"], ["Make it", STOP]),
   "the same call id twice": mock([create, create, "Done."], ["Make it", STOP]),
   "a task with a history": mock(
     [call("update_task_status", { task_id: "task_2", status: "completed" }), "Done."],
@@ -155,6 +187,9 @@ const CASES: Readonly<Record<string, Case>> = {
   "solo, the stop word beside a call": mock([create, { ...create, content: STOP }], [], {
     solo: true,
   }),
+  "solo, a text": mock(["I will not."], [], { solo: true }),
+  "solo, a text after a call": mock([create, "All done."], [], { solo: true }),
+  "solo, the stop word as text": mock([create, STOP], [], { solo: true }),
   "solo with errors": mock([callAll([wrong(1), wrong(2)]), create, call("done")], [], {
     solo: true,
     max_errors: 2,
@@ -212,11 +247,11 @@ describe.if(python !== null)("our rules and the official orchestrator", () => {
     async () => {
       const ended = await compare(Object.entries(CASES));
       expect(ended).toEqual({
-        user_stop: 15,
+        user_stop: 20,
         max_steps: 7,
         too_many_errors: 4,
         agent_stop: 3,
-        failed: 6,
+        failed: 12,
       });
     },
     2 * MINUTES,
@@ -237,32 +272,59 @@ describe.if(python !== null)("our rules and the official orchestrator", () => {
     `our rules and the official orchestrator agree on ${RANDOM_CASES} random conversations (MATRIX_TAU2_SEED=${SEED})`,
     async () => {
       const random = createRandom(SEED);
-      const ended = await compare(
-        Array.from(
-          { length: RANDOM_CASES },
-          (_, index) => [`random ${index}`, drawCase(random)] as const,
-        ),
+      const cases = Array.from({ length: RANDOM_CASES }, (_, index) => drawCase(random, index));
+      const rows = new Map(KINDS.map((kind) => [kind as string, new Map<string, number>()]));
+      await compare(
+        cases.map((one, index) => [`random ${index}`, one] as const),
+        (index, { termination_reason: end = "failed", reward_info }) => {
+          const row = rows.get(KINDS[index % KINDS.length] ?? "");
+          const isSolved = reward_info?.["reward"] === 1;
+          for (const name of ["all", end, ...(isSolved ? ["reward 1"] : [])])
+            row?.set(name, (row.get(name) ?? 0) + 1);
+        },
       );
-      expect(Object.keys(ended).sort()).toEqual([
+      for (const [kind, row] of rows)
+        console.log(`${kind}: ${JSON.stringify(Object.fromEntries(row))}`);
+      const ends = new Set([...rows.values()].flatMap((row) => [...row.keys()]));
+      expect([...ends].sort()).toEqual([
         "agent_stop",
+        "all",
         "failed",
         "max_steps",
+        "reward 1",
         "too_many_errors",
         "user_stop",
       ]);
     },
-    5 * MINUTES,
+    RANDOM_CASES * 5_000 + MINUTES,
   );
 
-  test("a solo agent that does not call a tool ends the task at once, with a score of 0", async () => {
-    // The official solo agent cannot even say it: its class fails first.
+  test("a solo agent that answers with text begins anew, as an error of the official agent does", async () => {
     await using bridge = new Bridge(inProcess);
-    const { ending } = await simulate(bridge, mock(["I will not."], [], { solo: true }));
+    const texts = ["I will not.", STOP, " "];
+    const replies = [...texts, create, call("done")];
+    const { ending } = await simulate(bridge, mock(replies, [], { solo: true }), { restarts: 3 });
     expect(ending).toMatchObject({
       status: "ok",
-      score: 0,
-      outcome: { termination_reason: "agent_error", steps: 0 },
+      score: 1,
+      outcome: { termination_reason: "agent_stop", restarts: 3, steps: 2 },
     });
+    const last = await simulate(bridge, mock(texts, [], { solo: true }), { restarts: 2 });
+    expect(last.ending).toMatchObject({ status: "failed", score: null });
+    expect(last.ending.error?.message).toContain("the assistant's message is empty, also after 2");
+  });
+
+  test("a solo agent's text is fed back to it with what it said", async () => {
+    await using bridge = new Bridge(inProcess);
+    const replies = ["I will not.", create, call("done")];
+    const { ending, requests } = await simulate(bridge, mock(replies, [], { solo: true }), {
+      malformed: "feed-back",
+    });
+    expect(ending).toMatchObject({ status: "ok", score: 1, outcome: { fed_back: 1, steps: 3 } });
+    expect(requests[1]?.messages.slice(1)).toEqual([
+      { role: "assistant", content: "I will not." },
+      { role: "user", content: "Error: your message calls no tool. Nothing of it was done." },
+    ]);
   });
 
   test("a wrong message begins the simulation anew, and the earlier messages stay in the record", async () => {
@@ -359,13 +421,14 @@ describe.if(python !== null)("our rules and the official orchestrator", () => {
   });
 });
 
+/** An official outcome; with `error`, it has nothing else. */
 interface Outcome {
   readonly error?: string;
-  readonly termination_reason: string;
+  readonly termination_reason?: string;
   readonly steps: number;
   readonly errors: number;
   readonly messages: readonly JsonObject[];
-  readonly reward_info: JsonObject;
+  readonly reward_info?: JsonObject;
   readonly requests: readonly JsonObject[];
 }
 
@@ -375,25 +438,34 @@ interface Outcome {
  */
 async function compare(
   cases: readonly (readonly [string, Case])[],
+  onEnd: (index: number, official: Outcome) => void = () => undefined,
 ): Promise<Record<string, number>> {
   await using bridge = new Bridge(inProcess);
-  const official = await runOfficial(cases.map(([, one]) => one));
+  const { outcomes, written } = await runOfficial(cases.map(([, one]) => one));
   const ended: Record<string, number> = {};
   for (const [index, [title, one]] of cases.entries()) {
-    const theirs = official[index] as Outcome;
-    const ours = await runOurs(bridge, one);
+    const theirs = outcomes[index] as Outcome;
+    const ours = await runOurs(bridge, one, written);
     // A case that the official runner cannot finish has no score here either.
     if (theirs.error !== undefined)
-      expect({ title, failed: ours }).toEqual({ title, failed: null });
+      expect({ title, failed: ours, error: theirs.error }).toEqual({
+        title,
+        failed: null,
+        error: theirs.error,
+      });
     else expect({ title, ...ours }).toEqual({ title, ...theirs });
-    const reason = theirs.error === undefined ? theirs.termination_reason : "failed";
+    const reason = theirs.termination_reason ?? "failed";
     ended[reason] = (ended[reason] ?? 0) + 1;
+    onEnd(index, theirs);
   }
   return ended;
 }
 
+/** Arguments of calls as Python writes them, by the text of the model. */
+type Written = ReadonlyMap<string, string>;
+
 /** Null where it fails. */
-async function runOurs(bridge: Bridge, one: Case): Promise<Outcome | null> {
+async function runOurs(bridge: Bridge, one: Case, written: Written): Promise<Outcome | null> {
   const { ending, requests } = await simulate(bridge, one).catch(
     (thrown: Error & { kind?: string }) => {
       if (thrown.kind === undefined) throw thrown;
@@ -402,16 +474,24 @@ async function runOurs(bridge: Bridge, one: Case): Promise<Outcome | null> {
   );
   const { outcome } = ending;
   if (outcome === null) return null;
-  const { termination_reason, steps, errors, reward_info, messages } =
-    outcome as unknown as Outcome;
+  const { termination_reason, steps, errors, reward_info, messages } = inPython(
+    outcome,
+    written,
+  ) as unknown as Required<Outcome>;
   return {
-    termination_reason,
-    steps,
-    errors,
-    reward_info,
+    ...{ termination_reason, steps, errors, reward_info },
     messages: messages.map(plain),
-    requests: requests.map(sent),
+    requests: requests.map((request) => inPython(sent(request), written)),
   };
+}
+
+/** The same value with the arguments of all calls as Python writes them. */
+function inPython(value: JsonObject, written: Written): JsonObject {
+  return JSON.parse(
+    JSON.stringify(value, (name, part) =>
+      name === "arguments" && typeof part === "string" ? (written.get(part) ?? part) : part,
+    ),
+  ) as JsonObject;
 }
 
 function messagesOf({ outcome }: Ending): readonly JsonObject[] {
@@ -448,77 +528,39 @@ function sent({ side, messages, tools, sampling = {} }: Simulated["requests"][nu
   } as unknown as JsonObject;
 }
 
-async function runOfficial(cases: readonly Case[]): Promise<Outcome[]> {
+async function runOfficial(
+  cases: readonly Case[],
+): Promise<{ readonly outcomes: readonly Outcome[]; readonly written: Written }> {
   const script = join(import.meta.dir, "official.py");
   const child = Bun.spawn([python ?? "python3", script], {
     stdin: "pipe",
     stdout: "pipe",
     stderr: "ignore",
   });
-  child.stdin.write(cases.map((one) => `${JSON.stringify(one)}\n`).join(""));
+  const texts = [
+    ...new Set(cases.flatMap(({ replies }) => Object.values(replies).flat().flatMap(argumentsIn))),
+  ];
+  child.stdin.write([{ texts }, ...cases].map((one) => `${JSON.stringify(one)}\n`).join(""));
   child.stdin.end();
   const text = await new Response(child.stdout).text();
-  const outcomes = text.trimEnd().split("\n");
+  const [written, ...outcomes] = text
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line));
   expect(outcomes).toHaveLength(cases.length);
-  return outcomes.map((line) => JSON.parse(line) as Outcome);
-}
-
-/** A conversation in which anything may happen, and both sides always have something to say. */
-function drawCase(random: () => number): Case {
-  const pick = <T>(choices: readonly T[]): T => choices[Math.floor(random() * choices.length)] as T;
-  const solo = random() < 0.2;
-  const draw = (side: "user" | "assistant"): Reply => {
-    const kinds =
-      side === "user"
-        ? ["text", "text", "text", "call", "stop"]
-        : ["text", "text", "call", "call", "calls", "stop"];
-    const kind = solo ? pick(["call", "call", "calls", "done"]) : pick(kinds);
-    const content = random() < 0.2 ? pick(["I am on it.", STOP, "", " "]) : null;
-    switch (kind) {
-      case "text":
-        return random() < 0.03 ? "" : pick(["Yes.", "Why?", "Please do it."]);
-      case "stop":
-        return pick([STOP, "###TRANSFER###", `Bye ${STOP}`]);
-      case "done":
-        return call("done", {}, content);
-      default:
-        return callAll(
-          Array.from({ length: kind === "call" ? 1 : 1 + Math.floor(random() * 3) }, () =>
-            drawCall(pick),
-          ),
-          content,
-        );
-    }
-  };
-  const talk = (side: "user" | "assistant") => Array.from({ length: 40 }, () => draw(side));
   return {
-    domain: "mock",
-    task_id: pick(solo ? ["create_task_1", "update_task_1"] : MOCK_TASKS),
-    solo,
-    max_steps: 1 + Math.floor(random() * 20),
-    max_errors: 1 + Math.floor(random() * 5),
-    replies: { assistant: talk("assistant"), "user-simulator": talk("user") },
+    outcomes,
+    written: new Map(texts.map((given, index) => [given, written[index] ?? given])),
   };
 }
 
-const MOCK_TASKS = [
-  "create_task_1",
-  "create_task_1_with_env_assertions",
-  "update_task_1",
-  "update_task_with_message_history",
-  "update_task_with_initialization_data",
-  "update_task_with_initialization_actions",
-  "update_task_with_history_and_env_assertions",
-];
+function argumentsIn(reply: Reply): readonly string[] {
+  if (typeof reply === "string") return [];
+  return ((reply["tool_calls"] ?? []) as unknown as readonly CallOfModel[]).map(
+    (one) => one.function.arguments,
+  );
+}
 
-function drawCall(pick: <T>(choices: readonly T[]) => T): readonly [string, JsonObject | string] {
-  return pick<readonly [string, JsonObject | string]>([
-    ["create_task", { user_id: "user_1", title: "Important Meeting" }],
-    ["update_task_status", { task_id: "task_1", status: "completed" }],
-    ["update_task_status", { task_id: "task_2", status: "completed" }],
-    ["get_users", {}],
-    ["get_users", {}],
-    ["fly", { far: 1.5 }],
-    ["create_task", pick(["{}", "{}", "{}", "nonsense"])],
-  ]);
+interface CallOfModel {
+  readonly function: { readonly arguments: string };
 }

@@ -1,7 +1,8 @@
 // Bodies of completions: what an answer keeps of them, and which are no answers.
 
 import { expect, test } from "bun:test";
-import { parseCompletion } from "../../../src/model/endpoint/completion.ts";
+import type { MatrixError } from "../../../src/error.ts";
+import { EmptyMessage, parseCompletion } from "../../../src/model/endpoint/completion.ts";
 import type { JsonObject } from "../../../src/task/json.ts";
 import { nested } from "../../parts/nested.ts";
 
@@ -128,6 +129,26 @@ test("an empty message is a bad answer, unless its finish reason or a refusal ex
     );
   expect(parse({ message: { content: "" }, finish_reason: "length" }).message.content).toBeNull();
   expect(said({ content: null, refusal: "no" })).toMatchObject({ content: null, refusal: "no" });
+});
+
+test("the error for an empty message has what was said, and takes malformed calls where asked to", () => {
+  const empty = { choices: [{ message: { content: "", reasoning: "hm" }, finish_reason: "stop" }] };
+  for (const takesMalformed of [false, true])
+    try {
+      expect.unreachable(JSON.stringify(parseCompletion(empty, takesMalformed)));
+    } catch (thrown) {
+      expect((thrown as MatrixError).cause).toBeInstanceOf(EmptyMessage);
+      expect(((thrown as MatrixError).cause as EmptyMessage).said).toEqual({
+        message: { role: "assistant", content: null, reasoning: "hm" },
+        finishReason: "stop",
+      });
+    }
+  const unnamed = { id: "a", function: { name: "", arguments: "{}" } };
+  const calling = { choices: [{ message: { tool_calls: [unnamed] } }] };
+  expect(() => parseCompletion(calling)).toThrow("its tool call 0 has no name");
+  expect(parseCompletion(calling, true).message["tool_calls"]).toEqual([
+    { ...unnamed, type: "function" },
+  ]);
 });
 
 test("an answer that the endpoint gave up is an error of its kind", () => {

@@ -62,6 +62,19 @@ test("arguments of another kind, and a call without a name, are a bad answer", (
     );
 });
 
+test("a request that takes malformed calls gets them as they are: without a name, or with blank arguments", () => {
+  const taken = (call: Json) => callsFrom([call], true);
+  expect(taken({ id: "a", function: { name: "", arguments: "{}" } })).toEqual([
+    named("a", "", "{}"),
+  ]);
+  expect(taken({ id: "a", function: { arguments: "{}" } })).toEqual([named("a", "", "{}")]);
+  expect(taken(given(" \n"))).toEqual([named("a", "f", " \n")]);
+  expect(taken(given(null))).toEqual([named("a", "f", "")]);
+  expect(taken(given('{"x": NaN}'))).toEqual([named("a", "f", '{"x": NaN}')]);
+  for (const wrong of [given(5), { id: "a", function: "f" }, { id: "a" }, null])
+    expect(() => taken(wrong as Json)).toThrow("its tool call 0 has no name");
+});
+
 test("a call without an id is named by its place, and its index is left out", () => {
   const bare = { function: { name: "f", arguments: "{}" } };
   expect(callsFrom([{ ...bare, index: 0, id: "" }, bare])).toEqual([
