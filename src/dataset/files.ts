@@ -110,7 +110,7 @@ function describe(path: string, format: Format | undefined, csv?: CsvSettings): 
   }
   throw new MatrixError("dataset_invalid", `cannot tell the format of ${path} from its name`, {
     hint:
-      "name it .jsonl, .json, .csv (each also with .gz or .zst) or .parquet, " +
+      "name it .jsonl, .json, .csv, .tsv (each also with .gz, .zst, .bz2 or .xz) or .parquet, " +
       'or set dataset.format = "jsonl"',
   });
 }

@@ -3,7 +3,9 @@
 import { basename } from "node:path";
 
 export type Format = "jsonl" | "json" | "csv" | "tsv" | "parquet";
-export type Compression = "gz" | "zst" | null;
+export type Compression = (typeof COMPRESSIONS)[number] | null;
+
+const COMPRESSIONS = ["gz", "zst", "bz2", "xz"] as const;
 
 const FORMATS: Readonly<Record<string, Format>> = {
   jsonl: "jsonl",
@@ -21,7 +23,7 @@ export function describeName(path: string): {
 } {
   const parts = basename(path).toLowerCase().split(".");
   const last = parts.at(-1);
-  const compression = last === "gz" || last === "zst" ? last : null;
+  const compression = COMPRESSIONS.find((ending) => ending === last) ?? null;
   return { format: FORMATS[parts.at(compression === null ? -1 : -2) ?? ""] ?? null, compression };
 }
 

@@ -2,19 +2,17 @@
 // compressed. Files are streamed and never held in memory whole.
 
 import { createReadStream } from "node:fs";
-import { Readable } from "node:stream";
-import { createGunzip } from "node:zlib";
 import { JSONParser } from "@streamparser/json";
 import { messageOf } from "../error.ts";
 import { cutDepth, DEPTH_MAX, isTooDeep } from "../task/depth.ts";
 import { exactNumber, parseJson } from "../task/exact.ts";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import { CSV_DEFAULTS, readCsvRows } from "./csv.ts";
+import { decompress } from "./decompress.ts";
 import type { DataFile } from "./files.ts";
 import { LINE_BYTES_MAX, splitLines } from "./lines.ts";
 import { readParquet } from "./parquet/read-parquet.ts";
 import { decodeText, LineError } from "./text.ts";
-import { decompress } from "./zstd.ts";
 
 const CHUNK_BYTES = 256 * 1024;
 
@@ -49,18 +47,13 @@ export async function* readItems(
           yield columns === null ? items : items.map((item) => pick(item, columns));
     } catch (cause) {
       const line = cause instanceof LineError ? cause.line : undefined;
-      yield [broken(file, line, explain(cause, file))];
+      yield [broken(file, line, messageOf(cause))];
     }
   }
 }
 
-function open({ path, compression }: DataFile): Readable {
-  const bytes = createReadStream(path, { highWaterMark: CHUNK_BYTES });
-  if (compression === null) return bytes;
-  if (compression === "zst") return Readable.from(decompress(bytes), { objectMode: false });
-  const gunzip = createGunzip();
-  bytes.on("error", (error) => gunzip.destroy(error));
-  return bytes.pipe(gunzip);
+function open({ path, compression }: DataFile): AsyncIterable<Buffer> {
+  return decompress(createReadStream(path, { highWaterMark: CHUNK_BYTES }), compression);
 }
 
 const READERS: Readonly<
@@ -174,14 +167,6 @@ function itemOf(file: DataFile, line: number | undefined, value: Json, text: str
 
 function broken({ path }: DataFile, line: number | undefined, problem: string): Item {
   return { file: path, line, row: null, problem, text: "", offset: 0, bytes: 0 };
-}
-
-function explain(cause: unknown, { compression }: DataFile): string {
-  const code = (cause as { code?: unknown }).code;
-  const fromZlib = typeof code === "string" && (code.startsWith("Z_") || code.startsWith("ZSTD_"));
-  if (compression !== null && fromZlib)
-    return `the .${compression} file is damaged or cut short: ${messageOf(cause)}`;
-  return messageOf(cause);
 }
 
 const SHOWN_MAX = 60;

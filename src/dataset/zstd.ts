@@ -23,6 +23,10 @@ const FRAME_BYTES_MAX = 2 ** 30;
 
 const compress = promisify(zstdCompress);
 
+/** Frames of `zstd --long=31` refer this far back, in powers of two. */
+const WINDOW_LOG_MAX = 31;
+const DECODING = { params: { [constants.ZSTD_d_windowLogMax]: WINDOW_LOG_MAX } };
+
 /** A frame with a checksum. */
 export function encodeFrame(bytes: Uint8Array): Promise<Uint8Array> {
   return compress(bytes, { params: { [constants.ZSTD_c_checksumFlag]: 1 } });
@@ -45,7 +49,7 @@ export async function* decompress(chunks: AsyncIterable<Buffer>): AsyncGenerator
   const pieces = new Pieces(chunks);
   while (await pieces.more()) {
     const frame = Readable.from(pieces.frame(), { objectMode: false });
-    const content = createZstdDecompress();
+    const content = createZstdDecompress(DECODING);
     frame.on("error", (error) => content.destroy(error));
     yield* frame.pipe(content) as AsyncIterable<Buffer>;
   }

@@ -19,7 +19,9 @@ test.each<[name: string, format: Format | null, compression: Compression]>([
   ["d.gz", null, "gz"],
   ["d.txt", null, null],
   ["jsonl", "jsonl", null],
-  ["d.jsonl.bz2", null, null],
+  ["d.jsonl.bz2", "jsonl", "bz2"],
+  ["d.tsv.xz", "tsv", "xz"],
+  ["d.jsonl.lzma", null, null],
   ["d", null, null],
 ])("the name %s tells the format %p and the compression %p", (name, format, compression) => {
   expect(describeName(name)).toEqual({ format, compression });
