@@ -6,6 +6,7 @@ import { EXIT, MatrixError } from "../error.ts";
 import { catchExits } from "../host/exit-trap.ts";
 import { provideUserImports } from "../run/user-imports.ts";
 import { version } from "../version.ts";
+import { refuseAddresses } from "./local-paths.ts";
 
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   drive: async () => (await import("./drive.ts")).driveCommand(),
@@ -61,6 +62,7 @@ async function createProgram(wanted: string | undefined): Promise<Command> {
   const program = new Command("matrix")
     .description("Generate synthetic data with many LLM agents at once, peer to peer.")
     .version(version, "-V, --version")
+    .hook("preAction", (_, command) => refuseAddresses(command))
     .exitOverride();
   refuseSynonym(wanted);
   const only =

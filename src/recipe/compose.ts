@@ -4,6 +4,7 @@
 
 import { resolve } from "node:path";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
+import { schemeOf } from "../task/scheme.ts";
 import { joinKey, matchesKey } from "./key-path.ts";
 import {
   hasCredentials,
@@ -187,8 +188,8 @@ function fill(text: string, env: Environment): string {
 function isPath(key: string, text: string): boolean {
   if (matchesKey(key, "roles.*.agent") && BUILT_IN_AGENTS.includes(text)) return false;
   if (matchesKey(key, "sandboxes.*.image") && !isImagePath(text)) return false;
-  // A dataset of the hub is an address and not a path.
-  if (text.startsWith("hf://")) return false;
+  // An address is not a path. The schema refuses all but those of the hub.
+  if (schemeOf(text) !== null) return false;
   // An empty path stays empty, so that the schema refuses it.
   return text !== "" && PATH_KEYS.some((pattern) => matchesKey(key, pattern));
 }

@@ -2,7 +2,7 @@
 
 import * as v from "valibot";
 import { parseShard, type Shard } from "../unit.ts";
-import { count, described, expression, flag, path, text } from "./value-schema.ts";
+import { count, described, expression, flag, rowsPath, text } from "./value-schema.ts";
 
 const SHARD = 'a shard "INDEX/COUNT" with INDEX from 0, such as "0/4"';
 const shard = v.pipe(
@@ -80,7 +80,7 @@ export const dataset = v.strictObject({
   path: described(
     v.pipe(
       v.union(
-        [path, v.pipe(v.array(path), v.minLength(1, "a path or several"))],
+        [rowsPath, v.pipe(v.array(rowsPath), v.minLength(1, "a path or several"))],
         "a path or several",
       ),
       v.title("path, or list of paths"),

@@ -4,6 +4,7 @@
 
 import * as v from "valibot";
 import { isJsonObject, type JsonObject } from "../../task/json.ts";
+import { schemeOf } from "../../task/scheme.ts";
 import { parseDuration, parseSize } from "../unit.ts";
 
 /**
@@ -68,7 +69,22 @@ export const fromZero = v.pipe(v.number(), v.minValue(0), v.title("number from 0
 /** A table that user code or a model reads, with any JSON in it. */
 export const settings = v.pipe(v.custom<JsonObject>(isJsonObject, "a table"), v.title("table"));
 /** A path, relative to the file that names it. The loader makes it absolute. */
-export const path = v.pipe(v.string("a path"), v.nonEmpty("a path"), v.title("path"));
+export const path = v.pipe(
+  v.string("a path"),
+  v.nonEmpty("a path"),
+  v.check((text) => schemeOf(text) === null, "a path on this machine"),
+  v.title("path"),
+);
+/** A path, or the address of a dataset on the Hugging Face hub. */
+export const rowsPath = v.pipe(
+  v.string("a path"),
+  v.nonEmpty("a path"),
+  v.check(
+    (text) => [null, "hf"].includes(schemeOf(text)),
+    "a path on this machine, or a dataset of the hub, hf://OWNER/NAME",
+  ),
+  v.title("path"),
+);
 /** A template: the path of its file, or its text. */
 export const template = v.pipe(
   v.union([path, v.strictObject({ text: v.string() })], 'a path, or { text = "…" }'),
