@@ -2,17 +2,21 @@
 // programs load.
 
 import { Command, InvalidArgumentError, Option } from "commander";
+import { hubAccess } from "../dataset/hub-access.ts";
 import { MatrixError } from "../error.ts";
-import { type ExportSummary, exportRuns } from "../export/export.ts";
+import { type ExportOptions, type ExportSummary, exportRuns } from "../export/export.ts";
 import { FORMATS } from "../export/formats.ts";
+import type { HubExportSummary } from "../export/hub/export-to-hub.ts";
 import type { Part } from "../export/parts.ts";
 import type { PerspectiveOptions } from "../export/perspective.ts";
 import type { SelectionRules } from "../export/selection.ts";
 import { parseSplits, type Split, WHOLE } from "../export/split.ts";
 import { compileExpression, type Expression } from "../recipe/expression/expression.ts";
+import { schemeOf } from "../task/scheme.ts";
 import { isUnanswered, UNANSWERED, type Unanswered } from "../task/task.ts";
 import { jsonOption } from "./flags.ts";
-import { grouped } from "./text/figures.ts";
+import { refuseAddress } from "./local-paths.ts";
+import { formatDuration, grouped } from "./text/figures.ts";
 
 interface ExportFlags {
   readonly to: string;
@@ -31,6 +35,7 @@ interface ExportFlags {
   readonly goodScore: number;
   readonly groundTruth?: Expression;
   readonly force?: boolean;
+  readonly public?: boolean;
   readonly json?: boolean;
 }
 
@@ -39,7 +44,10 @@ const OPTIONS: readonly Option[] = [
     .env("MATRIX_TO")
     .choices(Object.keys(FORMATS))
     .makeOptionMandatory(),
-  new Option("-o, --output <path>", "a file, or a folder for one file per split and a dataset card")
+  new Option(
+    "-o, --output <path>",
+    "a file, a folder for one file per split and a dataset card, or hf://OWNER/NAME on the hub",
+  )
     .env("MATRIX_OUTPUT")
     .makeOptionMandatory(),
   new Option(
@@ -99,6 +107,9 @@ const OPTIONS: readonly Option[] = [
   new Option("--no-prompts", "leave out the prompts of the recipe").env("MATRIX_NO_PROMPTS"),
   new Option("--license <id>", "license of the dataset, for its card").env("MATRIX_LICENSE"),
   new Option("--force", "replace existing files").env("MATRIX_FORCE"),
+  new Option("--public", "with hf://: make a new dataset readable by all (default: private)").env(
+    "MATRIX_PUBLIC",
+  ),
   jsonOption("print the summary as one object on stdout"),
 ];
 
@@ -120,24 +131,41 @@ export function exportCommand(): Command {
   return command.action(async (directories: readonly string[], flags: ExportFlags) => {
     const format = FORMATS[flags.to];
     if (format === undefined) throw new MatrixError("usage", `no format ${flags.to}`);
-    const summary = await exportRuns({
-      directories,
-      format,
-      formatName: flags.to,
-      output: flags.output.replace(/\/+$/, ""),
-      splits: flags.split,
-      rules: rulesOf(flags),
-      perspective: perspectiveOf(flags),
-      license: flags.license ?? null,
-      force: flags.force === true,
-      structs: flags.structs === true,
-      goodScore: flags.goodScore,
+    const options = {
+      ...{ directories, format, formatName: flags.to, output: flags.output, splits: flags.split },
+      ...{ rules: rulesOf(flags), perspective: perspectiveOf(flags) },
+      ...{ license: flags.license ?? null, force: flags.force === true },
+      ...{ structs: flags.structs === true, goodScore: flags.goodScore },
       groundTruth: flags.groundTruth ?? null,
-    });
+    };
+    const summary = await write(options, flags.public === true);
     console.log(flags.json === true ? JSON.stringify(summary) : textOf(summary));
     const isEmpty = Object.values(summary.examples).every((count) => count === 0);
     if (flags.to === "trl-dpo" && isEmpty) console.error(NO_PAIR);
   });
+}
+
+/** Writes an export to the file, the folder or the dataset of the hub that its output names. */
+async function write(
+  options: ExportOptions,
+  isPublic: boolean,
+): Promise<ExportSummary & Partial<HubExportSummary>> {
+  if (schemeOf(options.output) === "hf") {
+    const { exportToHub } = await import("../export/hub/export-to-hub.ts");
+    const access = await hubAccess(process.env);
+    return exportToHub({ ...options, access, isPublic, wait: pauseAloud });
+  }
+  refuseAddress("--output", options.output);
+  if (isPublic)
+    throw new MatrixError("usage", "--public is for a dataset of the hub", {
+      hint: "name one with -o hf://OWNER/NAME, or leave out --public",
+    });
+  return exportRuns(options);
+}
+
+async function pauseAloud(ms: number): Promise<void> {
+  console.error(`the hub is busy: next try in ${formatDuration(ms)}`);
+  await new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 function rulesOf({ filter, minScore, include, dedupe }: ExportFlags): SelectionRules {
@@ -153,15 +181,25 @@ function perspectiveOf({ as, trainOn, tools, prompts }: ExportFlags): Perspectiv
   return { as: as ?? null, trainOn: trainOn ?? null, tools: tools ?? null, withPrompts: prompts };
 }
 
-function textOf(summary: ExportSummary): string {
-  const { files, records, left_out: leftOut, omitted, examples, simulated } = summary;
+function textOf(summary: ExportSummary & Partial<HubExportSummary>): string {
+  const { files, records, left_out: leftOut, omitted, examples, simulated, hub } = summary;
   const parts = Object.entries(examples).map(([name, count]) => `${name} ${grouped(count)}`);
   const label = simulated ? " (simulated model)" : "";
   return [
     `${files.join(", ")}: ${parts.join(", ")}, from ${grouped(records)} records${label}`,
     ...countsText("left out", leftOut),
     ...countsText("no place in this format", omitted),
+    ...(hub === undefined ? [] : hubText(hub)),
   ].join("\n");
+}
+
+function hubText(hub: HubExportSummary["hub"]): string[] {
+  return [
+    `${hub.private ? "private" : "public"} dataset: ${hub.url}`,
+    hub.commit === null
+      ? "the dataset had exactly these files already"
+      : `commit ${hub.commit}, ${grouped(hub.uploaded_bytes)} bytes uploaded`,
+  ];
 }
 
 /** A line with the counts that are not 0; none without any. */

@@ -6,7 +6,7 @@ import { MatrixError } from "../error.ts";
 import { schemeOf } from "../task/scheme.ts";
 
 const ARGUMENTS: ReadonlySet<string> = new Set(["dir", "recipe"]);
-const OPTION = /<(?:dir|path|file)>/;
+const OPTION = /<(?:dir|file)>/;
 
 /** Fails with `usage` when one of the command's paths is an address. */
 export function refuseAddresses(command: Command): void {

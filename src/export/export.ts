@@ -2,14 +2,14 @@
 // of a format. Files are written beside the output and moved to their place when all of them are
 // complete.
 
-import { existsSync } from "node:fs";
-import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { MatrixError } from "../error.ts";
 import { randomId } from "../random-id.ts";
 import { type Card, renderCard } from "./card.ts";
 import type { Omitted } from "./contract.ts";
 import { storageFailed } from "./files/storage.ts";
+import { endingOf, moveAll, movesOf, refuseExisting } from "./place.ts";
 import type { LeftOut } from "./selection.ts";
 import { openSources } from "./sources.ts";
 import { type WriteOptions, writeFiles } from "./write-files.ts";
@@ -41,9 +41,10 @@ export interface ExportSummary {
  * after that.
  */
 export async function exportRuns(options: ExportOptions): Promise<ExportSummary> {
-  const { format, output, splits } = options;
+  const { format, splits } = options;
   const ending = endingOf(options);
-  if (existsSync(output) && !options.force) throw existsAlready(output);
+  const output = options.output.replace(/(.)\/+$/, "$1");
+  refuseExisting(output, options.force);
   if (options.structs && !format.structs)
     throw new MatrixError(
       "usage",
@@ -71,7 +72,12 @@ export async function exportRuns(options: ExportOptions): Promise<ExportSummary>
       ending === null
         ? [{ from: folder, to: output }]
         : await movesOf(folder, paths[0] ?? "", output, ending);
-    await moveAll(moves, options);
+    if (moves.length === 0)
+      throw new MatrixError(
+        "usage",
+        `no record of these runs can be exported to ${options.formatName}`,
+      );
+    await moveAll(moves, options.force);
     return {
       files: moves.map(({ to }) => to),
       records: tally.records,
@@ -83,68 +89,6 @@ export async function exportRuns(options: ExportOptions): Promise<ExportSummary>
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-}
-
-/** The ending of the file that the output names; null for a folder. */
-function endingOf({ output, format, formatName, splits }: ExportOptions): string | null {
-  const ending = format.endings.find((known) => output.endsWith(known)) ?? null;
-  if (ending !== null && format.only === "folder")
-    throw new MatrixError("usage", `${output} names a file, but ${formatName} is a folder`, {
-      hint: "name a folder with -o",
-    });
-  if (ending === null && format.only === "file") {
-    const endings = format.endings.join(" or ");
-    throw new MatrixError("usage", `${output} does not name a ${endings} file`, {
-      hint: `${formatName} is written to such a file; name one with -o`,
-    });
-  }
-  if (ending !== null && splits.length > 1)
-    throw new MatrixError(
-      "usage",
-      `${output} is one file and cannot hold ${splits.length} splits`,
-      {
-        hint: "name a folder with -o",
-      },
-    );
-  return ending;
-}
-
-interface Move {
-  readonly from: string;
-  readonly to: string;
-}
-
-/**
- * A part that a format adds to the name of its file is kept: train-PART.json becomes
- * OUTPUT-PART.json.
- */
-async function movesOf(
-  folder: string,
-  path: string,
-  output: string,
-  ending: string,
-): Promise<readonly Move[]> {
-  const [name, stem] = [basename(path, ending), output.slice(0, -ending.length)];
-  return (await readdir(folder))
-    .sort()
-    .map((file) => ({ from: join(folder, file), to: `${stem}${file.slice(name.length)}` }));
-}
-
-async function moveAll(
-  moves: readonly Move[],
-  { formatName, force }: ExportOptions,
-): Promise<void> {
-  if (moves.length === 0)
-    throw new MatrixError("usage", `no record of these runs can be exported to ${formatName}`);
-  for (const { to } of moves) if (existsSync(to) && !force) throw existsAlready(to);
-  for (const { from, to } of moves) {
-    await rm(to, { recursive: true, force: true });
-    await rename(from, to).catch(storageFailed(to));
-  }
-}
-
-function existsAlready(path: string): MatrixError {
-  return new MatrixError("usage", `${path} exists already`, { hint: "--force replaces it" });
 }
 
 async function writeCard(

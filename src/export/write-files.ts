@@ -15,7 +15,7 @@ export interface WriteOptions {
   readonly format: ExportFormat;
   /**
    * A file, if it has one of the format's endings; else a folder with a file for each split and a
-   * card.
+   * card. A path that ends with a slash is a folder.
    */
   readonly output: string;
   readonly splits: readonly Split[];

@@ -2,6 +2,7 @@
 
 import { expect, test } from "bun:test";
 import { join } from "node:path";
+import { FakeHub, READ_TOKEN, WRITE_TOKEN } from "../parts/fake-hub.ts";
 import { withFolder } from "../parts/folder.ts";
 import { matrix } from "../parts/program.ts";
 import { DIALOGUE, type Made, said, writeRun } from "../parts/run-directory.ts";
@@ -85,4 +86,95 @@ test("names between commas may have spaces around them", () =>
   withRun(async (run) => {
     const { code, stderr } = await run("--include", " cut , refused ");
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  }));
+
+/** Exports the run with these arguments, as the user of a hub. */
+const withHub = (
+  use: (
+    hub: FakeHub,
+    run: (token: string, ...args: string[]) => ReturnType<typeof matrix>,
+  ) => Promise<void>,
+) =>
+  withFolder(async (folder) => {
+    await using hub = new FakeHub();
+    await writeRun(join(folder, "run"), DIALOGUE, [made("1", 1), made("2", 0)]);
+    await use(hub, (token, ...args) =>
+      matrix(["export", "run", "--to", "hf", "-o", "hf://acme/set", ...args], {
+        cwd: folder,
+        env: { HF_ENDPOINT: hub.url, HF_TOKEN: token },
+      }),
+    );
+  });
+
+test("export -o hf://OWNER/NAME pushes a private dataset with its card, and says so", () =>
+  withHub(async (hub, run) => {
+    const { code, stdout, stderr } = await run(WRITE_TOKEN, "--split", "train=0.5,test=0.5");
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    const { sha, files } = hub.head("acme/set");
+    expect([...files.keys()].sort()).toEqual([
+      ...[".gitattributes", "README.md", "test.parquet", "train.parquet"],
+    ]);
+    const bytes = ["train.parquet", "test.parquet"].map((name) => files.get(name)?.content.length);
+    const sum = bytes.reduce<number>((total, size) => total + (size ?? 0), 0);
+    expect(stdout.split("\n")).toEqual([
+      expect.stringMatching(
+        /^hf:\/\/acme\/set: train \d, test \d, from 2 records \(simulated model\)$/,
+      ),
+      `private dataset: ${hub.url}/datasets/acme/set`,
+      `commit ${sha}, ${sum.toLocaleString("en-US")} bytes uploaded`,
+      "",
+    ]);
+    const card = hub.textOf("acme/set", "README.md");
+    expect(card).toContain("# set\n");
+    expect(card).toContain("exported as `hf`");
+    expect((await run(WRITE_TOKEN, "--split", "train=0.5,test=0.5")).stdout).toContain(
+      "\nthe dataset had exactly these files already\n",
+    );
+  }));
+
+test("export to the hub has a JSON summary, other formats and public datasets", () =>
+  withHub(async (hub, run) => {
+    const { stdout } = await run(WRITE_TOKEN, "--json", "--public", "--to", "trl-sft");
+    expect(JSON.parse(stdout)).toMatchObject({
+      files: ["hf://acme/set"],
+      examples: { train: 2 },
+      hub: {
+        url: `${hub.url}/datasets/acme/set`,
+        commit: hub.head("acme/set").sha,
+        private: false,
+        uploaded_bytes: 0,
+      },
+    });
+    expect(hub.textOf("acme/set", "train.jsonl").split("\n")).toHaveLength(3);
+    const { code, stderr } = await run(WRITE_TOKEN);
+    expect(code).toBe(2);
+    expect(stderr).toContain("--force replaces its data files and its card");
+    expect((await run(WRITE_TOKEN, "--force")).stdout).toContain("public dataset: ");
+    expect([...hub.head("acme/set").files.keys()].sort()).toEqual([
+      ...[".gitattributes", "README.md", "train.parquet"],
+    ]);
+  }));
+
+test("export to the hub is refused before the work without a name, a token or a folder", () =>
+  withHub(async (hub, run) => {
+    const refusals: readonly (readonly [string, readonly string[], string])[] = [
+      ["", [], "(HTTP 401)"],
+      [READ_TOKEN, [], "(HTTP 403)"],
+      [WRITE_TOKEN, ["-o", "hf://acme"], "hf://acme is not the name of a dataset on the hub"],
+      [
+        WRITE_TOKEN,
+        ["-o", "s3://acme/set"],
+        "--output: s3://acme/set is not a path on this machine",
+      ],
+      [WRITE_TOKEN, ["-o", "GS://b/set"], "matrix neither reads nor writes gs:// here"],
+      [WRITE_TOKEN, ["-o", "file:///tmp/set"], "leave out file://"],
+      [WRITE_TOKEN, ["--to", "tau2"], "tau2 is a file, and a dataset of the hub is a folder"],
+      [WRITE_TOKEN, ["-o", "set", "--public"], "--public is for a dataset of the hub"],
+    ];
+    for (const [token, args, message] of refusals) {
+      const { code, stderr } = await run(token, ...args);
+      expect(stderr).toContain(message);
+      expect(code).toBe(2);
+    }
+    expect(hub.repositories.size).toBe(0);
   }));

@@ -155,7 +155,7 @@ describe("paths", () => {
   test("addresses, built-in agents, Docker references and empty texts are not paths", () => {
     const table = {
       name: "a",
-      dataset: { path: "hf://a/b", id: "id" },
+      dataset: { path: ["hf://a/b", "s3://a/b"], id: "id" },
       roles: {
         a: { agent: "llm", system: "" },
         b: { agent: "exec" },

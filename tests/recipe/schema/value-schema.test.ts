@@ -37,7 +37,12 @@ test("numbers are held to their limits, which belong to the range", () => {
 });
 
 test("a path is text that is not empty, and a template is a path or a table with its text", () => {
-  expect(takes(kinds.path, ["a", "", 7])).toEqual(["a"]);
+  expect(takes(kinds.path, ["a", "", 7, "s3://a/b", "hf://a/b", "a:/b"])).toEqual(["a", "a:/b"]);
+  expect(messageOf(kinds.path, "s3://a/b")).toBe("a path on this machine");
+  expect(takes(kinds.rowsPath, ["a", "", 7, "s3://a/b", "hf://a/b"])).toEqual(["a", "hf://a/b"]);
+  expect(messageOf(kinds.rowsPath, "s3://a/b")).toBe(
+    "a path on this machine, or a dataset of the hub, hf://OWNER/NAME",
+  );
   const templates = ["a.md", { text: "" }, { text: "x" }];
   const others = ["", { text: 7 }, {}, { text: "x", more: 1 }, 7, null];
   expect(takes(kinds.template, [...templates, ...others])).toEqual(templates);
