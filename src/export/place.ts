@@ -60,6 +60,9 @@ export function endingOf({ output, format, formatName, splits }: Place): string 
 /** Files that an export writes into a folder. */
 const OWN_FILES = /^(?:README\.md|\w+(?:-[\w.-]+)?\.(?:jsonl|parquet|json))$/;
 
+/** Names of images and audio in a folder beside the rows: the hash of their content. */
+const MEDIA_FOLDER = /-media$/;
+const MEDIUM = /^[0-9a-f]{64}\.\w+$/;
 /** The line by which a dataset card tells that this program made it. */
 const OWN_CARD = /^Made with matrix /m;
 
@@ -72,8 +75,11 @@ export function refuseExisting(path: string, force: boolean): void {
   if (!force)
     throw new MatrixError("usage", `${path} exists already`, { hint: "--force replaces it" });
   if (!statSync(path).isDirectory()) return;
+  if (hasOnlyMedia(path)) return;
   const entries = readdirSync(path, { withFileTypes: true });
-  const other = entries.find((entry) => !entry.isFile() || !OWN_FILES.test(entry.name));
+  const other = entries.find((entry) =>
+    entry.isFile() ? !OWN_FILES.test(entry.name) : !hasOnlyMedia(join(path, entry.name)),
+  );
   if (entries.length === 0 || (other === undefined && hasOwnCard(path))) return;
   throw new MatrixError("usage", `${path} is not an export, and --force replaces exports alone`, {
     hint:
@@ -81,6 +87,15 @@ export function refuseExisting(path: string, force: boolean): void {
         ? "it has no dataset card of an export; name another place with -o"
         : `it has ${other.name}; name another place with -o`,
   });
+}
+
+/** True for a folder of images and audio that an export has made. */
+function hasOnlyMedia(path: string): boolean {
+  return (
+    MEDIA_FOLDER.test(path) &&
+    statSync(path).isDirectory() &&
+    readdirSync(path).every((name) => MEDIUM.test(name))
+  );
 }
 
 function hasOwnCard(folder: string): boolean {

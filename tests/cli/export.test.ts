@@ -48,7 +48,7 @@ test("export --to trl-dpo warns when no row has two trials with different scores
   withRun(async (run) => {
     const { code, stdout, stderr } = await run("--to", "trl-dpo");
     expect(stdout).toStartWith("out.jsonl: train 0, from 5 records");
-    expect(stderr).toStartWith("warning: the file is empty, because no row has two trials");
+    expect(stderr).toStartWith("warning: the file is empty, because no row has two answers");
     expect(code).toBe(0);
     expect((await run()).stderr).toBe("");
   }));

@@ -148,6 +148,22 @@ test("what exists is replaced by force alone, and a folder only when it is an ex
     }
   }));
 
+test("folders of media that an export made are replaced by force, alone and within an export", () =>
+  withFolder(async (folder) => {
+    const media = join(folder, "set/train-media");
+    await mkdir(media, { recursive: true });
+    await writeFile(join(media, `${"0".repeat(64)}.png`), "");
+    await writeFile(join(folder, "set/README.md"), "Made with matrix 0.1.0\n");
+    expect(() => refuseExisting(join(folder, "set"), true)).not.toThrow();
+    expect(() => refuseExisting(media, true)).not.toThrow();
+    expect(() => refuseExisting(media, false)).toThrow("exists already");
+    await writeFile(join(media, "holiday.png"), "");
+    for (const path of [media, join(folder, "set")])
+      expect(() => refuseExisting(path, true)).toThrow("is not an export");
+    await mkdir(join(folder, "my-media"));
+    expect(() => refuseExisting(join(folder, "my-media"), true)).not.toThrow();
+  }));
+
 const withRun = (
   use: (folder: string, run: (...args: string[]) => ReturnType<typeof matrix>) => Promise<void>,
 ) =>

@@ -4,8 +4,8 @@
 
 import { createHash } from "node:crypto";
 import { createReadStream, openAsBlob, readdirSync } from "node:fs";
-import { readdir, readFile, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { readFile, stat } from "node:fs/promises";
+import { join, relative } from "node:path";
 import {
   type CommitOperation,
   commit,
@@ -22,7 +22,7 @@ import { createPatientFetch } from "./patient-fetch.ts";
 import type { HubTarget } from "./target.ts";
 
 export interface PushOptions {
-  /** Its files are pushed; it has no folders. */
+  /** Its files are pushed, and those of the folders in it. */
   readonly folder: string;
   readonly target: HubTarget;
   readonly access: HubAccess;
@@ -146,7 +146,7 @@ class Push {
   }
 
   async #hasSameFiles(there: ReadonlyMap<string, ListFileEntry>): Promise<boolean> {
-    for (const name of await readdir(this.#options.folder)) {
+    for (const name of this.#names()) {
       const entry = there.get(name);
       if (entry === undefined || !(await isSame(join(this.#options.folder, name), entry)))
         return false;
@@ -164,9 +164,18 @@ class Push {
     });
   }
 
+  /** Paths of the folder's files, relative to it. */
+  #names(): readonly string[] {
+    const entries = readdirSync(this.#options.folder, { recursive: true, withFileTypes: true });
+    return entries
+      .filter((entry) => entry.isFile())
+      .map((entry) => relative(this.#options.folder, join(entry.parentPath, entry.name)))
+      .sort();
+  }
+
   /** Data files of the dataset that are not in the folder. */
   #staleIn(there: ReadonlyMap<string, ListFileEntry>): readonly string[] {
-    const names = readdirSync(this.#options.folder);
+    const names = this.#names();
     return [...there.keys()].filter((path) => isDataFile(path) && !names.includes(path));
   }
 
@@ -193,8 +202,7 @@ class Push {
 
   /** The files of the folder, and the removal of data files that are not among them. */
   async #operations(there: ReadonlyMap<string, ListFileEntry>): Promise<CommitOperation[]> {
-    const names = (await readdir(this.#options.folder)).sort();
-    const added = names.map(async (path) => ({
+    const added = this.#names().map(async (path) => ({
       operation: "addOrUpdate" as const,
       path,
       // The library's own lazy files are sent as empty bodies by Bun. This one is native.

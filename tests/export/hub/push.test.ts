@@ -67,6 +67,15 @@ test("a push makes a private dataset with the files of the folder, in one commit
     expect(waits).toEqual([]);
   }));
 
+test("a push has the files of folders in the folder, too", () =>
+  onStage(async ({ hub, folder, push }) => {
+    await mkdir(join(folder, "train-media"));
+    await writeFile(join(folder, "train-media/a.png"), "p");
+    await push();
+    expect(hub.textOf("acme/set", "train-media/a.png")).toBe("p");
+    expect((await push()).commit).toBeNull();
+  }));
+
 test("a push makes a public dataset only when that is wanted, and changes no other", () =>
   onStage(async ({ hub, push }) => {
     expect((await push({ isPublic: true })).isPrivate).toBe(false);
