@@ -5,6 +5,7 @@ import { Command, Option } from "commander";
 import { MatrixError, type Problem } from "../error.ts";
 import type { ChatMessage } from "../model/contract.ts";
 import { createAddresses } from "../model/replica/addresses.ts";
+import { masked, maskedJson } from "../known-secrets.ts";
 import { joinKey } from "../recipe/key-path.ts";
 import { formatProblem } from "../recipe/problem.ts";
 import { isOfRole } from "../recipe/process-role.ts";
@@ -107,15 +108,19 @@ async function check(
   const isJson = flags.json === true;
   const onReach = (found: Reach): void => {
     reach = found;
-    if (!isJson) console.log(`${renderReach(found)}\n`);
+    if (!isJson) console.log(masked(`${renderReach(found)}\n`));
   };
   try {
     const plan = await describe(recipe, overrides, flags, onReach);
-    console.log(isJson ? JSON.stringify({ valid: true, reach, plan }) : textOf(plan));
+    const text = isJson
+      ? maskedJson(JSON.stringify({ valid: true, reach, plan }))
+      : masked(textOf(plan));
+    console.log(text);
   } catch (thrown) {
     if (!isJson || !(thrown instanceof MatrixError)) throw thrown;
     const { code, message, problems, hint = null } = thrown;
-    console.log(JSON.stringify({ valid: false, code, message, problems, hint, reach }));
+    const refusal = { valid: false, code, message, problems, hint, reach };
+    console.log(maskedJson(JSON.stringify(refusal)));
     process.exitCode = thrown.exitCode;
   }
 }

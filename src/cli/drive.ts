@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import { Command, Option } from "commander";
 import { EXIT, MatrixError } from "../error.ts";
 import { parseAddress } from "../http/address.ts";
+import { masked, maskedJson } from "../known-secrets.ts";
 import { planStandIn } from "../model/stand-in.ts";
 import { parseRetryChoice, type RetryChoice } from "../records/retry-choice.ts";
 import { forecastRun } from "../run/forecast/forecast-run.ts";
@@ -150,7 +151,11 @@ async function play(plan: Plan, flags: DriveFlags, settings: RunSettings): Promi
   }).finally(() => interrupts.dispose());
   // A run that was refused before it began has no summary to show.
   if (summary.error?.exitCode === EXIT.refused) throw summary.error;
-  console.log(flags.json === true ? JSON.stringify(jsonOf(summary)) : renderSummary(summary));
+  console.log(
+    flags.json === true
+      ? maskedJson(JSON.stringify(jsonOf(summary)))
+      : masked(renderSummary(summary)),
+  );
   if (summary.error !== null) throw summary.error;
   if (summary.state === "stopped") return EXIT.resumable;
   const missed = summary.failed + summary.lost;
@@ -179,7 +184,7 @@ async function forecast(
     hosts: flags.workers ?? 1,
     fresh: flags.fresh === true,
   });
-  console.log(flags.json === true ? JSON.stringify(result) : renderForecast(result));
+  console.log(flags.json === true ? maskedJson(JSON.stringify(result)) : masked(renderForecast(result)));
   sayCode(flags);
   if (result.budget?.over == null) return EXIT.complete;
   throw new MatrixError("run_refused", `the run would go over run.budget: ${result.budget.over}`, {

@@ -4,6 +4,8 @@
 import { Command, CommanderError } from "commander";
 import { EXIT, MatrixError } from "../error.ts";
 import { catchExits } from "../host/exit-trap.ts";
+import { masked } from "../known-secrets.ts";
+import { learnEnvironment } from "../recipe/learn-secrets.ts";
 import { provideUserImports } from "../run/user-imports.ts";
 import { version } from "../version.ts";
 import { refuseAddresses } from "./local-paths.ts";
@@ -47,6 +49,7 @@ export async function runProgram(args: readonly string[]): Promise<number> {
       console.log(version);
       return EXIT.complete;
     }
+    learnEnvironment(process.env);
     const program = await createProgram(args.find((arg) => !arg.startsWith("-")));
     if (args.length === 0) program.help();
     await provideUserImports();
@@ -96,12 +99,12 @@ async function report(thrown: unknown): Promise<number> {
   if (!(thrown instanceof MatrixError)) throw thrown;
   const { formatProblem } = await import("../recipe/problem.ts");
   const { printable } = await import("./text/printable.ts");
-  console.error(`error: ${printable(thrown.message)}`);
+  console.error(`error: ${printable(masked(thrown.message))}`);
   for (const problem of thrown.problems) {
-    const text = printable(formatProblem(problem));
+    const text = printable(masked(formatProblem(problem)));
     // A problem in a file shows its line and stands apart; the others make a list.
     console.error(problem.file === undefined ? `  ${text}` : `\n${text}`);
   }
-  if (thrown.hint !== undefined) console.error(`hint: ${printable(thrown.hint)}`);
+  if (thrown.hint !== undefined) console.error(`hint: ${printable(masked(thrown.hint))}`);
   return thrown.exitCode;
 }

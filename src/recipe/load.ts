@@ -18,6 +18,7 @@ import { withConcurrency } from "./concurrency.ts";
 import { doubtsIn } from "./doubts.ts";
 import { filesOf } from "./files.ts";
 import { joinKey, splitKey, valueAt } from "./key-path.ts";
+import { learnRecipe } from "./learn-secrets.ts";
 import type { Soundness } from "./mending.ts";
 import { positionsOf } from "./position.ts";
 import { mayHoldSecret } from "./problem.ts";
@@ -110,12 +111,14 @@ function compose(sources: readonly Source[], env: Environment): Composed {
   const resolved = readNumbers(merge(layers), sources, env);
   const leaves = leafProblems(resolved, env);
   const filled = fillSecrets(resolved, env);
+  const references = referencesIn(merge(sources.map(({ table }) => table)), env);
+  learnRecipe(filled, references, env);
   const { recipe, mended, soundness, complaints } = validateRecipe(filled);
   // A value with an unresolved reference is reported once, so the schema's complaint is dropped.
   const further = complaints.filter(({ key }) => !leaves.some((problem) => problem.key === key));
   return {
     ...{ recipe: leaves.length === 0 ? recipe : null, mended, resolved },
-    references: referencesIn(merge(sources.map(({ table }) => table)), env),
+    references,
     problems: [...leaves, ...further].map((complaint) => locate(sources, complaint)),
     soundness: soundness.without(leaves.map(({ key }) => key)),
   };
