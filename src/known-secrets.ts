@@ -1,11 +1,12 @@
-// Values that must not leave the process in any text: keys, passwords and tokens of the environment,
-// of the recipe and of the run. They belong to the process as a whole, as its environment does, so
-// the list is the process's. Text is masked where it leaves (records, logs, errors, spans, cards,
-// the terminal) and where a model's answer comes in, so that no other model is told.
+// Values that must not leave the process in any text: keys, passwords and tokens of the
+// environment, of the recipe and of the run. They belong to the process as a whole, as its
+// environment does, so there is one list for the process. Text is masked where it leaves (records,
+// logs, errors, spans, cards, the terminal) and where the result of a step comes in, so that no
+// model is told.
 //
 // A value is found as it is, escaped for JSON (also twice, for JSON within JSON), percent-encoded,
-// and inside of base64. A value below LONG_CHARS characters may be an ordinary word: it is masked in
-// logs, errors and on the terminal, where it stands alone, and never in records. One below
+// and inside of base64. A value below LONG_CHARS characters may be an ordinary word: it is masked
+// in logs, errors and on the terminal, where it stands alone, and never in records. One below
 // SHORT_CHARS characters is not masked, and neither is a word that people write where no key is
 // needed.
 
@@ -75,19 +76,22 @@ export function maskedJsonBytes(bytes: Uint8Array): Uint8Array | string {
     : bytes;
 }
 
+/** Values nested deeper than this are refused elsewhere, as no JSON. */
+const DEPTH_MAX = 1000;
+
 /** Masks long secrets in every text of a value. A value without any is returned as it is. */
-export function maskedValue<T>(value: T): T {
-  if (inProse === null) return value;
+export function maskedValue<T>(value: T, depth = 0): T {
+  if (inProse === null || depth > DEPTH_MAX) return value;
   if (typeof value === "string") return replaced(value, inProse) as T;
   if (typeof value !== "object" || value === null) return value;
   if (Array.isArray(value)) {
-    const list = value.map(maskedValue);
+    const list = value.map((one) => maskedValue(one, depth + 1));
     return list.some((one, index) => one !== value[index]) ? (list as T) : value;
   }
   // Exact numbers and the like are objects, too.
   if (Object.getPrototypeOf(value) !== Object.prototype) return value;
   const entries = Object.entries(value);
-  const copies = entries.map(([key, inner]) => [key, maskedValue(inner)] as const);
+  const copies = entries.map(([key, inner]) => [key, maskedValue(inner, depth + 1)] as const);
   return copies.some(([, copy], index) => copy !== entries[index]?.[1])
     ? (Object.fromEntries(copies) as T)
     : value;

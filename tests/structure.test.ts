@@ -22,7 +22,15 @@ const LAYERS: readonly (readonly string[])[] = [
   ["model", "sandbox", "dataset", "orchestrator"],
   ["http", "recipe", "telemetry"],
   ["task"],
-  ["error.ts", "durable-file.ts", "platform.ts", "random-id.ts", "process.ts", "version.ts"],
+  [
+    "error.ts",
+    "known-secrets.ts",
+    "durable-file.ts",
+    "platform.ts",
+    "random-id.ts",
+    "process.ts",
+    "version.ts",
+  ],
 ];
 
 /** Packages that more than one file may import. */

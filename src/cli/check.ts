@@ -3,9 +3,9 @@
 
 import { Command, Option } from "commander";
 import { MatrixError, type Problem } from "../error.ts";
+import { masked, maskedJson } from "../known-secrets.ts";
 import type { ChatMessage } from "../model/contract.ts";
 import { createAddresses } from "../model/replica/addresses.ts";
-import { masked, maskedJson } from "../known-secrets.ts";
 import { joinKey } from "../recipe/key-path.ts";
 import { formatProblem } from "../recipe/problem.ts";
 import { isOfRole } from "../recipe/process-role.ts";

@@ -184,7 +184,9 @@ async function forecast(
     hosts: flags.workers ?? 1,
     fresh: flags.fresh === true,
   });
-  console.log(flags.json === true ? maskedJson(JSON.stringify(result)) : masked(renderForecast(result)));
+  console.log(
+    flags.json === true ? maskedJson(JSON.stringify(result)) : masked(renderForecast(result)),
+  );
   sayCode(flags);
   if (result.budget?.over == null) return EXIT.complete;
   throw new MatrixError("run_refused", `the run would go over run.budget: ${result.budget.over}`, {

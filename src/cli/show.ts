@@ -2,6 +2,7 @@
 
 import { Command, Option } from "commander";
 import { MatrixError } from "../error.ts";
+import { masked, maskedJson } from "../known-secrets.ts";
 import { recordOf } from "../records/read-records.ts";
 import { openRecordFile, trajectoriesPath } from "../records/record-file.ts";
 import { parseJson } from "../task/exact.ts";
@@ -42,11 +43,13 @@ export function showCommand(): Command {
       const line = await findLine(trajectoriesPath(directory), id, flags);
       console.log(
         flags.json === true
-          ? line
-          : renderRecord(parseJson(line) as TrajectoryRecord, {
-              full: flags.full === true,
-              colour,
-            }),
+          ? maskedJson(line)
+          : masked(
+              renderRecord(parseJson(line) as TrajectoryRecord, {
+                full: flags.full === true,
+                colour,
+              }),
+            ),
       );
     });
 }

@@ -2,6 +2,7 @@
 // gives the token back. So a killed process loses nothing that was counted.
 
 import { type ErrorCode, MatrixError, messageOf } from "../error.ts";
+import { maskedJson, maskedJsonBytes } from "../known-secrets.ts";
 import type { Clock } from "../task/clock.ts";
 import { hopCount } from "../task/encoded.ts";
 import { failTask } from "../task/failure.ts";
@@ -117,7 +118,7 @@ export class Sink {
     for (const { end, times } of arrived) {
       const { task, ending } = end;
       const [line, record] = serialise(task, createHead(task, ending, times), times);
-      lines.push(line);
+      lines.push(maskedRecord(line, record));
       records.push({ record, hops: hopCount(task), task });
       this.#trace(task, record, times);
     }
@@ -178,6 +179,14 @@ function recordFailure(
   const failed = failTask(task, { code, message, role: null, hop: null });
   const record = createHead(failed.task, failed.ending, times);
   return [encodeRecord(record, failed.task), record];
+}
+
+/** The line without known secrets. The id of the row stays, because a continued run finds it. */
+function maskedRecord(line: RecordLine, { format, id }: RecordHead): RecordLine {
+  const from = JSON.stringify({ format, id }).length - 1;
+  return line.map((part, index) =>
+    typeof part === "string" ? maskedJson(part, index === 0 ? from : 0) : maskedJsonBytes(part),
+  );
 }
 
 function toStorageError(thrown: unknown): MatrixError {

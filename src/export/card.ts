@@ -4,6 +4,7 @@
 
 import { readFile, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
+import { masked } from "../known-secrets.ts";
 import type { JsonObject } from "../task/json.ts";
 import { version } from "../version.ts";
 import type { Columns, ColumnType } from "./contract.ts";
@@ -118,7 +119,7 @@ async function bodyOf(card: Card): Promise<string> {
         "",
       ]
     : [];
-  return [
+  const text = [
     `# ${name}`,
     "",
     ...simulated,
@@ -156,6 +157,7 @@ async function bodyOf(card: Card): Promise<string> {
     "",
     ...(await Promise.all(sources.map(recipeOf))).flat(),
   ].join("\n");
+  return masked(text);
 }
 
 function runRow({

@@ -4,6 +4,7 @@
 
 import type { AgentAnswer } from "../agent/contract.ts";
 import { MatrixError } from "../error.ts";
+import { maskedValue } from "../known-secrets.ts";
 import { nextMessage, type Rule } from "../orchestrator/advance.ts";
 import type { RoleLoad } from "../peer/member.ts";
 import { keyOf } from "../peer/parcel.ts";
@@ -188,7 +189,7 @@ export class Host implements Receiver {
       at: isoTime(step.begunAt),
       queue_ms: roundMs(step.begunAt - step.arrivedAt),
       run_ms: roundMs(endedAt - step.begunAt),
-      result: answer.result,
+      result: maskedValue(answer.result),
     };
     const { history } = step;
     const told = history === null ? plain : { ...plain, ...history };

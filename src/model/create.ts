@@ -2,6 +2,7 @@
 // loop around one try. Only the try differs between the kinds of models.
 
 import { MatrixError } from "../error.ts";
+import { maskedValue } from "../known-secrets.ts";
 import type {
   ModelConfig,
   ScriptedModelConfig,
@@ -89,7 +90,8 @@ function paidOnce(
   const cache = config.kind === "openai" ? context.cache : null;
   const fields = config.kind === "openai" ? config.extra_body : {};
   const count = <Answer extends Paid>(unpriced: Answer): Answer => {
-    const answer = priced(unpriced, costOf);
+    // A server may repeat a key. It goes no further: not into prompts of other models either.
+    const answer = maskedValue(priced(unpriced, costOf));
     context.spend(answer.usage, answer.cost ?? 0);
     recordSpent(context.recorder, model, answer);
     return answer;

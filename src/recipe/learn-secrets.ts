@@ -5,7 +5,7 @@ import { isJsonObject, type JsonObject } from "../task/json.ts";
 import { type Environment, mapLeaves, type Reference } from "./compose.ts";
 import { hasCredentials, isOpenText, isSecretKey, isUrlKey } from "./keys.ts";
 
-/** Names of variables that hold secrets. A value that is a path, such as that of a socket, is none. */
+/** Names of variables that hold secrets, unless their value is a path. */
 const SECRET_NAME =
   /(?:^|_)(?:API_?KEY|ACCESS_KEY|SECRET|SECRET_?KEY|TOKEN|PASSWORD|PASSWD|PRIVATE_KEY|PAT)$/i;
 const HEADERS = /^OTEL_EXPORTER_OTLP_(?:\w+_)?HEADERS$/;
@@ -13,7 +13,9 @@ const HEADERS = /^OTEL_EXPORTER_OTLP_(?:\w+_)?HEADERS$/;
 /** Learns the variables whose names say that they are secrets, and credentials in URLs. */
 export function learnEnvironment(env: Environment): void {
   for (const [name, value = ""] of Object.entries(env)) {
-    if (SECRET_NAME.test(name) && !/^[/~.]/.test(value)) knowSecret(value.trim(), name);
+    // The token of a run is learned where it is read, once it is known to be one.
+    const isSecret = SECRET_NAME.test(name) && name !== "MATRIX_TOKEN";
+    if (isSecret && !/^[/~.]/.test(value)) knowSecret(value.trim(), name);
     if (hasCredentials(value)) learnUrl(value);
     if (!HEADERS.test(name)) continue;
     for (const pair of value.split(","))
@@ -30,7 +32,8 @@ export function learnRecipe(
   for (const { variable, isSecret, key } of references) {
     const value = env[variable] ?? "";
     // A variable that is a part of a URL may be its host.
-    if (isSecret && !isUrlKey(key)) knowSecret(value.replace(/^(?:bearer|basic|token) /i, ""), variable);
+    if (isSecret && !isUrlKey(key))
+      knowSecret(value.replace(/^(?:bearer|basic|token) /i, ""), variable);
   }
   mapLeaves(isJsonObject(filled["models"]) ? { models: filled["models"] } : {}, "", (text, key) => {
     if (isUrlKey(key) && hasCredentials(text)) learnUrl(text);
@@ -53,8 +56,7 @@ function learnUrl(text: string): void {
   // Without a password, the user is a token.
   if (password === "") knowSecret(decoded(username));
   else knowSecret(Buffer.from(`${decoded(username)}:${decoded(password)}`).toString("base64"));
-  for (const [name, value] of searchParams)
-    if (hasCredentials(`?${name}=x`)) knowSecret(value);
+  for (const [name, value] of searchParams) if (hasCredentials(`?${name}=x`)) knowSecret(value);
 }
 
 function decoded(text: string): string {

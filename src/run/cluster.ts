@@ -19,6 +19,7 @@ import {
 } from "../http/address.ts";
 import { createIdentity, type Identity } from "../http/identity.ts";
 import { PeerServer } from "../http/peer-server.ts";
+import { knowSecret } from "../known-secrets.ts";
 import type { Control } from "../peer/control.ts";
 import { Peer } from "../peer/peer.ts";
 import { isRunning, machineId } from "../process.ts";
@@ -113,6 +114,7 @@ export class Cluster implements Stage {
     const { hosts, plan, directory, env, lock, log } = options;
     const earlier = await readEarlierDriver(directory, (text) => log.write("warning", text));
     const token = options.token ?? earlier?.token ?? randomId(32);
+    knowSecret(token, "MATRIX_TOKEN");
     const run = earlier?.run ?? randomId(12);
     const asked = hosts.listen ?? LOOPBACK;
     // Secrets do not cross a network in cleartext.

@@ -6,6 +6,7 @@ import { dirname, join as joinPath } from "node:path";
 import { MatrixError, messageOf } from "../error.ts";
 import type { DriverAddress } from "../host/driver-calls.ts";
 import { hostnameOf, isLoopback } from "../http/address.ts";
+import { knowSecret } from "../known-secrets.ts";
 import { DRIVER_FILE, readDriverFile } from "../records/driver-file.ts";
 import { MANIFEST_FILE, readManifest } from "../records/manifest.ts";
 
@@ -34,7 +35,10 @@ export async function readToken(
 const TOKEN_CHARS_MIN = 16;
 
 function checked(token: string, from: string): string {
-  if (token.length >= TOKEN_CHARS_MIN && /^[\x21-\x7e]+$/.test(token)) return token;
+  if (token.length >= TOKEN_CHARS_MIN && /^[\x21-\x7e]+$/.test(token)) {
+    knowSecret(token, "MATRIX_TOKEN");
+    return token;
+  }
   throw new MatrixError(
     "usage",
     `the token of ${from} is too weak: it needs at least ${TOKEN_CHARS_MIN} visible ASCII characters`,

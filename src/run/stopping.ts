@@ -5,6 +5,7 @@
 import type { EarlyStop } from "../driver/early-stop.ts";
 import { onAbort } from "../driver/run.ts";
 import { messageOf } from "../error.ts";
+import { masked } from "../known-secrets.ts";
 import type { Stopped } from "../records/manifest.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { RunContext } from "./settings.ts";
@@ -49,8 +50,8 @@ export class Stopping {
   /** Why the run stopped. `error` is what ended it; null when it was told to stop. */
   reason(error: Error | null): Stopped {
     const { usedUp, earlyStop } = this.#options;
-    if (error !== null) return { why: "error", message: messageOf(error) };
-    if (earlyStop.reason !== null) return { why: "early_stop", message: earlyStop.reason };
+    if (error !== null) return { why: "error", message: masked(messageOf(error)) };
+    if (earlyStop.reason !== null) return { why: "early_stop", message: masked(earlyStop.reason) };
     const used = usedUp();
     return used === null
       ? { why: "signal", message: "the run was told to stop" }

@@ -2,11 +2,14 @@
 // death.
 
 import { StringDecoder } from "node:string_decoder";
+import { masked } from "../known-secrets.ts";
 
-/** Characters kept of the end of stderr. */
+/** Characters shown of the end of stderr. */
 const LAST_WORDS_CHARS = 2000;
 /** A longer line is shortened, and a line without an end is passed on in pieces. */
 const LINE_CHARS_MAX = 4000;
+/** Characters kept beyond either limit, so that a secret is found whole before it is cut. */
+const SECRET_CHARS_MAX = 1000;
 
 export class StderrLines {
   readonly #onLine: (line: string) => void;
@@ -21,21 +24,22 @@ export class StderrLines {
 
   /** The end of what was written, without surrounding white space. */
   get lastWords(): string {
-    return this.#lastWords.trim();
+    return masked(this.#lastWords).slice(-LAST_WORDS_CHARS).trim();
   }
 
   push(chunk: Buffer): void {
     const text = this.#decoder.write(chunk);
-    this.#lastWords = (this.#lastWords + text).slice(-LAST_WORDS_CHARS);
+    this.#lastWords = (this.#lastWords + text).slice(-LAST_WORDS_CHARS - SECRET_CHARS_MAX);
     const lines = (this.#rest + text).split("\n");
     this.#rest = lines.pop() ?? "";
     for (const line of lines) this.#pass(line);
-    if (this.#rest.length <= LINE_CHARS_MAX) return;
-    this.#pass(this.#rest);
-    this.#rest = "";
+    if (this.#rest.length <= LINE_CHARS_MAX + SECRET_CHARS_MAX) return;
+    const whole = masked(this.#rest);
+    this.#pass(whole.slice(0, LINE_CHARS_MAX));
+    this.#rest = whole.slice(LINE_CHARS_MAX);
   }
 
   #pass(line: string): void {
-    if (line.trim() !== "") this.#onLine(line.slice(0, LINE_CHARS_MAX));
+    if (line.trim() !== "") this.#onLine(masked(line).slice(0, LINE_CHARS_MAX));
   }
 }

@@ -5,6 +5,7 @@
 
 import { createWriteStream, type WriteStream } from "node:fs";
 import { stripVTControlCharacters } from "node:util";
+import { masked } from "../known-secrets.ts";
 import { openOwnSync } from "../task/own-files.ts";
 
 export type Level = "info" | "warning" | "error";
@@ -86,9 +87,9 @@ export function createRepeatCounter(): (message: string) => string | null {
 
 export function formatLine(level: Level, message: string, fields: LogFields): string {
   const pairs = Object.entries(fields).map(
-    ([key, value]) => ` ${key}=${formatValue(String(value))}`,
+    ([key, value]) => ` ${key}=${formatValue(masked(String(value)))}`,
   );
-  const line = `${level} ${harmless(cut(message))}${pairs.join("")}`;
+  const line = `${level} ${harmless(cut(masked(message)))}${pairs.join("")}`;
   return cut(line);
 }
 

@@ -2,6 +2,7 @@
 // when the driver is slow or gone, the oldest lines are dropped, and a line in their place says how
 // many.
 
+import { masked } from "../known-secrets.ts";
 import { createRepeatCounter, formatLine, type Level, type Log, type LogFields } from "./log.ts";
 
 /** A line on its way to the driver. */
@@ -131,6 +132,8 @@ function cutFields(fields: LogFields): LogFields {
   );
 }
 
-function cut(text: string): string {
+/** The driver gets lines without secrets, which it may not know. */
+function cut(unmasked: string): string {
+  const text = masked(unmasked);
   return text.length <= LINE_CHARS_MAX ? text : `${text.slice(0, LINE_CHARS_MAX - 1)}…`;
 }

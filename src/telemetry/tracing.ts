@@ -4,6 +4,7 @@
 
 import type { Attributes, Context, Span } from "@opentelemetry/api";
 import type { IdGenerator } from "@opentelemetry/sdk-trace-base";
+import { masked } from "../known-secrets.ts";
 import type { Usage } from "../task/task.ts";
 import { ATTRIBUTE, SPAN } from "./names.ts";
 import { createResource, createSpanExporter, type Environment, wantsOtlp } from "./otlp.ts";
@@ -140,10 +141,10 @@ function hopAttributes(span: HopSpan): Attributes {
     [ATTRIBUTE.queueMs]: startedAt - queuedAt,
     // The SDK leaves out what is undefined.
     [ATTRIBUTE.provider]: provider,
-    [ATTRIBUTE.requestModel]: model,
-    [ATTRIBUTE.responseModel]: asked?.responseModel,
-    [ATTRIBUTE.finishReasons]: asked && [...asked.finishReasons],
-    [ATTRIBUTE.serverAddress]: asked?.server?.address,
+    [ATTRIBUTE.requestModel]: model && masked(model),
+    [ATTRIBUTE.responseModel]: asked?.responseModel && masked(asked.responseModel),
+    [ATTRIBUTE.finishReasons]: asked?.finishReasons.map(masked),
+    [ATTRIBUTE.serverAddress]: asked?.server && masked(asked.server.address),
     [ATTRIBUTE.serverPort]: asked?.server?.port,
     [ATTRIBUTE.inputTokens]: usage?.prompt_tokens,
     [ATTRIBUTE.outputTokens]: usage?.completion_tokens,
@@ -155,7 +156,7 @@ function hopAttributes(span: HopSpan): Attributes {
 
 function taskAttributes({ rowId, trial, status, stopReason }: TaskSpan): Attributes {
   return {
-    [ATTRIBUTE.row]: rowId,
+    [ATTRIBUTE.row]: masked(rowId),
     [ATTRIBUTE.trial]: trial,
     [ATTRIBUTE.status]: status,
     [ATTRIBUTE.stopReason]: stopReason,

@@ -1,6 +1,7 @@
 // Lines of an agent's stderr, and its last words.
 
 import { expect, test } from "bun:test";
+import { knowSecret } from "../../src/known-secrets.ts";
 import { StderrLines } from "../../src/sandbox/stderr-lines.ts";
 
 function reader() {
@@ -32,12 +33,35 @@ test("a line of 4000 characters is passed whole, and a longer one is shortened",
 
 test("a line without an end is passed on in pieces of more than 4000 characters", () => {
   const { heard, push } = reader();
-  push("a".repeat(4000));
+  push("a".repeat(5000));
   expect(heard).toEqual([]);
   push("b");
   expect(heard).toEqual(["a".repeat(4000)]);
   push("tail\n");
-  expect(heard.at(-1)).toBe("tail");
+  expect(heard.at(-1)).toBe(`${"a".repeat(1000)}btail`);
+});
+
+test("a secret is masked where it is cut: between chunks, pieces and before the last words", () => {
+  const forget = knowSecret("secret-of-a-program", "KEY");
+  try {
+    const { heard, lines, push } = reader();
+    push("say secret-of");
+    push("-a-program now\n");
+    expect(heard.at(-1)).toBe("say [KEY] now");
+    expect(lines.lastWords).toBe("say [KEY] now");
+    // The piece ends within the secret.
+    push(`${"a".repeat(3990)}secret-of-a-program${"b".repeat(1000)}`);
+    expect(heard.at(-1)).toBe(`${"a".repeat(3990)}[KEY]${"b".repeat(5)}`);
+    // The last words begin within the secret.
+    push(`\nsecret-of-a-program${"c".repeat(1990)}`);
+    expect(lines.lastWords).toEndWith(`\n[KEY]${"c".repeat(1990)}`);
+    expect(lines.lastWords).not.toContain("program");
+    push("\n");
+    push(`${"d".repeat(3995)}secret-of-a-program\n`);
+    expect(heard.at(-1)).toBe(`${"d".repeat(3995)}[KEY]`);
+  } finally {
+    forget();
+  }
 });
 
 test("the last words are the last 2000 characters without surrounding white space", () => {
