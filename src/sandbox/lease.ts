@@ -36,6 +36,8 @@ export class Lease implements AsyncDisposable {
    * Folder mounted read-only into every container: the counter `lease` and the agents' libraries.
    */
   readonly bridge: string;
+  /** Names of a sandbox without a network, for engines that would show those of the machine. */
+  readonly hosts: string;
   readonly #guard: Child;
   readonly #renewal: NodeJS.Timeout;
   #renewals = 0;
@@ -56,6 +58,8 @@ export class Lease implements AsyncDisposable {
       // Set against the umask, because agents in a container may run as any user.
       for (const path of [bridge, ...Object.keys(files).map((name) => join(bridge, name))])
         await chmod(path, path === bridge ? 0o755 : 0o644);
+      await writeFile(join(folder, HOSTS), HOSTS_TEXT);
+      await chmod(join(folder, HOSTS), 0o644);
     } catch (cause) {
       if (cause instanceof MatrixError) throw cause;
       throw new MatrixError(
@@ -74,6 +78,7 @@ export class Lease implements AsyncDisposable {
     this.owner = owner;
     this.folder = folder;
     this.bridge = join(folder, "bridge");
+    this.hosts = join(folder, HOSTS);
     this.#guard = spawnChild("/bin/sh", ["-c", GUARD, "matrix-guard", folder], {
       env: environment(),
     });
@@ -139,6 +144,8 @@ export class Lease implements AsyncDisposable {
 }
 
 const SESSION = "session";
+const HOSTS = "hosts";
+const HOSTS_TEXT = "127.0.0.1 localhost sandbox\n::1 localhost\n";
 
 /** Sessions that a lease has notes of. */
 export async function sessionsOf(folder: string): Promise<number[]> {

@@ -18,7 +18,9 @@ const nowhere = { DOCKER_HOST: "unix:///no/such/docker.sock", PATH: "/nowhere" }
 test("sandbox check prints for each engine whether it is there, and what to do when it is not", async () => {
   const { code, stdout } = await matrix(["sandbox", "check"], { env: nowhere });
   expect(stdout).toContain("docker: no Docker engine answers at unix:///no/such/docker.sock");
-  expect(stdout).toContain("hint: start Docker, set DOCKER_HOST, or use Apptainer");
+  expect(stdout).toContain(
+    "hint: start Docker or `podman system service`, set DOCKER_HOST, or use Apptainer",
+  );
   expect(stdout).toContain("apptainer: no apptainer or singularity in PATH");
   expect(stdout).toContain("no engine here can run sandboxes");
   expect(code).toBe(1);

@@ -57,7 +57,7 @@ export const sandbox = v.strictObject({
     described(
       v.picklist(["auto", "docker", "apptainer", "process"]),
       "What runs the sandbox. `auto` takes Docker where it is available, and Apptainer " +
-        "otherwise. `process` runs plain processes: it isolates nothing and ignores the image.",
+        "otherwise. Podman counts as Docker. `process` runs plain processes: it isolates nothing and ignores the image.",
       "auto",
     ),
     "auto",

@@ -14,7 +14,6 @@ import { homeOf, placeBytes, wholeBytes, writablePlaces } from "../places.ts";
 /** The folder of named pipes, as the sandbox sees it. */
 export const PIPES = "/matrix-pipes";
 const HOSTNAME = "sandbox";
-const HOSTS = `127.0.0.1 localhost ${HOSTNAME}\n::1 localhost\n`;
 const MIB = 2 ** 20;
 /** Apptainer keeps small files of its own beside the places of the sandbox. */
 const SESSION_MIB_MIN = 16;
@@ -61,7 +60,7 @@ export async function commandFor(
   const configuration = way.configures
     ? ["--config", await writeOnce(lease, "apptainer.conf", configurationOf(spec, way))]
     : [];
-  const hosts = spec.network === "none" ? await writeOnce(lease, "hosts", HOSTS) : "/etc/hosts";
+  const hosts = spec.network === "none" ? lease.hosts : "/etc/hosts";
   const disk = way.isRoot || spec.user === "root" ? join(lease.folder, "disk") : null;
   const args = [
     ...["--quiet", ...configuration, "exec"],

@@ -108,7 +108,7 @@ export function hintFor(cause: unknown): string {
   if (code === "EACCES")
     return "this user may not talk to Docker: add it to the group `docker`, or use Apptainer";
   if (code === "ENOENT" || code === "ECONNREFUSED" || code === "FailedToOpenSocket")
-    return "start Docker, set DOCKER_HOST, or use Apptainer";
+    return "start Docker or `podman system service`, set DOCKER_HOST, or use Apptainer";
   return "run `matrix sandbox check` to see what this machine can do";
 }
 

@@ -1,9 +1,10 @@
-// The address of the Docker engine that the `docker` command would talk to: DOCKER_HOST, the
-// current context or the local socket, with its certificates. This file reads the environment and
-// the files that the command keeps, and connects to nothing.
+// The address of the engine that the `docker` command would talk to: DOCKER_HOST, the current
+// context or the local socket, with its certificates; without Docker, the address of Podman, whose
+// API is the same. This file reads the environment and the files that the command keeps, and
+// connects to nothing.
 
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
+import { accessSync, constants, existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { MatrixError, messageOf } from "../../error.ts";
@@ -39,13 +40,22 @@ interface Place {
 
 type Env = Readonly<Record<string, string | undefined>>;
 
-const SYSTEM_SOCKET = "/var/run/docker.sock";
+/** Sockets of the machine's engines, which all users share. */
+export interface SystemSockets {
+  readonly docker: string;
+  readonly podman: string;
+}
+
+const SYSTEM_SOCKETS: SystemSockets = {
+  docker: "/var/run/docker.sock",
+  podman: "/run/podman/podman.sock",
+};
 const PORTS = { http: 2375, https: 2376, ssh: 22 } as const;
 const LOCAL = ["localhost", "127.0.0.1", "[::1]"];
 
 /** Fails with `sandbox_unavailable` when a named context or certificate is missing. */
-export function dockerEndpoint(env: Env, systemSocket = SYSTEM_SOCKET): DockerEndpoint {
-  const { address, certificates } = placeOf(env, systemSocket);
+export function dockerEndpoint(env: Env, system = SYSTEM_SOCKETS): DockerEndpoint {
+  const { address, certificates } = placeOf(env, system);
   if (address.startsWith("unix://"))
     return { address, remote: false, options: { socketPath: address.slice("unix://".length) } };
   const url = new URL(address.replace(/^tcp:/, "http:"));
@@ -65,7 +75,7 @@ export function dockerEndpoint(env: Env, systemSocket = SYSTEM_SOCKET): DockerEn
   return { address, remote: !LOCAL.includes(url.hostname), options };
 }
 
-function placeOf(env: Env, systemSocket: string): Place {
+function placeOf(env: Env, system: SystemSockets): Place {
   const folder = env["DOCKER_CONFIG"] ?? join(homeOf(env), ".docker");
   const host = env["DOCKER_HOST"] ?? "";
   if (host !== "")
@@ -76,7 +86,7 @@ function placeOf(env: Env, systemSocket: string): Place {
     };
   const context = env["DOCKER_CONTEXT"] ?? currentContext(folder);
   return context === "default"
-    ? { address: localSocket(env, systemSocket), certificates: null }
+    ? { address: localAddress(env, system), certificates: null }
     : placeOfContext(folder, context);
 }
 
@@ -111,14 +121,32 @@ function readCertificates(folder: string): Certificates {
   return { ca: read("ca"), cert: read("cert"), key: read("key") };
 }
 
-/** The machine's socket before the user's own. */
-function localSocket(env: Env, systemSocket: string): string {
+/**
+ * Docker's sockets before Podman's, the machine's before the user's own. CONTAINER_HOST is the
+ * user's word for Podman, and therefore comes first.
+ */
+function localAddress(env: Env, { docker, podman }: SystemSockets): string {
+  const chosen = env["CONTAINER_HOST"] ?? "";
+  if (chosen !== "") return chosen;
+  const runtime = env["XDG_RUNTIME_DIR"] ?? "/nonexistent";
   const sockets = [
-    systemSocket,
-    join(env["XDG_RUNTIME_DIR"] ?? "/nonexistent", "docker.sock"),
+    docker,
+    join(runtime, "docker.sock"),
     join(homeOf(env), ".docker/run/docker.sock"),
+    podman,
+    join(runtime, "podman/podman.sock"),
   ];
-  return `unix://${sockets.find((path) => existsSync(path)) ?? systemSocket}`;
+  return `unix://${sockets.find(canOpen) ?? docker}`;
+}
+
+/** A socket that this user may not open is no use where there is another one. */
+function canOpen(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK | constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function homeOf(env: Env): string {

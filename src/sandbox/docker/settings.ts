@@ -2,7 +2,7 @@
 
 import type Docker from "dockerode";
 import { machineId } from "../../process.ts";
-import type { SandboxSpec } from "../contract.ts";
+import type { Mount, SandboxSpec } from "../contract.ts";
 import { BRIDGE, HOLDER } from "../holder.ts";
 import type { Lease } from "../lease.ts";
 import { homeOf, placeBytes, wholeBytes, writablePlaces } from "../places.ts";
@@ -46,16 +46,14 @@ export function settingsOf(
     AttachStdin: true,
     HostConfig: {
       AutoRemove: true,
-      ...limitsOf(spec),
+      ...limitsOf(spec, kind),
       NetworkMode: spec.network,
       ReadonlyRootfs: spec.readOnly,
-      Mounts: [{ source: bridge, target: BRIDGE, writable: false }, ...spec.mounts].map(
-        ({ source, target, writable }) => ({
-          Type: "bind",
-          Source: source,
-          Target: target,
-          ReadOnly: !writable,
-        }),
+      ...mountsOf(
+        [{ source: bridge, target: BRIDGE, writable: false }, ...hostsOf(spec, lease, kind)].concat(
+          spec.mounts,
+        ),
+        kind,
       ),
       CapDrop: ["ALL"],
       SecurityOpt: ["no-new-privileges"],
@@ -66,7 +64,28 @@ export function settingsOf(
   };
 }
 
-function limitsOf(spec: SandboxSpec): Docker.HostConfig {
+/** Podman reads a mount as comma-separated values, and a bind as values between colons. */
+function mountsOf(mounts: readonly Mount[], { podman }: EngineKind): Docker.HostConfig {
+  const isBind = ({ source, target }: Mount) => podman && (source + target).includes(",");
+  return {
+    Mounts: mounts
+      .filter((mount) => !isBind(mount))
+      .map(({ source, target, writable }) => ({
+        ...{ Type: "bind", Source: source, Target: target, ReadOnly: !writable },
+      })),
+    Binds: mounts
+      .filter(isBind)
+      .map(({ source, target, writable }) => `${source}:${target}${writable ? "" : ":ro"}`),
+  };
+}
+
+/** Podman would show the names of the machine, and the container's own. */
+function hostsOf({ network }: SandboxSpec, { hosts }: Lease, { podman }: EngineKind): Mount[] {
+  if (!podman || network !== "none") return [];
+  return [{ source: hosts, target: "/etc/hosts", writable: false }];
+}
+
+function limitsOf(spec: SandboxSpec, { podman }: EngineKind): Docker.HostConfig {
   const memory = wholeBytes(spec);
   // The image's own /tmp is writable without a read-only root.
   const places = writablePlaces(spec).filter((place) => spec.readOnly || place !== "/tmp");
@@ -78,7 +97,11 @@ function limitsOf(spec: SandboxSpec): Docker.HostConfig {
     NanoCpus: Math.round(spec.cpus * 1e9),
     PidsLimit: spec.pids,
     ShmSize: Math.floor(Math.min(SHARED_BYTES_MAX, spec.memoryBytes * SHARED_PART)),
-    Tmpfs: Object.fromEntries(places.map((path) => [path, place])),
+    Tmpfs: {
+      // Podman would make these writable beside a read-only root, without a bound.
+      ...(podman && spec.readOnly ? { "/run": "ro,size=64k", "/var/tmp": "ro,size=64k" } : {}),
+      ...Object.fromEntries(places.map((path) => [path, place])),
+    },
   };
 }
 

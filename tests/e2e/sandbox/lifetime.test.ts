@@ -239,7 +239,7 @@ test.skipIf(docker.image === null)(
         .catch((thrown) => thrown);
       expect([failure.code, failure.hint]).toEqual([
         "sandbox_unavailable",
-        "start Docker, set DOCKER_HOST, or use Apptainer",
+        "start Docker or `podman system service`, set DOCKER_HOST, or use Apptainer",
       ]);
     } finally {
       if (before === undefined) delete process.env["DOCKER_HOST"];

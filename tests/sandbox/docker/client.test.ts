@@ -42,7 +42,7 @@ test("an engine that is not there is reported with its address and what to do", 
         /^no Docker engine answers at unix:\/\/\/no\/such\/docker.sock: .+/,
       ),
       unenforced: [],
-      hints: ["start Docker, set DOCKER_HOST, or use Apptainer"],
+      hints: ["start Docker or `podman system service`, set DOCKER_HOST, or use Apptainer"],
     });
   }));
 
@@ -67,9 +67,12 @@ test("an engine on another machine cannot be used, and says what to do", () =>
 
 test.each([
   ["EACCES", "this user may not talk to Docker: add it to the group `docker`, or use Apptainer"],
-  ["ENOENT", "start Docker, set DOCKER_HOST, or use Apptainer"],
-  ["ECONNREFUSED", "start Docker, set DOCKER_HOST, or use Apptainer"],
-  ["FailedToOpenSocket", "start Docker, set DOCKER_HOST, or use Apptainer"],
+  ["ENOENT", "start Docker or `podman system service`, set DOCKER_HOST, or use Apptainer"],
+  ["ECONNREFUSED", "start Docker or `podman system service`, set DOCKER_HOST, or use Apptainer"],
+  [
+    "FailedToOpenSocket",
+    "start Docker or `podman system service`, set DOCKER_HOST, or use Apptainer",
+  ],
   ["EPIPE", "run `matrix sandbox check` to see what this machine can do"],
   [undefined, "run `matrix sandbox check` to see what this machine can do"],
 ])("the advice for the error %p is: %s", (code, hint) => {
@@ -140,5 +143,18 @@ test.each([
     );
     expect(ended).toBe(outcome);
     expect(engine.asked("DELETE /containers/one")[0]?.query.get("force")).toBe("true");
+  }),
+);
+
+test.each([
+  [{}, {}, "Docker"],
+  [{ Components: [{ Name: "Engine" }] }, { SecurityOptions: ["name=seccomp"] }, "Docker"],
+  [{}, { SecurityOptions: ["name=rootless"] }, "rootless Docker"],
+  [{ Components: [{ Name: "Conmon" }, { Name: "Podman Engine" }] }, {}, "Podman"],
+])("an engine that reports %j and %j is called %3$s", (version, info, name) =>
+  DockerEngine.within(async (engine) => {
+    engine.replies.set("GET /version", { status: 200, json: { Version: "9", ...version } });
+    engine.replies.set("GET /info", { status: 200, json: info });
+    expect((await reportDocker()).says).toStartWith(`${name} 9 at unix://`);
   }),
 );

@@ -63,7 +63,7 @@ test.each([
   withFolder(async (folder) => {
     if (config !== null) await writeFile(join(folder, "config.json"), config);
     const { address, remote, options } = dockerEndpoint({ DOCKER_CONFIG: folder });
-    expect(address).toMatch(/^unix:\/\/\/.*docker\.sock$/);
+    expect(address).toMatch(/^unix:\/\/\/.*\.sock$/);
     expect([remote, options]).toEqual([false, { socketPath: address.slice("unix://".length) }]);
     expect(dockerEndpoint({ DOCKER_CONFIG: folder, DOCKER_CONTEXT: "default" }).address).toBe(
       address,
@@ -71,15 +71,23 @@ test.each([
   }),
 );
 
-test("the machine's socket is taken before those of the user, and named when there is none", () =>
+test("Docker's sockets come before Podman's, the machine's before the user's, or Docker's is named", () =>
   withFolder(async (folder) => {
     const system = join(folder, "system.sock");
+    const podman = join(folder, "machine-podman.sock");
+    const ownPodman = join(folder, "podman/podman.sock");
     const own = join(folder, "docker.sock");
     const home = join(folder, ".docker/run/docker.sock");
     const env = { DOCKER_CONFIG: folder, HOME: folder, XDG_RUNTIME_DIR: folder };
     const addressOf = (given: Readonly<Record<string, string>>) =>
-      dockerEndpoint(given, system).address;
+      dockerEndpoint(given, { docker: system, podman }).address;
     expect(addressOf(env)).toBe(`unix://${system}`);
+    await mkdir(join(folder, "podman"));
+    await writeFile(ownPodman, "");
+    expect(addressOf(env)).toBe(`unix://${ownPodman}`);
+    expect(addressOf({ DOCKER_CONFIG: folder, HOME: folder })).toBe(`unix://${system}`);
+    await writeFile(podman, "");
+    expect(addressOf(env)).toBe(`unix://${podman}`);
     await mkdir(join(home, ".."), { recursive: true });
     await writeFile(home, "");
     expect(addressOf(env)).toBe(`unix://${home}`);
@@ -88,6 +96,10 @@ test("the machine's socket is taken before those of the user, and named when the
     expect(addressOf({ DOCKER_CONFIG: folder, HOME: folder })).toBe(`unix://${home}`);
     await writeFile(system, "");
     expect(addressOf(env)).toBe(`unix://${system}`);
+    const chosen = { ...env, CONTAINER_HOST: "unix:///chosen.sock" };
+    expect(addressOf(chosen)).toBe("unix:///chosen.sock");
+    expect(addressOf({ ...chosen, DOCKER_HOST: "tcp://x" })).toBe("tcp://x");
+    expect(addressOf({ ...env, CONTAINER_HOST: "" })).toBe(`unix://${system}`);
   }));
 
 test("the settings lie in the user's home folder by default", () =>
@@ -100,7 +112,7 @@ test("the settings lie in the user's home folder by default", () =>
 test("the machine's socket is the one at which Docker listens by default", () => {
   const { address } = dockerEndpoint({ DOCKER_CONFIG: "/no/such", XDG_RUNTIME_DIR: "/no/such" });
   if (existsSync("/var/run/docker.sock")) expect(address).toBe("unix:///var/run/docker.sock");
-  else expect(address).toMatch(/^unix:\/\/\/.*docker\.sock$/);
+  else expect(address).toMatch(/^unix:\/\/\/.*\/(?:docker|podman)\.sock$/);
 });
 
 test("certificates come from DOCKER_CERT_PATH, or else from the folder of the settings", () =>

@@ -2,6 +2,7 @@
 // them when the container goes.
 
 import { expect, test } from "bun:test";
+import { readFile } from "node:fs/promises";
 import { machineId } from "../../../src/process.ts";
 import { Channel } from "../../../src/sandbox/channel.ts";
 import type { Sandbox, SandboxSpec } from "../../../src/sandbox/contract.ts";
@@ -107,6 +108,7 @@ test("a container is created with the limits, mounts, labels and holder of its s
         NetworkMode: "host",
         ReadonlyRootfs: true,
         Tmpfs: { "/tmp": tmpfs, "/work": tmpfs },
+        Binds: [],
         Mounts: [
           { Type: "bind", Source: lease.bridge, Target: "/matrix", ReadOnly: true },
           { Type: "bind", Source: "/data", Target: "/in", ReadOnly: false },
@@ -157,6 +159,37 @@ test.each([
     expect(engine.asked("GET /info")).toHaveLength(1);
   }),
 );
+
+test("Podman gets paths with commas as binds, its own temporary folders closed, and our hosts", () =>
+  within(async ({ engine, lease, sandboxes }) => {
+    engine.replies.set("GET /version", { status: 200, json: PODMAN });
+    const mounts = [
+      { source: "/a, b", target: "/in", writable: true },
+      { source: "/c", target: "/d,e", writable: false },
+      { source: "/f", target: "/g", writable: false },
+    ];
+    await using _sandbox = await sandboxes.start({ ...FULL, network: "none", mounts });
+    const { Binds, Mounts, Tmpfs } = configOf(engine).HostConfig;
+    expect(Binds).toEqual(["/a, b:/in", "/c:/d,e:ro"]);
+    expect(Mounts).toEqual([
+      { Type: "bind", Source: lease.bridge, Target: "/matrix", ReadOnly: true },
+      { Type: "bind", Source: lease.hosts, Target: "/etc/hosts", ReadOnly: true },
+      { Type: "bind", Source: "/f", Target: "/g", ReadOnly: true },
+    ]);
+    expect(Tmpfs).toMatchObject({ "/run": "ro,size=64k", "/var/tmp": "ro,size=64k" });
+    expect(await readFile(lease.hosts, "utf8")).toBe(
+      "127.0.0.1 localhost sandbox\n::1 localhost\n",
+    );
+  }));
+
+test("Podman with a writable root and the network of the machine keeps its folders and names", () =>
+  within(async ({ engine, sandboxes }) => {
+    engine.replies.set("GET /version", { status: 200, json: PODMAN });
+    await using _sandbox = await sandboxes.start({ ...FULL, readOnly: false });
+    const { Mounts, Tmpfs } = configOf(engine).HostConfig;
+    expect(Object.keys(Tmpfs)).toEqual(["/work"]);
+    expect(Mounts.map(({ Target }: { Target: string }) => Target)).toEqual(["/matrix", "/in"]);
+  }));
 
 test("an engine that tells nothing of itself at first is asked again", () =>
   within(async ({ engine, sandboxes }) => {
