@@ -14,6 +14,7 @@ import { watchParent } from "../run/worker/parent.ts";
 import { Supervisor } from "../run/worker/supervisor.ts";
 import { runWorker } from "../run/worker/worker.ts";
 import { HOST_KEY, LAST_ERROR, WorkerLives } from "../run/worker/worker-command.ts";
+import { printable } from "../task/printable.ts";
 import { makeTemporaryFolder } from "../task/temporary-folder.ts";
 import type { Log } from "../telemetry/log.ts";
 import { formatLine } from "../telemetry/log.ts";
@@ -108,7 +109,7 @@ async function work(flags: AgentFlags, watcher: string): Promise<number> {
     listen: listen === undefined ? null : parseAddress(listen),
     isComplete: () => isComplete(flags.join),
     cwd: process.cwd(),
-    show: (line) => void process.stderr.write(`${line}\n`),
+    show: (line) => void process.stderr.write(`${printable(line)}\n`),
     leave: leaving.signal,
   });
   return why === "gone" ? EXIT_GONE : EXIT.complete;
@@ -160,7 +161,8 @@ async function watchWorkers(flags: AgentFlags): Promise<number> {
     command: (worker) => lives.next(worker, token, lastErrors.get(worker)),
     adopted: [],
     logs: folder,
-    echo: (text) => void process.stderr.write(text),
+    // Programs draw progress with carriage returns; here they begin lines.
+    echo: (text) => void process.stderr.write(printable(text.replace(/\r\n?/g, "\n"))),
     onStart: () => undefined,
     onDeath: (worker, { code, lastError, restartInMs }) => {
       lastErrors.set(worker, lastError);

@@ -15,6 +15,7 @@ import { answerCodePart, isCodePart } from "../run/check/code-part.ts";
 import { endpointsOf, type Reach } from "../run/check/reach.ts";
 import { type Bound, boundOf } from "../run/limits.ts";
 import { unisolated } from "../sandbox/site.ts";
+import { printable } from "../task/printable.ts";
 import {
   jsonOption,
   noCodeOption,
@@ -108,19 +109,19 @@ async function check(
   const isJson = flags.json === true;
   const onReach = (found: Reach): void => {
     reach = found;
-    if (!isJson) console.log(masked(`${renderReach(found)}\n`));
+    if (!isJson) console.log(printable(masked(`${renderReach(found)}\n`)));
   };
   try {
     const plan = await describe(recipe, overrides, flags, onReach);
     const text = isJson
       ? maskedJson(JSON.stringify({ valid: true, reach, plan }))
       : masked(textOf(plan));
-    console.log(text);
+    console.log(printable(text));
   } catch (thrown) {
     if (!isJson || !(thrown instanceof MatrixError)) throw thrown;
     const { code, message, problems, hint = null } = thrown;
     const refusal = { valid: false, code, message, problems, hint, reach };
-    console.log(maskedJson(JSON.stringify(refusal)));
+    console.log(printable(maskedJson(JSON.stringify(refusal))));
     process.exitCode = thrown.exitCode;
   }
 }

@@ -15,6 +15,7 @@ import { planMend } from "../run/replay/mend-plan.ts";
 import { runRecipe } from "../run/run-recipe.ts";
 import type { RunSettings } from "../run/settings.ts";
 import type { Summary } from "../run/summary.ts";
+import { printable } from "../task/printable.ts";
 import {
   insecureOption,
   jsonOption,
@@ -145,13 +146,13 @@ async function play(plan: Plan, flags: DriveFlags, settings: RunSettings): Promi
   const summary = await runRecipe(plan, settings, {
     drain: interrupts.drain,
     halt: interrupts.halt,
-    say: (line) => console.error(line),
+    say: (line) => console.error(printable(line)),
     display: (snapshot) => startProgress(snapshot, flags.quiet === true),
     ownsProcess: true,
   }).finally(() => interrupts.dispose());
   // A run that was refused before it began has no summary to show.
   if (summary.error?.exitCode === EXIT.refused) throw summary.error;
-  console.log(
+  print(
     flags.json === true
       ? maskedJson(JSON.stringify(jsonOf(summary)))
       : masked(renderSummary(summary)),
@@ -184,9 +185,7 @@ async function forecast(
     hosts: flags.workers ?? 1,
     fresh: flags.fresh === true,
   });
-  console.log(
-    flags.json === true ? maskedJson(JSON.stringify(result)) : masked(renderForecast(result)),
-  );
+  print(flags.json === true ? maskedJson(JSON.stringify(result)) : masked(renderForecast(result)));
   sayCode(flags);
   if (result.budget?.over == null) return EXIT.complete;
   throw new MatrixError("run_refused", `the run would go over run.budget: ${result.budget.over}`, {
@@ -216,7 +215,7 @@ async function planOnly(
     ...{ retry, replay, ask: rolesToAsk(flags), from: flags.from ?? null },
     fresh: flags.fresh === true,
   });
-  console.log(flags.json === true ? JSON.stringify(result) : renderMendPlan(result));
+  print(flags.json === true ? JSON.stringify(result) : renderMendPlan(result));
   sayCode(flags);
   return EXIT.complete;
 }
@@ -233,4 +232,8 @@ function directoryOf({ recipe }: Plan, isReplay: boolean): string {
 function jsonOf({ error, ...summary }: Summary): object {
   const { code, message } = error ?? {};
   return { ...summary, error: error === null ? null : { code, message } };
+}
+
+function print(text: string): void {
+  console.log(printable(text));
 }

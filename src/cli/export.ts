@@ -12,6 +12,7 @@ import type { PerspectiveOptions } from "../export/perspective.ts";
 import type { SelectionRules } from "../export/selection.ts";
 import { parseSplits, type Split, WHOLE } from "../export/split.ts";
 import { compileExpression, type Expression } from "../recipe/expression/expression.ts";
+import { printable } from "../task/printable.ts";
 import { schemeOf } from "../task/scheme.ts";
 import { isUnanswered, UNANSWERED, type Unanswered } from "../task/task.ts";
 import { jsonOption } from "./flags.ts";
@@ -139,7 +140,7 @@ export function exportCommand(): Command {
       groundTruth: flags.groundTruth ?? null,
     };
     const summary = await write(options, flags.public === true);
-    console.log(flags.json === true ? JSON.stringify(summary) : textOf(summary));
+    console.log(printable(flags.json === true ? JSON.stringify(summary) : textOf(summary)));
     const isEmpty = Object.values(summary.examples).every((count) => count === 0);
     if (flags.to === "trl-dpo" && isEmpty) console.error(NO_PAIR);
   });

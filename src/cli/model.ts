@@ -11,6 +11,7 @@ import { createModelServer } from "../model/served/server.ts";
 import { serve } from "../platform.ts";
 import { loadModel, loadRecipe } from "../recipe/load.ts";
 import type { SimulatedModelConfig } from "../recipe/schema/model-schema.ts";
+import { printable } from "../task/printable.ts";
 import { onInterrupt } from "./interrupts.ts";
 
 interface ServeFlags {
@@ -51,7 +52,7 @@ async function serveModel(settings: readonly string[], flags: ServeFlags): Promi
   const server = listen(hostname, port, fetch);
   // The URL is the result: a script reads it from stdout.
   console.log(`${server.url}/v1`);
-  console.error(`simulated model "${name}" at ${server.url}/v1; stop with Ctrl-C`);
+  console.error(printable(`simulated model "${name}" at ${server.url}/v1; stop with Ctrl-C`));
   await signalled();
   await server.stop();
 }

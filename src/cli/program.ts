@@ -7,6 +7,7 @@ import { catchExits } from "../host/exit-trap.ts";
 import { masked } from "../known-secrets.ts";
 import { learnEnvironment } from "../recipe/learn-secrets.ts";
 import { provideUserImports } from "../run/user-imports.ts";
+import { printable } from "../task/printable.ts";
 import { version } from "../version.ts";
 import { refuseAddresses } from "./local-paths.ts";
 
@@ -42,6 +43,9 @@ const SYNONYMS: Readonly<Record<string, string>> = {
   stats: "report",
 };
 
+/** Commander repeats arguments in its errors. */
+const OUTPUT = { writeErr: (text: string) => void process.stderr.write(printable(text)) };
+
 /** Runs one command and resolves to the exit code. Bugs are thrown. */
 export async function runProgram(args: readonly string[]): Promise<number> {
   try {
@@ -66,6 +70,7 @@ async function createProgram(wanted: string | undefined): Promise<Command> {
     .description("Generate synthetic data with many LLM agents at once, peer to peer.")
     .version(version, "-V, --version")
     .hook("preAction", (_, command) => refuseAddresses(command))
+    .configureOutput(OUTPUT)
     .exitOverride();
   refuseSynonym(wanted);
   const only =
@@ -89,7 +94,7 @@ function refuseSynonym(wanted: string | undefined): void {
  */
 function withExit(command: Command): Command {
   for (const nested of command.commands) withExit(nested);
-  return command.exitOverride();
+  return command.configureOutput(OUTPUT).exitOverride();
 }
 
 /** Prints an error for the user, without its stack: stacks are for bugs. */
@@ -98,7 +103,6 @@ async function report(thrown: unknown): Promise<number> {
   if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? EXIT.complete : EXIT.refused;
   if (!(thrown instanceof MatrixError)) throw thrown;
   const { formatProblem } = await import("../recipe/problem.ts");
-  const { printable } = await import("./text/printable.ts");
   console.error(`error: ${printable(masked(thrown.message))}`);
   for (const problem of thrown.problems) {
     const text = printable(masked(formatProblem(problem)));

@@ -2,6 +2,7 @@
 
 import { createLogUpdate } from "log-update";
 import type { Display, Snapshot } from "../run/snapshot.ts";
+import { printable } from "../task/printable.ts";
 import { renderLine, renderPanel } from "./text/panel.ts";
 
 const PANEL_MS = 200;
@@ -21,7 +22,7 @@ export function startProgress(
   stream: ProgressStream = process.stderr,
 ): Display {
   if (!stream.listeners("error").includes(ignore)) stream.on("error", ignore);
-  const say = (line: string): void => whileOpen(() => void stream.write(`${line}\n`));
+  const say = (line: string): void => whileOpen(() => void stream.write(`${printable(line)}\n`));
   if (quiet) return { say, stop: () => undefined };
   // A terminal without a size, as some programs make them, has no room for a panel.
   if (stream.isTTY !== true || stream.columns === 0 || process.env["TERM"] === "dumb") {
@@ -30,8 +31,7 @@ export function startProgress(
     return { say, stop: () => clearInterval(timer) };
   }
   const update = createLogUpdate(stream);
-  const draw = (): void =>
-    whileOpen(() => update(renderPanel(snapshot(), stream.columns ?? COLUMNS_DEFAULT).join("\n")));
+  const draw = (): void => whileOpen(() => update(drawn(snapshot(), stream)));
   const timer = setInterval(draw, PANEL_MS);
   timer.unref();
   return {
@@ -48,6 +48,10 @@ export function startProgress(
       });
     },
   };
+}
+
+function drawn(snapshot: Snapshot, { columns = COLUMNS_DEFAULT }: ProgressStream): string {
+  return printable(renderPanel(snapshot, columns).join("\n"));
 }
 
 /** Stays on the stream, because the errors of a terminal that was closed may come after `stop`. */

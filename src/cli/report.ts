@@ -4,6 +4,7 @@ import { Command } from "commander";
 import { MatrixError } from "../error.ts";
 import { readManifest } from "../records/manifest.ts";
 import { readRecords } from "../records/read-records.ts";
+import { printable } from "../task/printable.ts";
 import { jsonOption } from "./flags.ts";
 import { RewardTally, renderRewards } from "./text/rewards.ts";
 import { renderUsage, UsageTally } from "./text/usage.ts";
@@ -32,7 +33,9 @@ export function reportCommand(): Command {
         }
       }
       const { lines } = rewards;
-      if (json) console.log(JSON.stringify({ name, simulated, domains: lines, ...usage.report }));
-      else console.log(`${renderRewards(name, simulated, lines)}\n\n${renderUsage(usage.report)}`);
+      const text = json
+        ? JSON.stringify({ name, simulated, domains: lines, ...usage.report })
+        : `${renderRewards(name, simulated, lines)}\n\n${renderUsage(usage.report)}`;
+      console.log(printable(text));
     });
 }

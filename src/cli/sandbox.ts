@@ -16,6 +16,7 @@ import { prepareImage } from "../sandbox/image.ts";
 import { Lease } from "../sandbox/lease.ts";
 import { findSandboxes, reap } from "../sandbox/reaper.ts";
 import { chooseEngine } from "../sandbox/site.ts";
+import { printable } from "../task/printable.ts";
 import type { Log } from "../telemetry/log.ts";
 import { jsonOption } from "./flags.ts";
 import { type CheckedEngine, renderEngine, renderSandboxes } from "./text/sandboxes.ts";
@@ -64,7 +65,7 @@ const JSON_HELP = "print one object a line on stdout";
 
 /** Messages beside the results go to stderr. */
 const aloud: Log = {
-  write: (_level, message) => console.error(message),
+  write: (_level, message) => console.error(printable(message)),
   close: async () => undefined,
 };
 const silent: Log = { write: () => undefined, close: async () => undefined };
@@ -81,8 +82,8 @@ async function check(image: string | undefined, flags: JsonFlag): Promise<void> 
   const chosen = await chooseEngine("auto", image ?? "").catch(() => null);
   if (flags.json === true)
     for (const one of checked)
-      console.log(JSON.stringify({ ...one, auto: one.engine === chosen?.engine }));
-  else console.log(checked.map(renderEngine).join("\n"));
+      console.log(printable(JSON.stringify({ ...one, auto: one.engine === chosen?.engine })));
+  else console.log(printable(checked.map(renderEngine).join("\n")));
   const failed = checked.some(({ trial }) => trial !== null && "failure" in trial);
   if (chosen === null) process.exitCode = EXIT.failedAbove;
   else if (image !== undefined && failed) process.exitCode = EXIT.failedAbove;
@@ -161,14 +162,14 @@ async function build(
 
 async function list(flags: JsonFlag): Promise<void> {
   const found = await findSandboxes();
-  if (flags.json === true) for (const one of found) console.log(JSON.stringify(one));
+  if (flags.json === true) for (const one of found) console.log(printable(JSON.stringify(one)));
   else if (found.length === 0) console.error("no sandbox of matrix runs here");
-  else console.log(renderSandboxes(found, Date.now()));
+  else console.log(printable(renderSandboxes(found, Date.now())));
 }
 
 async function collect(flags: JsonFlag): Promise<void> {
   const { removed, failures } = await reap(silent);
-  if (flags.json === true) for (const one of removed) console.log(JSON.stringify(one));
+  if (flags.json === true) for (const one of removed) console.log(printable(JSON.stringify(one)));
   else
     console.log(removed.length === 1 ? "removed 1 sandbox" : `removed ${removed.length} sandboxes`);
   if (failures.length > 0)

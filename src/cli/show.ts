@@ -6,6 +6,7 @@ import { masked, maskedJson } from "../known-secrets.ts";
 import { recordOf } from "../records/read-records.ts";
 import { openRecordFile, trajectoriesPath } from "../records/record-file.ts";
 import { parseJson } from "../task/exact.ts";
+import { printable } from "../task/printable.ts";
 import type { TrajectoryRecord } from "../task/record.ts";
 import { jsonOption, wholeNumber } from "./flags.ts";
 import { renderRecord } from "./text/record.ts";
@@ -43,7 +44,7 @@ export function showCommand(): Command {
       const line = await findLine(trajectoriesPath(directory), id, flags);
       console.log(
         flags.json === true
-          ? maskedJson(line)
+          ? lineFor(process.stdout, maskedJson(line))
           : masked(
               renderRecord(parseJson(line) as TrajectoryRecord, {
                 full: flags.full === true,
@@ -52,6 +53,11 @@ export function showCommand(): Command {
             ),
       );
     });
+}
+
+/** A terminal gets the same JSON, with the characters escaped that could deceive its reader. */
+function lineFor({ isTTY }: { readonly isTTY?: boolean }, line: string): string {
+  return isTTY === true ? printable(line) : line;
 }
 
 async function findLine(

@@ -6,6 +6,7 @@ import { EXIT } from "../error.ts";
 import type { Shard } from "../recipe/unit.ts";
 import { shardOf, type Verification, verifyRun } from "../records/verify.ts";
 import { type ShardsVerification, verifyShards } from "../records/verify-shards.ts";
+import { printable } from "../task/printable.ts";
 import { jsonOption } from "./flags.ts";
 
 /** Missing shards that are named; further ones are only counted. */
@@ -22,11 +23,13 @@ export function verifyCommand(): Command {
       const [directory = ""] = directories;
       if (directories.length === 1) {
         const verification = await verifyRun(directory);
-        console.log(json ? JSON.stringify(jsonOf(verification)) : renderVerification(verification));
+        const text = json ? JSON.stringify(jsonOf(verification)) : renderVerification(verification);
+        console.log(printable(text));
         process.exitCode = exitCodeOf(verification.complete, isSound(verification));
       } else {
         const verification = await verifyShards(directories);
-        console.log(json ? JSON.stringify(jsonOfShards(verification)) : renderShards(verification));
+        const text = json ? JSON.stringify(jsonOfShards(verification)) : renderShards(verification);
+        console.log(printable(text));
         process.exitCode = exitCodeOf(verification.complete, areSound(verification));
       }
     });

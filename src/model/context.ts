@@ -1,6 +1,7 @@
 // The context that models are opened with: the limits, the journal and the cache of the run that
 // asks them.
 
+import { printable } from "../task/printable.ts";
 import type { Usage } from "../task/task.ts";
 import { Recorder } from "../telemetry/recorder.ts";
 import type { ChatAnswer, ChatRequest } from "./contract.ts";
@@ -71,7 +72,7 @@ export const NO_RUN: ModelContext = {
   journal: null,
   cache: null,
   windows: null,
-  say: (level, what) => console.error(`${level}: ${what}`),
+  say: (level, what) => console.error(printable(`${level}: ${what}`)),
   spend: () => undefined,
   recorder: new Recorder(),
 };

@@ -7,6 +7,7 @@ import { createWriteStream, type WriteStream } from "node:fs";
 import { stripVTControlCharacters } from "node:util";
 import { masked } from "../known-secrets.ts";
 import { openOwnSync } from "../task/own-files.ts";
+import { withoutUnsafe } from "../task/printable.ts";
 
 export type Level = "info" | "warning" | "error";
 export type LogFields = Readonly<Record<string, string | number>>;
@@ -104,11 +105,8 @@ function formatValue(value: string): string {
  * direction.
  */
 function harmless(text: string): string {
-  return stripVTControlCharacters(text)
-    .replaceAll("\n", "\\n")
-    .replaceAll("\t", " ")
-    .replace(/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, "")
-    .toWellFormed();
+  const plain = stripVTControlCharacters(text).replaceAll("\n", "\\n").replaceAll("\t", " ");
+  return withoutUnsafe(plain.toWellFormed());
 }
 
 function cut(text: string): string {

@@ -76,6 +76,15 @@ test("a quiet run and a pipe show what is said", () => {
   }
 });
 
+test("what is said and what a panel shows cannot deceive the reader of a terminal", async () => {
+  const quiet = terminal(false);
+  startProgress(() => snapshot, true, quiet.stream).say("a\u202eb\u001b[2Jc");
+  expect(quiet.text()).toBe("a\\u202eb\\u001b[2Jc\n");
+  const wide = terminal(true, 80);
+  display = startProgress(() => ({ ...snapshot, name: "co\u202eral" }), false, wide.stream);
+  await until(() => wide.text().includes("co\\u202eral"), "the panel is drawn");
+});
+
 test("a terminal without a size has no panel, and shows what is said", () => {
   const { stream, text } = terminal(true, 0);
   display = startProgress(() => snapshot, false, stream);

@@ -1,7 +1,7 @@
 // A prompt as `check` and `drive --dry-run` show it: a bar before each line, cut when it is long.
 
 import type { ChatMessage } from "../../model/contract.ts";
-import { printable } from "./printable.ts";
+import { printable } from "../../task/printable.ts";
 
 /** Lines of one message that are shown. */
 const LINES_MAX = 12;

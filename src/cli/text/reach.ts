@@ -1,7 +1,7 @@
 // What a recipe would do, as `check` shows it before any code of the recipe is loaded.
 
 import type { Reach } from "../../run/check/reach.ts";
-import { printable } from "./printable.ts";
+import { printable } from "../../task/printable.ts";
 
 export function renderReach({ runs, reads, mounts, asks, sends, writes }: Reach): string {
   const sections: readonly (readonly [title: string, lines: readonly string[]])[] = [

@@ -2,9 +2,9 @@
 
 import { styleText } from "node:util";
 import { isJsonObject, type Json } from "../../task/json.ts";
+import { printable } from "../../task/printable.ts";
 import { chatContent, type TrajectoryRecord } from "../../task/record.ts";
 import type { Hop } from "../../task/task.ts";
-import { printable } from "./printable.ts";
 
 /** Lines of one answer, and characters of one field, that are shown unless `full` is set. */
 const LINES_MAX = 40;

@@ -2,8 +2,8 @@
 // error, pass^k and why tasks ended. A task that failed or was not scored has no reward; it is
 // never counted as 0. Memory does not grow with records.
 
+import { printable } from "../../task/printable.ts";
 import type { TrajectoryRecord } from "../../task/record.ts";
-import { printable } from "./printable.ts";
 import { RowScores, type ScoreReport } from "./row-scores.ts";
 import { renderTable } from "./table.ts";
 

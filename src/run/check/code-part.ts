@@ -11,6 +11,7 @@ import { ownCommand } from "../../platform.ts";
 import { randomId } from "../../random-id.ts";
 import type { LoadedRecipe } from "../../recipe/load.ts";
 import { parseJson } from "../../task/exact.ts";
+import { printable } from "../../task/printable.ts";
 import { examine, type PrepareOptions } from "../prepare.ts";
 import { type FirstRow, type Preview, previewRow } from "../preview.ts";
 import { problemsOf } from "../recipe-problems.ts";
@@ -66,7 +67,7 @@ export async function checkCode(
   const text = Buffer.concat(chunks).toString("utf8");
   const at = text.lastIndexOf(`${mark} `);
   const printed = at === -1 ? text : text.slice(0, at);
-  if (printed !== "") process.stderr.write(printed);
+  if (printed !== "") process.stderr.write(printable(printed));
   if (at === -1) {
     const message = `the recipe's code ended the process that loaded it (${end})`;
     return { problems: [loaded.problemAt("name", message)], preview: NOTHING };
