@@ -4,8 +4,10 @@
 import { type ErrorCode, MatrixError, messageOf } from "../error.ts";
 import { maskedJson, maskedJsonBytes } from "../known-secrets.ts";
 import type { Clock } from "../task/clock.ts";
-import { hopCount } from "../task/encoded.ts";
+import { isTooDeep } from "../task/depth.ts";
+import { EncodedTask, hopCount } from "../task/encoded.ts";
 import { failTask } from "../task/failure.ts";
+import { isJsonObject } from "../task/json.ts";
 import {
   type Counts,
   createHead,
@@ -18,6 +20,7 @@ import {
 } from "../task/record.ts";
 import type { EndMessage, Task } from "../task/task.ts";
 import type { Tracing } from "../telemetry/tracing.ts";
+import { problemOfArrived } from "./arrived-record.ts";
 import type { Arrived, EarlyStop } from "./early-stop.ts";
 import type { InFlight } from "./in-flight.ts";
 import type { Tokens } from "./tokens.ts";
@@ -28,6 +31,8 @@ export interface RecordKeeper {
   append(lines: readonly RecordLine[], counts: Counts): Promise<void>;
   /** Called with each record after it was written. */
   wrote(record: RecordHead, hops: number, task: Task): void;
+  /** Called with a task whose host handed over what is no record, and with the reason. */
+  refused?(task: Task, problem: string): void;
   /** Called with a task that has ended and is not recorded, or not yet. */
   heldBack(task: Pick<Task, "rowId" | "trial">): void;
   /**
@@ -117,7 +122,7 @@ export class Sink {
     const lines: RecordLine[] = [];
     for (const { end, times } of arrived) {
       const { task, ending } = end;
-      const [line, record] = serialise(task, createHead(task, ending, times), times);
+      const [line, record] = this.#lineOf(task, createHead(task, ending, times), times);
       lines.push(maskedRecord(line, record));
       records.push({ record, hops: hopCount(task), task });
       this.#trace(task, record, times);
@@ -134,6 +139,16 @@ export class Sink {
     const held = keeper.hold();
     if (held !== null) await held;
     tokens.give(records.length);
+  }
+
+  /** A record that came from another process is looked at. One that is none fails the task. */
+  #lineOf(task: Task, head: RecordHead, times: Times): readonly [RecordLine, RecordHead] {
+    const problem = task instanceof EncodedTask ? problemOfArrived(head, task) : null;
+    if (problem === null) return serialise(task, head, times);
+    this.#options.keeper.refused?.(task, problem);
+    const message = `a host handed over what is no record: ${problem}`;
+    const plain = { ...task, row: rowOf(task), history: [] };
+    return recordFailure(plain, "wire_invalid", message, times);
   }
 
   #trace(task: Task, record: RecordHead, { admittedAt, endedAt }: Times): void {
@@ -167,6 +182,15 @@ function serialise(
   } catch (cause) {
     const message = `a result is not JSON: ${messageOf(cause)}`;
     return recordFailure({ ...task, history: [] }, "agent_failed", message, times);
+  }
+}
+
+/** The row, or an empty one where a host has spoilt it. */
+function rowOf(task: Task): Task["row"] {
+  try {
+    return isTooDeep(task.row) || !isJsonObject(task.row) ? {} : task.row;
+  } catch {
+    return {};
   }
 }
 

@@ -10,7 +10,10 @@ import { usageEntries } from "../task/usage-schema.ts";
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const amount = v.pipe(v.number(), v.minValue(0));
 const usage = v.strictObject(usageEntries);
-const object = v.record(v.string(), v.unknown());
+const object = v.custom<Readonly<Record<string, unknown>>>(
+  (value) => typeof value === "object" && value !== null && !Array.isArray(value),
+  "not an object",
+);
 const missed = v.strictObject({
   problem: v.string(),
   usage,

@@ -19,6 +19,7 @@ import { JournalTrimmer } from "../records/journal.ts";
 import { readManifest } from "../records/manifest.ts";
 import { RunDirectory } from "../records/run-directory.ts";
 import { systemClock } from "../task/clock.ts";
+import { EncodedTask } from "../task/encoded.ts";
 import type { RecordHead } from "../task/record.ts";
 import type { Task } from "../task/task.ts";
 import { type Log, openLog } from "../telemetry/log.ts";
@@ -231,6 +232,13 @@ class RecipeRun {
     this.#open.defer(warnOfEndpoints(plan, this.#log, roles));
   }
 
+  /** Any process that had the task may have spoilt it. The last of them handed it over. */
+  #warnOfHosts(task: Task, problem: string): void {
+    const hosts = task instanceof EncodedTask ? task.trail.map(({ host }) => host).join(",") : "";
+    const text = "a host handed over what is no record, so the task has failed";
+    this.#log.write("warning", text, { task: task.rowId, problem, hosts });
+  }
+
   #serveMetrics(metrics: Metrics): void {
     const { token = null, metrics: address = null } = this.#settings;
     if (address === null) return;
@@ -281,6 +289,7 @@ class RecipeRun {
       keeper: {
         append: (lines, counts) => this.#directory.append(lines, counts),
         wrote: (record, hops, task) => this.#wrote(record, hops, task),
+        refused: (task, problem) => this.#warnOfHosts(task, problem),
         heldBack: ({ rowId, trial }) => {
           admissions.withdraw({ rowId, trial });
           this.#playing?.fabric.settle(rowId, trial);

@@ -6,6 +6,7 @@ import { InFlight } from "../../src/driver/in-flight.ts";
 import { Sink } from "../../src/driver/sink.ts";
 import { Tokens } from "../../src/driver/tokens.ts";
 import { MatrixError } from "../../src/error.ts";
+import { EncodedTask, encodeTask } from "../../src/task/encoded.ts";
 import {
   type Counts,
   RECORD_BYTES_MAX,
@@ -24,6 +25,7 @@ function createSink(tracing: Tracing | null = null, after = 0) {
   const appended: { lines: readonly RecordLine[]; counts: Counts }[] = [];
   const records: { record: RecordHead; hops: number }[] = [];
   const errors: MatrixError[] = [];
+  const refusals: [row: string, problem: string][] = [];
   const earlyStop = new EarlyStop({ after, hasSucceeded: false });
   const world = {
     append: async () => undefined as undefined,
@@ -40,6 +42,7 @@ function createSink(tracing: Tracing | null = null, after = 0) {
         records.push({ record, hops });
         happened.push(`wrote ${record.id}`);
       },
+      refused: ({ rowId }, problem) => refusals.push([rowId, problem]),
       heldBack: ({ rowId }) => happened.push(`held back ${rowId}`),
       hold: () => world.hold,
     },
@@ -57,7 +60,19 @@ function createSink(tracing: Tracing | null = null, after = 0) {
       tokens.take();
     }
   };
-  return { sink, earlyStop, inFlight, tokens, happened, appended, records, errors, world, admit };
+  return {
+    refusals,
+    sink,
+    earlyStop,
+    inFlight,
+    tokens,
+    happened,
+    appended,
+    records,
+    errors,
+    world,
+    admit,
+  };
 }
 
 const withHistory = (end: EndMessage, history: Task["history"]): EndMessage => ({
@@ -66,6 +81,41 @@ const withHistory = (end: EndMessage, history: Task["history"]): EndMessage => (
 });
 const hop = { hop: 0, role: "a", host: "h", at: "", queue_ms: 2, run_ms: 3, result: "yes" };
 const parse = (line: RecordLine | undefined) => JSON.parse(String(line?.[0])) as unknown;
+
+test("what a host hands over is no record: the task fails, others are written, and the file stays whole", async () => {
+  const { sink, tokens, appended, records, refusals, admit } = createSink();
+  admit("x", "y", "z");
+  const spoilt = (row: string, rowBytes: string, historyBytes: string): EndMessage => {
+    const end = endOf(row);
+    const encoded = encodeTask({ ...end.task, history: [hop] });
+    const bytes = [rowBytes, historyBytes].map((text) => Buffer.from(text)) as [Buffer, Buffer];
+    return { ...end, task: new EncodedTask(encoded, ...bytes, encoded.totals, [], {}) };
+  };
+  const sound = encodeTask({ ...endOf("z").task, history: [hop] });
+  sink.receive([
+    spoilt("x", '{"q":"x"}', '{"hop":'),
+    spoilt("y", "nonsense", ""),
+    { ...endOf("z"), task: sound },
+  ]);
+  await tokens.allBack();
+  expect(appended[0]?.counts).toEqual({ ok: 1, failed: 2, lost: 0 });
+  const problem = "its row or its history is not JSON";
+  expect(refusals).toEqual([
+    ["x", problem],
+    ["y", problem],
+  ]);
+  expect(records.map(({ record, hops }) => [record.id, record.status, hops])).toEqual([
+    ["x", "failed", 1],
+    ["y", "failed", 1],
+    ["z", "ok", 1],
+  ]);
+  const [first, second] = (appended[0]?.lines ?? []).slice(0, 2).map(parse);
+  expect(first).toMatchObject({
+    ...{ id: "x", status: "failed", stop_reason: "error", row: { q: "x" }, history: [] },
+    error: { code: "wire_invalid", message: `a host handed over what is no record: ${problem}` },
+  });
+  expect(second).toMatchObject({ id: "y", row: {}, history: [] });
+});
 
 test("a record is written before its end is released, told and its token given back", async () => {
   const { sink, inFlight, tokens, happened, appended, records, admit } = createSink();

@@ -1,0 +1,116 @@
+// A look at what a host hands over as a record. Hosts pass row and history on as the bytes that they
+// got, and the sink writes them as they are. So a host that errs, or means harm, could have bytes
+// counted as ok that no reader takes. The look is fast for a sound record, and slow and exact for
+// any other.
+
+import { isUtf8 } from "node:buffer";
+import { contradictionsIn, parseRecord } from "../records/check-record.ts";
+import { isTooDeep } from "../task/depth.ts";
+import type { EncodedTask } from "../task/encoded.ts";
+import { encodeRecord, type RecordHead, type TrajectoryRecord } from "../task/record.ts";
+import type { Hop } from "../task/task.ts";
+
+/** Returns a sentence that says why a reader would not take this record; null for a sound one. */
+export function problemOfArrived(head: RecordHead, task: EncodedTask): string | null {
+  const { rowBytes, historyBytes } = task;
+  if (!isUtf8(rowBytes) || !isUtf8(historyBytes)) return "it is not UTF-8";
+  let row: unknown;
+  let history: unknown;
+  try {
+    row = parse("", rowBytes, "");
+    history = parse("[", historyBytes, "]");
+  } catch {
+    return "its row or its history is not JSON";
+  }
+  if (isTooDeep(row) || isTooDeep(history)) return "it is nested too deeply";
+  if (isObject(row) && isHistory(history)) {
+    const record = { ...head, row, history } as unknown as TrajectoryRecord;
+    if (contradictionsIn(record).length === 0) return null;
+  }
+  return problemOfLine(head, task);
+}
+
+/** The judgement of `matrix verify`. */
+function problemOfLine(head: RecordHead, task: EncodedTask): string | null {
+  const line = encodeRecord(head, task)
+    .map((part) => (typeof part === "string" ? part : Buffer.from(part).toString()))
+    .join("");
+  const record = parseRecord(line);
+  if (typeof record === "string") return record;
+  return contradictionsIn(record)[0] ?? null;
+}
+
+/**
+ * Bytes that are UTF-8 are parsed as Latin-1, which is faster. That spoils texts and changes neither
+ * the shape nor any number.
+ */
+function parse(before: string, bytes: Uint8Array, after: string): unknown {
+  const { buffer, byteOffset, length } = bytes;
+  return JSON.parse(before + Buffer.from(buffer, byteOffset, length).toString("latin1") + after);
+}
+
+function isHistory(value: unknown): value is readonly Hop[] {
+  return Array.isArray(value) && value.every(isPlainHop);
+}
+
+/** True for a hop that certainly has the shape of one. A rare kind of hop is judged by its line. */
+function isPlainHop(hop: unknown): boolean {
+  if (!isObject(hop)) return false;
+  let needed = 0;
+  for (const key in hop) {
+    const value = hop[key];
+    switch (key) {
+      case "hop":
+      case "queue_ms":
+      case "run_ms":
+        if (typeof value !== "number" || !(value >= 0)) return false;
+        needed++;
+        break;
+      case "role":
+      case "host":
+      case "at":
+        if (typeof value !== "string") return false;
+        needed++;
+        break;
+      case "result":
+        needed++;
+        break;
+      case "model":
+        if (typeof value !== "string") return false;
+        break;
+      case "cost":
+        if (typeof value !== "number" || !(value >= 0)) return false;
+        break;
+      case "usage":
+        if (!isPlainUsage(value)) return false;
+        break;
+      default:
+        return false;
+    }
+  }
+  return needed === NEEDED;
+}
+
+/** hop, queue_ms, run_ms, role, host, at, result. */
+const NEEDED = 7;
+const USAGE: ReadonlySet<string> = new Set([
+  "requests",
+  "prompt_tokens",
+  "completion_tokens",
+  "cached_tokens",
+  "reasoning_tokens",
+]);
+
+function isPlainUsage(usage: unknown): boolean {
+  if (!isObject(usage)) return false;
+  for (const key in usage) if (!USAGE.has(key) || !isCount(usage[key])) return false;
+  return "requests" in usage && "prompt_tokens" in usage && "completion_tokens" in usage;
+}
+
+function isCount(value: unknown): boolean {
+  return Number.isInteger(value) && (value as number) >= 0;
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
