@@ -1,7 +1,7 @@
-// A look at what a host hands over as a record. Hosts pass row and history on as the bytes that they
-// got, and the sink writes them as they are. So a host that errs, or means harm, could have bytes
-// counted as ok that no reader takes. The look is fast for a sound record, and slow and exact for
-// any other.
+// A look at what a host hands over as a record. Hosts pass row and history on as the bytes that
+// they got, and the sink writes them as they are. So a host that errs, or means harm, could have
+// bytes counted as ok that no reader takes. The look is fast for a sound record, and slow and exact
+// for any other.
 
 import { isUtf8 } from "node:buffer";
 import { contradictionsIn, parseRecord } from "../records/check-record.ts";
@@ -41,8 +41,8 @@ function problemOfLine(head: RecordHead, task: EncodedTask): string | null {
 }
 
 /**
- * Bytes that are UTF-8 are parsed as Latin-1, which is faster. That spoils texts and changes neither
- * the shape nor any number.
+ * Bytes that are UTF-8 are parsed as Latin-1, which is faster. That spoils texts and changes
+ * neither the shape nor any number.
  */
 function parse(before: string, bytes: Uint8Array, after: string): unknown {
   const { buffer, byteOffset, length } = bytes;
