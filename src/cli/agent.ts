@@ -28,6 +28,7 @@ import {
   wholeNumber,
 } from "./flags.ts";
 import { onInterrupt } from "./interrupts.ts";
+import { refuseAddress } from "./local-paths.ts";
 
 interface AgentFlags {
   readonly role?: string;
@@ -138,7 +139,9 @@ async function watchWorkers(flags: AgentFlags): Promise<number> {
   rolesOf(role);
   parsePatience(patience);
   const token = await readToken(process.env);
-  const target = /^https?:/.test(flags.join) ? flags.join : resolve(flags.join);
+  const isUrl = /^https?:/.test(flags.join);
+  if (!isUrl) refuseAddress("--join", flags.join);
+  const target = isUrl ? flags.join : resolve(flags.join);
   // A wrong target is reported here once, and not by each worker.
   createFinder(target, token, insecure);
   const lives = new WorkerLives({

@@ -88,21 +88,19 @@ function supersededOf({ superseded }: Verification): string {
 }
 
 export function renderShards(verification: ShardsVerification): string {
-  const { shards, expected, counts, missing, complete, findings } = verification;
+  const { shards, expected, counts, missing, missingCount, complete, findings } = verification;
   const lines = shards.flatMap(({ directory, verification }) => {
     const { manifest, counts, complete } = verification;
     const account = accountOf(manifest.expected, counts, complete);
     return [`${directory}: ${account}`, ...findingsOf(verification)];
   });
   for (const message of findings) lines.push(`wrong: ${message}`);
-  if (missing.length > 0)
-    lines.push(
-      `missing: shard${missing.length === 1 ? "" : "s"} ${listed(missing, missing.length)}`,
-    );
+  if (missingCount > 0)
+    lines.push(`missing: shard${missingCount === 1 ? "" : "s"} ${listed(missing, missingCount)}`);
   const [first] = shards;
   const name = first === undefined ? "" : nameOf(first.verification.manifest);
   const of =
-    missing.length === 0 ? "" : ` in ${shards.length} of ${shards.length + missing.length} shards`;
+    missingCount === 0 ? "" : ` in ${shards.length} of ${shards.length + missingCount} shards`;
   const finished = shards.every(({ verification }) => verification.complete);
   lines.push(`${name}: ${accountOf(expected, counts, finished)}${of}`);
   if (areSound(verification))
@@ -156,13 +154,14 @@ function jsonOf(verification: Verification): object {
 }
 
 function jsonOfShards(verification: ShardsVerification): object {
-  const { shards, expected, counts, missing, complete, findings } = verification;
+  const { shards, expected, counts, missing, missingCount, complete, findings } = verification;
   return {
     expected,
     ...counts,
     complete,
     verified: areSound(verification),
     missing,
+    missing_not_listed: missingCount - missing.length,
     findings,
     shards: shards.map(({ directory, verification }) => ({ directory, ...jsonOf(verification) })),
   };

@@ -156,7 +156,7 @@ export class EarlyStop {
     for (const [key, group] of this.#groups) {
       if (!isFree(group)) continue;
       this.#groups.delete(key);
-      freed.push(...group.held);
+      for (const one of group.held) freed.push(one);
     }
     this.#unrecorded -= freed.length;
     return freed;

@@ -218,7 +218,7 @@ export class PeerFabric implements Fabric {
 
   #take(messages: readonly Message[]): void {
     if (this.#isFormed) this.#options.tasks.receive(messages);
-    else this.#early.push(...messages);
+    else for (const message of messages) this.#early.push(message);
   }
 
   async #askCensus(host: HostId, number: number, phase: CensusPhase): Promise<void> {

@@ -86,7 +86,7 @@ export class Sink {
       const now = earlyStop.take(arrived, inFlight.size);
       this.#takeBack(now.filter((one) => one !== arrived));
       if (!now.includes(arrived)) this.#holdBack(end);
-      record.push(...now);
+      for (const one of now) record.push(one);
     }
     if (doubled.length > 0) release(doubled);
     if (record.length > 0) this.#written = this.#write(record);

@@ -15,13 +15,18 @@ export interface ShardsVerification {
   /** Sums over the shards. */
   readonly expected: number;
   readonly counts: Verification["counts"];
-  /** Shards of the run that were not given, such as "2/4". */
+  /** Shards of the run that were not given, such as "2/4": the first thousand of them. */
   readonly missing: readonly string[];
+  /** The number of all shards that were not given. */
+  readonly missingCount: number;
   /** True when every shard is given and every (row, trial) has its record. */
   readonly complete: boolean;
   /** Contradictions between the shards. */
   readonly findings: readonly string[];
 }
+
+/** Missing shards beyond this number are only counted. */
+const MISSING_MAX = 1000;
 
 /** Fails with `usage` when one of the directories is not a run directory. */
 export async function verifyShards(directories: readonly string[]): Promise<ShardsVerification> {
@@ -31,7 +36,7 @@ export async function verifyShards(directories: readonly string[]): Promise<Shar
     shards.push({ directory, verification: await verifyRun(directory, ids) });
   const sum = (of: (verification: Verification) => number) =>
     shards.reduce((total, { verification }) => total + of(verification), 0);
-  const { missing, findings } = compareNumbers(shards);
+  const { missing, missingCount, findings } = compareNumbers(shards);
   return {
     shards,
     expected: sum(({ manifest }) => manifest.expected),
@@ -41,7 +46,8 @@ export async function verifyShards(directories: readonly string[]): Promise<Shar
       lost: sum(({ counts }) => counts.lost),
     },
     missing,
-    complete: missing.length === 0 && shards.every(({ verification }) => verification.complete),
+    missingCount,
+    complete: missingCount === 0 && shards.every(({ verification }) => verification.complete),
     findings: [...findings, ...compareRuns(shards)],
   };
 }
@@ -49,6 +55,7 @@ export async function verifyShards(directories: readonly string[]): Promise<Shar
 /** Checks that all shards have the same count, and that each index is there once. */
 function compareNumbers(shards: readonly VerifiedShard[]): {
   missing: readonly string[];
+  missingCount: number;
   findings: readonly string[];
 } {
   const findings: string[] = [];
@@ -73,10 +80,11 @@ function compareNumbers(shards: readonly VerifiedShard[]): {
     else findings.push(`${holder} and ${directory} are both shard ${index}/${count}`);
   }
   const count = first?.count ?? 0;
-  const missing = Array.from({ length: count }, (_, index) => index).filter(
-    (index) => !holders.has(index),
-  );
-  return { missing: missing.map((index) => `${index}/${count}`), findings };
+  const missing: string[] = [];
+  for (let index = 0; index < count && missing.length < MISSING_MAX; index++)
+    if (!holders.has(index)) missing.push(`${index}/${count}`);
+  const known = [...holders.keys()].filter((index) => index < count).length;
+  return { missing, missingCount: count - known, findings };
 }
 
 /**

@@ -49,7 +49,10 @@ export interface Verification {
  * `elsewhere`: tasks that other shards of the run have recorded; those of this run are added to it.
  * Fails with `usage` when `directory` is not a run directory.
  */
-export async function verifyRun(directory: string, elsewhere = new IdSet()): Promise<Verification> {
+export async function verifyRun(
+  directory: string,
+  elsewhere: IdSet | null = null,
+): Promise<Verification> {
   const manifest = await readManifest(directory);
   if (manifest === null)
     throw new MatrixError("usage", `${directory} is not a run directory: it has no manifest.json`);
@@ -89,7 +92,8 @@ export function shardOf({ recipe }: Manifest): Shard | null {
 
 class Audit {
   readonly #manifest: Manifest;
-  readonly #elsewhere: IdSet;
+  /** Null for a run that is looked at alone. */
+  readonly #elsewhere: IdSet | null;
   /** Null unless ids are row numbers: only then does an id tell its shard. */
   readonly #shard: Shard | null;
   readonly #findings: Finding[] = [];
@@ -101,7 +105,7 @@ class Audit {
   #superseded = 0;
   #more = 0;
 
-  constructor(manifest: Manifest, elsewhere: IdSet) {
+  constructor(manifest: Manifest, elsewhere: IdSet | null) {
     this.#manifest = manifest;
     this.#elsewhere = elsewhere;
     this.#shard = valueAt(manifest.recipe, "dataset.id") === undefined ? shardOf(manifest) : null;
@@ -146,7 +150,7 @@ class Audit {
     const { id, trial, status } = record;
     this.#digest.add(id, trial);
     this.#counts[status]++;
-    if (!this.#elsewhere.add(id, trial))
+    if (this.#elsewhere !== null && !this.#elsewhere.add(id, trial))
       this.find(line, `row ${id}, trial ${trial} is in another shard, too`);
     const beginning = this.#beginnings.get(taskName(id, trial)) ?? FIRST_BEGINNING;
     for (const message of this.#wrongIn(record, beginning)) this.find(line, message);

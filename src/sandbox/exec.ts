@@ -86,7 +86,7 @@ function refuseImpossible({ args, cwd = "", env = {} }: Command): void {
     throw new MatrixError("agent_failed", "a command cannot contain a NUL character");
   const bytes = words.map((word) => Buffer.byteLength(word));
   if (
-    Math.max(...bytes) > WORD_BYTES_MAX ||
+    bytes.some((one) => one > WORD_BYTES_MAX) ||
     bytes.reduce((sum, one) => sum + one, 0) > WORDS_BYTES_MAX
   )
     throw new MatrixError(

@@ -18,6 +18,7 @@ test.each<[args: readonly string[], name: string]>([
   [["check", "r.toml", "-o", "s3://b/run"], "--output"],
   [["drive", "r.toml", "--replay", "s3://b/run"], "--replay"],
   [["drive", "r.toml", "--dry-run", "--like", "s3://b/run"], "--like"],
+  [["agent", "--role", "a", "--join", "s3://b/run"], "--join"],
   [["model", "serve", "--recipe", "s3://b/run"], "--recipe"],
 ])("matrix %j is refused, and makes no folder", (args, name) =>
   withFolder(async (folder) => {

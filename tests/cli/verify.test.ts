@@ -96,7 +96,14 @@ test("shards show each directory, what is wrong or missing, and their sum", asyn
     { directory: "b", verification: part },
   ];
   expect(
-    renderShards({ ...sums, shards, missing: ["2/3"], complete: false, findings: ["twice"] }),
+    renderShards({
+      ...sums,
+      shards,
+      missing: ["2/3"],
+      missingCount: 1,
+      complete: false,
+      findings: ["twice"],
+    }),
   ).toBe(
     [
       "a: expected 4 = ok 2 + failed 1 + lost 1",
@@ -109,7 +116,10 @@ test("shards show each directory, what is wrong or missing, and their sum", asyn
   );
   const whole = shards.map(({ directory }) => ({ directory, verification: one }));
   const text = (more: { complete: boolean; missing: readonly string[] }) =>
-    renderShards({ ...sums, shards: whole, findings: [], ...more })
+    renderShards({
+      ...{ ...sums, shards: whole, findings: [], missingCount: more.missing.length },
+      ...more,
+    })
       .split("\n")
       .slice(2);
   expect(text({ complete: true, missing: [] })).toEqual([

@@ -48,10 +48,18 @@ test("shards that are all there and complete are summed up and complete", async 
     expected: 4,
     counts: { ok: 3, failed: 1, lost: 0 },
     missing: [],
+    missingCount: 0,
     complete: true,
     findings: [],
   });
   expect(shards.map(({ verification }) => verification.findings)).toEqual([[], []]);
+});
+
+test("of a million missing shards, a thousand are listed and all are counted", async () => {
+  const { missing, missingCount } = await verify({ shard: "1/999999999", ids: ["1"] });
+  expect(missing).toHaveLength(1000);
+  expect(missing.slice(0, 2)).toEqual(["0/999999999", "2/999999999"]);
+  expect(missingCount).toBe(999_999_998);
 });
 
 test("shards that are not given are missing, and the run is not complete", async () => {

@@ -191,6 +191,7 @@ test.each([
   [{ args: ["x"], cwd: word(WORD_MAX + 1) }, "a command is too long"],
   [{ args: ["x"], env: { A: word(WORD_MAX - 1) } }, "a command is too long"],
   [{ args: Array(12).fill(word(125_001)) }, "a command is too long"],
+  [{ args: Array(400_000).fill("word") }, "a command is too long"],
 ])(
   "a command that no kernel starts is refused before it is opened (%#)",
   async (options, message) => {

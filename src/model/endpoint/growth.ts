@@ -15,11 +15,16 @@ export function grow(whole: Record<string, Json>, piece: JsonObject): void {
     if (key === "reasoning_details" && Array.isArray(value))
       whole[key] = withDetails(Array.isArray(before) ? before : [], value);
     else if (typeof before === "string" && typeof value === "string") whole[key] = before + value;
-    else if (Array.isArray(before) && Array.isArray(value)) before.push(...value);
+    else if (Array.isArray(before) && Array.isArray(value)) append(before, value);
     else if (isJsonObject(before) && isJsonObject(value))
       grow(before as Record<string, Json>, value);
     else whole[key] = structuredClone(value);
   }
+}
+
+/** Adds one by one: a call with several hundred thousand arguments overflows the stack. */
+function append(list: Json[], more: readonly Json[]): void {
+  for (const one of more) list.push(one);
 }
 
 /** A block of reasoning comes in pieces of the same type and index, one after the other. */
