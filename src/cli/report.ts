@@ -4,8 +4,10 @@ import { Command } from "commander";
 import { MatrixError } from "../error.ts";
 import { readManifest } from "../records/manifest.ts";
 import { readRecords } from "../records/read-records.ts";
+import { CredentialCount } from "../task/credential-patterns.ts";
 import { printable } from "../task/printable.ts";
 import { jsonOption } from "./flags.ts";
+import { renderCredentials } from "./text/credentials.ts";
 import { RewardTally, renderRewards } from "./text/rewards.ts";
 import { renderUsage, UsageTally } from "./text/usage.ts";
 
@@ -26,16 +28,20 @@ export function reportCommand(): Command {
       const { name, simulated, trials } = manifest;
       const rewards = new RewardTally(name, trials);
       const usage = new UsageTally();
-      for await (const records of readRecords(directory)) {
+      const credentials = new CredentialCount();
+      const see = (line: string): void => credentials.look([[line]]);
+      for await (const records of readRecords(directory, see)) {
         for (const record of records) {
           rewards.add(record);
           usage.add(record);
         }
       }
       const { lines } = rewards;
-      const text = json
-        ? JSON.stringify({ name, simulated, domains: lines, ...usage.report })
-        : `${renderRewards(name, simulated, lines)}\n\n${renderUsage(usage.report)}`;
-      console.log(printable(text));
+      const { found } = credentials;
+      const more = { domains: lines, ...usage.report, credentials: found };
+      const parts = [renderRewards(name, simulated, lines), renderUsage(usage.report)];
+      const told = renderCredentials(found);
+      const text = [...parts, ...(told === null ? [] : [told])].join("\n\n");
+      console.log(printable(json ? JSON.stringify({ name, simulated, ...more }) : text));
     });
 }

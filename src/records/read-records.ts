@@ -7,13 +7,20 @@ import { RECORD_FORMAT, type TrajectoryRecord } from "../task/record.ts";
 import { NO_USAGE } from "../task/spent.ts";
 import { type FileLine, openRecordFile, trajectoriesPath } from "./record-file.ts";
 
-/** Yields the whole records in batches. Fails with `run_refused` on a line that is not a record. */
-export async function* readRecords(directory: string): AsyncGenerator<readonly TrajectoryRecord[]> {
+/**
+ * Yields the whole records in batches, after `see` was called with the line of each. Fails with
+ * `run_refused` on a line that is not a record.
+ */
+export async function* readRecords(
+  directory: string,
+  see: (line: string) => void = () => undefined,
+): AsyncGenerator<readonly TrajectoryRecord[]> {
   const path = trajectoriesPath(directory);
   const { lines, close } = await openRecordFile(path);
   try {
     for await (const batch of lines) {
       const whole = batch.filter(({ torn }) => !torn);
+      for (const { text } of whole) see(text);
       yield whole.map((line) => recordOf(line, path));
     }
   } finally {

@@ -19,6 +19,7 @@ import { JournalTrimmer } from "../records/journal.ts";
 import { readManifest } from "../records/manifest.ts";
 import { RunDirectory } from "../records/run-directory.ts";
 import { systemClock } from "../task/clock.ts";
+import { CredentialCount } from "../task/credential-patterns.ts";
 import { EncodedTask } from "../task/encoded.ts";
 import type { RecordHead } from "../task/record.ts";
 import type { Task } from "../task/task.ts";
@@ -102,6 +103,7 @@ class RecipeRun {
   readonly #settings: RunSettings;
   readonly #startedAt = performance.now();
   readonly #recorder = new Recorder();
+  readonly #credentials = new CredentialCount(() => performance.now());
   readonly #rates: Rates;
   readonly #books: Books;
   readonly #earlyStop: EarlyStop;
@@ -188,7 +190,10 @@ class RecipeRun {
     const wireBytes = this.#playing?.fabric.wireBytes ?? null;
     const error = end.error ?? closing;
     const isRetry = (this.#settings.retry ?? null) !== null;
-    const ended = { stopped, abandoned, isRetry, elapsedMs, wireBytes, spent, error } as const;
+    const { found: credentials } = this.#credentials;
+    const ended = {
+      ...{ stopped, abandoned, isRetry, elapsedMs, wireBytes, spent, credentials, error },
+    };
     return summarise(this.#work, this.#directory, this.#books, ended);
   }
 
@@ -287,7 +292,11 @@ class RecipeRun {
       beginningOf: (rowId, trial) => this.#books.beginningOf(rowId, trial),
       hasRoom: (inFlight) => this.#books.hasRoom(inFlight),
       keeper: {
-        append: (lines, counts) => this.#directory.append(lines, counts),
+        append: (lines, counts) => {
+          const appended = this.#directory.append(lines, counts);
+          this.#credentials.look(lines);
+          return appended;
+        },
         wrote: (record, hops, task) => this.#wrote(record, hops, task),
         refused: (task, problem) => this.#warnOfHosts(task, problem),
         heldBack: ({ rowId, trial }) => {

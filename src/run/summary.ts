@@ -4,6 +4,7 @@ import type { Budget } from "../driver/ledger.ts";
 import { MatrixError } from "../error.ts";
 import type { Stopped } from "../records/manifest.ts";
 import type { RunDirectory } from "../records/run-directory.ts";
+import type { FoundCredentials } from "../task/credential-patterns.ts";
 import type { Spent } from "../task/spent.ts";
 import type { Usage } from "../task/task.ts";
 import type { Books } from "./books.ts";
@@ -50,6 +51,8 @@ export interface Summary {
   /** Failed and lost records of all starts, by error code. */
   readonly all_errors: Readonly<Record<string, number>>;
   readonly score: { readonly scored: number; readonly mean: number } | null;
+  /** What looks like a credential in records of this start that were looked at. */
+  readonly credentials: FoundCredentials;
   readonly error: MatrixError | null;
 }
 
@@ -62,6 +65,7 @@ export interface Ended {
   readonly elapsedMs: number;
   readonly wireBytes: number | null;
   readonly spent: Spent;
+  readonly credentials: FoundCredentials;
   /** Null when nothing went wrong. */
   readonly error: unknown;
 }
@@ -70,7 +74,7 @@ export function summarise(
   { plan, rows }: Work,
   directory: RunDirectory,
   books: Books,
-  { stopped, abandoned, isRetry, elapsedMs, wireBytes, spent, error }: Ended,
+  { stopped, abandoned, isRetry, elapsedMs, wireBytes, spent, credentials, error }: Ended,
 ): Summary {
   const { usage, cost, stopReasons, errors, score } = books.whole;
   return {
@@ -95,6 +99,7 @@ export function summarise(
     errors,
     all_errors: books.errors,
     score: score.count === 0 ? null : { scored: score.count, mean: score.sum / score.count },
+    credentials,
     error: toMatrixError(error),
   };
 }

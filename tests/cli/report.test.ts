@@ -1,7 +1,7 @@
 // `matrix report` of whole runs.
 
 import { expect, test } from "bun:test";
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { withFolder } from "../parts/folder.ts";
 import { matrix } from "../parts/program.ts";
@@ -22,6 +22,35 @@ interface Report {
   readonly models: readonly Line[];
   readonly tasks: Line;
 }
+
+test("a run and its report tell of content that looks like a credential, and leave it as it is", () =>
+  withFolder(async (folder) => {
+    const key = `AKIA${"ABCD2345".repeat(2)}`;
+    const files = {
+      "rows.jsonl": `{"q":"${key}"}\n{"q":"clean"}\n`,
+      "echo.ts": "export default ({ row }) => row.q;\n",
+      "r.toml": `name = "leak"
+dataset.path = "rows.jsonl"
+roles.echo.agent = "echo.ts"
+orchestrator = { pattern = "sequence", roles = ["echo"] }
+`,
+    };
+    for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
+    const run = await matrix(["drive", "r.toml", "-q"], { cwd: folder });
+    const told = "1 record holds what looks like a credential: aws-access-token 1";
+    expect(run.stdout).toContain(
+      `${told}; matrix report ${join(folder, "runs/leak")} looks at all`,
+    );
+    expect(await readFile(join(folder, "runs/leak/trajectories.jsonl"), "utf8")).toContain(key);
+    const report = await matrix(["report", "runs/leak"], { cwd: folder });
+    expect(report.stdout).toEndWith(`\n\n${told}\n`);
+    const json = await matrix(["report", "runs/leak", "--json"], { cwd: folder });
+    expect(JSON.parse(json.stdout).credentials).toEqual({
+      looked: 2,
+      records: 1,
+      rules: { "aws-access-token": 1 },
+    });
+  }));
 
 test("usage and cost of roles, models and tasks add up to those of the run", () =>
   withFolder(async (folder) => {

@@ -86,6 +86,7 @@ test("the summary counts hops, usage, cost and spending, and has no bytes of the
       ...{ expected: 2, ok: 2, failed: 0, lost: 0, recorded_before: 0, abandoned: 0 },
       ...{ retried: null, all_errors: {}, asked: null },
       ...{ wire_bytes: null, hops: 4, usage, budget: null, errors: {}, error: null },
+      credentials: { looked: 2, records: 0, rules: {} },
       cost: summary.cost,
       spent: { ...usage, cost: summary.spent.cost },
       stop_reasons: { completed: 2 },

@@ -7,6 +7,7 @@ import { trajectoriesPath } from "../../records/record-file.ts";
 import type { Summary } from "../../run/summary.ts";
 import { combineSpent } from "../../task/spent.ts";
 import { isUnanswered } from "../../task/task.ts";
+import { renderCredentials } from "./credentials.ts";
 import { formatDuration, grouped } from "./figures.ts";
 import { originsOf } from "./usage.ts";
 
@@ -17,7 +18,7 @@ export function renderSummary(summary: Summary): string {
   if (made > 0 || (state === "stopped" && before > 0)) lines.push(...detailsOf(summary));
   const unanswered = state === "complete" ? unansweredHint(summary.stop_reasons) : null;
   if (unanswered !== null) lines.push(unanswered);
-  lines.push(...retryHint(summary));
+  lines.push(...retryHint(summary), ...credentialsOf(summary, made));
   lines.push(`records: ${trajectoriesPath(directory)}`);
   const used = budget === null ? null : usedUp(spent, budget);
   if (stopped?.why === "early_stop") lines.push(`stopped early: ${stopped.message}`);
@@ -76,6 +77,14 @@ function retryHint({ state, failed, lost, all_errors: errors }: Summary): string
 
 function firstOf(counts: Readonly<Record<string, number>>): string {
   return inOrder(counts)[0]?.[0] ?? "";
+}
+
+/** The report looks at every record; a run looks at those for which it has time. */
+function credentialsOf({ credentials, directory }: Summary, made: number): string[] {
+  const found = renderCredentials(credentials);
+  if (found === null) return [];
+  const of = credentials.looked < made ? ` (of ${grouped(credentials.looked)} looked at)` : "";
+  return [`${found}${of}; matrix report ${directory} looks at all records`];
 }
 
 function goOn(used: string | null): string {

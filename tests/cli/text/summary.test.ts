@@ -31,6 +31,7 @@ const summary: Summary = {
   all_errors: { host_lost: 1, agent_failed: 2 },
   score: { scored: 28, mean: 0.5 },
   wire_bytes: null,
+  credentials: { looked: 30, records: 0, rules: {} },
   error: null,
 };
 const linesOf = (more: Partial<Summary>) => renderSummary({ ...summary, ...more }).split("\n");
@@ -47,6 +48,20 @@ test("a summary gives the accounting, why tasks ended, what was used, scores and
     "run failed and lost tasks again: the same command with --retry failed,lost (or one kind: --retry agent_failed)",
     "records: /runs/coral/trajectories.jsonl",
   ]);
+});
+
+test("a summary tells of content that looks like credentials, and how much was looked at", () => {
+  const told = (looked: number, records: number, rules: Record<string, number>) =>
+    linesOf({ credentials: { looked, records, rules } }).find((line) =>
+      line.includes("credential"),
+    );
+  expect(told(30, 0, {})).toBeUndefined();
+  expect(told(30, 1, { jwt: 1 })).toBe(
+    "1 record holds what looks like a credential: jwt 1; matrix report /runs/coral looks at all records",
+  );
+  expect(told(29, 1200, { jwt: 5, "private-key": 1199 })).toBe(
+    "1,200 records hold what looks like a credential: private-key 1,199, jwt 5 (of 29 looked at); matrix report /runs/coral looks at all records",
+  );
 });
 
 test("a summary leaves out errors, tokens, cost and score where there are none", () => {
