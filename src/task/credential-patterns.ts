@@ -1,7 +1,7 @@
 // Counts records whose content looks like it holds a credential that this program does not know: a
-// key in a row, or one that a model has seen in training. Such content is told of and left as it is.
-// The rules are those of gitleaks (github.com/gitleaks/gitleaks, config/gitleaks.toml) with prefixes
-// that hardly occur otherwise; lengths that vary between issuers are taken loosely.
+// key in a row, or one that a model has seen in training. The content is left as it is. The rules
+// are those of gitleaks (github.com/gitleaks/gitleaks, config/gitleaks.toml) with prefixes that
+// hardly occur otherwise; lengths that vary between issuers are taken loosely.
 
 interface Rule {
   /** The name of the rule in gitleaks, where it has one. */
