@@ -11,7 +11,7 @@ import type { EngineName, Sandbox, Sandboxes, SandboxSpec } from "../../src/sand
 import { reportDocker } from "../../src/sandbox/docker/client.ts";
 import { DockerSandboxes } from "../../src/sandbox/docker/sandboxes.ts";
 import { exec } from "../../src/sandbox/exec.ts";
-import { prepareImage } from "../../src/sandbox/image.ts";
+import { prepareImage } from "../../src/sandbox/image/prepare.ts";
 import { Lease } from "../../src/sandbox/lease.ts";
 import { ProcessSandboxes } from "../../src/sandbox/process.ts";
 import { Starts } from "../../src/sandbox/starts.ts";

@@ -83,10 +83,13 @@ export function parseExecRequest(value: JsonObject): ExecRequest {
   const parsed = v.safeParse(execRequest, value);
   if (parsed.success) return parsed.output;
   const problems = parsed.issues.map(
-    (issue) => `${issue.path?.map(({ key }) => String(key)).join(".") ?? ""}: ${issue.message}`,
+    (issue) => `${issue.path?.map(({ key }) => String(key)).join(".") ?? ""}: ${wordsOf(issue)}`,
   );
-  throw new MatrixError(
-    "agent_failed",
-    `the exec agent cannot read its request: ${problems.join("; ")}`,
-  );
+  throw new MatrixError("agent_failed", `the request cannot be read: ${problems.join("; ")}`);
+}
+
+/** A model may read this, and learns the names that it can choose from. */
+function wordsOf({ expected, message }: v.BaseIssue<unknown>): string {
+  if (expected !== "never") return message;
+  return `there is no such key; the keys are ${Object.keys(execRequest.entries).join(", ")}`;
 }

@@ -118,7 +118,7 @@ class ExecSteps {
       JSON.stringify(await this.perform(place, parseExecRequest(request), signal));
     switch (name) {
       case "run":
-        return perform({ ...this.#role.config.with, ...given });
+        return perform(withCommand({ ...this.#role.config.with, ...given }));
       case "read_file":
         return perform({ ...rest, download: [textFrom(path, "path")] });
       case "write_file":
@@ -165,6 +165,15 @@ async function changesIn(
   const after = await takeTree(place.sandbox, ".", { ...limits, keep: (content) => content });
   const { changes, ...more } = compareTrees(before, after, patchBytesMax);
   return { changes: changes.map((change) => ({ ...change })), ...more };
+}
+
+/** A call of `run` without a command would do nothing and look like a success. */
+function withCommand(request: JsonObject): JsonObject {
+  if (request["command"] !== undefined) return request;
+  throw new MatrixError(
+    "agent_failed",
+    `command is missing: it must be a line for the shell, or a program and its arguments`,
+  );
 }
 
 /** The limit of a patch that the role sets for the tools of its model. */

@@ -12,7 +12,7 @@ import type { Sandboxes, SandboxSpec } from "../sandbox/contract.ts";
 import { reportDocker } from "../sandbox/docker/client.ts";
 import { DockerSandboxes } from "../sandbox/docker/sandboxes.ts";
 import { exec } from "../sandbox/exec.ts";
-import { prepareImage } from "../sandbox/image.ts";
+import { prepareImage } from "../sandbox/image/prepare.ts";
 import { Lease } from "../sandbox/lease.ts";
 import { findSandboxes, reap } from "../sandbox/reaper.ts";
 import { chooseEngine } from "../sandbox/site.ts";

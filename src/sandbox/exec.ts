@@ -1,13 +1,13 @@
 // Runs a command in a sandbox to its end, under limits of time and output. How it ended is data.
 
-import type { Readable } from "node:stream";
 import { MatrixError } from "../error.ts";
+import { Capture } from "./capture.ts";
 import type { Command, Running, Sandbox } from "./contract.ts";
 
 export interface ExecOptions extends Command {
   readonly stdin?: Uint8Array;
   readonly timeoutMs: number;
-  /** Bytes kept of stdout, and of stderr. Later output is dropped. */
+  /** Bytes kept of stdout, and of stderr: half from the beginning, and half from the end. */
   readonly outputBytesMax: number;
   /** Kills the command when it aborts; `exec` then fails with the signal's reason. */
   readonly signal?: AbortSignal;
@@ -23,9 +23,10 @@ export interface ExecOutcome {
   readonly ending: ExecEnding;
   /** 128 + n after signal n, so 137 after SIGKILL and for a command that ran out of memory. */
   readonly exitCode: number;
+  /** Where bytes were left out, a line says how many. */
   readonly stdout: Uint8Array;
   readonly stderr: Uint8Array;
-  /** Bytes of output that were dropped. */
+  /** Bytes of output that were left out. */
   readonly droppedBytes: number;
 }
 
@@ -57,7 +58,9 @@ export async function exec(sandbox: Sandbox, options: ExecOptions): Promise<Exec
   signal?.addEventListener("abort", abort, { once: true });
   if (signal?.aborted === true) abort();
   try {
-    const flood = () => kill("flood");
+    const flood = (total: number): void => {
+      if (total > outputBytesMax + FLOOD_BYTES) kill("flood");
+    };
     const [stdout, stderr] = [
       new Capture(running.stdout, outputBytesMax, flood),
       new Capture(running.stderr, outputBytesMax, flood),
@@ -104,27 +107,5 @@ async function exitCodeOf({ exited }: Running, wasKilled: () => boolean): Promis
     if (wasKilled() && thrown instanceof MatrixError && thrown.code === "sandbox_lost")
       return KILLED;
     throw thrown;
-  }
-}
-
-/** Keeps the beginning of a stream and counts what it drops. */
-class Capture {
-  readonly #chunks: Buffer[] = [];
-  #kept = 0;
-  dropped = 0;
-
-  constructor(stream: Readable, bytesMax: number, onFlood: () => void) {
-    stream.on("data", (chunk: Buffer) => {
-      const room = bytesMax - this.#kept;
-      const part = chunk.length <= room ? chunk : chunk.subarray(0, room);
-      if (part.length > 0) this.#chunks.push(part);
-      this.#kept += part.length;
-      this.dropped += chunk.length - part.length;
-      if (this.dropped > FLOOD_BYTES) onFlood();
-    });
-  }
-
-  get bytes(): Uint8Array {
-    return Buffer.concat(this.#chunks);
   }
 }

@@ -1,6 +1,6 @@
-// Files in a sandbox are written and read by commands, so that every engine does it
-// alike. It works with a read-only root, and on temporary file systems that an engine's own copy
-// command does not reach.
+// Files in a sandbox are written and read by commands, so that every engine does it alike. It works
+// with a read-only root, and on temporary file systems that an engine's own copy command does not
+// reach. A model reads the errors, so they speak of its file and of nothing else.
 
 import { MatrixError } from "../error.ts";
 import type { Sandbox } from "./contract.ts";
@@ -12,6 +12,38 @@ export interface FileOptions {
 }
 
 const MESSAGE_BYTES_MAX = 4096;
+/** A file that is just replaced by a pipe could be waited for without end. */
+const TIMEOUT_MS_MAX = 30_000;
+
+/** What a path must not be. The first that holds is printed, and the script ends. */
+const REFUSE = `
+no() { echo "$1" >&2; exit 1; }
+case $1 in */) no 'its name ends in /, so it is a folder' ;; esac
+[ ! -d "$1" ] || no 'it is a folder'
+[ ! -e "$1" ] || [ -f "$1" ] || no 'it is a pipe, a socket or a device, not a file'
+`;
+const WRITE = `${REFUSE}
+case $1 in */*) mkdir -p -- "\${1%/*}/" || exit 1 ;; esac
+cat >"$1"
+`;
+/** A file may be sparse or grow, so no more is read than is wanted. */
+const READ = `${REFUSE}
+[ -e "$1" ] || { [ -L "$1" ] && no 'it is a link to a file that is not there'; }
+[ -e "$1" ] || no 'there is no such file'
+[ -r "$1" ] || no 'it may not be read'
+head -c "$2" <"$1"
+`;
+
+/** Causes as the kernel names them, in the words of an answer. */
+const CAUSES: readonly (readonly [RegExp, string])[] = [
+  [/No space left|quota/i, "there is no space left, and it may be written in part"],
+  [/Read-only/i, "this place cannot be written to; use /tmp or the working directory"],
+  [/Permission denied|not permitted/i, "there is no permission for it"],
+  [/Not a directory|File exists/i, "a part of its path is a file, not a folder"],
+  [/name too long/i, "its name is too long"],
+  [/symbolic links|Symlink loop/i, "its path is a circle of links"],
+  [/No such file|nonexistent/, "its folder is not there"],
+];
 
 /** Writes a file and makes the folders above it. Fails with `agent_failed` when it cannot. */
 export async function upload(
@@ -20,34 +52,33 @@ export async function upload(
   bytes: Uint8Array,
   options: FileOptions,
 ): Promise<void> {
-  const script = 'case "$1" in */*) mkdir -p -- "${1%/*}/" || exit 1;; esac; cat > "$1"';
   await execOrFail(sandbox, `write ${path}`, {
     ...options,
-    args: sh(script, path),
+    args: ["/bin/sh", "-c", WRITE, "sh", path],
     stdin: bytes,
     outputBytesMax: MESSAGE_BYTES_MAX,
   });
 }
 
-/** Fails with `agent_failed` when the file is missing or larger than `bytesMax`. */
+/** Fails with `agent_failed` when it is no file, cannot be read, or is larger than `bytesMax`. */
 export async function download(
   sandbox: Sandbox,
   path: string,
   bytesMax: number,
   options: FileOptions,
 ): Promise<Uint8Array> {
-  const { stdout, droppedBytes } = await execOrFail(sandbox, `read ${path}`, {
+  const { stdout } = await execOrFail(sandbox, `read ${path}`, {
     ...options,
-    args: sh('cat < "$1"', path),
-    outputBytesMax: bytesMax,
+    args: ["/bin/sh", "-c", READ, "sh", path, String(bytesMax + 1)],
+    // The shell's own words go to stderr, which shares this bound.
+    outputBytesMax: Math.max(bytesMax + 1, MESSAGE_BYTES_MAX),
   });
-  if (droppedBytes > 0)
-    throw new MatrixError("agent_failed", `${path} is larger than ${bytesMax} bytes`);
+  if (stdout.length > bytesMax)
+    throw new MatrixError(
+      "agent_failed",
+      `cannot read ${path}: it is larger than ${bytesMax} bytes; read a part of it by a command`,
+    );
   return stdout;
-}
-
-function sh(script: string, argument: string): readonly string[] {
-  return ["/bin/sh", "-c", script, "sh", argument];
 }
 
 async function execOrFail(
@@ -55,12 +86,17 @@ async function execOrFail(
   what: string,
   options: ExecOptions,
 ): Promise<ExecOutcome> {
-  const outcome = await exec(sandbox, options);
+  const timeoutMs = Math.min(options.timeoutMs, TIMEOUT_MS_MAX);
+  const outcome = await exec(sandbox, { ...options, timeoutMs });
   if (outcome.ending === "exit" && outcome.exitCode === 0) return outcome;
   const said = Buffer.from(outcome.stderr).toString("utf8").trim();
   const why =
     outcome.ending === "exit"
-      ? said || `exit ${outcome.exitCode}`
-      : `it took longer than ${options.timeoutMs} ms`;
-  throw new MatrixError("agent_failed", `cannot ${what} in the sandbox: ${why}`);
+      ? causeOf(said) || `exit ${outcome.exitCode}`
+      : `it took longer than ${timeoutMs} ms`;
+  throw new MatrixError("agent_failed", `cannot ${what}: ${why}`);
+}
+
+function causeOf(said: string): string {
+  return CAUSES.find(([pattern]) => pattern.test(said))?.[1] ?? said;
 }

@@ -14,7 +14,7 @@ import type { EngineName, Sandboxes, SandboxSpec } from "./contract.ts";
 import { reportDocker } from "./docker/client.ts";
 import { DockerSandboxes } from "./docker/sandboxes.ts";
 import { LEASE_MS } from "./holder.ts";
-import { prepareImage } from "./image.ts";
+import { prepareImage } from "./image/prepare.ts";
 import { Lease } from "./lease.ts";
 import { SandboxPool } from "./pool.ts";
 import { ProcessSandboxes } from "./process.ts";

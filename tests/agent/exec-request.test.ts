@@ -57,7 +57,7 @@ test.each([
     expect.objectContaining({
       code: "agent_failed",
       message: expect.stringMatching(
-        new RegExp(`^the exec agent cannot read its request: .*${key.replace("{", "\\{")}`),
+        new RegExp(`^the request cannot be read: .*${key.replace("{", "\\{")}`),
       ),
     }),
   );

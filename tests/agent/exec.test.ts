@@ -206,14 +206,17 @@ test("a timeout that is not a duration is refused", () =>
 test("output past output_bytes is dropped and counted", () =>
   withAgent(async (run) => {
     const exec = { command: "printf 12345678901", output_bytes: 10 };
-    expect(await run(asking(exec))).toMatchObject({ stdout: "1234567890", dropped_bytes: 1 });
+    expect(await run(asking(exec))).toMatchObject({
+      stdout: "12345\n[1 byte of output is left out here]\n78901",
+      dropped_bytes: 1,
+    });
   }));
 
 test("a file larger than 16 MiB is not read", () =>
   withAgent(async (run) => {
     const command = "head -c 16777217 /dev/zero > big; head -c 16777216 /dev/zero > most";
     await expect(run(asking({ command, download: ["big"] }))).rejects.toThrow(
-      "big is larger than 16777216 bytes",
+      "cannot read big: it is larger than 16777216 bytes",
     );
     await run(asking({ download: ["most"] }));
   }));
@@ -273,7 +276,7 @@ test("a model reads the same of the same calls in another sandbox, at another ti
 });
 
 test.each([
-  ["read_file", '{"path": "missing.txt"}', "Error: cannot read missing.txt in the sandbox: "],
+  ["read_file", '{"path": "missing.txt"}', "Error: cannot read missing.txt: there is no such file"],
   ["read_file", "{}", "Error: path is missing: it must be a text"],
   ["read_file", '{"path": ""}', "Error: path is missing: it must be a text"],
   ["write_file", '{"path": "a"}', "Error: content is missing: it must be a text"],
@@ -285,7 +288,20 @@ test.each([
     "Error: the argument is nested more than 256 levels deep",
   ],
   ["run", "[1]", "Error: the arguments are not a JSON object"],
-  ["run", '{"comand": "ls"}', "Error: the exec agent cannot read its request: "],
+  [
+    "run",
+    '{"command": "ls", "cmd": 1}',
+    "Error: the request cannot be read: cmd: there is no such key; the keys are files, command, ",
+  ],
+  ["run", '{"comand": "ls"}', "Error: command is missing: it must be a line for the shell"],
+  ["run", "{}", "Error: command is missing: it must be a line for the shell"],
+  ["read_file", '{"path": "."}', "Error: cannot read .: it is a folder"],
+  [
+    "read_file",
+    '{"path": "/dev/zero"}',
+    "Error: cannot read /dev/zero: it is a pipe, a socket or a",
+  ],
+  ["write_file", '{"path": "/dev/full", "content": ""}', "Error: cannot write /dev/full: it is a"],
   ["fly", "{}", 'Error: no tool is named "fly"; there are run, read_file, write_file and changes'],
 ])("a model that calls %s with %s hears of its mistake", (name, args, answer) =>
   withAgent(async (run) => {

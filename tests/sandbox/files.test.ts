@@ -5,6 +5,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Sandbox } from "../../src/sandbox/contract.ts";
+import { exec } from "../../src/sandbox/exec.ts";
 import { download, upload } from "../../src/sandbox/files.ts";
 import { Lease } from "../../src/sandbox/lease.ts";
 import { ProcessSandboxes } from "../../src/sandbox/process.ts";
@@ -47,22 +48,83 @@ test("a file as large as allowed is read, and a larger one is refused", async ()
   expect(await text("ten", 10)).toBe("0123456789");
   await expect(text("ten", 9)).rejects.toMatchObject({
     code: "agent_failed",
-    message: "ten is larger than 9 bytes",
+    message: "cannot read ten: it is larger than 9 bytes; read a part of it by a command",
   });
 });
 
-test("a missing file is refused with the command's own words", async () => {
+test("a missing file is refused by name", async () => {
   await expect(text("missing")).rejects.toMatchObject({
     code: "agent_failed",
-    message: expect.stringMatching(/^cannot read missing in the sandbox: .*[Nn]o such file/),
+    message: "cannot read missing: there is no such file",
   });
 });
 
-test("a file that cannot be written is refused", async () => {
-  await upload(sandbox, "file", new Uint8Array(), TIME);
-  await expect(upload(sandbox, "file/below", new Uint8Array(), TIME)).rejects.toThrow(
-    /^cannot write file\/below in the sandbox: /,
+const run = (script: string) =>
+  exec(sandbox, { args: ["/bin/sh", "-c", script], ...TIME, outputBytesMax: 1000 });
+const messageOf = (promise: Promise<unknown>) =>
+  promise.then(
+    () => "nothing was thrown",
+    (thrown) => thrown.message,
   );
+
+test.each([
+  ["folder", "it is a folder"],
+  ["folder/", "its name ends in /, so it is a folder"],
+  ["pipe", "it is a pipe, a socket or a device, not a file"],
+  ["/dev/zero", "it is a pipe, a socket or a device, not a file"],
+  ["dangling", "it is a link to a file that is not there"],
+  ["circle", "it is a link to a file that is not there"],
+  ["plainly/below", "there is no such file"],
+  ["sparse", "it is larger than 1000 bytes; read a part of it by a command"],
+  ["to-pipe", "it is a pipe, a socket or a device, not a file"],
+])("reading %s ends at once: %s", async (path, why) => {
+  await run(
+    "mkdir -p folder; [ -p pipe ] || mkfifo pipe; ln -sf gone dangling; ln -sf circle circle; " +
+      "ln -sf pipe to-pipe; echo x >plainly; truncate -s 4G sparse",
+  );
+  expect(await messageOf(text(path))).toBe(`cannot read ${path}: ${why}`);
+});
+
+test.each([
+  ["folder", "it is a folder"],
+  ["new/", "its name ends in /, so it is a folder"],
+  ["pipe", "it is a pipe, a socket or a device, not a file"],
+  ["/dev/full", "it is a pipe, a socket or a device, not a file"],
+  ["plainly/below", "a part of its path is a file, not a folder"],
+  ["plainly/below/deep", "a part of its path is a file, not a folder"],
+  ["n".repeat(300), "its name is too long"],
+  ["/proc/none/x", "its folder is not there"],
+  ["circle", "its path is a circle of links"],
+])("writing %s ends at once: %s", async (path, why) => {
+  await run("mkdir -p folder; [ -p pipe ] || mkfifo pipe; echo x >plainly; ln -sf circle circle");
+  expect(await messageOf(upload(sandbox, path, Buffer.from("x"), TIME))).toBe(
+    `cannot write ${path}: ${why}`,
+  );
+});
+
+test.each([
+  ["sh: 1: cannot create f: Read-only file system", "this place cannot be written to; use /tmp or"],
+  ["cat: write error: No space left on device", "there is no space left, and it may be written in"],
+  ["sh: can't create f: Permission denied", "there is no permission for it"],
+  ["words of a shell that we do not know", "words of a shell that we do not know"],
+])("the words %j become words for a model", async (said, why) => {
+  const failing = played(({ stderr, exit }) => {
+    stderr.write(said);
+    exit(1);
+  });
+  expect(await messageOf(upload(failing, "f", new Uint8Array(), TIME))).toStartWith(
+    `cannot write f: ${why}`,
+  );
+});
+
+test("a write goes through a link to its file", async () => {
+  await run("echo old >target; ln -sf target link");
+  await upload(sandbox, "link", Buffer.from("new"), TIME);
+  expect(await text("target")).toBe("new");
+});
+
+test("a file of the kernel, whose size is said to be 0, is read", async () => {
+  expect(await text("/proc/sys/kernel/ostype")).toBe("Linux\n");
 });
 
 const played = (program: (process: ScriptedProcess) => void) =>
@@ -70,14 +132,12 @@ const played = (program: (process: ScriptedProcess) => void) =>
 
 test("a failed command without a word is named by its exit code", async () => {
   const silent = played(({ exit }) => exit(5));
-  await expect(download(silent, "f", 1, TIME)).rejects.toThrow(
-    "cannot read f in the sandbox: exit 5",
-  );
+  await expect(download(silent, "f", 1, TIME)).rejects.toThrow("cannot read f: exit 5");
 });
 
 test("a command past its time is named by the limit", async () => {
   const slow = played(({ stderr }) => stderr.write("never shown"));
   await expect(upload(slow, "f", new Uint8Array(), { timeoutMs: 3 })).rejects.toThrow(
-    "cannot write f in the sandbox: it took longer than 3 ms",
+    "cannot write f: it took longer than 3 ms",
   );
 });

@@ -10,9 +10,9 @@ import { MatrixError } from "../../error.ts";
 import { isFolder } from "../../recipe/files.ts";
 import { isImagePath } from "../../recipe/schema/sandbox-schema.ts";
 import { makeOwnFolder } from "../../task/own-files.ts";
-import { buildOnce } from "../build-lock.ts";
 import { type DockerImageOptions, dockerImageId, prepareDockerImage } from "../docker/image.ts";
-import { hashFolder, imageNameOf, noImage } from "../image-folder.ts";
+import { buildOnce } from "../image/build-lock.ts";
+import { hashFolder, imageNameOf, noImage } from "../image/image-folder.ts";
 import { runChild } from "../spawn.ts";
 import { buildEnvironment } from "./environment.ts";
 

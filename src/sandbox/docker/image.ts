@@ -8,7 +8,7 @@ import { MatrixError, messageOf } from "../../error.ts";
 import { isFolder } from "../../recipe/files.ts";
 import { isImagePath } from "../../recipe/schema/sandbox-schema.ts";
 import type { Log } from "../../telemetry/log.ts";
-import { filesIn, hashFolder, imageNameOf, noImage } from "../image-folder.ts";
+import { filesIn, hashFolder, imageNameOf, noImage } from "../image/image-folder.ts";
 import { connectDocker } from "./client.ts";
 
 export interface DockerImageOptions {

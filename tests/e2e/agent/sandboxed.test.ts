@@ -290,7 +290,7 @@ test("the exec agent answers each tool call in order, and tells the model its mi
         ["read_file", '{"path": "notes.txt"}'],
         ["read_file", '{"path": "missing.txt"}'],
         ["run", "{not json"],
-        ["run", '{"comand": "ls"}'],
+        ["run", '{"command": "ls", "comand": "ls"}'],
         ["fly", "{}"],
       ]),
     )) as { role: string; tool_call_id: string; content: string }[];

@@ -5,7 +5,7 @@ import { findApptainer } from "../../../src/sandbox/apptainer/program.ts";
 import type { EngineName } from "../../../src/sandbox/contract.ts";
 import { reportDocker } from "../../../src/sandbox/docker/client.ts";
 import { dockerImageId } from "../../../src/sandbox/docker/image.ts";
-import { prepareImage } from "../../../src/sandbox/image.ts";
+import { prepareImage } from "../../../src/sandbox/image/prepare.ts";
 import type { Log } from "../../../src/telemetry/log.ts";
 
 const IMAGE = "python:3.12-slim";

@@ -8,7 +8,7 @@ import { ApptainerSandboxes } from "../../../src/sandbox/apptainer/sandboxes.ts"
 import { dockerImageId } from "../../../src/sandbox/docker/image.ts";
 import { DockerSandboxes } from "../../../src/sandbox/docker/sandboxes.ts";
 import { exec } from "../../../src/sandbox/exec.ts";
-import { prepareImage } from "../../../src/sandbox/image.ts";
+import { prepareImage } from "../../../src/sandbox/image/prepare.ts";
 import { Lease } from "../../../src/sandbox/lease.ts";
 import { withFolder } from "../../parts/folder.ts";
 import { quiet } from "../../parts/quiet.ts";

@@ -2,8 +2,8 @@
 
 import { rm, stat, utimes, writeFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { MatrixError, messageOf } from "../error.ts";
-import type { Log } from "../telemetry/log.ts";
+import { MatrixError, messageOf } from "../../error.ts";
+import type { Log } from "../../telemetry/log.ts";
 
 const TOUCH_EVERY_MS = 10_000;
 /** A lock that was not touched for this long belongs to a builder that died. */

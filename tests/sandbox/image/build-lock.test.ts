@@ -4,10 +4,14 @@ import { expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { readFile, rm, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { buildOnce, LOCK_STALE_MS, type LockOptions } from "../../src/sandbox/build-lock.ts";
-import { withFolder } from "../parts/folder.ts";
-import { keptLog } from "../parts/kept-log.ts";
-import { quiet } from "../parts/quiet.ts";
+import {
+  buildOnce,
+  LOCK_STALE_MS,
+  type LockOptions,
+} from "../../../src/sandbox/image/build-lock.ts";
+import { withFolder } from "../../parts/folder.ts";
+import { keptLog } from "../../parts/kept-log.ts";
+import { quiet } from "../../parts/quiet.ts";
 
 /** A build that is done once it has run. */
 function building(lock: string, options: Partial<LockOptions> = {}) {

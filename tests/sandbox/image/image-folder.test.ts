@@ -3,8 +3,13 @@
 import { expect, test } from "bun:test";
 import { mkdir, rename, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { filesIn, hashFolder, imageNameOf, noImage } from "../../src/sandbox/image-folder.ts";
-import { withFolder } from "../parts/folder.ts";
+import {
+  filesIn,
+  hashFolder,
+  imageNameOf,
+  noImage,
+} from "../../../src/sandbox/image/image-folder.ts";
+import { withFolder } from "../../parts/folder.ts";
 
 async function write(folder: string, ...names: readonly string[]): Promise<void> {
   for (const name of names) {

@@ -1,9 +1,9 @@
 // The image from which an engine starts, in the form that the engine takes. A recipe names a Docker
 // reference, a SIF, or a folder with a Dockerfile or an Apptainer definition.
 
-import { prepareSif, type SifOptions } from "./apptainer/sif.ts";
-import type { EngineName } from "./contract.ts";
-import { prepareDockerImage } from "./docker/image.ts";
+import { prepareSif, type SifOptions } from "../apptainer/sif.ts";
+import type { EngineName } from "../contract.ts";
+import { prepareDockerImage } from "../docker/image.ts";
 
 /**
  * Returns the image as the engine takes it, and pulls or builds it first where it must. Fails with

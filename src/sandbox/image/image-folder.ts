@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { basename, join, relative } from "node:path";
-import { MatrixError } from "../error.ts";
+import { MatrixError } from "../../error.ts";
 
 const IGNORED = ["__pycache__", ".git"];
 const HASH_CHARS = 12;
