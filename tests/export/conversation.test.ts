@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import type { Conversation } from "../../src/export/contract.ts";
-import { conversationOf, unansweredIn } from "../../src/export/conversation.ts";
+import { candidatesIn, conversationOf, unansweredIn } from "../../src/export/conversation.ts";
 import type { Perspective } from "../../src/export/perspective.ts";
 import type { Json, JsonObject } from "../../src/task/json.ts";
 import type { TrajectoryRecord } from "../../src/task/record.ts";
@@ -288,4 +288,83 @@ test("answers that are not whole are told when they would be trained on", () => 
   expect(unansweredIn(record, perspectiveOf({ trained: new Set(["teacher"]) }))).toEqual([
     "content_filtered",
   ]);
+});
+
+const MEDIA = [{ kind: "image", url: "data:image/png;base64,iVBO" }] as const;
+
+test("media belong to the first message of the user, after neighbours were joined", () => {
+  const record = recordOf({
+    history: hopsOf(["teacher", said("And?")], ["student", said("A cat.")]),
+  });
+  const perspective = perspectiveOf({ system: () => "See.", prompt: () => "What?" });
+  expect(conversationOf(record, perspective, MEDIA)?.turns).toEqual([
+    system("See."),
+    { ...user("What?\n\nAnd?"), media: MEDIA },
+    assistant("A cat."),
+  ]);
+});
+
+test("media have no place in a conversation without a prompt, or without the recipe's prompts", () => {
+  const alone = recordOf({ history: hopsOf(["student", said("A cat.")]) });
+  expect(conversationOf(alone, perspectiveOf(), MEDIA)).toEqual({
+    turns: [assistant("A cat.")],
+    tools: [],
+    unplaced: MEDIA,
+  });
+  const asked = recordOf({ history: hopsOf(["teacher", said("And?")], ["student", said("B")]) });
+  expect(conversationOf(asked, perspectiveOf({ withPrompts: false }), MEDIA)).toMatchObject({
+    turns: [user("And?"), assistant("B")],
+    unplaced: MEDIA,
+  });
+  expect(conversationOf(asked, perspectiveOf())).toEqual({
+    turns: [user("And?"), assistant("B")],
+    tools: [],
+  });
+});
+
+test("candidates of a record are the conversations of each, with their scores", () => {
+  const record = recordOf({
+    score: 2,
+    history: hopsOf(["student", said("a")], ["student", said("b")], ["judge", { score: 0 }]),
+  });
+  expect(candidatesIn(record, perspectiveOf())).toEqual([
+    { score: 2, conversation: { turns: [assistant("a\n\nb")], tools: [] } },
+  ]);
+  const [a, b, judge] = record.history;
+  const candidatesOf = () => [
+    { score: 1, hops: a === undefined ? [] : [a] },
+    { score: null, hops: judge === undefined ? [] : [judge] },
+    { score: 2, hops: b === undefined ? [] : [b] },
+  ];
+  const perspective = perspectiveOf({ candidatesOf, prompt: () => "q" });
+  const found = candidatesIn(record, perspective, MEDIA);
+  expect(found).toEqual([
+    {
+      score: 1,
+      conversation: { turns: [{ ...user("q"), media: MEDIA }, assistant("a")], tools: [] },
+    },
+    {
+      score: 2,
+      conversation: { turns: [{ ...user("q"), media: MEDIA }, assistant("b")], tools: [] },
+    },
+  ]);
+});
+
+test("the prompt of a branch is rendered without the hops of its siblings", () => {
+  const [start, one, two] = hopsOf(["judge", "s"], ["student", said("a")], ["student", said("b")]);
+  const history = [
+    start,
+    { ...one, branch: 0 },
+    { ...two, branch: 1 },
+  ] as TrajectoryRecord["history"];
+  const seen: unknown[] = [];
+  const perspective = perspectiveOf({
+    hopsOf: () => history.slice(2),
+    prompt: ({ history: shown, last }) => {
+      seen.push([(shown as readonly unknown[]).length, last]);
+      return "q";
+    },
+  });
+  conversationOf(recordOf({ history }), perspective);
+  expect(seen).toEqual([[1, "s"]]);
 });

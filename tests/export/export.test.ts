@@ -640,3 +640,133 @@ test("an export without any example to tau2 is refused", () =>
     expect(stderr).toContain("no record of these runs can be exported to tau2");
     expect(await readdir(folder)).toEqual(["run"]);
   }));
+
+const PNG =
+  "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+
+/** The tool loop, whose speaker is shown an image. */
+function seeing(folder: string): JsonObject {
+  const roles = TOOL_LOOP["roles"] as Record<string, JsonObject>;
+  const attachments = { attachments: ["row.image"], attachment_folder: folder };
+  return { ...TOOL_LOOP, roles: { ...roles, solver: { ...roles["solver"], ...attachments } } };
+}
+
+const SEEN: readonly Made[] = [
+  { id: "1", row: { question: "Q", image: PNG }, history: [["solver", said("A.")]] },
+  { id: "2", row: { question: "Q", image: null }, history: [["solver", said("A.")]] },
+];
+
+test("images of a run reach the export, and the summary counts those without a place", () =>
+  withFolder(async (folder) => {
+    await writeRun(join(folder, "run"), seeing(folder), SEEN);
+    const url = `data:image/png;base64,${PNG}`;
+    const rows = await exported(folder, ["--to", "trl-sft", "--dedupe", "exact"]);
+    // The second example has the same text, and is no duplicate.
+    expect(rows.map(({ images }) => images)).toEqual([[url], []]);
+    const [sharegpt] = await exported(folder, ["--to", "sharegpt"], "mine.jsonl");
+    const [path] = (sharegpt?.["images"] ?? []) as readonly string[];
+    expect(path).toMatch(/^mine-media\/[0-9a-f]{64}\.png$/);
+    expect(await readFile(join(folder, path ?? ""), "base64")).toBe(PNG);
+    const args = ["export", "run", "--to", "trl-sft", "-o", "none.jsonl", "--no-prompts"];
+    const { stdout } = await matrix(args, { cwd: folder });
+    expect(stdout).toContain("no place in this format: images 1\n");
+    await writeRun(join(folder, "run"), TOOL_LOOP, SEEN);
+    const [plain] = await exported(folder, ["--to", "trl-sft"]);
+    expect(Object.keys(plain ?? {})).toEqual(["messages", "tools"]);
+  }));
+
+test("an image whose file is gone stops the export, which names the row", () =>
+  withFolder(async (folder) => {
+    const gone = { id: "7", row: { question: "Q", image: "a.png" }, history: [] };
+    await writeRun(join(folder, "run"), seeing(folder), [
+      { ...gone, history: [["solver", said("A.")]] },
+    ]);
+    expect(await refused(folder, ["--to", "trl-sft"])).toContain(
+      'row 7: attachment row.image: there is no file "a.png"',
+    );
+  }));
+
+test("a folder with images says in its card what its files hold", () =>
+  withFolder(async (folder) => {
+    await writeRun(join(folder, "run"), seeing(folder), SEEN);
+    for (const [format, type] of [
+      ["hf", "image"],
+      ["trl-sft", "string"],
+    ] as const) {
+      await matrix(["export", "run", "--to", format, "-o", format], { cwd: folder });
+      const card = await readFile(join(folder, format, "README.md"), "utf8");
+      expect(card).toContain(`{"name":"images","list":"${type}"}`);
+    }
+  }));
+
+test("parts of examples without a place are counted in the summary and in the card", () =>
+  withFolder(async (folder) => {
+    await writeRun(join(folder, "run"), TOOL_LOOP, ASKED);
+    const args = ["export", "run", "--to", "openai", "-o", "folder", "--json"];
+    const { stdout } = await matrix(args, { cwd: folder });
+    expect(JSON.parse(stdout)).toMatchObject({ omitted: { reasoning: 1, images: 0 } });
+    expect(await readFile(join(folder, "folder/README.md"), "utf8")).toContain(
+      "Without a place in this format: 1 reasoning.",
+    );
+  }));
+
+test("--structs writes structs, and is refused where there are none to write", () =>
+  withFolder(async (folder) => {
+    await writeRun(join(folder, "run"), TOOL_LOOP, ASKED);
+    const [row] = await exported(folder, ["--to", "trl-sft", "--structs"]);
+    expect(list(row, "messages")[2]).toEqual({
+      role: "assistant",
+      content: "",
+      reasoning_content: null,
+      tool_calls: [
+        {
+          id: "c1",
+          type: "function",
+          function: { name: "find", arguments: '{"name":"Ann","limit":10}' },
+        },
+      ],
+      tool_call_id: null,
+    });
+    expect(await refused(folder, ["--to", "sharegpt", "--structs"])).toContain(
+      "sharegpt has no columns of JSON: leave out --structs",
+    );
+  }));
+
+test("labels and right answers come from where the user says", () =>
+  withFolder(async (folder) => {
+    const made = { row: { question: "Q", key: 4 }, history: [["solver", said("A.")]] } as const;
+    await writeRun(join(folder, "run"), TOOL_LOOP, [
+      { id: "1", score: 0.5, ...made },
+      { id: "2", score: 3, ...made },
+    ]);
+    const labels = async (...args: readonly string[]) =>
+      (await exported(folder, ["--to", "trl-kto", ...args])).map(({ label }) => label);
+    expect(await labels()).toEqual([true, true]);
+    expect(await labels("--good-score", "1")).toEqual([false, true]);
+    const truths = ["--to", "trl-prompt", "--ground-truth", "row.key"];
+    expect((await exported(folder, truths)).map(({ ground_truth: truth }) => truth)).toEqual([
+      "4",
+      "4",
+    ]);
+    expect(await refused(folder, ["--to", "trl-prompt", "--ground-truth", "row.gone"])).toContain(
+      "--ground-truth cannot be evaluated for row 1, trial 0: ",
+    );
+  }));
+
+test("pairs of best-of-n come from the candidates of each record", () =>
+  withFolder(async (folder) => {
+    const history = ["No.", "Yes.", "Well."].flatMap((text): Made["history"] => [
+      ["student", said(text)],
+      ["judge", { score: 0 }],
+    ]);
+    const candidates = [0, 1, 0.5].map((score) => ({ score, accepted: null }));
+    await writeRun(join(folder, "run"), BEST_OF_THREE, [
+      { id: "1", score: 1, outcome: { chosen: 1, candidates }, history },
+    ]);
+    const [pair] = await exported(folder, ["--to", "trl-dpo"]);
+    expect(pair).toMatchObject({
+      prompt: [{ content: "You study." }, { content: "Question 1?" }],
+      chosen: [{ content: "Yes." }],
+      rejected: [{ content: "No." }],
+    });
+  }));

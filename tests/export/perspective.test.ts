@@ -209,3 +209,24 @@ test("the hops of best-of-n in parallel are those of the chosen branch", async (
   const found = hopsOf(recordOf({ history, outcome: { chosen: 1 } }));
   expect(found.map(({ hop }) => hop)).toEqual([1, 3]);
 });
+
+test("a perspective reads the attachments of its assistant's prompt", async () => {
+  const png = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAAB";
+  const found = await perspective(toolLoopWith({ attachments: ["row.image"] }));
+  expect(await found.mediaOf?.(recordOf({ row: { image: png } }))).toEqual([
+    { kind: "image", url: `data:image/png;base64,${png}` },
+  ]);
+  expect(await found.mediaOf?.(recordOf({ row: { image: null } }))).toEqual([]);
+  await expect(found.mediaOf?.(recordOf({ id: "7", row: { image: "gone.png" } }))).rejects.toThrow(
+    expect.objectContaining({ code: "usage", message: expect.stringContaining("row 7: ") }),
+  );
+  expect((await perspective(TOOL_LOOP)).mediaOf).toBeNull();
+});
+
+test("a perspective has the candidates of best-of-n, and knows when prompts are left out", async () => {
+  const found = await perspective(BEST_OF_THREE, { withPrompts: false });
+  const record = recordOf({ outcome: { chosen: 0, candidates: [{ score: 1 }] }, history: [] });
+  expect(found.candidatesOf(record)).toEqual([{ score: 1, hops: [] }]);
+  expect(found.withPrompts).toBeFalse();
+  expect((await perspective(DIALOGUE)).candidatesOf(record)).toBeNull();
+});

@@ -112,6 +112,27 @@ def check_template(path):
     return {"rows": len(rendered), "rendered": rendered[:3]}
 
 
+def check_count(path):
+    """The number of rows, after every one of them was read."""
+    return {"rows": len(list(dataset(path)))}
+
+
+def check_arguments(path):
+    """The arguments of the first call, as a template would write them."""
+    message = next(turn for turn in dataset(path)[0]["messages"] if turn["role"] == "assistant")
+    return json.dumps(message["tool_calls"][0]["function"]["arguments"])
+
+
+def check_row(path):
+    """The dataset's row of the first record."""
+    return json.dumps(dataset(path)[0]["row"])
+
+
+def check_images(path):
+    """The sizes of the images of each row."""
+    return [[image.size for image in row["images"]] for row in dataset(path)]
+
+
 VISION = ("idefics3", "smolvlm", "llava_next")
 """Models whose templates take lists of parts alone. TRL prepares their messages."""
 
@@ -138,5 +159,15 @@ def check_templates(path):
 
 if __name__ == "__main__":
     how, *arguments = sys.argv[1:]
-    checks = {"jsonl": check_jsonl, "parquet": check_parquet, "folder": check_folder, "template": check_template, "templates": check_templates}
+    checks = {
+        "arguments": check_arguments,
+        "count": check_count,
+        "folder": check_folder,
+        "images": check_images,
+        "jsonl": check_jsonl,
+        "parquet": check_parquet,
+        "row": check_row,
+        "template": check_template,
+        "templates": check_templates,
+    }
     print(json.dumps(checks[how](*arguments)))

@@ -18,7 +18,7 @@ import {
   toolResult,
   writeRun,
 } from "../../parts/run-directory.ts";
-import { load } from "./python.ts";
+import { load, runPython } from "./python.ts";
 
 interface Loaded {
   readonly rows: number;
@@ -221,6 +221,72 @@ test("a folder of Parquet loads by its card, split by split, and the card says w
       expect(card).toContain("> **Simulated.**");
       expect(card).toContain("| simulated:m | 1500 | 7500 |");
       expect(card).not.toContain("secret");
+    }
+  }));
+
+test("the oldest version of datasets reads structs and plain tables, and refuses JSON in Parquet", () =>
+  withFolder(async (folder) => {
+    await writeRun(join(folder, "run"), TOOL_LOOP, heterogeneous(60, 3));
+    const old = (how: string, path: string) =>
+      runPython<Loaded>(folder, "load.py", [how, join(folder, path)], "python-datasets4");
+    for (const [format, output, more] of [
+      ["trl-sft", "sft.jsonl", ["--structs"]],
+      ["sharegpt", "turns.jsonl", []],
+      ["ms-swift", "swift.jsonl", []],
+    ] as const) {
+      await exportTo(folder, format, output, more);
+      const loaded = await old("jsonl", output);
+      if (loaded === null) return;
+      expect(loaded).toMatchObject({ rows: 60, different: [] });
+    }
+    await exportTo(folder, "verl", "verl.parquet");
+    await exportTo(folder, "trl-sft", "sft.parquet", ["--structs"]);
+    for (const output of ["verl.parquet", "sft.parquet"])
+      expect(await old("count", output)).toEqual({ rows: 60 } as Loaded);
+    await exportTo(folder, "hf", "hub", ["--structs"]);
+    expect(await old("folder", "hub")).toMatchObject({ splits: { train: 60 } } as object);
+    await exportTo(folder, "trl-sft", "json.parquet");
+    expect(old("count", "json.parquet")).rejects.toThrow("Feature type 'Json' not found");
+  }));
+
+test("numbers in arguments and rows reach Python as the model and the dataset wrote them", () =>
+  withFolder(async (folder) => {
+    const text = '{"id": 12345678901234567890, "real": 1.0, "big": 1e3}';
+    const history = [["solver", calls("c1", "find", text)]] as const;
+    await writeRun(join(folder, "run"), TOOL_LOOP, [
+      { id: "1", row: { question: "Q", kit: [], n: 2n ** 70n }, history },
+      { id: "2", row: { question: "Q", kit: [], n: "text" }, history },
+    ]);
+    for (const output of ["out.jsonl", "out.parquet"]) {
+      await exportTo(folder, "trl-sft", output);
+      expect(await load<string>(folder, "arguments", join(folder, output))).toBe(
+        '{"id": 12345678901234567890, "real": 1.0, "big": 1000.0}',
+      );
+    }
+    await exportTo(folder, "hf", "hub");
+    expect(await load<string>(folder, "row", join(folder, "hub"))).toContain(String(2n ** 70n));
+  }));
+
+test("images of a run are images for datasets, in a file and in a folder for the hub", () =>
+  withFolder(async (folder) => {
+    const roles = TOOL_LOOP["roles"] as Record<string, JsonObject>;
+    const solver = { ...roles["solver"], attachments: ["row.image"] };
+    const recipe = { ...TOOL_LOOP, roles: { ...roles, solver } };
+    const png =
+      "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+    const made = (id: string, image: string | null): Made => ({
+      id,
+      row: { question: "What?", kit: [], image },
+      history: [["solver", said("A dot.")]],
+    });
+    await writeRun(join(folder, "run"), recipe, [made("1", png), made("2", null)]);
+    for (const [format, output] of [
+      ["trl-sft", "out.parquet"],
+      ["hf", "hub"],
+    ] as const) {
+      await exportTo(folder, format, output);
+      const sizes = await load<unknown>(folder, "images", join(folder, output));
+      if (sizes !== null) expect(sizes).toEqual([[[1, 1]], []]);
     }
   }));
 

@@ -155,3 +155,31 @@ test("a file in a folder that does not exist is a storage error", async () => {
   const nowhere = "/nowhere/at/all/out.parquet";
   await expect(openParquet(nowhere, COLUMNS)).rejects.toMatchObject({ code: "storage_failed" });
 });
+
+test("images and audio are bytes with a name, or an address, and declared as datasets does", async () => {
+  const png = Buffer.from("iVBORw0KGgo=", "base64");
+  const { rows, metadata } = await fileOf({ images: { list: "image" }, sound: "audio" }, [
+    {
+      images: [`data:image/png;base64,${png.toString("base64")}`, "https://example.org/a.png"],
+      sound: "data:audio/wav;base64,UklGRg==",
+    },
+    { images: [], sound: null },
+  ]);
+  const digest = new Bun.CryptoHasher("sha256").update(png).digest("hex").slice(0, 16);
+  expect(rows).toMatchObject([
+    {
+      images: [{ path: `${digest}.png` }, { bytes: null, path: "https://example.org/a.png" }],
+      sound: { path: expect.stringMatching(/^[0-9a-f]{16}\.wav$/) },
+    },
+    { images: [], sound: null },
+  ]);
+  const [entry] = metadata.key_value_metadata ?? [];
+  expect(JSON.parse(entry?.value ?? "")).toEqual({
+    info: {
+      features: {
+        images: { feature: { _type: "Image" }, _type: "List" },
+        sound: { decode: false, _type: "Audio" },
+      },
+    },
+  });
+});
