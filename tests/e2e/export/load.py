@@ -48,7 +48,7 @@ def check_parquet(path, source):
     different = []
     for number, (row, arrow, line) in enumerate(zip(loaded, table.to_pylist(), lines(source), strict=True)):
         texts = [json.loads(text) for text in arrow["messages"]]
-        if not same(row["messages"], line["messages"]) or not same(texts, line["messages"]) or row["tools"] != line["tools"]:
+        if not same(row["messages"], line["messages"]) or not same(texts, line["messages"]) or json.loads(row["tools"]) != line.get("tools", []):
             different.append(number)
     first = loaded[0]
     return {

@@ -28,7 +28,7 @@ interface Loaded {
 
 /**
  * Rows whose tools, arguments and rows all have other keys and types; the first `plain` of them
- * call no tool.
+ * call no tool. Fractions have few digits: `datasets` rounds others when it reads lines.
  */
 function* heterogeneous(count: number, plain = 0): Generator<Made> {
   for (let i = 0; i < count; i++) {
@@ -43,7 +43,7 @@ function* heterogeneous(count: number, plain = 0): Generator<Made> {
         function: { name, parameters, ...(i % 3 === 0 ? { strict: true } : {}) },
       },
     ];
-    const value = [i, String(i), [i], { deep: i }, null, i / 7][i % 6] as JsonObject;
+    const value = [i, String(i), [i], { deep: i }, null, i / 8][i % 6] as JsonObject;
     const text = JSON.stringify({ [`p${i % 97}`]: value });
     yield {
       id: String(i),
@@ -115,7 +115,7 @@ test("TRL renders exports to trl-sft and trl-dpo with a chat template and tools"
     );
     if (sft === null) return;
     expect(sft.rows).toBe(20);
-    expect(sft.rendered[1]?.text).toContain('{"name": "tool_1", "arguments": {"p1":"1"}}');
+    expect(sft.rendered[1]?.text).toContain('{"name": "tool_1", "arguments": {"p1": "1"}}');
     expect(sft.rendered[1]?.text).toContain("<|im_start|>system\nYou help.");
     await exportTo(folder, "trl-sft", "masked.jsonl", ["--train-on", "solver"]);
     const masked = await load<{ rendered: { prompt: string; completion: string }[] }>(
@@ -152,8 +152,9 @@ test("TRL renders exports to trl-sft and trl-dpo with a chat template and tools"
 test("an export as Parquet gives datasets and pyarrow the messages of the lines, typed, and counts", () =>
   withFolder(async (folder) => {
     await writeRun(join(folder, "run"), TOOL_LOOP, heterogeneous(2500, 3));
-    await exportTo(folder, "trl-sft", "out.jsonl");
+    await exportTo(folder, "openai", "out.jsonl");
     await exportTo(folder, "parquet", "out.parquet");
+    await exportTo(folder, "trl-sft", "sft.jsonl");
     await exportTo(folder, "trl-sft", "sft.parquet");
     type Arrow = Loaded & {
       readonly schema: Readonly<Record<string, string>>;
@@ -183,7 +184,7 @@ test("an export as Parquet gives datasets and pyarrow the messages of the lines,
       folder,
       "jsonl",
       join(folder, "sft.parquet"),
-      join(folder, "out.jsonl"),
+      join(folder, "sft.jsonl"),
     )) ?? {
       features: {},
     };
