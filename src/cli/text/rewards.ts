@@ -1,6 +1,6 @@
 // The rewards of a run, from its records: one line per domain with the mean reward, its standard
 // error, pass^k and why tasks ended. A task that failed or was not scored has no reward; it is
-// never counted as 0. Memory does not grow with records.
+// never counted as 0.
 
 import { printable } from "../../task/printable.ts";
 import type { TrajectoryRecord } from "../../task/record.ts";

@@ -1,20 +1,12 @@
-// The scores of rows over their trials, in little memory: a row is held only until all its trials
-// are there, and then counted with the rows that have as many trials and successes.
+// The scores of rows over their trials, in little memory: a row with one trial is counted at once,
+// and rows with several trials are summed up in a table.
+
+import { type RowSums, RowTable } from "./row-table.ts";
 
 /**
  * A reward counts as success within this margin of 1, because rewards are products of fractions.
  */
 const SUCCESS_MARGIN = 1e-6;
-
-/** The scores of one row. Trials that failed or were not scored are in `seen` alone. */
-interface Row {
-  readonly seen: number;
-  readonly scored: number;
-  readonly successes: number;
-  readonly sum: number;
-}
-
-const NO_TRIAL: Row = { seen: 0, scored: 0, successes: 0, sum: 0 };
 
 export interface ScoreReport {
   readonly rows: number;
@@ -34,9 +26,8 @@ export interface ScoreReport {
 export class RowScores {
   /** Trials of each row. */
   readonly #trials: number;
-  /** Rows that may have further trials, by id. */
-  readonly #open = new Map<string, Row>();
-  readonly #whole = new Totals();
+  readonly #single = new Totals();
+  readonly #table = new RowTable();
 
   constructor(trials: number) {
     this.#trials = trials;
@@ -44,25 +35,21 @@ export class RowScores {
 
   /** Adds a trial of a row. `score` is null for a trial without one. */
   add(id: string, score: number | null): void {
-    const row = withTrial(this.#open.get(id) ?? NO_TRIAL, score);
-    if (row.seen < this.#trials) this.#open.set(id, row);
-    else {
-      this.#open.delete(id);
-      this.#whole.add(row);
-    }
+    if (this.#trials === 1) this.#single.add(sumsOf(score));
+    else this.#table.add(id, sumsOf(score));
   }
 
   get report(): ScoreReport {
-    const totals = this.#whole.copy();
-    for (const row of this.#open.values()) totals.add(row);
+    if (this.#trials === 1) return this.#single.report;
+    const totals = new Totals();
+    for (const row of this.#table.rows()) totals.add(row);
     return totals.report;
   }
 }
 
-function withTrial({ seen, scored, successes, sum }: Row, score: number | null): Row {
-  if (score === null) return { seen: seen + 1, scored, successes, sum };
-  const success = Math.abs(score - 1) <= SUCCESS_MARGIN ? 1 : 0;
-  return { seen: seen + 1, scored: scored + 1, successes: successes + success, sum: sum + score };
+function sumsOf(score: number | null): RowSums {
+  if (score === null) return { scored: 0, successes: 0, sum: 0 };
+  return { scored: 1, successes: Math.abs(score - 1) <= SUCCESS_MARGIN ? 1 : 0, sum: score };
 }
 
 /** Sums over rows. Mean and spread of the rows' means are kept by Welford's method. */
@@ -76,7 +63,7 @@ class Totals {
   /** The number of rows by number of scored trials, and then by successes. */
   readonly #kinds = new Map<number, Map<number, number>>();
 
-  add({ scored, successes, sum }: Row): void {
+  add({ scored, successes, sum }: RowSums): void {
     this.#rows++;
     if (scored === 0) return;
     this.#scored += scored;
@@ -85,20 +72,7 @@ class Totals {
     const off = sum / scored - this.#mean;
     this.#mean += off / this.#rowsWithScore;
     this.#squares += off * (sum / scored - this.#mean);
-    this.#count(scored, successes, 1);
-  }
-
-  copy(): Totals {
-    const copy = new Totals();
-    copy.#rows = this.#rows;
-    copy.#scored = this.#scored;
-    copy.#sum = this.#sum;
-    copy.#rowsWithScore = this.#rowsWithScore;
-    copy.#mean = this.#mean;
-    copy.#squares = this.#squares;
-    for (const [scored, bySuccesses] of this.#kinds)
-      for (const [successes, rows] of bySuccesses) copy.#count(scored, successes, rows);
-    return copy;
+    this.#count(scored, successes);
   }
 
   get report(): ScoreReport {
@@ -112,10 +86,10 @@ class Totals {
     };
   }
 
-  #count(scored: number, successes: number, rows: number): void {
+  #count(scored: number, successes: number): void {
     const bySuccesses = this.#kinds.get(scored) ?? new Map<number, number>();
     this.#kinds.set(scored, bySuccesses);
-    bySuccesses.set(successes, (bySuccesses.get(successes) ?? 0) + rows);
+    bySuccesses.set(successes, (bySuccesses.get(successes) ?? 0) + 1);
   }
 
   #passes(): number[] {
