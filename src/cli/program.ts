@@ -20,6 +20,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   sandbox: async () => (await import("./sandbox.ts")).sandboxCommand(),
   export: async () => (await import("./export.ts")).exportCommand(),
   report: async () => (await import("./report.ts")).reportCommand(),
+  licenses: async () => (await import("./licenses.ts")).licensesCommand(),
   metrics: async () => (await import("./metrics.ts")).metricsCommand(),
   model: async () => (await import("./model.ts")).modelCommand(),
 };

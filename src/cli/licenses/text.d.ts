@@ -1,0 +1,6 @@
+// Files that the binary carries as text.
+
+declare module "*.txt" {
+  const text: string;
+  export default text;
+}
