@@ -1,5 +1,5 @@
-// The parts of Bun in the binary, as Bun's own LICENSE.md lists them: Bun itself, the libraries that
-// it links, and the packages that it carries. Look at that list when Bun is upgraded.
+// The parts of Bun in the binary, as the LICENSE.md of Bun lists them: the libraries that it links,
+// and the packages that it carries. Look at that list when Bun is upgraded.
 
 export interface Part {
   readonly name: string;

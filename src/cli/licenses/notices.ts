@@ -10,7 +10,7 @@ export interface ThirdParty {
   /** An SPDX expression. */
   readonly license: string;
   readonly url: string;
-  /** Of the package as the registry has it, in hexadecimal; null where there is none. */
+  /** Hash of the package in its registry, in hexadecimal; null for a part of the runtime. */
   readonly sha512: string | null;
   /** Places of its texts in the list of texts. */
   readonly texts: readonly number[];
