@@ -37,7 +37,8 @@ const shortForms = new Map<string, string>();
 let inJson: Found | null = null;
 let inProse: Found | null = null;
 let aloneInProse: Found | null = null;
-let bytesInJson: readonly Buffer[] = [];
+/** Finds any form in the bytes of UTF-8, read as Latin-1. */
+let bytesInJson: RegExp | null = null;
 
 /** Adds a secret. `name` is the variable that holds it. Returns a function that takes it back. */
 export function knowSecret(value: string, name?: string): () => void {
@@ -70,10 +71,10 @@ export function maskedJson(text: string, from = 0): string {
 
 /** The same for UTF-8. */
 export function maskedJsonBytes(bytes: Uint8Array): Uint8Array | string {
+  if (bytesInJson === null) return bytes;
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return bytesInJson.some((form) => buffer.includes(form))
-    ? maskedJson(buffer.toString("utf8"))
-    : bytes;
+  // One pass of one expression is faster than one pass for each form.
+  return bytesInJson.test(buffer.toString("latin1")) ? maskedJson(buffer.toString("utf8")) : bytes;
 }
 
 /** Values nested deeper than this are refused elsewhere, as no JSON. */
@@ -141,7 +142,8 @@ function compile(): void {
   inJson = finderOf(new Map(safe));
   inProse = finderOf(longForms);
   aloneInProse = finderOf(shortForms, (pattern) => `(?<![A-Za-z0-9])(?:${pattern})(?![A-Za-z0-9])`);
-  bytesInJson = safe.map(([form]) => Buffer.from(form));
+  const bytes = safe.map(([form, mask]) => [Buffer.from(form).toString("latin1"), mask] as const);
+  bytesInJson = finderOf(new Map(bytes))?.any ?? null;
 }
 
 /** Longer forms come first, because one may contain another. */

@@ -111,7 +111,7 @@ export async function createTracing(
     hop: (traceparent, hop) => {
       if (!parseTraceparent(traceparent).sampled) return;
       const { startedAt, endedAt, model, role, error } = hop;
-      const name = `${operationOf(hop)} ${model ?? role}`;
+      const name = masked(`${operationOf(hop)} ${model ?? role}`);
       const kind = model === undefined ? SpanKind.INTERNAL : SpanKind.CLIENT;
       const options = { startTime: startedAt, kind, attributes: hopAttributes(hop) };
       end(tracer.startSpan(name, options, parentOf(traceparent)), endedAt, error);

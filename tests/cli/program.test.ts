@@ -1,6 +1,8 @@
 // The program: its commands, their help, usage errors and flags from the environment.
 
 import { expect, test } from "bun:test";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { runProgram } from "../../src/cli/program.ts";
 import { version } from "../../src/version.ts";
 import { withFolder } from "../parts/folder.ts";
@@ -109,4 +111,47 @@ test("the flags of drive are read from the environment", () =>
       ok: 6,
       directory: expect.stringContaining("/here"),
     });
+  }));
+
+test("a secret of the environment is masked in an error, its problems and its hint", () =>
+  withFolder(async (folder) => {
+    const MY_API_KEY = "value-of-the-key-in-an-error";
+    const verify = await matrix(["verify", MY_API_KEY], { env: { MY_API_KEY } });
+    expect(verify.stderr).toContain("[MY_API_KEY] is not a run directory");
+    const check = await matrix(["check", CORAL, `run.${MY_API_KEY}=1`], {
+      cwd: folder,
+      env: { MY_API_KEY },
+    });
+    expect(check.code).toBe(2);
+    expect(`${verify.stderr}${check.stderr}`).not.toContain(MY_API_KEY);
+    await writeFile(join(folder, `${MY_API_KEY}.toml`), "");
+    const hint = await matrix(["check", "none.toml"], { cwd: folder, env: { MY_API_KEY } });
+    expect(hint.stderr).toContain("[MY_API_KEY].toml");
+  }));
+
+test("a secret of the environment is masked in what check and drive print", () =>
+  withFolder(async (folder) => {
+    const MY_API_KEY = "value-of-the-key-in-a-row";
+    await writeFile(join(folder, "d.jsonl"), `{"question":"${MY_API_KEY}"}\n`);
+    const options = { cwd: folder, env: { MY_API_KEY } };
+    const recipe = `name = "${MY_API_KEY}"
+dataset.path = "d.jsonl"
+models.m.kind = "simulated"
+roles.a = { agent = "llm", model = "m", prompt = { text = "Q: {{ row.question }}" } }
+orchestrator = { pattern = "sequence", roles = ["a"] }
+`;
+    await writeFile(join(folder, "r.toml"), recipe);
+    for (const args of [
+      ["check", "r.toml"],
+      ["check", "r.toml", "--json"],
+      ["drive", "r.toml", "--dry-run"],
+      ["drive", "r.toml", "--dry-run", "--json"],
+      ["drive", "r.toml", "-q", "-o", "out"],
+      ["drive", "r.toml", "-q", "-o", "out", "--json"],
+    ]) {
+      const { code, stdout } = await matrix(args, options);
+      expect({ args, code }).toEqual({ args, code: 0 });
+      expect(stdout).toContain("[MY_API_KEY]");
+      expect(stdout).not.toContain(MY_API_KEY);
+    }
   }));

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { withFolder } from "../parts/folder.ts";
 import { matrix } from "../parts/program.ts";
 import { DIALOGUE, said, writeRun } from "../parts/run-directory.ts";
+import { SECRET, withSecret } from "../parts/secret.ts";
 
 const withRun = (use: (show: (...args: string[]) => ReturnType<typeof matrix>) => Promise<void>) =>
   withFolder(async (folder) => {
@@ -70,3 +71,21 @@ test("show of a run without records says so", () =>
     expect(stderr).toContain("error: no records in ");
     expect(code).toBe(2);
   }));
+
+test("show masks a known secret that a record has, as text and as JSON", () =>
+  withSecret(() =>
+    withFolder(async (folder) => {
+      const record = {
+        id: "a",
+        trial: 0,
+        status: "ok",
+        history: [["student", said(SECRET)]],
+      } as const;
+      await writeRun(join(folder, "run"), DIALOGUE, [record]);
+      for (const args of [["a"], ["a", "--json"]]) {
+        const { stdout } = await matrix(["show", join(folder, "run"), ...args]);
+        expect(stdout).toContain("[KNOWN]");
+        expect(stdout).not.toContain(SECRET);
+      }
+    }),
+  ));

@@ -5,6 +5,7 @@ import { type Card, renderCard } from "../../src/export/card.ts";
 import { ExportTally } from "../../src/export/tally.ts";
 import { version } from "../../src/version.ts";
 import { withFolder } from "../parts/folder.ts";
+import { SECRET, withSecret } from "../parts/secret.ts";
 import { manifestOf, perspectiveOf } from "./made.ts";
 
 /** The lines of the card of an export with files of 10 and 4 bytes. */
@@ -210,3 +211,10 @@ test("a card ends with the recipe, whose absolute paths are cut to their last na
     "",
   ]);
 });
+
+test("a known secret is masked in the recipe of a card", () =>
+  withSecret(async () => {
+    const lines = await linesOf({}, `name = "x"\nkey = "${SECRET}"\n`);
+    expect(lines).toContain('key = "[KNOWN]"');
+    expect(lines.join("\n")).not.toContain(SECRET);
+  }));

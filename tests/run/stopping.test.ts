@@ -3,6 +3,7 @@
 import { expect, test } from "bun:test";
 import { Stopping, type StoppingOptions } from "../../src/run/stopping.ts";
 import { keptLog } from "../parts/kept-log.ts";
+import { SECRET, withSecret } from "../parts/secret.ts";
 import { type Timers, withTimers } from "../parts/timers.ts";
 
 const GRACE_MS = 20_000;
@@ -125,3 +126,20 @@ test("a run without signals of a user stops for its budget alone", () =>
     },
     { wishes: {} },
   ));
+
+test("a known secret is masked in the reason why a run stopped, which the manifest keeps", () =>
+  withSecret(() => {
+    within(({ stopping }) => {
+      expect(stopping.reason(new Error(`no ${SECRET}`))).toEqual({
+        why: "error",
+        message: "no [KNOWN]",
+      });
+    });
+    const reason = `ended with ${SECRET}`;
+    within(
+      ({ stopping }) => {
+        expect(stopping.reason(null)).toEqual({ why: "early_stop", message: "ended with [KNOWN]" });
+      },
+      { earlyStop: { signal: new AbortController().signal, reason } },
+    );
+  }));

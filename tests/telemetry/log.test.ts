@@ -7,6 +7,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { createRepeatCounter, formatLine, openLog } from "../../src/telemetry/log.ts";
 import { withFolder } from "../parts/folder.ts";
+import { SECRET, withSecret } from "../parts/secret.ts";
 
 const ESC = "\u001b";
 const STAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z /;
@@ -138,4 +139,13 @@ test("a log of a driver that lost its directory shows lines and writes none", ()
     await log.close();
     expect(await linesOf(path)).toEqual(["info first", "warning second"]);
     expect(shown).toEqual(["warning second", "error third"]);
+  }));
+
+test("a known secret is masked in a message and in fields, also where the line would be cut", () =>
+  withSecret(() => {
+    expect(formatLine("info", `a ${SECRET}`, { b: SECRET, c: `x=${SECRET}` })).toBe(
+      'info a [KNOWN] b="[KNOWN]" c="x=[KNOWN]"',
+    );
+    const cut = formatLine("info", `${"x".repeat(4080)}${SECRET}`, {});
+    expect(cut).not.toContain("value-of");
   }));

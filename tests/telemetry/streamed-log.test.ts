@@ -3,6 +3,7 @@
 
 import { expect, test } from "bun:test";
 import { createStreamedLog, type StreamedLogOptions } from "../../src/telemetry/streamed-log.ts";
+import { SECRET, withSecret } from "../parts/secret.ts";
 
 function createLog(options: Partial<StreamedLogOptions> = {}) {
   const shown: string[] = [];
@@ -146,3 +147,14 @@ test("ten thousand short lines wait by default, and not one more", () => {
   write("a", "b");
   expect(log.take(1)[0]?.fields).toEqual({ dropped: 1 });
 });
+
+test("a known secret is masked before a line goes to the driver, also where it would be cut", () =>
+  withSecret(() => {
+    const { log, shown } = createLog();
+    log.write("warning", `a ${SECRET}`, { b: SECRET, n: 1 });
+    log.write("info", `${"x".repeat(4090)}${SECRET}`);
+    const [first, second] = log.take(5);
+    expect(first).toMatchObject({ message: "a [KNOWN]", fields: { b: "[KNOWN]", n: 1 } });
+    expect(second?.message).not.toContain("value-of");
+    expect(shown).toEqual(['warning a [KNOWN] b="[KNOWN]" n=1']);
+  }));

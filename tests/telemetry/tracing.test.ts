@@ -2,6 +2,7 @@
 
 import { expect, test } from "bun:test";
 import { createTracing, type Tracing } from "../../src/telemetry/tracing.ts";
+import { SECRET, withSecret } from "../parts/secret.ts";
 import { attributesOf, withCollector } from "./collector.ts";
 
 interface OtlpSpan {
@@ -216,3 +217,18 @@ test("without a wish for traces there is no tracing", async () => {
   ])
     expect(await createTracing(env, "run", "0")).toBeNull();
 });
+
+test("known secrets are masked in the attributes of spans", () =>
+  withSecret(async () => {
+    const server = { address: `${SECRET}.host`, port: 1 };
+    const asked = { finishReasons: [SECRET], responseModel: `x ${SECRET}`, server };
+    const { spans } = await spansOf((tracing) => {
+      const traceparent = tracing.startTask();
+      tracing.hop(traceparent, { ...HOP, model: SECRET, asked });
+      tracing.endTask(traceparent, { ...TASK, rowId: `row ${SECRET}` });
+    });
+    const text = JSON.stringify(spans);
+    expect(text).not.toContain(SECRET);
+    for (const masked of ["[KNOWN].host", '"[KNOWN]"', "x [KNOWN]", "row [KNOWN]"])
+      expect(text).toContain(masked);
+  }));
