@@ -39,6 +39,7 @@ const SHARED_PACKAGES: Readonly<Record<string, RegExp>> = {
   "@opentelemetry/resources": /^telemetry\/(otlp|recorded-series)\.ts$/,
   "@opentelemetry/sdk-metrics": /^telemetry\/(otlp|metrics|recorded-series)\.ts$/,
   "@opentelemetry/sdk-trace-base": /^telemetry\/(otlp|tracing)\.ts$/,
+  "apache-arrow": /^dataset\/arrow\//,
   hyparquet: /^dataset\/parquet\//,
   dockerode: /^sandbox\/docker\//,
   // The command line.

@@ -11,6 +11,7 @@ import { type Compression, describeName, type Format, isDataFile } from "./forma
 import { fetchFromHub, HUB_PREFIX } from "./hub.ts";
 import { CARD_FILES, type Card, parseCard } from "./layout/card.ts";
 import { chooseFiles } from "./layout/choose.ts";
+import { savedFiles } from "./layout/saved.ts";
 
 export interface DataFile {
   readonly path: string;
@@ -37,7 +38,8 @@ export async function findFiles(
 
 async function expand(path: string): Promise<readonly string[]> {
   if (path.startsWith(HUB_PREFIX)) return fetchFromHub(path, process.env);
-  if (existsSync(path)) return statSync(path).isDirectory() ? filesOfFolder(path) : [path];
+  if (existsSync(path))
+    return statSync(path).isDirectory() ? (savedFiles(path) ?? filesOfFolder(path)) : [path];
   if (/[*?[{]/.test(path)) {
     const found: string[] = [];
     for await (const file of glob(path)) found.push(file);
@@ -98,11 +100,12 @@ function chosen(root: string, path: string, card: Card | null): readonly string[
 function describe(path: string, format: Format | undefined, csv?: CsvSettings): DataFile {
   const { format: named, compression } = describeName(path);
   const found = format ?? named;
-  if (found === "parquet" && compression !== null)
+  const typed = { parquet: "Parquet", arrow: "Arrow" }[found as string];
+  if (typed !== undefined && compression !== null)
     throw new MatrixError(
       "dataset_invalid",
-      `${path} is a compressed Parquet file, which cannot be read`,
-      { hint: "decompress it; Parquet compresses its columns itself" },
+      `${path} is a compressed ${typed} file, which cannot be read`,
+      { hint: `decompress it; ${typed} compresses its columns itself` },
     );
   if (found !== null) {
     const isCsv = found === "csv" || found === "tsv";
@@ -110,7 +113,8 @@ function describe(path: string, format: Format | undefined, csv?: CsvSettings): 
   }
   throw new MatrixError("dataset_invalid", `cannot tell the format of ${path} from its name`, {
     hint:
-      "name it .jsonl, .json, .csv, .tsv (each also with .gz, .zst, .bz2 or .xz) or .parquet, " +
+      "name it .jsonl, .json, .csv, .tsv (each also with .gz, .zst, .bz2 or .xz), " +
+      ".parquet or .arrow, " +
       'or set dataset.format = "jsonl"',
   });
 }

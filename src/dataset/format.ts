@@ -2,7 +2,7 @@
 
 import { basename } from "node:path";
 
-export type Format = "jsonl" | "json" | "csv" | "tsv" | "parquet";
+export type Format = "jsonl" | "json" | "csv" | "tsv" | "parquet" | "arrow";
 export type Compression = (typeof COMPRESSIONS)[number] | null;
 
 const COMPRESSIONS = ["gz", "zst", "bz2", "xz"] as const;
@@ -14,6 +14,8 @@ const FORMATS: Readonly<Record<string, Format>> = {
   csv: "csv",
   tsv: "tsv",
   parquet: "parquet",
+  arrow: "arrow",
+  feather: "arrow",
 };
 
 /** `format` is null when the name does not tell it. */

@@ -41,7 +41,7 @@ export async function* readItems(
 ): AsyncGenerator<readonly Item[]> {
   for (const file of files) {
     try {
-      if (file.format === "parquet") yield* readParquetRows(file, columns);
+      if (file.format === "parquet" || file.format === "arrow") yield* readTyped(file, columns);
       else
         for await (const items of READERS[file.format](file))
           yield columns === null ? items : items.map((item) => pick(item, columns));
@@ -58,7 +58,7 @@ function open({ path, compression }: DataFile): AsyncIterable<Buffer> {
 
 const READERS: Readonly<
   Record<
-    Exclude<DataFile["format"], "parquet">,
+    Exclude<DataFile["format"], "parquet" | "arrow">,
     (file: DataFile) => AsyncGenerator<readonly Item[]>
   >
 > = {
@@ -125,12 +125,16 @@ async function* readCsv(file: DataFile): AsyncGenerator<readonly Item[]> {
     );
 }
 
-async function* readParquetRows(
+/** Rows of a file whose columns have types. */
+async function* readTyped(
   file: DataFile,
   columns: readonly string[] | null,
 ): AsyncGenerator<readonly Item[]> {
   let line = 0;
-  for await (const rows of readParquet(file.path, columns))
+  // Few runs read Arrow, and its library is large.
+  const read =
+    file.format === "arrow" ? (await import("./arrow/read-arrow.ts")).readArrow : readParquet;
+  for await (const rows of read(file.path, columns))
     yield rows.map((row) =>
       typeof row === "string" ? broken(file, ++line, row) : itemOf(file, ++line, row, null),
     );

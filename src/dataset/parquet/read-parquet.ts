@@ -1,5 +1,4 @@
-// Rows of a Parquet file, in batches. Two columns of one name are refused, because a row could hold
-// only one of them.
+// Rows of a Parquet file, in batches.
 
 import { type FileHandle, open } from "node:fs/promises";
 import {
@@ -12,6 +11,7 @@ import {
 } from "hyparquet";
 import { messageOf } from "../../error.ts";
 import type { JsonObject } from "../../task/json.ts";
+import { checkColumns, type NamedColumn } from "../columns.ts";
 import { ColumnReader } from "./column-reader.ts";
 import { type Convert, converterOf, rawSchema } from "./values.ts";
 
@@ -79,11 +79,7 @@ function chooseColumns(
   columns: readonly string[] | null,
 ): Column[] {
   const described = parquetSchema(metadata);
-  refuseTwice(described);
-  const names = described.children.map(({ element }) => element.name);
-  const missing = columns?.find((column) => !names.includes(column));
-  if (missing !== undefined)
-    throw new Error(`the file has no column "${missing}"; columns: ${names.join(", ")}`);
+  checkColumns(described.children.map(namedColumn), columns);
   return described.children.flatMap((description, i) => {
     const { name } = description.element;
     const node = children[i];
@@ -93,17 +89,8 @@ function chooseColumns(
   });
 }
 
-function refuseTwice({ children, path }: SchemaTree): void {
-  const names = children.map(({ element }) => element.name);
-  const twice = names.find((name, i) => names.indexOf(name) !== i);
-  if (twice !== undefined) {
-    const where = path.length === 0 ? "the file" : `"${path.join(".")}"`;
-    throw new Error(
-      `${where} has the column "${twice}" more than once; columns: ${names.join(", ")}. ` +
-        "Give each column a name of its own",
-    );
-  }
-  children.forEach(refuseTwice);
+function namedColumn({ element, children }: SchemaTree): NamedColumn {
+  return { name: element.name, parts: children.map(namedColumn) };
 }
 
 async function bufferOf(file: FileHandle): Promise<AsyncBuffer> {

@@ -90,7 +90,7 @@ export const dataset = v.strictObject({
   ),
   format: v.optional(
     described(
-      v.picklist(["jsonl", "json", "csv", "tsv", "parquet"]),
+      v.picklist(["jsonl", "json", "csv", "tsv", "parquet", "arrow"]),
       "The format of the files. Unset, the name of each file tells it.",
       "jsonl",
     ),

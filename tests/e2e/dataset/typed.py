@@ -1,6 +1,6 @@
-"""Writes Parquet files of every type, encoding and compression, and the rows that they hold as JSON lines.
+"""Writes Parquet and Arrow files of every type, encoding and compression, and their rows as JSON lines.
 
-Usage: parquet.py FOLDER. The rows are in FOLDER/rows.jsonl. Numbers are drawn with a fixed seed.
+Usage: typed.py FOLDER. The rows are in FOLDER/rows.jsonl. Numbers are drawn with a fixed seed.
 """
 
 import base64
@@ -10,9 +10,11 @@ import json
 import random
 import sys
 
+import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+datasets.disable_progress_bars()
 folder = sys.argv[1]
 rows = 600
 draw = random.Random(7)
@@ -115,6 +117,9 @@ columns = {
     "a.b": pa.array(some(lambda i: i)),
 }
 table = pa.table(columns)
+# Types that only Arrow has.
+arrow = table.add_column(0, "views", pa.array(columns["s"].to_pylist(), pa.string_view()))
+arrow = arrow.add_column(0, "large", pa.array(lists, pa.large_list(pa.int64())))
 
 
 def time_text(count, unit):
@@ -149,7 +154,7 @@ def plain(scalar):
         return base64.b64encode(scalar.as_py()).decode()
     if pa.types.is_map(kind):
         return {str(pair["key"].as_py()): plain(pair["value"]) for pair in scalar.values}
-    if pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind):
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
         return [plain(value) for value in scalar.values]
     if pa.types.is_struct(kind):
         return {name: plain(value) for name, value in scalar.items()}
@@ -159,7 +164,7 @@ def plain(scalar):
 if __name__ == "__main__":
     with open(f"{folder}/rows.jsonl", "w") as file:
         for i in range(rows):
-            file.write(json.dumps({name: plain(table[name][i]) for name in columns}) + "\n")
+            file.write(json.dumps({name: plain(arrow[name][i]) for name in arrow.column_names}) + "\n")
     deltas = {"i64": "DELTA_BINARY_PACKED", "u64": "DELTA_BINARY_PACKED", "s": "DELTA_BYTE_ARRAY"}
     variants = {
         "plain": {"use_dictionary": False, "compression": "none"},
@@ -179,5 +184,17 @@ if __name__ == "__main__":
         # The old type has nanoseconds for every time, and the rows would have other texts.
         written = table.select(["i64", "s", "ts_ns"]) if name == "int96" else table
         pq.write_table(written, f"{folder}/{name}.parquet", **options)
+    for name, writer, compression in [
+        ("stream.arrow", pa.ipc.new_stream, None),
+        ("file.arrow", pa.ipc.new_file, None),
+        ("lz4.feather", pa.ipc.new_file, "lz4"),
+        ("zstd.arrow", pa.ipc.new_stream, "zstd"),
+    ]:
+        options = pa.ipc.IpcWriteOptions(compression=compression)
+        with writer(f"{folder}/{name}", arrow.schema, options=options) as out:
+            out.write_table(arrow, max_chunksize=250)
+    saved = table.select(["i64", "s", "ts_us", "d128", "turns", "struct"])
+    datasets.Dataset(saved).save_to_disk(f"{folder}/one", num_shards=3)
+    datasets.DatasetDict({"train": datasets.Dataset(saved)}).save_to_disk(f"{folder}/split")
     twice = pa.table([pa.array([1]), pa.array([2]), pa.array([3])], names=["a", "b", "a"])
     pq.write_table(twice, f"{folder}/twice.parquet")

@@ -1,0 +1,175 @@
+// Values of Arrow columns as JSON, by the type of their column (see src/dataset/value-text.ts). The
+// library's own values are not used where they round: times, decimals and texts.
+
+import {
+  Binary,
+  BinaryView,
+  type Data,
+  DataType,
+  DateUnit,
+  LargeBinary,
+  TimeUnit,
+  type Union,
+  Vector,
+} from "apache-arrow";
+import type { Json } from "../../task/json.ts";
+import {
+  bytesText,
+  dateText,
+  decimalText,
+  fraction,
+  objectOf,
+  textOf,
+  timestampText,
+  timeText,
+  type Unit,
+  wholeNumber,
+} from "../value-text.ts";
+
+/** Gives the value of a row. */
+export type Read = (row: number) => Json;
+
+const DAY_MS = 86_400_000n;
+
+/** A function that reads values of a column, which is named so in errors. */
+export function readerOf(data: Data, name: string): Read {
+  const read = valueReader(data, name);
+  return (row) => (data.getValid(row) ? read(row) : null);
+}
+
+function valueReader(data: Data, name: string): Read {
+  const { type } = data;
+  if (DataType.isNull(type)) return () => null;
+  if (DataType.isDictionary(type)) return dictionaryReader(data, name);
+  if (DataType.isStruct(type)) return structReader(data, name);
+  if (DataType.isMap(type)) return mapReader(data, name);
+  if (DataType.isList(type) || DataType.isLargeList(type) || DataType.isFixedSizeList(type))
+    return listReader(data, name);
+  if (DataType.isUnion(type)) return unionReader(data, name);
+  return scalarReader(data, name);
+}
+
+function scalarReader(data: Data, name: string): Read {
+  const { type, values } = data;
+  const count = (row: number): bigint => BigInt((values as BigInt64Array)[row] ?? 0n);
+  if (DataType.isDecimal(type))
+    return (row) => decimalText(decimalAt(values as Uint32Array, row, type.bitWidth), type.scale);
+  if (DataType.isTimestamp(type)) {
+    const [factor, unit] = unitOf(type.unit);
+    return (row) => timestampText(count(row) * factor, unit, Boolean(type.timezone));
+  }
+  if (DataType.isTime(type)) {
+    const [factor, unit] = unitOf(type.unit);
+    return (row) => timeText(count(row) * factor, unit);
+  }
+  if (DataType.isDate(type))
+    return (row) => dateText(Number(type.unit === DateUnit.DAY ? count(row) : daysOf(count(row))));
+  if (DataType.isUtf8(type)) return textReader(data, new Binary(), name);
+  if (DataType.isLargeUtf8(type)) return textReader(data, new LargeBinary(), name);
+  if (DataType.isUtf8View(type)) return textReader(data, new BinaryView(), name);
+  const vector = new Vector([data]);
+  return (row) => plain(vector.get(row));
+}
+
+function plain(value: unknown): Json {
+  if (typeof value === "bigint") return wholeNumber(value);
+  if (typeof value === "number") return fraction(value);
+  if (value instanceof Uint8Array) return bytesText(value);
+  // Intervals are small lists of numbers.
+  if (ArrayBuffer.isView(value)) return Array.from(value as unknown as ArrayLike<unknown>, plain);
+  return value as Json;
+}
+
+function textReader(data: Data, bytes: Binary | LargeBinary | BinaryView, name: string): Read {
+  const vector = new Vector([data.clone(bytes) as Data]);
+  return (row) => textOf(vector.get(row) as Uint8Array, name);
+}
+
+function dictionaryReader(data: Data, name: string): Read {
+  const chunks = data.dictionary?.data ?? [];
+  const reads = chunks.map((chunk) => readerOf(chunk, name));
+  return (row) => {
+    let key = Number(data.values[row]);
+    for (const [i, chunk] of chunks.entries()) {
+      if (key < chunk.length) return reads[i]?.(key) ?? null;
+      key -= chunk.length;
+    }
+    return null;
+  };
+}
+
+function structReader(data: Data, name: string): Read {
+  const fields = data.type.children ?? [];
+  const members = fields.flatMap((field, i) => {
+    const child = data.children[i];
+    return child === undefined
+      ? []
+      : [[field.name, readerOf(child, `${name}.${field.name}`)] as const];
+  });
+  return (row) => Object.fromEntries(members.map(([key, read]) => [key, read(row)]));
+}
+
+function listReader(data: Data, name: string): Read {
+  const [child] = data.children;
+  if (child === undefined) return () => [];
+  const read = readerOf(child, name);
+  const range = rangeOf(data);
+  return (row) => {
+    const [start, end] = range(row);
+    return Array.from({ length: end - start }, (_, i) => read(start + i));
+  };
+}
+
+function mapReader(data: Data, name: string): Read {
+  const [key, value] = data.children[0]?.children ?? [];
+  if (key === undefined || value === undefined) return () => ({});
+  const [readKey, readValue] = [readerOf(key, name), readerOf(value, name)];
+  const range = rangeOf(data);
+  return (row) => {
+    const [start, end] = range(row);
+    const entry = (_: unknown, i: number) => [readKey(start + i), readValue(start + i)] as const;
+    return objectOf(Array.from({ length: end - start }, entry), name);
+  };
+}
+
+/** The first child of a row, and the one after its last. */
+function rangeOf({ type, valueOffsets }: Data): (row: number) => readonly [number, number] {
+  if (DataType.isFixedSizeList(type))
+    return (row) => [row * type.listSize, (row + 1) * type.listSize];
+  return (row) => [Number(valueOffsets[row]), Number(valueOffsets[row + 1])];
+}
+
+function unionReader({ type, children, typeIds, valueOffsets }: Data, name: string): Read {
+  const reads = children.map((child) => readerOf(child, name));
+  const { typeIdToChildIndex: indexOf } = type as Union;
+  const isDense = DataType.isDenseUnion(type);
+  return (row) =>
+    reads[indexOf[typeIds[row] ?? 0] ?? 0]?.(isDense ? Number(valueOffsets[row]) : row) ?? null;
+}
+
+/** Seconds are given in milliseconds, as Parquet does. */
+function unitOf(unit: TimeUnit): readonly [factor: bigint, unit: Unit] {
+  switch (unit) {
+    case TimeUnit.SECOND:
+      return [1000n, "MILLIS"];
+    case TimeUnit.MILLISECOND:
+      return [1n, "MILLIS"];
+    case TimeUnit.MICROSECOND:
+      return [1n, "MICROS"];
+    case TimeUnit.NANOSECOND:
+      return [1n, "NANOS"];
+  }
+}
+
+function daysOf(ms: bigint): bigint {
+  return (ms - (((ms % DAY_MS) + DAY_MS) % DAY_MS)) / DAY_MS;
+}
+
+/** A number of several words, the lowest first. */
+function decimalAt(words: Uint32Array, row: number, bits: number): bigint {
+  const width = bits / 32;
+  let value = 0n;
+  for (let i = (row + 1) * width - 1; i >= row * width; i--)
+    value = (value << 32n) | BigInt(words[i] ?? 0);
+  return BigInt.asIntN(bits, value);
+}
