@@ -20,7 +20,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["driver", "host", "export", "sdk.ts"],
   ["records", "peer", "agent"],
   ["model", "sandbox", "dataset", "orchestrator"],
-  ["http", "recipe", "telemetry"],
+  ["http", "recipe", "telemetry", "python"],
   ["task"],
   [
     "error.ts",

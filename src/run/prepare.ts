@@ -4,16 +4,21 @@
 
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
+import { basename } from "node:path";
 import { type AgentPlan, loadTemplate, planAgent } from "../agent/create.ts";
 import { CodeLeftOut, hashUserModule, leaveOutCode, loadUserModule } from "../agent/user-module.ts";
 import { MatrixError, type Problem } from "../error.ts";
 import { type ModelPlan, planModel } from "../model/create.ts";
+import type { Orchestrator, RemoteOrchestrator } from "../orchestrator/contract.ts";
 import { createOrchestrator } from "../orchestrator/create.ts";
+import { createPythonRule } from "../orchestrator/python-rule.ts";
 import type { Environment } from "../recipe/compose.ts";
 import { isModule, readRecipeFile } from "../recipe/files.ts";
 import { joinKey } from "../recipe/key-path.ts";
 import { type ExaminedRecipe, examineRecipe, type LoadedRecipe } from "../recipe/load.ts";
 import type { Soundness } from "../recipe/mending.ts";
+import { isPython } from "../recipe/python-imports.ts";
+import type { Recipe } from "../recipe/schema/schema.ts";
 import { limitProblems } from "./limits.ts";
 import { Plan } from "./plan.ts";
 import { problemsOf, recipeInvalid } from "./recipe-problems.ts";
@@ -82,9 +87,7 @@ export async function examine(recipePath: string, options: PrepareOptions): Prom
   const isOut = problems.all.some(({ key }) => key?.startsWith("orchestrator"));
   const orchestrator = isOut
     ? null
-    : await problems.attempt("orchestrator", () =>
-        createOrchestrator(recipe.orchestrator, loadModule, Object.keys(recipe.roles)),
-      );
+    : await problems.attempt("orchestrator", () => createRule(recipe, withCode));
   if (orchestrator?.join !== undefined && recipe.run.delivery === "at-most-once")
     problems.add([loaded.problemAt("run.delivery", FORKS_NEED_RETRY)]);
   problems.add(limitProblems(loaded));
@@ -94,6 +97,21 @@ export async function examine(recipePath: string, options: PrepareOptions): Prom
   const rule = orchestrator === null ? null : { orchestrator, roles, maxHops, limit };
   const plan = rule === null ? null : new Plan({ loaded, models, agents, rule, hashes });
   return { loaded, models, agents, plan, problems: problems.all, soundness };
+}
+
+async function createRule(
+  { orchestrator, python, roles }: Recipe,
+  withCode: boolean,
+): Promise<Orchestrator | RemoteOrchestrator> {
+  const loadModule = withCode ? loadUserModule : leaveOutCode;
+  if (!("module" in orchestrator) || !isPython(orchestrator.module))
+    return createOrchestrator(orchestrator, loadModule, Object.keys(roles));
+  const { module: path, with: settings } = orchestrator;
+  if (!withCode) return leaveOutCode(path);
+  const { command, processes, timeout: decideMs } = python;
+  // What a rule prints is for the log, like that of a module in this process.
+  const say = (line: string): void => console.info(`${basename(path)}: ${line}`);
+  return createPythonRule({ command, path, settings, processes, decideMs, say });
 }
 
 /** The problems of a recipe, each once. */

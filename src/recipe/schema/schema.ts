@@ -6,6 +6,7 @@ import * as v from "valibot";
 import { dataset } from "./dataset-schema.ts";
 import { model } from "./model-schema.ts";
 import { orchestrator } from "./orchestrator-schema.ts";
+import { python } from "./python-schema.ts";
 import { roleSchema } from "./role-schema.ts";
 import { run, store } from "./run-schema.ts";
 import { sandbox } from "./sandbox-schema.ts";
@@ -22,6 +23,7 @@ export const recipeSchema = v.strictObject({
   store: v.optional(store, {}),
   models: v.optional(v.record(name, model), {}),
   sandboxes: v.optional(v.record(name, sandbox), {}),
+  python: v.optional(python, {}),
   roles: v.pipe(v.record(name, roleSchema), v.minEntries(1, "at least one role")),
   orchestrator,
 });

@@ -12,6 +12,7 @@ import { interpreterOf } from "../../recipe/interpreter.ts";
 import { joinKey, splitKey } from "../../recipe/key-path.ts";
 import type { ExaminedRecipe, LoadedRecipe } from "../../recipe/load.ts";
 import { isOfRole } from "../../recipe/process-role.ts";
+import { isPython } from "../../recipe/python-imports.ts";
 import type { OpenaiModelConfig } from "../../recipe/schema/model-schema.ts";
 import { BUILT_IN_AGENTS } from "../../recipe/schema/role-schema.ts";
 import { isImagePath } from "../../recipe/schema/sandbox-schema.ts";
@@ -80,7 +81,7 @@ export function hasModules({ runs }: Reach): boolean {
 }
 
 function runsOf(recipe: Recipe): readonly Running[] {
-  const { roles, models, sandboxes, orchestrator } = recipe;
+  const { roles, models, sandboxes, orchestrator, python } = recipe;
   const runs: Running[] = [];
   const addModule = (key: string, what: string): void => {
     runs.push({ kind: "module", key, what, where: "in matrix itself" });
@@ -102,7 +103,12 @@ function runsOf(recipe: Recipe): readonly Running[] {
   for (const [name, model] of Object.entries(models))
     if (model.kind === "simulated" && typeof model.replies === "string" && isModule(model.replies))
       addModule(`${joinKey("models", name)}.replies`, model.replies);
-  if ("module" in orchestrator) addModule("orchestrator.module", orchestrator.module);
+  if ("module" in orchestrator && isPython(orchestrator.module))
+    runs.push({
+      ...{ kind: "module", key: "orchestrator.module", what: orchestrator.module },
+      where: `by ${python.command.join(" ")}, which nothing isolates`,
+    });
+  else if ("module" in orchestrator) addModule("orchestrator.module", orchestrator.module);
   if ("graph" in orchestrator) addModule("orchestrator.graph", orchestrator.graph);
   for (const [name, { image = "", engine, network }] of Object.entries(sandboxes)) {
     if (engine === "process") continue;

@@ -1,0 +1,65 @@
+// A rule in Python. Each question carries only the parts of the task that the rule reads: when it
+// reads another one, it is asked again with it, and that part is sent from then on.
+
+import { MatrixError } from "../error.ts";
+import { type PoolOptions, RulePool } from "../python/rule-pool.ts";
+import type { Json, JsonObject } from "../task/json.ts";
+import type { Unanswered } from "../task/task.ts";
+import type { Done, RemoteOrchestrator, Route, RouteContext } from "./contract.ts";
+
+type Operation = "start" | "next" | "unanswered" | "join";
+type Part = "row" | "history";
+
+/** Fails with `module_invalid` when the file does not load or has no rule. */
+export async function createPythonRule(options: PoolOptions): Promise<RemoteOrchestrator> {
+  const { pool, about } = await RulePool.open(options);
+  const read: Record<Operation, Set<Part>> = {
+    start: new Set(["row"]),
+    next: new Set(),
+    unanswered: new Set(),
+    join: new Set(),
+  };
+  const decide = async <R>(op: Operation, given: object, context: RouteContext): Promise<R> => {
+    for (;;) {
+      const answer = await pool.ask(questionOf(op, given, context, read[op]));
+      const { missing, error } = answer;
+      if (Array.isArray(missing)) for (const part of missing) read[op].add(part as Part);
+      else if (error !== undefined) throw failureOf(error as JsonObject);
+      else return answer["decided"] as R;
+    }
+  };
+  const rule: RemoteOrchestrator = {
+    isRemote: true,
+    start: (_row: JsonObject, context) => decide<Route>("start", {}, context),
+    next: (state: Json, result: Json, context) => decide<Route>("next", { state, result }, context),
+  };
+  return {
+    ...rule,
+    ...(about.operations.has("unanswered") && {
+      unanswered: (state: Json, reason: Unanswered, context: RouteContext) =>
+        decide<Route>("unanswered", { state, reason }, context),
+    }),
+    ...(about.operations.has("join") && {
+      join: (state: Json, ended: readonly (Done | null)[], context: RouteContext) =>
+        decide<Route | null>("join", { state, ended }, context),
+    }),
+  };
+}
+
+function questionOf(
+  op: Operation,
+  given: object,
+  context: RouteContext,
+  parts: ReadonlySet<Part>,
+): string {
+  const { id, trial, seed, role } = context;
+  const sent: Record<string, unknown> = { id, trial, seed, role };
+  for (const part of parts) sent[part] = context[part];
+  return JSON.stringify({ op, ...given, context: sent });
+}
+
+function failureOf({ kind, message, stack }: JsonObject): MatrixError {
+  const cause = new Error(`${kind}: ${message}`);
+  cause.stack = String(stack);
+  return new MatrixError("orchestrator_failed", cause.message, { cause });
+}

@@ -1,0 +1,163 @@
+// One Python interpreter with a rule: lists of questions go in, and as many lines come out. It ends
+// with this process, because its stdin closes.
+
+import { type ChildProcessByStdio, spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import type { Readable, Writable } from "node:stream";
+import { MatrixError, messageOf, type Problem } from "../error.ts";
+import { parseJson } from "../task/exact.ts";
+import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
+import { libraryFolder } from "./library.ts";
+
+const PROGRAM = "import matrix_agent; matrix_agent.serve_rule()";
+/** Characters of stderr that an error shows. */
+const LAST_WORDS = 2000;
+
+export interface RuleFile {
+  /** The interpreter and its arguments. */
+  readonly command: readonly string[];
+  readonly path: string;
+  readonly settings: Json;
+}
+
+export interface About {
+  /** The operations of the rule: `start`, `next`, and `join` or `unanswered`. */
+  readonly operations: ReadonlySet<string>;
+}
+
+type Child = ChildProcessByStdio<Writable, Readable, Readable>;
+
+export class Interpreter {
+  readonly #child: Child;
+  /** Lines that nothing has asked for yet. */
+  readonly #lines: string[] = [];
+  #reading: PromiseWithResolvers<string> | null = null;
+  #words = "";
+  #hasEnded = false;
+
+  /** Starts an interpreter. Fails with `module_invalid` when the file does not load. */
+  static async start(
+    file: RuleFile,
+    say: (line: string) => void,
+  ): Promise<{ readonly interpreter: Interpreter; readonly about: About }> {
+    const [program = "python3", ...args] = file.command;
+    const child = spawn(program, [...args, "-u", "-c", PROGRAM], {
+      env: await environment(),
+      stdio: ["pipe", "pipe", "pipe"],
+      // Ctrl-C on the terminal is for this process, which ends the interpreter when it is done.
+      detached: true,
+    });
+    const interpreter = new Interpreter(child, say);
+    try {
+      return { interpreter, about: await interpreter.#load(file) };
+    } catch (thrown) {
+      interpreter.kill();
+      throw thrown;
+    }
+  }
+
+  private constructor(child: Child, say: (line: string) => void) {
+    this.#child = child;
+    createInterface({ input: child.stdout }).on("line", (line) => this.#take(line));
+    // The end of the process tells of each of these, too.
+    for (const stream of [child.stdin, child.stdout, child.stderr])
+      stream.on("error", () => undefined);
+    createInterface({ input: child.stderr }).on("line", (line) => {
+      this.#words = `${this.#words}${line}\n`.slice(-LAST_WORDS);
+      say(line);
+    });
+    child.once("error", (error) => {
+      this.#words += `${messageOf(error)}\n`;
+      this.#end();
+    });
+    child.once("close", () => this.#end());
+    child.unref();
+  }
+
+  /** The last words of the interpreter on stderr. */
+  get words(): string {
+    return this.#words.trimEnd();
+  }
+
+  get hasEnded(): boolean {
+    return this.#hasEnded;
+  }
+
+  /** Answers each question. Fails when the interpreter ends before it has answered all. */
+  async ask(questions: readonly string[]): Promise<readonly JsonObject[]> {
+    this.#child.stdin.write(`[${questions.join(",")}]\n`);
+    const answers: JsonObject[] = [];
+    while (answers.length < questions.length) answers.push(await this.#read());
+    return answers;
+  }
+
+  /** Lets the interpreter end by itself. */
+  close(): void {
+    this.#child.stdin.end();
+  }
+
+  kill(): void {
+    this.#child.kill("SIGKILL");
+  }
+
+  async #load({ path, settings, command }: RuleFile): Promise<About> {
+    this.#child.stdin.write(`${JSON.stringify({ path, settings })}\n`);
+    const answer = await this.#read().catch((cause) => {
+      const words = this.words === "" ? messageOf(cause) : this.words;
+      throw new MatrixError("module_invalid", `${command.join(" ")} cannot run ${path}: ${words}`, {
+        hint: "[python] command names the interpreter",
+      });
+    });
+    const { error, operations } = answer;
+    if (!isJsonObject(error)) return { operations: new Set(operations as string[]) };
+    throw new MatrixError("module_invalid", `${path} does not load`, {
+      problems: [problemOf(error, path, answer)],
+    });
+  }
+
+  async #read(): Promise<JsonObject> {
+    const line = this.#lines.shift();
+    if (line !== undefined) return parseJson(line) as JsonObject;
+    if (this.#hasEnded) throw new Error("the interpreter has ended");
+    this.#reading = Promise.withResolvers();
+    return parseJson(await this.#reading.promise) as JsonObject;
+  }
+
+  #take(line: string): void {
+    if (this.#reading === null) this.#lines.push(line);
+    else this.#reading.resolve(line);
+    this.#reading = null;
+  }
+
+  #end(): void {
+    this.#hasEnded = true;
+    this.#reading?.reject(new Error("the interpreter has ended"));
+    this.#reading = null;
+  }
+}
+
+async function environment(): Promise<NodeJS.ProcessEnv> {
+  const before = process.env["PYTHONPATH"];
+  const folder = await libraryFolder();
+  return {
+    ...process.env,
+    PYTHONPATH: before === undefined || before === "" ? folder : `${folder}:${before}`,
+    // A rule gives the same decision on every host: the order of a set must not differ.
+    PYTHONHASHSEED: "0",
+    PYTHONUTF8: "1",
+  };
+}
+
+function problemOf(error: JsonObject, path: string, { python, executable }: JsonObject): Problem {
+  const { file, line, column, kind, message, lacks } = error;
+  const text =
+    lacks === undefined
+      ? `${kind}: ${message}`
+      : `${message}: ${executable} (Python ${python}) lacks it; install it there, or name another interpreter as [python] command`;
+  return {
+    file: typeof file === "string" ? file : path,
+    ...(typeof line === "number" ? { line } : {}),
+    ...(typeof column === "number" ? { column } : {}),
+    message: text,
+  };
+}
