@@ -23,7 +23,7 @@ export interface Section {
   readonly schema: unknown;
 }
 
-const { name, dataset, run, store, sandboxes, roles } = recipeSchema.entries;
+const { name, dataset, run, store, sandboxes, python, roles } = recipeSchema.entries;
 
 export const SECTIONS: readonly Section[] = [
   {
@@ -59,6 +59,13 @@ export const SECTIONS: readonly Section[] = [
     schema: store.wrapped,
   },
   ...model.options.map((schema) => modelSection(schema)),
+  {
+    title: "[python]",
+    anchor: "python",
+    lead: "The interpreters of a rule in Python. See [Orchestrators](orchestrators.md#python).",
+    header: "python",
+    schema: python.wrapped,
+  },
   {
     title: "[sandboxes.NAME]",
     anchor: "sandboxes",

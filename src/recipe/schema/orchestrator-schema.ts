@@ -148,12 +148,14 @@ const pattern = v.variant("pattern", [sequence, pipeline, dialogue, toolLoop, be
 const moduleOrchestrator = v.strictObject({
   module: described(
     path,
-    "A module whose default export is an orchestrator, or a function of the `with` table that " +
-      "returns one.",
+    "A Python file with a rule, or a module whose default export is an orchestrator or a function " +
+      "of the `with` table that returns one.",
     "route.ts",
   ),
   with: v.optional(
-    described(settings, "Settings that the function is called with.", { drafts: 3 }),
+    described(settings, "Settings that the function, or the class in Python, is called with.", {
+      drafts: 3,
+    }),
     {},
   ),
 });

@@ -1,0 +1,132 @@
+// The pool of interpreters of a rule: questions go together, and interpreters that die or never
+// come to an end are replaced. Each test runs real interpreters.
+
+import { expect, test } from "bun:test";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { MatrixError } from "../../src/error.ts";
+import { type PoolOptions, RulePool } from "../../src/python/rule-pool.ts";
+import { withFolder } from "../parts/folder.ts";
+
+const HEAD = "import os, sys, time\nfrom matrix_agent import done, orchestrator, to\n";
+
+/** Runs a test with a pool for this body of `next`, in which `state` is what was asked. */
+function withPool(
+  next: string,
+  use: (pool: RulePool, said: readonly string[], folder: string) => Promise<void>,
+  more: Partial<PoolOptions> = {},
+): Promise<void> {
+  return withFolder(async (folder) => {
+    const path = join(folder, "rule.py");
+    const body = next.replaceAll("\n", "\n        ");
+    const rule = `@orchestrator
+class Rule:
+    def start(self, row, context):
+        return to("a")
+    def next(self, state, result, context):
+        ${body}
+`;
+    await writeFile(path, HEAD + rule);
+    const said: string[] = [];
+    const { pool } = await RulePool.open({
+      ...{ command: ["python3"], path, settings: {}, processes: 2, decideMs: 20_000 },
+      say: (line) => void said.push(line),
+      ...more,
+    });
+    await use(pool, said, folder);
+  });
+}
+
+const ask = (pool: RulePool, state: unknown) =>
+  pool.ask(JSON.stringify({ op: "next", state, result: null, context: { id: "1" } }));
+const decided = async (pool: RulePool, state: unknown) => {
+  const answer = await ask(pool, state);
+  return (answer["decided"] as { state: unknown }).state;
+};
+const failure = (pool: RulePool, state: unknown) =>
+  ask(pool, state).then(
+    () => null,
+    ({ code, message }: MatrixError) => [code, message],
+  );
+
+test("each question has its own answer, and many go to an interpreter together", () =>
+  withPool("return to('a', [state, os.getpid()])", async (pool) => {
+    const answers = await Promise.all(Array.from({ length: 600 }, (_, n) => decided(pool, n)));
+    expect(answers.map((answer) => (answer as number[])[0])).toEqual(
+      Array.from({ length: 600 }, (_, n) => n),
+    );
+    const processes = new Set(answers.map((answer) => (answer as number[])[1]));
+    expect(processes.size).toBeLessThanOrEqual(2);
+  }));
+
+test("what a rule prints is said, and is no answer", () =>
+  withPool("print('I am', state)\nreturn to('a', state)", async (pool, said) => {
+    expect(await decided(pool, 7)).toBe(7);
+    expect(await decided(pool, 8)).toBe(8);
+    expect(said.slice(0, 2)).toEqual(["I am 7", "I am 8"]);
+  }));
+
+test("a killed interpreter is replaced, and its questions are asked again", () =>
+  withPool(
+    "path = os.path.join(os.path.dirname(__file__), 'died')\n" +
+      "if state == 3 and not os.path.exists(path):\n" +
+      "    open(path, 'w').close()\n" +
+      "    os.kill(os.getpid(), 9)\n" +
+      "return to('a', state)",
+    async (pool) => {
+      const all = await Promise.all([1, 2, 3, 4].map((n) => decided(pool, n)));
+      expect(all).toEqual([1, 2, 3, 4]);
+    },
+  ));
+
+test("a question that ends each interpreter fails alone, with the last words", () =>
+  withPool(
+    "if state == 'bad':\n" +
+      "    print('going down', file=sys.stderr)\n" +
+      "    os._exit(3)\n" +
+      "return to('a', state)",
+    async (pool) => {
+      const [bad, ...others] = await Promise.all([
+        failure(pool, "bad"),
+        ...[1, 2, 3].map((n) => decided(pool, n)),
+      ]);
+      expect(others).toEqual([1, 2, 3]);
+      expect(bad).toEqual([
+        "orchestrator_failed",
+        "the rule ended its interpreter each time it was asked, with these last words:\ngoing down",
+      ]);
+    },
+  ));
+
+test("a question that is never decided fails alone", () =>
+  withPool(
+    "while state == 'loop':\n    pass\nreturn to('a', state)",
+    async (pool) => {
+      const [loop, ...others] = await Promise.all([
+        failure(pool, "loop"),
+        ...[1, 2].map((n) => decided(pool, n)),
+      ]);
+      expect(others).toEqual([1, 2]);
+      expect(loop).toEqual(["orchestrator_failed", "the rule did not decide within 0.5 s"]);
+      expect(await decided(pool, 5)).toBe(5);
+    },
+    { decideMs: 500 },
+  ));
+
+test("SystemExit of a rule ends no interpreter", () =>
+  withPool("return to('a', os.getpid()) if state else sys.exit(2)", async (pool) => {
+    const pid = await decided(pool, 1);
+    expect(await ask(pool, 0)).toMatchObject({ error: { kind: "SystemExit", message: "2" } });
+    expect(await decided(pool, 1)).toBe(pid);
+  }));
+
+test("a file that is gone when another interpreter is needed fails the questions, with the reason", () =>
+  withPool(
+    "os.remove(__file__)\nos._exit(1)",
+    async (pool) => {
+      const [code, message] = (await failure(pool, 1)) ?? [];
+      expect(code).toBe("orchestrator_failed");
+      expect(message).toContain("the rule can no longer be asked: ");
+    },
+    { processes: 1 },
+  ));
