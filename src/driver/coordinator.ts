@@ -51,6 +51,8 @@ export class Coordinator {
   readonly #options: CoordinatorOptions;
   readonly #roster: Roster;
   readonly #census: Census;
+  /** Hosts that were shut out. */
+  readonly #fenced = new Set<HostId>();
   readonly #formingUntil: number;
   #state: "forming" | "adopting" | "running" | "over" = "forming";
   /** Version of the list that broker and routing follow. */
@@ -81,6 +83,7 @@ export class Coordinator {
 
   beat(beat: Beat): BeatAnswer {
     const { now, watcher, routing } = this.#options;
+    if (this.#fenced.has(beat.member.id)) return { state: "over", joining: "", list: null };
     const { isNew, joining } = this.#roster.beat(beat, now());
     if (isNew) watcher.joined(beat.member);
     this.#followRoster();
@@ -100,6 +103,19 @@ export class Coordinator {
     this.#options.watcher.left(host.member, why);
     this.#followRoster();
     this.recount();
+  }
+
+  /**
+   * Shuts out a host that lives and does not end its tasks: its beats count no more, and other
+   * hosts take over what it holds. For the host, the run is over.
+   */
+  fence(id: HostId): void {
+    this.#fenced.add(id);
+    this.remove(id, "died");
+  }
+
+  isFenced(id: HostId): boolean {
+    return this.#fenced.has(id);
   }
 
   /** Takes a host's answer to the census. */

@@ -13,6 +13,7 @@ import { type Admitted, type Rule, startTask } from "../orchestrator/advance.ts"
 import type { Later } from "../orchestrator/later.ts";
 import { keyOf, parseKey, type TaskKey } from "../peer/parcel.ts";
 import { type Beginning, FIRST_BEGINNING } from "../records/superseded.ts";
+import type { Clock } from "../task/clock.ts";
 import { failTask } from "../task/failure.ts";
 import type { EndMessage, Message, Task } from "../task/task.ts";
 
@@ -31,9 +32,12 @@ export interface InFlightOptions {
    * was no earlier driver.
    */
   readonly attemptBefore?: (rowId: string, trial: number) => number;
+  readonly clock?: Clock;
 }
 
 interface Entry {
+  /** Milliseconds since the epoch, from which the time of the task counts. */
+  readonly since: number;
   /** Number of the latest start of the row, from 1. */
   attempt: number;
   /** The attempt from which starts of the row are counted against `maxAttempts`. */
@@ -102,7 +106,7 @@ export class InFlight {
     const attempt = isOrphan ? before + (isLost ? 0 : 1) : read.attempt;
     const admitted = attempt === read.attempt ? read : { ...read, attempt };
     const entry: Entry = {
-      ...{ attempt, first: attempt, admitted },
+      ...{ since: admitted.admittedAt, attempt, first: attempt, admitted },
       ...{ isOrphan: false, isDeciding: false },
     };
     this.#entries.set(keyOf(read), entry);
@@ -116,8 +120,10 @@ export class InFlight {
   adopt(key: TaskKey, attempt: number): boolean {
     const first = this.#firstAttempt(parseKey(key));
     if (this.#entries.has(key) || attempt < first) return false;
+    // The earlier driver knows when the task was admitted.
+    const since = this.#options.clock?.() ?? 0;
     this.#entries.set(key, {
-      ...{ attempt, first, admitted: null },
+      ...{ since, attempt, first, admitted: null },
       ...{ isOrphan: false, isDeciding: false },
     });
     return true;
@@ -133,6 +139,19 @@ export class InFlight {
     if (entry.admitted !== null) return this.#goOn(entry, entry.admitted);
     entry.isOrphan = true;
     return null;
+  }
+
+  /** The ends of tasks that have been in flight since before this time, whoever holds them. */
+  overdue(before: number, message: string): EndMessage[] {
+    const ends: EndMessage[] = [];
+    for (const { since, admitted, attempt } of this.#entries.values()) {
+      // Entries are in the order of their times.
+      if (since >= before) break;
+      if (admitted === null) continue;
+      const task = { ...admitted, attempt, role: "", state: null, history: [] };
+      ends.push(failTask(task, { code: "task_timeout", message, role: null, hop: null }));
+    }
+    return ends;
   }
 
   /** Decides what becomes of an end before it is recorded. */

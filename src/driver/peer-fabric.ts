@@ -126,7 +126,8 @@ export class PeerFabric implements Fabric {
   begin(): void {
     const { peer, metrics } = this.#options;
     const receiver = { receive: (messages: readonly Message[]) => this.#take(messages) };
-    peer.start({ receiver, routes: this.#calls.routes, metrics });
+    const onOverdue = (host: HostId) => this.#fence(host);
+    peer.start({ receiver, routes: this.#calls.routes, metrics, onOverdue });
     this.#ticking = setInterval(() => this.#tick(), TICK_MS);
   }
 
@@ -155,6 +156,20 @@ export class PeerFabric implements Fabric {
   settle(rowId: string, trial: number): void {
     this.#lastEndAt = this.#options.clock();
     if (this.#options.keepers.size > 0) this.#ended.add(rowId, trial, this.#hosts);
+  }
+
+  /** True for a host that was shut out. */
+  isFenced(id: HostId): boolean {
+    return this.#coordinator.isFenced(id);
+  }
+
+  /** Shuts out a host that beats and does not end its tasks. */
+  #fence(id: HostId): void {
+    const host = this.#coordinator.hosts.find(({ member }) => member.id === id);
+    if (host === undefined) return;
+    const text = `${host.member.name} is shut out: it lives, but does not end its tasks within run.timeout`;
+    this.#options.log.write("warning", text, { host: id });
+    this.#coordinator.fence(id);
   }
 
   /** A host is known to be dead: its silence need not be waited for. */

@@ -72,6 +72,8 @@ export interface RunOptions {
   readonly concurrency: number;
   readonly delivery: "retry" | "at-most-once";
   readonly maxAttempts: number;
+  /** The time of a task from its admission (`run.timeout`); no limit by default. */
+  readonly taskTimeoutMs?: number;
   readonly rule: Rule;
   readonly isRecorded: (rowId: string, trial: number) => boolean;
   readonly beginningOf?: (rowId: string, trial: number) => Beginning;
@@ -100,6 +102,11 @@ export interface RunEnd {
   readonly error: Error | null;
 }
 
+/** Interval at which tasks are looked for that no host has ended. */
+const EXPIRE_MS = 1000;
+/** Time that hosts have to end a task that is late. */
+const EXPIRE_GRACE_MS = 45_000;
+
 export class Run implements Receiver, DriverTasks {
   readonly #options: RunOptions;
   readonly #tokens: Tokens;
@@ -108,6 +115,9 @@ export class Run implements Receiver, DriverTasks {
   /** Aborted: no further task is admitted. */
   readonly #drain: AbortSignal;
   readonly #stopped = Promise.withResolvers<RunEnd>();
+  #expiredAt: number;
+  /** The time at which this process began, or last stood still. */
+  #wokenAt: number;
   /** Messages that are sent out at the end of this turn. */
   #leaving: Message[] = [];
 
@@ -115,6 +125,8 @@ export class Run implements Receiver, DriverTasks {
     this.#options = options;
     this.#drain = AbortSignal.any([options.drain, options.earlyStop.signal]);
     this.#tokens = new Tokens(options.concurrency);
+    this.#expiredAt = options.clock();
+    this.#wokenAt = this.#expiredAt;
     const { admissions } = options;
     this.#inFlight = new InFlight({
       ...options,
@@ -141,10 +153,12 @@ export class Run implements Receiver, DriverTasks {
     void onAbort(halt, () => this.#stop(null));
     const isDrained = onAbort(this.#drain, () => this.#tokens.wake());
     fabric.begin();
+    const expiring = setInterval(() => this.expire(), EXPIRE_MS);
     const end = await Promise.race([
       this.#toTheEnd(fabric.ready, isDrained),
       this.#stopped.promise,
     ]);
+    clearInterval(expiring);
     try {
       await fabric.stop();
       return end;
@@ -217,6 +231,22 @@ export class Run implements Receiver, DriverTasks {
     await this.#tokens.allBack();
     complete &&= earlyStop.reason === null;
     return { complete, abandoned: earlyStop.unrecorded, error };
+  }
+
+  /**
+   * Ends the tasks that no host has ended long after their time. Hosts and senders do that
+   * themselves (src/peer/broker.ts), so this is for tasks whose sender is gone or stuck, too.
+   */
+  expire(): void {
+    const { clock, taskTimeoutMs = Number.POSITIVE_INFINITY } = this.#options;
+    const now = clock();
+    // What hosts have said while this process stood still is heard first.
+    if (now - this.#expiredAt > 2 * EXPIRE_MS) this.#wokenAt = now;
+    this.#expiredAt = now;
+    if (now - this.#wokenAt < EXPIRE_GRACE_MS) return;
+    const message = `no host has ended the task within ${taskTimeoutMs} ms (run.timeout)`;
+    const ends = this.#inFlight.overdue(now - taskTimeoutMs - EXPIRE_GRACE_MS, message);
+    if (ends.length > 0) this.#sink.receive(ends);
   }
 
   #dispatch(message: Later<Message>): void {

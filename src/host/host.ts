@@ -26,6 +26,8 @@ import type { Watchdog } from "./watch/watchdog.ts";
 
 /** Pause between checks of deadlines: a timeout may be this late. */
 const DEADLINE_CHECK_MS = 50;
+/** Pause between looks at the queues, which may hold thousands of tasks. */
+const QUEUE_CHECK_MS = 1000;
 
 export interface HostOptions {
   /** Name of the host in records and logs. */
@@ -68,6 +70,8 @@ export class Host implements Receiver {
   readonly #pausing = new Map<Step, number>();
   readonly #forks: Forks;
   readonly #deadlines: NodeJS.Timeout;
+  /** The time at which the queues are looked through for tasks that are late. */
+  #queuesDueAt = 0;
   readonly #failStep = (step: Step, thrown: unknown): void => this.#fail(step, thrown);
   #stopped = false;
 
@@ -269,6 +273,7 @@ export class Host implements Receiver {
       step.abort(error);
       this.#fail(step, error);
     }
+    if (now >= this.#queuesDueAt) this.#expireQueues(now);
     for (const waiting of [...this.#forks.waiting]) {
       if (now < this.#taskDeadline(waiting.task)) continue;
       this.#forks.finish(
@@ -276,6 +281,19 @@ export class Host implements Receiver {
         failTask(waiting.task, taskErrorOf(taskTimeout(this.#options.taskTimeoutMs), null, null)),
       );
     }
+  }
+
+  /** Ends the tasks whose time is over before a slot was free for them. */
+  #expireQueues(now: number): void {
+    this.#queuesDueAt = now + QUEUE_CHECK_MS;
+    const { taskTimeoutMs, transport } = this.#options;
+    for (const role of this.#roles.values())
+      for (const { task: queued } of role.takeOver((task) => now >= this.#taskDeadline(task))) {
+        const task = transport.begin(queued);
+        if (task === null) continue;
+        const error = taskErrorOf(taskTimeout(taskTimeoutMs), task.role, hopCount(task));
+        transport.handOn(task, failTask(task, error));
+      }
   }
 
   #taskDeadline(task: Task): number {

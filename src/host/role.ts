@@ -66,6 +66,17 @@ export class Role {
     return waiting;
   }
 
+  /** Takes out of the queue the tasks for which `isOver` holds. */
+  takeOver(isOver: (task: Task) => boolean): Waiting[] {
+    const all = [...this.#queue];
+    const over = all.filter(({ task }) => isOver(task));
+    if (over.length === 0) return over;
+    this.#queue.clear();
+    const gone = new Set(over);
+    for (const waiting of all) if (!gone.has(waiting)) this.#queue.enqueue(waiting);
+    return over;
+  }
+
   release(): void {
     this.#busy--;
   }

@@ -53,6 +53,15 @@ const ABSENCE_MS = 10_000;
  * its steps. It finds that out with its next beat.
  */
 const STANDSTILL_MS = 300;
+/**
+ * A host ends a task that is late within this time, and its peers hear of it. Releases that were
+ * lost with a host's absence are said again after ABSENCE_MS.
+ */
+const OVERDUE_MS = 25_000;
+/** Interval at which overdue tasks are looked for. */
+const OVERDUE_LOOK_MS = 1000;
+/** No message goes for this long to a host that does not end its tasks. */
+const STUCK_MS = 600_000;
 
 export interface BrokerOptions {
   readonly self: HostId;
@@ -68,8 +77,12 @@ export interface BrokerOptions {
   readonly deliver: (message: Message) => void;
   /** Called when there is something to take for this peer. */
   readonly wake: (to: HostId) => void;
-  /** Milliseconds of any steady clock. */
+  /** Milliseconds of a steady clock, the one that tells when tasks were admitted. */
   readonly now: () => number;
+  /** The time of a task from its admission (`run.timeout`); no limit by default. */
+  readonly taskTimeoutMs?: number;
+  /** Called with a host that has held a task beyond its time, and has not ended it. */
+  readonly onOverdue?: (host: HostId) => void;
 }
 
 export interface BrokerCounts {
@@ -99,6 +112,8 @@ export class Broker {
   #repeatAt: number | null = null;
   /** The time of the last call that shows that this process runs. */
   #awakeAt: number;
+  /** The time at which the tasks that are overdue are looked for next. */
+  #overdueAt: number;
   /** Until this time, others may do the steps of what this process has. */
   #doubtedUntil = Number.NEGATIVE_INFINITY;
   #redelivered = 0;
@@ -111,6 +126,7 @@ export class Broker {
     this.#outboxes = new Outboxes(options.wake);
     this.#seen = new Recent(RECENT_MS, options.now());
     this.#awakeAt = options.now();
+    this.#overdueAt = this.#awakeAt + OVERDUE_MS;
   }
 
   get counts(): BrokerCounts {
@@ -310,7 +326,11 @@ export class Broker {
 
   #wakeUp(): void {
     const now = this.#options.now();
-    if (now - this.#awakeAt > STANDSTILL_MS) this.#doubt();
+    if (now - this.#awakeAt > STANDSTILL_MS) {
+      this.#doubt();
+      // What peers have said meanwhile is heard first.
+      this.#overdueAt = now + OVERDUE_MS;
+    }
     this.#awakeAt = now;
   }
 
@@ -345,6 +365,7 @@ export class Broker {
       this.#repeatAcknowledged();
     }
     for (const key of this.#branches.takeDoubtful(now)) this.#sendOutAgain(key);
+    if (now >= this.#overdueAt) this.#endOverdue(now);
     this.#outboxes.wakeAll();
   }
 
@@ -499,6 +520,7 @@ export class Broker {
       upstream,
       crashes: suspect === null ? 0 : 1,
       strikes: suspect === null ? 0 : suspect.strikes,
+      takenAt: 0,
       startedAt: null,
       struckAt: null,
     };
@@ -607,6 +629,29 @@ export class Broker {
     this.#send(stranded(sent.message), sent.upstream, null);
   }
 
+  /**
+   * Ends the tasks whose time is over: those that no host takes, and those of a host that should
+   * have ended them itself. Such a host lives and does nothing.
+   */
+  #endOverdue(now: number): void {
+    this.#overdueAt = now + OVERDUE_LOOK_MS;
+    const { taskTimeoutMs = Number.POSITIVE_INFINITY, onOverdue } = this.#options;
+    for (const sent of [...this.#sent.values()]) {
+      const { message, state, to, crashes, takenAt } = sent;
+      // A host ends a task that is late when it comes, and so may be late itself only from then on.
+      const lateAt = message.task.admittedAt + taskTimeoutMs;
+      const dueAt = state === "waiting" ? lateAt : Math.max(lateAt, takenAt) + OVERDUE_MS;
+      const holder = state === "acknowledged" ? to : null;
+      if (message.kind === "end" || now < dueAt) continue;
+      this.#forget(sent);
+      this.#send(overdue(message, holder, taskTimeoutMs), sent.upstream, null);
+      // Suspects wait for each other on a host, so one of them may be late without its fault.
+      if (holder === null || crashes > 0) continue;
+      this.#passOver(holder, STUCK_MS);
+      onOverdue?.(holder);
+    }
+  }
+
   /** True when the process that holds state for this step is gone. */
   #isStranded(message: Message): boolean {
     const pin = this.#pinOf(message);
@@ -617,6 +662,7 @@ export class Broker {
     this.#release(sent.upstream);
     sent.upstream = null;
     sent.state = "acknowledged";
+    sent.takenAt = this.#awakeAt;
     if (this.#options.delivery === "at-most-once") this.#forget(sent);
   }
 
@@ -687,6 +733,14 @@ function strike(sent: Sent): void {
 function poisoned({ message: { task }, crashes, strikes }: Sent): EndMessage {
   const message = `${crashes} hosts died while ${task.role} worked on this task, ${strikes - STRIKES_ALONE} of them alone with it (run.max_attempts)`;
   return failTask(task, { code: "host_lost", message, role: task.role, hop: hopCount(task) });
+}
+
+/** The end of a task that was in custody for longer than it may take. */
+function overdue({ task }: Message, holder: HostId | null, timeoutMs: number): EndMessage {
+  const why =
+    holder === null ? "no host took its next step" : `${holder} held it and did not end it`;
+  const message = `the task took longer than ${timeoutMs} ms (run.timeout): ${why}`;
+  return failTask(task, { code: "task_timeout", message, role: task.role, hop: hopCount(task) });
 }
 
 /** The end of a task whose sandbox went with its host. */

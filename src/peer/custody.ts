@@ -40,6 +40,8 @@ export interface Sent {
   crashes: number;
   /** Number of hosts in a row that died at one step, after they had declared its start. */
   strikes: number;
+  /** The time at which its receiver acknowledged it. */
+  takenAt: number;
   /** The position of the step that its receiver declared; null before. */
   startedAt: number | null;
   /** The position of the step at which the last host died; null while none did. */

@@ -48,6 +48,8 @@ export interface PeerOptions extends Pick<BrokerOptions, "delivery" | "maxAttemp
    */
   readonly statefulSandboxOf: (role: string) => string | null;
   readonly clock: Clock;
+  /** The time of a task from its admission (`run.timeout`); no limit by default. */
+  readonly taskTimeoutMs?: number;
 }
 
 export interface PeerStart extends PeerService {
@@ -55,6 +57,8 @@ export interface PeerStart extends PeerService {
   readonly receiver: Receiver;
   /** Tells whether this peer is the driver, which alone takes the census. Default: any peer is. */
   readonly isDriver?: (id: HostId) => boolean;
+  /** Called with a host that has held a task beyond its time, and has not ended it. */
+  readonly onOverdue?: (host: HostId) => void;
 }
 
 export class Peer implements HostTransport {
@@ -67,11 +71,12 @@ export class Peer implements HostTransport {
   readonly #inbox = new Inbox();
   readonly #store: Store;
   readonly #roles: ReadonlySet<string>;
+  #onOverdue: NonNullable<PeerStart["onOverdue"]> = () => undefined;
   #ticking: NodeJS.Timeout | undefined;
 
   constructor(options: PeerOptions) {
     const { server, token, delivery, maxAttempts, capacity, store, clock } = options;
-    const { identity = null } = options;
+    const { identity = null, taskTimeoutMs } = options;
     this.self = server.self;
     this.server = server;
     this.#options = options;
@@ -87,6 +92,8 @@ export class Peer implements HostTransport {
       deliver: (message) => this.#inbox.push(message),
       wake: (to) => this.links.wake(to),
       now: clock,
+      ...(taskTimeoutMs === undefined ? {} : { taskTimeoutMs }),
+      onOverdue: (host) => this.#onOverdue(host),
     });
     this.links = new Links({
       self: this.self,
@@ -101,7 +108,8 @@ export class Peer implements HostTransport {
   }
 
   /** `routes` answer requests to this process other than batches and the census. */
-  start({ receiver, routes, metrics, isDriver = () => true }: PeerStart): void {
+  start({ receiver, routes, metrics, onOverdue, isDriver = () => true }: PeerStart): void {
+    if (onOverdue !== undefined) this.#onOverdue = onOverdue;
     this.#inbox.start(receiver);
     this.#ticking = setInterval(() => {
       this.links.prune();

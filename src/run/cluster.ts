@@ -105,6 +105,7 @@ export class Cluster implements Stage {
       isSink: true,
       statefulSandboxOf: () => null,
       clock: systemClock,
+      taskTimeoutMs: run.timeout,
     });
     this.transport = new PeerTransport(this.peer);
   }
@@ -197,6 +198,7 @@ export class Cluster implements Stage {
       onWorkers: (workers) => file.save({ workers: [...workers] }),
       hasJoined: (id) => this.#joined.has(id),
       isPresent: (id) => this.#present.has(id),
+      isFenced: (id) => fabric.isFenced(id),
       onDeath: (id) => fabric.died(id),
       onFailure: (why) => run.fail(new MatrixError("host_lost", `no worker can run: ${why}`)),
     });

@@ -33,6 +33,8 @@ export interface LocalWorkersOptions {
   readonly hasJoined?: (hostId: string) => boolean;
   /** Tells whether the driver hears from the host of this id now. */
   readonly isPresent?: (hostId: string) => boolean;
+  /** Tells whether the driver has shut out the host of this id. */
+  readonly isFenced?: (hostId: string) => boolean;
   /** Called when a worker dies, with the host id of that life. */
   readonly onDeath: (hostId: string) => void;
   /** No worker can run, and no other host will come. */
@@ -98,15 +100,16 @@ export class LocalWorkers {
     this.#supervisor.abandon();
   }
 
-  /** Kills workers that a step blocks for good; the supervisor replaces them. */
+  /** Kills workers that do nothing for good; the supervisor replaces them. */
   #endBlocked(): void {
-    const { hasJoined, isPresent, log } = this.#options;
+    const { hasJoined, isPresent, isFenced, log } = this.#options;
     const running = this.#supervisor.workers.flatMap(({ name, pid }) => {
       const id = this.#lives.idOf(name) ?? name;
       // A worker that starts has not been heard of yet.
       if (hasJoined?.(id) !== true) return [];
       return [{ name, id, pid, isPresent: isPresent?.(id) ?? true }];
     });
+    for (const { id, pid } of running) if (isFenced?.(id) === true) sendKill(pid);
     for (const { name, pid } of this.#blocked.look(running)) {
       const text = `${name} is killed: it is silent and burns processor time, so a step of user code never yields`;
       log.write("warning", text, { pid });

@@ -287,6 +287,7 @@ class RecipeRun {
     const { trials, seed } = this.#work.rows;
     return new Run({
       ...{ rows, trials, seed, concurrency, delivery, maxAttempts, transport, tracing, admissions },
+      taskTimeoutMs: this.#work.plan.recipe.run.timeout,
       rule: this.#work.plan.rule,
       isRecorded: (rowId, trial) => this.#books.isRecorded(rowId, trial),
       beginningOf: (rowId, trial) => this.#books.beginningOf(rowId, trial),

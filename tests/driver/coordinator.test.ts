@@ -279,3 +279,17 @@ test("the driver is its own only member until the coordinator has formed", () =>
   coordinator.tick();
   expect(routing.members.map(({ id }) => id)).toEqual(["self", "a"]);
 });
+
+test("a host that was shut out is gone, and for it the run is over, at every beat", () => {
+  const { coordinator, beat, run, takeTold } = createCoordinator();
+  run("a", "b");
+  expect(coordinator.isFenced("a")).toBe(false);
+  coordinator.fence("a");
+  expect(takeTold()).toContain("a died");
+  expect(coordinator.isFenced("a")).toBe(true);
+  expect(coordinator.hosts.map(({ member }) => member.id)).toEqual(["b"]);
+  for (let beats = 0; beats < 2; beats++)
+    expect(beat("a")).toEqual({ state: "over", joining: "", list: null });
+  expect(coordinator.hosts).toHaveLength(1);
+  expect(beat("b").state).toBe("running");
+});

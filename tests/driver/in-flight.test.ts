@@ -243,3 +243,33 @@ test("a task whose rule decides later is in flight, and is no orphan before it h
   decisions[1]?.(to("a"));
   expect(await second).toMatchObject({ kind: "step", task: { role: "a", attempt: 2 } });
 });
+
+test("tasks that were admitted before a time end as late, with their attempt, while they are in flight", () => {
+  const inFlight = new InFlight({
+    rule: ONE_STEP,
+    delivery: "retry",
+    maxAttempts: 3,
+    clock: () => 500,
+  });
+  inFlight.adopt(key("held"), 2);
+  for (const [rowId, admittedAt] of [
+    ["x", 600],
+    ["y", 700],
+    ["z", 701],
+  ] as const)
+    inFlight.admit(admitted(rowId, { admittedAt }));
+  inFlight.orphan(key("x"));
+  inFlight.remove({ rowId: "y", trial: 0 });
+  expect(inFlight.overdue(600, "late")).toEqual([]);
+  const ends = inFlight.overdue(701, "late");
+  expect(ends).toHaveLength(1);
+  expect(ends[0]).toMatchObject({
+    kind: "end",
+    task: { rowId: "x", attempt: 2, row: { q: "x" }, history: [] },
+    ending: { stopReason: "timeout", error: { code: "task_timeout", message: "late" } },
+  });
+  // The row of an adopted task is read later, and its time counts from its adoption.
+  inFlight.readRow(admitted("held", { admittedAt: 900 }));
+  expect(inFlight.overdue(500, "late")).toEqual([]);
+  expect(inFlight.overdue(501, "late")).toMatchObject([{ task: { rowId: "held", attempt: 2 } }]);
+});

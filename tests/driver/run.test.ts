@@ -460,3 +460,30 @@ test("an end that hosts still hold of a superseded attempt is released, and its 
   expect(await playing).toMatchObject({ complete: true });
   expect(stage.records.map(({ attempt, status }) => [attempt, status])).toEqual([[2, "ok"]]);
 });
+
+test("a task that no host has ended 45 s after its time is recorded as late, unless the driver stood still", async () => {
+  const clock = { now: 100 };
+  const stage = new Stage(2, { clock: () => clock.now, taskTimeoutMs: 20_000 });
+  const end = stage.run.play(stage);
+  stage.becomeReady();
+  await stage.sentRows(2);
+  const expireUntil = (time: number) => {
+    for (; clock.now < time; stage.run.expire()) clock.now = Math.min(clock.now + 1000, time);
+  };
+  clock.now += 100_000;
+  stage.run.expire();
+  const woken = clock.now;
+  expireUntil(woken + 44_999);
+  expect(stage.run.inFlight).toBe(2);
+  stage.run.receive([endOf("0")]);
+  expireUntil(woken + 45_000);
+  expect(stage.run.inFlight).toBe(0);
+  expect((await end).complete).toBe(true);
+  expect(stage.records.map(({ id, error }) => [id, error?.code, error?.message])).toEqual([
+    ["0", undefined, undefined],
+    ["1", "task_timeout", "no host has ended the task within 20000 ms (run.timeout)"],
+  ]);
+  // The end of a host that was slow comes twice to the sink.
+  stage.run.receive([endOf("1")]);
+  expect(stage.records).toHaveLength(2);
+});

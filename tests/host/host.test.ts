@@ -762,3 +762,38 @@ test("a failed step leaves its unused answers out when the task has no room for 
   expect(large).not.toHaveProperty("missed");
   expect(small?.missed).toHaveLength(1);
 });
+
+test("a task whose time is over ends while it waits for a slot, and the others keep their order", async () => {
+  const gate = createGate();
+  const { host, sent, clock, looked } = createHost({
+    run: gate.run,
+    concurrency: 1,
+    taskTimeoutMs: 10_000,
+    overtaken: ["4"],
+  });
+  const at = (rowId: string, admittedAt: number): Message => {
+    const message = step(rowId);
+    return { ...message, task: { ...message.task, admittedAt } };
+  };
+  host.receive([
+    at("0", 9000),
+    at("1", 8000),
+    at("2", 0),
+    at("3", 8000),
+    at("4", 0),
+    at("5", 9000),
+  ]);
+  clock.now = 10_000;
+  await until(() => sent.length === 1, "the late task has ended");
+  await looked();
+  expect(sent.map(({ task, ...message }) => [task.rowId, message])).toMatchObject([
+    ["2", { ending: { error: { code: "task_timeout", role: "a", hop: 0 } } }],
+  ]);
+  for (const rowId of ["0", "1", "3", "5"]) gate.answer(rowId);
+  await until(() => gate.started.length >= 2, "the next step has started");
+  gate.answer("1");
+  await until(() => gate.started.length >= 3, "the next step has started");
+  gate.answer("3");
+  await until(() => gate.started.length >= 4, "the last step has started");
+  expect(gate.started).toEqual(["0", "1", "3", "5"]);
+});

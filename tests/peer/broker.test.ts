@@ -2,6 +2,7 @@
 // promises of many brokers together are proved in simulation.test.ts.
 
 import { describe, expect, test } from "bun:test";
+import type { BrokerOptions } from "../../src/peer/broker.ts";
 import { positionOf } from "../../src/peer/parcel.ts";
 import type { EndMessage, Message, Task } from "../../src/task/task.ts";
 import {
@@ -1072,4 +1073,104 @@ test("old positions are forgotten after a minute, so that custody does not grow 
     receive("a", parcel(2, message));
     expect(delivered).toHaveLength(count);
   }
+});
+
+const TIMEOUT_MS = 60_000;
+/** The time that peers have to end a task that is late. */
+const LATE_MS = 25_000;
+
+/** A broker with a time limit, its clock at the admission of every task, and the host `a`. */
+function createTimed(options: Partial<BrokerOptions> = {}) {
+  const accused: string[] = [];
+  const timed = createBroker({
+    taskTimeoutMs: TIMEOUT_MS,
+    onOverdue: (host) => void accused.push(host),
+    ...options,
+  });
+  const admittedAt = timed.clock.now;
+  const stepOf = (rowId: string, role: string): Message => {
+    const message = step({ rowId, role });
+    return { ...message, task: { ...message.task, admittedAt } };
+  };
+  /** Lets the time pass to so many milliseconds after the admission, without a standstill. */
+  const tickAt = (ms: number) => {
+    for (; timed.clock.now < admittedAt + ms; timed.broker.tick())
+      timed.clock.now = Math.min(timed.clock.now + 250, admittedAt + ms);
+  };
+  return { ...timed, accused, stepOf, tickAt };
+}
+
+test("a host that holds a task long beyond its time is told of, and its sender ends the task", () => {
+  const { broker, members, stepOf, tickAt, deliver, take, accused, routing, clock } = createTimed();
+  members(A);
+  broker.submit(stepOf("1", "work"));
+  deliver("a");
+  tickAt(TIMEOUT_MS + LATE_MS - 1000);
+  expect([accused, take("driver")]).toEqual([[], null]);
+  tickAt(TIMEOUT_MS + LATE_MS + 1000);
+  expect(accused).toEqual(["a"]);
+  const [sent] = take("driver")?.parcels ?? [];
+  expect(sent?.message).toMatchObject({
+    kind: "end",
+    task: { rowId: "1" },
+    ending: {
+      status: "failed",
+      stopReason: "timeout",
+      error: {
+        code: "task_timeout",
+        message: "the task took longer than 60000 ms (run.timeout): a held it and did not end it",
+        role: "work",
+        hop: 0,
+      },
+    },
+  });
+  expect(routing.isPassedOver("a", clock.now + 500_000)).toBe(true);
+});
+
+test("a step that no host takes ends when its time is over", () => {
+  const { broker, members, stepOf, tickAt, take, accused } = createTimed();
+  members();
+  broker.submit(stepOf("1", "work"));
+  tickAt(TIMEOUT_MS - 1000);
+  expect(take("driver")).toBeNull();
+  tickAt(TIMEOUT_MS + 1000);
+  expect(take("driver")?.parcels[0]?.message).toMatchObject({
+    ending: {
+      error: {
+        code: "task_timeout",
+        message: "the task took longer than 60000 ms (run.timeout): no host took its next step",
+      },
+    },
+  });
+  expect([accused, broker.counts.parked]).toEqual([[], 0]);
+});
+
+test("a host is not late with a task that came to it late, and neither is one whose sender slept", () => {
+  const { broker, clock, members, stepOf, tickAt, deliver, accused } = createTimed();
+  members(A);
+  broker.submit(stepOf("1", "work"));
+  clock.now += TIMEOUT_MS + 2 * LATE_MS;
+  broker.tick();
+  expect(accused).toEqual([]);
+  tickAt(TIMEOUT_MS + 2 * LATE_MS + 2000);
+  broker.submit(stepOf("2", "work"));
+  deliver("a");
+  tickAt(TIMEOUT_MS + 3 * LATE_MS);
+  expect(accused).toEqual([]);
+  tickAt(TIMEOUT_MS + 3 * LATE_MS + 4000);
+  expect(accused).toEqual(["a", "a"]);
+});
+
+test("a suspect that is late ends, and its host is not blamed, and an end is never late", () => {
+  const { broker, members, stepOf, tickAt, deliver, take, accused } = createTimed();
+  members(A);
+  broker.submit(stepOf("1", "work"));
+  deliver("a");
+  members(B);
+  deliver("b");
+  broker.submit(end({ rowId: "2" }));
+  deliver("driver");
+  tickAt(TIMEOUT_MS + 2 * LATE_MS);
+  expect(take("driver")?.parcels.map(({ message }) => message.task.rowId)).toEqual(["1"]);
+  expect([accused, broker.counts.sent]).toEqual([[], 2]);
 });

@@ -24,6 +24,7 @@ function sent(seq: number, bytes = 100): Sent {
     upstream: null,
     crashes: 2,
     strikes: 1,
+    takenAt: 0,
     startedAt: null,
     struckAt: null,
   };

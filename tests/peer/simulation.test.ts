@@ -339,3 +339,25 @@ test("one seed gives the same run again", async () => {
   const run = () => new World({ ...TROUBLE, seed: 7 }).run();
   expect(await run()).toEqual(await run());
 });
+
+test(
+  "hosts that beat and do nothing are shut out, and only the tasks that they held beyond their time fail",
+  async () => {
+    let found = 0;
+    await prove(
+      0.3,
+      { ...TROUBLE, faults: ["stick", "stick", "kill", "freeze"], taskTimeoutMs: 15_000 },
+      ({ records, fenced, wronglyAccused }) => {
+        const odd = [...records.values()].filter(
+          ({ status, code }) => status !== "ok" && code !== "task_timeout",
+        );
+        if (odd.length > 0) return `${odd.length} tasks ended as neither ok nor late`;
+        if (wronglyAccused.length > 0) return `taken for stuck: ${wronglyAccused.join(", ")}`;
+        found += fenced;
+        return null;
+      },
+    );
+    expect(found).toBeGreaterThan(0);
+  },
+  TIMEOUT_MS,
+);

@@ -46,6 +46,8 @@ export interface Scenario {
   readonly stepMs?: number;
   /** True when the rule is in another process. */
   readonly decidesLater?: boolean;
+  /** Virtual milliseconds of a task from its admission; no limit by default. */
+  readonly taskTimeoutMs?: number;
 }
 export type Fault =
   | "kill"
@@ -55,7 +57,8 @@ export type Fault =
   | "freeze"
   | "cut"
   | "cut-one-way"
-  | "drain";
+  | "drain"
+  | "stick";
 
 export interface Outcome {
   /** The record of each task: the attempt that was written, and how it ended. */
@@ -80,6 +83,8 @@ export interface Outcome {
   readonly virtualMs: number;
   readonly deaths: number;
   readonly restarts: number;
+  readonly fenced: number;
+  readonly wronglyAccused: readonly HostId[];
   /** Counted by the processes that live at the end. */
   readonly redelivered: number;
   readonly duplicates: number;
@@ -98,6 +103,7 @@ const STEP_MS = 30;
 const LOOK_MS = 20;
 const LIMIT_MS = 600_000;
 const GRACE_MS = 20_000;
+const EXPIRE_GRACE_MS = 45_000;
 
 /** Rows go round the roles for a few hops; a poison row kills at its second. */
 const rule: Rule = {
@@ -154,6 +160,8 @@ interface Process {
   leaving: boolean;
   /** True for a process that began when the journal had answers: it looks up every turn. */
   readonly looksUp: boolean;
+  /** True for a host that beats and takes messages, and does nothing else. */
+  isStuck: boolean;
   readonly queue: Message[];
   rule: Rule;
   busy: number;
@@ -172,6 +180,7 @@ export class World {
   #driver: DriverLife | null = null;
   #driverLives = 0;
   #hostLives = 0;
+  #stuck = 0;
   readonly #cuts = new Set<string>();
   #lastHosts = new Set<HostId>();
   readonly #rows: readonly Row[];
@@ -191,6 +200,10 @@ export class World {
   readonly #paidTwice: string[] = [];
   readonly #paidAtOnce: string[] = [];
   deaths = 0;
+  /** Number of hosts that the driver has shut out. */
+  fenced = 0;
+  /** Hosts that were taken for stuck and were not. */
+  readonly wronglyAccused: HostId[] = [];
   restarts = 0;
 
   constructor(scenario: Scenario) {
@@ -231,8 +244,8 @@ export class World {
     let sent = 0;
     let redelivered = 0;
     let duplicates = 0;
-    for (const { broker, alive } of this.#processes.values()) {
-      if (!alive) continue;
+    for (const { broker, alive, isStuck } of this.#processes.values()) {
+      if (!alive || isStuck) continue;
       held += broker.counts.held;
       sent += broker.counts.sent;
       redelivered += broker.counts.redelivered;
@@ -250,6 +263,8 @@ export class World {
       virtualMs: this.#now,
       deaths: this.deaths,
       restarts: this.restarts,
+      fenced: this.fenced,
+      wronglyAccused: this.wronglyAccused,
       redelivered,
       duplicates,
       left: { held, sent, inFlight: this.#driver?.inFlight.size ?? 0 },
@@ -273,8 +288,8 @@ export class World {
       this.#driver.inFlight.size > 0
     )
       return false;
-    for (const { alive, broker } of this.#processes.values())
-      if (alive && !broker.idle) return false;
+    for (const { alive, isStuck, broker } of this.#processes.values())
+      if (alive && !isStuck && !broker.idle) return false;
     return true;
   }
 
@@ -282,8 +297,8 @@ export class World {
     const lines = [...this.#processes.values()]
       .filter(({ alive }) => alive)
       .map(
-        ({ id, leaving, broker, routing }) =>
-          `${id}${leaving ? " leaving" : ""} ${JSON.stringify(broker.counts)} knows ${routing.members.map((m) => m.id)}`,
+        ({ id, leaving, isStuck, broker, routing }) =>
+          `${id}${leaving ? " leaving" : ""}${isStuck ? " stuck" : ""} ${JSON.stringify(broker.counts)} knows ${routing.members.map((m) => m.id)}`,
       );
     const missing = this.#rows.filter(({ id }) => !this.records.has(`0:${id}`)).map(({ id }) => id);
     return `missing rows ${missing.join(",")}; in flight ${[...(this.#driver?.inFlight.keys() ?? [])]}\n${lines.join("\n")}`;
@@ -390,6 +405,7 @@ export class World {
       joining: "",
       leaving: false,
       looksUp: this.#journal.size > 0,
+      isStuck: false,
       queue: [],
       rule,
       busy: 0,
@@ -405,6 +421,8 @@ export class World {
           this.#after(0, () => this.#inside(process, () => deliver(process, message))),
         wake: (to) => this.#wake(process, to),
         now: () => this.#now + skewMs,
+        taskTimeoutMs: this.scenario.taskTimeoutMs ?? Number.POSITIVE_INFINITY,
+        onOverdue: (host) => this.#overdue(process, host),
       }),
     };
     this.#processes.set(id, process);
@@ -419,6 +437,7 @@ export class World {
       `h${index}.${this.#hostLives++}`,
       roles,
       (self, message) => {
+        if (self.isStuck) return;
         if (message.kind === "end") forks.end(message);
         else if (message.kind === "fork") forks.begin(message.task);
         else {
@@ -440,7 +459,19 @@ export class World {
     this.#every(process, BEAT_MS, () => this.#beat(process));
   }
 
+  /** The driver shuts out a host that it has found to be stuck. */
+  #overdue({ id, isStuck }: Process, host: HostId): void {
+    const stuck = this.#processes.get(host);
+    // A host that was shut out does not hear what became of its tasks.
+    if (!isStuck && stuck?.isStuck !== true) this.wronglyAccused.push(host);
+    const life = this.#driver;
+    if (life?.process.id !== id || stuck === undefined) return;
+    life.coordinator.fence(host);
+    this.fenced++;
+  }
+
   #work(process: Process): void {
+    if (process.isStuck) return;
     while (process.busy < 4) {
       const message = process.queue.shift();
       if (message === undefined) return;
@@ -459,6 +490,7 @@ export class World {
     const isKnown = this.#beginTurn(process, task);
     this.#after(isKnown ? 0 : this.#exponential(this.scenario.stepMs ?? STEP_MS), () =>
       this.#inside(process, () => {
+        if (process.isStuck) return;
         if (task.row["poison"] === true && task.history.length === 1) {
           this.#kill(process);
           return;
@@ -492,7 +524,9 @@ export class World {
       looksUp(process, task) &&
       !this.#journal.has(turn) &&
       [...(this.#turns.get(turn) ?? [])].some(
-        ({ id, alive }) => process.routing.has(id) && (alive || id !== process.id),
+        // A stuck host is not waited for without end (src/model/answers/claims.ts).
+        ({ id, alive, isStuck }) =>
+          !isStuck && process.routing.has(id) && (alive || id !== process.id),
       )
     );
   }
@@ -536,6 +570,7 @@ export class World {
         delivery: this.scenario.delivery,
         maxAttempts: 3,
         attemptBefore: (rowId, trial) => before.get(keyOf({ rowId, trial })) ?? 0,
+        clock: () => this.#now + life.process.skewMs,
       }),
       next: 0,
       tokens: this.scenario.inFlight,
@@ -582,9 +617,19 @@ export class World {
     });
     this.#driver = life;
     this.#every(process, TICK_MS, () => life.coordinator.tick());
+    this.#every(process, 1000, () => this.#expire(life));
     // A census finds deaths that no beat reports, as in a real driver when no task has ended for
     // long.
     this.#every(process, 5000, () => life.coordinator.recount());
+  }
+
+  /** Ends tasks whose holder is stuck and whose sender is gone, as the run of a real driver does. */
+  #expire({ process, inFlight }: DriverLife): void {
+    const { taskTimeoutMs = Number.POSITIVE_INFINITY } = this.scenario;
+    const before = this.#now + process.skewMs - taskTimeoutMs - EXPIRE_GRACE_MS;
+    const life = this.#driver;
+    if (life === null || life.inFlight !== inFlight) return;
+    for (const end of inFlight.overdue(before, "late")) this.#send(life, end);
   }
 
   #noteHosts(life: DriverLife): void {
@@ -603,7 +648,7 @@ export class World {
         row: { hops: row.hops, poison: row.isPoison, forks: row.forks, early: row.early },
         seed: Number(row.id),
         attempt: 1,
-        admittedAt: this.#now,
+        admittedAt: this.#now + life.process.skewMs,
         trace: null,
       };
       const state = this.records.has(key) ? "known" : life.inFlight.readRow(admitted);
@@ -755,7 +800,8 @@ export class World {
       this.#request(
         process,
         to,
-        (target) => target.broker.receive(process.id, copyOf(batch)),
+        (target) =>
+          target.broker.receive(process.id, copyOf(batch, target.skewMs - process.skewMs)),
         (receipt) => {
           process.broker.delivered(to, batch, receipt);
           over();
@@ -841,6 +887,11 @@ export class World {
     if (fault === "kill-all") for (const host of hosts) this.#kill(host);
     if (fault === "freeze") this.#freeze(this.random() < 0.2 ? this.#driver?.process : victim);
     if (fault === "drain" && victim !== undefined) this.#drain(victim);
+    // Each role keeps a host.
+    if (fault === "stick" && victim !== undefined && this.#stuck < this.scenario.hosts / 4) {
+      victim.isStuck = true;
+      this.#stuck++;
+    }
     if (fault === "cut" || fault === "cut-one-way") {
       const others = [...this.#processes.values()].filter(({ alive }) => alive);
       const other = others[Math.floor(this.random() * others.length)];
@@ -924,11 +975,13 @@ interface DriverLife {
 }
 
 /** A batch as it arrives: it shares nothing with the one that was sent. */
-function copyOf(batch: Batch): Batch {
+/** The batch as its receiver gets it, whose clock is off by `skewMs` from the sender's. */
+function copyOf(batch: Batch, skewMs: number): Batch {
   return {
     ...batch,
     parcels: batch.parcels.map((parcel) => {
-      const task: Task = { ...parcel.message.task };
+      const { task: sent } = parcel.message;
+      const task: Task = { ...sent, admittedAt: sent.admittedAt + skewMs };
       return { ...parcel, message: { ...parcel.message, task } };
     }),
   };

@@ -178,3 +178,24 @@ test("workers that end at every start fail the run with their last words", () =>
     await workers.stop();
     expect(failures).toEqual(["Error: broken from the start"]);
   }));
+
+test("a worker that was shut out is killed", () =>
+  withFolder(async (folder) => {
+    const child = Bun.spawn(["sleep", "60"]);
+    const worker = { name: "worker-1", id: "old-1", ...alive, pid: child.pid };
+    const fenced = new Set<string>();
+    const workers = new LocalWorkers({
+      hosts: { workers: 0, listen: null, insecure: false, patienceMs: 1000 },
+      directory: folder,
+      earlier: [{ ...worker, startTime: startTimeOf(child.pid) }],
+      log: quiet,
+      hasJoined: () => true,
+      isFenced: (id) => fenced.has(id),
+      ...{ onWorkers: () => undefined, onDeath: () => undefined, onFailure: () => undefined },
+    });
+    workers.start();
+    fenced.add("old-1");
+    await child.exited;
+    expect(child.signalCode).toBe("SIGKILL");
+    await workers.stop();
+  }));

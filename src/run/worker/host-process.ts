@@ -216,6 +216,7 @@ async function openPeer(
     isSink: false,
     statefulSandboxOf: (role) => statefulSandboxOf(plan.recipe, role),
     clock: systemClock,
+    taskTimeoutMs: run.timeout,
   });
 }
 
