@@ -638,7 +638,7 @@ export class Broker {
     const { taskTimeoutMs = Number.POSITIVE_INFINITY, onOverdue } = this.#options;
     for (const sent of [...this.#sent.values()]) {
       const { message, state, to, crashes, takenAt } = sent;
-      // A host ends a task that is late when it comes, and so may be late itself only from then on.
+      // A host ends a task that is late when it comes, and may be late itself only from then on.
       const lateAt = message.task.admittedAt + taskTimeoutMs;
       const dueAt = state === "waiting" ? lateAt : Math.max(lateAt, takenAt) + OVERDUE_MS;
       const holder = state === "acknowledged" ? to : null;

@@ -623,7 +623,7 @@ export class World {
     this.#every(process, 5000, () => life.coordinator.recount());
   }
 
-  /** Ends tasks whose holder is stuck and whose sender is gone, as the run of a real driver does. */
+  /** Ends tasks whose holder is stuck and whose sender is gone, as a real driver does. */
   #expire({ process, inFlight }: DriverLife): void {
     const { taskTimeoutMs = Number.POSITIVE_INFINITY } = this.scenario;
     const before = this.#now + process.skewMs - taskTimeoutMs - EXPIRE_GRACE_MS;
