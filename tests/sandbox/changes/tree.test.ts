@@ -88,6 +88,22 @@ test("a file of 1 MiB is read, and a larger one has a mark of its content alone"
   expect(tree.get("same")?.mark).toMatch(/^\d+ 1048579$/);
 });
 
+test("a file of more than 256 MiB is not read at all, and its size and times are its mark", async () => {
+  await sh("mkdir huge; cd huge; dd if=/dev/zero of=file bs=1 count=0 seek=268435457");
+  const tree = await takeTree(sandbox, "huge", ALL);
+  expect(tree.get("file")).toMatchObject({ mode: "100644", isRead: false });
+  expect(tree.get("file")?.mark).toMatch(/^-rw\S* +1 .* 268435457 /);
+});
+
+test("both names of a file have its content, and bytes with a zero are no text", async () => {
+  await sh("mkdir twins; cd twins; printf a > one; ln one two; printf 'a\\000' > zero");
+  const tree = await takeTree(sandbox, "twins", ALL);
+  const content = Buffer.from("a");
+  const entry = { mode: "100644", mark: ID_OF_A, isRead: true, content, isText: true } as const;
+  expect([tree.get("one"), tree.get("two")]).toEqual([entry, entry]);
+  expect(tree.get("zero")).toMatchObject({ isRead: true, isText: false });
+});
+
 test("a tree without tar has marks alone", async () => {
   await sh(
     "mkdir -p bin tarless; for t in find sh cksum readlink; do ln -s $(command -v $t) bin/; done",
@@ -143,6 +159,14 @@ test("a listing that says nothing is named by its exit code, and a slow one by i
   await expect(takeTree(slow, ".", { ...ALL, timeoutMs: 3 })).rejects.toThrow(
     "cannot list . in the sandbox: it took longer than 3 ms",
   );
+});
+
+test("names after a cut are not known, and no other part is read", async () => {
+  const box = played(({ stdout, exit }) => {
+    stdout.write("./first\0./sec");
+    exit(0);
+  });
+  expect([...(await takeTree(box, ".", ALL)).keys()]).toEqual(["first"]);
 });
 
 test("output that was cut leaves files unread, and keeps those before the cut", async () => {
