@@ -15,8 +15,11 @@ export interface Line {
   readonly offset: number;
   /** Length without the newline. */
   readonly bytes: number;
-  /** False when the bytes are not UTF-8. The text then holds replacement characters. */
-  readonly valid: boolean;
+  /**
+   * The position in the stream of the first byte that is not UTF-8; null when all are. The text
+   * then holds replacement characters.
+   */
+  readonly foreignAt: number | null;
   /** True for a line that is too long to be held. The text is its beginning. */
   readonly overlong: boolean;
 }
@@ -51,7 +54,7 @@ export async function* splitLines(
       number: ++number,
       offset,
       bytes: lineBytes,
-      valid: isUtf8(bytes),
+      foreignAt: isUtf8(bytes) ? null : offset + lengthOfText(bytes),
       overlong,
     };
     offset += lineBytes + 1;
@@ -74,4 +77,21 @@ export async function* splitLines(
     if (lines.length > 0) yield lines;
   }
   if (lineBytes > 0) yield [take(Buffer.alloc(0))];
+}
+
+/** The length of the longest beginning that is UTF-8. */
+function lengthOfText(bytes: Buffer): number {
+  let [good, bad] = [0, bytes.length + 1];
+  while (bad - good > 1) {
+    const middle = (good + bad) >>> 1;
+    try {
+      new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(0, middle), { stream: true });
+      good = middle;
+    } catch {
+      bad = middle;
+    }
+  }
+  // The bytes before `bad` may end within a character.
+  while (!isUtf8(bytes.subarray(0, good))) good--;
+  return good;
 }

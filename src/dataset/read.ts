@@ -74,10 +74,13 @@ const BYTE_ORDER_MARK = "\ufeff";
 async function* readJsonLines(file: DataFile): AsyncGenerator<readonly Item[]> {
   for await (const lines of splitLines(open(file))) {
     const items: Item[] = [];
-    for (const { text, number, offset, bytes, valid, overlong } of lines) {
+    for (const { text, number, offset, bytes, foreignAt, overlong } of lines) {
       const bare = number === 1 && text.startsWith(BYTE_ORDER_MARK) ? text.slice(1) : text;
       if (overlong) items.push(broken(file, number, `the line has ${bytes} bytes, ${TOO_LONG}`));
-      else if (!valid) items.push(broken(file, number, "the line is not UTF-8"));
+      else if (foreignAt !== null)
+        items.push(
+          broken(file, number, `the line is not UTF-8 at position ${foreignAt} of the file`),
+        );
       else if (bare.trim() !== "") items.push({ ...parseLine(file, number, bare), offset, bytes });
     }
     if (items.length > 0) yield items;

@@ -23,11 +23,23 @@ test("lines are the same for any cut of the bytes into chunks", async () => {
   const bytes = Buffer.from("a\r\nжж😀\u2028b\n\nlast");
   for (let size = 1; size <= bytes.length; size++)
     expect(await linesOf(cut(bytes, size))).toEqual([
-      { text: "a\r", number: 1, offset: 0, bytes: 2, valid: true, overlong: false },
-      { text: "жж😀\u2028b", number: 2, offset: 3, bytes: 12, valid: true, overlong: false },
-      { text: "", number: 3, offset: 16, bytes: 0, valid: true, overlong: false },
-      { text: "last", number: 4, offset: 17, bytes: 4, valid: true, overlong: false },
+      { text: "a\r", number: 1, offset: 0, bytes: 2, foreignAt: null, overlong: false },
+      { text: "жж😀\u2028b", number: 2, offset: 3, bytes: 12, foreignAt: null, overlong: false },
+      { text: "", number: 3, offset: 16, bytes: 0, foreignAt: null, overlong: false },
+      { text: "last", number: 4, offset: 17, bytes: 4, foreignAt: null, overlong: false },
     ]);
+});
+
+test.each<[bytes: number[], foreignAt: number | null]>([
+  [[0x61, 0xd0, 0xb6, 0xef, 0xbf, 0xbd], null],
+  [[0xff], 2],
+  [[0x61, 0x62, 0x80, 0x63], 4],
+  [[0xd0, 0xb6, 0xd0, 0x61], 4],
+  [[0x61, 0xf0, 0x9f, 0x98], 3],
+  [[0xed, 0xa0, 0x80], 2],
+])("the first byte of a line that is not UTF-8 is found: %p", async (bytes, foreignAt) => {
+  const [, line] = await linesOf([Buffer.from("a\n"), Buffer.from(bytes)]);
+  expect(line?.foreignAt).toBe(foreignAt);
 });
 
 test("a newline at the end of the stream begins no further line", async () => {
@@ -38,7 +50,7 @@ test("a newline at the end of the stream begins no further line", async () => {
 
 test("a line that is not UTF-8 is told, and its neighbours are sound", async () => {
   const lines = await linesOf([Buffer.from("a\n"), Buffer.from([0xff, 0x0a]), Buffer.from("b")]);
-  expect(lines.map(({ valid }) => valid)).toEqual([true, false, true]);
+  expect(lines.map(({ foreignAt }) => foreignAt)).toEqual([null, 2, null]);
   expect(lines[1]).toMatchObject({ text: "\ufffd", offset: 2, bytes: 1 });
   expect(lines[2]).toMatchObject({ offset: 4 });
 });
@@ -82,7 +94,7 @@ test("64 KiB of an overlong line are kept", async () => {
     number: 1,
     offset: 0,
     bytes: 300_001,
-    valid: true,
+    foreignAt: null,
     overlong: true,
   });
   expect(next).toMatchObject({ text: "c", number: 2, offset: 300_002, overlong: false });

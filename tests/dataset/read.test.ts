@@ -138,7 +138,9 @@ test("a byte order mark is allowed on the first line alone", async () => {
 
 test("a line that is not UTF-8 is told", async () => {
   const bytes = Buffer.concat([Buffer.from('{"a":1}\n"'), Buffer.from([0xff, 0x22, 0x0a])]);
-  expect(problemsOf(await itemsOf("d.jsonl", bytes))).toEqual(["2: the line is not UTF-8"]);
+  expect(problemsOf(await itemsOf("d.jsonl", bytes))).toEqual([
+    "2: the line is not UTF-8 at position 9 of the file",
+  ]);
 });
 
 test.each<[length: number, shown: string]>([
