@@ -1,11 +1,12 @@
 // Rows as JSON lines, written in blocks. The `datasets` library guesses the types of such a file
-// from its first 10 MiB. When all messages there have the same keys and a tool call comes later, it
-// refuses the file. So the first row that shows objects of several shapes in a column is moved to
-// the front, unless it is near the front already.
+// from its first 10 MiB. When a place in the rows has values of one kind there and of another kind
+// later, it refuses the file or changes the values. So the first row that shows a second kind in a
+// place is moved to the front, unless it is near the front already.
 
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
+import { ExactNumber } from "../../task/exact.ts";
 import { isJsonObject, type Json } from "../../task/json.ts";
-import type { Columns, ColumnType, RowFile, TableRow } from "../contract.ts";
+import type { RowFile, TableRow } from "../contract.ts";
 import { storageFailed } from "./storage.ts";
 
 const BLOCK_CHARACTERS = 1024 * 1024;
@@ -17,9 +18,9 @@ const COPY_BYTES = 4 * 1024 * 1024;
 const FRONT_BYTES = 4 * 1024 * 1024;
 
 /** Opens a new file. This function and the file that it returns fail with `storage_failed`. */
-export async function openJsonLines(path: string, columns: Columns): Promise<RowFile> {
+export async function openJsonLines(path: string): Promise<RowFile> {
   const file = await open(path, "wx").catch(storageFailed(path));
-  return new JsonLines(path, file, columns);
+  return new JsonLines(path, file);
 }
 
 interface Range {
@@ -31,27 +32,22 @@ interface Range {
 class JsonLines implements RowFile {
   readonly #path: string;
   readonly #file: FileHandle;
-  readonly #shapes: readonly Shapes[];
+  readonly #kinds = new Kinds();
   readonly #forFront: Range[] = [];
   #block: string[] = [];
   #blockCharacters = 0;
   #bytes = 0;
 
-  constructor(path: string, file: FileHandle, columns: Columns) {
+  constructor(path: string, file: FileHandle) {
     this.#path = path;
     this.#file = file;
-    this.#shapes = Object.entries(columns).flatMap(([name, type]) =>
-      typeof type === "object" && "list" in type && isJson(type.list) ? [new Shapes(name)] : [],
-    );
   }
 
   async write(row: TableRow): Promise<void> {
     const line = `${JSON.stringify(row)}\n`;
     const start = this.#bytes;
     this.#bytes += Buffer.byteLength(line);
-    // Every column must see the row, so `some` would stop too early.
-    const telling = this.#shapes.map((shapes) => shapes.becomeSeveral(row));
-    if (telling.includes(true) && start > FRONT_BYTES)
+    if (this.#kinds.areNewIn(row) && start > FRONT_BYTES)
       this.#forFront.push({ start, end: this.#bytes });
     this.#block.push(line);
     this.#blockCharacters += line.length;
@@ -90,10 +86,6 @@ class JsonLines implements RowFile {
   }
 }
 
-function isJson(type: ColumnType): boolean {
-  return type === "json" || type === "message";
-}
-
 async function copy(source: FileHandle, target: FileHandle, { start, end }: Range): Promise<void> {
   const block = Buffer.allocUnsafe(Math.min(COPY_BYTES, end - start));
   for (let at = start; at < end; ) {
@@ -104,25 +96,46 @@ async function copy(source: FileHandle, target: FileHandle, { start, end }: Rang
   }
 }
 
-/** The shapes (sets of keys) of the objects in a column of lists. */
-class Shapes {
-  readonly #column: string;
-  #first: string | null = null;
-  #several = false;
+/** The kinds of values in each place of the rows, such as `.messages[].content`. */
+class Kinds {
+  readonly #first = new Map<string, string>();
+  /** Places with values of several kinds. A loader takes any JSON there, so no place below counts. */
+  readonly #mixed = new Set<string>();
 
-  constructor(column: string) {
-    this.#column = column;
+  /** True for a row that shows a new kind in a place, or a new place. */
+  areNewIn(row: TableRow): boolean {
+    let isNew = false;
+    for (const [column, value] of Object.entries(row)) if (this.#isNew(value, column)) isNew = true;
+    return isNew;
   }
 
-  /** True for the first row after which the column has objects of several shapes. */
-  becomeSeveral(row: TableRow): boolean {
-    if (this.#several) return false;
-    const list: Json = row[this.#column] ?? null;
-    for (const item of Array.isArray(list) ? list : []) {
-      const shape = isJsonObject(item) ? Object.keys(item).join("\n") : "";
-      this.#first ??= shape;
-      if (shape !== this.#first) this.#several = true;
+  #isNew(value: Json, place: string): boolean {
+    if (this.#mixed.has(place)) return false;
+    const kind = kindOf(value);
+    const first = this.#first.get(place) ?? "null";
+    if (first !== "null" && kind !== "null" && kind !== first) {
+      this.#mixed.add(place);
+      return true;
     }
-    return this.#several;
+    // Null has no type of its own, so another value gives the place its type.
+    if (first === "null") this.#first.set(place, kind);
+    let isNew = kind !== "null" && first === "null";
+    for (const [name, part] of partsOf(value)) if (this.#isNew(part, place + name)) isNew = true;
+    return isNew;
   }
+}
+
+/** The type of a value; for an object with its keys, because a struct has one set of them. */
+function kindOf(value: Json): string {
+  if (value === null) return "null";
+  if (Array.isArray(value)) return "list";
+  if (isJsonObject(value)) return `{${Object.keys(value).sort().join("\n")}`;
+  if (typeof value === "number") return Number.isInteger(value) ? "integer" : "fraction";
+  return value instanceof ExactNumber ? "fraction" : typeof value;
+}
+
+function partsOf(value: Json): readonly (readonly [name: string, part: Json])[] {
+  if (Array.isArray(value)) return value.map((item) => ["[]", item]);
+  if (!isJsonObject(value)) return [];
+  return Object.entries(value).map(([key, part]) => [`.${key}`, part]);
 }

@@ -42,7 +42,7 @@ export const TABLE_ENDINGS = [".jsonl", ".parquet"] as const;
 
 /** Opens a file in the format of its ending. Fails with `storage_failed`. */
 export function openRows(path: string, columns: Columns): Promise<RowFile> {
-  return path.endsWith(".parquet") ? openParquet(path, columns) : openJsonLines(path, columns);
+  return path.endsWith(".parquet") ? openParquet(path, columns) : openJsonLines(path);
 }
 
 /** Opens a file whose rows are fitted to columns of structs. Fails with `storage_failed`. */
