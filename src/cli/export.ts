@@ -11,6 +11,7 @@ import type { Part } from "../export/parts.ts";
 import type { PerspectiveOptions } from "../export/perspective.ts";
 import type { SelectionRules } from "../export/selection.ts";
 import { parseSplits, type Split, WHOLE } from "../export/split.ts";
+import { omittedParts, unpairedRows } from "../export/tally.ts";
 import { compileExpression, type Expression } from "../recipe/expression/expression.ts";
 import { printable } from "../task/printable.ts";
 import { schemeOf } from "../task/scheme.ts";
@@ -189,7 +190,8 @@ function textOf(summary: ExportSummary & Partial<HubExportSummary>): string {
   return [
     `${files.join(", ")}: ${parts.join(", ")}, from ${grouped(records)} records${label}`,
     ...countsText("left out", leftOut),
-    ...countsText("no place in this format", omitted),
+    ...countsText("no place in this format", omittedParts(omitted)),
+    ...countsText("rows without a pair", unpairedRows(omitted)),
     ...(hub === undefined ? [] : hubText(hub)),
   ].join("\n");
 }

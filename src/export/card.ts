@@ -9,7 +9,7 @@ import type { JsonObject } from "../task/json.ts";
 import { version } from "../version.ts";
 import type { Columns, ColumnType } from "./contract.ts";
 import type { Source } from "./sources.ts";
-import type { ExportTally } from "./tally.ts";
+import { type ExportTally, omittedParts, unpairedRows } from "./tally.ts";
 
 export interface Card {
   readonly name: string;
@@ -174,10 +174,15 @@ function runRow({
   return `| ${cells.join(" | ")} |`;
 }
 
-/** A sentence on what the format has no place for; none when it holds all. */
+/** Sentences on what the format has no place for, and on rows without a pair; none without any. */
 function omittedText({ omitted }: ExportTally): string[] {
-  const counts = countsText(omitted);
-  return counts === "none" ? [] : [`Without a place in this format: ${counts}.`];
+  const sentences = [
+    ["Without a place in this format", countsText(omittedParts(omitted))],
+    ["Rows without a pair", countsText(unpairedRows(omitted))],
+  ];
+  return sentences.flatMap(([title, counts]) =>
+    counts === "none" ? [] : [`${title}: ${counts}.`],
+  );
 }
 
 function countsText(counts: Readonly<Record<string, number>>): string {

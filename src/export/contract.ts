@@ -58,9 +58,9 @@ export interface FormatOptions {
 }
 
 /**
- * Parts of examples that a format may have no place for. `masks` are turns that are trained on
- * although the user chose other roles, and `prompts` are whole examples that begin with an answer
- * where a format needs a prompt. The others are reasons why a row gives no pair.
+ * Parts of examples that a format may have no place for. `untrained_marks` are turns that are
+ * trained on although the user chose other roles. An example without a prompt is left out where a
+ * format needs one. The last ones are reasons why a row gives no pair.
  */
 export const OMITTED = [
   "reasoning",
@@ -68,8 +68,8 @@ export const OMITTED = [
   "images",
   "audio",
   "tools",
-  "masks",
-  "prompts",
+  "untrained_marks",
+  "examples_without_prompt",
   "rows_with_one_answer",
   "rows_with_equal_scores",
   "rows_with_equal_texts",

@@ -38,3 +38,16 @@ export class ExportTally {
     }
   }
 }
+
+const UNPAIRED = "rows_with_";
+
+/** The parts of examples among the counts of what was omitted. */
+export function omittedParts(omitted: ExportTally["omitted"]): Readonly<Record<string, number>> {
+  return Object.fromEntries(Object.entries(omitted).filter(([part]) => !part.startsWith(UNPAIRED)));
+}
+
+/** The rows without a pair among the counts of what was omitted, by their reasons. */
+export function unpairedRows(omitted: ExportTally["omitted"]): Readonly<Record<string, number>> {
+  const rows = Object.entries(omitted).filter(([part]) => part.startsWith(UNPAIRED));
+  return Object.fromEntries(rows.map(([part, count]) => [part.slice(UNPAIRED.length), count]));
+}

@@ -770,3 +770,24 @@ test("pairs of best-of-n come from the candidates of each record", () =>
       rejected: [{ content: "No." }],
     });
   }));
+
+test("the summary says why rows gave no pair", () =>
+  withFolder(async (folder) => {
+    const answers = ["a", "a", "b"].map(
+      (text, trial): Made => ({
+        id: text,
+        trial,
+        score: trial,
+        history: [["student", said(text)]],
+      }),
+    );
+    await writeRun(join(folder, "run"), DIALOGUE, answers);
+    const args = ["export", "run", "--to", "trl-dpo", "-o", "folder"];
+    const { stdout, stderr } = await matrix(args, { cwd: folder });
+    expect(stdout).toContain("rows without a pair: one answer 1, equal texts 1\n");
+    expect(stdout).not.toContain("no place in this format");
+    expect(stderr).toContain("no row has two answers with other scores and other texts");
+    expect(await readFile(join(folder, "folder/README.md"), "utf8")).toContain(
+      "Rows without a pair: 1 one answer, 1 equal texts.",
+    );
+  }));

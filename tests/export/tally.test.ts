@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { ExportTally } from "../../src/export/tally.ts";
+import { ExportTally, omittedParts, unpairedRows } from "../../src/export/tally.ts";
 import { hopsOf, recordOf } from "./made.ts";
 
 test("a new tally has counted nothing", () => {
@@ -49,4 +49,25 @@ test("a tally is simulated from the first simulated record on", () => {
   tally.add(recordOf({ simulated: true }));
   tally.add(recordOf());
   expect(tally.simulated).toBe(true);
+});
+
+test("omitted parts and rows without a pair are told apart", () => {
+  const { omitted } = new ExportTally();
+  omitted.images = 2;
+  omitted.rows_with_equal_texts = 3;
+  expect(omittedParts(omitted)).toEqual({
+    reasoning: 0,
+    reasoning_details: 0,
+    images: 2,
+    audio: 0,
+    tools: 0,
+    untrained_marks: 0,
+    examples_without_prompt: 0,
+  });
+  expect(unpairedRows(omitted)).toEqual({
+    one_answer: 0,
+    equal_scores: 0,
+    equal_texts: 3,
+    other_prompts: 0,
+  });
 });

@@ -26,7 +26,7 @@ async function rowsOf(
 ): Promise<readonly TableRow[]> {
   if (score === null) return [];
   if (turns.length < 2) {
-    options.omit("prompts", 1);
+    options.omit("examples_without_prompt", 1);
     return [];
   }
   const messages = templateMessages(turns, options);

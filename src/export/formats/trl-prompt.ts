@@ -20,7 +20,7 @@ export const trlPrompt = tableFormat({
   rowsOf: async ({ record, conversation }, options) => {
     const turns = promptOf(conversation);
     if (turns.length === 0) {
-      options.omit("prompts", 1);
+      options.omit("examples_without_prompt", 1);
       return [];
     }
     return [

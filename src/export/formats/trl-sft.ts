@@ -23,7 +23,7 @@ export const trlSft = tableFormat({
     return turns.flatMap((turn, index): TableRow[] => {
       if (!turn.trained) return [];
       if (index === 0) {
-        options.omit("prompts", 1);
+        options.omit("examples_without_prompt", 1);
         return [];
       }
       return [

@@ -27,7 +27,7 @@ export const verl = tableFormat({
   rowsOf: async ({ number, run, record, conversation }, options, path) => {
     const turns = promptOf(conversation);
     if (turns.length === 0) {
-      options.omit("prompts", 1);
+      options.omit("examples_without_prompt", 1);
       return [];
     }
     const { row, id } = record;
@@ -71,7 +71,7 @@ export const verlSft = tableFormat({
 function omitUnread({ turns, tools }: Conversation, options: FormatOptions): void {
   omitDetails(turns, options);
   if (tools.length > 0) options.omit("tools", 1);
-  options.omit("masks", turns.filter(isMasked).length);
+  options.omit("untrained_marks", turns.filter(isMasked).length);
 }
 
 function isMasked({ role, trained }: Turn): boolean {

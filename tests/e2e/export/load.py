@@ -133,6 +133,15 @@ def check_images(path):
     return [[image.size for image in row["images"]] for row in dataset(path)]
 
 
+def check_vision(path):
+    """What TRL's preparation and the template of Qwen2.5-VL make of the first example."""
+    from trl.data_utils import apply_chat_template, prepare_multimodal_messages
+
+    example = dataset(path)[0]
+    messages = prepare_multimodal_messages(example["messages"], example["images"])
+    return apply_chat_template({"messages": messages}, tokenizer("qwen2_5_vl"))["text"]
+
+
 VISION = ("idefics3", "smolvlm", "llava_next")
 """Models whose templates take lists of parts alone. TRL prepares their messages."""
 
@@ -169,5 +178,6 @@ if __name__ == "__main__":
         "row": check_row,
         "template": check_template,
         "templates": check_templates,
+        "vision": check_vision,
     }
     print(json.dumps(checks[how](*arguments)))

@@ -289,6 +289,14 @@ test("images of a run are images for datasets, in a file and in a folder for the
       const sizes = await load<unknown>(folder, "images", join(folder, output));
       if (sizes !== null) expect(sizes).toEqual([[[1, 1]], []]);
     }
+    await exportTo(folder, "trl-sft", "out.jsonl");
+    for (const output of ["out.jsonl", "out.parquet"]) {
+      const rendered = await load<string>(folder, "vision", join(folder, output));
+      if (rendered !== null)
+        expect(rendered).toContain(
+          "<|im_start|>user\nWhat?<|vision_start|><|image_pad|><|vision_end|><|im_end|>\n",
+        );
+    }
   }));
 
 test(

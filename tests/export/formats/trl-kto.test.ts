@@ -57,7 +57,7 @@ test("an answer without a prompt is no example for KTOTrainer, and is counted", 
   expect(await written(trlKto, [selectedOf({ turns, tools: [] }, { score: 1 })])).toEqual({
     examples: [0],
     rows: [],
-    omitted: { prompts: 1 },
+    omitted: { examples_without_prompt: 1 },
   });
 });
 

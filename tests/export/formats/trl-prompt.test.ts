@@ -37,7 +37,7 @@ test("a conversation that begins with an answer has no prompt, and is counted", 
   expect(await written(trlPrompt, [selectedOf({ turns, tools: [] })])).toEqual({
     examples: [0],
     rows: [],
-    omitted: { prompts: 1 },
+    omitted: { examples_without_prompt: 1 },
   });
 });
 

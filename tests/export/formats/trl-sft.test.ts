@@ -50,7 +50,7 @@ test("a trained turn without any turn before it is no example, and is counted", 
     masked: true,
   });
   expect(examples).toEqual([1]);
-  expect(omitted).toEqual({ prompts: 1 });
+  expect(omitted).toEqual({ examples_without_prompt: 1 });
 });
 
 const IMAGE = { kind: "image", url: "data:image/png;base64,iVBORw0KGgo=" } as const;

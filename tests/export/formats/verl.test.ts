@@ -60,7 +60,7 @@ test("a conversation without a prompt is no example for verl, and is counted", a
     selectedOf({ turns: [assistant("a")], tools: [] }),
   ]);
   expect(examples).toEqual([0]);
-  expect(omitted).toEqual({ prompts: 1 });
+  expect(omitted).toEqual({ examples_without_prompt: 1 });
 });
 
 test("an example for verl's fine-tuning is the conversation as structs", async () => {
@@ -86,7 +86,7 @@ test("an example for verl's fine-tuning is the conversation as structs", async (
     },
   ]);
   // One turn is not to be trained on, but verl trains on every answer.
-  expect(omitted).toEqual({ tools: 1, masks: 1 });
+  expect(omitted).toEqual({ tools: 1, untrained_marks: 1 });
 });
 
 test("images for verl's fine-tuning are a column; audio and details are counted", async () => {
