@@ -99,7 +99,7 @@ async function copy(source: FileHandle, target: FileHandle, { start, end }: Rang
 /** The kinds of values in each place of the rows, such as `.messages[].content`. */
 class Kinds {
   readonly #first = new Map<string, string>();
-  /** Places with values of several kinds. A loader takes any JSON there, so no place below counts. */
+  /** Places with values of several kinds. A loader takes any JSON there, and in places below. */
   readonly #mixed = new Set<string>();
 
   /** True for a row that shows a new kind in a place, or a new place. */
