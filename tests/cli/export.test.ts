@@ -158,8 +158,8 @@ test("export to the hub has a JSON summary, other formats and public datasets", 
 test("export to the hub is refused before the work without a name, a token or a folder", () =>
   withHub(async (hub, run) => {
     const refusals: readonly (readonly [string, readonly string[], string])[] = [
-      ["", [], "(HTTP 401)"],
-      [READ_TOKEN, [], "(HTTP 403)"],
+      ["", [], "the hub refuses it: HTTP 401"],
+      [READ_TOKEN, [], "the hub refuses it: HTTP 403"],
       [WRITE_TOKEN, ["-o", "hf://acme"], "hf://acme is not the name of a dataset on the hub"],
       [
         WRITE_TOKEN,

@@ -33,18 +33,19 @@ export function pushFailed(
   const what = `cannot push to hf://${target.id}`;
   // Servers of uploads answer with such a status, too, for example when an address is too old.
   const isHub = isRefusal(thrown) && thrown.url.startsWith(`${access.endpoint}/`);
-  if (!isHub || !isStatus(thrown, [401, 403, 404]))
+  if (!isHub || thrown.statusCode < 400 || thrown.statusCode >= 500 || isStatus(thrown, [429]))
     return new MatrixError("storage_failed", `${what} at ${access.endpoint}: ${reasonOf(thrown)}`, {
       cause: thrown,
       hint: "run the same command again; files that were uploaded are kept",
     });
-  const status = thrown.statusCode;
-  return new MatrixError("usage", `${what}: the hub refuses it (HTTP ${status})`, {
+  const hint = !isStatus(thrown, [401, 403, 404])
+    ? "change what the hub names, and run the command again"
+    : access.token === null
+      ? "set HF_TOKEN to a token that may write, or log in with `hf auth login`"
+      : `check the name ${target.id}, and that the token may write to it`;
+  return new MatrixError("usage", `${what}: the hub refuses it: ${reasonOf(thrown)}`, {
     cause: thrown,
-    hint:
-      access.token === null
-        ? "set HF_TOKEN to a token that may write, or log in with `hf auth login`"
-        : `check the name ${target.id}, and that the token may write to it`,
+    hint,
   });
 }
 

@@ -215,30 +215,38 @@ test("a hub that stays broken is given up after six tries", () =>
     expect(waits).toEqual([1000, 2000, 4000, 8000, 16_000]);
   }));
 
-test.each<[status: number]>([[401], [403], [404]])(
-  "HTTP %p of the hub for a commit is refused with what to check",
-  (status) =>
-    onStage(async ({ hub, waits, push }) => {
-      hub.fault = (request) =>
-        isCommit(request) ? Response.json({ error: "no" }, { status }) : null;
-      await expect(push()).rejects.toMatchObject({
-        code: "usage",
-        message: `cannot push to hf://acme/set: the hub refuses it (HTTP ${status})`,
-        hint: "check the name acme/set, and that the token may write to it",
-      });
-      expect(waits).toEqual([]);
-    }),
+const CHECK = "check the name acme/set, and that the token may write to it";
+const CHANGE = "change what the hub names, and run the command again";
+
+test.each<[status: number, hint: string]>([
+  [401, CHECK],
+  [403, CHECK],
+  [404, CHECK],
+  [400, CHANGE],
+  [413, CHANGE],
+])("HTTP %p of the hub for a commit is refused with what to do", (status, hint) =>
+  onStage(async ({ hub, waits, push }) => {
+    hub.fault = (request) =>
+      isCommit(request) ? Response.json({ error: "no" }, { status }) : null;
+    await expect(push()).rejects.toMatchObject({
+      code: "usage",
+      message: `cannot push to hf://acme/set: the hub refuses it: HTTP ${status}: no`,
+      hint,
+    });
+    expect(waits).toEqual([]);
+  }),
 );
 
 test("a token that is missing, unknown or may only read is refused with what to do", () =>
   onStage(async ({ hub, push }) => {
     await expect(push(token(hub, null))).rejects.toMatchObject({
-      message: "cannot push to hf://acme/set: the hub refuses it (HTTP 401)",
+      message:
+        "cannot push to hf://acme/set: the hub refuses it: HTTP 401: Invalid username or password",
       hint: "set HF_TOKEN to a token that may write, or log in with `hf auth login`",
     });
     await expect(push(token(hub, "x"))).rejects.toMatchObject({ code: "usage" });
     await expect(push(token(hub, READ_TOKEN))).rejects.toMatchObject({
-      message: "cannot push to hf://acme/set: the hub refuses it (HTTP 403)",
+      message: "cannot push to hf://acme/set: the hub refuses it: HTTP 403: You may not create it",
     });
     expect(hub.repositories.size).toBe(0);
   }));
