@@ -160,6 +160,9 @@ test("folders of media that an export made are replaced by force, alone and with
     await writeFile(join(media, "holiday.png"), "");
     for (const path of [media, join(folder, "set")])
       expect(() => refuseExisting(path, true)).toThrow("is not an export");
+    await mkdir(join(folder, "mine"));
+    await writeFile(join(folder, "mine", `${"0".repeat(64)}.png`), "");
+    expect(() => refuseExisting(join(folder, "mine"), true)).toThrow("is not an export");
     await mkdir(join(folder, "my-media"));
     expect(() => refuseExisting(join(folder, "my-media"), true)).not.toThrow();
   }));

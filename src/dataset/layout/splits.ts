@@ -47,8 +47,9 @@ function byShardName(paths: readonly string[]): Splits {
     splits.set(split, files);
   }
   const known = Object.keys(WORDS).filter((split) => splits.has(split));
-  const others = [...splits.keys()].filter((split) => !known.includes(split)).sort();
-  return new Map([...known, ...others].map((split) => [split, splits.get(split) ?? []]));
+  // A map keeps the place in which a key came first.
+  const names = [...known, ...[...splits.keys()].sort()];
+  return new Map(names.map((split) => [split, splits.get(split) ?? []]));
 }
 
 function byWords(paths: readonly string[], patterns: readonly string[]): Splits {

@@ -112,7 +112,7 @@ class Push {
       return await datasetInfo({ ...options, revision: branch });
     } catch (thrown) {
       if (!isStatus(thrown, [404])) throw thrown;
-      if (branch === "main" || (await this.#isMissing(options))) return null;
+      if (await this.#isMissing(options)) return null;
       throw new MatrixError("usage", `${id} has no branch ${branch}`, {
         hint: "make the branch first, or leave out @BRANCH",
       });

@@ -24,6 +24,15 @@ test("the sums of a row add up, apart from those of other rows", () => {
   ]);
 });
 
+test("a table of any size has every row once", () => {
+  for (let size = 1; size < 200; size++) {
+    const table = new RowTable();
+    for (let row = 0; row < size; row++) table.add(`${size}/${row}`, one(row));
+    const sums = [...table.rows()].map(({ sum }) => sum).sort((a, b) => a - b);
+    expect(sums).toEqual(Array.from({ length: size }, (_, row) => row));
+  }
+});
+
 test("a table that grows keeps every row", () => {
   const table = new RowTable();
   expect([...table.rows()]).toEqual([]);

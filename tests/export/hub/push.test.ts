@@ -204,6 +204,17 @@ test("a busy hub is waited for as long as it asks", () =>
     expect(waits).toEqual([7000, 12_000, 4000]);
   }));
 
+test("a hub that stays busy is given up after six tries, and the push can go on later", () =>
+  onStage(async ({ hub, waits, push }) => {
+    hub.fault = (request) =>
+      isCommit(request) ? Response.json({ error: "slow down" }, { status: 429 }) : null;
+    await expect(push()).rejects.toMatchObject({
+      code: "storage_failed",
+      message: `cannot push to hf://acme/set at ${hub.url}: HTTP 429: slow down`,
+    });
+    expect(waits).toHaveLength(5);
+  }));
+
 test("a hub that stays broken is given up after six tries", () =>
   onStage(async ({ hub, waits, push }) => {
     hub.fault = (request) =>
