@@ -5,8 +5,8 @@
 // shell.
 //
 // Under Apptainer, which has no service that could start further commands, the holder starts them:
-// `run N` on its stdin runs N.sh with the named pipes N.in, N.out and N.err, and `exit N CODE` on
-// its stdout reports the end.
+// `run NAME` on its stdin runs NAME.sh with the named pipes NAME.in, NAME.out and NAME.err, and
+// `exit NAME CODE` on its stdout reports the end.
 
 /** The bridge folder, as a container sees it. */
 export const BRIDGE = "/matrix";
@@ -43,11 +43,14 @@ trap : HUP INT QUIT
   done
   kill -TERM $$
 ) <&9 &
+reader=$!
 exec 9<&- </dev/null
 echo ready
 vain=0 last=
 while [ $vain -lt ${LOOKS_IN_VAIN_MAX} ]; do
   sleep ${LOOKS_EVERY_S} & wait $!
+  # A program that kills all it can kills the reader and this sleep. Nothing can be started then.
+  kill -0 $reader 2>/dev/null || end
   [ "$lease" = - ] && continue
   now=gone
   [ -r "$lease" ] && read -r now <"$lease"

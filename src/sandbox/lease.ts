@@ -5,14 +5,23 @@
 
 import { randomUUID } from "node:crypto";
 import { statSync } from "node:fs";
-import { chmod, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import {
+  appendFile,
+  chmod,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  writeFile,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pythonAgent from "../../sandboxes/matrix_agent.py" with { type: "text" };
 import bunAgent from "../../sandboxes/matrix-agent.mjs" with { type: "text" };
 import { MatrixError, messageOf } from "../error.ts";
 import { makeOwnFolder, refuseOthers } from "../task/own-files.ts";
-import type { EngineName } from "./contract.ts";
+import type { EngineName, Mount } from "./contract.ts";
 import { LEASE_MS, RENEWAL_MS } from "./holder.ts";
 import { MARK } from "./marked-processes.ts";
 import { type Child, environment, spawnChild } from "./spawn.ts";
@@ -104,6 +113,15 @@ export class Lease implements AsyncDisposable {
     await writeFile(join(this.folder, sandbox, SESSION), `${pid}\n`);
   }
 
+  /**
+   * Notes mounts that a sandbox may write to. When the lease ends, files there that a sandbox made
+   * set-user-id are plain again, because they would run as the caller.
+   */
+  async noteWritable(mounts: readonly Mount[]): Promise<void> {
+    const paths = mounts.filter(({ writable }) => writable).map(({ source }) => `${source}\n`);
+    if (paths.length > 0) await appendFile(join(this.folder, WRITABLE), paths.join(""));
+  }
+
   /** Environment variables of every process of a sandbox. */
   marksOf(sandbox: string, engine: EngineName, image: string): Record<string, string> {
     return {
@@ -124,7 +142,7 @@ export class Lease implements AsyncDisposable {
     this.#guard.ref();
     this.#guard.stdin.end();
     if (this.#guard.exitCode === null && this.#guard.signalCode === null) await ended;
-    await rm(this.folder, { recursive: true, force: true });
+    await removeLease(this.folder);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -144,6 +162,7 @@ export class Lease implements AsyncDisposable {
 }
 
 const SESSION = "session";
+const WRITABLE = "writable";
 const HOSTS = "hosts";
 const HOSTS_TEXT = "127.0.0.1 localhost sandbox\n::1 localhost\n";
 
@@ -180,8 +199,19 @@ for noted in "$folder"/*/${SESSION}; do
     case $session:$name in "$wanted:(squashfuse"* | "$wanted:(fuse"* | "$wanted:(starter"*) kill -KILL "$pid" ;; esac
   done
 done 2>/dev/null
+while read -r path; do
+  find "$path" -type f '(' -perm -4000 -o -perm -2000 ')' -cnewer "$folder/${HOSTS}" -exec chmod a-s '{}' +
+done <"$folder/${WRITABLE}" 2>/dev/null
+chmod u+r "$folder"/* 2>/dev/null
 rm -rf -- "$folder"
 `;
+
+/** Removes a lease, with the folders of sandboxes that could not be listed. */
+export async function removeLease(folder: string): Promise<void> {
+  const names = await readdir(folder).catch(() => []);
+  for (const name of names) await chmod(join(folder, name), 0o700).catch(() => undefined);
+  await rm(folder, { recursive: true, force: true });
+}
 
 /** The folder of this user's leases on this machine. */
 export function leaseRoot(): string {

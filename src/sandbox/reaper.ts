@@ -2,14 +2,13 @@
 // their labels and processes by the marks in their environment. It never touches a sandbox whose
 // host renews the lease, nor one of another user or another machine.
 
-import { rm } from "node:fs/promises";
 import { sep } from "node:path";
 import { messageOf } from "../error.ts";
 import { machineId } from "../process.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { FoundSandbox } from "./contract.ts";
 import { findContainers, removeContainer } from "./docker/client.ts";
-import { allLeases, isRenewed, leaseRoot, sessionsOf } from "./lease.ts";
+import { allLeases, isRenewed, leaseRoot, removeLease, sessionsOf } from "./lease.ts";
 import {
   allPids,
   environmentOf,
@@ -60,7 +59,7 @@ export async function reap(log: Log, root: string = leaseRoot()): Promise<Reaped
   for (const lease of await allLeases(root)) {
     if (isRenewed(lease) || markedPids(`${MARK.lease}=${lease}`).length > 0) continue;
     for (const session of await sessionsOf(lease)) killFileServers(session);
-    await rm(lease, { recursive: true, force: true }).catch(() => undefined);
+    await removeLease(lease).catch(() => undefined);
   }
   for (const { id, run, host } of removed)
     log.write("info", "removed a sandbox whose host is gone", { sandbox: id, run, host });

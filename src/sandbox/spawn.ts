@@ -92,15 +92,21 @@ export async function runChild(
 ): Promise<Finished> {
   const { signal, ...where } = options;
   const child = spawnChild(file, args, { env: environment(), ...where });
-  const end = endOf(child);
   const kill = () => killGroup(child.pid);
   signal?.addEventListener("abort", kill, { once: true });
   if (signal?.aborted === true) kill();
   child.stdin.end();
+  const finished = await finish(child);
+  signal?.removeEventListener("abort", kill);
+  return finished;
+}
+
+/** Waits for the end of a child, with all that it writes. */
+export async function finish(child: Child): Promise<Finished> {
+  const end = endOf(child);
   const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)];
   const { code, failure } = await end;
   await outputEnd(child);
-  signal?.removeEventListener("abort", kill);
   return { code, failure, stdout: stdout(), stderr: stderr() };
 }
 

@@ -126,3 +126,12 @@ test("a holder runs a numbered command over its pipes, and reports its exit code
     child.stdin.end();
     await end;
   }));
+
+test("a holder whose reader is killed from inside ends at once, because it can start nothing", async () => {
+  const { child, end } = hold("-", "-");
+  await new Promise<void>((resolve) => child.stdout.once("data", () => resolve()));
+  // The reader is the first child of the holder, and the sleep is the second.
+  const script = `kill -KILL $(ps -o pid= --ppid ${child.pid} | head -n 1)`;
+  expect(sh(script).status).toBe(0);
+  expect(await end).toEqual({ code: 0, failure: null });
+});

@@ -2,7 +2,7 @@
 
 import { expect, test } from "bun:test";
 import { existsSync, statSync } from "node:fs";
-import { chmod, mkdir, readFile, utimes, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readFile, stat, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { LEASE_MS } from "../../src/sandbox/holder.ts";
@@ -12,6 +12,7 @@ import {
   Lease,
   type LeaseOptions,
   leaseRoot,
+  removeLease,
   sessionsOf,
 } from "../../src/sandbox/lease.ts";
 import { markedPids } from "../../src/sandbox/marked-processes.ts";
@@ -176,4 +177,43 @@ test("a folder with a strict umask still opens the bridge to other users", () =>
       process.umask(before);
       await chmod(root, 0o700);
     }
+  }));
+
+test("a lease that ends leaves no file set-user-id that sandboxes made, and touches no other", () =>
+  withFolder(async (folder) => {
+    const path = (name: string) => join(folder, name);
+    const make = async (name: string, mode: number) => {
+      await mkdir(join(path(name), ".."), { recursive: true });
+      await writeFile(path(name), "");
+      await chmod(path(name), mode);
+    };
+    await make("data/earlier", 0o4755);
+    await make("closed/inside", 0o4755);
+    await using lease = await Lease.take({ run: "r", host: "h" }, { root: path("leases") });
+    await lease.noteWritable([
+      { source: path("data"), target: "/data", writable: true },
+      { source: path("closed"), target: "/closed", writable: false },
+    ]);
+    await make("data/deep/made", 0o4755);
+    await make("data/group", 0o2711);
+    await make("data/plain", 0o644);
+    await make("closed/inside", 0o4755);
+    await lease.release();
+    const modes = ["data/earlier", "data/deep/made", "data/group", "data/plain", "closed/inside"];
+    expect(modes.map((name) => modeOf(path(name)))).toEqual(["755", "755", "711", "644", "755"]);
+    expect((await stat(path("data/earlier"))).mode & 0o4000).toBe(0o4000);
+    expect((await stat(path("data/deep/made"))).mode & 0o4000).toBe(0);
+    expect((await stat(path("data/group"))).mode & 0o2000).toBe(0);
+    expect((await stat(path("closed/inside"))).mode & 0o4000).toBe(0o4000);
+  }));
+
+test("a lease is removed with folders that may not be listed", () =>
+  withFolder(async (root) => {
+    const lease = await Lease.take({ run: "r", host: "h" }, { root });
+    const folder = await lease.folderOf("box");
+    await writeFile(join(folder, "x"), "");
+    await chmod(folder, 0o300);
+    await removeLease(lease.folder);
+    expect(existsSync(lease.folder)).toBe(false);
+    await lease.release();
   }));

@@ -3,7 +3,8 @@
 // pipes and us, because every runtime that opens a named pipe holds a thread until the other end
 // opens.
 
-import { rm, writeFile } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
+import { chmod, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { MatrixError, messageOf } from "../../error.ts";
@@ -54,12 +55,17 @@ export class ApptainerSandbox implements Sandbox {
   readonly #marks: Readonly<Record<string, string>>;
   readonly #startTimeoutMs: number;
   readonly #stopTimeoutMs: number;
-  /** Running commands by number, each with its relay and the receiver of its exit code. */
+  /** Running commands by name, each with its relay and the receiver of its exit code. */
   readonly #commands = new Map<
-    number,
+    string,
     { readonly settle: (code: number) => void; readonly relay: Child }
   >();
   #next = 0;
+  /**
+   * Names of the commands' files, by number. A command cannot list the folder, so it finds only its
+   * own pipes, and not those of commands that are yet to come.
+   */
+  readonly #names: string[] = [];
   #pipes: Promise<unknown> = Promise.resolve();
   #pipesMade = 0;
   #gone: string | null = null;
@@ -116,15 +122,16 @@ export class ApptainerSandbox implements Sandbox {
     if (this.#gone !== null) throw this.#lost();
     const number = this.#next++;
     const mark = `${this.id}/${number}`;
-    const stem = join(this.#folder, String(number));
+    const name = this.#nameOf(number);
+    const stem = join(this.#folder, name);
     await this.#prepare(number, stem, command, mark);
     if (this.#gone !== null) throw this.#lost();
     const relay = spawnChild("/bin/sh", ["-c", RELAY, "matrix-relay", stem], {
       env: { ...environment(), ...this.#marks },
     });
-    const exited = this.#run(number, relay).finally(async () => {
+    const exited = this.#run(name, relay).finally(async () => {
       killGroup(relay.pid);
-      this.#commands.delete(number);
+      this.#commands.delete(name);
       await Promise.all(
         ["sh", "in", "out", "err"].map((end) => rm(`${stem}.${end}`, { force: true })),
       );
@@ -151,6 +158,7 @@ export class ApptainerSandbox implements Sandbox {
     }, this.#stopTimeoutMs);
     await this.ended;
     clearTimeout(timer);
+    await chmod(this.#folder, 0o700).catch(() => undefined);
     await rm(this.#folder, { recursive: true, force: true });
   }
 
@@ -182,10 +190,10 @@ export class ApptainerSandbox implements Sandbox {
   }
 
   /** Tells the holder to start the command, and waits for its exit code and its output. */
-  async #run(number: number, relay: Child): Promise<number> {
+  async #run(name: string, relay: Child): Promise<number> {
     const ended = Promise.withResolvers<number>();
-    this.#commands.set(number, { settle: ended.resolve, relay });
-    this.#child.stdin.write(`run ${number}\n`);
+    this.#commands.set(name, { settle: ended.resolve, relay });
+    this.#child.stdin.write(`run ${name}\n`);
     const gone = this.ended.then(() => {
       throw this.#lost();
     });
@@ -200,9 +208,9 @@ export class ApptainerSandbox implements Sandbox {
   async #makePipes(number: number): Promise<void> {
     if (number === this.#pipesMade) {
       this.#pipesMade += PIPES_AHEAD;
-      const names = Array.from({ length: PIPES_AHEAD }, (_, ahead) => number + ahead).flatMap((n) =>
-        ["in", "out", "err"].map((end) => join(this.#folder, `${n}.${end}`)),
-      );
+      const names = Array.from({ length: PIPES_AHEAD }, (_, ahead) =>
+        this.#nameOf(number + ahead),
+      ).flatMap((name) => ["in", "out", "err"].map((end) => join(this.#folder, `${name}.${end}`)));
       this.#pipes = runChild("mkfifo", ["-m", "600", "--", ...names]).then(({ code, stderr }) => {
         if (code !== 0) throw new Error(`no named pipes: ${stderr.split("\n")[0]}`);
       });
@@ -210,10 +218,15 @@ export class ApptainerSandbox implements Sandbox {
     await this.#pipes;
   }
 
+  #nameOf(number: number): string {
+    while (this.#names.length <= number) this.#names.push(randomUUID());
+    return this.#names[number] ?? "";
+  }
+
   #hear(line: string): void {
     if (line === "ready") this.#ready.resolve();
-    const [, number, code] = /^exit (\d+) (\d+)$/.exec(line) ?? [];
-    if (number !== undefined) this.#commands.get(Number(number))?.settle(Number(code));
+    const [, name, code] = /^exit ([\w-]+) (\d+)$/.exec(line) ?? [];
+    if (name !== undefined) this.#commands.get(name)?.settle(Number(code));
   }
 
   #leave(reason: string): void {

@@ -4,6 +4,7 @@
 
 import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
+import { chmod } from "node:fs/promises";
 import { MatrixError } from "../../error.ts";
 import type { Log } from "../../telemetry/log.ts";
 import type { LimitName, Sandbox, Sandboxes, SandboxSpec } from "../contract.ts";
@@ -13,6 +14,8 @@ import { runEnvironment } from "./environment.ts";
 import { GROUP_LIMITS, isRoot, takesConfiguration } from "./program.ts";
 import { ApptainerSandbox } from "./sandbox.ts";
 import { commandFor, type Way } from "./settings.ts";
+
+const UNLISTED = 0o300;
 
 export class ApptainerSandboxes implements Sandboxes {
   readonly engine = "apptainer";
@@ -66,6 +69,9 @@ export class ApptainerSandboxes implements Sandboxes {
     signal?.throwIfAborted();
     const id = `matrix-${randomUUID()}`;
     const folder = await this.#lease.folderOf(id);
+    // Neither we nor the commands can list it, and each finds the files whose names it knows.
+    await chmod(folder, UNLISTED);
+    await this.#lease.noteWritable(spec.mounts);
     const marks = this.#lease.marksOf(id, "apptainer", spec.image);
     const way = await this.#way();
     const { file, args } = await commandFor(spec, way, this.#lease, { folder, marks });

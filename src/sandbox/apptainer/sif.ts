@@ -3,8 +3,8 @@
 
 import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
-import { readdir, rename, rm } from "node:fs/promises";
-import { homedir } from "node:os";
+import { mkdir, readdir, rename, rm } from "node:fs/promises";
+import { homedir, tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { MatrixError } from "../../error.ts";
 import { isFolder } from "../../recipe/files.ts";
@@ -12,8 +12,9 @@ import { isImagePath } from "../../recipe/schema/sandbox-schema.ts";
 import { makeOwnFolder } from "../../task/own-files.ts";
 import { type DockerImageOptions, dockerImageId, prepareDockerImage } from "../docker/image.ts";
 import { buildOnce } from "../image/build-lock.ts";
+import { startGuarded } from "../image/guarded-build.ts";
 import { hashFolder, imageNameOf, noImage } from "../image/image-folder.ts";
-import { runChild } from "../spawn.ts";
+import { finish } from "../spawn.ts";
 import { buildEnvironment } from "./environment.ts";
 
 export interface SifOptions extends DockerImageOptions {
@@ -38,12 +39,16 @@ export async function prepareSif(image: string, options: SifOptions): Promise<st
   const path = join(folder, `${key}.sif`);
   if (existsSync(path)) return path;
   await buildOnce(
-    `${path}.lock`,
+    lockOf(path),
     () => existsSync(path),
     options,
     () => buildSif(source, path, options),
   );
   return path;
+}
+
+function lockOf(path: string): string {
+  return `${path}.lock`;
 }
 
 interface SifSource {
@@ -93,13 +98,21 @@ async function buildSif(
   { apptainer, log, signal }: SifOptions,
 ): Promise<void> {
   log.write("info", `building ${path} from ${source}; this can take minutes`);
-  const made = `${path}.${randomUUID()}.tmp`;
+  const id = randomUUID();
+  const made = `${path}.${id}.tmp`;
+  const env = buildEnvironment();
+  // A folder of its own, so that an interrupted build leaves nothing there.
+  const temporary = join(env["APPTAINER_TMPDIR"] ?? tmpdir(), `matrix-build-${id}`);
   try {
-    const { code, stderr } = await runChild(apptainer, ["build", made, source], {
+    await mkdir(temporary, { recursive: true, mode: 0o700 });
+    const build = startGuarded({
+      command: [apptainer, "--nocolor", "build", made, source],
       ...where,
-      env: buildEnvironment(),
+      env: { ...env, APPTAINER_TMPDIR: temporary, SINGULARITY_TMPDIR: temporary },
+      leaves: [made, temporary, lockOf(path)],
       ...(signal === undefined ? {} : { signal }),
     });
+    const { code, stderr } = await finish(build);
     signal?.throwIfAborted();
     if (code !== 0)
       throw new MatrixError(
@@ -111,6 +124,7 @@ async function buildSif(
     await rename(made, path);
   } finally {
     await rm(made, { force: true });
+    await rm(temporary, { recursive: true, force: true });
   }
 }
 

@@ -46,6 +46,7 @@ export class DockerSandboxes implements Sandboxes {
     try {
       signal?.throwIfAborted();
       const settings = settingsOf(id, spec, this.#lease, await this.#kindOfEngine());
+      await this.#lease.noteWritable(spec.mounts);
       container = await this.#docker.createContainer({ name: id, ...settings });
       const streams = await container.attach({
         stream: true,

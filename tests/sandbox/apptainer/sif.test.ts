@@ -14,6 +14,7 @@ import { keptLog } from "../../parts/kept-log.ts";
 
 /** Notes its source and folder, and builds; a source named `broken` fails with seven lines. */
 const BUILDER = `#!/bin/sh
+[ "$1" = --nocolor ] && shift
 case "$3" in *broken*) for n in 1 2 3 4 5 6 7; do echo "line $n" >&2; done; exit 255;; esac
 case "$3" in *slow*) sleep 600;; esac
 echo "$1 $3 $(pwd)" >> "$(dirname "$0")/builds"
