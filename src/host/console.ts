@@ -3,6 +3,7 @@
 // writes to its streams.
 
 import { format } from "node:util";
+import { masked } from "../known-secrets.ts";
 import type { Level, Log } from "../telemetry/log.ts";
 import { currentOwner } from "./stray-error.ts";
 
@@ -17,7 +18,10 @@ const LEVELS: readonly (readonly [
   ["error", "error"],
 ];
 
-/** Captures `console` until the returned function is called. */
+/**
+ * Captures `console`, and masks known secrets in what is written to the streams, until the returned
+ * function is called.
+ */
 export function captureConsole(log: Log): () => void {
   const restore = LEVELS.map(([method, level]) => {
     const original = console[method];
@@ -33,7 +37,23 @@ export function captureConsole(log: Log): () => void {
       console[method] = original;
     };
   });
+  restore.push(...(["stdout", "stderr"] as const).map(maskStream));
   return () => {
     for (const one of restore) one();
+  };
+}
+
+/** User code may write to the streams itself. A secret that it writes in pieces is not found. */
+function maskStream(name: "stdout" | "stderr"): () => void {
+  const stream = process[name];
+  const { write } = stream;
+  const masking = (chunk: string | Uint8Array, ...rest: never[]): boolean => {
+    const text = typeof chunk === "string" ? chunk : new TextDecoder().decode(chunk);
+    const safe = masked(text);
+    return write.call(stream, safe === text ? chunk : safe, ...rest);
+  };
+  stream.write = masking as typeof write;
+  return () => {
+    stream.write = write;
   };
 }

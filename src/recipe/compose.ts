@@ -5,7 +5,7 @@
 import { resolve } from "node:path";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import { schemeOf } from "../task/scheme.ts";
-import { joinKey, matchesKey } from "./key-path.ts";
+import { joinKey, matchesKey, splitKey } from "./key-path.ts";
 import {
   hasCredentials,
   isOpenText,
@@ -41,12 +41,23 @@ export const SECRET_MESSAGE = 'a secret must come from the environment: "${env:N
  * and references to variables that are not set, stay as they are.
  */
 export function resolveLayer({ table, folder }: Source, env: Environment): JsonObject {
-  return mapLeaves(table, "", (text, key) => {
-    if (isSecretKey(key) || !mayNameVariable(key)) return text;
-    const filled = fill(text, env);
-    if (isUrlKey(key) && hasCredentials(filled)) return text;
-    return isPath(key, filled) ? resolve(folder, filled) : filled;
-  });
+  return mapLeaves(table, "", (text, key) => resolveText(text, key, folder, env));
+}
+
+/** The same for a value that a layer of this folder wrote, and that belongs at `key`. */
+export function resolveValue(value: Json, key: string, folder: string, env: Environment): Json {
+  const parts = splitKey(key);
+  const last = parts.at(-1) ?? "";
+  const inside = parts.slice(0, -1).reduce(joinKey, "");
+  const map = (text: string, at: string) => resolveText(text, at, folder, env);
+  return mapLeaves({ [last]: value }, inside, map)[last] ?? value;
+}
+
+function resolveText(text: string, key: string, folder: string, env: Environment): string {
+  if (isSecretKey(key) || !mayNameVariable(key)) return text;
+  const filled = fill(text, env);
+  if (isUrlKey(key) && hasCredentials(filled)) return text;
+  return isPath(key, filled) ? resolve(folder, filled) : filled;
 }
 
 /** The same table with its secrets filled in. */

@@ -12,6 +12,7 @@ import {
   type Reference,
   referencesIn,
   resolveLayer,
+  resolveValue,
   singleReference,
 } from "./compose.ts";
 import { withConcurrency } from "./concurrency.ts";
@@ -27,7 +28,7 @@ import { checkReferences } from "./references.ts";
 import type { SimulatedModelConfig } from "./schema/model-schema.ts";
 import type { Recipe } from "./schema/schema.ts";
 import { readOverride, readSources, type Source, writeToml } from "./source.ts";
-import { validateRecipe } from "./validate.ts";
+import { type Settle, validateRecipe } from "./validate.ts";
 
 export interface LoadedRecipe {
   readonly recipe: Recipe;
@@ -109,11 +110,20 @@ function compose(sources: readonly Source[], env: Environment): Composed {
   const merge = (tables: readonly JsonObject[]) =>
     tables.reduce((below, above) => mergeTables(below, above));
   const resolved = readNumbers(merge(layers), sources, env);
-  const leaves = leafProblems(resolved, env);
+  const found = leafProblems(resolved, env);
   const filled = fillSecrets(resolved, env);
   const references = referencesIn(merge(sources.map(({ table }) => table)), env);
   learnRecipe(filled, references, env);
-  const { recipe, mended, soundness, complaints } = validateRecipe(filled);
+  const settle: Settle = (value, written, meant) => {
+    const layer = sources.findLast(({ table }) => valueAt(table, written) !== undefined);
+    return layer === undefined ? value : resolveValue(value, meant, layer.folder, env);
+  };
+  const { recipe, mended, soundness, complaints } = validateRecipe(filled, settle);
+  // Nothing else is said of the value of an unknown key.
+  const unknown = complaints.filter(({ message }) => message.startsWith("unknown key"));
+  const leaves = found.filter(
+    ({ key }) => !unknown.some((one) => `${key}.`.startsWith(`${one.key}.`)),
+  );
   // A value with an unresolved reference is reported once, so the schema's complaint is dropped.
   const further = complaints.filter(({ key }) => !leaves.some((problem) => problem.key === key));
   return {

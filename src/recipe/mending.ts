@@ -92,8 +92,15 @@ export class Mending {
     return new Soundness(this.#taken.keys(), this.#renamed);
   }
 
-  /** Gives the value of an unknown key to the key that was meant, unless that one is set, too. */
-  rename(path: readonly string[], meant: string | undefined): void {
+  /**
+   * Gives the value of an unknown key to the key that was meant, unless that one is set, too.
+   * `settle` makes of it what the loader makes of values of that key.
+   */
+  rename(
+    path: readonly string[],
+    meant: string | undefined,
+    settle: (value: Json, key: string) => Json = (value) => value,
+  ): void {
     const value = valueIn(this.#table, path);
     const inside = path.slice(0, -1);
     this.#table = changed(this.#table, path, undefined) as JsonObject;
@@ -104,7 +111,8 @@ export class Mending {
       this.#taken.set(keyOf(target), 0);
       return;
     }
-    this.#table = changed(this.#table, target, value as Json) as JsonObject;
+    const settled = settle(value as Json, keyOf(target));
+    this.#table = changed(this.#table, target, settled) as JsonObject;
     this.#renamed.set(keyOf(target), keyOf(path));
   }
 

@@ -2,7 +2,7 @@
 // act.
 
 import * as v from "valibot";
-import { isJsonObject, type JsonObject } from "../task/json.ts";
+import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import { type Complaint, wrongWord } from "./complaint.ts";
 import { joinKey } from "./key-path.ts";
 import { hasCredentials } from "./keys.ts";
@@ -23,7 +23,10 @@ export interface Validated {
   readonly complaints: readonly Complaint[];
 }
 
-export function validateRecipe(table: JsonObject): Validated {
+/** Makes of a misspelt key's value what the loader makes of values of the key that was meant. */
+export type Settle = (value: Json, written: string, meant: string) => Json;
+
+export function validateRecipe(table: JsonObject, settle: Settle = (value) => value): Validated {
   const unknown: Complaint[] = [];
   const others = new Map<string, Complaint>();
   /** Tables with an unknown key that stands for no other. */
@@ -44,8 +47,9 @@ export function validateRecipe(table: JsonObject): Validated {
       // The schema reports one unknown key of a table at a time. So each is taken out, and the
       // table is checked again.
       const found = unknownKey(path, mending.table);
-      mending.rename(path, found.suggestion);
-      unknown.push({ ...found, key: soundness.writtenAs(found.key) });
+      const written = soundness.writtenAs(found.key);
+      mending.rename(path, found.suggestion, (value, key) => settle(value, written, key));
+      unknown.push({ ...found, key: written });
       if (found.suggestion === undefined) settled.add(path.slice(0, -1).reduce(joinKey, ""));
       continue;
     }

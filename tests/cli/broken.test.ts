@@ -414,11 +414,16 @@ const DATASETS: readonly Broken[] = [
     "the filter lets nothing through",
     'filter = "row.q > 5"\n',
   ),
-  data("e.csv", "a,b\n1,2\n1,2,3\n", ["e.csv:3: Invalid Record Length"], "a CSV row is ragged"),
+  data(
+    "e.csv",
+    "a,b\n1,2\n1,2,3\n",
+    ["e.csv:3: the row has 3 fields and the header 2"],
+    "a CSV row is ragged",
+  ),
   data(
     "e.csv",
     "a,a\n1,2\n",
-    ['e.csv: the header names the column "a" twice'],
+    ['e.csv:1: the header names the column "a" twice'],
     "a CSV header names a column twice",
   ),
   data(
@@ -548,6 +553,16 @@ score = "1 +"
     expect(await found("dataset.path=gone.jsonl")).toEqual(
       expect.arrayContaining(begins("there is no dataset at", 'run.trials: found "two"')),
     );
+  }));
+
+test("a path under a misspelt key is looked for beside the recipe", () =>
+  withFolder(async (folder) => {
+    const text = GOOD.replace('path = "d.jsonl"', 'pth = "d.jsonl"');
+    await writeFile(join(folder, "recipe.toml"), text);
+    await writeFile(join(folder, "d.jsonl"), '{"q":1}\n');
+    const { stderr } = await matrix(["check", join(folder, "recipe.toml")]);
+    expect(stderr).toContain("recipe.toml: 1 problem\n");
+    expect(stderr).toContain('dataset.pth: unknown key "pth"');
   }));
 
 test("check prints every problem as JSON for programs", () =>

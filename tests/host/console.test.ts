@@ -5,6 +5,7 @@ import { captureConsole } from "../../src/host/console.ts";
 import { runOwned } from "../../src/host/stray-error.ts";
 import { createStreamedLog } from "../../src/telemetry/streamed-log.ts";
 import { keptLog } from "../parts/kept-log.ts";
+import { SECRET, withSecret } from "../parts/secret.ts";
 
 test("what user code prints is in the log with its role and task, also after an await", async () => {
   const log = createStreamedLog({ show: () => undefined });
@@ -50,3 +51,25 @@ test("each method of console has its level in the log, and prints again once it 
   for (const method of ["debug", "log", "info", "warn", "error"] as const)
     expect(console[method]).toBe(before[method]);
 });
+
+test("a known secret that code writes to a stream itself is masked, and other bytes stay as they are", () =>
+  withSecret(() => {
+    const written: (string | Uint8Array)[] = [];
+    const originals = [process.stdout.write, process.stderr.write] as const;
+    const take = ((chunk: string | Uint8Array) => written.push(chunk) > 0) as (typeof originals)[0];
+    process.stdout.write = take;
+    process.stderr.write = take;
+    try {
+      const restore = captureConsole(keptLog().log);
+      const bytes = new Uint8Array([0xff, 0x41]);
+      process.stdout.write(`a ${SECRET}\n`);
+      process.stderr.write(new TextEncoder().encode(SECRET));
+      process.stderr.write(bytes);
+      restore();
+      process.stderr.write(SECRET);
+      expect(written).toEqual(["a [KNOWN]\n", "[KNOWN]", bytes, SECRET]);
+      expect([process.stdout.write, process.stderr.write]).toEqual([take, take]);
+    } finally {
+      [process.stdout.write, process.stderr.write] = originals;
+    }
+  }));

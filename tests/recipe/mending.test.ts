@@ -33,6 +33,12 @@ test("a renamed key has its value under the key that was meant, and keeps its wr
   expect(soundness.isWhole("run.seed")).toBe(true);
 });
 
+test("the value of a renamed key is settled for the key that was meant", () => {
+  const mending = new Mending({ dataset: { pth: "d.jsonl" } });
+  mending.rename(["dataset", "pth"], "path", (value, key) => `${key}=${value}`);
+  expect(mending.table).toEqual({ dataset: { path: "dataset.path=d.jsonl" } });
+});
+
 test("renamed tables inside of renamed tables keep both written names", () => {
   const mending = new Mending({ rune: { budgt: { tokens: 1 } } });
   mending.rename(["rune"], "run");

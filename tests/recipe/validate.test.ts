@@ -80,7 +80,7 @@ describe("unknown keys", () => {
       "source, target, writable",
     );
     expect(allowed({ x: 1 })).toBe(
-      "name, dataset, run, store, models, sandboxes, roles, orchestrator",
+      "name, dataset, run, store, models, sandboxes, python, roles, orchestrator",
     );
   });
 

@@ -25,7 +25,8 @@ export function withoutSecrets(
   const plain = new Set(references.filter((one) => !one.isSecret).map((one) => one.variable));
   const kept: Record<string, string> = {};
   for (const [name, value] of Object.entries(env)) {
-    if (value === undefined || name.startsWith("MATRIX_")) continue;
+    // Flags of matrix are no variables of the recipe, unless it names them.
+    if (value === undefined || (name.startsWith("MATRIX_") && !plain.has(name))) continue;
     const isOpen = !secret.has(name) && (plain.has(name) || isHarmless(name, value));
     kept[name] = isOpen ? value : maskOf(value);
   }

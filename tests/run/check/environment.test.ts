@@ -42,6 +42,9 @@ test("a variable that the recipe names in a plain key keeps its value, and one i
   expect(withoutSecrets({ A: "1" }, [secret])).toEqual({ A: HIDDEN });
 });
 
-test("flags of matrix and variables that are not set are left out", () => {
-  expect(withoutSecrets({ MATRIX_TOKEN: "t", NONE: undefined }, [])).toEqual({});
+test("flags of matrix and variables that are not set are left out, unless the recipe names them", () => {
+  const plain = { variable: "MATRIX_X", key: "run.output", isSecret: false };
+  const env = { MATRIX_TOKEN: "t", MATRIX_X: "word", NONE: undefined };
+  expect(withoutSecrets(env, [])).toEqual({});
+  expect(withoutSecrets(env, [plain])).toEqual({ MATRIX_X: "word" });
 });
