@@ -15,6 +15,8 @@ const STREAMS_MAX = 256;
 const HEADER_BYTES_MAX = 8192;
 const STRANGERS_MAX = 256;
 const STRANGER_TIMEOUT_MS = 10_000;
+/** A member is known at its second request, after the greeting; a session opens only then. */
+const STRANGER_FRAMES_MAX = 8;
 /** After this silence the kernel probes a member, whose machine may be gone. */
 const KEEP_ALIVE_MS = 30_000;
 
@@ -56,7 +58,14 @@ export async function serveHttp2(options: Http2ServerOptions): Promise<RunningSe
       clientPort: remotePort,
       serverPort: (server.address() as AddressInfo).port,
     };
+    const count = (): boolean => {
+      const isTooMuch = !strangers.mayGoOn(endpoint);
+      if (isTooMuch) session.destroy();
+      return !isTooMuch;
+    };
+    session.on("ping", count).on("remoteSettings", count);
     session.on("stream", (stream, headers) => {
+      if (!count()) return;
       const enter = () => admit(session, endpoint, strangers);
       handle(new Http2Exchange(stream, headers, connection, enter));
     });
@@ -114,7 +123,7 @@ class Strangers {
   readonly #timeoutMs: number;
   readonly #waiting = new Map<
     string,
-    { readonly socket: Socket; readonly timer: ReturnType<typeof setTimeout> }
+    { readonly socket: Socket; readonly timer: ReturnType<typeof setTimeout>; frames: number }
   >();
 
   constructor(timeoutMs: number) {
@@ -123,9 +132,15 @@ class Strangers {
 
   add(endpoint: string, socket: Socket): void {
     const timer = setTimeout(() => socket.destroy(), this.#timeoutMs);
-    this.#waiting.set(endpoint, { socket, timer });
+    this.#waiting.set(endpoint, { socket, timer, frames: 0 });
     socket.on("close", () => this.remove(endpoint));
     if (this.#waiting.size > STRANGERS_MAX) this.#displaceOldest();
+  }
+
+  /** Counts a request, a ping or settings. False for one too many of a stranger. */
+  mayGoOn(endpoint: string): boolean {
+    const stranger = this.#waiting.get(endpoint);
+    return stranger === undefined || ++stranger.frames <= STRANGER_FRAMES_MAX;
   }
 
   /** Returns false when the connection was not a stranger's. */

@@ -93,6 +93,54 @@ test("two requests that find the connection broken share the next one", async ()
   server.close();
 });
 
+/** How many requests, one after the other, are answered on one connection; 20 at most. */
+async function answeredOn(url: string, authorization: string | null): Promise<number> {
+  const client = http2.connect(url).on("error", () => undefined);
+  const headers = { ...goodHeaders(), ":path": "/v1/nowhere" };
+  const credentials = authorization ?? (await proofOn(client));
+  let answered = 0;
+  for (let number = 0; number < 20; number++) {
+    const status = await new Promise((resolve) => {
+      const stream = client.request({ ...headers, authorization: credentials });
+      stream.on("error", () => undefined).on("response", (told) => resolve(told[":status"]));
+      stream
+        .resume()
+        .on("close", () => resolve(undefined))
+        .end(Buffer.alloc(3));
+    });
+    if (status === undefined) break;
+    answered++;
+  }
+  client.destroy();
+  return answered;
+}
+
+test("a stranger is put out at its eighth request, and a member is not", async () => {
+  await using peer = await startPeer();
+  // Its settings count, too.
+  expect(await answeredOn(peer.url, "Matrix x")).toBe(7);
+  expect(peer.refused).toEqual({ stranger: 7 });
+  expect(await answeredOn(peer.url, null)).toBe(20);
+});
+
+test.each([
+  ["pings", Buffer.from("0000080600000000000000000000000000", "hex")],
+  ["settings", Buffer.from("000000040000000000", "hex")],
+])(
+  "a stranger that sends %s without end is put out, and members are served on",
+  async (_, frame) => {
+    // A stranger could stay for ten minutes.
+    await using peer = await startPeer({ strangerTimeoutMs: 600_000 });
+    const socket = net.connect(peer.port, "127.0.0.1").on("error", () => undefined);
+    const closed = new Promise((resolve) => socket.resume().on("close", resolve));
+    socket.write(Buffer.concat([PREFACE, ...Array(20).fill(frame)]));
+    await closed;
+    using session = openSession(peer.url);
+    for (let again = 0; again < 20; again++)
+      expect(await session.request("echo", BODY, { timeoutMs: 50_000 })).toHaveLength(10);
+  },
+);
+
 test("a stranger who pours a body without end is cut off", async () => {
   await using peer = await startPeer();
   const client = http2.connect(peer.url).on("error", () => undefined);
