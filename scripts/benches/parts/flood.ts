@@ -1,5 +1,5 @@
-// Strangers that flood a peer's server over TLS, each in its own way: `bun flood.ts KIND PORT`. They
-// have no token. They connect again as soon as they are put out.
+// Strangers that flood a peer's server over TLS, each in its own way: `bun flood.ts KIND PORT`.
+// They have no token. They connect again as soon as they are put out.
 
 import tls, { type TLSSocket } from "node:tls";
 
