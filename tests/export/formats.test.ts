@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { FORMATS } from "../../src/export/formats.ts";
+import { formatOptions } from "./made.ts";
 
 test("the formats of an export, with their endings and forms, are a contract", () => {
   const table = Object.entries(FORMATS).map(([name, { endings, only, reads }]) => [
@@ -44,4 +45,13 @@ test("--structs changes the formats whose columns may hold JSON", () => {
     "parquet",
     "hf",
   ]);
+});
+
+test("--structs changes no column of a format that has no use for it", () => {
+  for (const [name, format] of Object.entries(FORMATS)) {
+    const [json, structs] = [false, true].map((wanted) =>
+      format.columns(formatOptions({ structs: wanted })),
+    );
+    if (!format.structs) expect(structs, name).toEqual(json as never);
+  }
 });
