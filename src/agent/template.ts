@@ -5,6 +5,7 @@
 import { Environment, Interpreter, Template } from "@huggingface/jinja";
 import { MatrixError, messageOf } from "../error.ts";
 import { ExactNumber } from "../task/exact.ts";
+import { amplifiersIn, RANGE_MAX, TemplateBudget } from "./template-budget.ts";
 
 export type CompiledTemplate = (variables: Readonly<Record<string, unknown>>) => string;
 
@@ -22,12 +23,18 @@ export function compileTemplate(source: string, name: string): CompiledTemplate 
   const outputs = new Map<Node, string>();
   collectOutputs(parsed, outputs);
   const names = identifiersIn(parsed);
+  const amplifiers = amplifiersIn(parsed);
   return (variables) => {
     try {
       const undefinedAt = (source: string) =>
         new Error(`\`${source}\` is undefined${thereIs(source, variables)}`);
       const environment = environmentOf(variables, names);
-      return new StrictInterpreter(outputs, undefinedAt, environment).run(parsed).value as string;
+      return new StrictInterpreter(
+        outputs,
+        undefinedAt,
+        new TemplateBudget(amplifiers),
+        environment,
+      ).run(parsed).value as string;
     } catch (cause) {
       throw new MatrixError("prompt_failed", `template ${name}: ${messageOf(cause)}`, { cause });
     }
@@ -38,21 +45,25 @@ export function compileTemplate(source: string, name: string): CompiledTemplate 
 class StrictInterpreter extends Interpreter {
   readonly #outputs: ReadonlyMap<Node, string>;
   readonly #undefinedAt: (source: string) => Error;
+  readonly #budget: TemplateBudget;
 
   constructor(
     outputs: ReadonlyMap<Node, string>,
     undefinedAt: (source: string) => Error,
+    budget: TemplateBudget,
     environment: Environment,
   ) {
     super(environment);
     this.#outputs = outputs;
     this.#undefinedAt = undefinedAt;
+    this.#budget = budget;
   }
 
   override evaluate(
     ...[node, environment]: Parameters<Interpreter["evaluate"]>
   ): ReturnType<Interpreter["evaluate"]> {
     const value = super.evaluate(node, environment);
+    if (node !== undefined) this.#budget.spend(node, value);
     if (value.type !== "UndefinedValue" || node === undefined) return value;
     const source = this.#outputs.get(node);
     if (source !== undefined) throw this.#undefinedAt(source);
@@ -155,10 +166,9 @@ const GLOBALS = {
 
 function range(first: number, second?: number, step = 1): number[] {
   const [start, stop] = second === undefined ? [0, first] : [first, second];
-  return Array.from(
-    { length: Math.max(0, Math.ceil((stop - start) / step)) },
-    (_, i) => start + i * step,
-  );
+  const length = Math.max(0, Math.ceil((stop - start) / step));
+  if (length > RANGE_MAX) throw new Error(`range() gives at most ${RANGE_MAX} numbers`);
+  return Array.from({ length }, (_, i) => start + i * step);
 }
 
 /** Collects every expression that is printed, `{{ … }}`, with its source for messages. */

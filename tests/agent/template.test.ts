@@ -116,3 +116,54 @@ test.each([
 test("arithmetic with a whole number beyond a double is refused in a template", () => {
   expect(() => render("{{ row.id + 1 }}", { row: { id: 2n ** 60n } })).toThrow("BigInt");
 });
+
+const row = { text: "x".repeat(2 ** 20), parts: Array.from({ length: 64 }, () => "y") };
+
+test.each([
+  ["{% for i in range(1000000000) %}x{% endfor %}", "range() gives at most 100000 numbers"],
+  [
+    "{% for i in range(100000) %}{% for j in range(100000) %}{% endfor %}{% endfor %}",
+    "it takes more than 5000000 steps",
+  ],
+  [
+    "{% for i in range(100000) %}{{ row.text }}{% endfor %}",
+    "it writes more than 536870912 characters",
+  ],
+  [
+    "{% set n = namespace(s=row.text) %}{% for i in range(99) %}{% set n.s = n.s ~ n.s %}{% endfor %}",
+    "it makes a text of more than 67108864 characters",
+  ],
+  [
+    "{% set n = namespace(l=[1,2]) %}{% for i in range(99) %}{% set n.l = n.l + n.l %}{% endfor %}",
+    "it makes lists of more than 10000000 items",
+  ],
+  ["{{ row.text | indent(1000000000) }}", "it indents by more than 1000 columns"],
+  ["{{ row.text | indent(width=1000000000) }}", "it indents by more than 1000 columns"],
+  ["{{ row.parts | tojson(indent=1000000000) }}", "it indents by more than 1000 columns"],
+  [
+    "{{ row.parts | join(row.text ~ row.text) }}",
+    "it makes a text of more than 67108864 characters",
+  ],
+  ["{{ row.text | replace('x', row.text) }}", "it makes a text of more than 67108864 characters"],
+  ["{{ row.text.replace('', row.text) }}", "it makes a text of more than 67108864 characters"],
+])("the template %s fails in words instead of filling the memory", (source, words) => {
+  expect(() => compileTemplate(source, "p")({ row })).toThrow(words);
+});
+
+test("each rendering of a template has the whole budget", () => {
+  const render = compileTemplate(
+    "{% for i in range(50000) %}{{ i }}{% endfor %}{{ row.text | replace('x', 'yz') | length }}",
+    "p",
+  );
+  const text = Array.from({ length: 50_000 }, (_, i) => i).join("");
+  for (let time = 0; time < 2; time++) expect(render({ row })).toBe(`${text}2097152`);
+});
+
+test("filters with large arguments within the limits write what Jinja writes", () => {
+  const of = (source: string) =>
+    compileTemplate(source, "p")({ row: { a: "a\nb", l: ["1", "2"] } });
+  expect(of("{{ row.a | indent(2) }}")).toBe("a\n  b");
+  expect(of("{{ row.l | join(', ') }}")).toBe("1, 2");
+  expect(of("{{ row.l | tojson(indent=1) }}")).toBe('[\n "1",\n "2"\n]');
+  expect(of("{{ row.a.replace('a', 'cc') | replace('b', row.l[0]) }}")).toBe("cc\n1");
+});
