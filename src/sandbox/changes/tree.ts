@@ -31,14 +31,18 @@ export type Tree = ReadonlyMap<string, Entry>;
 export interface TreeOptions extends FileOptions {
   /** Called with each content; the tree keeps what it returns. */
   readonly keep: (content: Buffer, id: string, isText: boolean) => Buffer | null;
+  /** Default: 64 MiB. */
+  readonly bytesMax?: number;
 }
 
 /** Larger files are compared by a checksum alone. */
 export const FILE_BYTES_MAX = 2 ** 20;
 /** Files from here on are compared by what `ls` says of them. */
 const CHECKED_BYTES_MAX = 256 * 2 ** 20;
-/** Bytes of names and contents that are read of a folder. */
+/** Bytes of names and contents of a folder. Of a larger folder, the first half of them is read. */
 const TREE_BYTES_MAX = 64 * 2 ** 20;
+/** Bytes before a cut that may be missing: those of a character that was cut. */
+const CUT_BYTES = 3;
 const BLOCK_BYTES = 512;
 /** Folders and files that tools leave behind, and repositories. */
 const NOISE = [
@@ -76,21 +80,23 @@ printf '\\0'
 export async function takeTree(
   sandbox: Sandbox,
   folder: string,
-  { keep, ...options }: TreeOptions,
+  { keep, bytesMax = TREE_BYTES_MAX, ...options }: TreeOptions,
 ): Promise<Tree> {
   const outcome = await exec(sandbox, {
     ...options,
     args: ["/bin/sh", "-c", SCRIPT, "sh", folder],
-    outputBytesMax: TREE_BYTES_MAX,
+    outputBytesMax: bytesMax,
   });
-  const { ending, exitCode, stdout, stderr } = outcome;
+  const { ending, exitCode, stdout, stderr, droppedBytes } = outcome;
   // Output past the limit leaves contents unread, and is no failure.
   if (ending === "timeout" || (ending === "exit" && exitCode !== 0)) {
     const said = Buffer.from(stderr).toString("utf8").trim() || `exit ${exitCode}`;
     const why = ending === "timeout" ? `it took longer than ${options.timeoutMs} ms` : said;
     throw new MatrixError("agent_failed", `cannot list ${folder} in the sandbox: ${why}`);
   }
-  return parseTree(Buffer.from(stdout), keep);
+  // Output that is too long has its end after its beginning, where it means nothing here.
+  const read = droppedBytes === 0 ? stdout : stdout.subarray(0, bytesMax / 2 - CUT_BYTES);
+  return parseTree(Buffer.from(read), keep);
 }
 
 async function parseTree(output: Buffer, keep: TreeOptions["keep"]): Promise<Tree> {

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type TreeOptions, takeTree } from "../../../src/sandbox/changes/tree.ts";
+import { type Entry, type TreeOptions, takeTree } from "../../../src/sandbox/changes/tree.ts";
 import type { Sandbox } from "../../../src/sandbox/contract.ts";
 import { exec } from "../../../src/sandbox/exec.ts";
 import { Lease } from "../../../src/sandbox/lease.ts";
@@ -159,6 +159,20 @@ test("a listing that says nothing is named by its exit code, and a slow one by i
   await expect(takeTree(slow, ".", { ...ALL, timeoutMs: 3 })).rejects.toThrow(
     "cannot list . in the sandbox: it took longer than 3 ms",
   );
+});
+
+test("of a folder that is too large, the files before the cut are read, and no content is mixed up", async () => {
+  await sh("mkdir many; cd many; for i in 1 2 3 4 5 6 7 8 9; do seq 1$i 3$i > f$i; done");
+  const whole = await takeTree(sandbox, "many", ALL);
+  const marks = new Set<number>();
+  for (let bytesMax = 1000; bytesMax < 11_000; bytesMax += 500) {
+    const tree = await takeTree(sandbox, "many", { ...ALL, bytesMax });
+    expect([...tree.keys()].sort()).toEqual([...whole.keys()].sort());
+    const read = [...tree].filter(([, { mark }]) => mark !== null);
+    for (const [path, entry] of read) expect(entry).toEqual(whole.get(path) as Entry);
+    marks.add(read.length);
+  }
+  expect([...marks].sort()).toEqual([0, 1, 2, 3, 4, 5, 9]);
 });
 
 test("names after a cut are not known, and no other part is read", async () => {
