@@ -2,6 +2,7 @@
 // with this process, because its stdin closes.
 
 import { type ChildProcessByStdio, spawn } from "node:child_process";
+import type { Socket } from "node:net";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import { MatrixError, messageOf, type Problem } from "../error.ts";
@@ -71,7 +72,6 @@ export class Interpreter {
       this.#end();
     });
     child.once("close", () => this.#end());
-    child.unref();
   }
 
   /** The last words of the interpreter on stderr. */
@@ -85,10 +85,15 @@ export class Interpreter {
 
   /** Answers each question. Fails when the interpreter ends before it has answered all. */
   async ask(questions: readonly string[]): Promise<readonly JsonObject[]> {
-    this.#child.stdin.write(`[${questions.join(",")}]\n`);
-    const answers: JsonObject[] = [];
-    while (answers.length < questions.length) answers.push(await this.#read());
-    return answers;
+    this.#holdProcess(true);
+    try {
+      this.#child.stdin.write(`[${questions.join(",")}]\n`);
+      const answers: JsonObject[] = [];
+      while (answers.length < questions.length) answers.push(await this.#read());
+      return answers;
+    } finally {
+      this.#holdProcess(false);
+    }
   }
 
   /** Lets the interpreter end by itself. */
@@ -108,11 +113,20 @@ export class Interpreter {
         hint: "[python] command names the interpreter",
       });
     });
+    this.#holdProcess(false);
     const { error, operations } = answer;
     if (!isJsonObject(error)) return { operations: new Set(operations as string[]) };
     throw new MatrixError("module_invalid", `${path} does not load`, {
       problems: [problemOf(error, path, answer)],
     });
+  }
+
+  /** An interpreter keeps this process alive only while it is asked something. */
+  #holdProcess(holds: boolean): void {
+    const act = holds ? "ref" : "unref";
+    this.#child[act]();
+    const { stdin, stdout, stderr } = this.#child;
+    for (const stream of [stdin, stdout, stderr] as Partial<Socket>[]) stream[act]?.();
   }
 
   async #read(): Promise<JsonObject> {
