@@ -1,6 +1,6 @@
-// A rule in Python: dialogues of 12 hops without a model, by a rule in TypeScript, and in Python with
-// one and with two interpreters. LangGraph for Python does the same work in one process, when the
-// interpreter that --langgraph names has it.
+// A rule in Python: dialogues of 12 hops without a model, by a rule in TypeScript, and in Python
+// with one and with two interpreters. LangGraph for Python does the same work in one process, when
+// the interpreter that --langgraph names has it.
 
 import { rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
