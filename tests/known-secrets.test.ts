@@ -38,6 +38,8 @@ test("a secret that contains another one is masked whole", () => {
   know("inner-secret", "INNER");
   know("outer-inner-secret-outer", "OUTER");
   expect(masked("outer-inner-secret-outer inner-secret")).toBe("[OUTER] [INNER]");
+  know("inner-secret-2", "LONGER");
+  expect(masked("inner-secret-2 inner-secret-3")).toBe("[LONGER] [INNER]-3");
 });
 
 test("a secret is found escaped for JSON, once and twice, and with other letters as escapes", () => {

@@ -555,6 +555,26 @@ score = "1 +"
     );
   }));
 
+test("check keeps the code of a single failure, and says once that a filter does not parse", () =>
+  withFolder(async (folder) => {
+    await writeFile(join(folder, "recipe.toml"), GOOD);
+    const found = async (...args: string[]) => {
+      const { stdout } = await matrix(["check", "recipe.toml", "--json", ...args], { cwd: folder });
+      const { code, problems } = JSON.parse(stdout) as {
+        code: string;
+        problems: { key?: string }[];
+      };
+      return [code, problems.map(({ key }) => key)];
+    };
+    expect(await found()).toEqual(["dataset_invalid", []]);
+    await writeFile(join(folder, "d.jsonl"), '{"q":1}\n');
+    expect(await found('dataset.filter="1 +"')).toEqual(["recipe_invalid", ["dataset.filter"]]);
+    expect(await found("dataset.path=none.jsonl", "run.trials=0")).toEqual([
+      "recipe_invalid",
+      ["run.trials", "dataset.path"],
+    ]);
+  }));
+
 test("a path under a misspelt key is looked for beside the recipe", () =>
   withFolder(async (folder) => {
     const text = GOOD.replace('path = "d.jsonl"', 'pth = "d.jsonl"');
