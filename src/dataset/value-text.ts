@@ -47,11 +47,11 @@ export function objectOf(
 }
 
 export function decimalText(unscaled: bigint, scale: number): string {
-  if (scale < 0) return String(unscaled * 10n ** BigInt(-scale));
+  if (scale <= 0) return String(unscaled * 10n ** BigInt(-scale));
   const text = String(unscaled < 0n ? -unscaled : unscaled).padStart(scale + 1, "0");
   const point = text.length - scale;
   const sign = unscaled < 0n ? "-" : "";
-  return scale === 0 ? sign + text : `${sign}${text.slice(0, point)}.${text.slice(point)}`;
+  return `${sign}${text.slice(0, point)}.${text.slice(point)}`;
 }
 
 /** The time that is so many units after the beginning of 1970. */

@@ -121,6 +121,7 @@ test.each<[bytes: number[], encoding: string, place: string]>([
     "utf-8",
     "3: the file is not UTF-8: byte 0xc3 at position 4",
   ],
+  [[0x0a, 0xff], "utf-8", "2: the file is not UTF-8: byte 0xff at position 1"],
   [[0xff, 0xfe, 0x71, 0x00], "utf-8", "1: the file is not UTF-8: byte 0xff at position 0"],
   [[0xef, 0xbb, 0xbf, 0x0a, 0x80], "utf-8", "2: the file is not UTF-8: byte 0x80 at position 4"],
   [
