@@ -3,33 +3,74 @@
 // bare or in the form of `datasets` ({bytes, path}). Files are read when the model is asked, so
 // that messages between hosts stay small.
 
+import { createHash } from "node:crypto";
 import { readFile, realpath, stat } from "node:fs/promises";
 import { resolve, sep } from "node:path";
 import { MatrixError, messageOf } from "../error.ts";
 import type { ChatMessage, ContentPart } from "../model/contract.ts";
 import { compileExpression, type Expression } from "../recipe/expression/expression.ts";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
+import { AttachmentMemory } from "./attachment-memory.ts";
 
 /** The approximate upper bound of what endpoints accept. */
 const ATTACHMENT_BYTES_MAX = 20 * 2 ** 20;
 
-/** Adds a row's attachments to messages. Fails with `prompt_failed` for other media. */
-export type Attach = (
+/**
+ * Adds a row's attachments to messages, and gives these to `ask`. Fails with `prompt_failed` for
+ * other media. It waits while requests of this process hold many bytes of attachments.
+ */
+export type Attach = <T>(
   messages: readonly ChatMessage[],
   row: JsonObject,
-) => Promise<readonly ChatMessage[]>;
+  signal: AbortSignal,
+  ask: (messages: readonly ChatMessage[]) => Promise<T>,
+) => Promise<T>;
+
+/** The bound of this process. */
+const processMemory = new AttachmentMemory();
+const PATH_CHARS_MAX = 4096;
+
+/** Attachments in use by the hash of their bytes: rows with the same image share its text. */
+const shared = new Map<string, WeakRef<AttachmentPart>>();
+const forgotten = new FinalizationRegistry<string>((hash) => {
+  if (shared.get(hash)?.deref() === undefined) shared.delete(hash);
+});
 
 /** Reads a row's attachments. Fails with `prompt_failed` for other media. */
 export type ReadAttachments = (row: JsonObject) => Promise<readonly AttachmentPart[]>;
 
 export type AttachmentPart = Exclude<ContentPart, { readonly type: "text" }>;
 
-export function createAttach(sources: readonly string[], folder: string | null): Attach {
+export function createAttach(
+  sources: readonly string[],
+  folder: string | null,
+  memory = processMemory,
+): Attach {
   const read = createReadAttachments(sources, folder);
-  return async (messages, row) => {
-    const parts = await read(row);
-    return parts.length === 0 ? messages : withParts(messages, parts);
+  const measure = createReader(sources, (value) => sizeOf(value, folder));
+  return async (messages, row, signal, ask) => {
+    const sizes = await measure(row);
+    if (sizes.length === 0) return ask(messages);
+    const giveBack = await memory.take(
+      sizes.reduce((sum, size) => sum + size, 0),
+      signal,
+    );
+    try {
+      return await ask(withParts(messages, await read(row)));
+    } finally {
+      giveBack();
+    }
   };
+}
+
+/** About the bytes of an attachment, without reading it; 0 for one that is not sent. */
+async function sizeOf(value: Json, folder: string | null): Promise<number> {
+  if (isJsonObject(value))
+    return sizeOf(value["bytes"] ?? value["path"] ?? value["url"] ?? false, folder);
+  if (typeof value !== "string" || /^https?:/i.test(value)) return 0;
+  if (folder === null || value.length > PATH_CHARS_MAX) return value.length;
+  const found = await stat(resolve(folder, value)).catch(() => null);
+  return found?.size ?? value.length;
 }
 
 /**
@@ -40,16 +81,24 @@ export function createReadAttachments(
   sources: readonly string[],
   folder: string | null,
 ): ReadAttachments {
+  return createReader(sources, (value) => partOf(value, folder));
+}
+
+/** Applies `read` to each attachment of a row. */
+function createReader<T>(
+  sources: readonly string[],
+  read: (value: Json) => Promise<T>,
+): (row: JsonObject) => Promise<readonly T[]> {
   const expressions = sources.map((source): readonly [string, Expression] => [
     source,
     compileExpression(source),
   ]);
   return async (row) => {
-    const parts: AttachmentPart[] = [];
+    const parts: T[] = [];
     for (const [source, expression] of expressions) {
       try {
         for (const value of [expression({ row })].flat())
-          if (value !== null) parts.push(await partOf(value, folder));
+          if (value !== null) parts.push(await read(value));
       } catch (cause) {
         throw new MatrixError("prompt_failed", `attachment ${source}: ${messageOf(cause)}`, {
           cause,
@@ -94,10 +143,20 @@ async function partOf(value: Json, folder: string | null): Promise<AttachmentPar
   const media = mediaOf(bytes);
   if (media === null)
     throw new Error("it is neither a PNG, JPEG, GIF or WebP image nor WAV or MP3 audio");
+  const hash = createHash("sha256").update(bytes).digest("base64");
+  const known = shared.get(hash)?.deref();
+  if (known !== undefined) return known;
+  const part = encode(bytes, media);
+  shared.set(hash, new WeakRef(part));
+  forgotten.register(part, hash);
+  return part;
+}
+
+function encode(bytes: Buffer, { kind, format }: Media): AttachmentPart {
   const text = bytes.toString("base64");
-  return media.kind === "image"
-    ? { type: "image_url", image_url: { url: `data:image/${media.format};base64,${text}` } }
-    : { type: "input_audio", input_audio: { data: text, format: media.format } };
+  return kind === "image"
+    ? { type: "image_url", image_url: { url: `data:image/${format};base64,${text}` } }
+    : { type: "input_audio", input_audio: { data: text, format } };
 }
 
 async function readInside(path: string, folder: string | null): Promise<Buffer> {

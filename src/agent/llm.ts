@@ -93,11 +93,21 @@ function renderMessages(
 
 async function ask(role: LlmRole, task: Task, context: AgentContext): Promise<AgentAnswer> {
   const written = renderRequest(role, task);
+  if (role.attach === null) return askWith(role, task, context, written);
+  return role.attach(written.messages, task.row, context.signal, (messages) =>
+    askWith(role, task, context, { ...written, messages }),
+  );
+}
+
+async function askWith(
+  role: LlmRole,
+  task: Task,
+  context: AgentContext,
+  written: ModelRequest,
+): Promise<AgentAnswer> {
   const request: ChatRequest = {
     sampling: role.sampling,
     ...written,
-    messages:
-      role.attach === null ? written.messages : await role.attach(written.messages, task.row),
     seed: deriveSeed(task.seed, role.name, hopCount(task)) % SEED_MODULUS,
     ...(role.schema === null ? {} : { schema: role.schema.definition }),
     ...(role.accepts.has("malformed") ? { takesMalformed: true } : {}),

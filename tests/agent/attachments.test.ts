@@ -4,11 +4,13 @@
 import { expect, test } from "bun:test";
 import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { AttachmentMemory } from "../../src/agent/attachment-memory.ts";
 import { createAttach } from "../../src/agent/attachments.ts";
 import type { ChatMessage, ContentPart } from "../../src/model/contract.ts";
 import type { JsonObject } from "../../src/task/json.ts";
 import { withFolder } from "../parts/folder.ts";
 import { matrix } from "../parts/program.ts";
+import { until } from "../parts/until.ts";
 
 const PNG = Buffer.from("\x89PNG\r\n\x1a\nrest", "latin1");
 const WAV = Buffer.from("RIFF\x00\x00\x00\x00WAVEfmt ", "latin1");
@@ -27,7 +29,9 @@ const PROMPT: readonly ChatMessage[] = [
 ];
 
 const attached = async (row: JsonObject, folder: string | null = null, sources = ["row.media"]) =>
-  (await createAttach(sources, folder)(PROMPT, row))[1]?.content;
+  (await createAttach(sources, folder)(PROMPT, row, SIGNAL, same))[1]?.content;
+const SIGNAL = new AbortController().signal;
+const same = async (messages: readonly ChatMessage[]) => messages;
 
 const TEXT: ContentPart = { type: "text", text: "What is it?" };
 
@@ -72,9 +76,8 @@ test("a list attaches several, null attaches nothing, and several sources follow
 });
 
 test("attachments go to the first message of the user, and the others stay", async () => {
-  const messages = await createAttach(["row.media"], null)(PROMPT, {
-    media: PNG.toString("base64"),
-  });
+  const row = { media: PNG.toString("base64") };
+  const messages = await createAttach(["row.media"], null)(PROMPT, row, SIGNAL, same);
   expect(messages).toEqual([
     PROMPT[0] as ChatMessage,
     { role: "user", content: [TEXT, image] },
@@ -87,9 +90,9 @@ test.each([[[{ role: "system", content: "s" }]], [[{ role: "user", content: [TEX
   "without a prompt of text there is nothing to attach to (%#)",
   async (messages) => {
     const attach = createAttach(["row.media"], null);
-    await expect(
-      attach(messages as unknown as ChatMessage[], { media: PNG.toString("base64") }),
-    ).rejects.toMatchObject({
+    const row = { media: PNG.toString("base64") };
+    const given = messages as unknown as ChatMessage[];
+    await expect(attach(given, row, SIGNAL, same)).rejects.toMatchObject({
       code: "prompt_failed",
       message: "there is no prompt that attachments could stand beside",
     });
@@ -211,4 +214,40 @@ test("attachments reach the endpoint of a run, and the record keeps only the ref
     } finally {
       await endpoint.stop(true);
     }
+  }));
+
+test("requests hold what their attachments take until they are answered, and share equal ones", () =>
+  withFolder(async (folder) => {
+    const large = Buffer.concat([PNG, Buffer.alloc(1000)]);
+    await writeFile(join(folder, "a.png"), large);
+    await writeFile(join(folder, "b.png"), large);
+    const memory = new AttachmentMemory(1500);
+    const attach = createAttach(["row.media"], folder, memory);
+    const open: (() => void)[] = [];
+    const seen: (readonly ChatMessage[])[] = [];
+    const hold = (messages: readonly ChatMessage[]) => {
+      seen.push(messages);
+      return new Promise<void>((resolve) => open.push(resolve));
+    };
+    const first = attach(PROMPT, { media: "a.png" }, SIGNAL, hold);
+    await until(() => seen.length === 1, "the first request is sent");
+    expect(memory.bytes).toBe(large.length);
+    const second = attach(PROMPT, { media: "b.png" }, SIGNAL, hold);
+    const none = await attach(PROMPT, { media: null }, SIGNAL, same);
+    expect([none, seen.length]).toEqual([PROMPT, 1]);
+    open[0]?.();
+    await first;
+    await until(() => seen.length === 2, "the second request is sent");
+    open[1]?.();
+    await second;
+    expect(memory.bytes).toBe(0);
+    const [a, b] = seen.map((messages) => (messages[1]?.content ?? [])[1]);
+    expect(a).toBeObject();
+    expect(a).toBe(b as ContentPart);
+    const failing = attach(PROMPT, { media: "a.png" }, SIGNAL, () =>
+      Promise.reject(new Error("x")),
+    );
+    await expect(failing).rejects.toThrow("x");
+    await expect(attach(PROMPT, { media: "no.png" }, SIGNAL, same)).rejects.toThrow("no.png");
+    expect(memory.bytes).toBe(0);
   }));
