@@ -339,15 +339,44 @@ export function sandboxCases({ image, connect }: EngineUnderTest): void {
     });
   });
 
-  test("files in memory are bounded by a full disk or by the end of their sandbox", async () => {
-    if (!enforces("memory")) return;
-    await within({ memoryBytes: 64 * MIB }, async (sandbox) => {
-      const ended = await sh("head -c 200000000 /dev/zero > /tmp/big", {}, sandbox).then(
-        ({ exitCode }) => exitCode,
-        (thrown) => thrown.code,
-      );
-      expect([1, 137, "sandbox_lost"]).toContain(ended);
-    });
+  test("a program that fills /tmp and /work hears that there is no space, and the next one works", async () => {
+    if (!enforces("disk")) return;
+    for (const diskBytes of [null, 40 * MIB])
+      await within({ memoryBytes: 128 * MIB, diskBytes }, async (sandbox) => {
+        const fill = "for at in /tmp /work; do head -c 200000000 /dev/zero >$at/big; done";
+        const { exitCode, err } = await sh(`${fill}; exit 3`, {}, sandbox);
+        expect(exitCode).toBe(3);
+        expect(err.split("\n").filter((line) => line.includes("No space left"))).toHaveLength(2);
+        const room = await sh("cat /tmp/big /work/big | wc -c; rm /tmp/big /work/big", {}, sandbox);
+        expect(Number(room.out)).toBeWithin(60 * MIB, 82 * MIB);
+        const failed = upload(sandbox, "big", Buffer.alloc(90 * MIB), TIME);
+        expect(await failed.catch((thrown) => thrown.message)).toContain("there is no space left");
+        expect((await run(["echo", "next"], {}, sandbox)).out).toBe("next\n");
+      });
+  }, 60_000);
+
+  test("a command has no power over the machine, and cannot gain one", async () => {
+    if (shared.engine === "process") return;
+    const { out } = await sh(
+      "grep -E '^(Cap(Prm|Eff|Bnd|Amb)|NoNewPrivs)' /proc/self/status; id -u",
+    );
+    const none = "0".repeat(16);
+    expect(out.split(/\s+/)).toEqual([
+      ...["CapPrm:", none, "CapEff:", none, "CapBnd:", none, "CapAmb:", none],
+      ...["NoNewPrivs:", "1", String(process.getuid?.()), ""],
+    ]);
+  });
+
+  test("the settings of the kernel cannot be changed", async () => {
+    if (shared.engine === "process") return;
+    const script =
+      "for f in /proc/sys/vm/swappiness /proc/sys/kernel/core_pattern; do " +
+      "(cat $f >$f) 2>/dev/null && echo wrote $f; done; cat /proc/kmsg; echo end";
+    expect((await sh(script)).out).toBe("end\n");
+  });
+
+  test("the home folder exists, and can be written to", async () => {
+    expect((await sh('cd ~ && echo x >~/own && cat "$HOME/own" && rm ~/own')).out).toBe("x\n");
   });
 
   test("memory below the limit can be used", async () => {
