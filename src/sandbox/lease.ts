@@ -185,6 +185,8 @@ trap '' HUP INT TERM
 folder=$1
 unset ${Object.values(MARK).join(" ")}
 cat >/dev/null
+# The host is dead, so a word to it would end this shell by SIGPIPE.
+exec >/dev/null 2>&1
 round=0
 while [ $round -lt 50 ]; do
   pids=$(grep -las "${MARK.lease}=$folder" /proc/[0-9]*/environ | tr -dc '0-9\\n')
