@@ -2,7 +2,7 @@
 
 import { expect, test } from "bun:test";
 import { closeSync } from "node:fs";
-import { chmod, link, mkdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
+import { chmod, lchown, link, mkdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { MatrixError } from "../../src/error.ts";
 import { runChild } from "../../src/sandbox/spawn.ts";
@@ -51,6 +51,21 @@ test("a link of our own leads to a folder, which is closed", () =>
     await symlink(far, join(folder, "near"));
     await makeOwnFolder(join(folder, "near"));
     expect(await modeOf(far)).toBe(0o700);
+  }));
+
+test("a link to a folder of ours is followed, and refused when another user made it", () =>
+  withFolder(async (folder) => {
+    const near = join(folder, "near");
+    await mkdir(join(folder, "far"), { mode: 0o700 });
+    await symlink(join(folder, "far"), near);
+    expect((await refuseOthers(near)).isDirectory()).toBe(true);
+    // Only root can give a link away.
+    if (process.getuid?.() !== 0) return;
+    await lchown(near, 65_534, 65_534);
+    await expect(makeOwnFolder(near)).rejects.toMatchObject({
+      code: "not_private",
+      message: `${near} is not this user's alone: it is a link that user 65534 made`,
+    });
   }));
 
 test("a file in the place of a folder is an error", () =>
