@@ -5,6 +5,7 @@
 import { createHash } from "node:crypto";
 import { MatrixError, messageOf } from "../../error.ts";
 import type { OpenaiModelConfig } from "../../recipe/schema/model-schema.ts";
+import { isTooDeep, TOO_DEEP } from "../../task/depth.ts";
 import { isJsonObject, type Json, type JsonObject } from "../../task/json.ts";
 import { version } from "../../version.ts";
 import { type ChatAnswer, type ChatRequest, type OnRejected, taskOf } from "../contract.ts";
@@ -172,6 +173,7 @@ export class Endpoint {
       for await (const event of response.events()) {
         limits.heard();
         const chunk = this.#parse(event);
+        if (isTooDeep(chunk)) throw badAnswer(`it ${TOO_DEEP}`);
         if (!isJsonObject(chunk)) throw badAnswer("an event of it is not an object");
         const error = errorIn(chunk);
         if (error !== null) {

@@ -3,6 +3,7 @@
 // become answers; the others become MatrixErrors.
 
 import { type ErrorCode, MatrixError } from "../../error.ts";
+import { isTooDeep } from "../../task/depth.ts";
 import { isJsonObject, type Json, type JsonObject } from "../../task/json.ts";
 import type { ChatAnswer } from "../contract.ts";
 import { unansweredError } from "./stops.ts";
@@ -96,7 +97,8 @@ interface ReadError {
 function readError(body: unknown, mask: Speaker["mask"]): ReadError {
   let value = body;
   try {
-    if (typeof body === "string") value = JSON.parse(body);
+    const parsed: unknown = typeof body === "string" ? JSON.parse(body) : body;
+    if (!isTooDeep(parsed)) value = parsed;
   } catch {
     // Plain words, or the page of a proxy.
   }

@@ -530,3 +530,12 @@ test("an endpoint is there when it answers with a status below 500", async () =>
   await endpoint.vanish();
   expect(await at.isThere()).toBe(false);
 });
+
+test("a streamed answer with a piece that is nested too deeply is a bad answer", async () => {
+  const deep = JSON.parse(`${'{"a":'.repeat(1000)}1${"}".repeat(1000)}`) as JsonObject;
+  const pieces = [delta({ content: "y", extra: deep }), delta({ extra: deep }), end("stop")];
+  expect((await ask(stream(pieces), streamed)).given).toMatchObject({
+    code: "model_bad_answer",
+    message: expect.stringContaining("it is nested more than 256 levels deep"),
+  });
+});

@@ -307,3 +307,10 @@ test("an error in an answer that says the request is too long or filtered is an 
   const saying = (message: string) => outcomeOfError({ error: message }, "said", speaker);
   expect(saying("Context size has been exceeded.").finishReason).toBe("context_length");
 });
+
+test.each([300, 40_000, 1_000_000])("an error of %d levels is read as plain words", (levels) => {
+  const body = `{"error":{"message":${"[".repeat(levels)}${"]".repeat(levels)}}}`;
+  const { code, message } = respond(400, body);
+  expect(code).toBe("model_refused_request");
+  expect(message).toBe(`http://a answered 400: ${body.slice(0, 2000)}`);
+});
