@@ -84,7 +84,7 @@ export class AnswerFiles implements Journal {
       self: writer,
       index: this.#index,
       scan: () => this.#scan(),
-      append: (line) => void this.#writer.append(line),
+      append: (line) => this.#writer.append(line),
       isWriting,
       now,
     });
@@ -117,7 +117,8 @@ export class AnswerFiles implements Journal {
       return await this.#claims.settle(key, signal);
     }
     const kept = this.#mayKnow ? await this.find(model, request) : null;
-    if (kept === null) this.#claims.claim(key);
+    // Another process looks for the note as soon as the request may be under way.
+    if (kept === null) await this.#claims.claim(key);
     return kept;
   }
 

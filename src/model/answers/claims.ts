@@ -28,7 +28,8 @@ export interface ClaimsOptions {
   readonly index: AnswerIndex;
   /** Brings the index up to date. */
   readonly scan: () => Promise<void>;
-  readonly append: (line: string) => void;
+  /** Resolves when other processes can read the line. */
+  readonly append: (line: string) => Promise<void>;
   /** Tells whether the process of that name takes part in the run. */
   readonly isWriting: (writer: string) => boolean;
   /** Milliseconds of a steady clock. */
@@ -44,16 +45,16 @@ export class Claims {
     this.#options = options;
   }
 
-  /** Notes that this process makes the request. */
-  claim(key: string): void {
+  /** Notes that this process makes the request. Resolves when other processes can see it. */
+  claim(key: string): Promise<void> {
     this.#own.add(key);
-    this.#options.append(encodeNote(key, "asked"));
+    return this.#options.append(encodeNote(key, "asked"));
   }
 
   /** Notes that this process will keep no answer to the request. */
   drop(key: string): void {
     this.#own.delete(key);
-    this.#options.append(encodeNote(key, "dropped"));
+    void this.#options.append(encodeNote(key, "dropped"));
   }
 
   /** This process has kept the answer. */
@@ -83,7 +84,7 @@ export class Claims {
     signal: AbortSignal | undefined,
   ): Promise<ChatAnswer | null | "outbid"> {
     const { self, index, scan } = this.#options;
-    this.claim(key);
+    void this.claim(key);
     try {
       await pause(SETTLE_MS, undefined, withSignal(signal));
       await scan();
