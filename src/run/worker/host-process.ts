@@ -172,7 +172,8 @@ export class HostProcess {
       await new Promise((resolve) => setTimeout(resolve, DRAIN_LOOK_MS));
     }
     const { held, sent } = broker.counts;
-    if (held + sent === 0) return;
+    // A run that is over needs nothing of what a host still has.
+    if (held + sent === 0 || this.membership.isOver) return;
     const text = "left before its work was done (run.grace): other hosts take it over";
     log.write("warning", text, { held, sent });
   }
