@@ -4,17 +4,16 @@
 // A power cut may leave it empty or full of zeros all the same: then there is no driver.
 
 import { existsSync } from "node:fs";
-import { readFile, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import * as v from "valibot";
 import { replaceFile } from "../durable-file.ts";
 import { MatrixError, messageOf } from "../error.ts";
-import { refuseOthers } from "../task/own-files.ts";
+import { readOwn } from "../task/own-files.ts";
 import type { Confirm } from "./held-lock.ts";
 
 export const DRIVER_FILE = "driver.json";
 
-const OTHERS_WRITE = 0o022;
 const text = v.pipe(v.string(), v.nonEmpty());
 const schema = v.strictObject({
   format: v.literal("matrix-driver-1"),
@@ -43,8 +42,8 @@ export async function readDriverFile(path: string): Promise<DriverFile | null> {
   for (const file of [join(path, DRIVER_FILE), path]) {
     let content: string;
     try {
-      content = await readFile(file, "utf8");
-      await refuseForged(file);
+      // A host runs what its driver sends, so the file that names the driver must be ours.
+      content = await readOwn(file);
     } catch (cause) {
       if (cause instanceof MatrixError) throw cause;
       const code = (cause as { code?: unknown }).code;
@@ -54,15 +53,6 @@ export async function readDriverFile(path: string): Promise<DriverFile | null> {
     return /^[\0\s]*$/.test(content) ? null : parse(content, file);
   }
   return null;
-}
-
-/** A host runs what its driver sends, so the file that names the driver must be this user's. */
-async function refuseForged(file: string): Promise<void> {
-  const { mode } = await refuseOthers(file);
-  if ((mode & OTHERS_WRITE) === 0) return;
-  throw new MatrixError("not_private", `other users may write to ${file}`, {
-    hint: `if you trust its content: chmod 600 ${file}`,
-  });
 }
 
 /**

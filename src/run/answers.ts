@@ -12,6 +12,7 @@ import { FoundWindowsFile } from "../model/replica/found-windows.ts";
 import type { LoadedRecipe } from "../recipe/load.ts";
 import type { Recipe } from "../recipe/schema/schema.ts";
 import { journalPath } from "../records/journal.ts";
+import { refuseOthers } from "../task/own-files.ts";
 import type { Log } from "../telemetry/log.ts";
 
 export interface AnswerPlace {
@@ -39,7 +40,8 @@ export function wantsJournal({ models }: Recipe): boolean {
 /** Fails with `recipe_invalid` when `run.cache` cannot be used. Makes no folder. */
 export async function checkCache({ recipe, problemAt }: LoadedRecipe): Promise<void> {
   const folder = recipe.run.cache;
-  const why = folder === undefined ? null : await whyUnusable(folder);
+  const why =
+    folder === undefined ? null : ((await whyUnusable(folder)) ?? (await whyForeign(folder)));
   if (why === null) return;
   throw new MatrixError("recipe_invalid", "answers cannot be kept in run.cache", {
     problems: [problemAt("run.cache", `${why}: name a folder that can be written to`)],
@@ -56,6 +58,16 @@ async function whyUnusable(folder: string): Promise<string | null> {
     return null;
   } catch (cause) {
     return messageOf(cause);
+  }
+}
+
+/** The reason why other users decide what is in the folder. */
+async function whyForeign(folder: string): Promise<string | null> {
+  try {
+    await refuseOthers(folder);
+    return null;
+  } catch (thrown) {
+    return thrown instanceof MatrixError ? messageOf(thrown) : null; // it is still to be made
   }
 }
 

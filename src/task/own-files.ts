@@ -13,14 +13,15 @@ import {
   type Stats,
   statSync,
 } from "node:fs";
-import { chmod, type FileHandle, lstat, mkdir, open, rm, stat } from "node:fs/promises";
+import { chmod, type FileHandle, lstat, mkdir, open, readdir, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { MatrixError } from "../error.ts";
 
 export const OWN_FOLDER = 0o700;
 export const OWN_FILE = 0o600;
 const ROOT = 0;
-const { O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDWR, O_WRONLY } = constants;
+const OTHERS_WRITE = 0o022;
+const { O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } = constants;
 /** O_NONBLOCK: a pipe with that name must not hold the program up. */
 const SAFELY = O_NOFOLLOW | O_NONBLOCK;
 /** How a file of ours is opened: to append to it, or to change what is in it. */
@@ -28,13 +29,25 @@ const FLAGS = { a: O_WRONLY | O_APPEND | O_CREAT, "r+": O_RDWR } as const;
 
 /**
  * Makes a folder of ours, with its parents, or closes the one that is there to other users. Fails
- * with `not_private` when the folder is another user's, or a link that another user made.
+ * with `not_private` when the folder is another user's, or a link that another user made, or when
+ * something in it is another user's.
  */
 export async function makeOwnFolder(path: string): Promise<void> {
   if (await isMade(path)) return;
   const found = await refuseOthers(path);
   if (!found.isDirectory()) throw Object.assign(new Error("it is a file"), { code: "EEXIST" });
   if ((found.mode & 0o077) !== 0) await chmod(path, OWN_FOLDER);
+  await refuseForeignEntries(path, found);
+}
+
+/** A folder that was open once may hold what another user left there for us to read. */
+async function refuseForeignEntries(path: string, folder: Stats): Promise<void> {
+  for (const name of await readdir(path)) {
+    const entry = await lstat(join(path, name)).catch(() => null);
+    // Another process of ours may have removed it meanwhile.
+    if (entry === null || isTrusted(entry) || entry.uid === folder.uid) continue;
+    throw notPrivate(join(path, name), `it belongs to user ${entry.uid}`);
+  }
 }
 
 /** False when something is there already. */
@@ -93,6 +106,29 @@ export function openOwnSync(path: string, flags: keyof typeof FLAGS): number {
   } catch (thrown) {
     closeSync(file);
     throw thrown;
+  }
+}
+
+/**
+ * Reads a file of ours that no other user can have written. Fails with `not_private`. The answer is
+ * about the file that was opened, whatever another user puts in its place meanwhile.
+ */
+export async function readOwn(path: string): Promise<string> {
+  const file = await open(path, O_RDONLY | O_NONBLOCK);
+  try {
+    const found = await file.stat();
+    if (found.isDirectory()) throw Object.assign(new Error("it is a folder"), { code: "EISDIR" });
+    await refuseOthers(path);
+    if (!found.isFile()) throw notPrivate(path, "it is not a file");
+    if (!isOurs(found) && !(await isOurDisguise(path, found)))
+      throw notPrivate(path, `it belongs to user ${found.uid}`);
+    if ((found.mode & OTHERS_WRITE) !== 0)
+      throw new MatrixError("not_private", `other users may write to ${path}`, {
+        hint: `if you trust its content: chmod 600 ${path}`,
+      });
+    return await file.readFile("utf8");
+  } finally {
+    await file.close();
   }
 }
 

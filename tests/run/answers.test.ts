@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { loadRecipe } from "../../src/recipe/load.ts";
 import { checkCache, openAnswers, wantsJournal } from "../../src/run/answers.ts";
 import { withFolder } from "../parts/folder.ts";
+import { withForeignFolder } from "../parts/foreign-folder.ts";
 import { keptLog } from "../parts/kept-log.ts";
 import { writeSmallRun } from "./small-run.ts";
 
@@ -49,6 +50,19 @@ test("a cache in a file is refused, with the key and what to do", () =>
     await refused("rows.jsonl");
     await refused("rows.jsonl/below");
   }));
+
+test("a cache of another user is refused before the run", () =>
+  withFolder((folder) =>
+    withForeignFolder(async (theirs, uid) => {
+      const checked = checkCache(await load(folder, `run.cache=${theirs}`));
+      const why = `${theirs} is not this user's alone: it belongs to user ${uid}`;
+      if (process.getuid?.() === 0)
+        await expect(checked).rejects.toMatchObject({
+          problems: [{ key: "run.cache", message: `${why}: name a folder that can be written to` }],
+        });
+      else await expect(checked).rejects.toMatchObject({ code: "recipe_invalid" });
+    }),
+  ));
 
 test("journal and cache are opened where the run directory and the recipe say", () =>
   withFolder(async (folder) => {

@@ -2,7 +2,18 @@
 
 import { expect, test } from "bun:test";
 import { closeSync } from "node:fs";
-import { chmod, lchown, link, mkdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
+import {
+  chmod,
+  chown,
+  lchown,
+  link,
+  mkdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from "node:fs/promises";
 import { join } from "node:path";
 import type { MatrixError } from "../../src/error.ts";
 import { runChild } from "../../src/sandbox/spawn.ts";
@@ -12,10 +23,14 @@ import {
   OWN_FOLDER,
   openOwn,
   openOwnSync,
+  readOwn,
   refuseOthers,
 } from "../../src/task/own-files.ts";
+import { asUser } from "../parts/as-user.ts";
 import { withFolder } from "../parts/folder.ts";
 import { withForeignFolder } from "../parts/foreign-folder.ts";
+
+const NOBODY = 65_534;
 
 const modeOf = async (path: string): Promise<number> => (await stat(path)).mode & 0o7777;
 const refusal = (thrown: unknown): MatrixError => thrown as MatrixError;
@@ -124,6 +139,94 @@ for (const [name, opened] of [
       await expect(opened(folder)).rejects.toThrow();
     }));
 }
+
+/** Runs as root only: nobody else can make files of another user. */
+const asRoot = test.if(process.getuid?.() === 0);
+
+asRoot("a folder of ours is refused while another user's file, folder or link is in it", () =>
+  withFolder(async (folder) => {
+    for (const make of [
+      async (path: string) => writeFile(path, ""),
+      async (path: string) => void (await mkdir(path)),
+      async (path: string) => symlink("/etc/hostname", path),
+    ]) {
+      const path = join(folder, "left");
+      await make(path);
+      await makeOwnFolder(folder);
+      await lchown(path, NOBODY, NOBODY);
+      // The folder is closed by the first refusal, and the second one must not trust it for that.
+      for (let round = 0; round < 2; round++)
+        await expect(makeOwnFolder(folder)).rejects.toMatchObject({
+          code: "not_private",
+          message: `${path} is not this user's alone: it belongs to user ${NOBODY}`,
+        });
+      await rm(path, { recursive: true });
+    }
+    await makeOwnFolder(folder);
+  }),
+);
+
+asRoot(
+  "what root left in a folder of ours is trusted, and so is what the folder's owner left",
+  () =>
+    withForeignFolder(async (theirs, uid) => {
+      await writeFile(join(theirs, "root"), "");
+      await writeFile(join(theirs, "own"), "");
+      await chown(join(theirs, "own"), uid, uid);
+      await asUser(uid, () => makeOwnFolder(theirs));
+    }),
+);
+
+test("a file of ours is read, also through a link of our own", () =>
+  withFolder(async (folder) => {
+    await writeFile(join(folder, "file"), "text", { mode: 0o644 });
+    await symlink(join(folder, "file"), join(folder, "link"));
+    expect(await readOwn(join(folder, "file"))).toBe("text");
+    expect(await readOwn(join(folder, "link"))).toBe("text");
+  }));
+
+test.each([0o620, 0o602])("a file with mode %o is not read: others may have written it", (mode) =>
+  withFolder(async (folder) => {
+    const path = join(folder, "file");
+    await writeFile(path, "text");
+    await chmod(path, mode);
+    await expect(readOwn(path)).rejects.toMatchObject({
+      code: "not_private",
+      message: `other users may write to ${path}`,
+      hint: `if you trust its content: chmod 600 ${path}`,
+    });
+  }),
+);
+
+test("a pipe holds no reader up, and a folder or nothing is an error of its own", () =>
+  withFolder(async (folder) => {
+    const pipe = join(folder, "pipe");
+    await runChild("mkfifo", [pipe]);
+    await expect(readOwn(pipe)).rejects.toMatchObject({
+      message: `${pipe} is not this user's alone: it is not a file`,
+    });
+    await expect(readOwn(folder)).rejects.toMatchObject({ code: "EISDIR" });
+    await expect(readOwn(join(folder, "none"))).rejects.toMatchObject({ code: "ENOENT" });
+  }));
+
+asRoot("another user's file, and a link that another user made, are not read", () =>
+  withFolder(async (folder) => {
+    const [file, link] = [join(folder, "file"), join(folder, "link")];
+    await writeFile(file, "text");
+    await symlink(file, link);
+    await lchown(link, NOBODY, NOBODY);
+    await expect(readOwn(link)).rejects.toMatchObject({
+      message: `${link} is not this user's alone: it is a link that user ${NOBODY} made`,
+    });
+    await lchown(link, 0, 0);
+    await chown(file, NOBODY, NOBODY);
+    for (const path of [file, link])
+      await expect(readOwn(path)).rejects.toMatchObject({
+        code: "not_private",
+        message: `${path} is not this user's alone: it belongs to user ${NOBODY}`,
+      });
+  }),
+);
 
 test("a file is changed in place, and one that is missing is not made", () =>
   withFolder(async (folder) => {
