@@ -59,8 +59,8 @@ export interface FormatOptions {
 
 /**
  * Parts of examples that a format may have no place for. `untrained_marks` are turns that are
- * trained on although the user chose other roles. An example without a prompt is left out where a
- * format needs one. The last ones are reasons why a row gives no pair.
+ * trained on although the user chose other roles. An example without a prompt, or an answer without
+ * a score, is left out where a format needs one. The last ones are reasons why a row gives no pair.
  */
 export const OMITTED = [
   "reasoning",
@@ -70,6 +70,7 @@ export const OMITTED = [
   "tools",
   "untrained_marks",
   "examples_without_prompt",
+  "answers_without_score",
   "rows_with_one_answer",
   "rows_with_equal_scores",
   "rows_with_equal_texts",
@@ -101,7 +102,7 @@ export interface Selected {
 }
 
 export interface Candidate {
-  /** Null for a candidate that was not scored. */
+  /** Null for a candidate that was not scored, or whose answers are not whole. */
   readonly score: number | null;
   readonly conversation: Conversation;
 }

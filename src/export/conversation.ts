@@ -20,10 +20,14 @@ export function conversationOf(
   return conversationIn(record, perspective.hopsOf(record), perspective, media);
 }
 
-/** All candidates of a record that have a turn to train on, or its conversation alone. */
+/**
+ * All candidates of a record that have a turn to train on, or its conversation alone. A candidate
+ * has no score when it has an answer that is not whole, for a reason that `takes` refuses.
+ */
 export function candidatesIn(
   record: TrajectoryRecord,
   perspective: Perspective,
+  takes: (reasons: readonly Unanswered[]) => boolean,
   media: readonly Medium[] = [],
 ): readonly Candidate[] {
   const candidates = perspective.candidatesOf(record) ?? [
@@ -31,7 +35,9 @@ export function candidatesIn(
   ];
   return candidates.flatMap(({ score, hops }) => {
     const conversation = conversationIn(record, hops, perspective, media);
-    return conversation === null ? [] : [{ score, conversation }];
+    if (conversation === null) return [];
+    const isWhole = takes(unansweredAmong(hops, perspective));
+    return [{ score: isWhole ? score : null, conversation }];
   });
 }
 
@@ -76,7 +82,11 @@ export function unansweredIn(
   record: TrajectoryRecord,
   perspective: Perspective,
 ): readonly Unanswered[] {
-  const hops = seenHops(perspective.hopsOf(record), perspective);
+  return unansweredAmong(perspective.hopsOf(record), perspective);
+}
+
+function unansweredAmong(all: readonly Hop[], perspective: Perspective): readonly Unanswered[] {
+  const hops = seenHops(all, perspective);
   const trained = hops.filter(({ role }) => perspective.trained.has(role));
   return trained.map(({ result }) => unansweredResult(result)).filter((reason) => reason !== null);
 }

@@ -52,8 +52,8 @@ export async function exportRuns(options: ExportOptions): Promise<ExportSummary>
     );
   const sources = await openSources(options);
   const folder = join(dirname(output), `.${basename(output)}.${randomId(8)}`);
+  await mkdir(folder, { recursive: true }).catch(storageFailed(folder));
   try {
-    await mkdir(folder, { recursive: true }).catch(storageFailed(folder));
     const paths = splits.map(({ name }) => join(folder, `${name}${ending ?? format.endings[0]}`));
     const { tally, examples, how } = await writeFiles(options, sources, paths);
     const parts = splits.map(({ name }, index) => ({

@@ -2,8 +2,9 @@
 
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { readdir, rename, rm } from "node:fs/promises";
-import { basename, extname, join } from "node:path";
+import { basename, dirname, extname, join } from "node:path";
 import { MatrixError } from "../error.ts";
+import { MANIFEST_FILE } from "../records/manifest.ts";
 import type { ExportFormat } from "./contract.ts";
 import { storageFailed } from "./files/storage.ts";
 import type { Split } from "./split.ts";
@@ -24,6 +25,10 @@ const FILE_ENDING = /^\.[a-z][a-z0-9]{0,6}$/i;
  * that looks like a file of another format.
  */
 export function endingOf({ output, format, formatName, splits }: Place): string | null {
+  if (output === "" || output === "-")
+    throw new MatrixError("usage", `"${output}" names neither a file nor a folder`, {
+      hint: "name one with -o; exports are not written to stdout",
+    });
   const isFolder = output.endsWith("/");
   const ending = format.endings.find((known) => !isFolder && output.endsWith(known)) ?? null;
   const endings = format.endings.join(" or ");
@@ -57,6 +62,9 @@ export function endingOf({ output, format, formatName, splits }: Place): string 
   return ending;
 }
 
+/** Files of a run directory that an export could take for its own. */
+const RUN_FILES = /^(?:manifest\.json|(?:trajectories|superseded)\.jsonl)$/;
+
 /** Files that an export writes into a folder. */
 const OWN_FILES = /^(?:README\.md|\w+(?:-[\w.-]+)?\.(?:jsonl|parquet|json))$/;
 
@@ -68,10 +76,16 @@ const OWN_CARD = /^Made with matrix /m;
 
 /**
  * Fails with `usage` when something stands at the path that may not be replaced: anything, unless
- * `force` is set, and a folder that is neither empty nor an export.
+ * `force` is set, a file of a run directory, and a folder that is neither empty nor an export.
  */
 export function refuseExisting(path: string, force: boolean): void {
-  if (!existsSync(path)) return;
+  const stands = existsSync(path);
+  const isInRun = existsSync(join(dirname(path), MANIFEST_FILE));
+  if (isInRun && (RUN_FILES.test(basename(path)) || (stands && statSync(path).isFile())))
+    throw new MatrixError("usage", `${path} is a file of a run directory, and stays as it is`, {
+      hint: "name another place with -o",
+    });
+  if (!stands) return;
   if (!force)
     throw new MatrixError("usage", `${path} exists already`, { hint: "--force replaces it" });
   if (!statSync(path).isDirectory()) return;

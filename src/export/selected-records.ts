@@ -2,6 +2,7 @@
 
 import { readRecords } from "../records/read-records.ts";
 import type { TrajectoryRecord } from "../task/record.ts";
+import type { Unanswered } from "../task/task.ts";
 import type { ExportFormat, Selected } from "./contract.ts";
 import { candidatesIn, conversationOf, unansweredIn } from "./conversation.ts";
 import type { Perspective } from "./perspective.ts";
@@ -53,5 +54,7 @@ async function judge(
   // A record without a conversation has nothing by which it could be a duplicate.
   if (conversation === null && reads === "conversations") return "no_trained_turn";
   const duplicate = conversation === null ? null : selection.admit(conversation);
-  return duplicate ?? { conversation, candidates: () => candidatesIn(record, perspective, media) };
+  if (duplicate !== null) return duplicate;
+  const takes = (reasons: readonly Unanswered[]) => selection.takes(reasons);
+  return { conversation, candidates: () => candidatesIn(record, perspective, takes, media) };
 }

@@ -52,10 +52,11 @@ export async function previewRow(
     trace: null,
   });
   if (message.kind === "end") {
-    if (message.ending.error === null) return { firstRole: null, prompts: new Map() };
-    throw recipeInvalid("the first row", [
-      loaded.problemAt("orchestrator", message.ending.error.message),
-    ]);
+    const { error } = message.ending;
+    // A row that is too deep or too large fails alone, wherever it stands.
+    if (error === null || error.code === "task_too_deep" || error.code === "task_too_large")
+      return { firstRole: null, prompts: new Map() };
+    throw recipeInvalid("the first row", [loaded.problemAt("orchestrator", error.message)]);
   }
   const prompts = new Map<string, readonly ChatMessage[] | null>();
   for (const [name, { render }] of agents) {

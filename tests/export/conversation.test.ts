@@ -31,6 +31,9 @@ function conversation(
   return conversationOf(made, perspectiveOf(perspective));
 }
 
+/** Takes answers that are not whole, for any reason. */
+const ALL = () => true;
+
 test("a conversation has the turns of its parts in order, and no other roles", () => {
   expect(
     conversation([
@@ -322,12 +325,29 @@ test("media have no place in a conversation without a prompt, or without the rec
   });
 });
 
+test("a candidate has no score when one of its trained answers is not whole, unless that is taken", () => {
+  const cut = { ...said("b"), finish_reason: "length" };
+  const record = recordOf({ history: hopsOf(["student", said("a")], ["student", cut]) });
+  const [a, b] = record.history.map((hop) => [hop]);
+  const candidatesOf = () => [
+    { score: 1, hops: a ?? [] },
+    { score: 2, hops: b ?? [] },
+  ];
+  const perspective = perspectiveOf({ candidatesOf });
+  const scores = (taken: readonly string[]) =>
+    candidatesIn(record, perspective, (reasons) =>
+      reasons.every((reason) => taken.includes(reason)),
+    ).map(({ score }) => score);
+  expect(scores([])).toEqual([1, null]);
+  expect(scores(["cut"])).toEqual([1, 2]);
+});
+
 test("candidates of a record are the conversations of each, with their scores", () => {
   const record = recordOf({
     score: 2,
     history: hopsOf(["student", said("a")], ["student", said("b")], ["judge", { score: 0 }]),
   });
-  expect(candidatesIn(record, perspectiveOf())).toEqual([
+  expect(candidatesIn(record, perspectiveOf(), ALL)).toEqual([
     { score: 2, conversation: { turns: [assistant("a\n\nb")], tools: [] } },
   ]);
   const [a, b, judge] = record.history;
@@ -337,7 +357,7 @@ test("candidates of a record are the conversations of each, with their scores", 
     { score: 2, hops: b === undefined ? [] : [b] },
   ];
   const perspective = perspectiveOf({ candidatesOf, prompt: () => "q" });
-  const found = candidatesIn(record, perspective, MEDIA);
+  const found = candidatesIn(record, perspective, ALL, MEDIA);
   expect(found).toEqual([
     {
       score: 1,

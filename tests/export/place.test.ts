@@ -108,6 +108,45 @@ test("a file cannot hold several splits, and a folder can", () => {
   expect(ending("openai", "x", TWO)).toBeNull();
 });
 
+test.each(["", "-"])("an export to the place %p is refused", (output) => {
+  expect(() => ending("openai", output)).toThrow(
+    expect.objectContaining({
+      code: "usage",
+      message: `"${output}" names neither a file nor a folder`,
+    }),
+  );
+});
+
+test("a file of a run directory is never replaced, and a new one beside it is written", () =>
+  withFolder(async (folder) => {
+    const run = join(folder, "run");
+    await writeRun(run, DIALOGUE, []);
+    await writeFile(join(run, "mine.jsonl"), "");
+    for (const name of ["trajectories.jsonl", "superseded.jsonl", "manifest.json", "mine.jsonl"]) {
+      const path = join(run, name);
+      for (const force of [true, false])
+        expect(() => refuseExisting(path, force)).toThrow(
+          expect.objectContaining({
+            code: "usage",
+            message: `${path} is a file of a run directory, and stays as it is`,
+          }),
+        );
+    }
+    expect(() => refuseExisting(join(run, "new.jsonl"), false)).not.toThrow();
+    expect(() => refuseExisting(join(folder, "trajectories.jsonl"), false)).not.toThrow();
+  }));
+
+test("a name that is too long for a file fails with storage_failed", () =>
+  withFolder(async (folder) => {
+    const run = join(folder, "run");
+    await writeRun(run, DIALOGUE, [{ id: "1", row: {}, history: [["student", said("a")]] }]);
+    const { code, stderr } = await matrix([
+      ...["export", run, "--to", "openai", "-o"],
+      join(folder, `${"a".repeat(300)}.jsonl`),
+    ]);
+    expect({ code, stderr }).toEqual({ code: 3, stderr: expect.stringContaining("cannot write") });
+  }));
+
 test("what exists is replaced by force alone, and a folder only when it is an export or empty", () =>
   withFolder(async (folder) => {
     const path = (name: string) => join(folder, name);

@@ -63,6 +63,7 @@ test("omitted parts and rows without a pair are told apart", () => {
     tools: 0,
     untrained_marks: 0,
     examples_without_prompt: 0,
+    answers_without_score: 0,
   });
   expect(unpairedRows(omitted)).toEqual({
     one_answer: 0,

@@ -62,6 +62,16 @@ test("a rule that cannot start the first row is a problem of the orchestrator", 
     });
   }));
 
+test.each([
+  ["too deep", `{"n": ${"[".repeat(300)}${"]".repeat(300)}}\n`],
+  ["too large", `{"n": "${"x".repeat(65 * 2 ** 20)}"}\n`],
+])("a first row that is %s fails alone, so it is no problem of the recipe", (_, row) =>
+  withFolder(async (folder) => {
+    const files = { "rows.jsonl": `${row}{"n": 1, "question": "Why?"}\n` };
+    expect(await preview(folder, { files })).toEqual({ firstRole: null, prompts: {} });
+  }),
+);
+
 test("a rule that ends the first row at once has no first role", () =>
   withFolder(async (folder) => {
     const end = `() => ({ done: "completed", score: null, outcome: null })`;

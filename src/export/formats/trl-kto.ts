@@ -24,7 +24,10 @@ async function rowsOf(
   { score, conversation: { turns, tools } }: Candidate,
   options: FormatOptions,
 ): Promise<readonly TableRow[]> {
-  if (score === null) return [];
+  if (score === null) {
+    options.omit("answers_without_score", 1);
+    return [];
+  }
   if (turns.length < 2) {
     options.omit("examples_without_prompt", 1);
     return [];

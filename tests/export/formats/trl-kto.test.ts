@@ -44,8 +44,9 @@ test("every scored candidate is an example for KTOTrainer", async () => {
   });
   const candidates = [candidate(1, "a"), candidate(null, "cut"), candidate(0, "b")];
   const selected = { ...selectedOf(CONVERSATION), candidates: () => candidates };
-  const { examples, rows } = await written(trlKto, [selected]);
+  const { examples, rows, omitted } = await written(trlKto, [selected]);
   expect(examples).toEqual([2]);
+  expect(omitted).toEqual({ answers_without_score: 1 });
   expect(rows).toMatchObject([
     { completion: [{ content: "a" }], label: true },
     { completion: [{ content: "b" }], label: false },
