@@ -43,8 +43,9 @@ export class AnswerIndex {
    * request.
    */
   readonly #places = new Map<number, number>();
-  /** Segments of the processes that make a request, by the slot of its key. */
+  /** Segments of the processes that make a request, and that want to, by the slot of its key. */
   readonly #asked = new Map<number, Set<number>>();
+  readonly #wanted = new Map<number, Set<number>>();
   #badLines = 0;
 
   constructor(options: AnswerIndexOptions) {
@@ -82,6 +83,11 @@ export class AnswerIndex {
     return [...(this.#asked.get(slotOf(key)) ?? [])].map((segment) => this.#writerOf(segment));
   }
 
+  /** The processes that want to make the request, and have not given way to another one. */
+  wantersOf(key: string): readonly string[] {
+    return [...(this.#wanted.get(slotOf(key)) ?? [])].map((segment) => this.#writerOf(segment));
+  }
+
   #forget(present: ReadonlySet<string>): void {
     const gone = new Set(
       [...this.#segments].filter(([name]) => !present.has(name)).map(([, { number }]) => number),
@@ -90,10 +96,11 @@ export class AnswerIndex {
     for (const name of this.#segments.keys()) if (!present.has(name)) this.#segments.delete(name);
     for (const [slot, place] of this.#places)
       if (gone.has(Math.floor(place / SEGMENT_SPAN))) this.#places.delete(slot);
-    for (const [slot, segments] of this.#asked) {
-      for (const segment of segments) if (gone.has(segment)) segments.delete(segment);
-      if (segments.size === 0) this.#asked.delete(slot);
-    }
+    for (const noted of [this.#asked, this.#wanted])
+      for (const [slot, segments] of noted) {
+        for (const segment of segments) if (gone.has(segment)) segments.delete(segment);
+        if (segments.size === 0) noted.delete(slot);
+      }
   }
 
   async #read(name: string): Promise<void> {
@@ -121,33 +128,37 @@ export class AnswerIndex {
     if (key === null) return false;
     const slot = slotOf(key);
     const note = noteOfLine(line);
-    if (note === "asked") this.#ask(slot, segment);
-    else if (note === "dropped") this.#drop(slot, segment);
-    else {
+    if (note === "asked") addTo(this.#asked, slot, segment);
+    else if (note === "wanted") addTo(this.#wanted, slot, segment);
+    else if (note === "dropped") {
+      this.#drop(this.#asked, slot, segment);
+      this.#drop(this.#wanted, slot, segment);
+    } else {
       this.#places.set(slot, segment * SEGMENT_SPAN + at);
       this.#asked.delete(slot);
+      this.#wanted.delete(slot);
     }
     return true;
   }
 
-  #ask(slot: number, segment: number): void {
-    const segments = this.#asked.get(slot);
-    if (segments === undefined) this.#asked.set(slot, new Set([segment]));
-    else segments.add(segment);
-  }
-
   /** The process may have begun the request in an earlier segment. */
-  #drop(slot: number, dropping: number): void {
-    const segments = this.#asked.get(slot);
+  #drop(noted: Map<number, Set<number>>, slot: number, dropping: number): void {
+    const segments = noted.get(slot);
     const writer = this.#writerOf(dropping);
     for (const segment of segments ?? [])
       if (this.#writerOf(segment) === writer) segments?.delete(segment);
-    if (segments?.size === 0) this.#asked.delete(slot);
+    if (segments?.size === 0) noted.delete(slot);
   }
 
   #writerOf(segment: number): string {
     return parseSegmentName(this.#names[segment] ?? "")?.writer ?? "";
   }
+}
+
+function addTo(noted: Map<number, Set<number>>, slot: number, segment: number): void {
+  const segments = noted.get(slot);
+  if (segments === undefined) noted.set(slot, new Set([segment]));
+  else segments.add(segment);
 }
 
 const NOTHING = Buffer.alloc(0);

@@ -15,12 +15,13 @@ export interface KeptAnswer {
 }
 
 /**
- * The note of a process about a request that it makes: `asked` when it begins, and `dropped` when
- * no answer will come of it. The answer itself comes in a line of its own.
+ * The note of a process about a request: `wanted` when it would make it, `asked` when it begins,
+ * and `dropped` when no answer will come of it. The answer itself comes in a line of its own.
  */
-export type Note = "asked" | "dropped";
+export type Note = "wanted" | "asked" | "dropped";
 const NOTE_ENDS: readonly (readonly [end: string, note: Note])[] = [
   ['","note":"asked"}', "asked"],
+  ['","note":"wanted"}', "wanted"],
   ['","note":"dropped"}', "dropped"],
 ];
 

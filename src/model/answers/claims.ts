@@ -2,8 +2,9 @@
 // request, and so a step that may be a repetition waits for the answer of a living process instead
 // of paying for a second one.
 //
-// Two processes that begin at the same moment see each other's notes a little later, and the one
-// whose name comes first goes on.
+// A step that may be a repetition first notes that it wants to make the request. When several want
+// to at the same moment, they see each other's notes a little later, and the one whose name comes
+// first goes on. A process that has begun the request comes before all that only want to.
 
 import { setTimeout as pause } from "node:timers/promises";
 import type { ChatAnswer } from "../contract.ts";
@@ -69,7 +70,10 @@ export class Claims {
     for (;;) {
       const kept = await index.find(key);
       if (kept !== null) return kept.answer;
-      if (!this.#own.has(key) && this.#rivals(key, since).length === 0) {
+      if (
+        !this.#own.has(key) &&
+        this.#askers(key, since).length + this.#wanters(key, since).length === 0
+      ) {
         const outcome = await this.#tryToClaim(key, since, signal);
         if (outcome !== "outbid") return outcome;
       }
@@ -83,13 +87,20 @@ export class Claims {
     since: number,
     signal: AbortSignal | undefined,
   ): Promise<ChatAnswer | null | "outbid"> {
-    const { self, index, scan } = this.#options;
-    void this.claim(key);
+    const { self, index, scan, append } = this.#options;
+    this.#own.add(key);
+    void append(encodeNote(key, "wanted"));
     try {
       await pause(SETTLE_MS, undefined, withSignal(signal));
       await scan();
       const kept = await index.find(key);
-      if (kept === null && this.#rivals(key, since).every((rival) => rival > self)) return null;
+      const isFirst =
+        this.#askers(key, since).length === 0 &&
+        this.#wanters(key, since).every((other) => other > self);
+      if (kept === null && isFirst) {
+        await this.claim(key);
+        return null;
+      }
       this.drop(key);
       return kept?.answer ?? "outbid";
     } catch (thrown) {
@@ -99,14 +110,21 @@ export class Claims {
   }
 
   /** Other processes whose answer may still come. */
-  #rivals(key: string, since: number): readonly string[] {
-    const { self, index, isWriting, now } = this.#options;
+  #askers(key: string, since: number): readonly string[] {
+    return this.#alive(this.#options.index.askersOf(key), since);
+  }
+
+  /** Other processes that may begin the request. */
+  #wanters(key: string, since: number): readonly string[] {
+    return this.#alive(this.#options.index.wantersOf(key), since);
+  }
+
+  #alive(processes: readonly string[], since: number): readonly string[] {
+    const { self, isWriting, now } = this.#options;
     const waitedMs = now() - since;
-    return index
-      .askersOf(key)
-      .filter(
-        (asker) => asker !== self && waitedMs < (isWriting(asker) ? WAIT_MS_MAX : UNKNOWN_MS_MAX),
-      );
+    return processes.filter(
+      (other) => other !== self && waitedMs < (isWriting(other) ? WAIT_MS_MAX : UNKNOWN_MS_MAX),
+    );
   }
 }
 

@@ -134,23 +134,29 @@ test("an answer longer than one read is found whole, the last of many", () =>
     expect(await said(index, "3")).toBe("3");
   }));
 
-test("the askers of a request are those whose note no answer and no drop has followed", () =>
-  withIndex(async (index, folder) => {
-    const key = keyOf("1");
-    const write = async (name: string, ...lines: readonly string[]) => {
-      await appendFile(join(folder, name), lines.join(""));
-      await index.scan();
-      return [...index.askersOf(key)].sort();
-    };
-    expect(await write("a-1.jsonl", encodeNote(key, "asked"))).toEqual(["a"]);
-    expect(await write("b-1.jsonl", encodeNote(key, "asked"))).toEqual(["a", "b"]);
-    expect(index.askersOf(keyOf("2"))).toEqual([]);
-    // The second segment of a process may hold what ends a note of its first one.
-    expect(await write("a-2.jsonl", encodeNote(key, "dropped"))).toEqual(["b"]);
-    expect(await write("a-2.jsonl", encodeNote(key, "asked"))).toEqual(["a", "b"]);
-    await rm(join(folder, "b-1.jsonl"));
-    expect(await write("c-1.jsonl", encodeNote(keyOf("2"), "asked"))).toEqual(["a"]);
-    expect([index.size, await said(index, "1")]).toEqual([0, null]);
-    expect(await write("c-1.jsonl", lineOf("1"))).toEqual([]);
-    expect([index.size, await said(index, "1")]).toEqual([1, "1"]);
-  }));
+test.each([
+  ["make", "asked", "askersOf"],
+  ["want to make", "wanted", "wantersOf"],
+] as const)(
+  "the processes that %s a request are those whose note no answer and no drop has followed",
+  (_, note, of) =>
+    withIndex(async (index, folder) => {
+      const key = keyOf("1");
+      const write = async (name: string, ...lines: readonly string[]) => {
+        await appendFile(join(folder, name), lines.join(""));
+        await index.scan();
+        return [...index[of](key)].sort();
+      };
+      expect(await write("a-1.jsonl", encodeNote(key, note))).toEqual(["a"]);
+      expect(await write("b-1.jsonl", encodeNote(key, note))).toEqual(["a", "b"]);
+      expect(index[of](keyOf("2"))).toEqual([]);
+      // The second segment of a process may hold what ends a note of its first one.
+      expect(await write("a-2.jsonl", encodeNote(key, "dropped"))).toEqual(["b"]);
+      expect(await write("a-2.jsonl", encodeNote(key, note))).toEqual(["a", "b"]);
+      await rm(join(folder, "b-1.jsonl"));
+      expect(await write("c-1.jsonl", encodeNote(keyOf("2"), note))).toEqual(["a"]);
+      expect([index.size, await said(index, "1")]).toEqual([0, null]);
+      expect(await write("c-1.jsonl", lineOf("1"))).toEqual([]);
+      expect([index.size, await said(index, "1")]).toEqual([1, "1"]);
+    }),
+);

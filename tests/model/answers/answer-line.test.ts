@@ -116,7 +116,7 @@ test("the key of a line is read off its beginning, and a line that is not an ans
 });
 
 test("a note of a request is told from an answer by its whole line", () => {
-  for (const note of ["asked", "dropped"] as const) {
+  for (const note of ["wanted", "asked", "dropped"] as const) {
     const line = encodeNote(KEY, note);
     expect(line).toBe(`{"key":"${KEY}","note":"${note}"}\n`);
     expect([keyOfLine(Buffer.from(line.trimEnd())), parseAnswer(line)]).toEqual([KEY, null]);

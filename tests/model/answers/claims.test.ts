@@ -102,6 +102,24 @@ test("of repetitions that begin together one asks, and the others get its answer
     expect(asked).toBe(1);
   }));
 
+test("a process that begins a request comes before a repetition that only wants to, whatever its name", () =>
+  withJournal(async (open) => {
+    const [repeating, one] = [await open("a"), await open("z")];
+    const waiting = textOf(repeating.findOrClaim("m", again("a")));
+    expect(await one.findOrClaim("m", requestOf("a"))).toBeNull();
+    await one.keep("m", requestOf("a"), answerOf("said"));
+    expect(await waiting).toBe("said");
+  }));
+
+test("a repetition that won is seen to make its request", () =>
+  withJournal(async (open) => {
+    const [first, second] = [await open("z"), await open("a")];
+    expect(await first.findOrClaim("m", again("a"))).toBeNull();
+    const waiting = textOf(second.findOrClaim("m", again("a")));
+    await first.keep("m", again("a"), answerOf("said"));
+    expect(await waiting).toBe("said");
+  }));
+
 test("two repetitions in one process make one request", () =>
   withJournal(async (open) => {
     const one = await open("one");
