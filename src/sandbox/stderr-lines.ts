@@ -35,8 +35,12 @@ export class StderrLines {
     for (const line of lines) this.#pass(line);
     if (this.#rest.length <= LINE_CHARS_MAX + SECRET_CHARS_MAX) return;
     const whole = masked(this.#rest);
-    this.#pass(whole.slice(0, LINE_CHARS_MAX));
-    this.#rest = whole.slice(LINE_CHARS_MAX);
+    let from = 0;
+    do {
+      this.#pass(whole.slice(from, from + LINE_CHARS_MAX));
+      from += LINE_CHARS_MAX;
+    } while (whole.length - from > LINE_CHARS_MAX + SECRET_CHARS_MAX);
+    this.#rest = whole.slice(from);
   }
 
   #pass(line: string): void {

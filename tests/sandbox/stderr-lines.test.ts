@@ -41,6 +41,15 @@ test("a line without an end is passed on in pieces of more than 4000 characters"
   expect(heard.at(-1)).toBe(`${"a".repeat(1000)}btail`);
 });
 
+test("a line without an end leaves less than two pieces behind, however large its chunks are", () => {
+  const { heard, push } = reader();
+  for (let chunk = 1; chunk <= 50; chunk++) {
+    push("a".repeat(65_536));
+    expect(chunk * 65_536 - heard.join("").length).toBeWithin(1, 5001);
+  }
+  expect(new Set(heard.map(({ length }) => length))).toEqual(new Set([4000]));
+});
+
 test("a secret is masked where it is cut: between chunks, pieces and before the last words", () => {
   const forget = knowSecret("secret-of-a-program", "KEY");
   try {
