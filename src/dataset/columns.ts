@@ -23,7 +23,8 @@ export function checkColumns(
 
 function refuseTwice(columns: readonly NamedColumn[], above: string | null): void {
   const names = columns.map(({ name }) => name);
-  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  const seen = new Set<string>();
+  const twice = names.find((name) => seen.size === seen.add(name).size);
   if (twice !== undefined)
     throw new Error(
       `${above === null ? "the file" : `"${above}"`} has the column "${twice}" more than once; ` +

@@ -76,7 +76,8 @@ interface Parsed {
 }
 
 function namesOf(names: readonly string[], line: number): readonly string[] {
-  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  const seen = new Set<string>();
+  const twice = names.find((name) => seen.size === seen.add(name).size);
   if (twice !== undefined)
     throw new LineError(line, `the header names the column "${twice}" twice`);
   return names;

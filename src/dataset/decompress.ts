@@ -28,12 +28,13 @@ export async function* decompress(
   }
   try {
     yield* DECOMPRESSORS[compression](bytes);
+    if ("bytesRead" in bytes && bytes.bytesRead === 0) throw new Error("it is empty");
   } catch (cause) {
     // An error of the file system says by itself what is wrong.
     if (typeof (cause as { syscall?: unknown }).syscall === "string") throw cause;
-    throw new Error(`the .${compression} file is damaged or cut short: ${messageOf(cause)}`, {
-      cause,
-    });
+    // The libraries read on after the end of their bytes.
+    const reason = cause instanceof TypeError ? "its end is missing" : messageOf(cause);
+    throw new Error(`the .${compression} file is damaged or cut short: ${reason}`, { cause });
   } finally {
     bytes.destroy();
   }

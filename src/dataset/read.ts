@@ -2,16 +2,17 @@
 // compressed. Files are streamed and never held in memory whole.
 
 import { createReadStream } from "node:fs";
-import { JSONParser } from "@streamparser/json";
 import { messageOf } from "../error.ts";
 import { cutDepth, DEPTH_MAX, isTooDeep } from "../task/depth.ts";
-import { exactNumber, parseJson } from "../task/exact.ts";
+import { parseJson } from "../task/exact.ts";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import { CSV_DEFAULTS, readCsvRows } from "./csv.ts";
 import { decompress } from "./decompress.ts";
 import type { DataFile } from "./files.ts";
+import { splitArray } from "./json-array.ts";
 import { LINE_BYTES_MAX, splitLines } from "./lines.ts";
 import { readParquet } from "./parquet/read-parquet.ts";
+import { repeatedKey } from "./repeated-key.ts";
 import { decodeText, LineError } from "./text.ts";
 
 const CHUNK_BYTES = 256 * 1024;
@@ -19,7 +20,7 @@ const CHUNK_BYTES = 256 * 1024;
 /** One item of a file: a row, or the problem with it. */
 export interface Item {
   readonly file: string;
-  /** From 1: the line, or the row's number in a Parquet file; undefined in a JSON array. */
+  /** From 1: the line, or the row's number in a Parquet file; undefined for the whole file. */
   readonly line: number | undefined;
   readonly row: JsonObject | null;
   readonly problem: string | null;
@@ -81,42 +82,49 @@ async function* readJsonLines(file: DataFile): AsyncGenerator<readonly Item[]> {
         items.push(
           broken(file, number, `the line is not UTF-8 at position ${foreignAt} of the file`),
         );
-      else if (bare.trim() !== "") items.push({ ...parseLine(file, number, bare), offset, bytes });
+      else if (bare.trim() !== "")
+        items.push({
+          ...parseRow(file, { line: number, text: bare, kept: bare }, "line"),
+          offset,
+          bytes,
+        });
     }
     if (items.length > 0) yield items;
   }
 }
 
-function parseLine(file: DataFile, line: number, text: string): Item {
+interface RowText {
+  readonly line: number;
+  readonly text: string;
+  /** The text of the item; null for one that is made of the row, without line breaks. */
+  readonly kept: string | null;
+}
+
+/** A row of JSON. `what` is the name of its text in messages. */
+function parseRow(file: DataFile, { line, text, kept }: RowText, what: "line" | "row"): Item {
+  let value: Json;
   try {
-    return itemOf(file, line, parseJson(text) as Json, text);
+    value = parseJson(text) as Json;
   } catch (cause) {
-    return broken(file, line, `the line is not JSON: ${messageOf(cause)}`);
+    return broken(file, line, `the ${what} is not JSON: ${messageOf(cause)}`);
   }
+  // The task of a row that is too deep fails, whatever its keys are.
+  const twice = isTooDeep(value) ? null : repeatedKey(text, value);
+  return twice === null
+    ? itemOf(file, line, value, kept)
+    : broken(file, line, `the ${what} has the key ${JSON.stringify(twice)} twice in one object`);
 }
 
 async function* readJsonArray(file: DataFile): AsyncGenerator<readonly Item[]> {
-  let items: Item[] = [];
-  let started = false;
-  const parser = new JSONParser({ paths: ["$.*"], keepStack: false });
-  parser["tokenizer"].parseNumber = exactNumber as (token: string) => number;
-  parser.onValue = ({ value }) => void items.push(itemOf(file, undefined, value as Json, null));
-  parser.onError = (error) => {
-    throw error;
-  };
-  for await (const text of decodeText(() => open(file), "utf-8", "convert it to UTF-8")) {
-    if (!started && text.trim() !== "") {
-      started = true;
-      if (!text.trimStart().startsWith("["))
-        throw new Error(
-          'the file is not a JSON array of rows (for one row a line, set dataset.format = "jsonl")',
-        );
-    }
-    parser.write(text);
+  const text = decodeText(() => open(file), "utf-8", "convert it to UTF-8");
+  for await (const elements of splitArray(text, LINE_BYTES_MAX)) {
+    const items = elements.map(({ line, text }) =>
+      text === ""
+        ? broken(file, line, "a row is missing beside a comma")
+        : parseRow(file, { line, text, kept: null }, "row"),
+    );
     if (items.length > 0) yield items;
-    items = [];
   }
-  if (started && !parser.isEnded) throw new Error("the JSON array is cut short");
 }
 
 async function* readCsv(file: DataFile): AsyncGenerator<readonly Item[]> {

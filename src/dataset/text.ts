@@ -37,6 +37,7 @@ export async function* decodeText(
     );
   };
   for await (const chunk of open()) {
+    if (offset === 0) refuseMark(chunk, decoder.encoding, hint);
     let text = "";
     try {
       text = decoder.decode(chunk, { stream: true });
@@ -51,6 +52,23 @@ export async function* decodeText(
   } catch (cause) {
     await fail(cause);
   }
+}
+
+const MARKS = [
+  ["utf-8", [0xef, 0xbb, 0xbf]],
+  ["utf-16le", [0xff, 0xfe]],
+  ["utf-16be", [0xfe, 0xff]],
+] as const;
+
+/** Fails when a file begins with the byte order mark of another encoding. */
+function refuseMark(beginning: Buffer, encoding: string, hint: string): void {
+  const marked = MARKS.find(([, mark]) => mark.every((byte, i) => beginning[i] === byte))?.[0];
+  if (marked === undefined || marked === encoding) return;
+  throw new LineError(
+    1,
+    `the file is not ${encoding.toUpperCase()}: it begins with the byte order mark of ` +
+      `${marked.toUpperCase()}; ${hint}`,
+  );
 }
 
 interface Foreign {

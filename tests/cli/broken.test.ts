@@ -429,13 +429,13 @@ const DATASETS: readonly Broken[] = [
   data(
     "e.json",
     '{"q": 1}',
-    ["e.json: the file is not a JSON array"],
+    ["e.json:1: the file is not a JSON array"],
     "a JSON file is not an array",
   ),
   data(
     "e.json",
     '[{"q": 1}, {"q"',
-    ["e.json: the JSON array is cut short"],
+    ["e.json:1: the JSON array is cut short"],
     "a JSON array is cut short",
   ),
   data(

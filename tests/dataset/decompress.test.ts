@@ -53,7 +53,7 @@ test.each(EACH)(
   async (compression, [stream = Buffer.alloc(0)]) => {
     for (const cut of [1, 5, stream.length - 6])
       await expect(contentOf(stream.subarray(0, -cut), compression)).rejects.toThrow(
-        `the .${compression} file is damaged or cut short: `,
+        new RegExp(`^the .${compression} file is damaged or cut short: [^(]*(end|incomplete)`),
       );
   },
 );

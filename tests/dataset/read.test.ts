@@ -83,7 +83,7 @@ test("an item of JSONL has its line, its text, and its place in the file", async
   ]);
 });
 
-test("an item of CSV or of a JSON array has its row as JSON text, and no place", async () => {
+test("an item of CSV or of a JSON array has its row as JSON text, and its line", async () => {
   expect(await itemsOf("d.csv", "a,b\n1,x\n")).toEqual([
     {
       file: "d.csv",
@@ -98,7 +98,7 @@ test("an item of CSV or of a JSON array has its row as JSON text, and no place",
   expect(await itemsOf("d.json", '  [ {"a" : 1} ]\n')).toEqual([
     {
       file: "d.json",
-      line: undefined,
+      line: 1,
       row: { a: 1 },
       problem: null,
       text: '{"a":1}',
@@ -157,26 +157,48 @@ test.each<[length: number, shown: string]>([
 test("a JSON file that is not an array of rows is refused with the other format", async () => {
   const [problem] = problemsOf(await itemsOf("d.json", '{"q": 1}\n{"q": 2}'));
   expect(problem).toBe(
-    '-: the file is not a JSON array of rows (for one row a line, set dataset.format = "jsonl")',
+    '1: the file is not a JSON array of rows (for one row a line, set dataset.format = "jsonl")',
   );
 });
 
 test("a JSON array that is cut short gives the rows before, and the problem", async () => {
   const items = await itemsOf("d.json", '[{"q": 1}, {"q"');
   expect(items[0]?.row).toEqual({ q: 1 });
-  expect(problemsOf(items)).toEqual(["-: the JSON array is cut short"]);
+  expect(problemsOf(items)).toEqual(["1: the JSON array is cut short"]);
 });
 
 test("a JSON array tells each value that is not a row", async () => {
   expect(problemsOf(await itemsOf("d.json", '[1, {"a": [2]}, null]'))).toEqual([
-    "-: a row must be an object, found 1",
-    "-: a row must be an object, found null",
+    "1: a row must be an object, found 1",
+    "1: a row must be an object, found null",
   ]);
 });
 
 test("JSON that is broken within gives its problem", async () => {
-  const [problem] = problemsOf(await itemsOf("d.json", '[{"q": 1}, {q}]'));
-  expect(problem).toContain("Unexpected");
+  const items = await itemsOf("d.json", '[{"q": 1},\n{q},,\n{"q": 2}]');
+  const [syntax, missing] = problemsOf(items);
+  expect(syntax).toStartWith("2: the row is not JSON: ");
+  expect(missing).toBe("2: a row is missing beside a comma");
+  expect(items.map(({ row }) => row)).toEqual([{ q: 1 }, null, null, { q: 2 }]);
+});
+
+test("a row with a key twice in one object is a problem of its line, in JSONL and in an array", async () => {
+  const rows = ['{"q": 1}', '{"q": [{"a": 1, "a": 2}]}', '{"q": 3}'];
+  expect(problemsOf(await itemsOf("d.jsonl", rows.join("\n")))).toEqual([
+    '2: the line has the key "a" twice in one object',
+  ]);
+  expect(problemsOf(await itemsOf("d.json", `[${rows.join(",\n")}]`))).toEqual([
+    '2: the row has the key "a" twice in one object',
+  ]);
+});
+
+test.each<[bytes: readonly number[], problem: string]>([
+  [[0xff, 0xfe, 0x61, 0], "it begins with the byte order mark of UTF-16LE"],
+  [[0xfe, 0xff, 0, 0x61], "it begins with the byte order mark of UTF-16BE"],
+  [[0xff, 0x61], "byte 0xff at position 0 of the file"],
+])("a file that begins with %p is not read as UTF-8", async (bytes, problem) => {
+  const [found] = problemsOf(await itemsOf("d.csv", Uint8Array.from(bytes)));
+  expect(found).toStartWith(`1: the file is not UTF-8: ${problem}; set dataset.csv.encoding`);
 });
 
 test("a JSON array that is not UTF-8 gives its problem", async () => {
@@ -202,12 +224,14 @@ test.each<[name: string, content: Uint8Array]>([
   ["d.jsonl.gz", Bun.gzipSync(JSONL).slice(0, -9)],
   ["d.jsonl.gz", Buffer.from("no gzip")],
   ["d.jsonl.zst", Bun.zstdCompressSync(JSONL).slice(0, -1)],
+  ["d.jsonl.gz", Buffer.alloc(0)],
+  ["d.jsonl.zst", Buffer.alloc(0)],
+  ["d.jsonl.bz2", Buffer.alloc(0)],
+  ["d.jsonl.xz", Buffer.alloc(0)],
 ])("%s that is damaged says so as its last item", async (name, content) => {
   const items = await itemsOf(name, content);
-  const ending = name.slice(-3).replace(".", "");
-  expect(items.at(-1)?.problem).toStartWith(
-    `the .${ending} file is damaged or cut short: `.replace(".st", ".zst"),
-  );
+  const ending = name.slice("d.jsonl".length);
+  expect(items.at(-1)?.problem).toStartWith(`the ${ending} file is damaged or cut short: `);
   expect(items.at(-1)?.line).toBeUndefined();
 });
 

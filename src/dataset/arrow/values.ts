@@ -51,6 +51,8 @@ function valueReader(data: Data, name: string): Read {
 
 function scalarReader(data: Data, name: string): Read {
   const { type, values } = data;
+  if (DataType.isInterval(type))
+    throw new Error(`the column "${name}" has intervals, which a row cannot hold`);
   const count = (row: number): bigint => BigInt((values as BigInt64Array)[row] ?? 0n);
   if (DataType.isDecimal(type))
     return (row) => decimalText(decimalAt(values as Uint32Array, row, type.bitWidth), type.scale);
@@ -75,8 +77,6 @@ function plain(value: unknown): Json {
   if (typeof value === "bigint") return wholeNumber(value);
   if (typeof value === "number") return fraction(value);
   if (value instanceof Uint8Array) return bytesText(value);
-  // Intervals are small lists of numbers.
-  if (ArrayBuffer.isView(value)) return Array.from(value as unknown as ArrayLike<unknown>, plain);
   return value as Json;
 }
 

@@ -36,7 +36,7 @@ export async function* readParquet(
 ): AsyncGenerator<readonly (JsonObject | string)[]> {
   const file = await open(path);
   try {
-    const metadata = await parquetMetadataAsync(await bufferOf(file), { geoparquet: false });
+    const metadata = await metadataOf(file);
     const root = parquetSchema({ ...metadata, schema: rawSchema(metadata.schema) });
     const chosen = chooseColumns(metadata, root, columns);
     for (const group of metadata.row_groups) {
@@ -51,6 +51,17 @@ export async function* readParquet(
     }
   } finally {
     await file.close();
+  }
+}
+
+async function metadataOf(file: FileHandle): Promise<FileMetaData> {
+  const buffer = await bufferOf(file);
+  try {
+    return await parquetMetadataAsync(buffer, { geoparquet: false });
+  } catch (cause) {
+    throw new Error(`the file is not Parquet, damaged or cut short: ${messageOf(cause)}`, {
+      cause,
+    });
   }
 }
 

@@ -1,8 +1,11 @@
 // Values of Parquet as JSON, by the schema of their column (see src/dataset/value-text.ts).
 
 import type { SchemaElement, SchemaTree } from "hyparquet";
+import { messageOf } from "../../error.ts";
+import { isTooDeep } from "../../task/depth.ts";
 import { parseJson } from "../../task/exact.ts";
 import type { Json } from "../../task/json.ts";
+import { repeatedKey } from "../repeated-key.ts";
 import {
   bytesText,
   dateText,
@@ -99,11 +102,23 @@ function leafConverter(element: SchemaElement): Convert {
     case "UINT_64":
       return (value) => wholeNumber(BigInt.asUintN(64, value as bigint));
     case "JSON":
-      return (value) => parseJson(textOf(value as Uint8Array, name)) as Json;
+      return (value) => jsonCell(textOf(value as Uint8Array, name), name);
   }
   if (converted === "UTF8" || logical?.type === "STRING")
     return (value) => (typeof value === "string" ? value : textOf(value as Uint8Array, name));
   return plain;
+}
+
+function jsonCell(text: string, column: string): Json {
+  let value: unknown;
+  try {
+    value = parseJson(text);
+  } catch (cause) {
+    throw new Error(`the column "${column}" holds no JSON: ${messageOf(cause)}`, { cause });
+  }
+  const twice = isTooDeep(value) ? null : repeatedKey(text, value);
+  if (twice === null) return value as Json;
+  throw new Error(`the JSON of the column "${column}" has the key "${twice}" twice in one object`);
 }
 
 function plain(value: unknown): Json {

@@ -28,7 +28,7 @@ const csv = v.pipe(
   v.strictObject({
     delimiter: v.optional(
       described(
-        v.pipe(v.string(), v.nonEmpty("a text of at least one character"), v.title("text")),
+        v.pipe(v.string(), v.regex(/^[^\r\n]+$/, "characters within a line"), v.title("text")),
         "What stands between two fields. Unset, a comma, and a tab in files of TSV.",
         ";",
       ),

@@ -165,6 +165,20 @@ test("text of Arrow that is not UTF-8 is a problem of its row alone", async () =
   ]);
 });
 
+/** A stream of pyarrow with a column `v` of the type month_day_nano_interval. */
+const INTERVAL =
+  "/////3AAAAAQAAAAAAAKAAwABgAFAAgACgAAAAABBAAMAAAACAAIAAAABAAIAAAABAAAAAEAAAAUAAAAEAAUAAgA" +
+  "BgAHAAwAAAAQABAAAAAAAAELEAAAABgAAAAEAAAAAAAAAAEAAAB2AAYACAAGAAYAAAAAAAIA/////4gAAAAUAAAA" +
+  "AAAAAAwAFgAGAAUACAAMAAwAAAAAAwQAGAAAABAAAAAAAAAAAAAKABgADAAEAAgACgAAADwAAAAQAAAAAQAAAAAA" +
+  "AAAAAAAAAgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAABAAAAAAAAAAAAAAAAEAAAABAAAAAAAAAAAAAAAAAAAA" +
+  "AQAAAAIAAAADAAAAAAAAAP////8AAAAA";
+
+test("intervals of Arrow are refused, because a row cannot hold them", async () => {
+  await expect(rowsOf(Buffer.from(INTERVAL, "base64"))).rejects.toThrow(
+    'the column "v" has intervals, which a row cannot hold',
+  );
+});
+
 test("Arrow comes in batches of 256 rows", async () => {
   const table = tableOf([["n", dataOf(new Int32(), new Int32Array(600))]]);
   await withFolder(async (folder) => {

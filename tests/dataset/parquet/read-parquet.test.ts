@@ -3,6 +3,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { parquetWriteBuffer } from "hyparquet-writer";
 import { readParquet } from "../../../src/dataset/parquet/read-parquet.ts";
+import { converterOf } from "../../../src/dataset/parquet/values.ts";
 import { scanDataset } from "../../../src/dataset/scan.ts";
 import type { Json, JsonObject } from "../../../src/task/json.ts";
 import { withFolder } from "../../parts/folder.ts";
@@ -76,6 +77,15 @@ async function valuesOf(
   const rows = await rowsOf({ schema, columnData: [{ name: "v", data: [...data] }] });
   return rows.map(({ v }) => v);
 }
+
+test.each<[text: string, message: string]>([
+  ['{"a":1,"a":2}', 'the JSON of the column "v" has the key "a" twice in one object'],
+  ["[1", 'the column "v" holds no JSON: '],
+])("the cell %s of a JSON column is an error that names the column", (text, message) => {
+  const element = { name: "v", type: "BYTE_ARRAY", converted_type: "JSON" } as const;
+  const convert = converterOf({ element, children: [], count: 1, path: ["v"] });
+  expect(() => convert(Buffer.from(text))).toThrow(message);
+});
 
 const utc = { type: "TIMESTAMP", isAdjustedToUTC: true } as const;
 const local = { type: "TIMESTAMP", isAdjustedToUTC: false } as const;
@@ -290,6 +300,12 @@ test("Parquet that is damaged, empty or in another format is refused and not rea
       await writeFile(path, bytes);
       const scan = sourceOf(path).then((source) => scanDataset(source, { trials: 1 }));
       await expect(scan).rejects.toMatchObject({ code: "dataset_invalid" });
+    }
+    for (const bytes of [whole.subarray(0, -20), Buffer.from("PAR1"), Buffer.alloc(0)]) {
+      await writeFile(path, bytes);
+      await expect(Array.fromAsync(readParquet(path, null))).rejects.toThrow(
+        "the file is not Parquet, damaged or cut short: ",
+      );
     }
   }));
 
