@@ -4,12 +4,13 @@
 
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { LimitName, Mount, SandboxSpec } from "../contract.ts";
 import { BRIDGE, HOLDER, scriptOf } from "../holder.ts";
 import type { Lease } from "../lease.ts";
 import { homeOf, placeBytes, wholeBytes, writablePlaces } from "../places.ts";
+import { devicesOf, inDisk } from "./disk.ts";
 
 /** The folder of named pipes, as the sandbox sees it. */
 export const PIPES = "/matrix-pipes";
@@ -61,24 +62,27 @@ export async function commandFor(
     ? ["--config", await writeOnce(lease, "apptainer.conf", configurationOf(spec, way))]
     : [];
   const hosts = spec.network === "none" ? lease.hosts : "/etc/hosts";
+  const hostname = await writeOnce(lease, "hostname", `${HOSTNAME}\n`);
   const disk = way.isRoot || spec.user === "root" ? join(lease.folder, "disk") : null;
   const args = [
     ...["--quiet", ...configuration, "exec"],
     ...["--containall", "--cleanenv", "--no-home", "--pid", "--no-init", "--no-nv", "--no-rocm"],
-    ...["--uts", "--hostname", HOSTNAME, "--no-mount", "bind-paths,hostfs,cwd"],
+    ...["--uts", "--hostname", HOSTNAME, "--no-mount", unmounted(disk)],
     ...powersOf(spec, way),
     ...(spec.network === "none" ? ["--net", "--network", "none"] : []),
     ...placesOf(spec, disk),
     ...["--pwd", spec.workdir],
-    ...mountsOf(spec, { hosts, bridge: lease.bridge, pipes: folder }).flatMap((mount) => [
-      "--mount",
-      mountOf(mount),
-    ]),
+    ...[
+      ...(disk === null ? [] : [devicesOf(disk)]),
+      ...mountsOf(spec, { hosts, hostname, bridge: lease.bridge, pipes: folder }),
+    ].flatMap((mount) => ["--mount", mountOf(mount)]),
     ...limitsOf(spec, way),
     spec.image,
     ...["/bin/sh", "-c", `unset ${UNSET.join(" ")}\n${startScript(spec, marks)}`],
   ];
-  return disk === null ? { file: way.program, args } : inDisk(spec, way, disk, args);
+  if (disk === null) return { file: way.program, args };
+  const bytes = Math.max(SESSION_MIB_MIN * MIB, placeBytes(spec) * writablePlaces(spec).length);
+  return inDisk(disk, { bytes, isRoot: way.isRoot }, [way.program, ...args]);
 }
 
 /** A script sets the variables, because Apptainer's own option splits them at commas. */
@@ -103,6 +107,9 @@ function configurationOf(spec: SandboxSpec, way: Way): string {
     "mount home": "no",
     "mount hostfs": "no",
     "mount sys": "no",
+    // Apptainer's own copies could be written to, and those of root without a bound. The image's
+    // name root.
+    ...(way.isRoot || spec.user === "root" ? { "config passwd": "no", "config group": "no" } : {}),
     "mount dev": "minimal",
     "config resolv_conf": spec.network === "none" ? "no" : "yes",
     "sessiondir max size": Math.max(SESSION_MIB_MIN, Math.ceil(places / MIB)),
@@ -112,6 +119,11 @@ function configurationOf(spec: SandboxSpec, way: Way): string {
   return Object.entries(keys)
     .map(([key, value]) => `${key} = ${value}\n`)
     .join("");
+}
+
+/** Mounts of Apptainer's own that a sandbox does without. */
+function unmounted(disk: string | null): string {
+  return ["bind-paths", "hostfs", "cwd", ...(disk === null ? [] : ["dev", "devpts"])].join(",");
 }
 
 /**
@@ -124,49 +136,33 @@ function powersOf({ user }: SandboxSpec, { isRoot }: Way): readonly string[] {
 }
 
 function placesOf(spec: SandboxSpec, disk: string | null): readonly string[] {
-  const scratch = [...writablePlaces(spec).filter((place) => place !== "/tmp"), "/dev/shm"];
+  const scratch = writablePlaces(spec)
+    .filter((place) => place !== "/tmp")
+    .concat(disk === null ? "/dev/shm" : []);
   const root = disk === null ? ["--writable-tmpfs"] : ["--overlay", `${disk}/root`];
   return [
     ...(disk === null ? [] : ["--workdir", disk]),
-    ...["--scratch", scratch.join(",")],
+    ...(scratch.length === 0 ? [] : ["--scratch", scratch.join(",")]),
     ...(spec.readOnly ? [] : root),
   ];
 }
 
-/**
- * Apptainer bounds the places of a plain user by its configuration, and those of root not at all.
- * Root's places therefore lie in a file system in memory, which no other process sees.
- */
-const IN_DISK = 'mount -t tmpfs -o "$1" tmpfs "$2" && mkdir "$2/root" && shift 2 && exec "$@"';
-
-async function inDisk(
-  spec: SandboxSpec,
-  { isRoot, program }: Way,
-  disk: string,
-  args: readonly string[],
-): Promise<Started> {
-  await mkdir(disk, { recursive: true });
-  const bytes = Math.max(SESSION_MIB_MIN * MIB, placeBytes(spec) * writablePlaces(spec).length);
-  const options = `size=${bytes},mode=755,nosuid,nodev`;
-  return {
-    file: "unshare",
-    args: [
-      ...(isRoot ? [] : ["--map-root-user"]),
-      ...["--mount", "--propagation", "private"],
-      ...["/bin/sh", "-c", IN_DISK, "matrix-disk", options, disk, program, ...args],
-    ],
-  };
-}
-
 function mountsOf(
   spec: SandboxSpec,
-  { hosts, bridge, pipes }: { readonly [name in "hosts" | "bridge" | "pipes"]: string },
+  {
+    hosts,
+    hostname,
+    bridge,
+    pipes,
+  }: { readonly [name in "hosts" | "hostname" | "bridge" | "pipes"]: string },
 ): readonly Mount[] {
   const readOnly = (source: string, target = source) => ({ source, target, writable: false });
   return [
     ...READ_ONLY.filter((path) => existsSync(path)).map((path) => readOnly(path)),
     ...HIDDEN.filter((path) => existsSync(path)).map((path) => readOnly("/dev/null", path)),
     readOnly(hosts, "/etc/hosts"),
+    // Apptainer's own copy could be written to.
+    readOnly(hostname, "/etc/hostname"),
     readOnly(bridge, BRIDGE),
     // Read-only: a command can still write to a named pipe, but neither make nor remove one.
     readOnly(pipes, PIPES),

@@ -3,7 +3,7 @@
 
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Channel } from "../../../src/sandbox/channel.ts";
 import type { LimitName, Sandbox, Sandboxes, SandboxSpec } from "../../../src/sandbox/contract.ts";
@@ -354,6 +354,36 @@ export function sandboxCases({ image, connect }: EngineUnderTest): void {
         expect((await run(["echo", "next"], {}, sandbox)).out).toBe("next\n");
       });
   }, 60_000);
+
+  test("a program that fills every folder and file it can write to leaves room for the next command", async () => {
+    if (!enforces("disk") || !enforces("memory")) return;
+    await within({ memoryBytes: 256 * MIB }, async (sandbox) => {
+      const places =
+        "find / -path /proc -prune -o '(' -type d -o -type f ')' -writable -print 2>/dev/null";
+      const fill = `for at in $(${places}); do
+        [ ! -d $at ] || at=$at/big; head -c 600000000 /dev/zero >$at; done; echo end`;
+      const { ending, out, err } = await sh(fill, {}, sandbox);
+      expect([ending, out]).toEqual(["exit", "end\n"]);
+      expect(err).toContain("No space left");
+      expect((await run(["echo", "next"], { timeoutMs: 8000 }, sandbox)).out).toBe("next\n");
+    });
+  }, 60_000);
+
+  test("a program cannot change the devices, nor the files that name users and the machine", async () => {
+    if (shared.engine === "process") return;
+    const mode = async () => (await stat("/dev/full")).mode;
+    const before = await mode();
+    const { out } = await sh(
+      "chmod 667 /dev/full; for f in passwd group hosts hostname; do " +
+        "(echo x >>/etc/$f) 2>/dev/null && echo wrote $f; done; " +
+        'cat /dev/null; echo "$(head -c 2 /dev/zero | wc -c) $(head -c 3 /dev/urandom | wc -c)"; ' +
+        "echo x >/dev/null && echo y >/dev/stdout; ls -d /dev/pts /dev/shm",
+    );
+    expect(out).toBe("2 3\ny\n/dev/pts\n/dev/shm\n");
+    expect(await mode()).toBe(before);
+    const python3 = "import os, multiprocessing as m; m.Lock(); print(len(os.openpty()))";
+    expect((await python(python3)).out).toBe("2\n");
+  });
 
   test("a command has no power over the machine, and cannot gain one", async () => {
     if (shared.engine === "process") return;

@@ -38,6 +38,7 @@ const commandOf = (spec: Partial<SandboxSpec> = {}, way: Partial<Way> = {}) =>
       options: options.map((option) => option.replace(lease.folder, "LEASE")),
       configuration: await text("apptainer.conf"),
       hosts: await text("hosts"),
+      hostname: await text("hostname"),
     };
   });
 const kernel = (paths: readonly string[], source: (path: string) => string) =>
@@ -46,7 +47,7 @@ const kernel = (paths: readonly string[], source: (path: string) => string) =>
     .flatMap((path) => ["--mount", `type=bind,source=${source(path)},destination=${path},ro`]);
 
 test("a sandbox has its limits, its mounts, and nothing of the machine's own settings", async () => {
-  const { file, options, configuration, hosts } = await commandOf();
+  const { file, options, configuration, hosts, hostname } = await commandOf();
   expect(file).toBe("/bin/ap");
   const named = (name: string) => options.find((option) => option.includes(`LEASE/${name}`)) ?? "";
   expect(options).toEqual([
@@ -62,6 +63,7 @@ test("a sandbox has its limits, its mounts, and nothing of the machine's own set
       () => "/dev/null",
     ),
     ...["--mount", named("hosts")],
+    ...["--mount", named("hostname")],
     ...["--mount", "type=bind,source=LEASE/bridge,destination=/matrix,ro"],
     ...["--mount", "type=bind,source=/pipes,destination=/matrix-pipes,ro"],
     ...["--mount", "type=bind,source=/data,destination=/in"],
@@ -70,6 +72,8 @@ test("a sandbox has its limits, its mounts, and nothing of the machine's own set
     ...["--cpus", "1.5", "--pids-limit", "64"],
   ]);
   expect(named("hosts")).toEndWith(",destination=/etc/hosts,ro");
+  expect(named("hostname")).toEndWith(",destination=/etc/hostname,ro");
+  expect(hostname).toBe("sandbox\n");
   expect(hosts).toBe("127.0.0.1 localhost sandbox\n::1 localhost\n");
   expect(configuration?.trim().split("\n")).toEqual([
     ...["allow setuid = no", "mount home = no", "mount hostfs = no", "mount sys = no"],
@@ -122,9 +126,12 @@ test("root has its places in a file system of the sandbox's own", async () => {
     ...["matrix-disk", `size=${2 ** 27},mode=755,nosuid,nodev`, "LEASE/disk", "/bin/ap"],
   ]);
   expect(options.join(" ")).toContain(
-    " --no-privs --net --network none --workdir LEASE/disk --scratch /work,/dev/shm --overlay LEASE/disk/root --pwd ",
+    " --no-mount bind-paths,hostfs,cwd,dev,devpts --no-privs --net --network none --workdir LEASE/disk --scratch /work --overlay LEASE/disk/root --pwd /work --mount type=bind,source=LEASE/disk/dev,destination=/dev,ro --mount ",
   );
   expect(configuration).toContain("systemd cgroups = no\n");
+  expect(configuration).toContain("config passwd = no\nconfig group = no\n");
+  const elsewhere = await commandOf({ workdir: "/usr" }, { isRoot: true });
+  expect(elsewhere.options).not.toContain("--scratch");
 });
 
 test("root inside has few powers, and those of a plain user reach only what is his", async () => {
@@ -136,6 +143,7 @@ test("root inside has few powers, and those of a plain user reach only what is h
   const plain = await commandOf({ user: "root", readOnly: false });
   expect([plain.file, plain.options[0]]).toEqual(["unshare", "--map-root-user"]);
   expect(plain.options).not.toContain("--no-privs");
+  expect(plain.configuration).toContain("config passwd = no\nconfig group = no\n");
   expect(plain.script).toContain("export HOME='/root'\n");
 });
 
