@@ -187,9 +187,12 @@ unset ${Object.values(MARK).join(" ")}
 cat >/dev/null
 # The host is dead, so a word to it would end this shell by SIGPIPE.
 exec >/dev/null 2>&1
+set -- -e "${MARK.lease}=$folder"
+# Commands of Apptainer carry only the name of their sandbox.
+for noted in "$folder"/matrix-*; do set -- "$@" -e "${MARK.sandbox}=\${noted##*/}"; done
 round=0
 while [ $round -lt 50 ]; do
-  pids=$(grep -las "${MARK.lease}=$folder" /proc/[0-9]*/environ | tr -dc '0-9\\n')
+  pids=$(grep -las "$@" /proc/[0-9]*/environ | tr -dc '0-9\\n')
   [ -n "$pids" ] || break
   kill -KILL $pids 2>/dev/null
   round=$((round + 1))

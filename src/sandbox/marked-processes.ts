@@ -18,6 +18,16 @@ export const MARK = {
   command: "MATRIX_COMMAND",
 } as const;
 
+/**
+ * Shell words that take all other marks from a command of a container. They name files of this
+ * machine, and no command needs them.
+ */
+export function keepMarks(...kept: readonly string[]): string {
+  return `unset ${Object.values(MARK)
+    .filter((name) => !kept.includes(name))
+    .join(" ")}`;
+}
+
 /** Looks for marked processes. A process that forks during one look is found by the next. */
 const LOOKS_MAX = 20;
 const ROUNDS_MAX = 20;

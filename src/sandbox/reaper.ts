@@ -87,8 +87,6 @@ function findProcesses(): FoundSandbox[] {
       id === undefined ||
       lease === undefined ||
       found.has(id) ||
-      // Commands carry only some of the marks, and the sandbox's first process carries all.
-      variables.get(MARK.run) === "" ||
       (engine !== "process" && engine !== "apptainer")
     )
       continue;

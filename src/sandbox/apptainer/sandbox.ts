@@ -10,7 +10,7 @@ import { createInterface } from "node:readline";
 import { MatrixError, messageOf } from "../../error.ts";
 import type { Command, LimitName, Running, Sandbox, SandboxSpec } from "../contract.ts";
 import { BRIDGE, scriptOf } from "../holder.ts";
-import { killAllMarked, killFileServers, killUntil, MARK } from "../marked-processes.ts";
+import { keepMarks, killAllMarked, killFileServers, killUntil, MARK } from "../marked-processes.ts";
 import {
   type Child,
   endOf,
@@ -21,10 +21,8 @@ import {
   spawnChild,
 } from "../spawn.ts";
 
-/** Marks that name files of this machine or differ from one sandbox to the next. */
-const NO_MARKS = Object.fromEntries(
-  [MARK.run, MARK.host, MARK.image, MARK.startedAt].map((name) => [name, ""]),
-);
+/** The marks by which a command, and all commands of a sandbox, are found from outside. */
+const UNMARKED = keepMarks(MARK.command, MARK.sandbox);
 const START_TIMEOUT_MS = 60_000;
 /** A holder that has not ended by itself after this time is killed. */
 const STOP_TIMEOUT_MS = 2000;
@@ -173,8 +171,8 @@ export class ApptainerSandbox implements Sandbox {
     { args, cwd, env }: Command,
     mark: string,
   ): Promise<void> {
-    const variables = { ...NO_MARKS, ...env, [MARK.command]: mark };
-    const script = scriptOf(args, cwd ?? this.#spec.workdir, variables);
+    const variables = { ...env, [MARK.command]: mark };
+    const script = `${UNMARKED}\n${scriptOf(args, cwd ?? this.#spec.workdir, variables)}`;
     try {
       await Promise.all([
         this.#makePipes(number),

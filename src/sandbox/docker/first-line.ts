@@ -3,9 +3,10 @@
 
 import { Transform, type TransformCallback } from "node:stream";
 import { START } from "../holder.ts";
+import { keepMarks, MARK } from "../marked-processes.ts";
 
 /** Run as `sh -c ANNOUNCED sh MARK FOLDER COMMAND…`: prints the mark, then becomes the command. */
-export const ANNOUNCED = `echo "$1"; shift; ${START}`;
+export const ANNOUNCED = `${keepMarks(MARK.command)}; echo "$1"; shift; ${START}`;
 
 /** Bytes kept of the engine's text. */
 const REASON_BYTES_MAX = 2000;

@@ -31,8 +31,6 @@ const HUNT = {
   timeoutMs: 10 * KILL_TIMEOUT_MS,
   outputBytesMax: 0,
 } as const;
-/** The marks of the container differ from one to the next, and no command needs them. */
-const NO_MARKS = Object.fromEntries(Object.values(MARK).map((name) => [name, ""]));
 const EXIT_POLL_MS = 5;
 const KILLED = 137;
 
@@ -112,7 +110,7 @@ export class DockerSandbox implements Sandbox {
       abortSignal,
       // A shell exits with 127 for a missing program, where the engine would answer with an error.
       Cmd: ["/bin/sh", "-c", ANNOUNCED, "sh", begins, cwd ?? this.#spec.workdir, ...args],
-      Env: Object.entries({ ...NO_MARKS, ...env, [MARK.command]: mark }).map(
+      Env: Object.entries({ ...env, [MARK.command]: mark }).map(
         ([name, value]) => `${name}=${value}`,
       ),
       AttachStdin: true,

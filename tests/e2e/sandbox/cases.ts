@@ -262,6 +262,18 @@ export function sandboxCases({ image, connect }: EngineUnderTest): void {
     expect(out).toBe(`${value}|none\n`);
   });
 
+  test("a command in a container sees no mark of its sandbox, and no folder of its host", async () => {
+    if (shared.engine === "process") return;
+    const { out } = await sh("tr '\\0' '\\n' </proc/self/environ; env");
+    expect(out).not.toContain(lease.folder);
+    const ours = new Set(
+      out.split("\n").filter((line) => /^(MATRIX|APPTAINER|SINGULARITY)_/.test(line)),
+    );
+    expect([...ours].map((line) => line.split("=")[0]).sort()).toEqual(
+      shared.engine === "docker" ? ["MATRIX_COMMAND"] : ["MATRIX_COMMAND", "MATRIX_SANDBOX"],
+    );
+  });
+
   test("a command starts in the folder of the image that the recipe names", async () => {
     if (shared.engine === "process") return;
     await within({ workdir: "/usr" }, async (sandbox) => {

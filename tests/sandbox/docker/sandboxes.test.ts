@@ -264,6 +264,7 @@ test("a command sees nothing that differs from one sandbox to the next", () =>
       (await sh(sandbox, "env | grep COMMAND")).out,
     ];
     expect(await seen(one)).toEqual(await seen(other));
+    expect(await seen(one)).toEqual(["MATRIX_COMMAND=2.\n", "MATRIX_COMMAND=3.\n"]);
     expect(await seen(one)).not.toEqual(await seen(other).then(([first]) => [first, ""]));
   }));
 
