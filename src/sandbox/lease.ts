@@ -24,6 +24,7 @@ import { makeOwnFolder, refuseOthers } from "../task/own-files.ts";
 import type { EngineName, Mount } from "./contract.ts";
 import { LEASE_MS, RENEWAL_MS } from "./holder.ts";
 import { MARK } from "./marked-processes.ts";
+import { MAKE_PLAIN, PlainFiles } from "./plain-files.ts";
 import { type Child, environment, spawnChild } from "./spawn.ts";
 
 export interface LeaseOwner {
@@ -49,6 +50,7 @@ export class Lease implements AsyncDisposable {
   readonly hosts: string;
   readonly #guard: Child;
   readonly #renewal: NodeJS.Timeout;
+  readonly #plainFiles: PlainFiles;
   #renewals = 0;
 
   /** Fails with `sandbox_unavailable` when the folder cannot be made. */
@@ -88,6 +90,7 @@ export class Lease implements AsyncDisposable {
     this.folder = folder;
     this.bridge = join(folder, "bridge");
     this.hosts = join(folder, HOSTS);
+    this.#plainFiles = new PlainFiles(this.hosts);
     this.#guard = spawnChild("/bin/sh", ["-c", GUARD, "matrix-guard", folder], {
       env: environment(),
     });
@@ -114,12 +117,17 @@ export class Lease implements AsyncDisposable {
   }
 
   /**
-   * Notes mounts that a sandbox may write to. When the lease ends, files there that a sandbox made
-   * set-user-id are plain again, because they would run as the caller.
+   * Notes mounts that a sandbox may write to, so that the guard makes their files plain when this
+   * host is killed.
    */
   async noteWritable(mounts: readonly Mount[]): Promise<void> {
-    const paths = mounts.filter(({ writable }) => writable).map(({ source }) => `${source}\n`);
+    const paths = writableIn(mounts).map((source) => `${source}\n`);
     if (paths.length > 0) await appendFile(join(this.folder, WRITABLE), paths.join(""));
+  }
+
+  /** Makes files plain that a sandbox, which has ended, made set-user-id in these mounts. */
+  makePlain(mounts: readonly Mount[]): Promise<void> {
+    return this.#plainFiles.make(writableIn(mounts));
   }
 
   /** Environment variables of every process of a sandbox. */
@@ -166,6 +174,10 @@ const WRITABLE = "writable";
 const HOSTS = "hosts";
 const HOSTS_TEXT = "127.0.0.1 localhost sandbox\n::1 localhost\n";
 
+function writableIn(mounts: readonly Mount[]): readonly string[] {
+  return mounts.filter(({ writable }) => writable).map(({ source }) => source);
+}
+
 /** Sessions that a lease has notes of. */
 export async function sessionsOf(folder: string): Promise<number[]> {
   const names = await readdir(folder).catch(() => []);
@@ -180,7 +192,7 @@ export async function sessionsOf(folder: string): Promise<number[]> {
  * until there are none. It ignores the signals by which terminals and batch systems end a group, so
  * that it outlives the host.
  */
-const GUARD = `
+const GUARD = `${MAKE_PLAIN}
 trap '' HUP INT TERM
 folder=$1
 unset ${Object.values(MARK).join(" ")}
@@ -204,9 +216,8 @@ for noted in "$folder"/*/${SESSION}; do
     case $session:$name in "$wanted:(squashfuse"* | "$wanted:(fuse"* | "$wanted:(starter"*) kill -KILL "$pid" ;; esac
   done
 done 2>/dev/null
-while read -r path; do
-  find "$path" -type f '(' -perm -4000 -o -perm -2000 ')' -cnewer "$folder/${HOSTS}" -exec chmod a-s '{}' +
-done <"$folder/${WRITABLE}" 2>/dev/null
+since=$folder/${HOSTS}
+while read -r path; do make_plain "$path"; done <"$folder/${WRITABLE}" 2>/dev/null
 chmod u+r "$folder"/* 2>/dev/null
 rm -rf -- "$folder"
 `;

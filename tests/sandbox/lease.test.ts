@@ -179,6 +179,14 @@ test("a folder with a strict umask still opens the bridge to other users", () =>
     }
   }));
 
+/** A file system keeps times in steps of milliseconds. Waits for the next step. */
+async function laterThan(file: string, probe: string): Promise<void> {
+  await until(async () => {
+    await writeFile(probe, "");
+    return (await stat(probe)).ctimeMs > (await stat(file)).ctimeMs;
+  }, "the clock of the file system has gone on");
+}
+
 test("a lease that ends leaves no file set-user-id that sandboxes made, and touches no other", () =>
   withFolder(async (folder) => {
     const path = (name: string) => join(folder, name);
@@ -190,6 +198,7 @@ test("a lease that ends leaves no file set-user-id that sandboxes made, and touc
     await make("data/earlier", 0o4755);
     await make("closed/inside", 0o4755);
     await using lease = await Lease.take({ run: "r", host: "h" }, { root: path("leases") });
+    await laterThan(lease.hosts, path("tick"));
     await lease.noteWritable([
       { source: path("data"), target: "/data", writable: true },
       { source: path("closed"), target: "/closed", writable: false },

@@ -58,6 +58,8 @@ export class ApptainerSandbox implements Sandbox {
     string,
     { readonly settle: (code: number) => void; readonly relay: Child }
   >();
+  /** Commands whose files are still there. */
+  readonly #clearing = new Set<Promise<unknown>>();
   #next = 0;
   /**
    * Names of the commands' files, by number. A command cannot list the folder, so it finds only its
@@ -134,7 +136,9 @@ export class ApptainerSandbox implements Sandbox {
         ["sh", "in", "out", "err"].map((end) => rm(`${stem}.${end}`, { force: true })),
       );
     });
-    exited.catch(() => undefined);
+    const cleared = exited.catch(() => undefined);
+    this.#clearing.add(cleared);
+    void cleared.then(() => this.#clearing.delete(cleared));
     return {
       stdin: relay.stdin,
       stdout: relay.stdout,
@@ -156,6 +160,8 @@ export class ApptainerSandbox implements Sandbox {
     }, this.#stopTimeoutMs);
     await this.ended;
     clearTimeout(timer);
+    // A removal of the folder would stop at a file that a command removes at the same time.
+    await Promise.all(this.#clearing);
     await chmod(this.#folder, 0o700).catch(() => undefined);
     await rm(this.#folder, { recursive: true, force: true });
   }

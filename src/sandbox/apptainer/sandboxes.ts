@@ -80,6 +80,7 @@ export class ApptainerSandboxes implements Sandboxes {
       ...{ child, folder, marks },
       unenforced: way.unenforced,
     });
+    void sandbox.ended.then(() => this.#lease.makePlain(spec.mounts));
     try {
       if (child.pid !== undefined) await this.#lease.noteSession(id, child.pid);
       await sandbox.ready(signal);

@@ -57,12 +57,26 @@ export class DockerSandboxes implements Sandboxes {
       });
       await container.start();
       signal?.throwIfAborted();
-      return new DockerSandbox(id, spec, container, streams, this.#log);
+      const sandbox = new DockerSandbox(id, spec, container, streams, this.#log);
+      void this.#makePlain(spec, sandbox.ended, container);
+      return sandbox;
     } catch (cause) {
       await container?.remove({ force: true }).catch(() => undefined);
       if (signal?.aborted === true) throw signal.reason;
       throw container === null && hasNoImage(cause) ? noImage(spec, cause) : failed(spec, cause);
     }
+  }
+
+  /** A stopped sandbox counts as ended a moment before its programs are dead. */
+  async #makePlain(
+    { mounts }: SandboxSpec,
+    ended: Promise<unknown>,
+    container: Docker.Container,
+  ): Promise<void> {
+    if (!mounts.some(({ writable }) => writable)) return;
+    await ended;
+    await container.wait({ condition: "removed" }).catch(() => undefined);
+    await this.#lease.makePlain(mounts);
   }
 
   #kindOfEngine(): Promise<EngineKind> {

@@ -587,6 +587,20 @@ except OSError: pass`;
       expect(await readFile(join(folder, "out.txt"), "utf8")).toBe("y\n");
     }));
 
+  test("files that a sandbox made set-user-id are plain when it has ended, while its host goes on", () =>
+    withFolder(async (folder) => {
+      if (shared.engine === "process") return;
+      const mounts = [{ source: folder, target: "/data", writable: true }];
+      const modeOf = async (name: string) => (await stat(join(folder, name))).mode & 0o7777;
+      await within({ mounts }, async (sandbox) => {
+        const make = "cp /bin/true /data/own; cp /bin/true /data/plain; chmod 6755 /data/own";
+        expect((await sh(make, {}, sandbox)).exitCode).toBe(0);
+        expect(await modeOf("own")).toBe(0o6755);
+      });
+      await until(async () => (await modeOf("own")) === 0o755, "the file is plain");
+      expect(await modeOf("plain")).toBe(0o755);
+    }));
+
   test("commands run side by side, each with its own output", async () => {
     const outcomes = await Promise.all(
       Array.from({ length: 12 }, (_, index) => sh(`sleep 0.2; echo ${index}`)),
