@@ -58,7 +58,8 @@ export interface FormatOptions {
 }
 
 /**
- * Parts of examples that a format may have no place for. `untrained_marks` are turns that are
+ * Parts of examples that a format may have no place for. `lone_surrogates` are rows with
+ * halves of characters, which UTF-8 cannot hold. `untrained_marks` are turns that are
  * trained on although the user chose other roles. An example without a prompt, or an answer without
  * a score, is left out where a format needs one. The last ones are reasons why a row gives no pair.
  */
@@ -68,6 +69,7 @@ export const OMITTED = [
   "images",
   "audio",
   "tools",
+  "lone_surrogates",
   "untrained_marks",
   "examples_without_prompt",
   "answers_without_score",

@@ -6,7 +6,7 @@ import { mkdir, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { MatrixError } from "../error.ts";
 import { randomId } from "../random-id.ts";
-import { type Card, renderCard } from "./card.ts";
+import { type Card, type CardSplit, renderCard } from "./card.ts";
 import type { Omitted } from "./contract.ts";
 import { storageFailed } from "./files/storage.ts";
 import { endingOf, moveAll, movesOf, refuseExisting } from "./place.ts";
@@ -61,12 +61,13 @@ export async function exportRuns(options: ExportOptions): Promise<ExportSummary>
       path: paths[index] ?? "",
       examples: examples[index] ?? 0,
     }));
+    const filled = await withoutEmpty(parts);
     if (ending === null)
       await writeCard(options, folder, {
         columns: format.columns(how),
         sources,
         tally,
-        splits: parts,
+        splits: filled,
       });
     const moves =
       ending === null
@@ -89,6 +90,17 @@ export async function exportRuns(options: ExportOptions): Promise<ExportSummary>
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/**
+ * The splits that have examples, or all when none has. The files of the others are removed, because
+ * `datasets` refuses a whole dataset for the sake of an empty split.
+ */
+async function withoutEmpty(splits: readonly CardSplit[]): Promise<readonly CardSplit[]> {
+  const filled = splits.filter(({ examples }) => examples > 0);
+  if (filled.length === 0) return splits;
+  for (const { examples, path } of splits) if (examples === 0) await rm(path, { force: true });
+  return filled;
 }
 
 async function writeCard(

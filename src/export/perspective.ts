@@ -18,6 +18,7 @@ import type { TrajectoryRecord } from "../task/record.ts";
 import type { Hop } from "../task/task.ts";
 import { type CandidateHops, candidatesOf, chosenHops } from "./candidates.ts";
 import type { Medium } from "./contract.ts";
+import { evaluated } from "./evaluated.ts";
 import { mediumOf } from "./media.ts";
 import { type Part, type Parts, partsFor, suggestParts } from "./parts.ts";
 
@@ -191,8 +192,9 @@ function readMedia(assistant: string, { roles }: Recipe): Perspective["mediaOf"]
 }
 
 function toolsBy(expression: Expression): Perspective["toolsOf"] {
+  const hint = "has(row.tools) ? row.tools : [] is empty where a row lacks the field";
   return (record) => {
-    const tools = expression(record as unknown as JsonObject);
+    const tools = evaluated({ flag: "--tools", expression, hint }, record);
     if (Array.isArray(tools) && tools.every(isJsonObject)) return tools;
     throw new MatrixError(
       "usage",

@@ -2,13 +2,12 @@
 // filter and the score, and have a turn to train on; duplicates are left out. A record that is left
 // out counts under the first reason that applies.
 
-import { MatrixError, messageOf } from "../error.ts";
 import type { Expression } from "../recipe/expression/expression.ts";
 import { IdSet } from "../task/id-set.ts";
-import type { JsonObject } from "../task/json.ts";
 import type { TrajectoryRecord } from "../task/record.ts";
 import { isUnanswered, type Unanswered } from "../task/task.ts";
 import type { Conversation, Turn } from "./contract.ts";
+import { evaluated } from "./evaluated.ts";
 import { NearDuplicates } from "./near-duplicates.ts";
 
 export interface SelectionRules {
@@ -68,20 +67,9 @@ export class Selection {
   }
 }
 
-function passes(filter: Expression, record: TrajectoryRecord): boolean {
-  try {
-    return filter(record as unknown as JsonObject) === true;
-  } catch (cause) {
-    const where = `row ${record.id}, trial ${record.trial}`;
-    throw new MatrixError(
-      "usage",
-      `--filter cannot be evaluated for ${where}: ${messageOf(cause)}`,
-      {
-        cause,
-        hint: "has(row.name) is true when a row has the field",
-      },
-    );
-  }
+function passes(expression: Expression, record: TrajectoryRecord): boolean {
+  const hint = "has(row.name) is true when a row has the field";
+  return evaluated({ flag: "--filter", expression, hint }, record) === true;
 }
 
 /** Everything that an example teaches. */

@@ -1,5 +1,6 @@
 // The run directories of an export, each with the perspective from which its records are read.
 
+import { existsSync, realpathSync } from "node:fs";
 import { MatrixError } from "../error.ts";
 import { type Manifest, readManifest } from "../records/manifest.ts";
 import type { ExportFormat } from "./contract.ts";
@@ -33,7 +34,11 @@ export async function openSources({
   // Duplicates are found by their conversations, also for a format of whole records.
   const conversations = format.reads === "conversations" || rules.dedupe !== null;
   const sources: Source[] = [];
+  const seen = new Set<string>();
   for (const directory of directories) {
+    const path = existsSync(directory) ? realpathSync(directory) : directory;
+    if (seen.size === seen.add(path).size)
+      throw new MatrixError("usage", `${directory} is named twice, and has each record once`);
     const manifest = await readManifest(directory);
     if (manifest === null)
       throw new MatrixError(

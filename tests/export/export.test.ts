@@ -2,7 +2,7 @@
 
 import { expect, test } from "bun:test";
 import { existsSync } from "node:fs";
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { OMITTED } from "../../src/export/contract.ts";
 import type { JsonObject } from "../../src/task/json.ts";
@@ -791,3 +791,51 @@ test("the summary says why rows gave no pair", () =>
       "Rows without a pair: 1 one answer, 1 equal texts.",
     );
   }));
+
+test("an expression of --tools that a record has no value for names the record", () =>
+  withFolder(async (folder) => {
+    await writeRun(join(folder, "run"), TOOL_LOOP, ASKED);
+    expect(await refused(folder, ["--to", "openai", "--tools", "row.none"])).toStartWith(
+      "error: --tools cannot be evaluated for row 1, trial 0: the expression `row.none` fails",
+    );
+  }));
+
+test("a run directory that is named twice is refused, by any path", () =>
+  withFolder(async (folder) => {
+    await writeRun(join(folder, "run"), DIALOGUE, TALK);
+    await symlink("run", join(folder, "same"));
+    for (const twice of ["run", "./run/", "same"])
+      expect(await refused(folder, [twice, "--to", "openai"])).toBe(
+        `error: ${twice} is named twice, and has each record once\n`,
+      );
+  }));
+
+test("a split without examples has no file and no place in the card, unless all are empty", () =>
+  withFolder(async (folder) => {
+    await writeRun(join(folder, "run"), DIALOGUE, TALK);
+    const args = ["--to", "openai", "--split", "train=1,test=0"];
+    const { stdout } = await matrix(["export", "run", "-o", "set", ...args], { cwd: folder });
+    expect(stdout).toStartWith("set: train 1, test 0, from 1 records");
+    expect((await readdir(join(folder, "set"))).sort()).toEqual(["README.md", "train.jsonl"]);
+    expect(await readFile(join(folder, "set/README.md"), "utf8")).not.toContain("test.jsonl");
+    const none = [...args, "--min-score", "2"];
+    await matrix(["export", "run", "-o", "none", ...none], { cwd: folder });
+    expect((await readdir(join(folder, "none"))).sort()).toEqual([
+      "README.md",
+      "test.jsonl",
+      "train.jsonl",
+    ]);
+  }));
+
+test.each(["trl-sft", "parquet"])("half of a character is replaced and counted in %s", (to) =>
+  withFolder(async (folder) => {
+    const made = { ...TALK[0], id: "1", history: [["student", said("half \ud83d of")]] } as Made;
+    await writeRun(join(folder, "run"), DIALOGUE, [made]);
+    const output = to === "parquet" ? "out.parquet" : "out.jsonl";
+    const { stdout } = await matrix(["export", "run", "--to", to, "-o", output], { cwd: folder });
+    expect(stdout).toContain("no place in this format: lone surrogates 1");
+    const text = await readFile(join(folder, output), "utf8");
+    if (to !== "parquet") expect(text).toContain("half \ufffd of");
+    expect(text).not.toContain("\\ud83d");
+  }),
+);

@@ -61,6 +61,7 @@ test("omitted parts and rows without a pair are told apart", () => {
     images: 2,
     audio: 0,
     tools: 0,
+    lone_surrogates: 0,
     untrained_marks: 0,
     examples_without_prompt: 0,
     answers_without_score: 0,

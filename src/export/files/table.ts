@@ -15,6 +15,7 @@ import type {
 import { openJsonLines } from "./json-lines.ts";
 import { openParquet } from "./parquet-file.ts";
 import { structColumns, structRow } from "./structs.ts";
+import { wellFormedRow } from "./well-formed.ts";
 
 /** A format that makes rows of a conversation. */
 export interface Table {
@@ -41,13 +42,26 @@ export type ConversationRecord = Selected & { readonly conversation: Conversatio
 export const TABLE_ENDINGS = [".jsonl", ".parquet"] as const;
 
 /** Opens a file in the format of its ending. Fails with `storage_failed`. */
-export function openRows(path: string, columns: Columns): Promise<RowFile> {
-  return path.endsWith(".parquet") ? openParquet(path, columns) : openJsonLines(path);
+export async function openRows(
+  path: string,
+  columns: Columns,
+  options: FormatOptions,
+): Promise<RowFile> {
+  const isParquet = path.endsWith(".parquet");
+  const file = isParquet ? await openParquet(path, columns) : await openJsonLines(path);
+  return {
+    write: (row) => file.write(wellFormedRow(row, options)),
+    close: () => file.close(),
+  };
 }
 
 /** Opens a file whose rows are fitted to columns of structs. Fails with `storage_failed`. */
-export async function openStructs(path: string, columns: Columns): Promise<RowFile> {
-  const file = await openRows(path, columns);
+export async function openStructs(
+  path: string,
+  columns: Columns,
+  options: FormatOptions,
+): Promise<RowFile> {
+  const file = await openRows(path, columns, options);
   return {
     write: (row) => file.write(structRow(row, columns)),
     close: () => file.close(),
@@ -74,7 +88,7 @@ export function tableFormat({
     columns,
     open: async (path, options): Promise<ExportWriter> => {
       const open = isPlain(options) ? openStructs : openRows;
-      const file = await open(path, columns(options));
+      const file = await open(path, columns(options), options);
       const seen = new IdSet();
       return {
         add: async (selected) => {

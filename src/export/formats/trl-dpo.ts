@@ -29,7 +29,7 @@ export const trlDpo: ExportFormat = {
   columns,
   open: async (path, options) => {
     const open = options.structs ? openStructs : openRows;
-    return new PairWriter(await open(path, columns(options)), options);
+    return new PairWriter(await open(path, columns(options), options), options);
   },
 };
 

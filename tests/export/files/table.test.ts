@@ -9,7 +9,7 @@ import {
   withConversation,
 } from "../../../src/export/files/table.ts";
 import { withFolder } from "../../parts/folder.ts";
-import { CONVERSATION, selectedOf, written } from "../made.ts";
+import { CONVERSATION, formatOptions, selectedOf, written } from "../made.ts";
 
 const PAIRS: Table = {
   about: "two rows for each conversation",
@@ -49,7 +49,7 @@ test("a file of rows is Parquet by its ending, and else JSON lines", () =>
       ["a.parquet", "PAR1"],
       ["a.jsonl", '{"n":1}\n'],
     ] as const) {
-      const file = await openRows(join(folder, name), { n: "int64" });
+      const file = await openRows(join(folder, name), { n: "int64" }, formatOptions());
       await file.write({ n: 1 });
       await file.close();
       expect((await readFile(join(folder, name), "latin1")).startsWith(begins)).toBe(true);
