@@ -2,7 +2,7 @@
 // "\r", also within one file. Blank lines are no rows.
 
 import { Readable } from "node:stream";
-import { CsvError, type CsvErrorCode, parse } from "csv-parse";
+import { CsvError, type CsvErrorCode, type Parser, parse } from "csv-parse";
 import type { JsonObject } from "../task/json.ts";
 import { decodeText, LineError } from "./text.ts";
 
@@ -28,7 +28,17 @@ export interface CsvRow {
 }
 
 const BATCH_ROWS = 256;
-const ROW_CHARACTERS_MAX = 256 * 2 ** 20;
+
+/**
+ * The size that a single row may have, so that one without an end does not fill the memory. It is
+ * compared with what came before, so a row may have some more.
+ */
+export interface RowLimits {
+  readonly characters: number;
+  readonly fields: number;
+}
+
+const ROW_LIMITS: RowLimits = { characters: 256 * 2 ** 20, fields: 1_000_000 };
 const ENCODING_HINT =
   'set dataset.csv.encoding to the one that it has, such as "latin1" or "utf-16le"';
 
@@ -37,18 +47,20 @@ export async function* readCsvRows(
   open: () => AsyncIterable<Buffer>,
   delimiter: string,
   { quote, encoding, header }: CsvSettings,
+  limits = ROW_LIMITS,
 ): AsyncGenerator<readonly CsvRow[]> {
-  const text = Readable.from(decodeText(open, encoding, ENCODING_HINT), { objectMode: false });
   const parser = parse({
     delimiter,
     quote: quote === "" ? null : quote,
     escape: quote === "" ? null : quote,
     info: true,
-    max_record_size: ROW_CHARACTERS_MAX,
+    max_record_size: limits.characters,
     record_delimiter: ["\r\n", "\n", "\r"],
     relax_column_count: true,
     skip_empty_lines: true,
   });
+  const decoded = decodeText(open, encoding, ENCODING_HINT);
+  const text = Readable.from(fewFields(decoded, parser, limits.fields), { objectMode: false });
   text.on("error", (error) => parser.destroy(error));
   let names = Array.isArray(header) ? namesOf(header, 1) : null;
   let rows: CsvRow[] = [];
@@ -65,9 +77,26 @@ export async function* readCsvRows(
       rows = [];
     }
   } catch (cause) {
-    throw explain(cause);
+    throw explain(cause, limits);
   }
   if (rows.length > 0) yield rows;
+}
+
+/** The same text. Fails when the row that the parser is reading has too many fields. */
+async function* fewFields(
+  text: AsyncIterable<string>,
+  parser: Parser,
+  fieldsMax: number,
+): AsyncGenerator<string> {
+  const { state } = parser as unknown as { readonly state: { readonly record: readonly string[] } };
+  for await (const chunk of text) {
+    if (state.record.length > fieldsMax)
+      throw new LineError(
+        parser.info.lines,
+        `the row has more than ${fieldsMax} fields; ${ENDLESS}`,
+      );
+    yield chunk;
+  }
 }
 
 interface Parsed {
@@ -90,6 +119,8 @@ function rowOf(names: readonly string[], fields: readonly string[]): JsonObject 
   return `the row has ${many} and the header ${names.length}`;
 }
 
+const ENDLESS = "check dataset.csv.delimiter and dataset.csv.quote, and the line ends of the file";
+
 const HINTS: Partial<Record<CsvErrorCode, string>> = {
   CSV_QUOTE_NOT_CLOSED: "a quote that is opened before is never closed",
   INVALID_OPENING_QUOTE:
@@ -99,9 +130,12 @@ const HINTS: Partial<Record<CsvErrorCode, string>> = {
     "text follows a closing quote; double the quotes within a field, or set dataset.csv.quote",
 };
 
-function explain(cause: unknown): unknown {
+function explain(cause: unknown, { characters }: RowLimits): unknown {
   if (!(cause instanceof CsvError)) return cause;
   const { lines } = cause as { lines?: unknown };
-  const message = HINTS[cause.code] ?? cause.message;
+  const message =
+    cause.code === "CSV_MAX_RECORD_SIZE"
+      ? `the row has more than the ${characters / 2 ** 20} MiB that a row may have; ${ENDLESS}`
+      : (HINTS[cause.code] ?? cause.message);
   return typeof lines === "number" ? new LineError(lines, message, cause) : cause;
 }

@@ -4,6 +4,7 @@
 import { Readable } from "node:stream";
 import type { ReadableStream } from "node:stream/web";
 import { createGunzip } from "node:zlib";
+import type { BitReader } from "unbzip2-stream/lib/bit_iterator.js";
 import { messageOf } from "../error.ts";
 import type { Compression } from "./format.ts";
 import { decompress as unzstd } from "./zstd.ts";
@@ -47,26 +48,53 @@ function gunzip(bytes: Readable): Chunks {
 }
 
 /**
- * Blocks of up to 900 kB, each checked by its CRC. The library's stream decodes within `write`, so
- * memory holds the blocks of one chunk.
+ * The blocks of the streams of a file, each decoded when it is taken: a block of 50 bytes may give
+ * 46 MB. The stream of the library would decode all blocks of a chunk first.
  */
 async function* unbzip2(bytes: Readable): AsyncGenerator<Buffer> {
-  const { default: create } = await import("unbzip2-stream");
-  const content = create();
-  const blocks: Buffer[] = [];
-  const errors: unknown[] = [];
-  content.on("data", (block: Buffer) => void blocks.push(block));
-  content.on("error", (error: unknown) => void errors.push(error));
-  const take = (): Buffer[] => {
-    if (errors.length > 0) throw errors[0];
-    return blocks.splice(0);
+  const { default: library } = await import("unbzip2-stream/lib/bzip2.js");
+  const { default: bitReader } = await import("unbzip2-stream/lib/bit_iterator.js");
+  const input: Buffer[] = [];
+  let came = 0;
+  let bits: BitReader | null = null;
+  /** In units of 100 kB; 0 before the header of a stream. */
+  let level = 0;
+  /** Null between two streams. */
+  let checksum: number | null = null;
+  const left = (): number => came - (bits?.bytesRead ?? 0);
+  const next = (bits: BitReader): Buffer => {
+    if (level === 0) {
+      level = library.header(bits);
+      checksum = 0;
+      return Buffer.alloc(0);
+    }
+    const size = level * 100_000;
+    let block = Buffer.allocUnsafeSlow(size);
+    let length = 0;
+    const take = (byte: number): void => {
+      if (length === block.length) block = Buffer.concat([block], length * 2);
+      block[length++] = byte;
+    };
+    checksum = library.decompress(bits, take, new Int32Array(size), size, checksum);
+    if (checksum === null) level = 0;
+    return block.subarray(0, length);
   };
   for await (const chunk of bytes as AsyncIterable<Buffer>) {
-    content.write(chunk);
-    yield* take();
+    input.push(chunk);
+    came += chunk.length;
+    bits ??= bitReader(() => input.shift() ?? endsWithinBlock());
+    // The input of a block is less than its content and a header.
+    while (left() > level * 100_000 + BZIP2_HEADER_BYTES) yield next(bits);
   }
-  content.end();
-  yield* take();
+  while (bits !== null && left() > 0) yield next(bits);
+  if (checksum !== null) endsWithinBlock();
+}
+
+/** More than a block has beside its data. */
+const BZIP2_HEADER_BYTES = 25_000;
+
+function endsWithinBlock(): never {
+  throw new Error("its end is missing");
 }
 
 /** What the decoder's codes mean (xz_ret of XZ Embedded). */

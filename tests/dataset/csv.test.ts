@@ -1,12 +1,19 @@
 // CSV in its variants: line ends, delimiters, quotes, encodings and headers.
 
 import { expect, test } from "bun:test";
-import { CSV_DEFAULTS, type CsvRow, type CsvSettings, readCsvRows } from "../../src/dataset/csv.ts";
+import {
+  CSV_DEFAULTS,
+  type CsvRow,
+  type CsvSettings,
+  type RowLimits,
+  readCsvRows,
+} from "../../src/dataset/csv.ts";
 
 /** Rows with their lines, and the error at which reading ends. The bytes come one at a time. */
 async function read(
   content: string | Uint8Array,
   settings: Partial<CsvSettings> = {},
+  limits?: RowLimits,
 ): Promise<{ readonly rows: CsvRow[]; readonly error: string | null }> {
   const bytes = Buffer.from(content as string);
   const rows: CsvRow[] = [];
@@ -15,7 +22,7 @@ async function read(
   };
   try {
     const { delimiter = ",", ...rest } = settings;
-    for await (const batch of readCsvRows(open, delimiter, { ...CSV_DEFAULTS, ...rest }))
+    for await (const batch of readCsvRows(open, delimiter, { ...CSV_DEFAULTS, ...rest }, limits))
       rows.push(...batch);
   } catch (thrown) {
     const { line, message } = thrown as { line?: number; message: string };
@@ -152,4 +159,34 @@ test("the place of a foreign byte is found far into a file and across chunks", a
     line: 100_002,
     message: expect.stringContaining(`byte 0xff at position ${bytes.length - 1} `),
   });
+});
+
+const LIMITS: RowLimits = { characters: 8, fields: 3 };
+
+test("a row may have as many characters as the limit says", async () => {
+  const { rows, error } = await read("a,b\nabcd,efgh\n1,2", {}, LIMITS);
+  expect(rows.map(({ row }) => row)).toEqual([
+    { a: "abcd", b: "efgh" },
+    { a: "1", b: "2" },
+  ]);
+  expect(error).toBeNull();
+});
+
+test.each(["abcd,efghij\n", 'abcd,"efghij"\n', `"${"x\n".repeat(900)}`])(
+  "a row with more characters ends the file with its place: %p",
+  async (row) => {
+    const { rows, error } = await read(`a,b\n1,2\n${row}`, {}, LIMITS);
+    expect(rows).toEqual([]);
+    expect(error).toMatch(
+      /^\d+: the row has more than the .* MiB that a row may have; check dataset.csv.delimiter/,
+    );
+  },
+);
+
+test("a row with too many fields ends the file with its place before it has ended", async () => {
+  const { error } = await read(`a,b,c,d\n1,2,3,4\n1${",".repeat(900)}`, {}, LIMITS);
+  expect(error).toBe(
+    "3: the row has more than 3 fields; check dataset.csv.delimiter and dataset.csv.quote, " +
+      "and the line ends of the file",
+  );
 });

@@ -82,3 +82,20 @@ test("a missing file is an error of the file system", async () => {
   const reading = Array.fromAsync(decompress(stream, "gz"));
   await expect(reading).rejects.toThrow(/^ENOENT/);
 });
+
+/** Three blocks of 5 MB each, the last of which has a damaged checksum. */
+const BZ2_BLOCKS =
+  "QlpoMTFBWSZTWX6yQ8QADQTAAMAAAAggACCkCDSoKjEqCo5igrJMprL9ZIeIABoJgAGAAAAQQABBSBBpUFRiVBUcxQVkmU1koBNwDAA3MQATAAAABAAggADDMCappqihNqUUJ4u5IpwoSB/Uqk0A";
+
+test("blocks of a .bz2 file are decoded one by one, however much each holds", async () => {
+  const [bytes = Buffer.alloc(0)] = decoded(BZ2_BLOCKS);
+  const blocks: Buffer[] = [];
+  const read = async () => {
+    for await (const block of decompress(Readable.from([bytes], { objectMode: false }), "bz2"))
+      blocks.push(block);
+  };
+  await expect(read()).rejects.toThrow("the .bz2 file is damaged or cut short: ");
+  const sizes = blocks.map(({ length }) => length).filter((length) => length > 0);
+  expect(sizes).toEqual([5_099_235, 5_099_235]);
+  expect(Buffer.concat(blocks).every((byte) => byte === 0)).toBe(true);
+});
