@@ -11,7 +11,7 @@ import type { HostId, Load } from "../peer/member.ts";
 import type { Spent } from "../task/spent.ts";
 import type { Coordinator } from "./coordinator.ts";
 import type { EndedTasks } from "./ended-tasks.ts";
-import { HostNames, isSameKey } from "./host-names.ts";
+import { HostNames, isDriverName, isSameKey } from "./host-names.ts";
 import type { Rates } from "./rates.ts";
 
 const CONTROL_BYTES_MAX = 256 * 2 ** 10;
@@ -56,12 +56,12 @@ export class HostCalls {
 
   get routes(): Record<string, Route> {
     return {
-      join: { bytesMax: CONTROL_BYTES_MAX, run: (body, from) => this.#join(body, from) },
-      beat: { bytesMax: CONTROL_BYTES_MAX, run: (body, from) => this.#beat(body, from) },
-      permits: { bytesMax: CONTROL_BYTES_MAX, run: (body) => this.#permits(body) },
-      leave: { bytesMax: CONTROL_BYTES_MAX, run: (body, from) => this.#leave(body, from) },
-      logs: { bytesMax: LOGS_BYTES_MAX, run: (body, from) => this.#logs(body, from) },
-      recorded: { bytesMax: CONTROL_BYTES_MAX, run: (body) => this.#recorded(body) },
+      join: route(CONTROL_BYTES_MAX, (body, from) => this.#join(body, from)),
+      beat: route(CONTROL_BYTES_MAX, (body, from) => this.#beat(body, from)),
+      permits: route(CONTROL_BYTES_MAX, (body) => this.#permits(body)),
+      leave: route(CONTROL_BYTES_MAX, (body, from) => this.#leave(body, from)),
+      logs: route(LOGS_BYTES_MAX, (body, from) => this.#logs(body, from)),
+      recorded: route(CONTROL_BYTES_MAX, (body) => this.#recorded(body)),
     };
   }
 
@@ -130,6 +130,17 @@ export class HostCalls {
     this.#options.desk.logs(name, lines);
     return encodeControl("done", null);
   }
+}
+
+/** Spending of the driver is kept under its name, which any member could take as its id. */
+function route(bytesMax: number, run: Route["run"]): Route {
+  return {
+    bytesMax,
+    run: (body, from) => {
+      if (isDriverName(from)) throw new MatrixError("wire_invalid", `${from} is no host`);
+      return run(body, from);
+    },
+  };
 }
 
 /** Any member may use an id without a fingerprint, so such an id protects no host. */

@@ -1,9 +1,11 @@
 // The names of hosts, each as the host itself has told it. Log lines of a host go under its name,
-// so no other host may take a name that belongs to a host that is present.
+// so no other host may take a name that belongs to a host that is present, or the driver's.
 
 import { fingerprintIn } from "../http/identity.ts";
 import type { HostId } from "../peer/member.ts";
 
+/** The name of the driver in records and logs, which no host may have. */
+export const DRIVER_NAME = "driver";
 /** Hosts whose names are remembered. */
 const HOSTS_KEPT = 10_000;
 
@@ -27,11 +29,12 @@ export class HostNames {
     if (this.#names.size > HOSTS_KEPT) this.#forgetOldest();
   }
 
-  /** The name of a host, or its id where the name is another host's; null for an unknown host. */
+  /** The name of a host, or its id where another process has the name; null for an unknown host. */
   nameOf(id: HostId): string | null {
     const name = this.#names.get(id);
     if (name === undefined) return null;
-    return this.#owners.get(name) === id ? name : id;
+    const isOfOther = isDriverName(name) || (name !== id && this.#names.has(name));
+    return this.#owners.get(name) === id && !isOfOther ? name : id;
   }
 
   #forgetOldest(): void {
@@ -41,6 +44,11 @@ export class HostNames {
       return;
     }
   }
+}
+
+/** Some file systems take `Driver.log` for the log of the driver. */
+export function isDriverName(name: string): boolean {
+  return name.toLowerCase() === DRIVER_NAME;
 }
 
 /** True for two lives of one worker: its watcher gives both the same key. */

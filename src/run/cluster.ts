@@ -4,6 +4,7 @@
 import { networkInterfaces } from "node:os";
 import type { ReplayWish } from "../agent/replay-wish.ts";
 import type { HostDesk } from "../driver/host-calls.ts";
+import { DRIVER_NAME } from "../driver/host-names.ts";
 import type { Ledger } from "../driver/ledger.ts";
 import { PeerFabric, PeerTransport } from "../driver/peer-fabric.ts";
 import type { Rates } from "../driver/rates.ts";
@@ -38,7 +39,7 @@ import type { Plan } from "./plan.ts";
 import { recordingOf } from "./replay/remote-source.ts";
 import type { Replay } from "./replay/replay-source.ts";
 import type { HostsSettings } from "./settings.ts";
-import { DRIVER_NAME, type Stage } from "./stage.ts";
+import type { Stage } from "./stage.ts";
 
 export interface ClusterOptions {
   /** Null for a run of a dataset. */

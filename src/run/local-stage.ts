@@ -1,5 +1,6 @@
 // The stage of a run in one process: it serves every role itself.
 
+import { DRIVER_NAME } from "../driver/host-names.ts";
 import { createMemoryFabric } from "../driver/memory-fabric.ts";
 import type { DriverTransport, Fabric, Run } from "../driver/run.ts";
 import { Watchdog } from "../host/watch/watchdog.ts";
@@ -15,7 +16,7 @@ import { createHost, createRoles } from "./create-host.ts";
 import { dismissWorkers } from "./local-workers.ts";
 import type { LivePlan, Plan } from "./plan.ts";
 import { Spending } from "./spending.ts";
-import { DRIVER_NAME, type Stage } from "./stage.ts";
+import type { Stage } from "./stage.ts";
 
 export interface LocalStageOptions {
   readonly plan: Plan;

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { askedRoles, asksAny } from "../agent/replay-wish.ts";
 import type { RowStream } from "../dataset/open.ts";
 import { EarlyStop } from "../driver/early-stop.ts";
+import { DRIVER_NAME } from "../driver/host-names.ts";
 import { Rates } from "../driver/rates.ts";
 import { type DriverTransport, onAbort, Run, type RunEnd } from "../driver/run.ts";
 import { MatrixError, messageOf } from "../error.ts";
@@ -45,7 +46,7 @@ import { datasetWork, paidFor, type Work } from "./run-rows.ts";
 import { observationOf, type Playing, type RunView, snapshotOf } from "./run-view.ts";
 import type { RunContext, RunSettings } from "./settings.ts";
 import { type Display, NO_DISPLAY } from "./snapshot.ts";
-import { DRIVER_NAME, type Stage } from "./stage.ts";
+import type { Stage } from "./stage.ts";
 import { NEVER, Stopping } from "./stopping.ts";
 import { type Summary, summarise } from "./summary.ts";
 

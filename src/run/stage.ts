@@ -5,9 +5,6 @@ import type { DriverTransport, Fabric, Run } from "../driver/run.ts";
 import type { Replicated } from "../model/contract.ts";
 import type { Peer } from "../peer/peer.ts";
 
-/** The name of the driver in records and logs, which no host may have. */
-export const DRIVER_NAME = "driver";
-
 export interface Stage {
   readonly transport: DriverTransport;
   /** Models that this process asks, for metrics. */

@@ -220,6 +220,16 @@ test("a host cannot say that another one has left, nor what that one has spent",
   expect(takeTold()).toEqual([]);
 });
 
+test("no member speaks for the driver by taking its name as an id, whatever it asks", async () => {
+  const { calls, takeTold } = createCalls();
+  for (const [name, { run }] of Object.entries(calls.routes))
+    for (const from of ["driver", "DRIVER"])
+      expect(() => run(new Uint8Array(), from), name).toThrow(
+        expect.objectContaining({ code: "wire_invalid", message: `${from} is no host` }),
+      );
+  expect(takeTold()).toEqual([]);
+});
+
 test("a host that joins replaces an earlier life with its own key, and no other host", async () => {
   const { ask, coordinator, takeTold } = createCalls();
   const seed = createSeed();

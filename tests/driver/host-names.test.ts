@@ -22,6 +22,17 @@ test("a name goes to the next host when its owner is gone, and to a next life of
   expect(names.nameOf(next)).toBe("w");
 });
 
+test("no host has the name of the driver, and none has the id of another host as its name", () => {
+  const names = new HostNames(() => true);
+  names.note("one", "driver");
+  names.note("two", "Driver");
+  names.note("three", "one");
+  expect(["one", "two", "three"].map((id) => names.nameOf(id))).toEqual(["one", "two", "three"]);
+  names.note("four", "four");
+  names.note("five", "drivers");
+  expect([names.nameOf("four"), names.nameOf("five")]).toEqual(["four", "drivers"]);
+});
+
 test("the names of 10,000 hosts are remembered, and the oldest is forgotten first", () => {
   const names = new HostNames(() => true);
   for (let number = 0; number <= 10_000; number++) names.note(`h${number}`, `n${number}`);
