@@ -3,11 +3,13 @@
 import { format, Validator } from "@cfworker/json-schema";
 import { messageOf } from "../error.ts";
 import { isTooDeep, TOO_DEEP } from "../task/depth.ts";
-import { parseJson } from "../task/exact.ts";
+import { ExactNumber, parseJson } from "../task/exact.ts";
 import type { Json, JsonObject } from "../task/json.ts";
 import { boundSchema, PATTERN_FORMAT } from "./bounded-schema.ts";
 
 const PROBLEMS_SHOWN = 3;
+/** Python reads no whole number of more digits, and refuses the file that has one. */
+const NUMBER_CHARS_MAX = 4300;
 /** Longer texts are told their first problem alone: a list of all may be larger than memory. */
 const EXPLAINED_CHARS_MAX = 2 ** 20;
 
@@ -37,6 +39,8 @@ export function createAnswerSchema(definition: JsonObject): AnswerSchema {
       return { ok: false, problem: `it is not JSON (${messageOf(cause)})` };
     }
     if (isTooDeep(value)) return { ok: false, problem: `it ${TOO_DEEP}` };
+    if (hasLongNumber(value))
+      return { ok: false, problem: `it has a number of more than ${NUMBER_CHARS_MAX} characters` };
     const schema = bounded(plain);
     if (typeof schema === "string") return { ok: false, problem: schema };
     if (checker?.schema !== schema)
@@ -50,6 +54,13 @@ export function createAnswerSchema(definition: JsonObject): AnswerSchema {
     definition,
     check,
   };
+}
+
+/** A number of so many digits stays an ExactNumber. */
+function hasLongNumber(value: Json): boolean {
+  if (value instanceof ExactNumber) return value.toString().length > NUMBER_CHARS_MAX;
+  if (typeof value !== "object" || value === null) return false;
+  return Object.values(value).some(hasLongNumber);
 }
 
 type Problems = ReturnType<Validator["validate"]>["errors"];

@@ -71,6 +71,19 @@ test("an answer that is nested too deeply does not fit, whatever the schema says
   });
 });
 
+test("a number of 4300 digits fits, and a longer one does not, wherever it stands", () => {
+  const any = createAnswerSchema({});
+  const number = (digits: number) => "7".repeat(digits);
+  const texts = (digits: number) => [number(digits), `{"a": [{"b": ${number(digits)}}]}`];
+  for (const text of texts(4300)) expect(any.check(text).ok).toBe(true);
+  for (const text of [...texts(4301), `[1, ${number(200_000)}]`])
+    expect(any.check(text)).toEqual({
+      ok: false,
+      problem: "it has a number of more than 4300 characters",
+    });
+  expect(any.check(`"${number(5000)}"`).ok).toBe(true);
+});
+
 test("an answer keeps a number beyond a double, and the schema checks its value", () => {
   const text = '{"n": 1234567890123456789}';
   expect(schema.check(text)).toEqual({ ok: true, value: { n: 1234567890123456789n } });
