@@ -3,10 +3,11 @@
 // then read like local files. So a continued run reads the rows that it began with.
 
 import { createWriteStream, existsSync } from "node:fs";
-import { mkdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { mkdir, readFile, rename, rm, stat, statfs } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { Readable } from "node:stream";
+import { text as textOf } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
 import { MatrixError, messageOf } from "../error.ts";
 import { randomId } from "../random-id.ts";
@@ -14,6 +15,9 @@ import { makeOwnFolder, OWN_FILE } from "../task/own-files.ts";
 import { type HubAccess, hubAccess } from "./hub-access.ts";
 import { CARD_FILES, parseCard } from "./layout/card.ts";
 import { chooseFiles } from "./layout/choose.ts";
+
+/** The hub lists 1000 files a page. */
+const JSON_BYTES_MAX = 64 * 2 ** 20;
 
 export const HUB_PREFIX = "hf://";
 const ADDRESS =
@@ -44,9 +48,36 @@ export async function fetchFromHub(address: string, env: Environment): Promise<r
   for (const file of CARD_FILES)
     if (sizes.has(file)) texts.set(file, await readFile(await fetched(file), "utf8"));
   const layout = { root, paths: [...sizes.keys()], card: parseCard(root, texts) };
+  const files = chooseFiles(layout, path.replace(/\/$/, ""));
+  const missing = files.filter((file) => !existsSync(join(folder, file)));
+  const bytes = missing.reduce((sum, file) => sum + (sizes.get(file) ?? 0), 0);
+  await refuseWithoutRoom(address, cache, bytes);
   const paths: string[] = [];
-  for (const file of chooseFiles(layout, path.replace(/\/$/, ""))) paths.push(await fetched(file));
+  for (const file of files) paths.push(await fetched(file));
   return paths;
+}
+
+/** Fails when the disk of the cache has less room than the files need. */
+async function refuseWithoutRoom(address: string, cache: string, bytes: number): Promise<void> {
+  const { bavail, bsize } = await statfs(cache);
+  if (bytes <= bavail * bsize) return;
+  const mebibytes = (count: number) => Math.ceil(count / 2 ** 20);
+  throw new MatrixError(
+    "dataset_invalid",
+    `the files of ${address} have ${mebibytes(bytes)} MiB, and the disk of ${cache} has room for ` +
+      `${mebibytes(bavail * bsize)} MiB`,
+    { hint: "free some, set XDG_CACHE_HOME to a folder on another disk, or name fewer files" },
+  );
+}
+
+/** The same bytes. Fails when they become more than were announced, before they fill the disk. */
+async function* atMost(chunks: AsyncIterable<Uint8Array>, bytes: number, what: string) {
+  let came = 0;
+  for await (const chunk of chunks) {
+    came += chunk.length;
+    if (came > bytes) throw new Error(`more than ${what} arrived`);
+    yield chunk;
+  }
 }
 
 class Hub {
@@ -110,7 +141,7 @@ class Hub {
       await mkdir(dirname(path), { recursive: true });
       if (response.body === null) throw new Error("the answer is empty");
       await pipeline(
-        Readable.fromWeb(response.body as Parameters<typeof Readable.fromWeb>[0]),
+        Readable.from(atMost(response.body, size, `its ${size} bytes`)),
         createWriteStream(part, { flags: "wx", mode: OWN_FILE }),
       );
       const { size: came } = await stat(part);
@@ -135,8 +166,15 @@ class Hub {
   }
 
   async #json(response: Response): Promise<unknown> {
+    let text = "";
     try {
-      return await response.json();
+      if (response.body !== null)
+        text = await textOf(atMost(response.body, JSON_BYTES_MAX, `${JSON_BYTES_MAX} bytes`));
+    } catch (cause) {
+      throw this.#failed(messageOf(cause), cause);
+    }
+    try {
+      return JSON.parse(text);
     } catch (cause) {
       throw this.#failed("the hub's answer is not JSON", cause);
     }

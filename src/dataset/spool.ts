@@ -4,12 +4,15 @@ import { once } from "node:events";
 import { createWriteStream, existsSync, unlinkSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { MatrixError, messageOf } from "../error.ts";
 import { makeTemporaryFolder } from "../task/temporary-folder.ts";
 
 export class Spool {
   readonly path: string;
   readonly #stream: ReturnType<typeof createWriteStream>;
   #offset = 0;
+  /** The error of the file system that ended the writing. */
+  #error: Error | null = null;
   /** True when the stream holds more than it should until it drains. */
   #full = false;
   /** Removes the file when the process exits before `remove` was called. */
@@ -20,6 +23,9 @@ export class Spool {
   private constructor(path: string) {
     this.path = path;
     this.#stream = createWriteStream(path);
+    this.#stream.on("error", (error) => {
+      this.#error ??= error;
+    });
     process.once("exit", this.#onExit);
   }
 
@@ -36,18 +42,34 @@ export class Spool {
     return [offset, bytes];
   }
 
-  /** Resolves when the stream takes more rows without filling the memory. */
+  /**
+   * Resolves when the stream takes more rows without filling the memory. Fails when the file cannot
+   * be written.
+   */
   async drained(): Promise<void> {
-    if (this.#full) await once(this.#stream, "drain");
+    if (this.#full && this.#error === null)
+      await once(this.#stream, "drain").catch(() => undefined);
     this.#full = false;
+    this.#throwIfBroken();
   }
 
-  /** Resolves when the whole file can be read. */
+  /** Resolves when the whole file can be read. Fails when it cannot be written. */
   async finish(): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      this.#stream.once("error", reject);
+    await new Promise<void>((resolve) => {
+      if (this.#error !== null) return resolve();
+      this.#stream.once("error", () => resolve());
       this.#stream.end(() => resolve());
     });
+    this.#throwIfBroken();
+  }
+
+  #throwIfBroken(): void {
+    if (this.#error === null) return;
+    throw new MatrixError(
+      "dataset_invalid",
+      `the rows to shuffle cannot be written to ${this.path}: ${messageOf(this.#error)}`,
+      { cause: this.#error, hint: "set TMPDIR to a folder on a disk with room for all rows" },
+    );
   }
 
   async remove(): Promise<void> {

@@ -41,6 +41,11 @@ export function decodeFrame(frame: Uint8Array, bytesMax = FRAME_BYTES_MAX): Buff
   }
 }
 
+/** The content of a frame within another file. Fails when it has more than `bytesMax`. */
+export function decodePage(frame: Uint8Array, bytesMax: number): Buffer {
+  return zstdDecompressSync(frame, { ...DECODING, maxOutputLength: bytesMax });
+}
+
 /**
  * The content of all frames of a file, streamed. Throws when the file is cut short or not
  * Zstandard.

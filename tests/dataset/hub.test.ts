@@ -33,11 +33,13 @@ async function withHub<T>(
     folder: string;
     move(): void;
     cut(yes: boolean): void;
+    swell(yes: boolean): void;
   }) => Promise<T>,
 ) {
   const [asked, stored]: [Asked[], Asked[]] = [[], []];
   let head = FIRST;
   let cuts = false;
+  let swells = false;
   const note = (list: Asked[], request: Request): URL => {
     const url = new URL(request.url);
     list.push({
@@ -52,6 +54,7 @@ async function withHub<T>(
     fetch: (request) => {
       const { pathname } = note(stored, request);
       const text = FILES[decodeURIComponent(pathname.slice(1))] ?? "";
+      if (swells) return new Response(`${text}\n`);
       return new Response(cuts ? text.slice(0, -1) : text);
     },
   });
@@ -103,6 +106,7 @@ async function withHub<T>(
         folder,
         move: () => (head = SECOND),
         cut: (yes) => (cuts = yes),
+        swell: (yes) => (swells = yes),
       });
     });
   } finally {
@@ -166,6 +170,40 @@ test("a file of the hub that arrives in part is not kept", () =>
       '{"q":9}\n',
     ]);
   }));
+
+test("a file of the hub that is longer than the hub said is not kept", () =>
+  withHub(async ({ env, swell, folder }) => {
+    swell(true);
+    await expect(fetchFromHub("hf://acme/questions/test", env)).rejects.toMatchObject({
+      message: expect.stringContaining("README.md: more than its 8 bytes arrived"),
+    });
+    const cached = await readdir(join(folder, "cache"), { recursive: true, withFileTypes: true });
+    expect(cached.filter((entry) => entry.isFile())).toEqual([]);
+  }));
+
+test("files that the disk of the cache has no room for are refused before they are fetched", async () => {
+  const asked: string[] = [];
+  const answer = (path: string) => {
+    asked.push(path);
+    if (!path.includes("/tree/")) return COMMIT();
+    const sizes = [2 ** 60, 2 ** 20];
+    return Response.json(sizes.map((size, i) => ({ type: "file", path: `${i}.jsonl`, size })));
+  };
+  const { message, hint } = await refusalBy(answer);
+  expect(message).toMatch(
+    /^the files of hf:\/\/acme\/questions have 1099511627777 MiB, and the disk of \S+\/matrix has room for \d+ MiB$/,
+  );
+  expect(hint).toBe(
+    "free some, set XDG_CACHE_HOME to a folder on another disk, or name fewer files",
+  );
+  expect(asked.filter((path) => path.includes("/resolve/"))).toEqual([]);
+});
+
+test("an answer of the hub beyond 64 MiB is refused", async () => {
+  expect(await refusalBy(() => new Response(" ".repeat(64 * 2 ** 20 + 1)))).toMatchObject({
+    message: `${CANNOT}more than 67108864 bytes arrived`,
+  });
+});
 
 test("a dataset that is missing or private is refused with what to do, without the token", () =>
   withHub(async ({ env }) => {

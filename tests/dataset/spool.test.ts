@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { Spool } from "../../src/dataset/spool.ts";
 
@@ -76,3 +76,22 @@ test("a spool resolves drained() at once unless its stream is full", async () =>
     await spool.remove();
   }
 });
+
+test.each(["drained", "finish"] as const)(
+  "a file that cannot be written fails %s with what to do, and does not end the process",
+  async (step) => {
+    const spool = await Spool.create();
+    // The stream opens its file later than this.
+    await rm(dirname(spool.path), { recursive: true });
+    const failure = expect.objectContaining({
+      code: "dataset_invalid",
+      message: expect.stringMatching(/^the rows to shuffle cannot be written to .*: ENOENT/),
+      hint: "set TMPDIR to a folder on a disk with room for all rows",
+    });
+    spool.write("x".repeat(100_000));
+    await expect(spool[step]()).rejects.toEqual(failure);
+    for (const again of ["drained", "finish"] as const)
+      await expect(spool[again]()).rejects.toEqual(failure);
+    await spool.remove();
+  },
+);

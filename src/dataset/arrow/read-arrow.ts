@@ -3,7 +3,6 @@
 
 import { createReadStream } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
-import { zstdDecompressSync } from "node:zlib";
 import {
   CompressionType,
   compressionRegistry,
@@ -12,17 +11,30 @@ import {
   RecordBatchReader,
   type Schema,
 } from "apache-arrow";
-import { decompress } from "lz4js";
+import { decompress, decompressBound } from "lz4js";
 import { messageOf } from "../../error.ts";
 import type { JsonObject } from "../../task/json.ts";
 import { checkColumns, type NamedColumn } from "../columns.ts";
+import { decodePage } from "../zstd.ts";
+import { RowSize } from "./row-size.ts";
 import { readerOf } from "./values.ts";
 
 const BATCH_ROWS = 256;
 const FILE_MAGIC = "ARROW1";
 
-compressionRegistry.set(CompressionType.ZSTD, { decode: (bytes) => zstdDecompressSync(bytes) });
-compressionRegistry.set(CompressionType.LZ4_FRAME, { decode: (bytes) => decompress(bytes) });
+/** A buffer holds a column of a record batch, whose offsets have 31 bits. */
+const BUFFER_BYTES_MAX = 2 ** 30;
+
+compressionRegistry.set(CompressionType.ZSTD, {
+  decode: (bytes) => decodePage(bytes, BUFFER_BYTES_MAX),
+});
+compressionRegistry.set(CompressionType.LZ4_FRAME, {
+  decode: (bytes) => {
+    if (Number(decompressBound(bytes)) > BUFFER_BYTES_MAX)
+      throw new Error(`a buffer has more than ${BUFFER_BYTES_MAX / 2 ** 20} MiB`);
+    return decompress(bytes);
+  },
+});
 
 /**
  * Batches of rows. A text in the place of a row says what is wrong with it. `columns` names the
@@ -79,13 +91,15 @@ function* rowsOf(
   { data, numRows, schema }: RecordBatch,
   columns: readonly string[] | null,
 ): Generator<readonly (JsonObject | string)[]> {
+  const size = new RowSize();
   const members = schema.fields.flatMap(({ name }, i) => {
     const column = data.children[i];
     return column === undefined || columns?.includes(name) === false
       ? []
-      : [[name, readerOf(column, name)] as const];
+      : [[name, readerOf(column, name, size)] as const];
   });
   const rowAt = (row: number): JsonObject | string => {
+    size.begin();
     try {
       return Object.fromEntries(members.map(([name, read]) => [name, read(row)]));
     } catch (cause) {

@@ -25,31 +25,32 @@ import {
   type Unit,
   wholeNumber,
 } from "../value-text.ts";
+import type { RowSize } from "./row-size.ts";
 
-/** Gives the value of a row. */
+/** Gives the value of a row. Fails with what is wrong with it. */
 export type Read = (row: number) => Json;
 
 const DAY_MS = 86_400_000n;
 
-/** A function that reads values of a column, which is named so in errors. */
-export function readerOf(data: Data, name: string): Read {
-  const read = valueReader(data, name);
+/** A function that reads values of a column, which is named so in errors, and counts their size. */
+export function readerOf(data: Data, name: string, size: RowSize): Read {
+  const read = valueReader(data, name, size);
   return (row) => (data.getValid(row) ? read(row) : null);
 }
 
-function valueReader(data: Data, name: string): Read {
+function valueReader(data: Data, name: string, size: RowSize): Read {
   const { type } = data;
   if (DataType.isNull(type)) return () => null;
-  if (DataType.isDictionary(type)) return dictionaryReader(data, name);
-  if (DataType.isStruct(type)) return structReader(data, name);
-  if (DataType.isMap(type)) return mapReader(data, name);
+  if (DataType.isDictionary(type)) return dictionaryReader(data, name, size);
+  if (DataType.isStruct(type)) return structReader(data, name, size);
+  if (DataType.isMap(type)) return mapReader(data, name, size);
   if (DataType.isList(type) || DataType.isLargeList(type) || DataType.isFixedSizeList(type))
-    return listReader(data, name);
-  if (DataType.isUnion(type)) return unionReader(data, name);
-  return scalarReader(data, name);
+    return listReader(data, name, size);
+  if (DataType.isUnion(type)) return unionReader(data, name, size);
+  return scalarReader(data, name, size);
 }
 
-function scalarReader(data: Data, name: string): Read {
+function scalarReader(data: Data, name: string, size: RowSize): Read {
   const { type, values } = data;
   if (DataType.isInterval(type))
     throw new Error(`the column "${name}" has intervals, which a row cannot hold`);
@@ -66,9 +67,9 @@ function scalarReader(data: Data, name: string): Read {
   }
   if (DataType.isDate(type))
     return (row) => dateText(Number(type.unit === DateUnit.DAY ? count(row) : daysOf(count(row))));
-  if (DataType.isUtf8(type)) return textReader(data, new Binary(), name);
-  if (DataType.isLargeUtf8(type)) return textReader(data, new LargeBinary(), name);
-  if (DataType.isUtf8View(type)) return textReader(data, new BinaryView(), name);
+  if (DataType.isUtf8(type)) return textReader(data, new Binary(), name, size);
+  if (DataType.isLargeUtf8(type)) return textReader(data, new LargeBinary(), name, size);
+  if (DataType.isUtf8View(type)) return textReader(data, new BinaryView(), name, size);
   const vector = new Vector([data]);
   return (row) => plain(vector.get(row));
 }
@@ -80,14 +81,23 @@ function plain(value: unknown): Json {
   return value as Json;
 }
 
-function textReader(data: Data, bytes: Binary | LargeBinary | BinaryView, name: string): Read {
+function textReader(
+  data: Data,
+  bytes: Binary | LargeBinary | BinaryView,
+  name: string,
+  size: RowSize,
+): Read {
   const vector = new Vector([data.clone(bytes) as Data]);
-  return (row) => textOf(vector.get(row) as Uint8Array, name);
+  return (row) => {
+    const text = vector.get(row) as Uint8Array;
+    size.addBytes(text.length);
+    return textOf(text, name);
+  };
 }
 
-function dictionaryReader(data: Data, name: string): Read {
+function dictionaryReader(data: Data, name: string, size: RowSize): Read {
   const chunks = data.dictionary?.data ?? [];
-  const reads = chunks.map((chunk) => readerOf(chunk, name));
+  const reads = chunks.map((chunk) => readerOf(chunk, name, size));
   return (row) => {
     let key = Number(data.values[row]);
     for (const [i, chunk] of chunks.entries()) {
@@ -98,33 +108,33 @@ function dictionaryReader(data: Data, name: string): Read {
   };
 }
 
-function structReader(data: Data, name: string): Read {
+function structReader(data: Data, name: string, size: RowSize): Read {
   const fields = data.type.children ?? [];
   const members = fields.flatMap((field, i) => {
     const child = data.children[i];
     return child === undefined
       ? []
-      : [[field.name, readerOf(child, `${name}.${field.name}`)] as const];
+      : [[field.name, readerOf(child, `${name}.${field.name}`, size)] as const];
   });
   return (row) => Object.fromEntries(members.map(([key, read]) => [key, read(row)]));
 }
 
-function listReader(data: Data, name: string): Read {
+function listReader(data: Data, name: string, size: RowSize): Read {
   const [child] = data.children;
   if (child === undefined) return () => [];
-  const read = readerOf(child, name);
-  const range = rangeOf(data);
+  const read = readerOf(child, name, size);
+  const range = rangeOf(data, name, size);
   return (row) => {
     const [start, end] = range(row);
     return Array.from({ length: end - start }, (_, i) => read(start + i));
   };
 }
 
-function mapReader(data: Data, name: string): Read {
+function mapReader(data: Data, name: string, size: RowSize): Read {
   const [key, value] = data.children[0]?.children ?? [];
   if (key === undefined || value === undefined) return () => ({});
-  const [readKey, readValue] = [readerOf(key, name), readerOf(value, name)];
-  const range = rangeOf(data);
+  const [readKey, readValue] = [readerOf(key, name, size), readerOf(value, name, size)];
+  const range = rangeOf(data, name, size);
   return (row) => {
     const [start, end] = range(row);
     const entry = (_: unknown, i: number) => [readKey(start + i), readValue(start + i)] as const;
@@ -133,14 +143,30 @@ function mapReader(data: Data, name: string): Read {
 }
 
 /** The first child of a row, and the one after its last. */
-function rangeOf({ type, valueOffsets }: Data): (row: number) => readonly [number, number] {
-  if (DataType.isFixedSizeList(type))
-    return (row) => [row * type.listSize, (row + 1) * type.listSize];
-  return (row) => [Number(valueOffsets[row]), Number(valueOffsets[row + 1])];
+function rangeOf(
+  { type, valueOffsets, children: [child] }: Data,
+  name: string,
+  size: RowSize,
+): (row: number) => readonly [number, number] {
+  const length = child?.length ?? 0;
+  const startOf = DataType.isFixedSizeList(type)
+    ? (row: number) => row * type.listSize
+    : (row: number) => Number(valueOffsets[row]);
+  return (row) => {
+    const [start, end] = [startOf(row), startOf(row + 1)];
+    if (!(start >= 0 && start <= end && end <= length))
+      throw new Error(`a list of "${name}" ends beyond its values: the file is damaged`);
+    size.addItems(end - start);
+    return [start, end];
+  };
 }
 
-function unionReader({ type, children, typeIds, valueOffsets }: Data, name: string): Read {
-  const reads = children.map((child) => readerOf(child, name));
+function unionReader(
+  { type, children, typeIds, valueOffsets }: Data,
+  name: string,
+  size: RowSize,
+): Read {
+  const reads = children.map((child) => readerOf(child, name, size));
   const { typeIdToChildIndex: indexOf } = type as Union;
   const isDense = DataType.isDenseUnion(type);
   return (row) =>

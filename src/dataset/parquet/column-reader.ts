@@ -9,12 +9,18 @@ import { parquetHeader, readPage } from "hyparquet/src/column.js";
 import { convert, DEFAULT_PARSERS } from "hyparquet/src/convert.js";
 import { getMaxRepetitionLevel, getTreePath } from "hyparquet/src/schema.js";
 import { compressors } from "hyparquet-compressors";
+import { decodePage } from "../zstd.ts";
+
+/** The size that a page may claim. Writers make pages of about 1 MiB, or one for each column. */
+const PAGE_BYTES_MAX = 512 * 2 ** 20;
+const PAGE_VALUES_MAX = 64 * 2 ** 20;
 
 /** Bytes that are read at once. */
 const WINDOW_BYTES = 128 * 1024;
 
 type PageOf = ReturnType<typeof readPage>;
 type Values = NonNullable<PageOf["data"]>;
+type Header = ReturnType<typeof parquetHeader>;
 type Decoder = Parameters<typeof readPage>[2];
 
 /** Values of one column in the order of the rows of a row group. */
@@ -99,10 +105,12 @@ class PageStream {
   /** The position after `#window` in the file. */
   #position: number;
   readonly #end: number;
+  readonly #column: string;
   #window: Buffer = Buffer.alloc(0);
 
   constructor(file: FileHandle, meta: ColumnMetaData) {
     this.#file = file;
+    this.#column = meta.path_in_schema.join(".");
     // Some writers give 0 for a column without a dictionary.
     this.#position = Number(meta.dictionary_page_offset || meta.data_page_offset);
     this.#end = this.#position + Number(meta.total_compressed_size);
@@ -113,11 +121,12 @@ class PageStream {
     return this.#window.length > 0 || this.#position < this.#end;
   }
 
-  async next(): Promise<{ header: ReturnType<typeof parquetHeader>; bytes: Buffer }> {
+  async next(): Promise<{ header: Header; bytes: Buffer }> {
     if (!this.more) throw new Error("a column has fewer values than the file says");
     const { header, length } = await this.#header();
     const size = header.compressed_page_size;
     if (!(size >= 0)) throw new Error("the file is damaged: a page has no size");
+    this.#refuseTooLarge(header);
     await this.#fill(length + size);
     const bytes = this.#window.subarray(length, length + size);
     if (bytes.length < size) throw cutShort();
@@ -125,8 +134,20 @@ class PageStream {
     return { header, bytes };
   }
 
+  #refuseTooLarge(header: Header): void {
+    const { uncompressed_page_size: bytes, compressed_page_size: stored } = header;
+    const { num_values: values = 0 } =
+      header.data_page_header ?? header.data_page_header_v2 ?? header.dictionary_page_header ?? {};
+    const what = `a page of the column "${this.#column}"`;
+    const hint = "the file is damaged, or has to be written with smaller pages";
+    if (Math.max(bytes, stored) > PAGE_BYTES_MAX)
+      throw new Error(`${what} has more than ${PAGE_BYTES_MAX / 2 ** 20} MiB; ${hint}`);
+    if (values > PAGE_VALUES_MAX)
+      throw new Error(`${what} has more than ${PAGE_VALUES_MAX} values; ${hint}`);
+  }
+
   /** A header does not tell its length, so it is read from more and more bytes. */
-  async #header(): Promise<{ header: ReturnType<typeof parquetHeader>; length: number }> {
+  async #header(): Promise<{ header: Header; length: number }> {
     for (let wanted = WINDOW_BYTES; ; wanted *= 4) {
       await this.#fill(wanted);
       const { buffer, byteOffset, length } = this.#window;
@@ -143,6 +164,8 @@ class PageStream {
   async #fill(bytes: number): Promise<void> {
     if (this.#window.length >= bytes || this.#position >= this.#end) return;
     const wanted = Math.max(bytes, WINDOW_BYTES) - this.#window.length;
+    const { size } = await this.#file.stat();
+    if (this.#end > size) throw cutShort();
     const more = Buffer.allocUnsafeSlow(Math.min(wanted, this.#end - this.#position));
     for (let at = 0; at < more.length; ) {
       const { bytesRead } = await this.#file.read(more, at, more.length - at, this.#position + at);
@@ -158,9 +181,12 @@ function cutShort(): Error {
   return new Error("the file is cut short");
 }
 
-/** Empty pages are handled here, because the library's LZ4 fails on them. */
+/**
+ * Empty pages are handled here, because the library's LZ4 fails on them. Its Zstandard would take
+ * as much memory as the compressed data says, and not as the page says.
+ */
 const COMPRESSORS = Object.fromEntries(
-  Object.entries(compressors).map(([codec, decompress]) => [
+  Object.entries({ ...compressors, ZSTD: decodePage }).map(([codec, decompress]) => [
     codec,
     (input: Uint8Array, length: number) =>
       length === 0 ? new Uint8Array() : decompress(input, length),

@@ -215,3 +215,33 @@ test("columns of one name, missing columns and damaged files are refused", async
       "the file is not Arrow IPC, damaged or cut short: ",
     );
 });
+
+const listOf = (offsets: readonly number[], child: unknown) =>
+  makeData({
+    type: new List(new Field("item", (child as { type: DataType }).type, true)),
+    ...{ length: offsets.length - 1, nullCount: 0, valueOffsets: Int32Array.from(offsets), child },
+  } as never) as never;
+
+test("a list that ends beyond its values or before its start is an error of its row", async () => {
+  const child = dataOf(new Int32(), Int32Array.of(1, 2, 3));
+  const table = tableOf([["l", listOf([0, 3, 2 ** 31 - 1, 1, 3], child)]]);
+  const damaged = 'a list of "l" ends beyond its values: the file is damaged';
+  expect(await rowsOf(tableToIPC(table, "stream"))).toEqual([
+    { l: [1, 2, 3] },
+    damaged,
+    damaged,
+    { l: [2, 3] },
+  ] as never);
+});
+
+test("a row that a small file makes large by repeating its values is an error of its row", async () => {
+  const repeated = makeData({
+    type: new Dictionary(new Utf8(), new Int32()),
+    ...{ length: 1000, nullCount: 0, data: new Int32Array(1000) },
+    dictionary: new Vector([texts(["x".repeat(600_000)])]),
+  } as never);
+  const table = tableOf([["l", listOf([0, 2, 1000], repeated)]]);
+  const [first, second] = await rowsOf(tableToIPC(table, "stream"));
+  expect(first).toEqual({ l: ["x".repeat(600_000), "x".repeat(600_000)] });
+  expect(second as unknown).toBe("the row has more than the 256 MiB that a row may have");
+});

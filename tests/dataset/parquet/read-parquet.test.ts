@@ -334,3 +334,47 @@ orchestrator = { pattern = "sequence", roles = ["a"] }
     expect(shown).toContain("text: data/train.parquet 7");
     expect(shown).not.toContain("k:");
   }));
+
+/** Bytes of a varint of Thrift for this whole number, which is not negative. */
+function varint(value: number): number[] {
+  const bytes: number[] = [];
+  for (let left = value * 2; ; left = Math.floor(left / 128)) {
+    if (left < 128) return [...bytes, left];
+    bytes.push((left % 128) | 128);
+  }
+}
+
+/** The problem with a file of one column whose first page claims this size and number of values. */
+async function problemOfPage(claim: { bytes?: number; values?: number }): Promise<string> {
+  const written = new Uint8Array(
+    parquetWriteBuffer({ columnData: [{ name: "v", data: ["a", "b"] }], codec: "UNCOMPRESSED" }),
+  );
+  // The header of the page has its size at this place, and its number of values at the other.
+  const [bytesAt, valuesAt] = [7, 12];
+  const file = [...written].flatMap((byte, at) => {
+    if (at === bytesAt && claim.bytes !== undefined) return varint(claim.bytes);
+    return at === valuesAt && claim.values !== undefined ? varint(claim.values) : [byte];
+  });
+  return withFolder(async (folder) => {
+    const path = join(folder, "d.parquet");
+    await writeFile(path, new Uint8Array(file));
+    return Array.fromAsync(readParquet(path, null)).then(
+      (batches) => JSON.stringify(batches),
+      (error: Error) => error.message,
+    );
+  });
+}
+
+test("a page of Parquet that claims a size beyond reason is refused before it is made", async () => {
+  const [bytes, values] = [512 * 2 ** 20, 64 * 2 ** 20];
+  const hint = "the file is damaged, or has to be written with smaller pages";
+  expect(await problemOfPage({})).toBe('[[{"v":"a"},{"v":"b"}]]');
+  expect(await problemOfPage({ bytes: bytes + 1 })).toBe(
+    `a page of the column "v" has more than 512 MiB; ${hint}`,
+  );
+  expect(await problemOfPage({ bytes })).not.toContain(hint);
+  expect(await problemOfPage({ values: values + 1 })).toBe(
+    `a page of the column "v" has more than 67108864 values; ${hint}`,
+  );
+  expect(await problemOfPage({ values })).not.toContain(hint);
+});
