@@ -6,11 +6,14 @@
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { MatrixError, messageOf } from "../../error.ts";
+import { TASK_BYTES_MAX } from "../../task/size.ts";
 import { type BodyLimits, readEvents, readText } from "./body.ts";
 import { Pool, type PoolOptions } from "./pool.ts";
 
-/** Limit for the body of one answer. Streamed answers repeat much of their frame. */
-const BODY_BYTES_MAX = 256 * 2 ** 20;
+/** Limit for the body of one answer: a larger one fits no task. */
+const BODY_BYTES_MAX = TASK_BYTES_MAX;
+/** Streamed answers repeat much of their frame, which is not kept. */
+const STREAM_FACTOR = 4;
 
 export interface ConnectionOptions extends Partial<Pick<PoolOptions, "tls" | "env">> {
   /** Names the endpoint in errors. */
@@ -139,7 +142,7 @@ function responseOf(message: IncomingMessage, limits: BodyLimits): HttpResponse 
     status: message.statusCode ?? 500,
     headers: message.headers,
     text: () => readText(message, limits),
-    events: () => readEvents(message, limits),
+    events: () => readEvents(message, { ...limits, bytesMax: limits.bytesMax * STREAM_FACTOR }),
     discard: () => void message.resume(),
   };
 }

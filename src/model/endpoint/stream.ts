@@ -1,6 +1,8 @@
 // A streamed completion put together again, equal to what the endpoint would have given whole.
 
+import { MatrixError } from "../../error.ts";
 import { isJsonObject, type Json, type JsonObject } from "../../task/json.ts";
+import { TASK_BYTES_MAX, weigh } from "../../task/size.ts";
 import { withTextContent } from "./content.ts";
 import { finishReasonFrom } from "./finish-reasons.ts";
 import { grow } from "./growth.ts";
@@ -23,12 +25,15 @@ export class Assembly {
   readonly #choice: Record<string, Json> = {};
   readonly #whole: Record<string, Json> = {};
   #finishReason: string | null = null;
+  /** The weight of the pieces so far. */
+  #weight = 0;
 
   /** Keeps what a chunk says of the whole answer, such as its usage. */
   note(chunk: JsonObject): void {
     for (const key of KEPT) if (chunk[key] != null) this.#whole[key] = chunk[key];
   }
 
+  /** Fails with `model_bad_answer` when the answer becomes larger than a task may be. */
   add(chunk: JsonObject): void {
     this.note(chunk);
     const choices: readonly Json[] = Array.isArray(chunk["choices"]) ? chunk["choices"] : [];
@@ -37,6 +42,12 @@ export class Assembly {
     const { delta, index: _, finish_reason: finishReason, ...rest } = choice;
     // The first reason counts: "stop" after "length" does not make a whole answer.
     this.#finishReason ??= finishReasonFrom(finishReason);
+    this.#weight += weigh(choice);
+    if (this.#weight > TASK_BYTES_MAX)
+      throw new MatrixError(
+        "model_bad_answer",
+        `the answer is larger than ${TASK_BYTES_MAX / 2 ** 20} MiB`,
+      );
     grow(this.#choice, rest);
     if (!isJsonObject(delta)) return;
     const { tool_calls: calls, role: _role, ...said } = withTextContent(delta);

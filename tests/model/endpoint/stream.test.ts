@@ -173,3 +173,13 @@ test("a text cut into any pieces is the same text again", () => {
     }),
   );
 });
+
+test("a streamed answer that becomes larger than a task may be is a bad answer", () => {
+  const assembly = new Assembly();
+  const piece = delta({ content: "x".repeat(16 * 2 ** 20 - 100) });
+  for (let i = 0; i < 4; i++) assembly.add(piece);
+  assembly.add({ ...delta({}), usage: { total_tokens: 1 } });
+  expect(() => assembly.add(delta({ content: "x".repeat(400) }))).toThrow(
+    "the answer is larger than 64 MiB",
+  );
+});
