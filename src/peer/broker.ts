@@ -389,6 +389,8 @@ export class Broker {
       (this.#seen.get(key) ?? 0) >= position ||
       (isEndOfBranch && !this.#branches.has(key))
     ) {
+      // A leaving host gave the message to this sender, which leaves now as well.
+      if (this.#isGivenBack(from, key, position)) return false;
       this.#duplicates++;
       this.#release(upstream);
       return true;
@@ -410,6 +412,14 @@ export class Broker {
       if (held.message.task.branch !== undefined) held.mayRepeat = true;
     for (const sent of this.#sent.values())
       if (sent.message.task.branch !== undefined) sent.message = repeated(sent.message);
+  }
+
+  /** True for a message that this process has sent to that one, and that is there no more. */
+  #isGivenBack(from: HostId, key: TaskKey, position: number): boolean {
+    if (!this.#isLeaving) return false;
+    return [...this.#sent.values()].some(
+      (sent) => sent.to === from && sent.key === key && sent.position === position,
+    );
   }
 
   /** Another copy of a held message came: from now on its sender is the one that keeps a copy. */

@@ -825,6 +825,31 @@ describe("handing over what waits", () => {
     expect([broker.counts.held, broker.counts.sent]).toEqual([1, 0]);
   });
 
+  test("a step that comes back from the host that it was handed to is refused, and any other copy is a duplicate", () => {
+    const { broker, members, receive, deliver } = createBroker();
+    members(A, here);
+    receive("a", parcel(1, step()));
+    broker.leave();
+    broker.relocate([step()]);
+    // The other host leaves, too, before each has heard of it.
+    expect(receive("c", parcel(7, step()))).toEqual({ refused: [7] });
+    deliver("c");
+    expect(receive("c", parcel(7, step()), parcel(8, step({ rowId: "x" })))).toEqual({
+      refused: [7, 8],
+    });
+    expect(broker.counts).toMatchObject({ held: 0, sent: 1, duplicates: 0 });
+    expect(receive("a", parcel(2, step()))).toEqual({ refused: [] });
+    expect(broker.counts.duplicates).toBe(1);
+  });
+
+  test("a step that comes back to a host which does not leave is a duplicate", () => {
+    const { broker, members, receive } = createBroker();
+    members(A, here);
+    receive("a", parcel(1, step()));
+    broker.relocate([step()]);
+    expect(receive("c", parcel(7, step()))).toEqual({ refused: [] });
+  });
+
   test("a suspect stays one, with its strikes", () => {
     const { broker, members, receive, take, deliver } = createBroker();
     members(A, here);
