@@ -6,8 +6,11 @@ import { readdir, readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { parse, stringify, TomlError } from "smol-toml";
 import { MatrixError, messageOf, type Problem } from "../error.ts";
+import { DEPTH_MAX, isTooDeep, TOO_DEEP } from "../task/depth.ts";
 import type { Json, JsonObject } from "../task/json.ts";
 import { positionsOf } from "./position.ts";
+
+const KEY_SHOWN_MAX = 60;
 
 export interface Source {
   readonly table: JsonObject;
@@ -58,6 +61,10 @@ export function readOverride(override: string, cwd: string): Source {
     throw new MatrixError("usage", `"${key}" is not a key path`, {
       hint: "write key.path=value, for example run.concurrency=500",
     });
+  if (isTooDeep(table)) {
+    const what = key.length > KEY_SHOWN_MAX ? `${key.slice(0, KEY_SHOWN_MAX)}…` : key;
+    throw new MatrixError("usage", `the override of "${what}" ${TOO_DEEP}`);
+  }
   return { table, folder: cwd, origin: { override } };
 }
 
@@ -91,6 +98,14 @@ function reasonOf(cause: unknown): string {
 }
 
 function parseToml(text: string, file: string): JsonObject {
+  const table = parseAny(text, file);
+  const deep = Object.keys(table).find((key) => isTooDeep(table[key], DEPTH_MAX - 1));
+  if (deep === undefined) return table;
+  const problem: Problem = { file, key: deep, message: `it ${TOO_DEEP}` };
+  throw new MatrixError("recipe_invalid", `${file}: 1 problem`, { problems: [problem] });
+}
+
+function parseAny(text: string, file: string): JsonObject {
   try {
     return parse(text) as JsonObject;
   } catch (cause) {

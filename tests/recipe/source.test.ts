@@ -170,3 +170,22 @@ test("a table that is written as TOML reads as the same table", async () => {
     expect((await readSources(join(folder, "r.toml")))[0]?.table).toEqual(table);
   });
 });
+
+test("a recipe and an override may have 256 levels, also of a key path, and no more", async () => {
+  const path = (levels: number) => Array.from({ length: levels }, () => "a").join(".");
+  await withFiles({ "r.toml": `${path(256)} = 1\n` }, async (folder) =>
+    expect(await readSources(join(folder, "r.toml"))).toHaveLength(1),
+  );
+  expect(readOverride(`${path(256)}=1`, "/").table).toHaveProperty("a");
+  for (const levels of [257, 20_000]) {
+    for (const text of [`${path(levels)} = 1\n`, `b = 1\n[${path(levels - 1)}]\nx = 1\n`])
+      expect(await failureOf({ "r.toml": text })).toMatchObject({
+        code: "recipe_invalid",
+        message: "r.toml: 1 problem",
+        problems: [{ file: "r.toml", key: "a", message: "it is nested more than 256 levels deep" }],
+      });
+    expect(() => readOverride(`${path(levels)}=1`, "/")).toThrow(
+      `the override of "${path(30)}.…" is nested more than 256 levels deep`,
+    );
+  }
+});
