@@ -34,6 +34,8 @@ export interface LocalStageOptions {
   readonly log: Log;
   readonly tracing: Tracing | null;
   readonly recorder: Recorder;
+  /** Ends the opening. */
+  readonly signal: AbortSignal;
 }
 
 export class LocalStage implements Stage {
@@ -59,7 +61,8 @@ export class LocalStage implements Stage {
 
   /** Opens sandboxes, models and agents. Workers of an earlier driver are told to go. */
   static async open(options: LocalStageOptions): Promise<LocalStage> {
-    const { plan, directory, asksModels, confirm, permits, log, onSpent, recorder } = options;
+    const { plan, directory, asksModels, confirm, permits, log, onSpent, recorder, signal } =
+      options;
     await dismissWorkers(directory, log);
     // The name is unique among all processes that ever write to the journal.
     const writer = `${DRIVER_NAME}-${randomId(10)}`;
@@ -72,7 +75,7 @@ export class LocalStage implements Stage {
       answers: asksModels
         ? { directory, writer, confirm, isWriting: (other) => other === writer }
         : null,
-      log,
+      ...{ log, signal },
     });
     return new LocalStage(options, live, writer);
   }

@@ -32,6 +32,8 @@ export interface OpenContext extends Pick<ModelContext, "permits" | "spend" | "r
   /** The place of kept model answers; null for a process that asks no model. */
   readonly answers: AnswerPlace | null;
   readonly log: Log;
+  /** Ends the opening, which may pull an image for minutes. */
+  readonly signal?: AbortSignal;
 }
 
 export class Plan {
@@ -69,8 +71,8 @@ export class Plan {
    * come; what was opened by then is stopped again.
    */
   async open(context: OpenContext): Promise<LivePlan> {
-    const { host, roles, log, permits, spend, recorder } = context;
-    const sandboxes = await this.#openSandboxes(host, roles, log);
+    const { log, permits, spend, recorder } = context;
+    const sandboxes = await this.#openSandboxes(context);
     const answers = await openAnswers(this.recipe, context.answers, log);
     const { journal, cache, windows } = answers;
     const say: ModelContext["say"] = (level, what) => log.write(level, what);
@@ -82,7 +84,7 @@ export class Plan {
     );
     const pool = (name: string) => sandboxes.pool(name);
     const agents = new Map(
-      roles.flatMap((role) => {
+      context.roles.flatMap((role) => {
         const agent = this.agents.get(role);
         return agent === undefined ? [] : [[role, agent.open({ models, pool })] as const];
       }),
@@ -91,7 +93,7 @@ export class Plan {
     return new LivePlan(agents, replicated, sandboxes, answers);
   }
 
-  async #openSandboxes(host: string, roles: readonly string[], log: Log): Promise<SandboxSite> {
+  async #openSandboxes({ host, roles, log, signal }: OpenContext): Promise<SandboxSite> {
     const { name, run, sandboxes, roles: configs } = this.recipe;
     const watched = watchedSandboxes(this.recipe);
     const site = new SandboxSite({
@@ -99,7 +101,7 @@ export class Plan {
       filesOf: (sandbox) => filesIn(this.recipe, sandbox),
     });
     try {
-      await site.begin(new Set(roles.flatMap((role) => configs[role]?.sandbox ?? [])));
+      await site.begin(new Set(roles.flatMap((role) => configs[role]?.sandbox ?? [])), signal);
       return site;
     } catch (thrown) {
       await site.stop();

@@ -163,6 +163,10 @@ class RecipeRun {
       this.#sayBeginning();
       return await this.#play();
     } catch (thrown) {
+      // The run was told to stop while it got its images.
+      const { drain } = this.#stopping;
+      if (drain.aborted && thrown === drain.reason)
+        return { complete: false, abandoned: 0, error: null };
       const error = thrown instanceof Error ? thrown : new Error(String(thrown));
       return { complete: false, abandoned: 0, error };
     }
@@ -267,6 +271,7 @@ class RecipeRun {
         confirm: this.#directory.confirm,
         permits: new ProcessPermits(this.#rates.models, this.#rates),
         onSpent: (total) => ledger.report(DRIVER_NAME, total),
+        signal: this.#stopping.drain,
       });
     return Cluster.listen({
       ...{ plan, directory, log, hosts, token, env, ledger },

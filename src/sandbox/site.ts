@@ -49,6 +49,8 @@ export class SandboxSite implements AsyncDisposable {
   readonly #pools = new Map<string, SandboxPool>();
   readonly #prepared = new Map<string, Promise<Prepared>>();
   readonly #engines = new Map<EngineName, Promise<Sandboxes>>();
+  /** Ends pulls and builds of images. */
+  readonly #life = new AbortController();
   #lease: Promise<Lease> | null = null;
   #reaping: NodeJS.Timeout | null = null;
   #apptainer: Promise<string | null> | null = null;
@@ -82,10 +84,11 @@ export class SandboxSite implements AsyncDisposable {
 
   /**
    * Finds the engines of these sandboxes, makes their images, and starts the warm ones. Fails with
-   * `sandbox_invalid` or `sandbox_unavailable`, before any task has come.
+   * `sandbox_invalid` or `sandbox_unavailable`, before any task has come. A pull or a build, which
+   * can take minutes, ends with the signal.
    */
-  async begin(names: Iterable<string>): Promise<void> {
-    for (const name of names) await this.#readyFor(name, this.#configOf(name));
+  async begin(names: Iterable<string>, signal?: AbortSignal): Promise<void> {
+    for (const name of names) await this.#readyFor(name, this.#configOf(name), signal);
     for (const name of names) if (this.#configOf(name).warm > 0) this.pool(name);
   }
 
@@ -96,6 +99,7 @@ export class SandboxSite implements AsyncDisposable {
 
   /** Ends every sandbox of this host. */
   async stop(): Promise<void> {
+    this.#life.abort(new MatrixError("sandbox_unavailable", "the run was stopped"));
     if (this.#reaping !== null) clearInterval(this.#reaping);
     await Promise.all([...this.#pools.values()].map((pool) => pool.stop()));
     await (await this.#lease?.catch(() => null))?.release();
@@ -113,22 +117,33 @@ export class SandboxSite implements AsyncDisposable {
   }
 
   /** A failure is not kept: the engine may come up, or the disk get room. */
-  #readyFor(name: string, config: SandboxConfig): Promise<Prepared> {
+  #readyFor(name: string, config: SandboxConfig, signal?: AbortSignal): Promise<Prepared> {
     const known = this.#prepared.get(name);
     if (known !== undefined) return known;
-    const ready = this.#ready(name, config);
+    const life = this.#life.signal;
+    const ready = this.#ready(
+      name,
+      config,
+      signal === undefined ? life : AbortSignal.any([life, signal]),
+    );
     this.#prepared.set(name, ready);
     ready.catch(() => this.#prepared.delete(name));
     return ready;
   }
 
-  async #ready(name: string, { image = "", engine }: SandboxConfig): Promise<Prepared> {
+  async #ready(
+    name: string,
+    { image = "", engine }: SandboxConfig,
+    signal: AbortSignal,
+  ): Promise<Prepared> {
     const { log } = this.#options;
     const chosen = await chooseEngine(engine, image);
     const prepared = await prepareImage(image, chosen.engine, {
       log,
       apptainer: (await this.#findApptainer()) ?? "apptainer",
+      signal,
     });
+    signal.throwIfAborted();
     const sandboxes = await this.#engine(chosen.engine);
     // A program role always runs as a plain process, so that is not a reason to warn.
     log.write(

@@ -11,6 +11,7 @@ import { runRecipe } from "../../src/run/run-recipe.ts";
 import type { RunContext } from "../../src/run/settings.ts";
 import type { Snapshot } from "../../src/run/snapshot.ts";
 import type { Summary } from "../../src/run/summary.ts";
+import { DockerEngine } from "../parts/docker-engine.ts";
 import { withFolder } from "../parts/folder.ts";
 import { comparable, readRecords } from "../parts/records.ts";
 import { until } from "../parts/until.ts";
@@ -507,6 +508,24 @@ test("a run in one process believes its records where the manifest noted less sp
     const stopped = await play(folder, small, { drain: AbortSignal.abort() });
     expect(stopped).toMatchObject({ state: "stopped", ok: 2, spent });
   }));
+
+test("a run that is told to stop while it pulls an image stops at once, without an error", () =>
+  DockerEngine.within((engine) =>
+    withFolder(async (folder) => {
+      engine.replies.set("POST /images/create", { status: 200, lines: [{}], hangs: true });
+      const recipe = `name = "pulling"
+dataset.path = "rows.jsonl"
+sandboxes.box = { engine = "docker", image = "team/x:1" }
+roles.shell = { agent = "exec", sandbox = "box", with = { command = "true" } }
+orchestrator = { pattern = "sequence", roles = ["shell"] }
+`;
+      const drain = new AbortController();
+      const playing = play(folder, { recipe }, { drain: drain.signal });
+      await until(() => engine.asked("POST /images/create").length > 0, "the pull has begun");
+      drain.abort();
+      expect(await playing).toMatchObject({ state: "stopped", ok: 0, error: null });
+    }),
+  ));
 
 test("a replay keeps no answers of models", () =>
   withFolder(async (folder) => {

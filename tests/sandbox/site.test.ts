@@ -247,3 +247,23 @@ test("a role's folders are mounted beside those of the table", () =>
       expect(existsSync(folder)).toBe(true);
     }),
   ));
+
+test.each(["the caller gives up", "the site stops"])(
+  "a pull ends at once when %s, and the next one is asked for again",
+  (why) =>
+    DockerEngine.within((engine) =>
+      withSite({ box: config({ engine: "docker", image: "team/x:1" }) }, async (site) => {
+        engine.replies.set("POST /images/create", { status: 200, lines: [{}], hangs: true });
+        const controller = new AbortController();
+        const begun = site.begin(["box"], controller.signal).catch((thrown) => thrown);
+        await until(() => engine.asked("POST /images/create").length > 0, "the pull has begun");
+        if (why === "the site stops") await site.stop();
+        else controller.abort(new Error(why));
+        expect((await begun).message).toBe(why === "the site stops" ? "the run was stopped" : why);
+        if (why === "the site stops") return;
+        engine.replies.set("POST /images/create", { status: 200, lines: [{}] });
+        await site.begin(["box"]);
+        expect(engine.asked("POST /images/create")).toHaveLength(2);
+      }),
+    ),
+);

@@ -61,6 +61,8 @@ export interface HostProcessOptions {
   /** OTEL_… variables. */
   readonly env: Environment;
   readonly log: StreamedLog;
+  /** Ends the opening. */
+  readonly signal: AbortSignal;
 }
 
 /** Most messages that a host holds beyond those that run. It refuses more, and others take them. */
@@ -108,7 +110,7 @@ export class HostProcess {
       ask: (model, wanted) => askPermits(driver, model, wanted),
     });
     const live = await plan.open({
-      ...{ host: name, roles, permits, log },
+      ...{ host: name, roles, permits, log, signal: options.signal },
       ...{ spend: spending.add, recorder },
       answers: {
         directory: options.runDirectory,

@@ -112,8 +112,13 @@ async function serve(
   const host = await HostProcess.open({
     ...options,
     onSilent: () => show(`${name}: the driver is silent: ${waitsFor(patienceMs)}`),
-    ...{ plan, run, roles, driver, found, log, runDirectory: directory },
+    ...{ plan, run, roles, driver, found, log, runDirectory: directory, signal: leave },
+  }).catch((thrown: unknown) => {
+    if (leave.aborted && thrown === leave.reason) return null;
+    throw thrown;
   });
+  // It was told to leave while it got its images.
+  if (host === null) return "told";
   const why = await Promise.race([host.membership.ended, told(leave)]);
   if (why === "told") await host.drain();
   await host.stop();
