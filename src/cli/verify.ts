@@ -88,7 +88,8 @@ function supersededOf({ superseded }: Verification): string {
 }
 
 export function renderShards(verification: ShardsVerification): string {
-  const { shards, expected, counts, missing, missingCount, complete, findings } = verification;
+  const { shards, expected, counts, complete, findings } = verification;
+  const { missing, givenCount, missingCount } = verification;
   const lines = shards.flatMap(({ directory, verification }) => {
     const { manifest, counts, complete } = verification;
     const account = accountOf(manifest.expected, counts, complete);
@@ -99,8 +100,7 @@ export function renderShards(verification: ShardsVerification): string {
     lines.push(`missing: shard${missingCount === 1 ? "" : "s"} ${listed(missing, missingCount)}`);
   const [first] = shards;
   const name = first === undefined ? "" : nameOf(first.verification.manifest);
-  const of =
-    missingCount === 0 ? "" : ` in ${shards.length} of ${shards.length + missingCount} shards`;
+  const of = missingCount === 0 ? "" : ` in ${givenCount} of ${givenCount + missingCount} shards`;
   const finished = shards.every(({ verification }) => verification.complete);
   lines.push(`${name}: ${accountOf(expected, counts, finished)}${of}`);
   if (areSound(verification))

@@ -15,6 +15,8 @@ export interface ShardsVerification {
   /** Sums over the shards. */
   readonly expected: number;
   readonly counts: Verification["counts"];
+  /** The number of different shards of the run that were given. */
+  readonly givenCount: number;
   /** Shards of the run that were not given, such as "2/4": the first thousand of them. */
   readonly missing: readonly string[];
   /** The number of all shards that were not given. */
@@ -36,7 +38,7 @@ export async function verifyShards(directories: readonly string[]): Promise<Shar
     shards.push({ directory, verification: await verifyRun(directory, ids) });
   const sum = (of: (verification: Verification) => number) =>
     shards.reduce((total, { verification }) => total + of(verification), 0);
-  const { missing, missingCount, findings } = compareNumbers(shards);
+  const { givenCount, missing, missingCount, findings } = compareNumbers(shards);
   return {
     shards,
     expected: sum(({ manifest }) => manifest.expected),
@@ -45,6 +47,7 @@ export async function verifyShards(directories: readonly string[]): Promise<Shar
       failed: sum(({ counts }) => counts.failed),
       lost: sum(({ counts }) => counts.lost),
     },
+    givenCount,
     missing,
     missingCount,
     complete: missingCount === 0 && shards.every(({ verification }) => verification.complete),
@@ -53,11 +56,7 @@ export async function verifyShards(directories: readonly string[]): Promise<Shar
 }
 
 /** Checks that all shards have the same count, and that each index is there once. */
-function compareNumbers(shards: readonly VerifiedShard[]): {
-  missing: readonly string[];
-  missingCount: number;
-  findings: readonly string[];
-} {
+function compareNumbers(shards: readonly VerifiedShard[]): Pick<ShardsVerification, "givenCount" | "missing" | "missingCount" | "findings"> {
   const findings: string[] = [];
   const holders = new Map<number, string>();
   let first: { readonly directory: string; readonly count: number } | null = null;
@@ -83,8 +82,8 @@ function compareNumbers(shards: readonly VerifiedShard[]): {
   const missing: string[] = [];
   for (let index = 0; index < count && missing.length < MISSING_MAX; index++)
     if (!holders.has(index)) missing.push(`${index}/${count}`);
-  const known = [...holders.keys()].filter((index) => index < count).length;
-  return { missing, missingCount: count - known, findings };
+  const givenCount = [...holders.keys()].filter((index) => index < count).length;
+  return { givenCount, missing, missingCount: count - givenCount, findings };
 }
 
 /**

@@ -100,6 +100,7 @@ test("shards show each directory, what is wrong or missing, and their sum", asyn
       ...sums,
       shards,
       missing: ["2/3"],
+      givenCount: 2,
       missingCount: 1,
       complete: false,
       findings: ["twice"],
@@ -117,7 +118,8 @@ test("shards show each directory, what is wrong or missing, and their sum", asyn
   const whole = shards.map(({ directory }) => ({ directory, verification: one }));
   const text = (more: { complete: boolean; missing: readonly string[] }) =>
     renderShards({
-      ...{ ...sums, shards: whole, findings: [], missingCount: more.missing.length },
+      ...{ ...sums, shards: whole, findings: [] },
+      ...{ givenCount: 2, missingCount: more.missing.length },
       ...more,
     })
       .split("\n")

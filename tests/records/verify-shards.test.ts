@@ -48,6 +48,7 @@ test("shards that are all there and complete are summed up and complete", async 
     expected: 4,
     counts: { ok: 3, failed: 1, lost: 0 },
     missing: [],
+    givenCount: 2,
     missingCount: 0,
     complete: true,
     findings: [],
@@ -80,9 +81,9 @@ test("a shard without all its records makes the whole incomplete", async () => {
 });
 
 test("two directories with one shard, another count or no shard are found", async () => {
-  expect(
-    (await verify({ shard: "0/2", ids: ["0"] }, { shard: "0/2", ids: ["2"] })).findings,
-  ).toEqual(["0 and 1 are both shard 0/2"]);
+  const twice = await verify({ shard: "0/2", ids: ["0"] }, { shard: "0/2", ids: ["2"] });
+  expect(twice.findings).toEqual(["0 and 1 are both shard 0/2"]);
+  expect([twice.givenCount, twice.missingCount]).toEqual([1, 1]);
   expect(
     (await verify({ shard: "0/2", ids: ["0"] }, { shard: "1/3", ids: ["1"] })).findings,
   ).toEqual(["1 is one of 3 shards, but 0 is one of 2"]);
