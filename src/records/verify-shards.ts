@@ -56,7 +56,9 @@ export async function verifyShards(directories: readonly string[]): Promise<Shar
 }
 
 /** Checks that all shards have the same count, and that each index is there once. */
-function compareNumbers(shards: readonly VerifiedShard[]): Pick<ShardsVerification, "givenCount" | "missing" | "missingCount" | "findings"> {
+function compareNumbers(
+  shards: readonly VerifiedShard[],
+): Pick<ShardsVerification, "givenCount" | "missing" | "missingCount" | "findings"> {
   const findings: string[] = [];
   const holders = new Map<number, string>();
   let first: { readonly directory: string; readonly count: number } | null = null;

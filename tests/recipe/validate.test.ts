@@ -195,6 +195,16 @@ describe("values", () => {
     ]);
   });
 
+  test("the delimiter of CSV is text within a line", () => {
+    const found = (delimiter: string) =>
+      complaintsOf({ dataset: { path: "/d", csv: { delimiter } } });
+    for (const delimiter of ["", "\n", "a\r"])
+      expect(found(delimiter)).toEqual([
+        `dataset.csv.delimiter: found ${JSON.stringify(delimiter)}; allowed: characters within a line`,
+      ]);
+    for (const delimiter of ["\t", "||"]) expect(found(delimiter)).toEqual([]);
+  });
+
   test("a shard past the end is reported with the shards that there are", () => {
     expect(complaintsOf({ dataset: { path: "/d", shard: "4/4" } })).toEqual([
       'dataset.shard: found "4/4"; allowed: "0/4" to "3/4", counted from 0',
