@@ -2,10 +2,15 @@
 // its fields must not contradict each other.
 
 import * as v from "valibot";
+import { DEPTH_MAX, isTooDeep } from "../task/depth.ts";
 import { RECORD_FORMAT, type TrajectoryRecord } from "../task/record.ts";
 import { addUsage, NO_USAGE, USAGE_DETAILS } from "../task/spent.ts";
 import { isUnanswered, STOP_REASONS } from "../task/task.ts";
 import { usageEntries } from "../task/usage-schema.ts";
+
+/** More than this program writes: a row or a result is some levels down in its record. */
+export const RECORD_DEPTH_MAX = 2 * DEPTH_MAX;
+export const RECORD_TOO_DEEP = `it is nested more than ${RECORD_DEPTH_MAX} levels deep`;
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const amount = v.pipe(v.number(), v.minValue(0));
@@ -78,6 +83,7 @@ export function parseRecord(text: string): TrajectoryRecord | string {
   } catch {
     return "the line is not JSON";
   }
+  if (isTooDeep(value, RECORD_DEPTH_MAX)) return `the line is not a record: ${RECORD_TOO_DEEP}`;
   const result = v.safeParse(recordSchema, value);
   if (result.success) return result.output as TrajectoryRecord;
   const [issue] = result.issues;

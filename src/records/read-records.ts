@@ -2,9 +2,11 @@
 // record is an error that names its place; a torn last line is skipped.
 
 import { MatrixError } from "../error.ts";
+import { isTooDeep } from "../task/depth.ts";
 import { parseJson } from "../task/exact.ts";
 import { RECORD_FORMAT, type TrajectoryRecord } from "../task/record.ts";
 import { NO_USAGE } from "../task/spent.ts";
+import { RECORD_DEPTH_MAX, RECORD_TOO_DEEP } from "./check-record.ts";
 import { type FileLine, openRecordFile, trajectoriesPath } from "./record-file.ts";
 
 /**
@@ -59,6 +61,7 @@ export function parseHead(
   } catch {
     throw damagedRecord(path, line, "it is not JSON");
   }
+  if (isTooDeep(value, RECORD_DEPTH_MAX)) throw damagedRecord(path, line, RECORD_TOO_DEEP);
   const { format, id, trial, status } = (value ?? {}) as Record<string, unknown>;
   if (format !== RECORD_FORMAT)
     throw damagedRecord(

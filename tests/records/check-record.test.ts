@@ -116,3 +116,16 @@ for (const [more, found] of contradicting) {
     expect(contradictionsIn(recordOf("a", more))).toEqual(found);
   });
 }
+
+test("a record may have 512 levels, and a deeper one is none", () => {
+  const text = (levels: number) =>
+    JSON.stringify(recordOf("a", { row: { x: "@" } })).replace(
+      '"@"',
+      `${"[".repeat(levels - 2)}${"]".repeat(levels - 2)}`,
+    );
+  expect(parseRecord(text(512))).toMatchObject({ id: "a" });
+  for (const levels of [513, 100_000])
+    expect(parseRecord(text(levels))).toBe(
+      "the line is not a record: it is nested more than 512 levels deep",
+    );
+});

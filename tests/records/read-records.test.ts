@@ -38,6 +38,10 @@ const line = (more: object) =>
   JSON.stringify({ format: "matrix-trajectory-1", id: "a", trial: 0, status: "ok", ...more });
 const wrong: readonly (readonly [text: string, what: string])[] = [
   ["{", "it is not JSON"],
+  [
+    line({ row: "@" }).replace('"@"', `${"[".repeat(512)}${"]".repeat(512)}`),
+    "it is nested more than 512 levels deep",
+  ],
   ["null", "its format is undefined, not matrix-trajectory-1"],
   ["5", "its format is undefined, not matrix-trajectory-1"],
   [
@@ -49,7 +53,7 @@ const wrong: readonly (readonly [text: string, what: string])[] = [
   [line({ status: "fine" }), "it has no id, trial and status"],
 ];
 for (const [text, what] of wrong) {
-  test(`the line ${text} is refused with its place: ${what}`, () => {
+  test(`the line ${text.slice(0, 100)} is refused with its place: ${what}`, () => {
     expect(() => parseHead({ text, number: 3 }, "t.jsonl")).toThrow(
       expect.objectContaining({
         code: "run_refused",

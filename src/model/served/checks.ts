@@ -2,6 +2,7 @@
 // field, and what it must be. Fields that are null count as missing, and unknown fields are left
 // alone.
 
+import { isTooDeep, TOO_DEEP } from "../../task/depth.ts";
 import { isJsonObject, type Json, type JsonObject } from "../../task/json.ts";
 
 /** A fault of a request, and the field that has it. */
@@ -81,6 +82,7 @@ export function parseBody(
   } catch {
     return { wrong: { message: "the body is not JSON", param: null } };
   }
+  if (isTooDeep(value)) return { wrong: { message: `the body ${TOO_DEEP}`, param: null } };
   if (!isJsonObject(value))
     return { wrong: { message: "the body must be an object", param: null } };
   const body = Object.fromEntries(Object.entries(value).filter(([, field]) => field !== null));

@@ -86,6 +86,17 @@ test("fields that are null count as missing", () => {
   expect(chat({ messages, ...nulls })).toEqual(chat({ messages }));
 });
 
+test("a body may have 256 levels, also in fields that are not looked at", () => {
+  const messages = [{ role: "user", content: "hi" }];
+  const body = (levels: number) =>
+    `{"messages":${JSON.stringify(messages)},"x":${"[".repeat(levels - 1)}${"]".repeat(levels - 1)}}`;
+  expect(parseChatRequest(body(256), "m")).not.toHaveProperty("wrong");
+  for (const levels of [257, 100_000])
+    expect(parseChatRequest(body(levels), "m")).toEqual({
+      wrong: { message: "the body is nested more than 256 levels deep", param: null },
+    });
+});
+
 test("a body that is not JSON, not an object or without messages is named as such", () => {
   const wrong = (message: string, param: string | null = null) => ({ wrong: { message, param } });
   expect(parseChatRequest("{", "m")).toEqual(wrong("the body is not JSON"));
