@@ -2,7 +2,7 @@
 // come to an end are replaced. Each test runs real interpreters.
 
 import { expect, test } from "bun:test";
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { MatrixError } from "../../src/error.ts";
 import { type PoolOptions, RulePool } from "../../src/python/rule-pool.ts";
@@ -130,3 +130,34 @@ test("a file that is gone when another interpreter is needed fails the questions
     },
     { processes: 1 },
   ));
+
+/** An interpreter that notes the length of each list, and answers at once. */
+const COUNTING = `import json, sys
+path = json.loads(sys.stdin.readline())["path"]
+print(json.dumps({"operations": ["start", "next"]}), flush=True)
+for line in sys.stdin:
+    asked = json.loads(line)
+    with open(path, "a") as file:
+        file.write(f"{len(asked)}\\n")
+    print("\\n".join(json.dumps({"decided": one}) for one in asked), flush=True)
+`;
+
+test("questions that come together go in as few lists as hold them", () =>
+  withFolder(async (folder) => {
+    const program = join(folder, "counting.py");
+    await writeFile(program, COUNTING);
+    const path = join(folder, "lists");
+    const { pool } = await RulePool.open({
+      ...{ command: ["python3", program], path, settings: {}, processes: 1, decideMs: 20_000 },
+      say: () => undefined,
+    });
+    const ask = (count: number) =>
+      Promise.all(Array.from({ length: count }, (_, n) => pool.ask(String(n))));
+    expect((await ask(600)).map(({ decided }) => decided as number)).toEqual(
+      Array.from({ length: 600 }, (_, n) => n),
+    );
+    await ask(1);
+    await ask(256);
+    const lists = (await readFile(path, "utf8")).trim().split("\n").map(Number);
+    expect(lists).toEqual([256, 256, 88, 1, 256]);
+  }));
