@@ -48,9 +48,9 @@ test("the library comes before the user's PYTHONPATH, which stays", () =>
     const before = process.env["PYTHONPATH"];
     const pathsOf = async () => {
       const { interpreter } = await start(path);
-      const [answer] = await interpreter.ask([START]);
+      const [answer = {}] = await interpreter.ask([START]);
       interpreter.close();
-      const { state } = (answer ?? {})["decided"] as { state: { path: string; hash: string } };
+      const { state } = answer["decided"] as { state: { path: string; hash: string } };
       return state;
     };
     try {
