@@ -201,10 +201,13 @@ cat >/dev/null
 exec >/dev/null 2>&1
 set -- -e "${MARK.lease}=$folder"
 # Commands of Apptainer carry only the name of their sandbox.
-for noted in "$folder"/matrix-*; do set -- "$@" -e "${MARK.sandbox}=\${noted##*/}"; done
+for noted in "$folder"/matrix-*; do
+  # Without a sandbox, the pattern itself would match those of every host.
+  [ ! -d "$noted" ] || set -- "$@" -e "${MARK.sandbox}=\${noted##*/}"
+done
 round=0
 while [ $round -lt 50 ]; do
-  pids=$(grep -las "$@" /proc/[0-9]*/environ | tr -dc '0-9\\n')
+  pids=$(grep -lasF "$@" /proc/[0-9]*/environ | tr -dc '0-9\\n')
   [ -n "$pids" ] || break
   kill -KILL $pids 2>/dev/null
   round=$((round + 1))

@@ -125,6 +125,26 @@ test("a released lease leaves neither its folder nor a process with its mark", (
     await lease.release();
   }));
 
+test("a lease that ends kills commands that carry only their sandbox's name, and those of no other", () =>
+  withFolder(async (root) => {
+    const start = (id: string) =>
+      spawnChild("/bin/sh", ["-c", "exec sleep 600"], { env: { MATRIX_SANDBOX: id } });
+    const [own, other] = [`matrix-${crypto.randomUUID()}`, `matrix-${crypto.randomUUID()}`];
+    const [ours, foreign] = [start(own), start(other)];
+    const shown = () => [own, other].every((id) => markedPids(`MATRIX_SANDBOX=${id}`).length > 0);
+    await until(shown, "both show their marks");
+    const ended = endOf(ours);
+    const empty = await Lease.take(OWNER, { root });
+    await empty.release();
+    expect(shown()).toBe(true);
+    const lease = await Lease.take(OWNER, { root });
+    await lease.folderOf(own);
+    await lease.release();
+    expect((await ended).code).toBe(137);
+    expect(markedPids(`MATRIX_SANDBOX=${other}`)).toEqual([foreign.pid ?? 0]);
+    foreign.kill("SIGKILL");
+  }));
+
 test("a lease that cannot be made says where and what to do", () =>
   withFolder(async (folder) => {
     const root = join(folder, "file");
