@@ -107,7 +107,7 @@ class ArraySplitter {
     if (this.#depth === 0 && (character === "," || character === "]")) return true;
     if (character === '"') this.#inString = true;
     else if (character === "{" || character === "[") this.#depth++;
-    else if (character === "}" || character === "]") this.#depth--;
+    else if (this.#depth > 0 && (character === "}" || character === "]")) this.#depth--;
     if (this.#begun === null && !BLANK.test(character)) this.#begun = this.#line;
     return false;
   }
@@ -126,6 +126,5 @@ class ArraySplitter {
     this.#begun = null;
     this.#parts = [];
     this.#characters = 0;
-    this.#depth = 0;
   }
 }

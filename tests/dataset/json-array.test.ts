@@ -68,6 +68,13 @@ test.each<[text: string, elements: [line: number, text: string][]]>([
     ],
   ],
   ["[1 2]", [[1, "1 2"]]],
+  [
+    "[1},2]",
+    [
+      [1, "1}"],
+      [1, "2"],
+    ],
+  ],
 ])(
   "the values of %j are told with their lines, however the text is cut",
   async (text, elements) => {

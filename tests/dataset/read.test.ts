@@ -198,6 +198,7 @@ test.each<[bytes: readonly number[], problem: string]>([
   [[0xff, 0x61], "byte 0xff at position 0 of the file"],
 ])("a file that begins with %p is not read as UTF-8", async (bytes, problem) => {
   const [found] = problemsOf(await itemsOf("d.csv", Uint8Array.from(bytes)));
+  expect(problemsOf(await itemsOf("d.csv", "\ufeffa\n1\n"))).toEqual([]);
   expect(found).toStartWith(`1: the file is not UTF-8: ${problem}; set dataset.csv.encoding`);
 });
 

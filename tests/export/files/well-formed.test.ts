@@ -21,3 +21,10 @@ test("halves of characters are replaced in texts and keys at any depth, and coun
     counts: [["lone_surrogates", 1]],
   });
 });
+
+test("half of a character in a key alone is replaced and counted", () => {
+  expect(mended({ a: [{ "k\ud83d": "v" }] })).toEqual({
+    row: { a: [{ "k\ufffd": "v" }] },
+    counts: [["lone_surrogates", 1]],
+  });
+});
