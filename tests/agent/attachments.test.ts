@@ -2,7 +2,7 @@
 // files.
 
 import { expect, test } from "bun:test";
-import { mkdir, symlink, writeFile } from "node:fs/promises";
+import { mkdir, symlink, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { AttachmentMemory } from "../../src/agent/attachment-memory.ts";
 import { createAttach } from "../../src/agent/attachments.ts";
@@ -142,6 +142,12 @@ test("a file of 20 MiB is attached, and one byte more is too large, as bytes too
     const most = Buffer.concat([PNG, Buffer.alloc(20 * 2 ** 20 - PNG.length)]);
     const more = Buffer.concat([most, Buffer.alloc(1)]);
     await writeFile(join(folder, "most.png"), most);
+    // A file that no process could read at once is not read.
+    await writeFile(join(folder, "huge.png"), "");
+    await truncate(join(folder, "huge.png"), 2 ** 33);
+    await expect(attached({ media: "huge.png" }, folder)).rejects.toMatchObject({
+      message: expect.stringContaining(`it has ${2 ** 33} bytes`),
+    });
     await writeFile(join(folder, "more.png"), more);
     expect(await attached({ media: "most.png" }, folder)).toHaveLength(2);
     const message = "attachment row.media: it has 20971521 bytes; allowed: 20971520 (20 MiB)";

@@ -164,6 +164,7 @@ test("filters with large arguments within the limits write what Jinja writes", (
     compileTemplate(source, "p")({ row: { a: "a\nb", l: ["1", "2"] } });
   expect(of("{{ row.a | indent(2) }}")).toBe("a\n  b");
   expect(of("{{ row.l | join(', ') }}")).toBe("1, 2");
+  expect(of("{{ (row.l + row.l) | join('') }}")).toBe("1212");
   expect(of("{{ row.l | tojson(indent=1) }}")).toBe('[\n "1",\n "2"\n]');
   expect(of("{{ row.a.replace('a', 'cc') | replace('b', row.l[0]) }}")).toBe("cc\n1");
 });
