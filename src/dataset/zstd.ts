@@ -43,7 +43,12 @@ export function decodeFrame(frame: Uint8Array, bytesMax = FRAME_BYTES_MAX): Buff
 
 /** The content of a frame within another file. Fails when it has more than `bytesMax`. */
 export function decodePage(frame: Uint8Array, bytesMax: number): Buffer {
-  return zstdDecompressSync(frame, { ...DECODING, maxOutputLength: bytesMax });
+  try {
+    return zstdDecompressSync(frame, { ...DECODING, maxOutputLength: bytesMax });
+  } catch (cause) {
+    const what = `damaged, or has more than the ${bytesMax} bytes that it may have`;
+    throw new Error(`the Zstandard data is ${what}`, { cause });
+  }
 }
 
 /**

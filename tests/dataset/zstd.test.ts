@@ -2,9 +2,16 @@ import { expect, test } from "bun:test";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
+import { zstdCompressSync } from "node:zlib";
 import { findFiles } from "../../src/dataset/files.ts";
 import { readItems } from "../../src/dataset/read.ts";
-import { decodeFrame, decompress, encodeFrame, FrameWalker } from "../../src/dataset/zstd.ts";
+import {
+  decodeFrame,
+  decodePage,
+  decompress,
+  encodeFrame,
+  FrameWalker,
+} from "../../src/dataset/zstd.ts";
 import { findDeno } from "../parts/deno.ts";
 import { withFolder } from "../parts/folder.ts";
 import { ROOT } from "../parts/repository.ts";
@@ -214,4 +221,16 @@ test("errors of damaged frames have the code of the decompressor's errors", asyn
   });
   expect(await textOf([])).toBe("");
   expect(await textOf([Buffer.alloc(0), frame, Buffer.alloc(0)])).toBe("text");
+});
+
+test("a frame within another file may have as many bytes as that file says, and no more", () => {
+  const frame = zstdCompressSync(Buffer.alloc(2 ** 20, "x"));
+  expect(decodePage(frame, 2 ** 20)).toEqual(Buffer.alloc(2 ** 20, "x"));
+  for (const [bytes, max] of [
+    [frame, 2 ** 20 - 1],
+    [Buffer.from("no frame"), 10],
+  ] as const)
+    expect(() => decodePage(bytes, max)).toThrow(
+      `the Zstandard data is damaged, or has more than the ${max} bytes that it may have`,
+    );
 });
