@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { zstdCompressSync } from "node:zlib";
 import { parquetWriteBuffer } from "hyparquet-writer";
 import { readParquet } from "../../../src/dataset/parquet/read-parquet.ts";
 import { converterOf } from "../../../src/dataset/parquet/values.ts";
@@ -377,4 +378,12 @@ test("a page of Parquet that claims a size beyond reason is refused before it is
     `a page of the column "v" has more than 67108864 values; ${hint}`,
   );
   expect(await problemOfPage({ values })).not.toContain(hint);
+});
+
+test("a page whose Zstandard holds more than the page says is refused", async () => {
+  const bomb = new Uint8Array(zstdCompressSync(Buffer.alloc(2 ** 20)));
+  const columnData = [{ name: "v", data: ["a", "b"] }];
+  await expect(
+    rowsOf({ columnData, codec: "ZSTD", compressors: { ZSTD: () => bomb } }),
+  ).rejects.toThrow("the Zstandard data is damaged, or has more than the 10 bytes");
 });
