@@ -97,7 +97,7 @@ const withHub = (
 ) =>
   withFolder(async (folder) => {
     await using hub = new FakeHub();
-    await writeRun(join(folder, "run"), DIALOGUE, [made("1", 1), made("2", 0)]);
+    await writeRun(join(folder, "run"), DIALOGUE, [made("1", 1), made("5", 0)]);
     await use(hub, (token, ...args) =>
       matrix(["export", "run", "--to", "hf", "-o", "hf://acme/set", ...args], {
         cwd: folder,
