@@ -41,7 +41,10 @@ build=$!
 ) <&9 >/dev/null 2>&1 &
 watcher=$!
 exec 9<&-
-while kill -0 $build 2>/dev/null; do wait $build; code=$?; done
+wait $build
+code=$?
+# A signal interrupts the wait with a code above 128.
+while [ $code -gt 128 ] && kill -0 $build 2>/dev/null; do wait $build; code=$?; done
 kill -KILL $watcher
 exit $code
 `;
