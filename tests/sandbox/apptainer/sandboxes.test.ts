@@ -10,6 +10,7 @@ import type { Sandbox, SandboxSpec } from "../../../src/sandbox/contract.ts";
 import { type ExecOptions, exec } from "../../../src/sandbox/exec.ts";
 import { Lease, sessionsOf } from "../../../src/sandbox/lease.ts";
 import { markedPids } from "../../../src/sandbox/marked-processes.ts";
+import { sendKill } from "../../../src/sandbox/spawn.ts";
 import { type ApptainerProgram, writeApptainer } from "../../parts/apptainer-program.ts";
 import { asUser } from "../../parts/as-user.ts";
 import { withEnv } from "../../parts/env.ts";
@@ -169,7 +170,7 @@ test("a container that ends fails its commands with its exit code and its last o
     running.stdout.resume();
     running.stderr.resume();
     const holders = markedPids(`MATRIX_SANDBOX=${sandbox.id}`);
-    for (const pid of holders) process.kill(pid, "SIGKILL");
+    for (const pid of holders) sendKill(pid);
     expect(await sandbox.ended).toBe("its container ended with exit 137");
     await expect(running.exited).rejects.toMatchObject({
       code: "sandbox_lost",
