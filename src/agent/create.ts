@@ -149,7 +149,7 @@ async function together<T extends Readonly<Record<string, Promise<unknown>>>>(
 ): Promise<AllAwaited<T>> {
   const settled = await Promise.allSettled(Object.values(parts));
   const reasons = settled.flatMap((one) => (one.status === "rejected" ? [one.reason] : []));
-  // What is wrong with a part is said, also when another part was left out.
+  // A problem of a part is said, also when another part was left out.
   const wrong = reasons.filter((reason) => !(reason instanceof CodeLeftOut));
   const failures = wrong.length > 0 ? wrong : reasons.slice(0, 1);
   const [first] = failures;

@@ -240,7 +240,7 @@ export class Run implements Receiver, DriverTasks {
   expire(): void {
     const { clock, taskTimeoutMs = Number.POSITIVE_INFINITY } = this.#options;
     const now = clock();
-    // What hosts have said while this process stood still is heard first.
+    // Words of hosts that came while this process stood still are heard first.
     if (now - this.#expiredAt > 2 * EXPIRE_MS) this.#wokenAt = now;
     this.#expiredAt = now;
     if (now - this.#wokenAt < EXPIRE_GRACE_MS) return;

@@ -328,7 +328,7 @@ export class Broker {
     const now = this.#options.now();
     if (now - this.#awakeAt > STANDSTILL_MS) {
       this.#doubt();
-      // What peers have said meanwhile is heard first.
+      // Words of peers that came meanwhile are heard first.
       this.#overdueAt = now + OVERDUE_MS;
     }
     this.#awakeAt = now;

@@ -58,7 +58,7 @@ export async function verifyRun(
     throw new MatrixError("usage", `${directory} is not a run directory: it has no manifest.json`);
   const audit = new Audit(manifest, elsewhere);
   const path = trajectoriesPath(directory);
-  // What an unfinished retry has appended does not count: the next driver takes it back.
+  // Lines that an unfinished retry has appended do not count: the next driver takes them back.
   for await (const { text, number, torn } of linesOf(
     supersededPath(path),
     await countedBytes(path),

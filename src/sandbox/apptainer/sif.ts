@@ -34,7 +34,7 @@ export async function prepareSif(image: string, options: SifOptions): Promise<st
     ? await sourceOfFolder(image, options)
     : await sourceOfReference(image);
   const folder = options.cache ?? sifCache();
-  // What runs in a sandbox comes from here, so no other user may write to it.
+  // Programs of a sandbox come from here, so no other user may write to it.
   await makeOwnFolder(folder);
   const path = join(folder, `${key}.sif`);
   if (existsSync(path)) return path;

@@ -1,4 +1,4 @@
-// What a task changed in its sandbox: the changes between two trees, and the patch that makes them.
+// Changes that a task made in its sandbox, from one tree to another, and the patch that makes them.
 // A file that the patch leaves out is in the list, with the reason.
 
 import { gitPatch, quoted } from "./git-patch.ts";
