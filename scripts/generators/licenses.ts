@@ -8,7 +8,7 @@ import { BUN_PARTS } from "./bun-parts.ts";
 
 const ROOT = join(import.meta.dir, "../..");
 export const NOTICES = join(ROOT, "src/cli/licenses/notices.txt");
-/** What scripts/build puts into the binary. */
+/** The files that scripts/build puts into the binary. */
 const ENTRIES = ["src/main.ts", "src/host/watch/thread.ts"];
 const LICENSE_FILE = /^(licen[cs]e|copying|notice|unlicense)/i;
 

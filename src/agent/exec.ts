@@ -155,7 +155,7 @@ class ExecSteps {
   }
 }
 
-/** What the task changed in the working directory, with the patch. */
+/** Answers with the changes of the task in the working directory, and with the patch. */
 async function changesIn(
   place: Place,
   patchBytesMax: number,

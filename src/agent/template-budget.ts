@@ -1,4 +1,4 @@
-// What one rendering of a template may do: a bounded number of steps, and texts and lists of a
+// One rendering of a template may take a bounded number of steps, and make texts and lists of a
 // bounded size. A prompt that is larger fits no model, and a loop over a million rows ends the
 // process long before it ends by itself.
 

@@ -97,7 +97,7 @@ function endsWithinBlock(): never {
   throw new Error("its end is missing");
 }
 
-/** What the decoder's codes mean (xz_ret of XZ Embedded). */
+/** The meanings of the decoder's codes (xz_ret of XZ Embedded). */
 const XZ_REASONS: Readonly<Record<string, string>> = {
   4: "it needs a dictionary of more than 64 MiB; compress it again with xz -6",
   5: "it is not xz",

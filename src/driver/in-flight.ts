@@ -141,7 +141,7 @@ export class InFlight {
     return null;
   }
 
-  /** The ends of tasks that have been in flight since before this time, whoever holds them. */
+  /** Returns ends for the tasks that have been in flight since before this time, on any host. */
   overdue(before: number, message: string): EndMessage[] {
     const ends: EndMessage[] = [];
     for (const { since, admitted, attempt } of this.#entries.values()) {

@@ -10,7 +10,7 @@ export interface FlagExpression {
   /** As on the command line, such as `--filter`. */
   readonly flag: string;
   readonly expression: Expression;
-  /** What to write for rows that lack a field. */
+  /** Advice on rows that lack a field. */
   readonly hint: string;
 }
 

@@ -124,19 +124,23 @@ export class Greeted {
   }
 }
 
-/** The addresses of a connection as text. IPv4 within IPv6 is IPv4. */
-function endpointOf({ clientAddress, clientPort, serverPort }: Endpoints): string {
-  return `${clientAddress.replace(/^::ffff:/, "")}/${clientPort}/${serverPort}`;
+/** The addresses of a connection as text. */
+function endpointOf(connection: Endpoints): string {
+  return `${clientOf(connection)}/${connection.clientPort}/${connection.serverPort}`;
+}
+
+/** The address of the client. IPv4 within IPv6 is IPv4. */
+function clientOf({ clientAddress }: Endpoints): string {
+  return clientAddress.replace(/^::ffff:/, "");
 }
 
 /**
- * What a connection is known by at both of its ends. Between machines an address may be translated
- * on the way.
+ * The name by which both ends of a connection know it. Between machines an address may be
+ * translated on the way.
  */
 function boundTo(connection: Endpoints): string {
   if (connection.tls) return "tls";
-  const address = connection.clientAddress.replace(/^::ffff:/, "");
-  return isLoopback(address) ? endpointOf(connection) : "network";
+  return isLoopback(clientOf(connection)) ? endpointOf(connection) : "network";
 }
 
 function serverText(self: string, challenge: string, nonce: string, connection: Endpoints) {

@@ -1,12 +1,12 @@
-// What is left of a table when everything wrong is taken out of it, so that the checks that follow
-// the schema can look at the rest in the same round. A misspelt word is replaced by the word that
+// Everything wrong is taken out of a table, so that the checks that follow the schema can look at
+// the rest in the same round. A misspelt word is replaced by the word that
 // was probably meant, a wrong value by nothing, and a missing one by something harmless. The result
 // is for checking alone and is never run.
 
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import { joinKey, matchesKey, splitKey } from "./key-path.ts";
 
-/** What stands for a required value that is wrong or missing, by key. */
+/** Stand-ins for required values that are wrong or missing, by key. */
 const STAND_INS: readonly (readonly [key: string, value: Json])[] = [
   ["name", "unsound"],
   ["dataset", { path: "-" }],

@@ -87,7 +87,7 @@ export async function examine(recipePath: string, options: PrepareOptions): Prom
   const isOut = problems.all.some(({ key }) => key?.startsWith("orchestrator"));
   const orchestrator = isOut
     ? null
-    : await problems.attempt("orchestrator", () => createRule(recipe, withCode));
+    : await problems.attempt("orchestrator", () => createRule(recipe, loadModule, withCode));
   if (orchestrator?.join !== undefined && recipe.run.delivery === "at-most-once")
     problems.add([loaded.problemAt("run.delivery", FORKS_NEED_RETRY)]);
   problems.add(limitProblems(loaded));
@@ -101,9 +101,9 @@ export async function examine(recipePath: string, options: PrepareOptions): Prom
 
 async function createRule(
   { orchestrator, python, roles }: Recipe,
+  loadModule: typeof loadUserModule,
   withCode: boolean,
 ): Promise<Orchestrator | RemoteOrchestrator> {
-  const loadModule = withCode ? loadUserModule : leaveOutCode;
   if (!("module" in orchestrator) || !isPython(orchestrator.module))
     return createOrchestrator(orchestrator, loadModule, Object.keys(roles));
   const { module: path, with: settings } = orchestrator;

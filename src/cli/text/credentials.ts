@@ -1,4 +1,4 @@
-// What is said of records whose content looks like it holds credentials.
+// The lines about records whose content looks like it holds credentials.
 
 import type { FoundCredentials } from "../../task/credential-patterns.ts";
 import { grouped } from "./figures.ts";

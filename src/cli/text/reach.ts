@@ -1,4 +1,4 @@
-// What a recipe would do, as `check` shows it before any code of the recipe is loaded.
+// The reach of a recipe, as `check` shows it before any code of the recipe is loaded.
 
 import type { Reach } from "../../run/check/reach.ts";
 import { printable } from "../../task/printable.ts";

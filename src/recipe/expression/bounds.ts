@@ -1,6 +1,6 @@
-// What an expression may do: its loops take a bounded number of turns, and what it makes has a
-// bounded size. Regular expressions take time with the text alone. The bounds are counts and no
-// times, so that an expression gives the same result on every host and in every replay.
+// The loops of an expression take a bounded number of turns, and its texts and lists have a bounded
+// size. Regular expressions take time with the text alone. The bounds are counts and no times, so
+// that an expression gives the same result on every host and in every replay.
 
 import { messageOf } from "../../error.ts";
 import { matchesPattern } from "../../task/linear-pattern.ts";
