@@ -65,3 +65,11 @@ test("durations and tokens have the buckets of the conventions, and steps and ta
       "0.001 0.0025 0.005 0.01 0.025 0.05 0.1 0.25 0.5 1 2.5 5 10 30 60 120 300 600 1800 3600",
     );
 });
+
+test("series whose labels have equal values under other names are told apart", () => {
+  const recorder = new Recorder();
+  recorder.counter(METRIC.cost, { model: "a" }).add(1);
+  expect(recorder.counter(METRIC.cost, { type: "a" }).value).toBe(0);
+  recorder.counter(METRIC.cost, { model: "ab", type: "c" }).add(1);
+  expect(recorder.counter(METRIC.cost, { model: "a", type: "bc" }).value).toBe(0);
+});

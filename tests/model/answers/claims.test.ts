@@ -102,14 +102,26 @@ test("of repetitions that begin together one asks, and the others get its answer
     expect(asked).toBe(1);
   }));
 
-test("a process that begins a request comes before a repetition that only wants to, whatever its name", () =>
-  withJournal(async (open) => {
+test("a process that begins a request comes before a repetition that only wants to, whatever its name", () => {
+  let reads = 0;
+  const now = () => {
+    reads++;
+    return 0;
+  };
+  return withJournal(async (open) => {
     const [repeating, one] = [await open("a"), await open("z")];
-    const waiting = textOf(repeating.findOrClaim("m", again("a")));
+    let isOver = false;
+    const waiting = textOf(repeating.findOrClaim("m", again("a"))).finally(() => {
+      isOver = true;
+    });
     expect(await one.findOrClaim("m", requestOf("a"))).toBeNull();
+    const before = reads;
+    await until(() => isOver || reads >= before + 6, "the repetition has looked several times");
+    expect(isOver).toBe(false);
     await one.keep("m", requestOf("a"), answerOf("said"));
     expect(await waiting).toBe("said");
-  }));
+  }, now);
+});
 
 test("a repetition that won is seen to make its request", () =>
   withJournal(async (open) => {
