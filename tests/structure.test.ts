@@ -17,7 +17,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ["main.ts"],
   ["cli"],
   ["run"],
-  ["driver", "host", "export", "sdk.ts"],
+  ["driver", "host", "export", "view", "sdk.ts"],
   ["records", "peer", "agent"],
   ["model", "sandbox", "dataset", "orchestrator"],
   ["http", "recipe", "telemetry", "python"],
