@@ -36,6 +36,7 @@ export const ERROR_CODES = [
   "model_denied", // 401, 402, 403, 404, a used-up quota: this key or model is turned away
   "model_refused_request", // any other 4xx
   "model_bad_answer", // not JSON, not a completion, empty
+  "model_answer_too_large", // more than a task may hold
   "sandbox_invalid", // its image is missing, or is not an image
   "sandbox_unavailable", // no sandbox could be started, or the engine failed
   "sandbox_lost", // the sandbox ended while it worked

@@ -33,6 +33,7 @@ const LASTING: ReadonlySet<string> = new Set<ErrorCode>([
 /** Errors that mean, like an unanswered task, that the model gave no whole answer. */
 const NO_ANSWER: ReadonlySet<string> = new Set<ErrorCode>([
   "model_bad_answer",
+  "model_answer_too_large",
   "model_refused_request",
 ]);
 
@@ -48,6 +49,7 @@ export const EARLY_STOP_HELP: Readonly<Record<Unanswered, string>> & Record<stri
   model_denied: "check api_key, model and base_url of the model, and the account's balance",
   model_unavailable: "start the model's server, or check base_url",
   model_bad_answer: "check that base_url leads to an OpenAI-compatible endpoint",
+  model_answer_too_large: "lower max_tokens, or ask for fewer log probabilities",
   model_refused_request: "check the role's sampling and what the model supports",
   sandbox_invalid: "check the image of the sandbox",
   sandbox_unavailable: "start the sandbox engine, or free its resources",

@@ -144,7 +144,7 @@ test("a task that failed late in its dialogue shows that the role had answered, 
 test("a run without any whole answer stops, whatever kept the answers from being whole", () => {
   const stop = stopAfter(4);
   stop.take(ended("1", "cut"), 0);
-  stop.take(failed("2", "model_bad_answer"), 0);
+  stop.take(failed("2", "model_answer_too_large"), 0);
   stop.take(failed("3", "model_refused_request"), 0);
   expect(stop.reason).toBeNull();
   stop.take(ended("4", "cut"), 0);

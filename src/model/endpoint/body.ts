@@ -24,20 +24,35 @@ export interface BodyLimits {
   readonly bytesMax: number;
   /** The error for a body that breaks off. */
   readonly lost: (cause: unknown) => MatrixError;
+  readonly reach: Reach;
 }
 
 /**
- * Reads the whole body. Fails with `model_lost` when it breaks off, and with `model_bad_answer`
- * when it is too large.
+ * Asks for the memory of so many bytes of a body: null when it is there, and a promise of it
+ * otherwise, for which the server waits.
+ */
+export type Reach = (bytes: number) => Promise<void> | null;
+
+export const unbounded: Reach = () => null;
+
+/**
+ * Reads the whole body. Fails with `model_lost` when it breaks off, and with
+ * `model_answer_too_large` when it is larger than its limit.
  */
 export function readText(message: IncomingMessage, limits: BodyLimits): Promise<string> {
   const body = decoded(message);
   const isTooLarge = countBytes(message, limits.bytesMax);
   return new Promise((resolve, reject) => {
     const chunks: Uint8Array[] = [];
+    let bytes = 0;
     body.on("data", (chunk: Uint8Array) => {
       chunks.push(chunk);
-      if (isTooLarge(chunk)) reject(tooLargeError(limits));
+      if (isTooLarge(chunk)) return reject(tooLargeError(limits.bytesMax));
+      bytes += chunk.length;
+      const memory = limits.reach(bytes);
+      if (memory === null) return;
+      body.pause();
+      memory.then(() => body.resume(), reject);
     });
     body.on("end", () => resolve(Buffer.concat(chunks).toString()));
     body.on("error", (error) => reject(limits.lost(error)));
@@ -60,12 +75,18 @@ export async function* readEvents(
     onEvent: ({ data }) => void (data.trim() === "" || events.push(data)),
   });
   const isTooLarge = countBytes(message, limits.bytesMax);
+  /** Bytes since the last event, which the parser holds. */
+  let pending = 0;
   let end: NodeJS.Timeout | null = null;
   try {
     for await (const chunk of decoded(message)) {
-      if (isTooLarge(chunk)) throw tooLargeError(limits);
+      if (isTooLarge(chunk)) throw tooLargeError(limits.bytesMax);
       if (end !== null) continue;
+      pending += chunk.length;
+      const memory = limits.reach(pending);
+      if (memory !== null) await memory;
       parser.feed(decoder.decode(chunk, { stream: true }));
+      if (events.length > 0) pending = 0;
       const done = events.findIndex((event) => event.trim() === "[DONE]");
       yield* done === -1 ? events : events.slice(0, done);
       events = [];
@@ -93,8 +114,12 @@ function countBytes(message: IncomingMessage, bytesMax: number): (chunk: Uint8Ar
   };
 }
 
-function tooLargeError({ bytesMax }: BodyLimits): MatrixError {
-  return new MatrixError("model_bad_answer", `the answer is larger than ${bytesMax / 2 ** 20} MiB`);
+/** The error for an answer that fits no task. */
+export function tooLargeError(bytesMax: number): MatrixError {
+  return new MatrixError(
+    "model_answer_too_large",
+    `the answer is larger than ${bytesMax / 2 ** 20} MiB`,
+  );
 }
 
 /** Decoders by the names of RFC 9110, section 8.4.1. */

@@ -7,7 +7,7 @@ import { type ClientRequest, request as httpRequest, type IncomingMessage } from
 import { request as httpsRequest } from "node:https";
 import { MatrixError, messageOf } from "../../error.ts";
 import { TASK_BYTES_MAX } from "../../task/size.ts";
-import { type BodyLimits, readEvents, readText } from "./body.ts";
+import { type BodyLimits, type Reach, readEvents, readText, unbounded } from "./body.ts";
 import { Pool, type PoolOptions } from "./pool.ts";
 
 /** Limit for the body of one answer: a larger one fits no task. */
@@ -35,12 +35,12 @@ export interface HttpResponse {
   readonly status: number;
   readonly headers: IncomingMessage["headers"];
   /**
-   * Fails with `model_lost` when the body breaks off, and with `model_bad_answer` when it is too
-   * large.
+   * Fails with `model_lost` when the body breaks off, and with `model_answer_too_large` when it is
+   * larger than its limit. `reach` grants memory (src/model/endpoint/body.ts).
    */
-  text(): Promise<string>;
+  text(reach?: Reach): Promise<string>;
   /** The data of server-sent events, until "[DONE]" or the end. Fails as `text` does. */
-  events(): AsyncGenerator<string>;
+  events(reach?: Reach): AsyncGenerator<string>;
   discard(): void;
 }
 
@@ -137,12 +137,13 @@ function lostError(label: string, cause: unknown): MatrixError {
   });
 }
 
-function responseOf(message: IncomingMessage, limits: BodyLimits): HttpResponse {
+function responseOf(message: IncomingMessage, limits: Omit<BodyLimits, "reach">): HttpResponse {
   return {
     status: message.statusCode ?? 500,
     headers: message.headers,
-    text: () => readText(message, limits),
-    events: () => readEvents(message, { ...limits, bytesMax: limits.bytesMax * STREAM_FACTOR }),
+    text: (reach = unbounded) => readText(message, { ...limits, reach }),
+    events: (reach = unbounded) =>
+      readEvents(message, { ...limits, bytesMax: limits.bytesMax * STREAM_FACTOR, reach }),
     discard: () => void message.resume(),
   };
 }

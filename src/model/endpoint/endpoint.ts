@@ -10,6 +10,8 @@ import { isJsonObject, type Json, type JsonObject } from "../../task/json.ts";
 import { version } from "../../version.ts";
 import { type ChatAnswer, type ChatRequest, type OnRejected, taskOf } from "../contract.ts";
 import type { Address } from "../replica/addresses.ts";
+import { AnswerMemory } from "./answer-memory.ts";
+import { type Reach, unbounded } from "./body.ts";
 import { badAnswer, parseCompletion } from "./completion.ts";
 import { createConnection, type HttpResponse, type Send } from "./connection.ts";
 import { masking, readCredentials } from "./credentials.ts";
@@ -29,6 +31,16 @@ const PROBE_CONNECT_MS = 1500;
 const REFUSED: ReadonlySet<number> = new Set([401, 402, 403]);
 const STREAMED: JsonObject = { stream: true, stream_options: { include_usage: true } };
 
+/** The bound of this process. */
+const processMemory = new AnswerMemory();
+
+/** What one try has while its answer is read. */
+interface Reading {
+  readonly limits: TimeLimits;
+  readonly received: Received;
+  readonly reach: Reach;
+}
+
 export class Endpoint {
   readonly #config: OpenaiModelConfig;
   readonly #speaker: Speaker;
@@ -38,12 +50,14 @@ export class Endpoint {
   readonly #completions: URL;
   readonly #models: URL;
   readonly #notice: (what: string) => void;
+  readonly #memory: AnswerMemory;
 
   /** `notice` tells the user of something odd; it is called with the same words again and again. */
   constructor(
     config: OpenaiModelConfig,
     { url, ip, label }: Address,
     notice: (what: string) => void = () => undefined,
+    memory = processMemory,
   ) {
     const { headers, connect_timeout: connectTimeoutMs } = config;
     const { bare, authorization, secrets } = readCredentials(url, config);
@@ -64,6 +78,7 @@ export class Endpoint {
     this.#completions = urlBelow(bare, "chat/completions");
     this.#models = urlBelow(bare, "models");
     this.#notice = notice;
+    this.#memory = memory;
   }
 
   /**
@@ -85,11 +100,17 @@ export class Endpoint {
     signal.addEventListener("abort", giveUp, { once: true });
     const { timeout, first_token_timeout: silence } = this.#config;
     using limits = new TimeLimits(signal, timeout, silence ?? null);
+    using share = this.#memory.open(limits.signal);
+    const reach: Reach = (bytes) => {
+      const memory = share.reach(bytes);
+      return memory === null ? null : limits.pausedFor(memory);
+    };
+    const reading = { limits, received, reach };
     try {
       const answer =
         silence === undefined
-          ? await this.#askWhole(request, limits, received)
-          : await this.#askStreamed(request, limits, received);
+          ? await this.#askWhole(request, reading)
+          : await this.#askStreamed(request, reading);
       if (endingOf(answer.finishReason) === null) this.#notice(unknownReason(answer.finishReason));
       return answer;
     } catch (thrown) {
@@ -130,7 +151,8 @@ export class Endpoint {
     // Nothing is asked here again soon, so the connection is not kept.
     const headers = { ...this.#headers, connection: "close" };
     const response = await this.#send(this.#models, { method: "GET", headers, signal });
-    if (REFUSED.has(response.status)) await this.#outcomeOf(response);
+    if (REFUSED.has(response.status))
+      await this.#outcomeOf(response, { received: new Received(), reach: unbounded });
     if (!isOk(response)) {
       response.discard();
       return null;
@@ -146,31 +168,24 @@ export class Endpoint {
     }
   }
 
-  async #askWhole(
-    request: ChatRequest,
-    { signal }: TimeLimits,
-    received: Received,
-  ): Promise<ChatAnswer> {
-    const response = await this.#post(request, signal, {});
+  async #askWhole(request: ChatRequest, reading: Reading): Promise<ChatAnswer> {
+    const response = await this.#post(request, reading.limits.signal, {});
     return isOk(response)
-      ? this.#readWhole(request, response, received)
-      : this.#outcomeOf(response, received);
+      ? this.#readWhole(request, response, reading)
+      : this.#outcomeOf(response, reading);
   }
 
-  async #askStreamed(
-    request: ChatRequest,
-    limits: TimeLimits,
-    received: Received,
-  ): Promise<ChatAnswer> {
+  async #askStreamed(request: ChatRequest, reading: Reading): Promise<ChatAnswer> {
+    const { limits, received, reach } = reading;
     const response = await this.#post(request, limits.signal, STREAMED);
-    if (!isOk(response)) return this.#outcomeOf(response, received);
+    if (!isOk(response)) return this.#outcomeOf(response, reading);
     // Some endpoints ignore `stream` and answer whole.
     if (/\bjson\b/.test(response.headers["content-type"] ?? ""))
-      return this.#readWhole(request, response, received);
+      return this.#readWhole(request, response, reading);
     const assembly = new Assembly();
     received.begin(response, () => assembly.partial);
     try {
-      for await (const event of response.events()) {
+      for await (const event of response.events(reach)) {
         limits.heard();
         const chunk = this.#parse(event);
         if (isTooDeep(chunk)) throw badAnswer(`it ${TOO_DEEP}`);
@@ -181,6 +196,8 @@ export class Endpoint {
           return received.count(outcomeOfError(error, "broke off its answer", this.#speaker));
         }
         assembly.add(chunk);
+        const memory = reach(assembly.bytes);
+        if (memory !== null) await memory;
       }
     } catch (thrown) {
       // After the finish reason only the usage can follow, and the answer is whole without it.
@@ -199,10 +216,10 @@ export class Endpoint {
   async #readWhole(
     request: ChatRequest,
     response: HttpResponse,
-    received: Received,
+    { received, reach }: Reading,
   ): Promise<ChatAnswer> {
     received.begin(response);
-    const completion = this.#parse(await response.text());
+    const completion = this.#parse(await response.text(reach));
     received.begin(response, () => completion);
     const error = errorIn(completion);
     return error === null
@@ -230,9 +247,16 @@ export class Endpoint {
     });
   }
 
-  async #outcomeOf(response: HttpResponse, received = new Received()): Promise<ChatAnswer> {
+  async #outcomeOf(
+    response: HttpResponse,
+    { received, reach }: Pick<Reading, "received" | "reach">,
+  ): Promise<ChatAnswer> {
     const { status, headers } = response;
-    const body = await response.text();
+    const body = await response.text(reach).catch((thrown: unknown) => {
+      if (thrown instanceof MatrixError && thrown.code === "model_answer_too_large")
+        return thrown.message;
+      throw thrown;
+    });
     received.begin(response, () => parsed(body));
     return received.count(outcomeOfResponse({ status, headers, body }, this.#speaker));
   }

@@ -1,8 +1,8 @@
 // A streamed completion put together again, equal to what the endpoint would have given whole.
 
-import { MatrixError } from "../../error.ts";
 import { isJsonObject, type Json, type JsonObject } from "../../task/json.ts";
 import { TASK_BYTES_MAX, weigh } from "../../task/size.ts";
+import { tooLargeError } from "./body.ts";
 import { withTextContent } from "./content.ts";
 import { finishReasonFrom } from "./finish-reasons.ts";
 import { grow } from "./growth.ts";
@@ -33,7 +33,7 @@ export class Assembly {
     for (const key of KEPT) if (chunk[key] != null) this.#whole[key] = chunk[key];
   }
 
-  /** Fails with `model_bad_answer` when the answer becomes larger than a task may be. */
+  /** Fails with `model_answer_too_large` when the answer becomes larger than a task may be. */
   add(chunk: JsonObject): void {
     this.note(chunk);
     const choices: readonly Json[] = Array.isArray(chunk["choices"]) ? chunk["choices"] : [];
@@ -43,17 +43,18 @@ export class Assembly {
     // The first reason counts: "stop" after "length" does not make a whole answer.
     this.#finishReason ??= finishReasonFrom(finishReason);
     this.#weight += weigh(choice);
-    if (this.#weight > TASK_BYTES_MAX)
-      throw new MatrixError(
-        "model_bad_answer",
-        `the answer is larger than ${TASK_BYTES_MAX / 2 ** 20} MiB`,
-      );
+    if (this.#weight > TASK_BYTES_MAX) throw tooLargeError(TASK_BYTES_MAX);
     grow(this.#choice, rest);
     if (!isJsonObject(delta)) return;
     const { tool_calls: calls, role: _role, ...said } = withTextContent(delta);
     grow(this.#message, said);
     const pieces: readonly Json[] = Array.isArray(calls) ? calls : [];
     for (const piece of pieces) if (isJsonObject(piece)) this.#calls.add(piece);
+  }
+
+  /** The weight of the answer so far, in bytes. */
+  get bytes(): number {
+    return this.#weight;
   }
 
   /** The whole completion; null when the stream ended before the answer did. */

@@ -4,19 +4,24 @@
 
 export class TimeLimits implements Disposable {
   readonly #controller = new AbortController();
-  readonly #timers: NodeJS.Timeout[];
   readonly #outer: AbortSignal;
+  readonly #silenceMs: number | null;
   readonly #abort = (): void => this.#controller.abort(this.#outer.reason);
+  #timers: NodeJS.Timeout[] = [];
+  #endsAt: number;
+  #isOver = false;
   #passed: string | null = null;
+  readonly #wholeMs: number;
 
   /** `silenceMs`: null when the answer is not streamed. */
   constructor(outer: AbortSignal, wholeMs: number, silenceMs: number | null) {
     this.#outer = outer;
+    this.#silenceMs = silenceMs;
+    this.#wholeMs = wholeMs;
     if (outer.aborted) this.#abort();
     outer.addEventListener("abort", this.#abort, { once: true });
-    this.#timers = [this.#limit(wholeMs, `no whole answer within ${wholeMs} ms`)];
-    if (silenceMs !== null)
-      this.#timers.push(this.#limit(silenceMs, `no token for ${silenceMs} ms`));
+    this.#endsAt = performance.now() + wholeMs;
+    this.#start(wholeMs);
   }
 
   get signal(): AbortSignal {
@@ -33,9 +38,29 @@ export class TimeLimits implements Disposable {
     this.#timers[1]?.refresh();
   }
 
+  /** Stops the clock while this process keeps the server waiting. */
+  async pausedFor(wait: Promise<void>): Promise<void> {
+    const leftMs = this.#endsAt - performance.now();
+    for (const timer of this.#timers) clearTimeout(timer);
+    try {
+      await wait;
+    } finally {
+      this.#endsAt = performance.now() + leftMs;
+      if (!this.#isOver) this.#start(leftMs);
+    }
+  }
+
   [Symbol.dispose](): void {
+    this.#isOver = true;
     for (const timer of this.#timers) clearTimeout(timer);
     this.#outer.removeEventListener("abort", this.#abort);
+  }
+
+  #start(leftMs: number): void {
+    this.#timers = [this.#limit(leftMs, `no whole answer within ${this.#wholeMs} ms`)];
+    const silenceMs = this.#silenceMs;
+    if (silenceMs !== null)
+      this.#timers.push(this.#limit(silenceMs, `no token for ${silenceMs} ms`));
   }
 
   #limit(ms: number, passed: string): NodeJS.Timeout {

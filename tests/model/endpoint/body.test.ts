@@ -6,7 +6,7 @@ import { IncomingMessage } from "node:http";
 import { type AddressInfo, createServer, Socket } from "node:net";
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from "node:zlib";
 import { MatrixError } from "../../../src/error.ts";
-import { readEvents, readText } from "../../../src/model/endpoint/body.ts";
+import { readEvents, readText, unbounded } from "../../../src/model/endpoint/body.ts";
 import { createConnection, type Send } from "../../../src/model/endpoint/connection.ts";
 import { until } from "../../parts/until.ts";
 
@@ -183,7 +183,7 @@ test.each([
 ])("a text that breaks off %s is lost, and says why", async (_, error, why) => {
   const message = new IncomingMessage(new Socket());
   const lost = (cause: unknown) => new MatrixError("model_lost", String(cause));
-  const reading = readText(message, { bytesMax: 10, lost });
+  const reading = readText(message, { bytesMax: 10, lost, reach: unbounded });
   message.push("half");
   message.destroy(error);
   await expect(reading).rejects.toMatchObject({ code: "model_lost", message: why });
@@ -198,6 +198,7 @@ test.each([
     const limits = {
       bytesMax,
       lost: (cause: unknown) => new MatrixError("model_lost", `${cause}`),
+      reach: unbounded,
     };
     const messageOf = (...parts: readonly string[]) => {
       const message = new IncomingMessage(new Socket());
@@ -216,12 +217,12 @@ test.each([
       expect(await eventsOfText()).toEqual(["12"]);
       return;
     }
-    await expect(textOf()).rejects.toMatchObject({ code: "model_bad_answer" });
-    await expect(eventsOfText()).rejects.toMatchObject({ code: "model_bad_answer" });
+    await expect(textOf()).rejects.toMatchObject({ code: "model_answer_too_large" });
+    await expect(eventsOfText()).rejects.toMatchObject({ code: "model_answer_too_large" });
   },
 );
 
-test("a small body that decodes to more than the limit is a bad answer", async () => {
+test("a small body that decodes to more than the limit is too large", async () => {
   const bytes = gzipSync(Buffer.alloc(2 ** 20 + 1));
   const head = `HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: ${bytes.length}\r\n\r\n`;
   await using server = new RawServer((socket) =>
@@ -231,7 +232,7 @@ test("a small body that decodes to more than the limit is a bad answer", async (
     ...{ label: "http://a", ip: null, connectTimeoutMs: 1000, bodyBytesMax: 2 ** 20 },
   });
   await expect((await server.ask(send)).text()).rejects.toMatchObject({
-    code: "model_bad_answer",
+    code: "model_answer_too_large",
     message: "the answer is larger than 1 MiB",
   });
 });
@@ -268,4 +269,53 @@ test("a request that breaks every connection is sent twice at most", async () =>
     await expect(server.ask(send)).rejects.toMatchObject({ code: "model_lost" });
     expect(requests).toBe(total);
   }
+});
+
+test("a body waits for its memory before it reads on, as text and as events", async () => {
+  for (const read of ["text", "events"] as const) {
+    const message = new IncomingMessage(new Socket());
+    const asked: number[] = [];
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const limits = {
+      bytesMax: 100,
+      lost: (cause: unknown) => new MatrixError("model_lost", `${cause}`),
+      reach: (bytes: number) => {
+        asked.push(bytes);
+        return asked.length === 1 ? promise : null;
+      },
+    };
+    const reading =
+      read === "text"
+        ? readText(message, limits)
+        : (async () => (await readEvents(message, limits).next()).value)();
+    message.push("data: ");
+    await until(() => asked.length === 1, "the first bytes are asked for");
+    message.push("12\n\n");
+    message.push(null);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(asked).toEqual([6]);
+    resolve();
+    expect(await reading).toBe(read === "text" ? "data: 12\n\n" : "12");
+    expect(asked).toEqual([6, 10]);
+  }
+});
+
+test("the memory of events is that of the bytes since the last one", async () => {
+  const message = new IncomingMessage(new Socket());
+  const asked: number[] = [];
+  const limits = {
+    bytesMax: 100,
+    lost: (cause: unknown) => new MatrixError("model_lost", `${cause}`),
+    reach: (bytes: number) => {
+      asked.push(bytes);
+      return null;
+    },
+  };
+  const events = readEvents(message, limits);
+  message.push("data: 1\n\n");
+  expect((await events.next()).value).toBe("1");
+  message.push("data: 23\n\n");
+  expect((await events.next()).value).toBe("23");
+  expect(asked).toEqual([9, 10]);
+  message.push(null);
 });

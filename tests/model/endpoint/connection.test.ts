@@ -181,7 +181,7 @@ test("a body that breaks off is lost, as text and as events", async () => {
   }
 });
 
-test("a body that is one byte larger than the limit is a bad answer; events have four times it", async () => {
+test("a body that is one byte larger than the limit is too large; events have four times it", async () => {
   for (const [read, mebibytes] of [
     ["text", 1],
     ["events", 4],
@@ -195,7 +195,7 @@ test("a body that is one byte larger than the limit is a bad answer; events have
       if (body === largest) await reading;
       else
         await expect(reading).rejects.toMatchObject({
-          code: "model_bad_answer",
+          code: "model_answer_too_large",
           message: `the answer is larger than ${mebibytes} MiB`,
         });
     }

@@ -539,3 +539,16 @@ test("a streamed answer with a piece that is nested too deeply is a bad answer",
     message: expect.stringContaining("it is nested more than 256 levels deep"),
   });
 });
+
+test("an error of more bytes than an answer may have is still the error of its status", async () => {
+  const page = Buffer.alloc(65 * 2 ** 20, " ");
+  const { given } = await ask(({ response }) => {
+    response.on("error", () => undefined);
+    response.writeHead(500);
+    response.end(page);
+  });
+  expect(given).toMatchObject({
+    code: "model_failed",
+    message: "http://a answered 500: the answer is larger than 64 MiB",
+  });
+});

@@ -3,6 +3,7 @@
 
 import { expect, test } from "bun:test";
 import fc from "fast-check";
+import { MatrixError } from "../../../src/error.ts";
 import { Assembly } from "../../../src/model/endpoint/stream.ts";
 import type { JsonObject } from "../../../src/task/json.ts";
 
@@ -174,12 +175,14 @@ test("a text cut into any pieces is the same text again", () => {
   );
 });
 
-test("a streamed answer that becomes larger than a task may be is a bad answer", () => {
+test("a streamed answer that becomes larger than a task may be is too large", () => {
   const assembly = new Assembly();
   const piece = delta({ content: "x".repeat(16 * 2 ** 20 - 100) });
   for (let i = 0; i < 4; i++) assembly.add(piece);
   assembly.add({ ...delta({}), usage: { total_tokens: 1 } });
+  const before = assembly.bytes;
+  expect(before).toBeWithin(64 * 2 ** 20 - 400, 64 * 2 ** 20);
   expect(() => assembly.add(delta({ content: "x".repeat(400) }))).toThrow(
-    "the answer is larger than 64 MiB",
+    new MatrixError("model_answer_too_large", "the answer is larger than 64 MiB"),
   );
 });

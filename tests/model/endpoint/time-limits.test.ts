@@ -70,3 +70,29 @@ test("limits that are disposed leave no timer and no listener behind", async () 
   });
   expect([left, listenersOn(outer)]).toEqual([[], 0]);
 });
+
+test("no limit passes while the clock stands, and what was left of it goes on afterwards", async () => {
+  using limits = new TimeLimits(patient(), 40, 30);
+  using later = new TimeLimits(patient(), 60, null);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const paused = limits.pausedFor(promise);
+  await until(() => later.signal.aborted, "both limits would have passed");
+  expect(limits.signal.aborted).toBe(false);
+  resolve();
+  await paused;
+  await until(() => limits.signal.aborted, "a limit passes");
+  expect(limits.passed).toMatch(/^no (whole answer within 40 ms|token for 30 ms)$/);
+});
+
+test("a pause that ends after the try leaves no timer, and its failure goes on", async () => {
+  expect(
+    await timersLeftBy(async () => {
+      const limits = new TimeLimits(patient(), 60_000, 60_000);
+      const { promise, reject } = Promise.withResolvers<void>();
+      const paused = limits.pausedFor(promise);
+      limits[Symbol.dispose]();
+      reject(new Error("given up"));
+      await expect(paused).rejects.toThrow("given up");
+    }),
+  ).toEqual([]);
+});

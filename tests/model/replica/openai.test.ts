@@ -258,3 +258,25 @@ test("a signal that aborts is not a failure of the replica, and gives its place 
   expect(await Promise.all(asking)).toEqual(Array(4).fill(new Error("stop")));
   expect(replicas.replicas[0]).toMatchObject({ isUp: true, inFlight: 0 });
 });
+
+test("rows whose answers are too large fail alone: their replica stays up for the other rows", async () => {
+  await using large = await TestEndpoint.start(({ response }) => {
+    response.on("error", () => undefined);
+    response.end(Buffer.alloc(65 * 2 ** 20, " "));
+  });
+  await using small = await TestEndpoint.start();
+  const { attempt, replicas } = openAt([large.url, small.url]);
+  let tooLarge = 0;
+  for (let row = 0; tooLarge < 9; row++) {
+    const before = large.asked.length;
+    const answered = await attempt(request(`${row}`), trying()).catch((error: unknown) => error);
+    if (large.asked.length === before) continue;
+    tooLarge++;
+    expect(answered).toMatchObject({
+      code: "model_answer_too_large",
+      message: "the answer is larger than 64 MiB",
+      retryNow: false,
+    });
+  }
+  expect(replicas.replicas.map(({ isUp }) => isUp)).toEqual([true, true]);
+});
