@@ -24,6 +24,12 @@ export interface FileLine {
   readonly text: string;
   /** Counts from 1. */
   readonly number: number;
+  /** Byte offset in the file of the line, or of the frame of a compressed file where it begins. */
+  readonly start: number;
+  /** Where the line begins in the content of that frame; 0 in a plain file. */
+  readonly inFrame: number;
+  /** Bytes of the line without its newline. */
+  readonly bytes: number;
   /**
    * Byte offset in the file up to which everything is whole, this line and the rest of its frame
    * included.
@@ -58,10 +64,24 @@ export function isCompressed(path: string): boolean {
   return path.endsWith(".zst");
 }
 
-/** Opens the first `bytes` bytes of the file for reading. A missing file has no lines. */
+/** A place in the file where a line begins, in a compressed file together with a frame. */
+export interface From {
+  /** Byte offset. */
+  readonly offset: number;
+  /** Number of lines before it. */
+  readonly lines: number;
+}
+
+const BEGINNING: From = { offset: 0, lines: 0 };
+
+/**
+ * Opens the first `bytes` bytes of the file for reading, without those before `from`. A missing
+ * file has no lines.
+ */
 export async function openRecordFile(
   path: string,
   bytes = Number.POSITIVE_INFINITY,
+  from = BEGINNING,
 ): Promise<RecordFile> {
   const file = await open(path, "r").catch((cause: { code?: unknown }) => {
     if (cause.code === "ENOENT") return null;
@@ -69,41 +89,70 @@ export async function openRecordFile(
   });
   if (file === null) return { size: 0, lines: noLines(), close: async () => undefined };
   const size = Math.min((await file.stat()).size, bytes);
-  const lines = isCompressed(path) ? linesOfFrames(path, file, size) : plainLines(file, size);
+  const lines = isCompressed(path)
+    ? linesOfFrames(path, file, size, from)
+    : plainLines(file, size, from);
   return { size, lines, close: () => file.close() };
 }
 
 async function* noLines(): AsyncGenerator<readonly FileLine[]> {}
 
 /** A line without its newline is torn, even if it parses. */
-async function* plainLines(file: FileHandle, size: number): AsyncGenerator<readonly FileLine[]> {
-  for await (const batch of splitLines(chunksOf(file, size), LINE_BYTES_MAX))
+async function* plainLines(
+  file: FileHandle,
+  size: number,
+  from: From,
+): AsyncGenerator<readonly FileLine[]> {
+  for await (const batch of splitLines(chunksOf(file, size, from.offset), LINE_BYTES_MAX))
     yield batch.map((line) => {
-      const end = line.offset + line.bytes + 1;
-      return fileLine(line, end, end > size);
+      const start = from.offset + line.offset;
+      const end = start + line.bytes + 1;
+      return fileLine(line, from, { start, inFrame: 0, end, torn: end > size });
     });
 }
 
-function fileLine({ text, number, bytes, overlong }: Line, end: number, torn: boolean): FileLine {
-  return { text, number, end, torn, ...(overlong ? { overlong: bytes } : {}) };
+function fileLine(
+  { text, number, bytes, overlong }: Line,
+  from: From,
+  place: Pick<FileLine, "start" | "inFrame" | "end" | "torn">,
+): FileLine {
+  const line = { text, number: from.lines + number, bytes, ...place };
+  return overlong ? { ...line, overlong: bytes } : line;
 }
 
 async function* linesOfFrames(
   path: string,
   file: FileHandle,
   size: number,
+  from: From,
 ): AsyncGenerator<readonly FileLine[]> {
-  const frames = new Frames(path, file, size);
+  const frames = new Frames(path, file, size, from.offset);
   let last = 0;
   for await (const batch of splitLines(frames.contents(), LINE_BYTES_MAX)) {
     last = batch.at(-1)?.number ?? last;
     // The next frame is read only after this batch was taken, so `frames.end` still belongs to the
     // batch's frame.
-    yield batch.map((line) =>
-      fileLine(line, frames.end, line.offset + line.bytes + 1 > frames.contentBytes),
-    );
+    yield batch.map((line) => {
+      const { start, contentStart } = frames.frameAt(line.offset);
+      const torn = line.offset + line.bytes + 1 > frames.contentBytes;
+      return fileLine(line, from, {
+        start,
+        inFrame: line.offset - contentStart,
+        end: frames.end,
+        torn,
+      });
+    });
   }
-  if (frames.end < size) yield [{ text: "", number: last + 1, end: size, torn: true }];
+  if (frames.end >= size) return;
+  const number = from.lines + last + 1;
+  yield [{ text: "", number, start: frames.end, inFrame: 0, bytes: 0, end: size, torn: true }];
+}
+
+interface Frame {
+  /** Byte offset in the file. */
+  readonly start: number;
+  /** Byte offset of its content in the content of all frames that were read. */
+  readonly contentStart: number;
 }
 
 /** Reads the whole frames of a file, one after the other. */
@@ -111,22 +160,32 @@ class Frames {
   readonly #path: string;
   readonly #file: FileHandle;
   readonly #size: number;
+  /** The frames in which lines may begin that were not asked for yet. */
+  #begun: Frame[] = [];
   /** Byte offset where the last frame that was read ends. */
-  end = 0;
+  end: number;
   /** Decompressed bytes of all frames that were read. */
   contentBytes = 0;
 
-  constructor(path: string, file: FileHandle, size: number) {
+  constructor(path: string, file: FileHandle, size: number, from: number) {
     this.#path = path;
     this.#file = file;
     this.#size = size;
+    this.end = from;
+  }
+
+  /** The frame that has this position of the content. Positions are asked for in their order. */
+  frameAt(position: number): Frame {
+    const later = this.#begun.findIndex(({ contentStart }) => contentStart > position);
+    this.#begun = this.#begun.slice((later === -1 ? this.#begun.length : later) - 1);
+    return this.#begun[0] ?? { start: this.end, contentStart: this.contentBytes };
   }
 
   async *contents(): AsyncGenerator<Buffer> {
     const walker = new FrameWalker();
     let pieces: Buffer[] = [];
-    let read = 0;
-    for await (const chunk of chunksOf(this.#file, this.#size)) {
+    let read = this.end;
+    for await (const chunk of chunksOf(this.#file, this.#size, this.end)) {
       read += chunk.length;
       for (let rest = chunk; rest.length > 0; ) {
         const { bytes, at } = walker.take(rest);
@@ -141,6 +200,7 @@ class Frames {
         // A power cut can leave holes in the last frame.
         if (content === null && this.end + frame.length === this.#size) return;
         if (content === null) throw this.#damaged();
+        this.#begun.push({ start: this.end, contentStart: this.contentBytes });
         this.end += frame.length;
         this.contentBytes += content.length;
         yield content;

@@ -18,7 +18,11 @@ export class IdSet {
 
   /** Adds an entry. Answers false when the set had it already. */
   add(id: string, trial = 0): boolean {
-    const [low, high] = fingerprint(id, trial);
+    return this.addFingerprint(...fingerprint(id, trial));
+  }
+
+  /** Adds an entry by its fingerprint. */
+  addFingerprint(low: number, high: number): boolean {
     const slot = this.#find(low, high);
     if (this.#low[slot] !== 0) return false;
     this.#low[slot] = low;
@@ -58,7 +62,7 @@ export class IdSet {
 }
 
 /** The fingerprint of an entry. Its low lane is never 0, because 0 marks a free slot. */
-function fingerprint(id: string, trial: number): readonly [low: number, high: number] {
+export function fingerprint(id: string, trial: number): readonly [low: number, high: number] {
   const [low, high] = hash64(`${trial}:${id}`);
   return [low === 0 ? 1 : low, high];
 }

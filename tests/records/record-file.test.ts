@@ -68,10 +68,10 @@ test("lines of a plain file have their number and the byte where they end", () =
     expect(await linesOf(path)).toEqual({
       size: 14,
       lines: [
-        { text: "ab", number: 1, end: 3, torn: false },
-        { text: "żółw", number: 2, end: 11, torn: false },
-        { text: "", number: 3, end: 12, torn: false },
-        { text: "c", number: 4, end: 14, torn: false },
+        { text: "ab", number: 1, start: 0, inFrame: 0, bytes: 2, end: 3, torn: false },
+        { text: "żółw", number: 2, start: 3, inFrame: 0, bytes: 7, end: 11, torn: false },
+        { text: "", number: 3, start: 11, inFrame: 0, bytes: 0, end: 12, torn: false },
+        { text: "c", number: 4, start: 12, inFrame: 0, bytes: 1, end: 14, torn: false },
       ],
     });
   }));
@@ -116,9 +116,9 @@ test("lines of a compressed file end where their frame ends", () =>
     expect(await linesOf(path)).toEqual({
       size: second,
       lines: [
-        { text: "a", number: 1, end: first, torn: false },
-        { text: "b", number: 2, end: first, torn: false },
-        { text: "c", number: 3, end: second, torn: false },
+        { text: "a", number: 1, start: 0, inFrame: 0, bytes: 1, end: first, torn: false },
+        { text: "b", number: 2, start: 0, inFrame: 2, bytes: 1, end: first, torn: false },
+        { text: "c", number: 3, start: first, inFrame: 0, bytes: 1, end: second, torn: false },
       ],
     });
   }));
@@ -167,8 +167,16 @@ test("zeros at the end of a compressed file, as a power cut leaves them, are a t
       await appendFile(path, Buffer.alloc(zeros));
       const { lines } = await linesOf(path);
       expect(lines).toEqual([
-        { text: "a", number: 1, end: first, torn: false },
-        { text: "", number: 2, end: first + zeros, torn: true },
+        { text: "a", number: 1, start: 0, inFrame: 0, bytes: 1, end: first, torn: false },
+        {
+          text: "",
+          number: 2,
+          start: first,
+          inFrame: 0,
+          bytes: 0,
+          end: first + zeros,
+          torn: true,
+        },
       ]);
     }
   }));

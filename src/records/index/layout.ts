@@ -1,0 +1,114 @@
+// The layout of the index: one row of ROW_BYTES for each record, in the order of the file, and one
+// key of KEY_BYTES for look-ups by id. All numbers are little-endian. Ids stand one after the other
+// in a file of texts; error codes, roles, messages and models are numbers of strings in a table.
+// docs/decisions/index-of-records.md says why.
+
+export const INDEX_FOLDER = "index";
+export const ROWS_FILE = "rows";
+export const KEYS_FILE = "keys";
+export const TEXTS_FILE = "texts";
+export const STRINGS_FILE = "strings";
+
+export const ROW_BYTES = 176;
+export const ROW_DOUBLES = ROW_BYTES / 8;
+export const ROW_WORDS = ROW_BYTES / 4;
+export const KEY_BYTES = 8;
+export const KEY_WORDS = KEY_BYTES / 4;
+
+/** Places of the 64-bit floating-point numbers in a row, in units of 8 bytes. NaN stands for null. */
+export const DOUBLE = {
+  /** Byte offset in the file of the records: of the line, or of its frame in a compressed file. */
+  offset: 0,
+  /** Byte offset of the id in the file of texts. */
+  id_offset: 1,
+  score: 2,
+  cost: 3,
+  /** Milliseconds since the epoch. */
+  admitted_at: 4,
+  ended_at: 5,
+  total_ms: 6,
+  queue_ms: 7,
+  run_ms: 8,
+  stated_cost: 9,
+} as const;
+
+/** Places of the unsigned 32-bit numbers in a row, in units of 4 bytes. */
+export const WORD = {
+  /** Bytes of the frame that has the line; 0 in a plain file. */
+  frame_bytes: 20,
+  /** Where the line begins in the content of its frame. */
+  in_frame: 21,
+  /** Bytes of the line without its newline. */
+  bytes: 22,
+  id_bytes: 23,
+  trial: 24,
+  attempt: 25,
+  hops: 26,
+  requests: 27,
+  prompt_tokens: 28,
+  completion_tokens: 29,
+  cached_tokens: 30,
+  cache_write_tokens: 31,
+  reasoning_tokens: 32,
+  failed_requests: 33,
+  estimated_requests: 34,
+  /** Numbers of strings; 0 for none. */
+  error: 35,
+  role: 36,
+  message: 37,
+  models: 38,
+  /** The hop of the error plus 1; 0 for none. */
+  error_hop: 39,
+  stop_reason: 40,
+  /** The place of the status in STATUSES in the lowest byte, flags in the next. */
+  kinds: 41,
+  /** Hash of the line: see lineSum. */
+  line_sum: 42,
+  /** Sum of the words before it, so that a row that a power cut damaged is noticed. */
+  row_sum: 43,
+} as const;
+
+export const FLAG_SIMULATED = 1;
+/** The line is too long to be read. */
+export const FLAG_OVERLONG = 2;
+
+export const STATUSES = ["ok", "failed", "lost"] as const;
+
+export const DOUBLE_COLUMNS = [
+  "score",
+  "cost",
+  "admitted_at",
+  "ended_at",
+  "total_ms",
+  "queue_ms",
+  "run_ms",
+] as const satisfies readonly (keyof typeof DOUBLE)[];
+export const WORD_COLUMNS = [
+  "trial",
+  "attempt",
+  "hops",
+  "requests",
+  "prompt_tokens",
+  "completion_tokens",
+  "cached_tokens",
+  "cache_write_tokens",
+  "reasoning_tokens",
+  "failed_requests",
+  "estimated_requests",
+  "bytes",
+] as const satisfies readonly (keyof typeof WORD)[];
+
+/** Columns of numbers. */
+export type NumberColumn = (typeof DOUBLE_COLUMNS)[number] | (typeof WORD_COLUMNS)[number];
+
+/** Columns of few different values. */
+export const CODE_COLUMNS = [
+  "status",
+  "stop_reason",
+  "error",
+  "role",
+  "message",
+  "models",
+  "simulated",
+] as const;
+export type CodeColumn = (typeof CODE_COLUMNS)[number];
