@@ -191,10 +191,6 @@ export class EntryTable {
   }
 }
 
-export function bytesOf(rows: Float64Array | Uint32Array): Uint8Array {
-  return new Uint8Array(rows.buffer, rows.byteOffset, rows.byteLength);
-}
-
 /** The sum of a row that begins at a word. It is never 0, so a row of zeros does not have it. */
 export function rowSum(words: Uint32Array, at: number): number {
   let sum = ROW_BYTES;

@@ -3,12 +3,6 @@
 // in a file of texts; error codes, roles, messages and models are numbers of strings in a table.
 // docs/decisions/index-of-records.md says why.
 
-export const INDEX_FOLDER = "index";
-export const ROWS_FILE = "rows";
-export const KEYS_FILE = "keys";
-export const TEXTS_FILE = "texts";
-export const STRINGS_FILE = "strings";
-
 export const ROW_BYTES = 176;
 export const ROW_DOUBLES = ROW_BYTES / 8;
 export const ROW_WORDS = ROW_BYTES / 4;
