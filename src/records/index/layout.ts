@@ -9,7 +9,7 @@ export const ROW_WORDS = ROW_BYTES / 4;
 export const KEY_BYTES = 8;
 export const KEY_WORDS = KEY_BYTES / 4;
 
-/** Places of the 64-bit floating-point numbers in a row, in units of 8 bytes. NaN stands for null. */
+/** Places of the 64-bit floating-point numbers in a row, in units of 8 bytes. NaN is null. */
 export const DOUBLE = {
   /** Byte offset in the file of the records: of the line, or of its frame in a compressed file. */
   offset: 0,
