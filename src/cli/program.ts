@@ -22,8 +22,25 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   report: async () => (await import("./report.ts")).reportCommand(),
   licenses: async () => (await import("./licenses.ts")).licensesCommand(),
   metrics: async () => (await import("./metrics.ts")).metricsCommand(),
+  types: async () => (await import("./editor-types.ts")).typesCommand(),
   model: async () => (await import("./model.ts")).modelCommand(),
+  completion: async () => (await import("./completion.ts")).completionCommand(),
 };
+
+/** Commands that shells use and help leaves out. */
+const HIDDEN: typeof COMMANDS = {
+  complete: async () =>
+    (await import("./completion.ts")).completeCommand({
+      names: Object.keys(COMMANDS),
+      make: (name) => commandNamed(COMMANDS, name)(),
+    }),
+};
+
+function commandNamed(commands: typeof COMMANDS, name: string): () => Promise<Command> {
+  const make = commands[name];
+  if (make === undefined) throw new MatrixError("usage", `unknown command '${name}'`);
+  return make;
+}
 
 /** Words of other tools for a command of this one. */
 const SYNONYMS: Readonly<Record<string, string>> = {
@@ -74,8 +91,8 @@ async function createProgram(wanted: string | undefined): Promise<Command> {
     .configureOutput(OUTPUT)
     .exitOverride();
   refuseSynonym(wanted);
-  const only =
-    wanted !== undefined && Object.hasOwn(COMMANDS, wanted) ? COMMANDS[wanted] : undefined;
+  const known = [COMMANDS, HIDDEN].find((all) => Object.hasOwn(all, wanted ?? ""));
+  const only = known?.[wanted ?? ""];
   // Help and suggestions for misspelt commands need all commands; a run needs one.
   for (const create of only === undefined ? Object.values(COMMANDS) : [only])
     program.addCommand(withExit(await create()));

@@ -41,7 +41,8 @@ const hop = v.strictObject({
   error: v.optional(v.string()),
   result: v.unknown(),
 });
-const recordSchema = v.strictObject({
+/** The shape of a line. */
+export const recordSchema = v.strictObject({
   format: v.literal(RECORD_FORMAT),
   id: v.string(),
   trial: count,

@@ -23,6 +23,8 @@ test.each([
   "sandbox build",
   "sandbox ls",
   "sandbox gc",
+  "types",
+  "completion",
 ])("the help of matrix %s is what was agreed", async (command) => {
   const words = command === "" ? [] : command.split(" ");
   expect((await matrix([...words, "--help"])).stdout).toMatchSnapshot();
