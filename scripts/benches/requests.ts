@@ -5,6 +5,7 @@
 import { parseArgs } from "node:util";
 import { NO_RUN } from "../../src/model/context.ts";
 import { planModel } from "../../src/model/create.ts";
+import { PythonFiles } from "../../src/python/files.ts";
 import type { OpenaiModelConfig } from "../../src/recipe/schema/model-schema.ts";
 import { printHead, printTable, quantile, type TableRow } from "./parts/report.ts";
 
@@ -82,7 +83,11 @@ async function measure(
     ...limits,
     ...more,
   } as OpenaiModelConfig;
-  const loaders = { loadModule: async () => ({}), loadTemplate: async () => () => "" };
+  const loaders = {
+    loadModule: async () => ({}),
+    loadTemplate: async () => () => "",
+    python: new PythonFiles(),
+  };
   const model = (await planModel("m", config, loaders)).open(NO_RUN);
   const lags: number[] = [];
   let most = 0;

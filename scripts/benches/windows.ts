@@ -10,6 +10,7 @@ import { parseArgs } from "node:util";
 import { NO_RUN } from "../../src/model/context.ts";
 import type { Model } from "../../src/model/contract.ts";
 import { planModel } from "../../src/model/create.ts";
+import { PythonFiles } from "../../src/python/files.ts";
 import type { OpenaiModelConfig } from "../../src/recipe/schema/model-schema.ts";
 import { drive } from "./parts/drive.ts";
 import type { Counts, Mood } from "./parts/moody-server.ts";
@@ -83,7 +84,11 @@ async function asking<T>(
     ...{ timeout: 600_000, connect_timeout: 10_000, retries: 5, deadline: 600_000 },
     concurrency: 5000,
   } as OpenaiModelConfig;
-  const loaders = { loadModule: async () => ({}), loadTemplate: async () => () => "" };
+  const loaders = {
+    loadModule: async () => ({}),
+    loadTemplate: async () => () => "",
+    python: new PythonFiles(),
+  };
   const model = (await planModel("m", config, loaders)).open({ ...NO_RUN, say: () => undefined });
   const controller = new AbortController();
   let row = 0;

@@ -4,10 +4,14 @@
 import { readFile } from "node:fs/promises";
 import { MatrixError, messageOf } from "../error.ts";
 import type { ChatMessage, Model } from "../model/contract.ts";
+import type { PythonLoader } from "../python/files.ts";
+import { isOfRole } from "../recipe/process-role.ts";
+import { isPython } from "../recipe/python-imports.ts";
 import type { Recipe, RoleConfig } from "../recipe/schema/schema.ts";
 import type { TemplateSource } from "../recipe/schema/value-schema.ts";
 import type { SandboxPool } from "../sandbox/pool.ts";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
+import { type Later, whenHere } from "../task/later.ts";
 import type { Task } from "../task/task.ts";
 import { createAttach } from "./attachments.ts";
 import { createCodeAgent } from "./code.ts";
@@ -16,8 +20,8 @@ import { defaultConversation } from "./conversation.ts";
 import { createExecAgent } from "./exec.ts";
 import { createLanguageAgent } from "./language.ts";
 import { createLlmAgent, type LlmRole, renderRequest } from "./llm.ts";
-import { createRequestWriter } from "./request.ts";
-import { readRoleFiles } from "./role-files.ts";
+import { createPythonRequestWriter, createRequestWriter } from "./request.ts";
+import { marksAgent, readRoleFiles } from "./role-files.ts";
 import { createSandboxedAgent, roleInSandbox } from "./sandboxed.ts";
 import { createAnswerSchema } from "./schema.ts";
 import { startProgram, withTrueEnd } from "./start-program.ts";
@@ -27,7 +31,7 @@ import { CodeLeftOut } from "./user-module.ts";
 /** An agent of a recipe, checked and not opened yet: its files are read, and nothing runs. */
 export interface AgentPlan {
   /** Renders the first messages for a task; null for a role that asks no model. */
-  readonly render: ((task: Task) => readonly ChatMessage[]) | null;
+  readonly render: ((task: Task) => Later<readonly ChatMessage[]>) | null;
   open(live: LiveParts): Agent;
   /** Starts the agent's program once; set for programs alone. Fails with `module_invalid`. */
   start?(pool: LiveParts["pool"]): Promise<void>;
@@ -46,6 +50,7 @@ export interface PlanParts {
   /** The working folder of programs that run without their own sandbox. */
   readonly cwd: string;
   readonly loadModule: (path: string) => Promise<Record<string, unknown>>;
+  readonly python: PythonLoader;
 }
 
 /** Reads and checks what the role's agent needs. Fails with a MatrixError that names the key. */
@@ -69,10 +74,18 @@ async function planInSandbox(
   name: string,
   config: RoleConfig,
   sandbox: string,
-  { recipe, cwd }: PlanParts,
+  { recipe, cwd, python: files }: PlanParts,
 ): Promise<AgentPlan> {
   const { program } = await readRoleFiles(config);
-  const role = roleInSandbox(name, config, recipe, { cwd, program });
+  const python = isPython(config.agent)
+    ? {
+        command: isOfRole(sandbox)
+          ? await files.commandFor(config.agent, config.python)
+          : ["python3"],
+        isMarked: await marksAgent(config.agent),
+      }
+    : null;
+  const role = roleInSandbox(name, config, recipe, { cwd, program, python });
   const roleOver = (pool: LiveParts["pool"]) => ({ ...role, pool: pool(sandbox) });
   if (config.agent === "exec")
     return { render: null, open: ({ pool }) => createExecAgent(roleOver(pool)) };
@@ -99,7 +112,7 @@ export async function loadTemplate(
 async function planLlm(
   name: string,
   config: RoleConfig,
-  { recipe: { orchestrator, run }, loadModule }: PlanParts,
+  { recipe: { orchestrator, run }, loadModule, python }: PlanParts,
 ): Promise<AgentPlan> {
   const { system, prompt, tools, schema, request, attachments, attachment_folder: folder } = config;
   const key = (part: string) => `roles.${name}.${part}`;
@@ -115,7 +128,13 @@ async function planLlm(
       under(key("schema"), async () => createAnswerSchema(await readSchema(source))),
     ),
     request: ifSet(request, async (path) =>
-      createRequestWriter(path, (await loadModule(path))["default"], config.with),
+      isPython(path)
+        ? createPythonRequestWriter(
+            path,
+            await python.open({ kind: "request", path, settings: null, command: config.python }),
+            config.with,
+          )
+        : createRequestWriter(path, (await loadModule(path))["default"], config.with),
     ),
   });
   const role: Omit<LlmRole, "model"> = {
@@ -128,7 +147,7 @@ async function planLlm(
     attach,
   };
   return {
-    render: (task) => renderRequest(role, task).messages,
+    render: (task) => whenHere(renderRequest(role, task), ({ messages }) => messages),
     open: ({ models }) => {
       const model = models.get(config.model ?? "");
       if (model === undefined) throw new Error(`bug: the model of ${name} is not open`);

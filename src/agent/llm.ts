@@ -13,6 +13,7 @@ import type {
 import { unansweredOf } from "../model/endpoint/stops.ts";
 import { hopCount } from "../task/encoded.ts";
 import type { JsonObject } from "../task/json.ts";
+import { type Later, whenHere } from "../task/later.ts";
 import { deriveSeed } from "../task/seed.ts";
 import { addSpent, sumPaid } from "../task/spent.ts";
 import type { Task, TaskLimit, Unanswered } from "../task/task.ts";
@@ -56,10 +57,12 @@ export function createLlmAgent(role: LlmRole): Agent {
 }
 
 /** The request for a task in its present state. */
-export function renderRequest(role: Omit<LlmRole, "model">, task: Task): ModelRequest {
-  const written = role.request?.(task);
-  if (written !== undefined)
-    return { ...written, sampling: { ...written.sampling, ...role.sampling } };
+export function renderRequest(role: Omit<LlmRole, "model">, task: Task): Later<ModelRequest> {
+  if (role.request !== null)
+    return whenHere(role.request(task), (written) => ({
+      ...written,
+      sampling: { ...written.sampling, ...role.sampling },
+    }));
   return {
     messages: renderMessages(role, task),
     sampling: role.sampling,
@@ -92,7 +95,7 @@ function renderMessages(
 }
 
 async function ask(role: LlmRole, task: Task, context: AgentContext): Promise<AgentAnswer> {
-  const written = renderRequest(role, task);
+  const written = await renderRequest(role, task);
   if (role.attach === null) return askWith(role, task, context, written);
   return role.attach(written.messages, task.row, context.signal, (messages) =>
     askWith(role, task, context, { ...written, messages }),

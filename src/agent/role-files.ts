@@ -2,6 +2,7 @@
 // imports, and the files that the role names. A program there sees nothing else of the machine, so
 // a secret beside it stays outside.
 
+import { readFile } from "node:fs/promises";
 import { join, relative, sep } from "node:path";
 import { commonFolder, isFolder, readRecipeFile } from "../recipe/files.ts";
 import { joinKey } from "../recipe/key-path.ts";
@@ -50,6 +51,12 @@ export async function readRoleFiles({
     program: own.length === 0 ? null : nameOf(agent),
     contents: new Map(read.map(({ path, bytes }) => [nameOf(path), bytes])),
   };
+}
+
+/** Tells whether `@agent` marks the agent of a Python program, so that the library starts it. */
+export async function marksAgent(program: string): Promise<boolean> {
+  const source = await readFile(program, "utf8").catch(() => "");
+  return /^@(?:matrix_agent\.)?agent\b/m.test(source);
 }
 
 /** Reads the files that roles bring into a sandbox. Plain processes see the machine's own files. */

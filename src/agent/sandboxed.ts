@@ -4,7 +4,7 @@
 // sandboxes/matrix_agent.py or matrix-agent.mjs, such a program has ten lines.
 
 import { createHash } from "node:crypto";
-import { basename } from "node:path";
+import { basename, join } from "node:path";
 import { MatrixError } from "../error.ts";
 import { interpreterOf } from "../recipe/interpreter.ts";
 import { isOfRole } from "../recipe/process-role.ts";
@@ -29,6 +29,8 @@ export interface SandboxedRole {
   readonly cwd: string | null;
   /** Path of its program from the folder of its files; null for `exec` and `process`. */
   readonly program: string | null;
+  /** Null for a program that is no Python file. */
+  readonly python: PythonProgram | null;
   /** Longest time of one request. */
   readonly timeoutMs: number;
   /** Starts of a row after which a lost sandbox ends its task. */
@@ -36,8 +38,16 @@ export interface SandboxedRole {
   readonly pool: SandboxPool;
 }
 
+export interface PythonProgram {
+  /** The interpreter and its arguments. */
+  readonly command: readonly string[];
+  /** True when `@agent` marks the agent, so that the library starts the file. */
+  readonly isMarked: boolean;
+}
+
 /** Puts our library before the image's own PYTHONPATH. */
 const WITH_BRIDGE = 'export PYTHONPATH="$MATRIX_BRIDGE${PYTHONPATH:+:$PYTHONPATH}"; exec "$@"';
+const LIBRARY = "matrix_agent.py";
 const LINE_BYTES_MAX = 256 * 2 ** 20;
 
 export function createSandboxedAgent(role: SandboxedRole): Agent {
@@ -103,7 +113,7 @@ export function roleInSandbox(
   name: string,
   config: RoleConfig,
   { roles, sandboxes, run }: Recipe,
-  { cwd, program }: { readonly cwd: string; readonly program: string | null },
+  parts: Pick<SandboxedRole, "program" | "python"> & { readonly cwd: string },
 ): Omit<SandboxedRole, "pool"> {
   const { sandbox = "" } = config;
   const neighbours = new Set(
@@ -111,20 +121,24 @@ export function roleInSandbox(
   );
   const timeoutMs = sandboxes[sandbox]?.timeout ?? config.timeout;
   const attemptsMax = run.delivery === "retry" ? run.max_attempts : 1;
-  const folder = isOfRole(sandbox) ? cwd : null;
-  return { name, config, neighbours, cwd: folder, program, timeoutMs, attemptsMax };
+  const cwd = isOfRole(sandbox) ? parts.cwd : null;
+  return { ...parts, name, config, neighbours, cwd, timeoutMs, attemptsMax };
 }
 
 /** The command that starts a role's program in this sandbox. */
 export function commandOf(
-  { name, config, cwd, program }: SandboxedRole,
+  { name, config, cwd, program, python }: SandboxedRole,
   sandbox: Sandbox,
 ): Command {
   const path =
     sandbox.engine === "process" || program === null
       ? config.agent
       : `${folderOf(name)}/${program}`;
-  const args = config.command ?? [...(interpreterOf(config.agent) ?? []), path];
+  const start =
+    python === null
+      ? (interpreterOf(config.agent) ?? [])
+      : [...python.command, "-u", ...(python.isMarked ? [join(sandbox.bridge, LIBRARY)] : [])];
+  const args = config.command ?? [...start, path];
   return {
     args: ["/bin/sh", "-c", WITH_BRIDGE, "sh", ...args],
     env: {

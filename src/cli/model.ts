@@ -9,8 +9,10 @@ import { refuseForeignPages } from "../http/browser-guard.ts";
 import { loadReplies } from "../model/create.ts";
 import { createModelServer } from "../model/served/server.ts";
 import { serve } from "../platform.ts";
+import { PythonFiles } from "../python/files.ts";
 import { loadModel, loadRecipe } from "../recipe/load.ts";
 import type { SimulatedModelConfig } from "../recipe/schema/model-schema.ts";
+import type { Recipe } from "../recipe/schema/schema.ts";
 import { printable } from "../task/printable.ts";
 import { onInterrupt } from "./interrupts.ts";
 
@@ -44,8 +46,11 @@ export function modelCommand(): Command {
 }
 
 async function serveModel(settings: readonly string[], flags: ServeFlags): Promise<void> {
-  const { name, config } = await modelOf(settings, flags);
-  const replies = await loadReplies(name, config, { loadModule: loadUserModule, loadTemplate });
+  const { name, config, python: own } = await modelOf(settings, flags);
+  const { timeout: decideMs, ...python } = own ?? {};
+  const files = new PythonFiles(decideMs === undefined ? {} : { ...python, decideMs });
+  const loaders = { loadModule: loadUserModule, loadTemplate, python: files };
+  const replies = await loadReplies(name, config, loaders);
   const { hostname, port } = parseAddress(flags.listen, DEFAULT_ADDRESS);
   const app = createModelServer({ name, config, replies });
   const fetch = refuseForeignPages(hostname, (request) => app.fetch(request));
@@ -83,7 +88,7 @@ function listen(
 async function modelOf(
   settings: readonly string[],
   { recipe: path, model: wanted }: ServeFlags,
-): Promise<{ name: string; config: SimulatedModelConfig }> {
+): Promise<{ name: string; config: SimulatedModelConfig; python?: Recipe["python"] }> {
   const where = { env: process.env, cwd: process.cwd() };
   const overridesOf = (name: string) => settings.map((setting) => `models.${name}.${setting}`);
   if (path === undefined) {
@@ -99,7 +104,7 @@ async function modelOf(
   if (simulated.length === 1 && name !== undefined) {
     const { recipe: set } = await loadRecipe(path, { ...where, overrides: overridesOf(name) });
     const config = set.models[name];
-    if (config?.kind === "simulated") return { name, config };
+    if (config?.kind === "simulated") return { name, config, python: set.python };
   }
   const names = Object.entries(recipe.models)
     .filter(([, { kind }]) => kind === "simulated")

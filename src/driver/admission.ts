@@ -2,9 +2,9 @@
 // on its way when it has a token. Row by row, never in batches: each finished task admits the next.
 
 import type { RowStream } from "../dataset/open.ts";
-import type { Later } from "../orchestrator/later.ts";
 import { type Beginning, FIRST_BEGINNING } from "../records/superseded.ts";
 import type { Clock } from "../task/clock.ts";
+import type { Later } from "../task/later.ts";
 import { taskSeed } from "../task/seed.ts";
 import type { Message } from "../task/task.ts";
 import type { Tracing } from "../telemetry/tracing.ts";

@@ -10,11 +10,11 @@
 
 import { LOST_PLACE } from "../error.ts";
 import { type Admitted, type Rule, startTask } from "../orchestrator/advance.ts";
-import type { Later } from "../orchestrator/later.ts";
 import { keyOf, parseKey, type TaskKey } from "../peer/parcel.ts";
 import { type Beginning, FIRST_BEGINNING } from "../records/superseded.ts";
 import type { Clock } from "../task/clock.ts";
 import { failTask } from "../task/failure.ts";
+import type { Later } from "../task/later.ts";
 import type { EndMessage, Message, Task } from "../task/task.ts";
 
 export interface InFlightOptions {

@@ -6,12 +6,12 @@
 import type { RowStream } from "../dataset/open.ts";
 import { type MatrixError, messageOf } from "../error.ts";
 import type { Rule } from "../orchestrator/advance.ts";
-import type { Later } from "../orchestrator/later.ts";
 import type { RoleLoad } from "../peer/member.ts";
 import { parseKey, type TaskKey } from "../peer/parcel.ts";
 import type { Receiver, Transport } from "../peer/transport.ts";
 import type { Beginning } from "../records/superseded.ts";
 import type { Clock } from "../task/clock.ts";
+import type { Later } from "../task/later.ts";
 import type { EndMessage, Message, Task } from "../task/task.ts";
 import type { Tracing } from "../telemetry/tracing.ts";
 import { type AdmissionOptions, admitTasks } from "./admission.ts";

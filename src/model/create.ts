@@ -3,6 +3,9 @@
 
 import { MatrixError } from "../error.ts";
 import { maskedValue } from "../known-secrets.ts";
+import type { PythonLoader } from "../python/files.ts";
+import { isModule } from "../recipe/files.ts";
+import { isPython } from "../recipe/python-imports.ts";
 import type {
   ModelConfig,
   ScriptedModelConfig,
@@ -29,10 +32,11 @@ import { TokenEstimate } from "./estimate.ts";
 import { RequestLimit } from "./limit.ts";
 import { metered, recordSpent } from "./metered.ts";
 import { type CostOf, planPricing, urlOf } from "./price.ts";
+import { createPythonReplies } from "./python-replies.ts";
 import { openReplicas } from "./replica/openai.ts";
 import { pause, retry, type Try } from "./retry.ts";
 import { Script } from "./scripted.ts";
-import { type Failure, type Replies, simulate, TOO_LONG } from "./simulated.ts";
+import { type Failure, type RemoteReplies, type Replies, simulate, TOO_LONG } from "./simulated.ts";
 import { completeUsage } from "./uncounted.ts";
 
 /** Loads the module or the template that a recipe names for replies. */
@@ -42,6 +46,7 @@ export interface ReplyLoaders {
     source: TemplateSource,
     name: string,
   ) => Promise<(variables: Readonly<Record<string, unknown>>) => string>;
+  readonly python: Pick<PythonLoader, "open">;
 }
 
 /** A model of a recipe, checked and not opened yet: nothing was asked and nothing runs. */
@@ -236,15 +241,20 @@ export async function loadReplies(
   name: string,
   { replies }: SimulatedModelConfig,
   loaders: ReplyLoaders,
-): Promise<Replies | null> {
+): Promise<Replies | RemoteReplies | null> {
   if (replies === undefined) return null;
-  if (typeof replies === "string" && /\.[cm]?[jt]sx?$/.test(replies)) {
+  if (typeof replies === "string" && isModule(replies)) {
     const reply = (await loaders.loadModule(replies))["default"];
     if (typeof reply === "function") return reply as Replies;
     throw new MatrixError("module_invalid", `${replies} does not export replies`, {
       hint: "export default (request, { random, settings }) => text",
     });
   }
+  if (typeof replies === "string" && isPython(replies))
+    return createPythonReplies(
+      replies,
+      await loaders.python.open({ kind: "replies", path: replies, settings: null }),
+    );
   const render = await loaders.loadTemplate(replies, `models.${name}.replies`);
   return ({ messages, seed }, { random, settings }) =>
     render({ messages, seed, settings, random, last: messages.at(-1) ?? null });
@@ -254,10 +264,10 @@ export async function loadReplies(
  * One try in this process. It waits as long as the answer would take and fails as an endpoint
  * would.
  */
-function simulatedTry(config: SimulatedModelConfig, replies: Replies | null): Try {
+function simulatedTry(config: SimulatedModelConfig, replies: Replies | RemoteReplies | null): Try {
   return async (request, { tries, signal, permit }): Promise<ChatAnswer> => {
     await permit();
-    const { durationMs, failure, message, finishReason, usage } = simulate(
+    const { durationMs, failure, message, finishReason, usage } = await simulate(
       config,
       replies,
       request,

@@ -6,6 +6,7 @@
 import { MatrixError, messageOf } from "../error.ts";
 import type { SimulatedModelConfig } from "../recipe/schema/model-schema.ts";
 import { isJsonObject, type JsonObject } from "../task/json.ts";
+import { type Later, whenHere } from "../task/later.ts";
 import { createRandom, deriveSeed } from "../task/seed.ts";
 import type { Usage } from "../task/task.ts";
 import type { ChatAnswer, ChatRequest } from "./contract.ts";
@@ -21,11 +22,17 @@ export interface Simulation {
   readonly settings: JsonObject;
 }
 
-/** Writes a reply: text, or a whole assistant message. */
-export type Replies = (
-  request: ChatRequest,
-  simulation: Simulation,
-) => string | ChatAnswer["message"];
+/** A reply: text, or a whole assistant message. */
+export type Reply = string | ChatAnswer["message"];
+
+/** Writes a reply. */
+export type Replies = (request: ChatRequest, simulation: Simulation) => Reply;
+
+/** Writes a reply in another process, which draws from a seed. */
+export interface RemoteReplies {
+  readonly isRemote: true;
+  write(request: ChatRequest, settings: JsonObject, seed: number): Promise<Reply>;
+}
 
 export type Failure = (typeof FAILURES)[number];
 
@@ -77,7 +84,19 @@ export function simulate(
   replies: Replies | null,
   request: ChatRequest,
   tries: number,
-): SimulatedAnswer {
+): SimulatedAnswer;
+export function simulate(
+  config: SimulatedModelConfig,
+  replies: Replies | RemoteReplies | null,
+  request: ChatRequest,
+  tries: number,
+): Later<SimulatedAnswer>;
+export function simulate(
+  config: SimulatedModelConfig,
+  replies: Replies | RemoteReplies | null,
+  request: ChatRequest,
+  tries: number,
+): Later<SimulatedAnswer> {
   const seed = deriveSeed(
     request.seed,
     JSON.stringify(request.messages),
@@ -85,7 +104,20 @@ export function simulate(
   );
   const random = createRandom(seed);
   const wrong = drawFailure(config.errors, createRandom(deriveSeed(seed, "failure", tries)));
-  const written = wrong === "refused" ? REFUSAL : write(config, replies, request, random);
+  const written = wrong === "refused" ? REFUSAL : write(config, replies, request, { random, seed });
+  return whenHere(written, (message) => answerWith(config, request, { message, wrong, random }));
+}
+
+function answerWith(
+  config: SimulatedModelConfig,
+  request: ChatRequest,
+  drawn: {
+    readonly message: ChatAnswer["message"];
+    readonly wrong: ReturnType<typeof drawFailure>;
+    readonly random: () => number;
+  },
+): SimulatedAnswer {
+  const { message: written, wrong, random } = drawn;
   const maxTokens = limitOf(request.sampling);
   const cut = written.content !== null && countTokens(written.content) > maxTokens;
   const content = cut
@@ -142,18 +174,28 @@ export function countTokens(text: string): number {
 
 function write(
   config: SimulatedModelConfig,
-  replies: Replies | null,
+  replies: Replies | RemoteReplies | null,
   request: ChatRequest,
-  random: () => number,
-): ChatAnswer["message"] {
+  { random, seed }: { readonly random: () => number; readonly seed: number },
+): Later<ChatAnswer["message"]> {
   const tool = wantedTool(request, random);
   if (replies === null)
     return tool === null
       ? { role: "assistant", content: drawReply(config, request, random) }
       : callOf(tool, random);
-  let reply: ReturnType<Replies>;
+  const reply =
+    "isRemote" in replies
+      ? replies.write(request, config.with, deriveSeed(seed, "replies"))
+      : replyOf(replies, request, { random, settings: config.with });
+  return whenHere(reply, (said) => {
+    const message = typeof said === "string" ? { role: "assistant" as const, content: said } : said;
+    return tool === null || "tool_calls" in message ? message : callOf(tool, random);
+  });
+}
+
+function replyOf(replies: Replies, request: ChatRequest, simulation: Simulation): Reply {
   try {
-    reply = replies(request, { random, settings: config.with });
+    return replies(request, simulation);
   } catch (cause) {
     if (cause instanceof MatrixError) throw cause;
     throw new MatrixError(
@@ -162,9 +204,6 @@ function write(
       { cause },
     );
   }
-  const message =
-    typeof reply === "string" ? { role: "assistant" as const, content: reply } : reply;
-  return tool === null || "tool_calls" in message ? message : callOf(tool, random);
 }
 
 /** The tool that the request demands by `tool_choice`; null when the model may answer in words. */

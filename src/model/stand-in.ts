@@ -20,7 +20,14 @@ import {
   simulatedError,
 } from "./create.ts";
 import { sample } from "./distribution.ts";
-import { CHARACTERS_PER_TOKEN, limitOf, type Replies, simulate, TOO_LONG } from "./simulated.ts";
+import {
+  CHARACTERS_PER_TOKEN,
+  limitOf,
+  type RemoteReplies,
+  type Replies,
+  simulate,
+  TOO_LONG,
+} from "./simulated.ts";
 import { drawWords } from "./words.ts";
 
 /** Mean pause between tries: half of the longest that src/model/retry.ts allows. */
@@ -51,7 +58,7 @@ export async function planStandIn(
   switch (config.kind) {
     case "simulated": {
       const replies = await loadReplies(name, config, loaders);
-      return answering(async (request) => answerOf(config, replies, request));
+      return answering((request) => answerOf(config, replies, request));
     }
     case "openai": {
       const { output_tokens: stated, ...pace } = config.expect ?? EXPECTED;
@@ -96,13 +103,13 @@ function drawTokens(tokens: number, random: () => number): string {
 }
 
 /** The answer after as many tries as the model itself would need. */
-function answerOf(
+async function answerOf(
   config: SimulatedModelConfig,
-  replies: Replies | null,
+  replies: Replies | RemoteReplies | null,
   request: ChatRequest,
-): ChatAnswer {
+): Promise<ChatAnswer> {
   for (let tries = 0; ; tries++) {
-    const { durationMs, failure, message, finishReason, usage } = simulate(
+    const { durationMs, failure, message, finishReason, usage } = await simulate(
       config,
       replies,
       request,

@@ -7,6 +7,7 @@ import { cutDepth, TOO_DEEP } from "../task/depth.ts";
 import { appendHop, hopCount, moveTask } from "../task/encoded.ts";
 import { failTask, taskErrorOf } from "../task/failure.ts";
 import type { Json, JsonObject } from "../task/json.ts";
+import { type Later, whenHere } from "../task/later.ts";
 import {
   isRowTooLarge,
   isStateTooLarge,
@@ -37,7 +38,6 @@ import {
   type RouteContext,
 } from "./contract.ts";
 import { problemOf } from "./decision.ts";
-import { type Later, whenHere } from "./later.ts";
 
 export interface Rule {
   readonly orchestrator: Orchestrator | RemoteOrchestrator;

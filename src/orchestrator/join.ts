@@ -3,11 +3,11 @@
 import type { ErrorCode } from "../error.ts";
 import { appendHop, hopCount } from "../task/encoded.ts";
 import { failTask } from "../task/failure.ts";
+import { type Later, whenHere } from "../task/later.ts";
 import { isJoinTooLarge, TASK_BYTES_MAX } from "../task/size.ts";
 import type { Ending, Hop, Message, Task } from "../task/task.ts";
 import { type Forked, type Rule, route, routeOrWait } from "./advance.ts";
 import { type Done, done } from "./contract.ts";
-import { type Later, whenHere } from "./later.ts";
 
 /** A branch that has come back: the hops that it added to the history, and its ending. */
 export interface Ended {

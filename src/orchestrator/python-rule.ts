@@ -1,8 +1,7 @@
 // A rule in Python. Each question carries only the parts of the task that the rule reads: when it
 // reads another one, it is asked again with it, and that part is sent from then on.
 
-import { MatrixError } from "../error.ts";
-import { type PoolOptions, RulePool } from "../python/rule-pool.ts";
+import { failureOf, type Opened } from "../python/files.ts";
 import type { Json, JsonObject } from "../task/json.ts";
 import type { Unanswered } from "../task/task.ts";
 import type { Done, RemoteOrchestrator, Route, RouteContext } from "./contract.ts";
@@ -10,9 +9,8 @@ import type { Done, RemoteOrchestrator, Route, RouteContext } from "./contract.t
 type Operation = "start" | "next" | "unanswered" | "join";
 type Part = "row" | "history";
 
-/** Fails with `module_invalid` when the file does not load or has no rule. */
-export async function createPythonRule(options: PoolOptions): Promise<RemoteOrchestrator> {
-  const { pool, about } = await RulePool.open(options);
+/** The rule of an opened file. */
+export function createPythonRule({ pool, about }: Opened): RemoteOrchestrator {
   const read: Record<Operation, Set<Part>> = {
     start: new Set(["row"]),
     next: new Set(),
@@ -24,7 +22,8 @@ export async function createPythonRule(options: PoolOptions): Promise<RemoteOrch
       const answer = await pool.ask(questionOf(op, given, context, read[op]));
       const { missing, error } = answer;
       if (Array.isArray(missing)) for (const part of missing) read[op].add(part as Part);
-      else if (error !== undefined) throw failureOf(error as JsonObject);
+      else if (error !== undefined)
+        throw failureOf("orchestrator_failed", null, error as JsonObject);
       else return answer["decided"] as R;
     }
   };
@@ -56,10 +55,4 @@ function questionOf(
   const sent: Record<string, unknown> = { id, trial, seed, role };
   for (const part of parts) sent[part] = context[part];
   return JSON.stringify({ op, ...given, context: sent });
-}
-
-function failureOf({ kind, message, stack }: JsonObject): MatrixError {
-  const cause = new Error(`${kind}: ${message}`);
-  cause.stack = String(stack);
-  return new MatrixError("orchestrator_failed", cause.message, { cause });
 }

@@ -1,28 +1,36 @@
-// One Python interpreter with a rule: lists of questions go in, and as many lines come out. It ends
-// with this process, because its stdin closes.
+// One Python interpreter with a file of the user: lists of questions go in, and as many lines come
+// out. It ends with this process, because its stdin closes.
 
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import type { Socket } from "node:net";
+import { dirname } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import { MatrixError, messageOf, type Problem } from "../error.ts";
 import { parseJson } from "../task/exact.ts";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
-import { libraryFolder } from "./library.ts";
+import { libraryPath } from "./library.ts";
+import { statesNeeds } from "./script.ts";
 
-const PROGRAM = "import matrix_agent; matrix_agent.serve_rule()";
 /** Characters of stderr that an error shows. */
 const LAST_WORDS = 2000;
 
-export interface RuleFile {
+/** The decorator of the library that marks what is asked. */
+export type Kind = "rule" | "request" | "replies";
+
+export interface PythonFile {
   /** The interpreter and its arguments. */
   readonly command: readonly string[];
   readonly path: string;
+  readonly kind: Kind;
+  /** Settings that the constructor of a rule takes. */
   readonly settings: Json;
+  /** Questions of each operation that are watched for purity; null for all. */
+  readonly watched: number | null;
 }
 
 export interface About {
-  /** The operations of the rule: `start`, `next`, and `join` or `unanswered`. */
+  /** `start`, `next`, and `join` or `unanswered` of a rule; else the kind of the file. */
   readonly operations: ReadonlySet<string>;
 }
 
@@ -38,12 +46,13 @@ export class Interpreter {
 
   /** Starts an interpreter. Fails with `module_invalid` when the file does not load. */
   static async start(
-    file: RuleFile,
+    file: PythonFile,
     say: (line: string) => void,
   ): Promise<{ readonly interpreter: Interpreter; readonly about: About }> {
     const [program = "python3", ...args] = file.command;
-    const child = spawn(program, [...args, "-u", "-c", PROGRAM], {
-      env: await environment(),
+    const library = await libraryPath();
+    const child = spawn(program, [...args, "-u", library, "--serve"], {
+      env: environment(dirname(library)),
       stdio: ["pipe", "pipe", "pipe"],
       // Ctrl-C on the terminal is for this process, which ends the interpreter when it is done.
       detached: true,
@@ -105,8 +114,9 @@ export class Interpreter {
     this.#child.kill("SIGKILL");
   }
 
-  async #load({ path, settings, command }: RuleFile): Promise<About> {
-    this.#child.stdin.write(`${JSON.stringify({ path, settings })}\n`);
+  async #load({ command, ...file }: PythonFile): Promise<About> {
+    const { path } = file;
+    this.#child.stdin.write(`${JSON.stringify(file)}\n`);
     const answer = await this.#read().catch((cause) => {
       const words = this.words === "" ? messageOf(cause) : this.words;
       throw new MatrixError("module_invalid", `${command.join(" ")} cannot run ${path}: ${words}`, {
@@ -117,7 +127,7 @@ export class Interpreter {
     const { error, operations } = answer;
     if (!isJsonObject(error)) return { operations: new Set(operations as string[]) };
     throw new MatrixError("module_invalid", `${path} does not load`, {
-      problems: [problemOf(error, path, answer)],
+      problems: [problemOf(error, path, answer, await statesNeeds(path))],
     });
   }
 
@@ -150,9 +160,8 @@ export class Interpreter {
   }
 }
 
-async function environment(): Promise<NodeJS.ProcessEnv> {
+function environment(folder: string): NodeJS.ProcessEnv {
   const before = process.env["PYTHONPATH"];
-  const folder = await libraryFolder();
   return {
     ...process.env,
     PYTHONPATH: before === undefined || before === "" ? folder : `${folder}:${before}`,
@@ -162,12 +171,20 @@ async function environment(): Promise<NodeJS.ProcessEnv> {
   };
 }
 
-function problemOf(error: JsonObject, path: string, { python, executable }: JsonObject): Problem {
+function problemOf(
+  error: JsonObject,
+  path: string,
+  { python, executable }: JsonObject,
+  states: boolean,
+): Problem {
   const { file, line, column, kind, message, lacks } = error;
+  const mend = states
+    ? "let uv install what the file states with python.install = true"
+    : "name another interpreter as [python] command";
   const text =
     lacks === undefined
       ? `${kind}: ${message}`
-      : `${message}: ${executable} (Python ${python}) lacks it; install it there, or name another interpreter as [python] command`;
+      : `${message}: ${executable} (Python ${python}) lacks it; install it there, or ${mend}`;
   return {
     file: typeof file === "string" ? file : path,
     ...(typeof line === "number" ? { line } : {}),

@@ -7,17 +7,18 @@ import { join } from "node:path";
 import library from "../../sandboxes/matrix_agent.py" with { type: "text" };
 import { makeTemporaryFolder } from "../task/temporary-folder.ts";
 
-let folder: Promise<string> | null = null;
+let path: Promise<string> | null = null;
 
-/** The folder that has `matrix_agent.py`. It goes when this process ends by itself. */
-export function libraryFolder(): Promise<string> {
-  folder ??= makeLibraryFolder();
-  return folder;
+/** The path of the library. Its folder goes when this process ends by itself. */
+export function libraryPath(): Promise<string> {
+  path ??= writeLibrary();
+  return path;
 }
 
-async function makeLibraryFolder(): Promise<string> {
+async function writeLibrary(): Promise<string> {
   const made = await makeTemporaryFolder("matrix-python-");
   process.once("exit", () => rmSync(made, { recursive: true, force: true }));
-  await writeFile(join(made, "matrix_agent.py"), library);
-  return made;
+  const path = join(made, "matrix_agent.py");
+  await writeFile(path, library);
+  return path;
 }

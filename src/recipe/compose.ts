@@ -199,10 +199,16 @@ function fill(text: string, env: Environment): string {
 function isPath(key: string, text: string): boolean {
   if (matchesKey(key, "roles.*.agent") && BUILT_IN_AGENTS.includes(text)) return false;
   if (matchesKey(key, "sandboxes.*.image") && !isImagePath(text)) return false;
+  if (isInterpreter(key) && !text.includes("/")) return false;
   // An address is not a path. The schema refuses all but those of the hub.
   if (schemeOf(text) !== null) return false;
   // An empty path stays empty, so that the schema refuses it.
   return text !== "" && PATH_KEYS.some((pattern) => matchesKey(key, pattern));
+}
+
+/** Tells whether a key names a program, which is a path only when it has a slash. */
+function isInterpreter(key: string): boolean {
+  return matchesKey(key, "python.command.0") || matchesKey(key, "roles.*.python.0");
 }
 
 /** The same table with every text replaced by the result of `map`; `key` is the text's key path. */

@@ -27,6 +27,8 @@ export const PATH_KEYS: readonly string[] = [
   "roles.*.files.*",
   "roles.*.attachment_folder",
   "orchestrator.module",
+  "python.command.0", // unless it is the name of a program
+  "roles.*.python.0", // the same
   "orchestrator.graph",
 ];
 
@@ -47,10 +49,10 @@ const SECRET_KEYS: readonly string[] = [
 const PLAIN_KEYS: readonly string[] = [
   ...PATH_KEYS,
   ...["format", "id", "limit", "shuffle", "shard", "columns.*"].map((key) => `dataset.${key}`),
-  ...["run.*", "run.budget.*", "run.task_limit.*", "store.*"],
+  ...["run.*", "run.budget.*", "run.task_limit.*", "store.*", "python.command.*"],
   ...["*", "base_url.*", "price.*", "expect.*", "tls.*"].map((key) => `models.*.${key}`),
   ...["*", "mounts.*.*"].map((key) => `sandboxes.*.${key}`),
-  ...["model", "sandbox", "command.*", "timeout"].map((key) => `roles.*.${key}`),
+  ...["model", "sandbox", "command.*", "python.*", "timeout"].map((key) => `roles.*.${key}`),
 ];
 
 /** Tells whether a text may have a variable of the environment in it. */
@@ -106,6 +108,11 @@ export const FREE_KEYS: readonly string[] = [
   "store.enabled",
   "store.above",
   "store.memory",
+  "python.command",
+  "python.processes",
+  "python.timeout",
+  "python.install",
+  "roles.*.python",
   "roles.*.concurrency",
   "roles.*.processes",
   "roles.*.retries",

@@ -4,6 +4,7 @@
 import { type Complaint, unknownName } from "./complaint.ts";
 import { interpreterOf } from "./interpreter.ts";
 import { isOfRole } from "./process-role.ts";
+import { isPython } from "./python-imports.ts";
 import type { Recipe, RoleConfig } from "./schema/schema.ts";
 
 const LLM_KEYS = [
@@ -55,6 +56,7 @@ export function checkRole(key: string, role: RoleConfig, recipe: Recipe): Compla
     ...checkPlace(key, role, recipe.sandboxes),
     ...checkRetries(key, role),
     ...checkFiles(key, role),
+    ...checkPython(key, role),
     ...(role.agent === "llm" ? checkLlm(key, role) : idleLlmKeys(key, role)),
   ];
 }
@@ -73,6 +75,20 @@ function checkRetries(key: string, { agent, retries, model = "NAME" }: RoleConfi
 function checkFiles(key: string, { agent, files }: RoleConfig): Complaint[] {
   if (files.length === 0 || (agent !== "llm" && agent !== "language")) return [];
   return [{ key: `${key}.files`, message: `a role of the agent ${agent} does not read this key` }];
+}
+
+/** Only a Python file outside a container has an interpreter of its own. */
+function checkPython(key: string, role: RoleConfig): Complaint[] {
+  const { agent, request = "", python, command, sandbox } = role;
+  if (python === undefined) return [];
+  const complain = (message: string): Complaint[] => [{ key: `${key}.python`, message }];
+  if (!isPython(agent === "llm" ? request : agent))
+    return complain("only a role whose agent or request is a Python file reads this key");
+  if (command !== undefined)
+    return complain("this key has no effect: command says how the program is started");
+  if (sandbox !== undefined && !isOfRole(sandbox))
+    return complain("a program in a sandbox runs with the sandbox's own python3; remove this key");
+  return [];
 }
 
 /** Complaints about keys of an llm role in a role of another agent. */

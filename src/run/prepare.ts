@@ -4,7 +4,6 @@
 
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { basename } from "node:path";
 import { type AgentPlan, loadTemplate, planAgent } from "../agent/create.ts";
 import { CodeLeftOut, hashUserModule, leaveOutCode, loadUserModule } from "../agent/user-module.ts";
 import { MatrixError, type Problem } from "../error.ts";
@@ -12,6 +11,7 @@ import { type ModelPlan, planModel } from "../model/create.ts";
 import type { Orchestrator, RemoteOrchestrator } from "../orchestrator/contract.ts";
 import { createOrchestrator } from "../orchestrator/create.ts";
 import { createPythonRule } from "../orchestrator/python-rule.ts";
+import { PythonFiles, type PythonLoader } from "../python/files.ts";
 import type { Environment } from "../recipe/compose.ts";
 import { isModule, readRecipeFile } from "../recipe/files.ts";
 import { joinKey } from "../recipe/key-path.ts";
@@ -33,6 +33,8 @@ export interface PrepareOptions {
   readonly cwd: string;
   /** Makes other models than the recipe's: a forecast has stand-ins. */
   readonly planModel?: typeof planModel;
+  /** True: every decision in Python is watched, and made twice, so that it proves itself pure. */
+  readonly watchesAll?: boolean;
   /** False: no module of the recipe is loaded, and the parts that need one are left out. */
   readonly withCode?: boolean;
 }
@@ -70,14 +72,15 @@ export async function examine(recipePath: string, options: PrepareOptions): Prom
   const problems = new Problems(examined);
   const { recipe } = loaded;
   const models = new Map<string, ModelPlan>();
-  const loaders = { loadModule, loadTemplate };
+  const python = withCode ? pythonOf(recipe, options.watchesAll ?? false) : leftOut;
+  const loaders = { loadModule, loadTemplate, python };
   for (const [name, config] of Object.entries(recipe.models)) {
     const make = () => (options.planModel ?? planModel)(name, config, loaders);
     const model = await problems.attempt(joinKey("models", name), make);
     if (model !== null) models.set(name, model);
   }
   const agents = new Map<string, AgentPlan>();
-  const parts = { recipe, cwd, loadModule };
+  const parts = { recipe, cwd, loadModule, python };
   for (const [name, config] of Object.entries(recipe.roles)) {
     const key = joinKey("roles", name);
     if (!soundness.isSound(`${key}.agent`)) continue;
@@ -87,7 +90,7 @@ export async function examine(recipePath: string, options: PrepareOptions): Prom
   const isOut = problems.all.some(({ key }) => key?.startsWith("orchestrator"));
   const orchestrator = isOut
     ? null
-    : await problems.attempt("orchestrator", () => createRule(recipe, loadModule, withCode));
+    : await problems.attempt("orchestrator", () => createRule(recipe, loaders));
   if (orchestrator?.join !== undefined && recipe.run.delivery === "at-most-once")
     problems.add([loaded.problemAt("run.delivery", FORKS_NEED_RETRY)]);
   problems.add(limitProblems(loaded));
@@ -100,19 +103,25 @@ export async function examine(recipePath: string, options: PrepareOptions): Prom
 }
 
 async function createRule(
-  { orchestrator, python, roles }: Recipe,
-  loadModule: typeof loadUserModule,
-  withCode: boolean,
+  { orchestrator, roles }: Recipe,
+  { loadModule, python }: { loadModule: typeof loadUserModule; python: PythonLoader },
 ): Promise<Orchestrator | RemoteOrchestrator> {
   if (!("module" in orchestrator) || !isPython(orchestrator.module))
     return createOrchestrator(orchestrator, loadModule, Object.keys(roles));
   const { module: path, with: settings } = orchestrator;
-  if (!withCode) return leaveOutCode(path);
-  const { command, processes, timeout: decideMs } = python;
-  // What a rule prints is for the log, like that of a module in this process.
-  const say = (line: string): void => console.info(`${basename(path)}: ${line}`);
-  return createPythonRule({ command, path, settings, processes, decideMs, say });
+  return createPythonRule(await python.open({ kind: "rule", path, settings }));
 }
+
+function pythonOf({ python }: Recipe, watchesAll: boolean): PythonFiles {
+  const { timeout: decideMs, ...options } = python;
+  return new PythonFiles({ ...options, decideMs, watchesAll });
+}
+
+/** Takes the place of `PythonFiles` where no code of the recipe may run. */
+const leftOut: PythonLoader = {
+  open: ({ path }) => leaveOutCode(path),
+  commandFor: async (_, own) => own ?? ["python3"],
+};
 
 /** The problems of a recipe, each once. */
 class Problems {

@@ -61,7 +61,8 @@ export async function previewRow(
   const prompts = new Map<string, readonly ChatMessage[] | null>();
   for (const [name, { render }] of agents) {
     try {
-      prompts.set(name, render?.(moveTask(message.task, name, message.task.state)) ?? null);
+      const task = moveTask(message.task, name, message.task.state);
+      prompts.set(name, (await render?.(task)) ?? null);
     } catch (thrown) {
       if (name === message.task.role)
         throw recipeInvalid(

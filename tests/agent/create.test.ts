@@ -6,6 +6,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type LiveParts, loadTemplate, planAgent, readTools } from "../../src/agent/create.ts";
 import type { ChatRequest } from "../../src/model/contract.ts";
+import { PythonFiles } from "../../src/python/files.ts";
 import type { OrchestratorConfig } from "../../src/recipe/schema/orchestrator-schema.ts";
 import type { Recipe, RoleConfig } from "../../src/recipe/schema/schema.ts";
 import type { SandboxPool } from "../../src/sandbox/pool.ts";
@@ -31,6 +32,7 @@ function planning(modules: Readonly<Record<string, unknown>> = {}) {
     planAgent(name, role(config), {
       recipe,
       cwd: "/here",
+      python: new PythonFiles(),
       loadModule: async (path) => {
         loaded.push(path);
         return { default: modules[path] };

@@ -4,7 +4,7 @@
 import { expect, test } from "bun:test";
 import { createAttach } from "../../src/agent/attachments.ts";
 import { createLlmAgent, type LlmRole } from "../../src/agent/llm.ts";
-import { createRequestWriter } from "../../src/agent/request.ts";
+import { createRequestWriter, type ModelRequest } from "../../src/agent/request.ts";
 import { createAnswerSchema } from "../../src/agent/schema.ts";
 import { compileTemplate } from "../../src/agent/template.ts";
 import type { MatrixError } from "../../src/error.ts";
@@ -460,7 +460,11 @@ test("a request module that throws or returns no messages fails with prompt_fail
 
 test("a request module may set any sampling but the fields that matrix writes", () => {
   const write = (sampling: JsonObject) =>
-    createRequestWriter("request.ts", () => ({ messages: [], sampling }), {})(task());
+    createRequestWriter(
+      "request.ts",
+      () => ({ messages: [], sampling }),
+      {},
+    )(task()) as ModelRequest;
   expect(write({ temperature: 1, my_field: 2 }).sampling).toEqual({ temperature: 1, my_field: 2 });
   for (const field of ["n", "stream", "messages", "model", "seed", "tools"])
     expect(() => write({ temperature: 1, [field]: 2 })).toThrow(

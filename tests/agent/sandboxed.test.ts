@@ -51,6 +51,7 @@ function roleOver(
     attemptsMax: 3,
     cwd: null,
     program: "solve.py",
+    python: null,
     timeoutMs: 5000,
     pool,
     ...more,
@@ -172,6 +173,7 @@ test("a step that is late fails with the role's timeout", async () => {
     neighbours: new Set<string>(),
     cwd: null,
     program: "solve.py",
+    python: null,
     timeoutMs: 3,
     attemptsMax: 3,
     pool,
@@ -223,12 +225,15 @@ test("a sandbox with an exec role is watched, and others are not", () => {
 test("a role in a sandbox has its neighbours and the sandbox's timeout", () => {
   const { roles } = recipe;
   const one = roles["one"] as RoleConfig;
-  expect(roleInSandbox("one", one, recipe, { cwd: "/here", program: "in/one.py" })).toEqual({
+  expect(
+    roleInSandbox("one", one, recipe, { cwd: "/here", program: "in/one.py", python: null }),
+  ).toEqual({
     name: "one",
     config: one,
     neighbours: new Set(["one", "two", "shell", "program"]),
     cwd: null,
     program: "in/one.py",
+    python: null,
     timeoutMs: 77,
     attemptsMax: 5,
   });
@@ -237,7 +242,7 @@ test("a role in a sandbox has its neighbours and the sandbox's timeout", () => {
 test("a row whose delivery is at-most-once starts one time in a sandbox", () => {
   const run = { delivery: "at-most-once", max_attempts: 5 };
   const once = { ...recipe, run } as unknown as Recipe;
-  const role = roleInSandbox("one", config(), once, { cwd: "/here", program: null });
+  const role = roleInSandbox("one", config(), once, { cwd: "/here", program: null, python: null });
   expect(role.attemptsMax).toBe(1);
 });
 
@@ -245,7 +250,9 @@ test("a program with its own sandbox starts where matrix was started, with the r
   const own = config({ sandbox: "solver (process)" });
   const { run } = recipe;
   const alone = { roles: { solver: own }, sandboxes: {}, run } as unknown as Recipe;
-  expect(roleInSandbox("solver", own, alone, { cwd: "/here", program: "solve.py" })).toMatchObject({
+  expect(
+    roleInSandbox("solver", own, alone, { cwd: "/here", program: "solve.py", python: null }),
+  ).toMatchObject({
     cwd: "/here",
     timeoutMs: 5000,
   });

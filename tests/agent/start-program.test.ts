@@ -38,6 +38,7 @@ function roleIn(sandbox: ScriptedSandbox, agent = "/agents/solve.py"): Sandboxed
     neighbours: new Set(["solver"]),
     cwd: null,
     program: null,
+    python: null,
     timeoutMs: 60_000,
     attemptsMax: 3,
     pool: poolOver(async () => sandbox).pool,

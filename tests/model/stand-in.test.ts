@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { NO_RUN } from "../../src/model/context.ts";
 import type { ChatRequest, Model } from "../../src/model/contract.ts";
 import { countTime, planStandIn } from "../../src/model/stand-in.ts";
+import { PythonFiles } from "../../src/python/files.ts";
 import { loadModel } from "../../src/recipe/load.ts";
 import type { ModelConfig, SimulatedModelConfig } from "../../src/recipe/schema/model-schema.ts";
 import { withFolder } from "../parts/folder.ts";
@@ -14,7 +15,11 @@ import { openaiConfig } from "./endpoint/config.ts";
 import { openModel } from "./opened.ts";
 
 const patient = new AbortController().signal;
-const loaders = { loadModule: async () => ({}), loadTemplate: async () => () => "" };
+const loaders = {
+  loadModule: async () => ({}),
+  loadTemplate: async () => () => "",
+  python: new PythonFiles(),
+};
 const simulatedConfig = (...settings: string[]): Promise<SimulatedModelConfig> =>
   loadModel("m", {
     env: {},

@@ -7,6 +7,7 @@ import type { MatrixError } from "../../src/error.ts";
 import { nextMessage, type Rule, startTask } from "../../src/orchestrator/advance.ts";
 import type { RemoteOrchestrator } from "../../src/orchestrator/contract.ts";
 import { createPythonRule } from "../../src/orchestrator/python-rule.ts";
+import { PythonFiles } from "../../src/python/files.ts";
 import type { JsonObject } from "../../src/task/json.ts";
 import type { Message, Task } from "../../src/task/task.ts";
 import { withFolder } from "../parts/folder.ts";
@@ -14,15 +15,10 @@ import { ADMITTED, hopOf } from "./walk.ts";
 
 const HEAD = "from matrix_agent import done, fork, orchestrator, to\n";
 
-const create = (path: string, settings: JsonObject = {}, command = ["python3"]) =>
-  createPythonRule({
-    command,
-    path,
-    settings,
-    processes: 1,
-    decideMs: 20_000,
-    say: () => undefined,
-  });
+async function create(path: string, settings: JsonObject = {}, command = ["python3"]) {
+  const files = new PythonFiles({ command, processes: 1, decideMs: 20_000, say: () => undefined });
+  return createPythonRule(await files.open({ kind: "rule", path, settings }));
+}
 
 function withRule(
   source: string,

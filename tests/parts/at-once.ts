@@ -2,7 +2,7 @@
 
 import * as advance from "../../src/orchestrator/advance.ts";
 import * as join from "../../src/orchestrator/join.ts";
-import type { Later } from "../../src/orchestrator/later.ts";
+import type { Later } from "../../src/task/later.ts";
 import type { Message } from "../../src/task/task.ts";
 
 export function startTask(...given: Parameters<typeof advance.startTask>): Message {

@@ -15,13 +15,13 @@ import {
   type ToRole,
   to,
 } from "../../src/orchestrator/contract.ts";
-import type { Later } from "../../src/orchestrator/later.ts";
 import { Broker } from "../../src/peer/broker.ts";
 import type { HostId, Load, Member } from "../../src/peer/member.ts";
 import { type Beat, followList, type ListVersion } from "../../src/peer/membership.ts";
 import { type Batch, keyOf, type TaskKey } from "../../src/peer/parcel.ts";
 import { Routing } from "../../src/peer/routing.ts";
 import type { Json } from "../../src/task/json.ts";
+import type { Later } from "../../src/task/later.ts";
 import { createRandom } from "../../src/task/seed.ts";
 import type { Ending, Hop, Message, Task } from "../../src/task/task.ts";
 

@@ -20,7 +20,10 @@ class Rule:
 const START = JSON.stringify({ op: "start", context: { row: {} } });
 
 const start = (path: string) =>
-  Interpreter.start({ command: ["python3"], path, settings: {} }, () => undefined);
+  Interpreter.start(
+    { command: ["python3"], path, kind: "rule", settings: {}, watched: 0 },
+    () => undefined,
+  );
 
 test("an interpreter that was killed answers nothing more, and one that was closed ends by itself", () =>
   withFolder(async (folder) => {
@@ -70,8 +73,8 @@ test("the library comes before the user's PYTHONPATH, which stays", () =>
   }));
 
 test("the folder of the library goes with its process", () => {
-  const script = `const { libraryFolder } = await import(${JSON.stringify(join(ROOT, "src/python/library.ts"))});
-    console.log(await libraryFolder());`;
+  const script = `const { libraryPath } = await import(${JSON.stringify(join(ROOT, "src/python/library.ts"))});
+    console.log(await libraryPath());`;
   const child = Bun.spawnSync(["bun", "-e", script]);
   const folder = child.stdout.toString().trim();
   expect(folder).toContain("matrix-python-");

@@ -10,6 +10,7 @@ import { loadUserModule } from "../../../src/agent/user-module.ts";
 import type { Model } from "../../../src/model/contract.ts";
 import { loadReplies } from "../../../src/model/create.ts";
 import { simulate } from "../../../src/model/simulated.ts";
+import { PythonFiles } from "../../../src/python/files.ts";
 import { loadRecipe } from "../../../src/recipe/load.ts";
 import type { SimulatedModelConfig } from "../../../src/recipe/schema/model-schema.ts";
 import type { TrajectoryRecord } from "../../../src/task/record.ts";
@@ -32,7 +33,12 @@ export async function createDrawnLatencies(output: string): Promise<DrawnLatenci
   const pool = (sandbox: string): never => {
     throw new Error(`an llm role needs no sandbox ${sandbox}`);
   };
-  const parts = { recipe, cwd: process.cwd(), loadModule: loadUserModule };
+  const parts = {
+    recipe,
+    cwd: process.cwd(),
+    loadModule: loadUserModule,
+    python: new PythonFiles(),
+  };
   const agents = new Map<string, Agent>();
   for (const [name, config] of Object.entries(recipe.roles)) {
     if (config.agent !== "llm") continue;
@@ -66,7 +72,9 @@ async function createInstantModel(
   config: SimulatedModelConfig,
   onDrawn: (ms: number) => void,
 ): Promise<Model> {
-  const replies = await loadReplies(name, config, { loadModule: loadUserModule, loadTemplate });
+  const replies = await loadReplies(name, config, {
+    ...{ loadModule: loadUserModule, loadTemplate, python: new PythonFiles() },
+  });
   return {
     name,
     id: name,
@@ -75,7 +83,7 @@ async function createInstantModel(
     provider: "simulated",
     costOf: () => undefined,
     chat: async (request) => {
-      const answer = simulate(config, replies, request, 0);
+      const answer = await simulate(config, replies, request, 0);
       onDrawn(answer.durationMs);
       return answer;
     },

@@ -8,7 +8,13 @@ import type { SimulatedModelConfig } from "../../recipe/schema/model-schema.ts";
 import type { JsonObject } from "../../task/json.ts";
 import { deriveSeed } from "../../task/seed.ts";
 import { pause } from "../retry.ts";
-import { type Failure, type Replies, simulate, TOO_LONG } from "../simulated.ts";
+import {
+  type Failure,
+  type RemoteReplies,
+  type Replies,
+  simulate,
+  TOO_LONG,
+} from "../simulated.ts";
 import type { Wrong } from "./checks.ts";
 import { answerEmbeddings } from "./embeddings.ts";
 import { type Choice, pieceFrame, piecesOf, usageOf, wholeOf } from "./reply.ts";
@@ -22,7 +28,7 @@ export interface ServedModel {
   /** The name under which the endpoint lists it. */
   readonly name: string;
   readonly config: SimulatedModelConfig;
-  readonly replies: Replies | null;
+  readonly replies: Replies | RemoteReplies | null;
 }
 
 export function createModelServer(served: ServedModel): Hono {
@@ -75,11 +81,13 @@ async function complete(
   const parsed = parse(body, name);
   if ("wrong" in parsed) return refused(context, parsed.wrong);
   const nth = tries.next(body);
-  const choices = parsed.asked.map((request, index) => ({
-    index,
-    request,
-    answer: simulate(config, replies, request, nth),
-  }));
+  const choices = await Promise.all(
+    parsed.asked.map(async (request, index) => ({
+      index,
+      request,
+      answer: await simulate(config, replies, request, nth),
+    })),
+  );
   // One request fails as a whole, as its first choice does.
   const failure = choices[0]?.answer.failure ?? null;
   const { signal } = context.req.raw;

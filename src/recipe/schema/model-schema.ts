@@ -305,7 +305,7 @@ const simulatedModel = v.strictObject({
   replies: v.optional(
     described(
       template,
-      "What answers say: a Jinja template, or a module that writes the reply. Unset, words drawn " +
+      "What answers say: a Jinja template, or a module or a Python file that writes it. Unset, words drawn " +
         "by seed, or JSON that fits the role's schema.",
       "replies.ts",
     ),

@@ -1,6 +1,7 @@
 // [roles.NAME]: the agent that does a role's steps, and what it reads.
 
 import * as v from "valibot";
+import { interpreter } from "./python-schema.ts";
 import { requestFields } from "./request-schema.ts";
 import {
   count,
@@ -39,6 +40,14 @@ export const roleSchema = v.strictObject({
       "How a program is started. Its file is in the variable `MATRIX_AGENT`. Unset, the " +
         "ending of the file decides: `.py`, `.mjs`, `.js` or `.sh`.",
       ["python3", "score.py"],
+    ),
+  ),
+  python: v.optional(
+    described(
+      interpreter,
+      "The interpreter of this role's Python file, and its arguments. Unset, `python.command`; in " +
+        "a container, its `python3`.",
+      [".venv-numpy/bin/python"],
     ),
   ),
   files: v.optional(
@@ -96,8 +105,8 @@ export const roleSchema = v.strictObject({
   request: v.optional(
     described(
       path,
-      "A module that writes the messages and tools that the model is sent. It takes the place of " +
-        "`system`, `prompt`, `conversation` and `tools`.",
+      "A module or a Python file that writes the messages and tools that the model is sent. It " +
+        "takes the place of `system`, `prompt`, `conversation` and `tools`.",
       "request.ts",
     ),
   ),

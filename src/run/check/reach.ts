@@ -83,32 +83,32 @@ export function hasModules({ runs }: Reach): boolean {
 function runsOf(recipe: Recipe): readonly Running[] {
   const { roles, models, sandboxes, orchestrator, python } = recipe;
   const runs: Running[] = [];
-  const addModule = (key: string, what: string): void => {
-    runs.push({ kind: "module", key, what, where: "in matrix itself" });
+  const addModule = (key: string, what: string, own = python.command): void => {
+    const where = isPython(what)
+      ? `by ${own.join(" ")}, which nothing isolates`
+      : "in matrix itself";
+    runs.push({ kind: "module", key, what, where });
   };
   for (const [name, role] of Object.entries(roles)) {
     const key = joinKey("roles", name);
     const { agent, command, request, sandbox } = role;
-    if (request !== undefined) addModule(`${key}.request`, request);
+    if (request !== undefined) addModule(`${key}.request`, request, role.python);
     if (agent === "llm" || agent === "language") continue;
     const where = placeOf(recipe, sandbox);
     if (agent === "exec")
       runs.push({ kind: "commands", key, what: "commands that tasks and models name", where });
     else if (sandbox === undefined) addModule(`${key}.agent`, agent);
     else {
-      const words = command ?? [...(interpreterOf(agent) ?? []), agent];
+      const own = isOfRole(sandbox) ? (role.python ?? python.command) : null;
+      const start = isPython(agent) && own !== null ? [...own, "-u"] : interpreterOf(agent);
+      const words = command ?? [...(start ?? []), agent];
       runs.push({ kind: "program", key: `${key}.agent`, what: words.join(" "), where });
     }
   }
   for (const [name, model] of Object.entries(models))
-    if (model.kind === "simulated" && typeof model.replies === "string" && isModule(model.replies))
+    if (model.kind === "simulated" && typeof model.replies === "string" && isCode(model.replies))
       addModule(`${joinKey("models", name)}.replies`, model.replies);
-  if ("module" in orchestrator && isPython(orchestrator.module))
-    runs.push({
-      ...{ kind: "module", key: "orchestrator.module", what: orchestrator.module },
-      where: `by ${python.command.join(" ")}, which nothing isolates`,
-    });
-  else if ("module" in orchestrator) addModule("orchestrator.module", orchestrator.module);
+  if ("module" in orchestrator) addModule("orchestrator.module", orchestrator.module);
   if ("graph" in orchestrator) addModule("orchestrator.graph", orchestrator.graph);
   for (const [name, { image = "", engine, network }] of Object.entries(sandboxes)) {
     if (engine === "process") continue;
@@ -117,6 +117,10 @@ function runsOf(recipe: Recipe): readonly Running[] {
     runs.push({ kind: "image", key, what: image, where: `by ${by}, ${NETWORKS[network]}` });
   }
   return runs;
+}
+
+function isCode(path: string): boolean {
+  return isModule(path) || isPython(path);
 }
 
 const NETWORKS = { none: "without a network", host: "with the network of this machine" } as const;

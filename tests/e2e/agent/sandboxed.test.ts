@@ -8,6 +8,7 @@ import type { Agent } from "../../../src/agent/contract.ts";
 import { planAgent } from "../../../src/agent/create.ts";
 import { filesIn } from "../../../src/agent/role-files.ts";
 import { watchedSandboxes } from "../../../src/agent/sandboxed.ts";
+import { PythonFiles } from "../../../src/python/files.ts";
 import { loadRecipe } from "../../../src/recipe/load.ts";
 import { SandboxSite } from "../../../src/sandbox/site.ts";
 import type { Json } from "../../../src/task/json.ts";
@@ -97,7 +98,9 @@ async function agentsOf(
   const made = Object.entries(recipe.roles)
     .filter(([, { agent }]) => agent !== "llm")
     .map(async ([name, config]) => {
-      const plan = await planAgent(name, config, { recipe, cwd: folder, loadModule });
+      const plan = await planAgent(name, config, {
+        ...{ recipe, cwd: folder, loadModule, python: new PythonFiles() },
+      });
       return [name, plan.open({ models: new Map(), pool: (name) => opened.pool(name) })] as const;
     });
   return Object.fromEntries(await Promise.all(made));

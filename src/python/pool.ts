@@ -1,36 +1,47 @@
-// A small pool of interpreters that decide for one rule. Questions that come while an interpreter
+// A small pool of interpreters that answer for one file. Questions that come while an interpreter
 // works go to it together afterwards, so a busy run sends long lists and an idle one waits for
-// nothing. An interpreter that dies is replaced, and its questions are asked again: a rule is pure.
-// A question with which an interpreter died is asked alone, so that it fails alone.
+// nothing. An interpreter that dies is replaced, and its questions are asked again: rules, requests
+// and replies are pure. A question with which an interpreter died is asked alone, so that it fails
+// alone.
 
-import { MatrixError, messageOf } from "../error.ts";
+import { setTimeout as pause } from "node:timers/promises";
+import { type ErrorCode, MatrixError, messageOf } from "../error.ts";
 import type { JsonObject } from "../task/json.ts";
-import { type About, Interpreter, type RuleFile } from "./interpreter.ts";
+import { type About, Interpreter, type PythonFile } from "./interpreter.ts";
 
 /** Questions that go to an interpreter together. */
 const TOGETHER_MAX = 256;
-/** A question with which this many interpreters have died fails. */
+/** A question that was asked alone when this many interpreters died fails. */
 const DEATHS_MAX = 3;
+/** Interpreters that die while they load, one after another, before the questions fail. */
+const STARTS_MAX = 5;
+/** The pause after the first such death. It doubles with each further one. */
+const START_PAUSE_MS = 100;
 /** An interpreter without a question for this time ends. The next question starts another. */
 const IDLE_MS = 10_000;
 
-export interface PoolOptions extends RuleFile {
+export interface PoolOptions extends PythonFile {
+  /** The code of an error, and the subject of its sentence. */
+  readonly blame: { readonly code: ErrorCode; readonly subject: string };
   /** The most interpreters. */
   readonly processes: number;
   /** The longest time for a list of questions. */
   readonly decideMs: number;
-  /** Takes the lines that the rule prints. */
+  /** Takes the lines that the file prints. */
   readonly say: (line: string) => void;
 }
 
 interface Asked {
   readonly question: string;
+  /** An interpreter died with this question among others, so it is asked alone. */
+  isSuspect: boolean;
+  /** Interpreters that died with this question alone. */
   deaths: number;
   readonly resolve: (answer: JsonObject) => void;
   readonly reject: (error: MatrixError) => void;
 }
 
-export class RulePool {
+export class InterpreterPool {
   readonly #options: PoolOptions;
   readonly #idle: Interpreter[] = [];
   readonly #retiring = new Map<Interpreter, NodeJS.Timeout>();
@@ -40,8 +51,8 @@ export class RulePool {
   #isSending = false;
 
   /** Starts the first interpreter. Fails with `module_invalid` when the file does not load. */
-  static async open(options: PoolOptions): Promise<{ pool: RulePool; about: About }> {
-    const pool = new RulePool(options);
+  static async open(options: PoolOptions): Promise<{ pool: InterpreterPool; about: About }> {
+    const pool = new InterpreterPool(options);
     pool.#size++;
     const { interpreter, about } = await Interpreter.start(options, options.say);
     pool.#rest(interpreter);
@@ -52,10 +63,10 @@ export class RulePool {
     this.#options = options;
   }
 
-  /** Fails with `orchestrator_failed` when the rule ends its interpreter or takes too long. */
+  /** Fails with the code of `blame` when the file ends its interpreter or takes too long. */
   ask(question: string): Promise<JsonObject> {
     return new Promise((resolve, reject) => {
-      this.#asked.push({ question, deaths: 0, resolve, reject });
+      this.#asked.push({ question, isSuspect: false, deaths: 0, resolve, reject });
       this.#sendSoon();
     });
   }
@@ -86,23 +97,33 @@ export class RulePool {
 
   #take(): Asked[] {
     const [first] = this.#asked;
-    // One that was there when an interpreter died goes alone.
-    const count = first !== undefined && first.deaths > 0 ? 1 : TOGETHER_MAX;
-    const risky = this.#asked.findIndex(({ deaths }, index) => index > 0 && deaths > 0);
+    const count = first?.isSuspect === true ? 1 : TOGETHER_MAX;
+    const risky = this.#asked.findIndex(({ isSuspect }, index) => index > 0 && isSuspect);
     return this.#asked.splice(0, risky === -1 ? count : Math.min(count, risky));
   }
 
   async #grow(): Promise<void> {
     this.#size++;
     try {
-      const { interpreter } = await Interpreter.start(this.#options, this.#options.say);
-      this.#rest(interpreter);
+      this.#rest(await this.#startAgain());
     } catch (thrown) {
       this.#size--;
       if (this.#size > 0) return;
-      const message = `the rule can no longer be asked: ${messageOf(thrown)}`;
-      for (const { reject } of this.#asked.splice(0))
-        reject(new MatrixError("orchestrator_failed", message, { cause: thrown }));
+      const failed = this.#failed(`can no longer be asked: ${messageOf(thrown)}`, thrown);
+      for (const { reject } of this.#asked.splice(0)) reject(failed);
+    }
+  }
+
+  /** Starts an interpreter. One that dies while it loads was killed, because the file has loaded. */
+  async #startAgain(): Promise<Interpreter> {
+    for (let start = 1; ; start++) {
+      try {
+        return (await Interpreter.start(this.#options, this.#options.say)).interpreter;
+      } catch (thrown) {
+        const wasKilled = thrown instanceof MatrixError && thrown.problems.length === 0;
+        if (!wasKilled || start === STARTS_MAX) throw thrown;
+        await pause(START_PAUSE_MS * 2 ** (start - 1));
+      }
     }
   }
 
@@ -142,27 +163,23 @@ export class RulePool {
 
   #askAgain(asked: readonly Asked[], words: string, isLate: boolean): void {
     const isAlone = asked.length === 1;
+    const seconds = this.#options.decideMs / 1000;
+    const said = words === "" ? "" : `, with these last words:\n${words}`;
     const again: Asked[] = [];
     for (const one of asked) {
-      one.deaths++;
-      if (isAlone && isLate) one.reject(tooLate(this.#options.decideMs));
-      else if (one.deaths >= DEATHS_MAX) one.reject(ended(words));
+      one.isSuspect = true;
+      if (isAlone) one.deaths++;
+      if (isAlone && isLate) one.reject(this.#failed(`did not answer within ${seconds} s`));
+      else if (one.deaths >= DEATHS_MAX)
+        one.reject(this.#failed(`ended its interpreter each time it was asked${said}`));
       else again.push(one);
     }
     this.#asked = [...again, ...this.#asked];
     this.#sendSoon();
   }
-}
 
-function tooLate(decideMs: number): MatrixError {
-  return new MatrixError(
-    "orchestrator_failed",
-    `the rule did not decide within ${decideMs / 1000} s`,
-  );
-}
-
-function ended(words: string): MatrixError {
-  const said = words === "" ? "" : `, with these last words:\n${words}`;
-  const message = `the rule ended its interpreter each time it was asked${said}`;
-  return new MatrixError("orchestrator_failed", message);
+  #failed(what: string, cause?: unknown): MatrixError {
+    const { code, subject } = this.#options.blame;
+    return new MatrixError(code, `${subject} ${what}`, cause === undefined ? {} : { cause });
+  }
 }

@@ -5,15 +5,21 @@ import { expect, test } from "bun:test";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { MatrixError } from "../../src/error.ts";
-import { type PoolOptions, RulePool } from "../../src/python/rule-pool.ts";
+import { InterpreterPool, type PoolOptions } from "../../src/python/pool.ts";
 import { withFolder } from "../parts/folder.ts";
 
+const RULE = {
+  kind: "rule",
+  settings: {},
+  watched: 0,
+  blame: { code: "orchestrator_failed", subject: "the rule" },
+} as const;
 const HEAD = "import os, sys, time\nfrom matrix_agent import done, orchestrator, to\n";
 
 /** Runs a test with a pool for this body of `next`, in which `state` is what was asked. */
 function withPool(
   next: string,
-  use: (pool: RulePool, said: readonly string[], folder: string) => Promise<void>,
+  use: (pool: InterpreterPool, said: readonly string[], folder: string) => Promise<void>,
   more: Partial<PoolOptions> = {},
 ): Promise<void> {
   return withFolder(async (folder) => {
@@ -28,8 +34,9 @@ class Rule:
 `;
     await writeFile(path, HEAD + rule);
     const said: string[] = [];
-    const { pool } = await RulePool.open({
-      ...{ command: ["python3"], path, settings: {}, processes: 2, decideMs: 20_000 },
+    const { pool } = await InterpreterPool.open({
+      ...{ command: ["python3"], path, processes: 2, decideMs: 20_000 },
+      ...RULE,
       say: (line) => void said.push(line),
       ...more,
     });
@@ -37,13 +44,13 @@ class Rule:
   });
 }
 
-const ask = (pool: RulePool, state: unknown) =>
+const ask = (pool: InterpreterPool, state: unknown) =>
   pool.ask(JSON.stringify({ op: "next", state, result: null, context: { id: "1" } }));
-const decided = async (pool: RulePool, state: unknown) => {
+const decided = async (pool: InterpreterPool, state: unknown) => {
   const answer = await ask(pool, state);
   return (answer["decided"] as { state: unknown }).state;
 };
-const failure = (pool: RulePool, state: unknown) =>
+const failure = (pool: InterpreterPool, state: unknown) =>
   ask(pool, state).then(
     () => null,
     ({ code, message }: MatrixError) => [code, message],
@@ -107,7 +114,7 @@ test("a question that is never decided fails alone", () =>
         ...[1, 2].map((n) => decided(pool, n)),
       ]);
       expect(others).toEqual([1, 2]);
-      expect(loop).toEqual(["orchestrator_failed", "the rule did not decide within 0.5 s"]);
+      expect(loop).toEqual(["orchestrator_failed", "the rule did not answer within 0.5 s"]);
       expect(await decided(pool, 5)).toBe(5);
     },
     { decideMs: 500 },
@@ -147,8 +154,9 @@ test("questions that come together go in as few lists as hold them", () =>
     const program = join(folder, "counting.py");
     await writeFile(program, COUNTING);
     const path = join(folder, "lists");
-    const { pool } = await RulePool.open({
-      ...{ command: ["python3", program], path, settings: {}, processes: 1, decideMs: 20_000 },
+    const { pool } = await InterpreterPool.open({
+      ...{ command: ["python3", program], path, processes: 1, decideMs: 20_000 },
+      ...RULE,
       say: () => undefined,
     });
     const ask = (count: number) =>

@@ -1,5 +1,5 @@
-// A value that is here, or comes later. A rule in this process decides at once, and a rule in
-// another process later. Steps take microseconds, so what is here is not made to wait for a turn of
+// A value that is here, or comes later. Code in this process answers at once, and code in another
+// process later. Steps take microseconds, so a value that is here is not made to wait for a turn of
 // the event loop.
 
 export type Later<T> = T | Promise<T>;
