@@ -1,5 +1,5 @@
-// The replies of a simulated model in Python. They are a function of the request, the settings and a
-// generator with a seed from the request.
+// The replies of a simulated model in Python: a function of the request, the settings, and a
+// generator whose seed comes from the request.
 
 import { MatrixError } from "../error.ts";
 import { failureOf, type Opened } from "../python/files.ts";
