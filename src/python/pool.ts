@@ -114,7 +114,7 @@ export class InterpreterPool {
     }
   }
 
-  /** Starts an interpreter. One that dies while it loads was killed, because the file has loaded. */
+  /** Starts an interpreter. One that dies while it loads was killed: the file has loaded before. */
   async #startAgain(): Promise<Interpreter> {
     for (let start = 1; ; start++) {
       try {
