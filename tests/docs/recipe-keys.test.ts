@@ -68,7 +68,9 @@ describe("docs/recipe-keys.md", () => {
     );
     // A list of paths and the parts of an expectation are on the page as the key above them.
     const wanted = [...PATH_KEYS, ...FREE_KEYS, ...GROWING_KEYS].map((key) =>
-      key.replace(/^(dataset\.path|models\.\*\.expect|roles\.\*\.files)\.\*$/, "$1"),
+      key
+        .replace(/^(dataset\.path|models\.\*\.expect|roles\.\*\.files)\.\*$/, "$1")
+        .replace(/^(python\.command|roles\.\*\.python)\.0$/, "$1"),
     );
     expect(wanted.filter((key) => !known.has(key))).toEqual([]);
   });
