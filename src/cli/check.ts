@@ -6,6 +6,7 @@ import { MatrixError, type Problem } from "../error.ts";
 import { masked, maskedJson } from "../known-secrets.ts";
 import type { ChatMessage } from "../model/contract.ts";
 import { createAddresses } from "../model/replica/addresses.ts";
+import { unplacedIn } from "../recipe/built-in/place.ts";
 import { joinKey } from "../recipe/key-path.ts";
 import { formatProblem } from "../recipe/problem.ts";
 import { isOfRole } from "../recipe/process-role.ts";
@@ -22,6 +23,7 @@ import {
   type OverrideFlags,
   overrideOptions,
   overridesOf,
+  RECIPE_HELP,
 } from "./flags.ts";
 import { grouped } from "./text/figures.ts";
 import { renderPrompt } from "./text/prompt.ts";
@@ -82,7 +84,7 @@ export function checkCommand(): Command {
     .description(
       "print everything that is wrong with a recipe and its dataset, or what the recipe would do (exit 2: something is wrong)",
     )
-    .argument("<recipe>", "path of a recipe")
+    .argument("<recipe>", RECIPE_HELP)
     .argument("[key=value...]", "recipe keys to override");
   for (const option of overrideOptions) command.addOption(option);
   return command
@@ -109,13 +111,13 @@ async function check(
   const isJson = flags.json === true;
   const onReach = (found: Reach): void => {
     reach = found;
-    if (!isJson) console.log(printable(masked(`${renderReach(found)}\n`)));
+    if (!isJson) console.log(printable(masked(unplacedIn(`${renderReach(found)}\n`))));
   };
   try {
     const plan = await describe(recipe, overrides, flags, onReach);
     const text = isJson
       ? maskedJson(JSON.stringify({ valid: true, reach, plan }))
-      : masked(textOf(plan));
+      : masked(unplacedIn(textOf(plan)));
     console.log(printable(text));
   } catch (thrown) {
     if (!isJson || !(thrown instanceof MatrixError)) throw thrown;

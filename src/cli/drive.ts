@@ -26,6 +26,7 @@ import {
   overrideOptions,
   overridesOf,
   patienceOption,
+  RECIPE_HELP,
   wholeNumber,
 } from "./flags.ts";
 import { type HostsFlags, parseHosts } from "./hosts-flags.ts";
@@ -61,7 +62,7 @@ export function driveCommand(): Command {
     .description(
       "run a recipe, or continue the run in its run directory (exit 0: complete, 1: too many tasks failed, 2: refused, nothing started, 3: stopped, can be continued, 4: another driver works in the run directory)",
     )
-    .argument("<recipe>", "path of a recipe")
+    .argument("<recipe>", RECIPE_HELP)
     .argument(
       "[key=value...]",
       "recipe keys to override: run.concurrency=500 dataset.path=mine.jsonl",

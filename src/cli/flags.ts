@@ -49,6 +49,8 @@ export function wholeNumber(text: string): number {
   return value;
 }
 
+export const RECIPE_HELP = "path of a recipe or of its folder, or a name of `matrix recipes`";
+
 /** Default of --patience. */
 const PATIENCE = "10m";
 

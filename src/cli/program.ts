@@ -22,6 +22,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   report: async () => (await import("./report.ts")).reportCommand(),
   licenses: async () => (await import("./licenses.ts")).licensesCommand(),
   metrics: async () => (await import("./metrics.ts")).metricsCommand(),
+  recipes: async () => (await import("./recipes.ts")).recipesCommand(),
   types: async () => (await import("./editor-types.ts")).typesCommand(),
   model: async () => (await import("./model.ts")).modelCommand(),
   completion: async () => (await import("./completion.ts")).completionCommand(),

@@ -2,9 +2,10 @@
 // those that dead hosts left behind.
 
 import { existsSync } from "node:fs";
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { Command, Option } from "commander";
 import { EXIT, MatrixError, messageOf } from "../error.ts";
+import { openBuiltIn } from "../recipe/built-in/place.ts";
 import { isImagePath } from "../recipe/schema/sandbox-schema.ts";
 import { findApptainer, reportApptainer } from "../sandbox/apptainer/program.ts";
 import { ApptainerSandboxes } from "../sandbox/apptainer/sandboxes.ts";
@@ -40,7 +41,7 @@ export function sandboxCommand(): Command {
   command
     .command("build")
     .description("build the image of a folder, and print the name that a recipe uses for it")
-    .argument("<name>", "a folder, or the name of a folder in sandboxes/")
+    .argument("<name>", "a folder, or the name of a folder in sandboxes/ or in this binary")
     .addOption(
       new Option("--engine <engine>", "build a Docker image, or a SIF for Apptainer")
         .choices(["auto", "docker", "apptainer"])
@@ -147,7 +148,7 @@ async function build(
   name: string,
   { engine }: { readonly engine: "auto" | "docker" | "apptainer" },
 ): Promise<void> {
-  const folder = [name, `sandboxes/${name}`]
+  const folder = [name, `sandboxes/${name}`, join(await openBuiltIn(), "sandboxes", name)]
     .map((path) => resolve(path))
     .find((path) => existsSync(path));
   if (folder === undefined)

@@ -5,6 +5,7 @@
 import { resolve } from "node:path";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
 import { schemeOf } from "../task/scheme.ts";
+import { placed } from "./built-in/place.ts";
 import { joinKey, matchesKey, splitKey } from "./key-path.ts";
 import {
   hasCredentials,
@@ -57,7 +58,7 @@ function resolveText(text: string, key: string, folder: string, env: Environment
   if (isSecretKey(key) || !mayNameVariable(key)) return text;
   const filled = fill(text, env);
   if (isUrlKey(key) && hasCredentials(filled)) return text;
-  return isPath(key, filled) ? resolve(folder, filled) : filled;
+  return isPath(key, filled) ? resolve(folder, placed(filled)) : filled;
 }
 
 /** The same table with its secrets filled in. */

@@ -3,11 +3,13 @@
 
 import { MatrixError, type Problem } from "../error.ts";
 import type { JsonObject } from "../task/json.ts";
+import { BUILT_IN, openBuiltIn, unplaced } from "./built-in/place.ts";
 import type { Complaint } from "./complaint.ts";
 import {
   type Environment,
   fillSecrets,
   leafProblems,
+  mapLeaves,
   mergeTables,
   type Reference,
   referencesIn,
@@ -32,7 +34,10 @@ import { type Settle, validateRecipe } from "./validate.ts";
 
 export interface LoadedRecipe {
   readonly recipe: Recipe;
-  /** The merged table as written, with absolute paths; secrets are still references. */
+  /**
+   * The merged table as written, with absolute paths, or `built-in:` for files of the binary.
+   * Secrets are still references.
+   */
   readonly resolved: JsonObject;
   /** `resolved` as TOML, which is itself a recipe. */
   readonly text: string;
@@ -74,6 +79,7 @@ export async function examineRecipe(
   path: string,
   { overrides = [], env, cwd }: LoadOptions,
 ): Promise<ExaminedRecipe> {
+  if (overrides.some((override) => override.includes(BUILT_IN))) await openBuiltIn();
   const sources = [
     ...(await readSources(path)),
     ...overrides.map((override) => readOverride(override, cwd)),
@@ -82,11 +88,12 @@ export async function examineRecipe(
   const at = (complaint: Complaint) =>
     locate(sources, { ...complaint, key: soundness.writtenAs(complaint.key) });
   const recipe = withProcesses(withConcurrency(mended, resolved), env);
+  const portable = mapLeaves(resolved, "", unplaced);
   const loaded: LoadedRecipe = {
     recipe,
-    resolved,
+    resolved: portable,
     references,
-    text: writeToml(resolved),
+    text: writeToml(portable),
     doubts: doubtsIn(resolved).map((doubt) => locate(sources, doubt)),
     files: [...new Set(filesOf(recipe).map(([, file]) => file))],
     problemAt: (key, message) => at({ key, message }),

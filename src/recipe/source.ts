@@ -3,11 +3,14 @@
 
 import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
-import { dirname, resolve } from "node:path";
+import { basename, dirname, resolve } from "node:path";
 import { parse, stringify, TomlError } from "smol-toml";
 import { MatrixError, messageOf, type Problem } from "../error.ts";
 import { DEPTH_MAX, isTooDeep, TOO_DEEP } from "../task/depth.ts";
 import type { Json, JsonObject } from "../task/json.ts";
+import { locateRecipe } from "./built-in/locate.ts";
+import { builtInRecipes } from "./built-in/names.ts";
+import { BUILT_IN, openBuiltIn } from "./built-in/place.ts";
 import { positionsOf } from "./position.ts";
 
 const KEY_SHOWN_MAX = 60;
@@ -21,17 +24,24 @@ export interface Source {
 }
 
 /**
- * Reads the recipe and every file that it extends; the recipe itself comes last. Fails with
- * `recipe_invalid` and the problem of the first file that cannot be used. `chain` holds the files
- * that led here.
+ * Reads the recipe and every recipe that it extends; the recipe itself comes last. Fails with
+ * `recipe_invalid` and the problem of the first file that cannot be used.
  */
-export async function readSources(path: string, chain: readonly string[] = []): Promise<Source[]> {
+export async function readSources(named: string): Promise<Source[]> {
+  return readChain(await locateRecipe(named, "."), []);
+}
+
+/** `chain` holds the files that led here. */
+async function readChain(path: string, chain: readonly string[]): Promise<Source[]> {
   const file = resolve(path);
   const text = await readRecipe(file);
+  if (text.includes(BUILT_IN)) await openBuiltIn();
   const { extends: bases, ...table } = parseToml(text, file);
   const sources: Source[] = [];
   for (const base of basesOf(bases, file, text)) {
-    const target = resolve(dirname(file), base);
+    const target = await locateRecipe(base, dirname(file)).catch((thrown: unknown) => {
+      throw extendsInvalid(file, text, messageOf(thrown));
+    });
     if ([...chain, file].includes(target))
       throw extendsInvalid(
         file,
@@ -39,7 +49,7 @@ export async function readSources(path: string, chain: readonly string[] = []): 
         `extends forms a circle: ${[...chain, file, target].join(" → ")}`,
       );
     if (!existsSync(target)) throw extendsInvalid(file, text, `no such file: ${target}`);
-    sources.push(...(await readSources(target, [...chain, file])));
+    sources.push(...(await readChain(target, [...chain, file])));
   }
   return [...sources, { table, folder: dirname(file), origin: { file, text } }];
 }
@@ -82,7 +92,13 @@ async function readRecipe(file: string): Promise<string> {
     const near = (await readdir(folder).catch(() => []))
       .filter((name) => name.endsWith(".toml"))
       .sort();
-    const hint = near.length === 0 ? {} : { hint: `recipes in ${folder}: ${near.join(", ")}` };
+    const name = basename(file, ".toml");
+    const isBuiltIn = (await builtInRecipes()).some((one) => one.name === name);
+    const hints = [
+      ...(isBuiltIn ? [`the recipe in this binary is named without an ending: ${name}`] : []),
+      ...(near.length === 0 ? [] : [`recipes in ${folder}: ${near.join(", ")}`]),
+    ];
+    const hint = hints.length === 0 ? {} : { hint: hints.join("; ") };
     throw new MatrixError("recipe_invalid", `cannot read the recipe ${file}: ${reasonOf(cause)}`, {
       cause,
       ...hint,

@@ -20,7 +20,7 @@ export interface PlanParts {
   readonly models: ReadonlyMap<string, ModelPlan>;
   readonly agents: ReadonlyMap<string, AgentPlan>;
   readonly rule: Rule;
-  /** sha256 of every prompt, module, tool list and schema, by path. */
+  /** sha256 of every prompt, module, tool list and schema, by path, or by `built-in:`. */
   readonly hashes: Readonly<Record<string, string>>;
 }
 

@@ -12,6 +12,7 @@ import type { Orchestrator, RemoteOrchestrator } from "../orchestrator/contract.
 import { createOrchestrator } from "../orchestrator/create.ts";
 import { createPythonRule } from "../orchestrator/python-rule.ts";
 import { PythonFiles, type PythonLoader } from "../python/files.ts";
+import { unplaced } from "../recipe/built-in/place.ts";
 import type { Environment } from "../recipe/compose.ts";
 import { isModule, readRecipeFile } from "../recipe/files.ts";
 import { joinKey } from "../recipe/key-path.ts";
@@ -171,7 +172,7 @@ const FORKS_NEED_RETRY =
 async function hashFiles(paths: readonly string[]): Promise<Record<string, string>> {
   const hashes: Record<string, string> = {};
   for (const path of paths)
-    hashes[path] = isModule(path) ? await hashUserModule(path) : await hashFile(path);
+    hashes[unplaced(path)] = isModule(path) ? await hashUserModule(path) : await hashFile(path);
   return hashes;
 }
 

@@ -23,6 +23,8 @@ test.each([
   "sandbox build",
   "sandbox ls",
   "sandbox gc",
+  "recipes",
+  "recipes show",
   "types",
   "completion",
 ])("the help of matrix %s is what was agreed", async (command) => {

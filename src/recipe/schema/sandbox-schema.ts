@@ -151,7 +151,7 @@ export const PLAIN_PROCESSES = v.parse(sandbox, { engine: "process", stateful: f
 
 /** Tells an image that is a path on disk from a Docker reference. */
 export function isImagePath(image: string): boolean {
-  return /^\.{0,2}\//.test(image) || image.endsWith(".sif");
+  return /^(\.{0,2}\/|built-in:)/.test(image) || image.endsWith(".sif");
 }
 
 export type SandboxConfig = v.InferOutput<typeof sandbox>;

@@ -109,6 +109,9 @@ function flagsOfScripts(): readonly string[] {
     .flatMap((text) => text.match(/--[a-z][a-z-]+/g) ?? []);
 }
 
+/** Commands that do something by themselves, although they have further ones. */
+const ALSO_ALONE = ["recipes"];
+
 let flagsFound: Promise<ReadonlyMap<string, readonly string[]>> | null = null;
 
 function flagsOfCommands(): Promise<ReadonlyMap<string, readonly string[]>> {
@@ -121,7 +124,8 @@ async function findFlags(): Promise<ReadonlyMap<string, readonly string[]>> {
   const nested = await Promise.all(
     commands.map(async (name) => {
       const below = await commandsIn([name]);
-      return below.length === 0 ? [name] : below.map((other) => `${name} ${other}`);
+      const nested = below.map((other) => `${name} ${other}`);
+      return below.length === 0 || ALSO_ALONE.includes(name) ? [name, ...nested] : nested;
     }),
   );
   const found = await Promise.all(

@@ -1,0 +1,4 @@
+// The generated list of the files that the binary carries.
+
+/** Texts by path from the top of the project: `recipes/coral.toml`. */
+export const FILES: ReadonlyMap<string, string>;
