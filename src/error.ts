@@ -62,6 +62,10 @@ export const LOST_PLACE: ReadonlySet<string> = new Set<ErrorCode>([
 
 /** Exit code with which a worker tells its watcher that it lost its patience with its driver. */
 export const EXIT_GONE = 64;
+/** Exit code with which a worker tells its watcher that it left because it was told to. */
+export const EXIT_TOLD = 65;
+/** Exit code with which a worker asks its watcher for another life at once. */
+export const EXIT_REJOIN = 66;
 
 /** Exit codes of the program (docs/files.md). */
 export const EXIT = { complete: 0, failedAbove: 1, refused: 2, resumable: 3, busy: 4 } as const;

@@ -5,14 +5,14 @@ import { rm } from "node:fs/promises";
 import { hostname } from "node:os";
 import { resolve } from "node:path";
 import { Command, Option } from "commander";
-import { EXIT, EXIT_GONE, MatrixError } from "../error.ts";
+import { EXIT, EXIT_GONE, EXIT_REJOIN, EXIT_TOLD, MatrixError } from "../error.ts";
 import { DEFAULT_PORT, parseAddress, urlOf } from "../http/address.ts";
 import { createIdentity, type Identity } from "../http/identity.ts";
 import { exitNow } from "../process.ts";
 import { createFinder, isComplete, readToken, runDirectoryOf } from "../run/join.ts";
 import { watchParent } from "../run/worker/parent.ts";
 import { Supervisor } from "../run/worker/supervisor.ts";
-import { runWorker } from "../run/worker/worker.ts";
+import { type Leaving, runWorker } from "../run/worker/worker.ts";
 import { HOST_KEY, LAST_ERROR, WorkerLives } from "../run/worker/worker-command.ts";
 import { printable } from "../task/printable.ts";
 import { makeTemporaryFolder } from "../task/temporary-folder.ts";
@@ -113,8 +113,15 @@ async function work(flags: AgentFlags, watcher: string): Promise<number> {
     show: (line) => void process.stderr.write(`${printable(line)}\n`),
     leave: leaving.signal,
   });
-  return why === "gone" ? EXIT_GONE : EXIT.complete;
+  return EXIT_OF[why];
 }
+
+const EXIT_OF = {
+  over: EXIT.complete,
+  told: EXIT_TOLD,
+  gone: EXIT_GONE,
+  rejoin: EXIT_REJOIN,
+} as const satisfies Record<Leaving, number>;
 
 /** The secret is this process's alone: programs that it starts do not inherit it. */
 function takeKey(env: NodeJS.ProcessEnv): string | undefined {
@@ -169,10 +176,11 @@ async function watchWorkers(flags: AgentFlags): Promise<number> {
     onStart: () => undefined,
     onDeath: (worker, { code, lastError, restartInMs }) => {
       lastErrors.set(worker, lastError);
-      // A worker that cannot run counts for more than one that lost its patience.
+      if (restartInMs !== null) return;
+      // A worker that cannot run counts for more than one that left early.
       if (code === EXIT.refused) worst = code;
-      else if (code === EXIT_GONE && worst === EXIT.complete) worst = EXIT.resumable;
-      if (restartInMs === null) left.delete(worker);
+      else if (code !== EXIT.complete && worst === EXIT.complete) worst = EXIT.resumable;
+      left.delete(worker);
       if (left.size === 0) over.resolve();
     },
     log: terminalLog,

@@ -54,6 +54,9 @@ export class Coordinator {
   /** Hosts that were shut out. */
   readonly #fenced = new Set<HostId>();
   readonly #formingUntil: number;
+  /** Hosts that keep their tasks and have heard that this driver ends. */
+  readonly #told = new Set<HostId>();
+  #keeps: (id: HostId) => boolean = () => false;
   #state: "forming" | "adopting" | "running" | "over" = "forming";
   /** Version of the list that broker and routing follow. */
   #followed = 0;
@@ -83,14 +86,15 @@ export class Coordinator {
 
   beat(beat: Beat): BeatAnswer {
     const { now, watcher, routing } = this.#options;
-    if (this.#fenced.has(beat.member.id)) return { state: "over", joining: "", list: null };
+    const { id } = beat.member;
+    if (this.#fenced.has(id)) return { state: "rejoin", joining: "", list: null };
     const { isNew, joining } = this.#roster.beat(beat, now());
     if (isNew) watcher.joined(beat.member);
     this.#followRoster();
-    routing.noteLoad(beat.member.id, beat.load);
+    routing.noteLoad(id, beat.load);
     const isForming = this.#state === "forming";
     return {
-      state: this.#state === "over" ? "over" : isForming ? "forming" : "running",
+      state: this.#state === "over" ? this.#farewell(id) : isForming ? "forming" : "running",
       joining,
       list: isForming || this.#roster.knows(beat.known) ? null : this.#roster.list,
     };
@@ -107,7 +111,7 @@ export class Coordinator {
 
   /**
    * Shuts out a host that lives and does not end its tasks: its beats count no more, and other
-   * hosts take over what it holds. For the host, the run is over.
+   * hosts take over what it holds. The host begins another life.
    */
   fence(id: HostId): void {
     this.#fenced.add(id);
@@ -139,9 +143,24 @@ export class Coordinator {
     if (this.#state === "running") this.#census.request(this.#options.now());
   }
 
-  /** Ends the run. Hosts learn of it at their next beat. */
-  end(): void {
+  /**
+   * Ends the work of this driver. Hosts learn of it at their next beat. Those that `keeps` names
+   * keep their tasks for the next driver.
+   */
+  end(keeps: (id: HostId) => boolean): void {
     this.#state = "over";
+    this.#keeps = keeps;
+  }
+
+  /** Hosts that are present and have not heard yet that this driver ends. */
+  get untold(): number {
+    return this.#roster.hosts.filter(({ member }) => !this.#told.has(member.id)).length;
+  }
+
+  #farewell(id: HostId): "stopped" | "over" {
+    if (!this.#keeps(id)) return "over";
+    this.#told.add(id);
+    return "stopped";
   }
 
   #isAllThere(now: number): boolean {

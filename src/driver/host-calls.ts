@@ -78,8 +78,8 @@ export class HostCalls {
   #beat(body: Uint8Array, from: HostId): Uint8Array {
     const { run, host, load, known, bytes, spent } = decodeControl("beat", body);
     const { coordinator, desk, rates, ended } = this.#options;
-    // The host belongs to a run that had this directory before.
-    if (run !== this.#options.run) return encodeControl("heard", RUN_IS_OVER);
+    // The host has an earlier recipe or other secrets, or a run that had this directory before.
+    if (run !== this.#options.run) return encodeControl("heard", REJOIN);
     this.#bytesSent.set(from, bytes);
     this.#names.note(from, host.name);
     desk.spent(from, spent);
@@ -148,8 +148,8 @@ function mayReplace(from: HostId, replaced: HostId): boolean {
   return fingerprintIn(replaced) === null || isSameKey(from, replaced);
 }
 
-const RUN_IS_OVER: Control<"heard"> = {
-  state: "over",
+const REJOIN: Control<"heard"> = {
+  state: "rejoin",
   joining: "",
   rated: [],
   ended: [],

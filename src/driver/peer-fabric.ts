@@ -34,7 +34,7 @@ const TICK_MS = 100;
 const STALL_MS = 15_000;
 /** Interval at which the log names the roles without a host. */
 const UNSERVED_MS = 10_000;
-/** Hosts have this long to learn that the run is over. */
+/** Hosts have this long to learn that the driver ends. */
 const FAREWELL_MS = 3000;
 
 /** The driver's end of the network. */
@@ -79,7 +79,7 @@ export interface PeerFabricOptions {
   readonly clock: Clock;
 }
 
-export class PeerFabric implements Fabric {
+export class PeerFabric implements Omit<Fabric, "stop"> {
   readonly ready: Promise<void>;
   readonly #options: PeerFabricOptions;
   readonly #coordinator: Coordinator;
@@ -150,12 +150,12 @@ export class PeerFabric implements Fabric {
 
   /** Until the coordinator has formed, hosts of an earlier driver may still come. */
   get canFinish(): boolean {
-    return !this.#isFormed || this.#hosts.length > 0;
+    return !this.#isFormed || this.hosts.length > 0;
   }
 
   settle(rowId: string, trial: number): void {
     this.#lastEndAt = this.#options.clock();
-    if (this.#options.keepers.size > 0) this.#ended.add(rowId, trial, this.#hosts);
+    if (this.#options.keepers.size > 0) this.#ended.add(rowId, trial, this.hosts);
   }
 
   /** True for a host that was shut out. */
@@ -177,12 +177,16 @@ export class PeerFabric implements Fabric {
     this.#coordinator.remove(id, "died");
   }
 
-  async stop(): Promise<void> {
+  /**
+   * Tells hosts that this driver ends. Those that `keeps` names keep their tasks for the next
+   * driver, and the others leave.
+   */
+  async stop(keeps: (id: HostId) => boolean): Promise<void> {
     this.#isOver = true;
-    this.#coordinator.end();
+    this.#coordinator.end(keeps);
     const { clock } = this.#options;
     const deadline = clock() + FAREWELL_MS;
-    while (this.#hosts.length > 0 && clock() < deadline)
+    while (this.#coordinator.untold > 0 && clock() < deadline)
       await new Promise((resolve) => setTimeout(resolve, TICK_MS));
     await this.abandon();
   }
@@ -222,13 +226,14 @@ export class PeerFabric implements Fabric {
     for (const task of keys) this.#options.log.write("info", "no process holds a task", { task });
   }
 
-  get #hosts(): readonly Member[] {
+  /** Hosts that are present. */
+  get hosts(): readonly Member[] {
     return this.#coordinator.hosts.map(({ member }) => member);
   }
 
   #tellHosts(): void {
     // A driver that has not formed keeps the earlier driver's list: it may die, too.
-    if (this.#isFormed) this.#options.onHosts(this.#hosts.map(({ id }) => id));
+    if (this.#isFormed) this.#options.onHosts(this.hosts.map(({ id }) => id));
   }
 
   #take(messages: readonly Message[]): void {
@@ -280,7 +285,7 @@ export class PeerFabric implements Fabric {
   }
 
   #rolesWithoutHost(): readonly string[] {
-    const served = new Set(this.#hosts.flatMap(({ roles }) => roles));
+    const served = new Set(this.hosts.flatMap(({ roles }) => roles));
     return this.#options.roles.filter((role) => !served.has(role));
   }
 }

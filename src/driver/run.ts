@@ -40,7 +40,8 @@ export interface Fabric {
   begin(): void;
   /** Called when a task has its record, so that its hosts drop what they keep for it. */
   settle(rowId: string, trial: number): void;
-  stop(): Promise<void>;
+  /** `isComplete` is false when another driver may go on with the run. */
+  stop(isComplete: boolean): Promise<void>;
 }
 
 /** The operations on tasks that the coordinator of a run on many hosts needs. */
@@ -160,7 +161,7 @@ export class Run implements Receiver, DriverTasks {
     ]);
     clearInterval(expiring);
     try {
-      await fabric.stop();
+      await fabric.stop(end.complete);
       return end;
     } catch (thrown) {
       // The error that ended the run says more than one that follows from it.

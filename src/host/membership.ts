@@ -2,7 +2,7 @@
 // the list of hosts in the answer, and waits when the driver is gone. It finds a driver that comes
 // back, or a new one that continues the run, at the address of the first one.
 
-import type { decodeControl } from "../peer/control.ts";
+import type { Control } from "../peer/control.ts";
 import type { Member } from "../peer/member.ts";
 import { followList, type ListVersion } from "../peer/membership.ts";
 import type { Peer } from "../peer/peer.ts";
@@ -25,8 +25,9 @@ export interface MembershipOptions {
   readonly spent: () => Spent;
   /** The host waits this long for a driver that is gone. */
   readonly patienceMs: number;
-  /** Called once for each silence of the driver that has lasted for `silentMs`. */
-  readonly onSilent: () => void;
+  /** Called when the driver is lost, or back. */
+  readonly onDriver: (news: DriverNews) => void;
+  /** A silence of this length is news. */
   readonly silentMs?: number;
   /** Tells, while the driver is silent, whether the files of the run say that it is complete. */
   readonly isComplete: () => Promise<boolean>;
@@ -36,24 +37,34 @@ export interface MembershipOptions {
   readonly onEnded: (rowId: string, trial: number) => void;
 }
 
+/**
+ * `silent`: the driver has not answered for some seconds. `stopped`: it ended before the run was
+ * complete. `back`: it answers again, or the next driver of the run does.
+ */
+export type DriverNews = "silent" | "stopped" | "back";
+
+/**
+ * `over`: this host is not needed any more. `gone`: the driver was silent for longer than the
+ * host's patience. `rejoin`: the driver takes no part of this life of the host.
+ */
+export type MembershipEnd = "over" | "gone" | "rejoin";
+
 export class Membership {
-  /**
-   * Resolves when the run is over, or the driver was silent for longer than the host's patience.
-   */
-  readonly ended: Promise<"over" | "gone">;
+  readonly ended: Promise<MembershipEnd>;
   readonly #options: MembershipOptions;
-  readonly #end: (why: "over" | "gone") => void;
+  readonly #end: (why: MembershipEnd) => void;
   #isOver = false;
   #known: ListVersion | null = null;
   #joining = "";
   readonly #patience: Patience;
-  #saidSilent = false;
+  /** The driver is lost, as far as the owner of this host was told. */
+  #isLost = false;
   #leaving = false;
   #beating: Promise<void>;
   #stopped = false;
 
   constructor(options: MembershipOptions) {
-    const { promise, resolve } = Promise.withResolvers<"over" | "gone">();
+    const { promise, resolve } = Promise.withResolvers<MembershipEnd>();
     this.ended = promise;
     this.#end = resolve;
     this.#options = options;
@@ -111,19 +122,32 @@ export class Membership {
       else this.#saySilent();
       return;
     }
-    this.#saidSilent = false;
     this.#patience.heard(performance.now());
     onRated(heard.rated);
     for (const [rowId, trial] of heard.ended) onEnded(rowId, trial);
-    if (heard.state !== "over") this.#follow(heard);
-    else this.#finish();
+    this.#take(heard);
+  }
+
+  #take(heard: Control<"heard">): void {
+    if (heard.state === "over") this.#finish();
+    else if (heard.state === "rejoin") this.#end("rejoin");
+    else if (heard.state === "stopped") this.#lose("stopped");
+    else {
+      if (this.#isLost) this.#options.onDriver("back");
+      this.#isLost = false;
+      this.#follow(heard);
+    }
   }
 
   #saySilent(): void {
-    const { onSilent, silentMs = SILENT_MS } = this.#options;
-    if (this.#saidSilent || this.#patience.silentMs < silentMs) return;
-    this.#saidSilent = true;
-    onSilent();
+    const { silentMs = SILENT_MS } = this.#options;
+    if (this.#patience.silentMs >= silentMs) this.#lose("silent");
+  }
+
+  #lose(news: "silent" | "stopped"): void {
+    if (this.#isLost) return;
+    this.#isLost = true;
+    this.#options.onDriver(news);
   }
 
   #finish(): void {
@@ -131,7 +155,7 @@ export class Membership {
     this.#end("over");
   }
 
-  #follow({ list, joining }: ReturnType<typeof decodeControl<"heard">>): void {
+  #follow({ list, joining }: Control<"heard">): void {
     const { peer } = this.#options;
     const isNew =
       list !== null &&

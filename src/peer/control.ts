@@ -74,7 +74,7 @@ const SCHEMAS = {
    * what it keeps for them. `list` is null when the host knows the list already.
    */
   heard: v.strictObject({
-    state: v.picklist(["forming", "running", "over"]),
+    state: v.picklist(["forming", "running", "stopped", "rejoin", "over"]),
     joining: text,
     /** The models whose requests wait for their turn. */
     rated: v.array(text),

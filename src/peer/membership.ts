@@ -13,6 +13,14 @@ export interface Beat {
   readonly known: ListVersion | null;
 }
 
+/**
+ * `forming`: the driver has just begun, and waits for the hosts of the driver before it. `stopped`:
+ * the driver ends and the run is not complete; the host keeps its tasks for the next driver.
+ * `rejoin`: this life of the host has no part in the run any more, and its process begins another.
+ * `over`: the host is not needed any more.
+ */
+export type RunState = "forming" | "running" | "stopped" | "rejoin" | "over";
+
 /** Names one list of one driver. */
 export interface ListVersion {
   readonly driver: HostId;
@@ -20,11 +28,8 @@ export interface ListVersion {
 }
 
 export interface BeatAnswer {
-  /**
-   * A driver that has just begun is forming: it waits for the hosts of the driver before it. `over`
-   * means that the run has ended.
-   */
-  readonly state: "forming" | "running" | "over";
+  /** What the driver says of the run. */
+  readonly state: RunState;
   /**
    * Identifies this joining of the host. When it changes, the host had been given up, and it
    * repeats its acknowledgements to its peers (`Broker.repeat`).

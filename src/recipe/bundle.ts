@@ -2,6 +2,7 @@
 // those import. The dataset stays with the driver. A bundle arrives from the network, so the
 // host checks names and sizes before it writes anything.
 
+import { createHash } from "node:crypto";
 import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { dirname, join, relative, sep } from "node:path";
 import { MatrixError, messageOf } from "../error.ts";
@@ -56,6 +57,21 @@ export async function createBundle(
     files: Object.fromEntries([...contents].map(([path, bytes]) => [nameOf(path), bytes])),
     secrets: withSecrets ? Object.fromEntries(secrets) : {},
   };
+}
+
+/**
+ * A short name of what hosts have from a bundle: its files and secrets. Keys of the recipe that
+ * drivers of one run may change, such as its budget, are left out.
+ */
+export function digestOf({ files, secrets }: Bundle): string {
+  const hash = createHash("sha256");
+  for (const group of [files, secrets]) {
+    const names = Object.keys(group).sort();
+    hash.update(`${names.length};`);
+    for (const part of names.flatMap((name) => [name, group[name] ?? ""]))
+      hash.update(`${Buffer.byteLength(part)}:`).update(part);
+  }
+  return hash.digest("hex").slice(0, 16);
 }
 
 /** The text of a key under its file's name in the bundle. A key without a file keeps its text. */

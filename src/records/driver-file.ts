@@ -121,6 +121,11 @@ export class DriverFileKeeper {
     );
   }
 
+  /** Resolves when the latest change is on disk. */
+  get saved(): Promise<void> {
+    return this.#saved;
+  }
+
   /** Removes the file. Fails, and leaves it, when another driver has the directory. */
   async remove(): Promise<void> {
     await this.#saved;

@@ -20,7 +20,7 @@ const count = v.pipe(v.number(), v.integer(), v.minValue(0));
  * Reasons why a start ended early: a signal of the user, a used-up budget, ends that no row can
  * change (run.stop_after), or an error of the run itself.
  */
-const STOPPED_BY = ["signal", "budget", "early_stop", "error"] as const;
+const STOPPED_BY = ["signal", "budget", "early_stop", "disk", "error"] as const;
 
 const manifestSchema = v.strictObject({
   format: v.literal(MANIFEST_FORMAT),

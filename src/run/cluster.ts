@@ -22,10 +22,11 @@ import { createIdentity, type Identity } from "../http/identity.ts";
 import { PeerServer } from "../http/peer-server.ts";
 import { knowSecret } from "../known-secrets.ts";
 import type { Control } from "../peer/control.ts";
+import type { HostId } from "../peer/member.ts";
 import { Peer } from "../peer/peer.ts";
 import { isRunning, machineId } from "../process.ts";
 import { randomId } from "../random-id.ts";
-import { type Bundle, createBundle } from "../recipe/bundle.ts";
+import { type Bundle, createBundle, digestOf } from "../recipe/bundle.ts";
 import type { Environment } from "../recipe/compose.ts";
 import type { Recipe, RoleConfig } from "../recipe/schema/schema.ts";
 import { type DriverFile, DriverFileKeeper, readEarlierDriver } from "../records/driver-file.ts";
@@ -65,7 +66,7 @@ interface Place {
   readonly url: string;
   readonly file: DriverFileKeeper;
   readonly bundle: Bundle;
-  /** Identifies the run; every driver of the run has the same. */
+  /** Identifies the run, and the files and secrets with which its hosts work. */
   readonly run: string;
   readonly token: string;
   /** This process among its peers. */
@@ -123,6 +124,8 @@ export class Cluster implements Stage {
     const withSecrets = isLoopback(asked.hostname) || !hosts.insecure;
     const identity = createIdentity(`driver-${randomId(10)}`);
     const bundle = await createBundle(plan.loaded, { env, withSecrets });
+    // A host that has other files or secrets than this driver's joins anew.
+    const edition = `${run}.${digestOf(bundle)}`;
     const server = await listenAgain(asked, earlier, (address) =>
       listen(address, { token, self: identity.id, insecure: hosts.insecure, log }),
     );
@@ -138,7 +141,8 @@ export class Cluster implements Stage {
       workers: [...localWorkersOf(earlier)],
     };
     const file = await DriverFileKeeper.create(directory, content, lock.confirm);
-    return new Cluster(options, { server, url, file, bundle, run, token, identity, earlier });
+    const place = { server, url, file, bundle, run: edition, token, identity, earlier };
+    return new Cluster(options, place);
   }
 
   /** A host writes to the journal under its id. */
@@ -254,15 +258,25 @@ class ClusterFabric implements Fabric {
     this.#fabric.settle(rowId, trial);
   }
 
-  async stop(): Promise<void> {
+  async stop(isComplete: boolean): Promise<void> {
     if (this.#lost.aborted) {
       // Hosts and workers belong to the driver that took over. They find it by themselves.
       this.#workers?.abandon();
       await this.#fabric.abandon();
       return;
     }
+    // The next driver starts workers of its own. Hosts of `matrix agent` wait for it.
+    const own = this.#workers?.hostIds;
+    const keeps = (id: HostId) => !isComplete && own?.has(id) !== true;
     // Together: an adopted worker that leaves because the run is over would be taken for a crash.
-    await Promise.all([this.#fabric.stop(), this.#workers?.stop()]);
+    await Promise.all([this.#fabric.stop(keeps), this.#workers?.stop()]);
+    const kept = this.#fabric.hosts.filter(({ id }) => keeps(id)).map(({ name }) => name);
+    if (kept.length > 0) {
+      const text = "hosts keep their tasks and wait for the next driver of this run";
+      this.#log.write("info", text, { hosts: kept.join(",") });
+      await this.#file.saved;
+      return;
+    }
     await this.#file.remove().catch((thrown: unknown) => {
       const why = messageOf(thrown);
       this.#log.write("warning", "the driver's file could not be removed", { why });

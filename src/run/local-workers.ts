@@ -88,6 +88,11 @@ export class LocalWorkers {
     this.#supervisor.start();
   }
 
+  /** Ids of the hosts that run now as these workers. */
+  get hostIds(): ReadonlySet<string> {
+    return new Set(this.#supervisor.workers.flatMap(({ name }) => this.#lives.idOf(name) ?? []));
+  }
+
   async stop(): Promise<void> {
     this.#isStopping = true;
     clearInterval(this.#looking);

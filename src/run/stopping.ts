@@ -4,7 +4,7 @@
 
 import type { EarlyStop } from "../driver/early-stop.ts";
 import { onAbort } from "../driver/run.ts";
-import { messageOf } from "../error.ts";
+import { MatrixError, messageOf } from "../error.ts";
 import { masked } from "../known-secrets.ts";
 import type { Stopped } from "../records/manifest.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -50,7 +50,7 @@ export class Stopping {
   /** Why the run stopped. `error` is what ended it; null when it was told to stop. */
   reason(error: Error | null): Stopped {
     const { usedUp, earlyStop } = this.#options;
-    if (error !== null) return { why: "error", message: masked(messageOf(error)) };
+    if (error !== null) return { why: whyOf(error), message: masked(messageOf(error)) };
     if (earlyStop.reason !== null) return { why: "early_stop", message: masked(earlyStop.reason) };
     const used = usedUp();
     return used === null
@@ -92,6 +92,11 @@ export class Stopping {
       if (!canFinish()) end();
     }, HOSTS_LOOK_MS);
   }
+}
+
+/** A full disk and a storage that is gone can be mended from outside, and then the run goes on. */
+function whyOf(error: Error): "disk" | "error" {
+  return error instanceof MatrixError && error.code === "storage_failed" ? "disk" : "error";
 }
 
 export const NEVER = new AbortController().signal;

@@ -216,7 +216,7 @@ test("a census is taken on request only while the coordinator is running", () =>
   coordinator.recount();
   expect([asked.map(({ phase }) => phase), coordinator.censusRunning]).toEqual([["begin"], true]);
   count();
-  coordinator.end();
+  coordinator.end(() => false);
   coordinator.recount();
   expect([asked, coordinator.censusRunning]).toEqual([[], false]);
 });
@@ -268,8 +268,20 @@ test("a beat tells the driver's routing how busy the host is", () => {
 test("hosts are told that the run is over once it has ended", () => {
   const { coordinator, run, beat } = createCoordinator();
   run("a");
-  coordinator.end();
+  coordinator.end(() => false);
   expect(beat("a").state).toBe("over");
+});
+
+test("a host that keeps its tasks is told that the driver stopped, and another that the run is over", () => {
+  const { coordinator, run, beat } = createCoordinator();
+  run("agent", "worker");
+  expect(coordinator.untold).toBe(2);
+  coordinator.end((id) => id === "agent");
+  expect(coordinator.untold).toBe(2);
+  expect([beat("agent").state, coordinator.untold]).toEqual(["stopped", 1]);
+  expect([beat("worker").state, coordinator.untold]).toEqual(["over", 1]);
+  coordinator.remove("worker", "left");
+  expect(coordinator.untold).toBe(0);
 });
 
 test("the driver is its own only member until the coordinator has formed", () => {
@@ -280,7 +292,7 @@ test("the driver is its own only member until the coordinator has formed", () =>
   expect(routing.members.map(({ id }) => id)).toEqual(["self", "a"]);
 });
 
-test("a host that was shut out is gone, and for it the run is over, at every beat", () => {
+test("a host that was shut out is gone, and is told to begin another life, at every beat", () => {
   const { coordinator, beat, run, takeTold } = createCoordinator();
   run("a", "b");
   expect(coordinator.isFenced("a")).toBe(false);
@@ -289,7 +301,7 @@ test("a host that was shut out is gone, and for it the run is over, at every bea
   expect(coordinator.isFenced("a")).toBe(true);
   expect(coordinator.hosts.map(({ member }) => member.id)).toEqual(["b"]);
   for (let beats = 0; beats < 2; beats++)
-    expect(beat("a")).toEqual({ state: "over", joining: "", list: null });
+    expect(beat("a")).toEqual({ state: "rejoin", joining: "", list: null });
   expect(coordinator.hosts).toHaveLength(1);
   expect(beat("b").state).toBe("running");
 });

@@ -160,10 +160,10 @@ test("a beat counts under the id of its sender, and is answered with the list, e
   expect(await beat({ known: version })).toMatchObject({ state: "running", list: null });
 });
 
-test("a host of another run is told that its run is over, and counts for nothing", async () => {
+test("a host of another run, or of other secrets, is told to join anew, and counts for nothing", async () => {
   const { calls, coordinator, beat, takeTold } = createCalls();
   expect(await beat({ run: "another-run" })).toEqual({
-    state: "over",
+    state: "rejoin",
     joining: "",
     rated: [],
     ended: [],

@@ -36,6 +36,6 @@ test("the fabric of one process carries messages from its beginning, and stops i
   fabric.settle("x", 2);
   expect(settled).toEqual(["x/2"]);
   expect(stops).toBe(0);
-  await fabric.stop();
+  await fabric.stop(true);
   expect(stops).toBe(1);
 });

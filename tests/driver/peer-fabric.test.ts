@@ -111,7 +111,7 @@ async function createFabric({
     isReady: () => isReady,
     stopsOfRates: () => stopsOfRates,
     stop: async () => {
-      const stopping = fabric.stop();
+      const stopping = fabric.stop(() => false);
       clock.now += 3000;
       await stopping;
     },
@@ -378,9 +378,11 @@ test.concurrent("a fabric that stops tells its hosts that the run is over, and w
   await formed(stage);
   await worker.beat();
   let hasStopped = false;
-  const stopping = stage.fabric.stop().then(() => {
-    hasStopped = true;
-  });
+  const stopping = stage.fabric
+    .stop(() => false)
+    .then(() => {
+      hasStopped = true;
+    });
   expect((await worker.beat()).state).toBe("over");
   await stage.ticked();
   expect([hasStopped, stage.stopsOfRates()]).toEqual([false, 0]);
@@ -388,6 +390,18 @@ test.concurrent("a fabric that stops tells its hosts that the run is over, and w
   await stopping;
   expect(stage.stopsOfRates()).toBe(1);
   await expect(worker.beat()).rejects.toThrow();
+  await worker.stop();
+});
+
+test.concurrent("a fabric that stops waits for a host that keeps its tasks only until the host has heard of it", async () => {
+  const stage = await createFabric();
+  const worker = await createHost(stage, "w");
+  await formed(stage);
+  await worker.beat();
+  const stopping = stage.fabric.stop((id) => id === "w");
+  expect((await worker.beat()).state).toBe("stopped");
+  await stopping;
+  expect(stage.fabric.hosts.map(({ id }) => id)).toEqual(["w"]);
   await worker.stop();
 });
 
@@ -400,7 +414,7 @@ test.concurrent("a fabric that stops asks for no further hosts while it waits fo
     await worker.beat();
   }
   const said = stage.lines.length;
-  const stopping = stage.fabric.stop();
+  const stopping = stage.fabric.stop(() => false);
   stage.clock.now += 1;
   for (let look = 0; look < 3; look++) await stage.ticked();
   expect(stage.lines.slice(said)).toEqual([]);
@@ -414,7 +428,7 @@ test.concurrent("a fabric that stops waits no longer than 3 seconds for its host
   const worker = await createHost(stage, "w");
   await formed(stage);
   await worker.beat();
-  const stopping = stage.fabric.stop();
+  const stopping = stage.fabric.stop(() => false);
   stage.clock.now += 3000;
   await stopping;
   await worker.stop();

@@ -2,7 +2,7 @@
 
 import { expect, test } from "bun:test";
 import { DriverCalls } from "../../src/host/driver-calls.ts";
-import { Membership, type MembershipOptions } from "../../src/host/membership.ts";
+import { type DriverNews, Membership, type MembershipOptions } from "../../src/host/membership.ts";
 import { PeerServer } from "../../src/http/peer-server.ts";
 import type { Control } from "../../src/peer/control.ts";
 import { Peer } from "../../src/peer/peer.ts";
@@ -70,6 +70,7 @@ async function createMembership(
   };
   const rated: (readonly string[])[] = [];
   const ended: string[] = [];
+  const news: DriverNews[] = [];
   /** The effects of earlier answers on the host, at each answer. */
   const before: { readonly repeats: number; readonly members: readonly string[] }[] = [];
   const calls = new DriverCalls("host-1", async () => ({ url: driver.url, token: TOKEN }));
@@ -80,7 +81,7 @@ async function createMembership(
     driver: calls,
     spent: () => SPENT,
     patienceMs: 60_000,
-    onSilent: () => undefined,
+    onDriver: (one) => void news.push(one),
     isComplete: async () => false,
     onRated: (models) => {
       rated.push(models);
@@ -97,7 +98,20 @@ async function createMembership(
     await peer.stop();
     await driver.stop();
   };
-  return { membership, peer, calls, beats, goodbyes, world, rated, ended, before, heard, stop };
+  return {
+    membership,
+    peer,
+    calls,
+    beats,
+    goodbyes,
+    world,
+    rated,
+    ended,
+    news,
+    before,
+    heard,
+    stop,
+  };
 }
 
 test.concurrent("a beat tells who the host is, how busy it is, what it has spent and which list it knows", async () => {
@@ -174,6 +188,28 @@ test.concurrent("a membership ends as over when the driver says so, whatever its
   await stop();
 });
 
+test.concurrent("a host tells once that the driver stopped, keeps on, and tells when the next driver answers", async () => {
+  const states = ["running", "stopped", "stopped", "forming", "running"] as const;
+  const { membership, news, heard, world, stop } = await createMembership(
+    states.map((state) => ({ state })),
+    { silentMs: 0 },
+  );
+  await heard(3);
+  world.isAway = true;
+  expect([news, membership.isOver]).toEqual([["stopped"], false]);
+  world.isAway = false;
+  await heard(5);
+  expect(news).toEqual(["stopped", "back"]);
+  await stop();
+});
+
+test.concurrent("a host that has no part in the run any more is to join anew, and the run is not over", async () => {
+  const { membership, stop } = await createMembership([{}, { state: "rejoin" }]);
+  expect(await membership.ended).toBe("rejoin");
+  expect(membership.isOver).toBe(false);
+  await stop();
+});
+
 test.concurrent("a membership ends as gone when the driver is silent for longer than the patience", async () => {
   const { membership, world, heard, rated, stop } = await createMembership([{}], { patienceMs: 1 });
   await heard(1);
@@ -238,19 +274,17 @@ test.concurrent("a membership is over when the driver is silent and the files sa
   await stop();
 });
 
-test.concurrent("a host says once in each silence of its driver that it waits, and again in the next", async () => {
-  let silences = 0;
-  const setup = { onSilent: () => void silences++, silentMs: 30 };
-  const { world, rated, heard, stop } = await createMembership([{}], setup);
+test.concurrent("a host tells of each silence of its driver once, and when the driver is back", async () => {
+  const { news, world, rated, heard, stop } = await createMembership([{}], { silentMs: 30 });
   await heard(1);
-  expect(silences).toBe(0);
-  for (const count of [1, 2]) {
+  expect(news).toEqual([]);
+  for (const rounds of [1, 2]) {
     world.isAway = true;
-    await until(() => silences === count, "the silence is told");
-    const before = rated.length;
+    await until(() => news.length === 2 * rounds - 1, "the silence is told");
     world.isAway = false;
-    await heard(before + 1);
-    expect(silences).toBe(count);
+    await heard(rated.length + 1);
+    await until(() => news.length === 2 * rounds, "the return is told");
   }
   await stop();
+  expect(news).toEqual(["silent", "back", "silent", "back"]);
 });

@@ -102,6 +102,8 @@ test.each([
   ["counted", null],
   ["beat", { run: "r", host, load: {}, known: null, bytes: 0, spent }],
   ["heard", { state: "over", joining: "", rated: [], ended: [], list: null }],
+  ["heard", { state: "stopped", joining: "", rated: [], ended: [], list: null }],
+  ["heard", { state: "rejoin", joining: "", rated: [], ended: [], list: null }],
   ["leave", { id: "h", why: "died", spent }],
   ["census", { number: 0, phase: "begin" }],
 ] as const)("a message of kind %s may also be %j", (kind, message) => {

@@ -15,7 +15,13 @@ import {
 } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { loadUserModule } from "../../src/agent/user-module.ts";
-import { type Bundle, createBundle, parseBundle, unpackBundle } from "../../src/recipe/bundle.ts";
+import {
+  type Bundle,
+  createBundle,
+  digestOf,
+  parseBundle,
+  unpackBundle,
+} from "../../src/recipe/bundle.ts";
 import { loadRecipe } from "../../src/recipe/load.ts";
 import type { Plan } from "../../src/run/plan.ts";
 import { prepare } from "../../src/run/prepare.ts";
@@ -402,4 +408,23 @@ describe("a bundle from the network", () => {
         "cannot unpack the driver's recipe",
       );
     }));
+});
+
+test("the digest of a bundle tells files and secrets apart, and not the keys that drivers may change", () => {
+  const bytes = (text: string) => new TextEncoder().encode(text);
+  const bundle = { recipe: "a = 1", files: { "files/p": bytes("x") }, secrets: { KEY: "k" } };
+  const digests = [
+    bundle,
+    { ...bundle, files: { "files/p": bytes("y") } },
+    { ...bundle, files: { "files/q": bytes("x") } },
+    { ...bundle, files: { "files/p": bytes("x"), "files/q": bytes("x") } },
+    { ...bundle, secrets: { KEY: "other" } },
+    { ...bundle, secrets: {} },
+    { ...bundle, files: { ...bundle.files, KEY: bytes("k") }, secrets: {} },
+  ].map(digestOf);
+  expect(new Set(digests).size).toBe(7);
+  expect(digests[0]).toMatch(/^[0-9a-f]{16}$/);
+  const other = { files: { b: bytes("2"), a: bytes("1") }, secrets: { y: "2", x: "1" } };
+  const same = { files: { a: bytes("1"), b: bytes("2") }, secrets: { x: "1", y: "2" } };
+  expect(digestOf({ ...other, recipe: "budget = 1" })).toBe(digestOf({ ...same, recipe: "" }));
 });

@@ -1,6 +1,7 @@
 // How a run stops before it is complete, and the reason that it gives.
 
 import { expect, test } from "bun:test";
+import { MatrixError } from "../../src/error.ts";
 import { Stopping, type StoppingOptions } from "../../src/run/stopping.ts";
 import { keptLog } from "../parts/kept-log.ts";
 import { SECRET, withSecret } from "../parts/secret.ts";
@@ -113,6 +114,11 @@ test("an early stop gives its reason, and tasks in flight the grace time once", 
       why: "error",
       message: "the disk is full",
     });
+    expect(stopping.reason(new MatrixError("storage_failed", "no space left"))).toEqual({
+      why: "disk",
+      message: "no space left",
+    });
+    expect(stopping.reason(new MatrixError("dataset_gone", "no rows")).why).toBe("error");
   }));
 
 test("a run without signals of a user stops for its budget alone", () =>

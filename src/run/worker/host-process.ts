@@ -4,7 +4,7 @@
 import { messageOf } from "../../error.ts";
 import type { DriverAddress, DriverCalls } from "../../host/driver-calls.ts";
 import type { Host } from "../../host/host.ts";
-import { Membership } from "../../host/membership.ts";
+import { type DriverNews, Membership } from "../../host/membership.ts";
 import type { Role } from "../../host/role.ts";
 import { Watchdog } from "../../host/watch/watchdog.ts";
 import {
@@ -52,8 +52,8 @@ export interface HostProcessOptions {
   /** Cleartext between machines. */
   readonly insecure: boolean;
   readonly patienceMs: number;
-  /** Called once for each silence of the driver that has lasted for some seconds. */
-  readonly onSilent: () => void;
+  /** Called when the driver is lost, or back. */
+  readonly onDriver: (news: DriverNews) => void;
   /** Tells whether the files of the run say that it is complete. */
   readonly isComplete: () => Promise<boolean>;
   /** The run directory; null where this process cannot reach it. */
@@ -98,7 +98,7 @@ export class HostProcess {
 
   /** Opens sandboxes, models and agents, listens, and takes part from then on. */
   static async open(options: HostProcessOptions): Promise<HostProcess> {
-    const { plan, run, id, name, roles, driver, env, log, patienceMs, onSilent, isComplete } =
+    const { plan, run, id, name, roles, driver, env, log, patienceMs, onDriver, isComplete } =
       options;
     const { recipe } = plan;
     await using open = new AsyncDisposableStack();
@@ -150,7 +150,7 @@ export class HostProcess {
       peer,
       driver,
       spent: () => spending.total,
-      ...{ patienceMs, onSilent, isComplete },
+      ...{ patienceMs, onDriver, isComplete },
       onRated: (models) => permits.addModels(models),
       onEnded: (rowId, trial) => live.sandboxes.release(rowId, trial),
     });

@@ -50,10 +50,7 @@ export async function joinRun(
     const asked = await ask(driver, options);
     if (typeof asked !== "string") return asked;
     const isOver = completePatience.ask(performance.now()) === "give up";
-    if (isOver && (await options.isComplete())) {
-      show(`${name}: the run is complete: leaving`);
-      return "over";
-    }
+    if (isOver && (await options.isComplete())) return "over";
     if (patience.ask(performance.now()) === "give up") return "gone";
     if (performance.now() - saidAt > SAY_MS) {
       saidAt = performance.now();

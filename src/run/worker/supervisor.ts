@@ -10,7 +10,7 @@ import type { ChildProcess } from "node:child_process";
 import { closeSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
-import { EXIT, EXIT_GONE, messageOf } from "../../error.ts";
+import { EXIT, EXIT_GONE, EXIT_REJOIN, EXIT_TOLD, messageOf } from "../../error.ts";
 import { isRunning, type ProcessId, startTimeOf } from "../../process.ts";
 import type { Log } from "../../telemetry/log.ts";
 import { lastErrorOf, StderrFile } from "./stderr-file.ts";
@@ -215,7 +215,8 @@ export class Supervisor {
     void child.then(({ exitCode: code = null, signal = null, originalMessage = "" }) => {
       if (pid === undefined) this.#ended(worker, startedAt, notStarted(originalMessage));
       else {
-        const lastError = isLeaver(code) ? "" : lastErrorOf(worker.stderr.tail());
+        const isCrash = !isLeaver(code) && code !== EXIT_REJOIN;
+        const lastError = isCrash ? lastErrorOf(worker.stderr.tail()) : "";
         this.#ended(worker, startedAt, { code, signal, how: signal ?? `exit ${code}`, lastError });
       }
     });
@@ -291,7 +292,8 @@ export class Supervisor {
         restartInMs === 0
           ? "at once"
           : `in ${restartInMs / 1000} s, after ${crashes} crashes in a row`;
-      if (isLeaver(code))
+      if (code === EXIT_REJOIN) log.write("info", `${name} begins another life ${when}`);
+      else if (isLeaver(code))
         log.write("warning", `${name} left (${how}) and is started again ${when}`);
       else log.write("error", `${name} crashed (${how}) and is started again ${when}${words}`);
     } else if (code === EXIT.refused)
@@ -361,7 +363,7 @@ function spawn({ file, args, env }: WorkerCommand, descriptor: number | null) {
 
 /** True for a worker that left on purpose: with its run, when told to, or out of patience. */
 function isLeaver(code: number | null): boolean {
-  return code === EXIT.complete || code === EXIT_GONE;
+  return code === EXIT.complete || code === EXIT_GONE || code === EXIT_TOLD;
 }
 
 function notStarted(message: string): End {

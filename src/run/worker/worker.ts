@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { MatrixError } from "../../error.ts";
 import { captureConsole } from "../../host/console.ts";
 import { type DriverAddress, DriverCalls } from "../../host/driver-calls.ts";
+import type { DriverNews } from "../../host/membership.ts";
 import { catchStrayErrors } from "../../host/stray-error.ts";
 import type { Address } from "../../http/address.ts";
 import type { Identity } from "../../http/identity.ts";
@@ -54,12 +55,17 @@ export interface WorkerOptions {
 }
 
 /**
- * Resolves when the host has left: `over` with the run, `told` to leave, or `gone` because there
- * was no driver for longer than its patience. Fails with `usage` when the driver refuses the host,
- * or the recipe has no such role.
+ * Why a host has left: the run is `over`, it was `told` to leave, the driver was `gone` for longer
+ * than its patience, or it is to `rejoin` with the recipe and the secrets of the driver.
  */
-export async function runWorker(options: WorkerOptions): Promise<"over" | "told" | "gone"> {
-  const { show, patienceMs } = options;
+export type Leaving = "over" | "told" | "gone" | "rejoin";
+
+/**
+ * Resolves when the host has left. Fails with `usage` when the driver refuses the host, or the
+ * recipe has no such role.
+ */
+export async function runWorker(options: WorkerOptions): Promise<Leaving> {
+  const { show } = options;
   const log = createStreamedLog({ show });
   await using open = new AsyncDisposableStack();
   open.defer(catchStrayErrors(log));
@@ -74,10 +80,23 @@ export async function runWorker(options: WorkerOptions): Promise<"over" | "told"
   const welcome = await joinRun(driver, { ...options, signal: options.leave });
   const why =
     typeof welcome === "string" ? welcome : await serve(welcome, folder, driver, options, log);
-  const seconds = patienceMs / 1000;
-  if (why === "gone")
-    show(`${options.name}: no word from the driver for ${seconds} s (--patience): leaving`);
+  show(`${options.name}: ${lastWords(why, options)}`);
   return why;
+}
+
+function lastWords(why: Leaving, { patienceMs }: WorkerOptions): string {
+  const seconds = patienceMs / 1000;
+  if (why === "over") return "the run is complete: leaving";
+  if (why === "told") return "told to leave: its tasks go on elsewhere";
+  if (why === "gone") return `no word from the driver for ${seconds} s (--patience): leaving`;
+  return "the driver runs without this life of the host: joining anew";
+}
+
+function driverNews(news: DriverNews, patienceMs: number): string {
+  if (news === "back") return "the driver is back";
+  const lost =
+    news === "silent" ? "the driver is silent" : "the driver stopped before the run was complete";
+  return `${lost}: the host keeps its tasks; ${waitsFor(patienceMs)}`;
 }
 
 async function unpack(
@@ -96,7 +115,7 @@ async function serve(
   driver: DriverCalls,
   options: WorkerOptions,
   log: StreamedLog,
-): Promise<"told" | "over" | "gone"> {
+): Promise<Leaving> {
   const { run, replay } = welcome;
   const { name, find, runDirectory, lastError, leave, show, patienceMs } = options;
   const recipe = await unpack(welcome, join(folder, "recipe"), options);
@@ -111,7 +130,7 @@ async function serve(
   const directory = runDirectory();
   const host = await HostProcess.open({
     ...options,
-    onSilent: () => show(`${name}: the driver is silent: ${waitsFor(patienceMs)}`),
+    onDriver: (news) => show(`${name}: ${driverNews(news, patienceMs)}`),
     ...{ plan, run, roles, driver, found, log, runDirectory: directory, signal: leave },
   }).catch((thrown: unknown) => {
     if (leave.aborted && thrown === leave.reason) return null;
@@ -119,6 +138,7 @@ async function serve(
   });
   // It was told to leave while it got its images.
   if (host === null) return "told";
+  show(`${name}: joined the run at ${found.url} with ${roles.join(", ")}`);
   const why = await Promise.race([host.membership.ended, told(leave)]);
   if (why === "told") await host.drain();
   await host.stop();
