@@ -275,7 +275,6 @@ test("rows whose answers are too large fail alone: their replica stays up for th
     expect(answered).toMatchObject({
       code: "model_answer_too_large",
       message: "the answer is larger than 64 MiB",
-      retryNow: false,
     });
   }
   expect(replicas.replicas.map(({ isUp }) => isUp)).toEqual([true, true]);
