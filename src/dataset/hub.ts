@@ -16,8 +16,10 @@ import { type HubAccess, hubAccess } from "./hub-access.ts";
 import { CARD_FILES, parseCard } from "./layout/card.ts";
 import { chooseFiles } from "./layout/choose.ts";
 
-/** The hub lists 1000 files a page. */
+/** The hub lists 1000 files a page, and recommends at most 100,000 files for a dataset. */
 const JSON_BYTES_MAX = 64 * 2 ** 20;
+const PAGES_MAX = 2000;
+const FILES_MAX = 1_000_000;
 
 export const HUB_PREFIX = "hf://";
 const ADDRESS =
@@ -109,7 +111,12 @@ class Hub {
     const sizes = new Map<string, number>();
     let url: string | null =
       `${this.#endpoint}/api/datasets/${this.#name}/tree/${commit}?recursive=true`;
-    while (url !== null) {
+    for (let pages = 0; url !== null; pages++) {
+      if (pages === PAGES_MAX || sizes.size > FILES_MAX)
+        throw this.#failed(
+          `its list of files does not end: after ${pages} pages it has ${sizes.size} files ` +
+            `(allowed: ${PAGES_MAX} pages, ${FILES_MAX} files)`,
+        );
       const response: Response = await this.#get(url);
       const page = await this.#json(response);
       if (!Array.isArray(page)) throw this.#failed("the hub did not answer with a list of files");

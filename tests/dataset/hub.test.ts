@@ -435,3 +435,29 @@ test("the card of a dataset on the hub tells its configs, which are not mixed", 
   const alone = { ...files, "README.md": "", [yaml]: "configs: [{config_name: x, data_dir: fr}]" };
   expect(await readFrom(alone, "hf://acme/questions")).toEqual(["fr"]);
 });
+
+test.each([
+  ["pages", 1, "after 2000 pages it has 2000 files"],
+  ["files", 20_000, "after 51 pages it has 1020000 files"],
+])("a list of too many %s is refused, and names the dataset", async (_, files, found) => {
+  let pages = 0;
+  using hub = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    fetch: ({ url }) => {
+      if (url.includes("/revision/")) return Response.json({ sha: FIRST });
+      const page = pages++;
+      const list = Array.from({ length: files }, (_, i) => ({
+        ...{ type: "file", path: `${page}-${i}.jsonl`, size: 1 },
+      }));
+      return Response.json(list, { headers: { link: `</next?${page}>; rel="next"` } });
+    },
+  });
+  const env = { HF_ENDPOINT: `http://127.0.0.1:${hub.port}` };
+  await expect(fetchFromHub("hf://acme/endless", env)).rejects.toMatchObject({
+    code: "dataset_invalid",
+    message:
+      `cannot fetch hf://acme/endless from ${env.HF_ENDPOINT}: its list of files does not end: ` +
+      `${found} (allowed: 2000 pages, 1000000 files)`,
+  });
+});

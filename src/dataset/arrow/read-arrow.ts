@@ -13,26 +13,48 @@ import {
 } from "apache-arrow";
 import { decompress, decompressBound } from "lz4js";
 import { messageOf } from "../../error.ts";
-import type { JsonObject } from "../../task/json.ts";
 import { checkColumns, type NamedColumn } from "../columns.ts";
+import { batchesOf, type Row, RowSize } from "../row-size.ts";
 import { decodePage } from "../zstd.ts";
-import { RowSize } from "./row-size.ts";
 import { readerOf } from "./values.ts";
 
-const BATCH_ROWS = 256;
 const FILE_MAGIC = "ARROW1";
 
 /** A buffer holds a column of a record batch, whose offsets have 31 bits. */
 const BUFFER_BYTES_MAX = 2 ** 30;
 
+/** All buffers of a record batch, with the dictionaries before it, and all dictionaries of a file. */
+const BATCH_BYTES_MAX = 2 * 2 ** 30;
+
+/**
+ * The record batch that is being read. The library decodes the buffers of a batch without a pause,
+ * so batches of two files are not counted together.
+ */
+let batch = { bytes: 0, bytesMax: BATCH_BYTES_MAX };
+
+function counted(buffer: Uint8Array): Uint8Array {
+  batch.bytes += buffer.length;
+  if (batch.bytes > batch.bytesMax) throw new TooLarge("a record batch has", batch.bytesMax);
+  return buffer;
+}
+
+class TooLarge extends Error {
+  constructor(what: string, bytesMax: number) {
+    super(
+      `${what} more than ${bytesMax / 2 ** 20} MiB; the file is damaged, or has to be written with ` +
+        "fewer rows in a batch",
+    );
+  }
+}
+
 compressionRegistry.set(CompressionType.ZSTD, {
-  decode: (bytes) => decodePage(bytes, BUFFER_BYTES_MAX),
+  decode: (bytes) => counted(decodePage(bytes, BUFFER_BYTES_MAX)),
 });
 compressionRegistry.set(CompressionType.LZ4_FRAME, {
   decode: (bytes) => {
     if (Number(decompressBound(bytes)) > BUFFER_BYTES_MAX)
       throw new Error(`a buffer has more than ${BUFFER_BYTES_MAX / 2 ** 20} MiB`);
-    return decompress(bytes);
+    return counted(decompress(bytes));
   },
 });
 
@@ -43,7 +65,8 @@ compressionRegistry.set(CompressionType.LZ4_FRAME, {
 export async function* readArrow(
   path: string,
   columns: readonly string[] | null,
-): AsyncGenerator<readonly (JsonObject | string)[]> {
+  bytesMax = BATCH_BYTES_MAX,
+): AsyncGenerator<readonly Row[]> {
   const handle = await open(path);
   try {
     const reader = await readerAt(handle, path);
@@ -52,13 +75,22 @@ export async function* readArrow(
     if (schema === undefined) damaged("it has no schema");
     else checkColumns(schema.fields.map(namedColumn), columns);
     for (;;) {
+      batch = { bytes: 0, bytesMax };
       const next = await whole<IteratorResult<RecordBatch>>(() => reader.next());
       if (next.done === true) return;
+      refuseDictionaries(reader, bytesMax);
       yield* rowsOf(next.value, columns);
     }
   } finally {
     await handle.close();
   }
+}
+
+/** Dictionaries stay for all batches after them, and grow. */
+function refuseDictionaries({ dictionaries }: RecordBatchReader, bytesMax: number): void {
+  let bytes = 0;
+  for (const { byteLength } of dictionaries.values()) bytes += byteLength;
+  if (bytes > bytesMax) throw new TooLarge("its dictionaries have", bytesMax);
 }
 
 async function readerAt(handle: FileHandle, path: string): Promise<RecordBatchReader> {
@@ -78,6 +110,7 @@ async function whole<T>(read: () => T | Promise<T>): Promise<T> {
 }
 
 function damaged(cause: unknown): never {
+  if (cause instanceof TooLarge) throw cause;
   throw new Error(`the file is not Arrow IPC, damaged or cut short: ${messageOf(cause)}`, {
     cause,
   });
@@ -90,7 +123,7 @@ function namedColumn({ name, type }: Field): NamedColumn {
 function* rowsOf(
   { data, numRows, schema }: RecordBatch,
   columns: readonly string[] | null,
-): Generator<readonly (JsonObject | string)[]> {
+): Generator<readonly Row[]> {
   const size = new RowSize();
   const members = schema.fields.flatMap(({ name }, i) => {
     const column = data.children[i];
@@ -98,7 +131,7 @@ function* rowsOf(
       ? []
       : [[name, readerOf(column, name, size)] as const];
   });
-  const rowAt = (row: number): JsonObject | string => {
+  const rowAt = (row: number): Row => {
     size.begin();
     try {
       return Object.fromEntries(members.map(([name, read]) => [name, read(row)]));
@@ -106,6 +139,5 @@ function* rowsOf(
       return messageOf(cause);
     }
   };
-  for (let from = 0; from < numRows; from += BATCH_ROWS)
-    yield Array.from({ length: Math.min(BATCH_ROWS, numRows - from) }, (_, i) => rowAt(from + i));
+  yield* batchesOf(numRows, rowAt, size);
 }

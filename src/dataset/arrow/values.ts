@@ -13,6 +13,7 @@ import {
   Vector,
 } from "apache-arrow";
 import type { Json } from "../../task/json.ts";
+import type { RowSize } from "../row-size.ts";
 import {
   bytesText,
   dateText,
@@ -25,7 +26,6 @@ import {
   type Unit,
   wholeNumber,
 } from "../value-text.ts";
-import type { RowSize } from "./row-size.ts";
 
 /** Gives the value of a row. Fails with what is wrong with it. */
 export type Read = (row: number) => Json;

@@ -1,5 +1,5 @@
 // One column of a row group of a Parquet file, read page by page. Memory holds a page of each leaf
-// of the column, and not the column.
+// of the column, and not the column (src/dataset/parquet/page-memory.ts).
 
 import { isUtf8 } from "node:buffer";
 import type { FileHandle } from "node:fs/promises";
@@ -7,9 +7,9 @@ import type { ColumnMetaData, RowGroup, SchemaTree } from "hyparquet";
 import { assembleNested } from "hyparquet/src/assemble.js";
 import { parquetHeader, readPage } from "hyparquet/src/column.js";
 import { convert, DEFAULT_PARSERS } from "hyparquet/src/convert.js";
-import { getMaxRepetitionLevel, getTreePath } from "hyparquet/src/schema.js";
-import { compressors } from "hyparquet-compressors";
-import { decodePage } from "../zstd.ts";
+import { getMaxDefinitionLevel, getMaxRepetitionLevel, getTreePath } from "hyparquet/src/schema.js";
+import { type Header, type Leaf, openPage, type Page } from "./page.ts";
+import type { PageMemory } from "./page-memory.ts";
 
 /** The size that a page may claim. Writers make pages of about 1 MiB, or one for each column. */
 const PAGE_BYTES_MAX = 512 * 2 ** 20;
@@ -20,19 +20,25 @@ const WINDOW_BYTES = 128 * 1024;
 
 type PageOf = ReturnType<typeof readPage>;
 type Values = NonNullable<PageOf["data"]>;
-type Header = ReturnType<typeof parquetHeader>;
 type Decoder = Parameters<typeof readPage>[2];
+
+/** What the columns of a file share. */
+export interface Opened {
+  readonly file: FileHandle;
+  readonly root: SchemaTree;
+  readonly memory: PageMemory;
+}
 
 /** Values of one column in the order of the rows of a row group. */
 export class ColumnReader {
   readonly #node: SchemaTree;
   readonly #leaves: readonly LeafReader[];
 
-  constructor(file: FileHandle, root: SchemaTree, node: SchemaTree, group: RowGroup) {
+  constructor(opened: Opened, node: SchemaTree, group: RowGroup) {
     this.#node = node;
     this.#leaves = group.columns.flatMap(({ meta_data: meta, file_path: path }) => {
       if (meta === undefined || path) throw new Error("its columns are in other files");
-      return meta.path_in_schema[0] === node.element.name ? [new LeafReader(file, root, meta)] : [];
+      return meta.path_in_schema[0] === node.element.name ? [new LeafReader(opened, meta)] : [];
     });
   }
 
@@ -52,24 +58,30 @@ class LeafReader {
   readonly path: string;
   readonly #pages: PageStream;
   readonly #decoder: Decoder;
+  readonly #memory: PageMemory;
   /** True when a row has several values, so that a page may end within a row. */
   readonly #repeated: boolean;
   #dictionary: Values | undefined;
   /** Rows that are decoded; those before `#taken` are taken. */
   #rows: Values = [];
   #taken = 0;
+  /** Bytes of the pages that the last row may consist of. */
+  #rowBytes = 0;
 
-  constructor(file: FileHandle, root: SchemaTree, meta: ColumnMetaData) {
+  constructor({ file, root, memory }: Opened, meta: ColumnMetaData) {
     const schemaPath = getTreePath(root, meta.path_in_schema);
     const element = schemaPath.at(-1)?.element;
     if (element === undefined) throw new Error("a column has no schema");
-    const parsers = PARSERS;
     this.path = meta.path_in_schema.join(".");
-    this.#pages = new PageStream(file, meta);
-    this.#repeated = getMaxRepetitionLevel(schemaPath) > 0;
+    const repetitionMax = getMaxRepetitionLevel(schemaPath);
+    const definitionMax = getMaxDefinitionLevel(schemaPath);
+    const { type, codec } = meta;
+    this.#pages = new PageStream(file, meta, { type, codec, repetitionMax, definitionMax });
+    this.#memory = memory;
+    this.#repeated = repetitionMax > 0;
     this.#decoder = {
-      ...{ ...meta, pathInSchema: meta.path_in_schema, element, schemaPath, parsers },
-      ...{ compressors: COMPRESSORS, utf8: false },
+      ...{ ...meta, pathInSchema: meta.path_in_schema, element, schemaPath, parsers: PARSERS },
+      ...{ codec: "UNCOMPRESSED", utf8: false },
     };
   }
 
@@ -86,11 +98,17 @@ class LeafReader {
   }
 
   async #decodePage(): Promise<void> {
-    const { header, bytes } = await this.#pages.next();
+    const { header, bytes, decodedBytes } = await this.#pages.next();
+    const isDictionary = header.type === "DICTIONARY_PAGE";
+    // A row with several values may go on from page to page.
+    const goesOn = this.#repeated && this.#rows.length - this.#taken === 1;
+    if (!isDictionary) this.#rowBytes = decodedBytes + (goesOn ? this.#rowBytes : 0);
+    if (isDictionary) this.#memory.hold("dictionary", this.path, decodedBytes);
+    else this.#memory.hold("page", this.path, this.#rowBytes);
     const reader = { view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length), offset: 0 };
     const rest = this.#repeated ? Array.from(this.#rows).slice(this.#taken) : undefined;
     const { data } = readPage(reader, header, this.#decoder, this.#dictionary, rest, 0);
-    if (header.type === "DICTIONARY_PAGE") {
+    if (isDictionary) {
       if (data !== undefined) this.#dictionary = convert(data, this.#decoder);
     } else if (data !== undefined && data.length > 0) {
       this.#rows = data;
@@ -106,10 +124,12 @@ class PageStream {
   #position: number;
   readonly #end: number;
   readonly #column: string;
+  readonly #leaf: Leaf;
   #window: Buffer = Buffer.alloc(0);
 
-  constructor(file: FileHandle, meta: ColumnMetaData) {
+  constructor(file: FileHandle, meta: ColumnMetaData, leaf: Leaf) {
     this.#file = file;
+    this.#leaf = leaf;
     this.#column = meta.path_in_schema.join(".");
     // Some writers give 0 for a column without a dictionary.
     this.#position = Number(meta.dictionary_page_offset || meta.data_page_offset);
@@ -121,7 +141,7 @@ class PageStream {
     return this.#window.length > 0 || this.#position < this.#end;
   }
 
-  async next(): Promise<{ header: Header; bytes: Buffer }> {
+  async next(): Promise<Page> {
     if (!this.more) throw new Error("a column has fewer values than the file says");
     const { header, length } = await this.#header();
     const size = header.compressed_page_size;
@@ -131,7 +151,7 @@ class PageStream {
     const bytes = this.#window.subarray(length, length + size);
     if (bytes.length < size) throw cutShort();
     this.#window = this.#window.subarray(length + size);
-    return { header, bytes };
+    return openPage(header, bytes, this.#leaf);
   }
 
   #refuseTooLarge(header: Header): void {
@@ -180,18 +200,6 @@ class PageStream {
 function cutShort(): Error {
   return new Error("the file is cut short");
 }
-
-/**
- * Empty pages are handled here, because the library's LZ4 fails on them. Its Zstandard would take
- * as much memory as the compressed data says, and not as the page says.
- */
-const COMPRESSORS = Object.fromEntries(
-  Object.entries({ ...compressors, ZSTD: decodePage }).map(([codec, decompress]) => [
-    codec,
-    (input: Uint8Array, length: number) =>
-      length === 0 ? new Uint8Array() : decompress(input, length),
-  ]),
-);
 
 /** Times and JSON stay as they are stored until their row is made. Texts are decoded at once. */
 const PARSERS = {

@@ -10,14 +10,15 @@ import {
   type SchemaTree,
 } from "hyparquet";
 import { messageOf } from "../../error.ts";
-import type { JsonObject } from "../../task/json.ts";
 import { checkColumns, type NamedColumn } from "../columns.ts";
+import { batchesOf, type Row, RowSize } from "../row-size.ts";
 import { ColumnReader } from "./column-reader.ts";
+import { PageMemory } from "./page-memory.ts";
 import { type Convert, converterOf, rawSchema } from "./values.ts";
 
-/** A batch has at most so many rows, and fewer where rows are large. */
-const BATCH_ROWS = 256;
-const BATCH_BYTES = 4 * 2 ** 20;
+/** So many rows of a row group are taken at once, and fewer where rows are large. */
+const TAKEN_ROWS = 256;
+const TAKEN_BYTES = 4 * 2 ** 20;
 
 interface Column {
   readonly name: string;
@@ -33,20 +34,24 @@ interface Column {
 export async function* readParquet(
   path: string,
   columns: readonly string[] | null,
-): AsyncGenerator<readonly (JsonObject | string)[]> {
+): AsyncGenerator<readonly Row[]> {
   const file = await open(path);
   try {
     const metadata = await metadataOf(file);
     const root = parquetSchema({ ...metadata, schema: rawSchema(metadata.schema) });
     const chosen = chooseColumns(metadata, root, columns);
     for (const group of metadata.row_groups) {
-      const readers = chosen.map(({ node }) => new ColumnReader(file, root, node, group));
-      const most = batchRows(group);
+      const memory = new PageMemory();
+      const readers = chosen.map(
+        ({ node }) => new ColumnReader({ file, root, memory }, node, group),
+      );
+      const size = new RowSize();
+      const most = takenRows(group);
       for (let left = Number(group.num_rows); left > 0; left -= most) {
         const count = Math.min(left, most);
         const values: ArrayLike<unknown>[] = [];
         for (const reader of readers) values.push(await reader.take(count));
-        yield Array.from({ length: count }, (_, i) => rowOf(chosen, values, i));
+        yield* batchesOf(count, (i) => rowOf(chosen, values, i, size), size);
       }
     }
   } finally {
@@ -65,17 +70,20 @@ async function metadataOf(file: FileHandle): Promise<FileMetaData> {
   }
 }
 
-function batchRows({ num_rows: rows, total_byte_size: bytes }: RowGroup): number {
-  const fitting = Math.floor((Number(rows) * BATCH_BYTES) / Math.max(Number(bytes), 1));
-  return Math.min(Math.max(fitting, 1), BATCH_ROWS);
+function takenRows({ num_rows: rows, total_byte_size: bytes }: RowGroup): number {
+  const fitting = Math.floor((Number(rows) * TAKEN_BYTES) / Math.max(Number(bytes), 1));
+  return Math.min(Math.max(fitting, 1), TAKEN_ROWS);
 }
 
 function rowOf(
   columns: readonly Column[],
   values: readonly ArrayLike<unknown>[],
   i: number,
-): JsonObject | string {
+  size: RowSize,
+): Row {
+  size.begin();
   try {
+    for (const column of values) size.addValue(column[i]);
     return Object.fromEntries(
       columns.map(({ name, convert }, c) => [name, convert(values[c]?.[i])]),
     );

@@ -53,10 +53,14 @@ function tableOf(columns: readonly (readonly [name: string, data: ReturnType<typ
   return new Table(new Schema(fields), [new RecordBatch(new Schema(fields), batch as never)]);
 }
 
-async function rowsOf(bytes: Uint8Array, columns: readonly string[] | null = null) {
+async function rowsOf(
+  bytes: Uint8Array,
+  columns: readonly string[] | null = null,
+  bytesMax?: number,
+) {
   return withFolder(async (folder) => {
     await writeFile(join(folder, "d.arrow"), bytes);
-    const batches = await Array.fromAsync(readArrow(join(folder, "d.arrow"), columns));
+    const batches = await Array.fromAsync(readArrow(join(folder, "d.arrow"), columns, bytesMax));
     return batches.flat();
   });
 }
@@ -246,3 +250,57 @@ test("a row that a small file makes large by repeating its values is an error of
   expect(second as unknown).toBe("the row has more than the 256 MiB that a row may have");
   expect(third).toEqual({ l: ["x".repeat(600_000)] });
 });
+
+/** Streams of pyarrow: two batches of 1000 rows with two columns of zeros, each of 8000 bytes. */
+const ZEROS = {
+  zstd:
+    "H4sIAGrnDWsC//v/////FQwMDAIMIMDFwMPAxsDKwAFkAQEjC5DPAORxAEkWKMnAwATELlD2FaB+oEImkH4RqBhYKx" +
+    "AnAfERsDwDowPYDhGgGWwM7GBTBaB2QvTKoOlNBNvLA8TsYHthZgCN+38BahcI8DBIQF3MAzaVgZkFbJYDAwLwMMgB" +
+    "7WKBqykAYhUglgDiF8xICoEmgexjg9rHwoAbSENpBTRxBTR5Bmh4odqDyXeQh9AaW/X/JjjI+YJjhJHB+j6zDlHyo+" +
+    "GCO1xANAC964LE6AIAAA==",
+  lz4:
+    "H4sIAGrnDWsC//v/////FQwMDAIMIMDFwMPAxsDKwAFkAQEjC5DPAORxAEkWKMnAwATELlD2FaB+oEImkH4RqBhYKx" +
+    "AnAfERsDwDowPYDhGgGWwM7GBTBaB2QvTKoOlNBNvLA8TsYHthZgCN+38CahcI8DBIQF3MAzaVgZkFbNYEBgTgAYoI" +
+    "gN0PUZMBtQ9kxgtmhDoWMES4AxtwhNIeaOIeaPIM0HBCNp8BC99BHmq3kq9EgkOTFpApDwyA//iBWwC6u6hlzmj40j" +
+    "58QTQAMlupIXgDAAA=",
+};
+const unpacked = (text: string) => Bun.gunzipSync(Buffer.from(text, "base64"));
+
+test.each(["zstd", "lz4"] as const)(
+  "the buffers of a record batch are bounded in sum when %s has made them small",
+  async (codec) => {
+    const bytes = unpacked(ZEROS[codec]);
+    expect(await rowsOf(bytes, null, 16_000)).toEqual(Array(2000).fill({ a: 0, b: 0 }));
+    await expect(rowsOf(bytes, null, 15_999)).rejects.toThrow(
+      /^a record batch has more than 0\.01525\d+ MiB; the file is damaged, or has to be written with/,
+    );
+  },
+);
+
+test("the dictionaries of an Arrow file are bounded in sum", async () => {
+  const dictionary = (text: string) => {
+    const builder = makeBuilder({ type: new Dictionary(new Utf8(), new Int32()) });
+    builder.append(text);
+    return builder.finish().toVector().data[0] as never;
+  };
+  const table = tableOf([
+    ["a", dictionary("x".repeat(2 ** 19))],
+    ["b", dictionary("y".repeat(2 ** 19))],
+  ]);
+  const bytes = tableToIPC(table, "stream");
+  expect(await rowsOf(bytes, null, 2 ** 20 + 1000)).toHaveLength(1);
+  await expect(rowsOf(bytes, null, 2 ** 20)).rejects.toThrow(
+    "its dictionaries have more than 1 MiB; ",
+  );
+});
+
+test("rows of one batch that all name a large value come in batches of their own", () =>
+  withFolder(async (folder) => {
+    const indices = dataOf(new Int32(), Int32Array.of(0, 0, 0, 0, 0));
+    const large = new Vector([texts(["z".repeat(3 * 2 ** 20)])]);
+    const type = new Dictionary(new Utf8(), new Int32());
+    const data = makeData({ type, length: 5, data: indices.values, dictionary: large } as never);
+    await writeFile(join(folder, "d.arrow"), tableToIPC(tableOf([["v", data as never]]), "stream"));
+    const batches = await Array.fromAsync(readArrow(join(folder, "d.arrow"), null));
+    expect(batches.map(({ length }) => length)).toEqual([2, 2, 1]);
+  }));

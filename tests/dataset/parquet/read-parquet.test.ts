@@ -387,3 +387,46 @@ test("a page whose Zstandard holds more than the page says is refused", async ()
     rowsOf({ columnData, codec: "ZSTD", compressors: { ZSTD: () => bomb } }),
   ).rejects.toThrow("the Zstandard data is damaged, or has more than the 10 bytes");
 });
+
+/** A file of pyarrow: the list of 300 times the same text of 1 MiB, and the list of "ok". */
+const REPEATED_TEXT =
+  "UEFSMRUEFZSAgAEVhgFMFQQVABIAACi1L/2ASAoAEABsAAAoAAAQAHkBAPj/OdACAgAQeQIAEHkCABB5AgAQeQIAEH" +
+  "kCABB5AgAQeVEAAHl5eXkCAAAAb2sVABUwFUIsFdoEFRAVBhUGHAAAACi1L/0gGMEAAAcAAAAD/sgEAQIAAwAAANoE" +
+  "AwHYBAACARUEGUw1ABgGc2NoZW1hFQIANQIYAWwVAhUGTDwAAAA1BBgEbGlzdBUCABUMJQIYB2VsZW1lbnQlAEwcAA" +
+  "AAFgQZHBkcJgAcFQwZNQAGEBk4AWwEbGlzdAdlbGVtZW50FQwW2gQWkIGAARaUAiayASYIKSwVBBUAFQIAFQAVEBUC" +
+  "ADwWhICArAIZJgTWBBlGAAAA2gQAAAAWkIGAARYEJggWlAIAKCBwYXJxdWV0LWNwcC1hcnJvdyB2ZXJzaW9uIDI2Lj" +
+  "AuMRkcHAAAAMwAAABQQVIx";
+/** A file of pyarrow, by gzip: 15 million empty texts in one page. */
+const EMPTY_TEXTS =
+  "H4sIABTnDWsC/wtwDDIUZRCdNGeOpWibrI5oQ/tyPiCfTZRNhoGBQWOr/t8GD872ycxTGBgCWIEiIHlGBkaGz/8tHZ" +
+  "iYGAQYRvEoHsWjeBSP4lGMir0teBhEWSR1TBkk2IqTM1JzE0WZGER5VJkkGItVGXxANawYqEKVlJGUUWOQEeWRVGVj" +
+  "kARKivKAxcWOAatlsV2yahyeMsBKmQGo20aMQZJNUg1cD4O0g1WAOGocQIUMGgoFiUWFpakluskFBbqJRUX55QplqU" +
+  "XFmfl5CkZmegZ6hpIyIGunAXEAsOoHAD6h9fP/BwAA";
+
+const batchesOfBytes = (bytes: Uint8Array) =>
+  withFolder(async (folder) => {
+    const path = join(folder, "d.parquet");
+    await writeFile(path, bytes);
+    return Array.fromAsync(readParquet(path, null));
+  });
+
+test("a row that names one entry of a dictionary many times is too large, and the next one is read", async () => {
+  expect((await batchesOfBytes(Buffer.from(REPEATED_TEXT, "base64"))).flat()).toEqual([
+    "the row has more than the 256 MiB that a row may have",
+    { l: ["ok"] },
+  ]);
+});
+
+test("a page that takes much more memory than bytes is refused before it is decoded, with its column", async () => {
+  await expect(batchesOfBytes(Bun.gunzipSync(Buffer.from(EMPTY_TEXTS, "base64")))).rejects.toThrow(
+    'with a page of the column "s", the values that are read at once take more than 2048 MiB of ' +
+      "memory; the file is damaged, or has to be written with smaller pages and dictionaries",
+  );
+});
+
+test("large rows that name one value come in batches of their own", async () => {
+  const large = "z".repeat(3 * 2 ** 20);
+  const file = parquetWriteBuffer({ columnData: [{ name: "v", data: Array(5).fill(large) }] });
+  const batches = await batchesOfBytes(new Uint8Array(file));
+  expect(batches.map(({ length }) => length)).toEqual([2, 2, 1]);
+});
