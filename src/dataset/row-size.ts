@@ -1,5 +1,6 @@
 // The size of the row that is being read, and batches of rows by their size. The lists and texts of
-// a small file may all refer to the same values, so a file tells nothing about the size of its rows.
+// a small file may all refer to the same values, so a file says nothing about the size of its
+// rows.
 
 import type { JsonObject } from "../task/json.ts";
 import { LINE_BYTES_MAX } from "./lines.ts";

@@ -23,7 +23,7 @@ const FILE_MAGIC = "ARROW1";
 /** A buffer holds a column of a record batch, whose offsets have 31 bits. */
 const BUFFER_BYTES_MAX = 2 ** 30;
 
-/** All buffers of a record batch, with the dictionaries before it, and all dictionaries of a file. */
+/** A record batch with the dictionaries before it has so many bytes; so have all dictionaries. */
 const BATCH_BYTES_MAX = 2 * 2 ** 30;
 
 /**
@@ -41,8 +41,8 @@ function counted(buffer: Uint8Array): Uint8Array {
 class TooLarge extends Error {
   constructor(what: string, bytesMax: number) {
     super(
-      `${what} more than ${bytesMax / 2 ** 20} MiB; the file is damaged, or has to be written with ` +
-        "fewer rows in a batch",
+      `${what} more than ${bytesMax / 2 ** 20} MiB; the file is damaged, or has to be written ` +
+        "with fewer rows in a batch",
     );
   }
 }
