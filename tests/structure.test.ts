@@ -44,10 +44,10 @@ const SHARED_PACKAGES: Readonly<Record<string, RegExp>> = {
   dockerode: /^sandbox\/docker\//,
   // The command line.
   commander: /^cli\//,
-  hono: /^(model\/served\/server|http\/(peer|metrics)-server)\.ts$/,
+  hono: /^(model\/served\/server|http\/(peer|metrics)-server|view\/(app|guard|routes\/[\w-]+))\.ts$/,
   // The borders where data enters.
   valibot:
-    /^(recipe\/(schema\/(\w+-)?schema|validate|difference)|task\/usage-schema|peer\/control|agent\/exec|records\/(manifest|check-record|driver-file|holder))\.ts$/,
+    /^(recipe\/(schema\/(\w+-)?schema|validate|difference)|task\/usage-schema|peer\/control|agent\/exec|records\/(manifest|check-record|driver-file|holder|annotations\/annotation)|view\/routes\/judging-routes)\.ts$/,
   "yocto-queue": /^(host\/role|model\/(limit|line))\.ts$/,
   "fastest-levenshtein": /^(recipe\/validate|dataset\/files)\.ts$/,
 };

@@ -5,7 +5,7 @@ import type { Command } from "commander";
 import { MatrixError } from "../error.ts";
 import { schemeOf } from "../task/scheme.ts";
 
-const ARGUMENTS: ReadonlySet<string> = new Set(["dir", "recipe"]);
+const ARGUMENTS: ReadonlySet<string> = new Set(["dir", "recipe", "place"]);
 const OPTION = /<(?:dir|file)>/;
 
 /** Fails with `usage` when one of the command's paths is an address. */

@@ -19,6 +19,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   show: async () => (await import("./show.ts")).showCommand(),
   sandbox: async () => (await import("./sandbox.ts")).sandboxCommand(),
   export: async () => (await import("./export.ts")).exportCommand(),
+  view: async () => (await import("./view.ts")).viewCommand(),
   report: async () => (await import("./report.ts")).reportCommand(),
   licenses: async () => (await import("./licenses.ts")).licensesCommand(),
   metrics: async () => (await import("./metrics.ts")).metricsCommand(),

@@ -187,3 +187,21 @@ function busy(directory: string, holder: Holder): MatrixError {
 function codeOf(cause: unknown): unknown {
   return (cause as { code?: unknown }).code;
 }
+
+/**
+ * Tells whether a driver works in the directory, as far as the files tell it. A driver on another
+ * machine counts as alive while its clock and this one agree that it has touched its lock.
+ */
+export async function isHeld(directory: string): Promise<boolean> {
+  try {
+    const number = Math.max(0, ...(await lockNumbers(directory)));
+    if (number === 0) return false;
+    const path = join(directory, `lock.${number}`);
+    const holder = parseHolder(await readFile(path, "utf8"));
+    const state = holder === null ? "dead" : stateOf(holder);
+    if (state !== "elsewhere") return state === "alive";
+    return Date.now() - (await stat(path)).mtimeMs < FOREIGN_STALE_MS;
+  } catch {
+    return false;
+  }
+}

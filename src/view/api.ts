@@ -14,7 +14,8 @@
 //   GET    /runs/RUN/records/ID/TRIAL?RecordQuery     RecordAnswer; the query gives the neighbours
 //   GET    /runs/RUN/records/ID/TRIAL/hops?from=&count=   HopsAnswer
 //   GET    /runs/RUN/records/ID/TRIAL/prompts?hop=    PromptsAnswer
-//   GET    /runs/RUN/records/ID/TRIAL/text?at=POINTER a text that `Clip` cut short, as text/plain
+//   GET    /runs/RUN/records/ID/TRIAL/text?at=POINTER a text that `Clip` cut short, as text/plain;
+//                                                     &from=&count= in characters, x-total-chars
 //   GET    /runs/RUN/records/ID/TRIAL/raw             the line of the record, as a download
 //   GET    /runs/RUN/records/ID/TRIAL/attachments/HASH    an image or a recording of the record
 //   GET    /runs/RUN/recipe                           the resolved recipe, as text/plain
@@ -24,7 +25,8 @@
 //   GET    /runs/RUN/live                             server-sent events: LiveEvent
 //   GET    /compare?run=KEY&run=KEY[&run=KEY…]        CompareAnswer; the first is the baseline
 //
-// A request that fails has the answer `Failure`, with a status of 400 or more.
+// A request that fails has the answer `Failure`, with a status of 400 or more. A run whose records
+// are still being read for the first time answers `Opening`, with the status 202: ask again.
 
 import type { Json, JsonObject } from "../task/json.ts";
 import type { Ending, StopReason, TaskError, Usage } from "../task/task.ts";
@@ -36,6 +38,11 @@ export interface Failure {
   readonly code: string;
   /** What could not be done, and what to do. */
   readonly message: string;
+}
+
+export interface Opening {
+  /** Bytes of the records that were read, and those there are. */
+  readonly opening: { readonly read: number; readonly total: number };
 }
 
 export interface Session {
@@ -402,8 +409,8 @@ export interface HopLine {
   /** Number of answers that were paid for and not used. */
   readonly missed?: number;
   readonly error?: string;
-  /** Bytes of the result. */
-  readonly bytes: number;
+  /** Characters of the result as JSON. */
+  readonly chars: number;
 }
 
 export interface HopsAnswer {
@@ -426,8 +433,8 @@ export interface HopBody {
 
 /**
  * A JSON value, made safe to hold. Texts of more than 64 Ki characters are cut and listed in
- * `clips`. `text` is set, and `value` null, for one that is nested too deep to be shown as a tree:
- * the beginning of its JSON.
+ * `clips`. `text` is set, and `value` null, for one that is broken, or too large or too deep to be
+ * shown as a tree: the beginning of its JSON.
  */
 export interface Content {
   readonly value: Json;
