@@ -7,9 +7,16 @@ import { resolve } from "node:path";
 import { Command, Option } from "commander";
 import { EXIT, EXIT_GONE, EXIT_REJOIN, EXIT_TOLD, MatrixError } from "../error.ts";
 import { DEFAULT_PORT, parseAddress, urlOf } from "../http/address.ts";
+import { advertisedHost } from "../http/advertise.ts";
 import { createIdentity, type Identity } from "../http/identity.ts";
 import { exitNow } from "../process.ts";
-import { createFinder, isComplete, readToken, runDirectoryOf } from "../run/join.ts";
+import {
+  createFinder,
+  defaultHostName,
+  isComplete,
+  readToken,
+  runDirectoryOf,
+} from "../run/join.ts";
 import { watchParent } from "../run/worker/parent.ts";
 import { Supervisor } from "../run/worker/supervisor.ts";
 import { type Leaving, runWorker } from "../run/worker/worker.ts";
@@ -21,6 +28,7 @@ import { formatLine } from "../telemetry/log.ts";
 import { isHostName } from "../telemetry/log-sink.ts";
 import { checkOtlp } from "../telemetry/otlp.ts";
 import {
+  advertiseOption,
   insecureOption,
   listenOption,
   parsePatience,
@@ -34,6 +42,7 @@ interface AgentFlags {
   readonly role?: string;
   readonly join: string;
   readonly listen?: string;
+  readonly advertise?: string;
   readonly name?: string;
   readonly workers: number;
   readonly patience: string;
@@ -71,6 +80,11 @@ export function agentCommand(): Command {
       ),
     )
     .addOption(
+      advertiseOption(
+        "how other hosts reach this one: a hostname, a network interface, or a block such as 10.0.0.0/8",
+      ),
+    )
+    .addOption(
       new Option("--name <name>", "name of the host in records and logs").env("MATRIX_NAME"),
     )
     .addOption(
@@ -92,7 +106,16 @@ export function agentCommand(): Command {
 }
 
 async function work(flags: AgentFlags, watcher: string): Promise<number> {
-  const { id = "", name = "", role, listen, replaces, patience, insecure = false } = flags;
+  const {
+    id = "",
+    name = "",
+    role,
+    listen,
+    advertise,
+    replaces,
+    patience,
+    insecure = false,
+  } = flags;
   const { env } = process;
   const patienceMs = parsePatience(patience);
   const leaving = new AbortController();
@@ -108,6 +131,7 @@ async function work(flags: AgentFlags, watcher: string): Promise<number> {
     find: createFinder(flags.join, await readToken(env), insecure),
     runDirectory: () => runDirectoryOf(flags.join),
     listen: listen === undefined ? null : parseAddress(listen),
+    advertise: advertise === undefined ? null : advertisedHost(advertise),
     isComplete: () => isComplete(flags.join),
     cwd: process.cwd(),
     show: (line) => void process.stderr.write(`${printable(line)}\n`),
@@ -136,8 +160,8 @@ function identityOf(id: string, key: string | undefined): Identity | null {
 
 /** Starts the workers and stays until the run is over or a signal comes. */
 async function watchWorkers(flags: AgentFlags): Promise<number> {
-  const { role, listen, insecure = false, patience, workers } = flags;
-  const name = flags.name ?? `${hostname().split(".")[0]}-${process.pid}`;
+  const { role, listen, advertise, insecure = false, patience, workers } = flags;
+  const name = flags.name ?? defaultHostName(process.env, hostname(), process.pid);
   if (!isHostName(name))
     throw new MatrixError("usage", `--name "${name}" is not a name of a host`, {
       hint: "a name has letters, digits, '_', '.' and '-'",
@@ -149,12 +173,14 @@ async function watchWorkers(flags: AgentFlags): Promise<number> {
   const isUrl = /^https?:/.test(flags.join);
   if (!isUrl) refuseAddress("--join", flags.join);
   const target = isUrl ? flags.join : resolve(flags.join);
-  // A wrong target is reported here once, and not by each worker.
+  // What is wrong is reported here once, and not by each worker.
   createFinder(target, token, insecure);
+  if (advertise !== undefined) advertisedHost(advertise);
   const lives = new WorkerLives({
     join: target,
     role,
     listen,
+    advertise,
     patienceMs: parsePatience(patience),
     insecure,
     watcher: process.pid,

@@ -17,6 +17,7 @@ import type { RunSettings } from "../run/settings.ts";
 import type { Summary } from "../run/summary.ts";
 import { printable } from "../task/printable.ts";
 import {
+  advertiseOption,
   insecureOption,
   jsonOption,
   listenOption,
@@ -75,6 +76,11 @@ export function driveCommand(): Command {
         .argParser(wholeNumber),
     )
     .addOption(listenOption("listen at host:port for hosts that `matrix agent` starts"))
+    .addOption(
+      advertiseOption(
+        "how hosts reach the driver: a hostname, a network interface, or a block such as 10.0.0.0/8",
+      ),
+    )
     .addOption(insecureOption())
     .addOption(patienceOption())
     .addOption(metricsOption())

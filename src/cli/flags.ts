@@ -60,6 +60,8 @@ export const jsonOption = (text = "print one object on stdout") =>
 export const noCodeOption = (text: string) => new Option("--no-code", text).env("MATRIX_NO_CODE");
 export const listenOption = (text: string) =>
   new Option("--listen <addr>", text).env("MATRIX_LISTEN");
+export const advertiseOption = (text: string) =>
+  new Option("--advertise <where>", text).env("MATRIX_ADVERTISE");
 export const insecureOption = () =>
   new Option("--insecure", "no TLS between machines: data is readable on the network").env(
     "MATRIX_INSECURE",

@@ -129,7 +129,8 @@ export class Cluster implements Stage {
     const server = await listenAgain(asked, earlier, (address) =>
       listen(address, { token, self: identity.id, insecure: hosts.insecure, log }),
     );
-    const hostname = isWildcard(asked.hostname) ? ownAddress() : asked.hostname;
+    const listensAt = isWildcard(asked.hostname) ? ownAddress() : asked.hostname;
+    const hostname = hosts.advertise ?? listensAt;
     const url = urlOf(hostname, server.port, server.tls);
     const content: DriverFile = {
       format: "matrix-driver-1",

@@ -97,6 +97,21 @@ export async function isComplete(join: string): Promise<boolean> {
   }
 }
 
+/**
+ * The name of a host whose user gave it none: that of the machine, as Slurm calls it, and of the
+ * process. The name of a pod (POD_NAME) is its own.
+ */
+export function defaultHostName(
+  env: Readonly<Record<string, string | undefined>>,
+  hostname: string,
+  pid: number,
+): string {
+  const { POD_NAME: pod, SLURMD_NODENAME: node } = env;
+  if (pod !== undefined && pod !== "") return pod;
+  const machine = node === undefined || node === "" ? hostname : node;
+  return `${machine.split(".")[0]}-${pid}`;
+}
+
 function allowed(address: DriverAddress, insecure: boolean): DriverAddress {
   if (new URL(address.url).protocol === "https:" || insecure || isLoopback(hostnameOf(address.url)))
     return address;

@@ -13,6 +13,8 @@ export interface HostsSettings {
    * The address at which the driver listens for hosts of other machines; null for loopback alone.
    */
   readonly listen: Address | null;
+  /** The hostname under which hosts reach the driver; null for the one of `listen`. */
+  readonly advertise: string | null;
   /** Cleartext between machines. */
   readonly insecure: boolean;
   /** Hosts wait this long for a driver that is gone. */

@@ -40,7 +40,10 @@ test.concurrent("a run on hosts waits for every role, plays on all hosts, and te
     const ended = await summary;
     await Promise.all([student.done, grader.done]);
     expect(ended).toMatchObject({ state: "complete", expected: 12, ok: 12, error: null });
-    expect([student.shown, grader.shown]).toEqual([[], []]);
+    expect([student.shown, grader.shown]).toEqual([
+      [`s: joined the run at ${file.url} with student`, "s: the run is complete: leaving"],
+      [`g-name: joined the run at ${file.url} with grader`, "g-name: the run is complete: leaving"],
+    ]);
     expect(ended.wire_bytes).toBeGreaterThan(1000);
     expect(ended.spent.requests).toBe(12);
     for (const { history, status } of await readRecords(directory)) {
@@ -193,6 +196,8 @@ test.concurrent("the driver welcomes hosts of its version with the recipe, and r
     const { summary, directory, file } = await listen(folder, small, settings, {
       drain: drain.signal,
     });
+    // A host learns with which files and secrets it works, so that it can tell when they change.
+    const run = expect.stringMatching(new RegExp(`^${file.run}\\.[0-9a-f]{16}$`));
     const calls = new DriverCalls("host-1", createFinder(directory, null, false));
     const join = (question: Partial<Control<"join">>) =>
       calls.call(
@@ -203,7 +208,7 @@ test.concurrent("the driver welcomes hosts of its version with the recipe, and r
         10_000,
       );
     expect(await join({})).toMatchObject({
-      run: file.run,
+      run,
       roles: ["student"],
       bundle: { secrets: { KEY: "sk-secret" } },
     });
@@ -341,6 +346,18 @@ test.concurrent("a driver on every address tells hosts one that they can reach, 
     const address = await addressIn(directory);
     expect(address).toStartWith("https://");
     expect(new URL(address).hostname).toBe(new URL(file.url).hostname);
+  }));
+
+test.concurrent("a driver and a host on several networks are reached under the names that they advertise", () =>
+  withFolder(async (folder) => {
+    const listenAt = { hostname: "127.0.0.1", port: 0 };
+    const hosts = { ...HOSTS, listen: listenAt, advertise: "localhost" };
+    const { summary, directory, file } = await listen(folder, {}, { hosts });
+    expect(file.url).toMatch(/^http:\/\/localhost:\d+$/);
+    const host = startHost(directory, folder, { advertise: "localhost" });
+    await summary;
+    await host.done;
+    expect(await addressIn(directory)).toMatch(/^http:\/\/localhost:\d+$/);
   }));
 
 /** The address at which the one host of a run was reached, as the driver's log has it. */
@@ -532,14 +549,23 @@ pattern = "sequence"
 roles = ["a", "b", "c", "d"]
 `;
 
+/** The run as the driver names it to a host that joins. */
+async function runOf(calls: DriverCalls): Promise<string> {
+  const question = { program: version, name: "asks", replaces: null };
+  const welcome = await calls.call("join", "join", question, "welcome", 10_000);
+  if (welcome === null || "refused" in welcome) throw new Error("the driver refuses the host");
+  return welcome.run;
+}
+
 /** Beats as a leaving host of one role, until the run is over. Returns the rows that ended. */
-async function watchEnds(directory: string, run: string, role: string): Promise<string[]> {
+async function watchEnds(directory: string, role: string): Promise<string[]> {
   const calls = new DriverCalls(`watches-${role}`, createFinder(directory, null, false));
   const ended: string[] = [];
   const spent = { requests: 0, prompt_tokens: 0, completion_tokens: 0, cost: 0 };
   const self = { id: `watches-${role}`, name: role, roles: [role], address: "http://127.0.0.1:9" };
   const beat = {
-    ...{ run, host: { ...self, leaving: true }, load: {}, known: null, bytes: 0, spent },
+    ...{ run: await runOf(calls), host: { ...self, leaving: true }, load: {}, known: null },
+    ...{ bytes: 0, spent },
   };
   await until(async () => {
     const heard = await calls.call("beat", "beat", beat, "heard", 10_000);
@@ -560,7 +586,7 @@ test.concurrent("hosts of roles that keep something of a task in a sandbox are t
       "grade.ts": "export default async () => { await globalThis.watched(); return 1; };\n",
     };
     const small: SmallRun = { rows: 2, recipe: KEEPERS, files };
-    const { summary, directory, file } = await listen(folder, small);
+    const { summary, directory } = await listen(folder, small);
     const isKnown = (count: number) =>
       until(
         async () => (await readDriverFile(directory))?.hosts.length === count,
@@ -568,7 +594,7 @@ test.concurrent("hosts of roles that keep something of a task in a sandbox are t
       );
     const host = startHost(directory, folder);
     await isKnown(1);
-    const watching = ["a", "b", "c", "d"].map((role) => watchEnds(directory, file.run, role));
+    const watching = ["a", "b", "c", "d"].map((role) => watchEnds(directory, role));
     await isKnown(5);
     gate.resolve();
     expect(await summary).toMatchObject({ state: "complete", ok: 2 });
@@ -612,12 +638,12 @@ test.concurrent("a driver has an id of its own in each of its lives, which hosts
   withFolder(async (folder) => {
     const drain = new AbortController();
     const context = { drain: drain.signal };
-    const { summary, directory, file } = await listen(folder, {}, {}, context);
+    const { summary, directory } = await listen(folder, {}, {}, context);
     const calls = new DriverCalls("host-1", createFinder(directory, null, false));
     const spent = { requests: 0, prompt_tokens: 0, completion_tokens: 0, cost: 0 };
     const host = { id: "host-1", name: "h", roles: [], address: "http://127.0.0.1:9" };
     const beat = {
-      ...{ run: file.run, host: { ...host, leaving: false } },
+      ...{ run: await runOf(calls), host: { ...host, leaving: false } },
       ...{ load: {}, known: null, bytes: 0, spent },
     };
     const heard = await calls.call("beat", "beat", beat, "heard", 10_000);

@@ -4,7 +4,13 @@ import { expect, test } from "bun:test";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { writeDriverFile } from "../../src/records/driver-file.ts";
-import { createFinder, isComplete, readToken, runDirectoryOf } from "../../src/run/join.ts";
+import {
+  createFinder,
+  defaultHostName,
+  isComplete,
+  readToken,
+  runDirectoryOf,
+} from "../../src/run/join.ts";
 import { withFolder } from "../parts/folder.ts";
 import { writeRun } from "../parts/run-directory.ts";
 
@@ -137,3 +143,13 @@ test("a run is complete for a host when its manifest says so and no driver is at
       expect(await isComplete(folder)).toBe(false);
     }
   }));
+
+test.each([
+  [{}, "login3-7"],
+  [{ SLURMD_NODENAME: "gpu-12" }, "gpu-12-7"],
+  [{ SLURMD_NODENAME: "" }, "login3-7"],
+  [{ POD_NAME: "coral-host-4" }, "coral-host-4"],
+  [{ POD_NAME: "", SLURMD_NODENAME: "gpu-12.cluster" }, "gpu-12-7"],
+])("a host without a name of its own is named after its place %j: %s", (env, name) => {
+  expect(defaultHostName(env, "login3.cluster.example", 7)).toBe(name);
+});

@@ -67,7 +67,7 @@ async function refusedWorkers(folder: string, listen: HostsSettings["listen"]) {
   const deaths: string[] = [];
   const failures: string[] = [];
   const workers = new LocalWorkers({
-    hosts: { workers: 2, listen, insecure: false, patienceMs: 1000 },
+    hosts: { workers: 2, listen, advertise: null, insecure: false, patienceMs: 1000 },
     ...{ directory: folder, earlier: [], log: quiet },
     onWorkers: (running) => void told.push(running.map(({ name, id }) => `${name} ${id}`)),
     onDeath: (id) => void deaths.push(id),
@@ -101,7 +101,7 @@ test("a worker that leaves because it finds no driver is started again", () =>
     await mkdir(join(folder, "logs"));
     const deaths: string[] = [];
     const workers = new LocalWorkers({
-      hosts: { workers: 1, listen: null, insecure: false, patienceMs: 0 },
+      hosts: { workers: 1, listen: null, advertise: null, insecure: false, patienceMs: 0 },
       ...{ directory: folder, earlier: [], log: quiet },
       onWorkers: () => undefined,
       onDeath: (id) => void deaths.push(id),
@@ -121,7 +121,7 @@ test("a worker of an earlier driver is adopted under its id, and stays away when
     const deaths: string[] = [];
     const failures: string[] = [];
     const workers = new LocalWorkers({
-      hosts: { workers: 0, listen: null, insecure: false, patienceMs: 1000 },
+      hosts: { workers: 0, listen: null, advertise: null, insecure: false, patienceMs: 1000 },
       ...{ directory: folder, earlier: [worker], log: quiet },
       onWorkers: (running) => void told.push(running),
       onDeath: (id) => void deaths.push(id),
@@ -142,7 +142,7 @@ test("workers that are stopped are told to leave, adopted ones included", () =>
     const child = Bun.spawn(["sleep", "60"]);
     const worker = { name: "worker-1", id: "old-1", ...alive, pid: child.pid };
     const workers = new LocalWorkers({
-      hosts: { workers: 1, listen: null, insecure: false, patienceMs: 1000 },
+      hosts: { workers: 1, listen: null, advertise: null, insecure: false, patienceMs: 1000 },
       directory: folder,
       earlier: [{ ...worker, startTime: startTimeOf(child.pid) }],
       log: quiet,
@@ -165,7 +165,7 @@ test("workers that end at every start fail the run with their last words", () =>
     await writeFile(broken, 'console.error("Error: broken from the start"); process.exit(9);');
     process.env["BUN_OPTIONS"] = `--preload ${broken}`;
     const workers = new LocalWorkers({
-      hosts: { workers: 1, listen: null, insecure: false, patienceMs: 1000 },
+      hosts: { workers: 1, listen: null, advertise: null, insecure: false, patienceMs: 1000 },
       ...{ directory: folder, earlier: [], log: quiet },
       hasJoined: () => false,
       ...{ onWorkers: () => undefined, onDeath: () => undefined },
@@ -185,7 +185,7 @@ test("a worker that was shut out is killed", () =>
     const worker = { name: "worker-1", id: "old-1", ...alive, pid: child.pid };
     const fenced = new Set<string>();
     const workers = new LocalWorkers({
-      hosts: { workers: 0, listen: null, insecure: false, patienceMs: 1000 },
+      hosts: { workers: 0, listen: null, advertise: null, insecure: false, patienceMs: 1000 },
       directory: folder,
       earlier: [{ ...worker, startTime: startTimeOf(child.pid) }],
       log: quiet,

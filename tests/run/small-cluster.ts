@@ -12,6 +12,7 @@ import { prepareSmallRun, type SmallRun } from "./small-run.ts";
 export const HOSTS = {
   workers: 0,
   listen: { hostname: "127.0.0.1", port: 0 },
+  advertise: null,
   insecure: false,
   patienceMs: 10_000,
 };
@@ -48,6 +49,7 @@ export interface HostSetup {
   readonly lastError?: string;
   readonly find?: WorkerOptions["find"];
   readonly patienceMs?: number;
+  readonly advertise?: string;
 }
 
 /** A host of the run in this directory, as a separate process would be. */
@@ -59,7 +61,7 @@ export function startHost(directory: string, folder: string, setup: HostSetup = 
     find: setup.find ?? createFinder(directory, null, false),
     runDirectory: () => runDirectoryOf(directory),
     isComplete: () => isComplete(directory),
-    ...{ patienceMs, env: {}, cwd: folder },
+    ...{ patienceMs, env: {}, cwd: folder, advertise: setup.advertise ?? null },
     show: (line) => void shown.push(line),
     leave: setup.leave ?? new AbortController().signal,
   });

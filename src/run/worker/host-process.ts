@@ -49,6 +49,8 @@ export interface HostProcessOptions {
   readonly found: DriverAddress;
   /** Null for a free port: on loopback when the driver is there too, else on every address. */
   readonly listen: Address | null;
+  /** The hostname under which other hosts reach this one; null for one that is found out. */
+  readonly advertise?: string | null;
   /** Cleartext between machines. */
   readonly insecure: boolean;
   readonly patienceMs: number;
@@ -192,12 +194,10 @@ export class HostProcess {
   }
 }
 
-async function openPeer(
-  { plan, id, identity = null, found, listen: asked, insecure, log }: HostProcessOptions,
-  roles: readonly Role[],
-): Promise<Peer> {
+async function openPeer(options: HostProcessOptions, roles: readonly Role[]): Promise<Peer> {
+  const { plan, id, identity = null, found, insecure, log } = options;
   const { run, store } = plan.recipe;
-  const listen = asked ?? listenBeside(found.url);
+  const listen = listensAt(options);
   const server = await PeerServer.listen({
     ...listen,
     tls: needsTls(listen.hostname, insecure),
@@ -229,16 +229,17 @@ function statefulSandboxOf({ roles, sandboxes }: Recipe, role: string): string |
   return sandbox !== undefined && sandboxes[sandbox]?.stateful === true ? sandbox : null;
 }
 
-/** Listens on loopback when the driver does, else on every address. */
-function listenBeside(driverUrl: string): Address {
-  return isLoopback(hostnameOf(driverUrl)) ? LOOPBACK : { hostname: "0.0.0.0", port: 0 };
+/** By default a host listens on loopback when the driver does, else on every address. */
+function listensAt({ listen, advertise = null, found }: HostProcessOptions): Address {
+  const isLocal = isLoopback(advertise ?? hostnameOf(found.url));
+  return listen ?? (isLocal ? LOOPBACK : { hostname: "0.0.0.0", port: 0 });
 }
 
 /** The URL at which other hosts reach this one. */
-function addressOf({ listen, found, driver }: HostProcessOptions, { server }: Peer): string {
-  const { hostname } = listen ?? listenBeside(found.url);
-  const seen = isWildcard(hostname) ? (driver.localAddress ?? hostname) : hostname;
-  return urlOf(seen, server.port, server.tls);
+function addressOf(options: HostProcessOptions, { server }: Peer): string {
+  const { hostname } = listensAt(options);
+  const seen = isWildcard(hostname) ? (options.driver.localAddress ?? hostname) : hostname;
+  return urlOf(options.advertise ?? seen, server.port, server.tls);
 }
 
 /** The driver gives permits for all hosts together. */

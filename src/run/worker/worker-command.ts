@@ -16,6 +16,7 @@ export interface WorkerFlags {
   readonly join: string;
   readonly role?: string | undefined;
   readonly listen?: string | undefined;
+  readonly advertise?: string | undefined;
   readonly patienceMs: number;
   readonly insecure: boolean;
   readonly watcher: Watcher;
@@ -24,6 +25,7 @@ export interface WorkerFlags {
 /** Variables of the supervisor that are not the worker's, which has its own flags. */
 const NOT_INHERITED = [
   "MATRIX_LISTEN",
+  "MATRIX_ADVERTISE",
   "MATRIX_ROLE",
   "MATRIX_JOIN",
   "MATRIX_NAME",
@@ -61,7 +63,7 @@ export class WorkerLives {
 
   /** `lastError` is the last error of the life before. The worker tells the driver of it. */
   next(name: string, token: string | null, lastError = ""): WorkerCommand {
-    const { join, role, listen, patienceMs, insecure, watcher } = this.#flags;
+    const { join, role, listen, advertise, patienceMs, insecure, watcher } = this.#flags;
     const before = this.#ids.get(name);
     const key = this.#keys.get(name) ?? createSeed();
     this.#keys.set(name, key);
@@ -76,6 +78,7 @@ export class WorkerLives {
       ["--replaces", before],
       ["--role", role],
       ["--listen", listen],
+      ["--advertise", advertise],
       ["--patience", `${patienceMs}ms`],
       ["--watcher", String(watcher)],
     ];

@@ -40,6 +40,8 @@ export interface WorkerOptions {
   readonly runDirectory: () => string | null;
   /** Null for a free port: on loopback when the driver is there too, else on every address. */
   readonly listen: Address | null;
+  /** The hostname under which other hosts reach this one; null for one that is found out. */
+  readonly advertise?: string | null;
   readonly insecure: boolean;
   /** The worker waits this long for a driver that is not there yet, or is gone. */
   readonly patienceMs: number;
@@ -78,6 +80,7 @@ export async function runWorker(options: WorkerOptions): Promise<Leaving> {
   open.defer(() => rm(folder, { recursive: true, force: true }));
 
   const welcome = await joinRun(driver, { ...options, signal: options.leave });
+  if (welcome === "told") return welcome;
   const why =
     typeof welcome === "string" ? welcome : await serve(welcome, folder, driver, options, log);
   show(`${options.name}: ${lastWords(why, options)}`);

@@ -34,6 +34,7 @@ test("the first life of a worker has its flags, its own id, and no life before i
   ]);
   expect(env).toEqual({
     MATRIX_LISTEN: undefined,
+    MATRIX_ADVERTISE: undefined,
     MATRIX_ROLE: undefined,
     MATRIX_JOIN: undefined,
     MATRIX_NAME: undefined,
@@ -75,10 +76,12 @@ test("the life after an adopted one replaces that one", () => {
 });
 
 test("roles, an address, cleartext, a parent and a token are passed on when they are given", () => {
-  const flags = { ...FLAGS, role: "a,b", listen: "0.0.0.0:0", insecure: true, watcher: 77 };
-  const { args, env } = new WorkerLives(flags).next("w", "the-token");
+  const flags = { ...FLAGS, role: "a,b", listen: "0.0.0.0:0", advertise: "ib0", insecure: true };
+  const more = { ...flags, watcher: 77 };
+  const { args, env } = new WorkerLives(more).next("w", "the-token");
   const flagOf = (flag: string) => args[args.indexOf(flag) + 1];
-  expect(["--role", "--listen", "--watcher"].map(flagOf)).toEqual(["a,b", "0.0.0.0:0", "77"]);
+  const passed = ["--role", "--listen", "--advertise", "--watcher"].map(flagOf);
+  expect(passed).toEqual(["a,b", "0.0.0.0:0", "ib0", "77"]);
   expect(args.at(-1)).toBe("--insecure");
   expect(env["MATRIX_TOKEN"]).toBe("the-token");
 });
