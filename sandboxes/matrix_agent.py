@@ -743,7 +743,7 @@ _CLOCKS = frozenset(
 )
 _NOWS = frozenset(("now", "utcnow", "today"))
 _DRAWS = frozenset(("random", "getrandbits"))
-_HANDS_ON = frozenset(("random", "uuid", "secrets", "os", "_collections_abc", "datetime"))
+_HANDS_ON = frozenset(("random", "uuid", "secrets", "os", "collections.abc", "datetime"))
 """Modules that give what they read to their caller."""
 _ENVIRONMENT = getattr(type(os.environ), "__getitem__").__code__
 _GENERATOR = getattr(random.Random, "__init__").__code__
@@ -809,7 +809,8 @@ class _Watch:
 
 
 def _is_users(file: str) -> bool:
-    return file != __file__ and not file.startswith(_LIBRARIES) and "-packages" not in file
+    is_library = file.startswith(_LIBRARIES) or "-packages" in file or file.startswith("<frozen ")
+    return file != __file__ and not is_library
 
 
 def _decide_watched(made: Any, ask: Dict[str, Json]) -> Dict[str, Json]:

@@ -138,8 +138,9 @@ async function drive(
   const { env } = process;
   const metrics = flags.metrics === undefined ? null : parseAddress(flags.metrics);
   const token = await readToken(env);
-  const plan = await prepare(recipePath, { overrides, env, cwd: process.cwd() });
   const replay = flags.replay ?? null;
+  const options = { overrides, env, cwd: process.cwd(), watchesAll: replay !== null };
+  const plan = await prepare(recipePath, options);
   const directory = directoryOf(plan, replay !== null);
   return play(plan, flags, {
     ...{ directory, retry, replay, hosts, metrics, token, env },

@@ -1,5 +1,5 @@
-// A rule in Python. Each question carries only the parts of the task that the rule reads: when it
-// reads another one, it is asked again with it, and that part is sent from then on.
+// A rule in Python. Each question carries only the parts of the task that the rule reads after a
+// role: when it reads another one, it is asked again with it, and that part is sent from then on.
 
 import { failureOf, type Opened } from "../python/files.ts";
 import type { Json, JsonObject } from "../task/json.ts";
@@ -11,17 +11,16 @@ type Part = "row" | "history";
 
 /** The rule of an opened file. */
 export function createPythonRule({ pool, about }: Opened): RemoteOrchestrator {
-  const read: Record<Operation, Set<Part>> = {
-    start: new Set(["row"]),
-    next: new Set(),
-    unanswered: new Set(),
-    join: new Set(),
-  };
+  const read = new Map<string, Set<Part>>();
   const decide = async <R>(op: Operation, given: object, context: RouteContext): Promise<R> => {
+    // A rule often reads the history after one role and not after the others.
+    const after = `${op} ${context.role}`;
+    const parts = read.get(after) ?? new Set(op === "start" ? ["row"] : []);
+    read.set(after, parts);
     for (;;) {
-      const answer = await pool.ask(questionOf(op, given, context, read[op]));
+      const answer = await pool.ask(questionOf(op, given, context, parts));
       const { missing, error } = answer;
-      if (Array.isArray(missing)) for (const part of missing) read[op].add(part as Part);
+      if (Array.isArray(missing)) for (const part of missing) parts.add(part as Part);
       else if (error !== undefined)
         throw failureOf("orchestrator_failed", null, error as JsonObject);
       else return answer["decided"] as R;

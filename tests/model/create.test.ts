@@ -424,6 +424,52 @@ test("replies are a template over the request, or the default export of a module
   ).rejects.toMatchObject({ code: "module_invalid", message: "a.js does not export replies" });
 });
 
+const PYTHON_REPLIES = `from matrix_agent import replies
+@replies
+def say(request, settings, random):
+    asked = request["messages"][-1]["content"]
+    if asked == "number":
+        return 5
+    if asked == "fail":
+        raise ValueError("no answer")
+    if asked == "call":
+        call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+        return {"tool_calls": [call]}
+    return f"{settings['name']} {asked} {random.random()}"
+`;
+
+test("replies in Python are a function of request, settings and a seeded generator", () =>
+  withFolder(async (folder) => {
+    const replies = join(folder, "say.py");
+    await writeFile(replies, PYTHON_REPLIES);
+    const config = await simulatedConfig("with={ name = 'Ann' }");
+    const model = await openModel("m", { ...config, replies }, {});
+    const contentOf = async (text: string) => {
+      const { message } = await model.chat(request(text), patient);
+      return message.content;
+    };
+    const [first, again, other] = [
+      await contentOf("a"),
+      await contentOf("a"),
+      await contentOf("b"),
+    ];
+    expect(first).toMatch(/^Ann a 0\.\d+$/);
+    expect(again).toBe(first);
+    expect(other?.slice("Ann b ".length)).not.toBe(first?.slice("Ann a ".length));
+    const called = await model.chat(request("call"), patient);
+    expect(called).toMatchObject({
+      message: { role: "assistant", content: null, tool_calls: [{ id: "c" }] },
+      finishReason: "tool_calls",
+    });
+    for (const [text, message] of [
+      ["number", `${replies} returned 5; a reply is text or an assistant message`],
+      ["fail", `${replies}: ValueError: no answer`],
+    ] as const)
+      await expect(model.chat(request(text), patient)).rejects.toMatchObject({
+        ...{ code: "model_refused_request", message },
+      });
+  }));
+
 const failures: readonly (readonly [Exclude<Failure, "context_length">, string, string])[] = [
   ["rate_limited", "model_overloaded", "the simulated model answered 429"],
   ["server_error", "model_failed", "the simulated model answered 500"],

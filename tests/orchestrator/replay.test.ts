@@ -4,23 +4,21 @@
 import { expect, test } from "bun:test";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { loadUserModule } from "../../src/agent/user-module.ts";
-import type { Rule } from "../../src/orchestrator/advance.ts";
-import { createOrchestrator } from "../../src/orchestrator/create.ts";
-import { provideSdk } from "../../src/platform.ts";
-import { loadRecipe } from "../../src/recipe/load.ts";
-import * as sdk from "../../src/sdk.ts";
+import { nextMessage, type Rule, startTask } from "../../src/orchestrator/advance.ts";
+import { prepare } from "../../src/run/prepare.ts";
 import type { TrajectoryRecord } from "../../src/task/record.ts";
 import type { Message } from "../../src/task/task.ts";
-import { nextMessage, startTask } from "../parts/at-once.ts";
 import { withFolder } from "../parts/folder.ts";
 import { matrix } from "../parts/program.ts";
 import { readRecords } from "../parts/records.ts";
 import { CORAL, ROOT } from "../parts/repository.ts";
 
 /** The message that the rule gives after a recorded history. Fails at a hop of another role. */
-function replay(rule: Rule, { id, trial, row, seed, attempt, history }: TrajectoryRecord): Message {
-  let message = startTask(rule, {
+async function replay(
+  rule: Rule,
+  { id, trial, row, seed, attempt, history }: TrajectoryRecord,
+): Promise<Message> {
+  let message = await startTask(rule, {
     rowId: id,
     trial,
     row,
@@ -34,7 +32,7 @@ function replay(rule: Rule, { id, trial, row, seed, attempt, history }: Trajecto
       throw new Error(`the rule ends at hop ${hop.hop}, the record went on`);
     expect(message.task.role).toBe(hop.role);
     // Tasks travel as JSON, so the state must survive it.
-    message = nextMessage(rule, JSON.parse(JSON.stringify(message.task)), hop);
+    message = await nextMessage(rule, JSON.parse(JSON.stringify(message.task)), hop);
   }
   return message;
 }
@@ -52,9 +50,8 @@ export default orchestrator<{ left: number }>({
 });
 `;
 
-test("a recorded history takes the same route again through a pattern, a module and a graph", () =>
+test("a recorded history takes the same route again through a pattern, a module, a graph and a rule in Python", () =>
   withFolder(async (folder) => {
-    provideSdk(sdk);
     await writeFile(join(folder, "route.ts"), MODULE);
     const fast = [
       'models.speaker.latency="1ms"',
@@ -64,29 +61,22 @@ test("a recorded history takes the same route again through a pattern, a module 
       "models.speaker.deadline=0s",
     ];
     const graph = join(ROOT, "recipes/coral/graph.ts#build");
+    const python = join(ROOT, "recipes/coral/rule.py");
     for (const [name, more] of [
       ["pattern", []],
       ["module", [`orchestrator.module=${join(folder, "route.ts")}`]],
       ["graph", [`orchestrator={graph="${graph}", with={max_turns=8}}`]],
+      ["python", [`orchestrator={module="${python}", with={max_turns=8}}`]],
     ] as const) {
       await matrix(["drive", CORAL, "-o", name, "--trials", "3", ...fast, ...more], {
         cwd: folder,
       });
-      const { recipe } = await loadRecipe(CORAL, { env: {}, cwd: folder, overrides: more });
-      const orchestrator = await createOrchestrator(
-        recipe.orchestrator,
-        loadUserModule,
-        Object.keys(recipe.roles),
-      );
-      const rule = {
-        orchestrator,
-        roles: new Set(Object.keys(recipe.roles)),
-        maxHops: recipe.run.max_hops,
-      };
+      const options = { env: {}, cwd: folder, overrides: more, watchesAll: true };
+      const { rule } = await prepare(CORAL, options);
       const records = await readRecords(join(folder, name));
       expect(records).toHaveLength(120);
       for (const record of records) {
-        const message = replay(rule, record);
+        const message = await replay(rule, record);
         if (record.status === "failed") expect(message.kind).toBe("step");
         else
           expect(message).toMatchObject({

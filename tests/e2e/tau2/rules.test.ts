@@ -8,7 +8,15 @@ import { createRandom } from "../../../src/task/seed.ts";
 import type { Ending } from "../../../src/task/task.ts";
 import { Bridge, inProcess, python } from "./bridge.ts";
 import { drawCase, KINDS } from "./draw.ts";
-import { type Case, type Reply, type Simulated, simulate } from "./simulate.ts";
+import {
+  type Case,
+  IN_TYPESCRIPT,
+  type Reply,
+  type Rules,
+  rulesInPython,
+  type Simulated,
+  simulate,
+} from "./simulate.ts";
 
 const STOP = "###STOP###";
 const MINUTES = 60_000;
@@ -441,19 +449,25 @@ async function compare(
   onEnd: (index: number, official: Outcome) => void = () => undefined,
 ): Promise<Record<string, number>> {
   await using bridge = new Bridge(inProcess);
+  const languages = [
+    ["TypeScript", IN_TYPESCRIPT],
+    ["Python", await rulesInPython()],
+  ] as const;
   const { outcomes, written } = await runOfficial(cases.map(([, one]) => one));
   const ended: Record<string, number> = {};
   for (const [index, [title, one]] of cases.entries()) {
     const theirs = outcomes[index] as Outcome;
-    const ours = await runOurs(bridge, one, written);
-    // A case that the official runner cannot finish has no score here either.
-    if (theirs.error !== undefined)
-      expect({ title, failed: ours, error: theirs.error }).toEqual({
-        title,
-        failed: null,
-        error: theirs.error,
-      });
-    else expect({ title, ...ours }).toEqual({ title, ...theirs });
+    for (const [language, rules] of languages) {
+      const ours = await runOurs(bridge, one, written, rules);
+      // A case that the official runner cannot finish has no score here either.
+      if (theirs.error !== undefined)
+        expect({ title, language, failed: ours, error: theirs.error }).toEqual({
+          ...{ title, language },
+          failed: null,
+          error: theirs.error,
+        });
+      else expect({ title, language, ...ours }).toEqual({ title, language, ...theirs });
+    }
     const reason = theirs.termination_reason ?? "failed";
     ended[reason] = (ended[reason] ?? 0) + 1;
     onEnd(index, theirs);
@@ -465,8 +479,13 @@ async function compare(
 type Written = ReadonlyMap<string, string>;
 
 /** Null where it fails. */
-async function runOurs(bridge: Bridge, one: Case, written: Written): Promise<Outcome | null> {
-  const { ending, requests } = await simulate(bridge, one).catch(
+async function runOurs(
+  bridge: Bridge,
+  one: Case,
+  written: Written,
+  rules: Rules,
+): Promise<Outcome | null> {
+  const { ending, requests } = await simulate(bridge, one, {}, rules).catch(
     (thrown: Error & { kind?: string }) => {
       if (thrown.kind === undefined) throw thrown;
       return { ending: { outcome: null }, requests: [] };

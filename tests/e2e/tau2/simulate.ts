@@ -1,16 +1,24 @@
 // One simulation by our rules with scripted speakers against the real bridge, step by step, without
 // a host and without models.
 
+import { join } from "node:path";
 import createRules from "../../../recipes/tau2/orchestrator.ts";
 import writeRequest from "../../../recipes/tau2/request.ts";
 import type { Settings } from "../../../recipes/tau2/simulation.ts";
-import type { ModelRequest } from "../../../src/agent/request.ts";
-import type { Rule } from "../../../src/orchestrator/advance.ts";
-import type { Orchestrator } from "../../../src/orchestrator/contract.ts";
+import {
+  createPythonRequestWriter,
+  createRequestWriter,
+  type ModelRequest,
+  type RequestWriter,
+} from "../../../src/agent/request.ts";
+import { nextMessage, type Rule, startTask } from "../../../src/orchestrator/advance.ts";
+import type { Orchestrator, RemoteOrchestrator } from "../../../src/orchestrator/contract.ts";
+import { createPythonRule } from "../../../src/orchestrator/python-rule.ts";
+import { PythonFiles } from "../../../src/python/files.ts";
 import type { Json, JsonObject } from "../../../src/task/json.ts";
 import { isoTime } from "../../../src/task/record.ts";
 import type { Ending, Hop } from "../../../src/task/task.ts";
-import { nextMessage, startTask } from "../../parts/at-once.ts";
+import { ROOT } from "../../parts/repository.ts";
 import type { Bridge } from "./bridge.ts";
 
 export type Reply = string | JsonObject;
@@ -27,6 +35,31 @@ export interface Case {
   };
 }
 
+/** The rules of a recipe in one language. */
+export interface Rules {
+  create(settings: Settings): Promise<Orchestrator | RemoteOrchestrator>;
+  readonly write: RequestWriter;
+}
+
+export const IN_TYPESCRIPT: Rules = {
+  create: async (settings) => createRules(settings) as unknown as Orchestrator,
+  write: createRequestWriter("request.ts", writeRequest, {}),
+};
+
+/** The files of recipes/tau2-python.toml. Every answer is watched for purity. */
+export async function rulesInPython(): Promise<Rules> {
+  const files = new PythonFiles({ processes: 1, watchesAll: true });
+  const at = (name: string) => join(ROOT, "recipes/tau2", name);
+  const request = { kind: "request", path: at("request.py"), settings: null } as const;
+  return {
+    create: async (settings) => {
+      const rule = { kind: "rule", path: at("rule.py"), settings: { ...settings } } as const;
+      return createPythonRule(await files.open(rule));
+    },
+    write: createPythonRequestWriter("request.py", await files.open(request), {}),
+  };
+}
+
 export interface Simulated {
   readonly ending: Ending;
   readonly requests: readonly (ModelRequest & { readonly side: string })[];
@@ -37,16 +70,11 @@ export async function simulate(
   bridge: Bridge,
   { replies, solo, ...one }: Case,
   more: Settings = {},
+  rules: Rules = IN_TYPESCRIPT,
 ): Promise<Simulated> {
   const { max_steps, max_errors } = one;
   const rule: Rule = {
-    orchestrator: createRules({
-      solo,
-      max_steps,
-      max_errors,
-      restarts: 0,
-      ...more,
-    }) as unknown as Orchestrator,
+    orchestrator: await rules.create({ solo, max_steps, max_errors, restarts: 0, ...more }),
     roles: new Set(["assistant", "user-simulator", "tool-executor", "reward-calculator"]),
     maxHops: 2000,
   };
@@ -57,7 +85,7 @@ export async function simulate(
   };
   const requests: (ModelRequest & { side: string })[] = [];
   const id = crypto.randomUUID();
-  let message = startTask(rule, {
+  let message = await startTask(rule, {
     rowId: id,
     trial: 0,
     row,
@@ -78,7 +106,7 @@ export async function simulate(
     else {
       requests.push({
         side: role === "assistant" ? "assistant" : "user",
-        ...writeRequest(task, { settings: {} }),
+        ...(await rules.write(task)),
       });
       const reply = queue.shift();
       if (reply === undefined) throw new Error(`the script has no further reply of the ${role}`);
@@ -88,7 +116,7 @@ export async function simulate(
           : { role: "assistant", content: null, ...reply };
     }
     const at = isoTime(Date.now());
-    message = nextMessage(rule, task, {
+    message = await nextMessage(rule, task, {
       hop: history.length,
       role,
       host: "test",

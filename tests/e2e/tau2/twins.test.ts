@@ -1,4 +1,5 @@
-// Tau2 as a graph makes the records of the module, with the real environments.
+// Tau2 as a graph, and in Python, makes the records of the module, with the real environments. All
+// 287 gold tasks take minutes (MATRIX_TAU2_FULL); otherwise some of two domains.
 
 import { expect, test } from "bun:test";
 import { join } from "node:path";
@@ -10,19 +11,29 @@ import { python } from "./bridge.ts";
 import { writeRecipes } from "./recipe.ts";
 
 const MINUTES = 60_000;
+const FULL = process.env["MATRIX_TAU2_FULL"] === "true";
 
 test.if(python !== null)(
-  "tau2 as a graph makes the records of the module, with the real environments and evaluator",
+  "tau2 as a graph and in Python makes the records of the module, with the real environments and evaluator",
   () =>
     withFolder(async (folder) => {
       const { gold } = await writeRecipes(folder);
       const env = { MATRIX_TAU2_BRIDGES: "2", MATRIX_TAU2_CONTAINER: "false" };
-      const some =
-        "dataset.filter=row.domain in ['mock', 'retail'] && row.task_id in ['create_task_1', 'update_task_1', '0', '1', '2']";
+      const some = FULL
+        ? 'dataset.filter="true"'
+        : "dataset.filter=row.domain in ['mock', 'retail'] && row.task_id in ['create_task_1', 'update_task_1', '0', '1', '2']";
       const graph = `orchestrator={graph="${join(ROOT, "recipes/tau2/graph.ts#build")}", with={solo=false}}`;
+      const rule = join(ROOT, "recipes/tau2/rule.py");
+      const request = join(ROOT, "recipes/tau2/request.py");
+      const inPython = [
+        `orchestrator={module="${rule}", with={solo=false}}`,
+        `roles.assistant.request=${request}`,
+        `roles.user-simulator.request=${request}`,
+      ];
       for (const [name, more] of [
         ["module", []],
         ["graph", [graph]],
+        ["python", inPython],
       ] as const) {
         const { code, stderr } = await matrix(["drive", gold, "-o", name, "-q", some, ...more], {
           cwd: folder,
@@ -35,8 +46,9 @@ test.if(python !== null)(
       const module = await records("module");
       expect(module.length).toBeGreaterThan(3);
       expect(await records("graph")).toEqual(module);
+      expect(await records("python")).toEqual(module);
     }),
-  5 * MINUTES,
+  (FULL ? 60 : 5) * MINUTES,
 );
 
 /** Official messages are dated when they are said. */
