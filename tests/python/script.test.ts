@@ -1,5 +1,5 @@
 // Needs that a Python file states itself: nothing is installed unless the recipe allows it, and uv
-// names the interpreter that has them. A program on the PATH plays uv here; tests/e2e/python runs uv.
+// names the interpreter that has them. A program on the PATH plays uv here; an e2e test runs uv.
 
 import { expect, test } from "bun:test";
 import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
