@@ -32,13 +32,17 @@ import recipes_natural_reasoning_score_md from "../../../recipes/natural-reasoni
 import recipes_natural_reasoning_score_schema_json from "../../../recipes/natural-reasoning/score.schema.json" with { type: "text" };
 import recipes_tau2_gold_toml from "../../../recipes/tau2-gold.toml" with { type: "text" };
 import recipes_tau2_graph_toml from "../../../recipes/tau2-graph.toml" with { type: "text" };
+import recipes_tau2_python_toml from "../../../recipes/tau2-python.toml" with { type: "text" };
 import recipes_tau2_toml from "../../../recipes/tau2.toml" with { type: "text" };
 import recipes_tau2_gold_jsonl from "../../../recipes/tau2/gold.jsonl" with { type: "text" };
 import recipes_tau2_graph_ts from "../../../recipes/tau2/graph.ts" with { type: "text" };
 import recipes_tau2_message_ts from "../../../recipes/tau2/message.ts" with { type: "text" };
 import recipes_tau2_orchestrator_ts from "../../../recipes/tau2/orchestrator.ts" with { type: "text" };
 import recipes_tau2_pretend_ts from "../../../recipes/tau2/pretend.ts" with { type: "text" };
+import recipes_tau2_request_py from "../../../recipes/tau2/request.py" with { type: "text" };
 import recipes_tau2_request_ts from "../../../recipes/tau2/request.ts" with { type: "text" };
+import recipes_tau2_rule_py from "../../../recipes/tau2/rule.py" with { type: "text" };
+import recipes_tau2_simulation_py from "../../../recipes/tau2/simulation.py" with { type: "text" };
 import recipes_tau2_simulation_ts from "../../../recipes/tau2/simulation.ts" with { type: "text" };
 import recipes_tau2_tasks_jsonl from "../../../recipes/tau2/tasks.jsonl" with { type: "text" };
 import recipes_tau2_trajectory_ts from "../../../recipes/tau2/trajectory.ts" with { type: "text" };
@@ -81,13 +85,17 @@ export const FILES = new Map([
   ["recipes/natural-reasoning/score.schema.json", recipes_natural_reasoning_score_schema_json],
   ["recipes/tau2-gold.toml", recipes_tau2_gold_toml],
   ["recipes/tau2-graph.toml", recipes_tau2_graph_toml],
+  ["recipes/tau2-python.toml", recipes_tau2_python_toml],
   ["recipes/tau2.toml", recipes_tau2_toml],
   ["recipes/tau2/gold.jsonl", recipes_tau2_gold_jsonl],
   ["recipes/tau2/graph.ts", recipes_tau2_graph_ts],
   ["recipes/tau2/message.ts", recipes_tau2_message_ts],
   ["recipes/tau2/orchestrator.ts", recipes_tau2_orchestrator_ts],
   ["recipes/tau2/pretend.ts", recipes_tau2_pretend_ts],
+  ["recipes/tau2/request.py", recipes_tau2_request_py],
   ["recipes/tau2/request.ts", recipes_tau2_request_ts],
+  ["recipes/tau2/rule.py", recipes_tau2_rule_py],
+  ["recipes/tau2/simulation.py", recipes_tau2_simulation_py],
   ["recipes/tau2/simulation.ts", recipes_tau2_simulation_ts],
   ["recipes/tau2/tasks.jsonl", recipes_tau2_tasks_jsonl],
   ["recipes/tau2/trajectory.ts", recipes_tau2_trajectory_ts],
