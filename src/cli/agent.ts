@@ -8,6 +8,7 @@ import { Command, Option } from "commander";
 import { EXIT, EXIT_GONE, EXIT_REJOIN, EXIT_TOLD, MatrixError } from "../error.ts";
 import { DEFAULT_PORT, parseAddress, urlOf } from "../http/address.ts";
 import { advertisedHost } from "../http/advertise.ts";
+import { serveHealth } from "../http/health-server.ts";
 import { createIdentity, type Identity } from "../http/identity.ts";
 import { exitNow } from "../process.ts";
 import {
@@ -29,6 +30,7 @@ import { isHostName } from "../telemetry/log-sink.ts";
 import { checkOtlp } from "../telemetry/otlp.ts";
 import {
   advertiseOption,
+  healthOption,
   insecureOption,
   listenOption,
   parsePatience,
@@ -43,6 +45,7 @@ interface AgentFlags {
   readonly join: string;
   readonly listen?: string;
   readonly advertise?: string;
+  readonly health?: string;
   readonly name?: string;
   readonly workers: number;
   readonly patience: string;
@@ -94,6 +97,7 @@ export function agentCommand(): Command {
         .default(1),
     )
     .addOption(patienceOption())
+    .addOption(healthOption())
     .addOption(insecureOption())
     .addOption(new Option("--id <id>").hideHelp())
     .addOption(new Option("--replaces <id>").hideHelp())
@@ -213,9 +217,13 @@ async function watchWorkers(flags: AgentFlags): Promise<number> {
   });
   const onSignal = (): void => void supervisor.stop(STOP_MS).then(over.resolve);
   onInterrupt(onSignal);
+  const problem = () => (supervisor.workers.length === 0 ? "no process of this host runs" : null);
+  const { health } = flags;
+  const probed = health === undefined ? null : serveHealth(parseAddress(health), problem);
   supervisor.start();
   await over.promise;
   await supervisor.stop(0);
+  await probed?.stop();
   await rm(folder, { recursive: true, force: true });
   return worst;
 }

@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import { Command, Option } from "commander";
 import { EXIT, MatrixError } from "../error.ts";
 import { parseAddress } from "../http/address.ts";
+import { serveHealth } from "../http/health-server.ts";
 import { masked, maskedJson } from "../known-secrets.ts";
 import { planStandIn } from "../model/stand-in.ts";
 import { parseRetryChoice, type RetryChoice } from "../records/retry-choice.ts";
@@ -18,6 +19,7 @@ import type { Summary } from "../run/summary.ts";
 import { printable } from "../task/printable.ts";
 import {
   advertiseOption,
+  healthOption,
   insecureOption,
   jsonOption,
   listenOption,
@@ -42,6 +44,7 @@ interface DriveFlags extends OverrideFlags, HostsFlags {
   /** False with --no-code. */
   readonly code: boolean;
   readonly metrics?: string;
+  readonly health?: string;
   readonly quiet?: boolean;
   readonly dryRun?: boolean;
   readonly like?: string;
@@ -84,6 +87,7 @@ export function driveCommand(): Command {
     .addOption(insecureOption())
     .addOption(patienceOption())
     .addOption(metricsOption())
+    .addOption(healthOption())
     .addOption(
       new Option("--fresh", "begin anew; an existing run directory is moved to DIR.1").env(
         "MATRIX_FRESH",
@@ -150,6 +154,8 @@ async function drive(
 }
 
 async function play(plan: Plan, flags: DriveFlags, settings: RunSettings): Promise<number> {
+  const health =
+    flags.health === undefined ? null : serveHealth(parseAddress(flags.health), () => null);
   const interrupts = catchInterrupts();
   const summary = await runRecipe(plan, settings, {
     drain: interrupts.drain,
@@ -157,7 +163,10 @@ async function play(plan: Plan, flags: DriveFlags, settings: RunSettings): Promi
     say: (line) => console.error(printable(line)),
     display: (snapshot) => startProgress(snapshot, flags.quiet === true),
     ownsProcess: true,
-  }).finally(() => interrupts.dispose());
+  }).finally(async () => {
+    interrupts.dispose();
+    await health?.stop();
+  });
   // A run that was refused before it began has no summary to show.
   if (summary.error?.exitCode === EXIT.refused) throw summary.error;
   print(

@@ -62,6 +62,10 @@ export const listenOption = (text: string) =>
   new Option("--listen <addr>", text).env("MATRIX_LISTEN");
 export const advertiseOption = (text: string) =>
   new Option("--advertise <where>", text).env("MATRIX_ADVERTISE");
+export const healthOption = () =>
+  new Option("--health <addr>", "answer /healthz at host:port, over HTTP/1.1, for probes").env(
+    "MATRIX_HEALTH",
+  );
 export const insecureOption = () =>
   new Option("--insecure", "no TLS between machines: data is readable on the network").env(
     "MATRIX_INSECURE",

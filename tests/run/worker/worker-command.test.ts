@@ -40,6 +40,7 @@ test("the first life of a worker has its flags, its own id, and no life before i
     MATRIX_NAME: undefined,
     MATRIX_WORKERS: undefined,
     MATRIX_PATIENCE: undefined,
+    MATRIX_HEALTH: undefined,
     MATRIX_INSECURE: undefined,
     [LAST_ERROR]: "",
     [HOST_KEY]: expect.stringMatching(/^[\w-]{43}$/),
