@@ -86,7 +86,7 @@ export class Cards {
     try {
       const path = found.kind === "run" ? trajectoriesPath(found.path) : found.path;
       const bytes = (await stat(path)).size;
-      const table = await run.table(Number.POSITIVE_INFINITY);
+      const table = await run.table();
       if (table !== null) await this.note(found, bytes, table);
     } catch {
       // The run itself tells what is wrong with it when it is looked at.

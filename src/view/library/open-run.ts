@@ -32,6 +32,7 @@ export class OpenRun {
   #version = 0;
   #read = 0;
   #size = 0;
+  #inode = 0;
   #lookedAt = Number.NEGATIVE_INFINITY;
   #looking: Promise<void> | null = null;
 
@@ -58,19 +59,20 @@ export class OpenRun {
     return { read: this.#read, total: this.#size };
   }
 
-  /** The table as it is now; null while it is opened for the first time. */
-  async table(waitMs: number): Promise<RunTable | null> {
+  /**
+   * The table as it is now. Without a time to wait, it waits until the table is there; with one,
+   * the answer is null while the run is opened for the first time.
+   */
+  async table(waitMs: number | null = null): Promise<RunTable | null> {
     if (performance.now() - this.#lookedAt > FRESH_MS)
       this.#looking ??= this.#look().finally(() => {
         this.#looking = null;
         this.#lookedAt = performance.now();
       });
     if (this.#looking !== null) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      const timer = setTimeout(resolve, waitMs);
       // A table that was there before does not wait for a long look.
-      await Promise.race([this.#looking, promise]);
-      clearTimeout(timer);
+      if (waitMs === null) await this.#looking;
+      else await within(waitMs, this.#looking);
     }
     return this.#table;
   }
@@ -143,7 +145,14 @@ export class OpenRun {
     if (this.found.kind === "file") return this.#readLoosely(this.found.path);
     const path = trajectoriesPath(this.found.path);
     try {
-      this.#size = (await stat(path).catch(() => null))?.size ?? 0;
+      const { size = 0, ino = 0 } = (await stat(path).catch(() => null)) ?? {};
+      // A retry puts another file in the place of the records.
+      if (ino !== this.#inode) {
+        await this.#index?.close();
+        this.#index = null;
+      }
+      this.#inode = ino;
+      this.#size = size;
       if (this.#index === null) {
         this.#index = await RunIndex.open(this.found.path, {
           signal: this.#closing.signal,
@@ -169,4 +178,11 @@ export class OpenRun {
     this.#loose = new LooseFile(path);
     await this.#loose.refresh(this.#closing.signal);
   }
+}
+
+/** Resolves with the work, or when the time is up. */
+async function within(ms: number, work: Promise<void>): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  await Promise.race([work, promise]).finally(() => clearTimeout(timer));
 }

@@ -6,8 +6,8 @@ import type { Difference, Estimate } from "../api.ts";
 import { sortedPlaces } from "../table/radix.ts";
 import type { RunTable } from "../table/run-table.ts";
 
-/** 97.5 % quantiles of Student's t for 1, 2, 3 and 4 degrees of freedom. */
-const T_SMALL = [12.706, 4.303, 3.182, 2.776];
+/** 97.5 % quantiles of Student's t for 1 to 5 degrees of freedom. */
+const T_SMALL = [12.706, 4.303, 3.182, 2.776, 2.571];
 /** The quantile of the normal distribution. */
 const Z = 1.959964;
 
