@@ -3,13 +3,13 @@
 
 import { type ErrorCode, MatrixError, messageOf } from "../error.ts";
 import { maskedJson, maskedJsonBytes } from "../known-secrets.ts";
+import type { Recorded } from "../records/index/entry-table.ts";
 import type { Clock } from "../task/clock.ts";
 import { isTooDeep } from "../task/depth.ts";
-import { EncodedTask, hopCount } from "../task/encoded.ts";
+import { EncodedTask, hopCount, modelsOf } from "../task/encoded.ts";
 import { failTask } from "../task/failure.ts";
 import { isJsonObject } from "../task/json.ts";
 import {
-  type Counts,
   createHead,
   encodeRecord,
   isTooLong,
@@ -27,8 +27,8 @@ import type { Tokens } from "./tokens.ts";
 
 /** Keeps the records. The run implements it with its run directory and its books. */
 export interface RecordKeeper {
-  /** Resolves when the kernel has the lines. */
-  append(lines: readonly RecordLine[], counts: Counts): Promise<void>;
+  /** Resolves when the kernel has the lines, one for each record. */
+  append(lines: readonly RecordLine[], records: readonly Recorded[]): Promise<void>;
   /** Called with each record after it was written. */
   wrote(record: RecordHead, hops: number, task: Task): void;
   /** Called with a task whose host handed over what is no record, and with the reason. */
@@ -54,9 +54,8 @@ export interface SinkOptions {
   readonly fail: (error: MatrixError) => void;
 }
 
-interface Accounted {
-  readonly record: RecordHead;
-  readonly hops: number;
+interface Accounted extends Recorded {
+  readonly head: RecordHead;
   readonly task: Task;
 }
 
@@ -124,18 +123,18 @@ export class Sink {
       const { task, ending } = end;
       const [line, record] = this.#lineOf(task, createHead(task, ending, times), times);
       lines.push(maskedRecord(line, record));
-      records.push({ record, hops: hopCount(task), task });
+      records.push({ head: record, hops: hopCount(task), models: modelsOf(task), task });
       this.#trace(task, record, times);
     }
     try {
-      await keeper.append(lines, countStatus(records));
+      await keeper.append(lines, records);
       await before;
     } catch (thrown) {
       fail(toStorageError(thrown));
       return;
     }
     release(arrived.map(({ end }) => end));
-    for (const { record, hops, task } of records) keeper.wrote(record, hops, task);
+    for (const { head, hops, task } of records) keeper.wrote(head, hops, task);
     const held = keeper.hold();
     if (held !== null) await held;
     tokens.give(records.length);
@@ -216,10 +215,4 @@ function maskedRecord(line: RecordLine, { format, id }: RecordHead): RecordLine 
 function toStorageError(thrown: unknown): MatrixError {
   if (thrown instanceof MatrixError) return thrown;
   return new MatrixError("storage_failed", messageOf(thrown), { cause: thrown });
-}
-
-function countStatus(records: readonly Accounted[]): Counts {
-  const counts = { ok: 0, failed: 0, lost: 0 };
-  for (const { record } of records) counts[record.status]++;
-  return counts;
 }

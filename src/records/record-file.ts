@@ -70,9 +70,11 @@ export interface From {
   readonly offset: number;
   /** Number of lines before it. */
   readonly lines: number;
+  /** Bytes of the content of the frame that belong to lines before it; 0 in a plain file. */
+  readonly inFrame: number;
 }
 
-const BEGINNING: From = { offset: 0, lines: 0 };
+export const BEGINNING: From = { offset: 0, lines: 0, inFrame: 0 };
 
 /**
  * Opens the first `bytes` bytes of the file for reading, without those before `from`. A missing
@@ -128,16 +130,18 @@ async function* linesOfFrames(
 ): AsyncGenerator<readonly FileLine[]> {
   const frames = new Frames(path, file, size, from.offset);
   let last = 0;
-  for await (const batch of splitLines(frames.contents(), LINE_BYTES_MAX)) {
+  const contents = without(from.inFrame, frames.contents());
+  for await (const batch of splitLines(contents, LINE_BYTES_MAX)) {
     last = batch.at(-1)?.number ?? last;
     // The next frame is read only after this batch was taken, so `frames.end` still belongs to the
     // batch's frame.
     yield batch.map((line) => {
-      const { start, contentStart } = frames.frameAt(line.offset);
-      const torn = line.offset + line.bytes + 1 > frames.contentBytes;
+      const position = from.inFrame + line.offset;
+      const { start, contentStart } = frames.frameAt(position);
+      const torn = position + line.bytes + 1 > frames.contentBytes;
       return fileLine(line, from, {
         start,
-        inFrame: line.offset - contentStart,
+        inFrame: position - contentStart,
         end: frames.end,
         torn,
       });
@@ -146,6 +150,15 @@ async function* linesOfFrames(
   if (frames.end >= size) return;
   const number = from.lines + last + 1;
   yield [{ text: "", number, start: frames.end, inFrame: 0, bytes: 0, end: size, torn: true }];
+}
+
+async function* without(bytes: number, chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  let left = bytes;
+  for await (const chunk of chunks) {
+    const skipped = Math.min(left, chunk.length);
+    left -= skipped;
+    if (skipped < chunk.length) yield chunk.subarray(skipped);
+  }
 }
 
 interface Frame {

@@ -9,6 +9,7 @@ import { MatrixError, messageOf } from "../error.ts";
 import { openOwn } from "../task/own-files.ts";
 import type { RecordLine } from "../task/record.ts";
 import type { Confirm } from "./held-lock.ts";
+import { lineSum, type Place } from "./index/entry-table.ts";
 import { isCompressed } from "./record-file.ts";
 
 const SYNC_MS = 1000;
@@ -17,8 +18,21 @@ const BUFFER_BYTES = 4 * 2 ** 20;
 /** UTF-8 takes at most three bytes for a UTF-16 code unit. */
 const BYTES_PER_UNIT_MAX = 3;
 
+/** Called with the number of each line of an append, in their order, when the kernel has it. */
+export type OnWritten = (line: number, place: Place) => void;
+
+/** A line in the buffer. */
+interface Span {
+  readonly start: number;
+  readonly bytes: number;
+  /** The number of the line in its append. */
+  readonly line: number;
+  readonly onWritten: OnWritten;
+}
+
 interface Pending {
   readonly lines: readonly RecordLine[];
+  readonly onWritten: OnWritten;
   readonly resolve: () => void;
   readonly reject: (error: MatrixError) => void;
 }
@@ -79,10 +93,10 @@ export class RecordWriter {
    * Appends records, each a line without its newline. Resolves when the kernel has them. Fails with
    * `storage_failed`, and every later call fails with the same error.
    */
-  append(lines: readonly RecordLine[]): Promise<void> {
+  append(lines: readonly RecordLine[], onWritten: OnWritten = () => undefined): Promise<void> {
     return new Promise((resolve, reject) => {
       if (this.#failure !== null) return reject(this.#failure);
-      this.#pending.push({ lines, resolve, reject });
+      this.#pending.push({ lines, onWritten, resolve, reject });
       this.#writing ??= this.#writeAll();
     });
   }
@@ -109,7 +123,7 @@ export class RecordWriter {
       const batch = this.#pending;
       this.#pending = [];
       try {
-        await this.#writeLines(batch.flatMap(({ lines }) => lines));
+        await this.#writeLines(batch);
       } catch (cause) {
         await this.#fail(cause, batch);
         break;
@@ -119,30 +133,43 @@ export class RecordWriter {
     this.#writing = null;
   }
 
-  async #writeLines(lines: readonly RecordLine[]): Promise<void> {
+  async #writeLines(batch: readonly Pending[]): Promise<void> {
     let used = 0;
-    for (const line of lines) {
-      const needed = bytesMax(line);
-      if (used + needed > this.#buffer.length) {
-        await this.#write(used);
-        used = 0;
-        if (needed > this.#buffer.length) this.#buffer = Buffer.allocUnsafe(needed);
-      }
-      for (const part of line) {
-        if (typeof part === "string") used += this.#buffer.write(part, used, "utf8");
-        else {
-          this.#buffer.set(part, used);
-          used += part.length;
+    let spans: Span[] = [];
+    for (const { lines, onWritten } of batch) {
+      for (const [number, line] of lines.entries()) {
+        const needed = bytesMax(line);
+        if (used + needed > this.#buffer.length) {
+          await this.#write(used, spans);
+          used = 0;
+          spans = [];
+          if (needed > this.#buffer.length) this.#buffer = Buffer.allocUnsafe(needed);
         }
+        const bytes = this.#encode(line, used);
+        spans.push({ start: used, bytes, line: number, onWritten });
+        used += bytes;
+        this.#buffer[used++] = NEWLINE;
       }
-      this.#buffer[used++] = NEWLINE;
     }
-    await this.#write(used);
+    await this.#write(used, spans);
     if (this.#buffer.length > BUFFER_BYTES) this.#buffer = Buffer.allocUnsafe(BUFFER_BYTES);
   }
 
-  /** Writes the first `used` bytes of the buffer. */
-  async #write(used: number): Promise<void> {
+  /** Writes a line into the buffer, and returns its bytes. */
+  #encode(line: RecordLine, start: number): number {
+    let end = start;
+    for (const part of line) {
+      if (typeof part === "string") end += this.#buffer.write(part, end, "utf8");
+      else {
+        this.#buffer.set(part, end);
+        end += part.length;
+      }
+    }
+    return end - start;
+  }
+
+  /** Writes the first `used` bytes of the buffer, which are these lines. */
+  async #write(used: number, spans: readonly Span[]): Promise<void> {
     const lines = this.#buffer.subarray(0, used);
     const bytes = this.#compressed ? await encodeFrame(lines) : lines;
     await this.#confirm();
@@ -151,7 +178,16 @@ export class RecordWriter {
     for (let written = 0; written < bytes.length; ) {
       written += (await this.#file.write(bytes, written, bytes.length - written)).bytesWritten;
     }
+    const before = this.#bytes;
     this.#bytes += bytes.length;
+    for (const span of spans) span.onWritten(span.line, this.#placeOf(span, before));
+  }
+
+  #placeOf({ start, bytes }: Span, written: number): Place {
+    const sum = lineSum(this.#buffer.subarray(start, start + bytes));
+    return this.#compressed
+      ? { offset: written, frameBytes: this.#bytes - written, inFrame: start, bytes, sum }
+      : { offset: written + start, frameBytes: 0, inFrame: 0, bytes, sum };
   }
 
   /** Cuts off what was written of the failed batch, and rejects everything that waits. */

@@ -15,6 +15,8 @@ import { guarded, realDisk } from "./disk.ts";
 import { DRIVER_FILE } from "./driver-file.ts";
 import { fenceRecords, removeUnfinishedCopy } from "./fence-records.ts";
 import type { Confirm, Lock } from "./held-lock.ts";
+import { DriverIndex, fenceIndex } from "./index/driver-index.ts";
+import type { Recorded } from "./index/entry-table.ts";
 import { removeJournal } from "./journal.ts";
 import { clearLock, takeLock } from "./lock.ts";
 import {
@@ -64,6 +66,7 @@ export class RunDirectory {
   readonly notes: readonly string[];
   readonly #lock: Lock;
   readonly #writer: RecordWriter;
+  readonly #index: DriverIndex;
   readonly #checkpoints: NodeJS.Timeout;
   readonly #counts: { ok: number; failed: number; lost: number };
   #manifest: Manifest;
@@ -75,7 +78,7 @@ export class RunDirectory {
     path: string,
     lock: Lock,
     writer: RecordWriter,
-    { recorded, superseded, moved, manifest, notes }: Opened,
+    { recorded, superseded, index, moved, manifest, notes }: Opened,
   ) {
     this.path = path;
     this.recorded = recorded;
@@ -84,6 +87,7 @@ export class RunDirectory {
     this.notes = notes;
     this.#lock = lock;
     this.#writer = writer;
+    this.#index = index;
     this.#counts = { ...recorded.tally.counts };
     this.#manifest = manifest;
     this.#checkpoints = setInterval(() => {
@@ -108,6 +112,7 @@ export class RunDirectory {
     } = options;
     await prepareFolder(path);
     let lock = await lockFolder(path, options);
+    let found: Found | null = null;
     try {
       if (fresh && existsSync(join(path, MANIFEST_FILE))) {
         await moveAside(path);
@@ -122,25 +127,30 @@ export class RunDirectory {
         valueAt(identity.recipe, "run.compress") === true,
       );
       const notes = [...lock.notes, ...(await expelSilent(path, trajectories, lock))];
-      let found = await readFound(trajectories, paidFor);
+      found = await readFound(trajectories, paidFor, lock.confirm);
       // A start that stopped before its first record leaves nothing that another recipe could harm.
       const hasRecords = found.recorded.ids.size + found.superseded.count > 0;
       if (earlier !== null && (hasRecords || earlier.state !== "stopped"))
         refuseOtherRun(path, earlier, identity, checkpointDigest);
       const moved =
         earlier === null ? 0 : await moveRecords(trajectories, retry, earlier, lock.confirm);
-      if (moved > 0) found = await readFound(trajectories, paidFor);
+      if (moved > 0) {
+        await found.index.close();
+        found = await readFound(trajectories, paidFor, lock.confirm);
+      }
       const manifest = manifestOf(identity, found, earlier);
       // The manifest comes first: a folder with a manifest is a run directory, and any other folder
       // is refused.
       // Reading the records may have taken long: another driver may hold the directory by now.
       await writeManifest(path, manifest, lock.confirm);
+      await found.index.begin();
       await makeOwnFolder(join(path, "logs"));
       await replaceFile(join(path, "recipe.toml"), recipeText, { confirm: lock.confirm });
       const writer = await RecordWriter.open(trajectories, found.recorded.bytes, lock.confirm);
       await syncFolder(path);
       return new RunDirectory(path, lock, writer, { ...found, moved, manifest, notes });
     } catch (thrown) {
+      await found?.index.close();
       await lock.release();
       throw refused(path, thrown);
     }
@@ -181,12 +191,13 @@ export class RunDirectory {
     this.#unsaved = true;
   }
 
-  /** Appends records; `added` counts them by status. Resolves when the kernel has them. */
-  async append(lines: readonly RecordLine[], added: Counts): Promise<void> {
-    await this.#writer.append(lines);
-    this.#counts.ok += added.ok;
-    this.#counts.failed += added.failed;
-    this.#counts.lost += added.lost;
+  /** Appends the lines of records. Resolves when the kernel has them. */
+  async append(lines: readonly RecordLine[], records: readonly Recorded[]): Promise<void> {
+    await this.#writer.append(lines, (n, place) => {
+      const record = records[n];
+      if (record !== undefined) this.#index.add({ ...record, place });
+    });
+    for (const { head } of records) this.#counts[head.status]++;
     this.#unsaved = true;
   }
 
@@ -200,6 +211,7 @@ export class RunDirectory {
     if (stopped !== undefined) this.#manifest = { ...this.#manifest, stopped };
     try {
       await this.#writer.close();
+      await this.#index.close();
       await this.#save(state);
       if (state === "complete") await removeJournal(this.path);
     } catch (failure) {
@@ -208,6 +220,7 @@ export class RunDirectory {
       await this.#save("stopped").catch(() => undefined);
       throw failure;
     } finally {
+      await this.#index.close();
       await this.#lock.release();
     }
   }
@@ -232,6 +245,7 @@ export class RunDirectory {
 interface Found {
   readonly recorded: RecordedTasks;
   readonly superseded: Superseded;
+  readonly index: DriverIndex;
 }
 
 interface Opened extends Found {
@@ -240,11 +254,18 @@ interface Opened extends Found {
   readonly notes: readonly string[];
 }
 
-async function readFound(trajectories: string, paidFor: PaidFor): Promise<Found> {
-  return {
-    recorded: await readRecordedTasks(trajectories, paidFor),
-    superseded: await readSuperseded(trajectories, paidFor),
-  };
+async function readFound(trajectories: string, paidFor: PaidFor, confirm: Confirm): Promise<Found> {
+  const index = await DriverIndex.open(trajectories, confirm);
+  try {
+    return {
+      recorded: await readRecordedTasks(trajectories, paidFor, index),
+      superseded: await readSuperseded(trajectories, paidFor),
+      index,
+    };
+  } catch (thrown) {
+    await index.close();
+    throw thrown;
+  }
 }
 
 /** Moves the chosen records to superseded.jsonl, and returns their number. */
@@ -315,7 +336,9 @@ async function expelSilent(
   for (const file of [MANIFEST_FILE, DRIVER_FILE, "recipe.toml"])
     await removeTemporaries(join(path, file), names);
   await removeUnfinishedCopy(trajectories);
-  return isFromSilent ? await fenceRecords(trajectories) : [];
+  if (!isFromSilent) return [];
+  await fenceIndex(path);
+  return await fenceRecords(trajectories);
 }
 
 async function lockFolder(path: string, { signal, say }: OpenOptions): Promise<Lock> {

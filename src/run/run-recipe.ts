@@ -76,7 +76,7 @@ export async function runRecipe(
     signal: context.drain ?? NEVER,
     say: context.say ?? (() => undefined),
     retry: settings.retry ?? null,
-    paidFor: (record) => paidFor(work.rows, record),
+    ...(work.rows.replay === null ? {} : { paidFor: (head) => paidFor(work.rows, head) }),
   });
   const run = new RecipeRun(directory, work, settings, context);
   return run.close(await run.play());
@@ -299,8 +299,8 @@ class RecipeRun {
       beginningOf: (rowId, trial) => this.#books.beginningOf(rowId, trial),
       hasRoom: (inFlight) => this.#books.hasRoom(inFlight),
       keeper: {
-        append: (lines, counts) => {
-          const appended = this.#directory.append(lines, counts);
+        append: (lines, records) => {
+          const appended = this.#directory.append(lines, records);
           this.#credentials.look(lines);
           return appended;
         },

@@ -8,7 +8,7 @@
 import { markedJson, parseMarked } from "./exact.ts";
 import type { JsonObject } from "./json.ts";
 import type { Branch, Hop, Task } from "./task.ts";
-import { addHops, NO_TOTALS, type Totals } from "./totals.ts";
+import { addHops, modelsIn, NO_TOTALS, type Totals } from "./totals.ts";
 
 /**
  * Places of state that cannot move: from the name of a sandbox's table to the process that has it.
@@ -203,6 +203,11 @@ export function hopCount(task: Task): number {
 /** Bytes of row and history on the wire; 0 for a task that was never encoded. */
 export function sizeOf(task: Task): number {
   return task instanceof EncodedTask ? task.rowBytes.length + task.historyBytes.length : 0;
+}
+
+/** Names of the models that answered, each once. */
+export function modelsOf(task: Task): readonly string[] {
+  return task instanceof EncodedTask ? task.totals.models : modelsIn(task.history);
 }
 
 export function totalsOf(task: Task): Totals {

@@ -22,6 +22,11 @@ export interface Tally {
   readonly score: { readonly count: number; readonly sum: number };
 }
 
+/** Sums over records that are alike. */
+export interface AlikeSums extends Pick<Tally, "hops" | "usage" | "cost" | "score"> {
+  readonly count: number;
+}
+
 export class RunningTally implements Tally {
   readonly counts = { ok: 0, failed: 0, lost: 0 };
   readonly stopReasons: Partial<Record<StopReason, number>> = {};
@@ -37,21 +42,27 @@ export class RunningTally implements Tally {
   }
 
   add(record: Tallied, hops: number): void {
-    this.counts[record.status]++;
-    this.stopReasons[record.stop_reason] = (this.stopReasons[record.stop_reason] ?? 0) + 1;
-    this.hops += hops;
-    this.usage = addUsage(this.usage, record.usage);
-    if (record.cost !== null) this.cost = roundMoney((this.cost ?? 0) + record.cost);
-    if (record.score !== null) {
-      this.score.count++;
-      this.score.sum += record.score;
-    }
+    const { usage, cost, score } = record;
+    const scores = score === null ? { count: 0, sum: 0 } : { count: 1, sum: score };
+    this.addAlike(record, { count: 1, hops, usage, cost, score: scores });
+  }
+
+  /** Adds records that have status, stop reason and error in common. */
+  addAlike(record: Pick<Tallied, "status" | "stop_reason" | "error">, sums: AlikeSums): void {
+    const { count } = sums;
+    this.counts[record.status] += count;
+    this.stopReasons[record.stop_reason] = (this.stopReasons[record.stop_reason] ?? 0) + count;
+    this.hops += sums.hops;
+    this.usage = addUsage(this.usage, sums.usage);
+    if (sums.cost !== null) this.cost = roundMoney((this.cost ?? 0) + sums.cost);
+    this.score.count += sums.score.count;
+    this.score.sum += sums.score.sum;
     if (record.error !== null) {
       const where =
         record.error.role === null
           ? record.error.code
           : `${record.error.code} in ${record.error.role}`;
-      this.errors[where] = (this.errors[where] ?? 0) + 1;
+      this.errors[where] = (this.errors[where] ?? 0) + count;
     }
   }
 }

@@ -44,3 +44,11 @@ export function addHops(before: Totals, hops: readonly Hop[]): Totals {
     models,
   };
 }
+
+/** The names of models in these hops, as `models` of a total has them. */
+export function modelsIn(hops: readonly Hop[]): readonly string[] {
+  let models = NO_TOTALS.models;
+  for (const { model } of hops)
+    if (model !== undefined && !models.includes(model)) models = [...models, model];
+  return models;
+}

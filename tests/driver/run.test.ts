@@ -9,6 +9,7 @@ import { keyOf } from "../../src/peer/parcel.ts";
 import type { Counts, RecordHead } from "../../src/task/record.ts";
 import type { EndMessage, Message } from "../../src/task/task.ts";
 import { until } from "../parts/until.ts";
+import { countsOf } from "./counts-of.ts";
 import { endOf, ONE_STEP } from "./task-parts.ts";
 
 class Stage implements Fabric {
@@ -53,9 +54,9 @@ class Stage implements Fabric {
       isRecorded: (rowId, trial) => this.recorded.has(keyOf({ rowId, trial })),
       hasRoom: () => true,
       keeper: {
-        append: async (_lines, counts) => {
+        append: async (_lines, records) => {
           await this.appending();
-          this.counts.push(counts);
+          this.counts.push(countsOf(records));
         },
         wrote: (record) => void this.records.push(record),
         heldBack: ({ rowId }) => void this.heldBack.push(rowId),

@@ -16,6 +16,7 @@ import {
 import type { EndMessage, Task } from "../../src/task/task.ts";
 import type { Tracing } from "../../src/telemetry/tracing.ts";
 import { until } from "../parts/until.ts";
+import { countsOf } from "./counts-of.ts";
 import { admitted, endOf, ONE_STEP } from "./task-parts.ts";
 
 function createSink(tracing: Tracing | null = null, after = 0) {
@@ -33,8 +34,8 @@ function createSink(tracing: Tracing | null = null, after = 0) {
   };
   const sink = new Sink({
     keeper: {
-      append: async (lines, counts) => {
-        appended.push({ lines, counts });
+      append: async (lines, records) => {
+        appended.push({ lines, counts: countsOf(records) });
         await world.append();
         happened.push(`appended ${lines.length}`);
       },

@@ -3,11 +3,13 @@
 
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { Recorded } from "../../src/records/index/entry-table.ts";
 import type { Manifest, RunIdentity } from "../../src/records/manifest.ts";
 import { RecordWriter } from "../../src/records/record-writer.ts";
 import { IdDigest } from "../../src/task/id-digest.ts";
 import type { TrajectoryRecord } from "../../src/task/record.ts";
 import { deriveSeed } from "../../src/task/seed.ts";
+import { modelsIn } from "../../src/task/totals.ts";
 
 export const RUN_SEED = 7;
 
@@ -70,6 +72,12 @@ export const failedRecordOf = (id: string, more: Partial<TrajectoryRecord> = {})
     error: { code: "agent_failed", message: "no", role: "a", hop: 3 },
     ...more,
   });
+
+/** A record as the sink hands it over. */
+export function recordedOf(record: TrajectoryRecord): Recorded {
+  const { row: _, history, ...head } = record;
+  return { head, hops: history.length, models: modelsIn(history) };
+}
 
 export function identityOf(more: Partial<RunIdentity> = {}): RunIdentity {
   return {

@@ -17,10 +17,11 @@ import { join } from "node:path";
 import { takeLock } from "../../src/records/lock.ts";
 import { readManifest, writeManifest } from "../../src/records/manifest.ts";
 import { type OpenOptions, RunDirectory } from "../../src/records/run-directory.ts";
+import type { TrajectoryRecord } from "../../src/task/record.ts";
 import { withFolder } from "../parts/folder.ts";
 import { withForeignFolder } from "../parts/foreign-folder.ts";
 import { until } from "../parts/until.ts";
-import { identityOf, recordOf, writeRun } from "./made.ts";
+import { failedRecordOf, identityOf, recordedOf, recordOf, writeRun } from "./made.ts";
 
 const NOTHING = { ok: 0, failed: 0, lost: 0 };
 const open = (path: string, more: Partial<OpenOptions> = {}) =>
@@ -32,9 +33,14 @@ const open = (path: string, more: Partial<OpenOptions> = {}) =>
     ...more,
   });
 const append = (directory: RunDirectory, ...ids: readonly string[]) =>
+  appendAll(
+    directory,
+    ids.map((id) => recordOf(id)),
+  );
+const appendAll = (directory: RunDirectory, records: readonly TrajectoryRecord[]) =>
   directory.append(
-    ids.map((id) => [JSON.stringify(recordOf(id))]),
-    { ...NOTHING, ok: ids.length },
+    records.map((record) => [JSON.stringify(record)]),
+    records.map(recordedOf),
   );
 
 test("a new directory has the recipe, the manifest, the records, logs and a lock", () =>
@@ -42,6 +48,7 @@ test("a new directory has the recipe, the manifest, the records, logs and a lock
     const path = join(folder, "deep/run");
     const directory = await open(path);
     expect((await readdir(path)).sort()).toEqual([
+      "index",
       "lock.1",
       "logs",
       "manifest.json",
@@ -67,19 +74,24 @@ test("a new directory has the recipe, the manifest, the records, logs and a lock
 test("appended records are counted by status, and the last manifest says how the run ended", () =>
   withFolder(async (folder) => {
     const directory = await open(folder);
-    await directory.append([[JSON.stringify(recordOf("a"))]], { ok: 1, failed: 2, lost: 3 });
+    await appendAll(directory, [
+      recordOf("a"),
+      failedRecordOf("c"),
+      failedRecordOf("d"),
+      failedRecordOf("e", { status: "lost" }),
+    ]);
     await append(directory, "b");
-    expect(directory.counts).toEqual({ ok: 2, failed: 2, lost: 3 });
+    expect(directory.counts).toEqual({ ok: 2, failed: 2, lost: 1 });
     expect(directory.recorded.tally.counts).toEqual(NOTHING);
     await directory.close("complete");
     expect(await readManifest(folder)).toMatchObject({
       state: "complete",
       ok: 2,
       failed: 2,
-      lost: 3,
+      lost: 1,
     });
     expect((await readFile(join(folder, "trajectories.jsonl"), "utf8")).split("\n")).toHaveLength(
-      3,
+      6,
     );
   }));
 
@@ -237,6 +249,7 @@ test("a fresh start moves the old directory, without its lock, to the next numbe
       expect((await readdir(folder)).sort()).toEqual(expected);
     }
     expect((await readdir(join(folder, "run.1"))).sort()).toEqual([
+      "index",
       "logs",
       "manifest.json",
       "recipe.toml",
@@ -267,9 +280,11 @@ test("a directory and all that is in it are closed to other users, whatever the 
     }
     const modes = async (...names: readonly string[]) =>
       Promise.all(names.map(async (name) => (await stat(join(path, name))).mode & 0o777));
-    expect(await modes(".", "logs")).toEqual([0o700, 0o700]);
-    const files = (await readdir(path)).filter((name) => name !== "logs");
-    expect(files.length).toBeGreaterThan(3);
+    expect(await modes(".", "logs", "index")).toEqual([0o700, 0o700, 0o700]);
+    const files = (await readdir(path, { recursive: true })).filter(
+      (name) => name !== "logs" && name !== "index",
+    );
+    expect(files.length).toBeGreaterThan(7);
     expect(await modes(...files)).toEqual(files.map(() => 0o600));
   }));
 
@@ -368,8 +383,8 @@ test("a driver whose directory was taken over writes nothing more, and closes wi
     await directory.confirm();
     await takeOver(folder);
     const snapshot = async () => {
-      const names = (await readdir(folder)).sort();
-      const files = names.filter((name) => name !== "logs");
+      const names = (await readdir(folder, { recursive: true })).sort();
+      const files = names.filter((name) => name !== "logs" && name !== "index");
       return Promise.all(
         files.map(async (name) => [name, await readFile(join(folder, name), "utf8")]),
       );
@@ -405,6 +420,7 @@ test("a late write of the driver before reaches no record of the driver that too
     const lines = (await readFile(path, "utf8")).trim().split("\n");
     expect(lines.map((line) => JSON.parse(line).id)).toEqual(["a", "b"]);
     expect((await readdir(folder)).sort()).toEqual([
+      "index",
       "lock.3",
       "logs",
       "manifest.json",

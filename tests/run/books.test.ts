@@ -44,7 +44,7 @@ async function openDirectory(
   const first = await open();
   for (const record of records) {
     const task = { row: {}, history: [] } as unknown as Parameters<typeof encodeRecord>[1];
-    await first.append([encodeRecord(record, task)], { ok: 1, failed: 0, lost: 0 });
+    await first.append([encodeRecord(record, task)], [{ head: record, hops: 0, models: [] }]);
   }
   first.noteSpent({ hosts: {}, ...noted });
   await first.close("stopped");

@@ -1,10 +1,12 @@
 // Rows of the index in memory: those that a writer has not written yet, or those of records that no
 // stored index covers. They grow at the end and can be cleared.
 
+import { crc32 } from "node:zlib";
 import { fingerprint } from "../../task/id-set.ts";
 import type { RecordHead } from "../../task/record.ts";
 import {
   DOUBLE,
+  ERROR_HOP_MAX,
   FLAG_OVERLONG,
   FLAG_SIMULATED,
   KEY_WORDS,
@@ -36,13 +38,19 @@ export interface Place {
   readonly inFrame: number;
   /** Bytes of the line without its newline. */
   readonly bytes: number;
+  /** `lineSum` of the line, or 0 where it is not known. */
+  readonly sum: number;
 }
 
-export interface Entry {
+/** A record without its content, and what the index needs of its content. */
+export interface Recorded {
   readonly head: IndexedHead;
   readonly hops: number;
   /** Names of the models that answered. */
   readonly models: readonly string[];
+}
+
+export interface Entry extends Recorded {
   readonly place: Place;
   readonly overlong?: boolean;
 }
@@ -63,6 +71,8 @@ export class EntryTable {
   /** The position in the file of texts of the first byte that is held here. */
   #textsFrom: number;
   #size = 0;
+  readonly #admitted = new LastTime();
+  readonly #ended = new LastTime();
 
   constructor(strings: StringTable, textsFrom = 0) {
     this.strings = strings;
@@ -115,10 +125,15 @@ export class EntryTable {
     this.#size++;
   }
 
-  /** Forgets the rows. Further texts follow those that were held. */
-  clear(): void {
+  /** The position in the file of texts after those that are held. */
+  get textsEnd(): number {
+    return this.#textsFrom + this.#textBytes;
+  }
+
+  /** Forgets the rows. Further texts begin at this position. */
+  clear(textsFrom: number): void {
     this.#size = 0;
-    this.#textsFrom += this.#textBytes;
+    this.#textsFrom = textsFrom;
     this.#textBytes = 0;
   }
 
@@ -128,8 +143,8 @@ export class EntryTable {
     doubles[at + DOUBLE.id_offset] = this.#textsFrom + this.#textBytes;
     doubles[at + DOUBLE.score] = score ?? Number.NaN;
     doubles[at + DOUBLE.cost] = cost ?? Number.NaN;
-    doubles[at + DOUBLE.admitted_at] = timeOf(timing?.admitted_at);
-    doubles[at + DOUBLE.ended_at] = timeOf(timing?.ended_at);
+    doubles[at + DOUBLE.admitted_at] = this.#admitted.timeOf(timing?.admitted_at);
+    doubles[at + DOUBLE.ended_at] = this.#ended.timeOf(timing?.ended_at);
     doubles[at + DOUBLE.total_ms] = timing?.total_ms ?? Number.NaN;
     doubles[at + DOUBLE.queue_ms] = timing?.queue_ms ?? Number.NaN;
     doubles[at + DOUBLE.run_ms] = timing?.run_ms ?? Number.NaN;
@@ -151,7 +166,7 @@ export class EntryTable {
     words[at + WORD.estimated_requests] = countOf(usage?.estimated_requests);
   }
 
-  #setStrings(at: number, { head, models, overlong = false }: Entry): void {
+  #setStrings(at: number, { head, models, place, overlong = false }: Entry): void {
     const words = this.#words;
     const { strings } = this;
     const { error = null } = head;
@@ -159,12 +174,13 @@ export class EntryTable {
     words[at + WORD.role] = strings.codeOf(error?.role ?? "");
     words[at + WORD.message] =
       error === null ? 0 : strings.codeOf(shortMessage(error.message, head.id));
-    words[at + WORD.error_hop] = error?.hop == null ? 0 : error.hop + 1;
     words[at + WORD.models] = strings.codeOf(models.join("\n"));
     words[at + WORD.stop_reason] = strings.codeOf(head.stop_reason ?? "completed");
     const flags = (head.simulated === true ? FLAG_SIMULATED : 0) | (overlong ? FLAG_OVERLONG : 0);
-    words[at + WORD.kinds] = STATUSES.indexOf(head.status) | (flags << 8);
-    words[at + WORD.line_sum] = 0;
+    const hop = error?.hop == null ? 0 : Math.min(error.hop, ERROR_HOP_MAX) + 1;
+    words[at + WORD.kinds] = STATUSES.indexOf(head.status) | (flags << 8) | (hop << 16);
+    words[at + WORD.strings] = strings.all.length;
+    words[at + WORD.line_sum] = place.sum;
   }
 
   /** Appends a text and returns its bytes. */
@@ -191,6 +207,10 @@ export class EntryTable {
   }
 }
 
+export function bytesOf(rows: Float64Array | Uint32Array): Uint8Array {
+  return new Uint8Array(rows.buffer, rows.byteOffset, rows.byteLength);
+}
+
 /** The sum of a row that begins at a word. It is never 0, so a row of zeros does not have it. */
 export function rowSum(words: Uint32Array, at: number): number {
   let sum = ROW_BYTES;
@@ -203,14 +223,22 @@ function countOf(count = 0): number {
   return Math.min(count, UINT32_MAX);
 }
 
-/** Texts of times repeat, because many records end in one millisecond. */
-function timeOf(iso: string | undefined): number {
-  if (iso === undefined) return Number.NaN;
-  if (iso !== lastIso) {
-    lastIso = iso;
-    lastMs = Date.parse(iso);
+/** Parses times. Texts repeat, because many records end in one millisecond. */
+class LastTime {
+  #iso = "";
+  #ms = Number.NaN;
+
+  timeOf(iso: string | undefined): number {
+    if (iso === undefined) return Number.NaN;
+    if (iso !== this.#iso) {
+      this.#iso = iso;
+      this.#ms = Date.parse(iso);
+    }
+    return this.#ms;
   }
-  return lastMs;
 }
-let lastIso = "";
-let lastMs = Number.NaN;
+
+/** CRC-32 of a line. 0 means that no sum is known, so a line never has it. */
+export function lineSum(line: Uint8Array): number {
+  return crc32(line) || 1;
+}

@@ -3,6 +3,20 @@
 // in a file of texts; error codes, roles, messages and models are numbers of strings in a table.
 // docs/decisions/index-of-records.md says why.
 
+export const INDEX_FOLDER = "index";
+/** Files of the folder, in the order in which they are written: a row comes after its parts. */
+export const FILES = {
+  texts: "texts",
+  strings: "strings.jsonl",
+  keys: "keys",
+  rows: "rows",
+} as const;
+export const FILE_NAMES: readonly string[] = Object.values(FILES);
+
+/** The file of rows begins with a header that has the length of a row. */
+const MAGIC = "matrix-index";
+const VERSION = 1;
+
 export const ROW_BYTES = 176;
 export const ROW_DOUBLES = ROW_BYTES / 8;
 export const ROW_WORDS = ROW_BYTES / 4;
@@ -51,10 +65,13 @@ export const WORD = {
   role: 36,
   message: 37,
   models: 38,
-  /** The hop of the error plus 1; 0 for none. */
-  error_hop: 39,
+  /** Number of strings in the table when the row was made; it never shrinks from row to row. */
+  strings: 39,
   stop_reason: 40,
-  /** The place of the status in STATUSES in the lowest byte, flags in the next. */
+  /**
+   * The place of the status in STATUSES in the lowest byte, flags in the next, and above them the
+   * hop of the error plus 1, or 0.
+   */
   kinds: 41,
   /** Hash of the line: see lineSum. */
   line_sum: 42,
@@ -62,6 +79,7 @@ export const WORD = {
   row_sum: 43,
 } as const;
 
+export const ERROR_HOP_MAX = 0xfffe;
 export const FLAG_SIMULATED = 1;
 /** The line is too long to be read. */
 export const FLAG_OVERLONG = 2;
@@ -106,3 +124,10 @@ export const CODE_COLUMNS = [
   "simulated",
 ] as const;
 export type CodeColumn = (typeof CODE_COLUMNS)[number];
+
+/** The header: the name of the format, its version, and the length of a row, in ASCII. */
+export function headerOf(): Uint8Array {
+  const header = new Uint8Array(ROW_BYTES);
+  header.set(Buffer.from(`${MAGIC} ${VERSION} ${ROW_BYTES}\n`, "latin1"));
+  return header;
+}

@@ -2,20 +2,18 @@
 // the run directory beside the records (DESIGN.md 10). The records are the truth: what the stored
 // index does not cover, or says wrongly, is read from them into memory.
 //
-// Rows have the order of the file. Their number never shrinks while the index is open, unless a
-// retry replaced the file.
+// Rows have the order of the file. They stay in their places while the index is open, unless a
+// retry replaced the file of the records.
 
-import { closeSync, openSync, readSync, statSync } from "node:fs";
-import { decodeFrame, FrameWalker } from "../../dataset/zstd.ts";
+import { closeSync, openSync, statSync } from "node:fs";
 import { MatrixError } from "../../error.ts";
 import { fingerprint } from "../../task/id-set.ts";
-import type { StopReason, Usage } from "../../task/task.ts";
-import { trajectoriesPath } from "../record-file.ts";
+import { BEGINNING, type From, trajectoriesPath } from "../record-file.ts";
 import { EntryTable } from "./entry-table.ts";
+import { type IndexRow, rowFrom } from "./index-row.ts";
 import {
   type CodeColumn,
   DOUBLE,
-  FLAG_OVERLONG,
   FLAG_SIMULATED,
   KEY_WORDS,
   type NumberColumn,
@@ -24,38 +22,10 @@ import {
   STATUSES,
   WORD,
 } from "./layout.ts";
+import { rebuildIndex } from "./rebuild.ts";
 import { type ScanOptions, scanRecords } from "./scan-records.ts";
+import { placeOf, type Rows, readLine, StoredIndex } from "./stored-index.ts";
 import { StringTable } from "./string-table.ts";
-
-/** One record, as lists show it. */
-export interface IndexRow {
-  readonly id: string;
-  readonly trial: number;
-  readonly attempt: number;
-  readonly status: "ok" | "failed" | "lost";
-  readonly stopReason: StopReason;
-  readonly score: number | null;
-  /** `message` is shortened, and ids and long numbers are left out of it. */
-  readonly error: {
-    readonly code: string;
-    readonly role: string | null;
-    readonly hop: number | null;
-    readonly message: string;
-  } | null;
-  readonly hops: number;
-  readonly models: readonly string[];
-  readonly simulated: boolean;
-  readonly usage: Usage;
-  readonly cost: number | null;
-  /** Milliseconds since the epoch. */
-  readonly admittedAt: number;
-  readonly endedAt: number;
-  readonly totalMs: number;
-  readonly queueMs: number;
-  readonly runMs: number;
-  /** Bytes of the record's line. */
-  readonly bytes: number;
-}
 
 /** A column of few different values: numbers of values, one for each row. */
 export interface Codes {
@@ -64,12 +34,19 @@ export interface Codes {
   readonly values: readonly string[];
 }
 
+/** Rows in memory after which a stored index that has grown is opened again. */
+const HELD_MAX = 20_000;
+
 export class RunIndex {
   readonly directory: string;
   readonly #path: string;
   readonly #options: ScanOptions;
+  #stored: StoredIndex | null = null;
+  /** The rows of the records after the stored ones. */
   #table = new EntryTable(new StringTable());
-  #covered = { offset: 0, lines: 0 };
+  #covered: From = BEGINNING;
+  /** The file of the records: a retry replaces it. */
+  #inode = -1;
 
   private constructor(directory: string, options: ScanOptions) {
     this.directory = directory;
@@ -77,73 +54,44 @@ export class RunIndex {
     this.#options = options;
   }
 
-  /** Fails with `run_refused` on a line that is not a record. */
+  /**
+   * Reads the records where the run has no index that agrees with them, and stores one unless a
+   * driver has the directory or it cannot be written. Fails with `run_refused` on a line that is
+   * not a record.
+   */
   static async open(directory: string, options: ScanOptions = {}): Promise<RunIndex> {
     const index = new RunIndex(directory, options);
-    await index.refresh();
+    await index.#open();
     return index;
   }
 
   /** The number of records. */
   get size(): number {
-    return this.#table.size;
+    return this.#storedSize + this.#table.size;
   }
 
   /** Takes in what a live run has appended. Returns the number of new records. */
   async refresh(): Promise<number> {
     const before = this.size;
-    const { size = 0 } = statSync(this.#path, { throwIfNoEntry: false }) ?? {};
-    if (size < this.#covered.offset) {
-      this.#table = new EntryTable(new StringTable());
-      this.#covered = { offset: 0, lines: 0 };
-    }
-    if (size > this.#covered.offset)
-      this.#covered = await scanRecords(this.#path, this.#covered, this.#table, this.#options);
+    const { size = 0, ino = -1 } = statSync(this.#path, { throwIfNoEntry: false }) ?? {};
+    if (ino !== this.#inode || size < this.#covered.offset || this.#table.size > HELD_MAX)
+      await this.#open();
+    else if (size > this.#covered.offset) await this.#catchUp();
     return this.size - before;
   }
 
   /** The record at place `n`, from 0. */
   row(n: number): IndexRow {
-    const { words, doubles } = this.#rowAt(n);
-    const double = (name: keyof typeof DOUBLE) => doubles[DOUBLE[name]] ?? Number.NaN;
-    const word = (name: keyof typeof WORD) => words[WORD[name]] ?? 0;
-    const string = (name: keyof typeof WORD) => this.#table.strings.at(word(name));
-    const models = string("models");
-    const role = string("role");
-    return {
-      id: this.#idOf(words, doubles),
-      trial: word("trial"),
-      attempt: word("attempt"),
-      status: STATUSES[word("kinds") & 0xff] ?? "lost",
-      stopReason: string("stop_reason") as StopReason,
-      score: orNull(double("score")),
-      error:
-        word("error") === 0
-          ? null
-          : {
-              code: string("error"),
-              role: role === "" ? null : role,
-              hop: word("error_hop") === 0 ? null : word("error_hop") - 1,
-              message: string("message"),
-            },
-      hops: word("hops"),
-      models: models === "" ? [] : models.split("\n"),
-      simulated: ((word("kinds") >> 8) & FLAG_SIMULATED) !== 0,
-      usage: usageOf(word, double("stated_cost")),
-      cost: orNull(double("cost")),
-      admittedAt: double("admitted_at"),
-      endedAt: double("ended_at"),
-      totalMs: double("total_ms"),
-      queueMs: double("queue_ms"),
-      runMs: double("run_ms"),
-      bytes: word("bytes"),
-    };
+    const { rows, at } = this.#rowAt(n);
+    return rowFrom(rows, at, this.#table.strings, this.idOf(n));
   }
 
   /** The id of the record at place `n`. */
   idOf(n: number): string {
-    const { words, doubles } = this.#rowAt(n);
-    return this.#idOf(words, doubles);
+    const { rows, at } = this.#rowAt(n);
+    if (this.#stored !== null && n < this.#stored.size) return this.#stored.idOf(n);
+    const { idStart, idEnd } = placeOf(rows, at);
+    return this.#table.textAt(idStart, idEnd - idStart);
   }
 
   /** A column of numbers; NaN where a record has null. */
@@ -151,124 +99,140 @@ export class RunIndex {
     const values = new Float64Array(this.size);
     if (column in DOUBLE) {
       const place = DOUBLE[column as keyof typeof DOUBLE];
-      const { doubles } = this.#table;
-      for (let n = 0; n < values.length; n++) values[n] = doubles[n * ROW_DOUBLES + place] ?? 0;
-      return values;
+      await this.#each(({ doubles, count }, from) => {
+        for (let n = 0; n < count; n++) values[from + n] = doubles[n * ROW_DOUBLES + place] ?? 0;
+      });
+    } else {
+      const place = WORD[column as keyof typeof WORD];
+      await this.#each(({ words, count }, from) => {
+        for (let n = 0; n < count; n++) values[from + n] = words[n * ROW_WORDS + place] ?? 0;
+      });
     }
-    const place = WORD[column as keyof typeof WORD];
-    const { words } = this.#table;
-    for (let n = 0; n < values.length; n++) values[n] = words[n * ROW_WORDS + place] ?? 0;
     return values;
   }
 
   /** A column of few different values. */
   async codes(column: CodeColumn): Promise<Codes> {
     const codes = new Uint32Array(this.size);
-    const { words } = this.#table;
-    if (column === "status" || column === "simulated") {
-      const [shift, mask] = column === "status" ? [0, 0xff] : [8, FLAG_SIMULATED];
-      for (let n = 0; n < codes.length; n++)
-        codes[n] = ((words[n * ROW_WORDS + WORD.kinds] ?? 0) >> shift) & mask;
-      return { codes, values: column === "status" ? STATUSES : ["false", "true"] };
-    }
-    const place = WORD[column];
-    for (let n = 0; n < codes.length; n++) codes[n] = words[n * ROW_WORDS + place] ?? 0;
-    return { codes, values: this.#table.strings.all };
+    const [place, shift, mask, values] = codePlace(column);
+    await this.#each(({ words, count }, from) => {
+      for (let n = 0; n < count; n++)
+        codes[from + n] = ((words[n * ROW_WORDS + place] ?? 0) >>> shift) & mask;
+    });
+    return { codes, values: values ?? this.#table.strings.all };
   }
 
   /** The place of a record; null when there is none. */
   async find(id: string, trial: number): Promise<number | null> {
     const [low, high] = fingerprint(id, trial);
-    const { keys } = this.#table;
-    for (let n = this.size - 1; n >= 0; n--) {
-      if (keys[n * KEY_WORDS] !== low || keys[n * KEY_WORDS + 1] !== high) continue;
-      const { words, doubles } = this.#rowAt(n);
-      if (words[WORD.trial] === trial && this.#idOf(words, doubles) === id) return n;
+    const isIt = (n: number): boolean => {
+      const { rows, at } = this.#rowAt(n);
+      return rows.words[at * ROW_WORDS + WORD.trial] === trial && this.idOf(n) === id;
+    };
+    const search = (keys: Uint32Array, from: number): number | null => {
+      for (let n = keys.length / KEY_WORDS - 1; n >= 0; n--)
+        if (keys[n * KEY_WORDS] === low && keys[n * KEY_WORDS + 1] === high && isIt(from + n))
+          return from + n;
+      return null;
+    };
+    const found = search(this.#table.keys, this.#storedSize);
+    if (found !== null || this.#stored === null) return found;
+    for (const { keys, from } of this.#stored.keyChunks()) {
+      const place = search(keys, from);
+      if (place !== null) return place;
     }
     return null;
   }
 
-  /** The line of the record at place `n`, as it stands in the file. */
+  /**
+   * The line of the record at place `n`, as it stands in the file. Fails with `run_refused` for a
+   * record that is too long to be read, or that was changed while the index was open.
+   */
   async readRecord(n: number): Promise<string> {
-    const { words, doubles } = this.#rowAt(n);
-    const word = (place: number) => words[place] ?? 0;
-    const offset = doubles[DOUBLE.offset] ?? 0;
-    const [frameBytes, bytes] = [word(WORD.frame_bytes), word(WORD.bytes)];
-    if (((word(WORD.kinds) >> 8) & FLAG_OVERLONG) !== 0)
-      throw new MatrixError(
-        "run_refused",
-        `${this.#path}:${n + 1}: the record has ${bytes} bytes and is too long to be read`,
-      );
-    if (frameBytes === 0) return readBytes(this.#path, offset, bytes).toString("utf8");
-    const content = contentOf(readBytes(this.#path, offset, frameBytes));
-    const from = word(WORD.in_frame);
-    return content.toString("utf8", from, from + bytes);
+    const { rows, at } = this.#rowAt(n);
+    const place = placeOf(rows, at);
+    const refused = (what: string) =>
+      new MatrixError("run_refused", `${this.#path}:${n + 1}: the record ${what}`);
+    if (place.overlong) throw refused(`has ${place.bytes} bytes and is too long to be read`);
+    const file = openSync(this.#path, "r");
+    try {
+      const line = readLine(file, place);
+      if (line === null) throw refused("is not in its place any more");
+      return line.toString("utf8");
+    } finally {
+      closeSync(file);
+    }
   }
 
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    this.#stored?.close();
+    this.#stored = null;
+  }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  #rowAt(n: number): { readonly words: Uint32Array; readonly doubles: Float64Array } {
-    if (!(n >= 0 && n < this.size)) throw new RangeError(`no record at place ${n} of ${this.size}`);
-    return {
-      words: this.#table.words.subarray(n * ROW_WORDS, (n + 1) * ROW_WORDS),
-      doubles: this.#table.doubles.subarray(n * ROW_DOUBLES, (n + 1) * ROW_DOUBLES),
-    };
+  get #storedSize(): number {
+    return this.#stored?.size ?? 0;
   }
 
-  #idOf(words: Uint32Array, doubles: Float64Array): string {
-    return this.#table.textAt(doubles[DOUBLE.id_offset] ?? 0, words[WORD.id_bytes] ?? 0);
+  async #open(): Promise<void> {
+    await this.close();
+    this.#inode = statSync(this.#path, { throwIfNoEntry: false })?.ino ?? -1;
+    this.#stored = await StoredIndex.open(this.directory, this.#path);
+    if (this.#stored === null) await this.#rebuild();
+    await this.#begin();
   }
-}
 
-function orNull(value: number): number | null {
-  return Number.isNaN(value) ? null : value;
-}
+  /** Makes the stored index anew where this process may, and uses none otherwise. */
+  async #rebuild(): Promise<void> {
+    await this.close();
+    if (await rebuildIndex(this.directory, this.#path, this.#options))
+      this.#stored = await StoredIndex.open(this.directory, this.#path);
+  }
 
-function usageOf(word: (name: keyof typeof WORD) => number, statedCost: number): Usage {
-  const detail = (name: keyof typeof WORD) => (word(name) === 0 ? {} : { [name]: word(name) });
-  return {
-    requests: word("requests"),
-    prompt_tokens: word("prompt_tokens"),
-    completion_tokens: word("completion_tokens"),
-    ...detail("cached_tokens"),
-    ...detail("cache_write_tokens"),
-    ...detail("reasoning_tokens"),
-    ...detail("failed_requests"),
-    ...detail("estimated_requests"),
-    ...(statedCost === 0 ? {} : { stated_cost: statedCost }),
-  };
-}
+  /** Begins with the stored rows, and reads the records after them. */
+  async #begin(): Promise<void> {
+    this.#table = new EntryTable(new StringTable(this.#stored?.strings));
+    this.#covered = this.#stored?.end ?? BEGINNING;
+    await this.#catchUp();
+  }
 
-function readBytes(path: string, offset: number, length: number): Buffer {
-  const file = openSync(path, "r");
-  try {
-    const bytes = Buffer.allocUnsafe(length);
-    let read = 0;
-    while (read < length) {
-      const more = readSync(file, bytes, read, length - read, offset + read);
-      if (more === 0) break;
-      read += more;
+  async #catchUp(): Promise<void> {
+    this.#covered = await scanRecords(this.#path, this.#covered, this.#table, this.#options);
+  }
+
+  /** Calls `use` with all rows in their order. */
+  async #each(use: (rows: Rows, from: number) => void): Promise<void> {
+    let next = 0;
+    for (const rows of this.#stored?.chunks() ?? []) {
+      use(rows, rows.from);
+      next = rows.from + rows.count;
     }
-    return bytes.subarray(0, read);
-  } finally {
-    closeSync(file);
+    if (next < this.#storedSize) {
+      // A row in the middle is damaged, as after a power cut.
+      await this.#rebuild();
+      await this.#begin();
+      return this.#each(use);
+    }
+    const { words, doubles, size } = this.#table;
+    use({ words, doubles, count: size }, this.#storedSize);
+  }
+
+  #rowAt(n: number): { readonly rows: Rows; readonly at: number } {
+    if (!(n >= 0 && n < this.size)) throw new RangeError(`no record at place ${n} of ${this.size}`);
+    if (this.#stored !== null && n < this.#stored.size) return this.#stored.rowAt(n);
+    const { words, doubles, size } = this.#table;
+    return { rows: { words, doubles, count: size }, at: n - this.#storedSize };
   }
 }
 
-/** The content of one frame or more. */
-function contentOf(frames: Buffer): Buffer {
-  const walker = new FrameWalker();
-  const contents: Buffer[] = [];
-  for (let at = 0; at < frames.length; ) {
-    const { bytes } = walker.take(frames.subarray(at));
-    const content = decodeFrame(frames.subarray(at, at + bytes));
-    if (content === null) break;
-    contents.push(content);
-    at += bytes;
-  }
-  return contents.length === 1 ? (contents[0] as Buffer) : Buffer.concat(contents);
+/** The word of a column, the bits of the word that have it, and its values unless they are strings. */
+function codePlace(
+  column: CodeColumn,
+): readonly [place: number, shift: number, mask: number, values?: readonly string[]] {
+  if (column === "status") return [WORD.kinds, 0, 0xff, STATUSES];
+  if (column === "simulated") return [WORD.kinds, 8, FLAG_SIMULATED, ["false", "true"]];
+  return [WORD[column], 0, 0xffff_ffff];
 }

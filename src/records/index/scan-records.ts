@@ -1,10 +1,10 @@
 // Reads records into rows of the index: those of a run without an index, and those that a stored
 // index does not cover yet.
 
-import type { TrajectoryRecord } from "../../task/record.ts";
+import { modelsIn } from "../../task/totals.ts";
 import { type Head, parseHead } from "../read-records.ts";
 import { type FileLine, type From, isCompressed, openRecordFile } from "../record-file.ts";
-import type { Entry, EntryTable } from "./entry-table.ts";
+import { type Entry, lineSum } from "./entry-table.ts";
 
 export interface ScanOptions {
   readonly signal?: AbortSignal | undefined;
@@ -12,30 +12,47 @@ export interface ScanOptions {
   readonly onProgress?: ((read: number, size: number) => void) | undefined;
 }
 
-/** Adds the whole records after `from` to the table. Returns where the last of them ends. */
+/** Takes the rows of records: a table in memory, or a writer. */
+export interface Entries {
+  add(entry: Entry): void;
+  /** Called between batches. */
+  flush?(): Promise<void>;
+}
+
+/** Adds the whole records after `from`. Returns where the last of them ends. */
 export async function scanRecords(
   path: string,
   from: From,
-  table: EntryTable,
+  entries: Entries,
   { signal, onProgress }: ScanOptions = {},
 ): Promise<From> {
   const { size, lines, close } = await openRecordFile(path, undefined, from);
-  let { offset, lines: count } = from;
+  let at = from;
   try {
     for await (const batch of lines) {
       signal?.throwIfAborted();
       for (const line of batch) {
         if (line.torn) continue;
-        table.add(entryOf(line, path));
-        count++;
+        entries.add(entryOf(line, path));
+        at = afterLine(line, path, at);
       }
-      offset = batch.findLast(({ torn }) => !torn)?.end ?? offset;
-      onProgress?.(offset, size);
+      await entries.flush?.();
+      onProgress?.(at.offset, size);
     }
   } finally {
     await close();
   }
-  return { offset, lines: count };
+  return at;
+}
+
+/**
+ * The place after a line. In a compressed file, that is within its frame, because the rest of the
+ * frame may have further lines.
+ */
+export function afterLine(line: FileLine, path: string, { lines }: From): From {
+  const { start, inFrame, bytes, end } = line;
+  if (!isCompressed(path)) return { offset: end, lines: lines + 1, inFrame: 0 };
+  return { offset: start, lines: lines + 1, inFrame: inFrame + bytes + 1 };
 }
 
 /** Fails with `run_refused` on a line that is not a record. */
@@ -50,15 +67,15 @@ export function entryOfHead(head: Head, line: FileLine, path: string): Entry {
   return {
     head,
     hops: history.length,
-    models: modelsOf(history),
-    place: { offset: start, frameBytes, inFrame, bytes },
+    models: modelsIn(history),
+    place: { offset: start, frameBytes, inFrame, bytes, sum: textSum(line) },
     overlong: overlong !== undefined,
   };
 }
 
-function modelsOf(history: TrajectoryRecord["history"]): readonly string[] {
-  const models: string[] = [];
-  for (const { model } of history)
-    if (model !== undefined && !models.includes(model)) models.push(model);
-  return models;
+/** A text that was not UTF-8 does not have the bytes of its line, so it has no sum. */
+function textSum({ text, bytes, overlong }: FileLine): number {
+  if (overlong !== undefined) return 0;
+  const encoded = Buffer.from(text);
+  return encoded.length === bytes ? lineSum(encoded) : 0;
 }
