@@ -94,7 +94,10 @@ test("what a server, code, rows and prints repeat is masked in records, logs, jo
     for (const path of await readdir(directory, { recursive: true, withFileTypes: true })) {
       if (!path.isFile()) continue;
       const text = await readFile(join(path.parentPath, path.name), "utf8");
-      const rest = text
+      // This file of the index has the ids, one after the other.
+      const ids = path.name === "texts" ? [0, 1, 2].map((n) => `row-${n}-${KEY}`) : [];
+      const rest = ids
+        .reduce((left, id) => left.replace(id, ""), text)
         .replaceAll(/"id":"row-\d-[^"]*"/g, "")
         .replaceAll(/row[=:]"?row-\d-\S*/g, "");
       for (const secret of [...SECRETS, inBase64(`Bearer ${KEY}`)])

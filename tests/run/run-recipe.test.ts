@@ -119,7 +119,7 @@ test("a run directory says what the run is, and has its recipe and a log", () =>
     });
     expect(Object.keys(manifest?.hashes ?? {})).toEqual([join(folder, "grade.ts")]);
     expect((await readdir(join(folder, "run"))).sort()).toEqual(
-      ["lock.1", "logs", "manifest.json", "recipe.toml", "trajectories.jsonl"].sort(),
+      ["index", "lock.1", "logs", "manifest.json", "recipe.toml", "trajectories.jsonl"].sort(),
     );
     const log = await readFile(join(folder, "run", "logs", "driver.log"), "utf8");
     expect(log).toMatch(/begins .*run=small expected=2 recorded=0 runtime=bun/);

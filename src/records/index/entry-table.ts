@@ -2,6 +2,7 @@
 // stored index covers. They grow at the end and can be cleared.
 
 import { crc32 } from "node:zlib";
+import { masked } from "../../known-secrets.ts";
 import { fingerprint } from "../../task/id-set.ts";
 import type { RecordHead } from "../../task/record.ts";
 import {
@@ -173,7 +174,7 @@ export class EntryTable {
     words[at + WORD.error] = strings.codeOf(error?.code ?? "");
     words[at + WORD.role] = strings.codeOf(error?.role ?? "");
     words[at + WORD.message] =
-      error === null ? 0 : strings.codeOf(shortMessage(error.message, head.id));
+      error === null ? 0 : strings.codeOf(shortMessage(masked(error.message), head.id));
     words[at + WORD.models] = strings.codeOf(models.join("\n"));
     words[at + WORD.stop_reason] = strings.codeOf(head.stop_reason ?? "completed");
     const flags = (head.simulated === true ? FLAG_SIMULATED : 0) | (overlong ? FLAG_OVERLONG : 0);
