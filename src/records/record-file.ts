@@ -70,11 +70,11 @@ export interface From {
   readonly offset: number;
   /** Number of lines before it. */
   readonly lines: number;
-  /** Bytes of the content of the frame that belong to lines before it; 0 in a plain file. */
-  readonly inFrame: number;
+  /** Bytes of the content of the frame that belong to lines before it; unset for none. */
+  readonly inFrame?: number;
 }
 
-export const BEGINNING: From = { offset: 0, lines: 0, inFrame: 0 };
+export const BEGINNING: From = { offset: 0, lines: 0 };
 
 /**
  * Opens the first `bytes` bytes of the file for reading, without those before `from`. A missing
@@ -129,14 +129,15 @@ async function* linesOfFrames(
   from: From,
 ): AsyncGenerator<readonly FileLine[]> {
   const frames = new Frames(path, file, size, from.offset);
+  const { inFrame: skipped = 0 } = from;
   let last = 0;
-  const contents = without(from.inFrame, frames.contents());
+  const contents = without(skipped, frames.contents());
   for await (const batch of splitLines(contents, LINE_BYTES_MAX)) {
     last = batch.at(-1)?.number ?? last;
     // The next frame is read only after this batch was taken, so `frames.end` still belongs to the
     // batch's frame.
     yield batch.map((line) => {
-      const position = from.inFrame + line.offset;
+      const position = skipped + line.offset;
       const { start, contentStart } = frames.frameAt(position);
       const torn = position + line.bytes + 1 > frames.contentBytes;
       return fileLine(line, from, {

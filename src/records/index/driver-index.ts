@@ -64,7 +64,7 @@ export class DriverIndex {
 async function openTrusted(directory: string, path: string): Promise<StoredIndex | null> {
   const stored = await StoredIndex.open(directory, path);
   if (stored === null) return null;
-  const isTrusted = stored.end.inFrame === 0 && stored.isSound() && stored.agreesAtEnd(path);
+  const isTrusted = (stored.end.inFrame ?? 0) === 0 && stored.isSound() && stored.agreesAtEnd(path);
   if (isTrusted) return stored;
   stored.close();
   return null;

@@ -51,7 +51,7 @@ export async function scanRecords(
  */
 export function afterLine(line: FileLine, path: string, { lines }: From): From {
   const { start, inFrame, bytes, end } = line;
-  if (!isCompressed(path)) return { offset: end, lines: lines + 1, inFrame: 0 };
+  if (!isCompressed(path)) return { offset: end, lines: lines + 1 };
   return { offset: start, lines: lines + 1, inFrame: inFrame + bytes + 1 };
 }
 

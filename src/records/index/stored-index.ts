@@ -241,7 +241,7 @@ export class StoredIndex {
     const { offset, bytes, frameBytes, idEnd } = placeOf(last.rows, last.at);
     this.textBytes = idEnd;
     if (frameBytes === 0) {
-      this.end = { offset: offset + bytes + 1, lines: this.size, inFrame: 0 };
+      this.end = { offset: offset + bytes + 1, lines: this.size };
       return;
     }
     let inFrame = 0;
