@@ -11,7 +11,6 @@ export const FILES = {
   keys: "keys",
   rows: "rows",
 } as const;
-export const FILE_NAMES: readonly string[] = Object.values(FILES);
 
 /** The file of rows begins with a header that has the length of a row. */
 const MAGIC = "matrix-index";
