@@ -1,6 +1,6 @@
-// The index of a run while its driver has the directory. A stored index that agrees with the records
-// goes on; any other one is made anew while the driver reads its records. A run goes on without an
-// index where none can be written.
+// The index of a run while its driver has the directory. A stored index that agrees with the
+// records goes on; any other one is made anew while the driver reads its records. A run goes on
+// without an index where none can be written.
 
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";

@@ -228,7 +228,7 @@ export class RunIndex {
   }
 }
 
-/** The word of a column, the bits of the word that have it, and its values unless they are strings. */
+/** The word of a column, its bits in the word, and its values unless they are strings. */
 function codePlace(
   column: CodeColumn,
 ): readonly [place: number, shift: number, mask: number, values?: readonly string[]] {
