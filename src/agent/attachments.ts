@@ -1,37 +1,29 @@
 // A row's images and audio, put beside the prompt's text as content parts in the OpenAI shape. A
 // row carries them by reference: as a path below the role's folder, as a URL, or as base64, either
-// bare or in the form of `datasets` ({bytes, path}). Files are read when the model is asked, so
-// that messages between hosts stay small.
+// bare or in the form of `datasets` ({bytes, path}). Messages between hosts stay small. A file is
+// read once for its hash, and again whenever it is sent.
 
 import { createHash } from "node:crypto";
-import { readFile, realpath, stat } from "node:fs/promises";
+import { open, realpath, stat } from "node:fs/promises";
 import { resolve, sep } from "node:path";
 import { MatrixError, messageOf } from "../error.ts";
+import { Attachment, type AttachmentParts, textPart, WINDOW_BYTES } from "../model/attachment.ts";
 import type { ChatMessage, ContentPart } from "../model/contract.ts";
 import { compileExpression, type Expression } from "../recipe/expression/expression.ts";
 import { isJsonObject, type Json, type JsonObject } from "../task/json.ts";
-import { AttachmentMemory } from "./attachment-memory.ts";
 
 /** The approximate upper bound of what endpoints accept. */
 const ATTACHMENT_BYTES_MAX = 20 * 2 ** 20;
-
-/**
- * Adds a row's attachments to messages, and gives these to `ask`. Fails with `prompt_failed` for
- * other media. It waits while requests of this process hold many bytes of attachments.
- */
-export type Attach = <T>(
+/** The first bytes of a file tell its format. */
+const HEAD_BYTES = 64;
+/** Adds a row's attachments to messages. Fails with `prompt_failed` for other media. */
+export type Attach = (
   messages: readonly ChatMessage[],
   row: JsonObject,
-  signal: AbortSignal,
-  ask: (messages: readonly ChatMessage[]) => Promise<T>,
-) => Promise<T>;
+) => Promise<readonly ChatMessage[]>;
 
-/** The bound of this process. */
-const processMemory = new AttachmentMemory();
-const PATH_CHARS_MAX = 4096;
-
-/** Attachments in use by the hash of their bytes: rows with the same image share its text. */
-const shared = new Map<string, WeakRef<AttachmentPart>>();
+/** Attachments in use by the hash of their bytes: rows with the same image share its bytes. */
+const shared = new Map<string, WeakRef<SentPart>>();
 const forgotten = new FinalizationRegistry<string>((hash) => {
   if (shared.get(hash)?.deref() === undefined) shared.delete(hash);
 });
@@ -39,38 +31,15 @@ const forgotten = new FinalizationRegistry<string>((hash) => {
 /** Reads a row's attachments. Fails with `prompt_failed` for other media. */
 export type ReadAttachments = (row: JsonObject) => Promise<readonly AttachmentPart[]>;
 
-export type AttachmentPart = Exclude<ContentPart, { readonly type: "text" }>;
+export type AttachmentPart = Exclude<ContentPart<string>, { readonly type: "text" }>;
+type SentPart = Exclude<ContentPart, { readonly type: "text" }>;
 
-export function createAttach(
-  sources: readonly string[],
-  folder: string | null,
-  memory = processMemory,
-): Attach {
-  const read = createReadAttachments(sources, folder);
-  const measure = createReader(sources, (value) => sizeOf(value, folder));
-  return async (messages, row, signal, ask) => {
-    const sizes = await measure(row);
-    if (sizes.length === 0) return ask(messages);
-    const giveBack = await memory.take(
-      sizes.reduce((sum, size) => sum + size, 0),
-      signal,
-    );
-    try {
-      return await ask(withParts(messages, await read(row)));
-    } finally {
-      giveBack();
-    }
+export function createAttach(sources: readonly string[], folder: string | null): Attach {
+  const read = createReader(sources, (value) => partOf(value, folder));
+  return async (messages, row) => {
+    const parts = await read(row);
+    return parts.length === 0 ? messages : withParts(messages, parts);
   };
-}
-
-/** About the bytes of an attachment, without reading it; 0 for one that is not sent. */
-async function sizeOf(value: Json, folder: string | null): Promise<number> {
-  if (isJsonObject(value))
-    return sizeOf(value["bytes"] ?? value["path"] ?? value["url"] ?? false, folder);
-  if (typeof value !== "string" || /^https?:/i.test(value)) return 0;
-  if (folder === null || value.length > PATH_CHARS_MAX) return value.length;
-  const found = await stat(resolve(folder, value)).catch(() => null);
-  return found?.size ?? value.length;
 }
 
 /**
@@ -81,7 +50,10 @@ export function createReadAttachments(
   sources: readonly string[],
   folder: string | null,
 ): ReadAttachments {
-  return createReader(sources, (value) => partOf(value, folder));
+  return createReader(
+    sources,
+    async (value) => (await textPart(await partOf(value, folder))) as AttachmentPart,
+  );
 }
 
 /** Applies `read` to each attachment of a row. */
@@ -127,7 +99,7 @@ function withParts(
   });
 }
 
-async function partOf(value: Json, folder: string | null): Promise<AttachmentPart> {
+async function partOf(value: Json, folder: string | null): Promise<SentPart> {
   if (isJsonObject(value))
     return partOf(value["bytes"] ?? value["path"] ?? value["url"] ?? false, folder);
   if (typeof value !== "string")
@@ -135,31 +107,127 @@ async function partOf(value: Json, folder: string | null): Promise<AttachmentPar
   if (/^https?:/i.test(value)) return { type: "image_url", image_url: { url: value } };
   const [, data] = /^data:[^,]*;base64,(.*)$/s.exec(value) ?? [];
   const encoded = data ?? value;
-  const bytes =
-    mediaOf(Buffer.from(encoded.slice(0, 64), "base64")) === null
-      ? await readInside(value, folder)
-      : Buffer.from(encoded, "base64");
+  const isBase64 = mediaOf(Buffer.from(encoded.slice(0, HEAD_BYTES), "base64")) !== null;
+  if (!isBase64) return partOfFile(await fileInside(value, folder));
+  return isCanonical(encoded) ? partOfText(encoded) : partOfBytes(Buffer.from(encoded, "base64"));
+}
+
+/** Tells whether any four characters of the base64 are three bytes. */
+function isCanonical(encoded: string): boolean {
+  return encoded.length % 4 === 0 && !/[^A-Za-z0-9+/]/.test(encoded.replace(/={1,2}$/, ""));
+}
+
+/** A part whose bytes stay in the text of the row. */
+function partOfText(encoded: string): SentPart {
+  const bytes = Buffer.byteLength(encoded, "base64");
+  if (bytes > ATTACHMENT_BYTES_MAX) throw tooLarge(bytes);
+  const read = function* () {
+    const chars = (WINDOW_BYTES / 3) * 4;
+    for (let at = 0; at < encoded.length; at += chars)
+      yield Buffer.from(encoded.slice(at, at + chars), "base64");
+  };
+  const hash = createHash("sha256");
+  for (const window of read()) hash.update(window);
+  const head = Buffer.from(encoded.slice(0, HEAD_BYTES * 2), "base64");
+  return partWith(head, { sha256: hash.digest("hex"), bytes, read });
+}
+
+/** A part whose bytes stay in memory, once for all rows that have them. */
+function partOfBytes(bytes: Buffer): SentPart {
   if (bytes.length > ATTACHMENT_BYTES_MAX) throw tooLarge(bytes.length);
-  const media = mediaOf(bytes);
-  if (media === null)
-    throw new Error("it is neither a PNG, JPEG, GIF or WebP image nor WAV or MP3 audio");
-  const hash = createHash("sha256").update(bytes).digest("base64");
-  const known = shared.get(hash)?.deref();
+  const sha256 = createHash("sha256").update(bytes).digest("hex");
+  const known = shared.get(sha256)?.deref();
   if (known !== undefined) return known;
-  const part = encode(bytes, media);
-  shared.set(hash, new WeakRef(part));
-  forgotten.register(part, hash);
+  const part = partWith(bytes.subarray(0, HEAD_BYTES), {
+    sha256,
+    bytes: bytes.length,
+    *read() {
+      for (let at = 0; at < bytes.length; at += WINDOW_BYTES)
+        yield bytes.subarray(at, at + WINDOW_BYTES);
+    },
+  });
+  shared.set(sha256, new WeakRef(part));
+  forgotten.register(part, sha256);
   return part;
 }
 
-function encode(bytes: Buffer, { kind, format }: Media): AttachmentPart {
-  const text = bytes.toString("base64");
-  return kind === "image"
-    ? { type: "image_url", image_url: { url: `data:image/${format};base64,${text}` } }
-    : { type: "input_audio", input_audio: { data: text, format } };
+/** A part whose bytes stay in its file. */
+async function partOfFile(path: string): Promise<SentPart> {
+  const hash = createHash("sha256");
+  let bytes = 0;
+  let head = Buffer.alloc(0);
+  for await (const window of windowsOf(path, ATTACHMENT_BYTES_MAX)) {
+    if (bytes === 0) head = Buffer.from(window.subarray(0, HEAD_BYTES));
+    bytes += window.length;
+    hash.update(window);
+  }
+  const sha256 = hash.digest("hex");
+  return partWith(head, { sha256, bytes, read: () => unchanged(path, { bytes, sha256 }) });
 }
 
-async function readInside(path: string, folder: string | null): Promise<Buffer> {
+function partWith(head: Buffer, content: Omit<AttachmentParts, "prefix">): SentPart {
+  const media = mediaOf(head);
+  if (media === null)
+    throw new Error("it is neither a PNG, JPEG, GIF or WebP image nor WAV or MP3 audio");
+  const { kind, format } = media;
+  if (kind === "audio") {
+    const data = new Attachment({ prefix: "", ...content });
+    return { type: "input_audio", input_audio: { data, format } };
+  }
+  const url = new Attachment({ prefix: `data:image/${format};base64,`, ...content });
+  return { type: "image_url", image_url: { url } };
+}
+
+/** The bytes of a file in windows. No file stays open between them, however slow a server is. */
+async function* windowsOf(path: string, bytesMax: number): AsyncGenerator<Buffer> {
+  for (let at = 0; ; at += WINDOW_BYTES) {
+    const file = await open(path);
+    try {
+      const { size } = await file.stat();
+      if (size > bytesMax) throw tooLarge(size);
+      const window = Buffer.allocUnsafe(Math.min(WINDOW_BYTES, size - at));
+      let read = 0;
+      while (read < window.length) {
+        const { bytesRead } = await file.read(window, read, window.length - read, at + read);
+        if (bytesRead === 0) throw new Error("the file was cut short while it was read");
+        read += bytesRead;
+      }
+      yield window;
+      if (at + window.length >= size) return;
+    } finally {
+      await file.close();
+    }
+  }
+}
+
+/** The bytes of a file that is still the same. Fails with `prompt_failed` when it has changed. */
+async function* unchanged(
+  path: string,
+  { bytes, sha256 }: Pick<AttachmentParts, "bytes" | "sha256">,
+): AsyncGenerator<Buffer> {
+  const hash = createHash("sha256");
+  let held: Buffer | null = null;
+  let came = 0;
+  try {
+    for await (const window of windowsOf(path, bytes)) {
+      hash.update(window);
+      came += window.length;
+      if (held !== null) yield held;
+      held = window;
+    }
+    if (came !== bytes || hash.digest("hex") !== sha256) throw new Error("it has other bytes now");
+  } catch (cause) {
+    throw new MatrixError(
+      "prompt_failed",
+      `the attachment ${path} changed while it was in use: ${messageOf(cause)}`,
+      { cause },
+    );
+  }
+  // The last window waits for the check, so that no changed file is sent to its end.
+  if (held !== null) yield held;
+}
+
+async function fileInside(path: string, folder: string | null): Promise<string> {
   const shown = JSON.stringify(path.length > 80 ? `${path.slice(0, 80)}…` : path);
   if (folder === null)
     throw new Error(
@@ -171,7 +239,7 @@ async function readInside(path: string, folder: string | null): Promise<Buffer> 
     throw new Error(`${shown} leads out of ${folder}`);
   const { size } = await stat(file);
   if (size > ATTACHMENT_BYTES_MAX) throw tooLarge(size);
-  return readFile(file);
+  return file;
 }
 
 function tooLarge(bytes: number): Error {

@@ -97,9 +97,8 @@ function renderMessages(
 async function ask(role: LlmRole, task: Task, context: AgentContext): Promise<AgentAnswer> {
   const written = await renderRequest(role, task);
   if (role.attach === null) return askWith(role, task, context, written);
-  return role.attach(written.messages, task.row, context.signal, (messages) =>
-    askWith(role, task, context, { ...written, messages }),
-  );
+  const messages = await role.attach(written.messages, task.row);
+  return askWith(role, task, context, { ...written, messages });
 }
 
 async function askWith(

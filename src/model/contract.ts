@@ -3,6 +3,7 @@
 
 import type { Json, JsonObject } from "../task/json.ts";
 import type { Usage } from "../task/task.ts";
+import type { Attachment } from "./attachment.ts";
 
 export interface ToolCall {
   readonly id: string;
@@ -12,12 +13,12 @@ export interface ToolCall {
 }
 
 /** A part of a user's message, in the shape that the endpoint takes. */
-export type ContentPart =
+export type ContentPart<Content = string | Attachment> =
   | { readonly type: "text"; readonly text: string }
-  | { readonly type: "image_url"; readonly image_url: { readonly url: string } }
+  | { readonly type: "image_url"; readonly image_url: { readonly url: Content } }
   | {
       readonly type: "input_audio";
-      readonly input_audio: { readonly data: string; readonly format: string };
+      readonly input_audio: { readonly data: Content; readonly format: string };
     };
 
 export interface ChatMessage {

@@ -15,6 +15,7 @@ import type { TemplateSource } from "../recipe/schema/value-schema.ts";
 import { createRandom, deriveSeed } from "../task/seed.ts";
 import { NO_USAGE } from "../task/spent.ts";
 import type { Usage } from "../task/task.ts";
+import { withTexts } from "./attachment.ts";
 import type { ModelContext } from "./context.ts";
 import type {
   ChatAnswer,
@@ -270,7 +271,8 @@ function simulatedTry(config: SimulatedModelConfig, replies: Replies | RemoteRep
     const { durationMs, failure, message, finishReason, usage } = await simulate(
       config,
       replies,
-      request,
+      // Code of the user reads attachments as an endpoint would.
+      replies === null ? request : await withTexts(request),
       triesBefore(request) + tries,
     );
     const late = failure === "timeout" || failure === "stalled" || durationMs > config.timeout;

@@ -4,21 +4,20 @@
 import { expect, test } from "bun:test";
 import { mkdir, symlink, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { AttachmentMemory } from "../../src/agent/attachment-memory.ts";
 import { createAttach } from "../../src/agent/attachments.ts";
+import { Attachment, textPart } from "../../src/model/attachment.ts";
 import type { ChatMessage, ContentPart } from "../../src/model/contract.ts";
 import type { JsonObject } from "../../src/task/json.ts";
 import { withFolder } from "../parts/folder.ts";
 import { matrix } from "../parts/program.ts";
-import { until } from "../parts/until.ts";
 
 const PNG = Buffer.from("\x89PNG\r\n\x1a\nrest", "latin1");
 const WAV = Buffer.from("RIFF\x00\x00\x00\x00WAVEfmt ", "latin1");
-const image: ContentPart = {
+const image: ContentPart<string> = {
   type: "image_url",
   image_url: { url: `data:image/png;base64,${PNG.toString("base64")}` },
 };
-const audio: ContentPart = {
+const audio: ContentPart<string> = {
   type: "input_audio",
   input_audio: { data: WAV.toString("base64"), format: "wav" },
 };
@@ -28,12 +27,22 @@ const PROMPT: readonly ChatMessage[] = [
   { role: "assistant", content: "A cat." },
 ];
 
-const attached = async (row: JsonObject, folder: string | null = null, sources = ["row.media"]) =>
-  (await createAttach(sources, folder)(PROMPT, row, SIGNAL, same))[1]?.content;
-const SIGNAL = new AbortController().signal;
-const same = async (messages: readonly ChatMessage[]) => messages;
+/** The content of the prompt with its attachments, as an endpoint gets it. */
+const attached = async (row: JsonObject, folder: string | null = null, sources = ["row.media"]) => {
+  const content = (await createAttach(sources, folder)(PROMPT, row))[1]?.content ?? null;
+  return typeof content === "object" && content !== null
+    ? Promise.all(content.map((part) => textPart(part)))
+    : content;
+};
+const fileOf = async (folder: string, name = "a.png") => {
+  const [message] = await createAttach(["row.media"], folder)(PROMPT.slice(1, 2), { media: name });
+  const part = (message?.content ?? [])[1] as ContentPart;
+  if (part.type !== "image_url" || !(part.image_url.url instanceof Attachment))
+    throw new Error("it is no attachment");
+  return part.image_url.url;
+};
 
-const TEXT: ContentPart = { type: "text", text: "What is it?" };
+const TEXT: ContentPart<string> = { type: "text", text: "What is it?" };
 
 test("an attachment comes from base64, a data URL, a path, or the form of datasets", () =>
   withFolder(async (folder) => {
@@ -77,12 +86,9 @@ test("a list attaches several, null attaches nothing, and several sources follow
 
 test("attachments go to the first message of the user, and the others stay", async () => {
   const row = { media: PNG.toString("base64") };
-  const messages = await createAttach(["row.media"], null)(PROMPT, row, SIGNAL, same);
-  expect(messages).toEqual([
-    PROMPT[0] as ChatMessage,
-    { role: "user", content: [TEXT, image] },
-    PROMPT[2] as ChatMessage,
-  ]);
+  const messages = await createAttach(["row.media"], null)(PROMPT, row);
+  expect(messages.map(({ role }) => role)).toEqual(["system", "user", "assistant"]);
+  expect([messages[0], messages[2]]).toEqual([PROMPT[0], PROMPT[2]] as ChatMessage[]);
   expect(PROMPT[1]?.content).toBe("What is it?");
 });
 
@@ -92,7 +98,7 @@ test.each([[[{ role: "system", content: "s" }]], [[{ role: "user", content: [TEX
     const attach = createAttach(["row.media"], null);
     const row = { media: PNG.toString("base64") };
     const given = messages as unknown as ChatMessage[];
-    await expect(attach(given, row, SIGNAL, same)).rejects.toMatchObject({
+    await expect(attach(given, row)).rejects.toMatchObject({
       code: "prompt_failed",
       message: "there is no prompt that attachments could stand beside",
     });
@@ -222,38 +228,72 @@ test("attachments reach the endpoint of a run, and the record keeps only the ref
     }
   }));
 
-test("requests hold what their attachments take until they are answered, and share equal ones", () =>
+test("base64 with line ends, without padding or for URLs is sent as plain base64", async () => {
+  const bytes = Buffer.concat([PNG, Buffer.from([0xfb, 0xff, 0xfe, 0])]);
+  const base64 = bytes.toString("base64");
+  const url = `data:image/png;base64,${base64}`;
+  for (const media of [
+    base64,
+    base64.replace(/=+$/, ""),
+    `${base64.slice(0, 8)}\n${base64.slice(8)}`,
+    bytes.toString("base64url"),
+  ])
+    expect(await attached({ media })).toEqual([TEXT, { type: "image_url", image_url: { url } }]);
+});
+
+test("files and texts that need several windows are sent whole", () =>
   withFolder(async (folder) => {
-    const large = Buffer.concat([PNG, Buffer.alloc(1000)]);
-    await writeFile(join(folder, "a.png"), large);
-    await writeFile(join(folder, "b.png"), large);
-    const memory = new AttachmentMemory(1500);
-    const attach = createAttach(["row.media"], folder, memory);
-    const open: (() => void)[] = [];
-    const seen: (readonly ChatMessage[])[] = [];
-    const hold = (messages: readonly ChatMessage[]) => {
-      seen.push(messages);
-      return new Promise<void>((resolve) => open.push(resolve));
-    };
-    const first = attach(PROMPT, { media: "a.png" }, SIGNAL, hold);
-    await until(() => seen.length === 1, "the first request is sent");
-    expect(memory.bytes).toBe(large.length);
-    const second = attach(PROMPT, { media: "b.png" }, SIGNAL, hold);
-    const none = await attach(PROMPT, { media: null }, SIGNAL, same);
-    expect([none, seen.length]).toEqual([PROMPT, 1]);
-    open[0]?.();
-    await first;
-    await until(() => seen.length === 2, "the second request is sent");
-    open[1]?.();
-    await second;
-    expect(memory.bytes).toBe(0);
-    const [a, b] = seen.map((messages) => (messages[1]?.content ?? [])[1]);
-    expect(a).toBeObject();
-    expect(a).toBe(b as ContentPart);
-    const failing = attach(PROMPT, { media: "a.png" }, SIGNAL, () =>
-      Promise.reject(new Error("x")),
-    );
-    await expect(failing).rejects.toThrow("x");
-    await expect(attach(PROMPT, { media: "no.png" }, SIGNAL, same)).rejects.toThrow("no.png");
-    expect(memory.bytes).toBe(0);
+    for (const size of [196_607, 196_608, 196_609, 500_000]) {
+      const bytes = Buffer.concat([PNG, Buffer.alloc(size - PNG.length).map((_, i) => i % 251)]);
+      const base64 = bytes.toString("base64");
+      await writeFile(join(folder, "a.png"), bytes);
+      const want = [
+        TEXT,
+        { type: "image_url", image_url: { url: `data:image/png;base64,${base64}` } },
+      ];
+      for (const media of ["a.png", base64, `${base64}\n`])
+        expect((await attached({ media }, folder)) as unknown[]).toEqual(want);
+    }
   }));
+
+test("an attachment is compared by its hash, and read anew whenever it is sent", () =>
+  withFolder(async (folder) => {
+    await writeFile(join(folder, "a.png"), PNG);
+    const attachment = await fileOf(folder);
+    const sha256 = new Bun.CryptoHasher("sha256").update(PNG).digest("hex");
+    expect(JSON.stringify({ attachment })).toBe(
+      `{"attachment":"data:image/png;base64,sha256:${sha256}"}`,
+    );
+    const text = `data:image/png;base64,${PNG.toString("base64")}`;
+    expect([await attachment.text(), await attachment.text()]).toEqual([text, text]);
+    expect(attachment.textBytes).toBe(text.length);
+  }));
+
+test("decoded bytes are shared by all rows that have them", async () => {
+  const media = `${PNG.toString("base64")}\n`;
+  const attach = createAttach(["row.media"], null);
+  const [a, b] = [await attach(PROMPT, { media }), await attach(PROMPT, { media })];
+  expect(((a[1]?.content ?? []) as unknown[])[1]).toBe(((b[1]?.content ?? []) as unknown[])[1]);
+});
+
+test.each([
+  ["cut short", PNG.subarray(0, -1), "it has other bytes now"],
+  ["longer", Buffer.concat([PNG, PNG]), "it has 24 bytes; allowed: 20971520 (20 MiB)"],
+  ["other bytes", Buffer.concat([PNG.subarray(0, -1), Buffer.from("x")]), "it has other bytes now"],
+])("a file that is %s when it is sent fails its row, and no byte of it is sent", (_, now, why) =>
+  withFolder(async (folder) => {
+    const path = join(folder, "a.png");
+    await writeFile(path, PNG);
+    const attachment = await fileOf(folder);
+    await writeFile(path, now);
+    const pieces: string[] = [];
+    const reading = (async () => {
+      for await (const piece of attachment.pieces()) pieces.push(piece);
+    })();
+    await expect(reading).rejects.toMatchObject({
+      code: "prompt_failed",
+      message: `the attachment ${path} changed while it was in use: ${why}`,
+    });
+    expect(pieces).toEqual(["data:image/png;base64,"]);
+  }),
+);

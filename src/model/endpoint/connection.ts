@@ -9,6 +9,7 @@ import { MatrixError, messageOf } from "../../error.ts";
 import { TASK_BYTES_MAX } from "../../task/size.ts";
 import { type BodyLimits, type Reach, readEvents, readText, unbounded } from "./body.ts";
 import { Pool, type PoolOptions } from "./pool.ts";
+import type { RequestBody, StreamedBody } from "./request-body.ts";
 
 /** Limit for the body of one answer: a larger one fits no task. */
 const BODY_BYTES_MAX = TASK_BYTES_MAX;
@@ -26,7 +27,7 @@ export interface ConnectionOptions extends Partial<Pick<PoolOptions, "tls" | "en
 export interface HttpRequest {
   readonly method: "GET" | "POST";
   readonly headers: Readonly<Record<string, string>>;
-  readonly body?: string;
+  readonly body?: RequestBody;
   readonly signal: AbortSignal;
 }
 
@@ -66,11 +67,13 @@ export function createConnection({
   const limits = { bytesMax: bodyBytesMax, lost };
   const attempt = (pool: Pool, url: URL, { method, headers, body, signal }: HttpRequest) =>
     new Promise<HttpResponse>((resolve, reject) => {
+      const isStreamed = typeof body === "object";
       if (signal.aborted) return reject(signal.reason);
       const isSecure = url.protocol === "https:";
       let request: ClientRequest;
       try {
-        const options = { method, headers, ...pool.optionsFor(url) };
+        const length = isStreamed ? { "content-length": String(body.bytes) } : {};
+        const options = { method, headers: { ...headers, ...length }, ...pool.optionsFor(url) };
         request = (isSecure ? httpsRequest : httpRequest)(url, options);
       } catch (cause) {
         // A header that cannot be sent, or a proxy that is not supported.
@@ -103,7 +106,8 @@ export function createConnection({
         else reject(wasSent ? brokeOff(error) : unreachableError(label, error));
       });
       request.on("response", (message) => resolve(responseOf(message, limits)));
-      request.end(body);
+      if (isStreamed) void stream(request, body, reject);
+      else request.end(body);
     });
   return async (url, request) => {
     try {
@@ -113,6 +117,37 @@ export function createConnection({
       return attempt(pools.fresh, url, request);
     }
   };
+}
+
+/** Sends the pieces of a body as the server takes them. A piece that cannot be made ends it. */
+async function stream(
+  request: ClientRequest,
+  { pieces }: StreamedBody,
+  reject: (cause: unknown) => void,
+): Promise<void> {
+  try {
+    for await (const piece of pieces()) {
+      if (request.destroyed) return;
+      if (!request.write(piece)) await drained(request);
+    }
+    request.end();
+  } catch (cause) {
+    reject(cause);
+    request.destroy();
+  }
+}
+
+/** Resolves when the request takes more, or never will. */
+function drained(request: ClientRequest): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      request.off("drain", done);
+      request.off("close", done);
+      resolve();
+    };
+    request.on("drain", done);
+    request.on("close", done);
+  });
 }
 
 /**

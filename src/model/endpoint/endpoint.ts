@@ -18,6 +18,7 @@ import { masking, readCredentials } from "./credentials.ts";
 import { errorIn, outcomeOfError, outcomeOfResponse, type Speaker } from "./error-answer.ts";
 import { endingOf, UNKNOWN_ENDING } from "./finish-reasons.ts";
 import { Received } from "./received.ts";
+import { encodeBody } from "./request-body.ts";
 import { Assembly } from "./stream.ts";
 import { TimeLimits } from "./time-limits.ts";
 
@@ -242,7 +243,10 @@ export class Endpoint {
         affinity === undefined
           ? this.#headers
           : { ...this.#headers, [affinity]: hashOf(taskOf(request)) },
-      body: JSON.stringify({ ...bodyOf(this.#config, request), ...more }),
+      body: encodeBody(
+        { ...bodyOf(this.#config, request), ...more },
+        request.messages.some(({ content }) => typeof content === "object" && content !== null),
+      ),
       signal,
     });
   }
