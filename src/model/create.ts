@@ -15,7 +15,7 @@ import type { TemplateSource } from "../recipe/schema/value-schema.ts";
 import { createRandom, deriveSeed } from "../task/seed.ts";
 import { NO_USAGE } from "../task/spent.ts";
 import type { Usage } from "../task/task.ts";
-import { withTexts } from "./attachment.ts";
+import { withTexts } from "./content-text.ts";
 import type { ModelContext } from "./context.ts";
 import type {
   ChatAnswer,

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { Attachment, withTexts } from "../../src/model/attachment.ts";
+import { Attachment } from "../../src/model/attachment.ts";
+import { withTexts } from "../../src/model/content-text.ts";
 import type { ChatRequest } from "../../src/model/contract.ts";
 
 const attachment = (bytes: Buffer, prefix = "p,", window = 3) =>
