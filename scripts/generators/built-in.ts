@@ -19,8 +19,21 @@ export function renderBuiltIn(): string {
   const imports = files.map(
     (path) => `import ${nameOf(path)} from "../../../${path}" with { type: "text" };\n`,
   );
-  const entries = files.map((path) => `  [${JSON.stringify(path)}, ${nameOf(path)}],\n`);
-  return `${HEADER}\n${imports.join("")}\nexport const FILES = new Map([\n${entries.join("")}]);\n`;
+  const mapOf = (name: string, lines: readonly string[]) =>
+    `\nexport const ${name} = new Map([\n${lines.join("")}]);\n`;
+  return (
+    `${HEADER}\n${imports.join("")}` +
+    mapOf("FILES", files.filter((path) => !isTemplate(path)).map(entryOf)) +
+    mapOf("TEMPLATES", files.filter(isTemplate).map(entryOf))
+  );
+}
+
+function isTemplate(path: string): boolean {
+  return path.startsWith("recipes/templates/");
+}
+
+function entryOf(path: string): string {
+  return `  [${JSON.stringify(path)}, ${nameOf(path)}],\n`;
 }
 
 function nameOf(path: string): string {

@@ -105,25 +105,29 @@ function withForms({ anyOf, ...rest }: Node): Node {
       if (!known.some((one) => JSON.stringify(one) === JSON.stringify(schema))) known.push(schema);
       all.set(key, known);
     }
-  const isAlike = (key: string): boolean => all.get(key)?.length === 1;
   return {
     ...rest,
     type: "object",
     properties: Object.fromEntries([...all].map(([key, schemas]) => [key, oneOfMany(schemas)])),
     additionalProperties: false,
-    allOf: forms.map((form) => ({
-      if: kindOf(form),
-      // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema.
-      then: {
-        properties: Object.fromEntries(
-          Object.entries(form["properties"] as { [key: string]: Node }).map(([key, schema]) => [
-            key,
-            isAlike(key) ? true : withoutTexts(schema),
-          ]),
-        ),
-        additionalProperties: false,
-      },
-    })),
+    ...choice(forms, (key) => all.get(key)?.length === 1),
+  };
+}
+
+/**
+ * The keys of the form that a table has: if it has the first form, then its keys, else those of the
+ * next one. Taplo completes no key of a table with `allOf`.
+ */
+function choice([form, ...others]: readonly Node[], isAlike: (key: string) => boolean): Node {
+  if (form === undefined) return {};
+  const properties = Object.entries(form["properties"] as { [key: string]: Node }).map(
+    ([key, schema]) => [key, isAlike(key) ? true : withoutTexts(schema)] as const,
+  );
+  return {
+    if: kindOf(form),
+    // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema.
+    then: { properties: Object.fromEntries(properties), additionalProperties: false },
+    ...(others.length === 0 ? {} : { else: choice(others, isAlike) }),
   };
 }
 

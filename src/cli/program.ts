@@ -12,6 +12,7 @@ import { version } from "../version.ts";
 import { refuseAddresses } from "./local-paths.ts";
 
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  init: async () => (await import("./init.ts")).initCommand(),
   drive: async () => (await import("./drive.ts")).driveCommand(),
   agent: async () => (await import("./agent.ts")).agentCommand(),
   check: async () => (await import("./check.ts")).checkCommand(),

@@ -46,6 +46,65 @@ import recipes_tau2_simulation_py from "../../../recipes/tau2/simulation.py" wit
 import recipes_tau2_simulation_ts from "../../../recipes/tau2/simulation.ts" with { type: "text" };
 import recipes_tau2_tasks_jsonl from "../../../recipes/tau2/tasks.jsonl" with { type: "text" };
 import recipes_tau2_trajectory_ts from "../../../recipes/tau2/trajectory.ts" with { type: "text" };
+import recipes_templates_best_of_n_python_rule_py from "../../../recipes/templates/best-of-n/python/rule.py" with { type: "text" };
+import recipes_templates_best_of_n_python_score_py from "../../../recipes/templates/best-of-n/python/score.py" with { type: "text" };
+import recipes_templates_best_of_n_python_test_rule_py from "../../../recipes/templates/best-of-n/python/test_rule.py" with { type: "text" };
+import recipes_templates_best_of_n_recipe_toml from "../../../recipes/templates/best-of-n/recipe.toml" with { type: "text" };
+import recipes_templates_best_of_n_rows_jsonl from "../../../recipes/templates/best-of-n/rows.jsonl" with { type: "text" };
+import recipes_templates_best_of_n_typescript_rule_test_ts from "../../../recipes/templates/best-of-n/typescript/rule.test.ts" with { type: "text" };
+import recipes_templates_best_of_n_typescript_rule_ts from "../../../recipes/templates/best-of-n/typescript/rule.ts" with { type: "text" };
+import recipes_templates_best_of_n_typescript_score_ts from "../../../recipes/templates/best-of-n/typescript/score.ts" with { type: "text" };
+import recipes_templates_chat_prompts_assistant_md from "../../../recipes/templates/chat/prompts/assistant.md" with { type: "text" };
+import recipes_templates_chat_prompts_customer_md from "../../../recipes/templates/chat/prompts/customer.md" with { type: "text" };
+import recipes_templates_chat_python_grade_py from "../../../recipes/templates/chat/python/grade.py" with { type: "text" };
+import recipes_templates_chat_python_rule_py from "../../../recipes/templates/chat/python/rule.py" with { type: "text" };
+import recipes_templates_chat_python_test_rule_py from "../../../recipes/templates/chat/python/test_rule.py" with { type: "text" };
+import recipes_templates_chat_recipe_toml from "../../../recipes/templates/chat/recipe.toml" with { type: "text" };
+import recipes_templates_chat_rows_jsonl from "../../../recipes/templates/chat/rows.jsonl" with { type: "text" };
+import recipes_templates_chat_typescript_grade_ts from "../../../recipes/templates/chat/typescript/grade.ts" with { type: "text" };
+import recipes_templates_chat_typescript_rule_test_ts from "../../../recipes/templates/chat/typescript/rule.test.ts" with { type: "text" };
+import recipes_templates_chat_typescript_rule_ts from "../../../recipes/templates/chat/typescript/rule.ts" with { type: "text" };
+import recipes_templates_debate_points_schema_json from "../../../recipes/templates/debate/points.schema.json" with { type: "text" };
+import recipes_templates_debate_prompts_judge_md from "../../../recipes/templates/debate/prompts/judge.md" with { type: "text" };
+import recipes_templates_debate_python_rule_py from "../../../recipes/templates/debate/python/rule.py" with { type: "text" };
+import recipes_templates_debate_python_test_rule_py from "../../../recipes/templates/debate/python/test_rule.py" with { type: "text" };
+import recipes_templates_debate_python_verdict_py from "../../../recipes/templates/debate/python/verdict.py" with { type: "text" };
+import recipes_templates_debate_recipe_toml from "../../../recipes/templates/debate/recipe.toml" with { type: "text" };
+import recipes_templates_debate_rows_jsonl from "../../../recipes/templates/debate/rows.jsonl" with { type: "text" };
+import recipes_templates_debate_typescript_rule_test_ts from "../../../recipes/templates/debate/typescript/rule.test.ts" with { type: "text" };
+import recipes_templates_debate_typescript_rule_ts from "../../../recipes/templates/debate/typescript/rule.ts" with { type: "text" };
+import recipes_templates_debate_typescript_verdict_ts from "../../../recipes/templates/debate/typescript/verdict.ts" with { type: "text" };
+import recipes_templates_extraction_invoice_schema_json from "../../../recipes/templates/extraction/invoice.schema.json" with { type: "text" };
+import recipes_templates_extraction_prompts_reader_md from "../../../recipes/templates/extraction/prompts/reader.md" with { type: "text" };
+import recipes_templates_extraction_python_check_py from "../../../recipes/templates/extraction/python/check.py" with { type: "text" };
+import recipes_templates_extraction_python_rule_py from "../../../recipes/templates/extraction/python/rule.py" with { type: "text" };
+import recipes_templates_extraction_python_test_rule_py from "../../../recipes/templates/extraction/python/test_rule.py" with { type: "text" };
+import recipes_templates_extraction_recipe_toml from "../../../recipes/templates/extraction/recipe.toml" with { type: "text" };
+import recipes_templates_extraction_rows_jsonl from "../../../recipes/templates/extraction/rows.jsonl" with { type: "text" };
+import recipes_templates_extraction_script_jsonl from "../../../recipes/templates/extraction/script.jsonl" with { type: "text" };
+import recipes_templates_extraction_typescript_check_ts from "../../../recipes/templates/extraction/typescript/check.ts" with { type: "text" };
+import recipes_templates_extraction_typescript_rule_test_ts from "../../../recipes/templates/extraction/typescript/rule.test.ts" with { type: "text" };
+import recipes_templates_extraction_typescript_rule_ts from "../../../recipes/templates/extraction/typescript/rule.ts" with { type: "text" };
+import recipes_templates_judge_grade_schema_json from "../../../recipes/templates/judge/grade.schema.json" with { type: "text" };
+import recipes_templates_judge_prompts_judge_md from "../../../recipes/templates/judge/prompts/judge.md" with { type: "text" };
+import recipes_templates_judge_python_check_py from "../../../recipes/templates/judge/python/check.py" with { type: "text" };
+import recipes_templates_judge_python_rule_py from "../../../recipes/templates/judge/python/rule.py" with { type: "text" };
+import recipes_templates_judge_python_test_rule_py from "../../../recipes/templates/judge/python/test_rule.py" with { type: "text" };
+import recipes_templates_judge_recipe_toml from "../../../recipes/templates/judge/recipe.toml" with { type: "text" };
+import recipes_templates_judge_rows_jsonl from "../../../recipes/templates/judge/rows.jsonl" with { type: "text" };
+import recipes_templates_judge_typescript_check_ts from "../../../recipes/templates/judge/typescript/check.ts" with { type: "text" };
+import recipes_templates_judge_typescript_rule_test_ts from "../../../recipes/templates/judge/typescript/rule.test.ts" with { type: "text" };
+import recipes_templates_judge_typescript_rule_ts from "../../../recipes/templates/judge/typescript/rule.ts" with { type: "text" };
+import recipes_templates_tool_use_python_calculator_py from "../../../recipes/templates/tool-use/python/calculator.py" with { type: "text" };
+import recipes_templates_tool_use_python_rule_py from "../../../recipes/templates/tool-use/python/rule.py" with { type: "text" };
+import recipes_templates_tool_use_python_test_rule_py from "../../../recipes/templates/tool-use/python/test_rule.py" with { type: "text" };
+import recipes_templates_tool_use_recipe_toml from "../../../recipes/templates/tool-use/recipe.toml" with { type: "text" };
+import recipes_templates_tool_use_rows_jsonl from "../../../recipes/templates/tool-use/rows.jsonl" with { type: "text" };
+import recipes_templates_tool_use_script_jsonl from "../../../recipes/templates/tool-use/script.jsonl" with { type: "text" };
+import recipes_templates_tool_use_tools_json from "../../../recipes/templates/tool-use/tools.json" with { type: "text" };
+import recipes_templates_tool_use_typescript_calculator_ts from "../../../recipes/templates/tool-use/typescript/calculator.ts" with { type: "text" };
+import recipes_templates_tool_use_typescript_rule_test_ts from "../../../recipes/templates/tool-use/typescript/rule.test.ts" with { type: "text" };
+import recipes_templates_tool_use_typescript_rule_ts from "../../../recipes/templates/tool-use/typescript/rule.ts" with { type: "text" };
 import sandboxes_tau2_DESIGN_md from "../../../sandboxes/tau2/DESIGN.md" with { type: "text" };
 import sandboxes_tau2_Dockerfile from "../../../sandboxes/tau2/Dockerfile" with { type: "text" };
 import sandboxes_tau2_bridge_py from "../../../sandboxes/tau2/bridge.py" with { type: "text" };
@@ -105,4 +164,66 @@ export const FILES = new Map([
   ["sandboxes/tau2/recipe_files.py", sandboxes_tau2_recipe_files_py],
   ["sandboxes/tau2/requirements.txt", sandboxes_tau2_requirements_txt],
   ["sandboxes/tau2/tau2.def", sandboxes_tau2_tau2_def],
+]);
+
+export const TEMPLATES = new Map([
+  ["recipes/templates/best-of-n/python/rule.py", recipes_templates_best_of_n_python_rule_py],
+  ["recipes/templates/best-of-n/python/score.py", recipes_templates_best_of_n_python_score_py],
+  ["recipes/templates/best-of-n/python/test_rule.py", recipes_templates_best_of_n_python_test_rule_py],
+  ["recipes/templates/best-of-n/recipe.toml", recipes_templates_best_of_n_recipe_toml],
+  ["recipes/templates/best-of-n/rows.jsonl", recipes_templates_best_of_n_rows_jsonl],
+  ["recipes/templates/best-of-n/typescript/rule.test.ts", recipes_templates_best_of_n_typescript_rule_test_ts],
+  ["recipes/templates/best-of-n/typescript/rule.ts", recipes_templates_best_of_n_typescript_rule_ts],
+  ["recipes/templates/best-of-n/typescript/score.ts", recipes_templates_best_of_n_typescript_score_ts],
+  ["recipes/templates/chat/prompts/assistant.md", recipes_templates_chat_prompts_assistant_md],
+  ["recipes/templates/chat/prompts/customer.md", recipes_templates_chat_prompts_customer_md],
+  ["recipes/templates/chat/python/grade.py", recipes_templates_chat_python_grade_py],
+  ["recipes/templates/chat/python/rule.py", recipes_templates_chat_python_rule_py],
+  ["recipes/templates/chat/python/test_rule.py", recipes_templates_chat_python_test_rule_py],
+  ["recipes/templates/chat/recipe.toml", recipes_templates_chat_recipe_toml],
+  ["recipes/templates/chat/rows.jsonl", recipes_templates_chat_rows_jsonl],
+  ["recipes/templates/chat/typescript/grade.ts", recipes_templates_chat_typescript_grade_ts],
+  ["recipes/templates/chat/typescript/rule.test.ts", recipes_templates_chat_typescript_rule_test_ts],
+  ["recipes/templates/chat/typescript/rule.ts", recipes_templates_chat_typescript_rule_ts],
+  ["recipes/templates/debate/points.schema.json", recipes_templates_debate_points_schema_json],
+  ["recipes/templates/debate/prompts/judge.md", recipes_templates_debate_prompts_judge_md],
+  ["recipes/templates/debate/python/rule.py", recipes_templates_debate_python_rule_py],
+  ["recipes/templates/debate/python/test_rule.py", recipes_templates_debate_python_test_rule_py],
+  ["recipes/templates/debate/python/verdict.py", recipes_templates_debate_python_verdict_py],
+  ["recipes/templates/debate/recipe.toml", recipes_templates_debate_recipe_toml],
+  ["recipes/templates/debate/rows.jsonl", recipes_templates_debate_rows_jsonl],
+  ["recipes/templates/debate/typescript/rule.test.ts", recipes_templates_debate_typescript_rule_test_ts],
+  ["recipes/templates/debate/typescript/rule.ts", recipes_templates_debate_typescript_rule_ts],
+  ["recipes/templates/debate/typescript/verdict.ts", recipes_templates_debate_typescript_verdict_ts],
+  ["recipes/templates/extraction/invoice.schema.json", recipes_templates_extraction_invoice_schema_json],
+  ["recipes/templates/extraction/prompts/reader.md", recipes_templates_extraction_prompts_reader_md],
+  ["recipes/templates/extraction/python/check.py", recipes_templates_extraction_python_check_py],
+  ["recipes/templates/extraction/python/rule.py", recipes_templates_extraction_python_rule_py],
+  ["recipes/templates/extraction/python/test_rule.py", recipes_templates_extraction_python_test_rule_py],
+  ["recipes/templates/extraction/recipe.toml", recipes_templates_extraction_recipe_toml],
+  ["recipes/templates/extraction/rows.jsonl", recipes_templates_extraction_rows_jsonl],
+  ["recipes/templates/extraction/script.jsonl", recipes_templates_extraction_script_jsonl],
+  ["recipes/templates/extraction/typescript/check.ts", recipes_templates_extraction_typescript_check_ts],
+  ["recipes/templates/extraction/typescript/rule.test.ts", recipes_templates_extraction_typescript_rule_test_ts],
+  ["recipes/templates/extraction/typescript/rule.ts", recipes_templates_extraction_typescript_rule_ts],
+  ["recipes/templates/judge/grade.schema.json", recipes_templates_judge_grade_schema_json],
+  ["recipes/templates/judge/prompts/judge.md", recipes_templates_judge_prompts_judge_md],
+  ["recipes/templates/judge/python/check.py", recipes_templates_judge_python_check_py],
+  ["recipes/templates/judge/python/rule.py", recipes_templates_judge_python_rule_py],
+  ["recipes/templates/judge/python/test_rule.py", recipes_templates_judge_python_test_rule_py],
+  ["recipes/templates/judge/recipe.toml", recipes_templates_judge_recipe_toml],
+  ["recipes/templates/judge/rows.jsonl", recipes_templates_judge_rows_jsonl],
+  ["recipes/templates/judge/typescript/check.ts", recipes_templates_judge_typescript_check_ts],
+  ["recipes/templates/judge/typescript/rule.test.ts", recipes_templates_judge_typescript_rule_test_ts],
+  ["recipes/templates/judge/typescript/rule.ts", recipes_templates_judge_typescript_rule_ts],
+  ["recipes/templates/tool-use/python/calculator.py", recipes_templates_tool_use_python_calculator_py],
+  ["recipes/templates/tool-use/python/rule.py", recipes_templates_tool_use_python_rule_py],
+  ["recipes/templates/tool-use/python/test_rule.py", recipes_templates_tool_use_python_test_rule_py],
+  ["recipes/templates/tool-use/recipe.toml", recipes_templates_tool_use_recipe_toml],
+  ["recipes/templates/tool-use/rows.jsonl", recipes_templates_tool_use_rows_jsonl],
+  ["recipes/templates/tool-use/script.jsonl", recipes_templates_tool_use_script_jsonl],
+  ["recipes/templates/tool-use/tools.json", recipes_templates_tool_use_tools_json],
+  ["recipes/templates/tool-use/typescript/calculator.ts", recipes_templates_tool_use_typescript_calculator_ts],
+  ["recipes/templates/tool-use/typescript/rule.test.ts", recipes_templates_tool_use_typescript_rule_test_ts],
+  ["recipes/templates/tool-use/typescript/rule.ts", recipes_templates_tool_use_typescript_rule_ts],
 ]);
