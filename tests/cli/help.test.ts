@@ -9,6 +9,7 @@ Object.assign(process.stdout, { columns: 80 });
 
 test.each([
   "",
+  "init",
   "drive",
   "agent",
   "check",
