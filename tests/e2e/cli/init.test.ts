@@ -68,16 +68,17 @@ test.skipIf(PYTHON === undefined).each(TEMPLATES)(
 
 test("a template makes the same scores in both languages", () =>
   withFolder(async (folder) => {
-    const scores: string[] = [];
+    const scores: unknown[] = [];
     for (const language of ["python", "typescript"]) {
       const project = join(folder, language);
       await matrix(["init", "best-of-n", project, `--${language}`]);
       await matrix(["drive", project, "-q", "-o", join(project, "out")]);
       const { stdout } = await matrix(["report", join(project, "out"), "--json"]);
-      scores.push(JSON.stringify(JSON.parse(stdout).domains ?? JSON.parse(stdout)));
+      const [{ domain: _, ...scored }] = JSON.parse(stdout).domains;
+      scores.push(scored);
     }
-    expect(scores[0]).toContain("0.583");
-    expect(scores[0]?.slice(0, 200)).toBe(scores[1]?.slice(0, 200) ?? "");
+    expect(scores[0]).toMatchObject({ tasks: 3, failed: 0, scored: 3, mean: 7 / 12 });
+    expect(scores[1]).toEqual(scores[0]);
   }));
 
 test("Pyright finds nothing wrong in the templates in Python", () =>
@@ -87,7 +88,7 @@ test("Pyright finds nothing wrong in the templates in Python", () =>
       await matrix(["init", name, project, "--python"]);
       expect(run(tool("pyright"), project)).toEqual({
         code: 0,
-        text: "0 errors, 0 warnings, 0 informations \n",
+        text: expect.stringContaining("0 errors, 0 warnings, 0 informations"),
       });
     }
   }));
