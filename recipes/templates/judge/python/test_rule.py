@@ -21,7 +21,8 @@ def test_an_answer_with_a_fault_costs_no_judge():
 def test_points_from_1_to_10_become_a_score_from_0_to_1():
     for points, score in [(1, 0), (10, 1)]:
         grade = {"parsed": {"points": points, "reason": ""}}
-        assert rule.next({"answer": ""}, grade, Context(role="judge"))["score"] == score
+        route = rule.next({"answer": ""}, grade, Context(role="judge"))
+        assert route == done(score=score, outcome=grade["parsed"])
 
 
 def test_empty_and_long_answers_have_a_fault():
