@@ -32,10 +32,12 @@ import {
   contextOf,
   type Done,
   done,
+  type Fork,
   type Orchestrator,
   type RemoteOrchestrator,
   type Route,
   type RouteContext,
+  type ToRole,
 } from "./contract.ts";
 import { problemOf } from "./decision.ts";
 
@@ -226,6 +228,8 @@ function take(rule: Rule, task: Task, role: string | null, decided: Route | Fail
   const unfit = unfitDecision(decided);
   if (unfit !== null) return failTask(task, { ...unfit, role, hop });
   if ("done" in decided) return finish(task, decided);
+  const tooMany = tooManyHops(hopCount(task), rule.maxHops, decided);
+  if (tooMany !== null) return failTask(task, { code: "max_hops", message: tooMany, role, hop });
   if ("fork" in decided) {
     const state: Forked = {
       branches: decided.fork.map(({ to, state }) => ({ to, state })),
@@ -233,11 +237,19 @@ function take(rule: Rule, task: Task, role: string | null, decided: Route | Fail
     };
     return { kind: "fork", task: moveTask(task, "", state) };
   }
-  if (hopCount(task) >= rule.maxHops) {
-    const message = `the task has used its ${rule.maxHops} hops (run.max_hops) and would go to ${decided.to}`;
-    return failTask(task, { code: "max_hops", message, role, hop });
-  }
   return { kind: "step", task: moveTask(task, decided.to, decided.state) };
+}
+
+/** The reason why a task may not take the steps of a decision; null when it may. */
+function tooManyHops(used: number, most: number, decided: ToRole | Fork): string | null {
+  if ("to" in decided)
+    return used < most
+      ? null
+      : `the task has used its ${most} hops (run.max_hops) and would go to ${decided.to}`;
+  const more = decided.fork.length;
+  return used + more <= most
+    ? null
+    : `the task has used ${used} of its ${most} hops (run.max_hops) and would take ${more} at once`;
 }
 
 /** The reason why no message and no record can hold a decision; null when they can. */

@@ -8,7 +8,8 @@ import { createBestOfN } from "./best-of-n.ts";
 import type { Orchestrator } from "./contract.ts";
 import { createDialogue } from "./dialogue.ts";
 import { createFanOut } from "./fan-out.ts";
-import { createGraph } from "./graph.ts";
+import { importMessages } from "./graph/messages.ts";
+import { createGraph } from "./graph/rule.ts";
 import { createPipeline } from "./pipeline.ts";
 import { compileOptional } from "./results.ts";
 import { createSequence } from "./sequence.ts";
@@ -16,15 +17,16 @@ import { createToolLoop } from "./tool-loop.ts";
 
 /**
  * Makes the orchestrator. Fails with `module_invalid` when the user's module or graph cannot be
- * used.
+ * used. `canFork` is false where a task may not go several ways at once.
  */
 export async function createOrchestrator(
   config: OrchestratorConfig,
   loadModule: (path: string) => Promise<Record<string, unknown>>,
   roles: readonly string[],
+  canFork = true,
 ): Promise<Orchestrator> {
   if ("pattern" in config) return createPattern(config);
-  if ("graph" in config) return loadGraph(config, loadModule, roles);
+  if ("graph" in config) return loadGraph(config, loadModule, roles, canFork);
   const exported = (await loadModule(config.module))["default"];
   const rule = await made(exported, config.with, config.module);
   if (isOrchestrator(rule)) return rule;
@@ -39,6 +41,7 @@ async function loadGraph(
   config: Extract<OrchestratorConfig, { graph: string }>,
   loadModule: (path: string) => Promise<Record<string, unknown>>,
   roles: readonly string[],
+  canFork: boolean,
 ): Promise<Orchestrator> {
   const { module, name } = parseGraphPath(config.graph);
   const exported = (await loadModule(module))[name];
@@ -47,7 +50,9 @@ async function loadGraph(
     path: config.graph,
     roles,
     score: compileOptional(config.score),
-  }) as unknown as Orchestrator;
+    classes: await importMessages(),
+    canFork,
+  });
 }
 
 /**

@@ -104,11 +104,16 @@ export async function examine(recipePath: string, options: PrepareOptions): Prom
 }
 
 async function createRule(
-  { orchestrator, roles }: Recipe,
+  { orchestrator, roles, run }: Recipe,
   { loadModule, python }: { loadModule: typeof loadUserModule; python: PythonLoader },
 ): Promise<Orchestrator | RemoteOrchestrator> {
   if (!("module" in orchestrator) || !isPython(orchestrator.module))
-    return createOrchestrator(orchestrator, loadModule, Object.keys(roles));
+    return createOrchestrator(
+      orchestrator,
+      loadModule,
+      Object.keys(roles),
+      run.delivery !== "at-most-once",
+    );
   const { module: path, with: settings } = orchestrator;
   return createPythonRule(await python.open({ kind: "rule", path, settings }));
 }

@@ -101,7 +101,7 @@ test("a decision to end carries reason, score and outcome into the ending", () =
 
 test("a decision to fork gives a fork with the branches and the state of the rule", () => {
   const branches = [{ ...to<number>("a", 1), extra: true }, to<number>("b", 2)];
-  const rule = ruleWith(() => fork(branches, 7), 1, { join: () => null });
+  const rule = ruleWith(() => fork(branches, 7), 3, { join: () => null });
   expect(after(rule)).toMatchObject({
     kind: "fork",
     task: {
@@ -197,6 +197,23 @@ test.each<[maxHops: number, kind: Message["kind"]]>([
 ])("after one hop, max_hops = %p gives a task that goes on as %p", (maxHops, kind) => {
   expect(after(ruleWith(() => to("b"), maxHops)).kind).toBe(kind);
 });
+
+test.each<[maxHops: number, kind: Message["kind"]]>([
+  [2, "end"],
+  [3, "fork"],
+])(
+  "after one hop, max_hops = %p gives a task with two branches that goes on as %p",
+  (most, kind) => {
+    const two = () => fork([to("a"), to("b")], null);
+    const message = after(ruleWith(two, most, { join: () => null }));
+    expect(message.kind).toBe(kind);
+    if (message.kind === "end")
+      expect(message.ending.error).toMatchObject({
+        code: "max_hops",
+        message: "the task has used 1 of its 2 hops (run.max_hops) and would take 2 at once",
+      });
+  },
+);
 
 test("a task that goes on past max_hops fails, but a task may end on its last hop", () => {
   expect(after(ruleWith(() => to("b"), 1))).toMatchObject({

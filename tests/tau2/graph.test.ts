@@ -6,12 +6,14 @@ import { build } from "../../recipes/tau2/graph.ts";
 import createRules from "../../recipes/tau2/orchestrator.ts";
 import type { Rule } from "../../src/orchestrator/advance.ts";
 import type { Orchestrator } from "../../src/orchestrator/contract.ts";
-import { createGraph } from "../../src/orchestrator/graph.ts";
+import { importMessages } from "../../src/orchestrator/graph/messages.ts";
+import { createGraph } from "../../src/orchestrator/graph/rule.ts";
 import type { Json, JsonObject } from "../../src/task/json.ts";
 import { createRandom } from "../../src/task/seed.ts";
 import type { Ending, Task } from "../../src/task/task.ts";
 import { nextMessage, startTask } from "../parts/at-once.ts";
 
+const classes = await importMessages();
 const ROLES = ["user-simulator", "assistant", "tool-executor", "reward-calculator"];
 const _MINUTES = 60_000;
 
@@ -133,6 +135,8 @@ describe("tau2 as a graph", () => {
         path: "graph.ts",
         roles: ROLES,
         score: null,
+        classes,
+        canFork: true,
       }) as unknown as Orchestrator;
       const [byGraph, byModule] = [
         walk(graph, answersOf(seed, settings.solo)),

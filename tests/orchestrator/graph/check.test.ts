@@ -1,7 +1,11 @@
 import { expect, test } from "bun:test";
-import type { MatrixError } from "../../src/error.ts";
-import { checkGraph } from "../../src/orchestrator/check-graph.ts";
-import { type Channel, START, type StateGraph } from "../../src/orchestrator/state-graph.ts";
+import type { MatrixError } from "../../../src/error.ts";
+import { checkGraph } from "../../../src/orchestrator/graph/check.ts";
+import {
+  type Channel,
+  START,
+  type StateGraph,
+} from "../../../src/orchestrator/graph/state-graph.ts";
 
 const PLAIN = { runnable: { func: () => ({}) } };
 const SOUND: StateGraph = {
@@ -17,7 +21,7 @@ const SOUND: StateGraph = {
 
 function refusalOf(changes: Partial<StateGraph>, roles = ["a", "b"]): MatrixError | null {
   try {
-    checkGraph({ ...SOUND, ...changes }, roles, "g.ts");
+    checkGraph({ ...SOUND, ...changes }, { roles, path: "g.ts" });
     return null;
   } catch (thrown) {
     return thrown as MatrixError;
@@ -46,29 +50,13 @@ test.each<[changes: Partial<StateGraph>, roles: string[], fault: string]>([
   [
     { nodes: { a: PLAIN, b: { ...PLAIN, subgraphs: [{}] } } },
     ["a", "b"],
-    "node b is a graph of its own, and subgraphs are not supported",
+    "node b calls a graph in its function; make the compiled graph the node itself",
   ],
   [{ nodes: { a: PLAIN, b: { runnable: {} } } }, ["a", "b"], "node b is not a plain function"],
   [
     { branches: { [START]: { first: { path: {} } } } },
     ["a", "b"],
     "the condition first after the start is not a plain function",
-  ],
-  [
-    {
-      edges: [
-        ["a", "a"],
-        ["a", "b"],
-        ["a", "c"],
-      ],
-    },
-    ["a", "b"],
-    "a leads to several nodes at once; a task goes to one at a time",
-  ],
-  [
-    { waitingEdges: [["a", "b"]] },
-    ["a", "b"],
-    "an edge waits for several nodes; a task goes to one at a time",
   ],
   [
     { channels: { left: { lg_is_channel: false } } },
@@ -84,11 +72,11 @@ test("a node without subgraphs is not its own graph", () => {
 });
 
 test("a refused graph names its module, all faults, and the key of the recipe", () => {
-  expect(refusalOf({ waitingEdges: [1], nodes: { a: PLAIN } })).toMatchObject({
+  expect(refusalOf({ nodes: { a: { runnable: {} } } })).toMatchObject({
     code: "module_invalid",
     message:
       "no task can walk the graph of g.ts: role b has no node, so no task comes to it; " +
-      "an edge waits for several nodes; a task goes to one at a time",
+      "node a is not a plain function",
     problems: [{ key: "orchestrator.graph" }, { key: "orchestrator.graph" }],
   });
 });

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { Annotation, Command, END, START, StateGraph } from "@langchain/langgraph";
-import * as stateGraph from "../../src/orchestrator/state-graph.ts";
+import * as stateGraph from "../../../src/orchestrator/graph/state-graph.ts";
 
 const { graphOf, isCommand, isInline, nameOf } = stateGraph;
 const builder = new StateGraph(Annotation.Root({ n: Annotation<number> }))

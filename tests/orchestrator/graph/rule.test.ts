@@ -2,13 +2,14 @@
 // beside the dialogue pattern is in tests/e2e/orchestrator/graph.test.ts.
 
 import { expect, test } from "bun:test";
-import { Annotation, Command, END, START, StateGraph } from "@langchain/langgraph";
-import { done, type Orchestrator, to } from "../../src/orchestrator/contract.ts";
-import { createGraph } from "../../src/orchestrator/graph.ts";
-import { compileExpression } from "../../src/recipe/expression/expression.ts";
-import type { Json, JsonObject } from "../../src/task/json.ts";
-import { createRandom } from "../../src/task/seed.ts";
-import { type Walked, walkOrchestrator } from "./walk.ts";
+import { Annotation, Command, END, interrupt, START, StateGraph } from "@langchain/langgraph";
+import { done, type Orchestrator, to } from "../../../src/orchestrator/contract.ts";
+import { createGraph } from "../../../src/orchestrator/graph/rule.ts";
+import { compileExpression } from "../../../src/recipe/expression/expression.ts";
+import type { Json, JsonObject } from "../../../src/task/json.ts";
+import { createRandom } from "../../../src/task/seed.ts";
+import { type Walked, walkOrchestrator } from "../walk.ts";
+import { classes } from "./play.ts";
 
 /** Walks a task with roles that all answer by one function; its `turn` counts hops from 0. */
 function walk(
@@ -22,13 +23,20 @@ function walk(
   return walkOrchestrator(orchestrator, script, row);
 }
 
-function ruleOf(graph: unknown, roles: readonly string[], score?: string): Orchestrator {
+function ruleOf(
+  graph: unknown,
+  roles: readonly string[],
+  score?: string,
+  canFork = true,
+): Orchestrator {
   const compiled = score === undefined ? null : compileExpression(score);
   return createGraph(graph, {
     path: "graph.ts",
     roles,
     score: compiled,
-  }) as unknown as Orchestrator;
+    classes,
+    canFork,
+  });
 }
 
 const TAU2_ROLES = ["user_simulator", "llm_agent", "remote_env", "remote_reward"];
@@ -227,22 +235,30 @@ const two = () =>
 
 test("a graph that no task can walk is refused when it is loaded, with every fault", () => {
   const split = two()
-    .addEdge(START, "b")
-    .addNode("c", () => ({}))
-    .addEdge(["a", "b"], "c")
-    .compile();
+    .addNode("c", () => interrupt("who?"))
+    .addEdge("a", "b")
+    .addEdge("b", "c")
+    .compile({ interruptBefore: ["b"] });
   const message = refusal(split, ["a", "b", "d"]);
   expect(message).toContain("node c is not a role of the recipe; roles: a, b, d");
   expect(message).toContain("role d has no node, so no task comes to it");
-  expect(message).toContain("the start leads to several nodes at once");
-  expect(message).toContain("waits for several nodes");
+  expect(message).toContain("node c calls interrupt(), and no person waits for a task");
+  expect(message).toContain("the graph is compiled to stop before node b");
   expect(refusal({ nodes: 1 }, [])).toContain("graph.ts does not give a StateGraph");
   expect(refusal(null, [])).toContain("graph.ts does not give a StateGraph");
   const inner = new StateGraph(State)
-    .addNode("a", two().addEdge("a", "b").compile())
+    .addNode("a", two().addEdge("a", "b").compile({ checkpointer: true }))
+    .addNode("c", () => ({}), { subgraphs: [two().addEdge("a", "b").compile() as never] })
     .addEdge(START, "a")
+    .addEdge("a", "c")
     .compile();
-  expect(refusal(inner, ["a"])).toContain("a graph of its own");
+  expect(refusal(inner, ["a"])).toBe(
+    "no task can walk the graph of graph.ts: node c is not a role of the recipe; roles: a; " +
+      "node a/b is not a role b of the recipe; roles: a; " +
+      "node c calls a graph in its function; make the compiled graph the node itself; " +
+      "node a is a graph that remembers its earlier runs (checkpointer: true); " +
+      "keep what it needs in the state of the graph around it",
+  );
 });
 
 test("a fault of a graph that shows only in a task fails the task", () => {
@@ -271,15 +287,9 @@ test("a fault of a graph that shows only in a task fails the task", () => {
   expect(
     failure(
       () => ({}),
-      () => ["a", "b"],
-    ),
-  ).toContain("a leads to a and b; a task goes to one at a time");
-  expect(
-    failure(
-      () => ({}),
       () => "c",
     ),
-  ).toContain('routes to "c", which is not a role of the recipe; roles: a, b');
+  ).toContain('a leads to "c", which is not the name of a node');
   expect(
     failure(
       () => ({}),
