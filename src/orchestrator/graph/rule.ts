@@ -133,7 +133,8 @@ class GraphRule {
 
   /**
    * Ends a branch, whose role has answered. The node's function runs at the join, where the others
-   * have answered, too. It also runs here, so that its failure names the role and is not waited for.
+   * have answered, too. It also runs here, so that its failure names the role and ends the task at
+   * once.
    */
   #endBranch(state: Json, result: Json, context: RouteContext): Route {
     const branch = branchIn(state);

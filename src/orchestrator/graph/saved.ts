@@ -1,6 +1,6 @@
 // The state of a task in a graph. When one role of the outermost graph acts and nothing else is
-// open, it is the channels of the graph. Otherwise it has the state of the role, and beside it, under
-// one key, the graphs that are under way.
+// open, it is the channels of the graph. Otherwise it has the state of the role, and beside it,
+// under one key, the graphs that are under way.
 
 import type { Json, JsonObject } from "../../task/json.ts";
 import { isJsonObject } from "../../task/json.ts";

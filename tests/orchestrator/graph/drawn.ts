@@ -1,5 +1,5 @@
 // Graphs that are drawn at random: several edges, conditions that return nodes and Sends, waiting
-// edges, loops, deferred and inline nodes, commands, and subgraphs of the same kind. Their functions
+// edges, loops, deferred and inline nodes, commands, and subgraphs of the same kind. Functions
 // follow from the state, which counts the steps so that each graph ends.
 
 import { Annotation, Command, END, Send, START, StateGraph } from "@langchain/langgraph";

@@ -1,4 +1,4 @@
-// LangGraph.js itself beside our rule: the same graph, row and answers of roles give the same state.
+// LangGraph.js itself beside our rule: one graph, row and set of answers give the same state.
 
 import { expect, test } from "bun:test";
 import { CATALOGUE } from "./catalogue.ts";
