@@ -9,14 +9,14 @@ import { FORMATS } from "../export/formats.ts";
 import type { HubExportSummary } from "../export/hub/export-to-hub.ts";
 import type { Part } from "../export/parts.ts";
 import type { PerspectiveOptions } from "../export/perspective.ts";
-import type { SelectionRules } from "../export/selection.ts";
+import type { Judgement, SelectionRules } from "../export/selection.ts";
 import { parseSplits, type Split, WHOLE } from "../export/split.ts";
 import { omittedParts, unpairedRows } from "../export/tally.ts";
-import { compileExpression, type Expression } from "../recipe/expression/expression.ts";
+import type { Expression } from "../recipe/expression/expression.ts";
 import { printable } from "../task/printable.ts";
 import { schemeOf } from "../task/scheme.ts";
 import { isUnanswered, UNANSWERED, type Unanswered } from "../task/task.ts";
-import { jsonOption } from "./flags.ts";
+import { celExpression, jsonOption } from "./flags.ts";
 import { refuseAddress } from "./local-paths.ts";
 import { formatDuration, grouped } from "./text/figures.ts";
 
@@ -24,6 +24,7 @@ interface ExportFlags {
   readonly to: string;
   readonly output: string;
   readonly filter?: Expression;
+  readonly annotated?: Judgement;
   readonly minScore?: number;
   readonly include?: ReadonlySet<Unanswered>;
   readonly dedupe?: "exact" | "near";
@@ -57,7 +58,13 @@ const OPTIONS: readonly Option[] = [
     "take only records for which this is true: score > 0.5 && row.lang == 'en'",
   )
     .env("MATRIX_FILTER")
-    .argParser(expression),
+    .argParser(celExpression),
+  new Option(
+    "--annotated <what>",
+    "take only records that people judged so: accepted, rejected, or label=NAME",
+  )
+    .env("MATRIX_ANNOTATED")
+    .argParser(annotated),
   new Option("--min-score <n>", "take only records with at least this score")
     .env("MATRIX_MIN_SCORE")
     .argParser(number),
@@ -91,13 +98,13 @@ const OPTIONS: readonly Option[] = [
     "where the tools of a record are, such as row.tools (default: the tools of the assistant's role)",
   )
     .env("MATRIX_TOOLS")
-    .argParser(expression),
+    .argParser(celExpression),
   new Option(
     "--ground-truth <cel>",
     "where the right answer of a record is (default: row.ground_truth, answer, solution, label or target)",
   )
     .env("MATRIX_GROUND_TRUTH")
-    .argParser(expression),
+    .argParser(celExpression),
   new Option("--good-score <n>", "the score from which on trl-kto calls an answer good")
     .env("MATRIX_GOOD_SCORE")
     .argParser(number)
@@ -170,9 +177,16 @@ async function pauseAloud(ms: number): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-function rulesOf({ filter, minScore, include, dedupe }: ExportFlags): SelectionRules {
+function rulesOf({
+  filter,
+  annotated: judged,
+  minScore,
+  include,
+  dedupe,
+}: ExportFlags): SelectionRules {
   return {
     filter: filter ?? null,
+    annotated: judged ?? null,
     minScore: minScore ?? null,
     include: include ?? new Set(),
     dedupe: dedupe ?? null,
@@ -212,12 +226,11 @@ function countsText(title: string, counts: Readonly<Record<string, number>>): st
   return texts.length === 0 ? [] : [`${title}: ${texts.join(", ")}`];
 }
 
-function expression(source: string): Expression {
-  try {
-    return compileExpression(source);
-  } catch (thrown) {
-    throw new InvalidArgumentError(thrown instanceof Error ? thrown.message : String(thrown));
-  }
+function annotated(text: string): Judgement {
+  const label = /^label=(.+)$/s.exec(text)?.[1];
+  if (label !== undefined) return { label };
+  if (text === "accepted" || text === "rejected") return { verdict: text };
+  throw new InvalidArgumentError("It must be accepted, rejected, or label=NAME.");
 }
 
 function number(text: string): number {

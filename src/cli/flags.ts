@@ -2,7 +2,8 @@
 // also be set in the environment, as MATRIX_….
 
 import { InvalidArgumentError, Option } from "commander";
-import { MatrixError } from "../error.ts";
+import { MatrixError, messageOf } from "../error.ts";
+import { compileExpression, type Expression } from "../recipe/expression/expression.ts";
 import { parseDuration } from "../recipe/unit.ts";
 
 /** The recipe key that each of these flags overrides. */
@@ -50,6 +51,15 @@ export function wholeNumber(text: string): number {
 }
 
 export const RECIPE_HELP = "path of a recipe or of its folder, or a name of `matrix recipes`";
+
+/** Compiles the CEL of a flag. Fails with commander's error, which names the flag. */
+export function celExpression(source: string): Expression {
+  try {
+    return compileExpression(source);
+  } catch (thrown) {
+    throw new InvalidArgumentError(messageOf(thrown));
+  }
+}
 
 /** Default of --patience. */
 const PATIENCE = "10m";

@@ -2,19 +2,26 @@
 
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { Command, Option } from "commander";
 import { MatrixError } from "../error.ts";
 import { LOOPBACK, parseAddress } from "../http/address.ts";
+import type { Expression } from "../recipe/expression/expression.ts";
 import { printable } from "../task/printable.ts";
+import { writeBundle } from "../view/bundle/write-bundle.ts";
 import { createToken } from "../view/guard.ts";
+import { RunLibrary } from "../view/library/run-library.ts";
 import { loadPage } from "../view/page-files.ts";
 import { serveView, userName, type ViewServer } from "../view/serve.ts";
+import { celExpression } from "./flags.ts";
 import { onInterrupt } from "./interrupts.ts";
 
 interface ViewFlags {
   readonly listen?: string;
   readonly who?: string;
   readonly open?: boolean;
+  readonly bundle?: string;
+  readonly select?: Expression;
 }
 
 const DEFAULT_ADDRESS = { ...LOOPBACK, port: 7450 };
@@ -39,11 +46,24 @@ export function viewCommand(): Command {
       ).env("MATRIX_WHO"),
     )
     .addOption(new Option("--open", "open the page in the browser").env("MATRIX_OPEN"))
+    .addOption(
+      new Option("--bundle <dir>", "write the page and its data to a folder instead").env(
+        "MATRIX_BUNDLE",
+      ),
+    )
+    .addOption(
+      new Option("--select <cel>", "with --bundle: take only records for which this is true")
+        .env("MATRIX_SELECT")
+        .argParser(celExpression),
+    )
     .action(view);
 }
 
 async function view(given: readonly string[], flags: ViewFlags): Promise<void> {
   const places = given.length > 0 ? given : [existsSync("runs") ? "runs" : "."];
+  if (flags.bundle !== undefined) return bundle(places, flags.bundle, flags.select ?? null);
+  if (flags.select !== undefined)
+    throw new MatrixError("usage", "--select chooses the records of a bundle: it needs --bundle");
   const server = await start(places, flags);
   // The URL is the result: a script reads it from stdout.
   console.log(server.url);
@@ -51,6 +71,25 @@ async function view(given: readonly string[], flags: ViewFlags): Promise<void> {
   if (flags.open === true) openBrowser(server.url);
   await signalled();
   await server.stop();
+}
+
+async function bundle(
+  places: readonly string[],
+  output: string,
+  filter: Expression | null,
+): Promise<void> {
+  const library = new RunLibrary(places, process.cwd());
+  try {
+    const { runs, records, leftOut } = await writeBundle({
+      ...{ library, output: resolve(output), page: await loadPage() },
+      filter,
+    });
+    const left = leftOut === 0 ? "" : `, ${leftOut} left out`;
+    console.log(printable(join(output, "index.html")));
+    console.error(`${runs} runs, ${records} records${left}; known secrets are masked`);
+  } finally {
+    await library.close();
+  }
 }
 
 /** Without an address, a port that is taken is no reason to fail. */

@@ -1,11 +1,12 @@
 // The selected records of an export, in order, each with the conversation that was made of it.
 
+import type { Annotations } from "../records/annotations/annotation.ts";
+import { AnnotationFile } from "../records/annotations/annotation-file.ts";
 import { readRecords } from "../records/read-records.ts";
 import type { TrajectoryRecord } from "../task/record.ts";
 import type { Unanswered } from "../task/task.ts";
 import type { ExportFormat, Selected } from "./contract.ts";
 import { candidatesIn, conversationOf, unansweredIn } from "./conversation.ts";
-import type { Perspective } from "./perspective.ts";
 import { type LeftOut, Selection, type SelectionRules } from "./selection.ts";
 import type { Source } from "./sources.ts";
 import type { ExportTally } from "./tally.ts";
@@ -19,11 +20,12 @@ export async function* selectRecords(
 ): AsyncGenerator<readonly Selected[]> {
   const selection = new Selection(rules);
   for (const { directory, manifest, perspective } of sources) {
+    const annotations = await new AnnotationFile(directory).read();
     for await (const records of readRecords(directory)) {
       const batch: Selected[] = [];
       for (const record of records) {
         const number = tally.records++;
-        const judged = await judge(record, perspective, reads, selection);
+        const judged = await judge(record, { perspective, annotations }, reads, selection);
         if (typeof judged === "string") tally.leftOut[judged]++;
         else {
           tally.add(record);
@@ -40,11 +42,11 @@ type Judged = Pick<Selected, "conversation" | "candidates">;
 /** The conversations of a record, none when none is needed, or the reason for leaving it out. */
 async function judge(
   record: TrajectoryRecord,
-  perspective: Perspective | null,
+  { perspective, annotations }: Pick<Source, "perspective"> & { annotations: Annotations },
   reads: ExportFormat["reads"],
   selection: Selection,
 ): Promise<Judged | LeftOut> {
-  const reason = selection.judge(record);
+  const reason = selection.judge(record, annotations);
   if (reason !== null) return reason;
   if (perspective === null) return { conversation: null, candidates: () => [] };
   if (reads === "conversations" && !selection.takes(unansweredIn(record, perspective)))

@@ -3,6 +3,12 @@
 // out counts under the first reason that applies.
 
 import type { Expression } from "../recipe/expression/expression.ts";
+import {
+  Annotations,
+  labelsOf,
+  type Verdict,
+  verdictOf,
+} from "../records/annotations/annotation.ts";
 import { IdSet } from "../task/id-set.ts";
 import type { TrajectoryRecord } from "../task/record.ts";
 import { isUnanswered, type Unanswered } from "../task/task.ts";
@@ -15,22 +21,30 @@ export interface SelectionRules {
   readonly include: ReadonlySet<Unanswered>;
   /** An expression over the record, which must be true. */
   readonly filter: Expression | null;
+  /** What people must have said of a record; null for anything. */
+  readonly annotated: Judgement | null;
   /** The least score of a record. A record without a score is left out too. Null for no limit. */
   readonly minScore: number | null;
   readonly dedupe: "exact" | "near" | null;
 }
+
+/** A verdict on which all agree who gave one, or a label that anybody gave. */
+export type Judgement = { readonly verdict: Verdict } | { readonly label: string };
 
 /** Reasons for leaving a record out, in the order in which they are checked. */
 export const LEFT_OUT = [
   "not_ok",
   "unanswered",
   "filtered",
+  "not_annotated",
   "below_min_score",
   "no_trained_turn",
   "duplicate",
   "near_duplicate",
 ] as const;
 export type LeftOut = (typeof LEFT_OUT)[number];
+
+const NOTHING_SAID = new Annotations();
 
 export class Selection {
   readonly #rules: SelectionRules;
@@ -42,12 +56,13 @@ export class Selection {
   }
 
   /** Judges a record by its own members. Answers the reason for leaving it out, or null. */
-  judge(record: TrajectoryRecord): LeftOut | null {
-    const { filter, minScore } = this.#rules;
+  judge(record: TrajectoryRecord, annotations = NOTHING_SAID): LeftOut | null {
+    const { filter, annotated, minScore } = this.#rules;
     const { status, stop_reason: reason } = record;
     if (status !== "ok") return "not_ok";
     if (isUnanswered(reason) && !this.takes([reason])) return "unanswered";
     if (filter !== null && !passes(filter, record)) return "filtered";
+    if (annotated !== null && !isSaid(annotated, record, annotations)) return "not_annotated";
     if (minScore !== null && (record.score === null || record.score < minScore))
       return "below_min_score";
     return null;
@@ -65,6 +80,18 @@ export class Selection {
     if (!this.#seen.add(textOf(conversation))) return "duplicate";
     return dedupe === "near" && !this.#near.add(spokenText(conversation)) ? "near_duplicate" : null;
   }
+}
+
+/** Words on a record that a retry has replaced do not count. */
+function isSaid(
+  wanted: Judgement,
+  { id, trial, attempt }: TrajectoryRecord,
+  annotations: Annotations,
+): boolean {
+  const said = annotations.of(id, trial).filter((annotation) => annotation.attempt === attempt);
+  return "verdict" in wanted
+    ? verdictOf(said) === wanted.verdict
+    : labelsOf(said).includes(wanted.label);
 }
 
 function passes(expression: Expression, record: TrajectoryRecord): boolean {

@@ -9,6 +9,8 @@ interface Rule {
   /** Texts, one of which every match has. They are looked for first, because that is fast. */
   readonly literals: readonly string[];
   readonly pattern: RegExp;
+  /** What to leave out where it is more than the pattern matches. */
+  readonly whole?: RegExp;
 }
 
 const RULES: readonly Rule[] = [
@@ -49,6 +51,9 @@ const RULES: readonly Rule[] = [
     name: "private-key",
     literals: ["PRIVATE KEY"],
     pattern: /-----BEGIN[ A-Z0-9_-]{0,100}PRIVATE KEY(?: BLOCK)?-----/,
+    // A key that was cut short ends with the text.
+    whole:
+      /-----BEGIN[ A-Z0-9_-]{0,100}PRIVATE KEY(?: BLOCK)?-----[\s\S]*?(?:-----END[ A-Z0-9_-]{0,100}-----|$)/,
   },
 ];
 
@@ -71,6 +76,16 @@ export function credentialsIn(content: string | Uint8Array): readonly string[] {
     if (rule.pattern.test(text)) names.add(rule.name);
   }
   return [...names];
+}
+
+/** The text with `[NAME]` of the rule in the place of each credential. */
+export function withoutCredentials(text: string): string {
+  let left = text;
+  for (const { name, literals, pattern, whole = pattern } of RULES) {
+    if (!literals.some((literal) => left.includes(literal))) continue;
+    left = left.replace(new RegExp(whole.source, "g"), `[${name}]`);
+  }
+  return left;
 }
 
 /** Time that looking may take at first, and the share of all time that it may take later. */

@@ -655,7 +655,7 @@ export interface LiveModel {
  *   data/KEY/run.js           "KEY/run"          RunAnswer
  *   data/KEY/rows-N.js        "KEY/rows-N"       RecordRow[], 10,000 in each
  *   data/KEY/records-N.js     "KEY/records-N"    BundledRecord[], about 1 MiB in each
- *   data/KEY/attachments/HASH.png                images and recordings as they are
+ *   data/KEY/attachments/HASH                    images and recordings as they are
  */
 export interface Bundle {
   readonly session: Session;

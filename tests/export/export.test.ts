@@ -379,6 +379,7 @@ test("an export leaves out failed, filtered and low records, and counts each rea
         not_ok: 1,
         unanswered: 0,
         filtered: 199,
+        not_annotated: 0,
         below_min_score: 120,
         no_trained_turn: 1,
         duplicate: 0,

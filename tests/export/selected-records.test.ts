@@ -10,10 +10,13 @@ import { selectRecords } from "../../src/export/selected-records.ts";
 import type { SelectionRules } from "../../src/export/selection.ts";
 import { openSources, type Source } from "../../src/export/sources.ts";
 import { ExportTally } from "../../src/export/tally.ts";
+import { AnnotationFile } from "../../src/records/annotations/annotation-file.ts";
 import { withFolder } from "../parts/folder.ts";
 import { DIALOGUE, type Made, said, TOOL_LOOP, writeRun } from "../parts/run-directory.ts";
 
-const RULES: SelectionRules = { include: new Set(), filter: null, minScore: null, dedupe: null };
+const RULES: SelectionRules = {
+  ...{ include: new Set<never>(), filter: null, annotated: null, minScore: null, dedupe: null },
+};
 const PERSPECTIVE = { as: null, trainOn: null, tools: null, withPrompts: true };
 
 const talk = (id: string, more: Partial<Made> = {}): Made => ({
@@ -150,4 +153,22 @@ test("a folder without a manifest is not a run directory", () =>
       code: "usage",
       message: `${directories[0]} is not a run directory: it has no manifest.json`,
     });
+  }));
+
+test("an export takes the records that people accepted, from each run's own annotations", () =>
+  withFolder(async (folder) => {
+    const directories = [join(folder, "one"), join(folder, "two")];
+    for (const directory of directories) await writeRun(directory, DIALOGUE, [talk("1", {})]);
+    const statement = { at: "", who: "ann", id: "1", trial: 0, attempt: 1 };
+    await new AnnotationFile(directories[1] ?? "").append([{ ...statement, verdict: "accepted" }]);
+    const rules = { ...RULES, annotated: { verdict: "accepted" as const } };
+    const sources = await openSources({
+      ...{ directories, format: openai, rules, perspective: PERSPECTIVE },
+    });
+    const tally = new ExportTally();
+    const numbers: number[] = [];
+    for await (const batch of selectRecords(sources, openai.reads, rules, tally))
+      numbers.push(...batch.map(({ number }) => number));
+    expect(numbers).toEqual([1]);
+    expect(tally.leftOut.not_annotated).toBe(1);
   }));

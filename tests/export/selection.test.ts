@@ -7,6 +7,7 @@ import {
   type SelectionRules,
 } from "../../src/export/selection.ts";
 import { compileExpression } from "../../src/recipe/expression/expression.ts";
+import { Annotations } from "../../src/records/annotations/annotation.ts";
 import type { TrajectoryRecord } from "../../src/task/record.ts";
 import { assistant, CALL, recordOf, system, TOOL, user } from "./made.ts";
 
@@ -14,6 +15,7 @@ function selectionBy(rules: Partial<SelectionRules> = {}): Selection {
   return new Selection({
     include: new Set(),
     filter: null,
+    annotated: null,
     minScore: null,
     dedupe: null,
     ...rules,
@@ -25,6 +27,7 @@ test("the reasons for leaving a record out are a contract, in the order of the c
     "not_ok",
     "unanswered",
     "filtered",
+    "not_annotated",
     "below_min_score",
     "no_trained_turn",
     "duplicate",
@@ -158,4 +161,25 @@ test("near duplicates are found by turns and arguments, without the system promp
   expect(selection.admit(said("Be brief.", "one two three four five six"))).toBe("near_duplicate");
   expect(selection.admit(called)).toBeNull();
   expect(selection.admit(said("x", WORDS.join(" ")))).toBe("near_duplicate");
+});
+
+test("people's verdicts and labels select records; words on an earlier attempt do not", () => {
+  const annotations = new Annotations();
+  const say = (who: string, more: object) =>
+    annotations.add({ at: "", who, id: "a", trial: 0, attempt: 1, ...more });
+  const record = { ...recordOf({}), id: "a", trial: 0, attempt: 1 };
+  const verdicts = (["accepted", "rejected"] as const).map((verdict) =>
+    selectionBy({ annotated: { verdict } }),
+  );
+  const judged = (given = record) => verdicts.map((by) => by.judge(given, annotations));
+  expect(judged()).toEqual(["not_annotated", "not_annotated"]);
+  say("ann", { verdict: "accepted", labels: ["good"] });
+  expect(judged()).toEqual([null, "not_annotated"]);
+  expect(judged({ ...record, attempt: 2 })).toEqual(["not_annotated", "not_annotated"]);
+  expect(judged({ ...record, trial: 1 })).toEqual(["not_annotated", "not_annotated"]);
+  say("bob", { verdict: "rejected" });
+  expect(judged()).toEqual(["not_annotated", "not_annotated"]);
+  const labelled = (label: string) =>
+    selectionBy({ annotated: { label } }).judge(record, annotations);
+  expect([labelled("good"), labelled("bad")]).toEqual([null, "not_annotated"]);
 });

@@ -9,6 +9,7 @@ test("a new tally has counted nothing", () => {
     not_ok: 0,
     unanswered: 0,
     filtered: 0,
+    not_annotated: 0,
     below_min_score: 0,
     no_trained_turn: 0,
     duplicate: 0,

@@ -2,7 +2,11 @@
 // scanner takes this file for a leak.
 
 import { expect, test } from "bun:test";
-import { CredentialCount, credentialsIn } from "../../src/task/credential-patterns.ts";
+import {
+  CredentialCount,
+  credentialsIn,
+  withoutCredentials,
+} from "../../src/task/credential-patterns.ts";
 
 const letters = (count: number) => "aB3dE6gH".repeat(20).slice(0, count);
 
@@ -99,4 +103,18 @@ test("with a clock, looking stops after 100 ms, and goes on at 1 % of the time",
   expect(look(0)).toBe(2);
   now = 200;
   expect(look(0)).toBe(3);
+});
+
+test("each credential in a text is replaced by the name of its rule", () => {
+  const key = `AKIA${"ABCD2345".repeat(2)}`;
+  const text = `a ${key} b ${key} c`;
+  expect(withoutCredentials(text)).toBe("a [aws-access-token] b [aws-access-token] c");
+  expect(withoutCredentials("nothing here")).toBe("nothing here");
+});
+
+test("a private key is left out whole, and to the end of the text when it was cut", () => {
+  const begin = `-----BEGIN RSA PRIVATE ${"KEY"}-----`;
+  const key = `${begin}\nMIIE\n-----END RSA PRIVATE ${"KEY"}-----`;
+  expect(withoutCredentials(`x ${key} y`)).toBe("x [private-key] y");
+  expect(withoutCredentials(`x ${begin}\nMIIE`)).toBe("x [private-key]");
 });

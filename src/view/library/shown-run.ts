@@ -45,8 +45,17 @@ export class ShownRun {
   }
 
   /** Fails with `StillOpening`. */
-  async moment(): Promise<Moment> {
-    const table = await this.run.table(WAIT_MS);
+  moment(): Promise<Moment> {
+    return this.#moment(WAIT_MS);
+  }
+
+  /** Waits until the run is open. */
+  wholeMoment(): Promise<Moment> {
+    return this.#moment(null);
+  }
+
+  async #moment(waitMs: number | null): Promise<Moment> {
+    const table = await this.run.table(waitMs);
     if (table === null) throw new StillOpening(this.run.opening);
     const annotations = (await this.run.annotations?.read()) ?? NOTHING_SAID;
     return { table, annotations, said: await saidOf(table, annotations) };
