@@ -105,6 +105,7 @@ from typing import (
     TypedDict,
     TypeVar,
     Union,
+    cast,
     overload,
 )
 
@@ -380,7 +381,8 @@ class Context:
         self.seed = seed
         self.role = role
         self._parts = parts
-        self._missing: List[str] = []
+        self.unsent: List[str] = []
+        """Parts that were read and not sent. A run sends them and asks again."""
 
     @property
     def row(self) -> Dict[str, Json]:
@@ -394,7 +396,7 @@ class Context:
 
     def _part(self, name: str) -> Any:
         if name not in self._parts:
-            self._missing.append(name)
+            self.unsent.append(name)
             raise _Missing(name)
         return self._parts[name]
 
@@ -422,16 +424,18 @@ def _failure(error: BaseException) -> Dict[str, Json]:
     }
     if getattr(error, "fatal", False) is True:
         told["fatal"] = True
-    seconds: Any = getattr(error, "retry_after", None)
-    headers: Any = getattr(getattr(error, "response", None), "headers", None)
-    if seconds is None and hasattr(headers, "get"):
+    seconds = getattr(error, "retry_after", None)
+    headers = getattr(getattr(error, "response", None), "headers", None)
+    if seconds is None and headers is not None and hasattr(headers, "get"):
         seconds = headers.get("retry-after", headers.get("Retry-After"))
+    if seconds is None:
+        return told
     try:
-        seconds = float(seconds)
+        pause = float(seconds)
     except (TypeError, ValueError):
-        return told  # A date, or nothing: the usual pause is made.
-    if 0 <= seconds < float("inf"):
-        told["retry_after"] = seconds
+        return told  # A date: the usual pause is made.
+    if 0 <= pause < float("inf"):
+        told["retry_after"] = pause
     return told
 
 
@@ -579,7 +583,7 @@ def _problem_in(value: Any, path: str = "", depth: int = 0) -> Optional[str]:
     if value is None or isinstance(value, (str, int, float, bool)):
         return None
     if isinstance(value, dict):
-        for key, part in value.items():
+        for key, part in cast(Dict[Any, Any], value).items():
             if not isinstance(key, (str, int, float, bool)) and key is not None:
                 return f"{here} has the key {key!r}; keys are text"
             problem = _problem_in(part, f"{path}.{key}" if path else str(key), depth + 1)
@@ -587,7 +591,7 @@ def _problem_in(value: Any, path: str = "", depth: int = 0) -> Optional[str]:
                 return problem
         return None
     if isinstance(value, (list, tuple)):
-        for index, part in enumerate(value):
+        for index, part in enumerate(cast(Sequence[Any], value)):
             problem = _problem_in(part, f"{path}[{index}]", depth + 1)
             if problem is not None:
                 return problem
@@ -639,7 +643,7 @@ class _UpdateRule:
 
     NAMES = ("_current_agent", "current_agent")
 
-    def __init__(self, made: type, settings: Json) -> None:
+    def __init__(self, made: Any, settings: Json) -> None:
         self.made = made
         self.settings = settings
 
@@ -652,8 +656,8 @@ class _UpdateRule:
         return self._decide(rule, decided)
 
     def next(self, state: Json, result: Json, context: Context) -> Any:
-        rule = self.made.__new__(self.made)
-        vars(rule).update(state)
+        rule: Any = self.made.__new__(self.made)
+        rule.__dict__.update(state)
         return self._decide(
             rule, _settle(_fitting(getattr(rule, "update"), result, context, self._logger))
         )
@@ -664,11 +668,11 @@ class _UpdateRule:
 
     def _decide(self, rule: Any, decided: Any) -> Any:
         if isinstance(decided, dict) and "done" in decided:
-            return decided
+            return cast(Any, decided)
         for name in self.NAMES:
             if hasattr(rule, name):
                 role = getattr(rule, name)
-                return done() if role is None else to(role, dict(vars(rule)))
+                return done() if role is None else to(role, dict(rule.__dict__))
         raise TypeError(f"{self.made.__name__} sets no _current_agent")
 
 
@@ -705,12 +709,12 @@ def _decide(made: Any, ask: Dict[str, Json]) -> Dict[str, Json]:
             decided = function(ask["state"], ask["result"], context)
         decided = _settle(decided)
     except BaseException:
-        if context._missing:
-            return {"missing": context._missing}
+        if context.unsent:
+            return {"missing": context.unsent}
         raise
     # A rule may have caught the exception.
-    if context._missing:
-        return {"missing": context._missing}
+    if context.unsent:
+        return {"missing": context.unsent}
     return {"decided": decided}
 
 
@@ -853,7 +857,7 @@ def _load(path: str) -> types.ModuleType:
         raise ImportError(f"{path} is no Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    spec.loader.exec_module(module)
+    cast(Any, spec.loader).exec_module(module)
     return module
 
 
