@@ -162,8 +162,10 @@ export class Interpreter {
 
 function environment(folder: string): NodeJS.ProcessEnv {
   const before = process.env["PYTHONPATH"];
+  // Flags and tokens of `matrix` are for no user's program.
+  const own = Object.entries(process.env).filter(([name]) => !name.startsWith("MATRIX_"));
   return {
-    ...process.env,
+    ...Object.fromEntries(own),
     PYTHONPATH: before === undefined || before === "" ? folder : `${folder}:${before}`,
     // A rule gives the same decision on every host: the order of a set must not differ.
     PYTHONHASHSEED: "0",

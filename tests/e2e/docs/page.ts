@@ -12,7 +12,8 @@ export interface Block {
   readonly line: number;
   readonly language: string;
   /**
-   * The words after the language: `file=a.toml` is ["file", "a.toml"], `later` is ["later", ""].
+   * The words after the language: `file=a.toml` is ["file", "a.toml"], `later` is ["later", ""]. The
+   * title of a tab, `[Python]`, is left out.
    */
   readonly marks: ReadonlyMap<string, string>;
   readonly text: string;
@@ -73,10 +74,12 @@ function blockOf(
 ): Block {
   const [language = "", ...words] = info.match(/(?:"[^"]*"|\S)+/g) ?? [];
   const marks = new Map(
-    words.map((word) => {
-      const [, key = word, value = ""] = /^([^=]+)=(.*)$/.exec(word) ?? [];
-      return [key, value.replace(/^"(.*)"$/, "$1")] as const;
-    }),
+    words
+      .filter((word) => !/^\[\w+\]$/.test(word))
+      .map((word) => {
+        const [, key = word, value = ""] = /^([^=]+)=(.*)$/.exec(word) ?? [];
+        return [key, value.replace(/^"(.*)"$/, "$1")] as const;
+      }),
   );
   return { page, line, language, marks, text: lines.map((each) => `${each}\n`).join("") };
 }

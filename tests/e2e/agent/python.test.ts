@@ -1,0 +1,181 @@
+// A recipe in Python alone, through the binary: the rule, the request, the replies and the agent of
+// one file, interpreters that are killed, and needs that uv installs.
+
+import { expect, test } from "bun:test";
+import { existsSync } from "node:fs";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { matrix, spawnMatrix } from "../../parts/binary.ts";
+import { withFolder } from "../../parts/folder.ts";
+import { readRecords } from "../../parts/records.ts";
+import { ROOT } from "../../parts/repository.ts";
+import { until } from "../../parts/until.ts";
+
+const ROWS = 300;
+/** The file notes the interpreters that load it. */
+const FILE = `import asyncio, os
+from matrix_agent import agent, done, orchestrator, replies, request, to
+
+open(os.path.join(os.environ["PIDS"], str(os.getpid())), "w").close()
+
+@orchestrator
+class Tries:
+    def start(self, row, context):
+        return to("solver", {"tries": 1})
+
+    def next(self, state, result, context):
+        if context.role == "solver":
+            return to("grader", state)
+        if result["score"] == 1 or state["tries"] == 3:
+            return done(score=result["score"], outcome={**state, "q": context.row["q"]})
+        return to("solver", {"tries": state["tries"] + 1})
+
+@request
+def ask(task, settings):
+    tries = task["state"]["tries"]
+    content = f"{settings['ask']} {task['row']['q']}, try {tries}, after {len(task['history'])}"
+    return {"messages": [{"role": "user", "content": content}]}
+
+@replies
+def say(request, settings, random):
+    return f"{request['messages'][-1]['content']}: {random.randrange(3)}"
+
+@agent(threads=4)
+async def grade(task, settings):
+    await asyncio.sleep(0)
+    return {"score": float(task["last"]["content"].endswith(": 0"))}
+`;
+const RECIPE = `name = "python"
+dataset.path = "rows.jsonl"
+[models.m]
+kind = "simulated"
+replies = "all.py"
+latency = "20ms"
+[roles.solver]
+agent = "llm"
+model = "m"
+request = "all.py"
+with = { ask = "Solve" }
+[roles.grader]
+agent = "all.py"
+[orchestrator]
+module = "all.py"
+`;
+
+async function withRecipe(use: (folder: string) => Promise<void>): Promise<void> {
+  await withFolder(async (folder) => {
+    await mkdir(join(folder, "pids"));
+    const rows = Array.from({ length: ROWS }, (_, q) => JSON.stringify({ id: q, q }));
+    const files = { "all.py": FILE, "recipe.toml": RECIPE, "rows.jsonl": rows.join("\n") };
+    for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
+    await use(folder);
+  });
+}
+
+const inFolder = (cwd: string) => ({ cwd, env: { PIDS: join(cwd, "pids") } });
+
+/** The parts of records that a repeated run has, too. */
+const contentOf = async (run: string) =>
+  (await readRecords(run))
+    .map(({ id, status, score, outcome, history }) => ({
+      ...{ id, status, score, outcome },
+      results: history.map(({ role, result }) => [role, result]),
+    }))
+    .sort((a, b) => Number(a.id) - Number(b.id));
+
+test(
+  "a recipe in Python alone runs in one process and in several, with the same records",
+  () =>
+    withRecipe(async (folder) => {
+      const drive = (...more: readonly string[]) =>
+        matrix(["drive", "recipe.toml", "-q", "-n", "50", ...more], inFolder(folder));
+      expect(await drive("-o", "one")).toMatchObject({ code: 0, stderr: "" });
+      const one = await contentOf(join(folder, "one"));
+      expect(one).toHaveLength(ROWS);
+      expect(one[7]?.results[0]).toEqual([
+        "solver",
+        { role: "assistant", content: expect.stringMatching(/^Solve 7, try 1, after 0: [012]$/) },
+      ]);
+      expect(new Set(one.map(({ outcome }) => outcome?.["tries"]))).toEqual(new Set([1, 2, 3]));
+      expect(await drive("-o", "two", "--workers", "2")).toMatchObject({ code: 0 });
+      expect(await contentOf(join(folder, "two"))).toEqual(one);
+    }),
+  120_000,
+);
+
+test(
+  "interpreters that are killed again and again change no record",
+  () =>
+    withRecipe(async (folder) => {
+      const { finished } = spawnMatrix(["drive", "recipe.toml", "-q", "-n", "10", "-o", "killed"], {
+        ...inFolder(folder),
+      });
+      const records = join(folder, "killed/trajectories.jsonl");
+      const count = async () =>
+        existsSync(records) ? (await readFile(records, "utf8")).split("\n").length - 1 : 0;
+      const killed = new Set<string>();
+      for (let least = 30; least <= 240; least += 30) {
+        await until(async () => (await count()) >= least, `${least} records`);
+        for (const pid of await readdir(join(folder, "pids"))) {
+          if (killed.has(pid)) continue;
+          killed.add(pid);
+          try {
+            process.kill(Number(pid), "SIGKILL");
+          } catch {
+            // It has ended by itself.
+          }
+        }
+      }
+      expect(await finished).toMatchObject({ code: 0 });
+      expect(killed.size).toBeGreaterThan(10);
+      await matrix(["drive", "recipe.toml", "-q", "-n", "10", "-o", "whole"], inFolder(folder));
+      expect(await contentOf(join(folder, "killed"))).toEqual(
+        await contentOf(join(folder, "whole")),
+      );
+    }),
+  120_000,
+);
+
+const UV = join(ROOT, ".tools/langgraph/bin");
+const hasUv = existsSync(join(UV, "uv"));
+if (!hasUv) console.log("skipped: no uv (scripts/python-env installs it)");
+
+test.if(hasUv)(
+  "uv installs what a rule states when the recipe allows it, and nothing else does",
+  () =>
+    withFolder(async (folder) => {
+      const files = {
+        "rows.jsonl": '{"q": 1}\n',
+        "route.py": `# /// script
+# requires-python = ">=3.9"
+# dependencies = ["tinydb==4.9.0"]
+# ///
+import tinydb
+from matrix_agent import done, orchestrator, to
+
+@orchestrator
+class Rule:
+    def start(self, row, context): return to("a")
+    def next(self, state, result, context): return done(outcome={"found": tinydb.__version__})
+`,
+        "a.ts": "export default () => 1;\n",
+        "recipe.toml": `name = "uv"\ndataset.path = "rows.jsonl"\nroles.a.agent = "a.ts"\norchestrator.module = "route.py"\n`,
+      };
+      for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
+      const drive = (...more: readonly string[]) =>
+        matrix(["drive", "recipe.toml", "-q", "-o", "run", ...more], {
+          cwd: folder,
+          env: { PATH: `${UV}:${process.env["PATH"]}`, UV_CACHE_DIR: join(folder, "cache") },
+        });
+      const refused = await drive();
+      expect(refused.code).toBe(2);
+      expect(refused.stderr).toContain("route.py:5");
+      expect(refused.stderr).toContain(
+        "let uv install what the file states with python.install = true",
+      );
+      expect(await drive("python.install=true")).toMatchObject({ code: 0, stderr: "" });
+      const [record] = await readRecords(join(folder, "run"));
+      expect(record?.outcome).toEqual({ found: "4.9.0" });
+    }),
+  180_000,
+);
