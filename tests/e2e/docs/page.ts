@@ -12,8 +12,8 @@ export interface Block {
   readonly line: number;
   readonly language: string;
   /**
-   * The words after the language: `file=a.toml` is ["file", "a.toml"], `later` is ["later", ""]. The
-   * title of a tab, `[Python]`, is left out.
+   * The words after the language: `file=a.toml` is ["file", "a.toml"], `later` is ["later", ""].
+   * The title of a tab, `[Python]`, is left out.
    */
   readonly marks: ReadonlyMap<string, string>;
   readonly text: string;
