@@ -22,7 +22,9 @@ case $1 in */) no 'its name ends in /, so it is a folder' ;; esac
 [ ! -d "$1" ] || no 'it is a folder'
 [ ! -e "$1" ] || [ -f "$1" ] || no 'it is a pipe, a socket or a device, not a file'
 `;
-const WRITE = `${REFUSE}
+/** The rest of the input is read: an engine may report a closed input in place of the failure. */
+const WRITE = `trap 'code=$?; [ "$code" -eq 0 ] || cat >/dev/null; exit "$code"' EXIT
+${REFUSE}
 case $1 in */*) mkdir -p -- "\${1%/*}/" || exit 1 ;; esac
 cat >"$1"
 `;

@@ -8,6 +8,7 @@ import type { Log } from "../../telemetry/log.ts";
 import type { Sandbox, Sandboxes, SandboxSpec } from "../contract.ts";
 import type { Lease } from "../lease.ts";
 import { connectDocker, type EngineKind, hintFor, kindOf } from "./client.ts";
+import { refuseForeign } from "./foreign.ts";
 import { DockerSandbox } from "./sandbox.ts";
 import { settingsOf } from "./settings.ts";
 
@@ -45,7 +46,8 @@ export class DockerSandboxes implements Sandboxes {
     let container: Docker.Container | null = null;
     try {
       signal?.throwIfAborted();
-      const settings = settingsOf(id, spec, this.#lease, await this.#kindOfEngine());
+      const kind = await this.#kindOfEngine();
+      const settings = settingsOf(id, spec, this.#lease, kind);
       await this.#lease.noteWritable(spec.mounts);
       container = await this.#docker.createContainer({ name: id, ...settings });
       const streams = await container.attach({
@@ -58,11 +60,13 @@ export class DockerSandboxes implements Sandboxes {
       await container.start();
       signal?.throwIfAborted();
       const sandbox = new DockerSandbox(id, spec, container, streams, this.#log);
+      if (kind.podman) await refuseForeign(this.#docker, container, sandbox, { spec, settings });
       void this.#makePlain(spec, sandbox.ended, container);
       return sandbox;
     } catch (cause) {
       await container?.remove({ force: true }).catch(() => undefined);
       if (signal?.aborted === true) throw signal.reason;
+      if (cause instanceof MatrixError && cause.code === "sandbox_invalid") throw cause;
       throw container === null && hasNoImage(cause) ? noImage(spec, cause) : failed(spec, cause);
     }
   }
