@@ -67,23 +67,6 @@ export async function takeLock(directory: string, options: LockOptions = {}): Pr
   }
 }
 
-/**
- * True when a driver has the directory, as far as this process can tell without writing. One on
- * another machine counts as alive while its file was touched lately.
- */
-export async function isDriven(directory: string): Promise<boolean> {
-  const path = join(directory, `lock.${Math.max(0, ...(await lockNumbers(directory)))}`);
-  try {
-    const holder = parseHolder(await readFile(path, "utf8"));
-    const state = holder === null ? "dead" : stateOf(holder);
-    if (state !== "elsewhere") return state === "alive";
-    return Date.now() - (await stat(path)).mtimeMs < FOREIGN_STALE_MS;
-  } catch (cause) {
-    if (codeOf(cause) === "ENOENT") return false;
-    throw cause;
-  }
-}
-
 /** Removes every lock file of a directory that was moved aside: no driver will run there. */
 export async function clearLock(directory: string): Promise<void> {
   for (const number of await lockNumbers(directory))

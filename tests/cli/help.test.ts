@@ -14,6 +14,7 @@ test.each([
   "agent",
   "check",
   "verify",
+  "ls",
   "show",
   "export",
   "report",

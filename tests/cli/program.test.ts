@@ -56,7 +56,7 @@ test.each([
   ["start", "drive"],
   ["go", "drive"],
   ["validate", "check"],
-  ["ls", "show"],
+  ["list", "ls"],
   ["serve", "model serve"],
 ])("matrix %s exits with 2 and names the command that was meant, %s", async (word, command) => {
   expect(await matrix([word, "x.toml"])).toEqual({

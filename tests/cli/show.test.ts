@@ -89,3 +89,81 @@ test("show masks a known secret that a record has, as text and as JSON", () =>
       }
     }),
   ));
+
+test("show prints the first record that passes all filters, and says when none does", () =>
+  withRun(async (show) => {
+    expect((await show("--stop-reason", "error")).stdout).toStartWith("row b · ");
+    expect((await show("--error", "agent_failed")).stdout).toStartWith("row b · ");
+    expect((await show("--where", 'id > "c" && status == "ok"')).stdout).toStartWith("row d · ");
+    const none = await show("--error", "agent_failed", "--status", "ok");
+    expect(none.stderr).toContain("no record in ");
+    expect(none.stderr).toContain(" fits");
+    expect(none.code).toBe(2);
+    expect((await show("--where", "no_such.member == 1")).stderr).toContain("--where no_such");
+    expect((await show("--where", "((")).stderr).toContain("the expression does not parse");
+  }));
+
+test("show --next and --previous print the neighbours of a record among those that fit", () =>
+  withRun(async (show) => {
+    expect((await show("a", "--next")).stdout).toStartWith("row a · trial 1");
+    expect((await show("c", "--previous")).stdout).toStartWith("row b · ");
+    expect((await show("c", "--previous", "--status", "ok")).stdout).toStartWith("row a · trial 1");
+    // The failed record lies between its neighbours, which alone fit.
+    expect((await show("b", "--next", "--status", "ok")).stdout).toStartWith("row c · ");
+    expect((await show("b", "--previous", "--status", "ok")).stdout).toStartWith("row a · trial 1");
+    expect((await show("e", "--next")).stderr).toContain("no record that fits comes after it");
+    expect((await show("a", "--previous")).stderr).toContain("comes before it");
+  }));
+
+test("show lists the records that fit, sorted by a column, with their number", () =>
+  withRun(async (show) => {
+    const { stdout } = await show("--status", "ok", "--limit", "2");
+    expect(stdout.split("\n").map((line) => line.split(/ +/).slice(0, 3))).toEqual([
+      ["id", "trial", "status"],
+      ["a", "0", "ok"],
+      ["a", "1", "ok"],
+      ["2", "of", "5"],
+      [""],
+    ]);
+    const sorted = JSON.parse((await show("--sort", "-id", "--limit", "3", "--json")).stdout);
+    expect(sorted.rows.map(({ id }: { id: string }) => id)).toEqual(["e", "d", "c"]);
+    expect([sorted.matched, sorted.total]).toEqual([6, 6]);
+    expect((await show("--sort", "size")).stderr).toContain("--sort size: there is no such column");
+  }));
+
+test("show --group counts failures by error code and message", () =>
+  withRun(async (show) => {
+    const { stdout } = await show("--group");
+    expect(stdout).toMatch(/^records +error +message +such as\n +1 +agent_failed +no +b\n$/);
+    expect((await show("--group", "--status", "ok")).stdout).toBe("no failures\n");
+  }));
+
+test("show of two ids prints where their records differ, and of one record nothing", () =>
+  withRun(async (show) => {
+    const { stdout } = await show("a", "b");
+    expect(stdout).toMatch(/^status +ok +failed$/m);
+    expect(stdout).toMatch(/^error +– +agent_failed$/m);
+    expect(stdout).toMatch(/^hop 0 \(student\) +a\.0 x x .* +b\.0 x x .*$/m);
+    expect((await show("a", "a")).stdout).toBe("both records say the same\n");
+    const { differences } = JSON.parse((await show("a", "b", "--json")).stdout);
+    expect(differences[0]).toEqual({ where: "id", a: "a", b: "b" });
+  }));
+
+test("show of two runs compares their scores row by row", () =>
+  withFolder(async (folder) => {
+    const write = (name: string, scores: readonly number[]) =>
+      writeRun(
+        join(folder, name),
+        DIALOGUE,
+        scores.map((score, n) => ({ id: `r${n}`, score, history: [["student", said("x")]] })),
+      );
+    await write("one", [0, 1, 0]);
+    await write("two", [1, 1, 0]);
+    const { stdout } = await matrix(["show", join(folder, "one"), join(folder, "two")]);
+    expect(stdout).toContain("scores of rows: 1 up, 0 down, 2 the same\n  r0: 0 → 1");
+    expect(stdout).toMatch(/^score +0\.3333 \[.*\] +0\.6667 \[.*\] +\+0\.3333 \[.*\]$/m);
+    const { pair } = JSON.parse(
+      (await matrix(["show", join(folder, "one"), join(folder, "two"), "--json"])).stdout,
+    );
+    expect(pair.flips).toMatchObject({ up: 1, down: 0, same: 2 });
+  }));

@@ -6,7 +6,7 @@ import { statSync } from "node:fs";
 import { rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { randomId } from "../../random-id.ts";
-import { isDriven } from "../lock.ts";
+import { isHeld } from "../lock.ts";
 import { BEGINNING } from "../record-file.ts";
 import { IndexWriter } from "./index-writer.ts";
 import { INDEX_FOLDER } from "./layout.ts";
@@ -22,14 +22,14 @@ export async function rebuildIndex(
   options: ScanOptions,
 ): Promise<boolean> {
   const { size = 0 } = statSync(path, { throwIfNoEntry: false }) ?? {};
-  if (size < WORTH_BYTES || (await isDriven(directory))) return false;
+  if (size < WORTH_BYTES || (await isHeld(directory))) return false;
   const folder = join(directory, `${INDEX_FOLDER}.${randomId(21)}.tmp`);
   const writer = await IndexWriter.create(folder).catch(() => null);
   if (writer === null) return false;
   try {
     await scanRecords(path, BEGINNING, writer, options);
     await writer.close();
-    if (writer.hasFailed || (await isDriven(directory))) return false;
+    if (writer.hasFailed || (await isHeld(directory))) return false;
     await replaceIndex(directory, folder);
     return true;
   } catch (thrown) {
