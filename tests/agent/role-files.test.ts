@@ -4,7 +4,7 @@
 import { expect, test } from "bun:test";
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { filesIn, readRoleFiles } from "../../src/agent/role-files.ts";
+import { filesIn, marksAgent, readRoleFiles } from "../../src/agent/role-files.ts";
 import type { Recipe } from "../../src/recipe/schema/schema.ts";
 import { withFolder } from "../parts/folder.ts";
 
@@ -73,4 +73,20 @@ test("a sandbox is given the files of its roles, each under the role's name", ()
     expect(await filesIn(recipe, "box")).toEqual([{ target: "/agents/solver", contents }]);
     expect((await filesIn(recipe, "far")).map(({ target }) => target)).toEqual(["/agents/far"]);
     expect(await filesIn(recipe, "bare")).toEqual([]);
+  }));
+
+test("a Python program leaves its start to the library when a decorator marks its agent", () =>
+  withFolder(async (folder) => {
+    const path = join(folder, "a.py");
+    const marks = async (text: string) => {
+      await writeFile(path, text);
+      return marksAgent(path);
+    };
+    expect(await marks("import x\n@agent\ndef f(task): pass\n")).toBe(true);
+    expect(await marks("@agent(threads=2)\ndef f(task): pass\n")).toBe(true);
+    expect(await marks("@matrix_agent.agent\ndef f(task): pass\n")).toBe(true);
+    expect(await marks("# @agent\nserve(f)\n")).toBe(false);
+    expect(await marks("@agents\ndef f(task): pass\n")).toBe(false);
+    expect(await marks("class A:\n    @agent\n    def f(task): pass\n")).toBe(false);
+    expect(await marksAgent(join(folder, "no.py"))).toBe(false);
   }));

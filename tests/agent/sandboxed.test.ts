@@ -128,6 +128,18 @@ test.each([
   },
 );
 
+test.each([
+  [{ command: ["py", "-X"], isMarked: false }, ["py", "-X", "-u", "/agents/solve.py"]],
+  [
+    { command: ["py"], isMarked: true },
+    ["py", "-u", "/matrix/matrix_agent.py", "/agents/solve.py"],
+  ],
+] as const)("a Python program is started by %j", async (python, started) => {
+  const { agent, sandbox } = roleOver('"ok":true', { python, config: config() }, "process");
+  await agent.run(task, agentContext(signal));
+  expect(sandbox.commands[0]?.args.slice(4)).toEqual([...started]);
+});
+
 const PATH = 'export PYTHONPATH="$MATRIX_BRIDGE${PYTHONPATH:+:$PYTHONPATH}"; exec "$@"';
 
 test.each([

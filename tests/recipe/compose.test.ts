@@ -356,3 +356,14 @@ describe("problems before the schema", () => {
     ]);
   });
 });
+
+test("the program of an interpreter is a path when it has a slash, and else a name", () => {
+  const table = {
+    python: { command: [".venv/bin/python", "-c/x"] },
+    roles: { a: { python: ["python3.12", "a/b"] }, b: { python: ["${env:V}/bin/python"] } },
+  };
+  expect(resolve(table, { V: "/v" })).toEqual({
+    python: { command: ["/here/.venv/bin/python", "-c/x"] },
+    roles: { a: { python: ["python3.12", "a/b"] }, b: { python: ["/v/bin/python"] } },
+  });
+});

@@ -45,6 +45,28 @@ test("a sound recipe has no complaints", () => {
   ).toEqual([]);
 });
 
+test("an interpreter is for a Python file of a role outside a container", () => {
+  const python = ["py"];
+  const ofRole = (role: JsonObject, tables: JsonObject = {}) =>
+    complaintsOf({ roles: { a: LLM, b: role }, orchestrator: RULE, ...tables }).filter((one) =>
+      one.startsWith("roles.b.python"),
+    );
+  expect(ofRole({ agent: "llm", model: "m", request: "/r.py", python })).toEqual([]);
+  expect(ofRole({ agent: "/a.py", python })).toEqual([]);
+  const idle = "only a role whose agent or request is a Python file reads this key";
+  expect(ofRole({ agent: "llm", model: "m", request: "/r.ts", python })).toEqual([
+    `roles.b.python: ${idle}`,
+  ]);
+  expect(ofRole({ ...LLM, python })).toEqual([`roles.b.python: ${idle}`]);
+  expect(ofRole({ agent: "/a.sh", python })).toEqual([`roles.b.python: ${idle}`]);
+  expect(ofRole({ agent: "/a.py", command: ["py", "/a.py"], python })).toEqual([
+    "roles.b.python: this key has no effect: command says how the program is started",
+  ]);
+  expect(ofRole({ agent: "/a.py", sandbox: "box", python }, BOX)).toEqual([
+    "roles.b.python: a program in a sandbox runs with the sandbox's own python3; remove this key",
+  ]);
+});
+
 describe("an llm role", () => {
   test("an llm role needs a model that exists", () => {
     expect(ofRole({ agent: "llm", prompt: { text: "Q" } })).toEqual([

@@ -6,6 +6,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { folderOf, namedFiles } from "../../agent/role-files.ts";
 import { publicUrl } from "../../model/endpoint/credentials.ts";
+import { statesNeeds } from "../../python/script.ts";
 import type { Environment } from "../../recipe/compose.ts";
 import { filesOf, isModule, readRecipeFile } from "../../recipe/files.ts";
 import { interpreterOf } from "../../recipe/interpreter.ts";
@@ -69,7 +70,7 @@ export async function reachOf(
     runs,
     reads: sound(await readsOf(recipe)),
     mounts,
-    asks: sound(asksOf(recipe, env)),
+    asks: sound([...asksOf(recipe, env), ...(await installsOf(recipe))]),
     sends: sound(sendsOf(loaded, runs, env)),
     writes: sound(writesOf(recipe, mounts)),
   };
@@ -198,6 +199,16 @@ function asksOf(recipe: Recipe, env: Environment): readonly Deed[] {
       asks.push({ key, what: `whatever building ${image} asks, unless it is built` });
   }
   return asks;
+}
+
+/** Files that state needs which uv may install. */
+async function installsOf(recipe: Recipe): Promise<readonly Deed[]> {
+  if (!recipe.python.install) return [];
+  const deeds: Deed[] = [];
+  for (const [key, path] of filesOf(recipe))
+    if (isPython(path) && (await statesNeeds(path)))
+      deeds.push({ key, what: `the package index of uv, for what ${path} states` });
+  return deeds;
 }
 
 /** The addresses of a model, without credentials. */

@@ -53,6 +53,41 @@ test("the modules of requests, replies, rules and graphs are run", () =>
     expect(text.runs.map(({ key }) => key)).toEqual(["roles.grader.agent"]);
   }));
 
+test("Python files run by the interpreter of their role or of the recipe, and uv is asked where it may install", () =>
+  withFolder(async (folder) => {
+    const needs = "# /// script\n# dependencies = ['x']\n# ///\n";
+    await writeFile(join(folder, "o.py"), needs);
+    await writeFile(join(folder, "r.py"), needs);
+    await writeFile(join(folder, "g.py"), "");
+    const overrides = [
+      'python.command=["env/bin/python", "-X", "utf8"]',
+      'roles={ a = { agent = "llm", model = "m", request = "r.py", python = ["py"] } }',
+      "roles.grader.agent=g.py",
+      "models.m.replies=p.py",
+      'orchestrator={ module = "o.py" }',
+    ];
+    const by = `by ${join(folder, "env/bin/python")} -X utf8, which nothing isolates`;
+    const { runs, asks } = await reach(folder, overrides);
+    expect(runs.map(({ key, what, where }) => [key, what, where])).toEqual([
+      [
+        "roles.grader.agent",
+        `${join(folder, "env/bin/python")} -X utf8 -u ${join(folder, "g.py")}`,
+        "as a process of this machine, which nothing isolates",
+      ],
+      ["roles.a.request", join(folder, "r.py"), "by py, which nothing isolates"],
+      ["models.m.replies", join(folder, "p.py"), by],
+      ["orchestrator.module", join(folder, "o.py"), by],
+    ]);
+    expect(asks).toEqual([]);
+    const installing = await reach(folder, [...overrides, "python.install=true"]);
+    expect(installing.asks).toEqual(
+      (["roles.a.request", "orchestrator.module"] as const).map((key) => ({
+        key,
+        what: `the package index of uv, for what ${join(folder, key === "roles.a.request" ? "r.py" : "o.py")} states`,
+      })),
+    );
+  }));
+
 test("a program is run as it is started, where its sandbox is", () =>
   withFolder(async (folder) => {
     const overrides = [
