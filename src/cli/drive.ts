@@ -3,7 +3,7 @@
 import { join, resolve } from "node:path";
 import { Command, Option } from "commander";
 import { EXIT, MatrixError } from "../error.ts";
-import { parseAddress } from "../http/address.ts";
+import { parseAddress, VIEW_ADDRESS } from "../http/address.ts";
 import { serveHealth } from "../http/health-server.ts";
 import { masked, maskedJson } from "../known-secrets.ts";
 import { planStandIn } from "../model/stand-in.ts";
@@ -30,6 +30,7 @@ import {
   overridesOf,
   patienceOption,
   RECIPE_HELP,
+  viewOption,
   wholeNumber,
 } from "./flags.ts";
 import { type HostsFlags, parseHosts } from "./hosts-flags.ts";
@@ -44,6 +45,7 @@ interface DriveFlags extends OverrideFlags, HostsFlags {
   /** False with --no-code. */
   readonly code: boolean;
   readonly metrics?: string;
+  readonly view?: string;
   readonly health?: string;
   readonly quiet?: boolean;
   readonly dryRun?: boolean;
@@ -87,6 +89,7 @@ export function driveCommand(): Command {
     .addOption(insecureOption())
     .addOption(patienceOption())
     .addOption(metricsOption())
+    .addOption(viewOption())
     .addOption(healthOption())
     .addOption(
       new Option("--fresh", "begin anew; an existing run directory is moved to DIR.1").env(
@@ -141,13 +144,14 @@ async function drive(
   if (flags.plan === true) return planOnly(recipePath, overrides, flags, retry);
   const { env } = process;
   const metrics = flags.metrics === undefined ? null : parseAddress(flags.metrics);
+  const view = flags.view === undefined ? null : parseAddress(flags.view, VIEW_ADDRESS);
   const token = await readToken(env);
   const replay = flags.replay ?? null;
   const options = { overrides, env, cwd: process.cwd(), watchesAll: replay !== null };
   const plan = await prepare(recipePath, options);
   const directory = directoryOf(plan, replay !== null);
   return play(plan, flags, {
-    ...{ directory, retry, replay, hosts, metrics, token, env },
+    ...{ directory, retry, replay, hosts, metrics, view, token, env },
     ...{ ask: rolesToAsk(flags), from: flags.from ?? null },
     fresh: flags.fresh === true,
   });

@@ -94,6 +94,11 @@ export function parsePatience(text: string): number {
   return ms;
 }
 
+export const viewOption = () =>
+  new Option(
+    "--view <addr>",
+    "serve the web page of the run at host:port while it goes on, with a token off loopback",
+  ).env("MATRIX_VIEW");
 export const metricsOption = () =>
   new Option(
     "--metrics <addr>",

@@ -5,7 +5,7 @@ import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { Command, Option } from "commander";
 import { MatrixError } from "../error.ts";
-import { LOOPBACK, parseAddress } from "../http/address.ts";
+import { LOOPBACK, parseAddress, VIEW_ADDRESS } from "../http/address.ts";
 import type { Expression } from "../recipe/expression/expression.ts";
 import { printable } from "../task/printable.ts";
 import { writeBundle } from "../view/bundle/write-bundle.ts";
@@ -23,8 +23,6 @@ interface ViewFlags {
   readonly bundle?: string;
   readonly select?: Expression;
 }
-
-const DEFAULT_ADDRESS = { ...LOOPBACK, port: 7450 };
 
 export function viewCommand(): Command {
   return new Command("view")
@@ -99,9 +97,9 @@ async function start(places: readonly string[], flags: ViewFlags): Promise<ViewS
     who: flags.who ?? userName(),
   };
   if (flags.listen !== undefined)
-    return serveView({ ...options, address: parseAddress(flags.listen, DEFAULT_ADDRESS) });
+    return serveView({ ...options, address: parseAddress(flags.listen, VIEW_ADDRESS) });
   try {
-    return await serveView({ ...options, address: DEFAULT_ADDRESS });
+    return await serveView({ ...options, address: VIEW_ADDRESS });
   } catch (thrown) {
     if (!(thrown instanceof MatrixError) || !thrown.message.startsWith("cannot listen"))
       throw thrown;

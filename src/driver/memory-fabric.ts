@@ -1,9 +1,10 @@
 // The fabric of a run in one process: one host with every role, and the sink, joined by the
 // in-memory transport.
 
-import type { RoleLoad } from "../peer/member.ts";
+import { loadOf, type RoleLoad } from "../peer/member.ts";
 import type { MemoryTransport } from "../peer/memory-transport.ts";
 import type { Receiver } from "../peer/transport.ts";
+import { DRIVER_NAME } from "./host-names.ts";
 import type { Fabric } from "./run.ts";
 
 export interface LocalHost extends Receiver {
@@ -24,6 +25,9 @@ export function createMemoryFabric(options: MemoryFabricOptions): Fabric {
   const { transport, host, sink, settle } = options;
   return {
     roles: host.roles,
+    get present() {
+      return [{ name: DRIVER_NAME, leaving: false, load: loadOf(host.roles) }];
+    },
     wireBytes: null,
     canFinish: true,
     ready: Promise.resolve(),

@@ -131,6 +131,12 @@ export class PeerFabric implements Omit<Fabric, "stop"> {
     this.#ticking = setInterval(() => this.#tick(), TICK_MS);
   }
 
+  get present(): Fabric["present"] {
+    return this.#coordinator.hosts.map(({ member: { name, leaving }, load }) => ({
+      ...{ name, leaving, load },
+    }));
+  }
+
   get roles(): readonly RoleLoad[] {
     return this.#options.roles.map((name) => {
       const sum = { name, queued: 0, busy: 0, slots: 0 };

@@ -6,7 +6,7 @@
 import type { RowStream } from "../dataset/open.ts";
 import { type MatrixError, messageOf } from "../error.ts";
 import type { Rule } from "../orchestrator/advance.ts";
-import type { RoleLoad } from "../peer/member.ts";
+import type { Load, RoleLoad } from "../peer/member.ts";
 import { parseKey, type TaskKey } from "../peer/parcel.ts";
 import type { Receiver, Transport } from "../peer/transport.ts";
 import type { Beginning } from "../records/superseded.ts";
@@ -26,10 +26,20 @@ export interface DriverTransport extends Transport {
   release(ends: readonly EndMessage[]): void;
 }
 
+/** A host of the run, as the driver knows it. */
+export interface HostState {
+  readonly name: string;
+  /** True while it hands over its messages and takes no new ones. */
+  readonly leaving: boolean;
+  readonly load: Load;
+}
+
 /** The fabric carries tasks from admission through their roles to the sink. */
 export interface Fabric {
   /** The load of each role, summed over all hosts. */
   readonly roles: readonly RoleLoad[];
+  /** The hosts that are present. */
+  readonly present: readonly HostState[];
   /** Bytes of request bodies that peers have sent to each other; null in one process. */
   readonly wireBytes: number | null;
   /** False when there is no host that could do a step of any task. */

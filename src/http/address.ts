@@ -14,6 +14,9 @@ export interface Address {
 export const DEFAULT_PORT = 7400;
 export const LOOPBACK: Address = { hostname: "127.0.0.1", port: 0 };
 
+/** Where the web page is served, unless the user says otherwise. */
+export const VIEW_ADDRESS: Address = { ...LOOPBACK, port: 7450 };
+
 /** The parts that an address leaves out. */
 const EVERYWHERE: Address = { hostname: "0.0.0.0", port: DEFAULT_PORT };
 

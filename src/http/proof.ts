@@ -40,6 +40,11 @@ export function metricsToken(token: string): string {
   return derived(token, "metrics").toString("base64url");
 }
 
+/** A token that opens the web page of the driver and nothing else. */
+export function viewToken(token: string): string {
+  return derived(token, "view").toString("base64url");
+}
+
 /** The server's side. */
 export class Greeter {
   readonly #self: string;

@@ -233,6 +233,10 @@ class ClusterFabric implements Fabric {
     this.#log = log;
   }
 
+  get present(): Fabric["present"] {
+    return this.#fabric.present;
+  }
+
   get roles(): Fabric["roles"] {
     return this.#fabric.roles;
   }

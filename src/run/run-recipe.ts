@@ -12,6 +12,7 @@ import { MatrixError, messageOf } from "../error.ts";
 import { captureConsole } from "../host/console.ts";
 import { catchStrayErrors } from "../host/stray-error.ts";
 import { serveMetrics } from "../http/metrics-server.ts";
+import { viewToken } from "../http/proof.ts";
 import { ProcessPermits } from "../model/permits.ts";
 import { runtime } from "../platform.ts";
 import { formatProblem } from "../recipe/problem.ts";
@@ -32,11 +33,15 @@ import { checkOtlp } from "../telemetry/otlp.ts";
 import { Recorder } from "../telemetry/recorder.ts";
 import { createTracing, type Tracing } from "../telemetry/tracing.ts";
 import { version } from "../version.ts";
+import { createToken } from "../view/guard.ts";
+import { loadPage } from "../view/page-files.ts";
+import { serveView, userName } from "../view/serve.ts";
 import { wantsJournal } from "./answers.ts";
 import { Books } from "./books.ts";
 import { Cluster } from "./cluster.ts";
 import { identityOf } from "./identity.ts";
 import { ratesOf } from "./limits.ts";
+import { createLiveDriver } from "./live/live-driver.ts";
 import { LocalStage } from "./local-stage.ts";
 import type { Plan } from "./plan.ts";
 import { warnOfEndpoints } from "./probe/endpoints.ts";
@@ -216,6 +221,7 @@ class RecipeRun {
     const rows = await this.#work.rows.open();
     this.#open.defer(() => rows.close());
     this.#serveMetrics(metrics);
+    await this.#serveView();
     this.#probeEndpoints();
     const stage = await this.#openStage(metrics, tracing);
     this.#open.defer(() => stage.stop());
@@ -255,6 +261,19 @@ class RecipeRun {
     const server = serveMetrics(address, token, () => metrics.render());
     this.#open.defer(() => server.stop());
     this.#display.say(`metrics at ${server.url}/metrics`);
+  }
+
+  async #serveView(): Promise<void> {
+    const { token = null, view: address = null } = this.#settings;
+    if (address === null) return;
+    const server = await serveView({
+      ...{ places: [this.#directory.path], cwd: "/", address, page: await loadPage() },
+      token: token === null ? createToken() : viewToken(token),
+      who: userName(),
+      driver: createLiveDriver(() => this.#view, this.#recorder),
+    });
+    this.#open.defer(() => server.stop());
+    this.#display.say(`watch the run at ${server.url}`);
   }
 
   async #openStage(metrics: Metrics, tracing: Tracing | null): Promise<Stage> {

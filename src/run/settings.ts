@@ -38,6 +38,8 @@ export interface RunSettings {
   readonly hosts?: HostsSettings | null;
   /** The address at which /metrics is served over HTTP/1.1. */
   readonly metrics?: Address | null;
+  /** The address at which the driver serves the web page of the run while it goes on. */
+  readonly view?: Address | null;
   /** Token of the run; null makes one. */
   readonly token?: string | null;
   /** OTEL_… variables, and values of `${env:…}` that hosts are given. */

@@ -15,6 +15,7 @@ import { endOf, ONE_STEP } from "./task-parts.ts";
 class Stage implements Fabric {
   readonly canFinish = true;
   readonly roles = [];
+  readonly present = [];
   readonly wireBytes = null;
   readonly ready: Promise<void>;
   readonly sent: Message[] = [];

@@ -11,6 +11,7 @@ import { runRecipe } from "../../src/run/run-recipe.ts";
 import type { RunContext } from "../../src/run/settings.ts";
 import type { Snapshot } from "../../src/run/snapshot.ts";
 import type { Summary } from "../../src/run/summary.ts";
+import type { Live, Session } from "../../src/view/api.ts";
 import { DockerEngine } from "../parts/docker-engine.ts";
 import { withFolder } from "../parts/folder.ts";
 import { comparable, readRecords } from "../parts/records.ts";
@@ -357,6 +358,37 @@ test("metrics are served while the run goes on, and the display says where", () 
     const text = await (await fetch(url)).text();
     expect(text).toMatch(/matrix_tasks_in_flight\S* 2/);
     expect(text).toMatch(/matrix_role_busy\{[^}]*role="grader"[^}]*\} 2/);
+    gate.open();
+    await playing;
+    await expect(fetch(url)).rejects.toThrow();
+  }));
+
+test("the web page of the run is served while it goes on, with what the driver knows", () =>
+  withFolder(async (folder) => {
+    const gate = gateOf("viewed");
+    const said: string[] = [];
+    const display = () => ({ say: (line: string) => void said.push(line), stop: () => undefined });
+    const playing = play(
+      folder,
+      { rows: 2, files: gate.files },
+      { display },
+      { view: { hostname: "127.0.0.1", port: 0 } },
+    );
+    await until(() => gate.arrived.length === 2, "all tasks are in flight");
+    const url = /^watch the run at (\S+)$/.exec(said[0] ?? "")?.[1] ?? "";
+    const session = (await (await fetch(`${url}api/session`)).json()) as Session;
+    expect(session).toMatchObject({ from: "driver", only: expect.stringContaining("run~") });
+    const live = await fetch(`${url}api/runs/${session.only}/live`);
+    const reader = (live.body as ReadableStream<Uint8Array>).getReader();
+    const text = Buffer.from((await reader.read()).value ?? []).toString();
+    expect(text).toStartWith("event: live\n");
+    const { card, driver } = JSON.parse(text.split("data: ")[1] ?? "") as Live;
+    expect(card).toMatchObject({ state: "running", expected: 2 });
+    expect(driver).toMatchObject({
+      ...{ inFlight: 2, stopping: false },
+      hosts: [{ name: "driver", state: "alive" }],
+    });
+    expect(driver?.roles.find(({ name }) => name === "grader")?.busy).toBe(2);
     gate.open();
     await playing;
     await expect(fetch(url)).rejects.toThrow();
