@@ -14,8 +14,10 @@ const COMMANDS = [
   ...["sandbox check", "sandbox build", "sandbox ls", "sandbox gc", "model serve"],
 ];
 
-test.each(["--version", "-V"])("matrix %s prints the version", async (flag) => {
-  expect(await matrix([flag])).toEqual({ code: 0, stdout: `${version}\n`, stderr: "" });
+test.each(["--version", "-V"])("matrix %s prints version, commit and target", async (flag) => {
+  const target = `${process.platform}-${process.arch}`;
+  const stdout = `${version} (from source, ${target})\n`;
+  expect(await matrix([flag])).toEqual({ code: 0, stdout, stderr: "" });
 });
 
 test.each(COMMANDS)("matrix %s --help prints the usage", async (command) => {
