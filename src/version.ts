@@ -14,4 +14,8 @@ const target =
   typeof MATRIX_TARGET === "undefined" ? `${process.platform}-${process.arch}` : MATRIX_TARGET;
 
 /** For example `0.1.0 (48b5e70f3a1c, linux-x64-musl)`. */
-export const fullVersion = `${version} (${commit}, ${target})`;
+export function fullVersion(): string {
+  // Wheels for Linux have the data of one language.
+  const locales = new Intl.NumberFormat("de").format(0.5) === "0,5" ? "" : ", English locales";
+  return `${version} (${commit}, ${target}${locales})`;
+}

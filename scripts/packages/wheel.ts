@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 import { Uint8ArrayReader, Uint8ArrayWriter, ZipWriter } from "@zip.js/zip.js";
 import { deflate } from "./compress.ts";
+import { withEnglishAlone } from "./locale-data.ts";
 import { DESCRIPTION, NAME, type Release, SUMMARY, sharedFiles } from "./release.ts";
 import type { Target } from "./targets.ts";
 
@@ -25,7 +26,8 @@ export async function wheel(
   binary: Buffer,
 ): Promise<{ readonly file: string; readonly body: Uint8Array }> {
   const stem = `${DISTRIBUTION}-${release.version}`;
-  const files = filesOf(release, target, binary, stem);
+  const lean = target.os === "linux" ? withEnglishAlone(binary) : binary;
+  const files = filesOf(release, target, lean, stem);
   const record = `${stem}.dist-info/RECORD`;
   const lines = [...files.map(recordLine), `${record},,`, ""].join("\n");
   const body = await zip([...files, { path: record, body: Buffer.from(lines) }], release);

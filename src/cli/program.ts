@@ -8,7 +8,7 @@ import { masked } from "../known-secrets.ts";
 import { learnEnvironment } from "../recipe/learn-secrets.ts";
 import { provideUserImports } from "../run/user-imports.ts";
 import { printable } from "../task/printable.ts";
-import { fullVersion } from "../version.ts";
+import { fullVersion, version } from "../version.ts";
 import { refuseAddresses } from "./local-paths.ts";
 
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
@@ -72,7 +72,7 @@ const OUTPUT = { writeErr: (text: string) => void process.stderr.write(printable
 export async function runProgram(args: readonly string[]): Promise<number> {
   try {
     if (args.length === 1 && (args[0] === "--version" || args[0] === "-V")) {
-      console.log(fullVersion);
+      console.log(fullVersion());
       return EXIT.complete;
     }
     learnEnvironment(process.env);
@@ -91,7 +91,7 @@ export async function runProgram(args: readonly string[]): Promise<number> {
 export async function createProgram(wanted?: string): Promise<Command> {
   const program = new Command("matrix")
     .description("Generate synthetic data with many LLM agents at once, peer to peer.")
-    .version(fullVersion, "-V, --version")
+    .version(version, "-V, --version")
     .hook("preAction", (_, command) => refuseAddresses(command))
     .configureOutput(OUTPUT)
     .exitOverride();
