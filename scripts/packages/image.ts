@@ -1,5 +1,5 @@
-// An image with the program and the C library that it needs, and no shell. The file is an OCI layout
-// and what `docker load` reads, in one.
+// An image with the program and the C library that it needs, and no shell. The file is an OCI
+// layout and what `docker load` reads, in one.
 
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";

@@ -8,6 +8,7 @@ import { createProgram } from "../../src/cli/program.ts";
 import { archive } from "./archive.ts";
 import { deb } from "./deb.ts";
 import { image } from "./image.ts";
+import { LIBRARY_NOTICE, withLibraries } from "./musl.ts";
 import { mainPackage, platformPackage } from "./npm.ts";
 import { type Release, readRelease } from "./release.ts";
 import { sif } from "./sif.ts";
@@ -47,11 +48,13 @@ async function main(): Promise<void> {
   writeFileSync(join(folder, "SHA256SUMS"), sums());
 }
 
-async function packTarget(release: Release, target: Target): Promise<void> {
+async function packTarget(base: Release, target: Target): Promise<void> {
   const binary = readFileSync(join(ROOT, "dist", target.name, "matrix"));
-  await keep(archive(release, target, binary));
-  await keep(wheel(release, target, binary));
-  await keep(platformPackage(release, target, binary));
+  const program = await withLibraries(binary, target);
+  const release = program.libraries.size === 0 ? base : withNotice(base);
+  await keep(archive(release, target, program));
+  await keep(wheel(release, target, program));
+  await keep(platformPackage(release, target, program));
   if (target.debian === null) return;
   if (Bun.which("dpkg-deb") === null) console.log("skipped: the .deb needs dpkg-deb");
   else await keep(deb(release, target, binary));
@@ -61,6 +64,11 @@ async function packTarget(release: Release, target: Target): Promise<void> {
   await keep(made);
   const container = await sif(join(folder, made.file), release);
   if (container !== null) await keep(container);
+}
+
+function withNotice(release: Release): Release {
+  const notices = `${LIBRARY_NOTICE}\n${release.texts.notices}`;
+  return { ...release, texts: { ...release.texts, notices } };
 }
 
 type Made = { readonly file: string; readonly body: Uint8Array };

@@ -2,6 +2,7 @@
 // and one that users name, with the command and the types.
 
 import { gzip } from "./compress.ts";
+import type { Program } from "./musl.ts";
 import { DESCRIPTION, NAME, type Release, SUMMARY } from "./release.ts";
 import { type Entry, tar } from "./tar.ts";
 import { TARGETS, type Target } from "./targets.ts";
@@ -51,16 +52,19 @@ child.on("exit", (code, signal) => {
 export function platformPackage(
   release: Release,
   target: Target,
-  binary: Buffer,
+  { binary, libraries }: Program,
 ): Promise<NpmPackage> {
   const { name, os, arch, libc } = target;
   const manifest = {
     ...common(`${NAME}-${name}`, `${SUMMARY}: the program for ${name}`, release),
     ...{ os: [os], cpu: [arch] },
     ...(libc === null ? {} : { libc: [libc] }),
-    files: ["bin"],
+    files: ["bin", "lib"],
   };
-  return packed(manifest, release, [{ path: "bin/matrix", body: binary, mode: 0o755 }]);
+  return packed(manifest, release, [
+    { path: "bin/matrix", body: binary, mode: 0o755 },
+    ...[...libraries].map(([path, body]) => ({ path, body, mode: 0o755 })),
+  ]);
 }
 
 export function mainPackage(release: Release): Promise<NpmPackage> {

@@ -1,7 +1,7 @@
 // What all packages of one release share: its name, version, commit and time, and the files beside
 // the binary. Nothing here depends on when or where the release is built.
 
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
 import manifest from "../../package.json" with { type: "json" };
@@ -76,12 +76,17 @@ export async function readRelease(
   };
 }
 
-/** The modules that Python programs import: files and packages of `sandboxes` and `python`. */
+/** Folders of the modules that Python programs import, with the stubs and marks beside them. */
+const PYTHON = ["sandboxes", "python"];
+const MODULE = /^matrix_\w+(\/.*)?(\.pyi?|\/py\.typed)$/;
+
 function pythonModules(): ReadonlyMap<string, Buffer> {
-  const modules = new Map<string, Buffer>();
-  const library = join(ROOT, "sandboxes/matrix_agent.py");
-  modules.set("matrix_agent.py", readFileSync(library));
-  return modules;
+  const found = PYTHON.filter((folder) => existsSync(join(ROOT, folder))).flatMap((folder) =>
+    readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" })
+      .filter((path) => MODULE.test(path) && !path.includes("__pycache__"))
+      .map((path) => [path, readFileSync(join(ROOT, folder, path))] as const),
+  );
+  return new Map(found.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 /** Where the texts of a package lie below its `share`. */

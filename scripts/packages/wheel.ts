@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { Uint8ArrayReader, Uint8ArrayWriter, ZipWriter } from "@zip.js/zip.js";
 import { deflate } from "./compress.ts";
 import { withEnglishAlone } from "./locale-data.ts";
+import type { Program } from "./musl.ts";
 import { DESCRIPTION, NAME, type Release, SUMMARY, sharedFiles } from "./release.ts";
 import type { Target } from "./targets.ts";
 
@@ -23,11 +24,10 @@ exec "$(dirname "$(readlink -f "$0")")/matrix" "$@"
 export async function wheel(
   release: Release,
   target: Target,
-  binary: Buffer,
+  program: Program,
 ): Promise<{ readonly file: string; readonly body: Uint8Array }> {
   const stem = `${DISTRIBUTION}-${release.version}`;
-  const lean = target.os === "linux" ? withEnglishAlone(binary) : binary;
-  const files = filesOf(release, target, lean, stem);
+  const files = filesOf(release, target, program, stem);
   const record = `${stem}.dist-info/RECORD`;
   const lines = [...files.map(recordLine), `${record},,`, ""].join("\n");
   const body = await zip([...files, { path: record, body: Buffer.from(lines) }], release);
@@ -37,14 +37,20 @@ export async function wheel(
 function filesOf(
   release: Release,
   target: Target,
-  binary: Buffer,
+  { binary, libraries }: Program,
   stem: string,
 ): readonly WheelFile[] {
   const info = `${stem}.dist-info`;
   const { license, notices } = release.texts;
+  const lean = target.os === "linux" ? withEnglishAlone(binary) : binary;
   return [
     ...[...release.python].map(([path, body]) => ({ path, body })),
-    { path: `${stem}.data/scripts/matrix`, body: binary, executable: true },
+    { path: `${stem}.data/scripts/matrix`, body: lean, executable: true },
+    ...[...libraries].map(([path, body]) => ({
+      path: `${stem}.data/data/${path}`,
+      body,
+      executable: true,
+    })),
     { path: `${stem}.data/scripts/${NAME}`, body: Buffer.from(ALIAS), executable: true },
     ...[...sharedFiles(release)]
       .filter(([path]) => !path.startsWith("licenses/"))
