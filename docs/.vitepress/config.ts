@@ -30,6 +30,7 @@ export default defineConfig({
         items: [
           { text: "What matrix is", link: "/" },
           { text: "Getting started", link: "/getting-started" },
+          { text: "Install", link: "/install" },
         ],
       },
       {

@@ -19,6 +19,8 @@ const ROOT = join(import.meta.dir, "../..");
 /** libdeflate goes from 1 to 12. */
 const LEVEL_MAX = 12;
 const LEVEL_QUICK = 1;
+/** docs/decisions/package-name.md tells what a wheel leaves out for this. */
+const WHEEL_BYTES_MAX = 45e6;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -53,17 +55,20 @@ async function packTarget(base: Release, target: Target): Promise<void> {
   const program = await withLibraries(binary, target);
   const release = program.libraries.size === 0 ? base : withNotice(base);
   await keep(archive(release, target, program));
-  await keep(wheel(release, target, program));
+  const made = await wheel(release, target, program);
+  await keep(made);
+  if (!values.quick && made.body.length > WHEEL_BYTES_MAX)
+    throw new Error(`a wheel may have ${WHEEL_BYTES_MAX / 1e6} MB: ${made.file}`);
   await keep(platformPackage(release, target, program));
   if (target.debian === null) return;
   if (Bun.which("dpkg-deb") === null) console.log("skipped: the .deb needs dpkg-deb");
   else await keep(deb(release, target, binary));
-  const made = await image(release, target, binary);
-  if (made === null)
+  const container = await image(release, target, binary);
+  if (container === null)
     return console.log(`skipped: the image of ${target.name} needs its C library on this machine`);
-  await keep(made);
-  const container = await sif(join(folder, made.file), release);
-  if (container !== null) await keep(container);
+  await keep(container);
+  const converted = await sif(join(folder, container.file), release);
+  if (converted !== null) await keep(converted);
 }
 
 function withNotice(release: Release): Release {

