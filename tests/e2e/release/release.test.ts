@@ -57,7 +57,7 @@ const HERE = /^[\d.]+ \([0-9a-f]{12}(, changed)?, linux-x64(, English locales)?\
 const DONE = "expected 40 = ok 40 + failed 0 + lost 0";
 /** Lists every file that may be left behind. Python's caches of other packages come and go. */
 const FILES =
-  "find / -xdev -path /proc -prune -o -path /tmp/work -prune -o -print | grep -v pycache";
+  "find / $HOME -xdev -path /proc -prune -o -path /tmp/work -prune -o -print | grep -v pycache";
 
 test.skipIf(!hasDocker)(
   "a plain user installs the wheel with pip, runs coral within a minute, and removes all of it",
@@ -74,7 +74,8 @@ test.skipIf(!hasDocker)(
        python3 -c 'import matrix_agent; print(matrix_agent.__file__)'
        head -c 4 $(command -v matrix) | tail -c 3
        pip uninstall --quiet --yes matrix-agents
-       find $HOME/.local -type d -empty -delete
+       rm -r $HOME/.cache/matrix
+       find $HOME/.local $HOME/.cache -type d -empty -delete
        mkdir -p $HOME/.local && ${FILES} | sort > after
        diff before after && echo; echo nothing is left`,
       ["--user", "1000:1000", "--tmpfs", "/home/me:uid=1000,exec", "--tmpfs", "/tmp:exec"],
@@ -97,12 +98,12 @@ test.skipIf(!hasDocker || !built.files.some((file) => file.endsWith("_amd64.deb"
        listed() { ${FILES} | grep -vE '^/var/(lib/dpkg|log|cache)' | sort; }
        listed > before
        dpkg --install /release/*_amd64.deb >/dev/null 2>&1
-       setpriv --reuid 1000 --regid 1000 --clear-groups env HOME=/tmp sh -euc '
-         matrix --version; cd /tmp; matrix drive coral -o /tmp/run'
+       chmod 777 /tmp/work
+       setpriv --reuid 1000 --regid 1000 --clear-groups env HOME=/tmp/work sh -euc '
+         matrix --version; matrix drive coral -o run'
        dpkg --listfiles matrix-agents
        zcat /usr/share/man/man1/matrix.1.gz | head -n 1
        dpkg --purge matrix-agents >/dev/null 2>&1
-       rm -r /tmp/run /tmp/.matrix* 2>/dev/null || true
        listed > after
        diff before after && echo nothing is left`,
     );
