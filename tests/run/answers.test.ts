@@ -1,7 +1,7 @@
 // The answers of models that a process keeps, and their place.
 
 import { expect, test } from "bun:test";
-import { mkdir, readdir, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { loadRecipe } from "../../src/recipe/load.ts";
 import { checkCache, openAnswers, wantsJournal } from "../../src/run/answers.ts";
@@ -122,6 +122,31 @@ test("a journal or a cache that cannot be opened is left out, and the log says w
         `warning the ${use} cannot be opened: answers are not kept there {"folder":"${join(folder, use)}"`,
       );
     await kept.close();
+  }));
+
+test("the log names the segment of a journal that has a damaged line", () =>
+  withFolder(async (folder) => {
+    const { log, lines } = keptLog();
+    const { recipe } = await load(folder, SERVED);
+    const place = { directory: folder, writer: "me", isWriting };
+    const first = await openAnswers(recipe, place, log);
+    const request = { messages: [], seed: 1, sampling: {}, origin: null };
+    const usage = { requests: 1, prompt_tokens: 1, completion_tokens: 1 };
+    const message = { role: "assistant", content: "yes" } as const;
+    await first.journal?.keep("s", request, { message, finishReason: "stop", usage });
+    await first.close();
+    const journal = join(folder, "journal");
+    const names = (await readdir(journal)).filter((name) => name.endsWith(".jsonl"));
+    for (const name of names) await appendFile(join(journal, name), "no JSON\n");
+    const again = await openAnswers(recipe, { ...place, writer: "next" }, log);
+    expect(await again.journal?.find("s", { ...request, seed: 2 })).toBeNull();
+    await again.close();
+    expect(names).not.toEqual([]);
+    const segments = names.length;
+    expect(lines).toHaveLength(segments);
+    expect(lines[0]).toStartWith(
+      "warning the journal has a line that is not an answer; it is skipped {",
+    );
   }));
 
 test("before an answer goes to the journal the driver confirms its lock, and the cache needs no lock", () =>

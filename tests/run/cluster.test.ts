@@ -647,6 +647,9 @@ test.concurrent("a driver has an id of its own in each of its lives, which hosts
       ...{ load: {}, known: null, bytes: 0, spent },
     };
     const heard = await calls.call("beat", "beat", beat, "heard", 10_000);
+    const task = { row: "0", trial: 0 };
+    const recording = await calls.call("recorded", "recorded", task, "recording", 10_000);
+    expect(recording).toEqual({ redraws: 0, record: null });
     expect(heard?.joining).toMatch(/^driver-[\w-]{10}\.[\w-]{15}\/\d+$/);
     const goodbye = { id: host.id, why: "left", spent } as const;
     await calls.call("leave", "leave", goodbye, "done", 10_000);

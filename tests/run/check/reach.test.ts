@@ -187,6 +187,7 @@ test("each variable is sent where its key says, and plain ones are written down"
     const overrides = [
       LLM_ONLY,
       "run.output=${env:OUT}",
+      "roles.student.model=${env:WHOSE}",
       "roles.grader={ agent = 'process', command = ['${env:PY}', 'x.py'] }",
       'models.m={ kind = "openai", model = "${env:M}", base_url = "${env:URL}" }',
       'models.m.api_key="${env:KEY}"',
@@ -195,6 +196,7 @@ test("each variable is sent where its key says, and plain ones are written down"
     ];
     const env = {
       OUT: "o",
+      WHOSE: "m",
       PY: "p",
       M: "m",
       URL: "https://h/v1",
@@ -213,6 +215,7 @@ test("each variable is sent where its key says, and plain ones are written down"
       `PY: the command of grader; ${written}`,
       "TOKEN: https://h/v1, as X-Token",
       `URL: ${written}`,
+      `WHOSE: ${written}`,
       "every variable of the environment: p x.py",
     ]);
     expect(writes).toEqual([{ key: "run.output", what: join(folder, "o") }]);

@@ -134,6 +134,8 @@ test("a retry without a task that ended well is rehearsed, and a sandbox is not 
     const plan = await planned(folder, small, { directory, retry });
     expect(plan).toMatchObject({ tasks: 3, retried: 3, counted: 3 });
     expect(stepsOf(plan)).toEqual({ student: [0, 3] });
+    // A model without a price costs nothing that a plan could state.
+    expect([plan.roles[0]?.cost, plan.cost]).toEqual([null, null]);
   }));
 
 test("a plan of a retry needs a run, and a plan of a replay is refused as the replay would be", () =>
