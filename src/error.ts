@@ -58,6 +58,7 @@ export const LOST_PLACE: ReadonlySet<string> = new Set<ErrorCode>([
   "sandbox_lost",
   "sandbox_unavailable",
   "sandbox_fenced",
+  "wire_invalid", // the host of the task spoilt it
 ]);
 
 /** Exit code with which a worker tells its watcher that it lost its patience with its driver. */

@@ -6,9 +6,70 @@
 import { isUtf8 } from "node:buffer";
 import { contradictionsIn, parseRecord } from "../records/check-record.ts";
 import { isTooDeep } from "../task/depth.ts";
-import type { EncodedTask } from "../task/encoded.ts";
-import { encodeRecord, type RecordHead, type TrajectoryRecord } from "../task/record.ts";
-import type { Hop } from "../task/task.ts";
+import { EncodedTask } from "../task/encoded.ts";
+import { failTask } from "../task/failure.ts";
+import {
+  createHead,
+  encodeRecord,
+  type RecordHead,
+  type TrajectoryRecord,
+} from "../task/record.ts";
+import type { EndMessage, Hop } from "../task/task.ts";
+
+/**
+ * The end of a task as it may be recorded. A spoilt one becomes a failure of its place, so that the
+ * row starts again elsewhere. It keeps its task, by which the processes that hold it know it.
+ */
+export function checkedEnd(
+  end: EndMessage,
+  endedAt: number,
+  onSpoilt: (task: EncodedTask, problem: string, host: string | null) => void,
+): EndMessage {
+  const { task, ending } = end;
+  if (!(task instanceof EncodedTask)) return end;
+  const head = createHead(task, ending, { admittedAt: task.admittedAt, endedAt });
+  const problem = problemOfArrived(head, task);
+  if (problem === null) return end;
+  onSpoilt(task, problem, hostToBlame(head, task));
+  const message = `a host handed over what is no record: ${problem}`;
+  return { ...end, ending: failTask(task, { ...SPOILT, message }).ending };
+}
+
+const SPOILT = { code: "wire_invalid", role: null, hop: null } as const;
+
+/** Tells whether `checkedEnd` has made this end: its row and its history are not recorded. */
+export function isSpoilt({ task, ending }: EndMessage): boolean {
+  return task instanceof EncodedTask && ending.error?.code === SPOILT.code;
+}
+
+/**
+ * The process whose part of the history is spoilt: the first to pass it on. Where all of the history
+ * is sound, the process that ended the task. A process may lie about the others, but they only begin
+ * another life.
+ */
+export function hostToBlame(head: RecordHead, task: EncodedTask): string | null {
+  const { trail, historyBytes, totals } = task;
+  const first = trail
+    .toSorted((a, b) => a.bytes - b.bytes)
+    .find(({ bytes }) => {
+      const part = new EncodedTask(task, NO_ROW, historyBytes.subarray(0, bytes), totals, [], {});
+      return problemOfHistory(head, part) !== null;
+    });
+  return first?.host ?? trail.at(-1)?.host ?? null;
+}
+
+const NO_ROW = Buffer.from("{}");
+
+function problemOfHistory(head: RecordHead, task: EncodedTask): string | null {
+  try {
+    const history: unknown = JSON.parse(`[${Buffer.from(task.historyBytes).toString("latin1")}]`);
+    if (isUtf8(task.historyBytes) && !isTooDeep(history) && isHistory(history)) return null;
+  } catch {
+    return "its history is not JSON";
+  }
+  const record = parseRecord(lineOf(head, task));
+  return typeof record === "string" ? record : null;
+}
 
 /** Returns a sentence that says why a reader would not take this record; null for a sound one. */
 export function problemOfArrived(head: RecordHead, task: EncodedTask): string | null {
@@ -32,12 +93,15 @@ export function problemOfArrived(head: RecordHead, task: EncodedTask): string | 
 
 /** The judgement of `matrix verify`. */
 function problemOfLine(head: RecordHead, task: EncodedTask): string | null {
-  const line = encodeRecord(head, task)
-    .map((part) => (typeof part === "string" ? part : Buffer.from(part).toString()))
-    .join("");
-  const record = parseRecord(line);
+  const record = parseRecord(lineOf(head, task));
   if (typeof record === "string") return record;
   return contradictionsIn(record)[0] ?? null;
+}
+
+function lineOf(head: RecordHead, task: EncodedTask): string {
+  return encodeRecord(head, task)
+    .map((part) => (typeof part === "string" ? part : Buffer.from(part).toString()))
+    .join("");
 }
 
 /**

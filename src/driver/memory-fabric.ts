@@ -33,6 +33,8 @@ export function createMemoryFabric(options: MemoryFabricOptions): Fabric {
     ready: Promise.resolve(),
     begin: () => transport.start(host, sink),
     settle,
+    // One process hands itself nothing over as bytes.
+    shutOut: () => undefined,
     stop: async () => host.stop(),
   };
 }

@@ -126,7 +126,8 @@ export class PeerFabric implements Omit<Fabric, "stop"> {
   begin(): void {
     const { peer, metrics } = this.#options;
     const receiver = { receive: (messages: readonly Message[]) => this.#take(messages) };
-    const onOverdue = (host: HostId) => this.#fence(host);
+    const onOverdue = (host: HostId) =>
+      this.#fence(host, "it lives, but does not end its tasks within run.timeout");
     peer.start({ receiver, routes: this.#calls.routes, metrics, onOverdue });
     this.#ticking = setInterval(() => this.#tick(), TICK_MS);
   }
@@ -169,12 +170,15 @@ export class PeerFabric implements Omit<Fabric, "stop"> {
     return this.#coordinator.isFenced(id);
   }
 
-  /** Shuts out a host that beats and does not end its tasks. */
-  #fence(id: HostId): void {
+  shutOut(host: HostId): void {
+    this.#fence(host, "it handed over what is no record");
+  }
+
+  /** Shuts out a host that beats and does not do its work. */
+  #fence(id: HostId, why: string): void {
     const host = this.#coordinator.hosts.find(({ member }) => member.id === id);
     if (host === undefined) return;
-    const text = `${host.member.name} is shut out: it lives, but does not end its tasks within run.timeout`;
-    this.#options.log.write("warning", text, { host: id });
+    this.#options.log.write("warning", `${host.member.name} is shut out: ${why}`, { host: id });
     this.#coordinator.fence(id);
   }
 

@@ -6,7 +6,7 @@
 import type { RowStream } from "../dataset/open.ts";
 import { type MatrixError, messageOf } from "../error.ts";
 import type { Rule } from "../orchestrator/advance.ts";
-import type { Load, RoleLoad } from "../peer/member.ts";
+import type { HostId, Load, RoleLoad } from "../peer/member.ts";
 import { parseKey, type TaskKey } from "../peer/parcel.ts";
 import type { Receiver, Transport } from "../peer/transport.ts";
 import type { Beginning } from "../records/superseded.ts";
@@ -15,6 +15,7 @@ import type { Later } from "../task/later.ts";
 import type { EndMessage, Message, Task } from "../task/task.ts";
 import type { Tracing } from "../telemetry/tracing.ts";
 import { type AdmissionOptions, admitTasks } from "./admission.ts";
+import { checkedEnd } from "./arrived-record.ts";
 import type { EarlyStop } from "./early-stop.ts";
 import { InFlight } from "./in-flight.ts";
 import { type RecordKeeper, Sink } from "./sink.ts";
@@ -50,6 +51,8 @@ export interface Fabric {
   begin(): void;
   /** Called when a task has its record, so that its hosts drop what they keep for it. */
   settle(rowId: string, trial: number): void;
+  /** Shuts out the host of this id, which handed over what is no record. */
+  shutOut(host: HostId): void;
   /** `isComplete` is false when another driver may go on with the run. */
   stop(isComplete: boolean): Promise<void>;
 }
@@ -92,6 +95,8 @@ export interface RunOptions {
   readonly admissions?: AdmissionNotes | null;
   readonly hasRoom: AdmissionOptions["hasRoom"];
   readonly keeper: RecordKeeper;
+  /** Called with a task that came back spoilt, the reason, and the process that did it, if known. */
+  readonly onSpoilt: (task: Task, problem: string, host: HostId | null) => void;
   /** Decides which ends are held back, and when the run stops early. */
   readonly earlyStop: EarlyStop;
   readonly transport: DriverTransport;
@@ -184,9 +189,10 @@ export class Run implements Receiver, DriverTasks {
     const ends: EndMessage[] = [];
     const settled: EndMessage[] = [];
     const next: Later<Message>[] = [];
-    for (const message of messages) {
-      if (message.kind !== "end")
-        throw new Error(`bug: a ${message.kind} for ${message.task.role} reached the sink`);
+    for (const arrived of messages) {
+      if (arrived.kind !== "end")
+        throw new Error(`bug: a ${arrived.kind} for ${arrived.task.role} reached the sink`);
+      const message = checkedEnd(arrived, this.#options.clock(), this.#options.onSpoilt);
       const state = this.#inFlight.judge(message);
       if (state === "record") ends.push(message);
       else settled.push(message);

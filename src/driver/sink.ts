@@ -6,7 +6,7 @@ import { maskedJson, maskedJsonBytes } from "../known-secrets.ts";
 import type { Recorded } from "../records/index/entry-table.ts";
 import type { Clock } from "../task/clock.ts";
 import { isTooDeep } from "../task/depth.ts";
-import { EncodedTask, hopCount, modelsOf } from "../task/encoded.ts";
+import { hopCount, modelsOf } from "../task/encoded.ts";
 import { failTask } from "../task/failure.ts";
 import { isJsonObject } from "../task/json.ts";
 import {
@@ -20,7 +20,7 @@ import {
 } from "../task/record.ts";
 import type { EndMessage, Task } from "../task/task.ts";
 import type { Tracing } from "../telemetry/tracing.ts";
-import { problemOfArrived } from "./arrived-record.ts";
+import { isSpoilt } from "./arrived-record.ts";
 import type { Arrived, EarlyStop } from "./early-stop.ts";
 import type { InFlight } from "./in-flight.ts";
 import type { Tokens } from "./tokens.ts";
@@ -31,8 +31,6 @@ export interface RecordKeeper {
   append(lines: readonly RecordLine[], records: readonly Recorded[]): Promise<void>;
   /** Called with each record after it was written. */
   wrote(record: RecordHead, hops: number, task: Task): void;
-  /** Called with a task whose host handed over what is no record, and with the reason. */
-  refused?(task: Task, problem: string): void;
   /** Called with a task that has ended and is not recorded, or not yet. */
   heldBack(task: Pick<Task, "rowId" | "trial">): void;
   /**
@@ -121,7 +119,7 @@ export class Sink {
     const lines: RecordLine[] = [];
     for (const { end, times } of arrived) {
       const { task, ending } = end;
-      const [line, record] = this.#lineOf(task, createHead(task, ending, times), times);
+      const [line, record] = lineOf(end, createHead(task, ending, times), times);
       lines.push(maskedRecord(line, record));
       records.push({ head: record, hops: hopCount(task), models: modelsOf(task), task });
       this.#trace(task, record, times);
@@ -140,16 +138,6 @@ export class Sink {
     tokens.give(records.length);
   }
 
-  /** A record that came from another process is looked at. One that is none fails the task. */
-  #lineOf(task: Task, head: RecordHead, times: Times): readonly [RecordLine, RecordHead] {
-    const problem = task instanceof EncodedTask ? problemOfArrived(head, task) : null;
-    if (problem === null) return serialise(task, head, times);
-    this.#options.keeper.refused?.(task, problem);
-    const message = `a host handed over what is no record: ${problem}`;
-    const plain = { ...task, row: rowOf(task), history: [] };
-    return recordFailure(plain, "wire_invalid", message, times);
-  }
-
   #trace(task: Task, record: RecordHead, { admittedAt, endedAt }: Times): void {
     if (this.#options.tracing === null || task.trace === null) return;
     this.#options.tracing.endTask(task.trace, {
@@ -162,6 +150,18 @@ export class Sink {
       ...(record.error === null ? {} : { error: record.error.code }),
     });
   }
+}
+
+/** Spoilt bytes of a host are in no record. */
+function lineOf(
+  end: EndMessage,
+  head: RecordHead,
+  times: Times,
+): readonly [RecordLine, RecordHead] {
+  const { task, ending } = end;
+  if (!isSpoilt(end) || ending.error === null) return serialise(task, head, times);
+  const plain = { ...task, row: rowOf(task), history: [] };
+  return recordFailure(plain, "wire_invalid", ending.error.message, times);
 }
 
 /**

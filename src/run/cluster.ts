@@ -263,6 +263,10 @@ class ClusterFabric implements Fabric {
     this.#fabric.settle(rowId, trial);
   }
 
+  shutOut(host: HostId): void {
+    this.#fabric.shutOut(host);
+  }
+
   async stop(isComplete: boolean): Promise<void> {
     if (this.#lost.aborted) {
       // Hosts and workers belong to the driver that took over. They find it by themselves.

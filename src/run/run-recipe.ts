@@ -14,6 +14,7 @@ import { catchStrayErrors } from "../host/stray-error.ts";
 import { serveMetrics } from "../http/metrics-server.ts";
 import { viewToken } from "../http/proof.ts";
 import { ProcessPermits } from "../model/permits.ts";
+import type { HostId } from "../peer/member.ts";
 import { runtime } from "../platform.ts";
 import { formatProblem } from "../recipe/problem.ts";
 import { Admissions } from "../records/admissions.ts";
@@ -22,7 +23,6 @@ import { readManifest } from "../records/manifest.ts";
 import { RunDirectory } from "../records/run-directory.ts";
 import { systemClock } from "../task/clock.ts";
 import { CredentialCount } from "../task/credential-patterns.ts";
-import { EncodedTask } from "../task/encoded.ts";
 import type { RecordHead } from "../task/record.ts";
 import type { Task } from "../task/task.ts";
 import { type Log, openLog } from "../telemetry/log.ts";
@@ -249,10 +249,10 @@ class RecipeRun {
   }
 
   /** Any process that had the task may have spoilt it. The last of them handed it over. */
-  #warnOfHosts(task: Task, problem: string): void {
-    const hosts = task instanceof EncodedTask ? task.trail.map(({ host }) => host).join(",") : "";
-    const text = "a host handed over what is no record, so the task has failed";
-    this.#log.write("warning", text, { task: task.rowId, problem, hosts });
+  #refuseSpoilt(task: Task, problem: string, host: HostId | null): void {
+    const text = "a host handed over what is no record, so the row starts again";
+    this.#log.write("warning", text, { task: task.rowId, problem, host: host ?? "unknown" });
+    if (host !== null) this.#playing?.fabric.shutOut(host);
   }
 
   #serveMetrics(metrics: Metrics): void {
@@ -324,13 +324,13 @@ class RecipeRun {
           return appended;
         },
         wrote: (record, hops, task) => this.#wrote(record, hops, task),
-        refused: (task, problem) => this.#warnOfHosts(task, problem),
         heldBack: ({ rowId, trial }) => {
           admissions.withdraw({ rowId, trial });
           this.#playing?.fabric.settle(rowId, trial);
         },
         hold: () => this.#books.hold(),
       },
+      onSpoilt: (task, problem, host) => this.#refuseSpoilt(task, problem, host),
       earlyStop: this.#earlyStop,
       clock: systemClock,
       drain: this.#stopping.drain,

@@ -1,7 +1,7 @@
 // What a host may hand over as a record: all that `matrix verify` takes, and nothing else.
 
 import { expect, test } from "bun:test";
-import { problemOfArrived } from "../../src/driver/arrived-record.ts";
+import { hostToBlame, problemOfArrived } from "../../src/driver/arrived-record.ts";
 import { contradictionsIn, parseRecord } from "../../src/records/check-record.ts";
 import { EncodedTask, encodeTask } from "../../src/task/encoded.ts";
 import { createHead, encodeRecord, type RecordHead } from "../../src/task/record.ts";
@@ -109,4 +109,25 @@ test.each<[string, ReturnType<typeof arrived>, string]>([
 ])("a record with %s is refused, with the reason", (_, one, why) => {
   expect(problemOfArrived(...one)).toContain(why);
   if (!/deep|UTF-8/.test(why)) expect(problemOfReader(one)).not.toBeNull();
+});
+
+test("the host is to blame that was the first to pass on a spoilt history, and else the last", () => {
+  const [first, second, third] = [0, 1, 2].map((hop) => JSON.stringify({ ...HOP, hop }));
+  const blamed = (hops: readonly (string | undefined)[]) => {
+    const bytes = Buffer.from(hops.join(","));
+    const ends = hops.map((_, i) => Buffer.byteLength(hops.slice(0, i + 1).join(",")));
+    const trail = [2, 0, 1].flatMap((i) =>
+      ends[i] === undefined ? [] : [{ host: `h-${i}`, id: i, bytes: ends[i] }],
+    );
+    const [head, { rowBytes, totals }] = arrived();
+    const task = new EncodedTask(endOf("x").task, rowBytes, bytes, totals, trail, {});
+    return hostToBlame(head, task);
+  };
+  expect(blamed([first, '{"hop":', third])).toBe("h-1");
+  expect(blamed(["nonsense", second, third])).toBe("h-0");
+  expect(blamed([first, second, '{"hop":2}'])).toBe("h-2");
+  // The head is at fault, and so is the host that wrote it, which is the last of the trail.
+  expect(blamed([first, second, third])).toBe("h-1");
+  const [head, task] = arrived();
+  expect(hostToBlame(head, task)).toBeNull();
 });

@@ -96,7 +96,7 @@ test("at most once, an adopted orphan ends as lost when its row is read, with th
   });
 });
 
-for (const code of ["sandbox_lost", "sandbox_unavailable", "sandbox_fenced"])
+for (const code of ["sandbox_lost", "sandbox_unavailable", "sandbox_fenced", "wire_invalid"])
   test(`a row starts again when its task ended with ${code}, up to max_attempts`, () => {
     const inFlight = create("retry", 3);
     inFlight.admit(admitted("x"));

@@ -433,3 +433,18 @@ test.concurrent("a fabric that stops waits no longer than 3 seconds for its host
   await stopping;
   await worker.stop();
 });
+
+test("a host that handed over what is no record is shut out, by its name, and once", async () => {
+  const stage = await createFabric();
+  const host = await createHost(stage, "a");
+  await host.beat();
+  await formed(stage);
+  stage.fabric.shutOut("a");
+  stage.fabric.shutOut("a");
+  await wrote(stage, "a-name is shut out: it handed over what is no record");
+  expect(stage.lines.filter((line) => line.includes("is shut out"))).toHaveLength(1);
+  expect(stage.fabric.isFenced("a")).toBe(true);
+  expect((await host.beat()).state).toBe("rejoin");
+  await host.stop();
+  await stage.stop();
+});

@@ -6,6 +6,7 @@ import { EarlyStop } from "../../src/driver/early-stop.ts";
 import { type Fabric, onAbort, Run, type RunOptions } from "../../src/driver/run.ts";
 import { MatrixError } from "../../src/error.ts";
 import { keyOf } from "../../src/peer/parcel.ts";
+import { EncodedTask, encodeTask } from "../../src/task/encoded.ts";
 import type { Counts, RecordHead } from "../../src/task/record.ts";
 import type { EndMessage, Message } from "../../src/task/task.ts";
 import { until } from "../parts/until.ts";
@@ -28,6 +29,7 @@ class Stage implements Fabric {
   readonly halt = new AbortController();
   readonly recorded = new Set<string>();
   readonly heldBack: string[] = [];
+  readonly spoilt: string[] = [];
   readonly run: Run;
   appending: () => Promise<void> = async () => undefined;
   holding: Promise<void> | null = null;
@@ -63,6 +65,7 @@ class Stage implements Fabric {
         heldBack: ({ rowId }) => void this.heldBack.push(rowId),
         hold: () => this.holding,
       },
+      onSpoilt: ({ rowId }, problem, host) => void this.spoilt.push(`${rowId} ${host}: ${problem}`),
       earlyStop: new EarlyStop({ after: 0, hasSucceeded: false }),
       transport: {
         submit: (message) => void this.sent.push(message),
@@ -84,6 +87,8 @@ class Stage implements Fabric {
   }
 
   settle(): void {}
+
+  shutOut(): void {}
 
   async stop(): Promise<void> {
     this.hasStopped = true;
@@ -488,4 +493,35 @@ test("a task that no host has ended 45 s after its time is recorded as late, unl
   // The end of a host that was slow comes twice to the sink.
   stage.run.receive([endOf("1")]);
   expect(stage.records).toHaveLength(2);
+});
+
+test("a row whose host hands over what is no record starts again, and fails after its last attempt", async () => {
+  const stage = new Stage(1);
+  const ended = stage.run.play(stage);
+  stage.becomeReady();
+  await stage.sentRows(1);
+  const spoilt = (attempt: number): EndMessage => {
+    const end = endOf("0", { attempt });
+    const { rowBytes, totals } = encodeTask({ ...end.task, history: [] });
+    const trail = [{ host: "h-1", id: 1, bytes: 3 }];
+    const task = new EncodedTask(end.task, rowBytes, Buffer.from("{,}"), totals, trail, {});
+    return { ...end, task };
+  };
+  for (const attempt of [1, 2]) {
+    const end = spoilt(attempt);
+    stage.run.receive([end]);
+    await until(() => stage.sent.length === attempt + 1, "the row starts again");
+    expect(stage.sent.at(-1)?.task.attempt).toBe(attempt + 1);
+    expect(stage.released.at(-1)?.task).toBe(end.task);
+  }
+  stage.run.receive([spoilt(3)]);
+  await ended;
+  const problem = "its row or its history is not JSON";
+  expect(stage.spoilt).toEqual(Array(3).fill(`0 h-1: ${problem}`));
+  expect(stage.records).toMatchObject([
+    {
+      ...{ id: "0", status: "failed", attempt: 3 },
+      error: { code: "wire_invalid", message: `a host handed over what is no record: ${problem}` },
+    },
+  ]);
 });

@@ -361,3 +361,21 @@ test(
   },
   TIMEOUT_MS,
 );
+
+test(
+  "hosts that hand over what is no record are shut out, and every task goes on elsewhere and ends well",
+  async () => {
+    let found = 0;
+    await prove(
+      0.5,
+      { ...TROUBLE, faults: ["lie", "kill", "freeze"], maxAttempts: 30 },
+      ({ records, fenced }) => {
+        const odd = [...records.values()].filter(({ status }) => status !== "ok");
+        found += fenced;
+        return odd.length === 0 ? null : `${odd.length} tasks did not end well`;
+      },
+    );
+    expect(found).toBeGreaterThan(0);
+  },
+  TIMEOUT_MS,
+);

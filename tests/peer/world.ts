@@ -20,10 +20,11 @@ import type { HostId, Load, Member } from "../../src/peer/member.ts";
 import { type Beat, followList, type ListVersion } from "../../src/peer/membership.ts";
 import { type Batch, keyOf, type TaskKey } from "../../src/peer/parcel.ts";
 import { Routing } from "../../src/peer/routing.ts";
+import { failTask } from "../../src/task/failure.ts";
 import type { Json } from "../../src/task/json.ts";
 import type { Later } from "../../src/task/later.ts";
 import { createRandom } from "../../src/task/seed.ts";
-import type { Ending, Hop, Message, Task } from "../../src/task/task.ts";
+import type { Ending, EndMessage, Hop, Message, Task } from "../../src/task/task.ts";
 
 export interface Scenario {
   readonly seed: number;
@@ -48,6 +49,7 @@ export interface Scenario {
   readonly decidesLater?: boolean;
   /** Virtual milliseconds of a task from its admission; no limit by default. */
   readonly taskTimeoutMs?: number;
+  readonly maxAttempts?: number;
 }
 export type Fault =
   | "kill"
@@ -58,7 +60,8 @@ export type Fault =
   | "cut"
   | "cut-one-way"
   | "drain"
-  | "stick";
+  | "stick"
+  | "lie";
 
 export interface Outcome {
   /** The record of each task: the attempt that was written, and how it ended. */
@@ -94,6 +97,7 @@ export interface Outcome {
 }
 
 const ROLES = ["a", "b", "c"];
+const LIE = "no record";
 const LATENCY_MS = 5;
 const TIMEOUT_MS = 400;
 const BEAT_MS = 100;
@@ -162,6 +166,8 @@ interface Process {
   readonly looksUp: boolean;
   /** True for a host that beats and takes messages, and does nothing else. */
   isStuck: boolean;
+  /** Its hops are no records. */
+  lies: boolean;
   readonly queue: Message[];
   rule: Rule;
   busy: number;
@@ -406,6 +412,7 @@ export class World {
       leaving: false,
       looksUp: this.#journal.size > 0,
       isStuck: false,
+      lies: false,
       queue: [],
       rule,
       busy: 0,
@@ -414,7 +421,7 @@ export class World {
       broker: new Broker({
         self: id,
         delivery: this.scenario.delivery,
-        maxAttempts: 3,
+        maxAttempts: this.scenario.maxAttempts ?? 3,
         capacity: roles.length === 0 ? Number.POSITIVE_INFINITY : 30,
         routing,
         deliver: (message) =>
@@ -502,7 +509,7 @@ export class World {
           at: "",
           queue_ms: 0,
           run_ms: 0,
-          result: null,
+          result: process.lies ? LIE : null,
         };
         this.#endTurn(process, task);
         const message = nextMessage(process.rule, task, hop);
@@ -568,7 +575,7 @@ export class World {
       inFlight: new InFlight({
         rule: this.#ruleOf(() => life.process),
         delivery: this.scenario.delivery,
-        maxAttempts: 3,
+        maxAttempts: this.scenario.maxAttempts ?? 3,
         attemptBefore: (rowId, trial) => before.get(keyOf({ rowId, trial })) ?? 0,
         clock: () => this.#now + life.process.skewMs,
       }),
@@ -701,8 +708,13 @@ export class World {
       life.early.push(message);
       return;
     }
-    const { task, ending } = message;
-    if (!life.inFlight.remove(task)) {
+    const { task, ending } = this.#checked(life, message);
+    const state = life.inFlight.judge({ kind: "end", task, ending });
+    if (typeof state !== "string") {
+      this.restarts++;
+      this.#dispatch(life, state);
+    }
+    if (state !== "record" || !life.inFlight.remove(task)) {
       process.broker.complete(message);
       return;
     }
@@ -718,6 +730,17 @@ export class World {
         process.broker.complete(message);
       }),
     );
+  }
+
+  /** Shuts out a host that hands over what is no record, as a real driver does. */
+  #checked(life: DriverLife, message: EndMessage): EndMessage {
+    const { task } = message;
+    const liar = task.history.find(({ result }) => result === LIE)?.host;
+    if (liar === undefined) return message;
+    life.coordinator.fence(liar);
+    this.fenced++;
+    const error = { code: "wire_invalid", message: LIE, role: null, hop: null } as const;
+    return { ...message, ending: failTask(task, error).ending };
   }
 
   #record(
@@ -836,7 +859,12 @@ export class World {
       process,
       life.process.id,
       () => life.coordinator.beat(beat),
-      ({ joining, list }) => {
+      ({ state, joining, list }) => {
+        // It begins another life.
+        if (state === "rejoin" && process.lies) {
+          this.#kill(process);
+          return;
+        }
         if (
           list !== null &&
           (process.known?.driver !== list.version.driver ||
@@ -892,6 +920,7 @@ export class World {
       victim.isStuck = true;
       this.#stuck++;
     }
+    if (fault === "lie" && victim !== undefined) victim.lies = true;
     if (fault === "cut" || fault === "cut-one-way") {
       const others = [...this.#processes.values()].filter(({ alive }) => alive);
       const other = others[Math.floor(this.random() * others.length)];
