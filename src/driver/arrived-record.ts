@@ -43,9 +43,9 @@ export function isSpoilt({ task, ending }: EndMessage): boolean {
 }
 
 /**
- * The process whose part of the history is spoilt: the first to pass it on. Where all of the history
- * is sound, the process that ended the task. A process may lie about the others, but they only begin
- * another life.
+ * The process whose part of the history is spoilt: the first to pass it on. Where all of the
+ * history is sound, the process that ended the task. A process may lie about the others, but they
+ * only begin another life.
  */
 export function hostToBlame(head: RecordHead, task: EncodedTask): string | null {
   const { trail, historyBytes, totals } = task;

@@ -95,7 +95,7 @@ export interface RunOptions {
   readonly admissions?: AdmissionNotes | null;
   readonly hasRoom: AdmissionOptions["hasRoom"];
   readonly keeper: RecordKeeper;
-  /** Called with a task that came back spoilt, the reason, and the process that did it, if known. */
+  /** Called with a task that came back spoilt, why, and the process that did it, if known. */
   readonly onSpoilt: (task: Task, problem: string, host: HostId | null) => void;
   /** Decides which ends are held back, and when the run stops early. */
   readonly earlyStop: EarlyStop;
