@@ -179,3 +179,76 @@ class Rule:
     }),
   180_000,
 );
+
+const VALUES = `import dataclasses, datetime, decimal
+import numpy as np
+from pydantic import BaseModel
+from matrix_agent import agent, done, orchestrator, to
+
+class Point(BaseModel):
+    x: float
+    at: datetime.datetime
+
+@dataclasses.dataclass
+class Pair:
+    point: Point
+    array: object
+
+AT = datetime.datetime(2026, 1, 2, tzinfo=datetime.timezone.utc)
+
+@agent
+def measure(task):
+    if task["row"]["q"] == "agent":
+        return {"deep": [np.array([[1.0, np.nan]])]}
+    return Pair(Point(x=np.float64(0.5), at=AT), np.arange(4, dtype=np.int8).reshape(2, 2))
+
+@orchestrator
+class Rule:
+    def start(self, row, context): return to("a", {"n": np.int64(7)})
+    def next(self, state, result, context):
+        if context.row["q"] == "rule":
+            return done(outcome={"p": Point.model_construct(x=float("inf"), at=AT)})
+        points = np.array(result["array"])
+        return done(score=points.mean(), outcome={"n": state["n"], "ok": points.max() > 2,
+            "result": result, "cost": decimal.Decimal("0.25")})
+`;
+
+test.if(hasUv)(
+  "values of NumPy and pydantic become JSON, and one that JSON lacks is refused with its path",
+  () =>
+    withFolder(async (folder) => {
+      const rows = ["sound", "agent", "rule"].map((q) => JSON.stringify({ id: q, q })).join("\n");
+      const recipe = `name = "values"
+dataset = { path = "rows.jsonl", id = "id" }
+roles.a.agent = "values.py"
+orchestrator.module = "values.py"
+python.command = ["${join(UV, "python")}"]
+run.fail_above = 1.0
+`;
+      const files = { "rows.jsonl": rows, "recipe.toml": recipe, "values.py": VALUES };
+      for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
+      expect(
+        await matrix(["drive", "recipe.toml", "-q", "-o", "run"], { cwd: folder }),
+      ).toMatchObject({
+        code: 0,
+      });
+      const records = new Map((await readRecords(join(folder, "run"))).map((one) => [one.id, one]));
+      const result = {
+        point: { x: 0.5, at: "2026-01-02T00:00:00+00:00" },
+        array: [
+          [0, 1],
+          [2, 3],
+        ],
+      };
+      expect(records.get("sound")).toMatchObject({
+        ...{ status: "ok", score: 1.5 },
+        outcome: { n: 7, ok: true, result, cost: 0.25 },
+      });
+      const messageOf = (id: string) => records.get(id)?.error?.message;
+      expect(messageOf("agent")).toBe(
+        "values.py: TypeError: result.deep[0][0][1] is nan, which JSON does not have",
+      );
+      expect(messageOf("rule")).toBe("TypeError: outcome.p.x is inf, which JSON does not have");
+    }),
+  60_000,
+);
