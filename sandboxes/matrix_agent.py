@@ -70,7 +70,6 @@ package.
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 import contextlib
 import dataclasses
@@ -93,8 +92,8 @@ import time
 import traceback
 import types
 import uuid
-from concurrent.futures import ThreadPoolExecutor
 from typing import (
+    TYPE_CHECKING,
     Any,
     Callable,
     Dict,
@@ -108,6 +107,10 @@ from typing import (
     cast,
     overload,
 )
+
+# An interpreter of a rule needs neither asyncio nor threads, and is 6 MB smaller without them.
+if TYPE_CHECKING:
+    import asyncio
 
 __all__ = [
     "Context",
@@ -466,6 +469,8 @@ def serve(
     **ops: Callable[[Dict[str, Any]], Any],
 ) -> None:
     """Answers requests until stdin closes."""
+    from concurrent.futures import ThreadPoolExecutor
+
     replies = _Replies()
     cancelled: set[str] = set()
     if step is not None:
@@ -527,6 +532,8 @@ def _awaited(value: Any) -> Any:
     global _loop
     if not inspect.isawaitable(value):
         return value
+    import asyncio
+
     with _loop_lock:
         if _loop is None:
             _loop = asyncio.new_event_loop()
