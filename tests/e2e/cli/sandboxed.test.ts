@@ -182,19 +182,18 @@ test(
   120_000,
 );
 
-const AGENT = `from matrix_agent import serve
+const AGENT = `from matrix_agent import agent
 import os
-
-def step(task, settings):
-    if task["row"]["n"] % 2 == 1:
-        raise ValueError("odd")
-    return task["row"]["n"]
 
 def end(task):
     with open(os.environ["TOLD"], "a") as told:
         told.write(f"{task['id']}\\n")
 
-serve(step, end=end)
+@agent(end=end)
+def step(task):
+    if task["row"]["n"] % 2 == 1:
+        raise ValueError("odd")
+    return task["row"]["n"]
 `;
 
 describe.each([
