@@ -14,7 +14,11 @@ export function hashOfSources(): string {
     .map((name) => join("src", name))
     .sort();
   // The binary carries these two as text.
-  const carried = ["sandboxes/matrix_agent.py", "sandboxes/matrix-agent.mjs"];
+  const carried = [
+    "sandboxes/matrix_agent.py",
+    "sandboxes/matrix_data.py",
+    "sandboxes/matrix-agent.mjs",
+  ];
   const hash = createHash("sha256").update(Bun.version);
   for (const path of ["bun.lock", "package.json", "scripts/build", ...carried, ...sources])
     hash.update(`\n${path}\n`).update(readFileSync(join(ROOT, path)));

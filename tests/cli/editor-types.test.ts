@@ -13,6 +13,7 @@ const ALL = [
   "matrix.d.ts",
   "matrix.js",
   "matrix_agent.py",
+  "matrix_data.py",
   "recipe.schema.json",
   "record.schema.json",
 ];
@@ -32,7 +33,7 @@ test("matrix types writes every file, each with its mark, and prints their paths
   }));
 
 test.each([
-  ["--python", ["matrix_agent.py", "recipe.schema.json", "record.schema.json"]],
+  ["--python", ["matrix_agent.py", "matrix_data.py", "recipe.schema.json", "record.schema.json"]],
   ["--typescript", ["matrix.d.ts", "matrix.js", "recipe.schema.json", "record.schema.json"]],
 ])("matrix types %s leaves out the other language", (flag, wanted) =>
   withFolder(async (folder) => {

@@ -35,6 +35,7 @@ test("a project in Python has its recipe, prompts, agent, rule, test, helper and
     expect(await filesIn(project)).toEqual([
       ".gitignore",
       ".matrix/matrix_agent.py",
+      ".matrix/matrix_data.py",
       ".matrix/recipe.schema.json",
       ".matrix/record.schema.json",
       "points.schema.json",

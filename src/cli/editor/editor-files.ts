@@ -1,6 +1,7 @@
 // The files from which editors and tests know what a recipe and its modules may say.
 
 import pythonText from "../../../sandboxes/matrix_agent.py" with { type: "text" };
+import dataText from "../../../sandboxes/matrix_data.py" with { type: "text" };
 import typesText from "./matrix.d.ts.txt" with { type: "text" };
 import codeText from "./matrix.js.txt" with { type: "text" };
 import recipeSchemaText from "./recipe.schema.json.txt" with { type: "text" };
@@ -15,7 +16,10 @@ const SCHEMAS: Files = new Map([
   ["record.schema.json", recordSchemaText],
 ]);
 const BY_LANGUAGE: Readonly<Record<Language, Files>> = {
-  python: new Map([["matrix_agent.py", `# ${WRITTEN}\n${pythonText}`]]),
+  python: new Map([
+    ["matrix_agent.py", `# ${WRITTEN}\n${pythonText}`],
+    ["matrix_data.py", `# ${WRITTEN}\n${dataText}`],
+  ]),
   typescript: new Map([
     ["matrix.d.ts", typesText],
     ["matrix.js", codeText],
