@@ -8,7 +8,7 @@ import type { ChatMessage } from "../model/contract.ts";
 import { createAddresses } from "../model/replica/addresses.ts";
 import { unplacedIn } from "../recipe/built-in/place.ts";
 import { joinKey } from "../recipe/key-path.ts";
-import { formatProblem } from "../recipe/problem.ts";
+import { formatProblems } from "../recipe/problem.ts";
 import { isOfRole } from "../recipe/process-role.ts";
 import type { OpenaiModelConfig } from "../recipe/schema/model-schema.ts";
 import { checkRecipe } from "../run/check/check-recipe.ts";
@@ -134,11 +134,11 @@ async function describe(
   { probe = false, code: withCode }: CheckFlags,
   onReach: (reach: Reach) => void,
 ): Promise<Described> {
-  const { loaded, models, scanned, preview } = await checkRecipe(recipePath, {
+  const { loaded, models, scanned, doubts, preview } = await checkRecipe(recipePath, {
     ...{ overrides, env: process.env, cwd: process.cwd(), isProbed: probe, withCode, onReach },
   });
   const { scan } = scanned;
-  const { recipe, doubts } = loaded;
+  const { recipe } = loaded;
   const used = new Set(Object.values(recipe.roles).map(({ model }) => model));
   return {
     name: recipe.name,
@@ -213,7 +213,7 @@ function textOf(plan: Described): string {
     ...plan.models.flatMap(({ name, problem }) =>
       problem === null ? [] : [`  ${joinKey("models", name)}: ${problem}`],
     ),
-    ...plan.doubts.map((doubt) => `  ${formatProblem(doubt).replaceAll("\n", "\n  ")}`),
+    ...formatProblems(plan.doubts).map(({ text }) => `  ${text.replaceAll("\n", "\n  ")}`),
   ];
   return [
     ...lines,

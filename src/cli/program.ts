@@ -125,12 +125,12 @@ async function report(thrown: unknown): Promise<number> {
   // Commander has printed its own message.
   if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? EXIT.complete : EXIT.refused;
   if (!(thrown instanceof MatrixError)) throw thrown;
-  const { formatProblem } = await import("../recipe/problem.ts");
+  const { formatProblems } = await import("../recipe/problem.ts");
   console.error(`error: ${printable(masked(thrown.message))}`);
-  for (const problem of thrown.problems) {
-    const text = printable(masked(formatProblem(problem)));
+  for (const { text, isPlaced } of formatProblems(thrown.problems)) {
+    const shown = printable(masked(text));
     // A problem in a file shows its line and stands apart; the others make a list.
-    console.error(problem.file === undefined ? `  ${text}` : `\n${text}`);
+    console.error(isPlaced ? `\n${shown}` : `  ${shown}`);
   }
   if (thrown.hint !== undefined) console.error(`hint: ${printable(masked(thrown.hint))}`);
   return thrown.exitCode;

@@ -1,7 +1,7 @@
 // Loads a recipe in two steps: from its layers to one table, and from the table to a typed recipe.
 // Every problem names the file or the override that wrote the key.
 
-import { MatrixError, type Problem } from "../error.ts";
+import type { Problem } from "../error.ts";
 import type { JsonObject } from "../task/json.ts";
 import { BUILT_IN, openBuiltIn, unplaced } from "./built-in/place.ts";
 import type { Complaint } from "./complaint.ts";
@@ -18,13 +18,14 @@ import {
   singleReference,
 } from "./compose.ts";
 import { withConcurrency } from "./concurrency.ts";
-import { doubtsIn } from "./doubts.ts";
+import { doubtsIn } from "./doubts/doubts.ts";
+import { fieldDoubts } from "./doubts/request-fields.ts";
 import { filesOf } from "./files.ts";
 import { joinKey, splitKey, valueAt } from "./key-path.ts";
 import { learnRecipe } from "./learn-secrets.ts";
 import type { Soundness } from "./mending.ts";
 import { positionsOf } from "./position.ts";
-import { mayHoldSecret } from "./problem.ts";
+import { mayHoldSecret, recipeInvalid } from "./problem.ts";
 import { withProcesses } from "./process-role.ts";
 import { checkReferences } from "./references.ts";
 import type { SimulatedModelConfig } from "./schema/model-schema.ts";
@@ -70,7 +71,7 @@ export interface ExaminedRecipe {
 /** Fails with `recipe_invalid`, which lists all problems at once. */
 export async function loadRecipe(path: string, options: LoadOptions): Promise<LoadedRecipe> {
   const { loaded, problems } = await examineRecipe(path, options);
-  if (problems.length > 0) throw invalid(path, [...problems, ...loaded.doubts]);
+  if (problems.length > 0) throw recipeInvalid(path, problems, loaded.doubts);
   return loaded;
 }
 
@@ -89,16 +90,18 @@ export async function examineRecipe(
     locate(sources, { ...complaint, key: soundness.writtenAs(complaint.key) });
   const recipe = withProcesses(withConcurrency(mended, resolved), env);
   const portable = mapLeaves(resolved, "", unplaced);
+  const all = [...problems, ...checkReferences(recipe, soundness).map(at)];
+  // What is probably meant can only be told of a whole recipe.
+  const doubts = all.length === 0 ? doubtsIn(recipe, resolved) : fieldDoubts(resolved);
   const loaded: LoadedRecipe = {
     recipe,
     resolved: portable,
     references,
     text: writeToml(portable),
-    doubts: doubtsIn(resolved).map((doubt) => locate(sources, doubt)),
+    doubts: doubts.map((doubt) => locate(sources, doubt)),
     files: [...new Set(filesOf(recipe).map(([, file]) => file))],
     problemAt: (key, message) => at({ key, message }),
   };
-  const all = [...problems, ...checkReferences(recipe, soundness).map(at)];
   return { loaded, problems: all, soundness };
 }
 
@@ -141,14 +144,6 @@ function compose(sources: readonly Source[], env: Environment): Composed {
   };
 }
 
-function invalid(what: string, problems: readonly Problem[]): MatrixError {
-  return new MatrixError(
-    "recipe_invalid",
-    `${what}: ${problems.length === 1 ? "1 problem" : `${problems.length} problems`}`,
-    { problems },
-  );
-}
-
 /** Loads a simulated model from overrides alone, for `matrix model serve` without a recipe. */
 export async function loadModel(
   name: string,
@@ -170,7 +165,8 @@ export async function loadModel(
     env,
   );
   const model = recipe?.models[name];
-  if (problems.length > 0 || model?.kind !== "simulated") throw invalid("the model", problems);
+  if (problems.length > 0 || model?.kind !== "simulated")
+    throw recipeInvalid("the model", problems);
   return model;
 }
 

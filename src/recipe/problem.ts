@@ -2,7 +2,8 @@
 // line itself with a caret.
 
 import { readFileSync } from "node:fs";
-import type { Problem } from "../error.ts";
+import { MatrixError, type Problem } from "../error.ts";
+import { splitKey } from "./key-path.ts";
 import { hasCredentials, isSecretKey } from "./keys.ts";
 
 const SOURCE_LINE_MAX = 160;
@@ -31,6 +32,54 @@ export function formatProblem(problem: Problem): string {
   return `${text}\n${gutter} | ${shown}${caret}`;
 }
 
+export interface ShownProblem {
+  readonly text: string;
+  /** True when the problem is in a file, whose line the text shows. */
+  readonly isPlaced: boolean;
+}
+
+/** Places that are named of a problem that is found at many. */
+const PLACES_SHOWN = 5;
+/** Fewer problems than this are shown one by one, although they are alike. */
+const ALIKE_MIN = 3;
+
+/**
+ * Problems as texts. A problem that is found at many places is shown once, at the first of them,
+ * with the number of the others.
+ */
+export function formatProblems(problems: readonly Problem[]): readonly ShownProblem[] {
+  const alike = new Map<string, Problem[]>();
+  for (const problem of problems) {
+    const kind = kindOf(problem);
+    alike.set(kind, [...(alike.get(kind) ?? []), problem]);
+  }
+  return problems.flatMap((problem) => {
+    const all = alike.get(kindOf(problem)) ?? [];
+    const isPlaced = problem.file !== undefined;
+    const text = formatProblem(problem);
+    if (all.length < ALIKE_MIN) return [{ text, isPlaced }];
+    const [first, ...others] = all;
+    if (first !== problem) return [];
+    const shown = others.slice(0, PLACES_SHOWN).map((one) => placeOf(one));
+    const more = others.length - shown.length;
+    const rest = more === 0 ? "" : `, and ${more} more`;
+    const also = `the same at ${others.length} other places: ${shown.join(", ")}${rest}`;
+    return [{ text: `${text}\n${also}`, isPlaced }];
+  });
+}
+
+/** The same key of several roles is one kind of problem, and so are several roles themselves. */
+function kindOf({ key = "", message, suggestion = "" }: Problem): string {
+  const parts = splitKey(key);
+  const what = parts.length === 2 ? parts[0] : parts.at(-1);
+  return JSON.stringify([message, suggestion, what, parts.length]);
+}
+
+function placeOf({ file, line, key }: Problem): string {
+  if (key !== undefined && key !== "") return key;
+  return [file, line].filter((part) => part !== undefined).join(":");
+}
+
 export function mayHoldSecret(key: string | undefined, text: string): boolean {
   return (
     isSecretKey(key ?? "") ||
@@ -51,4 +100,18 @@ function sourceLine(file: string, line: number): string | null {
   } catch {
     return null;
   }
+}
+
+/** The error of a recipe with problems. Doubts are told with it, and are no problems. */
+export function recipeInvalid(
+  what: string,
+  problems: readonly Problem[],
+  doubts: readonly Problem[] = [],
+): MatrixError {
+  const count = (list: readonly Problem[], one: string) =>
+    `${list.length} ${list.length === 1 ? one : `${one}s`}`;
+  const also = doubts.length === 0 ? "" : `, and ${count(doubts, "doubt")}`;
+  return new MatrixError("recipe_invalid", `${what}: ${count(problems, "problem")}${also}`, {
+    problems: [...problems, ...doubts],
+  });
 }

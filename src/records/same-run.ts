@@ -35,7 +35,9 @@ export function refuseOtherRun(
   if (lines.length === 0) return;
   throw new MatrixError("run_refused", `${path} holds another run`, {
     problems: lines.map((message) => ({ message })),
-    hint: "start anew with --fresh (the old directory is kept aside), or choose another with -o",
+    hint:
+      "start anew with --fresh (the old directory is kept aside), choose another directory with " +
+      "-o, or give this recipe a name of its own",
   });
 }
 

@@ -18,11 +18,12 @@ import { isModule, readRecipeFile } from "../recipe/files.ts";
 import { joinKey } from "../recipe/key-path.ts";
 import { type ExaminedRecipe, examineRecipe, type LoadedRecipe } from "../recipe/load.ts";
 import type { Soundness } from "../recipe/mending.ts";
+import { recipeInvalid } from "../recipe/problem.ts";
 import { isPython } from "../recipe/python-imports.ts";
 import type { Recipe } from "../recipe/schema/schema.ts";
 import { limitProblems } from "./limits.ts";
 import { Plan } from "./plan.ts";
-import { problemsOf, recipeInvalid } from "./recipe-problems.ts";
+import { problemsOf } from "./recipe-problems.ts";
 import { provideUserImports } from "./user-imports.ts";
 
 export interface PrepareOptions {
@@ -60,7 +61,7 @@ export async function prepare(recipePath: string, options: PrepareOptions): Prom
     throw new MatrixError("usage", "the rule of this recipe is code, which --no-code leaves out", {
       hint: "leave out --no-code, once you trust the recipe",
     });
-  throw recipeInvalid(recipePath, [...problems, ...loaded.doubts]);
+  throw recipeInvalid(recipePath, problems, loaded.doubts);
 }
 
 /** Checks every part that can be looked at. Fails when there is no recipe to look at. */

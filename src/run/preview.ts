@@ -4,10 +4,11 @@ import { openDataset, type RowStream } from "../dataset/open.ts";
 import type { ChatMessage } from "../model/contract.ts";
 import { startTask } from "../orchestrator/advance.ts";
 import { joinKey } from "../recipe/key-path.ts";
+import { recipeInvalid } from "../recipe/problem.ts";
 import { moveTask } from "../task/encoded.ts";
 import { deriveSeed } from "../task/seed.ts";
 import type { Plan } from "./plan.ts";
-import { problemsOf, recipeInvalid } from "./recipe-problems.ts";
+import { problemsOf } from "./recipe-problems.ts";
 import type { Scanned } from "./scan-rows.ts";
 
 /** First role of the first row, and the first prompt of each role before any other has spoken. */

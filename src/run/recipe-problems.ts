@@ -15,8 +15,3 @@ export function problemsOf(thrown: unknown, key: string, loaded: LoadedRecipe): 
   const message = thrown.hint === undefined ? thrown.message : `${thrown.message} (${thrown.hint})`;
   return [loaded.problemAt(key, message)];
 }
-
-export function recipeInvalid(path: string, problems: readonly Problem[]): MatrixError {
-  const many = problems.length === 1 ? "1 problem" : `${problems.length} problems`;
-  return new MatrixError("recipe_invalid", `${path}: ${many}`, { problems });
-}

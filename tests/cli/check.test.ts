@@ -49,6 +49,15 @@ pattern = "sequence"
 roles = ["asker", "checker", "tools", "reward"]
 `;
 
+/** The doubts about two models that no role asks. */
+const IDLE = [
+  [8, "served"],
+  [12, "named"],
+].map(([line, name]) => ({
+  ...{ column: 2, file: expect.stringMatching(/r\.toml$/), line },
+  ...{ key: `models.${name}`, message: "no role asks this model" },
+}));
+
 const checked = (...args: string[]) =>
   withFolder(async (folder) => {
     await writeFile(join(folder, "r.toml"), RECIPE);
@@ -104,7 +113,13 @@ test("check prints tasks, models, roles, sandboxes and the first prompt", async 
     "  | system: Be brief.",
     "  | user: Why?",
     "",
-    "nothing is wrong with it",
+    "nothing is wrong with it, but",
+    `  ${folder}/r.toml:8:2: models.served: no role asks this model`,
+    "  8 | [models.served]",
+    "    |  ^",
+    `  ${folder}/r.toml:12:2: models.named: no role asks this model`,
+    "  12 | [models.named]",
+    "     |  ^",
     "",
   ]);
 });
@@ -127,7 +142,7 @@ test("check --json prints the same as one object", async () => {
       trials: 3,
       expected: 6,
       concurrency: 5,
-      doubts: [],
+      doubts: IDLE,
       models: [
         { name: "m", kind: "simulated", id: "simulated:m", endpoint: null, problem: null },
         {
@@ -317,8 +332,8 @@ test("--no-code looks at a recipe and its forecast without loading or starting a
     const { code, stdout } = await matrix(["check", "r.toml", "--no-code"], options);
     expect(code).toBe(0);
     expect(stdout).toContain(`module ${join(folder, "rule.ts")} in matrix itself`);
-    expect(stdout).toEndWith(
-      "no module was loaded and no program was started (--no-code)\nnothing is wrong with it\n",
+    expect(stdout).toContain(
+      "no module was loaded and no program was started (--no-code)\nnothing is wrong with it, but\n",
     );
     const pattern = ["--no-code", 'orchestrator={pattern="sequence",roles=["a","b","c"]}'];
     const forecast = await matrix(["drive", "r.toml", "--dry-run", ...pattern], options);

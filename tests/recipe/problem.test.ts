@@ -4,7 +4,7 @@
 import { expect, test } from "bun:test";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { formatProblem, mayHoldSecret } from "../../src/recipe/problem.ts";
+import { formatProblem, formatProblems, mayHoldSecret, recipeInvalid } from "../../src/recipe/problem.ts";
 import { withFolder } from "../parts/folder.ts";
 
 const inFile = (name: string, text: string, line: number, column?: number, key = "run.x") =>
@@ -91,4 +91,58 @@ test("words that only contain token, and small numbers, are not taken for secret
   expect(mayHoldSecret("run.x", "token = 1234567890")).toBe(true);
   expect(mayHoldSecret(undefined, "x = 1")).toBe(false);
   expect(mayHoldSecret("models.m.headers.X", "x = 1")).toBe(true);
+});
+
+const at = (line: number, key: string, message: string) => ({ file: "r.toml", line, key, message });
+
+test("problems that are alike are shown once from three on, with their number and places", () => {
+  const roles = Array.from({ length: 20 }, (_, index) => at(index, `roles.r${index}.modle`, "bad"));
+  expect(formatProblems(roles)).toEqual([
+    {
+      isPlaced: true,
+      text:
+        "r.toml:0: roles.r0.modle: bad\nthe same at 19 other places: roles.r1.modle, " +
+        "roles.r2.modle, roles.r3.modle, roles.r4.modle, roles.r5.modle, and 14 more",
+    },
+  ]);
+  expect(formatProblems(roles.slice(0, 3))[0]?.text).toEndWith(
+    "\nthe same at 2 other places: roles.r1.modle, roles.r2.modle",
+  );
+  expect(formatProblems(roles.slice(0, 2)).map(({ text }) => text)).toEqual([
+    "r.toml:0: roles.r0.modle: bad",
+    "r.toml:1: roles.r1.modle: bad",
+  ]);
+});
+
+test("problems with the same words about different keys are all shown, in their order", () => {
+  const missing = ["name", "dataset", "roles", "orchestrator"].map((key) => at(1, key, "missing"));
+  expect(formatProblems(missing)).toHaveLength(4);
+  const keys = ["base_url", "model", "kind"].map((key) => at(1, `models.m.${key}`, "missing"));
+  expect(formatProblems(keys)).toHaveLength(3);
+  const models = ["m", "n", "o"].map((key) => at(1, `models.${key}`, "idle"));
+  expect(formatProblems([...models, at(2, "run", "other")]).map(({ text }) => text)).toEqual([
+    "r.toml:1: models.m: idle\nthe same at 2 other places: models.n, models.o",
+    "r.toml:2: run: other",
+  ]);
+});
+
+test("a problem without a key or a file is shown by what it has", () => {
+  const lines = [1, 2, 3].map((line) => ({ file: "d.jsonl", line, message: "not JSON" }));
+  expect(formatProblems(lines)).toEqual([
+    {
+      isPlaced: true,
+      text: "d.jsonl:1: not JSON\nthe same at 2 other places: d.jsonl:2, d.jsonl:3",
+    },
+  ]);
+  expect(formatProblems([{ message: "x" }])).toEqual([{ isPlaced: false, text: "x" }]);
+});
+
+test("the error of a recipe counts its problems, and its doubts apart", () => {
+  const one = { message: "x" };
+  expect(recipeInvalid("r", [one]).message).toBe("r: 1 problem");
+  expect(recipeInvalid("r", [one, one], [one]).message).toBe("r: 2 problems, and 1 doubt");
+  expect(recipeInvalid("r", [one], [one, one])).toMatchObject({
+    message: "r: 1 problem, and 2 doubts",
+    problems: [one, one, one],
+  });
 });

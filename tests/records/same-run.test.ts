@@ -39,7 +39,9 @@ function against(
     expect(error).toMatchObject({
       code: "run_refused",
       message: "runs/x holds another run",
-      hint: "start anew with --fresh (the old directory is kept aside), or choose another with -o",
+      hint:
+        "start anew with --fresh (the old directory is kept aside), choose another directory with -o, " +
+        "or give this recipe a name of its own",
     });
     return error.problems.map(({ message }) => message);
   }

@@ -2,7 +2,8 @@
 
 import { expect, test } from "bun:test";
 import { MatrixError } from "../../src/error.ts";
-import { problemsOf, recipeInvalid } from "../../src/run/recipe-problems.ts";
+import { recipeInvalid } from "../../src/recipe/problem.ts";
+import { problemsOf } from "../../src/run/recipe-problems.ts";
 import { withFolder } from "../parts/folder.ts";
 import { prepareSmallRun } from "./small-run.ts";
 

@@ -60,22 +60,55 @@ export function compileExpression(source: string): Expression {
 export function keysNamed(source: string, variable: string): ReadonlySet<string> {
   const found = new Set<string>();
   const visit = (node: unknown): void => {
-    if (Array.isArray(node)) {
-      for (const child of node) visit(child);
-      return;
-    }
+    if (Array.isArray(node)) node.forEach(visit);
     if (typeof node !== "object" || node === null || !("op" in node) || !("args" in node)) return;
-    const { op, args } = node;
-    if ((op === "." || op === "[]") && Array.isArray(args)) {
-      const [object, key] = args;
-      const name = op === "[]" && key?.op === "value" ? key.args : key;
-      if (object?.op === "id" && object.args === variable && typeof name === "string")
-        found.add(name);
-    }
-    visit(args);
+    const [object, name] = accessIn(node) ?? [];
+    if (name !== undefined && isVariable(object, variable)) found.add(name);
+    visit(node.args);
   };
   visit(environment.parse(source).ast);
   return found;
+}
+
+/** A field of `result`, or of the result of a role: `results.judge.points`. */
+export interface NamedField {
+  /** Null for `result`. */
+  readonly role: string | null;
+  readonly field: string;
+}
+
+/** Every field of a result that an expression reads, each once. */
+export function fieldsNamed(source: string): readonly NamedField[] {
+  const found = new Map<string, NamedField>();
+  const visit = (node: unknown): void => {
+    if (Array.isArray(node)) node.forEach(visit);
+    if (typeof node !== "object" || node === null || !("op" in node) || !("args" in node)) return;
+    const [object, field] = accessIn(node) ?? [];
+    const [owner, role] = accessIn(object) ?? [];
+    if (field !== undefined && isVariable(object, "result"))
+      found.set(field, { role: null, field });
+    if (field !== undefined && role !== undefined && isVariable(owner, "results"))
+      found.set(`${role} ${field}`, { role, field });
+    visit(node.args);
+  };
+  visit(environment.parse(source).ast);
+  return [...found.values()];
+}
+
+/** The object and the name of `object.name` and of `object["name"]`. */
+function accessIn(node: unknown): readonly [object: unknown, name: string] | null {
+  if (typeof node !== "object" || node === null || !("op" in node) || !("args" in node))
+    return null;
+  const { op, args } = node;
+  if ((op !== "." && op !== "[]") || !Array.isArray(args)) return null;
+  const [object, key] = args;
+  const name = op === "[]" && key?.op === "value" ? key.args : key;
+  return typeof name === "string" ? [object, name] : null;
+}
+
+function isVariable(node: unknown, name: string): boolean {
+  const { op, args } = (node ?? {}) as { readonly op?: unknown; readonly args?: unknown };
+  return op === "id" && args === name;
 }
 
 /**

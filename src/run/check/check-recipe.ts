@@ -3,16 +3,18 @@
 
 import { MatrixError, type Problem } from "../../error.ts";
 import { examineRecipe, type LoadedRecipe } from "../../recipe/load.ts";
+import { recipeInvalid } from "../../recipe/problem.ts";
 import { checkCache } from "../answers.ts";
 import type { Plan } from "../plan.ts";
 import { type Examined, examine, type PrepareOptions } from "../prepare.ts";
 import { firstRowOf, type Preview, previewRow } from "../preview.ts";
 import { probeEndpoints } from "../probe/endpoints.ts";
 import { checkPrograms } from "../probe/programs.ts";
-import { problemsOf, recipeInvalid } from "../recipe-problems.ts";
+import { problemsOf } from "../recipe-problems.ts";
 import { type Scanned, scanRows } from "../scan-rows.ts";
 import { checkCode } from "./code-part.ts";
 import { withoutSecrets } from "./environment.ts";
+import { laterDoubts } from "./later-doubts.ts";
 import { hasModules, type Reach, reachOf } from "./reach.ts";
 
 export interface CheckOptions extends PrepareOptions {
@@ -28,6 +30,8 @@ export interface CheckedRecipe {
   readonly loaded: LoadedRecipe;
   readonly models: Plan["models"];
   readonly scanned: Scanned;
+  /** Probable mistakes, also those that only rows and the run directory tell. */
+  readonly doubts: readonly Problem[];
   /** Null when code that was left out would decide it. */
   readonly preview: Preview | null;
 }
@@ -60,7 +64,8 @@ export async function checkRecipe(path: string, options: CheckOptions): Promise<
     });
   failures.throwIfAny();
   if (scanned === null) throw new Error("bug: a dataset without a problem was not read");
-  return { loaded, models, scanned, preview };
+  const later = await laterDoubts(loaded, scanned.scan.rows, options.cwd);
+  return { loaded, models, scanned, doubts: [...loaded.doubts, ...later], preview };
 }
 
 async function previewHere(
@@ -134,6 +139,6 @@ class Failures {
       this.#thrown.length === 1 &&
       this.#problems.length === Math.max(1, only?.problems.length ?? 0);
     if (isAlone) throw only;
-    throw recipeInvalid(this.#path, [...this.#problems, ...this.loaded.doubts]);
+    throw recipeInvalid(this.#path, this.#problems, this.loaded.doubts);
   }
 }

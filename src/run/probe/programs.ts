@@ -2,11 +2,12 @@
 
 import { filesIn } from "../../agent/role-files.ts";
 import { joinKey } from "../../recipe/key-path.ts";
+import { recipeInvalid } from "../../recipe/problem.ts";
 import type { Recipe } from "../../recipe/schema/schema.ts";
 import { SandboxSite } from "../../sandbox/site.ts";
 import type { Log } from "../../telemetry/log.ts";
 import type { Plan } from "../plan.ts";
-import { problemsOf, recipeInvalid } from "../recipe-problems.ts";
+import { problemsOf } from "../recipe-problems.ts";
 
 /**
  * Fails with `recipe_invalid` and every program that does not start. Programs in containers are not
