@@ -4,7 +4,12 @@
 import { expect, test } from "bun:test";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { formatProblem, formatProblems, mayHoldSecret, recipeInvalid } from "../../src/recipe/problem.ts";
+import {
+  formatProblem,
+  formatProblems,
+  mayHoldSecret,
+  recipeInvalid,
+} from "../../src/recipe/problem.ts";
 import { withFolder } from "../parts/folder.ts";
 
 const inFile = (name: string, text: string, line: number, column?: number, key = "run.x") =>
