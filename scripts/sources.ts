@@ -20,7 +20,14 @@ export function hashOfSources(): string {
     "sandboxes/matrix-agent.mjs",
   ];
   const hash = createHash("sha256").update(Bun.version);
-  for (const path of ["bun.lock", "package.json", "scripts/build", ...carried, ...sources])
+  for (const path of [
+    "bun.lock",
+    "package.json",
+    "scripts/build",
+    "scripts/page.ts",
+    ...carried,
+    ...sources,
+  ])
     hash.update(`\n${path}\n`).update(readFileSync(join(ROOT, path)));
   return hash.digest("hex");
 }

@@ -146,12 +146,15 @@ function withoutEnv<T>(names: readonly string[], run: () => T): T {
   }
 }
 
+const main = fileURLToPath(new URL("./main.ts", import.meta.url));
+
+/** True in a compiled binary, where the source lies in a file system of its own. */
+export const isCompiled = main.startsWith("/$bunfs/");
+
 /** The command that starts this program: the binary, or its source under the present runtime. */
 export function ownCommand(): { readonly file: string; readonly args: readonly string[] } {
-  const script = fileURLToPath(new URL("./main.ts", import.meta.url));
-  if (deno !== undefined) return { file: process.execPath, args: ["run", "-A", script] };
-  // In a compiled binary the source lies in a file system of its own.
-  return { file: process.execPath, args: script.startsWith("/$bunfs/") ? [] : [script] };
+  if (deno !== undefined) return { file: process.execPath, args: ["run", "-A", main] };
+  return { file: process.execPath, args: isCompiled ? [] : [main] };
 }
 
 /** Makes `import … from "matrix"` in user modules give `sdk`. On Deno deno.json does this. */

@@ -48,12 +48,20 @@ const SHARED_PACKAGES: Readonly<Record<string, RegExp>> = {
   // The borders where data enters.
   valibot:
     /^(recipe\/(schema\/(\w+-)?schema|validate|difference)|task\/usage-schema|peer\/control|agent\/exec|records\/(manifest|check-record|driver-file|holder|annotations\/annotation)|view\/routes\/judging-routes)\.ts$/,
+  // The web page.
+  preact: /^view\/page\//,
+  "@preact/signals": /^view\/page\//,
+  "@tanstack/preact-table": /^view\/page\/records\//,
+  "eventsource-parser": /^(model\/endpoint\/body|view\/page\/source\/http)\.ts$/,
+  diff: /^(sandbox\/changes|view\/page)\//,
+  "highlight.js": /^view\/page\/text\//,
+  "markdown-it": /^view\/page\/text\//,
   "yocto-queue": /^(host\/role|model\/(limit|line))\.ts$/,
   "fastest-levenshtein": /^(recipe\/validate|dataset\/files)\.ts$/,
 };
 
 const filesBelow = (folder: string): readonly string[] =>
-  readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".ts"));
+  readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((name) => /\.tsx?$/.test(name));
 const files = filesBelow(SRC);
 const textOf = new Map(files.map((file) => [file, readFileSync(join(SRC, file), "utf8")]));
 const imports = new Map(files.map((file) => [file, importsOf(textOf.get(file) ?? "")]));

@@ -4,6 +4,7 @@
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import type { Notices, ThirdParty } from "../../src/cli/licenses/notices.ts";
+import { buildPage, pageInputs } from "../page.ts";
 import { BUN_PARTS } from "./bun-parts.ts";
 
 const ROOT = join(import.meta.dir, "../..");
@@ -22,13 +23,15 @@ interface Manifest {
 
 /** Folders of all packages of which code is in the binary, from the top of the project. */
 export async function bundledFolders(): Promise<readonly string[]> {
+  await buildPage();
   const built = await Bun.build({
     entrypoints: ENTRIES.map((entry) => join(ROOT, entry)),
     target: "bun",
     metafile: true,
   });
   const folders = new Set<string>();
-  for (const input of Object.keys(built.metafile?.inputs ?? {})) {
+  const inputs = [...Object.keys(built.metafile?.inputs ?? {}), ...(await pageInputs())];
+  for (const input of inputs) {
     const path = relative(ROOT, join(process.cwd(), input));
     const folder = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1];
     if (folder !== undefined) folders.add(folder);

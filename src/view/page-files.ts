@@ -1,6 +1,9 @@
 // The files of the page, as they are served: compressed with gzip, which every browser reads.
+// scripts/page.ts makes them. The binary carries them; a run from source makes them when needed.
 
-import { gzipSync } from "node:zlib";
+import { readFile } from "node:fs/promises";
+import { extname } from "node:path";
+import { isCompiled } from "../platform.ts";
 
 export interface PageFile {
   /** The media type. */
@@ -11,8 +14,27 @@ export interface PageFile {
 /** Files by their names, such as index.html. */
 export type PageFiles = ReadonlyMap<string, PageFile>;
 
+const TYPES: Readonly<Record<string, string>> = {
+  ".html": "text/html; charset=utf-8",
+  ".js": "text/javascript; charset=utf-8",
+  ".css": "text/css; charset=utf-8",
+  ".svg": "image/svg+xml",
+  ".woff2": "font/woff2",
+};
+
 export async function loadPage(): Promise<PageFiles> {
-  const html = "<!doctype html><title>matrix view</title><p>The API is at /api/runs.";
-  const type = "text/html; charset=utf-8";
-  return new Map([["index.html", { type, gzip: new Uint8Array(gzipSync(html)) }]]);
+  if (!isCompiled) {
+    // The path is no literal, so that the bundler leaves it out.
+    const builder = new URL("../../scripts/page.ts", import.meta.url).href;
+    await (await import(builder)).buildPage();
+  }
+  const { default: files } = await import("../../dist/page/files.js");
+  return new Map(
+    await Promise.all(
+      files.map(async ([name, path]): Promise<[string, PageFile]> => {
+        const gzip = new Uint8Array(await readFile(path));
+        return [name, { type: TYPES[extname(name)] ?? "application/octet-stream", gzip }];
+      }),
+    ),
+  );
 }

@@ -1,0 +1,6 @@
+// How far the server is that reads the records of a run for the first time; null while it does not.
+
+import { signal } from "@preact/signals";
+import type { Opening } from "../../api.ts";
+
+export const opening = signal<Opening["opening"] | null>(null);
