@@ -3,9 +3,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import { rm, stat, writeFile } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import axe from "axe-core";
 import type { Browser, Page } from "playwright-core";
 import type { RunsAnswer } from "../../../src/view/api.ts";
 import { BINARY, matrix } from "../../parts/binary.ts";
@@ -14,7 +14,6 @@ import { until } from "../../parts/until.ts";
 import { type Look, launchBrowser, openPage, settled } from "./browser.ts";
 import { hostileRecords, LONG_HOPS, manyRecords, SCRIPT_ID } from "./hostile.ts";
 
-const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 const MANY = 20_000;
 const WIDE: Look = { width: 1280, theme: "light" };
 const PHONE: Look = { width: 390, theme: "dark" };
@@ -360,9 +359,9 @@ async function started(args: readonly string[]): Promise<string> {
 
 /** Faults of accessibility, as axe names them. */
 async function violations(page: Page): Promise<readonly string[]> {
-  await page.evaluate(await Bun.file(AXE).text());
+  await page.evaluate(axe.source);
   return page.evaluate(async () => {
-    const { axe } = globalThis as unknown as {
+    const { axe: here } = globalThis as unknown as {
       readonly axe: {
         run(): Promise<{
           readonly violations: readonly {
@@ -372,7 +371,7 @@ async function violations(page: Page): Promise<readonly string[]> {
         }>;
       };
     };
-    const { violations: found } = await axe.run();
+    const { violations: found } = await here.run();
     return found.flatMap(({ id, nodes }) => nodes.slice(0, 3).map(({ html }) => `${id}: ${html}`));
   });
 }
