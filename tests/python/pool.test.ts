@@ -169,3 +169,68 @@ test("questions that come together go in as few lists as hold them", () =>
     const lists = (await readFile(path, "utf8")).trim().split("\n").map(Number);
     expect(lists).toEqual([256, 256, 88, 1, 256]);
   }));
+
+/** Kills each interpreter that loads the file, as often as the file `kills` says. */
+const KILLED_LOADING = `import os
+from matrix_agent import done, orchestrator, to
+HERE = os.path.dirname(__file__)
+KILLS = os.path.join(HERE, "kills")
+def left():
+    return int(open(KILLS).read()) if os.path.exists(KILLS) else 0
+if left() > 0:
+    count = left() - 1
+    open(KILLS, "w").write(str(count))
+    os.kill(os.getpid(), 9)
+@orchestrator
+class Rule:
+    def start(self, row, context): return to("a")
+    def next(self, state, result, context):
+        if not os.path.exists(KILLS):
+            open(KILLS, "w").write(str(state))
+            os.kill(os.getpid(), 9)
+        return to("a", state)
+`;
+
+test.each([
+  [4, "is answered", '"to":"a"'],
+  [5, "fails", "the rule can no longer be asked: "],
+] as const)(
+  "when the next %d interpreters are killed while they load, a question %s",
+  (kills, _, answer) =>
+    withFolder(async (folder) => {
+      const path = join(folder, "rule.py");
+      await writeFile(path, KILLED_LOADING);
+      const { pool } = await InterpreterPool.open({
+        ...{ command: ["python3"], path, processes: 1, decideMs: 20_000 },
+        ...RULE,
+        say: () => undefined,
+      });
+      const asked = await ask(pool, kills).catch(({ message }: MatrixError) => ({ message }));
+      expect(JSON.stringify(asked)).toContain(answer);
+    }),
+);
+
+test.each([
+  [2, "is answered", '"to":"answered"'],
+  [3, "fails", "the rule ended its interpreter each time it was asked"],
+] as const)("a question that was alone when %d interpreters died %s", (alone, _, what) =>
+  withPool(
+    // The first interpreter dies with both questions.
+    "path = os.path.join(os.path.dirname(__file__), 'deaths')\n" +
+      "deaths = int(open(path).read()) if os.path.exists(path) else 0\n" +
+      `if state == 'bad' and deaths <= ${alone}:\n` +
+      "    open(path, 'w').write(str(deaths + 1))\n" +
+      "    os._exit(1)\n" +
+      "return to('answered', state)",
+    async (pool) => {
+      const both = await Promise.all(
+        ["good", "bad"].map((state) =>
+          ask(pool, state).catch(({ message }: MatrixError) => ({ message })),
+        ),
+      );
+      expect(both[0]).toEqual({ decided: { to: "answered", state: "good" } });
+      expect(JSON.stringify(both[1])).toContain(what);
+    },
+    { processes: 1 },
+  ),
+);
