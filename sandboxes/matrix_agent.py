@@ -407,10 +407,13 @@ class Context:
 # --- Errors ---
 
 
+_OWN_FILES = (__file__, os.path.join(os.path.dirname(__file__), "matrix_graph.py"))
+
+
 def _stack_of(error: BaseException) -> str:
     """The traceback from the user's first call on."""
     frames = error.__traceback__
-    while frames is not None and frames.tb_frame.f_code.co_filename == __file__:
+    while frames is not None and frames.tb_frame.f_code.co_filename in _OWN_FILES:
         frames = frames.tb_next
     # An error of this library alone has all of its frames.
     return "".join(
@@ -821,7 +824,7 @@ class _Watch:
 
 def _is_users(file: str) -> bool:
     is_library = file.startswith(_LIBRARIES) or "-packages" in file or file.startswith("<frozen ")
-    return file != __file__ and not is_library
+    return file not in _OWN_FILES and not is_library
 
 
 def _decide_watched(made: Any, ask: Dict[str, Json]) -> Dict[str, Json]:
@@ -889,6 +892,18 @@ def _marked(kind: str, module: str) -> _Mark:
     return own[0]
 
 
+def _graph_in(module: types.ModuleType, told: Dict[str, Json]) -> Any:
+    """The rule of a graph of LangGraph, which the file exports by a name."""
+    import matrix_graph
+
+    graph = told["graph"]
+    names = [graph["name"]] if graph["name"] != "default" else ["graph", "build"]
+    found = [name for name in names if hasattr(module, name)]
+    if not found:
+        raise LookupError(f"the file has no {' and no '.join(names)}: name the graph after a #")
+    return matrix_graph.make(getattr(module, found[0]), told["settings"], graph)
+
+
 def _place_of(error: BaseException, path: str) -> Dict[str, Json]:
     """The line and the column of an error in the user's file, as far as they are known."""
     if isinstance(error, SyntaxError) and error.filename is not None:
@@ -918,10 +933,11 @@ def _serve_file() -> None:
     version = ".".join(str(part) for part in sys.version_info[:3])
     about = {"python": version, "executable": sys.executable}
     try:
-        made = _marked(kind, _load(path).__name__).value
+        module = _load(path)
+        made = _marked(kind, module.__name__).value if kind != "graph" else _graph_in(module, first)
         if kind == "rule":
             made = _make_rule(made, first["settings"])
-        elif not callable(made):
+        elif kind != "graph" and not callable(made):
             raise TypeError(f"@{kind} marks a {type(made).__name__}, which is no function")
     except BaseException as error:
         told: Dict[str, Json] = {
@@ -930,9 +946,10 @@ def _serve_file() -> None:
         }
         if isinstance(error, ModuleNotFoundError):
             told["lacks"] = error.name
-        replies.write(_encode({**about, "error": {**told, **_place_of(error, path)}}))
+        place = getattr(error, "place", None) or _place_of(error, path)
+        replies.write(_encode({**about, "error": {**told, **place}}))
         return
-    has = [kind] if kind != "rule" else [
+    has = [kind] if kind not in ("rule", "graph") else [
         name for name in _OPERATIONS if callable(getattr(made, name, None))
     ]
     replies.write(_encode({**about, "operations": has}))

@@ -13,10 +13,11 @@ export function hashOfSources(): string {
     .filter((name) => /\.\w+$/.test(name))
     .map((name) => join("src", name))
     .sort();
-  // The binary carries these two as text.
+  // The binary carries these as text.
   const carried = [
     "sandboxes/matrix_agent.py",
     "sandboxes/matrix_data.py",
+    "sandboxes/matrix_graph.py",
     "sandboxes/matrix-agent.mjs",
   ];
   const hash = createHash("sha256").update(Bun.version);

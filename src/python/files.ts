@@ -5,7 +5,7 @@
 import { basename } from "node:path";
 import { type ErrorCode, MatrixError } from "../error.ts";
 import type { Json, JsonObject } from "../task/json.ts";
-import type { About, Kind } from "./interpreter.ts";
+import type { About, GraphExport, Kind } from "./interpreter.ts";
 import { InterpreterPool } from "./pool.ts";
 import { commandFor } from "./script.ts";
 
@@ -40,6 +40,7 @@ export interface AskedFile {
   readonly kind: Kind;
   readonly path: string;
   readonly settings: Json;
+  readonly graph?: GraphExport;
   /** The interpreter of a role that has its own. */
   readonly command?: readonly string[] | undefined;
 }
@@ -55,6 +56,7 @@ export interface Opened {
 const BLAMES: { readonly [kind in Kind]: { readonly code: ErrorCode; readonly subject: string } } =
   {
     rule: { code: "orchestrator_failed", subject: "the rule" },
+    graph: { code: "orchestrator_failed", subject: "the graph" },
     request: { code: "prompt_failed", subject: "the request" },
     replies: { code: "model_refused_request", subject: "the simulated model's replies" },
   };
@@ -75,14 +77,14 @@ export class PythonFiles {
 
   /** Fails with `module_invalid` when the file does not load. */
   async open(file: AskedFile): Promise<Opened> {
-    const { kind, path, settings } = file;
+    const { kind, path, settings, graph } = file;
     const command = await this.commandFor(path, file.command);
-    const key = JSON.stringify([kind, path, settings, command]);
+    const key = JSON.stringify([kind, path, settings, graph, command]);
     const { processes, decideMs, watchesAll, say } = this.#options;
     const opened =
       this.#opened.get(key) ??
       InterpreterPool.open({
-        ...{ command, path, kind, settings, processes, decideMs },
+        ...{ command, path, kind, settings, graph, processes, decideMs },
         watched: watchesAll ? null : WATCHED,
         blame: BLAMES[kind],
         say: (line) => say(path, line),

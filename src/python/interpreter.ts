@@ -15,8 +15,19 @@ import { statesNeeds } from "./script.ts";
 /** Characters of stderr that an error shows. */
 const LAST_WORDS = 2000;
 
-/** The decorator of the library that marks what is asked. */
-export type Kind = "rule" | "request" | "replies";
+/** The decorator of the library that marks what is asked; a graph is exported by a name. */
+export type Kind = "rule" | "graph" | "request" | "replies";
+
+/** What the check of a graph needs. */
+export interface GraphExport {
+  /** The path of the graph in errors. */
+  readonly path: string;
+  /** The name under which the file exports it. */
+  readonly name: string;
+  readonly roles: readonly string[];
+  /** False where a task may not go several ways at once. */
+  readonly canFork: boolean;
+}
 
 export interface PythonFile {
   /** The interpreter and its arguments. */
@@ -25,6 +36,8 @@ export interface PythonFile {
   readonly kind: Kind;
   /** Settings that the constructor of a rule takes. */
   readonly settings: Json;
+  /** Set for the kind `graph`. */
+  readonly graph?: GraphExport | undefined;
   /** Questions of each operation that are watched for purity; null for all. */
   readonly watched: number | null;
 }

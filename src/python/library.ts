@@ -1,10 +1,11 @@
-// The Python library (sandboxes/matrix_agent.py) in a folder of this process, where interpreters
-// find it.
+// The Python library (sandboxes/matrix_agent.py, and its part for graphs) in a folder of this
+// process, where interpreters find it.
 
 import { rmSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import library from "../../sandboxes/matrix_agent.py" with { type: "text" };
+import graphs from "../../sandboxes/matrix_graph.py" with { type: "text" };
 import { makeTemporaryFolder } from "../task/temporary-folder.ts";
 
 let path: Promise<string> | null = null;
@@ -20,5 +21,6 @@ async function writeLibrary(): Promise<string> {
   process.once("exit", () => rmSync(made, { recursive: true, force: true }));
   const path = join(made, "matrix_agent.py");
   await writeFile(path, library);
+  await writeFile(join(made, "matrix_graph.py"), graphs);
   return path;
 }

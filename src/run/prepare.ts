@@ -10,11 +10,14 @@ import { MatrixError, type Problem } from "../error.ts";
 import { type ModelPlan, planModel } from "../model/create.ts";
 import type { Orchestrator, RemoteOrchestrator } from "../orchestrator/contract.ts";
 import { createOrchestrator } from "../orchestrator/create.ts";
+import { createPythonGraph } from "../orchestrator/graph/python-graph.ts";
 import { createPythonRule } from "../orchestrator/python-rule.ts";
+import { compileOptional } from "../orchestrator/results.ts";
 import { PythonFiles, type PythonLoader } from "../python/files.ts";
 import { unplaced } from "../recipe/built-in/place.ts";
 import type { Environment } from "../recipe/compose.ts";
 import { isModule, readRecipeFile } from "../recipe/files.ts";
+import { parseGraphPath } from "../recipe/graph-path.ts";
 import { joinKey } from "../recipe/key-path.ts";
 import { type ExaminedRecipe, examineRecipe, type LoadedRecipe } from "../recipe/load.ts";
 import type { Soundness } from "../recipe/mending.ts";
@@ -108,15 +111,22 @@ async function createRule(
   { orchestrator, roles, run }: Recipe,
   { loadModule, python }: { loadModule: typeof loadUserModule; python: PythonLoader },
 ): Promise<Orchestrator | RemoteOrchestrator> {
-  if (!("module" in orchestrator) || !isPython(orchestrator.module))
-    return createOrchestrator(
-      orchestrator,
-      loadModule,
-      Object.keys(roles),
-      run.delivery !== "at-most-once",
-    );
-  const { module: path, with: settings } = orchestrator;
-  return createPythonRule(await python.open({ kind: "rule", path, settings }));
+  const canFork = run.delivery !== "at-most-once";
+  const names = Object.keys(roles);
+  if ("module" in orchestrator && isPython(orchestrator.module)) {
+    const { module: path, with: settings } = orchestrator;
+    return createPythonRule(await python.open({ kind: "rule", path, settings }));
+  }
+  if ("graph" in orchestrator) {
+    const { graph, with: settings, score } = orchestrator;
+    const { module: path, name } = parseGraphPath(graph);
+    if (isPython(path)) {
+      const told = { path: graph, name, roles: names, canFork };
+      const opened = await python.open({ kind: "graph", path, settings, graph: told });
+      return createPythonGraph(opened, compileOptional(score));
+    }
+  }
+  return createOrchestrator(orchestrator, loadModule, names, canFork);
 }
 
 function pythonOf({ python }: Recipe, watchesAll: boolean): PythonFiles {

@@ -10,25 +10,21 @@ import { isUnanswered } from "../../task/task.ts";
 import {
   type Done,
   done,
-  END_REASONS,
-  type EndReason,
   fork,
   type Orchestrator,
   type Route,
   type RouteContext,
   to,
 } from "../contract.ts";
-import { type Compiled, outcomeOf, scoreOf, variablesOf } from "../results.ts";
+import type { Compiled } from "../results.ts";
 import { checkGraph, isParallel } from "./check.ts";
+import { endOf } from "./end.ts";
 import { Frame, type Surroundings, type Task } from "./frame.ts";
 import { asJson, type MessageClasses } from "./messages.ts";
 import { GRAPH, type Leaf, leavesOf, load, revived, saveAll, saveLone, stateOf } from "./saved.ts";
 import { type Place, placesIn, type Shape, shapeOf } from "./shape.ts";
 import { graphOf, START } from "./state-graph.ts";
 import { run, Walk } from "./walk.ts";
-
-/** Channels of the state that say how the record ends, if the graph has them. */
-const ENDING = { reason: "stop_reason", score: "score", outcome: "outcome" } as const;
 
 export interface GraphOptions {
   /** The name of the graph in errors. */
@@ -154,20 +150,7 @@ class GraphRule {
   #end(root: Frame, result: Json, context: RouteContext): Route {
     const values: Record<string, Json> = {};
     for (const [name, value] of Object.entries(root.values())) values[name] = asJson(value, name);
-    const {
-      [ENDING.reason]: reason = "completed",
-      [ENDING.outcome]: told = null,
-      [ENDING.score]: stated,
-    } = values;
-    if (!isEndReason(reason))
-      throw new Error(
-        `${ENDING.reason} is ${JSON.stringify(reason)}; allowed: ${END_REASONS.join(", ")}`,
-      );
-    const outcome = isJsonObject(told) ? told : outcomeOf(result);
-    const score = scoreOf(this.#score, stated === undefined ? outcome : { score: stated }, () =>
-      variablesOf(context, result, values),
-    );
-    return done({ reason, outcome, score });
+    return endOf(values, result, this.#score, context);
   }
 }
 
@@ -246,8 +229,4 @@ function resultsOf(answers: readonly (readonly [task: Task, answer: Answer])[]):
  */
 function configOf(answer: Answer): unknown {
   return { configurable: answer };
-}
-
-function isEndReason(value: Json): value is EndReason {
-  return END_REASONS.some((reason) => reason === value);
 }

@@ -32,9 +32,11 @@ import recipes_natural_reasoning_score_md from "../../../recipes/natural-reasoni
 import recipes_natural_reasoning_score_schema_json from "../../../recipes/natural-reasoning/score.schema.json" with { type: "text" };
 import recipes_tau2_gold_toml from "../../../recipes/tau2-gold.toml" with { type: "text" };
 import recipes_tau2_graph_toml from "../../../recipes/tau2-graph.toml" with { type: "text" };
+import recipes_tau2_python_graph_toml from "../../../recipes/tau2-python-graph.toml" with { type: "text" };
 import recipes_tau2_python_toml from "../../../recipes/tau2-python.toml" with { type: "text" };
 import recipes_tau2_toml from "../../../recipes/tau2.toml" with { type: "text" };
 import recipes_tau2_gold_jsonl from "../../../recipes/tau2/gold.jsonl" with { type: "text" };
+import recipes_tau2_graph_py from "../../../recipes/tau2/graph.py" with { type: "text" };
 import recipes_tau2_graph_ts from "../../../recipes/tau2/graph.ts" with { type: "text" };
 import recipes_tau2_message_ts from "../../../recipes/tau2/message.ts" with { type: "text" };
 import recipes_tau2_orchestrator_ts from "../../../recipes/tau2/orchestrator.ts" with { type: "text" };
@@ -144,9 +146,11 @@ export const FILES = new Map([
   ["recipes/natural-reasoning/score.schema.json", recipes_natural_reasoning_score_schema_json],
   ["recipes/tau2-gold.toml", recipes_tau2_gold_toml],
   ["recipes/tau2-graph.toml", recipes_tau2_graph_toml],
+  ["recipes/tau2-python-graph.toml", recipes_tau2_python_graph_toml],
   ["recipes/tau2-python.toml", recipes_tau2_python_toml],
   ["recipes/tau2.toml", recipes_tau2_toml],
   ["recipes/tau2/gold.jsonl", recipes_tau2_gold_jsonl],
+  ["recipes/tau2/graph.py", recipes_tau2_graph_py],
   ["recipes/tau2/graph.ts", recipes_tau2_graph_ts],
   ["recipes/tau2/message.ts", recipes_tau2_message_ts],
   ["recipes/tau2/orchestrator.ts", recipes_tau2_orchestrator_ts],

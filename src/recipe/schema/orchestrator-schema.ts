@@ -163,9 +163,9 @@ const moduleOrchestrator = v.strictObject({
 const graphOrchestrator = v.strictObject({
   graph: described(
     v.pipe(path, v.title("path, with `#EXPORT`")),
-    "A module, and after `#` the export that is a compiled StateGraph of LangGraph.js, or a " +
-      "function of the `with` table that returns one. Without `#`, the default export. " +
-      "The nodes are roles.",
+    "A module or a file of Python, and after `#` the compiled StateGraph of LangGraph in it, or a " +
+      "function of the `with` table that returns one. Without `#`, the default export; in Python " +
+      "`graph`, or else `build`. The nodes are roles.",
     "graph.ts#build",
   ),
   with: v.optional(
