@@ -2,6 +2,7 @@
 // programs load.
 
 import { Command, InvalidArgumentError, Option } from "commander";
+import { closest, distance } from "fastest-levenshtein";
 import { hubAccess } from "../dataset/hub-access.ts";
 import { MatrixError } from "../error.ts";
 import { type ExportOptions, type ExportSummary, exportRuns } from "../export/export.ts";
@@ -42,10 +43,26 @@ interface ExportFlags {
   readonly json?: boolean;
 }
 
+/** The name of a format. An unknown name is told the nearest one, such as trl-kto for kto. */
+function formatNamed(given: string): string {
+  const names = Object.keys(FORMATS);
+  if (names.includes(given)) return given;
+  const wanted = given.toLowerCase().replaceAll(/[_ ]/g, "-");
+  const near = names.find((name) => name.split("-").includes(wanted)) ?? closest(wanted, names);
+  const isNear = near.includes(wanted) || distance(wanted, near) <= SLIPS_MAX;
+  throw new InvalidArgumentError(
+    `${isNear ? `Did you mean ${near}? ` : ""}Allowed choices are ${names.join(", ")}.`,
+  );
+}
+
+/** Letters by which a name may differ from the one that was meant. */
+const SLIPS_MAX = 2;
+
 const OPTIONS: readonly Option[] = [
   new Option("--to <format>", "the format to write")
     .env("MATRIX_TO")
     .choices(Object.keys(FORMATS))
+    .argParser(formatNamed)
     .makeOptionMandatory(),
   new Option(
     "-o, --output <path>",

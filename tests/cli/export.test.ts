@@ -73,7 +73,14 @@ test.each([
   [["--as", "a=user=b"], "It must be ROLE=assistant or ROLE=user"],
   [["--filter", "row."], "error: option '--filter <cel>' argument 'row.' is invalid."],
   [["--dedupe", "fuzzy"], "Allowed choices are exact, near."],
-  [["--to", "csv"], "Allowed choices are "],
+  [["--to", "csv"], "argument 'csv' is invalid. Allowed choices are openai, "],
+  [
+    ["--to", "kto"],
+    "argument 'kto' is invalid. Did you mean trl-kto? Allowed choices are openai, ",
+  ],
+  [["--to", "TRL_DPO"], "Did you mean trl-dpo? "],
+  [["--to", "prompt"], "Did you mean trl-prompt? "],
+  [["--to", "shargpt"], "Did you mean sharegpt? "],
 ])("export %j is refused with exit 2", (args, message) =>
   withRun(async (run) => {
     const { code, stderr } = await run(...args);

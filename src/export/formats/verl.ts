@@ -6,10 +6,19 @@ import type { JsonObject } from "../../task/json.ts";
 import type { Columns, Conversation, FormatOptions, Turn } from "../contract.ts";
 import { tableFormat } from "../files/table.ts";
 import { markedText, mediaCells, mediaColumns } from "../media.ts";
-import { omitDetails, openaiMessage } from "../messages.ts";
+import { omitDetails, openaiMessage, toolsText } from "../messages.ts";
 import { groundTruthOf, promptOf } from "../prompts.ts";
 
 const PROMPT: Columns = { role: "string", content: "string" };
+
+const EXTRA: Columns = {
+  split: "string",
+  index: "int64",
+  id: "string",
+  row: "json",
+  need_tools_kwargs: "bool",
+  tools: "string",
+};
 
 export const verl = tableFormat({
   about: "reinforcement learning of verl: prompt, reward_model and extra_info, once for each row",
@@ -21,7 +30,8 @@ export const verl = tableFormat({
     prompt: { list: { struct: PROMPT } },
     ability: "string",
     reward_model: { struct: { style: "string", ground_truth: "string" } },
-    extra_info: { struct: { split: "string", index: "int64", id: "string", row: "json" } },
+    agent_name: "string",
+    extra_info: { struct: EXTRA },
     ...mediaColumns(options, ["image", "audio"]),
   }),
   rowsOf: async ({ number, run, record, conversation }, options, path) => {
@@ -32,15 +42,20 @@ export const verl = tableFormat({
     }
     const { row, id } = record;
     const truth = groundTruthOf(record, options);
-    // verl takes tools from a file of its own.
-    if (conversation.tools.length > 0) options.omit("tools", 1);
+    const { tools } = conversation;
     return [
       {
         data_source: textIn(row, "data_source") ?? run.name,
         prompt: turns.map((turn) => ({ role: turn.role, content: markedText(turn) })),
         ability: textIn(row, "ability") ?? "",
         reward_model: { style: truth === null ? "model" : "rule", ground_truth: truth ?? "" },
-        extra_info: { split: parse(path).name, index: number, id, row },
+        // The loop that calls tools. Their schemas come from a file of the trainer, and arguments
+        // for their creation (`tools_kwargs`) are of the trainer's own tools.
+        agent_name: tools.length > 0 ? "tool_agent" : "single_turn_agent",
+        extra_info: {
+          ...{ split: parse(path).name, index: number, id, row },
+          ...{ need_tools_kwargs: false, tools: toolsText(tools) },
+        },
         ...(await mediaCells(turns, options, ["image", "audio"])),
       },
     ];

@@ -28,7 +28,11 @@ test("an example for verl has the prompt, the right answer and what tells where 
         ],
         ability: "math",
         reward_model: { style: "rule", ground_truth: "4" },
-        extra_info: { split: "train", index: 5, id: "a", row: JSON.stringify(row) },
+        agent_name: "tool_agent",
+        extra_info: {
+          ...{ split: "train", index: 5, id: "a", row: JSON.stringify(row) },
+          ...{ need_tools_kwargs: false, tools: JSON.stringify(CONVERSATION.tools) },
+        },
       },
       {
         data_source: "talk",
@@ -38,10 +42,13 @@ test("an example for verl has the prompt, the right answer and what tells where 
         ],
         ability: "",
         reward_model: { style: "model", ground_truth: "" },
-        extra_info: { split: "train", index: 7, id: "b", row: '{"n":1}' },
+        agent_name: "single_turn_agent",
+        extra_info: {
+          ...{ split: "train", index: 7, id: "b", row: '{"n":1}' },
+          ...{ need_tools_kwargs: false, tools: "[]" },
+        },
       },
     ],
-    omitted: { tools: 1 },
   });
 });
 
@@ -110,7 +117,13 @@ test("the columns for verl are structs without JSON", () => {
     prompt: { list: { struct: { role: "string", content: "string" } } },
     ability: "string",
     reward_model: { struct: { style: "string", ground_truth: "string" } },
-    extra_info: { struct: { split: "string", index: "int64", id: "string", row: "string" } },
+    agent_name: "string",
+    extra_info: {
+      struct: {
+        ...{ split: "string", index: "int64", id: "string", row: "string" },
+        ...{ need_tools_kwargs: "bool", tools: "string" },
+      },
+    },
     images: { list: "image" },
     audios: { list: "audio" },
   });
