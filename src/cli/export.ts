@@ -2,7 +2,6 @@
 // programs load.
 
 import { Command, InvalidArgumentError, Option } from "commander";
-import { closest, distance } from "fastest-levenshtein";
 import { hubAccess } from "../dataset/hub-access.ts";
 import { MatrixError } from "../error.ts";
 import { type ExportOptions, type ExportSummary, exportRuns } from "../export/export.ts";
@@ -13,6 +12,7 @@ import type { PerspectiveOptions } from "../export/perspective.ts";
 import type { Judgement, SelectionRules } from "../export/selection.ts";
 import { parseSplits, type Split, WHOLE } from "../export/split.ts";
 import { omittedParts, unpairedRows } from "../export/tally.ts";
+import { nearestWord } from "../recipe/complaint.ts";
 import type { Expression } from "../recipe/expression/expression.ts";
 import { printable } from "../task/printable.ts";
 import { schemeOf } from "../task/scheme.ts";
@@ -48,15 +48,11 @@ function formatNamed(given: string): string {
   const names = Object.keys(FORMATS);
   if (names.includes(given)) return given;
   const wanted = given.toLowerCase().replaceAll(/[_ ]/g, "-");
-  const near = names.find((name) => name.split("-").includes(wanted)) ?? closest(wanted, names);
-  const isNear = near.includes(wanted) || distance(wanted, near) <= SLIPS_MAX;
+  const near = names.find((name) => name.split("-").includes(wanted)) ?? nearestWord(wanted, names);
   throw new InvalidArgumentError(
-    `${isNear ? `Did you mean ${near}? ` : ""}Allowed choices are ${names.join(", ")}.`,
+    `${near === undefined ? "" : `Did you mean ${near}? `}Allowed choices are ${names.join(", ")}.`,
   );
 }
-
-/** Letters by which a name may differ from the one that was meant. */
-const SLIPS_MAX = 2;
 
 const OPTIONS: readonly Option[] = [
   new Option("--to <format>", "the format to write")
@@ -221,7 +217,7 @@ function textOf(summary: ExportSummary & Partial<HubExportSummary>): string {
   return [
     `${files.join(", ")}: ${parts.join(", ")}, from ${grouped(records)} records${label}`,
     ...countsText("left out", leftOut),
-    ...countsText("no place in this format", omittedParts(omitted)),
+    ...omittedText(omittedParts(omitted)),
     ...countsText("rows without a pair", unpairedRows(omitted)),
     ...(hub === undefined ? [] : hubText(hub)),
   ].join("\n");
@@ -234,6 +230,21 @@ function hubText(hub: HubExportSummary["hub"]): string[] {
       ? "the dataset had exactly these files already"
       : `commit ${hub.commit}, ${grouped(hub.uploaded_bytes)} bytes uploaded`,
   ];
+}
+
+/** Counts of what is not in the files as it was, each in a sentence of its own where it needs one. */
+function omittedText(omitted: Readonly<Record<string, number>>): string[] {
+  const { examples_without_prompt, answers_without_score, lone_surrogates, ...parts } = omitted;
+  return [
+    ...countsText("no place in this format", parts),
+    ...sentence(examples_without_prompt, "left out because nothing comes before the first answer"),
+    ...sentence(answers_without_score, "answers left out because they have no score"),
+    ...sentence(lone_surrogates, "examples with halves of characters, each replaced by U+FFFD"),
+  ];
+}
+
+function sentence(count = 0, what: string): string[] {
+  return count === 0 ? [] : [`${what}: ${grouped(count)}`];
 }
 
 /** A line with the counts that are not 0; none without any. */

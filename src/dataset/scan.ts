@@ -46,6 +46,10 @@ export async function scanDataset(
   await pass.read();
   await pass.throwIfProblems();
   // A shard of a small dataset may have no rows. That is not a problem: it has no work to do.
+  if (source.limit === 0)
+    throw new MatrixError("dataset_invalid", "dataset.limit is 0, so the run would have no rows", {
+      hint: "set it to 1 or more, or leave it out for all rows",
+    });
   if (pass.drawable === 0) {
     const filtered = source.filter === null ? "" : " that pass dataset.filter";
     throw new MatrixError("dataset_invalid", `there are no rows in ${namesOf(source)}${filtered}`);

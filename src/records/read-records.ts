@@ -10,18 +10,20 @@ import { RECORD_DEPTH_MAX, RECORD_TOO_DEEP } from "./check-record.ts";
 import { type FileLine, openRecordFile, trajectoriesPath } from "./record-file.ts";
 
 /**
- * Yields the whole records in batches, after `see` was called with the line of each. Fails with
- * `run_refused` on a line that is not a record.
+ * Yields the whole records in batches, after `see` was called with the line of each. `seeTorn` is
+ * called when the last line is cut off. Fails with `run_refused` on a line that is not a record.
  */
 export async function* readRecords(
   directory: string,
   see: (line: string) => void = () => undefined,
+  seeTorn: () => void = () => undefined,
 ): AsyncGenerator<readonly TrajectoryRecord[]> {
   const path = trajectoriesPath(directory);
   const { lines, close } = await openRecordFile(path);
   try {
     for await (const batch of lines) {
       const whole = batch.filter(({ torn }) => !torn);
+      if (whole.length < batch.length) seeTorn();
       for (const { text } of whole) see(text);
       yield whole.map((line) => recordOf(line, path));
     }

@@ -125,3 +125,33 @@ test("a report counts a task as failed only when it failed, not when it has no s
     };
     expect(domains).toMatchObject([{ tasks: 8, scored: 0, failed: 1, mean: null }]);
   }));
+
+test("the report of a damaged run says what is wrong with its records, and a whole one says nothing", () =>
+  withFolder(async (folder) => {
+    const directory = join(folder, "run");
+    const path = join(directory, "trajectories.jsonl");
+    await matrix(["drive", CORAL, "-o", directory, "-q", "--limit", "3"]);
+    const report = async () => {
+      const { stdout, stderr } = await matrix(["report", directory, "--json"]);
+      return [JSON.parse(stdout).damage, stderr];
+    };
+    const whole = await readFile(path, "utf8");
+    expect(await report()).toEqual([[], ""]);
+    const torn = "the last record is cut off and is not in the report";
+    const counts = "the manifest counts 3 ok, and the records are 2 ok";
+    const says = `matrix verify ${directory} says more`;
+    await writeFile(path, whole.slice(0, -10));
+    expect(await report()).toEqual([
+      [torn, counts],
+      `warning: ${torn}; ${says}\nwarning: ${counts}; ${says}\n`,
+    ]);
+    await writeFile(path, whole.slice(whole.indexOf("\n") + 1));
+    expect((await report())[0]).toEqual([counts]);
+    await writeFile(path, whole + whole.slice(0, whole.indexOf("\n") + 1));
+    expect((await report())[0]).toEqual(["the manifest counts 3 ok, and the records are 4 ok"]);
+    const manifest = join(directory, "manifest.json");
+    const running = (await readFile(manifest, "utf8")).replace('"complete"', '"running"');
+    await writeFile(manifest, running);
+    await writeFile(path, whole.slice(0, -10));
+    expect((await report())[0]).toEqual([torn]);
+  }));

@@ -200,3 +200,11 @@ test("of many ids that are used twice the first 20 are shown", async () => {
   expect(refusal.problems[0]).toBe('d.jsonl:26 the id "k0" is used twice, first at d.jsonl:1');
   expect(refusal.problems[19]).toBe('d.jsonl:45 the id "k19" is used twice, first at d.jsonl:20');
 });
+
+test("a limit of 0 is named as the reason why there are no rows", async () => {
+  await expect(scanOf(TEN, { limit: 0 })).rejects.toMatchObject({
+    code: "dataset_invalid",
+    message: "dataset.limit is 0, so the run would have no rows",
+    hint: "set it to 1 or more, or leave it out for all rows",
+  });
+});

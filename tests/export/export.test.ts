@@ -834,7 +834,7 @@ test.each(["trl-sft", "parquet"])("half of a character is replaced and counted i
     await writeRun(join(folder, "run"), DIALOGUE, [made]);
     const output = to === "parquet" ? "out.parquet" : "out.jsonl";
     const { stdout } = await matrix(["export", "run", "--to", to, "-o", output], { cwd: folder });
-    expect(stdout).toContain("no place in this format: lone surrogates 1");
+    expect(stdout).toContain("examples with halves of characters, each replaced by U+FFFD: 1");
     const text = await readFile(join(folder, output), "utf8");
     if (to !== "parquet") expect(text).toContain("half \ufffd of");
     expect(text).not.toContain("\\ud83d");

@@ -205,6 +205,20 @@ describe("values", () => {
     for (const delimiter of ["\t", "||"]) expect(found(delimiter)).toEqual([]);
   });
 
+  test("the delimiter of CSV holds no quote, unless fields have none", () => {
+    const found = (delimiter: string, quote?: string) => {
+      const csv = quote === undefined ? { delimiter } : { delimiter, quote };
+      return complaintsOf({ dataset: { path: "/d", csv } });
+    };
+    const refused = (delimiter: string) => [
+      `dataset.csv.delimiter: found ${JSON.stringify(delimiter)}; allowed: characters without the quote`,
+    ];
+    expect(found('"')).toEqual(refused('"'));
+    expect(found("';", "'")).toEqual(refused("';"));
+    expect(found("'")).toEqual([]);
+    expect(found('"', "")).toEqual([]);
+  });
+
   test("a shard past the end is reported with the shards that there are", () => {
     expect(complaintsOf({ dataset: { path: "/d", shard: "4/4" } })).toEqual([
       'dataset.shard: found "4/4"; allowed: "0/4" to "3/4", counted from 0',

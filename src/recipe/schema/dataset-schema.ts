@@ -65,6 +65,22 @@ const csv = v.pipe(
       true,
     ),
   }),
+  // A field in quotes would end at every delimiter.
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed) return;
+    const { delimiter = "", quote } = dataset.value;
+    if (quote === "" || !delimiter.includes(quote)) return;
+    addIssue({
+      message: "characters without the quote",
+      input: delimiter,
+      path: [
+        {
+          ...{ type: "object", origin: "value", key: "delimiter", value: delimiter },
+          input: dataset.value as Record<string, unknown>,
+        },
+      ],
+    });
+  }),
   v.description("How files of CSV and TSV are written. See [CSV](data-in.md#csv)."),
 );
 
