@@ -232,7 +232,7 @@ function hubText(hub: HubExportSummary["hub"]): string[] {
   ];
 }
 
-/** Counts of what is not in the files as it was, each in a sentence of its own where it needs one. */
+/** Counts of parts that are not in the files, in sentences of their own where they need one. */
 function omittedText(omitted: Readonly<Record<string, number>>): string[] {
   const { examples_without_prompt, answers_without_score, lone_surrogates, ...parts } = omitted;
   return [

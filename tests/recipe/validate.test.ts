@@ -174,7 +174,7 @@ describe("values", () => {
   test("inside a table of a union, the complaint is about the part that is wrong", () => {
     const latency = { kind: "uniform", min: "1s", max: 2 };
     expect(complaintsOf({ models: { m: { kind: "simulated", latency } } })).toEqual([
-      'models.m.latency.max: found 2; allowed: a duration such as "90s", "500ms" or "2h"',
+      'models.m.latency.max: found 2; allowed: a duration such as "90s", in ms, s, m, h or d',
     ]);
   });
 

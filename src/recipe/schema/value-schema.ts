@@ -19,7 +19,7 @@ export function described<const TSchema extends v.GenericSchema>(
   return v.pipe(schema, v.description(text), v.metadata({ examples }));
 }
 
-const DURATION = 'a duration such as "90s", "500ms" or "2h"';
+const DURATION = 'a duration such as "90s", in ms, s, m, h or d';
 export const duration = v.pipe(
   v.string(DURATION),
   v.rawTransform<string, number>(({ dataset, addIssue, NEVER }) => {

@@ -15,7 +15,7 @@ test("durations become milliseconds and sizes become bytes", () => {
 });
 
 test("a duration or size that cannot be read is refused with examples of how to write one", () => {
-  const duration = 'a duration such as "90s", "500ms" or "2h"';
+  const duration = 'a duration such as "90s", in ms, s, m, h or d';
   const size = 'a size such as "512B", "64MiB" or "2GB"';
   for (const value of ["90", 90, true]) expect(messageOf(kinds.duration, value)).toBe(duration);
   for (const value of ["64", 64, true]) expect(messageOf(kinds.size, value)).toBe(size);
