@@ -7,6 +7,8 @@ import { join } from "node:path";
 import type { MatrixError } from "../../src/error.ts";
 import { InterpreterPool, type PoolOptions } from "../../src/python/pool.ts";
 import { withFolder } from "../parts/folder.ts";
+import { withTimers } from "../parts/timers.ts";
+import { until } from "../parts/until.ts";
 
 const RULE = {
   kind: "rule",
@@ -234,3 +236,41 @@ test.each([
     { processes: 1 },
   ),
 );
+
+test.each([
+  [256, 1, 3],
+  [512, 1, 3],
+  [513, 2, 3],
+  [1100, 2, 2],
+  [1100, 1, 1],
+])("for %d questions at once %d of at most %d interpreters start", (count, started, processes) =>
+  withPool(
+    "return to('a', state)",
+    async (pool, _said, folder) => {
+      const before = `${HEAD}open(os.path.dirname(__file__) + "/started", "a").write("x")\n`;
+      const path = join(folder, "rule.py");
+      await writeFile(path, (await readFile(path, "utf8")).replace(HEAD, before));
+      await Promise.all(Array.from({ length: count }, (_, n) => decided(pool, n)));
+      const others = () => readFile(join(folder, "started"), "utf8").catch(() => "");
+      await until(async () => (await others()).length >= started - 1, "they have started");
+      expect((await others()).length).toBe(started - 1);
+    },
+    { processes },
+  ),
+);
+
+test("an interpreter without a question for ten seconds ends, and the next question starts another", () =>
+  withTimers((timers) =>
+    withPool("return to('a', os.getpid())", async (pool) => {
+      const first = await decided(pool, 1);
+      expect(timers.waiting()).toEqual([10_000]);
+      expect(await decided(pool, 2)).toBe(first);
+      expect(timers.waiting()).toEqual([10_000]);
+      timers.ring(10_000);
+      expect(timers.waiting()).toEqual([]);
+      const second = await decided(pool, 3);
+      expect(second).not.toBe(first);
+      expect(await decided(pool, 4)).toBe(second);
+      expect(timers.waiting()).toEqual([10_000]);
+    }),
+  ));
