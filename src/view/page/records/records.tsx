@@ -121,6 +121,7 @@ function ScanLine({ pages }: { readonly pages: RecordPages }) {
           </button>
         </>
       )}
+      {state === "done" && <span class="number muted">read all {plural(total, "record")}</span>}
       {problem !== null && (
         <span class="scan-problem" role="alert">
           <Icon name="alert" size={13} /> {visibleText(problem)}

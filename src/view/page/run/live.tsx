@@ -81,18 +81,18 @@ function Driver({ driver }: { readonly driver: LiveDriver }) {
         <Note>Requests wait for {driver.waitedFor.map(visibleText).join(", ")}.</Note>
       )}
       <div class="grid-2">
-        <section class="card" aria-label="Roles">
+        <section class="card scroll-x" aria-label="Roles">
           <h2 class="card-title">Roles</h2>
           <Slots lines={driver.roles} />
         </section>
-        <section class="card" aria-label="Hosts">
+        <section class="card scroll-x" aria-label="Hosts">
           <h2 class="card-title">Hosts</h2>
           <Hosts hosts={driver.hosts} />
         </section>
       </div>
       <section class="card" aria-label="Models">
         <h2 class="card-title">Models</h2>
-        <Models models={driver.models} />
+        <Models models={driver.models} hasHosts={driver.hosts.length > 0} />
       </section>
     </>
   );
@@ -147,10 +147,19 @@ function Meter({
   readonly max: number;
   readonly label: string;
 }) {
+  const share = Math.min(1, value / Math.max(1, max));
   return (
-    <meter class="meter" min={0} max={Math.max(1, max)} value={value} aria-label={label}>
-      {value} of {max}
-    </meter>
+    // biome-ignore lint/a11y/useSemanticElements: browsers do not let a meter be styled alike.
+    <span
+      class="meter"
+      role="meter"
+      aria-label={label}
+      aria-valuemin={0}
+      aria-valuemax={max}
+      aria-valuenow={value}
+    >
+      <span class="fill-plain" style={{ width: `${share * 100}%` }} />
+    </span>
   );
 }
 
@@ -196,8 +205,21 @@ function Hosts({ hosts }: { readonly hosts: readonly LiveHost[] }) {
   );
 }
 
-function Models({ models }: { readonly models: readonly LiveModel[] }) {
-  if (models.length === 0) return <p class="muted">no model has been asked yet</p>;
+function Models({
+  models,
+  hasHosts,
+}: {
+  readonly models: readonly LiveModel[];
+  readonly hasHosts: boolean;
+}) {
+  if (models.length === 0)
+    return (
+      <p class="muted">
+        {hasHosts
+          ? "the hosts ask the models, and do not tell of them here"
+          : "no model has been asked yet"}
+      </p>
+    );
   return (
     <div class="scroll-x">
       <table class="table">

@@ -22,7 +22,7 @@ interface Props {
 export function TextPair({ a, b, roles, colours, index }: Props) {
   const parts = useMemo(() => (a === null || b === null ? null : differences(a, b)), [a, b]);
   return (
-    <div class="pair">
+    <div class={`pair${parts?.isSame === true ? " is-same" : ""}`}>
       {[a, b].map((text, side) => {
         const role = roles[side];
         const colour = colours.get(role ?? "") ?? "var(--muted)";

@@ -29,7 +29,7 @@ export function TrialsView({ run, id }: { readonly run: string; readonly id: str
           trials.length === 0 ? (
             <Empty title="This row has no records" />
           ) : (
-            <Trials run={run} id={id} trials={trials} />
+            <Trials run={run} id={id} trials={trials.toSorted((x, y) => x.trial - y.trial)} />
           )
         }
       </When>
