@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { scaleOf } from "../../../src/view/page/parts/virtual.ts";
+import { heightOf, ratioOf } from "../../../src/view/page/parts/virtual.ts";
 import { visibleParts, visibleText } from "../../../src/view/page/parts/visible.tsx";
 
 test("characters that a screen hides get a name, and others stay", () => {
@@ -22,7 +22,10 @@ test("a return before a newline ends a line, and another one is shown", () => {
   expect(visibleParts("a\rb")).toHaveLength(3);
 });
 
-test("lists are scaled once a browser could not hold their height", () => {
-  expect(scaleOf(15_000_000)).toBe(1);
-  expect(scaleOf(36_000_000)).toBe(2.4);
+test("lists are scaled once a browser could not hold their height, and their ends are reached", () => {
+  expect([heightOf(15_000_000), heightOf(15_000_001)]).toEqual([15_000_000, 15_000_000]);
+  const scroller = { clientHeight: 500, scrollHeight: 15_000_500 };
+  expect(ratioOf(scroller, 15_000_000)).toBe(1);
+  expect(ratioOf(scroller, 36_000_500)).toBe(2.4);
+  expect(ratioOf({ clientHeight: 500, scrollHeight: 500 }, 36_000_000)).toBe(1);
 });

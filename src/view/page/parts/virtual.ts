@@ -24,13 +24,30 @@ export interface ListOptions {
 /** Browsers give no element more than some 17 million pixels. */
 const PIXELS_MAX = 15_000_000;
 
-/** How many pixels of the list a pixel of the scroll bar stands for: 1 for all but huge lists. */
-export function scaleOf(pixels: number): number {
-  return Math.max(1, pixels / PIXELS_MAX);
+/** The height that an element of so many pixels gets. */
+export function heightOf(pixels: number): number {
+  return Math.min(pixels, PIXELS_MAX);
 }
 
-export function useVirtual(options: ListOptions, scale = 1): List {
+interface Scrolled {
+  readonly clientHeight: number;
+  readonly scrollHeight: number;
+}
+
+/**
+ * How many pixels of a list a pixel of its scroll bar stands for: 1 for all but huge lists. Both
+ * ends of the bar are ends of the list.
+ */
+export function ratioOf({ clientHeight, scrollHeight }: Scrolled, pixels: number): number {
+  const room = scrollHeight - clientHeight;
+  return pixels <= PIXELS_MAX || room <= 0 ? 1 : (pixels - clientHeight) / room;
+}
+
+/** `pixels` is the height that all of the scroller would have; it matters for huge lists. */
+export function useVirtual(options: ListOptions, pixels = 0): List {
   const [, redraw] = useReducer((turn: number) => turn + 1, 0);
+  const ratioIn = ({ scrollElement }: Pick<List, "scrollElement">) =>
+    scrollElement === null ? 1 : ratioOf(scrollElement, pixels);
   const settings = {
     count: options.count,
     getScrollElement: () => options.scroller.current,
@@ -41,10 +58,10 @@ export function useVirtual(options: ListOptions, scale = 1): List {
     observeElementRect,
     observeElementOffset: ((list, tell) =>
       observeElementOffset(list, (offset, isScrolling) =>
-        tell(offset * scale, isScrolling),
+        tell(offset * ratioIn(list), isScrolling),
       )) as typeof observeElementOffset<HTMLElement>,
     scrollToFn: ((offset, how, list) =>
-      elementScroll(offset / scale, how, list)) as typeof elementScroll<HTMLElement>,
+      elementScroll(offset / ratioIn(list), how, list)) as typeof elementScroll<HTMLElement>,
     onChange: () => redraw(undefined),
   };
   const [list] = useState(() => new Virtualizer<HTMLElement, HTMLElement>(settings));

@@ -4,7 +4,7 @@ import { useTable } from "@tanstack/preact-table";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import type { RecordQuery, RecordRow } from "../../api.ts";
 import { Icon } from "../parts/icon.tsx";
-import { scaleOf, useVirtual } from "../parts/virtual.ts";
+import { heightOf, useVirtual } from "../parts/virtual.ts";
 import { visibleText } from "../parts/visible.tsx";
 import { features, type ShownColumn, tableColumns } from "./columns.tsx";
 import { useCursor } from "./cursor.ts";
@@ -25,11 +25,11 @@ interface Props {
 
 export function RecordTable({ run, pages, query, shapes, hidden, isStale }: Props) {
   const scroller = useRef<HTMLDivElement>(null);
-  const scale = scaleOf(pages.matched * ROW_PIXELS);
   const count = pages.matched;
+  const pixels = (count + 1) * ROW_PIXELS;
   const list = useVirtual(
     { count, scroller, sizeOf: () => ROW_PIXELS, above: ROW_PIXELS, overscan: 12 },
-    scale,
+    pixels,
   );
   const items = list.getVirtualItems();
   const [first, last] = [items[0]?.index ?? 0, items.at(-1)?.index ?? 0];
@@ -38,7 +38,8 @@ export function RecordTable({ run, pages, query, shapes, hidden, isStale }: Prop
   const rows = items.flatMap(({ index }) => pages.at(index) ?? []);
   const { cells, visible } = useModel(shapes, hidden, rows);
   // In a scaled list the rows stand where the scroller is, not where they would be.
-  const shift = scale === 1 ? 0 : (scroller.current?.scrollTop ?? 0) - (list.scrollOffset ?? 0);
+  const isScaled = heightOf(pixels) < pixels;
+  const shift = isScaled ? (scroller.current?.scrollTop ?? 0) - (list.scrollOffset ?? 0) : 0;
   return (
     // biome-ignore lint/a11y/useSemanticElements: rows of a table cannot be placed by their number.
     <div
@@ -53,7 +54,11 @@ export function RecordTable({ run, pages, query, shapes, hidden, isStale }: Prop
     >
       <Heads shapes={visible} query={query} />
       {/* biome-ignore lint/a11y/useSemanticElements: as above. */}
-      <div class="grid-body" role="rowgroup" style={{ height: `${list.getTotalSize() / scale}px` }}>
+      <div
+        class="grid-body"
+        role="rowgroup"
+        style={{ height: `${heightOf(count * ROW_PIXELS)}px` }}
+      >
         {items.map(({ index, start }) => (
           <TableRow
             key={index}
